@@ -1,0 +1,78 @@
+//! All that a shard may ask of the program around it.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+use core::ops::Range;
+
+use panel::wire::Want;
+use units::ShardId;
+
+use crate::parcel::Parcel;
+
+/// One order to the pump.
+#[derive(Debug)]
+pub enum Effect {
+    /// Send these bytes of [`Effects::bytes`] from the shard's SIP socket.
+    Sip {
+        /// Where to.
+        to: SocketAddr,
+        /// Which bytes.
+        bytes: Range<usize>,
+    },
+    /// Open a UDP socket on this local port of the media address and deliver its datagrams to `Shard::on_media`.
+    OpenPort {
+        /// The local port.
+        port: u16,
+    },
+    /// Stop listening on this media port; late datagrams may still be delivered and are dropped by the shard.
+    ClosePort {
+        /// The local port.
+        port: u16,
+    },
+    /// Append this encoded `cdr::Record` to the journal; report the ticket by `Shard::on_journaled` once it is durable. Tickets rise by one.
+    Journal {
+        /// The place in this shard's row of records.
+        ticket: u64,
+        /// Which bytes of [`Effects::bytes`].
+        bytes: Range<usize>,
+    },
+    /// Keep this captured call (an encoded `cdr` trace) if that is cheap; losing it is allowed and counted.
+    Trace {
+        /// Which bytes of [`Effects::bytes`].
+        bytes: Range<usize>,
+    },
+    /// Hand this to another shard of the same node.
+    Parcel {
+        /// Whose it is.
+        to: ShardId,
+        /// What.
+        parcel: Box<Parcel>,
+    },
+    /// Tell the control plane, if it is there; repeated until answered.
+    Want(Want),
+}
+
+/// The effects of one turn and the bytes that they point into. Cleared and reused by the pump: nothing is allocated in steady state.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// In the order in which they must be carried out.
+    pub list: Vec<Effect>,
+    /// What the ranges of the list point into.
+    pub bytes: Vec<u8>,
+}
+
+impl Effects {
+    /// Forgets everything, keeps the memory.
+    pub fn clear(&mut self) {
+        self.list.clear();
+        self.bytes.clear();
+    }
+
+    /// Runs `write` on the byte store and returns the range that it appended.
+    pub fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Range<usize> {
+        let start = self.bytes.len();
+        write(&mut self.bytes);
+        start..self.bytes.len()
+    }
+}

@@ -1,0 +1,25 @@
+//! What shards of one node hand each other: they share no memory.
+
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use units::ShardId;
+
+/// One thing handed from shard to shard, over a single-producer single-consumer ring, in order.
+#[derive(Debug)]
+pub enum Parcel {
+    /// A SIP datagram that arrived at the wrong shard.
+    Datagram {
+        /// Who sent it.
+        from: SocketAddr,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// A question about a limit or an account to its home shard, or the answer.
+    Book {
+        /// Who sent it.
+        from: ShardId,
+        /// The entry.
+        entry: crate::book::Entry,
+    },
+}

@@ -1,0 +1,11 @@
+//! The bytes of CDRs and of the journal that carries them from the node that made them to the store.
+//!
+//! A journal is a row of segments; a segment is a header and frames; a frame is a length, a CRC32C, a sequence number and
+//! one [`Record`]. A torn tail ends a segment without harming what stands before it.
+#![no_std]
+
+extern crate alloc;
+
+mod record;
+
+pub use record::{Cdr, GrantPart, Party, Priced, Quality, Record, Stages, Start};

@@ -1,0 +1,214 @@
+//! What goes into a snapshot, as plain values.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
+
+use units::{
+    AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, PlanId, Revision, Rounding, WallTime,
+};
+
+/// The whole of one revision.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Model {
+    /// Its number.
+    pub revision: Revision,
+    /// When it was built.
+    pub built: WallTime,
+    /// All carriers.
+    pub carriers: Vec<Carrier>,
+    /// All accounts. Balances are not in a snapshot: money comes by grants.
+    pub accounts: Vec<Account>,
+    /// All ways in.
+    pub ingress_trunks: Vec<IngressTrunk>,
+    /// All ways out.
+    pub egress_trunks: Vec<EgressTrunk>,
+    /// All price lists.
+    pub decks: Vec<Deck>,
+    /// All routing plans.
+    pub plans: Vec<Plan>,
+}
+
+/// A company we connect with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Carrier {
+    /// Its id.
+    pub id: CarrierId,
+    /// The short name that operators use, unique.
+    pub code: String,
+    /// Neither sends nor takes calls (cause 311).
+    pub blocked: bool,
+}
+
+/// A carrier's money.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Account {
+    /// Its id.
+    pub id: AccountId,
+    /// Whose it is.
+    pub carrier: CarrierId,
+    /// What it counts in.
+    pub currency: Currency,
+}
+
+/// One address range that an ingress trunk takes calls from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The network's address.
+    pub network: IpAddr,
+    /// Leading bits that must agree: 0–32 (IPv4) or 0–128 (IPv6).
+    pub bits: u8,
+    /// The source port that is required; 0 takes any.
+    pub port: u16,
+}
+
+/// How a carrier's calls come in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IngressTrunk {
+    /// Its id.
+    pub id: IngressTrunkId,
+    /// The short name that operators use, unique.
+    pub code: String,
+    /// Whose it is.
+    pub carrier: CarrierId,
+    /// The account that pays.
+    pub account: AccountId,
+    /// Where its calls may come from.
+    pub sources: Vec<Source>,
+    /// Digits in front of the called number, removed before routing; empty for none.
+    pub tech_prefix: String,
+    /// Which egress trunks may serve it.
+    pub plan: PlanId,
+    /// What its calls are sold at.
+    pub sell_deck: DeckId,
+    /// Concurrent calls at most; 0 for no limit.
+    pub capacity: u32,
+    /// New calls a second at most; 0 for no limit.
+    pub cps: u32,
+    /// Takes calls (otherwise cause 309).
+    pub active: bool,
+    /// Seconds after which an answered call is released; 0 for the switch's default of 7,200.
+    pub max_duration_s: u32,
+    /// Seconds without RTP from either side after which a call is released (cause 401); 0 for never.
+    pub media_timeout_s: u16,
+}
+
+/// How calls go out to a carrier.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EgressTrunk {
+    /// Its id.
+    pub id: EgressTrunkId,
+    /// The short name that operators use, unique.
+    pub code: String,
+    /// Whose it is.
+    pub carrier: CarrierId,
+    /// The account that is credited.
+    pub account: AccountId,
+    /// Where INVITEs are sent.
+    pub address: SocketAddr,
+    /// Digits removed from the front of the called number before `add_prefix`.
+    pub strip_digits: u8,
+    /// Put in front of the called number; empty for none.
+    pub add_prefix: String,
+    /// What its calls cost us.
+    pub buy_deck: DeckId,
+    /// Concurrent calls at most; 0 for no limit.
+    pub capacity: u32,
+    /// New calls a second at most; 0 for no limit.
+    pub cps: u32,
+    /// Takes calls; inactive trunks are dropped from routes.
+    pub active: bool,
+    /// Seconds from INVITE to the first 18x or 200 before the next route is tried; 0 for the default of 8.
+    pub progress_timeout_s: u16,
+    /// Seconds from the first 18x to the answer; 0 for the default of 120.
+    pub ring_timeout_s: u16,
+}
+
+/// A price list of one carrier, one side.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Deck {
+    /// Its id.
+    pub id: DeckId,
+    /// The short name that operators use, unique.
+    pub code: String,
+    /// What its prices count in.
+    pub currency: Currency,
+    /// Decimals of a price, 0 to 9.
+    pub decimals: u8,
+    /// Milliseconds to seconds.
+    pub rounding: Rounding,
+    /// The rates; several may share a prefix with different dates.
+    pub rates: Vec<Rate>,
+}
+
+/// One line of a deck.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rate {
+    /// Digits (or letters) that the called number must start with; 1 to 15 characters of `[0-9A-Z*#]`; empty matches all.
+    pub prefix: String,
+    /// What people call the destination; may be empty.
+    pub destination: String,
+    /// Price of sixty seconds.
+    pub per_minute: Money,
+    /// Charged once for an answered call.
+    pub connection_fee: Money,
+    /// Seconds billed at least.
+    pub minimum_s: u16,
+    /// Length of a billing step after the minimum.
+    pub increment_s: u16,
+    /// Free seconds (grace).
+    pub free_s: u16,
+    /// Valid from this moment on.
+    pub from: WallTime,
+    /// Valid until just before this moment; `None` for ever.
+    pub till: Option<WallTime>,
+    /// Calls there are refused (causes 330 and 331).
+    pub blocked: bool,
+}
+
+/// In what order a plan's routes are tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Order {
+    /// Cheapest buy rate first.
+    #[default]
+    Lcr = 0,
+    /// Higher priority first, then cheapest.
+    Priority = 1,
+    /// Lower weight first (as in M4), then cheapest.
+    Weight = 2,
+    /// A share of calls to each in per cent; 0 is never tried.
+    Percent = 3,
+}
+
+/// Which egress trunks may serve an ingress trunk, in what order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Its id.
+    pub id: PlanId,
+    /// The short name that operators use, unique.
+    pub code: String,
+    /// The order of routes.
+    pub order: Order,
+    /// Sell minus buy price of a minute must be at least this; negative allows a loss.
+    pub margin_min: Money,
+    /// Routes tried for one call at most; 1 to 16.
+    pub attempts_max: u8,
+    /// Seconds from INVITE to answer over all attempts; 0 for the default of 180.
+    pub setup_timeout_s: u16,
+    /// The candidates.
+    pub routes: Vec<PlanRoute>,
+}
+
+/// One candidate of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlanRoute {
+    /// The trunk.
+    pub egress_trunk: EgressTrunkId,
+    /// Higher first.
+    pub priority: i16,
+    /// Lower first.
+    pub weight: u16,
+    /// Share in per cent, 0 to 100.
+    pub percent: u8,
+}

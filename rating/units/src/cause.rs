@@ -1,0 +1,94 @@
+//! Why a call ended: internal causes keep the numbers that M4's users know; 16 and its like are Q.850.
+
+use core::fmt;
+
+/// A release cause. 1–127 are ITU-T Q.850 values, 300 and above are our own refusals (M4's numbers).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cause(pub u16);
+
+macro_rules! causes {
+    ($($number:literal $name:ident $text:literal;)*) => {
+        impl Cause {
+            $(#[doc = $text] pub const $name: Cause = Cause($number);)*
+
+            /// What the cause means, in a few words.
+            pub const fn text(self) -> &'static str {
+                match self.0 {
+                    $($number => $text,)*
+                    _ => "unknown cause",
+                }
+            }
+
+            /// Every cause with a name, in order of number.
+            pub const ALL: &'static [Cause] = &[$(Cause($number)),*];
+        }
+    };
+}
+
+causes! {
+    1 UNALLOCATED "number not allocated";
+    3 NO_ROUTE "no route to destination";
+    16 NORMAL "normal release";
+    17 BUSY "user busy";
+    18 NO_RESPONSE "no user responding";
+    19 NO_ANSWER "no answer from user";
+    20 ABSENT "subscriber absent";
+    21 REJECTED "call rejected";
+    22 CHANGED "number changed";
+    27 OUT_OF_ORDER "destination out of order";
+    28 INVALID_NUMBER "invalid number format";
+    31 NORMAL_UNSPECIFIED "normal, unspecified";
+    34 NO_CIRCUIT "no circuit available";
+    38 NETWORK_DOWN "network out of order";
+    41 TEMPORARY "temporary failure";
+    42 CONGESTION "switching equipment congestion";
+    57 NOT_AUTHORISED "bearer capability not authorised";
+    65 NOT_IMPLEMENTED "bearer capability not implemented";
+    79 SERVICE_NOT_IMPLEMENTED "service not implemented";
+    88 INCOMPATIBLE "incompatible destination";
+    102 TIMER_EXPIRED "recovery on timer expiry";
+    111 PROTOCOL_ERROR "protocol error";
+    127 INTERWORKING "interworking, unspecified";
+    301 ORIGINATOR_NOT_FOUND "originator not found by IP";
+    302 GLOBAL_CAPACITY "global call limit";
+    303 ORIGINATOR_CAPACITY "originator capacity";
+    304 ORIGINATOR_CPS "originator CPS";
+    306 ORIGINATOR_BALANCE "originator minimum balance";
+    307 ORIGINATOR_RATE_NOT_FOUND "originator rate not found";
+    308 PLAN_NOT_FOUND "routing plan not found";
+    309 INGRESS_TRUNK_INACTIVE "ingress trunk not active";
+    310 NO_TERMINATOR "suitable terminator not found";
+    311 CARRIER_BLOCKED "carrier blocked";
+    312 CALLER_CANCELLED "caller cancelled";
+    314 START_NOT_RECORDED "accounting start not recorded in time";
+    315 MAX_DURATION "call duration limit reached";
+    318 CODECS_NOT_ALLOWED "originator codecs not allowed";
+    319 SWITCH_FULL "switch cannot take more calls";
+    320 BALANCE_TOO_LOW "balance too low for a call";
+    324 MARGIN_TOO_LOW "rate margin lower than allowed";
+    327 TERMINATOR_CAPACITY "terminator capacity";
+    329 TERMINATOR_CPS "terminator CPS";
+    330 BLOCKED_BY_ORIGINATOR_DECK "destination blocked in the originator's deck";
+    331 BLOCKED_BY_TERMINATOR_DECK "destination blocked in the terminator's deck";
+    332 TECH_PREFIX_MISMATCH "address matched but tech prefix did not";
+    333 PORT_MISMATCH "address matched but port did not";
+    336 DESTINATION_EMPTY "destination empty";
+    337 WRONG_NODE "call came to a node not assigned to the originator";
+    338 TRUNK_UNREACHABLE "unreachable terminator skipped";
+    339 OWN_TERMINATOR "own terminators may not be dialled";
+    400 MONEY_EXHAUSTED "money for the call used up";
+    401 MEDIA_TIMEOUT "no media received";
+    402 SWITCH_RESTARTED "switch restarted during the call";
+    403 OPERATOR_RELEASED "released by an operator";
+    404 DRAINING "switch is draining";
+    405 TERMINATOR_RATE_NOT_FOUND "terminator rate not found";
+    406 LOOP_DETECTED "loop detected";
+    407 NO_RESOURCES "no media port or memory left";
+    408 ACK_MISSING "answer never acknowledged";
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.0, self.text())
+    }
+}

@@ -1,0 +1,23 @@
+//! The words that both planes count in: money, numbers, time, ids and causes.
+//!
+//! Nothing here reads a clock or knows a protocol; two programs that agree on these types agree on what a call costs.
+#![no_std]
+
+extern crate alloc;
+
+mod cause;
+mod ids;
+mod money;
+mod number;
+mod terms;
+mod time;
+
+pub use cause::Cause;
+pub use ids::{
+    AccountId, AttemptIndex, CallId, CarrierId, DeckId, EgressTrunkId, GrantId, IngressTrunkId, NodeId, PlanId,
+    Revision, ShardId,
+};
+pub use money::{Currency, Money};
+pub use number::{NUMBER_BYTES_MAX, Number, NumberFlaw};
+pub use terms::{Rounding, Terms};
+pub use time::{Clock, Instant, WallTime};

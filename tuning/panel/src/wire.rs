@@ -1,0 +1,211 @@
+//! What the programs say to each other over the data plane's Unix socket (`DIR/run/dataplane.sock`): one JSON [`Frame`] a line.
+//!
+//! Whoever connects may ask. The control plane says `Hello` with role `controller`; only to it does the data plane send its wants
+//! (grants of money). Money travels as nano-units, ids as printed by `units`.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// The longest line that either side accepts, in bytes.
+pub const LINE_BYTES_MAX: usize = 16 << 20;
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Frame {
+    /// Who connected: `controller` or `operator`.
+    Hello {
+        /// `controller` or `operator`.
+        role: String,
+    },
+    /// A question to the data plane, answered under the same id.
+    Ask {
+        /// Chosen by who asks.
+        id: u64,
+        /// The question.
+        ask: Ask,
+    },
+    /// Its answer.
+    Answer {
+        /// The question's id.
+        id: u64,
+        /// The answer.
+        answer: Answer,
+    },
+    /// The data plane wants something from the ledger.
+    Want(Want),
+    /// The ledger's answer, idempotent by grant id.
+    Reply(Reply),
+}
+
+/// What may be asked of the data plane.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ask {
+    /// Map, check and swap to this snapshot file.
+    Load {
+        /// Full path of the file.
+        path: String,
+    },
+    /// The running calls, oldest first.
+    Calls {
+        /// Rows at most.
+        limit: u32,
+    },
+    /// Release a running call (cause 403).
+    Release {
+        /// 32 hexadecimal digits.
+        call: String,
+    },
+    /// Counters and latencies.
+    Figures,
+    /// Refuse new calls (cause 404) or take them again.
+    Drain {
+        /// Refuse.
+        on: bool,
+    },
+}
+
+/// What the data plane answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// Done.
+    Done,
+    /// The snapshot is in force on every shard.
+    Loaded {
+        /// Its number.
+        revision: u64,
+    },
+    /// Not done, and why.
+    Refused {
+        /// A sentence.
+        reason: String,
+    },
+    /// The running calls.
+    Calls(Vec<CallRow>),
+    /// Counters and latencies.
+    Figures(alloc::boxed::Box<Figures>),
+}
+
+/// What the data plane wants of the ledger.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Want {
+    /// Lend money of this account.
+    Grant {
+        /// Hexadecimal `GrantId::to_bytes`.
+        grant: String,
+        /// Whose money.
+        account: u32,
+        /// Nano-units that would be enough for now.
+        want: i64,
+    },
+    /// Take the unused rest of a grant back. Sent only once every post of its calls is in the journal.
+    Close {
+        /// Hexadecimal `GrantId::to_bytes`.
+        grant: String,
+        /// Whose money.
+        account: u32,
+        /// Nano-units that calls used.
+        used: i64,
+    },
+}
+
+/// The ledger's answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// Lent; zero means refused.
+    Granted {
+        /// Hexadecimal `GrantId::to_bytes`.
+        grant: String,
+        /// Whose money.
+        account: u32,
+        /// Nano-units.
+        amount: i64,
+    },
+    /// Taken back.
+    Closed {
+        /// Hexadecimal `GrantId::to_bytes`.
+        grant: String,
+    },
+}
+
+/// One running call.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CallRow {
+    /// 32 hexadecimal digits.
+    pub call: String,
+    /// `admitting`, `routing`, `trying`, `ringing`, `answering`, `up`, `releasing`.
+    pub state: String,
+    /// The ingress trunk's id.
+    pub ingress_trunk: u32,
+    /// The originator's carrier id.
+    pub originator: u32,
+    /// The egress trunk's id of the present attempt; 0 if none.
+    pub egress_trunk: u32,
+    /// The terminator's carrier id; 0 if none.
+    pub terminator: u32,
+    /// The caller.
+    pub calling: String,
+    /// The destination as routed.
+    pub called: String,
+    /// Which attempt is under way; 0 before the first.
+    pub attempt: u8,
+    /// When the INVITE came, microseconds since 1970 UTC.
+    pub started: i64,
+    /// Milliseconds since the answer; `None` before it.
+    pub talking_ms: Option<u64>,
+    /// Sell price of a minute in nano-units.
+    pub sell_per_minute: i64,
+    /// Buy price of a minute in nano-units; 0 before a route is tried.
+    pub buy_per_minute: i64,
+    /// First codec of the answer; empty before it.
+    pub codec: String,
+    /// The shard that owns the call.
+    pub shard: u16,
+}
+
+/// What the data plane counts. Counters only rise, since its start.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    /// How often this node's data plane has started.
+    pub boot: u32,
+    /// Seconds since it started.
+    pub uptime_s: u64,
+    /// The snapshot in force; 0 for none.
+    pub revision: u64,
+    /// New calls are refused.
+    pub draining: bool,
+    /// Journal records written but not yet collected are the control plane's to count; these are the ones written.
+    pub journal_records: u64,
+    /// Bytes written to the journal.
+    pub journal_bytes: u64,
+    /// Share of the journal's file system in use, per cent.
+    pub journal_disk_percent: u8,
+    /// Named counters, summed over shards: see `shard::COUNTERS`.
+    pub counters: Vec<(String, u64)>,
+    /// One entry a shard.
+    pub shards: Vec<ShardFigures>,
+    /// Latency buckets by stage, merged over shards: name, then (upper bound in ns, count).
+    pub stages: Vec<(String, Vec<(u64, u64)>)>,
+}
+
+/// What one shard counts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ShardFigures {
+    /// Its number.
+    pub shard: u16,
+    /// Calls in its table.
+    pub calls: u32,
+    /// Of these, answered.
+    pub answered: u32,
+    /// Media ports in use.
+    pub ports_used: u32,
+    /// Media ports that it has.
+    pub ports_max: u32,
+    /// The snapshot that it decides from.
+    pub revision: u64,
+}

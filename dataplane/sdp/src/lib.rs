@@ -1,1 +1,17 @@
-//! stub
+//! Session descriptions (RFC 8866) as far as a relay must know them: where media goes, and how to send it elsewhere.
+#![no_std]
+
+extern crate alloc;
+
+pub mod address;
+pub mod flaw;
+pub mod line;
+pub mod media;
+pub mod parse;
+pub mod rewrite;
+
+pub use address::address_refused;
+pub use flaw::Flaw;
+pub use media::{Codec, Direction, Media};
+pub use parse::{FORMATS_MAX, MEDIA_MAX, Session, parse};
+pub use rewrite::{Rewrite, rewrite};

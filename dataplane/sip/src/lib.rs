@@ -2,3 +2,30 @@
 #![no_std]
 
 extern crate alloc;
+
+pub mod address;
+pub mod client;
+pub mod dialog;
+pub mod effect;
+pub mod flaw;
+pub mod invite_client;
+pub mod invite_server;
+pub mod lex;
+pub mod message;
+pub mod method;
+pub mod name;
+pub mod parse;
+pub mod print;
+pub mod server;
+pub mod stream;
+pub mod uri;
+pub mod via;
+
+pub use address::Address;
+pub use flaw::{Flaw, FlawKind};
+pub use message::{CSeq, Message, Start};
+pub use method::Method;
+pub use name::Name;
+pub use print::Printer;
+pub use uri::{Number, Scheme, Uri};
+pub use via::Via;

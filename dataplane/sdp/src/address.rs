@@ -1,0 +1,44 @@
+//! Connection addresses: how they are read, and which of them we never send media to.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::str;
+
+use crate::flaw::Flaw;
+use crate::line::word;
+
+/// Reads `IN IP4 192.0.2.1` or `IN IP6 2001:db8::1`.
+///
+/// # Errors
+/// Another network, a host name (we do not ask name servers about media), a number of addresses, an address that is none.
+pub(crate) fn connection(value: &[u8]) -> Result<IpAddr, Flaw> {
+    let mut rest = value;
+    let (network, family, text) = (word(&mut rest), word(&mut rest), word(&mut rest));
+    if network != b"IN" || !rest.is_empty() {
+        return Err(Flaw::broken("bad connection line"));
+    }
+    // A time to live or a count after the slash is for multicast alone (RFC 8866 §5.7).
+    if text.contains(&b'/') {
+        return Err(Flaw::refused("multicast connection"));
+    }
+    let text = str::from_utf8(text).map_err(|_| Flaw::broken("bad connection address"))?;
+    let address = match family {
+        b"IP4" => text.parse::<Ipv4Addr>().ok().map(IpAddr::V4),
+        b"IP6" => text.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
+        _ => return Err(Flaw::broken("bad connection family")),
+    };
+    address.ok_or(Flaw::refused("connection is no address"))
+}
+
+/// May media never be sent to this address? True for our own addresses, multicast, broadcast, and 0/8 (or `::`).
+/// Loopback is not among them: a switch that serves it does so on purpose, and lists it in `own` otherwise.
+#[must_use]
+pub fn address_refused(address: IpAddr, own: &[IpAddr]) -> bool {
+    let address = address.to_canonical();
+    if own.iter().any(|own| own.to_canonical() == address) {
+        return true;
+    }
+    match address {
+        IpAddr::V4(address) => address.is_multicast() || address.is_broadcast() || address.octets()[0] == 0,
+        IpAddr::V6(address) => address.is_multicast() || address.is_unspecified(),
+    }
+}

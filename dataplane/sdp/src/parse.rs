@@ -1,0 +1,180 @@
+//! A whole description out of its bytes. Allocates nothing.
+
+use core::net::{IpAddr, SocketAddr};
+
+use crate::address;
+use crate::flaw::Flaw;
+use crate::line::{Line, Lines, lines, number, word};
+use crate::media::{Codec, Direction, Media};
+
+pub use crate::media::FORMATS_MAX;
+
+/// The most media sections of one description.
+pub const MEDIA_MAX: usize = 16;
+/// The largest description in bytes.
+pub const SESSION_BYTES_MAX: usize = 16_384;
+
+/// The `o=` line.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Origin<'a> {
+    /// The user name, or `-`.
+    pub user: &'a [u8],
+    /// The number of the session; texts that are no 64-bit number are refused.
+    pub session_id: u64,
+    /// Rises by one with each change (RFC 3264 §8).
+    pub version: u64,
+    /// The host, which may be a name; nobody should send anything there.
+    pub host: &'a [u8],
+}
+
+/// A parsed description.
+#[derive(Clone, Debug)]
+pub struct Session<'a> {
+    /// Who made it.
+    pub origin: Origin<'a>,
+    /// The connection address for sections that have none of their own.
+    pub connection: Option<IpAddr>,
+    media: [Option<Media<'a>>; MEDIA_MAX],
+    count: usize,
+}
+
+/// Reads a description: at most 16 media lines of at most 64 formats.
+///
+/// # Errors
+/// See [`Flaw`]: 400 for what is broken, 488 for what is beyond our bounds or of a kind that we do not relay.
+pub fn parse(text: &[u8]) -> Result<Session<'_>, Flaw> {
+    if text.len() > SESSION_BYTES_MAX {
+        return Err(Flaw::refused("session description too large"));
+    }
+    let mut lines = lines(text);
+    if lines.next().transpose()? != Some(Line { kind: b'v', value: b"0" }) {
+        return Err(Flaw::broken("session description without v=0"));
+    }
+    let origin = match lines.next().transpose()? {
+        Some(Line { kind: b'o', value }) => origin(value)?,
+        _ => return Err(Flaw::broken("session description without origin")),
+    };
+    let mut session = Session { origin, connection: None, media: [None; MEDIA_MAX], count: 0 };
+    let mut direction = Direction::default();
+    while let Some(line) = lines.next().transpose()? {
+        match (line.kind, session.count.checked_sub(1)) {
+            (b'm', _) => session.open(line.value, direction, lines.rest())?,
+            (b'v' | b'o', _) => return Err(Flaw::broken("line stands twice")),
+            (_, Some(last)) => session.media[last].as_mut().expect("counted media are filled").take(line)?,
+            (b'c', None) if session.connection.is_some() => return Err(Flaw::broken("line stands twice")),
+            (b'c', None) => session.connection = Some(address::connection(line.value)?),
+            (b'a', None) => direction = Direction::from_attribute(line.value).unwrap_or(direction),
+            (_, None) => {}
+        }
+    }
+    session.close(&lines);
+    session.check()?;
+    Ok(session)
+}
+
+fn origin(value: &[u8]) -> Result<Origin<'_>, Flaw> {
+    const BAD: Flaw = Flaw::broken("bad origin");
+    let mut rest = value;
+    let (user, session_id, version) = (word(&mut rest), word(&mut rest), word(&mut rest));
+    let (network, family, host) = (word(&mut rest), word(&mut rest), word(&mut rest));
+    let fits = !user.is_empty() && network == b"IN" && matches!(family, b"IP4" | b"IP6") && !host.is_empty();
+    if !fits || !rest.is_empty() {
+        return Err(BAD);
+    }
+    let session_id = number(session_id, u64::MAX).ok_or(BAD)?;
+    let version = number(version, u64::MAX).ok_or(BAD)?;
+    Ok(Origin { user, session_id, version, host })
+}
+
+impl<'a> Session<'a> {
+    /// Begins a section; `rest` is what follows its `m=` line.
+    fn open(&mut self, value: &'a [u8], direction: Direction, rest: &'a [u8]) -> Result<(), Flaw> {
+        let mut media = Media::open(value, direction)?;
+        media.text = rest;
+        *self.media.get_mut(self.count).ok_or(Flaw::refused("too many media lines"))? = Some(media);
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Cuts every section's text where the next section begins.
+    fn close(&mut self, end: &Lines<'a>) {
+        let mut next_at = end.rest().len();
+        for media in self.media[..self.count].iter_mut().rev().flatten() {
+            let length = media.text.len();
+            media.text = section(&media.text[..length.saturating_sub(next_at)]);
+            next_at = length;
+        }
+    }
+
+    fn check(&self) -> Result<(), Flaw> {
+        let lost = |media: &Media<'_>| media.port != 0 && media.connection.or(self.connection).is_none();
+        if self.media().any(lost) { Err(Flaw::broken("media without connection")) } else { Ok(()) }
+    }
+
+    /// How many media sections there are, refused ones (port 0) included.
+    #[must_use]
+    pub fn media_count(&self) -> usize {
+        self.count
+    }
+
+    /// The media sections in order.
+    pub fn media(&self) -> impl Iterator<Item = &Media<'a>> {
+        self.media[..self.count].iter().flatten()
+    }
+
+    /// One media section.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<&Media<'a>> {
+        self.media.get(index)?.as_ref()
+    }
+
+    /// Where the section's RTP (or whatever it carries) is to be sent. `None` for port 0 and for the address 0.0.0.0
+    /// or `::`, by which old peers hold (RFC 3264 §8.4).
+    #[must_use]
+    pub fn address(&self, index: usize) -> Option<SocketAddr> {
+        let media = self.get(index)?;
+        let address = media.connection.or(self.connection)?;
+        (media.port != 0 && !address.is_unspecified()).then_some(SocketAddr::new(address, media.port))
+    }
+
+    /// Where the section's RTCP is to be sent: `a=rtcp`, else the RTP port when both share it, else the port above it.
+    #[must_use]
+    pub fn rtcp_address(&self, index: usize) -> Option<SocketAddr> {
+        let media = self.get(index)?;
+        let rtp = self.address(index)?;
+        let (port, address) = match media.rtcp {
+            Some((port, address)) => (port, address.unwrap_or(rtp.ip())),
+            None if media.rtcp_mux => (rtp.port(), rtp.ip()),
+            None => (rtp.port().checked_add(1)?, rtp.ip()),
+        };
+        (port != 0 && !address.is_unspecified()).then_some(SocketAddr::new(address, port))
+    }
+
+    /// The first section with a port: the one that a relay of one stream serves.
+    #[must_use]
+    pub fn first_active(&self) -> Option<usize> {
+        self.media().position(|media| media.port != 0)
+    }
+
+    /// The codec of the section's first format.
+    #[must_use]
+    pub fn codec(&self, index: usize) -> Option<Codec<'a>> {
+        self.get(index)?.codec()
+    }
+
+    /// Does the writer ask the other side to be silent: `sendonly`, `inactive`, or the address 0.0.0.0?
+    #[must_use]
+    pub fn is_hold(&self, index: usize) -> bool {
+        let Some(media) = self.get(index) else { return false };
+        let unspecified = media.connection.or(self.connection).is_some_and(|address| address.is_unspecified());
+        unspecified || matches!(media.direction, Direction::SendOnly | Direction::Inactive)
+    }
+}
+
+/// The text up to the next `m=` line.
+fn section(text: &[u8]) -> &[u8] {
+    if text.starts_with(b"m=") {
+        return &[];
+    }
+    text.windows(3).position(|part| part == b"\nm=").map_or(text, |at| &text[..=at])
+}

@@ -1,0 +1,200 @@
+//! Small readers that the grammar of headers is made of: tokens, lists, parameters, numbers, quotes.
+
+use crate::flaw::Flaw;
+
+/// Characters of a token (RFC 3261 §25.1).
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut at = 0;
+    while at < 256 {
+        let byte = at as u8;
+        table[at] = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~');
+        at += 1;
+    }
+    table
+};
+
+/// Is this a token character?
+#[inline]
+#[must_use]
+pub fn is_token_byte(byte: u8) -> bool {
+    TOKEN[byte as usize]
+}
+
+/// Is this a token of at least one character?
+#[must_use]
+pub fn is_token(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(|byte| TOKEN[*byte as usize])
+}
+
+/// Linear white space; line ends count because a folded value keeps its folds.
+#[inline]
+#[must_use]
+pub fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+/// The text without linear white space at both ends.
+#[inline]
+#[must_use]
+pub fn trim(text: &[u8]) -> &[u8] {
+    trim_end(trim_start(text))
+}
+
+/// The text without linear white space at its beginning.
+#[inline]
+#[must_use]
+pub fn trim_start(mut text: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = text {
+        if !is_space(*first) {
+            break;
+        }
+        text = rest;
+    }
+    text
+}
+
+#[inline]
+fn trim_end(mut text: &[u8]) -> &[u8] {
+    while let [rest @ .., last] = text {
+        if !is_space(*last) {
+            break;
+        }
+        text = rest;
+    }
+    text
+}
+
+/// A decimal number of at least one digit that is at most `max`; leading zeroes are allowed, signs are not.
+#[must_use]
+pub fn number(text: &[u8], max: u64) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
+    let mut value: u64 = 0;
+    for byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value.checked_mul(10)?.checked_add(u64::from(digit))?;
+    }
+    (value <= max).then_some(value)
+}
+
+/// Where the quoted string that begins at `text[0]` ends: the index after its closing quote.
+#[must_use]
+pub fn quoted_end(text: &[u8]) -> Option<usize> {
+    let mut at = 1;
+    while at < text.len() {
+        match text[at] {
+            b'\\' => at += 2,
+            b'"' => return Some(at + 1),
+            _ => at += 1,
+        }
+    }
+    None
+}
+
+/// The index of the first `wanted` outside quotes and angle brackets, or the text's length; an open quote is a flaw.
+pub fn find_bare(text: &[u8], wanted: u8) -> Result<usize, Flaw> {
+    let mut at = 0;
+    let mut inside_angles = false;
+    while at < text.len() {
+        match text[at] {
+            b'"' => at += quoted_end(&text[at..]).ok_or(Flaw::header("open quote"))? - 1,
+            b'<' => inside_angles = true,
+            b'>' => inside_angles = false,
+            byte if byte == wanted && !inside_angles => return Ok(at),
+            _ => {}
+        }
+        at += 1;
+    }
+    Ok(text.len())
+}
+
+/// The elements of a comma list, trimmed, empty ones left out. An open quote ends the list with all that is left.
+#[derive(Clone, Debug)]
+pub struct Elements<'a> {
+    rest: &'a [u8],
+}
+
+/// Splits a header's value at its commas.
+#[must_use]
+pub fn elements(value: &[u8]) -> Elements<'_> {
+    Elements { rest: value }
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        while !self.rest.is_empty() {
+            let end = find_bare(self.rest, b',').unwrap_or(self.rest.len());
+            let element = trim(&self.rest[..end]);
+            self.rest = self.rest.get(end + 1..).unwrap_or(&[]);
+            if !element.is_empty() {
+                return Some(element);
+            }
+        }
+        None
+    }
+}
+
+/// One `name` or `name=value` of a parameter list.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Param<'a> {
+    /// The name, trimmed; compare without regard to case.
+    pub name: &'a [u8],
+    /// The value, trimmed, quotes kept; nothing for a bare name.
+    pub value: Option<&'a [u8]>,
+    /// The whole as it was written, without its semicolon, trimmed.
+    pub text: &'a [u8],
+}
+
+/// Takes the first parameter off a list that begins with `;`. Nothing is left → `None`.
+///
+/// # Errors
+/// A list that does not begin with a semicolon, an empty parameter, an open quote, a name that is no token.
+pub fn take_param<'a>(list: &mut &'a [u8]) -> Result<Option<Param<'a>>, Flaw> {
+    let text = trim_start(list);
+    let Some((b';', text)) = text.split_first() else {
+        *list = &[];
+        return if text.is_empty() { Ok(None) } else { Err(Flaw::header("parameter without semicolon")) };
+    };
+    let mut at = 0;
+    let mut equals = None;
+    while at < text.len() && text[at] != b';' {
+        match text[at] {
+            b'"' => at += quoted_end(&text[at..]).ok_or(Flaw::header("open quote"))?,
+            b'=' if equals.is_none() => {
+                equals = Some(at);
+                at += 1;
+            }
+            _ => at += 1,
+        }
+    }
+    *list = &text[at..];
+    let whole = trim(&text[..at]);
+    let (name, value) = match equals {
+        Some(equals) => (trim(&text[..equals]), Some(trim(&text[equals + 1..at]))),
+        None => (whole, None),
+    };
+    if is_token(name) {
+        Ok(Some(Param { name, value, text: whole }))
+    } else {
+        Err(Flaw::header("bad parameter"))
+    }
+}
+
+/// The value of the first parameter of that name: `Some(None)` for a bare name. A broken list ends the search.
+#[must_use]
+pub fn param<'a>(mut list: &'a [u8], name: &[u8]) -> Option<Option<&'a [u8]>> {
+    while let Ok(Some(param)) = take_param(&mut list) {
+        if param.name.eq_ignore_ascii_case(name) {
+            return Some(param.value);
+        }
+    }
+    None
+}

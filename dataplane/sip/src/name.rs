@@ -1,0 +1,156 @@
+//! The one table of header names, with their compact forms and which of them may stand only once.
+
+macro_rules! names {
+    (@) => { false };
+    (@ once) => { true };
+    ($($variant:ident $text:literal $([$compact:literal])? $($once:ident)?,)*) => {
+        /// A header's name. Spelling and case do not matter on the wire (RFC 3261 §7.3.1); we print the long form.
+        #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+        #[repr(u8)]
+        pub enum Name {
+            $(#[doc = concat!("`", $text, "`")] $variant,)*
+            /// Any other header; its text stands beside it in the message.
+            Other,
+        }
+
+        impl Name {
+            /// The long form on the wire; empty for `Other`.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Name::$variant => $text,)*
+                    Name::Other => "",
+                }
+            }
+
+            /// May this header stand only once, with one value, in a message?
+            #[must_use]
+            pub const fn once(self) -> bool {
+                match self {
+                    $(Name::$variant => names!(@ $($once)?),)*
+                    Name::Other => false,
+                }
+            }
+        }
+
+        /// Every spelling with the header that it means.
+        const SPELLINGS: &[(&str, Name)] = &[$(($text, Name::$variant), $(($compact, Name::$variant),)?)*];
+    };
+}
+
+names! {
+    Via "Via" ["v"],
+    From "From" ["f"] once,
+    To "To" ["t"] once,
+    CallId "Call-ID" ["i"] once,
+    CSeq "CSeq" once,
+    MaxForwards "Max-Forwards" once,
+    Contact "Contact" ["m"],
+    RecordRoute "Record-Route",
+    Route "Route",
+    ContentType "Content-Type" ["c"] once,
+    ContentLength "Content-Length" ["l"] once,
+    ContentEncoding "Content-Encoding" ["e"],
+    ContentDisposition "Content-Disposition",
+    Accept "Accept",
+    Allow "Allow",
+    AllowEvents "Allow-Events" ["u"],
+    Authorization "Authorization",
+    AuthenticationInfo "Authentication-Info",
+    Date "Date" once,
+    Diversion "Diversion",
+    Event "Event" ["o"] once,
+    Expires "Expires" once,
+    HistoryInfo "History-Info",
+    MimeVersion "MIME-Version" once,
+    MinExpires "Min-Expires" once,
+    MinSe "Min-SE" once,
+    PAssertedIdentity "P-Asserted-Identity",
+    PPreferredIdentity "P-Preferred-Identity",
+    Privacy "Privacy",
+    ProxyAuthenticate "Proxy-Authenticate",
+    ProxyAuthorization "Proxy-Authorization",
+    ProxyRequire "Proxy-Require",
+    RAck "RAck" once,
+    Reason "Reason",
+    ReferTo "Refer-To" ["r"] once,
+    ReferredBy "Referred-By" ["b"] once,
+    RemotePartyId "Remote-Party-ID",
+    Replaces "Replaces" once,
+    Require "Require",
+    RetryAfter "Retry-After" once,
+    RSeq "RSeq" once,
+    Server "Server",
+    SessionExpires "Session-Expires" ["x"] once,
+    Subject "Subject" ["s"],
+    SubscriptionState "Subscription-State" once,
+    Supported "Supported" ["k"],
+    Unsupported "Unsupported",
+    UserAgent "User-Agent",
+    Warning "Warning",
+    WwwAuthenticate "WWW-Authenticate",
+}
+
+/// How many names there are, `Other` included.
+pub(crate) const COUNT: usize = Name::Other as usize + 1;
+
+const SLOTS_LOG2: u32 = 10;
+const SLOTS: usize = 1 << SLOTS_LOG2;
+const EMPTY: u8 = u8::MAX;
+
+/// First, middle and last letter and the length: tells all spellings apart.
+const fn key(text: &[u8]) -> u32 {
+    let length = text.len();
+    u32::from_le_bytes([text[0] | 0x20, text[length / 2] | 0x20, text[length - 1] | 0x20, length as u8])
+}
+
+const fn slot(key: u32, seed: u32) -> usize {
+    (key.wrapping_mul(seed) >> (32 - SLOTS_LOG2)) as usize
+}
+
+/// The spellings by slot, or nothing when two of them meet under this seed.
+const fn fill(seed: u32) -> Option<[u8; SLOTS]> {
+    let mut slots = [EMPTY; SLOTS];
+    let mut at = 0;
+    while at < SPELLINGS.len() {
+        let here = slot(key(SPELLINGS[at].0.as_bytes()), seed);
+        if slots[here] != EMPTY {
+            return None;
+        }
+        slots[here] = at as u8;
+        at += 1;
+    }
+    Some(slots)
+}
+
+/// Looks for a seed under which no two spellings meet; the build fails when there is none.
+const fn plan() -> (u32, [u8; SLOTS]) {
+    let mut seed: u32 = 0x9E37_79B1;
+    let mut tries = 0;
+    while tries < 400 {
+        if let Some(slots) = fill(seed) {
+            return (seed, slots);
+        }
+        seed = seed.wrapping_mul(0x0019_660D).wrapping_add(0x3C6E_F35F) | 1;
+        tries += 1;
+    }
+    panic!("no seed keeps the header names apart: enlarge SLOTS");
+}
+
+const SEED: u32 = plan().0;
+static TABLE: [u8; SLOTS] = plan().1;
+const _: () = assert!(SPELLINGS.len() < EMPTY as usize);
+
+impl Name {
+    /// The header that this text names, in any case and in the long or the compact form.
+    #[must_use]
+    pub fn from_bytes(text: &[u8]) -> Name {
+        if text.is_empty() || text.len() > u8::MAX as usize {
+            return Name::Other;
+        }
+        match SPELLINGS.get(TABLE[slot(key(text), SEED)] as usize) {
+            Some((spelling, name)) if spelling.as_bytes().eq_ignore_ascii_case(text) => *name,
+            _ => Name::Other,
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Messages into bytes. Everything is appended to the caller's buffer; nothing else is allocated.
+
+use alloc::vec::Vec;
+use core::fmt::Write as _;
+use core::net::{IpAddr, SocketAddr};
+
+use crate::lex;
+use crate::message::Message;
+use crate::method::Method;
+use crate::name::Name;
+use crate::via::Via;
+
+mod reason;
+mod refusal;
+
+pub use reason::reason_phrase;
+pub use refusal::refusal;
+
+/// How a header is named when it is printed: a [`Name`] or the text of a header that `Name` does not know.
+pub trait Label {
+    /// The name on the wire.
+    fn label(&self) -> &str;
+}
+
+impl Label for Name {
+    fn label(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl Label for &str {
+    fn label(&self) -> &str {
+        self
+    }
+}
+
+/// One message on its way into a buffer: a first line, then headers, then one of the two `finish`.
+#[derive(Debug)]
+#[must_use = "a message without its empty line is none: call finish"]
+pub struct Printer<'o> {
+    out: &'o mut Vec<u8>,
+}
+
+impl<'o> Printer<'o> {
+    /// Begins a request.
+    pub fn request(out: &'o mut Vec<u8>, method: &[u8], uri: &[u8]) -> Printer<'o> {
+        clean(out, method);
+        out.push(b' ');
+        clean(out, uri);
+        out.extend_from_slice(b" SIP/2.0\r\n");
+        Printer { out }
+    }
+
+    /// Begins a response. Status is 100..=699.
+    pub fn response(out: &'o mut Vec<u8>, status: u16, reason: &str) -> Printer<'o> {
+        debug_assert!((100..=699).contains(&status), "a status has three digits");
+        out.extend_from_slice(b"SIP/2.0 ");
+        decimal(out, u64::from(status));
+        out.push(b' ');
+        clean(out, reason.as_bytes());
+        out.extend_from_slice(b"\r\n");
+        Printer { out }
+    }
+
+    /// Begins the response to a request: Via, From, To, Call-ID, CSeq as RFC 3261 §8.2.6 wants them, and Record-Route
+    /// where the response can make a dialog. `to_tag` is added when To has none; empty = leave To as it is.
+    pub fn reply(
+        out: &'o mut Vec<u8>,
+        request: &Message<'_>,
+        status: u16,
+        reason: &str,
+        to_tag: &[u8],
+        source: SocketAddr,
+    ) -> Printer<'o> {
+        let mut printer = Printer::response(out, status, reason);
+        for (index, element) in request.vias().enumerate() {
+            if index == 0 {
+                printer.top_via(&request.via(), source);
+            } else {
+                printer.copy(Name::Via, element);
+            }
+        }
+        // RFC 3261 §12.1.1: the route set travels back in every response that makes a dialog.
+        if (101..300).contains(&status) && request.method() == Method::Invite {
+            for element in request.record_routes() {
+                printer.copy(Name::RecordRoute, element);
+            }
+        }
+        printer.copy(Name::From, request.header(Name::From).unwrap_or(b""));
+        let to = request.header(Name::To).unwrap_or(b"");
+        let to_tag = if request.to().tag().is_some() { b"" } else { to_tag };
+        printer.to(to, to_tag);
+        printer.copy(Name::CallId, request.call_id());
+        printer.copy(Name::CSeq, request.header(Name::CSeq).unwrap_or(b""));
+        printer
+    }
+
+    /// One header whose value is the parts put together. CR, LF and NUL are left out of every part.
+    pub fn line(&mut self, name: impl Label, parts: &[&[u8]]) -> &mut Self {
+        self.name(name);
+        for part in parts {
+            clean(self.out, part);
+        }
+        self.out.extend_from_slice(b"\r\n");
+        self
+    }
+
+    /// One header whose value is a number.
+    pub fn number(&mut self, name: impl Label, value: u64) -> &mut Self {
+        self.name(name);
+        decimal(self.out, value);
+        self.out.extend_from_slice(b"\r\n");
+        self
+    }
+
+    /// CSeq.
+    pub fn cseq(&mut self, number: u32, method: &[u8]) -> &mut Self {
+        self.name(Name::CSeq);
+        decimal(self.out, u64::from(number));
+        self.out.push(b' ');
+        clean(self.out, method);
+        self.out.extend_from_slice(b"\r\n");
+        self
+    }
+
+    /// A name and address: `"display" <uri>params`. An empty display name is left out; quotes and backslashes in it
+    /// are escaped. `params` begins with its semicolon or is empty.
+    pub fn address(&mut self, name: impl Label, display: &[u8], uri: &[u8], params: &[u8]) -> &mut Self {
+        self.name(name);
+        if !display.is_empty() {
+            self.out.push(b'"');
+            for byte in display.iter().filter(|byte| !is_forbidden(**byte)) {
+                if matches!(byte, b'"' | b'\\') {
+                    self.out.push(b'\\');
+                }
+                self.out.push(*byte);
+            }
+            self.out.extend_from_slice(b"\" ");
+        }
+        self.out.push(b'<');
+        clean(self.out, uri);
+        self.out.push(b'>');
+        clean(self.out, params);
+        self.out.extend_from_slice(b"\r\n");
+        self
+    }
+
+    /// Ends the message with a body: Content-Type, Content-Length, the empty line, the body.
+    pub fn finish(mut self, content_type: &str, body: &[u8]) {
+        self.line(Name::ContentType, &[content_type.as_bytes()]);
+        self.number(Name::ContentLength, body.len() as u64);
+        self.out.extend_from_slice(b"\r\n");
+        self.out.extend_from_slice(body);
+    }
+
+    /// Ends a message that has no body.
+    pub fn finish_empty(mut self) {
+        self.number(Name::ContentLength, 0);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    fn name(&mut self, name: impl Label) {
+        let label = name.label();
+        assert!(!label.is_empty() && label.bytes().all(lex::is_token_byte), "a header is named by a token");
+        self.out.extend_from_slice(label.as_bytes());
+        self.out.extend_from_slice(b": ");
+    }
+
+    /// A header of the request that must come back as it was, but for its folds (RFC 3261 §8.2.6.2).
+    fn copy(&mut self, name: Name, value: &[u8]) {
+        self.name(name);
+        unfold(self.out, value);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    fn to(&mut self, value: &[u8], tag: &[u8]) {
+        self.name(Name::To);
+        unfold(self.out, value);
+        if !tag.is_empty() {
+            self.out.extend_from_slice(b";tag=");
+            clean(self.out, tag);
+        }
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// RFC 3261 §18.2.1 and RFC 3581 §4: what the sender claims to have seen is replaced by what we saw.
+    fn top_via(&mut self, via: &Via<'_>, source: SocketAddr) {
+        self.name(Name::Via);
+        let semicolon = memchr::memchr(b';', via.text).unwrap_or(via.text.len());
+        unfold(self.out, lex::trim(&via.text[..semicolon]));
+        let mut list = &via.text[semicolon..];
+        while let Ok(Some(param)) = lex::take_param(&mut list) {
+            if !param.name.eq_ignore_ascii_case(b"received") && !param.name.eq_ignore_ascii_case(b"rport") {
+                self.out.push(b';');
+                unfold(self.out, param.text);
+            }
+        }
+        let seen = source.ip().to_canonical();
+        if via.rport.is_some() || crate::uri::host_address(via.host) != Some(seen) {
+            self.out.extend_from_slice(b";received=");
+            write_ip(self.out, seen, false);
+        }
+        if via.rport.is_some() {
+            self.out.extend_from_slice(b";rport=");
+            decimal(self.out, u64::from(source.port()));
+        }
+        self.out.extend_from_slice(b"\r\n");
+    }
+}
+
+fn is_forbidden(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n' | 0)
+}
+
+/// Appends the text without CR, LF and NUL: whatever was smuggled into a value cannot end its line.
+fn clean(out: &mut Vec<u8>, text: &[u8]) {
+    if memchr::memchr3(b'\r', b'\n', 0, text).is_none() {
+        out.extend_from_slice(text);
+    } else {
+        out.extend(text.iter().copied().filter(|byte| !is_forbidden(*byte)));
+    }
+}
+
+/// Appends a header's value on one line: line ends go, the white space of the fold stays. A NUL stays as well, since a
+/// quoted string may hold it (RFC 3261 §25.1, quoted-pair) and a peer compares what it gets back.
+pub fn unfold(out: &mut Vec<u8>, value: &[u8]) {
+    if memchr::memchr2(b'\r', b'\n', value).is_none() {
+        out.extend_from_slice(value);
+    } else {
+        out.extend(value.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')));
+    }
+}
+
+/// Appends a number in decimal digits.
+pub fn decimal(out: &mut Vec<u8>, mut value: u64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// Appends an IP address; `reference` puts IPv6 into brackets, as URIs and sent-by want it.
+pub fn write_ip(out: &mut Vec<u8>, ip: IpAddr, reference: bool) {
+    match ip {
+        IpAddr::V4(ip) => {
+            for (index, octet) in ip.octets().into_iter().enumerate() {
+                if index > 0 {
+                    out.push(b'.');
+                }
+                decimal(out, u64::from(octet));
+            }
+        }
+        IpAddr::V6(ip) => {
+            let (open, close): (&[u8], &[u8]) = if reference { (b"[", b"]") } else { (b"", b"") };
+            out.extend_from_slice(open);
+            write!(Text(out), "{ip}").expect("writing into a vector does not fail");
+            out.extend_from_slice(close);
+        }
+    }
+}
+
+/// Appends `host:port` with brackets around an IPv6 address.
+pub fn write_socket_addr(out: &mut Vec<u8>, address: SocketAddr) {
+    write_ip(out, address.ip(), true);
+    out.push(b':');
+    decimal(out, u64::from(address.port()));
+}
+
+/// Appends `sip:user@host:port`; without a user `sip:host:port`. The user must be escaped already.
+pub fn write_uri(out: &mut Vec<u8>, user: &[u8], address: SocketAddr) {
+    out.extend_from_slice(b"sip:");
+    if !user.is_empty() {
+        clean(out, user);
+        out.push(b'@');
+    }
+    write_socket_addr(out, address);
+}
+
+struct Text<'o>(&'o mut Vec<u8>);
+
+impl core::fmt::Write for Text<'_> {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}

@@ -1,0 +1,220 @@
+//! SIP, SIPS and TEL addresses: RFC 3261 §19.1, RFC 3966.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::str;
+
+use crate::flaw::{Flaw, FlawKind};
+use crate::lex;
+
+/// The longest user part that [`Uri::number`] unescapes; longer ones are no number.
+pub const NUMBER_BYTES_MAX: usize = 64;
+
+/// The scheme of a URI.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Scheme {
+    /// `sip:`
+    Sip,
+    /// `sips:`
+    Sips,
+    /// `tel:`
+    Tel,
+    /// Anything else; host and user are not looked at.
+    Other,
+}
+
+/// One parsed URI. All texts are as written, still percent-escaped.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Uri<'a> {
+    /// The scheme.
+    pub scheme: Scheme,
+    /// The user part without the password, with its own `;parameters`; for `tel:` the subscriber number. Empty when absent.
+    pub user: &'a [u8],
+    /// Host name, IPv4 address, or IPv6 address without its brackets; empty for `tel:` and other schemes.
+    pub host: &'a [u8],
+    /// The port, if one is given.
+    pub port: Option<u16>,
+    /// The parameters, beginning with their semicolon, or empty.
+    pub params: &'a [u8],
+    /// The headers after the question mark, or empty. Nobody should act on them without need.
+    pub headers: &'a [u8],
+}
+
+/// A user part with its escapes undone: no NUL, no control character, no escape is left in it.
+#[derive(Clone, Copy)]
+pub struct Number {
+    bytes: [u8; NUMBER_BYTES_MAX],
+    length: usize,
+}
+
+impl Number {
+    const EMPTY: Number = Number { bytes: [0; NUMBER_BYTES_MAX], length: 0 };
+
+    /// The bytes; every one of them is a printable ASCII character other than space, or above 0x7F.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    fn push(&mut self, byte: u8) -> Option<()> {
+        if byte <= b' ' || byte == 0x7F {
+            return None;
+        }
+        *self.bytes.get_mut(self.length)? = byte;
+        self.length += 1;
+        Some(())
+    }
+}
+
+impl core::fmt::Debug for Number {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Number({})", self.as_bytes().escape_ascii())
+    }
+}
+
+impl PartialEq for Number {
+    fn eq(&self, other: &Number) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Number {}
+
+const BAD_URI: Flaw = Flaw::header("bad URI");
+
+impl<'a> Uri<'a> {
+    /// Reads a URI that stands alone: no angle brackets, no white space.
+    ///
+    /// # Errors
+    /// No scheme; white space, control characters, quotes or angle brackets anywhere; a host or port that is none.
+    pub fn parse(text: &'a [u8]) -> Result<Uri<'a>, Flaw> {
+        if text.iter().any(|byte| *byte <= b' ' || matches!(*byte, b'"' | b'<' | b'>' | 0x7F)) {
+            return Err(BAD_URI);
+        }
+        let colon = memchr::memchr(b':', text).ok_or(BAD_URI)?;
+        let (scheme, rest) = (&text[..colon], &text[colon + 1..]);
+        if scheme.eq_ignore_ascii_case(b"sip") {
+            return sip(Scheme::Sip, rest);
+        }
+        if scheme.eq_ignore_ascii_case(b"sips") {
+            return sip(Scheme::Sips, rest);
+        }
+        if scheme.eq_ignore_ascii_case(b"tel") {
+            return tel(rest);
+        }
+        // RFC 3986 §3.1: a letter, then letters, digits, plus, minus, dot.
+        let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+        if !scheme.first().is_some_and(u8::is_ascii_alphabetic) || !scheme.iter().all(fits) {
+            return Err(BAD_URI);
+        }
+        Ok(Uri { scheme: Scheme::Other, user: b"", host: b"", port: None, params: b"", headers: b"" })
+    }
+
+    /// The host as an address, when it is one and not a name.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        host_address(self.host)
+    }
+
+    /// The value of a URI parameter: `Some(None)` for a bare name.
+    #[must_use]
+    pub fn param(&self, name: &[u8]) -> Option<Option<&'a [u8]>> {
+        lex::param(self.params, name)
+    }
+
+    /// The dialled or calling number: the user part up to its own parameters with the escapes undone; for `tel:` and
+    /// `user=phone` without visual separators (RFC 3966 §5.1.1). `None` when there is no user part, it is longer than
+    /// [`NUMBER_BYTES_MAX`], or it holds a control character, a space or a broken escape.
+    #[must_use]
+    pub fn number(&self) -> Option<Number> {
+        let phone = self.scheme == Scheme::Tel || self.param(b"user").flatten() == Some(b"phone");
+        let end = memchr::memchr(b';', self.user).unwrap_or(self.user.len());
+        let mut rest = &self.user[..end];
+        let mut number = Number::EMPTY;
+        while let Some((&first, after)) = rest.split_first() {
+            rest = after;
+            let byte = if first == b'%' {
+                let (high, low) = (*rest.first()?, *rest.get(1)?);
+                rest = &rest[2..];
+                (char::from(high).to_digit(16)? * 16 + char::from(low).to_digit(16)?) as u8
+            } else {
+                first
+            };
+            if !(phone && matches!(byte, b'-' | b'.' | b'(' | b')')) {
+                number.push(byte)?;
+            }
+        }
+        (number.length > 0).then_some(number)
+    }
+}
+
+fn sip(scheme: Scheme, rest: &[u8]) -> Result<Uri<'_>, Flaw> {
+    // RFC 3261 §25.1: an @ cannot stand unescaped in user, host, parameters or headers, so there is one at most.
+    let (user, rest) = match memchr::memchr(b'@', rest) {
+        Some(0) => return Err(BAD_URI),
+        Some(at) => (&rest[..at], &rest[at + 1..]),
+        None => (&rest[..0], rest),
+    };
+    if memchr::memchr(b'@', rest).is_some() {
+        return Err(BAD_URI);
+    }
+    let user = &user[..memchr::memchr(b':', user).unwrap_or(user.len())];
+    let end = memchr::memchr2(b';', b'?', rest).unwrap_or(rest.len());
+    let (host, port) = host_port(&rest[..end])?;
+    let rest = &rest[end..];
+    let (params, headers) = match memchr::memchr(b'?', rest) {
+        Some(mark) => (&rest[..mark], &rest[mark + 1..]),
+        None => (rest, &rest[..0]),
+    };
+    Ok(Uri { scheme, user, host, port, params, headers })
+}
+
+fn tel(rest: &[u8]) -> Result<Uri<'_>, Flaw> {
+    let end = memchr::memchr(b';', rest).unwrap_or(rest.len());
+    if end == 0 {
+        return Err(BAD_URI);
+    }
+    let (user, params) = rest.split_at(end);
+    Ok(Uri { scheme: Scheme::Tel, user, host: b"", port: None, params, headers: b"" })
+}
+
+/// Splits `host[:port]`; the brackets of an IPv6 reference are taken off (RFC 5118 §4.1 to §4.5).
+///
+/// # Errors
+/// An empty or impossible host, an IPv6 address without brackets, a port outside 1..=65535.
+pub fn host_port(text: &[u8]) -> Result<(&[u8], Option<u16>), Flaw> {
+    const BAD_HOST: Flaw = Flaw::header("bad host");
+    let (host, rest) = if let Some(inner) = text.strip_prefix(b"[") {
+        let end = memchr::memchr(b']', inner).ok_or(BAD_HOST)?;
+        let host = &inner[..end];
+        if !host.contains(&b':') || !host.iter().all(|byte| byte.is_ascii_hexdigit() || b":.".contains(byte)) {
+            return Err(BAD_HOST);
+        }
+        (host, &inner[end + 1..])
+    } else {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+        let end = text.iter().position(|byte| !fits(*byte)).unwrap_or(text.len());
+        if end == 0 {
+            return Err(BAD_HOST);
+        }
+        text.split_at(end)
+    };
+    // White space around the colon is allowed in Via (RFC 3261 §25.1, COLON).
+    let Some((b':', port)) = lex::trim(rest).split_first() else {
+        return if rest.is_empty() { Ok((host, None)) } else { Err(BAD_HOST) };
+    };
+    match lex::number(lex::trim_start(port), u64::from(u16::MAX)) {
+        Some(port) if port > 0 => Ok((host, Some(port as u16))),
+        _ => Err(Flaw::bad(FlawKind::Header, "bad port")),
+    }
+}
+
+/// The address that a host text is, when it is one: dotted IPv4, or IPv6 with or without brackets.
+#[must_use]
+pub fn host_address(host: &[u8]) -> Option<IpAddr> {
+    let text = str::from_utf8(host).ok()?;
+    if let Ok(address) = text.parse::<Ipv4Addr>() {
+        return Some(IpAddr::V4(address));
+    }
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    bare.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
+}

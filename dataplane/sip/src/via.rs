@@ -1,0 +1,94 @@
+//! One element of Via: RFC 3261 §20.42, RFC 3581.
+
+use core::net::IpAddr;
+
+use crate::flaw::Flaw;
+use crate::lex;
+use crate::uri;
+
+/// One hop that a request came through.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Via<'a> {
+    /// `UDP`, `TCP`, `TLS`… as written.
+    pub transport: &'a [u8],
+    /// The host of sent-by; an IPv6 address stands without its brackets.
+    pub host: &'a [u8],
+    /// The port of sent-by, if one is given.
+    pub port: Option<u16>,
+    /// The branch, magic cookie included; empty when absent (RFC 2543 peers).
+    pub branch: &'a [u8],
+    /// The value of `received`, as written.
+    pub received: Option<&'a [u8]>,
+    /// `rport` (RFC 3581): absent, asked for, or filled in.
+    pub rport: Option<Option<u16>>,
+    /// The whole element as written, without the comma and the white space around it.
+    pub text: &'a [u8],
+}
+
+impl<'a> Via<'a> {
+    /// Reads the first element of a Via header's value.
+    ///
+    /// # Errors
+    /// Another protocol than SIP/2.0, a host or port that is none, an empty or broken parameter.
+    pub fn parse(value: &'a [u8]) -> Result<Via<'a>, Flaw> {
+        let value = lex::trim_start(value);
+        let end = lex::find_bare(value, b',')?;
+        let text = lex::trim(&value[..end]);
+        let (transport, rest) = sent_protocol(text)?;
+        let semicolon = memchr::memchr(b';', rest).unwrap_or(rest.len());
+        let (host, port) = uri::host_port(lex::trim(&rest[..semicolon]))?;
+        let mut via = Via { transport, host, port, branch: b"", received: None, rport: None, text };
+        let mut list = &rest[semicolon..];
+        while let Some(param) = lex::take_param(&mut list)? {
+            via.take(param)?;
+        }
+        Ok(via)
+    }
+
+    fn take(&mut self, param: lex::Param<'a>) -> Result<(), Flaw> {
+        if param.name.eq_ignore_ascii_case(b"branch") {
+            self.branch = param.value.unwrap_or(b"");
+        } else if param.name.eq_ignore_ascii_case(b"received") {
+            self.received = param.value;
+        } else if param.name.eq_ignore_ascii_case(b"rport") {
+            self.rport = Some(match param.value {
+                None | Some(b"") => None,
+                Some(port) => Some(lex::number(port, u64::from(u16::MAX)).ok_or(Flaw::header("bad rport"))? as u16),
+            });
+        }
+        Ok(())
+    }
+
+    /// The address in `received`, when it is one, with or without brackets (RFC 5118 §4.5).
+    #[must_use]
+    pub fn received_address(&self) -> Option<IpAddr> {
+        uri::host_address(self.received?)
+    }
+
+    /// Does the branch carry RFC 3261's magic cookie, so that it alone names the transaction (§17.2.3)?
+    #[must_use]
+    pub fn has_cookie(&self) -> bool {
+        self.branch.len() > 7 && self.branch[..7].eq_ignore_ascii_case(b"z9hG4bK")
+    }
+}
+
+/// Takes `SIP/2.0/transport` off; white space may stand around both slashes.
+fn sent_protocol(text: &[u8]) -> Result<(&[u8], &[u8]), Flaw> {
+    const BAD: Flaw = Flaw::header("bad Via");
+    let (name, rest) = token(text);
+    let rest = lex::trim_start(rest).strip_prefix(b"/").ok_or(BAD)?;
+    let (version, rest) = token(lex::trim_start(rest));
+    let rest = lex::trim_start(rest).strip_prefix(b"/").ok_or(BAD)?;
+    let (transport, rest) = token(lex::trim_start(rest));
+    let spaced = rest.first().is_some_and(|byte| lex::is_space(*byte));
+    if name.eq_ignore_ascii_case(b"SIP") && version == b"2.0" && !transport.is_empty() && spaced {
+        Ok((transport, lex::trim_start(rest)))
+    } else {
+        Err(BAD)
+    }
+}
+
+fn token(text: &[u8]) -> (&[u8], &[u8]) {
+    let end = text.iter().position(|byte| !lex::is_token_byte(*byte)).unwrap_or(text.len());
+    text.split_at(end)
+}

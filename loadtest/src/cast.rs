@@ -1,0 +1,196 @@
+//! Who plays in a run: originators that place calls and terminators that take them, read from `key=value,…` lines.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use crate::draw::{Spread, share};
+
+/// Digits of the calling number that carry the call's place in the plan.
+pub const PLACE_DIGITS: usize = 8;
+
+/// A carrier that sends calls, from one local address.
+#[derive(Clone, Debug)]
+pub struct Originator {
+    /// How reports call it.
+    pub name: String,
+    /// The local address that its calls come from.
+    pub from: IpAddr,
+    /// Its share among originators; any positive number.
+    pub weight: f64,
+    /// First digits of its calling numbers; the call's place in the plan follows in eight digits.
+    pub callers: String,
+    /// Digits put before the called number.
+    pub tech: String,
+}
+
+/// A carrier that takes calls, on one local socket.
+#[derive(Clone, Debug)]
+pub struct Terminator {
+    /// How reports call it.
+    pub name: String,
+    /// The local address and port that it listens on.
+    pub at: SocketAddr,
+    /// From INVITE to 18x.
+    pub ring: Spread,
+    /// From 18x to 200.
+    pub answer: Spread,
+    /// 180, 183, or 0 to answer without ringing.
+    pub progress: u16,
+    /// Share of calls refused with 486.
+    pub busy: f64,
+    /// Share of calls refused with 503.
+    pub flaky: f64,
+    /// Share of calls that ring for ever.
+    pub unanswered: f64,
+    /// Share of INVITEs that get no response at all.
+    pub dead: f64,
+    /// Its own talking time, for calls that it releases; the run's when absent.
+    pub talk: Option<Spread>,
+}
+
+fn pairs(text: &str) -> impl Iterator<Item = Result<(&str, &str), String>> {
+    text.split(',').map(|pair| pair.split_once('=').ok_or_else(|| format!("'{pair}': want key=value")))
+}
+
+/// Reads `name=acme,from=127.0.1.1,callers=1212,weight=3,tech=99`.
+pub fn originator(text: &str) -> Result<Originator, String> {
+    let mut made = Originator {
+        name: String::new(),
+        from: IpAddr::from([127, 0, 0, 1]),
+        weight: 1.0,
+        callers: "1646".into(),
+        tech: String::new(),
+    };
+    for pair in pairs(text) {
+        let (key, value) = pair?;
+        match key {
+            "name" => made.name = value.into(),
+            "from" => made.from = value.parse().map_err(|_| format!("'{value}' is no IP address"))?,
+            "weight" => made.weight = positive(value)?,
+            "callers" => made.callers = digits(value, 7)?,
+            "tech" => made.tech = digits(value, 15)?,
+            _ => return Err(format!("an originator has no '{key}': name, from, weight, callers, tech")),
+        }
+    }
+    if made.name.is_empty() {
+        made.name = made.from.to_string();
+    }
+    Ok(made)
+}
+
+/// Reads `name=blux,at=127.0.2.1:5060,ring=exp:300ms,answer=exp:2s,progress=183,busy=5%,flaky=30%,unanswered=2%,dead=0%,talk=…`.
+pub fn terminator(text: &str) -> Result<Terminator, String> {
+    let mut made = Terminator {
+        name: String::new(),
+        at: SocketAddr::from(([127, 0, 0, 1], 0)),
+        ring: Spread::Fixed(Duration::from_millis(20)),
+        answer: Spread::Exponential(Duration::from_secs(1)),
+        progress: 180,
+        busy: 0.0,
+        flaky: 0.0,
+        unanswered: 0.0,
+        dead: 0.0,
+        talk: None,
+    };
+    for pair in pairs(text) {
+        let (key, value) = pair?;
+        match key {
+            "name" => made.name = value.into(),
+            "at" => made.at = value.parse().map_err(|_| format!("'{value}' is no ADDRESS:PORT"))?,
+            "ring" => made.ring = value.parse()?,
+            "answer" => made.answer = value.parse()?,
+            "talk" => made.talk = Some(value.parse()?),
+            "progress" => made.progress = progress(value)?,
+            "busy" => made.busy = share(value)?,
+            "flaky" => made.flaky = share(value)?,
+            "unanswered" => made.unanswered = share(value)?,
+            "dead" => made.dead = share(value)?,
+            _ => {
+                let known = "name, at, ring, answer, progress, talk, busy, flaky, unanswered, dead";
+                return Err(format!("a terminator has no '{key}': {known}"));
+            }
+        }
+    }
+    if made.at.port() == 0 {
+        return Err(format!("'{text}': a terminator needs at=ADDRESS:PORT"));
+    }
+    if made.name.is_empty() {
+        made.name = made.at.to_string();
+    }
+    Ok(made)
+}
+
+fn progress(value: &str) -> Result<u16, String> {
+    match value {
+        "180" | "183" => Ok(if value == "180" { 180 } else { 183 }),
+        "none" => Ok(0),
+        _ => Err(format!("'{value}': progress is 180, 183 or none")),
+    }
+}
+
+fn positive(value: &str) -> Result<f64, String> {
+    value.parse::<f64>().ok().filter(|n| *n > 0.0 && n.is_finite()).ok_or_else(|| format!("'{value}' is not above 0"))
+}
+
+fn digits(value: &str, most: usize) -> Result<String, String> {
+    let plain = value.bytes().all(|b| b.is_ascii_digit());
+    if plain && value.len() <= most { Ok(value.into()) } else { Err(format!("'{value}': want at most {most} digits")) }
+}
+
+/// Called prefixes with their weights.
+#[derive(Clone, Debug)]
+pub struct Destinations {
+    rows: Vec<(String, f64)>,
+    total: f64,
+}
+
+impl Destinations {
+    /// Reads `44207,4930:3` or, after `@`, a file with one `prefix` or `prefix:weight` a line.
+    pub fn read(text: &str) -> Result<Destinations, String> {
+        let listed = match text.strip_prefix('@') {
+            Some(path) => std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?,
+            None => text.replace(',', "\n"),
+        };
+        let mut rows = Vec::new();
+        for line in listed.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let (prefix, weight) = line.split_once(':').unwrap_or((line, "1"));
+            rows.push((digits(prefix, 14)?, positive(weight)?));
+        }
+        if rows.is_empty() {
+            return Err("no called prefix given".into());
+        }
+        let total = rows.iter().map(|row| row.1).sum();
+        Ok(Destinations { rows, total })
+    }
+
+    /// The prefix at this point (0 to 1) of the weights.
+    pub fn at(&self, point: f64) -> &str {
+        let mut rest = point * self.total;
+        for (prefix, weight) in &self.rows {
+            rest -= weight;
+            if rest < 0.0 {
+                return prefix;
+            }
+        }
+        &self.rows[self.rows.len() - 1].0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_with_an_unknown_key_names_the_known_ones() {
+        let flaw = terminator("at=127.0.0.1:5070,colour=red").expect_err("colour is unknown");
+        assert!(flaw.contains("colour") && flaw.contains("unanswered"), "{flaw}");
+        assert!(terminator("name=x").is_err());
+        assert!(originator("from=here").is_err());
+    }
+
+    #[test]
+    fn destinations_are_drawn_by_weight() {
+        let list = Destinations::read("44:3,49").expect("two prefixes");
+        assert_eq!([list.at(0.0), list.at(0.74), list.at(0.76), list.at(1.0)], ["44", "44", "49", "49"]);
+    }
+}

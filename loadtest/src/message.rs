@@ -1,0 +1,251 @@
+//! SIP as a load generator needs it: templates out, and a reader that knows a dozen headers. It shares nothing with the switch's own
+//! parser and printer, so that the two can disagree.
+
+use std::io::Write;
+use std::net::SocketAddr;
+
+/// One datagram, read.
+#[derive(Clone, Debug, Default)]
+pub struct Message<'a> {
+    /// 0 for a request.
+    pub status: u16,
+    /// The request's method, or that of the CSeq.
+    pub method: &'a str,
+    /// Every Via line, in order.
+    pub vias: Vec<&'a str>,
+    /// From.
+    pub from: &'a str,
+    /// To.
+    pub to: &'a str,
+    /// Call-ID.
+    pub call_id: &'a str,
+    /// CSeq's number.
+    pub cseq: u32,
+    /// URI of the first Contact.
+    pub contact: &'a str,
+    /// Every Record-Route line, in order.
+    pub record_routes: Vec<&'a str>,
+    /// The request's URI.
+    pub uri: &'a str,
+    /// What follows the empty line.
+    pub body: &'a str,
+}
+
+/// Reads one datagram; `None` when it is not SIP or lacks what every message has.
+pub fn read(bytes: &[u8]) -> Option<Message<'_>> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let mut lines = head.split("\r\n");
+    let mut message = Message { body, ..Message::default() };
+    let mut words = lines.next()?.split(' ');
+    let first = words.next()?;
+    if first == "SIP/2.0" {
+        message.status = words.next()?.parse().ok()?;
+    } else {
+        message.method = first;
+        message.uri = words.next()?;
+    }
+    for line in lines {
+        if let Some((name, value)) = line.split_once(':') {
+            keep(&mut message, name.trim_end(), value.trim());
+        }
+    }
+    let whole = !message.vias.is_empty() && !message.call_id.is_empty() && !message.method.is_empty();
+    (whole && !message.from.is_empty() && !message.to.is_empty()).then_some(message)
+}
+
+fn keep<'a>(message: &mut Message<'a>, name: &str, value: &'a str) {
+    match name.to_ascii_lowercase().as_str() {
+        "via" | "v" => message.vias.push(value),
+        "from" | "f" => message.from = value,
+        "to" | "t" => message.to = value,
+        "call-id" | "i" => message.call_id = value,
+        "record-route" => message.record_routes.push(value),
+        "contact" | "m" if message.contact.is_empty() => message.contact = uri_of(value),
+        "cseq" => {
+            let (number, method) = value.split_once(' ').unwrap_or((value, ""));
+            message.cseq = number.trim().parse().unwrap_or(0);
+            if message.status > 0 {
+                message.method = method.trim();
+            }
+        }
+        _ => {}
+    }
+}
+
+/// What stands between `<` and `>`, or the text up to its parameters.
+pub fn uri_of(value: &str) -> &str {
+    match value.split_once('<') {
+        Some((_, rest)) => rest.split('>').next().unwrap_or(rest),
+        None => value.split(';').next().unwrap_or(value),
+    }
+}
+
+/// The tag parameter of a From or To; empty when absent.
+pub fn tag_of(value: &str) -> &str {
+    let parameters = value.rsplit_once('>').map_or(value, |(_, rest)| rest);
+    parameters.split(';').find_map(|part| part.trim().strip_prefix("tag=")).unwrap_or("")
+}
+
+/// The branch parameter of a Via; empty when absent.
+pub fn branch_of(via: &str) -> &str {
+    via.split(';').find_map(|part| part.trim().strip_prefix("branch=")).unwrap_or("")
+}
+
+/// The user part of the URI in a From or To.
+pub fn user_of(value: &str) -> &str {
+    let uri = uri_of(value);
+    let rest = uri.split_once(':').map_or(uri, |(_, rest)| rest);
+    let user = rest.split_once('@').map_or(rest, |(user, _)| user);
+    user.split(';').next().unwrap_or(user)
+}
+
+/// Where the SDP of a body wants RTP: the first `c=` and the first audio port.
+pub fn media_address(body: &str) -> Option<SocketAddr> {
+    let mut host = None;
+    let mut port = None;
+    for line in body.lines() {
+        if let Some(rest) = line.strip_prefix("c=IN IP4 ").or_else(|| line.strip_prefix("c=IN IP6 ")) {
+            host = host.or_else(|| rest.trim().parse().ok());
+        } else if let Some(rest) = line.strip_prefix("m=audio ") {
+            port = port.or_else(|| rest.split(' ').next()?.parse().ok());
+        }
+    }
+    Some(SocketAddr::new(host?, port?))
+}
+
+/// An SDP offer or answer with one G.711 stream.
+pub fn sdp(media: SocketAddr) -> String {
+    let (ip, port) = (media.ip(), media.port());
+    let family = if media.is_ipv4() { "IP4" } else { "IP6" };
+    format!(
+        "v=0\r\no=- {port} 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 8 0\r\n\
+         a=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\na=ptime:20\r\na=sendrecv\r\n"
+    )
+}
+
+/// What every request of ours has.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// INVITE, ACK, BYE or CANCEL.
+    pub method: &'a str,
+    /// Request-URI.
+    pub uri: &'a str,
+    /// Where responses are to come: our socket.
+    pub local: SocketAddr,
+    /// The transaction's name, without the cookie.
+    pub branch: &'a str,
+    /// Whole From value.
+    pub from: &'a str,
+    /// Whole To value.
+    pub to: &'a str,
+    /// Call-ID.
+    pub call_id: &'a str,
+    /// CSeq's number.
+    pub cseq: u32,
+    /// Route lines, in order.
+    pub routes: &'a [String],
+    /// SDP; empty for none.
+    pub body: &'a str,
+}
+
+/// Writes a request.
+pub fn request(out: &mut Vec<u8>, ask: &Request<'_>) {
+    out.clear();
+    let Request { method, uri, local, branch, from, to, call_id, cseq, .. } = ask;
+    let _ = write!(out, "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK{branch};rport\r\n");
+    for route in ask.routes {
+        let _ = write!(out, "Route: {route}\r\n");
+    }
+    let _ =
+        write!(out, "Max-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n");
+    if *method == "INVITE" {
+        let _ = write!(out, "Contact: <sip:{local}>\r\nAllow: INVITE, ACK, BYE, CANCEL, OPTIONS\r\n");
+    }
+    finish(out, ask.body);
+}
+
+/// Writes a response to a request; `tag` is put on To if it has none.
+pub fn response(out: &mut Vec<u8>, to: &Message<'_>, status: u16, tag: &str, local: SocketAddr, body: &str) {
+    out.clear();
+    let _ = write!(out, "SIP/2.0 {status} {}\r\n", reason(status));
+    for via in &to.vias {
+        let _ = write!(out, "Via: {via}\r\n");
+    }
+    for route in &to.record_routes {
+        let _ = write!(out, "Record-Route: {route}\r\n");
+    }
+    let own = if tag.is_empty() || !tag_of(to.to).is_empty() { String::new() } else { format!(";tag={tag}") };
+    let _ = write!(out, "From: {}\r\nTo: {}{own}\r\nCall-ID: {}\r\n", to.from, to.to, to.call_id);
+    let _ = write!(out, "CSeq: {} {}\r\n", to.cseq, to.method);
+    if to.method == "INVITE" && (101..300).contains(&status) {
+        let _ = write!(out, "Contact: <sip:{local}>\r\n");
+    }
+    finish(out, body);
+}
+
+fn finish(out: &mut Vec<u8>, body: &str) {
+    if body.is_empty() {
+        out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
+    } else {
+        let _ = write!(out, "Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    }
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        100 => "Trying",
+        180 => "Ringing",
+        183 => "Session Progress",
+        200 => "OK",
+        480 => "Temporarily Unavailable",
+        481 => "Call/Transaction Does Not Exist",
+        486 => "Busy Here",
+        487 => "Request Terminated",
+        503 => "Service Unavailable",
+        _ => "Response",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let local: SocketAddr = "127.0.1.1:40000".parse().expect("an address");
+        let body = sdp("127.0.1.1:41000".parse().expect("an address"));
+        let ask = Request {
+            method: "INVITE",
+            uri: "sip:4420@127.0.0.1:5060",
+            local,
+            branch: "7",
+            from: "\"x\" <sip:1646@127.0.1.1>;tag=abc",
+            to: "<sip:4420@127.0.0.1>",
+            call_id: "7-1",
+            cseq: 1,
+            routes: &[],
+            body: &body,
+        };
+        let mut bytes = Vec::new();
+        request(&mut bytes, &ask);
+        let seen = read(&bytes).expect("our own request");
+        assert_eq!((seen.method, seen.call_id, seen.cseq, seen.status), ("INVITE", "7-1", 1, 0));
+        assert_eq!((user_of(seen.from), tag_of(seen.from), branch_of(seen.vias[0])), ("1646", "abc", "z9hG4bK7"));
+        assert_eq!(media_address(seen.body), Some("127.0.1.1:41000".parse().expect("an address")));
+        let mut answer = Vec::new();
+        response(&mut answer, &seen, 200, "t2", local, "");
+        let back = read(&answer).expect("our own response");
+        assert_eq!(
+            (back.status, back.method, tag_of(back.to), back.contact),
+            (200, "INVITE", "t2", "sip:127.0.1.1:40000")
+        );
+    }
+
+    #[test]
+    fn rubbish_is_not_read() {
+        for bytes in [&b""[..], b"\r\n\r\n", b"SIP/2.0 x\r\n\r\n", b"INVITE\r\n\r\n", b"\xff\xfe\r\n\r\n"] {
+            assert!(read(bytes).is_none());
+        }
+    }
+}

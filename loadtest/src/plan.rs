@@ -1,0 +1,196 @@
+//! What will happen, decided before the first packet: when each call is due and what becomes of it.
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+use rand::Rng;
+
+use crate::cast::{Destinations, Originator, PLACE_DIGITS, Terminator};
+use crate::clock::SECOND;
+use crate::draw::{Spread, chance, exponential};
+
+/// How calls arrive. They never wait for earlier ones: the load is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Arrivals {
+    /// One every 1/CPS seconds.
+    Constant,
+    /// At random, CPS a second on average: what traffic of many callers looks like.
+    Poisson,
+}
+
+/// A run's parameters that draws depend on.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Everything is drawn from it.
+    pub seed: u64,
+    /// When each call is due, in nanoseconds from the first possible moment; ascending.
+    pub due: Vec<u64>,
+    /// Who sends.
+    pub originators: Vec<Originator>,
+    /// Who takes.
+    pub terminators: Vec<Terminator>,
+    /// Where to.
+    pub called: Destinations,
+    /// Digits of a called number, tech prefix not counted.
+    pub called_digits: usize,
+    /// Talking time.
+    pub talk: Spread,
+    /// Share of calls that the caller releases.
+    pub caller_releases: f64,
+    /// Share of calls with media.
+    pub media: f64,
+    /// Share of callers who give up before the answer.
+    pub cancel: f64,
+    /// When they give up.
+    pub cancel_after: Spread,
+}
+
+/// One call as decided.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// Index of its originator.
+    pub originator: usize,
+    /// The caller's number; its last eight digits are the call's place in the plan.
+    pub calling: String,
+    /// The number dialled, tech prefix included.
+    pub called: String,
+    /// Talking time after which the caller releases; `None` if the other side does.
+    pub caller_talks: Option<Duration>,
+    /// Gives up after this long without an answer.
+    pub gives_up: Option<Duration>,
+    /// RTP flows.
+    pub media: bool,
+}
+
+/// What a terminator does with an INVITE.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Outcome {
+    /// Refuses at once with this status.
+    Refuse(u16),
+    /// Never responds.
+    Silence,
+    /// Rings after the first span and never answers.
+    Ring(Duration),
+    /// Rings, answers, and releases after the last span if it is the one to release.
+    Answer {
+        /// INVITE to 18x.
+        ring: Duration,
+        /// 18x to 200.
+        answer: Duration,
+        /// 200 to BYE; `None` if the caller releases.
+        talks: Option<Duration>,
+    },
+}
+
+/// Moments at which calls are due, in nanoseconds.
+pub fn schedule(seed: u64, arrivals: Arrivals, cps: f64, span: Duration) -> Vec<u64> {
+    let mut source = chance(seed, 0, "arrivals");
+    let end = span.as_secs_f64();
+    let mut moments = Vec::with_capacity((end * cps) as usize + 16);
+    let mut at = match arrivals {
+        Arrivals::Constant => 0.0,
+        Arrivals::Poisson => exponential(&mut source) / cps,
+    };
+    while at < end {
+        moments.push((at * SECOND as f64) as u64);
+        at += match arrivals {
+            Arrivals::Constant => 1.0 / cps,
+            Arrivals::Poisson => exponential(&mut source) / cps,
+        };
+    }
+    moments
+}
+
+impl Plan {
+    /// What the caller of this place does.
+    pub fn call(&self, place: usize) -> Planned {
+        let mut source = chance(self.seed, place as u64, "caller");
+        let originator = self.pick_originator(source.random());
+        let from = &self.originators[originator];
+        let mut called = format!("{}{}", from.tech, self.called.at(source.random()));
+        while called.len() < from.tech.len() + self.called_digits {
+            called.push(char::from(b'0' + source.random_range(0..10u8)));
+        }
+        let caller_releases = self.caller_releases(place);
+        let talk = self.talk.draw(&mut source);
+        let gives_up = (source.random::<f64>() < self.cancel).then(|| self.cancel_after.draw(&mut source));
+        Planned {
+            originator,
+            calling: format!("{}{place:0width$}", from.callers, width = PLACE_DIGITS),
+            called,
+            caller_talks: caller_releases.then_some(talk),
+            gives_up,
+            media: self.has_media(place),
+        }
+    }
+
+    /// What this terminator does with the call of this place; a caller that is not ours has none.
+    pub fn outcome(&self, place: Option<usize>, index: usize, nth: u64) -> Outcome {
+        let who = &self.terminators[index];
+        let mut source = chance(self.seed, place.map_or(nth, |place| place as u64), &who.name);
+        let point: f64 = source.random();
+        let mut edge = who.dead;
+        if point < edge {
+            return Outcome::Silence;
+        }
+        edge += who.flaky;
+        if point < edge {
+            return Outcome::Refuse(503);
+        }
+        edge += who.busy;
+        if point < edge {
+            return Outcome::Refuse(486);
+        }
+        let ring = who.ring.draw(&mut source);
+        edge += who.unanswered;
+        if point < edge {
+            return Outcome::Ring(ring);
+        }
+        let answer = who.answer.draw(&mut source);
+        let talk = who.talk.unwrap_or(self.talk).draw(&mut source);
+        let releases = place.is_none_or(|place| !self.caller_releases(place));
+        Outcome::Answer { ring, answer, talks: releases.then_some(talk) }
+    }
+
+    /// The place that a calling number carries, if it is one of ours.
+    pub fn place_of(&self, calling: &[u8]) -> Option<usize> {
+        let tail = calling.get(calling.len().checked_sub(PLACE_DIGITS)?..)?;
+        let place = std::str::from_utf8(tail).ok()?.parse::<usize>().ok()?;
+        (place < self.due.len()).then_some(place)
+    }
+
+    /// Whether RTP flows in the call of this place: both ends ask this.
+    pub fn has_media(&self, place: usize) -> bool {
+        chance(self.seed, place as u64, "media").random::<f64>() < self.media
+    }
+
+    fn caller_releases(&self, place: usize) -> bool {
+        chance(self.seed, place as u64, "releases").random::<f64>() < self.caller_releases
+    }
+
+    fn pick_originator(&self, point: f64) -> usize {
+        let mut rest = point * self.originators.iter().map(|from| from.weight).sum::<f64>();
+        for (index, from) in self.originators.iter().enumerate() {
+            rest -= from.weight;
+            if rest < 0.0 {
+                return index;
+            }
+        }
+        self.originators.len() - 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_kinds_of_arrivals_keep_their_rate_and_their_seed() {
+        for arrivals in [Arrivals::Constant, Arrivals::Poisson] {
+            let once = schedule(3, arrivals, 100.0, Duration::from_secs(100));
+            assert!((9_600..=10_400).contains(&once.len()), "{arrivals:?} placed {}", once.len());
+            assert!(once.is_sorted());
+            assert_eq!(once, schedule(3, arrivals, 100.0, Duration::from_secs(100)));
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! What a run says of itself: a line a second, a summary, and a verdict.
+
+use std::fmt::Write;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use crate::clock::MS;
+use crate::tally::{Codes, Counts, Latencies};
+
+/// One line of `--live-json`.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Line<'a> {
+    /// Sockets are open; calls are about to be placed.
+    Ready {
+        /// Calls in the plan.
+        planned: u64,
+    },
+    /// Once a second.
+    Live {
+        /// Seconds since the first call could be due.
+        elapsed_s: f64,
+        /// Calls due by now.
+        due: u64,
+        /// Calls in progress.
+        calls: u64,
+        /// Calls placed in the last second.
+        cps: u64,
+        /// Everything counted.
+        counts: &'a Counts,
+    },
+    /// At the end.
+    Summary(&'a Summary),
+}
+
+/// A latency in milliseconds.
+#[derive(Debug, Serialize)]
+pub struct Percentiles {
+    /// Values.
+    pub count: u64,
+    /// Half are below.
+    pub p50_ms: f64,
+    /// Nine of ten are below.
+    pub p90_ms: f64,
+    /// 99 of 100 are below.
+    pub p99_ms: f64,
+    /// 999 of 1,000 are below.
+    pub p999_ms: f64,
+    /// The largest.
+    pub max_ms: f64,
+}
+
+/// `summary.json`.
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    /// Of this layout.
+    pub schema: u32,
+    /// The program's version.
+    pub version: &'static str,
+    /// How it was called.
+    pub command: Vec<String>,
+    /// The seed that repeats the plan.
+    pub seed: u64,
+    /// Kernel and number of cores.
+    pub machine: String,
+    /// Seconds during which calls were placed.
+    pub placing_s: f64,
+    /// Calls in the plan.
+    pub planned: u64,
+    /// Calls of the plan that were neither placed nor skipped, because the run was ended early.
+    pub unplaced: u64,
+    /// Everything counted.
+    pub counts: Counts,
+    /// Calls at terminators that nobody ended.
+    pub callees_left: u64,
+    /// Final responses by status; 0 stands for none.
+    pub codes: Codes,
+    /// Latencies by name.
+    pub latencies: std::collections::BTreeMap<&'static str, Percentiles>,
+    /// The generator itself kept up: no call skipped, few late.
+    pub valid: bool,
+    /// What must never happen and did.
+    pub faults: Vec<String>,
+    /// Service levels asked for and not met.
+    pub breaches: Vec<String>,
+}
+
+/// A latency's percentiles.
+pub fn percentiles(values: &Histogram<u64>) -> Percentiles {
+    let at = |quantile: f64| values.value_at_quantile(quantile) as f64 / MS as f64;
+    Percentiles {
+        count: values.len(),
+        p50_ms: at(0.5),
+        p90_ms: at(0.9),
+        p99_ms: at(0.99),
+        p999_ms: at(0.999),
+        max_ms: values.max() as f64 / MS as f64,
+    }
+}
+
+/// What must never happen, whatever the switch was asked to do.
+pub fn faults(counts: &Counts, callees_left: u64) -> Vec<String> {
+    let rows = [
+        (counts.unheard, "calls got no final response"),
+        (counts.abandoned, "calls did not end"),
+        (callees_left, "calls at terminators were never ended"),
+        (counts.bye_unanswered, "BYEs were not answered"),
+        (counts.release_missing, "calls were released by one end and never at the other"),
+        (counts.ack_missing, "answers were never acknowledged"),
+        (counts.rtp_misrouted, "RTP packets came to the wrong call"),
+        (counts.rtp_silent_ends, "ends of calls heard nothing"),
+    ];
+    rows.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect()
+}
+
+/// One service level: `answer.p99<50ms`, `refused<1%`, `rtp_lost<0.1%`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Level {
+    /// A percentile of a latency in milliseconds.
+    Latency(String, f64, f64),
+    /// A share: refused, unheard or late of placed; rtp_lost of rtp_sent.
+    Share(String, f64),
+}
+
+/// Reads service levels, separated by commas.
+pub fn levels(text: &str) -> Result<Vec<Level>, String> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(level).collect()
+}
+
+fn level(text: &str) -> Result<Level, String> {
+    let (left, right) = text.split_once('<').ok_or_else(|| format!("'{text}': want NAME.p99<50ms or NAME<1%"))?;
+    let Some((name, rank)) = left.split_once(".p") else {
+        if !["refused", "unheard", "late", "rtp_lost"].contains(&left) {
+            return Err(format!("'{left}' is no share: refused, unheard, late, rtp_lost"));
+        }
+        return Ok(Level::Share(left.into(), crate::draw::share(right)?));
+    };
+    if !Latencies::default().each().iter().any(|(known, _)| *known == name) {
+        return Err(format!("'{name}' is no latency"));
+    }
+    let digits: f64 = rank.parse().map_err(|_| format!("'p{rank}' is no percentile"))?;
+    // p999 is read as 99.9, as people write it.
+    let mut percent = digits;
+    while percent > 100.0 {
+        percent /= 10.0;
+    }
+    Ok(Level::Latency(name.into(), percent / 100.0, crate::draw::span(right)?.as_secs_f64() * 1_000.0))
+}
+
+/// The levels that were not met, as sentences.
+pub fn breaches(levels: &[Level], counts: &Counts, latencies: &Latencies) -> Vec<String> {
+    let mut found = Vec::new();
+    for level in levels {
+        let (name, value, most) = match level {
+            Level::Latency(name, quantile, most) => {
+                let all = latencies.each();
+                let values = all.iter().find(|(known, _)| known == name).map(|(_, values)| *values);
+                let value = values.map_or(0.0, |values| values.value_at_quantile(*quantile) as f64 / MS as f64);
+                (format!("{name} p{} in ms", quantile * 100.0), value, *most)
+            }
+            Level::Share(name, most) => {
+                let (part, whole) = match name.as_str() {
+                    "refused" => (counts.refused, counts.placed),
+                    "unheard" => (counts.unheard, counts.placed),
+                    "late" => (counts.late, counts.placed),
+                    _ => (counts.rtp_lost, counts.rtp_sent),
+                };
+                (format!("share of {name}"), part as f64 / whole.max(1) as f64, *most)
+            }
+        };
+        if value >= most {
+            found.push(format!("{name} is {value:.4}, wanted below {most}"));
+        }
+    }
+    found
+}
+
+/// The line that people watch.
+pub fn live_text(elapsed_s: f64, due: u64, calls: u64, cps: u64, counts: &Counts) -> String {
+    let failed = counts.refused + counts.cancelled + counts.unheard;
+    format!(
+        "{elapsed_s:6.1} s  due {due}  placed {}  {cps}/s  in progress {calls}  answered {}  completed {}  failed {failed}  \
+         late {}  skipped {}  rtp {}/{} lost {} misrouted {}",
+        counts.placed,
+        counts.answered,
+        counts.completed,
+        counts.late,
+        counts.skipped,
+        counts.rtp_received,
+        counts.rtp_sent,
+        counts.rtp_lost,
+        counts.rtp_misrouted,
+    )
+}
+
+/// The summary for people.
+pub fn summary_text(summary: &Summary) -> String {
+    let counts = &summary.counts;
+    let mut text = String::new();
+    let _ = writeln!(
+        text,
+        "planned {}  placed {}  late {}  skipped {}  unplaced {}\nanswered {}  completed {}  refused {}  cancelled {}  unheard {}",
+        summary.planned,
+        counts.placed,
+        counts.late,
+        counts.skipped,
+        summary.unplaced,
+        counts.answered,
+        counts.completed,
+        counts.refused,
+        counts.cancelled,
+        counts.unheard
+    );
+    let codes: Vec<String> = summary.codes.iter().map(|(code, count)| format!("{code}: {count}")).collect();
+    let _ = writeln!(text, "final responses  {}", codes.join("  "));
+    let _ = writeln!(
+        text,
+        "rtp sent {}  received {}  lost {}  late {}  misrouted {}\n{:16} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
+        counts.rtp_sent,
+        counts.rtp_received,
+        counts.rtp_lost,
+        counts.rtp_late,
+        counts.rtp_misrouted,
+        "latency, ms",
+        "count",
+        "p50",
+        "p90",
+        "p99",
+        "p99.9",
+        "max"
+    );
+    for (name, row) in summary.latencies.iter().filter(|(_, row)| row.count > 0) {
+        let _ = writeln!(
+            text,
+            "{name:16} {:>9} {:>9.3} {:>9.3} {:>9.3} {:>9.3} {:>9.3}",
+            row.count, row.p50_ms, row.p90_ms, row.p99_ms, row.p999_ms, row.max_ms
+        );
+    }
+    if !summary.valid {
+        text.push_str(
+            "INVALID: the generator itself was late or skipped calls; its latencies say little of the switch\n",
+        );
+    }
+    for fault in &summary.faults {
+        let _ = writeln!(text, "FAULT: {fault}");
+    }
+    for breach in &summary.breaches {
+        let _ = writeln!(text, "BREACH: {breach}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn service_levels_are_read_and_a_breach_is_named() {
+        let asked = levels("answer.p999<2ms, refused<1%").expect("both are known");
+        let mut latencies = Latencies::default();
+        latencies.answer.saturating_record(3 * MS);
+        let counts = Counts { placed: 100, refused: 1, ..Counts::default() };
+        assert_eq!(breaches(&asked, &counts, &latencies).len(), 2);
+        latencies.answer.reset();
+        assert!(breaches(&asked, &Counts { placed: 1_000, ..Counts::default() }, &latencies).is_empty());
+        assert!(levels("colour.p99<2ms").is_err() && levels("answer").is_err());
+    }
+}

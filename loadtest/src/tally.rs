@@ -1,0 +1,230 @@
+//! What a run counts: shared counters for the live line, latencies kept by each worker and merged at the end.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+macro_rules! counters {
+    ($($(#[$meta:meta])* $name:ident,)*) => {
+        /// Counters that every worker adds to.
+        #[derive(Debug, Default)]
+        pub struct Counters { $($(#[$meta])* pub $name: AtomicU64,)* }
+
+        /// The counters at one moment.
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+        pub struct Counts { $($(#[$meta])* pub $name: u64,)* }
+
+        impl Counters {
+            /// Reads them all.
+            pub fn read(&self) -> Counts {
+                Counts { $($name: self.$name.load(Relaxed),)* }
+            }
+        }
+    };
+}
+
+counters! {
+    /// INVITEs sent for the first time.
+    placed,
+    /// Of these, sent more than a millisecond after they were due.
+    late,
+    /// Due calls that were not sent because `--calls-max` was reached.
+    skipped,
+    /// Calls that got a 200.
+    answered,
+    /// Answered calls that both ends ended.
+    completed,
+    /// Calls that ended with a final response of 300 or more.
+    refused,
+    /// Calls that their caller cancelled and that ended with 487.
+    cancelled,
+    /// INVITEs that got no final response in time, or none at all.
+    unheard,
+    /// Calls still there when the run's patience ended.
+    abandoned,
+    /// BYEs of ours that got no response.
+    bye_unanswered,
+    /// Calls that the caller's end ended long after the other end should have.
+    release_missing,
+    /// 200s of ours that were never acknowledged.
+    ack_missing,
+    /// Datagrams sent again.
+    resent,
+    /// INVITEs that reached terminators: attempts.
+    attempts,
+    /// INVITEs at terminators of callers that are not in the plan.
+    foreign,
+    /// Datagrams that were not SIP or belonged to no call.
+    stray,
+    /// RTP packets sent.
+    rtp_sent,
+    /// RTP packets received by the end that they were meant for.
+    rtp_received,
+    /// Gaps in received RTP.
+    rtp_lost,
+    /// RTP packets that came after a later one.
+    rtp_late,
+    /// RTP packets received by an end that they were not meant for.
+    rtp_misrouted,
+    /// Ends of calls with media of a second or more that heard nothing.
+    rtp_silent_ends,
+}
+
+impl Counters {
+    /// Adds one.
+    pub fn one(counter: &AtomicU64) {
+        counter.fetch_add(1, Relaxed);
+    }
+
+    /// Adds some.
+    pub fn add(counter: &AtomicU64, some: u32) {
+        counter.fetch_add(u64::from(some), Relaxed);
+    }
+}
+
+/// What both ends of a call know of each other, by the call's place in the plan.
+#[derive(Debug)]
+pub struct Board {
+    /// Counters.
+    pub counters: Counters,
+    /// Calls of either end that have not ended.
+    pub active: AtomicU64,
+    /// Of these, those of callers.
+    pub calls: AtomicU64,
+    sent: Vec<AtomicU64>,
+    attempts: Vec<AtomicU8>,
+    answered_by: Vec<AtomicU32>,
+}
+
+impl Board {
+    /// For this many planned calls.
+    pub fn new(planned: usize) -> Board {
+        Board {
+            counters: Counters::default(),
+            active: AtomicU64::new(0),
+            calls: AtomicU64::new(0),
+            sent: (0..planned).map(|_| AtomicU64::new(0)).collect(),
+            attempts: (0..planned).map(|_| AtomicU8::new(0)).collect(),
+            answered_by: (0..planned).map(|_| AtomicU32::new(0)).collect(),
+        }
+    }
+
+    /// The caller's end sent its INVITE.
+    pub fn note_sent(&self, place: usize, now: u64) {
+        self.sent[place].store(now, Relaxed);
+    }
+
+    /// An INVITE reached a terminator: when the caller's end had sent it, if this is the first attempt.
+    pub fn note_attempt(&self, place: usize) -> Option<u64> {
+        let sent = self.sent[place].load(Relaxed);
+        (self.attempts[place].fetch_add(1, Relaxed) == 0 && sent > 0).then_some(sent)
+    }
+
+    /// A terminator answered.
+    pub fn note_answer(&self, place: usize, terminator: usize) {
+        self.answered_by[place].store(terminator as u32 + 1, Relaxed);
+    }
+
+    /// How many attempts the switch made, and the index of the terminator that answered.
+    pub fn seen(&self, place: usize) -> (u8, Option<usize>) {
+        let index = self.answered_by[place].load(Relaxed);
+        (self.attempts[place].load(Relaxed), (index > 0).then(|| index as usize - 1))
+    }
+}
+
+macro_rules! latencies {
+    ($($(#[$meta:meta])* $name:ident,)*) => {
+        /// Latencies in nanoseconds, three digits.
+        #[derive(Debug)]
+        pub struct Latencies { $($(#[$meta])* pub $name: Histogram<u64>,)* }
+
+        impl Default for Latencies {
+            fn default() -> Latencies {
+                Latencies { $($name: empty(),)* }
+            }
+        }
+
+        impl Latencies {
+            /// Adds another worker's.
+            pub fn merge(&mut self, other: &Latencies) {
+                $(self.$name.add(&other.$name).expect("all histograms have the same bounds");)*
+            }
+
+            /// Each with its name.
+            pub fn each(&self) -> Vec<(&'static str, &Histogram<u64>)> {
+                vec![$((stringify!($name), &self.$name),)*]
+            }
+        }
+    };
+}
+
+latencies! {
+    /// How late the generator itself was: due to sent.
+    lateness,
+    /// INVITE to the first 100, from the moment it was due.
+    trying_planned,
+    /// INVITE to the first 100, from the moment it was sent.
+    trying,
+    /// INVITE to the first 18x (post-dial delay), from the moment it was due.
+    ringing_planned,
+    /// INVITE to the first 18x, from the moment it was sent.
+    ringing,
+    /// INVITE to 200, from the moment it was due.
+    answer_planned,
+    /// INVITE to 200, from the moment it was sent.
+    answer,
+    /// What the switch adds: INVITE out of the caller's end to INVITE at the first terminator tried.
+    transit,
+    /// 200 out of the callee's end to its ACK.
+    ack,
+    /// BYE to its 200.
+    bye,
+    /// One packet of media from end to end.
+    rtp_transit,
+}
+
+fn empty() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 3_600_000_000_000, 3).expect("the bounds are valid")
+}
+
+/// Final responses to callers, by status.
+pub type Codes = BTreeMap<u16, u64>;
+
+/// One call's line in `--calls-out`.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct CallLine {
+    /// Place in the plan, from 0.
+    pub place: u32,
+    /// Call-ID of the ingress leg.
+    pub call_id: String,
+    /// The originator's name.
+    pub originator: String,
+    /// The caller's number.
+    pub calling: String,
+    /// The number dialled.
+    pub called: String,
+    /// When it was due: microseconds since 1970 UTC, like all times here.
+    pub planned_us: Option<u64>,
+    /// When its INVITE was sent.
+    pub sent_us: Option<u64>,
+    /// The first 18x.
+    pub ringing_us: Option<u64>,
+    /// The 200.
+    pub answered_us: Option<u64>,
+    /// The end: BYE sent or received, final response, or the end of patience.
+    pub ended_us: Option<u64>,
+    /// Final status; 0 if there was none.
+    pub code: u16,
+    /// From the 200 to the end.
+    pub duration_ms: u64,
+    /// `caller`, `callee`, `refused`, `cancelled`, `unheard` or `abandoned`.
+    pub ended_by: &'static str,
+    /// The terminator that answered.
+    pub terminator: String,
+    /// INVITEs that terminators saw for this call.
+    pub attempts: u8,
+    /// Media packets that the caller's end received.
+    pub rtp_received: u32,
+}

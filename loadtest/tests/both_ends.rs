@@ -1,0 +1,138 @@
+//! The load test against nothing but itself: the target is its own terminator, so every figure is known beforehand.
+#![allow(clippy::unwrap_used)]
+
+use std::net::UdpSocket;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_tandem-loadtest");
+
+/// An address on loopback that nobody uses.
+fn free_address() -> String {
+    let socket = UdpSocket::bind("127.0.7.1:0").unwrap();
+    socket.local_addr().unwrap().to_string()
+}
+
+fn run(target: &str, more: &[&str]) -> (Output, Value) {
+    let mut command = Command::new(PROGRAM);
+    command.args(["run", "--target", target, "--live-json", "--late-max", "10s", "--seed", "7"]).args(more);
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    let last = text.lines().last().unwrap_or("{}");
+    (output.clone(), serde_json::from_str(last).unwrap_or(Value::Null))
+}
+
+#[test]
+fn every_call_is_answered_released_by_both_sides_and_heard_by_both_ends() {
+    let at = free_address();
+    let folder = tempfile::tempdir().unwrap();
+    let calls = folder.path().join("calls.ndjson");
+    let who = format!("name=self,at={at},ring=10ms,answer=uniform:20ms-60ms");
+    let calls_out = calls.to_str().unwrap();
+    let (output, summary) = run(
+        &at,
+        &[
+            "--cps",
+            "40",
+            "--for",
+            "3s",
+            "--talk",
+            "uniform:1100ms-1500ms",
+            "--media",
+            "100%",
+            "--workers",
+            "2",
+            "--caller-releases",
+            "50%",
+            "--terminator",
+            &who,
+            "--calls-out",
+            calls_out,
+        ],
+    );
+    assert!(output.status.success(), "{output:?}");
+    let counts = &summary["counts"];
+    let placed = counts["placed"].as_u64().unwrap();
+    assert!(placed > 80, "{summary}");
+    assert_eq!(summary["planned"], placed);
+    assert_eq!(summary["codes"]["200"].as_u64().unwrap() + summary["codes"]["487"].as_u64().unwrap_or(0), placed);
+    assert_eq!(counts["completed"], counts["answered"]);
+    assert_eq!([&counts["rtp_lost"], &counts["rtp_misrouted"], &counts["rtp_silent_ends"]], [0, 0, 0]);
+    assert!(counts["rtp_received"].as_u64().unwrap() > placed * 50, "{summary}");
+    assert_eq!(summary["latencies"]["transit"]["count"].as_u64().unwrap(), placed);
+    let lines: Vec<Value> =
+        std::fs::read_to_string(calls).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len() as u64, placed);
+    for side in ["caller", "callee"] {
+        assert!(lines.iter().any(|line| line["ended_by"] == side), "nobody was released by the {side}");
+    }
+    let long = lines.iter().filter(|line| line["duration_ms"].as_u64().unwrap() > 1_000).count();
+    assert!(long * 4 > lines.len(), "calls are too short");
+}
+
+#[test]
+fn refusals_and_cancels_are_counted_by_code_and_are_no_fault() {
+    let at = free_address();
+    let who = format!("name=bad,at={at},answer=5s,busy=30%,flaky=30%");
+    let (output, summary) =
+        run(&at, &["--cps", "50", "--for", "2s", "--cancel", "100%", "--cancel-after", "300ms", "--terminator", &who]);
+    assert!(output.status.success(), "{output:?}");
+    for code in ["486", "503", "487"] {
+        assert!(summary["codes"][code].as_u64().unwrap_or(0) > 5, "{code}: {summary}");
+    }
+    assert_eq!(summary["counts"]["answered"], 0);
+}
+
+#[test]
+fn a_target_that_says_nothing_is_a_fault() {
+    let silent = UdpSocket::bind("127.0.7.2:0").unwrap();
+    let at = silent.local_addr().unwrap().to_string();
+    let (output, summary) = run(&at, &["--cps", "20", "--for", "500ms", "--drain", "1s"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(summary["counts"]["abandoned"].as_u64().unwrap() > 0, "{summary}");
+    assert!(summary["counts"]["resent"].as_u64().unwrap() > 0, "{summary}");
+}
+
+#[test]
+fn a_service_level_not_met_is_exit_code_three() {
+    let at = free_address();
+    let who = format!("at={at},answer=100ms");
+    let (output, summary) =
+        run(&at, &["--cps", "20", "--for", "1s", "--talk", "10ms", "--slo", "answer.p50<1ms", "--terminator", &who]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert_eq!(summary["breaches"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_public_target_is_refused_and_nonsense_is_a_misuse() {
+    let code = |arguments: &[&str]| Command::new(PROGRAM).args(arguments).output().unwrap().status.code();
+    assert_eq!(code(&["run", "--target", "192.0.2.1:5060"]), Some(2));
+    assert_eq!(code(&["run", "--target", "127.0.0.1:5060", "--talk", "gauss:3s"]), Some(2));
+    assert_eq!(code(&["run"]), Some(2));
+}
+
+#[test]
+fn a_parent_that_goes_away_ends_the_run_with_every_call_released() {
+    let at = free_address();
+    let who = format!("at={at},ring=10ms,answer=20ms");
+    let mut command = Command::new(PROGRAM);
+    command.args(["run", "--target", &at, "--live-json", "--until-stdin-closes", "--for", "600s", "--talk", "500s"]);
+    command.args(["--late-max", "10s", "--cps", "30", "--media", "0%", "--terminator", &who]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    let parsed = lines.by_ref().map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+    let mut stdin = child.stdin.take();
+    let mut summary = Value::Null;
+    for line in parsed {
+        if line["counts"]["answered"].as_u64().unwrap_or(0) > 10 {
+            stdin = None;
+        }
+        summary = line;
+    }
+    assert!(stdin.is_none());
+    assert!(child.wait().unwrap().success(), "{summary}");
+    assert_eq!(summary["type"], "summary");
+    assert_eq!(summary["counts"]["answered"], summary["counts"]["completed"]);
+    assert_eq!(summary["callees_left"], 0);
+}

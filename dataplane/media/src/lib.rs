@@ -1,1 +1,18 @@
-//! stub
+//! Media without sockets: which packet leaves from which port to whom, and how good each direction was.
+//!
+//! A call's leg owns one [`Pair`] of ports: RTP on the even one, RTCP on the next. What arrives at one leg's pair leaves from the
+//! other leg's pair. Payloads are never looked at, so every codec and SRTP pass.
+#![no_std]
+
+extern crate alloc;
+
+mod latch;
+mod ports;
+mod quality;
+mod relay;
+mod rtp;
+mod stream;
+
+pub use ports::QUARANTINE_MS;
+pub use quality::Quality;
+pub use relay::{Dropped, Pair, Relay, StreamId, Verdict};

@@ -1,0 +1,186 @@
+//! The table of streams: a port's number leads to its stream by subtraction, and a packet's way out is two look-ups.
+
+use alloc::boxed::Box;
+use alloc::vec;
+use core::net::SocketAddr;
+
+use units::Instant;
+
+use crate::ports::Ports;
+use crate::quality::Quality;
+use crate::rtp::{self, Packet};
+use crate::stream::Stream;
+
+/// A leg's media, told apart from earlier users of the same ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamId {
+    pair: u16,
+    generation: u32,
+}
+
+/// Two local ports of one leg: RTP here, RTCP on the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// Names the stream in every later question.
+    pub id: StreamId,
+    /// The even port; RTCP is one above.
+    pub rtp_port: u16,
+}
+
+/// What becomes of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Send the same bytes from `port` to `to`.
+    Forward {
+        /// The local port to send from.
+        port: u16,
+        /// Where to.
+        to: SocketAddr,
+    },
+    /// Forget it.
+    Drop(Dropped),
+}
+
+/// Why a packet goes no further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Dropped {
+    /// No call has this port.
+    Closed = 0,
+    /// Neither RTP nor RTCP.
+    Foreign = 1,
+    /// Not from the peer.
+    Stranger = 2,
+    /// The other leg is not there, or has no address to send to.
+    Nowhere = 3,
+}
+
+/// All media streams of one shard.
+#[derive(Debug)]
+pub struct Relay {
+    port_low: u16,
+    streams: Box<[Option<Stream>]>,
+    ports: Ports,
+    ports_used: u32,
+    generation: u32,
+    dropped: [u64; 4],
+}
+
+impl Relay {
+    /// A relay for the ports `port_low` (even) to `port_high` (included; an odd last port completes its pair). The seed decides
+    /// the order in which pairs are given out.
+    pub fn new(port_low: u16, port_high: u16, seed: u64) -> Relay {
+        assert!(port_low.is_multiple_of(2), "RTP ports are even (RFC 3550 §11)");
+        let pairs = ((u32::from(port_high) + 1).saturating_sub(u32::from(port_low)) / 2) as u16;
+        let streams = vec![None; usize::from(pairs)].into_boxed_slice();
+        Relay { port_low, streams, ports: Ports::new(pairs, seed), ports_used: 0, generation: 0, dropped: [0; 4] }
+    }
+
+    /// Takes a random free pair; none when all are in use or rest after use.
+    pub fn open(&mut self, now: Instant) -> Option<Pair> {
+        let pair = self.ports.take(now)?;
+        self.generation = self.generation.wrapping_add(1);
+        self.streams[usize::from(pair)] = Some(Stream::new(self.generation));
+        self.ports_used += 2;
+        Some(Pair { id: StreamId { pair, generation: self.generation }, rtp_port: self.port_low + 2 * pair })
+    }
+
+    /// What either hears leaves from the other's ports to the other's peer.
+    pub fn join(&mut self, a: StreamId, b: StreamId) {
+        if self.stream(a).is_none() || self.stream(b).is_none() {
+            return;
+        }
+        for (from, to) in [(a, b), (b, a)] {
+            if let Some(stream) = self.stream_mut(from) {
+                stream.joined = Some(to.pair);
+            }
+        }
+    }
+
+    /// A session description of this leg's peer names these addresses. Only this arms the latches, again if they had closed.
+    pub fn expect(&mut self, id: StreamId, rtp: SocketAddr, rtcp: SocketAddr) {
+        if let Some(stream) = self.stream_mut(id) {
+            stream.rtp.expect(rtp);
+            stream.rtcp.expect(rtcp);
+        }
+    }
+
+    /// Ends a stream: its ports rest, its other half goes nowhere. A stream that is gone measured nothing.
+    pub fn close(&mut self, now: Instant, id: StreamId) -> Quality {
+        let quality = self.quality(id);
+        if self.stream(id).is_none() {
+            return quality;
+        }
+        let gone = self.streams[usize::from(id.pair)].take();
+        let half = gone.and_then(|stream| stream.joined).and_then(|pair| self.streams[usize::from(pair)].as_mut());
+        if let Some(half) = half.filter(|half| half.joined == Some(id.pair)) {
+            half.joined = None;
+        }
+        self.ports.give_back(now, id.pair);
+        self.ports_used -= 2;
+        quality
+    }
+
+    /// A datagram came to one of our ports. Two look-ups, no allocation.
+    pub fn on_packet(&mut self, now: Instant, port: u16, from: SocketAddr, bytes: &[u8]) -> Verdict {
+        match self.pass(now, port, from, bytes) {
+            Ok((port, to)) => Verdict::Forward { port, to },
+            Err(why) => {
+                self.dropped[why as usize] += 1;
+                Verdict::Drop(why)
+            }
+        }
+    }
+
+    fn pass(&mut self, now: Instant, port: u16, from: SocketAddr, bytes: &[u8]) -> Result<(u16, SocketAddr), Dropped> {
+        let (pair, is_rtcp_port) = (port.wrapping_sub(self.port_low) / 2, port % 2 == 1);
+        let stream = self.streams.get_mut(usize::from(pair)).and_then(Option::as_mut).ok_or(Dropped::Closed)?;
+        let packet = if is_rtcp_port { rtp::read_rtcp(bytes) } else { rtp::read(bytes) }.ok_or(Dropped::Foreign)?;
+        let latch = if is_rtcp_port { &mut stream.rtcp } else { &mut stream.rtp };
+        if !latch.hear(from) {
+            stream.tally.stranger();
+            return Err(Dropped::Stranger);
+        }
+        stream.heard = Some(now);
+        if let Packet::Rtp(header) = packet {
+            stream.tally.packet(now, &header, bytes.len());
+        }
+        let joined = stream.joined.ok_or(Dropped::Nowhere)?;
+        let half = self.streams[usize::from(joined)].as_ref().ok_or(Dropped::Nowhere)?;
+        let to = if is_rtcp_port { half.rtcp.peer() } else { half.rtp.peer() }.ok_or(Dropped::Nowhere)?;
+        Ok((self.port_low + 2 * joined + u16::from(is_rtcp_port), to))
+    }
+
+    /// When the peer was last heard on either port.
+    pub fn last_heard(&self, id: StreamId) -> Option<Instant> {
+        self.stream(id)?.heard
+    }
+
+    /// What the stream measured of its peer's media so far.
+    pub fn quality(&self, id: StreamId) -> Quality {
+        self.stream(id).map(|stream| stream.tally.quality()).unwrap_or_default()
+    }
+
+    /// Ports that calls have.
+    pub fn ports_used(&self) -> u32 {
+        self.ports_used
+    }
+
+    /// Ports in the range.
+    pub fn ports_max(&self) -> u32 {
+        2 * self.streams.len() as u32
+    }
+
+    /// Packets that went no further, since the start.
+    pub fn dropped(&self, why: Dropped) -> u64 {
+        self.dropped[why as usize]
+    }
+
+    fn stream(&self, id: StreamId) -> Option<&Stream> {
+        self.streams[usize::from(id.pair)].as_ref().filter(|stream| stream.generation == id.generation)
+    }
+
+    fn stream_mut(&mut self, id: StreamId) -> Option<&mut Stream> {
+        self.streams[usize::from(id.pair)].as_mut().filter(|stream| stream.generation == id.generation)
+    }
+}

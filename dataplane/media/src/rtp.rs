@@ -1,0 +1,59 @@
+//! What an RTP or RTCP packet must look like to be relayed. Everything else on a media port (STUN, DTLS, noise) is not ours.
+
+/// What the relay measures of an RTP packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) payload_type: u8,
+    pub(crate) sequence: u16,
+    pub(crate) timestamp: u32,
+    pub(crate) source: u32,
+}
+
+/// A datagram on a media port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Packet {
+    Rtp(Header),
+    Rtcp,
+}
+
+const HEADER_BYTES: usize = 12;
+
+/// Reads what came to an RTP port. RFC 5761 §4: second bytes 192 to 223 are RTCP that shares the port.
+pub(crate) fn read(bytes: &[u8]) -> Option<Packet> {
+    match bytes.get(1) {
+        Some(192..=223) => read_rtcp(bytes),
+        Some(_) => read_rtp(bytes),
+        None => None,
+    }
+}
+
+fn read_rtp(bytes: &[u8]) -> Option<Packet> {
+    if bytes.len() < HEADER_BYTES || bytes[0] >> 6 != 2 {
+        return None;
+    }
+    // RFC 3550 §5.1: CSRC entries, §5.3.1: one extension with its own length in words.
+    let mut header_bytes = HEADER_BYTES + 4 * usize::from(bytes[0] & 0x0f);
+    if bytes[0] & 0x10 != 0 {
+        let words = bytes.get(header_bytes + 2..header_bytes + 4)?;
+        header_bytes += 4 + 4 * usize::from(u16::from_be_bytes([words[0], words[1]]));
+    }
+    if header_bytes > bytes.len() {
+        return None;
+    }
+    Some(Packet::Rtp(Header {
+        payload_type: bytes[1] & 0x7f,
+        sequence: u16::from_be_bytes([bytes[2], bytes[3]]),
+        timestamp: u32::from_be_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]),
+        source: u32::from_be_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]),
+    }))
+}
+
+/// Only the first packet of a compound is looked at: in SRTCP the rest is encrypted (RFC 3711 §3.4).
+pub(crate) fn read_rtcp(bytes: &[u8]) -> Option<Packet> {
+    if bytes.len() < 8 || bytes[0] >> 6 != 2 || !(192..=223).contains(&bytes[1]) {
+        return None;
+    }
+    // RFC 3550 §6.4.1: the length counts 32-bit words minus one.
+    let first_bytes = 4 * (usize::from(u16::from_be_bytes([bytes[2], bytes[3]])) + 1);
+    (first_bytes <= bytes.len()).then_some(Packet::Rtcp)
+}

@@ -1,0 +1,25 @@
+//! One leg's media: its two ports' trust, its other half, and what it measured.
+
+use units::Instant;
+
+use crate::latch::Latch;
+use crate::quality::Tally;
+
+/// The state of one pair of ports while a call has it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stream {
+    /// Told apart from the pair's earlier users.
+    pub(crate) generation: u32,
+    /// The pair that what we hear leaves from.
+    pub(crate) joined: Option<u16>,
+    pub(crate) rtp: Latch,
+    pub(crate) rtcp: Latch,
+    pub(crate) heard: Option<Instant>,
+    pub(crate) tally: Tally,
+}
+
+impl Stream {
+    pub(crate) fn new(generation: u32) -> Stream {
+        Stream { generation, joined: None, rtp: Latch::Deaf, rtcp: Latch::Deaf, heard: None, tally: Tally::default() }
+    }
+}

@@ -1,0 +1,166 @@
+//! One word per thing: what the words table says we never call it.
+
+use crate::source::names;
+use crate::{File, Finding};
+
+/// A word that is never ours, and the word that is.
+pub struct Never {
+    /// In lower case; plurals are found too.
+    pub word: &'static str,
+    /// What we say instead.
+    pub ours: &'static str,
+}
+
+/// A place where a word of the *Never* column means something else.
+pub struct Allowed {
+    /// The word as in [`NEVER`]; empty for every word.
+    pub word: &'static str,
+    /// A folder or file; empty for everywhere.
+    pub place: &'static str,
+    /// What the line must contain, in lower case; empty for any line of the place.
+    pub line: &'static str,
+    /// Why it is not our word for our thing.
+    pub why: &'static str,
+}
+
+/// The *Never* column.
+pub const NEVER: &[Never] = &[
+    Never { word: "partner", ours: "carrier" },
+    Never { word: "client", ours: "carrier" },
+    Never { word: "buyer", ours: "originator" },
+    Never { word: "provider", ours: "terminator" },
+    Never { word: "wallet", ours: "account" },
+    Never { word: "device", ours: "ingress trunk" },
+    Never { word: "endpoint", ours: "ingress trunk" },
+    Never { word: "tariff", ours: "rate deck" },
+    Never { word: "dialplan", ours: "routing plan" },
+    Never { word: "dial-plan", ours: "routing plan" },
+    Never { word: "dial_plan", ours: "routing plan" },
+    Never { word: "channels", ours: "capacity" },
+    Never { word: "a-leg", ours: "ingress leg" },
+    Never { word: "a_leg", ours: "ingress leg" },
+    Never { word: "b-leg", ours: "egress leg" },
+    Never { word: "b_leg", ours: "egress leg" },
+    Never { word: "session", ours: "call" },
+    Never { word: "hangup", ours: "release" },
+    Never { word: "config", ours: "snapshot" },
+    Never { word: "cache", ours: "snapshot" },
+    Never { word: "wal", ours: "journal" },
+    Never { word: "dump", ours: "journal" },
+    Never { word: "lease", ours: "grant" },
+    Never { word: "master", ours: "primary" },
+    Never { word: "slave", ours: "replica" },
+    Never { word: "knob", ours: "setting" },
+    Never { word: "meter", ours: "metric" },
+];
+
+const fn allowed(word: &'static str, place: &'static str, line: &'static str, why: &'static str) -> Allowed {
+    Allowed { word, place, line, why }
+}
+
+/// Where those words are someone else's words for someone else's things.
+pub const ALLOWED: &[Allowed] = &[
+    allowed("", "tuning/tidy", "", "the table itself"),
+    allowed("client", "dataplane/sip", "", "RFC 3261 §17.1: client transaction"),
+    allowed("client", "", "client transaction", "RFC 3261 §17.1"),
+    allowed("client", "", "invite_client", "RFC 3261 §17.1.1: the module of that transaction"),
+    allowed("client", "", "inviteclient", "RFC 3261 §17.1.1: the type of that transaction"),
+    allowed("client", "", "sip::client", "RFC 3261 §17.1.2: the module of that transaction"),
+    allowed("client", "", "rfc 3261", "a line that cites the RFC uses its words"),
+    allowed("client", "dataplane/call/src/leg", "machine", "RFC 3261 §17.1: the transaction that a leg drives"),
+    allowed("client", "controlplane/web/gui", "clientwidth", "the browser's name for a width"),
+    allowed("client", "controlplane/web/gui", "clientheight", "the browser's name for a height"),
+    allowed("client", "controlplane/web/gui", "clientx", "the browser's name for a place"),
+    allowed("client", "controlplane/web/gui", "clienty", "the browser's name for a place"),
+    allowed("client", "controlplane/web/gui", "boundingclientrect", "the browser's name for a place"),
+    allowed("client", "controlplane/web/gui", "react-dom/client", "React's module"),
+    allowed("client", "controlplane/web/gui", "queryclient", "TanStack Query's type"),
+    allowed("client", "controlplane/web/gui", "vite/client", "Vite's types"),
+    allowed("client", "", "http client", "the program that asks a web server"),
+    allowed("client", "", "user agent client", "RFC 3261 §6"),
+    allowed("client", "", "mariadb-client", "the name of Debian's package"),
+    allowed("session", "dataplane/sdp", "", "RFC 4566: what an SDP body describes"),
+    allowed("session", "", "session description", "RFC 4566"),
+    allowed("session", "", "session_id", "RFC 4566 §5.2: sess-id in the o= line"),
+    allowed("session", "", "sdp_session", "RFC 4566 §5.2: sess-id in the o= line"),
+    allowed("session", "", "session id and version", "RFC 4566 §5.2"),
+    allowed("session", "", "session interval too small", "RFC 4028 §6: the reason phrase of 422"),
+    allowed("session", "", "session refresh", "RFC 4028"),
+    allowed("session", "dataplane/call/src/call/talk.rs", "session.", "a parsed SDP body"),
+    allowed("session", "dataplane/call/src/call/talk.rs", "sdp::parse", "a parsed SDP body"),
+    allowed("session", "", "session-expires", "RFC 4028: the header"),
+    allowed("session", "", "session progress", "RFC 3261 §21.1.5: the reason phrase of 183"),
+    allowed("session", "controlplane", "", "a signed-in browser"),
+    allowed("session", "README.md", "sign", "a signed-in browser"),
+    allowed("channels", "dataplane/sdp", "", "RFC 4566 §6: audio channels of a=rtpmap"),
+    allowed("channels", "dataplane/media", "", "audio channels of a codec"),
+    allowed("provider", "controlplane/web/gui", "", "React's name for what hands a context down"),
+    allowed("device", "controlplane/web/gui", "device-width", "CSS"),
+    allowed("device", "controlplane/web/gui", "devicescalefactor", "Chromium's screenshot setting"),
+    allowed("device", "controlplane/web/gui", "devicepixelratio", "the browser's name for its resolution"),
+    allowed("config", "controlplane/web/gui", "", "file names and settings of the tools that build the pages"),
+    allowed("config", "", "proptest", "proptest's attribute and its type"),
+    allowed("config", "", "cfg", "Rust's conditional compilation"),
+    allowed("config", "dataplane/shard", "", "what a shard is started with, not what it decides from"),
+    allowed("cache", "", "cache-control", "RFC 9111: the header"),
+    allowed("cache", "", "no-cache", "RFC 9111"),
+    allowed("cache", "", "cache line", "the processor's"),
+    allowed("cache", "benches", "", "the processor's"),
+    allowed("cache", "controlplane/web", "", "the browser's, and RFC 9111"),
+    allowed("wal", "controlplane/store", "", "the name of SQLite's journal mode"),
+];
+
+const READ: &[&str] = &["rs", "toml", "ts", "tsx", "css", "html", "sql", "md", "sh", "json"];
+
+/// A word of the *Never* column where it would mean our thing.
+pub fn check(file: &File) -> Vec<Finding> {
+    if !file.is(READ) || file.path.ends_with("package-lock.json") || file.path.ends_with("package.json") {
+        return Vec::new();
+    }
+    let here: Vec<&Allowed> =
+        ALLOWED.iter().filter(|allowed| allowed.place.is_empty() || file.under(allowed.place)).collect();
+    if here.iter().any(|allowed| allowed.word.is_empty() && allowed.line.is_empty()) {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for (index, line) in file.text.lines().enumerate() {
+        let words = words_of(line);
+        for never in NEVER.iter().filter(|never| says(&words, line, never.word)) {
+            let lower = line.to_lowercase();
+            let pardoned = here.iter().any(|allowed| allowed.word == never.word && lower.contains(allowed.line));
+            if !pardoned {
+                found.push(Finding::at(file, index + 1, format!("`{}` is not our word: {}", never.word, never.ours)));
+            }
+        }
+    }
+    found
+}
+
+/// The words of a line in lower case: `EgressTrunk`, `egress_trunk` and `egress-trunk` are two words each.
+fn words_of(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut before = ' ';
+    for c in line.chars() {
+        let starts = !c.is_ascii_alphabetic() || (c.is_ascii_uppercase() && !before.is_ascii_uppercase());
+        if starts && words.last().is_some_and(|word| !word.is_empty()) {
+            words.push(String::new());
+        }
+        if c.is_ascii_alphabetic()
+            && let Some(word) = words.last_mut()
+        {
+            word.push(c.to_ascii_lowercase());
+        }
+        before = c;
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+fn says(words: &[String], line: &str, never: &str) -> bool {
+    if never.contains(['-', '_']) {
+        // "a leg" in prose is an article and a noun; `A-leg` and `a_leg` are the pair that we never say.
+        let line = line.to_lowercase();
+        return names(&line, never) || names(&line, &format!("{never}s"));
+    }
+    words.iter().any(|word| word == never || word.strip_suffix('s') == Some(never))
+}

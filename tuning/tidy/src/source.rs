@@ -96,6 +96,6 @@ pub fn names(line: &str, word: &str) -> bool {
         let after = line[at + word.len()..].chars().next().is_some_and(part_of_a_word);
         let wordy_start = word.chars().next().is_some_and(part_of_a_word);
         let wordy_end = word.chars().next_back().is_some_and(part_of_a_word);
-        !(before && wordy_start) && !(after && wordy_end)
+        !(before && wordy_start || after && wordy_end)
     })
 }

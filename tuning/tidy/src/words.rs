@@ -67,6 +67,7 @@ pub const ALLOWED: &[Allowed] = &[
     allowed("client", "", "inviteclient", "RFC 3261 §17.1.1: the type of that transaction"),
     allowed("client", "", "sip::client", "RFC 3261 §17.1.2: the module of that transaction"),
     allowed("client", "", "rfc 3261", "a line that cites the RFC uses its words"),
+    allowed("client", "dataplane/call/src/leg.rs", "machine: client", "RFC 3261 §17.1: the transaction that a leg drives"),
     allowed("client", "dataplane/call/src/leg", "machine", "RFC 3261 §17.1: the transaction that a leg drives"),
     allowed("client", "controlplane/web/gui", "clientwidth", "the browser's name for a width"),
     allowed("client", "controlplane/web/gui", "clientheight", "the browser's name for a height"),

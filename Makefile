@@ -1,0 +1,87 @@
+# One word for each thing that people do here. `make` alone lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+GUI := controlplane/web/gui
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+# Where the programs that the tests start are built: optimised, without the minutes that link-time optimisation takes.
+INTEGRATION := $(TARGET)/integration
+PROGRAMS := -p tandem-dataplane -p tandem-controlplane -p tandem-loadtest -p tandem-tune
+# How long the demo of `make demo` runs; empty: until Ctrl-C. Example: make demo FOR=30s
+FOR ?=
+# Node, when setup/install had to bring it.
+export PATH := $(CURDIR)/.tools/bin:$(PATH):/usr/sbin:/sbin
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
+
+.PHONY: setup
+setup: ## install what is missing for building and testing
+	setup/install --test
+
+.PHONY: gui
+gui: ## build the pages into controlplane/web/gui/dist
+	@setup/install --demo
+	cd $(GUI) && npm run build
+	setup/offline $(GUI)/dist
+
+.PHONY: build
+build: gui ## build all programs, release
+	$(CARGO) build --release $(PROGRAMS)
+
+.PHONY: demo
+demo: build ## a whole switch with calls on 127.0.0.1; Ctrl-C ends it (FOR=30s: ends by itself)
+	$(TARGET)/release/tandem demo $(if $(FOR),--for $(FOR))
+
+.PHONY: lint
+lint: ## format, clippy, the rules of the house
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) test -p tidy
+
+.PHONY: quick
+quick: ## what to run before each commit: format, the rules of the house, pure crates
+	$(CARGO) fmt --all --check
+	$(CARGO) test -p tidy -p units -p cdr -p snapshot -p rating -p panel -p sip -p sdp -p media -p call -p shard
+
+.PHONY: test
+test: ## everything that CI runs, servers and browser included
+	setup/install --test
+	$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory test-gui
+	$(MAKE) --no-print-directory test-unit
+	$(MAKE) --no-print-directory integration-programs
+	$(MAKE) --no-print-directory test-integration
+	$(MAKE) --no-print-directory test-browser
+
+.PHONY: test-unit
+test-unit: ## tests of every crate, simulator's seeds included
+	$(CARGO) test --workspace --exclude acceptance --exclude tidy
+
+.PHONY: test-gui
+test-gui: gui ## types and unit tests of the pages
+	cd $(GUI) && npx tsc --noEmit && npx vitest run
+
+.PHONY: integration-programs
+integration-programs:
+	$(CARGO) build --profile integration $(PROGRAMS)
+
+.PHONY: test-integration
+test-integration: integration-programs ## foreign SIP programs through real servers, on SQLite and on MariaDB
+	TANDEM_BIN_DIR=$(INTEGRATION) $(CARGO) test -p acceptance -- --test-threads=1
+
+.PHONY: test-browser
+test-browser: gui integration-programs ## the pages in a real browser against a running switch
+	TANDEM_BIN_DIR=$(INTEGRATION) setup/browser
+
+.PHONY: bench
+bench: ## every benchmark, against its yardstick
+	$(CARGO) bench -p benches
+
+.PHONY: bench-kamailio
+bench-kamailio: build ## CPU per call against Kamailio doing the same work
+	TANDEM_BIN_DIR=$(TARGET)/release benches/kamailio/run

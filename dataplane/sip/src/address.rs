@@ -20,7 +20,7 @@ impl<'a> Address<'a> {
     /// Reads one name and address; a comma outside quotes and brackets is taken as part of it.
     ///
     /// # Errors
-    /// An open quote or bracket, an empty URI, broken parameters, two tags or an empty one.
+    /// An open quote or bracket, an empty URI, broken parameters, two tags or an impossible one.
     pub fn parse(value: &'a [u8]) -> Result<Address<'a>, Flaw> {
         let value = lex::trim(value);
         let (display, rest) = match value.first() {
@@ -54,7 +54,7 @@ impl<'a> Address<'a> {
         let mut list = params;
         while let Some(param) = lex::take_param(&mut list)? {
             if param.name.eq_ignore_ascii_case(b"tag") {
-                let value = param.value.filter(|value| !value.is_empty()).ok_or(Flaw::header("empty tag"))?;
+                let value = param.value.filter(|value| lex::is_plain(value)).ok_or(Flaw::header("bad tag"))?;
                 if tag.replace(value).is_some() {
                     return Err(Flaw::header("two tags"));
                 }

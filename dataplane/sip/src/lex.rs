@@ -28,6 +28,14 @@ pub fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(|byte| TOKEN[*byte as usize])
 }
 
+/// Is this a text that can name something: not empty, no white space, control character, quote, comma or bracket? Tags
+/// and branches should be tokens, and peers that put `=`, `/` or `@` into them are common and harmless.
+#[must_use]
+pub fn is_plain(text: &[u8]) -> bool {
+    let bad = |byte: &u8| *byte <= b' ' || matches!(*byte, b'"' | b',' | b'<' | b'>' | b';' | 0x7F);
+    !text.is_empty() && !text.iter().any(bad)
+}
+
 /// Linear white space; line ends count because a folded value keeps its folds.
 #[inline]
 #[must_use]
@@ -181,11 +189,7 @@ pub fn take_param<'a>(list: &mut &'a [u8]) -> Result<Option<Param<'a>>, Flaw> {
         Some(equals) => (trim(&text[..equals]), Some(trim(&text[equals + 1..at]))),
         None => (whole, None),
     };
-    if is_token(name) {
-        Ok(Some(Param { name, value, text: whole }))
-    } else {
-        Err(Flaw::header("bad parameter"))
-    }
+    if is_token(name) { Ok(Some(Param { name, value, text: whole })) } else { Err(Flaw::header("bad parameter")) }
 }
 
 /// The value of the first parameter of that name: `Some(None)` for a bare name. A broken list ends the search.

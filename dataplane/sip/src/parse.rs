@@ -155,12 +155,8 @@ pub(crate) fn header_line(text: &[u8], at: usize) -> Result<Option<Line>, Flaw> 
 
 /// All headers, and where the body begins.
 fn fields(text: &[u8], mut at: usize) -> Result<(Fields, usize), Flaw> {
-    let mut fields = Fields {
-        list: [Field::EMPTY; HEADERS_MAX],
-        count: 0,
-        first: [NONE; name::COUNT],
-        last: [NONE; name::COUNT],
-    };
+    let mut fields =
+        Fields { list: [Field::EMPTY; HEADERS_MAX], count: 0, first: [NONE; name::COUNT], last: [NONE; name::COUNT] };
     while let Some(line) = header_line(text, at)? {
         let index = fields.count;
         let slot = fields.list.get_mut(index).ok_or(TOO_MANY)?;

@@ -86,7 +86,8 @@ const TOO_LARGE: Flaw = Flaw { status: 513, reason: "Message Too Large", kind: F
 
 fn empty_line(bytes: &[u8]) -> Option<Frame> {
     match bytes {
-        [] | [b'\r'] | [b'\r', b'\n', b'\r'] => Some(Frame::More),
+        // Whether more line ends follow tells a ping from an empty line.
+        [] | [b'\r'] | [b'\r', b'\n'] | [b'\r', b'\n', b'\r'] => Some(Frame::More),
         [b'\r', b'\n', b'\r', b'\n', ..] => Some(Frame::Ping { length: 4 }),
         [b'\r', b'\n', ..] => Some(Frame::Skip { length: 2 }),
         _ => None,

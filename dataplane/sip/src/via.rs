@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use crate::flaw::Flaw;
+use crate::flaw::{Flaw, FlawKind};
 use crate::lex;
 use crate::uri;
 
@@ -29,7 +29,7 @@ impl<'a> Via<'a> {
     /// Reads the first element of a Via header's value.
     ///
     /// # Errors
-    /// Another protocol than SIP/2.0, a host or port that is none, an empty or broken parameter.
+    /// Another protocol than SIP/2.0, a host or port that is none, an empty or broken parameter, one that stands twice.
     pub fn parse(value: &'a [u8]) -> Result<Via<'a>, Flaw> {
         let value = lex::trim_start(value);
         let end = lex::find_bare(value, b',')?;
@@ -45,12 +45,23 @@ impl<'a> Via<'a> {
         Ok(via)
     }
 
+    /// A parameter that stands twice is refused: two readers may take different ones for the transaction.
     fn take(&mut self, param: lex::Param<'a>) -> Result<(), Flaw> {
+        const TWIN: Flaw = Flaw::bad(FlawKind::Twin, "parameter stands twice in Via");
         if param.name.eq_ignore_ascii_case(b"branch") {
-            self.branch = param.value.unwrap_or(b"");
+            if !self.branch.is_empty() {
+                return Err(TWIN);
+            }
+            self.branch = param.value.filter(|value| lex::is_plain(value)).ok_or(Flaw::header("bad branch"))?;
         } else if param.name.eq_ignore_ascii_case(b"received") {
+            if self.received.is_some() {
+                return Err(TWIN);
+            }
             self.received = param.value;
         } else if param.name.eq_ignore_ascii_case(b"rport") {
+            if self.rport.is_some() {
+                return Err(TWIN);
+            }
             self.rport = Some(match param.value {
                 None | Some(b"") => None,
                 Some(port) => Some(lex::number(port, u64::from(u16::MAX)).ok_or(Flaw::header("bad rport"))? as u16),

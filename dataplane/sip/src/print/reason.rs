@@ -26,9 +26,15 @@ pub const fn reason_phrase(status: u16) -> &'static str {
         606 => "Not Acceptable",
         607 => "Unwanted",
         608 => "Rejected",
-        0..=199 => "Progress",
-        200..=299 => "Success",
-        300..=399 => "Redirection",
+        _ => class(status),
+    }
+}
+
+const fn class(status: u16) -> &'static str {
+    match status / 100 {
+        0 | 1 => "Progress",
+        2 => "Success",
+        3 => "Redirection",
         _ => "Global Failure",
     }
 }

@@ -27,14 +27,7 @@ struct Found<'a> {
 
 /// Appends a response to a flawed request when its Via, From, To, Call-ID and CSeq can be found at all; says whether
 /// it did. Never answers a response, an ACK (RFC 3261 §17.1.1.3), or what is no SIP.
-pub fn refusal(
-    bytes: &[u8],
-    status: u16,
-    reason: &str,
-    source: SocketAddr,
-    to_tag: &[u8],
-    out: &mut Vec<u8>,
-) -> bool {
+pub fn refusal(bytes: &[u8], status: u16, reason: &str, source: SocketAddr, to_tag: &[u8], out: &mut Vec<u8>) -> bool {
     let text = &bytes[parse::empty_lines(bytes)..];
     let Some(head) = request_head(text) else { return false };
     let Some(found) = find(text, head) else { return false };

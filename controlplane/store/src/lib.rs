@@ -1,1 +1,71 @@
-//! stub
+//! The only room that knows SQL: configuration, CDRs, the ledger and people, on SQLite or MariaDB.
+//!
+//! A [`Store`] reads; an [`Edit`] changes configuration in one transaction; the ledger's operations are idempotent by id. See README.md
+//! for the rules of the SQL that both databases understand.
+
+mod accounts;
+mod audit;
+mod carriers;
+mod cdrs;
+mod decks;
+mod egress;
+mod error;
+mod ingress;
+mod ledger;
+mod model;
+mod object;
+mod people;
+mod plans;
+mod rates;
+mod search;
+mod settings;
+mod sql;
+mod traces;
+
+use std::sync::Arc;
+
+pub use accounts::{Account, AccountDraft, AccountKind, Balance};
+pub use audit::AuditEntry;
+pub use carriers::{Carrier, CarrierDraft};
+pub use cdrs::{Batch, Collected, Cursor};
+pub use decks::{Deck, DeckDraft, DeckFacts, DeckRevision};
+pub use egress::{EgressTrunk, EgressTrunkDraft};
+pub use error::{ConflictKind, Result, StoreError};
+pub use ingress::{IngressTrunk, IngressTrunkDraft};
+pub use ledger::{Entry, OpenGrant, Payment};
+pub use model::RevisionRow;
+pub use object::{CODE_CHARS_MAX, Edit, Object, PAGE_MAX, Page, Stored};
+pub use people::{ApiKey, ApiKeyDraft, User, UserDraft, WebSession};
+pub use plans::{Plan, PlanDraft};
+pub use rates::{RATES_PAGE_MAX, RateAfter, check_rate};
+pub use search::{CallStory, CdrFilter, CdrKind, OverviewRow, SEARCH_ROWS_MAX, Side};
+
+use sql::{Database, Tx};
+
+/// An open database. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    database: Database,
+    rates: Arc<rates::Shelf>,
+}
+
+impl core::fmt::Debug for Store {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Store")
+    }
+}
+
+impl Store {
+    /// Opens `sqlite:PATH` or `mysql://user:password@host:port/name?socket=…` and brings its tables up to date.
+    pub async fn open(url: &str) -> Result<Store> {
+        Ok(Store { database: Database::open(url).await?, rates: Arc::default() })
+    }
+
+    async fn read(&self) -> Result<Tx> {
+        self.database.read().await
+    }
+
+    async fn write(&self) -> Result<Tx> {
+        self.database.write().await
+    }
+}

@@ -1,0 +1,159 @@
+//! Accounts: carriers' money. The balance is the ledger's; see `ledger`.
+
+use units::{CarrierId, Currency, Money};
+
+use crate::error::{ConflictKind, Result, StoreError};
+use crate::ledger;
+use crate::object::{self, Object, Stored};
+use crate::sql::{Arg, Row, Tx, args};
+
+/// What happens when an account has nothing available.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum AccountKind {
+    /// No call starts.
+    #[default]
+    Prepaid = 0,
+    /// Calls go on until the credit limit, or for ever without one.
+    Postpaid = 1,
+}
+
+/// What an operator writes about an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountDraft {
+    /// The unique short name.
+    pub code: String,
+    /// Whose money it is.
+    pub carrier: CarrierId,
+    /// What it counts in.
+    pub currency: Currency,
+    /// Prepaid or postpaid.
+    pub kind: AccountKind,
+    /// What may be spent beyond the payments, 0 or more. `None`: nothing for prepaid, no limit for postpaid.
+    pub credit_limit: Option<Money>,
+}
+
+/// An account as stored, its balance with it.
+pub type Account = Stored<AccountDraft>;
+
+/// The ledger's row of an account: `available + held + settled = funds`, always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Balance {
+    /// May be lent to nodes. Negative only for postpaid accounts without a limit, or when a limit was lowered below what is spent.
+    pub available: Money,
+    /// Lent to nodes and not yet spent or returned.
+    pub held: Money,
+    /// Spent on calls.
+    pub settled: Money,
+    /// Payments and credit limit.
+    pub funds: Money,
+    /// What we owe the carrier for calls that it took. Not part of `funds`.
+    pub owed: Money,
+}
+
+impl AccountDraft {
+    /// True when the account can run out of money.
+    pub fn is_limited(&self) -> bool {
+        self.kind == AccountKind::Prepaid || self.credit_limit.is_some()
+    }
+
+    fn limit(&self) -> Money {
+        self.credit_limit.unwrap_or(Money::ZERO)
+    }
+}
+
+impl Object for AccountDraft {
+    type Facts = Balance;
+    const WHAT: &'static str = "account";
+    const TABLE: &'static str = "accounts";
+    const COLUMNS: &'static [&'static str] = &["code", "carrier", "currency", "kind", "credit_limit"];
+    const OF_CARRIER: bool = true;
+
+    fn code(&self) -> &str {
+        &self.code
+    }
+
+    fn check(&self) -> Result<()> {
+        match self.credit_limit {
+            Some(limit) if limit < Money::ZERO => Err(StoreError::invalid("credit_limit", "must be 0 or more")),
+            _ => Ok(()),
+        }
+    }
+
+    fn args(&self) -> Vec<Arg> {
+        args![self.code.as_str(), self.carrier.0, self.currency.as_str(), self.kind as u8, self.credit_limit]
+    }
+
+    fn read(row: &Row) -> Result<AccountDraft> {
+        let kind = if row.int("kind")? == 0 { AccountKind::Prepaid } else { AccountKind::Postpaid };
+        Ok(AccountDraft {
+            code: row.text("code")?,
+            carrier: CarrierId(row.num("carrier")?),
+            currency: currency(row, "currency")?,
+            kind,
+            credit_limit: row.opt_int("credit_limit")?.map(Money::from_nanos),
+        })
+    }
+
+    async fn check_links(&self, tx: &mut Tx) -> Result<()> {
+        exists(tx, "carriers", "carrier", self.carrier.0).await
+    }
+
+    async fn complete(tx: &mut Tx, found: &mut [Account]) -> Result<()> {
+        let (Some(first), Some(last)) = (found.first(), found.last()) else { return Ok(()) };
+        let sql = "SELECT * FROM ledger_accounts WHERE account BETWEEN ? AND ? ORDER BY account";
+        for row in tx.rows(sql, args![first.id, last.id]).await? {
+            let id: u32 = row.num("account")?;
+            if let Ok(place) = found.binary_search_by_key(&id, |account| account.id) {
+                found[place].facts = ledger::balance(&row)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn save_more(&self, tx: &mut Tx, id: u32, old: Option<&Account>) -> Result<()> {
+        let Some(old) = old else { return ledger::open_account(tx, id, self.limit()).await };
+        if old.currency != self.currency && ledger::has_history(tx, id).await? {
+            return Err(StoreError::invalid("currency", "cannot change once money has moved"));
+        }
+        ledger::change_limit(tx, id, old.limit(), self.limit(), old.version).await
+    }
+
+    async fn before_delete(tx: &mut Tx, id: u32) -> Result<()> {
+        if ledger::has_history(tx, id).await? {
+            let why = "money has moved on it, and its history is kept";
+            return Err(StoreError::conflict(ConflictKind::InUse, "account", id, why));
+        }
+        ledger::drop_account(tx, id).await
+    }
+}
+
+/// Refuses a reference to something that is not there, by the name of the referring field.
+pub(crate) async fn exists(tx: &mut Tx, table: &str, field: &'static str, id: u32) -> Result<()> {
+    match tx.row(format!("SELECT id FROM {table} WHERE id=?"), args![id]).await? {
+        Some(_) => Ok(()),
+        None => Err(StoreError::invalid(field, format!("there is none with the id {id}"))),
+    }
+}
+
+/// Refuses a trunk's account that is another carrier's, or a deck that counts in another currency.
+pub(crate) async fn fits(tx: &mut Tx, carrier: u32, account: u32, deck: u32, deck_field: &'static str) -> Result<()> {
+    exists(tx, "carriers", "carrier", carrier).await?;
+    exists(tx, "accounts", "account", account).await?;
+    exists(tx, "decks", deck_field, deck).await?;
+    let account: Account = object::get(tx, account).await?;
+    if account.carrier.0 != carrier {
+        return Err(StoreError::invalid("account", "belongs to another carrier"));
+    }
+    let deck: crate::Deck = object::get(tx, deck).await?;
+    if deck.currency != account.currency {
+        let why = format!("counts in {}, the account in {}", deck.currency, account.currency);
+        return Err(StoreError::invalid(deck_field, why));
+    }
+    Ok(())
+}
+
+pub(crate) fn currency(row: &Row, column: &str) -> Result<Currency> {
+    let text = row.text(column)?;
+    Currency::parse(&text).ok_or_else(|| StoreError::Broken(format!("column {column} holds {text:?}")))
+}

@@ -1,0 +1,374 @@
+//! CDRs on their way in: one transaction writes a batch, moves its money and remembers how far the journal was read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cdr::{Cdr, GrantPart, Party, Priced, Quality};
+use units::{AttemptIndex, Money, NodeId, Terms};
+
+use crate::Store;
+use crate::accounts::Balance;
+use crate::error::{ConflictKind, Result, StoreError};
+use crate::ledger::{self, ENTRY_COLUMNS, GrantRow, entry_values, hex};
+use crate::sql::{Arg, Tx, args, marks, now};
+use crate::traces;
+
+/// Records of one batch at most.
+pub const BATCH_MAX: usize = 4_000;
+
+/// How far a node's journal stands in the database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor {
+    /// The boot that wrote the segment.
+    pub boot: u32,
+    /// The segment within the boot.
+    pub segment: u32,
+    /// Bytes of the segment that are done with.
+    pub offset: u64,
+}
+
+/// What a collector read from a journal.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    /// Whose journal.
+    pub node: NodeId,
+    /// `journal` or `traces`.
+    pub kind: &'a str,
+    /// The random mark of the data folder: two folders must not write as the same node.
+    pub folder: &'a str,
+    /// The records.
+    pub cdrs: &'a [Cdr],
+    /// Captured calls: id bytes, start in microseconds, encoded messages.
+    pub traces: &'a [(units::CallId, i64, Vec<u8>)],
+    /// Where reading goes on afterwards.
+    pub cursor: Cursor,
+}
+
+/// What a batch did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// Records that were not there before.
+    pub inserted: u64,
+    /// Of these, records that moved money.
+    pub posted: u64,
+}
+
+impl Store {
+    /// Where a node's collector goes on; `None` before its first batch. Refused when another data folder wrote as this node.
+    pub async fn cursor(&self, node: NodeId, kind: &str, folder: &str) -> Result<Option<Cursor>> {
+        let mut tx = self.read().await?;
+        find_cursor(&mut tx, node, kind, folder, "").await
+    }
+
+    /// Writes a batch, its posts and the cursor, or nothing. Records that are there already are left alone and move no money again.
+    pub async fn insert_cdrs(&self, batch: Batch<'_>) -> Result<Collected> {
+        if batch.cdrs.len() > BATCH_MAX {
+            return Err(StoreError::invalid("cdrs", format!("{BATCH_MAX} in a batch at most")));
+        }
+        let mut tx = self.write().await?;
+        let ignore = tx.dialect().insert_ignore();
+        let start = args![batch.node.0, batch.kind, batch.folder, 0_i64, 0_i64, 0_i64, now()];
+        let columns = &["node", "kind", "folder", "boot", "segment", "position", "updated"];
+        tx.insert_many(ignore, "collector_cursors", columns, vec![start]).await?;
+        let lock = tx.dialect().for_update();
+        find_cursor(&mut tx, batch.node, batch.kind, batch.folder, lock).await?;
+        // Accounts are locked before anything is read that posts depend on.
+        let accounts: BTreeSet<u32> = batch.cdrs.iter().flat_map(paying_accounts).collect();
+        let mut known = BTreeSet::new();
+        for account in accounts {
+            if ledger::lock(&mut tx, account).await?.is_some() {
+                known.insert(account);
+            }
+        }
+        let fresh = unseen(&mut tx, batch.cdrs).await?;
+        let rows: Vec<Vec<Arg>> = fresh.iter().map(|cdr| values(cdr)).collect();
+        let inserted = tx.insert_many(ignore, "cdrs", &COLUMNS, rows).await?;
+        if inserted != fresh.len() as u64 {
+            return Err(StoreError::Away("another collector wrote the same records at the same time".into()));
+        }
+        let posted = post(&mut tx, &fresh, &known).await?;
+        traces::keep(&mut tx, batch.traces).await?;
+        let Cursor { boot, segment, offset } = batch.cursor;
+        let sql = "UPDATE collector_cursors SET boot=?,segment=?,position=?,updated=? WHERE node=? AND kind=?";
+        tx.run(sql, args![boot, segment, offset, now(), batch.node.0, batch.kind]).await?;
+        tx.commit().await?;
+        Ok(Collected { inserted, posted })
+    }
+}
+
+async fn find_cursor(tx: &mut Tx, node: NodeId, kind: &str, folder: &str, lock: &str) -> Result<Option<Cursor>> {
+    let sql = format!("SELECT * FROM collector_cursors WHERE node=? AND kind=?{lock}");
+    let Some(row) = tx.row(sql, args![node.0, kind]).await? else { return Ok(None) };
+    if row.text("folder")? != folder {
+        let why =
+            "another data folder has written to this database under this node number; give the node its own number";
+        return Err(StoreError::conflict(ConflictKind::Exists, "node", node, why));
+    }
+    Ok(Some(Cursor { boot: row.num("boot")?, segment: row.num("segment")?, offset: row.num("position")? }))
+}
+
+/// The accounts whose rows a record changes.
+fn paying_accounts(cdr: &Cdr) -> impl Iterator<Item = u32> {
+    let sell = cdr.sell.filter(|_| cdr.attempt == AttemptIndex(0)).map(|_| cdr.originator_account.0);
+    let buy = cdr.buy.filter(|_| cdr.attempt == AttemptIndex(0)).map(|_| cdr.terminator_account.0);
+    sell.into_iter().chain(buy)
+}
+
+/// The records that are not in the database yet, each once.
+async fn unseen<'a>(tx: &mut Tx, cdrs: &'a [Cdr]) -> Result<Vec<&'a Cdr>> {
+    let mut seen = BTreeSet::new();
+    for block in cdrs.chunks(500) {
+        let ids: Vec<Arg> = block.iter().map(|cdr| Arg::from(cdr.call.to_bytes(cdr.attempt))).collect();
+        let sql = format!("SELECT id FROM cdrs WHERE id IN ({})", marks(ids.len()));
+        for row in tx.rows(sql, ids).await? {
+            seen.insert(row.id16("id")?);
+        }
+    }
+    Ok(cdrs.iter().filter(|cdr| seen.insert(cdr.call.to_bytes(cdr.attempt))).collect())
+}
+
+/// Moves the money of these records: what originators pay leaves what is held for its grants; what terminators are owed is added up.
+async fn post(tx: &mut Tx, cdrs: &[&Cdr], known: &BTreeSet<u32>) -> Result<u64> {
+    let mut grants = needed_grants(tx, cdrs).await?;
+    let mut changes: BTreeMap<u32, Balance> = BTreeMap::new();
+    let (mut posts, mut entries) = (Vec::new(), Vec::new());
+    let at = now();
+    let mut note = |account: u32, kind: &str, id: &[u8; 16], change: Balance| {
+        let sum = changes.entry(account).or_default();
+        sum.available += change.available;
+        sum.held += change.held;
+        sum.settled += change.settled;
+        sum.owed += change.owed;
+        entries.push(entry_values(account, at, format!("{kind}:{}", hex(id)), kind, change, ""));
+    };
+    for cdr in cdrs.iter().filter(|cdr| cdr.attempt == AttemptIndex(0)) {
+        let id = cdr.call.to_bytes(cdr.attempt);
+        if let Some(sell) = cdr.sell.filter(|sell| sell.price != Money::ZERO)
+            && known.contains(&cdr.originator_account.0)
+        {
+            let account = cdr.originator_account.0;
+            let covered = cover(&mut grants, account, &cdr.grants, sell.price);
+            let uncovered = sell.price - covered;
+            note(
+                account,
+                "post",
+                &id,
+                Balance { available: -uncovered, held: -covered, settled: sell.price, ..Balance::default() },
+            );
+            posts.push(args![id, account, sell.price, uncovered, at]);
+        }
+        if let Some(buy) = cdr.buy.filter(|buy| buy.price != Money::ZERO)
+            && known.contains(&cdr.terminator_account.0)
+        {
+            note(cdr.terminator_account.0, "cost", &id, Balance { owed: buy.price, ..Balance::default() });
+        }
+    }
+    let posted = posts.len() as u64;
+    tx.insert_many("INSERT INTO", "posts", &["id", "account", "price", "uncovered", "posted"], posts).await?;
+    tx.insert_many("INSERT INTO", "ledger_entries", ENTRY_COLUMNS, entries).await?;
+    for (account, change) in changes {
+        ledger::apply(tx, account, change).await?;
+    }
+    for (before, grant) in grants.values().filter(|(before, grant)| *before != grant.posted) {
+        let more = grant.posted - *before;
+        tx.run("UPDATE grants SET posted=posted+? WHERE id=?", args![more, grant.id.to_bytes()]).await?;
+    }
+    Ok(posted)
+}
+
+/// The grants that these records name, with what was posted on them before.
+async fn needed_grants(tx: &mut Tx, cdrs: &[&Cdr]) -> Result<BTreeMap<[u8; 16], (Money, GrantRow)>> {
+    let wanted: BTreeSet<[u8; 16]> =
+        cdrs.iter().flat_map(|cdr| &cdr.grants).map(|part| part.grant.to_bytes()).collect();
+    let wanted: Vec<[u8; 16]> = wanted.into_iter().collect();
+    let mut found = BTreeMap::new();
+    for block in wanted.chunks(500) {
+        let sql = format!("SELECT * FROM grants WHERE id IN ({})", marks(block.len()));
+        for row in tx.rows(sql, block.iter().map(|id| Arg::from(*id)).collect()).await? {
+            let grant = ledger::grant_row(&row)?;
+            found.insert(grant.id.to_bytes(), (grant.posted, grant));
+        }
+    }
+    Ok(found)
+}
+
+/// Takes a price from the grants that the call named, as far as they still hold money of that account; the sum that was covered.
+fn cover(grants: &mut BTreeMap<[u8; 16], (Money, GrantRow)>, account: u32, parts: &[GrantPart], price: Money) -> Money {
+    let mut covered = Money::ZERO;
+    for part in parts {
+        let Some((_, grant)) = grants.get_mut(&part.grant.to_bytes()) else { continue };
+        if grant.account != account {
+            continue;
+        }
+        let take = part.amount.min(grant.held()).min(price - covered).max(Money::ZERO);
+        grant.posted += take;
+        covered += take;
+    }
+    covered
+}
+
+/// All columns of `cdrs`, in the order of [`values`].
+pub(crate) const COLUMNS: [&str; 71] = [
+    "id",
+    "attempt",
+    "attempts",
+    "revision",
+    "originator",
+    "originator_account",
+    "ingress_trunk",
+    "terminator",
+    "terminator_account",
+    "egress_trunk",
+    "calling",
+    "called",
+    "called_routed",
+    "started",
+    "ringing_ms",
+    "answered_ms",
+    "ended_ms",
+    "duration_ms",
+    "sip_status",
+    "cause",
+    "released_by",
+    "sell_deck",
+    "sell_currency",
+    "sell_per_minute",
+    "sell_connection_fee",
+    "sell_minimum_s",
+    "sell_increment_s",
+    "sell_free_s",
+    "sell_rounding",
+    "sell_decimals",
+    "sell_prefix_digits",
+    "sell_billed_s",
+    "sell_price",
+    "buy_deck",
+    "buy_currency",
+    "buy_per_minute",
+    "buy_connection_fee",
+    "buy_minimum_s",
+    "buy_increment_s",
+    "buy_free_s",
+    "buy_rounding",
+    "buy_decimals",
+    "buy_prefix_digits",
+    "buy_billed_s",
+    "buy_price",
+    "grant_parts",
+    "ingress_address",
+    "egress_address",
+    "ingress_call_id",
+    "egress_call_id",
+    "codec",
+    "ingress_packets",
+    "ingress_bytes",
+    "ingress_lost",
+    "ingress_strangers",
+    "ingress_jitter_us",
+    "ingress_mos_x100",
+    "egress_packets",
+    "egress_bytes",
+    "egress_lost",
+    "egress_strangers",
+    "egress_jitter_us",
+    "egress_mos_x100",
+    "parse_us",
+    "admit_us",
+    "limits_us",
+    "route_us",
+    "egress_us",
+    "answer_us",
+    "pdd_us",
+    "decision",
+];
+
+fn values(cdr: &Cdr) -> Vec<Arg> {
+    let mut all = args![
+        cdr.call.to_bytes(cdr.attempt),
+        cdr.attempt.0,
+        cdr.attempts,
+        cdr.revision.0,
+        cdr.originator.0,
+        cdr.originator_account.0,
+        cdr.ingress_trunk.0,
+        cdr.terminator.0,
+        cdr.terminator_account.0,
+        cdr.egress_trunk.0,
+        cdr.calling.as_str(),
+        cdr.called.as_str(),
+        cdr.called_routed.as_str(),
+        cdr.started,
+        cdr.ringing_ms,
+        cdr.answered_ms,
+        cdr.ended_ms,
+        cdr.duration_ms,
+        cdr.sip_status.min(999),
+        cdr.cause.0.min(9_999),
+        match cdr.released_by {
+            Party::Ingress => 0_u8,
+            Party::Egress => 1,
+            Party::Switch => 2,
+        },
+    ];
+    all.extend(priced_values(cdr.sell));
+    all.extend(priced_values(cdr.buy));
+    let parts = cdr.grants.iter().flat_map(|part| {
+        let mut bytes = part.grant.to_bytes().to_vec();
+        bytes.extend(part.amount.nanos().to_be_bytes());
+        bytes
+    });
+    all.extend(args![
+        parts.collect::<Vec<u8>>(),
+        cdr.ingress_address.map(|a| a.to_string()),
+        cdr.egress_address.map(|a| a.to_string()),
+        clip(&cdr.ingress_call_id, 255),
+        clip(&cdr.egress_call_id, 255),
+        clip(&cdr.codec, 64),
+    ]);
+    all.extend(quality_values(&cdr.ingress_media));
+    all.extend(quality_values(&cdr.egress_media));
+    let s = &cdr.stages;
+    all.extend(args![s.parse_us, s.admit_us, s.limits_us, s.route_us, s.egress_us, s.answer_us, s.pdd_us]);
+    all.push(Arg::from(cdr.decision.clone()));
+    all
+}
+
+fn priced_values(priced: Option<Priced>) -> Vec<Arg> {
+    let Some(Priced { terms, billed_s, price }) = priced else {
+        return (0..12).map(|place| if place == 1 { Arg::OptText(None) } else { Arg::OptInt(None) }).collect();
+    };
+    let Terms {
+        deck,
+        currency,
+        per_minute,
+        connection_fee,
+        minimum_s,
+        increment_s,
+        free_s,
+        rounding,
+        decimals,
+        prefix_digits,
+    } = terms;
+    args![
+        deck.0,
+        currency.as_str(),
+        per_minute,
+        connection_fee,
+        minimum_s,
+        increment_s,
+        free_s,
+        rounding as u8,
+        decimals,
+        prefix_digits,
+        billed_s,
+        price
+    ]
+}
+
+fn quality_values(q: &Quality) -> Vec<Arg> {
+    args![q.packets, q.bytes, q.lost, q.strangers, q.jitter_us, q.mos_x100.min(500)]
+}
+
+/// Text that peers sent: cut to what the column holds; NUL, which some tools stop at, becomes a space.
+fn clip(text: &str, most: usize) -> String {
+    text.chars().take(most).map(|c| if c == '\0' { ' ' } else { c }).collect()
+}

@@ -1,0 +1,140 @@
+//! Rate decks: a price list of one carrier, one side. The rates themselves are in `rates`.
+
+use units::{Currency, Rounding, WallTime};
+
+use crate::Store;
+use crate::accounts::currency;
+use crate::carriers::check_name;
+use crate::error::{Result, StoreError};
+use crate::object::{Object, Stored};
+use crate::sql::{Arg, Row, Tx, args};
+
+/// What an operator writes about a deck.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeckDraft {
+    /// The unique short name.
+    pub code: String,
+    /// What people call it, up to 200 characters.
+    pub name: String,
+    /// What its prices count in.
+    pub currency: Currency,
+    /// Decimals of a price, 0 to 9.
+    pub decimals: u8,
+    /// Milliseconds to seconds.
+    pub rounding: Rounding,
+}
+
+/// A deck as stored.
+pub type Deck = Stored<DeckDraft>;
+
+/// What the store knows of a deck beyond its draft.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeckFacts {
+    /// Rates in it.
+    pub rates: u64,
+    /// Rises with every change of its rates.
+    pub rates_version: i64,
+}
+
+/// One change of a deck's rates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeckRevision {
+    /// Its number within the deck.
+    pub rates_version: i64,
+    /// When.
+    pub created: WallTime,
+    /// Rates in the deck after it.
+    pub rates: u64,
+    /// Where it came from: a file's name, a person's words.
+    pub note: String,
+}
+
+impl Object for DeckDraft {
+    type Facts = DeckFacts;
+    const WHAT: &'static str = "deck";
+    const TABLE: &'static str = "decks";
+    const COLUMNS: &'static [&'static str] = &["code", "name", "currency", "decimals", "rounding"];
+    const OF_CARRIER: bool = false;
+
+    fn code(&self) -> &str {
+        &self.code
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.decimals > 9 {
+            return Err(StoreError::invalid("decimals", "0 to 9"));
+        }
+        check_name(&self.name)
+    }
+
+    fn args(&self) -> Vec<Arg> {
+        args![self.code.as_str(), self.name.as_str(), self.currency.as_str(), self.decimals, self.rounding as u8]
+    }
+
+    fn read(row: &Row) -> Result<DeckDraft> {
+        let rounding = match row.int("rounding")? {
+            0 => Rounding::Ceil,
+            1 => Rounding::Round,
+            2 => Rounding::Floor,
+            other => return Err(StoreError::Broken(format!("column rounding holds {other}"))),
+        };
+        Ok(DeckDraft {
+            code: row.text("code")?,
+            name: row.text("name")?,
+            currency: currency(row, "currency")?,
+            decimals: row.num("decimals")?,
+            rounding,
+        })
+    }
+
+    async fn complete(tx: &mut Tx, found: &mut [Deck]) -> Result<()> {
+        let (Some(first), Some(last)) = (found.first(), found.last()) else { return Ok(()) };
+        // The count stands in the deck's last revision, so that a list of decks never counts millions of rates.
+        let sql = "SELECT d.id,d.rates_version,r.rates FROM decks d \
+                   LEFT JOIN deck_revisions r ON r.deck=d.id AND r.rates_version=d.rates_version \
+                   WHERE d.id BETWEEN ? AND ? ORDER BY d.id";
+        for row in tx.rows(sql, args![first.id, last.id]).await? {
+            let id: u32 = row.num("id")?;
+            if let Ok(place) = found.binary_search_by_key(&id, |deck| deck.id) {
+                let rates = row.opt_num("rates")?.unwrap_or(0);
+                found[place].facts = DeckFacts { rates, rates_version: row.int("rates_version")? };
+            }
+        }
+        Ok(())
+    }
+
+    async fn save_more(&self, tx: &mut Tx, id: u32, old: Option<&Deck>) -> Result<()> {
+        let Some(old) = old else { return Ok(()) };
+        if old.currency == self.currency {
+            return Ok(());
+        }
+        let sql =
+            "SELECT code FROM ingress_trunks WHERE sell_deck=? UNION SELECT code FROM egress_trunks WHERE buy_deck=?";
+        match tx.row(sql, args![id, id]).await? {
+            None => Ok(()),
+            Some(row) => {
+                let why = format!("cannot change while trunk {} uses the deck", row.text("code")?);
+                Err(StoreError::invalid("currency", why))
+            }
+        }
+    }
+}
+
+impl Store {
+    /// The latest changes of a deck's rates, newest first, 100 at most.
+    pub async fn deck_revisions(&self, deck: u32) -> Result<Vec<DeckRevision>> {
+        let sql = "SELECT rates_version,created,rates,note FROM deck_revisions WHERE deck=? \
+                   ORDER BY rates_version DESC LIMIT 100";
+        let rows = self.read().await?.rows(sql, args![deck]).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(DeckRevision {
+                    rates_version: row.int("rates_version")?,
+                    created: row.time("created")?,
+                    rates: row.num("rates")?,
+                    note: row.text("note")?,
+                })
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,159 @@
+//! Ingress trunks: how a carrier's calls come in.
+
+use snapshot::Source;
+use units::{AccountId, CarrierId, DeckId, PlanId};
+
+use crate::accounts::{exists, fits};
+use crate::error::{Result, StoreError};
+use crate::object::{Object, Stored};
+use crate::sql::{Arg, Row, Tx, args};
+
+/// Sources of one trunk at most.
+const SOURCES_MAX: usize = 256;
+/// Characters of a tech prefix at most.
+pub(crate) const PREFIX_CHARS_MAX: usize = 15;
+
+/// What an operator writes about an ingress trunk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IngressTrunkDraft {
+    /// The unique short name.
+    pub code: String,
+    /// Whose it is.
+    pub carrier: CarrierId,
+    /// The account that pays; the carrier's own.
+    pub account: AccountId,
+    /// Where its calls may come from.
+    pub sources: Vec<Source>,
+    /// Digits in front of the called number; empty for none.
+    pub tech_prefix: String,
+    /// Which egress trunks may serve it.
+    pub plan: PlanId,
+    /// What its calls are sold at; in the account's currency.
+    pub sell_deck: DeckId,
+    /// Concurrent calls at most; 0 for no limit.
+    pub capacity: u32,
+    /// New calls a second at most; 0 for no limit.
+    pub cps: u32,
+    /// Takes calls.
+    pub active: bool,
+    /// Seconds after which an answered call is released; 0 for the switch's default.
+    pub max_duration_s: u32,
+    /// Seconds without RTP after which a call is released; 0 for never.
+    pub media_timeout_s: u16,
+}
+
+/// An ingress trunk as stored.
+pub type IngressTrunk = Stored<IngressTrunkDraft>;
+
+impl Object for IngressTrunkDraft {
+    type Facts = ();
+    const WHAT: &'static str = "ingress trunk";
+    const TABLE: &'static str = "ingress_trunks";
+    const COLUMNS: &'static [&'static str] = &[
+        "code",
+        "carrier",
+        "account",
+        "tech_prefix",
+        "plan",
+        "sell_deck",
+        "capacity",
+        "cps",
+        "active",
+        "max_duration_s",
+        "media_timeout_s",
+    ];
+    const OF_CARRIER: bool = true;
+
+    fn code(&self) -> &str {
+        &self.code
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.sources.len() > SOURCES_MAX {
+            return Err(StoreError::invalid("sources", format!("{SOURCES_MAX} at most")));
+        }
+        for source in &self.sources {
+            let most = if source.network.is_ipv4() { 32 } else { 128 };
+            if source.bits > most {
+                return Err(StoreError::invalid("sources", format!("{} has more than {most} bits", source.network)));
+            }
+        }
+        check_prefix("tech_prefix", &self.tech_prefix)
+    }
+
+    fn args(&self) -> Vec<Arg> {
+        args![
+            self.code.as_str(),
+            self.carrier.0,
+            self.account.0,
+            self.tech_prefix.as_str(),
+            self.plan.0,
+            self.sell_deck.0,
+            self.capacity,
+            self.cps,
+            self.active,
+            self.max_duration_s,
+            self.media_timeout_s
+        ]
+    }
+
+    fn read(row: &Row) -> Result<IngressTrunkDraft> {
+        Ok(IngressTrunkDraft {
+            code: row.text("code")?,
+            carrier: CarrierId(row.num("carrier")?),
+            account: AccountId(row.num("account")?),
+            sources: Vec::new(),
+            tech_prefix: row.text("tech_prefix")?,
+            plan: PlanId(row.num("plan")?),
+            sell_deck: DeckId(row.num("sell_deck")?),
+            capacity: row.num("capacity")?,
+            cps: row.num("cps")?,
+            active: row.flag("active")?,
+            max_duration_s: row.num("max_duration_s")?,
+            media_timeout_s: row.num("media_timeout_s")?,
+        })
+    }
+
+    async fn check_links(&self, tx: &mut Tx) -> Result<()> {
+        exists(tx, "plans", "plan", self.plan.0).await?;
+        fits(tx, self.carrier.0, self.account.0, self.sell_deck.0, "sell_deck").await
+    }
+
+    async fn complete(tx: &mut Tx, found: &mut [IngressTrunk]) -> Result<()> {
+        let (Some(first), Some(last)) = (found.first(), found.last()) else { return Ok(()) };
+        let sql = "SELECT * FROM ingress_sources WHERE trunk BETWEEN ? AND ? ORDER BY trunk,position";
+        for row in tx.rows(sql, args![first.id, last.id]).await? {
+            let id: u32 = row.num("trunk")?;
+            if let Ok(place) = found.binary_search_by_key(&id, |trunk| trunk.id) {
+                found[place].draft.sources.push(source(&row)?);
+            }
+        }
+        Ok(())
+    }
+
+    async fn save_more(&self, tx: &mut Tx, id: u32, _old: Option<&IngressTrunk>) -> Result<()> {
+        tx.run("DELETE FROM ingress_sources WHERE trunk=?", args![id]).await?;
+        let rows =
+            self.sources.iter().enumerate().map(|(position, source)| {
+                args![id, position as u64, source.network.to_string(), source.bits, source.port]
+            });
+        let columns = &["trunk", "position", "network", "bits", "port"];
+        tx.insert_many("INSERT INTO", "ingress_sources", columns, rows.collect()).await?;
+        Ok(())
+    }
+}
+
+fn source(row: &Row) -> Result<Source> {
+    let text = row.text("network")?;
+    let network = text.parse().map_err(|_| StoreError::Broken(format!("column network holds {text:?}")))?;
+    Ok(Source { network, bits: row.num("bits")?, port: row.num("port")? })
+}
+
+/// What may stand in front of a number: digits and what tech prefixes are made of.
+pub(crate) fn check_prefix(field: &'static str, prefix: &str) -> Result<()> {
+    let fits = |b: u8| b.is_ascii_digit() || b.is_ascii_uppercase() || b"*#+".contains(&b);
+    if prefix.len() > PREFIX_CHARS_MAX || !prefix.bytes().all(fits) {
+        return Err(StoreError::invalid(field, "up to 15 characters of 0-9, A-Z, '*', '#' and '+'"));
+    }
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! The whole configuration as a snapshot model, and the numbers of what was published.
+
+use snapshot::{Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Plan};
+use units::{AccountId, CarrierId, DeckId, EgressTrunkId, IngressTrunkId, PlanId, Revision, WallTime};
+
+use crate::Store;
+use crate::accounts::AccountDraft;
+use crate::carriers::CarrierDraft;
+use crate::decks::DeckDraft;
+use crate::egress::EgressTrunkDraft;
+use crate::error::{ConflictKind, Result, StoreError};
+use crate::ingress::IngressTrunkDraft;
+use crate::object::{Edit, all};
+use crate::plans::PlanDraft;
+use crate::rates::{self, Shelf};
+use crate::sql::{Row, Tx, args, now};
+
+/// One publication.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RevisionRow {
+    /// Its number.
+    pub revision: Revision,
+    /// When it was numbered.
+    pub created: WallTime,
+    /// Rates in it.
+    pub rates: u64,
+}
+
+impl Store {
+    /// How often the configuration has changed; cheap to ask.
+    pub async fn changes(&self) -> Result<i64> {
+        changes(&mut self.read().await?, "").await
+    }
+
+    /// The number of the latest publication; 0 before the first.
+    pub async fn latest_revision(&self) -> Result<Revision> {
+        let row = self.read().await?.row("SELECT id FROM revisions ORDER BY id DESC LIMIT 1", Vec::new()).await?;
+        row.map_or(Ok(Revision(0)), |row| Ok(Revision(row.num("id")?)))
+    }
+
+    /// The latest publications, newest first.
+    pub async fn revisions(&self, limit: u32) -> Result<Vec<RevisionRow>> {
+        let rows = self
+            .read()
+            .await?
+            .rows("SELECT * FROM revisions ORDER BY id DESC LIMIT ?", args![limit.min(1_000)])
+            .await?;
+        rows.iter().map(revision).collect()
+    }
+
+    /// The whole configuration of this moment. A configuration that was numbered before keeps its number, any other gets the next one.
+    pub async fn model(&self) -> Result<Model> {
+        let mut tx = self.read().await?;
+        let counter = changes(&mut tx, "").await?;
+        let mut model = gather(&mut tx, &self.rates).await?;
+        drop(tx);
+        let decks: Vec<u32> = model.decks.iter().map(|deck| deck.id.0).collect();
+        rates::tidy_shelf(&self.rates, &decks);
+        let held = model.decks.iter().map(|deck| deck.rates.len() as u64).sum();
+        let numbered = self.number(counter, held).await?;
+        model.revision = numbered.revision;
+        model.built = numbered.created;
+        Ok(model)
+    }
+
+    async fn number(&self, counter: i64, held: u64) -> Result<RevisionRow> {
+        let mut tx = self.write().await?;
+        let known = "SELECT * FROM revisions WHERE change_counter=?";
+        if let Some(row) = tx.row(known, args![counter]).await? {
+            return revision(&row);
+        }
+        let at = now();
+        let sql = "INSERT INTO revisions (change_counter,created,rates) VALUES (?,?,?)";
+        let id = tx.run(sql, args![counter, at, held]).await?.id;
+        tx.commit().await?;
+        let id = u64::try_from(id).map_err(|_| StoreError::Broken("revision numbers are used up".into()))?;
+        Ok(RevisionRow { revision: Revision(id), created: at, rates: held })
+    }
+}
+
+impl Edit {
+    /// Refuses to go on when the configuration is no longer the one that was looked at.
+    pub async fn expect_changes(&mut self, counter: i64) -> Result<()> {
+        let lock = self.tx.dialect().for_update();
+        if changes(&mut self.tx, lock).await? == counter {
+            return Ok(());
+        }
+        let why = "it was changed by someone else meanwhile; look again";
+        Err(StoreError::conflict(ConflictKind::Stale, "configuration", "", why))
+    }
+
+    /// The whole configuration as it would stand after this transaction, without a number.
+    pub async fn model(&mut self) -> Result<Model> {
+        gather(&mut self.tx, &Shelf::default()).await
+    }
+}
+
+async fn changes(tx: &mut Tx, lock: &str) -> Result<i64> {
+    let row = tx.row(format!("SELECT counter FROM changes WHERE id=1{lock}"), Vec::new()).await?;
+    row.ok_or_else(|| StoreError::Broken("the change counter is gone".into()))?.int("counter")
+}
+
+fn revision(row: &Row) -> Result<RevisionRow> {
+    Ok(RevisionRow { revision: Revision(row.num("id")?), created: row.time("created")?, rates: row.num("rates")? })
+}
+
+async fn gather(tx: &mut Tx, shelf: &Shelf) -> Result<Model> {
+    let mut model = Model { built: now(), ..Model::default() };
+    for c in all::<CarrierDraft>(tx).await? {
+        model.carriers.push(Carrier { id: CarrierId(c.id), code: c.draft.code, blocked: c.draft.blocked });
+    }
+    for a in all::<AccountDraft>(tx).await? {
+        model.accounts.push(Account { id: AccountId(a.id), carrier: a.carrier, currency: a.currency });
+    }
+    for trunk in all::<IngressTrunkDraft>(tx).await? {
+        model.ingress_trunks.push(ingress(trunk.id, trunk.draft));
+    }
+    for trunk in all::<EgressTrunkDraft>(tx).await? {
+        model.egress_trunks.push(egress(trunk.id, trunk.draft));
+    }
+    for deck in all::<DeckDraft>(tx).await? {
+        let rates = rates::shelved(tx, shelf, deck.id, deck.facts.rates_version).await?;
+        let DeckDraft { code, currency, decimals, rounding, .. } = deck.draft;
+        model.decks.push(Deck { id: DeckId(deck.id), code, currency, decimals, rounding, rates: rates.to_vec() });
+    }
+    for plan in all::<PlanDraft>(tx).await? {
+        let id = PlanId(plan.id);
+        let PlanDraft { code, order, margin_min, attempts_max, setup_timeout_s, routes } = plan.draft;
+        model.plans.push(Plan { id, code, order, margin_min, attempts_max, setup_timeout_s, routes });
+    }
+    Ok(model)
+}
+
+fn ingress(id: u32, d: IngressTrunkDraft) -> IngressTrunk {
+    IngressTrunk {
+        id: IngressTrunkId(id),
+        code: d.code,
+        carrier: d.carrier,
+        account: d.account,
+        sources: d.sources,
+        tech_prefix: d.tech_prefix,
+        plan: d.plan,
+        sell_deck: d.sell_deck,
+        capacity: d.capacity,
+        cps: d.cps,
+        active: d.active,
+        max_duration_s: d.max_duration_s,
+        media_timeout_s: d.media_timeout_s,
+    }
+}
+
+fn egress(id: u32, d: EgressTrunkDraft) -> EgressTrunk {
+    EgressTrunk {
+        id: EgressTrunkId(id),
+        code: d.code,
+        carrier: d.carrier,
+        account: d.account,
+        address: d.address,
+        strip_digits: d.strip_digits,
+        add_prefix: d.add_prefix,
+        buy_deck: d.buy_deck,
+        capacity: d.capacity,
+        cps: d.cps,
+        active: d.active,
+        progress_timeout_s: d.progress_timeout_s,
+        ring_timeout_s: d.ring_timeout_s,
+    }
+}

@@ -1,0 +1,244 @@
+//! Users, API keys and web logins. Only hashes of secrets are kept.
+
+use units::WallTime;
+
+use crate::Store;
+use crate::error::{Result, StoreError};
+use crate::object::CODE_CHARS_MAX;
+use crate::sql::{Row, args, now};
+
+/// What is written about a user.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UserDraft {
+    /// The login name, unique.
+    pub name: String,
+    /// What the user may do: `owner`, `noc`, `routing`, `rates`, `billing`, `support-ro`.
+    pub role: String,
+    /// An argon2 hash in PHC form; empty: no login by password.
+    pub password_hash: String,
+    /// May log in.
+    pub active: bool,
+}
+
+/// A user as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// Its id.
+    pub id: u32,
+    /// When it was made.
+    pub created: WallTime,
+    /// What is written about it.
+    pub draft: UserDraft,
+}
+
+/// What is written about an API key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKeyDraft {
+    /// What people call it.
+    pub name: String,
+    /// SHA-256 of the secret.
+    pub secret_hash: [u8; 32],
+    /// What it may do: words separated by spaces.
+    pub scopes: String,
+    /// The user that made it.
+    pub created_by: u32,
+    /// Not valid from this moment on.
+    pub expires: Option<WallTime>,
+}
+
+/// An API key as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its id.
+    pub id: u32,
+    /// When it was made.
+    pub created: WallTime,
+    /// When it was last used, within a minute.
+    pub last_used: Option<WallTime>,
+    /// When it was taken back.
+    pub revoked: Option<WallTime>,
+    /// What is written about it.
+    pub draft: ApiKeyDraft,
+}
+
+/// A browser that is logged in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebSession {
+    /// SHA-256 of the cookie's secret.
+    pub secret_hash: [u8; 32],
+    /// Who is logged in.
+    pub user: u32,
+    /// What requests that write must carry in a header.
+    pub csrf: String,
+    /// When the user logged in.
+    pub created: WallTime,
+    /// When the login ends.
+    pub expires: WallTime,
+    /// The address that it came from.
+    pub address: String,
+}
+
+impl Store {
+    /// All users, 1,000 at most.
+    pub async fn users(&self) -> Result<Vec<User>> {
+        self.read()
+            .await?
+            .rows("SELECT * FROM users ORDER BY id LIMIT 1000", Vec::new())
+            .await?
+            .iter()
+            .map(user)
+            .collect()
+    }
+
+    /// A user by login name.
+    pub async fn user_by_name(&self, name: &str) -> Result<Option<User>> {
+        let row = self.read().await?.row("SELECT * FROM users WHERE name=?", args![name]).await?;
+        row.as_ref().map(user).transpose()
+    }
+
+    /// A user by id.
+    pub async fn user(&self, id: u32) -> Result<Option<User>> {
+        let row = self.read().await?.row("SELECT * FROM users WHERE id=?", args![id]).await?;
+        row.as_ref().map(user).transpose()
+    }
+
+    /// Makes a user.
+    pub async fn create_user(&self, draft: &UserDraft) -> Result<User> {
+        check_name(&draft.name)?;
+        let (mut tx, at) = (self.write().await?, now());
+        let sql = "INSERT INTO users (name,role,password_hash,active,created) VALUES (?,?,?,?,?)";
+        let values = args![draft.name.as_str(), draft.role.as_str(), draft.password_hash.as_str(), draft.active, at];
+        let done = tx.run(sql, values).await?;
+        tx.commit().await?;
+        let id = u32::try_from(done.id).map_err(|_| StoreError::Broken("user ids are used up".into()))?;
+        Ok(User { id, created: at, draft: draft.clone() })
+    }
+
+    /// Replaces what is written about a user.
+    pub async fn update_user(&self, id: u32, draft: &UserDraft) -> Result<()> {
+        check_name(&draft.name)?;
+        let sql = "UPDATE users SET name=?,role=?,password_hash=?,active=? WHERE id=?";
+        let values = args![draft.name.as_str(), draft.role.as_str(), draft.password_hash.as_str(), draft.active, id];
+        self.change(sql, values, "user", id).await
+    }
+
+    /// Deletes a user with all its logins.
+    pub async fn delete_user(&self, id: u32) -> Result<()> {
+        self.change("DELETE FROM users WHERE id=?", args![id], "user", id).await
+    }
+
+    /// All API keys, 1,000 at most.
+    pub async fn api_keys(&self) -> Result<Vec<ApiKey>> {
+        let rows = self.read().await?.rows("SELECT * FROM api_keys ORDER BY id LIMIT 1000", Vec::new()).await?;
+        rows.iter().map(api_key).collect()
+    }
+
+    /// A key by the hash of its secret; revoked and expired ones too.
+    pub async fn api_key_by_hash(&self, hash: &[u8; 32]) -> Result<Option<ApiKey>> {
+        let row = self.read().await?.row("SELECT * FROM api_keys WHERE secret_hash=?", args![*hash]).await?;
+        row.as_ref().map(api_key).transpose()
+    }
+
+    /// Makes a key.
+    pub async fn create_api_key(&self, draft: &ApiKeyDraft) -> Result<ApiKey> {
+        check_name(&draft.name)?;
+        let (mut tx, at) = (self.write().await?, now());
+        let sql = "INSERT INTO api_keys (name,secret_hash,scopes,created_by,created,expires) VALUES (?,?,?,?,?,?)";
+        let values =
+            args![draft.name.as_str(), draft.secret_hash, draft.scopes.as_str(), draft.created_by, at, draft.expires];
+        let done = tx.run(sql, values).await?;
+        tx.commit().await?;
+        let id = u32::try_from(done.id).map_err(|_| StoreError::Broken("API key ids are used up".into()))?;
+        Ok(ApiKey { id, created: at, last_used: None, revoked: None, draft: draft.clone() })
+    }
+
+    /// Takes a key back for good.
+    pub async fn revoke_api_key(&self, id: u32) -> Result<()> {
+        let sql = "UPDATE api_keys SET revoked=COALESCE(revoked,?) WHERE id=?";
+        self.change(sql, args![now(), id], "API key", id).await
+    }
+
+    /// Remembers that a key was used; call it at most once a minute a key.
+    pub async fn touch_api_key(&self, id: u32) -> Result<()> {
+        self.change("UPDATE api_keys SET last_used=? WHERE id=?", args![now(), id], "API key", id).await
+    }
+
+    /// Keeps a login; forgets those that have ended.
+    pub async fn create_web_session(&self, session: &WebSession) -> Result<()> {
+        let mut tx = self.write().await?;
+        tx.run("DELETE FROM web_sessions WHERE expires<?", args![now()]).await?;
+        let sql = "INSERT INTO web_sessions (secret_hash,user_id,csrf,created,expires,address) VALUES (?,?,?,?,?,?)";
+        let WebSession { secret_hash, user, csrf, created, expires, address } = session;
+        let values = args![*secret_hash, *user, csrf.as_str(), *created, *expires, address.as_str()];
+        tx.run(sql, values).await?;
+        tx.commit().await
+    }
+
+    /// A login that has not ended, with its user if that is active.
+    pub async fn web_session(&self, hash: &[u8; 32]) -> Result<Option<(WebSession, User)>> {
+        let mut tx = self.read().await?;
+        let sql = "SELECT * FROM web_sessions WHERE secret_hash=? AND expires>?";
+        let Some(row) = tx.row(sql, args![*hash, now()]).await? else { return Ok(None) };
+        let session = WebSession {
+            secret_hash: *hash,
+            user: row.num("user_id")?,
+            csrf: row.text("csrf")?,
+            created: row.time("created")?,
+            expires: row.time("expires")?,
+            address: row.text("address")?,
+        };
+        let owner = tx.row("SELECT * FROM users WHERE id=? AND active<>0", args![session.user]).await?;
+        Ok(owner.as_ref().map(user).transpose()?.map(|owner| (session, owner)))
+    }
+
+    /// Ends a login; unknown ones are no mistake.
+    pub async fn delete_web_session(&self, hash: &[u8; 32]) -> Result<()> {
+        let mut tx = self.write().await?;
+        tx.run("DELETE FROM web_sessions WHERE secret_hash=?", args![*hash]).await?;
+        tx.commit().await
+    }
+
+    async fn change(&self, sql: &str, values: Vec<crate::sql::Arg>, what: &'static str, id: u32) -> Result<()> {
+        let mut tx = self.write().await?;
+        if tx.run(sql, values).await?.rows == 0 {
+            return Err(StoreError::missing(what, id));
+        }
+        tx.commit().await
+    }
+}
+
+fn check_name(name: &str) -> Result<()> {
+    let fits = |c: char| !c.is_control();
+    if name.is_empty() || name.chars().count() > CODE_CHARS_MAX || !name.chars().all(fits) {
+        return Err(StoreError::invalid("name", "1 to 64 characters, no control characters"));
+    }
+    Ok(())
+}
+
+fn user(row: &Row) -> Result<User> {
+    let draft = UserDraft {
+        name: row.text("name")?,
+        role: row.text("role")?,
+        password_hash: row.text("password_hash")?,
+        active: row.flag("active")?,
+    };
+    Ok(User { id: row.num("id")?, created: row.time("created")?, draft })
+}
+
+fn api_key(row: &Row) -> Result<ApiKey> {
+    let hash = row.bytes("secret_hash")?;
+    let draft = ApiKeyDraft {
+        name: row.text("name")?,
+        secret_hash: hash.try_into().map_err(|_| StoreError::Broken("an API key's hash is not 32 bytes".into()))?,
+        scopes: row.text("scopes")?,
+        created_by: row.num("created_by")?,
+        expires: row.opt_int("expires")?.map(WallTime::from_micros),
+    };
+    Ok(ApiKey {
+        id: row.num("id")?,
+        created: row.time("created")?,
+        last_used: row.opt_int("last_used")?.map(WallTime::from_micros),
+        revoked: row.opt_int("revoked")?.map(WallTime::from_micros),
+        draft,
+    })
+}

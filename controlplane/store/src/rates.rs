@@ -1,0 +1,226 @@
+//! The rates of a deck: read by pages, replaced as a whole, or changed one by one.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use snapshot::Rate;
+use units::WallTime;
+
+use crate::Store;
+use crate::error::{Result, StoreError};
+use crate::object::{self, Edit};
+use crate::sql::{Arg, Row, Tx, args, now};
+
+/// Rates of one page at most.
+pub const RATES_PAGE_MAX: u32 = 1_000;
+/// Rates of one deck at most.
+const RATES_MAX: usize = 10_000_000;
+
+const COLUMNS: &[&str] = &[
+    "deck",
+    "prefix",
+    "valid_from",
+    "valid_till",
+    "destination",
+    "per_minute",
+    "connection_fee",
+    "minimum_s",
+    "increment_s",
+    "free_s",
+    "blocked",
+];
+
+/// Rates as last read, by deck, with the version that they had: a snapshot re-reads only the decks that changed.
+pub(crate) type Shelf = Mutex<HashMap<u32, (i64, Arc<Vec<Rate>>)>>;
+
+/// Where a page of rates ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateAfter {
+    /// The last prefix seen.
+    pub prefix: String,
+    /// Its date.
+    pub from: WallTime,
+}
+
+/// Refuses a rate that no call could use. The field is named as in the YAML and the API.
+pub fn check_rate(rate: &Rate) -> Result<()> {
+    let fits = |b: u8| b.is_ascii_digit() || b.is_ascii_uppercase() || b == b'*' || b == b'#';
+    if rate.prefix.len() > 15 || !rate.prefix.bytes().all(fits) {
+        return Err(StoreError::invalid("prefix", "up to 15 characters of 0-9, A-Z, '*' and '#'"));
+    }
+    if rate.destination.chars().count() > 200 || rate.destination.chars().any(char::is_control) {
+        return Err(StoreError::invalid("destination", "up to 200 characters, no control characters"));
+    }
+    if rate.per_minute.nanos() < 0 {
+        return Err(StoreError::invalid("rate", "must be 0 or more"));
+    }
+    if rate.connection_fee.nanos() < 0 {
+        return Err(StoreError::invalid("connection_fee", "must be 0 or more"));
+    }
+    if rate.increment_s == 0 {
+        return Err(StoreError::invalid("increment_s", "must be 1 or more"));
+    }
+    match rate.till {
+        Some(till) if till <= rate.from => Err(StoreError::invalid("till", "must be later than from")),
+        _ => Ok(()),
+    }
+}
+
+impl Store {
+    /// Rates of a deck in order of prefix and date; those that start with `prefix`, from just after `after`.
+    pub async fn rates(&self, deck: u32, prefix: &str, after: Option<&RateAfter>, limit: u32) -> Result<Vec<Rate>> {
+        let mut tx = self.read().await?;
+        object::get::<crate::DeckDraft>(&mut tx, deck).await?;
+        let mut sql = "SELECT * FROM rates WHERE deck=?".to_owned();
+        let mut values = args![deck];
+        if !prefix.is_empty() {
+            // '~' sorts after every character that a prefix may hold.
+            sql.push_str(" AND prefix>=? AND prefix<?");
+            values.extend(args![prefix, format!("{prefix}~")]);
+        }
+        if let Some(after) = after {
+            sql.push_str(" AND (prefix>? OR (prefix=? AND valid_from>?))");
+            values.extend(args![after.prefix.as_str(), after.prefix.as_str(), after.from]);
+        }
+        sql.push_str(" ORDER BY prefix,valid_from LIMIT ?");
+        values.push(Arg::from(limit.clamp(1, RATES_PAGE_MAX)));
+        tx.rows(sql, values).await?.iter().map(read).collect()
+    }
+}
+
+impl Edit {
+    /// All rates of a deck in order of prefix and date, as this transaction sees them.
+    pub async fn every_rate(&mut self, deck: u32) -> Result<Vec<Rate>> {
+        every(&mut self.tx, deck).await
+    }
+
+    /// Replaces all rates of a deck. Two rates with the same prefix and date are refused. Returns how many stand.
+    pub async fn replace_rates(&mut self, deck: u32, rates: &[Rate], note: &str) -> Result<u64> {
+        lock(&mut self.tx, deck).await?;
+        if rates.len() > RATES_MAX {
+            return Err(StoreError::invalid("rates", format!("{RATES_MAX} at most")));
+        }
+        for rate in rates {
+            check_rate(rate)?;
+        }
+        self.tx.run("DELETE FROM rates WHERE deck=?", args![deck]).await?;
+        for block in rates.chunks(10_000) {
+            let rows = block.iter().map(|rate| values(deck, rate)).collect();
+            self.tx.insert_many("INSERT INTO", "rates", COLUMNS, rows).await.map_err(doubled)?;
+        }
+        self.touched = true;
+        step(&mut self.tx, deck, rates.len() as u64, note).await?;
+        Ok(rates.len() as u64)
+    }
+
+    /// Writes one rate over the one with the same prefix and date, or beside the others.
+    pub async fn put_rate(&mut self, deck: u32, rate: &Rate, note: &str) -> Result<()> {
+        lock(&mut self.tx, deck).await?;
+        check_rate(rate)?;
+        let mut count = deck_count(&mut self.tx, deck).await?;
+        let key = args![deck, rate.prefix.as_str(), rate.from];
+        let gone = self.tx.run("DELETE FROM rates WHERE deck=? AND prefix=? AND valid_from=?", key).await?;
+        count = count.saturating_sub(gone.rows) + 1;
+        self.tx.insert_many("INSERT INTO", "rates", COLUMNS, vec![values(deck, rate)]).await?;
+        self.touched = true;
+        step(&mut self.tx, deck, count, note).await
+    }
+
+    /// Removes one rate.
+    pub async fn delete_rate(&mut self, deck: u32, prefix: &str, from: WallTime, note: &str) -> Result<()> {
+        lock(&mut self.tx, deck).await?;
+        let count = deck_count(&mut self.tx, deck).await?;
+        let gone = self
+            .tx
+            .run("DELETE FROM rates WHERE deck=? AND prefix=? AND valid_from=?", args![deck, prefix, from])
+            .await?;
+        if gone.rows == 0 {
+            return Err(StoreError::missing("rate", prefix));
+        }
+        self.touched = true;
+        step(&mut self.tx, deck, count.saturating_sub(gone.rows), note).await
+    }
+}
+
+/// The rates of a deck at its present version, from memory when they have not changed since they were last read.
+pub(crate) async fn shelved(tx: &mut Tx, shelf: &Shelf, deck: u32, version: i64) -> Result<Arc<Vec<Rate>>> {
+    if let Some((kept, rates)) = lock_shelf(shelf).get(&deck)
+        && *kept == version
+    {
+        return Ok(Arc::clone(rates));
+    }
+    let rates = Arc::new(every(tx, deck).await?);
+    lock_shelf(shelf).insert(deck, (version, Arc::clone(&rates)));
+    Ok(rates)
+}
+
+/// Forgets the rates of decks that are gone.
+pub(crate) fn tidy_shelf(shelf: &Shelf, decks: &[u32]) {
+    lock_shelf(shelf).retain(|deck, _| decks.contains(deck));
+}
+
+fn lock_shelf(shelf: &Shelf) -> std::sync::MutexGuard<'_, HashMap<u32, (i64, Arc<Vec<Rate>>)>> {
+    // A panic while the map was held cannot leave it half changed: entries are inserted whole.
+    shelf.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+async fn every(tx: &mut Tx, deck: u32) -> Result<Vec<Rate>> {
+    let rows = tx.rows("SELECT * FROM rates WHERE deck=? ORDER BY prefix,valid_from", args![deck]).await?;
+    rows.iter().map(read).collect()
+}
+
+async fn lock(tx: &mut Tx, deck: u32) -> Result<()> {
+    let sql = format!("SELECT id FROM decks WHERE id=?{}", tx.dialect().for_update());
+    tx.row(sql, args![deck]).await?.map(drop).ok_or_else(|| StoreError::missing("deck", deck))
+}
+
+async fn deck_count(tx: &mut Tx, deck: u32) -> Result<u64> {
+    Ok(object::get::<crate::DeckDraft>(tx, deck).await?.facts.rates)
+}
+
+async fn step(tx: &mut Tx, deck: u32, rates: u64, note: &str) -> Result<()> {
+    tx.run("UPDATE decks SET rates_version=rates_version+1 WHERE id=?", args![deck]).await?;
+    let note: String = note.chars().take(400).collect();
+    let sql = "INSERT INTO deck_revisions (deck,rates_version,created,rates,note) \
+               SELECT id,rates_version,?,?,? FROM decks WHERE id=?";
+    tx.run(sql, args![now(), rates, note, deck]).await?;
+    Ok(())
+}
+
+fn doubled(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Conflict { .. } => StoreError::invalid("rates", "two rates have the same prefix and date"),
+        other => other,
+    }
+}
+
+fn values(deck: u32, rate: &Rate) -> Vec<Arg> {
+    args![
+        deck,
+        rate.prefix.as_str(),
+        rate.from,
+        rate.till,
+        rate.destination.as_str(),
+        rate.per_minute,
+        rate.connection_fee,
+        rate.minimum_s,
+        rate.increment_s,
+        rate.free_s,
+        rate.blocked
+    ]
+}
+
+fn read(row: &Row) -> Result<Rate> {
+    Ok(Rate {
+        prefix: row.text("prefix")?,
+        destination: row.text("destination")?,
+        per_minute: row.money("per_minute")?,
+        connection_fee: row.money("connection_fee")?,
+        minimum_s: row.num("minimum_s")?,
+        increment_s: row.num("increment_s")?,
+        free_s: row.num("free_s")?,
+        from: row.time("valid_from")?,
+        till: row.opt_int("valid_till")?.map(WallTime::from_micros),
+        blocked: row.flag("blocked")?,
+    })
+}

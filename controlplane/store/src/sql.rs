@@ -1,0 +1,349 @@
+//! Two databases behind one set of words: arguments in, rows out, and the few places where the dialects differ.
+
+use std::sync::Arc;
+
+use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlRow};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, MySql, MySqlPool, Sqlite, SqlitePool, Transaction};
+use sqlx::{Decode, Row as _, Type};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use units::{Money, WallTime};
+
+use crate::error::{Result, StoreError};
+
+/// Connections to MariaDB that one program holds at most.
+const MYSQL_CONNECTIONS_MAX: u32 = 12;
+/// Readers of the SQLite file; there is one writer at a time.
+const SQLITE_CONNECTIONS_MAX: u32 = 8;
+/// How long a caller waits for a connection before the database counts as away.
+const ACQUIRE_MAX: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Which database speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Sqlite,
+    MySql,
+}
+
+impl Dialect {
+    /// `INSERT` that leaves rows alone whose key exists.
+    pub(crate) fn insert_ignore(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "INSERT OR IGNORE INTO",
+            Dialect::MySql => "INSERT IGNORE INTO",
+        }
+    }
+
+    /// Locks the rows that a `SELECT` found until the transaction ends. SQLite's writers are alone anyway.
+    pub(crate) fn for_update(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "",
+            Dialect::MySql => " FOR UPDATE",
+        }
+    }
+}
+
+/// One value on its way into a statement.
+#[derive(Clone, Debug)]
+pub enum Arg {
+    Int(i64),
+    OptInt(Option<i64>),
+    Text(String),
+    OptText(Option<String>),
+    Bytes(Vec<u8>),
+}
+
+macro_rules! args_from {
+    ($($kind:ty => |$value:ident| $arg:expr;)*) => {$(
+        impl From<$kind> for Arg {
+            fn from($value: $kind) -> Arg {
+                $arg
+            }
+        }
+    )*};
+}
+
+args_from! {
+    i64 => |v| Arg::Int(v);
+    i16 => |v| Arg::Int(i64::from(v));
+    u8 => |v| Arg::Int(i64::from(v));
+    u16 => |v| Arg::Int(i64::from(v));
+    u32 => |v| Arg::Int(i64::from(v));
+    u64 => |v| Arg::Int(i64::try_from(v).unwrap_or(i64::MAX));
+    bool => |v| Arg::Int(i64::from(v));
+    Money => |v| Arg::Int(v.nanos());
+    WallTime => |v| Arg::Int(v.micros());
+    Option<i64> => |v| Arg::OptInt(v);
+    Option<u32> => |v| Arg::OptInt(v.map(i64::from));
+    Option<Money> => |v| Arg::OptInt(v.map(Money::nanos));
+    Option<WallTime> => |v| Arg::OptInt(v.map(WallTime::micros));
+    &str => |v| Arg::Text(v.to_owned());
+    String => |v| Arg::Text(v);
+    Option<String> => |v| Arg::OptText(v);
+    Vec<u8> => |v| Arg::Bytes(v);
+    [u8; 16] => |v| Arg::Bytes(v.to_vec());
+    [u8; 32] => |v| Arg::Bytes(v.to_vec());
+}
+
+/// Makes a list of arguments of mixed kinds.
+macro_rules! args {
+    ($($value:expr),* $(,)?) => { vec![$($crate::sql::Arg::from($value)),*] };
+}
+pub(crate) use args;
+
+/// One row that came back.
+pub enum Row {
+    Sqlite(SqliteRow),
+    MySql(MySqlRow),
+}
+
+impl Row {
+    fn get<T>(&self, name: &str) -> Result<T>
+    where
+        T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, MySql> + Type<MySql>,
+    {
+        // Unchecked: `utf8mb4_bin` columns look like bytes to the type check, and every column is read as what the migration made it.
+        let value = match self {
+            Row::Sqlite(row) => row.try_get_unchecked(name),
+            Row::MySql(row) => row.try_get_unchecked(name),
+        };
+        value.map_err(|error| StoreError::Broken(format!("column {name}: {error}")))
+    }
+
+    pub(crate) fn int(&self, name: &str) -> Result<i64> {
+        self.get(name)
+    }
+
+    pub(crate) fn opt_int(&self, name: &str) -> Result<Option<i64>> {
+        self.get(name)
+    }
+
+    /// An integer of any width; one that does not fit is the database's mistake.
+    pub(crate) fn num<T: TryFrom<i64>>(&self, name: &str) -> Result<T> {
+        let value = self.int(name)?;
+        T::try_from(value).map_err(|_| StoreError::Broken(format!("column {name} holds {value}")))
+    }
+
+    pub(crate) fn opt_num<T: TryFrom<i64>>(&self, name: &str) -> Result<Option<T>> {
+        let Some(value) = self.opt_int(name)? else { return Ok(None) };
+        T::try_from(value).map(Some).map_err(|_| StoreError::Broken(format!("column {name} holds {value}")))
+    }
+
+    pub(crate) fn flag(&self, name: &str) -> Result<bool> {
+        Ok(self.int(name)? != 0)
+    }
+
+    pub(crate) fn money(&self, name: &str) -> Result<Money> {
+        Ok(Money::from_nanos(self.int(name)?))
+    }
+
+    pub(crate) fn time(&self, name: &str) -> Result<WallTime> {
+        Ok(WallTime::from_micros(self.int(name)?))
+    }
+
+    pub(crate) fn text(&self, name: &str) -> Result<String> {
+        self.get(name)
+    }
+
+    pub(crate) fn opt_text(&self, name: &str) -> Result<Option<String>> {
+        self.get(name)
+    }
+
+    pub(crate) fn bytes(&self, name: &str) -> Result<Vec<u8>> {
+        self.get(name)
+    }
+
+    pub(crate) fn id16(&self, name: &str) -> Result<[u8; 16]> {
+        let bytes = self.bytes(name)?;
+        bytes.try_into().map_err(|_| StoreError::Broken(format!("column {name} is not 16 bytes")))
+    }
+}
+
+/// What a statement did.
+pub(crate) struct Done {
+    /// Rows inserted, or matched by an update or a delete.
+    pub(crate) rows: u64,
+    /// The key that the database gave to the inserted row.
+    pub(crate) id: i64,
+}
+
+/// The open database.
+#[derive(Clone)]
+pub(crate) enum Database {
+    Sqlite { pool: SqlitePool, writer: Arc<Mutex<()>> },
+    MySql { pool: MySqlPool },
+}
+
+impl Database {
+    pub(crate) async fn open(url: &str) -> Result<Database> {
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return open_sqlite(path).await;
+        }
+        if url.starts_with("mysql://") || url.starts_with("mariadb://") {
+            return open_mysql(url).await;
+        }
+        Err(StoreError::invalid("database", "the URL must start with sqlite: or mysql://"))
+    }
+
+    /// Begins a transaction that sees one moment and writes nothing.
+    pub(crate) async fn read(&self) -> Result<Tx> {
+        Ok(match self {
+            Database::Sqlite { pool, .. } => Tx::Sqlite(pool.begin().await?, None),
+            Database::MySql { pool } => Tx::MySql(pool.begin().await?),
+        })
+    }
+
+    /// Begins a transaction that may write. On SQLite there is one at a time, and it waits for its turn here.
+    pub(crate) async fn write(&self) -> Result<Tx> {
+        Ok(match self {
+            Database::Sqlite { pool, writer } => {
+                let turn = Arc::clone(writer).lock_owned().await;
+                Tx::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?, Some(turn))
+            }
+            Database::MySql { pool } => Tx::MySql(pool.begin().await?),
+        })
+    }
+}
+
+async fn open_sqlite(path: &str) -> Result<Database> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .foreign_keys(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Normal)
+        .busy_timeout(ACQUIRE_MAX);
+    let pool = SqlitePoolOptions::new()
+        .max_connections(SQLITE_CONNECTIONS_MAX)
+        .acquire_timeout(ACQUIRE_MAX)
+        .connect_with(options)
+        .await?;
+    sqlx::migrate!("migrations/sqlite").run(&pool).await.map_err(migration)?;
+    Ok(Database::Sqlite { pool, writer: Arc::default() })
+}
+
+async fn open_mysql(url: &str) -> Result<Database> {
+    let options: MySqlConnectOptions =
+        url.parse().map_err(|error: sqlx::Error| StoreError::invalid("database", error.to_string()))?;
+    let pool = MySqlPoolOptions::new()
+        .max_connections(MYSQL_CONNECTIONS_MAX)
+        .acquire_timeout(ACQUIRE_MAX)
+        .connect_with(options)
+        .await?;
+    sqlx::migrate!("migrations/mysql").run(&pool).await.map_err(migration)?;
+    Ok(Database::MySql { pool })
+}
+
+fn migration(error: sqlx::migrate::MigrateError) -> StoreError {
+    match error {
+        sqlx::migrate::MigrateError::Execute(error) => StoreError::from(error),
+        other => StoreError::Broken(other.to_string()),
+    }
+}
+
+/// A transaction. Dropped without [`Tx::commit`] it leaves nothing behind.
+pub enum Tx {
+    Sqlite(Transaction<'static, Sqlite>, Option<OwnedMutexGuard<()>>),
+    MySql(Transaction<'static, MySql>),
+}
+
+/// Binds the arguments of a statement, whichever database it goes to.
+macro_rules! bound {
+    ($sql:expr, $args:expr) => {{
+        let mut query = sqlx::query(AssertSqlSafe($sql));
+        for arg in $args {
+            query = match arg {
+                Arg::Int(value) => query.bind(value),
+                Arg::OptInt(value) => query.bind(value),
+                Arg::Text(value) => query.bind(value),
+                Arg::OptText(value) => query.bind(value),
+                Arg::Bytes(value) => query.bind(value),
+            };
+        }
+        query
+    }};
+}
+
+impl Tx {
+    pub(crate) fn dialect(&self) -> Dialect {
+        match self {
+            Tx::Sqlite(..) => Dialect::Sqlite,
+            Tx::MySql(_) => Dialect::MySql,
+        }
+    }
+
+    pub(crate) async fn rows(&mut self, sql: impl Into<String>, args: Vec<Arg>) -> Result<Vec<Row>> {
+        let sql: String = sql.into();
+        Ok(match self {
+            Tx::Sqlite(tx, _) => bound!(sql, args).fetch_all(&mut **tx).await?.into_iter().map(Row::Sqlite).collect(),
+            Tx::MySql(tx) => bound!(sql, args).fetch_all(&mut **tx).await?.into_iter().map(Row::MySql).collect(),
+        })
+    }
+
+    pub(crate) async fn row(&mut self, sql: impl Into<String>, args: Vec<Arg>) -> Result<Option<Row>> {
+        let sql: String = sql.into();
+        Ok(match self {
+            Tx::Sqlite(tx, _) => bound!(sql, args).fetch_optional(&mut **tx).await?.map(Row::Sqlite),
+            Tx::MySql(tx) => bound!(sql, args).fetch_optional(&mut **tx).await?.map(Row::MySql),
+        })
+    }
+
+    pub(crate) async fn run(&mut self, sql: impl Into<String>, args: Vec<Arg>) -> Result<Done> {
+        let sql: String = sql.into();
+        Ok(match self {
+            Tx::Sqlite(tx, _) => {
+                let done = bound!(sql, args).execute(&mut **tx).await?;
+                Done { rows: done.rows_affected(), id: done.last_insert_rowid() }
+            }
+            Tx::MySql(tx) => {
+                let done = bound!(sql, args).execute(&mut **tx).await?;
+                Done { rows: done.rows_affected(), id: i64::try_from(done.last_insert_id()).unwrap_or(0) }
+            }
+        })
+    }
+
+    /// Inserts many rows of one table; returns how many were really inserted. Rows go in blocks of powers of two, so that few different
+    /// statements are prepared.
+    pub(crate) async fn insert_many(
+        &mut self,
+        verb: &str,
+        table: &str,
+        columns: &[&str],
+        rows: Vec<Vec<Arg>>,
+    ) -> Result<u64> {
+        let group = format!("({})", vec!["?"; columns.len()].join(","));
+        let mut inserted = 0;
+        let mut rows = rows.into_iter();
+        while rows.len() > 0 {
+            let most = (ARGS_MAX / columns.len()).clamp(1, 256).min(rows.len());
+            let block = 1 << most.ilog2();
+            let args: Vec<Arg> = rows.by_ref().take(block).flatten().collect();
+            let groups = vec![group.as_str(); block].join(",");
+            inserted += self.run(format!("{verb} {table} ({}) VALUES {groups}", columns.join(",")), args).await?.rows;
+        }
+        Ok(inserted)
+    }
+
+    pub(crate) async fn commit(self) -> Result<()> {
+        match self {
+            Tx::Sqlite(tx, _turn) => tx.commit().await?,
+            Tx::MySql(tx) => tx.commit().await?,
+        }
+        Ok(())
+    }
+}
+
+/// Arguments of one statement at most: below SQLite's 32,766 and MariaDB's 65,535.
+const ARGS_MAX: usize = 30_000;
+
+/// `?,?,?` for an `IN` list.
+pub(crate) fn marks(count: usize) -> String {
+    vec!["?"; count].join(",")
+}
+
+/// The wall clock, in microseconds.
+pub(crate) fn now() -> WallTime {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    WallTime::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}

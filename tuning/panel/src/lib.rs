@@ -4,4 +4,5 @@
 extern crate alloc;
 
 pub mod metrics;
+pub mod settings;
 pub mod wire;

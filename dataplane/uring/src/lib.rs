@@ -1,1 +1,21 @@
-//! stub
+//! The packet path's system calls: an io_uring with sockets, receive buffers and send slots behind a safe face, and the host's cores and pages.
+//!
+//! This is the only room with `unsafe`. One rule carries it: **memory handed to the kernel stays where it is, untouched, until the
+//! kernel's completion for it has been read.** Receive buffers leave as [`Packet`]s, which only [`Ring::release`] and the completion of
+//! [`Ring::forward`] give back; what [`Ring::send`] copies lives in a slot until its completion.
+#![allow(unsafe_code)]
+
+mod address;
+mod buffers;
+mod doorbell;
+pub mod host;
+mod pages;
+mod ring;
+mod sends;
+pub mod socket;
+mod sockets;
+
+pub use doorbell::Doorbell;
+pub use ring::{Event, Packet, Ring, Settings, Tally};
+pub use socket::UdpSocket;
+pub use sockets::{Class, SocketId};

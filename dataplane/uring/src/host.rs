@@ -1,0 +1,75 @@
+//! The host's cores, pages and disks.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::ptr::NonNull;
+
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+/// The cores that this process may use.
+pub fn cores() -> Vec<usize> {
+    let allowed = sched_getaffinity(None).unwrap_or_else(|_| CpuSet::new());
+    let cores: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect();
+    if cores.is_empty() { vec![0] } else { cores }
+}
+
+/// Keeps the calling thread on one core.
+pub fn pin(core: usize) -> io::Result<()> {
+    let mut set = CpuSet::new();
+    set.set(core);
+    Ok(sched_setaffinity(None, &set)?)
+}
+
+/// How full the file system of this path is for an ordinary user, per cent.
+pub fn disk_percent(path: &Path) -> io::Result<u8> {
+    let disk = rustix::fs::statvfs(path)?;
+    let used = disk.f_blocks.saturating_sub(disk.f_bfree);
+    let usable = used + disk.f_bavail;
+    Ok((used * 100).div_ceil(usable.max(1)).min(100) as u8)
+}
+
+/// A file's bytes, mapped read-only and shared with the page cache.
+///
+/// The file must not be changed while it is mapped: a file cut short under a mapping ends the process at the next read. Snapshot files
+/// are written under another name, renamed, and never touched again.
+#[derive(Debug)]
+pub struct Mapped {
+    start: NonNull<u8>,
+    length: usize,
+}
+
+// SAFETY: the pages are only ever read.
+unsafe impl Send for Mapped {}
+// SAFETY: as above.
+unsafe impl Sync for Mapped {}
+
+impl Mapped {
+    /// Maps a whole file. An empty file is refused.
+    pub fn open(path: &Path) -> io::Result<Mapped> {
+        let file = File::open(path)?;
+        let length = usize::try_from(file.metadata()?.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        if length == 0 {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the file is empty"));
+        }
+        // SAFETY: a fresh private mapping at an address of the kernel's choosing aliases nothing of ours.
+        let start = unsafe { mmap(std::ptr::null_mut(), length, ProtFlags::READ, MapFlags::PRIVATE, &file, 0)? };
+        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Mapped { start, length })
+    }
+}
+
+impl AsRef<[u8]> for Mapped {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: the mapping is `length` bytes long, lives as long as we do, and nobody writes to it.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
+    }
+}
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        // SAFETY: ours alone, whole, and nothing borrowed from it outlives us.
+        let _ = unsafe { munmap(self.start.as_ptr().cast(), self.length) };
+    }
+}

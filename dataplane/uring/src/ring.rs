@@ -1,0 +1,410 @@
+//! One thread's io_uring: what it listens to, what it waits for, what it sends.
+
+use std::io;
+use std::mem;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use io_uring::types::{CancelBuilder, Fd, Fixed, RecvMsgOut, SubmitArgs, Timespec};
+use io_uring::{IoUring, cqueue, opcode, squeue};
+
+use crate::address;
+use crate::buffers::Buffers;
+use crate::doorbell::Doorbell;
+use crate::sends::{Sends, Source};
+use crate::socket::UdpSocket;
+use crate::sockets::{Class, SocketId, Sockets, State};
+
+/// How large a ring is.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Sockets at most; the kernel refuses more than the process may open files.
+    pub sockets: u32,
+    /// Sends under way at most; further ones are refused and counted.
+    pub sends: u32,
+    /// Receive buffers of 64 kB for [`Class::Signal`]; a power of two.
+    pub signal_buffers: u16,
+    /// Receive buffers of 2 kB for [`Class::Media`]; a power of two.
+    pub media_buffers: u16,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { sockets: 16_384, sends: 8_192, signal_buffers: 256, media_buffers: 4_096 }
+    }
+}
+
+/// What the ring counts since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Datagrams handed up.
+    pub received: u64,
+    /// Datagrams longer than their buffer, dropped.
+    pub truncated: u64,
+    /// Sends that the kernel took.
+    pub sent: u64,
+    /// Sends that the kernel refused, and sends for which no slot was free.
+    pub send_failed: u64,
+    /// Times that the kernel found no free receive buffer and stopped listening for a moment.
+    pub starved: u64,
+}
+
+/// A received datagram: a receive buffer that is ours until it is forwarded or released.
+#[derive(Debug)]
+#[must_use = "a packet that is neither forwarded nor released takes its buffer with it"]
+pub struct Packet {
+    /// Where it arrived.
+    pub socket: SocketId,
+    /// Who sent it.
+    pub from: SocketAddr,
+    class: u8,
+    buffer: u16,
+    start: u16,
+    length: u16,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Event {
+    /// A datagram came.
+    Datagram(Packet),
+    /// Another thread rang the doorbell.
+    Doorbell,
+}
+
+const NAME_BYTES: u32 = address::BYTES_MAX as u32;
+const SUBMISSIONS: u32 = 4_096;
+const COMPLETIONS: u32 = 32_768;
+/// Completions handed up before what they caused is submitted.
+const BATCH: usize = 512;
+const MEDIA_BYTES: u32 = 2_048;
+/// The longest UDP payload, the kernel's header before it, and the sender's address.
+const SIGNAL_BYTES: u32 = 65_507 + 16 + NAME_BYTES + 1;
+
+const RECEIVE: u64 = 1 << 56;
+const SEND: u64 = 2 << 56;
+const BELL: u64 = 3 << 56;
+const CANCEL: u64 = 4 << 56;
+const KIND: u64 = 0xff << 56;
+
+/// One completion, copied out of the kernel's ring.
+#[derive(Clone, Copy)]
+struct Completion {
+    about: u64,
+    result: i32,
+    flags: u32,
+}
+
+/// The ring. It must be made and used on one thread.
+pub struct Ring {
+    ring: IoUring,
+    buffers: [Buffers; 2],
+    sends: Sends,
+    sockets: Sockets,
+    /// Tells the kernel how much room for an address to leave in each receive buffer.
+    shape: Box<libc::msghdr>,
+    doorbell: Doorbell,
+    rung: Box<u64>,
+    listens: bool,
+    batch: Vec<Completion>,
+    next: usize,
+    tally: Tally,
+}
+
+impl Ring {
+    /// Sets the ring up and listens to the doorbell.
+    pub fn new(settings: &Settings, doorbell: Doorbell) -> io::Result<Ring> {
+        let ring = IoUring::builder()
+            .setup_single_issuer()
+            .setup_coop_taskrun()
+            .setup_taskrun_flag()
+            .setup_defer_taskrun()
+            .setup_submit_all()
+            .setup_cqsize(COMPLETIONS)
+            .build(SUBMISSIONS)?;
+        ring.submitter().register_files_sparse(settings.sockets)?;
+        let signal = Buffers::new(&ring, Class::Signal as u16, settings.signal_buffers, SIGNAL_BYTES)?;
+        let media = Buffers::new(&ring, Class::Media as u16, settings.media_buffers, MEDIA_BYTES)?;
+        // SAFETY: all zeroes is a valid msghdr: no name, no vector, no control data.
+        let mut shape: Box<libc::msghdr> = Box::new(unsafe { mem::zeroed() });
+        shape.msg_namelen = NAME_BYTES;
+        Ok(Ring {
+            ring,
+            buffers: [signal, media],
+            sends: Sends::new(settings.sends),
+            sockets: Sockets::new(settings.sockets),
+            shape,
+            doorbell,
+            rung: Box::new(0),
+            listens: false,
+            batch: Vec::with_capacity(BATCH),
+            next: 0,
+            tally: Tally::default(),
+        })
+    }
+
+    /// Listens to a socket from now on. Its own descriptor is closed; the ring's table holds it.
+    pub fn add(&mut self, socket: &UdpSocket, class: Class) -> io::Result<SocketId> {
+        let id = self.sockets.take(class).ok_or_else(|| io::Error::other("the ring's table of sockets is full"))?;
+        if let Err(error) = self.ring.submitter().register_files_update(id.slot, &[socket.descriptor()]) {
+            self.sockets.set(id.slot, State::Free);
+            return Err(error);
+        }
+        self.receive(id.slot);
+        Ok(id)
+    }
+
+    /// Stops listening. Datagrams that the kernel already handed over are forgotten.
+    pub fn close(&mut self, id: SocketId) {
+        if !self.sockets.open(id) {
+            return;
+        }
+        match self.sockets.state(id.slot) {
+            State::Listening => {
+                self.sockets.set(id.slot, State::Closing);
+                self.push(&opcode::AsyncCancel::new(RECEIVE | u64::from(id.slot)).build().user_data(CANCEL));
+            }
+            State::Deaf => {
+                self.sockets.deaf.retain(|slot| *slot != id.slot);
+                // Sends on this place may wait for submission; they must leave before another socket takes it.
+                let _ = self.ring.submit();
+                self.vacate(id.slot);
+            }
+            State::Free | State::Closing => {}
+        }
+    }
+
+    /// Says that this thread is about to wait. Look for work of other threads after this and before [`Ring::wait`].
+    pub fn fall_asleep(&self) {
+        self.doorbell.fall_asleep();
+    }
+
+    /// Submits everything and waits for at least one event; zero takes what is there. Returns early and without harm on a signal.
+    pub fn wait(&mut self, limit: Duration) -> io::Result<()> {
+        self.listen();
+        self.buffers.iter_mut().for_each(Buffers::publish);
+        let at_hand = self.next < self.batch.len() || !self.ring.completion().is_empty();
+        let waited = if limit.is_zero() || at_hand {
+            self.ring.submit()
+        } else {
+            let timeout = Timespec::from(limit);
+            self.ring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&timeout))
+        };
+        self.doorbell.wake_up();
+        match waited.map_err(|error| (error.raw_os_error(), error)) {
+            // A full completion queue (EBUSY) empties below; ETIME is the limit.
+            Ok(_) | Err((Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN), _)) => {}
+            Err((_, error)) => return Err(error),
+        }
+        self.batch.drain(..self.next);
+        self.next = 0;
+        let room = BATCH - self.batch.len().min(BATCH);
+        let fresh = self.ring.completion().take(room).map(|cqe: cqueue::Entry| Completion {
+            about: cqe.user_data(),
+            result: cqe.result(),
+            flags: cqe.flags(),
+        });
+        self.batch.extend(fresh);
+        Ok(())
+    }
+
+    /// The next event of this turn; none when it is time to wait.
+    pub fn event(&mut self) -> Option<Event> {
+        while let Some(done) = self.batch.get(self.next).copied() {
+            self.next += 1;
+            let event = match done.about & KIND {
+                RECEIVE => self.received(done),
+                SEND => self.sent(done),
+                BELL => {
+                    self.listens = false;
+                    Some(Event::Doorbell)
+                }
+                _ => None,
+            };
+            if event.is_some() {
+                return event;
+            }
+        }
+        None
+    }
+
+    /// The datagram's bytes.
+    pub fn bytes(&self, packet: &Packet) -> &[u8] {
+        let buffers = &self.buffers[usize::from(packet.class)];
+        buffers.bytes(packet.buffer, usize::from(packet.start), usize::from(packet.length))
+    }
+
+    /// Gives the datagram's buffer back.
+    pub fn release(&mut self, packet: Packet) {
+        self.buffers[usize::from(packet.class)].put(packet.buffer);
+    }
+
+    /// Sends the datagram on as it is. It is dropped and counted if the socket has no room at once: late media is worth nothing.
+    pub fn forward(&mut self, packet: Packet, socket: SocketId, to: SocketAddr) {
+        let class = usize::from(packet.class);
+        let slot = if self.sockets.open(socket) { self.sends.forward(to, class, packet.buffer) } else { None };
+        let Some((index, slot)) = slot else {
+            self.tally.send_failed += 1;
+            return self.release(packet);
+        };
+        let bytes = self.buffers[class].bytes(packet.buffer, usize::from(packet.start), usize::from(packet.length));
+        let order = opcode::Send::new(Fixed(socket.slot), bytes.as_ptr(), bytes.len() as u32)
+            .flags(libc::MSG_DONTWAIT)
+            .dest_addr(slot.to.pointer())
+            .dest_addr_len(slot.to.length())
+            .build()
+            .user_data(SEND | u64::from(index));
+        self.push(&order);
+    }
+
+    /// Copies and sends. False if no slot was free or the socket is closed; that is counted as a failed send.
+    pub fn send(&mut self, socket: SocketId, to: SocketAddr, bytes: &[u8]) -> bool {
+        let slot = if self.sockets.open(socket) { self.sends.copy(to, bytes) } else { None };
+        let Some((index, slot)) = slot else {
+            self.tally.send_failed += 1;
+            return false;
+        };
+        let order = opcode::Send::new(Fixed(socket.slot), slot.copy.as_ptr(), slot.copy.len() as u32)
+            .dest_addr(slot.to.pointer())
+            .dest_addr_len(slot.to.length())
+            .build()
+            .user_data(SEND | u64::from(index));
+        self.push(&order);
+        true
+    }
+
+    /// Counts since the start.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    fn received(&mut self, done: Completion) -> Option<Event> {
+        let slot = (done.about & !KIND) as u32;
+        let class = self.sockets.class(slot) as usize;
+        let closing = self.sockets.state(slot) == State::Closing;
+        let packet = cqueue::buffer_select(done.flags).and_then(|buffer| {
+            self.buffers[class].took();
+            let packet = if done.result >= 0 && !closing { self.read(slot, class, buffer, done.result) } else { None };
+            if packet.is_none() {
+                self.buffers[class].put(buffer);
+            }
+            packet
+        });
+        if !cqueue::more(done.flags) {
+            self.tally.starved += u64::from(done.result == -libc::ENOBUFS);
+            if closing {
+                self.vacate(slot);
+            } else {
+                self.sockets.set(slot, State::Deaf);
+                self.sockets.deaf.push(slot);
+            }
+        }
+        self.tally.received += u64::from(packet.is_some());
+        packet.map(Event::Datagram)
+    }
+
+    fn read(&mut self, slot: u32, class: usize, buffer: u16, length: i32) -> Option<Packet> {
+        let bytes = self.buffers[class].bytes(buffer, 0, length as usize);
+        let out = RecvMsgOut::parse(bytes, &self.shape).ok()?;
+        if out.is_payload_truncated() {
+            self.tally.truncated += 1;
+            return None;
+        }
+        let from = address::read(out.name_data())?;
+        let start = bytes.len() - out.payload_data().len();
+        let length = out.payload_data().len() as u16;
+        Some(Packet { socket: self.sockets.id(slot), from, class: class as u8, buffer, start: start as u16, length })
+    }
+
+    fn sent(&mut self, done: Completion) -> Option<Event> {
+        if let Source::Received { class, buffer } = self.sends.done((done.about & !KIND) as u32) {
+            self.buffers[class].put(buffer);
+        }
+        if done.result >= 0 {
+            self.tally.sent += 1;
+        } else {
+            self.tally.send_failed += 1;
+        }
+        None
+    }
+
+    /// Orders what the kernel has stopped doing: receives that ran out of buffers, the doorbell.
+    fn listen(&mut self) {
+        for _ in 0..self.sockets.deaf.len() {
+            let slot = self.sockets.deaf.swap_remove(0);
+            self.receive(slot);
+        }
+        if !self.listens {
+            self.listens = true;
+            let into = (&raw mut *self.rung).cast();
+            self.push(&opcode::Read::new(Fd(self.doorbell.descriptor()), into, 8).build().user_data(BELL));
+        }
+    }
+
+    fn receive(&mut self, slot: u32) {
+        let group = self.buffers[self.sockets.class(slot) as usize].group();
+        let order = opcode::RecvMsgMulti::new(Fixed(slot), &raw const *self.shape, group).build();
+        self.sockets.set(slot, State::Listening);
+        self.push(&order.user_data(RECEIVE | u64::from(slot)));
+    }
+
+    fn vacate(&mut self, slot: u32) {
+        let _ = self.ring.submitter().register_files_update(slot, &[-1]);
+        self.sockets.set(slot, State::Free);
+    }
+
+    fn push(&mut self, order: &squeue::Entry) {
+        loop {
+            // SAFETY: every order points into a send slot, a receive buffer, the bell's word or the message shape. All of them stay in
+            // place until the order's completion is read: slots and buffers are handed out again only by `sent` and `received`, the
+            // word and the shape live as long as the ring, and `drop` waits for the rest.
+            if unsafe { self.ring.submission().push(order) }.is_ok() {
+                return;
+            }
+            // The queue is full: let the kernel take it. It refuses only while completions overflow, which the next wait clears.
+            if self.ring.submit().is_err() {
+                self.make_room();
+            }
+        }
+    }
+
+    /// Reads completions into the batch so that the kernel can go on.
+    fn make_room(&mut self) {
+        let fresh = self.ring.completion().map(|cqe: cqueue::Entry| Completion {
+            about: cqe.user_data(),
+            result: cqe.result(),
+            flags: cqe.flags(),
+        });
+        self.batch.extend(fresh);
+    }
+
+    fn quiet(&self) -> bool {
+        self.sends.under_way() == 0 && self.sockets.armed() == 0 && !self.listens
+    }
+}
+
+impl Drop for Ring {
+    /// Cancels everything and waits until the kernel has let go of our memory; if it does not, the process ends rather than reuse it.
+    fn drop(&mut self) {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        for slot in 0..self.sockets.count() {
+            let id = self.sockets.id(slot);
+            self.close(id);
+        }
+        let _ = self.ring.submit();
+        let _ = self.ring.submitter().register_sync_cancel(None, CancelBuilder::any().all());
+        loop {
+            while self.event().is_some() {}
+            if self.quiet() {
+                return;
+            }
+            // Listening to the doorbell again would never end: only what is under way is waited for.
+            let limit = Timespec::from(Duration::from_millis(10));
+            let _ = self.ring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&limit));
+            self.batch.clear();
+            self.next = 0;
+            self.make_room();
+            assert!(Instant::now() < deadline, "the kernel keeps buffers of a ring that is going away");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Datagrams through a real ring on the loopback interface.
+#![allow(clippy::unwrap_used)]
+
+
+use std::net::{SocketAddr, UdpSocket as Peer};
+use std::time::{Duration, Instant};
+
+use uring::socket::{Options, UdpSocket};
+use uring::{Class, Doorbell, Event, Ring, Settings, SocketId};
+
+const OPTIONS: Options = Options { shared: false, receive_bytes: 1 << 20, send_bytes: 1 << 20, traffic_class: 0 };
+const SMALL: Settings = Settings { sockets: 64, sends: 64, signal_buffers: 8, media_buffers: 8 };
+const PATIENCE: Duration = Duration::from_secs(5);
+
+fn ring(settings: &Settings) -> Ring {
+    Ring::new(settings, Doorbell::new().unwrap()).unwrap()
+}
+
+fn listen(ring: &mut Ring, class: Class) -> (SocketId, SocketAddr) {
+    let socket = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), &OPTIONS).unwrap();
+    (ring.add(&socket, class).unwrap(), socket.address())
+}
+
+fn peer() -> Peer {
+    let peer = Peer::bind("127.0.0.1:0").unwrap();
+    peer.set_read_timeout(Some(PATIENCE)).unwrap();
+    peer
+}
+
+/// Turns the ring until `done`; every datagram is answered as told.
+fn turn(ring: &mut Ring, mut answer: impl FnMut(&mut Ring, Event), mut done: impl FnMut(&Ring) -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !done(ring) {
+        assert!(Instant::now() < deadline, "the ring did not come to an end: {:?}", ring.tally());
+        ring.wait(Duration::from_millis(20)).unwrap();
+        while let Some(event) = ring.event() {
+            answer(ring, event);
+        }
+    }
+}
+
+fn echo(ring: &mut Ring, event: Event) {
+    if let Event::Datagram(packet) = event {
+        let (socket, from) = (packet.socket, packet.from);
+        ring.forward(packet, socket, from);
+    }
+}
+
+#[test]
+fn a_datagram_is_forwarded_from_its_own_receive_buffer() {
+    let mut ring = ring(&SMALL);
+    let (_, address) = listen(&mut ring, Class::Media);
+    let peer = peer();
+    // Many more than there are buffers: each must come back to the kernel.
+    for round in 0..100u8 {
+        peer.send_to(&[round; 172], address).unwrap();
+        let sent = ring.tally().sent;
+        turn(&mut ring, echo, |ring| ring.tally().sent > sent);
+        let mut answer = [0; 256];
+        let (length, from) = peer.recv_from(&mut answer).unwrap();
+        assert_eq!((&answer[..length], from), (&[round; 172][..], address));
+    }
+    assert_eq!(ring.tally().send_failed, 0);
+}
+
+#[test]
+fn a_signal_socket_takes_the_longest_datagram_and_copies_the_answer() {
+    let mut ring = ring(&SMALL);
+    let (_, address) = listen(&mut ring, Class::Signal);
+    let peer = peer();
+    let long: Vec<u8> = (0..65_507u32).map(|place| place as u8).collect();
+    peer.send_to(&long, address).unwrap();
+    let answer = |ring: &mut Ring, event: Event| {
+        if let Event::Datagram(packet) = event {
+            let bytes = ring.bytes(&packet).to_vec();
+            assert!(ring.send(packet.socket, packet.from, &bytes));
+            ring.release(packet);
+        }
+    };
+    turn(&mut ring, answer, |ring| ring.tally().sent == 1);
+    let mut back = vec![0; 65_536];
+    let (length, _) = peer.recv_from(&mut back).unwrap();
+    assert_eq!(back[..length], long);
+}
+
+#[test]
+fn media_longer_than_a_buffer_is_dropped_and_counted() {
+    let mut ring = ring(&SMALL);
+    let (_, address) = listen(&mut ring, Class::Media);
+    peer().send_to(&[7; 4_000], address).unwrap();
+    turn(&mut ring, |_, event| assert!(!matches!(event, Event::Datagram(_))), |ring| ring.tally().truncated == 1);
+}
+
+#[test]
+fn a_burst_larger_than_all_buffers_is_received_to_the_last_datagram() {
+    let mut ring = ring(&SMALL);
+    let (_, address) = listen(&mut ring, Class::Media);
+    let peer = peer();
+    for number in 0..200u8 {
+        peer.send_to(&[number; 100], address).unwrap();
+    }
+    let mut seen = Vec::new();
+    let note = |ring: &mut Ring, event: Event| {
+        if let Event::Datagram(packet) = event {
+            seen.push(ring.bytes(&packet)[0]);
+            ring.release(packet);
+        }
+    };
+    turn(&mut ring, note, |ring| ring.tally().received == 200);
+    assert_eq!(seen, (0..200).collect::<Vec<u8>>());
+    assert!(ring.tally().starved > 0, "the burst was meant to exhaust the buffers");
+}
+
+#[test]
+fn a_closed_socket_frees_its_port_and_its_place_and_hears_no_more() {
+    let mut ring = ring(&SMALL);
+    for _ in 0..200 {
+        let (id, address) = listen(&mut ring, Class::Media);
+        ring.close(id);
+        assert!(!ring.send(id, address, b"late"), "a closed socket sends nothing");
+        let rebound = |_: &Ring| Peer::bind(address).is_ok();
+        turn(&mut ring, |_, event| assert!(!matches!(event, Event::Datagram(_))), rebound);
+    }
+}
+
+#[test]
+fn another_thread_wakes_a_sleeping_ring() {
+    let doorbell = Doorbell::new().unwrap();
+    let mut ring = Ring::new(&SMALL, doorbell.clone()).unwrap();
+    let ringer = std::thread::spawn(move || {
+        for _ in 0..3_000 {
+            doorbell.ring();
+            std::thread::yield_now();
+        }
+    });
+    let started = Instant::now();
+    let mut heard = false;
+    while !heard {
+        ring.fall_asleep();
+        ring.wait(PATIENCE).unwrap();
+        while let Some(event) = ring.event() {
+            heard |= matches!(event, Event::Doorbell);
+        }
+        assert!(started.elapsed() < PATIENCE, "woken by the bell, not by the limit");
+    }
+    ringer.join().unwrap();
+}
+
+#[test]
+fn a_ring_goes_away_while_sockets_listen() {
+    let address = {
+        let mut ring = ring(&SMALL);
+        let (_, address) = listen(&mut ring, Class::Signal);
+        ring.wait(Duration::ZERO).unwrap();
+        address
+    };
+    assert!(Peer::bind(address).is_ok(), "its port is free again");
+}

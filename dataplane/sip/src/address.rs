@@ -20,7 +20,7 @@ impl<'a> Address<'a> {
     /// Reads one name and address; a comma outside quotes and brackets is taken as part of it.
     ///
     /// # Errors
-    /// An open quote or bracket, an empty URI, broken parameters, two tags or an impossible one.
+    /// An open quote or bracket, an empty URI or one with white space or a control character in it, broken parameters, two tags or an impossible one.
     pub fn parse(value: &'a [u8]) -> Result<Address<'a>, Flaw> {
         let value = lex::trim(value);
         let (display, rest) = match value.first() {
@@ -29,7 +29,7 @@ impl<'a> Address<'a> {
                 (&value[1..end - 1], lex::trim_start(&value[end..]))
             }
             _ => match memchr::memchr2(b'<', b';', value) {
-                Some(at) if value[at] == b'<' => (lex::trim(&value[..at]), &value[at..]),
+                Some(at) if value[at] == b'<' => (unquoted(&value[..at])?, &value[at..]),
                 _ => return Address::bare(value),
             },
         };
@@ -47,8 +47,8 @@ impl<'a> Address<'a> {
     }
 
     fn checked(display: &'a [u8], uri_text: &'a [u8], params: &'a [u8]) -> Result<Address<'a>, Flaw> {
-        if uri_text.is_empty() {
-            return Err(Flaw::header("empty URI"));
+        if uri_text.is_empty() || uri_text.iter().any(|byte| *byte <= b' ' || matches!(*byte, b'"' | 0x7F)) {
+            return Err(Flaw::header("bad URI"));
         }
         let mut tag = None;
         let mut list = params;
@@ -82,4 +82,13 @@ impl<'a> Address<'a> {
     pub fn param(&self, name: &[u8]) -> Option<Option<&'a [u8]>> {
         lex::param(self.params, name)
     }
+}
+
+/// A display name without quotes: words parted by white space. Commas and dots in it are harmless (RFC 4475 §3.1.2.16).
+fn unquoted(text: &[u8]) -> Result<&[u8], Flaw> {
+    let text = lex::trim(text);
+    if text.iter().any(|byte| byte.is_ascii_control() && !lex::is_space(*byte)) {
+        return Err(Flaw::header("control character in display name"));
+    }
+    Ok(text)
 }

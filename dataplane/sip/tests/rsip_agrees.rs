@@ -1,6 +1,7 @@
 //! Differential test: where rsip and we both accept a message, we must read the same things out of it.
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use rsip::prelude::*;
 use sip::parse;
 
@@ -8,6 +9,7 @@ use sip::parse;
 #[derive(Debug, PartialEq)]
 struct Reading {
     method: String,
+    /// In lower case: rsip prints the scheme anew.
     uri: String,
     call_id: String,
     cseq: (u32, String),
@@ -23,7 +25,7 @@ fn text(bytes: &[u8]) -> String {
 fn ours(bytes: &[u8]) -> Option<Reading> {
     let message = parse::message(bytes).ok()?;
     let (method, uri) = match message.start() {
-        sip::Start::Request { method_text, uri, .. } => (text(method_text), text(uri)),
+        sip::Start::Request { method_text, uri, .. } => (text(method_text), text(uri).to_ascii_lowercase()),
         sip::Start::Response { status, .. } => (status.to_string(), String::new()),
     };
     let branch = message.via().branch;
@@ -41,7 +43,9 @@ fn ours(bytes: &[u8]) -> Option<Reading> {
 fn theirs(bytes: &[u8]) -> Option<Reading> {
     let message = rsip::SipMessage::try_from(bytes).ok()?;
     let (method, uri) = match &message {
-        rsip::SipMessage::Request(request) => (request.method().to_string(), request.uri().to_string()),
+        rsip::SipMessage::Request(request) => {
+            (request.method().to_string(), request.uri().to_string().to_ascii_lowercase())
+        }
         rsip::SipMessage::Response(response) => (response.status_code().code().to_string(), String::new()),
     };
     let cseq = message.cseq_header().ok()?.typed().ok()?;
@@ -142,15 +146,21 @@ fn wound(bytes: &mut Vec<u8>, kind: u8, at: usize, byte: u8) {
 /// Where the two differ and the RFC is on our side.
 fn excused(bytes: &[u8]) -> bool {
     // rsip cuts no body at Content-Length, does not know folds, compact names or lists of Via, and does not look at quotes.
-    // Tags and branches that are no tokens it reads up to the first strange character; we take them whole.
+    // It reads tags and parameters of Via up to the first character of no token, and drops what follows.
     let Ok(message) = parse::message(bytes) else { return true };
     let head = &bytes[..message.text().len() - message.body().len()];
+    let via = message.via().text;
+    let mut params =
+        via.split(|byte| *byte == b';').skip(1).filter_map(|param| param.splitn(2, |byte| *byte == b'=').nth(1));
+    if params.any(|value| !sip::lex::is_token(value)) {
+        return true;
+    }
     let names = [Some(message.via().branch), message.from().tag(), message.to().tag()];
     if names.into_iter().flatten().any(|name| !sip::lex::is_token(name)) {
         return true;
     }
     // RFC 3261 §25.1, SEMI and EQUAL: white space may stand around both; rsip takes it for a part of the name.
-    let spaced = |part: &[u8]| part.contains(&b'\t') || matches!(part, b" ;" | b"; " | b" =" | b"= ");
+    let spaced = |part: &[u8]| part.contains(&b'\t') || matches!(part, b" ;" | b"; " | b" =" | b"= " | b" :");
     message.text().len() != bytes.len()
         || head.windows(2).any(spaced)
         || head.windows(3).any(|part| matches!(part, b"\r\n " | b"\r\n\t"))
@@ -159,8 +169,17 @@ fn excused(bytes: &[u8]) -> bool {
         || head.starts_with(b"\r\n")
 }
 
+/// The same run each time; `PROPTEST_RNG_SEED` asks for another one.
+fn seeded(cases: u32) -> ProptestConfig {
+    let mut config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    if matches!(config.rng_seed, RngSeed::Random) {
+        config.rng_seed = RngSeed::Fixed(1);
+    }
+    config
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(seeded(4_000))]
 
     #[test]
     fn a_good_message_is_read_alike(message in message()) {

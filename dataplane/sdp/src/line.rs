@@ -2,6 +2,8 @@
 
 use crate::flaw::Flaw;
 
+const BAD_LINE: Flaw = Flaw::broken("bad line in session description");
+
 /// One `x=value` line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Line<'a> {
@@ -38,15 +40,16 @@ impl<'a> Iterator for Lines<'a> {
         if self.rest.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
             return None;
         }
-        let end = self.rest.iter().position(|byte| *byte == b'\n');
-        let line = &self.rest[..end.unwrap_or(self.rest.len())];
-        self.rest = end.map_or(&[], |end| &self.rest[end + 1..]);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let end = memchr::memchr3(b'\r', b'\n', 0, self.rest).unwrap_or(self.rest.len());
+        let (line, rest) = self.rest.split_at(end);
+        self.rest = match rest {
+            [] => rest,
+            [b'\r', b'\n', rest @ ..] | [b'\n', rest @ ..] => rest,
+            _ => return Some(Err(BAD_LINE)),
+        };
         Some(match line {
-            [kind, b'=', value @ ..] if kind.is_ascii_lowercase() && !value.iter().any(|b| matches!(b, 0 | b'\r')) => {
-                Ok(Line { kind: *kind, value })
-            }
-            _ => Err(Flaw::broken("bad line in session description")),
+            [kind, b'=', value @ ..] if kind.is_ascii_lowercase() => Ok(Line { kind: *kind, value }),
+            _ => Err(BAD_LINE),
         })
     }
 }

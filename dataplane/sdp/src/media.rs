@@ -106,6 +106,7 @@ pub struct Media<'a> {
     pub rtcp_mux: bool,
     /// `a=ptime` in milliseconds, fractions cut off; 0 when absent.
     pub ptime_ms: u16,
+    is_rtp: bool,
     /// The section's lines after the `m=` line.
     pub(crate) text: &'a [u8],
 }
@@ -134,6 +135,7 @@ impl<'a> Media<'a> {
             direction,
             rtcp_mux: false,
             ptime_ms: 0,
+            is_rtp: proto.windows(4).any(|part| part == b"RTP/"),
             text: &[],
         };
         let mut count = 0;
@@ -163,7 +165,7 @@ impl<'a> Media<'a> {
     }
 
     fn attribute(&mut self, text: &'a [u8]) -> Result<(), Flaw> {
-        let colon = text.iter().position(|byte| *byte == b':');
+        let colon = memchr::memchr(b':', text);
         let Some(colon) = colon else {
             self.direction = Direction::from_attribute(text).unwrap_or(self.direction);
             self.rtcp_mux |= text == b"rtcp-mux";
@@ -190,7 +192,7 @@ impl<'a> Media<'a> {
     /// Is this carried by RTP, so that its formats are payload types?
     #[must_use]
     pub fn is_rtp(&self) -> bool {
-        self.proto.windows(4).any(|part| part == b"RTP/")
+        self.is_rtp
     }
 
     /// The formats one by one.

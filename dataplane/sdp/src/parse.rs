@@ -4,7 +4,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use crate::address;
 use crate::flaw::Flaw;
-use crate::line::{Line, Lines, lines, number, word};
+use crate::line::{Line, lines, number, word};
 use crate::media::{Codec, Direction, Media};
 
 pub use crate::media::FORMATS_MAX;
@@ -56,7 +56,12 @@ pub fn parse(text: &[u8]) -> Result<Session<'_>, Flaw> {
     };
     let mut session = Session { origin, connection: None, media: [None; MEDIA_MAX], count: 0 };
     let mut direction = Direction::default();
+    let mut line_at = lines.rest();
     while let Some(line) = lines.next().transpose()? {
+        if line.kind == b'm' {
+            session.close(line_at);
+        }
+        line_at = lines.rest();
         match (line.kind, session.count.checked_sub(1)) {
             (b'm', _) => session.open(line.value, direction, lines.rest())?,
             (b'v' | b'o', _) => return Err(Flaw::broken("line stands twice")),
@@ -67,7 +72,7 @@ pub fn parse(text: &[u8]) -> Result<Session<'_>, Flaw> {
             (_, None) => {}
         }
     }
-    session.close(&lines);
+    session.close(lines.rest());
     session.check()?;
     Ok(session)
 }
@@ -96,13 +101,10 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Cuts every section's text where the next section begins.
-    fn close(&mut self, end: &Lines<'a>) {
-        let mut next_at = end.rest().len();
-        for media in self.media[..self.count].iter_mut().rev().flatten() {
-            let length = media.text.len();
-            media.text = section(&media.text[..length.saturating_sub(next_at)]);
-            next_at = length;
+    /// Cuts the last section's text where the next one begins; `next` is a tail of the same description.
+    fn close(&mut self, next: &[u8]) {
+        if let Some(Some(last)) = self.count.checked_sub(1).map(|last| &mut self.media[last]) {
+            last.text = &last.text[..last.text.len() - next.len()];
         }
     }
 
@@ -169,12 +171,4 @@ impl<'a> Session<'a> {
         let unspecified = media.connection.or(self.connection).is_some_and(|address| address.is_unspecified());
         unspecified || matches!(media.direction, Direction::SendOnly | Direction::Inactive)
     }
-}
-
-/// The text up to the next `m=` line.
-fn section(text: &[u8]) -> &[u8] {
-    if text.starts_with(b"m=") {
-        return &[];
-    }
-    text.windows(3).position(|part| part == b"\nm=").map_or(text, |at| &text[..=at])
 }

@@ -47,7 +47,7 @@ impl<'a> Address<'a> {
     }
 
     fn checked(display: &'a [u8], uri_text: &'a [u8], params: &'a [u8]) -> Result<Address<'a>, Flaw> {
-        if uri_text.is_empty() || uri_text.iter().any(|byte| *byte <= b' ' || matches!(*byte, b'"' | 0x7F)) {
+        if uri_text.is_empty() || !lex::is_uri_text(uri_text) {
             return Err(Flaw::header("bad URI"));
         }
         let mut tag = None;

@@ -36,6 +36,15 @@ pub fn is_plain(text: &[u8]) -> bool {
     !text.is_empty() && !text.iter().any(bad)
 }
 
+/// May these bytes stand in a URI at all: no white space, control character, quote or angle bracket? Looks at every
+/// byte without a branch, so that it is done sixteen at a time.
+#[inline]
+#[must_use]
+pub fn is_uri_text(text: &[u8]) -> bool {
+    let bad = |byte: u8| u8::from(byte <= b' ' || byte == b'"' || byte == b'<' || byte == b'>' || byte == 0x7F);
+    text.iter().fold(0, |any, byte| any | bad(*byte)) == 0
+}
+
 /// Linear white space; line ends count because a folded value keeps its folds.
 #[inline]
 #[must_use]
@@ -171,6 +180,9 @@ pub fn take_param<'a>(list: &mut &'a [u8]) -> Result<Option<Param<'a>>, Flaw> {
         *list = &[];
         return if text.is_empty() { Ok(None) } else { Err(Flaw::header("parameter without semicolon")) };
     };
+    if let Some(param) = plain_param(text, list) {
+        return Ok(Some(param));
+    }
     let mut at = 0;
     let mut equals = None;
     while at < text.len() && text[at] != b';' {
@@ -190,6 +202,34 @@ pub fn take_param<'a>(list: &mut &'a [u8]) -> Result<Option<Param<'a>>, Flaw> {
         None => (whole, None),
     };
     if is_token(name) { Ok(Some(Param { name, value, text: whole })) } else { Err(Flaw::header("bad parameter")) }
+}
+
+/// The usual case at full speed: a token, or two with an equals sign between, and then the next semicolon or the end.
+#[inline]
+fn plain_param<'a>(text: &'a [u8], list: &mut &'a [u8]) -> Option<Param<'a>> {
+    let name_end = token_end(text, 0);
+    let (end, value) = match text.get(name_end) {
+        Some(b'=') => {
+            let end = token_end(text, name_end + 1);
+            (end, Some(&text[name_end + 1..end]))
+        }
+        _ => (name_end, None),
+    };
+    if name_end == 0 || text.get(end).is_some_and(|byte| *byte != b';') {
+        return None;
+    }
+    *list = &text[end..];
+    Some(Param { name: &text[..name_end], value, text: &text[..end] })
+}
+
+/// The index of the first byte from `at` on that is no token character.
+#[inline]
+#[must_use]
+pub fn token_end(text: &[u8], mut at: usize) -> usize {
+    while at < text.len() && TOKEN[text[at] as usize] {
+        at += 1;
+    }
+    at
 }
 
 /// The value of the first parameter of that name: `Some(None)` for a bare name. A broken list ends the search.

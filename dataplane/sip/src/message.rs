@@ -12,8 +12,7 @@ pub const MESSAGE_BYTES_MAX: usize = 65_535;
 /// The most header lines in one message, folds not counted.
 pub const HEADERS_MAX: usize = 96;
 
-pub(crate) const NONE: u8 = u8::MAX;
-const _: () = assert!(HEADERS_MAX < NONE as usize && MESSAGE_BYTES_MAX <= u16::MAX as usize);
+const _: () = assert!(HEADERS_MAX < u8::MAX as usize && MESSAGE_BYTES_MAX <= u16::MAX as usize);
 
 /// The first line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -47,11 +46,14 @@ pub struct CSeq<'a> {
     pub method_text: &'a [u8],
 }
 
+/// The place of a header in the list plus one; 0 = none. An empty table is all zeroes, which is cheap to make.
+pub(crate) type Place = u8;
+
 /// Where one header stands.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Field {
     pub name: Name,
-    pub next_of_name: u8,
+    pub next_of_name: Place,
     pub name_at: u16,
     pub name_end: u16,
     pub value_at: u16,
@@ -60,7 +62,7 @@ pub(crate) struct Field {
 
 impl Field {
     pub(crate) const EMPTY: Field =
-        Field { name: Name::Other, next_of_name: NONE, name_at: 0, name_end: 0, value_at: 0, value_end: 0 };
+        Field { name: Name::Via, next_of_name: 0, name_at: 0, name_end: 0, value_at: 0, value_end: 0 };
 }
 
 /// The headers by order and by name.
@@ -68,8 +70,17 @@ impl Field {
 pub(crate) struct Fields {
     pub list: [Field; HEADERS_MAX],
     pub count: usize,
-    pub first: [u8; name::COUNT],
-    pub last: [u8; name::COUNT],
+    pub first: [Place; name::COUNT],
+    pub last: [Place; name::COUNT],
+}
+
+impl Fields {
+    pub(crate) const EMPTY: Fields =
+        Fields { list: [Field::EMPTY; HEADERS_MAX], count: 0, first: [0; name::COUNT], last: [0; name::COUNT] };
+
+    pub(crate) fn at(&self, place: Place) -> Option<&Field> {
+        self.list.get(usize::from(place).wrapping_sub(1))
+    }
 }
 
 /// A message of which the parts every element needs are known to be well formed: start line, Via, From, To, Call-ID,
@@ -198,7 +209,7 @@ impl<'a> Message<'a> {
     pub fn headers(&self, name: Name) -> impl Iterator<Item = &'a [u8]> + '_ {
         let mut at = self.fields.first[name as usize];
         core::iter::from_fn(move || {
-            let field = self.fields.list.get(usize::from(at))?;
+            let field = self.fields.at(at)?;
             at = field.next_of_name;
             Some(self.value(field))
         })

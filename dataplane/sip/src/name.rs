@@ -137,6 +137,55 @@ const fn plan() -> (u32, [u8; SLOTS]) {
     panic!("no seed keeps the header names apart: enlarge SLOTS");
 }
 
+/// No spelling is longer; what is longer is no known name.
+const SPELLING_BYTES_MAX: usize = 24;
+const WORDS: usize = SPELLING_BYTES_MAX / 8;
+
+/// A spelling in lower case, and a bit wherever a letter's case may differ, both as words.
+#[derive(Clone, Copy)]
+struct Pattern {
+    lower: [u64; WORDS],
+    case: [u64; WORDS],
+}
+
+static PATTERNS: [Pattern; SPELLINGS.len()] = {
+    let mut patterns = [Pattern { lower: [0; WORDS], case: [0; WORDS] }; SPELLINGS.len()];
+    let mut at = 0;
+    while at < SPELLINGS.len() {
+        let text = SPELLINGS[at].0.as_bytes();
+        let mut byte = 0;
+        while byte < text.len() {
+            let shift = byte % 8 * 8;
+            patterns[at].lower[byte / 8] |= (text[byte].to_ascii_lowercase() as u64) << shift;
+            if text[byte].is_ascii_alphabetic() {
+                patterns[at].case[byte / 8] |= 0x20 << shift;
+            }
+            byte += 1;
+        }
+        at += 1;
+    }
+    patterns
+};
+
+impl Pattern {
+    fn fits(&self, text: &[u8]) -> bool {
+        let mut differ = 0;
+        for (index, chunk) in text.chunks(8).enumerate().take(WORDS) {
+            differ |= (word(chunk) ^ self.lower[index]) & !self.case[index];
+        }
+        differ == 0
+    }
+}
+
+/// Up to eight bytes as a little-endian word, zeroes above them.
+#[inline]
+fn word(bytes: &[u8]) -> u64 {
+    if let Ok(whole) = <[u8; 8]>::try_from(bytes) {
+        return u64::from_le_bytes(whole);
+    }
+    bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+}
+
 const SEED: u32 = plan().0;
 static TABLE: [u8; SLOTS] = plan().1;
 const _: () = assert!(SPELLINGS.len() < EMPTY as usize);
@@ -145,11 +194,12 @@ impl Name {
     /// The header that this text names, in any case and in the long or the compact form.
     #[must_use]
     pub fn from_bytes(text: &[u8]) -> Name {
-        if text.is_empty() || text.len() > u8::MAX as usize {
+        if text.is_empty() || text.len() > SPELLING_BYTES_MAX {
             return Name::Other;
         }
-        match SPELLINGS.get(TABLE[slot(key(text), SEED)] as usize) {
-            Some((spelling, name)) if spelling.as_bytes().eq_ignore_ascii_case(text) => *name,
+        let index = usize::from(TABLE[slot(key(text), SEED)]);
+        match SPELLINGS.get(index) {
+            Some((spelling, name)) if spelling.len() == text.len() && PATTERNS[index].fits(text) => *name,
             _ => Name::Other,
         }
     }

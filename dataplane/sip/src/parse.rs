@@ -3,9 +3,9 @@
 use crate::address::Address;
 use crate::flaw::{Flaw, FlawKind};
 use crate::lex;
-use crate::message::{CSeq, Field, Fields, HEADERS_MAX, MESSAGE_BYTES_MAX, Message, NONE, Start};
+use crate::message::{CSeq, Field, Fields, MESSAGE_BYTES_MAX, Message, Place, Start};
 use crate::method::Method;
-use crate::name::{self, Name};
+use crate::name::Name;
 use crate::uri::{Scheme, Uri};
 use crate::via::Via;
 
@@ -36,9 +36,10 @@ pub fn message(bytes: &[u8]) -> Result<Message<'_>, Flaw> {
     }
     let line_end = line_end(text, 0)?;
     let start = start_line(&text[..line_end])?;
-    let (fields, head_end) = fields(text, line_end + 2)?;
+    let mut fields = Fields::EMPTY;
+    let head_end = read_fields(text, line_end + 2, &mut fields)?;
     let value = |name: Name| -> Option<&[u8]> {
-        let field = fields.list.get(usize::from(fields.first[name as usize]))?;
+        let field = fields.at(fields.first[name as usize])?;
         Some(&text[usize::from(field.value_at)..usize::from(field.value_end)])
     };
     let must = |name: Name| value(name).ok_or(missing(name));
@@ -131,10 +132,7 @@ pub(crate) fn header_line(text: &[u8], at: usize) -> Result<Option<Line>, Flaw> 
     while matches!(text.get(end + 2), Some(b' ' | b'\t')) {
         end = line_end(text, end + 2)?;
     }
-    let mut name_end = at;
-    while name_end < end && lex::is_token_byte(text[name_end]) {
-        name_end += 1;
-    }
+    let name_end = lex::token_end(&text[..end], at);
     let mut colon = name_end;
     // RFC 3261 §25.1: HCOLON allows white space before the colon, but no fold.
     while matches!(text[colon], b' ' | b'\t') {
@@ -154,34 +152,33 @@ pub(crate) fn header_line(text: &[u8], at: usize) -> Result<Option<Line>, Flaw> 
 }
 
 /// All headers, and where the body begins.
-fn fields(text: &[u8], mut at: usize) -> Result<(Fields, usize), Flaw> {
-    let mut fields =
-        Fields { list: [Field::EMPTY; HEADERS_MAX], count: 0, first: [NONE; name::COUNT], last: [NONE; name::COUNT] };
+fn read_fields(text: &[u8], mut at: usize, fields: &mut Fields) -> Result<usize, Flaw> {
     while let Some(line) = header_line(text, at)? {
         let index = fields.count;
         let slot = fields.list.get_mut(index).ok_or(TOO_MANY)?;
         *slot = Field {
             name: line.name,
-            next_of_name: NONE,
+            next_of_name: 0,
             name_at: at as u16,
             name_end: line.name_end as u16,
             value_at: line.value_at as u16,
             value_end: line.value_end as u16,
         };
         let (first, last) = (&mut fields.first[line.name as usize], &mut fields.last[line.name as usize]);
-        if *first == NONE {
-            *first = index as u8;
+        let place = index as Place + 1;
+        if *first == 0 {
+            *first = place;
         } else if line.name.once() {
             // RFC 4475 §3.3.8 and §3.3.9; twin lengths are how requests are smuggled.
             return Err(Flaw::bad(FlawKind::Twin, "Header Stands Twice"));
         } else {
-            fields.list[usize::from(*last)].next_of_name = index as u8;
+            fields.list[usize::from(*last) - 1].next_of_name = place;
         }
-        *last = index as u8;
+        *last = place;
         fields.count += 1;
         at = line.next;
     }
-    Ok((fields, at + 2))
+    Ok(at + 2)
 }
 
 fn missing(name: Name) -> Flaw {

@@ -87,7 +87,7 @@ impl<'a> Uri<'a> {
     /// # Errors
     /// No scheme; white space, control characters, quotes or angle brackets anywhere; a host or port that is none.
     pub fn parse(text: &'a [u8]) -> Result<Uri<'a>, Flaw> {
-        if text.iter().any(|byte| *byte <= b' ' || matches!(*byte, b'"' | b'<' | b'>' | 0x7F)) {
+        if !lex::is_uri_text(text) {
             return Err(BAD_URI);
         }
         let colon = memchr::memchr(b':', text).ok_or(BAD_URI)?;

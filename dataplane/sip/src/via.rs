@@ -32,7 +32,8 @@ impl<'a> Via<'a> {
     /// Another protocol than SIP/2.0, a host or port that is none, an empty or broken parameter, one that stands twice.
     pub fn parse(value: &'a [u8]) -> Result<Via<'a>, Flaw> {
         let value = lex::trim_start(value);
-        let end = lex::find_bare(value, b',')?;
+        // Only a comma makes it necessary to look where the quotes are.
+        let end = if memchr::memchr(b',', value).is_some() { lex::find_bare(value, b',')? } else { value.len() };
         let text = lex::trim(&value[..end]);
         let (transport, rest) = sent_protocol(text)?;
         let semicolon = memchr::memchr(b';', rest).unwrap_or(rest.len());
@@ -86,6 +87,12 @@ impl<'a> Via<'a> {
 /// Takes `SIP/2.0/transport` off; white space may stand around both slashes.
 fn sent_protocol(text: &[u8]) -> Result<(&[u8], &[u8]), Flaw> {
     const BAD: Flaw = Flaw::header("bad Via");
+    if let Some(rest) = text.strip_prefix(b"SIP/2.0/") {
+        let (transport, rest) = token(rest);
+        if let ([_, ..], [b' ', rest @ ..]) = (transport, rest) {
+            return Ok((transport, lex::trim_start(rest)));
+        }
+    }
     let (name, rest) = token(text);
     let rest = lex::trim_start(rest).strip_prefix(b"/").ok_or(BAD)?;
     let (version, rest) = token(lex::trim_start(rest));
@@ -100,6 +107,5 @@ fn sent_protocol(text: &[u8]) -> Result<(&[u8], &[u8]), Flaw> {
 }
 
 fn token(text: &[u8]) -> (&[u8], &[u8]) {
-    let end = text.iter().position(|byte| !lex::is_token_byte(*byte)).unwrap_or(text.len());
-    text.split_at(end)
+    text.split_at(lex::token_end(text, 0))
 }

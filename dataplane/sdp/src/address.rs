@@ -4,7 +4,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::str;
 
 use crate::flaw::Flaw;
-use crate::line::word;
+use crate::line::{number, word};
 
 /// Reads `IN IP4 192.0.2.1` or `IN IP6 2001:db8::1`.
 ///
@@ -20,13 +20,26 @@ pub(crate) fn connection(value: &[u8]) -> Result<IpAddr, Flaw> {
     if text.contains(&b'/') {
         return Err(Flaw::refused("multicast connection"));
     }
-    let text = str::from_utf8(text).map_err(|_| Flaw::broken("bad connection address"))?;
     let address = match family {
-        b"IP4" => text.parse::<Ipv4Addr>().ok().map(IpAddr::V4),
-        b"IP6" => text.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
+        b"IP4" => dotted(text).map(IpAddr::V4),
+        b"IP6" => str::from_utf8(text).ok().and_then(|text| text.parse::<Ipv6Addr>().ok()).map(IpAddr::V6),
         _ => return Err(Flaw::broken("bad connection family")),
     };
     address.ok_or(Flaw::refused("connection is no address"))
+}
+
+/// Four decimal octets without needless zeroes, as the standard library reads them, at a fraction of its time.
+fn dotted(text: &[u8]) -> Option<Ipv4Addr> {
+    let mut octets = [0; 4];
+    let mut parts = text.split(|byte| *byte == b'.');
+    for octet in &mut octets {
+        let part = parts.next()?;
+        if part.len() > 3 || (part.len() > 1 && part[0] == b'0') {
+            return None;
+        }
+        *octet = number(part, 255)? as u8;
+    }
+    parts.next().is_none().then_some(Ipv4Addr::from(octets))
 }
 
 /// May media never be sent to this address? True for our own addresses, multicast, broadcast, and 0/8 (or `::`).

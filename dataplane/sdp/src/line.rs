@@ -61,14 +61,20 @@ pub fn number(text: &[u8], max: u64) -> Option<u64> {
         return None;
     }
     let mut value: u64 = 0;
-    for byte in text {
+    let mut bad = false;
+    // Eighteen digits cannot overflow, so that only what follows them has to be watched.
+    let (short, long) = text.split_at(text.len().min(18));
+    for byte in short {
         let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
-        }
+        bad |= digit > 9;
+        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+    }
+    for byte in long {
+        let digit = byte.wrapping_sub(b'0');
+        bad |= digit > 9;
         value = value.checked_mul(10)?.checked_add(u64::from(digit))?;
     }
-    (value <= max).then_some(value)
+    (!bad && value <= max).then_some(value)
 }
 
 /// Takes the next word off a text whose words are parted by single spaces; empty at its end.

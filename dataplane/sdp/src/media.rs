@@ -253,12 +253,16 @@ fn rtcp(value: &[u8]) -> Result<(u16, Option<IpAddr>), Flaw> {
 /// `98 iLBC/8000`: the payload type and its codec, whose clock is not 0.
 fn rtpmap(value: &[u8]) -> Result<(u8, Codec<'_>), Flaw> {
     let (payload_type, text) = payload_type(value)?;
+    const BAD: Flaw = Flaw::broken("bad rtpmap");
     let mut rest = text;
-    let codec = Codec(word(&mut rest));
-    if codec.name().is_empty() || codec.clock_hz() == 0 {
-        return Err(Flaw::broken("bad rtpmap"));
+    let codec = word(&mut rest);
+    let slash = codec.iter().position(|byte| *byte == b'/').filter(|at| *at > 0).ok_or(BAD)?;
+    let clock = &codec[slash + 1..];
+    let clock = &clock[..clock.iter().position(|byte| *byte == b'/').unwrap_or(clock.len())];
+    match number(clock, u64::from(u32::MAX)) {
+        Some(1..) => Ok((payload_type, Codec(codec))),
+        _ => Err(BAD),
     }
-    Ok((payload_type, codec))
 }
 
 /// A payload type and what follows it after a space.

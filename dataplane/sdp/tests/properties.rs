@@ -90,3 +90,14 @@ proptest! {
         let _ = parse(&bytes);
     }
 }
+
+proptest! {
+    #![proptest_config(seeded(2_000))]
+
+    #[test]
+    fn dotted_addresses_are_read_as_the_standard_library_reads_them(text in "[0-9.]{1,15}|([0-9]{1,3}\\.){3}[0-9]{1,3}") {
+        let description = format!("v=0\no=- 1 1 IN IP4 h\nc=IN IP4 {text}\n");
+        let ours = parse(description.as_bytes()).ok().and_then(|session| session.connection);
+        prop_assert_eq!(ours, text.parse::<std::net::Ipv4Addr>().ok().map(IpAddr::V4));
+    }
+}

@@ -148,7 +148,7 @@ pub(crate) fn header_line(text: &[u8], at: usize) -> Result<Option<Line>, Flaw> 
     while value_end > value_at && lex::is_space(text[value_end - 1]) {
         value_end -= 1;
     }
-    Ok(Some(Line { name: Name::from_bytes(&text[at..name_end]), name_end, value_at, value_end, next: end + 2 }))
+    Ok(Some(Line { name: Name::at_start(&text[at..], name_end - at), name_end, value_at, value_end, next: end + 2 }))
 }
 
 /// All headers, and where the body begins.

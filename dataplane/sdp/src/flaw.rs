@@ -10,6 +10,9 @@ pub struct Flaw {
 }
 
 impl Flaw {
+    /// The description sends media where we never send any: see [`crate::address_refused`].
+    pub const REFUSED_ADDRESS: Flaw = Flaw::refused("media address refused");
+
     /// Broken text.
     #[must_use]
     pub const fn broken(reason: &'static str) -> Flaw {

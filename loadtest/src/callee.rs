@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use crate::clock::{MS, SECOND};
 use crate::flow::Flow;
-use crate::message::{self, Message, Request};
 use crate::plan::Outcome;
 use crate::tally::Counters;
 use crate::wire::{Dues, GIVE_UP, Kind, LINGER, T1, T2, Who, Wire};
+use sim::message::{self, Message, Request};
 
 /// How long a callee that never answers lets it ring.
 const RING_MAX: u64 = 180 * SECOND;
@@ -41,7 +41,7 @@ struct Callee {
     invite: Vec<u8>,
     branch: String,
     tag: String,
-    last: Vec<u8>,
+    last: String,
     wait: u64,
     dues: Dues,
     flow: Option<Flow>,
@@ -56,7 +56,7 @@ pub struct Callees {
     calls: HashMap<u32, Callee>,
     names: HashMap<String, u32>,
     count: u32,
-    scratch: Vec<u8>,
+    scratch: String,
 }
 
 impl Callees {
@@ -100,7 +100,7 @@ impl Callees {
 
     fn reply(&mut self, wire: &Wire, socket: usize, to: SocketAddr, asked: &Message<'_>, status: u16) {
         message::response(&mut self.scratch, asked, status, "none", wire.address(socket), "");
-        wire.send(socket, to, &self.scratch);
+        wire.send(socket, to, self.scratch.as_bytes());
     }
 
     fn take(
@@ -134,7 +134,7 @@ impl Callees {
             invite: bytes.to_vec(),
             branch: message::branch_of(asked.vias[0]).to_owned(),
             tag: format!("t{terminator:x}x{count:x}"),
-            last: Vec::new(),
+            last: String::new(),
             wait: T1,
             dues: Dues::default(),
             flow: None,
@@ -207,21 +207,21 @@ impl Callee {
         let asked = message::read(&self.invite).expect("the INVITE was read before it was kept");
         let tag = if status == 100 { "" } else { &self.tag };
         message::response(&mut self.last, &asked, status, tag, wire.address(self.socket), body);
-        wire.send(self.socket, self.peer, &self.last);
+        wire.send(self.socket, self.peer, self.last.as_bytes());
     }
 
-    fn on_invite(&mut self, wire: &Wire, from: SocketAddr, asked: &Message<'_>, out: &mut Vec<u8>) {
+    fn on_invite(&mut self, wire: &Wire, from: SocketAddr, asked: &Message<'_>, out: &mut String) {
         if message::branch_of(asked.vias[0]) == self.branch {
             // Silence means silence, to repeats too.
             if !self.last.is_empty() {
-                wire.send(self.socket, self.peer, &self.last);
+                wire.send(self.socket, self.peer, self.last.as_bytes());
             }
             return;
         }
         let local = wire.address(self.socket);
         let body = message::sdp(self.media_address(local));
         message::response(out, asked, 200, &self.tag, local, &body);
-        wire.send(self.socket, from, out);
+        wire.send(self.socket, from, out.as_bytes());
     }
 
     fn on_ack(&mut self, wire: &mut Wire, who: Who) {
@@ -333,9 +333,9 @@ impl Callee {
             routes: &routes,
             body: "",
         };
-        let mut bytes = Vec::with_capacity(400);
+        let mut bytes = String::with_capacity(400);
         message::request(&mut bytes, &ask);
-        wire.send(self.socket, self.peer, &bytes);
+        wire.send(self.socket, self.peer, bytes.as_bytes());
         self.last = bytes;
         self.state = State::Releasing;
         wire.arm(&mut self.dues, who, Kind::Packet, 0);
@@ -343,7 +343,7 @@ impl Callee {
     }
 
     fn again(&mut self, wire: &mut Wire, who: Who) {
-        wire.send(self.socket, self.peer, &self.last);
+        wire.send(self.socket, self.peer, self.last.as_bytes());
         Counters::one(&wire.board.counters.resent);
         self.wait = (self.wait * 2).min(T2);
         let due = wire.clock.now() + self.wait;

@@ -6,10 +6,10 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::clock::{MS, SECOND};
 use crate::flow::Flow;
-use crate::message::{self, Message, Request};
 use crate::plan::Planned;
 use crate::tally::{CallLine, Counters};
 use crate::wire::{Dues, GIVE_UP, Kind, LINGER, T1, T2, Who, Wire};
+use sim::message::{self, Message, Request};
 
 /// How long a ringing call is waited for.
 const PATIENCE: u64 = 200 * SECOND;
@@ -36,7 +36,7 @@ struct Caller {
     uri: String,
     routes: Vec<String>,
     branch: String,
-    resend: Vec<u8>,
+    resend: String,
     wait: u64,
     dues: Dues,
     flow: Option<Flow>,
@@ -54,7 +54,7 @@ struct Caller {
 #[derive(Default)]
 pub struct Callers {
     calls: HashMap<u32, Caller>,
-    scratch: Vec<u8>,
+    scratch: String,
     stopping: bool,
 }
 
@@ -75,7 +75,7 @@ impl Callers {
             to: format!("<sip:{}@{}>", planned.called, wire.target),
             uri: format!("sip:{}@{}", planned.called, wire.target),
             routes: Vec::new(),
-            resend: Vec::new(),
+            resend: String::new(),
             wait: T1,
             dues: Dues::default(),
             line: CallLine { place, call_id: format!("{place:08x}-{seed:x}@{}", local.ip()), ..CallLine::default() },
@@ -102,7 +102,7 @@ impl Callers {
             Counters::one(&wire.board.counters.stray);
             if message.status == 0 && message.method != "ACK" {
                 message::response(&mut self.scratch, message, 481, "none", wire.address(socket), "");
-                wire.send(socket, from, &self.scratch);
+                wire.send(socket, from, self.scratch.as_bytes());
             }
             return;
         };
@@ -178,11 +178,11 @@ impl Caller {
         // Without media the SDP names the discard port: nothing is sent, nothing is expected.
         let media = self.flow.as_ref().map_or(SocketAddr::new(local.ip(), 9), Flow::address);
         let body = message::sdp(media);
-        let mut bytes = Vec::with_capacity(900);
+        let mut bytes = String::with_capacity(900);
         message::request(&mut bytes, &self.ask("INVITE", local, &self.branch, 1, &body));
         self.sent = wire.clock.now();
         wire.board.note_sent(self.line.place as usize, self.sent);
-        wire.send(self.socket, wire.target, &bytes);
+        wire.send(self.socket, wire.target, bytes.as_bytes());
         let lateness = self.sent.saturating_sub(self.due);
         wire.latencies.lateness.saturating_record(lateness);
         Counters::one(&wire.board.counters.placed);
@@ -264,19 +264,19 @@ impl Caller {
 
     fn ack(&mut self, wire: &mut Wire) {
         let local = wire.address(self.socket);
-        let mut bytes = Vec::with_capacity(400);
+        let mut bytes = String::with_capacity(400);
         let branch = format!("{}a", self.branch);
         message::request(&mut bytes, &self.ask("ACK", local, &branch, 1, ""));
-        wire.send(self.socket, wire.target, &bytes);
+        wire.send(self.socket, wire.target, bytes.as_bytes());
     }
 
     fn on_refusal(&mut self, wire: &mut Wire, who: Who, message: &Message<'_>) {
         let local = wire.address(self.socket);
-        let mut bytes = Vec::with_capacity(400);
+        let mut bytes = String::with_capacity(400);
         // RFC 3261 §17.1.1.3: the ACK of a refusal has the INVITE's branch and URI, and the response's To.
         let ask = Request { to: message.to, ..self.ask("ACK", local, &self.branch, 1, "") };
         message::request(&mut bytes, &ask);
-        wire.send(self.socket, wire.target, &bytes);
+        wire.send(self.socket, wire.target, bytes.as_bytes());
         match self.state {
             State::Cancelling if message.status == 487 => self.end(wire, who, 487, "cancelled"),
             State::Inviting { .. } | State::Cancelling => self.end(wire, who, message.status, "refused"),
@@ -284,7 +284,7 @@ impl Caller {
         }
     }
 
-    fn on_request(&mut self, wire: &mut Wire, who: Who, from: SocketAddr, asked: &Message<'_>, out: &mut Vec<u8>) {
+    fn on_request(&mut self, wire: &mut Wire, who: Who, from: SocketAddr, asked: &Message<'_>, out: &mut String) {
         let local = wire.address(self.socket);
         let body = match (asked.method, &self.flow) {
             ("INVITE" | "UPDATE", Some(flow)) => message::sdp(flow.address()),
@@ -292,7 +292,7 @@ impl Caller {
             _ => String::new(),
         };
         message::response(out, asked, 200, "", local, &body);
-        wire.send(self.socket, from, out);
+        wire.send(self.socket, from, out.as_bytes());
         if asked.method == "BYE" && self.state == State::Talking {
             self.end(wire, who, 200, "callee");
         }
@@ -323,7 +323,7 @@ impl Caller {
 
     fn cancel(&mut self, wire: &mut Wire, who: Who) {
         let local = wire.address(self.socket);
-        let mut bytes = Vec::with_capacity(400);
+        let mut bytes = String::with_capacity(400);
         message::request(&mut bytes, &self.ask("CANCEL", local, &self.branch, 1, ""));
         self.state = State::Cancelling;
         self.begin(wire, who, bytes);
@@ -331,7 +331,7 @@ impl Caller {
 
     fn release(&mut self, wire: &mut Wire, who: Who) {
         let local = wire.address(self.socket);
-        let mut bytes = Vec::with_capacity(400);
+        let mut bytes = String::with_capacity(400);
         let branch = format!("{}b", self.branch);
         message::request(&mut bytes, &self.ask("BYE", local, &branch, 2, ""));
         self.state = State::Releasing;
@@ -341,9 +341,9 @@ impl Caller {
     }
 
     /// Sends a request that is repeated until it is answered.
-    fn begin(&mut self, wire: &mut Wire, who: Who, bytes: Vec<u8>) {
+    fn begin(&mut self, wire: &mut Wire, who: Who, bytes: String) {
         let now = wire.clock.now();
-        wire.send(self.socket, wire.target, &bytes);
+        wire.send(self.socket, wire.target, bytes.as_bytes());
         self.resend = bytes;
         self.wait = T1;
         wire.arm(&mut self.dues, who, Kind::Resend, now + T1);
@@ -351,7 +351,7 @@ impl Caller {
     }
 
     fn again(&mut self, wire: &mut Wire, who: Who) {
-        wire.send(self.socket, wire.target, &self.resend);
+        wire.send(self.socket, wire.target, self.resend.as_bytes());
         Counters::one(&wire.board.counters.resent);
         // RFC 3261 §17.1.1.2: INVITE doubles without bound; §17.1.2.2: others up to T2.
         let most = if matches!(self.state, State::Inviting { .. }) { GIVE_UP } else { T2 };

@@ -6,7 +6,6 @@ mod cast;
 mod clock;
 mod draw;
 mod flow;
-mod message;
 mod plan;
 mod report;
 mod run;
@@ -34,14 +33,39 @@ struct Program {
 enum Verb {
     /// Place calls through a switch.
     Run(Box<run::Arguments>),
+    /// Run a seed of the simulator and tell what happens.
+    Sim {
+        /// The seed.
+        seed: u64,
+        /// Only the verdict.
+        #[arg(long)]
+        quiet: bool,
+    },
 }
 
 fn main() -> ExitCode {
-    let Verb::Run(arguments) = Program::parse().verb;
-    match run::run(*arguments) {
-        Ok(code) => code,
-        Err(error) => {
+    match Program::parse().verb {
+        Verb::Run(arguments) => run::run(*arguments).unwrap_or_else(|error| {
             eprintln!("tandem-loadtest: {error:#}");
+            ExitCode::from(1)
+        }),
+        Verb::Sim { seed, quiet } => simulate(seed, quiet),
+    }
+}
+
+fn simulate(seed: u64, quiet: bool) -> ExitCode {
+    let outcome = sim::run(seed, &mut |at, text| {
+        if !quiet {
+            println!("{:11.6} {text}", at as f64 / 1e6);
+        }
+    });
+    match outcome {
+        Ok(outcome) => {
+            println!("sim: seed {seed} kept every promise: {outcome:?}");
+            ExitCode::SUCCESS
+        }
+        Err(fault) => {
+            println!("sim: seed {seed}: {fault}");
             ExitCode::from(1)
         }
     }

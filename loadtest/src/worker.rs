@@ -10,10 +10,10 @@ use std::time::Duration;
 use crate::callee::Callees;
 use crate::caller::Callers;
 use crate::clock::{Clock, MS, SECOND};
-use crate::message;
 use crate::plan::Plan;
 use crate::tally::{Board, CallLine, Codes, Counters, Latencies};
 use crate::wire::{Ready, Who, Wire};
+use sim::message;
 
 /// Longest wait, so that a wish to stop is heard.
 const NAP: u64 = 20 * MS;
@@ -68,6 +68,7 @@ pub struct Worker {
     /// By originator: its socket.
     originators: Vec<usize>,
     next: usize,
+    buffer: Box<[u8]>,
 }
 
 impl Worker {
@@ -87,7 +88,8 @@ impl Worker {
             }
         }
         let (callers, callees) = (Callers::default(), Callees::default());
-        Ok(Worker { run, wire, callers, callees, terminator_of, originators, next: number })
+        let buffer = vec![0; 65_536].into_boxed_slice();
+        Ok(Worker { run, wire, callers, callees, terminator_of, originators, next: number, buffer })
     }
 
     /// Plays until every call has ended.
@@ -178,10 +180,9 @@ impl Worker {
     }
 
     fn hear_sip(&mut self, socket: usize) {
-        let mut buffer = [0; 65_536];
         for _ in 0..BATCH {
-            let Some((length, from)) = self.wire.receive(socket, &mut buffer) else { return };
-            let bytes = &buffer[..length];
+            let Some((length, from)) = self.wire.receive(socket, &mut self.buffer) else { return };
+            let bytes = &self.buffer[..length];
             let Some(message) = message::read(bytes) else {
                 Counters::one(&self.run.board.counters.stray);
                 continue;

@@ -1,0 +1,165 @@
+//! What must hold at the end of every run, told by the peers' own notes, the journal and the ledger.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use cdr::{Cdr, Record};
+use units::CallId;
+
+use crate::caller::State;
+use crate::prices;
+use crate::story::{CallerManner, MS};
+use crate::world::World;
+
+/// The first broken promise, as a sentence.
+pub fn judge(world: &World<'_>) -> Result<(), String> {
+    if let Some(fault) = world.faults.first() {
+        return Err(fault.clone());
+    }
+    nothing_is_left(world)?;
+    let books = Books::read(world.disk.records())?;
+    every_start_has_its_end(world, &books)?;
+    for call in books.calls.values() {
+        price_is_right(world, call)?;
+    }
+    for index in 0..world.callers.len() {
+        caller_agrees(world, &books, index)?;
+    }
+    match world.ledger.check() {
+        Some(fault) => Err(fault),
+        None => Ok(()),
+    }
+}
+
+fn nothing_is_left(world: &World<'_>) -> Result<(), String> {
+    for shard in &world.node.shards {
+        let figures = shard.figures();
+        if figures.calls > 0 || figures.answered > 0 || figures.ports_used > 0 {
+            return Err(format!("at the end shard {} still has {figures:?}", figures.shard));
+        }
+    }
+    if world.node.ports_open() > 0 {
+        return Err(format!("at the end {} media ports are open", world.node.ports_open()));
+    }
+    if let Some((due, shard)) = world.node.deadline().filter(|(due, _)| *due <= world.now) {
+        return Err(format!("at the end shard {shard} has a timer that was due at {due} µs"));
+    }
+    for (index, caller) in world.callers.iter().enumerate() {
+        if !matches!(caller.state, State::Ended | State::Vanished) {
+            return Err(format!("call {index} never ended: {:?}", caller.state));
+        }
+        // In the worst weather seven INVITEs may all be lost; in any other that is not chance.
+        if !caller.heard && world.story.weather.lost < 100 {
+            return Err(format!("call {index} was never answered by anything"));
+        }
+    }
+    Ok(())
+}
+
+/// The journal's records, sorted out.
+struct Books<'a> {
+    /// Call records.
+    calls: BTreeMap<CallId, &'a Cdr>,
+    /// How many attempt records each call has.
+    attempts: BTreeMap<CallId, u8>,
+    /// Calls with a start record.
+    started: Vec<CallId>,
+}
+
+impl<'a> Books<'a> {
+    fn read(records: &'a [Record]) -> Result<Books<'a>, String> {
+        let mut books = Books { calls: BTreeMap::new(), attempts: BTreeMap::new(), started: Vec::new() };
+        for record in records {
+            match record {
+                Record::Start(start) => books.started.push(start.call.call),
+                Record::Cdr(cdr) if cdr.attempt.0 > 0 => *books.attempts.entry(cdr.call).or_default() += 1,
+                Record::Cdr(cdr) => {
+                    let before = books.calls.insert(cdr.call, cdr);
+                    before.map_or(Ok(()), |_| Err(format!("call {} has two call records", cdr.call)))?;
+                }
+                _ => {}
+            }
+        }
+        Ok(books)
+    }
+}
+
+fn every_start_has_its_end(world: &World<'_>, books: &Books<'_>) -> Result<(), String> {
+    for call in &books.started {
+        if !books.calls.contains_key(call) {
+            return Err(format!("call {call} was started and has no call record"));
+        }
+    }
+    // A kill may fall between the records of one call's attempts.
+    if world.story.crash.is_none() {
+        for (id, call) in &books.calls {
+            let made = books.attempts.get(id).copied().unwrap_or(0);
+            if made != call.attempts {
+                return Err(format!("call {id} counts {} attempts and has records of {made}", call.attempts));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn price_is_right(world: &World<'_>, call: &Cdr) -> Result<(), String> {
+    let Some(sell) = call.sell else {
+        let answered = call.answered_ms.is_some();
+        return if answered { Err(format!("call {} was answered and has no price", call.call)) } else { Ok(()) };
+    };
+    let revision = call.revision.0;
+    let routed = call.called_routed.as_str();
+    let expect = |deck: u32, seen: &cdr::Priced, side: &str| {
+        let line = prices::line_of(deck, revision, routed).ok_or(format!("call {}: no {side} rate", call.call))?;
+        let (billed, price) = prices::price(&line, call.duration_ms);
+        if (u64::from(seen.billed_s), seen.price.nanos()) == (billed, price) {
+            return Ok(());
+        }
+        let (id, had) = (call.call, (seen.billed_s, seen.price.nanos()));
+        Err(format!("call {id} of {} ms: {side} {had:?}, should be {:?}", call.duration_ms, (billed, price)))
+    };
+    expect(prices::SELL_DECK, &sell, "sell")?;
+    if let Some(buy) = call.buy {
+        expect(call.terminator.0, &buy, "buy")?;
+    }
+    if revision == 0 || revision > if world.story.republish.is_some() { 2 } else { 1 } {
+        return Err(format!("call {} was decided by revision {revision}", call.call));
+    }
+    Ok(())
+}
+
+fn caller_agrees(world: &World<'_>, books: &Books<'_>, index: usize) -> Result<(), String> {
+    let caller = &world.callers[index];
+    let own: Vec<&&Cdr> = books.calls.values().filter(|cdr| cdr.ingress_call_id == caller.call_id).collect();
+    let calm = world.story.crash.is_none() && world.story.weather.lost == 0;
+    let answered = own.iter().filter(|cdr| cdr.answered_ms.is_some()).count();
+    // A kill between the start record and the 200 lets a repeated INVITE be answered anew; the first answer is billed 0 s.
+    let right = if world.story.crash.is_some() { answered >= 1 } else { answered == 1 };
+    if caller.answered.is_some() && !right {
+        return Err(format!("call {index} was answered and has {answered} answered call records"));
+    }
+    // A kill forgets a call that was not answered yet, and its repeated INVITE then is another call.
+    if world.story.crash.is_none() && own.len() != 1 {
+        return Err(format!("call {index} has {} call records", own.len()));
+    }
+    let refused = caller.ended.filter(|_| calm && caller.answered.is_none());
+    if let (Some((_, code)), Some(cdr)) =
+        (refused, own.first().filter(|cdr| Some(cdr.sip_status) != refused.map(|r| r.1)))
+    {
+        return Err(format!("call {index} ended with {code}, its record says {}", cdr.sip_status));
+    }
+    let speaks = !matches!(world.story.calls[index].caller, CallerManner::NeverAcknowledges | CallerManner::Vanishes);
+    let Some((ended, _)) = caller.ended.filter(|_| calm && speaks) else { return Ok(()) };
+    if let (Some(from), Some(cdr)) = (caller.answered, own.first()) {
+        let heard = (ended - from) / MS;
+        let off = heard.abs_diff(cdr.duration_ms);
+        // Both ends of the interval are seen through a network, and the end through a journal.
+        let most = 2 * world.story.weather.late_max / MS + 30;
+        if off > most {
+            return Err(format!("call {index} lasted {heard} ms for its caller and {} in its record", cdr.duration_ms));
+        }
+    }
+    Ok(())
+}

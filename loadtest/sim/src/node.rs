@@ -1,0 +1,200 @@
+//! One node of the switch: the production shards, their ports, and what a restart does.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
+
+use cdr::Record;
+use shard::{Config, Image, Shard};
+use units::{AccountId, Clock, GrantId, Instant, Money, NodeId, ShardId, WallTime};
+
+use crate::chance::Chance;
+use crate::ledger::Ledger;
+use crate::prices;
+use crate::story::SECOND;
+
+/// Media ports of each shard.
+const PORTS: u16 = 400;
+const PORT_LOW: u16 = 20_000;
+/// 2023-11-14, so that wall times look like wall times.
+const WALL: i64 = 1_700_000_000_000_000;
+/// Bytes of a simulated media packet: an RTP header, the call's index, the side.
+pub const PACKET_BYTES: usize = 20;
+
+/// The switch's SIP address.
+pub fn sip_address() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 5_060))
+}
+
+fn media_address() -> IpAddr {
+    IpAddr::from([127, 0, 0, 2])
+}
+
+/// One media packet of a call.
+pub fn packet(index: usize, by_caller: bool, number: u64) -> [u8; PACKET_BYTES] {
+    let mut bytes = [0; PACKET_BYTES];
+    bytes[0] = 0x80;
+    bytes[1] = 8;
+    bytes[3] = number as u8;
+    bytes[8..12].copy_from_slice(&(index as u32 * 2 + u32::from(by_caller)).to_be_bytes());
+    bytes[12..16].copy_from_slice(&(index as u32).to_be_bytes());
+    bytes[16] = u8::from(by_caller);
+    bytes
+}
+
+/// Whose packet it is, and whether the caller's end sent it.
+pub fn packet_of(bytes: &[u8; PACKET_BYTES]) -> (usize, bool) {
+    (u32::from_be_bytes([bytes[12], bytes[13], bytes[14], bytes[15]]) as usize, bytes[16] == 1)
+}
+
+/// Shards and what the program around them would keep.
+pub struct Node {
+    /// The shards; none while the process is away.
+    pub shards: Vec<Shard>,
+    /// How often it has started.
+    pub boot: u32,
+    /// The snapshot in force.
+    pub image: Image,
+    ports: BTreeMap<u16, ShardId>,
+    count: u16,
+    revision: u64,
+    seed: u64,
+    started: u64,
+}
+
+impl Node {
+    /// A node that has not started yet.
+    pub fn new(seed: u64, count: u16) -> Node {
+        let (shards, ports) = (Vec::new(), BTreeMap::new());
+        Node { shards, boot: 0, image: image(1), ports, count, revision: 1, seed, started: 0 }
+    }
+
+    /// Both clocks. The monotonic one starts anew with each boot, as on another machine.
+    pub fn clock(&self, now: u64) -> Clock {
+        let monotonic = now - self.started + u64::from(self.boot) * 7 * SECOND;
+        Clock { now: Instant::from_micros(monotonic), wall: WallTime::from_micros(WALL) + now }
+    }
+
+    /// The earliest deadline of a shard, on the world's clock.
+    pub fn deadline(&self) -> Option<(u64, ShardId)> {
+        let each = self.shards.iter().enumerate();
+        let due = each.filter_map(|(index, shard)| {
+            let due = shard.deadline()?.micros();
+            let world = due.saturating_sub(u64::from(self.boot) * 7 * SECOND) + self.started;
+            Some((world, ShardId(index as u16)))
+        });
+        due.min()
+    }
+
+    /// The next revision, with dearer rates.
+    pub fn publish(&mut self) {
+        self.revision += 1;
+        self.image = image(self.revision);
+    }
+
+    /// The process is gone, and its ports with it.
+    pub fn kill(&mut self) {
+        self.shards.clear();
+        self.ports.clear();
+    }
+
+    /// The process starts: reads the journal, bills what was cut, and makes new shards. Returns the records of the cut calls.
+    pub fn restart(&mut self, now: u64, records: &[Record]) -> Vec<Record> {
+        self.boot += 1;
+        self.started = now;
+        let wall = self.clock(now).wall;
+        let (mut written, grants) = recovered(records, wall);
+        written.insert(0, Record::Boot { boot: self.boot, wall });
+        for index in 0..self.count {
+            let grants = if index == 0 { grants.clone() } else { Vec::new() };
+            self.shards.push(Shard::new(self.facts(ShardId(index), grants)));
+        }
+        written
+    }
+
+    fn facts(&self, shard: ShardId, grants: Vec<Carried>) -> Config {
+        let mut chance = Chance::new(self.seed ^ u64::from(self.boot) << 32 ^ u64::from(shard.0));
+        let mut seed = [0; 32];
+        seed.iter_mut().for_each(|byte| *byte = chance.any() as u8);
+        let port_low = PORT_LOW + shard.0 * PORTS;
+        Config {
+            node: NodeId(1),
+            boot: self.boot,
+            shard,
+            shards: self.count,
+            sip_address: sip_address(),
+            media_address: media_address(),
+            port_low,
+            port_high: port_low + PORTS - 1,
+            seed,
+            trace_percent: 0,
+            grants,
+        }
+    }
+
+    /// A shard opened a port: it must be its own and not open yet.
+    pub fn open_port(&mut self, shard: ShardId, port: u16, faults: &mut Vec<String>) {
+        let low = PORT_LOW + shard.0 * PORTS;
+        if !(low..low + PORTS).contains(&port) || self.ports.insert(port, shard).is_some() {
+            faults.push(format!("shard {shard} opened port {port}, which is not its own or open already"));
+        }
+    }
+
+    /// A shard closed a port.
+    pub fn close_port(&mut self, port: u16, faults: &mut Vec<String>) {
+        if self.ports.remove(&port).is_none() {
+            faults.push(format!("port {port} was closed and had not been open"));
+        }
+    }
+
+    /// Ports that are open.
+    pub fn ports_open(&self) -> usize {
+        self.ports.len()
+    }
+
+    /// The shard that an open media port belongs to.
+    pub fn shard_of_port(&self, to: SocketAddr) -> Option<ShardId> {
+        self.ports.get(&to.port()).copied().filter(|_| self.is_media_address(to))
+    }
+
+    /// True for the switch's own media address.
+    pub fn is_media_address(&self, to: SocketAddr) -> bool {
+        to.ip() == media_address()
+    }
+}
+
+/// A grant that survived: id, account, amount, used.
+type Carried = (GrantId, AccountId, Money, Money);
+
+fn image(revision: u64) -> Image {
+    let bytes = prices::model(revision).encode().expect("the story's model is sound");
+    snapshot::View::check(&bytes).expect("what was encoded a moment ago is sound");
+    Arc::new(bytes)
+}
+
+/// Reads one encoded record.
+pub fn record(bytes: &[u8]) -> Option<Record> {
+    Record::decode(bytes).ok()
+}
+
+/// Tells the ledger of a call record.
+pub fn post(ledger: &mut Ledger, record: &Record) {
+    match record {
+        Record::Cdr(cdr) if cdr.attempt.0 == 0 && cdr.sell.is_some() => ledger.post(cdr),
+        _ => {}
+    }
+}
+
+fn recovered(records: &[Record], _wall: WallTime) -> (Vec<Record>, Vec<Carried>) {
+    let mut price = |terms: &units::Terms, duration_ms: u64| {
+        let charge = rating::charge(terms, duration_ms);
+        cdr::Priced { terms: *terms, billed_s: charge.billed_s, price: charge.price }
+    };
+    let books = cdr::recover::replay(records.iter().cloned(), &mut price);
+    let cut = books.cut.into_iter().map(|cdr| Record::Cdr(alloc::boxed::Box::new(cdr)));
+    let grants = books.grants.into_iter().map(|open| (open.grant, open.account, open.amount, open.used));
+    (cut.collect(), grants.collect())
+}

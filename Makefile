@@ -23,11 +23,21 @@ help: ## this list
 setup: ## install what is missing for building and testing
 	setup/install --test
 
+# The pages are built again only when a source changed: what embeds them would be built again too.
+PAGES := $(GUI)/node_modules/.pages-built
+PAGES_SOURCES := $(shell find $(GUI) controlplane/web/openapi.json -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/test-results/*' 2>/dev/null)
+ifeq ($(wildcard $(GUI)/dist/assets),)
+.PHONY: $(PAGES)
+endif
+
 .PHONY: gui
-gui: ## build the pages into controlplane/web/gui/dist
-	@setup/install --demo
+gui: $(PAGES) ## build the pages into controlplane/web/gui/dist
+
+$(PAGES): $(PAGES_SOURCES)
+	setup/install --demo
 	cd $(GUI) && npm run build
 	setup/offline $(GUI)/dist
+	touch $@
 
 .PHONY: build
 build: gui ## build all programs, release
@@ -64,7 +74,7 @@ test-unit: ## tests of every crate, simulator's seeds included
 
 .PHONY: test-gui
 test-gui: gui ## types and unit tests of the pages
-	cd $(GUI) && npx tsc --noEmit && npx vitest run
+	cd $(GUI) && npm test
 
 .PHONY: integration-programs
 integration-programs:

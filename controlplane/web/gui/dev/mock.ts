@@ -1,0 +1,99 @@
+/** A mock of the API for `npm run dev` without a control plane. It is not part of the build. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Plugin } from 'vite';
+import * as data from './data.ts';
+
+type Answer = [status: number, body: unknown];
+
+const list = (rows: unknown[], next_cursor: string | null = null): Answer => [200, { data: rows, next_cursor, as_of: data.moment(Date.now()) }];
+const me = { name: 'admin', user: 'usr_1', role: 'admin', scopes: ['admin'], csrf_token: 'mock', has_password: false, expires_at: null, version: '0.1.0' };
+const carrierSums = (of: (typeof data.carriers)[number], index: number) => ({ carrier: { id: of.id, code: of.code }, running: 240 - index * 60, sums: data.sums(8_000 - index * 2_100, ['241.05', '210.94', '30.11']) });
+
+function overview(): Answer {
+  const now = Date.now();
+  const series = Array.from({ length: 600 }, (_, second) => {
+    const { at, calls, answered, cps, sums } = data.figures(now - (600 - second) * 1000);
+    return { at, calls, answered, cps, asr_percent: sums?.asr_percent };
+  });
+  return [200, { figures: data.figures(now), series, originators: data.carriers.slice(0, 3).map(carrierSums), terminators: data.carriers.slice(3, 6).map(carrierSums) }];
+}
+
+function story(id: string): Answer {
+  const index = Number(/\d+$/.exec(id)?.[0].slice(-2) ?? 0);
+  const call = data.cdr(index, Date.now());
+  const first = { ...data.cdr(0, Date.now(), 1), call: call.call, answered_at: null, duration_ms: 0, sip_status: 503, cause: 34, cause_text: 'no circuit available', sell: null, buy: null, margin: null };
+  const second = { ...call, attempt: 2, attempts: 1, terminator: { id: 'car_5', code: 'oria' }, egress_trunk: { id: 'etr_2', code: 'oria-1' }, egress_address: '127.0.2.2:5060' };
+  const told = { ...call, attempts: 2, terminator: second.terminator, egress_trunk: second.egress_trunk, egress_address: second.egress_address };
+  const stages = [['parse', 4], ['admit', 2], ['limits', 3], ['route', 11], ['egress', 38], ['answer', 420], ['pdd', 2_041_000]].map(([stage, us]) => ({ stage, us }));
+  return [200, { call: told, attempts: [first, second], verdict: 'Answered by oria on the second try, after 503 from blux; released by the originator after 3:11.', ladder: data.ladder(told), decision: { revision: 1881, seed: '8812', candidates: data.candidates(true) }, sell: data.arithmetic(true), buy: data.arithmetic(false), margin: '0.00448', margin_percent: 11.29, stages, ingress_media: call.ingress_media, egress_media: call.egress_media }];
+}
+
+function node(): unknown {
+  const shard = (n: number) => ({ shard: n, calls: 306, answered: 210, ports_used: 1_224, ports_max: 10_000, revision: 1881 });
+  const counters = ['invites', 'answered', 'refused', 'attempts', 'retransmissions', 'datagrams_in', 'datagrams_out', 'rtp_relayed', 'journal_records', 'parse_errors'].map((name, index) => ({ name, value: (index + 1) ** 5 * 31 }));
+  return { id: 1, version: '0.1.0', data_plane_up: true, last_seen_at: data.moment(Date.now()), boot: 3, uptime_s: 8_040, published_revision: 1881, revision: 1881, draining: false, database_up: true, shards: [shard(0), shard(1)], journal: { records: 182_406, bytes: 88_104_221, disk_percent: 12, backlog_records: 3, backlog_bytes: 1_804, collected_at: data.moment(Date.now()) }, counters };
+}
+
+function report(dry: boolean): Answer {
+  const kinds = ['new', 'increase', 'decrease', 'closed'];
+  const changes = data.rates('').slice(0, 60).map((rate, index) => ({ prefix: rate.prefix, destination: rate.destination, kind: kinds[index % 4], old_per_minute: index % 4 === 0 ? null : rate.per_minute, new_per_minute: index % 4 === 3 ? null : '0.0121', change_percent: index % 4 === 1 ? 23.5 : index % 4 === 2 ? -4.2 : null, effective_from: rate.effective_from }));
+  return [200, { applied: !dry, rows: 214_880, new: 312, increased: 1_904, decreased: 3_377, unchanged: 208_790, closed: 497, changes, changes_cut: true, problems: [] }];
+}
+
+const audit = ['update', 'create', 'log_in', 'import', 'release'].map((action, index) => ({ id: `aud_${index}`, at: data.moment(Date.now() - index * 60_000), actor: 'user:admin', action, object: ['etr_2', 'car_7', 'usr_1', 'dck_4', '0a1b2c3d'][index], address: '127.0.0.1', request_id: `req-${index}`, before: index === 0 ? { cps: 100, code: 'oria-1' } : null, after: index === 0 ? { cps: 150, code: 'oria-1' } : null }));
+
+const objects: Record<string, { id: string }[]> = { carriers: data.carriers, accounts: data.accounts, 'ingress-trunks': data.ingress, 'egress-trunks': data.egress, decks: data.decks, plans: data.plans };
+
+function simulation(): Answer {
+  const named = (row: { id: string; code: string } | undefined) => ({ id: row?.id, code: row?.code });
+  return [200, { revision: 1881, at: data.moment(Date.now()), source: '127.0.1.1:5060', called: '919810123442', admission: { ingress_trunk: named(data.ingress[0]), originator: named(data.carriers[0]), account: named(data.accounts[0]), plan: named(data.plans[0]), sell_deck: named(data.decks[0]), called_routed: '919810123442' }, refusal: null, sell: data.arithmetic(true), buy: data.arithmetic(false), candidates: data.candidates(false), elapsed_us: 38 }];
+}
+
+function answer(method: string, path: string, query: URLSearchParams): Answer {
+  const [noun = '', id = '', inner = ''] = path.split('/');
+  const now = Date.now();
+  if (method === 'DELETE') return [204, undefined];
+  if (path === 'sessions' || path === 'me') return [200, me];
+  if (path === 'route:simulate') return simulation();
+  if (path === 'overview') return overview();
+  if (path === 'calls') return list(Array.from({ length: 60 }, (_, index) => data.call(index, now)).sort((a, b) => b.age_ms - a.age_ms));
+  if (path === 'cdrs') return list(Array.from({ length: 100 }, (_, index) => data.cdr(index, now)), 'more');
+  if (noun === 'cdrs') return story(id);
+  if (path === 'latency') return [200, { as_of: data.moment(now), uptime_s: 8_040, stages: [['parse', 2_100], ['admit', 480], ['limits', 310], ['route', 5_400], ['egress', 21_000], ['answer', 180_000], ['relay', 3_900]].map(([name, base]) => data.stage(String(name), Number(base))) }];
+  if (path === 'nodes') return list([node()]);
+  if (path === 'audit') return list(audit);
+  if (path === 'users') return list([{ id: 'usr_1', name: 'admin', role: 'admin', has_password: false, created_at: data.moment(now) }]);
+  if (path === 'api-keys') return list([{ id: 'key_1', name: 'billing export', scopes: ['cdr:read'], created_at: data.moment(now), expires_at: null, last_used_at: data.moment(now) }]);
+  if (path === 'revisions') return list([1881, 1880, 1879].map((revision) => ({ revision, built_at: data.moment(now - (1881 - revision) * 900_000), bytes: 24_104_221, in_force: revision === 1881 })));
+  if (inner === 'rates:import') return report(query.get('dry_run') === 'true');
+  if (inner === 'rates') return list(data.rates(query.get('prefix') ?? '').slice(0, 100), 'more');
+  if (inner === 'entries') return list([{ id: 'ent_1', at: data.moment(now), kind: 'payment', amount: '5000', note: 'bank transfer' }]);
+  if (noun in objects && id === '') return list(objects[noun] ?? []);
+  const one = objects[noun]?.find((row) => row.id === id) ?? (path.includes('/rates/') ? data.rates('')[0] : undefined);
+  return one ? [200, one] : [404, { type: 'about:blank', title: 'not found', status: 404, detail: `there is no ${path}`, code: 'not_found', errors: [], request_id: 'mock' }];
+}
+
+function events(request: IncomingMessage, response: ServerResponse): void {
+  response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
+  const timer = setInterval(() => response.write(`event: overview\ndata: ${JSON.stringify(data.figures(Date.now()))}\n\n`), 1000);
+  request.on('close', () => clearInterval(timer));
+}
+
+/** The plugin for the development server. */
+export function mock(): Plugin {
+  return {
+    name: 'tandem-mock',
+    apply: 'serve',
+    configureServer(server) {
+      server.middlewares.use('/api/v1/', (request, response) => {
+        const url = new URL(request.url ?? '/', 'http://mock');
+        const path = decodeURIComponent(url.pathname).replace(/^\//, '');
+        if (path === 'events') return events(request, response);
+        const [status, body] = answer(request.method ?? 'GET', path, url.searchParams);
+        response.writeHead(status, { 'content-type': status >= 400 ? 'application/problem+json' : 'application/json', etag: '"1"' });
+        response.end(body === undefined ? undefined : JSON.stringify(body));
+        return undefined;
+      });
+    },
+  };
+}

@@ -1,0 +1,77 @@
+/** Asks the API. Types come from openapi.json; a refusal becomes one error class that every screen can show. */
+import openapi from 'openapi-fetch';
+import type { components, paths } from './schema';
+
+/** Every shape that the API names. */
+export type Schemas = components['schemas'];
+
+/** The API said no, and why (RFC 9457). */
+export class Refused extends Error {
+  readonly title: string;
+  readonly detail: string;
+  readonly status: number;
+  readonly code: string;
+  readonly fields: { pointer: string; detail: string }[];
+  readonly requestId: string;
+
+  constructor(status: number, body: unknown) {
+    const problem = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
+    const text = (key: string, otherwise: string) => (typeof problem[key] === 'string' ? (problem[key] as string) : otherwise);
+    super(text('detail', text('title', `HTTP status ${status}`)));
+    this.status = status;
+    this.title = text('title', `Refused with status ${status}`);
+    this.detail = text('detail', '');
+    this.code = text('code', '');
+    this.requestId = text('request_id', '');
+    const errors = Array.isArray(problem['errors']) ? (problem['errors'] as Record<string, unknown>[]) : [];
+    this.fields = errors.map((error) => ({ pointer: String(error['pointer'] ?? ''), detail: String(error['message'] ?? '') }));
+  }
+}
+
+/** Told when the API says that nobody is logged in any more. */
+let onLoggedOut: () => void = () => {};
+
+/** Sets who is told that the login has ended. */
+export function whenLoggedOut(tell: () => void): void {
+  onLoggedOut = tell;
+}
+
+/** The API. Paths, parameters, bodies and answers are checked against openapi.json by the compiler. */
+export const api = openapi<paths>({ credentials: 'same-origin' });
+
+/** Proves to the API that its own page sent a change; it came with the login. */
+let csrf = '';
+
+/** Sets what proves it. */
+export function setCsrf(token: string): void {
+  csrf = token;
+}
+
+api.use({
+  onRequest({ request }) {
+    if (request.method !== 'GET' && csrf !== '') request.headers.set('x-csrf-token', csrf);
+    return request;
+  },
+});
+
+interface Answer<T> {
+  data?: T;
+  error?: unknown;
+  response: Response;
+}
+
+/** The answer's body, or the refusal as an exception. */
+export async function body<T>(asked: Promise<Answer<T>>): Promise<T> {
+  const { data, error, response } = await asked;
+  if (response.ok) return data as T;
+  if (response.status === 401) onLoggedOut();
+  throw new Refused(response.status, error);
+}
+
+/** The answer's body and its ETag, which a change of the object must carry. */
+export async function tagged<T>(asked: Promise<Answer<T>>): Promise<{ value: T; etag: string }> {
+  const { data, error, response } = await asked;
+  if (response.ok) return { value: data as T, etag: response.headers.get('etag') ?? '' };
+  if (response.status === 401) onLoggedOut();
+  throw new Refused(response.status, error);
+}

@@ -1,0 +1,60 @@
+/** Changing an object: it is read with its ETag first, and the change is refused if somebody else was quicker. */
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { FormDialog, type Field, type Values } from './Form';
+import { Trouble } from './Panel';
+import { Dialog, DialogContent } from '@mui/material';
+
+interface Props<T> {
+  title: string;
+  fields: Field[];
+  /** Reads the object. */
+  read: () => Promise<{ value: T; etag: string }>;
+  /** What stands in the fields at first. */
+  start: (value: T) => Values;
+  /** Sends the change. */
+  send: (values: Values, etag: string) => Promise<unknown>;
+  name: string;
+  onClose: () => void;
+}
+
+/** A form over an object as it is this moment. */
+export function ChangeDialog<T>({ title, fields, read, start, send, name, onClose }: Props<T>) {
+  const queries = useQueryClient();
+  const read_ = useQuery({ queryKey: ['change', name], queryFn: read, gcTime: 0, staleTime: Infinity, retry: false });
+  if (read_.error) {
+    return <Dialog open onClose={onClose}><DialogContent><Trouble error={read_.error} retry={() => void read_.refetch()} /></DialogContent></Dialog>;
+  }
+  if (!read_.data || read_.isFetching) return null;
+  const { value, etag } = read_.data;
+  return (
+    <FormDialog
+      title={title}
+      fields={fields}
+      start={start(value)}
+      verb="Save"
+      onClose={onClose}
+      onSend={async (values) => {
+        await send(values, etag);
+        await queries.invalidateQueries({ predicate: (query) => query.queryKey[0] !== 'change' });
+      }}
+    />
+  );
+}
+
+/** A form for a thing to be made. */
+export function NewDialog({ title, fields, start, send, onClose }: { title: string; fields: Field[]; start: Values; send: (values: Values) => Promise<unknown>; onClose: () => void }) {
+  const queries = useQueryClient();
+  return (
+    <FormDialog
+      title={title}
+      fields={fields}
+      start={start}
+      verb="Create"
+      onClose={onClose}
+      onSend={async (values) => {
+        await send(values);
+        await queries.invalidateQueries();
+      }}
+    />
+  );
+}

@@ -1,0 +1,174 @@
+/** Forms from a list of fields. What the API refuses is shown beside the field that it names. */
+import { useState, type FormEvent } from 'react';
+import { Box, Button, Checkbox, Dialog, DialogActions, DialogContent, DialogTitle, FormControlLabel, FormHelperText, MenuItem, TextField } from '@mui/material';
+import { Refused } from '../api/http';
+import { Trouble } from './Panel';
+
+/** One field of a form. */
+export interface Field {
+  name: string;
+  label: string;
+  kind: 'text' | 'number' | 'password' | 'choice' | 'tick' | 'lines';
+  help?: string;
+  /** Choices: value and what is shown. */
+  choices?: { value: string; text: string }[];
+  /** May be left empty: then its value is null. */
+  optional?: boolean;
+  /** Takes the whole row. */
+  wide?: boolean;
+}
+
+/** What stands in the fields. Numbers are numbers, money and names are strings, `lines` are arrays. */
+export type Values = Record<string, string | number | boolean | string[] | null>;
+
+interface Props {
+  title: string;
+  fields: Field[];
+  start: Values;
+  verb: string;
+  onClose: () => void;
+  /** Sends the values; a refusal is shown in the form. */
+  onSend: (values: Values) => Promise<unknown>;
+}
+
+type Texts = Record<string, string | boolean>;
+
+function toTexts(fields: Field[], start: Values): Texts {
+  return Object.fromEntries(
+    fields.map(({ name, kind }) => {
+      const value = start[name];
+      if (kind === 'tick') return [name, value === true];
+      if (Array.isArray(value)) return [name, value.join('\n')];
+      return [name, value === null || value === undefined ? '' : String(value)];
+    }),
+  );
+}
+
+/** Reads the fields back: the inverse of what the form shows. */
+export function toValues(fields: Field[], texts: Texts): Values {
+  return Object.fromEntries(
+    fields.map(({ name, kind, optional }) => {
+      const text = texts[name] ?? '';
+      if (typeof text === 'boolean') return [name, text];
+      const plain = text.trim();
+      if (kind === 'lines') return [name, plain.split(/[\n,]+/).map((line) => line.trim()).filter((line) => line !== '')];
+      if (plain === '' && optional) return [name, null];
+      return [name, kind === 'number' ? Number(plain) : plain];
+    }),
+  );
+}
+
+/** The refusal's sentence for a field, by its JSON pointer. */
+function flaw(error: unknown, name: string): string | undefined {
+  if (!(error instanceof Refused)) return undefined;
+  return error.fields.find((field) => field.pointer === `/${name}` || field.pointer.startsWith(`/${name}/`))?.detail;
+}
+
+interface OneProps {
+  field: Field;
+  value: string | boolean;
+  wrong: string | undefined;
+  focus: boolean;
+  onChange: (value: string | boolean) => void;
+}
+
+function One({ field, value, wrong, focus, onChange }: OneProps) {
+  const span = field.wide || field.kind === 'lines' ? { gridColumn: '1 / -1' } : {};
+  if (field.kind === 'tick') {
+    return (
+      <Box sx={span}>
+        <FormControlLabel control={<Checkbox size="small" checked={value === true} onChange={(event) => onChange(event.target.checked)} />} label={field.label} />
+        {(wrong ?? field.help) && <FormHelperText error={wrong !== undefined} sx={{ mt: -0.5, ml: 3.75 }}>{wrong ?? field.help}</FormHelperText>}
+      </Box>
+    );
+  }
+  const many = field.kind === 'lines';
+  return (
+    <TextField
+      sx={span}
+      fullWidth
+      autoFocus={focus}
+      name={field.name}
+      label={field.label}
+      select={field.kind === 'choice'}
+      type={field.kind === 'password' ? 'password' : 'text'}
+      multiline={many}
+      minRows={many ? 2 : undefined}
+      maxRows={many ? 8 : undefined}
+      value={value}
+      required={!field.optional && !many}
+      error={wrong !== undefined}
+      helperText={wrong ?? field.help}
+      onChange={(event) => onChange(event.target.value)}
+      slotProps={{ htmlInput: { inputMode: field.kind === 'number' ? 'numeric' : undefined, autoComplete: field.kind === 'password' ? 'new-password' : 'off' } }}
+    >
+      {field.choices?.map((choice) => <MenuItem key={choice.value} value={choice.value}>{choice.text}</MenuItem>)}
+    </TextField>
+  );
+}
+
+/** A dialog with a form; it closes when the API has accepted. */
+export function FormDialog({ title, fields, start, verb, onClose, onSend }: Props) {
+  const [texts, setTexts] = useState<Texts>(() => toTexts(fields, start));
+  const [error, setError] = useState<unknown>(null);
+  const [busy, setBusy] = useState(false);
+  const submit = async (event: FormEvent) => {
+    event.preventDefault();
+    setBusy(true);
+    try {
+      await onSend(toValues(fields, texts));
+      onClose();
+    } catch (reason) {
+      setError(reason);
+      setBusy(false);
+    }
+  };
+  return (
+    <Dialog open onClose={onClose} maxWidth="sm" fullWidth>
+      <Box component="form" onSubmit={submit} noValidate sx={{ display: 'contents' }}>
+        <DialogTitle variant="h1">{title}</DialogTitle>
+        <DialogContent>
+          <Trouble error={error} />
+          <Box sx={{ display: 'grid', gridTemplateColumns: { xs: '1fr', sm: '1fr 1fr' }, gap: 1.75, pt: 0.75 }}>
+            {fields.map((field, index) => (
+              <One key={field.name} field={field} value={texts[field.name] ?? ''} wrong={flaw(error, field.name)} focus={index === 0} onChange={(value) => setTexts((old) => ({ ...old, [field.name]: value }))} />
+            ))}
+          </Box>
+        </DialogContent>
+        <DialogActions sx={{ px: 3, pb: 2 }}>
+          <Button onClick={onClose}>Cancel</Button>
+          <Button type="submit" variant="contained" disabled={busy}>{verb}</Button>
+        </DialogActions>
+      </Box>
+    </Dialog>
+  );
+}
+
+/** Asks before something that cannot be undone. */
+export function Confirm({ title, children, verb, onClose, onSend }: { title: string; children: React.ReactNode; verb: string; onClose: () => void; onSend: () => Promise<unknown> }) {
+  const [error, setError] = useState<unknown>(null);
+  const [busy, setBusy] = useState(false);
+  const send = async () => {
+    setBusy(true);
+    try {
+      await onSend();
+      onClose();
+    } catch (reason) {
+      setError(reason);
+      setBusy(false);
+    }
+  };
+  return (
+    <Dialog open onClose={onClose} maxWidth="xs" fullWidth>
+      <DialogTitle variant="h1">{title}</DialogTitle>
+      <DialogContent>
+        <Trouble error={error} />
+        <Box sx={{ fontSize: '0.82rem' }}>{children}</Box>
+      </DialogContent>
+      <DialogActions sx={{ px: 3, pb: 2 }}>
+        <Button onClick={onClose} autoFocus>Cancel</Button>
+        <Button color="error" variant="contained" disabled={busy} onClick={() => void send()}>{verb}</Button>
+      </DialogActions>
+    </Dialog>
+  );
+}

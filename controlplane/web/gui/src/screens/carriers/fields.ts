@@ -1,0 +1,105 @@
+/** The fields of carriers, accounts and trunks, and how they become what the API takes. */
+import type { Schemas } from '../../api/http';
+import { choices, type Account, type Deck, type EgressTrunk, type IngressTrunk, type Plan } from '../../api/objects';
+import type { Field, Values } from '../../common/Form';
+
+type Source = Schemas['Source'];
+
+export const CARRIER_FIELDS: Field[] = [
+  { name: 'code', label: 'Code', kind: 'text', help: 'Short and unique: a–z, 0–9, . _ -' },
+  { name: 'name', label: 'Name', kind: 'text' },
+  { name: 'blocked', label: 'Blocked', kind: 'tick', help: 'Neither sends nor takes calls (cause 311)', wide: true },
+];
+
+export const KINDS = [{ value: 'prepaid', text: 'prepaid' }, { value: 'postpaid', text: 'postpaid' }];
+
+export const ACCOUNT_FIELDS: Field[] = [
+  { name: 'code', label: 'Code', kind: 'text' },
+  { name: 'kind', label: 'Kind', kind: 'choice', choices: KINDS },
+  { name: 'credit_limit', label: 'Credit limit', kind: 'text', help: 'How far the balance may fall below zero' },
+];
+
+export const PAYMENT_FIELDS: Field[] = [
+  { name: 'amount', label: 'Amount', kind: 'text', help: 'In the account’s currency; negative pays back' },
+  { name: 'reference', label: 'Reference', kind: 'text', optional: true, help: 'The same reference is taken once' },
+  { name: 'note', label: 'Note', kind: 'text', optional: true, wide: true },
+];
+
+/** What an ingress trunk may point at. */
+export interface Choices {
+  accounts: Account[];
+  plans: Plan[];
+  decks: Deck[];
+}
+
+const LIMITS: Field[] = [
+  { name: 'capacity', label: 'Capacity', kind: 'number', help: 'Calls at once; 0 for no limit' },
+  { name: 'cps', label: 'CPS', kind: 'number', help: 'New calls a second; 0 for no limit' },
+];
+
+/** The fields of an ingress trunk. */
+export function ingressFields({ accounts, plans, decks }: Choices): Field[] {
+  return [
+    { name: 'code', label: 'Code', kind: 'text' },
+    { name: 'account', label: 'Account that pays', kind: 'choice', choices: choices(accounts) },
+    { name: 'sources', label: 'Calls may come from', kind: 'lines', help: 'One address or network a line: 192.0.2.0/28, or 192.0.2.7:5060 to demand the port' },
+    { name: 'plan', label: 'Routing plan', kind: 'choice', choices: choices(plans) },
+    { name: 'sell_deck', label: 'Sell deck', kind: 'choice', choices: choices(decks) },
+    { name: 'tech_prefix', label: 'Tech prefix', kind: 'text', optional: true, help: 'Removed before routing' },
+    ...LIMITS,
+    { name: 'max_duration_s', label: 'Longest call, seconds', kind: 'number', help: '0 for 7,200' },
+    { name: 'media_timeout_s', label: 'Silence ends a call after, seconds', kind: 'number', help: '0 for never' },
+    { name: 'active', label: 'Active', kind: 'tick' },
+  ];
+}
+
+/** The fields of an egress trunk. */
+export function egressFields({ accounts, decks }: Choices): Field[] {
+  return [
+    { name: 'code', label: 'Code', kind: 'text' },
+    { name: 'account', label: 'Account that is credited', kind: 'choice', choices: choices(accounts) },
+    { name: 'address', label: 'INVITEs go to', kind: 'text', help: 'Address and port: 192.0.2.7:5060' },
+    { name: 'buy_deck', label: 'Buy deck', kind: 'choice', choices: choices(decks) },
+    { name: 'strip_digits', label: 'Strip digits', kind: 'number', help: 'From the front of the called number' },
+    { name: 'add_prefix', label: 'Add prefix', kind: 'text', optional: true, help: 'After stripping' },
+    ...LIMITS,
+    { name: 'progress_timeout_s', label: 'Next route after, seconds', kind: 'number', help: 'Without 18x or 200; 0 for 8' },
+    { name: 'ring_timeout_s', label: 'Ringing at most, seconds', kind: 'number', help: '0 for 120' },
+    { name: 'active', label: 'Active', kind: 'tick' },
+  ];
+}
+
+/** `192.0.2.7:5060`, `192.0.2.0/28`, `[2001:db8::1]:5060` or `2001:db8::/32` → network and port. */
+export function sourceOf(line: string): Source {
+  const withPort = /^\[(.+)\]:(\d+)$/.exec(line) ?? /^([^:]+):(\d+)$/.exec(line);
+  return withPort ? { network: withPort[1] ?? '', port: Number(withPort[2]) } : { network: line.replace(/^\[(.+)\]$/, '$1'), port: null };
+}
+
+/** The inverse of `sourceOf`. */
+export function lineOf({ network, port }: Source): string {
+  if (port === null || port === undefined) return network;
+  return network.includes(':') ? `[${network}]:${port}` : `${network}:${port}`;
+}
+
+/** The form's values of an ingress trunk as the API takes them. */
+export function ingressBody(values: Values): Schemas['IngressTrunkPatch'] {
+  const lines = Array.isArray(values['sources']) ? values['sources'] : [];
+  return { ...values, sources: lines.map(sourceOf), tech_prefix: values['tech_prefix'] ?? '' } as Schemas['IngressTrunkPatch'];
+}
+
+/** The form's values of an egress trunk as the API takes them. */
+export function egressBody(values: Values): Schemas['EgressTrunkPatch'] {
+  return { ...values, add_prefix: values['add_prefix'] ?? '' } as Schemas['EgressTrunkPatch'];
+}
+
+/** What stands in the form of an ingress trunk. */
+export function ingressStart(t: IngressTrunk): Values {
+  const { code, tech_prefix, capacity, cps, max_duration_s, media_timeout_s, active } = t;
+  return { code, tech_prefix, capacity, cps, max_duration_s, media_timeout_s, active, account: t.account.id, plan: t.plan.id, sell_deck: t.sell_deck.id, sources: t.sources.map(lineOf) };
+}
+
+/** What stands in the form of an egress trunk. */
+export function egressStart(t: EgressTrunk): Values {
+  const { code, address, strip_digits, add_prefix, capacity, cps, progress_timeout_s, ring_timeout_s, active } = t;
+  return { code, address, strip_digits, add_prefix, capacity, cps, progress_timeout_s, ring_timeout_s, active, account: t.account.id, buy_deck: t.buy_deck.id };
+}

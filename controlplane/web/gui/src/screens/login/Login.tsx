@@ -1,0 +1,42 @@
+/** The login page. */
+import { useState, type FormEvent } from 'react';
+import { Alert, Box, Button, Paper, TextField, Typography } from '@mui/material';
+import { Refused } from '../../api/http';
+import type { Login as LoginState } from './login';
+
+function Why({ error }: { error: unknown }) {
+  if (!error) return null;
+  const text = error instanceof Refused ? error.detail || error.title : 'The control plane does not answer.';
+  return <Alert severity="error" variant="outlined" sx={{ mb: 2 }}>{text}</Alert>;
+}
+
+/** User and password; the first administrator comes by the one-time link that the switch printed. */
+export function Login({ login }: { login: LoginState }) {
+  const [user, setUser] = useState('');
+  const [password, setPassword] = useState('');
+  const [busy, setBusy] = useState(false);
+  const submit = async (event: FormEvent) => {
+    event.preventDefault();
+    setBusy(true);
+    await login.enter(user, password);
+    setBusy(false);
+  };
+  return (
+    <Box sx={{ minHeight: '100vh', display: 'grid', placeItems: 'center', p: 2 }}>
+      <Paper variant="outlined" component="form" onSubmit={submit} sx={{ width: '100%', maxWidth: 360, p: 3.5 }}>
+        <Box sx={{ display: 'flex', alignItems: 'center', gap: 1.25, mb: 0.5 }}>
+          <img src="/tandem.svg" alt="" width={28} height={28} />
+          <Typography component="h1" sx={{ fontWeight: 700, fontSize: '1.25rem', letterSpacing: '-0.02em' }}>Tandem</Typography>
+        </Box>
+        <Typography variant="body2" sx={{ color: 'text.secondary', mb: 2.5 }}>Class 4 VoIP switch</Typography>
+        <Why error={login.error} />
+        <TextField fullWidth label="User" name="user" autoComplete="username" autoFocus value={user} onChange={(event) => setUser(event.target.value)} sx={{ mb: 1.5 }} />
+        <TextField fullWidth label="Password" name="password" type="password" autoComplete="current-password" value={password} onChange={(event) => setPassword(event.target.value)} sx={{ mb: 2 }} />
+        <Button type="submit" variant="contained" fullWidth disabled={busy || user === '' || password === ''} sx={{ py: 0.9 }}>Log in</Button>
+        <Typography variant="caption" component="p" sx={{ color: 'text.secondary', mt: 2, mb: 0 }}>
+          No user yet? Tandem prints a one-time login link when it starts. It works once, for 15 minutes.
+        </Typography>
+      </Paper>
+    </Box>
+  );
+}

@@ -1,0 +1,83 @@
+/** Who is logged in: asked once at the start, by a one-time token in the address, or by user and password. */
+import { useCallback, useEffect, useState } from 'react';
+import { useQueryClient } from '@tanstack/react-query';
+import { api, body, Refused, setCsrf, whenLoggedOut, type Schemas } from '../../api/http';
+
+type Me = Schemas['Me'];
+
+/** How the login stands, and what can be done about it. */
+export interface Login {
+  state: 'asking' | 'out' | 'in';
+  user: string;
+  /** Why the last try failed. */
+  error: unknown;
+  /** Logs in; true if it worked. */
+  enter: (user: string, password: string) => Promise<boolean>;
+  leave: () => void;
+}
+
+/** Takes the one-time token out of the address, so that neither the history nor a shared link keeps it. */
+export function takeToken(): string | null {
+  const here = new URL(window.location.href);
+  const token = here.searchParams.get('t');
+  if (token === null) return null;
+  here.searchParams.delete('t');
+  window.history.replaceState(null, '', here.pathname + here.search);
+  return token;
+}
+
+/** Only the first call finds the token, also when a component mounts twice. */
+const token = takeToken();
+let first: Promise<Me | null> | undefined;
+
+async function start(): Promise<Me | null> {
+  if (token !== null) return body(api.POST('/api/v1/sessions', { body: { token } }));
+  try {
+    return await body(api.GET('/api/v1/me'));
+  } catch (error) {
+    if (error instanceof Refused && error.status === 401) return null;
+    throw error;
+  }
+}
+
+/** The login of this browser. */
+export function useLogin(): Login {
+  const queries = useQueryClient();
+  const [me, setMe] = useState<Me | null | undefined>(undefined);
+  const [error, setError] = useState<unknown>(null);
+
+  const accept = useCallback((next: Me | null) => {
+    setCsrf(next?.csrf_token ?? '');
+    setMe(next);
+  }, []);
+
+  useEffect(() => {
+    whenLoggedOut(() => accept(null));
+    first ??= start();
+    first.then(accept, (reason: unknown) => {
+      setError(reason);
+      accept(null);
+    });
+  }, [accept]);
+
+  const enter = async (user: string, password: string) => {
+    setError(null);
+    try {
+      accept(await body(api.POST('/api/v1/sessions', { body: { user, password } })));
+      return true;
+    } catch (reason) {
+      setError(reason);
+      return false;
+    }
+  };
+
+  const leave = () => {
+    void api.DELETE('/api/v1/sessions').finally(() => {
+      queries.clear();
+      accept(null);
+    });
+  };
+
+  const state = me === undefined ? 'asking' : me === null ? 'out' : 'in';
+  return { state, user: me?.name ?? '', error, enter, leave };
+}

@@ -1,0 +1,95 @@
+/** The machines: what each decides from, how full it is, and what waits in its journal. */
+import { useState } from 'react';
+import { Box, Button, LinearProgress, Table, TableBody, TableCell, TableHead, TableRow } from '@mui/material';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { api, body, type Schemas } from '../../api/http';
+import { Confirm } from '../../common/Form';
+import { Fact, Facts, State, When } from '../../common/Fact';
+import { age, bytes, count } from '../../common/format';
+import { Empty, Head, Panel, Trouble, Waiting } from '../../common/Panel';
+
+type Node = Schemas['Node'];
+
+function Shards({ node }: { node: Node }) {
+  return (
+    <Table size="small" sx={{ '& tr:last-child td': { borderBottom: 0 } }}>
+      <TableHead><TableRow><TableCell>Shard</TableCell><TableCell align="right">Calls</TableCell><TableCell align="right">Answered</TableCell><TableCell align="right">Media ports</TableCell><TableCell sx={{ width: '30%' }} /><TableCell align="right">Revision</TableCell></TableRow></TableHead>
+      <TableBody>
+        {node.shards.map((shard) => (
+          <TableRow key={shard.shard}>
+            <TableCell>{shard.shard}</TableCell><TableCell align="right">{count(shard.calls)}</TableCell><TableCell align="right">{count(shard.answered)}</TableCell>
+            <TableCell align="right">{count(shard.ports_used)} / {count(shard.ports_max)}</TableCell>
+            <TableCell><LinearProgress aria-label="Media ports in use" variant="determinate" value={shard.ports_max === 0 ? 0 : (100 * shard.ports_used) / shard.ports_max} sx={{ height: 5, borderRadius: 1, bgcolor: 'action.hover' }} /></TableCell>
+            <TableCell align="right"><Box component="span" sx={{ color: shard.revision === node.published_revision ? undefined : 'warning.main' }}>{count(shard.revision)}</Box></TableCell>
+          </TableRow>
+        ))}
+      </TableBody>
+    </Table>
+  );
+}
+
+function One({ node, onDrain }: { node: Node; onDrain: () => void }) {
+  const { journal } = node;
+  const behind = node.published_revision !== node.revision;
+  return (
+    <Box sx={{ opacity: node.data_plane_up ? 1 : 0.75 }}>
+      <Box sx={{ display: 'grid', gap: 1.5, gridTemplateColumns: { xs: 'minmax(0, 1fr)', lg: '320px 320px minmax(0, 1fr)' }, alignItems: 'start', mb: 1.5 }}>
+        <Panel title={`Node ${node.id}`} tools={<Button color={node.draining ? 'success' : 'warning'} onClick={onDrain}>{node.draining ? 'Take calls again' : 'Drain'}</Button>}>
+          <Facts>
+            <Fact name="Data plane"><State tone={node.data_plane_up ? 'success' : 'error'}>{node.data_plane_up ? 'up' : 'away'}</State> {!node.data_plane_up && <>last seen <When at={node.last_seen_at} /></>} {node.draining && <State tone="warning">draining</State>}</Fact>
+            <Fact name="Database"><State tone={node.database_up ? 'success' : 'error'}>{node.database_up ? 'up' : 'away'}</State></Fact>
+            <Fact name="Runs since">{age(node.uptime_s * 1000)}, start {count(node.boot)}</Fact>
+            <Fact name="Revision" figure="revision">{count(node.revision)} {behind && <State tone="warning">published is {node.published_revision}</State>}</Fact>
+            <Fact name="Version">{node.version}</Fact>
+          </Facts>
+        </Panel>
+        <Panel title="Journal">
+          <Facts>
+            <Fact name="Backlog" figure="backlog">{count(journal.backlog_records)} records, {bytes(journal.backlog_bytes)}</Fact>
+            <Fact name="Written">{count(journal.records)} records, {bytes(journal.bytes)}</Fact>
+            <Fact name="Collected"><When at={journal.collected_at} /></Fact>
+            <Fact name="Disk in use">{journal.disk_percent} %</Fact>
+          </Facts>
+        </Panel>
+        <Panel title="Shards" note="one a core" flush>{node.shards.length > 0 ? <Shards node={node} /> : <Empty title="No shard has reported">They report when the data plane answers.</Empty>}</Panel>
+      </Box>
+      <Panel title="Counters" note="since the data plane started">
+        {node.counters.length === 0 ? <Empty title="No counters yet">They come with the data plane’s first answer.</Empty> : (
+          <Box component="dl" sx={{ m: 0, columns: { xs: '260px 1', sm: '260px 4' }, columnGap: 4, fontSize: '0.78rem' }}>
+            {node.counters.map((counter) => (
+              <Box key={counter.name} sx={{ display: 'flex', breakInside: 'avoid', py: 0.2, borderBottom: 1, borderColor: 'divider' }}>
+                <Box component="dt" sx={{ color: 'text.secondary', flex: 1, minWidth: 0, overflowWrap: 'anywhere' }}>{counter.name}</Box>
+                <Box component="dd" sx={{ m: 0 }}>{count(counter.value)}</Box>
+              </Box>
+            ))}
+          </Box>
+        )}
+      </Panel>
+    </Box>
+  );
+}
+
+/** The screen. */
+export default function Nodes() {
+  const queries = useQueryClient();
+  const nodes = useQuery({ queryKey: ['nodes'], queryFn: () => body(api.GET('/api/v1/nodes')), refetchInterval: 2_000 });
+  const [drain, setDrain] = useState<Node | null>(null);
+  if (nodes.isPending) return <Waiting rows={8} />;
+  return (
+    <>
+      <Head title="Nodes" />
+      <Trouble error={nodes.error} retry={() => void nodes.refetch()} />
+      {nodes.data?.data.map((node) => <One key={node.id} node={node} onDrain={() => setDrain(node)} />)}
+      {nodes.data?.data.length === 0 && <Empty title="No node has reported">The control plane waits for the data plane’s socket.</Empty>}
+      {drain && (
+        <Confirm title={drain.draining ? 'Take calls again?' : `Drain node ${drain.id}?`} verb={drain.draining ? 'Take calls' : 'Drain'} onClose={() => setDrain(null)}
+          onSend={async () => {
+            await body(api.POST('/api/v1/nodes/{id}/drain', { params: { path: { id: String(drain.id) } }, body: { on: !drain.draining } }));
+            await queries.invalidateQueries({ queryKey: ['nodes'] });
+          }}>
+          {drain.draining ? 'New calls are taken from this moment on.' : 'New calls are refused with cause 404; running calls go on until they end.'}
+        </Confirm>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,20 @@
+/** The fields of decks and rates. */
+import type { Field } from '../../common/Form';
+
+export const ROUNDINGS = [{ value: 'ceil', text: 'up' }, { value: 'round', text: 'to the nearest' }, { value: 'floor', text: 'down' }];
+
+export const DECK_FIELDS: Field[] = [
+  { name: 'code', label: 'Code', kind: 'text', help: 'Short and unique' },
+  { name: 'decimals', label: 'Decimals of a price', kind: 'number', help: '0 to 9' },
+  { name: 'rounding', label: 'Milliseconds to seconds', kind: 'choice', choices: ROUNDINGS },
+];
+
+export const RATE_FIELDS: Field[] = [
+  { name: 'destination', label: 'Destination', kind: 'text', wide: true },
+  { name: 'per_minute', label: 'Price of a minute', kind: 'text' },
+  { name: 'connection_fee', label: 'Connection fee', kind: 'text' },
+  { name: 'minimum_s', label: 'Minimum, seconds', kind: 'number' },
+  { name: 'increment_s', label: 'Step, seconds', kind: 'number' },
+  { name: 'free_s', label: 'Free seconds', kind: 'number' },
+  { name: 'blocked', label: 'Blocked', kind: 'tick', help: 'Calls there are refused' },
+];

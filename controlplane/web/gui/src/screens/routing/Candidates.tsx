@@ -1,0 +1,58 @@
+/** Every candidate route with the reason for its place, or for being dropped. */
+import { Box, Table, TableBody, TableCell, TableHead, TableRow } from '@mui/material';
+import { Link } from 'wouter';
+import type { Schemas } from '../../api/http';
+import { Defined, State } from '../../common/Fact';
+import { decimal, NONE, percent } from '../../common/format';
+
+type Candidate = Schemas['Candidate'];
+
+interface Props {
+  candidates: Candidate[];
+  /** What came of a tried candidate, by its trunk. */
+  results?: Map<string, { text: string; good: boolean }>;
+}
+
+function Row({ candidate: c, result }: { candidate: Candidate; result?: { text: string; good: boolean } }) {
+  const dropped = c.verdict === 'dropped';
+  return (
+    <TableRow hover data-candidate={c.egress_trunk.code} data-verdict={c.verdict} sx={{ '& td': { color: dropped ? 'text.secondary' : undefined } }}>
+      <TableCell align="right" sx={{ fontWeight: 640 }}>{c.place ?? NONE}</TableCell>
+      <TableCell><Link href={`/carriers/${c.terminator.id}`}>{c.terminator.code || c.terminator.id}</Link></TableCell>
+      <TableCell>{c.egress_trunk.code || c.egress_trunk.id}</TableCell>
+      <TableCell align="right">{decimal(c.buy_per_minute, 4)}</TableCell>
+      <TableCell align="right">{decimal(c.margin_per_minute, 4)}</TableCell>
+      <TableCell align="right" sx={(c.margin_percent ?? 0) < 0 ? { color: 'error.main !important' } : undefined}>{percent(c.margin_percent)}</TableCell>
+      <TableCell>
+        <Box sx={{ display: 'flex', alignItems: 'center', gap: 1, minWidth: 130, flexWrap: 'wrap' }}>
+          {result ? <State tone={result.good ? 'success' : 'error'}>{result.text}</State> : <State tone={dropped ? 'default' : 'success'}>{dropped ? `dropped${c.cause ? ` · ${c.cause}` : ''}` : 'kept'}</State>}
+          <span>{c.reason}</span>
+        </Box>
+      </TableCell>
+    </TableRow>
+  );
+}
+
+/** The table; kept candidates first, in the order of trying. */
+export function Candidates({ candidates, results }: Props) {
+  const currency = candidates.find((c) => c.currency)?.currency;
+  const unit = currency ? ` ${currency}` : '';
+  return (
+    <Table size="small" sx={{ '& td, & th': { whiteSpace: 'nowrap', px: 1 }, '& td:last-of-type': { whiteSpace: 'normal' }, '& tr:last-child td': { borderBottom: 0 } }}>
+      <TableHead>
+        <TableRow>
+          <TableCell align="right">#</TableCell>
+          <TableCell>Terminator</TableCell>
+          <TableCell>Trunk</TableCell>
+          <TableCell align="right"><Defined figure="buyPerMinute">Buy/min{unit}</Defined></TableCell>
+          <TableCell align="right"><Defined figure="margin">Margin/min</Defined></TableCell>
+          <TableCell align="right">%</TableCell>
+          <TableCell>Result and reason</TableCell>
+        </TableRow>
+      </TableHead>
+      <TableBody>
+        {candidates.map((c) => <Row key={c.egress_trunk.id} candidate={c} result={results?.get(c.egress_trunk.id)} />)}
+      </TableBody>
+    </Table>
+  );
+}

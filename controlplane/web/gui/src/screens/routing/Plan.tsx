@@ -1,0 +1,128 @@
+/** One plan: its rules and its routes. */
+import { useState } from 'react';
+import { Box, Button, IconButton, Table, TableBody, TableCell, TableHead, TableRow, TextField, Tooltip } from '@mui/material';
+import Delete from '@mui/icons-material/DeleteOutlineOutlined';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Link, useLocation } from 'wouter';
+import { api, body, tagged, type Schemas } from '../../api/http';
+import { useEgressTrunks, type Plan as PlanRow } from '../../api/objects';
+import { ChangeDialog } from '../../common/Change';
+import { Confirm } from '../../common/Form';
+import { Fact, Facts, When } from '../../common/Fact';
+import { decimal } from '../../common/format';
+import { Empty, Head, Panel, Trouble, Waiting } from '../../common/Panel';
+import { ORDERS, PLAN_FIELDS } from './fields';
+
+type Route = PlanRow['routes'][number];
+type RouteNew = Schemas['PlanRouteNew'];
+
+const strip = (route: Route): RouteNew => ({ egress_trunk: route.egress_trunk.id, priority: route.priority, weight: route.weight, percent: route.percent });
+
+function Figure({ value, label, onChange }: { value: number; label: string; onChange: (value: number) => void }) {
+  return (
+    <TextField variant="standard" value={value} onChange={(event) => /^-?\d*$/.test(event.target.value) && onChange(Number(event.target.value) || 0)} sx={{ width: 56 }}
+      slotProps={{ htmlInput: { 'aria-label': label, inputMode: 'numeric', style: { textAlign: 'right' } } }} />
+  );
+}
+
+function Routes({ plan, etag, onSaved }: { plan: PlanRow; etag: string; onSaved: () => void }) {
+  const trunks = useEgressTrunks();
+  const [routes, setRoutes] = useState(plan.routes);
+  const [error, setError] = useState<unknown>(null);
+  const changed = JSON.stringify(routes) !== JSON.stringify(plan.routes);
+  const others = (trunks.data ?? []).filter((trunk) => !routes.some((route) => route.egress_trunk.id === trunk.id));
+  const edit = (index: number, change: Partial<Route>) => setRoutes(routes.map((route, at) => (at === index ? { ...route, ...change } : route)));
+  const save = async () => {
+    try {
+      await body(api.PATCH('/api/v1/plans/{id}', { params: { path: { id: plan.id }, header: { 'if-match': etag } }, body: { routes: routes.map(strip) } }));
+      setError(null);
+      onSaved();
+    } catch (reason) {
+      setError(reason);
+    }
+  };
+  return (
+    <Panel title="Routes" flush tools={changed && <><Button onClick={() => setRoutes(plan.routes)}>Discard</Button><Button variant="contained" onClick={() => void save()}>Save routes</Button></>}>
+      {error !== null && <Box sx={{ p: 1.5, pb: 0 }}><Trouble error={error} /></Box>}
+      <Table size="small" sx={{ '& td, & th': { whiteSpace: 'nowrap' } }}>
+        <TableHead><TableRow><TableCell>Egress trunk</TableCell><TableCell>Carrier</TableCell><TableCell align="right">Priority</TableCell><TableCell align="right">Weight</TableCell><TableCell align="right">Share %</TableCell><TableCell /></TableRow></TableHead>
+        <TableBody>
+          {routes.map((route, index) => {
+            const trunk = trunks.data?.find((row) => row.id === route.egress_trunk.id);
+            return (
+              <TableRow key={route.egress_trunk.id} hover>
+                <TableCell>{route.egress_trunk.code}</TableCell>
+                <TableCell>{trunk && <Link href={`/carriers/${trunk.carrier.id}`}>{trunk.carrier.code}</Link>}</TableCell>
+                <TableCell align="right"><Figure label="Priority" value={route.priority} onChange={(priority) => edit(index, { priority })} /></TableCell>
+                <TableCell align="right"><Figure label="Weight" value={route.weight} onChange={(weight) => edit(index, { weight })} /></TableCell>
+                <TableCell align="right"><Figure label="Share" value={route.percent} onChange={(percent) => edit(index, { percent })} /></TableCell>
+                <TableCell align="right"><Tooltip title="Take this route out"><IconButton aria-label="Take this route out" onClick={() => setRoutes(routes.filter((_, at) => at !== index))}><Delete sx={{ fontSize: 17 }} /></IconButton></Tooltip></TableCell>
+              </TableRow>
+            );
+          })}
+        </TableBody>
+      </Table>
+      {routes.length === 0 && <Empty title="No route">Calls on this plan are refused with cause 310 until it has a route.</Empty>}
+      {others.length > 0 && (
+        <Box sx={{ p: 1.25 }}>
+          <TextField select label="Add a trunk" value="" sx={{ width: 220 }} slotProps={{ select: { native: true }, inputLabel: { shrink: true } }}
+            onChange={(event) => {
+              const trunk = others.find((row) => row.id === event.target.value);
+              if (trunk) setRoutes([...routes, { egress_trunk: { id: trunk.id, code: trunk.code }, priority: 0, weight: 0, percent: 0 }]);
+            }}>
+            <option value="">choose</option>
+            {others.map((trunk) => <option key={trunk.id} value={trunk.id}>{trunk.code} · {trunk.carrier.code}</option>)}
+          </TextField>
+        </Box>
+      )}
+    </Panel>
+  );
+}
+
+/** The screen. */
+export default function Plan({ id }: { id: string }) {
+  const [, go] = useLocation();
+  const queries = useQueryClient();
+  const path = { path: { id } };
+  const read = () => tagged(api.GET('/api/v1/plans/{id}', { params: path }));
+  const plan = useQuery({ queryKey: ['plan', id], queryFn: read });
+  const [doing, setDoing] = useState<'change' | 'delete' | null>(null);
+  if (plan.error) return <Trouble error={plan.error} retry={() => void plan.refetch()} />;
+  if (!plan.data) return <Waiting />;
+  const { value, etag } = plan.data;
+  return (
+    <>
+      <Head title={value.code} note="routing plan">
+        <Button component={Link} href="/routing/simulate" variant="outlined">Simulate</Button>
+        <Button variant="outlined" onClick={() => setDoing('change')}>Edit</Button>
+        <Button color="error" onClick={() => setDoing('delete')}>Delete</Button>
+      </Head>
+      <Box sx={{ display: 'grid', gap: 1.5, gridTemplateColumns: { xs: 'minmax(0, 1fr)', lg: '320px minmax(0, 1fr)' }, alignItems: 'start' }}>
+        <Panel title="Rules">
+          <Facts>
+            <Fact name="Order">{ORDERS[value.order]}</Fact>
+            <Fact name="Tries at most" figure="attempts">{value.attempts_max}</Fact>
+            <Fact name="Margin guard" figure="marginGuard">{decimal(value.margin_min, 4)} per minute</Fact>
+            <Fact name="Set-up time">{value.setup_timeout_s || 180} s</Fact>
+            <Fact name="Changed"><When at={value.updated_at} part="minute" /></Fact>
+          </Facts>
+        </Panel>
+        <Routes key={etag} plan={value} etag={etag} onSaved={() => void queries.invalidateQueries()} />
+      </Box>
+      {doing === 'change' && (
+        <ChangeDialog name={id} title={`Edit ${value.code}`} fields={PLAN_FIELDS} read={read} onClose={() => setDoing(null)} start={({ routes: _, updated_at: __, id: ___, ...rest }) => rest}
+          send={(values, tag) => body(api.PATCH('/api/v1/plans/{id}', { params: { ...path, header: { 'if-match': tag } }, body: values as unknown as Schemas['PlanPatch'] }))} />
+      )}
+      {doing === 'delete' && (
+        <Confirm title={`Delete ${value.code}?`} verb="Delete" onClose={() => setDoing(null)}
+          onSend={async () => {
+            await body(api.DELETE('/api/v1/plans/{id}', { params: { ...path, header: { 'if-match': etag } } }));
+            await queries.invalidateQueries({ queryKey: ['plans'] });
+            go('/routing');
+          }}>
+          A plan that an ingress trunk uses cannot be deleted.
+        </Confirm>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,32 @@
+/** Users, API keys, who changed what, and published snapshots. The tab is the URL. */
+import { Box, Button, Tab, Tabs } from '@mui/material';
+import { Head } from '../../common/Panel';
+import { useFilters } from '../../common/url';
+import { Audit } from './Audit';
+import { Keys } from './Keys';
+import { Revisions } from './Revisions';
+import { Users } from './Users';
+
+const TABS = { users: 'Users', keys: 'API keys', audit: 'Audit', revisions: 'Revisions' } as const;
+type TabName = keyof typeof TABS;
+
+/** The screen. */
+export default function System() {
+  const [query, set] = useFilters();
+  const asked = query.get('tab') ?? 'users';
+  const tab: TabName = asked in TABS ? (asked as TabName) : 'users';
+  return (
+    <>
+      <Head title="System"><Button component="a" href="/api/docs" target="_blank" rel="noreferrer" variant="outlined">API reference</Button></Head>
+      <Box sx={{ borderBottom: 1, borderColor: 'divider', mb: 1.5 }}>
+        <Tabs value={tab} onChange={(_, next: TabName) => set({ tab: next === 'users' ? '' : next, cursor: '' })} variant="scrollable">
+          {Object.entries(TABS).map(([name, text]) => <Tab key={name} value={name} label={text} />)}
+        </Tabs>
+      </Box>
+      {tab === 'users' && <Users />}
+      {tab === 'keys' && <Keys />}
+      {tab === 'audit' && <Audit />}
+      {tab === 'revisions' && <Revisions />}
+    </>
+  );
+}

@@ -1,0 +1,71 @@
+/** People who may log in. */
+import { useState } from 'react';
+import { Alert, Button, Table, TableBody, TableCell, TableHead, TableRow } from '@mui/material';
+import Add from '@mui/icons-material/AddOutlined';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { api, body, type Schemas } from '../../api/http';
+import { NewDialog } from '../../common/Change';
+import { Confirm, FormDialog, type Field } from '../../common/Form';
+import { State, When } from '../../common/Fact';
+import { Panel, Trouble } from '../../common/Panel';
+
+type User = Schemas['User'];
+
+const ROLES = [{ value: 'admin', text: 'admin: everything' }, { value: 'operator', text: 'operator: all but users and keys' }, { value: 'viewer', text: 'viewer: looks only' }];
+
+const FIELDS: Field[] = [
+  { name: 'name', label: 'Name', kind: 'text' },
+  { name: 'role', label: 'Role', kind: 'choice', choices: ROLES },
+  { name: 'password', label: 'Password', kind: 'password', help: 'At least 10 characters', wide: true },
+];
+
+/** The own password: the first administrator comes by link and has none. */
+function OwnPassword({ has, onClose }: { has: boolean; onClose: () => void }) {
+  const queries = useQueryClient();
+  const current: Field[] = has ? [{ name: 'current', label: 'Present password', kind: 'password', wide: true }] : [];
+  return (
+    <FormDialog title="Your password" verb="Save" start={{}} onClose={onClose} fields={[...current, { name: 'password', label: 'New password', kind: 'password', help: 'At least 10 characters', wide: true }]}
+      onSend={async (values) => {
+        await body(api.PUT('/api/v1/me/password', { body: values as unknown as Schemas['PasswordNew'] }));
+        await queries.invalidateQueries();
+      }} />
+  );
+}
+
+/** The panel. */
+export function Users() {
+  const queries = useQueryClient();
+  const users = useQuery({ queryKey: ['users'], queryFn: () => body(api.GET('/api/v1/users')) });
+  const me = useQuery({ queryKey: ['me'], queryFn: () => body(api.GET('/api/v1/me')) });
+  const [doing, setDoing] = useState<'new' | 'password' | User | null>(null);
+  return (
+    <>
+      {me.data && !me.data.has_password && <Alert severity="warning" variant="outlined" sx={{ mb: 1.5 }} action={<Button color="inherit" onClick={() => setDoing('password')}>Set a password</Button>}>You came by a one-time link. Without a password your next log-in needs a new one.</Alert>}
+      <Trouble error={users.error} />
+      <Panel flush title="Users" tools={<><Button onClick={() => setDoing('password')}>My password</Button><Button startIcon={<Add />} onClick={() => setDoing('new')}>New user</Button></>}>
+        <Table size="small" sx={{ '& tr:last-child td': { borderBottom: 0 } }}>
+          <TableHead><TableRow><TableCell>Name</TableCell><TableCell>Role</TableCell><TableCell>Password</TableCell><TableCell>Made</TableCell><TableCell /></TableRow></TableHead>
+          <TableBody>
+            {users.data?.data.map((user) => (
+              <TableRow key={user.id} hover>
+                <TableCell>{user.name}{user.id === me.data?.user && ' (you)'}</TableCell><TableCell>{user.role}</TableCell><TableCell>{user.has_password ? 'set' : <State tone="warning">none</State>}</TableCell><TableCell><When at={user.created_at} part="minute" /></TableCell>
+                <TableCell align="right" sx={{ py: '0 !important' }}>{user.id !== me.data?.user && <Button color="error" onClick={() => setDoing(user)}>Delete</Button>}</TableCell>
+              </TableRow>
+            ))}
+          </TableBody>
+        </Table>
+      </Panel>
+      {doing === 'new' && <NewDialog title="New user" fields={FIELDS} start={{ role: 'operator' }} onClose={() => setDoing(null)} send={(values) => body(api.POST('/api/v1/users', { body: values as unknown as Schemas['UserNew'] }))} />}
+      {doing === 'password' && <OwnPassword has={me.data?.has_password ?? true} onClose={() => setDoing(null)} />}
+      {doing !== null && typeof doing === 'object' && (
+        <Confirm title={`Delete ${doing.name}?`} verb="Delete" onClose={() => setDoing(null)}
+          onSend={async () => {
+            await body(api.DELETE('/api/v1/users/{id}', { params: { path: { id: doing.id } } }));
+            await queries.invalidateQueries({ queryKey: ['users'] });
+          }}>
+          The person is logged out at once. What they changed stays in the audit.
+        </Confirm>
+      )}
+    </>
+  );
+}

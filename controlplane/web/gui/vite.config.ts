@@ -1,0 +1,19 @@
+import react from '@vitejs/plugin-react';
+import { defineConfig } from 'vite';
+import { mock } from './dev/mock.ts';
+
+/** With TANDEM_URL set the development server talks to a running control plane, else to the mock in dev/. */
+const target = process.env.TANDEM_URL;
+
+export default defineConfig({
+  plugins: [react(), ...(target ? [] : [mock()])],
+  server: { host: '127.0.0.1', proxy: target ? { '/api': { target, changeOrigin: true } } : undefined },
+  build: {
+    target: 'es2022',
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    reportCompressedSize: true,
+    chunkSizeWarningLimit: 600,
+  },
+  test: { include: ['tests/**/*.test.ts'] },
+} as Parameters<typeof defineConfig>[0]);

@@ -179,6 +179,7 @@ fn mos_x100(packets: u64, lost: u64, jitter_us: u32, payload_type: u8) -> u16 {
     let delay = delay_us * 24 / 1_000 + (delay_us - 177_300).max(0) * 110 / 1_000;
     let r = (93_200 - delay - equipment).clamp(0, 100_000);
     // G.107 equation B-4: 1 + 0.035 R + R (R - 60) (100 - R) 7·10⁻⁶.
-    let mos = 100 + r * 35 / 10_000 + 7 * (r * (r - 60_000) / 1_000 * (100_000 - r) / 1_000) / 10_000_000;
+    let cubic = r * (r - 60_000) / 1_000 * (100_000 - r) / 1_000;
+    let mos = 100 + (r * 35 * 1_000 + 7 * cubic + 5_000_000) / 10_000_000;
     mos.clamp(100, 450) as u16
 }

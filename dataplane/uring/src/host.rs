@@ -30,6 +30,24 @@ pub fn disk_percent(path: &Path) -> io::Result<u8> {
     Ok((used * 100).div_ceil(usable.max(1)).min(100) as u8)
 }
 
+/// Thirty-two random bytes from the kernel.
+pub fn entropy() -> io::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    let mut filled = 0;
+    while filled < seed.len() {
+        filled += rustix::rand::getrandom(&mut seed[filled..], rustix::rand::GetRandomFlags::empty())?;
+    }
+    Ok(seed)
+}
+
+/// How many files this process may open. The soft limit is raised to the hard one first.
+pub fn open_files_max() -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    getrlimit(Resource::Nofile).current.unwrap_or(1 << 20)
+}
+
 /// A file's bytes, mapped read-only and shared with the page cache.
 ///
 /// The file must not be changed while it is mapped: a file cut short under a mapping ends the process at the next read. Snapshot files

@@ -34,6 +34,15 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// The usual size, with as many sockets as this process may have in one table.
+    pub fn fitting() -> Settings {
+        let usual = Settings::default();
+        let sockets = u64::from(usual.sockets).min(crate::host::open_files_max().saturating_sub(64));
+        Settings { sockets: sockets.max(16) as u32, ..usual }
+    }
+}
+
 /// What the ring counts since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {

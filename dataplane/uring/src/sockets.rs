@@ -16,6 +16,13 @@ pub struct SocketId {
     pub(crate) generation: u32,
 }
 
+impl SocketId {
+    /// The socket's place in the ring's table, from 0 to `Settings::sockets` - 1; another socket may have it later.
+    pub fn place(self) -> usize {
+        self.slot as usize
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     Free,

@@ -1,7 +1,6 @@
 //! Datagrams through a real ring on the loopback interface.
 #![allow(clippy::unwrap_used)]
 
-
 use std::net::{SocketAddr, UdpSocket as Peer};
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,7 @@
 //! The shapes of RFC 4475 and RFC 5118, each written anew, and the verdict of the message layer on them.
 
-use sip::{FlawKind, Method, Start, parse};
+use sip::FlawKind::{self, Header, Length, Mismatch, Missing, Scheme, StartLine, Twin, Version};
+use sip::{Method, Start, parse};
 
 /// A request that has nothing wrong, with places to put something wrong into.
 fn request(line: &str, via: &str, from_to: &str, rest: &str, body: &str) -> Vec<u8> {
@@ -12,6 +13,138 @@ const VIA: &str = "Via: SIP/2.0/UDP 192.0.2.7:5070;branch=z9hG4bKcase";
 const FROM_TO: &str = "From: <sip:ana@example.com>;tag=1\nTo: <sip:bo@example.net>\nMax-Forwards: 70";
 const CSEQ: &str = "CSeq: 1 INVITE\nContent-Length: 0";
 const LINE: &str = "INVITE sip:bo@example.net SIP/2.0";
+
+/// A name, then the parts of the request.
+type Case = (&'static str, [&'static str; 4]);
+
+const LEGAL: &[Case] = &[
+    ("esc01", ["INVITE sip:sips%3Auser%40example.com@example.net SIP/2.0", VIA, FROM_TO, CSEQ]),
+    (
+        "escnull",
+        [
+            "REGISTER sip:example.com SIP/2.0",
+            VIA,
+            "From: sip:null-%00-null@example.com;tag=8\nTo: sip:null-%00-null@example.com",
+            "CSeq: 1 REGISTER\nContact: <sip:%00%00@host5.example.com>\nl: 0",
+        ],
+    ),
+    ("esc02", ["RE%47IST%45R sip:registrar.example.com SIP/2.0", VIA, FROM_TO, "CSeq: 29344 RE%47IST%45R\nl: 0"]),
+    ("lwsdisp", [LINE, VIA, "From: caller<sip:caller@example.com>;tag=323\nTo: sip:user@example.com", CSEQ]),
+    ("semiuri", ["INVITE sip:user;par=u%40example.net@example.com SIP/2.0", VIA, FROM_TO, CSEQ]),
+    (
+        "transports",
+        [
+            LINE,
+            "Via: SIP/2.0/SCTP t1.example.com;branch=z9hG4bKa\nVia: SIP/2.0/UNKNOWN t2.example.com;branch=z9hG4bKb,SIP/2.0/TLS t3;branch=c",
+            FROM_TO,
+            CSEQ,
+        ],
+    ),
+    ("badbranch", [LINE, "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK", FROM_TO, CSEQ]),
+    (
+        "inv2543",
+        [
+            "INVITE sip:UserB@example.com SIP/2.0",
+            "Via: SIP/2.0/UDP iftgw.example.com",
+            "From: <sip:+13035551111@ift.example.net;user=phone>\nTo: sip:+16505552222@ss1.example.net;user=phone",
+            "CSeq: 56 INVITE",
+        ],
+    ),
+    (
+        "badaspec",
+        [
+            LINE,
+            VIA,
+            "From: \"Bell, Alexander\" < sip:a@example.com >;tag=43\nTo: \"Watson, T\" < sip:t@example.org >",
+            CSEQ,
+        ],
+    ),
+    ("zeromf", [LINE, VIA, "From: <sip:a@example.com>;tag=1\nTo: <sip:b@example.com>\nMax-Forwards: 0", CSEQ]),
+    ("invut", [LINE, VIA, FROM_TO, "CSeq: 1 INVITE\nContent-Type: application/unknownformat\nContent-Length: 0"]),
+    ("tel", ["INVITE tel:+1-201-555-0123 SIP/2.0", VIA, FROM_TO, CSEQ]),
+    (
+        "ipv6-good",
+        [
+            "INVITE sip:bo@[2001:db8::10] SIP/2.0",
+            "Via: SIP/2.0/UDP [2001:db8::9:1]:6050;branch=z9hG4bKas3",
+            FROM_TO,
+            CSEQ,
+        ],
+    ),
+    ("port-ambiguous", ["INVITE sip:[2001:db8::10:5070] SIP/2.0", VIA, FROM_TO, CSEQ]),
+    ("port-unambiguous", ["INVITE sip:[2001:db8::10]:5070 SIP/2.0", VIA, FROM_TO, CSEQ]),
+    (
+        "received with delim",
+        [LINE, "Via: SIP/2.0/UDP [2001:db8::9:1];received=[2001:db8::9:255];branch=z9hG4bKas3-111", FROM_TO, CSEQ],
+    ),
+    (
+        "received no delim",
+        [LINE, "Via: SIP/2.0/UDP [2001:db8::9:1];received=2001:db8::9:255;branch=z9hG4bKas3", FROM_TO, CSEQ],
+    ),
+    ("ipv4-mapped", [LINE, "Via: SIP/2.0/UDP [::ffff:192.0.2.10]:19823;branch=z9hG4bKbh19", FROM_TO, CSEQ]),
+];
+
+/// The same with status and kind of the flaw.
+const BROKEN: &[(&str, [&str; 4], u16, FlawKind)] = &[
+    ("badinv01", [LINE, "Via: SIP/2.0/UDP 192.0.2.15;;,;,,", FROM_TO, CSEQ], 400, Header),
+    ("clerr", [LINE, VIA, FROM_TO, "CSeq: 1 INVITE\nContent-Length: 9999"], 400, Length),
+    ("ncl", [LINE, VIA, FROM_TO, "CSeq: 1 INVITE\nContent-Length: -999"], 400, Length),
+    ("scalar02 CSeq", [LINE, VIA, FROM_TO, "CSeq: 36893488147419103232 INVITE"], 400, Header),
+    ("scalar02 2^31", [LINE, VIA, FROM_TO, "CSeq: 2147483648 INVITE"], 400, Header),
+    (
+        "scalar02 Max-Forwards",
+        [LINE, VIA, "From: <sip:a@b>;tag=1\nTo: <sip:b@c>\nMax-Forwards: 300", CSEQ],
+        400,
+        Header,
+    ),
+    ("quotbal", [LINE, VIA, "From: <sip:a@b>;tag=1\nTo: \"Mr. J. User <sip:j.user@example.com>", CSEQ], 400, Header),
+    ("ltgtruri", ["INVITE <sip:user@example.com> SIP/2.0", VIA, FROM_TO, CSEQ], 400, Header),
+    ("lwsruri", ["INVITE sip:user@example.com; lr SIP/2.0", VIA, FROM_TO, CSEQ], 400, StartLine),
+    ("lwsstart", ["INVITE  sip:user@example.com  SIP/2.0", VIA, FROM_TO, CSEQ], 400, StartLine),
+    ("trws", ["INVITE sip:user@example.com SIP/2.0  ", VIA, FROM_TO, CSEQ], 400, StartLine),
+    ("badvers", ["INVITE sip:bo@example.net SIP/7.0", VIA, FROM_TO, CSEQ], 505, Version),
+    ("mismatch01", ["OPTIONS sip:bo@example.net SIP/2.0", VIA, FROM_TO, CSEQ], 400, Mismatch),
+    ("mismatch02", ["NEWMETHOD sip:bo@example.net SIP/2.0", VIA, FROM_TO, CSEQ], 400, Mismatch),
+    ("insuf", [LINE, VIA, "Max-Forwards: 70", CSEQ], 400, Missing),
+    ("no Via", [LINE, "Subject: none", FROM_TO, CSEQ], 400, Missing),
+    ("no CSeq", [LINE, VIA, FROM_TO, "Content-Length: 0"], 400, Missing),
+    ("multi01 From", [LINE, VIA, FROM_TO, "f: <sip:c@d>;tag=2\nCSeq: 1 INVITE"], 400, Twin),
+    ("multi01 CSeq", [LINE, VIA, FROM_TO, "CSeq: 1 INVITE\nCSeq: 2 INVITE"], 400, Twin),
+    ("multi01 Call-ID", [LINE, VIA, FROM_TO, "i: two\nCSeq: 1 INVITE"], 400, Twin),
+    ("mcl01", [LINE, VIA, FROM_TO, "CSeq: 1 INVITE\nContent-Length: 0\nl: 0"], 400, Twin),
+    (
+        "unksm2",
+        [
+            "REGISTER sip:example.com SIP/2.0",
+            VIA,
+            "From: <http://www.example.com>;tag=3\nTo: isbn:2983792873",
+            "CSeq: 1 REGISTER",
+        ],
+        400,
+        Header,
+    ),
+    (
+        "unkscm",
+        ["OPTIONS nobodyKnowsThisScheme:totallyopaquecontent SIP/2.0", VIA, FROM_TO, "CSeq: 1 OPTIONS"],
+        416,
+        Scheme,
+    ),
+    ("novelsc", ["OPTIONS soap.beep://192.0.2.103:3002 SIP/2.0", VIA, FROM_TO, "CSeq: 1 OPTIONS"], 416, Scheme),
+    ("ipv6-bad", ["REGISTER sip:2001:db8::10 SIP/2.0", VIA, FROM_TO, "CSeq: 1 REGISTER"], 400, Header),
+    ("bigcode", ["SIP/2.0 4294967301 better not break the receiver", VIA, FROM_TO, CSEQ], 400, StartLine),
+    ("space before the first header", ["INVITE sip:bo@example.net SIP/2.0\n folded", VIA, FROM_TO, CSEQ], 400, Header),
+    ("header without colon", [LINE, VIA, FROM_TO, "nonsense\nCSeq: 1 INVITE"], 400, Header),
+    (
+        "two branches",
+        [LINE, "Via: SIP/2.0/UDP 192.0.2.7;branch=z9hG4bKcase;branch=z9hG4bKother", FROM_TO, CSEQ],
+        400,
+        Twin,
+    ),
+    ("empty branch", [LINE, "Via: SIP/2.0/UDP h;branch=", FROM_TO, CSEQ], 400, Header),
+    ("branch with a space", [LINE, "Via: SIP/2.0/UDP h;branch=a b", FROM_TO, CSEQ], 400, Header),
+    ("two tags", [LINE, VIA, "From: <sip:a@b>;tag=1;tag=2\nTo: <sip:b@c>", CSEQ], 400, Header),
+    ("no SIP", ["GET / HTTP/1.1", VIA, FROM_TO, CSEQ], 400, StartLine),
+];
 
 fn verdict(bytes: &[u8]) -> Result<(), (u16, FlawKind)> {
     parse::message(bytes).map(|_| ()).map_err(|flaw| (flaw.status, flaw.kind))
@@ -54,7 +187,7 @@ fn spread_out_and_folded_headers_are_read_as_if_they_were_not() {
 }
 
 #[test]
-fn strange_but_legal_messages_are_accepted() {
+fn every_odd_character_that_a_token_may_have_is_taken() {
     let odd = b"!interesting-Method0123456789_*+`.%indeed'~ sip:1_odd.URI~(to-be!sure)&isn't+it$/crazy?,/;;*:&it+has=1,\
         weird!*pas$wo~d_too.(doesn't-it)@example.com SIP/2.0\r\nVia: SIP/2.0/TCP host1.example.com;branch=z9hG4bK-.!%66*_+`'~\r\n\
         To: \"BEL:\\\x07 NUL:\\\x00 DEL:\\\x7F\" <sip:1_odd.URI~(to-be!sure)@example.com>\r\n\
@@ -65,198 +198,19 @@ fn strange_but_legal_messages_are_accepted() {
     assert_eq!(message.method(), Method::Other);
     assert_eq!(message.from().tag(), Some(&b"_token~1'+`*%!-."[..]));
     assert!(message.header_named(b"ExtensionHeader-!.%*+_`'~").is_some());
+}
 
-    let cases: &[(&str, Vec<u8>)] = &[
-        ("esc01", request("INVITE sip:sips%3Auser%40example.com@example.net SIP/2.0", VIA, FROM_TO, CSEQ, "")),
-        (
-            "escnull",
-            request(
-                "REGISTER sip:example.com SIP/2.0",
-                VIA,
-                "From: sip:null-%00-null@example.com;tag=8\nTo: sip:null-%00-null@example.com",
-                "CSeq: 1 REGISTER\nContact: <sip:%00%00@host5.example.com>\nl: 0",
-                "",
-            ),
-        ),
-        (
-            "esc02",
-            request(
-                "RE%47IST%45R sip:registrar.example.com SIP/2.0",
-                VIA,
-                FROM_TO,
-                "CSeq: 29344 RE%47IST%45R\nl: 0",
-                "",
-            ),
-        ),
-        (
-            "lwsdisp",
-            request(LINE, VIA, "From: caller<sip:caller@example.com>;tag=323\nTo: sip:user@example.com", CSEQ, ""),
-        ),
-        ("semiuri", request("INVITE sip:user;par=u%40example.net@example.com SIP/2.0", VIA, FROM_TO, CSEQ, "")),
-        (
-            "transports",
-            request(
-                LINE,
-                "Via: SIP/2.0/SCTP t1.example.com;branch=z9hG4bKa\nVia: SIP/2.0/UNKNOWN t2.example.com;branch=z9hG4bKb,SIP/2.0/TLS t3;branch=c",
-                FROM_TO,
-                CSEQ,
-                "",
-            ),
-        ),
-        ("badbranch", request(LINE, "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK", FROM_TO, CSEQ, "")),
-        (
-            "inv2543",
-            request(
-                "INVITE sip:UserB@example.com SIP/2.0",
-                "Via: SIP/2.0/UDP iftgw.example.com",
-                "From: <sip:+13035551111@ift.example.net;user=phone>\nTo: sip:+16505552222@ss1.example.net;user=phone",
-                "CSeq: 56 INVITE",
-                "",
-            ),
-        ),
-        (
-            "badaspec",
-            request(
-                LINE,
-                VIA,
-                "From: \"Bell, Alexander\" < sip:a@example.com >;tag=43\nTo: \"Watson, T\" < sip:t@example.org >",
-                CSEQ,
-                "",
-            ),
-        ),
-        (
-            "zeromf",
-            request(LINE, VIA, "From: <sip:a@example.com>;tag=1\nTo: <sip:b@example.com>\nMax-Forwards: 0", CSEQ, ""),
-        ),
-        (
-            "invut",
-            request(
-                LINE,
-                VIA,
-                FROM_TO,
-                "CSeq: 1 INVITE\nContent-Type: application/unknownformat\nContent-Length: 4",
-                "<a/>",
-            ),
-        ),
-        ("tel", request("INVITE tel:+1-201-555-0123 SIP/2.0", VIA, FROM_TO, CSEQ, "")),
-        (
-            "ipv6-good",
-            request(
-                "INVITE sip:bo@[2001:db8::10] SIP/2.0",
-                "Via: SIP/2.0/UDP [2001:db8::9:1]:6050;branch=z9hG4bKas3",
-                FROM_TO,
-                CSEQ,
-                "",
-            ),
-        ),
-        ("port-ambiguous", request("INVITE sip:[2001:db8::10:5070] SIP/2.0", VIA, FROM_TO, CSEQ, "")),
-        ("port-unambiguous", request("INVITE sip:[2001:db8::10]:5070 SIP/2.0", VIA, FROM_TO, CSEQ, "")),
-        (
-            "received with delim",
-            request(
-                LINE,
-                "Via: SIP/2.0/UDP [2001:db8::9:1];received=[2001:db8::9:255];branch=z9hG4bKas3-111",
-                FROM_TO,
-                CSEQ,
-                "",
-            ),
-        ),
-        (
-            "received no delim",
-            request(
-                LINE,
-                "Via: SIP/2.0/UDP [2001:db8::9:1];received=2001:db8::9:255;branch=z9hG4bKas3",
-                FROM_TO,
-                CSEQ,
-                "",
-            ),
-        ),
-        (
-            "ipv4-mapped",
-            request(LINE, "Via: SIP/2.0/UDP [::ffff:192.0.2.10]:19823;branch=z9hG4bKbh19", FROM_TO, CSEQ, ""),
-        ),
-    ];
-    for (name, bytes) in cases {
-        check(name, bytes, Ok(()));
+#[test]
+fn unusual_but_legal_requests_are_accepted() {
+    for (name, [line, via, from_to, rest]) in LEGAL {
+        check(name, &request(line, via, from_to, rest, ""), Ok(()));
     }
 }
 
 #[test]
 fn what_rfc_4475_calls_invalid_is_refused_with_its_status() {
-    use FlawKind::{Header, Length, Mismatch, Missing, Scheme, StartLine, Twin, Version};
-    let cases: &[(&str, Vec<u8>, u16, FlawKind)] = &[
-        ("badinv01", request(LINE, "Via: SIP/2.0/UDP 192.0.2.15;;,;,,", FROM_TO, CSEQ, ""), 400, Header),
-        ("clerr", request(LINE, VIA, FROM_TO, "CSeq: 1 INVITE\nContent-Length: 9999", "short"), 400, Length),
-        ("ncl", request(LINE, VIA, FROM_TO, "CSeq: 1 INVITE\nContent-Length: -999", "x"), 400, Length),
-        ("scalar02 CSeq", request(LINE, VIA, FROM_TO, "CSeq: 36893488147419103232 INVITE", ""), 400, Header),
-        ("scalar02 2^31", request(LINE, VIA, FROM_TO, "CSeq: 2147483648 INVITE", ""), 400, Header),
-        (
-            "scalar02 Max-Forwards",
-            request(LINE, VIA, "From: <sip:a@b>;tag=1\nTo: <sip:b@c>\nMax-Forwards: 300", CSEQ, ""),
-            400,
-            Header,
-        ),
-        (
-            "quotbal",
-            request(LINE, VIA, "From: <sip:a@b>;tag=1\nTo: \"Mr. J. User <sip:j.user@example.com>", CSEQ, ""),
-            400,
-            Header,
-        ),
-        ("ltgtruri", request("INVITE <sip:user@example.com> SIP/2.0", VIA, FROM_TO, CSEQ, ""), 400, Header),
-        ("lwsruri", request("INVITE sip:user@example.com; lr SIP/2.0", VIA, FROM_TO, CSEQ, ""), 400, StartLine),
-        ("lwsstart", request("INVITE  sip:user@example.com  SIP/2.0", VIA, FROM_TO, CSEQ, ""), 400, StartLine),
-        ("trws", request("INVITE sip:user@example.com SIP/2.0  ", VIA, FROM_TO, CSEQ, ""), 400, StartLine),
-        ("badvers", request("INVITE sip:bo@example.net SIP/7.0", VIA, FROM_TO, CSEQ, ""), 505, Version),
-        ("mismatch01", request("OPTIONS sip:bo@example.net SIP/2.0", VIA, FROM_TO, CSEQ, ""), 400, Mismatch),
-        ("mismatch02", request("NEWMETHOD sip:bo@example.net SIP/2.0", VIA, FROM_TO, CSEQ, ""), 400, Mismatch),
-        ("insuf", request(LINE, VIA, "Max-Forwards: 70", CSEQ, ""), 400, Missing),
-        ("no Via", request(LINE, "Subject: none", FROM_TO, CSEQ, ""), 400, Missing),
-        ("no CSeq", request(LINE, VIA, FROM_TO, "Content-Length: 0", ""), 400, Missing),
-        ("multi01 From", request(LINE, VIA, &format!("{FROM_TO}\nf: <sip:c@d>;tag=2"), CSEQ, ""), 400, Twin),
-        ("multi01 CSeq", request(LINE, VIA, FROM_TO, "CSeq: 1 INVITE\nCSeq: 2 INVITE", ""), 400, Twin),
-        ("multi01 Call-ID", request(LINE, VIA, FROM_TO, "i: two\nCSeq: 1 INVITE", ""), 400, Twin),
-        ("mcl01", request(LINE, VIA, FROM_TO, "CSeq: 1 INVITE\nContent-Length: 0\nl: 0", ""), 400, Twin),
-        (
-            "unksm2",
-            request(
-                "REGISTER sip:example.com SIP/2.0",
-                VIA,
-                "From: <http://www.example.com>;tag=3\nTo: isbn:2983792873",
-                "CSeq: 1 REGISTER",
-                "",
-            ),
-            400,
-            Header,
-        ),
-        (
-            "unkscm",
-            request("OPTIONS nobodyKnowsThisScheme:totallyopaquecontent SIP/2.0", VIA, FROM_TO, "CSeq: 1 OPTIONS", ""),
-            416,
-            Scheme,
-        ),
-        (
-            "novelsc",
-            request("OPTIONS soap.beep://192.0.2.103:3002 SIP/2.0", VIA, FROM_TO, "CSeq: 1 OPTIONS", ""),
-            416,
-            Scheme,
-        ),
-        ("ipv6-bad", request("REGISTER sip:2001:db8::10 SIP/2.0", VIA, FROM_TO, "CSeq: 1 REGISTER", ""), 400, Header),
-        (
-            "bigcode",
-            request("SIP/2.0 4294967301 better not break the receiver", VIA, FROM_TO, CSEQ, ""),
-            400,
-            StartLine,
-        ),
-        ("space before the first header", request(&format!("{LINE}\n folded"), VIA, FROM_TO, CSEQ, ""), 400, Header),
-        ("header without colon", request(LINE, VIA, FROM_TO, "nonsense\nCSeq: 1 INVITE", ""), 400, Header),
-        ("two branches", request(LINE, &format!("{VIA};branch=z9hG4bKother"), FROM_TO, CSEQ, ""), 400, Twin),
-        ("empty branch", request(LINE, "Via: SIP/2.0/UDP h;branch=", FROM_TO, CSEQ, ""), 400, Header),
-        ("branch with a space", request(LINE, "Via: SIP/2.0/UDP h;branch=a b", FROM_TO, CSEQ, ""), 400, Header),
-        ("two tags", request(LINE, VIA, "From: <sip:a@b>;tag=1;tag=2\nTo: <sip:b@c>", CSEQ, ""), 400, Header),
-        ("no SIP", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(), 400, StartLine),
-    ];
-    for (name, bytes, status, kind) in cases {
-        check(name, bytes, Err((*status, *kind)));
+    for (name, [line, via, from_to, rest], status, kind) in BROKEN {
+        check(name, &request(line, via, from_to, rest, ""), Err((*status, *kind)));
     }
 }
 
@@ -265,7 +219,7 @@ fn a_bare_line_end_cannot_smuggle_a_header() {
     for end in ["\n", "\r", "\0\n"] {
         let text = request(LINE, VIA, FROM_TO, "Subject: a|Route: <sip:evil>\nCSeq: 1 INVITE", "");
         let bytes = String::from_utf8(text).expect("text").replace('|', end).into_bytes();
-        check("bare line end", &bytes, Err((400, FlawKind::Header)));
+        check("bare line end", &bytes, Err((400, Header)));
     }
 }
 

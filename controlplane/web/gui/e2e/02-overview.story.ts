@@ -1,0 +1,31 @@
+import { figure, open, until, type Story } from './story.ts';
+
+export const stories: Story[] = [
+  {
+    name: 'figures move by themselves, once a second',
+    async tell(node) {
+      await open(node, '/');
+      await node.page.getByRole('status').getByText('live').waitFor();
+      const seen = new Set<string>();
+      await until('neither calls nor CPS nor the age of the data plane changed', async () => {
+        seen.add(`${await figure(node.page, 'calls')}/${await figure(node.page, 'cps')}`);
+        return seen.size >= 3;
+      });
+      await until('no call is in progress on the overview', async () => Number((await figure(node.page, 'calls')).replace(/\D/g, '')) > 0);
+      await node.page.locator('canvas').first().waitFor();
+    },
+  },
+  {
+    name: 'keys go to screens: g a, g d, and / searches',
+    async tell(node) {
+      await open(node, '/');
+      await node.page.keyboard.press('g');
+      await node.page.keyboard.press('a');
+      await node.page.getByRole('heading', { name: 'Active calls' }).waitFor();
+      await node.page.keyboard.press('/');
+      await node.page.keyboard.type('4420');
+      await node.page.getByText('CDRs to this number or prefix').click();
+      await node.page.waitForURL(/\/cdrs\?called=4420/);
+    },
+  },
+];

@@ -1,0 +1,230 @@
+//! Stories about configuration, each told on SQLite and on MariaDB.
+
+#[path = "support/databases.rs"]
+mod databases;
+#[path = "support/sample.rs"]
+#[allow(dead_code, reason = "other test programs use the rest")]
+mod sample;
+
+use sample::{account, carrier, deck, money, rate, world};
+use store::{
+    AccountDraft, AuditEntry, CarrierDraft, ConflictKind, DeckDraft, EgressTrunkDraft, IngressTrunkDraft, Page,
+    PlanDraft, RateAfter, Store, StoreError,
+};
+use units::{Currency, WallTime};
+
+on_both! {
+    what_is_made_can_be_read_changed_and_deleted
+    a_change_on_top_of_an_unseen_change_is_refused
+    a_code_is_unique_and_written_in_plain_letters
+    what_is_referred_to_stays
+    a_trunk_takes_only_accounts_and_decks_that_fit
+    a_dropped_edit_leaves_nothing_behind
+    lists_come_in_pages_of_one_carrier_or_all
+    rates_are_paged_searched_changed_and_counted
+    two_rates_of_one_prefix_and_date_are_refused
+    the_model_holds_everything_and_keeps_its_number_until_something_changes
+    an_edit_that_looked_at_an_older_configuration_is_refused
+    acts_are_written_down_in_order
+    settings_are_kept
+}
+
+async fn what_is_made_can_be_read_changed_and_deleted(store: Store) {
+    let mut edit = store.edit().await.unwrap();
+    let made = edit.create(&carrier("acme")).await.unwrap();
+    edit.commit().await.unwrap();
+    assert_eq!(store.get::<CarrierDraft>(made.id).await.unwrap(), made);
+    assert_eq!(store.by_code::<CarrierDraft>("acme").await.unwrap().id, made.id);
+
+    let mut edit = store.edit().await.unwrap();
+    let blocked = CarrierDraft { blocked: true, name: "Äcme «ltd» 漢字".into(), ..made.draft.clone() };
+    let changed = edit.update(made.id, &blocked, Some(made.version)).await.unwrap();
+    edit.commit().await.unwrap();
+    assert_eq!((changed.version, changed.draft), (made.version + 1, blocked));
+
+    let mut edit = store.edit().await.unwrap();
+    edit.delete::<CarrierDraft>(made.id, None).await.unwrap();
+    edit.commit().await.unwrap();
+    assert!(matches!(store.get::<CarrierDraft>(made.id).await, Err(StoreError::NotFound { what: "carrier", .. })));
+}
+
+async fn a_change_on_top_of_an_unseen_change_is_refused(store: Store) {
+    let w = world(&store).await;
+    let mut edit = store.edit().await.unwrap();
+    let refused = edit.update(w.originator, &carrier("acme"), Some(99)).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Conflict { kind: ConflictKind::Stale, .. }), "{refused}");
+    let refused = edit.delete::<CarrierDraft>(w.originator, Some(99)).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Conflict { kind: ConflictKind::Stale, .. }), "{refused}");
+}
+
+async fn a_code_is_unique_and_written_in_plain_letters(store: Store) {
+    let mut edit = store.edit().await.unwrap();
+    edit.create(&carrier("acme")).await.unwrap();
+    edit.create(&carrier("ACME")).await.expect("capital letters are other letters");
+    for bad in ["", "a b", "a/b", "ä", &"x".repeat(65)] {
+        let refused = edit.create(&carrier(bad)).await.unwrap_err();
+        assert!(matches!(refused, StoreError::Invalid { field: "code", .. }), "{bad}: {refused}");
+    }
+    edit.commit().await.unwrap();
+    let refused = store.edit().await.unwrap().create(&carrier("acme")).await.unwrap_err();
+    let StoreError::Conflict { what, key, kind, .. } = refused else { panic!("{refused}") };
+    assert_eq!((what, key.as_str(), kind), ("carrier", "acme", ConflictKind::Exists));
+}
+
+async fn what_is_referred_to_stays(store: Store) {
+    let w = world(&store).await;
+    macro_rules! stays {
+        ($kind:ty, $id:expr) => {{
+            let refused = store.edit().await.unwrap().delete::<$kind>($id, None).await.unwrap_err();
+            assert!(matches!(refused, StoreError::Conflict { kind: ConflictKind::InUse, .. }), "{refused}");
+        }};
+    }
+    stays!(CarrierDraft, w.originator);
+    stays!(AccountDraft, w.payer);
+    stays!(DeckDraft, w.sell_deck);
+    stays!(PlanDraft, w.plan);
+    stays!(EgressTrunkDraft, w.egress);
+    let mut edit = store.edit().await.unwrap();
+    edit.delete::<IngressTrunkDraft>(w.ingress, None).await.unwrap();
+    edit.delete::<PlanDraft>(w.plan, None).await.unwrap();
+    edit.delete::<EgressTrunkDraft>(w.egress, None).await.unwrap();
+    edit.delete::<DeckDraft>(w.sell_deck, None).await.unwrap();
+    edit.delete::<AccountDraft>(w.payer, None).await.unwrap();
+    edit.delete::<CarrierDraft>(w.originator, None).await.unwrap();
+    edit.commit().await.unwrap();
+}
+
+async fn a_trunk_takes_only_accounts_and_decks_that_fit(store: Store) {
+    let w = world(&store).await;
+    let mut edit = store.edit().await.unwrap();
+    let trunk = edit.get::<IngressTrunkDraft>(w.ingress).await.unwrap().draft;
+    let other = IngressTrunkDraft { account: units::AccountId(w.payee), ..trunk.clone() };
+    let refused = edit.update(w.ingress, &other, None).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Invalid { field: "account", .. }), "{refused}");
+    let nowhere = IngressTrunkDraft { plan: units::PlanId(999), ..trunk.clone() };
+    let refused = edit.update(w.ingress, &nowhere, None).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Invalid { field: "plan", .. }), "{refused}");
+    let euros = edit.create(&DeckDraft { currency: Currency::parse("EUR").unwrap(), ..deck("euros") }).await.unwrap();
+    let foreign = IngressTrunkDraft { sell_deck: units::DeckId(euros.id), ..trunk };
+    let refused = edit.update(w.ingress, &foreign, None).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Invalid { field: "sell_deck", .. }), "{refused}");
+    let turned = DeckDraft { currency: Currency::parse("EUR").unwrap(), ..deck("acme-sell") };
+    let refused = edit.update(w.sell_deck, &turned, None).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Invalid { field: "currency", .. }), "{refused}");
+}
+
+async fn a_dropped_edit_leaves_nothing_behind(store: Store) {
+    let before = store.changes().await.unwrap();
+    let mut edit = store.edit().await.unwrap();
+    edit.create(&carrier("acme")).await.unwrap();
+    drop(edit);
+    assert!(store.list::<CarrierDraft>(Page::default()).await.unwrap().is_empty());
+    assert_eq!(store.changes().await.unwrap(), before);
+}
+
+async fn lists_come_in_pages_of_one_carrier_or_all(store: Store) {
+    let mut edit = store.edit().await.unwrap();
+    let a = edit.create(&carrier("a")).await.unwrap().id;
+    let b = edit.create(&carrier("b")).await.unwrap().id;
+    for place in 0..5 {
+        edit.create(&account(&format!("acc-{place}"), if place % 2 == 0 { a } else { b })).await.unwrap();
+    }
+    edit.commit().await.unwrap();
+    let first = store.list::<AccountDraft>(Page { limit: 2, ..Page::default() }).await.unwrap();
+    let rest = store.list::<AccountDraft>(Page { after: first[1].id, ..Page::default() }).await.unwrap();
+    assert_eq!((first.len(), rest.len()), (2, 3));
+    let of_b = store.list::<AccountDraft>(Page { carrier: Some(b), ..Page::default() }).await.unwrap();
+    assert_eq!(of_b.iter().map(|account| account.code.as_str()).collect::<Vec<_>>(), ["acc-1", "acc-3"]);
+}
+
+async fn rates_are_paged_searched_changed_and_counted(store: Store) {
+    let mut edit = store.edit().await.unwrap();
+    let id = edit.create(&deck("big")).await.unwrap().id;
+    let rates: Vec<_> = (0..777).map(|n| rate(&format!("44{n:03}"), "0.01")).collect();
+    assert_eq!(edit.replace_rates(id, &rates, "from a file").await.unwrap(), 777);
+    edit.commit().await.unwrap();
+    let first = store.rates(id, "44", None, 500).await.unwrap();
+    let last = first.last().unwrap();
+    let after = RateAfter { prefix: last.prefix.clone(), from: last.from };
+    let rest = store.rates(id, "44", Some(&after), 500).await.unwrap();
+    assert_eq!([first, rest].concat(), rates);
+    assert_eq!(store.rates(id, "4401", None, 500).await.unwrap().len(), 10);
+
+    let mut edit = store.edit().await.unwrap();
+    edit.put_rate(id, &rate("44001", "0.5"), "by hand").await.unwrap();
+    edit.put_rate(id, &rate("999", "0.7"), "by hand").await.unwrap();
+    edit.delete_rate(id, "44002", WallTime::from_micros(0), "by hand").await.unwrap();
+    edit.commit().await.unwrap();
+    assert_eq!(store.rates(id, "44001", None, 1).await.unwrap()[0].per_minute, money("0.5"));
+    let facts = store.get::<DeckDraft>(id).await.unwrap().facts;
+    assert_eq!((facts.rates, facts.rates_version), (777, 4));
+    let history: Vec<_> = store.deck_revisions(id).await.unwrap().iter().map(|r| (r.rates_version, r.rates)).collect();
+    assert_eq!(history, [(4, 777), (3, 778), (2, 777), (1, 777)]);
+    let missing = store.edit().await.unwrap().delete_rate(id, "0", WallTime::from_micros(0), "").await.unwrap_err();
+    assert!(matches!(missing, StoreError::NotFound { what: "rate", .. }), "{missing}");
+}
+
+async fn two_rates_of_one_prefix_and_date_are_refused(store: Store) {
+    let mut edit = store.edit().await.unwrap();
+    let id = edit.create(&deck("double")).await.unwrap().id;
+    edit.commit().await.unwrap();
+    let later = snapshot::Rate { from: WallTime::from_micros(5), ..rate("44", "0.2") };
+    let mut edit = store.edit().await.unwrap();
+    edit.replace_rates(id, &[rate("44", "0.1"), later], "two dates").await.unwrap();
+    edit.commit().await.unwrap();
+    let mut edit = store.edit().await.unwrap();
+    let refused = edit.replace_rates(id, &[rate("44", "0.1"), rate("44", "0.2")], "").await.unwrap_err();
+    assert!(matches!(refused, StoreError::Invalid { field: "rates", .. }), "{refused}");
+    drop(edit);
+    assert_eq!(store.rates(id, "", None, 10).await.unwrap().len(), 2);
+}
+
+async fn the_model_holds_everything_and_keeps_its_number_until_something_changes(store: Store) {
+    let w = world(&store).await;
+    let model = store.model().await.unwrap();
+    assert_eq!(model.revision.0, 1);
+    assert_eq!(store.model().await.unwrap(), model);
+    assert_eq!((model.carriers.len(), model.accounts.len(), model.plans.len()), (2, 2, 1));
+    assert_eq!((model.ingress_trunks.len(), model.egress_trunks.len()), (1, 1));
+    assert_eq!(model.decks.iter().map(|deck| deck.rates.len()).collect::<Vec<_>>(), [2, 1]);
+    assert_eq!(model.ingress_trunks[0].sources[0].bits, 24);
+    assert_eq!(model.plans[0].routes[0].egress_trunk.0, w.egress);
+
+    let mut edit = store.edit().await.unwrap();
+    edit.put_rate(w.sell_deck, &rate("44", "0.99"), "").await.unwrap();
+    edit.commit().await.unwrap();
+    let next = store.model().await.unwrap();
+    assert_eq!((next.revision.0, next.decks[0].rates[0].per_minute), (2, money("0.99")));
+    assert_eq!(store.latest_revision().await.unwrap().0, 2);
+    assert_eq!(store.revisions(10).await.unwrap().iter().map(|r| r.rates).collect::<Vec<_>>(), [3, 3]);
+}
+
+async fn an_edit_that_looked_at_an_older_configuration_is_refused(store: Store) {
+    let seen = store.changes().await.unwrap();
+    world(&store).await;
+    let refused = store.edit().await.unwrap().expect_changes(seen).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Conflict { kind: ConflictKind::Stale, .. }), "{refused}");
+    let seen = store.changes().await.unwrap();
+    store.edit().await.unwrap().expect_changes(seen).await.unwrap();
+}
+
+async fn acts_are_written_down_in_order(store: Store) {
+    for name in ["first", "second", "third"] {
+        let entry =
+            AuditEntry { actor: "user:anna".into(), action: name.into(), object: "x".into(), ..AuditEntry::default() };
+        store.audit(&entry).await.unwrap();
+    }
+    let all = store.audit_entries(None, Some("x"), 2).await.unwrap();
+    assert_eq!(all.iter().map(|entry| entry.action.as_str()).collect::<Vec<_>>(), ["third", "second"]);
+    let older = store.audit_entries(Some(all[1].id), None, 10).await.unwrap();
+    assert_eq!(older.len(), 1);
+}
+
+async fn settings_are_kept(store: Store) {
+    assert_eq!(store.setting("colour").await.unwrap(), None);
+    store.set_setting("colour", Some("green")).await.unwrap();
+    store.set_setting("colour", Some("blue")).await.unwrap();
+    assert_eq!(store.setting("colour").await.unwrap().as_deref(), Some("blue"));
+    store.set_setting("colour", None).await.unwrap();
+    assert_eq!(store.setting("colour").await.unwrap(), None);
+}

@@ -1,0 +1,233 @@
+//! Stories about CDRs, traces and people, each told on SQLite and on MariaDB.
+
+#[path = "support/databases.rs"]
+mod databases;
+#[path = "support/sample.rs"]
+#[allow(dead_code, reason = "other test programs use the rest")]
+mod sample;
+
+use cdr::Cdr;
+use sample::{attempt, call, call_id, money, stranger, world};
+use sqlx::Row as _;
+use store::{ApiKeyDraft, Batch, CdrFilter, CdrKind, Cursor, Side, Store, StoreError, UserDraft, WebSession};
+use units::{NodeId, WallTime};
+
+on_both! {
+    a_record_comes_back_as_it_was_written
+    odd_bytes_of_peers_are_stored_as_text
+    the_cursor_moves_with_its_batch
+    a_second_data_folder_may_not_write_as_the_same_node
+    a_window_is_searched_newest_first_by_pages
+    filters_narrow_a_window
+    a_window_is_mandatory
+    the_overview_sums_by_carrier_and_currency
+    a_captured_call_has_its_messages
+    people_keys_and_logins_are_kept_by_hash
+}
+
+const START: i64 = 1_800_000_000_000_000;
+
+async fn collect(store: &Store, cdrs: &[Cdr], offset: u64) {
+    let cursor = Cursor { boot: 1, segment: 1, offset };
+    let batch = Batch { node: NodeId(1), kind: "journal", folder: "f", cdrs, traces: &[], cursor };
+    store.insert_cdrs(batch).await.unwrap();
+}
+
+fn window() -> CdrFilter {
+    CdrFilter {
+        from: WallTime::from_micros(START),
+        till: WallTime::from_micros(START + 3_600_000_000),
+        limit: 100,
+        ..CdrFilter::default()
+    }
+}
+
+async fn a_record_comes_back_as_it_was_written(store: Store) {
+    let w = world(&store).await;
+    let full = call(w, 1, "0.0122", &[(sample::grant_id(1), "0.01"), (sample::grant_id(2), "0.0022")]);
+    let records = [full.clone(), attempt(&full), stranger(2)];
+    collect(&store, &records, 100).await;
+    let story = store.story(call_id(1)).await.unwrap();
+    assert_eq!(story.call.as_ref(), Some(&records[0]));
+    assert_eq!(story.attempts, records[1..2]);
+    assert_eq!(store.story(call_id(2)).await.unwrap().call.as_ref(), Some(&records[2]));
+    assert!(matches!(store.story(call_id(3)).await, Err(StoreError::NotFound { what: "call", .. })));
+}
+
+async fn odd_bytes_of_peers_are_stored_as_text(store: Store) {
+    let mut odd = stranger(1);
+    odd.ingress_call_id = "'; DROP TABLE cdrs; -- \0 <script> 😀 ".repeat(20);
+    odd.egress_call_id = "=cmd|' /C calc'!A0".into();
+    odd.ended_ms = u64::MAX;
+    collect(&store, &[odd], 1).await;
+    let back = store.story(call_id(1)).await.unwrap().call.unwrap();
+    assert!(back.ingress_call_id.starts_with("'; DROP TABLE cdrs; --   <script> 😀 "));
+    assert_eq!(back.ingress_call_id.chars().count(), 255);
+    assert_eq!(back.ended_ms, i64::MAX as u64);
+}
+
+async fn the_cursor_moves_with_its_batch(store: Store) {
+    let node = NodeId(1);
+    assert_eq!(store.cursor(node, "journal", "f").await.unwrap(), None);
+    collect(&store, &[stranger(1)], 77).await;
+    assert_eq!(store.cursor(node, "journal", "f").await.unwrap(), Some(Cursor { boot: 1, segment: 1, offset: 77 }));
+    assert_eq!(store.cursor(node, "traces", "f").await.unwrap(), None);
+}
+
+async fn a_second_data_folder_may_not_write_as_the_same_node(store: Store) {
+    collect(&store, &[stranger(1)], 1).await;
+    let batch = Batch {
+        node: NodeId(1),
+        kind: "journal",
+        folder: "another",
+        cdrs: &[stranger(2)],
+        traces: &[],
+        cursor: Cursor::default(),
+    };
+    assert!(matches!(store.insert_cdrs(batch).await, Err(StoreError::Conflict { what: "node", .. })));
+    assert!(store.story(call_id(2)).await.is_err());
+}
+
+async fn a_window_is_searched_newest_first_by_pages(store: Store) {
+    let records: Vec<Cdr> = (0..700).map(stranger).collect();
+    collect(&store, &records, 1).await;
+    let (mut filter, mut found) = (window(), Vec::new());
+    loop {
+        let page = store.search_cdrs(&filter).await.unwrap();
+        let Some(last) = page.last() else { break };
+        filter.after = Some((last.started, last.call.to_bytes(last.attempt)));
+        found.extend(page);
+    }
+    let sequences: Vec<u64> = found.iter().map(|cdr| cdr.call.sequence).collect();
+    assert_eq!(sequences, (0..700).rev().collect::<Vec<_>>());
+}
+
+async fn filters_narrow_a_window(store: Store) {
+    let w = world(&store).await;
+    let answered = call(w, 1, "1", &[]);
+    collect(&store, &[answered.clone(), attempt(&answered), stranger(2)], 1).await;
+    let narrowed: [(&str, CdrFilter, usize); 14] = [
+        ("calls", window(), 2),
+        ("attempts", CdrFilter { kind: CdrKind::Attempts, ..window() }, 1),
+        ("all", CdrFilter { kind: CdrKind::All, ..window() }, 3),
+        ("calling", CdrFilter { calling: Some("1415".into()), ..window() }, 1),
+        ("called", CdrFilter { called: Some("+4420".into()), ..window() }, 1),
+        ("not called", CdrFilter { called: Some("4421".into()), ..window() }, 0),
+        ("originator", CdrFilter { originator: Some(w.originator), ..window() }, 1),
+        ("terminator", CdrFilter { terminator: Some(w.terminator), kind: CdrKind::All, ..window() }, 2),
+        ("cause", CdrFilter { cause: Some(301), ..window() }, 1),
+        ("status", CdrFilter { sip_status: Some(200), ..window() }, 1),
+        ("answered", CdrFilter { answered: Some(false), ..window() }, 1),
+        ("call", CdrFilter { call: Some(call_id(1)), kind: CdrKind::All, ..window() }, 2),
+        ("Call-ID", CdrFilter { sip_call_id: Some("abc@127.0.1.1".into()), ..window() }, 1),
+        ("trunks", CdrFilter { ingress_trunk: Some(w.ingress), egress_trunk: Some(w.egress), ..window() }, 1),
+    ];
+    for (name, filter, count) in narrowed {
+        assert_eq!(store.search_cdrs(&filter).await.unwrap().len(), count, "{name}");
+    }
+}
+
+async fn a_window_is_mandatory(store: Store) {
+    let refused = store.search_cdrs(&CdrFilter::default()).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Invalid { field: "from", .. }), "{refused}");
+    let (from, till) = (WallTime::from_micros(0), WallTime::from_micros(START));
+    assert!(store.overview(Side::Originator, from, till).await.is_err());
+}
+
+async fn the_overview_sums_by_carrier_and_currency(store: Store) {
+    let w = world(&store).await;
+    let (one, two) = (call(w, 1, "1", &[]), call(w, 2, "0.5", &[]));
+    collect(&store, &[one.clone(), attempt(&one), two.clone(), attempt(&two), stranger(3)], 1).await;
+    let (from, till) = (window().from, window().till);
+    let by_originator = store.overview(Side::Originator, from, till).await.unwrap();
+    assert_eq!(by_originator.len(), 2);
+    let acme = &by_originator[0];
+    assert_eq!((acme.carrier, acme.calls, acme.answered, acme.attempts), (w.originator, 2, 2, 2));
+    assert_eq!((acme.revenue, acme.cost, acme.duration_ms), (money("1.5"), money("0.75"), 120_690));
+    assert_eq!((acme.pdd_us, acme.pdd_count, acme.currency.as_str()), (240_000, 2, "USD"));
+    let by_terminator = store.overview(Side::Terminator, from, till).await.unwrap();
+    assert_eq!((by_terminator[0].attempts, by_terminator[0].cost), (2, money("0.75")));
+}
+
+async fn a_captured_call_has_its_messages(store: Store) {
+    let traces = [(call_id(1), START, vec![0, 159, 255]), (call_id(2), START, vec![1; 100_000])];
+    let cursor = Cursor { boot: 1, segment: 1, offset: 9 };
+    let batch = Batch { node: NodeId(1), kind: "traces", folder: "f", cdrs: &[], traces: &traces, cursor };
+    store.insert_cdrs(batch).await.unwrap();
+    store.insert_cdrs(batch).await.unwrap();
+    assert_eq!(store.story(call_id(1)).await.unwrap().trace, Some(vec![0, 159, 255]));
+    assert_eq!(store.story(call_id(2)).await.unwrap().trace.map(|bytes| bytes.len()), Some(100_000));
+}
+
+async fn people_keys_and_logins_are_kept_by_hash(store: Store) {
+    let draft =
+        UserDraft { name: "anna".into(), role: "owner".into(), password_hash: "$argon2id$…".into(), active: true };
+    let anna = store.create_user(&draft).await.unwrap();
+    assert_eq!(store.user_by_name("anna").await.unwrap(), Some(anna.clone()));
+    assert!(matches!(store.create_user(&draft).await, Err(StoreError::Conflict { .. })));
+    let key = ApiKeyDraft {
+        name: "ci".into(),
+        secret_hash: [7; 32],
+        scopes: "cdr:read".into(),
+        created_by: anna.id,
+        expires: None,
+    };
+    let made = store.create_api_key(&key).await.unwrap();
+    store.touch_api_key(made.id).await.unwrap();
+    store.revoke_api_key(made.id).await.unwrap();
+    let kept = store.api_key_by_hash(&[7; 32]).await.unwrap().unwrap();
+    assert!(kept.last_used.is_some() && kept.revoked.is_some());
+    assert_eq!(store.api_key_by_hash(&[8; 32]).await.unwrap(), None);
+
+    let far = WallTime::from_micros(i64::MAX / 2);
+    let login = WebSession {
+        secret_hash: [9; 32],
+        user: anna.id,
+        csrf: "c".into(),
+        created: far,
+        expires: far,
+        address: "::1".into(),
+    };
+    store.create_web_session(&login).await.unwrap();
+    assert_eq!(store.web_session(&[9; 32]).await.unwrap(), Some((login.clone(), anna.clone())));
+    store.update_user(anna.id, &UserDraft { active: false, ..draft }).await.unwrap();
+    assert_eq!(store.web_session(&[9; 32]).await.unwrap(), None, "a user that may not log in is not logged in");
+    store.delete_web_session(&[9; 32]).await.unwrap();
+    store.delete_web_session(&[9; 32]).await.unwrap();
+    store.delete_user(anna.id).await.unwrap();
+    assert!(matches!(store.delete_user(anna.id).await, Err(StoreError::NotFound { .. })));
+}
+
+/// The view is for people with a database shell, so this story asks as they would: `sell_amount` as text, and the call's id.
+async fn readable(database: &databases::Database) -> Vec<String> {
+    let w = world(&database.store).await;
+    collect(&database.store, &[call(w, 1, "0.012345678", &[])], 1).await;
+    let columns = ["call_id", "started_utc", "sell_amount", "buy_amount", "released_by"];
+    let kind = if database.url.starts_with("sqlite:") { "TEXT" } else { "CHAR" };
+    let casts = columns.map(|column| format!("CAST({column} AS {kind}) AS {column}")).join(",");
+    let sql = format!("SELECT {casts} FROM cdrs_readable");
+    if let Some(path) = database.url.strip_prefix("sqlite:") {
+        let pool = sqlx::SqlitePool::connect(path).await.unwrap();
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_one(&pool).await.unwrap();
+        columns.map(|column| row.get::<String, _>(column)).to_vec()
+    } else {
+        let pool = sqlx::MySqlPool::connect(&database.url).await.unwrap();
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_one(&pool).await.unwrap();
+        columns.map(|column| row.get::<String, _>(column)).to_vec()
+    }
+}
+
+fn is_readable(row: &[String]) {
+    let id = call_id(1).to_string();
+    assert_eq!(row, [id.as_str(), "2027-01-15 08:00:01.000000", "0.012345678", "0.006172839", "ingress"]);
+}
+
+#[tokio::test]
+async fn the_readable_view_of_sqlite_shows_decimals_and_dates() {
+    is_readable(&readable(&databases::sqlite().await).await);
+}
+
+#[tokio::test]
+async fn the_readable_view_of_mariadb_shows_decimals_and_dates() {
+    is_readable(&readable(&databases::mariadb().await).await);
+}

@@ -8,6 +8,8 @@ const target = process.env.TANDEM_URL;
 export default defineConfig({
   plugins: [react(), ...(target ? [] : [mock()])],
   server: { host: '127.0.0.1', proxy: target ? { '/api': { target, changeOrigin: true } } : undefined },
+  // The built pages under the policy that the control plane sets.
+  preview: { host: '127.0.0.1', headers: { 'content-security-policy': "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'" } },
   build: {
     target: 'es2022',
     assetsInlineLimit: 0,

@@ -79,21 +79,23 @@ function events(request: IncomingMessage, response: ServerResponse): void {
   request.on('close', () => clearInterval(timer));
 }
 
-/** The plugin for the development server. */
+function serve(request: IncomingMessage, response: ServerResponse): void {
+  const url = new URL(request.url ?? '/', 'http://mock');
+  const path = decodeURIComponent(url.pathname).replace(/^\//, '');
+  if (path === 'events') {
+    events(request, response);
+    return;
+  }
+  const [status, body] = answer(request.method ?? 'GET', path, url.searchParams);
+  response.writeHead(status, { 'content-type': status >= 400 ? 'application/problem+json' : 'application/json', etag: '"1"' });
+  response.end(body === undefined ? undefined : JSON.stringify(body));
+}
+
+/** The plugin for the development server, and for looking at the built pages. */
 export function mock(): Plugin {
   return {
     name: 'tandem-mock',
-    apply: 'serve',
-    configureServer(server) {
-      server.middlewares.use('/api/v1/', (request, response) => {
-        const url = new URL(request.url ?? '/', 'http://mock');
-        const path = decodeURIComponent(url.pathname).replace(/^\//, '');
-        if (path === 'events') return events(request, response);
-        const [status, body] = answer(request.method ?? 'GET', path, url.searchParams);
-        response.writeHead(status, { 'content-type': status >= 400 ? 'application/problem+json' : 'application/json', etag: '"1"' });
-        response.end(body === undefined ? undefined : JSON.stringify(body));
-        return undefined;
-      });
-    },
+    configureServer: (server) => void server.middlewares.use('/api/v1/', serve),
+    configurePreviewServer: (server) => void server.middlewares.use('/api/v1/', serve),
   };
 }

@@ -1,1 +1,16 @@
-//! stub
+//! What a call may do and what it costs: from an address and a number to trunks, rates, routes and prices.
+//!
+//! Everything here is a function of a snapshot, a moment and a seed. The same inputs give the same answer on every node, in the
+//! simulator of the GUI and in a replay.
+#![no_std]
+
+extern crate alloc;
+
+mod admit;
+mod charge;
+pub mod decision;
+mod routes;
+
+pub use admit::{Admission, admit};
+pub use charge::{Charge, FIRST_SLICE_S, charge, first_slice, paid_ms, reserve};
+pub use routes::{Ask, Candidate, ROUTES_MAX, Routes, Verdict, outbound_number, quote, routes};

@@ -8,6 +8,13 @@ use units::{
     AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, PlanId, Revision, Rounding, WallTime,
 };
 
+/// Characters of a prefix at most.
+pub const PREFIX_BYTES_MAX: usize = 15;
+/// Routes tried for one call at most, whatever a plan says.
+pub const ATTEMPTS_MAX: usize = 16;
+/// Routes of one plan at most.
+pub const PLAN_ROUTES_MAX: usize = 64;
+
 /// The whole of one revision.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Model {
@@ -179,6 +186,13 @@ pub enum Order {
     Weight = 2,
     /// A share of calls to each in per cent; 0 is never tried.
     Percent = 3,
+}
+
+impl Order {
+    /// The order with this number.
+    pub fn from_code(code: u8) -> Option<Order> {
+        [Order::Lcr, Order::Priority, Order::Weight, Order::Percent].into_iter().find(|order| *order as u8 == code)
+    }
 }
 
 /// Which egress trunks may serve an ingress trunk, in what order.

@@ -1,0 +1,186 @@
+//! Where things stand in an image: one place for the writer, the checker and the reader.
+
+/// The first eight bytes.
+pub const MAGIC: [u8; 8] = *b"TANDSNAP";
+/// The number of this layout; a reader refuses all others.
+pub const FORMAT: u32 = 1;
+
+/// Byte offsets in the header.
+pub mod header {
+    pub const FORMAT: usize = 8;
+    pub const LENGTH: usize = 16;
+    /// The checksum covers everything but itself.
+    pub const CHECKSUM: usize = 24;
+    pub const REVISION: usize = 32;
+    pub const BUILT: usize = 40;
+    /// Sixteen bytes a section: offset u64, count u32, bytes of one record u32.
+    pub const SECTIONS: usize = 48;
+    pub const SIZE: usize = 256;
+}
+
+/// A table of records of one size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Section {
+    pub name: &'static str,
+    pub place: usize,
+    pub size: usize,
+}
+
+macro_rules! sections {
+    ($($place:literal $constant:ident $name:literal $size:expr;)*) => {
+        $(pub const $constant: Section = Section { name: $name, place: $place, size: $size };)*
+        pub const SECTIONS: &[Section] = &[$($constant),*];
+    };
+}
+
+sections! {
+    0 CARRIERS "carriers" carrier::SIZE;
+    1 ACCOUNTS "accounts" account::SIZE;
+    2 INGRESS "ingress trunks" ingress::SIZE;
+    3 SOURCES "sources" source::SIZE;
+    4 GATES "gates" gate::SIZE;
+    5 EGRESS "egress trunks" egress::SIZE;
+    6 DECKS "decks" deck::SIZE;
+    7 PLANS "plans" plan::SIZE;
+    8 ROUTES "routes" route::SIZE;
+    9 STRINGS "strings" 1;
+}
+
+const _: () = assert!(header::SECTIONS + SECTIONS.len() * 16 <= header::SIZE);
+
+/// Every record that has an id starts with it; the code follows: offset u32 and length u32 in `strings`.
+pub const ID: usize = 0;
+pub const CODE: usize = 4;
+
+pub mod carrier {
+    pub const BLOCKED: usize = 12;
+    pub const SIZE: usize = 16;
+}
+
+pub mod account {
+    /// Accounts have no code; their carrier stands in its place.
+    pub const CARRIER: usize = 4;
+    pub const CURRENCY: usize = 8;
+    pub const SIZE: usize = 12;
+}
+
+pub mod ingress {
+    pub const CARRIER: usize = 12;
+    pub const ACCOUNT: usize = 16;
+    pub const TECH_PREFIX: usize = 20;
+    pub const PLAN: usize = 28;
+    pub const SELL_DECK: usize = 32;
+    pub const CAPACITY: usize = 36;
+    pub const CPS: usize = 40;
+    pub const MAX_DURATION: usize = 44;
+    pub const MEDIA_TIMEOUT: usize = 48;
+    pub const ACTIVE: usize = 50;
+    pub const SIZE: usize = 52;
+}
+
+/// Sources are sorted by family, then longest network first, then by network and trunk.
+pub mod source {
+    /// Sixteen bytes; IPv4 uses the first four.
+    pub const NETWORK: usize = 0;
+    /// The place of the trunk in its section.
+    pub const TRUNK: usize = 16;
+    pub const PORT: usize = 20;
+    pub const BITS: usize = 22;
+    /// 4 or 6.
+    pub const FAMILY: usize = 23;
+    pub const SIZE: usize = 24;
+}
+
+/// A run of sources with the same family and bits.
+pub mod gate {
+    pub const FIRST: usize = 0;
+    pub const COUNT: usize = 4;
+    pub const BITS: usize = 8;
+    pub const FAMILY: usize = 9;
+    pub const SIZE: usize = 12;
+}
+
+pub mod egress {
+    pub const CARRIER: usize = 12;
+    pub const ACCOUNT: usize = 16;
+    /// Sixteen bytes; IPv4 uses the first four.
+    pub const ADDRESS: usize = 20;
+    pub const PORT: usize = 36;
+    /// 4 or 6.
+    pub const FAMILY: usize = 38;
+    pub const STRIP: usize = 39;
+    pub const ADD_PREFIX: usize = 40;
+    pub const BUY_DECK: usize = 48;
+    pub const CAPACITY: usize = 52;
+    pub const CPS: usize = 56;
+    pub const PROGRESS_TIMEOUT: usize = 60;
+    pub const RING_TIMEOUT: usize = 62;
+    pub const ACTIVE: usize = 64;
+    pub const SIZE: usize = 68;
+}
+
+pub mod deck {
+    pub const CURRENCY: usize = 12;
+    pub const DECIMALS: usize = 15;
+    pub const ROUNDING: usize = 16;
+    /// Symbols of a number that choose the slot; 1 to 7.
+    pub const DEPTH: usize = 17;
+    /// Eight-byte keys of prefixes without letters.
+    pub const KEYS: usize = 20;
+    /// Parent u32 and line u32, one a key.
+    pub const NODES: usize = 28;
+    /// 16^depth + 1 slots: first key u32, ancestor u32.
+    pub const SLOTS: usize = 36;
+    /// Sixteen-byte keys of prefixes with letters, and their nodes.
+    pub const WIDE_KEYS: usize = 44;
+    pub const WIDE_NODES: usize = 52;
+    /// Lists of lines where a prefix has several: count u32, then so many u32, latest date first.
+    pub const DATED: usize = 60;
+    pub const LINES: usize = 68;
+    pub const KEY_COUNT: usize = 76;
+    pub const WIDE_COUNT: usize = 80;
+    /// In u32.
+    pub const DATED_COUNT: usize = 84;
+    pub const LINE_COUNT: usize = 88;
+    pub const SIZE: usize = 92;
+}
+
+/// A rate without its prefix; equal ones are kept once.
+pub mod line {
+    pub const PER_MINUTE: usize = 0;
+    pub const CONNECTION_FEE: usize = 8;
+    pub const FROM: usize = 16;
+    /// `i64::MAX` for ever.
+    pub const TILL: usize = 24;
+    /// Offset u32 and length u32 in `strings`.
+    pub const DESTINATION: usize = 32;
+    pub const MINIMUM: usize = 40;
+    pub const INCREMENT: usize = 42;
+    pub const FREE: usize = 44;
+    pub const BLOCKED: usize = 46;
+    pub const SIZE: usize = 48;
+}
+
+pub mod plan {
+    pub const MARGIN_MIN: usize = 12;
+    pub const SETUP_TIMEOUT: usize = 20;
+    pub const ORDER: usize = 22;
+    pub const ATTEMPTS_MAX: usize = 23;
+    /// The first of its routes.
+    pub const FIRST: usize = 24;
+    pub const COUNT: usize = 28;
+    pub const SIZE: usize = 32;
+}
+
+pub mod route {
+    pub const EGRESS: usize = 0;
+    pub const PRIORITY: usize = 4;
+    pub const WEIGHT: usize = 6;
+    pub const PERCENT: usize = 8;
+    pub const SIZE: usize = 12;
+}
+
+/// No parent, no ancestor.
+pub const NONE: u32 = u32::MAX;
+/// Set in a node's line: the rest is a place in `DATED`.
+pub const SEVERAL: u32 = 1 << 31;

@@ -1,0 +1,316 @@
+//! A snapshot read in place: each view is two words over the image's bytes and copies nothing.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use units::{AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, PlanId, Revision, WallTime};
+
+use crate::deck::DeckView;
+use crate::flaw::ImageFlaw;
+use crate::layout::{self, account, carrier, egress, gate, header, ingress, plan, route, source};
+use crate::model::{Order, PlanRoute, Source};
+use crate::read::{Record, i64_at, section, u64_at};
+
+/// A whole snapshot.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    image: &'a [u8],
+}
+
+impl core::fmt::Debug for View<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "snapshot {} of {} bytes", self.revision(), self.image.len())
+    }
+}
+
+impl<'a> View<'a> {
+    /// Reads every byte and says why the image must not be used. Takes about a second per gigabyte.
+    pub fn check(image: &[u8]) -> Result<(), ImageFlaw> {
+        crate::verify::image(image)
+    }
+
+    /// Opens bytes that passed [`View::check`]; costs nothing, so that it may be done every turn. Other bytes give wrong answers,
+    /// but neither panics nor endless loops.
+    pub fn open(image: &'a [u8]) -> View<'a> {
+        View { image }
+    }
+
+    /// The snapshot's number.
+    pub fn revision(&self) -> Revision {
+        Revision(u64_at(self.image, header::REVISION))
+    }
+
+    /// When it was built.
+    pub fn built(&self) -> WallTime {
+        WallTime::from_micros(i64_at(self.image, header::BUILT))
+    }
+
+    /// The carrier with this id.
+    pub fn carrier(&self, id: CarrierId) -> Option<CarrierView<'a>> {
+        Record::find(self.image, layout::CARRIERS, id.0).map(CarrierView)
+    }
+
+    /// The account with this id.
+    pub fn account(&self, id: AccountId) -> Option<AccountView<'a>> {
+        Record::find(self.image, layout::ACCOUNTS, id.0).map(AccountView)
+    }
+
+    /// The ingress trunk with this id.
+    pub fn ingress(&self, id: IngressTrunkId) -> Option<IngressView<'a>> {
+        Record::find(self.image, layout::INGRESS, id.0).map(IngressView)
+    }
+
+    /// The egress trunk with this id.
+    pub fn egress(&self, id: EgressTrunkId) -> Option<EgressView<'a>> {
+        Record::find(self.image, layout::EGRESS, id.0).map(EgressView)
+    }
+
+    /// The deck with this id.
+    pub fn deck(&self, id: DeckId) -> Option<DeckView<'a>> {
+        Record::find(self.image, layout::DECKS, id.0).map(DeckView::new)
+    }
+
+    /// The plan with this id.
+    pub fn plan(&self, id: PlanId) -> Option<PlanView<'a>> {
+        Record::find(self.image, layout::PLANS, id.0).map(PlanView)
+    }
+
+    /// All carriers, in order of id.
+    pub fn carriers(&self) -> impl Iterator<Item = CarrierView<'a>> + use<'a> {
+        self.records(layout::CARRIERS).map(CarrierView)
+    }
+
+    /// All ingress trunks, in order of id.
+    pub fn ingress_trunks(&self) -> impl Iterator<Item = IngressView<'a>> + use<'a> {
+        self.records(layout::INGRESS).map(IngressView)
+    }
+
+    /// All egress trunks, in order of id.
+    pub fn egress_trunks(&self) -> impl Iterator<Item = EgressView<'a>> + use<'a> {
+        self.records(layout::EGRESS).map(EgressView)
+    }
+
+    /// All decks, in order of id.
+    pub fn decks(&self) -> impl Iterator<Item = DeckView<'a>> + use<'a> {
+        self.records(layout::DECKS).map(DeckView::new)
+    }
+
+    /// All plans, in order of id.
+    pub fn plans(&self) -> impl Iterator<Item = PlanView<'a>> + use<'a> {
+        self.records(layout::PLANS).map(PlanView)
+    }
+
+    /// Every source that this address falls into with its trunk, IPv4 before IPv6 and longest network first. A source's port is not looked at.
+    pub fn at_address(&self, address: IpAddr) -> impl Iterator<Item = (IngressView<'a>, Source)> + use<'a> {
+        let image = self.image;
+        let (bytes, family) = address_bytes(address.to_canonical());
+        self.records(layout::GATES)
+            .filter(move |gate| gate.u8(gate::FAMILY) == family)
+            .flat_map(move |gate| through_gate(image, gate, masked(bytes, gate.u8(gate::BITS))))
+    }
+
+    fn records(&self, of: layout::Section) -> impl Iterator<Item = Record<'a>> + use<'a> {
+        let image = self.image;
+        (0..section(image, of).1).map_while(move |index| Record::nth(image, of, index))
+    }
+}
+
+/// The sources of a gate with exactly this network.
+fn through_gate<'a>(
+    image: &'a [u8],
+    gate: Record<'a>,
+    network: [u8; 16],
+) -> impl Iterator<Item = (IngressView<'a>, Source)> + use<'a> {
+    let (first, count) = (gate.u32(gate::FIRST), gate.u32(gate::COUNT));
+    let nth = move |index| Record::nth(image, layout::SOURCES, index);
+    let end = first.saturating_add(count);
+    let (mut low, mut high) = (first, end);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        match nth(middle) {
+            Some(record) if record.chunk::<16>(source::NETWORK) < network => low = middle + 1,
+            _ => high = middle,
+        }
+    }
+    (low..end).map_while(nth).take_while(move |record| record.chunk(source::NETWORK) == network).filter_map(
+        move |record| {
+            let trunk = Record::nth(image, layout::INGRESS, record.u32(source::TRUNK))?;
+            Some((IngressView(trunk), source_of(record)))
+        },
+    )
+}
+
+/// An address as sixteen bytes and its family.
+pub(crate) fn address_bytes(address: IpAddr) -> ([u8; 16], u8) {
+    match address {
+        IpAddr::V4(v4) => {
+            let mut bytes = [0; 16];
+            bytes[..4].copy_from_slice(&v4.octets());
+            (bytes, 4)
+        }
+        IpAddr::V6(v6) => (v6.octets(), 6),
+    }
+}
+
+/// The first `bits` bits, the others zero.
+pub(crate) fn masked(bytes: [u8; 16], bits: u8) -> [u8; 16] {
+    let kept = u128::MAX.checked_shl(128 - u32::from(bits.min(128))).unwrap_or(0);
+    (u128::from_be_bytes(bytes) & kept).to_be_bytes()
+}
+
+fn address_of(bytes: [u8; 16], family: u8) -> IpAddr {
+    match family {
+        4 => IpAddr::V4(Ipv4Addr::new(bytes[0], bytes[1], bytes[2], bytes[3])),
+        _ => IpAddr::V6(Ipv6Addr::from(bytes)),
+    }
+}
+
+fn source_of(record: Record<'_>) -> Source {
+    Source {
+        network: address_of(record.chunk(source::NETWORK), record.u8(source::FAMILY)),
+        bits: record.u8(source::BITS),
+        port: record.u16(source::PORT),
+    }
+}
+
+macro_rules! views {
+    ($($(#[$meta:meta])* $name:ident {$(
+        $(#[$field_meta:meta])* $field:ident: $kind:ty = |$record:ident| $read:expr;
+    )*})*) => {$(
+        $(#[$meta])*
+        #[derive(Clone, Copy)]
+        pub struct $name<'a>(Record<'a>);
+
+        impl<'a> $name<'a> {$(
+            $(#[$field_meta])*
+            pub fn $field(&self) -> $kind {
+                let $record = self.0;
+                $read
+            }
+        )*}
+    )*};
+}
+
+views! {
+    /// A carrier.
+    CarrierView {
+        /// Its id.
+        id: CarrierId = |record| CarrierId(record.u32(layout::ID));
+        /// The short name that operators use.
+        code: &'a str = |record| record.text(layout::CODE);
+        /// Neither sends nor takes calls.
+        blocked: bool = |record| record.u8(carrier::BLOCKED) != 0;
+    }
+
+    /// An account.
+    AccountView {
+        /// Its id.
+        id: AccountId = |record| AccountId(record.u32(layout::ID));
+        /// Whose it is.
+        carrier: CarrierId = |record| CarrierId(record.u32(account::CARRIER));
+        /// What it counts in.
+        currency: Currency = |record| Currency::from_bytes(record.chunk(account::CURRENCY)).unwrap_or(Currency::USD);
+    }
+
+    /// An ingress trunk.
+    IngressView {
+        /// Its id.
+        id: IngressTrunkId = |record| IngressTrunkId(record.u32(layout::ID));
+        /// The short name that operators use.
+        code: &'a str = |record| record.text(layout::CODE);
+        /// Whose it is.
+        carrier: CarrierId = |record| CarrierId(record.u32(ingress::CARRIER));
+        /// The account that pays.
+        account: AccountId = |record| AccountId(record.u32(ingress::ACCOUNT));
+        /// Digits in front of the called number, removed before routing; empty for none.
+        tech_prefix: &'a str = |record| record.text(ingress::TECH_PREFIX);
+        /// Which egress trunks may serve it.
+        plan: PlanId = |record| PlanId(record.u32(ingress::PLAN));
+        /// What its calls are sold at.
+        sell_deck: DeckId = |record| DeckId(record.u32(ingress::SELL_DECK));
+        /// Concurrent calls at most; 0 for no limit.
+        capacity: u32 = |record| record.u32(ingress::CAPACITY);
+        /// New calls a second at most; 0 for no limit.
+        cps: u32 = |record| record.u32(ingress::CPS);
+        /// Takes calls.
+        active: bool = |record| record.u8(ingress::ACTIVE) != 0;
+        /// Seconds after which an answered call is released; 0 for the switch's default.
+        max_duration_s: u32 = |record| record.u32(ingress::MAX_DURATION);
+        /// Seconds without RTP after which a call is released; 0 for never.
+        media_timeout_s: u16 = |record| record.u16(ingress::MEDIA_TIMEOUT);
+    }
+
+    /// An egress trunk.
+    EgressView {
+        /// Its id.
+        id: EgressTrunkId = |record| EgressTrunkId(record.u32(layout::ID));
+        /// The short name that operators use.
+        code: &'a str = |record| record.text(layout::CODE);
+        /// Whose it is.
+        carrier: CarrierId = |record| CarrierId(record.u32(egress::CARRIER));
+        /// The account that is credited.
+        account: AccountId = |record| AccountId(record.u32(egress::ACCOUNT));
+        /// Where INVITEs are sent.
+        address: SocketAddr = |record| SocketAddr::new(
+            address_of(record.chunk(egress::ADDRESS), record.u8(egress::FAMILY)),
+            record.u16(egress::PORT),
+        );
+        /// Digits removed from the front of the called number before `add_prefix`.
+        strip_digits: u8 = |record| record.u8(egress::STRIP);
+        /// Put in front of the called number; empty for none.
+        add_prefix: &'a str = |record| record.text(egress::ADD_PREFIX);
+        /// What its calls cost us.
+        buy_deck: DeckId = |record| DeckId(record.u32(egress::BUY_DECK));
+        /// Concurrent calls at most; 0 for no limit.
+        capacity: u32 = |record| record.u32(egress::CAPACITY);
+        /// New calls a second at most; 0 for no limit.
+        cps: u32 = |record| record.u32(egress::CPS);
+        /// Takes calls.
+        active: bool = |record| record.u8(egress::ACTIVE) != 0;
+        /// Seconds from INVITE to the first 18x or 200; 0 for the default.
+        progress_timeout_s: u16 = |record| record.u16(egress::PROGRESS_TIMEOUT);
+        /// Seconds from the first 18x to the answer; 0 for the default.
+        ring_timeout_s: u16 = |record| record.u16(egress::RING_TIMEOUT);
+    }
+
+    /// A routing plan.
+    PlanView {
+        /// Its id.
+        id: PlanId = |record| PlanId(record.u32(layout::ID));
+        /// The short name that operators use.
+        code: &'a str = |record| record.text(layout::CODE);
+        /// The order of routes.
+        order: Order = |record| Order::from_code(record.u8(plan::ORDER)).unwrap_or_default();
+        /// Sell minus buy price of a minute must be at least this.
+        margin_min: Money = |record| Money::from_nanos(record.i64(plan::MARGIN_MIN));
+        /// Routes tried for one call at most; 1 to 16.
+        attempts_max: u8 = |record| record.u8(plan::ATTEMPTS_MAX);
+        /// Seconds from INVITE to answer over all attempts; 0 for the default.
+        setup_timeout_s: u16 = |record| record.u16(plan::SETUP_TIMEOUT);
+    }
+}
+
+impl<'a> IngressView<'a> {
+    /// Where its calls may come from, longest networks first.
+    pub fn sources(&self) -> impl Iterator<Item = Source> + use<'a> {
+        let Record { image, at } = self.0;
+        let place = at.saturating_sub(section(image, layout::INGRESS).0) / ingress::SIZE;
+        let all =
+            (0..section(image, layout::SOURCES).1).map_while(move |index| Record::nth(image, layout::SOURCES, index));
+        all.filter(move |record| record.u32(source::TRUNK) as usize == place).map(source_of)
+    }
+}
+
+impl<'a> PlanView<'a> {
+    /// The candidates, as the plan lists them.
+    pub fn routes(&self) -> impl Iterator<Item = PlanRoute> + use<'a> {
+        let image = self.0.image;
+        let (first, count) = (self.0.u32(plan::FIRST), self.0.u32(plan::COUNT));
+        let records = (first..first.saturating_add(count)).map_while(move |at| Record::nth(image, layout::ROUTES, at));
+        records.map(|record| PlanRoute {
+            egress_trunk: EgressTrunkId(record.u32(route::EGRESS)),
+            priority: record.i16(route::PRIORITY),
+            weight: record.u16(route::WEIGHT),
+            percent: record.u8(route::PERCENT),
+        })
+    }
+}

@@ -1,0 +1,261 @@
+//! What is written is read; what was damaged is refused; what contradicts itself is never written.
+#![allow(clippy::unwrap_used)]
+
+mod world;
+
+use proptest::prelude::*;
+use snapshot::{ImageFlaw, Model, Order, PlanRoute, Rate, View};
+use units::{CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, PlanId, Revision, WallTime};
+use world::{rate, small, source};
+
+#[test]
+fn every_field_is_read_as_it_was_written() {
+    let model = small();
+    let image = model.encode().unwrap();
+    View::check(&image).unwrap();
+    let view = View::open(&image);
+    assert_eq!((view.revision(), view.built()), (Revision(42), model.built));
+    assert_eq!(view.carriers().map(|carrier| carrier.id().0).collect::<Vec<_>>(), [1, 2, 3]);
+    for carrier in &model.carriers {
+        let found = view.carrier(carrier.id).unwrap();
+        assert_eq!((found.id(), found.code(), found.blocked()), (carrier.id, carrier.code.as_str(), carrier.blocked));
+    }
+    for account in &model.accounts {
+        let found = view.account(account.id).unwrap();
+        assert_eq!((found.id(), found.carrier(), found.currency()), (account.id, account.carrier, account.currency));
+    }
+    ingress_is_the_same(&model, &view);
+    egress_is_the_same(&model, &view);
+    let (plan, found) = (&model.plans[0], view.plan(PlanId(1)).unwrap());
+    assert_eq!((found.id(), found.code(), found.order()), (plan.id, plan.code.as_str(), Order::Weight));
+    assert_eq!((found.margin_min(), found.attempts_max(), found.setup_timeout_s()), (plan.margin_min, 3, 90));
+    assert_eq!(found.routes().collect::<Vec<_>>(), plan.routes);
+    assert_eq!(view.decks().map(|deck| (deck.code(), deck.currency())).next(), Some(("deck-1", Currency::USD)));
+    assert_eq!(view.plans().count(), 1);
+}
+
+fn ingress_is_the_same(model: &Model, view: &View<'_>) {
+    let (trunk, found) = (&model.ingress_trunks[0], view.ingress(IngressTrunkId(9)).unwrap());
+    assert_eq!((found.id(), found.code(), found.carrier()), (trunk.id, trunk.code.as_str(), trunk.carrier));
+    assert_eq!((found.account(), found.plan(), found.sell_deck()), (trunk.account, trunk.plan, trunk.sell_deck));
+    assert_eq!((found.tech_prefix(), found.capacity(), found.cps(), found.active()), ("77#", 100, 5, true));
+    assert_eq!((found.max_duration_s(), found.media_timeout_s()), (3_600, 60));
+    let sources: Vec<_> = found.sources().collect();
+    assert_eq!(sources, [source("198.51.100.7", 32, 0), source("10.0.0.0", 8, 5062), source("2001:db8::", 32, 0)]);
+    assert_eq!(view.ingress_trunks().count(), 1);
+}
+
+fn egress_is_the_same(model: &Model, view: &View<'_>) {
+    for trunk in &model.egress_trunks {
+        let found = view.egress(trunk.id).unwrap();
+        assert_eq!((found.id(), found.code(), found.carrier()), (trunk.id, trunk.code.as_str(), trunk.carrier));
+        assert_eq!(
+            (found.account(), found.address(), found.buy_deck()),
+            (trunk.account, trunk.address, trunk.buy_deck)
+        );
+        assert_eq!((found.strip_digits(), found.add_prefix()), (2, "00"));
+        assert_eq!((found.capacity(), found.cps(), found.active()), (trunk.capacity, trunk.cps, trunk.active));
+        assert_eq!((found.progress_timeout_s(), found.ring_timeout_s()), (4, 60));
+    }
+    assert_eq!(view.egress_trunks().map(|trunk| trunk.id().0).collect::<Vec<_>>(), [2, 3]);
+}
+
+#[test]
+fn the_same_model_gives_the_same_bytes() {
+    assert_eq!(small().encode().unwrap(), small().encode().unwrap());
+}
+
+#[test]
+fn what_is_not_there_is_not_found() {
+    let image = small().encode().unwrap();
+    let view = View::open(&image);
+    assert!(view.carrier(CarrierId(4)).is_none() && view.deck(DeckId(0)).is_none() && view.plan(PlanId(2)).is_none());
+    assert!(view.egress(EgressTrunkId(1)).is_none() && view.ingress(IngressTrunkId(8)).is_none());
+}
+
+#[test]
+fn an_address_finds_its_trunks() {
+    let image = small().encode().unwrap();
+    let view = View::open(&image);
+    let bits =
+        |address: &str| view.at_address(address.parse().unwrap()).map(|(_, source)| source.bits).collect::<Vec<_>>();
+    assert_eq!(bits("198.51.100.7"), [32]);
+    assert_eq!(bits("198.51.100.8"), [0_u8; 0]);
+    assert_eq!(bits("10.200.0.1"), [8]);
+    assert_eq!(bits("::ffff:10.200.0.1"), [8]);
+    assert_eq!(bits("2001:db8:1::5"), [32]);
+    assert_eq!(bits("2001:db9::5"), [0_u8; 0]);
+}
+
+#[test]
+fn every_flipped_bit_is_noticed() {
+    let image = small().encode().unwrap();
+    for place in 0..image.len() {
+        for bit in 0..8 {
+            let mut damaged = image.clone();
+            damaged[place] ^= 1 << bit;
+            assert!(View::check(&damaged).is_err(), "bit {bit} of byte {place}");
+        }
+    }
+}
+
+#[test]
+fn every_cut_and_every_addition_is_noticed() {
+    let image = small().encode().unwrap();
+    for length in 0..image.len() {
+        assert!(View::check(&image[..length]).is_err(), "{length} bytes");
+    }
+    let longer = [image.as_slice(), &[0]].concat();
+    assert!(matches!(View::check(&longer), Err(ImageFlaw::Length { .. })));
+}
+
+/// CRC-64/XZ one bit at a time: the oracle, and what a forger would compute.
+fn checksum(pieces: [&[u8]; 2]) -> u64 {
+    let mut crc = u64::MAX;
+    for byte in pieces.concat() {
+        crc ^= u64::from(byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xC96C_5795_D787_0F42 } else { crc >> 1 };
+        }
+    }
+    !crc
+}
+
+#[test]
+fn the_checksum_is_crc_64_xz() {
+    assert_eq!(checksum([b"1234", b"56789"]), 0x995D_C9BB_DF19_39FA);
+    let image = small().encode().unwrap();
+    assert_eq!(image[24..32], checksum([&image[..24], &image[32..]]).to_le_bytes());
+}
+
+/// Reads everything that can be read.
+fn roam(image: &[u8]) {
+    let view = View::open(image);
+    let at = WallTime::from_micros(10);
+    for trunk in view.ingress_trunks().take(50) {
+        let _ = (trunk.code(), trunk.tech_prefix(), trunk.sources().take(50).count());
+    }
+    for trunk in view.egress_trunks().take(50) {
+        let _ = (trunk.code(), trunk.address(), trunk.add_prefix());
+    }
+    for plan in view.plans().take(50) {
+        let _ = (plan.code(), plan.order(), plan.routes().take(50).count());
+    }
+    for deck in view.decks().take(50) {
+        for number in ["", "4", "44", "44201234", "44A99", "9", "ZZZZZZZZZZZZZZZZZZ"] {
+            let _ = (deck.lookup(number.as_bytes(), at), deck.index_bytes(), deck.rounding());
+        }
+    }
+    for address in ["198.51.100.7", "10.0.0.1", "::1", "2001:db8::1"] {
+        let _ = view.at_address(address.parse().unwrap()).take(50).count();
+    }
+}
+
+#[test]
+fn a_forged_checksum_does_not_make_anything_panic() {
+    let image = small().encode().unwrap();
+    let mut accepted = 0;
+    for place in 0..image.len() {
+        for value in [0, 1, 0x7F, 0x80, 0xFF] {
+            let mut forged = image.clone();
+            forged[place] = value;
+            let sum = checksum([&forged[..24], &forged[32..]]);
+            forged[24..32].copy_from_slice(&sum.to_le_bytes());
+            accepted += u32::from(View::check(&forged).is_ok());
+            roam(&forged);
+        }
+    }
+    assert!(accepted > 0, "a changed price is a valid snapshot");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600), magic in any::<bool>()) {
+        let mut bytes = bytes;
+        if magic && bytes.len() > 64 {
+            bytes[..12].copy_from_slice(b"TANDSNAP\x01\0\0\0");
+            let length = bytes.len() as u64;
+            bytes[16..24].copy_from_slice(&length.to_le_bytes());
+            let sum = checksum([&bytes[..24], &bytes[32..]]);
+            bytes[24..32].copy_from_slice(&sum.to_le_bytes());
+        }
+        prop_assert!(View::check(&bytes).is_err());
+        roam(&bytes);
+    }
+
+    #[test]
+    fn many_changes_at_once_are_noticed(
+        changes in proptest::collection::vec((any::<proptest::sample::Index>(), 1_u8..), 1..20),
+    ) {
+        let image = small().encode().unwrap();
+        let mut damaged = image.clone();
+        for (place, change) in changes {
+            damaged[place.index(image.len())] ^= change;
+        }
+        prop_assert!(damaged == image || View::check(&damaged).is_err());
+    }
+}
+
+/// Spoils a good model and expects the refusal to name the object and the problem.
+fn refused(spoil: impl FnOnce(&mut Model), expected: &str) {
+    let mut model = small();
+    spoil(&mut model);
+    let flaw = model.encode().expect_err(expected).to_string();
+    assert!(flaw.starts_with(expected), "{flaw:?} should start with {expected:?}");
+}
+
+#[test]
+fn a_contradiction_is_refused_by_name() {
+    refused(|model| model.carriers[0].id = CarrierId(2), "carrier carrier-2: another one has the same id");
+    refused(|model| model.carriers[0].code = "carrier-1".into(), "carrier carrier-1: another one has the same code");
+    refused(|model| model.accounts[0].carrier = CarrierId(7), "account 1: its carrier does not exist");
+    refused(|model| model.ingress_trunks[0].carrier = CarrierId(7), "ingress trunk in-9: its carrier does not exist");
+    refused(|model| model.ingress_trunks[0].carrier = CarrierId(2), "ingress trunk in-9: its account is another");
+    refused(|model| model.ingress_trunks[0].plan = PlanId(7), "ingress trunk in-9: its plan does not exist");
+    refused(|model| model.ingress_trunks[0].sell_deck = DeckId(7), "ingress trunk in-9: its deck does not exist");
+    refused(|model| model.ingress_trunks[0].sources[1].bits = 33, "ingress trunk in-9: a source has more bits");
+    refused(|model| model.ingress_trunks[0].tech_prefix = "7 7".into(), "ingress trunk in-9: its tech prefix");
+    refused(|model| model.egress_trunks[0].buy_deck = DeckId(7), "egress trunk out-3: its deck does not exist");
+    refused(|model| model.egress_trunks[0].add_prefix = "a@b".into(), "egress trunk out-3: its added prefix");
+    refused(|model| model.egress_trunks[0].address.set_port(0), "egress trunk out-3: its port is 0");
+    refused(|model| model.plans[0].attempts_max = 17, "plan plan-1: tries 17 routes");
+    refused(|model| model.plans[0].attempts_max = 0, "plan plan-1: tries 0 routes");
+    refused(|model| model.plans[0].routes[0].percent = 101, "plan plan-1: egress trunk 3 gets more");
+    refused(
+        |model| model.plans[0].routes[0].egress_trunk = EgressTrunkId(2),
+        "plan plan-1: egress trunk 2 stands in it twice",
+    );
+    refused(
+        |model| model.plans[0].routes[0].egress_trunk = EgressTrunkId(5),
+        "plan plan-1: egress trunk 5 does not exist",
+    );
+    refused(|model| model.decks[0].decimals = 10, "deck deck-1: has more than 9 decimals");
+    let route = PlanRoute { egress_trunk: EgressTrunkId(2), priority: 0, weight: 0, percent: 0 };
+    refused(|model| model.plans[0].routes = vec![route; 65], "plan plan-1: has more than 64 routes");
+}
+
+#[test]
+fn currencies_must_fit_together() {
+    let euro = Currency::parse("EUR").unwrap();
+    refused(|model| model.decks[0].currency = euro, "ingress trunk in-9: its account and its deck count in different");
+    let both = |model: &mut Model| {
+        model.decks[1].currency = euro;
+        model.accounts[1].currency = euro;
+    };
+    refused(both, "ingress trunk in-9: plan plan-1 leads to egress trunk out-2, whose deck deck-2 counts in EUR");
+}
+
+#[test]
+fn a_rate_that_no_call_could_use_is_refused_by_prefix() {
+    let spoiled = |change: fn(&mut Rate)| move |model: &mut Model| change(&mut model.decks[0].rates[0]);
+    refused(spoiled(|rate| rate.prefix = "44a".into()), "deck deck-1: prefix \"44a\" is not");
+    refused(spoiled(|rate| rate.prefix = "1234567890123456".into()), "deck deck-1: prefix \"1234567890123456\" is not");
+    refused(spoiled(|rate| rate.till = Some(rate.from)), "deck deck-1: a rate of prefix \"44\" ends before");
+    refused(
+        spoiled(|rate| rate.per_minute = units::Money::from_nanos(-1)),
+        "deck deck-1: the rate of prefix \"44\" is below",
+    );
+    refused(|model| model.decks[0].rates.push(rate("4420", "9")), "deck deck-1: two rates of prefix \"4420\" begin");
+}

@@ -1,0 +1,110 @@
+//! Seconds into money, and money into seconds.
+//!
+//! Everything is exact until the last step: the price is a fraction of nano-units, rounded half-even once to the deck's decimals.
+//! The price never falls as a call goes on, so the reserve of a duration is its price and covers every shorter call.
+
+use units::{Money, Rounding, Terms};
+
+/// Seconds that a call's first reserve pays for at least, however short the billing steps are.
+pub const FIRST_SLICE_S: u32 = 5;
+
+/// What a call of some duration costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Charge {
+    /// Seconds billed after minimum, steps and free seconds; 4,294,967,295 at most.
+    pub billed_s: u32,
+    /// Seconds × rate + connection fee; zero when no second is billed.
+    pub price: Money,
+}
+
+/// What an answered call of this many milliseconds costs. No duration, no price: not even the connection fee.
+pub fn charge(terms: &Terms, duration_ms: u64) -> Charge {
+    let billed_s = billed(terms, whole_seconds(terms.rounding, duration_ms));
+    Charge { billed_s, price: price(terms, billed_s) }
+}
+
+/// What must be reserved so that a call may last this many milliseconds: no shorter call costs more.
+pub fn reserve(terms: &Terms, duration_ms: u64) -> Money {
+    charge(terms, duration_ms).price.max(Money::ZERO)
+}
+
+/// How many milliseconds a reserve lasts: the longest duration whose charge is at most `money`; `u64::MAX` if no duration is.
+///
+/// Zero when `money` is negative, though then not even zero is paid for.
+pub fn paid_ms(terms: &Terms, money: Money) -> u64 {
+    let fits = |seconds: u32| price(terms, billed(terms, seconds)) <= money;
+    if fits(u32::MAX) {
+        return u64::MAX;
+    }
+    if !fits(0) {
+        return 0;
+    }
+    let (mut paid, mut unpaid) = (0, u32::MAX);
+    while unpaid - paid > 1 {
+        let middle = paid + (unpaid - paid) / 2;
+        if fits(middle) {
+            paid = middle;
+        } else {
+            unpaid = middle;
+        }
+    }
+    let rest_ms = match terms.rounding {
+        Rounding::Ceil => 0,
+        Rounding::Round => 499,
+        Rounding::Floor => 999,
+    };
+    u64::from(paid) * 1_000 + rest_ms
+}
+
+/// The least that must be reserved before a call may be answered, and the milliseconds that it pays for: connection fee and
+/// minimum, one step, one second past the free ones, and [`FIRST_SLICE_S`] seconds at least.
+pub fn first_slice(terms: &Terms) -> (Money, u64) {
+    let least_s = u32::from(terms.minimum_s).max(u32::from(terms.increment_s)).max(u32::from(terms.free_s) + 1);
+    let slice_ms = u64::from(least_s.max(FIRST_SLICE_S)) * 1_000;
+    (reserve(terms, slice_ms), slice_ms)
+}
+
+fn whole_seconds(rounding: Rounding, duration_ms: u64) -> u32 {
+    let seconds = match rounding {
+        Rounding::Ceil => duration_ms.div_ceil(1_000),
+        Rounding::Round => duration_ms.saturating_add(500) / 1_000,
+        Rounding::Floor => duration_ms / 1_000,
+    };
+    u32::try_from(seconds).unwrap_or(u32::MAX)
+}
+
+/// Seconds billed for whole seconds talked. Steps count from the end of the minimum.
+fn billed(terms: &Terms, seconds: u32) -> u32 {
+    let (minimum, free) = (u32::from(terms.minimum_s), u32::from(terms.free_s));
+    // M4's grace: short calls are free, unless the minimum is longer than the grace.
+    if seconds == 0 || (seconds <= free && minimum <= free) {
+        return 0;
+    }
+    if seconds <= minimum {
+        return minimum;
+    }
+    let step = u64::from(terms.increment_s.max(1));
+    let steps = u64::from(seconds - minimum).div_ceil(step);
+    u32::try_from(u64::from(minimum) + steps * step).unwrap_or(u32::MAX)
+}
+
+fn price(terms: &Terms, billed_s: u32) -> Money {
+    if billed_s == 0 {
+        return Money::ZERO;
+    }
+    let place = 10_i128.pow(u32::from(9 - terms.decimals.min(9)));
+    let sixtieths =
+        i128::from(terms.per_minute.nanos()) * i128::from(billed_s) + i128::from(terms.connection_fee.nanos()) * 60;
+    let nanos = half_even(sixtieths, 60 * place) * place;
+    Money::from_nanos(nanos.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64)
+}
+
+/// `number / divisor` to the nearest whole, ties to the even one. `divisor` is positive.
+fn half_even(number: i128, divisor: i128) -> i128 {
+    let (whole, rest) = (number.div_euclid(divisor), number.rem_euclid(divisor));
+    match (rest * 2).cmp(&divisor) {
+        core::cmp::Ordering::Less => whole,
+        core::cmp::Ordering::Greater => whole + 1,
+        core::cmp::Ordering::Equal => whole + (whole & 1),
+    }
+}

@@ -1,0 +1,247 @@
+//! Which carriers could take a call, in what order, and why the others could not.
+
+use core::cmp::{Ordering, Reverse};
+
+use snapshot::{Order, PLAN_ROUTES_MAX, PlanRoute, PlanView, View};
+use units::{AccountId, CarrierId, Cause, DeckId, EgressTrunkId, Money, Number, PlanId, Terms, WallTime};
+
+/// Routes kept for one call at most.
+pub const ROUTES_MAX: usize = snapshot::ATTEMPTS_MAX;
+
+/// What the order of routes depends on, besides the snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// The ingress trunk's plan.
+    pub plan: PlanId,
+    /// What the call is sold at.
+    pub sell: Terms,
+    /// Who sent it.
+    pub originator: CarrierId,
+    /// The caller.
+    pub calling: Number,
+    /// The destination without the tech prefix.
+    pub called: Number,
+    /// When the call came.
+    pub at: WallTime,
+    /// Decides between equals; kept in the decision record.
+    pub seed: u64,
+}
+
+/// What became of a candidate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verdict {
+    /// May be tried.
+    #[default]
+    Kept,
+    /// Could be tried, but [`ROUTES_MAX`] better ones are.
+    Surplus,
+    /// Must not be tried.
+    Dropped(Cause),
+}
+
+/// One route of the plan, judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Candidate {
+    /// The trunk.
+    pub egress: EgressTrunkId,
+    /// The terminator.
+    pub carrier: CarrierId,
+    /// The terminator's account.
+    pub account: AccountId,
+    /// What it costs; `None` when no rate was found or looked for.
+    pub buy: Option<Terms>,
+    /// Sell minus buy price of a minute; zero without a rate.
+    pub margin: Money,
+    /// Kept, or why not.
+    pub verdict: Verdict,
+}
+
+/// All candidates of a call: the kept ones first, in the order to try them, then the others as the plan lists them.
+#[derive(Clone, Debug)]
+pub struct Routes {
+    all: [Candidate; PLAN_ROUTES_MAX],
+    kept: usize,
+    length: usize,
+}
+
+impl Default for Routes {
+    fn default() -> Routes {
+        Routes { all: [Candidate::default(); PLAN_ROUTES_MAX], kept: 0, length: 0 }
+    }
+}
+
+impl Routes {
+    /// Those to try, best first; 16 at most.
+    pub fn kept(&self) -> &[Candidate] {
+        &self.all[..self.kept]
+    }
+
+    /// Those not to try.
+    pub fn dropped(&self) -> &[Candidate] {
+        &self.all[self.kept..self.length]
+    }
+
+    /// Kept and dropped ones.
+    pub fn all(&self) -> &[Candidate] {
+        &self.all[..self.length]
+    }
+}
+
+/// The sell rate of a called number.
+pub fn quote(view: &View<'_>, deck: DeckId, called: &Number, at: WallTime) -> Result<Terms, Cause> {
+    let found = view.deck(deck).and_then(|deck| deck.lookup(called.digits(), at));
+    let rate = found.ok_or(Cause::ORIGINATOR_RATE_NOT_FOUND)?;
+    if rate.blocked { Err(Cause::BLOCKED_BY_ORIGINATOR_DECK) } else { Ok(rate.terms) }
+}
+
+/// Judges every route of the plan and sorts those that may be tried. Fills `out` and allocates nothing.
+///
+/// Without a kept route the answer is the one cause that stopped every carrier who could have taken the call, or else 310.
+pub fn routes(view: &View<'_>, ask: &Ask, out: &mut Routes) -> Result<(), Cause> {
+    (out.kept, out.length) = (0, 0);
+    let plan = view.plan(ask.plan).ok_or(Cause::PLAN_NOT_FOUND)?;
+    let mut fits = [Ranked::default(); PLAN_ROUTES_MAX];
+    let (mut fitting, mut dropped) = (0, 0);
+    for (route, place) in plan.routes().zip(0..PLAN_ROUTES_MAX) {
+        let candidate = judge(view, &plan, &route, ask);
+        if candidate.verdict == Verdict::Kept {
+            fits[fitting] = Ranked { candidate, route: Some(route), tie: random(ask.seed, place as u64) };
+            fitting += 1;
+        } else {
+            // Dropped ones wait at the end until it is known how many are kept.
+            dropped += 1;
+            out.all[PLAN_ROUTES_MAX - dropped] = candidate;
+        }
+    }
+    rank(plan.order(), ask.seed, &mut fits[..fitting]);
+    out.all[PLAN_ROUTES_MAX - dropped..].reverse();
+    out.all.copy_within(PLAN_ROUTES_MAX - dropped.., fitting);
+    for (place, (slot, ranked)) in out.all.iter_mut().zip(&fits[..fitting]).enumerate() {
+        *slot = ranked.candidate;
+        if place >= ROUTES_MAX {
+            slot.verdict = Verdict::Surplus;
+        }
+    }
+    out.kept = fitting.min(ROUTES_MAX);
+    out.length = fitting + dropped;
+    if out.kept > 0 { Ok(()) } else { Err(refusal(out.dropped())) }
+}
+
+/// The number as this trunk wants it; `None` when it would be empty or too long.
+pub fn outbound_number(egress: &snapshot::EgressView<'_>, called: &Number) -> Option<Number> {
+    let rest = called.as_bytes().get(usize::from(egress.strip_digits())..)?;
+    let number = Number::parse(rest).ok()?.with_prefix(egress.add_prefix().as_bytes())?;
+    (!number.digits().is_empty()).then_some(number)
+}
+
+fn judge(view: &View<'_>, plan: &PlanView<'_>, route: &PlanRoute, ask: &Ask) -> Candidate {
+    let mut candidate = Candidate { egress: route.egress_trunk, ..Candidate::default() };
+    let verdict = if plan.order() == Order::Percent && route.percent == 0 {
+        Err(Cause::NO_TERMINATOR)
+    } else {
+        look(view, plan, ask, &mut candidate)
+    };
+    candidate.verdict = verdict.map_or_else(Verdict::Dropped, |()| Verdict::Kept);
+    candidate
+}
+
+/// Fills in who and how much, up to the first reason against it.
+fn look(view: &View<'_>, plan: &PlanView<'_>, ask: &Ask, candidate: &mut Candidate) -> Result<(), Cause> {
+    let trunk = view.egress(candidate.egress).ok_or(Cause::NO_TERMINATOR)?;
+    (candidate.carrier, candidate.account) = (trunk.carrier(), trunk.account());
+    if !trunk.active() {
+        return Err(Cause::INGRESS_TRUNK_INACTIVE);
+    }
+    if view.carrier(candidate.carrier).is_none_or(|carrier| carrier.blocked()) {
+        return Err(Cause::CARRIER_BLOCKED);
+    }
+    if candidate.carrier == ask.originator {
+        return Err(Cause::OWN_TERMINATOR);
+    }
+    let deck = view.deck(trunk.buy_deck()).ok_or(Cause::TERMINATOR_RATE_NOT_FOUND)?;
+    let rate = deck.lookup(ask.called.digits(), ask.at).ok_or(Cause::TERMINATOR_RATE_NOT_FOUND)?;
+    candidate.buy = Some(rate.terms);
+    candidate.margin = ask.sell.per_minute - rate.terms.per_minute;
+    if rate.blocked {
+        return Err(Cause::BLOCKED_BY_TERMINATOR_DECK);
+    }
+    if candidate.margin < plan.margin_min() { Err(Cause::MARGIN_TOO_LOW) } else { Ok(()) }
+}
+
+/// What stopped everyone who sells the destination and may take the call; 310 when that was not one thing.
+fn refusal(dropped: &[Candidate]) -> Cause {
+    let telling = [Cause::MARGIN_TOO_LOW, Cause::BLOCKED_BY_TERMINATOR_DECK, Cause::OWN_TERMINATOR];
+    let cause = |candidate: &Candidate| match candidate.verdict {
+        Verdict::Dropped(cause) if telling.contains(&cause) => Some(cause),
+        _ => None,
+    };
+    let mut causes = dropped.iter().filter_map(cause);
+    let first = causes.next().unwrap_or(Cause::NO_TERMINATOR);
+    if causes.all(|cause| cause == first) { first } else { Cause::NO_TERMINATOR }
+}
+
+/// A candidate that may be tried, with what its place depends on.
+#[derive(Clone, Copy, Default)]
+struct Ranked {
+    candidate: Candidate,
+    route: Option<PlanRoute>,
+    tie: u64,
+}
+
+impl Ranked {
+    fn price(&self) -> Money {
+        self.candidate.buy.map_or(Money::ZERO, |terms| terms.per_minute)
+    }
+
+    fn priority(&self) -> Reverse<i16> {
+        Reverse(self.route.map_or(0, |route| route.priority))
+    }
+
+    fn weight(&self) -> u16 {
+        self.route.map_or(0, |route| route.weight)
+    }
+
+    fn percent(&self) -> u64 {
+        self.route.map_or(0, |route| u64::from(route.percent))
+    }
+}
+
+/// Sorts in place. Equals fall to the higher priority, then to chance.
+fn rank(order: Order, seed: u64, fits: &mut [Ranked]) {
+    let chance = |a: &Ranked, b: &Ranked| (a.tie, a.candidate.egress).cmp(&(b.tie, b.candidate.egress));
+    let by = |compare: fn(&Ranked, &Ranked) -> Ordering| move |a: &Ranked, b: &Ranked| compare(a, b).then(chance(a, b));
+    match order {
+        Order::Lcr => {
+            fits.sort_unstable_by(by(|a, b| (a.price(), a.priority()).cmp(&(b.price(), b.priority()))));
+        }
+        Order::Priority => {
+            fits.sort_unstable_by(by(|a, b| (a.priority(), a.price()).cmp(&(b.priority(), b.price()))));
+        }
+        Order::Weight => fits.sort_unstable_by(by(|a, b| {
+            (a.weight(), a.price(), a.priority()).cmp(&(b.weight(), b.price(), b.priority()))
+        })),
+        Order::Percent => draw(seed, fits),
+    }
+}
+
+/// Draws one after the other, each with a chance of its share among those left.
+fn draw(seed: u64, fits: &mut [Ranked]) {
+    for place in 0..fits.len() {
+        let shares: u64 = fits[place..].iter().map(Ranked::percent).sum();
+        let mut drawn = random(seed, u64::MAX - place as u64) % shares.max(1);
+        let winner = fits[place..].iter().position(|ranked| {
+            let hit = drawn < ranked.percent();
+            drawn = drawn.saturating_sub(ranked.percent());
+            hit
+        });
+        fits[place..=place + winner.unwrap_or(0)].rotate_right(1);
+    }
+}
+
+/// SplitMix64's output for the `place`-th draw of a seed.
+fn random(seed: u64, place: u64) -> u64 {
+    let mut mixed = seed.wrapping_add(place.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
+}

@@ -59,6 +59,13 @@ pub fn admit(view: &View<'_>, source: SocketAddr, called: &Number) -> Result<Adm
     enter(view, &trunk, called)
 }
 
+/// True if some ingress or egress trunk has this address, whatever the port: strangers get fewer answers than neighbours.
+pub fn is_known(view: &View<'_>, source: SocketAddr) -> bool {
+    let address = source.ip().to_canonical();
+    view.at_address(address).next().is_some()
+        || view.egress_trunks().any(|trunk| trunk.address().ip().to_canonical() == address)
+}
+
 /// An address that fits with a wrong prefix says more than one with a wrong port, and that more than none.
 fn telling(known: Cause, other: Cause) -> Cause {
     if known == Cause::TECH_PREFIX_MISMATCH { known } else { other }

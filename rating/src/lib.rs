@@ -11,6 +11,6 @@ mod charge;
 pub mod decision;
 mod routes;
 
-pub use admit::{Admission, admit};
+pub use admit::{Admission, admit, is_known};
 pub use charge::{Charge, FIRST_SLICE_S, charge, first_slice, paid_ms, reserve};
 pub use routes::{Ask, Candidate, ROUTES_MAX, Routes, Verdict, outbound_number, quote, routes};

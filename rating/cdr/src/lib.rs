@@ -6,6 +6,14 @@
 
 extern crate alloc;
 
+mod bytes;
+mod crc32c;
+mod encoding;
 mod record;
+pub mod recover;
+pub mod segment;
+pub mod trace;
 
+pub use crc32c::crc32c;
+pub use encoding::RecordFlaw;
 pub use record::{Cdr, GrantPart, Party, Priced, Quality, Record, Stages, Start};

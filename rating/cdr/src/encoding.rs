@@ -1,0 +1,257 @@
+//! A record as bytes: version, kind, then its fields in the order of their declaration.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+
+use units::{
+    AccountId, AttemptIndex, CarrierId, Cause, DeckId, EgressTrunkId, IngressTrunkId, Instant, Revision, Rounding,
+    ShardId, Terms, WallTime,
+};
+
+use crate::bytes::{Input, Output};
+use crate::record::{Cdr, GrantPart, Party, Priced, Quality, Record, Stages, Start};
+
+/// The first byte of every record that this program writes.
+const VERSION: u8 = 1;
+
+mod kind {
+    pub const BOOT: u8 = 1;
+    pub const START: u8 = 2;
+    pub const PAID: u8 = 3;
+    pub const MARK: u8 = 4;
+    pub const CDR: u8 = 5;
+    pub const GRANT_ASKED: u8 = 6;
+    pub const GRANTED: u8 = 7;
+    pub const GRANT_CLOSED: u8 = 8;
+}
+
+/// Why some bytes are not a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordFlaw {
+    /// Written by a program that is newer than this one.
+    Version(u8),
+    /// The bytes end early, go on too long, or hold a value that no field takes.
+    Malformed,
+}
+
+impl fmt::Display for RecordFlaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RecordFlaw::Version(version) => write!(f, "record version {version} is not known here"),
+            RecordFlaw::Malformed => f.write_str("malformed record"),
+        }
+    }
+}
+
+impl core::error::Error for RecordFlaw {}
+
+impl Record {
+    /// Appends the record.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let mut out = Output(out);
+        out.u8(VERSION);
+        match self {
+            Record::Boot { boot, wall } => out.u8(kind::BOOT).u32(*boot).i64(wall.micros()),
+            Record::Start(start) => {
+                out.u8(kind::START);
+                write_cdr(&mut out, &start.call);
+                write_cdr(&mut out, &start.attempt);
+                out.u64(start.answered.micros());
+                write_parts(&mut out, &start.reserved);
+                out.u64(start.paid_ms)
+            }
+            Record::Paid { call, reserved, paid_ms } => {
+                out.u8(kind::PAID).call(*call);
+                write_parts(&mut out, reserved);
+                out.u64(*paid_ms)
+            }
+            Record::Mark { shard, now, wall } => out.u8(kind::MARK).u16(shard.0).u64(now.micros()).i64(wall.micros()),
+            Record::Cdr(cdr) => {
+                out.u8(kind::CDR);
+                write_cdr(&mut out, cdr);
+                &mut out
+            }
+            Record::GrantAsked { grant, account } => out.u8(kind::GRANT_ASKED).grant(*grant).u32(account.0),
+            Record::Granted { grant, account, amount } => {
+                out.u8(kind::GRANTED).grant(*grant).u32(account.0).money(*amount)
+            }
+            Record::GrantClosed { grant, used } => out.u8(kind::GRANT_CLOSED).grant(*grant).money(*used),
+        };
+    }
+
+    /// Reads exactly one record.
+    pub fn decode(bytes: &[u8]) -> Result<Record, RecordFlaw> {
+        let mut input = Input(bytes);
+        match input.u8() {
+            Some(VERSION) => {}
+            Some(version) => return Err(RecordFlaw::Version(version)),
+            None => return Err(RecordFlaw::Malformed),
+        }
+        let record = read(&mut input).ok_or(RecordFlaw::Malformed)?;
+        if input.0.is_empty() { Ok(record) } else { Err(RecordFlaw::Malformed) }
+    }
+}
+
+fn read(input: &mut Input<'_>) -> Option<Record> {
+    Some(match input.u8()? {
+        kind::BOOT => Record::Boot { boot: input.u32()?, wall: wall(input)? },
+        kind::START => Record::Start(Box::new(Start {
+            call: read_cdr(input)?,
+            attempt: read_cdr(input)?,
+            answered: Instant::from_micros(input.u64()?),
+            reserved: read_parts(input)?,
+            paid_ms: input.u64()?,
+        })),
+        kind::PAID => Record::Paid { call: input.call()?, reserved: read_parts(input)?, paid_ms: input.u64()? },
+        kind::MARK => {
+            Record::Mark { shard: ShardId(input.u16()?), now: Instant::from_micros(input.u64()?), wall: wall(input)? }
+        }
+        kind::CDR => Record::Cdr(Box::new(read_cdr(input)?)),
+        kind::GRANT_ASKED => Record::GrantAsked { grant: input.grant()?, account: AccountId(input.u32()?) },
+        kind::GRANTED => {
+            Record::Granted { grant: input.grant()?, account: AccountId(input.u32()?), amount: input.money()? }
+        }
+        kind::GRANT_CLOSED => Record::GrantClosed { grant: input.grant()?, used: input.money()? },
+        _ => return None,
+    })
+}
+
+fn wall(input: &mut Input<'_>) -> Option<WallTime> {
+    input.i64().map(WallTime::from_micros)
+}
+
+fn write_cdr(out: &mut Output<'_>, cdr: &Cdr) {
+    out.call(cdr.call).u8(cdr.attempt.0).u8(cdr.attempts).u64(cdr.revision.0);
+    out.u32(cdr.originator.0).u32(cdr.originator_account.0).u32(cdr.ingress_trunk.0);
+    out.u32(cdr.terminator.0).u32(cdr.terminator_account.0).u32(cdr.egress_trunk.0);
+    out.number(&cdr.calling).number(&cdr.called).number(&cdr.called_routed);
+    out.i64(cdr.started.micros());
+    out.option(cdr.ringing_ms, |out, ms| drop_ref(out.u32(ms)));
+    out.option(cdr.answered_ms, |out, ms| drop_ref(out.u32(ms)));
+    out.u64(cdr.ended_ms).u64(cdr.duration_ms).u16(cdr.sip_status).u16(cdr.cause.0).u8(cdr.released_by as u8);
+    out.option(cdr.sell.as_ref(), write_priced).option(cdr.buy.as_ref(), write_priced);
+    write_parts(out, &cdr.grants);
+    out.option(cdr.ingress_address, |out, address| drop_ref(out.address(address)));
+    out.option(cdr.egress_address, |out, address| drop_ref(out.address(address)));
+    out.blob(cdr.ingress_call_id.as_bytes()).blob(cdr.egress_call_id.as_bytes()).blob(cdr.codec.as_bytes());
+    write_quality(out, &cdr.ingress_media);
+    write_quality(out, &cdr.egress_media);
+    let stages = &cdr.stages;
+    out.u32(stages.parse_us).u32(stages.admit_us).u32(stages.limits_us).u32(stages.route_us);
+    out.u32(stages.egress_us).u32(stages.answer_us).u32(stages.pdd_us);
+    out.blob(&cdr.decision);
+}
+
+/// Ends a chain of writes.
+fn drop_ref(_: &mut Output<'_>) {}
+
+fn read_cdr(input: &mut Input<'_>) -> Option<Cdr> {
+    Some(Cdr {
+        call: input.call()?,
+        attempt: AttemptIndex(input.u8()?),
+        attempts: input.u8()?,
+        revision: Revision(input.u64()?),
+        originator: CarrierId(input.u32()?),
+        originator_account: AccountId(input.u32()?),
+        ingress_trunk: IngressTrunkId(input.u32()?),
+        terminator: CarrierId(input.u32()?),
+        terminator_account: AccountId(input.u32()?),
+        egress_trunk: EgressTrunkId(input.u32()?),
+        calling: input.number()?,
+        called: input.number()?,
+        called_routed: input.number()?,
+        started: wall(input)?,
+        ringing_ms: input.option(Input::u32)?,
+        answered_ms: input.option(Input::u32)?,
+        ended_ms: input.u64()?,
+        duration_ms: input.u64()?,
+        sip_status: input.u16()?,
+        cause: Cause(input.u16()?),
+        released_by: party(input.u8()?)?,
+        sell: input.option(read_priced)?,
+        buy: input.option(read_priced)?,
+        grants: read_parts(input)?,
+        ingress_address: input.option(Input::address)?,
+        egress_address: input.option(Input::address)?,
+        ingress_call_id: input.text()?,
+        egress_call_id: input.text()?,
+        codec: input.text()?,
+        ingress_media: read_quality(input)?,
+        egress_media: read_quality(input)?,
+        stages: read_stages(input)?,
+        decision: input.blob()?.to_vec(),
+    })
+}
+
+fn party(code: u8) -> Option<Party> {
+    [Party::Ingress, Party::Egress, Party::Switch].into_iter().find(|party| *party as u8 == code)
+}
+
+fn rounding(code: u8) -> Option<Rounding> {
+    [Rounding::Ceil, Rounding::Round, Rounding::Floor].into_iter().find(|rounding| *rounding as u8 == code)
+}
+
+fn write_parts(out: &mut Output<'_>, parts: &[GrantPart]) {
+    // A call that draws on more grants than that would be a mistake of the purse; the count is a u32 all the same.
+    out.u32(parts.len() as u32);
+    for part in parts {
+        out.grant(part.grant).money(part.amount);
+    }
+}
+
+fn read_parts(input: &mut Input<'_>) -> Option<Vec<GrantPart>> {
+    let count = input.u32()? as usize;
+    input.list(count, |input| Some(GrantPart { grant: input.grant()?, amount: input.money()? }))
+}
+
+fn write_priced(out: &mut Output<'_>, priced: &Priced) {
+    let terms = &priced.terms;
+    out.u32(terms.deck.0).currency(terms.currency).money(terms.per_minute).money(terms.connection_fee);
+    out.u16(terms.minimum_s).u16(terms.increment_s).u16(terms.free_s).u8(terms.rounding as u8).u8(terms.decimals);
+    out.u8(terms.prefix_digits).u32(priced.billed_s).money(priced.price);
+}
+
+fn read_priced(input: &mut Input<'_>) -> Option<Priced> {
+    let terms = Terms {
+        deck: DeckId(input.u32()?),
+        currency: input.currency()?,
+        per_minute: input.money()?,
+        connection_fee: input.money()?,
+        minimum_s: input.u16()?,
+        increment_s: input.u16()?,
+        free_s: input.u16()?,
+        rounding: rounding(input.u8()?)?,
+        decimals: input.u8()?,
+        prefix_digits: input.u8()?,
+    };
+    Some(Priced { terms, billed_s: input.u32()?, price: input.money()? })
+}
+
+fn write_quality(out: &mut Output<'_>, quality: &Quality) {
+    out.u64(quality.packets).u64(quality.bytes).u32(quality.lost).u32(quality.strangers);
+    out.u32(quality.jitter_us).u16(quality.mos_x100);
+}
+
+fn read_quality(input: &mut Input<'_>) -> Option<Quality> {
+    Some(Quality {
+        packets: input.u64()?,
+        bytes: input.u64()?,
+        lost: input.u32()?,
+        strangers: input.u32()?,
+        jitter_us: input.u32()?,
+        mos_x100: input.u16()?,
+    })
+}
+
+fn read_stages(input: &mut Input<'_>) -> Option<Stages> {
+    Some(Stages {
+        parse_us: input.u32()?,
+        admit_us: input.u32()?,
+        limits_us: input.u32()?,
+        route_us: input.u32()?,
+        egress_us: input.u32()?,
+        answer_us: input.u32()?,
+        pdd_us: input.u32()?,
+    })
+}

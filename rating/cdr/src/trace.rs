@@ -1,0 +1,78 @@
+//! A captured call: what its ladder is drawn from. Losing one is allowed.
+
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use units::{CallId, WallTime};
+
+use crate::bytes::{Input, Output};
+use crate::encoding::RecordFlaw;
+
+const VERSION: u8 = 1;
+
+/// All captured messages of one call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trace {
+    /// The call.
+    pub call: CallId,
+    /// In the order in which they came and went.
+    pub messages: Vec<Message>,
+}
+
+/// One captured SIP message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// When.
+    pub at: WallTime,
+    /// 0 for the ingress leg, 1 and up for egress legs.
+    pub leg: u8,
+    /// True if we received it, false if we sent it.
+    pub inbound: bool,
+    /// The other side's address.
+    pub peer: SocketAddr,
+    /// As on the wire.
+    pub bytes: Vec<u8>,
+}
+
+impl Trace {
+    /// When its first message was seen; the beginning of time without messages.
+    pub fn started(&self) -> WallTime {
+        self.messages.first().map_or(WallTime::default(), |message| message.at)
+    }
+}
+
+/// Appends a captured call.
+pub fn encode(call: CallId, messages: &[Message], out: &mut Vec<u8>) {
+    let mut out = Output(out);
+    out.u8(VERSION).call(call).u32(messages.len() as u32);
+    for message in messages {
+        out.i64(message.at.micros()).u8(message.leg).u8(u8::from(message.inbound));
+        out.address(message.peer).blob(&message.bytes);
+    }
+}
+
+/// Reads exactly one captured call.
+pub fn decode(bytes: &[u8]) -> Result<Trace, RecordFlaw> {
+    let mut input = Input(bytes);
+    match input.u8() {
+        Some(VERSION) => {}
+        Some(version) => return Err(RecordFlaw::Version(version)),
+        None => return Err(RecordFlaw::Malformed),
+    }
+    read(&mut input).filter(|_| input.0.is_empty()).ok_or(RecordFlaw::Malformed)
+}
+
+fn read(input: &mut Input<'_>) -> Option<Trace> {
+    let call = input.call()?;
+    let count = input.u32()? as usize;
+    let messages = input.list(count, |input| {
+        Some(Message {
+            at: WallTime::from_micros(input.i64()?),
+            leg: input.u8()?,
+            inbound: input.flag()?,
+            peer: input.address()?,
+            bytes: input.blob()?.to_vec(),
+        })
+    })?;
+    Some(Trace { call, messages })
+}

@@ -1,2 +1,217 @@
-//! stub
-fn main() {}
+//! The data plane: one pinned thread a core that moves calls, one thread that keeps records, one that listens to operators.
+//!
+//! It starts from its data folder alone and runs on without control plane and database. Nothing here decides anything about a
+//! call: that is the shards' work.
+
+mod bell;
+mod boot;
+mod carry;
+mod clocks;
+mod control;
+mod core_thread;
+mod mail;
+mod orders;
+mod pump;
+mod segments;
+mod settings;
+mod snapshots;
+mod sockets;
+mod spool;
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::thread::JoinHandle;
+
+use anyhow::{Context, ensure};
+use clap::Parser;
+use tokio::sync::mpsc;
+use units::{NodeId, ShardId};
+use uring::{Doorbell, host};
+
+use bell::SpoolBell;
+use boot::Folder;
+use carry::Carried;
+use control::{Control, End, Seat};
+use core_thread::CoreThread;
+use mail::{Mail, Outlet, RING_SLOTS, Report};
+use settings::Settings;
+use spool::{Figures, Source, Spool};
+
+/// Per-core heaps: threads allocate rarely, and then without meeting each other.
+#[global_allocator]
+static HEAP: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Tells whoever watches the program that a shard broke and a new start is wanted.
+const EXIT_BROKEN: u8 = 3;
+
+fn main() -> ExitCode {
+    let settings = Settings::parse();
+    let filter = tracing_subscriber::EnvFilter::try_new(&settings.log).unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt()
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    match run(&settings) {
+        Ok(End::Stopped) => ExitCode::SUCCESS,
+        Ok(End::Broken) => ExitCode::from(EXIT_BROKEN),
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "the data plane cannot run");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(settings: &Settings) -> anyhow::Result<End> {
+    clocks::read();
+    let folder = Folder::open(&settings.data)?;
+    let sip = sockets::claim(settings.sip)?;
+    let carried = carry::carry(&folder, NodeId(settings.node), clocks::read().wall)?;
+    let cores = host::cores();
+    let shards = settings.shards.unwrap_or(cores.len().min(64) as u16);
+    ensure!(settings.rtp.part(shards - 1, shards).low < settings.rtp.high, "fewer media ports than shards");
+    let plan = Plan::new(settings, sip, &folder, carried, shards)?;
+    tracing::info!(boot = folder.boot, shards, %sip, "the data plane starts");
+    let spool = start_spool(plan.spool)?;
+    let threads: Vec<JoinHandle<()>> = plan
+        .threads
+        .into_iter()
+        .enumerate()
+        .map(|(shard, thread)| {
+            let core = cores[shard % cores.len()];
+            std::thread::Builder::new().name(format!("shard-{shard}")).spawn(move || thread.run(core))
+        })
+        .collect::<Result<_, _>>()
+        .context("cannot start the shards' threads")?;
+    let end = serve(plan.control, plan.reports, &folder)?;
+    if end == End::Stopped {
+        threads.into_iter().for_each(|thread| drop(thread.join()));
+    }
+    plan.figures.stop();
+    plan.bell.ring();
+    spool.join().map_err(|_| anyhow::anyhow!("the spool thread broke"))??;
+    tracing::info!("the data plane has stopped; the journal is complete");
+    Ok(end)
+}
+
+fn start_spool(spool: Spool) -> anyhow::Result<JoinHandle<anyhow::Result<()>>> {
+    let work = move || {
+        let outcome = spool.run();
+        if let Err(error) = &outcome {
+            // Nothing may be answered without a journal; calls in progress are billed from it at the next start.
+            tracing::error!(error = format!("{error:#}"), "the journal cannot be kept; the data plane ends");
+            std::process::exit(i32::from(EXIT_BROKEN));
+        }
+        outcome
+    };
+    std::thread::Builder::new().name("spool".into()).spawn(work).context("cannot start the spool thread")
+}
+
+fn serve(mut control: Control, reports: mpsc::Receiver<Report>, folder: &Folder) -> anyhow::Result<End> {
+    if let Some((revision, image)) = snapshots::at_start(&folder.path.join("snapshots")) {
+        tracing::info!(revision, "snapshot in force");
+        control.publish(u64::MAX, revision, &image);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(control.run(reports))
+}
+
+/// All threads' ends of all rings.
+struct Plan {
+    threads: Vec<CoreThread>,
+    spool: Spool,
+    control: Control,
+    reports: mpsc::Receiver<Report>,
+    figures: Arc<Figures>,
+    bell: Arc<SpoolBell>,
+}
+
+impl Plan {
+    fn new(
+        settings: &Settings,
+        sip: SocketAddr,
+        folder: &Folder,
+        carried: Carried,
+        shards: u16,
+    ) -> anyhow::Result<Plan> {
+        let bells: Vec<Doorbell> = (0..shards).map(|_| Doorbell::new()).collect::<Result<_, _>>()?;
+        let bell = Arc::new(SpoolBell::default());
+        let figures = Arc::new(Figures::default());
+        let (reports_in, reports) = mpsc::channel(RING_SLOTS);
+        let (mut threads, mut sources, mut seats) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut outlets, mut parcels) = parcel_rings(&bells);
+        for shard in (0..shards).rev() {
+            let (orders_in, orders) = rtrb::RingBuffer::new(RING_SLOTS);
+            let (journal, entries) = rtrb::RingBuffer::new(RING_SLOTS);
+            let kept = Arc::new(AtomicU64::new(0));
+            let own = bells[usize::from(shard)].clone();
+            let mail = Mail {
+                orders,
+                parcels: parcels.pop().expect("one set of parcel rings a shard"),
+                outlets: outlets.pop().expect("one set of parcel rings a shard"),
+                journal: Outlet::new(journal),
+                spool_bell: bell.clone(),
+                kept: kept.clone(),
+                kept_told: 0,
+                reports: reports_in.clone(),
+                reports_left: Default::default(),
+            };
+            let media_address = settings.media.unwrap_or(sip.ip());
+            let ports = settings.rtp.part(shard, shards);
+            let config = shard::Config {
+                node: NodeId(settings.node),
+                boot: folder.boot,
+                shard: ShardId(shard),
+                shards,
+                sip_address: sip,
+                media_address,
+                port_low: ports.low,
+                port_high: ports.high,
+                seed: host::entropy()?,
+                trace_percent: settings.trace_percent,
+                grants: carried.grants.clone(),
+                ticks: clocks::ticks,
+            };
+            threads.push(CoreThread { config, mail, bell: own.clone(), ports, keep: folder.path.join("run") });
+            sources.push(Source { entries, kept, bell: own.clone() });
+            seats.push(Seat { orders: orders_in, bell: own });
+        }
+        threads.reverse();
+        sources.reverse();
+        seats.reverse();
+        let mut control =
+            Control::new(seats, settings.node, folder.boot, folder.path.join("run/dataplane.sock"), figures.clone());
+        control.inherit(carried.closing);
+        let spool = Spool {
+            sources,
+            bell: bell.clone(),
+            figures: figures.clone(),
+            data: folder.path.clone(),
+            place: carried.place,
+            sync: settings.journal_sync,
+        };
+        Ok(Plan { threads, spool, control, reports, figures, bell })
+    }
+}
+
+type Outlets = Vec<(Outlet<Box<shard::Parcel>>, Doorbell)>;
+type Inlets = Vec<rtrb::Consumer<Box<shard::Parcel>>>;
+
+/// A ring from every shard to every shard; the ones to themselves are never used.
+fn parcel_rings(bells: &[Doorbell]) -> (Vec<Outlets>, Vec<Inlets>) {
+    let mut inlets: Vec<Inlets> = bells.iter().map(|_| Vec::new()).collect();
+    let mut outlets = Vec::new();
+    for _ in bells {
+        let mut row = Vec::new();
+        for (to, bell) in bells.iter().enumerate() {
+            let (ring, inlet) = rtrb::RingBuffer::new(RING_SLOTS);
+            inlets[to].push(inlet);
+            row.push((Outlet::new(ring), bell.clone()));
+        }
+        outlets.push(row);
+    }
+    (outlets, inlets)
+}

@@ -1,0 +1,51 @@
+//! The data folder: one data plane at a time, and a count of its lives.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+/// The data folder, ours while this lives.
+pub struct Folder {
+    /// Where.
+    pub path: PathBuf,
+    /// How often a data plane has started from it, this one included.
+    pub boot: u32,
+    _lock: File,
+}
+
+impl Folder {
+    /// Makes what is missing, locks, and counts this start.
+    pub fn open(path: &Path) -> anyhow::Result<Folder> {
+        for name in ["run", "snapshots", "journal", "traces"] {
+            let folder = path.join(name);
+            fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        }
+        let lock = File::create(path.join("run/dataplane.lock")).context("cannot make the lock file")?;
+        if lock.try_lock().is_err() {
+            bail!("another data plane works in {}", path.display());
+        }
+        let boot = next_boot(path)?;
+        Ok(Folder { path: path.to_owned(), boot, _lock: lock })
+    }
+}
+
+/// Ids are unique because no two starts share a number: it is on the disk before anything else happens.
+fn next_boot(path: &Path) -> anyhow::Result<u32> {
+    let (file, fresh) = (path.join("boot"), path.join("boot.new"));
+    let before: u32 = match fs::read_to_string(&file) {
+        Ok(text) => text.trim().parse().with_context(|| format!("{} holds no number", file.display()))?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
+    };
+    // A lost file must not let old numbers return.
+    let seen = crate::segments::list(&path.join("journal"))?.last().map_or(0, |found| found.boot);
+    let boot = before.max(seen).checked_add(1).context("the boot counter is exhausted")?;
+    let mut written = File::create(&fresh)?;
+    writeln!(written, "{boot}")?;
+    written.sync_all()?;
+    fs::rename(&fresh, &file)?;
+    File::open(path)?.sync_all()?;
+    Ok(boot)
+}

@@ -1,0 +1,355 @@
+//! The control socket: who connects may ask; the shards answer; the ledger's wants wait until they are answered.
+
+mod connection;
+mod question;
+mod wants;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use panel::wire::{Answer, Ask, Frame};
+use rtrb::Producer;
+use shard::Image;
+use tokio::net::UnixListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use units::CallId;
+use uring::Doorbell;
+
+use crate::clocks;
+use crate::mail::{Order, Report};
+use crate::snapshots;
+use crate::spool::Figures as SpoolFigures;
+use connection::{Arrival, Heard};
+use question::{Kind, Question};
+use wants::Wants;
+
+/// Connections at most.
+const CONNECTIONS_MAX: usize = 64;
+/// How often wants are repeated, disks looked at and lost questions given up.
+const TICK: Duration = Duration::from_secs(1);
+/// From this share of the disk on, no new calls are taken.
+const DISK_FULL_PERCENT: u8 = 95;
+
+/// The way to one shard.
+pub struct Seat {
+    /// Its orders.
+    pub orders: Producer<Order>,
+    /// Wakes it.
+    pub bell: Doorbell,
+}
+
+/// The control thread.
+pub struct Control {
+    pub seats: Vec<Seat>,
+    pub boot: u32,
+    pub node: u16,
+    pub socket: PathBuf,
+    pub spool: Arc<SpoolFigures>,
+    pub revision: u64,
+    hub: Hub,
+}
+
+/// What is under way.
+#[derive(Default)]
+struct Hub {
+    connections: HashMap<u64, mpsc::Sender<Frame>>,
+    next_connection: u64,
+    controller: Option<u64>,
+    questions: HashMap<u64, Question>,
+    next_question: u64,
+    wants: Wants,
+    draining: bool,
+    disk_full: bool,
+    stopped: usize,
+}
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// As ordered.
+    Stopped,
+    /// A shard broke; whoever watches the program should start it anew.
+    Broken,
+}
+
+impl Control {
+    /// A control thread that nobody has connected to.
+    pub fn new(seats: Vec<Seat>, node: u16, boot: u32, socket: PathBuf, spool: Arc<SpoolFigures>) -> Control {
+        Control { seats, boot, node, socket, spool, revision: 0, hub: Hub::default() }
+    }
+
+    /// Wants that earlier lives left.
+    pub fn inherit(&mut self, wants: Vec<panel::wire::Want>) {
+        wants.into_iter().for_each(|want| self.hub.wants.add(None, want, clocks::ticks()));
+    }
+
+    /// Gives a checked snapshot to all shards.
+    pub fn publish(&mut self, question: u64, revision: u64, image: &Image) -> bool {
+        self.revision = revision;
+        let order = || Order::Snapshot { question, image: image.clone() };
+        self.tell_all(order)
+    }
+
+    /// Serves until a signal ends the program or a shard breaks.
+    pub async fn run(mut self, mut reports: mpsc::Receiver<Report>) -> anyhow::Result<End> {
+        let listener = listen(&self.socket)?;
+        let (heard_in, mut heard) = mpsc::channel(1_024);
+        let (loaded_in, mut loaded) = mpsc::channel(16);
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut tick = tokio::time::interval(TICK);
+        let mut stopping = false;
+        loop {
+            tokio::select! {
+                _ = terminate.recv(), if !stopping => stopping = self.stop(),
+                _ = interrupt.recv(), if !stopping => stopping = self.stop(),
+                report = reports.recv() => match report {
+                    Some(Report::Broken { shard, reason }) => {
+                        tracing::error!(shard, reason, "a shard broke; the program ends so that it can be started anew");
+                        return Ok(End::Broken);
+                    }
+                    Some(report) => self.on_report(report),
+                    None => return Ok(End::Broken),
+                },
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) if self.hub.connections.len() < CONNECTIONS_MAX => {
+                        let id = self.hub.next_connection;
+                        self.hub.next_connection += 1;
+                        self.hub.connections.insert(id, connection::serve(id, stream, heard_in.clone()));
+                    }
+                    Ok(_) => tracing::warn!(limit = CONNECTIONS_MAX, "too many control connections; one more refused"),
+                    Err(error) => tracing::warn!(%error, "cannot accept a control connection"),
+                },
+                Some(arrival) = heard.recv() => self.on_arrival(arrival, &loaded_in),
+                Some((connection, id, outcome)) = loaded.recv() => self.on_loaded(connection, id, outcome),
+                _ = tick.tick() => self.on_tick(),
+            }
+            if self.hub.stopped == self.seats.len() {
+                return Ok(End::Stopped);
+            }
+        }
+    }
+
+    fn stop(&mut self) -> bool {
+        tracing::info!("stopping: no new calls, running ones are released");
+        self.tell_all(|| Order::Stop)
+    }
+
+    fn on_arrival(&mut self, arrival: Arrival, loaded: &mpsc::Sender<Loaded>) {
+        let from = arrival.connection;
+        match arrival.heard {
+            Heard::Gone => {
+                self.hub.connections.remove(&from);
+                self.hub.controller = self.hub.controller.filter(|controller| *controller != from);
+            }
+            Heard::Garbage(reason) => self.answer(from, 0, Answer::Refused { reason }),
+            Heard::Frame(Frame::Hello { role }) => {
+                if role == "controller" {
+                    self.hub.controller = Some(from);
+                    self.send_wants(0);
+                }
+            }
+            Heard::Frame(Frame::Ask { id, ask }) => self.on_ask(from, id, ask, loaded),
+            Heard::Frame(Frame::Reply(reply)) => {
+                let told = match self.hub.wants.shard_for(&reply) {
+                    Some(shard) => self.tell(shard, Order::Reply(reply.clone())),
+                    None => true,
+                };
+                if told {
+                    self.hub.wants.settle(&reply);
+                }
+            }
+            Heard::Frame(Frame::Answer { .. } | Frame::Want(_)) => {
+                let reason = "the data plane asks no questions and lends no money".to_owned();
+                self.answer(from, 0, Answer::Refused { reason });
+            }
+        }
+    }
+
+    fn on_ask(&mut self, from: u64, id: u64, ask: Ask, loaded: &mpsc::Sender<Loaded>) {
+        let question = self.hub.next_question;
+        match ask {
+            Ask::Load { path } => {
+                let loaded = loaded.clone();
+                tokio::task::spawn_blocking(move || {
+                    let outcome = snapshots::open(Path::new(&path));
+                    let _ = loaded.blocking_send((from, id, outcome));
+                });
+            }
+            Ask::Calls { limit } => {
+                let limit = limit as usize;
+                self.ask_all(from, id, Kind::Calls { limit, rows: Vec::new() }, || Order::Calls { question, limit });
+            }
+            Ask::Figures => {
+                let figures = Box::new(self.figures());
+                self.ask_all(from, id, Kind::Figures(figures), || Order::Figures { question });
+            }
+            Ask::Release { call } => self.release(from, id, &call),
+            Ask::Drain { on } => {
+                self.hub.draining = on;
+                let told = self.tell_all(|| Order::Drain(on));
+                self.answer(from, id, if told { Answer::Done } else { busy() });
+            }
+        }
+    }
+
+    fn release(&mut self, from: u64, id: u64, call: &str) {
+        let ours = |call: &CallId| {
+            call.node.0 == self.node && call.boot == self.boot && usize::from(call.shard.0) < self.seats.len()
+        };
+        let Some(call) = CallId::parse(call).filter(ours) else {
+            return self.answer(from, id, Answer::Refused { reason: format!("no call {call} on this node") });
+        };
+        let question = self.keep(Question::new(from, id, 1, Kind::Release));
+        if !self.tell(call.shard.0, Order::Release { question, call }) {
+            self.hub.questions.remove(&question);
+            self.answer(from, id, busy());
+        }
+    }
+
+    fn on_loaded(&mut self, from: u64, id: u64, outcome: anyhow::Result<(u64, Image)>) {
+        match outcome {
+            Ok((revision, image)) => {
+                let question = self.keep(Question::new(from, id, self.seats.len(), Kind::Load { revision }));
+                tracing::info!(revision, "snapshot taken into force");
+                if !self.publish(question, revision, &image) {
+                    self.hub.questions.remove(&question);
+                    self.answer(from, id, busy());
+                }
+            }
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "a snapshot was refused; the present one stays in force");
+                self.answer(from, id, Answer::Refused { reason: format!("{error:#}") });
+            }
+        }
+    }
+
+    fn on_report(&mut self, report: Report) {
+        match report {
+            Report::Want { shard, want } => {
+                self.hub.wants.add(Some(shard), want.clone(), clocks::ticks());
+                self.send_to_controller(Frame::Want(want));
+            }
+            Report::Part { question, part } => {
+                let Some(asked) = self.hub.questions.get_mut(&question) else { return };
+                if asked.add(part)
+                    && let Some(asked) = self.hub.questions.remove(&question)
+                {
+                    self.answer(asked.connection, asked.id, asked.answer());
+                }
+            }
+            Report::Stopped => self.hub.stopped += 1,
+            Report::Broken { .. } => {}
+        }
+    }
+
+    fn on_tick(&mut self) {
+        self.send_wants(clocks::ticks());
+        let full = self.spool.disk_percent() >= DISK_FULL_PERCENT || self.spool.failing();
+        if full != self.hub.disk_full {
+            tracing::error!(
+                full,
+                percent = self.spool.disk_percent(),
+                "the journal's disk: new calls are refused while it is full"
+            );
+            if self.tell_all(|| Order::DiskFull(full)) {
+                self.hub.disk_full = full;
+            }
+        }
+        let late: Vec<u64> = self.hub.questions.iter().filter(|(_, asked)| asked.late()).map(|(id, _)| *id).collect();
+        for question in late {
+            if let Some(asked) = self.hub.questions.remove(&question) {
+                let reason = format!("{} of the shards did not answer in time", asked.left());
+                self.answer(asked.connection, asked.id, Answer::Refused { reason });
+            }
+        }
+    }
+
+    fn figures(&self) -> panel::wire::Figures {
+        panel::wire::Figures {
+            boot: self.boot,
+            uptime_s: clocks::read().now.micros() / 1_000_000,
+            revision: self.revision,
+            draining: self.hub.draining,
+            journal_records: self.spool.records(),
+            journal_bytes: self.spool.bytes(),
+            journal_disk_percent: self.spool.disk_percent(),
+            ..panel::wire::Figures::default()
+        }
+    }
+
+    /// Repeats the wants that were last sent before `now` less their patience; all of them if `now` is zero.
+    fn send_wants(&mut self, now: u64) {
+        if self.hub.controller.is_some() {
+            for want in self.hub.wants.due(now) {
+                self.send_to_controller(Frame::Want(want));
+            }
+        }
+    }
+
+    fn send_to_controller(&mut self, frame: Frame) {
+        if let Some(controller) = self.hub.controller.and_then(|id| self.hub.connections.get(&id)) {
+            // A controller that does not read misses it; it is repeated.
+            let _ = controller.try_send(frame);
+        }
+    }
+
+    fn ask_all(&mut self, from: u64, id: u64, kind: Kind, order: impl Fn() -> Order) {
+        let question = self.keep(Question::new(from, id, self.seats.len(), kind));
+        if !self.tell_all(order) {
+            self.hub.questions.remove(&question);
+            self.answer(from, id, busy());
+        }
+    }
+
+    fn keep(&mut self, question: Question) -> u64 {
+        let number = self.hub.next_question;
+        self.hub.next_question += 1;
+        self.hub.questions.insert(number, question);
+        number
+    }
+
+    /// True if every shard has room for the order.
+    fn tell_all(&mut self, order: impl Fn() -> Order) -> bool {
+        if self.seats.iter().any(|seat| seat.orders.is_full()) {
+            return false;
+        }
+        (0..self.seats.len() as u16).all(|shard| self.tell(shard, order()))
+    }
+
+    fn tell(&mut self, shard: u16, order: Order) -> bool {
+        let Some(seat) = self.seats.get_mut(usize::from(shard)) else { return false };
+        let told = seat.orders.push(order).is_ok();
+        seat.bell.ring();
+        told
+    }
+
+    fn answer(&mut self, connection: u64, id: u64, answer: Answer) {
+        if let Some(out) = self.hub.connections.get(&connection)
+            && out.try_send(Frame::Answer { id, answer }).is_err()
+        {
+            // It asks without reading: better gone than blocking everyone.
+            self.hub.connections.remove(&connection);
+        }
+    }
+}
+
+type Loaded = (u64, u64, anyhow::Result<(u64, Image)>);
+
+fn busy() -> Answer {
+    Answer::Refused { reason: "the shards are busy; ask again".to_owned() }
+}
+
+/// Only the owner of the data folder may ask.
+fn listen(path: &Path) -> anyhow::Result<UnixListener> {
+    use std::os::unix::fs::PermissionsExt;
+    // Whoever wrote an older socket is gone: the folder's lock is ours.
+    let _ = std::fs::remove_file(path);
+    let listener = UnixListener::bind(path).with_context(|| format!("cannot listen on {}", path.display()))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}

@@ -1,0 +1,72 @@
+//! The life of one shard's thread: pinned, pumped, and honest about how it ended.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+
+use shard::{Config, Effects, Shard};
+use uring::{Doorbell, Ring, host};
+
+use crate::mail::{Mail, Report};
+use crate::pump::Pump;
+use crate::settings::PortRange;
+use crate::sockets::Sockets;
+
+/// Everything that a shard's thread takes along.
+pub struct CoreThread {
+    /// Who the shard is.
+    pub config: Config,
+    /// Its rings to the other threads.
+    pub mail: Mail,
+    /// Wakes it.
+    pub bell: Doorbell,
+    /// Its media ports.
+    pub ports: PortRange,
+    /// Where a datagram that broke the shard is kept.
+    pub keep: PathBuf,
+}
+
+impl CoreThread {
+    /// Runs until stopped or broken; says which.
+    pub fn run(self, core: usize) {
+        let shard = self.config.shard.0;
+        let reports = self.mail.reports.clone();
+        if let Err(error) = host::pin(core) {
+            tracing::warn!(shard, core, %error, "cannot keep the shard on one core");
+        }
+        let report = match self.pump() {
+            Ok(()) => Report::Stopped,
+            Err(error) => Report::Broken { shard, reason: format!("{error:#}") },
+        };
+        // The control thread reads until all shards have ended.
+        let _ = reports.blocking_send(report);
+    }
+
+    fn pump(self) -> anyhow::Result<()> {
+        let mut ring = Ring::new(&uring::Settings::fitting(), self.bell)?;
+        let config = self.config;
+        let (number, keep) = (config.shard.0, self.keep);
+        let sockets = Sockets::open(&mut ring, config.sip_address, config.media_address, self.ports)?;
+        let mut pump = Pump {
+            number,
+            ring,
+            shard: Shard::new(config),
+            sockets,
+            mail: self.mail,
+            out: Effects::default(),
+            last: Vec::new(),
+            media_heard: 0,
+            disk_full: false,
+            stop_at: None,
+        };
+        match catch_unwind(AssertUnwindSafe(|| pump.run())) {
+            Ok(outcome) => Ok(outcome?),
+            Err(_) => {
+                // Its calls' state cannot be trusted any more; the journal can. The next start bills them from there.
+                let path = keep.join(format!("broken-shard-{number}.datagram"));
+                let kept = std::fs::write(&path, &pump.last);
+                pump.mail.flush();
+                anyhow::bail!("panic; the last SIP datagram is in {} ({kept:?})", path.display())
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What threads hand each other: single-producer rings, and a bell only for a consumer that sleeps.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use panel::metrics::Histogram;
+use panel::wire::{CallRow, Reply, ShardFigures, Want};
+use rtrb::{Consumer, Producer};
+use shard::{Image, Parcel};
+use tokio::sync::mpsc;
+use units::CallId;
+use uring::Doorbell;
+
+use crate::bell::SpoolBell;
+
+/// Records that may wait for the spool before the shard refuses new calls.
+pub const JOURNAL_BACKLOG_MAX: usize = 65_536;
+/// Slots of the ring between two threads; what does not fit waits with the sender.
+pub const RING_SLOTS: usize = 4_096;
+
+/// The control thread's word to a shard. A `question` is answered by a [`Report`] under the same number.
+pub enum Order {
+    /// Swap to this checked snapshot.
+    Snapshot { question: u64, image: Image },
+    /// List running calls.
+    Calls { question: u64, limit: usize },
+    /// Release one call.
+    Release { question: u64, call: CallId },
+    /// Count.
+    Figures { question: u64 },
+    /// Refuse new calls or take them again.
+    Drain(bool),
+    /// The journal's disk is nearly full, or has room again.
+    DiskFull(bool),
+    /// The ledger's answer.
+    Reply(Reply),
+    /// Release all calls and end.
+    Stop,
+}
+
+/// A shard's word to the control thread.
+pub enum Report {
+    /// Something for the ledger.
+    Want { shard: u16, want: Want },
+    /// This shard's part of an answer.
+    Part { question: u64, part: Part },
+    /// The shard has ended as ordered.
+    Stopped,
+    /// The shard is broken; the program must start anew.
+    Broken { shard: u16, reason: String },
+}
+
+/// One shard's part of an answer.
+pub enum Part {
+    /// Running calls.
+    Calls(Vec<CallRow>),
+    /// Whether the call was there.
+    Released(bool),
+    /// What it counts.
+    Figures(Box<Counts>),
+    /// The revision that it decides from.
+    Loaded(u64),
+}
+
+/// What one shard counts.
+pub struct Counts {
+    /// Gauges.
+    pub figures: ShardFigures,
+    /// Counters by name.
+    pub counters: Vec<(&'static str, u64)>,
+    /// Latencies by stage.
+    pub stages: Vec<(&'static str, Histogram)>,
+}
+
+/// What a shard hands the spool.
+pub enum Entry {
+    /// A journal record, and its place in the shard's row.
+    Record { ticket: u64, bytes: Vec<u8> },
+    /// A captured call.
+    Trace(Vec<u8>),
+}
+
+/// The sending end of a ring, with room for what does not fit at once.
+pub struct Outlet<T> {
+    ring: Producer<T>,
+    backlog: VecDeque<T>,
+    fresh: bool,
+}
+
+impl<T> Outlet<T> {
+    /// Sends through this ring.
+    pub fn new(ring: Producer<T>) -> Outlet<T> {
+        Outlet { ring, backlog: VecDeque::new(), fresh: false }
+    }
+
+    /// Sends in order; never loses.
+    pub fn send(&mut self, value: T) {
+        self.backlog.push_back(value);
+        self.drain();
+    }
+
+    /// Moves what waits; true if the consumer has something it may not have seen.
+    pub fn flush(&mut self) -> bool {
+        self.drain();
+        std::mem::take(&mut self.fresh)
+    }
+
+    /// How much did not fit.
+    pub fn backlog(&self) -> usize {
+        self.backlog.len()
+    }
+
+    fn drain(&mut self) {
+        while let Some(value) = self.backlog.pop_front() {
+            match self.ring.push(value) {
+                Ok(()) => self.fresh = true,
+                Err(rtrb::PushError::Full(value)) => {
+                    self.backlog.push_front(value);
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Everything that one shard's thread hears and says.
+pub struct Mail {
+    /// From the control thread.
+    pub orders: Consumer<Order>,
+    /// From the other shards.
+    pub parcels: Vec<Consumer<Box<Parcel>>>,
+    /// To shard 0, 1, …; our own place is never used.
+    pub outlets: Vec<(Outlet<Box<Parcel>>, Doorbell)>,
+    /// To the spool.
+    pub journal: Outlet<Entry>,
+    /// Wakes the spool.
+    pub spool_bell: Arc<SpoolBell>,
+    /// The last ticket that the spool has kept.
+    pub kept: Arc<AtomicU64>,
+    /// The last ticket that the shard was told of.
+    pub kept_told: u64,
+    /// To the control thread.
+    pub reports: mpsc::Sender<Report>,
+    /// Reports that did not fit.
+    pub reports_left: VecDeque<Report>,
+}
+
+impl Mail {
+    /// Is there anything to read?
+    pub fn waiting(&self) -> bool {
+        !self.orders.is_empty()
+            || self.parcels.iter().any(|parcels| !parcels.is_empty())
+            || self.kept.load(Ordering::Acquire) != self.kept_told
+    }
+
+    /// Is there anything that could not be sent?
+    pub fn stuck(&self) -> bool {
+        self.journal.backlog() > 0
+            || !self.reports_left.is_empty()
+            || self.outlets.iter().any(|(outlet, _)| outlet.backlog() > 0)
+    }
+
+    /// The ticket up to which records are kept, if it rose.
+    pub fn kept(&mut self) -> Option<u64> {
+        let kept = self.kept.load(Ordering::Acquire);
+        (kept != self.kept_told).then(|| {
+            self.kept_told = kept;
+            kept
+        })
+    }
+
+    /// Tells the control thread.
+    pub fn report(&mut self, report: Report) {
+        self.reports_left.push_back(report);
+    }
+
+    /// Moves everything and wakes who sleeps.
+    pub fn flush(&mut self) {
+        for (outlet, bell) in &mut self.outlets {
+            if outlet.flush() {
+                bell.ring();
+            }
+        }
+        if self.journal.flush() {
+            self.spool_bell.ring();
+        }
+        while let Some(report) = self.reports_left.pop_front() {
+            if let Err(mpsc::error::TrySendError::Full(report)) = self.reports.try_send(report) {
+                self.reports_left.push_front(report);
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What the control thread may order of a shard's pump.
+
+use units::{CallId, Clock};
+
+use crate::mail::{Counts, Order, Part, Report};
+use crate::pump::Pump;
+
+/// How long a stopping shard waits for its calls' last messages, in milliseconds.
+const STOP_MS: u64 = 3_000;
+
+impl Pump {
+    /// Does what the control thread orders.
+    pub fn obey(&mut self, clock: Clock, order: Order) {
+        let (question, part) = match order {
+            Order::Snapshot { question, image } => {
+                self.shard.on_snapshot(clock, image, &mut self.out);
+                (question, Part::Loaded(self.shard.figures().revision))
+            }
+            Order::Calls { question, limit } => {
+                let mut rows = Vec::new();
+                self.shard.calls(clock, limit, &mut rows);
+                (question, Part::Calls(rows))
+            }
+            Order::Release { question, call } => {
+                (question, Part::Released(self.shard.on_release(clock, call, &mut self.out)))
+            }
+            Order::Figures { question } => (question, Part::Figures(Box::new(self.counts()))),
+            Order::Drain(on) => return self.shard.on_drain(on),
+            Order::DiskFull(full) => {
+                self.disk_full = full;
+                return self.shard.on_disk_full(full);
+            }
+            Order::Reply(reply) => return self.shard.on_reply(clock, reply, &mut self.out),
+            Order::Stop => return self.stop(clock),
+        };
+        self.mail.report(Report::Part { question, part });
+    }
+
+    fn stop(&mut self, clock: Clock) {
+        self.shard.on_drain(true);
+        self.stop_at = Some(clock.now.plus_millis(STOP_MS));
+        let mut rows = Vec::new();
+        self.shard.calls(clock, usize::MAX, &mut rows);
+        for call in rows.iter().filter_map(|row| CallId::parse(&row.call)) {
+            self.shard.on_release(clock, call, &mut self.out);
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        let mut counts = Counts { figures: self.shard.figures(), counters: Vec::new(), stages: Vec::new() };
+        self.shard.counters(&mut |name, value| counts.counters.push((name, value)));
+        self.shard.stages(&mut |name, stage| counts.stages.push((name, stage.clone())));
+        let tally = self.ring.tally();
+        counts.counters.extend([
+            ("socket_received", tally.received),
+            ("socket_sent", tally.sent),
+            ("socket_send_failed", tally.send_failed),
+            ("socket_truncated", tally.truncated),
+            ("socket_starved", tally.starved),
+        ]);
+        counts
+    }
+}

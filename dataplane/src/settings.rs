@@ -1,0 +1,101 @@
+//! What the program is told at its start.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use anyhow::{Context, ensure};
+use clap::{Parser, ValueEnum};
+
+/// Moves calls: SIP and media in, decisions from the snapshot, records to the journal. Needs neither database nor control plane.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "tandem-dataplane", version)]
+pub struct Settings {
+    /// The data folder: snapshots, journal, traces, control socket.
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Where SIP peers reach us over UDP.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub sip: SocketAddr,
+    /// The address in our SDP; the SIP address if not given.
+    #[arg(long, value_name = "ADDR")]
+    pub media: Option<IpAddr>,
+    /// Media ports, both included.
+    #[arg(long, value_name = "LOW-HIGH", default_value = "20000-39999")]
+    pub rtp: PortRange,
+    /// One shard a core; more shards than cores share them. All cores if not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub shards: Option<u16>,
+    /// This machine's number in the cluster.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub node: u16,
+    /// When a record counts as kept: written survives the end of this program, fdatasync also the loss of power.
+    #[arg(long, value_enum, default_value_t = JournalSync::Written)]
+    pub journal_sync: JournalSync,
+    /// Calls whose messages are captured for their ladder, per cent.
+    #[arg(long, value_name = "PERCENT", default_value_t = 100, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub trace_percent: u8,
+    /// What to log: error, warn, info, debug, trace, or a filter by module.
+    #[arg(long, value_name = "FILTER", default_value = "info")]
+    pub log: String,
+}
+
+/// When a journal record counts as kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum JournalSync {
+    /// Handed to the kernel.
+    Written,
+    /// On the disk.
+    Fdatasync,
+}
+
+/// A range of ports, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortRange {
+    /// The first; even.
+    pub low: u16,
+    /// The last; odd.
+    pub high: u16,
+}
+
+impl std::str::FromStr for PortRange {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<PortRange> {
+        let (low, high) = text.split_once('-').context("write the range as LOW-HIGH")?;
+        let (low, high): (u16, u16) = (low.trim().parse()?, high.trim().parse()?);
+        ensure!(low >= 1_024 && low < high, "ports run from 1024 up, the lower first");
+        Ok(PortRange { low: low.next_multiple_of(2), high: if high % 2 == 0 { high - 1 } else { high } })
+    }
+}
+
+impl PortRange {
+    /// This shard's equal part, beginning even.
+    pub fn part(self, shard: u16, shards: u16) -> PortRange {
+        let pairs = (u32::from(self.high) + 1 - u32::from(self.low)) / 2;
+        let each = pairs / u32::from(shards);
+        let low = u32::from(self.low) + 2 * each * u32::from(shard);
+        PortRange { low: low as u16, high: (low + 2 * each).saturating_sub(1) as u16 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_share_the_ports_without_overlap() {
+        let range: PortRange = "20001-39999".parse().unwrap();
+        assert_eq!(range, PortRange { low: 20_002, high: 39_999 });
+        let parts: Vec<PortRange> = (0..3).map(|shard| range.part(shard, 3)).collect();
+        assert!(parts.iter().all(|part| part.low % 2 == 0 && part.high % 2 == 1));
+        assert!(parts.windows(2).all(|pair| pair[0].high + 1 == pair[1].low));
+        assert!(parts[2].high <= range.high);
+    }
+
+    #[test]
+    fn a_range_that_is_none_is_refused() {
+        for text in ["", "20000", "30000-20000", "80-90", "20000-70000"] {
+            assert!(text.parse::<PortRange>().is_err(), "{text}");
+        }
+    }
+}

@@ -16,9 +16,12 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use store::{Side, Store};
+use store::{AccountDraft, Side, Store};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use units::{Money, WallTime};
 
+use crate::apply::Input;
+use crate::up::{Node, Options, beside};
 use books::{Noted, Verdict};
 use load::{Counts, Line, Load};
 use scene::{Play, Scene};
@@ -66,13 +69,19 @@ fn span(text: &str) -> Result<Duration, String> {
 
 /// Runs the demo. Exit code 1 when the books do not agree.
 pub async fn run(arguments: Arguments) -> Result<ExitCode> {
+    // Heard from the first moment on: the planes are children of ours and must not be left behind.
+    let mut interrupt = Interrupt::listen()?;
     let folder = Folder::new(arguments.keep.as_deref())?;
-    let sip = free_sip(arguments.sip)?;
-    let http = free_http(arguments.http)?;
     println!("tandem {} demo: everything on 127.0.0.0/8, in {}", env!("CARGO_PKG_VERSION"), folder.path.display());
     let scene = scene::write(&folder.path.join("samples"))?;
-    let node = Node::start(options(&folder.path, sip, http)).await?;
-    let outcome = play(&arguments, &node, &scene, &folder.path, sip).await;
+    let sip = free_sip(arguments.sip)?;
+    let mut options = Options::new(&folder.path, sip, free_http(arguments.http)?);
+    options.log_file = Some(folder.path.join("tandem.log"));
+    let node = tokio::select! {
+        node = Node::start(options) => node?,
+        () = interrupt.heard() => return Ok(ExitCode::SUCCESS),
+    };
+    let outcome = play(&arguments, &node, &scene, &folder.path, sip, &mut interrupt).await;
     node.stop().await;
     outcome
 }
@@ -83,12 +92,18 @@ async fn play(
     scene: &Scene,
     folder: &Path,
     sip: SocketAddr,
+    interrupt: &mut Interrupt,
 ) -> Result<ExitCode> {
-    let store = open_store(folder).await?;
+    let input = Input::read(&scene.file).with_context(|| format!("cannot read {}", scene.file.display()))?;
+    tokio::select! {
+        report = node.apply(&input) => report.map(|_| ())?,
+        () = interrupt.heard() => return Ok(ExitCode::SUCCESS),
+    }
+    let store = node.store().await?;
     introduce(node, scene, sip);
     if arguments.no_load {
         println!("No calls are placed (--no-load). Ctrl-C ends it.");
-        tokio::signal::ctrl_c().await.context("cannot wait for Ctrl-C")?;
+        interrupt.heard_within(arguments.span).await;
         return Ok(ExitCode::SUCCESS);
     }
     let charged_before = charged(&store).await?;
@@ -96,10 +111,10 @@ async fn play(
     let notes = folder.join("calls.ndjson");
     let span = arguments.span.unwrap_or(SPAN_MAX);
     let play = Play { target: sip, cps: arguments.cps, span, port: scene.port, notes: notes.clone() };
-    let mut load = Load::start(&load::program()?, &scene::arguments(&play))?;
+    let mut load = Load::start(&beside("tandem-loadtest")?, &scene::arguments(&play))?;
     println!("  \u{2714} load test      {} calls a second, Poisson, RTP on 5 % of calls", arguments.cps);
-    hints();
-    watch(&mut load, &store, from).await?;
+    hints(folder, node);
+    watch(&mut load, &store, from, interrupt).await?;
     println!("\nReleasing the calls and closing the books …");
     let last = load.end().await?;
     let notes = books::read_notes(&notes)?;
@@ -108,12 +123,11 @@ async fn play(
 }
 
 /// Prints a line a second until the load test ends or someone presses Ctrl-C.
-async fn watch(load: &mut Load, store: &Store, from: WallTime) -> Result<()> {
-    let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
+async fn watch(load: &mut Load, store: &Store, from: WallTime, interrupt: &mut Interrupt) -> Result<()> {
     loop {
         let line = tokio::select! {
             line = load.next() => line?,
-            pressed = &mut interrupt => return pressed.context("cannot wait for Ctrl-C"),
+            () = interrupt.heard() => return Ok(()),
         };
         match line {
             Some(Line::Live { calls, cps, counts }) => live(store, from, calls, cps, &counts).await,
@@ -134,7 +148,9 @@ async fn live(store: &Store, from: WallTime, calls: u64, cps: u64, counts: &Coun
     }
     let text = format!(
         "{cps:4} CPS  {calls:5} calls in progress  placed {}  answered {}  ASR {asr:.1} %  CDRs {cdrs}  revenue {revenue}  margin {}",
-        counts.placed, counts.answered, revenue - cost
+        counts.placed,
+        counts.answered,
+        revenue - cost
     );
     if std::io::stdout().is_terminal() {
         print!("\r\x1b[K {text}");
@@ -147,16 +163,22 @@ async fn live(store: &Store, from: WallTime, calls: u64, cps: u64, counts: &Coun
 
 fn introduce(node: &Node, scene: &Scene, sip: SocketAddr) {
     println!("  \u{2714} data plane     SIP {sip}");
-    println!("  \u{2714} sample data    3 originators, 5 terminators (1 flaky, 1 overpriced), 6 decks, {} rates", scene.rates);
+    println!(
+        "  \u{2714} sample data    3 originators, 5 terminators (1 flaky, 1 overpriced), 6 decks, {} rates",
+        scene.rates
+    );
     println!("  \u{2714} GUI            {}   (one-time login link)", node.login_url());
     println!("  \u{2714} API docs       {}/api/docs", node.http_url());
 }
 
-fn hints() {
-    println!("Try: the GUI's overview, one call's page, and the simulator with 447712345678 as acme");
-    println!("     tandem calls list        tandem cdr search        tandem route simulate 447712345678 --as acme");
-    println!("     edit samples/demo.yaml in the folder above and tandem apply -f it: the next call has the rate");
-    println!("Ctrl-C ends it: every call is released and the books are compared.");
+fn hints(folder: &Path, node: &Node) {
+    let (data, url) = (folder.display(), node.http_url());
+    println!("Try: the GUI: overview, one call's page, and Routing, Simulate with 447712345678 as acme");
+    println!("     tandem calls list --data {data}");
+    println!("     edit {data}/samples/sell.csv, then tandem apply -f {data}/samples/demo.yaml --data {data}:");
+    println!("     the next call has the rate");
+    println!("     curl {url}/metrics");
+    println!("Ctrl-C ends it: every call is released and the books are compared. Logs: {data}/tandem.log");
 }
 
 /// Waits until every call's CDR is in the database, then compares.
@@ -177,7 +199,10 @@ fn summarise(last: Option<Line>, verdict: &Verdict) -> ExitCode {
     println!("Summary");
     if let Some(Line::Summary { planned, unplaced, counts, faults }) = last {
         println!("  calls     planned {}  placed {}  answered {}", planned - unplaced, counts.placed, counts.answered);
-        println!("  media     sent {}  received {}  misrouted {}", counts.rtp_sent, counts.rtp_received, counts.rtp_misrouted);
+        println!(
+            "  media     sent {}  received {}  misrouted {}",
+            counts.rtp_sent, counts.rtp_received, counts.rtp_misrouted
+        );
         for fault in &faults {
             println!("  FAULT     {fault}");
         }
@@ -203,7 +228,7 @@ fn summarise(last: Option<Line>, verdict: &Verdict) -> ExitCode {
 async fn charged(store: &Store) -> Result<Money> {
     let mut sum = Money::ZERO;
     for code in scene::originator_accounts() {
-        let account = store.account_by_code(code).await.with_context(|| format!("account {code}"))?;
+        let account = store.by_code::<AccountDraft>(code).await.with_context(|| format!("account {code}"))?;
         sum += store.balance(account.id).await?.settled;
     }
     Ok(sum)
@@ -225,6 +250,32 @@ fn free_http(wanted: SocketAddr) -> Result<SocketAddr> {
     let free = |address: &SocketAddr| TcpListener::bind(address).is_ok();
     let others = (0..200).map(|step| SocketAddr::new(wanted.ip(), wanted.port().saturating_add(step)));
     others.into_iter().find(free).with_context(|| format!("{wanted} and the 199 ports above it are taken"))
+}
+
+/// Ctrl-C, or the wish of whoever started us.
+struct Interrupt {
+    signals: [Signal; 2],
+}
+
+impl Interrupt {
+    fn listen() -> Result<Interrupt> {
+        let hear = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Interrupt { signals: [hear(SignalKind::interrupt())?, hear(SignalKind::terminate())?] })
+    }
+
+    async fn heard(&mut self) {
+        let [pressed, asked] = &mut self.signals;
+        tokio::select! {
+            _ = pressed.recv() => {}
+            _ = asked.recv() => {}
+        }
+    }
+
+    /// Until a signal, or as long as this if it is given.
+    async fn heard_within(&mut self, span: Option<Duration>) {
+        // A span that passed without a signal ends the wait as well.
+        let _ = tokio::time::timeout(span.unwrap_or(SPAN_MAX), self.heard()).await;
+    }
 }
 
 /// Where the demo keeps its data.

@@ -75,7 +75,7 @@ impl Deck {
             deck.add(code, code, name, false, percent, salt);
             for area in 0..AREAS {
                 let prefix = format!("{code}{area:02}");
-                let mobile = hash(&prefix, 3) % 3 == 0;
+                let mobile = hash(&prefix, 3).is_multiple_of(3);
                 deck.add(&prefix, code, name, mobile, percent, salt);
             }
         }

@@ -1,10 +1,10 @@
 //! The bundled load test as a child process, and the lines that it writes.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -64,13 +64,6 @@ pub struct Load {
     child: Child,
     stdin: Option<ChildStdin>,
     lines: Lines<BufReader<ChildStdout>>,
-}
-
-/// The program's path: beside our own.
-pub fn program() -> Result<PathBuf> {
-    let own = std::env::current_exe().context("cannot find my own program file")?;
-    let path = own.with_file_name("tandem-loadtest");
-    if path.is_file() { Ok(path) } else { bail!("{} is missing: build or install it too", path.display()) }
 }
 
 impl Load {

@@ -32,8 +32,7 @@ const TERMINATORS: [(&str, &str, u64, &str); 5] = [
 const SELL_PERCENT: u64 = 125;
 
 /// Where the load test calls to, with weights.
-const CALLED: &str =
-    "44:20,4477:10,49:12,4917:6,33:8,91:14,9198:8,52:6,55:5,234:5,62:4,90:3,971:4,86:4,1212:6,1809:3,39:4,34:4,48:2,63:2";
+const CALLED: &str = "44:20,4477:10,49:12,4917:6,33:8,91:14,9198:8,52:6,55:5,234:5,62:4,90:3,971:4,86:4,1212:6,1809:3,39:4,34:4,48:2,63:2";
 
 /// Files of the demo, ready to be applied.
 pub struct Scene {
@@ -82,7 +81,8 @@ fn terminator_port() -> Result<u16> {
 
 /// The declaration that `tandem apply` takes.
 fn declaration(port: u16) -> String {
-    let mut text = String::from("# The demo's carriers. Try: change a rate here and run tandem apply -f on this file.\n");
+    let mut text =
+        String::from("# The demo's carriers. Try: change a rate here and run tandem apply -f on this file.\n");
     let mut section = |name: &str, rows: &mut dyn Iterator<Item = String>| {
         let _ = writeln!(text, "{name}:");
         rows.for_each(|row| text.push_str(&row));
@@ -101,9 +101,12 @@ fn declaration(port: u16) -> String {
         .map(|(code, ..)| format!("  - code: {code}\n    carrier: {code}\n    currency: USD\n    kind: postpaid\n"));
     section("accounts", &mut sending.chain(taking));
     let bought = TERMINATORS.iter().map(|row| row.0);
-    section("decks", &mut std::iter::once("sell").chain(bought).map(|code| {
-        format!("  - code: {code}\n    name: {code}\n    currency: USD\n    csv: {code}.csv\n")
-    }));
+    section(
+        "decks",
+        &mut std::iter::once("sell")
+            .chain(bought)
+            .map(|code| format!("  - code: {code}\n    name: {code}\n    currency: USD\n    csv: {code}.csv\n")),
+    );
     section("egress_trunks", &mut TERMINATORS.iter().map(|(code, at, ..)| {
         format!(
             "  - code: {code}\n    carrier: {code}\n    account: {code}\n    address: {at}:{port}\n    buy_deck: {code}\n    \
@@ -138,7 +141,8 @@ pub struct Play {
 
 /// The load test's command line.
 pub fn arguments(play: &Play) -> Vec<String> {
-    let mut list: Vec<String> = ["run", "--live-json", "--until-stdin-closes", "--late-max", "10s"].map(Into::into).to_vec();
+    let mut list: Vec<String> =
+        ["run", "--live-json", "--until-stdin-closes", "--late-max", "10s"].map(Into::into).to_vec();
     let mut option = |name: &str, value: String| list.extend([name.to_owned(), value]);
     option("--target", play.target.to_string());
     option("--cps", play.cps.to_string());
@@ -156,4 +160,29 @@ pub fn arguments(play: &Play) -> Vec<String> {
         option("--terminator", format!("name={code},at={at}:{},{manner}", play.port));
     }
     list
+}
+
+#[cfg(test)]
+mod tests {
+    use store::Store;
+
+    use super::*;
+    use crate::apply::{Input, apply};
+
+    #[tokio::test]
+    async fn the_scene_is_applied_once_and_leaves_nothing_to_do() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let scene = write(folder.path()).expect("a scene");
+        let url = format!("sqlite:{}", folder.path().join("test.sqlite").display());
+        let store = Store::open(&url).await.expect("a database");
+        let input = Input::read(&scene.file).expect("a file");
+        let first = apply(&store, &input, false, None).await.expect("a sound file");
+        assert!(first.applied);
+        let again = apply(&store, &input, false, None).await.expect("a sound file");
+        assert_eq!(again.changes, []);
+        let model = store.model().await.expect("a model");
+        let rates: usize = model.decks.iter().map(|deck| deck.rates.len()).sum();
+        assert_eq!((rates, model.egress_trunks.len(), model.ingress_trunks.len()), (scene.rates, 5, 3));
+        assert!(rates >= 100_000);
+    }
 }

@@ -106,7 +106,7 @@ impl Node {
         self.boot += 1;
         self.started = now;
         let wall = self.clock(now).wall;
-        let (mut written, grants) = recovered(records, wall);
+        let (mut written, grants) = recovered(records);
         written.insert(0, Record::Boot { boot: self.boot, wall });
         for index in 0..self.count {
             let grants = if index == 0 { grants.clone() } else { Vec::new() };
@@ -188,13 +188,16 @@ pub fn post(ledger: &mut Ledger, record: &Record) {
     }
 }
 
-fn recovered(records: &[Record], _wall: WallTime) -> (Vec<Record>, Vec<Carried>) {
+/// What a start-up makes of an older life's journal, exactly as the program does it.
+fn recovered(records: &[Record]) -> (Vec<Record>, Vec<Carried>) {
     let mut price = |terms: &units::Terms, duration_ms: u64| {
         let charge = rating::charge(terms, duration_ms);
         cdr::Priced { terms: *terms, billed_s: charge.billed_s, price: charge.price }
     };
     let books = cdr::recover::replay(records.iter().cloned(), &mut price);
     let cut = books.cut.into_iter().map(|cdr| Record::Cdr(alloc::boxed::Box::new(cdr)));
-    let grants = books.grants.into_iter().map(|open| (open.grant, open.account, open.amount, open.used));
-    (cut.collect(), grants.collect())
+    let open = books.grants.into_iter().map(|open| (open.grant, open.account, open.amount, open.used));
+    // The ledger may have lent what was asked for and not answered: it is handed back with nothing used.
+    let unanswered = books.unanswered.into_iter().map(|(grant, account)| (grant, account, Money::ZERO, Money::ZERO));
+    (cut.collect(), open.chain(unanswered).collect())
 }

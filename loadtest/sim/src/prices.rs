@@ -5,7 +5,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
-use snapshot::model::{Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Order, Plan, PlanRoute, Rate, Source};
+use snapshot::{Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Order, Plan, PlanRoute, Rate, Source};
 use units::{
     AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, PlanId, Revision, Rounding, WallTime,
 };

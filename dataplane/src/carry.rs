@@ -33,7 +33,6 @@ pub fn carry(folder: &Folder, node: NodeId, wall: WallTime) -> anyhow::Result<Ca
     let mut closing = Closing::default();
     let records = earlier.iter().flat_map(read).inspect(|record| closing.see(record));
     let books = replay(records, &mut price);
-    closing.forget_open(&books);
     let closing = closing.wants(&books);
     if !books.cut.is_empty() {
         tracing::warn!(records = books.cut.len(), "calls that an earlier start cut are billed");
@@ -112,10 +111,6 @@ impl Closing {
             }
             Record::Boot { .. } | Record::Start(_) | Record::Paid { .. } | Record::Mark { .. } | Record::Cdr(_) => {}
         }
-    }
-
-    fn forget_open(&mut self, books: &Books) {
-        books.grants.iter().for_each(|open| drop(self.closed.remove(&open.grant)));
     }
 
     fn wants(self, books: &Books) -> Vec<Want> {

@@ -263,3 +263,7 @@ async fn keep_if_cheap(segment: &mut Segment, bytes: Vec<u8>) -> Vec<u8> {
     }
     bytes
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cdr::segment::Cursor;
 use cdr::{Cdr, GrantPart, Party, Priced, Quality};
 use units::{AttemptIndex, Money, NodeId, Terms};
 
@@ -14,17 +15,6 @@ use crate::traces;
 
 /// Records of one batch at most.
 pub const BATCH_MAX: usize = 4_000;
-
-/// How far a node's journal stands in the database.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Cursor {
-    /// The boot that wrote the segment.
-    pub boot: u32,
-    /// The segment within the boot.
-    pub segment: u32,
-    /// Bytes of the segment that are done with.
-    pub offset: u64,
-}
 
 /// What a collector read from a journal.
 #[derive(Clone, Copy, Debug)]

@@ -1,0 +1,348 @@
+//! Compares what the file wants with what stands, object by object, and changes what differs within the caller's transaction.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use snapshot::{PlanRoute, Rate};
+use store::{AccountDraft, CarrierDraft, DeckDraft, Edit, EgressTrunkDraft, IngressTrunkDraft, Object, PlanDraft};
+use store::{StoreError, Stored};
+use units::{AccountId, CarrierId, DeckId, EgressTrunkId, PlanId};
+
+use super::read::Place;
+use super::text::{Account, Deck, Egress, Ingress, Plan, Wanted};
+use super::{Action, ApplyError, Change, Input};
+
+/// Fields in words, for the diff.
+type Words = Vec<(&'static str, String)>;
+
+struct Work<'a> {
+    edit: &'a mut Edit,
+    file: &'a str,
+    changes: Vec<Change>,
+    /// Codes by kind and id, to speak of references as people do.
+    codes: BTreeMap<(&'static str, u32), String>,
+}
+
+/// Makes the configuration as wanted; the result says what was done, in order.
+pub async fn changes(edit: &mut Edit, wanted: &Wanted, input: &Input) -> Result<Vec<Change>, ApplyError> {
+    let mut work = Work { edit, file: &input.name, changes: Vec::new(), codes: BTreeMap::new() };
+    for (place, draft) in &wanted.carriers {
+        work.put(place, draft, carrier_words).await?;
+    }
+    for (place, account) in &wanted.accounts {
+        work.account(place, account).await?;
+    }
+    for (place, deck) in &wanted.decks {
+        work.deck(place, deck).await?;
+    }
+    for (place, trunk) in &wanted.egress_trunks {
+        work.egress(place, trunk).await?;
+    }
+    for (place, plan) in &wanted.plans {
+        work.plan(place, plan).await?;
+    }
+    for (place, trunk) in &wanted.ingress_trunks {
+        work.ingress(place, trunk).await?;
+    }
+    work.payments(wanted).await?;
+    Ok(work.changes)
+}
+
+impl Work<'_> {
+    async fn account(&mut self, place: &Place, wanted: &Account) -> Result<(), ApplyError> {
+        let draft = AccountDraft {
+            code: wanted.code.clone(),
+            carrier: CarrierId(self.find::<CarrierDraft>(place, "carrier", &wanted.carrier).await?),
+            currency: wanted.currency,
+            kind: wanted.kind,
+            credit_limit: wanted.credit_limit,
+        };
+        self.put(place, &draft, account_words).await.map(drop)
+    }
+
+    /// Books payments in order of account, as the ledger's other users take their accounts.
+    async fn payments(&mut self, wanted: &Wanted) -> Result<(), ApplyError> {
+        let mut due = Vec::new();
+        for (place, account) in wanted.accounts.iter().filter(|(_, account)| !account.payments.is_empty()) {
+            due.push((self.find::<AccountDraft>(place, "code", &account.code).await?, account));
+        }
+        due.sort_by_key(|(id, _)| *id);
+        for (id, account) in due {
+            for (place, payment) in &account.payments {
+                let booked = self.edit.payment(id, payment.amount, &payment.reference, &payment.note).await;
+                let booked = booked.map_err(|error| self.at(place, "reference", error))?;
+                if booked.booked {
+                    let detail = format!("{} {} to {}", payment.amount, account.currency, account.code);
+                    self.note(Action::Create, "payment", &payment.reference, detail);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn deck(&mut self, place: &Place, wanted: &Deck) -> Result<(), ApplyError> {
+        let (id, made) = self.put(place, &wanted.draft, deck_words).await?;
+        let stand = if made { Vec::new() } else { self.edit.every_rate(id).await? };
+        if stand == wanted.rates {
+            return Ok(());
+        }
+        let done = self.edit.replace_rates(id, &wanted.rates, &format!("apply: {}", wanted.source)).await;
+        done.map_err(|error| self.at(place, "rates", error))?;
+        let difference = Difference::between(&stand, &wanted.rates);
+        if difference.new > 0 || difference.changed > 0 {
+            let action = if made { Action::Create } else { Action::Update };
+            self.note(action, "rates of deck", &wanted.draft.code, difference.words());
+        }
+        if difference.gone > 0 {
+            self.note(Action::Delete, "rates of deck", &wanted.draft.code, format!("{} gone", difference.gone));
+        }
+        Ok(())
+    }
+
+    async fn egress(&mut self, place: &Place, wanted: &Egress) -> Result<(), ApplyError> {
+        let draft = EgressTrunkDraft {
+            code: wanted.code.clone(),
+            carrier: CarrierId(self.find::<CarrierDraft>(place, "carrier", &wanted.carrier).await?),
+            account: AccountId(self.find::<AccountDraft>(place, "account", &wanted.account).await?),
+            address: wanted.address,
+            strip_digits: wanted.strip_digits,
+            add_prefix: wanted.add_prefix.clone(),
+            buy_deck: DeckId(self.find::<DeckDraft>(place, "buy_deck", &wanted.buy_deck).await?),
+            capacity: wanted.capacity,
+            cps: wanted.cps,
+            active: wanted.active,
+            progress_timeout_s: wanted.progress_timeout_s,
+            ring_timeout_s: wanted.ring_timeout_s,
+        };
+        self.put(place, &draft, egress_words).await.map(drop)
+    }
+
+    async fn plan(&mut self, place: &Place, wanted: &Plan) -> Result<(), ApplyError> {
+        let mut routes = Vec::new();
+        for (place, route) in &wanted.routes {
+            routes.push(PlanRoute {
+                egress_trunk: EgressTrunkId(
+                    self.find::<EgressTrunkDraft>(place, "egress_trunk", &route.egress_trunk).await?,
+                ),
+                priority: route.priority,
+                weight: route.weight,
+                percent: route.percent,
+            });
+        }
+        let draft = PlanDraft {
+            code: wanted.code.clone(),
+            order: wanted.order,
+            margin_min: wanted.margin_min,
+            attempts_max: wanted.attempts_max,
+            setup_timeout_s: wanted.setup_timeout_s,
+            routes,
+        };
+        self.put(place, &draft, plan_words).await.map(drop)
+    }
+
+    async fn ingress(&mut self, place: &Place, wanted: &Ingress) -> Result<(), ApplyError> {
+        let draft = IngressTrunkDraft {
+            code: wanted.code.clone(),
+            carrier: CarrierId(self.find::<CarrierDraft>(place, "carrier", &wanted.carrier).await?),
+            account: AccountId(self.find::<AccountDraft>(place, "account", &wanted.account).await?),
+            sources: wanted.sources.clone(),
+            tech_prefix: wanted.tech_prefix.clone(),
+            plan: PlanId(self.find::<PlanDraft>(place, "plan", &wanted.plan).await?),
+            sell_deck: DeckId(self.find::<DeckDraft>(place, "sell_deck", &wanted.sell_deck).await?),
+            capacity: wanted.capacity,
+            cps: wanted.cps,
+            active: wanted.active,
+            max_duration_s: wanted.max_duration_s,
+            media_timeout_s: wanted.media_timeout_s,
+        };
+        self.put(place, &draft, ingress_words).await.map(drop)
+    }
+
+    /// Makes or changes an object where it differs. The result is its id, and whether it was made.
+    async fn put<D: Object + PartialEq>(
+        &mut self,
+        place: &Place,
+        draft: &D,
+        words: fn(&D, &Work<'_>) -> Words,
+    ) -> Result<(u32, bool), ApplyError> {
+        let (action, id, detail) = match self.edit.by_code::<D>(draft.code()).await {
+            Ok(Stored { id, draft: old, .. }) if old == *draft => {
+                self.codes.insert((D::WHAT, id), draft.code().to_owned());
+                return Ok((id, false));
+            }
+            Ok(Stored { id, draft: old, .. }) => {
+                let done = self.edit.update(id, draft, None).await;
+                done.map_err(|error| self.at(place, "", error))?;
+                (Action::Update, id, differences(&words(&old, self), &words(draft, self)))
+            }
+            Err(StoreError::NotFound { .. }) => {
+                let made = self.edit.create(draft).await;
+                (Action::Create, made.map_err(|error| self.at(place, "", error))?.id, String::new())
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.codes.insert((D::WHAT, id), draft.code().to_owned());
+        self.note(action, D::WHAT, draft.code(), detail);
+        Ok((id, action == Action::Create))
+    }
+
+    /// The id of what a field refers to by code.
+    async fn find<D: Object>(&mut self, place: &Place, field: &'static str, code: &str) -> Result<u32, ApplyError> {
+        match self.edit.by_code::<D>(code).await {
+            Ok(found) => {
+                self.codes.insert((D::WHAT, found.id), code.to_owned());
+                Ok(found.id)
+            }
+            Err(error @ StoreError::NotFound { .. }) => Err(self.at(place, field, error)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn note(&mut self, action: Action, kind: &'static str, code: &str, detail: String) {
+        self.changes.push(Change { action, kind, code: code.to_owned(), detail });
+    }
+
+    fn code(&self, kind: &'static str, id: u32) -> String {
+        self.codes.get(&(kind, id)).cloned().unwrap_or_else(|| format!("#{id}"))
+    }
+
+    /// Puts the place in front of what the store says about a value.
+    fn at(&self, place: &Place, field: &str, error: StoreError) -> ApplyError {
+        let mistake = match error {
+            StoreError::Invalid { field, why } => place.mistake(self.file, field, why),
+            error @ (StoreError::NotFound { .. } | StoreError::Conflict { .. }) => {
+                place.mistake(self.file, field, error.to_string())
+            }
+            other => return ApplyError::Store(other),
+        };
+        ApplyError::Mistakes(vec![mistake])
+    }
+}
+
+fn differences(old: &Words, new: &Words) -> String {
+    let mut text = String::new();
+    for ((field, before), (_, after)) in old.iter().zip(new).filter(|((_, before), (_, after))| before != after) {
+        let comma = if text.is_empty() { "" } else { ", " };
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{comma}{field} {} → {}", shown(before), shown(after));
+    }
+    text
+}
+
+fn shown(text: &str) -> &str {
+    if text.is_empty() { "(none)" } else { text }
+}
+
+fn carrier_words(d: &CarrierDraft, _: &Work<'_>) -> Words {
+    vec![("name", d.name.clone()), ("blocked", d.blocked.to_string())]
+}
+
+fn account_words(d: &AccountDraft, work: &Work<'_>) -> Words {
+    let limit = d.credit_limit.map_or(String::new(), |limit| limit.to_string());
+    vec![
+        ("carrier", work.code("carrier", d.carrier.0)),
+        ("currency", d.currency.code()),
+        ("kind", format!("{:?}", d.kind).to_lowercase()),
+        ("credit_limit", limit),
+    ]
+}
+
+fn deck_words(d: &DeckDraft, _: &Work<'_>) -> Words {
+    vec![
+        ("name", d.name.clone()),
+        ("currency", d.currency.code()),
+        ("decimals", d.decimals.to_string()),
+        ("rounding", format!("{:?}", d.rounding).to_lowercase()),
+    ]
+}
+
+fn egress_words(d: &EgressTrunkDraft, work: &Work<'_>) -> Words {
+    vec![
+        ("carrier", work.code("carrier", d.carrier.0)),
+        ("account", work.code("account", d.account.0)),
+        ("address", d.address.to_string()),
+        ("strip_digits", d.strip_digits.to_string()),
+        ("add_prefix", d.add_prefix.clone()),
+        ("buy_deck", work.code("deck", d.buy_deck.0)),
+        ("capacity", d.capacity.to_string()),
+        ("cps", d.cps.to_string()),
+        ("active", d.active.to_string()),
+        ("progress_timeout_s", d.progress_timeout_s.to_string()),
+        ("ring_timeout_s", d.ring_timeout_s.to_string()),
+    ]
+}
+
+fn plan_words(d: &PlanDraft, work: &Work<'_>) -> Words {
+    let route = |r: &PlanRoute| {
+        let code = work.code("egress trunk", r.egress_trunk.0);
+        format!("{code} (priority {}, weight {}, {} %)", r.priority, r.weight, r.percent)
+    };
+    vec![
+        ("order", format!("{:?}", d.order).to_lowercase()),
+        ("margin_min", d.margin_min.to_string()),
+        ("attempts_max", d.attempts_max.to_string()),
+        ("setup_timeout_s", d.setup_timeout_s.to_string()),
+        ("routes", d.routes.iter().map(route).collect::<Vec<_>>().join(", ")),
+    ]
+}
+
+fn ingress_words(d: &IngressTrunkDraft, work: &Work<'_>) -> Words {
+    let sources = d.sources.iter().map(|s| format!("{}/{}:{}", s.network, s.bits, s.port));
+    vec![
+        ("carrier", work.code("carrier", d.carrier.0)),
+        ("account", work.code("account", d.account.0)),
+        ("sources", sources.collect::<Vec<_>>().join(" ")),
+        ("tech_prefix", d.tech_prefix.clone()),
+        ("plan", work.code("plan", d.plan.0)),
+        ("sell_deck", work.code("deck", d.sell_deck.0)),
+        ("capacity", d.capacity.to_string()),
+        ("cps", d.cps.to_string()),
+        ("active", d.active.to_string()),
+        ("max_duration_s", d.max_duration_s.to_string()),
+        ("media_timeout_s", d.media_timeout_s.to_string()),
+    ]
+}
+
+/// How two sorted lists of rates differ.
+#[derive(Default)]
+struct Difference {
+    new: usize,
+    changed: usize,
+    gone: usize,
+    example: String,
+}
+
+impl Difference {
+    fn between(old: &[Rate], new: &[Rate]) -> Difference {
+        let key = |rate: &Rate| (rate.prefix.clone(), rate.from);
+        let old: BTreeMap<_, _> = old.iter().map(|rate| (key(rate), rate)).collect();
+        let mut difference = Difference::default();
+        let mut kept = 0;
+        for rate in new {
+            match old.get(&key(rate)) {
+                None => difference.new += 1,
+                Some(before) => {
+                    kept += 1;
+                    if *before != rate {
+                        difference.changed += 1;
+                        if difference.example.is_empty() {
+                            difference.example =
+                                format!("{}: {} → {}", rate.prefix, before.per_minute, rate.per_minute);
+                        }
+                    }
+                }
+            }
+        }
+        difference.gone = old.len() - kept;
+        difference
+    }
+
+    fn words(&self) -> String {
+        match (self.new, self.changed) {
+            (new, 0) => format!("{new} new"),
+            (0, 1) => self.example.clone(),
+            (0, changed) => format!("{changed} changed (such as {})", self.example),
+            (new, changed) => format!("{new} new, {changed} changed (such as {})", self.example),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Decks and their rates, inline or from a CSV file with the same column names.
+
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+use snapshot::Rate;
+use units::{Currency, Money, WallTime};
+
+use super::Files;
+use super::read::{Place, Reader, Text, any, currency, flag, moment, money, number};
+use super::text::{Deck, each, rounding};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeckText {
+    code: Text,
+    name: Text,
+    currency: Text,
+    decimals: Text,
+    rounding: Text,
+    csv: Text,
+    rates: Vec<Spanned<RateText>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RateText {
+    prefix: Text,
+    destination: Text,
+    rate: Text,
+    connection_fee: Text,
+    increments: Text,
+    from: Text,
+    till: Text,
+    blocked: Text,
+}
+
+/// Columns that a CSV may have; `prefix` and `rate` must be there.
+const COLUMNS: [&str; 8] = ["prefix", "destination", "rate", "connection_fee", "increments", "from", "till", "blocked"];
+
+pub fn deck(r: &mut Reader, p: &mut Place, t: &DeckText, files: &Files) -> Option<Deck> {
+    let code = r.must(p, "code", &t.code, any);
+    let name = r.or(p, "name", &t.name, String::new(), any);
+    let currency = r.or(p, "currency", &t.currency, Currency::USD, currency);
+    let decimals = r.or(p, "decimals", &t.decimals, 6, number);
+    let rounding = r.or(p, "rounding", &t.rounding, Default::default(), rounding);
+    let file = r.may(p, "csv", &t.csv, any)?;
+    let (rates, source) = match file {
+        Some(_) if !t.rates.is_empty() => {
+            r.wrong(p, "csv", "a deck has either a CSV file or rates, not both");
+            return None;
+        }
+        Some(file) => (from_csv(r, p, &file, files)?, file),
+        None => {
+            let list = format!("{}.rates", p.path);
+            let rates = each(r, &list, &t.rates, rate);
+            (in_order(r, rates)?, "inline".to_owned())
+        }
+    };
+    let draft =
+        store::DeckDraft { code: code?, name: name?, currency: currency?, decimals: decimals?, rounding: rounding? };
+    Some(Deck { draft, rates, source })
+}
+
+fn rate(r: &mut Reader, p: &mut Place, t: &RateText) -> Option<Rate> {
+    let prefix = r.or(p, "prefix", &t.prefix, String::new(), any);
+    let destination = r.or(p, "destination", &t.destination, String::new(), any);
+    let blocked = r.or(p, "blocked", &t.blocked, false, flag);
+    let per_minute = match (&t.rate, blocked) {
+        // A blocked destination needs no price.
+        (None, Some(true)) => Some(Money::ZERO),
+        _ => r.must(p, "rate", &t.rate, money),
+    };
+    let connection_fee = r.or(p, "connection_fee", &t.connection_fee, Money::ZERO, money);
+    let increments = r.or(p, "increments", &t.increments, (1, 1, 0), increments);
+    let from = r.or(p, "from", &t.from, WallTime::from_micros(0), moment);
+    let till = r.may(p, "till", &t.till, moment);
+    let (minimum_s, increment_s, free_s) = increments?;
+    let rate = Rate {
+        prefix: prefix?,
+        destination: destination?,
+        per_minute: per_minute?,
+        connection_fee: connection_fee?,
+        minimum_s,
+        increment_s,
+        free_s,
+        from: from?,
+        till: till?,
+        blocked: blocked?,
+    };
+    match store::check_rate(&rate) {
+        Ok(()) => Some(rate),
+        Err(store::StoreError::Invalid { field, why }) => {
+            r.wrong(p, if field == "increment_s" { "increments" } else { field }, why);
+            None
+        }
+        Err(other) => {
+            r.wrong(p, "", other.to_string());
+            None
+        }
+    }
+}
+
+/// `30/6/0` or `30/6`: seconds billed at least, step, free seconds.
+fn increments(text: &str) -> Result<(u16, u16, u16), String> {
+    let help = "is not minimum/increment such as 1/1, 60/60 or 30/6/0";
+    let parts: Vec<u16> = text.split('/').map(str::parse).collect::<Result<_, _>>().map_err(|_| help)?;
+    match parts[..] {
+        [minimum, increment] => Ok((minimum, increment, 0)),
+        [minimum, increment, free] => Ok((minimum, increment, free)),
+        _ => Err(help.into()),
+    }
+}
+
+fn from_csv(r: &mut Reader, p: &Place, name: &str, files: &Files) -> Option<Vec<Rate>> {
+    let text = files.text(name).map_err(|why| r.wrong(p, "csv", why)).ok()?;
+    let mut own = Reader::new(name);
+    let rates = rows(&mut own, &text);
+    let rates = in_order(&mut own, rates);
+    let sound = own.mistakes.is_empty();
+    r.mistakes.append(&mut own.mistakes);
+    rates.filter(|_| sound)
+}
+
+fn rows(r: &mut Reader, text: &str) -> Vec<(Place, Rate)> {
+    let mut lines = csv::ReaderBuilder::new().flexible(false).trim(csv::Trim::All).from_reader(text.as_bytes());
+    let head = match lines.headers() {
+        Ok(head) => head.clone(),
+        Err(error) => {
+            r.wrong(&line(1), "", error.to_string());
+            return Vec::new();
+        }
+    };
+    for name in &head {
+        if !COLUMNS.contains(&name) {
+            r.wrong(&line(1), "", format!("column {name:?} is none of {}", COLUMNS.join(", ")));
+        }
+    }
+    if !head.iter().any(|name| name == "prefix") {
+        r.wrong(&line(1), "", "column prefix is missing");
+    }
+    if !r.mistakes.is_empty() {
+        return Vec::new();
+    }
+    let mut rates = Vec::new();
+    for row in lines.records() {
+        match row {
+            Ok(row) => {
+                let mut place = line(row.position().map_or(0, csv::Position::line));
+                if let Some(found) = rate(r, &mut place, &cells(&head, &row)) {
+                    rates.push((place, found));
+                }
+            }
+            Err(error) => {
+                let at = error.position().map_or(0, csv::Position::line);
+                r.wrong(&line(at), "", error.to_string());
+            }
+        }
+        if r.mistakes.len() >= super::MISTAKES_MAX {
+            break;
+        }
+    }
+    rates
+}
+
+/// A row's cells as if they had been written in YAML; an empty cell is not there.
+fn cells(head: &csv::StringRecord, row: &csv::StringRecord) -> RateText {
+    let cell = |name: &str| -> Text {
+        let place = head.iter().position(|column| column == name)?;
+        let text = row.get(place).filter(|text| !text.is_empty())?;
+        Some(Spanned {
+            value: text.to_owned(),
+            referenced: serde_saphyr::Location::UNKNOWN,
+            defined: serde_saphyr::Location::UNKNOWN,
+        })
+    };
+    RateText {
+        prefix: cell("prefix"),
+        destination: cell("destination"),
+        rate: cell("rate"),
+        connection_fee: cell("connection_fee"),
+        increments: cell("increments"),
+        from: cell("from"),
+        till: cell("till"),
+        blocked: cell("blocked"),
+    }
+}
+
+fn line(number: u64) -> Place {
+    Place { path: "row".into(), at: (number, 1), ..Place::default() }
+}
+
+/// Sorts rates by prefix and date; two of the same are a mistake.
+fn in_order(r: &mut Reader, mut rates: Vec<(Place, Rate)>) -> Option<Vec<Rate>> {
+    rates.sort_by(|(_, a), (_, b)| (&a.prefix, a.from).cmp(&(&b.prefix, b.from)));
+    let mut sound = true;
+    for pair in rates.windows(2) {
+        let ((_, first), (place, second)) = (&pair[0], &pair[1]);
+        if (&first.prefix, first.from) == (&second.prefix, second.from) {
+            r.wrong(place, "prefix", format!("{:?} stands in the deck twice with the same date", second.prefix));
+            sound = false;
+        }
+    }
+    sound.then(|| rates.into_iter().map(|(_, rate)| rate).collect())
+}

@@ -1,0 +1,435 @@
+//! The YAML's shape, and its way into drafts. References are still codes here; they become ids in `change`.
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+use snapshot::{Order, Rate, Source};
+use store::AccountKind;
+use units::{Currency, Money, Rounding};
+
+use super::read::{Place, Reader, Text, any, currency, flag, money, number};
+use super::{Input, Mistake, decks};
+
+/// Lists of the file; each may be left out.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Document {
+    carriers: Vec<Spanned<CarrierText>>,
+    accounts: Vec<Spanned<AccountText>>,
+    decks: Vec<Spanned<decks::DeckText>>,
+    egress_trunks: Vec<Spanned<EgressText>>,
+    plans: Vec<Spanned<PlanText>>,
+    ingress_trunks: Vec<Spanned<IngressText>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct CarrierText {
+    code: Text,
+    name: Text,
+    blocked: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct AccountText {
+    code: Text,
+    carrier: Text,
+    currency: Text,
+    kind: Text,
+    credit_limit: Text,
+    payments: Vec<Spanned<PaymentText>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct PaymentText {
+    reference: Text,
+    amount: Text,
+    note: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct EgressText {
+    code: Text,
+    carrier: Text,
+    account: Text,
+    address: Text,
+    strip_digits: Text,
+    add_prefix: Text,
+    buy_deck: Text,
+    capacity: Text,
+    cps: Text,
+    active: Text,
+    progress_timeout_s: Text,
+    ring_timeout_s: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct PlanText {
+    code: Text,
+    order: Text,
+    margin_min: Text,
+    attempts_max: Text,
+    setup_timeout_s: Text,
+    routes: Vec<Spanned<RouteText>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RouteText {
+    egress_trunk: Text,
+    priority: Text,
+    weight: Text,
+    percent: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct IngressText {
+    code: Text,
+    carrier: Text,
+    account: Text,
+    sources: Vec<Spanned<String>>,
+    tech_prefix: Text,
+    plan: Text,
+    sell_deck: Text,
+    capacity: Text,
+    cps: Text,
+    active: Text,
+    max_duration_s: Text,
+    media_timeout_s: Text,
+}
+
+/// What the file wants, each with its place.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    pub carriers: Vec<(Place, store::CarrierDraft)>,
+    pub accounts: Vec<(Place, Account)>,
+    pub decks: Vec<(Place, Deck)>,
+    pub egress_trunks: Vec<(Place, Egress)>,
+    pub plans: Vec<(Place, Plan)>,
+    pub ingress_trunks: Vec<(Place, Ingress)>,
+}
+
+/// An account; `carrier` is a code.
+#[derive(Debug)]
+pub struct Account {
+    pub code: String,
+    pub carrier: String,
+    pub currency: Currency,
+    pub kind: AccountKind,
+    pub credit_limit: Option<Money>,
+    pub payments: Vec<(Place, Payment)>,
+}
+
+/// Money that the carrier paid.
+#[derive(Debug)]
+pub struct Payment {
+    pub reference: String,
+    pub amount: Money,
+    pub note: String,
+}
+
+/// A deck with all its rates, in order of prefix and date.
+#[derive(Debug)]
+pub struct Deck {
+    pub draft: store::DeckDraft,
+    pub rates: Vec<Rate>,
+    /// Where the rates came from.
+    pub source: String,
+}
+
+/// An egress trunk; carrier, account and deck are codes.
+#[derive(Debug)]
+pub struct Egress {
+    pub code: String,
+    pub carrier: String,
+    pub account: String,
+    pub buy_deck: String,
+    pub address: SocketAddr,
+    pub strip_digits: u8,
+    pub add_prefix: String,
+    pub capacity: u32,
+    pub cps: u32,
+    pub active: bool,
+    pub progress_timeout_s: u16,
+    pub ring_timeout_s: u16,
+}
+
+/// A plan; the trunks of its routes are codes.
+#[derive(Debug)]
+pub struct Plan {
+    pub code: String,
+    pub order: Order,
+    pub margin_min: Money,
+    pub attempts_max: u8,
+    pub setup_timeout_s: u16,
+    pub routes: Vec<(Place, Route)>,
+}
+
+/// A candidate of a plan.
+#[derive(Debug)]
+pub struct Route {
+    pub egress_trunk: String,
+    pub priority: i16,
+    pub weight: u16,
+    pub percent: u8,
+}
+
+/// An ingress trunk; carrier, account, plan and deck are codes.
+#[derive(Debug)]
+pub struct Ingress {
+    pub code: String,
+    pub carrier: String,
+    pub account: String,
+    pub plan: String,
+    pub sell_deck: String,
+    pub sources: Vec<Source>,
+    pub tech_prefix: String,
+    pub capacity: u32,
+    pub cps: u32,
+    pub active: bool,
+    pub max_duration_s: u32,
+    pub media_timeout_s: u16,
+}
+
+/// Reads the whole file; all mistakes that can be seen at once are told at once.
+pub fn parse(input: &Input) -> Result<Wanted, Vec<Mistake>> {
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! { max_nodes: 20_000_000, max_events: 40_000_000 },
+        no_schema: false,
+        with_snippet: false,
+    };
+    let document: Document = if input.yaml.trim().is_empty() {
+        Document::default()
+    } else {
+        serde_saphyr::from_str_with_options(&input.yaml, options).map_err(|error| vec![syntax(&input.name, &error)])?
+    };
+    let mut reader = Reader::new(&input.name);
+    let wanted = Wanted {
+        carriers: each(&mut reader, "carriers", &document.carriers, carrier),
+        accounts: each(&mut reader, "accounts", &document.accounts, account),
+        decks: each(&mut reader, "decks", &document.decks, |reader, place, text| {
+            decks::deck(reader, place, text, &input.files)
+        }),
+        egress_trunks: each(&mut reader, "egress_trunks", &document.egress_trunks, egress),
+        plans: each(&mut reader, "plans", &document.plans, plan),
+        ingress_trunks: each(&mut reader, "ingress_trunks", &document.ingress_trunks, ingress),
+    };
+    twice(&mut reader, wanted.carriers.iter().map(|(place, carrier)| (place, carrier.code.as_str())));
+    twice(&mut reader, wanted.accounts.iter().map(|(place, account)| (place, account.code.as_str())));
+    twice(&mut reader, wanted.decks.iter().map(|(place, deck)| (place, deck.draft.code.as_str())));
+    twice(&mut reader, wanted.egress_trunks.iter().map(|(place, trunk)| (place, trunk.code.as_str())));
+    twice(&mut reader, wanted.plans.iter().map(|(place, plan)| (place, plan.code.as_str())));
+    twice(&mut reader, wanted.ingress_trunks.iter().map(|(place, trunk)| (place, trunk.code.as_str())));
+    if reader.mistakes.is_empty() { Ok(wanted) } else { Err(reader.mistakes) }
+}
+
+/// What the YAML reader says: not YAML, an unknown field, a list where a value belongs.
+fn syntax(file: &str, error: &serde_saphyr::Error) -> Mistake {
+    let (line, column) = error.location().map_or((0, 0), |at| super::read::point(&at));
+    let said = error.without_snippet().to_string();
+    // The place is told in front; the reader's own words end with it once more.
+    let why = said.split(" at line ").next().unwrap_or(&said).to_owned();
+    Mistake { file: file.to_owned(), line, column, field: String::new(), why }
+}
+
+fn twice<'a>(reader: &mut Reader, codes: impl Iterator<Item = (&'a Place, &'a str)>) {
+    let mut seen = std::collections::BTreeSet::new();
+    for (place, code) in codes {
+        if !seen.insert(code) {
+            reader.wrong(place, "code", format!("{code:?} stands in the file twice"));
+        }
+    }
+}
+
+/// Reads a list; items with mistakes are left out.
+pub(super) fn each<T, V>(
+    reader: &mut Reader,
+    list: &str,
+    items: &[Spanned<T>],
+    mut one: impl FnMut(&mut Reader, &mut Place, &T) -> Option<V>,
+) -> Vec<(Place, V)> {
+    let mut values = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        let mut place = Place::new(format!("{list}[{index}]"), &item.referenced);
+        if let Some(value) = one(reader, &mut place, &item.value) {
+            values.push((place, value));
+        }
+    }
+    values
+}
+
+fn carrier(r: &mut Reader, p: &mut Place, t: &CarrierText) -> Option<store::CarrierDraft> {
+    let code = r.must(p, "code", &t.code, any);
+    let name = r.or(p, "name", &t.name, String::new(), any);
+    let blocked = r.or(p, "blocked", &t.blocked, false, flag);
+    Some(store::CarrierDraft { code: code?, name: name?, blocked: blocked? })
+}
+
+fn account(r: &mut Reader, p: &mut Place, t: &AccountText) -> Option<Account> {
+    let code = r.must(p, "code", &t.code, any);
+    let carrier = r.must(p, "carrier", &t.carrier, any);
+    let currency = r.or(p, "currency", &t.currency, Currency::USD, currency);
+    let kind = r.or(p, "kind", &t.kind, AccountKind::Prepaid, |text| match text {
+        "prepaid" => Ok(AccountKind::Prepaid),
+        "postpaid" => Ok(AccountKind::Postpaid),
+        _ => Err("is neither prepaid nor postpaid".into()),
+    });
+    let credit_limit = r.may(p, "credit_limit", &t.credit_limit, money);
+    let list = format!("{}.payments", p.path);
+    let payments = each(r, &list, &t.payments, payment);
+    Some(Account {
+        code: code?,
+        carrier: carrier?,
+        currency: currency?,
+        kind: kind?,
+        credit_limit: credit_limit?,
+        payments,
+    })
+}
+
+fn payment(r: &mut Reader, p: &mut Place, t: &PaymentText) -> Option<Payment> {
+    let reference = r.must(p, "reference", &t.reference, any);
+    let amount = r.must(p, "amount", &t.amount, money);
+    let note = r.or(p, "note", &t.note, String::new(), any);
+    Some(Payment { reference: reference?, amount: amount?, note: note? })
+}
+
+fn egress(r: &mut Reader, p: &mut Place, t: &EgressText) -> Option<Egress> {
+    let code = r.must(p, "code", &t.code, any);
+    let carrier = r.must(p, "carrier", &t.carrier, any);
+    let account = r.must(p, "account", &t.account, any);
+    let buy_deck = r.must(p, "buy_deck", &t.buy_deck, any);
+    let address = r.must(p, "address", &t.address, |text| {
+        text.parse().map_err(|_| "is not an address with a port such as 192.0.2.1:5060 or [2001:db8::1]:5060".into())
+    });
+    let strip_digits = r.or(p, "strip_digits", &t.strip_digits, 0, number);
+    let add_prefix = r.or(p, "add_prefix", &t.add_prefix, String::new(), any);
+    let capacity = r.or(p, "capacity", &t.capacity, 0, number);
+    let cps = r.or(p, "cps", &t.cps, 0, number);
+    let active = r.or(p, "active", &t.active, true, flag);
+    let progress_timeout_s = r.or(p, "progress_timeout_s", &t.progress_timeout_s, 0, number);
+    let ring_timeout_s = r.or(p, "ring_timeout_s", &t.ring_timeout_s, 0, number);
+    Some(Egress {
+        code: code?,
+        carrier: carrier?,
+        account: account?,
+        buy_deck: buy_deck?,
+        address: address?,
+        strip_digits: strip_digits?,
+        add_prefix: add_prefix?,
+        capacity: capacity?,
+        cps: cps?,
+        active: active?,
+        progress_timeout_s: progress_timeout_s?,
+        ring_timeout_s: ring_timeout_s?,
+    })
+}
+
+fn plan(r: &mut Reader, p: &mut Place, t: &PlanText) -> Option<Plan> {
+    let code = r.must(p, "code", &t.code, any);
+    let order = r.or(p, "order", &t.order, Order::Lcr, |text| match text {
+        "lcr" => Ok(Order::Lcr),
+        "priority" => Ok(Order::Priority),
+        "weight" => Ok(Order::Weight),
+        "percent" => Ok(Order::Percent),
+        _ => Err("is none of lcr, priority, weight, percent".into()),
+    });
+    let margin_min = r.or(p, "margin_min", &t.margin_min, Money::ZERO, money);
+    let attempts_max = r.or(p, "attempts_max", &t.attempts_max, 4, number);
+    let setup_timeout_s = r.or(p, "setup_timeout_s", &t.setup_timeout_s, 0, number);
+    let list = format!("{}.routes", p.path);
+    let routes = each(r, &list, &t.routes, route);
+    Some(Plan {
+        code: code?,
+        order: order?,
+        margin_min: margin_min?,
+        attempts_max: attempts_max?,
+        setup_timeout_s: setup_timeout_s?,
+        routes,
+    })
+}
+
+fn route(r: &mut Reader, p: &mut Place, t: &RouteText) -> Option<Route> {
+    let egress_trunk = r.must(p, "egress_trunk", &t.egress_trunk, any);
+    let priority = r.or(p, "priority", &t.priority, 0, number);
+    let weight = r.or(p, "weight", &t.weight, 0, number);
+    let percent = r.or(p, "percent", &t.percent, 0, number);
+    Some(Route { egress_trunk: egress_trunk?, priority: priority?, weight: weight?, percent: percent? })
+}
+
+fn ingress(r: &mut Reader, p: &mut Place, t: &IngressText) -> Option<Ingress> {
+    let code = r.must(p, "code", &t.code, any);
+    let carrier = r.must(p, "carrier", &t.carrier, any);
+    let account = r.must(p, "account", &t.account, any);
+    let plan = r.must(p, "plan", &t.plan, any);
+    let sell_deck = r.must(p, "sell_deck", &t.sell_deck, any);
+    let list = format!("{}.sources", p.path);
+    let written = each(r, &list, &t.sources, |reader, place, text| {
+        let read = source(text.trim());
+        read.map_err(|why| reader.wrong(place, "", format!("{text:?} {why}"))).ok()
+    });
+    let tech_prefix = r.or(p, "tech_prefix", &t.tech_prefix, String::new(), any);
+    let capacity = r.or(p, "capacity", &t.capacity, 0, number);
+    let cps = r.or(p, "cps", &t.cps, 0, number);
+    let active = r.or(p, "active", &t.active, true, flag);
+    let max_duration_s = r.or(p, "max_duration_s", &t.max_duration_s, 0, number);
+    let media_timeout_s = r.or(p, "media_timeout_s", &t.media_timeout_s, 0, number);
+    Some(Ingress {
+        code: code?,
+        carrier: carrier?,
+        account: account?,
+        plan: plan?,
+        sell_deck: sell_deck?,
+        sources: written.into_iter().map(|(_, source)| source).collect(),
+        tech_prefix: tech_prefix?,
+        capacity: capacity?,
+        cps: cps?,
+        active: active?,
+        max_duration_s: max_duration_s?,
+        media_timeout_s: media_timeout_s?,
+    })
+}
+
+/// `192.0.2.1`, `192.0.2.1:5060`, `192.0.2.0/24`, `192.0.2.0/24:5060`, `2001:db8::/32`, `[2001:db8::1]:5060`.
+pub fn source(text: &str) -> Result<Source, String> {
+    let help = "is not a source such as 192.0.2.1, 192.0.2.0/24, 192.0.2.1:5060 or [2001:db8::]/32";
+    let (network, rest) = match text.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').ok_or(help)?,
+        None => match text.find('/') {
+            Some(slash) => text.split_at(slash),
+            None if text.parse::<IpAddr>().is_ok() => (text, ""),
+            None => text.find(':').map_or((text, ""), |colon| text.split_at(colon)),
+        },
+    };
+    let network: IpAddr = network.parse().map_err(|_| help)?;
+    let most: u8 = if network.is_ipv4() { 32 } else { 128 };
+    let (bits, port) = match rest.strip_prefix('/') {
+        Some(rest) => rest.split_once(':').map_or((rest, None), |(bits, port)| (bits, Some(port))),
+        None => ("", rest.strip_prefix(':')),
+    };
+    if port.is_none() && !rest.is_empty() && !rest.starts_with('/') {
+        return Err(help.into());
+    }
+    let bits = if bits.is_empty() && !rest.starts_with('/') { most } else { bits.parse().map_err(|_| help)? };
+    let port = port.map_or(Ok(0), str::parse).map_err(|_| help)?;
+    if bits > most {
+        return Err(format!("has more than {most} bits"));
+    }
+    Ok(Source { network, bits, port })
+}
+
+/// Up, to the nearest or down.
+pub fn rounding(text: &str) -> Result<Rounding, String> {
+    match text {
+        "ceil" => Ok(Rounding::Ceil),
+        "round" => Ok(Rounding::Round),
+        "floor" => Ok(Rounding::Floor),
+        _ => Err("is none of ceil, round, floor".into()),
+    }
+}

@@ -1,0 +1,203 @@
+//! Reads on in a row of segments while their writer is at work on the last one.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use cdr::segment::{self, Break, Frames, HEADER_BYTES};
+use cdr::{Cdr, Record, trace};
+use store::Cursor;
+use units::{CallId, NodeId};
+
+use crate::folder::{SegmentFile, segments};
+
+/// Records of one batch at most.
+pub const RECORDS_MAX: usize = 1_000;
+/// Captured calls of one batch at most; each may be large.
+const TRACES_MAX: usize = 100;
+/// Bytes read at once; more than the largest frame.
+const BLOCK_BYTES: usize = 4 << 20;
+const _: () = assert!(BLOCK_BYTES > segment::PAYLOAD_BYTES_MAX + segment::FRAME_BYTES);
+
+/// What the segments hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The journal: CDRs among other records.
+    Journal,
+    /// Captured calls.
+    Traces,
+}
+
+impl Kind {
+    /// Its name in the database.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Journal => "journal",
+            Kind::Traces => "traces",
+        }
+    }
+}
+
+/// A place in a row of segments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    boot: u32,
+    segment: u32,
+    offset: u64,
+}
+
+impl Position {
+    /// Boot and number of the segment.
+    pub fn file(self) -> (u32, u32) {
+        (self.boot, self.segment)
+    }
+}
+
+impl From<Cursor> for Position {
+    fn from(cursor: Cursor) -> Position {
+        Position { boot: cursor.boot, segment: cursor.segment, offset: cursor.offset }
+    }
+}
+
+impl From<Position> for Cursor {
+    fn from(position: Position) -> Cursor {
+        Cursor { boot: position.boot, segment: position.segment, offset: position.offset }
+    }
+}
+
+/// What one reading found.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    /// Finished calls and attempts.
+    pub cdrs: Vec<Cdr>,
+    /// Captured calls: call, start, encoded messages.
+    pub traces: Vec<(CallId, i64, Vec<u8>)>,
+    /// Everything before it has been read.
+    pub position: Position,
+    /// There may be more to read at once.
+    pub full: bool,
+    /// Bytes behind the position.
+    pub backlog_bytes: u64,
+}
+
+/// Reads from a position on until a batch is full or nothing is left.
+pub fn gather(folder: &Path, kind: Kind, node: NodeId, from: Position) -> io::Result<Gathered> {
+    let files = segments(folder)?;
+    let mut found = Gathered { position: from, ..Gathered::default() };
+    let rest: Vec<&SegmentFile> = files.iter().filter(|file| (file.boot, file.number) >= from.file()).collect();
+    for (place, file) in rest.iter().enumerate() {
+        if (file.boot, file.number) > found.position.file() {
+            found.position = Position { boot: file.boot, segment: file.number, offset: 0 };
+        }
+        let finished = place + 1 < rest.len();
+        read_segment(file, finished, kind, node, &mut found)?;
+        if found.full {
+            break;
+        }
+    }
+    for file in rest {
+        let length = std::fs::metadata(&file.path)?.len();
+        let done = if (file.boot, file.number) == found.position.file() { found.position.offset } else { 0 };
+        if (file.boot, file.number) >= found.position.file() {
+            found.backlog_bytes += length.saturating_sub(done);
+        }
+    }
+    Ok(found)
+}
+
+fn read_segment(file: &SegmentFile, finished: bool, kind: Kind, node: NodeId, found: &mut Gathered) -> io::Result<()> {
+    let source = File::open(&file.path)?;
+    if found.position.offset == 0 {
+        match read_header(&source, node)? {
+            Head::Sound => found.position.offset = HEADER_BYTES as u64,
+            Head::Short => return Ok(()),
+            Head::Foreign => {
+                tracing::error!(file = %file.path.display(), "not a segment of this node; it is left alone");
+                return Ok(());
+            }
+        }
+    }
+    let mut block = vec![0; BLOCK_BYTES];
+    loop {
+        let length = read_at(&source, &mut block, found.position.offset)?;
+        if length == 0 {
+            return Ok(());
+        }
+        match read_block(&block[..length], kind, found) {
+            Some(Break::Corrupt { at }) => {
+                if finished {
+                    let lost = source.metadata()?.len() - at;
+                    tracing::error!(file = %file.path.display(), at, lost, "a segment is damaged; records in its rest are LOST");
+                }
+                return Ok(());
+            }
+            // A frame that the block cut off is whole in the next one; one that the file cuts off is not there yet.
+            Some(Break::Torn { .. }) if length == block.len() => {}
+            Some(Break::Torn { .. }) => return Ok(()),
+            None => {}
+        }
+        if found.full {
+            return Ok(());
+        }
+    }
+}
+
+/// Takes whole frames until the batch is full or the block ends.
+fn read_block(block: &[u8], kind: Kind, found: &mut Gathered) -> Option<Break> {
+    let base = found.position.offset;
+    for frame in Frames::at(block, base) {
+        let frame = match frame {
+            Ok(frame) => frame,
+            Err(broken) => return Some(broken),
+        };
+        match kind {
+            Kind::Journal => match Record::decode(frame.payload) {
+                Ok(Record::Cdr(cdr)) => found.cdrs.push(*cdr),
+                Ok(_) => {}
+                Err(_) => return Some(Break::Corrupt { at: found.position.offset }),
+            },
+            Kind::Traces => match trace::decode(frame.payload) {
+                Ok(trace) => found.traces.push((trace.call, trace.started().micros(), frame.payload.to_vec())),
+                Err(flaw) => tracing::warn!(?flaw, "a captured call cannot be read and is left out"),
+            },
+        }
+        found.position.offset = frame.after;
+        if found.cdrs.len() >= RECORDS_MAX || found.traces.len() >= TRACES_MAX {
+            found.full = true;
+            return None;
+        }
+    }
+    None
+}
+
+enum Head {
+    Sound,
+    Short,
+    Foreign,
+}
+
+fn read_header(source: &File, node: NodeId) -> io::Result<Head> {
+    let mut head = [0; HEADER_BYTES];
+    if read_at(source, &mut head, 0)? < HEADER_BYTES {
+        return Ok(Head::Short);
+    }
+    Ok(match segment::read_header(&head) {
+        Some(header) if header.node == node => Head::Sound,
+        _ => Head::Foreign,
+    })
+}
+
+/// Reads until the buffer is full or the file ends.
+fn read_at(source: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut length = 0;
+    while length < buffer.len() {
+        match source.read_at(&mut buffer[length..], offset + length as u64) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length)
+}

@@ -1,0 +1,109 @@
+//! The data folder as both planes know it.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Bytes of entropy in a folder's mark.
+const MARK_BYTES: usize = 16;
+
+/// A node's data folder.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    path: PathBuf,
+}
+
+/// One segment file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SegmentFile {
+    /// Which start of the data plane wrote it.
+    pub boot: u32,
+    /// Which of that start's, from 1.
+    pub number: u32,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+impl Folder {
+    /// Makes what is missing of it.
+    pub fn open(path: &Path) -> io::Result<Folder> {
+        for name in ["run", "snapshots", "journal", "traces"] {
+            fs::create_dir_all(path.join(name))?;
+        }
+        // Children of this program may have another working folder.
+        Ok(Folder { path: fs::canonicalize(path)? })
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the data plane listens.
+    pub fn socket(&self) -> PathBuf {
+        self.path.join("run/dataplane.sock")
+    }
+
+    /// Snapshot files and the name of the current one.
+    pub fn snapshots(&self) -> PathBuf {
+        self.path.join("snapshots")
+    }
+
+    /// The journal's segments.
+    pub fn journal(&self) -> PathBuf {
+        self.path.join("journal")
+    }
+
+    /// Captured calls.
+    pub fn traces(&self) -> PathBuf {
+        self.path.join("traces")
+    }
+
+    /// The database that is used when no other is named.
+    pub fn default_database(&self) -> String {
+        format!("sqlite:{}", self.path.join("tandem.sqlite").display())
+    }
+
+    /// A random mark that the folder keeps for ever: a database can tell by it that two folders write as the same node.
+    pub fn mark(&self) -> io::Result<String> {
+        let path = self.path.join("mark");
+        match fs::read_to_string(&path) {
+            Ok(mark) => Ok(mark.trim().to_owned()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let mark: String =
+                    rand::random::<[u8; MARK_BYTES]>().iter().map(|byte| format!("{byte:02x}")).collect();
+                replace(&path, format!("{mark}\n").as_bytes())?;
+                Ok(mark)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The segments of a folder, oldest first.
+pub fn segments(folder: &Path) -> io::Result<Vec<SegmentFile>> {
+    let mut found = Vec::new();
+    for file in fs::read_dir(folder)? {
+        let path = file?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        let Some((boot, number)) = name.strip_suffix(".seg").and_then(|stem| stem.split_once('-')) else { continue };
+        if let (Ok(boot), Ok(number)) = (boot.parse(), number.parse()) {
+            found.push(SegmentFile { boot, number, path });
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Writes a file so that a reader sees the old bytes or the new ones, whatever happens meanwhile.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let fresh = path.with_extension("new");
+    let mut file = File::create(&fresh)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&fresh, path)?;
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}

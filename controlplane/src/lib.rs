@@ -1,0 +1,13 @@
+//! The control plane: everything that may wait. It publishes snapshots, collects CDRs, keeps the ledger and serves operators.
+//!
+//! The programs `tandem-controlplane` and `tandem` are thin: all they do is here, so that tests can do it too.
+
+pub mod apply;
+pub mod collect;
+pub mod demo;
+pub mod folder;
+pub mod link;
+pub mod publish;
+pub mod up;
+
+mod grants;

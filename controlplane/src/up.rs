@@ -1,0 +1,333 @@
+//! A whole node on this machine: both planes as children, started again when they die, ended together.
+
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use panel::wire::{Answer, Ask, Figures};
+use store::Store;
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::apply::{self, Input, Report};
+use crate::folder::Folder;
+use crate::link::ask_once;
+
+/// How long both planes may take to be ready.
+const READY_MAX: Duration = Duration::from_secs(60);
+/// How long a plane may take to end after it was asked to.
+const STOP_MAX: Duration = Duration::from_secs(10);
+/// The pause before a plane that died is started again; doubled with each death in a row.
+const BACK_OFF: Duration = Duration::from_millis(100);
+/// The longest such pause.
+const BACK_OFF_MAX: Duration = Duration::from_secs(10);
+/// A plane that ran this long has not died "in a row".
+const STEADY: Duration = Duration::from_secs(30);
+/// How often a condition is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+/// What the control plane finds the one-time login in.
+pub const LOGIN_VARIABLE: &str = "TANDEM_LOGIN_TOKEN";
+
+/// What a node is started with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The data folder; made if it is missing.
+    pub data: PathBuf,
+    /// Where SIP peers reach us.
+    pub sip: SocketAddr,
+    /// Where API and GUI are served.
+    pub http: SocketAddr,
+    /// The database; SQLite in the data folder if `None`.
+    pub database: Option<String>,
+    /// Media ports, `LOW-HIGH`; the data plane's default if `None`.
+    pub rtp: Option<String>,
+    /// Shards; one a core if `None`.
+    pub shards: Option<u16>,
+    /// The address in our SDP; the SIP address if `None`.
+    pub media: Option<std::net::IpAddr>,
+    /// What the planes log; `info` for all if `None`.
+    pub log: Option<String>,
+    /// Where the planes' logs go: this file, or our own stderr if `None`.
+    pub log_file: Option<PathBuf>,
+}
+
+impl Options {
+    /// A node with nothing special about it.
+    pub fn new(data: &Path, sip: SocketAddr, http: SocketAddr) -> Options {
+        Options {
+            data: data.to_owned(),
+            sip,
+            http,
+            database: None,
+            rtp: None,
+            shards: None,
+            media: None,
+            log: None,
+            log_file: None,
+        }
+    }
+}
+
+/// Which of the two programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plane {
+    /// Moves calls.
+    Data,
+    /// Everything that may wait.
+    Control,
+}
+
+/// What the planes' keepers are to do, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Wish {
+    Run,
+    StopData,
+    StopAll,
+}
+
+impl Plane {
+    /// From which wish on the plane is to end.
+    fn ends_at(self) -> Wish {
+        match self {
+            Plane::Data => Wish::StopData,
+            Plane::Control => Wish::StopAll,
+        }
+    }
+}
+
+/// A running node. [`Node::stop`] ends it; dropped, its children are killed.
+#[derive(Debug)]
+pub struct Node {
+    options: Options,
+    folder: Folder,
+    login: String,
+    stop: watch::Sender<Wish>,
+    keepers: Vec<JoinHandle<()>>,
+    pids: [Arc<AtomicU32>; 2],
+}
+
+impl Node {
+    /// Starts both planes and waits until calls and operators can come.
+    pub async fn start(options: Options) -> Result<Node> {
+        let folder = Folder::open(&options.data).with_context(|| format!("cannot use {}", options.data.display()))?;
+        let login: String = rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect();
+        let (stop, stopped) = watch::channel(Wish::Run);
+        let mut node = Node { options, folder, login, stop, keepers: Vec::new(), pids: Default::default() };
+        for plane in [Plane::Data, Plane::Control] {
+            let recipe = node.recipe(plane)?;
+            let pid = Arc::clone(&node.pids[plane as usize]);
+            node.keepers.push(tokio::spawn(keep(recipe, stopped.clone(), pid)));
+        }
+        if let Err(error) = node.ready().await {
+            node.stop().await;
+            return Err(error);
+        }
+        Ok(node)
+    }
+
+    /// Applies a file over the database and waits until the data plane decides by it.
+    pub async fn apply(&self, input: &Input) -> Result<Report> {
+        let store = self.store().await?;
+        let report = apply::apply(&store, input, false, Some("tandem")).await?;
+        let wanted = store.model().await?.revision.0;
+        self.until("the data plane to take the snapshot over", async || {
+            self.figures().await.is_some_and(|figures| figures.revision >= wanted)
+        })
+        .await?;
+        Ok(report)
+    }
+
+    /// The node's database, opened for this program as well.
+    pub async fn store(&self) -> Result<Store> {
+        Store::open(&self.database()).await.context("cannot open the database")
+    }
+
+    /// The data plane's figures; `None` while it does not answer.
+    pub async fn figures(&self) -> Option<Figures> {
+        match ask_once(&self.folder.socket(), Ask::Figures).await {
+            Ok(Answer::Figures(figures)) => Some(*figures),
+            _ => None,
+        }
+    }
+
+    /// The process of a plane, as long as it lives.
+    pub fn pid(&self, plane: Plane) -> Option<u32> {
+        Some(self.pids[plane as usize].load(Ordering::Relaxed)).filter(|pid| *pid != 0)
+    }
+
+    /// Where the GUI and the API are.
+    pub fn http_url(&self) -> String {
+        format!("http://{}", self.options.http)
+    }
+
+    /// Where a browser is logged in once, within fifteen minutes.
+    pub fn login_url(&self) -> String {
+        format!("{}/?t={}", self.http_url(), self.login)
+    }
+
+    /// Ends both planes: the data plane first, so that what it wrote last is still collected.
+    pub async fn stop(self) {
+        for (wish, keeper) in [Wish::StopData, Wish::StopAll].into_iter().zip(self.keepers) {
+            self.stop.send_replace(wish);
+            // A keeper that broke has no plane left to end.
+            let _ = keeper.await;
+        }
+    }
+
+    fn database(&self) -> String {
+        self.options.database.clone().unwrap_or_else(|| self.folder.default_database())
+    }
+
+    async fn ready(&self) -> Result<()> {
+        self.until("the data plane to answer", async || self.figures().await.is_some()).await?;
+        let http = self.options.http;
+        self.until("the control plane to listen", async || {
+            let connect = move || TcpStream::connect_timeout(&http, Duration::from_secs(1)).is_ok();
+            tokio::task::spawn_blocking(connect).await.unwrap_or(false)
+        })
+        .await
+    }
+
+    async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) -> Result<()> {
+        let late = Instant::now() + READY_MAX;
+        while !holds().await {
+            if Instant::now() > late {
+                bail!("gave up waiting for {what}; see the log");
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
+    fn recipe(&self, plane: Plane) -> Result<Recipe> {
+        let o = &self.options;
+        let mut arguments = vec!["--data".into(), self.folder.path().display().to_string()];
+        let mut option = |name: &str, value: Option<String>| {
+            if let Some(value) = value {
+                arguments.extend([name.to_owned(), value]);
+            }
+        };
+        let (program, login) = match plane {
+            Plane::Data => {
+                option("--sip", Some(o.sip.to_string()));
+                option("--rtp", o.rtp.clone());
+                option("--shards", o.shards.map(|shards| shards.to_string()));
+                option("--media", o.media.map(|media| media.to_string()));
+                ("tandem-dataplane", None)
+            }
+            Plane::Control => {
+                option("--http", Some(o.http.to_string()));
+                ("tandem-controlplane", Some(self.login.clone()))
+            }
+        };
+        option("--log", o.log.clone());
+        let database = (plane == Plane::Control).then(|| self.database());
+        Ok(Recipe { program: beside(program)?, arguments, login, database, log_file: o.log_file.clone(), plane })
+    }
+}
+
+/// A program of ours, in the folder of the running one.
+pub fn beside(program: &str) -> Result<PathBuf> {
+    let own = std::env::current_exe().context("cannot find this program's own file")?;
+    let path = own.with_file_name(program);
+    if !path.is_file() {
+        bail!("{} is missing; both planes must stand beside {}", path.display(), own.display());
+    }
+    Ok(path)
+}
+
+/// How a plane is started, time and again.
+#[derive(Debug)]
+struct Recipe {
+    program: PathBuf,
+    arguments: Vec<String>,
+    login: Option<String>,
+    database: Option<String>,
+    log_file: Option<PathBuf>,
+    plane: Plane,
+}
+
+impl Recipe {
+    fn start(&mut self) -> Result<Child> {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).stdin(Stdio::null()).kill_on_drop(true);
+        // Ctrl-C in a terminal goes to the whole group; the children are ended by us, in order.
+        command.process_group(0);
+        if let Some(path) = &self.log_file {
+            let log = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
+            command.stdout(log.try_clone()?).stderr(log);
+        }
+        // Secrets go by environment: other users of the machine see arguments.
+        if let Some(database) = &self.database {
+            command.env("TANDEM_DATABASE", database);
+        }
+        // The login is for the first life only: it must not become valid again with a restart.
+        if let Some(login) = self.login.take() {
+            command.env(LOGIN_VARIABLE, login);
+        }
+        command.spawn().with_context(|| format!("cannot start {}", self.program.display()))
+    }
+}
+
+/// Keeps a plane running until the node stops.
+async fn keep(mut recipe: Recipe, mut stop: watch::Receiver<Wish>, pid: Arc<AtomicU32>) {
+    let end_at = recipe.plane.ends_at();
+    let mut pause = BACK_OFF;
+    loop {
+        let began = Instant::now();
+        match recipe.start() {
+            Ok(mut child) => {
+                pid.store(child.id().unwrap_or(0), Ordering::Relaxed);
+                let ended = tokio::select! {
+                    ended = child.wait() => Some(ended),
+                    _ = stop.wait_for(|wish| *wish >= end_at) => None,
+                };
+                let Some(ended) = ended else {
+                    end(&mut child, recipe.plane).await;
+                    pid.store(0, Ordering::Relaxed);
+                    return;
+                };
+                pid.store(0, Ordering::Relaxed);
+                let how = ended.map_or_else(|error| error.to_string(), words);
+                tracing::error!(plane = ?recipe.plane, how, "a plane died and is started again");
+            }
+            Err(error) => {
+                tracing::error!(plane = ?recipe.plane, error = format!("{error:#}"), "a plane cannot be started")
+            }
+        }
+        if began.elapsed() > STEADY {
+            pause = BACK_OFF;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stop.wait_for(|wish| *wish >= end_at) => return,
+        }
+        pause = (pause * 2).min(BACK_OFF_MAX);
+    }
+}
+
+fn words(status: ExitStatus) -> String {
+    match status.signal() {
+        Some(signal) => format!("killed by signal {signal}"),
+        None => status.to_string(),
+    }
+}
+
+/// Asks a plane to end, then ends it.
+async fn end(child: &mut Child, plane: Plane) {
+    let pid = child.id().and_then(|id| rustix::process::Pid::from_raw(i32::try_from(id).ok()?));
+    if let Some(pid) = pid {
+        // A child that has ended meanwhile is what we want.
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+    }
+    if tokio::time::timeout(STOP_MAX, child.wait()).await.is_err() {
+        tracing::error!(?plane, "a plane did not end when asked and is killed");
+        let _ = child.kill().await;
+    }
+}

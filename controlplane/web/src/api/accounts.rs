@@ -1,0 +1,382 @@
+//! Accounts and payments.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use store::{AccountDraft, Balance, Stored};
+use units::{Currency, WallTime};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::auth::{May, Secret, rights};
+use crate::extract::{Body, Key, Query};
+use crate::names::Names;
+use crate::object::{self, Shown, Tagged, set};
+use crate::page::{self, List, Page};
+use crate::problem::{Answered, Problem};
+use crate::services::App;
+use crate::value::{AccountRef, Amount, CarrierRef, Named, Time};
+
+/// Whether calls may be made on credit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountKind {
+    /// Money first.
+    Prepaid,
+    /// Up to the credit limit.
+    Postpaid,
+}
+
+/// A carrier's money. `available + held + settled = funds`, and `funds = paid + credit_limit`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Account {
+    /// Its id.
+    pub id: AccountRef,
+    /// The short name that operators use, unique.
+    pub code: String,
+    /// Whose it is.
+    pub carrier: Named<CarrierRef>,
+    /// ISO 4217.
+    #[schema(example = "USD")]
+    pub currency: String,
+    /// Prepaid or postpaid.
+    pub kind: AccountKind,
+    /// How far the balance may fall below zero; absent: not at all (prepaid) or without limit (postpaid).
+    pub credit_limit: Option<Amount>,
+    /// Payments less charges: what the carrier would get back today. Held money counts as still there.
+    pub balance: Amount,
+    /// What new calls may still use, credit limit included.
+    pub available: Amount,
+    /// Lent to nodes for running calls.
+    pub held: Amount,
+    /// Charged for ended calls.
+    pub settled: Amount,
+    /// Payments plus credit limit.
+    pub funds: Amount,
+    /// What we owe the carrier for calls that it took; not part of the balance.
+    pub owed: Amount,
+    /// When it was last changed, balances apart.
+    pub updated_at: Time,
+}
+
+/// An account to be made.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccountNew {
+    /// The short name, unique.
+    pub code: String,
+    /// Whose it is.
+    pub carrier: CarrierRef,
+    /// ISO 4217; default `USD`. It can never be changed.
+    pub currency: Option<String>,
+    /// Prepaid or postpaid.
+    pub kind: AccountKind,
+    /// How far the balance may fall below zero; absent: not at all (prepaid) or without limit (postpaid).
+    pub credit_limit: Option<Amount>,
+}
+
+/// Changes of an account; absent fields stay.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccountPatch {
+    /// The short name.
+    pub code: Option<String>,
+    /// Prepaid or postpaid.
+    pub kind: Option<AccountKind>,
+    /// How far the balance may fall below zero; null takes the limit away.
+    #[serde(default, deserialize_with = "crate::extract::given")]
+    #[schema(value_type = Option<Amount>)]
+    pub credit_limit: Option<Option<Amount>>,
+}
+
+/// Money that came in (or, negative, went back).
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PaymentNew {
+    /// How much, in the account's currency; not 0.
+    pub amount: Amount,
+    /// For people.
+    #[serde(default)]
+    pub note: String,
+    /// The payer's own number: a second payment of this account with the same reference changes nothing.
+    pub reference: Option<String>,
+}
+
+/// What a ledger entry changed, part by part.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct BalanceChange {
+    /// What new calls may use.
+    pub available: Amount,
+    /// Lent to nodes.
+    pub held: Amount,
+    /// Charged for ended calls.
+    pub settled: Amount,
+    /// Payments plus credit limit.
+    pub funds: Amount,
+    /// What we owe the carrier.
+    pub owed: Amount,
+}
+
+/// One line of an account's ledger.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Entry {
+    /// Globally unique.
+    pub id: String,
+    /// When.
+    pub at: Time,
+    /// `limit`, `payment`, `grant`, `close`, `post` (a call's price) or `cost` (what we owe for a call).
+    #[schema(example = "payment")]
+    pub kind: String,
+    /// How much, in the account's currency: payments and returns are positive, charges and loans negative, debts of ours positive.
+    pub amount: Amount,
+    /// What it changed.
+    pub change: BalanceChange,
+    /// Who or what caused it.
+    pub note: String,
+}
+
+/// A payment as booked.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PaymentMade {
+    /// The unique reference.
+    pub reference: String,
+    /// How much.
+    pub amount: Amount,
+    /// When it was booked.
+    pub booked_at: Time,
+    /// False when the same reference had been booked before and nothing was done.
+    pub booked: bool,
+    /// The account after it.
+    pub account: Account,
+}
+
+/// The paths of accounts.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(read, update, delete))
+        .routes(routes!(entries))
+        .routes(routes!(pay))
+}
+
+/// Lists accounts in order of id.
+#[utoipa::path(get, path = "/api/v1/accounts", tag = "accounts", params(Page),
+    responses((status = 200, description = "A part of the list.", body = List<Account>)))]
+async fn list(
+    _caller: May<rights::Read>,
+    State(app): State<App>,
+    Query(page): Query<Page>,
+) -> Answered<Json<List<Account>>> {
+    object::list(&app, &page, None).await
+}
+
+/// Reads one account.
+#[utoipa::path(get, path = "/api/v1/accounts/{id}", tag = "accounts", params(("id" = AccountRef, Path)),
+    responses((status = 200, description = "It, with its ETag.", body = Account)))]
+async fn read(
+    _caller: May<rights::Read>,
+    State(app): State<App>,
+    Key(id): Key<AccountRef>,
+) -> Answered<Tagged<Account>> {
+    object::read(&app, id.0).await
+}
+
+/// Makes an account.
+#[utoipa::path(post, path = "/api/v1/accounts", tag = "accounts", request_body = AccountNew,
+    responses((status = 201, description = "It, with its ETag.", body = Account)))]
+async fn create(
+    caller: May<rights::Write>,
+    State(app): State<App>,
+    Body(new): Body<AccountNew>,
+) -> Answered<Tagged<Account>> {
+    object::create(&app, &caller, new.draft()?).await
+}
+
+/// Changes an account.
+#[utoipa::path(patch, path = "/api/v1/accounts/{id}", tag = "accounts", request_body = AccountPatch,
+    params(("id" = AccountRef, Path), ("if-match" = String, Header, description = "The ETag that was read.")),
+    responses((status = 200, description = "It as it stands then.", body = Account)))]
+async fn update(
+    caller: May<rights::Write>,
+    State(app): State<App>,
+    Key(id): Key<AccountRef>,
+    headers: HeaderMap,
+    Body(patch): Body<AccountPatch>,
+) -> Answered<Tagged<Account>> {
+    object::update(&app, &caller, id.0, &headers, |draft| patch.patch(draft)).await
+}
+
+/// Deletes an account that nothing refers to.
+#[utoipa::path(delete, path = "/api/v1/accounts/{id}", tag = "accounts",
+    params(("id" = AccountRef, Path), ("if-match" = String, Header, description = "The ETag that was read.")),
+    responses((status = 204, description = "Gone.")))]
+async fn delete(
+    caller: May<rights::Write>,
+    State(app): State<App>,
+    Key(id): Key<AccountRef>,
+    headers: HeaderMap,
+) -> Answered<StatusCode> {
+    object::delete::<Account>(&app, &caller, id.0, &headers).await
+}
+
+impl Shown for Account {
+    type Draft = AccountDraft;
+
+    fn show(stored: &Stored<AccountDraft>, names: &Names) -> Account {
+        let Balance { available, held, settled, funds, owed } = stored.facts;
+        let credit = stored.credit_limit.unwrap_or_default();
+        Account {
+            id: AccountRef(stored.id),
+            code: stored.code.clone(),
+            carrier: names.carrier(stored.carrier.0),
+            currency: stored.currency.code(),
+            kind: stored.kind.into(),
+            credit_limit: stored.credit_limit.map(Amount),
+            balance: Amount(funds - credit - settled),
+            available: Amount(available),
+            held: Amount(held),
+            settled: Amount(settled),
+            funds: Amount(funds),
+            owed: Amount(owed),
+            updated_at: Time(stored.updated),
+        }
+    }
+
+    fn key(id: u32) -> String {
+        AccountRef(id).to_string()
+    }
+}
+
+impl From<store::AccountKind> for AccountKind {
+    fn from(kind: store::AccountKind) -> AccountKind {
+        match kind {
+            store::AccountKind::Prepaid => AccountKind::Prepaid,
+            store::AccountKind::Postpaid => AccountKind::Postpaid,
+        }
+    }
+}
+
+impl From<AccountKind> for store::AccountKind {
+    fn from(kind: AccountKind) -> store::AccountKind {
+        match kind {
+            AccountKind::Prepaid => store::AccountKind::Prepaid,
+            AccountKind::Postpaid => store::AccountKind::Postpaid,
+        }
+    }
+}
+
+impl AccountNew {
+    fn draft(self) -> Answered<AccountDraft> {
+        Ok(AccountDraft {
+            code: self.code,
+            carrier: self.carrier.into(),
+            currency: currency(self.currency.as_deref())?,
+            kind: self.kind.into(),
+            credit_limit: self.credit_limit.map(|limit| limit.0),
+        })
+    }
+}
+
+impl AccountPatch {
+    fn patch(self, draft: &mut AccountDraft) -> Answered<()> {
+        set(&mut draft.code, self.code);
+        set(&mut draft.kind, self.kind.map(Into::into));
+        set(&mut draft.credit_limit, self.credit_limit.map(|limit| limit.map(|limit| limit.0)));
+        Ok(())
+    }
+}
+
+/// US dollars where none is named.
+pub(crate) fn currency(text: Option<&str>) -> Answered<Currency> {
+    let text = text.unwrap_or("USD");
+    Currency::parse(text).ok_or_else(|| Problem::invalid("/currency", "three capital letters of ISO 4217 are wanted"))
+}
+
+/// Lists an account's ledger, newest first.
+#[utoipa::path(get, path = "/api/v1/accounts/{id}/entries", tag = "accounts", params(("id" = AccountRef, Path), Page),
+    responses((status = 200, description = "A part of the list.", body = List<Entry>)))]
+async fn entries(
+    _caller: May<rights::Read>,
+    State(app): State<App>,
+    Key(id): Key<AccountRef>,
+    Query(page): Query<Page>,
+) -> Answered<Json<List<Entry>>> {
+    let limit = page::limit(page.limit)?;
+    let inside = page.cursor.as_deref().map(page::inside_of).transpose()?;
+    let before = match &inside {
+        None => None,
+        Some(inside) => {
+            let (at, id) = inside.split_first_chunk().ok_or_else(page::foreign_cursor)?;
+            let id = std::str::from_utf8(id).map_err(|_| page::foreign_cursor())?;
+            Some((WallTime::from_micros(i64::from_be_bytes(*at)), id))
+        }
+    };
+    app.store.get::<AccountDraft>(id.0).await?;
+    let found = app.store.entries(id.0, before, limit).await?;
+    let full = found.len() == limit as usize;
+    let next = found.last().filter(|_| full).map(|last| {
+        let mut inside = last.at.micros().to_be_bytes().to_vec();
+        inside.extend_from_slice(last.id.as_bytes());
+        page::cursor_of(&inside)
+    });
+    Ok(Json(List::part(found.into_iter().map(Entry::show).collect(), next)))
+}
+
+/// Books a payment.
+#[utoipa::path(post, path = "/api/v1/accounts/{id}/payments", tag = "accounts", params(("id" = AccountRef, Path)),
+    request_body = PaymentNew, responses((status = 200, description = "As booked.", body = PaymentMade)))]
+async fn pay(
+    caller: May<rights::MoneyWrite>,
+    State(app): State<App>,
+    Key(id): Key<AccountRef>,
+    Body(new): Body<PaymentNew>,
+) -> Answered<Json<PaymentMade>> {
+    if new.amount.0 == units::Money::ZERO {
+        return Err(Problem::invalid("/amount", "a payment of nothing is none"));
+    }
+    let reference = new.reference.clone().unwrap_or_else(|| Secret::draw().text()[..32].to_owned());
+    let mut edit = app.store.edit().await?;
+    edit.get::<AccountDraft>(id.0).await?;
+    let paid = edit.payment(id.0, new.amount.0, &reference, &new.note).await?;
+    if paid.booked {
+        edit.audit(&caller.entry("payment", id, None, Some(&new))).await?;
+    }
+    edit.commit().await?;
+    let account = app.store.get::<AccountDraft>(id.0).await?;
+    Ok(Json(PaymentMade {
+        reference: paid.reference,
+        amount: Amount(paid.amount),
+        booked_at: Time(paid.at),
+        booked: paid.booked,
+        account: Account::show(&account, &*app.names.read(&app.store).await?),
+    }))
+}
+
+impl Entry {
+    fn show(entry: store::Entry) -> Entry {
+        let Balance { available, held, settled, funds, owed } = entry.change;
+        let amount = match entry.kind.as_str() {
+            "payment" | "limit" => funds,
+            "grant" | "close" => available,
+            "cost" => owed,
+            _ => -settled,
+        };
+        Entry {
+            id: entry.id,
+            at: Time(entry.at),
+            kind: entry.kind,
+            amount: Amount(amount),
+            change: BalanceChange {
+                available: Amount(available),
+                held: Amount(held),
+                settled: Amount(settled),
+                funds: Amount(funds),
+                owed: Amount(owed),
+            },
+            note: entry.note,
+        }
+    }
+}

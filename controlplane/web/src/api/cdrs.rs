@@ -1,0 +1,363 @@
+//! CDRs: one row a call, one row an attempt.
+
+use axum::Json;
+use axum::extract::State;
+use cdr::{Priced, Quality};
+use serde::{Deserialize, Serialize};
+use units::{AttemptIndex, CallId, WallTime};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::auth::{May, rights};
+use crate::extract::Query;
+use crate::names::Names;
+use crate::page::{self, List};
+use crate::problem::{Answered, Problem};
+use crate::services::App;
+use crate::value::{AccountRef, Amount, CarrierRef, DeckRef, EgressTrunkRef, IngressTrunkRef, Named, Time};
+
+/// Who ended a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Party {
+    /// The originator's side.
+    Ingress,
+    /// The terminator's side.
+    Egress,
+    /// The switch: a limit, a timer, an operator.
+    Switch,
+}
+
+/// Rows of calls or of attempts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CdrKind {
+    /// One row a call.
+    #[default]
+    Call,
+    /// One row a tried route.
+    Attempt,
+}
+
+/// One side's price and the inputs of its arithmetic.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Price {
+    /// ISO 4217.
+    #[schema(example = "USD")]
+    pub currency: String,
+    /// The price.
+    pub price: Amount,
+    /// Seconds billed.
+    pub billed_s: u32,
+    /// Price of sixty seconds.
+    pub per_minute: Amount,
+    /// Charged once.
+    pub connection_fee: Amount,
+    /// Seconds billed at least.
+    pub minimum_s: u16,
+    /// Length of a billing step.
+    pub increment_s: u16,
+    /// Free seconds.
+    pub free_s: u16,
+    /// Decimals of the price.
+    pub decimals: u8,
+    /// How many digits of the number the rate matched.
+    pub prefix_digits: u8,
+    /// The deck that the rate stood in.
+    pub deck: Named<DeckRef>,
+}
+
+/// What one direction of media was like.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Media {
+    /// RTP packets relayed.
+    pub packets: u64,
+    /// RTP bytes relayed.
+    pub bytes: u64,
+    /// Packets missing by sequence number.
+    pub lost: u32,
+    /// Lost of sent, in per cent; absent without packets.
+    pub lost_percent: Option<f64>,
+    /// Packets of strangers, dropped.
+    pub strangers: u32,
+    /// Interarrival jitter in microseconds.
+    pub jitter_us: u32,
+    /// Mean opinion score, 1 to 4.5; absent without media.
+    pub mos: Option<f64>,
+}
+
+/// A finished call, or one of its attempts.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Cdr {
+    /// The call: thirty-two hexadecimal digits.
+    pub call: String,
+    /// 0 for the call itself, 1 and up for its attempts.
+    pub attempt: u8,
+    /// Call row: how many attempts were made. Attempt row: 1 if it was the last.
+    pub attempts: u8,
+    /// The snapshot that decided.
+    pub revision: u64,
+    /// Who sent the call; absent if nobody we know.
+    pub originator: Option<Named<CarrierRef>>,
+    /// The originator's account.
+    pub originator_account: Option<Named<AccountRef>>,
+    /// Where it came in.
+    pub ingress_trunk: Option<Named<IngressTrunkRef>>,
+    /// Who took it.
+    pub terminator: Option<Named<CarrierRef>>,
+    /// The terminator's account.
+    pub terminator_account: Option<Named<AccountRef>>,
+    /// Where it went out.
+    pub egress_trunk: Option<Named<EgressTrunkRef>>,
+    /// The caller as received.
+    pub calling: String,
+    /// The destination as received, tech prefix included.
+    pub called: String,
+    /// The destination as routed and rated.
+    pub called_routed: String,
+    /// When the INVITE arrived (call) or was sent (attempt).
+    pub started_at: Time,
+    /// When it was answered.
+    pub answered_at: Option<Time>,
+    /// When it ended.
+    pub ended_at: Time,
+    /// Milliseconds from start to the first 18x (post-dial delay).
+    pub pdd_ms: Option<u32>,
+    /// Milliseconds from answer to end; what the price is computed from.
+    pub duration_ms: u64,
+    /// The final SIP status; 0 if none.
+    pub sip_status: u16,
+    /// The release cause.
+    pub cause: u16,
+    /// The cause in words.
+    pub cause_text: String,
+    /// Who ended it.
+    pub released_by: Party,
+    /// What the originator pays.
+    pub sell: Option<Price>,
+    /// What the terminator is owed.
+    pub buy: Option<Price>,
+    /// Sell less buy, when both count in the same currency.
+    pub margin: Option<Amount>,
+    /// The originator's signalling address.
+    pub ingress_address: Option<String>,
+    /// The terminator's signalling address.
+    pub egress_address: Option<String>,
+    /// Call-ID header of the ingress leg.
+    pub ingress_call_id: String,
+    /// Call-ID header of the egress leg.
+    pub egress_call_id: String,
+    /// First codec of the answer.
+    pub codec: String,
+    /// Media from the originator.
+    pub ingress_media: Media,
+    /// Media from the terminator.
+    pub egress_media: Media,
+}
+
+/// Which CDRs. The window is needed: without it the answer is 422.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct CdrFilter {
+    /// Started at this moment or later.
+    #[param(required = true, value_type = String, format = DateTime)]
+    pub from: Option<Time>,
+    /// Started before this moment.
+    #[param(required = true, value_type = String, format = DateTime)]
+    pub till: Option<Time>,
+    /// Calls (default) or attempts.
+    #[serde(default)]
+    #[param(inline)]
+    pub kind: CdrKind,
+    /// The caller starts with these digits.
+    pub calling: Option<String>,
+    /// The routed destination starts with these digits.
+    pub called: Option<String>,
+    /// Only of this originator.
+    #[param(value_type = Option<String>)]
+    pub originator: Option<CarrierRef>,
+    /// Only of this terminator.
+    #[param(value_type = Option<String>)]
+    pub terminator: Option<CarrierRef>,
+    /// Only of this ingress trunk.
+    #[param(value_type = Option<String>)]
+    pub ingress_trunk: Option<IngressTrunkRef>,
+    /// Only of this egress trunk.
+    #[param(value_type = Option<String>)]
+    pub egress_trunk: Option<EgressTrunkRef>,
+    /// Only with this cause.
+    pub cause: Option<u16>,
+    /// Only with this SIP status.
+    pub sip_status: Option<u16>,
+    /// Only answered, or only not answered.
+    pub answered: Option<bool>,
+    /// Only this call.
+    pub call: Option<String>,
+    /// Only with this Call-ID header, of either leg.
+    pub sip_call_id: Option<String>,
+    /// Rows at most, 1 to 1,000; default 200. The newest come first.
+    #[param(minimum = 1, maximum = 1000, default = 200)]
+    pub limit: Option<u32>,
+    /// `next_cursor` of the part before.
+    pub cursor: Option<String>,
+}
+
+/// The paths of CDRs.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(search))
+}
+
+/// Searches CDRs in a window, newest first.
+#[utoipa::path(get, path = "/api/v1/cdrs", tag = "cdrs", params(CdrFilter),
+    responses((status = 200, description = "A part of the list.", body = List<Cdr>)))]
+async fn search(
+    _caller: May<rights::CdrRead>,
+    State(app): State<App>,
+    Query(filter): Query<CdrFilter>,
+) -> Answered<Json<List<Cdr>>> {
+    let limit = page::limit(filter.limit)?;
+    let found = app.store.search_cdrs(&filter.read(limit)?).await?;
+    let names = app.names.read(&app.store).await?;
+    let full = found.len() == limit as usize;
+    let next = found.last().filter(|_| full).map(cursor);
+    Ok(Json(List::part(found.iter().map(|cdr| Cdr::show(cdr, &names)).collect(), next)))
+}
+
+fn cursor(last: &cdr::Cdr) -> String {
+    let mut inside = last.started.micros().to_be_bytes().to_vec();
+    inside.extend_from_slice(&last.call.to_bytes(last.attempt));
+    page::cursor_of(&inside)
+}
+
+fn after(cursor: &str) -> Answered<(WallTime, [u8; 16])> {
+    let inside = page::inside_of(cursor)?;
+    let (started, id) = inside.split_first_chunk().ok_or_else(page::foreign_cursor)?;
+    let id = id.try_into().map_err(|_| page::foreign_cursor())?;
+    Ok((WallTime::from_micros(i64::from_be_bytes(*started)), id))
+}
+
+impl CdrFilter {
+    fn read(self, limit: u32) -> Answered<store::CdrFilter> {
+        let needed = |name: &str| Problem::invalid(format!("?{name}"), "a window is needed: give from and till");
+        let call = match &self.call {
+            None => None,
+            Some(text) => {
+                let wanted = || Problem::invalid("?call", "thirty-two hexadecimal digits are wanted");
+                Some(CallId::parse(text).ok_or_else(wanted)?)
+            }
+        };
+        let (from, till) = (self.from.ok_or_else(|| needed("from"))?, self.till.ok_or_else(|| needed("till"))?);
+        if till <= from {
+            return Err(Problem::invalid("?till", "till must be later than from"));
+        }
+        Ok(store::CdrFilter {
+            from: from.0,
+            till: till.0,
+            after: self.cursor.as_deref().map(after).transpose()?,
+            limit,
+            kind: match self.kind {
+                CdrKind::Call => store::CdrKind::Calls,
+                CdrKind::Attempt => store::CdrKind::Attempts,
+            },
+            calling: self.calling,
+            called: self.called,
+            originator: self.originator.map(|wanted| wanted.0),
+            terminator: self.terminator.map(|wanted| wanted.0),
+            ingress_trunk: self.ingress_trunk.map(|wanted| wanted.0),
+            egress_trunk: self.egress_trunk.map(|wanted| wanted.0),
+            cause: self.cause,
+            sip_status: self.sip_status,
+            answered: self.answered,
+            call,
+            sip_call_id: self.sip_call_id,
+        })
+    }
+}
+
+impl Cdr {
+    pub(crate) fn show(cdr: &cdr::Cdr, names: &Names) -> Cdr {
+        let later = |ms: u64| Time(cdr.started + ms.saturating_mul(1_000));
+        let whole_call = cdr.attempt == AttemptIndex(0);
+        Cdr {
+            call: cdr.call.to_string(),
+            attempt: cdr.attempt.0,
+            attempts: cdr.attempts,
+            revision: cdr.revision.0,
+            originator: names.maybe_carrier(cdr.originator.0),
+            originator_account: names.maybe_account(cdr.originator_account.0),
+            ingress_trunk: names.maybe_ingress_trunk(cdr.ingress_trunk.0),
+            terminator: names.maybe_carrier(cdr.terminator.0),
+            terminator_account: names.maybe_account(cdr.terminator_account.0),
+            egress_trunk: names.maybe_egress_trunk(cdr.egress_trunk.0),
+            calling: cdr.calling.to_string(),
+            called: cdr.called.to_string(),
+            called_routed: cdr.called_routed.to_string(),
+            started_at: Time(cdr.started),
+            answered_at: cdr.answered_ms.map(|ms| later(u64::from(ms))),
+            ended_at: later(cdr.ended_ms),
+            pdd_ms: cdr.ringing_ms,
+            duration_ms: cdr.duration_ms,
+            sip_status: cdr.sip_status,
+            cause: cdr.cause.0,
+            cause_text: cdr.cause.text().to_owned(),
+            released_by: match cdr.released_by {
+                cdr::Party::Ingress => Party::Ingress,
+                cdr::Party::Egress => Party::Egress,
+                cdr::Party::Switch => Party::Switch,
+            },
+            sell: cdr.sell.as_ref().map(|priced| Price::show(priced, names)),
+            buy: cdr.buy.as_ref().map(|priced| Price::show(priced, names)),
+            margin: if whole_call { margin(cdr) } else { None },
+            ingress_address: cdr.ingress_address.map(|address| address.to_string()),
+            egress_address: cdr.egress_address.map(|address| address.to_string()),
+            ingress_call_id: cdr.ingress_call_id.clone(),
+            egress_call_id: cdr.egress_call_id.clone(),
+            codec: cdr.codec.clone(),
+            ingress_media: Media::show(&cdr.ingress_media),
+            egress_media: Media::show(&cdr.egress_media),
+        }
+    }
+}
+
+/// Sell less buy; `None` when a side is not priced or they count in different currencies.
+pub(crate) fn margin(cdr: &cdr::Cdr) -> Option<Amount> {
+    let (sell, buy) = (cdr.sell.as_ref()?, cdr.buy.as_ref()?);
+    (sell.terms.currency == buy.terms.currency).then(|| Amount(sell.price - buy.price))
+}
+
+impl Price {
+    fn show(priced: &Priced, names: &Names) -> Price {
+        let terms = &priced.terms;
+        Price {
+            currency: terms.currency.code(),
+            price: Amount(priced.price),
+            billed_s: priced.billed_s,
+            per_minute: Amount(terms.per_minute),
+            connection_fee: Amount(terms.connection_fee),
+            minimum_s: terms.minimum_s,
+            increment_s: terms.increment_s,
+            free_s: terms.free_s,
+            decimals: terms.decimals,
+            prefix_digits: terms.prefix_digits,
+            deck: names.deck(terms.deck.0),
+        }
+    }
+}
+
+impl Media {
+    pub(crate) fn show(quality: &Quality) -> Media {
+        let sent = quality.packets + u64::from(quality.lost);
+        let lost = f64::from(quality.lost) * 100.0;
+        Media {
+            packets: quality.packets,
+            bytes: quality.bytes,
+            lost: quality.lost,
+            lost_percent: (sent > 0).then(|| (lost / sent as f64 * 1_000.0).round() / 1_000.0),
+            strangers: quality.strangers,
+            jitter_us: quality.jitter_us,
+            mos: (quality.mos_x100 > 0).then(|| f64::from(quality.mos_x100) / 100.0),
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Rate decks.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::accounts::currency;
+use store::{DeckDraft, Stored};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::auth::{May, rights};
+use crate::extract::{Body, Key, Query};
+use crate::names::Names;
+use crate::object::{self, Shown, Tagged, set};
+use crate::page::{List, Page};
+use crate::problem::Answered;
+use crate::services::App;
+use crate::value::{DeckRef, Time};
+
+/// How call milliseconds become seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Rounding {
+    /// Up.
+    #[default]
+    Ceil,
+    /// To the nearest, halves up.
+    Round,
+    /// Down.
+    Floor,
+}
+
+/// A price list of one carrier, one side.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Deck {
+    /// Its id.
+    pub id: DeckRef,
+    /// The short name that operators use, unique.
+    pub code: String,
+    /// What people call it.
+    pub name: String,
+    /// What its prices count in. It can never be changed.
+    #[schema(example = "USD")]
+    pub currency: String,
+    /// Decimals of a price, 0 to 9.
+    pub decimals: u8,
+    /// Milliseconds to seconds.
+    pub rounding: Rounding,
+    /// How many rates it holds.
+    pub rates: u64,
+    /// When it was last changed, rates apart.
+    pub updated_at: Time,
+}
+
+/// A deck to be made.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeckNew {
+    /// The short name, unique.
+    pub code: String,
+    /// What people call it; the code when absent.
+    pub name: Option<String>,
+    /// ISO 4217; default `USD`.
+    pub currency: Option<String>,
+    /// Decimals of a price, 0 to 9; default 6.
+    pub decimals: Option<u8>,
+    /// Milliseconds to seconds; default up.
+    #[serde(default)]
+    pub rounding: Rounding,
+}
+
+/// Changes of a deck; absent fields stay.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeckPatch {
+    /// The short name.
+    pub code: Option<String>,
+    /// What people call it.
+    pub name: Option<String>,
+    /// Decimals of a price, 0 to 9.
+    pub decimals: Option<u8>,
+    /// Milliseconds to seconds.
+    pub rounding: Option<Rounding>,
+}
+
+/// The paths of decks.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(read, update, delete))
+}
+
+/// Lists decks in order of id.
+#[utoipa::path(get, path = "/api/v1/decks", tag = "decks", params(Page),
+    responses((status = 200, description = "A part of the list.", body = List<Deck>)))]
+async fn list(
+    _caller: May<rights::Read>,
+    State(app): State<App>,
+    Query(page): Query<Page>,
+) -> Answered<Json<List<Deck>>> {
+    object::list(&app, &page, None).await
+}
+
+/// Reads one deck.
+#[utoipa::path(get, path = "/api/v1/decks/{id}", tag = "decks", params(("id" = DeckRef, Path)),
+    responses((status = 200, description = "It, with its ETag.", body = Deck)))]
+async fn read(_caller: May<rights::Read>, State(app): State<App>, Key(id): Key<DeckRef>) -> Answered<Tagged<Deck>> {
+    object::read(&app, id.0).await
+}
+
+/// Makes a deck.
+#[utoipa::path(post, path = "/api/v1/decks", tag = "decks", request_body = DeckNew,
+    responses((status = 201, description = "It, with its ETag.", body = Deck)))]
+async fn create(
+    caller: May<rights::Write>,
+    State(app): State<App>,
+    Body(new): Body<DeckNew>,
+) -> Answered<Tagged<Deck>> {
+    object::create(&app, &caller, new.draft()?).await
+}
+
+/// Changes a deck.
+#[utoipa::path(patch, path = "/api/v1/decks/{id}", tag = "decks", request_body = DeckPatch,
+    params(("id" = DeckRef, Path), ("if-match" = String, Header, description = "The ETag that was read.")),
+    responses((status = 200, description = "It as it stands then.", body = Deck)))]
+async fn update(
+    caller: May<rights::Write>,
+    State(app): State<App>,
+    Key(id): Key<DeckRef>,
+    headers: HeaderMap,
+    Body(patch): Body<DeckPatch>,
+) -> Answered<Tagged<Deck>> {
+    object::update(&app, &caller, id.0, &headers, |draft| patch.patch(draft)).await
+}
+
+/// Deletes a deck that nothing refers to.
+#[utoipa::path(delete, path = "/api/v1/decks/{id}", tag = "decks",
+    params(("id" = DeckRef, Path), ("if-match" = String, Header, description = "The ETag that was read.")),
+    responses((status = 204, description = "Gone.")))]
+async fn delete(
+    caller: May<rights::Write>,
+    State(app): State<App>,
+    Key(id): Key<DeckRef>,
+    headers: HeaderMap,
+) -> Answered<StatusCode> {
+    object::delete::<Deck>(&app, &caller, id.0, &headers).await
+}
+
+impl Shown for Deck {
+    type Draft = DeckDraft;
+
+    fn show(stored: &Stored<DeckDraft>, _names: &Names) -> Deck {
+        Deck {
+            id: DeckRef(stored.id),
+            code: stored.code.clone(),
+            name: stored.name.clone(),
+            currency: stored.currency.code(),
+            decimals: stored.decimals,
+            rounding: stored.rounding.into(),
+            rates: stored.facts.rates,
+            updated_at: Time(stored.updated),
+        }
+    }
+
+    fn key(id: u32) -> String {
+        DeckRef(id).to_string()
+    }
+}
+
+impl From<units::Rounding> for Rounding {
+    fn from(rounding: units::Rounding) -> Rounding {
+        match rounding {
+            units::Rounding::Ceil => Rounding::Ceil,
+            units::Rounding::Round => Rounding::Round,
+            units::Rounding::Floor => Rounding::Floor,
+        }
+    }
+}
+
+impl From<Rounding> for units::Rounding {
+    fn from(rounding: Rounding) -> units::Rounding {
+        match rounding {
+            Rounding::Ceil => units::Rounding::Ceil,
+            Rounding::Round => units::Rounding::Round,
+            Rounding::Floor => units::Rounding::Floor,
+        }
+    }
+}
+
+impl DeckNew {
+    fn draft(self) -> Answered<DeckDraft> {
+        Ok(DeckDraft {
+            name: self.name.unwrap_or_else(|| self.code.clone()),
+            code: self.code,
+            currency: currency(self.currency.as_deref())?,
+            decimals: self.decimals.unwrap_or(6),
+            rounding: self.rounding.into(),
+        })
+    }
+}
+
+impl DeckPatch {
+    fn patch(self, draft: &mut DeckDraft) -> Answered<()> {
+        set(&mut draft.code, self.code);
+        set(&mut draft.name, self.name);
+        set(&mut draft.decimals, self.decimals);
+        set(&mut draft.rounding, self.rounding.map(Into::into));
+        Ok(())
+    }
+}

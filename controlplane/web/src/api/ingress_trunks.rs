@@ -1,0 +1,290 @@
+//! Ingress trunks.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use std::net::IpAddr;
+use store::{IngressTrunkDraft, Stored};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::auth::{May, rights};
+use crate::extract::{Body, Key, Query};
+use crate::names::Names;
+use crate::object::{self, Shown, Tagged, set};
+use crate::page::{List, Page};
+use crate::problem::{Answered, Problem};
+use crate::services::App;
+use crate::value::{AccountRef, CarrierRef, DeckRef, IngressTrunkRef, Named, PlanRef, Time};
+
+/// One address range that calls may come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// An address, or a network with its leading bits.
+    #[schema(example = "192.0.2.0/28")]
+    pub network: String,
+    /// The source port that is required; absent takes any.
+    pub port: Option<u16>,
+}
+
+/// How a carrier's calls come in.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct IngressTrunk {
+    /// Its id.
+    pub id: IngressTrunkRef,
+    /// The short name that operators use, unique.
+    pub code: String,
+    /// Whose it is.
+    pub carrier: Named<CarrierRef>,
+    /// The account that pays.
+    pub account: Named<AccountRef>,
+    /// Where its calls may come from.
+    pub sources: Vec<Source>,
+    /// Digits in front of the called number, removed before routing; empty for none.
+    pub tech_prefix: String,
+    /// Which egress trunks may serve it.
+    pub plan: Named<PlanRef>,
+    /// What its calls are sold at.
+    pub sell_deck: Named<DeckRef>,
+    /// Concurrent calls at most; 0 for no limit.
+    pub capacity: u32,
+    /// New calls a second at most; 0 for no limit.
+    pub cps: u32,
+    /// Takes calls (otherwise cause 309).
+    pub active: bool,
+    /// Whole seconds after which an answered call is released; 0 for the switch's default of 7,200.
+    pub max_duration_s: u32,
+    /// Whole seconds without RTP from either side after which a call is released (cause 401); 0 for never.
+    pub media_timeout_s: u16,
+    /// When it was last changed.
+    pub updated_at: Time,
+}
+
+/// An ingress trunk to be made.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IngressTrunkNew {
+    /// The short name, unique.
+    pub code: String,
+    /// Whose it is.
+    pub carrier: CarrierRef,
+    /// The account that pays.
+    pub account: AccountRef,
+    /// Where its calls may come from.
+    pub sources: Vec<Source>,
+    /// Digits in front of the called number; default none.
+    #[serde(default)]
+    pub tech_prefix: String,
+    /// Which egress trunks may serve it.
+    pub plan: PlanRef,
+    /// What its calls are sold at.
+    pub sell_deck: DeckRef,
+    /// Concurrent calls at most; 0 for no limit.
+    #[serde(default)]
+    pub capacity: u32,
+    /// New calls a second at most; 0 for no limit.
+    #[serde(default)]
+    pub cps: u32,
+    /// Takes calls; default yes.
+    pub active: Option<bool>,
+    /// Whole seconds after which an answered call is released; 0 for the default.
+    #[serde(default)]
+    pub max_duration_s: u32,
+    /// Whole seconds without RTP after which a call is released; 0 for never.
+    #[serde(default)]
+    pub media_timeout_s: u16,
+}
+
+/// Changes of an ingress trunk; absent fields stay.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IngressTrunkPatch {
+    /// The short name.
+    pub code: Option<String>,
+    /// The account that pays.
+    pub account: Option<AccountRef>,
+    /// Where its calls may come from; replaces all.
+    pub sources: Option<Vec<Source>>,
+    /// Digits in front of the called number.
+    pub tech_prefix: Option<String>,
+    /// Which egress trunks may serve it.
+    pub plan: Option<PlanRef>,
+    /// What its calls are sold at.
+    pub sell_deck: Option<DeckRef>,
+    /// Concurrent calls at most.
+    pub capacity: Option<u32>,
+    /// New calls a second at most.
+    pub cps: Option<u32>,
+    /// Takes calls.
+    pub active: Option<bool>,
+    /// Whole seconds after which an answered call is released.
+    pub max_duration_s: Option<u32>,
+    /// Whole seconds without RTP after which a call is released.
+    pub media_timeout_s: Option<u16>,
+}
+
+/// The paths of ingress trunks.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(read, update, delete))
+}
+
+/// Lists ingress trunks in order of id.
+#[utoipa::path(get, path = "/api/v1/ingress-trunks", tag = "ingress-trunks", params(Page),
+    responses((status = 200, description = "A part of the list.", body = List<IngressTrunk>)))]
+async fn list(
+    _caller: May<rights::Read>,
+    State(app): State<App>,
+    Query(page): Query<Page>,
+) -> Answered<Json<List<IngressTrunk>>> {
+    object::list(&app, &page, None).await
+}
+
+/// Reads one ingress trunk.
+#[utoipa::path(get, path = "/api/v1/ingress-trunks/{id}", tag = "ingress-trunks", params(("id" = IngressTrunkRef, Path)),
+    responses((status = 200, description = "It, with its ETag.", body = IngressTrunk)))]
+async fn read(
+    _caller: May<rights::Read>,
+    State(app): State<App>,
+    Key(id): Key<IngressTrunkRef>,
+) -> Answered<Tagged<IngressTrunk>> {
+    object::read(&app, id.0).await
+}
+
+/// Makes an ingress trunk.
+#[utoipa::path(post, path = "/api/v1/ingress-trunks", tag = "ingress-trunks", request_body = IngressTrunkNew,
+    responses((status = 201, description = "It, with its ETag.", body = IngressTrunk)))]
+async fn create(
+    caller: May<rights::Write>,
+    State(app): State<App>,
+    Body(new): Body<IngressTrunkNew>,
+) -> Answered<Tagged<IngressTrunk>> {
+    object::create(&app, &caller, new.draft()?).await
+}
+
+/// Changes an ingress trunk.
+#[utoipa::path(patch, path = "/api/v1/ingress-trunks/{id}", tag = "ingress-trunks", request_body = IngressTrunkPatch,
+    params(("id" = IngressTrunkRef, Path), ("if-match" = String, Header, description = "The ETag that was read.")),
+    responses((status = 200, description = "It as it stands then.", body = IngressTrunk)))]
+async fn update(
+    caller: May<rights::Write>,
+    State(app): State<App>,
+    Key(id): Key<IngressTrunkRef>,
+    headers: HeaderMap,
+    Body(patch): Body<IngressTrunkPatch>,
+) -> Answered<Tagged<IngressTrunk>> {
+    object::update(&app, &caller, id.0, &headers, |draft| patch.patch(draft)).await
+}
+
+/// Deletes an ingress trunk that nothing refers to.
+#[utoipa::path(delete, path = "/api/v1/ingress-trunks/{id}", tag = "ingress-trunks",
+    params(("id" = IngressTrunkRef, Path), ("if-match" = String, Header, description = "The ETag that was read.")),
+    responses((status = 204, description = "Gone.")))]
+async fn delete(
+    caller: May<rights::Write>,
+    State(app): State<App>,
+    Key(id): Key<IngressTrunkRef>,
+    headers: HeaderMap,
+) -> Answered<StatusCode> {
+    object::delete::<IngressTrunk>(&app, &caller, id.0, &headers).await
+}
+
+impl Shown for IngressTrunk {
+    type Draft = IngressTrunkDraft;
+
+    fn show(stored: &Stored<IngressTrunkDraft>, names: &Names) -> IngressTrunk {
+        IngressTrunk {
+            id: IngressTrunkRef(stored.id),
+            code: stored.code.clone(),
+            carrier: names.carrier(stored.carrier.0),
+            account: names.account(stored.account.0),
+            sources: stored.sources.iter().map(Source::show).collect(),
+            tech_prefix: stored.tech_prefix.clone(),
+            plan: names.plan(stored.plan.0),
+            sell_deck: names.deck(stored.sell_deck.0),
+            capacity: stored.capacity,
+            cps: stored.cps,
+            active: stored.active,
+            max_duration_s: stored.max_duration_s,
+            media_timeout_s: stored.media_timeout_s,
+            updated_at: Time(stored.updated),
+        }
+    }
+
+    fn key(id: u32) -> String {
+        IngressTrunkRef(id).to_string()
+    }
+}
+
+impl Source {
+    fn show(source: &snapshot::Source) -> Source {
+        let whole = if source.network.is_ipv4() { 32 } else { 128 };
+        let network = match source.bits {
+            bits if bits == whole => source.network.to_string(),
+            bits => format!("{}/{bits}", source.network),
+        };
+        Source { network, port: Some(source.port).filter(|port| *port != 0) }
+    }
+
+    fn read(&self, place: usize) -> Answered<snapshot::Source> {
+        let flaw = || {
+            let wanted = "an address like 192.0.2.7 or a network like 192.0.2.0/28 is wanted";
+            Problem::invalid(format!("/sources/{place}/network"), wanted)
+        };
+        let (address, bits) = match self.network.split_once('/') {
+            Some((address, bits)) => (address, Some(bits.parse().map_err(|_| flaw())?)),
+            None => (self.network.as_str(), None),
+        };
+        let network: IpAddr = address.parse().map_err(|_| flaw())?;
+        let whole = if network.is_ipv4() { 32 } else { 128 };
+        let bits: u8 = bits.unwrap_or(whole);
+        if bits > whole {
+            return Err(flaw());
+        }
+        Ok(snapshot::Source { network, bits, port: self.port.unwrap_or(0) })
+    }
+
+    fn read_all(sources: &[Source]) -> Answered<Vec<snapshot::Source>> {
+        sources.iter().enumerate().map(|(place, source)| source.read(place)).collect()
+    }
+}
+
+impl IngressTrunkNew {
+    fn draft(self) -> Answered<IngressTrunkDraft> {
+        Ok(IngressTrunkDraft {
+            sources: Source::read_all(&self.sources)?,
+            code: self.code,
+            carrier: self.carrier.into(),
+            account: self.account.into(),
+            tech_prefix: self.tech_prefix,
+            plan: self.plan.into(),
+            sell_deck: self.sell_deck.into(),
+            capacity: self.capacity,
+            cps: self.cps,
+            active: self.active.unwrap_or(true),
+            max_duration_s: self.max_duration_s,
+            media_timeout_s: self.media_timeout_s,
+        })
+    }
+}
+
+impl IngressTrunkPatch {
+    fn patch(self, draft: &mut IngressTrunkDraft) -> Answered<()> {
+        let sources = self.sources.as_deref().map(Source::read_all).transpose()?;
+        set(&mut draft.code, self.code);
+        set(&mut draft.account, self.account.map(Into::into));
+        set(&mut draft.sources, sources);
+        set(&mut draft.tech_prefix, self.tech_prefix);
+        set(&mut draft.plan, self.plan.map(Into::into));
+        set(&mut draft.sell_deck, self.sell_deck.map(Into::into));
+        set(&mut draft.capacity, self.capacity);
+        set(&mut draft.cps, self.cps);
+        set(&mut draft.active, self.active);
+        set(&mut draft.max_duration_s, self.max_duration_s);
+        set(&mut draft.media_timeout_s, self.media_timeout_s);
+        Ok(())
+    }
+}

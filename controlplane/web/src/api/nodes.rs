@@ -1,0 +1,175 @@
+//! Nodes and their shards.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use panel::wire::{Answer, Ask};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::auth::{May, rights};
+use crate::extract::{Body, Key};
+use crate::live::Heard;
+use crate::page::List;
+use crate::problem::{Answered, Code, Problem};
+use crate::services::App;
+use crate::value::Time;
+
+/// One shard.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct NodeShard {
+    /// Its number.
+    pub shard: u16,
+    /// Calls in its table.
+    pub calls: u32,
+    /// Of these, answered.
+    pub answered: u32,
+    /// Media ports in use.
+    pub ports_used: u32,
+    /// Media ports that it has.
+    pub ports_max: u32,
+    /// The snapshot that it decides from.
+    pub revision: u64,
+}
+
+/// The journal between the data plane and the database.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Journal {
+    /// Records written since the data plane's start.
+    pub records: u64,
+    /// Bytes written since the data plane's start.
+    pub bytes: u64,
+    /// Share of its file system in use, per cent.
+    pub disk_percent: u8,
+    /// Records not yet in the database; absent when unknown.
+    pub backlog_records: Option<u64>,
+    /// Bytes not yet in the database; absent when unknown.
+    pub backlog_bytes: Option<u64>,
+    /// When records last came into the database.
+    pub collected_at: Option<Time>,
+}
+
+/// A named counter.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Counter {
+    /// Its name.
+    pub name: String,
+    /// Its value since the data plane's start.
+    pub value: u64,
+}
+
+/// A machine.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Node {
+    /// Its number.
+    pub id: u16,
+    /// The program's version.
+    pub version: String,
+    /// The data plane answered within the last two seconds.
+    pub data_plane_up: bool,
+    /// When it last answered.
+    pub last_seen_at: Option<Time>,
+    /// How often its data plane has started.
+    pub boot: u32,
+    /// Seconds since it started.
+    pub uptime_s: u64,
+    /// The newest published snapshot; 0 for none.
+    pub published_revision: u64,
+    /// The snapshot in force; 0 for none.
+    pub revision: u64,
+    /// New calls are refused.
+    pub draining: bool,
+    /// The database answers.
+    pub database_up: bool,
+    /// Its shards.
+    pub shards: Vec<NodeShard>,
+    /// Its journal.
+    pub journal: Journal,
+    /// What it counted.
+    pub counters: Vec<Counter>,
+}
+
+/// Take new calls, or refuse them.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DrainAsk {
+    /// Refuse (cause 404).
+    pub on: bool,
+}
+
+/// The paths of nodes.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(drain))
+}
+
+/// Lists the nodes.
+#[utoipa::path(get, path = "/api/v1/nodes", tag = "nodes",
+    responses((status = 200, description = "All of them.", body = List<Node>)))]
+async fn list(_caller: May<rights::Read>, State(app): State<App>) -> Answered<Json<List<Node>>> {
+    let database_up = app.store.changes().await.is_ok();
+    Ok(Json(List::whole(vec![node(&app, database_up)])))
+}
+
+fn node(app: &App, database_up: bool) -> Node {
+    let heard = app.live.heard();
+    let backlog = app.link.backlog();
+    let figures = heard.as_ref().map(|heard| (*heard.figures).clone()).unwrap_or_default();
+    Node {
+        id: app.node.0,
+        version: app.version.clone(),
+        data_plane_up: heard.as_ref().is_some_and(Heard::is_up),
+        last_seen_at: heard.as_ref().map(|heard| heard.wall),
+        boot: figures.boot,
+        uptime_s: figures.uptime_s,
+        published_revision: app.snapshots.revision(),
+        revision: figures.revision,
+        draining: figures.draining,
+        database_up,
+        shards: figures
+            .shards
+            .iter()
+            .map(|shard| NodeShard {
+                shard: shard.shard,
+                calls: shard.calls,
+                answered: shard.answered,
+                ports_used: shard.ports_used,
+                ports_max: shard.ports_max,
+                revision: shard.revision,
+            })
+            .collect(),
+        journal: Journal {
+            records: figures.journal_records,
+            bytes: figures.journal_bytes,
+            disk_percent: figures.journal_disk_percent,
+            backlog_records: backlog.records,
+            backlog_bytes: backlog.bytes,
+            collected_at: backlog.collected.map(Time),
+        },
+        counters: figures.counters.into_iter().map(|(name, value)| Counter { name, value }).collect(),
+    }
+}
+
+/// Makes a node refuse new calls, or take them again. Running calls go on.
+#[utoipa::path(post, path = "/api/v1/nodes/{id}/drain", tag = "nodes", request_body = DrainAsk,
+    params(("id" = u16, Path)), responses((status = 204, description = "Done.")))]
+async fn drain(
+    caller: May<rights::Write>,
+    State(app): State<App>,
+    Key(id): Key<u16>,
+    Body(ask): Body<DrainAsk>,
+) -> Answered<StatusCode> {
+    if id != app.node.0 {
+        return Err(Problem::not_found(format!("node {id}")));
+    }
+    match app.link.ask(Ask::Drain { on: ask.on }).await? {
+        Answer::Done => {}
+        Answer::Refused { reason } => return Err(Problem::new(Code::Conflict, reason)),
+        other => return Err(Problem::internal(format!("the data plane answered {other:?} to a drain"))),
+    }
+    if let Err(flaw) = app.store.audit(&caller.entry("drain", format!("node {id}"), None, Some(&ask))).await {
+        tracing::warn!(%flaw, actor = caller.actor(), "a drain could not be written down");
+    }
+    Ok(StatusCode::NO_CONTENT)
+}

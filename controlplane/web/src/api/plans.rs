@@ -1,0 +1,268 @@
+//! Routing plans.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use store::{PlanDraft, Stored};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::auth::{May, rights};
+use crate::extract::{Body, Key, Query};
+use crate::names::Names;
+use crate::object::{self, Shown, Tagged, set};
+use crate::page::{List, Page};
+use crate::problem::Answered;
+use crate::services::App;
+use crate::value::{Amount, EgressTrunkRef, Named, PlanRef, Time};
+
+/// In what order a plan's routes are tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// Cheapest buy rate first.
+    #[default]
+    Lcr,
+    /// Higher priority first, then cheapest.
+    Priority,
+    /// Lower weight first, then cheapest.
+    Weight,
+    /// A share of calls to each in per cent.
+    Percent,
+}
+
+/// One candidate of a plan.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PlanRoute {
+    /// The trunk.
+    pub egress_trunk: Named<EgressTrunkRef>,
+    /// Higher first.
+    pub priority: i16,
+    /// Lower first.
+    pub weight: u16,
+    /// Share in per cent, 0 to 100.
+    pub percent: u8,
+}
+
+/// One candidate of a plan to be made or changed.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlanRouteNew {
+    /// The trunk.
+    pub egress_trunk: EgressTrunkRef,
+    /// Higher first.
+    #[serde(default)]
+    pub priority: i16,
+    /// Lower first.
+    #[serde(default)]
+    pub weight: u16,
+    /// Share in per cent, 0 to 100.
+    #[serde(default)]
+    pub percent: u8,
+}
+
+/// Which egress trunks may serve an ingress trunk, in what order.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Plan {
+    /// Its id.
+    pub id: PlanRef,
+    /// The short name that operators use, unique.
+    pub code: String,
+    /// The order of routes.
+    pub order: Order,
+    /// Sell minus buy price of a minute must be at least this; negative allows a loss.
+    pub margin_min: Amount,
+    /// Routes tried for one call at most; 1 to 16.
+    pub attempts_max: u8,
+    /// Whole seconds from INVITE to answer over all attempts; 0 for the default of 180.
+    pub setup_timeout_s: u16,
+    /// The candidates.
+    pub routes: Vec<PlanRoute>,
+    /// When it was last changed.
+    pub updated_at: Time,
+}
+
+/// A plan to be made.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlanNew {
+    /// The short name, unique.
+    pub code: String,
+    /// The order of routes; default least cost.
+    #[serde(default)]
+    pub order: Order,
+    /// Sell minus buy price of a minute must be at least this; default 0.
+    #[serde(default)]
+    pub margin_min: Amount,
+    /// Routes tried for one call at most; 1 to 16, default 4.
+    pub attempts_max: Option<u8>,
+    /// Whole seconds from INVITE to answer over all attempts; 0 for the default.
+    #[serde(default)]
+    pub setup_timeout_s: u16,
+    /// The candidates.
+    #[serde(default)]
+    pub routes: Vec<PlanRouteNew>,
+}
+
+/// Changes of a plan; absent fields stay.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlanPatch {
+    /// The short name.
+    pub code: Option<String>,
+    /// The order of routes.
+    pub order: Option<Order>,
+    /// Sell minus buy price of a minute must be at least this.
+    pub margin_min: Option<Amount>,
+    /// Routes tried for one call at most; 1 to 16.
+    pub attempts_max: Option<u8>,
+    /// Whole seconds from INVITE to answer over all attempts.
+    pub setup_timeout_s: Option<u16>,
+    /// The candidates; replaces all.
+    pub routes: Option<Vec<PlanRouteNew>>,
+}
+
+/// The paths of routing plans.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(read, update, delete))
+}
+
+/// Lists routing plans in order of id.
+#[utoipa::path(get, path = "/api/v1/plans", tag = "plans", params(Page),
+    responses((status = 200, description = "A part of the list.", body = List<Plan>)))]
+async fn list(
+    _caller: May<rights::Read>,
+    State(app): State<App>,
+    Query(page): Query<Page>,
+) -> Answered<Json<List<Plan>>> {
+    object::list(&app, &page, None).await
+}
+
+/// Reads one routing plan.
+#[utoipa::path(get, path = "/api/v1/plans/{id}", tag = "plans", params(("id" = PlanRef, Path)),
+    responses((status = 200, description = "It, with its ETag.", body = Plan)))]
+async fn read(_caller: May<rights::Read>, State(app): State<App>, Key(id): Key<PlanRef>) -> Answered<Tagged<Plan>> {
+    object::read(&app, id.0).await
+}
+
+/// Makes a routing plan.
+#[utoipa::path(post, path = "/api/v1/plans", tag = "plans", request_body = PlanNew,
+    responses((status = 201, description = "It, with its ETag.", body = Plan)))]
+async fn create(
+    caller: May<rights::Write>,
+    State(app): State<App>,
+    Body(new): Body<PlanNew>,
+) -> Answered<Tagged<Plan>> {
+    object::create(&app, &caller, new.draft()?).await
+}
+
+/// Changes a routing plan.
+#[utoipa::path(patch, path = "/api/v1/plans/{id}", tag = "plans", request_body = PlanPatch,
+    params(("id" = PlanRef, Path), ("if-match" = String, Header, description = "The ETag that was read.")),
+    responses((status = 200, description = "It as it stands then.", body = Plan)))]
+async fn update(
+    caller: May<rights::Write>,
+    State(app): State<App>,
+    Key(id): Key<PlanRef>,
+    headers: HeaderMap,
+    Body(patch): Body<PlanPatch>,
+) -> Answered<Tagged<Plan>> {
+    object::update(&app, &caller, id.0, &headers, |draft| patch.patch(draft)).await
+}
+
+/// Deletes a routing plan that nothing refers to.
+#[utoipa::path(delete, path = "/api/v1/plans/{id}", tag = "plans",
+    params(("id" = PlanRef, Path), ("if-match" = String, Header, description = "The ETag that was read.")),
+    responses((status = 204, description = "Gone.")))]
+async fn delete(
+    caller: May<rights::Write>,
+    State(app): State<App>,
+    Key(id): Key<PlanRef>,
+    headers: HeaderMap,
+) -> Answered<StatusCode> {
+    object::delete::<Plan>(&app, &caller, id.0, &headers).await
+}
+
+impl Shown for Plan {
+    type Draft = PlanDraft;
+
+    fn show(stored: &Stored<PlanDraft>, names: &Names) -> Plan {
+        let route = |route: &snapshot::PlanRoute| PlanRoute {
+            egress_trunk: names.egress_trunk(route.egress_trunk.0),
+            priority: route.priority,
+            weight: route.weight,
+            percent: route.percent,
+        };
+        Plan {
+            id: PlanRef(stored.id),
+            code: stored.code.clone(),
+            order: stored.order.into(),
+            margin_min: Amount(stored.margin_min),
+            attempts_max: stored.attempts_max,
+            setup_timeout_s: stored.setup_timeout_s,
+            routes: stored.routes.iter().map(route).collect(),
+            updated_at: Time(stored.updated),
+        }
+    }
+
+    fn key(id: u32) -> String {
+        PlanRef(id).to_string()
+    }
+}
+
+impl From<snapshot::Order> for Order {
+    fn from(order: snapshot::Order) -> Order {
+        match order {
+            snapshot::Order::Lcr => Order::Lcr,
+            snapshot::Order::Priority => Order::Priority,
+            snapshot::Order::Weight => Order::Weight,
+            snapshot::Order::Percent => Order::Percent,
+        }
+    }
+}
+
+impl From<Order> for snapshot::Order {
+    fn from(order: Order) -> snapshot::Order {
+        match order {
+            Order::Lcr => snapshot::Order::Lcr,
+            Order::Priority => snapshot::Order::Priority,
+            Order::Weight => snapshot::Order::Weight,
+            Order::Percent => snapshot::Order::Percent,
+        }
+    }
+}
+
+impl From<PlanRouteNew> for snapshot::PlanRoute {
+    fn from(route: PlanRouteNew) -> snapshot::PlanRoute {
+        let PlanRouteNew { egress_trunk, priority, weight, percent } = route;
+        snapshot::PlanRoute { egress_trunk: egress_trunk.into(), priority, weight, percent }
+    }
+}
+
+impl PlanNew {
+    fn draft(self) -> Answered<PlanDraft> {
+        Ok(PlanDraft {
+            code: self.code,
+            order: self.order.into(),
+            margin_min: self.margin_min.0,
+            attempts_max: self.attempts_max.unwrap_or(4),
+            setup_timeout_s: self.setup_timeout_s,
+            routes: self.routes.into_iter().map(Into::into).collect(),
+        })
+    }
+}
+
+impl PlanPatch {
+    fn patch(self, draft: &mut PlanDraft) -> Answered<()> {
+        set(&mut draft.code, self.code);
+        set(&mut draft.order, self.order.map(Into::into));
+        set(&mut draft.margin_min, self.margin_min.map(|margin| margin.0));
+        set(&mut draft.attempts_max, self.attempts_max);
+        set(&mut draft.setup_timeout_s, self.setup_timeout_s);
+        set(&mut draft.routes, self.routes.map(|routes| routes.into_iter().map(Into::into).collect()));
+        Ok(())
+    }
+}

@@ -1,0 +1,319 @@
+//! Routing without a call: the data plane's own code on the data plane's own snapshot.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use axum::Json;
+use axum::extract::State;
+use rating::Routes;
+use serde::{Deserialize, Serialize};
+use snapshot::{IngressView, View};
+use units::{Cause, Money, Number, Terms};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::story::Arithmetic;
+use crate::auth::{May, rights};
+use crate::extract::Body;
+use crate::names::Names;
+use crate::problem::{Answered, Problem};
+use crate::services::App;
+use crate::value::{AccountRef, Amount, CarrierRef, DeckRef, EgressTrunkRef, IngressTrunkRef, Named, PlanRef, Time};
+
+/// A call that might come.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SimulateAsk {
+    /// The ingress trunk, by id (`itr_1`) or code; its first address and tech prefix are used. Either this or `source` is needed.
+    pub ingress_trunk: Option<String>,
+    /// The address and port that the INVITE would come from.
+    #[schema(example = "127.0.1.1:5060")]
+    pub source: Option<String>,
+    /// The caller; may be empty.
+    #[serde(default)]
+    pub calling: String,
+    /// The destination: with tech prefix when `source` is given, without when `ingress_trunk` is.
+    #[schema(example = "442071234567")]
+    pub called: String,
+    /// At what time; now when absent.
+    pub at: Option<Time>,
+    /// Breaks ties; 0 when absent.
+    pub seed: Option<u64>,
+    /// Price a call of this many milliseconds; 60,000 when absent.
+    pub talk_ms: Option<u64>,
+}
+
+/// Whether a candidate would be tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It would be tried, in its place.
+    Kept,
+    /// It would not; `cause` says why.
+    Dropped,
+}
+
+/// One candidate route.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Candidate {
+    /// Its place in the order of trying, from 1; absent when dropped.
+    pub place: Option<u8>,
+    /// The trunk.
+    pub egress_trunk: Named<EgressTrunkRef>,
+    /// The carrier.
+    pub terminator: Named<CarrierRef>,
+    /// Buy price of a minute; absent without a rate.
+    pub buy_per_minute: Option<Amount>,
+    /// What the buy rate counts in.
+    pub currency: Option<String>,
+    /// Sell less buy price of a minute; absent without a rate.
+    pub margin_per_minute: Option<Amount>,
+    /// Margin over the sell price of a minute, in per cent.
+    pub margin_percent: Option<f64>,
+    /// Kept or dropped.
+    pub verdict: Verdict,
+    /// Why it was dropped, as a cause.
+    pub cause: Option<u16>,
+    /// Why, in words.
+    pub reason: String,
+    /// The number that would be sent; absent when dropped, or unknown for a past call.
+    pub called_out: Option<String>,
+}
+
+/// How the caller was recognised.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Admission {
+    /// The trunk.
+    pub ingress_trunk: Named<IngressTrunkRef>,
+    /// The originator.
+    pub originator: Named<CarrierRef>,
+    /// The account that would pay.
+    pub account: Named<AccountRef>,
+    /// The plan.
+    pub plan: Named<PlanRef>,
+    /// The deck that it is sold from.
+    pub sell_deck: Named<DeckRef>,
+    /// The destination without tech prefix.
+    pub called_routed: String,
+}
+
+/// Why the call would be refused.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Refusal {
+    /// The cause.
+    pub cause: u16,
+    /// In words.
+    pub text: String,
+    /// `admit`, `rate` or `routes`.
+    pub step: String,
+}
+
+/// What would happen to the call.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Simulation {
+    /// The snapshot that was asked.
+    pub revision: u64,
+    /// The moment whose rates were used.
+    pub at: Time,
+    /// The address that the call would come from.
+    pub source: String,
+    /// The destination as dialled.
+    pub called: String,
+    /// Who it would be; absent when refused before.
+    pub admission: Option<Admission>,
+    /// Why it would be refused; absent when a route is left.
+    pub refusal: Option<Refusal>,
+    /// The sell price of the asked duration.
+    pub sell: Option<Arithmetic>,
+    /// The buy price of the asked duration at the first kept candidate.
+    pub buy: Option<Arithmetic>,
+    /// Every candidate, kept ones first in the order of trying.
+    pub candidates: Vec<Candidate>,
+    /// Microseconds that the decision took here.
+    pub elapsed_us: u64,
+}
+
+/// The source port that is assumed where a trunk takes any.
+const PORT_ASSUMED: u16 = 5060;
+/// The duration that is priced when none is asked.
+const TALK_MS: u64 = 60_000;
+
+/// The paths of the simulator.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(simulate))
+}
+
+/// Decides about a call that does not take place: every candidate with its reason, and the price.
+///
+/// Capacity, CPS and balances are of the moment and are not looked at.
+#[utoipa::path(post, path = "/api/v1/route:simulate", tag = "routing", request_body = SimulateAsk,
+    responses((status = 200, description = "What would happen.", body = Simulation)))]
+async fn simulate(
+    _caller: May<rights::Read>,
+    State(app): State<App>,
+    Body(ask): Body<SimulateAsk>,
+) -> Answered<Json<Simulation>> {
+    let image = app.snapshots.read().await?;
+    let names = app.names.read(&app.store).await?;
+    decide(&View::open(&image), &names, &ask).map(Json)
+}
+
+/// What the data plane would decide.
+fn decide(view: &View<'_>, names: &Names, ask: &SimulateAsk) -> Answered<Simulation> {
+    let calling = number("/calling", &ask.calling)?;
+    let (source, called) = caller(view, ask)?;
+    let at = ask.at.unwrap_or_else(Time::now);
+    let mut told = Simulation {
+        revision: view.revision().0,
+        at,
+        source: source.to_string(),
+        called: called.to_string(),
+        admission: None,
+        refusal: None,
+        sell: None,
+        buy: None,
+        candidates: Vec::new(),
+        elapsed_us: 0,
+    };
+    let talk_ms = ask.talk_ms.unwrap_or(TALK_MS);
+    let mut routes = Routes::default();
+    let started = Instant::now();
+    let admitted = match rating::admit(view, source, &called) {
+        Ok(admitted) => admitted,
+        Err(cause) => return Ok(refused(told, cause, "admit", started)),
+    };
+    told.admission = Some(Admission::show(&admitted, names));
+    let sell = match rating::quote(view, admitted.sell_deck, &admitted.called, at.0) {
+        Ok(sell) => sell,
+        Err(cause) => return Ok(refused(told, cause, "rate", started)),
+    };
+    let question = rating::Ask {
+        plan: admitted.plan,
+        sell,
+        originator: admitted.carrier,
+        calling,
+        called: admitted.called,
+        at: at.0,
+        seed: ask.seed.unwrap_or(0),
+    };
+    let judged = rating::routes(view, &question, &mut routes);
+    told.elapsed_us = micros(started);
+    told.sell = Some(Arithmetic::of(&sell, talk_ms));
+    let out = |egress| view.egress(egress).and_then(|egress| rating::outbound_number(&egress, &admitted.called));
+    told.candidates = Candidate::show_all(routes.all(), &sell, names, |egress| out(egress).map(|n| n.to_string()));
+    told.buy = routes.kept().first().and_then(|best| best.buy).map(|terms| Arithmetic::of(&terms, talk_ms));
+    match judged {
+        Ok(()) => Ok(told),
+        Err(cause) => Ok(Simulation { refusal: Some(Refusal::of(cause, "routes")), ..told }),
+    }
+}
+
+fn refused(told: Simulation, cause: Cause, step: &str, started: Instant) -> Simulation {
+    Simulation { refusal: Some(Refusal::of(cause, step)), elapsed_us: micros(started), ..told }
+}
+
+fn micros(started: Instant) -> u64 {
+    u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Where the call would come from, and the number as it would be dialled.
+fn caller(view: &View<'_>, ask: &SimulateAsk) -> Answered<(SocketAddr, Number)> {
+    let called = number("/called", &ask.called)?;
+    match (&ask.source, &ask.ingress_trunk) {
+        (Some(source), None) => {
+            let wanted = || Problem::invalid("/source", "an address and port like 192.0.2.7:5060 are wanted");
+            Ok((source.parse().map_err(|_| wanted())?, called))
+        }
+        (None, Some(key)) => {
+            let trunk = trunk(view, key)?;
+            let first = trunk.sources().next();
+            let first =
+                first.ok_or_else(|| Problem::invalid("/ingress_trunk", "the trunk takes calls from nowhere"))?;
+            let port = if first.port == 0 { PORT_ASSUMED } else { first.port };
+            let dialled = called.with_prefix(trunk.tech_prefix().as_bytes());
+            let dialled = dialled.ok_or_else(|| Problem::invalid("/called", "too long with the tech prefix"))?;
+            Ok((SocketAddr::new(first.network, port), dialled))
+        }
+        _ => Err(Problem::invalid("/source", "give either source or ingress_trunk")),
+    }
+}
+
+/// A trunk of the snapshot, by id or code.
+fn trunk<'a>(view: &View<'a>, key: &str) -> Answered<IngressView<'a>> {
+    let id = key.parse::<IngressTrunkRef>().ok();
+    let found = view.ingress_trunks().find(|trunk| id.map_or(trunk.code() == key, |id| trunk.id().0 == id.0));
+    found.ok_or_else(|| Problem::invalid("/ingress_trunk", format!("the snapshot has no ingress trunk {key}")))
+}
+
+fn number(field: &str, text: &str) -> Answered<Number> {
+    let wanted = "up to 39 characters of 0-9, A-Z, a-z and *#+._- are wanted";
+    Number::parse(text.trim().as_bytes()).map_err(|_| Problem::invalid(field, wanted))
+}
+
+impl Refusal {
+    fn of(cause: Cause, step: &str) -> Refusal {
+        Refusal { cause: cause.0, text: cause.text().to_owned(), step: step.to_owned() }
+    }
+}
+
+impl Admission {
+    fn show(admitted: &rating::Admission, names: &Names) -> Admission {
+        Admission {
+            ingress_trunk: names.ingress_trunk(admitted.ingress.0),
+            originator: names.carrier(admitted.carrier.0),
+            account: names.account(admitted.account.0),
+            plan: names.plan(admitted.plan.0),
+            sell_deck: names.deck(admitted.sell_deck.0),
+            called_routed: admitted.called.to_string(),
+        }
+    }
+}
+
+impl Candidate {
+    /// Candidates as judged, kept ones first; `out` says which number would be sent to a trunk.
+    pub(crate) fn show_all(
+        all: &[rating::Candidate],
+        sell: &Terms,
+        names: &Names,
+        out: impl Fn(units::EgressTrunkId) -> Option<String>,
+    ) -> Vec<Candidate> {
+        let show =
+            |(place, candidate): (usize, &rating::Candidate)| Candidate::show(candidate, place, sell, names, &out);
+        all.iter().enumerate().map(show).collect()
+    }
+
+    fn show(
+        candidate: &rating::Candidate,
+        place: usize,
+        sell: &Terms,
+        names: &Names,
+        out: &impl Fn(units::EgressTrunkId) -> Option<String>,
+    ) -> Candidate {
+        let kept = candidate.verdict == rating::Verdict::Kept;
+        let (cause, reason) = match candidate.verdict {
+            rating::Verdict::Kept => (None, "may be tried".to_owned()),
+            rating::Verdict::Surplus => (None, format!("{} better routes are tried before", rating::ROUTES_MAX)),
+            rating::Verdict::Dropped(cause) => (Some(cause.0), cause.text().to_owned()),
+        };
+        Candidate {
+            place: kept.then(|| u8::try_from(place + 1).unwrap_or(u8::MAX)),
+            egress_trunk: names.egress_trunk(candidate.egress.0),
+            terminator: names.carrier(candidate.carrier.0),
+            buy_per_minute: candidate.buy.map(|terms| Amount(terms.per_minute)),
+            currency: candidate.buy.map(|terms| terms.currency.code()),
+            margin_per_minute: candidate.buy.map(|_| Amount(candidate.margin)),
+            margin_percent: candidate.buy.and_then(|_| percent(candidate.margin, sell.per_minute)),
+            verdict: if kept { Verdict::Kept } else { Verdict::Dropped },
+            cause,
+            reason,
+            called_out: if kept { out(candidate.egress) } else { None },
+        }
+    }
+}
+
+/// Part of a whole in per cent, to a hundredth; `None` of nothing.
+pub(crate) fn percent(part: Money, whole: Money) -> Option<f64> {
+    let share = part.nanos() as f64 / whole.nanos() as f64;
+    (whole != Money::ZERO).then(|| (share * 10_000.0).round() / 100.0)
+}

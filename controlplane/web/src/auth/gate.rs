@@ -1,0 +1,171 @@
+//! Nothing under `/api/v1` is answered before it is known who asks.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use store::{ApiKey, User, WebSession};
+
+use super::caller::{Caller, Who};
+use super::secret::hash;
+use super::{Role, Scope};
+use crate::problem::{Answered, Code, Problem};
+use crate::services::App;
+use crate::value::Time;
+
+/// The cookie that carries a log-in.
+pub const COOKIE: &str = "tandem_session";
+/// The header that proves that our own page sent a change.
+pub const CSRF_HEADER: &str = "x-csrf-token";
+/// A caller seen this recently is not looked up again.
+const FRESH: Duration = Duration::from_secs(5);
+/// While the database is away, a caller seen this recently is still known.
+const KNOWN: Duration = Duration::from_secs(15 * 60);
+/// Callers remembered at most; beyond, the memory starts anew.
+const REMEMBERED_MAX: usize = 1_000;
+
+/// Callers seen of late, by the hash of their secret.
+#[derive(Debug, Default)]
+pub struct Remembered(Mutex<HashMap<[u8; 32], (Instant, Caller)>>);
+
+impl Remembered {
+    fn within(&self, secret: &[u8; 32], age: Duration) -> Option<Caller> {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, caller) = seen.get(secret)?;
+        let ended = caller.expires.is_some_and(|ends| ends <= Time::now().0);
+        (at.elapsed() < age && !ended).then(|| caller.clone())
+    }
+
+    fn keep(&self, secret: [u8; 32], caller: &Caller) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() >= REMEMBERED_MAX {
+            seen.clear();
+        }
+        seen.insert(secret, (Instant::now(), caller.clone()));
+    }
+
+    /// Looks everybody up again; after users, keys or log-ins changed.
+    pub fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// Finds out who calls, refuses strangers, and refuses changes by cookie that our own page did not send.
+pub(crate) async fn gate(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let log_in = request.method() == Method::POST && request.uri().path() == "/api/v1/sessions";
+    if !log_in {
+        let address = address_of(&request);
+        match known(&app, request.headers(), request.method(), address).await {
+            Ok(caller) => {
+                request.extensions_mut().insert(caller);
+            }
+            Err(problem) => return problem.into_response(),
+        }
+    }
+    next.run(request).await
+}
+
+/// The address that a request came from.
+pub fn address_of(request: &Request) -> String {
+    let from = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    from.map(|from| from.0.ip().to_string()).unwrap_or_default()
+}
+
+async fn known(app: &App, headers: &HeaderMap, method: &Method, address: String) -> Answered<Caller> {
+    if let Some(secret) = bearer(headers) {
+        return by_key(app, hash(secret), address).await;
+    }
+    let secret = cookie(headers).ok_or_else(|| Problem::new(Code::NotLoggedIn, "this needs a log-in or an API key"))?;
+    let caller = by_cookie(app, hash(secret), address).await?;
+    let safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let given = headers.get(CSRF_HEADER).and_then(|value| value.to_str().ok());
+    match &caller.who {
+        // Comparing hashes leaks nothing about the token by its timing.
+        Who::User { csrf, .. } if !safe && given.map(hash) != Some(hash(csrf)) => {
+            let detail = "a change with a cookie needs the token of GET /api/v1/me in the header x-csrf-token";
+            Err(Problem::new(Code::CsrfMissing, detail))
+        }
+        _ => Ok(caller),
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+}
+
+fn cookie(headers: &HeaderMap) -> Option<&str> {
+    let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value)
+}
+
+async fn by_key(app: &App, secret: [u8; 32], address: String) -> Answered<Caller> {
+    if let Some(mut caller) = app.remembered.within(&secret, FRESH) {
+        caller.address = address;
+        return Ok(caller);
+    }
+    let found = match app.store.api_key_by_hash(&secret).await {
+        Err(flaw) if flaw.is_away() => return from_memory(app, &secret, address, flaw),
+        other => other?,
+    };
+    let wrong = || Problem::new(Code::WrongCredentials, "no such API key, or it has ended");
+    let key = found.filter(|key| key.revoked.is_none()).ok_or_else(wrong)?;
+    if key.draft.expires.is_some_and(|ends| ends <= Time::now().0) {
+        return Err(wrong());
+    }
+    let stale = key.last_used.is_none_or(|used| Time::now().0 - used > 60_000_000);
+    if stale && let Err(flaw) = app.store.touch_api_key(key.id).await {
+        tracing::warn!(%flaw, key = key.id, "a key's last use could not be noted");
+    }
+    let caller = of_key(&key, address);
+    app.remembered.keep(secret, &caller);
+    Ok(caller)
+}
+
+fn of_key(key: &ApiKey, address: String) -> Caller {
+    let scopes = key.draft.scopes.split_whitespace().filter_map(Scope::parse).collect();
+    let who = Who::Key { id: key.id, name: key.draft.name.clone(), made_by: key.draft.created_by };
+    Caller { who, scopes, expires: key.draft.expires, address }
+}
+
+async fn by_cookie(app: &App, secret: [u8; 32], address: String) -> Answered<Caller> {
+    if let Some(mut caller) = app.remembered.within(&secret, FRESH) {
+        caller.address = address;
+        return Ok(caller);
+    }
+    let found = match app.store.web_session(&secret).await {
+        Err(flaw) if flaw.is_away() => return from_memory(app, &secret, address, flaw),
+        other => other?,
+    };
+    let ended = || Problem::new(Code::NotLoggedIn, "this log-in has ended");
+    let (session, user) = found.ok_or_else(ended)?;
+    let caller = of_user(&session, &user, address);
+    app.remembered.keep(secret, &caller);
+    Ok(caller)
+}
+
+/// The caller of a log-in.
+pub fn of_user(session: &WebSession, user: &User, address: String) -> Caller {
+    // A role that this program does not know may look, no more.
+    let role = Role::parse(&user.draft.role).unwrap_or(Role::Viewer);
+    let who = Who::User {
+        id: user.id,
+        name: user.draft.name.clone(),
+        role,
+        has_password: !user.draft.password_hash.is_empty(),
+        csrf: session.csrf.clone(),
+        session: session.secret_hash,
+    };
+    Caller { who, scopes: role.scopes(), expires: Some(session.expires), address }
+}
+
+fn from_memory(app: &App, secret: &[u8; 32], address: String, flaw: store::StoreError) -> Answered<Caller> {
+    let mut caller = app.remembered.within(secret, KNOWN).ok_or_else(|| Problem::from(flaw))?;
+    caller.address = address;
+    Ok(caller)
+}

@@ -1,0 +1,115 @@
+//! Bodies, queries and paths whose flaws become problems with a pointer instead of plain text.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::header;
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+use std::str::FromStr;
+
+use crate::problem::{Code, Flaw, Problem};
+
+/// A JSON body.
+pub struct Body<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Body<T>, Problem> {
+        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+        // A page of another site can send forms and plain text with our cookie, but not JSON.
+        if !kind.starts_with("application/json") && !kind.starts_with("application/merge-patch+json") {
+            return Err(Problem::new(Code::Malformed, "the header content-type must be application/json"));
+        }
+        read_json(&bytes(request, state).await?).map(Body)
+    }
+}
+
+/// The bytes of a body, within the limit of its route.
+pub async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    let read = Bytes::from_request(request, state).await;
+    read.map_err(|_| Problem::new(Code::TooLarge, "the body is longer than this path accepts, or broke off"))
+}
+
+fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|flaw| {
+        let pointer = pointer(flaw.path());
+        let inner = flaw.into_inner();
+        let shape = inner.is_data();
+        let message = inner.to_string();
+        let code = if shape { Code::Invalid } else { Code::Malformed };
+        let mut problem = Problem::new(code, message.clone());
+        problem.errors.push(Flaw { pointer, message });
+        problem
+    })?;
+    reader.end().map_err(|flaw| Problem::new(Code::Malformed, flaw.to_string()))?;
+    Ok(value)
+}
+
+/// A JSON Pointer (RFC 6901).
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let mut pointer = String::new();
+    for segment in path.iter() {
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Map { key } => pointer.push_str(&format!("/{}", key.replace('~', "~0").replace('/', "~1"))),
+            Segment::Enum { .. } | Segment::Unknown => {}
+        }
+    }
+    pointer
+}
+
+/// A query string.
+pub struct Query<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Query<T>, Problem> {
+        let read = axum::extract::Query::<T>::try_from_uri(&parts.uri);
+        read.map(|query| Query(query.0)).map_err(|flaw| {
+            let message = flaw.body_text();
+            let message = message.strip_prefix("Failed to deserialize query string: ").unwrap_or(&message).to_owned();
+            let name = message.split([':', '`']).next().unwrap_or("").trim().to_owned();
+            Problem::invalid(format!("?{name}"), message)
+        })
+    }
+}
+
+/// The one captured part of a path; what cannot be read names nothing, so it is a 404.
+pub struct Key<T>(pub T);
+
+impl<S: Send + Sync, T: FromStr + Send> FromRequestParts<S> for Key<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Key<T>, Problem> {
+        let captured = axum::extract::RawPathParams::from_request_parts(parts, state).await;
+        let captured = captured.map_err(|_| Problem::not_found("such path"))?;
+        let first = captured.iter().next().map_or("", |(_, value)| value);
+        first.parse().map(Key).map_err(|_| Problem::not_found(format!("object {first}")))
+    }
+}
+
+/// The two captured parts of a path.
+pub struct Keys<A, B>(pub A, pub B);
+
+impl<S: Send + Sync, A: FromStr + Send, B: FromStr + Send> FromRequestParts<S> for Keys<A, B> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Keys<A, B>, Problem> {
+        let captured = axum::extract::RawPathParams::from_request_parts(parts, state).await;
+        let captured = captured.map_err(|_| Problem::not_found("such path"))?;
+        let texts: Vec<&str> = captured.iter().map(|(_, value)| value).collect();
+        let gone = || Problem::not_found(format!("object {}", texts.join("/")));
+        let first = texts.first().and_then(|text| text.parse().ok()).ok_or_else(gone)?;
+        let second = texts.get(1).and_then(|text| text.parse().ok()).ok_or_else(gone)?;
+        Ok(Keys(first, second))
+    }
+}
+
+/// Tells a field that is null (`Some(None)`) from one that is absent (`None`, by `serde(default)`).
+pub fn given<'de, T: serde::Deserialize<'de>, D: serde::Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
+}

@@ -1,0 +1,110 @@
+//! Metrics in Prometheus's text format: prefix `tandem_`, base units, bounded labels.
+
+use std::fmt::Write;
+
+use crate::live::Heard;
+use crate::services::Inner;
+
+/// Upper bounds of latency buckets in nanoseconds, with the label in seconds.
+const BOUNDS: [(u64, &str); 15] = [
+    (1_000, "0.000001"),
+    (5_000, "0.000005"),
+    (10_000, "0.00001"),
+    (25_000, "0.000025"),
+    (50_000, "0.00005"),
+    (100_000, "0.0001"),
+    (250_000, "0.00025"),
+    (500_000, "0.0005"),
+    (1_000_000, "0.001"),
+    (5_000_000, "0.005"),
+    (10_000_000, "0.01"),
+    (50_000_000, "0.05"),
+    (100_000_000, "0.1"),
+    (1_000_000_000, "1"),
+    (10_000_000_000, "10"),
+];
+
+/// All metrics of this node.
+pub(crate) fn text(app: &Inner) -> String {
+    let mut out = String::with_capacity(16 << 10);
+    let heard = app.live.heard();
+    let up = heard.as_ref().is_some_and(Heard::is_up);
+    gauge(&mut out, "data_plane_up", "The data plane answers.", u64::from(up));
+    gauge(&mut out, "published_revision", "The newest published snapshot.", app.snapshots.revision());
+    if let Some(records) = app.link.backlog().records {
+        gauge(&mut out, "cdr_backlog", "Journal records not yet in the database.", records);
+    }
+    if let Some(heard) = heard {
+        node(&mut out, &heard);
+        shards(&mut out, &heard);
+        counters(&mut out, &heard);
+        stages(&mut out, &heard);
+    }
+    out
+}
+
+fn node(out: &mut String, heard: &Heard) {
+    let figures = &heard.figures;
+    gauge(out, "config_revision", "The snapshot in force.", figures.revision);
+    gauge(out, "draining", "New calls are refused.", u64::from(figures.draining));
+    gauge(out, "uptime_seconds", "Seconds since the data plane's start.", figures.uptime_s);
+    gauge(out, "boot", "How often the data plane has started.", u64::from(figures.boot));
+    let disk = u64::from(figures.journal_disk_percent);
+    gauge(out, "journal_disk_percent", "Share of the journal's file system in use.", disk);
+    header(out, "journal_bytes_total", "Bytes written to the journal.", "counter");
+    line(out, "journal_bytes_total", "", figures.journal_bytes);
+}
+
+fn shards(out: &mut String, heard: &Heard) {
+    let each = |out: &mut String, name: &str, help: &str, value: fn(&panel::wire::ShardFigures) -> u64| {
+        header(out, name, help, "gauge");
+        for shard in &heard.figures.shards {
+            line(out, name, &format!("{{shard=\"{}\"}}", shard.shard), value(shard));
+        }
+    };
+    each(out, "calls_active", "Running calls.", |shard| u64::from(shard.calls));
+    each(out, "calls_answered_active", "Running calls that are answered.", |shard| u64::from(shard.answered));
+    each(out, "media_ports_used", "Media ports in use.", |shard| u64::from(shard.ports_used));
+    each(out, "media_ports_max", "Media ports of the shard.", |shard| u64::from(shard.ports_max));
+}
+
+fn counters(out: &mut String, heard: &Heard) {
+    for (name, value) in &heard.figures.counters {
+        if !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') {
+            continue;
+        }
+        let name = format!("{name}_total");
+        header(out, &name, "See the counters of the data plane.", "counter");
+        line(out, &name, "", *value);
+    }
+}
+
+fn stages(out: &mut String, heard: &Heard) {
+    let name = "stage_seconds";
+    header(out, name, "Time that calls and packets spend in each stage.", "histogram");
+    for (stage, buckets) in &heard.figures.stages {
+        let total: u64 = buckets.iter().map(|(_, count)| count).sum();
+        for (bound, label) in BOUNDS {
+            let below: u64 = buckets.iter().filter(|(upper, _)| *upper <= bound).map(|(_, count)| count).sum();
+            line(out, "stage_seconds_bucket", &format!("{{stage=\"{stage}\",le=\"{label}\"}}"), below);
+        }
+        line(out, "stage_seconds_bucket", &format!("{{stage=\"{stage}\",le=\"+Inf\"}}"), total);
+        line(out, "stage_seconds_count", &format!("{{stage=\"{stage}\"}}"), total);
+        let nanos: f64 = buckets.iter().map(|(upper, count)| *upper as f64 * *count as f64).sum();
+        let _ = writeln!(out, "tandem_stage_seconds_sum{{stage=\"{stage}\"}} {}", nanos / 1e9);
+    }
+}
+
+fn gauge(out: &mut String, name: &str, help: &str, value: u64) {
+    header(out, name, help, "gauge");
+    line(out, name, "", value);
+}
+
+fn header(out: &mut String, name: &str, help: &str, kind: &str) {
+    // Writing to a string cannot fail.
+    let _ = write!(out, "# HELP tandem_{name} {help}\n# TYPE tandem_{name} {kind}\n");
+}
+
+fn line(out: &mut String, name: &str, labels: &str, value: u64) {
+    let _ = writeln!(out, "tandem_{name}{labels} {value}");
+}

@@ -1,0 +1,84 @@
+//! The short names of everything, so that answers carry codes beside ids.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use store::{
+    AccountDraft, CarrierDraft, DeckDraft, EgressTrunkDraft, IngressTrunkDraft, Object, PlanDraft, Store, StoreError,
+};
+
+use crate::value::{AccountRef, CarrierRef, DeckRef, EgressTrunkRef, IngressTrunkRef, Named, PlanRef};
+
+/// Codes by id, as of one state of the configuration.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    changes: i64,
+    carriers: HashMap<u32, String>,
+    accounts: HashMap<u32, String>,
+    ingress_trunks: HashMap<u32, String>,
+    egress_trunks: HashMap<u32, String>,
+    decks: HashMap<u32, String>,
+    plans: HashMap<u32, String>,
+}
+
+macro_rules! lookups {
+    ($($one:ident, $maybe:ident: $map:ident, $reference:ident;)*) => {
+        #[allow(dead_code, reason = "every kind has both forms, and not every form is used")]
+        impl Names {
+            $(
+                pub(crate) fn $one(&self, id: u32) -> Named<$reference> {
+                    Named { id: $reference(id), code: self.$map.get(&id).cloned().unwrap_or_default() }
+                }
+
+                /// `None` for 0, which stands for nobody.
+                pub(crate) fn $maybe(&self, id: u32) -> Option<Named<$reference>> {
+                    (id != 0).then(|| self.$one(id))
+                }
+            )*
+        }
+    };
+}
+
+lookups! {
+    carrier, maybe_carrier: carriers, CarrierRef;
+    account, maybe_account: accounts, AccountRef;
+    ingress_trunk, maybe_ingress_trunk: ingress_trunks, IngressTrunkRef;
+    egress_trunk, maybe_egress_trunk: egress_trunks, EgressTrunkRef;
+    deck, maybe_deck: decks, DeckRef;
+    plan, maybe_plan: plans, PlanRef;
+}
+
+/// The names as last read; read again when the configuration has changed.
+#[derive(Debug, Default)]
+pub(crate) struct NameBook(Mutex<Arc<Names>>);
+
+impl NameBook {
+    /// The names of this moment; those last known while the database is away.
+    pub(crate) async fn read(&self, store: &Store) -> Result<Arc<Names>, StoreError> {
+        let known = Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let changes = match store.changes().await {
+            Ok(changes) => changes,
+            Err(flaw) if flaw.is_away() => return Ok(known),
+            Err(flaw) => return Err(flaw),
+        };
+        if changes == known.changes && changes != 0 {
+            return Ok(known);
+        }
+        let fresh = Arc::new(Names {
+            changes,
+            carriers: codes::<CarrierDraft>(store).await?,
+            accounts: codes::<AccountDraft>(store).await?,
+            ingress_trunks: codes::<IngressTrunkDraft>(store).await?,
+            egress_trunks: codes::<EgressTrunkDraft>(store).await?,
+            decks: codes::<DeckDraft>(store).await?,
+            plans: codes::<PlanDraft>(store).await?,
+        });
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&fresh);
+        Ok(fresh)
+    }
+}
+
+async fn codes<D: Object>(store: &Store) -> Result<HashMap<u32, String>, StoreError> {
+    let all = store.all::<D>().await?;
+    Ok(all.into_iter().map(|object| (object.id, object.draft.code().to_owned())).collect())
+}

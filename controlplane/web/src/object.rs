@@ -1,0 +1,152 @@
+//! What the six kinds of configuration objects have in common over HTTP: list, read, make, change, delete.
+
+use axum::Json;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use store::{Object, Stored};
+
+use crate::auth::Caller;
+use crate::names::Names;
+use crate::page::{self, List, Page};
+use crate::problem::{Answered, Code, Problem};
+use crate::services::App;
+
+/// A kind of object as the API shows it.
+pub(crate) trait Shown: Serialize + Send + Sync + Sized {
+    /// What the store keeps.
+    type Draft: Object;
+    /// From the store's words to the API's.
+    fn show(stored: &Stored<Self::Draft>, names: &Names) -> Self;
+    /// The id as in JSON.
+    fn key(id: u32) -> String;
+}
+
+/// An object with its ETag.
+pub(crate) struct Tagged<T> {
+    status: StatusCode,
+    version: String,
+    value: T,
+}
+
+impl<T> Tagged<T> {
+    /// An object as it stands.
+    pub(crate) fn found(version: String, value: T) -> Tagged<T> {
+        Tagged { status: StatusCode::OK, version, value }
+    }
+}
+
+impl<T: Serialize> IntoResponse for Tagged<T> {
+    fn into_response(self) -> Response {
+        let tag = [(header::ETAG, format!("\"{}\"", self.version))];
+        (self.status, tag, Json(self.value)).into_response()
+    }
+}
+
+/// What the header `if-match` says.
+pub(crate) enum IfMatch<'a> {
+    /// `*`: whatever stands.
+    Any,
+    /// The one tag that is expected.
+    Tag(&'a str),
+}
+
+/// The version that the writer saw: a change without it could undo somebody else's.
+pub(crate) fn if_match(headers: &HeaderMap) -> Answered<IfMatch<'_>> {
+    let missing = || Problem::new(Code::IfMatchMissing, "send the ETag of the object that you read as if-match");
+    let given = headers.get(header::IF_MATCH).ok_or_else(missing)?;
+    let text = given.to_str().map_err(|_| missing())?.trim();
+    Ok(match text {
+        "*" => IfMatch::Any,
+        tag => IfMatch::Tag(tag.trim_start_matches("W/").trim_matches('"')),
+    })
+}
+
+fn version(headers: &HeaderMap) -> Answered<Option<i64>> {
+    let changed = |_| Problem::new(Code::Changed, "if-match is not an ETag that this object ever had");
+    match if_match(headers)? {
+        IfMatch::Any => Ok(None),
+        IfMatch::Tag(tag) => tag.parse().map(Some).map_err(changed),
+    }
+}
+
+/// A page of objects.
+pub(crate) async fn list<T: Shown>(app: &App, page: &Page, carrier: Option<u32>) -> Answered<Json<List<T>>> {
+    let limit = page::limit(page.limit)?;
+    let after = match &page.cursor {
+        None => 0,
+        Some(cursor) => {
+            let inside = page::inside_of(cursor)?;
+            u32::from_be_bytes(inside.try_into().map_err(|_| page::foreign_cursor())?)
+        }
+    };
+    let rows = app.store.list::<T::Draft>(store::Page { after, limit, carrier }).await?;
+    let names = app.names.read(&app.store).await?;
+    let full = rows.len() == limit as usize;
+    let next = rows.last().filter(|_| full).map(|last| page::cursor_of(&last.id.to_be_bytes()));
+    Ok(Json(List::part(rows.iter().map(|stored| T::show(stored, &names)).collect(), next)))
+}
+
+/// One object.
+pub(crate) async fn read<T: Shown>(app: &App, id: u32) -> Answered<Tagged<T>> {
+    let stored = app.store.get::<T::Draft>(id).await?;
+    tagged(app, StatusCode::OK, &stored).await
+}
+
+/// Makes an object, writes it down and asks for publication.
+pub(crate) async fn create<T: Shown>(app: &App, caller: &Caller, draft: T::Draft) -> Answered<Tagged<T>> {
+    let mut edit = app.store.edit().await?;
+    let stored = edit.create(&draft).await?;
+    let shown = T::show(&stored, &*app.names.read(&app.store).await?);
+    edit.audit(&caller.entry("create", T::key(stored.id), None, Some(&shown))).await?;
+    edit.commit().await?;
+    app.publish.notify_one();
+    tagged(app, StatusCode::CREATED, &stored).await
+}
+
+/// Changes an object, writes it down and asks for publication.
+pub(crate) async fn update<T: Shown>(
+    app: &App,
+    caller: &Caller,
+    id: u32,
+    headers: &HeaderMap,
+    patch: impl FnOnce(&mut T::Draft) -> Answered<()> + Send,
+) -> Answered<Tagged<T>> {
+    let expected = version(headers)?;
+    let mut edit = app.store.edit().await?;
+    let before = edit.get::<T::Draft>(id).await?;
+    let mut draft = before.draft.clone();
+    patch(&mut draft)?;
+    let after = edit.update(id, &draft, expected).await?;
+    let names = app.names.read(&app.store).await?;
+    let (old, new) = (T::show(&before, &names), T::show(&after, &names));
+    edit.audit(&caller.entry("update", T::key(id), Some(&old), Some(&new))).await?;
+    edit.commit().await?;
+    app.publish.notify_one();
+    tagged(app, StatusCode::OK, &after).await
+}
+
+/// Deletes an object, writes it down and asks for publication.
+pub(crate) async fn delete<T: Shown>(app: &App, caller: &Caller, id: u32, headers: &HeaderMap) -> Answered<StatusCode> {
+    let expected = version(headers)?;
+    let mut edit = app.store.edit().await?;
+    let before = edit.get::<T::Draft>(id).await?;
+    let old = T::show(&before, &*app.names.read(&app.store).await?);
+    edit.delete::<T::Draft>(id, expected).await?;
+    edit.audit(&caller.entry("delete", T::key(id), Some(&old), None)).await?;
+    edit.commit().await?;
+    app.publish.notify_one();
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn tagged<T: Shown>(app: &App, status: StatusCode, stored: &Stored<T::Draft>) -> Answered<Tagged<T>> {
+    let names = app.names.read(&app.store).await?;
+    Ok(Tagged { status, version: stored.version.to_string(), value: T::show(stored, &names) })
+}
+
+/// Puts a given value in place of the old one.
+pub(crate) fn set<T>(place: &mut T, given: Option<T>) {
+    if let Some(value) = given {
+        *place = value;
+    }
+}

@@ -1,0 +1,133 @@
+//! What the program that starts the web gives to it.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use panel::wire::{Answer, Ask};
+use store::{Store, StoreError};
+use tokio::sync::Notify;
+use units::{NodeId, WallTime};
+
+use crate::api::apply::{ApplyAsk, ApplyReport};
+use crate::auth::{OneTimeTokens, Passwords, Remembered};
+use crate::live::Live;
+use crate::names::NameBook;
+use crate::snapshots::Snapshots;
+
+/// A value that comes later.
+pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The data plane did not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the data plane does not answer")]
+pub struct LinkDown;
+
+/// What the collector knows of the journal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Records written and not yet in the database; `None` while unknown.
+    pub records: Option<u64>,
+    /// Bytes written and not yet in the database; `None` while unknown.
+    pub bytes: Option<u64>,
+    /// When records last came into the database.
+    pub collected: Option<WallTime>,
+}
+
+/// The connection to the data plane.
+pub trait Link: Send + Sync + 'static {
+    /// Asks and waits for the answer; the implementation bounds the wait.
+    fn ask(&self, ask: Ask) -> Later<'_, Result<Answer, LinkDown>>;
+
+    /// How far the collector is behind.
+    fn backlog(&self) -> Backlog;
+}
+
+/// A mistake in an applied file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApplyMistake {
+    /// The file's name.
+    pub file: String,
+    /// The line, from 1; 0 when it is about the whole file.
+    pub line: u64,
+    /// The column, from 1.
+    pub column: u64,
+    /// The field: `carriers[2].code`.
+    pub field: String,
+    /// What is wrong.
+    pub why: String,
+}
+
+/// Why a file was not applied. Nothing of it was done.
+#[derive(Debug)]
+pub enum ApplyRefusal {
+    /// The file is wrong.
+    Mistakes(Vec<ApplyMistake>),
+    /// The store refused.
+    Store(StoreError),
+}
+
+/// Brings the store to what a file says.
+pub trait Apply: Send + Sync + 'static {
+    /// Compares, and unless it is a dry run, changes everything in one transaction with an audit entry of this actor.
+    fn apply(&self, ask: ApplyAsk, actor: String) -> Later<'_, Result<ApplyReport, ApplyRefusal>>;
+}
+
+/// What the web needs.
+pub struct Services {
+    /// The database.
+    pub store: Store,
+    /// The data plane.
+    pub link: Arc<dyn Link>,
+    /// The data folder: snapshots are read from it.
+    pub data_dir: PathBuf,
+    /// Told after each change that the next snapshot must hold.
+    pub publish: Arc<Notify>,
+    /// Applies files.
+    pub apply: Arc<dyn Apply>,
+    /// Tokens for the first log-in.
+    pub one_time_tokens: Arc<OneTimeTokens>,
+    /// This node.
+    pub node: NodeId,
+    /// The program's version.
+    pub version: String,
+}
+
+/// Everything that handlers share.
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) link: Arc<dyn Link>,
+    pub(crate) publish: Arc<Notify>,
+    pub(crate) apply: Arc<dyn Apply>,
+    pub(crate) tokens: Arc<OneTimeTokens>,
+    pub(crate) node: NodeId,
+    pub(crate) version: String,
+    pub(crate) passwords: Passwords,
+    pub(crate) remembered: Remembered,
+    pub(crate) names: NameBook,
+    pub(crate) snapshots: Arc<Snapshots>,
+    pub(crate) live: Live,
+}
+
+/// The handlers' state.
+pub(crate) type App = Arc<Inner>;
+
+impl Inner {
+    pub(crate) fn new(services: Services) -> Inner {
+        Inner {
+            names: NameBook::default(),
+            snapshots: Arc::new(Snapshots::new(services.data_dir.join("snapshots"))),
+            live: Live::default(),
+            passwords: Passwords::default(),
+            remembered: Remembered::default(),
+            store: services.store,
+            link: services.link,
+            publish: services.publish,
+            apply: services.apply,
+            tokens: services.one_time_tokens,
+            node: services.node,
+            version: services.version,
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The snapshot files in the data folder: what the data plane decides from.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use snapshot::View;
+
+use crate::problem::{Answered, Code, Problem};
+
+/// Reads the newest published snapshot and keeps it until a newer one stands.
+pub(crate) struct Snapshots {
+    folder: PathBuf,
+    last: Mutex<Option<(String, Arc<Vec<u8>>)>>,
+}
+
+impl Snapshots {
+    pub(crate) fn new(folder: PathBuf) -> Snapshots {
+        Snapshots { folder, last: Mutex::default() }
+    }
+
+    /// The name of the newest file, as `DIR/snapshots/current` says.
+    pub(crate) fn current(&self) -> Option<String> {
+        let name = std::fs::read_to_string(self.folder.join("current")).ok()?;
+        let name = name.trim();
+        // The name stands in a file of ours; it still may not lead out of the folder.
+        (!name.is_empty() && !name.contains('/')).then(|| name.to_owned())
+    }
+
+    /// The number of the newest published snapshot; 0 for none.
+    pub(crate) fn revision(&self) -> u64 {
+        self.current().and_then(|name| name.strip_suffix(".snap")?.parse().ok()).unwrap_or(0)
+    }
+
+    /// Bytes of a revision's file, if it is still there.
+    pub(crate) fn size(&self, revision: u64) -> Option<u64> {
+        std::fs::metadata(self.folder.join(format!("{revision}.snap"))).ok().map(|file| file.len())
+    }
+
+    /// The newest snapshot's bytes, checked.
+    pub(crate) async fn read(self: &Arc<Self>) -> Answered<Arc<Vec<u8>>> {
+        let this = Arc::clone(self);
+        let read = tokio::task::spawn_blocking(move || this.read_now());
+        read.await.map_err(Problem::internal)?
+    }
+
+    fn read_now(&self) -> Answered<Arc<Vec<u8>>> {
+        let none = || Problem::new(Code::NoSnapshot, "nothing has been published on this node");
+        let name = self.current().ok_or_else(none)?;
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((kept, image)) = &*last
+            && *kept == name
+        {
+            return Ok(Arc::clone(image));
+        }
+        let image = std::fs::read(self.folder.join(&name)).map_err(|_| none())?;
+        View::check(&image).map_err(|flaw| Problem::internal(format!("{name}: {flaw:?}")))?;
+        let image = Arc::new(image);
+        *last = Some((name, Arc::clone(&image)));
+        Ok(image)
+    }
+}

@@ -9,6 +9,8 @@ extern crate alloc;
 mod admit;
 mod charge;
 pub mod decision;
+pub mod deck;
+pub mod diff;
 mod routes;
 
 pub use admit::{Admission, admit, is_known};

@@ -64,6 +64,25 @@ impl Folder {
         format!("sqlite:{}", self.path.join("tandem.sqlite").display())
     }
 
+    /// A token that logs a browser in once; the control plane writes it at its start, for the owner of the folder alone.
+    pub fn login(&self) -> PathBuf {
+        self.path.join("run/login")
+    }
+
+    /// The URL of the database that the control plane works with, for the owner of the folder alone: it may hold a password.
+    pub fn database(&self) -> PathBuf {
+        self.path.join("run/database")
+    }
+
+    /// Makes this the folder that the command line works on when none is named.
+    pub fn remember(&self) {
+        if let Some(file) = remembered_in() {
+            // Only a comfort: without it the folder must be named.
+            let _ = file.parent().map(fs::create_dir_all);
+            let _ = fs::write(file, self.path.display().to_string());
+        }
+    }
+
     /// A random mark that the folder keeps for ever: a database can tell by it that two folders write as the same node.
     pub fn mark(&self) -> io::Result<String> {
         let path = self.path.join("mark");
@@ -78,6 +97,31 @@ impl Folder {
             Err(error) => Err(error),
         }
     }
+}
+
+/// The folder of the node that was started last by this user.
+pub fn remembered() -> Option<PathBuf> {
+    let path = PathBuf::from(fs::read_to_string(remembered_in()?).ok()?.trim());
+    path.is_dir().then_some(path)
+}
+
+fn remembered_in() -> Option<PathBuf> {
+    let state = match std::env::var_os("XDG_STATE_HOME") {
+        Some(state) => PathBuf::from(state),
+        None => PathBuf::from(std::env::var_os("HOME")?).join(".local/state"),
+    };
+    Some(state.join("tandem/folder"))
+}
+
+/// Writes a file that only its owner may read.
+pub fn write_secret(path: &Path, text: &str) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    // Rights count when a file is made, so an older one goes first.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(text.as_bytes())
 }
 
 /// The segments of a folder, oldest first.

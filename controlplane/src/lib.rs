@@ -3,11 +3,14 @@
 //! The programs `tandem-controlplane` and `tandem` are thin: all they do is here, so that tests can do it too.
 
 pub mod apply;
+pub mod cli;
 pub mod collect;
 pub mod demo;
 pub mod folder;
 pub mod link;
 pub mod publish;
+pub mod run;
 pub mod up;
 
 mod grants;
+mod services;

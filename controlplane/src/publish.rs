@@ -60,6 +60,11 @@ impl Publisher {
         self.wake.notify_one();
     }
 
+    /// What `changed` notifies, for those who only need that.
+    pub fn bell(&self) -> Arc<Notify> {
+        Arc::clone(&self.wake)
+    }
+
     /// What was published last.
     pub fn state(&self) -> Published {
         self.state.borrow().clone()

@@ -31,8 +31,6 @@ const BACK_OFF_MAX: Duration = Duration::from_secs(10);
 const STEADY: Duration = Duration::from_secs(30);
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(20);
-/// What the control plane finds the one-time login in.
-pub const LOGIN_VARIABLE: &str = "TANDEM_LOGIN_TOKEN";
 
 /// What a node is started with.
 #[derive(Clone, Debug)]
@@ -116,9 +114,9 @@ impl Node {
     /// Starts both planes and waits until calls and operators can come.
     pub async fn start(options: Options) -> Result<Node> {
         let folder = Folder::open(&options.data).with_context(|| format!("cannot use {}", options.data.display()))?;
-        let login: String = rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect();
         let (stop, stopped) = watch::channel(Wish::Run);
-        let mut node = Node { options, folder, login, stop, keepers: Vec::new(), pids: Default::default() };
+        let mut node =
+            Node { options, folder, login: String::new(), stop, keepers: Vec::new(), pids: Default::default() };
         for plane in [Plane::Data, Plane::Control] {
             let recipe = node.recipe(plane)?;
             let pid = Arc::clone(&node.pids[plane as usize]);
@@ -128,6 +126,9 @@ impl Node {
             node.stop().await;
             return Err(error);
         }
+        // The control plane writes it before it listens.
+        node.login = std::fs::read_to_string(node.folder.login()).unwrap_or_default().trim().to_owned();
+        node.folder.remember();
         Ok(node)
     }
 
@@ -213,22 +214,22 @@ impl Node {
                 arguments.extend([name.to_owned(), value]);
             }
         };
-        let (program, login) = match plane {
+        let program = match plane {
             Plane::Data => {
                 option("--sip", Some(o.sip.to_string()));
                 option("--rtp", o.rtp.clone());
                 option("--shards", o.shards.map(|shards| shards.to_string()));
                 option("--media", o.media.map(|media| media.to_string()));
-                ("tandem-dataplane", None)
+                "tandem-dataplane"
             }
             Plane::Control => {
                 option("--http", Some(o.http.to_string()));
-                ("tandem-controlplane", Some(self.login.clone()))
+                "tandem-controlplane"
             }
         };
         option("--log", o.log.clone());
         let database = (plane == Plane::Control).then(|| self.database());
-        Ok(Recipe { program: beside(program)?, arguments, login, database, log_file: o.log_file.clone(), plane })
+        Ok(Recipe { program: beside(program)?, arguments, database, log_file: o.log_file.clone(), plane })
     }
 }
 
@@ -247,7 +248,6 @@ pub fn beside(program: &str) -> Result<PathBuf> {
 struct Recipe {
     program: PathBuf,
     arguments: Vec<String>,
-    login: Option<String>,
     database: Option<String>,
     log_file: Option<PathBuf>,
     plane: Plane,
@@ -266,10 +266,6 @@ impl Recipe {
         // Secrets go by environment: other users of the machine see arguments.
         if let Some(database) = &self.database {
             command.env("TANDEM_DATABASE", database);
-        }
-        // The login is for the first life only: it must not become valid again with a restart.
-        if let Some(login) = self.login.take() {
-            command.env(LOGIN_VARIABLE, login);
         }
         command.spawn().with_context(|| format!("cannot start {}", self.program.display()))
     }

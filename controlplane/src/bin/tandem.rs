@@ -1,2 +1,17 @@
-//! stub
-fn main() {}
+//! The program `tandem`; see `tandem_controlplane::cli`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tandem_controlplane::cli::{Cli, run};
+
+#[global_allocator]
+static HEAP: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    run(cli).await
+}

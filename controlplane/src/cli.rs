@@ -1,0 +1,178 @@
+//! The command line `tandem`: nouns and verbs, tables for people and JSON for programs.
+//!
+//! Data goes to stdout, talk to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 4 not found, 5 refused.
+
+mod calls;
+mod cdr;
+mod external;
+mod route;
+mod up;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use store::{Store, StoreError};
+
+use crate::apply::{self, ApplyError, Input};
+use crate::folder::{Folder, remembered};
+
+/// Exit code: there is no such thing.
+const EXIT_NOT_FOUND: u8 = 4;
+/// Exit code: refused, or in conflict with what stands.
+const EXIT_REFUSED: u8 = 5;
+
+/// A Class 4 VoIP switch.
+#[derive(Debug, Parser)]
+#[command(name = "tandem", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    noun: Noun,
+}
+
+#[derive(Debug, Subcommand)]
+enum Noun {
+    /// Runs a whole node on this machine until Ctrl-C.
+    Up(up::Arguments),
+    /// Makes the switch as a YAML file says.
+    Apply(ApplyArguments),
+    /// Running calls.
+    #[command(subcommand)]
+    Calls(calls::Verb),
+    /// Call detail records.
+    #[command(subcommand)]
+    Cdr(cdr::Verb),
+    /// Routing.
+    #[command(subcommand)]
+    Route(route::Verb),
+    /// Another program of ours, `tandem-NAME`, beside this one or on the PATH.
+    #[command(external_subcommand)]
+    External(Vec<OsString>),
+}
+
+#[derive(Debug, Args)]
+struct ApplyArguments {
+    /// The file; the CSV files that it names are looked for beside it.
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    file: PathBuf,
+    /// Only says what would change.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    form: Form,
+}
+
+/// Which switch.
+#[derive(Clone, Debug, Args)]
+struct Place {
+    /// The node's data folder; that of the node started last by this user if not given.
+    #[arg(long, value_name = "DIR", env = "TANDEM_DATA")]
+    data: Option<PathBuf>,
+    /// The database; the one that the node works with if not given.
+    #[arg(long, value_name = "URL", env = "TANDEM_DATABASE", hide_env_values = true)]
+    database: Option<String>,
+}
+
+impl Place {
+    fn folder(&self) -> Result<Folder> {
+        let path = self.data.clone().or_else(remembered).context("which node? Name its data folder with --data DIR")?;
+        anyhow::ensure!(path.is_dir(), "{} is not there", path.display());
+        Folder::open(&path).with_context(|| format!("cannot use {}", path.display()))
+    }
+
+    async fn store(&self) -> Result<Store> {
+        let url = match &self.database {
+            Some(url) => url.clone(),
+            None => {
+                let folder = self.folder()?;
+                let noted = std::fs::read_to_string(folder.database());
+                noted.map_or_else(|_| folder.default_database(), |url| url.trim().to_owned())
+            }
+        };
+        Ok(Store::open(&url).await?)
+    }
+}
+
+/// How results are shown.
+#[derive(Clone, Copy, Debug, Args)]
+struct Form {
+    /// For people or for programs.
+    #[arg(short = 'o', long = "output", value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// Columns.
+    Table,
+    /// One JSON value.
+    Json,
+}
+
+/// Does what the command line says. The result is the exit code.
+pub async fn run(cli: Cli) -> ExitCode {
+    let done = match cli.noun {
+        Noun::Up(arguments) => up::up(arguments).await,
+        Noun::Apply(arguments) => apply(arguments).await,
+        Noun::Calls(verb) => calls::run(verb).await,
+        Noun::Cdr(verb) => cdr::run(verb).await,
+        Noun::Route(verb) => route::run(verb).await,
+        Noun::External(words) => external::run(&words),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("tandem: {error:#}");
+        exit_code(&error)
+    })
+}
+
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    if error.downcast_ref::<ApplyError>().is_some_and(|error| matches!(error, ApplyError::Mistakes(_))) {
+        return ExitCode::from(EXIT_REFUSED);
+    }
+    match error.downcast_ref::<StoreError>() {
+        Some(StoreError::NotFound { .. }) => ExitCode::from(EXIT_NOT_FOUND),
+        Some(StoreError::Conflict { .. } | StoreError::Invalid { .. }) => ExitCode::from(EXIT_REFUSED),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+async fn apply(arguments: ApplyArguments) -> Result<ExitCode> {
+    let input = read(&arguments.file)?;
+    let store = arguments.place.store().await?;
+    let report = apply::apply(&store, &input, arguments.dry_run, Some("tandem apply")).await?;
+    match arguments.form.output {
+        Output::Table => print!("{report}"),
+        Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(file: &Path) -> Result<Input> {
+    Input::read(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+/// Prints rows in columns as wide as their widest cell.
+fn table(head: &[&str], rows: &[Vec<String>]) {
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([head[column].len()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let padded: Vec<String> = cells.zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        println!("{}", padded.join("  ").trim_end());
+    };
+    line(&mut head.iter().copied());
+    for row in rows {
+        line(&mut row.iter().map(String::as_str));
+    }
+}
+
+/// A moment as RFC 3339 in UTC with microseconds.
+fn moment(at: units::WallTime) -> String {
+    jiff::Timestamp::from_microsecond(at.micros()).map_or_else(|_| at.micros().to_string(), |at| format!("{at:.6}"))
+}

@@ -1,0 +1,80 @@
+//! `tandem calls`: what the data plane says about running calls.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::Subcommand;
+use panel::wire::{Answer, Ask, CallRow};
+use units::Money;
+
+use super::{EXIT_NOT_FOUND, Form, Output, Place, table};
+use crate::link::ask_once;
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Running calls, oldest first.
+    List {
+        /// Rows at most.
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Releases a running call.
+    Release {
+        /// Its 32 hexadecimal digits.
+        call: String,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+pub async fn run(verb: Verb) -> Result<ExitCode> {
+    match verb {
+        Verb::List { limit, place, form } => {
+            let rows = match ask(&place, Ask::Calls { limit }).await? {
+                Answer::Calls(rows) => rows,
+                other => bail!("the data plane gave an odd answer: {other:?}"),
+            };
+            match form.output {
+                Output::Json => println!("{}", serde_json::to_string_pretty(&rows)?),
+                Output::Table => {
+                    let head = ["call", "state", "from", "to", "attempt", "talking", "rate", "codec", "shard"];
+                    table(&head, &rows.iter().map(cells).collect::<Vec<_>>());
+                }
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Verb::Release { call, place } => match ask(&place, Ask::Release { call }).await? {
+            Answer::Done => Ok(ExitCode::SUCCESS),
+            Answer::Refused { reason } => {
+                eprintln!("tandem: {reason}");
+                Ok(ExitCode::from(EXIT_NOT_FOUND))
+            }
+            other => bail!("the data plane gave an odd answer: {other:?}"),
+        },
+    }
+}
+
+async fn ask(place: &Place, ask: Ask) -> Result<Answer> {
+    let folder = place.folder()?;
+    ask_once(&folder.socket(), ask)
+        .await
+        .with_context(|| format!("no data plane answers in {}", folder.path().display()))
+}
+
+fn cells(row: &CallRow) -> Vec<String> {
+    vec![
+        row.call.clone(),
+        row.state.clone(),
+        row.calling.clone(),
+        row.called.clone(),
+        row.attempt.to_string(),
+        row.talking_ms.map_or(String::new(), |ms| format!("{}:{:02}", ms / 60_000, ms / 1_000 % 60)),
+        Money::from_nanos(row.sell_per_minute).to_string(),
+        row.codec.clone(),
+        row.shard.to_string(),
+    ]
+}

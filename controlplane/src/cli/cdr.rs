@@ -1,0 +1,262 @@
+//! `tandem cdr`: finished calls, from the database.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use cdr::{Cdr, Party, Priced};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use store::{CarrierDraft, CdrFilter, CdrKind, EgressTrunkDraft, IngressTrunkDraft, Object, SEARCH_ROWS_MAX, Store};
+use units::{AttemptIndex, CallId, WallTime};
+
+use super::{Form, Output, Place, moment, table};
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Finds records of a window, newest first.
+    Search(Box<Search>),
+}
+
+#[derive(Debug, Args)]
+pub struct Search {
+    /// Started at or after: a moment, a date (UTC), or a span back from now such as 1h or 30m.
+    #[arg(long, default_value = "1h")]
+    from: String,
+    /// Started before; now if not given.
+    #[arg(long)]
+    till: Option<String>,
+    /// Attempts too, not only calls.
+    #[arg(long)]
+    attempts: bool,
+    /// The caller's number starts with this.
+    #[arg(long)]
+    calling: Option<String>,
+    /// The routed destination starts with this.
+    #[arg(long)]
+    called: Option<String>,
+    /// Code of the carrier that sent the call.
+    #[arg(long)]
+    originator: Option<String>,
+    /// Code of the carrier that took it.
+    #[arg(long)]
+    terminator: Option<String>,
+    /// Release cause.
+    #[arg(long)]
+    cause: Option<u16>,
+    /// Final SIP status.
+    #[arg(long)]
+    sip_status: Option<u16>,
+    /// Only answered calls (true) or only others (false).
+    #[arg(long)]
+    answered: Option<bool>,
+    /// One call, by its 32 hexadecimal digits.
+    #[arg(long)]
+    call: Option<String>,
+    /// A Call-ID header of either leg.
+    #[arg(long)]
+    sip_call_id: Option<String>,
+    /// Rows at most; 0 for all of the window.
+    #[arg(long, default_value_t = 100)]
+    limit: usize,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    form: Form,
+}
+
+pub async fn run(verb: Verb) -> Result<ExitCode> {
+    let Verb::Search(search) = verb;
+    let store = search.place.store().await?;
+    let filter = filter(&search, &store).await?;
+    let found = pages(&store, filter, search.limit).await?;
+    let names = Names::read(&store).await?;
+    match search.form.output {
+        Output::Json => {
+            let rows: Vec<Value> = found.iter().map(|cdr| object(cdr, &names)).collect();
+            println!("{}", serde_json::to_string_pretty(&rows)?);
+        }
+        Output::Table => {
+            let head = [
+                "started",
+                "call",
+                "try",
+                "from",
+                "to",
+                "originator",
+                "terminator",
+                "dur ms",
+                "sip",
+                "cause",
+                "sell",
+                "buy",
+            ];
+            table(&head, &found.iter().map(|cdr| cells(cdr, &names)).collect::<Vec<_>>());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn filter(search: &Search, store: &Store) -> Result<CdrFilter> {
+    let call = match &search.call {
+        Some(text) => Some(CallId::parse(text).with_context(|| format!("{text:?} is no call id"))?),
+        None => None,
+    };
+    Ok(CdrFilter {
+        from: when(&search.from)?,
+        till: search.till.as_deref().map_or_else(|| when("0s"), when)?,
+        kind: if search.attempts { CdrKind::All } else { CdrKind::Calls },
+        calling: search.calling.clone(),
+        called: search.called.clone(),
+        originator: id::<CarrierDraft>(store, search.originator.as_deref()).await?,
+        terminator: id::<CarrierDraft>(store, search.terminator.as_deref()).await?,
+        cause: search.cause,
+        sip_status: search.sip_status,
+        answered: search.answered,
+        call,
+        sip_call_id: search.sip_call_id.clone(),
+        ..CdrFilter::default()
+    })
+}
+
+async fn id<D: Object>(store: &Store, code: Option<&str>) -> Result<Option<u32>> {
+    match code {
+        Some(code) => Ok(Some(store.by_code::<D>(code).await?.id)),
+        None => Ok(None),
+    }
+}
+
+async fn pages(store: &Store, mut filter: CdrFilter, limit: usize) -> Result<Vec<Cdr>> {
+    let wanted = if limit == 0 { usize::MAX } else { limit };
+    let mut found: Vec<Cdr> = Vec::new();
+    loop {
+        filter.limit = SEARCH_ROWS_MAX.min(u32::try_from(wanted - found.len()).unwrap_or(SEARCH_ROWS_MAX));
+        let page = store.search_cdrs(&filter).await?;
+        let Some(last) = page.last() else { return Ok(found) };
+        filter.after = Some((last.started, last.call.to_bytes(last.attempt)));
+        found.extend(page);
+        if found.len() >= wanted {
+            return Ok(found);
+        }
+    }
+}
+
+/// A moment, a date, or a span back from now. The present is a second ahead, so that a window up to now holds what has just begun.
+fn when(text: &str) -> Result<WallTime> {
+    if let Ok(at) = crate::apply::moment(text) {
+        return Ok(at);
+    }
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let seconds = match &text[digits.len()..] {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => bail!("{text:?} is neither a moment, a date nor a span such as 30m"),
+    };
+    let back: i64 = digits.parse().with_context(|| format!("{text:?} is no span of time"))?;
+    let now = jiff::Timestamp::now().as_microsecond() + 1_000_000;
+    Ok(WallTime::from_micros(now.saturating_sub(back.saturating_mul(seconds * 1_000_000))))
+}
+
+/// Codes by id.
+struct Names {
+    carriers: BTreeMap<u32, String>,
+    ingress: BTreeMap<u32, String>,
+    egress: BTreeMap<u32, String>,
+}
+
+impl Names {
+    async fn read(store: &Store) -> Result<Names> {
+        Ok(Names {
+            carriers: codes::<CarrierDraft>(store).await?,
+            ingress: codes::<IngressTrunkDraft>(store).await?,
+            egress: codes::<EgressTrunkDraft>(store).await?,
+        })
+    }
+}
+
+async fn codes<D: Object>(store: &Store) -> Result<BTreeMap<u32, String>> {
+    Ok(store.all::<D>().await?.into_iter().map(|object| (object.id, object.code().to_owned())).collect())
+}
+
+fn name(names: &BTreeMap<u32, String>, id: u32) -> String {
+    match names.get(&id) {
+        Some(code) => code.clone(),
+        None if id == 0 => String::new(),
+        None => format!("#{id}"),
+    }
+}
+
+fn cells(cdr: &Cdr, names: &Names) -> Vec<String> {
+    let price = |priced: Option<Priced>| priced.map_or(String::new(), |priced| priced.price.to_string());
+    vec![
+        moment(cdr.started),
+        cdr.call.to_string(),
+        if cdr.attempt == AttemptIndex(0) { format!("of {}", cdr.attempts) } else { cdr.attempt.to_string() },
+        cdr.calling.to_string(),
+        cdr.called_routed.to_string(),
+        name(&names.carriers, cdr.originator.0),
+        name(&names.carriers, cdr.terminator.0),
+        cdr.duration_ms.to_string(),
+        cdr.sip_status.to_string(),
+        cdr.cause.0.to_string(),
+        price(cdr.sell),
+        price(cdr.buy),
+    ]
+}
+
+fn object(cdr: &Cdr, names: &Names) -> Value {
+    json!({
+        "call": cdr.call.to_string(),
+        "attempt": cdr.attempt.0,
+        "attempts": cdr.attempts,
+        "revision": cdr.revision.0,
+        "started": moment(cdr.started),
+        "originator": name(&names.carriers, cdr.originator.0),
+        "terminator": name(&names.carriers, cdr.terminator.0),
+        "ingress_trunk": name(&names.ingress, cdr.ingress_trunk.0),
+        "egress_trunk": name(&names.egress, cdr.egress_trunk.0),
+        "calling": cdr.calling.as_str(),
+        "called": cdr.called.as_str(),
+        "called_routed": cdr.called_routed.as_str(),
+        "ringing_ms": cdr.ringing_ms,
+        "answered_ms": cdr.answered_ms,
+        "ended_ms": cdr.ended_ms,
+        "duration_ms": cdr.duration_ms,
+        "sip_status": cdr.sip_status,
+        "cause": cdr.cause.0,
+        "cause_text": cdr.cause.text(),
+        "released_by": match cdr.released_by {
+            Party::Ingress => "ingress",
+            Party::Egress => "egress",
+            Party::Switch => "switch",
+        },
+        "sell": priced(cdr.sell),
+        "buy": priced(cdr.buy),
+        "ingress_address": cdr.ingress_address.map(|address| address.to_string()),
+        "egress_address": cdr.egress_address.map(|address| address.to_string()),
+        "ingress_call_id": cdr.ingress_call_id,
+        "egress_call_id": cdr.egress_call_id,
+        "codec": cdr.codec,
+        "ingress_packets": cdr.ingress_media.packets,
+        "ingress_lost": cdr.ingress_media.lost,
+        "egress_packets": cdr.egress_media.packets,
+        "egress_lost": cdr.egress_media.lost,
+        "pdd_us": cdr.stages.pdd_us,
+    })
+}
+
+fn priced(priced: Option<Priced>) -> Value {
+    let Some(Priced { terms, billed_s, price }) = priced else { return Value::Null };
+    json!({
+        "currency": terms.currency.as_str(),
+        "per_minute": terms.per_minute.to_string(),
+        "connection_fee": terms.connection_fee.to_string(),
+        "minimum_s": terms.minimum_s,
+        "increment_s": terms.increment_s,
+        "free_s": terms.free_s,
+        "billed_s": billed_s,
+        "price": price.to_string(),
+    })
+}

@@ -1,0 +1,127 @@
+//! The program `tandem-controlplane`: opens the database, connects to the data plane, and does everything that may wait until it is
+//! asked to end.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use store::{Store, StoreError};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use units::NodeId;
+
+use crate::collect::Collector;
+use crate::folder::{Folder, write_secret};
+use crate::link::Link;
+use crate::publish::Publisher;
+use crate::services::{WebApply, WebLink};
+
+/// Pause between attempts to open the database.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Publishes snapshots, collects CDRs, keeps the ledger and serves operators.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "tandem-controlplane", version)]
+pub struct Settings {
+    /// The data folder that it shares with the data plane.
+    #[arg(long, value_name = "DIR", required_unless_present = "order")]
+    pub data: Option<PathBuf>,
+    /// Where API and GUI are served.
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
+    pub http: SocketAddr,
+    /// sqlite:PATH or mysql://USER:PASSWORD@HOST/NAME; SQLite in the data folder if not given.
+    #[arg(long, value_name = "URL", env = "TANDEM_DATABASE", hide_env_values = true)]
+    pub database: Option<String>,
+    /// This machine's number in the cluster.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub node: u16,
+    /// What to log: error, warn, info, debug, trace, or a filter by module.
+    #[arg(long, value_name = "FILTER", default_value = "info,sqlx=warn")]
+    pub log: String,
+    /// Something else than running.
+    #[command(subcommand)]
+    pub order: Option<Order>,
+}
+
+/// What the program does instead of running.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum Order {
+    /// Prints the API's description (OpenAPI 3.1).
+    Openapi,
+}
+
+/// Runs until SIGTERM or Ctrl-C.
+pub async fn run(settings: Settings) -> Result<()> {
+    if let Some(Order::Openapi) = settings.order {
+        println!("{}", web::openapi_text());
+        return Ok(());
+    }
+    let path = settings.data.clone().context("--data is needed")?;
+    let folder = Folder::open(&path).with_context(|| format!("cannot use {}", path.display()))?;
+    let mut asked_to_end = std::pin::pin!(asked_to_end()?);
+    let url = settings.database.clone().unwrap_or_else(|| folder.default_database());
+    let store = tokio::select! {
+        store = open(&url) => store?,
+        () = &mut asked_to_end => return Ok(()),
+    };
+    let listener =
+        TcpListener::bind(settings.http).await.with_context(|| format!("cannot listen on {}", settings.http))?;
+    write_secret(&folder.database(), &url).context("cannot write run/database")?;
+    let tokens = Arc::new(web::OneTimeTokens::default());
+    write_secret(&folder.login(), &tokens.issue()).context("cannot write run/login")?;
+
+    let node = NodeId(settings.node);
+    let link = Link::start(folder.socket(), store.clone());
+    let publisher = Publisher::start(store.clone(), folder.clone(), link.clone());
+    let collector = Collector::start(store.clone(), &folder, node, link.clone()).context("cannot read the journal")?;
+    let services = web::Services {
+        store: store.clone(),
+        link: Arc::new(WebLink { link, progress: collector.progress() }),
+        data_dir: folder.path().to_owned(),
+        publish: publisher.bell(),
+        apply: Arc::new(WebApply { store, publisher }),
+        one_time_tokens: tokens,
+        node,
+        version: env!("CARGO_PKG_VERSION").into(),
+    };
+    tracing::info!(http = %settings.http, "the control plane serves");
+    tokio::select! {
+        served = web::serve(listener, services) => served.context("the web broke")?,
+        () = &mut asked_to_end => {}
+    }
+    collector.stop().await;
+    tracing::info!("the control plane has ended");
+    Ok(())
+}
+
+/// Opens the database, however long it takes: the data plane does not wait for it.
+async fn open(url: &str) -> Result<Store> {
+    let mut complained = false;
+    loop {
+        match Store::open(url).await {
+            Ok(store) => return Ok(store),
+            Err(error @ StoreError::Away(_)) => {
+                if !complained {
+                    tracing::warn!(%error, "waiting for the database");
+                    complained = true;
+                }
+                tokio::time::sleep(RETRY).await;
+            }
+            Err(error) => return Err(error).context("the database cannot be used"),
+        }
+    }
+}
+
+fn asked_to_end() -> Result<impl Future<Output = ()>> {
+    let mut term = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

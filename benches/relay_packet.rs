@@ -6,7 +6,7 @@
 
 mod yardstick_mmsg;
 
-use std::net::{SocketAddr, UdpSocket as Peer};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket as Peer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -22,7 +22,9 @@ const WARM_UP: u64 = 20_000;
 const BURST: usize = 80;
 const G711_20MS_BYTES: usize = 172;
 const OPTIONS: Options = Options { shared: false, receive_bytes: 4 << 20, send_bytes: 4 << 20, traffic_class: 0 };
-const PORT_LOW: u16 = 42_000;
+/// Below the range from which the kernel gives ports to others, on an address of its own.
+const PORT_LOW: u16 = 12_000;
+const RELAY: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 77));
 
 /// Stops when it has relayed enough; shared by the relay and its peer.
 #[derive(Default)]
@@ -151,7 +153,7 @@ fn relay(_: &Progress, peer: SocketAddr, ports: u16) -> (Vec<SocketAddr>, Box<dy
         relay.join(legs[0].id, legs[1].id);
         for leg in legs {
             relay.expect(leg.id, peer, peer);
-            let address = SocketAddr::new(peer.ip(), leg.rtp_port);
+            let address = SocketAddr::new(RELAY, leg.rtp_port);
             let socket = UdpSocket::bind(address, &OPTIONS).expect("a media port");
             let id = ring.add(&socket, Class::Media).expect("a place in the ring");
             socket_of[usize::from(leg.rtp_port - PORT_LOW)] = Some(id);

@@ -30,7 +30,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { sockets: 16_384, sends: 8_192, signal_buffers: 256, media_buffers: 4_096 }
+        Settings { sockets: 16_384, sends: 8_192, signal_buffers: 256, media_buffers: 1_024 }
     }
 }
 

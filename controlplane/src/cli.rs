@@ -36,6 +36,8 @@ pub struct Cli {
 enum Noun {
     /// Runs a whole node on this machine until Ctrl-C.
     Up(up::Arguments),
+    /// A whole switch with traffic on this machine, gone on Ctrl-C.
+    Demo(Box<crate::demo::Arguments>),
     /// Makes the switch as a YAML file says.
     Apply(ApplyArguments),
     /// Running calls.
@@ -117,6 +119,7 @@ enum Output {
 pub async fn run(cli: Cli) -> ExitCode {
     let done = match cli.noun {
         Noun::Up(arguments) => up::up(arguments).await,
+        Noun::Demo(arguments) => crate::demo::run(*arguments).await,
         Noun::Apply(arguments) => apply(arguments).await,
         Noun::Calls(verb) => calls::run(verb).await,
         Noun::Cdr(verb) => cdr::run(verb).await,
@@ -175,4 +178,14 @@ fn table(head: &[&str], rows: &[Vec<String>]) {
 /// A moment as RFC 3339 in UTC with microseconds.
 fn moment(at: units::WallTime) -> String {
     jiff::Timestamp::from_microsecond(at.micros()).map_or_else(|_| at.micros().to_string(), |at| format!("{at:.6}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
 }

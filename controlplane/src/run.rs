@@ -24,10 +24,10 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// Publishes snapshots, collects CDRs, keeps the ledger and serves operators.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "tandem-controlplane", version)]
+#[command(name = "tandem-controlplane", version, subcommand_negates_reqs = true)]
 pub struct Settings {
     /// The data folder that it shares with the data plane.
-    #[arg(long, value_name = "DIR", required_unless_present = "order")]
+    #[arg(long, value_name = "DIR", required = true)]
     pub data: Option<PathBuf>,
     /// Where API and GUI are served.
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
@@ -124,4 +124,14 @@ fn asked_to_end() -> Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => {}
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Settings::command().debug_assert();
+    }
 }

@@ -1,4 +1,5 @@
 //! Stories about `tandem apply`, each told on SQLite and on MariaDB where a database is needed.
+#![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
 
 #[path = "../store/tests/support/databases.rs"]
 mod databases;

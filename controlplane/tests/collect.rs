@@ -1,4 +1,5 @@
 //! Stories about the collector: segments as the data plane writes them, read by one that is killed, starved and started again.
+#![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
 
 #[path = "../store/tests/support/databases.rs"]
 mod databases;

@@ -31,7 +31,9 @@ const COLUMNS: &[&str] = &[
 ];
 
 /// Rates as last read, by deck, with the version that they had: a snapshot re-reads only the decks that changed.
-pub(crate) type Shelf = Mutex<HashMap<u32, (i64, Arc<Vec<Rate>>)>>;
+pub(crate) type Shelf = Mutex<Shelved>;
+
+type Shelved = HashMap<u32, (i64, Arc<Vec<Rate>>)>;
 
 /// Where a page of rates ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,7 +161,7 @@ pub(crate) fn tidy_shelf(shelf: &Shelf, decks: &[u32]) {
     lock_shelf(shelf).retain(|deck, _| decks.contains(deck));
 }
 
-fn lock_shelf(shelf: &Shelf) -> std::sync::MutexGuard<'_, HashMap<u32, (i64, Arc<Vec<Rate>>)>> {
+fn lock_shelf(shelf: &Shelf) -> std::sync::MutexGuard<'_, Shelved> {
     // A panic while the map was held cannot leave it half changed: entries are inserted whole.
     shelf.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

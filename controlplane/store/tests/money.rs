@@ -1,4 +1,5 @@
 //! Stories about the ledger, each told on SQLite and on MariaDB. After each, the books must add up.
+#![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
 
 #[path = "support/databases.rs"]
 mod databases;

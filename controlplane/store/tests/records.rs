@@ -1,4 +1,5 @@
 //! Stories about CDRs, traces and people, each told on SQLite and on MariaDB.
+#![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
 
 #[path = "support/databases.rs"]
 mod databases;

@@ -1,0 +1,193 @@
+//! Stories about publication and the ledger's answers, with a data plane that is played by the test.
+#![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
+
+#[path = "../store/tests/support/databases.rs"]
+mod databases;
+#[path = "../store/tests/support/sample.rs"]
+#[allow(dead_code, reason = "other test programs use the rest")]
+mod sample;
+
+use std::path::Path;
+use std::time::Duration;
+
+use panel::wire::{Answer, Ask, Frame, Reply, Want};
+use sample::{money, rate, world};
+use snapshot::View;
+use store::Store;
+use tandem_controlplane::folder::Folder;
+use tandem_controlplane::link::Link;
+use tandem_controlplane::publish::Publisher;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{UnixListener, UnixStream};
+
+on_both! {
+    a_change_is_published_and_announced
+    wants_are_answered_from_the_ledger
+}
+
+/// The data plane's end of a connection.
+struct Played {
+    lines: BufReader<OwnedReadHalf>,
+    write: OwnedWriteHalf,
+}
+
+impl Played {
+    async fn accept(listener: &UnixListener) -> Played {
+        let (stream, _) = listener.accept().await.unwrap();
+        let (read, write) = UnixStream::into_split(stream);
+        let mut played = Played { lines: BufReader::new(read), write };
+        assert_eq!(played.hear().await, Frame::Hello { role: "controller".into() });
+        played
+    }
+
+    async fn hear(&mut self) -> Frame {
+        let mut line = String::new();
+        let heard = tokio::time::timeout(Duration::from_secs(30), self.lines.read_line(&mut line)).await;
+        assert!(heard.expect("within time").expect("the line stands") > 0, "the other side is there");
+        serde_json::from_str(&line).unwrap()
+    }
+
+    async fn say(&mut self, frame: &Frame) {
+        let mut line = serde_json::to_vec(frame).unwrap();
+        line.push(b'\n');
+        self.write.write_all(&line).await.unwrap();
+    }
+
+    /// Loads what is announced, as the data plane does; the revision.
+    async fn load(&mut self) -> u64 {
+        let Frame::Ask { id, ask: Ask::Load { path } } = self.hear().await else { panic!("Load is asked") };
+        let revision = revision(Path::new(&path));
+        self.say(&Frame::Answer { id, answer: Answer::Loaded { revision } }).await;
+        revision
+    }
+}
+
+fn revision(path: &Path) -> u64 {
+    let bytes = std::fs::read(path).unwrap();
+    View::check(&bytes).unwrap();
+    View::open(&bytes).revision().0
+}
+
+fn current(folder: &Folder) -> u64 {
+    let name = std::fs::read_to_string(folder.snapshots().join("current")).unwrap();
+    revision(&folder.snapshots().join(name.trim()))
+}
+
+struct Scene {
+    folder: Folder,
+    listener: UnixListener,
+    _temporary: tempfile::TempDir,
+}
+
+fn scene() -> Scene {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = Folder::open(temporary.path()).unwrap();
+    let listener = UnixListener::bind(folder.socket()).unwrap();
+    Scene { folder, listener, _temporary: temporary }
+}
+
+async fn a_change_is_published_and_announced(store: Store) {
+    let w = world(&store).await;
+    let scene = scene();
+    let link = Link::start(scene.folder.socket(), store.clone());
+    let publisher = Publisher::start(store.clone(), scene.folder.clone(), link.clone());
+    let mut data_plane = Played::accept(&scene.listener).await;
+    assert_eq!(data_plane.load().await, 1);
+    publisher.loaded(1).await;
+
+    let mut edit = store.edit().await.unwrap();
+    edit.put_rate(w.sell_deck, &rate("44", "0.5"), "").await.unwrap();
+    edit.commit().await.unwrap();
+    publisher.changed();
+    assert_eq!(data_plane.load().await, 2);
+    assert_eq!(current(&scene.folder), 2);
+
+    // A change that another program made is noticed too; the data plane that comes back is told again.
+    let mut edit = store.edit().await.unwrap();
+    edit.create(&sample::carrier("third")).await.unwrap();
+    edit.commit().await.unwrap();
+    assert_eq!(data_plane.load().await, 3);
+    publisher.loaded(3).await;
+    drop(data_plane);
+    let mut data_plane = Played::accept(&scene.listener).await;
+    assert_eq!(data_plane.load().await, 3);
+    publisher.loaded(3).await;
+    assert_eq!((publisher.state().revision, publisher.state().problem.as_str()), (3, ""));
+}
+
+async fn wants_are_answered_from_the_ledger(store: Store) {
+    let w = world(&store).await;
+    store.payment(w.payer, money("10"), "opening", "").await.unwrap();
+    let scene = scene();
+    let _link = Link::start(scene.folder.socket(), store.clone());
+    let mut data_plane = Played::accept(&scene.listener).await;
+    let grant = "0001000000010000000000000000002a".to_owned();
+    let want = Want::Grant { grant: grant.clone(), account: w.payer, want: money("3").nanos() };
+    for _ in 0..2 {
+        data_plane.say(&Frame::Want(want.clone())).await;
+        let granted = Reply::Granted { grant: grant.clone(), account: w.payer, amount: money("3").nanos() };
+        assert_eq!(data_plane.hear().await, Frame::Reply(granted));
+    }
+    let unknown = Want::Grant { grant: "00".repeat(16), account: 999, want: 5 };
+    data_plane.say(&Frame::Want(unknown)).await;
+    let refused = Reply::Granted { grant: "00".repeat(16), account: 999, amount: 0 };
+    assert_eq!(data_plane.hear().await, Frame::Reply(refused));
+    let close = Want::Close { grant: grant.clone(), account: w.payer, used: money("1").nanos() };
+    data_plane.say(&Frame::Want(close)).await;
+    assert_eq!(data_plane.hear().await, Frame::Reply(Reply::Closed { grant }));
+    let balance = store.balance(w.payer).await.unwrap();
+    assert_eq!((balance.held, balance.available), (money("1"), money("9")));
+}
+
+#[tokio::test]
+async fn a_damaged_current_snapshot_is_written_again_and_old_files_go() {
+    let database = databases::sqlite().await;
+    let w = world(&database.store).await;
+    let scene = scene();
+    std::fs::write(scene.folder.snapshots().join("1.snap"), b"not a snapshot").unwrap();
+    std::fs::write(scene.folder.snapshots().join("current"), b"1.snap\n").unwrap();
+    let link = Link::start(scene.folder.socket(), database.store.clone());
+    let publisher = Publisher::start(database.store.clone(), scene.folder.clone(), link.clone());
+    let mut data_plane = Played::accept(&scene.listener).await;
+    assert_eq!(data_plane.load().await, 1);
+    for price in 2..15 {
+        let mut edit = database.store.edit().await.unwrap();
+        edit.put_rate(w.sell_deck, &rate("44", &format!("0.{price}")), "").await.unwrap();
+        edit.commit().await.unwrap();
+        publisher.changed();
+        assert_eq!(data_plane.load().await, price);
+    }
+    let files = std::fs::read_dir(scene.folder.snapshots()).unwrap().flatten();
+    assert_eq!(files.filter(|file| file.path().extension().is_some_and(|end| end == "snap")).count(), 10);
+}
+
+#[tokio::test]
+async fn questions_find_their_answers_and_a_lost_connection_answers_none() {
+    let database = databases::sqlite().await;
+    let scene = scene();
+    let link = Link::start(scene.folder.socket(), database.store.clone());
+    assert!(link.ask(Ask::Figures).await.is_err(), "nobody is there yet");
+    let mut data_plane = Played::accept(&scene.listener).await;
+    link.connections().wait_for(|count| count % 2 == 1).await.unwrap();
+    let asking = |on| {
+        tokio::spawn({
+            let link = link.clone();
+            async move { link.ask(Ask::Drain { on }).await }
+        })
+    };
+    let (first, second) = (asking(true), asking(false));
+    let (one, two) = (data_plane.hear().await, data_plane.hear().await);
+    // Answered in the other order.
+    for frame in [two, one] {
+        let Frame::Ask { id, ask: Ask::Drain { on } } = frame else { panic!("Drain is asked") };
+        let answer = Answer::Refused { reason: on.to_string() };
+        data_plane.say(&Frame::Answer { id, answer }).await;
+    }
+    assert_eq!(first.await.unwrap(), Ok(Answer::Refused { reason: "true".into() }));
+    assert_eq!(second.await.unwrap(), Ok(Answer::Refused { reason: "false".into() }));
+    let lost = asking(true);
+    data_plane.hear().await;
+    drop(data_plane);
+    assert!(lost.await.unwrap().is_err());
+}

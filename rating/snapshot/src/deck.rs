@@ -1,20 +1,23 @@
 //! Longest-prefix match in a deck.
 //!
-//! Keys stand sorted, so a number's longest prefix is the last key that is not greater than the number, or one of that key's
-//! parents. A number's first symbols choose a slot: where to search, and which shorter prefix stands if nothing there fits.
+//! A number's first symbols choose a slot, which tells the lengths of all prefixes that begin so. Those lengths are tried from the
+//! longest on: the number's head of that length is looked up in a hash table whose buckets are cache lines.
 
 use units::{Currency, DeckId, Money, Rounding, Terms, WallTime};
 
-use crate::layout::{self, NONE, SEVERAL, deck, line};
-use crate::prefix::{self, Key};
-use crate::read::{Record, u32_at};
+use crate::layout::{self, SEVERAL, bucket, deck, line};
+use crate::prefix;
+use crate::read::{Record, i64_at, offset_at, u8_at, u16_at, u32_at, u64_at};
 
 /// A rate deck.
 #[derive(Clone, Copy)]
-pub struct DeckView<'a>(Record<'a>);
+pub struct DeckView<'a> {
+    record: Record<'a>,
+    fields: &'a [u8; deck::SIZE],
+}
 
 /// One rate that is in force for a number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub struct RateView<'a> {
     /// Everything that turns seconds into money.
     pub terms: Terms,
@@ -24,203 +27,197 @@ pub struct RateView<'a> {
     pub from: WallTime,
     /// Valid until just before this moment; `None` for ever.
     pub till: Option<WallTime>,
-    /// What people call the destination; may be empty.
-    pub destination: &'a str,
     /// How many symbols of the number the prefix matched.
     pub prefix_digits: u8,
+    line: Record<'a>,
 }
 
-/// Keys of one width and their nodes: parent u32, line u32.
-struct Table<'a, K> {
-    keys: &'a [K],
-    nodes: &'a [[u8; 8]],
+impl<'a> RateView<'a> {
+    /// What people call the destination; may be empty.
+    pub fn destination(&self) -> &'a str {
+        self.line.text(line::DESTINATION)
+    }
+}
+
+impl core::fmt::Debug for RateView<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{:?} from {:?} till {:?}, blocked {}", self.terms, self.from, self.till, self.blocked)
+    }
 }
 
 impl<'a> DeckView<'a> {
-    pub(crate) fn new(record: Record<'a>) -> DeckView<'a> {
-        DeckView(record)
+    pub(crate) fn new(record: Record<'a>) -> Option<DeckView<'a>> {
+        let fields = record.image.get(record.at..)?.first_chunk()?;
+        Some(DeckView { record, fields })
     }
 
     /// Its id.
     pub fn id(&self) -> DeckId {
-        DeckId(self.0.u32(layout::ID))
+        DeckId(u32_at(self.fields, layout::ID))
     }
 
     /// The short name that operators use.
     pub fn code(&self) -> &'a str {
-        self.0.text(layout::CODE)
+        self.record.text(layout::CODE)
     }
 
     /// What its prices count in.
     pub fn currency(&self) -> Currency {
-        Currency::from_bytes(self.0.chunk(deck::CURRENCY)).unwrap_or(Currency::USD)
+        let [.., a, b, c] = self.fields[..deck::CURRENCY + 3] else { return Currency::USD };
+        Currency::from_bytes([a, b, c]).unwrap_or(Currency::USD)
     }
 
     /// Decimals of a price, 0 to 9.
     pub fn decimals(&self) -> u8 {
-        self.0.u8(deck::DECIMALS)
+        u8_at(self.fields, deck::DECIMALS)
     }
 
     /// Milliseconds to seconds.
     pub fn rounding(&self) -> Rounding {
-        rounding_of(self.0.u8(deck::ROUNDING)).unwrap_or_default()
+        rounding_of(u8_at(self.fields, deck::ROUNDING)).unwrap_or_default()
     }
 
     /// How many different prefixes it has.
     pub fn prefixes(&self) -> usize {
-        self.0.u32(deck::KEY_COUNT) as usize + self.0.u32(deck::WIDE_COUNT) as usize
+        self.count(deck::KEY_COUNT) + self.count(deck::WIDE_COUNT)
     }
 
     /// Bytes of its prefix tables, without the rates that they point to.
     pub fn index_bytes(&self) -> usize {
-        let slots = slot_count(self.depth()) * 8;
-        self.0.u32(deck::KEY_COUNT) as usize * 16 + self.0.u32(deck::WIDE_COUNT) as usize * 24 + slots
+        let wide = self.count(deck::WIDE_COUNT) * 20;
+        self.count(deck::BUCKET_COUNT) * bucket::SIZE + slot_count(self.depth()) * 2 + wide
     }
 
     /// The rate of the longest prefix of `digits` that has one in force at `at`. Allocates nothing.
     pub fn lookup(&self, digits: &[u8], at: WallTime) -> Option<RateView<'a>> {
+        let (number, symbols) = prefix::narrow(digits);
         // A prefix with a letter that fits is longer than any without: the letter stands where those end.
-        if self.0.u32(deck::WIDE_COUNT) > 0
+        if (symbols as usize) < digits.len()
+            && self.count(deck::WIDE_COUNT) > 0
             && let Some(found) = self.wide(digits, at)
         {
             return Some(found);
         }
-        let number = prefix::narrow(digits);
-        let table = self.narrow_table();
-        let start = self.predecessor(&table, number);
-        self.climb(
-            start,
-            at,
-            |node| table.node(node),
-            |node| {
-                let key = u64::from_le_bytes(*table.keys.get(node as usize)?);
-                key.starts(number).then(|| key.symbols())
-            },
-        )
-    }
-
-    fn depth(&self) -> u32 {
-        u32::from(self.0.u8(deck::DEPTH)).clamp(1, 7)
-    }
-
-    pub(crate) fn table<const SIZE: usize>(&self, field: usize, count: usize) -> &'a [[u8; SIZE]] {
-        let start = self.0.offset(field);
-        let end = start.saturating_add(count.saturating_mul(SIZE));
-        self.0.image.get(start..end).map_or(&[], |bytes| bytes.as_chunks().0)
-    }
-
-    fn narrow_table(&self) -> Table<'a, [u8; 8]> {
-        let count = self.0.u32(deck::KEY_COUNT) as usize;
-        Table { keys: self.table(deck::KEYS, count), nodes: self.table(deck::NODES, count) }
-    }
-
-    /// The last key of the number's slot that is not greater, or else what stands for the whole slot.
-    fn predecessor(&self, table: &Table<'_, [u8; 8]>, number: u64) -> u32 {
-        let depth = self.depth();
-        let slots: &[[u8; 8]] = self.table(deck::SLOTS, slot_count(depth));
-        let slot = (number >> (64 - 4 * depth)) as usize;
-        let (Some(this), Some(next)) = (slots.get(slot), slots.get(slot + 1)) else { return NONE };
-        let (first, end) = (u32_at(this, 0), u32_at(next, 0));
-        let keys = table.keys.get(first as usize..end as usize).unwrap_or(&[]);
-        let below = keys.partition_point(|key| u64::from_le_bytes(*key) <= number);
-        if below == 0 { u32_at(this, 4) } else { first + below as u32 - 1 }
-    }
-
-    fn wide(&self, digits: &[u8], at: WallTime) -> Option<RateView<'a>> {
-        let count = self.0.u32(deck::WIDE_COUNT) as usize;
-        let table: Table<'_, [u8; 16]> =
-            Table { keys: self.table(deck::WIDE_KEYS, count), nodes: self.table(deck::WIDE_NODES, count) };
-        let number = prefix::wide(digits);
-        let below = table.keys.partition_point(|key| u128::from_le_bytes(*key) <= number);
-        let start = (below as u32).checked_sub(1)?;
-        self.climb(
-            start,
-            at,
-            |node| table.node(node),
-            |node| {
-                let key = u128::from_le_bytes(*table.keys.get(node as usize)?);
-                key.starts(number).then(|| key.symbols())
-            },
-        )
-    }
-
-    /// From a node upwards, the first that fits the number and has a rate in force.
-    fn climb(
-        &self,
-        start: u32,
-        at: WallTime,
-        node: impl Fn(u32) -> Option<(u32, u32)>,
-        fits: impl Fn(u32) -> Option<u32>,
-    ) -> Option<RateView<'a>> {
-        let mut place = start;
-        while let Some((parent, lines)) = node(place) {
-            if let Some(symbols) = fits(place)
-                && let Some(found) = self.in_force(lines, at)
+        let slots: &[[u8; 2]] = self.table(deck::SLOTS, slot_count(self.depth()));
+        let slot = slots.get((number >> (64 - 4 * self.depth())) as usize)?;
+        let (buckets, reach) = (self.buckets(), self.count(deck::REACH));
+        let shorter = (2_u32 << symbols) - 1;
+        let mut lengths = u32::from(u16::from_le_bytes(*slot)) & shorter;
+        while let Some(length) = lengths.checked_ilog2() {
+            lengths ^= 1 << length;
+            if let Some(line) = find(buckets, reach, prefix::narrow_head(number, length))
+                && let Some(found) = self.in_force(line, at, length)
             {
-                return Some(self.rate(found, symbols as u8));
+                return Some(found);
             }
-            // Parents stand before their children; anything else is broken and would never end.
-            if parent >= place {
-                return None;
-            }
-            place = parent;
         }
         None
     }
 
-    fn in_force(&self, lines: u32, at: WallTime) -> Option<Record<'a>> {
+    fn count(&self, field: usize) -> usize {
+        u32_at(self.fields, field) as usize
+    }
+
+    pub(crate) fn depth(&self) -> u32 {
+        u32::from(u8_at(self.fields, deck::DEPTH)).clamp(1, 6)
+    }
+
+    pub(crate) fn table<const SIZE: usize>(&self, field: usize, count: usize) -> &'a [[u8; SIZE]] {
+        let start = offset_at(self.fields, field);
+        let end = start.saturating_add(count.saturating_mul(SIZE));
+        self.record.image.get(start..end).map_or(&[], |bytes| bytes.as_chunks().0)
+    }
+
+    pub(crate) fn buckets(&self) -> &'a [[u8; bucket::SIZE]] {
+        self.table(deck::BUCKETS, self.count(deck::BUCKET_COUNT))
+    }
+
+    /// The line of exactly this key.
+    pub(crate) fn find(&self, key: u64) -> Option<u32> {
+        let buckets = self.buckets();
+        find(buckets, self.count(deck::REACH), key)
+    }
+
+    fn wide(&self, digits: &[u8], at: WallTime) -> Option<RateView<'a>> {
+        let count = self.count(deck::WIDE_COUNT);
+        let keys: &[[u8; 16]] = self.table(deck::WIDE_KEYS, count);
+        let lines: &[[u8; 4]] = self.table(deck::WIDE_LINES, count);
+        let (number, symbols) = prefix::wide(digits);
+        (1..=symbols).rev().find_map(|length| {
+            let head = prefix::wide_head(number, length);
+            let place = keys.binary_search_by_key(&head, |key| u128::from_le_bytes(*key)).ok()?;
+            self.in_force(u32::from_le_bytes(*lines.get(place)?), at, length)
+        })
+    }
+
+    fn in_force(&self, lines: u32, at: WallTime, symbols: u32) -> Option<RateView<'a>> {
         if lines & SEVERAL == 0 {
-            return Some(self.line(lines)).filter(|line| covers(*line, at));
+            return self.rate(lines, at, symbols);
         }
-        let dated: &[[u8; 4]] = self.table(deck::DATED, self.0.u32(deck::DATED_COUNT) as usize);
-        let list = dated.get((lines & !SEVERAL) as usize..)?;
-        let (count, list) = list.split_first()?;
+        let dated: &[[u8; 4]] = self.table(deck::DATED, self.count(deck::DATED_COUNT));
+        let (count, list) = dated.get((lines & !SEVERAL) as usize..)?.split_first()?;
         let list = list.iter().take(u32::from_le_bytes(*count) as usize);
-        list.map(|place| self.line(u32::from_le_bytes(*place))).find(|line| covers(*line, at))
+        list.map(|place| u32::from_le_bytes(*place)).find_map(|place| self.rate(place, at, symbols))
     }
 
     pub(crate) fn line(&self, place: u32) -> Record<'a> {
-        let at = self.0.offset(deck::LINES).saturating_add(place as usize * line::SIZE);
-        Record { image: self.0.image, at }
+        let at = offset_at(self.fields, deck::LINES).saturating_add(place as usize * line::SIZE);
+        Record { image: self.record.image, at }
     }
 
-    fn rate(&self, record: Record<'a>, prefix_digits: u8) -> RateView<'a> {
-        let till = record.i64(line::TILL);
-        RateView {
-            terms: Terms {
-                deck: self.id(),
-                currency: self.currency(),
-                per_minute: Money::from_nanos(record.i64(line::PER_MINUTE)),
-                connection_fee: Money::from_nanos(record.i64(line::CONNECTION_FEE)),
-                minimum_s: record.u16(line::MINIMUM),
-                increment_s: record.u16(line::INCREMENT),
-                free_s: record.u16(line::FREE),
-                rounding: self.rounding(),
-                decimals: self.decimals(),
-                prefix_digits,
-            },
-            blocked: record.u8(line::BLOCKED) != 0,
-            from: WallTime::from_micros(record.i64(line::FROM)),
-            till: (till != i64::MAX).then_some(WallTime::from_micros(till)),
-            destination: record.text(line::DESTINATION),
-            prefix_digits,
+    /// The rate in this line, if it is in force.
+    fn rate(&self, place: u32, at: WallTime, symbols: u32) -> Option<RateView<'a>> {
+        let record = self.line(place);
+        let line: &[u8; line::SIZE] = record.image.get(record.at..)?.first_chunk()?;
+        let (from, till) = (i64_at(line, line::FROM), i64_at(line, line::TILL));
+        if at.micros() < from || at.micros() >= till {
+            return None;
         }
+        let prefix_digits = symbols as u8;
+        let terms = Terms {
+            deck: self.id(),
+            currency: self.currency(),
+            per_minute: Money::from_nanos(i64_at(line, line::PER_MINUTE)),
+            connection_fee: Money::from_nanos(i64_at(line, line::CONNECTION_FEE)),
+            minimum_s: u16_at(line, line::MINIMUM),
+            increment_s: u16_at(line, line::INCREMENT),
+            free_s: u16_at(line, line::FREE),
+            rounding: self.rounding(),
+            decimals: self.decimals(),
+            prefix_digits,
+        };
+        Some(RateView {
+            terms,
+            blocked: line[line::BLOCKED] != 0,
+            from: WallTime::from_micros(from),
+            till: (till != i64::MAX).then_some(WallTime::from_micros(till)),
+            prefix_digits,
+            line: record,
+        })
     }
 }
 
-impl<K> Table<'_, K> {
-    fn node(&self, place: u32) -> Option<(u32, u32)> {
-        self.nodes.get(place as usize).map(|node| (u32_at(node, 0), u32_at(node, 4)))
+/// The line of a key: in its home bucket, or in one of those after it while each says that keys went on.
+fn find(buckets: &[[u8; bucket::SIZE]], reach: usize, key: u64) -> Option<u32> {
+    let mut at = prefix::home(key, buckets.len() as u32) as usize;
+    for _ in 0..reach {
+        let bucket = buckets.get(at)?;
+        for place in 0..bucket::PLACES {
+            if u64_at(bucket, place * 8) == key {
+                return Some(u32_at(bucket, bucket::LINES + place * 4));
+            }
+        }
+        if bucket[bucket::SPILLED] == 0 {
+            return None;
+        }
+        at = if at + 1 == buckets.len() { 0 } else { at + 1 };
     }
+    None
 }
 
-fn covers(record: Record<'_>, at: WallTime) -> bool {
-    record.i64(line::FROM) <= at.micros() && at.micros() < record.i64(line::TILL)
-}
-
-/// Slots of an index over this many symbols, the closing one included.
+/// Slots over this many symbols.
 pub(crate) fn slot_count(depth: u32) -> usize {
-    (1 << (4 * depth)) + 1
+    1 << (4 * depth)
 }
 
 pub(crate) fn rounding_of(code: u8) -> Option<Rounding> {

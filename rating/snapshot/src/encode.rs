@@ -9,7 +9,7 @@ use crate::crc64::crc64;
 use crate::flaw::ModelFlaw;
 use crate::layout::{self, FORMAT, MAGIC, SECTIONS, Section, header};
 use crate::model::{Deck, Model};
-use crate::pack::{Keys, Line, Packed, pack};
+use crate::pack::{Bucket, Line, Packed, pack};
 use crate::view::{address_bytes, masked};
 
 impl Model {
@@ -225,11 +225,11 @@ impl File {
             let places = self.tables(&packed);
             self.record(layout::DECKS, |row, strings| {
                 row.u32(deck.id.0).place(strings.keep(&deck.code)).bytes(&deck.currency.bytes()).u8(deck.decimals);
-                row.u8(deck.rounding as u8).u8(packed.depth as u8).u16(0);
+                row.u8(deck.rounding as u8).u8(packed.depth as u8).u16(0).u32(packed.reach);
                 for place in places {
                     row.u64(place);
                 }
-                row.u32(packed.narrow.keys.len() as u32).u32(packed.wide.keys.len() as u32);
+                row.u32(packed.key_count).u32(packed.buckets.len() as u32).u32(packed.wide.len() as u32);
                 row.u32(packed.dated.len() as u32).u32(packed.lines.len() as u32);
             });
         }
@@ -237,24 +237,26 @@ impl File {
     }
 
     /// Appends a deck's tables and tells where each stands, counted from the first table.
-    fn tables(&mut self, packed: &Packed) -> [u64; 7] {
-        let mut slots = Row::default();
-        for (first, ancestor) in &packed.slots {
-            slots.u32(*first).u32(*ancestor);
+    fn tables(&mut self, packed: &Packed) -> [u64; 6] {
+        let [mut buckets, mut slots, mut wide_keys, mut wide_lines, mut dated, mut lines] =
+            [const { Row(Vec::new()) }; 6];
+        for bucket in &packed.buckets {
+            buckets.bucket(bucket);
         }
-        let mut dated = Row::default();
+        for slot in &packed.slots {
+            slots.u16(*slot);
+        }
+        for (key, line) in &packed.wide {
+            wide_keys.bytes(&key.to_le_bytes());
+            wide_lines.u32(*line);
+        }
         for number in &packed.dated {
             dated.u32(*number);
         }
-        let mut lines = Row::default();
-        packed.lines.iter().for_each(|line| lines.line(line));
-        let narrow = key_rows(&packed.narrow, |row, key| {
-            row.u64(key);
-        });
-        let wide = key_rows(&packed.wide, |row, key| {
-            row.bytes(&key.to_le_bytes());
-        });
-        [narrow.0, narrow.1, slots, wide.0, wide.1, dated, lines].map(|row| self.table(row))
+        for line in &packed.lines {
+            lines.line(line);
+        }
+        [buckets, slots, wide_keys, wide_lines, dated, lines].map(|row| self.table(row))
     }
 
     fn table(&mut self, mut row: Row) -> u64 {
@@ -287,19 +289,20 @@ impl File {
 }
 
 impl Row {
+    fn bucket(&mut self, bucket: &Bucket) {
+        for key in bucket.keys {
+            self.u64(key);
+        }
+        for line in bucket.lines {
+            self.u32(line);
+        }
+        self.u32(u32::from(bucket.spilled));
+    }
+
     fn line(&mut self, line: &Line) {
         self.i64(line.per_minute).i64(line.connection_fee).i64(line.from).i64(line.till).place(line.destination);
         self.u16(line.minimum_s).u16(line.increment_s).u16(line.free_s).flag(line.blocked).u8(0);
     }
-}
-
-fn key_rows<K: Copy>(keys: &Keys<K>, put: impl Fn(&mut Row, K)) -> (Row, Row) {
-    let (mut key_row, mut node_row) = (Row::default(), Row::default());
-    keys.keys.iter().for_each(|key| put(&mut key_row, *key));
-    for node in &keys.nodes {
-        node_row.u32(node.parent).u32(node.line);
-    }
-    (key_row, node_row)
 }
 
 /// Tables start on cache lines.
@@ -309,7 +312,7 @@ fn align(bytes: &mut Vec<u8>) {
 
 /// Adds where the tables begin to the places that were counted from there.
 fn move_decks(decks: &mut Row, by: u64) {
-    let offsets = layout::deck::KEYS..layout::deck::KEY_COUNT;
+    let offsets = layout::deck::BUCKETS..layout::deck::KEY_COUNT;
     for record in decks.0.chunks_exact_mut(layout::deck::SIZE) {
         for place in record[offsets.clone()].as_chunks_mut::<8>().0 {
             *place = (u64::from_le_bytes(*place) + by).to_le_bytes();

@@ -123,26 +123,37 @@ pub mod deck {
     pub const CURRENCY: usize = 12;
     pub const DECIMALS: usize = 15;
     pub const ROUNDING: usize = 16;
-    /// Symbols of a number that choose the slot; 1 to 7.
+    /// Symbols of a number that choose the slot; 1 to 6.
     pub const DEPTH: usize = 17;
-    /// Eight-byte keys of prefixes without letters.
-    pub const KEYS: usize = 20;
-    /// Parent u32 and line u32, one a key.
-    pub const NODES: usize = 28;
-    /// 16^depth + 1 slots: first key u32, ancestor u32.
-    pub const SLOTS: usize = 36;
-    /// Sixteen-byte keys of prefixes with letters, and their nodes.
-    pub const WIDE_KEYS: usize = 44;
-    pub const WIDE_NODES: usize = 52;
+    /// Buckets that are looked at for one key, at most.
+    pub const REACH: usize = 20;
+    /// Prefixes without letters, hashed.
+    pub const BUCKETS: usize = 24;
+    /// 16^depth sets of prefix lengths, u16 each.
+    pub const SLOTS: usize = 32;
+    /// Sorted sixteen-byte keys of prefixes with letters, and their lines, u32 each.
+    pub const WIDE_KEYS: usize = 40;
+    pub const WIDE_LINES: usize = 48;
     /// Lists of lines where a prefix has several: count u32, then so many u32, latest date first.
-    pub const DATED: usize = 60;
-    pub const LINES: usize = 68;
-    pub const KEY_COUNT: usize = 76;
+    pub const DATED: usize = 56;
+    pub const LINES: usize = 64;
+    pub const KEY_COUNT: usize = 72;
+    pub const BUCKET_COUNT: usize = 76;
     pub const WIDE_COUNT: usize = 80;
     /// In u32.
     pub const DATED_COUNT: usize = 84;
     pub const LINE_COUNT: usize = 88;
     pub const SIZE: usize = 92;
+}
+
+/// One cache line of the table of prefixes: keys, then a line for each, then whether a key that belongs here stands further on.
+pub mod bucket {
+    pub const PLACES: usize = 5;
+    pub const LINES: usize = 40;
+    pub const SPILLED: usize = 60;
+    pub const SIZE: usize = 64;
+    /// The key of an empty place: no symbol has code 15.
+    pub const EMPTY: u64 = u64::MAX;
 }
 
 /// A rate without its prefix; equal ones are kept once.
@@ -180,7 +191,5 @@ pub mod route {
     pub const SIZE: usize = 12;
 }
 
-/// No parent, no ancestor.
-pub const NONE: u32 = u32::MAX;
-/// Set in a node's line: the rest is a place in `DATED`.
+/// Set in a prefix's line: the rest is a place in `DATED`.
 pub const SEVERAL: u32 = 1 << 31;

@@ -1,4 +1,4 @@
-//! A deck's rates become sorted keys, nodes, slots and lines.
+//! A deck's rates become slots, buckets of keys, and lines.
 
 use alloc::format;
 use alloc::string::String;
@@ -10,9 +10,9 @@ use units::WallTime;
 
 use crate::deck::slot_count;
 use crate::flaw::ModelFlaw;
-use crate::layout::{NONE, SEVERAL};
+use crate::layout::{SEVERAL, bucket};
 use crate::model::{Deck, PREFIX_BYTES_MAX, Rate};
-use crate::prefix::{self, Key};
+use crate::prefix;
 
 /// Rates of one deck at most: places must leave the bit of [`SEVERAL`] free.
 const RATES_MAX: usize = 1 << 30;
@@ -33,26 +33,24 @@ pub struct Line {
     pub blocked: bool,
 }
 
-/// Parent and line of one key.
-#[derive(Clone, Copy)]
-pub struct Node {
-    pub parent: u32,
-    pub line: u32,
-}
-
-/// Sorted keys of one width with their nodes.
-pub struct Keys<K> {
-    pub keys: Vec<K>,
-    pub nodes: Vec<Node>,
+/// One cache line of keys and lines.
+#[derive(Clone)]
+pub struct Bucket {
+    pub keys: [u64; bucket::PLACES],
+    pub lines: [u32; bucket::PLACES],
+    /// A key that belongs here stands further on.
+    pub spilled: bool,
 }
 
 /// All tables of one deck.
 pub struct Packed {
-    pub narrow: Keys<u64>,
-    pub wide: Keys<u128>,
+    pub key_count: u32,
+    pub buckets: Vec<Bucket>,
+    pub reach: u32,
     pub depth: u32,
-    /// First key and ancestor of each slot.
-    pub slots: Vec<(u32, u32)>,
+    pub slots: Vec<u16>,
+    /// Sorted keys of prefixes with letters, each with its line.
+    pub wide: Vec<(u128, u32)>,
     pub dated: Vec<u32>,
     pub lines: Vec<Line>,
 }
@@ -69,16 +67,26 @@ pub fn pack(deck: &Deck, text: &mut impl FnMut(&str) -> (u32, u32)) -> Result<Pa
         let line = shelf.keep(rate, text);
         let bytes = rate.prefix.as_bytes();
         if prefix::is_wide(bytes) {
-            wide.push((prefix::wide(bytes), line));
+            wide.push((prefix::wide(bytes).0, line));
         } else {
-            narrow.push((prefix::narrow(bytes), line));
+            narrow.push((prefix::narrow(bytes).0, line));
         }
     }
-    let narrow = shelf.group(deck, narrow)?;
-    let wide = shelf.group(deck, wide)?;
-    let depth = depth(narrow.keys.len());
-    let slots = slots(&narrow, depth);
-    Ok(Packed { narrow, wide, depth, slots, dated: shelf.dated, lines: shelf.lines })
+    let narrow = shelf.group(deck, narrow, |prefix| prefix::narrow(prefix).0)?;
+    let wide = shelf.group(deck, wide, |prefix| prefix::wide(prefix).0)?;
+    let depth = depth(narrow.len());
+    let slots = slots(narrow.iter().map(|(key, _)| *key), depth);
+    let (buckets, reach) = buckets(&narrow);
+    Ok(Packed {
+        key_count: narrow.len() as u32,
+        buckets,
+        reach,
+        depth,
+        slots,
+        wide,
+        dated: shelf.dated,
+        lines: shelf.lines,
+    })
 }
 
 fn flaw(deck: &Deck, problem: String) -> ModelFlaw {
@@ -130,25 +138,23 @@ impl Shelf {
         self.lines[line as usize].from
     }
 
-    /// Sorts, joins the rates of one prefix with the latest date first, and links each prefix to the next shorter one.
-    fn group<K: Key>(&mut self, deck: &Deck, mut rates: Vec<(K, u32)>) -> Result<Keys<K>, ModelFlaw> {
+    /// Sorts by key and joins the rates of one prefix, the latest date first.
+    fn group<K: Copy + Ord>(
+        &mut self,
+        deck: &Deck,
+        mut rates: Vec<(K, u32)>,
+        key_of: fn(&[u8]) -> K,
+    ) -> Result<Vec<(K, u32)>, ModelFlaw> {
         rates.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| self.from(b.1).cmp(&self.from(a.1))));
-        let mut keys: Keys<K> = Keys { keys: Vec::with_capacity(rates.len()), nodes: Vec::with_capacity(rates.len()) };
-        let mut open: Vec<u32> = Vec::with_capacity(PREFIX_BYTES_MAX);
+        let mut keys = Vec::with_capacity(rates.len());
         for run in rates.chunk_by(|a, b| a.0 == b.0) {
             if run.windows(2).any(|pair| self.from(pair[0].1) == self.from(pair[1].1)) {
-                let shown = deck.rates.iter().find(|rate| K::of(rate.prefix.as_bytes()) == run[0].0);
-                let shown = shown.map_or("", |rate| rate.prefix.as_str());
+                let shown = deck.rates.iter().map(|rate| rate.prefix.as_str());
+                let shown = shown.filter(|prefix| prefix::is_wide(prefix.as_bytes()) == (size_of::<K>() == 16));
+                let shown = shown.into_iter().find(|prefix| key_of(prefix.as_bytes()) == run[0].0).unwrap_or("");
                 return Err(flaw(deck, format!("two rates of prefix {shown:?} begin at the same moment")));
             }
-            let key = run[0].0;
-            while open.last().is_some_and(|top| !keys.keys[*top as usize].starts(key)) {
-                open.pop();
-            }
-            let parent = open.last().copied().unwrap_or(NONE);
-            open.push(keys.keys.len() as u32);
-            keys.keys.push(key);
-            keys.nodes.push(Node { parent, line: self.several(run) });
+            keys.push((run[0].0, self.several(run)));
         }
         Ok(keys)
     }
@@ -164,26 +170,47 @@ impl Shelf {
     }
 }
 
-/// As many symbols as give at most three slots for two keys.
+/// As many symbols as give at most two slots a key.
 fn depth(keys: usize) -> u32 {
-    (2..=DEPTH_MAX).take_while(|depth| 1_usize << (4 * depth) <= keys + keys / 2).last().unwrap_or(1)
+    (2..=DEPTH_MAX).take_while(|depth| slot_count(*depth) <= keys * 2).last().unwrap_or(1)
 }
 
-fn slots(narrow: &Keys<u64>, depth: u32) -> Vec<(u32, u32)> {
-    let shift = 64 - 4 * depth;
-    let closing = (narrow.keys.len() as u32, NONE);
-    let mut slots = vec![closing; slot_count(depth)];
-    let mut first = 0;
-    for (slot, entry) in slots.iter_mut().enumerate().take(slot_count(depth) - 1) {
-        while narrow.keys.get(first).is_some_and(|key| ((key >> shift) as usize) < slot) {
-            first += 1;
+/// For each slot the lengths of the prefixes that its numbers may have: bit n for n symbols.
+pub fn slots(keys: impl Iterator<Item = u64>, depth: u32) -> Vec<u16> {
+    let mut slots = vec![0; slot_count(depth)];
+    for key in keys {
+        let symbols = prefix::narrow_symbols(key);
+        let first = (key >> (64 - 4 * depth)) as usize;
+        // A prefix shorter than the depth stands for all slots that begin with it.
+        let covered = 1 << (4 * depth.saturating_sub(symbols));
+        for slot in &mut slots[first..first + covered] {
+            *slot |= 1 << symbols;
         }
-        let start = (slot as u64) << shift;
-        let mut ancestor = (first as u32).checked_sub(1).unwrap_or(NONE);
-        while ancestor != NONE && !narrow.keys[ancestor as usize].starts(start) {
-            ancestor = narrow.nodes[ancestor as usize].parent;
-        }
-        *entry = (first as u32, ancestor);
     }
     slots
+}
+
+/// Two thirds full; a key whose bucket is full goes to the next one with a free place. Also returns how many buckets the longest
+/// search looks at.
+fn buckets(keys: &[(u64, u32)]) -> (Vec<Bucket>, u32) {
+    let empty = Bucket { keys: [bucket::EMPTY; bucket::PLACES], lines: [0; bucket::PLACES], spilled: false };
+    let count = (keys.len() * 3).div_ceil(bucket::PLACES * 2).max(1);
+    let mut buckets = vec![empty; count];
+    let mut reach = 1;
+    for (key, line) in keys {
+        let mut at = prefix::home(*key, count as u32) as usize;
+        let mut looked_at = 1;
+        let free = loop {
+            let bucket = &mut buckets[at];
+            if let Some(free) = bucket.keys.iter().position(|key| *key == bucket::EMPTY) {
+                break free;
+            }
+            bucket.spilled = true;
+            at = (at + 1) % count;
+            looked_at += 1;
+        };
+        (buckets[at].keys[free], buckets[at].lines[free]) = (*key, *line);
+        reach = reach.max(looked_at);
+    }
+    (buckets, reach)
 }

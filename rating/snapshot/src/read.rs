@@ -86,10 +86,6 @@ impl<'a> Record<'a> {
         i64_at(self.image, self.place(field))
     }
 
-    pub fn offset(self, field: usize) -> usize {
-        offset_at(self.image, self.place(field))
-    }
-
     pub fn chunk<const SIZE: usize>(self, field: usize) -> [u8; SIZE] {
         self.image.get(self.place(field)..).and_then(|rest| rest.first_chunk()).copied().unwrap_or([0; SIZE])
     }

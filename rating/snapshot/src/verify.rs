@@ -1,14 +1,17 @@
 //! Reads every byte of an image before anyone trusts it.
 
+use alloc::vec::Vec;
+
 use crate::crc64::crc64;
 use crate::deck::{DeckView, rounding_of, slot_count};
 use crate::flaw::ImageFlaw;
 use crate::layout::{
-    self, FORMAT, MAGIC, NONE, SECTIONS, SEVERAL, Section, account, deck, egress, gate, header, ingress, line, plan,
+    self, FORMAT, MAGIC, SECTIONS, SEVERAL, Section, account, bucket, deck, egress, gate, header, ingress, line, plan,
     route, source,
 };
 use crate::model::{ATTEMPTS_MAX, Order};
-use crate::prefix::Key;
+use crate::pack::slots;
+use crate::prefix::is_narrow_key;
 use crate::read::{Record, section, u32_at, u64_at};
 use crate::view::masked;
 
@@ -164,88 +167,71 @@ fn plans(image: &[u8]) -> Result<(), ImageFlaw> {
 
 /// The tables of one deck.
 fn tables(record: Record<'_>) -> Result<(), ImageFlaw> {
-    let view = DeckView::new(record);
+    let place = u64::from(record.u32(layout::ID));
+    let Some(view) = DeckView::new(record) else { return ok_if(false, layout::DECKS.name, place) };
     let fine = record.u8(deck::DECIMALS) <= 9
         && rounding_of(record.u8(deck::ROUNDING)).is_some()
-        && (1..=7).contains(&record.u8(deck::DEPTH));
-    ok_if(fine, layout::DECKS.name, u64::from(record.u32(layout::ID)))?;
-    let narrow =
-        keys(record, view.table(deck::KEYS, count(record, deck::KEY_COUNT)), deck::KEY_COUNT, u64::from_le_bytes)?;
-    let wide_keys = view.table(deck::WIDE_KEYS, count(record, deck::WIDE_COUNT));
-    keys(record, wide_keys, deck::WIDE_COUNT, u128::from_le_bytes)?;
-    slots(record, narrow)?;
-    lines(record)
+        && (1..=6).contains(&record.u8(deck::DEPTH));
+    ok_if(fine, layout::DECKS.name, place)?;
+    keys(record, &view)?;
+    wide(record, &view)?;
+    lines(record, &view)
 }
 
 fn count(record: Record<'_>, field: usize) -> usize {
     record.u32(field) as usize
 }
 
-/// Keys rise, parents are the nearest shorter prefixes, lines exist. Returns the keys.
-fn keys<'a, K: Key, const SIZE: usize>(
-    record: Record<'a>,
-    keys: &'a [[u8; SIZE]],
-    counted: usize,
-    read: fn([u8; SIZE]) -> K,
-) -> Result<&'a [[u8; SIZE]], ImageFlaw> {
+/// Every key in the buckets is a prefix that is found where it stands, and the slots know its length.
+fn keys(record: Record<'_>, view: &DeckView<'_>) -> Result<(), ImageFlaw> {
     let name = "a deck's prefixes";
-    let expected = count(record, counted);
-    let field = if SIZE == 8 { deck::NODES } else { deck::WIDE_NODES };
-    let nodes: &[[u8; 8]] = DeckView::new(record).table(field, expected);
-    ok_if(keys.len() == expected && nodes.len() == expected, name, 0)?;
-    for (index, (key, node)) in keys.iter().zip(nodes).enumerate() {
-        let key = read(*key);
-        let rises = index == 0 || read(keys[index - 1]) < key;
-        // The nearest shorter prefix is the key before, or one of that key's parents.
-        let mut parent = (index as u32).checked_sub(1).unwrap_or(NONE);
-        while parent != NONE && !read(keys[parent as usize]).starts(key) {
-            parent = u32_at(&nodes[parent as usize], 0);
+    let buckets = view.buckets();
+    ok_if(!buckets.is_empty() && buckets.len() == count(record, deck::BUCKET_COUNT), name, 0)?;
+    let mut all = Vec::with_capacity(count(record, deck::KEY_COUNT).min(buckets.len() * bucket::PLACES));
+    for (index, bucket) in buckets.iter().enumerate() {
+        for place in 0..bucket::PLACES {
+            let (key, line) = (u64_at(bucket, place * 8), u32_at(bucket, bucket::LINES + place * 4));
+            if key == bucket::EMPTY {
+                continue;
+            }
+            let fine = is_narrow_key(key) && line_exists(record, view, line) && view.find(key) == Some(line);
+            ok_if(fine, name, index as u64)?;
+            all.push(key);
         }
-        let fine = rises && u32_at(node, 0) == parent && line_exists(record, u32_at(node, 4));
-        ok_if(fine, name, index as u64)?;
     }
-    Ok(keys)
+    all.sort_unstable();
+    let distinct = all.windows(2).all(|pair| pair[0] < pair[1]);
+    ok_if(distinct && all.len() == count(record, deck::KEY_COUNT), name, buckets.len() as u64)?;
+    let found: &[[u8; 2]] = view.table(deck::SLOTS, slot_count(view.depth()));
+    let expected = slots(all.iter().copied(), view.depth());
+    let same = found.iter().map(|slot| u16::from_le_bytes(*slot)).eq(expected);
+    ok_if(same, "a deck's slots", 0)
 }
 
-fn line_exists(record: Record<'_>, line: u32) -> bool {
+/// Keys with letters rise, and their lines exist.
+fn wide(record: Record<'_>, view: &DeckView<'_>) -> Result<(), ImageFlaw> {
+    let name = "a deck's prefixes with letters";
+    let expected = count(record, deck::WIDE_COUNT);
+    let keys: &[[u8; 16]] = view.table(deck::WIDE_KEYS, expected);
+    let lines: &[[u8; 4]] = view.table(deck::WIDE_LINES, expected);
+    ok_if(keys.len() == expected && lines.len() == expected, name, 0)?;
+    let rises = keys.windows(2).all(|pair| u128::from_le_bytes(pair[0]) < u128::from_le_bytes(pair[1]));
+    ok_if(rises && lines.iter().all(|line| line_exists(record, view, u32::from_le_bytes(*line))), name, 0)
+}
+
+fn line_exists(record: Record<'_>, view: &DeckView<'_>, line: u32) -> bool {
     let lines = record.u32(deck::LINE_COUNT);
     if line & SEVERAL == 0 {
         return line < lines;
     }
-    let dated: &[[u8; 4]] = DeckView::new(record).table(deck::DATED, count(record, deck::DATED_COUNT));
+    let dated: &[[u8; 4]] = view.table(deck::DATED, count(record, deck::DATED_COUNT));
     let list = dated.get((line & !SEVERAL) as usize..).unwrap_or(&[]);
     let length = list.first().map_or(0, |length| u32::from_le_bytes(*length)) as usize;
     length >= 2 && list.get(1..=length).is_some_and(|list| list.iter().all(|at| u32::from_le_bytes(*at) < lines))
 }
 
-/// Each slot starts where its keys do and names the longest prefix that stands for all of it.
-fn slots(record: Record<'_>, keys: &[[u8; 8]]) -> Result<(), ImageFlaw> {
-    let name = "a deck's slots";
-    let depth = u32::from(record.u8(deck::DEPTH));
-    let view = DeckView::new(record);
-    let slots: &[[u8; 8]] = view.table(deck::SLOTS, slot_count(depth));
-    let nodes: &[[u8; 8]] = view.table(deck::NODES, keys.len());
-    ok_if(slots.len() == slot_count(depth), name, 0)?;
-    let shift = 64 - 4 * depth;
-    let mut first = 0;
-    for (index, slot) in slots.iter().enumerate() {
-        let closing = index + 1 == slots.len();
-        while first < keys.len() && (closing || ((u64::from_le_bytes(keys[first]) >> shift) as usize) < index) {
-            first += 1;
-        }
-        let mut ancestor = if closing { NONE } else { (first as u32).checked_sub(1).unwrap_or(NONE) };
-        let start = (index as u64).checked_shl(shift).unwrap_or(0);
-        while ancestor != NONE && !u64::from_le_bytes(keys[ancestor as usize]).starts(start) {
-            ancestor = u32_at(&nodes[ancestor as usize], 0);
-        }
-        ok_if(u32_at(slot, 0) as usize == first && u32_at(slot, 4) == ancestor, name, index as u64)?;
-    }
-    Ok(())
-}
-
-fn lines(record: Record<'_>) -> Result<(), ImageFlaw> {
+fn lines(record: Record<'_>, view: &DeckView<'_>) -> Result<(), ImageFlaw> {
     let name = "a deck's rates";
-    let view = DeckView::new(record);
     let dated: &[[u8; 4]] = view.table(deck::DATED, count(record, deck::DATED_COUNT));
     ok_if(dated.len() == count(record, deck::DATED_COUNT), name, 0)?;
     let expected = count(record, deck::LINE_COUNT);

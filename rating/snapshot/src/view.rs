@@ -66,7 +66,7 @@ impl<'a> View<'a> {
 
     /// The deck with this id.
     pub fn deck(&self, id: DeckId) -> Option<DeckView<'a>> {
-        Record::find(self.image, layout::DECKS, id.0).map(DeckView::new)
+        Record::find(self.image, layout::DECKS, id.0).and_then(DeckView::new)
     }
 
     /// The plan with this id.
@@ -91,7 +91,7 @@ impl<'a> View<'a> {
 
     /// All decks, in order of id.
     pub fn decks(&self) -> impl Iterator<Item = DeckView<'a>> + use<'a> {
-        self.records(layout::DECKS).map(DeckView::new)
+        self.records(layout::DECKS).filter_map(DeckView::new)
     }
 
     /// All plans, in order of id.

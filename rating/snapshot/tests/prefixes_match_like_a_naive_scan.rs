@@ -139,7 +139,7 @@ fn a_lookup_says_everything_about_the_rate() {
     let image = model.encode().unwrap();
     let deck = View::open(&image).deck(DeckId(1)).unwrap();
     let found = deck.lookup(b"2251234", WallTime::from_micros(8)).unwrap();
-    assert_eq!((found.destination, found.blocked, found.prefix_digits), ("Côte d'Ivoire — mobile", true, 3));
+    assert_eq!((found.destination(), found.blocked, found.prefix_digits), ("Côte d'Ivoire — mobile", true, 3));
     assert_eq!((found.from, found.till), (WallTime::from_micros(0), Some(WallTime::from_micros(9))));
     let terms = found.terms;
     assert_eq!((terms.minimum_s, terms.increment_s, terms.free_s), (30, 6, 3));

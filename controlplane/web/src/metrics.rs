@@ -45,7 +45,7 @@ pub(crate) fn text(app: &Inner) -> String {
 
 fn node(out: &mut String, heard: &Heard) {
     let figures = &heard.figures;
-    gauge(out, "config_revision", "The snapshot in force.", figures.revision);
+    gauge(out, "snapshot_revision", "The snapshot in force.", figures.revision);
     gauge(out, "draining", "New calls are refused.", u64::from(figures.draining));
     gauge(out, "uptime_seconds", "Seconds since the data plane's start.", figures.uptime_s);
     gauge(out, "boot", "How often the data plane has started.", u64::from(figures.boot));

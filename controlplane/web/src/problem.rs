@@ -10,9 +10,23 @@ tokio::task_local! {
     pub(crate) static REQUEST_ID: String;
 }
 
-/// What went wrong, for programs (`code`, `errors`) and for people (`title`, `detail`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+/// What went wrong with a request.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
+    /// What programs branch on.
+    pub code: Code,
+    /// What is wrong with this request.
+    pub detail: String,
+    /// Which parts of the request are wrong; empty when it is not about a part.
+    pub errors: Vec<Flaw>,
+    /// The request's id.
+    pub request_id: String,
+}
+
+/// What went wrong, for programs (`code`, `errors`) and for people (`title`, `detail`): RFC 9457.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct Details {
     /// Where the code is explained.
     #[serde(rename = "type")]
     #[schema(example = "/api/docs#problem-conflict")]
@@ -106,16 +120,8 @@ codes! {
 impl Problem {
     /// A problem of this code.
     pub fn new(code: Code, detail: impl Into<String>) -> Problem {
-        let name = serde_json::to_value(code).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
-        Problem {
-            kind: format!("/api/docs#problem-{name}"),
-            title: code.title().to_owned(),
-            status: code.status().as_u16(),
-            detail: detail.into(),
-            code,
-            errors: Vec::new(),
-            request_id: REQUEST_ID.try_with(String::clone).unwrap_or_default(),
-        }
+        let request_id = REQUEST_ID.try_with(String::clone).unwrap_or_default();
+        Problem { code, detail: detail.into(), errors: Vec::new(), request_id }
     }
 
     /// A wrong value of one field of the body or of one parameter.
@@ -135,7 +141,17 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.code.status();
-        let mut response = (status, axum::Json(self)).into_response();
+        let name = serde_json::to_value(self.code).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+        let details = Details {
+            kind: format!("/api/docs#problem-{name}"),
+            title: self.code.title().to_owned(),
+            status: status.as_u16(),
+            detail: self.detail,
+            code: self.code,
+            errors: self.errors,
+            request_id: self.request_id,
+        };
+        let mut response = (status, axum::Json(details)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         if status == StatusCode::TOO_MANY_REQUESTS {

@@ -17,7 +17,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::api;
 use crate::auth::{self, Secret};
 use crate::gui;
-use crate::problem::{Code, Problem, REQUEST_ID};
+use crate::problem::{Code, Details, Problem, REQUEST_ID};
 use crate::services::{App, Inner, Services};
 
 /// Bytes of a request at most, where a path does not say otherwise.
@@ -36,7 +36,7 @@ const CSP: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src
             A browser logs in at `/api/v1/sessions` and sends `x-csrf-token` with every change; a program sends `authorization: Bearer KEY`.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
-    components(schemas(Problem))
+    components(schemas(Details))
 )]
 struct Head;
 
@@ -71,11 +71,9 @@ pub fn openapi() -> OpenApi {
     finished(document)
 }
 
-/// The document as it stands in the repository.
+/// The document as it stands in the repository, without its last line feed.
 pub fn openapi_text() -> String {
-    let mut text = openapi().to_pretty_json().expect("a document of strings and numbers becomes JSON");
-    text.push('\n');
-    text
+    openapi().to_pretty_json().expect("a document of strings and numbers becomes JSON")
 }
 
 /// Adds to every path what all have in common: who may ask, and how errors look.
@@ -87,7 +85,7 @@ fn finished(mut document: OpenApi) -> OpenApi {
     components.add_security_scheme("key", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
     let either = ["cookie", "key"].map(|name| SecurityRequirement::new::<_, [&str; 0], &str>(name, []));
     document.security = Some(either.to_vec());
-    let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name(Problem::name()))).build();
+    let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name(Details::name()))).build();
     let problem =
         ResponseBuilder::new().description("What is wrong.").content("application/problem+json", problem).build();
     for (path, item) in &mut document.paths.paths {

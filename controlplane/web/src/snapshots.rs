@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use snapshot::View;
+use snapshot::{ImageFlaw, View};
 
 use crate::problem::{Answered, Code, Problem};
 
@@ -39,23 +39,34 @@ impl Snapshots {
     /// The newest snapshot's bytes, checked.
     pub(crate) async fn read(self: &Arc<Self>) -> Answered<Arc<Vec<u8>>> {
         let this = Arc::clone(self);
-        let read = tokio::task::spawn_blocking(move || this.read_now());
-        read.await.map_err(Problem::internal)?
+        // Reading and checking a large file would keep other requests waiting.
+        let read = tokio::task::spawn_blocking(move || this.read_now()).await.map_err(Problem::internal)?;
+        read.map_err(|flaw| match flaw {
+            Flaw::None => Problem::new(Code::NoSnapshot, "nothing has been published on this node"),
+            Flaw::Damaged(name, flaw) => Problem::internal(format!("snapshot {name}: {flaw}")),
+        })
     }
 
-    fn read_now(&self) -> Answered<Arc<Vec<u8>>> {
-        let none = || Problem::new(Code::NoSnapshot, "nothing has been published on this node");
-        let name = self.current().ok_or_else(none)?;
+    fn read_now(&self) -> Result<Arc<Vec<u8>>, Flaw> {
+        let name = self.current().ok_or(Flaw::None)?;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((kept, image)) = &*last
             && *kept == name
         {
             return Ok(Arc::clone(image));
         }
-        let image = std::fs::read(self.folder.join(&name)).map_err(|_| none())?;
-        View::check(&image).map_err(|flaw| Problem::internal(format!("{name}: {flaw:?}")))?;
+        let image = std::fs::read(self.folder.join(&name)).map_err(|_| Flaw::None)?;
+        if let Err(flaw) = View::check(&image) {
+            return Err(Flaw::Damaged(name, flaw));
+        }
         let image = Arc::new(image);
         *last = Some((name, Arc::clone(&image)));
         Ok(image)
     }
+}
+
+/// Why there is no snapshot to read.
+enum Flaw {
+    None,
+    Damaged(String, ImageFlaw),
 }

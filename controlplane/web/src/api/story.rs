@@ -186,7 +186,7 @@ fn tell(told: &CallStory, names: &Names) -> Answered<Story> {
         call: Cdr::show(whole, names),
         attempts: told.attempts.iter().map(|attempt| Cdr::show(attempt, names)).collect(),
         verdict: verdict(whole, &told.attempts, names),
-        ladder: told.trace.as_deref().and_then(|trace| Ladder::read(trace)),
+        ladder: told.trace.as_deref().and_then(Ladder::read),
         decision,
         sell: whole.sell.as_ref().map(|priced| Arithmetic::stored(priced, whole.duration_ms)),
         buy: whole.buy.as_ref().map(|priced| Arithmetic::stored(priced, whole.duration_ms)),

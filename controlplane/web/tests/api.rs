@@ -1,0 +1,20 @@
+//! The API over a real listener, with a real SQLite store and a data plane that says what the story needs.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+#[path = "api/access.rs"]
+mod access;
+#[path = "api/document.rs"]
+mod document;
+#[path = "api/imports.rs"]
+mod imports;
+#[path = "api/live.rs"]
+mod live;
+#[path = "api/node.rs"]
+mod node;
+#[path = "api/objects.rs"]
+mod objects;
+#[path = "api/past.rs"]
+mod past;
+#[path = "api/simulate.rs"]
+mod simulate;

@@ -1,0 +1,64 @@
+use crate::node::Node;
+
+#[test]
+fn the_document_in_the_repository_is_the_one_that_the_code_makes() {
+    let kept = include_str!("../../openapi.json");
+    let made = web::openapi_text();
+    let hint = "run: cargo run -p web --example openapi > controlplane/web/openapi.json";
+    assert!(kept.trim_end() == made, "openapi.json is not what the code makes; {hint}");
+}
+
+#[test]
+fn the_document_is_openapi_3_1_and_names_each_operation_once() {
+    let document: serde_json::Value = serde_json::from_str(&web::openapi_text()).unwrap();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    let mut ids = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            ids.push(operation["operationId"].as_str().unwrap().to_owned());
+            assert!(operation["summary"].is_string(), "{method} {path} says nothing");
+            assert!(operation["responses"]["default"].is_object(), "{method} {path} has no problem");
+        }
+    }
+    let all = ids.len();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), all);
+}
+
+#[tokio::test]
+async fn the_viewer_and_the_document_are_served_without_a_log_in() {
+    let node = Node::start().await;
+    let document = node.send("GET", "/api/openapi.json", &[], b"").await.expect(200);
+    assert_eq!(document, serde_json::from_str::<serde_json::Value>(&web::openapi_text()).unwrap());
+    let viewer = node.send("GET", "/api/docs/", &[], b"").await;
+    assert_eq!(viewer.status, 200);
+    assert!(viewer.text().contains("swagger-ui"));
+    assert!(!viewer.text().contains("<script>"), "no inline script: the policy forbids it");
+    let script = node.send("GET", "/api/docs/swagger-ui-bundle.js", &[], b"").await;
+    assert!(script.status == 200 && script.body.len() > 100_000);
+}
+
+#[tokio::test]
+async fn pages_come_with_the_headers_that_keep_browsers_out_of_trouble() {
+    let node = Node::start().await;
+    for path in ["/", "/calls/0123", "/api/docs/"] {
+        let page = node.send("GET", path, &[], b"").await;
+        assert_eq!(page.status, 200, "{path}");
+        assert!(page.header("content-type").starts_with("text/html"), "{path}");
+        let policy = page.header("content-security-policy");
+        assert!(policy.contains("default-src 'self'") && !policy.contains("script-src 'unsafe"), "{policy}");
+        assert_eq!(page.header("x-content-type-options"), "nosniff");
+        assert_eq!(page.header("x-frame-options"), "DENY");
+    }
+    node.send("GET", "/assets/no-such.js", &[], b"").await.problem(404, "not_found");
+    node.send("GET", "/../../etc/passwd", &[], b"").await;
+    node.send("POST", "/calls", &[], b"").await.problem(405, "method_not_allowed");
+}
+
+#[tokio::test]
+async fn answers_are_packed_for_those_who_ask() {
+    let node = Node::start().await;
+    let packed = node.send("GET", "/api/openapi.json", &[("accept-encoding", "gzip")], b"").await;
+    assert_eq!(packed.header("content-encoding"), "gzip");
+}

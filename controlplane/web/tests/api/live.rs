@@ -1,0 +1,168 @@
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use panel::wire::{Ask, CallRow, Figures, ShardFigures};
+use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
+
+use crate::node::{Browser, Node};
+
+const CALL: &str = "00010000000100000000000000070000";
+
+fn row() -> CallRow {
+    CallRow {
+        call: CALL.into(),
+        state: "up".into(),
+        ingress_trunk: 1,
+        originator: 1,
+        egress_trunk: 1,
+        terminator: 2,
+        calling: "12025550100".into(),
+        called: "442071234567".into(),
+        attempt: 1,
+        started: 1_700_000_000_000_000,
+        talking_ms: Some(1_500),
+        sell_per_minute: 12_400_000,
+        buy_per_minute: 9_800_000,
+        codec: "PCMA/8000".into(),
+        shard: 1,
+    }
+}
+
+fn figures(begun: u64) -> Figures {
+    Figures {
+        boot: 3,
+        uptime_s: 60,
+        revision: 7,
+        journal_disk_percent: 12,
+        counters: vec![("calls_begun".into(), begun), ("calls_answered".into(), begun / 2)],
+        shards: (0..2)
+            .map(|shard| ShardFigures { shard, calls: 5, answered: 4, revision: 7, ..ShardFigures::default() })
+            .collect(),
+        stages: vec![("route".into(), vec![(1_023, 9_900), (2_047, 95), (1_048_575, 5)])],
+        ..Figures::default()
+    }
+}
+
+/// Asks until the answer is as wanted; a second or two, for the figures are read once a second.
+async fn until(browser: &Browser<'_>, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    for _ in 0..500 {
+        let told = browser.get(path).await;
+        if told.status == 200 && wanted(&told.json()) {
+            return told.json();
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{path} never said what was wanted: {}", browser.get(path).await.text())
+}
+
+#[tokio::test]
+async fn running_calls_are_told_with_names_and_can_be_released() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    admin.furnish().await;
+    node.link.calls.lock().unwrap().push(row());
+    let calls = admin.get("/api/v1/calls").await.expect(200);
+    let call = &calls["data"][0];
+    assert_eq!(call["originator"], json!({ "id": "car_1", "code": "acme" }));
+    assert_eq!(call["egress_trunk"], json!({ "id": "etr_1", "code": "blux" }));
+    assert_eq!((call["sell_per_minute"].as_str(), call["talking_ms"].as_u64()), (Some("0.0124"), Some(1_500)));
+    let none = admin.get("/api/v1/calls?terminator=car_3").await.expect(200);
+    assert_eq!(none["data"], json!([]));
+    admin.send("DELETE", &format!("/api/v1/calls/{CALL}"), json!(null)).await.expect(204);
+    assert!(node.link.asked.lock().unwrap().contains(&Ask::Release { call: CALL.into() }));
+    let other = CALL.replace('7', "8");
+    admin.send("DELETE", &format!("/api/v1/calls/{other}"), json!(null)).await.problem(404, "not_found");
+    admin.send("DELETE", "/api/v1/calls/7", json!(null)).await.problem(404, "not_found");
+    let audit = admin.get(&format!("/api/v1/audit?object={CALL}")).await.expect(200);
+    assert_eq!(audit["data"][0]["action"], "release");
+}
+
+#[tokio::test]
+async fn the_overview_moves_with_the_data_plane_and_tells_when_it_is_away() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    admin.furnish().await;
+    node.link.calls.lock().unwrap().push(row());
+    *node.link.figures.lock().unwrap() = figures(100);
+    let told = until(&admin, "/api/v1/overview", |told| told["figures"]["calls"] == 10).await;
+    assert_eq!((told["figures"]["answered"].as_u64(), told["figures"]["revision"].as_u64()), (Some(8), Some(7)));
+    assert_eq!(told["figures"]["backlog_records"], 3);
+    assert_eq!(told["originators"][0]["carrier"]["code"], "acme");
+    assert_eq!(told["originators"][0]["running"], 1);
+    *node.link.figures.lock().unwrap() = figures(150);
+    until(&admin, "/api/v1/overview", |told| told["figures"]["cps"].as_f64().unwrap() > 20.0).await;
+    assert!(admin.get("/readyz").await.status == 200);
+    node.link.down.store(true, Ordering::SeqCst);
+    let away = until(&admin, "/api/v1/overview", |told| told["figures"]["data_plane_up"] == false).await;
+    assert_eq!(away["figures"]["calls"], 10, "the last known figures stay, with their age");
+    assert!(away["figures"]["age_ms"].as_u64().unwrap() >= 2_000);
+    assert_eq!(admin.get("/readyz").await.status, 503);
+    admin.get("/api/v1/calls").await.problem(503, "data_plane_away");
+}
+
+#[tokio::test]
+async fn the_stream_tells_the_figures_once_a_second() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    *node.link.figures.lock().unwrap() = figures(100);
+    let mut stream = node.open("GET", "/api/v1/events", &[("cookie", &admin.cookie)], b"").await;
+    let mut heard = String::new();
+    let mut block = [0; 4096];
+    while heard.matches("event: overview").count() < 3 {
+        let read = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut block)).await.unwrap().unwrap();
+        assert!(read > 0, "the stream ended: {heard}");
+        heard.push_str(&String::from_utf8_lossy(&block[..read]));
+    }
+    assert!(heard.contains("content-type: text/event-stream"));
+    assert!(heard.contains("\"calls\":10"), "{heard}");
+}
+
+#[tokio::test]
+async fn latencies_are_told_as_percentiles_and_as_a_log() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    *node.link.figures.lock().unwrap() = figures(100);
+    let told = until(&admin, "/api/v1/latency", |told| told["stages"][0]["count"] == 10_000).await;
+    let stage = &told["stages"][0];
+    assert_eq!((stage["stage"].as_str(), stage["p50_ns"].as_u64()), (Some("route"), Some(1_023)));
+    assert_eq!(stage["p99_9_ns"].as_u64(), Some(2_047));
+    assert!(stage["max_ns"].as_u64().unwrap() >= 1_048_575);
+    let log = admin.get("/api/v1/latency/route.hlog").await;
+    assert_eq!(log.status, 200);
+    let text = log.text();
+    let entry = hdrhistogram::serialization::interval_log::IntervalLogIterator::new(text.as_bytes())
+        .filter_map(|entry| match entry {
+            Ok(hdrhistogram::serialization::interval_log::LogEntry::Interval(entry)) => Some(entry),
+            _ => None,
+        })
+        .next()
+        .expect("one interval");
+    assert_eq!(entry.tag().unwrap().as_str(), "route");
+    admin.get("/api/v1/latency/nothing.hlog").await.problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn nodes_and_metrics_tell_what_the_data_plane_counts() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    *node.link.figures.lock().unwrap() = figures(100);
+    let told = until(&admin, "/api/v1/nodes", |told| told["data"][0]["boot"] == 3).await;
+    let first = &told["data"][0];
+    assert_eq!((first["data_plane_up"].as_bool(), first["database_up"].as_bool()), (Some(true), Some(true)));
+    assert_eq!(first["shards"].as_array().unwrap().len(), 2);
+    let metrics = node.send("GET", "/metrics", &[], b"").await;
+    for line in [
+        "tandem_data_plane_up 1",
+        "tandem_calls_active{shard=\"1\"} 5",
+        "tandem_calls_begun_total 100",
+        "tandem_cdr_backlog 3",
+        "tandem_stage_seconds_bucket{stage=\"route\",le=\"0.000005\"} 9995",
+        "tandem_stage_seconds_count{stage=\"route\"} 10000",
+    ] {
+        assert!(metrics.text().lines().any(|said| said == line), "{line} in\n{}", metrics.text());
+    }
+    admin.send("POST", "/api/v1/nodes/1/drain", json!({ "on": true })).await.expect(204);
+    assert!(node.link.asked.lock().unwrap().contains(&Ask::Drain { on: true }));
+    admin.send("POST", "/api/v1/nodes/9/drain", json!({ "on": true })).await.problem(404, "not_found");
+}

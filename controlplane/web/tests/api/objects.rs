@@ -1,0 +1,153 @@
+use serde_json::json;
+
+use crate::node::Node;
+
+#[tokio::test]
+async fn a_change_needs_the_etag_that_was_read() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    admin.make("/api/v1/carriers", json!({ "code": "acme", "name": "Acme <script>" })).await;
+    let read = admin.get("/api/v1/carriers/car_1").await;
+    assert_eq!(read.expect(200)["name"], "Acme <script>");
+    let tag = read.header("etag").to_owned();
+    let path = "/api/v1/carriers/car_1";
+    admin.send("PATCH", path, json!({ "name": "A" })).await.problem(428, "if_match_missing");
+    let changed = admin.send_if("PATCH", path, Some(&tag), json!({ "name": "A" })).await;
+    assert_eq!(changed.expect(200)["name"], "A");
+    assert_ne!(changed.header("etag"), tag);
+    admin.send_if("PATCH", path, Some(&tag), json!({ "name": "B" })).await.problem(412, "changed");
+    admin.send_if("DELETE", path, Some(&tag), json!(null)).await.problem(412, "changed");
+    admin.send_if("DELETE", path, Some(changed.header("etag")), json!(null)).await.expect(204);
+    admin.get(path).await.problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_flaw_points_at_the_field() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    let cases = [
+        ("/api/v1/carriers", json!({ "code": "no spaces please" }), "/code"),
+        ("/api/v1/carriers", json!({ "code": "acme", "blocked": "yes" }), "/blocked"),
+        ("/api/v1/carriers", json!({ "code": "acme", "colour": "red" }), "/colour"),
+        ("/api/v1/accounts", json!({ "code": "a", "carrier": "car_9", "kind": "prepaid" }), "/carrier"),
+        ("/api/v1/accounts", json!({ "code": "a", "carrier": "acc_9", "kind": "prepaid" }), "/carrier"),
+        ("/api/v1/decks", json!({ "code": "d", "currency": "dollars" }), "/currency"),
+        (
+            "/api/v1/plans",
+            json!({ "code": "p", "routes": [{ "egress_trunk": "etr_1", "percent": 300 }] }),
+            "/routes/0/percent",
+        ),
+        ("/api/v1/plans", json!({ "code": "p", "margin_min": 0.5 }), "/margin_min"),
+    ];
+    for (path, body, pointer) in cases {
+        let problem = admin.send("POST", path, body.clone()).await.problem(422, "invalid");
+        assert_eq!(problem["errors"][0]["pointer"], pointer, "{body}: {problem}");
+    }
+    admin
+        .node
+        .send(
+            "POST",
+            "/api/v1/carriers",
+            &[("cookie", &admin.cookie), ("x-csrf-token", &admin.csrf), ("content-type", "application/json")],
+            b"{",
+        )
+        .await
+        .problem(400, "malformed");
+}
+
+#[tokio::test]
+async fn a_code_is_unique_and_what_is_in_use_stays() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    admin.furnish().await;
+    admin.send("POST", "/api/v1/carriers", json!({ "code": "acme" })).await.problem(409, "conflict");
+    admin.send_if("DELETE", "/api/v1/decks/dck_1", Some("*"), json!(null)).await.problem(409, "conflict");
+}
+
+#[tokio::test]
+async fn a_list_goes_on_by_cursor() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    for n in 1..=5 {
+        admin.make("/api/v1/carriers", json!({ "code": format!("c{n}") })).await;
+    }
+    let (mut seen, mut path) = (Vec::new(), "/api/v1/carriers?limit=2".to_owned());
+    loop {
+        let part = admin.get(&path).await.expect(200);
+        assert!(part["as_of"].as_str().unwrap().ends_with('Z'));
+        seen.extend(part["data"].as_array().unwrap().iter().map(|row| row["code"].as_str().unwrap().to_owned()));
+        match part["next_cursor"].as_str() {
+            Some(cursor) => path = format!("/api/v1/carriers?limit=2&cursor={cursor}"),
+            None => break,
+        }
+    }
+    assert_eq!(seen, ["c1", "c2", "c3", "c4", "c5"]);
+    for query in ["limit=0", "limit=1001", "cursor=zz", "cursor=00", "colour=red"] {
+        admin.get(&format!("/api/v1/carriers?{query}")).await.problem(422, "invalid");
+    }
+}
+
+#[tokio::test]
+async fn a_trunk_comes_back_as_it_was_written() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    admin.furnish().await;
+    let trunk = admin.get("/api/v1/ingress-trunks/itr_1").await.expect(200);
+    assert_eq!(trunk["carrier"], json!({ "id": "car_1", "code": "acme" }));
+    assert_eq!(trunk["plan"], json!({ "id": "pln_1", "code": "world" }));
+    let sources = json!([{ "network": "127.0.1.1", "port": null }, { "network": "10.0.0.0/8", "port": 5070 }]);
+    assert_eq!(trunk["sources"], sources);
+    let patch = json!({ "sources": [{ "network": "10.0.0.0/33" }] });
+    let flaw = admin.send_if("PATCH", "/api/v1/ingress-trunks/itr_1", Some("*"), patch).await.problem(422, "invalid");
+    assert_eq!(flaw["errors"][0]["pointer"], "/sources/0/network");
+    let plan = admin.get("/api/v1/plans/pln_1").await.expect(200);
+    assert_eq!(plan["routes"][1]["egress_trunk"], json!({ "id": "etr_2", "code": "oria" }));
+}
+
+#[tokio::test]
+async fn a_payment_is_booked_once_and_moves_the_balance() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    admin.furnish().await;
+    let payment = json!({ "amount": "100.50", "note": "wire", "reference": "inv-1" });
+    let first = admin.send("POST", "/api/v1/accounts/acc_1/payments", payment.clone()).await.expect(200);
+    assert_eq!((first["booked"].as_bool(), first["account"]["balance"].as_str()), (Some(true), Some("100.50")));
+    let again = admin.send("POST", "/api/v1/accounts/acc_1/payments", payment).await.expect(200);
+    assert_eq!((again["booked"].as_bool(), again["account"]["available"].as_str()), (Some(false), Some("100.50")));
+    let nothing = json!({ "amount": "0" });
+    admin.send("POST", "/api/v1/accounts/acc_1/payments", nothing).await.problem(422, "invalid");
+    let entries = admin.get("/api/v1/accounts/acc_1/entries").await.expect(200);
+    let payments: Vec<_> = entries["data"].as_array().unwrap().iter().filter(|e| e["kind"] == "payment").collect();
+    assert_eq!(payments.len(), 1);
+    assert_eq!(payments[0]["amount"], "100.50");
+}
+
+#[tokio::test]
+async fn each_change_asks_for_publication() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    admin.make("/api/v1/carriers", json!({ "code": "acme" })).await;
+    let wait = std::time::Duration::from_secs(5);
+    tokio::time::timeout(wait, node.publish.notified()).await.expect("the publisher was told");
+}
+
+#[tokio::test]
+async fn an_unknown_path_and_a_wrong_method_are_problems_too() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    admin.get("/api/v1/colours").await.problem(404, "not_found");
+    admin.get("/api/colours").await.problem(404, "not_found");
+    admin.get("/api/v1/carriers/12").await.problem(404, "not_found");
+    admin.send("PUT", "/api/v1/carriers", json!({})).await.problem(405, "method_not_allowed");
+}
+
+#[tokio::test]
+async fn a_file_is_applied_or_its_mistakes_are_named() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    let done = admin.send("POST", "/api/v1/apply", json!({ "yaml": "good", "dry_run": true })).await.expect(200);
+    assert_eq!((done["applied"].as_bool(), done["changes"][0]["code"].as_str()), (Some(false), Some("acme")));
+    let bad = json!({ "name": "switch.yaml", "yaml": "bad" });
+    let problem = admin.send("POST", "/api/v1/apply", bad).await.problem(422, "invalid");
+    assert_eq!(problem["errors"][0]["pointer"], "switch.yaml:2:9 carriers[0].code");
+}

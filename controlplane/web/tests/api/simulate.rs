@@ -1,0 +1,95 @@
+use serde_json::json;
+
+use crate::node::Node;
+
+const PATH: &str = "/api/v1/route:simulate";
+
+#[tokio::test]
+async fn every_candidate_is_told_with_its_reason() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    admin.furnish().await;
+    let ask = json!({ "ingress_trunk": "acme-in", "called": "442071234567", "talk_ms": 61_200 });
+    admin.send("POST", PATH, ask.clone()).await.problem(503, "no_snapshot");
+    let revision = node.publish().await;
+    let told = admin.send("POST", PATH, ask).await.expect(200);
+    assert_eq!(told["revision"], revision);
+    assert_eq!((told["source"].as_str(), told["called"].as_str()), (Some("127.0.1.1:5060"), Some("99442071234567")));
+    assert_eq!(told["admission"]["called_routed"], "442071234567");
+    assert_eq!(told["refusal"], json!(null));
+    let [kept, dropped] = told["candidates"].as_array().unwrap().as_slice() else { panic!("{told}") };
+    assert_eq!((kept["verdict"].as_str(), kept["place"].as_u64()), (Some("kept"), Some(1)));
+    assert_eq!(kept["terminator"], json!({ "id": "car_2", "code": "blux" }));
+    assert_eq!(kept["called_out"], "00442071234567");
+    assert_eq!((kept["margin_per_minute"].as_str(), kept["margin_percent"].as_f64()), (Some("0.0026"), Some(20.97)));
+    assert_eq!((dropped["verdict"].as_str(), dropped["cause"].as_u64()), (Some("dropped"), Some(324)));
+    assert_eq!(dropped["reason"], "rate margin lower than allowed");
+    // 62 s × 0.0124 / 60 s = 0.0128133…, half-even to six decimals.
+    assert_eq!((told["sell"]["price"].as_str(), told["sell"]["billed_s"].as_u64()), (Some("0.012813"), Some(62)));
+    assert_eq!(told["sell"]["agrees"], true);
+    let steps: Vec<_> = told["sell"]["steps"].as_array().unwrap().iter().map(|step| step.as_str().unwrap()).collect();
+    assert_eq!(
+        steps,
+        [
+            "61200 ms talked = 62 s, rounded up",
+            "steps of 1 s after 1 s: 62 s billed",
+            "62 s × 0.0124 / 60 s = 0.012813333333…",
+            "rounded half-even to 6 decimals: 0.012813 USD",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_refusal_says_at_which_step_and_why() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    admin.furnish().await;
+    node.publish().await;
+    let cases = [
+        (json!({ "source": "192.0.2.1:5060", "called": "994420" }), "admit", 301),
+        (json!({ "source": "127.0.1.1:5060", "called": "4420" }), "admit", 332),
+        (json!({ "source": "10.1.1.1:5060", "called": "994420" }), "admit", 333),
+        (json!({ "ingress_trunk": "itr_1", "called": "33123" }), "rate", 307),
+    ];
+    for (ask, step, cause) in cases {
+        let told = admin.send("POST", PATH, ask.clone()).await.expect(200);
+        let refusal = &told["refusal"];
+        assert_eq!((refusal["step"].as_str(), refusal["cause"].as_u64()), (Some(step), Some(cause)), "{ask}");
+    }
+    admin.send_if("PATCH", "/api/v1/egress-trunks/etr_1", Some("*"), json!({ "active": false })).await.expect(200);
+    node.publish().await;
+    let told = admin.send("POST", PATH, json!({ "ingress_trunk": "itr_1", "called": "44201" })).await.expect(200);
+    assert_eq!((told["refusal"]["step"].as_str(), told["refusal"]["cause"].as_u64()), (Some("routes"), Some(324)));
+    assert_eq!(told["candidates"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_question_without_a_caller_is_refused() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    admin.furnish().await;
+    node.publish().await;
+    for ask in [
+        json!({ "called": "4420" }),
+        json!({ "called": "4420", "source": "here" }),
+        json!({ "called": "4420", "ingress_trunk": "nobody" }),
+        json!({ "called": "44 20\r\n", "ingress_trunk": "acme-in" }),
+    ] {
+        admin.send("POST", PATH, ask).await.problem(422, "invalid");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_snapshot_is_not_used() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    admin.furnish().await;
+    let revision = node.publish().await;
+    let file = node.folder.path().join(format!("snapshots/{revision}.snap"));
+    let mut bytes = std::fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let ask = json!({ "ingress_trunk": "acme-in", "called": "4420" });
+    admin.send("POST", PATH, ask).await.problem(500, "internal");
+}

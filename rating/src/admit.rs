@@ -6,7 +6,7 @@ use snapshot::{IngressView, View};
 use units::{AccountId, CarrierId, Cause, DeckId, IngressTrunkId, Number, PlanId};
 
 /// A call that we know the originator of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Admission {
     /// Where it came in.
     pub ingress: IngressTrunkId,

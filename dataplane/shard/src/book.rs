@@ -1,5 +1,245 @@
-//! Limits and money live on one home shard each; the others ask it by parcel.
+//! Room on trunks and money of accounts live on one home shard each; the other shards ask it by parcel.
+//!
+//! Room is counted from takes and returns, so it is exact and never below zero. Money is what the ledger granted to this node:
+//! calls reserve slices of it, and what they do not use is free again.
+
+mod purse;
+mod room;
+
+use alloc::vec::Vec;
+
+use call::effect::Trunk;
+use cdr::{GrantPart, Record};
+use hashbrown::HashMap;
+use panel::wire::{Reply, Want};
+use units::{AccountId, Cause, GrantId, Instant, Money, NodeId, ShardId};
+
+use crate::table::CallRef;
+use purse::Purse;
+use room::Room;
 
 /// A question to a home shard, or its answer.
 #[derive(Debug)]
-pub enum Entry {}
+pub enum Entry {
+    /// One call wants room on a trunk.
+    Take {
+        /// The call.
+        call: CallRef,
+        /// The trunk.
+        trunk: Trunk,
+        /// Concurrent calls at most; 0 for no limit.
+        capacity: u32,
+        /// New calls a second at most; 0 for no limit.
+        cps: u32,
+    },
+    /// It has it, or not.
+    Taken {
+        /// The call.
+        call: CallRef,
+        /// The trunk.
+        trunk: Trunk,
+        /// The refusal's cause, if it is one.
+        taken: Result<(), Cause>,
+    },
+    /// The room is free again.
+    Return {
+        /// The trunk.
+        trunk: Trunk,
+    },
+    /// One call wants money.
+    Reserve {
+        /// The call.
+        call: CallRef,
+        /// Whose money.
+        account: AccountId,
+        /// Pays for a slice.
+        want: Money,
+        /// Needed at least.
+        least: Money,
+    },
+    /// It has it, or not.
+    Reserved {
+        /// The call.
+        call: CallRef,
+        /// Whose money.
+        account: AccountId,
+        /// Which grants it came from, or the refusal's cause.
+        reserved: Result<Vec<GrantPart>, Cause>,
+    },
+    /// A call is over: what it reserved and what it used of that.
+    Settle {
+        /// Whose money.
+        account: AccountId,
+        /// What was reserved.
+        reserved: Vec<GrantPart>,
+        /// What was used.
+        used: Vec<GrantPart>,
+    },
+}
+
+impl Entry {
+    /// The shard that must see this question; `None` for an answer.
+    pub fn home(&self, shards: u16) -> Option<ShardId> {
+        let key = match self {
+            Entry::Take { trunk, .. } | Entry::Return { trunk } => match trunk {
+                Trunk::Ingress(id) => id.0,
+                Trunk::Egress(id) => id.0,
+            },
+            Entry::Reserve { account, .. } | Entry::Settle { account, .. } => account.0,
+            Entry::Taken { .. } | Entry::Reserved { .. } => return None,
+        };
+        Some(home(key, shards))
+    }
+}
+
+/// The home of an id among `shards`.
+pub fn home(key: u32, shards: u16) -> ShardId {
+    ShardId((key % u32::from(shards.max(1))) as u16)
+}
+
+/// What the book asks of the shard.
+#[derive(Debug)]
+pub enum Order {
+    /// Answer a question.
+    Tell(ShardId, Entry),
+    /// Append to the journal.
+    Journal(Record),
+    /// Append to the journal, and when it is durable tell the ledger.
+    JournalThenWant(Record, Want),
+}
+
+/// The home shard's pages.
+#[derive(Debug)]
+pub struct Book {
+    node: NodeId,
+    boot: u32,
+    shard: ShardId,
+    shards: u16,
+    rooms: HashMap<Trunk, Room>,
+    purses: HashMap<AccountId, Purse>,
+    /// Accounts with a purse, in order of first use: what is walked through must not depend on a hash.
+    accounts: Vec<AccountId>,
+    grants_asked: u64,
+}
+
+impl Book {
+    /// An empty book.
+    pub fn new(node: NodeId, boot: u32, shard: ShardId, shards: u16) -> Book {
+        Book {
+            node,
+            boot,
+            shard,
+            shards,
+            rooms: HashMap::new(),
+            purses: HashMap::new(),
+            accounts: Vec::new(),
+            grants_asked: 0,
+        }
+    }
+
+    /// Takes over a grant of an earlier boot.
+    pub fn adopt(&mut self, grant: GrantId, account: AccountId, amount: Money, used: Money) {
+        if home(account.0, self.shards) == self.shard {
+            self.purse(account).adopt(grant, amount, used);
+        }
+    }
+
+    fn purse(&mut self, account: AccountId) -> &mut Purse {
+        let accounts = &mut self.accounts;
+        self.purses.entry(account).or_insert_with(|| {
+            accounts.push(account);
+            Purse::new(account)
+        })
+    }
+
+    /// A question to this home shard.
+    pub fn on_entry(&mut self, now: Instant, from: ShardId, entry: Entry, out: &mut Vec<Order>) {
+        match entry {
+            Entry::Take { call, trunk, capacity, cps } => {
+                let taken = self.rooms.entry(trunk).or_default().take(now, capacity, cps);
+                let taken = taken.map_err(|full| room::cause(trunk, full));
+                out.push(Order::Tell(from, Entry::Taken { call, trunk, taken }));
+            }
+            Entry::Return { trunk } => {
+                if let Some(room) = self.rooms.get_mut(&trunk) {
+                    room.give_back();
+                }
+            }
+            Entry::Reserve { call, account, want, least } => {
+                let next = self.next_grant();
+                if self.purse(account).reserve(now, from, call, (want, least), next, out) {
+                    self.grants_asked += 1;
+                }
+            }
+            Entry::Settle { account, reserved, used } => self.purse(account).settle(now, &reserved, &used, out),
+            Entry::Taken { .. } | Entry::Reserved { .. } => {}
+        }
+    }
+
+    /// The ledger answered.
+    pub fn on_reply(&mut self, now: Instant, reply: &Reply, out: &mut Vec<Order>) {
+        let Reply::Granted { grant, account, amount } = reply else { return };
+        let account = AccountId(*account);
+        if home(account.0, self.shards) != self.shard {
+            return;
+        }
+        let Some(grant) = grant_of(grant) else { return };
+        let next = self.next_grant();
+        if self.purse(account).on_granted(now, grant, Money::from_nanos(*amount), next, out) {
+            self.grants_asked += 1;
+        }
+    }
+
+    /// Time went on: those who waited too long are refused, idle money goes back.
+    pub fn on_time(&mut self, now: Instant, out: &mut Vec<Order>) {
+        for account in &self.accounts {
+            if let Some(purse) = self.purses.get_mut(account) {
+                purse.on_time(now, out);
+            }
+        }
+    }
+
+    /// When `on_time` is due.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.accounts.iter().filter_map(|account| self.purses.get(account)?.deadline()).min()
+    }
+
+    /// Grant ids of one node never repeat: the shards take turns.
+    fn next_grant(&self) -> GrantId {
+        let sequence = self.grants_asked * u64::from(self.shards) + u64::from(self.shard.0);
+        GrantId { node: self.node, boot: self.boot, sequence }
+    }
+
+    /// Calls that hold room on a trunk.
+    pub fn taken(&self, trunk: Trunk) -> u32 {
+        self.rooms.get(&trunk).map_or(0, Room::taken)
+    }
+
+    /// Money of an account that calls hold at this moment.
+    pub fn reserved(&self, account: AccountId) -> Money {
+        self.purses.get(&account).map_or(Money::ZERO, Purse::reserved)
+    }
+}
+
+/// A grant's identity as it travels: 32 hexadecimal digits.
+pub fn grant_text(grant: GrantId) -> alloc::string::String {
+    grant.to_bytes().iter().fold(alloc::string::String::with_capacity(32), |mut text, byte| {
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
+        }
+        text
+    })
+}
+
+/// The inverse of [`grant_text`].
+pub fn grant_of(text: &str) -> Option<GrantId> {
+    let mut bytes = [0; 16];
+    let digits = text.as_bytes();
+    if digits.len() != 32 {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = (char::from(pair[0]).to_digit(16)? * 16 + char::from(pair[1]).to_digit(16)?) as u8;
+    }
+    Some(GrantId::from_bytes(bytes))
+}

@@ -1,22 +1,49 @@
 //! One core's whole brain: datagrams, parcels and time in; effects out.
+//!
+//! A shard shares no memory with another. Whatever it must know comes in through the `on_…` methods, one verb each, and
+//! whatever must happen goes out through [`Effects`], which the pump carries out in order.
 #![no_std]
 
 extern crate alloc;
 
 pub mod book;
+mod counters;
 pub mod effect;
+mod hear;
+mod orders;
 pub mod parcel;
+pub mod steer;
+pub mod table;
+mod trace;
+mod wheel;
 
+use alloc::collections::VecDeque;
+use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
+use call::{Context, Desk, Random, Switch};
+use hashbrown::HashMap;
+use media::{Relay, Verdict};
 use panel::metrics::Histogram;
-use panel::wire::{CallRow, Reply, ShardFigures};
-use units::{CallId, Clock, Instant, NodeId, ShardId};
+use panel::wire::{CallRow, Reply, ShardFigures, Want};
+use snapshot::View;
+use units::{AccountId, CallId, Clock, GrantId, Instant, Money, NodeId, ShardId};
 
+pub use counters::COUNTERS;
 pub use effect::{Effect, Effects};
 pub use parcel::Parcel;
+
+use book::Book;
+use counters::{Counters, Stages};
+use table::{CallRef, Table};
+use wheel::Wheel;
+
+/// Calls in one shard's table at most, those whose transactions run out included.
+pub const CALLS_MAX: u32 = 200_000;
+/// How often a shard with answered calls marks the journal, in milliseconds: what a crash may cost in talk time.
+pub const MARK_MS: u64 = 1_000;
 
 /// The bytes of a snapshot, wherever they are kept (a mapped file, a vector). They must have passed `snapshot::View::check`.
 pub type Image = Arc<dyn AsRef<[u8]> + Send + Sync>;
@@ -45,7 +72,9 @@ pub struct Config {
     /// Calls captured for their ladder, per cent.
     pub trace_percent: u8,
     /// Grants that survived a restart: id, account, amount, used.
-    pub grants: Vec<(units::GrantId, units::AccountId, units::Money, units::Money)>,
+    pub grants: Vec<(GrantId, AccountId, Money, Money)>,
+    /// Reads nanoseconds for stage latencies; decides nothing, so a simulator may return a constant.
+    pub ticks: fn() -> u64,
 }
 
 /// What a call's media packet needs next: send the same bytes from `port` to `to`.
@@ -57,70 +86,271 @@ pub struct Forward {
     pub to: SocketAddr,
 }
 
+/// What happens when a journal record is durable.
+#[derive(Debug)]
+enum Waiting {
+    Call(CallRef),
+    Want(Want),
+}
+
 /// One core's brain.
 pub struct Shard {
     config: Config,
+    switch: Switch,
+    image: Option<Image>,
+    random: Random,
+    relay: Relay,
+    table: Table,
+    wheel: Wheel,
+    book: Book,
+    work: call::effect::Effects,
+    inbox: VecDeque<(ShardId, book::Entry)>,
+    book_orders: Vec<book::Order>,
+    waiting: VecDeque<(u64, Waiting)>,
+    ports: HashMap<u16, CallRef>,
+    next_ticket: u64,
+    next_sequence: u64,
+    calls_up: u32,
+    mark_at: Instant,
+    draining: bool,
+    disk_full: bool,
+    counters: Counters,
+    stages: Stages,
+    due: Vec<CallRef>,
 }
 
 impl Shard {
     /// A shard without snapshot: it refuses calls until `on_snapshot`.
     pub fn new(config: Config) -> Shard {
-        Shard { config }
+        let mut random = Random::new(config.seed);
+        let mut book = Book::new(config.node, config.boot, config.shard, config.shards);
+        for (grant, account, amount, used) in &config.grants {
+            book.adopt(*grant, *account, *amount, *used);
+        }
+        let switch = Switch {
+            sip_address: config.sip_address,
+            media_address: config.media_address,
+            shard_mark: steer::mark(config.shard),
+        };
+        let relay = Relay::new(config.port_low, config.port_high, random.bits());
+        Shard {
+            config,
+            switch,
+            image: None,
+            random,
+            relay,
+            table: Table::default(),
+            wheel: Wheel::default(),
+            book,
+            work: call::effect::Effects::default(),
+            inbox: VecDeque::new(),
+            book_orders: Vec::new(),
+            waiting: VecDeque::new(),
+            ports: HashMap::new(),
+            next_ticket: 1,
+            next_sequence: 1,
+            calls_up: 0,
+            mark_at: Instant::default(),
+            draining: false,
+            disk_full: false,
+            counters: Counters::default(),
+            stages: Stages::default(),
+            due: Vec::new(),
+        }
     }
 
     /// A SIP datagram came to this shard's socket.
-    pub fn on_sip(&mut self, _clock: Clock, _from: SocketAddr, _bytes: &[u8], _out: &mut Effects) {}
+    pub fn on_sip(&mut self, clock: Clock, from: SocketAddr, bytes: &[u8], out: &mut Effects) {
+        match steer::owner(bytes, self.config.shards) {
+            Some(owner) if owner != self.config.shard => {
+                self.counters.sip_steered += 1;
+                let parcel = Parcel::Datagram { from, bytes: bytes.to_vec() };
+                out.list.push(Effect::Parcel { to: owner, parcel: parcel.into() });
+            }
+            _ => self.hear(clock, from, bytes, out),
+        }
+    }
 
     /// A datagram came to an open media port. Allocates nothing.
-    pub fn on_media(&mut self, _clock: Clock, _port: u16, _from: SocketAddr, _bytes: &[u8]) -> Option<Forward> {
-        None
+    pub fn on_media(&mut self, clock: Clock, port: u16, from: SocketAddr, bytes: &[u8]) -> Option<Forward> {
+        match self.relay.on_packet(clock.now, port, from, bytes) {
+            Verdict::Forward { port, to } => {
+                self.counters.media_relayed += 1;
+                Some(Forward { port, to })
+            }
+            Verdict::Drop(_) => {
+                self.counters.media_dropped += 1;
+                None
+            }
+        }
+    }
+
+    /// How long one media datagram took, in nanoseconds; a sample is enough.
+    pub fn record_relay(&mut self, nanos: u64) {
+        self.stages.relay.record(nanos);
     }
 
     /// Another shard handed something over.
-    pub fn on_parcel(&mut self, _clock: Clock, _parcel: Parcel, _out: &mut Effects) {}
+    pub fn on_parcel(&mut self, clock: Clock, parcel: Parcel, out: &mut Effects) {
+        match parcel {
+            Parcel::Datagram { from, bytes } => self.hear(clock, from, &bytes, out),
+            Parcel::Book { from, entry } => {
+                self.inbox.push_back((from, entry));
+                self.work_inbox(clock, out);
+            }
+        }
+    }
 
     /// All journal records up to and with this ticket are durable.
-    pub fn on_journaled(&mut self, _clock: Clock, _ticket: u64, _out: &mut Effects) {}
+    pub fn on_journaled(&mut self, clock: Clock, ticket: u64, out: &mut Effects) {
+        while self.waiting.front().is_some_and(|(waits_for, _)| *waits_for <= ticket) {
+            match self.waiting.pop_front() {
+                Some((_, Waiting::Call(at))) => self.with_call(clock, at, out, |call, ctx| call.on_journaled(ctx)),
+                Some((_, Waiting::Want(want))) => out.list.push(Effect::Want(want)),
+                None => return,
+            }
+        }
+    }
 
     /// The pump could not open a media port.
-    pub fn on_port_failed(&mut self, _clock: Clock, _port: u16, _out: &mut Effects) {}
+    pub fn on_port_failed(&mut self, clock: Clock, port: u16, out: &mut Effects) {
+        if let Some(at) = self.ports.get(&port).copied() {
+            self.with_call(clock, at, out, |call, ctx| call.on_resource_lost(ctx));
+        }
+    }
 
     /// The journal's disk is nearly full (refuse new calls) or has room again.
-    pub fn on_disk_full(&mut self, _full: bool) {}
+    pub fn on_disk_full(&mut self, full: bool) {
+        self.disk_full = full;
+    }
 
     /// The ledger answered a want.
-    pub fn on_reply(&mut self, _clock: Clock, _reply: Reply, _out: &mut Effects) {}
+    pub fn on_reply(&mut self, clock: Clock, reply: Reply, out: &mut Effects) {
+        self.book.on_reply(clock.now, &reply, &mut self.book_orders);
+        self.carry_out_book(out);
+        self.work_inbox(clock, out);
+    }
 
     /// Swap to a checked snapshot.
-    pub fn on_snapshot(&mut self, _clock: Clock, _image: Image, _out: &mut Effects) {}
+    pub fn on_snapshot(&mut self, _clock: Clock, image: Image, _out: &mut Effects) {
+        self.image = Some(image);
+    }
 
     /// Release a call by an operator's wish; false if this shard does not have it.
-    pub fn on_release(&mut self, _clock: Clock, _call: CallId, _out: &mut Effects) -> bool {
-        false
+    pub fn on_release(&mut self, clock: Clock, call: CallId, out: &mut Effects) -> bool {
+        let wanted = |entry: &table::Entry| entry.call.id() == call && !entry.call.is_over();
+        let Some(at) = self.table.iter().find(|(_, entry)| wanted(entry)).map(|(at, _)| at) else { return false };
+        self.with_call(clock, at, out, |call, ctx| call.on_operator_release(ctx));
+        true
     }
 
     /// Refuse new calls or take them again.
-    pub fn on_drain(&mut self, _on: bool) {}
+    pub fn on_drain(&mut self, on: bool) {
+        self.draining = on;
+    }
 
     /// The deadline has come.
-    pub fn on_time(&mut self, _clock: Clock, _out: &mut Effects) {}
+    pub fn on_time(&mut self, clock: Clock, out: &mut Effects) {
+        let mut due = core::mem::take(&mut self.due);
+        self.wheel.turn(clock.now, &mut due);
+        for at in due.drain(..) {
+            let Some(entry) = self.table.get_mut(at) else { continue };
+            if entry.filed.is_some_and(|filed| filed > clock.now) {
+                continue;
+            }
+            entry.filed = None;
+            let is_due = entry.call.deadline().is_some_and(|deadline| deadline <= clock.now);
+            if is_due {
+                self.with_call(clock, at, out, |call, ctx| call.on_time(ctx));
+            } else {
+                self.file(at);
+            }
+        }
+        self.due = due;
+        self.book.on_time(clock.now, &mut self.book_orders);
+        self.carry_out_book(out);
+        self.work_inbox(clock, out);
+        self.mark(clock, out);
+    }
 
     /// When `on_time` must be called at the latest.
     pub fn deadline(&self) -> Option<Instant> {
-        None
+        let mark = (self.calls_up > 0).then_some(self.mark_at);
+        [self.wheel.deadline(), self.book.deadline(), mark].into_iter().flatten().min()
     }
 
     /// The running calls, oldest first.
-    pub fn calls(&self, _clock: Clock, _limit: usize, _rows: &mut Vec<CallRow>) {}
+    pub fn calls(&self, clock: Clock, limit: usize, rows: &mut Vec<CallRow>) {
+        let running = self.table.iter().filter(|(_, entry)| !entry.call.is_over());
+        let mut found: Vec<_> = running.map(|(_, entry)| entry).collect();
+        found.sort_by_key(|entry| entry.call.id());
+        rows.extend(found.iter().take(limit).map(|entry| self.row(entry, clock)));
+    }
+
+    fn row(&self, entry: &table::Entry, clock: Clock) -> CallRow {
+        let summary = entry.call.summary(clock);
+        CallRow {
+            call: entry.call.id().to_string(),
+            state: summary.state.to_string(),
+            ingress_trunk: summary.ingress_trunk.0,
+            originator: summary.originator.0,
+            egress_trunk: summary.egress_trunk.0,
+            terminator: summary.terminator.0,
+            calling: summary.calling.to_string(),
+            called: summary.called.to_string(),
+            attempt: summary.attempt,
+            started: summary.started.micros(),
+            talking_ms: summary.talking_ms,
+            sell_per_minute: summary.sell_per_minute.nanos(),
+            buy_per_minute: summary.buy_per_minute.nanos(),
+            codec: summary.codec.to_string(),
+            shard: self.config.shard.0,
+        }
+    }
 
     /// Gauges.
     pub fn figures(&self) -> ShardFigures {
-        ShardFigures { shard: self.config.shard.0, ..ShardFigures::default() }
+        let running = self.table.iter().filter(|(_, entry)| !entry.call.is_over()).count();
+        ShardFigures {
+            shard: self.config.shard.0,
+            calls: running as u32,
+            answered: self.calls_up,
+            ports_used: self.relay.ports_used(),
+            ports_max: self.relay.ports_max(),
+            revision: self.image.as_ref().map_or(0, |image| View::open((**image).as_ref()).revision().0),
+        }
     }
 
     /// Counters since the start: name and value.
-    pub fn counters(&self, _each: &mut dyn FnMut(&'static str, u64)) {}
+    pub fn counters(&self, each: &mut dyn FnMut(&'static str, u64)) {
+        self.counters.each(each);
+    }
 
     /// Latency distributions since the start, by stage: parse, admit, limits, route, egress, answer, relay.
-    pub fn stages(&self, _each: &mut dyn FnMut(&'static str, &Histogram)) {}
+    pub fn stages(&self, each: &mut dyn FnMut(&'static str, &Histogram)) {
+        self.stages.each(each);
+    }
+
+    /// Calls in the table, those included that are over and wait for their transactions.
+    pub fn calls_held(&self) -> u32 {
+        self.table.len()
+    }
+
+    /// Room taken and money reserved, as this home shard's book has them: for audits.
+    pub fn book(&self) -> &Book {
+        &self.book
+    }
+}
+
+/// Splits the shard into a call's context and the rest.
+pub(crate) fn context<'a>(
+    clock: Clock,
+    view: View<'a>,
+    switch: &'a Switch,
+    random: &'a mut Random,
+    relay: &'a mut Relay,
+    work: &'a mut call::effect::Effects,
+    ticks: fn() -> u64,
+) -> Context<'a> {
+    Context { desk: Desk { clock, switch, random, out: work }, view, relay, ticks }
 }

@@ -1,0 +1,95 @@
+//! What legs tell the call about each other: events without protocol.
+
+use alloc::vec::Vec;
+
+use crate::release::Release;
+
+/// A message body on its way from one leg to the other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Body {
+    /// Its media type, as in Content-Type; empty with an empty body.
+    pub kind: Vec<u8>,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl Body {
+    /// True when there is nothing to pass on.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// True for a session description.
+    pub fn is_sdp(&self) -> bool {
+        let base = self.kind.split(|b| *b == b';').next().unwrap_or(b"");
+        !self.is_empty() && base.trim_ascii().eq_ignore_ascii_case(b"application/sdp")
+    }
+}
+
+/// What happened on one leg.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The terminator said 18x.
+    Progress {
+        /// 180 to 199.
+        status: u16,
+        /// Early media, perhaps.
+        body: Body,
+    },
+    /// The terminator answered.
+    Answered {
+        /// Its description.
+        body: Body,
+    },
+    /// The attempt failed.
+    Refused(Release),
+    /// The originator took its INVITE back.
+    Cancelled,
+    /// Our answer was acknowledged.
+    Acked {
+        /// The answer to a delayed offer, perhaps.
+        body: Body,
+    },
+    /// Our answer was never acknowledged.
+    AckMissing,
+    /// The peer says goodbye; the request waits for its answer.
+    Bye,
+    /// The peer offers a change by re-INVITE.
+    Offer {
+        /// The offer; empty asks for ours.
+        body: Body,
+    },
+    /// Our re-INVITE was accepted.
+    OfferAccepted {
+        /// The answer.
+        body: Body,
+    },
+    /// Our re-INVITE was refused.
+    OfferRefused {
+        /// With this status; 408 when nothing came.
+        status: u16,
+    },
+    /// The peer sent another request that may be passed on.
+    Request {
+        /// INFO, UPDATE…
+        method: Vec<u8>,
+        /// Its number, by which the answer finds it.
+        number: u32,
+        /// Its body.
+        body: Body,
+    },
+    /// Another request of ours was answered.
+    Response {
+        /// The number of the request that waits on the other leg.
+        number: u32,
+        /// The answer's status; 408 when nothing came.
+        status: u16,
+        /// Its body.
+        body: Body,
+    },
+    /// The peer does not know the dialog any more, or does not answer.
+    Lost,
+}
+
+/// Where legs report.
+pub type Events = Vec<Event>;

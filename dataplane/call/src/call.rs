@@ -1,0 +1,397 @@
+//! One call: ingress leg, bridge, egress legs, and the deadlines that end every state.
+
+mod finish;
+mod record;
+mod setup;
+mod summary;
+mod talk;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+pub use summary::Summary;
+
+use cdr::{GrantPart, Quality, Stages};
+use media::Relay;
+use rating::{Admission, Candidate};
+use sip::Message;
+use snapshot::View;
+use units::{CallId, Cause, Clock, Instant, Money, Number, Revision, Terms};
+
+use crate::bridge::{Body, Event, Events};
+use crate::leg::{Desk, Leg};
+use crate::limits::{JOURNAL_TIMEOUT_MS, SETUP_TIMEOUT_S};
+use crate::release::Release;
+
+/// What a call works with during one step.
+pub struct Context<'a> {
+    /// Clocks, identifiers, orders.
+    pub desk: Desk<'a>,
+    /// The snapshot in force.
+    pub view: View<'a>,
+    /// The shard's media streams.
+    pub relay: &'a mut Relay,
+    /// Reads nanoseconds for stage latencies; decides nothing.
+    pub ticks: fn() -> u64,
+}
+
+/// Where a call stands; each state owns its deadline.
+///
+/// ```text
+///  Taking ─▶ Reserving ─▶ TakingEgress ─▶ Trying ─▶ Ringing ─▶ Answering ─▶ Up ─▶ Over
+///                             ▲              │          │
+///                             └─ next route ─┴──────────┘          any state ─▶ Over
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+enum State {
+    /// Waits for room on the ingress trunk.
+    Taking { give_up_at: Instant },
+    /// Waits for the first slice of money.
+    Reserving { give_up_at: Instant },
+    /// Waits for room on the egress trunk of the next route.
+    TakingEgress { give_up_at: Instant },
+    /// The INVITE is out; nothing but 100 came.
+    Trying { progress_at: Instant },
+    /// A 18x came.
+    Ringing { give_up_at: Instant },
+    /// The terminator answered; the start record is on its way to the journal.
+    Answering { give_up_at: Instant, body: Body, began_ns: u64 },
+    /// Both sides talk.
+    Up(Talk),
+    /// The record is written; transactions run out. `byes_at` is when waiting BYEs are answered at the latest.
+    Over { byes_at: Option<Instant> },
+}
+
+/// The deadlines of an answered call.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Talk {
+    /// Paid time ends.
+    paid_until: Option<Instant>,
+    /// The next slice is asked for.
+    extend_at: Option<Instant>,
+    /// The trunk's longest call ends.
+    end_at: Instant,
+    /// Media is looked at.
+    media_at: Option<Instant>,
+}
+
+/// One try of a route.
+#[derive(Clone, Debug)]
+struct Attempt {
+    leg: u8,
+    candidate: Candidate,
+    started: Clock,
+    ringing: Option<Instant>,
+    address: SocketAddr,
+    call_id: String,
+    written: bool,
+}
+
+/// What a call began with.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// Its identity.
+    pub id: CallId,
+    /// Where it came in and what that allows; zeros where it did not get so far.
+    pub admission: Admission,
+    /// The caller.
+    pub calling: Number,
+    /// The destination as received.
+    pub called: Number,
+    /// Max-Forwards of the INVITE.
+    pub hops: u8,
+    /// Who sent it.
+    pub source: SocketAddr,
+    /// Microseconds spent on reading and admitting it.
+    pub stages: Stages,
+}
+
+/// One call.
+#[derive(Clone, Debug)]
+pub struct Call {
+    opening: Opening,
+    state: State,
+    legs: Vec<Leg>,
+    /// The egress leg that is or was bridged; 0 while there is none.
+    current: u8,
+    revision: Revision,
+    started: Clock,
+    began_ns: u64,
+    /// While not answered: no later than this.
+    setup_at: Instant,
+    sell: Option<Terms>,
+    offer: Body,
+    routes: Vec<Candidate>,
+    next_route: usize,
+    attempts_max: u8,
+    attempts: Vec<Attempt>,
+    last_refusal: Option<Release>,
+    reserved: Vec<GrantPart>,
+    reserving: bool,
+    paid_ms: u64,
+    ringing: Option<Instant>,
+    answered: Option<Instant>,
+    codec: String,
+    stages: Stages,
+    ingress_media: Quality,
+    egress_media: Quality,
+    ingress_taken: bool,
+    egress_taken: Option<Candidate>,
+    seed: u64,
+    decision: Vec<u8>,
+}
+
+impl Call {
+    /// A call that was admitted, or that is to be refused with a record: says 100 and goes on.
+    pub fn begin(ctx: &mut Context<'_>, opening: Opening, invite: &Message<'_>, admitted: Result<(), Cause>) -> Call {
+        let leg = Leg::ingress(&mut ctx.desk, invite, opening.source);
+        let clock = ctx.desk.clock;
+        let seed = ctx.desk.random.bits();
+        let mut call = Call {
+            state: State::Taking { give_up_at: clock.now },
+            legs: alloc::vec![leg],
+            current: 0,
+            revision: ctx.view.revision(),
+            started: clock,
+            began_ns: (ctx.ticks)(),
+            setup_at: clock.now.plus_millis(u64::from(SETUP_TIMEOUT_S) * 1_000),
+            sell: None,
+            offer: Body::default(),
+            routes: Vec::new(),
+            next_route: 0,
+            attempts_max: 0,
+            attempts: Vec::new(),
+            last_refusal: None,
+            reserved: Vec::new(),
+            reserving: false,
+            paid_ms: 0,
+            ringing: None,
+            answered: None,
+            codec: String::new(),
+            stages: opening.stages,
+            ingress_media: Quality::default(),
+            egress_media: Quality::default(),
+            ingress_taken: false,
+            egress_taken: None,
+            seed,
+            decision: Vec::new(),
+            opening,
+        };
+        call.legs[0].answer_invite(&mut ctx.desk, 0, 100, &Body::default(), None);
+        match admitted {
+            Ok(()) => call.enter(ctx, invite),
+            Err(cause) => call.fail(ctx, Release::by_switch(cause)),
+        }
+        call
+    }
+
+    /// The call's identity.
+    pub fn id(&self) -> CallId {
+        self.opening.id
+    }
+
+    /// A request that belongs to one of the call's legs.
+    pub fn on_request(&mut self, ctx: &mut Context<'_>, leg: u8, request: &Message<'_>, source: SocketAddr) {
+        let mut events = Events::new();
+        if let Some(heard) = self.legs.get_mut(usize::from(leg)) {
+            heard.on_request(&mut ctx.desk, leg, request, source, &mut events);
+        }
+        self.on_events(ctx, leg, events);
+    }
+
+    /// An answer that belongs to one of the call's legs.
+    pub fn on_response(&mut self, ctx: &mut Context<'_>, leg: u8, response: &Message<'_>) {
+        let mut events = Events::new();
+        if let Some(heard) = self.legs.get_mut(usize::from(leg)) {
+            heard.on_response(&mut ctx.desk, leg, response, &mut events);
+        }
+        self.on_events(ctx, leg, events);
+    }
+
+    fn on_events(&mut self, ctx: &mut Context<'_>, leg: u8, events: Events) {
+        for event in events {
+            match (leg, &self.state) {
+                (_, State::Over { .. }) => self.on_late_event(ctx, leg, event),
+                (0, _) => self.on_ingress_event(ctx, event),
+                (leg, _) if leg == self.current => self.on_egress_event(ctx, event),
+                (leg, _) => self.on_retired_event(ctx, leg, event),
+            }
+        }
+    }
+
+    fn on_ingress_event(&mut self, ctx: &mut Context<'_>, event: Event) {
+        match event {
+            Event::Cancelled => self.on_cancelled(ctx),
+            Event::Bye => self.on_bye(ctx, 0),
+            Event::Acked { body } => self.on_acked(ctx, 0, body),
+            Event::AckMissing => self.end(ctx, Release::by_switch(Cause::ACK_MISSING)),
+            Event::Lost => self.end(ctx, Release::by_switch(Cause::TIMER_EXPIRED)),
+            other => self.on_bridge_event(ctx, 0, other),
+        }
+    }
+
+    fn on_egress_event(&mut self, ctx: &mut Context<'_>, event: Event) {
+        match event {
+            Event::Progress { status, body } => self.on_progress(ctx, status, body),
+            Event::Answered { body } => self.on_answered(ctx, body),
+            Event::Refused(release) => self.on_refused(ctx, release),
+            Event::Bye => self.on_bye(ctx, self.current),
+            Event::Acked { body } => self.on_acked(ctx, self.current, body),
+            Event::AckMissing => self.end(ctx, Release::by_switch(Cause::ACK_MISSING)),
+            Event::Lost => self.end(ctx, Release::by_switch(Cause::TIMER_EXPIRED)),
+            other => self.on_bridge_event(ctx, self.current, other),
+        }
+    }
+
+    /// A leg that was given up speaks: a late answer is acknowledged (the leg did) and released.
+    fn on_retired_event(&mut self, ctx: &mut Context<'_>, leg: u8, event: Event) {
+        let index = leg;
+        let Some(leg) = self.legs.get_mut(usize::from(index)) else { return };
+        match event {
+            Event::Answered { .. } => {
+                leg.send_bye(&mut ctx.desk, index, Cause::NORMAL);
+            }
+            Event::Bye => answer_byes(leg, ctx, index),
+            Event::Request { number, .. } => leg.answer_request(&mut ctx.desk, index, number, 481, &Body::default()),
+            Event::Offer { .. } => leg.answer_invite(&mut ctx.desk, index, 481, &Body::default(), None),
+            _ => {}
+        }
+    }
+
+    /// The call is over, its peers may not know yet.
+    fn on_late_event(&mut self, ctx: &mut Context<'_>, leg: u8, event: Event) {
+        if let (Event::Bye, State::Over { byes_at: Some(_) }) = (&event, &self.state) {
+            return;
+        }
+        self.on_retired_event(ctx, leg, event);
+    }
+
+    /// The record that this call waited for is durable.
+    pub fn on_journaled(&mut self, ctx: &mut Context<'_>) {
+        match core::mem::replace(&mut self.state, State::Over { byes_at: None }) {
+            State::Answering { body, began_ns, .. } => self.pass_answer_on(ctx, body, began_ns),
+            State::Over { .. } => {
+                for (index, leg) in self.legs.iter_mut().enumerate() {
+                    answer_byes(leg, ctx, index as u8);
+                }
+            }
+            other => self.state = other,
+        }
+    }
+
+    /// An operator releases the call.
+    pub fn on_operator_release(&mut self, ctx: &mut Context<'_>) {
+        self.end(ctx, Release::by_switch(Cause::OPERATOR_RELEASED));
+    }
+
+    /// Something failed underneath (a port could not be opened): the call ends.
+    pub fn on_resource_lost(&mut self, ctx: &mut Context<'_>) {
+        self.end(ctx, Release::by_switch(Cause::NO_RESOURCES));
+    }
+
+    /// The earliest moment at which something must happen.
+    pub fn deadline(&self) -> Option<Instant> {
+        let own = match &self.state {
+            State::Taking { give_up_at }
+            | State::Reserving { give_up_at }
+            | State::TakingEgress { give_up_at }
+            | State::Trying { progress_at: give_up_at }
+            | State::Ringing { give_up_at } => Some((*give_up_at).min(self.setup_at)),
+            State::Answering { give_up_at, .. } => Some(*give_up_at),
+            State::Up(talk) => {
+                [talk.paid_until, talk.extend_at, talk.media_at, Some(talk.end_at)].into_iter().flatten().min()
+            }
+            State::Over { byes_at } => *byes_at,
+        };
+        self.legs.iter().map(Leg::deadline).chain([own]).flatten().min()
+    }
+
+    /// Time went on.
+    pub fn on_time(&mut self, ctx: &mut Context<'_>) {
+        for index in 0..self.legs.len() {
+            let mut events = Events::new();
+            self.legs[index].on_time(&mut ctx.desk, index as u8, &mut events);
+            self.on_events(ctx, index as u8, events);
+        }
+        let now = ctx.desk.clock.now;
+        match &self.state {
+            State::Taking { give_up_at } | State::Reserving { give_up_at } if *give_up_at <= now => {
+                self.fail(ctx, Release::by_switch(Cause::BALANCE_TOO_LOW));
+            }
+            State::TakingEgress { give_up_at } if *give_up_at <= now => self.advance(ctx),
+            State::Trying { progress_at } if *progress_at <= now => {
+                self.give_up_attempt(ctx, Release::by_switch(Cause::TIMER_EXPIRED));
+            }
+            State::Ringing { give_up_at } if *give_up_at <= now => {
+                let release = Release { by: cdr::Party::Egress, cause: Cause::NO_ANSWER, status: 0 };
+                self.give_up_attempt(ctx, release);
+            }
+            State::Answering { give_up_at, .. } if *give_up_at <= now => {
+                self.end(ctx, Release::by_switch(Cause::START_NOT_RECORDED));
+            }
+            State::Over { byes_at: Some(at) } if *at <= now => self.on_journaled(ctx),
+            State::Up(_) => self.talk_on_time(ctx),
+            _ if self.is_setting_up() && self.setup_at <= now => {
+                self.fail(ctx, Release::by_switch(Cause::TIMER_EXPIRED));
+            }
+            _ => {}
+        }
+    }
+
+    /// True before an answer came.
+    fn is_setting_up(&self) -> bool {
+        !matches!(self.state, State::Answering { .. } | State::Up(_) | State::Over { .. })
+    }
+
+    /// True when the call may be forgotten: it is over and no transaction is left.
+    pub fn is_done(&self) -> bool {
+        matches!(self.state, State::Over { byes_at: None }) && self.legs.iter().all(Leg::is_quiet)
+    }
+
+    /// True while both sides talk.
+    pub fn is_up(&self) -> bool {
+        matches!(self.state, State::Up(_))
+    }
+
+    /// True once its record is written: it holds no room, no money, no ports.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Over { .. })
+    }
+
+    /// The leg's Call-ID and tags, for the shard's table.
+    pub fn dialog(&self, leg: u8) -> Option<&sip::dialog::Dialog> {
+        self.legs.get(usize::from(leg)).map(|leg| &leg.dialog)
+    }
+
+    /// The address that the leg's requests must come from.
+    pub fn peer(&self, leg: u8) -> Option<SocketAddr> {
+        self.legs.get(usize::from(leg)).map(|leg| leg.peer)
+    }
+
+    /// How many legs the call has had.
+    pub fn legs(&self) -> u8 {
+        self.legs.len() as u8
+    }
+
+    /// True if this is the INVITE that began the call, or a repeat of it.
+    pub fn is_first_invite(&self, invite: &Message<'_>) -> bool {
+        let stored = self.legs[0].invite_in.as_ref().and_then(|stored| sip::parse::message(&stored.request).ok());
+        stored.is_some_and(|stored| stored.via().branch == invite.via().branch)
+    }
+
+    fn byes_deadline(&self, now: Instant) -> Instant {
+        now.plus_millis(JOURNAL_TIMEOUT_MS)
+    }
+
+    fn reserved_sum(&self) -> Money {
+        self.reserved.iter().fold(Money::ZERO, |sum, part| sum + part.amount)
+    }
+}
+
+/// Answers every BYE of a leg that still waits.
+fn answer_byes(leg: &mut Leg, ctx: &mut Context<'_>, index: u8) {
+    while let Some(number) = leg.waiting_bye() {
+        leg.answer_request(&mut ctx.desk, index, number, 200, &Body::default());
+    }
+}

@@ -1,0 +1,121 @@
+//! The end of a call: final answers, goodbyes, records, everything given back.
+
+use alloc::vec::Vec;
+
+use cdr::{GrantPart, Party};
+use units::{Cause, Money};
+
+use crate::bridge::Body;
+use crate::call::{Call, Context, State};
+use crate::effect::{Count, Effect, Trunk};
+use crate::release::Release;
+
+impl Call {
+    /// The originator took its INVITE back.
+    pub(super) fn on_cancelled(&mut self, ctx: &mut Context<'_>) {
+        let release = Release { by: Party::Ingress, cause: Cause::CALLER_CANCELLED, status: 487 };
+        match self.state {
+            // The terminator answered, the originator does not know yet: it never will (RFC 3261 §9.2 lets us choose).
+            State::Answering { .. } => self.end(ctx, release),
+            _ => self.fail(ctx, release),
+        }
+    }
+
+    /// One side said goodbye.
+    pub(super) fn on_bye(&mut self, ctx: &mut Context<'_>, leg: u8) {
+        let by = if leg == 0 { Party::Ingress } else { Party::Egress };
+        self.end(ctx, Release { by, cause: Cause::NORMAL, status: 200 });
+    }
+
+    /// Ends a call that has no answer yet.
+    pub(super) fn fail(&mut self, ctx: &mut Context<'_>, release: Release) {
+        if self.is_over() {
+            return;
+        }
+        let open = self.current;
+        if open != 0 {
+            self.legs[usize::from(open)].send_cancel(&mut ctx.desk, open);
+            self.close_attempt(ctx, release);
+        }
+        let status = release.ingress_status();
+        self.legs[0].answer_invite(&mut ctx.desk, 0, status, &Body::default(), Some(release.cause));
+        ctx.desk.out.list.push(Effect::Count(Count::Failed));
+        self.finish(ctx, release, status);
+    }
+
+    /// Ends a call in any state; one that is not answered fails.
+    pub(super) fn end(&mut self, ctx: &mut Context<'_>, release: Release) {
+        if self.is_over() {
+            return;
+        }
+        if self.is_setting_up() {
+            return self.fail(ctx, release);
+        }
+        // Answered by the terminator, but the originator never heard it: nobody pays.
+        let heard = self.is_up();
+        if !heard {
+            self.answered = None;
+            let status = release.ingress_status();
+            self.legs[0].answer_invite(&mut ctx.desk, 0, status, &Body::default(), Some(release.cause));
+        }
+        let egress = self.current;
+        self.say_goodbye(ctx, egress, release.cause);
+        if heard {
+            self.say_goodbye(ctx, 0, release.cause);
+        }
+        self.write_attempt(ctx, release);
+        self.close_pair(ctx, egress);
+        self.return_egress(ctx);
+        ctx.desk.out.list.push(Effect::Count(if heard { Count::Finished } else { Count::Failed }));
+        self.finish(ctx, release, if heard { 200 } else { release.ingress_status() });
+    }
+
+    /// Says BYE to a leg that has not said it; an answer that waits for its ACK gets one first.
+    fn say_goodbye(&mut self, ctx: &mut Context<'_>, index: u8, cause: Cause) {
+        let leg = &mut self.legs[usize::from(index)];
+        if leg.invite_out.as_ref().is_some_and(|invite| !invite.machine.is_pending() && invite.ack.is_empty()) {
+            leg.send_ack(&mut ctx.desk, index, &Body::default());
+        }
+        leg.send_bye(&mut ctx.desk, index, cause);
+    }
+
+    /// Writes the call's record and gives back media, room and money.
+    fn finish(&mut self, ctx: &mut Context<'_>, release: Release, status: u16) {
+        self.close_pair(ctx, 0);
+        let used = self.write_call(ctx, release, status);
+        if self.ingress_taken {
+            self.ingress_taken = false;
+            let trunk = Trunk::Ingress(self.opening.admission.ingress);
+            ctx.desk.out.list.push(Effect::Return { trunk });
+        }
+        let reserved = core::mem::take(&mut self.reserved);
+        if !reserved.is_empty() {
+            let account = self.opening.admission.account;
+            ctx.desk.out.list.push(Effect::Settle { account, reserved, used });
+        }
+        let byes_at = self.byes_deadline(ctx.desk.clock.now);
+        self.state = State::Over { byes_at: Some(byes_at) };
+        self.offer = Body::default();
+        self.routes = Vec::new();
+        self.decision = Vec::new();
+    }
+
+    /// Takes a price from the reserved parts in order; the rest of each stays free.
+    pub(super) fn used_parts(&self, price: Money) -> Vec<GrantPart> {
+        let mut open = price;
+        let mut used: Vec<GrantPart> = Vec::new();
+        for part in &self.reserved {
+            let amount = part.amount.min(open);
+            open -= amount;
+            if !amount.is_positive() {
+                continue;
+            }
+            match used.iter_mut().find(|known| known.grant == part.grant) {
+                Some(known) => known.amount += amount,
+                None => used.push(GrantPart { grant: part.grant, amount }),
+            }
+        }
+        debug_assert!(!open.is_positive(), "a price never exceeds its reserve");
+        used
+    }
+}

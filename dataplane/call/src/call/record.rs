@@ -1,0 +1,158 @@
+//! A finished attempt or call becomes a record.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+
+use cdr::{Cdr, Priced, Quality, Record, Start};
+use units::{AttemptIndex, Money, Terms};
+
+use crate::call::{Attempt, Call, Context};
+use crate::effect::Effect;
+use crate::release::Release;
+
+impl Call {
+    /// What every record of the call says.
+    fn record_base(&self) -> Cdr {
+        let admission = &self.opening.admission;
+        Cdr {
+            call: self.opening.id,
+            revision: self.revision,
+            originator: admission.carrier,
+            originator_account: admission.account,
+            ingress_trunk: admission.ingress,
+            calling: self.opening.calling,
+            called: self.opening.called,
+            called_routed: admission.called,
+            ingress_address: Some(self.opening.source),
+            ingress_call_id: String::from_utf8_lossy(&self.legs[0].dialog.call_id).into_owned(),
+            ..Cdr::default()
+        }
+    }
+
+    fn attempt_record(&self, ctx: &Context<'_>, attempt: &Attempt, release: Release, last: bool) -> Cdr {
+        let since = |at: units::Instant| at.millis_since(attempt.started.now);
+        let answered = self.answered.filter(|_| last);
+        let duration_ms = answered.map_or(0, |at| ctx.desk.clock.now.millis_since(at));
+        let place = self.attempts.iter().position(|other| other.leg == attempt.leg).unwrap_or(0);
+        Cdr {
+            attempt: AttemptIndex(place as u8 + 1),
+            attempts: u8::from(last),
+            terminator: attempt.candidate.carrier,
+            terminator_account: attempt.candidate.account,
+            egress_trunk: attempt.candidate.egress,
+            started: attempt.started.wall,
+            ringing_ms: attempt.ringing.map(|at| since(at) as u32),
+            answered_ms: answered.map(|at| since(at) as u32),
+            ended_ms: since(ctx.desk.clock.now),
+            duration_ms,
+            sip_status: if answered.is_some() { 200 } else { release.status },
+            cause: release.cause,
+            released_by: release.by,
+            buy: attempt.candidate.buy.map(|terms| priced(&terms, duration_ms)),
+            egress_address: Some(attempt.address),
+            egress_call_id: attempt.call_id.clone(),
+            ..self.record_base()
+        }
+    }
+
+    fn call_record(&self, ctx: &Context<'_>, release: Release, status: u16) -> Cdr {
+        let since = |at: units::Instant| at.millis_since(self.started.now);
+        let duration_ms = self.answered.map_or(0, |at| ctx.desk.clock.now.millis_since(at));
+        let answered = self.answered.and(self.attempts.last());
+        let last = self.attempts.last();
+        Cdr {
+            attempts: self.attempts.len() as u8,
+            terminator: last.map(|attempt| attempt.candidate.carrier).unwrap_or_default(),
+            terminator_account: last.map(|attempt| attempt.candidate.account).unwrap_or_default(),
+            egress_trunk: last.map(|attempt| attempt.candidate.egress).unwrap_or_default(),
+            started: self.started.wall,
+            ringing_ms: self.ringing.map(|at| since(at) as u32),
+            answered_ms: self.answered.map(|at| since(at) as u32),
+            ended_ms: since(ctx.desk.clock.now),
+            duration_ms,
+            sip_status: status,
+            cause: release.cause,
+            released_by: release.by,
+            sell: self.sell.map(|terms| priced(&terms, duration_ms)),
+            buy: answered.and_then(|attempt| attempt.candidate.buy).map(|terms| priced(&terms, duration_ms)),
+            egress_address: last.map(|attempt| attempt.address),
+            egress_call_id: last.map(|attempt| attempt.call_id.clone()).unwrap_or_default(),
+            codec: if self.answered.is_some() { self.codec.clone() } else { String::new() },
+            ingress_media: self.ingress_media,
+            egress_media: self.egress_media,
+            stages: self.stages,
+            decision: self.decision.clone(),
+            ..self.record_base()
+        }
+    }
+
+    /// The start record: enough to bill the call if the node dies a moment later. The call waits until it is durable.
+    pub(super) fn write_start(&mut self, ctx: &mut Context<'_>) {
+        let Some(attempt) = self.attempts.last() else { return };
+        let release = Release::by_switch(units::Cause::SWITCH_RESTARTED);
+        let start = Start {
+            call: self.call_record(ctx, release, 200),
+            attempt: self.attempt_record(ctx, attempt, release, true),
+            answered: ctx.desk.clock.now,
+            reserved: self.reserved.clone(),
+            paid_ms: self.paid_ms,
+        };
+        append(ctx, &Record::Start(Box::new(start)), true);
+    }
+
+    /// A grown reserve.
+    pub(super) fn write_paid(&mut self, ctx: &mut Context<'_>) {
+        let record = Record::Paid { call: self.opening.id, reserved: self.reserved.clone(), paid_ms: self.paid_ms };
+        append(ctx, &record, false);
+    }
+
+    /// The record of the present attempt, once.
+    pub(super) fn write_attempt(&mut self, ctx: &mut Context<'_>, release: Release) {
+        let Some(attempt) = self.attempts.last().filter(|attempt| !attempt.written) else { return };
+        let record = self.attempt_record(ctx, attempt, release, self.answered.is_some());
+        append(ctx, &Record::Cdr(Box::new(record)), false);
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.written = true;
+        }
+    }
+
+    /// The call's record; returns which parts of its reserve were used.
+    pub(super) fn write_call(
+        &mut self,
+        ctx: &mut Context<'_>,
+        release: Release,
+        status: u16,
+    ) -> alloc::vec::Vec<cdr::GrantPart> {
+        let mut record = self.call_record(ctx, release, status);
+        let price = record.sell.map_or(Money::ZERO, |sell| sell.price);
+        record.grants = self.used_parts(price);
+        let used = record.grants.clone();
+        append(ctx, &Record::Cdr(Box::new(record)), true);
+        used
+    }
+}
+
+/// One side's price of a duration.
+fn priced(terms: &Terms, duration_ms: u64) -> Priced {
+    let charge = rating::charge(terms, duration_ms);
+    Priced { terms: *terms, billed_s: charge.billed_s, price: charge.price }
+}
+
+fn append(ctx: &mut Context<'_>, record: &Record, wait: bool) {
+    let start = ctx.desk.out.bytes.len();
+    record.encode(&mut ctx.desk.out.bytes);
+    let bytes = start..ctx.desk.out.bytes.len();
+    ctx.desk.out.list.push(Effect::Journal { bytes, wait });
+}
+
+/// The relay's figures in a record's form.
+pub(super) fn quality(measured: &media::Quality) -> Quality {
+    Quality {
+        packets: measured.packets,
+        bytes: measured.bytes,
+        lost: measured.lost,
+        strangers: measured.strangers,
+        jitter_us: measured.jitter_us,
+        mos_x100: measured.mos_x100,
+    }
+}

@@ -1,0 +1,290 @@
+//! From INVITE to answer: room, money, routes, attempts.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use cdr::GrantPart;
+use rating::{Ask, Routes};
+use sip::dialog::Dialog;
+use sip::print::write_socket_addr;
+use sip::{Message, Name};
+use units::{Cause, Money};
+
+use crate::bridge::Body;
+use crate::call::{Attempt, Call, Context, State};
+use crate::effect::{Count, Effect, Stage, Trunk};
+use crate::leg::Leg;
+use crate::limits::{ATTEMPTS_MAX, BOOK_TIMEOUT_MS, PROGRESS_TIMEOUT_S, RING_TIMEOUT_S, SETUP_TIMEOUT_S, SLICE_MS};
+use crate::release::Release;
+
+impl Call {
+    /// Looks the sell rate up and asks for room.
+    pub(super) fn enter(&mut self, ctx: &mut Context<'_>, invite: &Message<'_>) {
+        self.offer =
+            Body { kind: invite.header(Name::ContentType).unwrap_or(b"").to_vec(), bytes: invite.body().to_vec() };
+        let admission = &self.opening.admission;
+        match rating::quote(&ctx.view, admission.sell_deck, &admission.called, self.started.wall) {
+            Ok(terms) => self.sell = Some(terms),
+            Err(cause) => return self.fail(ctx, Release::by_switch(cause)),
+        }
+        let plan = ctx.view.plan(admission.plan);
+        self.attempts_max = plan.as_ref().map_or(1, |plan| plan.attempts_max()).clamp(1, ATTEMPTS_MAX as u8);
+        let setup_s = plan.map_or(0, |plan| plan.setup_timeout_s());
+        let setup_s = if setup_s == 0 { SETUP_TIMEOUT_S } else { setup_s };
+        self.setup_at = self.started.now.plus_millis(u64::from(setup_s) * 1_000);
+        self.state = State::Taking { give_up_at: ctx.desk.clock.now.plus_millis(BOOK_TIMEOUT_MS) };
+        let trunk = Trunk::Ingress(admission.ingress);
+        let (capacity, cps) = (admission.capacity, admission.cps);
+        ctx.desk.out.list.push(Effect::Take { trunk, capacity, cps });
+    }
+
+    /// The home shard of a trunk decided.
+    pub fn on_taken(&mut self, ctx: &mut Context<'_>, trunk: Trunk, taken: Result<(), Cause>) {
+        match (&self.state, trunk, taken) {
+            (State::Taking { .. }, Trunk::Ingress(_), Ok(())) => {
+                self.ingress_taken = true;
+                self.reserve_first(ctx);
+            }
+            (State::Taking { .. }, Trunk::Ingress(_), Err(cause)) => self.fail(ctx, Release::by_switch(cause)),
+            (State::TakingEgress { .. }, Trunk::Egress(id), taken) if self.is_next(id) => match taken {
+                Ok(()) => self.attempt(ctx),
+                Err(cause) => {
+                    self.last_refusal = Some(Release::by_switch(cause));
+                    self.next_route += 1;
+                    self.advance(ctx);
+                }
+            },
+            // The answer came too late: what was taken goes straight back.
+            (_, trunk, Ok(())) => ctx.desk.out.list.push(Effect::Return { trunk }),
+            (_, _, Err(_)) => {}
+        }
+    }
+
+    fn is_next(&self, id: units::EgressTrunkId) -> bool {
+        self.routes.get(self.next_route).is_some_and(|route| route.egress == id)
+    }
+
+    fn reserve_first(&mut self, ctx: &mut Context<'_>) {
+        let Some(terms) = self.sell else { return };
+        let (least, least_ms) = rating::first_slice(&terms);
+        let want = rating::reserve(&terms, least_ms.max(SLICE_MS)).max(least);
+        if want == Money::ZERO {
+            return self.route(ctx);
+        }
+        self.state = State::Reserving { give_up_at: ctx.desk.clock.now.plus_millis(BOOK_TIMEOUT_MS) };
+        self.reserving = true;
+        let account = self.opening.admission.account;
+        ctx.desk.out.list.push(Effect::Reserve { account, want, least });
+    }
+
+    /// The home shard of the account decided; parts are what was reserved in addition.
+    pub fn on_reserved(&mut self, ctx: &mut Context<'_>, reserved: Result<Vec<GrantPart>, Cause>) {
+        self.reserving = false;
+        match (&self.state, reserved) {
+            (State::Reserving { .. }, Ok(parts)) => {
+                self.reserved.extend(parts);
+                self.route(ctx);
+            }
+            (State::Reserving { .. }, Err(cause)) => self.fail(ctx, Release::by_switch(cause)),
+            (State::Up(_), reserved) => self.on_extended(ctx, reserved),
+            (_, Ok(parts)) => {
+                let account = self.opening.admission.account;
+                ctx.desk.out.list.push(Effect::Settle { account, reserved: parts, used: Vec::new() });
+            }
+            (_, Err(_)) => {}
+        }
+    }
+
+    fn route(&mut self, ctx: &mut Context<'_>) {
+        let Some(sell) = self.sell else { return };
+        self.paid_ms = rating::paid_ms(&sell, self.reserved_sum());
+        let before = (ctx.ticks)();
+        self.stages.limits_us = micros(before - self.began_ns);
+        ctx.desk.out.list.push(Effect::Stage(Stage::Limits, before - self.began_ns));
+        let admission = &self.opening.admission;
+        let ask = Ask {
+            plan: admission.plan,
+            sell,
+            originator: admission.carrier,
+            calling: self.opening.calling,
+            called: admission.called,
+            at: self.started.wall,
+            seed: self.seed,
+        };
+        let mut routes = Routes::default();
+        let found = rating::routes(&ctx.view, &ask, &mut routes);
+        let after = (ctx.ticks)();
+        self.stages.route_us = micros(after - before);
+        ctx.desk.out.list.push(Effect::Stage(Stage::Route, after - before));
+        rating::decision::encode(self.revision, &ask, &routes, &mut self.decision);
+        self.routes = routes.kept().to_vec();
+        self.began_ns = after;
+        match found {
+            Ok(()) => self.advance(ctx),
+            Err(cause) => self.fail(ctx, Release::by_switch(cause)),
+        }
+    }
+
+    /// Tries the next route, or ends the call with the last refusal.
+    pub(super) fn advance(&mut self, ctx: &mut Context<'_>) {
+        let tried = self.attempts.len();
+        let next = self.routes.get(self.next_route).filter(|_| tried < usize::from(self.attempts_max));
+        let Some(egress) = next.and_then(|route| ctx.view.egress(route.egress)) else {
+            let release = self.last_refusal.unwrap_or(Release::by_switch(Cause::NO_TERMINATOR));
+            return self.fail(ctx, release);
+        };
+        self.state = State::TakingEgress { give_up_at: ctx.desk.clock.now.plus_millis(BOOK_TIMEOUT_MS) };
+        let (trunk, capacity, cps) = (Trunk::Egress(egress.id()), egress.capacity(), egress.cps());
+        ctx.desk.out.list.push(Effect::Take { trunk, capacity, cps });
+    }
+
+    /// Room was taken: opens media and sends the INVITE.
+    fn attempt(&mut self, ctx: &mut Context<'_>) {
+        let candidate = self.routes[self.next_route];
+        self.next_route += 1;
+        self.egress_taken = Some(candidate);
+        let egress = ctx.view.egress(candidate.egress);
+        let number = egress.as_ref().and_then(|egress| rating::outbound_number(egress, &self.opening.admission.called));
+        let (Some(egress), Some(number)) = (egress, number) else {
+            self.return_egress(ctx);
+            return self.advance(ctx);
+        };
+        let address = egress.address();
+        let progress_s = or_default(egress.progress_timeout_s(), PROGRESS_TIMEOUT_S);
+        let mut leg = Leg::new(self.egress_dialog(ctx, number.as_bytes(), address), address, &mut ctx.desk);
+        if !self.open_media(ctx, &mut leg) {
+            return self.fail(ctx, Release::by_switch(Cause::NO_RESOURCES));
+        }
+        let index = self.legs.len() as u8;
+        self.legs.push(leg);
+        self.current = index;
+        let offer = self.offer.clone();
+        let Ok(body) = self.carry(ctx, 0, index, &offer) else {
+            return self.fail(ctx, Release::by_switch(Cause::INCOMPATIBLE));
+        };
+        ctx.desk.out.list.push(Effect::Register { leg: index });
+        let hops = self.opening.hops.saturating_sub(1);
+        let leg = &mut self.legs[usize::from(index)];
+        leg.send_invite(&mut ctx.desk, index, &body, hops);
+        let call_id = String::from_utf8_lossy(&leg.dialog.call_id).into_owned();
+        let started = ctx.desk.clock;
+        self.attempts.push(Attempt { leg: index, candidate, started, ringing: None, address, call_id, written: false });
+        self.state = State::Trying { progress_at: started.now.plus_millis(u64::from(progress_s) * 1_000) };
+        let spent = (ctx.ticks)() - self.began_ns;
+        if self.attempts.len() == 1 {
+            self.stages.egress_us = micros(spent);
+            ctx.desk.out.list.push(Effect::Stage(Stage::Egress, spent));
+        }
+        ctx.desk.out.list.push(Effect::Count(Count::Attempt));
+    }
+
+    /// Our own Call-ID, tag and URIs: nothing of the ingress leg but the two numbers.
+    fn egress_dialog(&self, ctx: &mut Context<'_>, number: &[u8], address: core::net::SocketAddr) -> Dialog {
+        let (mut own, mut peer) = (Vec::new(), Vec::new());
+        write_socket_addr(&mut own, ctx.desk.switch.sip_address);
+        write_socket_addr(&mut peer, address);
+        let mut call_id = ctx.desk.random.token(b"");
+        call_id.extend_from_slice(&ctx.desk.switch.shard_mark);
+        let calling = self.opening.calling.as_bytes();
+        let calling = if calling.is_empty() { b"anonymous".as_slice() } else { calling };
+        let to = [b"sip:".as_slice(), number, b"@", &peer].concat();
+        Dialog {
+            call_id,
+            local_tag: ctx.desk.random.token(b""),
+            local_uri: [b"sip:".as_slice(), calling, b"@", &own].concat(),
+            target: to.clone(),
+            remote_uri: to,
+            ..Dialog::default()
+        }
+    }
+
+    fn open_media(&mut self, ctx: &mut Context<'_>, leg: &mut Leg) -> bool {
+        let now = ctx.desk.clock.now;
+        if self.legs[0].pair.is_none() {
+            self.legs[0].pair = open_pair(ctx, now);
+        }
+        leg.pair = open_pair(ctx, now);
+        match (self.legs[0].pair, leg.pair) {
+            (Some(ingress), Some(egress)) => {
+                ctx.relay.join(ingress.id, egress.id);
+                true
+            }
+            _ => {
+                self.close_pair(ctx, 0);
+                if let Some(pair) = leg.pair.take() {
+                    ctx.relay.close(now, pair.id);
+                    ctx.desk.out.list.extend([Effect::ClosePort(pair.rtp_port), Effect::ClosePort(pair.rtp_port + 1)]);
+                }
+                false
+            }
+        }
+    }
+
+    /// The terminator said 18x: it is passed on with our tag, Contact and SDP.
+    pub(super) fn on_progress(&mut self, ctx: &mut Context<'_>, status: u16, body: Body) {
+        let now = ctx.desk.clock.now;
+        if let State::Trying { .. } = self.state {
+            let trunk = self.attempts.last().and_then(|attempt| ctx.view.egress(attempt.candidate.egress));
+            let ring_s = or_default(trunk.map_or(0, |trunk| trunk.ring_timeout_s()), RING_TIMEOUT_S);
+            self.state = State::Ringing { give_up_at: now.plus_millis(u64::from(ring_s) * 1_000) };
+            if let Some(attempt) = self.attempts.last_mut() {
+                attempt.ringing = Some(now);
+            }
+        }
+        if !matches!(self.state, State::Ringing { .. }) {
+            return;
+        }
+        if self.ringing.is_none() {
+            self.ringing = Some(now);
+            self.stages.pdd_us = now.micros_since(self.started.now).min(u64::from(u32::MAX)) as u32;
+        }
+        let body = self.carry(ctx, self.current, 0, &body).unwrap_or_default();
+        self.legs[0].answer_invite(&mut ctx.desk, 0, status, &body, None);
+    }
+
+    /// The attempt failed: next route, or the end.
+    pub(super) fn on_refused(&mut self, ctx: &mut Context<'_>, release: Release) {
+        if !self.is_setting_up() {
+            return;
+        }
+        self.close_attempt(ctx, release);
+        self.last_refusal = Some(release);
+        if release.next_route_allowed() { self.advance(ctx) } else { self.fail(ctx, release) }
+    }
+
+    /// We gave the attempt up: it is cancelled, and its leg goes on alone until the terminator has heard.
+    pub(super) fn give_up_attempt(&mut self, ctx: &mut Context<'_>, release: Release) {
+        let index = self.current;
+        self.legs[usize::from(index)].send_cancel(&mut ctx.desk, index);
+        self.on_refused(ctx, release);
+    }
+
+    /// Writes the attempt's record and gives back what it held.
+    pub(super) fn close_attempt(&mut self, ctx: &mut Context<'_>, release: Release) {
+        self.write_attempt(ctx, release);
+        self.close_pair(ctx, self.current);
+        self.return_egress(ctx);
+        self.current = 0;
+    }
+
+    pub(super) fn return_egress(&mut self, ctx: &mut Context<'_>) {
+        if let Some(candidate) = self.egress_taken.take() {
+            ctx.desk.out.list.push(Effect::Return { trunk: Trunk::Egress(candidate.egress) });
+        }
+    }
+}
+
+fn open_pair(ctx: &mut Context<'_>, now: units::Instant) -> Option<media::Pair> {
+    let pair = ctx.relay.open(now)?;
+    ctx.desk.out.list.extend([Effect::OpenPort(pair.rtp_port), Effect::OpenPort(pair.rtp_port + 1)]);
+    Some(pair)
+}
+
+fn or_default(value: u16, default: u16) -> u16 {
+    if value == 0 { default } else { value }
+}
+
+/// Nanoseconds to microseconds, for a record.
+pub(super) fn micros(nanos: u64) -> u32 {
+    (nanos / 1_000).min(u64::from(u32::MAX)) as u32
+}

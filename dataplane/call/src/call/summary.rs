@@ -1,0 +1,68 @@
+//! A running call in a few words, for whoever watches.
+
+use units::{CarrierId, Clock, EgressTrunkId, IngressTrunkId, Money, Number, WallTime};
+
+use crate::call::{Call, State};
+
+/// What a watcher sees of a running call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary<'a> {
+    /// `admitting`, `routing`, `trying`, `ringing`, `answering`, `up` or `releasing`.
+    pub state: &'static str,
+    /// Where it came in.
+    pub ingress_trunk: IngressTrunkId,
+    /// Who sent it.
+    pub originator: CarrierId,
+    /// Where the present attempt goes; 0 if there is none.
+    pub egress_trunk: EgressTrunkId,
+    /// Who takes it; 0 if there is none.
+    pub terminator: CarrierId,
+    /// The caller.
+    pub calling: Number,
+    /// The destination as routed.
+    pub called: Number,
+    /// Which attempt is under way; 0 before the first.
+    pub attempt: u8,
+    /// When the INVITE came.
+    pub started: WallTime,
+    /// Milliseconds since the answer; `None` before it.
+    pub talking_ms: Option<u64>,
+    /// Sell price of a minute.
+    pub sell_per_minute: Money,
+    /// Buy price of a minute; zero before a route is tried.
+    pub buy_per_minute: Money,
+    /// First codec of the answer; empty before it.
+    pub codec: &'a str,
+}
+
+impl Call {
+    /// The call as it stands.
+    pub fn summary(&self, clock: Clock) -> Summary<'_> {
+        let candidate = self.attempts.last().filter(|_| self.current != 0).map(|attempt| attempt.candidate);
+        let per_minute = |terms: Option<units::Terms>| terms.map_or(Money::ZERO, |terms| terms.per_minute);
+        let talking = self.answered.filter(|_| self.is_up());
+        Summary {
+            state: match self.state {
+                State::Taking { .. } | State::Reserving { .. } => "admitting",
+                State::TakingEgress { .. } => "routing",
+                State::Trying { .. } => "trying",
+                State::Ringing { .. } => "ringing",
+                State::Answering { .. } => "answering",
+                State::Up(_) => "up",
+                State::Over { .. } => "releasing",
+            },
+            ingress_trunk: self.opening.admission.ingress,
+            originator: self.opening.admission.carrier,
+            egress_trunk: candidate.map(|candidate| candidate.egress).unwrap_or_default(),
+            terminator: candidate.map(|candidate| candidate.carrier).unwrap_or_default(),
+            calling: self.opening.calling,
+            called: self.opening.admission.called,
+            attempt: self.attempts.len() as u8,
+            started: self.started.wall,
+            talking_ms: talking.map(|at| clock.now.millis_since(at)),
+            sell_per_minute: per_minute(self.sell),
+            buy_per_minute: per_minute(candidate.and_then(|candidate| candidate.buy)),
+            codec: if talking.is_some() { &self.codec } else { "" },
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! From answer to goodbye: the bridge, paid time, media.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use cdr::GrantPart;
+use units::{Cause, Money};
+
+use crate::bridge::{Body, Event};
+use crate::call::setup::micros;
+use crate::call::{Call, Context, State, Talk};
+use crate::effect::{Count, Effect, Stage};
+use crate::limits::{DURATION_MAX_S, EXTEND_AHEAD_MS, JOURNAL_TIMEOUT_MS, SLICE_MS};
+use crate::release::Release;
+
+/// How often a running call that could not be extended asks again, in milliseconds: a payment may have come.
+const ASK_AGAIN_MS: u64 = 1_000;
+
+impl Call {
+    /// The terminator answered. Nothing is passed on before the start record is durable.
+    pub(super) fn on_answered(&mut self, ctx: &mut Context<'_>, body: Body) {
+        if !matches!(self.state, State::Trying { .. } | State::Ringing { .. }) {
+            return;
+        }
+        let now = ctx.desk.clock.now;
+        let began_ns = (ctx.ticks)();
+        let Ok(body) = self.carry(ctx, self.current, 0, &body) else {
+            self.answered = Some(now);
+            return self.end(ctx, Release::by_switch(Cause::INCOMPATIBLE));
+        };
+        self.answered = Some(now);
+        self.write_start(ctx);
+        self.state = State::Answering { give_up_at: now.plus_millis(JOURNAL_TIMEOUT_MS), body, began_ns };
+    }
+
+    /// The start record is durable: the originator hears the answer, and time counts from here.
+    pub(super) fn pass_answer_on(&mut self, ctx: &mut Context<'_>, body: Body, began_ns: u64) {
+        let now = ctx.desk.clock.now;
+        self.answered = Some(now);
+        self.legs[0].answer_invite(&mut ctx.desk, 0, 200, &body, None);
+        let spent = (ctx.ticks)() - began_ns;
+        self.stages.answer_us = micros(spent);
+        ctx.desk.out.list.extend([Effect::Stage(Stage::Answer, spent), Effect::Count(Count::Answered)]);
+        let ingress = ctx.view.ingress(self.opening.admission.ingress);
+        let limit_s = ingress.as_ref().map_or(0, |trunk| trunk.max_duration_s());
+        let limit_s = if limit_s == 0 { DURATION_MAX_S } else { limit_s };
+        let end_at = now.plus_millis(u64::from(limit_s) * 1_000);
+        let media_s = u64::from(ingress.map_or(0, |trunk| trunk.media_timeout_s()));
+        let media_at = (media_s > 0).then(|| now.plus_millis(media_s * 1_000));
+        let mut talk = Talk { paid_until: None, extend_at: None, end_at, media_at };
+        self.set_paid(&mut talk);
+        self.state = State::Up(talk);
+    }
+
+    fn set_paid(&self, talk: &mut Talk) {
+        let Some(answered) = self.answered else { return };
+        let free = self.sell.is_none_or(|terms| rating::paid_ms(&terms, Money::ZERO) == u64::MAX);
+        talk.paid_until = (!free).then(|| answered.plus_millis(self.paid_ms)).filter(|at| *at < talk.end_at);
+        let ahead = answered.plus_millis(self.paid_ms.saturating_sub(EXTEND_AHEAD_MS));
+        talk.extend_at = talk.paid_until.map(|_| ahead);
+    }
+
+    pub(super) fn talk_on_time(&mut self, ctx: &mut Context<'_>) {
+        let now = ctx.desk.clock.now;
+        let State::Up(mut talk) = self.state else { return };
+        let due = |at: Option<units::Instant>| at.is_some_and(|at| at <= now);
+        if due(Some(talk.end_at)) {
+            return self.end(ctx, Release::by_switch(Cause::MAX_DURATION));
+        }
+        if due(talk.paid_until) {
+            return self.end(ctx, Release::by_switch(Cause::MONEY_EXHAUSTED));
+        }
+        if due(talk.extend_at) {
+            talk.extend_at = Some(now.plus_millis(ASK_AGAIN_MS));
+            self.ask_for_more(ctx);
+        }
+        if due(talk.media_at) {
+            match self.media_deadline(ctx) {
+                Some(at) if at > now => talk.media_at = Some(at),
+                _ => return self.end(ctx, Release::by_switch(Cause::MEDIA_TIMEOUT)),
+            }
+        }
+        self.state = State::Up(talk);
+    }
+
+    /// When media of neither side has been heard for too long.
+    fn media_deadline(&self, ctx: &Context<'_>) -> Option<units::Instant> {
+        let limit_s = ctx.view.ingress(self.opening.admission.ingress)?.media_timeout_s();
+        let heard = |leg: u8| ctx.relay.last_heard(self.legs[usize::from(leg)].pair?.id);
+        let last = heard(0).max(heard(self.current)).max(self.answered)?;
+        Some(last.plus_millis(u64::from(limit_s) * 1_000))
+    }
+
+    /// Asks for the next slice, once at a time.
+    fn ask_for_more(&mut self, ctx: &mut Context<'_>) {
+        let Some(terms) = self.sell.filter(|_| !self.reserving) else { return };
+        let held = self.reserved_sum();
+        let want = rating::reserve(&terms, self.paid_ms + SLICE_MS) - held;
+        let least = rating::reserve(&terms, self.paid_ms + 1_000) - held;
+        self.reserving = true;
+        let account = self.opening.admission.account;
+        ctx.desk.out.list.push(Effect::Reserve { account, want: want.max(least), least });
+    }
+
+    /// More money came, or none.
+    pub(super) fn on_extended(&mut self, ctx: &mut Context<'_>, reserved: Result<Vec<GrantPart>, Cause>) {
+        let (State::Up(mut talk), Some(terms), Ok(parts)) = (self.state.clone(), self.sell, reserved) else { return };
+        self.reserved.extend(parts);
+        self.paid_ms = rating::paid_ms(&terms, self.reserved_sum());
+        self.write_paid(ctx);
+        self.set_paid(&mut talk);
+        self.state = State::Up(talk);
+    }
+
+    /// One of our answers was acknowledged; an ACK with a description answers a delayed offer.
+    pub(super) fn on_acked(&mut self, ctx: &mut Context<'_>, leg: u8, body: Body) {
+        let other = self.other(leg);
+        let waits = |leg: &crate::leg::Leg| leg.invite_out.as_ref().is_some_and(|invite| invite.ack.is_empty());
+        if other == leg || !waits(&self.legs[usize::from(other)]) {
+            return;
+        }
+        let body = self.carry(ctx, leg, other, &body).unwrap_or_default();
+        self.legs[usize::from(other)].send_ack(&mut ctx.desk, other, &body);
+    }
+
+    fn other(&self, leg: u8) -> u8 {
+        if leg == 0 { self.current } else { 0 }
+    }
+
+    /// Re-INVITE, UPDATE and INFO cross the bridge; so do their answers.
+    pub(super) fn on_bridge_event(&mut self, ctx: &mut Context<'_>, leg: u8, event: Event) {
+        let other = self.other(leg);
+        let up = self.is_up() && other != leg;
+        match event {
+            Event::Offer { body } if up => self.pass_offer_on(ctx, leg, other, &body),
+            Event::Offer { .. } => {
+                self.legs[usize::from(leg)].answer_invite(&mut ctx.desk, leg, 491, &Body::default(), None);
+            }
+            Event::OfferAccepted { body } => {
+                let carried = self.carry(ctx, leg, other, &body);
+                let (status, body) = carried.map_or((488, Body::default()), |body| (200, body));
+                self.legs[usize::from(other)].answer_invite(&mut ctx.desk, other, status, &body, None);
+            }
+            Event::OfferRefused { status } => {
+                let status = if (300..400).contains(&status) { 488 } else { status };
+                self.legs[usize::from(other)].answer_invite(&mut ctx.desk, other, status, &Body::default(), None);
+            }
+            Event::Request { method, number, body } if up => match self.carry(ctx, leg, other, &body) {
+                Ok(body) => {
+                    let other_leg = &mut self.legs[usize::from(other)];
+                    other_leg.send_request(&mut ctx.desk, other, &method, &body, Some(number), None);
+                }
+                Err(_) => self.legs[usize::from(leg)].answer_request(&mut ctx.desk, leg, number, 488, &Body::default()),
+            },
+            Event::Request { number, .. } => {
+                self.legs[usize::from(leg)].answer_request(&mut ctx.desk, leg, number, 491, &Body::default());
+            }
+            Event::Response { number, status, body } => {
+                let body = self.carry(ctx, leg, other, &body).unwrap_or_default();
+                self.legs[usize::from(other)].answer_request(&mut ctx.desk, other, number, status, &body);
+            }
+            _ => {}
+        }
+    }
+
+    fn pass_offer_on(&mut self, ctx: &mut Context<'_>, leg: u8, other: u8, body: &Body) {
+        // RFC 3261 §14.1: one INVITE at a time on a leg; the peer tries again after 491.
+        let refusal = match self.legs[usize::from(other)].has_open_invite() {
+            true => Err(491),
+            false => self.carry(ctx, leg, other, body).map_err(|_| 488),
+        };
+        match refusal {
+            Ok(body) => self.legs[usize::from(other)].send_invite(&mut ctx.desk, other, &body, crate::leg::send::HOPS),
+            Err(status) => {
+                self.legs[usize::from(leg)].answer_invite(&mut ctx.desk, leg, status, &Body::default(), None);
+            }
+        }
+    }
+
+    /// A body from one leg as the other leg may see it: SDP gets our address and ports, and the relay learns the peer's.
+    pub(super) fn carry(&mut self, ctx: &mut Context<'_>, from: u8, to: u8, body: &Body) -> Result<Body, sdp::Flaw> {
+        if !body.is_sdp() {
+            return Ok(body.clone());
+        }
+        let session = sdp::parse(&body.bytes)?;
+        let active = session.first_active();
+        let from_pair = self.legs[usize::from(from)].pair;
+        let to_port = self.legs[usize::from(to)].pair.map_or(0, |pair| pair.rtp_port);
+        if let (Some(index), Some(pair)) = (active, from_pair) {
+            let address = session.address(index).filter(|address| !address.ip().is_unspecified());
+            if let Some(rtp) = address {
+                if sdp::address_refused(rtp.ip(), &[]) {
+                    return Err(sdp::Flaw::REFUSED_ADDRESS);
+                }
+                let rtcp = session.rtcp_address(index).unwrap_or(rtp);
+                ctx.relay.expect(pair.id, rtp, rtcp);
+            }
+            self.codec = session.codec(index).map_or_else(String::new, |codec| codec.as_str().to_string());
+        }
+        let count = session.media_count();
+        let ports: Vec<u16> = (0..count).map(|index| if Some(index) == active { to_port } else { 0 }).collect();
+        let leg = &mut self.legs[usize::from(to)];
+        leg.sdp_version += 1;
+        let rewrite = sdp::Rewrite {
+            address: ctx.desk.switch.media_address,
+            ports: &ports,
+            session_id: leg.sdp_session,
+            version: leg.sdp_version,
+        };
+        let mut bytes = Vec::with_capacity(body.bytes.len() + 64);
+        sdp::rewrite(&body.bytes, &rewrite, &mut bytes)?;
+        Ok(Body { kind: body.kind.clone(), bytes })
+    }
+
+    /// Closes a leg's media ports and keeps what they measured.
+    pub(super) fn close_pair(&mut self, ctx: &mut Context<'_>, leg: u8) {
+        let Some(pair) = self.legs[usize::from(leg)].pair.take() else { return };
+        let quality = crate::call::record::quality(&ctx.relay.close(ctx.desk.clock.now, pair.id));
+        if leg == 0 {
+            self.ingress_media = quality;
+        } else {
+            self.egress_media = quality;
+        }
+        ctx.desk.out.list.extend([Effect::ClosePort(pair.rtp_port), Effect::ClosePort(pair.rtp_port + 1)]);
+    }
+}

@@ -1,0 +1,128 @@
+//! All that a call may ask of the shard around it.
+
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+use core::ops::Range;
+
+use cdr::GrantPart;
+use units::{AccountId, EgressTrunkId, IngressTrunkId, Money};
+
+/// Which limit is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Trunk {
+    /// Calls that come in.
+    Ingress(IngressTrunkId),
+    /// Calls that go out.
+    Egress(EgressTrunkId),
+}
+
+/// One order of a call.
+#[derive(Debug)]
+pub enum Effect {
+    /// Send these bytes as a datagram.
+    Send {
+        /// The leg that speaks: 0 is the ingress leg.
+        leg: u8,
+        /// Where to.
+        to: SocketAddr,
+        /// Which bytes of [`Effects::bytes`].
+        bytes: Range<usize>,
+    },
+    /// Start to listen on a media port.
+    OpenPort(u16),
+    /// Stop to listen on a media port.
+    ClosePort(u16),
+    /// Append an encoded record to the journal; `wait` asks for [`crate::Call::on_journaled`].
+    Journal {
+        /// Which bytes of [`Effects::bytes`].
+        bytes: Range<usize>,
+        /// The call waits for it.
+        wait: bool,
+    },
+    /// Messages with this Call-ID, which we minted, belong to this leg.
+    Register {
+        /// The leg.
+        leg: u8,
+    },
+    /// Take one call's room on a trunk; answered by [`crate::Call::on_taken`].
+    Take {
+        /// The trunk.
+        trunk: Trunk,
+        /// Concurrent calls at most; 0 for no limit.
+        capacity: u32,
+        /// New calls a second at most; 0 for no limit.
+        cps: u32,
+    },
+    /// Give the room back.
+    Return {
+        /// The trunk.
+        trunk: Trunk,
+    },
+    /// Reserve money: `want` if it is there, anything from `least` on if not; answered by [`crate::Call::on_reserved`].
+    Reserve {
+        /// Whose.
+        account: AccountId,
+        /// What would pay for a whole slice.
+        want: Money,
+        /// What is needed at least.
+        least: Money,
+    },
+    /// The call is over: these parts were reserved, and of each this much was used.
+    Settle {
+        /// Whose.
+        account: AccountId,
+        /// What was reserved.
+        reserved: Vec<GrantPart>,
+        /// What was used, by grant.
+        used: Vec<GrantPart>,
+    },
+    /// Count one of these.
+    Count(Count),
+    /// Record a latency in nanoseconds.
+    Stage(Stage, u64),
+}
+
+/// What calls count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// Calls answered.
+    Answered,
+    /// Calls that ended without answer.
+    Failed,
+    /// Calls that ended after answer.
+    Finished,
+    /// Routes tried.
+    Attempt,
+    /// Messages sent again because nothing came back.
+    Resent,
+}
+
+/// The rooms whose latency is measured inside a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Capacity, CPS and money.
+    Limits,
+    /// Rates and order of routes.
+    Route,
+    /// From the decision to the egress INVITE.
+    Egress,
+    /// From the egress answer to the ingress 200.
+    Answer,
+}
+
+/// The effects of a step and the bytes that they point into.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// In the order in which they must be carried out.
+    pub list: Vec<Effect>,
+    /// What the ranges point into.
+    pub bytes: Vec<u8>,
+}
+
+impl Effects {
+    /// Forgets everything, keeps the memory.
+    pub fn clear(&mut self) {
+        self.list.clear();
+        self.bytes.clear();
+    }
+}

@@ -1,0 +1,216 @@
+//! One side of a call: its dialog, its transactions, its media port.
+
+pub mod receive;
+pub mod send;
+
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
+
+use media::Pair;
+use sip::client::Client;
+use sip::dialog::Dialog;
+use sip::invite_client::InviteClient;
+use sip::invite_server::InviteServer;
+use sip::message::Message;
+use sip::server::Server;
+use units::{Clock, Instant};
+
+use crate::effect::{Effect, Effects};
+use crate::random::Random;
+
+/// What all calls of a switch have in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Switch {
+    /// The address that SIP peers know us by.
+    pub sip_address: SocketAddr,
+    /// The address in our SDP.
+    pub media_address: IpAddr,
+    /// The tail of every Call-ID that we mint: it names the shard.
+    pub shard_mark: Vec<u8>,
+}
+
+/// What a leg works with during one step.
+pub struct Desk<'a> {
+    /// Both clocks, read once for the step.
+    pub clock: Clock,
+    /// What all calls share.
+    pub switch: &'a Switch,
+    /// Identifiers.
+    pub random: &'a mut Random,
+    /// Orders to the shard.
+    pub out: &'a mut Effects,
+}
+
+/// An INVITE from the peer.
+#[derive(Clone, Debug)]
+pub struct InviteIn {
+    /// Its state.
+    pub machine: InviteServer,
+    /// The request as received.
+    pub request: Vec<u8>,
+    /// Who sent it.
+    pub source: SocketAddr,
+    /// Our last answer.
+    pub last: Vec<u8>,
+}
+
+/// An INVITE to the peer.
+#[derive(Clone, Debug)]
+pub struct InviteOut {
+    /// Its state.
+    pub machine: InviteClient,
+    /// The request as sent.
+    pub request: Vec<u8>,
+    /// Where it went.
+    pub to: SocketAddr,
+    /// The ACK of its 2xx, once sent.
+    pub ack: Vec<u8>,
+    /// A CANCEL waits for the first 1xx.
+    pub cancel_wanted: bool,
+    /// The CANCEL was sent.
+    pub cancelled: bool,
+    /// It made the dialog; otherwise it is a re-INVITE.
+    pub initial: bool,
+    /// It carried an offer, so that its answer is acknowledged at once.
+    pub offered: bool,
+}
+
+/// Another request from the peer.
+#[derive(Clone, Debug)]
+pub struct RequestIn {
+    /// Its state.
+    pub machine: Server,
+    /// The request as received.
+    pub request: Vec<u8>,
+    /// Who sent it.
+    pub source: SocketAddr,
+    /// Its number.
+    pub number: u32,
+    /// Our answer.
+    pub last: Vec<u8>,
+}
+
+/// Another request to the peer.
+#[derive(Clone, Debug)]
+pub struct RequestOut {
+    /// Its state.
+    pub machine: Client,
+    /// The request as sent.
+    pub request: Vec<u8>,
+    /// Where it went.
+    pub to: SocketAddr,
+    /// Its number.
+    pub number: u32,
+    /// The number of the request on the other leg that it passes on.
+    pub passes_on: Option<u32>,
+}
+
+/// One side of a call.
+#[derive(Clone, Debug)]
+pub struct Leg {
+    /// What both sides remember.
+    pub dialog: Dialog,
+    /// The peer's signalling address.
+    pub peer: SocketAddr,
+    /// Our media port towards the peer.
+    pub pair: Option<Pair>,
+    /// The peer's INVITE, first or repeated.
+    pub invite_in: Option<InviteIn>,
+    /// Our INVITE.
+    pub invite_out: Option<InviteOut>,
+    /// The peer's other requests.
+    pub requests_in: Vec<RequestIn>,
+    /// Our other requests.
+    pub requests_out: Vec<RequestOut>,
+    /// Session id and version in the SDP that we send.
+    pub sdp_session: u64,
+    /// Counts the descriptions sent.
+    pub sdp_version: u64,
+    /// We said BYE, or the peer did.
+    pub gone: bool,
+}
+
+impl Leg {
+    /// The leg that a received INVITE opens.
+    pub fn ingress(desk: &mut Desk<'_>, invite: &Message<'_>, source: SocketAddr) -> Leg {
+        let tag = desk.random.token(b"");
+        let mut leg = Leg::new(Dialog::received(invite, &tag), source, desk);
+        leg.invite_in = Some(InviteIn {
+            machine: InviteServer::default(),
+            request: invite.text().to_vec(),
+            source,
+            last: Vec::new(),
+        });
+        leg
+    }
+
+    /// A leg with nothing under way.
+    pub fn new(dialog: Dialog, peer: SocketAddr, desk: &mut Desk<'_>) -> Leg {
+        Leg {
+            dialog,
+            peer,
+            pair: None,
+            invite_in: None,
+            invite_out: None,
+            requests_in: Vec::new(),
+            requests_out: Vec::new(),
+            sdp_session: desk.random.bits() >> 2,
+            sdp_version: 0,
+            gone: false,
+        }
+    }
+
+    /// When `on_time` is due.
+    pub fn deadline(&self) -> Option<Instant> {
+        let mut at: Option<Instant> = None;
+        let mut note = |other: Option<Instant>| at = [at, other].into_iter().flatten().min();
+        note(self.invite_in.as_ref().and_then(|invite| invite.machine.deadline()));
+        note(self.invite_out.as_ref().and_then(|invite| invite.machine.deadline()));
+        self.requests_in.iter().for_each(|request| note(request.machine.deadline()));
+        self.requests_out.iter().for_each(|request| note(request.machine.deadline()));
+        at
+    }
+
+    /// True when no transaction is left, so that the leg may be forgotten.
+    pub fn is_quiet(&self) -> bool {
+        self.invite_in.is_none()
+            && self.invite_out.is_none()
+            && self.requests_in.is_empty()
+            && self.requests_out.is_empty()
+    }
+
+    /// True while our first INVITE has no final answer.
+    pub fn is_trying(&self) -> bool {
+        self.invite_out.as_ref().is_some_and(|invite| invite.initial && invite.machine.is_pending())
+    }
+
+    /// Drops transactions that are over.
+    pub fn sweep(&mut self) {
+        self.invite_in.take_if(|invite| invite.machine.is_over());
+        self.invite_out.take_if(|invite| invite.machine.is_over());
+        self.requests_in.retain(|request| !request.machine.is_over());
+        self.requests_out.retain(|request| !request.machine.is_over());
+    }
+
+    /// The number of a BYE of the peer that has no answer yet.
+    pub fn waiting_bye(&self) -> Option<u32> {
+        let waits = |request: &&RequestIn| request.machine.is_pending() && request.request.starts_with(b"BYE ");
+        self.requests_in.iter().find(waits).map(|request| request.number)
+    }
+
+    /// True while an INVITE of either side is unanswered: another one meets 491 (RFC 3261 §14.2).
+    pub fn has_open_invite(&self) -> bool {
+        let received = self.invite_in.as_ref().is_some_and(|invite| invite.machine.is_pending());
+        let sent = self.invite_out.as_ref().is_some_and(|invite| invite.machine.is_pending());
+        received || sent
+    }
+}
+
+impl Desk<'_> {
+    /// Orders that these bytes be sent, and leaves them in the store.
+    pub fn send(&mut self, leg: u8, to: SocketAddr, message: &[u8]) {
+        let start = self.out.bytes.len();
+        self.out.bytes.extend_from_slice(message);
+        self.out.list.push(Effect::Send { leg, to, bytes: start..start + message.len() });
+    }
+}

@@ -1,0 +1,231 @@
+//! What a leg says: requests, answers, acknowledgements.
+
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use sip::client::Client;
+use sip::invite_client::InviteClient;
+use sip::print::{reason_phrase, write_socket_addr};
+use sip::{Message, Name, Printer, parse};
+use units::Cause;
+
+use crate::bridge::Body;
+use crate::leg::{Desk, InviteOut, Leg, RequestIn, RequestOut};
+use crate::release::q850_of_cause;
+
+/// The magic cookie of RFC 3261 §8.1.1.7.
+const BRANCH_HEAD: &[u8] = b"z9hG4bK";
+/// What we take in a request (RFC 3261 §20.5).
+const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE";
+
+impl Leg {
+    /// Sends an INVITE: the first one, or a re-INVITE within the dialog. `hops` is its Max-Forwards.
+    pub fn send_invite(&mut self, desk: &mut Desk<'_>, index: u8, body: &Body, hops: u8) {
+        let initial = self.dialog.remote_tag.is_empty();
+        self.dialog.local_cseq += 1;
+        let branch = desk.random.token(BRANCH_HEAD);
+        let mut request = Vec::with_capacity(1_024);
+        let number = self.dialog.local_cseq;
+        let mut printer = self.dialog.request(&mut request, b"INVITE", number, &branch, desk.switch.sip_address, hops);
+        write_contact(&mut printer, desk.switch.sip_address);
+        printer.line("Allow", &[ALLOW]);
+        finish(printer, body);
+        let to = if initial { self.peer } else { self.dialog.next_hop(self.peer) };
+        desk.send(index, to, &request);
+        self.invite_out = Some(InviteOut {
+            machine: InviteClient::new(desk.clock.now),
+            request,
+            to,
+            ack: Vec::new(),
+            cancel_wanted: false,
+            cancelled: false,
+            initial,
+            offered: body.is_sdp(),
+        });
+    }
+
+    /// Answers the peer's INVITE. A 2xx or 18x carries `body`; a refusal carries the cause in a Reason header.
+    pub fn answer_invite(&mut self, desk: &mut Desk<'_>, index: u8, status: u16, body: &Body, cause: Option<Cause>) {
+        let Some(invite) = &mut self.invite_in else { return };
+        if !invite.machine.is_pending() {
+            return;
+        }
+        let Ok(request) = parse::message(&invite.request) else { return };
+        let mut last = Vec::with_capacity(1_024);
+        let tag: &[u8] = if status == 100 { b"" } else { &self.dialog.local_tag };
+        let mut printer = Printer::reply(&mut last, &request, status, reason_phrase(status), tag, invite.source);
+        if (101..300).contains(&status) {
+            write_contact(&mut printer, desk.switch.sip_address);
+        }
+        if (200..300).contains(&status) {
+            printer.line("Allow", &[ALLOW]);
+        }
+        if let Some(cause) = cause.filter(|_| status >= 300) {
+            write_reason(&mut printer, cause);
+        }
+        finish(printer, body);
+        desk.send(index, reply_address(&request, invite.source), &last);
+        invite.last = last;
+        if status >= 200 {
+            invite.machine.on_final_sent(desk.clock.now, status);
+        }
+    }
+
+    /// Answers another request of the peer, by its number.
+    pub fn answer_request(&mut self, desk: &mut Desk<'_>, index: u8, number: u32, status: u16, body: &Body) {
+        let waits = |request: &&mut RequestIn| request.number == number && request.machine.is_pending();
+        let Some(waiting) = self.requests_in.iter_mut().find(waits) else { return };
+        let Ok(request) = parse::message(&waiting.request) else { return };
+        let mut last = Vec::with_capacity(512);
+        let tag = &self.dialog.local_tag;
+        let mut printer = Printer::reply(&mut last, &request, status, reason_phrase(status), tag, waiting.source);
+        if status == 405 {
+            printer.line("Allow", &[ALLOW]);
+        }
+        finish(printer, body);
+        desk.send(index, reply_address(&request, waiting.source), &last);
+        waiting.last = last;
+        waiting.machine.on_final_sent(desk.clock.now);
+    }
+
+    /// Sends a request within the dialog; `passes_on` is the number of the request on the other leg that it stands for.
+    pub fn send_request(
+        &mut self,
+        desk: &mut Desk<'_>,
+        index: u8,
+        method: &[u8],
+        body: &Body,
+        passes_on: Option<u32>,
+        cause: Option<Cause>,
+    ) {
+        self.dialog.local_cseq += 1;
+        let number = self.dialog.local_cseq;
+        let branch = desk.random.token(BRANCH_HEAD);
+        let mut request = Vec::with_capacity(512);
+        let own = desk.switch.sip_address;
+        let mut printer = self.dialog.request(&mut request, method, number, &branch, own, HOPS);
+        if method == b"UPDATE" {
+            write_contact(&mut printer, own);
+        }
+        if let Some(cause) = cause {
+            write_reason(&mut printer, cause);
+        }
+        finish(printer, body);
+        let to = self.dialog.next_hop(self.peer);
+        desk.send(index, to, &request);
+        let machine = Client::new(desk.clock.now);
+        self.requests_out.push(RequestOut { machine, request, to, number, passes_on });
+    }
+
+    /// Says BYE, once.
+    pub fn send_bye(&mut self, desk: &mut Desk<'_>, index: u8, cause: Cause) {
+        if !self.gone {
+            self.gone = true;
+            self.send_request(desk, index, b"BYE", &Body::default(), None, Some(cause));
+        }
+    }
+
+    /// Acknowledges the 2xx of our INVITE; with a body it answers a delayed offer.
+    pub fn send_ack(&mut self, desk: &mut Desk<'_>, index: u8, body: &Body) {
+        let Some(invite) = &mut self.invite_out else { return };
+        let Ok(request) = parse::message(&invite.request) else { return };
+        let branch = desk.random.token(BRANCH_HEAD);
+        let mut ack = Vec::with_capacity(512);
+        // RFC 3261 §13.2.2.4: the ACK of a 2xx has the INVITE's number and a branch of its own.
+        let number = request.cseq().number;
+        let printer = self.dialog.request(&mut ack, b"ACK", number, &branch, desk.switch.sip_address, HOPS);
+        finish(printer, body);
+        desk.send(index, self.dialog.next_hop(invite.to), &ack);
+        invite.ack = ack;
+    }
+
+    /// Acknowledges a refusal of our INVITE, within its transaction.
+    pub fn send_refusal_ack(&mut self, desk: &mut Desk<'_>, index: u8, response: &Message<'_>) {
+        let Some(invite) = &self.invite_out else { return };
+        let Ok(request) = parse::message(&invite.request) else { return };
+        // RFC 3261 §17.1.1.3: the To of the response, all else of the request.
+        let mut ack = Vec::with_capacity(512);
+        write_companion(&mut ack, &request, b"ACK", response.header(Name::To).unwrap_or(b""));
+        desk.send(index, invite.to, &ack);
+    }
+
+    /// Takes our INVITE back: at once if it was heard, else after the first 1xx (RFC 3261 §9.1).
+    pub fn send_cancel(&mut self, desk: &mut Desk<'_>, index: u8) {
+        let Some(invite) = &mut self.invite_out else { return };
+        if invite.cancelled || !invite.machine.is_pending() {
+            return;
+        }
+        if !invite.machine.may_cancel() {
+            invite.cancel_wanted = true;
+            return;
+        }
+        invite.cancelled = true;
+        let Ok(request) = parse::message(&invite.request) else { return };
+        let mut cancel = Vec::with_capacity(512);
+        write_companion(&mut cancel, &request, b"CANCEL", request.header(Name::To).unwrap_or(b""));
+        let (to, number) = (invite.to, request.cseq().number);
+        desk.send(index, to, &cancel);
+        let machine = Client::new(desk.clock.now);
+        self.requests_out.push(RequestOut { machine, request: cancel, to, number, passes_on: None });
+    }
+}
+
+/// Max-Forwards of requests that we start ourselves (RFC 3261 §8.1.1.6).
+pub const HOPS: u8 = 70;
+
+/// Where an answer goes: back to the port that the request came from if it asked so (RFC 3581 §4), else to the port that its
+/// Via names (RFC 3261 §18.2.2).
+pub fn reply_address(request: &Message<'_>, source: SocketAddr) -> SocketAddr {
+    let via = request.via();
+    match via.rport {
+        Some(_) => source,
+        None => SocketAddr::new(source.ip(), via.port.unwrap_or(sip::dialog::PORT_DEFAULT)),
+    }
+}
+
+/// ACK or CANCEL of the same transaction as `request`.
+fn write_companion(out: &mut Vec<u8>, request: &Message<'_>, method: &[u8], to: &[u8]) {
+    let mut printer = Printer::request(out, method, request.request_uri().unwrap_or(b""));
+    printer.line("Via", &[request.via().text]);
+    printer.line("Max-Forwards", &[b"70"]);
+    printer.line("From", &[request.header(Name::From).unwrap_or(b"")]);
+    printer.line("To", &[to]);
+    printer.line("Call-ID", &[request.call_id()]);
+    printer.cseq(request.cseq().number, method);
+    for route in request.headers(Name::Route) {
+        printer.line("Route", &[route]);
+    }
+    printer.finish_empty();
+}
+
+fn write_contact(printer: &mut Printer<'_>, address: SocketAddr) {
+    let mut host = Vec::with_capacity(48);
+    write_socket_addr(&mut host, address);
+    printer.line("Contact", &[b"<sip:", &host, b">"]);
+}
+
+/// RFC 3326: why, in Q.850's terms.
+fn write_reason(printer: &mut Printer<'_>, cause: Cause) {
+    let mut digits = [0; 5];
+    let text = decimal(q850_of_cause(cause), &mut digits);
+    printer.line("Reason", &[b"Q.850;cause=", text, b";text=\"", cause.text().as_bytes(), b"\""]);
+}
+
+fn decimal(mut value: u16, digits: &mut [u8; 5]) -> &[u8] {
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            return &digits[start..];
+        }
+    }
+}
+
+fn finish(printer: Printer<'_>, body: &Body) {
+    match core::str::from_utf8(&body.kind) {
+        Ok(kind) if !body.is_empty() => printer.finish(kind, &body.bytes),
+        _ => printer.finish_empty(),
+    }
+}

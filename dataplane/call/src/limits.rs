@@ -1,0 +1,32 @@
+//! Every bound of a call, with the sums between them.
+
+/// Attempts of one call at most; as many as routes are kept.
+pub const ATTEMPTS_MAX: usize = 16;
+/// Legs of one call at most: the ingress leg and one for each attempt.
+pub const LEGS_MAX: usize = 1 + ATTEMPTS_MAX;
+/// Requests within a dialog that one leg answers at the same time.
+pub const REQUESTS_PER_LEG_MAX: usize = 8;
+/// A body that is passed on, in bytes.
+pub const BODY_BYTES_MAX: usize = 16 << 10;
+/// Seconds from INVITE to the first sign of life where a trunk does not say.
+pub const PROGRESS_TIMEOUT_S: u16 = 8;
+/// Seconds from the first 18x to the answer where a trunk does not say.
+pub const RING_TIMEOUT_S: u16 = 120;
+/// Seconds from INVITE to answer over all attempts where a plan does not say.
+pub const SETUP_TIMEOUT_S: u16 = 180;
+/// Seconds of an answered call where a trunk does not say (M4's `global_call_timeout`).
+pub const DURATION_MAX_S: u32 = 7_200;
+/// Milliseconds that a home shard may take to answer; also how long the ledger may take to lend money.
+pub const BOOK_TIMEOUT_MS: u64 = 2_000;
+/// Milliseconds that the journal may take before a call that waits for it is released.
+pub const JOURNAL_TIMEOUT_MS: u64 = 4_000;
+/// Milliseconds before the end of paid time at which the next slice is asked for.
+pub const EXTEND_AHEAD_MS: u64 = 5_000;
+/// Milliseconds of talk that one slice pays for at least.
+pub const SLICE_MS: u64 = 30_000;
+/// Hops that a message may still take when it reaches us at least (RFC 3261 §16.3).
+pub const HOPS_MIN: u8 = 1;
+
+const _: () = assert!(LEGS_MAX <= u8::MAX as usize);
+const _: () = assert!(EXTEND_AHEAD_MS < SLICE_MS);
+const _: () = assert!(BOOK_TIMEOUT_MS < EXTEND_AHEAD_MS);

@@ -1,0 +1,248 @@
+//! The money of one account on this node: grants, what calls hold of them, and who waits for more.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use cdr::{GrantPart, Record};
+use panel::wire::Want;
+use units::{AccountId, Cause, GrantId, Instant, Money, ShardId};
+
+use crate::book::{Entry, Order, grant_text};
+use crate::table::CallRef;
+
+/// Milliseconds that the ledger may take before those who wait are refused.
+const LEDGER_TIMEOUT_MS: u64 = 1_000;
+/// Milliseconds that a refusal stands before the ledger is asked again.
+const REFUSAL_MS: u64 = 500;
+/// Milliseconds without use after which a grant goes back.
+const IDLE_MS: u64 = 30_000;
+/// A grant is asked for this many slices ahead.
+const SLICES_AHEAD: i64 = 8;
+/// A grant used up faster than this, in milliseconds, doubles the next one.
+const QUICK_MS: u64 = 5_000;
+
+#[derive(Debug)]
+struct Grant {
+    id: GrantId,
+    amount: Money,
+    reserved: Money,
+    used: Money,
+    touched: Instant,
+}
+
+impl Grant {
+    fn free(&self) -> Money {
+        self.amount - self.reserved - self.used
+    }
+}
+
+#[derive(Debug)]
+struct Waiting {
+    from: ShardId,
+    call: CallRef,
+    want: Money,
+    least: Money,
+}
+
+/// One account's money on this node.
+#[derive(Debug)]
+pub struct Purse {
+    account: AccountId,
+    grants: Vec<Grant>,
+    waiting: VecDeque<Waiting>,
+    asked: Option<(GrantId, Instant)>,
+    refused_until: Option<Instant>,
+    ask_size: Money,
+    last_granted: Option<Instant>,
+}
+
+impl Purse {
+    /// Without money.
+    pub fn new(account: AccountId) -> Purse {
+        Purse {
+            account,
+            grants: Vec::new(),
+            waiting: VecDeque::new(),
+            asked: None,
+            refused_until: None,
+            ask_size: Money::ZERO,
+            last_granted: None,
+        }
+    }
+
+    /// Takes over a grant of an earlier boot.
+    pub fn adopt(&mut self, id: GrantId, amount: Money, used: Money) {
+        self.grants.push(Grant { id, amount, reserved: Money::ZERO, used, touched: Instant::default() });
+    }
+
+    /// One call wants money. Returns true if `next` was used to ask the ledger.
+    pub fn reserve(
+        &mut self,
+        now: Instant,
+        from: ShardId,
+        call: CallRef,
+        (want, least): (Money, Money),
+        next: GrantId,
+        out: &mut Vec<Order>,
+    ) -> bool {
+        let first_in_line = self.waiting.is_empty();
+        if first_in_line && self.free() >= least {
+            let parts = self.take(now, want);
+            out.push(Order::Tell(from, Entry::Reserved { call, account: self.account, reserved: Ok(parts) }));
+            return self.low(want) && self.ask(now, want, next, out);
+        }
+        let late = self.asked.is_some_and(|(_, at)| now.millis_since(at) >= LEDGER_TIMEOUT_MS);
+        let refused = self.refused_until.is_some_and(|until| now < until);
+        if late || refused {
+            let cause = if late { Cause::BALANCE_TOO_LOW } else { Cause::ORIGINATOR_BALANCE };
+            out.push(Order::Tell(from, Entry::Reserved { call, account: self.account, reserved: Err(cause) }));
+            return false;
+        }
+        self.waiting.push_back(Waiting { from, call, want, least });
+        self.ask(now, want, next, out)
+    }
+
+    fn free(&self) -> Money {
+        self.grants.iter().fold(Money::ZERO, |sum, grant| sum + grant.free())
+    }
+
+    /// Less is free than half of what is asked for at a time.
+    fn low(&self, want: Money) -> bool {
+        self.free().nanos() < self.ask_size.max(want).nanos() / 2
+    }
+
+    /// Takes up to `want` from the free parts, oldest grant first.
+    fn take(&mut self, now: Instant, want: Money) -> Vec<GrantPart> {
+        let (mut open, mut parts) = (want, Vec::new());
+        for grant in &mut self.grants {
+            let amount = grant.free().min(open);
+            if amount.is_positive() {
+                grant.reserved += amount;
+                grant.touched = now;
+                open -= amount;
+                parts.push(GrantPart { grant: grant.id, amount });
+            }
+        }
+        parts
+    }
+
+    /// Asks the ledger, unless it was asked or has just refused.
+    fn ask(&mut self, now: Instant, want: Money, next: GrantId, out: &mut Vec<Order>) -> bool {
+        if self.asked.is_some() || self.refused_until.is_some_and(|until| now < until) {
+            return false;
+        }
+        let quick = self.last_granted.is_some_and(|at| now.millis_since(at) < QUICK_MS);
+        let floor = Money::from_nanos(want.nanos().saturating_mul(SLICES_AHEAD));
+        let grown = if quick { self.ask_size + self.ask_size } else { self.ask_size };
+        self.ask_size = grown.max(floor);
+        self.asked = Some((next, now));
+        out.push(Order::JournalThenWant(
+            Record::GrantAsked { grant: next, account: self.account },
+            Want::Grant { grant: grant_text(next), account: self.account.0, want: self.ask_size.nanos() },
+        ));
+        true
+    }
+
+    /// The ledger lent money, or refused with zero. Returns true if `next` was used to ask again.
+    pub fn on_granted(
+        &mut self,
+        now: Instant,
+        grant: GrantId,
+        amount: Money,
+        next: GrantId,
+        out: &mut Vec<Order>,
+    ) -> bool {
+        if self.asked.is_none_or(|(asked, _)| asked != grant) {
+            return false;
+        }
+        self.asked = None;
+        out.push(Order::Journal(Record::Granted { grant, account: self.account, amount }));
+        if amount.is_positive() {
+            self.last_granted = Some(now);
+            self.refused_until = None;
+            let (reserved, used) = (Money::ZERO, Money::ZERO);
+            self.grants.push(Grant { id: grant, amount, reserved, used, touched: now });
+        } else {
+            self.refused_until = Some(now.plus_millis(REFUSAL_MS));
+        }
+        self.serve(now, out);
+        let Some(first) = self.waiting.front() else { return false };
+        let want = first.want;
+        if self.refused_until.is_some() {
+            self.refuse_waiting(Cause::ORIGINATOR_BALANCE, out);
+            return false;
+        }
+        self.ask(now, want, next, out)
+    }
+
+    /// Serves those who wait, in order, as long as the money lasts.
+    fn serve(&mut self, now: Instant, out: &mut Vec<Order>) {
+        while self.waiting.front().is_some_and(|first| self.free() >= first.least) {
+            let Some(first) = self.waiting.pop_front() else { return };
+            let parts = self.take(now, first.want);
+            out.push(Order::Tell(
+                first.from,
+                Entry::Reserved { call: first.call, account: self.account, reserved: Ok(parts) },
+            ));
+        }
+    }
+
+    fn refuse_waiting(&mut self, cause: Cause, out: &mut Vec<Order>) {
+        let account = self.account;
+        for waiting in self.waiting.drain(..) {
+            out.push(Order::Tell(waiting.from, Entry::Reserved { call: waiting.call, account, reserved: Err(cause) }));
+        }
+    }
+
+    /// A call is over.
+    pub fn settle(&mut self, now: Instant, reserved: &[GrantPart], used: &[GrantPart], out: &mut Vec<Order>) {
+        for part in reserved {
+            if let Some(grant) = self.grants.iter_mut().find(|grant| grant.id == part.grant) {
+                grant.reserved -= part.amount;
+                grant.touched = now;
+                assert!(grant.reserved >= Money::ZERO, "what is freed was reserved");
+            }
+        }
+        for part in used {
+            if let Some(grant) = self.grants.iter_mut().find(|grant| grant.id == part.grant) {
+                grant.used += part.amount;
+                assert!(grant.used + grant.reserved <= grant.amount, "use stays within the reserve");
+            }
+        }
+        self.close_where(|grant| grant.used == grant.amount, out);
+        self.serve(now, out);
+    }
+
+    fn close_where(&mut self, closes: impl Fn(&Grant) -> bool, out: &mut Vec<Order>) {
+        let account = self.account;
+        self.grants.retain(|grant| {
+            let close = grant.reserved == Money::ZERO && closes(grant);
+            if close {
+                let want = Want::Close { grant: grant_text(grant.id), account: account.0, used: grant.used.nanos() };
+                out.push(Order::JournalThenWant(Record::GrantClosed { grant: grant.id, used: grant.used }, want));
+            }
+            !close
+        });
+    }
+
+    /// Time went on.
+    pub fn on_time(&mut self, now: Instant, out: &mut Vec<Order>) {
+        if self.asked.is_some_and(|(_, at)| now.millis_since(at) >= LEDGER_TIMEOUT_MS) {
+            self.refuse_waiting(Cause::BALANCE_TOO_LOW, out);
+        }
+        self.close_where(|grant| now.millis_since(grant.touched) >= IDLE_MS, out);
+    }
+
+    /// When `on_time` is due.
+    pub fn deadline(&self) -> Option<Instant> {
+        let ledger = self.asked.filter(|_| !self.waiting.is_empty()).map(|(_, at)| at.plus_millis(LEDGER_TIMEOUT_MS));
+        let idle = self.grants.iter().filter(|grant| grant.reserved == Money::ZERO);
+        let idle = idle.map(|grant| grant.touched.plus_millis(IDLE_MS)).min();
+        [ledger, idle].into_iter().flatten().min()
+    }
+
+    /// What calls hold at this moment.
+    pub fn reserved(&self) -> Money {
+        self.grants.iter().fold(Money::ZERO, |sum, grant| sum + grant.reserved)
+    }
+}

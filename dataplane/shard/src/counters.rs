@@ -1,0 +1,116 @@
+//! What a shard counts, and how long its rooms take.
+
+use call::effect::{Count, Stage};
+use panel::metrics::Histogram;
+
+macro_rules! counters {
+    ($($(#[doc = $doc:literal])* $name:ident;)*) => {
+        /// Counters since the start of the data plane; they only rise.
+        #[derive(Clone, Debug, Default)]
+        pub struct Counters {
+            $($(#[doc = $doc])* pub $name: u64,)*
+        }
+
+        /// Names and meanings of all counters.
+        pub const COUNTERS: &[(&str, &str)] = &[$((stringify!($name), concat!($($doc),*))),*];
+
+        impl Counters {
+            /// Name and value of each.
+            pub fn each(&self, each: &mut dyn FnMut(&'static str, u64)) {
+                $(each(stringify!($name), self.$name);)*
+            }
+        }
+    };
+}
+
+counters! {
+    /// SIP datagrams received by their owner.
+    sip_received;
+    /// SIP datagrams sent.
+    sip_sent;
+    /// SIP messages sent again because nothing came back.
+    sip_resent;
+    /// Datagrams handed to another shard.
+    sip_steered;
+    /// Datagrams that were not SIP.
+    sip_flawed;
+    /// Requests from addresses that are nobody's.
+    sip_strangers;
+    /// Requests refused without a call: no dialog, no hops left, unsupported.
+    sip_refused;
+    /// Calls begun.
+    calls_begun;
+    /// Calls answered.
+    calls_answered;
+    /// Calls that ended without answer.
+    calls_failed;
+    /// Calls that ended after answer.
+    calls_finished;
+    /// Routes tried.
+    attempts;
+    /// Media datagrams relayed.
+    media_relayed;
+    /// Media datagrams dropped: strangers, not RTP, no call.
+    media_dropped;
+    /// Calls refused because the switch is full, draining or its disk is.
+    calls_turned_away;
+    /// Records given to the journal.
+    journal_records;
+    /// Panics survived: the message was dropped.
+    panics;
+}
+
+impl Counters {
+    /// Counts what a call reported.
+    pub fn count(&mut self, what: Count) {
+        match what {
+            Count::Answered => self.calls_answered += 1,
+            Count::Failed => self.calls_failed += 1,
+            Count::Finished => self.calls_finished += 1,
+            Count::Attempt => self.attempts += 1,
+            Count::Resent => self.sip_resent += 1,
+        }
+    }
+}
+
+/// Latency distributions, by room.
+#[derive(Clone, Debug, Default)]
+pub struct Stages {
+    /// Reading an INVITE.
+    pub parse: Histogram,
+    /// Finding its ingress trunk.
+    pub admit: Histogram,
+    /// Capacity, CPS, money.
+    pub limits: Histogram,
+    /// Rates and order of routes.
+    pub route: Histogram,
+    /// From the decision to the egress INVITE.
+    pub egress: Histogram,
+    /// From the egress answer to the ingress 200, the journal between them.
+    pub answer: Histogram,
+    /// One media datagram through the relay.
+    pub relay: Histogram,
+}
+
+impl Stages {
+    /// Records what a call reported.
+    pub fn record(&mut self, stage: Stage, nanos: u64) {
+        match stage {
+            Stage::Limits => self.limits.record(nanos),
+            Stage::Route => self.route.record(nanos),
+            Stage::Egress => self.egress.record(nanos),
+            Stage::Answer => self.answer.record(nanos),
+        }
+    }
+
+    /// Name and distribution of each, in the order of a call's way.
+    pub fn each(&self, each: &mut dyn FnMut(&'static str, &Histogram)) {
+        each("parse", &self.parse);
+        each("admit", &self.admit);
+        each("limits", &self.limits);
+        each("route", &self.route);
+        each("egress", &self.egress);
+        each("answer", &self.answer);
+        each("relay", &self.relay);
+    }
+}

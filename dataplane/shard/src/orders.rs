@@ -1,0 +1,219 @@
+//! Carries out what calls and the book ordered.
+
+use alloc::boxed::Box;
+
+use call::effect::Effect as CallOrder;
+use call::{Call, Context};
+use cdr::Record;
+use snapshot::View;
+use units::{Clock, ShardId};
+
+use crate::book::{Entry, Order};
+use crate::table::CallRef;
+use crate::{Effect, Effects, MARK_MS, Parcel, Shard, Waiting, context};
+
+impl Shard {
+    /// Lets a call take one step and carries out its orders.
+    pub(crate) fn with_call(
+        &mut self,
+        clock: Clock,
+        at: CallRef,
+        out: &mut Effects,
+        step: impl FnOnce(&mut Call, &mut Context<'_>),
+    ) {
+        self.step(clock, at, out, step);
+        self.work_inbox(clock, out);
+    }
+
+    fn step(&mut self, clock: Clock, at: CallRef, out: &mut Effects, step: impl FnOnce(&mut Call, &mut Context<'_>)) {
+        let Some(image) = self.image.clone() else { return };
+        let Some(entry) = self.table.get_mut(at) else { return };
+        let was_up = entry.call.is_up();
+        let mut ctx = context(
+            clock,
+            View::open((*image).as_ref()),
+            &self.switch,
+            &mut self.random,
+            &mut self.relay,
+            &mut self.work,
+            self.config.ticks,
+        );
+        step(&mut entry.call, &mut ctx);
+        let is_up = entry.call.is_up();
+        self.carry_out(clock, at, out);
+        self.after_step(clock, at, out, (was_up, is_up));
+    }
+
+    /// Files the call's deadline, or forgets it.
+    pub(crate) fn after_step(&mut self, clock: Clock, at: CallRef, out: &mut Effects, (was, is): (bool, bool)) {
+        if is && !was {
+            if self.calls_up == 0 {
+                self.mark_at = clock.now.plus_millis(MARK_MS);
+            }
+            self.calls_up += 1;
+        } else if was && !is {
+            self.calls_up -= 1;
+        }
+        if self.table.get(at).is_some_and(|entry| entry.call.is_done()) {
+            self.forget(at, out);
+        } else {
+            self.file(at);
+        }
+    }
+
+    pub(crate) fn file(&mut self, at: CallRef) {
+        let Some(entry) = self.table.get_mut(at) else { return };
+        let Some(deadline) = entry.call.deadline() else { return };
+        if entry.filed.is_none_or(|filed| deadline < filed) {
+            entry.filed = Some(deadline);
+            self.wheel.file(deadline, at);
+        }
+    }
+
+    fn forget(&mut self, at: CallRef, out: &mut Effects) {
+        let Some(entry) = self.table.remove(at) else { return };
+        if let Some(ladder) = entry.ladder {
+            let call = entry.call.id();
+            let bytes = out.append(|bytes| cdr::trace::encode(call, &ladder.messages, bytes));
+            out.list.push(Effect::Trace { bytes });
+        }
+    }
+
+    /// Turns the call's orders into effects; questions to home shards go to the inbox or by parcel.
+    pub(crate) fn carry_out(&mut self, clock: Clock, at: CallRef, out: &mut Effects) {
+        let shift = out.bytes.len();
+        out.bytes.extend_from_slice(&self.work.bytes);
+        let mut list = core::mem::take(&mut self.work.list);
+        for order in list.drain(..) {
+            match order {
+                CallOrder::Send { leg, to, bytes } => {
+                    self.counters.sip_sent += 1;
+                    if let Some(ladder) = self.table.get_mut(at).and_then(|entry| entry.ladder.as_mut()) {
+                        ladder.note(clock.wall, leg, false, to, &self.work.bytes[bytes.clone()]);
+                    }
+                    out.list.push(Effect::Sip { to, bytes: bytes.start + shift..bytes.end + shift });
+                }
+                CallOrder::OpenPort(port) => {
+                    self.ports.insert(port, at);
+                    out.list.push(Effect::OpenPort { port });
+                }
+                CallOrder::ClosePort(port) => {
+                    self.ports.remove(&port);
+                    out.list.push(Effect::ClosePort { port });
+                }
+                CallOrder::Journal { bytes, wait } => {
+                    let ticket = self.ticket();
+                    if wait {
+                        self.waiting.push_back((ticket, Waiting::Call(at)));
+                    }
+                    out.list.push(Effect::Journal { ticket, bytes: bytes.start + shift..bytes.end + shift });
+                }
+                CallOrder::Register { leg } => self.register(at, leg),
+                CallOrder::Take { trunk, capacity, cps } => {
+                    self.ask_home(Entry::Take { call: at, trunk, capacity, cps }, out);
+                }
+                CallOrder::Return { trunk } => self.ask_home(Entry::Return { trunk }, out),
+                CallOrder::Reserve { account, want, least } => {
+                    self.ask_home(Entry::Reserve { call: at, account, want, least }, out);
+                }
+                CallOrder::Settle { account, reserved, used } => {
+                    self.ask_home(Entry::Settle { account, reserved, used }, out);
+                }
+                CallOrder::Count(count) => self.counters.count(count),
+                CallOrder::Stage(stage, nanos) => self.stages.record(stage, nanos),
+            }
+        }
+        self.work.list = list;
+        self.work.clear();
+    }
+
+    fn register(&mut self, at: CallRef, leg: u8) {
+        let key = self.table.get(at).and_then(|entry| entry.call.dialog(leg)).map(|dialog| dialog.call_id.clone());
+        if let Some(key) = key {
+            self.table.register(key.into_boxed_slice(), at, leg);
+        }
+    }
+
+    fn ticket(&mut self) -> u64 {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.counters.journal_records += 1;
+        ticket
+    }
+
+    /// A question of one of our calls goes to the home shard, which may be this one.
+    fn ask_home(&mut self, entry: Entry, out: &mut Effects) {
+        let own = self.config.shard;
+        match entry.home(self.config.shards) {
+            Some(home) if home != own => self.send_entry(home, entry, out),
+            _ => self.inbox.push_back((own, entry)),
+        }
+    }
+
+    fn send_entry(&mut self, to: ShardId, entry: Entry, out: &mut Effects) {
+        let parcel = Parcel::Book { from: self.config.shard, entry };
+        out.list.push(Effect::Parcel { to, parcel: Box::new(parcel) });
+    }
+
+    /// Works off questions and answers until none is left; each question yields at most one answer, so it ends.
+    pub(crate) fn work_inbox(&mut self, clock: Clock, out: &mut Effects) {
+        while let Some((from, entry)) = self.inbox.pop_front() {
+            match entry {
+                Entry::Taken { call, trunk, taken } => {
+                    if self.table.get(call).is_some() {
+                        self.step(clock, call, out, |call, ctx| call.on_taken(ctx, trunk, taken));
+                    } else if taken.is_ok() {
+                        self.ask_home(Entry::Return { trunk }, out);
+                    }
+                }
+                Entry::Reserved { call, reserved, account } => {
+                    if self.table.get(call).is_some() {
+                        self.step(clock, call, out, |call, ctx| call.on_reserved(ctx, reserved));
+                    } else if let Ok(reserved) = reserved {
+                        let used = alloc::vec::Vec::new();
+                        self.ask_home(Entry::Settle { account, reserved, used }, out);
+                    }
+                }
+                question => {
+                    self.book.on_entry(clock.now, from, question, &mut self.book_orders);
+                    self.carry_out_book(out);
+                }
+            }
+        }
+    }
+
+    /// Carries out what the book ordered.
+    pub(crate) fn carry_out_book(&mut self, out: &mut Effects) {
+        let mut orders = core::mem::take(&mut self.book_orders);
+        for order in orders.drain(..) {
+            match order {
+                Order::Tell(to, entry) if to == self.config.shard => self.inbox.push_back((to, entry)),
+                Order::Tell(to, entry) => self.send_entry(to, entry, out),
+                Order::Journal(record) => {
+                    self.journal(&record, out);
+                }
+                Order::JournalThenWant(record, want) => {
+                    let ticket = self.journal(&record, out);
+                    self.waiting.push_back((ticket, Waiting::Want(want)));
+                }
+            }
+        }
+        self.book_orders = orders;
+    }
+
+    fn journal(&mut self, record: &Record, out: &mut Effects) -> u64 {
+        let ticket = self.ticket();
+        let bytes = out.append(|bytes| record.encode(bytes));
+        out.list.push(Effect::Journal { ticket, bytes });
+        ticket
+    }
+
+    /// While calls talk, marks the journal: what a crash may cost is the time since the last mark.
+    pub(crate) fn mark(&mut self, clock: Clock, out: &mut Effects) {
+        if self.calls_up == 0 || clock.now < self.mark_at {
+            return;
+        }
+        self.mark_at = clock.now.plus_millis(MARK_MS);
+        self.journal(&Record::Mark { shard: self.config.shard, now: clock.now, wall: clock.wall }, out);
+    }
+}

@@ -1,0 +1,30 @@
+//! Captured messages of chosen calls: what the ladder of a call is drawn from.
+
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use units::WallTime;
+
+/// Messages kept of one call at most; what comes later is counted only.
+const MESSAGES_MAX: usize = 64;
+/// Bytes kept of one call at most.
+const BYTES_MAX: usize = 64 << 10;
+
+/// One call's messages so far.
+#[derive(Debug, Default)]
+pub struct Ladder {
+    /// In the order in which they came and went.
+    pub messages: Vec<cdr::trace::Message>,
+    bytes: usize,
+}
+
+impl Ladder {
+    /// Keeps one message, if there is room.
+    pub fn note(&mut self, at: WallTime, leg: u8, inbound: bool, peer: SocketAddr, bytes: &[u8]) {
+        if self.messages.len() >= MESSAGES_MAX || self.bytes + bytes.len() > BYTES_MAX {
+            return;
+        }
+        self.bytes += bytes.len();
+        self.messages.push(cdr::trace::Message { at, leg, inbound, peer, bytes: bytes.to_vec() });
+    }
+}

@@ -1,0 +1,84 @@
+//! The timer wheel: one deadline a call, filed in O(1), checked again when it comes due.
+//!
+//! A call whose deadline moved earlier is filed a second time; one whose deadline moved later is found not to be due and filed
+//! anew. So nothing is ever searched for or removed.
+
+use alloc::vec::Vec;
+
+use units::Instant;
+
+use crate::table::CallRef;
+
+/// Slots of a millisecond each; a deadline further away waits for another round.
+const SLOTS: usize = 8_192;
+const WORDS: usize = SLOTS / 64;
+
+/// Deadlines of one shard's calls.
+#[derive(Debug)]
+pub struct Wheel {
+    slots: Vec<Vec<(u64, CallRef)>>,
+    /// One bit a slot: set when the slot holds something.
+    filled: [u64; WORDS],
+    /// All ticks before this one have been turned.
+    cursor: u64,
+}
+
+impl Default for Wheel {
+    fn default() -> Wheel {
+        let slots = (0..SLOTS).map(|_| Vec::new()).collect();
+        Wheel { slots, filled: [0; WORDS], cursor: 0 }
+    }
+}
+
+/// A moment as a tick, rounded up: nothing comes due early.
+fn tick(at: Instant) -> u64 {
+    at.micros().div_ceil(1_000)
+}
+
+impl Wheel {
+    /// Files a deadline.
+    pub fn file(&mut self, at: Instant, call: CallRef) {
+        let due = tick(at).max(self.cursor);
+        let slot = (due % SLOTS as u64) as usize;
+        self.slots[slot].push((due, call));
+        self.filled[slot / 64] |= 1 << (slot % 64);
+    }
+
+    /// Turns the wheel to `now` and takes out what is due, oldest tick first.
+    pub fn turn(&mut self, now: Instant, due: &mut Vec<CallRef>) {
+        let last = now.micros() / 1_000;
+        let steps = (last + 1).saturating_sub(self.cursor).min(SLOTS as u64);
+        let first = (last + 1).saturating_sub(steps);
+        for at in first..=last {
+            let slot = (at % SLOTS as u64) as usize;
+            if self.filled[slot / 64] & (1 << (slot % 64)) == 0 {
+                continue;
+            }
+            self.slots[slot].retain(|(tick, call)| {
+                if *tick <= last {
+                    due.push(*call);
+                }
+                *tick > last
+            });
+            if self.slots[slot].is_empty() {
+                self.filled[slot / 64] &= !(1 << (slot % 64));
+            }
+        }
+        self.cursor = self.cursor.max(last + 1);
+    }
+
+    /// When `turn` finds something at the earliest; early by whole rounds for what is far away.
+    pub fn deadline(&self) -> Option<Instant> {
+        let start = (self.cursor % SLOTS as u64) as usize;
+        let distance = (0..=WORDS).find_map(|step| {
+            let word = (start / 64 + step) % WORDS;
+            let mut bits = self.filled[word];
+            if step == 0 {
+                bits &= u64::MAX << (start % 64);
+            }
+            let slot = word * 64 + bits.trailing_zeros() as usize;
+            (bits != 0).then(|| (slot + SLOTS - start) % SLOTS)
+        })?;
+        Some(Instant::from_micros((self.cursor + distance as u64) * 1_000))
+    }
+}

@@ -1,0 +1,118 @@
+//! The INVITE client transaction: our INVITE on its way to a terminator.
+//!
+//! ```text
+//!  Calling ──1xx──▶ Proceeding ──3xx-6xx──▶ Completed ──D──▶ Terminated      RFC 3261 §17.1.1, figure 5
+//!     │ └──────────────2xx──────▶ Accepted ──M──▶ Terminated                 RFC 6026 §7.2
+//!     └──B──▶ Terminated (TimedOut)
+//! ```
+
+use units::Instant;
+
+use crate::effect::{Effect, Effects, GIVE_UP_MS, T1_MS};
+
+/// Timer D over an unreliable transport, in milliseconds: how long repeated refusals are acknowledged.
+const FORGET_MS: u64 = 32_000;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    Calling { resend_at: Instant, resend_ms: u64, give_up_at: Instant },
+    Proceeding,
+    Completed { forget_at: Instant },
+    Accepted { forget_at: Instant },
+    Terminated,
+}
+
+/// One INVITE that we sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InviteClient {
+    state: State,
+}
+
+impl InviteClient {
+    /// The INVITE was just sent over UDP.
+    pub fn new(now: Instant) -> InviteClient {
+        // RFC 3261 §17.1.1.2: timer A starts at T1, timer B fires at 64·T1.
+        let state = State::Calling {
+            resend_at: now.plus_millis(T1_MS),
+            resend_ms: T1_MS,
+            give_up_at: now.plus_millis(GIVE_UP_MS),
+        };
+        InviteClient { state }
+    }
+
+    /// A response with this status came.
+    pub fn on_response(&mut self, now: Instant, status: u16, out: &mut Effects) {
+        let class = status / 100;
+        match (&self.state, class) {
+            (State::Calling { .. } | State::Proceeding, 1) => {
+                self.state = State::Proceeding;
+                out.push(Effect::Provisional);
+            }
+            (State::Calling { .. } | State::Proceeding, 2) => {
+                self.state = State::Accepted { forget_at: now.plus_millis(GIVE_UP_MS) };
+                out.push(Effect::Accepted);
+            }
+            // RFC 6026 §7.2: further 2xx go to the core, which acknowledges each.
+            (State::Accepted { .. }, 2) => out.push(Effect::Accepted),
+            (State::Calling { .. } | State::Proceeding, _) => {
+                self.state = State::Completed { forget_at: now.plus_millis(FORGET_MS) };
+                out.extend([Effect::Acknowledge, Effect::Refused]);
+            }
+            (State::Completed { .. }, 3..=6) => out.push(Effect::Acknowledge),
+            (State::Completed { .. } | State::Accepted { .. } | State::Terminated, _) => {}
+        }
+    }
+
+    /// Time went on.
+    pub fn on_time(&mut self, now: Instant, out: &mut Effects) {
+        match &mut self.state {
+            State::Calling { give_up_at, .. } if *give_up_at <= now => {
+                self.state = State::Terminated;
+                out.push(Effect::TimedOut);
+            }
+            State::Calling { resend_at, resend_ms, .. } if *resend_at <= now => {
+                // RFC 3261 §17.1.1.2: timer A doubles without bound; timer B ends it.
+                *resend_ms *= 2;
+                *resend_at = now.plus_millis(*resend_ms);
+                out.push(Effect::Resend);
+            }
+            State::Completed { forget_at } | State::Accepted { forget_at } if *forget_at <= now => {
+                self.state = State::Terminated;
+            }
+            State::Calling { .. }
+            | State::Proceeding
+            | State::Completed { .. }
+            | State::Accepted { .. }
+            | State::Terminated => {}
+        }
+    }
+
+    /// When `on_time` is due. `Proceeding` has none: the call's own deadlines bound it.
+    pub fn deadline(&self) -> Option<Instant> {
+        match &self.state {
+            State::Calling { resend_at, give_up_at, .. } => Some(*resend_at.min(give_up_at)),
+            State::Completed { forget_at } | State::Accepted { forget_at } => Some(*forget_at),
+            State::Proceeding | State::Terminated => None,
+        }
+    }
+
+    /// True once a provisional response was heard and no final one: only then may a CANCEL be sent (RFC 3261 §9.1).
+    pub fn may_cancel(&self) -> bool {
+        self.state == State::Proceeding
+    }
+
+    /// True while no final response was heard.
+    pub fn is_pending(&self) -> bool {
+        matches!(self.state, State::Calling { .. } | State::Proceeding)
+    }
+
+    /// Gives up at once, as when nothing came for 64·T1.
+    pub fn abandon(&mut self) {
+        self.state = State::Terminated;
+    }
+
+    /// Nothing more will happen.
+    pub fn is_over(&self) -> bool {
+        self.state == State::Terminated
+    }
+}

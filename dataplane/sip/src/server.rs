@@ -1,0 +1,71 @@
+//! The server transaction of every method but INVITE.
+//!
+//! ```text
+//!  Trying ──final sent──▶ Completed ──J──▶ Terminated      RFC 3261 §17.2.2, figure 8
+//! ```
+//! Provisional responses are not sent (RFC 4320 §4.1), so there is no `Proceeding`.
+
+use units::Instant;
+
+use crate::effect::{Effect, Effects, GIVE_UP_MS};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    Trying { give_up_at: Instant },
+    Completed { forget_at: Instant },
+    Terminated,
+}
+
+/// One request that we received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    state: State,
+}
+
+impl Server {
+    /// The request just came.
+    pub fn new(now: Instant) -> Server {
+        Server { state: State::Trying { give_up_at: now.plus_millis(GIVE_UP_MS) } }
+    }
+
+    /// The request came again.
+    pub fn on_repeat(&mut self, out: &mut Effects) {
+        match self.state {
+            State::Completed { .. } => out.push(Effect::Resend),
+            State::Trying { .. } | State::Terminated => {}
+        }
+    }
+
+    /// We sent the final response, over UDP.
+    pub fn on_final_sent(&mut self, now: Instant) {
+        self.state = State::Completed { forget_at: now.plus_millis(GIVE_UP_MS) };
+    }
+
+    /// Time went on.
+    pub fn on_time(&mut self, now: Instant) {
+        match self.state {
+            State::Trying { give_up_at: at } | State::Completed { forget_at: at } if at <= now => {
+                self.state = State::Terminated;
+            }
+            State::Trying { .. } | State::Completed { .. } | State::Terminated => {}
+        }
+    }
+
+    /// When `on_time` is due.
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.state {
+            State::Trying { give_up_at: at } | State::Completed { forget_at: at } => Some(at),
+            State::Terminated => None,
+        }
+    }
+
+    /// True while no final response was sent.
+    pub fn is_pending(&self) -> bool {
+        matches!(self.state, State::Trying { .. })
+    }
+
+    /// Nothing more will happen.
+    pub fn is_over(&self) -> bool {
+        self.state == State::Terminated
+    }
+}

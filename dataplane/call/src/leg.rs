@@ -13,7 +13,7 @@ use sip::invite_client::InviteClient;
 use sip::invite_server::InviteServer;
 use sip::message::Message;
 use sip::server::Server;
-use units::{Clock, Instant};
+use units::{Cause, Clock, Instant};
 
 use crate::effect::{Effect, Effects};
 use crate::random::Random;
@@ -128,6 +128,8 @@ pub struct Leg {
     pub sdp_version: u64,
     /// We said BYE, or the peer did.
     pub gone: bool,
+    /// A BYE waits for the ACK of our answer.
+    pub bye_wanted: Option<Cause>,
 }
 
 impl Leg {
@@ -157,6 +159,7 @@ impl Leg {
             sdp_session: desk.random.bits() >> 2,
             sdp_version: 0,
             gone: false,
+            bye_wanted: None,
         }
     }
 

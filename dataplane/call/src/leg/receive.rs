@@ -27,7 +27,7 @@ impl Leg {
     ) {
         match request.method() {
             Method::Invite => self.on_invite(desk, index, request, source, events),
-            Method::Ack => self.on_ack(desk, request, events),
+            Method::Ack => self.on_ack(desk, index, request, events),
             Method::Cancel => self.on_cancel(desk, index, request, source, events),
             _ => self.on_other(desk, index, request, source, events),
         }
@@ -67,13 +67,20 @@ impl Leg {
         events.push(Event::Offer { body: body_of(request) });
     }
 
-    fn on_ack(&mut self, desk: &mut Desk<'_>, request: &Message<'_>, events: &mut Events) {
+    fn on_ack(&mut self, desk: &mut Desk<'_>, index: u8, request: &Message<'_>, events: &mut Events) {
         let Some(invite) = &mut self.invite_in else { return };
         let mut orders = Vec::new();
         let accepted = invite.machine.awaits_ack();
         invite.machine.on_ack(desk.clock.now, &mut orders);
         if accepted && orders.contains(&Effect::Acknowledged) {
             events.push(Event::Acked { body: body_of(request) });
+            self.send_wanted_bye(desk, index);
+        }
+    }
+
+    fn send_wanted_bye(&mut self, desk: &mut Desk<'_>, index: u8) {
+        if let Some(cause) = self.bye_wanted.take() {
+            self.send_bye(desk, index, cause);
         }
     }
 
@@ -293,6 +300,7 @@ impl Leg {
         invite.machine.on_time(desk.clock.now, &mut orders);
         if accepted && orders.contains(&Effect::TimedOut) {
             events.push(Event::AckMissing);
+            self.send_wanted_bye(desk, index);
         }
         self.resend_invite_answer(desk, index, &orders);
     }

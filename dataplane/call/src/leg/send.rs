@@ -117,9 +117,11 @@ impl Leg {
         self.requests_out.push(RequestOut { machine, request, to, number, passes_on });
     }
 
-    /// Says BYE, once.
+    /// Says BYE, once. While our answer has no ACK, the BYE waits for it (RFC 3261 §15).
     pub fn send_bye(&mut self, desk: &mut Desk<'_>, index: u8, cause: Cause) {
-        if !self.gone {
+        if self.invite_in.as_ref().is_some_and(|invite| invite.machine.awaits_ack()) {
+            self.bye_wanted = Some(cause);
+        } else if !self.gone {
             self.gone = true;
             self.send_request(desk, index, b"BYE", &Body::default(), None, Some(cause));
         }

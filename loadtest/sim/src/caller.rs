@@ -57,6 +57,10 @@ pub struct Caller {
     pub ended: Option<(u64, u16)>,
     /// Anything came from the switch.
     pub heard: bool,
+    /// A BYE came although this caller had acknowledged no answer.
+    pub released_early: bool,
+    /// Its own BYE was answered with 200.
+    pub release_answered: bool,
     /// Where its media goes, once answered.
     pub media_peer: Option<SocketAddr>,
     /// Its own media address.
@@ -85,6 +89,8 @@ impl Caller {
             answered: None,
             ended: None,
             heard: false,
+            released_early: false,
+            release_answered: false,
             media_peer: None,
             media: SocketAddr::new(local.ip(), 10_000 + 2 * index as u16),
             local,
@@ -131,7 +137,10 @@ impl Caller {
             (100..=199, "INVITE") => self.on_progress(now),
             (200..=299, "INVITE") => self.on_answer(now, seen, out),
             (_, "INVITE") => self.on_refusal(now, seen, out),
-            (200.., "BYE") if self.state == State::Releasing => self.end(now, 200),
+            (200.., "BYE") if self.state == State::Releasing => {
+                self.release_answered = seen.status == 200;
+                self.end(now, 200);
+            }
             _ => {}
         }
     }
@@ -287,6 +296,9 @@ impl Caller {
         let mut text = String::new();
         message::response(&mut text, asked, 200, "", self.local, &body);
         out.push((self.local, from, text));
+        if asked.method == "BYE" && matches!(self.state, State::Inviting { .. }) {
+            self.released_early = true;
+        }
         if asked.method == "BYE" && matches!(self.state, State::Talking | State::Releasing) {
             self.end(now, 200);
         }

@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use cdr::{Cdr, Record};
-use units::CallId;
+use units::{CallId, Cause};
 
 use crate::caller::State;
 use crate::prices;
@@ -49,6 +49,10 @@ fn nothing_is_left(world: &World<'_>) -> Result<(), String> {
     for (index, caller) in world.callers.iter().enumerate() {
         if !matches!(caller.state, State::Ended | State::Vanished) {
             return Err(format!("call {index} never ended: {:?}", caller.state));
+        }
+        // RFC 3261 §15: whoever answered must not send a BYE before the ACK has come.
+        if caller.released_early {
+            return Err(format!("call {index} was released before it had acknowledged an answer"));
         }
         // In the worst weather seven INVITEs may all be lost; in any other that is not chance.
         if !caller.heard && world.story.weather.lost < 100 {
@@ -139,6 +143,11 @@ fn caller_agrees(world: &World<'_>, books: &Books<'_>, index: usize) -> Result<(
     let right = if world.story.crash.is_some() { answered >= 1 } else { answered == 1 };
     if caller.answered.is_some() && !right {
         return Err(format!("call {index} was answered and has {answered} answered call records"));
+    }
+    // The answer to a BYE leaves when the call's record is safe: no restart may cut the call again.
+    let cut = own.iter().any(|cdr| cdr.answered_ms.is_some() && cdr.cause == Cause::SWITCH_RESTARTED);
+    if caller.release_answered && cut && own.len() == 1 {
+        return Err(format!("call {index} was released in good order and is recorded as cut by a restart"));
     }
     // A kill forgets a call that was not answered yet, and its repeated INVITE then is another call.
     if world.story.crash.is_none() && own.len() != 1 {

@@ -132,6 +132,8 @@ impl Node {
             seed,
             trace_percent: 0,
             grants,
+            // Simulated work takes no time: stage latencies are not judged here.
+            ticks: || 0,
         }
     }
 

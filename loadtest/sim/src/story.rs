@@ -73,6 +73,17 @@ pub struct CallStory {
     pub callees: [CalleeManner; TERMINATORS],
 }
 
+/// When the data plane is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crash {
+    /// At this moment.
+    At(u64),
+    /// Just as its so-manieth answer to an INVITE leaves for a caller: its start record must be safe by then.
+    OnAnswer(u64),
+    /// Just as its so-manieth answer to a BYE leaves for a caller: the call's record must be safe by then.
+    OnRelease(u64),
+}
+
 /// The network, in thousandths and microseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Weather {
@@ -98,7 +109,7 @@ pub struct Story {
     /// The network.
     pub weather: Weather,
     /// When the data plane is killed, if it is.
-    pub crash: Option<u64>,
+    pub crash: Option<Crash>,
     /// How long it stays away.
     pub away: u64,
     /// When a snapshot with dearer rates is published, if it is.
@@ -120,7 +131,7 @@ impl Story {
         for (index, call) in told.iter_mut().enumerate() {
             call.calling = format!("1646{index:08}");
         }
-        let crash = chance.happens(250).then(|| chance.between(SECOND, span + 20 * SECOND));
+        let crash = chance.happens(300).then(|| crash(&mut chance, span));
         let gone = chance.happens(200).then(|| chance.below(span));
         Story {
             seed,
@@ -139,6 +150,14 @@ impl Story {
     pub fn call_of(&self, calling: &str) -> Option<usize> {
         let digits = calling.get(calling.len().checked_sub(8)?..)?;
         digits.parse().ok().filter(|index| *index < self.calls.len())
+    }
+}
+
+fn crash(chance: &mut Chance, span: u64) -> Crash {
+    match chance.below(3) {
+        0 => Crash::At(chance.between(SECOND, span + 20 * SECOND)),
+        1 => Crash::OnAnswer(chance.between(1, 8)),
+        _ => Crash::OnRelease(chance.between(1, 5)),
     }
 }
 

@@ -16,10 +16,10 @@ use crate::caller::{self, Caller, Out};
 use crate::chance::Chance;
 use crate::disk::Disk;
 use crate::ledger::Ledger;
-use crate::message;
+use crate::message::{self, Message};
 use crate::node::{self, Node};
 use crate::prices::{originator_address, terminator_address};
-use crate::story::{MS, ORIGINATORS, SECOND, Story, TERMINATORS};
+use crate::story::{Crash, MS, ORIGINATORS, SECOND, Story, TERMINATORS};
 
 /// A run ends at this moment whatever stands; every deadline of the switch lies well before it.
 pub const HORIZON: u64 = 900 * SECOND;
@@ -103,9 +103,8 @@ impl<'a> World<'a> {
             self.at(SECOND + self.story.calls[index].at, Event::Start(index));
         }
         self.at(0, Event::Restart);
-        if let Some(crash) = self.story.crash {
-            self.at(SECOND + crash, Event::Kill);
-            self.at(SECOND + crash + self.story.away, Event::Restart);
+        if let Some(Crash::At(moment)) = self.story.crash {
+            self.at(SECOND + moment, Event::Kill);
         }
         if let Some(moment) = self.story.republish {
             self.at(SECOND + moment, Event::Publish);
@@ -202,8 +201,14 @@ impl<'a> World<'a> {
         let weather = self.story.weather;
         let lost = self.chance.happens(weather.lost);
         let first = text.lines().next().unwrap_or("");
-        let line = format!("{from} → {to}  {first}{}", if lost { "   (lost)" } else { "" });
+        let seen = message::read(text.as_bytes()).unwrap_or_default();
+        let mark = if lost { "   (lost)" } else { "" };
+        let line = format!("{from} → {to}  {first}  [{} {} {}]{mark}", seen.call_id, seen.cseq, seen.method);
         self.say(|| line);
+        let to_caller = from == node::sip_address() && seen.call_id.ends_with("-sim");
+        if to_caller && seen.status == 200 {
+            self.kill_on_cue(&seen);
+        }
         if lost {
             return;
         }
@@ -373,6 +378,20 @@ impl<'a> World<'a> {
         let records = self.disk.kill(&mut self.chance);
         records.iter().for_each(|record| node::post(&mut self.ledger, record));
         self.node.kill();
+        self.at(self.now + self.story.away, Event::Restart);
+    }
+
+    /// Kills the data plane just after the answer that the story chose, before anything else happens.
+    fn kill_on_cue(&mut self, seen: &Message<'_>) {
+        let left = match (&mut self.story.crash, seen.method) {
+            (Some(Crash::OnAnswer(left)), "INVITE") | (Some(Crash::OnRelease(left)), "BYE") => left,
+            _ => return,
+        };
+        let cue = *left == 1;
+        *left = left.saturating_sub(1);
+        if cue {
+            self.at(self.now, Event::Kill);
+        }
     }
 
     fn restart(&mut self) {

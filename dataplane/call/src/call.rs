@@ -3,6 +3,7 @@
 mod finish;
 mod record;
 mod setup;
+mod state;
 mod summary;
 mod talk;
 
@@ -10,6 +11,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
+pub use state::StateFlaw;
 pub use summary::Summary;
 
 use cdr::{GrantPart, Quality, Stages};

@@ -20,6 +20,6 @@ pub mod limits;
 pub mod random;
 pub mod release;
 
-pub use call::{Call, Context, Opening, Summary};
+pub use call::{Call, Context, Opening, StateFlaw, Summary};
 pub use leg::{Desk, Switch};
 pub use random::Random;

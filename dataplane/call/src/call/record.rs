@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 
 use cdr::{Cdr, Priced, Quality, Record, Start};
-use units::{AttemptIndex, Money, Terms};
+use units::{AttemptIndex, Clock, Instant, Money, Terms};
 
 use crate::call::{Attempt, Call, Context};
 use crate::effect::Effect;
@@ -29,10 +29,15 @@ impl Call {
         }
     }
 
-    fn attempt_record(&self, ctx: &Context<'_>, attempt: &Attempt, release: Release, last: bool) -> Cdr {
+    /// Milliseconds of talk that count: never more than were paid for, however late the timer that ends the call.
+    fn talked_ms(&self, clock: Clock, answered: Instant) -> u64 {
+        clock.now.millis_since(answered).min(self.paid_ms)
+    }
+
+    pub(super) fn attempt_record(&self, clock: Clock, attempt: &Attempt, release: Release, last: bool) -> Cdr {
         let since = |at: units::Instant| at.millis_since(attempt.started.now);
         let answered = self.answered.filter(|_| last);
-        let duration_ms = answered.map_or(0, |at| ctx.desk.clock.now.millis_since(at));
+        let duration_ms = answered.map_or(0, |at| self.talked_ms(clock, at));
         let place = self.attempts.iter().position(|other| other.leg == attempt.leg).unwrap_or(0);
         Cdr {
             attempt: AttemptIndex(place as u8 + 1),
@@ -43,7 +48,7 @@ impl Call {
             started: attempt.started.wall,
             ringing_ms: attempt.ringing.map(|at| since(at) as u32),
             answered_ms: answered.map(|at| since(at) as u32),
-            ended_ms: since(ctx.desk.clock.now),
+            ended_ms: since(clock.now),
             duration_ms,
             sip_status: if answered.is_some() { 200 } else { release.status },
             cause: release.cause,
@@ -55,9 +60,9 @@ impl Call {
         }
     }
 
-    fn call_record(&self, ctx: &Context<'_>, release: Release, status: u16) -> Cdr {
+    pub(super) fn call_record(&self, clock: Clock, release: Release, status: u16) -> Cdr {
         let since = |at: units::Instant| at.millis_since(self.started.now);
-        let duration_ms = self.answered.map_or(0, |at| ctx.desk.clock.now.millis_since(at));
+        let duration_ms = self.answered.map_or(0, |at| self.talked_ms(clock, at));
         let answered = self.answered.and(self.attempts.last());
         let last = self.attempts.last();
         Cdr {
@@ -68,7 +73,7 @@ impl Call {
             started: self.started.wall,
             ringing_ms: self.ringing.map(|at| since(at) as u32),
             answered_ms: self.answered.map(|at| since(at) as u32),
-            ended_ms: since(ctx.desk.clock.now),
+            ended_ms: since(clock.now),
             duration_ms,
             sip_status: status,
             cause: release.cause,
@@ -91,8 +96,8 @@ impl Call {
         let Some(attempt) = self.attempts.last() else { return };
         let release = Release::by_switch(units::Cause::SWITCH_RESTARTED);
         let start = Start {
-            call: self.call_record(ctx, release, 200),
-            attempt: self.attempt_record(ctx, attempt, release, true),
+            call: self.call_record(ctx.desk.clock, release, 200),
+            attempt: self.attempt_record(ctx.desk.clock, attempt, release, true),
             answered: ctx.desk.clock.now,
             reserved: self.reserved.clone(),
             paid_ms: self.paid_ms,
@@ -109,7 +114,7 @@ impl Call {
     /// The record of the present attempt, once.
     pub(super) fn write_attempt(&mut self, ctx: &mut Context<'_>, release: Release) {
         let Some(attempt) = self.attempts.last().filter(|attempt| !attempt.written) else { return };
-        let record = self.attempt_record(ctx, attempt, release, self.answered.is_some());
+        let record = self.attempt_record(ctx.desk.clock, attempt, release, self.answered.is_some());
         append(ctx, &Record::Cdr(Box::new(record)), false);
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.written = true;
@@ -123,7 +128,7 @@ impl Call {
         release: Release,
         status: u16,
     ) -> alloc::vec::Vec<cdr::GrantPart> {
-        let mut record = self.call_record(ctx, release, status);
+        let mut record = self.call_record(ctx.desk.clock, release, status);
         let price = record.sell.map_or(Money::ZERO, |sell| sell.price);
         record.grants = self.used_parts(price);
         let used = record.grants.clone();

@@ -1,0 +1,283 @@
+//! A stable call as a value: versioned bytes with absolute times and no pointers, so that it may outlive its process.
+//!
+//! Stable means that both sides talk and no transaction is open: then nothing but the dialogs, the money, the media ports and the
+//! deadlines need to be carried over. What a record must say travels as the journal's own start record.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use cdr::{Cdr, Record, Stages, Start};
+use media::Pair;
+use rating::{Admission, Candidate, Verdict};
+use sip::dialog::Dialog;
+use units::{Clock, Instant, Money};
+
+use crate::bridge::Body;
+use crate::call::{Attempt, Call, Opening, State, Talk};
+use crate::leg::Leg;
+use crate::release::Release;
+
+/// The layout of [`Call::export`]; raised with every change.
+const VERSION: u8 = 1;
+
+/// Why exported bytes do not make a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateFlaw {
+    /// Another release wrote them.
+    Version,
+    /// They end too early, or hold what cannot be.
+    Malformed,
+}
+
+impl Call {
+    /// True when both sides talk and nothing is under way.
+    pub fn is_stable(&self) -> bool {
+        self.is_up() && self.current != 0 && !self.reserving && self.legs.iter().all(Leg::is_quiet)
+    }
+
+    /// The call as bytes; `None` unless it is stable. `clock` is the moment of the export.
+    pub fn export(&self, clock: Clock) -> Option<Vec<u8>> {
+        let State::Up(talk) = &self.state else { return None };
+        let attempt = self.attempts.last().filter(|_| self.is_stable())?;
+        let release = Release::by_switch(units::Cause::SWITCH_RESTARTED);
+        let start = Start {
+            call: self.call_record(clock, release, 200),
+            attempt: self.attempt_record(clock, attempt, release, true),
+            answered: self.answered?,
+            reserved: self.reserved.clone(),
+            paid_ms: self.paid_ms,
+        };
+        let mut record = Vec::new();
+        Record::Start(Box::new(start)).encode(&mut record);
+        let mut out = Vec::with_capacity(record.len() + 1_024);
+        out.push(VERSION);
+        put_bytes(&mut out, &record);
+        put(&mut out, self.started.now.micros());
+        put(&mut out, attempt.started.now.micros());
+        put(&mut out, u64::from(self.opening.hops));
+        put(&mut out, self.seed);
+        put(&mut out, attempt.candidate.margin.nanos() as u64);
+        put(&mut out, talk.end_at.micros());
+        for at in [talk.paid_until, talk.extend_at, talk.media_at] {
+            put(&mut out, at.map_or(u64::MAX, Instant::micros));
+        }
+        for leg in [&self.legs[0], &self.legs[usize::from(self.current)]] {
+            put_leg(&mut out, leg);
+        }
+        Some(out)
+    }
+
+    /// The media ports of exported bytes: RTP port of the ingress and of the egress leg, for whoever opens them again.
+    pub fn exported_ports(bytes: &[u8]) -> Result<(u16, u16), StateFlaw> {
+        let (_, legs) = read(bytes)?;
+        Ok((legs[0].port, legs[1].port))
+    }
+
+    /// The call again, with the media ports that were opened for it.
+    pub fn import(bytes: &[u8], ingress: Pair, egress: Pair) -> Result<Call, StateFlaw> {
+        let (head, legs) = read(bytes)?;
+        let (record, attempt_record) = (head.start.call, head.start.attempt);
+        let [first, second] = legs;
+        let started = Clock { now: head.started, wall: record.started };
+        let attempt = attempt_of(&attempt_record, head.attempt_started, head.margin)?;
+        let after_ms = |at: Instant, ms: Option<u32>| ms.map(|ms| at.plus_millis(u64::from(ms)));
+        Ok(Call {
+            state: State::Up(head.talk),
+            current: 1,
+            revision: record.revision,
+            started,
+            began_ns: 0,
+            setup_at: started.now,
+            sell: record.sell.map(|sell| sell.terms),
+            offer: Body::default(),
+            routes: Vec::new(),
+            next_route: 0,
+            attempts_max: record.attempts,
+            attempts: alloc::vec![attempt],
+            last_refusal: None,
+            reserved: head.start.reserved,
+            reserving: false,
+            paid_ms: head.start.paid_ms,
+            ringing: after_ms(started.now, record.ringing_ms),
+            answered: Some(head.start.answered),
+            codec: record.codec.clone(),
+            stages: record.stages,
+            ingress_media: record.ingress_media,
+            egress_media: record.egress_media,
+            ingress_taken: true,
+            egress_taken: Some(candidate_of(&attempt_record, head.margin)),
+            seed: head.seed,
+            decision: record.decision.clone(),
+            opening: opening_of(&record, head.hops, first.peer),
+            legs: alloc::vec![first.into_leg(ingress), second.into_leg(egress)],
+        })
+    }
+}
+
+/// What stands before the legs.
+struct Head {
+    start: Start,
+    started: Instant,
+    attempt_started: Instant,
+    hops: u8,
+    seed: u64,
+    margin: Money,
+    talk: Talk,
+}
+
+/// One leg as carried over.
+struct LegState {
+    dialog: Dialog,
+    peer: SocketAddr,
+    port: u16,
+    sdp_session: u64,
+    sdp_version: u64,
+}
+
+impl LegState {
+    fn into_leg(self, pair: Pair) -> Leg {
+        Leg {
+            dialog: self.dialog,
+            peer: self.peer,
+            pair: Some(pair),
+            invite_in: None,
+            invite_out: None,
+            requests_in: Vec::new(),
+            requests_out: Vec::new(),
+            sdp_session: self.sdp_session,
+            sdp_version: self.sdp_version,
+            gone: false,
+            bye_wanted: None,
+        }
+    }
+}
+
+fn opening_of(record: &Cdr, hops: u8, source: SocketAddr) -> Opening {
+    let admission = Admission {
+        ingress: record.ingress_trunk,
+        carrier: record.originator,
+        account: record.originator_account,
+        called: record.called_routed,
+        ..Admission::default()
+    };
+    let stages = Stages { parse_us: record.stages.parse_us, admit_us: record.stages.admit_us, ..Stages::default() };
+    Opening { id: record.call, admission, calling: record.calling, called: record.called, hops, source, stages }
+}
+
+fn candidate_of(record: &Cdr, margin: Money) -> Candidate {
+    Candidate {
+        egress: record.egress_trunk,
+        carrier: record.terminator,
+        account: record.terminator_account,
+        buy: record.buy.map(|buy| buy.terms),
+        margin,
+        verdict: Verdict::Kept,
+    }
+}
+
+fn attempt_of(record: &Cdr, started: Instant, margin: Money) -> Result<Attempt, StateFlaw> {
+    Ok(Attempt {
+        leg: 1,
+        candidate: candidate_of(record, margin),
+        started: Clock { now: started, wall: record.started },
+        ringing: record.ringing_ms.map(|ms| started.plus_millis(u64::from(ms))),
+        address: record.egress_address.ok_or(StateFlaw::Malformed)?,
+        call_id: record.egress_call_id.clone(),
+        written: false,
+    })
+}
+
+fn read(bytes: &[u8]) -> Result<(Head, [LegState; 2]), StateFlaw> {
+    let (version, rest) = bytes.split_first().ok_or(StateFlaw::Malformed)?;
+    if *version != VERSION {
+        return Err(StateFlaw::Version);
+    }
+    let mut input = rest;
+    read_all(&mut input).filter(|_| input.is_empty()).ok_or(StateFlaw::Malformed)
+}
+
+fn read_all(input: &mut &[u8]) -> Option<(Head, [LegState; 2])> {
+    let Ok(Record::Start(start)) = Record::decode(take_bytes(input)?) else { return None };
+    let started = Instant::from_micros(take(input)?);
+    let attempt_started = Instant::from_micros(take(input)?);
+    let hops = u8::try_from(take(input)?).ok()?;
+    let seed = take(input)?;
+    let margin = Money::from_nanos(take(input)? as i64);
+    let end_at = Instant::from_micros(take(input)?);
+    let mut moment = || take(input).map(|at| (at != u64::MAX).then(|| Instant::from_micros(at)));
+    let talk = Talk { end_at, paid_until: moment()?, extend_at: moment()?, media_at: moment()? };
+    let legs = [take_leg(input)?, take_leg(input)?];
+    Some((Head { start: *start, started, attempt_started, hops, seed, margin, talk }, legs))
+}
+
+fn put(out: &mut Vec<u8>, value: u64) {
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+fn put_leg(out: &mut Vec<u8>, leg: &Leg) {
+    let dialog = &leg.dialog;
+    for text in [
+        &dialog.call_id,
+        &dialog.local_tag,
+        &dialog.remote_tag,
+        &dialog.local_uri,
+        &dialog.local_display,
+        &dialog.remote_uri,
+        &dialog.target,
+    ] {
+        put_bytes(out, text);
+    }
+    put(out, dialog.routes.len() as u64);
+    dialog.routes.iter().for_each(|route| put_bytes(out, route));
+    put(out, u64::from(dialog.local_cseq));
+    put(out, dialog.remote_cseq.map_or(u64::MAX, u64::from));
+    put_bytes(out, alloc::format!("{}", leg.peer).as_bytes());
+    put(out, leg.pair.map_or(0, |pair| u64::from(pair.rtp_port)));
+    put(out, leg.sdp_session);
+    put(out, leg.sdp_version);
+}
+
+fn take(input: &mut &[u8]) -> Option<u64> {
+    let (head, rest) = input.split_first_chunk::<8>()?;
+    *input = rest;
+    Some(u64::from_le_bytes(*head))
+}
+
+fn take_bytes<'a>(input: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let length = usize::try_from(take(input)?).ok()?;
+    let (head, rest) = input.split_at_checked(length)?;
+    *input = rest;
+    Some(head)
+}
+
+fn take_leg(input: &mut &[u8]) -> Option<LegState> {
+    let mut text = || take_bytes(input).map(<[u8]>::to_vec);
+    let mut dialog = Dialog {
+        call_id: text()?,
+        local_tag: text()?,
+        remote_tag: text()?,
+        local_uri: text()?,
+        local_display: text()?,
+        remote_uri: text()?,
+        target: text()?,
+        ..Dialog::default()
+    };
+    let routes = usize::try_from(take(input)?).ok().filter(|count| *count <= sip::dialog::ROUTES_MAX)?;
+    for _ in 0..routes {
+        dialog.routes.push(take_bytes(input)?.to_vec());
+    }
+    dialog.local_cseq = u32::try_from(take(input)?).ok()?;
+    dialog.remote_cseq = match take(input)? {
+        u64::MAX => None,
+        number => Some(u32::try_from(number).ok()?),
+    };
+    let peer = core::str::from_utf8(take_bytes(input)?).ok()?.parse().ok()?;
+    let port = u16::try_from(take(input)?).ok()?;
+    Some(LegState { dialog, peer, port, sdp_session: take(input)?, sdp_version: take(input)? })
+}

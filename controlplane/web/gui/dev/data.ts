@@ -24,10 +24,10 @@ const named = (row: { id: string; code: string }) => ({ id: row.id, code: row.co
 const carrier = (index: number) => named(carriers[index] ?? { id: 'car_0', code: '' });
 
 export const accounts: S['Account'][] = carriers.map((row, index) => ({
-  id: `acc_${index + 1}`, code: row.code, carrier: named(row), currency: 'USD', kind: index === 0 ? 'prepaid' : 'postpaid', credit_limit: index === 0 ? '0' : '5000', balance: index < 3 ? '812.4471' : '-12410.22', available: '780.1', held: '32.3471', settled: '4187.5529', funds: '5000', updated_at,
+  id: `acc_${index + 1}`, code: row.code, carrier: named(row), currency: 'USD', kind: index === 0 ? 'prepaid' : 'postpaid', credit_limit: index === 0 ? '0' : '5000', balance: index < 3 ? '812.4471' : '-12410.22', available: '780.1', held: '32.3471', settled: '4187.5529', owed: '0', funds: '5000', updated_at,
 }));
 
-export const decks: S['Deck'][] = ['acme-sell', 'globex-sell', 'blux-buy', 'oria-buy', 'flaky-buy', 'priceybird-buy'].map((code, index) => ({ id: `dck_${index + 1}`, code, currency: 'USD', decimals: 6, rounding: 'ceil', updated_at }));
+export const decks: S['Deck'][] = ['acme-sell', 'globex-sell', 'blux-buy', 'oria-buy', 'flaky-buy', 'priceybird-buy'].map((code, index) => ({ id: `dck_${index + 1}`, code, name: '', rates: 214_880, currency: 'USD', decimals: 6, rounding: 'ceil', updated_at }));
 const deck = (index: number) => named(decks[index] ?? { id: 'dck_0', code: '' });
 
 export const egress: S['EgressTrunk'][] = [3, 4, 5, 7].map((of, index) => ({
@@ -91,7 +91,7 @@ export function ladder(call_: S['Cdr']): S['Ladder'] {
     started_at: call_.started_at,
     messages: steps.map(([offset_us, direction, leg, first, method, sdp, peer]) => {
       const far = leg === 'ingress' ? us : peer;
-      return { at: call_.started_at, offset_us, direction, leg, from: direction === 'in' ? far : '127.0.0.1:5060', to: direction === 'in' ? '127.0.0.1:5060' : far, label: first, raw: raw(first, method, sdp, '<script>window.broken = 1</script>') };
+      return { at: call_.started_at, offset_us, direction, leg, attempt: leg === 'ingress' ? 0 : peer === other ? 1 : 2, from: direction === 'in' ? far : '127.0.0.1:5060', to: direction === 'in' ? '127.0.0.1:5060' : far, label: first, raw: raw(first, method, sdp, '<script>window.broken = 1</script>') };
     }),
   };
 }

@@ -4,151 +4,6 @@
  */
 
 export interface paths {
-    "/api/v1/carriers": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: {
-                    limit?: number;
-                    cursor?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            data: components["schemas"]["Carrier"][];
-                            next_cursor?: null | string;
-                            as_of: string;
-                        };
-                    };
-                };
-            };
-        };
-        put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["CarrierNew"];
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Carrier"];
-                    };
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/carriers/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Carrier"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete: {
-            parameters: {
-                query?: never;
-                header: {
-                    "if-match": string;
-                };
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                204: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
-        options?: never;
-        head?: never;
-        patch: {
-            parameters: {
-                query?: never;
-                header: {
-                    "if-match": string;
-                };
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["CarrierPatch"];
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Carrier"];
-                    };
-                };
-            };
-        };
-        trace?: never;
-    };
     "/api/v1/accounts": {
         parameters: {
             query?: never;
@@ -156,56 +11,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: {
-                    limit?: number;
-                    cursor?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            data: components["schemas"]["Account"][];
-                            next_cursor?: null | string;
-                            as_of: string;
-                        };
-                    };
-                };
-            };
-        };
+        /** Lists accounts in order of id. */
+        get: operations["get_accounts"];
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["AccountNew"];
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Account"];
-                    };
-                };
-            };
-        };
+        /** Makes an account. */
+        post: operations["post_accounts"];
         delete?: never;
         options?: never;
         head?: never;
@@ -219,971 +29,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Account"];
-                    };
-                };
-            };
-        };
+        /** Reads one account. */
+        get: operations["get_accounts_id"];
         put?: never;
         post?: never;
-        delete: {
-            parameters: {
-                query?: never;
-                header: {
-                    "if-match": string;
-                };
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                204: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        /** Deletes an account that nothing refers to. */
+        delete: operations["delete_accounts_id"];
         options?: never;
         head?: never;
-        patch: {
-            parameters: {
-                query?: never;
-                header: {
-                    "if-match": string;
-                };
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["AccountPatch"];
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Account"];
-                    };
-                };
-            };
-        };
-        trace?: never;
-    };
-    "/api/v1/ingress-trunks": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: {
-                    limit?: number;
-                    cursor?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            data: components["schemas"]["IngressTrunk"][];
-                            next_cursor?: null | string;
-                            as_of: string;
-                        };
-                    };
-                };
-            };
-        };
-        put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["IngressTrunkNew"];
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["IngressTrunk"];
-                    };
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/ingress-trunks/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["IngressTrunk"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete: {
-            parameters: {
-                query?: never;
-                header: {
-                    "if-match": string;
-                };
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                204: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
-        options?: never;
-        head?: never;
-        patch: {
-            parameters: {
-                query?: never;
-                header: {
-                    "if-match": string;
-                };
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["IngressTrunkPatch"];
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["IngressTrunk"];
-                    };
-                };
-            };
-        };
-        trace?: never;
-    };
-    "/api/v1/egress-trunks": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: {
-                    limit?: number;
-                    cursor?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            data: components["schemas"]["EgressTrunk"][];
-                            next_cursor?: null | string;
-                            as_of: string;
-                        };
-                    };
-                };
-            };
-        };
-        put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["EgressTrunkNew"];
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["EgressTrunk"];
-                    };
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/egress-trunks/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["EgressTrunk"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete: {
-            parameters: {
-                query?: never;
-                header: {
-                    "if-match": string;
-                };
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                204: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
-        options?: never;
-        head?: never;
-        patch: {
-            parameters: {
-                query?: never;
-                header: {
-                    "if-match": string;
-                };
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["EgressTrunkPatch"];
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["EgressTrunk"];
-                    };
-                };
-            };
-        };
-        trace?: never;
-    };
-    "/api/v1/decks": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: {
-                    limit?: number;
-                    cursor?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            data: components["schemas"]["Deck"][];
-                            next_cursor?: null | string;
-                            as_of: string;
-                        };
-                    };
-                };
-            };
-        };
-        put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["DeckNew"];
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Deck"];
-                    };
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/decks/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Deck"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete: {
-            parameters: {
-                query?: never;
-                header: {
-                    "if-match": string;
-                };
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                204: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
-        options?: never;
-        head?: never;
-        patch: {
-            parameters: {
-                query?: never;
-                header: {
-                    "if-match": string;
-                };
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["DeckPatch"];
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Deck"];
-                    };
-                };
-            };
-        };
-        trace?: never;
-    };
-    "/api/v1/plans": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: {
-                    limit?: number;
-                    cursor?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            data: components["schemas"]["Plan"][];
-                            next_cursor?: null | string;
-                            as_of: string;
-                        };
-                    };
-                };
-            };
-        };
-        put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["PlanNew"];
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Plan"];
-                    };
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/plans/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Plan"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete: {
-            parameters: {
-                query?: never;
-                header: {
-                    "if-match": string;
-                };
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                204: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
-        options?: never;
-        head?: never;
-        patch: {
-            parameters: {
-                query?: never;
-                header: {
-                    "if-match": string;
-                };
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["PlanPatch"];
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Plan"];
-                    };
-                };
-            };
-        };
-        trace?: never;
-    };
-    "/api/v1/sessions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["LogIn"];
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Me"];
-                    };
-                };
-            };
-        };
-        delete: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                204: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/me": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Me"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/me/password": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["PasswordNew"];
-                };
-            };
-            responses: {
-                204: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/users": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            data: components["schemas"]["User"][];
-                            next_cursor?: null | string;
-                            as_of: string;
-                        };
-                    };
-                };
-            };
-        };
-        put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["UserNew"];
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["User"];
-                    };
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/users/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        delete: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                204: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/api-keys": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            data: components["schemas"]["ApiKey"][];
-                            next_cursor?: null | string;
-                            as_of: string;
-                        };
-                    };
-                };
-            };
-        };
-        put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["ApiKeyNew"];
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["ApiKeyMade"];
-                    };
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/api-keys/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        delete: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                204: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
-        options?: never;
-        head?: never;
-        patch?: never;
+        /** Changes an account. */
+        patch: operations["patch_accounts_id"];
         trace?: never;
     };
     "/api/v1/accounts/{id}/entries": {
@@ -1193,34 +48,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: {
-                    limit?: number;
-                    cursor?: string;
-                };
-                header?: never;
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            data: components["schemas"]["Entry"][];
-                            next_cursor?: null | string;
-                            as_of: string;
-                        };
-                    };
-                };
-            };
-        };
+        /** Lists an account's ledger, newest first. */
+        get: operations["get_accounts_id_entries"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1238,147 +67,33 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["PaymentNew"];
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Account"];
-                    };
-                };
-            };
-        };
+        /** Books a payment. */
+        post: operations["post_accounts_id_payments"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/decks/{id}/rates": {
+    "/api/v1/api-keys": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: {
-                    prefix?: string;
-                    destination?: string;
-                    limit?: number;
-                    cursor?: string;
-                };
-                header?: never;
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            data: components["schemas"]["Rate"][];
-                            next_cursor?: null | string;
-                            as_of: string;
-                        };
-                    };
-                };
-            };
-        };
+        /** Lists the API keys, without their secrets. */
+        get: operations["get_api_keys"];
         put?: never;
-        post?: never;
+        /** Makes an API key. Its secret is shown this once. */
+        post: operations["post_api_keys"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/decks/{id}/rates/{rate}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    id: string;
-                    rate: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Rate"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch: {
-            parameters: {
-                query?: never;
-                header: {
-                    "if-match": string;
-                };
-                path: {
-                    id: string;
-                    rate: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["RatePatch"];
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Rate"];
-                    };
-                };
-            };
-        };
-        trace?: never;
-    };
-    "/api/v1/decks/{id}/rates:import": {
+    "/api/v1/api-keys/{id}": {
         parameters: {
             query?: never;
             header?: never;
@@ -1387,34 +102,45 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: {
-            parameters: {
-                query?: {
-                    dry_run?: boolean;
-                    utc_offset_h?: number;
-                };
-                header?: never;
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "text/csv": string;
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["ImportReport"];
-                    };
-                };
-            };
+        post?: never;
+        /** Takes an API key back, for good. */
+        delete: operations["delete_api_keys_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apply": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
         };
+        get?: never;
+        put?: never;
+        /**
+         * Brings the switch to what a file says, in one transaction, or says what would change.
+         * @description A mistake changes nothing; `errors[].pointer` is `file:line:column field`.
+         */
+        post: operations["post_apply"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists who changed what, newest first. */
+        get: operations["get_audit"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1428,34 +154,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: {
-                    limit?: number;
-                    originator?: string;
-                    terminator?: string;
-                    state?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            data: components["schemas"]["Call"][];
-                            next_cursor?: null | string;
-                            as_of: string;
-                        };
-                    };
-                };
-            };
-        };
+        /** Lists running calls, oldest first, as they stand this moment. There is no cursor: narrow the filter instead. */
+        get: operations["get_calls"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1474,28 +174,48 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        delete: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                204: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        /** Releases a running call (cause 403). It ends a moment later. */
+        delete: operations["delete_calls_id"];
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/v1/carriers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists carriers in order of id. */
+        get: operations["get_carriers"];
+        put?: never;
+        /** Makes a carrier. */
+        post: operations["post_carriers"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/carriers/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads one carrier. */
+        get: operations["get_carriers_id"];
+        put?: never;
+        post?: never;
+        /** Deletes a carrier that nothing refers to. */
+        delete: operations["delete_carriers_id"];
+        options?: never;
+        head?: never;
+        /** Changes a carrier. */
+        patch: operations["patch_carriers_id"];
         trace?: never;
     };
     "/api/v1/cdrs": {
@@ -1505,45 +225,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query: {
-                    from: string;
-                    till: string;
-                    kind?: components["schemas"]["CdrKind"];
-                    calling?: string;
-                    called?: string;
-                    originator?: string;
-                    terminator?: string;
-                    ingress_trunk?: string;
-                    egress_trunk?: string;
-                    cause?: number;
-                    sip_status?: number;
-                    answered?: boolean;
-                    call?: string;
-                    limit?: number;
-                    cursor?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            data: components["schemas"]["Cdr"][];
-                            next_cursor?: null | string;
-                            as_of: string;
-                        };
-                    };
-                };
-            };
-        };
+        /** Searches CDRs in a window, newest first. */
+        get: operations["get_cdrs"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1559,27 +242,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    call: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Story"];
-                    };
-                };
-            };
-        };
+        /** Tells one call's story. */
+        get: operations["get_cdrs_call_story"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1588,7 +252,79 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/route:simulate": {
+    "/api/v1/decks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists decks in order of id. */
+        get: operations["get_decks"];
+        put?: never;
+        /** Makes a deck. */
+        post: operations["post_decks"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/decks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads one deck. */
+        get: operations["get_decks_id"];
+        put?: never;
+        post?: never;
+        /** Deletes a deck that nothing refers to. */
+        delete: operations["delete_decks_id"];
+        options?: never;
+        head?: never;
+        /** Changes a deck. */
+        patch: operations["patch_decks_id"];
+        trace?: never;
+    };
+    "/api/v1/decks/{id}/rates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the rates of a deck in order of prefix and date. */
+        get: operations["get_decks_id_rates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/decks/{id}/rates/{rate}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads one rate. */
+        get: operations["get_decks_id_rates_rate"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Changes a rate. Calls that come after the publication, a moment later, are charged by it; running calls keep their quote. */
+        patch: operations["patch_decks_id_rates_rate"];
+        trace?: never;
+    };
+    "/api/v1/decks/{id}/rates:import": {
         parameters: {
             query?: never;
             header?: never;
@@ -1597,33 +333,107 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["SimulateAsk"];
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Simulation"];
-                    };
-                };
-            };
-        };
+        /**
+         * Replaces all rates of a deck by those of a CSV file, or says what would change.
+         * @description Rates without a date are valid from now on. A file with problems is not applied: the answer is 422, and `errors[].pointer` is
+         *     `row:column`.
+         */
+        post: operations["post_decks_id_rates_import"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/v1/egress-trunks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists egress trunks in order of id. */
+        get: operations["get_egress_trunks"];
+        put?: never;
+        /** Makes an egress trunk. */
+        post: operations["post_egress_trunks"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/egress-trunks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads one egress trunk. */
+        get: operations["get_egress_trunks_id"];
+        put?: never;
+        post?: never;
+        /** Deletes an egress trunk that nothing refers to. */
+        delete: operations["delete_egress_trunks_id"];
+        options?: never;
+        head?: never;
+        /** Changes an egress trunk. */
+        patch: operations["patch_egress_trunks_id"];
+        trace?: never;
+    };
+    "/api/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Streams the figures once a second as server-sent events of type `overview`, whose data is `Figures`. */
+        get: operations["get_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/ingress-trunks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists ingress trunks in order of id. */
+        get: operations["get_ingress_trunks"];
+        put?: never;
+        /** Makes an ingress trunk. */
+        post: operations["post_ingress_trunks"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/ingress-trunks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads one ingress trunk. */
+        get: operations["get_ingress_trunks_id"];
+        put?: never;
+        post?: never;
+        /** Deletes an ingress trunk that nothing refers to. */
+        delete: operations["delete_ingress_trunks_id"];
+        options?: never;
+        head?: never;
+        /** Changes an ingress trunk. */
+        patch: operations["patch_ingress_trunks_id"];
         trace?: never;
     };
     "/api/v1/latency": {
@@ -1633,25 +443,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Latencies"];
-                    };
-                };
-            };
-        };
+        /** Tells the percentiles of every stage. */
+        get: operations["get_latency"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1660,33 +453,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/overview": {
+    "/api/v1/latency/{stage}": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Overview"];
-                    };
-                };
-            };
-        };
+        /** A stage's distribution in HdrHistogram's V2 interval log, for its plotters and for merging. */
+        get: operations["get_latency_stage"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells who is calling. */
+        get: operations["get_me"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Sets the caller's own password. */
+        put: operations["put_me_password"];
         post?: never;
         delete?: never;
         options?: never;
@@ -1701,29 +511,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            data: components["schemas"]["Node"][];
-                            next_cursor?: null | string;
-                            as_of: string;
-                        };
-                    };
-                };
-            };
-        };
+        /** Lists the nodes. */
+        get: operations["get_nodes"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1741,76 +530,66 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["DrainAsk"];
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Node"];
-                    };
-                };
-            };
-        };
+        /** Makes a node refuse new calls, or take them again. Running calls go on. */
+        post: operations["post_nodes_id_drain"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/audit": {
+    "/api/v1/overview": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: {
-                    limit?: number;
-                    cursor?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            data: components["schemas"]["AuditEntry"][];
-                            next_cursor?: null | string;
-                            as_of: string;
-                        };
-                    };
-                };
-            };
-        };
+        /** Tells the figures of the moment, the last ten minutes, and the busiest carriers. */
+        get: operations["get_overview"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/v1/plans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists routing plans in order of id. */
+        get: operations["get_plans"];
+        put?: never;
+        /** Makes a routing plan. */
+        post: operations["post_plans"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/plans/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads one routing plan. */
+        get: operations["get_plans_id"];
+        put?: never;
+        post?: never;
+        /** Deletes a routing plan that nothing refers to. */
+        delete: operations["delete_plans_id"];
+        options?: never;
+        head?: never;
+        /** Changes a routing plan. */
+        patch: operations["patch_plans_id"];
         trace?: never;
     };
     "/api/v1/revisions": {
@@ -1820,29 +599,149 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            data: components["schemas"]["RevisionRow"][];
-                            next_cursor?: null | string;
-                            as_of: string;
-                        };
-                    };
-                };
-            };
+        /** Lists published snapshots, newest first. */
+        get: operations["get_revisions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/route:simulate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
         };
+        get?: never;
+        put?: never;
+        /**
+         * Decides about a call that does not take place: every candidate with its reason, and the price.
+         * @description Capacity, CPS and balances are of the moment and are not looked at.
+         */
+        post: operations["post_route_simulate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Logs in with a one-time token, or with user and password; sets the cookie. */
+        post: operations["post_sessions"];
+        /** Ends the log-in. */
+        delete: operations["delete_sessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the users. */
+        get: operations["get_users"];
+        put?: never;
+        /** Lets a person in. */
+        post: operations["post_users"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Shuts a person out, with all log-ins. The last administrator stays. */
+        delete: operations["delete_users_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/healthz": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Alive: the program answers. */
+        get: operations["get_healthz"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Metrics in Prometheus's text format. */
+        get: operations["get_metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/readyz": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Ready: calls can be taken. */
+        get: operations["get_readyz"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/version": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What runs. */
+        get: operations["get_version"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1855,786 +754,2461 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        NodeShard: {
-            shard: number;
-            calls: number;
-            answered: number;
-            ports_used: number;
-            ports_max: number;
-            revision: number;
-        };
-        Journal: {
-            records: number;
-            bytes: number;
-            disk_percent: number;
-            backlog_records?: null | number;
-            backlog_bytes?: null | number;
-            collected_at?: null | string;
-        };
-        Counter: {
-            name: string;
-            value: number;
-        };
-        Node: {
-            id: number;
-            version: string;
-            data_plane_up: boolean;
-            last_seen_at?: null | string;
-            boot: number;
-            uptime_s: number;
-            published_revision: number;
-            revision: number;
-            draining: boolean;
-            database_up: boolean;
-            shards: components["schemas"]["NodeShard"][];
-            journal: components["schemas"]["Journal"];
-            counters: components["schemas"]["Counter"][];
-        };
-        DrainAsk: {
-            on: boolean;
-        };
-        Deck: {
-            id: string;
-            code: string;
-            currency: string;
-            decimals: number;
-            rounding: components["schemas"]["Rounding"];
-            updated_at: string;
-        };
-        DeckNew: {
-            code: string;
-            currency?: null | string;
-            decimals?: null | number;
-            rounding?: components["schemas"]["Rounding"];
-        };
-        DeckPatch: {
-            code?: null | string;
-            decimals?: null | number;
-            rounding?: null | components["schemas"]["Rounding"];
-        };
-        /** @enum {string} */
-        Rounding: "ceil" | "round" | "floor";
-        Call: {
-            id: string;
-            state: string;
-            originator: {
-                id: string;
-                code: string;
-            };
-            ingress_trunk: {
-                id: string;
-                code: string;
-            };
-            terminator?: null | {
-                id: string;
-                code: string;
-            };
-            egress_trunk?: null | {
-                id: string;
-                code: string;
-            };
-            calling: string;
-            called: string;
-            attempt: number;
-            started_at: string;
-            age_ms: number;
-            talking_ms?: null | number;
-            sell_per_minute: string;
-            buy_per_minute: string;
-            codec: string;
-            shard: number;
-        };
-        CallFilter: {
-            limit?: null | number;
-            originator?: null | string;
-            terminator?: null | string;
-            state?: null | string;
-        };
-        Carrier: {
-            id: string;
-            code: string;
-            name: string;
-            blocked: boolean;
-            updated_at: string;
-        };
-        CarrierNew: {
-            code: string;
-            name?: null | string;
-            blocked?: boolean;
-        };
-        CarrierPatch: {
-            code?: null | string;
-            name?: null | string;
-            blocked?: null | boolean;
-        };
-        Price: {
-            currency: string;
-            price: string;
-            billed_s: number;
-            per_minute: string;
-            connection_fee: string;
-            minimum_s: number;
-            increment_s: number;
-            free_s: number;
-            decimals: number;
-            prefix_digits: number;
-            deck: {
-                id: string;
-                code: string;
-            };
-        };
-        Media: {
-            packets: number;
-            bytes: number;
-            lost: number;
-            lost_percent?: null | number;
-            strangers: number;
-            jitter_us: number;
-            mos?: null | number;
-        };
-        Cdr: {
-            call: string;
-            attempt: number;
-            attempts: number;
-            revision: number;
-            originator?: null | {
-                id: string;
-                code: string;
-            };
-            originator_account?: null | {
-                id: string;
-                code: string;
-            };
-            ingress_trunk?: null | {
-                id: string;
-                code: string;
-            };
-            terminator?: null | {
-                id: string;
-                code: string;
-            };
-            terminator_account?: null | {
-                id: string;
-                code: string;
-            };
-            egress_trunk?: null | {
-                id: string;
-                code: string;
-            };
-            calling: string;
-            called: string;
-            called_routed: string;
-            started_at: string;
-            answered_at?: null | string;
-            ended_at: string;
-            pdd_ms?: null | number;
-            duration_ms: number;
-            sip_status: number;
-            cause: number;
-            cause_text: string;
-            released_by: components["schemas"]["Party"];
-            sell?: null | components["schemas"]["Price"];
-            buy?: null | components["schemas"]["Price"];
-            margin?: null | string;
-            ingress_address?: null | string;
-            egress_address?: null | string;
-            ingress_call_id: string;
-            egress_call_id: string;
-            codec: string;
-            ingress_media: components["schemas"]["Media"];
-            egress_media: components["schemas"]["Media"];
-        };
-        CdrFilter: {
-            from: null | string;
-            till: null | string;
-            kind?: components["schemas"]["CdrKind"];
-            calling?: null | string;
-            called?: null | string;
-            originator?: null | string;
-            terminator?: null | string;
-            ingress_trunk?: null | string;
-            egress_trunk?: null | string;
-            cause?: null | number;
-            sip_status?: null | number;
-            answered?: null | boolean;
-            call?: null | string;
-            limit?: null | number;
-            cursor?: null | string;
-        };
-        /** @enum {string} */
-        Party: "ingress" | "egress" | "switch";
-        /** @enum {string} */
-        CdrKind: "call" | "attempt";
-        Readiness: {
-            ready: boolean;
-            data_plane_up: boolean;
-            database_up: boolean;
-            revision: number;
-        };
-        Version: {
-            name: string;
-            version: string;
-        };
-        CurvePoint: {
-            percentile: number;
-            ns: number;
-        };
-        StageLatency: {
-            stage: string;
-            count: number;
-            p50_ns: number;
-            p90_ns: number;
-            p99_ns: number;
-            p99_9_ns: number;
-            p99_99_ns: number;
-            max_ns: number;
-            curve: components["schemas"]["CurvePoint"][];
-        };
-        Latencies: {
-            as_of: string;
-            uptime_s: number;
-            stages: components["schemas"]["StageLatency"][];
-        };
-        PlanRoute: {
-            egress_trunk: {
-                id: string;
-                code: string;
-            };
-            priority: number;
-            weight: number;
-            percent: number;
-        };
-        PlanRouteNew: {
-            egress_trunk: string;
-            priority?: number;
-            weight?: number;
-            percent?: number;
-        };
-        Plan: {
-            id: string;
-            code: string;
-            order: components["schemas"]["Order"];
-            margin_min: string;
-            attempts_max: number;
-            setup_timeout_s: number;
-            routes: components["schemas"]["PlanRoute"][];
-            updated_at: string;
-        };
-        PlanNew: {
-            code: string;
-            order?: components["schemas"]["Order"];
-            margin_min?: string;
-            attempts_max?: null | number;
-            setup_timeout_s?: number;
-            routes?: components["schemas"]["PlanRouteNew"][];
-        };
-        PlanPatch: {
-            code?: null | string;
-            order?: null | components["schemas"]["Order"];
-            margin_min?: null | string;
-            attempts_max?: null | number;
-            setup_timeout_s?: null | number;
-            routes?: null | components["schemas"]["PlanRouteNew"][];
-        };
-        /** @enum {string} */
-        Order: "lcr" | "priority" | "weight" | "percent";
-        EgressTrunk: {
-            id: string;
-            code: string;
-            carrier: {
-                id: string;
-                code: string;
-            };
-            account: {
-                id: string;
-                code: string;
-            };
-            address: string;
-            strip_digits: number;
-            add_prefix: string;
-            buy_deck: {
-                id: string;
-                code: string;
-            };
-            capacity: number;
-            cps: number;
-            active: boolean;
-            progress_timeout_s: number;
-            ring_timeout_s: number;
-            updated_at: string;
-        };
-        EgressTrunkNew: {
-            code: string;
-            carrier: string;
-            account: string;
-            address: string;
-            strip_digits?: number;
-            add_prefix?: string;
-            buy_deck: string;
-            capacity?: number;
-            cps?: number;
-            active?: null | boolean;
-            progress_timeout_s?: number;
-            ring_timeout_s?: number;
-        };
-        EgressTrunkPatch: {
-            code?: null | string;
-            account?: null | string;
-            address?: null | string;
-            strip_digits?: null | number;
-            add_prefix?: null | string;
-            buy_deck?: null | string;
-            capacity?: null | number;
-            cps?: null | number;
-            active?: null | boolean;
-            progress_timeout_s?: null | number;
-            ring_timeout_s?: null | number;
-        };
-        Source: {
-            network: string;
-            port?: null | number;
-        };
-        IngressTrunk: {
-            id: string;
-            code: string;
-            carrier: {
-                id: string;
-                code: string;
-            };
-            account: {
-                id: string;
-                code: string;
-            };
-            sources: components["schemas"]["Source"][];
-            tech_prefix: string;
-            plan: {
-                id: string;
-                code: string;
-            };
-            sell_deck: {
-                id: string;
-                code: string;
-            };
-            capacity: number;
-            cps: number;
-            active: boolean;
-            max_duration_s: number;
-            media_timeout_s: number;
-            updated_at: string;
-        };
-        IngressTrunkNew: {
-            code: string;
-            carrier: string;
-            account: string;
-            sources: components["schemas"]["Source"][];
-            tech_prefix?: string;
-            plan: string;
-            sell_deck: string;
-            capacity?: number;
-            cps?: number;
-            active?: null | boolean;
-            max_duration_s?: number;
-            media_timeout_s?: number;
-        };
-        IngressTrunkPatch: {
-            code?: null | string;
-            account?: null | string;
-            sources?: null | components["schemas"]["Source"][];
-            tech_prefix?: null | string;
-            plan?: null | string;
-            sell_deck?: null | string;
-            capacity?: null | number;
-            cps?: null | number;
-            active?: null | boolean;
-            max_duration_s?: null | number;
-            media_timeout_s?: null | number;
-        };
-        AuditEntry: {
-            id: string;
-            at: string;
-            actor: string;
-            action: string;
-            object: string;
-            address: string;
-            request_id: string;
-            before?: null | unknown;
-            after?: null | unknown;
-        };
-        RevisionRow: {
-            revision: number;
-            built_at: string;
-            bytes?: null | number;
-            in_force: boolean;
-        };
-        SimulateAsk: {
-            ingress_trunk?: null | string;
-            source?: null | string;
-            calling?: string;
-            called: string;
-            at?: null | string;
-            seed?: null | number;
-            talk_ms?: null | number;
-        };
-        Candidate: {
-            place?: null | number;
-            egress_trunk: {
-                id: string;
-                code: string;
-            };
-            terminator: {
-                id: string;
-                code: string;
-            };
-            buy_per_minute?: null | string;
-            currency?: null | string;
-            margin_per_minute?: null | string;
-            margin_percent?: null | number;
-            verdict: components["schemas"]["Verdict"];
-            cause?: null | number;
-            reason: string;
-            called_out?: null | string;
-        };
-        Admission: {
-            ingress_trunk: {
-                id: string;
-                code: string;
-            };
-            originator: {
-                id: string;
-                code: string;
-            };
-            account: {
-                id: string;
-                code: string;
-            };
-            plan: {
-                id: string;
-                code: string;
-            };
-            sell_deck: {
-                id: string;
-                code: string;
-            };
-            called_routed: string;
-        };
-        Refusal: {
-            cause: number;
-            text: string;
-            step: string;
-        };
-        Simulation: {
-            revision: number;
-            at: string;
-            source: string;
-            called: string;
-            admission?: null | components["schemas"]["Admission"];
-            refusal?: null | components["schemas"]["Refusal"];
-            sell?: null | components["schemas"]["Arithmetic"];
-            buy?: null | components["schemas"]["Arithmetic"];
-            candidates: components["schemas"]["Candidate"][];
-            elapsed_us: number;
-        };
-        /** @enum {string} */
-        Verdict: "kept" | "dropped";
-        Story: {
-            call: components["schemas"]["Cdr"];
-            attempts: components["schemas"]["Cdr"][];
-            verdict: string;
-            ladder?: null | components["schemas"]["Ladder"];
-            decision?: null | components["schemas"]["Decision"];
-            sell?: null | components["schemas"]["Arithmetic"];
-            buy?: null | components["schemas"]["Arithmetic"];
-            margin?: null | string;
-            margin_percent?: null | number;
-            stages: components["schemas"]["StageTime"][];
-            ingress_media: components["schemas"]["Media"];
-            egress_media: components["schemas"]["Media"];
-        };
-        Ladder: {
-            started_at: string;
-            messages: components["schemas"]["Message"][];
-        };
-        Message: {
-            at: string;
-            offset_us: number;
-            direction: components["schemas"]["Direction"];
-            leg: components["schemas"]["LegSide"];
-            from: string;
-            to: string;
-            label: string;
-            raw: string;
-        };
-        Decision: {
-            revision: number;
-            seed: string;
-            candidates: components["schemas"]["Candidate"][];
-        };
-        Arithmetic: {
-            currency: string;
-            duration_ms: number;
-            seconds: number;
-            billed_s: number;
-            per_minute: string;
-            connection_fee: string;
-            price: string;
-            steps: string[];
-            agrees: boolean;
-        };
-        StageTime: {
-            stage: string;
-            us: number;
-        };
-        /** @enum {string} */
-        Direction: "in" | "out";
-        /** @enum {string} */
-        LegSide: "ingress" | "egress";
+        /** @description A carrier's money. `available + held + settled = funds`, and `funds = paid + credit_limit`. */
         Account: {
-            id: string;
+            /** @description What new calls may still use, credit limit included. */
+            available: components["schemas"]["Amount"];
+            /** @description Payments less charges: what the carrier would get back today. Held money counts as still there. */
+            balance: components["schemas"]["Amount"];
+            /** @description Whose it is. */
+            carrier: components["schemas"]["Named_CarrierRef"];
+            /** @description The short name that operators use, unique. */
             code: string;
-            carrier: {
-                id: string;
-                code: string;
-            };
+            credit_limit?: null | components["schemas"]["Amount"];
+            /**
+             * @description ISO 4217.
+             * @example USD
+             */
             currency: string;
+            /** @description Payments plus credit limit. */
+            funds: components["schemas"]["Amount"];
+            /** @description Lent to nodes for running calls. */
+            held: components["schemas"]["Amount"];
+            /** @description Its id. */
+            id: components["schemas"]["AccountRef"];
+            /** @description Prepaid or postpaid. */
             kind: components["schemas"]["AccountKind"];
-            credit_limit: string;
-            balance: string;
-            available: string;
-            held: string;
-            settled: string;
-            funds: string;
-            updated_at: string;
+            /** @description What we owe the carrier for calls that it took; not part of the balance. */
+            owed: components["schemas"]["Amount"];
+            /** @description Charged for ended calls. */
+            settled: components["schemas"]["Amount"];
+            /** @description When it was last changed, balances apart. */
+            updated_at: components["schemas"]["Time"];
         };
-        AccountNew: {
-            code?: null | string;
-            carrier: string;
-            currency?: null | string;
-            kind: components["schemas"]["AccountKind"];
-            credit_limit?: string;
-        };
-        AccountPatch: {
-            code?: null | string;
-            kind?: null | components["schemas"]["AccountKind"];
-            credit_limit?: null | string;
-        };
-        PaymentNew: {
-            amount: string;
-            note?: string;
-            reference?: null | string;
-        };
-        Entry: {
-            id: string;
-            at: string;
-            kind: string;
-            amount: string;
-            note: string;
-        };
-        /** @enum {string} */
+        /**
+         * @description Whether calls may be made on credit.
+         * @enum {string}
+         */
         AccountKind: "prepaid" | "postpaid";
-        LogIn: {
-            token?: null | string;
-            user?: null | string;
-            password?: null | string;
+        /** @description An account to be made. */
+        AccountNew: {
+            /** @description Whose it is. */
+            carrier: components["schemas"]["CarrierRef"];
+            /** @description The short name, unique. */
+            code: string;
+            credit_limit?: null | components["schemas"]["Amount"];
+            /** @description ISO 4217; default `USD`. It can never be changed. */
+            currency?: string | null;
+            /** @description Prepaid or postpaid. */
+            kind: components["schemas"]["AccountKind"];
         };
-        Me: {
-            name: string;
-            user?: null | string;
-            role?: null | components["schemas"]["Role"];
-            scopes: components["schemas"]["Scope"][];
-            csrf_token?: null | string;
-            has_password: boolean;
-            expires_at?: null | string;
-            version: string;
+        /** @description Changes of an account; absent fields stay. */
+        AccountPatch: {
+            /** @description The short name. */
+            code?: string | null;
+            credit_limit?: null | components["schemas"]["Amount"];
+            kind?: null | components["schemas"]["AccountKind"];
         };
-        PasswordNew: {
-            current?: null | string;
-            password: string;
+        /**
+         * @description `acc_` and a number.
+         * @example acc_12
+         */
+        AccountRef: string;
+        /** @description How the caller was recognised. */
+        Admission: {
+            /** @description The account that would pay. */
+            account: components["schemas"]["Named_AccountRef"];
+            /** @description The destination without tech prefix. */
+            called_routed: string;
+            /** @description The trunk. */
+            ingress_trunk: components["schemas"]["Named_IngressTrunkRef"];
+            /** @description The originator. */
+            originator: components["schemas"]["Named_CarrierRef"];
+            /** @description The plan. */
+            plan: components["schemas"]["Named_PlanRef"];
+            /** @description The deck that it is sold from. */
+            sell_deck: components["schemas"]["Named_DeckRef"];
         };
-        User: {
-            id: string;
-            name: string;
-            role: components["schemas"]["Role"];
-            has_password: boolean;
-            created_at: string;
-        };
-        UserNew: {
-            name: string;
-            role: components["schemas"]["Role"];
-            password: string;
-        };
+        /**
+         * @description A decimal; the currency stands beside it.
+         * @example 0.0124
+         */
+        Amount: string;
+        /** @description An API key, without its secret. */
         ApiKey: {
-            id: string;
+            /** @description When made. */
+            created_at: components["schemas"]["Time"];
+            expires_at?: null | components["schemas"]["Time"];
+            /** @description The id. */
+            id: components["schemas"]["KeyRef"];
+            last_used_at?: null | components["schemas"]["Time"];
+            /** @description What it is for. */
             name: string;
+            /** @description What it may do. */
             scopes: components["schemas"]["Scope"][];
-            created_at: string;
-            expires_at?: null | string;
-            last_used_at?: null | string;
         };
-        ApiKeyNew: {
-            name: string;
-            scopes: components["schemas"]["Scope"][];
-            expires_at?: null | string;
-        };
+        /** @description A new API key with its secret, which is shown this once. */
         ApiKeyMade: {
+            /** @description The key. */
             key: components["schemas"]["ApiKey"];
+            /** @description Send it as `authorization: Bearer …`. It is stored only as a hash. */
             secret: string;
         };
-        MoneySum: {
-            currency: string;
-            revenue: string;
-            cost: string;
-            margin: string;
+        /** @description An API key to be made. */
+        ApiKeyNew: {
+            expires_at?: null | components["schemas"]["Time"];
+            /** @description What it is for, unique. */
+            name: string;
+            /** @description What it may do; no more than its maker may. */
+            scopes: components["schemas"]["Scope"][];
         };
-        Sums: {
-            calls: number;
-            answered: number;
-            asr_percent?: null | number;
-            acd_ms?: null | number;
-            pdd_ms?: null | number;
-            talked_ms: number;
-            money: components["schemas"]["MoneySum"][];
-        };
-        CarrierSums: {
-            carrier: {
-                id: string;
-                code: string;
-            };
-            running: number;
-            sums: components["schemas"]["Sums"];
-        };
-        Figures: {
-            at: string;
-            data_plane_up: boolean;
-            age_ms?: null | number;
-            revision: number;
-            draining: boolean;
-            calls: number;
-            answered: number;
-            cps: number;
-            answers_per_second: number;
-            backlog_records?: null | number;
-            journal_disk_percent: number;
-            window_s: number;
-            sums?: null | components["schemas"]["Sums"];
-            sums_at?: null | string;
-        };
-        Point: {
-            at: string;
-            calls: number;
-            answered: number;
-            cps: number;
-            asr_percent?: null | number;
-        };
-        Overview: {
-            figures: components["schemas"]["Figures"];
-            series: components["schemas"]["Point"][];
-            originators: components["schemas"]["CarrierSums"][];
-            terminators: components["schemas"]["CarrierSums"][];
-        };
-        Rate: {
-            id: string;
-            prefix: string;
-            destination: string;
-            per_minute: string;
-            connection_fee: string;
-            minimum_s: number;
-            increment_s: number;
-            free_s: number;
-            effective_from: string;
-            effective_till?: null | string;
-            blocked: boolean;
-        };
-        RateFilter: {
-            prefix?: null | string;
-            destination?: null | string;
-            limit?: null | number;
-            cursor?: null | string;
-        };
-        RatePatch: {
-            destination?: null | string;
-            per_minute?: null | string;
-            connection_fee?: null | string;
-            minimum_s?: null | number;
-            increment_s?: null | number;
-            free_s?: null | number;
-            effective_till?: null | string;
-            blocked?: null | boolean;
-        };
-        ImportAsk: {
-            dry_run?: boolean;
-            utc_offset_h?: null | number;
-        };
-        RateChange: {
-            prefix: string;
-            destination: string;
-            kind: components["schemas"]["ChangeKind"];
-            old_per_minute?: null | string;
-            new_per_minute?: null | string;
-            change_percent?: null | number;
-            effective_from?: null | string;
-        };
-        RowProblem: {
-            row: number;
-            column: number;
-            message: string;
-        };
-        ImportReport: {
-            applied: boolean;
-            rows: number;
-            new: number;
-            increased: number;
-            decreased: number;
-            unchanged: number;
-            closed: number;
-            changes: components["schemas"]["RateChange"][];
-            changes_cut: boolean;
-            problems: components["schemas"]["RowProblem"][];
-        };
-        /** @enum {string} */
-        ChangeKind: "new" | "increase" | "decrease" | "unchanged" | "closed";
+        /**
+         * @description What happens to an object.
+         * @enum {string}
+         */
+        ApplyAction: "create" | "update" | "delete";
+        /** @description A YAML file and the CSV files that it names. */
         ApplyAsk: {
-            name?: string;
-            yaml: string;
+            /** @description Only says what would change. */
+            dry_run?: boolean;
+            /** @description The text of each file that the YAML names, by the name used there. */
             files?: {
                 [key: string]: string;
             };
-            dry_run?: boolean;
+            /** @description The file's name, for messages. */
+            name?: string;
+            /** @description The YAML text. */
+            yaml: string;
         };
+        /** @description One difference between the file and the switch. */
         ApplyChange: {
+            /** @description What happens. */
             action: components["schemas"]["ApplyAction"];
-            kind: string;
+            /** @description The object's code. */
             code: string;
+            /** @description In words: which fields, from what to what. */
             detail: string;
-        };
-        ApplyReport: {
-            changes: components["schemas"]["ApplyChange"][];
-            applied: boolean;
-        };
-        /** @enum {string} */
-        ApplyAction: "create" | "update" | "delete";
-        /** @enum {string} */
-        Scope: "read" | "cdr:read" | "write" | "rates:write" | "money:write" | "calls:release" | "admin";
-        /** @enum {string} */
-        Role: "admin" | "operator" | "viewer";
-        Page: {
-            limit?: null | number;
-            cursor?: null | string;
-        };
-        Problem: {
+            /** @description `carrier`, `account`, `payment`, `ingress_trunk`, `egress_trunk`, `deck`, `plan`… */
             kind: string;
-            title: string;
-            status: number;
-            detail: string;
-            code: components["schemas"]["Code"];
-            errors: components["schemas"]["Flaw"][];
+        };
+        /** @description What was done, or would be. */
+        ApplyReport: {
+            /** @description They were done. */
+            applied: boolean;
+            /** @description The changes, in the order of doing; empty when the switch is as the file says. */
+            changes: components["schemas"]["ApplyChange"][];
+        };
+        /** @description A price, step by step. */
+        Arithmetic: {
+            /** @description The stored price equals what the terms give today. */
+            agrees: boolean;
+            /**
+             * Format: int32
+             * @description Seconds billed after minimum, steps and free seconds.
+             */
+            billed_s: number;
+            /** @description Charged once. */
+            connection_fee: components["schemas"]["Amount"];
+            /**
+             * @description ISO 4217.
+             * @example USD
+             */
+            currency: string;
+            /**
+             * Format: int64
+             * @description Milliseconds between answer and end.
+             */
+            duration_ms: number;
+            /** @description Price of sixty seconds. */
+            per_minute: components["schemas"]["Amount"];
+            /** @description The price. */
+            price: components["schemas"]["Amount"];
+            /**
+             * Format: int64
+             * @description Seconds after rounding.
+             */
+            seconds: number;
+            /** @description The steps in words, one a line. */
+            steps: string[];
+        };
+        /** @description One change. */
+        AuditEntry: {
+            /** @description `create`, `update`, `delete`, `payment`, `import`, `apply`, `release`, `drain`, `log_in`, `log_out`… */
+            action: string;
+            /** @description The user's name or the key's, as `user:admin` or `key:billing`. */
+            actor: string;
+            /** @description The caller's address. */
+            address: string;
+            /** @description The object after; null when it was deleted. */
+            after?: Record<string, never> | null;
+            /** @description When. */
+            at: components["schemas"]["Time"];
+            /** @description The object before; null when it was made. */
+            before?: Record<string, never> | null;
+            /** @description Its id. */
+            id: components["schemas"]["AuditRef"];
+            /** @description What was changed: `car_12`. */
+            object: string;
+            /** @description The request's id. */
             request_id: string;
         };
-        Flaw: {
-            pointer: string;
-            message: string;
+        /**
+         * @description `aud_` and a number.
+         * @example aud_12
+         */
+        AuditRef: string;
+        /** @description What a ledger entry changed, part by part. */
+        BalanceChange: {
+            /** @description What new calls may use. */
+            available: components["schemas"]["Amount"];
+            /** @description Payments plus credit limit. */
+            funds: components["schemas"]["Amount"];
+            /** @description Lent to nodes. */
+            held: components["schemas"]["Amount"];
+            /** @description What we owe the carrier. */
+            owed: components["schemas"]["Amount"];
+            /** @description Charged for ended calls. */
+            settled: components["schemas"]["Amount"];
         };
-        /** @enum {string} */
-        Code: never;
+        /** @description One running call. */
+        Call: {
+            /**
+             * Format: int64
+             * @description Milliseconds since then.
+             */
+            age_ms: number;
+            /**
+             * Format: int32
+             * @description Which attempt is under way; 0 before the first.
+             */
+            attempt: number;
+            /** @description Buy price of a minute; 0 before a route is tried. */
+            buy_per_minute: components["schemas"]["Amount"];
+            /** @description The destination as routed. */
+            called: string;
+            /** @description The caller. */
+            calling: string;
+            /** @description First codec of the answer; empty before it. */
+            codec: string;
+            egress_trunk?: null | components["schemas"]["Named_EgressTrunkRef"];
+            /** @description Thirty-two hexadecimal digits; the CDR will carry the same. */
+            id: string;
+            /** @description Where it came in. */
+            ingress_trunk: components["schemas"]["Named_IngressTrunkRef"];
+            /** @description Who sent it. */
+            originator: components["schemas"]["Named_CarrierRef"];
+            /** @description Sell price of a minute, in the originator's currency. */
+            sell_per_minute: components["schemas"]["Amount"];
+            /**
+             * Format: int32
+             * @description The shard that owns the call.
+             */
+            shard: number;
+            /** @description When the INVITE came. */
+            started_at: components["schemas"]["Time"];
+            /** @description `admitting`, `routing`, `trying`, `ringing`, `answering`, `up` or `releasing`. */
+            state: string;
+            /**
+             * Format: int64
+             * @description Milliseconds since the answer; absent before it.
+             */
+            talking_ms?: number | null;
+            terminator?: null | components["schemas"]["Named_CarrierRef"];
+        };
+        /** @description One candidate route. */
+        Candidate: {
+            buy_per_minute?: null | components["schemas"]["Amount"];
+            /** @description The number that would be sent; absent when dropped, or unknown for a past call. */
+            called_out?: string | null;
+            /**
+             * Format: int32
+             * @description Why it was dropped, as a cause.
+             */
+            cause?: number | null;
+            /** @description What the buy rate counts in. */
+            currency?: string | null;
+            /** @description The trunk. */
+            egress_trunk: components["schemas"]["Named_EgressTrunkRef"];
+            margin_per_minute?: null | components["schemas"]["Amount"];
+            /**
+             * Format: double
+             * @description Margin over the sell price of a minute, in per cent.
+             */
+            margin_percent?: number | null;
+            /**
+             * Format: int32
+             * @description Its place in the order of trying, from 1; absent when dropped.
+             */
+            place?: number | null;
+            /** @description Why, in words. */
+            reason: string;
+            /** @description The carrier. */
+            terminator: components["schemas"]["Named_CarrierRef"];
+            /** @description Kept or dropped. */
+            verdict: components["schemas"]["Verdict"];
+        };
+        /** @description A company we connect with. */
+        Carrier: {
+            /** @description Neither sends nor takes calls (cause 311). */
+            blocked: boolean;
+            /**
+             * @description The short name that operators use, unique.
+             * @example acme
+             */
+            code: string;
+            /** @description Its id. */
+            id: components["schemas"]["CarrierRef"];
+            /**
+             * @description The full name.
+             * @example Acme Telecom Ltd
+             */
+            name: string;
+            /** @description When it was last changed. */
+            updated_at: components["schemas"]["Time"];
+        };
+        /** @description A carrier to be made. */
+        CarrierNew: {
+            /** @description Neither sends nor takes calls. */
+            blocked?: boolean;
+            /** @description The short name, unique: 1 to 64 of `[0-9a-z._-]`. */
+            code: string;
+            /** @description The full name; the code when absent. */
+            name?: string | null;
+        };
+        /** @description Changes of a carrier; absent fields stay. */
+        CarrierPatch: {
+            /** @description Neither sends nor takes calls. */
+            blocked?: boolean | null;
+            /** @description The short name. */
+            code?: string | null;
+            /** @description The full name. */
+            name?: string | null;
+        };
+        /**
+         * @description `car_` and a number.
+         * @example car_12
+         */
+        CarrierRef: string;
+        /** @description One carrier's part. */
+        CarrierSums: {
+            /** @description Who. */
+            carrier: components["schemas"]["Named_CarrierRef"];
+            /**
+             * Format: int32
+             * @description Running calls.
+             */
+            running: number;
+            /** @description The sums. */
+            sums: components["schemas"]["Sums"];
+        };
+        /** @description A finished call, or one of its attempts. */
+        Cdr: {
+            answered_at?: null | components["schemas"]["Time"];
+            /**
+             * Format: int32
+             * @description 0 for the call itself, 1 and up for its attempts.
+             */
+            attempt: number;
+            /**
+             * Format: int32
+             * @description Call row: how many attempts were made. Attempt row: 1 if it was the last.
+             */
+            attempts: number;
+            buy?: null | components["schemas"]["Price"];
+            /** @description The call: thirty-two hexadecimal digits. */
+            call: string;
+            /** @description The destination as received, tech prefix included. */
+            called: string;
+            /** @description The destination as routed and rated. */
+            called_routed: string;
+            /** @description The caller as received. */
+            calling: string;
+            /**
+             * Format: int32
+             * @description The release cause.
+             */
+            cause: number;
+            /** @description The cause in words. */
+            cause_text: string;
+            /** @description First codec of the answer. */
+            codec: string;
+            /**
+             * Format: int64
+             * @description Milliseconds from answer to end; what the price is computed from.
+             */
+            duration_ms: number;
+            /** @description The terminator's signalling address. */
+            egress_address?: string | null;
+            /** @description Call-ID header of the egress leg. */
+            egress_call_id: string;
+            /** @description Media from the terminator. */
+            egress_media: components["schemas"]["Media"];
+            egress_trunk?: null | components["schemas"]["Named_EgressTrunkRef"];
+            /** @description When it ended. */
+            ended_at: components["schemas"]["Time"];
+            /** @description The originator's signalling address. */
+            ingress_address?: string | null;
+            /** @description Call-ID header of the ingress leg. */
+            ingress_call_id: string;
+            /** @description Media from the originator. */
+            ingress_media: components["schemas"]["Media"];
+            ingress_trunk?: null | components["schemas"]["Named_IngressTrunkRef"];
+            margin?: null | components["schemas"]["Amount"];
+            originator?: null | components["schemas"]["Named_CarrierRef"];
+            originator_account?: null | components["schemas"]["Named_AccountRef"];
+            /**
+             * Format: int32
+             * @description Milliseconds from start to the first 18x (post-dial delay).
+             */
+            pdd_ms?: number | null;
+            /** @description Who ended it. */
+            released_by: components["schemas"]["Party"];
+            /**
+             * Format: int64
+             * @description The snapshot that decided.
+             */
+            revision: number;
+            sell?: null | components["schemas"]["Price"];
+            /**
+             * Format: int32
+             * @description The final SIP status; 0 if none.
+             */
+            sip_status: number;
+            /** @description When the INVITE arrived (call) or was sent (attempt). */
+            started_at: components["schemas"]["Time"];
+            terminator?: null | components["schemas"]["Named_CarrierRef"];
+            terminator_account?: null | components["schemas"]["Named_AccountRef"];
+        };
+        /**
+         * @description What happens to a rate.
+         * @enum {string}
+         */
+        ChangeKind: "new" | "increase" | "decrease" | "unchanged" | "closed";
+        /**
+         * @description Stable names of problems.
+         * @enum {string}
+         */
+        Code: "malformed" | "not_logged_in" | "wrong_credentials" | "csrf_missing" | "not_allowed" | "not_found" | "method_not_allowed" | "conflict" | "changed" | "too_large" | "invalid" | "if_match_missing" | "too_many" | "internal" | "database_away" | "data_plane_away" | "no_snapshot";
+        /** @description A named counter. */
+        Counter: {
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Its value since the data plane's start.
+             */
+            value: number;
+        };
+        /** @description A point of a percentile curve. */
+        CurvePoint: {
+            /**
+             * Format: int64
+             * @description Values at or below this many nanoseconds.
+             */
+            ns: number;
+            /**
+             * Format: double
+             * @description The percentile, 0 to 100.
+             */
+            percentile: number;
+        };
+        /** @description How the route was chosen, as the data plane recorded it. */
+        Decision: {
+            /** @description Every candidate, kept ones first in the order of trying. */
+            candidates: components["schemas"]["Candidate"][];
+            /**
+             * Format: int32
+             * @description Candidates that did not fit into the record.
+             */
+            omitted: number;
+            /**
+             * Format: int64
+             * @description The snapshot that decided.
+             */
+            revision: number;
+            /** @description The number that breaks ties; the same seed gives the same order. */
+            seed: string;
+        };
+        /** @description A price list of one carrier, one side. */
+        Deck: {
+            /** @description The short name that operators use, unique. */
+            code: string;
+            /**
+             * @description What its prices count in. It can never be changed.
+             * @example USD
+             */
+            currency: string;
+            /**
+             * Format: int32
+             * @description Decimals of a price, 0 to 9.
+             */
+            decimals: number;
+            /** @description Its id. */
+            id: components["schemas"]["DeckRef"];
+            /** @description What people call it. */
+            name: string;
+            /**
+             * Format: int64
+             * @description How many rates it holds.
+             */
+            rates: number;
+            /** @description Milliseconds to seconds. */
+            rounding: components["schemas"]["Rounding"];
+            /** @description When it was last changed, rates apart. */
+            updated_at: components["schemas"]["Time"];
+        };
+        /** @description A deck to be made. */
+        DeckNew: {
+            /** @description The short name, unique. */
+            code: string;
+            /** @description ISO 4217; default `USD`. */
+            currency?: string | null;
+            /**
+             * Format: int32
+             * @description Decimals of a price, 0 to 9; default 6.
+             */
+            decimals?: number | null;
+            /** @description What people call it; the code when absent. */
+            name?: string | null;
+            /** @description Milliseconds to seconds; default up. */
+            rounding?: components["schemas"]["Rounding"];
+        };
+        /** @description Changes of a deck; absent fields stay. */
+        DeckPatch: {
+            /** @description The short name. */
+            code?: string | null;
+            /**
+             * Format: int32
+             * @description Decimals of a price, 0 to 9.
+             */
+            decimals?: number | null;
+            /** @description What people call it. */
+            name?: string | null;
+            rounding?: null | components["schemas"]["Rounding"];
+        };
+        /**
+         * @description `dck_` and a number.
+         * @example dck_12
+         */
+        DeckRef: string;
+        /**
+         * @description Which way a message went.
+         * @enum {string}
+         */
+        Direction: "in" | "out";
+        /** @description Take new calls, or refuse them. */
+        DrainAsk: {
+            /** @description Refuse (cause 404). */
+            on: boolean;
+        };
+        /** @description How calls go out to a carrier. */
+        EgressTrunk: {
+            /** @description The account that is credited. */
+            account: components["schemas"]["Named_AccountRef"];
+            /** @description Takes calls; inactive trunks are dropped from routes. */
+            active: boolean;
+            /** @description Put in front of the called number; empty for none. */
+            add_prefix: string;
+            /**
+             * @description Where INVITEs are sent: address and port.
+             * @example 192.0.2.7:5060
+             */
+            address: string;
+            /** @description What its calls cost us. */
+            buy_deck: components["schemas"]["Named_DeckRef"];
+            /**
+             * Format: int32
+             * @description Concurrent calls at most; 0 for no limit.
+             */
+            capacity: number;
+            /** @description Whose it is. */
+            carrier: components["schemas"]["Named_CarrierRef"];
+            /** @description The short name that operators use, unique. */
+            code: string;
+            /**
+             * Format: int32
+             * @description New calls a second at most; 0 for no limit.
+             */
+            cps: number;
+            /** @description Its id. */
+            id: components["schemas"]["EgressTrunkRef"];
+            /**
+             * Format: int32
+             * @description Whole seconds from INVITE to the first 18x or 200 before the next route is tried; 0 for the default of 8.
+             */
+            progress_timeout_s: number;
+            /**
+             * Format: int32
+             * @description Whole seconds from the first 18x to the answer; 0 for the default of 120.
+             */
+            ring_timeout_s: number;
+            /**
+             * Format: int32
+             * @description Digits removed from the front of the called number before `add_prefix`.
+             */
+            strip_digits: number;
+            /** @description When it was last changed. */
+            updated_at: components["schemas"]["Time"];
+        };
+        /** @description An egress trunk to be made. */
+        EgressTrunkNew: {
+            /** @description The account that is credited. */
+            account: components["schemas"]["AccountRef"];
+            /** @description Takes calls; default yes. */
+            active?: boolean | null;
+            /** @description Put in front of the called number. */
+            add_prefix?: string;
+            /** @description Where INVITEs are sent: address and port. */
+            address: string;
+            /** @description What its calls cost us. */
+            buy_deck: components["schemas"]["DeckRef"];
+            /**
+             * Format: int32
+             * @description Concurrent calls at most; 0 for no limit.
+             */
+            capacity?: number;
+            /** @description Whose it is. */
+            carrier: components["schemas"]["CarrierRef"];
+            /** @description The short name, unique. */
+            code: string;
+            /**
+             * Format: int32
+             * @description New calls a second at most; 0 for no limit.
+             */
+            cps?: number;
+            /**
+             * Format: int32
+             * @description Whole seconds to the first 18x or 200; 0 for the default.
+             */
+            progress_timeout_s?: number;
+            /**
+             * Format: int32
+             * @description Whole seconds from the first 18x to the answer; 0 for the default.
+             */
+            ring_timeout_s?: number;
+            /**
+             * Format: int32
+             * @description Digits removed from the front of the called number.
+             */
+            strip_digits?: number;
+        };
+        /** @description Changes of an egress trunk; absent fields stay. */
+        EgressTrunkPatch: {
+            account?: null | components["schemas"]["AccountRef"];
+            /** @description Takes calls. */
+            active?: boolean | null;
+            /** @description Put in front of the called number. */
+            add_prefix?: string | null;
+            /** @description Where INVITEs are sent. */
+            address?: string | null;
+            buy_deck?: null | components["schemas"]["DeckRef"];
+            /**
+             * Format: int32
+             * @description Concurrent calls at most.
+             */
+            capacity?: number | null;
+            /** @description The short name. */
+            code?: string | null;
+            /**
+             * Format: int32
+             * @description New calls a second at most.
+             */
+            cps?: number | null;
+            /**
+             * Format: int32
+             * @description Whole seconds to the first 18x or 200.
+             */
+            progress_timeout_s?: number | null;
+            /**
+             * Format: int32
+             * @description Whole seconds from the first 18x to the answer.
+             */
+            ring_timeout_s?: number | null;
+            /**
+             * Format: int32
+             * @description Digits removed from the front of the called number.
+             */
+            strip_digits?: number | null;
+        };
+        /**
+         * @description `etr_` and a number.
+         * @example etr_12
+         */
+        EgressTrunkRef: string;
+        /** @description One line of an account's ledger. */
+        Entry: {
+            /** @description How much, in the account's currency: payments and returns are positive, charges and loans negative, debts of ours positive. */
+            amount: components["schemas"]["Amount"];
+            /** @description When. */
+            at: components["schemas"]["Time"];
+            /** @description What it changed. */
+            change: components["schemas"]["BalanceChange"];
+            /** @description Globally unique. */
+            id: string;
+            /**
+             * @description `limit`, `payment`, `grant`, `close`, `post` (a call's price) or `cost` (what we owe for a call).
+             * @example payment
+             */
+            kind: string;
+            /** @description Who or what caused it. */
+            note: string;
+        };
+        /** @description The figures that change every second. */
+        Figures: {
+            /**
+             * Format: int64
+             * @description Milliseconds since the data plane last answered; absent when it never did.
+             */
+            age_ms?: number | null;
+            /**
+             * Format: int32
+             * @description Of these, answered.
+             */
+            answered: number;
+            /**
+             * Format: double
+             * @description Answers in the last second.
+             */
+            answers_per_second: number;
+            /** @description When they were read. */
+            at: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Journal records not yet in the database; absent when unknown.
+             */
+            backlog_records?: number | null;
+            /**
+             * Format: int32
+             * @description Running calls.
+             */
+            calls: number;
+            /**
+             * Format: double
+             * @description New INVITEs in the last second.
+             */
+            cps: number;
+            /** @description The data plane answered within the last two seconds. When it did not, its figures are the last known. */
+            data_plane_up: boolean;
+            /** @description New calls are refused. */
+            draining: boolean;
+            /**
+             * Format: int32
+             * @description Share of the journal's file system in use, per cent.
+             */
+            journal_disk_percent: number;
+            /**
+             * Format: int64
+             * @description The snapshot in force; 0 for none.
+             */
+            revision: number;
+            sums?: null | components["schemas"]["Sums"];
+            sums_at?: null | components["schemas"]["Time"];
+            /**
+             * Format: int32
+             * @description Length of the window of `sums` in seconds.
+             */
+            window_s: number;
+        };
+        /** @description One wrong part of a request. */
+        Flaw: {
+            /** @description What is wrong with it. */
+            message: string;
+            /** @description JSON Pointer into the body (`/sources/0/network`), or `?name` for a query parameter. */
+            pointer: string;
+        };
+        /** @description What an import did, or would do. */
+        ImportReport: {
+            /** @description The deck holds the file's rates now. */
+            applied: boolean;
+            /** @description The first 1,000 lines that are not `unchanged`. */
+            changes: components["schemas"]["RateChange"][];
+            /** @description There are more than `changes` shows. */
+            changes_cut: boolean;
+            /**
+             * Format: int32
+             * @description Prefixes that vanish.
+             */
+            closed: number;
+            /**
+             * Format: int32
+             * @description Prefixes that cost less.
+             */
+            decreased: number;
+            /**
+             * Format: int32
+             * @description Prefixes that cost more.
+             */
+            increased: number;
+            /**
+             * Format: int32
+             * @description Prefixes that were not in the deck.
+             */
+            new: number;
+            /**
+             * Format: int32
+             * @description How many problems there are.
+             */
+            problem_count: number;
+            /** @description The first 1,000 cells that could not be taken. Any problem keeps the file from being applied. */
+            problems: components["schemas"]["RowProblem"][];
+            /**
+             * Format: int32
+             * @description Rates read from the file.
+             */
+            rows: number;
+            /**
+             * Format: int32
+             * @description Prefixes of the same price.
+             */
+            unchanged: number;
+        };
+        /** @description How a carrier's calls come in. */
+        IngressTrunk: {
+            /** @description The account that pays. */
+            account: components["schemas"]["Named_AccountRef"];
+            /** @description Takes calls (otherwise cause 309). */
+            active: boolean;
+            /**
+             * Format: int32
+             * @description Concurrent calls at most; 0 for no limit.
+             */
+            capacity: number;
+            /** @description Whose it is. */
+            carrier: components["schemas"]["Named_CarrierRef"];
+            /** @description The short name that operators use, unique. */
+            code: string;
+            /**
+             * Format: int32
+             * @description New calls a second at most; 0 for no limit.
+             */
+            cps: number;
+            /** @description Its id. */
+            id: components["schemas"]["IngressTrunkRef"];
+            /**
+             * Format: int32
+             * @description Whole seconds after which an answered call is released; 0 for the switch's default of 7,200.
+             */
+            max_duration_s: number;
+            /**
+             * Format: int32
+             * @description Whole seconds without RTP from either side after which a call is released (cause 401); 0 for never.
+             */
+            media_timeout_s: number;
+            /** @description Which egress trunks may serve it. */
+            plan: components["schemas"]["Named_PlanRef"];
+            /** @description What its calls are sold at. */
+            sell_deck: components["schemas"]["Named_DeckRef"];
+            /** @description Where its calls may come from. */
+            sources: components["schemas"]["Source"][];
+            /** @description Digits in front of the called number, removed before routing; empty for none. */
+            tech_prefix: string;
+            /** @description When it was last changed. */
+            updated_at: components["schemas"]["Time"];
+        };
+        /** @description An ingress trunk to be made. */
+        IngressTrunkNew: {
+            /** @description The account that pays. */
+            account: components["schemas"]["AccountRef"];
+            /** @description Takes calls; default yes. */
+            active?: boolean | null;
+            /**
+             * Format: int32
+             * @description Concurrent calls at most; 0 for no limit.
+             */
+            capacity?: number;
+            /** @description Whose it is. */
+            carrier: components["schemas"]["CarrierRef"];
+            /** @description The short name, unique. */
+            code: string;
+            /**
+             * Format: int32
+             * @description New calls a second at most; 0 for no limit.
+             */
+            cps?: number;
+            /**
+             * Format: int32
+             * @description Whole seconds after which an answered call is released; 0 for the default.
+             */
+            max_duration_s?: number;
+            /**
+             * Format: int32
+             * @description Whole seconds without RTP after which a call is released; 0 for never.
+             */
+            media_timeout_s?: number;
+            /** @description Which egress trunks may serve it. */
+            plan: components["schemas"]["PlanRef"];
+            /** @description What its calls are sold at. */
+            sell_deck: components["schemas"]["DeckRef"];
+            /** @description Where its calls may come from. */
+            sources: components["schemas"]["Source"][];
+            /** @description Digits in front of the called number; default none. */
+            tech_prefix?: string;
+        };
+        /** @description Changes of an ingress trunk; absent fields stay. */
+        IngressTrunkPatch: {
+            account?: null | components["schemas"]["AccountRef"];
+            /** @description Takes calls. */
+            active?: boolean | null;
+            /**
+             * Format: int32
+             * @description Concurrent calls at most.
+             */
+            capacity?: number | null;
+            /** @description The short name. */
+            code?: string | null;
+            /**
+             * Format: int32
+             * @description New calls a second at most.
+             */
+            cps?: number | null;
+            /**
+             * Format: int32
+             * @description Whole seconds after which an answered call is released.
+             */
+            max_duration_s?: number | null;
+            /**
+             * Format: int32
+             * @description Whole seconds without RTP after which a call is released.
+             */
+            media_timeout_s?: number | null;
+            plan?: null | components["schemas"]["PlanRef"];
+            sell_deck?: null | components["schemas"]["DeckRef"];
+            /** @description Where its calls may come from; replaces all. */
+            sources?: components["schemas"]["Source"][] | null;
+            /** @description Digits in front of the called number. */
+            tech_prefix?: string | null;
+        };
+        /**
+         * @description `itr_` and a number.
+         * @example itr_12
+         */
+        IngressTrunkRef: string;
+        /** @description The journal between the data plane and the database. */
+        Journal: {
+            /**
+             * Format: int64
+             * @description Bytes not yet in the database; absent when unknown.
+             */
+            backlog_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description Records not yet in the database; absent when unknown.
+             */
+            backlog_records?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes written since the data plane's start.
+             */
+            bytes: number;
+            collected_at?: null | components["schemas"]["Time"];
+            /**
+             * Format: int32
+             * @description Share of its file system in use, per cent.
+             */
+            disk_percent: number;
+            /**
+             * Format: int64
+             * @description Records written since the data plane's start.
+             */
+            records: number;
+        };
+        /**
+         * @description `key_` and a number.
+         * @example key_12
+         */
+        KeyRef: string;
+        /** @description The messages of a call in order of time. */
+        Ladder: {
+            /** @description The messages. */
+            messages: components["schemas"]["Message"][];
+            /** @description When the first came. */
+            started_at: components["schemas"]["Time"];
+        };
+        /** @description All stages. */
+        Latencies: {
+            /** @description When the data plane was asked. */
+            as_of: components["schemas"]["Time"];
+            /** @description In the order of a call's way. */
+            stages: components["schemas"]["StageLatency"][];
+            /**
+             * Format: int64
+             * @description Seconds since its start, over which the values were counted.
+             */
+            uptime_s: number;
+        };
+        /**
+         * @description Which side a message belongs to.
+         * @enum {string}
+         */
+        LegSide: "ingress" | "egress";
+        /** @description A part of a list. */
+        List_Account: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /** @description What new calls may still use, credit limit included. */
+                available: components["schemas"]["Amount"];
+                /** @description Payments less charges: what the carrier would get back today. Held money counts as still there. */
+                balance: components["schemas"]["Amount"];
+                /** @description Whose it is. */
+                carrier: components["schemas"]["Named_CarrierRef"];
+                /** @description The short name that operators use, unique. */
+                code: string;
+                credit_limit?: null | components["schemas"]["Amount"];
+                /**
+                 * @description ISO 4217.
+                 * @example USD
+                 */
+                currency: string;
+                /** @description Payments plus credit limit. */
+                funds: components["schemas"]["Amount"];
+                /** @description Lent to nodes for running calls. */
+                held: components["schemas"]["Amount"];
+                /** @description Its id. */
+                id: components["schemas"]["AccountRef"];
+                /** @description Prepaid or postpaid. */
+                kind: components["schemas"]["AccountKind"];
+                /** @description What we owe the carrier for calls that it took; not part of the balance. */
+                owed: components["schemas"]["Amount"];
+                /** @description Charged for ended calls. */
+                settled: components["schemas"]["Amount"];
+                /** @description When it was last changed, balances apart. */
+                updated_at: components["schemas"]["Time"];
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
+        List_ApiKey: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /** @description When made. */
+                created_at: components["schemas"]["Time"];
+                expires_at?: null | components["schemas"]["Time"];
+                /** @description The id. */
+                id: components["schemas"]["KeyRef"];
+                last_used_at?: null | components["schemas"]["Time"];
+                /** @description What it is for. */
+                name: string;
+                /** @description What it may do. */
+                scopes: components["schemas"]["Scope"][];
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
+        List_AuditEntry: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /** @description `create`, `update`, `delete`, `payment`, `import`, `apply`, `release`, `drain`, `log_in`, `log_out`… */
+                action: string;
+                /** @description The user's name or the key's, as `user:admin` or `key:billing`. */
+                actor: string;
+                /** @description The caller's address. */
+                address: string;
+                /** @description The object after; null when it was deleted. */
+                after?: Record<string, never> | null;
+                /** @description When. */
+                at: components["schemas"]["Time"];
+                /** @description The object before; null when it was made. */
+                before?: Record<string, never> | null;
+                /** @description Its id. */
+                id: components["schemas"]["AuditRef"];
+                /** @description What was changed: `car_12`. */
+                object: string;
+                /** @description The request's id. */
+                request_id: string;
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
+        List_Call: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /**
+                 * Format: int64
+                 * @description Milliseconds since then.
+                 */
+                age_ms: number;
+                /**
+                 * Format: int32
+                 * @description Which attempt is under way; 0 before the first.
+                 */
+                attempt: number;
+                /** @description Buy price of a minute; 0 before a route is tried. */
+                buy_per_minute: components["schemas"]["Amount"];
+                /** @description The destination as routed. */
+                called: string;
+                /** @description The caller. */
+                calling: string;
+                /** @description First codec of the answer; empty before it. */
+                codec: string;
+                egress_trunk?: null | components["schemas"]["Named_EgressTrunkRef"];
+                /** @description Thirty-two hexadecimal digits; the CDR will carry the same. */
+                id: string;
+                /** @description Where it came in. */
+                ingress_trunk: components["schemas"]["Named_IngressTrunkRef"];
+                /** @description Who sent it. */
+                originator: components["schemas"]["Named_CarrierRef"];
+                /** @description Sell price of a minute, in the originator's currency. */
+                sell_per_minute: components["schemas"]["Amount"];
+                /**
+                 * Format: int32
+                 * @description The shard that owns the call.
+                 */
+                shard: number;
+                /** @description When the INVITE came. */
+                started_at: components["schemas"]["Time"];
+                /** @description `admitting`, `routing`, `trying`, `ringing`, `answering`, `up` or `releasing`. */
+                state: string;
+                /**
+                 * Format: int64
+                 * @description Milliseconds since the answer; absent before it.
+                 */
+                talking_ms?: number | null;
+                terminator?: null | components["schemas"]["Named_CarrierRef"];
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
+        List_Carrier: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /** @description Neither sends nor takes calls (cause 311). */
+                blocked: boolean;
+                /**
+                 * @description The short name that operators use, unique.
+                 * @example acme
+                 */
+                code: string;
+                /** @description Its id. */
+                id: components["schemas"]["CarrierRef"];
+                /**
+                 * @description The full name.
+                 * @example Acme Telecom Ltd
+                 */
+                name: string;
+                /** @description When it was last changed. */
+                updated_at: components["schemas"]["Time"];
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
+        List_Cdr: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                answered_at?: null | components["schemas"]["Time"];
+                /**
+                 * Format: int32
+                 * @description 0 for the call itself, 1 and up for its attempts.
+                 */
+                attempt: number;
+                /**
+                 * Format: int32
+                 * @description Call row: how many attempts were made. Attempt row: 1 if it was the last.
+                 */
+                attempts: number;
+                buy?: null | components["schemas"]["Price"];
+                /** @description The call: thirty-two hexadecimal digits. */
+                call: string;
+                /** @description The destination as received, tech prefix included. */
+                called: string;
+                /** @description The destination as routed and rated. */
+                called_routed: string;
+                /** @description The caller as received. */
+                calling: string;
+                /**
+                 * Format: int32
+                 * @description The release cause.
+                 */
+                cause: number;
+                /** @description The cause in words. */
+                cause_text: string;
+                /** @description First codec of the answer. */
+                codec: string;
+                /**
+                 * Format: int64
+                 * @description Milliseconds from answer to end; what the price is computed from.
+                 */
+                duration_ms: number;
+                /** @description The terminator's signalling address. */
+                egress_address?: string | null;
+                /** @description Call-ID header of the egress leg. */
+                egress_call_id: string;
+                /** @description Media from the terminator. */
+                egress_media: components["schemas"]["Media"];
+                egress_trunk?: null | components["schemas"]["Named_EgressTrunkRef"];
+                /** @description When it ended. */
+                ended_at: components["schemas"]["Time"];
+                /** @description The originator's signalling address. */
+                ingress_address?: string | null;
+                /** @description Call-ID header of the ingress leg. */
+                ingress_call_id: string;
+                /** @description Media from the originator. */
+                ingress_media: components["schemas"]["Media"];
+                ingress_trunk?: null | components["schemas"]["Named_IngressTrunkRef"];
+                margin?: null | components["schemas"]["Amount"];
+                originator?: null | components["schemas"]["Named_CarrierRef"];
+                originator_account?: null | components["schemas"]["Named_AccountRef"];
+                /**
+                 * Format: int32
+                 * @description Milliseconds from start to the first 18x (post-dial delay).
+                 */
+                pdd_ms?: number | null;
+                /** @description Who ended it. */
+                released_by: components["schemas"]["Party"];
+                /**
+                 * Format: int64
+                 * @description The snapshot that decided.
+                 */
+                revision: number;
+                sell?: null | components["schemas"]["Price"];
+                /**
+                 * Format: int32
+                 * @description The final SIP status; 0 if none.
+                 */
+                sip_status: number;
+                /** @description When the INVITE arrived (call) or was sent (attempt). */
+                started_at: components["schemas"]["Time"];
+                terminator?: null | components["schemas"]["Named_CarrierRef"];
+                terminator_account?: null | components["schemas"]["Named_AccountRef"];
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
+        List_Deck: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /** @description The short name that operators use, unique. */
+                code: string;
+                /**
+                 * @description What its prices count in. It can never be changed.
+                 * @example USD
+                 */
+                currency: string;
+                /**
+                 * Format: int32
+                 * @description Decimals of a price, 0 to 9.
+                 */
+                decimals: number;
+                /** @description Its id. */
+                id: components["schemas"]["DeckRef"];
+                /** @description What people call it. */
+                name: string;
+                /**
+                 * Format: int64
+                 * @description How many rates it holds.
+                 */
+                rates: number;
+                /** @description Milliseconds to seconds. */
+                rounding: components["schemas"]["Rounding"];
+                /** @description When it was last changed, rates apart. */
+                updated_at: components["schemas"]["Time"];
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
+        List_EgressTrunk: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /** @description The account that is credited. */
+                account: components["schemas"]["Named_AccountRef"];
+                /** @description Takes calls; inactive trunks are dropped from routes. */
+                active: boolean;
+                /** @description Put in front of the called number; empty for none. */
+                add_prefix: string;
+                /**
+                 * @description Where INVITEs are sent: address and port.
+                 * @example 192.0.2.7:5060
+                 */
+                address: string;
+                /** @description What its calls cost us. */
+                buy_deck: components["schemas"]["Named_DeckRef"];
+                /**
+                 * Format: int32
+                 * @description Concurrent calls at most; 0 for no limit.
+                 */
+                capacity: number;
+                /** @description Whose it is. */
+                carrier: components["schemas"]["Named_CarrierRef"];
+                /** @description The short name that operators use, unique. */
+                code: string;
+                /**
+                 * Format: int32
+                 * @description New calls a second at most; 0 for no limit.
+                 */
+                cps: number;
+                /** @description Its id. */
+                id: components["schemas"]["EgressTrunkRef"];
+                /**
+                 * Format: int32
+                 * @description Whole seconds from INVITE to the first 18x or 200 before the next route is tried; 0 for the default of 8.
+                 */
+                progress_timeout_s: number;
+                /**
+                 * Format: int32
+                 * @description Whole seconds from the first 18x to the answer; 0 for the default of 120.
+                 */
+                ring_timeout_s: number;
+                /**
+                 * Format: int32
+                 * @description Digits removed from the front of the called number before `add_prefix`.
+                 */
+                strip_digits: number;
+                /** @description When it was last changed. */
+                updated_at: components["schemas"]["Time"];
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
+        List_Entry: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /** @description How much, in the account's currency: payments and returns are positive, charges and loans negative, debts of ours positive. */
+                amount: components["schemas"]["Amount"];
+                /** @description When. */
+                at: components["schemas"]["Time"];
+                /** @description What it changed. */
+                change: components["schemas"]["BalanceChange"];
+                /** @description Globally unique. */
+                id: string;
+                /**
+                 * @description `limit`, `payment`, `grant`, `close`, `post` (a call's price) or `cost` (what we owe for a call).
+                 * @example payment
+                 */
+                kind: string;
+                /** @description Who or what caused it. */
+                note: string;
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
+        List_IngressTrunk: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /** @description The account that pays. */
+                account: components["schemas"]["Named_AccountRef"];
+                /** @description Takes calls (otherwise cause 309). */
+                active: boolean;
+                /**
+                 * Format: int32
+                 * @description Concurrent calls at most; 0 for no limit.
+                 */
+                capacity: number;
+                /** @description Whose it is. */
+                carrier: components["schemas"]["Named_CarrierRef"];
+                /** @description The short name that operators use, unique. */
+                code: string;
+                /**
+                 * Format: int32
+                 * @description New calls a second at most; 0 for no limit.
+                 */
+                cps: number;
+                /** @description Its id. */
+                id: components["schemas"]["IngressTrunkRef"];
+                /**
+                 * Format: int32
+                 * @description Whole seconds after which an answered call is released; 0 for the switch's default of 7,200.
+                 */
+                max_duration_s: number;
+                /**
+                 * Format: int32
+                 * @description Whole seconds without RTP from either side after which a call is released (cause 401); 0 for never.
+                 */
+                media_timeout_s: number;
+                /** @description Which egress trunks may serve it. */
+                plan: components["schemas"]["Named_PlanRef"];
+                /** @description What its calls are sold at. */
+                sell_deck: components["schemas"]["Named_DeckRef"];
+                /** @description Where its calls may come from. */
+                sources: components["schemas"]["Source"][];
+                /** @description Digits in front of the called number, removed before routing; empty for none. */
+                tech_prefix: string;
+                /** @description When it was last changed. */
+                updated_at: components["schemas"]["Time"];
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
+        List_Node: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /**
+                 * Format: int32
+                 * @description How often its data plane has started.
+                 */
+                boot: number;
+                /** @description What it counted. */
+                counters: components["schemas"]["Counter"][];
+                /** @description The data plane answered within the last two seconds. */
+                data_plane_up: boolean;
+                /** @description The database answers. */
+                database_up: boolean;
+                /** @description New calls are refused. */
+                draining: boolean;
+                /**
+                 * Format: int32
+                 * @description Its number.
+                 */
+                id: number;
+                /** @description Its journal. */
+                journal: components["schemas"]["Journal"];
+                last_seen_at?: null | components["schemas"]["Time"];
+                /**
+                 * Format: int64
+                 * @description The newest published snapshot; 0 for none.
+                 */
+                published_revision: number;
+                /**
+                 * Format: int64
+                 * @description The snapshot in force; 0 for none.
+                 */
+                revision: number;
+                /** @description Its shards. */
+                shards: components["schemas"]["NodeShard"][];
+                /**
+                 * Format: int64
+                 * @description Seconds since it started.
+                 */
+                uptime_s: number;
+                /** @description The program's version. */
+                version: string;
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
+        List_Plan: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /**
+                 * Format: int32
+                 * @description Routes tried for one call at most; 1 to 16.
+                 */
+                attempts_max: number;
+                /** @description The short name that operators use, unique. */
+                code: string;
+                /** @description Its id. */
+                id: components["schemas"]["PlanRef"];
+                /** @description Sell minus buy price of a minute must be at least this; negative allows a loss. */
+                margin_min: components["schemas"]["Amount"];
+                /** @description The order of routes. */
+                order: components["schemas"]["Order"];
+                /** @description The candidates. */
+                routes: components["schemas"]["PlanRoute"][];
+                /**
+                 * Format: int32
+                 * @description Whole seconds from INVITE to answer over all attempts; 0 for the default of 180.
+                 */
+                setup_timeout_s: number;
+                /** @description When it was last changed. */
+                updated_at: components["schemas"]["Time"];
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
+        List_Rate: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /** @description Calls there are refused (causes 330 and 331). */
+                blocked: boolean;
+                /** @description Charged once for an answered call. */
+                connection_fee: components["schemas"]["Amount"];
+                /** @description What people call the destination. */
+                destination: string;
+                /** @description Valid from this moment on. */
+                effective_from: components["schemas"]["Time"];
+                effective_till?: null | components["schemas"]["Time"];
+                /**
+                 * Format: int32
+                 * @description Free seconds.
+                 */
+                free_s: number;
+                /** @description Its id. */
+                id: components["schemas"]["RateRef"];
+                /**
+                 * Format: int32
+                 * @description Length of a billing step after the minimum.
+                 */
+                increment_s: number;
+                /**
+                 * Format: int32
+                 * @description Seconds billed at least.
+                 */
+                minimum_s: number;
+                /** @description Price of sixty seconds, in the deck's currency. */
+                per_minute: components["schemas"]["Amount"];
+                /**
+                 * @description What the called number must start with; empty matches all.
+                 * @example 4420
+                 */
+                prefix: string;
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
+        List_RevisionRow: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /** @description When it was built. */
+                built_at: components["schemas"]["Time"];
+                /**
+                 * Format: int64
+                 * @description Bytes of its file; absent when the file is gone.
+                 */
+                bytes?: number | null;
+                /** @description It is the one in force on the data plane. */
+                in_force: boolean;
+                /**
+                 * Format: int64
+                 * @description Rates in it.
+                 */
+                rates: number;
+                /**
+                 * Format: int64
+                 * @description Its number.
+                 */
+                revision: number;
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
+        List_User: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /** @description When made. */
+                created_at: components["schemas"]["Time"];
+                /** @description Has a password. */
+                has_password: boolean;
+                /** @description The id. */
+                id: components["schemas"]["UserRef"];
+                /** @description The name to log in with, unique. */
+                name: string;
+                /** @description What the person may do. */
+                role: components["schemas"]["Role"];
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A one-time token, or a user with a password. */
+        LogIn: {
+            /** @description The user's password. */
+            password?: string | null;
+            /** @description The one-time token that the program printed when it started. */
+            token?: string | null;
+            /** @description The user's name. */
+            user?: string | null;
+        };
+        /** @description Who is calling. */
+        Me: {
+            /** @description Send this as the header `x-csrf-token` with every POST, PATCH, PUT and DELETE; absent for a key. */
+            csrf_token?: string | null;
+            expires_at?: null | components["schemas"]["Time"];
+            /** @description The user has a password; without one the next log-in needs a new one-time token. */
+            has_password: boolean;
+            /** @description The user's name, or the key's. */
+            name: string;
+            role?: null | components["schemas"]["Role"];
+            /** @description What the caller may do. */
+            scopes: components["schemas"]["Scope"][];
+            user?: null | components["schemas"]["UserRef"];
+            /** @description The program's version. */
+            version: string;
+        };
+        /** @description What one direction of media was like. */
+        Media: {
+            /**
+             * Format: int64
+             * @description RTP bytes relayed.
+             */
+            bytes: number;
+            /**
+             * Format: int32
+             * @description Interarrival jitter in microseconds.
+             */
+            jitter_us: number;
+            /**
+             * Format: int32
+             * @description Packets missing by sequence number.
+             */
+            lost: number;
+            /**
+             * Format: double
+             * @description Lost of sent, in per cent; absent without packets.
+             */
+            lost_percent?: number | null;
+            /**
+             * Format: double
+             * @description Mean opinion score, 1 to 4.5; absent without media.
+             */
+            mos?: number | null;
+            /**
+             * Format: int64
+             * @description RTP packets relayed.
+             */
+            packets: number;
+            /**
+             * Format: int32
+             * @description Packets of strangers, dropped.
+             */
+            strangers: number;
+        };
+        /** @description One SIP message. */
+        Message: {
+            /** @description When. */
+            at: components["schemas"]["Time"];
+            /**
+             * Format: int32
+             * @description Which attempt; 0 for the originator's side.
+             */
+            attempt: number;
+            /** @description Which way. */
+            direction: components["schemas"]["Direction"];
+            /** @description Sender's address; `tandem` for the switch. */
+            from: string;
+            /** @description The method or status: `INVITE`, `180 Ringing`. Text of a peer: show it as text only. */
+            label: string;
+            /** @description Which side. */
+            leg: components["schemas"]["LegSide"];
+            /**
+             * Format: int64
+             * @description Microseconds since the first message.
+             */
+            offset_us: number;
+            /** @description The whole message. Bytes that are not UTF-8 are shown as U+FFFD. Text of a peer: show it as text only. */
+            raw: string;
+            /** @description Receiver's address; `tandem` for the switch. */
+            to: string;
+        };
+        /** @description Sums of one currency. */
+        MoneySum: {
+            /** @description What terminators are owed. */
+            cost: components["schemas"]["Amount"];
+            /**
+             * @description ISO 4217.
+             * @example USD
+             */
+            currency: string;
+            /** @description Revenue less cost. */
+            margin: components["schemas"]["Amount"];
+            /** @description What originators are charged. */
+            revenue: components["schemas"]["Amount"];
+        };
+        /** @description An id with the short name that operators use for it. */
+        Named_AccountRef: {
+            /** @description The short name; empty when the object is gone. */
+            code: string;
+            /**
+             * @description `acc_` and a number.
+             * @example acc_12
+             */
+            id: string;
+        };
+        /** @description An id with the short name that operators use for it. */
+        Named_CarrierRef: {
+            /** @description The short name; empty when the object is gone. */
+            code: string;
+            /**
+             * @description `car_` and a number.
+             * @example car_12
+             */
+            id: string;
+        };
+        /** @description An id with the short name that operators use for it. */
+        Named_DeckRef: {
+            /** @description The short name; empty when the object is gone. */
+            code: string;
+            /**
+             * @description `dck_` and a number.
+             * @example dck_12
+             */
+            id: string;
+        };
+        /** @description An id with the short name that operators use for it. */
+        Named_EgressTrunkRef: {
+            /** @description The short name; empty when the object is gone. */
+            code: string;
+            /**
+             * @description `etr_` and a number.
+             * @example etr_12
+             */
+            id: string;
+        };
+        /** @description An id with the short name that operators use for it. */
+        Named_IngressTrunkRef: {
+            /** @description The short name; empty when the object is gone. */
+            code: string;
+            /**
+             * @description `itr_` and a number.
+             * @example itr_12
+             */
+            id: string;
+        };
+        /** @description An id with the short name that operators use for it. */
+        Named_PlanRef: {
+            /** @description The short name; empty when the object is gone. */
+            code: string;
+            /**
+             * @description `pln_` and a number.
+             * @example pln_12
+             */
+            id: string;
+        };
+        /** @description A machine. */
+        Node: {
+            /**
+             * Format: int32
+             * @description How often its data plane has started.
+             */
+            boot: number;
+            /** @description What it counted. */
+            counters: components["schemas"]["Counter"][];
+            /** @description The data plane answered within the last two seconds. */
+            data_plane_up: boolean;
+            /** @description The database answers. */
+            database_up: boolean;
+            /** @description New calls are refused. */
+            draining: boolean;
+            /**
+             * Format: int32
+             * @description Its number.
+             */
+            id: number;
+            /** @description Its journal. */
+            journal: components["schemas"]["Journal"];
+            last_seen_at?: null | components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description The newest published snapshot; 0 for none.
+             */
+            published_revision: number;
+            /**
+             * Format: int64
+             * @description The snapshot in force; 0 for none.
+             */
+            revision: number;
+            /** @description Its shards. */
+            shards: components["schemas"]["NodeShard"][];
+            /**
+             * Format: int64
+             * @description Seconds since it started.
+             */
+            uptime_s: number;
+            /** @description The program's version. */
+            version: string;
+        };
+        /** @description One shard. */
+        NodeShard: {
+            /**
+             * Format: int32
+             * @description Of these, answered.
+             */
+            answered: number;
+            /**
+             * Format: int32
+             * @description Calls in its table.
+             */
+            calls: number;
+            /**
+             * Format: int32
+             * @description Media ports that it has.
+             */
+            ports_max: number;
+            /**
+             * Format: int32
+             * @description Media ports in use.
+             */
+            ports_used: number;
+            /**
+             * Format: int64
+             * @description The snapshot that it decides from.
+             */
+            revision: number;
+            /**
+             * Format: int32
+             * @description Its number.
+             */
+            shard: number;
+        };
+        /**
+         * @description In what order a plan's routes are tried.
+         * @enum {string}
+         */
+        Order: "lcr" | "priority" | "weight" | "percent";
+        /** @description The landing page. */
+        Overview: {
+            /** @description The figures of this second; the same as the event `overview` of `/api/v1/events`. */
+            figures: components["schemas"]["Figures"];
+            /** @description By who sent: busiest first, at most 50. */
+            originators: components["schemas"]["CarrierSums"][];
+            /** @description The last ten minutes at most, oldest first, one point a second. */
+            series: components["schemas"]["Point"][];
+            /** @description By who took: busiest first, at most 50. Counts attempts. */
+            terminators: components["schemas"]["CarrierSums"][];
+        };
+        /**
+         * @description Who ended a call.
+         * @enum {string}
+         */
+        Party: "ingress" | "egress" | "switch";
+        /** @description A password to be set. */
+        PasswordNew: {
+            /** @description The present one; needed when there is one. */
+            current?: string | null;
+            /** @description At least 10 characters. */
+            password: string;
+        };
+        /** @description A payment as booked. */
+        PaymentMade: {
+            /** @description The account after it. */
+            account: components["schemas"]["Account"];
+            /** @description How much. */
+            amount: components["schemas"]["Amount"];
+            /** @description False when the same reference had been booked before and nothing was done. */
+            booked: boolean;
+            /** @description When it was booked. */
+            booked_at: components["schemas"]["Time"];
+            /** @description The unique reference. */
+            reference: string;
+        };
+        /** @description Money that came in (or, negative, went back). */
+        PaymentNew: {
+            /** @description How much, in the account's currency; not 0. */
+            amount: components["schemas"]["Amount"];
+            /** @description For people. */
+            note?: string;
+            /** @description The payer's own number: a second payment of this account with the same reference changes nothing. */
+            reference?: string | null;
+        };
+        /** @description Which egress trunks may serve an ingress trunk, in what order. */
+        Plan: {
+            /**
+             * Format: int32
+             * @description Routes tried for one call at most; 1 to 16.
+             */
+            attempts_max: number;
+            /** @description The short name that operators use, unique. */
+            code: string;
+            /** @description Its id. */
+            id: components["schemas"]["PlanRef"];
+            /** @description Sell minus buy price of a minute must be at least this; negative allows a loss. */
+            margin_min: components["schemas"]["Amount"];
+            /** @description The order of routes. */
+            order: components["schemas"]["Order"];
+            /** @description The candidates. */
+            routes: components["schemas"]["PlanRoute"][];
+            /**
+             * Format: int32
+             * @description Whole seconds from INVITE to answer over all attempts; 0 for the default of 180.
+             */
+            setup_timeout_s: number;
+            /** @description When it was last changed. */
+            updated_at: components["schemas"]["Time"];
+        };
+        /** @description A plan to be made. */
+        PlanNew: {
+            /**
+             * Format: int32
+             * @description Routes tried for one call at most; 1 to 16, default 4.
+             */
+            attempts_max?: number | null;
+            /** @description The short name, unique. */
+            code: string;
+            /** @description Sell minus buy price of a minute must be at least this; default 0. */
+            margin_min?: components["schemas"]["Amount"];
+            /** @description The order of routes; default least cost. */
+            order?: components["schemas"]["Order"];
+            /** @description The candidates. */
+            routes?: components["schemas"]["PlanRouteNew"][];
+            /**
+             * Format: int32
+             * @description Whole seconds from INVITE to answer over all attempts; 0 for the default.
+             */
+            setup_timeout_s?: number;
+        };
+        /** @description Changes of a plan; absent fields stay. */
+        PlanPatch: {
+            /**
+             * Format: int32
+             * @description Routes tried for one call at most; 1 to 16.
+             */
+            attempts_max?: number | null;
+            /** @description The short name. */
+            code?: string | null;
+            margin_min?: null | components["schemas"]["Amount"];
+            order?: null | components["schemas"]["Order"];
+            /** @description The candidates; replaces all. */
+            routes?: components["schemas"]["PlanRouteNew"][] | null;
+            /**
+             * Format: int32
+             * @description Whole seconds from INVITE to answer over all attempts.
+             */
+            setup_timeout_s?: number | null;
+        };
+        /**
+         * @description `pln_` and a number.
+         * @example pln_12
+         */
+        PlanRef: string;
+        /** @description One candidate of a plan. */
+        PlanRoute: {
+            /** @description The trunk. */
+            egress_trunk: components["schemas"]["Named_EgressTrunkRef"];
+            /**
+             * Format: int32
+             * @description Share in per cent, 0 to 100.
+             */
+            percent: number;
+            /**
+             * Format: int32
+             * @description Higher first.
+             */
+            priority: number;
+            /**
+             * Format: int32
+             * @description Lower first.
+             */
+            weight: number;
+        };
+        /** @description One candidate of a plan to be made or changed. */
+        PlanRouteNew: {
+            /** @description The trunk. */
+            egress_trunk: components["schemas"]["EgressTrunkRef"];
+            /**
+             * Format: int32
+             * @description Share in per cent, 0 to 100.
+             */
+            percent?: number;
+            /**
+             * Format: int32
+             * @description Higher first.
+             */
+            priority?: number;
+            /**
+             * Format: int32
+             * @description Lower first.
+             */
+            weight?: number;
+        };
+        /** @description One second of the past. */
+        Point: {
+            /**
+             * Format: int32
+             * @description Of these, answered.
+             */
+            answered: number;
+            /**
+             * Format: double
+             * @description Answered over calls in the window up to then, in per cent.
+             */
+            asr_percent?: number | null;
+            /** @description When. */
+            at: components["schemas"]["Time"];
+            /**
+             * Format: int32
+             * @description Running calls.
+             */
+            calls: number;
+            /**
+             * Format: double
+             * @description New INVITEs in that second.
+             */
+            cps: number;
+        };
+        /** @description One side's price and the inputs of its arithmetic. */
+        Price: {
+            /**
+             * Format: int32
+             * @description Seconds billed.
+             */
+            billed_s: number;
+            /** @description Charged once. */
+            connection_fee: components["schemas"]["Amount"];
+            /**
+             * @description ISO 4217.
+             * @example USD
+             */
+            currency: string;
+            /**
+             * Format: int32
+             * @description Decimals of the price.
+             */
+            decimals: number;
+            /** @description The deck that the rate stood in. */
+            deck: components["schemas"]["Named_DeckRef"];
+            /**
+             * Format: int32
+             * @description Free seconds.
+             */
+            free_s: number;
+            /**
+             * Format: int32
+             * @description Length of a billing step.
+             */
+            increment_s: number;
+            /**
+             * Format: int32
+             * @description Seconds billed at least.
+             */
+            minimum_s: number;
+            /** @description Price of sixty seconds. */
+            per_minute: components["schemas"]["Amount"];
+            /**
+             * Format: int32
+             * @description How many digits of the number the rate matched.
+             */
+            prefix_digits: number;
+            /** @description The price. */
+            price: components["schemas"]["Amount"];
+        };
+        /** @description What went wrong, for programs (`code`, `errors`) and for people (`title`, `detail`): RFC 9457. */
+        Problem: {
+            /** @description Stable; what programs branch on. */
+            code: components["schemas"]["Code"];
+            /** @description What is wrong with this request. */
+            detail: string;
+            /** @description Which parts of the request are wrong; empty when it is not about a part. */
+            errors: components["schemas"]["Flaw"][];
+            /** @description The request's id: the same as the header `x-request-id`. */
+            request_id: string;
+            /**
+             * Format: int32
+             * @description The HTTP status.
+             * @example 409
+             */
+            status: number;
+            /** @description A few words, the same for every problem of this code. */
+            title: string;
+            /**
+             * @description Where the code is explained.
+             * @example /api/docs#problem-conflict
+             */
+            type: string;
+        };
+        /** @description One line of a deck. */
+        Rate: {
+            /** @description Calls there are refused (causes 330 and 331). */
+            blocked: boolean;
+            /** @description Charged once for an answered call. */
+            connection_fee: components["schemas"]["Amount"];
+            /** @description What people call the destination. */
+            destination: string;
+            /** @description Valid from this moment on. */
+            effective_from: components["schemas"]["Time"];
+            effective_till?: null | components["schemas"]["Time"];
+            /**
+             * Format: int32
+             * @description Free seconds.
+             */
+            free_s: number;
+            /** @description Its id. */
+            id: components["schemas"]["RateRef"];
+            /**
+             * Format: int32
+             * @description Length of a billing step after the minimum.
+             */
+            increment_s: number;
+            /**
+             * Format: int32
+             * @description Seconds billed at least.
+             */
+            minimum_s: number;
+            /** @description Price of sixty seconds, in the deck's currency. */
+            per_minute: components["schemas"]["Amount"];
+            /**
+             * @description What the called number must start with; empty matches all.
+             * @example 4420
+             */
+            prefix: string;
+        };
+        /** @description One line of the difference between a deck and a file. */
+        RateChange: {
+            /**
+             * Format: double
+             * @description New price over old, less one, in per cent; absent without both.
+             */
+            change_percent?: number | null;
+            /** @description What people call the destination. */
+            destination: string;
+            effective_from?: null | components["schemas"]["Time"];
+            /** @description What happens. */
+            kind: components["schemas"]["ChangeKind"];
+            new_per_minute?: null | components["schemas"]["Amount"];
+            old_per_minute?: null | components["schemas"]["Amount"];
+            /** @description The prefix. */
+            prefix: string;
+        };
+        /** @description Changes of a rate; absent fields stay. */
+        RatePatch: {
+            /** @description Calls there are refused. */
+            blocked?: boolean | null;
+            connection_fee?: null | components["schemas"]["Amount"];
+            /** @description What people call the destination. */
+            destination?: string | null;
+            effective_till?: null | components["schemas"]["Time"];
+            /**
+             * Format: int32
+             * @description Free seconds.
+             */
+            free_s?: number | null;
+            /**
+             * Format: int32
+             * @description Length of a billing step after the minimum; not 0.
+             */
+            increment_s?: number | null;
+            /**
+             * Format: int32
+             * @description Seconds billed at least.
+             */
+            minimum_s?: number | null;
+            per_minute?: null | components["schemas"]["Amount"];
+        };
+        /**
+         * @description `rat_`, the prefix, `_` and the microseconds from which it is valid.
+         * @example rat_4420_1767225600000000
+         */
+        RateRef: string;
+        /** @description Whether calls can be taken. */
+        Readiness: {
+            /** @description The data plane answers. */
+            data_plane_up: boolean;
+            /** @description The database answers. */
+            database_up: boolean;
+            /** @description The data plane answers and has a snapshot. */
+            ready: boolean;
+            /**
+             * Format: int64
+             * @description The snapshot in force; 0 for none.
+             */
+            revision: number;
+        };
+        /** @description Why the call would be refused. */
+        Refusal: {
+            /**
+             * Format: int32
+             * @description The cause.
+             */
+            cause: number;
+            /** @description `admit`, `rate` or `routes`. */
+            step: string;
+            /** @description In words. */
+            text: string;
+        };
+        /** @description One published snapshot. */
+        RevisionRow: {
+            /** @description When it was built. */
+            built_at: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Bytes of its file; absent when the file is gone.
+             */
+            bytes?: number | null;
+            /** @description It is the one in force on the data plane. */
+            in_force: boolean;
+            /**
+             * Format: int64
+             * @description Rates in it.
+             */
+            rates: number;
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            revision: number;
+        };
+        /**
+         * @description What a user may do.
+         * @enum {string}
+         */
+        Role: "admin" | "operator" | "viewer";
+        /**
+         * @description How call milliseconds become seconds.
+         * @enum {string}
+         */
+        Rounding: "ceil" | "round" | "floor";
+        /** @description One cell that could not be taken as it is. */
+        RowProblem: {
+            /**
+             * Format: int32
+             * @description The file's column, from 1; 0 for the whole row.
+             */
+            column: number;
+            /** @description What is wrong. */
+            message: string;
+            /**
+             * Format: int32
+             * @description The file's line, from 1.
+             */
+            row: number;
+        };
+        /**
+         * @description What a caller may do.
+         * @enum {string}
+         */
+        Scope: "read" | "cdr:read" | "write" | "rates:write" | "money:write" | "calls:release" | "admin";
+        /** @description A call that might come. */
+        SimulateAsk: {
+            at?: null | components["schemas"]["Time"];
+            /**
+             * @description The destination: with tech prefix when `source` is given, without when `ingress_trunk` is.
+             * @example 442071234567
+             */
+            called: string;
+            /** @description The caller; may be empty. */
+            calling?: string;
+            /** @description The ingress trunk, by id (`itr_1`) or code; its first address and tech prefix are used. Either this or `source` is needed. */
+            ingress_trunk?: string | null;
+            /**
+             * Format: int64
+             * @description Breaks ties; 0 when absent.
+             */
+            seed?: number | null;
+            /**
+             * @description The address and port that the INVITE would come from.
+             * @example 127.0.1.1:5060
+             */
+            source?: string | null;
+            /**
+             * Format: int64
+             * @description Price a call of this many milliseconds; 60,000 when absent.
+             */
+            talk_ms?: number | null;
+        };
+        /** @description What would happen to the call. */
+        Simulation: {
+            admission?: null | components["schemas"]["Admission"];
+            /** @description The moment whose rates were used. */
+            at: components["schemas"]["Time"];
+            buy?: null | components["schemas"]["Arithmetic"];
+            /** @description The destination as dialled. */
+            called: string;
+            /** @description Every candidate, kept ones first in the order of trying. */
+            candidates: components["schemas"]["Candidate"][];
+            /**
+             * Format: int64
+             * @description Microseconds that the decision took here.
+             */
+            elapsed_us: number;
+            refusal?: null | components["schemas"]["Refusal"];
+            /**
+             * Format: int64
+             * @description The snapshot that was asked.
+             */
+            revision: number;
+            sell?: null | components["schemas"]["Arithmetic"];
+            /** @description The address that the call would come from. */
+            source: string;
+        };
+        /** @description One address range that calls may come from. */
+        Source: {
+            /**
+             * @description An address, or a network with its leading bits.
+             * @example 192.0.2.0/28
+             */
+            network: string;
+            /**
+             * Format: int32
+             * @description The source port that is required; absent takes any.
+             */
+            port?: number | null;
+        };
+        /** @description One stage's distribution. There is no mean, on purpose. */
+        StageLatency: {
+            /**
+             * Format: int64
+             * @description Values counted.
+             */
+            count: number;
+            /** @description The curve, from the median outwards. */
+            curve: components["schemas"]["CurvePoint"][];
+            /**
+             * Format: int64
+             * @description Nanoseconds.
+             */
+            max_ns: number;
+            /**
+             * Format: int64
+             * @description Nanoseconds, within 3 %.
+             */
+            p50_ns: number;
+            /**
+             * Format: int64
+             * @description Nanoseconds.
+             */
+            p90_ns: number;
+            /**
+             * Format: int64
+             * @description Nanoseconds.
+             */
+            p99_99_ns: number;
+            /**
+             * Format: int64
+             * @description Nanoseconds.
+             */
+            p99_9_ns: number;
+            /**
+             * Format: int64
+             * @description Nanoseconds.
+             */
+            p99_ns: number;
+            /** @description `parse`, `admit`, `limits`, `route`, `egress`, `answer` or `relay`. */
+            stage: string;
+        };
+        /** @description Microseconds in one room. */
+        StageTime: {
+            /** @description `parse`, `admit`, `limits`, `route`, `egress`, `answer` or `pdd`. */
+            stage: string;
+            /**
+             * Format: int32
+             * @description How long; 0 where the call never came there.
+             */
+            us: number;
+        };
+        /** @description Everything that is known of one ended call. */
+        Story: {
+            /** @description Its attempts, in order. */
+            attempts: components["schemas"]["Cdr"][];
+            buy?: null | components["schemas"]["Arithmetic"];
+            /** @description The call's row. */
+            call: components["schemas"]["Cdr"];
+            decision?: null | components["schemas"]["Decision"];
+            /** @description Media from the terminator. */
+            egress_media: components["schemas"]["Media"];
+            /** @description Media from the originator. */
+            ingress_media: components["schemas"]["Media"];
+            ladder?: null | components["schemas"]["Ladder"];
+            margin?: null | components["schemas"]["Amount"];
+            /**
+             * Format: double
+             * @description Margin over the sell price, in per cent.
+             */
+            margin_percent?: number | null;
+            sell?: null | components["schemas"]["Arithmetic"];
+            /** @description Microseconds that the call spent in each room of the switch, in order. */
+            stages: components["schemas"]["StageTime"][];
+            /** @description What happened, in one sentence. */
+            verdict: string;
+        };
+        /** @description Sums over the window's ended calls. */
+        Sums: {
+            /**
+             * Format: int64
+             * @description Mean duration of answered calls in milliseconds; absent without.
+             */
+            acd_ms?: number | null;
+            /**
+             * Format: int64
+             * @description Of these, answered.
+             */
+            answered: number;
+            /**
+             * Format: double
+             * @description Answered over calls, in per cent; absent without calls.
+             */
+            asr_percent?: number | null;
+            /**
+             * Format: int64
+             * @description Calls (originator's view) or attempts (terminator's view).
+             */
+            calls: number;
+            /** @description By currency. */
+            money: components["schemas"]["MoneySum"][];
+            /**
+             * Format: int64
+             * @description Mean milliseconds to the first 18x; absent without.
+             */
+            pdd_ms?: number | null;
+            /**
+             * Format: int64
+             * @description Talked milliseconds.
+             */
+            talked_ms: number;
+        };
+        /**
+         * Format: date-time
+         * @description RFC 3339 in UTC, microseconds.
+         * @example 2026-01-31T12:00:00.000000Z
+         */
+        Time: string;
+        /** @description A person. */
+        User: {
+            /** @description When made. */
+            created_at: components["schemas"]["Time"];
+            /** @description Has a password. */
+            has_password: boolean;
+            /** @description The id. */
+            id: components["schemas"]["UserRef"];
+            /** @description The name to log in with, unique. */
+            name: string;
+            /** @description What the person may do. */
+            role: components["schemas"]["Role"];
+        };
+        /** @description A person to be let in. */
+        UserNew: {
+            /** @description The name to log in with: 1 to 64 of `[0-9A-Za-z@._-]`. */
+            name: string;
+            /** @description At least 10 characters. */
+            password: string;
+            /** @description What the person may do. */
+            role: components["schemas"]["Role"];
+        };
+        /**
+         * @description `usr_` and a number.
+         * @example usr_12
+         */
+        UserRef: string;
+        /**
+         * @description Whether a candidate would be tried.
+         * @enum {string}
+         */
+        Verdict: "kept" | "dropped";
+        /** @description What runs. */
+        Version: {
+            /** @description The product. */
+            name: string;
+            /** @description Its version. */
+            version: string;
+        };
     };
     responses: never;
     parameters: never;
@@ -2643,4 +3217,2144 @@ export interface components {
     pathItems: never;
 }
 export type $defs = Record<string, never>;
-export type operations = Record<string, never>;
+export interface operations {
+    get_accounts: {
+        parameters: {
+            query?: {
+                /** @description Rows at most, 1 to 1,000; default 200. */
+                limit?: number;
+                /** @description `next_cursor` of the part before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the list. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Account"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_accounts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccountNew"];
+            };
+        };
+        responses: {
+            /** @description It, with its ETag. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_accounts_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["AccountRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It, with its ETag. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_accounts_id: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The ETag that was read. */
+                "if-match": string;
+            };
+            path: {
+                id: components["schemas"]["AccountRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_accounts_id: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The ETag that was read. */
+                "if-match": string;
+            };
+            path: {
+                id: components["schemas"]["AccountRef"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccountPatch"];
+            };
+        };
+        responses: {
+            /** @description It as it stands then. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_accounts_id_entries: {
+        parameters: {
+            query?: {
+                /** @description Rows at most, 1 to 1,000; default 200. */
+                limit?: number;
+                /** @description `next_cursor` of the part before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["AccountRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the list. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Entry"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_accounts_id_payments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["AccountRef"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PaymentNew"];
+            };
+        };
+        responses: {
+            /** @description As booked. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PaymentMade"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_api_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All that have not been taken back. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_ApiKey"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_api_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApiKeyNew"];
+            };
+        };
+        responses: {
+            /** @description The key and its secret. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiKeyMade"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_api_keys_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["KeyRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It opens nothing any more. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_apply: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApplyAsk"];
+            };
+        };
+        responses: {
+            /** @description What was done, or would be. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApplyReport"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_audit: {
+        parameters: {
+            query?: {
+                /** @description Only of this object: `car_12`. */
+                object?: string;
+                /** @description Rows at most, 1 to 1,000; default 200. The newest come first. */
+                limit?: number;
+                /** @description `next_cursor` of the part before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the list. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_AuditEntry"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_calls: {
+        parameters: {
+            query?: {
+                /** @description Rows at most, 1 to 1,000; default 200. The oldest calls come first. */
+                limit?: number;
+                /** @description Only of this originator. */
+                originator?: string;
+                /** @description Only of this terminator. */
+                terminator?: string;
+                /** @description Only in this state. */
+                state?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The calls. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Call"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_calls_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Thirty-two hexadecimal digits. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The call is being released. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_carriers: {
+        parameters: {
+            query?: {
+                /** @description Rows at most, 1 to 1,000; default 200. */
+                limit?: number;
+                /** @description `next_cursor` of the part before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the list. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Carrier"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_carriers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CarrierNew"];
+            };
+        };
+        responses: {
+            /** @description It, with its ETag. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Carrier"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_carriers_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["CarrierRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It, with its ETag. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Carrier"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_carriers_id: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The ETag that was read. */
+                "if-match": string;
+            };
+            path: {
+                id: components["schemas"]["CarrierRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_carriers_id: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The ETag that was read. */
+                "if-match": string;
+            };
+            path: {
+                id: components["schemas"]["CarrierRef"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CarrierPatch"];
+            };
+        };
+        responses: {
+            /** @description It as it stands then. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Carrier"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_cdrs: {
+        parameters: {
+            query: {
+                /** @description Started at this moment or later. */
+                from: string;
+                /** @description Started before this moment. */
+                till: string;
+                /** @description Calls (default) or attempts. */
+                kind?: "call" | "attempt";
+                /** @description The caller starts with these digits. */
+                calling?: string;
+                /** @description The routed destination starts with these digits. */
+                called?: string;
+                /** @description Only of this originator. */
+                originator?: string;
+                /** @description Only of this terminator. */
+                terminator?: string;
+                /** @description Only of this ingress trunk. */
+                ingress_trunk?: string;
+                /** @description Only of this egress trunk. */
+                egress_trunk?: string;
+                /** @description Only with this cause. */
+                cause?: number;
+                /** @description Only with this SIP status. */
+                sip_status?: number;
+                /** @description Only answered, or only not answered. */
+                answered?: boolean;
+                /** @description Only this call. */
+                call?: string;
+                /** @description Only with this Call-ID header, of either leg. */
+                sip_call_id?: string;
+                /** @description Rows at most, 1 to 1,000; default 200. The newest come first. */
+                limit?: number;
+                /** @description `next_cursor` of the part before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the list. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Cdr"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_cdrs_call_story: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Thirty-two hexadecimal digits. */
+                call: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The story. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Story"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_decks: {
+        parameters: {
+            query?: {
+                /** @description Rows at most, 1 to 1,000; default 200. */
+                limit?: number;
+                /** @description `next_cursor` of the part before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the list. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Deck"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_decks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeckNew"];
+            };
+        };
+        responses: {
+            /** @description It, with its ETag. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deck"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_decks_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["DeckRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It, with its ETag. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deck"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_decks_id: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The ETag that was read. */
+                "if-match": string;
+            };
+            path: {
+                id: components["schemas"]["DeckRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_decks_id: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The ETag that was read. */
+                "if-match": string;
+            };
+            path: {
+                id: components["schemas"]["DeckRef"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeckPatch"];
+            };
+        };
+        responses: {
+            /** @description It as it stands then. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deck"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_decks_id_rates: {
+        parameters: {
+            query?: {
+                /** @description Rates whose prefix starts with these characters. */
+                prefix?: string;
+                /** @description Rates whose destination's name contains this, capital or small. */
+                destination?: string;
+                /** @description Rows at most, 1 to 1,000; default 200. */
+                limit?: number;
+                /** @description `next_cursor` of the part before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["DeckRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the list; it may be short and still have a next one. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Rate"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_decks_id_rates_rate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["DeckRef"];
+                rate: components["schemas"]["RateRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It, with its ETag. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rate"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_decks_id_rates_rate: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The ETag that was read. */
+                "if-match": string;
+            };
+            path: {
+                id: components["schemas"]["DeckRef"];
+                rate: components["schemas"]["RateRef"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RatePatch"];
+            };
+        };
+        responses: {
+            /** @description It as it stands then. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rate"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_decks_id_rates_import: {
+        parameters: {
+            query?: {
+                /** @description Only says what would change. */
+                dry_run?: boolean;
+                /** @description Hours that the sheet's dates are ahead of UTC; default 0. */
+                utc_offset_h?: number;
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["DeckRef"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "text/csv": string;
+            };
+        };
+        responses: {
+            /** @description What was done, or would be. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportReport"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_egress_trunks: {
+        parameters: {
+            query?: {
+                /** @description Rows at most, 1 to 1,000; default 200. */
+                limit?: number;
+                /** @description `next_cursor` of the part before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the list. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_EgressTrunk"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_egress_trunks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EgressTrunkNew"];
+            };
+        };
+        responses: {
+            /** @description It, with its ETag. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EgressTrunk"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_egress_trunks_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["EgressTrunkRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It, with its ETag. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EgressTrunk"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_egress_trunks_id: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The ETag that was read. */
+                "if-match": string;
+            };
+            path: {
+                id: components["schemas"]["EgressTrunkRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_egress_trunks_id: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The ETag that was read. */
+                "if-match": string;
+            };
+            path: {
+                id: components["schemas"]["EgressTrunkRef"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EgressTrunkPatch"];
+            };
+        };
+        responses: {
+            /** @description It as it stands then. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EgressTrunk"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_events: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An endless stream. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["Figures"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_ingress_trunks: {
+        parameters: {
+            query?: {
+                /** @description Rows at most, 1 to 1,000; default 200. */
+                limit?: number;
+                /** @description `next_cursor` of the part before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the list. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_IngressTrunk"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_ingress_trunks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IngressTrunkNew"];
+            };
+        };
+        responses: {
+            /** @description It, with its ETag. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IngressTrunk"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_ingress_trunks_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["IngressTrunkRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It, with its ETag. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IngressTrunk"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_ingress_trunks_id: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The ETag that was read. */
+                "if-match": string;
+            };
+            path: {
+                id: components["schemas"]["IngressTrunkRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_ingress_trunks_id: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The ETag that was read. */
+                "if-match": string;
+            };
+            path: {
+                id: components["schemas"]["IngressTrunkRef"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IngressTrunkPatch"];
+            };
+        };
+        responses: {
+            /** @description It as it stands then. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IngressTrunk"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_latency: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All stages, in the order of a call's way. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Latencies"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_latency_stage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The stage's name with `.hlog`.
+                 * @example route.hlog
+                 */
+                stage: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The log; values in nanoseconds. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_me: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The caller. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_me_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordNew"];
+            };
+        };
+        responses: {
+            /** @description Set. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_nodes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Node"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_nodes_id_drain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DrainAsk"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_overview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The landing page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_plans: {
+        parameters: {
+            query?: {
+                /** @description Rows at most, 1 to 1,000; default 200. */
+                limit?: number;
+                /** @description `next_cursor` of the part before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the list. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Plan"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_plans: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlanNew"];
+            };
+        };
+        responses: {
+            /** @description It, with its ETag. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_plans_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["PlanRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It, with its ETag. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_plans_id: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The ETag that was read. */
+                "if-match": string;
+            };
+            path: {
+                id: components["schemas"]["PlanRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_plans_id: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The ETag that was read. */
+                "if-match": string;
+            };
+            path: {
+                id: components["schemas"]["PlanRef"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlanPatch"];
+            };
+        };
+        responses: {
+            /** @description It as it stands then. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_revisions: {
+        parameters: {
+            query?: {
+                /** @description Rows at most, 1 to 1,000; default 200. */
+                limit?: number;
+                /** @description `next_cursor` of the part before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The latest ones; there is no next part. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_RevisionRow"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_route_simulate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SimulateAsk"];
+            };
+        };
+        responses: {
+            /** @description What would happen. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Simulation"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LogIn"];
+            };
+        };
+        responses: {
+            /** @description Who logged in; the cookie is set. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Logged out. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_users: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_User"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_users: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserNew"];
+            };
+        };
+        responses: {
+            /** @description The user. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_users_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["UserRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_healthz: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Alive. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The metrics. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_readyz: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ready. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
+                };
+            };
+            /** @description Not ready. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_version: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Product and version. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Version"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+}

@@ -60,7 +60,7 @@ export function Accounts({ carrier }: { carrier: Carrier }) {
                 <TableCell>{account.code}</TableCell>
                 <TableCell>{account.kind}</TableCell>
                 <TableCell align="right" sx={{ fontWeight: 600, color: signOf(account.balance) < 0 ? 'error.main' : undefined }}>{decimal(account.balance)}</TableCell>
-                <TableCell align="right">{decimal(account.credit_limit)}</TableCell>
+                <TableCell align="right">{account.credit_limit == null ? (account.kind === 'postpaid' ? 'no limit' : 'none') : decimal(account.credit_limit)}</TableCell>
                 <TableCell align="right">{decimal(account.held)}</TableCell>
                 <TableCell align="right">{decimal(account.available)}</TableCell>
                 <TableCell>{account.currency}</TableCell>
@@ -76,14 +76,14 @@ export function Accounts({ carrier }: { carrier: Carrier }) {
       )}
       {opened && <Entries account={opened} />}
       {doing?.what === 'new' && (
-        <NewDialog title={`New account of ${carrier.code}`} onClose={close} start={{ code: carrier.code, kind: 'prepaid', credit_limit: '0', currency: 'USD' }}
+        <NewDialog title={`New account of ${carrier.code}`} onClose={close} start={{ code: carrier.code, kind: 'prepaid', credit_limit: null, currency: 'USD' }}
           fields={[...ACCOUNT_FIELDS, { name: 'currency', label: 'Currency', kind: 'text', help: 'Can never be changed' }]}
           send={(values) => body(api.POST('/api/v1/accounts', { body: { ...values, carrier: carrier.id } as unknown as Schemas['AccountNew'] }))} />
       )}
       {doing?.what === 'change' && (
         <ChangeDialog name={doing.account.id} title={`Edit ${doing.account.code}`} fields={ACCOUNT_FIELDS} onClose={close}
           read={() => tagged(api.GET('/api/v1/accounts/{id}', { params: { path: { id: doing.account.id } } }))}
-          start={({ code, kind, credit_limit }) => ({ code, kind, credit_limit })}
+          start={({ code, kind, credit_limit }) => ({ code, kind, credit_limit: credit_limit ?? null })}
           send={(values, etag) => body(api.PATCH('/api/v1/accounts/{id}', { params: { path: { id: doing.account.id }, header: { 'if-match': etag } }, body: values as Schemas['AccountPatch'] }))} />
       )}
       {doing?.what === 'pay' && (

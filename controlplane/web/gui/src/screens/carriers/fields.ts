@@ -16,7 +16,7 @@ export const KINDS = [{ value: 'prepaid', text: 'prepaid' }, { value: 'postpaid'
 export const ACCOUNT_FIELDS: Field[] = [
   { name: 'code', label: 'Code', kind: 'text' },
   { name: 'kind', label: 'Kind', kind: 'choice', choices: KINDS },
-  { name: 'credit_limit', label: 'Credit limit', kind: 'text', help: 'How far the balance may fall below zero' },
+  { name: 'credit_limit', label: 'Credit limit', kind: 'text', optional: true, help: 'How far the balance may fall below zero. Empty: prepaid not at all, postpaid without limit' },
 ];
 
 export const PAYMENT_FIELDS: Field[] = [

@@ -84,7 +84,7 @@ export default function Nodes() {
       {drain && (
         <Confirm title={drain.draining ? 'Take calls again?' : `Drain node ${drain.id}?`} verb={drain.draining ? 'Take calls' : 'Drain'} onClose={() => setDrain(null)}
           onSend={async () => {
-            await body(api.POST('/api/v1/nodes/{id}/drain', { params: { path: { id: String(drain.id) } }, body: { on: !drain.draining } }));
+            await body(api.POST('/api/v1/nodes/{id}/drain', { params: { path: { id: drain.id } }, body: { on: !drain.draining } }));
             await queries.invalidateQueries({ queryKey: ['nodes'] });
           }}>
           {drain.draining ? 'New calls are taken from this moment on.' : 'New calls are refused with cause 404; running calls go on until they end.'}

@@ -76,14 +76,14 @@ export default function Deck({ id }: { id: string }) {
   const value = deck.data.value;
   return (
     <>
-      <Head title={value.code} note={<>{value.currency}, {value.decimals} decimals, seconds rounded {ROUNDINGS.find((rounding) => rounding.value === value.rounding)?.text}, changed <When at={value.updated_at} part="minute" /></>}>
+      <Head title={value.code} note={<>{value.name !== value.code && `${value.name}, `}{count(value.rates)} rates, {value.currency}, {value.decimals} decimals, seconds rounded {ROUNDINGS.find((rounding) => rounding.value === value.rounding)?.text}, changed <When at={value.updated_at} part="minute" /></>}>
         <Button variant="outlined" onClick={() => setDoing('change')}>Edit</Button>
         <Button variant="contained" startIcon={<Upload />} onClick={() => setDoing(doing === 'import' ? null : 'import')}>Import CSV</Button>
       </Head>
       {doing === 'import' && <Suspense fallback={<Waiting rows={3} />}><Import deck={value} onClose={() => setDoing(null)} /></Suspense>}
       <Rates deck={value} onEdit={setRate} />
       {doing === 'change' && (
-        <ChangeDialog name={id} title={`Edit ${value.code}`} fields={DECK_FIELDS} read={read} onClose={() => setDoing(null)} start={({ code, decimals, rounding }) => ({ code, decimals, rounding })}
+        <ChangeDialog name={id} title={`Edit ${value.code}`} fields={DECK_FIELDS} read={read} onClose={() => setDoing(null)} start={({ code, name, decimals, rounding }) => ({ code, name, decimals, rounding })}
           send={(values, etag) => body(api.PATCH('/api/v1/decks/{id}', { params: { ...path, header: { 'if-match': etag } }, body: values as Schemas['DeckPatch'] }))} />
       )}
       {rate && (

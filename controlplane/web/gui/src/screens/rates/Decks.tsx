@@ -8,7 +8,7 @@ import { useDecks, useEgressTrunks, useIngressTrunks, type Deck } from '../../ap
 import { NewDialog } from '../../common/Change';
 import { When } from '../../common/Fact';
 import { TextFilter } from '../../common/Filters';
-import { NONE, zoneName } from '../../common/format';
+import { count, NONE, zoneName } from '../../common/format';
 import { figures, Grid, type Column } from '../../common/Grid';
 import { Empty, Head, Panel, Trouble } from '../../common/Panel';
 import { useZone } from '../../common/place';
@@ -25,6 +25,7 @@ function columns(zone: string): Column<Row>[] {
     { field: 'code', headerName: 'Deck', flex: 1.2, minWidth: 130 },
     { field: 'sells', headerName: 'Sells to (ingress trunks)', flex: 1.5, minWidth: 140 },
     { field: 'buys', headerName: 'Buys from (egress trunks)', flex: 1.5, minWidth: 140 },
+    { field: 'rates', headerName: 'Rates', width: 84, ...figures, valueFormatter: (value: number) => count(value) },
     { field: 'currency', headerName: 'Currency', width: 84 },
     { field: 'decimals', headerName: 'Decimals', width: 84, ...figures },
     { field: 'rounding', headerName: 'Seconds', width: 110, narrow: false, valueGetter: (_, row) => ROUNDINGS.find((rounding) => rounding.value === row.rounding)?.text },

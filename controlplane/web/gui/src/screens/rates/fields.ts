@@ -5,6 +5,7 @@ export const ROUNDINGS = [{ value: 'ceil', text: 'up' }, { value: 'round', text:
 
 export const DECK_FIELDS: Field[] = [
   { name: 'code', label: 'Code', kind: 'text', help: 'Short and unique' },
+  { name: 'name', label: 'Name', kind: 'text', optional: true },
   { name: 'decimals', label: 'Decimals of a price', kind: 'number', help: '0 to 9' },
   { name: 'rounding', label: 'Milliseconds to seconds', kind: 'choice', choices: ROUNDINGS },
 ];

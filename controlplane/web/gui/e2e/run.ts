@@ -17,7 +17,7 @@ if (!url || !token) throw new Error('TANDEM_URL and TANDEM_TOKEN say which node 
 const [only = ''] = process.argv.slice(2);
 const browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
 const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, acceptDownloads: true });
-context.setDefaultTimeout(15_000);
+context.setDefaultTimeout(30_000);
 const page = await context.newPage();
 
 const faults: string[] = [];
@@ -36,7 +36,7 @@ async function tell(page: Page, file: string, story: Story): Promise<boolean> {
     console.log(`ok    ${story.name} (${Math.round(performance.now() - begun)} ms)`);
     return true;
   } catch (error) {
-    const picture = `e2e/${file.replace('.story.ts', '')}.failed.png`;
+    const picture = `test-results/${file.replace('.story.ts', '')}.png`;
     await page.screenshot({ path: picture }).catch(() => undefined);
     console.log(`FAIL  ${story.name}\n      ${error instanceof Error ? error.message : String(error)}\n      at ${page.url()}, picture: ${picture}`);
     return false;

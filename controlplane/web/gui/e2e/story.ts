@@ -19,11 +19,11 @@ export function claim(holds: unknown, sentence: string): asserts holds {
 }
 
 /** Asks until it holds; fails with the sentence after `ms`. */
-export async function until(sentence: string, holds: () => Promise<boolean>, ms = 15_000): Promise<void> {
+export async function until(sentence: string, holds: () => Promise<boolean>, ms = 30_000): Promise<void> {
   const end = performance.now() + ms;
   while (!(await holds())) {
     if (performance.now() > end) throw new Error(sentence);
-    await new Promise((resolve) => setTimeout(resolve, 150));
+    await new Promise((resolve) => setTimeout(resolve, 200));
   }
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { age, bytes, count, decimal, nanos, percent, rounded, signOf, span, talk, when } from '../src/common/format';
+import { age, bytes, count, decimal, nanos, percent, placesOf, rounded, signOf, span, talk, when } from '../src/common/format';
 import { changed, timeWindow } from '../src/common/url';
 import { guess } from '../src/common/guess';
 
@@ -9,6 +9,11 @@ test('money is written from its string, never through a float', () => {
   expect(decimal('1234567.123456789', 2)).toBe('1,234,567.123456789');
   expect(decimal('-12410')).toBe('−12,410.00');
   expect(decimal(null)).toBe('–');
+});
+
+test('a column of prices has as many decimals as its longest', () => {
+  expect(placesOf(['0.0777', '0.294407', '1', null], 4)).toBe(6);
+  expect(placesOf(['0.10000000'], 4)).toBe(4);
 });
 
 test('headline sums are rounded half away from zero', () => {
@@ -34,6 +39,7 @@ test('spans choose the unit with the fewest digits', () => {
 test('counts, shares, bytes and ages', () => {
   expect(count(9812)).toBe('9,812');
   expect(percent(46.23)).toBe('46.2 %');
+  expect(percent(-51.26)).toBe('−51.3 %');
   expect(bytes(1_400)).toBe('1.40 kB');
   expect([3_000, 120_000, 7_200_000, 259_200_000].map(age)).toEqual(['3 s', '2 min', '2 h', '3 d']);
 });

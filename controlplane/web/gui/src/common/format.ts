@@ -21,7 +21,7 @@ export function fixed(value: number | null | undefined, places: number): string 
 
 /** `46.2` → `46.2 %`. */
 export function percent(value: number | null | undefined, places = 1): string {
-  return value === null || value === undefined || Number.isNaN(value) ? NONE : `${value.toFixed(places)} %`;
+  return value === null || value === undefined || Number.isNaN(value) ? NONE : `${value.toFixed(places).replace('-', '−')} %`;
 }
 
 /** A decimal string with its whole part grouped and at least `places` decimals; further decimals stay unless they are zero. */
@@ -34,6 +34,11 @@ export function decimal(value: string | null | undefined, places = 2): string {
   const minus = sign === '-' ? '−' : '';
   const groupedWhole = whole.replace(/^0+(?=\d)/, '').replace(/\B(?=(\d{3})+(?!\d))/g, ',');
   return kept === '' ? `${minus}${groupedWhole}` : `${minus}${groupedWhole}.${kept}`;
+}
+
+/** The decimals that a column of decimal strings needs so that its points stand under each other, at least `places`. */
+export function placesOf(values: (string | null | undefined)[], places = 2): number {
+  return Math.max(places, ...values.map((value) => (value?.split('.')[1] ?? '').replace(/0+$/, '').length));
 }
 
 /** A decimal string cut to exactly `places` decimals, rounding half away from zero: for headline sums only. */

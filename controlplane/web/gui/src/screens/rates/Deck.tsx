@@ -19,15 +19,18 @@ const Import = lazy(() => import('./Import').then((module) => ({ default: module
 type Rate = Schemas['Rate'];
 type DeckRow = Schemas['Deck'];
 
-function columns(zone: string): Column<Rate>[] {
+/** Rates without a first day hold since ever: the API says 1970. */
+const EVER = Date.UTC(1970, 0, 2);
+
+function columns(zone: string, places: number): Column<Rate>[] {
   return [
     { field: 'prefix', headerName: 'Prefix', width: 120, sortable: false, renderCell: ({ row }) => <b>{row.prefix || '(all)'}</b> },
     { field: 'destination', headerName: 'Destination', flex: 1.6, minWidth: 150, sortable: false },
-    { field: 'per_minute', headerName: 'Per minute', width: 110, ...figures, renderCell: ({ row }) => decimal(row.per_minute, 4) },
-    { field: 'connection_fee', headerName: 'Fee', width: 84, ...figures, narrow: false, renderCell: ({ row }) => decimal(row.connection_fee, 4) },
+    { field: 'per_minute', headerName: 'Per minute', width: 110, ...figures, renderCell: ({ row }) => decimal(row.per_minute, places) },
+    { field: 'connection_fee', headerName: 'Fee', width: 84, ...figures, narrow: false, renderCell: ({ row }) => decimal(row.connection_fee, places) },
     { field: 'steps', headerName: 'Min/step', width: 84, ...figures, renderCell: ({ row }) => `${row.minimum_s}/${row.increment_s}` },
     { field: 'free_s', headerName: 'Free s', width: 70, ...figures, narrow: false },
-    { field: 'effective_from', headerName: `From (${zone})`, width: 148, sortable: false, narrow: false, renderCell: ({ row }) => <When at={row.effective_from} part="minute" /> },
+    { field: 'effective_from', headerName: `From (${zone})`, width: 148, sortable: false, narrow: false, renderCell: ({ row }) => (Date.parse(row.effective_from) < EVER ? 'always' : <When at={row.effective_from} part="minute" />) },
     { field: 'effective_till', headerName: `Till (${zone})`, width: 148, sortable: false, narrow: false, renderCell: ({ row }) => <When at={row.effective_till} part="minute" /> },
     { field: 'blocked', headerName: 'State', width: 88, sortable: false, renderCell: ({ row }) => row.blocked && <State tone="error">blocked</State> },
   ];
@@ -36,7 +39,7 @@ function columns(zone: string): Column<Rate>[] {
 function Rates({ deck, onEdit }: { deck: DeckRow; onEdit: (rate: Rate) => void }) {
   const [query, set] = useFilters();
   const zone = useZone();
-  const shown = useMemo(() => columns(zoneName(zone)), [zone]);
+  const shown = useMemo(() => columns(zoneName(zone), Math.max(4, deck.decimals)), [zone, deck.decimals]);
   const filter = { prefix: query.get('prefix') ?? undefined, destination: query.get('destination') ?? undefined, cursor: query.get('cursor') ?? undefined };
   const rates = useQuery({
     queryKey: ['rates', deck.id, filter],

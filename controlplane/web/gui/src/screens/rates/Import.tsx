@@ -4,7 +4,7 @@ import { Alert, Box, Button, Table, TableBody, TableCell, TableHead, TableRow } 
 import { useQueryClient } from '@tanstack/react-query';
 import { api, body, type Schemas } from '../../api/http';
 import { State } from '../../common/Fact';
-import { bytes, count, decimal, percent } from '../../common/format';
+import { bytes, count, decimal, percent, placesOf } from '../../common/format';
 import { Panel, Trouble } from '../../common/Panel';
 
 type Report = Schemas['ImportReport'];
@@ -39,6 +39,7 @@ function Sums({ report, chosen, onChoose }: { report: Report; chosen: Kind | '';
 
 function Preview({ report }: { report: Report }) {
   const [kind, setKind] = useState<Kind | ''>('');
+  const places = placesOf(report.changes.flatMap((change) => [change.old_per_minute, change.new_per_minute]), 4);
   const rows = report.changes.filter((change) => kind === '' || change.kind === kind);
   return (
     <>
@@ -58,10 +59,10 @@ function Preview({ report }: { report: Report }) {
             {rows.slice(0, ROWS_MAX).map((change) => (
               <TableRow key={`${change.prefix}/${change.effective_from}`}>
                 <TableCell>{change.prefix}</TableCell><TableCell>{change.destination}</TableCell><TableCell><State tone={TONE[change.kind]}>{change.kind}</State></TableCell>
-                <TableCell align="right">{decimal(change.old_per_minute, 4)}</TableCell><TableCell align="right">{decimal(change.new_per_minute, 4)}</TableCell><TableCell align="right">{percent(change.change_percent)}</TableCell>
+                <TableCell align="right">{decimal(change.old_per_minute, places)}</TableCell><TableCell align="right">{decimal(change.new_per_minute, places)}</TableCell><TableCell align="right">{percent(change.change_percent)}</TableCell>
               </TableRow>
             ))}
-            {rows.length === 0 && <TableRow><TableCell colSpan={6}>The deck already holds these rates.</TableCell></TableRow>}
+            {rows.length === 0 && <TableRow><TableCell colSpan={6}>{report.changes.length > 0 ? `None of these is among the first ${count(report.changes.length)} changes, which are all that the preview holds.` : 'The deck already holds these rates.'}</TableCell></TableRow>}
           </TableBody>
         </Table>
       </Box>

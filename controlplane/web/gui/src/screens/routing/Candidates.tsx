@@ -3,7 +3,7 @@ import { Box, Table, TableBody, TableCell, TableHead, TableRow } from '@mui/mate
 import { Link } from 'wouter';
 import type { Schemas } from '../../api/http';
 import { Defined, State } from '../../common/Fact';
-import { decimal, NONE, percent } from '../../common/format';
+import { decimal, NONE, percent, placesOf } from '../../common/format';
 
 type Candidate = Schemas['Candidate'];
 
@@ -13,20 +13,20 @@ interface Props {
   results?: Map<string, { text: string; good: boolean }>;
 }
 
-function Row({ candidate: c, result }: { candidate: Candidate; result?: { text: string; good: boolean } }) {
+function Row({ candidate: c, places, result }: { candidate: Candidate; places: number; result?: { text: string; good: boolean } }) {
   const dropped = c.verdict === 'dropped';
   return (
     <TableRow hover data-candidate={c.egress_trunk.code} data-verdict={c.verdict} sx={{ '& td': { color: dropped ? 'text.secondary' : undefined } }}>
       <TableCell align="right" sx={{ fontWeight: 640 }}>{c.place ?? NONE}</TableCell>
       <TableCell><Link href={`/carriers/${c.terminator.id}`}>{c.terminator.code || c.terminator.id}</Link></TableCell>
       <TableCell>{c.egress_trunk.code || c.egress_trunk.id}</TableCell>
-      <TableCell align="right">{decimal(c.buy_per_minute, 4)}</TableCell>
-      <TableCell align="right">{decimal(c.margin_per_minute, 4)}</TableCell>
+      <TableCell align="right">{decimal(c.buy_per_minute, places)}</TableCell>
+      <TableCell align="right">{decimal(c.margin_per_minute, places)}</TableCell>
       <TableCell align="right" sx={(c.margin_percent ?? 0) < 0 ? { color: 'error.main !important' } : undefined}>{percent(c.margin_percent)}</TableCell>
       <TableCell>
         <Box sx={{ display: 'flex', alignItems: 'center', gap: 1, minWidth: 130, flexWrap: 'wrap' }}>
           {result ? <State tone={result.good ? 'success' : 'error'}>{result.text}</State> : <State tone={dropped ? 'default' : 'success'}>{dropped ? `dropped${c.cause ? ` · ${c.cause}` : ''}` : 'kept'}</State>}
-          <span>{c.reason}</span>
+          {(dropped || !result) && <span>{c.reason}</span>}
         </Box>
       </TableCell>
     </TableRow>
@@ -36,6 +36,7 @@ function Row({ candidate: c, result }: { candidate: Candidate; result?: { text: 
 /** The table; kept candidates first, in the order of trying. */
 export function Candidates({ candidates, results }: Props) {
   const currency = candidates.find((c) => c.currency)?.currency;
+  const places = placesOf(candidates.flatMap((c) => [c.buy_per_minute, c.margin_per_minute]), 4);
   const unit = currency ? ` ${currency}` : '';
   return (
     <Table size="small" sx={{ '& td, & th': { whiteSpace: 'nowrap', px: 1 }, '& td:last-of-type': { whiteSpace: 'normal' }, '& tr:last-child td': { borderBottom: 0 } }}>
@@ -51,7 +52,7 @@ export function Candidates({ candidates, results }: Props) {
         </TableRow>
       </TableHead>
       <TableBody>
-        {candidates.map((c) => <Row key={c.egress_trunk.id} candidate={c} result={results?.get(c.egress_trunk.id)} />)}
+        {candidates.map((c) => <Row key={c.egress_trunk.id} candidate={c} places={places} result={results?.get(c.egress_trunk.id)} />)}
       </TableBody>
     </Table>
   );

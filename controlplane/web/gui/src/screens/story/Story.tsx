@@ -118,6 +118,13 @@ function Money({ story }: { story: Whole }) {
   );
 }
 
+/** How long after a call's end its captured messages may still come, in milliseconds: the transactions' 32 s, and time to collect. */
+const CAPTURE_DUE_MS = 60_000;
+
+function captureDue({ ladder, call }: Whole): boolean {
+  return !ladder && Date.now() - Date.parse(call.ended_at) < CAPTURE_DUE_MS;
+}
+
 function resultsOf(attempts: Cdr[]): Map<string, { text: string; good: boolean }> {
   return new Map(attempts.flatMap((a) => {
     if (!a.egress_trunk) return [];
@@ -146,6 +153,7 @@ function Told({ story }: { story: Whole }) {
           <Panel title="Ladder" note={drawn ? `${drawn.messages.length} messages · click one to read it` : undefined} flush>
             {drawn && drawn.messages.length > 0
               ? <Suspense fallback={<Waiting />}><Ladder messages={drawn.messages} names={drawn.names} /></Suspense>
+              : captureDue(story) ? <Empty title="The messages are on their way">The switch keeps listening for retransmissions for half a minute after a call's end, and hands the captured messages over then. They appear here by themselves.</Empty>
               : <Empty title="This call was not captured">Captures are best effort: the switch keeps the newest messages and never lets a call wait for them.</Empty>}
           </Panel>
         </Box>
@@ -196,7 +204,7 @@ export default function Story({ id }: { id: string }) {
   const story = useQuery({
     queryKey: ['story', id],
     queryFn: () => body(api.GET('/api/v1/cdrs/{call}/story', { params: { path: { call: id } } })),
-    refetchInterval: (query) => (query.state.error instanceof Refused && query.state.error.status === 404 ? 2_000 : false),
+    refetchInterval: ({ state }) => ((state.error instanceof Refused && state.error.status === 404) || (state.data && captureDue(state.data)) ? 2_000 : false),
   });
   if (story.data) return <Told story={story.data} />;
   if (story.error instanceof Refused && story.error.status === 404) {

@@ -1,0 +1,75 @@
+import { ask, claim, open, until, type Node, type Story } from './story.ts';
+
+interface Cdr {
+  call: string;
+  calling: string;
+}
+
+interface Told {
+  call: Cdr;
+  ladder: { messages: { raw: string; label: string }[] } | null;
+}
+
+/** How long a node may run before the first captured call is there: it is handed over half a minute after the call's end. */
+const CAPTURE_MS = 90_000;
+
+let known: Cdr | undefined;
+
+/** An answered call whose messages were captured. */
+async function captured(node: Node): Promise<Cdr> {
+  await until('no answered call was captured', async () => {
+    if (known) return true;
+    const now = Date.now();
+    const query = new URLSearchParams({ from: new Date(now - 3_600_000).toISOString(), till: new Date(now - 33_000).toISOString(), answered: 'true', limit: '5' });
+    for (const cdr of (await ask<{ data: Cdr[] }>(node, `/api/v1/cdrs?${query.toString()}`)).data) {
+      if ((await ask<Told>(node, `/api/v1/cdrs/${cdr.call}/story`)).ladder) known = cdr;
+    }
+    return known !== undefined;
+  }, CAPTURE_MS);
+  claim(known, 'no answered call was captured');
+  return known;
+}
+
+export const stories: Story[] = [
+  {
+    name: 'a story shows ladder, candidates and price; a click shows the message',
+    async tell(node) {
+      const { page } = node;
+      const cdr = await captured(node);
+      await open(node, `/cdrs/${cdr.call}`);
+      await page.locator('[data-arrow^="INVITE"]').first().click();
+      await page.locator('[data-raw]').getByText('INVITE sip:').first().waitFor();
+      claim((await page.locator('[data-arrow^="200"]').count()) > 0, 'the ladder has no 200');
+      claim((await page.locator('[data-candidate]').count()) > 0, 'no candidate is shown');
+      const total = page.locator('[data-price="Sell"] [data-price-total]');
+      claim(/\d/.test(await total.innerText()), 'no sell price is shown');
+      claim((await page.locator('[data-price="Sell"] li').count()) > 0, 'the price has no steps');
+      claim((await page.locator('[data-stage]').count()) >= 6, 'the stage times are missing');
+    },
+  },
+  {
+    name: 'markup in a display name is shown as text and runs nothing',
+    async tell(node) {
+      const { page } = node;
+      const cdr = await captured(node);
+      const hostile = '<script>window.broken = 1</script><img src=x onerror="window.broken = 2">';
+      // The real story of a real call, with a hostile name put into what its peer said.
+      await page.route(`**/api/v1/cdrs/${cdr.call}/story`, async (route) => {
+        const response = await route.fetch();
+        const story = (await response.json()) as Told;
+        story.call.calling = hostile;
+        story.ladder?.messages.forEach((message) => {
+          message.raw = message.raw.replace(/^From:.*$/m, `From: "${hostile}" <sip:1@127.0.0.1>;tag=1`);
+        });
+        await route.fulfill({ response, json: story });
+      });
+      await open(node, `/cdrs/${cdr.call}`);
+      await page.getByRole('heading', { level: 1 }).getByText(hostile).waitFor();
+      await page.locator('[data-arrow]').first().click();
+      await page.locator('[data-raw]').getByText('window.broken').waitFor();
+      claim(!(await page.evaluate('window.broken')), 'the markup ran');
+      claim((await page.locator('main img, main script').count()) === 0, 'the markup became elements');
+      await page.unrouteAll();
+    },
+  },
+];

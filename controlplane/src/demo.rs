@@ -9,7 +9,7 @@ mod load;
 mod scene;
 
 use std::io::{IsTerminal, Write};
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -77,6 +77,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     let sip = free_sip(arguments.sip)?;
     let mut options = Options::new(&folder.path, sip, free_http(arguments.http)?);
     options.log_file = Some(folder.path.join("tandem.log"));
+    options.media = Some(own_media_address(sip));
     let node = tokio::select! {
         node = Node::start(options) => node?,
         () = interrupt.heard() => return Ok(ExitCode::SUCCESS),
@@ -114,25 +115,25 @@ async fn play(
     let mut load = Load::start(&beside("tandem-loadtest")?, &scene::arguments(&play))?;
     println!("  \u{2714} load test      {} calls a second, Poisson, RTP on 5 % of calls", arguments.cps);
     hints(folder, node);
-    watch(&mut load, &store, from, interrupt).await?;
+    let ended = watch(&mut load, &store, from, interrupt).await?;
     println!("\nReleasing the calls and closing the books …");
-    let last = load.end().await?;
+    let last = load.end().await?.or(ended);
     let notes = books::read_notes(&notes)?;
     let verdict = settle(&store, &notes, scene, from, charged_before).await?;
     Ok(summarise(last, &verdict))
 }
 
-/// Prints a line a second until the load test ends or someone presses Ctrl-C.
-async fn watch(load: &mut Load, store: &Store, from: WallTime, interrupt: &mut Interrupt) -> Result<()> {
+/// Prints a line a second until the load test ends, or someone presses Ctrl-C; the load test's summary if it has given it.
+async fn watch(load: &mut Load, store: &Store, from: WallTime, interrupt: &mut Interrupt) -> Result<Option<Line>> {
     loop {
         let line = tokio::select! {
             line = load.next() => line?,
-            () = interrupt.heard() => return Ok(()),
+            () = interrupt.heard() => return Ok(None),
         };
         match line {
             Some(Line::Live { calls, cps, counts }) => live(store, from, calls, cps, &counts).await,
             Some(Line::Ready {}) => {}
-            Some(Line::Summary { .. }) | None => return Ok(()),
+            ended @ (Some(Line::Summary { .. }) | None) => return Ok(ended),
         }
     }
 }
@@ -275,6 +276,14 @@ impl Interrupt {
     async fn heard_within(&mut self, span: Option<Duration>) {
         // A span that passed without a signal ends the wait as well.
         let _ = tokio::time::timeout(span.unwrap_or(SPAN_MAX), self.heard()).await;
+    }
+}
+
+/// On loopback an address for media that no other switch on this machine uses, so that two demos do not fight for ports.
+fn own_media_address(sip: SocketAddr) -> IpAddr {
+    match sip.ip() {
+        IpAddr::V4(ip) if ip.is_loopback() => IpAddr::from([127, 0, 3, 1 + (std::process::id() % 254) as u8]),
+        other => other,
     }
 }
 

@@ -154,3 +154,52 @@ fn rate(call: &Cdr, sell: &Deck, verdict: &mut Verdict) {
         verdict.disagree(format!("call {id} of {ms} ms to {called} costs {seen}, should cost {should}"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use cdr::Priced;
+    use units::Number;
+
+    use super::*;
+
+    fn noted(call_id: &str, duration_ms: u64) -> Noted {
+        Noted { call_id: call_id.into(), answered_us: Some(1), code: 200, duration_ms }
+    }
+
+    fn call(call_id: &str, duration_ms: u64, price: Money) -> Cdr {
+        Cdr {
+            ingress_call_id: call_id.into(),
+            called_routed: Number::parse(b"447700900000").expect("digits"),
+            answered_ms: Some(10),
+            duration_ms,
+            sell: Some(Priced { price, ..Priced::default() }),
+            ..Cdr::default()
+        }
+    }
+
+    #[test]
+    fn books_agree_only_when_every_call_every_price_and_every_account_does() {
+        let deck = Deck::generate(125, 0);
+        let millionths = deck.price("447700900000", 61_000).expect("a rate");
+        let price = Money::from_nanos(millionths as i64 * 1_000);
+        let right = call("a", 61_000, price);
+        let free = Cdr { answered_ms: None, duration_ms: 0, ..right.clone() };
+        let refused = Noted { answered_us: None, code: 503, ..noted("a", 0) };
+        let unheard = Noted { answered_us: None, code: 0, ..noted("a", 0) };
+        let stories: [(&str, bool, Noted, Vec<Cdr>, Money); 9] = [
+            ("all is well", true, noted("a", 61_020), vec![right.clone()], price),
+            ("nothing came of a call that nobody heard", true, unheard, vec![], Money::ZERO),
+            ("a record is missing", false, noted("a", 61_020), vec![], Money::ZERO),
+            ("a record stands twice", false, noted("a", 61_020), vec![right.clone(), right.clone()], price + price),
+            ("a record is nobody's", false, noted("b", 61_020), vec![right.clone()], price),
+            ("a price is wrong", false, noted("a", 61_020), vec![call("a", 61_000, price + price)], price + price),
+            ("a duration is wrong", false, noted("a", 63_000), vec![right.clone()], price),
+            ("an account was charged otherwise", false, noted("a", 61_020), vec![right.clone()], price + price),
+            ("a refused call costs something", false, refused, vec![free], price),
+        ];
+        for (what, agrees, noted, calls, charged) in stories {
+            let verdict = compare(&[noted], &calls, &deck, charged);
+            assert_eq!(verdict.agrees(), agrees, "{what}: {:?}", verdict.disagreements);
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! One call through the B2BUA, with the shard's part played by the test: room and money are there, the journal writes.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
 use std::net::SocketAddr;
 
 use call::effect::{Effect, Effects};
@@ -144,8 +146,8 @@ impl Stage {
     }
 }
 
-fn model() -> Model {
-    let rate = |price: i64| Rate {
+fn deck(id: u32, price: i64) -> Deck {
+    let rate = Rate {
         prefix: "44".into(),
         destination: "United Kingdom".into(),
         per_minute: Money::from_nanos(price),
@@ -157,14 +159,17 @@ fn model() -> Model {
         till: None,
         blocked: false,
     };
-    let deck = |id: u32, price: i64| Deck {
+    Deck {
         id: DeckId(id),
         code: format!("deck-{id}"),
         currency: Currency::USD,
         decimals: 6,
         rounding: Rounding::Ceil,
-        rates: vec![rate(price)],
-    };
+        rates: vec![rate],
+    }
+}
+
+fn model() -> Model {
     let carrier = |id: u32| Carrier { id: CarrierId(id), code: format!("carrier-{id}"), blocked: false };
     let account = |id: u32| Account { id: AccountId(id), carrier: CarrierId(id), currency: Currency::USD };
     let egress = |id: u32, carrier: u32, deck: u32, address: &str| EgressTrunk {

@@ -35,7 +35,7 @@ impl Call {
     }
 
     pub(super) fn attempt_record(&self, clock: Clock, attempt: &Attempt, release: Release, last: bool) -> Cdr {
-        let since = |at: units::Instant| at.millis_since(attempt.started.now);
+        let since = |at: Instant| at.millis_since(attempt.started.now);
         let answered = self.answered.filter(|_| last);
         let duration_ms = answered.map_or(0, |at| self.talked_ms(clock, at));
         let place = self.attempts.iter().position(|other| other.leg == attempt.leg).unwrap_or(0);
@@ -61,7 +61,7 @@ impl Call {
     }
 
     pub(super) fn call_record(&self, clock: Clock, release: Release, status: u16) -> Cdr {
-        let since = |at: units::Instant| at.millis_since(self.started.now);
+        let since = |at: Instant| at.millis_since(self.started.now);
         let duration_ms = self.answered.map_or(0, |at| self.talked_ms(clock, at));
         let answered = self.answered.and(self.attempts.last());
         let last = self.attempts.last();

@@ -1,0 +1,74 @@
+//! The whole switch with foreign programs around it: what the acceptance stories start, ask and compare.
+//!
+//! Nothing here shares code with what it tests, except money's type: prices are computed by a calculator of its own ([`books`]).
+//! Each test has loopback addresses of its own ([`Net`]), so that port numbers need not be drawn.
+
+pub mod books;
+pub mod database;
+pub mod sipp;
+pub mod switch;
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal};
+
+/// How often a condition is looked at.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// 256 loopback addresses that no other test uses.
+#[derive(Clone, Copy, Debug)]
+pub struct Net {
+    second: u8,
+    third: u8,
+}
+
+impl Net {
+    /// The next of this process.
+    pub fn draw() -> Net {
+        static DRAWN: AtomicU32 = AtomicU32::new(0);
+        let place = std::process::id().wrapping_mul(16).wrapping_add(DRAWN.fetch_add(1, Ordering::Relaxed));
+        Net { second: 16 + (place >> 8) as u8 % 224, third: place as u8 }
+    }
+
+    /// One of the addresses.
+    pub fn host(self, host: u8) -> Ipv4Addr {
+        Ipv4Addr::new(127, self.second, self.third, host)
+    }
+}
+
+/// Waits for a condition and returns what it yields.
+///
+/// # Panics
+/// When it does not hold in time; the sentence says what was awaited.
+pub fn until<T>(within: Duration, sentence: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let late = Instant::now() + within;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < late, "within {within:?}: {sentence}");
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// A program of ours, from the folder that `TANDEM_BIN_DIR` names.
+///
+/// # Panics
+/// When the variable is not set or the program is not there.
+pub fn program(name: &str) -> PathBuf {
+    let folder = std::env::var_os("TANDEM_BIN_DIR")
+        .expect("TANDEM_BIN_DIR names the folder of our programs: make test-integration");
+    let path = PathBuf::from(folder).join(name);
+    assert!(path.is_file(), "{} is built", path.display());
+    path
+}
+
+/// Sends a signal to a process that the test started.
+pub fn signal(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process has a number");
+    // One that ended meanwhile needs no signal.
+    let _ = rustix::process::kill_process(pid, signal);
+}

@@ -1,0 +1,87 @@
+//! SIPp, unmodified, at either side of the switch.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// What SIPp is to play.
+#[derive(Clone, Copy, Debug)]
+pub enum Scenario {
+    /// One that SIPp has built in.
+    BuiltIn(&'static str),
+    /// One of ours, by its file name.
+    Ours(&'static str),
+}
+
+/// A running SIPp, killed with this value.
+#[derive(Debug)]
+pub struct Sipp {
+    child: Child,
+    messages: PathBuf,
+    errors: PathBuf,
+}
+
+impl Sipp {
+    /// Starts SIPp on an address, with more words for its command line. Its files go into the folder.
+    pub fn start(folder: &Path, at: SocketAddr, scenario: Scenario, words: &[String]) -> Sipp {
+        let file = |kind: &str| folder.join(format!("sipp-{}-{kind}", at.ip()));
+        let (messages, errors, screen) = (file("messages"), file("errors"), file("screen"));
+        let screen = std::fs::File::create(screen).expect("the folder is writable");
+        let mut command = Command::new("sipp");
+        match scenario {
+            Scenario::BuiltIn(name) => command.args(["-sn", name]),
+            Scenario::Ours(name) => {
+                command.arg("-sf").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(name))
+            }
+        };
+        command
+            .args(["-i", &at.ip().to_string(), "-p", &at.port().to_string(), "-nostdin", "-trace_err", "-error_file"])
+            .arg(&errors)
+            .args(words)
+            .arg("-message_file")
+            .arg(&messages)
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(screen.try_clone().expect("a file can be named twice"))
+            .stderr(screen);
+        let child = command.spawn().expect("sipp is installed (sip-tester)");
+        Sipp { child, messages, errors }
+    }
+
+    /// Waits until it has made all its calls.
+    ///
+    /// # Panics
+    /// When a call failed.
+    pub fn all_calls_succeed(mut self) {
+        let status = self.child.wait().expect("SIPp was started here");
+        let errors = std::fs::read_to_string(&self.errors).unwrap_or_default();
+        let first: String = errors.lines().take(40).collect::<Vec<_>>().join("\n");
+        assert!(status.success(), "SIPp: {status}\n{first}");
+    }
+
+    /// Waits until it has ended, whatever became of its calls, and says which Call-IDs were answered (`-trace_msg` must be on).
+    pub fn answered(mut self) -> BTreeSet<String> {
+        self.child.wait().expect("SIPp was started here");
+        let text = std::fs::read_to_string(&self.messages).expect("SIPp writes its messages down");
+        let received = text.split("\nUDP message ").filter(|part| part.starts_with("received"));
+        let answers = received.filter(|part| part.contains("SIP/2.0 200") && part.contains(" INVITE\r\n"));
+        answers.filter_map(|part| header(part, "Call-ID:")).collect()
+    }
+
+    /// True while it runs.
+    pub fn runs(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+}
+
+fn header(message: &str, name: &str) -> Option<String> {
+    message.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
+}
+
+impl Drop for Sipp {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

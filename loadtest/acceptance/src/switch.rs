@@ -1,0 +1,260 @@
+//! `tandem up` on addresses of its own, with carriers around it, asked the way operators ask.
+
+use std::fmt::Write as _;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::books::{BUY, Line, Record, SELL, nanos};
+use crate::sipp::{Scenario, Sipp};
+use crate::{Net, program, signal, until};
+
+/// SIP's own port, on addresses of our own.
+const SIP: u16 = 5060;
+/// How long the node may take to be ready.
+const UP_MAX: Duration = Duration::from_secs(60);
+/// How long the books may take to be complete.
+const BOOKS_MAX: Duration = Duration::from_secs(45);
+/// What the originator paid ahead.
+const PAID: &str = "5000.00";
+
+/// A running node with its data folder; gone with this value.
+#[derive(Debug)]
+pub struct Switch {
+    net: Net,
+    folder: tempfile::TempDir,
+    child: Child,
+    cookie: String,
+}
+
+impl Switch {
+    /// Starts a node, on SQLite unless a database is named.
+    pub fn up(database: Option<String>) -> Switch {
+        let net = Net::draw();
+        let folder = tempfile::Builder::new().prefix("tandem-accept-").tempdir().expect("a temporary folder");
+        let file = folder.path().join("switch.yaml");
+        std::fs::write(&file, declaration(net)).expect("the folder is writable");
+        let log = std::fs::File::create(folder.path().join("log")).expect("the folder is writable");
+        let out = std::fs::File::create(folder.path().join("out")).expect("the folder is writable");
+        let mut command = Command::new(program("tandem"));
+        command.arg("up").arg("--data").arg(folder.path().join("data"));
+        command.args(["--sip", &format!("{}:{SIP}", net.host(1)), "--http", &format!("{}:8080", net.host(1))]);
+        command.args(["--shards", "2", "--log", "info"]).arg("--apply").arg(&file);
+        if let Some(url) = &database {
+            command.env("TANDEM_DATABASE", url);
+        }
+        // What the node remembers of the user's last one stays in the test's folder.
+        command.env("HOME", folder.path()).env_remove("XDG_STATE_HOME");
+        let child = command.stdin(Stdio::null()).stdout(out).stderr(log).spawn().expect("tandem starts");
+        let mut switch = Switch { net, folder, child, cookie: String::new() };
+        switch.ready();
+        switch
+    }
+
+    fn ready(&mut self) {
+        let said = |switch: &Switch| std::fs::read_to_string(switch.folder.path().join("out")).unwrap_or_default();
+        until(UP_MAX, "the node is up", || {
+            let ended = self.child.try_wait().expect("the node was started here");
+            assert!(ended.is_none(), "the node stays up: {ended:?}\n{}", self.log());
+            said(self).contains("tandem is up").then_some(())
+        });
+        let said = said(self);
+        let token =
+            said.split("/?t=").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("a one-time log-in");
+        let body = format!("{{\"token\":\"{token}\"}}");
+        let (head, _) = self.http("POST", "/api/v1/sessions", &body);
+        let cookie = head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).expect("the log-in sets a cookie");
+        self.cookie = cookie.split(';').next().unwrap_or_default().to_owned();
+    }
+
+    /// Where SIP is heard.
+    pub fn sip(&self) -> SocketAddr {
+        (self.net.host(1), SIP).into()
+    }
+
+    /// Where the originator calls from.
+    pub fn originator(&self) -> Ipv4Addr {
+        self.net.host(2)
+    }
+
+    /// Where the terminator listens.
+    pub fn terminator(&self) -> SocketAddr {
+        (self.net.host(3), SIP).into()
+    }
+
+    /// The test's folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// SIPp's built-in `uas` as the terminator, with more words for its command line.
+    pub fn taking(&self, words: &[&str]) -> Sipp {
+        let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+        let sipp = Sipp::start(self.folder(), self.terminator(), Scenario::BuiltIn("uas"), &words);
+        until(UP_MAX, "the terminator listens", || UdpSocket::bind(self.terminator()).err());
+        sipp
+    }
+
+    /// SIPp's built-in `uac` as the originator.
+    pub fn calling(&self, calls: u32, cps: u32, talk_ms: u32, called: &str, words: &[&str]) -> Sipp {
+        self.placing(Scenario::BuiltIn("uac"), calls, cps, talk_ms, called, words)
+    }
+
+    /// SIPp as the originator, by any scenario.
+    pub fn placing(
+        &self,
+        scenario: Scenario,
+        calls: u32,
+        cps: u32,
+        talk_ms: u32,
+        called: &str,
+        words: &[&str],
+    ) -> Sipp {
+        let mut line: Vec<String> = vec![self.sip().to_string(), "-s".into(), called.into()];
+        for (option, value) in [("-m", calls), ("-r", cps), ("-d", talk_ms), ("-l", calls)] {
+            line.extend([option.to_owned(), value.to_string()]);
+        }
+        line.extend(words.iter().map(ToString::to_string));
+        Sipp::start(self.folder(), (self.originator(), SIP).into(), scenario, &line)
+    }
+
+    /// All calls' records so far, as `tandem cdr search` prints them; `None` while the database does not answer.
+    pub fn records(&self) -> Option<Vec<Record>> {
+        let output = Command::new(program("tandem"))
+            .args(["cdr", "search", "--limit", "0", "-o", "json", "--data"])
+            .arg(self.folder.path().join("data"))
+            .output()
+            .expect("tandem starts");
+        let rows: Vec<Value> = output.status.success().then(|| serde_json::from_slice(&output.stdout).ok())??;
+        Some(rows.into_iter().map(Record).collect())
+    }
+
+    /// Waits until as many calls have their records.
+    pub fn collected(&self, calls: usize) -> Vec<Record> {
+        let mut had = 0;
+        until(BOOKS_MAX, "every call has its record", || {
+            let records = self.records()?;
+            if records.len() != had {
+                had = records.len();
+                eprintln!("{had} of {calls} records");
+            }
+            (records.len() >= calls).then_some(records)
+        })
+    }
+
+    /// Waits until the originator's account was charged so much, and not a nano-unit more.
+    pub fn charged(&self, nano_units: i64) {
+        let mut seen = Value::Null;
+        let late = std::time::Instant::now() + BOOKS_MAX;
+        loop {
+            if let Some(account) = self.account("acme") {
+                let of = |field: &str| nanos(account[field].as_str().expect("an amount"));
+                assert_eq!(
+                    of("available") + of("held") + of("settled"),
+                    nanos(PAID),
+                    "no money is made or lost: {account}"
+                );
+                if of("settled") == nano_units {
+                    return;
+                }
+                seen = account;
+            }
+            assert!(std::time::Instant::now() < late, "charged {nano_units} nano-units: {seen:#}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn account(&self, code: &str) -> Option<Value> {
+        let (head, body) = self.http("GET", "/api/v1/accounts", "");
+        let list: Value = head.contains(" 200 ").then(|| serde_json::from_str(&body).ok())??;
+        list["data"].as_array()?.iter().find(|account| account["code"] == code).cloned()
+    }
+
+    /// The process of the data plane.
+    pub fn data_plane(&self) -> Option<u32> {
+        let mut all = children(self.child.id());
+        all.find(|pid| {
+            std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.starts_with("tandem-datap"))
+        })
+    }
+
+    /// The end of the planes' log.
+    pub fn log(&self) -> String {
+        let text = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(40)..].join("\n")
+    }
+
+    fn http(&self, method: &str, path: &str, body: &str) -> (String, String) {
+        let host = self.net.host(1);
+        let mut stream = TcpStream::connect((host, 8080)).expect("the API listens");
+        stream.set_read_timeout(Some(UP_MAX)).expect("a limit can be set");
+        // HTTP/1.0: the answer ends where the connection does.
+        let request = format!(
+            "{method} {path} HTTP/1.0\r\nhost: {host}:8080\r\ncookie: {}\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n{body}",
+            self.cookie,
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).expect("the API reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("the API answers");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
+        (head.to_owned(), body.to_owned())
+    }
+}
+
+/// A process's children, whichever of its threads started them.
+fn children(parent: u32) -> impl Iterator<Item = u32> {
+    let threads = std::fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
+    let lists = threads.map(|thread| std::fs::read_to_string(thread.path().join("children")).unwrap_or_default());
+    lists.flat_map(|list| list.split_whitespace().filter_map(|word| word.parse().ok()).collect::<Vec<u32>>())
+}
+
+impl Drop for Switch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the node's log ends with:\n{}", self.log());
+        }
+        signal(self.child.id(), Signal::TERM);
+        let _ = self.child.wait();
+    }
+}
+
+fn deck(text: &mut String, code: &str, lines: &[Line]) {
+    let _ = writeln!(text, "  - code: {code}\n    currency: USD\n    rates:");
+    for Line { prefix, per_minute, fee, minimum_s, step_s } in lines {
+        let _ = writeln!(
+            text,
+            "      - {{ prefix: \"{prefix}\", destination: \"to {prefix}\", rate: \"{per_minute}\", connection_fee: \"{fee}\", \
+             increments: {minimum_s}/{step_s} }}"
+        );
+    }
+}
+
+/// One originator, one terminator.
+fn declaration(net: Net) -> String {
+    let (originator, terminator) = (net.host(2), net.host(3));
+    let mut text = format!(
+        "carriers:\n  - {{ code: acme, name: Acme }}\n  - {{ code: oria, name: Oria }}\n\
+         accounts:\n  - code: acme\n    carrier: acme\n    currency: USD\n    kind: prepaid\n    payments:\n      \
+         - {{ reference: opening, amount: \"{PAID}\" }}\n  - {{ code: oria, carrier: oria, currency: USD, kind: postpaid }}\n\
+         decks:\n"
+    );
+    deck(&mut text, "sell", SELL);
+    deck(&mut text, "buy", BUY);
+    let _ = write!(
+        text,
+        "egress_trunks:\n  - {{ code: oria, carrier: oria, account: oria, address: \"{terminator}:{SIP}\", buy_deck: buy, \
+         capacity: 5000 }}\n\
+         plans:\n  - code: main\n    order: lcr\n    margin_min: \"0\"\n    routes:\n      - {{ egress_trunk: oria }}\n\
+         ingress_trunks:\n  - code: acme\n    carrier: acme\n    account: acme\n    sources: [{originator}]\n    plan: main\n    \
+         sell_deck: sell\n    capacity: 5000\n    cps: 2000\n"
+    );
+    text
+}

@@ -1,0 +1,44 @@
+//! SIPp's own scenarios, unmodified, at both sides: every call succeeds, has its record and costs exactly what its rate says.
+
+use acceptance::books::{Record, exact, nanos};
+use acceptance::database::MariaDb;
+use acceptance::switch::Switch;
+
+/// Called number, calls, calls a second, milliseconds of talk.
+const RUNS: [(&str, u32, u32, u32); 3] =
+    [("4420790012", 500, 100, 1_200), ("447700900123", 300, 100, 700), ("4930123456", 200, 100, 2_000)];
+
+fn thousand_calls(switch: &Switch) {
+    let _terminator = switch.taking(&[]);
+    for (called, calls, cps, talk_ms) in RUNS {
+        switch.calling(calls, cps, talk_ms, called, &[]).all_calls_succeed();
+    }
+    let records = switch.collected(1_000);
+    assert_eq!(records.len(), 1_000, "no call has a record too many");
+    for (called, calls, _, talk_ms) in RUNS {
+        let of: Vec<&Record> = records.iter().filter(|record| record.text("called_routed") == called).collect();
+        assert_eq!(of.len(), calls as usize, "calls to {called}");
+        for record in of {
+            let (ms, asked) = (record.number("duration_ms"), u64::from(talk_ms));
+            assert!(record.answered() && (asked..asked + 900).contains(&ms), "as long as SIPp talked: {record:#?}");
+            assert_eq!((record.text("originator"), record.text("terminator")), ("acme", "oria"));
+            assert_eq!((record.number("sip_status"), record.text("released_by")), (200, "ingress"));
+        }
+    }
+    let total = exact(&records);
+    // Thirty seconds at 0.0250 and a fee of 0.01; six seconds at 0.0090 and a fee of 0.005; two seconds at 0.0120.
+    let by_hand = 300 * nanos("0.0225") + 200 * nanos("0.0059") + 500 * nanos("0.0004");
+    assert_eq!(total, by_hand, "what a thousand calls cost");
+    switch.charged(total);
+}
+
+#[test]
+fn a_thousand_calls_on_sqlite() {
+    thousand_calls(&Switch::up(None));
+}
+
+#[test]
+fn a_thousand_calls_on_mariadb() {
+    let server = MariaDb::start();
+    thousand_calls(&Switch::up(Some(server.url())));
+}

@@ -3,6 +3,7 @@ import { ask, claim, open, until, type Node, type Story } from './story.ts';
 interface Cdr {
   call: string;
   calling: string;
+  ended_at: string;
 }
 
 interface Told {
@@ -10,7 +11,9 @@ interface Told {
   ladder: { messages: { raw: string; label: string }[] } | null;
 }
 
-/** How long a node may run before the first captured call is there: it is handed over half a minute after the call's end. */
+/** A call's messages are handed over when the last retransmission can have come, this long after its end. */
+const HANDED_OVER_MS = 33_000;
+/** How long a node may run before the first captured call is there. */
 const CAPTURE_MS = 90_000;
 
 let known: Cdr | undefined;
@@ -20,8 +23,9 @@ async function captured(node: Node): Promise<Cdr> {
   await until('no answered call was captured', async () => {
     if (known) return true;
     const now = Date.now();
-    const query = new URLSearchParams({ from: new Date(now - 3_600_000).toISOString(), till: new Date(now - 33_000).toISOString(), answered: 'true', limit: '5' });
-    for (const cdr of (await ask<{ data: Cdr[] }>(node, `/api/v1/cdrs?${query.toString()}`)).data) {
+    const query = new URLSearchParams({ from: new Date(now - 3_600_000).toISOString(), till: new Date(now).toISOString(), answered: 'true', limit: '500' });
+    const all = (await ask<{ data: Cdr[] }>(node, `/api/v1/cdrs?${query.toString()}`)).data;
+    for (const cdr of all.filter(({ ended_at }) => Date.parse(ended_at) < now - HANDED_OVER_MS).slice(0, 3)) {
       if ((await ask<Told>(node, `/api/v1/cdrs/${cdr.call}/story`)).ladder) known = cdr;
     }
     return known !== undefined;

@@ -50,7 +50,7 @@ function options({ lines, height, zone, axis, topMin }: Props, width: number): u
     height,
     tzDate: (ts) => (zone === 'utc' ? uPlot.tzDate(new Date(ts * 1000), 'Etc/UTC') : new Date(ts * 1000)),
     cursor: { y: false, points: { size: 6 } },
-    padding: [8, 6, 0, 0],
+    padding: [8, 22, 0, 0],
     scales: { x: { time: true }, y: { range: (_, __, max) => [0, Math.max(topMin, (max || 0) * 1.1)] } },
     axes: [
       { stroke: quiet, grid: { show: false }, ticks: { ...grid, size: 4 }, font, size: 26, values: '{HH}:{mm}:{ss}', space: 70 },
@@ -95,6 +95,8 @@ export function Series(props: Props) {
         '& .u-legend': { display: 'flex', gap: 2, fontSize: '0.715rem', color: 'text.secondary', pl: 5.5, whiteSpace: 'nowrap', overflow: 'hidden' },
         '& .u-legend tbody': { display: 'contents' },
         '& .u-legend .u-series:first-of-type': { order: 9, opacity: 0.75 },
+        // Its own column has no name: the time under the pointer speaks for itself.
+        '& .u-legend .u-series:first-of-type th': { display: 'none' },
         '& .u-legend th': { fontWeight: 500, p: 0 },
         '& .u-legend th::after': { display: 'none' },
         '& .u-legend .u-value': { fontVariantNumeric: 'tabular-nums', color: 'text.primary', fontWeight: 600, p: 0, pl: 0.75 },

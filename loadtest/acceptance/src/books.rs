@@ -37,6 +37,10 @@ pub const BUY: &[Line] = &[
 pub fn price(lines: &[Line], called: &str, duration_ms: u64) -> i64 {
     let fitting = lines.iter().filter(|line| called.starts_with(line.prefix));
     let line = fitting.max_by_key(|line| line.prefix.len()).expect("the number has a price");
+    // Who did not talk pays nothing, not even the fee: a call that a restart cut before its first note may have no time at all.
+    if duration_ms == 0 {
+        return 0;
+    }
     let talked = duration_ms.div_ceil(1_000).max(line.minimum_s);
     let billed = line.minimum_s + (talked - line.minimum_s).div_ceil(line.step_s) * line.step_s;
     nanos(line.fee) + nanos(line.per_minute) * billed as i64 / 60

@@ -64,6 +64,7 @@ export function Grid<R extends GridValidRowModel>({ name, columns, onOpen, empty
       slotProps={{ noRowsOverlay: { empty } }}
       sx={[
         {
+          '& .MuiDataGrid-cell, & .MuiDataGrid-columnHeader': { px: 0.75 },
           '& .MuiDataGrid-row': { cursor: onOpen ? 'pointer' : 'default' },
           '& .MuiDataGrid-columnHeader': { '&:focus, &:focus-within': { outlineOffset: -2 } },
         },

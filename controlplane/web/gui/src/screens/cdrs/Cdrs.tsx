@@ -36,22 +36,22 @@ function statusTone(status: number) {
 
 function columns(zone: string, attempts: boolean): Column<Cdr>[] {
   return [
-    { field: 'started_at', headerName: `Time (${zone})`, width: 122, sortable: false, renderCell: ({ row }) => <When at={row.started_at} part="day" /> },
+    { field: 'started_at', headerName: `Time (${zone})`, width: 112, sortable: false, renderCell: ({ row }) => <When at={row.started_at} part="day" /> },
     { field: 'duration_ms', headerName: 'Duration', description: definitions.duration, width: 68, ...figures, renderCell: ({ row }) => talk(row.duration_ms) },
     { field: 'billed', headerName: 'Billed', description: definitions.billed, width: 56, ...figures, narrow: false, renderCell: ({ row }) => (row.sell ?? row.buy ? `${count((row.sell ?? row.buy)?.billed_s)} s` : NONE) },
-    { field: 'calling', headerName: 'From', width: 110, sortable: false, narrow: false },
-    { field: 'called_routed', headerName: 'To', width: 110, sortable: false },
-    { field: 'originator', headerName: 'Originator', flex: 1, minWidth: 80, sortable: false, valueGetter: (_, row) => row.originator?.code ?? NONE },
-    { field: 'terminator', headerName: 'Terminator', flex: 1, minWidth: 80, sortable: false, valueGetter: (_, row) => row.terminator?.code ?? NONE },
+    { field: 'calling', headerName: 'From', width: 112, sortable: false, narrow: false },
+    { field: 'called_routed', headerName: 'To', width: 112, sortable: false },
+    { field: 'originator', headerName: 'Originator', flex: 1, minWidth: 72, sortable: false, valueGetter: (_, row) => row.originator?.code ?? NONE },
+    { field: 'terminator', headerName: 'Terminator', flex: 1, minWidth: 72, sortable: false, valueGetter: (_, row) => row.terminator?.code ?? NONE },
     { field: 'attempts', headerName: attempts ? 'Try' : 'Tries', description: definitions.attempts, width: 46, ...figures, narrow: false, valueGetter: (_, row) => (attempts ? row.attempt : row.attempts) },
     { field: 'sip_status', headerName: 'SIP', width: 58, sortable: false, renderCell: ({ row }) => (row.sip_status === 0 ? NONE : <State tone={statusTone(row.sip_status)}>{row.sip_status}</State>) },
     { field: 'cause', headerName: 'Cause', description: definitions.cause, flex: 1.4, minWidth: 116, sortable: false, renderCell: ({ row }) => <span title={`${row.cause} ${row.cause_text}`}>{row.cause} {row.cause_text}</span> },
-    { field: 'released_by', headerName: 'Who', description: definitions.releasedBy, width: 54, sortable: false, narrow: false, valueGetter: (_, row) => PARTY[row.released_by] ?? row.released_by },
-    { field: 'pdd_ms', headerName: 'PDD', description: definitions.pdd, width: 64, ...figures, narrow: false, renderCell: ({ row }) => span(row.pdd_ms) },
+    { field: 'released_by', headerName: 'Who', description: definitions.releasedBy, width: 56, sortable: false, narrow: false, valueGetter: (_, row) => PARTY[row.released_by] ?? row.released_by },
+    { field: 'pdd_ms', headerName: 'PDD', description: definitions.pdd, width: 66, ...figures, narrow: false, renderCell: ({ row }) => span(row.pdd_ms) },
     { field: 'sell', headerName: 'Sell', description: definitions.revenue, width: 78, ...figures, renderCell: ({ row }) => decimal(row.sell?.price, 4) },
     { field: 'buy', headerName: 'Cost', description: definitions.cost, width: 78, ...figures, narrow: false, renderCell: ({ row }) => decimal(row.buy?.price, 4) },
     {
-      field: 'margin', headerName: 'Margin', description: definitions.margin, width: 86, ...figures, narrow: false,
+      field: 'margin', headerName: 'Margin', description: definitions.margin, width: 78, ...figures, narrow: false,
       renderCell: ({ row }) => <Box component="span" sx={{ color: signOf(row.margin) < 0 ? 'error.main' : undefined }}>{decimal(row.margin, 4)}</Box>,
     },
   ];

@@ -27,9 +27,12 @@ pub fn judge(world: &World<'_>) -> Result<(), String> {
     for index in 0..world.callers.len() {
         caller_agrees(world, &books, index)?;
     }
-    match world.ledger.check() {
-        Some(fault) => Err(fault),
-        None => Ok(()),
+    if let Some(fault) = world.ledger.check() {
+        return Err(fault);
+    }
+    match world.ledger.open() {
+        0 => Ok(()),
+        left => Err(format!("at the end {left} grants were not handed back")),
     }
 }
 

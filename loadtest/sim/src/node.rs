@@ -8,11 +8,13 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
 use cdr::Record;
+use cdr::recover::Books;
+use panel::wire::Want;
 use shard::{Config, Image, Shard};
 use units::{AccountId, Clock, GrantId, Instant, Money, NodeId, ShardId, WallTime};
 
 use crate::chance::Chance;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, grant_text};
 use crate::prices;
 use crate::story::SECOND;
 
@@ -101,18 +103,26 @@ impl Node {
         self.ports.clear();
     }
 
-    /// The process starts: reads the journal, bills what was cut, and makes new shards. Returns the records of the cut calls.
-    pub fn restart(&mut self, now: u64, records: &[Record]) -> Vec<Record> {
+    /// The process starts: reads the journal, bills what was cut, and makes new shards. Returns what it writes first and what it asks
+    /// of the ledger.
+    pub fn restart(&mut self, now: u64, records: &[Record]) -> (Vec<Record>, Vec<Want>) {
         self.boot += 1;
         self.started = now;
-        let wall = self.clock(now).wall;
-        let (mut written, grants) = recovered(records);
-        written.insert(0, Record::Boot { boot: self.boot, wall });
+        let books = replay(records);
+        let wants = closing(records, &books);
+        let open = books.grants.iter().map(|open| (open.grant, open.account, open.amount, open.used));
+        let open: Vec<Carried> = open.collect();
         for index in 0..self.count {
-            let grants = if index == 0 { grants.clone() } else { Vec::new() };
-            self.shards.push(Shard::new(self.facts(ShardId(index), grants)));
+            // Each shard adopts the grants of the accounts that live with it.
+            self.shards.push(Shard::new(self.facts(ShardId(index), open.clone())));
         }
-        written
+        let boot = Record::Boot { boot: self.boot, wall: self.clock(now).wall };
+        let kept = open.into_iter().map(|(grant, account, amount, _)| Record::Granted { grant, account, amount });
+        let lost = books.unanswered.iter().flat_map(|&(grant, account)| {
+            [Record::GrantAsked { grant, account }, Record::GrantClosed { grant, used: Money::ZERO }]
+        });
+        let cut = books.cut.into_iter().map(|cdr| Record::Cdr(alloc::boxed::Box::new(cdr)));
+        (cut.chain(kept).chain(lost).chain([boot]).collect(), wants)
     }
 
     fn facts(&self, shard: ShardId, grants: Vec<Carried>) -> Config {
@@ -190,16 +200,33 @@ pub fn post(ledger: &mut Ledger, record: &Record) {
     }
 }
 
-/// What a start-up makes of an older life's journal, exactly as the program does it.
-fn recovered(records: &[Record]) -> (Vec<Record>, Vec<Carried>) {
-    let mut price = |terms: &units::Terms, duration_ms: u64| {
+/// What a start-up makes of the journal of older lives, as the program does.
+fn replay(records: &[Record]) -> Books {
+    cdr::recover::replay(records.iter().cloned(), &mut |terms, duration_ms| {
         let charge = rating::charge(terms, duration_ms);
         cdr::Priced { terms: *terms, billed_s: charge.billed_s, price: charge.price }
+    })
+}
+
+/// Grants that an older life closed, or asked for without an answer: the ledger may not have heard of it.
+fn closing(records: &[Record], books: &Books) -> Vec<Want> {
+    let mut accounts = BTreeMap::new();
+    let mut closed = BTreeMap::new();
+    for record in records {
+        match record {
+            Record::GrantAsked { grant, account } | Record::Granted { grant, account, .. } => {
+                accounts.insert(*grant, *account);
+            }
+            Record::GrantClosed { grant, used } => {
+                closed.insert(*grant, *used);
+            }
+            _ => {}
+        }
+    }
+    closed.extend(books.unanswered.iter().map(|(grant, _)| (*grant, Money::ZERO)));
+    let want = |(grant, used): (GrantId, Money)| {
+        let account = accounts.get(&grant)?.0;
+        Some(Want::Close { grant: grant_text(grant), account, used: used.nanos() })
     };
-    let books = cdr::recover::replay(records.iter().cloned(), &mut price);
-    let cut = books.cut.into_iter().map(|cdr| Record::Cdr(alloc::boxed::Box::new(cdr)));
-    let open = books.grants.into_iter().map(|open| (open.grant, open.account, open.amount, open.used));
-    // The ledger may have lent what was asked for and not answered: it is handed back with nothing used.
-    let unanswered = books.unanswered.into_iter().map(|(grant, account)| (grant, account, Money::ZERO, Money::ZERO));
-    (cut.collect(), open.chain(unanswered).collect())
+    closed.into_iter().filter_map(want).collect()
 }

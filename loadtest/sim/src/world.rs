@@ -395,12 +395,13 @@ impl<'a> World<'a> {
     }
 
     fn restart(&mut self) {
-        let recovered = self.node.restart(self.now, self.disk.records());
+        let (recovered, wants) = self.node.restart(self.now, self.disk.records());
         for record in recovered {
             node::post(&mut self.ledger, &record);
             self.disk.write(record);
         }
         self.say(|| "the data plane starts".into());
+        wants.iter().for_each(|want| self.want(want));
         self.load();
     }
 

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 /// Seeds of a usual run; `SIM_SEEDS=1000` asks for more, `SIM_FIRST=5000` for others.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 1_000;
 
 fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)

@@ -1,0 +1,162 @@
+//! The book of a home shard: limits from takes and returns, money from grants.
+
+use call::effect::Trunk;
+use cdr::{GrantPart, Record};
+use panel::wire::{Reply, Want};
+use shard::book::{Book, Entry, Order, grant_of, grant_text};
+use shard::table::CallRef;
+use units::{AccountId, Cause, EgressTrunkId, GrantId, IngressTrunkId, Instant, Money, NodeId, ShardId};
+
+const HOME: ShardId = ShardId(0);
+const ACCOUNT: AccountId = AccountId(4);
+
+fn at(ms: u64) -> Instant {
+    Instant::from_micros(ms * 1_000)
+}
+
+fn book() -> Book {
+    Book::new(NodeId(1), 3, HOME, 1)
+}
+
+fn take(book: &mut Book, ms: u64, trunk: Trunk, capacity: u32, cps: u32) -> Result<(), Cause> {
+    let mut out = Vec::new();
+    book.on_entry(at(ms), HOME, Entry::Take { call: CallRef::default(), trunk, capacity, cps }, &mut out);
+    match out.pop() {
+        Some(Order::Tell(_, Entry::Taken { taken, .. })) => taken,
+        other => panic!("a take is answered at once, not by {other:?}"),
+    }
+}
+
+fn reserve(book: &mut Book, ms: u64, want: i64, least: i64) -> Vec<Order> {
+    let mut out = Vec::new();
+    let (want, least) = (Money::from_nanos(want), Money::from_nanos(least));
+    book.on_entry(at(ms), HOME, Entry::Reserve { call: CallRef::default(), account: ACCOUNT, want, least }, &mut out);
+    out
+}
+
+fn grant(book: &mut Book, ms: u64, sequence: u64, amount: i64) -> Vec<Order> {
+    let mut out = Vec::new();
+    let grant = grant_text(GrantId { node: NodeId(1), boot: 3, sequence });
+    book.on_reply(at(ms), &Reply::Granted { grant, account: ACCOUNT.0, amount }, &mut out);
+    out
+}
+
+fn parts(orders: &[Order]) -> Option<Result<Vec<GrantPart>, Cause>> {
+    orders.iter().find_map(|order| match order {
+        Order::Tell(_, Entry::Reserved { reserved, .. }) => Some(reserved.clone()),
+        _ => None,
+    })
+}
+
+fn sum(parts: &[GrantPart]) -> i64 {
+    parts.iter().map(|part| part.amount.nanos()).sum()
+}
+
+#[test]
+fn capacity_is_what_is_taken_and_not_returned() {
+    let (mut book, trunk) = (book(), Trunk::Egress(EgressTrunkId(2)));
+    assert_eq!(take(&mut book, 0, trunk, 2, 0), Ok(()));
+    assert_eq!(take(&mut book, 0, trunk, 2, 0), Ok(()));
+    assert_eq!(take(&mut book, 0, trunk, 2, 0), Err(Cause::TERMINATOR_CAPACITY));
+    book.on_entry(at(1), HOME, Entry::Return { trunk }, &mut Vec::new());
+    assert_eq!(take(&mut book, 1, trunk, 2, 0), Ok(()));
+    assert_eq!(book.taken(trunk), 2);
+}
+
+#[test]
+fn no_second_holds_more_calls_than_the_cps_limit_wherever_it_begins() {
+    let (mut book, trunk) = (book(), Trunk::Ingress(IngressTrunkId(2)));
+    let mut passed: Vec<u64> = Vec::new();
+    for ms in (0..5_000).step_by(7) {
+        if take(&mut book, ms, trunk, 0, 10).is_ok() {
+            passed.push(ms);
+        }
+    }
+    assert!(passed.windows(11).all(|eleven| eleven[10] - eleven[0] >= 1_000));
+    assert!(passed.len() >= 50, "the limit itself is reached");
+    assert_eq!(take(&mut book, 4_999, trunk, 0, 10), Err(Cause::ORIGINATOR_CPS));
+}
+
+#[test]
+fn a_call_waits_for_the_ledger_and_its_question_is_journaled_first() {
+    let mut book = book();
+    let orders = reserve(&mut book, 0, 100, 10);
+    assert!(matches!(
+        &orders[..],
+        [Order::JournalThenWant(Record::GrantAsked { .. }, Want::Grant { account: 4, want: 800, .. })]
+    ));
+    let orders = grant(&mut book, 5, 0, 800);
+    assert!(matches!(orders[0], Order::Journal(Record::Granted { .. })), "before it is lent on");
+    assert_eq!(sum(&parts(&orders).expect("it is answered").expect("there is money")), 100);
+    assert_eq!(book.reserved(ACCOUNT), Money::from_nanos(100));
+}
+
+#[test]
+fn a_refusal_reaches_those_who_wait_and_stands_for_a_moment() {
+    let mut book = book();
+    reserve(&mut book, 0, 100, 10);
+    assert_eq!(parts(&grant(&mut book, 5, 0, 0)), Some(Err(Cause::ORIGINATOR_BALANCE)));
+    let orders = reserve(&mut book, 6, 100, 10);
+    assert_eq!(parts(&orders), Some(Err(Cause::ORIGINATOR_BALANCE)), "without asking again");
+    let orders = reserve(&mut book, 2_000, 100, 10);
+    assert!(matches!(orders[0], Order::JournalThenWant(..)), "later the ledger is asked again");
+}
+
+#[test]
+fn a_silent_ledger_delays_nobody_for_more_than_a_second() {
+    let mut book = book();
+    reserve(&mut book, 0, 100, 10);
+    let due = book.deadline().expect("somebody waits");
+    let mut out = Vec::new();
+    book.on_time(due, &mut out);
+    assert_eq!(parts(&out), Some(Err(Cause::BALANCE_TOO_LOW)));
+    assert_eq!(parts(&reserve(&mut book, 1_500, 100, 10)), Some(Err(Cause::BALANCE_TOO_LOW)), "at once");
+}
+
+#[test]
+fn what_calls_reserve_never_exceeds_what_was_granted() {
+    let mut book = book();
+    reserve(&mut book, 0, 300, 50);
+    let first = parts(&grant(&mut book, 1, 0, 500)).expect("answered").expect("money");
+    let second = parts(&reserve(&mut book, 2, 300, 50)).expect("answered").expect("the rest is more than the least");
+    assert_eq!((sum(&first), sum(&second)), (300, 200));
+    assert_eq!(parts(&reserve(&mut book, 3, 300, 50)), None, "nothing is left: it waits for the ledger");
+    let used = vec![GrantPart { amount: Money::from_nanos(120), ..first[0] }];
+    let mut out = Vec::new();
+    book.on_entry(at(4), HOME, Entry::Settle { account: ACCOUNT, reserved: first, used }, &mut out);
+    assert_eq!(sum(&parts(&out).expect("served from what came back").expect("money")), 180);
+}
+
+#[test]
+fn a_used_up_grant_is_closed_with_what_was_used() {
+    let mut book = book();
+    reserve(&mut book, 0, 100, 100);
+    let reserved = parts(&grant(&mut book, 1, 0, 100)).expect("answered").expect("money");
+    let (used, mut out) = (reserved.clone(), Vec::new());
+    book.on_entry(at(2), HOME, Entry::Settle { account: ACCOUNT, reserved, used }, &mut out);
+    assert!(out.iter().any(|order| matches!(
+        order,
+        Order::JournalThenWant(Record::GrantClosed { .. }, Want::Close { used: 100, account: 4, .. })
+    )));
+}
+
+#[test]
+fn idle_money_goes_back() {
+    let mut book = book();
+    book.adopt(
+        GrantId { node: NodeId(1), boot: 2, sequence: 9 },
+        ACCOUNT,
+        Money::from_nanos(70),
+        Money::from_nanos(20),
+    );
+    let mut out = Vec::new();
+    book.on_time(at(31_000), &mut out);
+    assert!(matches!(&out[..], [Order::JournalThenWant(_, Want::Close { used: 20, .. })]));
+}
+
+#[test]
+fn a_grants_name_is_read_as_it_was_written() {
+    let grant = GrantId { node: NodeId(7), boot: 8, sequence: 9 };
+    assert_eq!(grant_of(&grant_text(grant)), Some(grant));
+    assert_eq!(grant_of("zz"), None);
+}

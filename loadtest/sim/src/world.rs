@@ -277,7 +277,8 @@ impl<'a> World<'a> {
             return;
         }
         let (media, peer) = (caller.media, caller.media_peer);
-        let answered = self.callees.iter().find(|callee| callee.index == index && callee.answered.is_some());
+        // The latest: an attempt that a killed switch left behind may have answered before it.
+        let answered = self.callees.iter().rfind(|callee| callee.index == index && callee.answered.is_some());
         let other = answered.map(|callee| (callee.media, callee.media_peer));
         for number in 0..4 {
             let moment = self.now + 5 * MS + number * 200 * MS;

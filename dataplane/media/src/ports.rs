@@ -8,27 +8,34 @@ use units::Instant;
 /// How long a closed pair is not given to another call, in milliseconds.
 pub const QUARANTINE_MS: u64 = 5_000;
 
+/// How long a pair that could not be opened is left alone, in milliseconds: some other program has the port.
+pub const AVOID_MS: u64 = 60_000;
+
 /// The free pairs of one range, by index.
 #[derive(Debug)]
 pub(crate) struct Ports {
     free: Vec<u16>,
     resting: VecDeque<(Instant, u16)>,
+    avoided: VecDeque<(Instant, u16)>,
     state: u64,
 }
 
 impl Ports {
     pub(crate) fn new(pairs: u16, seed: u64) -> Ports {
-        Ports { free: (0..pairs).collect(), resting: VecDeque::with_capacity(usize::from(pairs)), state: seed }
+        let resting = VecDeque::with_capacity(usize::from(pairs));
+        Ports { free: (0..pairs).collect(), resting, avoided: VecDeque::new(), state: seed }
     }
 
     /// A random free pair; none while all are in use or resting.
     pub(crate) fn take(&mut self, now: Instant) -> Option<u16> {
-        while let Some(&(until, pair)) = self.resting.front() {
-            if until > now {
-                break;
+        for waiting in [&mut self.resting, &mut self.avoided] {
+            while let Some(&(until, pair)) = waiting.front() {
+                if until > now {
+                    break;
+                }
+                waiting.pop_front();
+                self.free.push(pair);
             }
-            self.resting.pop_front();
-            self.free.push(pair);
         }
         if self.free.is_empty() {
             return None;
@@ -39,6 +46,16 @@ impl Ports {
 
     pub(crate) fn give_back(&mut self, now: Instant, pair: u16) {
         self.resting.push_back((now.plus_millis(QUARANTINE_MS), pair));
+    }
+
+    /// Gives back a pair that could not be opened.
+    pub(crate) fn avoid(&mut self, now: Instant, pair: u16) {
+        self.avoided.push_back((now.plus_millis(AVOID_MS), pair));
+    }
+
+    /// Never gives this pair out.
+    pub(crate) fn exclude(&mut self, pair: u16) {
+        self.free.retain(|free| *free != pair);
     }
 
     /// SplitMix64: enough to keep ports from being counted upwards; the latch, not the port number, is what keeps strangers out.

@@ -85,6 +85,26 @@ impl Relay {
         Some(Pair { id: StreamId { pair, generation: self.generation }, rtp_port: self.port_low + 2 * pair })
     }
 
+    /// A port that another socket of ours has: its pair is never given out. Nothing if it lies outside the range.
+    pub fn exclude(&mut self, port: u16) {
+        if let Some(pair) = self.pair_of(port) {
+            self.ports.exclude(pair);
+        }
+    }
+
+    /// A port could not be opened: once its stream is closed, its pair is left alone for a minute.
+    pub fn avoid(&mut self, port: u16) {
+        let pair = self.pair_of(port).map(usize::from);
+        if let Some(stream) = pair.and_then(|pair| self.streams[pair].as_mut()) {
+            stream.avoid = true;
+        }
+    }
+
+    fn pair_of(&self, port: u16) -> Option<u16> {
+        let pair = port.checked_sub(self.port_low)? / 2;
+        (usize::from(pair) < self.streams.len()).then_some(pair)
+    }
+
     /// What either hears leaves from the other's ports to the other's peer.
     pub fn join(&mut self, a: StreamId, b: StreamId) {
         if self.stream(a).is_none() || self.stream(b).is_none() {
@@ -112,11 +132,16 @@ impl Relay {
             return quality;
         }
         let gone = self.streams[usize::from(id.pair)].take();
+        let avoid = gone.as_ref().is_some_and(|stream| stream.avoid);
         let half = gone.and_then(|stream| stream.joined).and_then(|pair| self.streams[usize::from(pair)].as_mut());
         if let Some(half) = half.filter(|half| half.joined == Some(id.pair)) {
             half.joined = None;
         }
-        self.ports.give_back(now, id.pair);
+        if avoid {
+            self.ports.avoid(now, id.pair);
+        } else {
+            self.ports.give_back(now, id.pair);
+        }
         self.ports_used -= 2;
         quality
     }

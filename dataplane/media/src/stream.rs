@@ -16,10 +16,13 @@ pub(crate) struct Stream {
     pub(crate) rtcp: Latch,
     pub(crate) heard: Option<Instant>,
     pub(crate) tally: Tally,
+    /// One of its ports could not be opened.
+    pub(crate) avoid: bool,
 }
 
 impl Stream {
     pub(crate) fn new(generation: u32) -> Stream {
-        Stream { generation, joined: None, rtp: Latch::Deaf, rtcp: Latch::Deaf, heard: None, tally: Tally::default() }
+        let (rtp, rtcp) = (Latch::Deaf, Latch::Deaf);
+        Stream { generation, joined: None, rtp, rtcp, heard: None, tally: Tally::default(), avoid: false }
     }
 }

@@ -225,3 +225,20 @@ fn the_same_seed_gives_the_same_ports() {
     assert_eq!(drawn(9), drawn(9));
     assert_ne!(drawn(9), drawn(10));
 }
+
+#[test]
+fn a_port_that_another_program_has_is_left_alone_for_a_minute_and_our_own_for_ever() {
+    let at = |ms: u64| Instant::from_micros(ms * 1_000);
+    let mut relay = Relay::new(20_000, 20_005, 1);
+    relay.exclude(20_003);
+    relay.exclude(5_060);
+    let (first, second) = (relay.open(at(0)).expect("two pairs are left"), relay.open(at(0)).expect("one is left"));
+    assert!(relay.open(at(0)).is_none() && first.rtp_port != 20_002 && second.rtp_port != 20_002);
+    relay.avoid(first.rtp_port + 1);
+    relay.close(at(0), first.id);
+    relay.close(at(0), second.id);
+    let again = relay.open(at(30_000)).expect("the sound pair has rested");
+    assert_eq!(again.rtp_port, second.rtp_port);
+    assert!(relay.open(at(30_000)).is_none());
+    assert_eq!(relay.open(at(60_000)).map(|pair| pair.rtp_port), Some(first.rtp_port));
+}

@@ -42,6 +42,8 @@ use wheel::Wheel;
 
 /// Calls in one shard's table at most, those whose transactions run out included.
 pub const CALLS_MAX: u32 = 200_000;
+/// How long after its end a call's captured messages are handed over, in milliseconds: the last answers are among them.
+const LADDER_MS: u64 = 1_500;
 /// How often a shard with answered calls marks the journal, in milliseconds: what a crash may cost in talk time.
 pub const MARK_MS: u64 = 1_000;
 
@@ -132,7 +134,8 @@ impl Shard {
             media_address: config.media_address,
             shard_mark: steer::mark(config.shard),
         };
-        let relay = Relay::new(config.port_low, config.port_high, random.bits());
+        let mut relay = Relay::new(config.port_low, config.port_high, random.bits());
+        relay.exclude(config.sip_address.port());
         Shard {
             config,
             switch,
@@ -214,6 +217,7 @@ impl Shard {
 
     /// The pump could not open a media port.
     pub fn on_port_failed(&mut self, clock: Clock, port: u16, out: &mut Effects) {
+        self.relay.avoid(port);
         if let Some(at) = self.ports.get(&port).copied() {
             self.with_call(clock, at, out, |call, ctx| call.on_resource_lost(ctx));
         }
@@ -259,6 +263,8 @@ impl Shard {
                 continue;
             }
             entry.filed = None;
+            self.hand_ladder_over(clock, at, out);
+            let Some(entry) = self.table.get_mut(at) else { continue };
             let is_due = entry.call.deadline().is_some_and(|deadline| deadline <= clock.now);
             if is_due {
                 self.with_call(clock, at, out, |call, ctx| call.on_time(ctx));

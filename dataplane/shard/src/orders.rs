@@ -10,7 +10,8 @@ use units::{Clock, ShardId};
 
 use crate::book::{Entry, Order};
 use crate::table::CallRef;
-use crate::{Effect, Effects, MARK_MS, Parcel, Shard, Waiting, context};
+use crate::trace::Ladder;
+use crate::{Effect, Effects, LADDER_MS, MARK_MS, Parcel, Shard, Waiting, context};
 
 impl Shard {
     /// Lets a call take one step and carries out its orders.
@@ -54,7 +55,11 @@ impl Shard {
         } else if was && !is {
             self.calls_up -= 1;
         }
-        if self.table.get(at).is_some_and(|entry| entry.call.is_done()) {
+        let Some(entry) = self.table.get_mut(at) else { return };
+        if entry.ladder.is_some() && entry.ladder_at.is_none() && entry.call.is_over() {
+            entry.ladder_at = Some(clock.now.plus_millis(LADDER_MS));
+        }
+        if entry.call.is_done() {
             self.forget(at, out);
         } else {
             self.file(at);
@@ -63,7 +68,8 @@ impl Shard {
 
     pub(crate) fn file(&mut self, at: CallRef) {
         let Some(entry) = self.table.get_mut(at) else { return };
-        let Some(deadline) = entry.call.deadline() else { return };
+        let ladder_at = entry.ladder_at.filter(|_| entry.ladder.is_some());
+        let Some(deadline) = [entry.call.deadline(), ladder_at].into_iter().flatten().min() else { return };
         if entry.filed.is_none_or(|filed| deadline < filed) {
             entry.filed = Some(deadline);
             self.wheel.file(deadline, at);
@@ -73,9 +79,18 @@ impl Shard {
     fn forget(&mut self, at: CallRef, out: &mut Effects) {
         let Some(entry) = self.table.remove(at) else { return };
         if let Some(ladder) = entry.ladder {
-            let call = entry.call.id();
-            let bytes = out.append(|bytes| cdr::trace::encode(call, &ladder.messages, bytes));
-            out.list.push(Effect::Trace { bytes });
+            trace(&entry.call, &ladder, out);
+        }
+    }
+
+    /// Hands the captured messages of a call that is over to the pump, once their time has come.
+    pub(crate) fn hand_ladder_over(&mut self, clock: Clock, at: CallRef, out: &mut Effects) {
+        let Some(entry) = self.table.get_mut(at) else { return };
+        if entry.ladder_at.is_none_or(|due| due > clock.now) {
+            return;
+        }
+        if let Some(ladder) = entry.ladder.take() {
+            trace(&entry.call, &ladder, out);
         }
     }
 
@@ -216,4 +231,9 @@ impl Shard {
         self.mark_at = clock.now.plus_millis(MARK_MS);
         self.journal(&Record::Mark { shard: self.config.shard, now: clock.now, wall: clock.wall }, out);
     }
+}
+
+fn trace(call: &Call, ladder: &Ladder, out: &mut Effects) {
+    let bytes = out.append(|bytes| cdr::trace::encode(call.id(), &ladder.messages, bytes));
+    out.list.push(Effect::Trace { bytes });
 }

@@ -23,6 +23,8 @@ pub struct Entry {
     pub call: Box<Call>,
     /// Its captured messages, if it is among the chosen.
     pub ladder: Option<Ladder>,
+    /// When the captured messages are handed over; set once the call is over.
+    pub ladder_at: Option<Instant>,
     /// The earliest deadline on file in the wheel.
     pub filed: Option<Instant>,
     keys: Vec<Box<[u8]>>,
@@ -66,7 +68,7 @@ impl Table {
             self.slots.len() as u32 - 1
         });
         let place = &mut self.slots[slot as usize];
-        place.entry = Some(Entry { call, ladder, filed: None, keys: Vec::new() });
+        place.entry = Some(Entry { call, ladder, ladder_at: None, filed: None, keys: Vec::new() });
         self.used += 1;
         CallRef { slot, generation: place.generation }
     }

@@ -319,7 +319,7 @@ impl Call {
         let now = ctx.desk.clock.now;
         match &self.state {
             State::Taking { give_up_at } | State::Reserving { give_up_at } if *give_up_at <= now => {
-                self.fail(ctx, Release::by_switch(Cause::BALANCE_TOO_LOW));
+                self.fail(ctx, Release::by_switch(Cause::TEMPORARY));
             }
             State::TakingEgress { give_up_at } if *give_up_at <= now => self.advance(ctx),
             State::Trying { progress_at } if *progress_at <= now => {

@@ -16,10 +16,11 @@ const LEDGER_TIMEOUT_MS: u64 = 1_000;
 const REFUSAL_MS: u64 = 500;
 /// Milliseconds without use after which a grant goes back.
 const IDLE_MS: u64 = 30_000;
-/// A grant is asked for this many slices ahead.
-const SLICES_AHEAD: i64 = 8;
-/// A grant used up faster than this, in milliseconds, doubles the next one.
-const QUICK_MS: u64 = 5_000;
+/// A grant is asked for this many slices ahead: what is held must carry a busy account through an outage of the ledger. The
+/// ledger lends half of what is left at most, so a small account is not emptied by it.
+const SLICES_AHEAD: i64 = 4_096;
+/// A grant of which half is used up faster than this, in milliseconds, doubles the next one.
+const QUICK_MS: u64 = 60_000;
 
 #[derive(Debug)]
 struct Grant {
@@ -94,7 +95,7 @@ impl Purse {
         let late = self.asked.is_some_and(|(_, at)| now.millis_since(at) >= LEDGER_TIMEOUT_MS);
         let refused = self.refused_until.is_some_and(|until| now < until);
         if late || refused {
-            let cause = if late { Cause::BALANCE_TOO_LOW } else { Cause::ORIGINATOR_BALANCE };
+            let cause = if late { Cause::TEMPORARY } else { Cause::ORIGINATOR_BALANCE };
             out.push(Order::Tell(from, Entry::Reserved { call, account: self.account, reserved: Err(cause) }));
             return false;
         }
@@ -228,7 +229,7 @@ impl Purse {
     /// Time went on.
     pub fn on_time(&mut self, now: Instant, out: &mut Vec<Order>) {
         if self.asked.is_some_and(|(_, at)| now.millis_since(at) >= LEDGER_TIMEOUT_MS) {
-            self.refuse_waiting(Cause::BALANCE_TOO_LOW, out);
+            self.refuse_waiting(Cause::TEMPORARY, out);
         }
         self.close_where(|grant| now.millis_since(grant.touched) >= IDLE_MS, out);
     }

@@ -99,6 +99,7 @@ pub const ALLOWED: &[Allowed] = &[
     allowed("session", "", "session progress", "RFC 3261 §21.1.5: the reason phrase of 183"),
     allowed("session", "controlplane", "", "a signed-in browser"),
     allowed("session", "loadtest/acceptance", "/api/v1/sessions", "a signed-in browser"),
+    allowed("config", "loadtest/acceptance", "(\"config\", text", "the name of a file that baresip reads"),
     allowed("session", "README.md", "sign", "a signed-in browser"),
     allowed("channels", "dataplane/sdp", "", "RFC 4566 §6: audio channels of a=rtpmap"),
     allowed("channels", "dataplane/media", "", "audio channels of a codec"),

@@ -1,5 +1,6 @@
 //! The life of one shard's thread: pinned, pumped, and honest about how it ended.
 
+use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
@@ -19,6 +20,10 @@ pub struct CoreThread {
     pub mail: Mail,
     /// Wakes it.
     pub bell: Doorbell,
+    /// Where it hears SIP.
+    pub sip: SocketAddr,
+    /// Where it hears media.
+    pub media: IpAddr,
     /// Its media ports.
     pub ports: PortRange,
     /// Where a datagram that broke the shard is kept.
@@ -45,7 +50,7 @@ impl CoreThread {
         let mut ring = Ring::new(&uring::Settings::fitting(), self.bell)?;
         let config = self.config;
         let (number, keep) = (config.shard.0, self.keep);
-        let sockets = Sockets::open(&mut ring, config.sip_address, config.media_address, self.ports)?;
+        let sockets = Sockets::open(&mut ring, self.sip, self.media, self.ports)?;
         let mut pump = Pump {
             number,
             ring,

@@ -19,7 +19,7 @@ mod sockets;
 mod spool;
 
 use std::io::IsTerminal;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -38,6 +38,7 @@ use control::{Control, End, Seat};
 use core_thread::CoreThread;
 use mail::{Mail, Outlet, RING_SLOTS, Report};
 use settings::Settings;
+use shard::{Listener, Transport};
 use spool::{Figures, Source, Spool};
 
 /// Per-core heaps: threads allocate rarely, and then without meeting each other.
@@ -166,8 +167,15 @@ impl Plan {
                 boot: folder.boot,
                 shard: ShardId(shard),
                 shards,
-                sip_address: sip,
-                media_address,
+                listeners: vec![Listener { name: String::new(), transport: Transport::Udp, address: sip }],
+                media_v4: match media_address {
+                    IpAddr::V4(address) => Some(address),
+                    IpAddr::V6(_) => None,
+                },
+                media_v6: match media_address {
+                    IpAddr::V4(_) => None,
+                    IpAddr::V6(address) => Some(address),
+                },
                 port_low: ports.low,
                 port_high: ports.high,
                 seed: host::entropy()?,
@@ -175,7 +183,15 @@ impl Plan {
                 grants: carried.grants.clone(),
                 ticks: clocks::ticks,
             };
-            threads.push(CoreThread { config, mail, bell: own.clone(), ports, keep: folder.path.join("run") });
+            threads.push(CoreThread {
+                config,
+                sip,
+                media: media_address,
+                mail,
+                bell: own.clone(),
+                ports,
+                keep: folder.path.join("run"),
+            });
             sources.push(Source { entries, kept, bell: own.clone() });
             seats.push(Seat { orders: orders_in, bell: own });
         }

@@ -70,7 +70,7 @@ impl Pump {
         if packet.socket == self.sockets.sip {
             self.last.clear();
             self.last.extend_from_slice(self.ring.bytes(&packet));
-            self.shard.on_sip(clock, packet.from, self.ring.bytes(&packet), &mut self.out);
+            self.shard.on_sip(clock, packet.from.into(), self.ring.bytes(&packet), &mut self.out);
             self.ring.release(packet);
             return;
         }
@@ -108,10 +108,10 @@ impl Pump {
         for effect in list.drain(..) {
             match effect {
                 Effect::Sip { to, bytes } => {
-                    self.ring.send(self.sockets.sip, to, &self.out.bytes[bytes]);
+                    self.ring.send(self.sockets.sip, to.remote, &self.out.bytes[bytes]);
                 }
-                Effect::OpenPort { port } if self.sockets.open_port(&mut self.ring, port) => {}
-                Effect::OpenPort { port } => failed.push(port),
+                Effect::OpenPort { port, .. } if self.sockets.open_port(&mut self.ring, port) => {}
+                Effect::OpenPort { port, .. } => failed.push(port),
                 Effect::ClosePort { port } => self.sockets.close_port(&mut self.ring, port),
                 Effect::Journal { ticket, bytes } => {
                     let bytes = self.out.bytes[bytes].to_vec();

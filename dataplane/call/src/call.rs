@@ -17,7 +17,7 @@ pub use summary::Summary;
 use cdr::{GrantPart, Quality, Stages};
 use media::Relay;
 use rating::{Admission, Candidate};
-use sip::Message;
+use sip::{Hop, Message};
 use snapshot::View;
 use units::{CallId, Cause, Clock, Instant, Money, Number, Revision, Terms};
 
@@ -103,8 +103,8 @@ pub struct Opening {
     pub called: Number,
     /// Max-Forwards of the INVITE.
     pub hops: u8,
-    /// Who sent it.
-    pub source: SocketAddr,
+    /// Who sent it, how.
+    pub source: Hop,
     /// Microseconds spent on reading and admitting it.
     pub stages: Stages,
 }
@@ -194,7 +194,7 @@ impl Call {
     }
 
     /// A request that belongs to one of the call's legs.
-    pub fn on_request(&mut self, ctx: &mut Context<'_>, leg: u8, request: &Message<'_>, source: SocketAddr) {
+    pub fn on_request(&mut self, ctx: &mut Context<'_>, leg: u8, request: &Message<'_>, source: Hop) {
         let mut events = Events::new();
         if let Some(heard) = self.legs.get_mut(usize::from(leg)) {
             heard.on_request(&mut ctx.desk, leg, request, source, &mut events);
@@ -366,8 +366,8 @@ impl Call {
         self.legs.get(usize::from(leg)).map(|leg| &leg.dialog)
     }
 
-    /// The address that the leg's requests must come from.
-    pub fn peer(&self, leg: u8) -> Option<SocketAddr> {
+    /// The way to the leg's peer: its requests must come from that address.
+    pub fn peer(&self, leg: u8) -> Option<Hop> {
         self.legs.get(usize::from(leg)).map(|leg| leg.peer)
     }
 

@@ -1,10 +1,10 @@
 //! All that a call may ask of the shard around it.
 
 use alloc::vec::Vec;
-use core::net::SocketAddr;
 use core::ops::Range;
 
 use cdr::GrantPart;
+use sip::Hop;
 use units::{AccountId, EgressTrunkId, IngressTrunkId, Money};
 
 /// Which limit is meant.
@@ -19,17 +19,22 @@ pub enum Trunk {
 /// One order of a call.
 #[derive(Debug)]
 pub enum Effect {
-    /// Send these bytes as a datagram.
+    /// Send these bytes as one message.
     Send {
         /// The leg that speaks: 0 is the ingress leg.
         leg: u8,
         /// Where to.
-        to: SocketAddr,
+        to: Hop,
         /// Which bytes of [`Effects::bytes`].
         bytes: Range<usize>,
     },
     /// Start to listen on a media port.
-    OpenPort(u16),
+    OpenPort {
+        /// The port.
+        port: u16,
+        /// On the media address of IPv6 rather than of IPv4.
+        ipv6: bool,
+    },
     /// Stop to listen on a media port.
     ClosePort(u16),
     /// Append an encoded record to the journal; `wait` asks for [`crate::Call::on_journaled`].

@@ -3,8 +3,9 @@
 pub mod receive;
 pub mod send;
 
+use alloc::string::String;
 use alloc::vec::Vec;
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use media::Pair;
 use sip::client::Client;
@@ -13,20 +14,63 @@ use sip::invite_client::InviteClient;
 use sip::invite_server::InviteServer;
 use sip::message::Message;
 use sip::server::Server;
+use sip::{Hop, Transport};
 use units::{Cause, Clock, Instant};
 
 use crate::effect::{Effect, Effects};
 use crate::random::Random;
 
+/// One of the addresses that SIP peers know us by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// What trunks choose it by; may be empty.
+    pub name: String,
+    /// What it hears.
+    pub transport: Transport,
+    /// What stands in Via and Contact; behind NAT not the address that is bound.
+    pub address: SocketAddr,
+}
+
 /// What all calls of a switch have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Switch {
-    /// The address that SIP peers know us by.
-    pub sip_address: SocketAddr,
-    /// The address in our SDP.
-    pub media_address: IpAddr,
+    /// Our addresses; a [`Hop`] names one by its place. Never empty.
+    pub listeners: Vec<Listener>,
+    /// The address in our SDP towards peers of IPv4.
+    pub media_v4: Option<Ipv4Addr>,
+    /// The address in our SDP towards peers of IPv6.
+    pub media_v6: Option<Ipv6Addr>,
     /// The tail of every Call-ID that we mint: it names the shard.
     pub shard_mark: Vec<u8>,
+}
+
+impl Switch {
+    /// The listener that messages of this hop pass.
+    pub fn listener(&self, hop: Hop) -> &Listener {
+        self.listeners.get(usize::from(hop.listener)).unwrap_or(&self.listeners[0])
+    }
+
+    /// What Via and Contact say on this hop.
+    pub fn sent_by(&self, hop: Hop) -> (Transport, SocketAddr) {
+        (hop.transport, self.listener(hop).address)
+    }
+
+    /// Our address in SDP towards this peer: of its family if we have one.
+    pub fn media_address(&self, ipv6: bool) -> Option<IpAddr> {
+        if ipv6 { self.media_v6.map(IpAddr::V6) } else { self.media_v4.map(IpAddr::V4) }
+    }
+
+    /// The way to a peer: by the listener of this name, or without a name by the first one of the transport and the address
+    /// family. `None` if there is none.
+    pub fn hop(&self, transport: Transport, name: &str, remote: SocketAddr) -> Option<Hop> {
+        let fits = |listener: &Listener| {
+            listener.transport == transport
+                && listener.address.is_ipv6() == remote.is_ipv6()
+                && (name.is_empty() || listener.name == name)
+        };
+        let place = self.listeners.iter().position(fits)?;
+        Some(Hop { transport, listener: u8::try_from(place).ok()?, remote, flow: None })
+    }
 }
 
 /// What a leg works with during one step.
@@ -48,8 +92,8 @@ pub struct InviteIn {
     pub machine: InviteServer,
     /// The request as received.
     pub request: Vec<u8>,
-    /// Who sent it.
-    pub source: SocketAddr,
+    /// Who sent it, how.
+    pub source: Hop,
     /// Our last answer.
     pub last: Vec<u8>,
 }
@@ -62,7 +106,7 @@ pub struct InviteOut {
     /// The request as sent.
     pub request: Vec<u8>,
     /// Where it went.
-    pub to: SocketAddr,
+    pub to: Hop,
     /// The ACK of its 2xx, once sent.
     pub ack: Vec<u8>,
     /// A CANCEL waits for the first 1xx.
@@ -82,8 +126,8 @@ pub struct RequestIn {
     pub machine: Server,
     /// The request as received.
     pub request: Vec<u8>,
-    /// Who sent it.
-    pub source: SocketAddr,
+    /// Who sent it, how.
+    pub source: Hop,
     /// Its number.
     pub number: u32,
     /// Our answer.
@@ -98,7 +142,7 @@ pub struct RequestOut {
     /// The request as sent.
     pub request: Vec<u8>,
     /// Where it went.
-    pub to: SocketAddr,
+    pub to: Hop,
     /// Its number.
     pub number: u32,
     /// The number of the request on the other leg that it passes on.
@@ -110,8 +154,8 @@ pub struct RequestOut {
 pub struct Leg {
     /// What both sides remember.
     pub dialog: Dialog,
-    /// The peer's signalling address.
-    pub peer: SocketAddr,
+    /// The way to the peer.
+    pub peer: Hop,
     /// Our media port towards the peer.
     pub pair: Option<Pair>,
     /// The peer's INVITE, first or repeated.
@@ -134,7 +178,7 @@ pub struct Leg {
 
 impl Leg {
     /// The leg that a received INVITE opens.
-    pub fn ingress(desk: &mut Desk<'_>, invite: &Message<'_>, source: SocketAddr) -> Leg {
+    pub fn ingress(desk: &mut Desk<'_>, invite: &Message<'_>, source: Hop) -> Leg {
         let tag = desk.random.token(b"");
         let mut leg = Leg::new(Dialog::received(invite, &tag), source, desk);
         leg.invite_in = Some(InviteIn {
@@ -147,7 +191,7 @@ impl Leg {
     }
 
     /// A leg with nothing under way.
-    pub fn new(dialog: Dialog, peer: SocketAddr, desk: &mut Desk<'_>) -> Leg {
+    pub fn new(dialog: Dialog, peer: Hop, desk: &mut Desk<'_>) -> Leg {
         Leg {
             dialog,
             peer,
@@ -211,7 +255,7 @@ impl Leg {
 
 impl Desk<'_> {
     /// Orders that these bytes be sent, and leaves them in the store.
-    pub fn send(&mut self, leg: u8, to: SocketAddr, message: &[u8]) {
+    pub fn send(&mut self, leg: u8, to: Hop, message: &[u8]) {
         let start = self.out.bytes.len();
         self.out.bytes.extend_from_slice(message);
         self.out.list.push(Effect::Send { leg, to, bytes: start..start + message.len() });

@@ -21,5 +21,5 @@ pub mod random;
 pub mod release;
 
 pub use call::{Call, Context, Opening, StateFlaw, Summary};
-pub use leg::{Desk, Switch};
+pub use leg::{Desk, Listener, Switch};
 pub use random::Random;

@@ -5,9 +5,10 @@
 use std::net::SocketAddr;
 
 use call::effect::{Effect, Effects};
-use call::{Call, Context, Desk, Opening, Random, Switch};
+use call::{Call, Context, Desk, Listener, Opening, Random, Switch};
 use cdr::{GrantPart, Record};
 use media::Relay;
+use sip::{Hop, Transport};
 use snapshot::{Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Order, Plan, PlanRoute, Rate, Source, View};
 use units::{
     AccountId, CallId, CarrierId, Cause, Clock, Currency, DeckId, EgressTrunkId, GrantId, IngressTrunkId, Instant,
@@ -35,8 +36,13 @@ impl Stage {
         Stage {
             image: model().encode().expect("the model is sound"),
             switch: Switch {
-                sip_address: "127.0.0.1:5060".parse().unwrap(),
-                media_address: "127.0.0.1".parse().unwrap(),
+                listeners: vec![Listener {
+                    name: String::new(),
+                    transport: Transport::Udp,
+                    address: "127.0.0.1:5060".parse().unwrap(),
+                }],
+                media_v4: Some("127.0.0.1".parse().unwrap()),
+                media_v6: None,
                 shard_mark: b"-tdm0000".to_vec(),
             },
             random: Random::new([7; 32]),
@@ -70,7 +76,7 @@ impl Stage {
             for effect in std::mem::take(&mut self.out.list) {
                 match effect {
                     Effect::Send { leg, to, bytes: range } => {
-                        self.sent.push((leg, to, String::from_utf8(bytes[range].to_vec()).unwrap()));
+                        self.sent.push((leg, to.remote, String::from_utf8(bytes[range].to_vec()).unwrap()));
                     }
                     Effect::Take { trunk, .. } => self.with(|ctx| call.on_taken(ctx, trunk, Ok(()))),
                     Effect::Reserve { want, .. } => {
@@ -102,7 +108,7 @@ impl Stage {
             calling: Number::parse(b"1000").unwrap(),
             called,
             hops: 70,
-            source,
+            source: source.into(),
             stages: cdr::Stages::default(),
         };
         let mut call = self.with(|ctx| Call::begin(ctx, opening, &message, Ok(())));
@@ -112,7 +118,7 @@ impl Stage {
 
     fn hear(&mut self, call: &mut Call, leg: u8, text: &str, from: &str) {
         let message = sip::parse::message(text.as_bytes()).expect("the message is sound");
-        let from = from.parse().unwrap();
+        let from: Hop = from.parse::<SocketAddr>().unwrap().into();
         self.with(|ctx| match message.is_request() {
             true => call.on_request(ctx, leg, &message, from),
             false => call.on_response(ctx, leg, &message),

@@ -2,10 +2,10 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
 use core::ops::Range;
 
 use panel::wire::Want;
+use sip::Hop;
 use units::ShardId;
 
 use crate::parcel::Parcel;
@@ -13,10 +13,10 @@ use crate::parcel::Parcel;
 /// One order to the pump.
 #[derive(Debug)]
 pub enum Effect {
-    /// Send these bytes of [`Effects::bytes`] from the shard's SIP socket.
+    /// Send these bytes of [`Effects::bytes`] as one message by a listener's socket.
     Sip {
         /// Where to.
-        to: SocketAddr,
+        to: Hop,
         /// Which bytes.
         bytes: Range<usize>,
     },
@@ -24,6 +24,8 @@ pub enum Effect {
     OpenPort {
         /// The local port.
         port: u16,
+        /// On the media address of IPv6 rather than of IPv4.
+        ipv6: bool,
     },
     /// Stop listening on this media port; late datagrams may still be delivered and are dropped by the shard.
     ClosePort {

@@ -2,14 +2,13 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
 
-use call::leg::send::reply_address;
+use call::leg::send::reply_hop;
 use call::{Call, Opening};
 use cdr::Stages;
 use rating::Admission;
 use sip::print::reason_phrase;
-use sip::{Message, Method, Name, Printer, Uri, parse};
+use sip::{Hop, Message, Method, Name, Printer, Uri, parse};
 use snapshot::View;
 use units::{CallId, Cause, Clock, Number};
 
@@ -24,7 +23,7 @@ const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE";
 
 impl Shard {
     /// Reads a datagram that is ours to read.
-    pub(crate) fn hear(&mut self, clock: Clock, from: SocketAddr, bytes: &[u8], out: &mut Effects) {
+    pub(crate) fn hear(&mut self, clock: Clock, from: Hop, bytes: &[u8], out: &mut Effects) {
         // RFC 5626 §3.5.1 keep-alives, and what is too short to be anything.
         if bytes.trim_ascii().len() < 12 {
             return;
@@ -49,7 +48,7 @@ impl Shard {
         }
     }
 
-    fn on_request(&mut self, clock: Clock, from: SocketAddr, request: &Message<'_>, parse_ns: u64, out: &mut Effects) {
+    fn on_request(&mut self, clock: Clock, from: Hop, request: &Message<'_>, parse_ns: u64, out: &mut Effects) {
         let own = request.call_id();
         let tag = request.from().tag().unwrap_or(b"");
         let found = steer::minted(own).and_then(|_| self.table.find(own));
@@ -57,12 +56,12 @@ impl Shard {
         let Some((at, leg)) = found else { return self.on_new_request(clock, from, request, parse_ns, out) };
         let Some(entry) = self.table.get_mut(at) else { return };
         // Identity is the source address: nobody else may speak in this dialog.
-        if entry.call.peer(leg).is_none_or(|peer| peer.ip() != from.ip()) {
+        if entry.call.peer(leg).is_none_or(|peer| peer.remote.ip() != from.remote.ip()) {
             self.counters.sip_strangers += 1;
             return;
         }
         if let Some(ladder) = &mut entry.ladder {
-            ladder.note(clock.wall, leg, true, from, request.text());
+            ladder.note(clock.wall, leg, true, from.remote, request.text());
         }
         let local_tag = entry.call.dialog(leg).map(|dialog| dialog.local_tag.as_slice()).unwrap_or(b"");
         let to_tag = request.to().tag();
@@ -79,31 +78,24 @@ impl Shard {
         self.with_call(clock, at, out, |call, ctx| call.on_request(ctx, leg, request, from));
     }
 
-    fn on_response(&mut self, clock: Clock, from: SocketAddr, response: &Message<'_>, out: &mut Effects) {
+    fn on_response(&mut self, clock: Clock, from: Hop, response: &Message<'_>, out: &mut Effects) {
         let own = response.call_id();
         let tag = response.to().tag().unwrap_or(b"");
         let found = steer::minted(own).and_then(|_| self.table.find(own));
         let Some((at, leg)) = found.or_else(|| self.table.find(&foreign_key(own, tag))) else { return };
         let Some(entry) = self.table.get_mut(at) else { return };
-        if entry.call.peer(leg).is_none_or(|peer| peer.ip() != from.ip()) {
+        if entry.call.peer(leg).is_none_or(|peer| peer.remote.ip() != from.remote.ip()) {
             self.counters.sip_strangers += 1;
             return;
         }
         if let Some(ladder) = &mut entry.ladder {
-            ladder.note(clock.wall, leg, true, from, response.text());
+            ladder.note(clock.wall, leg, true, from.remote, response.text());
         }
         self.with_call(clock, at, out, |call, ctx| call.on_response(ctx, leg, response));
     }
 
     /// A request that belongs to no call.
-    fn on_new_request(
-        &mut self,
-        clock: Clock,
-        from: SocketAddr,
-        request: &Message<'_>,
-        parse_ns: u64,
-        out: &mut Effects,
-    ) {
+    fn on_new_request(&mut self, clock: Clock, from: Hop, request: &Message<'_>, parse_ns: u64, out: &mut Effects) {
         let status = match request.method() {
             Method::Ack => return,
             _ if !self.is_known(from) => {
@@ -141,7 +133,7 @@ impl Shard {
     }
 
     /// Begins a call.
-    fn begin(&mut self, clock: Clock, from: SocketAddr, invite: &Message<'_>, parse_ns: u64, out: &mut Effects) {
+    fn begin(&mut self, clock: Clock, from: Hop, invite: &Message<'_>, parse_ns: u64, out: &mut Effects) {
         let Some(image) = self.image.clone() else { return };
         let view = View::open((*image).as_ref());
         let Some(called) = number_of(invite.request_uri().and_then(|uri| Uri::parse(uri).ok())) else {
@@ -149,7 +141,7 @@ impl Shard {
         };
         let calling = invite.from().uri().ok().and_then(|uri| number_of(Some(uri))).unwrap_or(Number::EMPTY);
         let before = (self.config.ticks)();
-        let admitted = rating::admit(&view, from, &called);
+        let admitted = rating::admit(&view, from.remote, &called);
         let admit_ns = (self.config.ticks)() - before;
         self.stages.parse.record(parse_ns);
         self.stages.admit.record(admit_ns);
@@ -177,7 +169,7 @@ impl Shard {
         let chosen = sequence % 100 < u64::from(self.config.trace_percent);
         let mut ladder = chosen.then(Ladder::default);
         if let Some(ladder) = &mut ladder {
-            ladder.note(clock.wall, 0, true, from, invite.text());
+            ladder.note(clock.wall, 0, true, from.remote, invite.text());
         }
         self.counters.calls_begun += 1;
         let at = self.table.insert(Box::new(call), ladder);
@@ -189,16 +181,16 @@ impl Shard {
     }
 
     /// True if some ingress trunk or egress trunk has this address.
-    fn is_known(&self, from: SocketAddr) -> bool {
-        self.image.as_ref().is_some_and(|image| rating::is_known(&View::open((**image).as_ref()), from))
+    fn is_known(&self, from: Hop) -> bool {
+        self.image.as_ref().is_some_and(|image| rating::is_known(&View::open((**image).as_ref()), from.remote))
     }
 
     /// Answers without keeping anything: one packet for one packet.
-    fn refuse(&mut self, from: SocketAddr, request: &Message<'_>, status: u16, out: &mut Effects) {
+    fn refuse(&mut self, from: Hop, request: &Message<'_>, status: u16, out: &mut Effects) {
         self.counters.sip_refused += u64::from(status != 200);
         let tag = self.random.token(b"");
         let mut answer = Vec::with_capacity(512);
-        let mut printer = Printer::reply(&mut answer, request, status, reason_phrase(status), &tag, from);
+        let mut printer = Printer::reply(&mut answer, request, status, reason_phrase(status), &tag, from.remote);
         match status {
             200 | 405 => {
                 printer.line("Allow", &[ALLOW]);
@@ -215,18 +207,18 @@ impl Shard {
             _ => {}
         }
         printer.finish_empty();
-        self.send(reply_address(request, from), &answer, out);
+        self.send(reply_hop(request, from), &answer, out);
     }
 
-    fn refuse_flawed(&mut self, from: SocketAddr, bytes: &[u8], status: u16, reason: &'static str, out: &mut Effects) {
+    fn refuse_flawed(&mut self, from: Hop, bytes: &[u8], status: u16, reason: &'static str, out: &mut Effects) {
         let tag = self.random.token(b"");
         let mut answer = Vec::with_capacity(512);
-        if sip::print::refusal(bytes, status, reason, from, &tag, &mut answer) {
+        if sip::print::refusal(bytes, status, reason, from.remote, &tag, &mut answer) {
             self.send(from, &answer, out);
         }
     }
 
-    fn send(&mut self, to: SocketAddr, message: &[u8], out: &mut Effects) {
+    fn send(&mut self, to: Hop, message: &[u8], out: &mut Effects) {
         self.counters.sip_sent += 1;
         let bytes = out.append(|bytes| bytes.extend_from_slice(message));
         out.list.push(Effect::Sip { to, bytes });

@@ -21,7 +21,7 @@ use alloc::collections::VecDeque;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use call::{Context, Desk, Random, Switch};
 use hashbrown::HashMap;
@@ -31,9 +31,11 @@ use panel::wire::{CallRow, Reply, ShardFigures, Want};
 use snapshot::View;
 use units::{AccountId, CallId, Clock, GrantId, Instant, Money, NodeId, ShardId};
 
+pub use call::Listener;
 pub use counters::COUNTERS;
 pub use effect::{Effect, Effects};
 pub use parcel::Parcel;
+pub use sip::{Flow, Hop, Transport};
 
 use book::Book;
 use counters::{Counters, Stages};
@@ -61,10 +63,12 @@ pub struct Config {
     pub shard: ShardId,
     /// How many shards the node has.
     pub shards: u16,
-    /// The address that SIP peers know us by: Via, Contact.
-    pub sip_address: SocketAddr,
-    /// The address in our SDP.
-    pub media_address: core::net::IpAddr,
+    /// The addresses that SIP peers know us by: Via, Contact. At least one.
+    pub listeners: Vec<Listener>,
+    /// The address in our SDP towards peers of IPv4.
+    pub media_v4: Option<Ipv4Addr>,
+    /// The address in our SDP towards peers of IPv6.
+    pub media_v6: Option<Ipv6Addr>,
     /// First media port of this shard; even.
     pub port_low: u16,
     /// Last media port of this shard, included.
@@ -130,12 +134,15 @@ impl Shard {
             book.adopt(*grant, *account, *amount, *used);
         }
         let switch = Switch {
-            sip_address: config.sip_address,
-            media_address: config.media_address,
+            listeners: config.listeners.clone(),
+            media_v4: config.media_v4,
+            media_v6: config.media_v6,
             shard_mark: steer::mark(config.shard),
         };
         let mut relay = Relay::new(config.port_low, config.port_high, random.bits());
-        relay.exclude(config.sip_address.port());
+        for listener in &config.listeners {
+            relay.exclude(listener.address.port());
+        }
         Shard {
             config,
             switch,
@@ -162,8 +169,8 @@ impl Shard {
         }
     }
 
-    /// A SIP datagram came to this shard's socket.
-    pub fn on_sip(&mut self, clock: Clock, from: SocketAddr, bytes: &[u8], out: &mut Effects) {
+    /// A SIP message came to this shard's socket.
+    pub fn on_sip(&mut self, clock: Clock, from: Hop, bytes: &[u8], out: &mut Effects) {
         match steer::owner(bytes, self.config.shards) {
             Some(owner) if owner != self.config.shard => {
                 self.counters.sip_steered += 1;

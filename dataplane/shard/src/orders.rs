@@ -104,13 +104,13 @@ impl Shard {
                 CallOrder::Send { leg, to, bytes } => {
                     self.counters.sip_sent += 1;
                     if let Some(ladder) = self.table.get_mut(at).and_then(|entry| entry.ladder.as_mut()) {
-                        ladder.note(clock.wall, leg, false, to, &self.work.bytes[bytes.clone()]);
+                        ladder.note(clock.wall, leg, false, to.remote, &self.work.bytes[bytes.clone()]);
                     }
                     out.list.push(Effect::Sip { to, bytes: bytes.start + shift..bytes.end + shift });
                 }
-                CallOrder::OpenPort(port) => {
+                CallOrder::OpenPort { port, ipv6 } => {
                     self.ports.insert(port, at);
-                    out.list.push(Effect::OpenPort { port });
+                    out.list.push(Effect::OpenPort { port, ipv6 });
                 }
                 CallOrder::ClosePort(port) => {
                     self.ports.remove(&port);

@@ -1,17 +1,17 @@
 //! What shards of one node hand each other: they share no memory.
 
 use alloc::vec::Vec;
-use core::net::SocketAddr;
 
+use sip::Hop;
 use units::ShardId;
 
 /// One thing handed from shard to shard, over a single-producer single-consumer ring, in order.
 #[derive(Debug)]
 pub enum Parcel {
-    /// A SIP datagram that arrived at the wrong shard.
+    /// A SIP message that arrived at the wrong shard.
     Datagram {
-        /// Who sent it.
-        from: SocketAddr,
+        /// Who sent it, how.
+        from: Hop,
         /// What.
         bytes: Vec<u8>,
     },

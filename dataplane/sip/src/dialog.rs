@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use crate::hop::{Hop, Transport};
 use crate::message::Message;
 use crate::print::{Printer, write_socket_addr};
 
@@ -84,16 +85,16 @@ impl Dialog {
         method: &[u8],
         number: u32,
         branch: &[u8],
-        via: SocketAddr,
+        via: (Transport, SocketAddr),
         hops: u8,
     ) -> Printer<'b> {
         let mut host = Vec::new();
-        write_socket_addr(&mut host, via);
+        write_socket_addr(&mut host, via.1);
         let strict = self.routes.first().filter(|first| !is_loose(first));
         // RFC 3261 §12.2.1.1: a strict first route becomes the Request-URI and the target goes last.
         let uri = strict.map_or(self.target.as_slice(), |first| uri_of(first));
         let mut printer = Printer::request(out, method, uri);
-        printer.line("Via", &[b"SIP/2.0/UDP ", &host, b";branch=", branch, b";rport"]);
+        printer.line("Via", &[b"SIP/2.0/", via.0.as_bytes(), b" ", &host, b";branch=", branch, b";rport"]);
         printer.number("Max-Forwards", u64::from(hops));
         let gap: &[u8] = if self.local_display.is_empty() { b"" } else { b" " };
         printer.line("From", &[&self.local_display, gap, b"<", &self.local_uri, b">;tag=", &self.local_tag]);
@@ -111,9 +112,13 @@ impl Dialog {
     }
 
     /// Where requests to the peer are sent: the first route's or the target's address, if it is an IP address; else `fallback`.
-    pub fn next_hop(&self, fallback: SocketAddr) -> SocketAddr {
+    /// A connection that the peer opened is kept: its target need not take others (RFC 5923).
+    pub fn next_hop(&self, fallback: Hop) -> Hop {
+        if fallback.flow.is_some() {
+            return fallback;
+        }
         let uri = self.routes.first().map_or(self.target.as_slice(), |first| uri_of(first));
-        literal_address(uri).unwrap_or(fallback)
+        literal_address(uri).map_or(fallback, |address| fallback.to(address))
     }
 }
 

@@ -8,6 +8,7 @@ pub mod client;
 pub mod dialog;
 pub mod effect;
 pub mod flaw;
+pub mod hop;
 pub mod invite_client;
 pub mod invite_server;
 pub mod lex;
@@ -23,6 +24,7 @@ pub mod via;
 
 pub use address::Address;
 pub use flaw::{Flaw, FlawKind};
+pub use hop::{Flow, Hop, Transport};
 pub use message::{CSeq, Message, Start};
 pub use method::Method;
 pub use name::Name;

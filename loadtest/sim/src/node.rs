@@ -5,12 +5,12 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use cdr::Record;
 use cdr::recover::Books;
 use panel::wire::Want;
-use shard::{Config, Image, Shard};
+use shard::{Config, Image, Listener, Shard, Transport};
 use units::{AccountId, Clock, GrantId, Instant, Money, NodeId, ShardId, WallTime};
 
 use crate::chance::Chance;
@@ -31,8 +31,8 @@ pub fn sip_address() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 5_060))
 }
 
-fn media_address() -> IpAddr {
-    IpAddr::from([127, 0, 0, 2])
+fn media_address() -> Ipv4Addr {
+    Ipv4Addr::new(127, 0, 0, 2)
 }
 
 /// One media packet of a call.
@@ -135,8 +135,9 @@ impl Node {
             boot: self.boot,
             shard,
             shards: self.count,
-            sip_address: sip_address(),
-            media_address: media_address(),
+            listeners: alloc::vec![Listener { name: String::new(), transport: Transport::Udp, address: sip_address() }],
+            media_v4: Some(media_address()),
+            media_v6: None,
             port_low,
             port_high: port_low + PORTS - 1,
             seed,
@@ -174,7 +175,7 @@ impl Node {
 
     /// True for the switch's own media address.
     pub fn is_media_address(&self, to: SocketAddr) -> bool {
-        to.ip() == media_address()
+        to.ip() == IpAddr::V4(media_address())
     }
 }
 

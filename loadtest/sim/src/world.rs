@@ -223,7 +223,7 @@ impl<'a> World<'a> {
     fn deliver_to_switch(&mut self, from: SocketAddr, text: &str) {
         // Whichever shard's socket the kernel picks: what it does not own it must hand on.
         let shard = ShardId(self.chance.below(u64::from(self.story.shards)) as u16);
-        self.turn(shard, |shard, clock, out| shard.on_sip(clock, from, text.as_bytes(), out));
+        self.turn(shard, |shard, clock, out| shard.on_sip(clock, from.into(), text.as_bytes(), out));
     }
 
     fn deliver_to_peer(&mut self, from: SocketAddr, to: SocketAddr, text: &str) {
@@ -329,9 +329,9 @@ impl<'a> World<'a> {
         match effect {
             Effect::Sip { to, bytes: range } => {
                 let text = String::from_utf8_lossy(&bytes[range]).into_owned();
-                self.send(node::sip_address(), to, text);
+                self.send(node::sip_address(), to.remote, text);
             }
-            Effect::OpenPort { port } => self.node.open_port(number, port, &mut self.faults),
+            Effect::OpenPort { port, .. } => self.node.open_port(number, port, &mut self.faults),
             Effect::ClosePort { port } => self.node.close_port(port, &mut self.faults),
             Effect::Journal { ticket, bytes: range } => match node::record(&bytes[range]) {
                 Some(record) => {

@@ -23,7 +23,7 @@ impl Call {
             calling: self.opening.calling,
             called: self.opening.called,
             called_routed: admission.called,
-            ingress_address: Some(self.opening.source),
+            ingress_address: Some(self.opening.source.remote),
             ingress_call_id: String::from_utf8_lossy(&self.legs[0].dialog.call_id).into_owned(),
             ..Cdr::default()
         }

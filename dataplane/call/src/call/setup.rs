@@ -7,7 +7,7 @@ use cdr::GrantPart;
 use rating::{Ask, Routes};
 use sip::dialog::Dialog;
 use sip::print::write_socket_addr;
-use sip::{Message, Name};
+use sip::{Hop, Message, Name, Transport};
 use units::{Cause, Money};
 
 use crate::bridge::Body;
@@ -151,7 +151,12 @@ impl Call {
         };
         let address = egress.address();
         let progress_s = or_default(egress.progress_timeout_s(), PROGRESS_TIMEOUT_S);
-        let mut leg = Leg::new(self.egress_dialog(ctx, number.as_bytes(), address), address, &mut ctx.desk);
+        let Some(hop) = ctx.desk.switch.hop(Transport::Udp, "", address) else {
+            self.last_refusal = Some(Release::by_switch(Cause::TRUNK_UNREACHABLE));
+            self.return_egress(ctx);
+            return self.advance(ctx);
+        };
+        let mut leg = Leg::new(self.egress_dialog(ctx, number.as_bytes(), hop), hop, &mut ctx.desk);
         if !self.open_media(ctx, &mut leg) {
             return self.fail(ctx, Release::by_switch(Cause::NO_RESOURCES));
         }
@@ -179,10 +184,10 @@ impl Call {
     }
 
     /// Our own Call-ID, tag and URIs: nothing of the ingress leg but the two numbers.
-    fn egress_dialog(&self, ctx: &mut Context<'_>, number: &[u8], address: core::net::SocketAddr) -> Dialog {
+    fn egress_dialog(&self, ctx: &mut Context<'_>, number: &[u8], hop: Hop) -> Dialog {
         let (mut own, mut peer) = (Vec::new(), Vec::new());
-        write_socket_addr(&mut own, ctx.desk.switch.sip_address);
-        write_socket_addr(&mut peer, address);
+        write_socket_addr(&mut own, ctx.desk.switch.listener(hop).address);
+        write_socket_addr(&mut peer, hop.remote);
         let mut call_id = ctx.desk.random.token(b"");
         call_id.extend_from_slice(&ctx.desk.switch.shard_mark);
         let calling = self.opening.calling.as_bytes();
@@ -201,9 +206,9 @@ impl Call {
     fn open_media(&mut self, ctx: &mut Context<'_>, leg: &mut Leg) -> bool {
         let now = ctx.desk.clock.now;
         if self.legs[0].pair.is_none() {
-            self.legs[0].pair = open_pair(ctx, now);
+            self.legs[0].pair = open_pair(ctx, now, self.legs[0].peer.remote.is_ipv6());
         }
-        leg.pair = open_pair(ctx, now);
+        leg.pair = open_pair(ctx, now, leg.peer.remote.is_ipv6());
         match (self.legs[0].pair, leg.pair) {
             (Some(ingress), Some(egress)) => {
                 ctx.relay.join(ingress.id, egress.id);
@@ -274,9 +279,12 @@ impl Call {
     }
 }
 
-fn open_pair(ctx: &mut Context<'_>, now: units::Instant) -> Option<media::Pair> {
+/// A media port and its neighbour for RTCP, on our address of the peer's family.
+fn open_pair(ctx: &mut Context<'_>, now: units::Instant, ipv6: bool) -> Option<media::Pair> {
+    ctx.desk.switch.media_address(ipv6)?;
     let pair = ctx.relay.open(now)?;
-    ctx.desk.out.list.extend([Effect::OpenPort(pair.rtp_port), Effect::OpenPort(pair.rtp_port + 1)]);
+    let open = |port| Effect::OpenPort { port, ipv6 };
+    ctx.desk.out.list.extend([open(pair.rtp_port), open(pair.rtp_port + 1)]);
     Some(pair)
 }
 

@@ -5,12 +5,12 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
 
 use cdr::{Cdr, Record, Stages, Start};
 use media::Pair;
 use rating::{Admission, Candidate, Verdict};
 use sip::dialog::Dialog;
+use sip::{Hop, Transport};
 use units::{Clock, Instant, Money};
 
 use crate::bridge::Body;
@@ -19,7 +19,7 @@ use crate::leg::Leg;
 use crate::release::Release;
 
 /// The layout of [`Call::export`]; raised with every change.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Why exported bytes do not make a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +129,7 @@ struct Head {
 /// One leg as carried over.
 struct LegState {
     dialog: Dialog,
-    peer: SocketAddr,
+    peer: Hop,
     port: u16,
     sdp_session: u64,
     sdp_version: u64,
@@ -153,7 +153,7 @@ impl LegState {
     }
 }
 
-fn opening_of(record: &Cdr, hops: u8, source: SocketAddr) -> Opening {
+fn opening_of(record: &Cdr, hops: u8, source: Hop) -> Opening {
     let admission = Admission {
         ingress: record.ingress_trunk,
         carrier: record.originator,
@@ -237,7 +237,9 @@ fn put_leg(out: &mut Vec<u8>, leg: &Leg) {
     dialog.routes.iter().for_each(|route| put_bytes(out, route));
     put(out, u64::from(dialog.local_cseq));
     put(out, dialog.remote_cseq.map_or(u64::MAX, u64::from));
-    put_bytes(out, alloc::format!("{}", leg.peer).as_bytes());
+    put(out, u64::from(leg.peer.transport as u8));
+    put(out, u64::from(leg.peer.listener));
+    put_bytes(out, alloc::format!("{}", leg.peer.remote).as_bytes());
     put(out, leg.pair.map_or(0, |pair| u64::from(pair.rtp_port)));
     put(out, leg.sdp_session);
     put(out, leg.sdp_version);
@@ -277,7 +279,11 @@ fn take_leg(input: &mut &[u8]) -> Option<LegState> {
         u64::MAX => None,
         number => Some(u32::try_from(number).ok()?),
     };
-    let peer = core::str::from_utf8(take_bytes(input)?).ok()?.parse().ok()?;
+    let transport = [Transport::Udp, Transport::Tcp, Transport::Tls];
+    let transport = *transport.get(usize::try_from(take(input)?).ok()?)?;
+    let listener = u8::try_from(take(input)?).ok()?;
+    let remote = core::str::from_utf8(take_bytes(input)?).ok()?.parse().ok()?;
+    let peer = Hop { transport, listener, remote, flow: None };
     let port = u16::try_from(take(input)?).ok()?;
     Some(LegState { dialog, peer, port, sdp_session: take(input)?, sdp_version: take(input)? })
 }

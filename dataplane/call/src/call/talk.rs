@@ -200,13 +200,9 @@ impl Call {
         let count = session.media_count();
         let ports: Vec<u16> = (0..count).map(|index| if Some(index) == active { to_port } else { 0 }).collect();
         let leg = &mut self.legs[usize::from(to)];
+        let address = ctx.desk.switch.media_address(leg.peer.remote.is_ipv6()).ok_or(sdp::Flaw::REFUSED_ADDRESS)?;
         leg.sdp_version += 1;
-        let rewrite = sdp::Rewrite {
-            address: ctx.desk.switch.media_address,
-            ports: &ports,
-            session_id: leg.sdp_session,
-            version: leg.sdp_version,
-        };
+        let rewrite = sdp::Rewrite { address, ports: &ports, session_id: leg.sdp_session, version: leg.sdp_version };
         let mut bytes = Vec::with_capacity(body.bytes.len() + 64);
         sdp::rewrite(&body.bytes, &rewrite, &mut bytes)?;
         Ok(Body { kind: body.kind.clone(), bytes })

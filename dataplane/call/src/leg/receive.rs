@@ -1,12 +1,11 @@
 //! What a leg hears: requests and answers of its peer, and time.
 
 use alloc::vec::Vec;
-use core::net::SocketAddr;
 
 use sip::effect::Effect;
 use sip::invite_server::InviteServer;
 use sip::server::Server;
-use sip::{Message, Method, Name};
+use sip::{Hop, Message, Method, Name};
 use units::Cause;
 
 use crate::bridge::{Body, Event, Events};
@@ -22,7 +21,7 @@ impl Leg {
         desk: &mut Desk<'_>,
         index: u8,
         request: &Message<'_>,
-        source: SocketAddr,
+        source: Hop,
         events: &mut Events,
     ) {
         match request.method() {
@@ -33,14 +32,7 @@ impl Leg {
         }
     }
 
-    fn on_invite(
-        &mut self,
-        desk: &mut Desk<'_>,
-        index: u8,
-        request: &Message<'_>,
-        source: SocketAddr,
-        events: &mut Events,
-    ) {
+    fn on_invite(&mut self, desk: &mut Desk<'_>, index: u8, request: &Message<'_>, source: Hop, events: &mut Events) {
         let number = request.cseq().number;
         if let Some(invite) = self.invite_in.as_mut().filter(|invite| same_branch(&invite.request, request)) {
             let mut orders = Vec::new();
@@ -84,14 +76,7 @@ impl Leg {
         }
     }
 
-    fn on_cancel(
-        &mut self,
-        desk: &mut Desk<'_>,
-        index: u8,
-        request: &Message<'_>,
-        source: SocketAddr,
-        events: &mut Events,
-    ) {
+    fn on_cancel(&mut self, desk: &mut Desk<'_>, index: u8, request: &Message<'_>, source: Hop, events: &mut Events) {
         let pending = self.invite_in.as_ref().filter(|invite| same_branch(&invite.request, request));
         // RFC 3261 §9.2: a CANCEL that matches nothing meets 481; after a final answer it has no effect but its own 200.
         let status = if pending.is_some() { 200 } else { 481 };
@@ -102,20 +87,13 @@ impl Leg {
         }
     }
 
-    fn on_other(
-        &mut self,
-        desk: &mut Desk<'_>,
-        index: u8,
-        request: &Message<'_>,
-        source: SocketAddr,
-        events: &mut Events,
-    ) {
+    fn on_other(&mut self, desk: &mut Desk<'_>, index: u8, request: &Message<'_>, source: Hop, events: &mut Events) {
         let number = request.cseq().number;
         if let Some(known) = self.requests_in.iter_mut().find(|known| same_branch(&known.request, request)) {
             let mut orders = Vec::new();
             known.machine.on_repeat(&mut orders);
             if orders.contains(&Effect::Resend) {
-                let to = super::send::reply_address(request, source);
+                let to = super::send::reply_hop(request, source);
                 desk.send(index, to, &known.last);
             }
             return;
@@ -328,7 +306,7 @@ impl Leg {
         let Some(invite) = &self.invite_in else { return };
         if orders.contains(&Effect::Resend) && !invite.last.is_empty() {
             let Ok(request) = sip::parse::message(&invite.request) else { return };
-            let to = super::send::reply_address(&request, invite.source);
+            let to = super::send::reply_hop(&request, invite.source);
             desk.send(index, to, &invite.last);
         }
     }
@@ -347,10 +325,11 @@ fn same_branch(stored: &[u8], message: &Message<'_>) -> bool {
 }
 
 /// Answers a request without keeping a transaction: a repeat is answered again.
-pub fn refuse(desk: &mut Desk<'_>, index: u8, request: &Message<'_>, source: SocketAddr, status: u16, tag: &[u8]) {
+pub fn refuse(desk: &mut Desk<'_>, index: u8, request: &Message<'_>, source: Hop, status: u16, tag: &[u8]) {
     let mut answer = Vec::with_capacity(512);
-    sip::Printer::reply(&mut answer, request, status, sip::print::reason_phrase(status), tag, source).finish_empty();
-    let to = super::send::reply_address(request, source);
+    sip::Printer::reply(&mut answer, request, status, sip::print::reason_phrase(status), tag, source.remote)
+        .finish_empty();
+    let to = super::send::reply_hop(request, source);
     desk.send(index, to, &answer);
 }
 

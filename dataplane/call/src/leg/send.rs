@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 use sip::client::Client;
 use sip::invite_client::InviteClient;
 use sip::print::{reason_phrase, write_socket_addr};
-use sip::{Message, Name, Printer, parse};
+use sip::{Hop, Message, Name, Printer, Transport, parse};
 use units::Cause;
 
 use crate::bridge::Body;
@@ -26,11 +26,12 @@ impl Leg {
         let branch = desk.random.token(BRANCH_HEAD);
         let mut request = Vec::with_capacity(1_024);
         let number = self.dialog.local_cseq;
-        let mut printer = self.dialog.request(&mut request, b"INVITE", number, &branch, desk.switch.sip_address, hops);
-        write_contact(&mut printer, desk.switch.sip_address);
+        let to = if initial { self.peer } else { self.dialog.next_hop(self.peer) };
+        let own = desk.switch.sent_by(to);
+        let mut printer = self.dialog.request(&mut request, b"INVITE", number, &branch, own, hops);
+        write_contact(&mut printer, own);
         printer.line("Allow", &[ALLOW]);
         finish(printer, body);
-        let to = if initial { self.peer } else { self.dialog.next_hop(self.peer) };
         desk.send(index, to, &request);
         self.invite_out = Some(InviteOut {
             machine: InviteClient::new(desk.clock.now),
@@ -53,9 +54,9 @@ impl Leg {
         let Ok(request) = parse::message(&invite.request) else { return };
         let mut last = Vec::with_capacity(1_024);
         let tag: &[u8] = if status == 100 { b"" } else { &self.dialog.local_tag };
-        let mut printer = Printer::reply(&mut last, &request, status, reason_phrase(status), tag, invite.source);
+        let mut printer = Printer::reply(&mut last, &request, status, reason_phrase(status), tag, invite.source.remote);
         if (101..300).contains(&status) {
-            write_contact(&mut printer, desk.switch.sip_address);
+            write_contact(&mut printer, desk.switch.sent_by(invite.source));
         }
         if (200..300).contains(&status) {
             printer.line("Allow", &[ALLOW]);
@@ -64,7 +65,7 @@ impl Leg {
             write_reason(&mut printer, cause);
         }
         finish(printer, body);
-        desk.send(index, reply_address(&request, invite.source), &last);
+        desk.send(index, reply_hop(&request, invite.source), &last);
         invite.last = last;
         if status >= 200 {
             invite.machine.on_final_sent(desk.clock.now, status);
@@ -78,12 +79,13 @@ impl Leg {
         let Ok(request) = parse::message(&waiting.request) else { return };
         let mut last = Vec::with_capacity(512);
         let tag = &self.dialog.local_tag;
-        let mut printer = Printer::reply(&mut last, &request, status, reason_phrase(status), tag, waiting.source);
+        let mut printer =
+            Printer::reply(&mut last, &request, status, reason_phrase(status), tag, waiting.source.remote);
         if status == 405 {
             printer.line("Allow", &[ALLOW]);
         }
         finish(printer, body);
-        desk.send(index, reply_address(&request, waiting.source), &last);
+        desk.send(index, reply_hop(&request, waiting.source), &last);
         waiting.last = last;
         waiting.machine.on_final_sent(desk.clock.now);
     }
@@ -102,7 +104,8 @@ impl Leg {
         let number = self.dialog.local_cseq;
         let branch = desk.random.token(BRANCH_HEAD);
         let mut request = Vec::with_capacity(512);
-        let own = desk.switch.sip_address;
+        let to = self.dialog.next_hop(self.peer);
+        let own = desk.switch.sent_by(to);
         let mut printer = self.dialog.request(&mut request, method, number, &branch, own, HOPS);
         if method == b"UPDATE" {
             write_contact(&mut printer, own);
@@ -111,7 +114,6 @@ impl Leg {
             write_reason(&mut printer, cause);
         }
         finish(printer, body);
-        let to = self.dialog.next_hop(self.peer);
         desk.send(index, to, &request);
         let machine = Client::new(desk.clock.now);
         self.requests_out.push(RequestOut { machine, request, to, number, passes_on });
@@ -135,9 +137,10 @@ impl Leg {
         let mut ack = Vec::with_capacity(512);
         // RFC 3261 §13.2.2.4: the ACK of a 2xx has the INVITE's number and a branch of its own.
         let number = request.cseq().number;
-        let printer = self.dialog.request(&mut ack, b"ACK", number, &branch, desk.switch.sip_address, HOPS);
+        let to = self.dialog.next_hop(invite.to);
+        let printer = self.dialog.request(&mut ack, b"ACK", number, &branch, desk.switch.sent_by(to), HOPS);
         finish(printer, body);
-        desk.send(index, self.dialog.next_hop(invite.to), &ack);
+        desk.send(index, to, &ack);
         invite.ack = ack;
     }
 
@@ -176,12 +179,13 @@ impl Leg {
 pub const HOPS: u8 = 70;
 
 /// Where an answer goes: back to the port that the request came from if it asked so (RFC 3581 §4), else to the port that its
-/// Via names (RFC 3261 §18.2.2).
-pub fn reply_address(request: &Message<'_>, source: SocketAddr) -> SocketAddr {
+/// Via names (RFC 3261 §18.2.2). Over a stream it goes back over the connection.
+pub fn reply_hop(request: &Message<'_>, source: Hop) -> Hop {
     let via = request.via();
     match via.rport {
+        _ if source.flow.is_some() => source,
         Some(_) => source,
-        None => SocketAddr::new(source.ip(), via.port.unwrap_or(sip::dialog::PORT_DEFAULT)),
+        None => source.to(SocketAddr::new(source.remote.ip(), via.port.unwrap_or(source.transport.default_port()))),
     }
 }
 
@@ -200,10 +204,10 @@ fn write_companion(out: &mut Vec<u8>, request: &Message<'_>, method: &[u8], to: 
     printer.finish_empty();
 }
 
-fn write_contact(printer: &mut Printer<'_>, address: SocketAddr) {
+fn write_contact(printer: &mut Printer<'_>, (transport, address): (Transport, SocketAddr)) {
     let mut host = Vec::with_capacity(48);
     write_socket_addr(&mut host, address);
-    printer.line("Contact", &[b"<sip:", &host, b">"]);
+    printer.line("Contact", &[b"<sip:", &host, transport.uri_param(), b">"]);
 }
 
 /// RFC 3326: why, in Q.850's terms.

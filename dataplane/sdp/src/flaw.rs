@@ -13,6 +13,9 @@ impl Flaw {
     /// The description sends media where we never send any: see [`crate::address_refused`].
     pub const REFUSED_ADDRESS: Flaw = Flaw::refused("media address refused");
 
+    /// A filter left no section that could carry the call: 488 to the originator, and cause 318 in its record.
+    pub const NOTHING_LEFT: Flaw = Flaw::refused("no codec allowed");
+
     /// Broken text.
     #[must_use]
     pub const fn broken(reason: &'static str) -> Flaw {

@@ -4,6 +4,8 @@
 extern crate alloc;
 
 pub mod address;
+pub mod codec;
+pub mod filter;
 pub mod flaw;
 pub mod line;
 pub mod media;
@@ -11,7 +13,9 @@ pub mod parse;
 pub mod rewrite;
 
 pub use address::address_refused;
+pub use codec::Codec;
+pub use filter::{Filter, Order};
 pub use flaw::Flaw;
-pub use media::{Codec, Direction, Media};
+pub use media::{Direction, Media};
 pub use parse::{FORMATS_MAX, MEDIA_MAX, Session, parse};
-pub use rewrite::{Rewrite, rewrite};
+pub use rewrite::{Rewrite, rewrite, rewrite_filtered};

@@ -1,9 +1,9 @@
 //! One media section: an `m=` line and what belongs to it.
 
-use core::fmt;
 use core::net::IpAddr;
 
 use crate::address;
+use crate::codec::{Codec, static_codec};
 use crate::flaw::Flaw;
 use crate::line::{Line, lines, number, word};
 
@@ -46,42 +46,6 @@ impl Direction {
             b"inactive" => Some(Direction::Inactive),
             _ => None,
         }
-    }
-}
-
-/// A codec as `name/clock`, such as `PCMA/8000`; a number of audio tracks may follow after another slash.
-#[derive(Clone, Copy, Eq, PartialEq)]
-pub struct Codec<'a>(&'a [u8]);
-
-impl<'a> Codec<'a> {
-    /// The text as it stands after the payload type in `a=rtpmap`.
-    #[must_use]
-    pub fn as_bytes(&self) -> &'a [u8] {
-        self.0
-    }
-
-    /// The text, if it is UTF-8; else empty.
-    #[must_use]
-    pub fn as_str(&self) -> &'a str {
-        core::str::from_utf8(self.0).unwrap_or("")
-    }
-
-    /// The name before the slash; compare without regard to case.
-    #[must_use]
-    pub fn name(&self) -> &'a [u8] {
-        self.0.split(|byte| *byte == b'/').next().unwrap_or(b"")
-    }
-
-    /// The clock in Hz, 1..=2^32-1.
-    #[must_use]
-    pub fn clock_hz(&self) -> u32 {
-        self.0.split(|byte| *byte == b'/').nth(1).and_then(|text| number(text, u64::from(u32::MAX))).unwrap_or(0) as u32
-    }
-}
-
-impl fmt::Debug for Codec<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0.escape_ascii())
     }
 }
 
@@ -228,20 +192,6 @@ impl<'a> Media<'a> {
     }
 }
 
-/// RFC 3551 §6, those of the static payload types that are still spoken.
-fn static_codec(payload_type: u8) -> Option<Codec<'static>> {
-    let text: &[u8] = match payload_type {
-        0 => b"PCMU/8000",
-        3 => b"GSM/8000",
-        4 => b"G723/8000",
-        8 => b"PCMA/8000",
-        9 => b"G722/8000",
-        18 => b"G729/8000",
-        _ => return None,
-    };
-    Some(Codec(text))
-}
-
 /// `port [IN IP4 address]` (RFC 3605 §2.1).
 fn rtcp(value: &[u8]) -> Result<(u16, Option<IpAddr>), Flaw> {
     let mut rest = value;
@@ -251,7 +201,7 @@ fn rtcp(value: &[u8]) -> Result<(u16, Option<IpAddr>), Flaw> {
 }
 
 /// `98 iLBC/8000`: the payload type and its codec, whose clock is not 0.
-fn rtpmap(value: &[u8]) -> Result<(u8, Codec<'_>), Flaw> {
+pub(crate) fn rtpmap(value: &[u8]) -> Result<(u8, Codec<'_>), Flaw> {
     let (payload_type, text) = payload_type(value)?;
     const BAD: Flaw = Flaw::broken("bad rtpmap");
     let mut rest = text;
@@ -260,7 +210,7 @@ fn rtpmap(value: &[u8]) -> Result<(u8, Codec<'_>), Flaw> {
     let clock = &codec[slash + 1..];
     let clock = &clock[..clock.iter().position(|byte| *byte == b'/').unwrap_or(clock.len())];
     match number(clock, u64::from(u32::MAX)) {
-        Some(1..) => Ok((payload_type, Codec(codec))),
+        Some(1..) => Ok((payload_type, Codec::new(codec))),
         _ => Err(BAD),
     }
 }

@@ -3,9 +3,11 @@
 use core::net::{IpAddr, SocketAddr};
 
 use crate::address;
+use crate::codec::Codec;
+use crate::filter::Filter;
 use crate::flaw::Flaw;
 use crate::line::{Line, lines, number, word};
-use crate::media::{Codec, Direction, Media};
+use crate::media::{Direction, Media};
 
 pub use crate::media::FORMATS_MAX;
 
@@ -158,17 +160,34 @@ impl<'a> Session<'a> {
         self.media().position(|media| media.port != 0)
     }
 
+    /// The first section with a port that a filter leaves on: the one that a relay of one stream serves.
+    #[must_use]
+    pub fn first_kept(&self, filter: &Filter<'_>) -> Option<usize> {
+        self.media().position(|media| media.port != 0 && filter.keeps(media))
+    }
+
     /// The codec of the section's first format.
     #[must_use]
     pub fn codec(&self, index: usize) -> Option<Codec<'a>> {
         self.get(index)?.codec()
     }
 
+    /// Who may send, seen from the writer, with both ways to hold taken for one: the address 0.0.0.0 or `::` says that
+    /// nothing is to be sent to the writer (RFC 3264 §8.4).
+    #[must_use]
+    pub fn direction(&self, index: usize) -> Direction {
+        let Some(media) = self.get(index) else { return Direction::Inactive };
+        let unspecified = media.connection.or(self.connection).is_some_and(|address| address.is_unspecified());
+        match media.direction {
+            Direction::SendRecv | Direction::SendOnly if unspecified => Direction::SendOnly,
+            Direction::RecvOnly | Direction::Inactive if unspecified => Direction::Inactive,
+            written => written,
+        }
+    }
+
     /// Does the writer ask the other side to be silent: `sendonly`, `inactive`, or the address 0.0.0.0?
     #[must_use]
     pub fn is_hold(&self, index: usize) -> bool {
-        let Some(media) = self.get(index) else { return false };
-        let unspecified = media.connection.or(self.connection).is_some_and(|address| address.is_unspecified());
-        unspecified || matches!(media.direction, Direction::SendOnly | Direction::Inactive)
+        index < self.count && matches!(self.direction(index), Direction::SendOnly | Direction::Inactive)
     }
 }

@@ -1,11 +1,13 @@
-//! The same description with our addresses and ports in it.
+//! The same description with our addresses and ports in it, and without what may not pass.
 
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 use core::net::IpAddr;
 
+use crate::filter::{Filter, Verdict};
 use crate::flaw::Flaw;
-use crate::line::{Line, lines, word};
+use crate::line::{Line, lines, number, word};
+use crate::media::{Direction, Media};
 use crate::parse::{self, Session};
 
 /// What to put in.
@@ -22,101 +24,219 @@ pub struct Rewrite<'a> {
 }
 
 /// Appends the description with our origin, addresses and ports to `out`; all else byte for byte, line ends as CRLF.
-/// Attributes that name addresses of the writer and would lead media past us are left out: ICE (RFC 8839),
-/// `source-filter` (RFC 4570), `altc` (RFC 6947).
+///
+/// Left out are attributes that name addresses of the writer and would lead media past us: ICE (RFC 8839),
+/// `source-filter` (RFC 4570), `altc` (RFC 6947); and the lines that tell who the writer is: `u=`, `e=`, `p=`. A hold by
+/// the address 0.0.0.0 is written as `a=sendonly`, since our address takes its place.
 ///
 /// # Errors
 /// What [`crate::parse()`] refuses, and a number of ports that is not the number of media lines. `out` is as before then.
 pub fn rewrite(body: &[u8], rewrite: &Rewrite<'_>, out: &mut Vec<u8>) -> Result<(), Flaw> {
+    rewrite_filtered(body, rewrite, &Filter::NONE, out)
+}
+
+/// As [`rewrite`], and only what the filter allows stays: `a=rtpmap`, `a=fmtp` and `a=rtcp-fb` go with their format.
+///
+/// # Errors
+/// As [`rewrite`], and [`Flaw::NOTHING_LEFT`] when the description had a section that was on and the filter left none.
+pub fn rewrite_filtered(
+    body: &[u8],
+    rewrite: &Rewrite<'_>,
+    filter: &Filter<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), Flaw> {
     let session = parse::parse(body)?;
     if session.media_count() != rewrite.ports.len() {
         return Err(Flaw::refused("number of media lines"));
     }
-    let mut section = None;
+    let begin = out.len();
+    let (mut had, mut has) = (false, false);
+    let mut writer = Writer { rewrite, filter, section: None, out };
+    let mut index = 0;
     for line in lines(body) {
         let line = line?;
-        if line.kind == b'm' {
-            section = Some(section.map_or(0, |index| index + 1));
+        if let (b'm', Some(media)) = (line.kind, session.get(index)) {
+            writer.close();
+            writer.section = Some(Section::new(&session, index, media, rewrite, filter));
+            had |= media.port != 0;
+            has |= media.port != 0 && !matches!(writer.section, Some(Section { verdict: Verdict::Off, .. }));
+            index += 1;
         }
-        one(line, section, &session, rewrite, out);
+        writer.one(line);
+    }
+    writer.close();
+    if had && !has {
+        out.truncate(begin);
+        return Err(Flaw::NOTHING_LEFT);
     }
     Ok(())
 }
 
-fn one(line: Line<'_>, section: Option<usize>, session: &Session<'_>, rewrite: &Rewrite<'_>, out: &mut Vec<u8>) {
-    match line.kind {
-        b'o' => text(out, format_args!("o=- {} {} ", rewrite.session_id, rewrite.version)).connection(rewrite.address),
-        b'c' => text(out, format_args!("c=")).connection(rewrite.address),
-        b'm' => media_line(line.value, section.map_or(0, |index| port(index, session, rewrite)), out),
-        b'a' if line.value.starts_with(b"rtcp:") => {
-            let Some(index) = section else { return };
-            let port = rtcp_port(index, session, rewrite);
-            text(out, format_args!("a=rtcp:{port} ")).connection(rewrite.address);
+/// What is to be done with the lines of one section.
+struct Section {
+    verdict: Verdict,
+    port: u16,
+    rtcp_port: u16,
+    /// Written in place of the section's own direction.
+    direction: Option<Direction>,
+}
+
+impl Section {
+    fn new(
+        session: &Session<'_>,
+        index: usize,
+        media: &Media<'_>,
+        rewrite: &Rewrite<'_>,
+        filter: &Filter<'_>,
+    ) -> Section {
+        let verdict = filter.verdict(media);
+        // RFC 3264 §6: what the offer switched off stays off.
+        let off = media.port == 0 || matches!(verdict, Verdict::Off);
+        let port = if off { 0 } else { rewrite.ports[index] };
+        // RTCP has the port above RTP's, or the same where both sides share one port for both (RFC 5761 §5.1.1).
+        let shares = filter.rtcp_mux && media.rtcp.is_some_and(|(rtcp, _)| rtcp == media.port);
+        let rtcp_port = if port == 0 || shares { port } else { port.saturating_add(1) };
+        let direction = Some(session.direction(index)).filter(|direction| !off && *direction != media.direction);
+        Section { verdict, port, rtcp_port, direction }
+    }
+
+    /// Does an attribute speak of a format that does not stay?
+    fn drops(&self, attribute: &[u8]) -> bool {
+        let Verdict::Keep(kept) = &self.verdict else { return false };
+        let Some(colon) = memchr::memchr(b':', attribute) else { return false };
+        if !matches!(&attribute[..colon], b"rtpmap" | b"fmtp" | b"rtcp-fb") {
+            return false;
         }
-        b'a' if leads_past_us(line.value) => return,
-        kind => {
-            out.extend_from_slice(&[kind, b'=']);
-            out.extend_from_slice(line.value);
+        let mut rest = &attribute[colon + 1..];
+        // `a=rtcp-fb:*` speaks of all formats (RFC 4585 §4.2).
+        number(word(&mut rest), 127).is_some_and(|format| !kept.as_slice().contains(&(format as u8)))
+    }
+}
+
+struct Writer<'r, 'o> {
+    rewrite: &'r Rewrite<'r>,
+    filter: &'r Filter<'r>,
+    /// The section that the lines belong to; none before the first `m=` line.
+    section: Option<Section>,
+    out: &'o mut Vec<u8>,
+}
+
+impl Writer<'_, '_> {
+    fn one(&mut self, line: Line<'_>) {
+        match line.kind {
+            b'o' => {
+                self.out.extend_from_slice(b"o=- ");
+                decimal(self.out, self.rewrite.session_id);
+                self.out.push(b' ');
+                decimal(self.out, self.rewrite.version);
+                self.out.push(b' ');
+                self.connection();
+            }
+            b'c' => {
+                self.out.extend_from_slice(b"c=");
+                self.connection();
+            }
+            b'm' => self.media_line(line.value),
+            b'a' => return self.attribute(line.value),
+            // RFC 8866 §5.5, §5.6: who wrote this is no business of the other side.
+            b'u' | b'e' | b'p' => return,
+            _ => self.copy(line),
+        }
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    fn attribute(&mut self, value: &[u8]) {
+        let section = self.section.as_ref();
+        match value {
+            b"rtcp-mux" if !self.filter.rtcp_mux => return,
+            _ if value.starts_with(b"rtcp:") => {
+                let Some(section) = section else { return };
+                let port = section.rtcp_port;
+                self.out.extend_from_slice(b"a=rtcp:");
+                decimal(self.out, u64::from(port));
+                self.out.push(b' ');
+                self.connection();
+            }
+            _ if leads_past_us(value) || section.is_some_and(|section| section.drops(value)) => return,
+            _ if section.is_some_and(|section| section.direction.is_some())
+                && Direction::from_attribute(value).is_some() =>
+            {
+                return;
+            }
+            _ => self.copy(Line { kind: b'a', value }),
+        }
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    fn copy(&mut self, line: Line<'_>) {
+        self.out.extend_from_slice(&[line.kind, b'=']);
+        self.out.extend_from_slice(line.value);
+    }
+
+    fn media_line(&mut self, value: &[u8]) {
+        let Some(section) = &self.section else { return };
+        let mut rest = value;
+        let (kind, _, proto) = (word(&mut rest), word(&mut rest), word(&mut rest));
+        self.out.extend_from_slice(b"m=");
+        self.out.extend_from_slice(kind);
+        self.out.push(b' ');
+        decimal(self.out, u64::from(section.port));
+        self.out.push(b' ');
+        self.out.extend_from_slice(proto);
+        match &section.verdict {
+            Verdict::Keep(kept) => {
+                for format in kept.as_slice() {
+                    self.out.push(b' ');
+                    decimal(self.out, u64::from(*format));
+                }
+            }
+            Verdict::AsWritten | Verdict::Off => {
+                self.out.push(b' ');
+                self.out.extend_from_slice(rest);
+            }
         }
     }
-    out.extend_from_slice(b"\r\n");
-}
 
-/// RFC 3264 §6: what the offer switched off stays off.
-fn port(index: usize, session: &Session<'_>, rewrite: &Rewrite<'_>) -> u16 {
-    if session.get(index).is_some_and(|media| media.port == 0) { 0 } else { rewrite.ports[index] }
-}
+    /// `IN IP4 192.0.2.1`
+    fn connection(&mut self) {
+        let address = self.rewrite.address;
+        self.out.extend_from_slice(if address.is_ipv4() { b"IN IP4 " } else { b"IN IP6 " });
+        write!(Text(self.out), "{address}").expect("writing into a vector does not fail");
+    }
 
-/// RTCP has the port above RTP's, or the same where the writer shares one port for both (RFC 5761 §5.1.1).
-fn rtcp_port(index: usize, session: &Session<'_>, rewrite: &Rewrite<'_>) -> u16 {
-    let rtp = port(index, session, rewrite);
-    let shares = session.get(index).is_some_and(|media| media.rtcp.is_some_and(|(rtcp, _)| rtcp == media.port));
-    if rtp == 0 || shares { rtp } else { rtp.saturating_add(1) }
-}
-
-fn media_line(value: &[u8], port: u16, out: &mut Vec<u8>) {
-    let mut rest = value;
-    let (kind, _) = (word(&mut rest), word(&mut rest));
-    out.extend_from_slice(b"m=");
-    out.extend_from_slice(kind);
-    text(out, format_args!(" {port} "));
-    out.extend_from_slice(rest);
+    /// Ends the section.
+    fn close(&mut self) {
+        if let Some(direction) = self.section.take().and_then(|section| section.direction) {
+            self.out.extend_from_slice(b"a=");
+            self.out.extend_from_slice(direction.as_str().as_bytes());
+            self.out.extend_from_slice(b"\r\n");
+        }
+    }
 }
 
 fn leads_past_us(attribute: &[u8]) -> bool {
-    const NAMES: [&[u8]; 12] = [
-        b"candidate",
-        b"remote-candidates",
-        b"end-of-candidates",
-        b"ice-ufrag",
-        b"ice-pwd",
-        b"ice-options",
-        b"ice-lite",
-        b"ice-mismatch",
-        b"ice-pacing",
-        b"ice2",
-        b"source-filter",
-        b"altc",
-    ];
+    const NAMES: [&[u8]; 6] =
+        [b"candidate", b"remote-candidates", b"end-of-candidates", b"ice2", b"source-filter", b"altc"];
     let name = attribute.split(|byte| *byte == b':').next().unwrap_or(b"");
-    NAMES.contains(&name)
+    name.starts_with(b"ice-") || NAMES.contains(&name)
+}
+
+/// Appends a number in decimal digits.
+fn decimal(out: &mut Vec<u8>, mut value: u64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
 }
 
 struct Text<'o>(&'o mut Vec<u8>);
-
-fn text<'o>(out: &'o mut Vec<u8>, arguments: core::fmt::Arguments<'_>) -> Text<'o> {
-    let mut text = Text(out);
-    text.write_fmt(arguments).expect("writing into a vector does not fail");
-    text
-}
-
-impl Text<'_> {
-    /// `IN IP4 192.0.2.1`
-    fn connection(mut self, address: IpAddr) {
-        let family = if address.is_ipv4() { "IP4" } else { "IP6" };
-        write!(self, "IN {family} {address}").expect("writing into a vector does not fail");
-    }
-}
 
 impl core::fmt::Write for Text<'_> {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {

@@ -4,6 +4,7 @@
 extern crate alloc;
 
 pub mod address;
+pub mod auth;
 pub mod client;
 pub mod dialog;
 pub mod effect;

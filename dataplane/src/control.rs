@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context;
 use panel::wire::{Answer, Ask, Frame};
 use rtrb::Producer;
-use shard::Image;
+use shard::Loaded;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -88,9 +88,9 @@ impl Control {
     }
 
     /// Gives a checked snapshot to all shards.
-    pub fn publish(&mut self, question: u64, revision: u64, image: &Image) -> bool {
+    pub fn publish(&mut self, question: u64, revision: u64, snapshot: &Loaded) -> bool {
         self.revision = revision;
-        let order = || Order::Snapshot { question, image: image.clone() };
+        let order = || Order::Snapshot { question, loaded: snapshot.clone() };
         self.tell_all(order)
     }
 
@@ -139,7 +139,7 @@ impl Control {
         self.tell_all(|| Order::Stop)
     }
 
-    fn on_arrival(&mut self, arrival: Arrival, loaded: &mpsc::Sender<Loaded>) {
+    fn on_arrival(&mut self, arrival: Arrival, loaded: &mpsc::Sender<Outcome>) {
         let from = arrival.connection;
         match arrival.heard {
             Heard::Gone => {
@@ -170,7 +170,7 @@ impl Control {
         }
     }
 
-    fn on_ask(&mut self, from: u64, id: u64, ask: Ask, loaded: &mpsc::Sender<Loaded>) {
+    fn on_ask(&mut self, from: u64, id: u64, ask: Ask, loaded: &mpsc::Sender<Outcome>) {
         let question = self.hub.next_question;
         match ask {
             Ask::Load { path } => {
@@ -211,12 +211,12 @@ impl Control {
         }
     }
 
-    fn on_loaded(&mut self, from: u64, id: u64, outcome: anyhow::Result<(u64, Image)>) {
+    fn on_loaded(&mut self, from: u64, id: u64, outcome: anyhow::Result<(u64, Loaded)>) {
         match outcome {
-            Ok((revision, image)) => {
+            Ok((revision, snapshot)) => {
                 let question = self.keep(Question::new(from, id, self.seats.len(), Kind::Load { revision }));
                 tracing::info!(revision, "snapshot taken into force");
-                if !self.publish(question, revision, &image) {
+                if !self.publish(question, revision, &snapshot) {
                     self.hub.questions.remove(&question);
                     self.answer(from, id, busy());
                 }
@@ -338,7 +338,7 @@ impl Control {
     }
 }
 
-type Loaded = (u64, u64, anyhow::Result<(u64, Image)>);
+type Outcome = (u64, u64, anyhow::Result<(u64, Loaded)>);
 
 fn busy() -> Answer {
     Answer::Refused { reason: "the shards are busy; ask again".to_owned() }

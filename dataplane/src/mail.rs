@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use panel::metrics::Histogram;
 use panel::wire::{CallRow, Reply, ShardFigures, Want};
 use rtrb::{Consumer, Producer};
-use shard::{Image, Parcel};
+use shard::{Loaded, Parcel};
 use tokio::sync::mpsc;
 use units::CallId;
 use uring::Doorbell;
@@ -22,7 +22,7 @@ pub const RING_SLOTS: usize = 4_096;
 /// The control thread's word to a shard. A `question` is answered by a [`Report`] under the same number.
 pub enum Order {
     /// Swap to this checked snapshot.
-    Snapshot { question: u64, image: Image },
+    Snapshot { question: u64, loaded: Loaded },
     /// List running calls.
     Calls { question: u64, limit: usize },
     /// Release one call.

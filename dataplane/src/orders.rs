@@ -12,8 +12,8 @@ impl Pump {
     /// Does what the control thread orders.
     pub fn obey(&mut self, clock: Clock, order: Order) {
         let (question, part) = match order {
-            Order::Snapshot { question, image } => {
-                self.shard.on_snapshot(clock, image, &mut self.out);
+            Order::Snapshot { question, loaded } => {
+                self.shard.on_snapshot(clock, loaded, &mut self.out);
                 (question, Part::Loaded(self.shard.figures().revision))
             }
             Order::Calls { question, limit } => {

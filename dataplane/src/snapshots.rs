@@ -4,20 +4,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use shard::Image;
+use shard::Loaded;
 use snapshot::View;
 use uring::host::Mapped;
 
 /// Maps and checks a file. The result is its revision and its bytes.
-pub fn open(path: &Path) -> anyhow::Result<(u64, Image)> {
+pub fn open(path: &Path) -> anyhow::Result<(u64, Loaded)> {
     let mapped = Mapped::open(path).with_context(|| format!("cannot map {}", path.display()))?;
     View::check(mapped.as_ref()).map_err(|flaw| anyhow!("{} is damaged: {flaw:?}", path.display()))?;
     let revision = View::open(mapped.as_ref()).revision().0;
-    Ok((revision, Arc::new(mapped)))
+    let loaded = Loaded::new(Arc::new(mapped)).map_err(|flaw| anyhow!("{} cannot be used: {flaw}", path.display()))?;
+    Ok((revision, loaded))
 }
 
 /// What to decide from at the start: the current file, else the youngest that is sound, else nothing.
-pub fn at_start(folder: &Path) -> Option<(u64, Image)> {
+pub fn at_start(folder: &Path) -> Option<(u64, Loaded)> {
     let named = std::fs::read_to_string(folder.join("current")).map(|name| folder.join(name.trim()));
     match named {
         Ok(path) => match open(&path) {

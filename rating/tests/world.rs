@@ -2,7 +2,9 @@
 #![allow(dead_code, clippy::unwrap_used)] // Each test file uses a part of it.
 
 use rating::Ask;
-use snapshot::{Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Order, Plan, PlanRoute, Rate, Source, View};
+use snapshot::{
+    Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Order, Plan, PlanRoute, Policy, Rate, Source, View,
+};
 use units::{
     AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, Number, PlanId, Revision, Rounding,
     Terms, WallTime,
@@ -47,6 +49,7 @@ pub fn world() -> Model {
         margin_min: Money::ZERO,
         attempts_max: 16,
         setup_timeout_s: 0,
+        policy: Policy::default(),
         routes: Vec::new(),
     });
     model
@@ -78,6 +81,7 @@ pub fn way_in<'a>(model: &'a mut Model, id: u32, sources: &[&str], tech_prefix: 
         active: true,
         max_duration_s: 30 + id,
         media_timeout_s: 40 + id as u16,
+        policy: Policy::default(),
     });
     model.ingress_trunks.last_mut().unwrap()
 }
@@ -100,6 +104,7 @@ pub fn way_out<'a>(model: &'a mut Model, id: u32, per_minute: &str) -> &'a mut P
         active: true,
         progress_timeout_s: 0,
         ring_timeout_s: 0,
+        policy: Policy::default(),
     });
     let routes = &mut model.plans[0].routes;
     routes.push(PlanRoute { egress_trunk: EgressTrunkId(id), priority: 0, weight: 0, percent: 0 });

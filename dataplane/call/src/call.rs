@@ -16,7 +16,7 @@ pub use summary::Summary;
 
 use cdr::{GrantPart, Quality, Stages};
 use media::Relay;
-use rating::{Admission, Candidate};
+use rating::{Admission, Candidate, Policies};
 use sip::{Hop, Message};
 use snapshot::View;
 use units::{CallId, Cause, Clock, Instant, Money, Number, Revision, Terms};
@@ -32,6 +32,8 @@ pub struct Context<'a> {
     pub desk: Desk<'a>,
     /// The snapshot in force.
     pub view: View<'a>,
+    /// Its policies.
+    pub policies: &'a Policies,
     /// The shard's media streams.
     pub relay: &'a mut Relay,
     /// Reads nanoseconds for stage latencies; decides nothing.

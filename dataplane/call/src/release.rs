@@ -80,6 +80,12 @@ pub fn status_of_cause(cause: Cause) -> u16 {
         Cause::UNALLOCATED | Cause::NO_ROUTE | Cause::ORIGINATOR_RATE_NOT_FOUND | Cause::PLAN_NOT_FOUND => 404,
         Cause::BUSY => 486,
         Cause::NO_RESPONSE | Cause::NO_ANSWER | Cause::ABSENT => 480,
+        Cause::CALLING_DENIED
+        | Cause::CALLING_NOT_ALLOWED
+        | Cause::CALLING_NOT_ACCEPTED
+        | Cause::CALLING_REFUSED
+        | Cause::CALLED_DENIED
+        | Cause::CALLED_NOT_ALLOWED => 403,
         Cause::REJECTED | Cause::BLOCKED_BY_ORIGINATOR_DECK | Cause::CARRIER_BLOCKED => 403,
         Cause::ORIGINATOR_NOT_FOUND
         | Cause::TECH_PREFIX_MISMATCH

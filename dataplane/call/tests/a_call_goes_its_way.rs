@@ -8,8 +8,11 @@ use call::effect::{Effect, Effects};
 use call::{Call, Context, Desk, Listener, Opening, Random, Switch};
 use cdr::{GrantPart, Record};
 use media::Relay;
+use rating::Policies;
 use sip::{Hop, Transport};
-use snapshot::{Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Order, Plan, PlanRoute, Rate, Source, View};
+use snapshot::{
+    Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Order, Plan, PlanRoute, Policy, Rate, Source, View,
+};
 use units::{
     AccountId, CallId, CarrierId, Cause, Clock, Currency, DeckId, EgressTrunkId, GrantId, IngressTrunkId, Instant,
     Money, Number, PlanId, Revision, Rounding, WallTime,
@@ -21,6 +24,7 @@ const OFFER: &str =
 
 struct Stage {
     image: Vec<u8>,
+    policies: Policies,
     switch: Switch,
     random: Random,
     relay: Relay,
@@ -33,8 +37,10 @@ struct Stage {
 
 impl Stage {
     fn new() -> Stage {
+        let image = model().encode().expect("the model is sound");
         Stage {
-            image: model().encode().expect("the model is sound"),
+            policies: Policies::compile(&View::open(&image)).expect("the policies are sound"),
+            image,
             switch: Switch {
                 listeners: vec![Listener {
                     name: String::new(),
@@ -65,7 +71,13 @@ impl Stage {
     fn with<T>(&mut self, step: impl FnOnce(&mut Context<'_>) -> T) -> T {
         let clock = self.clock();
         let desk = Desk { clock, switch: &self.switch, random: &mut self.random, out: &mut self.out };
-        let mut ctx = Context { desk, view: View::open(&self.image), relay: &mut self.relay, ticks: || 0 };
+        let mut ctx = Context {
+            desk,
+            view: View::open(&self.image),
+            policies: &self.policies,
+            relay: &mut self.relay,
+            ticks: || 0,
+        };
         step(&mut ctx)
     }
 
@@ -192,6 +204,7 @@ fn model() -> Model {
         active: true,
         progress_timeout_s: 0,
         ring_timeout_s: 0,
+        policy: Policy::default(),
     };
     let route = |id: u32| PlanRoute { egress_trunk: EgressTrunkId(id), priority: 0, weight: 0, percent: 0 };
     Model {
@@ -213,6 +226,7 @@ fn model() -> Model {
             active: true,
             max_duration_s: 0,
             media_timeout_s: 0,
+            policy: Policy::default(),
         }],
         egress_trunks: vec![egress(1, 2, 2, "127.0.0.3:5060"), egress(2, 3, 3, "127.0.0.4:5060")],
         decks: vec![deck(1, 60_000_000), deck(2, 30_000_000), deck(3, 45_000_000)],
@@ -223,6 +237,7 @@ fn model() -> Model {
             margin_min: Money::ZERO,
             attempts_max: 3,
             setup_timeout_s: 0,
+            policy: Policy::default(),
             routes: vec![route(1), route(2)],
         }],
     }

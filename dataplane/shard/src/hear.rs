@@ -9,7 +9,6 @@ use cdr::Stages;
 use rating::Admission;
 use sip::print::reason_phrase;
 use sip::{Hop, Message, Method, Name, Printer, Uri, parse};
-use snapshot::View;
 use units::{CallId, Cause, Clock, Number};
 
 use crate::table::foreign_key;
@@ -117,7 +116,7 @@ impl Shard {
 
     /// What stands against an INVITE before anyone asks who sent it.
     fn objection(&mut self, invite: &Message<'_>) -> Option<u16> {
-        if self.draining || self.disk_full || self.image.is_none() || self.table.len() >= CALLS_MAX {
+        if self.draining || self.disk_full || self.loaded.is_none() || self.table.len() >= CALLS_MAX {
             self.counters.calls_turned_away += 1;
             return Some(503);
         }
@@ -134,8 +133,8 @@ impl Shard {
 
     /// Begins a call.
     fn begin(&mut self, clock: Clock, from: Hop, invite: &Message<'_>, parse_ns: u64, out: &mut Effects) {
-        let Some(image) = self.image.clone() else { return };
-        let view = View::open((*image).as_ref());
+        let Some(loaded) = self.loaded.clone() else { return };
+        let view = loaded.view();
         let Some(called) = number_of(invite.request_uri().and_then(|uri| Uri::parse(uri).ok())) else {
             return self.refuse(from, invite, 404, out);
         };
@@ -164,7 +163,7 @@ impl Shard {
             stages: Stages { parse_us, admit_us, ..Stages::default() },
         };
         let mut ctx =
-            context(clock, view, &self.switch, &mut self.random, &mut self.relay, &mut self.work, self.config.ticks);
+            context(clock, &loaded, &self.switch, &mut self.random, &mut self.relay, &mut self.work, self.config.ticks);
         let call = Call::begin(&mut ctx, opening, invite, refusal);
         let chosen = sequence % 100 < u64::from(self.config.trace_percent);
         let mut ladder = chosen.then(Ladder::default);
@@ -182,7 +181,7 @@ impl Shard {
 
     /// True if some ingress trunk or egress trunk has this address.
     fn is_known(&self, from: Hop) -> bool {
-        self.image.as_ref().is_some_and(|image| rating::is_known(&View::open((**image).as_ref()), from.remote))
+        self.loaded.as_ref().is_some_and(|loaded| rating::is_known(&loaded.view(), from.remote))
     }
 
     /// Answers without keeping anything: one packet for one packet.

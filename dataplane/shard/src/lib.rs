@@ -28,7 +28,8 @@ use hashbrown::HashMap;
 use media::{Relay, Verdict};
 use panel::metrics::Histogram;
 use panel::wire::{CallRow, Reply, ShardFigures, Want};
-use snapshot::View;
+use rating::Policies;
+use snapshot::{ModelFlaw, View};
 use units::{AccountId, CallId, Clock, GrantId, Instant, Money, NodeId, ShardId};
 
 pub use call::Listener;
@@ -51,6 +52,37 @@ pub const MARK_MS: u64 = 1_000;
 
 /// The bytes of a snapshot, wherever they are kept (a mapped file, a vector). They must have passed `snapshot::View::check`.
 pub type Image = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+/// One snapshot, ready for use.
+#[derive(Clone)]
+pub struct Loaded {
+    /// Its checked bytes.
+    pub image: Image,
+    /// Its policies, compiled.
+    pub policies: Arc<Policies>,
+}
+
+impl core::fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        View::open((*self.image).as_ref()).fmt(f)
+    }
+}
+
+impl Loaded {
+    /// Compiles the policies of checked bytes.
+    ///
+    /// # Errors
+    /// The trunk or plan whose policy cannot be used, and why.
+    pub fn new(image: Image) -> Result<Loaded, ModelFlaw> {
+        let policies = Policies::compile(&View::open((*image).as_ref()))?;
+        Ok(Loaded { image, policies: Arc::new(policies) })
+    }
+
+    /// The snapshot.
+    pub fn view(&self) -> View<'_> {
+        View::open((*self.image).as_ref())
+    }
+}
 
 /// Who a shard is and what it may use.
 #[derive(Clone, Debug)]
@@ -103,7 +135,7 @@ enum Waiting {
 pub struct Shard {
     config: Config,
     switch: Switch,
-    image: Option<Image>,
+    loaded: Option<Loaded>,
     random: Random,
     relay: Relay,
     table: Table,
@@ -146,7 +178,7 @@ impl Shard {
         Shard {
             config,
             switch,
-            image: None,
+            loaded: None,
             random,
             relay,
             table: Table::default(),
@@ -243,8 +275,8 @@ impl Shard {
     }
 
     /// Swap to a checked snapshot.
-    pub fn on_snapshot(&mut self, _clock: Clock, image: Image, _out: &mut Effects) {
-        self.image = Some(image);
+    pub fn on_snapshot(&mut self, _clock: Clock, loaded: Loaded, _out: &mut Effects) {
+        self.loaded = Some(loaded);
     }
 
     /// Release a call by an operator's wish; false if this shard does not have it.
@@ -330,7 +362,7 @@ impl Shard {
             answered: self.calls_up,
             ports_used: self.relay.ports_used(),
             ports_max: self.relay.ports_max(),
-            revision: self.image.as_ref().map_or(0, |image| View::open((**image).as_ref()).revision().0),
+            revision: self.loaded.as_ref().map_or(0, |loaded| loaded.view().revision().0),
         }
     }
 
@@ -358,12 +390,18 @@ impl Shard {
 /// Splits the shard into a call's context and the rest.
 pub(crate) fn context<'a>(
     clock: Clock,
-    view: View<'a>,
+    loaded: &'a Loaded,
     switch: &'a Switch,
     random: &'a mut Random,
     relay: &'a mut Relay,
     work: &'a mut call::effect::Effects,
     ticks: fn() -> u64,
 ) -> Context<'a> {
-    Context { desk: Desk { clock, switch, random, out: work }, view, relay, ticks }
+    Context {
+        desk: Desk { clock, switch, random, out: work },
+        view: loaded.view(),
+        policies: &loaded.policies,
+        relay,
+        ticks,
+    }
 }

@@ -5,7 +5,6 @@ use alloc::boxed::Box;
 use call::effect::Effect as CallOrder;
 use call::{Call, Context};
 use cdr::Record;
-use snapshot::View;
 use units::{Clock, ShardId};
 
 use crate::book::{Entry, Order};
@@ -27,18 +26,11 @@ impl Shard {
     }
 
     fn step(&mut self, clock: Clock, at: CallRef, out: &mut Effects, step: impl FnOnce(&mut Call, &mut Context<'_>)) {
-        let Some(image) = self.image.clone() else { return };
+        let Some(loaded) = self.loaded.clone() else { return };
         let Some(entry) = self.table.get_mut(at) else { return };
         let was_up = entry.call.is_up();
-        let mut ctx = context(
-            clock,
-            View::open((*image).as_ref()),
-            &self.switch,
-            &mut self.random,
-            &mut self.relay,
-            &mut self.work,
-            self.config.ticks,
-        );
+        let mut ctx =
+            context(clock, &loaded, &self.switch, &mut self.random, &mut self.relay, &mut self.work, self.config.ticks);
         step(&mut entry.call, &mut ctx);
         let is_up = entry.call.is_up();
         self.carry_out(clock, at, out);

@@ -10,7 +10,7 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use cdr::Record;
 use cdr::recover::Books;
 use panel::wire::Want;
-use shard::{Config, Image, Listener, Shard, Transport};
+use shard::{Config, Listener, Loaded, Shard, Transport};
 use units::{AccountId, Clock, GrantId, Instant, Money, NodeId, ShardId, WallTime};
 
 use crate::chance::Chance;
@@ -59,7 +59,7 @@ pub struct Node {
     /// How often it has started.
     pub boot: u32,
     /// The snapshot in force.
-    pub image: Image,
+    pub loaded: Loaded,
     ports: BTreeMap<u16, ShardId>,
     count: u16,
     revision: u64,
@@ -71,7 +71,7 @@ impl Node {
     /// A node that has not started yet.
     pub fn new(seed: u64, count: u16) -> Node {
         let (shards, ports) = (Vec::new(), BTreeMap::new());
-        Node { shards, boot: 0, image: image(1), ports, count, revision: 1, seed, started: 0 }
+        Node { shards, boot: 0, loaded: loaded(1), ports, count, revision: 1, seed, started: 0 }
     }
 
     /// Both clocks. The monotonic one starts anew with each boot, as on another machine.
@@ -94,7 +94,7 @@ impl Node {
     /// The next revision, with dearer rates.
     pub fn publish(&mut self) {
         self.revision += 1;
-        self.image = image(self.revision);
+        self.loaded = loaded(self.revision);
     }
 
     /// The process is gone, and its ports with it.
@@ -182,10 +182,10 @@ impl Node {
 /// A grant that survived: id, account, amount, used.
 type Carried = (GrantId, AccountId, Money, Money);
 
-fn image(revision: u64) -> Image {
+fn loaded(revision: u64) -> Loaded {
     let bytes = prices::model(revision).encode().expect("the story's model is sound");
     snapshot::View::check(&bytes).expect("what was encoded a moment ago is sound");
-    Arc::new(bytes)
+    Loaded::new(Arc::new(bytes)).expect("the story's policies are sound")
 }
 
 /// Reads one encoded record.

@@ -5,7 +5,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
-use snapshot::{Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Order, Plan, PlanRoute, Rate, Source};
+use snapshot::{
+    Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Order, Plan, PlanRoute, Policy, Rate, Source,
+};
 use units::{
     AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, PlanId, Revision, Rounding, WallTime,
 };
@@ -137,6 +139,7 @@ fn ingress(index: usize) -> IngressTrunk {
         active: true,
         max_duration_s: TALK_MAX_S,
         media_timeout_s: 0,
+        policy: Policy::default(),
     }
 }
 
@@ -157,6 +160,7 @@ fn egress(index: usize) -> EgressTrunk {
         active: true,
         progress_timeout_s: 3,
         ring_timeout_s: 10,
+        policy: Policy::default(),
     }
 }
 
@@ -184,6 +188,7 @@ pub fn model(revision: u64) -> Model {
             margin_min: Money::ZERO,
             attempts_max: 3,
             setup_timeout_s: 40,
+            policy: Policy::default(),
             routes: (0..TERMINATORS as u32).map(route).collect(),
         }],
     }

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use panel::wire::Reply;
-use shard::{Effect, Effects, Image, Parcel, Shard};
+use shard::{Effect, Effects, Loaded, Parcel, Shard};
 use units::ShardId;
 
 use crate::callee::Callee;
@@ -407,10 +407,10 @@ impl<'a> World<'a> {
     }
 
     fn load(&mut self) {
-        let image: Image = self.node.image.clone();
+        let loaded: Loaded = self.node.loaded.clone();
         for number in 0..self.node.shards.len() {
-            let image = image.clone();
-            self.turn(ShardId(number as u16), |shard, clock, out| shard.on_snapshot(clock, image, out));
+            let loaded = loaded.clone();
+            self.turn(ShardId(number as u16), |shard, clock, out| shard.on_snapshot(clock, loaded, out));
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::flaw::ModelFlaw;
 use crate::model::{
     ATTEMPTS_MAX, Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, PLAN_ROUTES_MAX, Plan, Source,
 };
+use crate::policy::{Policy, Side};
 
 impl Model {
     /// The first object that contradicts another or itself. Rates are looked at by [`Model::encode`] only.
@@ -87,6 +88,7 @@ impl<'a> Known<'a> {
         let currency = self.money(&shown, trunk.carrier, trunk.account, trunk.sell_deck)?;
         refuse(!is_number(&trunk.tech_prefix), &shown, "its tech prefix is not a number")?;
         refuse(!trunk.sources.iter().all(is_network), &shown, "a source has more bits than its address")?;
+        policy(&shown, &trunk.policy, Side::Ingress)?;
         let Some(plan) = self.plans.get(&trunk.plan) else {
             return refuse(true, &shown, "its plan does not exist");
         };
@@ -108,11 +110,13 @@ impl<'a> Known<'a> {
         let shown = format!("egress trunk {}", trunk.code);
         self.money(&shown, trunk.carrier, trunk.account, trunk.buy_deck)?;
         refuse(!is_number(&trunk.add_prefix), &shown, "its added prefix is not a number")?;
+        policy(&shown, &trunk.policy, Side::Egress)?;
         refuse(trunk.address.port() == 0, &shown, "its port is 0")
     }
 
     fn plan(&self, plan: &Plan) -> Result<(), ModelFlaw> {
         let shown = format!("plan {}", plan.code);
+        policy(&shown, &plan.policy, Side::Plan)?;
         let attempts = usize::from(plan.attempts_max);
         refuse(
             !(1..=ATTEMPTS_MAX).contains(&attempts),
@@ -129,6 +133,10 @@ impl<'a> Known<'a> {
         }
         Ok(())
     }
+}
+
+fn policy(shown: &str, policy: &Policy, side: Side) -> Result<(), ModelFlaw> {
+    policy.check(side).map_err(|flaw| ModelFlaw { object: String::from(shown), problem: format!("its policy: {flaw}") })
 }
 
 fn deck(deck: &Deck) -> Result<(), ModelFlaw> {

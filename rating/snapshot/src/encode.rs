@@ -152,7 +152,7 @@ impl File {
                 row.u32(trunk.id.0).place(strings.keep(&trunk.code)).u32(trunk.carrier.0).u32(trunk.account.0);
                 row.place(strings.keep(&trunk.tech_prefix)).u32(trunk.plan.0).u32(trunk.sell_deck.0);
                 row.u32(trunk.capacity).u32(trunk.cps).u32(trunk.max_duration_s).u16(trunk.media_timeout_s);
-                row.flag(trunk.active).u8(0);
+                row.flag(trunk.active).u8(0).place(strings.keep(&trunk.policy.to_text()));
             });
         }
         sources.sort_unstable();
@@ -187,6 +187,7 @@ impl File {
                 row.bytes(&address).u16(trunk.address.port()).u8(family).u8(trunk.strip_digits);
                 row.place(strings.keep(&trunk.add_prefix)).u32(trunk.buy_deck.0).u32(trunk.capacity).u32(trunk.cps);
                 row.u16(trunk.progress_timeout_s).u16(trunk.ring_timeout_s).flag(trunk.active).bytes(&[0; 3]);
+                row.place(strings.keep(&trunk.policy.to_text()));
             });
         }
     }
@@ -199,7 +200,7 @@ impl File {
             self.record(layout::PLANS, |row, strings| {
                 row.u32(plan.id.0).place(strings.keep(&plan.code)).i64(plan.margin_min.nanos());
                 row.u16(plan.setup_timeout_s).u8(plan.order as u8).u8(plan.attempts_max);
-                row.u32(first).u32(plan.routes.len() as u32);
+                row.u32(first).u32(plan.routes.len() as u32).place(strings.keep(&plan.policy.to_text()));
             });
             first += plan.routes.len() as u32;
             for route in &plan.routes {

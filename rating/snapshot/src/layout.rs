@@ -3,7 +3,7 @@
 /// The first eight bytes.
 pub const MAGIC: [u8; 8] = *b"TANDSNAP";
 /// The number of this layout; a reader refuses all others.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Byte offsets in the header.
 pub mod header {
@@ -75,7 +75,8 @@ pub mod ingress {
     pub const MAX_DURATION: usize = 44;
     pub const MEDIA_TIMEOUT: usize = 48;
     pub const ACTIVE: usize = 50;
-    pub const SIZE: usize = 52;
+    pub const POLICY: usize = 52;
+    pub const SIZE: usize = 60;
 }
 
 /// Sources are sorted by family, then longest network first, then by network and trunk.
@@ -116,7 +117,8 @@ pub mod egress {
     pub const PROGRESS_TIMEOUT: usize = 60;
     pub const RING_TIMEOUT: usize = 62;
     pub const ACTIVE: usize = 64;
-    pub const SIZE: usize = 68;
+    pub const POLICY: usize = 68;
+    pub const SIZE: usize = 76;
 }
 
 pub mod deck {
@@ -180,7 +182,8 @@ pub mod plan {
     /// The first of its routes.
     pub const FIRST: usize = 24;
     pub const COUNT: usize = 28;
-    pub const SIZE: usize = 32;
+    pub const POLICY: usize = 32;
+    pub const SIZE: usize = 40;
 }
 
 pub mod route {

@@ -19,6 +19,7 @@ mod flaw;
 mod layout;
 mod model;
 mod pack;
+pub mod policy;
 mod prefix;
 mod read;
 mod verify;
@@ -30,4 +31,5 @@ pub use model::{
     ATTEMPTS_MAX, Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Order, PLAN_ROUTES_MAX, PREFIX_BYTES_MAX,
     Plan, PlanRoute, Rate, Source,
 };
+pub use policy::{Policy, PolicyFlaw, Side};
 pub use view::{AccountView, CarrierView, EgressView, IngressView, PlanView, View};

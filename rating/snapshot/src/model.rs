@@ -8,6 +8,8 @@ use units::{
     AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, PlanId, Revision, Rounding, WallTime,
 };
 
+use crate::policy::Policy;
+
 /// Characters of a prefix at most.
 pub const PREFIX_BYTES_MAX: usize = 15;
 /// Routes tried for one call at most, whatever a plan says.
@@ -98,6 +100,8 @@ pub struct IngressTrunk {
     pub max_duration_s: u32,
     /// Seconds without RTP from either side after which a call is released (cause 401); 0 for never.
     pub media_timeout_s: u16,
+    /// How signalling with it goes.
+    pub policy: Policy,
 }
 
 /// How calls go out to a carrier.
@@ -129,6 +133,8 @@ pub struct EgressTrunk {
     pub progress_timeout_s: u16,
     /// Seconds from the first 18x to the answer; 0 for the default of 120.
     pub ring_timeout_s: u16,
+    /// How signalling with it goes.
+    pub policy: Policy,
 }
 
 /// A price list of one carrier, one side.
@@ -212,6 +218,8 @@ pub struct Plan {
     pub setup_timeout_s: u16,
     /// The candidates.
     pub routes: Vec<PlanRoute>,
+    /// Rewrites, number lists and answers at the plan stage.
+    pub policy: Policy,
 }
 
 /// One candidate of a plan.

@@ -11,6 +11,7 @@ use crate::layout::{
 };
 use crate::model::{ATTEMPTS_MAX, Order};
 use crate::pack::slots;
+use crate::policy::Policy;
 use crate::prefix::is_narrow_key;
 use crate::read::{Record, section, u32_at, u64_at};
 use crate::view::masked;
@@ -76,6 +77,12 @@ fn is_text(record: Record<'_>, field: usize) -> bool {
     record.text_bytes(field).is_some_and(|bytes| core::str::from_utf8(bytes).is_ok())
 }
 
+/// A text that makes a policy of this program's release.
+fn is_policy(record: Record<'_>, field: usize) -> bool {
+    let text = record.text_bytes(field).and_then(|bytes| core::str::from_utf8(bytes).ok());
+    text.is_some_and(|text| Policy::from_text(text).is_ok())
+}
+
 fn coded(record: Record<'_>) -> bool {
     is_text(record, layout::CODE)
 }
@@ -97,6 +104,7 @@ fn trunks(image: &[u8]) -> Result<(), ImageFlaw> {
     each(image, layout::INGRESS, |record, _| {
         coded(record)
             && is_text(record, ingress::TECH_PREFIX)
+            && is_policy(record, ingress::POLICY)
             && points(record, ingress::CARRIER, layout::CARRIERS)
             && points(record, ingress::ACCOUNT, layout::ACCOUNTS)
             && points(record, ingress::PLAN, layout::PLANS)
@@ -105,6 +113,7 @@ fn trunks(image: &[u8]) -> Result<(), ImageFlaw> {
     each(image, layout::EGRESS, |record, _| {
         coded(record)
             && is_text(record, egress::ADD_PREFIX)
+            && is_policy(record, egress::POLICY)
             && matches!(record.u8(egress::FAMILY), 4 | 6)
             && points(record, egress::CARRIER, layout::CARRIERS)
             && points(record, egress::ACCOUNT, layout::ACCOUNTS)
@@ -158,6 +167,7 @@ fn plans(image: &[u8]) -> Result<(), ImageFlaw> {
         coded(record)
             && end.is_some_and(|end| end <= routes)
             && Order::from_code(record.u8(plan::ORDER)).is_some()
+            && is_policy(record, plan::POLICY)
             && (1..=ATTEMPTS_MAX).contains(&attempts)
     })?;
     each(image, layout::ROUTES, |record, _| {

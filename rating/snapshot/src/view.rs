@@ -290,6 +290,11 @@ views! {
 }
 
 impl<'a> IngressView<'a> {
+    /// How signalling with it goes, as text ([`crate::Policy::from_text`]).
+    pub fn policy(&self) -> &'a str {
+        self.0.text(ingress::POLICY)
+    }
+
     /// Where its calls may come from, longest networks first.
     pub fn sources(&self) -> impl Iterator<Item = Source> + use<'a> {
         let Record { image, at } = self.0;
@@ -300,7 +305,19 @@ impl<'a> IngressView<'a> {
     }
 }
 
+impl<'a> EgressView<'a> {
+    /// How signalling with it goes, as text ([`crate::Policy::from_text`]).
+    pub fn policy(&self) -> &'a str {
+        self.0.text(egress::POLICY)
+    }
+}
+
 impl<'a> PlanView<'a> {
+    /// Rewrites, number lists and answers at the plan stage, as text ([`crate::Policy::from_text`]).
+    pub fn policy(&self) -> &'a str {
+        self.0.text(plan::POLICY)
+    }
+
     /// The candidates, as the plan lists them.
     pub fn routes(&self) -> impl Iterator<Item = PlanRoute> + use<'a> {
         let image = self.0.image;

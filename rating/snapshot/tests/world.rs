@@ -1,7 +1,9 @@
 //! Small models to tell stories with.
 #![allow(dead_code, clippy::unwrap_used)] // Each test file uses a part of it.
 
-use snapshot::{Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Order, Plan, PlanRoute, Rate, Source};
+use snapshot::{
+    Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Order, Plan, PlanRoute, Policy, Rate, Source,
+};
 use units::{
     AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, PlanId, Revision, Rounding, WallTime,
 };
@@ -56,6 +58,7 @@ pub fn small() -> Model {
         active: id == 2,
         progress_timeout_s: 4,
         ring_timeout_s: 60,
+        policy: Policy::default(),
     };
     let route = |id: u32| PlanRoute { egress_trunk: EgressTrunkId(id), priority: -3, weight: 7, percent: 50 };
     Model {
@@ -77,6 +80,7 @@ pub fn small() -> Model {
             active: true,
             max_duration_s: 3_600,
             media_timeout_s: 60,
+            policy: Policy::default(),
         }],
         egress_trunks: vec![egress(3), egress(2)],
         decks: vec![
@@ -91,6 +95,7 @@ pub fn small() -> Model {
             margin_min: Money::from_nanos(-5),
             attempts_max: 3,
             setup_timeout_s: 90,
+            policy: Policy::default(),
             routes: vec![route(3), route(2)],
         }],
     }

@@ -49,6 +49,7 @@ causes! {
     102 TIMER_EXPIRED "recovery on timer expiry";
     111 PROTOCOL_ERROR "protocol error";
     127 INTERWORKING "interworking, unspecified";
+    300 NOT_AUTHENTICATED "not authenticated";
     301 ORIGINATOR_NOT_FOUND "originator not found by IP";
     302 GLOBAL_CAPACITY "global call limit";
     303 ORIGINATOR_CAPACITY "originator capacity";
@@ -62,16 +63,23 @@ causes! {
     312 CALLER_CANCELLED "caller cancelled";
     314 START_NOT_RECORDED "accounting start not recorded in time";
     315 MAX_DURATION "call duration limit reached";
+    317 REGISTRATION_FAILED "registration with the terminator failed";
     318 CODECS_NOT_ALLOWED "originator codecs not allowed";
     319 SWITCH_FULL "switch cannot take more calls";
     320 BALANCE_TOO_LOW "balance too low for a call";
+    321 CALLING_NOT_ACCEPTED "calling number not accepted by the terminator's list";
+    322 CALLING_REFUSED "calling number refused by the terminator's list";
     324 MARGIN_TOO_LOW "rate margin lower than allowed";
+    325 CALLED_DENIED "called number denied";
+    326 CALLED_NOT_ALLOWED "called number not in the allow list";
     327 TERMINATOR_CAPACITY "terminator capacity";
     329 TERMINATOR_CPS "terminator CPS";
     330 BLOCKED_BY_ORIGINATOR_DECK "destination blocked in the originator's deck";
     331 BLOCKED_BY_TERMINATOR_DECK "destination blocked in the terminator's deck";
     332 TECH_PREFIX_MISMATCH "address matched but tech prefix did not";
     333 PORT_MISMATCH "address matched but port did not";
+    334 CALLING_DENIED "calling number denied";
+    335 CALLING_NOT_ALLOWED "calling number not in the allow list";
     336 DESTINATION_EMPTY "destination empty";
     337 WRONG_NODE "call came to a node not assigned to the originator";
     338 TRUNK_UNREACHABLE "unreachable terminator skipped";
@@ -85,6 +93,7 @@ causes! {
     406 LOOP_DETECTED "loop detected";
     407 NO_RESOURCES "no media port or memory left";
     408 ACK_MISSING "answer never acknowledged";
+    409 REFRESH_MISSING "peer stopped to refresh the call";
 }
 
 impl fmt::Display for Cause {

@@ -1,0 +1,162 @@
+//! How signalling with a carrier goes, beyond who it is and what it costs: one value for each trunk and plan.
+//!
+//! Everything has a default that suits a plain SIP peer, so an absent policy is an empty one. The text form is JSON; unknown
+//! names are refused. Which part means something on which side is said at each field and checked by [`Policy::check`].
+
+mod check;
+mod parts;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+pub use check::{PolicyFlaw, Side};
+pub use parts::{
+    Answers, Codecs, Digest, EarlyMedia, Header, Headers, Identity, IdentityHeader, Number, NumberKind, Numbers, Pass,
+    Probe, Refresher, Registration, Reliable, Rewrite, RewriteField, SessionTimer, StatusOfCause, TimerMode, Transport,
+};
+
+/// Signalling policy of an ingress trunk, an egress trunk or a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// Egress: what requests go out over. Ingress: calls over another transport are refused, `auto` takes all.
+    #[serde(skip_serializing_if = "is_default")]
+    pub transport: Transport,
+    /// Egress: the listener whose address this trunk's calls come from; empty for the first that fits.
+    #[serde(skip_serializing_if = "is_default")]
+    pub listener: String,
+    /// Egress: a host name that is looked up by RFC 3263 (NAPTR, SRV, A, AAAA) instead of the trunk's address; empty for none.
+    #[serde(skip_serializing_if = "is_default")]
+    pub host: String,
+    /// Egress: calls go to the newest binding that this subscriber registered instead of the trunk's address; empty for none.
+    #[serde(skip_serializing_if = "is_default")]
+    pub subscriber: String,
+    /// Egress: seconds from the INVITE of an attempt to its answer; 0 for no such limit (progress and ring time still hold).
+    #[serde(skip_serializing_if = "is_default")]
+    pub answer_timeout_s: u16,
+    /// Both: RFC 4028 session timers.
+    #[serde(skip_serializing_if = "is_default")]
+    pub session_timer: SessionTimer,
+    /// Both: RFC 3262 reliable provisional responses.
+    #[serde(skip_serializing_if = "is_default")]
+    pub reliable: Reliable,
+    /// Ingress: what the originator hears before the answer.
+    #[serde(skip_serializing_if = "is_default")]
+    pub early_media: EarlyMedia,
+    /// Ingress: seconds after which the originator hears 180 although the terminator said nothing; 0 for never.
+    #[serde(skip_serializing_if = "is_default")]
+    pub ringing_after_s: u16,
+    /// Both: which codecs may be offered and answered.
+    #[serde(skip_serializing_if = "is_default")]
+    pub codecs: Codecs,
+    /// Both: who is told who calls.
+    #[serde(skip_serializing_if = "is_default")]
+    pub identity: Identity,
+    /// All: changes of numbers and names; in order, each works on what the one before left.
+    #[serde(skip_serializing_if = "is_default")]
+    pub rewrite: Vec<Rewrite>,
+    /// Egress: header fields beyond our own.
+    #[serde(skip_serializing_if = "is_default")]
+    pub headers: Headers,
+    /// All: which numbers may call and be called.
+    #[serde(skip_serializing_if = "is_default")]
+    pub numbers: Numbers,
+    /// All: what answers mean and which are given.
+    #[serde(skip_serializing_if = "is_default")]
+    pub answers: Answers,
+    /// Ingress: calls and registrations must be authenticated by this; without sources any address may try. Egress: answers the
+    /// peer's challenges.
+    #[serde(skip_serializing_if = "is_default")]
+    pub digest: Option<Digest>,
+    /// Egress: we register with the peer.
+    #[serde(skip_serializing_if = "is_default")]
+    pub registration: Option<Registration>,
+    /// Egress: OPTIONS that find out whether the peer lives.
+    #[serde(skip_serializing_if = "is_default")]
+    pub probe: Probe,
+    /// Egress: redirections (30x) followed in one attempt, 0 to 5; 0 takes them for refusals.
+    #[serde(skip_serializing_if = "is_default")]
+    pub redirects_max: u8,
+    /// Ingress: calls may go out by egress trunks of the same carrier (otherwise cause 339).
+    #[serde(skip_serializing_if = "is_default")]
+    pub own_terminators: bool,
+    /// Both: length of the window in which CPS is counted, in seconds, 1 to 60; 0 for 1.
+    #[serde(skip_serializing_if = "is_default")]
+    pub cps_window_s: u8,
+    /// Both: nodes that serve this trunk; empty for all (otherwise cause 337).
+    #[serde(skip_serializing_if = "is_default")]
+    pub nodes: Vec<u16>,
+    /// Both: requests go to where the peer's came from when its Contact names a private address (RFC 1918). Default: yes.
+    #[serde(skip_serializing_if = "is_true")]
+    pub nat: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Policy {
+        Policy {
+            transport: Transport::default(),
+            listener: String::new(),
+            host: String::new(),
+            subscriber: String::new(),
+            answer_timeout_s: 0,
+            session_timer: SessionTimer::default(),
+            reliable: Reliable::default(),
+            early_media: EarlyMedia::default(),
+            ringing_after_s: 0,
+            codecs: Codecs::default(),
+            identity: Identity::default(),
+            rewrite: Vec::new(),
+            headers: Headers::default(),
+            numbers: Numbers::default(),
+            answers: Answers::default(),
+            digest: None,
+            registration: None,
+            probe: Probe::default(),
+            redirects_max: 0,
+            own_terminators: false,
+            cps_window_s: 0,
+            nodes: Vec::new(),
+            nat: true,
+        }
+    }
+}
+
+impl Policy {
+    /// True if everything is at its default.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        is_default(self)
+    }
+
+    /// Its text form; empty for an empty policy.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        if self.is_empty() {
+            return String::new();
+        }
+        serde_json::to_string(self).expect("a policy holds nothing that JSON cannot say")
+    }
+
+    /// The policy of a text form.
+    ///
+    /// # Errors
+    /// What is wrong, in words, with line and column.
+    pub fn from_text(text: &str) -> Result<Policy, PolicyFlaw> {
+        if text.is_empty() {
+            return Ok(Policy::default());
+        }
+        serde_json::from_str(text).map_err(|error| PolicyFlaw::new("policy", alloc::format!("{error}")))
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_true(value: &bool) -> bool {
+    *value
+}

@@ -1,0 +1,301 @@
+//! What a policy may say on which side.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::net::SocketAddr;
+
+use super::{Digest, Header, Number, Policy, Registration, Rewrite};
+
+/// Whose policy it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// An ingress trunk's.
+    Ingress,
+    /// An egress trunk's.
+    Egress,
+    /// A plan's.
+    Plan,
+}
+
+/// What is wrong with a policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyFlaw {
+    /// The field, as in the text form.
+    pub field: &'static str,
+    /// What is wrong, in words.
+    pub reason: String,
+}
+
+impl PolicyFlaw {
+    pub(super) fn new(field: &'static str, reason: impl Into<String>) -> PolicyFlaw {
+        PolicyFlaw { field, reason: reason.into() }
+    }
+}
+
+impl core::fmt::Display for PolicyFlaw {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}: {}", self.field, self.reason)
+    }
+}
+
+impl core::error::Error for PolicyFlaw {}
+
+/// Lines of one list at most.
+pub const LINES_MAX: usize = 1_000;
+/// Rewrites, headers and statuses of one policy at most.
+pub const RULES_MAX: usize = 64;
+/// Characters of a pattern, a replacement or a header's value at most.
+pub const TEXT_MAX: usize = 200;
+
+/// Header fields that SIP or we ourselves answer for: they are never added, passed or removed by a policy.
+pub const RESERVED: &[&str] = &[
+    "Via",
+    "From",
+    "To",
+    "Call-ID",
+    "CSeq",
+    "Contact",
+    "Max-Forwards",
+    "Route",
+    "Record-Route",
+    "Content-Type",
+    "Content-Length",
+    "Content-Encoding",
+    "Content-Disposition",
+    "MIME-Version",
+    "Authorization",
+    "Proxy-Authorization",
+    "WWW-Authenticate",
+    "Proxy-Authenticate",
+    "Require",
+    "Proxy-Require",
+    "Supported",
+    "Unsupported",
+    "Allow",
+    "RSeq",
+    "RAck",
+    "Session-Expires",
+    "Min-SE",
+    "Privacy",
+    "P-Asserted-Identity",
+    "P-Preferred-Identity",
+    "Remote-Party-ID",
+    "Diversion",
+    "History-Info",
+    "P-Charge-Info",
+    "Replaces",
+    "Refer-To",
+    "Referred-By",
+    "Expires",
+    "Timestamp",
+    "v",
+    "f",
+    "t",
+    "i",
+    "m",
+    "c",
+    "l",
+    "e",
+    "k",
+    "x",
+    "r",
+    "b",
+];
+
+type Check = Result<(), PolicyFlaw>;
+
+impl Policy {
+    /// Checks ranges and sides; regular expressions are checked where they are compiled.
+    ///
+    /// # Errors
+    /// The first field that is wrong, and why.
+    pub fn check(&self, side: Side) -> Check {
+        self.check_side(side)?;
+        let timer = &self.session_timer;
+        range("session_timer.expires_s", timer.expires_s, 90, 86_400)?;
+        range("session_timer.min_s", timer.min_s, 90, 86_400)?;
+        if timer.expires_s != 0 && timer.expires_s < timer.min_s {
+            return flaw("session_timer.expires_s", "is shorter than min_s");
+        }
+        range("redirects_max", u32::from(self.redirects_max), 1, 5)?;
+        range("cps_window_s", u32::from(self.cps_window_s), 1, 60)?;
+        range("probe.interval_s", u32::from(self.probe.interval_s), 5, 3_600)?;
+        range("probe.failures", u32::from(self.probe.failures), 1, 10)?;
+        count("rewrite", self.rewrite.len(), RULES_MAX)?;
+        self.rewrite.iter().try_for_each(rewrite)?;
+        self.check_headers()?;
+        self.check_numbers()?;
+        self.check_answers()?;
+        self.digest.iter().try_for_each(digest)?;
+        self.registration.iter().try_for_each(registration)?;
+        count("codecs.allow", self.codecs.allow.len(), RULES_MAX)?;
+        self.codecs.allow.iter().try_for_each(|name| token("codecs.allow", name))?;
+        self.check_target()
+    }
+
+    /// What means nothing on a side must not stand there.
+    fn check_side(&self, side: Side) -> Check {
+        let plain = Policy::default();
+        let (ingress, egress) = (side == Side::Ingress, side == Side::Egress);
+        let rows = [
+            ("transport", self.transport == plain.transport || side != Side::Plan),
+            ("listener", self.listener.is_empty() || egress),
+            ("host", self.host.is_empty() || egress),
+            ("subscriber", self.subscriber.is_empty() || egress),
+            ("answer_timeout_s", self.answer_timeout_s == 0 || egress),
+            ("session_timer", self.session_timer == plain.session_timer || side != Side::Plan),
+            ("reliable", self.reliable == plain.reliable || side != Side::Plan),
+            ("early_media", self.early_media == plain.early_media || ingress),
+            ("ringing_after_s", self.ringing_after_s == 0 || ingress),
+            ("codecs", self.codecs == plain.codecs || side != Side::Plan),
+            ("identity", self.identity == plain.identity || side != Side::Plan),
+            ("headers", self.headers == plain.headers || egress),
+            ("digest", self.digest.is_none() || side != Side::Plan),
+            ("registration", self.registration.is_none() || egress),
+            ("probe", self.probe == plain.probe || egress),
+            ("redirects_max", self.redirects_max == 0 || egress),
+            ("own_terminators", !self.own_terminators || ingress),
+            ("cps_window_s", self.cps_window_s == 0 || side != Side::Plan),
+            ("nodes", self.nodes.is_empty() || side != Side::Plan),
+            ("nat", self.nat || side != Side::Plan),
+            ("answers.statuses", self.answers.statuses.is_empty() || ingress),
+            ("answers.always_503", !self.answers.always_503 || ingress),
+            ("answers.no_reason", !self.answers.no_reason || ingress),
+            ("answers.stop", self.answers.stop.is_empty() || !ingress),
+            ("answers.next", self.answers.next.is_empty() || !ingress),
+            ("answers.busy_is_failure", !self.answers.busy_is_failure || egress),
+            ("answers.no_answer_is_failure", !self.answers.no_answer_is_failure || egress),
+        ];
+        match rows.iter().find(|(_, fits)| !fits) {
+            Some((field, _)) => flaw(field, "means nothing on this side"),
+            None => Ok(()),
+        }
+    }
+
+    fn check_headers(&self) -> Check {
+        let headers = &self.headers;
+        count("headers.pass", headers.pass.len(), RULES_MAX)?;
+        count("headers.remove", headers.remove.len(), RULES_MAX)?;
+        count("headers.add", headers.add.len(), RULES_MAX)?;
+        for name in headers.pass.iter().filter(|name| *name != "*") {
+            header_name("headers.pass", name)?;
+        }
+        headers.remove.iter().try_for_each(|name| header_name("headers.remove", name))?;
+        headers.add.iter().try_for_each(|Header { name, value }| {
+            header_name("headers.add", name)?;
+            text("headers.add", value, 0)
+        })
+    }
+
+    fn check_numbers(&self) -> Check {
+        let numbers = &self.numbers;
+        let lists = [
+            ("numbers.calling_allow", &numbers.calling_allow),
+            ("numbers.calling_deny", &numbers.calling_deny),
+            ("numbers.called_allow", &numbers.called_allow),
+            ("numbers.called_deny", &numbers.called_deny),
+        ];
+        lists.iter().try_for_each(|(field, list)| {
+            count(field, list.len(), LINES_MAX)?;
+            list.iter().try_for_each(|Number { value, .. }| text(field, value, 1))
+        })
+    }
+
+    fn check_answers(&self) -> Check {
+        let answers = &self.answers;
+        count("answers.statuses", answers.statuses.len(), RULES_MAX)?;
+        let wrong = |status: &u16| !(400..=699).contains(status);
+        if answers.statuses.iter().any(|row| wrong(&row.status) || row.cause == 0 || row.cause > 999) {
+            return flaw("answers.statuses", "needs causes of 1 to 999 and statuses of 400 to 699");
+        }
+        for (field, list) in [("answers.stop", &answers.stop), ("answers.next", &answers.next)] {
+            count(field, list.len(), RULES_MAX)?;
+            if list.iter().any(|status| !(300..=699).contains(status)) {
+                return flaw(field, "needs statuses of 300 to 699");
+            }
+        }
+        Ok(())
+    }
+
+    fn check_target(&self) -> Check {
+        if !self.host.is_empty() && !self.subscriber.is_empty() {
+            return flaw("subscriber", "stands beside host: calls go to one of them");
+        }
+        let host = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+        if self.host.len() > 253 || !self.host.bytes().all(host) {
+            return flaw("host", "is no host name");
+        }
+        text("subscriber", &self.subscriber, 0)?;
+        text("listener", &self.listener, 0)
+    }
+}
+
+fn flaw(field: &'static str, reason: impl Into<String>) -> Check {
+    Err(PolicyFlaw::new(field, reason))
+}
+
+/// Zero stands for the default.
+fn range(field: &'static str, value: u32, low: u32, high: u32) -> Check {
+    if value == 0 || (low..=high).contains(&value) {
+        return Ok(());
+    }
+    flaw(field, format!("must be 0 or {low} to {high}"))
+}
+
+fn count(field: &'static str, count: usize, max: usize) -> Check {
+    if count > max { flaw(field, format!("has more than {max} entries")) } else { Ok(()) }
+}
+
+fn text(field: &'static str, text: &str, least: usize) -> Check {
+    let length = text.chars().count();
+    if length < least || length > TEXT_MAX {
+        return flaw(field, format!("must have {least} to {TEXT_MAX} characters"));
+    }
+    if text.chars().any(char::is_control) { flaw(field, "holds a control character") } else { Ok(()) }
+}
+
+fn token(field: &'static str, name: &str) -> Check {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~/".contains(&byte);
+    if name.is_empty() || name.len() > 64 || !name.bytes().all(good) {
+        return flaw(field, format!("{name:?} is no name"));
+    }
+    Ok(())
+}
+
+fn header_name(field: &'static str, name: &str) -> Check {
+    token(field, name)?;
+    if RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name)) {
+        return flaw(field, format!("{name} is reserved"));
+    }
+    Ok(())
+}
+
+fn rewrite(rule: &Rewrite) -> Check {
+    text("rewrite.pattern", &rule.pattern, 1)?;
+    text("rewrite.replacement", &rule.replacement, 0)
+}
+
+fn digest(digest: &Digest) -> Check {
+    text("digest.user", &digest.user, 1)?;
+    text("digest.realm", &digest.realm, 1)?;
+    if digest.user.contains(['"', ':', '\\']) || digest.realm.contains(['"', '\\']) {
+        return flaw("digest", "holds a quote, a backslash or a colon");
+    }
+    let hex =
+        |field, text: &str, digits: usize| match text.len() == digits && text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            true => Ok(()),
+            false => flaw(field, format!("needs {digits} hexadecimal digits")),
+        };
+    hex("digest.ha1_md5", &digest.ha1_md5, 32)?;
+    hex("digest.ha1_sha256", &digest.ha1_sha256, 64)
+}
+
+fn registration(registration: &Registration) -> Check {
+    token("registration.user", &registration.user)?;
+    token("registration.domain", &registration.domain)?;
+    range("registration.expires_s", registration.expires_s, 60, 86_400)?;
+    if !registration.registrar.is_empty() && registration.registrar.parse::<SocketAddr>().is_err() {
+        return flaw("registration.registrar", format!("{} is no IP:port", registration.registrar.to_string()));
+    }
+    Ok(())
+}

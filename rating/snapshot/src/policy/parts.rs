@@ -1,0 +1,325 @@
+//! The parts of a policy.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! choice {
+    ($(#[doc = $doc:literal])* $name:ident { $(#[doc = $first_doc:literal])* $first:ident, $($(#[doc = $rest_doc:literal])* $rest:ident,)* }) => {
+        $(#[doc = $doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name {
+            $(#[doc = $first_doc])*
+            #[default]
+            $first,
+            $($(#[doc = $rest_doc])* $rest,)*
+        }
+    };
+}
+
+macro_rules! part {
+    ($(#[doc = $doc:literal])* $name:ident { $($(#[doc = $field_doc:literal])* $field:ident: $kind:ty,)* }) => {
+        $(#[doc = $doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+        #[serde(default, deny_unknown_fields)]
+        pub struct $name {
+            $($(#[doc = $field_doc])* #[serde(skip_serializing_if = "super::is_default")] pub $field: $kind,)*
+        }
+    };
+}
+
+choice! {
+    /// What carries the trunk's messages.
+    Transport {
+        /// Egress: UDP. Ingress: any.
+        Auto,
+        /// UDP.
+        Udp,
+        /// TCP.
+        Tcp,
+        /// TLS over TCP.
+        Tls,
+    }
+}
+
+choice! {
+    /// How session timers (RFC 4028) are used.
+    TimerMode {
+        /// Taken if the peer asks for one.
+        Accept,
+        /// Neither asked for nor taken.
+        Off,
+        /// Asked for, and run by us alone if the peer does not know them.
+        On,
+    }
+}
+
+choice! {
+    /// Who refreshes (RFC 4028 §7.1).
+    Refresher {
+        /// Whoever the peer names; we if it names nobody.
+        Any,
+        /// We do, where the choice is ours.
+        Us,
+        /// The peer does, where the choice is ours.
+        Peer,
+    }
+}
+
+part! {
+    /// RFC 4028: a call whose refreshes stop is released.
+    SessionTimer {
+        /// Whether there is one.
+        mode: TimerMode,
+        /// Seconds between refreshes that we ask for, 90 to 86,400; 0 for 1,800.
+        expires_s: u32,
+        /// The shortest interval that we take (Min-SE); a shorter one is answered with 422. 90 to 86,400; 0 for 90.
+        min_s: u32,
+        /// Who refreshes.
+        refresher: Refresher,
+    }
+}
+
+choice! {
+    /// Reliable provisional responses (RFC 3262).
+    Reliable {
+        /// Offered to the terminator if the originator offers them, then each PRACK crosses the bridge.
+        Relay,
+        /// Never offered; a peer that requires them is refused with 420.
+        Off,
+        /// We acknowledge the terminator's, and send ours reliably if the originator offers that; nothing crosses the bridge.
+        Local,
+    }
+}
+
+choice! {
+    /// What of the media before the answer reaches the originator.
+    EarlyMedia {
+        /// Both ways, as the terminator's description says.
+        Relay,
+        /// To the originator only.
+        OneWay,
+        /// None: 183 becomes 180, and both come without a description.
+        Suppress,
+    }
+}
+
+part! {
+    /// Which codecs pass (RFC 3264).
+    Codecs {
+        /// Names as in rtpmap, `PCMA`, `G729`, `telephone-event`, in order of preference; empty lets all pass.
+        allow: Vec<String>,
+        /// The list's order replaces the peer's.
+        reorder: bool,
+        /// An answer keeps its first voice codec (and telephone-event) only.
+        single: bool,
+        /// Video, text and images are refused by port 0; voice and T.38 pass.
+        audio_only: bool,
+    }
+}
+
+choice! {
+    /// The header that tells a terminator who calls.
+    IdentityHeader {
+        /// From alone.
+        None,
+        /// P-Asserted-Identity (RFC 3325).
+        Asserted,
+        /// P-Preferred-Identity (RFC 3325).
+        Preferred,
+        /// Remote-Party-ID, as older peers want it.
+        RemoteParty,
+    }
+}
+
+choice! {
+    /// Whether a header crosses.
+    Pass {
+        /// It does.
+        Pass,
+        /// It does not.
+        Strip,
+    }
+}
+
+part! {
+    /// Who is told who calls (RFC 3323, 3325, 5806, 7044).
+    Identity {
+        /// The peer belongs to our trust domain. Ingress: its P-Asserted-Identity and Remote-Party-ID are believed. Egress: it
+        /// is told callers who ask for privacy.
+        trusted: bool,
+        /// Ingress: the calling number is taken from the believed identity rather than from From.
+        calling_from_identity: bool,
+        /// Egress: how the caller is named besides From.
+        send: IdentityHeader,
+        /// Egress: Diversion (RFC 5806).
+        diversion: Pass,
+        /// Egress: History-Info (RFC 7044).
+        history_info: Pass,
+        /// Egress: P-Charge-Info (RFC 8496).
+        charge_info: Pass,
+    }
+}
+
+choice! {
+    /// What a rewrite changes.
+    RewriteField {
+        /// The called number: route and rates at an ingress trunk, Request-URI and To at an egress trunk.
+        Called,
+        /// The calling number: From, and the identity sent besides it.
+        Calling,
+        /// The display name of From.
+        DisplayName,
+        /// The number in P-Asserted-Identity, P-Preferred-Identity or Remote-Party-ID.
+        Identity,
+        /// The number in Diversion.
+        Diversion,
+        /// The user part of the Request-URI alone.
+        RequestUri,
+        /// The user part of To alone.
+        To,
+    }
+}
+
+part! {
+    /// One change of a number or name.
+    Rewrite {
+        /// What is changed.
+        field: RewriteField,
+        /// A regular expression of the `regex` crate (linear time; no look-around); 1 to 200 characters. It may match anywhere:
+        /// anchor it by `^` and `$`.
+        pattern: String,
+        /// What takes the place of the first match; `$1`, `${1}` are groups, `$$` is a dollar sign. Up to 200 characters.
+        replacement: String,
+    }
+}
+
+part! {
+    /// One header field that we add.
+    Header {
+        /// A token.
+        name: String,
+        /// Printable, up to 200 bytes.
+        value: String,
+    }
+}
+
+part! {
+    /// Header fields beyond our own in an egress INVITE.
+    Headers {
+        /// Names of the originator's INVITE that cross; `*` means all that SIP does not reserve.
+        pass: Vec<String>,
+        /// Names that do not cross although `pass` has them.
+        remove: Vec<String>,
+        /// Put into every INVITE.
+        add: Vec<Header>,
+    }
+}
+
+choice! {
+    /// How a number is compared.
+    NumberKind {
+        /// It begins so.
+        Prefix,
+        /// It is the same.
+        Exact,
+        /// A regular expression matches.
+        Regex,
+    }
+}
+
+part! {
+    /// One line of a list of numbers.
+    Number {
+        /// How it is compared.
+        kind: NumberKind,
+        /// With what; 1 to 200 characters.
+        value: String,
+    }
+}
+
+part! {
+    /// Which numbers may call and be called. A denied number is refused even if it is allowed; an empty allow list allows all.
+    Numbers {
+        /// Callers (causes 335; at an egress trunk 321).
+        calling_allow: Vec<Number>,
+        /// Callers that are refused (334; at an egress trunk 322).
+        calling_deny: Vec<Number>,
+        /// Destinations (326).
+        called_allow: Vec<Number>,
+        /// Destinations that are refused (325).
+        called_deny: Vec<Number>,
+    }
+}
+
+part! {
+    /// The status that an originator gets for a cause.
+    StatusOfCause {
+        /// Our cause or Q.850's.
+        cause: u16,
+        /// 400 to 699.
+        status: u16,
+    }
+}
+
+part! {
+    /// What answers mean and which are given.
+    Answers {
+        /// Ingress: statuses by cause, instead of the usual ones.
+        statuses: Vec<StatusOfCause>,
+        /// Ingress: every failure that is ours is answered with 503, as Kolmisoft M4 does.
+        always_503: bool,
+        /// Egress and plan: statuses of a terminator that end the hunt.
+        stop: Vec<u16>,
+        /// Egress and plan: statuses of a terminator after which the next route is tried although the usual rule would stop.
+        next: Vec<u16>,
+        /// Egress: busy means that the trunk failed: the next route is tried.
+        busy_is_failure: bool,
+        /// Egress: no answer means that the trunk failed: the next route is tried.
+        no_answer_is_failure: bool,
+        /// Ingress: no Reason header (RFC 3326) in refusals.
+        no_reason: bool,
+    }
+}
+
+part! {
+    /// Digest credentials (RFC 3261 §22, RFC 8760).
+    Digest {
+        /// The user name.
+        user: String,
+        /// The realm.
+        realm: String,
+        /// MD5 of `user:realm:password`, 32 hexadecimal digits.
+        ha1_md5: String,
+        /// SHA-256 of `user:realm:password`, 64 hexadecimal digits.
+        ha1_sha256: String,
+    }
+}
+
+part! {
+    /// One registration of ours with a peer (RFC 3261 §10); the trunk's digest answers its challenges.
+    Registration {
+        /// The user part of our address of record.
+        user: String,
+        /// The domain of our address of record; also the Request-URI's host.
+        domain: String,
+        /// Where REGISTER goes as `IP:port`; empty for the trunk's address.
+        registrar: String,
+        /// Seconds asked for, 60 to 86,400; 0 for 3,600.
+        expires_s: u32,
+    }
+}
+
+part! {
+    /// OPTIONS that find out whether the peer lives.
+    Probe {
+        /// Seconds between them, 5 to 3,600; 0 sends none.
+        interval_s: u16,
+        /// Unanswered ones after which the trunk is skipped (cause 338), 1 to 10; 0 for 3.
+        failures: u8,
+    }
+}

@@ -1,0 +1,154 @@
+//! One policy, compiled: rewrites and lists of numbers.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use regex::{Regex, RegexBuilder};
+use snapshot::policy::{Number as Line, NumberKind, RewriteField};
+use snapshot::{Policy, PolicyFlaw, Side};
+use units::{Cause, Number};
+
+/// A name or number that is rewritten; a rewrite whose result is longer than this many bytes is not made.
+pub type Text = String;
+
+/// Bytes of a rewritten name at most.
+const TEXT_BYTES_MAX: usize = 128;
+/// Memory of one compiled expression at most, in bytes: a policy of 64 rewrites stays below 4 MiB.
+const REGEX_BYTES_MAX: usize = 64 << 10;
+
+/// One policy, ready for use.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// As it was written.
+    pub policy: Policy,
+    rewrites: Vec<(RewriteField, Regex)>,
+    calling_allow: Lines,
+    calling_deny: Lines,
+    called_allow: Lines,
+    called_deny: Lines,
+}
+
+/// One list of numbers.
+#[derive(Clone, Debug, Default)]
+struct Lines {
+    prefixes: Vec<String>,
+    exact: Vec<String>,
+    regexes: Vec<Regex>,
+}
+
+impl Rules {
+    /// Compiles a policy that passed [`Policy::check`].
+    ///
+    /// # Errors
+    /// An expression that is none, or that would take too much memory.
+    pub fn compile(policy: Policy) -> Result<Rules, PolicyFlaw> {
+        let rewrites = policy.rewrite.iter().map(|rule| Ok((rule.field, regex("rewrite.pattern", &rule.pattern)?)));
+        let numbers = &policy.numbers;
+        Ok(Rules {
+            rewrites: rewrites.collect::<Result<_, PolicyFlaw>>()?,
+            calling_allow: Lines::compile("numbers.calling_allow", &numbers.calling_allow)?,
+            calling_deny: Lines::compile("numbers.calling_deny", &numbers.calling_deny)?,
+            called_allow: Lines::compile("numbers.called_allow", &numbers.called_allow)?,
+            called_deny: Lines::compile("numbers.called_deny", &numbers.called_deny)?,
+            policy,
+        })
+    }
+
+    /// True if some rewrite changes this field.
+    pub fn rewrites(&self, field: RewriteField) -> bool {
+        self.rewrites.iter().any(|(wanted, _)| *wanted == field)
+    }
+
+    /// The text after all rewrites of this field; `None` if none of them matched.
+    pub fn rewrite(&self, field: RewriteField, text: &str) -> Option<Text> {
+        let mut current: Option<String> = None;
+        for (rule, (wanted, regex)) in self.policy.rewrite.iter().zip(&self.rewrites) {
+            if *wanted != field {
+                continue;
+            }
+            let now = current.as_deref().unwrap_or(text);
+            let Some(groups) = regex.captures(now) else { continue };
+            let found = groups.get(0).map_or(0..0, |found| found.range());
+            let mut next = String::with_capacity(now.len() + rule.replacement.len());
+            next.push_str(&now[..found.start]);
+            groups.expand(&rule.replacement, &mut next);
+            next.push_str(&now[found.end..]);
+            if next.len() <= TEXT_BYTES_MAX {
+                current = Some(next);
+            }
+        }
+        current
+    }
+
+    /// The number after all rewrites of this field.
+    ///
+    /// # Errors
+    /// Cause 28 (invalid number format): what came out is no number.
+    pub fn rewrite_number(&self, field: RewriteField, number: Number) -> Result<Number, Cause> {
+        if self.rewrites.is_empty() {
+            return Ok(number);
+        }
+        let text = core::str::from_utf8(number.as_bytes()).map_err(|_| Cause::INVALID_NUMBER)?;
+        match self.rewrite(field, text) {
+            None => Ok(number),
+            Some(next) if next.is_empty() => Ok(Number::EMPTY),
+            Some(next) => Number::parse(next.as_bytes()).map_err(|_| Cause::INVALID_NUMBER),
+        }
+    }
+
+    /// Whether these two numbers may talk.
+    ///
+    /// # Errors
+    /// The cause that stands against it: at an ingress trunk and a plan 334 and 335 for the caller, at an egress trunk 322
+    /// and 321; 325 and 326 for the destination.
+    pub fn admit_numbers(&self, side: Side, calling: &Number, called: &Number) -> Result<(), Cause> {
+        let (denied, not_allowed) = match side {
+            Side::Egress => (Cause::CALLING_REFUSED, Cause::CALLING_NOT_ACCEPTED),
+            Side::Ingress | Side::Plan => (Cause::CALLING_DENIED, Cause::CALLING_NOT_ALLOWED),
+        };
+        let rows = [
+            (self.calling_deny.has(calling), denied),
+            (!self.calling_allow.is_empty() && !self.calling_allow.has(calling), not_allowed),
+            (self.called_deny.has(called), Cause::CALLED_DENIED),
+            (!self.called_allow.is_empty() && !self.called_allow.has(called), Cause::CALLED_NOT_ALLOWED),
+        ];
+        rows.iter().find(|(stands, _)| *stands).map_or(Ok(()), |(_, cause)| Err(*cause))
+    }
+}
+
+impl Lines {
+    fn compile(field: &'static str, lines: &[Line]) -> Result<Lines, PolicyFlaw> {
+        let mut list = Lines::default();
+        for line in lines {
+            match line.kind {
+                NumberKind::Prefix => list.prefixes.push(line.value.clone()),
+                NumberKind::Exact => list.exact.push(line.value.clone()),
+                NumberKind::Regex => list.regexes.push(regex(field, &line.value)?),
+            }
+        }
+        list.exact.sort_unstable();
+        list.prefixes.sort_unstable();
+        Ok(list)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.prefixes.is_empty() && self.exact.is_empty() && self.regexes.is_empty()
+    }
+
+    fn has(&self, number: &Number) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        let Ok(text) = core::str::from_utf8(number.as_bytes()) else { return false };
+        let has = |list: &[String], text: &str| list.binary_search_by(|line| line.as_str().cmp(text)).is_ok();
+        has(&self.exact, text)
+            || (!self.prefixes.is_empty() && (1..=text.len()).any(|length| has(&self.prefixes, &text[..length])))
+            || self.regexes.iter().any(|regex| regex.is_match(text))
+    }
+}
+
+fn regex(field: &'static str, pattern: &str) -> Result<Regex, PolicyFlaw> {
+    let built = RegexBuilder::new(pattern).size_limit(REGEX_BYTES_MAX).build();
+    built.map_err(|error| PolicyFlaw { field, reason: format!("{pattern:?}: {error}") })
+}

@@ -14,8 +14,10 @@ mod ring;
 mod sends;
 pub mod socket;
 mod sockets;
+mod streams;
 
 pub use doorbell::Doorbell;
 pub use ring::{Event, Packet, Ring, Settings, Tally};
-pub use socket::UdpSocket;
+pub use socket::{Listener, UdpSocket};
 pub use sockets::{Class, SocketId};
+pub use streams::QUEUE_BYTES_MAX;

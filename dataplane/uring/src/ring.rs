@@ -1,5 +1,7 @@
 //! One thread's io_uring: what it listens to, what it waits for, what it sends.
 
+mod streams;
+
 use std::io;
 use std::mem;
 use std::net::SocketAddr;
@@ -13,7 +15,8 @@ use crate::buffers::Buffers;
 use crate::doorbell::Doorbell;
 use crate::sends::{Sends, Source};
 use crate::socket::UdpSocket;
-use crate::sockets::{Class, SocketId, Sockets, State};
+use crate::sockets::{Class, Kind, STREAM_BUFFERS, SocketId, Sockets, State};
+use crate::streams::Table;
 
 /// How large a ring is.
 #[derive(Clone, Copy, Debug)]
@@ -26,11 +29,13 @@ pub struct Settings {
     pub signal_buffers: u16,
     /// Receive buffers of 2 kB for [`Class::Media`]; a power of two.
     pub media_buffers: u16,
+    /// Receive buffers of 8 kB for streams; a power of two.
+    pub stream_buffers: u16,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { sockets: 16_384, sends: 8_192, signal_buffers: 256, media_buffers: 1_024 }
+        Settings { sockets: 16_384, sends: 8_192, signal_buffers: 256, media_buffers: 1_024, stream_buffers: 128 }
     }
 }
 
@@ -56,9 +61,17 @@ pub struct Tally {
     pub send_failed: u64,
     /// Times that the kernel found no free receive buffer and stopped listening for a moment.
     pub starved: u64,
+    /// Connections accepted and handed up.
+    pub accepted: u64,
+    /// Connections that came and could not be taken: no place in the table, no descriptor left.
+    pub unaccepted: u64,
+    /// Connections that we made.
+    pub connected: u64,
+    /// Connections that the network ended, and those that could not be made.
+    pub broken: u64,
 }
 
-/// A received datagram: a receive buffer that is ours until it is forwarded or released.
+/// A received datagram, or a piece of a stream: a receive buffer that is ours until it is forwarded or released.
 #[derive(Debug)]
 #[must_use = "a packet that is neither forwarded nor released takes its buffer with it"]
 pub struct Packet {
@@ -77,6 +90,26 @@ pub struct Packet {
 pub enum Event {
     /// A datagram came.
     Datagram(Packet),
+    /// A piece of a stream came, in order.
+    Bytes(Packet),
+    /// Somebody connected.
+    Accepted {
+        /// The listener that heard it.
+        listener: SocketId,
+        /// The connection; open until [`Ring::close`] or its [`Event::Ended`].
+        stream: SocketId,
+        /// Who.
+        from: SocketAddr,
+    },
+    /// A connection that we ordered stands.
+    Connected(SocketId),
+    /// The network ended a connection, or it could not be made; it needs no [`Ring::close`] and sends nothing more.
+    Ended {
+        /// Which; its place is about to be free for another.
+        stream: SocketId,
+        /// The kernel's error number; 0 if the peer closed in order.
+        errno: i32,
+    },
     /// Another thread rang the doorbell.
     Doorbell,
 }
@@ -87,6 +120,7 @@ const COMPLETIONS: u32 = 32_768;
 /// Completions handed up before what they caused is submitted.
 const BATCH: usize = 512;
 const MEDIA_BYTES: u32 = 2_048;
+const STREAM_BYTES: u32 = 8_192;
 /// The longest UDP payload, the kernel's header before it, and the sender's address.
 const SIGNAL_BYTES: u32 = 65_507 + 16 + NAME_BYTES + 1;
 
@@ -94,7 +128,13 @@ const RECEIVE: u64 = 1 << 56;
 const SEND: u64 = 2 << 56;
 const BELL: u64 = 3 << 56;
 const CANCEL: u64 = 4 << 56;
+const ACCEPT: u64 = 5 << 56;
+const CONNECT: u64 = 6 << 56;
+const STREAM_RECEIVE: u64 = 7 << 56;
+const STREAM_SEND: u64 = 8 << 56;
 const KIND: u64 = 0xff << 56;
+/// How long a listener rests after the kernel refused it a descriptor.
+const REST: Duration = Duration::from_millis(100);
 
 /// One completion, copied out of the kernel's ring.
 #[derive(Clone, Copy)]
@@ -107,9 +147,13 @@ struct Completion {
 /// The ring. It must be made and used on one thread.
 pub struct Ring {
     ring: IoUring,
-    buffers: [Buffers; 2],
+    buffers: [Buffers; 3],
     sends: Sends,
     sockets: Sockets,
+    streams: Table,
+    /// Listeners that the kernel refused descriptors, and when they listen again.
+    resting: Vec<u32>,
+    rest_until: Option<Instant>,
     /// Tells the kernel how much room for an address to leave in each receive buffer.
     shape: Box<libc::msghdr>,
     doorbell: Doorbell,
@@ -134,14 +178,18 @@ impl Ring {
         ring.submitter().register_files_sparse(settings.sockets)?;
         let signal = Buffers::new(&ring, Class::Signal as u16, settings.signal_buffers, SIGNAL_BYTES)?;
         let media = Buffers::new(&ring, Class::Media as u16, settings.media_buffers, MEDIA_BYTES)?;
+        let stream = Buffers::new(&ring, STREAM_BUFFERS as u16, settings.stream_buffers, STREAM_BYTES)?;
         // SAFETY: all zeroes is a valid msghdr: no name, no vector, no control data.
         let mut shape: Box<libc::msghdr> = Box::new(unsafe { mem::zeroed() });
         shape.msg_namelen = NAME_BYTES;
         Ok(Ring {
             ring,
-            buffers: [signal, media],
+            buffers: [signal, media, stream],
             sends: Sends::new(settings.sends),
             sockets: Sockets::new(settings.sockets),
+            streams: Table::new(settings.sockets),
+            resting: Vec::new(),
+            rest_until: None,
             shape,
             doorbell,
             rung: Box::new(0),
@@ -154,24 +202,36 @@ impl Ring {
 
     /// Listens to a socket from now on. Its own descriptor is closed; the ring's table holds it.
     pub fn add(&mut self, socket: &UdpSocket, class: Class) -> io::Result<SocketId> {
-        let id = self.sockets.take(class).ok_or_else(|| io::Error::other("the ring's table of sockets is full"))?;
-        if let Err(error) = self.ring.submitter().register_files_update(id.slot, &[socket.descriptor()]) {
-            self.sockets.set(id.slot, State::Free);
-            return Err(error);
-        }
+        let id = self.place(Kind::Datagrams(class), socket.descriptor())?;
         self.receive(id.slot);
         Ok(id)
     }
 
-    /// Stops listening. Datagrams that the kernel already handed over are forgotten.
+    /// Puts a descriptor into the ring's table.
+    fn place(&mut self, kind: Kind, descriptor: i32) -> io::Result<SocketId> {
+        let id = self.sockets.take(kind).ok_or_else(|| io::Error::other("the ring's table of sockets is full"))?;
+        if let Err(error) = self.ring.submitter().register_files_update(id.slot, &[descriptor]) {
+            self.sockets.set(id.slot, State::Free);
+            return Err(error);
+        }
+        Ok(id)
+    }
+
+    /// Stops listening. Datagrams that the kernel already handed over are forgotten, as is what a stream had left to send.
     pub fn close(&mut self, id: SocketId) {
         if !self.sockets.open(id) {
             return;
         }
+        let order = match self.sockets.kind(id.slot) {
+            Kind::Stream => return self.close_stream(id.slot),
+            Kind::Listener => ACCEPT,
+            Kind::Datagrams(_) => RECEIVE,
+        };
+        self.resting.retain(|slot| *slot != id.slot);
         match self.sockets.state(id.slot) {
             State::Listening => {
                 self.sockets.set(id.slot, State::Closing);
-                self.push(&opcode::AsyncCancel::new(RECEIVE | u64::from(id.slot)).build().user_data(CANCEL));
+                self.push(&opcode::AsyncCancel::new(order | u64::from(id.slot)).build().user_data(CANCEL));
             }
             State::Deaf => {
                 self.sockets.deaf.retain(|slot| *slot != id.slot);
@@ -192,6 +252,7 @@ impl Ring {
     pub fn wait(&mut self, limit: Duration) -> io::Result<()> {
         self.listen();
         self.buffers.iter_mut().for_each(Buffers::publish);
+        let limit = self.rest_until.map_or(limit, |_| limit.min(REST));
         let at_hand = self.next < self.batch.len() || !self.ring.completion().is_empty();
         let waited = if limit.is_zero() || at_hand {
             self.ring.submit()
@@ -224,6 +285,10 @@ impl Ring {
             let event = match done.about & KIND {
                 RECEIVE => self.received(done),
                 SEND => self.sent(done),
+                STREAM_RECEIVE => self.stream_received(done),
+                STREAM_SEND => self.stream_sent(done),
+                ACCEPT => self.accepted(done),
+                CONNECT => self.connected(done),
                 BELL => {
                     self.listens = false;
                     Some(Event::Doorbell)
@@ -289,7 +354,7 @@ impl Ring {
 
     fn received(&mut self, done: Completion) -> Option<Event> {
         let slot = (done.about & !KIND) as u32;
-        let class = self.sockets.class(slot) as usize;
+        let class = self.sockets.kind(slot).buffers();
         let closing = self.sockets.state(slot) == State::Closing;
         let packet = cqueue::buffer_select(done.flags).and_then(|buffer| {
             self.buffers[class].took();
@@ -337,11 +402,19 @@ impl Ring {
         None
     }
 
-    /// Orders what the kernel has stopped doing: receives that ran out of buffers, the doorbell.
+    /// Orders what the kernel has stopped doing: receives that ran out of buffers, accepts, the doorbell.
     fn listen(&mut self) {
         for _ in 0..self.sockets.deaf.len() {
             let slot = self.sockets.deaf.swap_remove(0);
-            self.receive(slot);
+            match self.sockets.kind(slot) {
+                Kind::Datagrams(_) => self.receive(slot),
+                Kind::Listener => self.accept(slot),
+                Kind::Stream => self.receive_stream(slot),
+            }
+        }
+        if self.rest_until.is_some_and(|until| until <= Instant::now()) {
+            self.rest_until = None;
+            mem::take(&mut self.resting).into_iter().for_each(|slot| self.accept(slot));
         }
         if !self.listens {
             self.listens = true;
@@ -351,7 +424,7 @@ impl Ring {
     }
 
     fn receive(&mut self, slot: u32) {
-        let group = self.buffers[self.sockets.class(slot) as usize].group();
+        let group = self.buffers[self.sockets.kind(slot).buffers()].group();
         let order = opcode::RecvMsgMulti::new(Fixed(slot), &raw const *self.shape, group).build();
         self.sockets.set(slot, State::Listening);
         self.push(&order.user_data(RECEIVE | u64::from(slot)));
@@ -364,9 +437,10 @@ impl Ring {
 
     fn push(&mut self, order: &squeue::Entry) {
         loop {
-            // SAFETY: every order points into a send slot, a receive buffer, the bell's word or the message shape. All of them stay in
-            // place until the order's completion is read: slots and buffers are handed out again only by `sent` and `received`, the
-            // word and the shape live as long as the ring, and `drop` waits for the rest.
+            // SAFETY: every order points into a send slot, a receive buffer, a stream's bytes or address, the bell's word or the message
+            // shape. All of them stay in place until the order's completion is read: slots and buffers are handed out again only by
+            // `sent` and `received`, a stream's memory is neither touched nor freed while `under_way` names the order, the word and the
+            // shape live as long as the ring, and `drop` waits for the rest.
             if unsafe { self.ring.submission().push(order) }.is_ok() {
                 return;
             }

@@ -1,8 +1,9 @@
-//! UDP sockets with the options that a switch wants, and what the kernel granted of them.
+//! Sockets with the options that a switch wants, and what the kernel granted of them.
 
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -36,10 +37,11 @@ impl UdpSocket {
         // What the kernel grants is read back by who opens it; a refusal is not a reason to stay without a socket.
         let _ = socket.set_recv_buffer_size(options.receive_bytes);
         let _ = socket.set_send_buffer_size(options.send_bytes);
-        if options.traffic_class != 0 {
-            let class = u32::from(options.traffic_class);
-            let _ = if address.is_ipv4() { socket.set_tos_v4(class) } else { socket.set_tclass_v6(class) };
+        if address.is_ipv6() {
+            // An IPv4 listener on the same port is a listener of its own.
+            socket.set_only_v6(true)?;
         }
+        mark(&socket, address.is_ipv4(), options.traffic_class);
         socket.bind(&address.into())?;
         let address = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
         Ok(UdpSocket { socket, address })
@@ -57,5 +59,78 @@ impl UdpSocket {
 
     pub(crate) fn descriptor(&self) -> i32 {
         self.socket.as_raw_fd()
+    }
+}
+
+/// Connections that may wait for us to accept them.
+const BACKLOG: i32 = 1_024;
+/// How long sent bytes may stay unacknowledged before the kernel gives the connection up: 64·T1 of RFC 3261.
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(32);
+
+/// A TCP socket that listens.
+#[derive(Debug)]
+pub struct Listener {
+    socket: Socket,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// Binds and listens. With `shared` each shard has its own socket on one address, and the kernel spreads connections over them.
+    pub fn bind(address: SocketAddr, shared: bool, traffic_class: u8) -> io::Result<Listener> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        // Connections of an earlier life that linger in TIME_WAIT must not keep us out.
+        socket.set_reuse_address(true)?;
+        if shared {
+            socket.set_reuse_port(true)?;
+        }
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        mark(&socket, address.is_ipv4(), traffic_class);
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        let address = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        Ok(Listener { socket, address })
+    }
+
+    /// Where it is bound.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn descriptor(&self) -> i32 {
+        self.socket.as_raw_fd()
+    }
+}
+
+/// A TCP socket that is to be connected, from an address of ours if one is named.
+pub(crate) fn unconnected(from: Option<IpAddr>, to: SocketAddr, traffic_class: u8) -> io::Result<OwnedFd> {
+    let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
+    mark(&socket, to.is_ipv4(), traffic_class);
+    stream_options(&socket)?;
+    if let Some(from) = from {
+        socket.bind(&SocketAddr::new(from, 0).into())?;
+    }
+    Ok(socket.into())
+}
+
+/// Makes an accepted connection ours, and says who connected.
+pub(crate) fn accepted(descriptor: OwnedFd) -> io::Result<(OwnedFd, SocketAddr)> {
+    let socket = Socket::from(descriptor);
+    stream_options(&socket)?;
+    let from = socket.peer_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
+    Ok((socket.into(), from))
+}
+
+fn stream_options(socket: &Socket) -> io::Result<()> {
+    // Messages are written whole; waiting for more of them only delays.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))
+}
+
+fn mark(socket: &Socket, v4: bool, traffic_class: u8) {
+    if traffic_class != 0 {
+        let class = u32::from(traffic_class);
+        let _ = if v4 { socket.set_tos_v4(class) } else { socket.set_tclass_v6(class) };
     }
 }

@@ -1,6 +1,6 @@
 //! The ring's sockets: places in its registered file table, and whether each is listened to.
 
-/// What a socket carries; decides the size and number of its receive buffers.
+/// What a socket of datagrams carries; decides the size and number of its receive buffers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// SIP: few datagrams of up to 64 kB.
@@ -23,14 +23,38 @@ impl SocketId {
     }
 }
 
+/// What a place holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A UDP socket.
+    Datagrams(Class),
+    /// A TCP socket that accepts connections.
+    Listener,
+    /// A TCP connection; the ring's table of streams knows the rest.
+    Stream,
+}
+
+impl Kind {
+    /// Which receive buffers the kernel takes for it.
+    pub(crate) fn buffers(self) -> usize {
+        match self {
+            Kind::Datagrams(class) => class as usize,
+            Kind::Listener | Kind::Stream => STREAM_BUFFERS,
+        }
+    }
+}
+
+/// The group of receive buffers for streams; the two before it are those of [`Class`].
+pub(crate) const STREAM_BUFFERS: usize = 2;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     Free,
-    /// A multishot receive is with the kernel.
+    /// Open: a multishot receive or accept is with the kernel, or it is a connection that is being made.
     Listening,
-    /// Open, but the kernel ended the receive; it will be ordered again.
+    /// Open, but the kernel ended the receive or accept; it will be ordered again.
     Deaf,
-    /// Closed by us; the kernel's last word on its receive has not come.
+    /// Closed by us; the kernel's last word on its orders has not come.
     Closing,
 }
 
@@ -38,7 +62,7 @@ pub(crate) enum State {
 struct Place {
     state: State,
     generation: u32,
-    class: Class,
+    kind: Kind,
 }
 
 /// The table.
@@ -51,7 +75,7 @@ pub(crate) struct Sockets {
 
 impl Sockets {
     pub(crate) fn new(count: u32) -> Sockets {
-        let empty = Place { state: State::Free, generation: 0, class: Class::Signal };
+        let empty = Place { state: State::Free, generation: 0, kind: Kind::Datagrams(Class::Signal) };
         Sockets {
             places: vec![empty; count as usize].into_boxed_slice(),
             free: (0..count).rev().collect(),
@@ -60,11 +84,11 @@ impl Sockets {
     }
 
     /// Takes a place; the caller fills the file table and orders the receive.
-    pub(crate) fn take(&mut self, class: Class) -> Option<SocketId> {
+    pub(crate) fn take(&mut self, kind: Kind) -> Option<SocketId> {
         let slot = self.free.pop()?;
         let place = &mut self.places[slot as usize];
         place.generation = place.generation.wrapping_add(1);
-        place.class = class;
+        place.kind = kind;
         place.state = State::Deaf;
         Some(SocketId { slot, generation: place.generation })
     }
@@ -86,8 +110,8 @@ impl Sockets {
         }
     }
 
-    pub(crate) fn class(&self, slot: u32) -> Class {
-        self.places[slot as usize].class
+    pub(crate) fn kind(&self, slot: u32) -> Kind {
+        self.places[slot as usize].kind
     }
 
     pub(crate) fn id(&self, slot: u32) -> SocketId {
@@ -99,7 +123,7 @@ impl Sockets {
         self.places.len() as u32
     }
 
-    /// How many the kernel still receives on.
+    /// How many the kernel still has orders for.
     pub(crate) fn armed(&self) -> usize {
         self.places.iter().filter(|place| matches!(place.state, State::Listening | State::Closing)).count()
     }

@@ -8,7 +8,7 @@ use uring::socket::{Options, UdpSocket};
 use uring::{Class, Doorbell, Event, Ring, Settings, SocketId};
 
 const OPTIONS: Options = Options { shared: false, receive_bytes: 1 << 20, send_bytes: 1 << 20, traffic_class: 0 };
-const SMALL: Settings = Settings { sockets: 64, sends: 64, signal_buffers: 8, media_buffers: 8 };
+const SMALL: Settings = Settings { sockets: 64, sends: 64, signal_buffers: 8, media_buffers: 8, stream_buffers: 8 };
 const PATIENCE: Duration = Duration::from_secs(5);
 
 fn ring(settings: &Settings) -> Ring {

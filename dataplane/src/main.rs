@@ -181,6 +181,7 @@ impl Plan {
                 seed: host::entropy()?,
                 trace_percent: settings.trace_percent,
                 grants: carried.grants.clone(),
+                guard: shard::guard::Settings::default(),
                 ticks: clocks::ticks,
             };
             threads.push(CoreThread {

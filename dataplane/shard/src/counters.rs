@@ -36,6 +36,16 @@ counters! {
     sip_flawed;
     /// Requests from addresses that are nobody's.
     sip_strangers;
+    /// Messages within a dialog that another than its peer sent.
+    sip_intruders;
+    /// Datagrams dropped unread: their source sends too much, or nobody knows it and the shard is busy.
+    sip_silenced;
+    /// Datagrams dropped unread because one like them broke a shard.
+    sip_blocked;
+    /// New calls refused because the shard was behind.
+    sip_overload;
+    /// Calls refused because they went round in circles.
+    loops;
     /// Requests refused without a call: no dialog, no hops left, unsupported.
     sip_refused;
     /// Calls begun.

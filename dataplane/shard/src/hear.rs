@@ -7,18 +7,18 @@ use call::leg::send::reply_hop;
 use call::{Call, Opening};
 use cdr::Stages;
 use rating::Admission;
+use sip::dialog::Dialog;
 use sip::print::reason_phrase;
-use sip::{Hop, Message, Method, Name, Printer, Uri, parse};
+use sip::{Hop, Message, Method, Printer, Uri, parse};
 use units::{CallId, Cause, Clock, Number};
 
-use crate::table::foreign_key;
+use crate::guard::{Load, Reason, Stranger};
+use crate::table::{CallRef, foreign_key};
 use crate::trace::Ladder;
-use crate::{CALLS_MAX, Effect, Effects, Shard, context, steer};
+use crate::{CALLS_MAX, Effect, Effects, Shard, context, steer, vet};
 
-/// Seconds that a refused caller is asked to wait (RFC 3261 §20.33).
-const RETRY_AFTER_S: &[u8] = b"10";
-/// What we take out of a dialog.
-const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE";
+/// A refused caller is asked to wait for a time between these, in seconds, so that not all come back at once (RFC 3261 §20.33).
+const RETRY_AFTER_S: core::ops::RangeInclusive<u64> = 5..=15;
 
 impl Shard {
     /// Reads a datagram that is ours to read.
@@ -48,73 +48,112 @@ impl Shard {
     }
 
     fn on_request(&mut self, clock: Clock, from: Hop, request: &Message<'_>, parse_ns: u64, out: &mut Effects) {
-        let own = request.call_id();
-        let tag = request.from().tag().unwrap_or(b"");
-        let found = steer::minted(own).and_then(|_| self.table.find(own));
-        let found = found.or_else(|| self.table.find(&foreign_key(own, tag)));
-        let Some((at, leg)) = found else { return self.on_new_request(clock, from, request, parse_ns, out) };
-        let Some(entry) = self.table.get_mut(at) else { return };
-        // Identity is the source address: nobody else may speak in this dialog.
-        if entry.call.peer(leg).is_none_or(|peer| peer.remote.ip() != from.remote.ip()) {
-            self.counters.sip_strangers += 1;
+        let Some((at, leg)) = self.leg_of(request.call_id(), request.from().tag()) else {
+            return self.on_new_request(clock, from, request, parse_ns, out);
+        };
+        if !self.is_peer(clock, from, at, leg, request) {
             return;
         }
-        if let Some(ladder) = &mut entry.ladder {
-            ladder.note(clock.wall, leg, true, from.remote, request.text());
-        }
+        let Some(entry) = self.table.get(at) else { return };
         let local_tag = entry.call.dialog(leg).map(|dialog| dialog.local_tag.as_slice()).unwrap_or(b"");
-        let to_tag = request.to().tag();
-        if to_tag.is_some_and(|to_tag| to_tag != local_tag) {
-            if request.method() != Method::Ack {
-                self.refuse(from, request, 481, out);
-            }
-            return;
+        let refusal = match request.to().tag() {
+            Some(tag) if tag != local_tag => Some(481),
+            Some(_) => vet::method_objection(request.method()).or_else(|| vet::objection(request)),
+            // RFC 3261 §8.2.2.2: the same request by another way.
+            None if request.method() == Method::Invite && !entry.call.is_first_invite(request) => Some(482),
+            None => None,
+        };
+        match refusal {
+            Some(_) if request.method() == Method::Ack => {}
+            Some(status) => self.refuse(from, request, status, out),
+            None => self.with_call(clock, at, out, |call, ctx| call.on_request(ctx, leg, request, from)),
         }
-        // RFC 3261 §8.2.2.2: the same request by another way.
-        if to_tag.is_none() && request.method() == Method::Invite && !entry.call.is_first_invite(request) {
-            return self.refuse(from, request, 482, out);
-        }
-        self.with_call(clock, at, out, |call, ctx| call.on_request(ctx, leg, request, from));
     }
 
     fn on_response(&mut self, clock: Clock, from: Hop, response: &Message<'_>, out: &mut Effects) {
-        let own = response.call_id();
-        let tag = response.to().tag().unwrap_or(b"");
-        let found = steer::minted(own).and_then(|_| self.table.find(own));
-        let Some((at, leg)) = found.or_else(|| self.table.find(&foreign_key(own, tag))) else { return };
-        let Some(entry) = self.table.get_mut(at) else { return };
+        let Some((at, leg)) = self.leg_of(response.call_id(), response.to().tag()) else { return };
+        if self.is_peer(clock, from, at, leg, response) {
+            self.with_call(clock, at, out, |call, ctx| call.on_response(ctx, leg, response));
+        }
+    }
+
+    /// Whose leg a message belongs to, by its Call-ID and the peer's tag.
+    fn leg_of(&self, call_id: &[u8], peer_tag: Option<&[u8]>) -> Option<(CallRef, u8)> {
+        let tag = peer_tag.unwrap_or(b"");
+        match self.own_leg(call_id) {
+            // With our own tag as the peer's, it is our own request that came round: a dialog of its own (RFC 3261 §16.3).
+            Some((at, leg, dialog)) if tag.is_empty() || dialog.local_tag != tag => Some((at, leg)),
+            _ => self.table.find(&foreign_key(call_id, tag)),
+        }
+    }
+
+    /// The leg that we minted this Call-ID for.
+    fn own_leg(&self, call_id: &[u8]) -> Option<(CallRef, u8, &Dialog)> {
+        let (at, leg) = steer::minted(call_id).and_then(|_| self.table.find(call_id))?;
+        Some((at, leg, self.table.get(at)?.call.dialog(leg)?))
+    }
+
+    /// Identity is the source address: nobody else may speak in this dialog. Captures what the peer says.
+    fn is_peer(&mut self, clock: Clock, from: Hop, at: CallRef, leg: u8, message: &Message<'_>) -> bool {
+        let Some(entry) = self.table.get_mut(at) else { return false };
         if entry.call.peer(leg).is_none_or(|peer| peer.remote.ip() != from.remote.ip()) {
-            self.counters.sip_strangers += 1;
-            return;
+            self.counters.sip_intruders += 1;
+            self.guard.note(clock.wall, from.remote, message, Reason::Intruder);
+            return false;
         }
         if let Some(ladder) = &mut entry.ladder {
-            ladder.note(clock.wall, leg, true, from.remote, response.text());
+            ladder.note(clock.wall, leg, true, from.remote, message.text());
         }
-        self.with_call(clock, at, out, |call, ctx| call.on_response(ctx, leg, response));
+        true
     }
 
     /// A request that belongs to no call.
     fn on_new_request(&mut self, clock: Clock, from: Hop, request: &Message<'_>, parse_ns: u64, out: &mut Effects) {
-        let status = match request.method() {
-            Method::Ack => return,
-            _ if !self.is_known(from) => {
-                self.counters.sip_strangers += 1;
-                403
-            }
+        let method = request.method();
+        if method == Method::Ack {
+            return;
+        }
+        if !self.is_known(from) {
+            return self.on_stranger(clock, from, request, out);
+        }
+        let status = match method {
+            _ if let Some(status) = vet::method_objection(method) => status,
             _ if request.to().tag().is_some() => 481,
             Method::Cancel | Method::Bye | Method::Update | Method::Info | Method::Prack => 481,
+            Method::Invite if self.guard.load(clock.now) == Load::Over => {
+                self.counters.sip_overload += 1;
+                503
+            }
+            _ if let Some(status) = vet::objection(request) => status,
             Method::Options => 200,
             Method::Invite => match self.objection(request) {
                 Some(status) => status,
                 None => return self.begin(clock, from, request, parse_ns, out),
             },
-            Method::Refer => 403,
             _ => 405,
         };
         self.refuse(from, request, status, out);
     }
 
-    /// What stands against an INVITE before anyone asks who sent it.
+    /// A request of somebody who is nobody's: one packet that is hardly larger than what came, or none.
+    fn on_stranger(&mut self, clock: Clock, from: Hop, request: &Message<'_>, out: &mut Effects) {
+        self.counters.sip_strangers += 1;
+        self.guard.note(clock.wall, from.remote, request, Reason::Unknown);
+        if self.guard.stranger() == Stranger::Silent {
+            return;
+        }
+        let (tag, to) = (self.guard.tag(request.call_id(), request.via().branch), reply_hop(request, from));
+        let start = out.bytes.len();
+        Printer::reply(&mut out.bytes, request, 403, "Forbidden", &tag, from.remote).finish_empty();
+        // Whoever forges a source gains nothing by us: 1.2 bytes for one at most.
+        if (out.bytes.len() - start) * 10 > request.text().len() * 12 {
+            return out.bytes.truncate(start);
+        }
+        self.counters.sip_sent += 1;
+        out.list.push(Effect::Sip { to, bytes: start..out.bytes.len() });
+    }
+
+    /// What stands against an INVITE of somebody we know.
     fn objection(&mut self, invite: &Message<'_>) -> Option<u16> {
         if self.draining || self.disk_full || self.loaded.is_none() || self.table.len() >= CALLS_MAX {
             self.counters.calls_turned_away += 1;
@@ -123,12 +162,18 @@ impl Shard {
         if invite.max_forwards() == Some(0) {
             return Some(483);
         }
-        if invite.header(Name::Require).is_some_and(|value| !value.is_empty()) {
-            return Some(420);
-        }
-        let kind = invite.content_type().unwrap_or(b"");
-        let base = kind.split(|b| *b == b';').next().unwrap_or(b"").trim_ascii();
-        (!invite.body().is_empty() && !base.eq_ignore_ascii_case(b"application/sdp")).then_some(415)
+        self.came_round(invite).then_some(482)
+    }
+
+    /// RFC 3261 §16.3 item 4: our own INVITE came back. With the same numbers it would go round for ever; with others it is a
+    /// spiral, and a call like any other.
+    fn came_round(&mut self, invite: &Message<'_>) -> bool {
+        let Some((_, _, dialog)) = self.own_leg(invite.call_id()) else { return false };
+        let number = |text: &[u8]| number_of(Uri::parse(text).ok());
+        let same_called = number(invite.request_uri().unwrap_or(b"")) == number(&dialog.remote_uri);
+        let loops = same_called && number(invite.from().uri_text) == number(&dialog.local_uri);
+        self.counters.loops += u64::from(loops);
+        loops
     }
 
     /// Begins a call.
@@ -145,6 +190,10 @@ impl Shard {
         self.stages.parse.record(parse_ns);
         self.stages.admit.record(admit_ns);
         let (admission, refusal) = match admitted {
+            Ok(admission) if self.guard.is_looping(clock.now, &calling, &admission.called) => {
+                self.counters.loops += 1;
+                (admission, Err(Cause::LOOP_DETECTED))
+            }
             Ok(admission) => (admission, Ok(())),
             Err(Cause::ORIGINATOR_NOT_FOUND) => return self.refuse(from, invite, 403, out),
             Err(cause) => (Admission { called, ..Admission::default() }, Err(cause)),
@@ -180,37 +229,28 @@ impl Shard {
     }
 
     /// True if some ingress trunk or egress trunk has this address.
-    fn is_known(&self, from: Hop) -> bool {
-        self.loaded.as_ref().is_some_and(|loaded| rating::is_known(&loaded.view(), from.remote))
+    pub(crate) fn is_known(&self, from: Hop) -> bool {
+        let Some(loaded) = &self.loaded else { return false };
+        let address = from.remote.ip().to_canonical();
+        self.egress_addresses.binary_search(&address).is_ok() || loaded.view().at_address(address).next().is_some()
     }
 
     /// Answers without keeping anything: one packet for one packet.
-    fn refuse(&mut self, from: Hop, request: &Message<'_>, status: u16, out: &mut Effects) {
+    pub(crate) fn refuse(&mut self, from: Hop, request: &Message<'_>, status: u16, out: &mut Effects) {
         self.counters.sip_refused += u64::from(status != 200);
-        let tag = self.random.token(b"");
-        let mut answer = Vec::with_capacity(512);
-        let mut printer = Printer::reply(&mut answer, request, status, reason_phrase(status), &tag, from.remote);
-        match status {
-            200 | 405 => {
-                printer.line("Allow", &[ALLOW]);
-            }
-            415 => {
-                printer.line("Accept", &[b"application/sdp"]);
-            }
-            420 => {
-                printer.line("Unsupported", &[request.header(Name::Require).unwrap_or(b"")]);
-            }
-            503 => {
-                printer.line("Retry-After", &[RETRY_AFTER_S]);
-            }
-            _ => {}
-        }
-        printer.finish_empty();
-        self.send(reply_hop(request, from), &answer, out);
+        self.counters.sip_sent += 1;
+        let (tag, to) = (self.guard.tag(request.call_id(), request.via().branch), reply_hop(request, from));
+        let wait_s = RETRY_AFTER_S.start() + self.random.bits() % (RETRY_AFTER_S.end() - RETRY_AFTER_S.start() + 1);
+        let bytes = out.append(|bytes| {
+            let mut printer = Printer::reply(bytes, request, status, reason_phrase(status), &tag, from.remote);
+            vet::explain(&mut printer, request, status, wait_s);
+            printer.finish_empty();
+        });
+        out.list.push(Effect::Sip { to, bytes });
     }
 
     fn refuse_flawed(&mut self, from: Hop, bytes: &[u8], status: u16, reason: &'static str, out: &mut Effects) {
-        let tag = self.random.token(b"");
+        let tag = self.guard.tag(bytes, b"");
         let mut answer = Vec::with_capacity(512);
         if sip::print::refusal(bytes, status, reason, from.remote, &tag, &mut answer) {
             self.send(from, &answer, out);

@@ -9,19 +9,21 @@ extern crate alloc;
 pub mod book;
 mod counters;
 pub mod effect;
+pub mod guard;
 mod hear;
 mod orders;
 pub mod parcel;
 pub mod steer;
 pub mod table;
 mod trace;
+pub mod vet;
 mod wheel;
 
 use alloc::collections::VecDeque;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use call::{Context, Desk, Random, Switch};
 use hashbrown::HashMap;
@@ -40,6 +42,7 @@ pub use sip::{Flow, Hop, Transport};
 
 use book::Book;
 use counters::{Counters, Stages};
+use guard::{Guard, Refused, Silence};
 use table::{CallRef, Table};
 use wheel::Wheel;
 
@@ -111,6 +114,8 @@ pub struct Config {
     pub trace_percent: u8,
     /// Grants that survived a restart: id, account, amount, used.
     pub grants: Vec<(GrantId, AccountId, Money, Money)>,
+    /// How much is heard of whom.
+    pub guard: guard::Settings,
     /// Reads nanoseconds for stage latencies; decides nothing, so a simulator may return a constant.
     pub ticks: fn() -> u64,
 }
@@ -136,6 +141,9 @@ pub struct Shard {
     config: Config,
     switch: Switch,
     loaded: Option<Loaded>,
+    /// Where egress trunks are, in order.
+    egress_addresses: Vec<IpAddr>,
+    guard: Guard,
     random: Random,
     relay: Relay,
     table: Table,
@@ -175,10 +183,13 @@ impl Shard {
         for listener in &config.listeners {
             relay.exclude(listener.address.port());
         }
+        let guard = Guard::new(&config.guard, random.bits());
         Shard {
             config,
             switch,
             loaded: None,
+            egress_addresses: Vec::new(),
+            guard,
             random,
             relay,
             table: Table::default(),
@@ -203,6 +214,13 @@ impl Shard {
 
     /// A SIP message came to this shard's socket.
     pub fn on_sip(&mut self, clock: Clock, from: Hop, bytes: &[u8], out: &mut Effects) {
+        if let Err(silence) = self.guard.ask(clock.now, from.remote.ip(), self.is_known(from), bytes) {
+            match silence {
+                Silence::Rate | Silence::Busy => self.counters.sip_silenced += 1,
+                Silence::Blocked => self.counters.sip_blocked += 1,
+            }
+            return;
+        }
         match steer::owner(bytes, self.config.shards) {
             Some(owner) if owner != self.config.shard => {
                 self.counters.sip_steered += 1;
@@ -276,7 +294,27 @@ impl Shard {
 
     /// Swap to a checked snapshot.
     pub fn on_snapshot(&mut self, _clock: Clock, loaded: Loaded, _out: &mut Effects) {
+        let addresses = loaded.view().egress_trunks().map(|trunk| trunk.address().ip().to_canonical());
+        self.egress_addresses.clear();
+        self.egress_addresses.extend(addresses);
+        self.egress_addresses.sort_unstable();
         self.loaded = Some(loaded);
+    }
+
+    /// How far behind the shard is, in thousandths of [`guard::LAG_MAX_MS`]: 1,000 says that what it reads has waited so long.
+    /// Told at the beginning of a turn; without a word for half a second it counts as 0.
+    pub fn on_load(&mut self, clock: Clock, permille: u32) {
+        self.guard.on_load(clock.now, permille);
+    }
+
+    /// The last strangers that were refused, latest first.
+    pub fn refused(&self) -> impl Iterator<Item = &Refused> {
+        self.guard.refused()
+    }
+
+    /// Who is heard, and how much.
+    pub fn guard(&self) -> &Guard {
+        &self.guard
     }
 
     /// Release a call by an operator's wish; false if this shard does not have it.

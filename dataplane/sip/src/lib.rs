@@ -15,6 +15,7 @@ pub mod invite_server;
 pub mod lex;
 pub mod message;
 pub mod method;
+pub mod multipart;
 pub mod name;
 pub mod parse;
 pub mod print;

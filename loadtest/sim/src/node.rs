@@ -143,6 +143,7 @@ impl Node {
             seed,
             trace_percent: 0,
             grants,
+            guard: shard::guard::Settings::default(),
             // Simulated work takes no time: stage latencies are not judged here.
             ticks: || 0,
         }

@@ -7,21 +7,22 @@ use cdr::GrantPart;
 use rating::{Ask, Routes};
 use sip::dialog::Dialog;
 use sip::print::write_socket_addr;
-use sip::{Hop, Message, Name, Transport};
+use sip::{Hop, Message, Transport};
 use units::{Cause, Money};
 
 use crate::bridge::Body;
 use crate::call::{Attempt, Call, Context, State};
 use crate::effect::{Count, Effect, Stage, Trunk};
 use crate::leg::Leg;
+use crate::leg::receive::body_of;
 use crate::limits::{ATTEMPTS_MAX, BOOK_TIMEOUT_MS, PROGRESS_TIMEOUT_S, RING_TIMEOUT_S, SETUP_TIMEOUT_S, SLICE_MS};
 use crate::release::Release;
 
 impl Call {
     /// Looks the sell rate up and asks for room.
     pub(super) fn enter(&mut self, ctx: &mut Context<'_>, invite: &Message<'_>) {
-        self.offer =
-            Body { kind: invite.header(Name::ContentType).unwrap_or(b"").to_vec(), bytes: invite.body().to_vec() };
+        // RFC 3261 §20.11: another body than a description came this far only if its sender calls it optional.
+        self.offer = Some(body_of(invite)).filter(Body::is_sdp).unwrap_or_default();
         let admission = &self.opening.admission;
         match rating::quote(&ctx.view, admission.sell_deck, &admission.called, self.started.wall) {
             Ok(terms) => self.sell = Some(terms),

@@ -333,13 +333,14 @@ pub fn refuse(desk: &mut Desk<'_>, index: u8, request: &Message<'_>, source: Hop
     desk.send(index, to, &answer);
 }
 
-/// What of a message's body may be passed on.
-fn body_of(message: &Message<'_>) -> Body {
+/// What of a message's body may be passed on: of several parts the session description.
+pub fn body_of(message: &Message<'_>) -> Body {
     let bytes = message.body();
     match message.content_type() {
-        Some(kind) if !bytes.is_empty() && bytes.len() <= BODY_BYTES_MAX => {
-            Body { kind: kind.to_vec(), bytes: bytes.to_vec() }
-        }
+        Some(kind) if !bytes.is_empty() && bytes.len() <= BODY_BYTES_MAX => match sip::multipart::sdp(kind, bytes) {
+            Ok(Some(part)) => Body { kind: b"application/sdp".to_vec(), bytes: part.to_vec() },
+            _ => Body { kind: kind.to_vec(), bytes: bytes.to_vec() },
+        },
         _ => Body::default(),
     }
 }

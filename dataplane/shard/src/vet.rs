@@ -1,0 +1,95 @@
+//! What we offer, and what stands against a request that wants more (RFC 3261 §8.2.1 to §8.2.3).
+
+use call::limits::BODY_BYTES_MAX;
+use sip::{Message, Method, Name, Printer, multipart};
+
+/// The methods that we take, in and outside of dialogs.
+pub const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE";
+/// The extensions that a request may require: a tag stands here once the engine does what it promises.
+pub const SUPPORTED: &[&[u8]] = &[];
+/// The bodies that we read.
+pub const ACCEPT: &[u8] = b"application/sdp, multipart/mixed";
+
+/// What stands against the method, whatever else the request says.
+pub fn method_objection(method: Method) -> Option<u16> {
+    match method {
+        Method::Other => Some(501),
+        Method::Message | Method::Subscribe | Method::Publish | Method::Notify => Some(405),
+        // A switch that lets itself be referred pays for calls that nobody may bill.
+        Method::Refer => Some(403),
+        Method::Invite | Method::Ack | Method::Bye | Method::Cancel | Method::Options | Method::Register => None,
+        Method::Prack | Method::Update | Method::Info => None,
+    }
+}
+
+/// What stands against the rest of the request.
+pub fn objection(request: &Message<'_>) -> Option<u16> {
+    match request.method() {
+        // RFC 3261 §8.2.2.3: Require in CANCEL and ACK is not looked at; who wants to end a call may do so in any words.
+        Method::Ack | Method::Cancel | Method::Bye => None,
+        _ if unsupported(request).next().is_some() => Some(420),
+        Method::Invite | Method::Update => content_objection(request),
+        _ => None,
+    }
+}
+
+fn content_objection(request: &Message<'_>) -> Option<u16> {
+    let takes_sdp = |range: &[u8]| {
+        let end = range.iter().position(|byte| *byte == b';').unwrap_or(range.len());
+        let range = range[..end].trim_ascii();
+        [&b"application/sdp"[..], b"application/*", b"*/*"].iter().any(|ours| range.eq_ignore_ascii_case(ours))
+    };
+    if request.header(Name::Accept).is_some() && !request.list(Name::Accept).any(takes_sdp) {
+        return Some(406);
+    }
+    if request.body().len() > BODY_BYTES_MAX {
+        return Some(413);
+    }
+    if request.body().is_empty() || is_optional(request) {
+        return None;
+    }
+    let encoded = request.list(Name::ContentEncoding).any(|coding| !coding.eq_ignore_ascii_case(b"identity"));
+    let readable = request.is_content_type(b"application/sdp")
+        || multipart::sdp(request.content_type().unwrap_or(b""), request.body()).is_ok_and(|part| part.is_some());
+    (encoded || !readable).then_some(415)
+}
+
+/// RFC 3261 §20.11: a body that is optional may be ignored.
+fn is_optional(request: &Message<'_>) -> bool {
+    let disposition = request.header(Name::ContentDisposition).unwrap_or(b"");
+    let params = disposition.iter().position(|byte| *byte == b';').map_or(&b""[..], |at| &disposition[at..]);
+    sip::lex::param(params, b"handling").flatten().is_some_and(|value| value.eq_ignore_ascii_case(b"optional"))
+}
+
+/// The extensions that a request requires and that we do not have (RFC 3261 §8.2.2.3).
+fn unsupported<'a>(request: &Message<'a>) -> impl Iterator<Item = &'a [u8]> {
+    let required = request.list(Name::Require).chain(request.list(Name::ProxyRequire));
+    required.filter(|tag| !SUPPORTED.iter().any(|ours| ours.eq_ignore_ascii_case(tag)))
+}
+
+/// The headers that an answer with this status owes its reader.
+pub fn explain(printer: &mut Printer<'_>, request: &Message<'_>, status: u16, retry_after_s: u64) {
+    match status {
+        200 => {
+            printer.line(Name::Allow, &[ALLOW]).line(Name::Accept, &[ACCEPT]);
+            for tag in SUPPORTED {
+                printer.line(Name::Supported, &[tag]);
+            }
+        }
+        405 => {
+            printer.line(Name::Allow, &[ALLOW]);
+        }
+        415 => {
+            printer.line(Name::Accept, &[ACCEPT]).line("Accept-Encoding", &[b"identity"]);
+        }
+        420 => {
+            for tag in unsupported(request) {
+                printer.line(Name::Unsupported, &[tag]);
+            }
+        }
+        503 => {
+            printer.number(Name::RetryAfter, retry_after_s);
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,147 @@
+//! The guard's parts: buckets, load, pairs.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use shard::guard::{Guard, Load, Settings, Silence, fingerprint};
+use units::{Instant, Number};
+
+const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9));
+
+fn at(ms: u64) -> Instant {
+    Instant::from_micros(ms * 1_000)
+}
+
+fn guard(settings: Settings) -> Guard {
+    Guard::new(&settings, 0x5EED)
+}
+
+/// How many of a thousand datagrams of one source within a second are heard.
+fn heard(guard: &mut Guard, from: IpAddr, known: bool, start_ms: u64) -> usize {
+    (0..1_000).filter(|ms| guard.ask(at(start_ms + ms), from, known, b"x").is_ok()).count()
+}
+
+fn number(text: &str) -> Number {
+    Number::parse(text.as_bytes()).expect("a number")
+}
+
+#[test]
+fn a_stranger_is_heard_a_little_and_a_peer_a_lot() {
+    let mut guard = guard(Settings::default());
+    assert_eq!(heard(&mut guard, STRANGER, false, 0), 20 + 9, "the burst, and what a second brings");
+    assert_eq!(heard(&mut guard, STRANGER, false, 1_000), 10);
+    assert_eq!(heard(&mut guard, PEER, true, 0), 1_000);
+}
+
+#[test]
+fn one_stranger_does_not_silence_another() {
+    let mut guard = guard(Settings::default());
+    for ms in 0..10_000 {
+        let _ = guard.ask(at(ms), STRANGER, false, b"x");
+    }
+    let other = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
+    assert_eq!(guard.ask(at(10_000), other, false, b"x"), Ok(()));
+}
+
+#[test]
+fn all_strangers_together_have_a_limit_and_peers_do_not_feel_it() {
+    let mut guard = guard(Settings { strangers_per_s: 100, ..Settings::default() });
+    let passed = (0..50_000).filter(|n| guard.ask(at(0), IpAddr::V4(Ipv4Addr::from(*n)), false, b"x").is_ok()).count();
+    assert_eq!(passed, 100);
+    assert_eq!(guard.ask(at(0), PEER, true, b"x"), Ok(()));
+}
+
+#[test]
+fn a_whole_ipv6_network_is_one_source() {
+    let mut guard = guard(Settings::default());
+    let host = |network: u16, host: u16| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, network, 0, 0, 0, host));
+    let passed = (0..200).filter(|n| guard.ask(at(0), host(1, *n), false, b"x").is_ok()).count();
+    assert_eq!(passed, 20);
+    assert_eq!(guard.ask(at(0), host(2, 1), false, b"x"), Ok(()));
+    let mapped = IpAddr::V6(Ipv4Addr::new(203, 0, 113, 9).to_ipv6_mapped());
+    assert_eq!(heard(&mut guard, STRANGER, false, 0), 29);
+    assert_eq!(guard.ask(at(1_000), mapped, false, b"x"), Ok(()));
+    assert_eq!(heard(&mut guard, mapped, false, 1_000), 9, "the same host by its other name");
+}
+
+#[test]
+fn a_busy_shard_silences_strangers_first_then_refuses_calls_and_forgets_both_in_time() {
+    let mut guard = guard(Settings::default());
+    let steps = [
+        (0, 499, Load::Calm),
+        (1, 500, Load::Busy),
+        (2, 999, Load::Busy),
+        (3, 1_000, Load::Over),
+        (4, 501, Load::Over),
+        (5, 1_000, Load::Over),
+        (6, 500, Load::Busy),
+        (7, 251, Load::Busy),
+        (8, 250, Load::Calm),
+        (9, 5_000, Load::Over),
+        (10, 0, Load::Calm),
+        (11, 1_000, Load::Over),
+    ];
+    for (ms, permille, expected) in steps {
+        guard.on_load(at(ms), permille);
+        assert_eq!(guard.load(at(ms)), expected, "at {ms} ms");
+    }
+    assert_eq!(guard.ask(at(12), STRANGER, false, b"x"), Err(Silence::Busy));
+    assert_eq!(guard.ask(at(12), PEER, true, b"x"), Ok(()), "what a peer says may belong to a call");
+    assert_eq!(guard.load(at(511)), Load::Calm, "who sleeps is not behind");
+    guard.on_load(at(600), 700);
+    assert_eq!(guard.load(at(600)), Load::Busy, "what was measured before a sleep does not count");
+}
+
+#[test]
+fn the_same_pair_is_a_loop_from_the_eleventh_call_of_a_second_on() {
+    let mut guard = guard(Settings::default());
+    let (ana, bo, other) = (number("37060011111"), number("442071234567"), number("442071234568"));
+    for ms in 0..10 {
+        assert!(!guard.is_looping(at(ms), &ana, &bo));
+    }
+    assert!(guard.is_looping(at(11), &ana, &bo));
+    assert!(!guard.is_looping(at(12), &ana, &other), "another pair");
+    assert!(!guard.is_looping(at(13), &bo, &ana), "nor the other way");
+    for many in ["", "anonymous", "555", "sip.line-1"] {
+        assert!((0..100).all(|_| !guard.is_looping(at(14), &number(many), &bo)), "{many} stands for many people");
+    }
+    assert!(!guard.is_looping(at(1_000), &ana, &bo), "the next second");
+    let mut off = Guard::new(&Settings { pair_per_s: 0, ..Settings::default() }, 1);
+    assert!((0..1_000).all(|_| !off.is_looping(at(0), &ana, &bo)));
+}
+
+#[test]
+fn a_loop_is_found_among_any_number_of_other_calls_and_nobody_else_is_refused() {
+    let mut guard = guard(Settings::default());
+    let (ana, bo) = (number("37060011111"), number("2"));
+    let mut found = 0;
+    for n in 0..200_000_u64 {
+        let caller = number(&format!("44{n:09}"));
+        assert!(!guard.is_looping(Instant::from_micros(n * 100), &caller, &bo));
+        if n % 50 == 0 {
+            found += u32::from(guard.is_looping(Instant::from_micros(n * 100), &ana, &bo));
+        }
+    }
+    assert!(found > 2_000, "200 a second for 20 s, and {found} were found");
+}
+
+#[test]
+fn what_broke_a_shard_is_not_read_again() {
+    let mut guard = guard(Settings { blocked: vec![fingerprint(b"poison")], ..Settings::default() });
+    assert_eq!(guard.ask(at(0), PEER, true, b"poison"), Err(Silence::Blocked));
+    assert_eq!(guard.ask(at(0), PEER, true, b"poison "), Ok(()));
+    assert_eq!(fingerprint(b"poison"), fingerprint(b"poison"));
+    assert_ne!(fingerprint(b""), fingerprint(&[0]));
+}
+
+#[test]
+fn memory_is_taken_once() {
+    let mut guard = guard(Settings::default());
+    let before = guard.table_bytes();
+    assert!(before < 1 << 20, "{before} bytes a shard");
+    for n in 0..100_000 {
+        let _ = guard.ask(at(0), IpAddr::V4(Ipv4Addr::from(n)), n % 2 == 0, b"x");
+        guard.is_looping(at(0), &number(&format!("44{n:09}")), &number("1"));
+    }
+    assert_eq!(guard.table_bytes(), before);
+}

@@ -1,0 +1,52 @@
+//! Bodies of several parts: the description is found, or it is said why not.
+
+use sip::multipart::{PARTS_MAX, sdp};
+
+const KIND: &[u8] = b"multipart/mixed;boundary=\"b-1\"";
+const SDP: &str = "--b-1\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n";
+
+fn read(body: &str) -> Result<Option<String>, u16> {
+    let found = sdp(KIND, body.as_bytes()).map_err(|flaw| flaw.status)?;
+    Ok(found.map(|part| String::from_utf8_lossy(part).into_owned()))
+}
+
+#[test]
+fn the_description_is_found_among_other_parts() {
+    let isup = "--b-1\r\nContent-Type: application/isup; version=x\r\nContent-Disposition: signal; handling=optional\r\n\r\n\u{1}b-1";
+    let cases = [
+        format!("{SDP}\r\n--b-1--"),
+        format!("preamble\r\n{SDP}\r\n--b-1--\r\nepilogue"),
+        format!("{isup}\r\n{SDP}\r\n--b-1--\r\n"),
+        format!("{SDP}\r\n{isup}\r\n--b-1--\r\n"),
+        "--b-1  \r\ncontent-disposition: signal;handling=required\r\ncontent-type :application/SDP;x=y\r\n\r\nv=0\r\n\r\n--b-1--"
+            .to_string(),
+    ];
+    for body in cases {
+        assert_eq!(read(&body), Ok(Some("v=0\r\n".to_string())), "{body}");
+    }
+}
+
+#[test]
+fn what_is_no_description_is_none() {
+    assert_eq!(sdp(b"text/plain", b"v=0"), Ok(None));
+    assert_eq!(read("--b-1\r\n\r\nplain\r\n--b-1--"), Ok(None), "a part without headers is plain text");
+}
+
+#[test]
+fn a_part_that_must_be_understood_and_is_not_is_refused() {
+    let must = "--b-1\r\nContent-Type: text/x\r\nContent-Disposition: render;handling=Required\r\n\r\nx";
+    assert_eq!(read(&format!("{SDP}\r\n{must}\r\n--b-1--")), Err(415));
+    let many = "--b-1\r\n\r\nx\r\n".repeat(PARTS_MAX + 1);
+    assert_eq!(read(&format!("{many}--b-1--")), Err(415), "too many parts");
+}
+
+#[test]
+fn a_body_that_is_cut_anywhere_is_refused_and_nothing_panics() {
+    let whole = format!("{SDP}\r\n--b-1--");
+    for end in 0..whole.len() {
+        assert_eq!(read(&whole[..end]), Err(400), "{end}");
+    }
+    for kind in ["multipart/mixed", "multipart/mixed;boundary=", "multipart/mixed;boundary=\"\""] {
+        assert!(sdp(kind.as_bytes(), whole.as_bytes()).is_err(), "{kind}");
+    }
+}

@@ -8,7 +8,6 @@ use crate::lex;
 use crate::message::Message;
 use crate::method::Method;
 use crate::name::Name;
-use crate::via::Via;
 
 mod reason;
 mod refusal;
@@ -72,27 +71,19 @@ impl<'o> Printer<'o> {
         to_tag: &[u8],
         source: SocketAddr,
     ) -> Printer<'o> {
-        let mut printer = Printer::response(out, status, reason);
-        for (index, element) in request.vias().enumerate() {
-            if index == 0 {
-                printer.top_via(&request.via(), source);
-            } else {
-                printer.copy(Name::Via, element);
-            }
-        }
-        // RFC 3261 §12.1.1: the route set travels back in every response that makes a dialog.
-        if (101..300).contains(&status) && request.method() == Method::Invite {
-            for element in request.record_routes() {
-                printer.copy(Name::RecordRoute, element);
-            }
-        }
-        printer.copy(Name::From, request.header(Name::From).unwrap_or(b""));
-        let to = request.header(Name::To).unwrap_or(b"");
-        let to_tag = if request.to().tag().is_some() { b"" } else { to_tag };
-        printer.to(to, to_tag);
-        printer.copy(Name::CallId, request.call_id());
-        printer.copy(Name::CSeq, request.header(Name::CSeq).unwrap_or(b""));
-        printer
+        let via = request.via();
+        let answered = Answered {
+            method: request.method(),
+            via: via.text,
+            sent_by: via.host,
+            asks_rport: via.rport.is_some(),
+            from: request.header(Name::From).unwrap_or(b""),
+            to: request.header(Name::To).unwrap_or(b""),
+            to_tagged: request.to().tag().is_some(),
+            call_id: request.call_id(),
+            cseq: request.header(Name::CSeq).unwrap_or(b""),
+        };
+        answered.print(out, (status, reason), to_tag, source, request.vias().skip(1), request.record_routes())
     }
 
     /// One header whose value is the parts put together. CR, LF and NUL are left out of every part.
@@ -184,11 +175,11 @@ impl<'o> Printer<'o> {
     }
 
     /// RFC 3261 §18.2.1 and RFC 3581 §4: what the sender claims to have seen is replaced by what we saw.
-    fn top_via(&mut self, via: &Via<'_>, source: SocketAddr) {
+    fn top_via(&mut self, text: &[u8], sent_by: &[u8], asks_rport: bool, source: SocketAddr) {
         self.name(Name::Via);
-        let semicolon = memchr::memchr(b';', via.text).unwrap_or(via.text.len());
-        unfold(self.out, lex::trim(&via.text[..semicolon]));
-        let mut list = &via.text[semicolon..];
+        let semicolon = memchr::memchr(b';', text).unwrap_or(text.len());
+        unfold(self.out, lex::trim(&text[..semicolon]));
+        let mut list = &text[semicolon..];
         while let Ok(Some(param)) = lex::take_param(&mut list) {
             if !param.name.eq_ignore_ascii_case(b"received") && !param.name.eq_ignore_ascii_case(b"rport") {
                 self.out.push(b';');
@@ -196,15 +187,57 @@ impl<'o> Printer<'o> {
             }
         }
         let seen = source.ip().to_canonical();
-        if via.rport.is_some() || crate::uri::host_address(via.host) != Some(seen) {
+        if asks_rport || crate::uri::host_address(sent_by) != Some(seen) {
             self.out.extend_from_slice(b";received=");
             write_ip(self.out, seen, false);
         }
-        if via.rport.is_some() {
+        if asks_rport {
             self.out.extend_from_slice(b";rport=");
             decimal(self.out, u64::from(source.port()));
         }
         self.out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// What of a request its responses carry, but for the lists of Via and Record-Route.
+pub(crate) struct Answered<'a> {
+    pub method: Method,
+    /// The topmost Via.
+    pub via: &'a [u8],
+    /// The host of its sent-by.
+    pub sent_by: &'a [u8],
+    /// It has `rport`.
+    pub asks_rport: bool,
+    pub from: &'a [u8],
+    pub to: &'a [u8],
+    pub to_tagged: bool,
+    pub call_id: &'a [u8],
+    pub cseq: &'a [u8],
+}
+
+impl Answered<'_> {
+    /// Begins the response; `vias` are those below the top.
+    pub(crate) fn print<'o, 'p>(
+        &self,
+        out: &'o mut Vec<u8>,
+        (status, reason): (u16, &str),
+        to_tag: &[u8],
+        source: SocketAddr,
+        vias: impl Iterator<Item = &'p [u8]>,
+        record_routes: impl Iterator<Item = &'p [u8]>,
+    ) -> Printer<'o> {
+        let mut printer = Printer::response(out, status, reason);
+        printer.top_via(self.via, self.sent_by, self.asks_rport, source);
+        vias.for_each(|element| printer.copy(Name::Via, element));
+        // RFC 3261 §12.1.1: the route set travels back in every response that makes a dialog.
+        if (101..300).contains(&status) && self.method == Method::Invite {
+            record_routes.for_each(|element| printer.copy(Name::RecordRoute, element));
+        }
+        printer.copy(Name::From, self.from);
+        printer.to(self.to, if self.to_tagged { b"" } else { to_tag });
+        printer.copy(Name::CallId, self.call_id);
+        printer.copy(Name::CSeq, self.cseq);
+        printer
     }
 }
 

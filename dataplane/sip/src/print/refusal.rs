@@ -96,7 +96,7 @@ fn vias(printer: &mut Printer<'_>, text: &[u8], head: usize, source: SocketAddr)
         if line.name == Name::Via {
             for element in lex::elements(&text[line.value_at..line.value_end]) {
                 match Via::parse(element) {
-                    Ok(via) if is_top => printer.top_via(&via, source),
+                    Ok(via) if is_top => printer.top_via(via.text, via.host, via.rport.is_some(), source),
                     _ => {
                         printer.name(Name::Via);
                         unfold(printer.out, element);

@@ -1,0 +1,300 @@
+//! A request that is kept: its bytes, and where in them stands what its answers, its ACK and its CANCEL need.
+//!
+//! Reading a message costs more than all that a transaction later does with it, so it is read once. The vector of bytes is the
+//! caller's to lend and to take back: a pool of them keeps storing free of allocations.
+
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use crate::flaw::Flaw;
+use crate::hop::Hop;
+use crate::message::{MESSAGE_BYTES_MAX, Message};
+use crate::method::Method;
+use crate::name::Name;
+use crate::parse;
+use crate::print::{Answered, Printer};
+
+/// How many elements of Via below the top, Record-Route and Route are remembered together. A request with more is read again
+/// when they are needed.
+const ELEMENTS_MAX: usize = 12;
+
+const _: () = assert!(MESSAGE_BYTES_MAX <= u16::MAX as usize, "spans have 16 bits");
+
+/// A part of the bytes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Span {
+    at: u16,
+    end: u16,
+}
+
+impl Span {
+    /// Where `part` stands in `text`; empty when it stands somewhere else, as the text of what is absent does.
+    fn of(text: &[u8], part: &[u8]) -> Span {
+        let at = part.as_ptr().addr().wrapping_sub(text.as_ptr().addr());
+        match at.checked_add(part.len()) {
+            Some(end) if end <= text.len() => Span { at: at as u16, end: end as u16 },
+            _ => Span::default(),
+        }
+    }
+}
+
+/// One request, received or sent. Empty until it is filled.
+#[derive(Clone, Debug, Default)]
+pub struct Stored {
+    bytes: Vec<u8>,
+    head: Head,
+    /// Those of Via below the top, of Record-Route and of Route, in this order.
+    elements: [Span; ELEMENTS_MAX],
+    /// How many of each there are.
+    counts: [u8; 3],
+    /// There are more than can be remembered.
+    overflows: bool,
+}
+
+/// What stands once in every request.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    method: Method,
+    uri: Span,
+    via: Span,
+    branch: Span,
+    sent_by: Span,
+    sent_by_port: Option<u16>,
+    asks_rport: bool,
+    from: Span,
+    to: Span,
+    to_tagged: bool,
+    call_id: Span,
+    cseq: Span,
+    number: u32,
+    max_forwards: Option<u8>,
+}
+
+impl Default for Head {
+    fn default() -> Head {
+        let none = Span::default();
+        Head {
+            method: Method::Other,
+            uri: none,
+            via: none,
+            branch: none,
+            sent_by: none,
+            sent_by_port: None,
+            asks_rport: false,
+            from: none,
+            to: none,
+            to_tagged: false,
+            call_id: none,
+            cseq: none,
+            number: 0,
+            max_forwards: None,
+        }
+    }
+}
+
+impl Stored {
+    /// An empty one that will write into these bytes.
+    #[must_use]
+    pub fn with(bytes: Vec<u8>) -> Stored {
+        Stored { bytes, ..Stored::default() }
+    }
+
+    /// Takes over a request that was just printed, without copying it.
+    ///
+    /// # Errors
+    /// The bytes are no message.
+    pub fn printed(mut bytes: Vec<u8>) -> Result<Stored, Flaw> {
+        let mut stored = Stored::default();
+        let request = parse::message(&bytes)?;
+        stored.note(&request);
+        let (before, length) = (parse::empty_lines(&bytes), request.text().len());
+        bytes.truncate(before + length);
+        bytes.drain(..before);
+        stored.bytes = bytes;
+        Ok(stored)
+    }
+
+    /// Keeps a request in place of what was kept before. Allocates only when the bytes of before have no room for it.
+    pub fn fill(&mut self, request: &Message<'_>) {
+        self.note(request);
+        self.bytes.clear();
+        self.bytes.extend_from_slice(request.text());
+    }
+
+    /// The vector, to be used again.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// The whole request as it came or went.
+    #[must_use]
+    pub fn text(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The method of CSeq, which is the request's.
+    #[must_use]
+    pub fn method(&self) -> Method {
+        self.head.method
+    }
+
+    /// The number of CSeq.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.head.number
+    }
+
+    /// The branch of the topmost Via; empty when absent.
+    #[must_use]
+    pub fn branch(&self) -> &[u8] {
+        self.part(self.head.branch)
+    }
+
+    /// Does the message belong to this request's transaction: same top branch (RFC 3261 §17.1.3, §17.2.3)?
+    #[must_use]
+    pub fn is_branch_of(&self, message: &Message<'_>) -> bool {
+        self.branch() == message.via().branch
+    }
+
+    /// Call-ID.
+    #[must_use]
+    pub fn call_id(&self) -> &[u8] {
+        self.part(self.head.call_id)
+    }
+
+    /// The Request-URI as written.
+    #[must_use]
+    pub fn request_uri(&self) -> &[u8] {
+        self.part(self.head.uri)
+    }
+
+    /// The value of From.
+    #[must_use]
+    pub fn from(&self) -> &[u8] {
+        self.part(self.head.from)
+    }
+
+    /// The value of To.
+    #[must_use]
+    pub fn to(&self) -> &[u8] {
+        self.part(self.head.to)
+    }
+
+    /// Max-Forwards, if it is there.
+    #[must_use]
+    pub fn max_forwards(&self) -> Option<u8> {
+        self.head.max_forwards
+    }
+
+    /// Where an answer goes: back over its connection; else to the port that the request came from if it asked so (RFC 3581 §4),
+    /// else to the port that its Via names (RFC 3261 §18.2.2).
+    #[must_use]
+    pub fn reply_hop(&self, source: Hop) -> Hop {
+        if self.head.asks_rport || source.flow.is_some() {
+            return source;
+        }
+        let port = self.head.sent_by_port.unwrap_or(source.transport.default_port());
+        source.to(SocketAddr::new(source.remote.ip(), port))
+    }
+
+    /// Begins the response to this request, byte for byte as [`Printer::reply`] does.
+    pub fn reply<'o>(
+        &self,
+        out: &'o mut Vec<u8>,
+        status: u16,
+        reason: &str,
+        to_tag: &[u8],
+        source: SocketAddr,
+    ) -> Printer<'o> {
+        if self.overflows {
+            let request = parse::message(&self.bytes).expect("only what was read is stored");
+            return Printer::reply(out, &request, status, reason, to_tag, source);
+        }
+        let answered = Answered {
+            method: self.head.method,
+            via: self.part(self.head.via),
+            sent_by: self.part(self.head.sent_by),
+            asks_rport: self.head.asks_rport,
+            from: self.from(),
+            to: self.to(),
+            to_tagged: self.head.to_tagged,
+            call_id: self.call_id(),
+            cseq: self.part(self.head.cseq),
+        };
+        answered.print(out, (status, reason), to_tag, source, self.elements(0), self.elements(1))
+    }
+
+    /// Appends an ACK of a refusal (RFC 3261 §17.1.1.3; `to` is the response's) or a CANCEL (§9.1; `to` is our own): it shares
+    /// the request's topmost Via, Call-ID, number and route.
+    pub fn companion(&self, out: &mut Vec<u8>, method: Method, to: &[u8]) {
+        let method = method.as_str().as_bytes();
+        let mut printer = Printer::request(out, method, self.request_uri());
+        printer.line(Name::Via, &[self.part(self.head.via)]);
+        printer.number(Name::MaxForwards, 70);
+        printer.line(Name::From, &[self.from()]);
+        printer.line(Name::To, &[to]);
+        printer.line(Name::CallId, &[self.call_id()]);
+        printer.cseq(self.head.number, method);
+        let request = self.overflows.then(|| parse::message(&self.bytes).expect("only what was read is stored"));
+        let all = request.iter().flat_map(|request| request.routes());
+        for route in all.chain(self.elements(2)) {
+            printer.line(Name::Route, &[route]);
+        }
+        printer.finish_empty();
+    }
+
+    /// The elements of Via below the top (0), Record-Route (1), Route (2); nothing when there are too many of them.
+    fn elements(&self, kind: usize) -> impl Iterator<Item = &[u8]> {
+        let before: usize = self.counts[..kind].iter().map(|count| usize::from(*count)).sum();
+        let count = if self.overflows { 0 } else { usize::from(self.counts[kind]) };
+        self.elements[before..][..count].iter().map(|span| self.part(*span))
+    }
+
+    fn part(&self, span: Span) -> &[u8] {
+        &self.bytes[usize::from(span.at)..usize::from(span.end)]
+    }
+
+    /// Remembers where everything stands.
+    fn note(&mut self, request: &Message<'_>) {
+        let text = request.text();
+        let (via, cseq) = (request.via(), request.cseq());
+        let span = |part: &[u8]| Span::of(text, part);
+        let value = |name: Name| span(request.header(name).unwrap_or(b""));
+        self.head = Head {
+            method: cseq.method,
+            uri: span(request.request_uri().unwrap_or(b"")),
+            via: span(via.text),
+            branch: span(via.branch),
+            sent_by: span(via.host),
+            sent_by_port: via.port,
+            asks_rport: via.rport.is_some(),
+            from: value(Name::From),
+            to: value(Name::To),
+            to_tagged: request.to().tag().is_some(),
+            call_id: span(request.call_id()),
+            cseq: value(Name::CSeq),
+            number: cseq.number,
+            max_forwards: request.max_forwards(),
+        };
+        let mut slots = self.elements.iter_mut();
+        let mut keep = |part: &[u8]| slots.next().map(|slot| *slot = Span::of(text, part)).is_some();
+        let vias = count(request.vias().skip(1), &mut keep);
+        let record_routes = count(request.record_routes(), &mut keep);
+        let routes = count(request.routes(), &mut keep);
+        self.overflows = vias.is_none() || record_routes.is_none() || routes.is_none();
+        self.counts = [vias, record_routes, routes].map(Option::unwrap_or_default);
+    }
+}
+
+/// How many parts there are; `None` when one of them could not be kept.
+fn count<'a>(parts: impl Iterator<Item = &'a [u8]>, keep: &mut impl FnMut(&[u8]) -> bool) -> Option<u8> {
+    let mut count = 0;
+    for part in parts {
+        if !keep(part) {
+            return None;
+        }
+        count += 1;
+    }
+    Some(count)
+}

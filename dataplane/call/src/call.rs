@@ -213,6 +213,15 @@ impl Call {
         self.on_events(ctx, leg, events);
     }
 
+    /// A request of one of the call's legs could not be sent: no connection could be made.
+    pub fn on_unsent(&mut self, ctx: &mut Context<'_>, leg: u8, request: &Message<'_>) {
+        let mut events = Events::new();
+        if let Some(speaker) = self.legs.get_mut(usize::from(leg)) {
+            speaker.on_unsent(request, &mut events);
+        }
+        self.on_events(ctx, leg, events);
+    }
+
     fn on_events(&mut self, ctx: &mut Context<'_>, leg: u8, events: Events) {
         for event in events {
             match (leg, &self.state) {

@@ -182,7 +182,7 @@ impl Leg {
         let tag = desk.random.token(b"");
         let mut leg = Leg::new(Dialog::received(invite, &tag), source, desk);
         leg.invite_in = Some(InviteIn {
-            machine: InviteServer::default(),
+            machine: InviteServer::new(source.transport.is_reliable()),
             request: invite.text().to_vec(),
             source,
             last: Vec::new(),

@@ -21,29 +21,30 @@ enum State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
     state: State,
+    reliable: bool,
 }
 
 impl Client {
-    /// The request was just sent over UDP.
-    pub fn new(now: Instant) -> Client {
-        // RFC 3261 §17.1.2.2: timer E starts at T1, timer F fires at 64·T1.
-        let state = State::Trying {
-            resend_at: now.plus_millis(T1_MS),
-            resend_ms: T1_MS,
-            give_up_at: now.plus_millis(GIVE_UP_MS),
-        };
-        Client { state }
+    /// The request was just sent, over a `reliable` transport or over UDP.
+    pub fn new(now: Instant, reliable: bool) -> Client {
+        // RFC 3261 §17.1.2.2: timer E starts at T1, over a reliable transport never; timer F fires at 64·T1.
+        let give_up_at = now.plus_millis(GIVE_UP_MS);
+        let resend_at = if reliable { give_up_at } else { now.plus_millis(T1_MS) };
+        Client { state: State::Trying { resend_at, resend_ms: T1_MS, give_up_at }, reliable }
     }
 
     /// A response with this status came.
     pub fn on_response(&mut self, now: Instant, status: u16, out: &mut Effects) {
         match (&self.state, status / 100) {
             (State::Trying { give_up_at, .. } | State::Proceeding { give_up_at, .. }, 1) => {
-                self.state = State::Proceeding { resend_at: now.plus_millis(T2_MS), give_up_at: *give_up_at };
+                let resend_at = if self.reliable { *give_up_at } else { now.plus_millis(T2_MS) };
+                self.state = State::Proceeding { resend_at, give_up_at: *give_up_at };
                 out.push(Effect::Provisional);
             }
             (State::Trying { .. } | State::Proceeding { .. }, class) => {
-                self.state = State::Completed { forget_at: now.plus_millis(T4_MS) };
+                // RFC 3261 §17.1.2.2: timer K is T4 over UDP, 0 over a reliable transport.
+                let forget_ms = if self.reliable { 0 } else { T4_MS };
+                self.state = State::Completed { forget_at: now.plus_millis(forget_ms) };
                 out.push(if class == 2 { Effect::Accepted } else { Effect::Refused });
             }
             (State::Completed { .. } | State::Terminated, _) => {}
@@ -81,6 +82,11 @@ impl Client {
             State::Completed { forget_at } => Some(*forget_at),
             State::Terminated => None,
         }
+    }
+
+    /// Gives up at once: the request could not be sent.
+    pub fn abandon(&mut self) {
+        self.state = State::Terminated;
     }
 
     /// True while no final response was heard.

@@ -26,18 +26,16 @@ enum State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InviteClient {
     state: State,
+    reliable: bool,
 }
 
 impl InviteClient {
-    /// The INVITE was just sent over UDP.
-    pub fn new(now: Instant) -> InviteClient {
-        // RFC 3261 §17.1.1.2: timer A starts at T1, timer B fires at 64·T1.
-        let state = State::Calling {
-            resend_at: now.plus_millis(T1_MS),
-            resend_ms: T1_MS,
-            give_up_at: now.plus_millis(GIVE_UP_MS),
-        };
-        InviteClient { state }
+    /// The INVITE was just sent, over a `reliable` transport or over UDP.
+    pub fn new(now: Instant, reliable: bool) -> InviteClient {
+        // RFC 3261 §17.1.1.2: timer A starts at T1, over a reliable transport never; timer B fires at 64·T1.
+        let give_up_at = now.plus_millis(GIVE_UP_MS);
+        let resend_at = if reliable { give_up_at } else { now.plus_millis(T1_MS) };
+        InviteClient { state: State::Calling { resend_at, resend_ms: T1_MS, give_up_at }, reliable }
     }
 
     /// A response with this status came.
@@ -55,7 +53,9 @@ impl InviteClient {
             // RFC 6026 §7.2: further 2xx go to the core, which acknowledges each.
             (State::Accepted { .. }, 2) => out.push(Effect::Accepted),
             (State::Calling { .. } | State::Proceeding, _) => {
-                self.state = State::Completed { forget_at: now.plus_millis(FORGET_MS) };
+                // RFC 3261 §17.1.1.2: timer D is 0 over a reliable transport.
+                let forget_ms = if self.reliable { 0 } else { FORGET_MS };
+                self.state = State::Completed { forget_at: now.plus_millis(forget_ms) };
                 out.extend([Effect::Acknowledge, Effect::Refused]);
             }
             (State::Completed { .. }, 3..=6) => out.push(Effect::Acknowledge),

@@ -24,15 +24,15 @@ enum State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InviteServer {
     state: State,
-}
-
-impl Default for InviteServer {
-    fn default() -> InviteServer {
-        InviteServer { state: State::Proceeding }
-    }
+    reliable: bool,
 }
 
 impl InviteServer {
+    /// The INVITE just came, over a `reliable` transport or over UDP.
+    pub fn new(reliable: bool) -> InviteServer {
+        InviteServer { state: State::Proceeding, reliable }
+    }
+
     /// The INVITE came again: the last response, if any, is repeated.
     pub fn on_repeat(&mut self, out: &mut Effects) {
         match self.state {
@@ -41,12 +41,14 @@ impl InviteServer {
         }
     }
 
-    /// We sent a final response with this status, over UDP.
+    /// We sent a final response with this status.
     pub fn on_final_sent(&mut self, now: Instant, status: u16) {
         let (resend_at, give_up_at) = (now.plus_millis(T1_MS), now.plus_millis(GIVE_UP_MS));
         self.state = match status {
-            // RFC 3261 §13.3.1.4: the core repeats a 2xx until the ACK comes.
+            // RFC 3261 §13.3.1.4: the core repeats a 2xx until the ACK comes, over any transport: hops behind the first may lose it.
             200..=299 => State::Accepted { resend_at, resend_ms: T1_MS, give_up_at },
+            // RFC 3261 §17.2.1: timer G does not run over a reliable transport.
+            _ if self.reliable => State::Completed { resend_at: give_up_at, resend_ms: T1_MS, give_up_at },
             _ => State::Completed { resend_at, resend_ms: T1_MS, give_up_at },
         };
     }
@@ -55,7 +57,9 @@ impl InviteServer {
     pub fn on_ack(&mut self, now: Instant, out: &mut Effects) {
         match self.state {
             State::Completed { .. } | State::Accepted { .. } => {
-                self.state = State::Confirmed { forget_at: now.plus_millis(T4_MS) };
+                // RFC 3261 §17.2.1: timer I is T4 over UDP, 0 over a reliable transport.
+                let forget_ms = if self.reliable { 0 } else { T4_MS };
+                self.state = State::Confirmed { forget_at: now.plus_millis(forget_ms) };
                 out.push(Effect::Acknowledged);
             }
             State::Proceeding | State::Confirmed { .. } | State::Terminated => {}

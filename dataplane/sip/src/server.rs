@@ -20,12 +20,13 @@ enum State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     state: State,
+    reliable: bool,
 }
 
 impl Server {
-    /// The request just came.
-    pub fn new(now: Instant) -> Server {
-        Server { state: State::Trying { give_up_at: now.plus_millis(GIVE_UP_MS) } }
+    /// The request just came, over a `reliable` transport or over UDP.
+    pub fn new(now: Instant, reliable: bool) -> Server {
+        Server { state: State::Trying { give_up_at: now.plus_millis(GIVE_UP_MS) }, reliable }
     }
 
     /// The request came again.
@@ -36,9 +37,11 @@ impl Server {
         }
     }
 
-    /// We sent the final response, over UDP.
+    /// We sent the final response.
     pub fn on_final_sent(&mut self, now: Instant) {
-        self.state = State::Completed { forget_at: now.plus_millis(GIVE_UP_MS) };
+        // RFC 3261 §17.2.2: timer J is 64·T1 over UDP, 0 over a reliable transport.
+        let forget_ms = if self.reliable { 0 } else { GIVE_UP_MS };
+        self.state = State::Completed { forget_at: now.plus_millis(forget_ms) };
     }
 
     /// Time went on.

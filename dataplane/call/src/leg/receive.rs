@@ -53,8 +53,8 @@ impl Leg {
         self.dialog.remote_cseq = Some(number);
         self.dialog.refresh(request);
         let request_bytes = request.text().to_vec();
-        self.invite_in =
-            Some(InviteIn { machine: InviteServer::default(), request: request_bytes, source, last: Vec::new() });
+        let machine = InviteServer::new(source.transport.is_reliable());
+        self.invite_in = Some(InviteIn { machine, request: request_bytes, source, last: Vec::new() });
         self.answer_invite(desk, index, 100, &Body::default(), None);
         events.push(Event::Offer { body: body_of(request) });
     }
@@ -110,7 +110,7 @@ impl Leg {
         if let Some(status) = refusal {
             return refuse(desk, index, request, source, status, &self.dialog.local_tag);
         }
-        let machine = Server::new(desk.clock.now);
+        let machine = Server::new(desk.clock.now, source.transport.is_reliable());
         let bytes = request.text().to_vec();
         self.requests_in.push(RequestIn { machine, request: bytes, source, number, last: Vec::new() });
         match request.method() {
@@ -242,6 +242,33 @@ impl Leg {
                 }
             }
         }
+    }
+
+    /// A request of ours could not be sent: for its transaction that is a 503 (RFC 3261 §8.1.3.1).
+    pub fn on_unsent(&mut self, request: &Message<'_>, events: &mut Events) {
+        const STATUS: u16 = 503;
+        if request.method() == Method::Invite {
+            let same = |invite: &&mut super::InviteOut| same_branch(&invite.request, request);
+            let Some(invite) = self.invite_out.as_mut().filter(same) else { return };
+            if invite.machine.is_pending() {
+                invite.machine.abandon();
+                events.push(match invite.initial {
+                    true => Event::Refused(Release::refused(STATUS, None)),
+                    false => Event::OfferRefused { status: STATUS },
+                });
+            }
+        } else if let Some(sent) = self.requests_out.iter_mut().find(|sent| same_branch(&sent.request, request))
+            && sent.machine.is_pending()
+            && sent.method_is(request)
+        {
+            sent.machine.abandon();
+            events.extend(sent.passes_on.map(|number| Event::Response {
+                number,
+                status: STATUS,
+                body: Body::default(),
+            }));
+        }
+        self.sweep();
     }
 
     /// Time went on: repeats what was not answered, gives up what never will be.

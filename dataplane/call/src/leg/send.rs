@@ -34,7 +34,7 @@ impl Leg {
         finish(printer, body);
         desk.send(index, to, &request);
         self.invite_out = Some(InviteOut {
-            machine: InviteClient::new(desk.clock.now),
+            machine: InviteClient::new(desk.clock.now, to.transport.is_reliable()),
             request,
             to,
             ack: Vec::new(),
@@ -115,7 +115,7 @@ impl Leg {
         }
         finish(printer, body);
         desk.send(index, to, &request);
-        let machine = Client::new(desk.clock.now);
+        let machine = Client::new(desk.clock.now, to.transport.is_reliable());
         self.requests_out.push(RequestOut { machine, request, to, number, passes_on });
     }
 
@@ -170,7 +170,7 @@ impl Leg {
         write_companion(&mut cancel, &request, b"CANCEL", request.header(Name::To).unwrap_or(b""));
         let (to, number) = (invite.to, request.cseq().number);
         desk.send(index, to, &cancel);
-        let machine = Client::new(desk.clock.now);
+        let machine = Client::new(desk.clock.now, to.transport.is_reliable());
         self.requests_out.push(RequestOut { machine, request: cancel, to, number, passes_on: None });
     }
 }

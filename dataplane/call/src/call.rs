@@ -1,6 +1,7 @@
 //! One call: ingress leg, bridge, egress legs, and the deadlines that end every state.
 
 mod finish;
+pub mod outbound;
 mod record;
 mod setup;
 mod state;

@@ -156,6 +156,8 @@ pub struct Leg {
     pub dialog: Dialog,
     /// The way to the peer.
     pub peer: Hop,
+    /// Header lines of our first INVITE beyond those that every one has.
+    pub invite_lines: Vec<u8>,
     /// Our media port towards the peer.
     pub pair: Option<Pair>,
     /// The peer's INVITE, first or repeated.
@@ -195,6 +197,7 @@ impl Leg {
         Leg {
             dialog,
             peer,
+            invite_lines: Vec::new(),
             pair: None,
             invite_in: None,
             invite_out: None,

@@ -86,6 +86,17 @@ impl<'o> Printer<'o> {
         answered.print(out, (status, reason), to_tag, source, request.vias().skip(1), request.record_routes())
     }
 
+    /// Begins header lines that belong to no message yet: [`Printer::append`] puts them into one.
+    pub fn lines(out: &'o mut Vec<u8>) -> Printer<'o> {
+        Printer { out }
+    }
+
+    /// Header lines that [`Printer::lines`] wrote.
+    pub fn append(&mut self, lines: &[u8]) -> &mut Self {
+        self.out.extend_from_slice(lines);
+        self
+    }
+
     /// One header whose value is the parts put together. CR, LF and NUL are left out of every part.
     pub fn line(&mut self, name: impl Label, parts: &[&[u8]]) -> &mut Self {
         self.name(name);

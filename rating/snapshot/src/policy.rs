@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-pub use check::{PolicyFlaw, Side};
+pub use check::{PolicyFlaw, RESERVED, Side};
 pub use parts::{
     Answers, Codecs, Digest, EarlyMedia, Header, Headers, Identity, IdentityHeader, Number, NumberKind, Numbers, Pass,
     Probe, Refresher, Registration, Reliable, Rewrite, RewriteField, SessionTimer, StatusOfCause, TimerMode, Transport,

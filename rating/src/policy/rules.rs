@@ -22,6 +22,10 @@ const REGEX_BYTES_MAX: usize = 64 << 10;
 pub struct Rules {
     /// As it was written.
     pub policy: Policy,
+    /// The names of the codecs that pass, parted by commas; empty lets all pass.
+    pub codecs: String,
+    /// The hashes of the digest's password: MD5, SHA-256.
+    pub secret: Option<([u8; 16], [u8; 32])>,
     rewrites: Vec<(RewriteField, Regex)>,
     calling_allow: Lines,
     calling_deny: Lines,
@@ -45,7 +49,10 @@ impl Rules {
     pub fn compile(policy: Policy) -> Result<Rules, PolicyFlaw> {
         let rewrites = policy.rewrite.iter().map(|rule| Ok((rule.field, regex("rewrite.pattern", &rule.pattern)?)));
         let numbers = &policy.numbers;
+        let secret = policy.digest.as_ref().and_then(|digest| Some((hex(&digest.ha1_md5)?, hex(&digest.ha1_sha256)?)));
         Ok(Rules {
+            codecs: policy.codecs.allow.join(","),
+            secret,
             rewrites: rewrites.collect::<Result<_, PolicyFlaw>>()?,
             calling_allow: Lines::compile("numbers.calling_allow", &numbers.calling_allow)?,
             calling_deny: Lines::compile("numbers.calling_deny", &numbers.calling_deny)?,
@@ -146,6 +153,17 @@ impl Lines {
             || (!self.prefixes.is_empty() && (1..=text.len()).any(|length| has(&self.prefixes, &text[..length])))
             || self.regexes.iter().any(|regex| regex.is_match(text))
     }
+}
+
+fn hex<const N: usize>(digits: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    if digits.len() != 2 * N || !digits.is_ascii() {
+        return None;
+    }
+    for (place, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&digits[2 * place..2 * place + 2], 16).ok()?;
+    }
+    Some(bytes)
 }
 
 fn regex(field: &'static str, pattern: &str) -> Result<Regex, PolicyFlaw> {

@@ -5,9 +5,7 @@ use alloc::vec::Vec;
 
 use cdr::GrantPart;
 use rating::{Ask, Routes};
-use sip::dialog::Dialog;
-use sip::print::write_socket_addr;
-use sip::{Hop, Message, Transport};
+use sip::{Message, Transport};
 use units::{Cause, Money};
 
 use crate::bridge::Body;
@@ -152,12 +150,21 @@ impl Call {
         };
         let address = egress.address();
         let progress_s = or_default(egress.progress_timeout_s(), PROGRESS_TIMEOUT_S);
-        let Some(hop) = ctx.desk.switch.hop(Transport::Udp, "", address) else {
-            self.last_refusal = Some(Release::by_switch(Cause::TRUNK_UNREACHABLE));
-            self.return_egress(ctx);
-            return self.advance(ctx);
+        let policy = &ctx.policies.egress(candidate.egress).policy;
+        let transport = match policy.transport {
+            snapshot::policy::Transport::Auto | snapshot::policy::Transport::Udp => Transport::Udp,
+            snapshot::policy::Transport::Tcp => Transport::Tcp,
+            snapshot::policy::Transport::Tls => Transport::Tls,
         };
-        let mut leg = Leg::new(self.egress_dialog(ctx, number.as_bytes(), hop), hop, &mut ctx.desk);
+        let Some(hop) = ctx.desk.switch.hop(transport, &policy.listener, address) else {
+            return self.skip(ctx, Cause::TRUNK_UNREACHABLE);
+        };
+        let (dialog, lines) = match self.outbound(ctx, candidate.egress, hop, &number) {
+            Ok(outbound) => outbound,
+            Err(cause) => return self.skip(ctx, cause),
+        };
+        let mut leg = Leg::new(dialog, hop, &mut ctx.desk);
+        leg.invite_lines = lines;
         if !self.open_media(ctx, &mut leg) {
             return self.fail(ctx, Release::by_switch(Cause::NO_RESOURCES));
         }
@@ -184,24 +191,11 @@ impl Call {
         ctx.desk.out.list.push(Effect::Count(Count::Attempt));
     }
 
-    /// Our own Call-ID, tag and URIs: nothing of the ingress leg but the two numbers.
-    fn egress_dialog(&self, ctx: &mut Context<'_>, number: &[u8], hop: Hop) -> Dialog {
-        let (mut own, mut peer) = (Vec::new(), Vec::new());
-        write_socket_addr(&mut own, ctx.desk.switch.listener(hop).address);
-        write_socket_addr(&mut peer, hop.remote);
-        let mut call_id = ctx.desk.random.token(b"");
-        call_id.extend_from_slice(&ctx.desk.switch.shard_mark);
-        let calling = self.opening.calling.as_bytes();
-        let calling = if calling.is_empty() { b"anonymous".as_slice() } else { calling };
-        let to = [b"sip:".as_slice(), number, b"@", &peer].concat();
-        Dialog {
-            call_id,
-            local_tag: ctx.desk.random.token(b""),
-            local_uri: [b"sip:".as_slice(), calling, b"@", &own].concat(),
-            target: to.clone(),
-            remote_uri: to,
-            ..Dialog::default()
-        }
+    /// The route cannot be tried: its room goes back, the next one's turn.
+    fn skip(&mut self, ctx: &mut Context<'_>, cause: Cause) {
+        self.last_refusal = Some(Release::by_switch(cause));
+        self.return_egress(ctx);
+        self.advance(ctx);
     }
 
     fn open_media(&mut self, ctx: &mut Context<'_>, leg: &mut Leg) -> bool {

@@ -140,6 +140,7 @@ impl LegState {
         Leg {
             dialog: self.dialog,
             peer: self.peer,
+            invite_lines: Vec::new(),
             pair: Some(pair),
             invite_in: None,
             invite_out: None,

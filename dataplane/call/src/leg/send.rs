@@ -31,6 +31,9 @@ impl Leg {
         let mut printer = self.dialog.request(&mut request, b"INVITE", number, &branch, own, hops);
         write_contact(&mut printer, own);
         printer.line("Allow", &[ALLOW]);
+        if initial {
+            printer.append(&self.invite_lines);
+        }
         finish(printer, body);
         desk.send(index, to, &request);
         self.invite_out = Some(InviteOut {

@@ -1,0 +1,317 @@
+//! What an egress INVITE says of the caller and the destination: built from parsed fields and the trunk's policy, never copied.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use rating::Rules;
+use sip::dialog::Dialog;
+use sip::print::write_socket_addr;
+use sip::{Address, Hop, Message, Name, Printer, parse};
+use snapshot::policy::{IdentityHeader, Pass, RESERVED, RewriteField};
+use units::{Cause, Number};
+
+use crate::call::{Call, Context};
+
+/// Bytes of a display name that is passed on at most; a longer one is left out.
+const DISPLAY_BYTES_MAX: usize = 128;
+/// Header fields of each kind that cross at most.
+const CROSSING_MAX: usize = 8;
+/// Who calls when nobody may know (RFC 3323 §4.1.1.3).
+const ANONYMOUS: &str = "sip:anonymous@anonymous.invalid";
+
+/// Who calls, as the originator says and as far as its trunk is believed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// The display name of From, without quotes.
+    pub display: String,
+    /// The number in P-Asserted-Identity, else P-Preferred-Identity, else Remote-Party-ID; only of a trusted originator.
+    pub identity: Option<Number>,
+    /// The caller asks not to be named (RFC 3323, RFC 3325 §9.3).
+    pub private: bool,
+}
+
+impl Caller {
+    /// The caller of an INVITE; `trusted` is the ingress trunk's.
+    pub fn of(invite: &Message<'_>, trusted: bool) -> Caller {
+        let from = invite.from();
+        let display = plain(from.display);
+        let anonymous = from.uri().is_ok_and(|uri| uri.host.eq_ignore_ascii_case(b"anonymous.invalid"));
+        let asks = |value: &[u8]| {
+            let mut words = value.split(|byte| matches!(byte, b';' | b',')).map(<[u8]>::trim_ascii);
+            words.any(|word| [b"id".as_slice(), b"user", b"header"].iter().any(|asked| word.eq_ignore_ascii_case(asked)))
+        };
+        let believed = [Name::PAssertedIdentity, Name::PPreferredIdentity, Name::RemotePartyId];
+        let mut identities = believed.into_iter().filter(|_| trusted).flat_map(|name| invite.list(name));
+        Caller {
+            display: if display.len() > DISPLAY_BYTES_MAX { String::new() } else { display },
+            identity: identities.find_map(number_in),
+            private: anonymous
+                || invite.headers(Name::Privacy).any(asks)
+                || invite.headers(Name::RemotePartyId).any(|value| contains(value, b"privacy=full")),
+        }
+    }
+}
+
+impl Call {
+    /// The dialog of the next attempt, and the header lines that its INVITE carries beyond our own.
+    pub(super) fn outbound(
+        &self,
+        ctx: &mut Context<'_>,
+        egress: units::EgressTrunkId,
+        hop: Hop,
+        number: &Number,
+    ) -> Result<(Dialog, Vec<u8>), Cause> {
+        let rules = ctx.policies.egress(egress);
+        let trusted = ctx.policies.ingress(self.opening.admission.ingress).policy.identity.trusted;
+        let stored = self.legs[0].invite_in.as_ref().map_or(&b""[..], |invite| invite.request.as_slice());
+        let invite = parse::message(stored).ok();
+        let caller = invite.as_ref().map(|invite| Caller::of(invite, trusted)).unwrap_or_default();
+        let writer = Writer {
+            rules,
+            caller,
+            calling: rules.rewrite_number(RewriteField::Calling, self.opening.calling)?,
+            own: ctx.desk.switch.listener(hop).address,
+        };
+        let dialog = writer.dialog(ctx, hop, number)?;
+        let mut lines = Vec::new();
+        writer.identity(&mut lines)?;
+        if let Some(invite) = &invite {
+            writer.history(invite, &mut lines)?;
+            writer.crossing(invite, &mut lines);
+        }
+        let mut printer = Printer::lines(&mut lines);
+        for header in &rules.policy.headers.add {
+            printer.line(header.name.as_str(), &[header.value.as_bytes()]);
+        }
+        Ok((dialog, lines))
+    }
+}
+
+struct Writer<'a> {
+    rules: &'a Rules,
+    caller: Caller,
+    calling: Number,
+    own: SocketAddr,
+}
+
+impl Writer<'_> {
+    /// True if the terminator must not learn who calls.
+    fn hides(&self) -> bool {
+        self.caller.private && !self.rules.policy.identity.trusted
+    }
+
+    /// Our own Call-ID, tag and URIs.
+    fn dialog(&self, ctx: &mut Context<'_>, hop: Hop, number: &Number) -> Result<Dialog, Cause> {
+        let policy = &self.rules.policy;
+        let mut host = Vec::new();
+        if policy.host.is_empty() {
+            write_socket_addr(&mut host, hop.remote);
+        } else {
+            host.extend_from_slice(policy.host.as_bytes());
+        }
+        let user = |field| self.rules.rewrite_number(field, *number);
+        let (request_user, to_user) = (user(RewriteField::RequestUri)?, user(RewriteField::To)?);
+        let mut target = uri(request_user.as_bytes(), &host);
+        target.extend_from_slice(hop.transport.uri_param());
+        let mut call_id = ctx.desk.random.token(b"");
+        call_id.extend_from_slice(&ctx.desk.switch.shard_mark);
+        let (local_uri, local_display) = self.from();
+        Ok(Dialog {
+            call_id,
+            local_tag: ctx.desk.random.token(b""),
+            local_uri,
+            local_display,
+            target,
+            remote_uri: uri(to_user.as_bytes(), &host),
+            ..Dialog::default()
+        })
+    }
+
+    /// From: URI, and display name with its quotes.
+    fn from(&self) -> (Vec<u8>, Vec<u8>) {
+        if self.hides() {
+            return (ANONYMOUS.into(), b"\"Anonymous\"".to_vec());
+        }
+        if self.calling.as_bytes().is_empty() {
+            return (self.uri_of(b"anonymous"), Vec::new());
+        }
+        (self.uri_of(self.calling.as_bytes()), quoted(&self.display()))
+    }
+
+    fn display(&self) -> Cow<'_, str> {
+        let display = self.caller.display.as_str();
+        match self.rules.rewrite(RewriteField::DisplayName, display) {
+            Some(changed) => Cow::Owned(changed),
+            None => Cow::Borrowed(display),
+        }
+    }
+
+    fn uri_of(&self, user: &[u8]) -> Vec<u8> {
+        let mut host = Vec::with_capacity(48);
+        write_socket_addr(&mut host, self.own);
+        uri(user, &host)
+    }
+
+    /// P-Asserted-Identity and its relatives, and Privacy (RFC 3325 §9).
+    fn identity(&self, out: &mut Vec<u8>) -> Result<(), Cause> {
+        let number = self.caller.identity.unwrap_or(self.calling);
+        let number = self.rules.rewrite_number(RewriteField::Identity, number)?;
+        let send = self.rules.policy.identity.send;
+        if self.hides() || number.as_bytes().is_empty() || send == IdentityHeader::None {
+            return Ok(());
+        }
+        let (uri, display) = (self.uri_of(number.as_bytes()), self.display());
+        let mut printer = Printer::lines(out);
+        let private = self.caller.private;
+        match send {
+            IdentityHeader::None => {}
+            IdentityHeader::Asserted => {
+                printer.address(Name::PAssertedIdentity, display.as_bytes(), &uri, b"");
+            }
+            IdentityHeader::Preferred => {
+                printer.address(Name::PPreferredIdentity, display.as_bytes(), &uri, b"");
+            }
+            IdentityHeader::RemoteParty => {
+                let params: &[u8] = match private {
+                    true => b";party=calling;screen=yes;privacy=full",
+                    false => b";party=calling;screen=yes;privacy=off",
+                };
+                printer.address(Name::RemotePartyId, display.as_bytes(), &uri, params);
+            }
+        }
+        if private && send != IdentityHeader::RemoteParty {
+            printer.line(Name::Privacy, &[b"id"]);
+        }
+        Ok(())
+    }
+
+    /// Diversion, History-Info and P-Charge-Info: numbers and reasons cross, the hosts in them are ours.
+    fn history(&self, invite: &Message<'_>, out: &mut Vec<u8>) -> Result<(), Cause> {
+        let identity = &self.rules.policy.identity;
+        if self.hides() {
+            return Ok(());
+        }
+        if identity.diversion == Pass::Pass {
+            for value in invite.list(Name::Diversion).take(CROSSING_MAX) {
+                let (Some(number), Ok(address)) = (number_in(value), Address::parse(value)) else { continue };
+                let number = self.rules.rewrite_number(RewriteField::Diversion, number)?;
+                let params = tokens(&address, &[b"reason", b"counter", b"limit", b"privacy", b"screen"]);
+                Printer::lines(out).address(Name::Diversion, b"", &self.uri_of(number.as_bytes()), &params);
+            }
+        }
+        if identity.history_info == Pass::Pass {
+            for value in invite.list(Name::HistoryInfo).take(CROSSING_MAX) {
+                let (Some(number), Ok(address)) = (number_in(value), Address::parse(value)) else { continue };
+                let mut uri = self.uri_of(number.as_bytes());
+                let cause = address.uri().ok().and_then(|uri| uri.param(b"cause").flatten());
+                if let Some(cause) = cause.filter(|cause| is_token(cause)) {
+                    uri.extend_from_slice(b";cause=");
+                    uri.extend_from_slice(cause);
+                }
+                Printer::lines(out).address(Name::HistoryInfo, b"", &uri, &tokens(&address, &[b"index", b"rc", b"mp"]));
+            }
+        }
+        let charged = invite.header_named(b"P-Charge-Info").filter(|_| identity.charge_info == Pass::Pass);
+        if let Some(number) = charged.and_then(number_in) {
+            Printer::lines(out).address("P-Charge-Info", b"", &self.uri_of(number.as_bytes()), b"");
+        }
+        Ok(())
+    }
+
+    /// The originator's other header fields that the policy lets cross.
+    fn crossing(&self, invite: &Message<'_>, out: &mut Vec<u8>) {
+        let headers = &self.rules.policy.headers;
+        if headers.pass.is_empty() {
+            return;
+        }
+        let lists = |list: &[String], name: &str| list.iter().any(|listed| listed.eq_ignore_ascii_case(name));
+        let all = headers.pass.iter().any(|name| name == "*");
+        let reserved = |name: &str| RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name));
+        let mut count = 0;
+        for (text, known, value) in invite.all() {
+            let Ok(text) = core::str::from_utf8(text) else { continue };
+            let name = if known == Name::Other { text } else { known.as_str() };
+            let crosses = (all || lists(&headers.pass, name)) && !lists(&headers.remove, name);
+            let own = headers.add.iter().any(|header| header.name.eq_ignore_ascii_case(name));
+            if crosses && !own && !reserved(name) && value.len() <= 1_024 && count < 4 * CROSSING_MAX {
+                count += 1;
+                Printer::lines(out).line(name, &[value]);
+            }
+        }
+    }
+}
+
+/// `sip:user@host`, with whatever a user part cannot hold escaped (RFC 3261 §25.1).
+pub(super) fn uri(user: &[u8], host: &[u8]) -> Vec<u8> {
+    let mut uri = Vec::with_capacity(8 + user.len() + host.len());
+    uri.extend_from_slice(b"sip:");
+    for byte in user {
+        match byte {
+            b'#' => uri.extend_from_slice(b"%23"),
+            byte => uri.push(*byte),
+        }
+    }
+    uri.push(b'@');
+    uri.extend_from_slice(host);
+    uri
+}
+
+/// The number in a name and address.
+fn number_in(value: &[u8]) -> Option<Number> {
+    Number::parse(Address::parse(value).ok()?.uri().ok()?.number()?.as_bytes()).ok()
+}
+
+/// A display name without escapes; empty if it is no text or holds a control character.
+fn plain(display: &[u8]) -> String {
+    let mut bytes = Vec::with_capacity(display.len());
+    let mut escaped = false;
+    for byte in display {
+        if *byte == b'\\' && !escaped {
+            escaped = true;
+        } else {
+            escaped = false;
+            bytes.push(*byte);
+        }
+    }
+    String::from_utf8(bytes).ok().filter(|text| !text.chars().any(char::is_control)).unwrap_or_default()
+}
+
+fn quoted(display: &str) -> Vec<u8> {
+    if display.is_empty() {
+        return Vec::new();
+    }
+    let mut out = Vec::with_capacity(display.len() + 2);
+    out.push(b'"');
+    for byte in display.bytes() {
+        if matches!(byte, b'"' | b'\\') {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+    out.push(b'"');
+    out
+}
+
+fn is_token(text: &[u8]) -> bool {
+    !text.is_empty() && text.len() <= 64 && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(byte))
+}
+
+/// Those of an address's parameters that are named here and hold a token.
+fn tokens(address: &Address<'_>, names: &[&[u8]]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for name in names {
+        if let Some(value) = address.param(name).flatten().filter(|value| is_token(value)) {
+            out.push(b';');
+            out.extend_from_slice(name);
+            out.push(b'=');
+            out.extend_from_slice(value);
+        }
+    }
+    out
+}
+
+fn contains(text: &[u8], wanted: &[u8]) -> bool {
+    text.windows(wanted.len()).any(|window| window.eq_ignore_ascii_case(wanted))
+}

@@ -43,6 +43,13 @@ pub enum Event {
     },
     /// The attempt failed.
     Refused(Release),
+    /// The terminator wants proof of who we are, or sends us elsewhere; for whoever does not follow, the attempt failed.
+    Detour {
+        /// The release that it is if nobody follows.
+        release: Release,
+        /// The response: 401, 407 or 300 to 302.
+        response: Vec<u8>,
+    },
     /// The originator took its INVITE back.
     Cancelled,
     /// Our answer was acknowledged.

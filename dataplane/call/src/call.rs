@@ -1,5 +1,7 @@
 //! One call: ingress leg, bridge, egress legs, and the deadlines that end every state.
 
+mod carry;
+mod detour;
 mod finish;
 pub mod outbound;
 mod record;
@@ -90,6 +92,8 @@ struct Attempt {
     ringing: Option<Instant>,
     address: SocketAddr,
     call_id: String,
+    challenges: u8,
+    redirects: u8,
     written: bool,
 }
 
@@ -250,6 +254,7 @@ impl Call {
             Event::Progress { status, body } => self.on_progress(ctx, status, body),
             Event::Answered { body } => self.on_answered(ctx, body),
             Event::Refused(release) => self.on_refused(ctx, release),
+            Event::Detour { release, response } => self.on_detour(ctx, release, &response),
             Event::Bye => self.on_bye(ctx, self.current),
             Event::Acked { body } => self.on_acked(ctx, self.current, body),
             Event::AckMissing => self.end(ctx, Release::by_switch(Cause::ACK_MISSING)),

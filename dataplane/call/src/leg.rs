@@ -164,6 +164,8 @@ pub struct Leg {
     pub invite_in: Option<InviteIn>,
     /// Our INVITE.
     pub invite_out: Option<InviteOut>,
+    /// INVITEs of ours that were refused and sent anew; their refusals may come again.
+    pub past_invites: Vec<InviteOut>,
     /// The peer's other requests.
     pub requests_in: Vec<RequestIn>,
     /// Our other requests.
@@ -172,6 +174,8 @@ pub struct Leg {
     pub sdp_session: u64,
     /// Counts the descriptions sent.
     pub sdp_version: u64,
+    /// Requests go to where the peer's came from when its Contact names an address that only its own network knows.
+    pub nat: bool,
     /// We said BYE, or the peer did.
     pub gone: bool,
     /// A BYE waits for the ACK of our answer.
@@ -201,6 +205,8 @@ impl Leg {
             pair: None,
             invite_in: None,
             invite_out: None,
+            past_invites: Vec::new(),
+            nat: false,
             requests_in: Vec::new(),
             requests_out: Vec::new(),
             sdp_session: desk.random.bits() >> 2,
@@ -216,6 +222,7 @@ impl Leg {
         let mut note = |other: Option<Instant>| at = [at, other].into_iter().flatten().min();
         note(self.invite_in.as_ref().and_then(|invite| invite.machine.deadline()));
         note(self.invite_out.as_ref().and_then(|invite| invite.machine.deadline()));
+        self.past_invites.iter().for_each(|past| note(past.machine.deadline()));
         self.requests_in.iter().for_each(|request| note(request.machine.deadline()));
         self.requests_out.iter().for_each(|request| note(request.machine.deadline()));
         at
@@ -225,6 +232,7 @@ impl Leg {
     pub fn is_quiet(&self) -> bool {
         self.invite_in.is_none()
             && self.invite_out.is_none()
+            && self.past_invites.is_empty()
             && self.requests_in.is_empty()
             && self.requests_out.is_empty()
     }
@@ -238,8 +246,27 @@ impl Leg {
     pub fn sweep(&mut self) {
         self.invite_in.take_if(|invite| invite.machine.is_over());
         self.invite_out.take_if(|invite| invite.machine.is_over());
+        self.past_invites.retain(|past| !past.machine.is_over());
         self.requests_in.retain(|request| !request.machine.is_over());
         self.requests_out.retain(|request| !request.machine.is_over());
+    }
+
+    /// The Request-URI of our INVITE as it was sent.
+    pub fn first_target(&self) -> Option<Vec<u8>> {
+        let request = sip::parse::message(&self.invite_out.as_ref()?.request).ok()?;
+        request.request_uri().map(<[u8]>::to_vec)
+    }
+
+    /// Where our INVITE went so far.
+    pub fn tried(&self) -> impl Iterator<Item = Hop> + '_ {
+        self.past_invites.iter().chain(&self.invite_out).map(|invite| invite.to)
+    }
+
+    /// Where the peer's next request is sent.
+    pub fn next_hop(&self, fallback: Hop) -> Hop {
+        let hop = self.dialog.next_hop(fallback);
+        let hidden = self.nat && is_private(hop.remote.ip()) && !is_private(self.peer.remote.ip());
+        if hidden { self.peer } else { hop }
     }
 
     /// The number of a BYE of the peer that has no answer yet.
@@ -253,6 +280,17 @@ impl Leg {
         let received = self.invite_in.as_ref().is_some_and(|invite| invite.machine.is_pending());
         let sent = self.invite_out.as_ref().is_some_and(|invite| invite.machine.is_pending());
         received || sent
+    }
+}
+
+/// True for an address that means something in its own network only (RFC 1918, 6598, 3927, 4193; loopback).
+fn is_private(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let shared = v4.octets()[0] == 100 && (64..128).contains(&v4.octets()[1]);
+            v4.is_private() || v4.is_loopback() || v4.is_link_local() || shared
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
     }
 }
 

@@ -67,6 +67,11 @@ pub struct Relay {
 }
 
 impl Relay {
+    /// True for a port of our range, open or not.
+    pub fn owns(&self, port: u16) -> bool {
+        port.checked_sub(self.port_low).is_some_and(|above| u32::from(above) < self.ports_max())
+    }
+
     /// A relay for the ports `port_low` (even) to `port_high` (included; an odd last port completes its pair). The seed decides
     /// the order in which pairs are given out.
     pub fn new(port_low: u16, port_high: u16, seed: u64) -> Relay {

@@ -37,8 +37,8 @@ impl Call {
             self.legs[usize::from(open)].send_cancel(&mut ctx.desk, open);
             self.close_attempt(ctx, release);
         }
-        let status = release.ingress_status();
-        self.legs[0].answer_invite(&mut ctx.desk, 0, status, &Body::default(), Some(release.cause));
+        let (status, reason) = self.verdict(ctx, &release);
+        self.legs[0].answer_invite(&mut ctx.desk, 0, status, &Body::default(), reason);
         ctx.desk.out.list.push(Effect::Count(Count::Failed));
         self.finish(ctx, release, status);
     }
@@ -55,8 +55,8 @@ impl Call {
         let heard = self.is_up();
         if !heard {
             self.answered = None;
-            let status = release.ingress_status();
-            self.legs[0].answer_invite(&mut ctx.desk, 0, status, &Body::default(), Some(release.cause));
+            let (status, reason) = self.verdict(ctx, &release);
+            self.legs[0].answer_invite(&mut ctx.desk, 0, status, &Body::default(), reason);
         }
         let egress = self.current;
         self.say_goodbye(ctx, egress, release.cause);
@@ -67,7 +67,8 @@ impl Call {
         self.close_pair(ctx, egress);
         self.return_egress(ctx);
         ctx.desk.out.list.push(Effect::Count(if heard { Count::Finished } else { Count::Failed }));
-        self.finish(ctx, release, if heard { 200 } else { release.ingress_status() });
+        let status = if heard { 200 } else { self.verdict(ctx, &release).0 };
+        self.finish(ctx, release, status);
     }
 
     /// Says BYE to a leg that has not said it; an answer that waits for its ACK gets one first.

@@ -40,7 +40,8 @@ impl Caller {
         let anonymous = from.uri().is_ok_and(|uri| uri.host.eq_ignore_ascii_case(b"anonymous.invalid"));
         let asks = |value: &[u8]| {
             let mut words = value.split(|byte| matches!(byte, b';' | b',')).map(<[u8]>::trim_ascii);
-            words.any(|word| [b"id".as_slice(), b"user", b"header"].iter().any(|asked| word.eq_ignore_ascii_case(asked)))
+            words
+                .any(|word| [b"id".as_slice(), b"user", b"header"].iter().any(|asked| word.eq_ignore_ascii_case(asked)))
         };
         let believed = [Name::PAssertedIdentity, Name::PPreferredIdentity, Name::RemotePartyId];
         let mut identities = believed.into_iter().filter(|_| trusted).flat_map(|name| invite.list(name));
@@ -295,7 +296,9 @@ fn quoted(display: &str) -> Vec<u8> {
 }
 
 fn is_token(text: &[u8]) -> bool {
-    !text.is_empty() && text.len() <= 64 && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(byte))
+    !text.is_empty()
+        && text.len() <= 64
+        && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(byte))
 }
 
 /// Those of an address's parameters that are named here and hold a token.

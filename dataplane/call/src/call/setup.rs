@@ -165,6 +165,7 @@ impl Call {
         };
         let mut leg = Leg::new(dialog, hop, &mut ctx.desk);
         leg.invite_lines = lines;
+        leg.nat = policy.nat;
         if !self.open_media(ctx, &mut leg) {
             return self.fail(ctx, Release::by_switch(Cause::NO_RESOURCES));
         }
@@ -172,8 +173,14 @@ impl Call {
         self.legs.push(leg);
         self.current = index;
         let offer = self.offer.clone();
-        let Ok(body) = self.carry(ctx, 0, index, &offer) else {
-            return self.fail(ctx, Release::by_switch(Cause::INCOMPATIBLE));
+        let body = match self.carry(ctx, 0, index, &offer) {
+            Ok(body) => body,
+            Err(sdp::Flaw::NOTHING_LEFT) => {
+                self.close_pair(ctx, index);
+                self.current = 0;
+                return self.skip(ctx, Cause::CODECS_NOT_ALLOWED);
+            }
+            Err(_) => return self.fail(ctx, Release::by_switch(Cause::INCOMPATIBLE)),
         };
         ctx.desk.out.list.push(Effect::Register { leg: index });
         let hops = self.opening.hops.saturating_sub(1);
@@ -181,7 +188,17 @@ impl Call {
         leg.send_invite(&mut ctx.desk, index, &body, hops);
         let call_id = String::from_utf8_lossy(&leg.dialog.call_id).into_owned();
         let started = ctx.desk.clock;
-        self.attempts.push(Attempt { leg: index, candidate, started, ringing: None, address, call_id, written: false });
+        self.attempts.push(Attempt {
+            leg: index,
+            candidate,
+            started,
+            ringing: None,
+            address,
+            call_id,
+            challenges: 0,
+            redirects: 0,
+            written: false,
+        });
         self.state = State::Trying { progress_at: started.now.plus_millis(u64::from(progress_s) * 1_000) };
         let spent = (ctx.ticks)() - self.began_ns;
         if self.attempts.len() == 1 {
@@ -247,9 +264,10 @@ impl Call {
         if !self.is_setting_up() {
             return;
         }
+        let goes_on = self.hunts_on(ctx, &release);
         self.close_attempt(ctx, release);
         self.last_refusal = Some(release);
-        if release.next_route_allowed() { self.advance(ctx) } else { self.fail(ctx, release) }
+        if goes_on { self.advance(ctx) } else { self.fail(ctx, release) }
     }
 
     /// We gave the attempt up: it is cancelled, and its leg goes on alone until the terminator has heard.

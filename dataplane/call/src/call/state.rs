@@ -19,7 +19,7 @@ use crate::leg::Leg;
 use crate::release::Release;
 
 /// The layout of [`Call::export`]; raised with every change.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// Why exported bytes do not make a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +133,7 @@ struct LegState {
     port: u16,
     sdp_session: u64,
     sdp_version: u64,
+    nat: bool,
 }
 
 impl LegState {
@@ -144,6 +145,8 @@ impl LegState {
             pair: Some(pair),
             invite_in: None,
             invite_out: None,
+            past_invites: Vec::new(),
+            nat: self.nat,
             requests_in: Vec::new(),
             requests_out: Vec::new(),
             sdp_session: self.sdp_session,
@@ -185,6 +188,8 @@ fn attempt_of(record: &Cdr, started: Instant, margin: Money) -> Result<Attempt, 
         ringing: record.ringing_ms.map(|ms| started.plus_millis(u64::from(ms))),
         address: record.egress_address.ok_or(StateFlaw::Malformed)?,
         call_id: record.egress_call_id.clone(),
+        challenges: 0,
+        redirects: 0,
         written: false,
     })
 }
@@ -244,6 +249,7 @@ fn put_leg(out: &mut Vec<u8>, leg: &Leg) {
     put(out, leg.pair.map_or(0, |pair| u64::from(pair.rtp_port)));
     put(out, leg.sdp_session);
     put(out, leg.sdp_version);
+    put(out, u64::from(leg.nat));
 }
 
 fn take(input: &mut &[u8]) -> Option<u64> {
@@ -286,5 +292,5 @@ fn take_leg(input: &mut &[u8]) -> Option<LegState> {
     let remote = core::str::from_utf8(take_bytes(input)?).ok()?.parse().ok()?;
     let peer = Hop { transport, listener, remote, flow: None };
     let port = u16::try_from(take(input)?).ok()?;
-    Some(LegState { dialog, peer, port, sdp_session: take(input)?, sdp_version: take(input)? })
+    Some(LegState { dialog, peer, port, sdp_session: take(input)?, sdp_version: take(input)?, nat: take(input)? != 0 })
 }

@@ -1,6 +1,5 @@
 //! From answer to goodbye: the bridge, paid time, media.
 
-use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use cdr::GrantPart;
@@ -175,37 +174,6 @@ impl Call {
                 self.legs[usize::from(leg)].answer_invite(&mut ctx.desk, leg, status, &Body::default(), None);
             }
         }
-    }
-
-    /// A body from one leg as the other leg may see it: SDP gets our address and ports, and the relay learns the peer's.
-    pub(super) fn carry(&mut self, ctx: &mut Context<'_>, from: u8, to: u8, body: &Body) -> Result<Body, sdp::Flaw> {
-        if !body.is_sdp() {
-            return Ok(body.clone());
-        }
-        let session = sdp::parse(&body.bytes)?;
-        let active = session.first_active();
-        let from_pair = self.legs[usize::from(from)].pair;
-        let to_port = self.legs[usize::from(to)].pair.map_or(0, |pair| pair.rtp_port);
-        if let (Some(index), Some(pair)) = (active, from_pair) {
-            let address = session.address(index).filter(|address| !address.ip().is_unspecified());
-            if let Some(rtp) = address {
-                if sdp::address_refused(rtp.ip(), &[]) {
-                    return Err(sdp::Flaw::REFUSED_ADDRESS);
-                }
-                let rtcp = session.rtcp_address(index).unwrap_or(rtp);
-                ctx.relay.expect(pair.id, rtp, rtcp);
-            }
-            self.codec = session.codec(index).map_or_else(String::new, |codec| codec.as_str().to_string());
-        }
-        let count = session.media_count();
-        let ports: Vec<u16> = (0..count).map(|index| if Some(index) == active { to_port } else { 0 }).collect();
-        let leg = &mut self.legs[usize::from(to)];
-        let address = ctx.desk.switch.media_address(leg.peer.remote.is_ipv6()).ok_or(sdp::Flaw::REFUSED_ADDRESS)?;
-        leg.sdp_version += 1;
-        let rewrite = sdp::Rewrite { address, ports: &ports, session_id: leg.sdp_session, version: leg.sdp_version };
-        let mut bytes = Vec::with_capacity(body.bytes.len() + 64);
-        sdp::rewrite(&body.bytes, &rewrite, &mut bytes)?;
-        Ok(Body { kind: body.kind.clone(), bytes })
     }
 
     /// Closes a leg's media ports and keeps what they measured.

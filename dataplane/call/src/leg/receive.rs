@@ -136,7 +136,7 @@ impl Leg {
     fn on_invite_response(&mut self, desk: &mut Desk<'_>, index: u8, response: &Message<'_>, events: &mut Events) {
         let status = response.status().unwrap_or(0);
         let Some(invite) = self.invite_out.as_mut().filter(|invite| same_branch(&invite.request, response)) else {
-            return;
+            return self.on_past_response(desk, index, response);
         };
         let mut orders = Vec::new();
         let first = invite.machine.is_pending();
@@ -154,8 +154,12 @@ impl Leg {
                     }
                 }
                 Effect::Accepted => self.on_accepted(desk, index, response, first, events),
-                Effect::Acknowledge => self.send_refusal_ack(desk, index, response),
-                Effect::Refused if initial => events.push(Event::Refused(Release::refused(status, q850(response)))),
+                Effect::Acknowledge => {
+                    if let Some(invite) = &self.invite_out {
+                        super::send::send_refusal_ack(desk, index, invite.to, &invite.request, response);
+                    }
+                }
+                Effect::Refused if initial => events.push(refusal_of(response)),
                 Effect::Refused => {
                     events.push(Event::OfferRefused { status });
                     if matches!(status, 408 | 481) {
@@ -164,6 +168,20 @@ impl Leg {
                 }
                 Effect::Resend | Effect::Acknowledged | Effect::TimedOut => {}
             }
+        }
+    }
+
+    /// A refusal, heard again, of an INVITE that was since sent anew: its ACK was lost.
+    fn on_past_response(&mut self, desk: &mut Desk<'_>, index: u8, response: &Message<'_>) {
+        let Some(place) = self.past_invites.iter().position(|past| same_branch(&past.request, response)) else {
+            return;
+        };
+        let mut orders = Vec::new();
+        let past = &mut self.past_invites[place];
+        past.machine.on_response(desk.clock.now, response.status().unwrap_or(0), &mut orders);
+        if orders.contains(&Effect::Acknowledge) {
+            let (to, request) = (past.to, past.request.clone());
+            super::send::send_refusal_ack(desk, index, to, &request, response);
         }
     }
 
@@ -192,7 +210,8 @@ impl Leg {
             events.push(if initial { Event::Answered { body } } else { Event::OfferAccepted { body } });
         } else if tag == self.dialog.remote_tag.as_slice() {
             if !invite.ack.is_empty() {
-                let (to, ack) = (self.dialog.next_hop(invite.to), invite.ack.clone());
+                let (to, ack) = (invite.to, invite.ack.clone());
+                let to = self.next_hop(to);
                 desk.send(index, to, &ack);
             }
         } else {
@@ -276,6 +295,7 @@ impl Leg {
         self.invite_in_on_time(desk, index, events);
         self.invite_out_on_time(desk, index, events);
         self.requests_in.iter_mut().for_each(|request| request.machine.on_time(desk.clock.now));
+        self.past_invites.iter_mut().for_each(|past| past.machine.on_time(desk.clock.now, &mut Vec::new()));
         for request in &mut self.requests_out {
             let mut orders = Vec::new();
             request.machine.on_time(desk.clock.now, &mut orders);
@@ -343,6 +363,16 @@ impl super::RequestOut {
     /// True if the response speaks of this request's method: a CANCEL shares its INVITE's branch.
     fn method_is(&self, response: &Message<'_>) -> bool {
         self.request.starts_with(response.cseq().method_text)
+    }
+}
+
+/// What a refusal of our first INVITE means; 401, 407 and redirections may be followed.
+fn refusal_of(response: &Message<'_>) -> Event {
+    let status = response.status().unwrap_or(0);
+    let release = Release::refused(status, q850(response));
+    match status {
+        300..=302 | 401 | 407 => Event::Detour { release, response: response.text().to_vec() },
+        _ => Event::Refused(release),
     }
 }
 

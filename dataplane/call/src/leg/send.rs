@@ -26,7 +26,7 @@ impl Leg {
         let branch = desk.random.token(BRANCH_HEAD);
         let mut request = Vec::with_capacity(1_024);
         let number = self.dialog.local_cseq;
-        let to = if initial { self.peer } else { self.dialog.next_hop(self.peer) };
+        let to = if initial { self.peer } else { self.next_hop(self.peer) };
         let own = desk.switch.sent_by(to);
         let mut printer = self.dialog.request(&mut request, b"INVITE", number, &branch, own, hops);
         write_contact(&mut printer, own);
@@ -107,7 +107,7 @@ impl Leg {
         let number = self.dialog.local_cseq;
         let branch = desk.random.token(BRANCH_HEAD);
         let mut request = Vec::with_capacity(512);
-        let to = self.dialog.next_hop(self.peer);
+        let to = self.next_hop(self.peer);
         let own = desk.switch.sent_by(to);
         let mut printer = self.dialog.request(&mut request, method, number, &branch, own, HOPS);
         if method == b"UPDATE" {
@@ -134,27 +134,38 @@ impl Leg {
 
     /// Acknowledges the 2xx of our INVITE; with a body it answers a delayed offer.
     pub fn send_ack(&mut self, desk: &mut Desk<'_>, index: u8, body: &Body) {
+        let Some(invite) = &self.invite_out else { return };
+        let to = self.next_hop(invite.to);
         let Some(invite) = &mut self.invite_out else { return };
         let Ok(request) = parse::message(&invite.request) else { return };
         let branch = desk.random.token(BRANCH_HEAD);
         let mut ack = Vec::with_capacity(512);
         // RFC 3261 §13.2.2.4: the ACK of a 2xx has the INVITE's number and a branch of its own.
         let number = request.cseq().number;
-        let to = self.dialog.next_hop(invite.to);
         let printer = self.dialog.request(&mut ack, b"ACK", number, &branch, desk.switch.sent_by(to), HOPS);
         finish(printer, body);
         desk.send(index, to, &ack);
         invite.ack = ack;
     }
 
-    /// Acknowledges a refusal of our INVITE, within its transaction.
-    pub fn send_refusal_ack(&mut self, desk: &mut Desk<'_>, index: u8, response: &Message<'_>) {
-        let Some(invite) = &self.invite_out else { return };
-        let Ok(request) = parse::message(&invite.request) else { return };
-        // RFC 3261 §17.1.1.3: the To of the response, all else of the request.
-        let mut ack = Vec::with_capacity(512);
-        write_companion(&mut ack, &request, b"ACK", response.header(Name::To).unwrap_or(b""));
-        desk.send(index, invite.to, &ack);
+    /// Sends our first INVITE anew after its refusal: to `target` by `hop`, with more header lines (RFC 3261 §8.1.3.4, §22.2).
+    /// `hops` is its Max-Forwards. False if there is none to be sent anew.
+    pub fn repeat_invite(&mut self, desk: &mut Desk<'_>, index: u8, hop: Hop, target: &[u8], lines: &[u8]) -> bool {
+        let Some(past) = self.invite_out.take_if(|invite| invite.initial && !invite.machine.is_pending()) else {
+            return false;
+        };
+        let Ok(request) = parse::message(&past.request) else { return false };
+        let kind = request.content_type().unwrap_or(b"").to_vec();
+        let body = Body { kind, bytes: request.body().to_vec() };
+        let hops = request.max_forwards().unwrap_or(HOPS);
+        self.past_invites.push(past);
+        self.peer = hop;
+        self.dialog.target = target.to_vec();
+        let kept = self.invite_lines.len();
+        self.invite_lines.extend_from_slice(lines);
+        self.send_invite(desk, index, &body, hops);
+        self.invite_lines.truncate(kept);
+        true
     }
 
     /// Takes our INVITE back: at once if it was heard, else after the first 1xx (RFC 3261 §9.1).
@@ -190,6 +201,15 @@ pub fn reply_hop(request: &Message<'_>, source: Hop) -> Hop {
         Some(_) => source,
         None => source.to(SocketAddr::new(source.remote.ip(), via.port.unwrap_or(source.transport.default_port()))),
     }
+}
+
+/// Acknowledges a refusal of an INVITE of ours, within its transaction (RFC 3261 §17.1.1.3: the To of the response, all else of
+/// the request).
+pub fn send_refusal_ack(desk: &mut Desk<'_>, index: u8, to: Hop, request: &[u8], response: &Message<'_>) {
+    let Ok(request) = parse::message(request) else { return };
+    let mut ack = Vec::with_capacity(512);
+    write_companion(&mut ack, &request, b"ACK", response.header(Name::To).unwrap_or(b""));
+    desk.send(index, to, &ack);
 }
 
 /// ACK or CANCEL of the same transaction as `request`.

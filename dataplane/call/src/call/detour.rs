@@ -1,0 +1,166 @@
+//! A terminator wants proof of who we are, or sends us elsewhere: the same attempt, a new INVITE.
+
+use alloc::vec::Vec;
+
+use rating::Rules;
+use sip::auth::{Request, Secret, answer, challenge_of};
+use sip::dialog::literal_ip;
+use sip::print::write_socket_addr;
+use sip::{Address, Hop, Message, Name, Printer, Scheme, Transport, Uri, parse};
+use snapshot::Policy;
+use units::{Money, Number};
+
+use crate::call::outbound::uri;
+use crate::call::{Call, Context};
+use crate::release::Release;
+
+/// Challenges answered in one attempt at most: the second one says that the first nonce was stale.
+const CHALLENGES_MAX: u8 = 2;
+
+impl Call {
+    /// Follows the terminator if the trunk's policy says so; otherwise the attempt failed.
+    pub(super) fn on_detour(&mut self, ctx: &mut Context<'_>, release: Release, response: &[u8]) {
+        let followed = match parse::message(response) {
+            Ok(response) if self.is_trying() && release.status >= 400 => self.prove(ctx, &response),
+            Ok(response) if self.is_trying() => self.follow(ctx, &response),
+            _ => None,
+        };
+        if followed.is_none() {
+            self.on_refused(ctx, release);
+        }
+    }
+
+    /// Answers a challenge of the one realm that the trunk has a secret for (RFC 3261 §22).
+    fn prove(&mut self, ctx: &mut Context<'_>, response: &Message<'_>) -> Option<()> {
+        let attempt = self.attempts.last_mut()?;
+        let rules: &Rules = ctx.policies.egress(attempt.candidate.egress);
+        let (digest, (ha1_md5, ha1_sha256)) = (rules.policy.digest.as_ref()?, rules.secret?);
+        if attempt.challenges >= CHALLENGES_MAX {
+            return None;
+        }
+        attempt.challenges += 1;
+        let asked = challenge_of(response, &digest.realm).ok()?;
+        let secret = Secret { user: &digest.user, realm: &digest.realm, ha1_md5, ha1_sha256 };
+        let index = self.current;
+        let leg = self.legs.get_mut(usize::from(index))?;
+        let target = leg.first_target()?;
+        let cnonce = ctx.desk.random.token(b"");
+        let mut value = Vec::new();
+        answer(
+            &mut value,
+            &asked.challenge,
+            &secret,
+            &Request { method: b"INVITE", uri: &target, cnonce: &cnonce, count: 1 },
+        );
+        let mut line = Vec::with_capacity(value.len() + 24);
+        Printer::lines(&mut line).line(asked.answer_in, &[&value]);
+        let peer = leg.peer;
+        leg.repeat_invite(&mut ctx.desk, index, peer, &target, &line).then_some(())
+    }
+
+    /// Goes on to the first new address that a redirection names (RFC 3261 §8.1.3.4).
+    fn follow(&mut self, ctx: &mut Context<'_>, response: &Message<'_>) -> Option<()> {
+        let attempt = self.attempts.last()?;
+        let (redirects, candidate) = (attempt.redirects, attempt.candidate);
+        let policy = &ctx.policies.egress(candidate.egress).policy;
+        if redirects >= policy.redirects_max {
+            return None;
+        }
+        let index = self.current;
+        let tried: Vec<Hop> = self.legs.get(usize::from(index))?.tried().collect();
+        let contacts = response.list(Name::Contact).filter_map(|value| Address::parse(value).ok()?.uri().ok());
+        let mut places = contacts.filter_map(|contact| place(ctx, policy, &contact));
+        let (number, hop) = places.find(|(_, hop)| !tried.contains(hop))?;
+        let buy = match number {
+            Some(number) => Some(self.requoted(ctx, &number)?),
+            None => candidate.buy,
+        };
+        let user = number.unwrap_or(self.opening.admission.called);
+        let mut host = Vec::new();
+        write_socket_addr(&mut host, hop.remote);
+        let mut target = uri(user.as_bytes(), &host);
+        target.extend_from_slice(hop.transport.uri_param());
+        if !self.legs[usize::from(index)].repeat_invite(&mut ctx.desk, index, hop, &target, b"") {
+            return None;
+        }
+        let attempt = self.attempts.last_mut()?;
+        attempt.redirects += 1;
+        attempt.candidate.buy = buy;
+        attempt.address = hop.remote;
+        Some(())
+    }
+
+    /// Another number has another price: the terminator's for it, if that leaves the margin that the plan asks for.
+    fn requoted(&self, ctx: &Context<'_>, number: &Number) -> Option<units::Terms> {
+        let candidate = self.attempts.last()?.candidate;
+        let trunk = ctx.view.egress(candidate.egress)?;
+        let buy = rating::quote(&ctx.view, trunk.buy_deck(), number, self.started.wall).ok()?;
+        let least = ctx.view.plan(self.opening.admission.plan).map_or(Money::ZERO, |plan| plan.margin_min());
+        (self.sell?.per_minute - buy.per_minute >= least).then_some(buy)
+    }
+}
+
+/// Where a contact leads: its number if it names one, and the way. Names of hosts, our own addresses and what no listener of
+/// ours can reach lead nowhere.
+fn place(ctx: &Context<'_>, policy: &Policy, contact: &Uri<'_>) -> Option<(Option<Number>, Hop)> {
+    let secure = contact.scheme == Scheme::Sips;
+    if !secure && contact.scheme != Scheme::Sip {
+        return None;
+    }
+    let named = contact.param(b"transport").flatten().map(Transport::from_bytes);
+    let transport = match named {
+        Some(named) => named?,
+        None if secure => Transport::Tls,
+        None => Transport::Udp,
+    };
+    let port = contact.port.unwrap_or(transport.default_port());
+    let remote = core::net::SocketAddr::new(literal_ip(contact.host)?, port);
+    let switch = ctx.desk.switch;
+    if remote.ip().is_multicast() || switch.listeners.iter().any(|listener| listener.address == remote) {
+        return None;
+    }
+    let hop = switch.hop(transport, &policy.listener, remote)?;
+    let number = match contact.number() {
+        Some(number) => Some(Number::parse(number.as_bytes()).ok()?),
+        None => None,
+    };
+    Some((number, hop))
+}
+
+impl Call {
+    /// True while an INVITE of ours may still be answered.
+    fn is_trying(&self) -> bool {
+        self.current != 0 && self.is_setting_up()
+    }
+
+    /// Whether the next route may be tried after this end of an attempt: the usual rule, and what trunk and plan say otherwise.
+    pub(super) fn hunts_on(&self, ctx: &Context<'_>, release: &Release) -> bool {
+        let trunk = self.attempts.last().map(|attempt| &ctx.policies.egress(attempt.candidate.egress).policy.answers);
+        let plan = &ctx.policies.plan(self.opening.admission.plan).policy.answers;
+        let by_terminator = release.by == cdr::Party::Egress;
+        for answers in trunk.into_iter().chain([plan]) {
+            if by_terminator && answers.stop.contains(&release.status) {
+                return false;
+            }
+            let failed = (answers.busy_is_failure && release.cause == units::Cause::BUSY)
+                || (answers.no_answer_is_failure && release.cause == units::Cause::NO_ANSWER);
+            if by_terminator && (failed || answers.next.contains(&release.status)) {
+                return true;
+            }
+        }
+        release.next_route_allowed()
+    }
+
+    /// The status and the Reason that the originator is told, as its trunk's policy wants them.
+    pub(super) fn verdict(&self, ctx: &Context<'_>, release: &Release) -> (u16, Option<units::Cause>) {
+        let answers = &ctx.policies.ingress(self.opening.admission.ingress).policy.answers;
+        let listed = answers.statuses.iter().find(|row| row.cause == release.cause.0).map(|row| row.status);
+        let ours = release.by == cdr::Party::Switch;
+        let status = match listed {
+            Some(status) => status,
+            None if answers.always_503 && ours => 503,
+            None => release.ingress_status(),
+        };
+        (status, (!answers.no_reason).then_some(release.cause))
+    }
+}

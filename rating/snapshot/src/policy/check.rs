@@ -1,7 +1,7 @@
 //! What a policy may say on which side.
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use core::net::SocketAddr;
 
 use super::{Digest, Header, Number, Policy, Registration, Rewrite};
@@ -295,7 +295,7 @@ fn registration(registration: &Registration) -> Check {
     token("registration.domain", &registration.domain)?;
     range("registration.expires_s", registration.expires_s, 60, 86_400)?;
     if !registration.registrar.is_empty() && registration.registrar.parse::<SocketAddr>().is_err() {
-        return flaw("registration.registrar", format!("{} is no IP:port", registration.registrar.to_string()));
+        return flaw("registration.registrar", format!("{} is no IP:port", registration.registrar));
     }
     Ok(())
 }

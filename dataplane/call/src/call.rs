@@ -154,7 +154,8 @@ pub struct Call {
 impl Call {
     /// A call that was admitted, or that is to be refused with a record: says 100 and goes on.
     pub fn begin(ctx: &mut Context<'_>, opening: Opening, invite: &Message<'_>, admitted: Result<(), Cause>) -> Call {
-        let leg = Leg::ingress(&mut ctx.desk, invite, opening.source);
+        let mut leg = Leg::ingress(&mut ctx.desk, invite, opening.source);
+        leg.nat = ctx.policies.ingress(opening.admission.ingress).policy.nat;
         let clock = ctx.desk.clock;
         let seed = ctx.desk.random.bits();
         let mut call = Call {

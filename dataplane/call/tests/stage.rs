@@ -37,6 +37,7 @@ pub struct Stage {
 }
 
 impl Stage {
+    #[allow(clippy::new_without_default, reason = "a stage is set on purpose")]
     pub fn new() -> Stage {
         Stage::of(&model())
     }

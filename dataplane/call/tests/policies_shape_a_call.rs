@@ -239,3 +239,24 @@ fn requests_go_to_where_a_peer_behind_nat_speaks_from() {
     assert!(text.starts_with("BYE sip:1000@10.1.2.3:5060"), "{text}");
     assert_eq!(to.to_string(), "198.51.100.7:1024");
 }
+
+#[test]
+fn an_attempt_that_is_not_answered_in_its_time_leads_to_the_next_route() {
+    let mut stage = Stage::with_policies(
+        Policy::default(),
+        policy(r#"{"answer_timeout_s":12,"answers":{"no_answer_is_failure":true}}"#),
+    );
+    let mut call = stage.begin();
+    stage.now_ms += 5_000;
+    let ringing = reply(stage.last(1), 180, None);
+    stage.hear(&mut call, 1, &ringing, TERMINATOR);
+    stage.now_ms += 6_900;
+    stage.with(|ctx| call.on_time(ctx));
+    stage.serve(&mut call);
+    assert_eq!(call.legs(), 2);
+    stage.now_ms += 200;
+    stage.with(|ctx| call.on_time(ctx));
+    stage.serve(&mut call);
+    assert!(stage.last(1).starts_with("CANCEL ") && stage.last(2).starts_with("INVITE "));
+    assert_eq!(stage.cdrs().last().map(|cdr| cdr.cause), Some(Cause::NO_ANSWER));
+}

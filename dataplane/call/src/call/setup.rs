@@ -199,7 +199,8 @@ impl Call {
             redirects: 0,
             written: false,
         });
-        self.state = State::Trying { progress_at: started.now.plus_millis(u64::from(progress_s) * 1_000) };
+        let progress_at = started.now.plus_millis(u64::from(progress_s) * 1_000);
+        self.state = State::Trying { progress_at: self.answer_by(ctx, progress_at) };
         let spent = (ctx.ticks)() - self.began_ns;
         if self.attempts.len() == 1 {
             self.stages.egress_us = micros(spent);
@@ -243,7 +244,8 @@ impl Call {
         if let State::Trying { .. } = self.state {
             let trunk = self.attempts.last().and_then(|attempt| ctx.view.egress(attempt.candidate.egress));
             let ring_s = or_default(trunk.map_or(0, |trunk| trunk.ring_timeout_s()), RING_TIMEOUT_S);
-            self.state = State::Ringing { give_up_at: now.plus_millis(u64::from(ring_s) * 1_000) };
+            let give_up_at = now.plus_millis(u64::from(ring_s) * 1_000);
+            self.state = State::Ringing { give_up_at: self.answer_by(ctx, give_up_at) };
             if let Some(attempt) = self.attempts.last_mut() {
                 attempt.ringing = Some(now);
             }
@@ -257,6 +259,15 @@ impl Call {
         }
         let body = self.carry(ctx, self.current, 0, &body).unwrap_or_default();
         self.legs[0].answer_invite(&mut ctx.desk, 0, status, &body, None);
+    }
+
+    /// A deadline of the present attempt, or the earlier one by which its trunk must have answered.
+    fn answer_by(&self, ctx: &Context<'_>, deadline: units::Instant) -> units::Instant {
+        let Some(attempt) = self.attempts.last() else { return deadline };
+        match ctx.policies.egress(attempt.candidate.egress).policy.answer_timeout_s {
+            0 => deadline,
+            limit_s => deadline.min(attempt.started.now.plus_millis(u64::from(limit_s) * 1_000)),
+        }
     }
 
     /// The attempt failed: next route, or the end.

@@ -94,6 +94,13 @@ pub enum Event {
         /// Its body.
         body: Body,
     },
+    /// The peer wants proof of who we are for another request of ours: 401 or 407.
+    Unproven {
+        /// Our request's number.
+        number: u32,
+        /// The response.
+        response: Vec<u8>,
+    },
     /// The peer does not know the dialog any more, or does not answer.
     Lost,
 }

@@ -230,6 +230,13 @@ impl Call {
 
     fn on_events(&mut self, ctx: &mut Context<'_>, leg: u8, events: Events) {
         for event in events {
+            let event = match event {
+                Event::Unproven { number, response } => match self.prove_request(ctx, leg, number, &response) {
+                    Some(event) => event,
+                    None => continue,
+                },
+                event => event,
+            };
             match (leg, &self.state) {
                 (_, State::Over { .. }) => self.on_late_event(ctx, leg, event),
                 (0, _) => self.on_ingress_event(ctx, event),

@@ -147,6 +147,8 @@ pub struct RequestOut {
     pub number: u32,
     /// The number of the request on the other leg that it passes on.
     pub passes_on: Option<u32>,
+    /// It was sent anew with a proof; it is not a third time.
+    pub proven: bool,
 }
 
 /// One side of a call.

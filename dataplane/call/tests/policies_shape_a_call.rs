@@ -5,7 +5,7 @@
 mod stage;
 
 use snapshot::Policy;
-use stage::{OFFER, Stage, invite, line, model, reply};
+use stage::{CALLER, OFFER, Stage, invite, line, model, reply};
 use units::Cause;
 
 const TERMINATOR: &str = "127.0.0.3:5060";
@@ -259,4 +259,25 @@ fn an_attempt_that_is_not_answered_in_its_time_leads_to_the_next_route() {
     stage.serve(&mut call);
     assert!(stage.last(1).starts_with("CANCEL ") && stage.last(2).starts_with("INVITE "));
     assert_eq!(stage.cdrs().last().map(|cdr| cdr.cause), Some(Cause::NO_ANSWER));
+}
+
+#[test]
+fn a_challenged_bye_is_proven_too() {
+    let egress = format!(
+        r#"{{"digest":{{"user":"acme","realm":"carrier","ha1_md5":"{}","ha1_sha256":"{}"}}}}"#,
+        "0".repeat(32),
+        "0".repeat(64)
+    );
+    let mut stage = Stage::with_policies(Policy::default(), policy(&egress));
+    let mut call = stage.talking_call();
+    let bye = stage::request("BYE", stage.last(0), 2);
+    stage.hear(&mut call, 0, &bye, CALLER);
+    let sent = stage.last(1).to_owned();
+    assert!(sent.starts_with("BYE "), "{sent}");
+    let asks = "WWW-Authenticate: Digest realm=\"carrier\", nonce=\"n2\"\r\n";
+    let refusal = reply(&sent, 401, None).replace(";tag=callee;tag=callee", ";tag=callee");
+    stage.hear(&mut call, 1, &refusal.replace("Contact:", &format!("{asks}Contact:")), TERMINATOR);
+    let again = stage.last(1);
+    assert!(again.starts_with("BYE ") && line(again, "Authorization").contains("nonce=\"n2\""), "{again}");
+    assert_ne!(line(again, "CSeq"), line(&sent, "CSeq"));
 }

@@ -10,6 +10,7 @@ use sip::{Address, Hop, Message, Name, Printer, Scheme, Transport, Uri, parse};
 use snapshot::Policy;
 use units::{Money, Number};
 
+use crate::bridge::{Body, Event};
 use crate::call::outbound::uri;
 use crate::call::{Call, Context};
 use crate::release::Release;
@@ -30,32 +31,61 @@ impl Call {
         }
     }
 
-    /// Answers a challenge of the one realm that the trunk has a secret for (RFC 3261 §22).
+    /// Answers a challenge of our INVITE.
     fn prove(&mut self, ctx: &mut Context<'_>, response: &Message<'_>) -> Option<()> {
         let attempt = self.attempts.last_mut()?;
-        let rules: &Rules = ctx.policies.egress(attempt.candidate.egress);
-        let (digest, (ha1_md5, ha1_sha256)) = (rules.policy.digest.as_ref()?, rules.secret?);
         if attempt.challenges >= CHALLENGES_MAX {
             return None;
         }
         attempt.challenges += 1;
+        let index = self.current;
+        let leg = self.legs.get(usize::from(index))?;
+        let (target, peer) = (leg.first_target()?, leg.peer);
+        let line = self.proof(ctx, index, response, b"INVITE", &target)?;
+        let leg = self.legs.get_mut(usize::from(index))?;
+        leg.repeat_invite(&mut ctx.desk, index, peer, &target, &line).then_some(())
+    }
+
+    /// Answers a challenge of another request of ours; if that is not ours to do, the other side hears a refusal.
+    pub(super) fn prove_request(
+        &mut self,
+        ctx: &mut Context<'_>,
+        index: u8,
+        number: u32,
+        response: &[u8],
+    ) -> Option<Event> {
+        let leg = self.legs.get(usize::from(index))?;
+        let passes_on = leg.requests_out.iter().find(|sent| sent.number == number)?.passes_on;
+        let response = parse::message(response).ok()?;
+        let sent = leg.sent_as(number);
+        let line = sent.and_then(|(target, method)| self.proof(ctx, index, &response, &method, &target));
+        let leg = self.legs.get_mut(usize::from(index))?;
+        if line.is_some_and(|line| leg.repeat_request(&mut ctx.desk, index, number, &line)) {
+            return None;
+        }
+        passes_on.map(|number| Event::Response { number, status: 503, body: Body::default() })
+    }
+
+    /// The header line that answers a challenge of the one realm that the leg's trunk has a secret for (RFC 3261 §22).
+    fn proof(
+        &self,
+        ctx: &mut Context<'_>,
+        leg: u8,
+        response: &Message<'_>,
+        method: &[u8],
+        target: &[u8],
+    ) -> Option<Vec<u8>> {
+        let attempt = self.attempts.iter().find(|attempt| attempt.leg == leg)?;
+        let rules: &Rules = ctx.policies.egress(attempt.candidate.egress);
+        let (digest, (ha1_md5, ha1_sha256)) = (rules.policy.digest.as_ref()?, rules.secret?);
         let asked = challenge_of(response, &digest.realm).ok()?;
         let secret = Secret { user: &digest.user, realm: &digest.realm, ha1_md5, ha1_sha256 };
-        let index = self.current;
-        let leg = self.legs.get_mut(usize::from(index))?;
-        let target = leg.first_target()?;
         let cnonce = ctx.desk.random.token(b"");
-        let mut value = Vec::new();
-        answer(
-            &mut value,
-            &asked.challenge,
-            &secret,
-            &Request { method: b"INVITE", uri: &target, cnonce: &cnonce, count: 1 },
-        );
-        let mut line = Vec::with_capacity(value.len() + 24);
+        let request = Request { method, uri: target, cnonce: &cnonce, count: 1 };
+        let (mut value, mut line) = (Vec::new(), Vec::new());
+        answer(&mut value, &asked.challenge, &secret, &request);
         Printer::lines(&mut line).line(asked.answer_in, &[&value]);
-        let peer = leg.peer;
-        leg.repeat_invite(&mut ctx.desk, index, peer, &target, &line).then_some(())
+        Some(line)
     }
 
     /// Goes on to the first new address that a redirection names (RFC 3261 §8.1.3.4).

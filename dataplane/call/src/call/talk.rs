@@ -141,7 +141,7 @@ impl Call {
                 self.legs[usize::from(other)].answer_invite(&mut ctx.desk, other, status, &body, None);
             }
             Event::OfferRefused { status } => {
-                let status = if (300..400).contains(&status) { 488 } else { status };
+                let status = if matches!(status, 300..=399 | 401 | 407) { 488 } else { status };
                 self.legs[usize::from(other)].answer_invite(&mut ctx.desk, other, status, &Body::default(), None);
             }
             Event::Request { method, number, body } if up => match self.carry(ctx, leg, other, &body) {

@@ -253,7 +253,9 @@ impl Leg {
             let mut orders = Vec::new();
             request.machine.on_response(desk.clock.now, status, &mut orders);
             let done = orders.iter().any(|order| matches!(order, Effect::Accepted | Effect::Refused));
-            if let (true, Some(number)) = (done, request.passes_on) {
+            if done && matches!(status, 401 | 407) && !request.proven {
+                events.push(Event::Unproven { number: request.number, response: response.text().to_vec() });
+            } else if let (true, Some(number)) = (done, request.passes_on) {
                 events.push(Event::Response { number, status, body: body_of(response) });
                 // RFC 3261 §12.2.1.2: the peer has lost the dialog.
                 if matches!(status, 408 | 481) {

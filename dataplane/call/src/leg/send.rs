@@ -119,7 +119,43 @@ impl Leg {
         finish(printer, body);
         desk.send(index, to, &request);
         let machine = Client::new(desk.clock.now, to.transport.is_reliable());
-        self.requests_out.push(RequestOut { machine, request, to, number, passes_on });
+        self.requests_out.push(RequestOut { machine, request, to, number, passes_on, proven: false });
+    }
+
+    /// Sends a refused request of this number anew with a header line that proves who we are (RFC 3261 §22.2). False if there is
+    /// none to be sent anew.
+    pub fn repeat_request(&mut self, desk: &mut Desk<'_>, index: u8, number: u32, line: &[u8]) -> bool {
+        let wanted =
+            |request: &RequestOut| request.number == number && !request.proven && !request.machine.is_pending();
+        let Some(place) = self.requests_out.iter().position(wanted) else { return false };
+        let past = &self.requests_out[place];
+        let (passes_on, to) = (past.passes_on, past.to);
+        let Ok(refused) = parse::message(&past.request) else { return false };
+        self.dialog.local_cseq += 1;
+        let number = self.dialog.local_cseq;
+        let branch = desk.random.token(BRANCH_HEAD);
+        let method = refused.cseq().method_text;
+        let mut request = Vec::with_capacity(past.request.len() + line.len() + 64);
+        let mut printer = self.dialog.request(&mut request, method, number, &branch, desk.switch.sent_by(to), HOPS);
+        for name in [Name::Contact, Name::Reason] {
+            if let Some(value) = refused.header(name) {
+                printer.line(name, &[value]);
+            }
+        }
+        printer.append(line);
+        let kind = refused.content_type().unwrap_or(b"").to_vec();
+        finish(printer, &Body { kind, bytes: refused.body().to_vec() });
+        desk.send(index, to, &request);
+        let machine = Client::new(desk.clock.now, to.transport.is_reliable());
+        self.requests_out.push(RequestOut { machine, request, to, number, passes_on, proven: true });
+        true
+    }
+
+    /// The Request-URI and the method of a request of ours.
+    pub fn sent_as(&self, number: u32) -> Option<(Vec<u8>, Vec<u8>)> {
+        let sent = self.requests_out.iter().find(|request| request.number == number)?;
+        let request = parse::message(&sent.request).ok()?;
+        Some((request.request_uri()?.to_vec(), request.cseq().method_text.to_vec()))
     }
 
     /// Says BYE, once. While our answer has no ACK, the BYE waits for it (RFC 3261 §15).
@@ -185,7 +221,7 @@ impl Leg {
         let (to, number) = (invite.to, request.cseq().number);
         desk.send(index, to, &cancel);
         let machine = Client::new(desk.clock.now, to.transport.is_reliable());
-        self.requests_out.push(RequestOut { machine, request: cancel, to, number, passes_on: None });
+        self.requests_out.push(RequestOut { machine, request: cancel, to, number, passes_on: None, proven: false });
     }
 }
 

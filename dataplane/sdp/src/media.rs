@@ -142,7 +142,8 @@ impl<'a> Media<'a> {
             b"maxptime" => {
                 ptime(value)?;
             }
-            b"rtpmap" if self.is_rtp() => {
+            // RFC 4475 has `31 LPC` in nearly all its messages: a map without clock maps nothing and harms nobody.
+            b"rtpmap" if self.is_rtp() && value.contains(&b'/') => {
                 rtpmap(value)?;
             }
             b"fmtp" if self.is_rtp() => {

@@ -104,7 +104,7 @@ fn crafted_descriptions_are_refused() {
         ("packetisation time 0", audio("a=ptime:0"), 400),
         ("packetisation time 2^32", audio("a=ptime:4294967296"), 400),
         ("clock 0", audio("a=rtpmap:96 x/0"), 400),
-        ("no clock", audio("a=rtpmap:96 x"), 400),
+        ("empty clock", audio("a=rtpmap:96 x/"), 400),
         ("rtcp port that is none", audio("a=rtcp:x"), 400),
         ("no line", audio("nonsense"), 400),
         ("NUL", audio("a=x\0y"), 400),

@@ -136,8 +136,8 @@ fn what_must_not_be_answered_gets_silence() {
         format!("ACK sip:b@c SIP/7.0\r\n{HEAD}CSeq: 1 ACK\r\n\r\n"),
         format!("INVITE sip:b@c SIP/2.0\r\n{HEAD}CSeq: 1 ACK\r\n\r\n"),
         "GET / HTTP/1.1\r\nVia: x\r\nFrom: x\r\nTo: x\r\nCall-ID: x\r\nCSeq: 1 GET\r\n\r\n".to_string(),
-        "INVITE sip:b@c SIP/7.0\r\nVia: SIP/2.0/UDP h\r\nTo: <sip:b@c>\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n\r\n"
-            .to_string(),
+        "INVITE sip:b@c SIP/7.0\r\nVia: SIP/2.0/UDP h\r\nTo: <sip:b@c>\r\nCall-ID: c\r\n\r\n".to_string(),
+        "INVITE sip:b@c SIP/7.0\r\nTo: <sip:b@c>\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n\r\n".to_string(),
         "\r\n\r\n".to_string(),
         "noise".to_string(),
     ] {

@@ -63,6 +63,7 @@ pub const ALLOWED: &[Allowed] = &[
     allowed("", "tuning/tidy", "", "the table itself"),
     allowed("client", "dataplane/sip", "", "RFC 3261 §17.1: client transaction"),
     allowed("client", "", "client transaction", "RFC 3261 §17.1"),
+    allowed("client", "dataplane/shard/tests/torture", "ift.client", "a host in a message of RFC 4475"),
     allowed("client", "", "invite_client", "RFC 3261 §17.1.1: the module of that transaction"),
     allowed("client", "", "inviteclient", "RFC 3261 §17.1.1: the type of that transaction"),
     allowed("client", "", "sip::client", "RFC 3261 §17.1.2: the module of that transaction"),

@@ -25,25 +25,27 @@ struct Found<'a> {
     vias: usize,
 }
 
-/// Appends a response to a flawed request when its Via, From, To, Call-ID and CSeq can be found at all; says whether
-/// it did. Never answers a response, an ACK (RFC 3261 §17.1.1.3), or what is no SIP.
+/// Appends a response to a flawed request when its Via and CSeq can be found at all, with From, To and Call-ID as far as they are
+/// there; says whether it did. Never answers a response, an ACK (RFC 3261 §17.1.1.3), or what is no SIP.
 pub fn refusal(bytes: &[u8], status: u16, reason: &str, source: SocketAddr, to_tag: &[u8], out: &mut Vec<u8>) -> bool {
     let text = &bytes[parse::empty_lines(bytes)..];
     let Some(head) = request_head(text) else { return false };
     let Some(found) = find(text, head) else { return false };
-    let (Some(from), Some(to), Some(call_id), Some(cseq)) = (found.from, found.to, found.call_id, found.cseq) else {
-        return false;
-    };
-    if found.vias == 0 {
-        return false;
-    }
+    let Some(cseq) = found.cseq.filter(|_| found.vias > 0) else { return false };
     let begin = out.len();
     let mut printer = Printer::response(out, status, reason);
     vias(&mut printer, text, found.via_at, source);
-    printer.copy(Name::From, from);
-    let tagged = Address::parse(to).map_or(true, |to| to.tag().is_some());
-    printer.to(to, if tagged { b"" } else { to_tag });
-    printer.copy(Name::CallId, call_id);
+    // RFC 4475 §3.3.1: what the request lacks, its refusal lacks as well; Via and CSeq tell the sender which one is meant.
+    if let Some(from) = found.from {
+        printer.copy(Name::From, from);
+    }
+    if let Some(to) = found.to {
+        let tagged = Address::parse(to).map_or(true, |to| to.tag().is_some());
+        printer.to(to, if tagged { b"" } else { to_tag });
+    }
+    if let Some(call_id) = found.call_id {
+        printer.copy(Name::CallId, call_id);
+    }
     printer.copy(Name::CSeq, cseq);
     printer.finish_empty();
     if out.len() - begin > REFUSAL_BYTES_MAX {

@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use units::Cause;
+
 use crate::release::Release;
 
 /// A message body on its way from one leg to the other.
@@ -60,7 +62,10 @@ pub enum Event {
     /// Our answer was never acknowledged.
     AckMissing,
     /// The peer says goodbye; the request waits for its answer.
-    Bye,
+    Bye {
+        /// Why, by its Reason header (RFC 3326); normal release if it does not say.
+        cause: Cause,
+    },
     /// The peer offers a change by re-INVITE.
     Offer {
         /// The offer; empty asks for ours.

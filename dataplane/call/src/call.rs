@@ -249,7 +249,7 @@ impl Call {
     fn on_ingress_event(&mut self, ctx: &mut Context<'_>, event: Event) {
         match event {
             Event::Cancelled => self.on_cancelled(ctx),
-            Event::Bye => self.on_bye(ctx, 0),
+            Event::Bye { cause } => self.on_bye(ctx, 0, cause),
             Event::Acked { body } => self.on_acked(ctx, 0, body),
             Event::AckMissing => self.end(ctx, Release::by_switch(Cause::ACK_MISSING)),
             Event::Lost => self.end(ctx, Release::by_switch(Cause::TIMER_EXPIRED)),
@@ -263,7 +263,7 @@ impl Call {
             Event::Answered { body } => self.on_answered(ctx, body),
             Event::Refused(release) => self.on_refused(ctx, release),
             Event::Detour { release, response } => self.on_detour(ctx, release, &response),
-            Event::Bye => self.on_bye(ctx, self.current),
+            Event::Bye { cause } => self.on_bye(ctx, self.current, cause),
             Event::Acked { body } => self.on_acked(ctx, self.current, body),
             Event::AckMissing => self.end(ctx, Release::by_switch(Cause::ACK_MISSING)),
             Event::Lost => self.end(ctx, Release::by_switch(Cause::TIMER_EXPIRED)),
@@ -279,7 +279,7 @@ impl Call {
             Event::Answered { .. } => {
                 leg.send_bye(&mut ctx.desk, index, Cause::NORMAL);
             }
-            Event::Bye => answer_byes(leg, ctx, index),
+            Event::Bye { .. } => answer_byes(leg, ctx, index),
             Event::Request { number, .. } => leg.answer_request(&mut ctx.desk, index, number, 481, &Body::default()),
             Event::Offer { .. } => leg.answer_invite(&mut ctx.desk, index, 481, &Body::default(), None),
             _ => {}
@@ -288,7 +288,7 @@ impl Call {
 
     /// The call is over, its peers may not know yet.
     fn on_late_event(&mut self, ctx: &mut Context<'_>, leg: u8, event: Event) {
-        if let (Event::Bye, State::Over { byes_at: Some(_) }) = (&event, &self.state) {
+        if let (Event::Bye { .. }, State::Over { byes_at: Some(_) }) = (&event, &self.state) {
             return;
         }
         self.on_retired_event(ctx, leg, event);

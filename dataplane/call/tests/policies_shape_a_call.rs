@@ -281,3 +281,15 @@ fn a_challenged_bye_is_proven_too() {
     assert!(again.starts_with("BYE ") && line(again, "Authorization").contains("nonce=\"n2\""), "{again}");
     assert_ne!(line(again, "CSeq"), line(&sent, "CSeq"));
 }
+
+#[test]
+fn the_reason_of_a_bye_reaches_the_other_side_and_the_record() {
+    let mut stage = Stage::new();
+    let mut call = stage.talking_call();
+    let bye = stage::request("BYE", stage.last(0), 2);
+    let bye = bye
+        .replace("Content-Length", "Reason: SIP;cause=200\r\nReason: Q.850;cause=38;text=\"down\"\r\nContent-Length");
+    stage.hear(&mut call, 0, &bye, CALLER);
+    assert!(line(stage.last(1), "Reason").starts_with("Reason: Q.850;cause=38;"), "{}", stage.last(1));
+    assert_eq!(stage.cdrs().last().map(|cdr| cdr.cause), Some(Cause::NETWORK_DOWN));
+}

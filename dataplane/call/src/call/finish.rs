@@ -22,9 +22,9 @@ impl Call {
     }
 
     /// One side said goodbye.
-    pub(super) fn on_bye(&mut self, ctx: &mut Context<'_>, leg: u8) {
+    pub(super) fn on_bye(&mut self, ctx: &mut Context<'_>, leg: u8, cause: Cause) {
         let by = if leg == 0 { Party::Ingress } else { Party::Egress };
-        self.end(ctx, Release { by, cause: Cause::NORMAL, status: 200 });
+        self.end(ctx, Release { by, cause, status: 200 });
     }
 
     /// Ends a call that has no answer yet.

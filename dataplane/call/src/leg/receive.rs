@@ -116,7 +116,8 @@ impl Leg {
         match request.method() {
             Method::Bye => {
                 self.gone = true;
-                events.push(Event::Bye);
+                let said = q850(request).filter(|value| (1..=127).contains(value));
+                events.push(Event::Bye { cause: said.map_or(Cause::NORMAL, Cause) });
             }
             _ => {
                 let (method, body) = (request.cseq().method_text.to_vec(), body_of(request));

@@ -36,22 +36,49 @@ impl<'a> Lines<'a> {
 impl<'a> Iterator for Lines<'a> {
     type Item = Result<Line<'a>, Flaw>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
-            return None;
-        }
-        let end = memchr::memchr3(b'\r', b'\n', 0, self.rest).unwrap_or(self.rest.len());
+        let end = line_end(self.rest);
         let (line, rest) = self.rest.split_at(end);
         self.rest = match rest {
-            [] => rest,
             [b'\r', b'\n', rest @ ..] | [b'\n', rest @ ..] => rest,
+            [] => rest,
+            _ if line.is_empty() && only_line_ends(rest) => return None,
             _ => return Some(Err(BAD_LINE)),
         };
-        Some(match line {
-            [kind, b'=', value @ ..] if kind.is_ascii_lowercase() => Ok(Line { kind: *kind, value }),
-            _ => Err(BAD_LINE),
-        })
+        match line {
+            [kind, b'=', value @ ..] if kind.is_ascii_lowercase() => Some(Ok(Line { kind: *kind, value })),
+            [] if only_line_ends(self.rest) => None,
+            _ => Some(Err(BAD_LINE)),
+        }
     }
+}
+
+fn only_line_ends(text: &[u8]) -> bool {
+    text.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
+}
+
+/// Where the first CR, LF or NUL stands, or the text's length. Eight bytes are looked at together: those below 14 borrow into
+/// their highest bit, the first one of them for certain.
+#[inline]
+fn line_end(text: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    let mut at = 0;
+    while let Some(chunk) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*chunk);
+        let low = word.wrapping_sub(ONES * 14) & !word & (ONES << 7);
+        if low == 0 {
+            at += 8;
+            continue;
+        }
+        at += (low.trailing_zeros() / 8) as usize;
+        if matches!(text[at], b'\r' | b'\n' | 0) {
+            return at;
+        }
+        at += 1;
+    }
+    let rest = text[at..].iter().position(|byte| matches!(byte, b'\r' | b'\n' | 0));
+    rest.map_or(text.len(), |rest| at + rest)
 }
 
 /// A decimal number of at least one digit that is at most `max`.
@@ -78,9 +105,23 @@ pub fn number(text: &[u8], max: u64) -> Option<u64> {
 }
 
 /// Takes the next word off a text whose words are parted by single spaces; empty at its end.
+#[inline]
 pub fn word<'a>(text: &mut &'a [u8]) -> &'a [u8] {
     let end = text.iter().position(|byte| *byte == b' ').unwrap_or(text.len());
     let word = &text[..end];
     *text = text.get(end + 1..).unwrap_or(&[]);
     word
+}
+
+/// Takes the digits off the beginning of a text; a value that is too large for a `u64` stays the largest one. `None` without a digit.
+#[inline]
+pub(crate) fn take_digits(text: &mut &[u8]) -> Option<u64> {
+    let mut value: u64 = 0;
+    let mut count = 0;
+    while let Some(byte) = text.get(count).filter(|byte| byte.is_ascii_digit()) {
+        value = value.saturating_mul(10).saturating_add(u64::from(byte - b'0'));
+        count += 1;
+    }
+    *text = &text[count..];
+    (count > 0).then_some(value)
 }

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use crate::address;
 use crate::codec::{Codec, static_codec};
 use crate::flaw::Flaw;
-use crate::line::{Line, lines, number, word};
+use crate::line::{Line, lines, number, take_digits, word};
 
 /// The most formats of one media line.
 pub const FORMATS_MAX: usize = 64;
@@ -75,9 +75,43 @@ pub struct Media<'a> {
     pub(crate) text: &'a [u8],
 }
 
-impl<'a> Media<'a> {
-    /// Reads the value of an `m=` line.
-    pub(crate) fn open(value: &'a [u8], direction: Direction) -> Result<Media<'a>, Flaw> {
+/// Where the parts of a section stand in its description, in few bytes: there are sixteen of them in each description.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Record {
+    /// The value of the `m=` line.
+    line: Span,
+    kind_end: u16,
+    proto_at: u16,
+    formats_at: u16,
+    pub port: u16,
+    ptime_ms: u16,
+    /// The value of its `c=` line; at 0 there is none.
+    connection: Span,
+    /// The value of its `a=rtcp`; at 0 there is none.
+    rtcp: Span,
+    /// What follows the `m=` line.
+    pub lines: Span,
+    direction: Direction,
+    rtcp_mux: bool,
+    is_rtp: bool,
+}
+
+/// A part of a description.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Span {
+    pub at: u16,
+    pub end: u16,
+}
+
+impl Span {
+    pub(crate) fn of(self, text: &[u8]) -> &[u8] {
+        &text[usize::from(self.at)..usize::from(self.end)]
+    }
+}
+
+impl Record {
+    /// Reads the value of an `m=` line that stands at `at`.
+    pub(crate) fn open(value: &[u8], at: usize, direction: Direction) -> Result<Record, Flaw> {
         const BAD: Flaw = Flaw::broken("bad media line");
         let mut rest = value;
         let (kind, port, proto) = (word(&mut rest), word(&mut rest), word(&mut rest));
@@ -88,72 +122,111 @@ impl<'a> Media<'a> {
         if port.contains(&b'/') {
             return Err(Flaw::refused("several ports in one media line"));
         }
-        let port = number(port, u64::from(u16::MAX)).ok_or(BAD)? as u16;
-        let media = Media {
-            kind,
-            port,
-            proto,
-            formats: rest,
-            connection: None,
-            rtcp: None,
+        let is_rtp = proto == b"RTP/AVP" || proto.windows(4).any(|part| part == b"RTP/");
+        check_formats(rest, is_rtp)?;
+        Ok(Record {
+            line: Span { at: at as u16, end: (at + value.len()) as u16 },
+            kind_end: (at + kind.len()) as u16,
+            proto_at: (at + kind.len() + port.len() + 2) as u16,
+            formats_at: (at + value.len() - rest.len()) as u16,
+            port: number(port, u64::from(u16::MAX)).ok_or(BAD)? as u16,
             direction,
-            rtcp_mux: false,
-            ptime_ms: 0,
-            is_rtp: proto.windows(4).any(|part| part == b"RTP/"),
-            text: &[],
-        };
-        let mut count = 0;
-        for format in media.formats() {
-            count += 1;
-            if count > FORMATS_MAX {
-                return Err(Flaw::refused("too many formats"));
-            }
-            if format.is_empty() || (media.is_rtp() && number(format, 127).is_none()) {
-                return Err(Flaw::broken("bad format"));
-            }
-        }
-        Ok(media)
+            is_rtp,
+            ..Record::default()
+        })
     }
 
-    /// Takes one line that follows the `m=` line.
-    pub(crate) fn take(&mut self, line: Line<'a>) -> Result<(), Flaw> {
+    /// Takes one line that follows the `m=` line; its value stands at `at`.
+    #[inline]
+    pub(crate) fn take(&mut self, line: Line<'_>, at: usize) -> Result<(), Flaw> {
         match line.kind {
-            b'c' if self.connection.is_some() => Err(Flaw::refused("two connections for one media")),
+            b'a' => self.attribute(line.value, at),
+            b'c' if self.connection.at > 0 => Err(Flaw::refused("two connections for one media")),
             b'c' => {
-                self.connection = Some(address::connection(line.value)?);
+                address::connection(line.value)?;
+                self.connection = Span { at: at as u16, end: (at + line.value.len()) as u16 };
                 Ok(())
             }
-            b'a' => self.attribute(line.value),
             _ => Ok(()),
         }
     }
 
-    fn attribute(&mut self, text: &'a [u8]) -> Result<(), Flaw> {
-        let colon = memchr::memchr(b':', text);
-        let Some(colon) = colon else {
-            self.direction = Direction::from_attribute(text).unwrap_or(self.direction);
-            self.rtcp_mux |= text == b"rtcp-mux";
-            return Ok(());
-        };
-        let (name, value) = (&text[..colon], &text[colon + 1..]);
-        match name {
-            b"rtcp" => self.rtcp = Some(rtcp(value)?),
-            b"ptime" => self.ptime_ms = ptime(value)?,
-            b"maxptime" => {
-                ptime(value)?;
+    #[inline]
+    fn attribute(&mut self, text: &[u8], at: usize) -> Result<(), Flaw> {
+        match text {
+            [b'r', b't', b'p', b'm', b'a', b'p', b':', value @ ..] => check_rtpmap(value, self.is_rtp),
+            [b'f', b'm', b't', b'p', b':', value @ ..] if self.is_rtp => payload_type(value).map(|_| ()),
+            [b'r', b't', b'c', b'p', b':', value @ ..] => {
+                rtcp(value)?;
+                self.rtcp = Span { at: (at + 5) as u16, end: (at + text.len()) as u16 };
+                Ok(())
             }
-            // RFC 4475 has `31 LPC` in nearly all its messages: a map without clock maps nothing and harms nobody.
-            b"rtpmap" if self.is_rtp() && value.contains(&b'/') => {
-                rtpmap(value)?;
+            b"rtcp-mux" => {
+                self.rtcp_mux = true;
+                Ok(())
             }
-            b"fmtp" if self.is_rtp() => {
-                payload_type(value)?;
+            [b'p', b't', b'i', b'm', b'e', b':', value @ ..] => {
+                self.ptime_ms = ptime(value)?;
+                Ok(())
             }
-            _ => {}
+            [b'm', b'a', b'x', b'p', b't', b'i', b'm', b'e', b':', value @ ..] => ptime(value).map(|_| ()),
+            [b's' | b'r' | b'i', ..] => {
+                self.direction = Direction::from_attribute(text).unwrap_or(self.direction);
+                Ok(())
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
+    /// Does it have a connection address of its own?
+    pub(crate) fn is_connected(&self) -> bool {
+        self.connection.at > 0
+    }
+
+    /// The section's own connection address.
+    pub(crate) fn connection(&self, text: &[u8]) -> Option<IpAddr> {
+        if self.connection.at > 0 { address::connection(self.connection.of(text)).ok() } else { None }
+    }
+
+    /// The section with all that it says.
+    pub(crate) fn media<'a>(&self, text: &'a [u8]) -> Media<'a> {
+        let part = |at: u16, end: u16| Span { at, end }.of(text);
+        Media {
+            kind: part(self.line.at, self.kind_end),
+            port: self.port,
+            proto: part(self.proto_at, self.formats_at - 1),
+            formats: part(self.formats_at, self.line.end),
+            connection: self.connection(text),
+            rtcp: if self.rtcp.at > 0 { rtcp(self.rtcp.of(text)).ok() } else { None },
+            direction: self.direction,
+            rtcp_mux: self.rtcp_mux,
+            ptime_ms: self.ptime_ms,
+            is_rtp: self.is_rtp,
+            text: self.lines.of(text),
+        }
+    }
+}
+
+/// At most [`FORMATS_MAX`] formats, parted by single spaces, that are payload types in RTP.
+fn check_formats(mut rest: &[u8], is_rtp: bool) -> Result<(), Flaw> {
+    const BAD: Flaw = Flaw::broken("bad format");
+    for _ in 0..FORMATS_MAX {
+        if is_rtp {
+            take_digits(&mut rest).filter(|format| *format <= 127).ok_or(BAD)?;
+        } else {
+            let end = rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len());
+            rest = if end > 0 { &rest[end..] } else { return Err(BAD) };
+        }
+        match rest {
+            [] => return Ok(()),
+            [b' ', after @ ..] => rest = after,
+            _ => return Err(BAD),
+        }
+    }
+    Err(Flaw::refused("too many formats"))
+}
+
+impl<'a> Media<'a> {
     /// Is this carried by RTP, so that its formats are payload types?
     #[must_use]
     pub fn is_rtp(&self) -> bool {
@@ -204,14 +277,24 @@ fn rtcp(value: &[u8]) -> Result<(u16, Option<IpAddr>), Flaw> {
 /// `98 iLBC/8000`: the payload type and its codec, whose clock is not 0.
 pub(crate) fn rtpmap(value: &[u8]) -> Result<(u8, Codec<'_>), Flaw> {
     let (payload_type, text) = payload_type(value)?;
-    const BAD: Flaw = Flaw::broken("bad rtpmap");
+    check_codec(text)?;
     let mut rest = text;
-    let codec = word(&mut rest);
-    let slash = codec.iter().position(|byte| *byte == b'/').filter(|at| *at > 0).ok_or(BAD)?;
-    let clock = &codec[slash + 1..];
-    let clock = &clock[..clock.iter().position(|byte| *byte == b'/').unwrap_or(clock.len())];
-    match number(clock, u64::from(u32::MAX)) {
-        Some(1..) => Ok((payload_type, Codec::new(codec))),
+    Ok((payload_type, Codec::new(word(&mut rest))))
+}
+
+fn check_rtpmap(value: &[u8], is_rtp: bool) -> Result<(), Flaw> {
+    if is_rtp { check_codec(payload_type(value)?.1) } else { Ok(()) }
+}
+
+/// `name/clock`, with more after another slash or a space.
+fn check_codec(text: &[u8]) -> Result<(), Flaw> {
+    const BAD: Flaw = Flaw::broken("bad rtpmap");
+    let slash = text.iter().position(|byte| matches!(byte, b'/' | b' ')).filter(|at| *at > 0).ok_or(BAD)?;
+    let (end, mut rest) = (text[slash], &text[slash + 1..]);
+    let clock = take_digits(&mut rest);
+    let ends = matches!(rest, [] | [b'/' | b' ', ..]);
+    match clock {
+        Some(1..=0xFFFF_FFFF) if end == b'/' && ends => Ok(()),
         _ => Err(BAD),
     }
 }
@@ -219,8 +302,12 @@ pub(crate) fn rtpmap(value: &[u8]) -> Result<(u8, Codec<'_>), Flaw> {
 /// A payload type and what follows it after a space.
 fn payload_type(value: &[u8]) -> Result<(u8, &[u8]), Flaw> {
     let mut rest = value;
-    let payload_type = number(word(&mut rest), 127).ok_or(Flaw::broken("bad payload type"))? as u8;
-    if rest.is_empty() { Err(Flaw::broken("payload type without parameters")) } else { Ok((payload_type, rest)) }
+    let payload_type = take_digits(&mut rest).filter(|payload_type| *payload_type <= 127);
+    match (payload_type, rest) {
+        (Some(payload_type), [b' ', rest @ .., _]) => Ok((payload_type as u8, &value[value.len() - rest.len() - 1..])),
+        (Some(_), [] | [b' ']) => Err(Flaw::broken("payload type without parameters")),
+        _ => Err(Flaw::broken("bad payload type")),
+    }
 }
 
 /// A packetisation time in milliseconds, at least 1 and at most a second; a fraction is allowed (RFC 8866 §6.4).

@@ -7,7 +7,7 @@ use crate::codec::Codec;
 use crate::filter::Filter;
 use crate::flaw::Flaw;
 use crate::line::{Line, lines, number, word};
-use crate::media::{Direction, Media};
+use crate::media::{Direction, Media, Record, Span};
 
 pub use crate::media::FORMATS_MAX;
 
@@ -36,9 +36,12 @@ pub struct Session<'a> {
     pub origin: Origin<'a>,
     /// The connection address for sections that have none of their own.
     pub connection: Option<IpAddr>,
-    media: [Option<Media<'a>>; MEDIA_MAX],
+    text: &'a [u8],
+    records: [Record; MEDIA_MAX],
     count: usize,
 }
+
+const _: () = assert!(SESSION_BYTES_MAX <= u16::MAX as usize, "spans have 16 bits");
 
 /// Reads a description: at most 16 media lines of at most 64 formats.
 ///
@@ -56,25 +59,27 @@ pub fn parse(text: &[u8]) -> Result<Session<'_>, Flaw> {
         Some(Line { kind: b'o', value }) => origin(value)?,
         _ => return Err(Flaw::broken("session description without origin")),
     };
-    let mut session = Session { origin, connection: None, media: [None; MEDIA_MAX], count: 0 };
+    let records = [Record::default(); MEDIA_MAX];
+    let mut session = Session { origin, connection: None, text, records, count: 0 };
     let mut direction = Direction::default();
-    let mut line_at = lines.rest();
-    while let Some(line) = lines.next().transpose()? {
-        if line.kind == b'm' {
-            session.close(line_at);
-        }
-        line_at = lines.rest();
+    loop {
+        let at = text.len() - lines.rest().len();
+        let Some(line) = lines.next().transpose()? else { break };
         match (line.kind, session.count.checked_sub(1)) {
-            (b'm', _) => session.open(line.value, direction, lines.rest())?,
+            (b'm', last) => {
+                if let Some(last) = last {
+                    session.records[last].lines.end = at as u16;
+                }
+                session.open(Record::open(line.value, at + 2, direction)?, text.len() - lines.rest().len())?;
+            }
             (b'v' | b'o', _) => return Err(Flaw::broken("line stands twice")),
-            (_, Some(last)) => session.media[last].as_mut().expect("counted media are filled").take(line)?,
+            (_, Some(last)) => session.records[last].take(line, at + 2)?,
             (b'c', None) if session.connection.is_some() => return Err(Flaw::broken("line stands twice")),
             (b'c', None) => session.connection = Some(address::connection(line.value)?),
             (b'a', None) => direction = Direction::from_attribute(line.value).unwrap_or(direction),
             (_, None) => {}
         }
     }
-    session.close(lines.rest());
     session.check()?;
     Ok(session)
 }
@@ -94,25 +99,19 @@ fn origin(value: &[u8]) -> Result<Origin<'_>, Flaw> {
 }
 
 impl<'a> Session<'a> {
-    /// Begins a section; `rest` is what follows its `m=` line.
-    fn open(&mut self, value: &'a [u8], direction: Direction, rest: &'a [u8]) -> Result<(), Flaw> {
-        let mut media = Media::open(value, direction)?;
-        media.text = rest;
-        *self.media.get_mut(self.count).ok_or(Flaw::refused("too many media lines"))? = Some(media);
+    /// Begins a section whose lines begin at `at`.
+    fn open(&mut self, record: Record, at: usize) -> Result<(), Flaw> {
+        let slot = self.records.get_mut(self.count).ok_or(Flaw::refused("too many media lines"))?;
+        *slot = record;
+        slot.lines = Span { at: at as u16, end: self.text.len() as u16 };
         self.count += 1;
         Ok(())
     }
 
-    /// Cuts the last section's text where the next one begins; `next` is a tail of the same description.
-    fn close(&mut self, next: &[u8]) {
-        if let Some(Some(last)) = self.count.checked_sub(1).map(|last| &mut self.media[last]) {
-            last.text = &last.text[..last.text.len() - next.len()];
-        }
-    }
-
     fn check(&self) -> Result<(), Flaw> {
-        let lost = |media: &Media<'_>| media.port != 0 && media.connection.or(self.connection).is_none();
-        if self.media().any(lost) { Err(Flaw::broken("media without connection")) } else { Ok(()) }
+        let lost = |record: &Record| record.port != 0 && !record.is_connected();
+        let any_lost = self.connection.is_none() && self.records[..self.count].iter().any(lost);
+        if any_lost { Err(Flaw::broken("media without connection")) } else { Ok(()) }
     }
 
     /// How many media sections there are, refused ones (port 0) included.
@@ -122,23 +121,23 @@ impl<'a> Session<'a> {
     }
 
     /// The media sections in order.
-    pub fn media(&self) -> impl Iterator<Item = &Media<'a>> {
-        self.media[..self.count].iter().flatten()
+    pub fn media(&self) -> impl Iterator<Item = Media<'a>> {
+        self.records[..self.count].iter().map(|record| record.media(self.text))
     }
 
     /// One media section.
     #[must_use]
-    pub fn get(&self, index: usize) -> Option<&Media<'a>> {
-        self.media.get(index)?.as_ref()
+    pub fn get(&self, index: usize) -> Option<Media<'a>> {
+        self.records[..self.count].get(index).map(|record| record.media(self.text))
     }
 
     /// Where the section's RTP (or whatever it carries) is to be sent. `None` for port 0 and for the address 0.0.0.0
     /// or `::`, by which old peers hold (RFC 3264 §8.4).
     #[must_use]
     pub fn address(&self, index: usize) -> Option<SocketAddr> {
-        let media = self.get(index)?;
-        let address = media.connection.or(self.connection)?;
-        (media.port != 0 && !address.is_unspecified()).then_some(SocketAddr::new(address, media.port))
+        let record = self.records[..self.count].get(index)?;
+        let address = record.connection(self.text).or(self.connection)?;
+        (record.port != 0 && !address.is_unspecified()).then_some(SocketAddr::new(address, record.port))
     }
 
     /// Where the section's RTCP is to be sent: `a=rtcp`, else the RTP port when both share it, else the port above it.
@@ -157,13 +156,13 @@ impl<'a> Session<'a> {
     /// The first section with a port: the one that a relay of one stream serves.
     #[must_use]
     pub fn first_active(&self) -> Option<usize> {
-        self.media().position(|media| media.port != 0)
+        self.records[..self.count].iter().position(|record| record.port != 0)
     }
 
     /// The first section with a port that a filter leaves on: the one that a relay of one stream serves.
     #[must_use]
     pub fn first_kept(&self, filter: &Filter<'_>) -> Option<usize> {
-        self.media().position(|media| media.port != 0 && filter.keeps(media))
+        self.media().position(|media| media.port != 0 && filter.keeps(&media))
     }
 
     /// The codec of the section's first format.

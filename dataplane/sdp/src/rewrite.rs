@@ -57,7 +57,7 @@ pub fn rewrite_filtered(
         let line = line?;
         if let (b'm', Some(media)) = (line.kind, session.get(index)) {
             writer.close();
-            writer.section = Some(Section::new(&session, index, media, rewrite, filter));
+            writer.section = Some(Section::new(&session, index, &media, rewrite, filter));
             had |= media.port != 0;
             has |= media.port != 0 && !matches!(writer.section, Some(Section { verdict: Verdict::Off, .. }));
             index += 1;

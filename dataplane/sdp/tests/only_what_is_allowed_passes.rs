@@ -122,8 +122,8 @@ fn sections_go_off_and_keep_their_place() {
     assert_eq!((session.first_active(), session.first_kept(&filter)), (Some(0), Some(2)));
     let audio = session.get(2).expect("five sections");
     let single = Filter { codecs: "opus,PCMA", order: Order::List, single_codec: true, ..Filter::NONE };
-    assert_eq!(single.codec(audio).map(|codec| codec.as_str()), Some("opus/48000/2"));
-    assert_eq!(Filter::NONE.codec(audio).map(|codec| codec.as_str()), Some("PCMA/8000"));
+    assert_eq!(single.codec(&audio).map(|codec| codec.as_str()), Some("opus/48000/2"));
+    assert_eq!(Filter::NONE.codec(&audio).map(|codec| codec.as_str()), Some("PCMA/8000"));
 }
 
 #[test]

@@ -36,8 +36,15 @@ impl<'a> Lines<'a> {
 impl<'a> Iterator for Lines<'a> {
     type Item = Result<Line<'a>, Flaw>;
 
-    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
+        self.read()
+    }
+}
+
+impl<'a> Lines<'a> {
+    /// The next line. Inlined into the loop of every parse: a line that is handed over by way of memory costs as much as reading it.
+    #[inline(always)]
+    pub(crate) fn read(&mut self) -> Option<Result<Line<'a>, Flaw>> {
         let end = line_end(self.rest);
         let (line, rest) = self.rest.split_at(end);
         self.rest = match rest {
@@ -60,25 +67,28 @@ fn only_line_ends(text: &[u8]) -> bool {
 
 /// Where the first CR, LF or NUL stands, or the text's length. Eight bytes are looked at together: those below 14 borrow into
 /// their highest bit, the first one of them for certain.
-#[inline]
+#[inline(always)]
 fn line_end(text: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 255;
+    let ends = |byte: &u8| matches!(byte, b'\r' | b'\n' | 0);
+    let (chunks, tail) = text.as_chunks::<8>();
     let mut at = 0;
-    while let Some(chunk) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+    for chunk in chunks {
         let word = u64::from_le_bytes(*chunk);
         let low = word.wrapping_sub(ONES * 14) & !word & (ONES << 7);
-        if low == 0 {
-            at += 8;
-            continue;
+        if low != 0 {
+            let skipped = (low.trailing_zeros() / 8) as usize;
+            if ends(&chunk[skipped]) {
+                return at + skipped;
+            }
+            // Another control character, such as a tab.
+            if let Some(found) = chunk.iter().position(ends) {
+                return at + found;
+            }
         }
-        at += (low.trailing_zeros() / 8) as usize;
-        if matches!(text[at], b'\r' | b'\n' | 0) {
-            return at;
-        }
-        at += 1;
+        at += 8;
     }
-    let rest = text[at..].iter().position(|byte| matches!(byte, b'\r' | b'\n' | 0));
-    rest.map_or(text.len(), |rest| at + rest)
+    tail.iter().position(ends).map_or(text.len(), |rest| at + rest)
 }
 
 /// A decimal number of at least one digit that is at most `max`.
@@ -113,15 +123,25 @@ pub fn word<'a>(text: &mut &'a [u8]) -> &'a [u8] {
     word
 }
 
-/// Takes the digits off the beginning of a text; a value that is too large for a `u64` stays the largest one. `None` without a digit.
-#[inline]
+/// Takes the digits off the beginning of a text; a value that is too large for a `u64` becomes the largest one. `None` without
+/// a digit.
+#[inline(always)]
 pub(crate) fn take_digits(text: &mut &[u8]) -> Option<u64> {
     let mut value: u64 = 0;
     let mut count = 0;
-    while let Some(byte) = text.get(count).filter(|byte| byte.is_ascii_digit()) {
-        value = value.saturating_mul(10).saturating_add(u64::from(byte - b'0'));
+    for byte in *text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
         count += 1;
     }
+    let digits = &text[..count];
     *text = &text[count..];
-    (count > 0).then_some(value)
+    match count {
+        0 => None,
+        1..=18 => Some(value),
+        _ => Some(number(digits, u64::MAX).unwrap_or(u64::MAX)),
+    }
 }

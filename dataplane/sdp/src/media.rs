@@ -287,19 +287,21 @@ fn check_rtpmap(value: &[u8], is_rtp: bool) -> Result<(), Flaw> {
 }
 
 /// `name/clock`, with more after another slash or a space.
+#[inline(always)]
 fn check_codec(text: &[u8]) -> Result<(), Flaw> {
     const BAD: Flaw = Flaw::broken("bad rtpmap");
-    let slash = text.iter().position(|byte| matches!(byte, b'/' | b' ')).filter(|at| *at > 0).ok_or(BAD)?;
-    let (end, mut rest) = (text[slash], &text[slash + 1..]);
+    let slash = text.iter().position(|byte| *byte == b'/').filter(|at| *at > 0).ok_or(BAD)?;
+    let (name, mut rest) = (&text[..slash], &text[slash + 1..]);
     let clock = take_digits(&mut rest);
     let ends = matches!(rest, [] | [b'/' | b' ', ..]);
     match clock {
-        Some(1..=0xFFFF_FFFF) if end == b'/' && ends => Ok(()),
+        Some(1..=0xFFFF_FFFF) if ends && !name.contains(&b' ') => Ok(()),
         _ => Err(BAD),
     }
 }
 
 /// A payload type and what follows it after a space.
+#[inline(always)]
 fn payload_type(value: &[u8]) -> Result<(u8, &[u8]), Flaw> {
     let mut rest = value;
     let payload_type = take_digits(&mut rest).filter(|payload_type| *payload_type <= 127);

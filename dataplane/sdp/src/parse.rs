@@ -64,7 +64,8 @@ pub fn parse(text: &[u8]) -> Result<Session<'_>, Flaw> {
     let mut direction = Direction::default();
     loop {
         let at = text.len() - lines.rest().len();
-        let Some(line) = lines.next().transpose()? else { break };
+        let Some(line) = lines.read() else { break };
+        let line = line?;
         match (line.kind, session.count.checked_sub(1)) {
             (b'm', last) => {
                 if let Some(last) = last {

@@ -3,7 +3,7 @@
 use crate::flaw::Flaw;
 
 /// Characters of a token (RFC 3261 §25.1).
-const TOKEN: [bool; 256] = {
+static TOKEN: [bool; 256] = {
     let mut table = [false; 256];
     let mut at = 0;
     while at < 256 {
@@ -32,9 +32,20 @@ pub fn is_token(text: &[u8]) -> bool {
 /// and branches should be tokens, and peers that put `=`, `/` or `@` into them are common and harmless.
 #[must_use]
 pub fn is_plain(text: &[u8]) -> bool {
-    let bad = |byte: &u8| *byte <= b' ' || matches!(*byte, b'"' | b',' | b'<' | b'>' | b';' | 0x7F);
-    !text.is_empty() && !text.iter().any(bad)
+    !text.is_empty() && text.iter().all(|byte| PLAIN[usize::from(*byte)])
 }
+
+/// See [`is_plain`].
+static PLAIN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut at = 0;
+    while at < 256 {
+        let byte = at as u8;
+        table[at] = byte > b' ' && !matches!(byte, b'"' | b',' | b'<' | b'>' | b';' | 0x7F);
+        at += 1;
+    }
+    table
+};
 
 /// May these bytes stand in a URI at all: no white space, control character, quote or angle bracket? Looks at every
 /// byte without a branch, so that it is done sixteen at a time.
@@ -50,6 +61,36 @@ pub fn is_uri_text(text: &[u8]) -> bool {
 #[must_use]
 pub fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+/// Where the first CR or LF from `from` on stands. Sixteen bytes are looked at together.
+#[inline(always)]
+pub(crate) fn line_end(text: &[u8], from: usize) -> Option<usize> {
+    let (chunks, tail) = text.get(from..)?.as_chunks::<16>();
+    let mut at = from;
+    for chunk in chunks {
+        let (low, high) = (below_14(chunk.first_chunk::<8>()?), below_14(chunk.last_chunk::<8>()?));
+        if low | high != 0 {
+            let skipped = if low != 0 { low.trailing_zeros() / 8 } else { 8 + high.trailing_zeros() / 8 } as usize;
+            if matches!(chunk[skipped], b'\r' | b'\n') {
+                return Some(at + skipped);
+            }
+            // Another control character, such as a tab.
+            if let Some(found) = chunk.iter().position(|byte| matches!(byte, b'\r' | b'\n')) {
+                return Some(at + found);
+            }
+        }
+        at += 16;
+    }
+    tail.iter().position(|byte| matches!(byte, b'\r' | b'\n')).map(|rest| at + rest)
+}
+
+/// The highest bit of each byte that is below 14: it borrows into that bit. Those above the first one may be wrong.
+#[inline(always)]
+fn below_14(bytes: &[u8; 8]) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    let word = u64::from_le_bytes(*bytes);
+    word.wrapping_sub(ONES * 14) & !word & (ONES << 7)
 }
 
 /// The text without linear white space at both ends.

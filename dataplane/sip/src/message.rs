@@ -5,6 +5,7 @@ use crate::flaw::Flaw;
 use crate::lex::{self, Elements};
 use crate::method::Method;
 use crate::name::{self, Name};
+use crate::parse::{self, Line};
 use crate::via::Via;
 
 /// The largest message in bytes, start line, headers and body together. Offsets fit 16 bits.
@@ -46,40 +47,97 @@ pub struct CSeq<'a> {
     pub method_text: &'a [u8],
 }
 
-/// The place of a header in the list plus one; 0 = none. An empty table is all zeroes, which is cheap to make.
+/// How many headers a message's table holds: those of nearly every message. Further ones are read again when they are asked for.
+const FIELDS_MAX: usize = 32;
+
+const _: () = assert!(FIELDS_MAX < HEADERS_MAX);
+
+/// The place of a header in the message plus one; 0 = none. An empty table is all zeroes, which is cheap to make.
 pub(crate) type Place = u8;
 
 /// Where one header stands.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Field {
-    pub name: Name,
-    pub next_of_name: Place,
-    pub name_at: u16,
-    pub name_end: u16,
-    pub value_at: u16,
-    pub value_end: u16,
+    name: Name,
+    next_of_name: Place,
+    name_at: u16,
+    name_end: u16,
+    value_at: u16,
+    value_end: u16,
 }
 
-impl Field {
-    pub(crate) const EMPTY: Field =
-        Field { name: Name::Via, next_of_name: 0, name_at: 0, name_end: 0, value_at: 0, value_end: 0 };
-}
-
-/// The headers by order and by name.
+/// The headers by order and by name. Small, because every message is moved with it.
 #[derive(Clone, Debug)]
 pub(crate) struct Fields {
-    pub list: [Field; HEADERS_MAX],
-    pub count: usize,
-    pub first: [Place; name::COUNT],
-    pub last: [Place; name::COUNT],
+    list: [Field; FIELDS_MAX],
+    count: u8,
+    first: [Place; name::COUNT],
+    /// Where the first header stands that is not in the list; 0 = all are.
+    more_at: u16,
 }
 
 impl Fields {
-    pub(crate) const EMPTY: Fields =
-        Fields { list: [Field::EMPTY; HEADERS_MAX], count: 0, first: [0; name::COUNT], last: [0; name::COUNT] };
+    pub(crate) const EMPTY: Fields = Fields {
+        list: [Field { name: Name::Via, next_of_name: 0, name_at: 0, name_end: 0, value_at: 0, value_end: 0 };
+            FIELDS_MAX],
+        count: 0,
+        first: [0; name::COUNT],
+        more_at: 0,
+    };
 
-    pub(crate) fn at(&self, place: Place) -> Option<&Field> {
+    /// Adds the next header of the message; `before` is the place of the last one of its name.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, line: Line, before: Place) {
+        let Some(slot) = self.list.get_mut(usize::from(self.count)) else {
+            if self.more_at == 0 {
+                self.more_at = line.at as u16;
+            }
+            return;
+        };
+        *slot = Field {
+            name: line.name,
+            next_of_name: 0,
+            name_at: line.at as u16,
+            name_end: line.name_end as u16,
+            value_at: line.value_at as u16,
+            value_end: line.value_end as u16,
+        };
+        self.count += 1;
+        let link = match self.list.get_mut(usize::from(before).wrapping_sub(1)) {
+            Some(field) => &mut field.next_of_name,
+            None => &mut self.first[line.name as usize],
+        };
+        *link = self.count;
+    }
+
+    /// The value of the first header of that name.
+    #[inline]
+    pub(crate) fn value<'a>(&self, text: &'a [u8], name: Name) -> Option<&'a [u8]> {
+        match self.at(self.first[name as usize]) {
+            Some(field) => Some(field.value(text)),
+            None => self.more(text).find(|line| line.name == name).map(|line| &text[line.value_at..line.value_end]),
+        }
+    }
+
+    fn at(&self, place: Place) -> Option<&Field> {
         self.list.get(usize::from(place).wrapping_sub(1))
+    }
+
+    /// The headers that are not in the list.
+    fn more<'a>(&self, text: &'a [u8]) -> impl Iterator<Item = Line> + use<'a> {
+        let mut at = usize::from(self.more_at);
+        core::iter::from_fn(move || {
+            let line = if at > 0 { parse::header_line(text, at).ok()?? } else { return None };
+            at = line.next;
+            Some(line)
+        })
+    }
+}
+
+impl Field {
+    #[inline]
+    fn value<'a>(&self, text: &'a [u8]) -> &'a [u8] {
+        &text[usize::from(self.value_at)..usize::from(self.value_end)]
     }
 }
 
@@ -208,11 +266,13 @@ impl<'a> Message<'a> {
     /// The values of all headers of that name in order. `Name::Other` gives all headers that have no name of their own.
     pub fn headers(&self, name: Name) -> impl Iterator<Item = &'a [u8]> + '_ {
         let mut at = self.fields.first[name as usize];
-        core::iter::from_fn(move || {
+        let listed = core::iter::from_fn(move || {
             let field = self.fields.at(at)?;
             at = field.next_of_name;
-            Some(self.value(field))
-        })
+            Some(field.value(self.text))
+        });
+        let more = self.fields.more(self.text).filter(move |line| line.name == name);
+        listed.chain(more.map(|line| &self.text[line.value_at..line.value_end]))
     }
 
     /// The value of the first header spelled like this, in any case; for headers that [`Name`] does not know.
@@ -226,9 +286,15 @@ impl<'a> Message<'a> {
 
     /// Every header in order: its name as written, its name, its value.
     pub fn all(&self) -> impl Iterator<Item = (&'a [u8], Name, &'a [u8])> + '_ {
-        self.fields.list[..self.fields.count].iter().map(|field| {
-            (&self.text[usize::from(field.name_at)..usize::from(field.name_end)], field.name, self.value(field))
-        })
+        let text = self.text;
+        let listed = self.fields.list[..usize::from(self.fields.count)].iter().map(move |field| {
+            (&text[usize::from(field.name_at)..usize::from(field.name_end)], field.name, field.value(text))
+        });
+        let more = self
+            .fields
+            .more(text)
+            .map(move |line| (&text[line.at..line.name_end], line.name, &text[line.value_at..line.value_end]));
+        listed.chain(more)
     }
 
     /// Max-Forwards, if it is there.
@@ -262,10 +328,6 @@ impl<'a> Message<'a> {
     #[must_use]
     pub fn text(&self) -> &'a [u8] {
         self.text
-    }
-
-    fn value(&self, field: &Field) -> &'a [u8] {
-        &self.text[usize::from(field.value_at)..usize::from(field.value_end)]
     }
 
     /// A number in a header that stands alone, such as Expires or RSeq.

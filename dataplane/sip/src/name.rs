@@ -140,25 +140,30 @@ const fn plan() -> (u32, [u8; SLOTS]) {
 const SPELLING_BYTES_MAX: usize = 24;
 const WORDS: usize = SPELLING_BYTES_MAX / 8;
 
-/// A spelling in lower case, and a bit wherever a letter's case may differ, both as words.
+/// A spelling as words in lower case, and which bits of a text must be the same: all but the case of letters, and none behind
+/// the spelling's end.
 #[derive(Clone, Copy)]
 struct Pattern {
     lower: [u64; WORDS],
-    case: [u64; WORDS],
+    same: [u64; WORDS],
+    length: u8,
+    name: Name,
 }
 
 static PATTERNS: [Pattern; SPELLINGS.len()] = {
-    let mut patterns = [Pattern { lower: [0; WORDS], case: [0; WORDS] }; SPELLINGS.len()];
+    let mut patterns = [Pattern { lower: [0; WORDS], same: [0; WORDS], length: 0, name: Name::Other }; SPELLINGS.len()];
     let mut at = 0;
     while at < SPELLINGS.len() {
         let text = SPELLINGS[at].0.as_bytes();
+        let pattern = &mut patterns[at];
+        pattern.length = text.len() as u8;
+        pattern.name = SPELLINGS[at].1;
         let mut byte = 0;
         while byte < text.len() {
             let shift = byte % 8 * 8;
-            patterns[at].lower[byte / 8] |= (text[byte].to_ascii_lowercase() as u64) << shift;
-            if text[byte].is_ascii_alphabetic() {
-                patterns[at].case[byte / 8] |= 0x20 << shift;
-            }
+            let any_case: u64 = if text[byte].is_ascii_alphabetic() { 0xDF } else { 0xFF };
+            pattern.lower[byte / 8] |= (text[byte].to_ascii_lowercase() as u64) << shift;
+            pattern.same[byte / 8] |= any_case << shift;
             byte += 1;
         }
         at += 1;
@@ -168,31 +173,35 @@ static PATTERNS: [Pattern; SPELLINGS.len()] = {
 
 impl Pattern {
     #[inline]
-    fn fits(&self, words: [u64; WORDS]) -> bool {
-        let differ = |index: usize| (words[index] ^ self.lower[index]) & !self.case[index];
+    fn fits(&self, words: &[u64; WORDS]) -> bool {
+        let differ = |index: usize| (words[index] ^ self.lower[index]) & self.same[index];
         differ(0) | differ(1) | differ(2) == 0
     }
 }
 
 const _: () = assert!(WORDS == 3);
 
-/// The first `length` bytes of a text as little-endian words, zeroes above them.
-#[inline]
-fn words(text: &[u8], length: usize) -> [u64; WORDS] {
-    let mut padded = [0; SPELLING_BYTES_MAX];
-    match text.first_chunk::<SPELLING_BYTES_MAX>() {
-        Some(chunk) => padded = *chunk,
-        None => padded[..length].copy_from_slice(&text[..length]),
-    }
+#[inline(always)]
+fn words(chunk: &[u8; SPELLING_BYTES_MAX]) -> [u64; WORDS] {
     let mut words = [0; WORDS];
-    for (index, word) in words.iter_mut().enumerate() {
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(&padded[index * 8..index * 8 + 8]);
-        let kept = length.saturating_sub(index * 8).min(8) as u32;
-        let mask = if kept == 0 { 0 } else { u64::MAX >> (64 - kept * 8) };
-        *word = u64::from_le_bytes(bytes) & mask;
+    for (word, bytes) in words.iter_mut().zip(chunk.as_chunks::<8>().0) {
+        *word = u64::from_le_bytes(*bytes);
     }
     words
+}
+
+/// The index of the first colon in the words, if there is one. Its byte becomes zero, and zeroes borrow into their highest bit.
+#[inline(always)]
+fn colon(words: &[u64; WORDS]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 255;
+    for (index, word) in words.iter().enumerate() {
+        let zeroed = word ^ (ONES * b':' as u64);
+        let found = zeroed.wrapping_sub(ONES) & !zeroed & (ONES << 7);
+        if found != 0 {
+            return Some(index * 8 + (found.trailing_zeros() / 8) as usize);
+        }
+    }
+    None
 }
 
 const SEED: u32 = plan().0;
@@ -203,19 +212,32 @@ impl Name {
     /// The header that this text names, in any case and in the long or the compact form.
     #[must_use]
     pub fn from_bytes(text: &[u8]) -> Name {
-        Name::at_start(text, text.len())
+        let mut padded = [0; SPELLING_BYTES_MAX];
+        match padded.get_mut(..text.len()) {
+            Some(place) if !text.is_empty() => place.copy_from_slice(text),
+            _ => return Name::Other,
+        }
+        Name::find(&padded, &words(&padded), text.len())
     }
 
-    /// The header that the first `length` bytes name. What follows them is read and not looked at: three whole words are
-    /// faster to load than just the right number of bytes.
-    #[inline]
-    pub(crate) fn at_start(text: &[u8], length: usize) -> Name {
-        if length == 0 || length > SPELLING_BYTES_MAX {
-            return Name::Other;
+    /// The known header that the text begins with, and the index of the colon that follows at once. Looks at 24 bytes whatever
+    /// they are: three whole words are faster to load than just the right number of bytes.
+    #[inline(always)]
+    pub(crate) fn before_colon(text: &[u8]) -> Option<(Name, usize)> {
+        let chunk = text.first_chunk::<SPELLING_BYTES_MAX>()?;
+        let words = words(chunk);
+        let length = colon(&words).filter(|length| *length > 0)?;
+        match Name::find(chunk, &words, length) {
+            Name::Other => None,
+            name => Some((name, length)),
         }
-        let index = usize::from(TABLE[slot(key(text, length), SEED)]);
-        match SPELLINGS.get(index) {
-            Some((spelling, name)) if spelling.len() == length && PATTERNS[index].fits(words(text, length)) => *name,
+    }
+
+    #[inline(always)]
+    fn find(chunk: &[u8; SPELLING_BYTES_MAX], words: &[u64; WORDS], length: usize) -> Name {
+        let index = usize::from(TABLE[slot(key(chunk, length), SEED)]);
+        match PATTERNS.get(index) {
+            Some(pattern) if usize::from(pattern.length) == length && pattern.fits(words) => pattern.name,
             _ => Name::Other,
         }
     }

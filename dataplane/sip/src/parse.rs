@@ -3,9 +3,9 @@
 use crate::address::Address;
 use crate::flaw::{Flaw, FlawKind};
 use crate::lex;
-use crate::message::{CSeq, Field, Fields, MESSAGE_BYTES_MAX, Message, Place, Start};
+use crate::message::{CSeq, Fields, HEADERS_MAX, MESSAGE_BYTES_MAX, Message, Place, Start};
 use crate::method::Method;
-use crate::name::Name;
+use crate::name::{self, Name};
 use crate::uri::{Scheme, Uri};
 use crate::via::Via;
 
@@ -38,10 +38,7 @@ pub fn message(bytes: &[u8]) -> Result<Message<'_>, Flaw> {
     let start = start_line(&text[..line_end])?;
     let mut fields = Fields::EMPTY;
     let head_end = read_fields(text, line_end + 2, &mut fields)?;
-    let value = |name: Name| -> Option<&[u8]> {
-        let field = fields.at(fields.first[name as usize])?;
-        Some(&text[usize::from(field.value_at)..usize::from(field.value_end)])
-    };
+    let value = |name: Name| fields.value(text, name);
     let must = |name: Name| value(name).ok_or(missing(name));
 
     let via = Via::parse(must(Name::Via)?)?;
@@ -70,9 +67,9 @@ pub(crate) fn empty_lines(bytes: &[u8]) -> usize {
 
 /// The index of the CRLF that ends the line at `from`. A CR or LF that stands alone is a flaw: what two parsers may
 /// read in two ways is refused.
-#[inline]
+#[inline(always)]
 pub(crate) fn line_end(text: &[u8], from: usize) -> Result<usize, Flaw> {
-    let end = from + memchr::memchr2(b'\r', b'\n', &text[from..]).ok_or(BAD_LINE_END)?;
+    let end = lex::line_end(text, from).ok_or(BAD_LINE_END)?;
     if text[end] == b'\r' && text.get(end + 1) == Some(&b'\n') { Ok(end) } else { Err(BAD_LINE_END) }
 }
 
@@ -112,8 +109,10 @@ fn status_line(rest: &[u8]) -> Result<Start<'_>, Flaw> {
 }
 
 /// One header line with its folds.
+#[derive(Clone, Copy)]
 pub(crate) struct Line {
     pub name: Name,
+    pub at: usize,
     pub name_end: usize,
     pub value_at: usize,
     pub value_end: usize,
@@ -122,8 +121,13 @@ pub(crate) struct Line {
 }
 
 /// Reads the header that begins at `at`; `None` at the empty line that ends the headers.
-#[inline]
 pub(crate) fn header_line(text: &[u8], at: usize) -> Result<Option<Line>, Flaw> {
+    read_line(text, at)
+}
+
+/// Inlined where every header of every message is read.
+#[inline(always)]
+fn read_line(text: &[u8], at: usize) -> Result<Option<Line>, Flaw> {
     let mut end = line_end(text, at)?;
     if end == at {
         return Ok(None);
@@ -132,6 +136,22 @@ pub(crate) fn header_line(text: &[u8], at: usize) -> Result<Option<Line>, Flaw> 
     while matches!(text.get(end + 2), Some(b' ' | b'\t')) {
         end = line_end(text, end + 2)?;
     }
+    let (name, name_end, colon) = match Name::before_colon(&text[at..]) {
+        Some((name, length)) => (name, at + length, at + length),
+        None => odd_name(text, at, end)?,
+    };
+    let (mut value_at, mut value_end) = (colon + 1, end);
+    while value_at < end && lex::is_space(text[value_at]) {
+        value_at += 1;
+    }
+    while value_end > value_at && lex::is_space(text[value_end - 1]) {
+        value_end -= 1;
+    }
+    Ok(Some(Line { name, at, name_end, value_at, value_end, next: end + 2 }))
+}
+
+/// A name that we do not know, or one that has white space behind it; its end and its colon.
+fn odd_name(text: &[u8], at: usize, end: usize) -> Result<(Name, usize, usize), Flaw> {
     let name_end = lex::token_end(&text[..end], at);
     let mut colon = name_end;
     // RFC 3261 §25.1: HCOLON allows white space before the colon, but no fold.
@@ -141,41 +161,26 @@ pub(crate) fn header_line(text: &[u8], at: usize) -> Result<Option<Line>, Flaw> 
     if name_end == at || text[colon] != b':' {
         return Err(BAD_HEADER);
     }
-    let (mut value_at, mut value_end) = (colon + 1, end);
-    while value_at < end && lex::is_space(text[value_at]) {
-        value_at += 1;
-    }
-    while value_end > value_at && lex::is_space(text[value_end - 1]) {
-        value_end -= 1;
-    }
-    Ok(Some(Line { name: Name::at_start(&text[at..], name_end - at), name_end, value_at, value_end, next: end + 2 }))
+    Ok((Name::from_bytes(&text[at..name_end]), name_end, colon))
 }
 
 /// All headers, and where the body begins.
+#[inline]
 fn read_fields(text: &[u8], mut at: usize, fields: &mut Fields) -> Result<usize, Flaw> {
-    while let Some(line) = header_line(text, at)? {
-        let index = fields.count;
-        let slot = fields.list.get_mut(index).ok_or(TOO_MANY)?;
-        *slot = Field {
-            name: line.name,
-            next_of_name: 0,
-            name_at: at as u16,
-            name_end: line.name_end as u16,
-            value_at: line.value_at as u16,
-            value_end: line.value_end as u16,
-        };
-        let (first, last) = (&mut fields.first[line.name as usize], &mut fields.last[line.name as usize]);
-        let place = index as Place + 1;
-        if *first == 0 {
-            *first = place;
-        } else if line.name.once() {
+    let mut last: [Place; name::COUNT] = [0; name::COUNT];
+    let mut count = 0;
+    while let Some(line) = read_line(text, at)? {
+        count += 1;
+        if count > HEADERS_MAX {
+            return Err(TOO_MANY);
+        }
+        let before = last[line.name as usize];
+        if before != 0 && line.name.once() {
             // RFC 4475 §3.3.8 and §3.3.9; twin lengths are how requests are smuggled.
             return Err(Flaw::bad(FlawKind::Twin, "Header Stands Twice"));
-        } else {
-            fields.list[usize::from(*last) - 1].next_of_name = place;
         }
-        *last = place;
-        fields.count += 1;
+        last[line.name as usize] = count as Place;
+        fields.add(line, before);
         at = line.next;
     }
     Ok(at + 2)
@@ -193,7 +198,9 @@ fn missing(name: Name) -> Flaw {
 }
 
 pub(crate) fn call_id(value: &[u8]) -> Result<&[u8], Flaw> {
-    if value.is_empty() || value.iter().any(|byte| *byte <= b' ' || *byte == 0x7F) {
+    // Without a branch for each byte, so that sixteen are looked at together.
+    let bad = value.iter().fold(false, |any, byte| any | (*byte <= b' ') | (*byte == 0x7F));
+    if value.is_empty() || bad {
         return Err(Flaw::header("Bad Call-ID"));
     }
     Ok(value)

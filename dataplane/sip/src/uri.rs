@@ -177,6 +177,18 @@ fn tel(rest: &[u8]) -> Result<Uri<'_>, Flaw> {
     Ok(Uri { scheme: Scheme::Tel, user, host: b"", port: None, params, headers: b"" })
 }
 
+/// Characters of a host name, an IPv4 address among them.
+static HOST: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut at = 0;
+    while at < 256 {
+        let byte = at as u8;
+        table[at] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+        at += 1;
+    }
+    table
+};
+
 /// Splits `host[:port]`; the brackets of an IPv6 reference are taken off (RFC 5118 §4.1 to §4.5).
 ///
 /// # Errors
@@ -191,8 +203,7 @@ pub fn host_port(text: &[u8]) -> Result<(&[u8], Option<u16>), Flaw> {
         }
         (host, &inner[end + 1..])
     } else {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-        let end = text.iter().position(|byte| !fits(*byte)).unwrap_or(text.len());
+        let end = text.iter().position(|byte| !HOST[usize::from(*byte)]).unwrap_or(text.len());
         if end == 0 {
             return Err(BAD_HOST);
         }

@@ -166,7 +166,7 @@ impl<'a> Map<'a> {
     fn of(media: &Media<'a>) -> Map<'a> {
         let mut mapped = [None; 128];
         for attribute in media.attributes() {
-            let Some(Ok((payload_type, codec))) = attribute.strip_prefix(b"rtpmap:").map(media::rtpmap) else {
+            let Some((payload_type, codec)) = attribute.strip_prefix(b"rtpmap:").and_then(media::rtpmap) else {
                 continue;
             };
             mapped[usize::from(payload_type)].get_or_insert(codec);

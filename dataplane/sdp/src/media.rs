@@ -154,7 +154,7 @@ impl Record {
     #[inline]
     fn attribute(&mut self, text: &[u8], at: usize) -> Result<(), Flaw> {
         match text {
-            [b'r', b't', b'p', b'm', b'a', b'p', b':', value @ ..] => check_rtpmap(value, self.is_rtp),
+            [b'r', b't', b'p', b'm', b'a', b'p', b':', value @ ..] if self.is_rtp => check_rtpmap(value).map(|_| ()),
             [b'f', b'm', b't', b'p', b':', value @ ..] if self.is_rtp => payload_type(value).map(|_| ()),
             [b'r', b't', b'c', b'p', b':', value @ ..] => {
                 rtcp(value)?;
@@ -253,7 +253,7 @@ impl<'a> Media<'a> {
     #[must_use]
     pub fn rtpmap(&self, payload_type: u8) -> Option<Codec<'a>> {
         self.attributes()
-            .filter_map(|text| rtpmap(text.strip_prefix(b"rtpmap:")?).ok())
+            .filter_map(|text| rtpmap(text.strip_prefix(b"rtpmap:")?))
             .find(|(mapped, _)| *mapped == payload_type)
             .map(|(_, codec)| codec)
             .or_else(|| static_codec(payload_type))
@@ -274,30 +274,26 @@ fn rtcp(value: &[u8]) -> Result<(u16, Option<IpAddr>), Flaw> {
     Ok((port, address))
 }
 
-/// `98 iLBC/8000`: the payload type and its codec, whose clock is not 0.
-pub(crate) fn rtpmap(value: &[u8]) -> Result<(u8, Codec<'_>), Flaw> {
-    let (payload_type, text) = payload_type(value)?;
-    check_codec(text)?;
-    let mut rest = text;
-    Ok((payload_type, Codec::new(word(&mut rest))))
-}
-
-fn check_rtpmap(value: &[u8], is_rtp: bool) -> Result<(), Flaw> {
-    if is_rtp { check_codec(payload_type(value)?.1) } else { Ok(()) }
-}
-
-/// `name/clock`, with more after another slash or a space.
+/// `98 iLBC/8000`: the payload type and its codec, whose clock is not 0. `None` for a map without a slash.
 #[inline(always)]
-fn check_codec(text: &[u8]) -> Result<(), Flaw> {
+fn check_rtpmap(value: &[u8]) -> Result<Option<(u8, &[u8])>, Flaw> {
     const BAD: Flaw = Flaw::broken("bad rtpmap");
-    let slash = text.iter().position(|byte| *byte == b'/').filter(|at| *at > 0).ok_or(BAD)?;
-    let (name, mut rest) = (&text[..slash], &text[slash + 1..]);
+    // RFC 4475 has `31 LPC` in nearly all its messages: a map without clock maps nothing and harms nobody.
+    let Some(slash) = value.iter().position(|byte| *byte == b'/') else { return Ok(None) };
+    let (payload_type, text) = payload_type(value)?;
+    let (name, mut rest) = (&value[value.len() - text.len()..slash], &value[slash + 1..]);
     let clock = take_digits(&mut rest);
     let ends = matches!(rest, [] | [b'/' | b' ', ..]);
     match clock {
-        Some(1..=0xFFFF_FFFF) if ends && !name.contains(&b' ') => Ok(()),
+        Some(1..=0xFFFF_FFFF) if ends && !name.is_empty() && !name.contains(&b' ') => Ok(Some((payload_type, text))),
         _ => Err(BAD),
     }
+}
+
+/// What a map of a description that was read maps.
+pub(crate) fn rtpmap(value: &[u8]) -> Option<(u8, Codec<'_>)> {
+    let (payload_type, mut text) = check_rtpmap(value).ok()??;
+    Some((payload_type, Codec::new(word(&mut text))))
 }
 
 /// A payload type and what follows it after a space.

@@ -26,7 +26,7 @@ use units::{CallId, Cause, Clock, Instant, Money, Number, Revision, Terms};
 
 use crate::bridge::{Body, Event, Events};
 use crate::leg::{Desk, Leg};
-use crate::limits::{JOURNAL_TIMEOUT_MS, SETUP_TIMEOUT_S};
+use crate::limits::{JOURNAL_TIMEOUT_MS, SETUP_TIMEOUT_S, TIMER_STEP_US};
 use crate::release::Release;
 
 /// What a call works with during one step.
@@ -331,7 +331,10 @@ impl Call {
             }
             State::Over { byes_at } => *byes_at,
         };
-        self.legs.iter().map(Leg::deadline).chain([own]).flatten().min()
+        // A transaction may be a little late: then many share one wake-up.
+        let legs = self.legs.iter().filter_map(Leg::deadline).min();
+        let legs = legs.map(|at| Instant::from_micros(at.micros().next_multiple_of(TIMER_STEP_US)));
+        [legs, own].into_iter().flatten().min()
     }
 
     /// Time went on.

@@ -24,6 +24,8 @@ pub const JOURNAL_TIMEOUT_MS: u64 = 4_000;
 pub const EXTEND_AHEAD_MS: u64 = 5_000;
 /// Milliseconds of talk that one slice pays for at least.
 pub const SLICE_MS: u64 = 30_000;
+/// Transaction timers fire at multiples of this many microseconds, at most that much late.
+pub const TIMER_STEP_US: u64 = 32_000;
 /// Hops that a message may still take when it reaches us at least (RFC 3261 §16.3).
 pub const HOPS_MIN: u8 = 1;
 

@@ -5,12 +5,12 @@ use alloc::boxed::Box;
 use call::effect::Effect as CallOrder;
 use call::{Call, Context};
 use cdr::Record;
-use units::{Clock, ShardId};
+use units::{Clock, Instant, ShardId};
 
 use crate::book::{Entry, Order};
 use crate::table::CallRef;
 use crate::trace::Ladder;
-use crate::{Effect, Effects, LADDER_MS, MARK_MS, Parcel, Shard, Waiting, context};
+use crate::{Effect, Effects, LADDER_MS, LADDER_STEP_MS, MARK_MS, Parcel, Shard, Waiting, context};
 
 impl Shard {
     /// Lets a call take one step and carries out its orders.
@@ -26,11 +26,11 @@ impl Shard {
     }
 
     fn step(&mut self, clock: Clock, at: CallRef, out: &mut Effects, step: impl FnOnce(&mut Call, &mut Context<'_>)) {
-        let Some(loaded) = self.loaded.clone() else { return };
+        let Some(loaded) = &self.loaded else { return };
         let Some(entry) = self.table.get_mut(at) else { return };
         let was_up = entry.call.is_up();
         let mut ctx =
-            context(clock, &loaded, &self.switch, &mut self.random, &mut self.relay, &mut self.work, self.config.ticks);
+            context(clock, loaded, &self.switch, &mut self.random, &mut self.relay, &mut self.work, self.config.ticks);
         step(&mut entry.call, &mut ctx);
         let is_up = entry.call.is_up();
         self.carry_out(clock, at, out);
@@ -49,7 +49,7 @@ impl Shard {
         }
         let Some(entry) = self.table.get_mut(at) else { return };
         if entry.ladder.is_some() && entry.ladder_at.is_none() && entry.call.is_over() {
-            entry.ladder_at = Some(clock.now.plus_millis(LADDER_MS));
+            entry.ladder_at = Some(ladder_deadline(clock.now));
         }
         if entry.call.is_done() {
             self.forget(at, out);
@@ -63,8 +63,7 @@ impl Shard {
         let ladder_at = entry.ladder_at.filter(|_| entry.ladder.is_some());
         let Some(deadline) = [entry.call.deadline(), ladder_at].into_iter().flatten().min() else { return };
         if entry.filed.is_none_or(|filed| deadline < filed) {
-            entry.filed = Some(deadline);
-            self.wheel.file(deadline, at);
+            entry.filed = Some(self.wheel.file(deadline, at));
         }
     }
 
@@ -223,6 +222,12 @@ impl Shard {
         self.mark_at = clock.now.plus_millis(MARK_MS);
         self.journal(&Record::Mark { shard: self.config.shard, now: clock.now, wall: clock.wall }, out);
     }
+}
+
+/// When a call that ends now hands its messages over: with those of the calls that end about then.
+fn ladder_deadline(now: Instant) -> Instant {
+    let step_us = LADDER_STEP_MS * 1_000;
+    Instant::from_micros(now.plus_millis(LADDER_MS).micros().next_multiple_of(step_us))
 }
 
 fn trace(call: &Call, ladder: &Ladder, out: &mut Effects) {

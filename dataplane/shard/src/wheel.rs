@@ -30,18 +30,25 @@ impl Default for Wheel {
     }
 }
 
-/// A moment as a tick, rounded up: nothing comes due early.
-fn tick(at: Instant) -> u64 {
-    at.micros().div_ceil(1_000)
+/// A deadline that is further away than this many ticks is first looked at on a coarse tick before it: the many that are far
+/// away, most of which will never be due, share their wake-ups.
+const FAR: u64 = 1_024;
+const COARSE: u64 = 256;
+
+/// A moment as a tick, rounded up; what is far away, rounded down.
+fn tick(at: Instant, cursor: u64) -> u64 {
+    let tick = at.micros().div_ceil(1_000);
+    if tick.saturating_sub(cursor) > FAR { tick - tick % COARSE } else { tick }
 }
 
 impl Wheel {
-    /// Files a deadline.
-    pub fn file(&mut self, at: Instant, call: CallRef) {
-        let due = tick(at).max(self.cursor);
+    /// Files a deadline; returns when the call comes out, which is before its deadline if that is far away.
+    pub fn file(&mut self, at: Instant, call: CallRef) -> Instant {
+        let due = tick(at, self.cursor).max(self.cursor);
         let slot = (due % SLOTS as u64) as usize;
         self.slots[slot].push((due, call));
         self.filled[slot / 64] |= 1 << (slot % 64);
+        Instant::from_micros(due * 1_000)
     }
 
     /// Turns the wheel to `now` and takes out what is due, oldest tick first.

@@ -48,6 +48,16 @@ counters! {
     loops;
     /// Requests refused without a call: no dialog, no hops left, unsupported.
     sip_refused;
+    /// Connections of SIP peers taken.
+    streams_accepted;
+    /// Connections of SIP peers turned away, and messages for which there was no room for a connection.
+    streams_refused;
+    /// Connections to SIP peers that stood.
+    streams_connected;
+    /// Connections to SIP peers that could not be made.
+    streams_failed;
+    /// Connections closed because they were silent, too slow with a message, or never stood.
+    streams_expired;
     /// Calls begun.
     calls_begun;
     /// Calls answered.

@@ -2,10 +2,11 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 use core::ops::Range;
 
 use panel::wire::Want;
-use sip::Hop;
+use sip::{Flow, Hop};
 use units::ShardId;
 
 use crate::parcel::Parcel;
@@ -13,12 +14,34 @@ use crate::parcel::Parcel;
 /// One order to the pump.
 #[derive(Debug)]
 pub enum Effect {
-    /// Send these bytes of [`Effects::bytes`] as one message by a listener's socket.
+    /// Send these bytes of [`Effects::bytes`] as one datagram by a listener's UDP socket.
     Sip {
         /// Where to.
         to: Hop,
         /// Which bytes.
         bytes: Range<usize>,
+    },
+    /// Make a connection from a listener's address, with its TLS; report `Shard::on_connected` or `Shard::on_stream_ended`.
+    Connect {
+        /// Its number.
+        flow: Flow,
+        /// The listener's place in the settings.
+        listener: u8,
+        /// Where to.
+        to: SocketAddr,
+    },
+    /// Send these bytes of [`Effects::bytes`] over a connection; if it cannot take them, close it and report
+    /// `Shard::on_stream_ended`.
+    Stream {
+        /// Its number.
+        flow: Flow,
+        /// Which bytes.
+        bytes: Range<usize>,
+    },
+    /// Close a connection once everything is sent; nothing is reported.
+    CloseStream {
+        /// Its number.
+        flow: Flow,
     },
     /// Open a UDP socket on this local port of the media address and deliver its datagrams to `Shard::on_media`.
     OpenPort {

@@ -28,6 +28,7 @@ impl Shard {
             return;
         }
         self.counters.sip_received += 1;
+        self.streams.see(clock.now);
         let before = (self.config.ticks)();
         match parse::message(bytes) {
             Ok(message) => {
@@ -246,10 +247,10 @@ impl Shard {
             vet::explain(&mut printer, request, status, wait_s);
             printer.finish_empty();
         });
-        out.list.push(Effect::Sip { to, bytes });
+        self.emit(to, bytes, out);
     }
 
-    fn refuse_flawed(&mut self, from: Hop, bytes: &[u8], status: u16, reason: &'static str, out: &mut Effects) {
+    pub(crate) fn refuse_flawed(&mut self, from: Hop, bytes: &[u8], status: u16, reason: &'static str, out: &mut Effects) {
         let tag = self.guard.tag(bytes, b"");
         let mut answer = Vec::with_capacity(512);
         if sip::print::refusal(bytes, status, reason, from.remote, &tag, &mut answer) {

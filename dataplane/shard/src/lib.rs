@@ -14,6 +14,7 @@ mod hear;
 mod orders;
 pub mod parcel;
 pub mod steer;
+pub mod streams;
 pub mod table;
 mod trace;
 pub mod vet;
@@ -43,6 +44,7 @@ pub use sip::{Flow, Hop, Transport};
 use book::Book;
 use counters::{Counters, Stages};
 use guard::{Guard, Refused, Silence};
+use streams::Streams;
 use table::{CallRef, Table};
 use wheel::Wheel;
 
@@ -118,6 +120,8 @@ pub struct Config {
     pub grants: Vec<(GrantId, AccountId, Money, Money)>,
     /// How much is heard of whom.
     pub guard: guard::Settings,
+    /// How long connections may be silent.
+    pub streams: streams::Settings,
     /// Reads nanoseconds for stage latencies; decides nothing, so a simulator may return a constant.
     pub ticks: fn() -> u64,
 }
@@ -146,6 +150,9 @@ pub struct Shard {
     /// Where egress trunks are, in order.
     egress_addresses: Vec<IpAddr>,
     guard: Guard,
+    streams: Streams,
+    /// Requests that could not be sent; their calls are told before the turn ends.
+    unsent: VecDeque<Vec<u8>>,
     random: Random,
     relay: Relay,
     table: Table,
@@ -186,12 +193,15 @@ impl Shard {
             relay.exclude(listener.address.port());
         }
         let guard = Guard::new(&config.guard, random.bits());
+        let streams = Streams::new(config.shard.0, config.streams);
         Shard {
             config,
             switch,
             loaded: None,
             egress_addresses: Vec::new(),
             guard,
+            streams,
+            unsent: VecDeque::new(),
             random,
             relay,
             table: Table::default(),
@@ -256,6 +266,11 @@ impl Shard {
     pub fn on_parcel(&mut self, clock: Clock, parcel: Parcel, out: &mut Effects) {
         match parcel {
             Parcel::Datagram { from, bytes } => self.hear(clock, from, &bytes, out),
+            Parcel::Send { to, bytes } => self.on_send_parcel(clock, to, &bytes, out),
+            Parcel::Unsent { bytes } => {
+                self.unsent.push_back(bytes);
+                self.work_inbox(clock, out);
+            }
             Parcel::Book { from, entry } => {
                 self.inbox.push_back((from, entry));
                 self.work_inbox(clock, out);
@@ -352,6 +367,7 @@ impl Shard {
             }
         }
         self.due = due;
+        self.streams_on_time(clock, out);
         self.book.on_time(clock.now, &mut self.book_orders);
         self.carry_out_book(out);
         self.work_inbox(clock, out);
@@ -361,7 +377,7 @@ impl Shard {
     /// When `on_time` must be called at the latest.
     pub fn deadline(&self) -> Option<Instant> {
         let mark = (self.calls_up > 0).then_some(self.mark_at);
-        [self.wheel.deadline(), self.book.deadline(), mark].into_iter().flatten().min()
+        [self.wheel.deadline(), self.book.deadline(), self.streams.deadline(), mark].into_iter().flatten().min()
     }
 
     /// The running calls, oldest first.

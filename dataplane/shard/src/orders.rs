@@ -25,7 +25,13 @@ impl Shard {
         self.work_inbox(clock, out);
     }
 
-    fn step(&mut self, clock: Clock, at: CallRef, out: &mut Effects, step: impl FnOnce(&mut Call, &mut Context<'_>)) {
+    pub(crate) fn step(
+        &mut self,
+        clock: Clock,
+        at: CallRef,
+        out: &mut Effects,
+        step: impl FnOnce(&mut Call, &mut Context<'_>),
+    ) {
         let Some(loaded) = &self.loaded else { return };
         let Some(entry) = self.table.get_mut(at) else { return };
         let was_up = entry.call.is_up();
@@ -87,6 +93,7 @@ impl Shard {
 
     /// Turns the call's orders into effects; questions to home shards go to the inbox or by parcel.
     pub(crate) fn carry_out(&mut self, clock: Clock, at: CallRef, out: &mut Effects) {
+        self.streams.see(clock.now);
         let shift = out.bytes.len();
         out.bytes.extend_from_slice(&self.work.bytes);
         let mut list = core::mem::take(&mut self.work.list);
@@ -97,7 +104,7 @@ impl Shard {
                     if let Some(ladder) = self.table.get_mut(at).and_then(|entry| entry.ladder.as_mut()) {
                         ladder.note(clock.wall, leg, false, to.remote, &self.work.bytes[bytes.clone()]);
                     }
-                    out.list.push(Effect::Sip { to, bytes: bytes.start + shift..bytes.end + shift });
+                    self.emit(to, bytes.start + shift..bytes.end + shift, out);
                 }
                 CallOrder::OpenPort { port, ipv6 } => {
                     self.ports.insert(port, at);
@@ -163,6 +170,14 @@ impl Shard {
 
     /// Works off questions and answers until none is left; each question yields at most one answer, so it ends.
     pub(crate) fn work_inbox(&mut self, clock: Clock, out: &mut Effects) {
+        loop {
+            self.work_entries(clock, out);
+            let Some(bytes) = self.unsent.pop_front() else { return };
+            self.work_unsent(clock, &bytes, out);
+        }
+    }
+
+    fn work_entries(&mut self, clock: Clock, out: &mut Effects) {
         while let Some((from, entry)) = self.inbox.pop_front() {
             match entry {
                 Entry::Taken { call, trunk, taken } => {

@@ -15,6 +15,18 @@ pub enum Parcel {
         /// What.
         bytes: Vec<u8>,
     },
+    /// A SIP message for a connection of that shard.
+    Send {
+        /// Where to; its flow names the connection.
+        to: Hop,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// A request of a call of that shard for which no connection could be made.
+    Unsent {
+        /// What.
+        bytes: Vec<u8>,
+    },
     /// A question about a limit or an account to its home shard, or the answer.
     Book {
         /// Who sent it.

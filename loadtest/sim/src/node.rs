@@ -144,6 +144,7 @@ impl Node {
             trace_percent: 0,
             grants,
             guard: shard::guard::Settings::default(),
+            streams: shard::streams::Settings::default(),
             // Simulated work takes no time: stage latencies are not judged here.
             ticks: || 0,
         }

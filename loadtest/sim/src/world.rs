@@ -331,6 +331,9 @@ impl<'a> World<'a> {
                 let text = String::from_utf8_lossy(&bytes[range]).into_owned();
                 self.send(node::sip_address(), to.remote, text);
             }
+            Effect::Connect { .. } | Effect::Stream { .. } | Effect::CloseStream { .. } => {
+                self.faults.push("a connection, although everybody speaks UDP".into());
+            }
             Effect::OpenPort { port, .. } => self.node.open_port(number, port, &mut self.faults),
             Effect::ClosePort { port } => self.node.close_port(port, &mut self.faults),
             Effect::Journal { ticket, bytes: range } => match node::record(&bytes[range]) {

@@ -20,15 +20,19 @@ use units::CallId;
 use uring::Doorbell;
 
 use crate::clocks;
+use crate::listen::Listen;
 use crate::mail::{Order, Report};
 use crate::snapshots;
 use crate::spool::Figures as SpoolFigures;
+use crate::tls::Keys;
 use connection::{Arrival, Heard};
 use question::{Kind, Question};
 use wants::Wants;
 
 /// Connections at most.
 const CONNECTIONS_MAX: usize = 64;
+/// Asks for the TLS files to be read again (signal(7)).
+const SIGHUP: i32 = 1;
 /// How often wants are repeated, disks looked at and lost questions given up.
 const TICK: Duration = Duration::from_secs(1);
 /// From this share of the disk on, no new calls are taken.
@@ -50,6 +54,8 @@ pub struct Control {
     pub socket: PathBuf,
     pub spool: Arc<SpoolFigures>,
     pub revision: u64,
+    /// Where TLS files are named; SIGHUP reads them again.
+    pub listens: Vec<Listen>,
     hub: Hub,
 }
 
@@ -79,7 +85,7 @@ pub enum End {
 impl Control {
     /// A control thread that nobody has connected to.
     pub fn new(seats: Vec<Seat>, node: u16, boot: u32, socket: PathBuf, spool: Arc<SpoolFigures>) -> Control {
-        Control { seats, boot, node, socket, spool, revision: 0, hub: Hub::default() }
+        Control { seats, boot, node, socket, spool, revision: 0, listens: Vec::new(), hub: Hub::default() }
     }
 
     /// Wants that earlier lives left.
@@ -101,12 +107,14 @@ impl Control {
         let (loaded_in, mut loaded) = mpsc::channel(16);
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut renew = signal(SignalKind::from_raw(SIGHUP))?;
         let mut tick = tokio::time::interval(TICK);
         let mut stopping = false;
         loop {
             tokio::select! {
                 _ = terminate.recv(), if !stopping => stopping = self.stop(),
                 _ = interrupt.recv(), if !stopping => stopping = self.stop(),
+                _ = renew.recv() => self.renew(),
                 report = reports.recv() => match report {
                     Some(Report::Broken { shard, reason }) => {
                         tracing::error!(shard, reason, "a shard broke; the program ends so that it can be started anew");
@@ -130,6 +138,19 @@ impl Control {
             }
             if self.hub.stopped == self.seats.len() {
                 return Ok(End::Stopped);
+            }
+        }
+    }
+
+    /// Reads the TLS files again; what stands goes on with what it has.
+    fn renew(&mut self) {
+        match Keys::read(&self.listens) {
+            Ok(keys) => {
+                tracing::info!("certificates and keys were read again");
+                self.tell_all(|| Order::Keys(keys.clone()));
+            }
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "certificates are not renewed; the present ones stay");
             }
         }
     }

@@ -1,16 +1,19 @@
 //! The life of one shard's thread: pinned, pumped, and honest about how it ended.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 use shard::{Config, Effects, Shard};
 use uring::{Doorbell, Ring, host};
 
+use crate::listen::Listen;
 use crate::mail::{Mail, Report};
 use crate::pump::Pump;
 use crate::settings::PortRange;
 use crate::sockets::Sockets;
+use crate::streams::Streams;
+use crate::tls::Keys;
 
 /// Everything that a shard's thread takes along.
 pub struct CoreThread {
@@ -21,9 +24,11 @@ pub struct CoreThread {
     /// Wakes it.
     pub bell: Doorbell,
     /// Where it hears SIP.
-    pub sip: SocketAddr,
-    /// Where it hears media.
-    pub media: IpAddr,
+    pub listens: Vec<Listen>,
+    /// What its TLS listeners prove themselves with.
+    pub keys: Keys,
+    /// Where it hears media: of IPv4, of IPv6.
+    pub media: [Option<IpAddr>; 2],
     /// Its media ports.
     pub ports: PortRange,
     /// Where a datagram that broke the shard is kept.
@@ -50,12 +55,13 @@ impl CoreThread {
         let mut ring = Ring::new(&uring::Settings::fitting(), self.bell)?;
         let config = self.config;
         let (number, keep) = (config.shard.0, self.keep);
-        let sockets = Sockets::open(&mut ring, self.sip, self.media, self.ports)?;
+        let sockets = Sockets::open(&mut ring, &self.listens, self.media, self.ports)?;
         let mut pump = Pump {
             number,
             ring,
             shard: Shard::new(config),
             sockets,
+            streams: Streams::new(self.listens, self.keys),
             mail: self.mail,
             out: Effects::default(),
             last: Vec::new(),

@@ -13,6 +13,7 @@ use units::CallId;
 use uring::Doorbell;
 
 use crate::bell::SpoolBell;
+use crate::tls::Keys;
 
 /// Records that may wait for the spool before the shard refuses new calls.
 pub const JOURNAL_BACKLOG_MAX: usize = 65_536;
@@ -35,6 +36,8 @@ pub enum Order {
     DiskFull(bool),
     /// The ledger's answer.
     Reply(Reply),
+    /// What TLS listeners prove themselves with from now on.
+    Keys(Keys),
     /// Release all calls and end.
     Stop,
 }

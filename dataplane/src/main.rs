@@ -9,17 +9,20 @@ mod carry;
 mod clocks;
 mod control;
 mod core_thread;
+mod listen;
 mod mail;
 mod orders;
+mod places;
 mod pump;
 mod segments;
 mod settings;
 mod snapshots;
 mod sockets;
 mod spool;
+mod streams;
+mod tls;
 
 use std::io::IsTerminal;
-use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -37,8 +40,8 @@ use carry::Carried;
 use control::{Control, End, Seat};
 use core_thread::CoreThread;
 use mail::{Mail, Outlet, RING_SLOTS, Report};
+use places::Places;
 use settings::Settings;
-use shard::{Listener, Transport};
 use spool::{Figures, Source, Spool};
 
 /// Per-core heaps: threads allocate rarely, and then without meeting each other.
@@ -69,13 +72,13 @@ fn main() -> ExitCode {
 fn run(settings: &Settings) -> anyhow::Result<End> {
     clocks::read();
     let folder = Folder::open(&settings.data)?;
-    let sip = sockets::claim(settings.sip)?;
+    let places = Places::new(settings)?;
     let carried = carry::carry(&folder, NodeId(settings.node), clocks::read().wall)?;
     let cores = host::cores();
     let shards = settings.shards.unwrap_or(cores.len().min(64) as u16);
     ensure!(settings.rtp.part(shards - 1, shards).low < settings.rtp.high, "fewer media ports than shards");
-    let plan = Plan::new(settings, sip, &folder, carried, shards)?;
-    tracing::info!(boot = folder.boot, shards, %sip, "the data plane starts");
+    let plan = Plan::new(settings, &places, &folder, carried, shards)?;
+    tracing::info!(boot = folder.boot, shards, sip = %places, "the data plane starts");
     let spool = start_spool(plan.spool)?;
     let threads: Vec<JoinHandle<()>> = plan
         .threads
@@ -133,7 +136,7 @@ struct Plan {
 impl Plan {
     fn new(
         settings: &Settings,
-        sip: SocketAddr,
+        places: &Places,
         folder: &Folder,
         carried: Carried,
         shards: u16,
@@ -160,34 +163,13 @@ impl Plan {
                 reports: reports_in.clone(),
                 reports_left: Default::default(),
             };
-            let media_address = settings.media.unwrap_or(sip.ip());
             let ports = settings.rtp.part(shard, shards);
-            let config = shard::Config {
-                node: NodeId(settings.node),
-                boot: folder.boot,
-                shard: ShardId(shard),
-                shards,
-                listeners: vec![Listener { name: String::new(), transport: Transport::Udp, address: sip }],
-                media_v4: match media_address {
-                    IpAddr::V4(address) => Some(address),
-                    IpAddr::V6(_) => None,
-                },
-                media_v6: match media_address {
-                    IpAddr::V4(_) => None,
-                    IpAddr::V6(address) => Some(address),
-                },
-                port_low: ports.low,
-                port_high: ports.high,
-                seed: host::entropy()?,
-                trace_percent: settings.trace_percent,
-                grants: carried.grants.clone(),
-                guard: shard::guard::Settings::default(),
-                ticks: clocks::ticks,
-            };
+            let config = facts(settings, places, folder, &carried, ShardId(shard), shards)?;
             threads.push(CoreThread {
                 config,
-                sip,
-                media: media_address,
+                listens: places.listens.clone(),
+                keys: places.keys.clone(),
+                media: places.media_bound(),
                 mail,
                 bell: own.clone(),
                 ports,
@@ -201,6 +183,7 @@ impl Plan {
         seats.reverse();
         let mut control =
             Control::new(seats, settings.node, folder.boot, folder.path.join("run/dataplane.sock"), figures.clone());
+        control.listens.clone_from(&places.listens);
         control.inherit(carried.closing);
         let spool = Spool {
             sources,
@@ -212,6 +195,36 @@ impl Plan {
         };
         Ok(Plan { threads, spool, control, reports, figures, bell })
     }
+}
+
+/// Who a shard is and what it may use.
+fn facts(
+    settings: &Settings,
+    places: &Places,
+    folder: &Folder,
+    carried: &Carried,
+    shard: ShardId,
+    shards: u16,
+) -> anyhow::Result<shard::Config> {
+    let ports = settings.rtp.part(shard.0, shards);
+    let (media_v4, media_v6) = places.media_advertised();
+    Ok(shard::Config {
+        node: NodeId(settings.node),
+        boot: folder.boot,
+        shard,
+        shards,
+        listeners: places.listeners(),
+        media_v4,
+        media_v6,
+        port_low: ports.low,
+        port_high: ports.high,
+        seed: host::entropy()?,
+        trace_percent: settings.trace_percent,
+        grants: carried.grants.clone(),
+        guard: shard::guard::Settings::default(),
+        streams: shard::streams::Settings { idle_s: settings.stream_idle },
+        ticks: clocks::ticks,
+    })
 }
 
 type Outlets = Vec<(Outlet<Box<shard::Parcel>>, Doorbell)>;

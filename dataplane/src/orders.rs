@@ -30,6 +30,7 @@ impl Pump {
                 self.disk_full = full;
                 return self.shard.on_disk_full(full);
             }
+            Order::Keys(keys) => return self.streams.renew(keys),
             Order::Reply(reply) => return self.shard.on_reply(clock, reply, &mut self.out),
             Order::Stop => return self.stop(clock),
         };

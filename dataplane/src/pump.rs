@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use shard::{Effect, Effects, Shard};
+use shard::{Effect, Effects, Hop, Shard};
 use units::{Clock, Instant};
 use uring::{Event, Packet, Ring};
 
 use crate::clocks;
 use crate::mail::{Entry, JOURNAL_BACKLOG_MAX, Mail, Report};
-use crate::sockets::Sockets;
+use crate::sockets::{Role, Sockets};
+use crate::streams::Streams;
 
 /// The longest sleep; whatever comes wakes us earlier.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
@@ -23,6 +24,7 @@ pub struct Pump {
     pub ring: Ring,
     pub shard: Shard,
     pub sockets: Sockets,
+    pub streams: Streams,
     pub mail: Mail,
     pub out: Effects,
     /// The last SIP datagram, for whoever must find out why it broke the shard.
@@ -40,8 +42,13 @@ impl Pump {
             self.ring.wait(self.sleep())?;
             let clock = clocks::read();
             while let Some(event) = self.ring.event() {
-                if let Event::Datagram(packet) = event {
-                    self.hear(clock, packet);
+                match event {
+                    Event::Datagram(packet) => self.hear(clock, packet),
+                    Event::Bytes(packet) => self.hear_stream(clock, packet),
+                    Event::Accepted { listener, stream, from } => self.accepted(clock, listener, stream, from),
+                    Event::Connected(stream) => self.connected(clock, stream),
+                    Event::Ended { stream, errno } => self.stream_ended(clock, stream, errno),
+                    Event::Doorbell => {}
                 }
             }
             self.read_mail(clock);
@@ -67,16 +74,19 @@ impl Pump {
     }
 
     fn hear(&mut self, clock: Clock, packet: Packet) {
-        if packet.socket == self.sockets.sip {
-            self.last.clear();
-            self.last.extend_from_slice(self.ring.bytes(&packet));
-            self.shard.on_sip(clock, packet.from.into(), self.ring.bytes(&packet), &mut self.out);
-            self.ring.release(packet);
-            return;
-        }
+        let port = match self.sockets.role(packet.socket) {
+            Role::Media(port) => port,
+            Role::Udp(listener) => {
+                self.last.clear();
+                self.last.extend_from_slice(self.ring.bytes(&packet));
+                let from = Hop::udp(listener, packet.from);
+                self.shard.on_sip(clock, from, self.ring.bytes(&packet), &mut self.out);
+                return self.ring.release(packet);
+            }
+            Role::Tcp(_) | Role::Stream(_) => return self.ring.release(packet),
+        };
         self.media_heard += 1;
         let started = self.media_heard.is_multiple_of(TIMED).then(clocks::ticks);
-        let port = self.sockets.port(packet.socket);
         let forward = self.shard.on_media(clock, port, packet.from, self.ring.bytes(&packet));
         match forward.and_then(|forward| Some((self.sockets.socket(forward.port)?, forward.to))) {
             Some((socket, to)) => self.ring.forward(packet, socket, to),
@@ -104,13 +114,20 @@ impl Pump {
     /// Carries out what the shard ordered, and what it orders when that fails.
     fn carry_out(&mut self, clock: Clock) {
         let mut list = std::mem::take(&mut self.out.list);
-        let mut failed = Vec::new();
+        let (mut failed, mut lost) = (Vec::new(), Vec::new());
         for effect in list.drain(..) {
             match effect {
                 Effect::Sip { to, bytes } => {
-                    self.ring.send(self.sockets.sip, to.remote, &self.out.bytes[bytes]);
+                    if let Some(socket) = self.sockets.udp(to.listener) {
+                        self.ring.send(socket, to.remote, &self.out.bytes[bytes]);
+                    }
                 }
-                Effect::OpenPort { port, .. } if self.sockets.open_port(&mut self.ring, port) => {}
+                Effect::Connect { flow, listener, to } if self.connect(flow, listener, to) => {}
+                Effect::Connect { flow, .. } => lost.push(flow),
+                Effect::Stream { flow, bytes } if self.send_stream(flow, bytes.clone()) => {}
+                Effect::Stream { flow, .. } => lost.push(flow),
+                Effect::CloseStream { flow } => self.close_stream(flow),
+                Effect::OpenPort { port, ipv6 } if self.sockets.open_port(&mut self.ring, port, ipv6) => {}
                 Effect::OpenPort { port, .. } => failed.push(port),
                 Effect::ClosePort { port } => self.sockets.close_port(&mut self.ring, port),
                 Effect::Journal { ticket, bytes } => {
@@ -127,6 +144,9 @@ impl Pump {
         self.shard.on_disk_full(self.disk_full || self.mail.journal.backlog() > JOURNAL_BACKLOG_MAX);
         for port in failed {
             self.shard.on_port_failed(clock, port, &mut self.out);
+        }
+        for flow in lost {
+            self.lose(clock, flow);
         }
         if !self.out.list.is_empty() {
             self.carry_out(clock);

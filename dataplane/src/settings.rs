@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use clap::{Parser, ValueEnum};
+use shard::Transport;
+
+use crate::listen::Listen;
 
 /// Moves calls: SIP and media in, decisions from the snapshot, records to the journal. Needs neither database nor control plane.
 #[derive(Clone, Debug, Parser)]
@@ -13,12 +16,24 @@ pub struct Settings {
     /// The data folder: snapshots, journal, traces, control socket.
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
-    /// Where SIP peers reach us over UDP.
-    #[arg(long, value_name = "ADDR:PORT")]
-    pub sip: SocketAddr,
-    /// The address in our SDP; the SIP address if not given.
+    /// Where SIP peers reach us over UDP and TCP: short for `--listen udp:… --listen tcp:…`. Port 0 takes one that is free.
+    #[arg(long, value_name = "ADDR:PORT", required_unless_present = "listen")]
+    pub sip: Option<SocketAddr>,
+    /// A listener, up to 16: udp:ADDR:PORT, tcp:ADDR:PORT or tls:ADDR:PORT, IPv6 in brackets, then options after commas:
+    /// name=NAME (trunks choose it by that), advertise=IP (what peers are told, behind NAT), and for TLS cert=FILE,key=FILE
+    /// (PEM), ca=FILE (whom we believe), verify=no (peers that we connect to need no proof), mutual=yes (peers that connect
+    /// to us need one). SIGHUP reads the files again.
+    #[arg(long, value_name = "TRANSPORT:ADDR:PORT,…")]
+    pub listen: Vec<Listen>,
+    /// Seconds after which a silent TCP or TLS connection of a known peer is closed, 10 to 86400.
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u32).range(10..=86_400))]
+    pub stream_idle: u32,
+    /// Our media address, once for IPv4 and once for IPv6; the first listener's of the family if not given.
     #[arg(long, value_name = "ADDR")]
-    pub media: Option<IpAddr>,
+    pub media: Vec<IpAddr>,
+    /// The address in our SDP where it is not the one that is bound (behind NAT), once for IPv4 and once for IPv6.
+    #[arg(long, value_name = "ADDR")]
+    pub media_advertise: Vec<IpAddr>,
     /// Media ports, both included.
     #[arg(long, value_name = "LOW-HIGH", default_value = "20000-39999")]
     pub rtp: PortRange,
@@ -37,6 +52,14 @@ pub struct Settings {
     /// What to log: error, warn, info, debug, trace, or a filter by module.
     #[arg(long, value_name = "FILTER", default_value = "info")]
     pub log: String,
+}
+
+impl Settings {
+    /// All listeners: `--sip` first, then as given.
+    pub fn listens(&self) -> Vec<Listen> {
+        let short = |sip| [Transport::Udp, Transport::Tcp].map(|transport| Listen::new(transport, sip));
+        self.sip.into_iter().flat_map(short).chain(self.listen.iter().cloned()).collect()
+    }
 }
 
 /// When a journal record counts as kept.

@@ -1,60 +1,132 @@
-//! One shard's sockets: one for SIP, and one for each media port that a call has.
+//! One shard's sockets: one for each listener, one for each media port that a call has, and the connections of SIP peers.
 
 use std::net::{IpAddr, SocketAddr};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
+use shard::{Flow, Transport};
 use uring::socket::{Options, UdpSocket};
-use uring::{Class, Ring, SocketId};
+use uring::{Class, Listener, Ring, SocketId};
 
+use crate::listen::{LISTENERS_MAX, Listen};
 use crate::settings::PortRange;
 
 /// RFC 4594: signalling CS5, telephony EF, each with its two ECN bits empty.
-const SIGNAL_TRAFFIC: u8 = 40 << 2;
+pub const SIGNAL_TRAFFIC: u8 = 40 << 2;
 const MEDIA_TRAFFIC: u8 = 46 << 2;
 const SIGNAL: Options =
     Options { shared: true, receive_bytes: 4 << 20, send_bytes: 4 << 20, traffic_class: SIGNAL_TRAFFIC };
 const MEDIA: Options =
     Options { shared: false, receive_bytes: 128 << 10, send_bytes: 128 << 10, traffic_class: MEDIA_TRAFFIC };
+/// How often another port is tried where any will do.
+const TRIES: usize = 64;
 
-/// Makes sure that nobody else has the SIP address, and finds a port if none is named. The shards' own sockets share the address, which
-/// the kernel would let another program of this user do too; a socket that does not share meets every other.
-pub fn claim(sip: SocketAddr) -> anyhow::Result<SocketAddr> {
-    let alone = UdpSocket::bind(sip, &Options { shared: false, ..SIGNAL }).with_context(|| format!("SIP on {sip}"))?;
-    Ok(alone.address())
+/// Makes sure that nobody else has the listeners' addresses, and finds a port where none is named: the same for all without one. The
+/// shards' own sockets share the addresses, which the kernel would let another program of this user do too; a socket that does not
+/// share meets every other.
+pub fn claim(listens: &[Listen]) -> anyhow::Result<Vec<Listen>> {
+    ensure!((1..=LISTENERS_MAX).contains(&listens.len()), "between one and {LISTENERS_MAX} listeners");
+    let mut outcome = claim_once(listens);
+    // A port that is free for UDP may be taken for TCP.
+    let any = listens.iter().any(|listen| listen.bind.port() == 0);
+    for _ in 0..TRIES {
+        if outcome.is_ok() || !any {
+            break;
+        }
+        outcome = claim_once(listens);
+    }
+    outcome
 }
 
-/// The sockets, found by port and by place in the ring.
+fn claim_once(listens: &[Listen]) -> anyhow::Result<Vec<Listen>> {
+    let (mut port, mut held) = (0, (Vec::new(), Vec::new()));
+    let mut claimed = listens.to_vec();
+    for listen in &mut claimed {
+        let bind = SocketAddr::new(listen.bind.ip(), if listen.bind.port() == 0 { port } else { listen.bind.port() });
+        let sentence = || format!("SIP over {:?} on {bind}", listen.transport);
+        if listen.transport == Transport::Udp {
+            let alone = UdpSocket::bind(bind, &Options { shared: false, ..SIGNAL }).with_context(sentence)?;
+            listen.bind = alone.address();
+            held.0.push(alone);
+        } else {
+            let alone = Listener::bind(bind, false, 0).with_context(sentence)?;
+            listen.bind = alone.address();
+            held.1.push(alone);
+        }
+        port = listen.bind.port();
+    }
+    Ok(claimed)
+}
+
+/// What a place in the ring's table is to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The media port with this number.
+    Media(u16),
+    /// The UDP socket of this listener.
+    Udp(u8),
+    /// The TCP socket of this listener.
+    Tcp(u8),
+    /// This connection.
+    Stream(Flow),
+}
+
+/// The sockets, found by port, by listener and by place in the ring.
 pub struct Sockets {
-    /// The shard's SIP socket.
-    pub sip: SocketId,
-    media_address: IpAddr,
+    /// By listener.
+    udp: Vec<Option<SocketId>>,
+    media_v4: Option<IpAddr>,
+    media_v6: Option<IpAddr>,
     ports: PortRange,
     by_port: Vec<Option<SocketId>>,
-    port_of_place: Vec<u16>,
+    roles: Vec<Role>,
     warned: bool,
 }
 
 impl Sockets {
-    /// Opens the SIP socket. Each shard has its own on the same address.
-    pub fn open(ring: &mut Ring, sip: SocketAddr, media_address: IpAddr, ports: PortRange) -> anyhow::Result<Sockets> {
-        let socket = UdpSocket::bind(sip, &SIGNAL).with_context(|| format!("cannot open SIP on {sip}"))?;
+    /// Opens the listeners' sockets. Each shard has its own on the same addresses.
+    pub fn open(
+        ring: &mut Ring,
+        listens: &[Listen],
+        media: [Option<IpAddr>; 2],
+        ports: PortRange,
+    ) -> anyhow::Result<Sockets> {
+        let [media_v4, media_v6] = media;
         let mut sockets = Sockets {
-            sip: ring.add(&socket, Class::Signal)?,
-            media_address,
+            udp: Vec::new(),
+            media_v4,
+            media_v6,
             ports,
             by_port: vec![None; usize::from(ports.high) + 1 - usize::from(ports.low)],
-            port_of_place: Vec::new(),
+            roles: Vec::new(),
             warned: false,
         };
-        sockets.check(&socket, &SIGNAL, "net.core.rmem_max and net.core.wmem_max limit the SIP socket's buffers");
+        for (place, listen) in listens.iter().enumerate() {
+            sockets.listen(ring, place as u8, listen).with_context(|| format!("cannot open SIP on {}", listen.bind))?;
+        }
         sockets.warned = false;
         Ok(sockets)
     }
 
+    fn listen(&mut self, ring: &mut Ring, place: u8, listen: &Listen) -> anyhow::Result<()> {
+        if listen.transport == Transport::Udp {
+            let socket = UdpSocket::bind(listen.bind, &SIGNAL)?;
+            let id = ring.add(&socket, Class::Signal)?;
+            self.check(&socket, &SIGNAL, "net.core.rmem_max and net.core.wmem_max limit the SIP sockets' buffers");
+            self.udp.push(Some(id));
+            self.note(id, Role::Udp(place));
+        } else {
+            let id = ring.add_listener(&Listener::bind(listen.bind, true, SIGNAL_TRAFFIC)?)?;
+            self.udp.push(None);
+            self.note(id, Role::Tcp(place));
+        }
+        Ok(())
+    }
+
     /// Opens a media port; false if that failed.
-    pub fn open_port(&mut self, ring: &mut Ring, port: u16) -> bool {
-        let Some(index) = self.index(port) else { return false };
-        let address = SocketAddr::new(self.media_address, port);
+    pub fn open_port(&mut self, ring: &mut Ring, port: u16, ipv6: bool) -> bool {
+        let media = if ipv6 { self.media_v6 } else { self.media_v4 };
+        let (Some(index), Some(media)) = (self.index(port), media) else { return false };
+        let address = SocketAddr::new(media, port);
         let opened = UdpSocket::bind(address, &MEDIA).and_then(|socket| {
             let id = ring.add(&socket, Class::Media)?;
             Ok((socket, id))
@@ -63,8 +135,7 @@ impl Sockets {
             Ok((socket, id)) => {
                 self.check(&socket, &MEDIA, "net.core.rmem_max and net.core.wmem_max limit the media sockets' buffers");
                 self.by_port[index] = Some(id);
-                self.port_of_place.resize(self.port_of_place.len().max(id.place() + 1), 0);
-                self.port_of_place[id.place()] = port;
+                self.note(id, Role::Media(port));
                 true
             }
             Err(error) => {
@@ -81,14 +152,27 @@ impl Sockets {
         }
     }
 
-    /// The media port behind a socket.
-    pub fn port(&self, socket: SocketId) -> u16 {
-        self.port_of_place.get(socket.place()).copied().unwrap_or(0)
+    /// Remembers what a socket is to us.
+    pub fn note(&mut self, socket: SocketId, role: Role) {
+        let place = socket.place();
+        // The filler is never looked up: a place is noted before anything comes from it.
+        self.roles.resize(self.roles.len().max(place + 1), Role::Media(0));
+        self.roles[place] = role;
+    }
+
+    /// What a socket is to us.
+    pub fn role(&self, socket: SocketId) -> Role {
+        self.roles.get(socket.place()).copied().unwrap_or(Role::Media(0))
     }
 
     /// The socket of a media port.
     pub fn socket(&self, port: u16) -> Option<SocketId> {
         self.by_port[self.index(port)?]
+    }
+
+    /// The UDP socket of a listener.
+    pub fn udp(&self, listener: u8) -> Option<SocketId> {
+        self.udp.get(usize::from(listener)).copied().flatten()
     }
 
     fn index(&self, port: u16) -> Option<usize> {

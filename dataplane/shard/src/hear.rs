@@ -15,7 +15,7 @@ use units::{CallId, Cause, Clock, Number};
 use crate::guard::{Load, Reason, Stranger};
 use crate::table::{CallRef, foreign_key};
 use crate::trace::Ladder;
-use crate::{CALLS_MAX, Effect, Effects, Shard, context, steer, vet};
+use crate::{CALLS_MAX, Effects, Shard, context, steer, vet};
 
 /// A refused caller is asked to wait for a time between these, in seconds, so that not all come back at once (RFC 3261 §20.33).
 const RETRY_AFTER_S: core::ops::RangeInclusive<u64> = 5..=15;
@@ -151,7 +151,7 @@ impl Shard {
             return out.bytes.truncate(start);
         }
         self.counters.sip_sent += 1;
-        out.list.push(Effect::Sip { to, bytes: start..out.bytes.len() });
+        self.emit(to, start..out.bytes.len(), out);
     }
 
     /// What stands against an INVITE of somebody we know.
@@ -250,7 +250,14 @@ impl Shard {
         self.emit(to, bytes, out);
     }
 
-    pub(crate) fn refuse_flawed(&mut self, from: Hop, bytes: &[u8], status: u16, reason: &'static str, out: &mut Effects) {
+    pub(crate) fn refuse_flawed(
+        &mut self,
+        from: Hop,
+        bytes: &[u8],
+        status: u16,
+        reason: &'static str,
+        out: &mut Effects,
+    ) {
         let tag = self.guard.tag(bytes, b"");
         let mut answer = Vec::with_capacity(512);
         if sip::print::refusal(bytes, status, reason, from.remote, &tag, &mut answer) {
@@ -261,7 +268,7 @@ impl Shard {
     fn send(&mut self, to: Hop, message: &[u8], out: &mut Effects) {
         self.counters.sip_sent += 1;
         let bytes = out.append(|bytes| bytes.extend_from_slice(message));
-        out.list.push(Effect::Sip { to, bytes });
+        self.emit(to, bytes, out);
     }
 }
 

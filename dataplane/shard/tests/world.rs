@@ -74,6 +74,7 @@ impl World {
             trace_percent: 0,
             grants: Vec::new(),
             guard,
+            streams: shard::streams::Settings::default(),
             ticks: || 0,
         });
         let mut world = World { shard, now_us: 1_000_000, cdrs: Vec::new(), out: Effects::default(), ports: 0 };

@@ -7,13 +7,10 @@
 //! Max-Forwards, Content-Length and the Request-URI besides, and the row "with SDP" reads the body too. `rsip` is asked
 //! for the same headers in their typed form, and for nothing of the body.
 
-// The counting allocator needs it; nothing else here does.
-#![allow(unsafe_code)]
+mod counting;
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use rsip::prelude::*;
@@ -22,33 +19,6 @@ use rsip::prelude::*;
 const ROUNDS: usize = 9;
 /// How long one turn takes, in nanoseconds.
 const TURN_NS: u128 = 60_000_000;
-
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call goes on to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.realloc(at, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
 
 /// One INVITE of 1 kB as a carrier's switch sends it.
 fn invite() -> Vec<u8> {
@@ -114,9 +84,7 @@ struct Reader {
 impl Reader {
     fn new(name: &'static str, read: fn(&[u8]) -> u32, bytes: &[u8]) -> Reader {
         black_box(read(bytes));
-        let before = ALLOCATIONS.load(Ordering::Relaxed);
-        black_box(read(bytes));
-        let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
+        let (_, allocations) = counting::counted(|| black_box(read(bytes)));
         Reader { name, read, bytes: bytes.to_vec(), rounds: Vec::new(), allocations }
     }
 

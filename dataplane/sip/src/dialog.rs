@@ -5,7 +5,7 @@ use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::hop::{Hop, Transport};
 use crate::message::Message;
-use crate::print::{Printer, write_socket_addr};
+use crate::print::Printer;
 
 /// The port of SIP over UDP where none is named (RFC 3261 §18.1.1).
 pub const PORT_DEFAULT: u16 = 5060;
@@ -88,13 +88,11 @@ impl Dialog {
         via: (Transport, SocketAddr),
         hops: u8,
     ) -> Printer<'b> {
-        let mut host = Vec::new();
-        write_socket_addr(&mut host, via.1);
         let strict = self.routes.first().filter(|first| !is_loose(first));
         // RFC 3261 §12.2.1.1: a strict first route becomes the Request-URI and the target goes last.
         let uri = strict.map_or(self.target.as_slice(), |first| uri_of(first));
         let mut printer = Printer::request(out, method, uri);
-        printer.line("Via", &[b"SIP/2.0/", via.0.as_bytes(), b" ", &host, b";branch=", branch, b";rport"]);
+        printer.via(via.0, via.1, branch);
         printer.number("Max-Forwards", u64::from(hops));
         let gap: &[u8] = if self.local_display.is_empty() { b"" } else { b" " };
         printer.line("From", &[&self.local_display, gap, b"<", &self.local_uri, b">;tag=", &self.local_tag]);

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::fmt::Write as _;
 use core::net::{IpAddr, SocketAddr};
 
+use crate::hop::Transport;
 use crate::lex;
 use crate::message::Message;
 use crate::method::Method;
@@ -112,6 +113,29 @@ impl<'o> Printer<'o> {
         self.name(name);
         decimal(self.out, value);
         self.out.extend_from_slice(b"\r\n");
+        self
+    }
+
+    /// Our own Via: sent-by, branch, and the wish for `rport` (RFC 3581 §3).
+    pub fn via(&mut self, transport: Transport, sent_by: SocketAddr, branch: &[u8]) -> &mut Self {
+        self.name(Name::Via);
+        self.out.extend_from_slice(b"SIP/2.0/");
+        self.out.extend_from_slice(transport.as_bytes());
+        self.out.push(b' ');
+        write_socket_addr(self.out, sent_by);
+        self.out.extend_from_slice(b";branch=");
+        clean(self.out, branch);
+        self.out.extend_from_slice(b";rport\r\n");
+        self
+    }
+
+    /// Contact with our own address.
+    pub fn contact(&mut self, transport: Transport, address: SocketAddr) -> &mut Self {
+        self.name(Name::Contact);
+        self.out.extend_from_slice(b"<sip:");
+        write_socket_addr(self.out, address);
+        self.out.extend_from_slice(transport.uri_param());
+        self.out.extend_from_slice(b">\r\n");
         self
     }
 

@@ -18,7 +18,9 @@ pub use pairs::PAIR_SLOTS;
 pub use report::{REFUSED_MAX, Reason, Refused, USER_BYTES_MAX};
 
 use buckets::Buckets;
-use hash::{fold, mix};
+use hash::mix;
+
+pub(crate) use hash::fold;
 use load::Gauge;
 use pairs::Pairs;
 use report::Report;

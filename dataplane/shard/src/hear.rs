@@ -13,7 +13,7 @@ use sip::{Hop, Message, Method, Printer, Uri, parse};
 use units::{CallId, Cause, Clock, Number};
 
 use crate::guard::{Load, Reason, Stranger};
-use crate::table::{CallRef, foreign_key};
+use crate::table::CallRef;
 use crate::trace::Ladder;
 use crate::{CALLS_MAX, Effects, Shard, context, steer, vet};
 
@@ -84,13 +84,13 @@ impl Shard {
         match self.own_leg(call_id) {
             // With our own tag as the peer's, it is our own request that came round: a dialog of its own (RFC 3261 §16.3).
             Some((at, leg, dialog)) if tag.is_empty() || dialog.local_tag != tag => Some((at, leg)),
-            _ => self.table.find(&foreign_key(call_id, tag)),
+            _ => self.table.find_foreign(call_id, tag),
         }
     }
 
     /// The leg that we minted this Call-ID for.
     fn own_leg(&self, call_id: &[u8]) -> Option<(CallRef, u8, &Dialog)> {
-        let (at, leg) = steer::minted(call_id).and_then(|_| self.table.find(call_id))?;
+        let (at, leg) = steer::minted(call_id).and_then(|_| self.table.find_minted(call_id))?;
         Some((at, leg, self.table.get(at)?.call.dialog(leg)?))
     }
 
@@ -222,8 +222,7 @@ impl Shard {
         }
         self.counters.calls_begun += 1;
         let at = self.table.insert(Box::new(call), ladder);
-        let tag = invite.from().tag().unwrap_or(b"");
-        self.table.register(foreign_key(invite.call_id(), tag), at, 0);
+        self.table.register_foreign(at, 0);
         self.carry_out(clock, at, out);
         self.after_step(clock, at, out, (false, false));
         self.work_inbox(clock, out);

@@ -194,6 +194,7 @@ impl Shard {
         }
         let guard = Guard::new(&config.guard, random.bits());
         let streams = Streams::new(config.shard.0, config.streams);
+        let table_seed = random.bits();
         Shard {
             config,
             switch,
@@ -204,7 +205,7 @@ impl Shard {
             unsent: VecDeque::new(),
             random,
             relay,
-            table: Table::default(),
+            table: Table::new(table_seed),
             wheel: Wheel::default(),
             book,
             work: call::effect::Effects::default(),

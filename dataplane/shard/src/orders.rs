@@ -121,7 +121,9 @@ impl Shard {
                     }
                     out.list.push(Effect::Journal { ticket, bytes: bytes.start + shift..bytes.end + shift });
                 }
-                CallOrder::Register { leg } => self.register(at, leg),
+                CallOrder::Register { leg } => {
+                    self.table.register_minted(at, leg);
+                }
                 CallOrder::Take { trunk, capacity, cps } => {
                     self.ask_home(Entry::Take { call: at, trunk, capacity, cps }, out);
                 }
@@ -138,13 +140,6 @@ impl Shard {
         }
         self.work.list = list;
         self.work.clear();
-    }
-
-    fn register(&mut self, at: CallRef, leg: u8) {
-        let key = self.table.get(at).and_then(|entry| entry.call.dialog(leg)).map(|dialog| dialog.call_id.clone());
-        if let Some(key) = key {
-            self.table.register(key.into_boxed_slice(), at, leg);
-        }
     }
 
     fn ticket(&mut self) -> u64 {

@@ -7,6 +7,7 @@ use call::Call;
 use hashbrown::HashMap;
 use units::Instant;
 
+use crate::guard::fold;
 use crate::trace::Ladder;
 
 /// A call's place in the table; stale once the call is gone.
@@ -27,7 +28,7 @@ pub struct Entry {
     pub ladder_at: Option<Instant>,
     /// The earliest deadline on file in the wheel.
     pub filed: Option<Instant>,
-    keys: Vec<Box<[u8]>>,
+    keys: Vec<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -41,16 +42,18 @@ struct Slot {
 pub struct Table {
     slots: Vec<Slot>,
     free: Vec<u32>,
-    keys: HashMap<Box<[u8]>, (CallRef, u8)>,
+    /// By fingerprint: a lookup builds nothing, and what it finds is compared with the dialog.
+    keys: HashMap<u64, (CallRef, u8)>,
+    seed: u64,
     used: u32,
 }
 
-/// The key of a leg whose Call-ID the peer chose: with the peer's tag, since two peers may choose alike.
-pub fn foreign_key(call_id: &[u8], tag: &[u8]) -> Box<[u8]> {
-    [call_id, b"\0", tag].concat().into_boxed_slice()
-}
-
 impl Table {
+    /// An empty table. The seed must be secret, so that nobody can choose Call-IDs that meet.
+    pub fn new(seed: u64) -> Table {
+        Table { seed, ..Table::default() }
+    }
+
     /// Calls in the table.
     pub fn len(&self) -> u32 {
         self.used
@@ -98,20 +101,48 @@ impl Table {
         Some(entry)
     }
 
-    /// From now on this key finds this leg. False if another call has it.
-    pub fn register(&mut self, key: Box<[u8]>, at: CallRef, leg: u8) -> bool {
+    /// From now on messages with the Call-ID that we minted for this leg find it. False if another call has it.
+    pub fn register_minted(&mut self, at: CallRef, leg: u8) -> bool {
+        let dialog = self.get(at).and_then(|entry| entry.call.dialog(leg));
+        let Some(key) = dialog.map(|dialog| fold(self.seed, &dialog.call_id)) else { return false };
+        self.register(key, at, leg)
+    }
+
+    /// From now on messages with this leg's Call-ID and its peer's tag find it: the peer chose the Call-ID, and two peers may
+    /// choose alike. False if another call has both.
+    pub fn register_foreign(&mut self, at: CallRef, leg: u8) -> bool {
+        let dialog = self.get(at).and_then(|entry| entry.call.dialog(leg));
+        let Some(key) = dialog.map(|dialog| self.foreign_key(&dialog.call_id, &dialog.remote_tag)) else {
+            return false;
+        };
+        self.register(key, at, leg)
+    }
+
+    fn register(&mut self, key: u64, at: CallRef, leg: u8) -> bool {
         if self.keys.contains_key(&key) {
             return false;
         }
         let Some(entry) = self.get_mut(at) else { return false };
-        entry.keys.push(key.clone());
+        entry.keys.push(key);
         self.keys.insert(key, (at, leg));
         true
     }
 
-    /// Which call's which leg a key belongs to.
-    pub fn find(&self, key: &[u8]) -> Option<(CallRef, u8)> {
-        self.keys.get(key).copied()
+    fn foreign_key(&self, call_id: &[u8], tag: &[u8]) -> u64 {
+        fold(fold(self.seed, call_id), tag)
+    }
+
+    /// The leg that we minted this Call-ID for.
+    pub fn find_minted(&self, call_id: &[u8]) -> Option<(CallRef, u8)> {
+        let (at, leg) = self.keys.get(&fold(self.seed, call_id)).copied()?;
+        (self.get(at)?.call.dialog(leg)?.call_id == call_id).then_some((at, leg))
+    }
+
+    /// The leg whose peer chose this Call-ID and this tag.
+    pub fn find_foreign(&self, call_id: &[u8], tag: &[u8]) -> Option<(CallRef, u8)> {
+        let (at, leg) = self.keys.get(&self.foreign_key(call_id, tag)).copied()?;
+        let dialog = self.get(at)?.call.dialog(leg)?;
+        (dialog.call_id == call_id && dialog.remote_tag == tag).then_some((at, leg))
     }
 
     /// All calls, in order of slot.

@@ -9,7 +9,6 @@ use sip::{Flaw, Flow, Hop, Message, Transport, dialog, parse};
 use units::{Clock, ShardId};
 
 use super::Sent;
-use crate::table::foreign_key;
 use crate::{Effect, Effects, Parcel, Shard, steer};
 
 /// RFC 5626 §4.4.1: the answer to a keep-alive.
@@ -194,8 +193,8 @@ impl Shard {
     fn leg_of_ours(&self, request: &Message<'_>) -> Option<(crate::table::CallRef, u8)> {
         let own = request.call_id();
         let tag = request.to().tag().unwrap_or(b"");
-        let found = steer::minted(own).and_then(|_| self.table.find(own));
-        found.or_else(|| self.table.find(&foreign_key(own, tag)))
+        let found = steer::minted(own).and_then(|_| self.table.find_minted(own));
+        found.or_else(|| self.table.find_foreign(own, tag))
     }
 }
 

@@ -276,7 +276,11 @@ impl Call {
         let index = leg;
         let Some(leg) = self.legs.get_mut(usize::from(index)) else { return };
         match event {
-            Event::Answered { .. } => {
+            // Accepted after the end, and with an offer of its own perhaps: acknowledged like any other.
+            Event::Answered { .. } | Event::OfferAccepted { .. } => {
+                if leg.invite_out.as_ref().is_some_and(|invite| invite.ack.is_empty()) {
+                    leg.send_ack(&mut ctx.desk, index, &Body::default());
+                }
                 leg.send_bye(&mut ctx.desk, index, Cause::NORMAL);
             }
             Event::Bye { .. } => answer_byes(leg, ctx, index),

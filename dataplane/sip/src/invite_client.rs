@@ -16,7 +16,7 @@ const FORGET_MS: u64 = 32_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
     Calling { resend_at: Instant, resend_ms: u64, give_up_at: Instant },
-    Proceeding,
+    Proceeding { give_up_at: Option<Instant> },
     Completed { forget_at: Instant },
     Accepted { forget_at: Instant },
     Terminated,
@@ -42,17 +42,18 @@ impl InviteClient {
     pub fn on_response(&mut self, now: Instant, status: u16, out: &mut Effects) {
         let class = status / 100;
         match (&self.state, class) {
-            (State::Calling { .. } | State::Proceeding, 1) => {
-                self.state = State::Proceeding;
+            (State::Calling { .. }, 1) => {
+                self.state = State::Proceeding { give_up_at: None };
                 out.push(Effect::Provisional);
             }
-            (State::Calling { .. } | State::Proceeding, 2) => {
+            (State::Proceeding { .. }, 1) => out.push(Effect::Provisional),
+            (State::Calling { .. } | State::Proceeding { .. }, 2) => {
                 self.state = State::Accepted { forget_at: now.plus_millis(GIVE_UP_MS) };
                 out.push(Effect::Accepted);
             }
             // RFC 6026 §7.2: further 2xx go to the core, which acknowledges each.
             (State::Accepted { .. }, 2) => out.push(Effect::Accepted),
-            (State::Calling { .. } | State::Proceeding, _) => {
+            (State::Calling { .. } | State::Proceeding { .. }, _) => {
                 // RFC 3261 §17.1.1.2: timer D is 0 over a reliable transport.
                 let forget_ms = if self.reliable { 0 } else { FORGET_MS };
                 self.state = State::Completed { forget_at: now.plus_millis(forget_ms) };
@@ -66,7 +67,9 @@ impl InviteClient {
     /// Time went on.
     pub fn on_time(&mut self, now: Instant, out: &mut Effects) {
         match &mut self.state {
-            State::Calling { give_up_at, .. } if *give_up_at <= now => {
+            State::Calling { give_up_at, .. } | State::Proceeding { give_up_at: Some(give_up_at) }
+                if *give_up_at <= now =>
+            {
                 self.state = State::Terminated;
                 out.push(Effect::TimedOut);
             }
@@ -80,30 +83,43 @@ impl InviteClient {
                 self.state = State::Terminated;
             }
             State::Calling { .. }
-            | State::Proceeding
+            | State::Proceeding { .. }
             | State::Completed { .. }
             | State::Accepted { .. }
             | State::Terminated => {}
         }
     }
 
-    /// When `on_time` is due. `Proceeding` has none: the call's own deadlines bound it.
+    /// When `on_time` is due. `Proceeding` has none until [`InviteClient::bound`]: the call's own deadlines end it.
     pub fn deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Calling { resend_at, give_up_at, .. } => Some(*resend_at.min(give_up_at)),
             State::Completed { forget_at } | State::Accepted { forget_at } => Some(*forget_at),
-            State::Proceeding | State::Terminated => None,
+            State::Proceeding { give_up_at } => *give_up_at,
+            State::Terminated => None,
         }
     }
 
     /// True once a provisional response was heard and no final one: only then may a CANCEL be sent (RFC 3261 §9.1).
     pub fn may_cancel(&self) -> bool {
-        self.state == State::Proceeding
+        matches!(self.state, State::Proceeding { .. })
     }
 
     /// True while no final response was heard.
     pub fn is_pending(&self) -> bool {
-        matches!(self.state, State::Calling { .. } | State::Proceeding)
+        matches!(self.state, State::Calling { .. } | State::Proceeding { .. })
+    }
+
+    /// True once it was answered with a 2xx.
+    pub fn is_accepted(&self) -> bool {
+        matches!(self.state, State::Accepted { .. })
+    }
+
+    /// A CANCEL or a BYE was sent: RFC 3261 §9.1 waits for the final response no longer than 64·T1 then.
+    pub fn bound(&mut self, now: Instant) {
+        if let State::Proceeding { give_up_at: give_up_at @ None } = &mut self.state {
+            *give_up_at = Some(now.plus_millis(GIVE_UP_MS));
+        }
     }
 
     /// Gives up at once, as when nothing came for 64·T1.

@@ -23,6 +23,10 @@ impl Call {
 
     /// One side said goodbye.
     pub(super) fn on_bye(&mut self, ctx: &mut Context<'_>, leg: u8, cause: Cause) {
+        // RFC 3261 §15: a caller may leave an early dialog by BYE, which is a CANCEL in all but name (§15.1.2: 487).
+        if leg == 0 && !self.is_up() {
+            return self.on_cancelled(ctx);
+        }
         let by = if leg == 0 { Party::Ingress } else { Party::Egress };
         self.end(ctx, Release { by, cause, status: 200 });
     }
@@ -74,9 +78,10 @@ impl Call {
     /// Says BYE to a leg that has not said it; an answer that waits for its ACK gets one first.
     fn say_goodbye(&mut self, ctx: &mut Context<'_>, index: u8, cause: Cause) {
         let leg = &mut self.legs[usize::from(index)];
-        if leg.invite_out.as_ref().is_some_and(|invite| !invite.machine.is_pending() && invite.ack.is_empty()) {
+        if leg.invite_out.as_ref().is_some_and(|invite| invite.machine.is_accepted() && invite.ack.is_empty()) {
             leg.send_ack(&mut ctx.desk, index, &Body::default());
         }
+        leg.close_dialog(&mut ctx.desk, index);
         leg.send_bye(&mut ctx.desk, index, cause);
     }
 

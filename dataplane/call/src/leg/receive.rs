@@ -387,8 +387,13 @@ fn same_branch(stored: &[u8], message: &Message<'_>) -> bool {
 /// Answers a request without keeping a transaction: a repeat is answered again.
 pub fn refuse(desk: &mut Desk<'_>, index: u8, request: &Message<'_>, source: Hop, status: u16, tag: &[u8]) {
     let mut answer = Vec::with_capacity(512);
-    sip::Printer::reply(&mut answer, request, status, sip::print::reason_phrase(status), tag, source.remote)
-        .finish_empty();
+    let phrase = sip::print::reason_phrase(status);
+    let mut printer = sip::Printer::reply(&mut answer, request, status, phrase, tag, source.remote);
+    // RFC 3261 §11.2, §21.4.6: what we take is told to whom asks, and to whom asked for something else.
+    if status == 405 || (status == 200 && request.method() == Method::Options) {
+        printer.line("Allow", &[super::send::ALLOW]);
+    }
+    printer.finish_empty();
     let to = super::send::reply_hop(request, source);
     desk.send(index, to, &answer);
 }

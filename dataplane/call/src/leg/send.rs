@@ -16,7 +16,7 @@ use crate::release::q850_of_cause;
 /// The magic cookie of RFC 3261 §8.1.1.7.
 const BRANCH_HEAD: &[u8] = b"z9hG4bK";
 /// What we take in a request (RFC 3261 §20.5).
-const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE";
+pub(super) const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE";
 
 impl Leg {
     /// Sends an INVITE: the first one, or a re-INVITE within the dialog. `hops` is its Max-Forwards.
@@ -158,6 +158,19 @@ impl Leg {
         Some((request.request_uri()?.to_vec(), request.cseq().method_text.to_vec()))
     }
 
+    /// Ends what is open in the dialog when it ends: RFC 3261 §15.1.2 answers pending requests with 487, and an answer to our
+    /// own re-INVITE is awaited no longer than its peer may take to give it.
+    pub fn close_dialog(&mut self, desk: &mut Desk<'_>, index: u8) {
+        self.answer_invite(desk, index, 487, &Body::default(), None);
+        let open = |request: &&RequestIn| request.machine.is_pending() && !request.request.starts_with(b"BYE ");
+        while let Some(number) = self.requests_in.iter().find(open).map(|request| request.number) {
+            self.answer_request(desk, index, number, 487, &Body::default());
+        }
+        if let Some(invite) = &mut self.invite_out {
+            invite.machine.bound(desk.clock.now);
+        }
+    }
+
     /// Says BYE, once. While our answer has no ACK, the BYE waits for it (RFC 3261 §15).
     pub fn send_bye(&mut self, desk: &mut Desk<'_>, index: u8, cause: Cause) {
         if self.invite_in.as_ref().is_some_and(|invite| invite.machine.awaits_ack()) {
@@ -215,6 +228,7 @@ impl Leg {
             return;
         }
         invite.cancelled = true;
+        invite.machine.bound(desk.clock.now);
         let Ok(request) = parse::message(&invite.request) else { return };
         let mut cancel = Vec::with_capacity(512);
         write_companion(&mut cancel, &request, b"CANCEL", request.header(Name::To).unwrap_or(b""));

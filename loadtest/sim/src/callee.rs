@@ -105,7 +105,7 @@ impl Callee {
                 self.respond(100, "", out);
                 self.act_at = Some(now + ring);
             }
-            CalleeManner::RingsOn | CalleeManner::Vanishes => {
+            CalleeManner::RingsOn | CalleeManner::Vanishes | CalleeManner::FallsSilent => {
                 self.respond(100, "", out);
                 self.act_at = Some(now + SECOND / 2);
             }
@@ -165,6 +165,9 @@ impl Callee {
             (State::Alerting { rings: false }, manner) => {
                 self.state = State::Alerting { rings: true };
                 self.respond(180, "", out);
+                if manner == CalleeManner::FallsSilent {
+                    self.state = State::Mute;
+                }
                 self.act_at = match manner {
                     CalleeManner::Answers { answer, .. } => Some(now + answer),
                     CalleeManner::Vanishes => Some(now + SECOND / 2),

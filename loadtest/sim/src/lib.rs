@@ -10,6 +10,7 @@ mod callee;
 mod caller;
 mod chance;
 mod disk;
+pub mod fault;
 mod judge;
 pub mod ledger;
 pub mod message;

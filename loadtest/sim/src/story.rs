@@ -54,6 +54,8 @@ pub enum CalleeManner {
     RingsOn,
     /// Answers and is gone.
     Vanishes,
+    /// Rings and is gone.
+    FallsSilent,
 }
 
 /// One call.
@@ -97,6 +99,17 @@ pub struct Weather {
     pub late_max: u64,
 }
 
+/// What happens to one chosen message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// It never comes.
+    Lost,
+    /// It comes twice.
+    Doubled,
+    /// It comes so many microseconds late.
+    Late(u64),
+}
+
 /// All of a run.
 #[derive(Clone, Debug)]
 pub struct Story {
@@ -108,6 +121,8 @@ pub struct Story {
     pub calls: Vec<CallStory>,
     /// The network.
     pub weather: Weather,
+    /// What happens to the so-manieth message, counted from 0, besides the weather.
+    pub fault: Option<(usize, Flaw)>,
     /// When the data plane is killed, if it is.
     pub crash: Option<Crash>,
     /// How long it stays away.
@@ -138,6 +153,7 @@ impl Story {
             shards: chance.between(1, 4) as u16,
             calls: told,
             weather: weather(&mut chance),
+            fault: None,
             crash,
             away: chance.between(50 * MS, 3 * SECOND),
             republish: chance.happens(300).then(|| chance.below(span)),

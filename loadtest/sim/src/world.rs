@@ -19,7 +19,7 @@ use crate::ledger::Ledger;
 use crate::message::{self, Message};
 use crate::node::{self, Node};
 use crate::prices::{originator_address, terminator_address};
-use crate::story::{Crash, MS, ORIGINATORS, SECOND, Story, TERMINATORS};
+use crate::story::{Crash, Flaw, MS, ORIGINATORS, SECOND, Story, TERMINATORS};
 
 /// A run ends at this moment whatever stands; every deadline of the switch lies well before it.
 pub const HORIZON: u64 = 900 * SECOND;
@@ -58,6 +58,8 @@ pub struct World<'a> {
     pub faults: Vec<String>,
     /// The clock in microseconds.
     pub now: u64,
+    /// Messages sent so far.
+    pub messages: usize,
     chance: Chance,
     events: BTreeMap<(u64, u64), Event>,
     count: u64,
@@ -85,6 +87,7 @@ impl<'a> World<'a> {
             ledger,
             faults: Vec::new(),
             now: 0,
+            messages: 0,
             chance: Chance::new(story.seed ^ 0xABCD),
             events: BTreeMap::new(),
             count: 0,
@@ -199,10 +202,16 @@ impl<'a> World<'a> {
     /// The network: loses, doubles and delays.
     fn send(&mut self, from: SocketAddr, to: SocketAddr, text: String) {
         let weather = self.story.weather;
-        let lost = self.chance.happens(weather.lost);
+        let fault = self.story.fault.filter(|fault| fault.0 == self.messages).map(|fault| fault.1);
+        self.messages += 1;
+        let lost = self.chance.happens(weather.lost) || fault == Some(Flaw::Lost);
         let first = text.lines().next().unwrap_or("");
         let seen = message::read(text.as_bytes()).unwrap_or_default();
-        let mark = if lost { "   (lost)" } else { "" };
+        let mark = match fault {
+            None if lost => "   (lost)".into(),
+            None => String::new(),
+            Some(fault) => format!("   ({fault:?})"),
+        };
         let line = format!("{from} → {to}  {first}  [{} {} {}]{mark}", seen.call_id, seen.cseq, seen.method);
         self.say(|| line);
         let to_caller = from == node::sip_address() && seen.call_id.ends_with("-sim");
@@ -212,9 +221,14 @@ impl<'a> World<'a> {
         if lost {
             return;
         }
-        let copies = if self.chance.happens(weather.doubled) { 2 } else { 1 };
+        let doubled = self.chance.happens(weather.doubled) || fault == Some(Flaw::Doubled);
+        let copies = if doubled { 2 } else { 1 };
         for _ in 0..copies {
-            let late = if self.chance.happens(weather.late) { self.chance.below(weather.late_max) } else { 0 };
+            let more = match fault {
+                Some(Flaw::Late(more)) => more,
+                Some(Flaw::Lost | Flaw::Doubled) | None => 0,
+            };
+            let late = more + if self.chance.happens(weather.late) { self.chance.below(weather.late_max) } else { 0 };
             let moment = self.now + 100 + self.chance.below(300) + late;
             self.at(moment, Event::Sip { from, to, text: text.clone() });
         }

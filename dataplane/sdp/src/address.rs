@@ -4,7 +4,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::str;
 
 use crate::flaw::Flaw;
-use crate::line::{number, word};
+use crate::line::{take_digits, word};
 
 /// Reads `IN IP4 192.0.2.1` or `IN IP6 2001:db8::1`.
 ///
@@ -31,15 +31,19 @@ pub(crate) fn connection(value: &[u8]) -> Result<IpAddr, Flaw> {
 /// Four decimal octets without needless zeroes, as the standard library reads them, at a fraction of its time.
 fn dotted(text: &[u8]) -> Option<Ipv4Addr> {
     let mut octets = [0; 4];
-    let mut parts = text.split(|byte| *byte == b'.');
-    for octet in &mut octets {
-        let part = parts.next()?;
-        if part.len() > 3 || (part.len() > 1 && part[0] == b'0') {
+    let mut rest = text;
+    for (index, octet) in octets.iter_mut().enumerate() {
+        if index > 0 {
+            rest = rest.strip_prefix(b".")?;
+        }
+        let before = rest;
+        *octet = u8::try_from(take_digits(&mut rest)?).ok()?;
+        let digits = before.len() - rest.len();
+        if digits > 3 || (digits > 1 && before[0] == b'0') {
             return None;
         }
-        *octet = number(part, 255)? as u8;
     }
-    parts.next().is_none().then_some(Ipv4Addr::from(octets))
+    rest.is_empty().then_some(Ipv4Addr::from(octets))
 }
 
 /// May media never be sent to this address? True for our own addresses, multicast, broadcast, and 0/8 (or `::`).

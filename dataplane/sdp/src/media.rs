@@ -277,17 +277,21 @@ fn rtcp(value: &[u8]) -> Result<(u16, Option<IpAddr>), Flaw> {
 /// `98 iLBC/8000`: the payload type and its codec, whose clock is not 0. `None` for a map without a slash.
 #[inline(always)]
 fn check_rtpmap(value: &[u8]) -> Result<Option<(u8, &[u8])>, Flaw> {
-    const BAD: Flaw = Flaw::broken("bad rtpmap");
-    // RFC 4475 has `31 LPC` in nearly all its messages: a map without clock maps nothing and harms nobody.
-    let Some(slash) = value.iter().position(|byte| *byte == b'/') else { return Ok(None) };
-    let (payload_type, text) = payload_type(value)?;
-    let (name, mut rest) = (&value[value.len() - text.len()..slash], &value[slash + 1..]);
+    let Ok((payload_type, text)) = payload_type(value) else { return odd_rtpmap(value) };
+    let slash = text.iter().position(|byte| matches!(byte, b'/' | b' ')).filter(|at| *at > 0 && text[*at] == b'/');
+    let Some(slash) = slash else { return odd_rtpmap(value) };
+    let mut rest = &text[slash + 1..];
     let clock = take_digits(&mut rest);
-    let ends = matches!(rest, [] | [b'/' | b' ', ..]);
-    match clock {
-        Some(1..=0xFFFF_FFFF) if ends && !name.is_empty() && !name.contains(&b' ') => Ok(Some((payload_type, text))),
-        _ => Err(BAD),
+    match (clock, rest) {
+        (Some(1..=0xFFFF_FFFF), [] | [b'/' | b' ', ..]) => Ok(Some((payload_type, text))),
+        _ => odd_rtpmap(value),
     }
+}
+
+/// RFC 4475 has `31 LPC` in nearly all its messages: a map without clock maps nothing and harms nobody.
+#[cold]
+fn odd_rtpmap<T>(value: &[u8]) -> Result<Option<T>, Flaw> {
+    if value.contains(&b'/') { Err(Flaw::broken("bad rtpmap")) } else { Ok(None) }
 }
 
 /// What a map of a description that was read maps.

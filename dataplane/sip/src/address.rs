@@ -22,6 +22,12 @@ impl<'a> Address<'a> {
     /// # Errors
     /// An open quote or bracket, an empty URI or one with white space or a control character in it, broken parameters, two tags or an impossible one.
     pub fn parse(value: &'a [u8]) -> Result<Address<'a>, Flaw> {
+        Address::read(value)
+    }
+
+    /// Inlined where every message is read: handing the parts over by way of memory costs as much as finding them.
+    #[inline(always)]
+    pub(crate) fn read(value: &'a [u8]) -> Result<Address<'a>, Flaw> {
         let value = lex::trim(value);
         let (display, rest) = match value.first() {
             Some(b'"') => {
@@ -46,6 +52,7 @@ impl<'a> Address<'a> {
         Address::checked(b"", lex::trim(&value[..end]), &value[end..])
     }
 
+    #[inline(always)]
     fn checked(display: &'a [u8], uri_text: &'a [u8], params: &'a [u8]) -> Result<Address<'a>, Flaw> {
         if uri_text.is_empty() || !lex::is_uri_text(uri_text) {
             return Err(Flaw::header("bad URI"));

@@ -221,7 +221,20 @@ pub struct Param<'a> {
 ///
 /// # Errors
 /// A list that does not begin with a semicolon, an empty parameter, an open quote, a name that is no token.
+#[inline(always)]
 pub fn take_param<'a>(list: &mut &'a [u8]) -> Result<Option<Param<'a>>, Flaw> {
+    match list.split_first() {
+        None => Ok(None),
+        Some((b';', text)) => match plain_param(text, list) {
+            Some(param) => Ok(Some(param)),
+            None => odd_param(list),
+        },
+        Some(_) => odd_param(list),
+    }
+}
+
+/// A parameter with white space, quotes, or something else than a token in it.
+fn odd_param<'a>(list: &mut &'a [u8]) -> Result<Option<Param<'a>>, Flaw> {
     let text = trim_start(list);
     let Some((b';', text)) = text.split_first() else {
         *list = &[];
@@ -252,7 +265,7 @@ pub fn take_param<'a>(list: &mut &'a [u8]) -> Result<Option<Param<'a>>, Flaw> {
 }
 
 /// The usual case at full speed: a token, or two with an equals sign between, and then the next semicolon or the end.
-#[inline]
+#[inline(always)]
 fn plain_param<'a>(text: &'a [u8], list: &mut &'a [u8]) -> Option<Param<'a>> {
     let name_end = token_end(text, 0);
     let (end, value) = match text.get(name_end) {

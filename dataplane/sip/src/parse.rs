@@ -41,9 +41,9 @@ pub fn message(bytes: &[u8]) -> Result<Message<'_>, Flaw> {
     let value = |name: Name| fields.value(text, name);
     let must = |name: Name| value(name).ok_or(missing(name));
 
-    let via = Via::parse(must(Name::Via)?)?;
-    let from = Address::parse(must(Name::From)?)?;
-    let to = Address::parse(must(Name::To)?)?;
+    let via = Via::read(must(Name::Via)?)?;
+    let from = Address::read(must(Name::From)?)?;
+    let to = Address::read(must(Name::To)?)?;
     let call_id = call_id(must(Name::CallId)?)?;
     let cseq = cseq(must(Name::CSeq)?)?;
     let max_forwards = match value(Name::MaxForwards) {

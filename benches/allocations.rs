@@ -122,9 +122,11 @@ impl World {
             port_low: 20_000,
             port_high: 20_399,
             seed: [7; 32],
+            node_key: [7; 32],
             trace_percent: 0,
             grants: Vec::new(),
             guard: shard::guard::Settings::default(),
+            streams: shard::streams::Settings::default(),
             ticks: || 0,
         });
         let (out, sent) = (Effects::default(), Vec::new());

@@ -147,6 +147,7 @@ impl Plan {
         let (reports_in, reports) = mpsc::channel(RING_SLOTS);
         let (mut threads, mut sources, mut seats) = (Vec::new(), Vec::new(), Vec::new());
         let (mut outlets, mut parcels) = parcel_rings(&bells);
+        let node_key = host::entropy()?;
         for shard in (0..shards).rev() {
             let (orders_in, orders) = rtrb::RingBuffer::new(RING_SLOTS);
             let (journal, entries) = rtrb::RingBuffer::new(RING_SLOTS);
@@ -164,7 +165,7 @@ impl Plan {
                 reports_left: Default::default(),
             };
             let ports = settings.rtp.part(shard, shards);
-            let config = facts(settings, places, folder, &carried, ShardId(shard), shards)?;
+            let config = facts(settings, places, folder, &carried, node_key, ShardId(shard), shards)?;
             threads.push(CoreThread {
                 config,
                 listens: places.listens.clone(),
@@ -203,6 +204,7 @@ fn facts(
     places: &Places,
     folder: &Folder,
     carried: &Carried,
+    node_key: [u8; 32],
     shard: ShardId,
     shards: u16,
 ) -> anyhow::Result<shard::Config> {
@@ -219,6 +221,7 @@ fn facts(
         port_low: ports.low,
         port_high: ports.high,
         seed: host::entropy()?,
+        node_key,
         trace_percent: settings.trace_percent,
         grants: carried.grants.clone(),
         guard: shard::guard::Settings::default(),

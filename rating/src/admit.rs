@@ -59,6 +59,18 @@ pub fn admit(view: &View<'_>, source: SocketAddr, called: &Number) -> Result<Adm
     enter(view, &trunk, called)
 }
 
+/// Admits a call to this number by an ingress trunk that the caller has proved to be.
+///
+/// # Errors
+/// The cause of the refusal.
+pub fn admit_by(view: &View<'_>, trunk: IngressTrunkId, called: &Number) -> Result<Admission, Cause> {
+    let trunk = view.ingress(trunk).ok_or(Cause::ORIGINATOR_NOT_FOUND)?;
+    if !called.as_bytes().starts_with(trunk.tech_prefix().as_bytes()) {
+        return Err(Cause::TECH_PREFIX_MISMATCH);
+    }
+    enter(view, &trunk, called)
+}
+
 /// True if some ingress or egress trunk has this address, whatever the port: strangers get fewer answers than neighbours.
 pub fn is_known(view: &View<'_>, source: SocketAddr) -> bool {
     let address = source.ip().to_canonical();

@@ -74,6 +74,14 @@ counters! {
     media_dropped;
     /// Calls refused because the switch is full, draining or its disk is.
     calls_turned_away;
+    /// Requests that were asked to prove a name.
+    proofs_asked;
+    /// Proofs that were wrong.
+    proofs_failed;
+    /// Requests left without an answer: their address guessed too often, or the question would be larger than they are.
+    proofs_silenced;
+    /// Registrations of subscribers accepted, refreshes and removals among them.
+    registered;
     /// Records given to the journal.
     journal_records;
     /// Panics survived: the message was dropped.

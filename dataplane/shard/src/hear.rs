@@ -10,7 +10,7 @@ use rating::Admission;
 use sip::dialog::Dialog;
 use sip::print::reason_phrase;
 use sip::{Hop, Message, Method, Printer, Uri, parse};
-use units::{CallId, Cause, Clock, Number};
+use units::{CallId, Cause, Clock, Instant, Number};
 
 use crate::guard::{Load, Reason, Stranger};
 use crate::table::CallRef;
@@ -41,7 +41,7 @@ impl Shard {
             }
             Err(flaw) => {
                 self.counters.sip_flawed += 1;
-                if self.is_known(from) {
+                if self.is_known(clock.now, from) {
                     self.refuse_flawed(from, bytes, flaw.status, flaw.reason, out);
                 }
             }
@@ -72,6 +72,9 @@ impl Shard {
     }
 
     fn on_response(&mut self, clock: Clock, from: Hop, response: &Message<'_>, out: &mut Effects) {
+        if response.method() == Method::Register {
+            return self.on_registered(clock, from, response, out);
+        }
         let Some((at, leg)) = self.leg_of(response.call_id(), response.to().tag()) else { return };
         if self.is_peer(clock, from, at, leg, response) {
             self.with_call(clock, at, out, |call, ctx| call.on_response(ctx, leg, response));
@@ -114,7 +117,11 @@ impl Shard {
         if method == Method::Ack {
             return;
         }
-        if !self.is_known(from) {
+        let may_prove = self.may_prove(method);
+        if method == Method::Register && may_prove {
+            return self.on_register(clock, from, request, out);
+        }
+        if !may_prove && !self.is_known(clock.now, from) {
             return self.on_stranger(clock, from, request, out);
         }
         let status = match method {
@@ -180,13 +187,12 @@ impl Shard {
     /// Begins a call.
     fn begin(&mut self, clock: Clock, from: Hop, invite: &Message<'_>, parse_ns: u64, out: &mut Effects) {
         let Some(loaded) = self.loaded.clone() else { return };
-        let view = loaded.view();
         let Some(called) = number_of(invite.request_uri().and_then(|uri| Uri::parse(uri).ok())) else {
             return self.refuse(from, invite, 404, out);
         };
         let calling = invite.from().uri().ok().and_then(|uri| number_of(Some(uri))).unwrap_or(Number::EMPTY);
         let before = (self.config.ticks)();
-        let admitted = rating::admit(&view, from.remote, &called);
+        let Some(admitted) = self.admit(clock, from, invite, (&loaded, &called), out) else { return };
         let admit_ns = (self.config.ticks)() - before;
         self.stages.parse.record(parse_ns);
         self.stages.admit.record(admit_ns);
@@ -228,11 +234,13 @@ impl Shard {
         self.work_inbox(clock, out);
     }
 
-    /// True if some ingress trunk or egress trunk has this address.
-    pub(crate) fn is_known(&self, from: Hop) -> bool {
+    /// True if some ingress trunk or egress trunk has this address, or somebody proved a name from there.
+    pub(crate) fn is_known(&self, now: Instant, from: Hop) -> bool {
         let Some(loaded) = &self.loaded else { return false };
         let address = from.remote.ip().to_canonical();
-        self.egress_addresses.binary_search(&address).is_ok() || loaded.view().at_address(address).next().is_some()
+        self.egress_addresses.binary_search(&address).is_ok()
+            || loaded.view().at_address(address).next().is_some()
+            || self.identity.proofs.is_proven(now, address)
     }
 
     /// Answers without keeping anything: one packet for one packet.

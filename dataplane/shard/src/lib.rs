@@ -11,10 +11,16 @@ mod counters;
 pub mod effect;
 pub mod guard;
 mod hear;
+mod identity;
 mod orders;
 pub mod parcel;
+pub mod proof;
+pub mod recent;
+pub mod registrar;
+pub mod registrations;
 pub mod steer;
 pub mod streams;
+pub mod subscribers;
 pub mod table;
 mod trace;
 pub mod vet;
@@ -44,6 +50,10 @@ pub use sip::{Flow, Hop, Transport};
 use book::Book;
 use counters::{Counters, Stages};
 use guard::{Guard, Refused, Silence};
+use identity::Identity;
+use registrar::Registrar;
+use registrations::Registrations;
+use sip::auth::nonce::Key;
 use streams::Streams;
 use table::{CallRef, Table};
 use wheel::Wheel;
@@ -114,6 +124,8 @@ pub struct Config {
     pub port_high: u16,
     /// Entropy of this start; tags, branches and ports are drawn from it.
     pub seed: [u8; 32],
+    /// Entropy of this start that all shards of the node share: each knows the nonces of the others by it.
+    pub node_key: [u8; 32],
     /// Calls captured for their ladder, per cent.
     pub trace_percent: u8,
     /// Grants that survived a restart: id, account, amount, used.
@@ -153,6 +165,8 @@ pub struct Shard {
     streams: Streams,
     /// Requests that could not be sent; their calls are told before the turn ends.
     unsent: VecDeque<Vec<u8>>,
+    identity: Identity,
+    registrations: Registrations,
     random: Random,
     relay: Relay,
     table: Table,
@@ -195,7 +209,11 @@ impl Shard {
         let guard = Guard::new(&config.guard, random.bits());
         let streams = Streams::new(config.shard.0, config.streams);
         let table_seed = random.bits();
+        let mut decoy = [0; 32];
+        decoy.chunks_exact_mut(8).for_each(|part| part.copy_from_slice(&random.bits().to_be_bytes()));
         Shard {
+            identity: Identity::new(Key(config.node_key), config.shard, decoy),
+            registrations: Registrations::default(),
             config,
             switch,
             loaded: None,
@@ -227,7 +245,7 @@ impl Shard {
 
     /// A SIP message came to this shard's socket.
     pub fn on_sip(&mut self, clock: Clock, from: Hop, bytes: &[u8], out: &mut Effects) {
-        if let Err(silence) = self.guard.ask(clock.now, from.remote.ip(), self.is_known(from), bytes) {
+        if let Err(silence) = self.guard.ask(clock.now, from.remote.ip(), self.is_known(clock.now, from), bytes) {
             match silence {
                 Silence::Rate | Silence::Busy => self.counters.sip_silenced += 1,
                 Silence::Blocked => self.counters.sip_blocked += 1,
@@ -276,6 +294,8 @@ impl Shard {
                 self.inbox.push_back((from, entry));
                 self.work_inbox(clock, out);
             }
+            Parcel::Binding(change) => self.identity.registrar.copy(change),
+            Parcel::Proof(news) => self.identity.proofs.learn(clock.now, news),
         }
     }
 
@@ -311,11 +331,14 @@ impl Shard {
     }
 
     /// Swap to a checked snapshot.
-    pub fn on_snapshot(&mut self, _clock: Clock, loaded: Loaded, _out: &mut Effects) {
+    pub fn on_snapshot(&mut self, clock: Clock, loaded: Loaded, _out: &mut Effects) {
         let addresses = loaded.view().egress_trunks().map(|trunk| trunk.address().ip().to_canonical());
         self.egress_addresses.clear();
         self.egress_addresses.extend(addresses);
+        self.egress_addresses.extend(registrations::registrars(&loaded));
         self.egress_addresses.sort_unstable();
+        self.learn_names(&loaded);
+        self.want_registrations(clock, &loaded);
         self.loaded = Some(loaded);
     }
 
@@ -346,6 +369,7 @@ impl Shard {
     /// Refuse new calls or take them again.
     pub fn on_drain(&mut self, on: bool) {
         self.draining = on;
+        self.drain_registrations(on);
     }
 
     /// The deadline has come.
@@ -373,12 +397,16 @@ impl Shard {
         self.carry_out_book(out);
         self.work_inbox(clock, out);
         self.mark(clock, out);
+        self.end_bindings(clock);
+        self.refresh_registrations(clock, out);
     }
 
     /// When `on_time` must be called at the latest.
     pub fn deadline(&self) -> Option<Instant> {
         let mark = (self.calls_up > 0).then_some(self.mark_at);
-        [self.wheel.deadline(), self.book.deadline(), self.streams.deadline(), mark].into_iter().flatten().min()
+        let names = [self.identity.registrar.deadline(), self.registrations.deadline()];
+        let own = [self.wheel.deadline(), self.book.deadline(), self.streams.deadline(), mark];
+        own.into_iter().chain(names).flatten().min()
     }
 
     /// The running calls, oldest first.
@@ -441,6 +469,16 @@ impl Shard {
     /// Room taken and money reserved, as this home shard's book has them: for audits.
     pub fn book(&self) -> &Book {
         &self.book
+    }
+
+    /// Our registrations with peers.
+    pub fn registrations(&self) -> &Registrations {
+        &self.registrations
+    }
+
+    /// Where subscribers can be called: what this shard decided and what the others told it.
+    pub fn registrar(&self) -> &Registrar {
+        &self.identity.registrar
     }
 }
 

@@ -34,4 +34,8 @@ pub enum Parcel {
         /// The entry.
         entry: crate::book::Entry,
     },
+    /// A binding of a subscriber changed at its home shard.
+    Binding(crate::registrar::Change),
+    /// Somebody proved a name, or failed to.
+    Proof(crate::proof::News),
 }

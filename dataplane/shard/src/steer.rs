@@ -43,7 +43,7 @@ fn find_call_id(datagram: &[u8]) -> Option<&[u8]> {
 }
 
 /// FNV-1a, 64 bits: the same on every node and in every release.
-fn hash(bytes: &[u8]) -> u64 {
+pub(crate) fn hash(bytes: &[u8]) -> u64 {
     let mixed = bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3));

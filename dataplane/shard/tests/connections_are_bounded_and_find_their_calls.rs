@@ -52,6 +52,7 @@ impl Story {
             port_low: 20_000,
             port_high: 20_199,
             seed: [3; 32],
+            node_key: [3; 32],
             trace_percent: 0,
             grants: Vec::new(),
             guard: guard::Settings::default(),

@@ -71,6 +71,7 @@ impl World {
             port_low: 20_000,
             port_high: 39_999,
             seed: [7; 32],
+            node_key: [7; 32],
             trace_percent: 0,
             grants: Vec::new(),
             guard,

@@ -134,6 +134,10 @@ fn a_name_with_quotes_in_it_goes_and_comes_whole() {
     assert_eq!(credentials.count(), Some(0x1F));
     assert!(credentials.fits(&secret, b"REGISTER"));
     assert!(!format!("{secret:?}").contains("ha1"));
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let (md5, sha256) = (hex(&secret.ha1_md5), hex(&secret.ha1_sha256));
+    assert_eq!(Secret::from_hex(secret.user, secret.realm, &md5, &sha256), Some(secret));
+    assert_eq!(Secret::from_hex(secret.user, secret.realm, &sha256, &md5), None);
 }
 
 #[test]

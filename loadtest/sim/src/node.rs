@@ -141,6 +141,7 @@ impl Node {
             port_low,
             port_high: port_low + PORTS - 1,
             seed,
+            node_key: [7; 32],
             trace_percent: 0,
             grants,
             guard: shard::guard::Settings::default(),

@@ -19,7 +19,7 @@ impl Shard {
     pub fn on_accepted(&mut self, clock: Clock, listener: u8, from: SocketAddr) -> Option<Flow> {
         self.streams.see(clock.now);
         let transport = self.config.listeners.get(usize::from(listener))?.transport;
-        let known = self.is_known(Hop { transport, listener, remote: from, flow: None });
+        let known = self.is_known(clock.now, Hop { transport, listener, remote: from, flow: None });
         let flow = self.streams.accept(transport, listener, from, known);
         match flow {
             Some(_) => self.counters.streams_accepted += 1,

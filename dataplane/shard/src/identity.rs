@@ -1,0 +1,194 @@
+//! Who is who, beyond addresses: names proved by digest, and where their owners are.
+
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use core::net::SocketAddr;
+
+use call::leg::send::reply_hop;
+use rating::Admission;
+use sip::auth::nonce::Key;
+use sip::auth::{Algorithm, Challenge};
+use sip::effect::GIVE_UP_MS;
+use sip::print::reason_phrase;
+use sip::{Hop, Message, Method, Name, Printer};
+use units::{Cause, Clock, Number, ShardId};
+
+use crate::proof::{News, Proof, Proofs};
+use crate::recent::Recent;
+use crate::registrar::Registrar;
+use crate::subscribers::Subscribers;
+use crate::{Effect, Effects, Loaded, Parcel, Shard};
+
+/// Answers to REGISTER that are kept for repeats, at most.
+const ANSWERS_MAX: usize = 4_096;
+/// Bytes that an unproved source gets for ten of its own at most: who forges a source gains nothing by us.
+const ECHO_BYTES_MAX: usize = 12;
+
+/// What a shard knows of names.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    pub(crate) subscribers: Subscribers,
+    pub(crate) registrar: Registrar,
+    pub(crate) proofs: Proofs,
+    /// Final answers by the source and a hash of the transaction: RFC 3261 §17.2.2, timer J.
+    pub(crate) answered: Recent<(SocketAddr, u64), Box<[u8]>>,
+}
+
+impl Identity {
+    pub(crate) fn new(key: Key, shard: ShardId, decoy: [u8; 32]) -> Identity {
+        let half = core::array::from_fn(|at| decoy[at]);
+        Identity {
+            subscribers: Subscribers::default(),
+            registrar: Registrar::default(),
+            proofs: Proofs::new(key, shard, (half, decoy)),
+            answered: Recent::new(ANSWERS_MAX, GIVE_UP_MS),
+        }
+    }
+}
+
+/// How a proof is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Question<'a> {
+    /// 401 or 407.
+    pub status: u16,
+    /// Where.
+    pub realm: &'a str,
+    /// The last answer was right, but too late or used before.
+    pub stale: bool,
+}
+
+impl Shard {
+    /// A snapshot came into force.
+    pub(crate) fn learn_names(&mut self, loaded: &Loaded) {
+        self.identity.subscribers = Subscribers::of(&loaded.view(), &loaded.policies);
+    }
+
+    /// May somebody at an unknown address prove who it is by such a request?
+    pub(crate) fn may_prove(&self, method: Method) -> bool {
+        match method {
+            Method::Invite => self.identity.subscribers.roam(),
+            Method::Register => !self.identity.subscribers.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// Which ingress trunk an INVITE comes by: its address says so, and its digest where the trunk wants one. `None` if it
+    /// was answered, or left without an answer.
+    pub(crate) fn admit(
+        &mut self,
+        clock: Clock,
+        from: Hop,
+        invite: &Message<'_>,
+        (loaded, called): (&Loaded, &Number),
+        out: &mut Effects,
+    ) -> Option<Result<Admission, Cause>> {
+        let view = loaded.view();
+        let admitted = rating::admit(&view, from.remote, called);
+        let names = &self.identity.subscribers;
+        let wanted = match &admitted {
+            Ok(admission) => Some(names.of_trunk(admission.ingress)),
+            Err(Cause::ORIGINATOR_NOT_FOUND) if names.roam() => None,
+            Err(_) => Some(None),
+        };
+        let (trunk, realm) = match wanted {
+            Some(None) => return Some(admitted),
+            Some(Some(subscriber)) => (Some(subscriber.trunk), subscriber.realm.as_str()),
+            None => (None, names.realm_for(invite.from().uri().map_or(b"", |uri| uri.host))),
+        };
+        let source = from.remote.ip();
+        if self.identity.proofs.is_silent(clock.now, source) {
+            self.counters.proofs_silenced += 1;
+            return None;
+        }
+        let asked = (Name::ProxyAuthorization, realm);
+        let proof = self.identity.proofs.check(clock.now, source, invite, asked, |credentials| {
+            let found = names.find(realm, credentials.user)?;
+            let fits = trunk.map_or(found.roams, |trunk| trunk == found.trunk);
+            fits.then(|| (found.secret(), found.trunk))
+        });
+        match proof {
+            Proof::Right(proved) => {
+                self.spread_news(out);
+                Some(if trunk.is_some() { admitted } else { rating::admit_by(&view, proved, called) })
+            }
+            Proof::Broken => {
+                self.answer(from, invite, 400, out, |_| {});
+                None
+            }
+            Proof::Ask { stale } => {
+                let realm = realm.to_owned();
+                self.spread_news(out);
+                self.ask(clock, from, invite, Question { status: 407, realm: &realm, stale }, out);
+                None
+            }
+        }
+    }
+
+    /// Asks for a proof, strongest hash first (RFC 8760 §2.3), and keeps nothing. Who has not proved anything yet gets hardly
+    /// more bytes than it sent: without SHA-256 if that is too much, else nothing.
+    pub(crate) fn ask(
+        &mut self,
+        clock: Clock,
+        from: Hop,
+        request: &Message<'_>,
+        question: Question<'_>,
+        out: &mut Effects,
+    ) {
+        let source = from.remote.ip();
+        let nonce = self.identity.proofs.mint(clock.now, source, self.random.bits());
+        let header = if question.status == 401 { Name::WwwAuthenticate } else { Name::ProxyAuthenticate };
+        let bytes_max = request.text().len() * ECHO_BYTES_MAX / 10;
+        let proven = self.identity.proofs.is_proven(clock.now, source);
+        self.counters.proofs_asked += 1;
+        for algorithms in [&[Algorithm::Sha256, Algorithm::Md5][..], &[Algorithm::Md5]] {
+            let start = out.bytes.len();
+            self.answer(from, request, question.status, out, |printer| {
+                for algorithm in algorithms {
+                    let mut value = alloc::vec::Vec::with_capacity(128);
+                    Challenge::write(&mut value, question.realm, &nonce, *algorithm, question.stale);
+                    printer.line(header, &[&value]);
+                }
+            });
+            if proven || out.bytes.len() - start <= bytes_max {
+                return;
+            }
+            out.list.pop();
+            out.bytes.truncate(start);
+            self.counters.sip_sent -= 1;
+        }
+        self.counters.proofs_silenced += 1;
+    }
+
+    /// Answers a request without keeping anything; says which bytes that are.
+    pub(crate) fn answer(
+        &mut self,
+        from: Hop,
+        request: &Message<'_>,
+        status: u16,
+        out: &mut Effects,
+        more: impl FnOnce(&mut Printer<'_>),
+    ) -> core::ops::Range<usize> {
+        self.counters.sip_sent += 1;
+        let tag = self.random.token(b"");
+        let bytes = out.append(|bytes| {
+            let mut printer = Printer::reply(bytes, request, status, reason_phrase(status), &tag, from.remote);
+            more(&mut printer);
+            printer.finish_empty();
+        });
+        out.list.push(Effect::Sip { to: reply_hop(request, from), bytes: bytes.clone() });
+        bytes
+    }
+
+    /// Tells the other shards what a check showed: guesses are counted over all of them.
+    pub(crate) fn spread_news(&mut self, out: &mut Effects) {
+        let Some(news) = self.identity.proofs.take_news() else { return };
+        self.counters.proofs_failed += u64::from(matches!(news, News::Failed(_)));
+        self.tell_others(out, || Parcel::Proof(news));
+    }
+
+    pub(crate) fn tell_others(&mut self, out: &mut Effects, parcel: impl Fn() -> Parcel) {
+        let own = self.config.shard;
+        let others = (0..self.config.shards).map(ShardId).filter(|shard| *shard != own);
+        out.list.extend(others.map(|to| Effect::Parcel { to, parcel: Box::new(parcel()) }));
+    }
+}

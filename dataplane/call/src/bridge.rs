@@ -4,6 +4,8 @@ use alloc::vec::Vec;
 
 use units::Cause;
 
+use crate::leg::StandsFor;
+use crate::leg::reliable::Owed;
 use crate::release::Release;
 
 /// A message body on its way from one leg to the other.
@@ -33,11 +35,24 @@ impl Body {
 pub enum Event {
     /// The terminator said 18x.
     Progress {
-        /// 180 to 199.
+        /// 101 to 198.
         status: u16,
         /// Early media, perhaps.
         body: Body,
+        /// It was sent reliably, and the originator's PRACK acknowledges it.
+        owed: Option<Owed>,
     },
+    /// The originator acknowledged a reliable provisional response of ours; the PRACK waits for its answer.
+    Pracked {
+        /// Its number.
+        number: u32,
+        /// An answer, or a new offer.
+        body: Body,
+        /// What it acknowledges on the other leg.
+        owed: Option<Owed>,
+    },
+    /// A reliable provisional response of ours was never acknowledged.
+    PrackMissing,
     /// The terminator answered.
     Answered {
         /// Its description.
@@ -75,11 +90,15 @@ pub enum Event {
     OfferAccepted {
         /// The answer.
         body: Body,
+        /// Why we sent it.
+        stands_for: StandsFor,
     },
     /// Our re-INVITE was refused.
     OfferRefused {
         /// With this status; 408 when nothing came.
         status: u16,
+        /// Why we sent it.
+        stands_for: StandsFor,
     },
     /// The peer sent another request that may be passed on.
     Request {
@@ -108,6 +127,8 @@ pub enum Event {
     },
     /// The peer does not know the dialog any more, or does not answer.
     Lost,
+    /// The peer stopped to refresh (RFC 4028 §10).
+    RefreshMissing,
 }
 
 /// Where legs report.

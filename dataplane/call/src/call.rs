@@ -3,7 +3,9 @@
 mod carry;
 mod detour;
 mod finish;
+mod offer;
 pub mod outbound;
+mod progress;
 mod record;
 mod setup;
 mod state;
@@ -25,8 +27,8 @@ use snapshot::View;
 use units::{CallId, Cause, Clock, Instant, Money, Number, Revision, Terms};
 
 use crate::bridge::{Body, Event, Events};
-use crate::leg::{Desk, Leg};
-use crate::limits::{JOURNAL_TIMEOUT_MS, SETUP_TIMEOUT_S, TIMER_STEP_US};
+use crate::leg::{Desk, InviteOut, Leg};
+use crate::limits::{JOURNAL_TIMEOUT_MS, PRACK_TIMEOUT_MS, SETUP_TIMEOUT_S, TIMER_STEP_US};
 use crate::release::Release;
 
 /// What a call works with during one step.
@@ -62,8 +64,8 @@ enum State {
     Trying { progress_at: Instant },
     /// A 18x came.
     Ringing { give_up_at: Instant },
-    /// The terminator answered; the start record is on its way to the journal.
-    Answering { give_up_at: Instant, body: Body, began_ns: u64 },
+    /// The terminator answered; the start record is on its way to the journal, or is there and a PRACK is awaited.
+    Answering { give_up_at: Instant, body: Body, began_ns: u64, journaled: bool },
     /// Both sides talk.
     Up(Talk),
     /// The record is written; transactions run out. `byes_at` is when waiting BYEs are answered at the latest.
@@ -129,6 +131,8 @@ pub struct Call {
     began_ns: u64,
     /// While not answered: no later than this.
     setup_at: Instant,
+    /// When the originator hears a 180 of our own.
+    ring_at: Option<Instant>,
     sell: Option<Terms>,
     offer: Body,
     routes: Vec<Candidate>,
@@ -166,6 +170,7 @@ impl Call {
             started: clock,
             began_ns: (ctx.ticks)(),
             setup_at: clock.now.plus_millis(u64::from(SETUP_TIMEOUT_S) * 1_000),
+            ring_at: None,
             sell: None,
             offer: Body::default(),
             routes: Vec::new(),
@@ -248,25 +253,31 @@ impl Call {
 
     fn on_ingress_event(&mut self, ctx: &mut Context<'_>, event: Event) {
         match event {
-            Event::Cancelled => self.on_cancelled(ctx),
+            Event::Cancelled if !self.is_up() => self.on_cancelled(ctx),
             Event::Bye { cause } => self.on_bye(ctx, 0, cause),
+            Event::Pracked { number, body, owed } => self.on_pracked(ctx, number, body, owed),
+            Event::PrackMissing => self.on_prack_missing(ctx),
             Event::Acked { body } => self.on_acked(ctx, 0, body),
             Event::AckMissing => self.end(ctx, Release::by_switch(Cause::ACK_MISSING)),
+            Event::Cancelled => self.on_offer_cancelled(ctx, 0),
             Event::Lost => self.end(ctx, Release::by_switch(Cause::TIMER_EXPIRED)),
+            Event::RefreshMissing => self.end(ctx, Release::by_switch(Cause::REFRESH_MISSING)),
             other => self.on_bridge_event(ctx, 0, other),
         }
     }
 
     fn on_egress_event(&mut self, ctx: &mut Context<'_>, event: Event) {
         match event {
-            Event::Progress { status, body } => self.on_progress(ctx, status, body),
+            Event::Progress { status, body, owed } => self.on_progress(ctx, status, body, owed),
             Event::Answered { body } => self.on_answered(ctx, body),
             Event::Refused(release) => self.on_refused(ctx, release),
             Event::Detour { release, response } => self.on_detour(ctx, release, &response),
             Event::Bye { cause } => self.on_bye(ctx, self.current, cause),
             Event::Acked { body } => self.on_acked(ctx, self.current, body),
             Event::AckMissing => self.end(ctx, Release::by_switch(Cause::ACK_MISSING)),
+            Event::Cancelled => self.on_offer_cancelled(ctx, self.current),
             Event::Lost => self.end(ctx, Release::by_switch(Cause::TIMER_EXPIRED)),
+            Event::RefreshMissing => self.end(ctx, Release::by_switch(Cause::REFRESH_MISSING)),
             other => self.on_bridge_event(ctx, self.current, other),
         }
     }
@@ -278,7 +289,7 @@ impl Call {
         match event {
             // Accepted after the end, and with an offer of its own perhaps: acknowledged like any other.
             Event::Answered { .. } | Event::OfferAccepted { .. } => {
-                if leg.invite_out.as_ref().is_some_and(|invite| invite.ack.is_empty()) {
+                if leg.invite_out.as_ref().is_some_and(InviteOut::awaits_our_ack) {
                     leg.send_ack(&mut ctx.desk, index, &Body::default());
                 }
                 leg.send_bye(&mut ctx.desk, index, Cause::NORMAL);
@@ -286,6 +297,11 @@ impl Call {
             Event::Bye { .. } => answer_byes(leg, ctx, index),
             Event::Request { number, .. } => leg.answer_request(&mut ctx.desk, index, number, 481, &Body::default()),
             Event::Offer { .. } => leg.answer_invite(&mut ctx.desk, index, 481, &Body::default(), None),
+            Event::Pracked { number, .. } => leg.answer_request(&mut ctx.desk, index, number, 200, &Body::default()),
+            // What the originator asked of this leg is answered without it.
+            Event::Response { number, status, .. } if index != 0 => {
+                self.legs[0].answer_request(&mut ctx.desk, 0, number, status, &Body::default());
+            }
             _ => {}
         }
     }
@@ -301,6 +317,11 @@ impl Call {
     /// The record that this call waited for is durable.
     pub fn on_journaled(&mut self, ctx: &mut Context<'_>) {
         match core::mem::replace(&mut self.state, State::Over { byes_at: None }) {
+            // RFC 3262 §3: the 2xx waits for the PRACK of a response that had a description.
+            State::Answering { body, began_ns, .. } if self.legs[0].holds_answer() => {
+                let give_up_at = ctx.desk.clock.now.plus_millis(PRACK_TIMEOUT_MS);
+                self.state = State::Answering { give_up_at, body, began_ns, journaled: true };
+            }
             State::Answering { body, began_ns, .. } => self.pass_answer_on(ctx, body, began_ns),
             State::Over { .. } => {
                 for (index, leg) in self.legs.iter_mut().enumerate() {
@@ -335,10 +356,11 @@ impl Call {
             }
             State::Over { byes_at } => *byes_at,
         };
+        let ring = self.ring_at.filter(|_| self.is_setting_up());
         // A transaction may be a little late: then many share one wake-up.
         let legs = self.legs.iter().filter_map(Leg::deadline).min();
         let legs = legs.map(|at| Instant::from_micros(at.micros().next_multiple_of(TIMER_STEP_US)));
-        [legs, own].into_iter().flatten().min()
+        [legs, own, ring].into_iter().flatten().min()
     }
 
     /// Time went on.
@@ -348,6 +370,7 @@ impl Call {
             self.legs[index].on_time(&mut ctx.desk, index as u8, &mut events);
             self.on_events(ctx, index as u8, events);
         }
+        self.ring_on_time(ctx);
         let now = ctx.desk.clock.now;
         match &self.state {
             State::Taking { give_up_at } | State::Reserving { give_up_at } if *give_up_at <= now => {

@@ -1,6 +1,9 @@
 //! One side of a call: its dialog, its transactions, its media port.
 
+pub mod early;
 pub mod receive;
+pub mod refresh;
+pub mod reliable;
 pub mod send;
 
 use alloc::string::String;
@@ -14,10 +17,14 @@ use sip::invite_client::InviteClient;
 use sip::invite_server::InviteServer;
 use sip::message::Message;
 use sip::server::Server;
-use sip::{Hop, Transport};
+use sip::{Hop, Name, Transport};
+use snapshot::policy::{Reliable, SessionTimer};
 use units::{Cause, Clock, Instant};
 
 use crate::effect::{Effect, Effects};
+use crate::leg::early::Early;
+use crate::leg::refresh::Timer;
+use crate::leg::reliable::{Reliably, names_tag};
 use crate::random::Random;
 
 /// One of the addresses that SIP peers know us by.
@@ -96,6 +103,41 @@ pub struct InviteIn {
     pub source: Hop,
     /// Our last answer.
     pub last: Vec<u8>,
+    /// It carried an offer.
+    pub offered: bool,
+    /// Offer and answer were exchanged before the final answer: which of our descriptions the peer has.
+    pub settled: Option<u64>,
+    /// The peer heard a provisional response that opened an early dialog.
+    pub told: bool,
+    /// The peer supports RFC 3262.
+    pub takes_reliable: bool,
+    /// The peer requires RFC 3262.
+    pub requires_reliable: bool,
+    /// Our reliable responses.
+    pub reliably: Reliably,
+}
+
+impl InviteIn {
+    fn new(invite: &Message<'_>, source: Hop) -> InviteIn {
+        let requires_reliable = names_tag(invite, Name::Require, reliable::TAG);
+        InviteIn {
+            machine: InviteServer::new(source.transport.is_reliable()),
+            request: invite.text().to_vec(),
+            source,
+            last: Vec::new(),
+            offered: receive::body_of(invite).is_sdp(),
+            settled: None,
+            told: false,
+            takes_reliable: requires_reliable || names_tag(invite, Name::Supported, reliable::TAG),
+            requires_reliable,
+            reliably: Reliably::default(),
+        }
+    }
+
+    /// The number of the request.
+    pub fn number(&self) -> u32 {
+        sip::parse::message(&self.request).map_or(0, |request| request.cseq().number)
+    }
 }
 
 /// An INVITE to the peer.
@@ -117,6 +159,43 @@ pub struct InviteOut {
     pub initial: bool,
     /// It carried an offer, so that its answer is acknowledged at once.
     pub offered: bool,
+    /// Offer and answer were exchanged by reliable responses before the final answer.
+    pub settled: bool,
+    /// Why it was sent, if it is a re-INVITE.
+    pub stands_for: StandsFor,
+    /// When a re-INVITE that has no final answer is cancelled; the call's own deadlines bound the first one.
+    pub cancel_at: Option<Instant>,
+}
+
+/// Why a re-INVITE was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StandsFor {
+    /// It passes on a re-INVITE of the other leg.
+    Invite,
+    /// It passes on the UPDATE of this number of the other leg, since this peer takes none.
+    Update(u32),
+    /// Nothing but itself: a session timer wants it.
+    Refresh,
+}
+
+/// Who owes an answer to an offer (RFC 3264 §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offering {
+    /// Nobody: a new offer may be made.
+    Nobody,
+    /// The peer: we made an offer.
+    Us,
+    /// We do: the peer made an offer.
+    Peer,
+}
+
+/// What the policy of its trunk lets a leg do.
+#[derive(Clone, Debug, Default)]
+pub struct Ways {
+    /// Reliable provisional responses; at an egress leg `Off` unless they are offered to this terminator.
+    pub reliable: Reliable,
+    /// Session timers.
+    pub timer: SessionTimer,
 }
 
 /// Another request from the peer.
@@ -182,6 +261,22 @@ pub struct Leg {
     pub gone: bool,
     /// A BYE waits for the ACK of our answer.
     pub bye_wanted: Option<Cause>,
+    /// What its trunk's policy allows.
+    pub ways: Ways,
+    /// Early dialogs of our first INVITE; none once it was answered.
+    pub early: Vec<Early>,
+    /// Which of them spoke last.
+    pub early_at: usize,
+    /// The peer takes UPDATE (RFC 3311 §4), by its last Allow.
+    pub peer_updates: bool,
+    /// The session timer.
+    pub timer: Option<Timer>,
+    /// The description that the peer was sent last.
+    pub last_sdp: Vec<u8>,
+    /// Where the peer's last description wants media, RTP and RTCP.
+    pub media: Option<(SocketAddr, SocketAddr)>,
+    /// Where the description before wanted it, while an offer may still be refused.
+    pub media_before: Option<(SocketAddr, SocketAddr)>,
 }
 
 impl Leg {
@@ -189,17 +284,18 @@ impl Leg {
     pub fn ingress(desk: &mut Desk<'_>, invite: &Message<'_>, source: Hop) -> Leg {
         let tag = desk.random.token(b"");
         let mut leg = Leg::new(Dialog::received(invite, &tag), source, desk);
-        leg.invite_in = Some(InviteIn {
-            machine: InviteServer::new(source.transport.is_reliable()),
-            request: invite.text().to_vec(),
-            source,
-            last: Vec::new(),
-        });
+        leg.heed_allow(invite);
+        leg.invite_in = Some(InviteIn::new(invite, source));
         leg
     }
 
     /// A leg with nothing under way.
     pub fn new(dialog: Dialog, peer: Hop, desk: &mut Desk<'_>) -> Leg {
+        Leg::bare(dialog, peer, desk.random.bits() >> 2)
+    }
+
+    /// A leg with nothing under way whose descriptions have this session id.
+    pub fn bare(dialog: Dialog, peer: Hop, sdp_session: u64) -> Leg {
         Leg {
             dialog,
             peer,
@@ -211,11 +307,39 @@ impl Leg {
             nat: false,
             requests_in: Vec::new(),
             requests_out: Vec::new(),
-            sdp_session: desk.random.bits() >> 2,
+            sdp_session,
             sdp_version: 0,
             gone: false,
             bye_wanted: None,
+            ways: Ways::default(),
+            early: Vec::new(),
+            early_at: 0,
+            peer_updates: false,
+            timer: None,
+            last_sdp: Vec::new(),
+            media: None,
+            media_before: None,
         }
+    }
+
+    /// Learns from Allow whether the peer takes UPDATE; a message without Allow says nothing.
+    pub fn heed_allow(&mut self, message: &Message<'_>) {
+        if message.header(Name::Allow).is_some() {
+            self.peer_updates = message.list(Name::Allow).any(|method| method == b"UPDATE");
+        }
+    }
+
+    /// The peer is about to be sent this description: a version of its own unless it is the one of before.
+    pub fn describe(&mut self, sdp: &[u8]) {
+        if sdp != self.last_sdp {
+            self.sdp_version += 1;
+            self.last_sdp = sdp.to_vec();
+        }
+    }
+
+    /// True if our INVITE offers reliable provisional responses.
+    pub fn offers_reliable(&self) -> bool {
+        self.ways.reliable != Reliable::Off
     }
 
     /// When `on_time` is due.
@@ -223,8 +347,11 @@ impl Leg {
         let mut at: Option<Instant> = None;
         let mut note = |other: Option<Instant>| at = [at, other].into_iter().flatten().min();
         note(self.invite_in.as_ref().and_then(|invite| invite.machine.deadline()));
+        note(self.invite_in.as_ref().and_then(|invite| invite.reliably.deadline()));
         note(self.invite_out.as_ref().and_then(|invite| invite.machine.deadline()));
         self.past_invites.iter().for_each(|past| note(past.machine.deadline()));
+        note(self.invite_out.as_ref().and_then(|invite| invite.cancel_at));
+        note(self.timer.filter(|_| !self.gone).map(|timer| timer.deadline()));
         self.requests_in.iter().for_each(|request| note(request.machine.deadline()));
         self.requests_out.iter().for_each(|request| note(request.machine.deadline()));
         at
@@ -283,6 +410,82 @@ impl Leg {
         let sent = self.invite_out.as_ref().is_some_and(|invite| invite.machine.is_pending());
         received || sent
     }
+
+    /// True while an UPDATE of either side is unanswered.
+    pub fn has_open_update(&self) -> bool {
+        let received = self.requests_in.iter().any(|request| request.is_open(b"UPDATE "));
+        received || self.requests_out.iter().any(|request| request.is_open(b"UPDATE "))
+    }
+
+    /// Whose offer has no answer yet.
+    pub fn open_offer(&self) -> Offering {
+        if self.requests_in.iter().any(|request| request.machine.is_pending() && request.described()) {
+            return Offering::Peer;
+        }
+        if self.requests_out.iter().any(|request| request.machine.is_pending() && request.described()) {
+            return Offering::Us;
+        }
+        let received = self.invite_in.as_ref().map_or(Offering::Nobody, InviteIn::offering);
+        if received != Offering::Nobody {
+            return received;
+        }
+        self.invite_out.as_ref().map_or(Offering::Nobody, InviteOut::offering)
+    }
+}
+
+impl InviteIn {
+    fn offering(&self) -> Offering {
+        match (self.offered, self.settled.is_some()) {
+            (_, true) => Offering::Nobody,
+            (true, false) if self.machine.is_pending() => Offering::Peer,
+            // Our 2xx or reliable response made the offer; the ACK or the PRACK answers it.
+            (false, false) if self.machine.awaits_ack() || self.reliably.holds_answer() => Offering::Us,
+            (_, false) => Offering::Nobody,
+        }
+    }
+}
+
+impl InviteOut {
+    /// True while its 2xx has no ACK of ours: it made an offer.
+    pub fn awaits_our_ack(&self) -> bool {
+        self.machine.is_accepted() && self.ack.is_empty()
+    }
+
+    fn offering(&self) -> Offering {
+        match (self.offered, self.settled) {
+            (_, true) => Offering::Nobody,
+            (true, false) if self.machine.is_pending() => Offering::Us,
+            (false, false) if self.awaits_our_ack() => Offering::Peer,
+            (_, false) => Offering::Nobody,
+        }
+    }
+}
+
+impl RequestIn {
+    fn is_open(&self, method: &[u8]) -> bool {
+        self.machine.is_pending() && self.request.starts_with(method)
+    }
+
+    /// It carries a description.
+    fn described(&self) -> bool {
+        described(&self.request)
+    }
+}
+
+impl RequestOut {
+    fn is_open(&self, method: &[u8]) -> bool {
+        self.machine.is_pending() && self.request.starts_with(method)
+    }
+
+    fn described(&self) -> bool {
+        described(&self.request)
+    }
+}
+
+/// True for an UPDATE or PRACK with a description.
+fn described(request: &[u8]) -> bool {
+    let exchanges = request.starts_with(b"UPDATE ") || request.starts_with(b"PRACK ");
+    exchanges && sip::parse::message(request).is_ok_and(|request| receive::body_of(&request).is_sdp())
 }
 
 /// True for an address that means something in its own network only (RFC 1918, 6598, 3927, 4193; loopback).

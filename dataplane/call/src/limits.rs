@@ -6,6 +6,14 @@ pub const ATTEMPTS_MAX: usize = 16;
 pub const LEGS_MAX: usize = 1 + ATTEMPTS_MAX;
 /// Requests within a dialog that one leg answers at the same time.
 pub const REQUESTS_PER_LEG_MAX: usize = 8;
+/// Branches of a fork behind a terminator that are told apart before the answer.
+pub const EARLY_DIALOGS_MAX: usize = 8;
+/// Reliable provisional responses that wait for the PRACK of the one before.
+pub const PROGRESS_QUEUE_MAX: usize = 4;
+/// INVITEs of one attempt that were refused and sent anew before a longer session interval is asked for no more.
+pub const REPEATS_MAX: usize = 4;
+/// Milliseconds that a re-INVITE may go without final answer before it is cancelled.
+pub const REOFFER_TIMEOUT_MS: u64 = 60_000;
 /// A body that is passed on, in bytes.
 pub const BODY_BYTES_MAX: usize = 16 << 10;
 /// Seconds from INVITE to the first sign of life where a trunk does not say.
@@ -20,6 +28,8 @@ pub const DURATION_MAX_S: u32 = 7_200;
 pub const BOOK_TIMEOUT_MS: u64 = 2_000;
 /// Milliseconds that the journal may take before a call that waits for it is released.
 pub const JOURNAL_TIMEOUT_MS: u64 = 4_000;
+/// Milliseconds that an answer may wait for the PRACK of an earlier response: a little longer than that is repeated.
+pub const PRACK_TIMEOUT_MS: u64 = 33_000;
 /// Milliseconds before the end of paid time at which the next slice is asked for.
 pub const EXTEND_AHEAD_MS: u64 = 5_000;
 /// Milliseconds of talk that one slice pays for at least.

@@ -45,7 +45,7 @@ impl Release {
         match (self.by, self.status) {
             (Party::Egress, 401 | 402 | 407 | 305) => 503,
             (Party::Egress, 300..=399) => 503,
-            (Party::Egress, status @ 400..=699) => status,
+            (Party::Egress | Party::Ingress, status @ 400..=699) => status,
             _ => status_of_cause(self.cause),
         }
     }

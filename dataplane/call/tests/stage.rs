@@ -290,8 +290,9 @@ pub fn reply(invite: &str, status: u16, body: Option<&str>) -> String {
     let (via, from, to) = (line(invite, "Via"), line(invite, "From"), line(invite, "To"));
     let (call_id, cseq, body) = (line(invite, "Call-ID"), line(invite, "CSeq"), body.unwrap_or(""));
     let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+    let tag = if to.contains(";tag=") { "" } else { ";tag=callee" };
     format!(
-        "SIP/2.0 {status} Whatever\r\n{via}\r\n{from}\r\n{to};tag=callee\r\n{call_id}\r\n{cseq}\r\n\
+        "SIP/2.0 {status} Whatever\r\n{via}\r\n{from}\r\n{to}{tag}\r\n{call_id}\r\n{cseq}\r\n\
          Contact: <sip:4420123@127.0.0.3:5060>\r\n{kind}Content-Length: {}\r\n\r\n{body}",
         body.len()
     )
@@ -314,4 +315,56 @@ pub fn request_of_terminator(method: &str, invite: &str, number: u32) -> String 
         "{method} sip:127.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.3:5060;branch=z9hG4bK{method}{number}\r\n\
          Max-Forwards: 70\r\n{to};tag=callee\r\n{from}\r\n{call_id}\r\nCSeq: {number} {method}\r\nContent-Length: 0\r\n\r\n"
     )
+}
+
+/// A message with more header lines.
+pub fn with_lines(message: &str, lines: &str) -> String {
+    message.replacen("Content-Length:", &format!("{lines}Content-Length:"), 1)
+}
+
+/// A message with a description.
+pub fn with_sdp(message: &str, sdp: &str) -> String {
+    let head = message.split("Content-Length:").next().unwrap_or_default();
+    let head = head.replace("Content-Type: application/sdp\r\n", "");
+    format!("{head}Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}", sdp.len())
+}
+
+/// A message without its description.
+pub fn without_sdp(message: &str) -> String {
+    let head = message.split("Content-Length:").next().unwrap_or_default();
+    format!("{}Content-Length: 0\r\n\r\n", head.replace("Content-Type: application/sdp\r\n", ""))
+}
+
+/// A description with the port 4000 of the usual one changed, and its version.
+pub fn sdp(port: u16, version: u16) -> String {
+    OFFER.replace("m=audio 4000", &format!("m=audio {port}")).replace("- 1 1 IN", &format!("- 1 {version} IN"))
+}
+
+/// A description that holds.
+pub fn hold() -> String {
+    format!("{}a=sendonly\r\n", sdp(4000, 2))
+}
+
+impl Stage {
+    /// Time goes on; the call is woken as often as it wants.
+    pub fn wait(&mut self, call: &mut Call, ms: u64) {
+        let end = self.now_ms + ms;
+        while let Some(at) = call.deadline().map(|at| at.micros().div_ceil(1_000)).filter(|at| *at <= end) {
+            self.now_ms = self.now_ms.max(at);
+            self.with(|ctx| call.on_time(ctx));
+            self.serve(call);
+        }
+        self.now_ms = end;
+    }
+
+    /// How many messages of a leg begin so.
+    pub fn count(&self, leg: u8, start: &str) -> usize {
+        self.sent.iter().filter(|(to, _, text)| *to == leg && text.starts_with(start)).count()
+    }
+
+    /// The last message to a leg that begins so.
+    pub fn last_of(&self, leg: u8, start: &str) -> &str {
+        let found = self.sent.iter().rfind(|(to, _, text)| *to == leg && text.starts_with(start));
+        &found.unwrap_or_else(|| panic!("no {start} was sent to leg {leg}")).2
+    }
 }

@@ -51,7 +51,7 @@ pub enum Dropped {
     Foreign = 1,
     /// Not from the peer.
     Stranger = 2,
-    /// The other leg is not there, or has no address to send to.
+    /// The other leg is not there, has no address to send to, or must not hear it.
     Nowhere = 3,
 }
 
@@ -122,6 +122,13 @@ impl Relay {
         }
     }
 
+    /// What this stream hears goes nowhere while it is hushed; it is measured all the same.
+    pub fn hush(&mut self, id: StreamId, hushed: bool) {
+        if let Some(stream) = self.stream_mut(id) {
+            stream.hushed = hushed;
+        }
+    }
+
     /// A session description of this leg's peer names these addresses. Only this arms the latches, again if they had closed.
     pub fn expect(&mut self, id: StreamId, rtp: SocketAddr, rtcp: SocketAddr) {
         if let Some(stream) = self.stream_mut(id) {
@@ -175,7 +182,7 @@ impl Relay {
         if let Packet::Rtp(header) = packet {
             stream.tally.packet(now, &header, bytes.len());
         }
-        let joined = stream.joined.ok_or(Dropped::Nowhere)?;
+        let joined = stream.joined.filter(|_| !stream.hushed).ok_or(Dropped::Nowhere)?;
         let half = self.streams[usize::from(joined)].as_ref().ok_or(Dropped::Nowhere)?;
         let to = if is_rtcp_port { half.rtcp.peer() } else { half.rtp.peer() }.ok_or(Dropped::Nowhere)?;
         Ok((self.port_low + 2 * joined + u16::from(is_rtcp_port), to))

@@ -18,11 +18,22 @@ pub(crate) struct Stream {
     pub(crate) tally: Tally,
     /// One of its ports could not be opened.
     pub(crate) avoid: bool,
+    /// What it hears goes nowhere.
+    pub(crate) hushed: bool,
 }
 
 impl Stream {
     pub(crate) fn new(generation: u32) -> Stream {
         let (rtp, rtcp) = (Latch::Deaf, Latch::Deaf);
-        Stream { generation, joined: None, rtp, rtcp, heard: None, tally: Tally::default(), avoid: false }
+        Stream {
+            generation,
+            joined: None,
+            rtp,
+            rtcp,
+            heard: None,
+            tally: Tally::default(),
+            avoid: false,
+            hushed: false,
+        }
     }
 }

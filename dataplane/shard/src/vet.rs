@@ -4,9 +4,9 @@ use call::limits::BODY_BYTES_MAX;
 use sip::{Message, Method, Name, Printer, multipart};
 
 /// The methods that we take, in and outside of dialogs.
-pub const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE";
+pub const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK";
 /// The extensions that a request may require: a tag stands here once the engine does what it promises.
-pub const SUPPORTED: &[&[u8]] = &[];
+pub const SUPPORTED: &[&[u8]] = &[b"100rel", b"timer"];
 /// The bodies that we read.
 pub const ACCEPT: &[u8] = b"application/sdp, multipart/mixed";
 

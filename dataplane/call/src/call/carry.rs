@@ -17,32 +17,31 @@ impl Call {
         }
         let session = sdp::parse(&body.bytes)?;
         let active = session.first_active();
-        let from_pair = self.legs[usize::from(from)].pair;
         let to_port = self.legs[usize::from(to)].pair.map_or(0, |pair| pair.rtp_port);
-        if let (Some(index), Some(pair)) = (active, from_pair) {
-            let address = session.address(index).filter(|address| !address.ip().is_unspecified());
-            if let Some(rtp) = address {
-                let own = ctx.desk.switch.media_address(rtp.is_ipv6()) == Some(rtp.ip()) && ctx.relay.owns(rtp.port());
-                if own || sdp::address_refused(rtp.ip(), &[]) {
-                    return Err(sdp::Flaw::REFUSED_ADDRESS);
-                }
-                let rtcp = session.rtcp_address(index).unwrap_or(rtp);
-                ctx.relay.expect(pair.id, rtp, rtcp);
-            }
-        }
+        self.hear_media(ctx, from, &session)?;
         let count = session.media_count();
         let ports: Vec<u16> = (0..count).map(|index| if Some(index) == active { to_port } else { 0 }).collect();
-        let leg = &mut self.legs[usize::from(to)];
+        let leg = &self.legs[usize::from(to)];
         let address = ctx.desk.switch.media_address(leg.peer.remote.is_ipv6()).ok_or(sdp::Flaw::REFUSED_ADDRESS)?;
-        leg.sdp_version += 1;
-        let rewrite = sdp::Rewrite { address, ports: &ports, session_id: leg.sdp_session, version: leg.sdp_version };
         let [first, second] = self.filters(ctx, from);
-        let mut bytes = Vec::with_capacity(body.bytes.len() + 64);
-        sdp::rewrite_filtered(&body.bytes, &rewrite, &first, &mut bytes)?;
-        if second != Filter::NONE {
-            let once = core::mem::take(&mut bytes);
-            sdp::rewrite_filtered(&once, &rewrite, &second, &mut bytes)?;
-        }
+        let (session_id, known) = (leg.sdp_session, leg.sdp_version);
+        let written = |version: u64| {
+            let rewrite = sdp::Rewrite { address, ports: &ports, session_id, version };
+            let mut bytes = Vec::with_capacity(body.bytes.len() + 64);
+            sdp::rewrite_filtered(&body.bytes, &rewrite, &first, &mut bytes)?;
+            if second != Filter::NONE {
+                let once = core::mem::take(&mut bytes);
+                sdp::rewrite_filtered(&once, &rewrite, &second, &mut bytes)?;
+            }
+            Ok(bytes)
+        };
+        // RFC 3264 §8: the version rises with each description that differs from the one before.
+        let same = Some(known).filter(|known| *known > 0).map(&written).transpose()?;
+        let bytes = match same.filter(|bytes| *bytes == leg.last_sdp) {
+            Some(bytes) => bytes,
+            None => written(known + 1)?,
+        };
+        self.legs[usize::from(to)].describe(&bytes);
         let carried = sdp::parse(&bytes)?;
         let codec = carried.first_active().and_then(|index| carried.codec(index));
         self.codec = codec.map_or_else(String::new, |codec| codec.as_str().to_string());

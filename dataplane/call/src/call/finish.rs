@@ -8,6 +8,7 @@ use units::{Cause, Money};
 use crate::bridge::Body;
 use crate::call::{Call, Context, State};
 use crate::effect::{Count, Effect, Trunk};
+use crate::leg::InviteOut;
 use crate::release::Release;
 
 impl Call {
@@ -23,11 +24,17 @@ impl Call {
 
     /// One side said goodbye.
     pub(super) fn on_bye(&mut self, ctx: &mut Context<'_>, leg: u8, cause: Cause) {
-        // RFC 3261 §15: a caller may leave an early dialog by BYE, which is a CANCEL in all but name (§15.1.2: 487).
-        if leg == 0 && !self.is_up() {
-            return self.on_cancelled(ctx);
-        }
         let by = if leg == 0 { Party::Ingress } else { Party::Egress };
+        match (leg, &self.state) {
+            (_, State::Up(_)) | (1.., State::Answering { .. }) => {}
+            // RFC 3261 §15: a caller may leave an early dialog by BYE, which is a CANCEL in all but name (§15.1.2: 487).
+            (0, _) => return self.on_cancelled(ctx),
+            // A terminator may not say BYE before its answer; whoever does has given the attempt up.
+            (leg, _) => {
+                crate::call::answer_byes(&mut self.legs[usize::from(leg)], ctx, leg);
+                return self.give_up_attempt(ctx, Release::refused(480, None));
+            }
+        }
         self.end(ctx, Release { by, cause, status: 200 });
     }
 
@@ -78,7 +85,7 @@ impl Call {
     /// Says BYE to a leg that has not said it; an answer that waits for its ACK gets one first.
     fn say_goodbye(&mut self, ctx: &mut Context<'_>, index: u8, cause: Cause) {
         let leg = &mut self.legs[usize::from(index)];
-        if leg.invite_out.as_ref().is_some_and(|invite| invite.machine.is_accepted() && invite.ack.is_empty()) {
+        if leg.invite_out.as_ref().is_some_and(InviteOut::awaits_our_ack) {
             leg.send_ack(&mut ctx.desk, index, &Body::default());
         }
         leg.close_dialog(&mut ctx.desk, index);

@@ -13,7 +13,7 @@ use crate::call::{Attempt, Call, Context, State};
 use crate::effect::{Count, Effect, Stage, Trunk};
 use crate::leg::Leg;
 use crate::leg::receive::body_of;
-use crate::limits::{ATTEMPTS_MAX, BOOK_TIMEOUT_MS, PROGRESS_TIMEOUT_S, RING_TIMEOUT_S, SETUP_TIMEOUT_S, SLICE_MS};
+use crate::limits::{ATTEMPTS_MAX, BOOK_TIMEOUT_MS, PROGRESS_TIMEOUT_S, SETUP_TIMEOUT_S, SLICE_MS};
 use crate::release::Release;
 
 impl Call {
@@ -21,6 +21,9 @@ impl Call {
     pub(super) fn enter(&mut self, ctx: &mut Context<'_>, invite: &Message<'_>) {
         // RFC 3261 §20.11: another body than a description came this far only if its sender calls it optional.
         self.offer = Some(body_of(invite)).filter(Body::is_sdp).unwrap_or_default();
+        if let Some(refusal) = self.heed_policy(ctx, invite) {
+            return self.refuse_opening(ctx, refusal);
+        }
         let admission = &self.opening.admission;
         match rating::quote(&ctx.view, admission.sell_deck, &admission.called, self.started.wall) {
             Ok(terms) => self.sell = Some(terms),
@@ -166,12 +169,14 @@ impl Call {
         let mut leg = Leg::new(dialog, hop, &mut ctx.desk);
         leg.invite_lines = lines;
         leg.nat = policy.nat;
+        leg.ways = self.egress_ways(ctx, candidate.egress);
         if !self.open_media(ctx, &mut leg) {
             return self.fail(ctx, Release::by_switch(Cause::NO_RESOURCES));
         }
         let index = self.legs.len() as u8;
         self.legs.push(leg);
         self.current = index;
+        self.hush_media(ctx, false);
         let offer = self.offer.clone();
         let body = match self.carry(ctx, 0, index, &offer) {
             Ok(body) => body,
@@ -238,31 +243,8 @@ impl Call {
         }
     }
 
-    /// The terminator said 18x: it is passed on with our tag, Contact and SDP.
-    pub(super) fn on_progress(&mut self, ctx: &mut Context<'_>, status: u16, body: Body) {
-        let now = ctx.desk.clock.now;
-        if let State::Trying { .. } = self.state {
-            let trunk = self.attempts.last().and_then(|attempt| ctx.view.egress(attempt.candidate.egress));
-            let ring_s = or_default(trunk.map_or(0, |trunk| trunk.ring_timeout_s()), RING_TIMEOUT_S);
-            let give_up_at = now.plus_millis(u64::from(ring_s) * 1_000);
-            self.state = State::Ringing { give_up_at: self.answer_by(ctx, give_up_at) };
-            if let Some(attempt) = self.attempts.last_mut() {
-                attempt.ringing = Some(now);
-            }
-        }
-        if !matches!(self.state, State::Ringing { .. }) {
-            return;
-        }
-        if self.ringing.is_none() {
-            self.ringing = Some(now);
-            self.stages.pdd_us = now.micros_since(self.started.now).min(u64::from(u32::MAX)) as u32;
-        }
-        let body = self.carry(ctx, self.current, 0, &body).unwrap_or_default();
-        self.legs[0].answer_invite(&mut ctx.desk, 0, status, &body, None);
-    }
-
     /// A deadline of the present attempt, or the earlier one by which its trunk must have answered.
-    fn answer_by(&self, ctx: &Context<'_>, deadline: units::Instant) -> units::Instant {
+    pub(super) fn answer_by(&self, ctx: &Context<'_>, deadline: units::Instant) -> units::Instant {
         let Some(attempt) = self.attempts.last() else { return deadline };
         match ctx.policies.egress(attempt.candidate.egress).policy.answer_timeout_s {
             0 => deadline,

@@ -11,11 +11,13 @@ use media::Pair;
 use rating::{Admission, Candidate, Verdict};
 use sip::dialog::Dialog;
 use sip::{Hop, Transport};
+use snapshot::policy::{Refresher, SessionTimer, TimerMode};
 use units::{Clock, Instant, Money};
 
 use crate::bridge::Body;
 use crate::call::{Attempt, Call, Opening, State, Talk};
 use crate::leg::Leg;
+use crate::leg::refresh::Timer;
 use crate::release::Release;
 
 /// The layout of [`Call::export`]; raised with every change.
@@ -89,6 +91,7 @@ impl Call {
             started,
             began_ns: 0,
             setup_at: started.now,
+            ring_at: None,
             sell: record.sell.map(|sell| sell.terms),
             offer: Body::default(),
             routes: Vec::new(),
@@ -134,26 +137,23 @@ struct LegState {
     sdp_session: u64,
     sdp_version: u64,
     nat: bool,
+    timer_policy: SessionTimer,
+    timer: Option<Timer>,
+    peer_updates: bool,
+    last_sdp: Vec<u8>,
 }
 
 impl LegState {
     fn into_leg(self, pair: Pair) -> Leg {
-        Leg {
-            dialog: self.dialog,
-            peer: self.peer,
-            invite_lines: Vec::new(),
-            pair: Some(pair),
-            invite_in: None,
-            invite_out: None,
-            past_invites: Vec::new(),
-            nat: self.nat,
-            requests_in: Vec::new(),
-            requests_out: Vec::new(),
-            sdp_session: self.sdp_session,
-            sdp_version: self.sdp_version,
-            gone: false,
-            bye_wanted: None,
-        }
+        let mut leg = Leg::bare(self.dialog, self.peer, self.sdp_session);
+        leg.pair = Some(pair);
+        leg.nat = self.nat;
+        leg.sdp_version = self.sdp_version;
+        leg.ways.timer = self.timer_policy;
+        leg.timer = self.timer;
+        leg.peer_updates = self.peer_updates;
+        leg.last_sdp = self.last_sdp;
+        leg
     }
 }
 
@@ -250,6 +250,29 @@ fn put_leg(out: &mut Vec<u8>, leg: &Leg) {
     put(out, leg.sdp_session);
     put(out, leg.sdp_version);
     put(out, u64::from(leg.nat));
+    put_timer(out, leg);
+}
+
+/// The session timer and what its refreshes need. The last description is needed only by a re-INVITE that refreshes.
+fn put_timer(out: &mut Vec<u8>, leg: &Leg) {
+    let policy = &leg.ways.timer;
+    let flag = |flag: bool, bit: u32| u64::from(flag) << bit;
+    let timer = leg.timer;
+    put(
+        out,
+        policy.mode as u64
+            | (policy.refresher as u64) << 2
+            | flag(leg.peer_updates, 4)
+            | flag(timer.is_some(), 5)
+            | flag(timer.is_some_and(|timer| timer.ours), 6)
+            | flag(timer.is_some_and(|timer| timer.alone), 7)
+            | u64::from(policy.expires_s) << 32,
+    );
+    put(out, u64::from(policy.min_s) | timer.map_or(0, |timer| u64::from(timer.interval_s) << 32));
+    put(out, timer.map_or(0, |timer| timer.refresh_at.micros()));
+    put(out, timer.map_or(0, |timer| timer.ends_at.micros()));
+    let by_invite = timer.is_some_and(|timer| timer.ours) && !leg.peer_updates;
+    put_bytes(out, if by_invite { &leg.last_sdp } else { b"" });
 }
 
 fn take(input: &mut &[u8]) -> Option<u64> {
@@ -292,5 +315,20 @@ fn take_leg(input: &mut &[u8]) -> Option<LegState> {
     let remote = core::str::from_utf8(take_bytes(input)?).ok()?.parse().ok()?;
     let peer = Hop { transport, listener, remote, flow: None };
     let port = u16::try_from(take(input)?).ok()?;
-    Some(LegState { dialog, peer, port, sdp_session: take(input)?, sdp_version: take(input)?, nat: take(input)? != 0 })
+    let (sdp_session, sdp_version) = (take(input)?, take(input)?);
+    let nat = take(input)? != 0;
+    let (timer_policy, timer, peer_updates) = take_timer(input)?;
+    let last_sdp = take_bytes(input)?.to_vec();
+    Some(LegState { dialog, peer, port, sdp_session, sdp_version, nat, timer_policy, timer, peer_updates, last_sdp })
+}
+
+fn take_timer(input: &mut &[u8]) -> Option<(SessionTimer, Option<Timer>, bool)> {
+    let (flags, spans) = (take(input)?, take(input)?);
+    let (refresh_at, ends_at) = (Instant::from_micros(take(input)?), Instant::from_micros(take(input)?));
+    let flag = |bit: u32| flags >> bit & 1 == 1;
+    let mode = [TimerMode::Accept, TimerMode::Off, TimerMode::On].get((flags & 3) as usize).copied()?;
+    let refresher = [Refresher::Any, Refresher::Us, Refresher::Peer].get((flags >> 2 & 3) as usize).copied()?;
+    let policy = SessionTimer { mode, expires_s: (flags >> 32) as u32, min_s: spans as u32, refresher };
+    let timer = Timer { interval_s: (spans >> 32) as u32, ours: flag(6), refresh_at, ends_at, alone: flag(7) };
+    Some((policy, flag(5).then_some(timer), flag(4)))
 }

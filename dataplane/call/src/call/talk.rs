@@ -5,10 +5,11 @@ use alloc::vec::Vec;
 use cdr::GrantPart;
 use units::{Cause, Money};
 
-use crate::bridge::{Body, Event};
+use crate::bridge::Body;
 use crate::call::setup::micros;
 use crate::call::{Call, Context, State, Talk};
 use crate::effect::{Count, Effect, Stage};
+use crate::leg::InviteOut;
 use crate::limits::{DURATION_MAX_S, EXTEND_AHEAD_MS, JOURNAL_TIMEOUT_MS, SLICE_MS};
 use crate::release::Release;
 
@@ -29,14 +30,17 @@ impl Call {
         };
         self.answered = Some(now);
         self.write_start(ctx);
-        self.state = State::Answering { give_up_at: now.plus_millis(JOURNAL_TIMEOUT_MS), body, began_ns };
+        self.state =
+            State::Answering { give_up_at: now.plus_millis(JOURNAL_TIMEOUT_MS), body, began_ns, journaled: false };
     }
 
     /// The start record is durable: the originator hears the answer, and time counts from here.
     pub(super) fn pass_answer_on(&mut self, ctx: &mut Context<'_>, body: Body, began_ns: u64) {
         let now = ctx.desk.clock.now;
         self.answered = Some(now);
+        let body = self.answer_body(body);
         self.legs[0].answer_invite(&mut ctx.desk, 0, 200, &body, None);
+        self.hush_media(ctx, true);
         let spent = (ctx.ticks)() - began_ns;
         self.stages.answer_us = micros(spent);
         ctx.desk.out.list.extend([Effect::Stage(Stage::Answer, spent), Effect::Count(Count::Answered)]);
@@ -114,66 +118,12 @@ impl Call {
     /// One of our answers was acknowledged; an ACK with a description answers a delayed offer.
     pub(super) fn on_acked(&mut self, ctx: &mut Context<'_>, leg: u8, body: Body) {
         let other = self.other(leg);
-        let waits = |leg: &crate::leg::Leg| leg.invite_out.as_ref().is_some_and(|invite| invite.ack.is_empty());
+        let waits = |leg: &crate::leg::Leg| leg.invite_out.as_ref().is_some_and(InviteOut::awaits_our_ack);
         if other == leg || !waits(&self.legs[usize::from(other)]) {
             return;
         }
         let body = self.carry(ctx, leg, other, &body).unwrap_or_default();
         self.legs[usize::from(other)].send_ack(&mut ctx.desk, other, &body);
-    }
-
-    fn other(&self, leg: u8) -> u8 {
-        if leg == 0 { self.current } else { 0 }
-    }
-
-    /// Re-INVITE, UPDATE and INFO cross the bridge; so do their answers.
-    pub(super) fn on_bridge_event(&mut self, ctx: &mut Context<'_>, leg: u8, event: Event) {
-        let other = self.other(leg);
-        let up = self.is_up() && other != leg;
-        match event {
-            Event::Offer { body } if up => self.pass_offer_on(ctx, leg, other, &body),
-            Event::Offer { .. } => {
-                self.legs[usize::from(leg)].answer_invite(&mut ctx.desk, leg, 491, &Body::default(), None);
-            }
-            Event::OfferAccepted { body } => {
-                let carried = self.carry(ctx, leg, other, &body);
-                let (status, body) = carried.map_or((488, Body::default()), |body| (200, body));
-                self.legs[usize::from(other)].answer_invite(&mut ctx.desk, other, status, &body, None);
-            }
-            Event::OfferRefused { status } => {
-                let status = if matches!(status, 300..=399 | 401 | 407) { 488 } else { status };
-                self.legs[usize::from(other)].answer_invite(&mut ctx.desk, other, status, &Body::default(), None);
-            }
-            Event::Request { method, number, body } if up => match self.carry(ctx, leg, other, &body) {
-                Ok(body) => {
-                    let other_leg = &mut self.legs[usize::from(other)];
-                    other_leg.send_request(&mut ctx.desk, other, &method, &body, Some(number), None);
-                }
-                Err(_) => self.legs[usize::from(leg)].answer_request(&mut ctx.desk, leg, number, 488, &Body::default()),
-            },
-            Event::Request { number, .. } => {
-                self.legs[usize::from(leg)].answer_request(&mut ctx.desk, leg, number, 491, &Body::default());
-            }
-            Event::Response { number, status, body } => {
-                let body = self.carry(ctx, leg, other, &body).unwrap_or_default();
-                self.legs[usize::from(other)].answer_request(&mut ctx.desk, other, number, status, &body);
-            }
-            _ => {}
-        }
-    }
-
-    fn pass_offer_on(&mut self, ctx: &mut Context<'_>, leg: u8, other: u8, body: &Body) {
-        // RFC 3261 §14.1: one INVITE at a time on a leg; the peer tries again after 491.
-        let refusal = match self.legs[usize::from(other)].has_open_invite() {
-            true => Err(491),
-            false => self.carry(ctx, leg, other, body).map_err(|_| 488),
-        };
-        match refusal {
-            Ok(body) => self.legs[usize::from(other)].send_invite(&mut ctx.desk, other, &body, crate::leg::send::HOPS),
-            Err(status) => {
-                self.legs[usize::from(leg)].answer_invite(&mut ctx.desk, leg, status, &Body::default(), None);
-            }
-        }
     }
 
     /// Closes a leg's media ports and keeps what they measured.

@@ -3,15 +3,16 @@
 use alloc::vec::Vec;
 
 use sip::effect::Effect;
-use sip::invite_server::InviteServer;
 use sip::server::Server;
 use sip::{Hop, Message, Method, Name};
-use units::Cause;
+use snapshot::policy::Reliable;
+use units::{Cause, Instant};
 
 use crate::bridge::{Body, Event, Events};
 use crate::effect::{Count, Effect as Order};
-use crate::leg::{Desk, InviteIn, Leg, RequestIn};
-use crate::limits::{BODY_BYTES_MAX, REQUESTS_PER_LEG_MAX};
+use crate::leg::reliable::{Owed, names_tag};
+use crate::leg::{Desk, InviteIn, Leg, Offering, RequestIn, StandsFor};
+use crate::limits::{BODY_BYTES_MAX, REPEATS_MAX, REQUESTS_PER_LEG_MAX};
 use crate::release::Release;
 
 impl Leg {
@@ -39,28 +40,49 @@ impl Leg {
             invite.machine.on_repeat(&mut orders);
             return self.resend_invite_answer(desk, index, &orders);
         }
-        let refusal = match () {
-            // RFC 3261 §12.2.2: an old number.
-            () if !self.dialog.in_order(number) => Some(500),
-            () if self.gone => Some(481),
-            // RFC 3261 §14.2: glare.
-            () if self.has_open_invite() => Some(491),
-            () => None,
-        };
-        if let Some(status) = refusal {
-            return refuse(desk, index, request, source, status, &self.dialog.local_tag);
+        if let Some(refusal) = self.reoffer_refusal(desk, request) {
+            return refusal.send(desk, index, request, source, &self.dialog.local_tag);
         }
         self.dialog.remote_cseq = Some(number);
         self.dialog.refresh(request);
-        let request_bytes = request.text().to_vec();
-        let machine = InviteServer::new(source.transport.is_reliable());
-        self.invite_in = Some(InviteIn { machine, request: request_bytes, source, last: Vec::new() });
+        self.heed_allow(request);
+        self.invite_in = Some(InviteIn::new(request, source));
         self.answer_invite(desk, index, 100, &Body::default(), None);
         events.push(Event::Offer { body: body_of(request) });
     }
 
+    /// What stands against a re-INVITE.
+    fn reoffer_refusal(&self, desk: &mut Desk<'_>, request: &Message<'_>) -> Option<Refusal> {
+        if !self.dialog.in_order(request.cseq().number) {
+            // RFC 3261 §12.2.2: an old number.
+            return Some(Refusal::Plain(500));
+        }
+        if self.gone {
+            return Some(Refusal::Plain(481));
+        }
+        // RFC 3261 §14.2: one that comes too soon, and glare.
+        if self.invite_in.as_ref().is_some_and(|invite| invite.machine.is_pending()) {
+            return Some(Refusal::soon(desk));
+        }
+        if self.invite_out.as_ref().is_some_and(|invite| invite.machine.is_pending()) {
+            return Some(Refusal::Plain(491));
+        }
+        self.offer_refusal(desk).or_else(|| self.shorter_than(request).map(Refusal::Shorter))
+    }
+
+    /// RFC 3311 §5.2: what stands against another offer of the peer.
+    fn offer_refusal(&self, desk: &mut Desk<'_>) -> Option<Refusal> {
+        match self.open_offer() {
+            Offering::Nobody => None,
+            Offering::Us => Some(Refusal::Plain(491)),
+            Offering::Peer => Some(Refusal::soon(desk)),
+        }
+    }
+
     fn on_ack(&mut self, desk: &mut Desk<'_>, index: u8, request: &Message<'_>, events: &mut Events) {
-        let Some(invite) = &mut self.invite_in else { return };
+        let Some(invite) = self.invite_in.as_mut().filter(|invite| invite.number() == request.cseq().number) else {
+            return;
+        };
         let mut orders = Vec::new();
         let accepted = invite.machine.awaits_ack();
         invite.machine.on_ack(desk.clock.now, &mut orders);
@@ -98,31 +120,65 @@ impl Leg {
             }
             return;
         }
-        let refusal = match request.method() {
-            _ if !self.dialog.in_order(number) => Some(500),
-            _ if self.requests_in.len() >= REQUESTS_PER_LEG_MAX => Some(503),
-            Method::Refer => Some(403),
-            Method::Options => Some(200),
-            Method::Bye | Method::Info | Method::Update => None,
-            _ => Some(405),
+        let cseq = self.remote_cseq_of(request);
+        let old = cseq.is_some_and(|last| number <= last);
+        *cseq = (*cseq).max(Some(number));
+        let refusal = match old {
+            true => Some(Refusal::Plain(500)),
+            false => self.other_refusal(desk, request),
         };
-        self.dialog.remote_cseq = self.dialog.remote_cseq.max(Some(number));
-        if let Some(status) = refusal {
-            return refuse(desk, index, request, source, status, &self.dialog.local_tag);
+        if let Some(refusal) = refusal {
+            return refusal.send(desk, index, request, source, &self.dialog.local_tag);
         }
+        let body = body_of(request);
+        let event = match request.method() {
+            Method::Bye => {
+                let said = q850(request).filter(|value| (1..=127).contains(value));
+                Some(Event::Bye { cause: said.map_or(Cause::NORMAL, Cause) })
+            }
+            Method::Prack => match self.on_prack(request, number, body) {
+                Some(pracked) => Some(pracked),
+                // RFC 3262 §3: it names no response of ours that waits.
+                None => return refuse(desk, index, request, source, 481, &self.dialog.local_tag),
+            },
+            Method::Update if !body.is_sdp() => None,
+            _ => Some(Event::Request { method: request.cseq().method_text.to_vec(), number, body }),
+        };
+        self.gone |= request.method() == Method::Bye;
         let machine = Server::new(desk.clock.now, source.transport.is_reliable());
         let bytes = request.text().to_vec();
         self.requests_in.push(RequestIn { machine, request: bytes, source, number, last: Vec::new() });
+        if request.method() == Method::Update {
+            self.refresh_target(request);
+            self.heed_allow(request);
+        }
+        match event {
+            Some(event) => events.push(event),
+            // RFC 4028 §7.4: an UPDATE without description says that the peer lives, and where; the other leg need not know.
+            None => self.answer_request(desk, index, number, 200, &Body::default()),
+        }
+    }
+
+    /// What stands against a request other than INVITE.
+    fn other_refusal(&self, desk: &mut Desk<'_>, request: &Message<'_>) -> Option<Refusal> {
+        let full = self.requests_in.len() >= REQUESTS_PER_LEG_MAX;
         match request.method() {
-            Method::Bye => {
-                self.gone = true;
-                let said = q850(request).filter(|value| (1..=127).contains(value));
-                events.push(Event::Bye { cause: said.map_or(Cause::NORMAL, Cause) });
+            // Whoever wants to end the call is heard even when there is no room for anything else.
+            Method::Bye if self.requests_in.len() < 2 * REQUESTS_PER_LEG_MAX => None,
+            _ if full => Some(Refusal::Plain(503)),
+            Method::Update if self.gone => Some(Refusal::Plain(481)),
+            // RFC 3311 §5.2: one UPDATE at a time.
+            Method::Update if self.requests_in.iter().any(|other| other.is_open(b"UPDATE ")) => {
+                Some(Refusal::soon(desk))
             }
-            _ => {
-                let (method, body) = (request.cseq().method_text.to_vec(), body_of(request));
-                events.push(Event::Request { method, number, body });
+            Method::Update => {
+                let objection = if body_of(request).is_sdp() { self.offer_refusal(desk) } else { None };
+                objection.or_else(|| self.shorter_than(request).map(Refusal::Shorter))
             }
+            Method::Refer => Some(Refusal::Plain(403)),
+            Method::Options => Some(Refusal::Plain(200)),
+            Method::Info | Method::Prack => None,
+            _ => Some(Refusal::Plain(405)),
         }
     }
 
@@ -150,8 +206,7 @@ impl Leg {
                         self.send_cancel(desk, index);
                     }
                     if initial && status > 100 {
-                        self.learn_early(response);
-                        events.push(Event::Progress { status, body: body_of(response) });
+                        self.on_progress(desk, index, response, status, events);
                     }
                 }
                 Effect::Accepted => self.on_accepted(desk, index, response, first, events),
@@ -160,13 +215,9 @@ impl Leg {
                         super::send::send_refusal_ack(desk, index, invite.to, &invite.request, response);
                     }
                 }
+                Effect::Refused if status == 422 && self.ask_longer(desk, index, response) => {}
                 Effect::Refused if initial => events.push(refusal_of(response)),
-                Effect::Refused => {
-                    events.push(Event::OfferRefused { status });
-                    if matches!(status, 408 | 481) {
-                        events.push(Event::Lost);
-                    }
-                }
+                Effect::Refused => self.on_reoffer_refused(desk, status, Some(response), events),
                 Effect::Resend | Effect::Acknowledged | Effect::TimedOut => {}
             }
         }
@@ -186,6 +237,67 @@ impl Leg {
         }
     }
 
+    /// A 18x of the terminator: it opens an early dialog, and a reliable one is acknowledged here or by the originator.
+    fn on_progress(
+        &mut self,
+        desk: &mut Desk<'_>,
+        index: u8,
+        response: &Message<'_>,
+        status: u16,
+        events: &mut Events,
+    ) {
+        if status == 199 {
+            // RFC 6228: one branch is over; others may still answer.
+            return self.part_early(response);
+        }
+        self.heed_allow(response);
+        let early = self.meet_early(response);
+        let body = body_of(response);
+        let mut owed = None;
+        if self.offers_reliable() && names_tag(response, Name::Require, super::reliable::TAG) {
+            let Some(early) = early else { return };
+            let Ok(number) = self.take_reliable(response, early) else { return };
+            if let Some(invite) = self.invite_out.as_mut().filter(|invite| invite.offered && body.is_sdp()) {
+                invite.settled = true;
+            }
+            let heard = Owed { leg: index, early, number, invite: response.cseq().number };
+            match self.ways.reliable {
+                Reliable::Relay => owed = Some(heard),
+                Reliable::Local | Reliable::Off => self.send_prack(desk, heard, &Body::default(), None),
+            }
+        }
+        events.push(Event::Progress { status, body, owed });
+    }
+
+    /// RFC 4028 §7.4: the peer wants a longer interval; our INVITE goes again with it.
+    fn ask_longer(&mut self, desk: &mut Desk<'_>, index: u8, refusal: &Message<'_>) -> bool {
+        if self.invite_out.as_ref().is_some_and(|invite| invite.cancelled) || !self.obey_interval(refusal) {
+            return false;
+        }
+        let again = self.invite_out.as_ref().is_some_and(|invite| invite.initial);
+        match self.first_target().filter(|_| again && self.past_invites.len() < REPEATS_MAX) {
+            Some(target) => self.repeat_invite(desk, index, self.peer, &target, b""),
+            None => false,
+        }
+    }
+
+    fn on_reoffer_refused(
+        &mut self,
+        desk: &mut Desk<'_>,
+        status: u16,
+        response: Option<&Message<'_>>,
+        events: &mut Events,
+    ) {
+        let stands_for = self.invite_out.as_ref().map_or(StandsFor::Invite, |invite| invite.stands_for);
+        if stands_for == StandsFor::Refresh {
+            return self.on_refresh_refused(desk, (Method::Invite, status), response, events);
+        }
+        events.push(Event::OfferRefused { status, stands_for });
+        if matches!(status, 408 | 481) {
+            events.push(Event::Lost);
+        }
+    }
+
     /// A 2xx to our INVITE: the first one, a repeat, or one of another branch of a fork.
     fn on_accepted(
         &mut self,
@@ -198,17 +310,23 @@ impl Leg {
         let tag = response.to().tag().unwrap_or(b"");
         let Some(invite) = &mut self.invite_out else { return };
         if first {
-            if invite.initial {
+            let body = body_of(response);
+            invite.cancel_at = None;
+            let (initial, stands_for) = (invite.initial, invite.stands_for);
+            // An answer without description leaves nothing for the other leg's ACK to answer.
+            let at_once = invite.offered || invite.settled || !body.is_sdp();
+            if initial {
+                self.settle_early(response);
                 self.dialog.learn(response);
             } else {
                 self.dialog.refresh(response);
             }
-            let (initial, at_once) = (invite.initial, invite.offered);
+            self.heed_allow(response);
+            self.heed_timer(desk.clock.now, response);
             if at_once {
                 self.send_ack(desk, index, &Body::default());
             }
-            let body = body_of(response);
-            events.push(if initial { Event::Answered { body } } else { Event::OfferAccepted { body } });
+            events.push(if initial { Event::Answered { body } } else { Event::OfferAccepted { body, stands_for } });
         } else if tag == self.dialog.remote_tag.as_slice() {
             if !invite.ack.is_empty() {
                 let (to, ack) = (invite.to, invite.ack.clone());
@@ -238,31 +356,41 @@ impl Leg {
         });
     }
 
-    /// An early dialog gives us the peer's tag for nothing but matching; the answer's tag counts in the end.
-    fn learn_early(&mut self, response: &Message<'_>) {
-        if response.contact().is_some() {
-            self.dialog.refresh(response);
-        }
-    }
-
     fn on_other_response(&mut self, desk: &mut Desk<'_>, response: &Message<'_>, events: &mut Events) {
         let status = response.status().unwrap_or(0);
         let Some(request) = self.requests_out.iter_mut().find(|request| same_branch(&request.request, response)) else {
             return;
         };
-        if request.machine.is_pending() && request.method_is(response) {
-            let mut orders = Vec::new();
-            request.machine.on_response(desk.clock.now, status, &mut orders);
-            let done = orders.iter().any(|order| matches!(order, Effect::Accepted | Effect::Refused));
-            if done && matches!(status, 401 | 407) && !request.proven {
-                events.push(Event::Unproven { number: request.number, response: response.text().to_vec() });
-            } else if let (true, Some(number)) = (done, request.passes_on) {
+        if !request.machine.is_pending() || !request.method_is(response) {
+            return;
+        }
+        let mut orders = Vec::new();
+        request.machine.on_response(desk.clock.now, status, &mut orders);
+        let (passes_on, update) = (request.passes_on, response.method() == Method::Update);
+        if !orders.iter().any(|order| matches!(order, Effect::Accepted | Effect::Refused)) {
+            return;
+        }
+        if matches!(status, 401 | 407) && !request.proven {
+            events.push(Event::Unproven { number: request.number, response: response.text().to_vec() });
+            return;
+        }
+        if update && status < 300 {
+            self.refresh_target(response);
+            self.heed_allow(response);
+            self.heed_timer(desk.clock.now, response);
+        }
+        match passes_on {
+            Some(number) => {
                 events.push(Event::Response { number, status, body: body_of(response) });
                 // RFC 3261 §12.2.1.2: the peer has lost the dialog.
-                if matches!(status, 408 | 481) {
+                if matches!(status, 408 | 481) && !self.dialog.remote_tag.is_empty() {
                     events.push(Event::Lost);
                 }
             }
+            None if update && status >= 300 => {
+                self.on_refresh_refused(desk, (Method::Update, status), Some(response), events);
+            }
+            None => {}
         }
     }
 
@@ -276,7 +404,7 @@ impl Leg {
                 invite.machine.abandon();
                 events.push(match invite.initial {
                     true => Event::Refused(Release::refused(STATUS, None)),
-                    false => Event::OfferRefused { status: STATUS },
+                    false => Event::OfferRefused { status: STATUS, stands_for: invite.stands_for },
                 });
             }
         } else if let Some(sent) = self.requests_out.iter_mut().find(|sent| same_branch(&sent.request, request))
@@ -297,28 +425,37 @@ impl Leg {
     pub fn on_time(&mut self, desk: &mut Desk<'_>, index: u8, events: &mut Events) {
         self.invite_in_on_time(desk, index, events);
         self.invite_out_on_time(desk, index, events);
+        self.reliable_on_time(desk, index, events);
+        self.timer_on_time(desk, index, events);
         self.requests_in.iter_mut().for_each(|request| request.machine.on_time(desk.clock.now));
         self.past_invites.iter_mut().for_each(|past| past.machine.on_time(desk.clock.now, &mut Vec::new()));
-        for request in &mut self.requests_out {
-            let mut orders = Vec::new();
-            request.machine.on_time(desk.clock.now, &mut orders);
-            for order in orders {
-                match order {
-                    Effect::Resend => {
-                        desk.send(index, request.to, &request.request);
-                        desk.out.list.push(Order::Count(Count::Resent));
-                    }
-                    Effect::TimedOut => {
-                        if let Some(number) = request.passes_on {
-                            events.push(Event::Response { number, status: 408, body: Body::default() });
-                            events.push(Event::Lost);
-                        }
-                    }
-                    _ => {}
-                }
-            }
+        for at in 0..self.requests_out.len() {
+            self.request_out_on_time(desk, index, at, events);
         }
         self.sweep();
+    }
+
+    fn request_out_on_time(&mut self, desk: &mut Desk<'_>, index: u8, at: usize, events: &mut Events) {
+        let request = &mut self.requests_out[at];
+        let mut orders = Vec::new();
+        request.machine.on_time(desk.clock.now, &mut orders);
+        if orders.contains(&Effect::Resend) {
+            desk.send(index, request.to, &request.request);
+            desk.out.list.push(Order::Count(Count::Resent));
+        }
+        if !orders.contains(&Effect::TimedOut) {
+            return;
+        }
+        match request.passes_on {
+            Some(number) => {
+                events.push(Event::Response { number, status: 408, body: Body::default() });
+                if !self.dialog.remote_tag.is_empty() {
+                    events.push(Event::Lost);
+                }
+            }
+            None if request.request.starts_with(b"UPDATE ") => events.push(Event::Lost),
+            None => {}
+        }
     }
 
     fn invite_in_on_time(&mut self, desk: &mut Desk<'_>, index: u8, events: &mut Events) {
@@ -337,18 +474,29 @@ impl Leg {
         let Some(invite) = &mut self.invite_out else { return };
         let mut orders = Vec::new();
         invite.machine.on_time(desk.clock.now, &mut orders);
+        let initial = invite.initial;
         for order in orders {
             match order {
                 Effect::Resend => {
                     desk.send(index, invite.to, &invite.request);
                     desk.out.list.push(Order::Count(Count::Resent));
                 }
-                Effect::TimedOut if invite.initial => {
+                Effect::TimedOut if initial => {
                     events.push(Event::Refused(Release::by_switch(Cause::TIMER_EXPIRED)));
                 }
-                Effect::TimedOut => events.extend([Event::OfferRefused { status: 408 }, Event::Lost]),
+                Effect::TimedOut => return self.on_reoffer_refused(desk, 408, None, events),
                 _ => {}
             }
+        }
+        self.overdue_invite(desk, index);
+    }
+
+    /// A re-INVITE that nobody answers is cancelled.
+    fn overdue_invite(&mut self, desk: &mut Desk<'_>, index: u8) {
+        let due = |at: &mut Instant| *at <= desk.clock.now;
+        let overdue = self.invite_out.as_mut().is_some_and(|invite| invite.cancel_at.take_if(due).is_some());
+        if overdue {
+            self.send_cancel(desk, index);
         }
     }
 
@@ -384,18 +532,65 @@ fn same_branch(stored: &[u8], message: &Message<'_>) -> bool {
     sip::parse::message(stored).is_ok_and(|stored| stored.via().branch == message.via().branch)
 }
 
-/// Answers a request without keeping a transaction: a repeat is answered again.
-pub fn refuse(desk: &mut Desk<'_>, index: u8, request: &Message<'_>, source: Hop, status: u16, tag: &[u8]) {
-    let mut answer = Vec::with_capacity(512);
-    let phrase = sip::print::reason_phrase(status);
-    let mut printer = sip::Printer::reply(&mut answer, request, status, phrase, tag, source.remote);
-    // RFC 3261 §11.2, §21.4.6: what we take is told to whom asks, and to whom asked for something else.
-    if status == 405 || (status == 200 && request.method() == Method::Options) {
-        printer.line("Allow", &[super::send::ALLOW]);
+/// An answer without a transaction: a repeat is answered again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// With this status.
+    Plain(u16),
+    /// 420: this extension is not offered here (RFC 3261 §8.2.2.3).
+    Unsupported(&'static [u8]),
+    /// 422: the session interval is shorter than these seconds (RFC 4028 §6).
+    Shorter(u32),
+    /// 500: another transaction is under way, try again after these seconds (RFC 3261 §14.2, RFC 3311 §5.2).
+    Soon(u8),
+}
+
+impl Refusal {
+    /// 500 with a random time from 0 to 10 seconds.
+    fn soon(desk: &mut Desk<'_>) -> Refusal {
+        Refusal::Soon((desk.random.bits() % 11) as u8)
     }
-    printer.finish_empty();
-    let to = super::send::reply_hop(request, source);
-    desk.send(index, to, &answer);
+
+    /// Its status.
+    pub fn status(&self) -> u16 {
+        match self {
+            Refusal::Plain(status) => *status,
+            Refusal::Unsupported(_) => 420,
+            Refusal::Shorter(_) => 422,
+            Refusal::Soon(_) => 500,
+        }
+    }
+
+    /// Sends it.
+    pub fn send(&self, desk: &mut Desk<'_>, index: u8, request: &Message<'_>, source: Hop, tag: &[u8]) {
+        let mut answer = Vec::with_capacity(512);
+        let (status, phrase) = (self.status(), sip::print::reason_phrase(self.status()));
+        let mut printer = sip::Printer::reply(&mut answer, request, status, phrase, tag, source.remote);
+        match self {
+            // RFC 3261 §11.2, §21.4.6: what we take is told to whom asks, and to whom asked for something else.
+            Refusal::Plain(200 | 405) if request.method() != Method::Cancel => {
+                printer.line(Name::Allow, &[super::send::ALLOW]);
+            }
+            Refusal::Plain(_) => {}
+            Refusal::Unsupported(extension) => {
+                printer.line(Name::Unsupported, &[extension]);
+            }
+            Refusal::Shorter(seconds) => {
+                printer.number(Name::MinSe, u64::from(*seconds));
+            }
+            Refusal::Soon(seconds) => {
+                printer.number(Name::RetryAfter, u64::from(*seconds));
+            }
+        }
+        printer.finish_empty();
+        let to = super::send::reply_hop(request, source);
+        desk.send(index, to, &answer);
+    }
+}
+
+/// Answers a request without keeping a transaction.
+pub fn refuse(desk: &mut Desk<'_>, index: u8, request: &Message<'_>, source: Hop, status: u16, tag: &[u8]) {
+    Refusal::Plain(status).send(desk, index, request, source, tag);
 }
 
 /// What of a message's body may be passed on: of several parts the session description.

@@ -6,17 +6,22 @@ use core::net::SocketAddr;
 use sip::client::Client;
 use sip::invite_client::InviteClient;
 use sip::print::{reason_phrase, write_socket_addr};
-use sip::{Hop, Message, Name, Printer, Transport, parse};
+use sip::{Hop, Message, Method, Name, Printer, Transport, parse};
 use units::Cause;
 
 use crate::bridge::Body;
-use crate::leg::{Desk, InviteOut, Leg, RequestIn, RequestOut};
+use crate::leg::receive::Refusal;
+use crate::leg::{Desk, InviteOut, Leg, RequestIn, RequestOut, StandsFor};
+use crate::limits::REOFFER_TIMEOUT_MS;
 use crate::release::q850_of_cause;
 
 /// The magic cookie of RFC 3261 §8.1.1.7.
 const BRANCH_HEAD: &[u8] = b"z9hG4bK";
+/// What of a request stays when it is sent anew.
+const REPEATED: [Name; 7] =
+    [Name::Contact, Name::Allow, Name::Supported, Name::SessionExpires, Name::MinSe, Name::RAck, Name::Reason];
 /// What we take in a request (RFC 3261 §20.5).
-pub(super) const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE";
+pub(super) const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK";
 
 impl Leg {
     /// Sends an INVITE: the first one, or a re-INVITE within the dialog. `hops` is its Max-Forwards.
@@ -31,6 +36,7 @@ impl Leg {
         let mut printer = self.dialog.request(&mut request, b"INVITE", number, &branch, own, hops);
         write_contact(&mut printer, own);
         printer.line("Allow", &[ALLOW]);
+        self.write_extensions(&mut printer, initial);
         if initial {
             printer.append(&self.invite_lines);
         }
@@ -45,55 +51,101 @@ impl Leg {
             cancelled: false,
             initial,
             offered: body.is_sdp(),
+            settled: false,
+            stands_for: StandsFor::Invite,
+            cancel_at: (!initial).then(|| desk.clock.now.plus_millis(REOFFER_TIMEOUT_MS)),
         });
     }
 
     /// Answers the peer's INVITE. A 2xx or 18x carries `body`; a refusal carries the cause in a Reason header.
     pub fn answer_invite(&mut self, desk: &mut Desk<'_>, index: u8, status: u16, body: &Body, cause: Option<Cause>) {
-        let Some(invite) = &mut self.invite_in else { return };
-        if !invite.machine.is_pending() {
-            return;
-        }
-        let Ok(request) = parse::message(&invite.request) else { return };
+        self.answer_invite_as(desk, index, status, body, cause, None);
+    }
+
+    /// As [`Leg::answer_invite`]; a provisional response with a number is reliable (RFC 3262 §3).
+    pub(super) fn answer_invite_as(
+        &mut self,
+        desk: &mut Desk<'_>,
+        index: u8,
+        status: u16,
+        body: &Body,
+        cause: Option<Cause>,
+        reliable: Option<u32>,
+    ) {
+        let Some(mut invite) = self.invite_in.take_if(|invite| invite.machine.is_pending()) else { return };
+        let bytes = core::mem::take(&mut invite.request);
+        let Ok(request) = parse::message(&bytes) else { return };
+        let agreed = if (200..300).contains(&status) { self.agree_timer(desk.clock.now, &request) } else { None };
         let mut last = Vec::with_capacity(1_024);
         let tag: &[u8] = if status == 100 { b"" } else { &self.dialog.local_tag };
         let mut printer = Printer::reply(&mut last, &request, status, reason_phrase(status), tag, invite.source.remote);
         if (101..300).contains(&status) {
             write_contact(&mut printer, desk.switch.sent_by(invite.source));
-        }
-        if (200..300).contains(&status) {
             printer.line("Allow", &[ALLOW]);
+        }
+        if let Some(number) = reliable {
+            printer.line(Name::Require, &[super::reliable::TAG]).number(Name::RSeq, u64::from(number));
+        }
+        if let Some(agreed) = agreed {
+            agreed.write(&mut printer);
         }
         if let Some(cause) = cause.filter(|_| status >= 300) {
             write_reason(&mut printer, cause);
         }
         finish(printer, body);
-        desk.send(index, reply_hop(&request, invite.source), &last);
+        let to = reply_hop(&request, invite.source);
+        desk.send(index, to, &last);
         invite.last = last;
+        invite.told |= (101..200).contains(&status);
         if status >= 200 {
             invite.machine.on_final_sent(desk.clock.now, status);
+            invite.reliably.rest();
         }
+        invite.request = bytes;
+        self.invite_in = Some(invite);
+    }
+
+    /// Refuses the peer's INVITE with a status that owes its reader a header: 420 or 422.
+    pub fn refuse_invite(&mut self, desk: &mut Desk<'_>, index: u8, refusal: &Refusal) {
+        let Some(invite) = self.invite_in.as_mut().filter(|invite| invite.machine.is_pending()) else { return };
+        let Ok(request) = parse::message(&invite.request) else { return };
+        let start = desk.out.bytes.len();
+        refusal.send(desk, index, &request, invite.source, &self.dialog.local_tag);
+        invite.last = desk.out.bytes[start..].to_vec();
+        invite.machine.on_final_sent(desk.clock.now, refusal.status());
     }
 
     /// Answers another request of the peer, by its number.
     pub fn answer_request(&mut self, desk: &mut Desk<'_>, index: u8, number: u32, status: u16, body: &Body) {
-        let waits = |request: &&mut RequestIn| request.number == number && request.machine.is_pending();
-        let Some(waiting) = self.requests_in.iter_mut().find(waits) else { return };
-        let Ok(request) = parse::message(&waiting.request) else { return };
+        let waits = |request: &RequestIn| request.number == number && request.machine.is_pending();
+        let Some(at) = self.requests_in.iter().position(waits) else { return };
+        let bytes = core::mem::take(&mut self.requests_in[at].request);
+        let Ok(request) = parse::message(&bytes) else { return };
+        let updated = request.method() == Method::Update && (200..300).contains(&status);
+        let agreed = if updated { self.agree_timer(desk.clock.now, &request) } else { None };
+        let waiting = &mut self.requests_in[at];
         let mut last = Vec::with_capacity(512);
         let tag = &self.dialog.local_tag;
         let mut printer =
             Printer::reply(&mut last, &request, status, reason_phrase(status), tag, waiting.source.remote);
-        if status == 405 {
+        if status == 405 || updated {
             printer.line("Allow", &[ALLOW]);
+        }
+        if updated {
+            write_contact(&mut printer, desk.switch.sent_by(waiting.source));
+        }
+        if let Some(agreed) = agreed {
+            agreed.write(&mut printer);
         }
         finish(printer, body);
         desk.send(index, reply_hop(&request, waiting.source), &last);
         waiting.last = last;
         waiting.machine.on_final_sent(desk.clock.now);
+        waiting.request = bytes;
     }
 
-    /// Sends a request within the dialog; `passes_on` is the number of the request on the other leg that it stands for.
+    /// Sends a request within the dialog, or within the early dialog that spoke last; `passes_on` is the number of the request on
+    /// the other leg that it stands for.
     pub fn send_request(
         &mut self,
         desk: &mut Desk<'_>,
@@ -102,6 +154,25 @@ impl Leg {
         body: &Body,
         passes_on: Option<u32>,
         cause: Option<Cause>,
+    ) {
+        let early = if self.dialog.remote_tag.is_empty() { self.early_at } else { usize::MAX };
+        self.swap_early(early);
+        self.send_request_with(desk, index, method, body, passes_on, |printer| {
+            if let Some(cause) = cause {
+                write_reason(printer, cause);
+            }
+        });
+        self.swap_early(early);
+    }
+
+    pub(super) fn send_request_with(
+        &mut self,
+        desk: &mut Desk<'_>,
+        index: u8,
+        method: &[u8],
+        body: &Body,
+        passes_on: Option<u32>,
+        add: impl FnOnce(&mut Printer<'_>),
     ) {
         self.dialog.local_cseq += 1;
         let number = self.dialog.local_cseq;
@@ -112,10 +183,10 @@ impl Leg {
         let mut printer = self.dialog.request(&mut request, method, number, &branch, own, HOPS);
         if method == b"UPDATE" {
             write_contact(&mut printer, own);
+            printer.line("Allow", &[ALLOW]);
+            self.write_extensions(&mut printer, false);
         }
-        if let Some(cause) = cause {
-            write_reason(&mut printer, cause);
-        }
+        add(&mut printer);
         finish(printer, body);
         desk.send(index, to, &request);
         let machine = Client::new(desk.clock.now, to.transport.is_reliable());
@@ -137,7 +208,7 @@ impl Leg {
         let method = refused.cseq().method_text;
         let mut request = Vec::with_capacity(past.request.len() + line.len() + 64);
         let mut printer = self.dialog.request(&mut request, method, number, &branch, desk.switch.sent_by(to), HOPS);
-        for name in [Name::Contact, Name::Reason] {
+        for name in REPEATED {
             if let Some(value) = refused.header(name) {
                 printer.line(name, &[value]);
             }

@@ -1,0 +1,178 @@
+//! Offers and answers of a call that has two ends: re-INVITE, UPDATE and INFO cross the bridge, and so do their answers.
+
+use crate::bridge::{Body, Event};
+use crate::call::{Call, Context};
+use crate::leg::send::HOPS;
+use crate::leg::{Offering, StandsFor};
+
+impl Call {
+    /// What one leg asks of the other, and what the other answers.
+    pub(super) fn on_bridge_event(&mut self, ctx: &mut Context<'_>, leg: u8, event: Event) {
+        let other = self.other(leg);
+        match event {
+            Event::Offer { body } if self.is_up() && other != leg => self.pass_offer_on(ctx, leg, other, &body),
+            Event::Offer { .. } => {
+                self.legs[usize::from(leg)].answer_invite(&mut ctx.desk, leg, 491, &Body::default(), None);
+            }
+            Event::OfferAccepted { body, stands_for: StandsFor::Refresh } => {
+                // Its answer concerns nobody but our relay.
+                let _ = sdp::parse(&body.bytes).and_then(|session| self.hear_media(ctx, leg, &session));
+            }
+            Event::OfferAccepted { body, stands_for } => {
+                let carried = self.carry(ctx, leg, other, &body);
+                let (status, body) = carried.map_or((488, Body::default()), |body| (200, body));
+                self.answer_offer(ctx, other, stands_for, status, &body);
+            }
+            Event::OfferRefused { status, stands_for } => {
+                let status = if matches!(status, 300..=399 | 401 | 407) { 488 } else { status };
+                self.answer_offer(ctx, other, stands_for, status, &Body::default());
+            }
+            Event::Request { method, number, body } if method == b"UPDATE" => {
+                self.pass_update_on(ctx, leg, number, &body);
+            }
+            Event::Request { method, number, body } => self.pass_request_on(ctx, leg, &method, number, &body),
+            Event::Response { number, status, body } => {
+                let body = if status < 300 { self.carry(ctx, leg, other, &body) } else { Ok(Body::default()) };
+                self.settle_media(ctx, other, status < 300);
+                self.legs[usize::from(other)].answer_request(
+                    &mut ctx.desk,
+                    other,
+                    number,
+                    status,
+                    &body.unwrap_or_default(),
+                );
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn other(&self, leg: u8) -> u8 {
+        if leg == 0 { self.current } else { 0 }
+    }
+
+    fn pass_offer_on(&mut self, ctx: &mut Context<'_>, leg: u8, other: u8, body: &Body) {
+        // RFC 3261 §14.1, RFC 3264 §4: one offer at a time on a leg; the peer tries again after 491.
+        let carried = if self.is_busy(other) { Err(491) } else { self.offer_on(ctx, leg, other, body) };
+        match carried {
+            Ok(body) => self.legs[usize::from(other)].send_invite(&mut ctx.desk, other, &body, HOPS),
+            Err(status) => {
+                self.legs[usize::from(leg)].answer_invite(&mut ctx.desk, leg, status, &Body::default(), None);
+            }
+        }
+    }
+
+    /// An UPDATE with an offer crosses as what the other peer takes: UPDATE, or a re-INVITE once both talk.
+    pub(super) fn pass_update_on(&mut self, ctx: &mut Context<'_>, leg: u8, number: u32, body: &Body) {
+        let (other, up) = (self.other(leg), self.is_up());
+        let peer = &self.legs[usize::from(other)];
+        let carried = match () {
+            () if other == leg || !peer.has_dialog() => Err(491),
+            () if self.is_busy(other) => Err(491),
+            () if !peer.peer_updates && !up => Err(488),
+            () => self.offer_on(ctx, leg, other, body),
+        };
+        let peer = &mut self.legs[usize::from(other)];
+        match carried {
+            Ok(body) if peer.peer_updates => {
+                peer.send_request(&mut ctx.desk, other, b"UPDATE", &body, Some(number), None);
+            }
+            Ok(body) => {
+                peer.send_invite(&mut ctx.desk, other, &body, HOPS);
+                if let Some(invite) = &mut peer.invite_out {
+                    invite.stands_for = StandsFor::Update(number);
+                }
+            }
+            Err(status) => {
+                self.legs[usize::from(leg)].answer_request(&mut ctx.desk, leg, number, status, &Body::default());
+            }
+        }
+    }
+
+    /// INFO and the like; before the answer too, where the other peer has opened an early dialog.
+    fn pass_request_on(&mut self, ctx: &mut Context<'_>, leg: u8, method: &[u8], number: u32, body: &Body) {
+        let other = self.other(leg);
+        let peer = &self.legs[usize::from(other)];
+        let told = peer.invite_in.as_ref().is_none_or(|invite| invite.told || !invite.machine.is_pending());
+        let carried = match () {
+            // No dialog on the other side yet: the peer may try again.
+            () if other == leg || !peer.has_dialog() || !told => Err(500),
+            () => self.carry(ctx, leg, other, body).map_err(|_| 488),
+        };
+        match carried {
+            Ok(body) => {
+                let peer = &mut self.legs[usize::from(other)];
+                peer.send_request(&mut ctx.desk, other, method, &body, Some(number), None);
+            }
+            Err(status) => {
+                self.legs[usize::from(leg)].answer_request(&mut ctx.desk, leg, number, status, &Body::default());
+            }
+        }
+    }
+
+    /// True while a leg can take no offer of ours. Before the answer its first INVITE is no obstacle by itself.
+    fn is_busy(&self, leg: u8) -> bool {
+        let peer = &self.legs[usize::from(leg)];
+        let inviting = self.is_up() && peer.has_open_invite();
+        inviting || peer.has_open_update() || peer.open_offer() != Offering::Nobody
+    }
+
+    /// Carries an offer, and remembers where media went before it, in case that it is refused.
+    fn offer_on(&mut self, ctx: &mut Context<'_>, leg: u8, other: u8, body: &Body) -> Result<Body, u16> {
+        let offering = &mut self.legs[usize::from(leg)];
+        offering.media_before = offering.media;
+        self.carry(ctx, leg, other, body).map_err(|_| 488)
+    }
+
+    fn answer_offer(&mut self, ctx: &mut Context<'_>, leg: u8, stands_for: StandsFor, status: u16, body: &Body) {
+        self.settle_media(ctx, leg, status < 300);
+        let offering = &mut self.legs[usize::from(leg)];
+        match stands_for {
+            StandsFor::Update(number) => offering.answer_request(&mut ctx.desk, leg, number, status, body),
+            StandsFor::Invite | StandsFor::Refresh => offering.answer_invite(&mut ctx.desk, leg, status, body, None),
+        }
+    }
+
+    /// An offer was answered. RFC 3261 §14.1: after a refusal everything is as it was before, so media is too.
+    fn settle_media(&mut self, ctx: &mut Context<'_>, leg: u8, accepted: bool) {
+        let offering = &mut self.legs[usize::from(leg)];
+        let before = offering.media_before.take().filter(|before| !accepted && offering.media != Some(*before));
+        if let (Some((rtp, rtcp)), Some(pair)) = (before, offering.pair) {
+            ctx.relay.expect(pair.id, rtp, rtcp);
+            offering.media = before;
+        }
+    }
+
+    /// The peer took its re-INVITE back: so do we; the refusal of ours answers it.
+    pub(super) fn on_offer_cancelled(&mut self, ctx: &mut Context<'_>, leg: u8) {
+        let other = self.other(leg);
+        let peer = &mut self.legs[usize::from(other)];
+        let passed_on = peer.invite_out.as_ref().is_some_and(|invite| {
+            invite.machine.is_pending() && !invite.initial && invite.stands_for == StandsFor::Invite
+        });
+        if passed_on && other != leg {
+            peer.send_cancel(&mut ctx.desk, other);
+        } else {
+            self.legs[usize::from(leg)].answer_invite(&mut ctx.desk, leg, 487, &Body::default(), None);
+        }
+    }
+
+    /// The relay learns where a peer wants its media.
+    pub(super) fn hear_media(
+        &mut self,
+        ctx: &mut Context<'_>,
+        from: u8,
+        session: &sdp::Session<'_>,
+    ) -> Result<(), sdp::Flaw> {
+        let leg = &mut self.legs[usize::from(from)];
+        let (Some(index), Some(pair)) = (session.first_active(), leg.pair) else { return Ok(()) };
+        let Some(rtp) = session.address(index).filter(|address| !address.ip().is_unspecified()) else { return Ok(()) };
+        let own = ctx.desk.switch.media_address(rtp.is_ipv6()) == Some(rtp.ip()) && ctx.relay.owns(rtp.port());
+        if own || sdp::address_refused(rtp.ip(), &[]) {
+            return Err(sdp::Flaw::REFUSED_ADDRESS);
+        }
+        let rtcp = session.rtcp_address(index).unwrap_or(rtp);
+        ctx.relay.expect(pair.id, rtp, rtcp);
+        leg.media = Some((rtp, rtcp));
+        Ok(())
+    }
+}

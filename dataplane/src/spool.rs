@@ -3,6 +3,8 @@
 //! There is no timer: while one batch is being written the next one gathers, so a quiet node answers at once and a busy one shares
 //! its writes. A batch that cannot be written is tried again until it can; nobody hears of a record before it is kept.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -10,7 +12,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use rtrb::Consumer;
-use tokio_uring::fs::File;
 use uring::{Doorbell, host};
 
 use crate::bell::SpoolBell;
@@ -109,11 +110,8 @@ struct Batch {
 
 impl Spool {
     /// Runs until told to stop and nothing is left.
-    pub fn run(self) -> anyhow::Result<()> {
-        tokio_uring::start(self.work())
-    }
-
-    async fn work(mut self) -> anyhow::Result<()> {
+    pub fn run(mut self) -> anyhow::Result<()> {
+        self.bell.listen();
         let (journal_folder, trace_folder) = (self.data.join("journal"), self.data.join("traces"));
         let mut journal = self.open(&journal_folder, self.place.segment)?;
         let mut traces = self.open(&trace_folder, 1)?;
@@ -129,16 +127,16 @@ impl Spool {
                 if self.figures.stop.load(Ordering::Relaxed) {
                     return Ok(());
                 }
-                self.sleep().await;
+                self.sleep();
                 continue;
             }
-            batch.journal = self.write(&mut journal, std::mem::take(&mut batch.journal)).await;
+            self.write(&mut journal, &batch.journal);
             self.tell(&mut batch);
             if !batch.traces.is_empty() {
-                batch.traces = keep_if_cheap(&mut traces, std::mem::take(&mut batch.traces)).await;
+                keep_if_cheap(&mut traces, &batch.traces);
             }
             if journal.length >= SEGMENT_BYTES {
-                journal = self.next(journal, &journal_folder).await;
+                journal = self.next(journal, &journal_folder);
             }
             if traces.length >= TRACE_SEGMENT_BYTES {
                 let number = traces.number + 1;
@@ -173,43 +171,39 @@ impl Spool {
         !batch.journal.is_empty() || !batch.traces.is_empty()
     }
 
-    async fn sleep(&self) {
+    fn sleep(&self) {
         self.bell.fall_asleep();
         let idle = self.sources.iter().all(|source| source.entries.is_empty());
         if idle && !self.figures.stop.load(Ordering::Relaxed) {
-            let _ = tokio::time::timeout(LOOK, self.bell.rung()).await;
+            std::thread::park_timeout(LOOK);
         }
         self.bell.wake_up();
     }
 
     /// Appends, again and again until it is done: always at the same place, so that a half-written batch is overwritten by itself.
-    async fn write(&self, segment: &mut Segment, mut bytes: Vec<u8>) -> Vec<u8> {
+    fn write(&self, segment: &mut Segment, bytes: &[u8]) {
         if bytes.is_empty() {
-            return bytes;
+            return;
         }
-        loop {
-            let (written, back) = segment.file.write_all_at(bytes, segment.length).await;
-            bytes = back;
-            let kept = match (written, self.sync) {
-                (Ok(()), JournalSync::Fdatasync) => segment.file.sync_data().await,
-                (written, _) => written,
-            };
-            match kept {
-                Ok(()) => break,
-                Err(error) => {
-                    if !self.figures.failing.swap(true, Ordering::Relaxed) {
-                        tracing::error!(%error, "cannot write the journal; calls wait for it");
-                    }
-                    tokio::time::sleep(RETRY).await;
-                }
+        while let Err(error) = self.keep(segment, bytes) {
+            if !self.figures.failing.swap(true, Ordering::Relaxed) {
+                tracing::error!(%error, "cannot write the journal; calls wait for it");
             }
+            std::thread::sleep(RETRY);
         }
         if self.figures.failing.swap(false, Ordering::Relaxed) {
             tracing::warn!("the journal is written again");
         }
         segment.length += bytes.len() as u64;
         self.figures.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        bytes
+    }
+
+    fn keep(&self, segment: &Segment, bytes: &[u8]) -> std::io::Result<()> {
+        segment.file.write_all_at(bytes, segment.length)?;
+        match self.sync {
+            JournalSync::Fdatasync => segment.file.sync_data(),
+            JournalSync::Written => Ok(()),
+        }
     }
 
     fn tell(&self, batch: &mut Batch) {
@@ -225,15 +219,14 @@ impl Spool {
     fn open(&self, folder: &std::path::Path, number: u32) -> anyhow::Result<Segment> {
         let (file, length) = create(folder, self.place.node, self.place.boot, number)
             .with_context(|| format!("cannot begin segment {number} in {}", folder.display()))?;
-        Ok(Segment { file: File::from_std(file), number, length })
+        Ok(Segment { file, number, length })
     }
 
     /// The next segment; the present one grows on while there is no room for another.
-    async fn next(&self, present: Segment, folder: &std::path::Path) -> Segment {
+    fn next(&self, present: Segment, folder: &std::path::Path) -> Segment {
         match self.open(folder, present.number + 1) {
             Ok(next) => {
-                let _ = present.file.sync_data().await;
-                let _ = present.file.close().await;
+                let _ = present.file.sync_data();
                 next
             }
             Err(error) => {
@@ -255,13 +248,11 @@ impl Spool {
 }
 
 /// Traces are a convenience: what cannot be written is forgotten.
-async fn keep_if_cheap(segment: &mut Segment, bytes: Vec<u8>) -> Vec<u8> {
-    let (written, bytes) = segment.file.write_all_at(bytes, segment.length).await;
-    match written {
+fn keep_if_cheap(segment: &mut Segment, bytes: &[u8]) {
+    match segment.file.write_all_at(bytes, segment.length) {
         Ok(()) => segment.length += bytes.len() as u64,
         Err(error) => tracing::warn!(%error, "captured calls are lost"),
     }
-    bytes
 }
 
 #[cfg(test)]

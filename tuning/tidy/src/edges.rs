@@ -70,7 +70,7 @@ const CONFINED: &[(&str, &[&str], &str)] = &[
     ("tower-http", &["web"], "only `web` knows HTTP"),
     ("utoipa", &["web"], "only `web` knows HTTP"),
     ("io-uring", &["uring", "benches"], "only `uring` talks to the ring"),
-    ("tokio-uring", &["tandem-dataplane", "benches"], "only the journal's thread uses tokio-uring"),
+    ("tokio-uring", &["benches"], "tokio-uring is a yardstick only"),
     (
         "rsip",
         &["sip", "web", "sim", "tandem-loadtest", "benches", "acceptance"],

@@ -77,7 +77,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     let sip = free_sip(arguments.sip)?;
     let mut options = Options::new(&folder.path, sip, free_http(arguments.http)?);
     options.log_file = Some(folder.path.join("tandem.log"));
-    options.media = Some(own_media_address(sip));
+    options.media = vec![own_media_address(sip)];
     let node = tokio::select! {
         node = Node::start(options) => node?,
         () = interrupt.heard() => return Ok(ExitCode::SUCCESS),

@@ -1,6 +1,6 @@
 //! A whole node on this machine: both planes as children, started again when they die, ended together.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -37,8 +37,12 @@ const LOOK: Duration = Duration::from_millis(20);
 pub struct Options {
     /// The data folder; made if it is missing.
     pub data: PathBuf,
-    /// Where SIP peers reach us.
-    pub sip: SocketAddr,
+    /// Where SIP peers reach us over UDP and TCP; none if the listeners say it all.
+    pub sip: Option<SocketAddr>,
+    /// Further listeners, as the data plane reads them: `TRANSPORT:ADDR:PORT,…`.
+    pub listen: Vec<String>,
+    /// Seconds after which a silent connection of a known peer is closed; the data plane's default if `None`.
+    pub stream_idle: Option<u32>,
     /// Where API and GUI are served.
     pub http: SocketAddr,
     /// The database; SQLite in the data folder if `None`.
@@ -47,8 +51,10 @@ pub struct Options {
     pub rtp: Option<String>,
     /// Shards; one a core if `None`.
     pub shards: Option<u16>,
-    /// The address in our SDP; the SIP address if `None`.
-    pub media: Option<std::net::IpAddr>,
+    /// Our media addresses, at most one a family; those of the listeners where none is given.
+    pub media: Vec<IpAddr>,
+    /// The addresses in our SDP where they are not the ones that are bound.
+    pub media_advertise: Vec<IpAddr>,
     /// What the planes log; `info` for all if `None`.
     pub log: Option<String>,
     /// Where the planes' logs go: this file, or our own stderr if `None`.
@@ -60,12 +66,15 @@ impl Options {
     pub fn new(data: &Path, sip: SocketAddr, http: SocketAddr) -> Options {
         Options {
             data: data.to_owned(),
-            sip,
+            sip: Some(sip),
+            listen: Vec::new(),
+            stream_idle: None,
             http,
             database: None,
             rtp: None,
             shards: None,
-            media: None,
+            media: Vec::new(),
+            media_advertise: Vec::new(),
             log: None,
             log_file: None,
         }
@@ -216,10 +225,13 @@ impl Node {
         };
         let program = match plane {
             Plane::Data => {
-                option("--sip", Some(o.sip.to_string()));
+                option("--sip", o.sip.map(|sip| sip.to_string()));
+                o.listen.iter().for_each(|listen| option("--listen", Some(listen.clone())));
+                option("--stream-idle", o.stream_idle.map(|seconds| seconds.to_string()));
                 option("--rtp", o.rtp.clone());
                 option("--shards", o.shards.map(|shards| shards.to_string()));
-                option("--media", o.media.map(|media| media.to_string()));
+                o.media.iter().for_each(|media| option("--media", Some(media.to_string())));
+                o.media_advertise.iter().for_each(|media| option("--media-advertise", Some(media.to_string())));
                 "tandem-dataplane"
             }
             Plane::Control => {

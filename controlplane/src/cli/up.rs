@@ -1,6 +1,6 @@
 //! `tandem up`: the node in the foreground.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,14 +10,24 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::up::{Node, Options};
 
+/// Where SIP is heard if nobody says where.
+const SIP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5_060);
+
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The data folder; made if it is missing.
     #[arg(long, value_name = "DIR", env = "TANDEM_DATA")]
     data: PathBuf,
-    /// Where SIP peers reach us over UDP.
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:5060")]
-    sip: SocketAddr,
+    /// Where SIP peers reach us over UDP and TCP: 127.0.0.1:5060 if neither this nor a listener is given.
+    #[arg(long, value_name = "ADDR:PORT")]
+    sip: Option<SocketAddr>,
+    /// A listener, up to 16: udp:ADDR:PORT, tcp:ADDR:PORT or tls:ADDR:PORT, IPv6 in brackets, then options after commas:
+    /// name=NAME, advertise=IP, and for TLS cert=FILE,key=FILE,ca=FILE,verify=no,mutual=yes.
+    #[arg(long, value_name = "TRANSPORT:ADDR:PORT,…")]
+    listen: Vec<String>,
+    /// Seconds after which a silent TCP or TLS connection of a known peer is closed, 10 to 86400; 600 if not given.
+    #[arg(long, value_name = "SECONDS")]
+    stream_idle: Option<u32>,
     /// Where API and GUI are served.
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
     http: SocketAddr,
@@ -33,9 +43,12 @@ pub struct Arguments {
     /// One shard a core if not given.
     #[arg(long, value_name = "N")]
     shards: Option<u16>,
-    /// The address in our SDP; the SIP address if not given.
+    /// Our media address, once for IPv4 and once for IPv6; the first listener's of the family if not given.
     #[arg(long, value_name = "ADDR")]
-    media: Option<IpAddr>,
+    media: Vec<IpAddr>,
+    /// The address in our SDP where it is not the one that is bound (behind NAT), once for IPv4 and once for IPv6.
+    #[arg(long, value_name = "ADDR")]
+    media_advertise: Vec<IpAddr>,
     /// What the planes log: error, warn, info, debug, trace, or a filter by module.
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
@@ -46,8 +59,22 @@ pub async fn up(a: Arguments) -> Result<ExitCode> {
     let input = a.apply.as_deref().map(super::read).transpose()?;
     let mut term = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let Arguments { data, sip, http, database, rtp, shards, media, log, .. } = a;
-    let options = Options { database, rtp, shards, media, log, ..Options::new(&data, sip, http) };
+    let Arguments { data, listen, stream_idle, http, database, rtp, shards, media, media_advertise, log, .. } = a;
+    let sip = a.sip.or_else(|| listen.is_empty().then_some(SIP));
+    let reached: Vec<String> =
+        sip.iter().map(ToString::to_string).chain(listen.iter().map(|text| place(text))).collect();
+    let options = Options {
+        sip,
+        listen,
+        stream_idle,
+        database,
+        rtp,
+        shards,
+        media,
+        media_advertise,
+        log,
+        ..Options::new(&data, SIP, http)
+    };
     let node = tokio::select! {
         node = Node::start(options) => node?,
         _ = term.recv() => return Ok(ExitCode::SUCCESS),
@@ -63,7 +90,7 @@ pub async fn up(a: Arguments) -> Result<ExitCode> {
         }
     }
     println!("tandem is up");
-    println!("  SIP   {sip}");
+    println!("  SIP   {}", reached.join(" "));
     println!("  GUI   {}", node.login_url());
     println!("  data  {}", data.display());
     tokio::select! {
@@ -73,4 +100,9 @@ pub async fn up(a: Arguments) -> Result<ExitCode> {
     eprintln!("tandem is going down");
     node.stop().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A listener without its options: some of them name files that are nobody else's business.
+fn place(listener: &str) -> String {
+    listener.split(',').next().unwrap_or_default().to_owned()
 }

@@ -5,6 +5,7 @@
 
 pub mod books;
 pub mod database;
+pub mod plane;
 pub mod sipp;
 pub mod switch;
 

@@ -25,7 +25,7 @@ pub struct Sipp {
 impl Sipp {
     /// Starts SIPp on an address, with more words for its command line. Its files go into the folder.
     pub fn start(folder: &Path, at: SocketAddr, scenario: Scenario, words: &[String]) -> Sipp {
-        let file = |kind: &str| folder.join(format!("sipp-{}-{kind}", at.ip()));
+        let file = |kind: &str| folder.join(format!("sipp-{}-{}-{kind}", at.ip(), at.port()));
         let (messages, errors, screen) = (file("messages"), file("errors"), file("screen"));
         let screen = std::fs::File::create(screen).expect("the folder is writable");
         let mut command = Command::new("sipp");

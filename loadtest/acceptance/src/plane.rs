@@ -1,0 +1,231 @@
+//! The data plane alone, deciding from a snapshot that the test writes: for stories about transports, in which nobody pays.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use snapshot::{
+    Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Order, Plan, PlanRoute, Policy, Rate, Source,
+};
+use units::{AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, PlanId, Revision, WallTime};
+
+use crate::sipp::{Scenario, Sipp};
+use crate::{program, signal, until};
+
+const UP_MAX: Duration = Duration::from_secs(30);
+/// What SIPp may have open; it wants 50,000 if nobody says otherwise.
+const SOCKETS_MAX: &str = "1000";
+/// The destination of all calls.
+pub const CALLED: &str = "4420790012";
+
+/// A running data plane with its folder; gone with this value.
+#[derive(Debug)]
+pub struct Plane {
+    folder: tempfile::TempDir,
+    child: Child,
+}
+
+impl Plane {
+    /// Starts one that takes calls of these sources and sends them to this terminator.
+    pub fn start(words: &[String], sources: &[IpAddr], terminator: SocketAddr, policy: Policy) -> Plane {
+        let folder = tempfile::Builder::new().prefix("tandem-plane-").tempdir().expect("a temporary folder");
+        let snapshots = folder.path().join("snapshots");
+        std::fs::create_dir(&snapshots).expect("the folder is writable");
+        let image = model(sources, terminator, policy).encode().expect("the model is sound");
+        std::fs::write(snapshots.join("1.snap"), image).expect("the folder is writable");
+        std::fs::write(snapshots.join("current"), "1.snap\n").expect("the folder is writable");
+        let log = std::fs::File::create(folder.path().join("log")).expect("the folder is writable");
+        let mut command = Command::new(program("tandem-dataplane"));
+        command.arg("--data").arg(folder.path()).args(["--shards", "2", "--log", "debug"]).args(words);
+        command.args(["--rtp", &media_ports()]);
+        let child = command.stdin(Stdio::null()).stderr(log).spawn().expect("the data plane starts");
+        let plane = Plane { folder, child };
+        plane.ready();
+        plane
+    }
+
+    /// Every shard has opened its sockets when all have answered.
+    fn ready(&self) {
+        let socket = self.folder.path().join("run/dataplane.sock");
+        let stream = until(UP_MAX, "the data plane is up", || UnixStream::connect(&socket).ok());
+        let mut stream = BufReader::new(stream);
+        stream.get_mut().write_all(b"{\"ask\":{\"id\":1,\"ask\":\"figures\"}}\n").expect("the data plane reads");
+        let mut answer = String::new();
+        stream.read_line(&mut answer).expect("the data plane answers");
+        assert!(answer.contains("figures"), "{answer}");
+    }
+
+    /// The test's folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What the program said.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Plane {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            eprintln!("the data plane's log ends with:\n{}", lines[lines.len().saturating_sub(40)..].join("\n"));
+        }
+        signal(self.child.id(), Signal::TERM);
+        let _ = self.child.wait();
+    }
+}
+
+/// Media ports that no other plane of this process has, below those that the kernel gives to others.
+fn media_ports() -> String {
+    static DRAWN: AtomicU16 = AtomicU16::new(0);
+    let place = std::process::id() as u16 % 8 + 8 * (DRAWN.fetch_add(1, Ordering::Relaxed) % 8);
+    let low = 8_000 + place * 380;
+    format!("{low}-{}", low + 379)
+}
+
+/// SIPp's built-in `uas` over this transport (`u1`, `t1`, `tn`); it listens when this returns.
+pub fn taking(folder: &Path, at: SocketAddr, transport: &str) -> Sipp {
+    let words = ["-t", transport, "-max_socket", SOCKETS_MAX].map(String::from);
+    let sipp = Sipp::start(folder, at, Scenario::BuiltIn("uas"), &words);
+    let taken = || match transport {
+        "u1" => UdpSocket::bind(at).err(),
+        _ => TcpListener::bind(at).err(),
+    };
+    until(UP_MAX, "the terminator listens", taken);
+    sipp
+}
+
+/// SIPp's built-in `uac`: so many calls of half a second over this transport, all of which must succeed.
+pub fn calling(folder: &Path, from: SocketAddr, to: SocketAddr, transport: &str, calls: u32) {
+    let calls = calls.to_string();
+    let words = ["-s", CALLED, "-t", transport, "-m", &calls, "-l", &calls, "-r", "40", "-d", "500", "-timeout", "60"];
+    let mut line = vec![to.to_string()];
+    line.extend(words.iter().chain(&["-max_socket", SOCKETS_MAX]).map(ToString::to_string));
+    Sipp::start(folder, from, Scenario::BuiltIn("uac"), &line).all_calls_succeed();
+}
+
+/// A port of this address that is free for UDP and TCP.
+pub fn free_port(ip: IpAddr) -> SocketAddr {
+    until(UP_MAX, "a port is free", || {
+        let probe = UdpSocket::bind((ip, 0)).ok()?.local_addr().ok()?;
+        TcpListener::bind(probe).ok().map(|_| probe)
+    })
+}
+
+/// An authority's certificate, and a certificate and key for this address that it vouches for; all PEM.
+pub fn certificates(folder: &Path, ip: IpAddr) -> (PathBuf, PathBuf, PathBuf) {
+    let file = |name: &str| folder.join(name);
+    let make = |name: &str, authority: bool| {
+        let mut openssl = Command::new("openssl");
+        openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]);
+        openssl.args(["-subj", &format!("/CN={name}"), "-keyout"]).arg(file(&format!("{name}.key")));
+        openssl.arg("-out").arg(file(&format!("{name}.crt")));
+        if authority {
+            openssl.arg("-CA").arg(file("ca.crt")).arg("-CAkey").arg(file("ca.key"));
+            openssl.args([
+                "-addext",
+                &format!("subjectAltName=IP:{ip}"),
+                "-addext",
+                "basicConstraints=critical,CA:FALSE",
+            ]);
+        }
+        assert!(openssl.stderr(Stdio::null()).status().expect("openssl is installed").success());
+    };
+    make("ca", false);
+    make("leaf", true);
+    (file("ca.crt"), file("leaf.crt"), file("leaf.key"))
+}
+
+fn free_deck() -> Deck {
+    let rate = Rate {
+        prefix: "44".into(),
+        destination: String::new(),
+        per_minute: Money::ZERO,
+        connection_fee: Money::ZERO,
+        minimum_s: 1,
+        increment_s: 1,
+        free_s: 0,
+        from: WallTime::from_micros(0),
+        till: None,
+        blocked: false,
+    };
+    Deck {
+        id: DeckId(1),
+        code: "free".into(),
+        currency: Currency::USD,
+        decimals: 6,
+        rounding: units::Rounding::Ceil,
+        rates: vec![rate],
+    }
+}
+
+fn ingress(sources: &[IpAddr]) -> IngressTrunk {
+    let bits = |ip: &IpAddr| if ip.is_ipv4() { 32 } else { 128 };
+    IngressTrunk {
+        id: IngressTrunkId(1),
+        code: "in".into(),
+        carrier: CarrierId(1),
+        account: AccountId(1),
+        sources: sources.iter().map(|ip| Source { network: *ip, bits: bits(ip), port: 0 }).collect(),
+        tech_prefix: String::new(),
+        plan: PlanId(1),
+        sell_deck: DeckId(1),
+        capacity: 0,
+        cps: 0,
+        active: true,
+        max_duration_s: 0,
+        media_timeout_s: 0,
+        policy: Policy::default(),
+    }
+}
+
+fn egress(address: SocketAddr, policy: Policy) -> EgressTrunk {
+    EgressTrunk {
+        id: EgressTrunkId(1),
+        code: "out".into(),
+        carrier: CarrierId(2),
+        account: AccountId(2),
+        address,
+        strip_digits: 0,
+        add_prefix: String::new(),
+        buy_deck: DeckId(1),
+        capacity: 0,
+        cps: 0,
+        active: true,
+        progress_timeout_s: 0,
+        ring_timeout_s: 0,
+        policy,
+    }
+}
+
+fn model(sources: &[IpAddr], terminator: SocketAddr, policy: Policy) -> Model {
+    let carrier = |id: u32| Carrier { id: CarrierId(id), code: format!("carrier-{id}"), blocked: false };
+    let account = |id: u32| Account { id: AccountId(id), carrier: CarrierId(id), currency: Currency::USD };
+    Model {
+        revision: Revision(1),
+        carriers: vec![carrier(1), carrier(2)],
+        accounts: vec![account(1), account(2)],
+        ingress_trunks: vec![ingress(sources)],
+        egress_trunks: vec![egress(terminator, policy)],
+        decks: vec![free_deck()],
+        plans: vec![Plan {
+            id: PlanId(1),
+            code: "plan".into(),
+            order: Order::Lcr,
+            margin_min: Money::ZERO,
+            attempts_max: 1,
+            setup_timeout_s: 0,
+            policy: Policy::default(),
+            routes: vec![PlanRoute { egress_trunk: EgressTrunkId(1), priority: 0, weight: 0, percent: 0 }],
+        }],
+        ..Model::default()
+    }
+}

@@ -257,6 +257,8 @@ pub struct Leg {
     pub sdp_version: u64,
     /// Requests go to where the peer's came from when its Contact names an address that only its own network knows.
     pub nat: bool,
+    /// The way of a first INVITE that is too long for a datagram; `None` sends it as it is.
+    pub when_large: Option<Hop>,
     /// We said BYE, or the peer did.
     pub gone: bool,
     /// A BYE waits for the ACK of our answer.
@@ -305,6 +307,7 @@ impl Leg {
             invite_out: None,
             past_invites: Vec::new(),
             nat: false,
+            when_large: None,
             requests_in: Vec::new(),
             requests_out: Vec::new(),
             sdp_session,

@@ -39,6 +39,11 @@ struct Story {
 
 impl Story {
     fn new(shards: u16) -> Story {
+        Story::over(shards, Choice::Tcp)
+    }
+
+    /// The first trunk is reached over this.
+    fn over(shards: u16, first: Choice) -> Story {
         let address = "127.0.0.1:5060".parse().unwrap();
         let listener = |transport| Listener { name: String::new(), transport, address };
         let mut shard = Shard::new(Config {
@@ -60,7 +65,7 @@ impl Story {
             ticks: || 0,
         });
         let mut out = Effects::default();
-        let loaded = Loaded::new(Arc::new(model().encode().unwrap())).unwrap();
+        let loaded = Loaded::new(Arc::new(model(first).encode().unwrap())).unwrap();
         shard.on_snapshot(Clock::default(), loaded, &mut out);
         Story { shard, now_ms: 1_000, out, parcels: Vec::new() }
     }
@@ -140,7 +145,7 @@ fn free_deck() -> Deck {
     }
 }
 
-fn model() -> Model {
+fn model(first: Choice) -> Model {
     let carrier = |id: u32| Carrier { id: CarrierId(id), code: format!("carrier-{id}"), blocked: false };
     let account = |id: u32| Account { id: AccountId(id), carrier: CarrierId(id), currency: Currency::USD };
     let egress = |id: u32, address: &str, transport: Choice| EgressTrunk {
@@ -179,7 +184,7 @@ fn model() -> Model {
             media_timeout_s: 0,
             policy: Policy::default(),
         }],
-        egress_trunks: vec![egress(1, "127.0.0.3:5070", Choice::Tcp), egress(2, "127.0.0.4:5060", Choice::Udp)],
+        egress_trunks: vec![egress(1, "127.0.0.3:5070", first), egress(2, "127.0.0.4:5060", Choice::Udp)],
         decks: vec![free_deck()],
         plans: vec![Plan {
             id: PlanId(1),
@@ -207,9 +212,10 @@ fn request(method: &str, call_id: &str, extra: &str, body: &str) -> String {
     )
 }
 
+const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.2\r\ns=-\r\nc=IN IP4 127.0.0.2\r\nt=0 0\r\nm=audio 7000 RTP/AVP 8\r\n";
+
 fn invite(call_id: &str) -> String {
-    let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.2\r\ns=-\r\nc=IN IP4 127.0.0.2\r\nt=0 0\r\nm=audio 7000 RTP/AVP 8\r\n";
-    request("INVITE", call_id, "Content-Type: application/sdp\r\n", sdp)
+    request("INVITE", call_id, "Content-Type: application/sdp\r\n", SDP)
 }
 
 fn header<'a>(message: &'a str, name: &str) -> &'a str {
@@ -396,4 +402,29 @@ fn another_shards_connection_is_spoken_to_by_parcel() {
     let near = sip::Hop { flow: Some(flow), ..from };
     story.shard.on_parcel(story.clock(), Parcel::Send { to: near, bytes }, &mut story.out);
     assert!(matches!(&story.told()[..], [Told::Stream(over, _)] if *over == flow));
+}
+
+#[test]
+fn a_trunk_that_takes_both_hears_long_requests_over_tcp_and_the_others_by_udp() {
+    let long = format!("{SDP}{}", "a=x-filler:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n".repeat(25));
+    let long = request("INVITE", "long", "Content-Type: application/sdp\r\n", &long);
+    for (first, text, streams) in
+        [(Choice::Auto, invite("short"), false), (Choice::Auto, long.clone(), true), (Choice::Udp, long, false)]
+    {
+        let mut story = Story::over(1, first);
+        let flow = story.accept(ORIGINATOR).unwrap();
+        let told = story.hear(flow, &text);
+        match told.last() {
+            Some(Told::Connect(out, ..)) if streams => {
+                story.shard.on_connected(story.clock(), *out, &mut story.out);
+                let told = story.told();
+                let [Told::Stream(_, sent)] = &told[..] else { panic!("{told:?}") };
+                assert!(sent.len() > 1_300 && sent.contains("Via: SIP/2.0/TCP "), "{sent}");
+            }
+            Some(Told::Datagram(to, sent)) if !streams => {
+                assert!(to.port() == 5_070 && sent.contains("Via: SIP/2.0/UDP "), "{sent}");
+            }
+            other => panic!("{first:?}: {other:?}"),
+        }
+    }
 }

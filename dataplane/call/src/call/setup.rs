@@ -2,17 +2,19 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 
 use cdr::GrantPart;
 use rating::{Ask, Routes};
-use sip::{Message, Transport};
+use sip::{Hop, Message, Transport};
+use snapshot::policy::{Policy, Transport as Choice};
 use units::{Cause, Money};
 
 use crate::bridge::Body;
 use crate::call::{Attempt, Call, Context, State};
 use crate::effect::{Count, Effect, Stage, Trunk};
-use crate::leg::Leg;
 use crate::leg::receive::body_of;
+use crate::leg::{Leg, Switch};
 use crate::limits::{ATTEMPTS_MAX, BOOK_TIMEOUT_MS, PROGRESS_TIMEOUT_S, SETUP_TIMEOUT_S, SLICE_MS};
 use crate::release::Release;
 
@@ -154,12 +156,7 @@ impl Call {
         let address = egress.address();
         let progress_s = or_default(egress.progress_timeout_s(), PROGRESS_TIMEOUT_S);
         let policy = &ctx.policies.egress(candidate.egress).policy;
-        let transport = match policy.transport {
-            snapshot::policy::Transport::Auto | snapshot::policy::Transport::Udp => Transport::Udp,
-            snapshot::policy::Transport::Tcp => Transport::Tcp,
-            snapshot::policy::Transport::Tls => Transport::Tls,
-        };
-        let Some(hop) = ctx.desk.switch.hop(transport, &policy.listener, address) else {
+        let Some((hop, when_large)) = way(ctx.desk.switch, policy, address) else {
             return self.skip(ctx, Cause::TRUNK_UNREACHABLE);
         };
         let (dialog, lines) = match self.outbound(ctx, candidate.egress, hop, &number) {
@@ -170,6 +167,7 @@ impl Call {
         leg.invite_lines = lines;
         leg.nat = policy.nat;
         leg.ways = self.egress_ways(ctx, candidate.egress);
+        leg.when_large = when_large;
         if !self.open_media(ctx, &mut leg) {
             return self.fail(ctx, Release::by_switch(Cause::NO_RESOURCES));
         }
@@ -282,6 +280,17 @@ impl Call {
         if let Some(candidate) = self.egress_taken.take() {
             ctx.desk.out.list.push(Effect::Return { trunk: Trunk::Egress(candidate.egress) });
         }
+    }
+}
+
+/// The way to a trunk, and the way of what is too long for a datagram if the trunk takes both.
+fn way(switch: &Switch, policy: &Policy, address: SocketAddr) -> Option<(Hop, Option<Hop>)> {
+    let by = |transport| switch.hop(transport, &policy.listener, address);
+    match policy.transport {
+        Choice::Auto => Some((by(Transport::Udp)?, by(Transport::Tcp))),
+        Choice::Udp => Some((by(Transport::Udp)?, None)),
+        Choice::Tcp => Some((by(Transport::Tcp)?, None)),
+        Choice::Tls => Some((by(Transport::Tls)?, None)),
     }
 }
 

@@ -20,6 +20,8 @@ const BRANCH_HEAD: &[u8] = b"z9hG4bK";
 /// What of a request stays when it is sent anew.
 const REPEATED: [Name; 7] =
     [Name::Contact, Name::Allow, Name::Supported, Name::SessionExpires, Name::MinSe, Name::RAck, Name::Reason];
+/// The longest request that is sent as a datagram to a trunk that takes TCP as well: a path of 1,500 bytes less 200 (RFC 3261 §18.1.1).
+const DATAGRAM_BYTES_MAX: usize = 1_300;
 /// What we take in a request (RFC 3261 §20.5).
 pub(super) const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK";
 
@@ -29,18 +31,14 @@ impl Leg {
         let initial = self.dialog.remote_tag.is_empty();
         self.dialog.local_cseq += 1;
         let branch = desk.random.token(BRANCH_HEAD);
-        let mut request = Vec::with_capacity(1_024);
-        let number = self.dialog.local_cseq;
-        let to = if initial { self.peer } else { self.next_hop(self.peer) };
-        let own = desk.switch.sent_by(to);
-        let mut printer = self.dialog.request(&mut request, b"INVITE", number, &branch, own, hops);
-        write_contact(&mut printer, own);
-        printer.line("Allow", &[ALLOW]);
-        self.write_extensions(&mut printer, initial);
-        if initial {
-            printer.append(&self.invite_lines);
+        let mut to = if initial { self.peer } else { self.next_hop(self.peer) };
+        let mut request = self.print_invite(desk.switch.sent_by(to), &branch, body, hops);
+        // RFC 3261 §18.1.1: what may not fit into a datagram goes over TCP, if the trunk takes both.
+        if let Some(stream) = self.when_large.filter(|_| initial && request.len() > DATAGRAM_BYTES_MAX) {
+            self.peer = stream;
+            to = stream;
+            request = self.print_invite(desk.switch.sent_by(to), &branch, body, hops);
         }
-        finish(printer, body);
         desk.send(index, to, &request);
         self.invite_out = Some(InviteOut {
             machine: InviteClient::new(desk.clock.now, to.transport.is_reliable()),
@@ -55,6 +53,20 @@ impl Leg {
             stands_for: StandsFor::Invite,
             cancel_at: (!initial).then(|| desk.clock.now.plus_millis(REOFFER_TIMEOUT_MS)),
         });
+    }
+
+    fn print_invite(&self, own: (Transport, SocketAddr), branch: &[u8], body: &Body, hops: u8) -> Vec<u8> {
+        let mut request = Vec::with_capacity(1_024);
+        let mut printer = self.dialog.request(&mut request, b"INVITE", self.dialog.local_cseq, branch, own, hops);
+        write_contact(&mut printer, own);
+        printer.line("Allow", &[ALLOW]);
+        let initial = self.dialog.remote_tag.is_empty();
+        self.write_extensions(&mut printer, initial);
+        if initial {
+            printer.append(&self.invite_lines);
+        }
+        finish(printer, body);
+        request
     }
 
     /// Answers the peer's INVITE. A 2xx or 18x carries `body`; a refusal carries the cause in a Reason header.

@@ -433,8 +433,7 @@ impl Call {
 
     /// True if this is the INVITE that began the call, or a repeat of it.
     pub fn is_first_invite(&self, invite: &Message<'_>) -> bool {
-        let stored = self.legs[0].invite_in.as_ref().and_then(|stored| sip::parse::message(&stored.request).ok());
-        stored.is_some_and(|stored| stored.via().branch == invite.via().branch)
+        self.legs[0].invite_in.as_ref().is_some_and(|stored| stored.request.is_branch_of(invite))
     }
 
     fn byes_deadline(&self, now: Instant) -> Instant {

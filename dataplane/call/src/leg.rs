@@ -17,7 +17,7 @@ use sip::invite_client::InviteClient;
 use sip::invite_server::InviteServer;
 use sip::message::Message;
 use sip::server::Server;
-use sip::{Hop, Name, Transport};
+use sip::{Hop, Method, Name, Stored, Transport};
 use snapshot::policy::{Reliable, SessionTimer};
 use units::{Cause, Clock, Instant};
 
@@ -98,7 +98,7 @@ pub struct InviteIn {
     /// Its state.
     pub machine: InviteServer,
     /// The request as received.
-    pub request: Vec<u8>,
+    pub request: Stored,
     /// Who sent it, how.
     pub source: Hop,
     /// Our last answer.
@@ -122,7 +122,7 @@ impl InviteIn {
         let requires_reliable = names_tag(invite, Name::Require, reliable::TAG);
         InviteIn {
             machine: InviteServer::new(source.transport.is_reliable()),
-            request: invite.text().to_vec(),
+            request: Stored::of(invite),
             source,
             last: Vec::new(),
             offered: receive::body_of(invite).is_sdp(),
@@ -136,7 +136,7 @@ impl InviteIn {
 
     /// The number of the request.
     pub fn number(&self) -> u32 {
-        sip::parse::message(&self.request).map_or(0, |request| request.cseq().number)
+        self.request.number()
     }
 }
 
@@ -146,7 +146,7 @@ pub struct InviteOut {
     /// Its state.
     pub machine: InviteClient,
     /// The request as sent.
-    pub request: Vec<u8>,
+    pub request: Stored,
     /// Where it went.
     pub to: Hop,
     /// The ACK of its 2xx, once sent.
@@ -204,7 +204,7 @@ pub struct RequestIn {
     /// Its state.
     pub machine: Server,
     /// The request as received.
-    pub request: Vec<u8>,
+    pub request: Stored,
     /// Who sent it, how.
     pub source: Hop,
     /// Its number.
@@ -219,7 +219,7 @@ pub struct RequestOut {
     /// Its state.
     pub machine: Client,
     /// The request as sent.
-    pub request: Vec<u8>,
+    pub request: Stored,
     /// Where it went.
     pub to: Hop,
     /// Its number.
@@ -385,8 +385,7 @@ impl Leg {
 
     /// The Request-URI of our INVITE as it was sent.
     pub fn first_target(&self) -> Option<Vec<u8>> {
-        let request = sip::parse::message(&self.invite_out.as_ref()?.request).ok()?;
-        request.request_uri().map(<[u8]>::to_vec)
+        Some(self.invite_out.as_ref()?.request.request_uri().to_vec())
     }
 
     /// Where our INVITE went so far.
@@ -403,7 +402,7 @@ impl Leg {
 
     /// The number of a BYE of the peer that has no answer yet.
     pub fn waiting_bye(&self) -> Option<u32> {
-        let waits = |request: &&RequestIn| request.machine.is_pending() && request.request.starts_with(b"BYE ");
+        let waits = |request: &&RequestIn| request.machine.is_pending() && request.request.method() == Method::Bye;
         self.requests_in.iter().find(waits).map(|request| request.number)
     }
 
@@ -416,8 +415,8 @@ impl Leg {
 
     /// True while an UPDATE of either side is unanswered.
     pub fn has_open_update(&self) -> bool {
-        let received = self.requests_in.iter().any(|request| request.is_open(b"UPDATE "));
-        received || self.requests_out.iter().any(|request| request.is_open(b"UPDATE "))
+        let received = self.requests_in.iter().any(|request| request.is_open(Method::Update));
+        received || self.requests_out.iter().any(|request| request.is_open(Method::Update))
     }
 
     /// Whose offer has no answer yet.
@@ -465,8 +464,8 @@ impl InviteOut {
 }
 
 impl RequestIn {
-    fn is_open(&self, method: &[u8]) -> bool {
-        self.machine.is_pending() && self.request.starts_with(method)
+    fn is_open(&self, method: Method) -> bool {
+        self.machine.is_pending() && self.request.method() == method
     }
 
     /// It carries a description.
@@ -476,8 +475,8 @@ impl RequestIn {
 }
 
 impl RequestOut {
-    fn is_open(&self, method: &[u8]) -> bool {
-        self.machine.is_pending() && self.request.starts_with(method)
+    fn is_open(&self, method: Method) -> bool {
+        self.machine.is_pending() && self.request.method() == method
     }
 
     fn described(&self) -> bool {
@@ -486,9 +485,9 @@ impl RequestOut {
 }
 
 /// True for an UPDATE or PRACK with a description.
-fn described(request: &[u8]) -> bool {
-    let exchanges = request.starts_with(b"UPDATE ") || request.starts_with(b"PRACK ");
-    exchanges && sip::parse::message(request).is_ok_and(|request| receive::body_of(&request).is_sdp())
+fn described(request: &Stored) -> bool {
+    let exchanges = matches!(request.method(), Method::Update | Method::Prack);
+    exchanges && sip::parse::message(request.text()).is_ok_and(|request| receive::body_of(&request).is_sdp())
 }
 
 /// True for an address that means something in its own network only (RFC 1918, 6598, 3927, 4193; loopback).

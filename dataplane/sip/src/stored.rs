@@ -99,6 +99,14 @@ impl Stored {
         Stored { bytes, ..Stored::default() }
     }
 
+    /// Keeps this request.
+    #[must_use]
+    pub fn of(request: &Message<'_>) -> Stored {
+        let mut stored = Stored::default();
+        stored.fill(request);
+        stored
+    }
+
     /// Takes over a request that was just printed, without copying it.
     ///
     /// # Errors
@@ -137,6 +145,12 @@ impl Stored {
     #[must_use]
     pub fn method(&self) -> Method {
         self.head.method
+    }
+
+    /// The method as written.
+    #[must_use]
+    pub fn method_text(&self) -> &[u8] {
+        &self.bytes[..memchr::memchr(b' ', &self.bytes).unwrap_or(0)]
     }
 
     /// The number of CSeq.

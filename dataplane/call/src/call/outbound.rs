@@ -66,7 +66,7 @@ impl Call {
     ) -> Result<(Dialog, Vec<u8>), Cause> {
         let rules = ctx.policies.egress(egress);
         let trusted = ctx.policies.ingress(self.opening.admission.ingress).policy.identity.trusted;
-        let stored = self.legs[0].invite_in.as_ref().map_or(&b""[..], |invite| invite.request.as_slice());
+        let stored = self.legs[0].invite_in.as_ref().map_or(&b""[..], |invite| invite.request.text());
         let invite = parse::message(stored).ok();
         let caller = invite.as_ref().map(|invite| Caller::of(invite, trusted)).unwrap_or_default();
         let writer = Writer {

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use sip::effect::Effect;
 use sip::server::Server;
-use sip::{Hop, Message, Method, Name};
+use sip::{Hop, Message, Method, Name, Stored};
 use snapshot::policy::Reliable;
 use units::{Cause, Instant};
 
@@ -35,7 +35,7 @@ impl Leg {
 
     fn on_invite(&mut self, desk: &mut Desk<'_>, index: u8, request: &Message<'_>, source: Hop, events: &mut Events) {
         let number = request.cseq().number;
-        if let Some(invite) = self.invite_in.as_mut().filter(|invite| same_branch(&invite.request, request)) {
+        if let Some(invite) = self.invite_in.as_mut().filter(|invite| invite.request.is_branch_of(request)) {
             let mut orders = Vec::new();
             invite.machine.on_repeat(&mut orders);
             return self.resend_invite_answer(desk, index, &orders);
@@ -99,7 +99,7 @@ impl Leg {
     }
 
     fn on_cancel(&mut self, desk: &mut Desk<'_>, index: u8, request: &Message<'_>, source: Hop, events: &mut Events) {
-        let pending = self.invite_in.as_ref().filter(|invite| same_branch(&invite.request, request));
+        let pending = self.invite_in.as_ref().filter(|invite| invite.request.is_branch_of(request));
         // RFC 3261 §9.2: a CANCEL that matches nothing meets 481; after a final answer it has no effect but its own 200.
         let status = if pending.is_some() { 200 } else { 481 };
         let cancels = pending.is_some_and(|invite| invite.machine.is_pending());
@@ -111,7 +111,7 @@ impl Leg {
 
     fn on_other(&mut self, desk: &mut Desk<'_>, index: u8, request: &Message<'_>, source: Hop, events: &mut Events) {
         let number = request.cseq().number;
-        if let Some(known) = self.requests_in.iter_mut().find(|known| same_branch(&known.request, request)) {
+        if let Some(known) = self.requests_in.iter_mut().find(|known| known.request.is_branch_of(request)) {
             let mut orders = Vec::new();
             known.machine.on_repeat(&mut orders);
             if orders.contains(&Effect::Resend) {
@@ -146,7 +146,7 @@ impl Leg {
         };
         self.gone |= request.method() == Method::Bye;
         let machine = Server::new(desk.clock.now, source.transport.is_reliable());
-        let bytes = request.text().to_vec();
+        let bytes = Stored::of(request);
         self.requests_in.push(RequestIn { machine, request: bytes, source, number, last: Vec::new() });
         if request.method() == Method::Update {
             self.refresh_target(request);
@@ -168,7 +168,7 @@ impl Leg {
             _ if full => Some(Refusal::Plain(503)),
             Method::Update if self.gone => Some(Refusal::Plain(481)),
             // RFC 3311 §5.2: one UPDATE at a time.
-            Method::Update if self.requests_in.iter().any(|other| other.is_open(b"UPDATE ")) => {
+            Method::Update if self.requests_in.iter().any(|other| other.is_open(Method::Update)) => {
                 Some(Refusal::soon(desk))
             }
             Method::Update => {
@@ -192,7 +192,7 @@ impl Leg {
 
     fn on_invite_response(&mut self, desk: &mut Desk<'_>, index: u8, response: &Message<'_>, events: &mut Events) {
         let status = response.status().unwrap_or(0);
-        let Some(invite) = self.invite_out.as_mut().filter(|invite| same_branch(&invite.request, response)) else {
+        let Some(invite) = self.invite_out.as_mut().filter(|invite| invite.request.is_branch_of(response)) else {
             return self.on_past_response(desk, index, response);
         };
         let mut orders = Vec::new();
@@ -212,7 +212,7 @@ impl Leg {
                 Effect::Accepted => self.on_accepted(desk, index, response, first, events),
                 Effect::Acknowledge => {
                     if let Some(invite) = &self.invite_out {
-                        super::send::send_refusal_ack(desk, index, invite.to, &invite.request, response);
+                        super::send::send_refusal_ack(desk, index, invite, response);
                     }
                 }
                 Effect::Refused if status == 422 && self.ask_longer(desk, index, response) => {}
@@ -225,15 +225,14 @@ impl Leg {
 
     /// A refusal, heard again, of an INVITE that was since sent anew: its ACK was lost.
     fn on_past_response(&mut self, desk: &mut Desk<'_>, index: u8, response: &Message<'_>) {
-        let Some(place) = self.past_invites.iter().position(|past| same_branch(&past.request, response)) else {
+        let Some(place) = self.past_invites.iter().position(|past| past.request.is_branch_of(response)) else {
             return;
         };
         let mut orders = Vec::new();
         let past = &mut self.past_invites[place];
         past.machine.on_response(desk.clock.now, response.status().unwrap_or(0), &mut orders);
         if orders.contains(&Effect::Acknowledge) {
-            let (to, request) = (past.to, past.request.clone());
-            super::send::send_refusal_ack(desk, index, to, &request, response);
+            super::send::send_refusal_ack(desk, index, past, response);
         }
     }
 
@@ -358,7 +357,7 @@ impl Leg {
 
     fn on_other_response(&mut self, desk: &mut Desk<'_>, response: &Message<'_>, events: &mut Events) {
         let status = response.status().unwrap_or(0);
-        let Some(request) = self.requests_out.iter_mut().find(|request| same_branch(&request.request, response)) else {
+        let Some(request) = self.requests_out.iter_mut().find(|request| request.request.is_branch_of(response)) else {
             return;
         };
         if !request.machine.is_pending() || !request.method_is(response) {
@@ -398,7 +397,7 @@ impl Leg {
     pub fn on_unsent(&mut self, request: &Message<'_>, events: &mut Events) {
         const STATUS: u16 = 503;
         if request.method() == Method::Invite {
-            let same = |invite: &&mut super::InviteOut| same_branch(&invite.request, request);
+            let same = |invite: &&mut super::InviteOut| invite.request.is_branch_of(request);
             let Some(invite) = self.invite_out.as_mut().filter(same) else { return };
             if invite.machine.is_pending() {
                 invite.machine.abandon();
@@ -407,7 +406,7 @@ impl Leg {
                     false => Event::OfferRefused { status: STATUS, stands_for: invite.stands_for },
                 });
             }
-        } else if let Some(sent) = self.requests_out.iter_mut().find(|sent| same_branch(&sent.request, request))
+        } else if let Some(sent) = self.requests_out.iter_mut().find(|sent| sent.request.is_branch_of(request))
             && sent.machine.is_pending()
             && sent.method_is(request)
         {
@@ -440,7 +439,7 @@ impl Leg {
         let mut orders = Vec::new();
         request.machine.on_time(desk.clock.now, &mut orders);
         if orders.contains(&Effect::Resend) {
-            desk.send(index, request.to, &request.request);
+            desk.send(index, request.to, request.request.text());
             desk.out.list.push(Order::Count(Count::Resent));
         }
         if !orders.contains(&Effect::TimedOut) {
@@ -453,7 +452,7 @@ impl Leg {
                     events.push(Event::Lost);
                 }
             }
-            None if request.request.starts_with(b"UPDATE ") => events.push(Event::Lost),
+            None if request.request.method() == Method::Update => events.push(Event::Lost),
             None => {}
         }
     }
@@ -478,7 +477,7 @@ impl Leg {
         for order in orders {
             match order {
                 Effect::Resend => {
-                    desk.send(index, invite.to, &invite.request);
+                    desk.send(index, invite.to, invite.request.text());
                     desk.out.list.push(Order::Count(Count::Resent));
                 }
                 Effect::TimedOut if initial => {
@@ -503,9 +502,7 @@ impl Leg {
     fn resend_invite_answer(&mut self, desk: &mut Desk<'_>, index: u8, orders: &[Effect]) {
         let Some(invite) = &self.invite_in else { return };
         if orders.contains(&Effect::Resend) && !invite.last.is_empty() {
-            let Ok(request) = sip::parse::message(&invite.request) else { return };
-            let to = super::send::reply_hop(&request, invite.source);
-            desk.send(index, to, &invite.last);
+            desk.send(index, invite.request.reply_hop(invite.source), &invite.last);
         }
     }
 }
@@ -513,7 +510,7 @@ impl Leg {
 impl super::RequestOut {
     /// True if the response speaks of this request's method: a CANCEL shares its INVITE's branch.
     fn method_is(&self, response: &Message<'_>) -> bool {
-        self.request.starts_with(response.cseq().method_text)
+        self.request.method_text() == response.cseq().method_text
     }
 }
 
@@ -525,11 +522,6 @@ fn refusal_of(response: &Message<'_>) -> Event {
         300..=302 | 401 | 407 => Event::Detour { release, response: response.text().to_vec() },
         _ => Event::Refused(release),
     }
-}
-
-/// True if two messages belong to one transaction: same top branch (RFC 3261 §17.1.3, §17.2.3).
-fn same_branch(stored: &[u8], message: &Message<'_>) -> bool {
-    sip::parse::message(stored).is_ok_and(|stored| stored.via().branch == message.via().branch)
 }
 
 /// An answer without a transaction: a repeat is answered again.

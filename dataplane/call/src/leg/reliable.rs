@@ -242,7 +242,6 @@ fn rack(value: &[u8]) -> Option<(u32, u32)> {
 impl InviteIn {
     /// Where its answers go.
     pub(super) fn reply_hop(&self) -> sip::Hop {
-        let request = sip::parse::message(&self.request);
-        request.map_or(self.source, |request| super::send::reply_hop(&request, self.source))
+        self.request.reply_hop(self.source)
     }
 }

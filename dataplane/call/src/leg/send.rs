@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 use sip::client::Client;
 use sip::invite_client::InviteClient;
 use sip::print::{reason_phrase, write_socket_addr};
-use sip::{Hop, Message, Method, Name, Printer, Transport, parse};
+use sip::{Hop, Message, Method, Name, Printer, Stored, Transport, parse};
 use units::Cause;
 
 use crate::bridge::Body;
@@ -42,7 +42,7 @@ impl Leg {
         desk.send(index, to, &request);
         self.invite_out = Some(InviteOut {
             machine: InviteClient::new(desk.clock.now, to.transport.is_reliable()),
-            request,
+            request: printed(request),
             to,
             ack: Vec::new(),
             cancel_wanted: false,
@@ -85,12 +85,14 @@ impl Leg {
         reliable: Option<u32>,
     ) {
         let Some(mut invite) = self.invite_in.take_if(|invite| invite.machine.is_pending()) else { return };
-        let bytes = core::mem::take(&mut invite.request);
-        let Ok(request) = parse::message(&bytes) else { return };
-        let agreed = if (200..300).contains(&status) { self.agree_timer(desk.clock.now, &request) } else { None };
+        let agreed = match parse::message(invite.request.text()) {
+            Ok(request) if (200..300).contains(&status) => self.agree_timer(desk.clock.now, &request),
+            _ => None,
+        };
+        let request = &invite.request;
         let mut last = Vec::with_capacity(1_024);
         let tag: &[u8] = if status == 100 { b"" } else { &self.dialog.local_tag };
-        let mut printer = Printer::reply(&mut last, &request, status, reason_phrase(status), tag, invite.source.remote);
+        let mut printer = request.reply(&mut last, status, reason_phrase(status), tag, invite.source.remote);
         if (101..300).contains(&status) {
             write_contact(&mut printer, desk.switch.sent_by(invite.source));
             printer.line("Allow", &[ALLOW]);
@@ -105,7 +107,7 @@ impl Leg {
             write_reason(&mut printer, cause);
         }
         finish(printer, body);
-        let to = reply_hop(&request, invite.source);
+        let to = request.reply_hop(invite.source);
         desk.send(index, to, &last);
         invite.last = last;
         invite.told |= (101..200).contains(&status);
@@ -113,14 +115,13 @@ impl Leg {
             invite.machine.on_final_sent(desk.clock.now, status);
             invite.reliably.rest();
         }
-        invite.request = bytes;
         self.invite_in = Some(invite);
     }
 
     /// Refuses the peer's INVITE with a status that owes its reader a header: 420 or 422.
     pub fn refuse_invite(&mut self, desk: &mut Desk<'_>, index: u8, refusal: &Refusal) {
         let Some(invite) = self.invite_in.as_mut().filter(|invite| invite.machine.is_pending()) else { return };
-        let Ok(request) = parse::message(&invite.request) else { return };
+        let Ok(request) = parse::message(invite.request.text()) else { return };
         let start = desk.out.bytes.len();
         refusal.send(desk, index, &request, invite.source, &self.dialog.local_tag);
         invite.last = desk.out.bytes[start..].to_vec();
@@ -131,15 +132,16 @@ impl Leg {
     pub fn answer_request(&mut self, desk: &mut Desk<'_>, index: u8, number: u32, status: u16, body: &Body) {
         let waits = |request: &RequestIn| request.number == number && request.machine.is_pending();
         let Some(at) = self.requests_in.iter().position(waits) else { return };
-        let bytes = core::mem::take(&mut self.requests_in[at].request);
-        let Ok(request) = parse::message(&bytes) else { return };
+        let request = core::mem::take(&mut self.requests_in[at].request);
         let updated = request.method() == Method::Update && (200..300).contains(&status);
-        let agreed = if updated { self.agree_timer(desk.clock.now, &request) } else { None };
+        let agreed = match parse::message(request.text()) {
+            Ok(request) if updated => self.agree_timer(desk.clock.now, &request),
+            _ => None,
+        };
         let waiting = &mut self.requests_in[at];
         let mut last = Vec::with_capacity(512);
         let tag = &self.dialog.local_tag;
-        let mut printer =
-            Printer::reply(&mut last, &request, status, reason_phrase(status), tag, waiting.source.remote);
+        let mut printer = request.reply(&mut last, status, reason_phrase(status), tag, waiting.source.remote);
         if status == 405 || updated {
             printer.line("Allow", &[ALLOW]);
         }
@@ -150,10 +152,10 @@ impl Leg {
             agreed.write(&mut printer);
         }
         finish(printer, body);
-        desk.send(index, reply_hop(&request, waiting.source), &last);
+        desk.send(index, request.reply_hop(waiting.source), &last);
         waiting.last = last;
         waiting.machine.on_final_sent(desk.clock.now);
-        waiting.request = bytes;
+        waiting.request = request;
     }
 
     /// Sends a request within the dialog, or within the early dialog that spoke last; `passes_on` is the number of the request on
@@ -202,7 +204,7 @@ impl Leg {
         finish(printer, body);
         desk.send(index, to, &request);
         let machine = Client::new(desk.clock.now, to.transport.is_reliable());
-        self.requests_out.push(RequestOut { machine, request, to, number, passes_on, proven: false });
+        self.requests_out.push(RequestOut { machine, request: printed(request), to, number, passes_on, proven: false });
     }
 
     /// Sends a refused request of this number anew with a header line that proves who we are (RFC 3261 §22.2). False if there is
@@ -213,12 +215,12 @@ impl Leg {
         let Some(place) = self.requests_out.iter().position(wanted) else { return false };
         let past = &self.requests_out[place];
         let (passes_on, to) = (past.passes_on, past.to);
-        let Ok(refused) = parse::message(&past.request) else { return false };
+        let Ok(refused) = parse::message(past.request.text()) else { return false };
         self.dialog.local_cseq += 1;
         let number = self.dialog.local_cseq;
         let branch = desk.random.token(BRANCH_HEAD);
         let method = refused.cseq().method_text;
-        let mut request = Vec::with_capacity(past.request.len() + line.len() + 64);
+        let mut request = Vec::with_capacity(past.request.text().len() + line.len() + 64);
         let mut printer = self.dialog.request(&mut request, method, number, &branch, desk.switch.sent_by(to), HOPS);
         for name in REPEATED {
             if let Some(value) = refused.header(name) {
@@ -230,22 +232,21 @@ impl Leg {
         finish(printer, &Body { kind, bytes: refused.body().to_vec() });
         desk.send(index, to, &request);
         let machine = Client::new(desk.clock.now, to.transport.is_reliable());
-        self.requests_out.push(RequestOut { machine, request, to, number, passes_on, proven: true });
+        self.requests_out.push(RequestOut { machine, request: printed(request), to, number, passes_on, proven: true });
         true
     }
 
     /// The Request-URI and the method of a request of ours.
     pub fn sent_as(&self, number: u32) -> Option<(Vec<u8>, Vec<u8>)> {
         let sent = self.requests_out.iter().find(|request| request.number == number)?;
-        let request = parse::message(&sent.request).ok()?;
-        Some((request.request_uri()?.to_vec(), request.cseq().method_text.to_vec()))
+        Some((sent.request.request_uri().to_vec(), sent.request.method_text().to_vec()))
     }
 
     /// Ends what is open in the dialog when it ends: RFC 3261 §15.1.2 answers pending requests with 487, and an answer to our
     /// own re-INVITE is awaited no longer than its peer may take to give it.
     pub fn close_dialog(&mut self, desk: &mut Desk<'_>, index: u8) {
         self.answer_invite(desk, index, 487, &Body::default(), None);
-        let open = |request: &&RequestIn| request.machine.is_pending() && !request.request.starts_with(b"BYE ");
+        let open = |request: &&RequestIn| request.machine.is_pending() && request.request.method() != Method::Bye;
         while let Some(number) = self.requests_in.iter().find(open).map(|request| request.number) {
             self.answer_request(desk, index, number, 487, &Body::default());
         }
@@ -269,11 +270,10 @@ impl Leg {
         let Some(invite) = &self.invite_out else { return };
         let to = self.next_hop(invite.to);
         let Some(invite) = &mut self.invite_out else { return };
-        let Ok(request) = parse::message(&invite.request) else { return };
         let branch = desk.random.token(BRANCH_HEAD);
         let mut ack = Vec::with_capacity(512);
         // RFC 3261 §13.2.2.4: the ACK of a 2xx has the INVITE's number and a branch of its own.
-        let number = request.cseq().number;
+        let number = invite.request.number();
         let printer = self.dialog.request(&mut ack, b"ACK", number, &branch, desk.switch.sent_by(to), HOPS);
         finish(printer, body);
         desk.send(index, to, &ack);
@@ -286,7 +286,7 @@ impl Leg {
         let Some(past) = self.invite_out.take_if(|invite| invite.initial && !invite.machine.is_pending()) else {
             return false;
         };
-        let Ok(request) = parse::message(&past.request) else { return false };
+        let Ok(request) = parse::message(past.request.text()) else { return false };
         let kind = request.content_type().unwrap_or(b"").to_vec();
         let body = Body { kind, bytes: request.body().to_vec() };
         let hops = request.max_forwards().unwrap_or(HOPS);
@@ -312,13 +312,19 @@ impl Leg {
         }
         invite.cancelled = true;
         invite.machine.bound(desk.clock.now);
-        let Ok(request) = parse::message(&invite.request) else { return };
         let mut cancel = Vec::with_capacity(512);
-        write_companion(&mut cancel, &request, b"CANCEL", request.header(Name::To).unwrap_or(b""));
-        let (to, number) = (invite.to, request.cseq().number);
+        invite.request.companion(&mut cancel, Method::Cancel, invite.request.to());
+        let (to, number) = (invite.to, invite.request.number());
         desk.send(index, to, &cancel);
         let machine = Client::new(desk.clock.now, to.transport.is_reliable());
-        self.requests_out.push(RequestOut { machine, request: cancel, to, number, passes_on: None, proven: false });
+        self.requests_out.push(RequestOut {
+            machine,
+            request: printed(cancel),
+            to,
+            number,
+            passes_on: None,
+            proven: false,
+        });
     }
 }
 
@@ -338,26 +344,15 @@ pub fn reply_hop(request: &Message<'_>, source: Hop) -> Hop {
 
 /// Acknowledges a refusal of an INVITE of ours, within its transaction (RFC 3261 §17.1.1.3: the To of the response, all else of
 /// the request).
-pub fn send_refusal_ack(desk: &mut Desk<'_>, index: u8, to: Hop, request: &[u8], response: &Message<'_>) {
-    let Ok(request) = parse::message(request) else { return };
+pub fn send_refusal_ack(desk: &mut Desk<'_>, index: u8, invite: &InviteOut, response: &Message<'_>) {
     let mut ack = Vec::with_capacity(512);
-    write_companion(&mut ack, &request, b"ACK", response.header(Name::To).unwrap_or(b""));
-    desk.send(index, to, &ack);
+    invite.request.companion(&mut ack, Method::Ack, response.header(Name::To).unwrap_or(b""));
+    desk.send(index, invite.to, &ack);
 }
 
-/// ACK or CANCEL of the same transaction as `request`.
-fn write_companion(out: &mut Vec<u8>, request: &Message<'_>, method: &[u8], to: &[u8]) {
-    let mut printer = Printer::request(out, method, request.request_uri().unwrap_or(b""));
-    printer.line("Via", &[request.via().text]);
-    printer.line("Max-Forwards", &[b"70"]);
-    printer.line("From", &[request.header(Name::From).unwrap_or(b"")]);
-    printer.line("To", &[to]);
-    printer.line("Call-ID", &[request.call_id()]);
-    printer.cseq(request.cseq().number, method);
-    for route in request.headers(Name::Route) {
-        printer.line("Route", &[route]);
-    }
-    printer.finish_empty();
+/// A request of ours, as it is kept.
+fn printed(request: Vec<u8>) -> Stored {
+    Stored::printed(request).expect("what we print is a message")
 }
 
 fn write_contact(printer: &mut Printer<'_>, (transport, address): (Transport, SocketAddr)) {

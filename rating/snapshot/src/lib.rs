@@ -10,6 +10,10 @@
 #![no_std]
 
 extern crate alloc;
+// What derives the API's schema names it.
+#[cfg(feature = "schema")]
+#[macro_use]
+extern crate std;
 
 mod checks;
 mod crc64;

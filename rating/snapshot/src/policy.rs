@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-pub use check::{PolicyFlaw, RESERVED, Side};
+pub use check::{LINES_MAX, PolicyFlaw, REGEXES_MAX, RESERVED, RULES_MAX, Side, TEXT_MAX};
 pub use parts::{
     Answers, Codecs, Digest, EarlyMedia, Header, Headers, Identity, IdentityHeader, Number, NumberKind, Numbers, Pass,
     Probe, Refresher, Registration, Reliable, Rewrite, RewriteField, SessionTimer, StatusOfCause, TimerMode, Transport,
@@ -20,6 +20,15 @@ pub use parts::{
 /// Signalling policy of an ingress trunk, an egress trunk or a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[cfg_attr(
+    feature = "schema",
+    schema(example = json!({
+        "codecs": { "allow": ["PCMA", "telephone-event"], "single": true },
+        "rewrite": [{ "field": "calling", "pattern": "^00(\\d+)$", "replacement": "+$1" }],
+        "numbers": { "called_deny": [{ "kind": "prefix", "value": "449" }] },
+        "session_timer": { "mode": "on", "expires_s": 600 },
+    }))
+)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
     /// Egress: what requests go out over. Ingress: calls over another transport are refused, `auto` takes all.
@@ -77,7 +86,7 @@ pub struct Policy {
     /// Egress: OPTIONS that find out whether the peer lives.
     #[serde(skip_serializing_if = "is_default")]
     pub probe: Probe,
-    /// Egress: redirections (30x) followed in one attempt, 0 to 5; 0 takes them for refusals.
+    /// Egress: redirections (30x) followed in one attempt, up to 5; 0 takes them for refusals.
     #[serde(skip_serializing_if = "is_default")]
     pub redirects_max: u8,
     /// Ingress: calls may go out by egress trunks of the same carrier (otherwise cause 339).

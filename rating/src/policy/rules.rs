@@ -18,7 +18,7 @@ const TEXT_BYTES_MAX: usize = 128;
 const REGEX_BYTES_MAX: usize = 64 << 10;
 
 /// One policy, ready for use.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Rules {
     /// As it was written.
     pub policy: Policy,
@@ -41,13 +41,24 @@ struct Lines {
     regexes: Vec<Regex>,
 }
 
+impl core::fmt::Debug for Rules {
+    /// Leaves the secret out: what is printed may end in a log.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Rules").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
 impl Rules {
     /// Compiles a policy that passed [`Policy::check`].
     ///
     /// # Errors
     /// An expression that is none, or that would take too much memory.
     pub fn compile(policy: Policy) -> Result<Rules, PolicyFlaw> {
-        let rewrites = policy.rewrite.iter().map(|rule| Ok((rule.field, regex("rewrite.pattern", &rule.pattern)?)));
+        let rewrites = policy
+            .rewrite
+            .iter()
+            .enumerate()
+            .map(|(place, rule)| Ok((rule.field, regex("rewrite.pattern", place, &rule.pattern)?)));
         let numbers = &policy.numbers;
         let secret = policy.digest.as_ref().and_then(|digest| Some((hex(&digest.ha1_md5)?, hex(&digest.ha1_sha256)?)));
         Ok(Rules {
@@ -127,11 +138,11 @@ impl Rules {
 impl Lines {
     fn compile(field: &'static str, lines: &[Line]) -> Result<Lines, PolicyFlaw> {
         let mut list = Lines::default();
-        for line in lines {
+        for (place, line) in lines.iter().enumerate() {
             match line.kind {
                 NumberKind::Prefix => list.prefixes.push(line.value.clone()),
                 NumberKind::Exact => list.exact.push(line.value.clone()),
-                NumberKind::Regex => list.regexes.push(regex(field, &line.value)?),
+                NumberKind::Regex => list.regexes.push(regex(field, place, &line.value)?),
             }
         }
         list.exact.sort_unstable();
@@ -166,7 +177,7 @@ fn hex<const N: usize>(digits: &str) -> Option<[u8; N]> {
     Some(bytes)
 }
 
-fn regex(field: &'static str, pattern: &str) -> Result<Regex, PolicyFlaw> {
+fn regex(field: &'static str, place: usize, pattern: &str) -> Result<Regex, PolicyFlaw> {
     let built = RegexBuilder::new(pattern).size_limit(REGEX_BYTES_MAX).build();
-    built.map_err(|error| PolicyFlaw { field, reason: format!("{pattern:?}: {error}") })
+    built.map_err(|error| PolicyFlaw::new(field, format!("{pattern:?}: {error}")).at(place))
 }

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use core::net::SocketAddr;
 
-use super::{Digest, Header, Number, Policy, Registration, Rewrite};
+use super::{Digest, Header, Number, NumberKind, Policy, Registration, Rewrite};
 
 /// Whose policy it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,19 +22,32 @@ pub enum Side {
 pub struct PolicyFlaw {
     /// The field, as in the text form.
     pub field: &'static str,
+    /// In a list: which entry, from 0.
+    pub place: Option<usize>,
     /// What is wrong, in words.
     pub reason: String,
 }
 
 impl PolicyFlaw {
-    pub(super) fn new(field: &'static str, reason: impl Into<String>) -> PolicyFlaw {
-        PolicyFlaw { field, reason: reason.into() }
+    /// Of a field.
+    pub fn new(field: &'static str, reason: impl Into<String>) -> PolicyFlaw {
+        PolicyFlaw { field, place: None, reason: reason.into() }
+    }
+
+    /// The same, in the entry of a list.
+    #[must_use]
+    pub fn at(self, place: usize) -> PolicyFlaw {
+        PolicyFlaw { place: Some(place), ..self }
     }
 }
 
 impl core::fmt::Display for PolicyFlaw {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{}: {}", self.field, self.reason)
+        write!(f, "{}: ", self.field)?;
+        if let Some(place) = self.place {
+            write!(f, "entry {}: ", place + 1)?;
+        }
+        f.write_str(&self.reason)
     }
 }
 
@@ -44,6 +57,8 @@ impl core::error::Error for PolicyFlaw {}
 pub const LINES_MAX: usize = 1_000;
 /// Rewrites, headers and statuses of one policy at most.
 pub const RULES_MAX: usize = 64;
+/// Regular expressions of one list of numbers at most: they are tried one after the other.
+pub const REGEXES_MAX: usize = 64;
 /// Characters of a pattern, a replacement or a header's value at most.
 pub const TEXT_MAX: usize = 200;
 
@@ -122,20 +137,21 @@ impl Policy {
         range("probe.interval_s", u32::from(self.probe.interval_s), 5, 3_600)?;
         range("probe.failures", u32::from(self.probe.failures), 1, 10)?;
         count("rewrite", self.rewrite.len(), RULES_MAX)?;
-        self.rewrite.iter().try_for_each(rewrite)?;
+        each(&self.rewrite, rewrite)?;
         self.check_headers()?;
         self.check_numbers()?;
         self.check_answers()?;
         self.digest.iter().try_for_each(digest)?;
         self.registration.iter().try_for_each(registration)?;
         count("codecs.allow", self.codecs.allow.len(), RULES_MAX)?;
-        self.codecs.allow.iter().try_for_each(|name| token("codecs.allow", name))?;
+        each(&self.codecs.allow, |name| token("codecs.allow", name))?;
         self.check_target()
     }
 
     /// What means nothing on a side must not stand there.
     fn check_side(&self, side: Side) -> Check {
         let plain = Policy::default();
+        let identity = &self.identity;
         let (ingress, egress) = (side == Side::Ingress, side == Side::Egress);
         let rows = [
             ("transport", self.transport == plain.transport || side != Side::Plan),
@@ -149,6 +165,11 @@ impl Policy {
             ("ringing_after_s", self.ringing_after_s == 0 || ingress),
             ("codecs", self.codecs == plain.codecs || side != Side::Plan),
             ("identity", self.identity == plain.identity || side != Side::Plan),
+            ("identity.calling_from_identity", !identity.calling_from_identity || ingress),
+            ("identity.send", identity.send == plain.identity.send || egress),
+            ("identity.diversion", identity.diversion == plain.identity.diversion || egress),
+            ("identity.history_info", identity.history_info == plain.identity.history_info || egress),
+            ("identity.charge_info", identity.charge_info == plain.identity.charge_info || egress),
             ("headers", self.headers == plain.headers || egress),
             ("digest", self.digest.is_none() || side != Side::Plan),
             ("registration", self.registration.is_none() || egress),
@@ -177,13 +198,11 @@ impl Policy {
         count("headers.pass", headers.pass.len(), RULES_MAX)?;
         count("headers.remove", headers.remove.len(), RULES_MAX)?;
         count("headers.add", headers.add.len(), RULES_MAX)?;
-        for name in headers.pass.iter().filter(|name| *name != "*") {
-            header_name("headers.pass", name)?;
-        }
-        headers.remove.iter().try_for_each(|name| header_name("headers.remove", name))?;
-        headers.add.iter().try_for_each(|Header { name, value }| {
-            header_name("headers.add", name)?;
-            text("headers.add", value, 0)
+        each(&headers.pass, |name| if name == "*" { Ok(()) } else { header_name("headers.pass", name) })?;
+        each(&headers.remove, |name| header_name("headers.remove", name))?;
+        each(&headers.add, |Header { name, value }| {
+            header_name("headers.add.name", name)?;
+            text("headers.add.value", value, 0)
         })
     }
 
@@ -197,24 +216,24 @@ impl Policy {
         ];
         lists.iter().try_for_each(|(field, list)| {
             count(field, list.len(), LINES_MAX)?;
-            list.iter().try_for_each(|Number { value, .. }| text(field, value, 1))
+            if list.iter().filter(|line| line.kind == NumberKind::Regex).count() > REGEXES_MAX {
+                return flaw(field, format!("has more than {REGEXES_MAX} regular expressions"));
+            }
+            each(list, |Number { value, .. }| text(field, value, 1))
         })
     }
 
     fn check_answers(&self) -> Check {
         let answers = &self.answers;
         count("answers.statuses", answers.statuses.len(), RULES_MAX)?;
-        let wrong = |status: &u16| !(400..=699).contains(status);
-        if answers.statuses.iter().any(|row| wrong(&row.status) || row.cause == 0 || row.cause > 999) {
-            return flaw("answers.statuses", "needs causes of 1 to 999 and statuses of 400 to 699");
-        }
-        for (field, list) in [("answers.stop", &answers.stop), ("answers.next", &answers.next)] {
+        each(&answers.statuses, |row| {
+            within("answers.statuses.cause", row.cause, 1, 999)?;
+            within("answers.statuses.status", row.status, 400, 699)
+        })?;
+        [("answers.stop", &answers.stop), ("answers.next", &answers.next)].iter().try_for_each(|(field, list)| {
             count(field, list.len(), RULES_MAX)?;
-            if list.iter().any(|status| !(300..=699).contains(status)) {
-                return flaw(field, "needs statuses of 300 to 699");
-            }
-        }
-        Ok(())
+            each(list, |status| within(field, *status, 300, 699))
+        })
     }
 
     fn check_target(&self) -> Check {
@@ -240,6 +259,15 @@ fn range(field: &'static str, value: u32, low: u32, high: u32) -> Check {
         return Ok(());
     }
     flaw(field, format!("must be 0 or {low} to {high}"))
+}
+
+fn within(field: &'static str, value: u16, low: u16, high: u16) -> Check {
+    if (low..=high).contains(&value) { Ok(()) } else { flaw(field, format!("must be {low} to {high}")) }
+}
+
+/// Checks the entries of a list; the flaw says which one is wrong.
+fn each<T>(list: &[T], check: impl Fn(&T) -> Check) -> Check {
+    list.iter().enumerate().try_for_each(|(place, entry)| check(entry).map_err(|flaw| flaw.at(place)))
 }
 
 fn count(field: &'static str, count: usize, max: usize) -> Check {
@@ -278,8 +306,14 @@ fn rewrite(rule: &Rewrite) -> Check {
 fn digest(digest: &Digest) -> Check {
     text("digest.user", &digest.user, 1)?;
     text("digest.realm", &digest.realm, 1)?;
-    if digest.user.contains(['"', ':', '\\']) || digest.realm.contains(['"', '\\']) {
-        return flaw("digest", "holds a quote, a backslash or a colon");
+    if digest.user.contains(['"', ':', '\\']) {
+        return flaw("digest.user", "holds a quote, a backslash or a colon");
+    }
+    if digest.realm.contains(['"', '\\']) {
+        return flaw("digest.realm", "holds a quote or a backslash");
+    }
+    if !digest.password.is_empty() {
+        return flaw("digest.password", "must be hashed before it is kept");
     }
     let hex =
         |field, text: &str, digits: usize| match text.len() == digits && text.bytes().all(|b| b.is_ascii_hexdigit()) {

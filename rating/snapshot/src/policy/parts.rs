@@ -10,6 +10,11 @@ macro_rules! choice {
         $(#[doc = $doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
         #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+        // The schema of an enumeration has no place for what each value means: the description lists it, in order.
+        #[cfg_attr(
+            feature = "schema",
+            schema(description = concat!($($doc,)* "\n-", $($first_doc,)* $("\n-", $($rest_doc,)*)*))
+        )]
         #[serde(rename_all = "snake_case")]
         pub enum $name {
             $(#[doc = $first_doc])*
@@ -286,17 +291,40 @@ part! {
     }
 }
 
-part! {
-    /// Digest credentials (RFC 3261 §22, RFC 8760).
-    Digest {
-        /// The user name.
-        user: String,
-        /// The realm.
-        realm: String,
-        /// MD5 of `user:realm:password`, 32 hexadecimal digits.
-        ha1_md5: String,
-        /// SHA-256 of `user:realm:password`, 64 hexadecimal digits.
-        ha1_sha256: String,
+/// Digest credentials (RFC 3261 §22, RFC 8760).
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct Digest {
+    /// The user name.
+    #[serde(skip_serializing_if = "super::is_default")]
+    pub user: String,
+    /// The realm.
+    #[serde(skip_serializing_if = "super::is_default")]
+    pub realm: String,
+    /// The password, 1 to 128 characters. It is hashed on the way in and never kept, shown or logged; empty keeps the one before.
+    #[serde(skip_serializing_if = "is_secret")]
+    #[cfg_attr(feature = "schema", schema(write_only))]
+    pub password: String,
+    /// MD5 of `user:realm:password`, 32 hexadecimal digits; may be given instead of the password and is never shown.
+    #[serde(skip_serializing_if = "super::is_default")]
+    #[cfg_attr(feature = "schema", schema(write_only))]
+    pub ha1_md5: String,
+    /// SHA-256 of `user:realm:password`, 64 hexadecimal digits; may be given instead of the password and is never shown.
+    #[serde(skip_serializing_if = "super::is_default")]
+    #[cfg_attr(feature = "schema", schema(write_only))]
+    pub ha1_sha256: String,
+}
+
+/// Never written, whatever it holds.
+fn is_secret(_: &str) -> bool {
+    true
+}
+
+impl core::fmt::Debug for Digest {
+    /// Leaves the secrets out: what is printed may end in a log.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Digest").field("user", &self.user).field("realm", &self.realm).finish_non_exhaustive()
     }
 }
 

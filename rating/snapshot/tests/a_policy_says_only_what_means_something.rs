@@ -1,0 +1,232 @@
+//! The text form of policies, and what stands in them on which side.
+#![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
+
+use snapshot::policy::{Digest, LINES_MAX, Policy, REGEXES_MAX, RESERVED, RULES_MAX, Side, TEXT_MAX};
+
+const SIDES: [Side; 3] = [Side::Ingress, Side::Egress, Side::Plan];
+
+/// Everything that may stand somewhere, with values that are not the defaults.
+const FULL: &str = r#"{"transport":"tls","listener":"core","host":"sip.example.net","answer_timeout_s":40,
+    "session_timer":{"mode":"on","expires_s":600,"min_s":120,"refresher":"us"},"reliable":"local","early_media":"one_way",
+    "ringing_after_s":3,"codecs":{"allow":["PCMA","telephone-event"],"reorder":true,"single":true,"audio_only":true},
+    "identity":{"trusted":true,"calling_from_identity":true,"send":"asserted","diversion":"strip","history_info":"strip",
+    "charge_info":"strip"},"rewrite":[{"field":"calling","pattern":"^00","replacement":"+"}],
+    "headers":{"pass":["*"],"remove":["X-A"],"add":[{"name":"X-B","value":"1"}]},
+    "numbers":{"calling_allow":[{"value":"44"}],"calling_deny":[{"kind":"exact","value":"447"}],
+    "called_allow":[{"kind":"regex","value":"^4"}],"called_deny":[{"value":"449"}]},
+    "answers":{"statuses":[{"cause":34,"status":503}],"always_503":true,"stop":[486],"next":[404],"busy_is_failure":true,
+    "no_answer_is_failure":true,"no_reason":true},"registration":{"user":"we","domain":"example.net","registrar":"192.0.2.1:5060",
+    "expires_s":300},"probe":{"interval_s":10,"failures":2},"redirects_max":2,"own_terminators":true,"cps_window_s":5,
+    "nodes":[1,2],"nat":false}"#;
+
+fn read(text: &str) -> Policy {
+    Policy::from_text(text).unwrap_or_else(|flaw| panic!("{flaw}: {text}"))
+}
+
+/// The field and the entry that are refused; `None` if the policy may stand there.
+fn refused(text: &str, side: Side) -> Option<(&'static str, Option<usize>)> {
+    read(text).check(side).err().map(|flaw| (flaw.field, flaw.place))
+}
+
+#[test]
+fn the_text_form_comes_back_as_it_went() {
+    let full = read(FULL);
+    let text = full.to_text();
+    assert_eq!(read(&text), full);
+    assert_eq!(read(&text).to_text(), text, "writing is stable");
+    for field in ["transport", "registration", "nat", "cps_window_s", "charge_info"] {
+        assert!(text.contains(field), "{field} is lost: {text}");
+    }
+}
+
+#[test]
+fn nothing_said_is_nothing_written() {
+    assert_eq!(Policy::default().to_text(), "");
+    assert_eq!(read(""), Policy::default());
+    assert_eq!(read("{}"), Policy::default());
+    assert!(read(r#"{"nat":true,"rewrite":[],"codecs":{},"transport":"auto"}"#).is_empty());
+    assert_eq!(read(r#"{"redirects_max":3}"#).to_text(), r#"{"redirects_max":3}"#);
+}
+
+#[test]
+fn unknown_names_and_kinds_are_refused_with_their_place() {
+    for (text, said, place) in [
+        ("{\n  \"codec\": {}\n}", "unknown field `codec`", "line 2 column 9"),
+        ("{\"codecs\":\n{\"permit\":[]}}", "unknown field `permit`", "line 2"),
+        ("{\"transport\":\"sctp\"}", "unknown variant `sctp`", "line 1"),
+        ("{\"redirects_max\":300}", "u8", "line 1"),
+        ("{\"nat\":", "EOF", "line 1"),
+        ("{} {}", "trailing", "line 1"),
+    ] {
+        let flaw = Policy::from_text(text).unwrap_err();
+        assert!(flaw.reason.contains(said) && flaw.reason.contains(place), "{text}: {flaw}");
+    }
+}
+
+#[test]
+fn every_range_holds_at_its_borders() {
+    use Side::{Egress, Ingress};
+    for (side, field, text, low, high) in [
+        (Ingress, "session_timer.expires_s", r#"{"session_timer":{"expires_s":N}}"#, 90, 86_400),
+        (Ingress, "session_timer.min_s", r#"{"session_timer":{"min_s":N}}"#, 90, 86_400),
+        (Egress, "redirects_max", r#"{"redirects_max":N}"#, 1, 5),
+        (Ingress, "cps_window_s", r#"{"cps_window_s":N}"#, 1, 60),
+        (Egress, "probe.interval_s", r#"{"probe":{"interval_s":N}}"#, 5, 3_600),
+        (Egress, "probe.failures", r#"{"probe":{"failures":N}}"#, 1, 10),
+        (Egress, "registration.expires_s", r#"{"registration":{"user":"a","domain":"b","expires_s":N}}"#, 60, 86_400),
+    ] {
+        let at = |value: u32| refused(&text.replace('N', &value.to_string()), side);
+        assert_eq!([at(0), at(low), at(high)], [None; 3], "{field}");
+        assert_eq!(at(high + 1), Some((field, None)));
+        assert!(low == 1 || at(low - 1) == Some((field, None)), "{field}");
+    }
+    for (side, field, text, low, high) in [
+        (Ingress, "answers.statuses.status", r#"{"answers":{"statuses":[{"cause":1,"status":N}]}}"#, 400, 699),
+        (Ingress, "answers.statuses.cause", r#"{"answers":{"statuses":[{"cause":N,"status":500}]}}"#, 1, 999),
+        (Egress, "answers.stop", r#"{"answers":{"stop":[N]}}"#, 300, 699),
+        (Side::Plan, "answers.next", r#"{"answers":{"next":[N]}}"#, 300, 699),
+    ] {
+        let at = |value: u32| refused(&text.replace('N', &value.to_string()), side);
+        assert_eq!([at(low), at(high)], [None; 2], "{field}");
+        assert_eq!([at(low - 1), at(high + 1)], [Some((field, Some(0))); 2]);
+    }
+}
+
+#[test]
+fn a_refresh_is_not_asked_for_sooner_than_we_take_one() {
+    let text = |expires, min| format!(r#"{{"session_timer":{{"expires_s":{expires},"min_s":{min}}}}}"#);
+    assert_eq!(refused(&text(120, 120), Side::Egress), None);
+    assert_eq!(refused(&text(0, 120), Side::Egress), None);
+    assert_eq!(refused(&text(119, 120), Side::Egress), Some(("session_timer.expires_s", None)));
+}
+
+#[test]
+fn lists_and_texts_have_an_end() {
+    let lines = |count: usize, line: &str| vec![line; count].join(",");
+    let number = r#"{"value":"44"}"#;
+    for (side, field, text, line, most) in [
+        (Side::Plan, "numbers.called_deny", r#"{"numbers":{"called_deny":[N]}}"#, number, LINES_MAX),
+        (Side::Plan, "rewrite", r#"{"rewrite":[N]}"#, r#"{"pattern":"a"}"#, RULES_MAX),
+        (Side::Egress, "headers.pass", r#"{"headers":{"pass":[N]}}"#, r#""X-A""#, RULES_MAX),
+        (Side::Egress, "answers.stop", r#"{"answers":{"stop":[N]}}"#, "404", RULES_MAX),
+        (
+            Side::Plan,
+            "numbers.calling_allow",
+            r#"{"numbers":{"calling_allow":[N]}}"#,
+            r#"{"kind":"regex","value":"a"}"#,
+            REGEXES_MAX,
+        ),
+    ] {
+        assert_eq!(refused(&text.replace('N', &lines(most, line)), side), None, "{field}");
+        assert_eq!(refused(&text.replace('N', &lines(most + 1, line)), side), Some((field, None)));
+    }
+    let rule = |pattern: &str| format!(r#"{{"rewrite":[{{"pattern":"a"}},{{"pattern":"{pattern}"}}]}}"#);
+    assert_eq!(refused(&rule(&"ä".repeat(TEXT_MAX)), Side::Plan), None, "characters count, not bytes");
+    for wrong in [String::new(), "a".repeat(TEXT_MAX + 1), "a\\u0000".to_owned()] {
+        assert_eq!(refused(&rule(&wrong), Side::Plan), Some(("rewrite.pattern", Some(1))));
+    }
+}
+
+#[test]
+fn what_means_nothing_on_a_side_is_refused_there() {
+    let (ingress, egress, plan) = (0b100, 0b010, 0b001);
+    for (text, field, sides) in [
+        (r#"{"transport":"udp"}"#, "transport", ingress | egress),
+        (r#"{"listener":"a"}"#, "listener", egress),
+        (r#"{"host":"a.example"}"#, "host", egress),
+        (r#"{"subscriber":"a"}"#, "subscriber", egress),
+        (r#"{"answer_timeout_s":9}"#, "answer_timeout_s", egress),
+        (r#"{"session_timer":{"mode":"on"}}"#, "session_timer", ingress | egress),
+        (r#"{"reliable":"off"}"#, "reliable", ingress | egress),
+        (r#"{"early_media":"suppress"}"#, "early_media", ingress),
+        (r#"{"ringing_after_s":1}"#, "ringing_after_s", ingress),
+        (r#"{"codecs":{"single":true}}"#, "codecs", ingress | egress),
+        (r#"{"identity":{"trusted":true}}"#, "identity", ingress | egress),
+        (r#"{"identity":{"calling_from_identity":true}}"#, "identity.calling_from_identity", ingress),
+        (r#"{"identity":{"send":"asserted"}}"#, "identity.send", egress),
+        (r#"{"identity":{"diversion":"strip"}}"#, "identity.diversion", egress),
+        (r#"{"identity":{"history_info":"strip"}}"#, "identity.history_info", egress),
+        (r#"{"identity":{"charge_info":"strip"}}"#, "identity.charge_info", egress),
+        (r#"{"rewrite":[{"pattern":"a"}]}"#, "rewrite", ingress | egress | plan),
+        (r#"{"headers":{"pass":["*"]}}"#, "headers", egress),
+        (r#"{"numbers":{"called_deny":[{"value":"1"}]}}"#, "numbers", ingress | egress | plan),
+        (r#"{"answers":{"statuses":[{"cause":1,"status":404}]}}"#, "answers.statuses", ingress),
+        (r#"{"answers":{"always_503":true}}"#, "answers.always_503", ingress),
+        (r#"{"answers":{"no_reason":true}}"#, "answers.no_reason", ingress),
+        (r#"{"answers":{"stop":[404]}}"#, "answers.stop", egress | plan),
+        (r#"{"answers":{"next":[404]}}"#, "answers.next", egress | plan),
+        (r#"{"answers":{"busy_is_failure":true}}"#, "answers.busy_is_failure", egress),
+        (r#"{"answers":{"no_answer_is_failure":true}}"#, "answers.no_answer_is_failure", egress),
+        (r#"{"registration":{"user":"a","domain":"b"}}"#, "registration", egress),
+        (r#"{"probe":{"interval_s":5}}"#, "probe", egress),
+        (r#"{"redirects_max":1}"#, "redirects_max", egress),
+        (r#"{"own_terminators":true}"#, "own_terminators", ingress),
+        (r#"{"cps_window_s":1}"#, "cps_window_s", ingress | egress),
+        (r#"{"nodes":[1]}"#, "nodes", ingress | egress),
+        (r#"{"nat":false}"#, "nat", ingress | egress),
+    ] {
+        for (side, bit) in SIDES.into_iter().zip([ingress, egress, plan]) {
+            // A plan refuses the part before it looks at the part's fields.
+            let whole = if side == Side::Plan && field.starts_with("identity") { "identity" } else { field };
+            let wanted = (sides & bit == 0).then_some((whole, None));
+            assert_eq!(refused(text, side), wanted, "{field} on {side:?}");
+        }
+    }
+}
+
+#[test]
+fn headers_that_sip_answers_for_are_reserved() {
+    for name in RESERVED {
+        let upper = name.to_uppercase();
+        for (text, field) in [
+            (format!(r#"{{"headers":{{"pass":["X-A","{name}"]}}}}"#), "headers.pass"),
+            (format!(r#"{{"headers":{{"remove":["X-A","{upper}"]}}}}"#), "headers.remove"),
+            (format!(r#"{{"headers":{{"add":[{{"name":"X-A"}},{{"name":"{name}"}}]}}}}"#), "headers.add.name"),
+        ] {
+            assert_eq!(refused(&text, Side::Egress), Some((field, Some(1))), "{name}");
+        }
+    }
+    for wrong in ["X A", "", "X:", "ä", "*"] {
+        let text = format!(r#"{{"headers":{{"remove":["{wrong}"]}}}}"#);
+        // A lone asterisk is a token and so a name like any other.
+        let wanted = (wrong != "*").then_some(("headers.remove", Some(0)));
+        assert_eq!(refused(&text, Side::Egress), wanted, "{wrong:?}");
+    }
+    let folded = r#"{"headers":{"add":[{"name":"X-A","value":"1\r\nVia: x"}]}}"#;
+    assert_eq!(refused(folded, Side::Egress), Some(("headers.add.value", Some(0))), "no line is smuggled in");
+}
+
+#[test]
+fn calls_go_to_one_target() {
+    assert_eq!(refused(r#"{"host":"a.example","subscriber":"b"}"#, Side::Egress), Some(("subscriber", None)));
+    for wrong in ["sip:a", "a b", "a.example:5060", "[::1]"] {
+        assert_eq!(refused(&format!(r#"{{"host":"{wrong}"}}"#), Side::Egress), Some(("host", None)), "{wrong}");
+    }
+    let to = |registrar| format!(r#"{{"registration":{{"user":"a","domain":"b","registrar":"{registrar}"}}}}"#);
+    assert_eq!(refused(&to("[2001:db8::1]:5060"), Side::Egress), None);
+    assert_eq!(refused(&to("b.example"), Side::Egress), Some(("registration.registrar", None)));
+}
+
+#[test]
+fn a_password_is_neither_kept_nor_printed() {
+    let (md5, sha) = ("0f".repeat(16), "0f".repeat(32));
+    let digest = |user: &str, realm: &str, md5: &str, password: &str| {
+        let (user, realm) = (user.to_owned(), realm.to_owned());
+        let digest = Digest { user, realm, password: password.into(), ha1_md5: md5.into(), ha1_sha256: sha.clone() };
+        Policy { digest: Some(digest), ..Policy::default() }
+    };
+    let field = |policy: &Policy| policy.check(Side::Ingress).err().map(|flaw| flaw.field);
+    let good = digest("a", "b.example", &md5, "");
+    assert_eq!((field(&good), good.check(Side::Egress)), (None, Ok(())));
+    assert_eq!(good.check(Side::Plan).unwrap_err().field, "digest");
+    assert_eq!(field(&digest("a", "b", &md5, "hush")), Some("digest.password"));
+    assert_eq!(field(&digest("a", "b", "0g", "")), Some("digest.ha1_md5"));
+    assert_eq!(field(&digest("a:b", "b", &md5, "")), Some("digest.user"));
+    assert_eq!(field(&digest("a", "b\\\"", &md5, "")), Some("digest.realm"));
+    assert_eq!(field(&digest("", "b", &md5, "")), Some("digest.user"));
+    let told = digest("a", "b", &md5, "hush");
+    assert!(!told.to_text().contains("hush"));
+    assert!(told.to_text().contains(&md5), "the hashes are kept");
+    let printed = format!("{told:?}");
+    assert!(!printed.contains("hush") && !printed.contains("0f0f"), "{printed}");
+}

@@ -138,7 +138,9 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
     }
     match error.downcast_ref::<StoreError>() {
         Some(StoreError::NotFound { .. }) => ExitCode::from(EXIT_NOT_FOUND),
-        Some(StoreError::Conflict { .. } | StoreError::Invalid { .. }) => ExitCode::from(EXIT_REFUSED),
+        Some(StoreError::Conflict { .. } | StoreError::Invalid { .. } | StoreError::Policy(_)) => {
+            ExitCode::from(EXIT_REFUSED)
+        }
         _ => ExitCode::FAILURE,
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use panel::wire::{Answer, Ask};
+use rating::Policies;
 use snapshot::{Model, View};
 use store::Store;
 use tokio::sync::{Notify, watch};
@@ -182,9 +183,10 @@ fn file(snapshots: &Path, revision: u64) -> PathBuf {
     snapshots.join(format!("{revision}.snap"))
 }
 
-/// Encodes, writes, names it current and removes the oldest.
+/// Encodes, compiles the policies as the data plane will, writes, names it current and removes the oldest.
 fn write(snapshots: &Path, model: &Model) -> Result<()> {
     let bytes = model.encode().map_err(|flaw| anyhow!("{flaw}"))?;
+    Policies::compile(&View::open(&bytes)).map_err(|flaw| anyhow!("{flaw}"))?;
     let path = file(snapshots, model.revision.0);
     replace(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
     replace(&snapshots.join("current"), format!("{}.snap\n", model.revision.0).as_bytes())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use snapshot::{PlanRoute, Rate};
+use snapshot::{PlanRoute, Policy, Rate};
 use store::{AccountDraft, CarrierDraft, DeckDraft, Edit, EgressTrunkDraft, IngressTrunkDraft, Object, PlanDraft};
 use store::{StoreError, Stored};
 use units::{AccountId, CarrierId, DeckId, EgressTrunkId, PlanId};
@@ -113,6 +113,7 @@ impl Work<'_> {
             active: wanted.active,
             progress_timeout_s: wanted.progress_timeout_s,
             ring_timeout_s: wanted.ring_timeout_s,
+            policy: wanted.policy.clone(),
         };
         self.put(place, &draft, egress_words).await.map(drop)
     }
@@ -136,6 +137,7 @@ impl Work<'_> {
             attempts_max: wanted.attempts_max,
             setup_timeout_s: wanted.setup_timeout_s,
             routes,
+            policy: wanted.policy.clone(),
         };
         self.put(place, &draft, plan_words).await.map(drop)
     }
@@ -154,6 +156,7 @@ impl Work<'_> {
             active: wanted.active,
             max_duration_s: wanted.max_duration_s,
             media_timeout_s: wanted.media_timeout_s,
+            policy: wanted.policy.clone(),
         };
         self.put(place, &draft, ingress_words).await.map(drop)
     }
@@ -165,7 +168,12 @@ impl Work<'_> {
         draft: &D,
         words: fn(&D, &Work<'_>) -> Words,
     ) -> Result<(u32, bool), ApplyError> {
-        let (action, id, detail) = match self.edit.by_code::<D>(draft.code()).await {
+        let found = self.edit.by_code::<D>(draft.code()).await;
+        let mut draft = draft.clone();
+        let settled = draft.settle(found.as_ref().ok().map(|stored| &stored.draft));
+        settled.map_err(|error| self.at(place, "", error))?;
+        let draft = &draft;
+        let (action, id, detail) = match found {
             Ok(Stored { id, draft: old, .. }) if old == *draft => {
                 self.codes.insert((D::WHAT, id), draft.code().to_owned());
                 return Ok((id, false));
@@ -173,7 +181,9 @@ impl Work<'_> {
             Ok(Stored { id, draft: old, .. }) => {
                 let done = self.edit.update(id, draft, None).await;
                 done.map_err(|error| self.at(place, "", error))?;
-                (Action::Update, id, differences(&words(&old, self), &words(draft, self)))
+                let told = differences(&words(&old, self), &words(draft, self));
+                // Only what is never told can differ without words.
+                (Action::Update, id, if told.is_empty() { "digest password".to_owned() } else { told })
             }
             Err(StoreError::NotFound { .. }) => {
                 let made = self.edit.create(draft).await;
@@ -210,6 +220,7 @@ impl Work<'_> {
     fn at(&self, place: &Place, field: &str, error: StoreError) -> ApplyError {
         let mistake = match error {
             StoreError::Invalid { field, why } => place.mistake(self.file, field, why),
+            StoreError::Policy(flaw) => place.policy_mistake(self.file, &flaw),
             error @ (StoreError::NotFound { .. } | StoreError::Conflict { .. }) => {
                 place.mistake(self.file, field, error.to_string())
             }
@@ -269,6 +280,7 @@ fn egress_words(d: &EgressTrunkDraft, work: &Work<'_>) -> Words {
         ("active", d.active.to_string()),
         ("progress_timeout_s", d.progress_timeout_s.to_string()),
         ("ring_timeout_s", d.ring_timeout_s.to_string()),
+        policy_words(&d.policy),
     ]
 }
 
@@ -283,6 +295,7 @@ fn plan_words(d: &PlanDraft, work: &Work<'_>) -> Words {
         ("attempts_max", d.attempts_max.to_string()),
         ("setup_timeout_s", d.setup_timeout_s.to_string()),
         ("routes", d.routes.iter().map(route).collect::<Vec<_>>().join(", ")),
+        policy_words(&d.policy),
     ]
 }
 
@@ -300,7 +313,13 @@ fn ingress_words(d: &IngressTrunkDraft, work: &Work<'_>) -> Words {
         ("active", d.active.to_string()),
         ("max_duration_s", d.max_duration_s.to_string()),
         ("media_timeout_s", d.media_timeout_s.to_string()),
+        policy_words(&d.policy),
     ]
+}
+
+/// Without secrets: what is told here is also kept in the audit.
+fn policy_words(policy: &Policy) -> (&'static str, String) {
+    ("policy", store::without_secrets(policy).to_text())
 }
 
 /// How two sorted lists of rates differ.

@@ -100,6 +100,13 @@ impl Place {
         let field = if field.is_empty() { self.path.clone() } else { format!("{}.{field}", self.path) };
         Mistake { file: file.to_owned(), line, column, field, why: why.into() }
     }
+
+    /// A mistake in the object's policy.
+    pub fn policy_mistake(&self, file: &str, flaw: &snapshot::PolicyFlaw) -> Mistake {
+        let mistake = self.mistake(file, "policy", flaw.reason.as_str());
+        let entry = flaw.place.map_or(String::new(), |place| format!(" (entry {})", place + 1));
+        Mistake { field: format!("{}.{}{entry}", mistake.field, flaw.field), ..mistake }
+    }
 }
 
 /// Line and column.

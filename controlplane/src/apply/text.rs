@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::Deserialize;
 use serde_saphyr::Spanned;
-use snapshot::{Order, Rate, Source};
+use snapshot::{Order, Policy, Rate, Source};
 use store::AccountKind;
 use units::{Currency, Money, Rounding};
 
@@ -65,6 +65,7 @@ struct EgressText {
     active: Text,
     progress_timeout_s: Text,
     ring_timeout_s: Text,
+    policy: Option<Spanned<Policy>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -76,6 +77,7 @@ struct PlanText {
     attempts_max: Text,
     setup_timeout_s: Text,
     routes: Vec<Spanned<RouteText>>,
+    policy: Option<Spanned<Policy>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -102,6 +104,7 @@ struct IngressText {
     active: Text,
     max_duration_s: Text,
     media_timeout_s: Text,
+    policy: Option<Spanned<Policy>>,
 }
 
 /// What the file wants, each with its place.
@@ -158,6 +161,7 @@ pub struct Egress {
     pub active: bool,
     pub progress_timeout_s: u16,
     pub ring_timeout_s: u16,
+    pub policy: Policy,
 }
 
 /// A plan; the trunks of its routes are codes.
@@ -169,6 +173,7 @@ pub struct Plan {
     pub attempts_max: u8,
     pub setup_timeout_s: u16,
     pub routes: Vec<(Place, Route)>,
+    pub policy: Policy,
 }
 
 /// A candidate of a plan.
@@ -195,6 +200,7 @@ pub struct Ingress {
     pub active: bool,
     pub max_duration_s: u32,
     pub media_timeout_s: u16,
+    pub policy: Policy,
 }
 
 /// Reads the whole file; all mistakes that can be seen at once are told at once.
@@ -328,6 +334,7 @@ fn egress(r: &mut Reader, p: &mut Place, t: &EgressText) -> Option<Egress> {
         active: active?,
         progress_timeout_s: progress_timeout_s?,
         ring_timeout_s: ring_timeout_s?,
+        policy: policy(p, &t.policy),
     })
 }
 
@@ -352,7 +359,15 @@ fn plan(r: &mut Reader, p: &mut Place, t: &PlanText) -> Option<Plan> {
         attempts_max: attempts_max?,
         setup_timeout_s: setup_timeout_s?,
         routes,
+        policy: policy(p, &t.policy),
     })
+}
+
+/// A policy is checked when its object is put; its mistakes are told at the line where it begins.
+fn policy(p: &mut Place, t: &Option<Spanned<Policy>>) -> Policy {
+    let Some(text) = t else { return Policy::default() };
+    p.fields.insert("policy", super::read::point(&text.referenced));
+    text.value.clone()
 }
 
 fn route(r: &mut Reader, p: &mut Place, t: &RouteText) -> Option<Route> {
@@ -393,6 +408,7 @@ fn ingress(r: &mut Reader, p: &mut Place, t: &IngressText) -> Option<Ingress> {
         active: active?,
         max_duration_s: max_duration_s?,
         media_timeout_s: media_timeout_s?,
+        policy: policy(p, &t.policy),
     })
 }
 

@@ -2,12 +2,14 @@
 
 use core::net::SocketAddr;
 
+use snapshot::{Policy, Side};
 use units::{AccountId, CarrierId, DeckId};
 
 use crate::accounts::fits;
 use crate::error::{Result, StoreError};
 use crate::ingress::check_prefix;
 use crate::object::{Object, Stored};
+use crate::policy;
 use crate::sql::{Arg, Row, Tx, args};
 
 /// What an operator writes about an egress trunk.
@@ -37,6 +39,8 @@ pub struct EgressTrunkDraft {
     pub progress_timeout_s: u16,
     /// Seconds from the first 18x to the answer; 0 for the switch's default.
     pub ring_timeout_s: u16,
+    /// How signalling goes beyond that.
+    pub policy: Policy,
 }
 
 /// An egress trunk as stored.
@@ -59,6 +63,7 @@ impl Object for EgressTrunkDraft {
         "active",
         "progress_timeout_s",
         "ring_timeout_s",
+        "policy",
     ];
     const OF_CARRIER: bool = true;
 
@@ -74,7 +79,8 @@ impl Object for EgressTrunkDraft {
         if self.strip_digits > 39 {
             return Err(StoreError::invalid("strip_digits", "39 at most"));
         }
-        check_prefix("add_prefix", &self.add_prefix)
+        check_prefix("add_prefix", &self.add_prefix)?;
+        policy::check(&self.policy, Side::Egress)
     }
 
     fn args(&self) -> Vec<Arg> {
@@ -90,7 +96,8 @@ impl Object for EgressTrunkDraft {
             self.cps,
             self.active,
             self.progress_timeout_s,
-            self.ring_timeout_s
+            self.ring_timeout_s,
+            self.policy.to_text()
         ]
     }
 
@@ -109,7 +116,12 @@ impl Object for EgressTrunkDraft {
             active: row.flag("active")?,
             progress_timeout_s: row.num("progress_timeout_s")?,
             ring_timeout_s: row.num("ring_timeout_s")?,
+            policy: policy::read(row)?,
         })
+    }
+
+    fn settle(&mut self, before: Option<&Self>) -> Result<()> {
+        policy::settle(&mut self.policy, before.map(|draft| &draft.policy))
     }
 
     async fn check_links(&self, tx: &mut Tx) -> Result<()> {

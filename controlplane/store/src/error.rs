@@ -1,5 +1,6 @@
 //! What can go wrong with a store, and who should do something about it.
 
+use snapshot::PolicyFlaw;
 use thiserror::Error;
 
 /// Why an operation was not done. Nothing of it was done.
@@ -33,6 +34,9 @@ pub enum StoreError {
         /// A sentence for the operator.
         why: String,
     },
+    /// A signalling policy is not allowed.
+    #[error("policy.{0}")]
+    Policy(PolicyFlaw),
     /// The database cannot be reached, is full or gave up; the same operation may work later.
     #[error("the database is away: {0}")]
     Away(String),

@@ -1,11 +1,12 @@
 //! Ingress trunks: how a carrier's calls come in.
 
-use snapshot::Source;
+use snapshot::{Policy, Side, Source};
 use units::{AccountId, CarrierId, DeckId, PlanId};
 
 use crate::accounts::{exists, fits};
 use crate::error::{Result, StoreError};
 use crate::object::{Object, Stored};
+use crate::policy;
 use crate::sql::{Arg, Row, Tx, args};
 
 /// Sources of one trunk at most.
@@ -40,6 +41,8 @@ pub struct IngressTrunkDraft {
     pub max_duration_s: u32,
     /// Seconds without RTP after which a call is released; 0 for never.
     pub media_timeout_s: u16,
+    /// How signalling goes beyond that.
+    pub policy: Policy,
 }
 
 /// An ingress trunk as stored.
@@ -61,6 +64,7 @@ impl Object for IngressTrunkDraft {
         "active",
         "max_duration_s",
         "media_timeout_s",
+        "policy",
     ];
     const OF_CARRIER: bool = true;
 
@@ -78,7 +82,8 @@ impl Object for IngressTrunkDraft {
                 return Err(StoreError::invalid("sources", format!("{} has more than {most} bits", source.network)));
             }
         }
-        check_prefix("tech_prefix", &self.tech_prefix)
+        check_prefix("tech_prefix", &self.tech_prefix)?;
+        policy::check(&self.policy, Side::Ingress)
     }
 
     fn args(&self) -> Vec<Arg> {
@@ -93,7 +98,8 @@ impl Object for IngressTrunkDraft {
             self.cps,
             self.active,
             self.max_duration_s,
-            self.media_timeout_s
+            self.media_timeout_s,
+            self.policy.to_text()
         ]
     }
 
@@ -111,7 +117,12 @@ impl Object for IngressTrunkDraft {
             active: row.flag("active")?,
             max_duration_s: row.num("max_duration_s")?,
             media_timeout_s: row.num("media_timeout_s")?,
+            policy: policy::read(row)?,
         })
+    }
+
+    fn settle(&mut self, before: Option<&Self>) -> Result<()> {
+        policy::settle(&mut self.policy, before.map(|draft| &draft.policy))
     }
 
     async fn check_links(&self, tx: &mut Tx) -> Result<()> {

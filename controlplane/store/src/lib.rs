@@ -16,6 +16,7 @@ mod model;
 mod object;
 mod people;
 mod plans;
+mod policy;
 mod rates;
 mod search;
 mod settings;
@@ -38,6 +39,7 @@ pub use model::RevisionRow;
 pub use object::{CODE_CHARS_MAX, Edit, Object, PAGE_MAX, Page, Stored};
 pub use people::{ApiKey, ApiKeyDraft, User, UserDraft, WebSession};
 pub use plans::{Plan, PlanDraft};
+pub use policy::without_secrets;
 pub use rates::{RATES_PAGE_MAX, RateAfter, check_rate};
 pub use search::{CallStory, CdrFilter, CdrKind, OverviewRow, SEARCH_ROWS_MAX, Side};
 

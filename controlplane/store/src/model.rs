@@ -1,6 +1,6 @@
 //! The whole configuration as a snapshot model, and the numbers of what was published.
 
-use snapshot::{Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Plan, Policy};
+use snapshot::{Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Plan};
 use units::{AccountId, CarrierId, DeckId, EgressTrunkId, IngressTrunkId, PlanId, Revision, WallTime};
 
 use crate::Store;
@@ -125,17 +125,8 @@ async fn gather(tx: &mut Tx, shelf: &Shelf) -> Result<Model> {
     }
     for plan in all::<PlanDraft>(tx).await? {
         let id = PlanId(plan.id);
-        let PlanDraft { code, order, margin_min, attempts_max, setup_timeout_s, routes } = plan.draft;
-        model.plans.push(Plan {
-            id,
-            code,
-            order,
-            margin_min,
-            attempts_max,
-            setup_timeout_s,
-            routes,
-            policy: Policy::default(),
-        });
+        let PlanDraft { code, order, margin_min, attempts_max, setup_timeout_s, routes, policy } = plan.draft;
+        model.plans.push(Plan { id, code, order, margin_min, attempts_max, setup_timeout_s, routes, policy });
     }
     Ok(model)
 }
@@ -155,7 +146,7 @@ fn ingress(id: u32, d: IngressTrunkDraft) -> IngressTrunk {
         active: d.active,
         max_duration_s: d.max_duration_s,
         media_timeout_s: d.media_timeout_s,
-        policy: Policy::default(),
+        policy: d.policy,
     }
 }
 
@@ -174,6 +165,6 @@ fn egress(id: u32, d: EgressTrunkDraft) -> EgressTrunk {
         active: d.active,
         progress_timeout_s: d.progress_timeout_s,
         ring_timeout_s: d.ring_timeout_s,
-        policy: Policy::default(),
+        policy: d.policy,
     }
 }

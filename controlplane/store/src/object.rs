@@ -35,6 +35,10 @@ pub trait Object: Sized + Clone + Send + Sync {
     fn args(&self) -> Vec<Arg>;
     #[doc(hidden)]
     fn read(row: &Row) -> Result<Self>;
+    /// Puts what is kept in place of what is only told, such as a password; `before` is what stands.
+    fn settle(&mut self, _before: Option<&Self>) -> Result<()> {
+        Ok(())
+    }
     /// Refuses what does not fit to other objects.
     #[doc(hidden)]
     fn check_links(&self, _tx: &mut Tx) -> impl Future<Output = Result<()>> + Send {
@@ -141,6 +145,7 @@ impl Store {
 impl Edit {
     /// Makes an object.
     pub async fn create<D: Object>(&mut self, draft: &D) -> Result<Stored<D>> {
+        let draft = &settled(draft, None)?;
         check(draft, &mut self.tx).await?;
         let columns = format!("{},version,created,updated", D::COLUMNS.join(","));
         let at = now();
@@ -158,6 +163,7 @@ impl Edit {
     /// Replaces an object's draft. `expected` is the version that the writer saw; `None` overwrites whatever stands.
     pub async fn update<D: Object>(&mut self, id: u32, draft: &D, expected: Option<i64>) -> Result<Stored<D>> {
         let old = self.locked::<D>(id, expected).await?;
+        let draft = &settled(draft, Some(&old.draft))?;
         check(draft, &mut self.tx).await?;
         let sets: Vec<String> = D::COLUMNS.iter().map(|column| format!("{column}=?")).collect();
         let mut values = draft.args();
@@ -211,6 +217,12 @@ impl Edit {
             _ => Ok(old),
         }
     }
+}
+
+fn settled<D: Object>(draft: &D, before: Option<&D>) -> Result<D> {
+    let mut draft = draft.clone();
+    draft.settle(before)?;
+    Ok(draft)
 }
 
 async fn check<D: Object>(draft: &D, tx: &mut Tx) -> Result<()> {

@@ -1,11 +1,12 @@
 //! Routing plans: which egress trunks may serve an ingress trunk, in what order.
 
-use snapshot::{Order, PlanRoute};
+use snapshot::{Order, PlanRoute, Policy, Side};
 use units::{EgressTrunkId, Money};
 
 use crate::accounts::exists;
 use crate::error::{Result, StoreError};
 use crate::object::{Object, Stored};
+use crate::policy;
 use crate::sql::{Arg, Row, Tx, args};
 
 /// Routes of one plan at most.
@@ -28,6 +29,8 @@ pub struct PlanDraft {
     pub setup_timeout_s: u16,
     /// The candidates.
     pub routes: Vec<PlanRoute>,
+    /// How signalling goes with whoever is tried.
+    pub policy: Policy,
 }
 
 /// A plan as stored.
@@ -37,7 +40,8 @@ impl Object for PlanDraft {
     type Facts = ();
     const WHAT: &'static str = "plan";
     const TABLE: &'static str = "plans";
-    const COLUMNS: &'static [&'static str] = &["code", "route_order", "margin_min", "attempts_max", "setup_timeout_s"];
+    const COLUMNS: &'static [&'static str] =
+        &["code", "route_order", "margin_min", "attempts_max", "setup_timeout_s", "policy"];
     const OF_CARRIER: bool = false;
 
     fn code(&self) -> &str {
@@ -59,11 +63,18 @@ impl Object for PlanDraft {
                 return Err(StoreError::invalid("routes", "an egress trunk stands there twice"));
             }
         }
-        Ok(())
+        policy::check(&self.policy, Side::Plan)
     }
 
     fn args(&self) -> Vec<Arg> {
-        args![self.code.as_str(), self.order as u8, self.margin_min, self.attempts_max, self.setup_timeout_s]
+        args![
+            self.code.as_str(),
+            self.order as u8,
+            self.margin_min,
+            self.attempts_max,
+            self.setup_timeout_s,
+            self.policy.to_text()
+        ]
     }
 
     fn read(row: &Row) -> Result<PlanDraft> {
@@ -81,7 +92,12 @@ impl Object for PlanDraft {
             attempts_max: row.num("attempts_max")?,
             setup_timeout_s: row.num("setup_timeout_s")?,
             routes: Vec::new(),
+            policy: policy::read(row)?,
         })
+    }
+
+    fn settle(&mut self, before: Option<&Self>) -> Result<()> {
+        policy::settle(&mut self.policy, before.map(|draft| &draft.policy))
     }
 
     async fn check_links(&self, tx: &mut Tx) -> Result<()> {

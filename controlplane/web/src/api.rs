@@ -17,5 +17,6 @@ pub mod ops;
 pub mod overview;
 pub mod plans;
 pub mod rates;
+pub mod rewrites;
 pub mod simulate;
 pub mod story;

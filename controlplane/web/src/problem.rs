@@ -177,6 +177,7 @@ impl From<store::StoreError> for Problem {
                 problem.errors.push(Flaw { pointer: format!("/{field}"), message: why });
                 problem
             }
+            StoreError::Policy(flaw) => Problem::of_policy("/policy", &flaw),
             StoreError::Away(why) => {
                 tracing::warn!(%why, "the database is away");
                 Problem::new(Code::DatabaseAway, "the database does not answer; calls go on without it")
@@ -187,6 +188,13 @@ impl From<store::StoreError> for Problem {
 }
 
 impl Problem {
+    /// A wrong field of a policy that stands at this pointer.
+    pub(crate) fn of_policy(at: &str, flaw: &snapshot::PolicyFlaw) -> Problem {
+        let mut problem = Problem::new(Code::Invalid, format!("policy.{flaw}"));
+        problem.errors.push(Flaw { pointer: policy_pointer(at, flaw), message: flaw.reason.clone() });
+        problem
+    }
+
     /// Our own broken promise: the reason goes to the log, under the request's id.
     pub fn internal(why: impl std::fmt::Display) -> Problem {
         let problem = Problem::new(Code::Internal, "the log has the reason under this request's id");
@@ -194,3 +202,27 @@ impl Problem {
         problem
     }
 }
+
+/// `rewrite.pattern` of entry 2 → `/policy/rewrite/2/pattern`: the number stands behind the list.
+fn policy_pointer(at: &str, flaw: &snapshot::PolicyFlaw) -> String {
+    let parts: Vec<&str> = flaw.field.split('.').collect();
+    let list = parts.len() - usize::from(LISTED.contains(&flaw.field));
+    let mut pointer = at.to_owned();
+    for (depth, part) in parts.iter().enumerate() {
+        pointer.push_str(&format!("/{part}"));
+        if let Some(place) = flaw.place.filter(|_| depth + 1 == list) {
+            pointer.push_str(&format!("/{place}"));
+        }
+    }
+    pointer
+}
+
+/// Fields inside the entries of a list; any other field with a place is the list itself.
+const LISTED: &[&str] = &[
+    "rewrite.pattern",
+    "rewrite.replacement",
+    "headers.add.name",
+    "headers.add.value",
+    "answers.statuses.cause",
+    "answers.statuses.status",
+];

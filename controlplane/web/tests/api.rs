@@ -16,5 +16,7 @@ mod node;
 mod objects;
 #[path = "api/past.rs"]
 mod past;
+#[path = "api/policies.rs"]
+mod policies;
 #[path = "api/simulate.rs"]
 mod simulate;

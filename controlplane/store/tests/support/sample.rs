@@ -1,7 +1,7 @@
 //! One originator and one terminator with a trunk each, and CDRs between them.
 
 use cdr::{Cdr, GrantPart, Party, Priced, Quality, Stages};
-use snapshot::{Order, PlanRoute, Rate, Source};
+use snapshot::{Order, PlanRoute, Policy, Rate, Source};
 use store::{
     AccountDraft, AccountKind, CarrierDraft, DeckDraft, EgressTrunkDraft, IngressTrunkDraft, PlanDraft, Store,
 };
@@ -85,6 +85,7 @@ pub async fn world(store: &Store) -> World {
         active: true,
         progress_timeout_s: 0,
         ring_timeout_s: 0,
+        policy: Policy::default(),
     };
     let egress = edit.create(&egress).await.unwrap().id;
     let route = PlanRoute { egress_trunk: EgressTrunkId(egress), priority: 0, weight: 0, percent: 0 };
@@ -95,6 +96,7 @@ pub async fn world(store: &Store) -> World {
         attempts_max: 3,
         setup_timeout_s: 0,
         routes: vec![route],
+        policy: Policy::default(),
     };
     let plan = edit.create(&plan).await.unwrap().id;
     let ingress = IngressTrunkDraft {
@@ -110,6 +112,7 @@ pub async fn world(store: &Store) -> World {
         active: true,
         max_duration_s: 0,
         media_timeout_s: 0,
+        policy: Policy::default(),
     };
     let ingress = edit.create(&ingress).await.unwrap().id;
     edit.commit().await.unwrap();

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
+use snapshot::Policy;
 use utoipa::ToSchema;
 
 use std::net::SocketAddr;
@@ -50,6 +51,8 @@ pub struct EgressTrunk {
     pub progress_timeout_s: u16,
     /// Whole seconds from the first 18x to the answer; 0 for the default of 120.
     pub ring_timeout_s: u16,
+    /// How signalling goes beyond that; what is at its default is left out.
+    pub policy: Policy,
     /// When it was last changed.
     pub updated_at: Time,
 }
@@ -88,6 +91,9 @@ pub struct EgressTrunkNew {
     /// Whole seconds from the first 18x to the answer; 0 for the default.
     #[serde(default)]
     pub ring_timeout_s: u16,
+    /// How signalling goes beyond that; default a plain SIP peer.
+    #[serde(default)]
+    pub policy: Policy,
 }
 
 /// Changes of an egress trunk; absent fields stay.
@@ -116,6 +122,8 @@ pub struct EgressTrunkPatch {
     pub progress_timeout_s: Option<u16>,
     /// Whole seconds from the first 18x to the answer.
     pub ring_timeout_s: Option<u16>,
+    /// How signalling goes beyond that; replaces all of it, but a digest without password keeps the one before.
+    pub policy: Option<Policy>,
 }
 
 /// The paths of egress trunks.
@@ -201,6 +209,7 @@ impl Shown for EgressTrunk {
             active: stored.active,
             progress_timeout_s: stored.progress_timeout_s,
             ring_timeout_s: stored.ring_timeout_s,
+            policy: store::without_secrets(&stored.policy),
             updated_at: Time(stored.updated),
         }
     }
@@ -229,6 +238,7 @@ impl EgressTrunkNew {
             active: self.active.unwrap_or(true),
             progress_timeout_s: self.progress_timeout_s,
             ring_timeout_s: self.ring_timeout_s,
+            policy: self.policy,
         })
     }
 }
@@ -247,6 +257,7 @@ impl EgressTrunkPatch {
         set(&mut draft.active, self.active);
         set(&mut draft.progress_timeout_s, self.progress_timeout_s);
         set(&mut draft.ring_timeout_s, self.ring_timeout_s);
+        set(&mut draft.policy, self.policy);
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
+use snapshot::Policy;
 use utoipa::ToSchema;
 
 use std::net::IpAddr;
@@ -60,6 +61,8 @@ pub struct IngressTrunk {
     pub max_duration_s: u32,
     /// Whole seconds without RTP from either side after which a call is released (cause 401); 0 for never.
     pub media_timeout_s: u16,
+    /// How signalling goes beyond that; what is at its default is left out.
+    pub policy: Policy,
     /// When it was last changed.
     pub updated_at: Time,
 }
@@ -97,6 +100,9 @@ pub struct IngressTrunkNew {
     /// Whole seconds without RTP after which a call is released; 0 for never.
     #[serde(default)]
     pub media_timeout_s: u16,
+    /// How signalling goes beyond that; default a plain SIP peer.
+    #[serde(default)]
+    pub policy: Policy,
 }
 
 /// Changes of an ingress trunk; absent fields stay.
@@ -125,6 +131,8 @@ pub struct IngressTrunkPatch {
     pub max_duration_s: Option<u32>,
     /// Whole seconds without RTP after which a call is released.
     pub media_timeout_s: Option<u16>,
+    /// How signalling goes beyond that; replaces all of it, but a digest without password keeps the one before.
+    pub policy: Option<Policy>,
 }
 
 /// The paths of ingress trunks.
@@ -210,6 +218,7 @@ impl Shown for IngressTrunk {
             active: stored.active,
             max_duration_s: stored.max_duration_s,
             media_timeout_s: stored.media_timeout_s,
+            policy: store::without_secrets(&stored.policy),
             updated_at: Time(stored.updated),
         }
     }
@@ -267,6 +276,7 @@ impl IngressTrunkNew {
             active: self.active.unwrap_or(true),
             max_duration_s: self.max_duration_s,
             media_timeout_s: self.media_timeout_s,
+            policy: self.policy,
         })
     }
 }
@@ -285,6 +295,7 @@ impl IngressTrunkPatch {
         set(&mut draft.active, self.active);
         set(&mut draft.max_duration_s, self.max_duration_s);
         set(&mut draft.media_timeout_s, self.media_timeout_s);
+        set(&mut draft.policy, self.policy);
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
+use snapshot::Policy;
 use utoipa::ToSchema;
 
 use store::{PlanDraft, Stored};
@@ -81,6 +82,8 @@ pub struct Plan {
     pub setup_timeout_s: u16,
     /// The candidates.
     pub routes: Vec<PlanRoute>,
+    /// How signalling goes with whoever is tried; what is at its default is left out.
+    pub policy: Policy,
     /// When it was last changed.
     pub updated_at: Time,
 }
@@ -105,6 +108,9 @@ pub struct PlanNew {
     /// The candidates.
     #[serde(default)]
     pub routes: Vec<PlanRouteNew>,
+    /// How signalling goes with whoever is tried.
+    #[serde(default)]
+    pub policy: Policy,
 }
 
 /// Changes of a plan; absent fields stay.
@@ -123,6 +129,8 @@ pub struct PlanPatch {
     pub setup_timeout_s: Option<u16>,
     /// The candidates; replaces all.
     pub routes: Option<Vec<PlanRouteNew>>,
+    /// How signalling goes with whoever is tried; replaces all of it.
+    pub policy: Option<Policy>,
 }
 
 /// The paths of routing plans.
@@ -204,6 +212,7 @@ impl Shown for Plan {
             attempts_max: stored.attempts_max,
             setup_timeout_s: stored.setup_timeout_s,
             routes: stored.routes.iter().map(route).collect(),
+            policy: store::without_secrets(&stored.policy),
             updated_at: Time(stored.updated),
         }
     }
@@ -251,6 +260,7 @@ impl PlanNew {
             attempts_max: self.attempts_max.unwrap_or(4),
             setup_timeout_s: self.setup_timeout_s,
             routes: self.routes.into_iter().map(Into::into).collect(),
+            policy: self.policy,
         })
     }
 }
@@ -263,6 +273,7 @@ impl PlanPatch {
         set(&mut draft.attempts_max, self.attempts_max);
         set(&mut draft.setup_timeout_s, self.setup_timeout_s);
         set(&mut draft.routes, self.routes.map(|routes| routes.into_iter().map(Into::into).collect()));
+        set(&mut draft.policy, self.policy);
         Ok(())
     }
 }

@@ -1,0 +1,116 @@
+//! Stories about signalling policies, each told on SQLite and on MariaDB.
+#![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
+
+#[path = "support/databases.rs"]
+mod databases;
+#[path = "support/sample.rs"]
+#[allow(dead_code, reason = "other test programs use the rest")]
+mod sample;
+
+use sample::{World, world};
+use snapshot::Policy;
+use snapshot::policy::Digest;
+use store::{EgressTrunkDraft, IngressTrunkDraft, Object, PlanDraft, Store, StoreError};
+
+on_both! {
+    a_policy_is_kept_and_comes_into_the_model
+    a_policy_that_calls_could_not_use_is_refused_by_its_field
+    a_password_is_hashed_and_kept_nowhere
+    a_change_without_a_password_keeps_the_hashes
+}
+
+fn policy(text: &str) -> Policy {
+    Policy::from_text(text).unwrap()
+}
+
+async fn put<D: Object>(store: &Store, id: u32, change: impl FnOnce(&mut D)) -> Result<D, StoreError> {
+    let mut edit = store.edit().await?;
+    let mut draft = edit.get::<D>(id).await?.draft;
+    change(&mut draft);
+    let stored = edit.update(id, &draft, None).await?;
+    edit.commit().await?;
+    Ok(stored.draft)
+}
+
+async fn a_policy_is_kept_and_comes_into_the_model(store: Store) {
+    let World { ingress, egress, plan, .. } = world(&store).await;
+    assert!(store.get::<PlanDraft>(plan).await.unwrap().policy.is_empty());
+    let before = store.changes().await.unwrap();
+    let (entry, exit, way) = (
+        policy(r#"{"early_media":"one_way","nat":false}"#),
+        policy(r#"{"codecs":{"allow":["PCMA"]},"headers":{"add":[{"name":"X-Ä","value":"漢字"}]}}"#.replace('Ä', "A").as_str()),
+        policy(r#"{"rewrite":[{"pattern":"^00(\\d+)$","replacement":"+$1"}],"answers":{"stop":[486]}}"#),
+    );
+    put::<IngressTrunkDraft>(&store, ingress, |draft| draft.policy = entry.clone()).await.unwrap();
+    put::<EgressTrunkDraft>(&store, egress, |draft| draft.policy = exit.clone()).await.unwrap();
+    put::<PlanDraft>(&store, plan, |draft| draft.policy = way.clone()).await.unwrap();
+    assert_eq!(store.get::<IngressTrunkDraft>(ingress).await.unwrap().policy, entry);
+    assert_eq!(store.changes().await.unwrap(), before + 3, "each change asks for a publication");
+    let model = store.model().await.unwrap();
+    assert_eq!(model.ingress_trunks[0].policy, entry);
+    assert_eq!(model.egress_trunks[0].policy, exit);
+    assert_eq!(model.plans[0].policy, way);
+    put::<PlanDraft>(&store, plan, |draft| draft.policy = Policy::default()).await.unwrap();
+    assert!(store.model().await.unwrap().plans[0].policy.is_empty());
+}
+
+async fn a_policy_that_calls_could_not_use_is_refused_by_its_field(store: Store) {
+    let w = world(&store).await;
+    for (text, wanted) in [
+        (r#"{"redirects_max":6}"#, "policy.redirects_max: must be 0 or 1 to 5"),
+        (r#"{"ringing_after_s":6}"#, "policy.ringing_after_s: means nothing on this side"),
+        (
+            r#"{"rewrite":[{"pattern":"a"},{"pattern":"(44"}]}"#,
+            "policy.rewrite.pattern: entry 2: \"(44\": regex parse error",
+        ),
+        (r#"{"headers":{"add":[{"name":"Via"}]}}"#, "policy.headers.add.name: entry 1: Via is reserved"),
+    ] {
+        let refused = put::<EgressTrunkDraft>(&store, w.egress, |draft| draft.policy = policy(text)).await.unwrap_err();
+        assert!(refused.to_string().starts_with(wanted), "{text}: {refused}");
+        assert!(matches!(refused, StoreError::Policy(_)) && !refused.is_away());
+    }
+    let refused =
+        put::<PlanDraft>(&store, w.plan, |draft| draft.policy = policy(r#"{"nat":false}"#)).await.unwrap_err();
+    assert_eq!(refused.to_string(), "policy.nat: means nothing on this side");
+    assert!(store.model().await.unwrap().egress_trunks[0].policy.is_empty(), "nothing of it was kept");
+}
+
+/// RFC 2617 §3.5 names the user, the realm and the password of this hash.
+const MUFASA: (&str, &str, &str, &str) =
+    ("Mufasa", "testrealm@host.com", "Circle Of Life", "939e7578ed9e3c518a452acee763bce9");
+
+fn told(password: &str) -> Option<Digest> {
+    let (user, realm, ..) = MUFASA;
+    Some(Digest { user: user.into(), realm: realm.into(), password: password.into(), ..Digest::default() })
+}
+
+async fn a_password_is_hashed_and_kept_nowhere(store: Store) {
+    let w = world(&store).await;
+    let (.., password, hash) = MUFASA;
+    let kept = put::<IngressTrunkDraft>(&store, w.ingress, |draft| draft.policy.digest = told(password)).await.unwrap();
+    let digest = kept.policy.digest.clone().unwrap();
+    assert_eq!((digest.password.as_str(), digest.ha1_md5.as_str(), digest.ha1_sha256.len()), ("", hash, 64));
+    assert_eq!(store.model().await.unwrap().ingress_trunks[0].policy, kept.policy, "the data plane needs the hashes");
+    let shown = store::without_secrets(&kept.policy);
+    assert_eq!(shown.to_text(), r#"{"digest":{"user":"Mufasa","realm":"testrealm@host.com"}}"#);
+}
+
+async fn a_change_without_a_password_keeps_the_hashes(store: Store) {
+    let w = world(&store).await;
+    let set = async |digest: Option<Digest>| {
+        put::<IngressTrunkDraft>(&store, w.ingress, |draft| draft.policy.digest = digest).await
+    };
+    let refused = set(told("")).await.unwrap_err();
+    assert_eq!(refused.to_string(), "policy.digest.password: is missing");
+    let refused = set(told(&"x".repeat(129))).await.unwrap_err();
+    assert!(refused.to_string().starts_with("policy.digest.password: must have"), "{refused}");
+    let first = set(told("Circle Of Life")).await.unwrap();
+    assert_eq!(set(told("")).await.unwrap(), first);
+    assert_ne!(set(told("Circle of Life")).await.unwrap(), first);
+    let other = told("").map(|digest| Digest { realm: "else".into(), ..digest });
+    let refused = set(other).await.unwrap_err();
+    assert_eq!(refused.to_string(), "policy.digest.password: is needed again when user or realm change");
+    let hashes = told("").map(|digest| Digest { ha1_md5: "0a".repeat(16), ha1_sha256: "0b".repeat(32), ..digest });
+    assert_eq!(set(hashes.clone()).await.unwrap().policy.digest, hashes, "hashes of another switch are taken");
+    assert_eq!(set(None).await.unwrap().policy, Policy::default());
+}

@@ -31,13 +31,13 @@ export const decks: S['Deck'][] = ['acme-sell', 'globex-sell', 'blux-buy', 'oria
 const deck = (index: number) => named(decks[index] ?? { id: 'dck_0', code: '' });
 
 export const egress: S['EgressTrunk'][] = [3, 4, 5, 7].map((of, index) => ({
-  id: `etr_${index + 1}`, code: `${carrier(of).code}-1`, carrier: carrier(of), account: { id: `acc_${of + 1}`, code: carrier(of).code }, address: `127.0.2.${index + 1}:5060`, strip_digits: 0, add_prefix: index === 1 ? '1234' : '', buy_deck: deck(index + 2), capacity: 1500, cps: 150, active: index !== 3, progress_timeout_s: 0, ring_timeout_s: 0, updated_at,
+  id: `etr_${index + 1}`, code: `${carrier(of).code}-1`, carrier: carrier(of), account: { id: `acc_${of + 1}`, code: carrier(of).code }, address: `127.0.2.${index + 1}:5060`, strip_digits: 0, add_prefix: index === 1 ? '1234' : '', buy_deck: deck(index + 2), capacity: 1500, cps: 150, active: index !== 3, progress_timeout_s: 0, ring_timeout_s: 0, policy: index === 0 ? { codecs: { allow: ['PCMA', 'telephone-event'] }, rewrite: [{ field: 'called', pattern: '^00', replacement: '+' }] } : {}, updated_at,
 }));
 
-export const plans: S['Plan'][] = [{ id: 'pln_1', code: 'wholesale-a', order: 'lcr', margin_min: '0.0001', attempts_max: 4, setup_timeout_s: 0, routes: egress.map((trunk) => ({ egress_trunk: named(trunk), priority: 0, weight: 0, percent: 0 })), updated_at }];
+export const plans: S['Plan'][] = [{ id: 'pln_1', code: 'wholesale-a', order: 'lcr', margin_min: '0.0001', attempts_max: 4, setup_timeout_s: 0, routes: egress.map((trunk) => ({ egress_trunk: named(trunk), priority: 0, weight: 0, percent: 0 })), policy: {}, updated_at }];
 
 export const ingress: S['IngressTrunk'][] = [0, 1, 2].map((of) => ({
-  id: `itr_${of + 1}`, code: `${carrier(of).code}-ip`, carrier: carrier(of), account: { id: `acc_${of + 1}`, code: carrier(of).code }, sources: [{ network: `127.0.1.${of + 1}`, port: null }, { network: '192.0.2.0/28', port: 5060 }], tech_prefix: of === 2 ? '99#' : '', plan: { id: 'pln_1', code: 'wholesale-a' }, sell_deck: deck(of % 2), capacity: 1000, cps: 50, active: true, max_duration_s: 0, media_timeout_s: 60, updated_at,
+  id: `itr_${of + 1}`, code: `${carrier(of).code}-ip`, carrier: carrier(of), account: { id: `acc_${of + 1}`, code: carrier(of).code }, sources: [{ network: `127.0.1.${of + 1}`, port: null }, { network: '192.0.2.0/28', port: 5060 }], tech_prefix: of === 2 ? '99#' : '', plan: { id: 'pln_1', code: 'wholesale-a' }, sell_deck: deck(of % 2), capacity: 1000, cps: 50, active: true, max_duration_s: 0, media_timeout_s: 60, policy: {}, updated_at,
 }));
 
 const PLACES = ['United Kingdom-Mobile-O2', 'India-Mobile', 'India-Delhi', 'Germany-Fixed', 'France-Mobile-Orange', 'USA', 'Nigeria-Lagos', 'Brazil-Mobile-Vivo'];

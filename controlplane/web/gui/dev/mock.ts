@@ -55,6 +55,7 @@ function answer(method: string, path: string, query: URLSearchParams): Answer {
   if (method === 'DELETE') return [204, undefined];
   if (path === 'sessions' || path === 'me') return [200, me];
   if (path === 'route:simulate') return simulation();
+  if (path === 'rewrites:try') return [200, { text: '+44207123456', steps: ['+44207123456'], cause: null }];
   if (path === 'overview') return overview();
   if (path === 'calls') return list(Array.from({ length: 60 }, (_, index) => data.call(index, now)).sort((a, b) => b.age_ms - a.age_ms));
   if (path === 'cdrs') return list(Array.from({ length: 100 }, (_, index) => data.cdr(index, now)), 'more');

@@ -609,6 +609,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/rewrites:try": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tries rewrites on a number by the data plane's own code; nothing is kept. */
+        post: operations["post_rewrites_try"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/route:simulate": {
         parameters: {
             query?: never;
@@ -834,6 +851,44 @@ export interface components {
          * @example 0.0124
          */
         Amount: string;
+        /** @description What answers mean and which are given. */
+        Answers: {
+            /**
+             * @description Ingress: every failure that is ours is answered with 503, as Kolmisoft M4 does.
+             * @default false
+             */
+            always_503?: boolean;
+            /**
+             * @description Egress: busy means that the trunk failed: the next route is tried.
+             * @default false
+             */
+            busy_is_failure?: boolean;
+            /**
+             * @description Egress and plan: statuses of a terminator after which the next route is tried although the usual rule would stop.
+             * @default []
+             */
+            next?: number[];
+            /**
+             * @description Egress: no answer means that the trunk failed: the next route is tried.
+             * @default false
+             */
+            no_answer_is_failure?: boolean;
+            /**
+             * @description Ingress: no Reason header (RFC 3326) in refusals.
+             * @default false
+             */
+            no_reason?: boolean;
+            /**
+             * @description Ingress: statuses by cause, instead of the usual ones.
+             * @default []
+             */
+            statuses?: components["schemas"]["StatusOfCause"][];
+            /**
+             * @description Egress and plan: statuses of a terminator that end the hunt.
+             * @default []
+             */
+            stop?: number[];
+        };
         /** @description An API key, without its secret. */
         ApiKey: {
             /** @description When made. */
@@ -1189,6 +1244,29 @@ export interface components {
          * @enum {string}
          */
         Code: "malformed" | "not_logged_in" | "wrong_credentials" | "csrf_missing" | "not_allowed" | "not_found" | "method_not_allowed" | "conflict" | "changed" | "too_large" | "invalid" | "if_match_missing" | "too_many" | "internal" | "database_away" | "data_plane_away" | "no_snapshot";
+        /** @description Which codecs pass (RFC 3264). */
+        Codecs: {
+            /**
+             * @description Names as in rtpmap, `PCMA`, `G729`, `telephone-event`, in order of preference; empty lets all pass.
+             * @default []
+             */
+            allow?: string[];
+            /**
+             * @description Video, text and images are refused by port 0; voice and T.38 pass.
+             * @default false
+             */
+            audio_only?: boolean;
+            /**
+             * @description The list's order replaces the peer's.
+             * @default false
+             */
+            reorder?: boolean;
+            /**
+             * @description An answer keeps its first voice codec (and telephone-event) only.
+             * @default false
+             */
+            single?: boolean;
+        };
         /** @description A named counter. */
         Counter: {
             /** @description Its name. */
@@ -1291,6 +1369,34 @@ export interface components {
          * @example dck_12
          */
         DeckRef: string;
+        /** @description Digest credentials (RFC 3261 §22, RFC 8760). */
+        Digest: {
+            /**
+             * @description MD5 of `user:realm:password`, 32 hexadecimal digits; may be given instead of the password and is never shown.
+             * @default
+             */
+            ha1_md5?: string;
+            /**
+             * @description SHA-256 of `user:realm:password`, 64 hexadecimal digits; may be given instead of the password and is never shown.
+             * @default
+             */
+            ha1_sha256?: string;
+            /**
+             * @description The password, 1 to 128 characters. It is hashed on the way in and never kept, shown or logged; empty keeps the one before.
+             * @default
+             */
+            password?: string;
+            /**
+             * @description The realm.
+             * @default
+             */
+            realm?: string;
+            /**
+             * @description The user name.
+             * @default
+             */
+            user?: string;
+        };
         /**
          * @description Which way a message went.
          * @enum {string}
@@ -1301,6 +1407,14 @@ export interface components {
             /** @description Refuse (cause 404). */
             on: boolean;
         };
+        /**
+         * @description What of the media before the answer reaches the originator.
+         *     - Both ways, as the terminator's description says.
+         *     - To the originator only.
+         *     - None: 183 becomes 180, and both come without a description.
+         * @enum {string}
+         */
+        EarlyMedia: "relay" | "one_way" | "suppress";
         /** @description How calls go out to a carrier. */
         EgressTrunk: {
             /** @description The account that is credited. */
@@ -1332,6 +1446,8 @@ export interface components {
             cps: number;
             /** @description Its id. */
             id: components["schemas"]["EgressTrunkRef"];
+            /** @description How signalling goes beyond that; what is at its default is left out. */
+            policy: components["schemas"]["Policy"];
             /**
              * Format: int32
              * @description Whole seconds from INVITE to the first 18x or 200 before the next route is tried; 0 for the default of 8.
@@ -1376,6 +1492,8 @@ export interface components {
              * @description New calls a second at most; 0 for no limit.
              */
             cps?: number;
+            /** @description How signalling goes beyond that; default a plain SIP peer. */
+            policy?: components["schemas"]["Policy"];
             /**
              * Format: int32
              * @description Whole seconds to the first 18x or 200; 0 for the default.
@@ -1414,6 +1532,7 @@ export interface components {
              * @description New calls a second at most.
              */
             cps?: number | null;
+            policy?: null | components["schemas"]["Policy"];
             /**
              * Format: int32
              * @description Whole seconds to the first 18x or 200.
@@ -1516,6 +1635,68 @@ export interface components {
             /** @description JSON Pointer into the body (`/sources/0/network`), or `?name` for a query parameter. */
             pointer: string;
         };
+        /** @description One header field that we add. */
+        Header: {
+            /**
+             * @description A token.
+             * @default
+             */
+            name?: string;
+            /**
+             * @description Printable, up to 200 bytes.
+             * @default
+             */
+            value?: string;
+        };
+        /** @description Header fields beyond our own in an egress INVITE. */
+        Headers: {
+            /**
+             * @description Put into every INVITE.
+             * @default []
+             */
+            add?: components["schemas"]["Header"][];
+            /**
+             * @description Names of the originator's INVITE that cross; `*` means all that SIP does not reserve.
+             * @default []
+             */
+            pass?: string[];
+            /**
+             * @description Names that do not cross although `pass` has them.
+             * @default []
+             */
+            remove?: string[];
+        };
+        /** @description Who is told who calls (RFC 3323, 3325, 5806, 7044). */
+        Identity: {
+            /**
+             * @description Ingress: the calling number is taken from the believed identity rather than from From.
+             * @default false
+             */
+            calling_from_identity?: boolean;
+            /** @default pass */
+            charge_info?: components["schemas"]["Pass"];
+            /** @default pass */
+            diversion?: components["schemas"]["Pass"];
+            /** @default pass */
+            history_info?: components["schemas"]["Pass"];
+            /** @default none */
+            send?: components["schemas"]["IdentityHeader"];
+            /**
+             * @description The peer belongs to our trust domain. Ingress: its P-Asserted-Identity and Remote-Party-ID are believed. Egress: it
+             *     is told callers who ask for privacy.
+             * @default false
+             */
+            trusted?: boolean;
+        };
+        /**
+         * @description The header that tells a terminator who calls.
+         *     - From alone.
+         *     - P-Asserted-Identity (RFC 3325).
+         *     - P-Preferred-Identity (RFC 3325).
+         *     - Remote-Party-ID, as older peers want it.
+         * @enum {string}
+         */
+        IdentityHeader: "none" | "asserted" | "preferred" | "remote_party";
         /** @description What an import did, or would do. */
         ImportReport: {
             /** @description The deck holds the file's rates now. */
@@ -1596,6 +1777,8 @@ export interface components {
             media_timeout_s: number;
             /** @description Which egress trunks may serve it. */
             plan: components["schemas"]["Named_PlanRef"];
+            /** @description How signalling goes beyond that; what is at its default is left out. */
+            policy: components["schemas"]["Policy"];
             /** @description What its calls are sold at. */
             sell_deck: components["schemas"]["Named_DeckRef"];
             /** @description Where its calls may come from. */
@@ -1637,6 +1820,8 @@ export interface components {
             media_timeout_s?: number;
             /** @description Which egress trunks may serve it. */
             plan: components["schemas"]["PlanRef"];
+            /** @description How signalling goes beyond that; default a plain SIP peer. */
+            policy?: components["schemas"]["Policy"];
             /** @description What its calls are sold at. */
             sell_deck: components["schemas"]["DeckRef"];
             /** @description Where its calls may come from. */
@@ -1672,6 +1857,7 @@ export interface components {
              */
             media_timeout_s?: number | null;
             plan?: null | components["schemas"]["PlanRef"];
+            policy?: null | components["schemas"]["Policy"];
             sell_deck?: null | components["schemas"]["DeckRef"];
             /** @description Where its calls may come from; replaces all. */
             sources?: components["schemas"]["Source"][] | null;
@@ -2060,6 +2246,8 @@ export interface components {
                 cps: number;
                 /** @description Its id. */
                 id: components["schemas"]["EgressTrunkRef"];
+                /** @description How signalling goes beyond that; what is at its default is left out. */
+                policy: components["schemas"]["Policy"];
                 /**
                  * Format: int32
                  * @description Whole seconds from INVITE to the first 18x or 200 before the next route is tried; 0 for the default of 8.
@@ -2144,6 +2332,8 @@ export interface components {
                 media_timeout_s: number;
                 /** @description Which egress trunks may serve it. */
                 plan: components["schemas"]["Named_PlanRef"];
+                /** @description How signalling goes beyond that; what is at its default is left out. */
+                policy: components["schemas"]["Policy"];
                 /** @description What its calls are sold at. */
                 sell_deck: components["schemas"]["Named_DeckRef"];
                 /** @description Where its calls may come from. */
@@ -2225,6 +2415,8 @@ export interface components {
                 margin_min: components["schemas"]["Amount"];
                 /** @description The order of routes. */
                 order: components["schemas"]["Order"];
+                /** @description How signalling goes with whoever is tried; what is at its default is left out. */
+                policy: components["schemas"]["Policy"];
                 /** @description The candidates. */
                 routes: components["schemas"]["PlanRoute"][];
                 /**
@@ -2570,6 +2762,47 @@ export interface components {
              */
             shard: number;
         };
+        /** @description One line of a list of numbers. */
+        Number: {
+            /** @default prefix */
+            kind?: components["schemas"]["NumberKind"];
+            /**
+             * @description With what; 1 to 200 characters.
+             * @default
+             */
+            value?: string;
+        };
+        /**
+         * @description How a number is compared.
+         *     - It begins so.
+         *     - It is the same.
+         *     - A regular expression matches.
+         * @enum {string}
+         */
+        NumberKind: "prefix" | "exact" | "regex";
+        /** @description Which numbers may call and be called. A denied number is refused even if it is allowed; an empty allow list allows all. */
+        Numbers: {
+            /**
+             * @description Destinations (326).
+             * @default []
+             */
+            called_allow?: components["schemas"]["Number"][];
+            /**
+             * @description Destinations that are refused (325).
+             * @default []
+             */
+            called_deny?: components["schemas"]["Number"][];
+            /**
+             * @description Callers (causes 335; at an egress trunk 321).
+             * @default []
+             */
+            calling_allow?: components["schemas"]["Number"][];
+            /**
+             * @description Callers that are refused (334; at an egress trunk 322).
+             * @default []
+             */
+            calling_deny?: components["schemas"]["Number"][];
+        };
         /**
          * @description In what order a plan's routes are tried.
          * @enum {string}
@@ -2591,6 +2824,13 @@ export interface components {
          * @enum {string}
          */
         Party: "ingress" | "egress" | "switch";
+        /**
+         * @description Whether a header crosses.
+         *     - It does.
+         *     - It does not.
+         * @enum {string}
+         */
+        Pass: "pass" | "strip";
         /** @description A password to be set. */
         PasswordNew: {
             /** @description The present one; needed when there is one. */
@@ -2635,6 +2875,8 @@ export interface components {
             margin_min: components["schemas"]["Amount"];
             /** @description The order of routes. */
             order: components["schemas"]["Order"];
+            /** @description How signalling goes with whoever is tried; what is at its default is left out. */
+            policy: components["schemas"]["Policy"];
             /** @description The candidates. */
             routes: components["schemas"]["PlanRoute"][];
             /**
@@ -2658,6 +2900,8 @@ export interface components {
             margin_min?: components["schemas"]["Amount"];
             /** @description The order of routes; default least cost. */
             order?: components["schemas"]["Order"];
+            /** @description How signalling goes with whoever is tried. */
+            policy?: components["schemas"]["Policy"];
             /** @description The candidates. */
             routes?: components["schemas"]["PlanRouteNew"][];
             /**
@@ -2677,6 +2921,7 @@ export interface components {
             code?: string | null;
             margin_min?: null | components["schemas"]["Amount"];
             order?: null | components["schemas"]["Order"];
+            policy?: null | components["schemas"]["Policy"];
             /** @description The candidates; replaces all. */
             routes?: components["schemas"]["PlanRouteNew"][] | null;
             /**
@@ -2755,6 +3000,122 @@ export interface components {
              */
             cps: number;
         };
+        /**
+         * @description Signalling policy of an ingress trunk, an egress trunk or a plan.
+         * @example {
+         *       "codecs": {
+         *         "allow": [
+         *           "PCMA",
+         *           "telephone-event"
+         *         ],
+         *         "single": true
+         *       },
+         *       "numbers": {
+         *         "called_deny": [
+         *           {
+         *             "kind": "prefix",
+         *             "value": "449"
+         *           }
+         *         ]
+         *       },
+         *       "rewrite": [
+         *         {
+         *           "field": "calling",
+         *           "pattern": "^00(\\d+)$",
+         *           "replacement": "+$1"
+         *         }
+         *       ],
+         *       "session_timer": {
+         *         "expires_s": 600,
+         *         "mode": "on"
+         *       }
+         *     }
+         */
+        Policy: {
+            /**
+             * Format: int32
+             * @description Egress: seconds from the INVITE of an attempt to its answer; 0 for no such limit (progress and ring time still hold).
+             * @default 0
+             */
+            answer_timeout_s?: number;
+            /** @default {} */
+            answers?: components["schemas"]["Answers"];
+            /** @default {} */
+            codecs?: components["schemas"]["Codecs"];
+            /**
+             * Format: int32
+             * @description Both: length of the window in which CPS is counted, in seconds, 1 to 60; 0 for 1.
+             * @default 0
+             */
+            cps_window_s?: number;
+            /** @default null */
+            digest?: null | components["schemas"]["Digest"];
+            /** @default relay */
+            early_media?: components["schemas"]["EarlyMedia"];
+            /** @default {} */
+            headers?: components["schemas"]["Headers"];
+            /**
+             * @description Egress: a host name that is looked up by RFC 3263 (NAPTR, SRV, A, AAAA) instead of the trunk's address; empty for none.
+             * @default
+             */
+            host?: string;
+            /** @default {} */
+            identity?: components["schemas"]["Identity"];
+            /**
+             * @description Egress: the listener whose address this trunk's calls come from; empty for the first that fits.
+             * @default
+             */
+            listener?: string;
+            /**
+             * @description Both: requests go to where the peer's came from when its Contact names a private address (RFC 1918). Default: yes.
+             * @default true
+             */
+            nat?: boolean;
+            /**
+             * @description Both: nodes that serve this trunk; empty for all (otherwise cause 337).
+             * @default []
+             */
+            nodes?: number[];
+            /** @default {} */
+            numbers?: components["schemas"]["Numbers"];
+            /**
+             * @description Ingress: calls may go out by egress trunks of the same carrier (otherwise cause 339).
+             * @default false
+             */
+            own_terminators?: boolean;
+            /** @default {} */
+            probe?: components["schemas"]["Probe"];
+            /**
+             * Format: int32
+             * @description Egress: redirections (30x) followed in one attempt, 0 to 5; 0 takes them for refusals.
+             * @default 0
+             */
+            redirects_max?: number;
+            /** @default null */
+            registration?: null | components["schemas"]["Registration"];
+            /** @default relay */
+            reliable?: components["schemas"]["Reliable"];
+            /**
+             * @description All: changes of numbers and names; in order, each works on what the one before left.
+             * @default []
+             */
+            rewrite?: components["schemas"]["Rewrite"][];
+            /**
+             * Format: int32
+             * @description Ingress: seconds after which the originator hears 180 although the terminator said nothing; 0 for never.
+             * @default 0
+             */
+            ringing_after_s?: number;
+            /** @default {} */
+            session_timer?: components["schemas"]["SessionTimer"];
+            /**
+             * @description Egress: calls go to the newest binding that this subscriber registered instead of the trunk's address; empty for none.
+             * @default
+             */
+            subscriber?: string;
+            /** @default auto */
+            transport?: components["schemas"]["Transport"];
+        };
         /** @description One side's price and the inputs of its arithmetic. */
         Price: {
             /**
@@ -2800,6 +3161,21 @@ export interface components {
             prefix_digits: number;
             /** @description The price. */
             price: components["schemas"]["Amount"];
+        };
+        /** @description OPTIONS that find out whether the peer lives. */
+        Probe: {
+            /**
+             * Format: int32
+             * @description Unanswered ones after which the trunk is skipped (cause 338), 1 to 10; 0 for 3.
+             * @default 0
+             */
+            failures?: number;
+            /**
+             * Format: int32
+             * @description Seconds between them, 5 to 3,600; 0 sends none.
+             * @default 0
+             */
+            interval_s?: number;
         };
         /** @description What went wrong, for programs (`code`, `errors`) and for people (`title`, `detail`): RFC 9457. */
         Problem: {
@@ -2922,6 +3298,14 @@ export interface components {
              */
             revision: number;
         };
+        /**
+         * @description Who refreshes (RFC 4028 §7.1).
+         *     - Whoever the peer names; we if it names nobody.
+         *     - We do, where the choice is ours.
+         *     - The peer does, where the choice is ours.
+         * @enum {string}
+         */
+        Refresher: "any" | "us" | "peer";
         /** @description Why the call would be refused. */
         Refusal: {
             /**
@@ -2934,6 +3318,38 @@ export interface components {
             /** @description In words. */
             text: string;
         };
+        /** @description One registration of ours with a peer (RFC 3261 §10); the trunk's digest answers its challenges. */
+        Registration: {
+            /**
+             * @description The domain of our address of record; also the Request-URI's host.
+             * @default
+             */
+            domain?: string;
+            /**
+             * Format: int32
+             * @description Seconds asked for, 60 to 86,400; 0 for 3,600.
+             * @default 0
+             */
+            expires_s?: number;
+            /**
+             * @description Where REGISTER goes as `IP:port`; empty for the trunk's address.
+             * @default
+             */
+            registrar?: string;
+            /**
+             * @description The user part of our address of record.
+             * @default
+             */
+            user?: string;
+        };
+        /**
+         * @description Reliable provisional responses (RFC 3262).
+         *     - Offered to the terminator if the originator offers them, then each PRACK crosses the bridge.
+         *     - Never offered; a peer that requires them is refused with 420.
+         *     - We acknowledge the terminator's, and send ours reliably if the originator offers that; nothing crosses the bridge.
+         * @enum {string}
+         */
+        Reliable: "relay" | "off" | "local";
         /** @description One published snapshot. */
         RevisionRow: {
             /** @description When it was built. */
@@ -2955,6 +3371,58 @@ export interface components {
              * @description Its number.
              */
             revision: number;
+        };
+        /** @description One change of a number or name. */
+        Rewrite: {
+            /** @default called */
+            field?: components["schemas"]["RewriteField"];
+            /**
+             * @description A regular expression of the `regex` crate (linear time; no look-around); 1 to 200 characters. It may match anywhere:
+             *     anchor it by `^` and `$`.
+             * @default
+             */
+            pattern?: string;
+            /**
+             * @description What takes the place of the first match; `$1`, `${1}` are groups, `$$` is a dollar sign. Up to 200 characters.
+             * @default
+             */
+            replacement?: string;
+        };
+        /**
+         * @description What a rewrite changes.
+         *     - The called number: route and rates at an ingress trunk, Request-URI and To at an egress trunk.
+         *     - The calling number: From, and the identity sent besides it.
+         *     - The display name of From.
+         *     - The number in P-Asserted-Identity, P-Preferred-Identity or Remote-Party-ID.
+         *     - The number in Diversion.
+         *     - The user part of the Request-URI alone.
+         *     - The user part of To alone.
+         * @enum {string}
+         */
+        RewriteField: "called" | "calling" | "display_name" | "identity" | "diversion" | "request_uri" | "to";
+        /** @description What became of it. */
+        RewriteTried: {
+            /**
+             * Format: int32
+             * @description The cause that a call would be refused with: 28 if no number came out.
+             */
+            cause?: number | null;
+            /** @description After each rewrite; null where it changed nothing. */
+            steps: (string | null)[];
+            /** @description After all rewrites. */
+            text: string;
+        };
+        /** @description Rewrites, and a number to try them on. */
+        RewriteTry: {
+            /** @description What the text is; rewrites of other fields leave it alone. */
+            field: components["schemas"]["RewriteField"];
+            /** @description As they stand in a policy. */
+            rewrite: components["schemas"]["Rewrite"][];
+            /**
+             * @description A number, or a display name; up to 128 characters.
+             * @example 0044207123456
+             */
+            text: string;
         };
         /**
          * @description What a user may do.
@@ -2986,6 +3454,25 @@ export interface components {
          * @enum {string}
          */
         Scope: "read" | "cdr:read" | "write" | "rates:write" | "money:write" | "calls:release" | "admin";
+        /** @description RFC 4028: a call whose refreshes stop is released. */
+        SessionTimer: {
+            /**
+             * Format: int32
+             * @description Seconds between refreshes that we ask for, 90 to 86,400; 0 for 1,800.
+             * @default 0
+             */
+            expires_s?: number;
+            /**
+             * Format: int32
+             * @description The shortest interval that we take (Min-SE); a shorter one is answered with 422. 90 to 86,400; 0 for 90.
+             * @default 0
+             */
+            min_s?: number;
+            /** @default accept */
+            mode?: components["schemas"]["TimerMode"];
+            /** @default any */
+            refresher?: components["schemas"]["Refresher"];
+        };
         /** @description A call that might come. */
         SimulateAsk: {
             at?: null | components["schemas"]["Time"];
@@ -3104,6 +3591,21 @@ export interface components {
              */
             us: number;
         };
+        /** @description The status that an originator gets for a cause. */
+        StatusOfCause: {
+            /**
+             * Format: int32
+             * @description Our cause or Q.850's.
+             * @default 0
+             */
+            cause?: number;
+            /**
+             * Format: int32
+             * @description 400 to 699.
+             * @default 0
+             */
+            status?: number;
+        };
         /** @description Everything that is known of one ended call. */
         Story: {
             /** @description Its attempts, in order. */
@@ -3170,6 +3672,23 @@ export interface components {
          * @example 2026-01-31T12:00:00.000000Z
          */
         Time: string;
+        /**
+         * @description How session timers (RFC 4028) are used.
+         *     - Taken if the peer asks for one.
+         *     - Neither asked for nor taken.
+         *     - Asked for, and run by us alone if the peer does not know them.
+         * @enum {string}
+         */
+        TimerMode: "accept" | "off" | "on";
+        /**
+         * @description What carries the trunk's messages.
+         *     - Egress: UDP. Ingress: any.
+         *     - UDP.
+         *     - TCP.
+         *     - TLS over TCP.
+         * @enum {string}
+         */
+        Transport: "auto" | "udp" | "tcp" | "tls";
         /** @description A person. */
         User: {
             /** @description When made. */
@@ -5035,6 +5554,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["List_RevisionRow"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_rewrites_try: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RewriteTry"];
+            };
+        };
+        responses: {
+            /** @description What became of it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RewriteTried"];
                 };
             };
             /** @description What is wrong. */

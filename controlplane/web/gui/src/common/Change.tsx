@@ -3,6 +3,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { FormDialog, type Field, type Values } from './Form';
 import { Trouble } from './Panel';
 import { Dialog, DialogContent } from '@mui/material';
+import type { Side } from './policy/schema';
 
 interface Props<T> {
   title: string;
@@ -14,11 +15,13 @@ interface Props<T> {
   /** Sends the change. */
   send: (values: Values, etag: string) => Promise<unknown>;
   name: string;
+  /** It has a signalling policy, of this side. */
+  side?: Side;
   onClose: () => void;
 }
 
 /** A form over an object as it is this moment. */
-export function ChangeDialog<T>({ title, fields, read, start, send, name, onClose }: Props<T>) {
+export function ChangeDialog<T>({ title, fields, read, start, send, name, side, onClose }: Props<T>) {
   const queries = useQueryClient();
   const read_ = useQuery({ queryKey: ['change', name], queryFn: read, gcTime: 0, staleTime: Infinity, retry: false });
   if (read_.error) {
@@ -31,6 +34,7 @@ export function ChangeDialog<T>({ title, fields, read, start, send, name, onClos
       title={title}
       fields={fields}
       start={start(value)}
+      side={side}
       verb="Save"
       onClose={onClose}
       onSend={async (values) => {
@@ -42,13 +46,14 @@ export function ChangeDialog<T>({ title, fields, read, start, send, name, onClos
 }
 
 /** A form for a thing to be made. */
-export function NewDialog({ title, fields, start, send, onClose }: { title: string; fields: Field[]; start: Values; send: (values: Values) => Promise<unknown>; onClose: () => void }) {
+export function NewDialog({ title, fields, start, send, side, onClose }: { title: string; fields: Field[]; start: Values; send: (values: Values) => Promise<unknown>; side?: Side; onClose: () => void }) {
   const queries = useQueryClient();
   return (
     <FormDialog
       title={title}
       fields={fields}
       start={start}
+      side={side}
       verb="Create"
       onClose={onClose}
       onSend={async (values) => {

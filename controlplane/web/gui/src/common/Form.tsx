@@ -1,8 +1,12 @@
 /** Forms from a list of fields. What the API refuses is shown beside the field that it names. */
-import { useState, type FormEvent } from 'react';
-import { Box, Button, Checkbox, Dialog, DialogActions, DialogContent, DialogTitle, FormControlLabel, FormHelperText, MenuItem, TextField } from '@mui/material';
+import { lazy, Suspense, useState, type FormEvent } from 'react';
+import { Box, Button, Checkbox, Dialog, DialogActions, DialogContent, DialogTitle, FormControlLabel, FormHelperText, MenuItem, Tab, Tabs, TextField, useMediaQuery } from '@mui/material';
 import { Refused } from '../api/http';
-import { Trouble } from './Panel';
+import { Trouble, Waiting } from './Panel';
+import type { Policy, Side } from './policy/schema';
+import { cleaned } from './policy/values';
+
+const Signalling = lazy(() => import('./policy/Signalling'));
 
 /** One field of a form. */
 export interface Field {
@@ -19,13 +23,15 @@ export interface Field {
 }
 
 /** What stands in the fields. Numbers are numbers, money and names are strings, `lines` are arrays. */
-export type Values = Record<string, string | number | boolean | string[] | null>;
+export type Values = Record<string, string | number | boolean | string[] | Policy | null>;
 
 interface Props {
   title: string;
   fields: Field[];
   start: Values;
   verb: string;
+  /** The object has a signalling policy, of this side: a tab of its own. */
+  side?: Side;
   onClose: () => void;
   /** Sends the values; a refusal is shown in the form. */
   onSend: (values: Values) => Promise<unknown>;
@@ -107,8 +113,13 @@ function One({ field, value, wrong, focus, onChange }: OneProps) {
   );
 }
 
+const inPolicy = (error: unknown) => error instanceof Refused && error.fields.some((field) => field.pointer.startsWith('/policy'));
+
 /** A dialog with a form; it closes when the API has accepted. */
-export function FormDialog({ title, fields, start, verb, onClose, onSend }: Props) {
+export function FormDialog({ title, fields, start, verb, side, onClose, onSend }: Props) {
+  const narrow = useMediaQuery('(max-width:599px)');
+  const [policy, setPolicy] = useState<unknown>(start['policy'] ?? {});
+  const [tab, setTab] = useState<'object' | 'policy'>('object');
   const [texts, setTexts] = useState<Texts>(() => toTexts(fields, start));
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
@@ -116,20 +127,24 @@ export function FormDialog({ title, fields, start, verb, onClose, onSend }: Prop
     event.preventDefault();
     setBusy(true);
     try {
-      await onSend(toValues(fields, texts));
+      const values = toValues(fields, texts);
+      await onSend(side ? { ...values, policy: (cleaned(policy) ?? {}) as Policy } : values);
       onClose();
     } catch (reason) {
       setError(reason);
       setBusy(false);
+      if (side) setTab(inPolicy(reason) ? 'policy' : 'object');
     }
   };
   return (
-    <Dialog open onClose={onClose} maxWidth="sm" fullWidth>
+    <Dialog open onClose={onClose} maxWidth={side ? 'md' : 'sm'} fullWidth fullScreen={narrow && side !== undefined}>
       <Box component="form" onSubmit={submit} noValidate sx={{ display: 'contents' }}>
         <DialogTitle variant="h1">{title}</DialogTitle>
-        <DialogContent>
+        {side && <Tabs value={tab} onChange={(_, next: 'object' | 'policy') => setTab(next)} sx={{ px: { xs: 2, sm: 3 }, minHeight: 36, borderBottom: 1, borderColor: 'divider' }}><Tab value="object" label="Basics" sx={{ minHeight: 36 }} /><Tab value="policy" label="Signalling" sx={{ minHeight: 36 }} /></Tabs>}
+        <DialogContent sx={side ? { px: { xs: 1.5, sm: 3 }, pt: '16px !important', minHeight: { sm: 420 } } : undefined}>
           <Trouble error={error} />
-          <Box sx={{ display: 'grid', gridTemplateColumns: { xs: '1fr', sm: '1fr 1fr' }, gap: 1.75, pt: 0.75 }}>
+          {side && tab === 'policy' && <Suspense fallback={<Waiting />}><Signalling side={side} value={policy} error={error} onChange={setPolicy} /></Suspense>}
+          <Box sx={{ display: tab === 'policy' ? 'none' : 'grid', gridTemplateColumns: { xs: '1fr', sm: '1fr 1fr' }, gap: 1.75, pt: 0.75 }}>
             {fields.map((field, index) => (
               <One key={field.name} field={field} value={texts[field.name] ?? ''} wrong={flaw(error, field.name)} focus={index === 0} onChange={(value) => setTexts((old) => ({ ...old, [field.name]: value }))} />
             ))}

@@ -11,6 +11,7 @@ import { Confirm } from '../../common/Form';
 import { Defined, State } from '../../common/Fact';
 import { count, NONE } from '../../common/format';
 import { Empty, Panel, Trouble } from '../../common/Panel';
+import { Policied } from '../../common/policy/Policied';
 import { egressBody, egressFields, egressStart, ingressBody, ingressFields, ingressStart, lineOf, type Choices } from './fields';
 
 type Doing<T> = { what: 'new' } | { what: 'change' | 'switch' | 'delete'; trunk: T } | null;
@@ -66,7 +67,7 @@ export function IngressTrunks({ carrier }: { carrier: Carrier }) {
           <TableBody>
             {rows.map((trunk) => (
               <TableRow key={trunk.id} hover>
-                <TableCell sx={{ fontWeight: 560 }}>{trunk.code}</TableCell>
+                <TableCell sx={{ fontWeight: 560 }}>{trunk.code} <Policied policy={trunk.policy} /></TableCell>
                 <TableCell><State tone={trunk.active ? 'success' : 'default'}>{trunk.active ? 'active' : 'disabled'}</State></TableCell>
                 <TableCell><Tooltip title={trunk.sources.map(lineOf).join(', ')}><span>{trunk.sources[0] ? lineOf(trunk.sources[0]) : NONE}{trunk.sources.length > 1 && ` +${trunk.sources.length - 1}`}</span></Tooltip></TableCell>
                 <TableCell>{trunk.tech_prefix || NONE}</TableCell>
@@ -82,11 +83,11 @@ export function IngressTrunks({ carrier }: { carrier: Carrier }) {
         </Table>
       )}
       {doing?.what === 'new' && (
-        <NewDialog title={`New ingress trunk of ${carrier.code}`} fields={ingressFields(choices)} onClose={close}
+        <NewDialog side="ingress" title={`New ingress trunk of ${carrier.code}`} fields={ingressFields(choices)} onClose={close}
           start={{ active: true, capacity: 0, cps: 0, max_duration_s: 0, media_timeout_s: 0, account: choices.accounts[0]?.id ?? '', plan: choices.plans[0]?.id ?? '', sell_deck: choices.decks[0]?.id ?? '' }}
           send={(values) => body(api.POST('/api/v1/ingress-trunks', { body: { ...ingressBody(values), carrier: carrier.id } as Schemas['IngressTrunkNew'] }))} />
       )}
-      {doing?.what === 'change' && <ChangeDialog name={doing.trunk.id} title={`Edit ${doing.trunk.code}`} fields={ingressFields(choices)} read={() => read(doing.trunk.id)} start={ingressStart} onClose={close} send={(values, etag) => patch(doing.trunk.id, etag, ingressBody(values))} />}
+      {doing?.what === 'change' && <ChangeDialog name={doing.trunk.id} title={`Edit ${doing.trunk.code}`} side="ingress" fields={ingressFields(choices)} read={() => read(doing.trunk.id)} start={ingressStart} onClose={close} send={(values, etag) => patch(doing.trunk.id, etag, ingressBody(values))} />}
       {doing?.what === 'switch' && <Switch trunk={doing.trunk} say={doing.trunk.active ? 'Disable' : 'Enable'} onClose={close} send={async () => patch(doing.trunk.id, (await read(doing.trunk.id)).etag, { active: !doing.trunk.active })} />}
       {doing?.what === 'delete' && <Switch trunk={doing.trunk} say="Delete" onClose={close} send={async () => body(api.DELETE('/api/v1/ingress-trunks/{id}', { params: { ...at(doing.trunk.id), header: { 'if-match': (await read(doing.trunk.id)).etag } } }))} />}
     </Panel>
@@ -113,7 +114,7 @@ export function EgressTrunks({ carrier }: { carrier: Carrier }) {
           <TableBody>
             {rows.map((trunk) => (
               <TableRow key={trunk.id} hover>
-                <TableCell sx={{ fontWeight: 560 }}>{trunk.code}</TableCell>
+                <TableCell sx={{ fontWeight: 560 }}>{trunk.code} <Policied policy={trunk.policy} /></TableCell>
                 <TableCell><State tone={trunk.active ? 'success' : 'default'}>{trunk.active ? 'active' : 'disabled'}</State></TableCell>
                 <TableCell>{trunk.address}</TableCell>
                 <TableCell>{trunk.strip_digits || trunk.add_prefix ? `${trunk.strip_digits ? `−${trunk.strip_digits} ` : ''}${trunk.add_prefix ? `+${trunk.add_prefix}` : ''}` : 'as is'}</TableCell>
@@ -129,11 +130,11 @@ export function EgressTrunks({ carrier }: { carrier: Carrier }) {
         </Table>
       )}
       {doing?.what === 'new' && (
-        <NewDialog title={`New egress trunk of ${carrier.code}`} fields={egressFields(choices)} onClose={close}
+        <NewDialog side="egress" title={`New egress trunk of ${carrier.code}`} fields={egressFields(choices)} onClose={close}
           start={{ active: true, capacity: 0, cps: 0, strip_digits: 0, progress_timeout_s: 0, ring_timeout_s: 0, account: choices.accounts[0]?.id ?? '', buy_deck: choices.decks[0]?.id ?? '' }}
           send={(values) => body(api.POST('/api/v1/egress-trunks', { body: { ...egressBody(values), carrier: carrier.id } as Schemas['EgressTrunkNew'] }))} />
       )}
-      {doing?.what === 'change' && <ChangeDialog name={doing.trunk.id} title={`Edit ${doing.trunk.code}`} fields={egressFields(choices)} read={() => read(doing.trunk.id)} start={egressStart} onClose={close} send={(values, etag) => patch(doing.trunk.id, etag, egressBody(values))} />}
+      {doing?.what === 'change' && <ChangeDialog name={doing.trunk.id} title={`Edit ${doing.trunk.code}`} side="egress" fields={egressFields(choices)} read={() => read(doing.trunk.id)} start={egressStart} onClose={close} send={(values, etag) => patch(doing.trunk.id, etag, egressBody(values))} />}
       {doing?.what === 'switch' && <Switch trunk={doing.trunk} say={doing.trunk.active ? 'Disable' : 'Enable'} onClose={close} send={async () => patch(doing.trunk.id, (await read(doing.trunk.id)).etag, { active: !doing.trunk.active })} />}
       {doing?.what === 'delete' && <Switch trunk={doing.trunk} say="Delete" onClose={close} send={async () => body(api.DELETE('/api/v1/egress-trunks/{id}', { params: { ...at(doing.trunk.id), header: { 'if-match': (await read(doing.trunk.id)).etag } } }))} />}
     </Panel>

@@ -94,12 +94,12 @@ export function egressBody(values: Values): Schemas['EgressTrunkPatch'] {
 
 /** What stands in the form of an ingress trunk. */
 export function ingressStart(t: IngressTrunk): Values {
-  const { code, tech_prefix, capacity, cps, max_duration_s, media_timeout_s, active } = t;
-  return { code, tech_prefix, capacity, cps, max_duration_s, media_timeout_s, active, account: t.account.id, plan: t.plan.id, sell_deck: t.sell_deck.id, sources: t.sources.map(lineOf) };
+  const { code, tech_prefix, capacity, cps, max_duration_s, media_timeout_s, active, policy } = t;
+  return { policy, code, tech_prefix, capacity, cps, max_duration_s, media_timeout_s, active, account: t.account.id, plan: t.plan.id, sell_deck: t.sell_deck.id, sources: t.sources.map(lineOf) };
 }
 
 /** What stands in the form of an egress trunk. */
 export function egressStart(t: EgressTrunk): Values {
-  const { code, address, strip_digits, add_prefix, capacity, cps, progress_timeout_s, ring_timeout_s, active } = t;
-  return { code, address, strip_digits, add_prefix, capacity, cps, progress_timeout_s, ring_timeout_s, active, account: t.account.id, buy_deck: t.buy_deck.id };
+  const { code, address, strip_digits, add_prefix, capacity, cps, progress_timeout_s, ring_timeout_s, active, policy } = t;
+  return { policy, code, address, strip_digits, add_prefix, capacity, cps, progress_timeout_s, ring_timeout_s, active, account: t.account.id, buy_deck: t.buy_deck.id };
 }

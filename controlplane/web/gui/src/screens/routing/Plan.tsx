@@ -11,6 +11,7 @@ import { Confirm } from '../../common/Form';
 import { Fact, Facts, When } from '../../common/Fact';
 import { decimal } from '../../common/format';
 import { Empty, Head, Panel, Trouble, Waiting } from '../../common/Panel';
+import { Policied } from '../../common/policy/Policied';
 import { ORDERS, PLAN_FIELDS } from './fields';
 
 type Route = PlanRow['routes'][number];
@@ -104,13 +105,14 @@ export default function Plan({ id }: { id: string }) {
             <Fact name="Tries at most" figure="attempts">{value.attempts_max}</Fact>
             <Fact name="Margin guard" figure="marginGuard">{decimal(value.margin_min, 4)} per minute</Fact>
             <Fact name="Set-up time">{value.setup_timeout_s || 180} s</Fact>
+            <Fact name="Signalling"><Policied policy={value.policy} otherwise="all at its default" /></Fact>
             <Fact name="Changed"><When at={value.updated_at} part="minute" /></Fact>
           </Facts>
         </Panel>
         <Routes key={etag} plan={value} etag={etag} onSaved={() => void queries.invalidateQueries()} />
       </Box>
       {doing === 'change' && (
-        <ChangeDialog name={id} title={`Edit ${value.code}`} fields={PLAN_FIELDS} read={read} onClose={() => setDoing(null)} start={({ routes: _, updated_at: __, id: ___, ...rest }) => rest}
+        <ChangeDialog side="plan" name={id} title={`Edit ${value.code}`} fields={PLAN_FIELDS} read={read} onClose={() => setDoing(null)} start={({ routes: _, updated_at: __, id: ___, ...rest }) => rest}
           send={(values, tag) => body(api.PATCH('/api/v1/plans/{id}', { params: { ...path, header: { 'if-match': tag } }, body: values as unknown as Schemas['PlanPatch'] }))} />
       )}
       {doing === 'delete' && (

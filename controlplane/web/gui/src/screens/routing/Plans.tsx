@@ -44,7 +44,7 @@ export default function Plans() {
           empty={<Empty title="No routing plan yet">A plan says which egress trunks may serve an ingress trunk, and in what order.</Empty>} />
       </Panel>
       {making && (
-        <NewDialog title="New routing plan" fields={PLAN_FIELDS} start={{ order: 'lcr', margin_min: '0', attempts_max: 4, setup_timeout_s: 0 }} onClose={() => setMaking(false)}
+        <NewDialog side="plan" title="New routing plan" fields={PLAN_FIELDS} start={{ order: 'lcr', margin_min: '0', attempts_max: 4, setup_timeout_s: 0 }} onClose={() => setMaking(false)}
           send={(values) => body(api.POST('/api/v1/plans', { body: { ...values, routes: [] } as unknown as Schemas['PlanNew'] }))} />
       )}
     </>

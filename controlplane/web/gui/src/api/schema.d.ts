@@ -3087,7 +3087,7 @@ export interface components {
             probe?: components["schemas"]["Probe"];
             /**
              * Format: int32
-             * @description Egress: redirections (30x) followed in one attempt, 0 to 5; 0 takes them for refusals.
+             * @description Egress: redirections (30x) followed in one attempt, up to 5; 0 takes them for refusals.
              * @default 0
              */
             redirects_max?: number;

@@ -15,6 +15,8 @@ export interface InputProps {
   wrong: (path: string) => string | undefined;
   /** Where the setting stands: `rewrite.0.pattern`. */
   path: string;
+  /** A part without a head of its own: it has its section for itself. */
+  bare?: boolean;
 }
 
 /** Fields side by side where there is room. */
@@ -34,11 +36,12 @@ function Tick({ setting, value, onChange, wrong, path }: InputProps) {
 function Choice({ setting, value, onChange, wrong, path }: InputProps) {
   const said = wrong(path);
   const shown = typeof value === 'string' ? value : String(setting.start ?? '');
-  const text = (wanted: string) => setting.choices.find((choice) => choice.value === wanted)?.text ?? wanted;
+  const known = (wanted: string) => setting.choices.find((choice) => choice.value === wanted);
+  const help = setting.help === '' ? '' : `${setting.help} ${known(shown)?.text ?? shown}: ${known(shown)?.help ?? ''}`;
   return (
-    <TextField select fullWidth label={setting.label} name={path} value={shown} error={said !== undefined} helperText={said ?? setting.help}
+    <TextField select fullWidth label={setting.label} name={path} value={shown} error={said !== undefined} helperText={said ?? help}
       onChange={(event) => onChange(event.target.value === setting.start ? undefined : event.target.value)}
-      slotProps={{ select: { renderValue: (wanted) => text(String(wanted)) } }}>
+      slotProps={{ select: { renderValue: (wanted) => known(String(wanted))?.text ?? String(wanted) } }}>
       {setting.choices.map((choice) => (
         <MenuItem key={choice.value} value={choice.value} sx={{ display: 'block', whiteSpace: 'normal', maxWidth: 420 }}>
           <div>{choice.text}{choice.value === setting.start && <Typography component="span" variant="caption" sx={{ color: 'text.secondary' }}> (default)</Typography>}</div>
@@ -101,14 +104,14 @@ function Rows({ setting, value, onChange, wrong, path }: InputProps) {
   );
 }
 
-function Part({ setting, value, onChange, wrong, path }: InputProps) {
+function Part({ setting, value, onChange, wrong, path, bare = false }: InputProps) {
   const optional = setting.kind === 'optional';
   const there = !optional || (value !== undefined && value !== null);
   return (
-    <Box component="fieldset" sx={{ ...WHOLE_ROW, border: 0, borderTop: 1, borderColor: 'divider', m: 0, p: 0, pt: 1, minWidth: 0 }}>
+    <Box component="fieldset" sx={{ ...WHOLE_ROW, border: 0, borderTop: bare ? 0 : 1, borderColor: 'divider', m: 0, p: 0, pt: bare ? 0 : 1, minWidth: 0 }}>
       {optional ? (
         <FormControlLabel label={setting.label} control={<Checkbox size="small" name={path} checked={there} onChange={(event) => onChange(event.target.checked ? {} : undefined)} />} />
-      ) : <Typography variant="body2" component="legend" sx={{ fontWeight: 560, float: 'left', width: '100%' }}>{setting.label}</Typography>}
+      ) : !bare && <Typography variant="body2" component="legend" sx={{ fontWeight: 560, float: 'left', width: '100%' }}>{setting.label}</Typography>}
       <FormHelperText error={wrong(path) !== undefined && !there} sx={{ mt: 0, mb: 1.5, clear: 'both' }}>{setting.help}</FormHelperText>
       {there && <Box sx={GRID}>{setting.inner.map((inner) => <Input key={inner.name} setting={inner} path={`${path}.${inner.name}`} value={at(value, inner.name)} wrong={wrong} onChange={(next) => onChange(put(value ?? {}, inner.name, next))} />)}</Box>}
     </Box>

@@ -56,7 +56,7 @@ export default function Signalling({ side, value, onChange, error }: Props) {
             </AccordionSummary>
             <AccordionDetails sx={{ px: { xs: 1.25, sm: 2 } }}>
               <Box sx={GRID}>
-                {settings.map((setting) => <Input key={setting.name} setting={setting} path={setting.name} value={at(value, setting.name)} wrong={told} onChange={(next) => onChange(put(value, setting.name, next))} />)}
+                {settings.map((setting) => <Input key={setting.name} setting={setting} path={setting.name} bare={settings.length === 1} value={at(value, setting.name)} wrong={told} onChange={(next) => onChange(put(value, setting.name, next))} />)}
                 {settings.filter((setting) => setting.name === 'rewrite').map((setting) => <TryOut key="try" setting={setting} value={at(value, 'rewrite')} onWrong={setTried} />)}
               </Box>
             </AccordionDetails>

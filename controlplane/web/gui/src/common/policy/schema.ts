@@ -77,7 +77,7 @@ export function told(description: string, side: Side): string | undefined {
   return mine.map((part) => sentence(part.replace(/^(Ingress|Egress): /, '').trim())).join(' ');
 }
 
-const sentence = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
+const sentence = (text: string) => (text.charAt(0).toUpperCase() + text.slice(1)).replaceAll('`', '');
 
 /** What a description says of 0 and of nothing: `0 for 1,800` → `1,800`. */
 export function unsaid(description: string): string {
@@ -117,9 +117,12 @@ function setting(name: string, given: Shape, path: string, side: Side): Setting 
   return { path, name, label: label(name), help, placeholder: unsaid(description), kind, start: given.default, choices, numeric: item.type === 'integer', inner };
 }
 
+/** The API's names come in order of the alphabet; people decide the kind of a thing before its figures. */
+const ORDER: Setting['kind'][] = ['choice', 'words', 'lines', 'text', 'number', 'password', 'tick', 'rows', 'part', 'optional'];
+
 function fields(shape: Shape, path: string, side: Side): Setting[] {
   const made = Object.entries(shape.properties ?? {}).map(([name, inner]) => setting(name, inner, path === '' ? name : `${path}.${name}`, side));
-  return made.filter((field) => field !== undefined);
+  return made.filter((field) => field !== undefined).sort((one, other) => ORDER.indexOf(one.kind) - ORDER.indexOf(other.kind));
 }
 
 /** The sections that mean something on a side. */

@@ -125,7 +125,7 @@ impl InviteIn {
             request: Stored::of(invite),
             source,
             last: Vec::new(),
-            offered: receive::body_of(invite).is_sdp(),
+            offered: receive::has_sdp(invite),
             settled: None,
             told: false,
             takes_reliable: requires_reliable || names_tag(invite, Name::Supported, reliable::TAG),
@@ -413,6 +413,11 @@ impl Leg {
         received || sent
     }
 
+    /// True once the INVITE that made the dialog was answered, and no other one waits.
+    pub fn is_confirmed(&self) -> bool {
+        !self.dialog.remote_tag.is_empty() && self.invite_in.as_ref().is_none_or(|invite| !invite.machine.is_pending())
+    }
+
     /// True while an UPDATE of either side is unanswered.
     pub fn has_open_update(&self) -> bool {
         let received = self.requests_in.iter().any(|request| request.is_open(Method::Update));
@@ -487,7 +492,7 @@ impl RequestOut {
 /// True for an UPDATE or PRACK with a description.
 fn described(request: &Stored) -> bool {
     let exchanges = matches!(request.method(), Method::Update | Method::Prack);
-    exchanges && sip::parse::message(request.text()).is_ok_and(|request| receive::body_of(&request).is_sdp())
+    exchanges && sip::parse::message(request.text()).is_ok_and(|request| receive::has_sdp(&request))
 }
 
 /// True for an address that means something in its own network only (RFC 1918, 6598, 3927, 4193; loopback).

@@ -242,3 +242,14 @@ fn a_port_that_another_program_has_is_left_alone_for_a_minute_and_our_own_for_ev
     assert!(relay.open(at(30_000)).is_none());
     assert_eq!(relay.open(at(60_000)).map(|pair| pair.rtp_port), Some(first.rtp_port));
 }
+
+#[test]
+fn a_hushed_stream_is_measured_and_goes_nowhere_until_it_may_speak() {
+    let mut call = Call::new(ALICE, BOB);
+    call.relay.hush(call.ingress.id, true);
+    assert_eq!(call.hear(call.ingress, ALICE), Verdict::Drop(Dropped::Nowhere));
+    assert!(matches!(call.hear(call.egress, BOB), Verdict::Forward { .. }), "the other direction is not concerned");
+    assert_eq!(call.relay.quality(call.ingress.id).packets, 1);
+    call.relay.hush(call.ingress.id, false);
+    assert!(matches!(call.hear(call.ingress, ALICE), Verdict::Forward { .. }));
+}

@@ -23,6 +23,7 @@ impl Call {
                 let (status, body) = carried.map_or((488, Body::default()), |body| (200, body));
                 self.answer_offer(ctx, other, stands_for, status, &body);
             }
+            Event::OfferRefused { stands_for: StandsFor::Refresh, .. } => {}
             Event::OfferRefused { status, stands_for } => {
                 let status = if matches!(status, 300..=399 | 401 | 407) { 488 } else { status };
                 self.answer_offer(ctx, other, stands_for, status, &Body::default());

@@ -11,7 +11,7 @@ use units::{Cause, Instant};
 use crate::bridge::{Body, Event, Events};
 use crate::effect::{Count, Effect as Order};
 use crate::leg::reliable::{Owed, names_tag};
-use crate::leg::{Desk, InviteIn, Leg, Offering, RequestIn, StandsFor};
+use crate::leg::{Desk, InviteIn, InviteOut, Leg, Offering, RequestIn, StandsFor};
 use crate::limits::{BODY_BYTES_MAX, REPEATS_MAX, REQUESTS_PER_LEG_MAX};
 use crate::release::Release;
 
@@ -172,7 +172,7 @@ impl Leg {
                 Some(Refusal::soon(desk))
             }
             Method::Update => {
-                let objection = if body_of(request).is_sdp() { self.offer_refusal(desk) } else { None };
+                let objection = if has_sdp(request) { self.offer_refusal(desk) } else { None };
                 objection.or_else(|| self.shorter_than(request).map(Refusal::Shorter))
             }
             Method::Refer => Some(Refusal::Plain(403)),
@@ -268,16 +268,36 @@ impl Leg {
         events.push(Event::Progress { status, body, owed });
     }
 
-    /// RFC 4028 §7.4: the peer wants a longer interval; our INVITE goes again with it.
+    /// RFC 4028 §7.4: the peer wants a longer interval; our INVITE goes again with it. A refresh sees to that by itself.
     fn ask_longer(&mut self, desk: &mut Desk<'_>, index: u8, refusal: &Message<'_>) -> bool {
-        if self.invite_out.as_ref().is_some_and(|invite| invite.cancelled) || !self.obey_interval(refusal) {
+        let again =
+            |invite: &InviteOut| !invite.cancelled && (invite.initial || invite.stands_for != StandsFor::Refresh);
+        let again = self.invite_out.as_ref().is_some_and(again) && self.past_invites.len() < REPEATS_MAX;
+        if !again || !self.obey_interval(refusal) {
             return false;
         }
-        let again = self.invite_out.as_ref().is_some_and(|invite| invite.initial);
-        match self.first_target().filter(|_| again && self.past_invites.len() < REPEATS_MAX) {
-            Some(target) => self.repeat_invite(desk, index, self.peer, &target, b""),
-            None => false,
+        let Some(target) = self.first_target().filter(|_| self.is_first()) else {
+            return self.repeat_offer(desk, index);
+        };
+        self.repeat_invite(desk, index, self.peer, &target, b"")
+    }
+
+    /// True if our INVITE is the one that makes the dialog.
+    fn is_first(&self) -> bool {
+        self.invite_out.as_ref().is_some_and(|invite| invite.initial)
+    }
+
+    /// Sends our re-INVITE again after a refusal.
+    fn repeat_offer(&mut self, desk: &mut Desk<'_>, index: u8) -> bool {
+        let Some(past) = self.invite_out.take() else { return false };
+        let stands_for = past.stands_for;
+        let body = sip::parse::message(past.request.text()).map(|request| body_of(&request)).unwrap_or_default();
+        self.past_invites.push(past);
+        self.send_invite(desk, index, &body, super::send::HOPS);
+        if let Some(invite) = &mut self.invite_out {
+            invite.stands_for = stands_for;
         }
+        true
     }
 
     fn on_reoffer_refused(
@@ -376,9 +396,16 @@ impl Leg {
         if update && status < 300 {
             self.refresh_target(response);
             self.heed_allow(response);
-            self.heed_timer(desk.clock.now, response);
+            if self.is_confirmed() {
+                self.heed_timer(desk.clock.now, response);
+            }
         }
         match passes_on {
+            Some(number) if update && status == 422 => {
+                // The interval is between this peer and us; whoever offered may try again.
+                self.obey_interval(response);
+                events.push(Event::Response { number, status: 500, body: Body::default() });
+            }
             Some(number) => {
                 events.push(Event::Response { number, status, body: body_of(response) });
                 // RFC 3261 §12.2.1.2: the peer has lost the dialog.
@@ -397,7 +424,7 @@ impl Leg {
     pub fn on_unsent(&mut self, request: &Message<'_>, events: &mut Events) {
         const STATUS: u16 = 503;
         if request.method() == Method::Invite {
-            let same = |invite: &&mut super::InviteOut| invite.request.is_branch_of(request);
+            let same = |invite: &&mut InviteOut| invite.request.is_branch_of(request);
             let Some(invite) = self.invite_out.as_mut().filter(same) else { return };
             if invite.machine.is_pending() {
                 invite.machine.abandon();
@@ -583,6 +610,14 @@ impl Refusal {
 /// Answers a request without keeping a transaction.
 pub fn refuse(desk: &mut Desk<'_>, index: u8, request: &Message<'_>, source: Hop, status: u16, tag: &[u8]) {
     Refusal::Plain(status).send(desk, index, request, source, tag);
+}
+
+/// True if a message has a session description, alone or among several parts.
+pub fn has_sdp(message: &Message<'_>) -> bool {
+    let (kind, bytes) = (message.content_type().unwrap_or(b""), message.body());
+    let fits = (1..=BODY_BYTES_MAX).contains(&bytes.len());
+    fits && (message.is_content_type(b"application/sdp")
+        || sip::multipart::sdp(kind, bytes).is_ok_and(|part| part.is_some()))
 }
 
 /// What of a message's body may be passed on: of several parts the session description.

@@ -176,8 +176,11 @@ impl Leg {
 
     pub(super) fn timer_on_time(&mut self, desk: &mut Desk<'_>, index: u8, events: &mut Events) {
         let now = desk.clock.now;
+        if self.timer.is_none_or(|timer| timer.deadline() > now) {
+            return;
+        }
         let busy = self.has_open_invite() || self.has_open_update() || self.open_offer() != Offering::Nobody;
-        let Some(timer) = self.timer.as_mut().filter(|timer| timer.deadline() <= now) else { return };
+        let Some(timer) = &mut self.timer else { return };
         if self.gone || timer.ends_at <= now {
             self.timer = None;
             if !self.gone {

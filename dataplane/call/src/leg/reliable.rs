@@ -169,7 +169,11 @@ impl Leg {
 
     pub(super) fn reliable_on_time(&mut self, desk: &mut Desk<'_>, index: u8, events: &mut Events) {
         let Some(invite) = &mut self.invite_in else { return };
-        let (now, to) = (desk.clock.now, invite.reply_hop());
+        let (now, due) = (desk.clock.now, invite.reliably.deadline());
+        if due.is_none_or(|at| at > now) {
+            return;
+        }
+        let to = invite.reply_hop();
         let Some(waiting) = &mut invite.reliably.waiting else { return };
         if waiting.give_up_at.is_some_and(|at| at <= now) {
             invite.reliably.rest();

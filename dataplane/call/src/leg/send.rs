@@ -85,10 +85,8 @@ impl Leg {
         reliable: Option<u32>,
     ) {
         let Some(mut invite) = self.invite_in.take_if(|invite| invite.machine.is_pending()) else { return };
-        let agreed = match parse::message(invite.request.text()) {
-            Ok(request) if (200..300).contains(&status) => self.agree_timer(desk.clock.now, &request),
-            _ => None,
-        };
+        let accepted = if (200..300).contains(&status) { parse::message(invite.request.text()).ok() } else { None };
+        let agreed = accepted.and_then(|request| self.agree_timer(desk.clock.now, &request));
         let request = &invite.request;
         let mut last = Vec::with_capacity(1_024);
         let tag: &[u8] = if status == 100 { b"" } else { &self.dialog.local_tag };
@@ -134,10 +132,8 @@ impl Leg {
         let Some(at) = self.requests_in.iter().position(waits) else { return };
         let request = core::mem::take(&mut self.requests_in[at].request);
         let updated = request.method() == Method::Update && (200..300).contains(&status);
-        let agreed = match parse::message(request.text()) {
-            Ok(request) if updated => self.agree_timer(desk.clock.now, &request),
-            _ => None,
-        };
+        let confirmed = if updated && self.is_confirmed() { parse::message(request.text()).ok() } else { None };
+        let agreed = confirmed.and_then(|request| self.agree_timer(desk.clock.now, &request));
         let waiting = &mut self.requests_in[at];
         let mut last = Vec::with_capacity(512);
         let tag = &self.dialog.local_tag;

@@ -1,9 +1,29 @@
-//! Whose call is it: from the sender's address and the called number to an ingress trunk.
+//! Whose call is it: from the sender's address and the called number to an ingress trunk, and what its rules make of the numbers.
 
 use core::net::SocketAddr;
 
-use snapshot::{IngressView, View};
-use units::{AccountId, CarrierId, Cause, DeckId, IngressTrunkId, Number, PlanId};
+use snapshot::policy::{RewriteField, Transport};
+use snapshot::{IngressView, Side, View};
+use units::{AccountId, CarrierId, Cause, DeckId, IngressTrunkId, NodeId, Number, PlanId};
+
+use crate::policy::{Policies, Rules};
+
+/// A call as it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// Who sent it.
+    pub source: SocketAddr,
+    /// What carried it; `Auto` where that is unknown, which no trunk objects to.
+    pub transport: Transport,
+    /// The node that it came to.
+    pub node: NodeId,
+    /// The caller as it calls itself (From).
+    pub calling: Number,
+    /// The caller as others vouch for it (P-Asserted-Identity), where that was said.
+    pub asserted: Option<Number>,
+    /// The destination as dialled, with its tech prefix.
+    pub called: Number,
+}
 
 /// A call that we know the originator of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,7 +38,10 @@ pub struct Admission {
     pub plan: PlanId,
     /// What it is sold at.
     pub sell_deck: DeckId,
-    /// The called number without the tech prefix; never empty.
+    /// The caller after the rewrites of trunk and plan; may be empty.
+    pub calling: Number,
+    /// The destination without the tech prefix and after the rewrites of trunk and plan: what is rated and routed. Never empty
+    /// in a call that was admitted.
     pub called: Number,
     /// Concurrent calls of the trunk at most; 0 for no limit.
     pub capacity: u32,
@@ -30,25 +53,32 @@ pub struct Admission {
     pub media_timeout_s: u16,
 }
 
-/// Finds the ingress trunk of a call, or the cause to refuse it with.
+/// Finds the ingress trunk of a call and fills `out`, or says why it is refused; then `out` holds what was known by then.
 ///
-/// Of the trunks whose source and tech prefix fit, the longest tech prefix wins, then the longest network, then a required port
-/// over any port, then the smallest id. The winner is found before asking whether it is active: switching a trunk off must not let
-/// its calls in through another.
-pub fn admit(view: &View<'_>, source: SocketAddr, called: &Number) -> Result<Admission, Cause> {
+/// Of the trunks whose source, transport and tech prefix fit, the longest tech prefix wins, then the longest network, then a required
+/// port over any port, then a required transport over any, then the smallest id. The winner is found before asking whether it is
+/// active: switching a trunk off must not let its calls in through another.
+///
+/// # Errors
+/// 301, 309, 311, 332, 333 and 336 say whose call it is not; 337 that this node does not serve the trunk; 334, 335, 325 and 326 which list
+/// of the trunk or the plan stands against a number; 28 that a rewrite made no number.
+pub fn admit(view: &View<'_>, policies: &Policies, arrival: &Arrival, out: &mut Admission) -> Result<(), Cause> {
+    *out = Admission { calling: arrival.calling, called: arrival.called, ..Admission::default() };
     let mut refusal = Cause::ORIGINATOR_NOT_FOUND;
-    let mut best: Option<((usize, u8, bool), IngressView<'_>)> = None;
-    for (trunk, network) in view.at_address(source.ip()) {
-        if network.port != 0 && network.port != source.port() {
+    let mut best: Option<((usize, u8, bool, bool), IngressView<'_>)> = None;
+    for (trunk, network) in view.at_address(arrival.source.ip()) {
+        let wanted = policies.ingress(trunk.id()).policy.transport;
+        let strange = wanted != Transport::Auto && ![wanted, Transport::Auto].contains(&arrival.transport);
+        if strange || (network.port != 0 && network.port != arrival.source.port()) {
             refusal = telling(refusal, Cause::PORT_MISMATCH);
             continue;
         }
         let tech_prefix = trunk.tech_prefix().as_bytes();
-        if !called.as_bytes().starts_with(tech_prefix) {
+        if !arrival.called.as_bytes().starts_with(tech_prefix) {
             refusal = telling(refusal, Cause::TECH_PREFIX_MISMATCH);
             continue;
         }
-        let rank = (tech_prefix.len(), network.bits, network.port != 0);
+        let rank = (tech_prefix.len(), network.bits, network.port != 0, wanted != Transport::Auto);
         let better =
             best.as_ref().is_none_or(|(found, other)| rank > *found || (rank == *found && trunk.id() < other.id()));
         if better {
@@ -56,19 +86,26 @@ pub fn admit(view: &View<'_>, source: SocketAddr, called: &Number) -> Result<Adm
         }
     }
     let (_, trunk) = best.ok_or(refusal)?;
-    enter(view, &trunk, called)
+    enter(view, policies, &trunk, arrival, out)
 }
 
-/// Admits a call to this number by an ingress trunk that the caller has proved to be.
+/// Like [`admit`] for a caller that has proved to be this trunk. An unknown trunk is 301.
 ///
 /// # Errors
-/// The cause of the refusal.
-pub fn admit_by(view: &View<'_>, trunk: IngressTrunkId, called: &Number) -> Result<Admission, Cause> {
+/// As [`admit`].
+pub fn admit_by(
+    view: &View<'_>,
+    policies: &Policies,
+    trunk: IngressTrunkId,
+    arrival: &Arrival,
+    out: &mut Admission,
+) -> Result<(), Cause> {
+    *out = Admission { calling: arrival.calling, called: arrival.called, ..Admission::default() };
     let trunk = view.ingress(trunk).ok_or(Cause::ORIGINATOR_NOT_FOUND)?;
-    if !called.as_bytes().starts_with(trunk.tech_prefix().as_bytes()) {
+    if !arrival.called.as_bytes().starts_with(trunk.tech_prefix().as_bytes()) {
         return Err(Cause::TECH_PREFIX_MISMATCH);
     }
-    enter(view, &trunk, called)
+    enter(view, policies, &trunk, arrival, out)
 }
 
 /// True if some ingress or egress trunk has this address, whatever the port: strangers get fewer answers than neighbours.
@@ -83,27 +120,50 @@ fn telling(known: Cause, other: Cause) -> Cause {
     if known == Cause::TECH_PREFIX_MISMATCH { known } else { other }
 }
 
-fn enter(view: &View<'_>, trunk: &IngressView<'_>, called: &Number) -> Result<Admission, Cause> {
+/// Fills in who it is, then applies the trunk's and the plan's rules: each stage first asks its lists, then rewrites.
+fn enter(
+    view: &View<'_>,
+    policies: &Policies,
+    trunk: &IngressView<'_>,
+    arrival: &Arrival,
+    out: &mut Admission,
+) -> Result<(), Cause> {
+    let rules = policies.ingress(trunk.id());
+    let identity = &rules.policy.identity;
+    let believed = arrival.asserted.filter(|_| identity.trusted && identity.calling_from_identity);
+    *out = Admission {
+        ingress: trunk.id(),
+        carrier: trunk.carrier(),
+        account: trunk.account(),
+        plan: trunk.plan(),
+        sell_deck: trunk.sell_deck(),
+        calling: believed.unwrap_or(arrival.calling),
+        called: arrival.called.strip_prefix(trunk.tech_prefix().as_bytes()).unwrap_or(Number::EMPTY),
+        capacity: trunk.capacity(),
+        cps: trunk.cps(),
+        max_duration_s: trunk.max_duration_s(),
+        media_timeout_s: trunk.media_timeout_s(),
+    };
     if !trunk.active() {
         return Err(Cause::INGRESS_TRUNK_INACTIVE);
     }
     if view.carrier(trunk.carrier()).is_none_or(|carrier| carrier.blocked()) {
         return Err(Cause::CARRIER_BLOCKED);
     }
-    let called = called.strip_prefix(trunk.tech_prefix().as_bytes()).unwrap_or(Number::EMPTY);
-    if called.digits().is_empty() {
+    if !rules.serves(arrival.node) {
+        return Err(Cause::WRONG_NODE);
+    }
+    stage(rules, Side::Ingress, out)?;
+    stage(policies.plan(trunk.plan()), Side::Plan, out)
+}
+
+/// One stage: lists, then rewrites. Empty destinations are caught before and after.
+fn stage(rules: &Rules, side: Side, out: &mut Admission) -> Result<(), Cause> {
+    if out.called.digits().is_empty() {
         return Err(Cause::DESTINATION_EMPTY);
     }
-    Ok(Admission {
-        ingress: trunk.id(),
-        carrier: trunk.carrier(),
-        account: trunk.account(),
-        plan: trunk.plan(),
-        sell_deck: trunk.sell_deck(),
-        called,
-        capacity: trunk.capacity(),
-        cps: trunk.cps(),
-        max_duration_s: trunk.max_duration_s(),
-        media_timeout_s: trunk.media_timeout_s(),
-    })
+    rules.admit_numbers(side, &out.calling, &out.called)?;
+    out.calling = rules.rewrite_number(RewriteField::Calling, out.calling)?;
+    out.called = rules.rewrite_number(RewriteField::Called, out.called)?;
+    if out.called.digits().is_empty() { Err(Cause::DESTINATION_EMPTY) } else { Ok(()) }
 }

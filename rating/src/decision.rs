@@ -1,20 +1,20 @@
 //! Why a call went where it went: the record that stands in its CDR, one kilobyte at most.
 //!
-//! It holds all inputs besides the snapshot, so that the decision can be repeated bit for bit, and the outcome, so that it can be
-//! read where the snapshot is gone. Numbers are LEB128; should the candidates not fit, the last ones are left out and counted.
+//! It holds all inputs besides the snapshot (which trunks could not be reached is one of them), so that the decision can be repeated bit
+//! for bit, and the outcome, so that it can be read where the snapshot is gone. Numbers are LEB128; should the candidates not fit, the last ones are left out and counted.
 
 use alloc::vec::Vec;
 
 use units::{
-    AccountId, CarrierId, Cause, Currency, DeckId, EgressTrunkId, Money, Number, PlanId, Revision, Rounding, Terms,
-    WallTime,
+    AccountId, CarrierId, Cause, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, NodeId, Number, PlanId,
+    Revision, Rounding, Terms, WallTime,
 };
 
 use crate::routes::{Ask, Candidate, Routes, Verdict};
 
 /// Bytes of a record at most.
 pub const DECISION_BYTES_MAX: usize = 1_024;
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 const HAS_BUY: u8 = 0x80;
 const HAS_CURRENCY: u8 = 0x40;
 
@@ -39,12 +39,15 @@ pub fn encode(revision: Revision, ask: &Ask, routes: &Routes, out: &mut Vec<u8>)
     // The count of omitted candidates; known at the end.
     out.push(0);
     number(out, revision.0);
+    number(out, u64::from(ask.node.0));
+    number(out, u64::from(ask.ingress.0));
     number(out, u64::from(ask.plan.0));
     number(out, u64::from(ask.originator.0));
     text(out, &ask.calling);
     text(out, &ask.called);
     number(out, zigzag(ask.at.micros()));
     out.extend_from_slice(&ask.seed.to_le_bytes());
+    number(out, ask.unreachable);
     out.extend_from_slice(&ask.sell.currency.bytes());
     terms(out, &ask.sell);
     for (place, candidate) in routes.all().iter().enumerate() {
@@ -66,14 +69,16 @@ pub fn decode(bytes: &[u8]) -> Option<Decision> {
     }
     let omitted = input.byte()?;
     let revision = Revision(input.number()?);
+    let (node, ingress) = (NodeId(input.small()?), IngressTrunkId(input.small()?));
     let plan = PlanId(input.small()?);
     let originator = CarrierId(input.small()?);
     let (calling, called) = (input.text()?, input.text()?);
     let at = WallTime::from_micros(unzigzag(input.number()?));
     let seed = u64::from_le_bytes(*input.chunk()?);
+    let unreachable = input.number()?;
     let currency = Currency::from_bytes(*input.chunk()?)?;
     let sell = input.terms(currency)?;
-    let ask = Ask { plan, sell, originator, calling, called, at, seed };
+    let ask = Ask { node, ingress, plan, sell, originator, calling, called, at, seed, unreachable };
     let mut candidates = Vec::new();
     while !input.0.is_empty() {
         candidates.push(input.candidate(&ask)?);

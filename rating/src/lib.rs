@@ -14,7 +14,7 @@ pub mod diff;
 pub mod policy;
 mod routes;
 
-pub use admit::{Admission, admit, admit_by, is_known};
+pub use admit::{Admission, Arrival, admit, admit_by, is_known};
 pub use charge::{Charge, FIRST_SLICE_S, charge, first_slice, paid_ms, reserve};
 pub use policy::{Policies, Rules};
-pub use routes::{Ask, Candidate, ROUTES_MAX, Routes, Verdict, outbound_number, quote, routes};
+pub use routes::{Ask, Candidate, ROUTES_MAX, Routes, Verdict, outbound_number, quote, random, routes, unreachable};

@@ -2,8 +2,13 @@
 
 use core::cmp::{Ordering, Reverse};
 
-use snapshot::{Order, PLAN_ROUTES_MAX, PlanRoute, PlanView, View};
-use units::{AccountId, CarrierId, Cause, DeckId, EgressTrunkId, Money, Number, PlanId, Terms, WallTime};
+use snapshot::policy::RewriteField;
+use snapshot::{Order, PLAN_ROUTES_MAX, PlanRoute, PlanView, Side, View};
+use units::{
+    AccountId, CarrierId, Cause, DeckId, EgressTrunkId, IngressTrunkId, Money, NodeId, Number, PlanId, Terms, WallTime,
+};
+
+use crate::policy::{Policies, Rules};
 
 /// Routes kept for one call at most.
 pub const ROUTES_MAX: usize = snapshot::ATTEMPTS_MAX;
@@ -11,21 +16,29 @@ pub const ROUTES_MAX: usize = snapshot::ATTEMPTS_MAX;
 /// What the order of routes depends on, besides the snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ask {
+    /// The node that decides.
+    pub node: NodeId,
+    /// Where the call came in.
+    pub ingress: IngressTrunkId,
     /// The ingress trunk's plan.
     pub plan: PlanId,
     /// What the call is sold at.
     pub sell: Terms,
     /// Who sent it.
     pub originator: CarrierId,
-    /// The caller.
+    /// The caller, as admitted.
     pub calling: Number,
-    /// The destination without the tech prefix.
+    /// The destination, as admitted: without the tech prefix, after the rewrites of trunk and plan.
     pub called: Number,
     /// When the call came.
     pub at: WallTime,
     /// Decides between equals; kept in the decision record.
     pub seed: u64,
+    /// Routes whose trunks cannot be reached at this moment: bit n is the plan's n-th route. See [`unreachable`].
+    pub unreachable: u64,
 }
+
+const _: () = assert!(PLAN_ROUTES_MAX <= u64::BITS as usize);
 
 /// What became of a candidate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,13 +110,13 @@ pub fn quote(view: &View<'_>, deck: DeckId, called: &Number, at: WallTime) -> Re
 /// Judges every route of the plan and sorts those that may be tried. Fills `out` and allocates nothing.
 ///
 /// Without a kept route the answer is the one cause that stopped every carrier who could have taken the call, or else 310.
-pub fn routes(view: &View<'_>, ask: &Ask, out: &mut Routes) -> Result<(), Cause> {
+pub fn routes(view: &View<'_>, policies: &Policies, ask: &Ask, out: &mut Routes) -> Result<(), Cause> {
     (out.kept, out.length) = (0, 0);
     let plan = view.plan(ask.plan).ok_or(Cause::PLAN_NOT_FOUND)?;
     let mut fits = [Ranked::default(); PLAN_ROUTES_MAX];
     let (mut fitting, mut dropped) = (0, 0);
     for (route, place) in plan.routes().zip(0..PLAN_ROUTES_MAX) {
-        let candidate = judge(view, &plan, &route, ask);
+        let candidate = judge(view, policies, &plan, (place, &route), ask);
         if candidate.verdict == Verdict::Kept {
             fits[fitting] = Ranked { candidate, route: Some(route), tie: random(ask.seed, place as u64) };
             fitting += 1;
@@ -127,27 +140,53 @@ pub fn routes(view: &View<'_>, ask: &Ask, out: &mut Routes) -> Result<(), Cause>
     if out.kept > 0 { Ok(()) } else { Err(refusal(out.dropped())) }
 }
 
-/// The number as this trunk wants it; `None` when it would be empty or too long.
-pub fn outbound_number(egress: &snapshot::EgressView<'_>, called: &Number) -> Option<Number> {
+/// The routes of a plan whose trunks cannot be reached, for [`Ask::unreachable`].
+pub fn unreachable(view: &View<'_>, plan: PlanId, is: impl Fn(EgressTrunkId) -> bool) -> u64 {
+    let Some(plan) = view.plan(plan) else { return 0 };
+    let hits = plan.routes().zip(0..PLAN_ROUTES_MAX).filter(|(route, _)| is(route.egress_trunk));
+    hits.fold(0, |bits, (_, place)| bits | 1 << place)
+}
+
+/// The number as this trunk wants it: digits off, prefix on, then the trunk's rewrites of the called number. `None` when it would be
+/// empty, too long or no number.
+pub fn outbound_number(egress: &snapshot::EgressView<'_>, rules: &Rules, called: &Number) -> Option<Number> {
     let rest = called.as_bytes().get(usize::from(egress.strip_digits())..)?;
     let number = Number::parse(rest).ok()?.with_prefix(egress.add_prefix().as_bytes())?;
+    let number = rules.rewrite_number(RewriteField::Called, number).ok()?;
     (!number.digits().is_empty()).then_some(number)
 }
 
-fn judge(view: &View<'_>, plan: &PlanView<'_>, route: &PlanRoute, ask: &Ask) -> Candidate {
+fn judge(
+    view: &View<'_>,
+    policies: &Policies,
+    plan: &PlanView<'_>,
+    (place, route): (usize, &PlanRoute),
+    ask: &Ask,
+) -> Candidate {
     let mut candidate = Candidate { egress: route.egress_trunk, ..Candidate::default() };
     let verdict = if plan.order() == Order::Percent && route.percent == 0 {
         Err(Cause::NO_TERMINATOR)
     } else {
-        look(view, plan, ask, &mut candidate)
+        look(view, policies, plan, ask, &mut candidate)
+    };
+    let verdict = match ask.unreachable & (1 << place) {
+        0 => verdict,
+        _ => verdict.and(Err(Cause::TRUNK_UNREACHABLE)),
     };
     candidate.verdict = verdict.map_or_else(Verdict::Dropped, |()| Verdict::Kept);
     candidate
 }
 
 /// Fills in who and how much, up to the first reason against it.
-fn look(view: &View<'_>, plan: &PlanView<'_>, ask: &Ask, candidate: &mut Candidate) -> Result<(), Cause> {
+fn look(
+    view: &View<'_>,
+    policies: &Policies,
+    plan: &PlanView<'_>,
+    ask: &Ask,
+    candidate: &mut Candidate,
+) -> Result<(), Cause> {
     let trunk = view.egress(candidate.egress).ok_or(Cause::NO_TERMINATOR)?;
+    let rules = policies.egress(candidate.egress);
     (candidate.carrier, candidate.account) = (trunk.carrier(), trunk.account());
     if !trunk.active() {
         return Err(Cause::INGRESS_TRUNK_INACTIVE);
@@ -155,7 +194,10 @@ fn look(view: &View<'_>, plan: &PlanView<'_>, ask: &Ask, candidate: &mut Candida
     if view.carrier(candidate.carrier).is_none_or(|carrier| carrier.blocked()) {
         return Err(Cause::CARRIER_BLOCKED);
     }
-    if candidate.carrier == ask.originator {
+    if !rules.serves(ask.node) {
+        return Err(Cause::WRONG_NODE);
+    }
+    if candidate.carrier == ask.originator && !policies.ingress(ask.ingress).policy.own_terminators {
         return Err(Cause::OWN_TERMINATOR);
     }
     let deck = view.deck(trunk.buy_deck()).ok_or(Cause::TERMINATOR_RATE_NOT_FOUND)?;
@@ -165,12 +207,24 @@ fn look(view: &View<'_>, plan: &PlanView<'_>, ask: &Ask, candidate: &mut Candida
     if rate.blocked {
         return Err(Cause::BLOCKED_BY_TERMINATOR_DECK);
     }
-    if candidate.margin < plan.margin_min() { Err(Cause::MARGIN_TOO_LOW) } else { Ok(()) }
+    if candidate.margin < plan.margin_min() {
+        return Err(Cause::MARGIN_TOO_LOW);
+    }
+    rules.admit_numbers(Side::Egress, &ask.calling, &ask.called)
 }
 
 /// What stopped everyone who sells the destination and may take the call; 310 when that was not one thing.
 fn refusal(dropped: &[Candidate]) -> Cause {
-    let telling = [Cause::MARGIN_TOO_LOW, Cause::BLOCKED_BY_TERMINATOR_DECK, Cause::OWN_TERMINATOR];
+    let telling = [
+        Cause::MARGIN_TOO_LOW,
+        Cause::BLOCKED_BY_TERMINATOR_DECK,
+        Cause::OWN_TERMINATOR,
+        Cause::CALLING_NOT_ACCEPTED,
+        Cause::CALLING_REFUSED,
+        Cause::CALLED_DENIED,
+        Cause::CALLED_NOT_ALLOWED,
+        Cause::TRUNK_UNREACHABLE,
+    ];
     let cause = |candidate: &Candidate| match candidate.verdict {
         Verdict::Dropped(cause) if telling.contains(&cause) => Some(cause),
         _ => None,
@@ -238,8 +292,8 @@ fn draw(seed: u64, fits: &mut [Ranked]) {
     }
 }
 
-/// SplitMix64's output for the `place`-th draw of a seed.
-fn random(seed: u64, place: u64) -> u64 {
+/// SplitMix64's output for the `place`-th draw of a seed: the same on every node.
+pub fn random(seed: u64, place: u64) -> u64 {
     let mut mixed = seed.wrapping_add(place.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

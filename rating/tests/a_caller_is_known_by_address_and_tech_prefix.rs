@@ -3,18 +3,20 @@
 
 mod world;
 
-use rating::{admit, is_known};
+use rating::{Admission, Policies, admit, is_known};
 use snapshot::{Model, View};
 use units::{AccountId, CarrierId, Cause, DeckId, IngressTrunkId, PlanId};
-use world::{image, number, way_in, way_out, world};
+use world::{arrival, image, way_in, way_out, world};
 
 /// The trunk's id, or the cause's number.
 fn check(model: &Model, calls: &[(&str, &str, Result<u32, u16>)]) {
     let image = image(model);
     let view = View::open(&image);
+    let policies = Policies::compile(&view).unwrap();
     for (source, called, expected) in calls {
-        let found = admit(&view, source.parse().unwrap(), &number(called));
-        let found = found.map(|admission| admission.ingress.0).map_err(|cause| cause.0);
+        let mut admission = Admission::default();
+        let found = admit(&view, &policies, &arrival(source, called), &mut admission);
+        let found = found.map(|()| admission.ingress.0).map_err(|cause| cause.0);
         assert_eq!(found, *expected, "{called} from {source}");
     }
 }
@@ -24,7 +26,9 @@ fn an_admission_carries_what_the_call_needs() {
     let mut model = world();
     way_in(&mut model, 3, &["10.0.0.0/8"], "77#");
     let image = image(&model);
-    let found = admit(&View::open(&image), "10.1.1.1:5060".parse().unwrap(), &number("77#442071838750")).unwrap();
+    let mut found = Admission::default();
+    let policies = Policies::default();
+    admit(&View::open(&image), &policies, &arrival("10.1.1.1:5060", "77#442071838750"), &mut found).unwrap();
     assert_eq!((found.ingress, found.carrier, found.account), (IngressTrunkId(3), CarrierId(1), AccountId(1)));
     assert_eq!((found.plan, found.sell_deck, found.called.as_str()), (PlanId(1), DeckId(1), "442071838750"));
     assert_eq!((found.capacity, found.cps, found.max_duration_s, found.media_timeout_s), (13, 23, 33, 43));

@@ -3,7 +3,7 @@
 
 mod world;
 
-use rating::{Routes, Verdict, outbound_number, quote, routes};
+use rating::{Policies, Routes, Rules, Verdict, outbound_number, quote, routes};
 use snapshot::{Model, Order, Rate, View};
 use units::{CarrierId, Cause, DeckId, EgressTrunkId, Money, PlanId, WallTime};
 use world::{ask, deck_of, image, number, rate, trunk, way_out, world};
@@ -11,7 +11,9 @@ use world::{ask, deck_of, image, number, rate, trunk, way_out, world};
 fn judged(model: &Model, seed: u64) -> (Result<(), Cause>, Routes) {
     let image = image(model);
     let mut out = Routes::default();
-    let found = routes(&View::open(&image), &ask(seed), &mut out);
+    let view = View::open(&image);
+    let policies = Policies::compile(&view).unwrap();
+    let found = routes(&view, &policies, &ask(seed), &mut out);
     (found, out)
 }
 
@@ -137,7 +139,10 @@ fn a_refusal_names_what_stopped_everyone_who_could_have_taken_the_call() {
     assert_eq!(judged(&model, 1).0, Err(Cause::NO_TERMINATOR));
     let image = image(&model);
     let unknown = rating::Ask { plan: PlanId(9), ..ask(1) };
-    assert_eq!(routes(&View::open(&image), &unknown, &mut Routes::default()), Err(Cause::PLAN_NOT_FOUND));
+    assert_eq!(
+        routes(&View::open(&image), &Policies::default(), &unknown, &mut Routes::default()),
+        Err(Cause::PLAN_NOT_FOUND)
+    );
 }
 
 #[test]
@@ -166,10 +171,10 @@ fn filling_again_forgets_what_was_there() {
     way_out(&mut small, 2, "0.5");
     let (large, small) = (image(&large), image(&small));
     let mut out = Routes::default();
-    routes(&View::open(&large), &ask(1), &mut out).unwrap();
-    routes(&View::open(&small), &ask(1), &mut out).unwrap();
+    routes(&View::open(&large), &Policies::default(), &ask(1), &mut out).unwrap();
+    routes(&View::open(&small), &Policies::default(), &ask(1), &mut out).unwrap();
     assert_eq!((out.kept().len(), out.dropped().len()), (1, 0));
-    routes(&View::open(&image(&world())), &ask(1), &mut out).unwrap_err();
+    routes(&View::open(&image(&world())), &Policies::default(), &ask(1), &mut out).unwrap_err();
     assert_eq!(out.all().len(), 0);
 }
 
@@ -197,7 +202,7 @@ fn the_number_goes_out_as_the_trunk_wants_it() {
         (trunk.strip_digits, trunk.add_prefix) = (strip, add.into());
         let image = image(&model);
         let view = View::open(&image);
-        outbound_number(&view.egress(EgressTrunkId(2)).unwrap(), &number(called))
+        outbound_number(&view.egress(EgressTrunkId(2)).unwrap(), &Rules::default(), &number(called))
             .map(|number| number.as_str().to_owned())
     };
     assert_eq!(sent(0, "", "442071").as_deref(), Some("442071"));

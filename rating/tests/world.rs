@@ -1,13 +1,14 @@
 //! A small network to tell stories in.
 #![allow(dead_code, clippy::unwrap_used)] // Each test file uses a part of it.
 
-use rating::Ask;
+use rating::{Arrival, Ask};
+use snapshot::policy::Transport;
 use snapshot::{
     Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Order, Plan, PlanRoute, Policy, Rate, Source, View,
 };
 use units::{
-    AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, Number, PlanId, Revision, Rounding,
-    Terms, WallTime,
+    AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, NodeId, Number, PlanId, Revision,
+    Rounding, Terms, WallTime,
 };
 
 /// A number.
@@ -131,6 +132,8 @@ pub fn image(model: &Model) -> Vec<u8> {
 /// A call of carrier 1 to the United Kingdom, sold at 1 a minute.
 pub fn ask(seed: u64) -> Ask {
     Ask {
+        node: NodeId(1),
+        ingress: IngressTrunkId(1),
         plan: PlanId(1),
         sell: Terms { deck: DeckId(1), per_minute: Money::parse("1").unwrap(), ..Terms::default() },
         originator: CarrierId(1),
@@ -138,5 +141,18 @@ pub fn ask(seed: u64) -> Ask {
         called: number("442071838750"),
         at: WallTime::from_micros(1_000),
         seed,
+        unreachable: 0,
+    }
+}
+
+/// A call from this address to this number, over UDP at node 1.
+pub fn arrival(source: &str, called: &str) -> Arrival {
+    Arrival {
+        source: source.parse().unwrap(),
+        transport: Transport::Udp,
+        node: NodeId(1),
+        calling: number("4930123456"),
+        asserted: None,
+        called: number(called),
     }
 }

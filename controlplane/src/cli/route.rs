@@ -4,10 +4,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, Subcommand};
-use rating::{Ask, Candidate, Routes, Verdict};
+use rating::{Admission, Arrival, Ask, Candidate, Policies, Routes, Verdict};
 use serde_json::{Value, json};
+use snapshot::policy::Transport;
 use snapshot::{IngressView, View};
-use units::{Cause, Number, Terms, WallTime};
+use units::{Cause, NodeId, Number, Terms, WallTime};
 
 use super::{EXIT_NOT_FOUND, EXIT_REFUSED, Form, Output, Place, table};
 
@@ -27,6 +28,9 @@ pub struct Simulate {
     /// The caller's number.
     #[arg(long, default_value = "")]
     calling: String,
+    /// The node that the call would come to.
+    #[arg(long, default_value_t = 1)]
+    node: u16,
     #[command(flatten)]
     place: Place,
     #[command(flatten)]
@@ -46,16 +50,36 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
     };
     let number = |text: &str| Number::parse(text.as_bytes()).map_err(|flaw| anyhow!("{text:?} is no number: {flaw:?}"));
     let (called, calling) = (number(&simulate.called)?, number(&simulate.calling)?);
+    let policies = Policies::compile(&view).map_err(|flaw| anyhow!("the current snapshot: {flaw}"))?;
     let at = WallTime::from_micros(jiff::Timestamp::now().as_microsecond());
-    let quote = rating::quote(&view, trunk.sell_deck(), &called, at);
-    let mut routes = Routes::default();
-    let outcome = match quote {
-        Ok(sell) => {
-            let ask = Ask { plan: trunk.plan(), sell, originator: trunk.carrier(), calling, called, at, seed: 0 };
-            rating::routes(&view, &ask, &mut routes)
-        }
-        Err(cause) => Err(cause),
+    let dialled = called.with_prefix(trunk.tech_prefix().as_bytes()).context("too long with the tech prefix")?;
+    let arrival = Arrival {
+        source: (std::net::Ipv4Addr::UNSPECIFIED, 0).into(),
+        transport: Transport::Auto,
+        node: NodeId(simulate.node),
+        calling,
+        asserted: None,
+        called: dialled,
     };
+    let mut admission = Admission::default();
+    let admitted = rating::admit_by(&view, &policies, trunk.id(), &arrival, &mut admission);
+    let quote = admitted.and_then(|()| rating::quote(&view, trunk.sell_deck(), &admission.called, at));
+    let mut routes = Routes::default();
+    let outcome = quote.and_then(|sell| {
+        let ask = Ask {
+            node: arrival.node,
+            ingress: admission.ingress,
+            plan: admission.plan,
+            sell,
+            originator: admission.carrier,
+            calling: admission.calling,
+            called: admission.called,
+            at,
+            seed: 0,
+            unreachable: 0,
+        };
+        rating::routes(&view, &policies, &ask, &mut routes)
+    });
     show(&view, &trunk, quote.ok(), &routes, outcome, simulate.form)?;
     Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_REFUSED) })
 }

@@ -5,6 +5,7 @@ mod detour;
 mod finish;
 mod offer;
 pub mod outbound;
+mod places;
 mod progress;
 mod record;
 mod setup;
@@ -30,6 +31,7 @@ use crate::bridge::{Body, Event, Events};
 use crate::leg::{Desk, InviteOut, Leg};
 use crate::limits::{JOURNAL_TIMEOUT_MS, PRACK_TIMEOUT_MS, SETUP_TIMEOUT_S, TIMER_STEP_US};
 use crate::release::Release;
+use crate::ways::{Places, Ways};
 
 /// What a call works with during one step.
 pub struct Context<'a> {
@@ -39,6 +41,8 @@ pub struct Context<'a> {
     pub view: View<'a>,
     /// Its policies.
     pub policies: &'a Policies,
+    /// What is known of the ways out besides the snapshot.
+    pub ways: &'a Ways,
     /// The shard's media streams.
     pub relay: &'a mut Relay,
     /// Reads nanoseconds for stage latencies; decides nothing.
@@ -96,6 +100,10 @@ struct Attempt {
     call_id: String,
     challenges: u8,
     redirects: u8,
+    /// Addresses of the trunk that were not tried.
+    places: Places,
+    /// When the next of them is tried if nothing was heard.
+    hurry_at: Option<Instant>,
     written: bool,
 }
 
@@ -360,7 +368,7 @@ impl Call {
         // A transaction may be a little late: then many share one wake-up.
         let legs = self.legs.iter().filter_map(Leg::deadline).min();
         let legs = legs.map(|at| Instant::from_micros(at.micros().next_multiple_of(TIMER_STEP_US)));
-        [legs, own, ring].into_iter().flatten().min()
+        [legs, own, ring, self.hurry_deadline()].into_iter().flatten().min()
     }
 
     /// Time went on.
@@ -371,6 +379,7 @@ impl Call {
             self.on_events(ctx, index as u8, events);
         }
         self.ring_on_time(ctx);
+        self.hurry(ctx);
         let now = ctx.desk.clock.now;
         match &self.state {
             State::Taking { give_up_at } | State::Reserving { give_up_at } if *give_up_at <= now => {

@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use cdr::GrantPart;
 use sip::Hop;
-use units::{AccountId, EgressTrunkId, IngressTrunkId, Money};
+use units::{AccountId, EgressTrunkId, IngressTrunkId, Instant, Money};
 
 /// Which limit is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,6 +80,13 @@ pub enum Effect {
         reserved: Vec<GrantPart>,
         /// What was used, by grant.
         used: Vec<GrantPart>,
+    },
+    /// An INVITE to this trunk met no answer of any kind.
+    Silent {
+        /// The trunk.
+        trunk: EgressTrunkId,
+        /// When it was sent.
+        since: Instant,
     },
     /// Count one of these.
     Count(Count),

@@ -19,7 +19,9 @@ pub mod leg;
 pub mod limits;
 pub mod random;
 pub mod release;
+pub mod ways;
 
 pub use call::{Call, Context, Opening, StateFlaw, Summary};
 pub use leg::{Desk, Listener, Switch};
 pub use random::Random;
+pub use ways::{Target, Ways};

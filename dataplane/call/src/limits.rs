@@ -2,8 +2,12 @@
 
 /// Attempts of one call at most; as many as routes are kept.
 pub const ATTEMPTS_MAX: usize = 16;
-/// Legs of one call at most: the ingress leg and one for each attempt.
-pub const LEGS_MAX: usize = 1 + ATTEMPTS_MAX;
+/// Addresses of one trunk that one attempt tries at most (RFC 3263 §4.3).
+pub const TARGETS_MAX: usize = 4;
+/// Milliseconds that a silent address is waited for while the trunk has another one.
+pub const PLACE_TIMEOUT_MS: u64 = 2_000;
+/// Legs of one call at most: the ingress leg and one for each address of each attempt.
+pub const LEGS_MAX: usize = 1 + ATTEMPTS_MAX * TARGETS_MAX;
 /// Requests within a dialog that one leg answers at the same time.
 pub const REQUESTS_PER_LEG_MAX: usize = 8;
 /// Branches of a fork behind a terminator that are told apart before the answer.

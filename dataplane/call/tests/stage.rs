@@ -6,17 +6,17 @@
 use std::net::SocketAddr;
 
 use call::effect::{Effect, Effects};
-use call::{Call, Context, Desk, Listener, Opening, Random, Switch};
+use call::{Call, Context, Desk, Listener, Opening, Random, Switch, Ways};
 use cdr::{GrantPart, Record};
 use media::Relay;
-use rating::Policies;
+use rating::{Admission, Arrival, Policies};
 use sip::{Hop, Transport};
 use snapshot::{
     Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Order, Plan, PlanRoute, Policy, Rate, Source, View,
 };
 use units::{
     AccountId, CallId, CarrierId, Clock, Currency, DeckId, EgressTrunkId, GrantId, IngressTrunkId, Instant, Money,
-    Number, PlanId, Revision, Rounding, WallTime,
+    NodeId, Number, PlanId, Revision, Rounding, WallTime,
 };
 
 pub const CALLER: &str = "127.0.0.2:5060";
@@ -26,6 +26,7 @@ pub const OFFER: &str =
 pub struct Stage {
     pub image: Vec<u8>,
     pub policies: Policies,
+    pub ways: Ways,
     pub switch: Switch,
     pub random: Random,
     pub relay: Relay,
@@ -55,6 +56,7 @@ impl Stage {
         Stage {
             policies: Policies::compile(&View::open(&image)).expect("the policies are sound"),
             image,
+            ways: Ways::default(),
             switch: Switch {
                 listeners: vec![Listener {
                     name: String::new(),
@@ -89,6 +91,7 @@ impl Stage {
             desk,
             view: View::open(&self.image),
             policies: &self.policies,
+            ways: &self.ways,
             relay: &mut self.relay,
             ticks: || 0,
         };
@@ -136,7 +139,16 @@ impl Stage {
         let message = sip::parse::message(invite.as_bytes()).expect("the INVITE is sound");
         let called = Number::parse(b"4420123").unwrap();
         let source: SocketAddr = source.parse().unwrap();
-        let admission = rating::admit(&View::open(&self.image), source, &called).expect("the caller is known");
+        let arrival = Arrival {
+            source,
+            transport: snapshot::policy::Transport::Udp,
+            node: NodeId(1),
+            calling: Number::parse(b"1000").unwrap(),
+            asserted: None,
+            called,
+        };
+        let mut admission = Admission::default();
+        rating::admit(&View::open(&self.image), &self.policies, &arrival, &mut admission).expect("the caller is known");
         let opening = Opening {
             id: CallId { sequence: 1, ..CallId::default() },
             admission,

@@ -6,6 +6,8 @@
 mod purse;
 mod room;
 
+pub use room::{Limits, MOMENTS_MAX};
+
 use alloc::vec::Vec;
 
 use call::effect::Trunk;
@@ -27,10 +29,8 @@ pub enum Entry {
         call: CallRef,
         /// The trunk.
         trunk: Trunk,
-        /// Concurrent calls at most; 0 for no limit.
-        capacity: u32,
-        /// New calls a second at most; 0 for no limit.
-        cps: u32,
+        /// What the trunk allows.
+        limits: Limits,
     },
     /// It has it, or not.
     Taken {
@@ -155,8 +155,8 @@ impl Book {
     /// A question to this home shard.
     pub fn on_entry(&mut self, now: Instant, from: ShardId, entry: Entry, out: &mut Vec<Order>) {
         match entry {
-            Entry::Take { call, trunk, capacity, cps } => {
-                let taken = self.rooms.entry(trunk).or_default().take(now, capacity, cps);
+            Entry::Take { call, trunk, limits } => {
+                let taken = self.rooms.entry(trunk).or_default().take(now, limits);
                 let taken = taken.map_err(|full| room::cause(trunk, full));
                 out.push(Order::Tell(from, Entry::Taken { call, trunk, taken }));
             }

@@ -84,6 +84,10 @@ counters! {
     registered;
     /// Records given to the journal.
     journal_records;
+    /// Egress trunks that stopped to answer.
+    trunks_lost;
+    /// Egress trunks that answered again.
+    trunks_found;
     /// Panics survived: the message was dropped.
     panics;
 }

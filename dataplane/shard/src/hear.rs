@@ -6,10 +6,11 @@ use alloc::vec::Vec;
 use call::leg::send::reply_hop;
 use call::{Call, Opening};
 use cdr::Stages;
-use rating::Admission;
+use rating::Arrival;
 use sip::dialog::Dialog;
 use sip::print::reason_phrase;
-use sip::{Hop, Message, Method, Printer, Uri, parse};
+use sip::{Address, Hop, Message, Method, Name, Printer, Transport, Uri, parse};
+use snapshot::policy;
 use units::{CallId, Cause, Clock, Instant, Number};
 
 use crate::guard::{Load, Reason, Stranger};
@@ -75,7 +76,9 @@ impl Shard {
         if response.method() == Method::Register {
             return self.on_registered(clock, from, response, out);
         }
-        let Some((at, leg)) = self.leg_of(response.call_id(), response.to().tag()) else { return };
+        let Some((at, leg)) = self.leg_of(response.call_id(), response.to().tag()) else {
+            return self.on_trunk_answered(clock, from, response, out);
+        };
         if self.is_peer(clock, from, at, leg, response) {
             self.with_call(clock, at, out, |call, ctx| call.on_response(ctx, leg, response));
         }
@@ -192,18 +195,18 @@ impl Shard {
         };
         let calling = invite.from().uri().ok().and_then(|uri| number_of(Some(uri))).unwrap_or(Number::EMPTY);
         let before = (self.config.ticks)();
-        let Some(admitted) = self.admit(clock, from, invite, (&loaded, &called), out) else { return };
+        let arrival = self.arrival(from, invite, calling, called);
+        let Some((admission, refusal)) = self.admit(clock, from, invite, (&loaded, &arrival), out) else { return };
         let admit_ns = (self.config.ticks)() - before;
         self.stages.parse.record(parse_ns);
         self.stages.admit.record(admit_ns);
-        let (admission, refusal) = match admitted {
-            Ok(admission) if self.guard.is_looping(clock.now, &calling, &admission.called) => {
+        let refusal = match refusal {
+            Ok(()) if self.guard.is_looping(clock.now, &calling, &admission.called) => {
                 self.counters.loops += 1;
-                (admission, Err(Cause::LOOP_DETECTED))
+                Err(Cause::LOOP_DETECTED)
             }
-            Ok(admission) => (admission, Ok(())),
             Err(Cause::ORIGINATOR_NOT_FOUND) => return self.refuse(from, invite, 403, out),
-            Err(cause) => (Admission { called, ..Admission::default() }, Err(cause)),
+            refusal => refusal,
         };
         let sequence = self.next_sequence;
         self.next_sequence += 1;
@@ -218,8 +221,15 @@ impl Shard {
             source: from,
             stages: Stages { parse_us, admit_us, ..Stages::default() },
         };
-        let mut ctx =
-            context(clock, &loaded, &self.switch, &mut self.random, &mut self.relay, &mut self.work, self.config.ticks);
+        let mut ctx = context(
+            clock,
+            &loaded,
+            (&self.switch, &self.ways),
+            &mut self.random,
+            &mut self.relay,
+            &mut self.work,
+            self.config.ticks,
+        );
         let call = Call::begin(&mut ctx, opening, invite, refusal);
         let chosen = sequence % 100 < u64::from(self.config.trace_percent);
         let mut ladder = chosen.then(Ladder::default);
@@ -232,6 +242,18 @@ impl Shard {
         self.carry_out(clock, at, out);
         self.after_step(clock, at, out, (false, false));
         self.work_inbox(clock, out);
+    }
+
+    /// An INVITE as admission looks at it.
+    fn arrival(&self, from: Hop, invite: &Message<'_>, calling: Number, called: Number) -> Arrival {
+        let transport = match from.transport {
+            Transport::Udp => policy::Transport::Udp,
+            Transport::Tcp => policy::Transport::Tcp,
+            Transport::Tls => policy::Transport::Tls,
+        };
+        let asserted = invite.list(Name::PAssertedIdentity).chain(invite.list(Name::RemotePartyId));
+        let mut asserted = asserted.filter_map(|value| number_of(Address::parse(value).ok()?.uri().ok()));
+        Arrival { source: from.remote, transport, node: self.config.node, calling, asserted: asserted.next(), called }
     }
 
     /// True if some ingress trunk or egress trunk has this address, or somebody proved a name from there.
@@ -272,7 +294,7 @@ impl Shard {
         }
     }
 
-    fn send(&mut self, to: Hop, message: &[u8], out: &mut Effects) {
+    pub(crate) fn send(&mut self, to: Hop, message: &[u8], out: &mut Effects) {
         self.counters.sip_sent += 1;
         let bytes = out.append(|bytes| bytes.extend_from_slice(message));
         self.emit(to, bytes, out);

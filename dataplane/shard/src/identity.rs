@@ -5,13 +5,13 @@ use alloc::boxed::Box;
 use core::net::SocketAddr;
 
 use call::leg::send::reply_hop;
-use rating::Admission;
+use rating::{Admission, Arrival};
 use sip::auth::nonce::Key;
 use sip::auth::{Algorithm, Challenge};
 use sip::effect::GIVE_UP_MS;
 use sip::print::reason_phrase;
 use sip::{Hop, Message, Method, Name, Printer};
-use units::{Cause, Clock, Number, ShardId};
+use units::{Cause, Clock, IngressTrunkId, ShardId};
 
 use crate::proof::{News, Proof, Proofs};
 use crate::recent::Recent;
@@ -79,19 +79,20 @@ impl Shard {
         clock: Clock,
         from: Hop,
         invite: &Message<'_>,
-        (loaded, called): (&Loaded, &Number),
+        (loaded, arrival): (&Loaded, &Arrival),
         out: &mut Effects,
-    ) -> Option<Result<Admission, Cause>> {
-        let view = loaded.view();
-        let admitted = rating::admit(&view, from.remote, called);
+    ) -> Option<(Admission, Result<(), Cause>)> {
+        let (view, mut admission) = (loaded.view(), Admission::default());
+        let refusal = rating::admit(&view, &loaded.policies, arrival, &mut admission);
         let names = &self.identity.subscribers;
-        let wanted = match &admitted {
-            Ok(admission) => Some(names.of_trunk(admission.ingress)),
+        // A trunk that wants a proof wants it before it says why it refuses.
+        let wanted = match refusal {
+            _ if admission.ingress != IngressTrunkId::default() => Some(names.of_trunk(admission.ingress)),
             Err(Cause::ORIGINATOR_NOT_FOUND) if names.roam() => None,
-            Err(_) => Some(None),
+            Ok(()) | Err(_) => Some(None),
         };
         let (trunk, realm) = match wanted {
-            Some(None) => return Some(admitted),
+            Some(None) => return Some((admission, refusal)),
             Some(Some(subscriber)) => (Some(subscriber.trunk), subscriber.realm.as_str()),
             None => (None, names.realm_for(invite.from().uri().map_or(b"", |uri| uri.host))),
         };
@@ -109,7 +110,11 @@ impl Shard {
         match proof {
             Proof::Right(proved) => {
                 self.spread_news(out);
-                Some(if trunk.is_some() { admitted } else { rating::admit_by(&view, proved, called) })
+                if trunk.is_some() {
+                    return Some((admission, refusal));
+                }
+                let refusal = rating::admit_by(&view, &loaded.policies, proved, arrival, &mut admission);
+                Some((admission, refusal))
             }
             Proof::Broken => {
                 self.answer(from, invite, 400, out, |_| {});

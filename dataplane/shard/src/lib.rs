@@ -10,6 +10,7 @@ pub mod book;
 mod counters;
 pub mod effect;
 pub mod guard;
+pub mod health;
 mod hear;
 mod identity;
 mod orders;
@@ -22,6 +23,7 @@ pub mod steer;
 pub mod streams;
 pub mod subscribers;
 pub mod table;
+mod targets;
 mod trace;
 pub mod vet;
 mod wheel;
@@ -32,7 +34,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use call::{Context, Desk, Random, Switch};
+use call::{Context, Desk, Random, Switch, Ways};
 use hashbrown::HashMap;
 use media::{Relay, Verdict};
 use panel::metrics::Histogram;
@@ -41,7 +43,7 @@ use rating::Policies;
 use snapshot::{ModelFlaw, View};
 use units::{AccountId, CallId, Clock, GrantId, Instant, Money, NodeId, ShardId};
 
-pub use call::Listener;
+pub use call::{Listener, Target};
 pub use counters::COUNTERS;
 pub use effect::{Effect, Effects};
 pub use parcel::Parcel;
@@ -50,6 +52,7 @@ pub use sip::{Flow, Hop, Transport};
 use book::Book;
 use counters::{Counters, Stages};
 use guard::{Guard, Refused, Silence};
+use health::Probe;
 use identity::Identity;
 use registrar::Registrar;
 use registrations::Registrations;
@@ -158,6 +161,10 @@ enum Waiting {
 pub struct Shard {
     config: Config,
     switch: Switch,
+    ways: Ways,
+    probes: Vec<Probe>,
+    /// When the next of them is due.
+    probes_at: Option<Instant>,
     loaded: Option<Loaded>,
     /// Where egress trunks are, in order.
     egress_addresses: Vec<IpAddr>,
@@ -216,6 +223,9 @@ impl Shard {
             registrations: Registrations::default(),
             config,
             switch,
+            ways: Ways::default(),
+            probes: Vec::new(),
+            probes_at: None,
             loaded: None,
             egress_addresses: Vec::new(),
             guard,
@@ -290,11 +300,15 @@ impl Shard {
                 self.unsent.push_back(bytes);
                 self.work_inbox(clock, out);
             }
+            Parcel::Trunk(word) => self.on_word(clock, word, out),
             Parcel::Book { from, entry } => {
                 self.inbox.push_back((from, entry));
                 self.work_inbox(clock, out);
             }
-            Parcel::Binding(change) => self.identity.registrar.copy(change),
+            Parcel::Binding(change) => {
+                self.identity.registrar.copy(change);
+                self.find_subscribers(clock);
+            }
             Parcel::Proof(news) => self.identity.proofs.learn(clock.now, news),
         }
     }
@@ -332,14 +346,12 @@ impl Shard {
 
     /// Swap to a checked snapshot.
     pub fn on_snapshot(&mut self, clock: Clock, loaded: Loaded, _out: &mut Effects) {
-        let addresses = loaded.view().egress_trunks().map(|trunk| trunk.address().ip().to_canonical());
-        self.egress_addresses.clear();
-        self.egress_addresses.extend(addresses);
-        self.egress_addresses.extend(registrations::registrars(&loaded));
-        self.egress_addresses.sort_unstable();
         self.learn_names(&loaded);
         self.want_registrations(clock, &loaded);
         self.loaded = Some(loaded);
+        self.watch(clock);
+        self.find_subscribers(clock);
+        self.map_addresses();
     }
 
     /// How far behind the shard is, in thousandths of [`guard::LAG_MAX_MS`]: 1,000 says that what it reads has waited so long.
@@ -370,6 +382,7 @@ impl Shard {
     pub fn on_drain(&mut self, on: bool) {
         self.draining = on;
         self.drain_registrations(on);
+        self.hold_probes();
     }
 
     /// The deadline has come.
@@ -396,6 +409,7 @@ impl Shard {
         self.book.on_time(clock.now, &mut self.book_orders);
         self.carry_out_book(out);
         self.work_inbox(clock, out);
+        self.ask_trunks(clock, out);
         self.mark(clock, out);
         self.end_bindings(clock);
         self.refresh_registrations(clock, out);
@@ -404,7 +418,7 @@ impl Shard {
     /// When `on_time` must be called at the latest.
     pub fn deadline(&self) -> Option<Instant> {
         let mark = (self.calls_up > 0).then_some(self.mark_at);
-        let names = [self.identity.registrar.deadline(), self.registrations.deadline()];
+        let names = [self.identity.registrar.deadline(), self.registrations.deadline(), self.probes_at];
         let own = [self.wheel.deadline(), self.book.deadline(), self.streams.deadline(), mark];
         own.into_iter().chain(names).flatten().min()
     }
@@ -448,6 +462,7 @@ impl Shard {
             ports_used: self.relay.ports_used(),
             ports_max: self.relay.ports_max(),
             revision: self.loaded.as_ref().map_or(0, |loaded| loaded.view().revision().0),
+            trunks: self.trunk_figures(),
         }
     }
 
@@ -464,6 +479,11 @@ impl Shard {
     /// Calls in the table, those included that are over and wait for their transactions.
     pub fn calls_held(&self) -> u32 {
         self.table.len()
+    }
+
+    /// Which trunks do not answer, and what host names stand for.
+    pub fn ways(&self) -> &Ways {
+        &self.ways
     }
 
     /// Room taken and money reserved, as this home shard's book has them: for audits.
@@ -486,7 +506,7 @@ impl Shard {
 pub(crate) fn context<'a>(
     clock: Clock,
     loaded: &'a Loaded,
-    switch: &'a Switch,
+    (switch, ways): (&'a Switch, &'a Ways),
     random: &'a mut Random,
     relay: &'a mut Relay,
     work: &'a mut call::effect::Effects,
@@ -496,6 +516,7 @@ pub(crate) fn context<'a>(
         desk: Desk { clock, switch, random, out: work },
         view: loaded.view(),
         policies: &loaded.policies,
+        ways,
         relay,
         ticks,
     }

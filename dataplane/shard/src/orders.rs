@@ -2,12 +2,12 @@
 
 use alloc::boxed::Box;
 
-use call::effect::Effect as CallOrder;
+use call::effect::{Effect as CallOrder, Trunk};
 use call::{Call, Context};
 use cdr::Record;
 use units::{Clock, Instant, ShardId};
 
-use crate::book::{Entry, Order};
+use crate::book::{Entry, Limits, Order};
 use crate::table::CallRef;
 use crate::trace::Ladder;
 use crate::{Effect, Effects, LADDER_MS, LADDER_STEP_MS, MARK_MS, Parcel, Shard, Waiting, context};
@@ -35,8 +35,15 @@ impl Shard {
         let Some(loaded) = &self.loaded else { return };
         let Some(entry) = self.table.get_mut(at) else { return };
         let was_up = entry.call.is_up();
-        let mut ctx =
-            context(clock, loaded, &self.switch, &mut self.random, &mut self.relay, &mut self.work, self.config.ticks);
+        let mut ctx = context(
+            clock,
+            loaded,
+            (&self.switch, &self.ways),
+            &mut self.random,
+            &mut self.relay,
+            &mut self.work,
+            self.config.ticks,
+        );
         step(&mut entry.call, &mut ctx);
         let is_up = entry.call.is_up();
         self.carry_out(clock, at, out);
@@ -125,7 +132,8 @@ impl Shard {
                     self.table.register_minted(at, leg);
                 }
                 CallOrder::Take { trunk, capacity, cps } => {
-                    self.ask_home(Entry::Take { call: at, trunk, capacity, cps }, out);
+                    let limits = Limits { capacity, cps, window_s: self.cps_window_s(trunk) };
+                    self.ask_home(Entry::Take { call: at, trunk, limits }, out);
                 }
                 CallOrder::Return { trunk } => self.ask_home(Entry::Return { trunk }, out),
                 CallOrder::Reserve { account, want, least } => {
@@ -134,12 +142,21 @@ impl Shard {
                 CallOrder::Settle { account, reserved, used } => {
                     self.ask_home(Entry::Settle { account, reserved, used }, out);
                 }
+                CallOrder::Silent { trunk, since } => self.report_silence(clock, trunk, since, out),
                 CallOrder::Count(count) => self.counters.count(count),
                 CallOrder::Stage(stage, nanos) => self.stages.record(stage, nanos),
             }
         }
         self.work.list = list;
         self.work.clear();
+    }
+
+    /// The window of a trunk's CPS limit, in seconds.
+    fn cps_window_s(&self, trunk: Trunk) -> u8 {
+        self.loaded.as_ref().map_or(0, |loaded| match trunk {
+            Trunk::Ingress(id) => loaded.policies.ingress(id).policy.cps_window_s,
+            Trunk::Egress(id) => loaded.policies.egress(id).policy.cps_window_s,
+        })
     }
 
     fn ticket(&mut self) -> u64 {

@@ -38,4 +38,6 @@ pub enum Parcel {
     Binding(crate::registrar::Change),
     /// Somebody proved a name, or failed to.
     Proof(crate::proof::News),
+    /// Whether an egress trunk answers.
+    Trunk(crate::health::Word),
 }

@@ -3,7 +3,7 @@
 use call::effect::Trunk;
 use cdr::{GrantPart, Record};
 use panel::wire::{Reply, Want};
-use shard::book::{Book, Entry, Order, grant_of, grant_text};
+use shard::book::{Book, Entry, Limits, MOMENTS_MAX, Order, grant_of, grant_text};
 use shard::table::CallRef;
 use units::{AccountId, Cause, EgressTrunkId, GrantId, IngressTrunkId, Instant, Money, NodeId, ShardId};
 
@@ -19,8 +19,12 @@ fn book() -> Book {
 }
 
 fn take(book: &mut Book, ms: u64, trunk: Trunk, capacity: u32, cps: u32) -> Result<(), Cause> {
+    take_of(book, ms, trunk, Limits { capacity, cps, window_s: 0 })
+}
+
+fn take_of(book: &mut Book, ms: u64, trunk: Trunk, limits: Limits) -> Result<(), Cause> {
     let mut out = Vec::new();
-    book.on_entry(at(ms), HOME, Entry::Take { call: CallRef::default(), trunk, capacity, cps }, &mut out);
+    book.on_entry(at(ms), HOME, Entry::Take { call: CallRef::default(), trunk, limits }, &mut out);
     match out.pop() {
         Some(Order::Tell(_, Entry::Taken { taken, .. })) => taken,
         other => panic!("a take is answered at once, not by {other:?}"),
@@ -75,6 +79,47 @@ fn no_second_holds_more_calls_than_the_cps_limit_wherever_it_begins() {
     assert!(passed.windows(11).all(|eleven| eleven[10] - eleven[0] >= 1_000));
     assert!(passed.len() >= 50, "the limit itself is reached");
     assert_eq!(take(&mut book, 4_999, trunk, 0, 10), Err(Cause::ORIGINATOR_CPS));
+}
+
+/// Offers a call every `step_ms` for `till_ms`; returns when those that passed came.
+fn offered(book: &mut Book, limits: Limits, step_ms: usize, till_ms: u64) -> Vec<u64> {
+    let trunk = Trunk::Egress(EgressTrunkId(3));
+    (0..till_ms).step_by(step_ms).filter(|ms| take_of(book, *ms, trunk, limits).is_ok()).collect()
+}
+
+#[test]
+fn a_longer_window_lets_a_burst_through_and_no_more_than_its_sum() {
+    let limits = Limits { capacity: 0, cps: 2, window_s: 10 };
+    let passed = offered(&mut book(), limits, 13, 60_000);
+    assert!(passed[19] < 300, "twenty calls may come at once");
+    assert!(passed.windows(21).all(|calls| calls[20] - calls[0] >= 10_000));
+    assert!(passed.len() >= 119, "the limit itself is reached: {}", passed.len());
+}
+
+#[test]
+fn a_window_of_many_calls_is_counted_by_slots_and_never_overrun() {
+    let limits = Limits { capacity: 0, cps: MOMENTS_MAX / 60 + 1, window_s: 60 };
+    let calls_max = limits.cps as usize * 60;
+    let mut book = book();
+    let trunk = Trunk::Egress(EgressTrunkId(3));
+    let passed: Vec<u64> = (0..150_000)
+        .step_by(3)
+        .flat_map(|ms| [ms; 2])
+        .filter(|ms| take_of(&mut book, *ms, trunk, limits).is_ok())
+        .collect();
+    assert!(passed.windows(calls_max + 1).all(|calls| calls[calls_max] - calls[0] >= 60_000));
+    assert!(passed.len() >= 2 * calls_max + calls_max * 30 / 100, "hardly less than the limit: {}", passed.len());
+    assert_eq!(take_of(&mut book, 400_000, trunk, limits), Ok(()), "after a long silence the window is empty");
+}
+
+#[test]
+fn a_limit_that_grows_or_shrinks_takes_effect_at_once() {
+    let mut book = book();
+    let trunk = Trunk::Egress(EgressTrunkId(3));
+    let mut take = |cps, window_s| take_of(&mut book, 5, trunk, Limits { capacity: 0, cps, window_s });
+    assert_eq!((take(1, 1), take(1, 1)), (Ok(()), Err(Cause::TERMINATOR_CPS)));
+    assert_eq!((take(1, 2), take(1, 2)), (Ok(()), Err(Cause::TERMINATOR_CPS)));
+    assert_eq!((take(9_000, 1), take(1, 1), take(1, 1)), (Ok(()), Ok(()), Err(Cause::TERMINATOR_CPS)));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used)] // Each test file uses a part of it.
 
 #[path = "../../../rating/tests/world.rs"]
-mod network;
+pub mod network;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use cdr::{Cdr, Record};
 use panel::wire::{Reply, Want};
 use shard::guard::Settings;
-use shard::{Config, Effect, Effects, Listener, Loaded, Shard, Transport};
+use shard::{Config, Effect, Effects, Listener, Loaded, Parcel, Shard, Transport};
 use units::{Clock, Instant, Money, NodeId, ShardId, WallTime};
 
 /// Ours.
@@ -36,6 +36,8 @@ pub struct World {
     pub now_us: u64,
     /// All records so far.
     pub cdrs: Vec<Cdr>,
+    /// What it told other shards.
+    pub parcels: Vec<(ShardId, Parcel)>,
     out: Effects,
     ports: i32,
 }
@@ -59,12 +61,34 @@ impl Default for World {
 impl World {
     /// A shard with this guard.
     pub fn new(guard: Settings) -> World {
+        World::begin(guard, loaded(), (0, 1))
+    }
+
+    /// One of several shards with this snapshot; what it says to the others is kept.
+    pub fn sharded(loaded: Loaded, shard: u16, shards: u16) -> World {
+        World::begin(Settings::default(), loaded, (shard, shards))
+    }
+
+    /// Another snapshot comes into force.
+    pub fn load(&mut self, loaded: Loaded) {
+        let clock = self.clock();
+        self.shard.on_snapshot(clock, loaded, &mut self.out);
+    }
+
+    /// Another shard says something; what this one sends at once.
+    pub fn parcel(&mut self, parcel: Parcel) -> Vec<Sent> {
+        let clock = self.clock();
+        self.shard.on_parcel(clock, parcel, &mut self.out);
+        self.settle()
+    }
+
+    fn begin(guard: Settings, loaded: Loaded, (shard, shards): (u16, u16)) -> World {
         let listener = Listener { name: String::new(), transport: Transport::Udp, address: SWITCH.parse().unwrap() };
         let shard = Shard::new(Config {
             node: NodeId(1),
             boot: 1,
-            shard: ShardId(0),
-            shards: 1,
+            shard: ShardId(shard),
+            shards,
             listeners: vec![listener],
             media_v4: Some(Ipv4Addr::new(198, 51, 100, 5)),
             media_v6: None,
@@ -78,9 +102,15 @@ impl World {
             streams: shard::streams::Settings::default(),
             ticks: || 0,
         });
-        let mut world = World { shard, now_us: 1_000_000, cdrs: Vec::new(), out: Effects::default(), ports: 0 };
-        let clock = world.clock();
-        world.shard.on_snapshot(clock, loaded(), &mut world.out);
+        let mut world = World {
+            shard,
+            now_us: 1_000_000,
+            cdrs: Vec::new(),
+            parcels: Vec::new(),
+            out: Effects::default(),
+            ports: 0,
+        };
+        world.load(loaded);
         world
     }
 
@@ -142,6 +172,7 @@ impl World {
             Effect::Want(Want::Close { grant, .. }) => {
                 self.shard.on_reply(clock, Reply::Closed { grant }, &mut self.out);
             }
+            Effect::Parcel { to, parcel } => self.parcels.push((to, *parcel)),
             _ => {}
         }
     }

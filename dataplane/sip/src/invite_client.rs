@@ -105,6 +105,11 @@ impl InviteClient {
         matches!(self.state, State::Proceeding { .. })
     }
 
+    /// True once any response was heard; meaningless after the end.
+    pub fn was_heard(&self) -> bool {
+        !matches!(self.state, State::Calling { .. } | State::Terminated)
+    }
+
     /// True while no final response was heard.
     pub fn is_pending(&self) -> bool {
         matches!(self.state, State::Calling { .. } | State::Proceeding { .. })

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use regex::{Regex, RegexBuilder};
 use snapshot::policy::{Number as Line, NumberKind, RewriteField};
 use snapshot::{Policy, PolicyFlaw, Side};
-use units::{Cause, Number};
+use units::{Cause, NodeId, Number};
 
 /// A name or number that is rewritten; a rewrite whose result is longer than this many bytes is not made.
 pub type Text = String;
@@ -113,6 +113,16 @@ impl Rules {
             Some(next) if next.is_empty() => Ok(Number::EMPTY),
             Some(next) => Number::parse(next.as_bytes()).map_err(|_| Cause::INVALID_NUMBER),
         }
+    }
+
+    /// True if calls go to where a host name or a subscriber's registration leads rather than to the trunk's address.
+    pub fn is_looked_up(&self) -> bool {
+        !self.policy.host.is_empty() || !self.policy.subscriber.is_empty()
+    }
+
+    /// True if this node serves the trunk.
+    pub fn serves(&self, node: NodeId) -> bool {
+        self.policy.nodes.is_empty() || self.policy.nodes.contains(&node.0)
     }
 
     /// Whether these two numbers may talk.

@@ -77,7 +77,7 @@ causes! {
     330 BLOCKED_BY_ORIGINATOR_DECK "destination blocked in the originator's deck";
     331 BLOCKED_BY_TERMINATOR_DECK "destination blocked in the terminator's deck";
     332 TECH_PREFIX_MISMATCH "address matched but tech prefix did not";
-    333 PORT_MISMATCH "address matched but port did not";
+    333 PORT_MISMATCH "address matched but port or transport did not";
     334 CALLING_DENIED "calling number denied";
     335 CALLING_NOT_ALLOWED "calling number not in the allow list";
     336 DESTINATION_EMPTY "destination empty";

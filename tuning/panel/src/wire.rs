@@ -208,4 +208,20 @@ pub struct ShardFigures {
     pub ports_max: u32,
     /// The snapshot that it decides from.
     pub revision: u64,
+    /// The egress trunks that it asks by OPTIONS whether they live.
+    #[serde(default)]
+    pub trunks: Vec<TrunkFigures>,
+}
+
+/// Whether an egress trunk answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrunkFigures {
+    /// The egress trunk's id.
+    pub egress_trunk: u32,
+    /// It answers; otherwise routes skip it (cause 338).
+    pub up: bool,
+    /// Since when, microseconds since 1970 UTC; of a trunk that never failed, since it is asked.
+    pub since: i64,
+    /// Questions and INVITEs that it did not answer, in a row.
+    pub failures: u8,
 }

@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
-use rating::Routes;
+use rating::{Policies, Routes};
 use serde::{Deserialize, Serialize};
+use snapshot::policy::Transport;
 use snapshot::{IngressView, View};
-use units::{Cause, Money, Number, Terms};
+use units::{Cause, Money, NodeId, Number, Terms};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -156,11 +157,12 @@ async fn simulate(
 ) -> Answered<Json<Simulation>> {
     let image = app.snapshots.read().await?;
     let names = app.names.read(&app.store).await?;
-    decide(&View::open(&image), &names, &ask).map(Json)
+    decide(&View::open(&image), app.node, &names, &ask).map(Json)
 }
 
 /// What the data plane would decide.
-fn decide(view: &View<'_>, names: &Names, ask: &SimulateAsk) -> Answered<Simulation> {
+fn decide(view: &View<'_>, node: NodeId, names: &Names, ask: &SimulateAsk) -> Answered<Simulation> {
+    let policies = Policies::compile(view).map_err(Problem::internal)?;
     let calling = number("/calling", &ask.calling)?;
     let (source, called) = caller(view, ask)?;
     let at = ask.at.unwrap_or_else(Time::now);
@@ -179,28 +181,35 @@ fn decide(view: &View<'_>, names: &Names, ask: &SimulateAsk) -> Answered<Simulat
     let talk_ms = ask.talk_ms.unwrap_or(TALK_MS);
     let mut routes = Routes::default();
     let started = Instant::now();
-    let admitted = match rating::admit(view, source, &called) {
-        Ok(admitted) => admitted,
-        Err(cause) => return Ok(refused(told, cause, "admit", started)),
-    };
+    let arrival = rating::Arrival { source, transport: Transport::Auto, node, calling, asserted: None, called };
+    let mut admitted = rating::Admission::default();
+    if let Err(cause) = rating::admit(view, &policies, &arrival, &mut admitted) {
+        return Ok(refused(told, cause, "admit", started));
+    }
     told.admission = Some(Admission::show(&admitted, names));
     let sell = match rating::quote(view, admitted.sell_deck, &admitted.called, at.0) {
         Ok(sell) => sell,
         Err(cause) => return Ok(refused(told, cause, "rate", started)),
     };
     let question = rating::Ask {
+        node,
+        ingress: admitted.ingress,
         plan: admitted.plan,
         sell,
         originator: admitted.carrier,
-        calling,
+        calling: admitted.calling,
         called: admitted.called,
         at: at.0,
         seed: ask.seed.unwrap_or(0),
+        unreachable: 0,
     };
-    let judged = rating::routes(view, &question, &mut routes);
+    let judged = rating::routes(view, &policies, &question, &mut routes);
     told.elapsed_us = micros(started);
     told.sell = Some(Arithmetic::of(&sell, talk_ms));
-    let out = |egress| view.egress(egress).and_then(|egress| rating::outbound_number(&egress, &admitted.called));
+    let out = |id| {
+        let egress = view.egress(id)?;
+        rating::outbound_number(&egress, policies.egress(id), &admitted.called)
+    };
     told.candidates = Candidate::show_all(routes.all(), &sell, names, |egress| out(egress).map(|n| n.to_string()));
     told.buy = routes.kept().first().and_then(|best| best.buy).map(|terms| Arithmetic::of(&terms, talk_ms));
     match judged {

@@ -178,10 +178,20 @@ fn current(node: &Node) -> String {
 fn decision(view: &snapshot::View<'_>, called: Number) -> Vec<u8> {
     let at = WallTime::from_micros(i64::MAX / 2);
     let sell = rating::quote(view, units::DeckId(1), &called, at).unwrap();
-    let originator = CarrierId(1);
-    let ask = rating::Ask { plan: PlanId(1), sell, originator, calling: Number::EMPTY, called, at, seed: 7 };
+    let ask = rating::Ask {
+        node: NodeId(1),
+        ingress: IngressTrunkId(1),
+        plan: PlanId(1),
+        sell,
+        originator: CarrierId(1),
+        calling: Number::EMPTY,
+        called,
+        at,
+        seed: 7,
+        unreachable: 0,
+    };
     let mut routes = rating::Routes::default();
-    rating::routes(view, &ask, &mut routes).unwrap();
+    rating::routes(view, &rating::Policies::default(), &ask, &mut routes).unwrap();
     let mut bytes = Vec::new();
     rating::decision::encode(view.revision(), &ask, &routes, &mut bytes);
     bytes

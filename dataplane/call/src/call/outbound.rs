@@ -72,7 +72,7 @@ impl Call {
         let writer = Writer {
             rules,
             caller,
-            calling: rules.rewrite_number(RewriteField::Calling, self.opening.calling)?,
+            calling: rules.rewrite_number(RewriteField::Calling, self.opening.admission.calling)?,
             own: ctx.desk.switch.listener(hop).address,
         };
         let dialog = writer.dialog(ctx, hop, number)?;

@@ -2,19 +2,17 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
 
 use cdr::GrantPart;
 use rating::{Ask, Routes};
-use sip::{Hop, Message, Transport};
-use snapshot::policy::{Policy, Transport as Choice};
+use sip::Message;
 use units::{Cause, Money};
 
 use crate::bridge::Body;
 use crate::call::{Attempt, Call, Context, State};
 use crate::effect::{Count, Effect, Stage, Trunk};
+use crate::leg::Leg;
 use crate::leg::receive::body_of;
-use crate::leg::{Leg, Switch};
 use crate::limits::{ATTEMPTS_MAX, BOOK_TIMEOUT_MS, PROGRESS_TIMEOUT_S, SETUP_TIMEOUT_S, SLICE_MS};
 use crate::release::Release;
 
@@ -107,16 +105,19 @@ impl Call {
         ctx.desk.out.list.push(Effect::Stage(Stage::Limits, before - self.began_ns));
         let admission = &self.opening.admission;
         let ask = Ask {
+            node: self.opening.id.node,
+            ingress: admission.ingress,
             plan: admission.plan,
             sell,
             originator: admission.carrier,
-            calling: self.opening.calling,
+            calling: admission.calling,
             called: admission.called,
             at: self.started.wall,
             seed: self.seed,
+            unreachable: rating::unreachable(&ctx.view, admission.plan, |trunk| ctx.ways.is_down(trunk)),
         };
         let mut routes = Routes::default();
-        let found = rating::routes(&ctx.view, &ask, &mut routes);
+        let found = rating::routes(&ctx.view, ctx.policies, &ask, &mut routes);
         let after = (ctx.ticks)();
         self.stages.route_us = micros(after - before);
         ctx.desk.out.list.push(Effect::Stage(Stage::Route, after - before));
@@ -148,15 +149,18 @@ impl Call {
         self.next_route += 1;
         self.egress_taken = Some(candidate);
         let egress = ctx.view.egress(candidate.egress);
-        let number = egress.as_ref().and_then(|egress| rating::outbound_number(egress, &self.opening.admission.called));
+        let number = egress.as_ref().and_then(|egress| {
+            let rules = ctx.policies.egress(candidate.egress);
+            rating::outbound_number(egress, rules, &self.opening.admission.called)
+        });
         let (Some(egress), Some(number)) = (egress, number) else {
             self.return_egress(ctx);
             return self.advance(ctx);
         };
-        let address = egress.address();
         let progress_s = or_default(egress.progress_timeout_s(), PROGRESS_TIMEOUT_S);
         let policy = &ctx.policies.egress(candidate.egress).policy;
-        let Some((hop, when_large)) = way(ctx.desk.switch, policy, address) else {
+        let mut places = ctx.ways.places(&ctx.view, ctx.policies, candidate.egress, self.seed);
+        let Some((hop, when_large)) = self.next_hop(ctx, candidate.egress, &mut places) else {
             return self.skip(ctx, Cause::TRUNK_UNREACHABLE);
         };
         let (dialog, lines) = match self.outbound(ctx, candidate.egress, hop, &number) {
@@ -196,10 +200,12 @@ impl Call {
             candidate,
             started,
             ringing: None,
-            address,
+            address: hop.remote,
             call_id,
             challenges: 0,
             redirects: 0,
+            places,
+            hurry_at: Call::hurry_at(started.now, &places),
             written: false,
         });
         let progress_at = started.now.plus_millis(u64::from(progress_s) * 1_000);
@@ -219,7 +225,7 @@ impl Call {
         self.advance(ctx);
     }
 
-    fn open_media(&mut self, ctx: &mut Context<'_>, leg: &mut Leg) -> bool {
+    pub(super) fn open_media(&mut self, ctx: &mut Context<'_>, leg: &mut Leg) -> bool {
         let now = ctx.desk.clock.now;
         if self.legs[0].pair.is_none() {
             self.legs[0].pair = open_pair(ctx, now, self.legs[0].peer.remote.is_ipv6());
@@ -255,6 +261,12 @@ impl Call {
         if !self.is_setting_up() {
             return;
         }
+        // RFC 3263 §4.3: a server that cannot be reached or has no room leaves the call to the next one of its trunk.
+        let trying = matches!(self.state, State::Trying { .. }) && release.by == cdr::Party::Egress;
+        if trying && release.status == 503 && self.next_place(ctx) {
+            return;
+        }
+        self.report_silence(ctx, &release);
         let goes_on = self.hunts_on(ctx, &release);
         self.close_attempt(ctx, release);
         self.last_refusal = Some(release);
@@ -280,17 +292,6 @@ impl Call {
         if let Some(candidate) = self.egress_taken.take() {
             ctx.desk.out.list.push(Effect::Return { trunk: Trunk::Egress(candidate.egress) });
         }
-    }
-}
-
-/// The way to a trunk, and the way of what is too long for a datagram if the trunk takes both.
-fn way(switch: &Switch, policy: &Policy, address: SocketAddr) -> Option<(Hop, Option<Hop>)> {
-    let by = |transport| switch.hop(transport, &policy.listener, address);
-    match policy.transport {
-        Choice::Auto => Some((by(Transport::Udp)?, by(Transport::Tcp))),
-        Choice::Udp => Some((by(Transport::Udp)?, None)),
-        Choice::Tcp => Some((by(Transport::Tcp)?, None)),
-        Choice::Tls => Some((by(Transport::Tls)?, None)),
     }
 }
 

@@ -19,6 +19,7 @@ use crate::call::{Attempt, Call, Opening, State, Talk};
 use crate::leg::Leg;
 use crate::leg::refresh::Timer;
 use crate::release::Release;
+use crate::ways::Places;
 
 /// The layout of [`Call::export`]; raised with every change.
 const VERSION: u8 = 3;
@@ -190,6 +191,8 @@ fn attempt_of(record: &Cdr, started: Instant, margin: Money) -> Result<Attempt, 
         call_id: record.egress_call_id.clone(),
         challenges: 0,
         redirects: 0,
+        places: Places::default(),
+        hurry_at: None,
         written: false,
     })
 }

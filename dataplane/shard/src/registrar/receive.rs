@@ -50,6 +50,7 @@ impl Shard {
         self.carry_out_register(clock, from, request, (trunk, user.as_bytes()), out);
         self.identity.answered.put(clock.now, transaction, out.bytes[start..].into());
         self.spread_bindings(out);
+        self.find_subscribers(clock);
     }
 
     /// Who sent a REGISTER; if it did not prove it, it is asked.
@@ -132,7 +133,9 @@ impl Shard {
     /// Bindings end; every shard sees that by its own clock, so nobody needs to be told.
     pub(crate) fn end_bindings(&mut self, clock: Clock) {
         self.identity.registrar.on_time(clock.now);
-        self.identity.registrar.take_changes();
+        if !self.identity.registrar.take_changes().is_empty() {
+            self.find_subscribers(clock);
+        }
     }
 }
 

@@ -185,7 +185,9 @@ impl Shard {
     /// as it has routes.
     pub(crate) fn work_unsent(&mut self, clock: Clock, bytes: &[u8], out: &mut Effects) {
         let Ok(request) = parse::message(bytes) else { return };
-        let Some((at, leg)) = self.leg_of_ours(&request) else { return };
+        let Some((at, leg)) = self.leg_of_ours(&request) else {
+            return self.on_question_unsent(clock, request.call_id(), out);
+        };
         self.step(clock, at, out, |call, ctx| call.on_unsent(ctx, leg, &request));
     }
 

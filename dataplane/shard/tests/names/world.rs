@@ -36,6 +36,7 @@ pub fn digest(user: &str, password: &str) -> Digest {
         realm: REALM.into(),
         ha1_md5: hex(&secret.ha1_md5),
         ha1_sha256: hex(&secret.ha1_sha256),
+        ..Digest::default()
     }
 }
 

@@ -24,6 +24,9 @@ const ANSWERS_MAX: usize = 4_096;
 /// Bytes that an unproved source gets for ten of its own at most: who forges a source gains nothing by us.
 const ECHO_BYTES_MAX: usize = 12;
 
+/// What is asked for, best first. Some peers read only the topmost challenge, so its place decides whom we understand.
+const OFFERED: [&[Algorithm]; 2] = [&[Algorithm::Sha256, Algorithm::Md5], &[Algorithm::Md5]];
+
 /// What a shard knows of names.
 #[derive(Debug)]
 pub(crate) struct Identity {
@@ -129,8 +132,9 @@ impl Shard {
         }
     }
 
-    /// Asks for a proof, strongest hash first (RFC 8760 §2.3), and keeps nothing. Who has not proved anything yet gets hardly
-    /// more bytes than it sent: without SHA-256 if that is too much, else nothing.
+    /// Asks for a proof and keeps nothing: strongest hash first (RFC 8760 §2.3), as long as the question is hardly longer
+    /// than the request. MD5 alone is asked for otherwise, by which small and old programs get along that read no second
+    /// header; and nothing of a stranger if even that is too long.
     pub(crate) fn ask(
         &mut self,
         clock: Clock,
@@ -145,7 +149,7 @@ impl Shard {
         let bytes_max = request.text().len() * ECHO_BYTES_MAX / 10;
         let proven = self.identity.proofs.is_proven(clock.now, source);
         self.counters.proofs_asked += 1;
-        for algorithms in [&[Algorithm::Sha256, Algorithm::Md5][..], &[Algorithm::Md5]] {
+        for algorithms in OFFERED {
             let start = out.bytes.len();
             self.answer(from, request, question.status, out, |printer| {
                 for algorithm in algorithms {
@@ -154,7 +158,7 @@ impl Shard {
                     printer.line(header, &[&value]);
                 }
             });
-            if proven || out.bytes.len() - start <= bytes_max {
+            if out.bytes.len() - start <= bytes_max || (proven && algorithms.len() == 1) {
                 return;
             }
             out.list.pop();

@@ -1,0 +1,196 @@
+//! A name proved by a foreign program: sipsak and SIPp register a subscriber with the running data plane.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::UdpSocket;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use panel::wire::{Ask, Frame};
+use snapshot::policy::Digest;
+use snapshot::{Account, Carrier, Deck, IngressTrunk, Model, Plan, Policy};
+use tempfile::TempDir;
+use units::{AccountId, CarrierId, Currency, DeckId, IngressTrunkId, PlanId, Revision};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const SCENARIO: &str = r#"<?xml version="1.0" encoding="ISO-8859-1" ?>
+<scenario name="a registration">
+  <send retrans="500"><![CDATA[
+REGISTER sip:[remote_ip]:[remote_port] SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport
+Max-Forwards: 70
+From: <sip:alice@[remote_ip]>;tag=[pid]
+To: <sip:alice@[remote_ip]>
+Call-ID: [call_id]
+CSeq: 1 REGISTER
+Contact: <sip:alice@[local_ip]:[local_port]>
+User-Agent: a foreign program that registers a subscriber with this switch, as phones do
+Expires: 600
+Content-Length: 0
+
+  ]]></send>
+  <recv response="401" auth="true"/>
+  <send retrans="500"><![CDATA[
+REGISTER sip:[remote_ip]:[remote_port] SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport
+Max-Forwards: 70
+From: <sip:alice@[remote_ip]>;tag=[pid]
+To: <sip:alice@[remote_ip]>
+Call-ID: [call_id]
+CSeq: 2 REGISTER
+Contact: <sip:alice@[local_ip]:[local_port]>
+[authentication username=alice password=PASSWORD]
+User-Agent: a foreign program that registers a subscriber with this switch, as phones do
+Expires: 600
+Content-Length: 0
+
+  ]]></send>
+  <recv response="200"/>
+</scenario>
+"#;
+
+struct Plane(Child);
+
+impl Drop for Plane {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Alice, who may come from anywhere: the digest is that of `alice`, `127.0.0.1`, `wonderland`.
+fn model() -> Model {
+    let digest = Digest {
+        user: "alice".into(),
+        realm: "127.0.0.1".into(),
+        ha1_md5: "94488eb5f6ad033fd898862e1dfc1211".into(),
+        ha1_sha256: "cd90454af7ae5030a72396c0d14e5d2a15c56f78af37bb2129f66948ddbbad51".into(),
+        ..Digest::default()
+    };
+    let alice = IngressTrunk {
+        id: IngressTrunkId(1),
+        code: "alice".into(),
+        carrier: CarrierId(1),
+        account: AccountId(1),
+        sources: Vec::new(),
+        tech_prefix: String::new(),
+        plan: PlanId(1),
+        sell_deck: DeckId(1),
+        capacity: 0,
+        cps: 0,
+        active: true,
+        max_duration_s: 0,
+        media_timeout_s: 0,
+        policy: Policy { digest: Some(digest), ..Policy::default() },
+    };
+    Model {
+        revision: Revision(1),
+        carriers: vec![Carrier { id: CarrierId(1), code: "one".into(), blocked: false }],
+        accounts: vec![Account { id: AccountId(1), carrier: CarrierId(1), currency: Currency::USD }],
+        ingress_trunks: vec![alice],
+        decks: vec![Deck {
+            id: DeckId(1),
+            code: "deck".into(),
+            currency: Currency::USD,
+            decimals: 6,
+            rounding: units::Rounding::Ceil,
+            rates: Vec::new(),
+        }],
+        plans: vec![Plan {
+            id: PlanId(1),
+            code: "plan".into(),
+            order: snapshot::Order::Lcr,
+            margin_min: units::Money::ZERO,
+            attempts_max: 1,
+            setup_timeout_s: 0,
+            policy: Policy::default(),
+            routes: Vec::new(),
+        }],
+        ..Model::default()
+    }
+}
+
+fn free_port() -> u16 {
+    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn start(data: &Path, sip: u16) -> Plane {
+    std::fs::create_dir_all(data.join("snapshots")).unwrap();
+    std::fs::write(data.join("snapshots/1.snap"), model().encode().unwrap()).unwrap();
+    std::fs::write(data.join("snapshots/current"), "1.snap\n").unwrap();
+    let child = Command::new(env!("CARGO_BIN_EXE_tandem-dataplane"))
+        .args([
+            "--sip",
+            &format!("127.0.0.1:{sip}"),
+            "--shards",
+            "2",
+            "--rtp",
+            "42000-42399",
+            "--log",
+            "warn",
+            "--data",
+        ])
+        .arg(data)
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    let plane = Plane(child);
+    let deadline = Instant::now() + PATIENCE;
+    let mut control = loop {
+        match UnixStream::connect(data.join("run/dataplane.sock")) {
+            Ok(stream) => break BufReader::new(stream),
+            Err(_) => assert!(Instant::now() < deadline, "the program starts"),
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    // Every shard has opened its sockets when it answers.
+    let ask = serde_json::to_string(&Frame::Ask { id: 1, ask: Ask::Figures }).unwrap();
+    control.get_mut().write_all(format!("{ask}\n").as_bytes()).unwrap();
+    assert!(control.read_line(&mut String::new()).unwrap() > 0);
+    plane
+}
+
+fn sipsak(sip: u16, password: &str) -> bool {
+    let to = format!("sip:alice@127.0.0.1:{sip}");
+    let contact = "sip:alice@127.0.0.1:5099";
+    Command::new("sipsak")
+        .args(["-U", "-C", contact, "-s", &to, "-u", "alice", "-a", password, "-x", "600"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .expect("sipsak is installed")
+        .success()
+}
+
+fn sipp(folder: &Path, sip: u16, password: &str) -> bool {
+    let scenario = folder.join("register.xml");
+    std::fs::write(&scenario, SCENARIO.replace("PASSWORD", password)).unwrap();
+    Command::new("sipp")
+        .arg("-sf")
+        .arg(&scenario)
+        .args(["-i", "127.0.0.1", "-p", &free_port().to_string(), "-m", "1", "-nostdin"])
+        .args(["-timeout", "10", "-timeout_error"])
+        .arg(format!("127.0.0.1:{sip}"))
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .expect("sipp is installed (sip-tester)")
+        .success()
+}
+
+#[test]
+fn foreign_programs_register_with_the_right_password_only() {
+    let data = TempDir::new().unwrap();
+    let sip = free_port();
+    let _plane = start(data.path(), sip);
+    assert!(sipsak(sip, "wonderland"));
+    assert!(!sipsak(sip, "guess"));
+    assert!(sipp(data.path(), sip, "wonderland"));
+    assert!(!sipp(data.path(), sip, "guess"));
+}

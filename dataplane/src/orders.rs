@@ -58,6 +58,10 @@ impl Pump {
             ("socket_send_failed", tally.send_failed),
             ("socket_truncated", tally.truncated),
             ("socket_starved", tally.starved),
+            ("socket_accepted", tally.accepted),
+            ("socket_unaccepted", tally.unaccepted),
+            ("socket_connected", tally.connected),
+            ("socket_broken", tally.broken),
         ]);
         counts
     }

@@ -125,6 +125,7 @@ impl Tls {
         let mut heard = Heard::default();
         while !bytes.is_empty() && heard.ended.is_none() {
             heard.ended = match self.connection.read_tls(&mut bytes) {
+                Ok(0) => Some("bytes behind the last word".to_owned()),
                 Ok(_) => self.process(plain),
                 Err(error) => Some(error.to_string()),
             };

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
+use serde_json::Value;
 use snapshot::{
     Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Order, Plan, PlanRoute, Policy, Rate, Source,
 };
@@ -45,19 +46,26 @@ impl Plane {
         command.args(["--rtp", &media_ports()]);
         let child = command.stdin(Stdio::null()).stderr(log).spawn().expect("the data plane starts");
         let plane = Plane { folder, child };
-        plane.ready();
+        plane.figures();
         plane
     }
 
-    /// Every shard has opened its sockets when all have answered.
-    fn ready(&self) {
+    /// What the data plane answers to a question for its figures; every shard has opened its sockets when all have answered.
+    fn figures(&self) -> Value {
         let socket = self.folder.path().join("run/dataplane.sock");
         let stream = until(UP_MAX, "the data plane is up", || UnixStream::connect(&socket).ok());
         let mut stream = BufReader::new(stream);
         stream.get_mut().write_all(b"{\"ask\":{\"id\":1,\"ask\":\"figures\"}}\n").expect("the data plane reads");
         let mut answer = String::new();
         stream.read_line(&mut answer).expect("the data plane answers");
-        assert!(answer.contains("figures"), "{answer}");
+        serde_json::from_str(&answer).expect("answers are JSON")
+    }
+
+    /// What all shards together counted under this name.
+    pub fn counted(&self, name: &str) -> u64 {
+        let figures = self.figures();
+        let value = find(&figures, name).unwrap_or_else(|| panic!("{name} is counted: {figures}"));
+        value.as_u64().expect("counters are numbers")
     }
 
     /// The test's folder.
@@ -80,6 +88,16 @@ impl Drop for Plane {
         }
         signal(self.child.id(), Signal::TERM);
         let _ = self.child.wait();
+    }
+}
+
+/// The value of a name, however deep it lies: under the name, or beside it in a pair.
+fn find<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    match value {
+        Value::Object(map) => map.get(name).or_else(|| map.values().find_map(|inner| find(inner, name))),
+        Value::Array(list) if list.first().is_some_and(|first| first == name) => list.get(1),
+        Value::Array(list) => list.iter().find_map(|inner| find(inner, name)),
+        _ => None,
     }
 }
 

@@ -38,6 +38,16 @@ fn a_thousand_calls_on_sqlite() {
 }
 
 #[test]
+fn calls_over_tcp_are_recorded_and_charged_like_others() {
+    let switch = Switch::up(None);
+    let _terminator = switch.taking(&[]);
+    switch.calling(100, 50, 1_200, "447700900123", &["-t", "t1"]).all_calls_succeed();
+    let records = switch.collected(100);
+    assert!(records.len() == 100 && records.iter().all(Record::answered));
+    switch.charged(exact(&records));
+}
+
+#[test]
 fn a_thousand_calls_on_mariadb() {
     let server = MariaDb::start();
     thousand_calls(&Switch::up(Some(server.url())));

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use acceptance::Net;
 use acceptance::plane::{self, Plane};
+use acceptance::sipp::{Scenario, Sipp};
 use snapshot::Policy;
 use snapshot::policy::Transport;
 
@@ -18,8 +19,9 @@ fn over(transport: Transport) -> Policy {
     Policy { transport, ..Policy::default() }
 }
 
-/// Calls from an originator by one transport to a terminator by another, all on IPv4.
-fn bridge(caller: &str, taker: &str, egress: Transport) {
+/// Calls from an originator by one transport to a terminator by another, all on IPv4. Says how many connections were accepted and
+/// made.
+fn bridge(caller: &str, taker: &str, egress: Transport) -> (u64, u64) {
     let net = Net::draw();
     let at = |host: u8| SocketAddr::from((net.host(host), 5_060));
     let (switch, originator, terminator) = (at(1), at(2), at(3));
@@ -27,21 +29,43 @@ fn bridge(caller: &str, taker: &str, egress: Transport) {
     let plane = Plane::start(&listens, &[originator.ip()], terminator, over(egress));
     let _terminator = plane::taking(plane.folder(), terminator, taker);
     plane::calling(plane.folder(), originator, switch, caller, CALLS);
+    (plane.counted("streams_accepted"), plane.counted("streams_connected"))
 }
 
 #[test]
-fn tcp_calls_reach_a_tcp_terminator_over_one_connection() {
-    bridge("t1", "t1", Transport::Tcp);
+fn tcp_calls_reach_a_tcp_terminator_over_one_connection_and_one_of_each_shard() {
+    let (accepted, connected) = bridge("t1", "t1", Transport::Tcp);
+    assert!(accepted == 1 && (1..=2).contains(&connected), "{accepted} accepted, {connected} made");
 }
 
 #[test]
 fn tcp_calls_with_a_connection_each_reach_a_udp_terminator() {
-    bridge("tn", "u1", Transport::Udp);
+    assert_eq!(bridge("tn", "u1", Transport::Udp), (u64::from(CALLS), 0));
 }
 
 #[test]
 fn udp_calls_reach_a_tcp_terminator() {
-    bridge("u1", "tn", Transport::Tcp);
+    let (accepted, connected) = bridge("u1", "tn", Transport::Tcp);
+    assert!(accepted == 0 && (1..=2).contains(&connected), "{accepted} accepted, {connected} made");
+}
+
+#[test]
+fn voice_from_ipv6_is_heard_on_ipv4_and_its_echo_comes_back() {
+    const VOICES: u64 = 5;
+    let (v4, v6) = (IpAddr::from(Net::draw().host(1)), IpAddr::from(Ipv6Addr::LOCALHOST));
+    let (near, far) = (plane::free_port(v6), plane::free_port(v4));
+    let (originator, terminator) = (plane::free_port(v6), plane::free_port(v4));
+    let listens = words(&[format!("udp:{near}"), format!("udp:{far}")]);
+    let plane = Plane::start(&listens, &[v6], terminator, over(Transport::Udp));
+    // Two seconds of G.711: a hundred packets a call.
+    std::fs::write(plane.folder().join("tone.alaw"), [0xd5; 16_000]).expect("the folder is writable");
+    let line = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let echo = line(&["-rtp_echo", "-mp", "46000"]);
+    let _terminator = Sipp::start(plane.folder(), terminator, Scenario::BuiltIn("uas"), &echo);
+    let calls = line(&[&near.to_string(), "-s", plane::CALLED, "-m", "5", "-l", "5", "-mp", "47000", "-timeout", "60"]);
+    Sipp::start(plane.folder(), originator, Scenario::Ours("rtp.xml"), &calls).all_calls_succeed();
+    let relayed = plane.counted("media_relayed");
+    assert!(relayed >= 2 * 95 * VOICES, "a hundred packets of each call, and their echo: {relayed}");
 }
 
 /// The switch hears both families; calls come from one and go to the other.

@@ -25,6 +25,10 @@ impl Leg {
         source: Hop,
         events: &mut Events,
     ) {
+        // A peer that connects anew is answered and asked over its last connection: behind NAT there is no other way to it.
+        if source.flow.is_some() && source.transport == self.peer.transport {
+            self.peer = source;
+        }
         match request.method() {
             Method::Invite => self.on_invite(desk, index, request, source, events),
             Method::Ack => self.on_ack(desk, index, request, events),

@@ -2,12 +2,14 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 
 use call::leg::send::reply_hop;
 use call::{Call, Opening};
 use cdr::Stages;
 use rating::Arrival;
 use sip::dialog::Dialog;
+use sip::peek::Peek;
 use sip::print::reason_phrase;
 use sip::{Address, Hop, Message, Method, Name, Printer, Transport, Uri, parse};
 use snapshot::policy;
@@ -30,6 +32,9 @@ impl Shard {
         }
         self.counters.sip_received += 1;
         self.streams.see(clock.now);
+        if self.guard.load(clock.now) == Load::Over && self.turn_away(from, bytes, out) {
+            return;
+        }
         let before = (self.config.ticks)();
         match parse::message(bytes) {
             Ok(message) => {
@@ -47,6 +52,33 @@ impl Shard {
                 }
             }
         }
+    }
+
+    /// While the shard is behind, refuses a new call of a known peer without reading it, and drops the ACK of such a refusal: what
+    /// they cost, calls lack. False for everything else.
+    fn turn_away(&mut self, from: Hop, bytes: &[u8], out: &mut Effects) -> bool {
+        if from.transport != Transport::Udp || !matches!(bytes.first(), Some(b'I' | b'A')) {
+            return false;
+        }
+        let Some(peek) = Peek::request(bytes) else { return false };
+        let tag = self.guard.tag(peek.call_id, peek.from_tag);
+        match (peek.method, peek.to_tag) {
+            (b"ACK", Some(to_tag)) => return to_tag == tag,
+            (b"INVITE", None) if self.leg_of(peek.call_id, Some(peek.from_tag)).is_none() && self.is_known(from) => {}
+            _ => return false,
+        }
+        let (wait_s, start) = (self.retry_after_s(), out.bytes.len());
+        if !sip::print::turn_away(bytes, wait_s, from.remote, &tag, &mut out.bytes) {
+            return false;
+        }
+        self.counters.sip_overload += 1;
+        self.counters.sip_sent += 1;
+        // RFC 3581 §4 and RFC 3261 §18.2.2, as for every answer.
+        let port =
+            peek.via.rport.map_or(peek.via.port.unwrap_or(Transport::Udp.default_port()), |_| from.remote.port());
+        let to = from.to(SocketAddr::new(from.remote.ip(), port));
+        out.list.push(Effect::Sip { to, bytes: start..out.bytes.len() });
+        true
     }
 
     fn on_request(&mut self, clock: Clock, from: Hop, request: &Message<'_>, parse_ns: u64, out: &mut Effects) {
@@ -131,6 +163,7 @@ impl Shard {
             _ if let Some(status) = vet::method_objection(method) => status,
             _ if request.to().tag().is_some() => 481,
             Method::Cancel | Method::Bye | Method::Update | Method::Info | Method::Prack => 481,
+            // Those that could not be turned away unread.
             Method::Invite if self.guard.load(clock.now) == Load::Over => {
                 self.counters.sip_overload += 1;
                 503
@@ -270,13 +303,17 @@ impl Shard {
         self.counters.sip_refused += u64::from(status != 200);
         self.counters.sip_sent += 1;
         let (tag, to) = (self.guard.tag(request.call_id(), request.via().branch), reply_hop(request, from));
-        let wait_s = RETRY_AFTER_S.start() + self.random.bits() % (RETRY_AFTER_S.end() - RETRY_AFTER_S.start() + 1);
+        let wait_s = self.retry_after_s();
         let bytes = out.append(|bytes| {
             let mut printer = Printer::reply(bytes, request, status, reason_phrase(status), &tag, from.remote);
             vet::explain(&mut printer, request, status, wait_s);
             printer.finish_empty();
         });
         self.emit(to, bytes, out);
+    }
+
+    fn retry_after_s(&mut self) -> u64 {
+        RETRY_AFTER_S.start() + self.random.bits() % (RETRY_AFTER_S.end() - RETRY_AFTER_S.start() + 1)
     }
 
     pub(crate) fn refuse_flawed(

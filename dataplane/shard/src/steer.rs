@@ -33,13 +33,21 @@ pub fn owner(datagram: &[u8], shards: u16) -> Option<ShardId> {
 
 /// The value of the first Call-ID header, without reading the rest of the message.
 fn find_call_id(datagram: &[u8]) -> Option<&[u8]> {
-    let mut lines = datagram.split(|b| *b == b'\n').skip(1);
-    lines.by_ref().take_while(|line| !line.trim_ascii().is_empty()).find_map(|line| {
-        let colon = line.iter().position(|b| *b == b':')?;
-        let name = line[..colon].trim_ascii();
-        let is_call_id = name.eq_ignore_ascii_case(b"Call-ID") || name.eq_ignore_ascii_case(b"i");
-        is_call_id.then(|| line[colon + 1..].trim_ascii())
-    })
+    let mut rest = &datagram[memchr::memchr(b'\n', datagram)? + 1..];
+    loop {
+        let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+        let line = &rest[..end];
+        if matches!(line.first()?, b'C' | b'c' | b'I' | b'i') {
+            let colon = memchr::memchr(b':', line).unwrap_or(0);
+            let name = line[..colon].trim_ascii();
+            if name.eq_ignore_ascii_case(b"Call-ID") || name.eq_ignore_ascii_case(b"i") {
+                return Some(line[colon + 1..].trim_ascii());
+            }
+        } else if line.trim_ascii().is_empty() {
+            return None;
+        }
+        rest = rest.get(end + 1..)?;
+    }
 }
 
 /// FNV-1a, 64 bits: the same on every node and in every release.

@@ -256,7 +256,13 @@ pub fn reply(request: &str, status: &str, tag: &str, body: &str) -> String {
 /// The originator's next request in the dialog that this answer made.
 pub fn request(answer: &str, method: &str, number: u32) -> String {
     let head = |name: &str| header(answer, name).unwrap_or_else(|| panic!("{name} is in {answer}"));
-    let target = head("Contact").trim_start_matches('<').split('>').next().unwrap_or_default();
+    // A refusal has no Contact: its ACK goes where the INVITE went.
+    let target = header(answer, "Contact")
+        .unwrap_or("<sip:442071838750@127.0.0.1>")
+        .trim_start_matches('<')
+        .split('>')
+        .next()
+        .unwrap_or_default();
     format!(
         "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.60:5060;branch=z9hG4bK{method}{number}\r\nMax-Forwards: 70\r\n\
          From: {}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {number} {method}\r\nContent-Length: 0\r\n\r\n",

@@ -18,6 +18,7 @@ pub mod method;
 pub mod multipart;
 pub mod name;
 pub mod parse;
+pub mod peek;
 pub mod print;
 pub mod server;
 pub mod stored;

@@ -14,7 +14,7 @@ mod reason;
 mod refusal;
 
 pub use reason::reason_phrase;
-pub use refusal::{REFUSAL_BYTES_MAX, refusal};
+pub use refusal::{REFUSAL_BYTES_MAX, refusal, turn_away};
 
 /// How a header is named when it is printed: a [`Name`] or the text of a header that `Name` does not know.
 pub trait Label {

@@ -28,12 +28,24 @@ struct Found<'a> {
 /// Appends a response to a flawed request when its Via and CSeq can be found at all, with From, To and Call-ID as far as they are
 /// there; says whether it did. Never answers a response, an ACK (RFC 3261 §17.1.1.3), or what is no SIP.
 pub fn refusal(bytes: &[u8], status: u16, reason: &str, source: SocketAddr, to_tag: &[u8], out: &mut Vec<u8>) -> bool {
+    refuse(bytes, (status, reason, None), source, to_tag, out)
+}
+
+/// The same for a request that is refused because there is no time to read it: 503, to be tried again after so many seconds.
+pub fn turn_away(bytes: &[u8], retry_after_s: u64, source: SocketAddr, to_tag: &[u8], out: &mut Vec<u8>) -> bool {
+    refuse(bytes, (503, "Service Unavailable", Some(retry_after_s)), source, to_tag, out)
+}
+
+/// Status, reason and Retry-After of a refusal.
+type Why<'w> = (u16, &'w str, Option<u64>);
+
+fn refuse(bytes: &[u8], why: Why<'_>, source: SocketAddr, to_tag: &[u8], out: &mut Vec<u8>) -> bool {
     let text = &bytes[parse::empty_lines(bytes)..];
     let Some(head) = request_head(text) else { return false };
     let Some(found) = find(text, head) else { return false };
     let Some(cseq) = found.cseq.filter(|_| found.vias > 0) else { return false };
     let begin = out.len();
-    let mut printer = Printer::response(out, status, reason);
+    let mut printer = Printer::response(out, why.0, why.1);
     vias(&mut printer, text, found.via_at, source);
     // RFC 4475 §3.3.1: what the request lacks, its refusal lacks as well; Via and CSeq tell the sender which one is meant.
     if let Some(from) = found.from {
@@ -47,6 +59,9 @@ pub fn refusal(bytes: &[u8], status: u16, reason: &str, source: SocketAddr, to_t
         printer.copy(Name::CallId, call_id);
     }
     printer.copy(Name::CSeq, cseq);
+    if let Some(seconds) = why.2 {
+        printer.number(Name::RetryAfter, seconds);
+    }
     printer.finish_empty();
     if out.len() - begin > REFUSAL_BYTES_MAX {
         out.truncate(begin);

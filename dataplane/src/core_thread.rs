@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use shard::{Config, Effects, Shard};
 use uring::{Doorbell, Ring, host};
 
+use crate::blocked;
+use crate::lag::Lag;
 use crate::listen::Listen;
 use crate::mail::{Mail, Report};
 use crate::pump::Pump;
@@ -31,7 +33,7 @@ pub struct CoreThread {
     pub media: [Option<IpAddr>; 2],
     /// Its media ports.
     pub ports: PortRange,
-    /// Where a datagram that broke the shard is kept.
+    /// Where a message that broke the shard is kept.
     pub keep: PathBuf,
 }
 
@@ -64,8 +66,8 @@ impl CoreThread {
             streams: Streams::new(self.listens, self.keys),
             mail: self.mail,
             out: Effects::default(),
-            last: Vec::new(),
             media_heard: 0,
+            lag: Lag::default(),
             disk_full: false,
             stop_at: None,
         };
@@ -73,10 +75,16 @@ impl CoreThread {
             Ok(outcome) => Ok(outcome?),
             Err(_) => {
                 // Its calls' state cannot be trusted any more; the journal can. The next start bills them from there.
-                let path = keep.join(format!("broken-shard-{number}.datagram"));
-                let kept = std::fs::write(&path, &pump.last);
+                let culprit = Some(pump.shard.reading()).filter(|message| !message.is_empty());
+                let kept = culprit.map(|message| blocked::keep(&keep, message));
                 pump.mail.flush();
-                anyhow::bail!("panic; the last SIP datagram is in {} ({kept:?})", path.display())
+                match kept {
+                    Some(Ok(file)) => {
+                        anyhow::bail!("panic over a message, which is blocked from now on: {}", file.display())
+                    }
+                    Some(Err(error)) => anyhow::bail!("panic over a message that could not be kept: {error}"),
+                    None => anyhow::bail!("panic"),
+                }
             }
         }
     }

@@ -31,7 +31,16 @@ mod tests {
     #[test]
     fn lag_is_the_time_over_which_the_ring_was_full_at_every_turn() {
         let mut lag = Lag::default();
-        let turns = [(0, 0, 0), (5, 1, 250), (10, 2, 500), (21, 9, 1_050), (26, 9, 0), (500, 9, 0), (505, 10, 250), (506, 10, 0)];
+        let turns = [
+            (0, 0, 0),
+            (5, 1, 250),
+            (10, 2, 500),
+            (21, 9, 1_050),
+            (26, 9, 0),
+            (500, 9, 0),
+            (505, 10, 250),
+            (506, 10, 0),
+        ];
         for (ms, starved, permille) in turns {
             assert_eq!(lag.turn(Instant::from_micros(ms * 1_000), starved), permille, "at {ms} ms");
         }

@@ -4,11 +4,13 @@
 //! call: that is the shards' work.
 
 mod bell;
+mod blocked;
 mod boot;
 mod carry;
 mod clocks;
 mod control;
 mod core_thread;
+mod lag;
 mod listen;
 mod mail;
 mod orders;
@@ -79,6 +81,7 @@ fn run(settings: &Settings) -> anyhow::Result<End> {
     ensure!(settings.rtp.part(shards - 1, shards).low < settings.rtp.high, "fewer media ports than shards");
     let plan = Plan::new(settings, &places, &folder, carried, shards)?;
     tracing::info!(boot = folder.boot, shards, sip = %places, "the data plane starts");
+    blocked::tell(&folder.path.join(blocked::FOLDER));
     let spool = start_spool(plan.spool)?;
     let threads: Vec<JoinHandle<()>> = plan
         .threads
@@ -174,7 +177,7 @@ impl Plan {
                 mail,
                 bell: own.clone(),
                 ports,
-                keep: folder.path.join("run"),
+                keep: folder.path.join(blocked::FOLDER),
             });
             sources.push(Source { entries, kept, bell: own.clone() });
             seats.push(Seat { orders: orders_in, bell: own });
@@ -224,7 +227,10 @@ fn facts(
         node_key,
         trace_percent: settings.trace_percent,
         grants: carried.grants.clone(),
-        guard: shard::guard::Settings::default(),
+        guard: shard::guard::Settings {
+            blocked: blocked::fingerprints(&folder.path.join(blocked::FOLDER)),
+            ..Default::default()
+        },
         streams: shard::streams::Settings { idle_s: settings.stream_idle },
         ticks: clocks::ticks,
     })

@@ -7,6 +7,7 @@ use units::{Clock, Instant};
 use uring::{Event, Packet, Ring};
 
 use crate::clocks;
+use crate::lag::Lag;
 use crate::mail::{Entry, JOURNAL_BACKLOG_MAX, Mail, Report};
 use crate::sockets::{Role, Sockets};
 use crate::streams::Streams;
@@ -27,9 +28,8 @@ pub struct Pump {
     pub streams: Streams,
     pub mail: Mail,
     pub out: Effects,
-    /// The last SIP datagram, for whoever must find out why it broke the shard.
-    pub last: Vec<u8>,
     pub media_heard: u64,
+    pub lag: Lag,
     pub disk_full: bool,
     pub stop_at: Option<Instant>,
 }
@@ -41,6 +41,8 @@ impl Pump {
             self.ring.fall_asleep();
             self.ring.wait(self.sleep())?;
             let clock = clocks::read();
+            let permille = self.lag.turn(clock.now, self.ring.tally().starved);
+            self.shard.on_load(clock, permille);
             while let Some(event) = self.ring.event() {
                 match event {
                     Event::Datagram(packet) => self.hear(clock, packet),
@@ -77,8 +79,6 @@ impl Pump {
         let port = match self.sockets.role(packet.socket) {
             Role::Media(port) => port,
             Role::Udp(listener) => {
-                self.last.clear();
-                self.last.extend_from_slice(self.ring.bytes(&packet));
                 let from = Hop::udp(listener, packet.from);
                 self.shard.on_sip(clock, from, self.ring.bytes(&packet), &mut self.out);
                 return self.ring.release(packet);

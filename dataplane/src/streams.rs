@@ -93,8 +93,6 @@ impl Pump {
     /// A piece of a connection's bytes came.
     pub fn hear_stream(&mut self, clock: Clock, packet: Packet) {
         let Role::Stream(flow) = self.sockets.role(packet.socket) else { return self.ring.release(packet) };
-        self.last.clear();
-        self.last.extend_from_slice(self.ring.bytes(&packet));
         let line = self.streams.lines.get_mut(&flow);
         match line.map(|line| line.tls.as_mut()) {
             Some(None) => self.shard.on_stream(clock, flow, self.ring.bytes(&packet), &mut self.out),

@@ -297,3 +297,34 @@ fn a_sound_snapshot_comes_into_force_and_stays_when_the_next_is_damaged() {
         "the youngest sound file serves when the current is damaged"
     );
 }
+
+#[test]
+fn a_message_that_broke_a_shard_once_is_dropped_unread_after_the_next_start() {
+    let data = tempfile::tempdir().unwrap();
+    let blocked = data.path().join("run/blocked");
+    std::fs::create_dir_all(&blocked).unwrap();
+    let (us, sip) = (UdpSocket::bind("127.0.0.1:0").unwrap(), free_port());
+    let port = us.local_addr().unwrap().port();
+    let options = |branch: &str| {
+        format!(
+            "OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bK{branch};rport\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:ana@127.0.0.1>;tag=1\r\nTo: <sip:bo@127.0.0.1>\r\nCall-ID: {branch}@127.0.0.1\r\n\
+             CSeq: 1 OPTIONS\r\nContact: <sip:ana@127.0.0.1:{port}>\r\nContent-Length: 0\r\n\r\n"
+        )
+    };
+    std::fs::write(blocked.join("kept.datagram"), options("poison")).unwrap();
+    let mut plane = start_on(data.path(), sip);
+    us.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    let mut answer = [0; 2_048];
+    let ask = || {
+        for branch in ["poison", "harmless"] {
+            us.send_to(options(branch).as_bytes(), ("127.0.0.1", sip)).unwrap();
+        }
+        us.recv(&mut answer).ok()
+    };
+    let length = poll(ask, "a stranger is answered");
+    let text = String::from_utf8_lossy(&answer[..length]).into_owned();
+    assert!(text.starts_with("SIP/2.0 403") && text.contains("harmless@"), "only the other one is answered: {text}");
+    let dropped = |figures: Figures| figures.counters.iter().any(|(name, value)| name == "sip_blocked" && *value > 0);
+    poll(|| dropped(plane.figures()).then_some(()), "the poison is dropped and counted");
+}

@@ -77,8 +77,6 @@ pub enum Silence {
     Rate,
     /// The shard is busy, and its source is nobody's.
     Busy,
-    /// It broke a shard before.
-    Blocked,
 }
 
 /// The fingerprint of a message: the same on every node and in every release.
@@ -122,10 +120,7 @@ impl Guard {
     ///
     /// # Errors
     /// Why it is dropped.
-    pub fn ask(&mut self, now: Instant, from: IpAddr, known: bool, bytes: &[u8]) -> Result<(), Silence> {
-        if !self.blocked.is_empty() && self.blocked.binary_search(&fingerprint(bytes)).is_ok() {
-            return Err(Silence::Blocked);
-        }
+    pub fn ask(&mut self, now: Instant, from: IpAddr, known: bool) -> Result<(), Silence> {
         let key = mix(self.seed, source_key(from));
         let passes = if known {
             self.peers.take(now, key)
@@ -136,6 +131,11 @@ impl Guard {
             self.strangers.take(now, key) && self.all_strangers.take(now, 0)
         };
         if passes { Ok(()) } else { Err(Silence::Rate) }
+    }
+
+    /// Did a message like this break a shard?
+    pub fn is_blocked(&self, message: &[u8]) -> bool {
+        !self.blocked.is_empty() && self.blocked.binary_search(&fingerprint(message)).is_ok()
     }
 
     /// How far behind the shard is, in thousandths of [`LAG_MAX_MS`].

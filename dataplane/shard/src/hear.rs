@@ -24,15 +24,25 @@ use crate::{CALLS_MAX, Effects, Shard, context, steer, vet};
 const RETRY_AFTER_S: core::ops::RangeInclusive<u64> = 5..=15;
 
 impl Shard {
-    /// Reads a datagram that is ours to read.
+    /// Reads a message that is ours to read, and remembers it meanwhile: should it break us, it is known which one did.
     pub(crate) fn hear(&mut self, clock: Clock, from: Hop, bytes: &[u8], out: &mut Effects) {
+        if self.guard.is_blocked(bytes) {
+            self.counters.sip_blocked += 1;
+            return;
+        }
+        self.reading.extend_from_slice(bytes);
+        self.read(clock, from, bytes, out);
+        self.reading.clear();
+    }
+
+    fn read(&mut self, clock: Clock, from: Hop, bytes: &[u8], out: &mut Effects) {
         // RFC 5626 §3.5.1 keep-alives, and what is too short to be anything.
         if bytes.trim_ascii().len() < 12 {
             return;
         }
         self.counters.sip_received += 1;
         self.streams.see(clock.now);
-        if self.guard.load(clock.now) == Load::Over && self.turn_away(from, bytes, out) {
+        if self.guard.load(clock.now) == Load::Over && self.turn_away(clock, from, bytes, out) {
             return;
         }
         let before = (self.config.ticks)();
@@ -56,7 +66,7 @@ impl Shard {
 
     /// While the shard is behind, refuses a new call of a known peer without reading it, and drops the ACK of such a refusal: what
     /// they cost, calls lack. False for everything else.
-    fn turn_away(&mut self, from: Hop, bytes: &[u8], out: &mut Effects) -> bool {
+    fn turn_away(&mut self, clock: Clock, from: Hop, bytes: &[u8], out: &mut Effects) -> bool {
         if from.transport != Transport::Udp || !matches!(bytes.first(), Some(b'I' | b'A')) {
             return false;
         }
@@ -64,7 +74,8 @@ impl Shard {
         let tag = self.guard.tag(peek.call_id, peek.from_tag);
         match (peek.method, peek.to_tag) {
             (b"ACK", Some(to_tag)) => return to_tag == tag,
-            (b"INVITE", None) if self.leg_of(peek.call_id, Some(peek.from_tag)).is_none() && self.is_known(from) => {}
+            (b"INVITE", None)
+                if self.leg_of(peek.call_id, Some(peek.from_tag)).is_none() && self.is_known(clock.now, from) => {}
             _ => return false,
         }
         let (wait_s, start) = (self.retry_after_s(), out.bytes.len());
@@ -76,8 +87,8 @@ impl Shard {
         // RFC 3581 §4 and RFC 3261 §18.2.2, as for every answer.
         let port =
             peek.via.rport.map_or(peek.via.port.unwrap_or(Transport::Udp.default_port()), |_| from.remote.port());
-        let to = from.to(SocketAddr::new(from.remote.ip(), port));
-        out.list.push(Effect::Sip { to, bytes: start..out.bytes.len() });
+        let (to, end) = (from.to(SocketAddr::new(from.remote.ip(), port)), out.bytes.len());
+        self.emit(to, start..end, out);
         true
     }
 

@@ -51,7 +51,7 @@ pub use sip::{Flow, Hop, Transport};
 
 use book::Book;
 use counters::{Counters, Stages};
-use guard::{Guard, Refused, Silence};
+use guard::{Guard, Refused};
 use health::Probe;
 use identity::Identity;
 use registrar::Registrar;
@@ -169,6 +169,8 @@ pub struct Shard {
     /// Where egress trunks are, in order.
     egress_addresses: Vec<IpAddr>,
     guard: Guard,
+    /// The message that is being read; empty between two.
+    reading: Vec<u8>,
     streams: Streams,
     /// Requests that could not be sent; their calls are told before the turn ends.
     unsent: VecDeque<Vec<u8>>,
@@ -229,6 +231,7 @@ impl Shard {
             loaded: None,
             egress_addresses: Vec::new(),
             guard,
+            reading: Vec::new(),
             streams,
             unsent: VecDeque::new(),
             random,
@@ -255,11 +258,8 @@ impl Shard {
 
     /// A SIP message came to this shard's socket.
     pub fn on_sip(&mut self, clock: Clock, from: Hop, bytes: &[u8], out: &mut Effects) {
-        if let Err(silence) = self.guard.ask(clock.now, from.remote.ip(), self.is_known(clock.now, from), bytes) {
-            match silence {
-                Silence::Rate | Silence::Busy => self.counters.sip_silenced += 1,
-                Silence::Blocked => self.counters.sip_blocked += 1,
-            }
+        if self.guard.ask(clock.now, from.remote.ip(), self.is_known(clock.now, from)).is_err() {
+            self.counters.sip_silenced += 1;
             return;
         }
         match steer::owner(bytes, self.config.shards) {
@@ -358,6 +358,11 @@ impl Shard {
     /// Told at the beginning of a turn; without a word for half a second it counts as 0.
     pub fn on_load(&mut self, clock: Clock, permille: u32) {
         self.guard.on_load(clock.now, permille);
+    }
+
+    /// The message that this shard was reading when it broke; empty if it broke over something else.
+    pub fn reading(&self) -> &[u8] {
+        &self.reading
     }
 
     /// The last strangers that were refused, latest first.

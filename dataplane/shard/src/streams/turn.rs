@@ -21,7 +21,7 @@ impl Shard {
         let transport = self.config.listeners.get(usize::from(listener))?.transport;
         let known = self.is_known(clock.now, Hop { transport, listener, remote: from, flow: None });
         // A handshake costs more than a message: who may not speak may not connect either.
-        let may = self.guard.ask(clock.now, from.ip(), known, b"").is_ok();
+        let may = self.guard.ask(clock.now, from.ip(), known).is_ok();
         let flow = if may { self.streams.accept(transport, listener, from, known) } else { None };
         match flow {
             Some(_) => self.counters.streams_accepted += 1,

@@ -296,7 +296,7 @@ impl Leg {
         Leg::bare(dialog, peer, desk.random.bits() >> 2)
     }
 
-    /// A leg with nothing under way whose descriptions have this session id.
+    /// A leg with nothing under way whose descriptions have this `session_id`.
     pub fn bare(dialog: Dialog, peer: Hop, sdp_session: u64) -> Leg {
         Leg {
             dialog,

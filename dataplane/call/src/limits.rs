@@ -14,7 +14,7 @@ pub const REQUESTS_PER_LEG_MAX: usize = 8;
 pub const EARLY_DIALOGS_MAX: usize = 8;
 /// Reliable provisional responses that wait for the PRACK of the one before.
 pub const PROGRESS_QUEUE_MAX: usize = 4;
-/// INVITEs of one attempt that were refused and sent anew before a longer session interval is asked for no more.
+/// INVITEs of one attempt that were refused and sent anew before a longer interval between refreshes is asked for no more.
 pub const REPEATS_MAX: usize = 4;
 /// Milliseconds that a re-INVITE may go without final answer before it is cancelled.
 pub const REOFFER_TIMEOUT_MS: u64 = 60_000;

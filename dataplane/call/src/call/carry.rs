@@ -15,11 +15,11 @@ impl Call {
         if !body.is_sdp() {
             return Ok(body.clone());
         }
-        let session = sdp::parse(&body.bytes)?;
-        let active = session.first_active();
+        let description = sdp::parse(&body.bytes)?;
+        let active = description.first_active();
         let to_port = self.legs[usize::from(to)].pair.map_or(0, |pair| pair.rtp_port);
-        self.hear_media(ctx, from, &session)?;
-        let count = session.media_count();
+        self.hear_media(ctx, from, &description)?;
+        let count = description.media_count();
         let ports: Vec<u16> = (0..count).map(|index| if Some(index) == active { to_port } else { 0 }).collect();
         let leg = &self.legs[usize::from(to)];
         let address = ctx.desk.switch.media_address(leg.peer.remote.is_ipv6()).ok_or(sdp::Flaw::REFUSED_ADDRESS)?;

@@ -16,7 +16,7 @@ impl Call {
             }
             Event::OfferAccepted { body, stands_for: StandsFor::Refresh } => {
                 // Its answer concerns nobody but our relay.
-                let _ = sdp::parse(&body.bytes).and_then(|session| self.hear_media(ctx, leg, &session));
+                let _ = sdp::parse(&body.bytes).and_then(|description| self.hear_media(ctx, leg, &description));
             }
             Event::OfferAccepted { body, stands_for } => {
                 let carried = self.carry(ctx, leg, other, &body);
@@ -162,16 +162,18 @@ impl Call {
         &mut self,
         ctx: &mut Context<'_>,
         from: u8,
-        session: &sdp::Session<'_>,
+        description: &sdp::Session<'_>,
     ) -> Result<(), sdp::Flaw> {
         let leg = &mut self.legs[usize::from(from)];
-        let (Some(index), Some(pair)) = (session.first_active(), leg.pair) else { return Ok(()) };
-        let Some(rtp) = session.address(index).filter(|address| !address.ip().is_unspecified()) else { return Ok(()) };
+        let (Some(index), Some(pair)) = (description.first_active(), leg.pair) else { return Ok(()) };
+        let Some(rtp) = description.address(index).filter(|address| !address.ip().is_unspecified()) else {
+            return Ok(());
+        };
         let own = ctx.desk.switch.media_address(rtp.is_ipv6()) == Some(rtp.ip()) && ctx.relay.owns(rtp.port());
         if own || sdp::address_refused(rtp.ip(), &[]) {
             return Err(sdp::Flaw::REFUSED_ADDRESS);
         }
-        let rtcp = session.rtcp_address(index).unwrap_or(rtp);
+        let rtcp = description.rtcp_address(index).unwrap_or(rtp);
         ctx.relay.expect(pair.id, rtp, rtcp);
         leg.media = Some((rtp, rtcp));
         Ok(())

@@ -562,7 +562,7 @@ pub enum Refusal {
     Plain(u16),
     /// 420: this extension is not offered here (RFC 3261 §8.2.2.3).
     Unsupported(&'static [u8]),
-    /// 422: the session interval is shorter than these seconds (RFC 4028 §6).
+    /// 422: the interval between refreshes is shorter than these seconds (RFC 4028 §6).
     Shorter(u32),
     /// 500: another transaction is under way, try again after these seconds (RFC 3261 §14.2, RFC 3311 §5.2).
     Soon(u8),

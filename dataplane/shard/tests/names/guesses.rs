@@ -1,7 +1,9 @@
 //! Guessing, listing, replaying: SECURITY rows 6, 9 and 10.
 
 use shard::proof::{FAILURES_MAX, SILENCE_MS};
+use shard::recent::Recent;
 use sip::auth::nonce::LIFE_MS;
+use units::Instant;
 
 use crate::world::{AWAY, HOME, Phone, World, model, status};
 
@@ -134,6 +136,21 @@ fn a_small_packet_from_nobody_draws_no_large_one() {
         CSeq:1 REGISTER\r\n\r\n";
     assert!(world.hear(HOME, small).is_empty());
     assert_eq!(world.counted("proofs_silenced"), 1);
+}
+
+#[test]
+fn what_happened_lately_is_bounded_and_forgotten() {
+    let at = |ms: u64| Instant::from_micros(ms * 1_000);
+    let mut recent = Recent::new(3, 1_000);
+    for key in 0..3 {
+        assert_eq!(recent.put(at(key), key, "first"), None);
+    }
+    assert_eq!(recent.put(at(500), 0, "again"), None, "a value is replaced in its place");
+    assert_eq!(recent.put(at(600), 3, "fourth"), Some("again"), "the oldest makes room");
+    assert_eq!((recent.len(), recent.has(at(600), &0), recent.has(at(600), &1)), (3, false, true));
+    assert!(!recent.has(at(1_001), &1), "its time is over");
+    recent.put(at(5_000), 4, "later");
+    assert_eq!(recent.len(), 1, "and its memory free");
 }
 
 #[test]

@@ -24,8 +24,10 @@ const ANSWERS_MAX: usize = 4_096;
 /// Bytes that an unproved source gets for ten of its own at most: who forges a source gains nothing by us.
 const ECHO_BYTES_MAX: usize = 12;
 
-/// What is asked for, best first. Some peers read only the topmost challenge, so its place decides whom we understand.
-const OFFERED: [&[Algorithm]; 2] = [&[Algorithm::Sha256, Algorithm::Md5], &[Algorithm::Md5]];
+/// What is asked for, the best on top (RFC 8760 §2.3).
+const OFFERED: &[Algorithm] = &[Algorithm::Sha256, Algorithm::Md5];
+/// What is asked for where that was not answered: many programs read the topmost challenge only.
+const OFFERED_AGAIN: &[Algorithm] = &[Algorithm::Md5, Algorithm::Sha256];
 
 /// What a shard knows of names.
 #[derive(Debug)]
@@ -132,9 +134,8 @@ impl Shard {
         }
     }
 
-    /// Asks for a proof and keeps nothing: strongest hash first (RFC 8760 §2.3), as long as the question is hardly longer
-    /// than the request. MD5 alone is asked for otherwise, by which small and old programs get along that read no second
-    /// header; and nothing of a stranger if even that is too long.
+    /// Asks for a proof, strongest hash first unless that was in vain, as long as the question is hardly longer than the
+    /// request. MD5 alone is asked for otherwise, and nothing of a stranger if even that is too long.
     pub(crate) fn ask(
         &mut self,
         clock: Clock,
@@ -149,7 +150,8 @@ impl Shard {
         let bytes_max = request.text().len() * ECHO_BYTES_MAX / 10;
         let proven = self.identity.proofs.is_proven(clock.now, source);
         self.counters.proofs_asked += 1;
-        for algorithms in OFFERED {
+        let in_vain = self.identity.proofs.note_question(clock.now, source);
+        for algorithms in [if in_vain { OFFERED_AGAIN } else { OFFERED }, &[Algorithm::Md5]] {
             let start = out.bytes.len();
             self.answer(from, request, question.status, out, |printer| {
                 for algorithm in algorithms {

@@ -7,7 +7,7 @@
 use core::net::{IpAddr, Ipv6Addr};
 
 use sip::auth::nonce::{self, Key, LIFE_MS};
-use sip::auth::{Credentials, Secret, Unfit, credentials_of};
+use sip::auth::{Algorithm, Credentials, Secret, Unfit, credentials_of};
 use sip::{Message, Name};
 use units::{Instant, ShardId};
 
@@ -21,6 +21,8 @@ pub const FAILURES_MS: u64 = 60_000;
 pub const SILENCE_MS: u64 = 300_000;
 /// How long an address that proved a name is no stranger, in milliseconds: as long as a registration lasts at most.
 pub const PROVEN_MS: u64 = 86_400_000;
+/// How long an address that did not answer the strongest hash is asked for the other one first, in milliseconds.
+const ASKED_MS: u64 = 86_400_000;
 /// Addresses that are remembered at most, of each kind.
 pub const ADDRESSES_MAX: usize = 16_384;
 /// Nonces whose uses are counted at most. When one must go early, older ones are taken for stale.
@@ -74,6 +76,8 @@ pub struct Proofs {
     failures: Recent<IpAddr, Count>,
     silent: Recent<IpAddr, ()>,
     proven: Recent<IpAddr, ()>,
+    /// Addresses that were asked; true if the last question was not answered with the strongest hash.
+    asked: Recent<IpAddr, bool>,
     /// What the other shards have not been told.
     news: Option<News>,
 }
@@ -90,6 +94,7 @@ impl Proofs {
             failures: Recent::new(ADDRESSES_MAX, FAILURES_MS),
             silent: Recent::new(ADDRESSES_MAX, SILENCE_MS),
             proven: Recent::new(ADDRESSES_MAX, PROVEN_MS),
+            asked: Recent::new(ADDRESSES_MAX, ASKED_MS),
             news: None,
         }
     }
@@ -97,6 +102,18 @@ impl Proofs {
     /// A nonce for this address.
     pub fn mint(&self, now: Instant, source: IpAddr, chance: u64) -> [u8; nonce::CHARACTERS] {
         nonce::mint(&self.key, self.shard.0, now, source, chance)
+    }
+
+    /// A question goes to this address. True if the one before was not answered with the strongest hash: whoever is there may
+    /// read the topmost challenge only, and not know that one.
+    pub fn note_question(&mut self, now: Instant, source: IpAddr) -> bool {
+        match self.asked.get_mut(now, &place(source)) {
+            Some(stands) => core::mem::replace(stands, true),
+            None => {
+                self.asked.put(now, place(source), true);
+                false
+            }
+        }
     }
 
     /// Did this address guess too often?
@@ -125,6 +142,10 @@ impl Proofs {
                 return Proof::Ask { stale: false };
             }
         };
+        if let Some(stands) = self.asked.get_mut(now, &place(source)) {
+            // Who answers MD5 may know nothing else, so it goes on being asked for that first.
+            *stands = credentials.algorithm == Algorithm::Md5;
+        }
         // RFC 7616 §3.4.6: an answer is good for one Request-URI only.
         if !credentials.uri.is(request.request_uri().unwrap_or(b"")) {
             return Proof::Broken;

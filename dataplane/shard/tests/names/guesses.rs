@@ -23,18 +23,38 @@ fn plain(refusal: &str, user: &str) -> String {
 fn known_and_unknown_users_get_the_same_question() {
     let mut world = World::new(1, &model());
     let mut refusals = Vec::new();
-    for user in ["alice", "nobody"] {
+    for (user, from) in [("alice", HOME), ("nobody", AWAY)] {
         let mut phone = Phone::new(user, "wrong");
         let request = phone.register(LINES);
-        let first = world.ask(HOME, &request);
+        let first = world.ask(from, &request).replace(&from[..12], "somewhere");
         let proof = phone.register_proof(&first, 1);
         let request = phone.register(&format!("{LINES}{proof}"));
-        let second = world.ask(HOME, &request);
+        let second = world.ask(from, &request).replace(&from[..12], "somewhere");
         assert!(!second.contains("stale"));
         refusals.push((plain(&first, user), plain(&second, user)));
     }
     assert_eq!(refusals[0], refusals[1]);
     assert_eq!(world.counted("proofs_failed"), 2);
+}
+
+#[test]
+fn who_does_not_answer_the_strongest_hash_is_asked_for_the_other_first() {
+    let mut world = World::new(1, &model());
+    let mut alice = Phone::new("alice", "wonderland");
+    let first = |refusal: &str| refusal.find("SHA-256") < refusal.find("algorithm=MD5");
+    let request = alice.register(LINES);
+    assert!(first(&world.ask(HOME, &request)));
+    let request = alice.register(LINES);
+    let again = world.ask(HOME, &request);
+    assert!(!first(&again) && again.contains("SHA-256"));
+    let proof = alice.register_proof(&again, 1);
+    let request = alice.register(&format!("{LINES}{proof}"));
+    assert_eq!(status(&world.ask(HOME, &request)), 200);
+    let request = alice.register(LINES);
+    assert!(!first(&world.ask(HOME, &request)), "the other one worked, so it stays first");
+    world.wait(86_400_000);
+    let request = alice.register(LINES);
+    assert!(first(&world.ask(HOME, &request)), "for a day");
 }
 
 #[test]

@@ -122,7 +122,7 @@ impl Pump {
                         self.ring.send(socket, to.remote, &self.out.bytes[bytes]);
                     }
                 }
-                Effect::Connect { flow, listener, to } if self.connect(flow, listener, to) => {}
+                Effect::Connect { flow, listener, to, name } if self.connect(flow, listener, to, &name) => {}
                 Effect::Connect { flow, .. } => lost.push(flow),
                 Effect::Stream { flow, bytes } if self.send_stream(flow, bytes.clone()) => {}
                 Effect::Stream { flow, .. } => lost.push(flow),

@@ -56,11 +56,11 @@ impl Pump {
     }
 
     /// A connection that the shard ordered; false if that cannot be.
-    pub fn connect(&mut self, flow: Flow, listener: u8, to: SocketAddr) -> bool {
+    pub fn connect(&mut self, flow: Flow, listener: u8, to: SocketAddr, name: &str) -> bool {
         let Some(listen) = self.streams.listens.get(usize::from(listener)) else { return false };
         let from = Some(listen.bind.ip()).filter(|ip| !ip.is_unspecified());
         let tls = match listen.transport {
-            Transport::Tls => match self.streams.keys.of(listener).and_then(|pair| pair.connect(to.ip())) {
+            Transport::Tls => match self.streams.keys.of(listener).and_then(|pair| pair.connect(to.ip(), name)) {
                 Some(tls) => Some(Box::new(tls)),
                 None => return false,
             },

@@ -80,9 +80,10 @@ impl Pair {
         Some(Tls::new(connection.into(), true))
     }
 
-    /// The side that connects; the peer must prove that it is this address.
-    pub fn connect(&self, to: IpAddr) -> Option<Tls> {
-        let connection = ClientConnection::new(self.connects.clone(), ServerName::from(to)).ok()?;
+    /// The side that connects; the peer must prove that it is this host or, without a name, this address.
+    pub fn connect(&self, to: IpAddr, name: &str) -> Option<Tls> {
+        let name = if name.is_empty() { ServerName::from(to) } else { ServerName::try_from(name.to_owned()).ok()? };
+        let connection = ClientConnection::new(self.connects.clone(), name).ok()?;
         Some(Tls::new(connection.into(), false))
     }
 }

@@ -119,6 +119,12 @@ impl Ways {
         view.egress(trunk).map_or(Places::default(), |egress| Places::one(transport, egress.address()))
     }
 
+    /// True if a trunk that is found by name has this address.
+    pub fn has(&self, trunk: EgressTrunkId, ip: IpAddr) -> bool {
+        let mut targets = self.targets(trunk).into_iter().flatten();
+        targets.any(|target| target.addresses.iter().any(|address| address.ip() == ip))
+    }
+
     /// Another snapshot: forgets what no longer applies. `probed` and `named` say of a trunk whether it is probed and whether its
     /// addresses are looked up.
     pub fn retain(&mut self, probed: impl Fn(EgressTrunkId) -> bool, named: impl Fn(EgressTrunkId) -> bool) {

@@ -1,6 +1,7 @@
 //! All that a shard may ask of the program around it.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::ops::Range;
@@ -29,6 +30,8 @@ pub enum Effect {
         listener: u8,
         /// Where to.
         to: SocketAddr,
+        /// With TLS: the host name that the peer must prove; empty if it must prove the address.
+        name: String,
     },
     /// Send these bytes of [`Effects::bytes`] over a connection; if it cannot take them, close it and report
     /// `Shard::on_stream_ended`.

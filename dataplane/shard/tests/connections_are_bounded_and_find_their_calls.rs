@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use shard::streams::{self, PER_ADDRESS_MAX, PER_STRANGER_MAX};
-use shard::{Config, Effect, Effects, Listener, Loaded, Parcel, Shard, Transport, guard};
+use shard::{Config, Effect, Effects, Listener, Loaded, Parcel, Shard, Target, Transport, guard};
 use sip::Flow;
 use snapshot::{
     Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Order, Plan, PlanRoute, Policy, Rate, Source,
@@ -19,12 +19,14 @@ use units::{
 const ORIGINATOR: &str = "127.0.0.2:40000";
 const STRANGER: &str = "127.0.9.9:40000";
 const TCP: u8 = 1;
+const TLS: u8 = 2;
 
 /// What the pump is told, with the bytes.
 #[derive(Debug, PartialEq, Eq)]
 enum Told {
     Datagram(SocketAddr, String),
     Connect(Flow, u8, SocketAddr),
+    Secure(Flow, String),
     Stream(Flow, String),
     Close(Flow),
     Parcel(ShardId),
@@ -51,7 +53,7 @@ impl Story {
             boot: 1,
             shard: ShardId(0),
             shards,
-            listeners: vec![listener(Transport::Udp), listener(Transport::Tcp)],
+            listeners: vec![listener(Transport::Udp), listener(Transport::Tcp), listener(Transport::Tls)],
             media_v4: Some("127.0.0.1".parse().unwrap()),
             media_v6: None,
             port_low: 20_000,
@@ -105,7 +107,8 @@ impl Story {
             for effect in std::mem::take(&mut self.out.list) {
                 match effect {
                     Effect::Sip { to, bytes } => told.push(Told::Datagram(to.remote, text(bytes))),
-                    Effect::Connect { flow, listener, to } => told.push(Told::Connect(flow, listener, to)),
+                    Effect::Connect { flow, listener: TLS, name, .. } => told.push(Told::Secure(flow, name)),
+                    Effect::Connect { flow, listener, to, .. } => told.push(Told::Connect(flow, listener, to)),
                     Effect::Stream { flow, bytes } => told.push(Told::Stream(flow, text(bytes))),
                     Effect::CloseStream { flow } => told.push(Told::Close(flow)),
                     Effect::Journal { ticket, .. } => self.shard.on_journaled(self.clock(), ticket, &mut self.out),
@@ -145,6 +148,11 @@ fn free_deck() -> Deck {
     }
 }
 
+/// In these stories a trunk over TLS is found by name.
+fn host_of(transport: Choice) -> String {
+    if transport == Choice::Tls { "west.example.net".into() } else { String::new() }
+}
+
 fn model(first: Choice) -> Model {
     let carrier = |id: u32| Carrier { id: CarrierId(id), code: format!("carrier-{id}"), blocked: false };
     let account = |id: u32| Account { id: AccountId(id), carrier: CarrierId(id), currency: Currency::USD };
@@ -162,7 +170,7 @@ fn model(first: Choice) -> Model {
         active: true,
         progress_timeout_s: 0,
         ring_timeout_s: 0,
-        policy: Policy { transport, ..Policy::default() },
+        policy: Policy { transport, host: host_of(transport), ..Policy::default() },
     };
     Model {
         revision: Revision(1),
@@ -427,4 +435,15 @@ fn a_trunk_that_takes_both_hears_long_requests_over_tcp_and_the_others_by_udp() 
             other => panic!("{first:?}: {other:?}"),
         }
     }
+}
+
+#[test]
+fn a_peer_over_tls_must_prove_the_host_of_its_trunk() {
+    let mut story = Story::over(1, Choice::Tls);
+    let addresses = vec!["127.0.0.3:5061".parse().unwrap()];
+    let target = Target { transport: Transport::Tls, addresses, ..Target::default() };
+    story.shard.on_targets(EgressTrunkId(1), &[target]);
+    let flow = story.accept(ORIGINATOR).unwrap();
+    let told = story.hear(flow, &invite("one"));
+    assert!(matches!(told.last(), Some(Told::Secure(_, name)) if name == "west.example.net"), "{told:?}");
 }

@@ -138,8 +138,8 @@ pub fn free_port(ip: IpAddr) -> SocketAddr {
     })
 }
 
-/// An authority's certificate, and a certificate and key for this address that it vouches for; all PEM.
-pub fn certificates(folder: &Path, ip: IpAddr) -> (PathBuf, PathBuf, PathBuf) {
+/// An authority's certificate, and a certificate and key for this subject alternative name that it vouches for; all PEM.
+pub fn certificates(folder: &Path, san: &str) -> (PathBuf, PathBuf, PathBuf) {
     let file = |name: &str| folder.join(name);
     let make = |name: &str, authority: bool| {
         let mut openssl = Command::new("openssl");
@@ -150,7 +150,7 @@ pub fn certificates(folder: &Path, ip: IpAddr) -> (PathBuf, PathBuf, PathBuf) {
             openssl.arg("-CA").arg(file("ca.crt")).arg("-CAkey").arg(file("ca.key"));
             openssl.args([
                 "-addext",
-                &format!("subjectAltName=IP:{ip}"),
+                &format!("subjectAltName={san}"),
                 "-addext",
                 "basicConstraints=critical,CA:FALSE",
             ]);

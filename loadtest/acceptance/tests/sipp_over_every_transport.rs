@@ -1,6 +1,7 @@
 //! SIPp, unmodified, over UDP, TCP and TLS, IPv4 and IPv6, with the switch in between bridging each to each.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 
 use acceptance::Net;
 use acceptance::plane::{self, Plane};
@@ -96,26 +97,59 @@ fn tcp_calls_from_ipv6_reach_a_tcp_terminator_of_ipv4() {
     bridge_families(true, "t1", Transport::Tcp);
 }
 
-/// Two switches, TLS between them: each proves to the other who it is.
-#[test]
-fn calls_cross_a_tls_trunk_whose_sides_prove_who_they_are() {
+/// Two switches, TLS between them, and SIPp at either end. Each wants proof of who the other is.
+struct Chain {
+    near: Plane,
+    originator: SocketAddr,
+    switch: SocketAddr,
+    _far: Plane,
+    _terminator: Sipp,
+    _folder: tempfile::TempDir,
+}
+
+/// What the far side's certificate says (its address if empty), and whether the near side believes the authority behind it.
+fn chain(san: &str, believed: bool) -> Chain {
     let net = Net::draw();
     let at = |host: u8, port: u16| SocketAddr::from((net.host(host), port));
-    let (near, far, terminator) = (at(1, 5_060), at(2, 5_060), at(3, 5_060));
-    let folders = [(near, "near"), (far, "far")].map(|(at, _)| {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let files = plane::certificates(folder.path(), at.ip());
-        (folder, files)
-    });
-    let tls = |own: usize, at: SocketAddr, options: &str| {
-        let ((_, (_, cert, key)), (_, (ca, ..))) = (&folders[own], &folders[1 - own]);
+    let (near, far, originator, terminator) = (at(1, 5_060), at(2, 5_060), at(4, 5_060), at(3, 5_060));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let files = |name: &str, san: &str| {
+        let folder = folder.path().join(name);
+        std::fs::create_dir(&folder).expect("the folder is writable");
+        plane::certificates(&folder, san)
+    };
+    let san = if san.is_empty() { format!("IP:{}", far.ip()) } else { san.to_owned() };
+    let (near_ca, near_cert, near_key) = files("near", &format!("IP:{}", near.ip()));
+    let (far_ca, far_cert, far_key) = files("far", &san);
+    let tls = |at: SocketAddr, cert: &Path, key: &Path, ca: &Path, options: &str| {
         let (cert, key, ca) = (cert.display(), key.display(), ca.display());
         format!("tls:{}:5061,cert={cert},key={key},ca={ca}{options}", at.ip())
     };
-    let far_words = words(&[format!("udp:{far}"), tls(1, far, ",mutual=yes")]);
+    let far_words = words(&[format!("udp:{far}"), tls(far, &far_cert, &far_key, &near_ca, ",mutual=yes")]);
     let far_plane = Plane::start(&far_words, &[near.ip()], terminator, over(Transport::Udp));
-    let near_words = words(&[format!("udp:{near}"), tls(0, near, "")]);
-    let near_plane = Plane::start(&near_words, &[at(4, 0).ip()], at(2, 5_061), over(Transport::Tls));
-    let _terminator = plane::taking(far_plane.folder(), terminator, "u1");
-    plane::calling(near_plane.folder(), at(4, 5_060), near, "u1", CALLS);
+    let ca = if believed { &far_ca } else { &near_ca };
+    let near_words = words(&[format!("udp:{near}"), tls(near, &near_cert, &near_key, ca, "")]);
+    let near_plane = Plane::start(&near_words, &[originator.ip()], at(2, 5_061), over(Transport::Tls));
+    let taking = plane::taking(far_plane.folder(), terminator, "u1");
+    Chain { near: near_plane, originator, switch: near, _far: far_plane, _terminator: taking, _folder: folder }
+}
+
+#[test]
+fn calls_cross_a_tls_trunk_whose_sides_prove_who_they_are() {
+    let chain = chain("", true);
+    plane::calling(chain.near.folder(), chain.originator, chain.switch, "u1", CALLS);
+    assert!((1..=2).contains(&chain.near.counted("streams_connected")));
+}
+
+#[test]
+fn no_call_goes_to_a_tls_peer_that_cannot_prove_who_it_is() {
+    for (san, believed) in [("", false), ("DNS:east.example.net", true), ("IP:127.0.0.99", true)] {
+        let chain = chain(san, believed);
+        let words = [&chain.switch.to_string(), "-s", plane::CALLED, "-m", "1", "-timeout", "20"];
+        let line: Vec<String> = words.iter().map(ToString::to_string).chain(["-trace_msg".into()]).collect();
+        let sipp = Sipp::start(chain.near.folder(), chain.originator, Scenario::BuiltIn("uac"), &line);
+        assert!(sipp.answered().is_empty(), "{san}");
+        assert_eq!(chain.near.counted("streams_connected"), 0);
+        assert!(chain.near.counted("streams_failed") > 0, "the call heard at once: {san}");
+    }
 }

@@ -1,5 +1,6 @@
 //! What a shard does with its connections.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::ops::Range;
@@ -137,7 +138,8 @@ impl Shard {
             Sent::Waits => {}
             Sent::Connects(flow) => {
                 let remote = self.streams.connections[&flow].hop.remote;
-                out.list.push(Effect::Connect { flow, listener: to.listener, to: remote });
+                let name = if to.transport == Transport::Tls { self.name_at(remote) } else { String::new() };
+                out.list.push(Effect::Connect { flow, listener: to.listener, to: remote, name });
             }
             Sent::Refused => {
                 let message = message.to_vec();
@@ -145,6 +147,17 @@ impl Shard {
                 self.unsent(message, out);
             }
         }
+    }
+
+    /// The host name of the trunk that is found at this address (RFC 5922 §4: what operators wrote, not what a message says).
+    fn name_at(&self, remote: SocketAddr) -> String {
+        let Some(loaded) = &self.loaded else { return String::new() };
+        let at = |trunk| loaded.view().egress(trunk).is_some_and(|found| found.address().ip() == remote.ip());
+        let named = loaded
+            .policies
+            .egress_trunks()
+            .find(|(trunk, rules)| !rules.policy.host.is_empty() && (at(*trunk) || self.ways.has(*trunk, remote.ip())));
+        named.map_or(String::new(), |(_, rules)| rules.policy.host.clone())
     }
 
     /// A stranger's connection ends with our refusal; an acceptance says that it is none, and a challenge waits for its answer.

@@ -1,8 +1,10 @@
 //! One side of a call: its dialog, its transactions, its media port.
 
 pub mod early;
+pub mod offering;
 pub mod receive;
 pub mod refresh;
+pub mod refusal;
 pub mod reliable;
 pub mod send;
 
@@ -23,6 +25,7 @@ use units::{Cause, Clock, Instant};
 
 use crate::effect::{Effect, Effects};
 use crate::leg::early::Early;
+pub use crate::leg::offering::Offering;
 use crate::leg::refresh::Timer;
 use crate::leg::reliable::{Reliably, names_tag};
 use crate::random::Random;
@@ -178,17 +181,6 @@ pub enum StandsFor {
     Refresh,
 }
 
-/// Who owes an answer to an offer (RFC 3264 §4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Offering {
-    /// Nobody: a new offer may be made.
-    Nobody,
-    /// The peer: we made an offer.
-    Us,
-    /// We do: the peer made an offer.
-    Peer,
-}
-
 /// What the policy of its trunk lets a leg do.
 #[derive(Clone, Debug, Default)]
 pub struct Ways {
@@ -275,6 +267,8 @@ pub struct Leg {
     pub timer: Option<Timer>,
     /// The description that the peer was sent last.
     pub last_sdp: Vec<u8>,
+    /// The peer was given an answer reliably, and another one counts: it hears of that by an offer once our 2xx has its ACK.
+    pub redescribe: bool,
     /// Where the peer's last description wants media, RTP and RTCP.
     pub media: Option<(SocketAddr, SocketAddr)>,
     /// Where the description before wanted it, while an offer may still be refused.
@@ -320,6 +314,7 @@ impl Leg {
             peer_updates: false,
             timer: None,
             last_sdp: Vec::new(),
+            redescribe: false,
             media: None,
             media_before: None,
         }
@@ -417,82 +412,6 @@ impl Leg {
     pub fn is_confirmed(&self) -> bool {
         !self.dialog.remote_tag.is_empty() && self.invite_in.as_ref().is_none_or(|invite| !invite.machine.is_pending())
     }
-
-    /// True while an UPDATE of either side is unanswered.
-    pub fn has_open_update(&self) -> bool {
-        let received = self.requests_in.iter().any(|request| request.is_open(Method::Update));
-        received || self.requests_out.iter().any(|request| request.is_open(Method::Update))
-    }
-
-    /// Whose offer has no answer yet.
-    pub fn open_offer(&self) -> Offering {
-        if self.requests_in.iter().any(|request| request.machine.is_pending() && request.described()) {
-            return Offering::Peer;
-        }
-        if self.requests_out.iter().any(|request| request.machine.is_pending() && request.described()) {
-            return Offering::Us;
-        }
-        let received = self.invite_in.as_ref().map_or(Offering::Nobody, InviteIn::offering);
-        if received != Offering::Nobody {
-            return received;
-        }
-        self.invite_out.as_ref().map_or(Offering::Nobody, InviteOut::offering)
-    }
-}
-
-impl InviteIn {
-    fn offering(&self) -> Offering {
-        match (self.offered, self.settled.is_some()) {
-            (_, true) => Offering::Nobody,
-            (true, false) if self.machine.is_pending() => Offering::Peer,
-            // Our 2xx or reliable response made the offer; the ACK or the PRACK answers it.
-            (false, false) if self.machine.awaits_ack() || self.reliably.holds_answer() => Offering::Us,
-            (_, false) => Offering::Nobody,
-        }
-    }
-}
-
-impl InviteOut {
-    /// True while its 2xx has no ACK of ours: it made an offer.
-    pub fn awaits_our_ack(&self) -> bool {
-        self.machine.is_accepted() && self.ack.is_empty()
-    }
-
-    fn offering(&self) -> Offering {
-        match (self.offered, self.settled) {
-            (_, true) => Offering::Nobody,
-            (true, false) if self.machine.is_pending() => Offering::Us,
-            (false, false) if self.awaits_our_ack() => Offering::Peer,
-            (_, false) => Offering::Nobody,
-        }
-    }
-}
-
-impl RequestIn {
-    fn is_open(&self, method: Method) -> bool {
-        self.machine.is_pending() && self.request.method() == method
-    }
-
-    /// It carries a description.
-    fn described(&self) -> bool {
-        described(&self.request)
-    }
-}
-
-impl RequestOut {
-    fn is_open(&self, method: Method) -> bool {
-        self.machine.is_pending() && self.request.method() == method
-    }
-
-    fn described(&self) -> bool {
-        described(&self.request)
-    }
-}
-
-/// True for an UPDATE or PRACK with a description.
-fn described(request: &Stored) -> bool {
-    let exchanges = matches!(request.method(), Method::Update | Method::Prack);
-    exchanges && sip::parse::message(request.text()).is_ok_and(|request| receive::has_sdp(&request))
 }
 
 /// True for an address that means something in its own network only (RFC 1918, 6598, 3927, 4193; loopback).

@@ -242,3 +242,30 @@ fn the_early_answers_of_two_routes_leave_one_dialog_and_every_prack_its_own_leg(
     assert_eq!(line(stage.last(2), "RAck"), "RAck: 33 1 INVITE");
     assert_eq!(stage.count(1, "PRACK "), 1);
 }
+
+#[test]
+fn an_originator_that_took_another_routes_answer_is_offered_the_one_that_counts() {
+    for allow in ["UPDATE", "INVITE"] {
+        let mut stage = Stage::new();
+        let mut call = stage.begin_with(&supporting().replace("PRACK, UPDATE", &format!("PRACK, {allow}")));
+        let early = reliable(&stage, 183, 700, Some(OFFER));
+        stage.hear(&mut call, 1, &early, TERMINATOR);
+        let told = stage.last(0).to_owned();
+        let heard = prack(&stage, 2);
+        stage.hear(&mut call, 0, &heard, CALLER);
+        let refusal = reply(stage.last_of(1, "INVITE "), 503, None);
+        stage.hear(&mut call, 1, &refusal, TERMINATOR);
+        let other = sdp(7000, 1).replace("RTP/AVP 8", "RTP/AVP 0");
+        let answer = reply(stage.last_of(2, "INVITE "), 200, Some(&other));
+        stage.hear(&mut call, 2, &answer, "127.0.0.4:5060");
+        let answered = stage.last(0).to_owned();
+        assert!(answered.starts_with("SIP/2.0 200 ") && !answered.contains("m=audio"), "RFC 3261 §13.2.1");
+        stage.hear(&mut call, 0, &request("ACK", &answered, 1), CALLER);
+        let offer = stage.last(0).to_owned();
+        assert!(offer.starts_with(&format!("{allow} sip:1000@")) && offer.contains("RTP/AVP 0"), "{offer}");
+        assert!(told.contains("RTP/AVP 8"));
+        stage.hear(&mut call, 0, &reply(&offer, 200, Some(&sdp(4000, 2).replace("AVP 8", "AVP 0"))), CALLER);
+        assert_eq!(stage.count(2, "INVITE ") + stage.count(2, "UPDATE "), 1, "the terminator need not know");
+        assert!(call.is_up());
+    }
+}

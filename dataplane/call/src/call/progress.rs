@@ -7,7 +7,7 @@ use units::{Cause, EgressTrunkId};
 use crate::bridge::Body;
 use crate::call::{Call, Context, State};
 use crate::leg::Ways;
-use crate::leg::receive::Refusal;
+use crate::leg::refusal::Refusal;
 use crate::leg::reliable::{self, Owed, Progress, names_tag};
 use crate::limits::RING_TIMEOUT_S;
 use crate::release::Release;
@@ -159,16 +159,20 @@ impl Call {
         self.end(ctx, release);
     }
 
-    /// The description of our answer: none if the originator has it already, the early one if the terminator gave no other.
-    pub(super) fn answer_body(&self, body: Body) -> Body {
-        let leg = &self.legs[0];
+    /// The description of our answer: none if the originator has one already, the early one if the terminator gave no other.
+    pub(super) fn answer_body(&mut self, body: Body) -> Body {
+        let leg = &mut self.legs[0];
         let Some(invite) = &leg.invite_in else { return body };
         match invite.settled {
-            Some(version) if version == leg.sdp_version => Body::default(),
-            Some(_) | None if body.is_empty() && invite.offered && !leg.last_sdp.is_empty() => {
+            Some(version) => {
+                // RFC 3261 §13.2.1: the first answer counts; that of another route or branch has to be offered.
+                leg.redescribe = version != leg.sdp_version;
+                Body::default()
+            }
+            None if body.is_empty() && invite.offered && !leg.last_sdp.is_empty() => {
                 Body { kind: b"application/sdp".to_vec(), bytes: leg.last_sdp.clone() }
             }
-            Some(_) | None => body,
+            None => body,
         }
     }
 }

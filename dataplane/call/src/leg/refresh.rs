@@ -199,11 +199,27 @@ impl Leg {
         if self.peer_updates || self.last_sdp.is_empty() {
             return self.send_request(desk, index, b"UPDATE", &Body::default(), None, None);
         }
-        let body = Body { kind: b"application/sdp".to_vec(), bytes: self.last_sdp.clone() };
+        let body = self.last_description();
         self.send_invite(desk, index, &body, HOPS);
         if let Some(invite) = &mut self.invite_out {
             invite.stands_for = StandsFor::Refresh;
         }
+    }
+
+    /// Offers what was described last: the peer took an earlier description for the answer (RFC 6337 §3.1).
+    pub(super) fn describe_again(&mut self, desk: &mut Desk<'_>, index: u8) {
+        if !core::mem::take(&mut self.redescribe) || self.gone || self.last_sdp.is_empty() {
+            return;
+        }
+        if !self.peer_updates {
+            return self.refresh(desk, index);
+        }
+        let body = self.last_description();
+        self.send_request(desk, index, b"UPDATE", &body, None, None);
+    }
+
+    fn last_description(&self) -> Body {
+        Body { kind: b"application/sdp".to_vec(), bytes: self.last_sdp.clone() }
     }
 
     /// The peer refused our refresh, or did not answer it.
@@ -217,10 +233,12 @@ impl Leg {
         let longer = status == 422 && refusal.is_some_and(|refusal| self.obey_interval(refusal));
         let (now, fraction) = (desk.clock.now, desk.random.bits() % 200);
         let owns_call_id = self.dialog.call_id.ends_with(&desk.switch.shard_mark) && !desk.switch.shard_mark.is_empty();
+        // RFC 4028 §10.
+        if matches!(status, 408 | 481) {
+            return events.push(Event::Lost);
+        }
         let Some(timer) = &mut self.timer else { return };
         match status {
-            // RFC 4028 §10.
-            408 | 481 => events.push(Event::Lost),
             // RFC 3261 §14.1: whoever made the Call-ID waits longer.
             491 => timer.refresh_at = now.plus_millis(if owns_call_id { 2_100 + fraction * 9 } else { fraction * 10 }),
             405 | 501 if method == Method::Update && !self.last_sdp.is_empty() => {

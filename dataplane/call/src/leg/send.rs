@@ -10,7 +10,7 @@ use sip::{Hop, Message, Method, Name, Printer, Stored, Transport, parse};
 use units::Cause;
 
 use crate::bridge::Body;
-use crate::leg::receive::Refusal;
+use crate::leg::refusal::Refusal;
 use crate::leg::{Desk, InviteOut, Leg, RequestIn, RequestOut, StandsFor};
 use crate::limits::REOFFER_TIMEOUT_MS;
 use crate::release::q850_of_cause;

@@ -34,7 +34,6 @@ pub fn digest(user: &str, password: &str) -> Digest {
     Digest {
         user: user.into(),
         realm: REALM.into(),
-        password: String::new(),
         ha1_md5: hex(&secret.ha1_md5),
         ha1_sha256: hex(&secret.ha1_sha256),
         ..Digest::default()

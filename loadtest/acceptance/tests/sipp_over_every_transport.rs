@@ -1,11 +1,11 @@
 //! SIPp, unmodified, over UDP, TCP and TLS, IPv4 and IPv6, with the switch in between bridging each to each.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
-use acceptance::Net;
 use acceptance::plane::{self, Plane};
 use acceptance::sipp::{Scenario, Sipp};
+use acceptance::{Net, baresip};
 use snapshot::Policy;
 use snapshot::policy::Transport;
 
@@ -152,4 +152,23 @@ fn no_call_goes_to_a_tls_peer_that_cannot_prove_who_it_is() {
         assert_eq!(chain.near.counted("streams_connected"), 0);
         assert!(chain.near.counted("streams_failed") > 0, "the call heard at once: {san}");
     }
+}
+
+/// A foreign TLS stack calls, is answered and releases; it believes the switch's authority.
+#[test]
+fn baresip_calls_over_tls() {
+    let net = Net::draw();
+    let at = |host: u8, port: u16| SocketAddr::from((net.host(host), port));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (ca, cert, key) = plane::certificates(folder.path(), &format!("IP:{}", net.host(1)));
+    let tls = format!("tls:{},cert={},key={}", at(1, 5_061), cert.display(), key.display());
+    let listens = words(&[format!("udp:{}", at(1, 5_060)), tls]);
+    // baresip leaves the address of its connections to the kernel.
+    let plane = Plane::start(&listens, &[Ipv4Addr::LOCALHOST.into()], at(3, 5_060), over(Transport::Udp));
+    let _terminator = plane::taking(plane.folder(), at(3, 5_060), "u1");
+    let believes = format!("sip_cafile {}\n", ca.display());
+    let folder = baresip::furnish(plane.folder(), net.host(2), ";transport=tls", &believes);
+    baresip::call(&folder, &format!("sip:{}@{};transport=tls", plane::CALLED, at(1, 5_061)), "4");
+    let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
+    assert_eq!((plane.counted("calls_answered"), plane.counted("calls_finished")), (1, 1), "{log}");
 }

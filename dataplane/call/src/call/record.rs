@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 
-use cdr::{Cdr, Priced, Quality, Record, Start};
+use cdr::{Cdr, Party, Priced, Quality, Record, Start};
 use units::{AttemptIndex, Clock, Instant, Money, Terms};
 
 use crate::call::{Attempt, Call, Context};
@@ -50,7 +50,12 @@ impl Call {
             answered_ms: answered.map(|at| since(at) as u32),
             ended_ms: since(clock.now),
             duration_ms,
-            sip_status: if answered.is_some() { 200 } else { release.status },
+            // What the terminator said: where the caller or we ended the attempt, it has said nothing final yet.
+            sip_status: match release.by {
+                _ if answered.is_some() => 200,
+                Party::Egress => release.status,
+                Party::Ingress | Party::Switch => 0,
+            },
             cause: release.cause,
             released_by: release.by,
             buy: attempt.candidate.buy.map(|terms| priced(&terms, duration_ms)),

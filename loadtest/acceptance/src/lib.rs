@@ -7,6 +7,7 @@ pub mod baresip;
 pub mod books;
 pub mod database;
 pub mod plane;
+pub mod scenario;
 pub mod sipp;
 pub mod switch;
 

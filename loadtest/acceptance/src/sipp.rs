@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// What SIPp is to play.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Scenario {
     /// One that SIPp has built in.
     BuiltIn(&'static str),
     /// One of ours, by its file name.
     Ours(&'static str),
+    /// A scenario file that the test has made.
+    File(PathBuf),
 }
 
 /// A running SIPp, killed with this value.
@@ -31,6 +33,7 @@ impl Sipp {
         let mut command = Command::new("sipp");
         match scenario {
             Scenario::BuiltIn(name) => command.args(["-sn", name]),
+            Scenario::File(path) => command.arg("-sf").arg(path),
             Scenario::Ours(name) => {
                 command.arg("-sf").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(name))
             }
@@ -58,6 +61,17 @@ impl Sipp {
         let errors = std::fs::read_to_string(&self.errors).unwrap_or_default();
         let first: String = errors.lines().take(40).collect::<Vec<_>>().join("\n");
         assert!(status.success(), "SIPp: {status}\n{first}");
+    }
+
+    /// Waits until it has ended, and says what went wrong if a call failed.
+    pub fn ends(mut self) -> Result<(), String> {
+        let status = self.child.wait().expect("SIPp was started here");
+        let errors = std::fs::read_to_string(&self.errors).unwrap_or_default();
+        if status.success() {
+            Ok(())
+        } else {
+            Err(format!("{status}\n{}", errors.chars().take(2_500).collect::<String>()))
+        }
     }
 
     /// Waits until it has ended, whatever became of its calls, and says which Call-IDs were answered (`-trace_msg` must be on).

@@ -15,13 +15,13 @@ use crate::sipp::{Scenario, Sipp};
 use crate::{Net, program, signal, until};
 
 /// SIP's own port, on addresses of our own.
-const SIP: u16 = 5060;
+pub const SIP: u16 = 5060;
 /// How long the node may take to be ready.
 const UP_MAX: Duration = Duration::from_secs(60);
 /// How long the books may take to be complete.
 const BOOKS_MAX: Duration = Duration::from_secs(45);
 /// What the originator paid ahead.
-const PAID: &str = "5000.00";
+pub const PAID: &str = "5000.00";
 
 /// A running node with its data folder; gone with this value.
 #[derive(Debug)]
@@ -36,9 +36,14 @@ impl Switch {
     /// Starts a node, on SQLite unless a database is named.
     pub fn up(database: Option<String>) -> Switch {
         let net = Net::draw();
+        Switch::up_as(net, &declaration(net), database)
+    }
+
+    /// Starts a node on these addresses with this to apply; SQLite unless a database is named.
+    pub fn up_as(net: Net, declared: &str, database: Option<String>) -> Switch {
         let folder = tempfile::Builder::new().prefix("tandem-accept-").tempdir().expect("a temporary folder");
         let file = folder.path().join("switch.yaml");
-        std::fs::write(&file, declaration(net)).expect("the folder is writable");
+        std::fs::write(&file, declared).expect("the folder is writable");
         let log = std::fs::File::create(folder.path().join("log")).expect("the folder is writable");
         let out = std::fs::File::create(folder.path().join("out")).expect("the folder is writable");
         let mut command = Command::new(program("tandem"));
@@ -125,8 +130,19 @@ impl Switch {
 
     /// All calls' records so far, as `tandem cdr search` prints them; `None` while the database does not answer.
     pub fn records(&self) -> Option<Vec<Record>> {
+        self.searched(&[])
+    }
+
+    /// The records of all calls and of all their attempts so far.
+    pub fn records_and_attempts(&self) -> Option<Vec<Record>> {
+        self.searched(&["--attempts"])
+    }
+
+    fn searched(&self, words: &[&str]) -> Option<Vec<Record>> {
         let output = Command::new(program("tandem"))
-            .args(["cdr", "search", "--limit", "0", "-o", "json", "--data"])
+            .args(["cdr", "search", "--limit", "0", "-o", "json"])
+            .args(words)
+            .arg("--data")
             .arg(self.folder.path().join("data"))
             .output()
             .expect("tandem starts");
@@ -167,6 +183,13 @@ impl Switch {
             assert!(std::time::Instant::now() < late, "charged {nano_units} nano-units: {seen:#}\n{}", self.log());
             std::thread::sleep(Duration::from_millis(100));
         }
+    }
+
+    /// How many calls the node has, as the API says.
+    pub fn running(&self) -> Option<usize> {
+        let (head, body) = self.http("GET", "/api/v1/calls", "");
+        let list: Value = head.contains(" 200 ").then(|| serde_json::from_str(&body).ok())??;
+        list["data"].as_array().map(Vec::len)
     }
 
     fn account(&self, code: &str) -> Option<Value> {
@@ -226,7 +249,8 @@ impl Drop for Switch {
     }
 }
 
-fn deck(text: &mut String, code: &str, lines: &[Line]) {
+/// A deck of these lines, as `tandem apply` reads it.
+pub fn deck(text: &mut String, code: &str, lines: &[Line]) {
     let _ = writeln!(text, "  - code: {code}\n    currency: USD\n    rates:");
     for Line { prefix, per_minute, fee, minimum_s, step_s } in lines {
         let _ = writeln!(

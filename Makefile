@@ -10,7 +10,7 @@ TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 # Where the programs that the tests start are built: optimised, without the minutes that link-time optimisation takes.
 INTEGRATION := $(TARGET)/integration
 PROGRAMS := -p tandem-dataplane -p tandem-controlplane -p tandem-loadtest -p tandem-tune
-# How long the demo of `make demo` runs; empty: until Ctrl-C. Example: make demo FOR=30s
+# How long the demo of `make demo` runs, and each target of `make fuzz`; empty: until Ctrl-C, or a minute. Example: make demo FOR=30s
 FOR ?=
 # Node, when setup/install had to bring it.
 export PATH := $(CURDIR)/.tools/bin:$(PATH):/usr/sbin:/sbin
@@ -87,6 +87,23 @@ test-integration: integration-programs ## foreign SIP programs through real serv
 .PHONY: test-browser
 test-browser: gui integration-programs ## the pages in a real browser against a running switch
 	TANDEM_BIN_DIR=$(INTEGRATION) setup/browser
+
+# Coverage for libFuzzer on the stable compiler; a folder of its own, since everything is built with it.
+FUZZ_FLAGS := --cfg fuzzing -Cdebug-assertions -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+ -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+ -Cllvm-args=-sanitizer-coverage-trace-compares
+FUZZ_BUILD := $(TARGET)/fuzz-build
+FUZZ_SECONDS := $(patsubst %s,%,$(or $(FOR),60s))
+
+.PHONY: fuzz
+fuzz: ## libFuzzer on every target or one (FOR=600s, ONLY=message); findings stay in target/fuzz
+	RUSTFLAGS="$(FUZZ_FLAGS)" CARGO_TARGET_DIR=$(FUZZ_BUILD) $(CARGO) build --release -p fuzz --features libfuzzer --target $$(rustc -vV | sed -n 's/host: //p')
+	$(CARGO) build -p fuzz --bin fuzz-seeds
+	for name in $(or $(ONLY),$$($(TARGET)/debug/fuzz-seeds)); do \
+	  $(TARGET)/debug/fuzz-seeds $$name $(TARGET)/fuzz/$$name && \
+	  TANDEM_FUZZ=$$name $(FUZZ_BUILD)/*/release/fuzz-coverage -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -timeout=20 \
+	    -print_final_stats=1 -artifact_prefix=$(TARGET)/fuzz/$$name/broken- $(TARGET)/fuzz/$$name; \
+	done
 
 .PHONY: bench
 bench: ## every benchmark, against its yardstick

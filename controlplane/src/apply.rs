@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
+pub use decks::rates_of_csv;
 pub use read::moment;
 use serde::Serialize;
 use store::{AuditEntry, Store, StoreError};

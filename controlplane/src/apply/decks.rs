@@ -6,6 +6,7 @@ use snapshot::Rate;
 use units::{Currency, Money, WallTime};
 
 use super::Files;
+use super::Mistake;
 use super::read::{Place, Reader, Text, any, currency, flag, moment, money, number};
 use super::text::{Deck, each, rounding};
 
@@ -113,12 +114,21 @@ fn increments(text: &str) -> Result<(u16, u16, u16), String> {
 
 fn from_csv(r: &mut Reader, p: &Place, name: &str, files: &Files) -> Option<Vec<Rate>> {
     let text = files.text(name).map_err(|why| r.wrong(p, "csv", why)).ok()?;
+    rates_of_csv(name, &text).map_err(|mut mistakes| r.mistakes.append(&mut mistakes)).ok()
+}
+
+/// The rates of a CSV with the columns of a deck, sorted; or every mistake in it.
+///
+/// # Errors
+/// The mistakes, each with its line and column.
+pub fn rates_of_csv(name: &str, text: &str) -> Result<Vec<Rate>, Vec<Mistake>> {
     let mut own = Reader::new(name);
-    let rates = rows(&mut own, &text);
+    let rates = rows(&mut own, text);
     let rates = in_order(&mut own, rates);
-    let sound = own.mistakes.is_empty();
-    r.mistakes.append(&mut own.mistakes);
-    rates.filter(|_| sound)
+    match rates {
+        Some(rates) if own.mistakes.is_empty() => Ok(rates),
+        _ => Err(own.mistakes),
+    }
 }
 
 fn rows(r: &mut Reader, text: &str) -> Vec<(Place, Rate)> {

@@ -26,7 +26,7 @@ pub mod table;
 mod targets;
 mod trace;
 pub mod vet;
-mod wheel;
+pub mod wheel;
 
 use alloc::collections::VecDeque;
 use alloc::string::ToString;

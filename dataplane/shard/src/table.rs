@@ -17,6 +17,18 @@ pub struct CallRef {
     generation: u32,
 }
 
+impl CallRef {
+    /// The place with this number, as it was given out for the so-manieth time.
+    pub const fn new(slot: u32, generation: u32) -> CallRef {
+        CallRef { slot, generation }
+    }
+
+    /// The place's number.
+    pub const fn slot(self) -> u32 {
+        self.slot
+    }
+}
+
 /// One call and what the shard keeps beside it.
 #[derive(Debug)]
 pub struct Entry {

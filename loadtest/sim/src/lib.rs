@@ -22,6 +22,7 @@ mod world;
 use alloc::format;
 use alloc::string::String;
 
+pub use node::plain_config;
 pub use story::Story;
 use world::World;
 

@@ -130,25 +130,9 @@ impl Node {
         let mut seed = [0; 32];
         seed.iter_mut().for_each(|byte| *byte = chance.any() as u8);
         let port_low = PORT_LOW + shard.0 * PORTS;
-        Config {
-            node: NodeId(1),
-            boot: self.boot,
-            shard,
-            shards: self.count,
-            listeners: alloc::vec![Listener { name: String::new(), transport: Transport::Udp, address: sip_address() }],
-            media_v4: Some(media_address()),
-            media_v6: None,
-            port_low,
-            port_high: port_low + PORTS - 1,
-            seed,
-            node_key: [7; 32],
-            trace_percent: 0,
-            grants,
-            guard: shard::guard::Settings::default(),
-            streams: shard::streams::Settings::default(),
-            // Simulated work takes no time: stage latencies are not judged here.
-            ticks: || 0,
-        }
+        let port_high = port_low + PORTS - 1;
+        let (boot, shards) = (self.boot, self.count);
+        Config { boot, shard, shards, port_low, port_high, seed, grants, ..plain_config() }
     }
 
     /// A shard opened a port: it must be its own and not open yet.
@@ -179,6 +163,29 @@ impl Node {
     /// True for the switch's own media address.
     pub fn is_media_address(&self, to: SocketAddr) -> bool {
         to.ip() == IpAddr::V4(media_address())
+    }
+}
+
+/// A shard alone on its node, heard by UDP on [`sip_address`]: what stories, fuzz targets and yardsticks begin with.
+pub fn plain_config() -> Config {
+    Config {
+        node: NodeId(1),
+        boot: 1,
+        shard: ShardId(0),
+        shards: 1,
+        listeners: alloc::vec![Listener { name: String::new(), transport: Transport::Udp, address: sip_address() }],
+        media_v4: Some(media_address()),
+        media_v6: None,
+        port_low: PORT_LOW,
+        port_high: PORT_LOW + PORTS - 1,
+        seed: [7; 32],
+        node_key: [7; 32],
+        trace_percent: 0,
+        grants: Vec::new(),
+        guard: shard::guard::Settings::default(),
+        streams: shard::streams::Settings::default(),
+        // Simulated work takes no time: stage latencies are not judged here.
+        ticks: || 0,
     }
 }
 

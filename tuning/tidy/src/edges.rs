@@ -16,6 +16,22 @@ const EVERYTHING: &[&str] = &[
     "sim",
 ];
 
+/// What the fuzz targets read: everything, and the control plane's decks.
+const EVERYTHING_AND_CONTROL: &[&str] = &[
+    "units",
+    "snapshot",
+    "cdr",
+    "rating",
+    "panel",
+    "shard",
+    "sip",
+    "sdp",
+    "call",
+    "media",
+    "sim",
+    "tandem-controlplane",
+];
+
 /// The layers. `dataplane` and `controlplane` meet only in `rating/*` and `panel`; nobody leans on `benches` or `loadtest`.
 pub const ROOMS: &[Room] = &[
     Room { name: "units", may_use: &[] },
@@ -39,6 +55,7 @@ pub const ROOMS: &[Room] = &[
     Room { name: "tandem-tune", may_use: &["panel"] },
     Room { name: "tidy", may_use: &[] },
     Room { name: "benches", may_use: EVERYTHING },
+    Room { name: "fuzz", may_use: EVERYTHING_AND_CONTROL },
     Room { name: "tandem-loadtest", may_use: EVERYTHING },
     Room { name: "sim", may_use: EVERYTHING },
     Room { name: "acceptance", may_use: PLANES_MEET },

@@ -1,6 +1,5 @@
 //! Unpredictable identifiers, drawn from entropy that came in as a value.
 
-use alloc::vec::Vec;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore, SeedableRng};
 
@@ -24,11 +23,34 @@ impl Random {
     }
 
     /// `head` and sixteen hexadecimal digits: 64 random bits, what tags and branches need to be hard to guess.
-    pub fn token(&mut self, head: &[u8]) -> Vec<u8> {
-        let mut token = Vec::with_capacity(head.len() + 16);
-        token.extend_from_slice(head);
+    ///
+    /// # Panics
+    /// The head is longer than eight bytes.
+    pub fn token(&mut self, head: &[u8]) -> Token {
+        let mut token = Token { bytes: [0; TOKEN_BYTES_MAX], length: head.len() + 16 };
+        token.bytes[..head.len()].copy_from_slice(head);
         let bits = self.bits();
-        token.extend((0..16).map(|place| HEX[(bits >> (60 - place * 4)) as usize & 15]));
+        for place in 0..16 {
+            token.bytes[head.len() + place] = HEX[(bits >> (60 - place * 4)) as usize & 15];
+        }
         token
+    }
+}
+
+/// Bytes of a token at most.
+const TOKEN_BYTES_MAX: usize = 24;
+
+/// An identifier, on the stack.
+#[derive(Clone, Copy, Debug)]
+pub struct Token {
+    bytes: [u8; TOKEN_BYTES_MAX],
+    length: usize,
+}
+
+impl core::ops::Deref for Token {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.length]
     }
 }

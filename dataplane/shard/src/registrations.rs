@@ -68,9 +68,9 @@ impl Shard {
         let room = REGISTRATIONS_MAX.saturating_sub(self.registrations.all.len());
         for (index, account) in wanted.into_iter().take(room).enumerate() {
             // Answers find this shard by the mark in their Call-ID.
-            let call_id = [self.random.token(b""), steer::mark(self.config.shard)].concat();
+            let call_id = [&*self.random.token(b""), &steer::mark(self.config.shard)].concat();
             let at = clock.now.plus_millis(index as u64 * STAGGER_MS);
-            let one = Registration::new(account, call_id.clone(), self.random.token(b""), at);
+            let one = Registration::new(account, call_id.clone(), self.random.token(b"").to_vec(), at);
             self.registrations.all.insert(call_id, one);
         }
         self.registrations.note_deadline();

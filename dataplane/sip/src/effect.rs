@@ -19,8 +19,66 @@ pub enum Effect {
     TimedOut,
 }
 
-/// Where effects go.
-pub type Effects = alloc::vec::Vec<Effect>;
+/// The effects of one step of a transaction at most.
+const EFFECTS_MAX: usize = 8;
+
+/// Where effects go: a list that needs no memory of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Effects {
+    list: [Effect; EFFECTS_MAX],
+    count: usize,
+}
+
+impl Effects {
+    /// Nothing.
+    #[must_use]
+    pub const fn new() -> Effects {
+        Effects { list: [Effect::Resend; EFFECTS_MAX], count: 0 }
+    }
+
+    /// One more.
+    ///
+    /// # Panics
+    /// A step has more than eight effects, which none has.
+    pub fn push(&mut self, effect: Effect) {
+        self.list[self.count] = effect;
+        self.count += 1;
+    }
+
+    /// Nothing again.
+    pub fn clear(&mut self) {
+        self.count = 0;
+    }
+}
+
+impl Default for Effects {
+    fn default() -> Effects {
+        Effects::new()
+    }
+}
+
+impl Extend<Effect> for Effects {
+    fn extend<I: IntoIterator<Item = Effect>>(&mut self, effects: I) {
+        effects.into_iter().for_each(|effect| self.push(effect));
+    }
+}
+
+impl core::ops::Deref for Effects {
+    type Target = [Effect];
+
+    fn deref(&self) -> &[Effect] {
+        &self.list[..self.count]
+    }
+}
+
+impl IntoIterator for Effects {
+    type Item = Effect;
+    type IntoIter = core::iter::Take<core::array::IntoIter<Effect, EFFECTS_MAX>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.list.into_iter().take(self.count)
+    }
+}
 
 /// Round-trip estimate over UDP, in milliseconds (RFC 3261 §17.1.1.1).
 pub const T1_MS: u64 = 500;

@@ -116,12 +116,12 @@ impl Writer<'_> {
         let (request_user, to_user) = (user(RewriteField::RequestUri)?, user(RewriteField::To)?);
         let mut target = uri(request_user.as_bytes(), &host);
         target.extend_from_slice(hop.transport.uri_param());
-        let mut call_id = ctx.desk.random.token(b"");
+        let mut call_id = ctx.desk.random.token(b"").to_vec();
         call_id.extend_from_slice(&ctx.desk.switch.shard_mark);
         let (local_uri, local_display) = self.from();
         Ok(Dialog {
             call_id,
-            local_tag: ctx.desk.random.token(b""),
+            local_tag: ctx.desk.random.token(b"").to_vec(),
             local_uri,
             local_display,
             target,

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use sip::effect::Effect;
+use sip::effect::{Effect, Effects};
 use sip::server::Server;
 use sip::{Hop, Message, Method, Name, Stored};
 use snapshot::policy::Reliable;
@@ -41,7 +41,7 @@ impl Leg {
     fn on_invite(&mut self, desk: &mut Desk<'_>, index: u8, request: &Message<'_>, source: Hop, events: &mut Events) {
         let number = request.cseq().number;
         if let Some(invite) = self.invite_in.as_mut().filter(|invite| invite.request.is_branch_of(request)) {
-            let mut orders = Vec::new();
+            let mut orders = Effects::new();
             invite.machine.on_repeat(&mut orders);
             return self.resend_invite_answer(desk, index, &orders);
         }
@@ -88,7 +88,7 @@ impl Leg {
         let Some(invite) = self.invite_in.as_mut().filter(|invite| invite.number() == request.cseq().number) else {
             return;
         };
-        let mut orders = Vec::new();
+        let mut orders = Effects::new();
         let accepted = invite.machine.awaits_ack();
         invite.machine.on_ack(desk.clock.now, &mut orders);
         if accepted && orders.contains(&Effect::Acknowledged) {
@@ -118,7 +118,7 @@ impl Leg {
     fn on_other(&mut self, desk: &mut Desk<'_>, index: u8, request: &Message<'_>, source: Hop, events: &mut Events) {
         let number = request.cseq().number;
         if let Some(known) = self.requests_in.iter_mut().find(|known| known.request.is_branch_of(request)) {
-            let mut orders = Vec::new();
+            let mut orders = Effects::new();
             known.machine.on_repeat(&mut orders);
             if orders.contains(&Effect::Resend) {
                 let to = super::send::reply_hop(request, source);
@@ -201,7 +201,7 @@ impl Leg {
         let Some(invite) = self.invite_out.as_mut().filter(|invite| invite.request.is_branch_of(response)) else {
             return self.on_past_response(desk, index, response);
         };
-        let mut orders = Vec::new();
+        let mut orders = Effects::new();
         let first = invite.machine.is_pending();
         invite.machine.on_response(desk.clock.now, status, &mut orders);
         let (initial, wanted) = (invite.initial, core::mem::take(&mut invite.cancel_wanted));
@@ -234,7 +234,7 @@ impl Leg {
         let Some(place) = self.past_invites.iter().position(|past| past.request.is_branch_of(response)) else {
             return;
         };
-        let mut orders = Vec::new();
+        let mut orders = Effects::new();
         let past = &mut self.past_invites[place];
         past.machine.on_response(desk.clock.now, response.status().unwrap_or(0), &mut orders);
         if orders.contains(&Effect::Acknowledge) {
@@ -389,7 +389,7 @@ impl Leg {
         if !request.machine.is_pending() || !request.method_is(response) {
             return;
         }
-        let mut orders = Vec::new();
+        let mut orders = Effects::new();
         request.machine.on_response(desk.clock.now, status, &mut orders);
         let (passes_on, update) = (request.passes_on, response.method() == Method::Update);
         if !orders.iter().any(|order| matches!(order, Effect::Accepted | Effect::Refused)) {
@@ -460,7 +460,7 @@ impl Leg {
         self.reliable_on_time(desk, index, events);
         self.timer_on_time(desk, index, events);
         self.requests_in.iter_mut().for_each(|request| request.machine.on_time(desk.clock.now));
-        self.past_invites.iter_mut().for_each(|past| past.machine.on_time(desk.clock.now, &mut Vec::new()));
+        self.past_invites.iter_mut().for_each(|past| past.machine.on_time(desk.clock.now, &mut Effects::new()));
         for at in 0..self.requests_out.len() {
             self.request_out_on_time(desk, index, at, events);
         }
@@ -469,7 +469,7 @@ impl Leg {
 
     fn request_out_on_time(&mut self, desk: &mut Desk<'_>, index: u8, at: usize, events: &mut Events) {
         let request = &mut self.requests_out[at];
-        let mut orders = Vec::new();
+        let mut orders = Effects::new();
         request.machine.on_time(desk.clock.now, &mut orders);
         if orders.contains(&Effect::Resend) {
             desk.send(index, request.to, request.request.text());
@@ -492,7 +492,7 @@ impl Leg {
 
     fn invite_in_on_time(&mut self, desk: &mut Desk<'_>, index: u8, events: &mut Events) {
         let Some(invite) = &mut self.invite_in else { return };
-        let mut orders = Vec::new();
+        let mut orders = Effects::new();
         let accepted = invite.machine.awaits_ack();
         invite.machine.on_time(desk.clock.now, &mut orders);
         if accepted && orders.contains(&Effect::TimedOut) {
@@ -504,7 +504,7 @@ impl Leg {
 
     fn invite_out_on_time(&mut self, desk: &mut Desk<'_>, index: u8, events: &mut Events) {
         let Some(invite) = &mut self.invite_out else { return };
-        let mut orders = Vec::new();
+        let mut orders = Effects::new();
         invite.machine.on_time(desk.clock.now, &mut orders);
         let initial = invite.initial;
         for order in orders {

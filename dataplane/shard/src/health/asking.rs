@@ -7,7 +7,7 @@ use call::ways::Places;
 use panel::wire::TrunkFigures;
 use sip::client::Client;
 use sip::dialog::Dialog;
-use sip::effect::Effect as Order;
+use sip::effect::{Effect as Order, Effects as Orders};
 use sip::print::write_uri;
 use sip::{Hop, Message};
 use units::{Clock, EgressTrunkId, Instant};
@@ -79,7 +79,7 @@ impl Shard {
 
     fn tend(&mut self, clock: Clock, probe: &mut Probe, out: &mut Effects) {
         if let Some(question) = &mut probe.question {
-            let mut orders = Vec::new();
+            let mut orders = Orders::new();
             question.machine.on_time(clock.now, &mut orders);
             if orders.contains(&Order::TimedOut) || question.give_up_at <= clock.now {
                 let places = question.places;
@@ -123,12 +123,12 @@ impl Shard {
         write_uri(&mut remote, b"", to.remote);
         let mut target = remote.clone();
         target.extend_from_slice(to.transport.uri_param());
-        let mut call_id = self.random.token(b"");
+        let mut call_id = self.random.token(b"").to_vec();
         call_id.extend_from_slice(&steer::mark(self.config.shard));
-        let branch = self.random.token(b"z9hG4bK");
+        let branch = self.random.token(b"z9hG4bK").to_vec();
         let dialog = Dialog {
             call_id: call_id.clone(),
-            local_tag: self.random.token(b""),
+            local_tag: self.random.token(b"").to_vec(),
             local_uri: local.clone(),
             remote_uri: remote,
             target,

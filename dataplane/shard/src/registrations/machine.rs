@@ -293,7 +293,7 @@ impl Registration {
         answer: Option<(Name, &[u8])>,
     ) -> Vec<u8> {
         self.cseq += 1;
-        let branch = random.token(b"z9hG4bK");
+        let branch = random.token(b"z9hG4bK").to_vec();
         let request = self.print(&branch, asked_s, answer);
         let transaction = sip::client::Client::new(now, self.account.registrar.transport.is_reliable());
         self.phase = Phase::Asking { transaction, request: request.clone(), branch, challenges, nonce, asked_s };

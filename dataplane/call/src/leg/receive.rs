@@ -221,7 +221,7 @@ impl Leg {
                         super::send::send_refusal_ack(desk, index, invite, response);
                     }
                 }
-                Effect::Refused if status == 422 && self.ask_longer(desk, index, response) => {}
+                Effect::Refused if status == 422 && !wanted && self.ask_longer(desk, index, response) => {}
                 Effect::Refused if initial => events.push(refusal_of(response)),
                 Effect::Refused => self.on_reoffer_refused(desk, status, Some(response), events),
                 Effect::Resend | Effect::Acknowledged | Effect::TimedOut => {}

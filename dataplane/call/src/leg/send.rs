@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 
 use sip::client::Client;
 use sip::invite_client::InviteClient;
-use sip::print::{reason_phrase, write_socket_addr};
+use sip::print::reason_phrase;
 use sip::{Hop, Message, Method, Name, Printer, Stored, Transport, parse};
 use units::Cause;
 
@@ -58,7 +58,7 @@ impl Leg {
     fn print_invite(&self, own: (Transport, SocketAddr), branch: &[u8], body: &Body, hops: u8) -> Vec<u8> {
         let mut request = Vec::with_capacity(1_024);
         let mut printer = self.dialog.request(&mut request, b"INVITE", self.dialog.local_cseq, branch, own, hops);
-        write_contact(&mut printer, own);
+        printer.contact(own.0, own.1);
         printer.line("Allow", &[ALLOW]);
         let initial = self.dialog.remote_tag.is_empty();
         self.write_extensions(&mut printer, initial);
@@ -92,7 +92,8 @@ impl Leg {
         let tag: &[u8] = if status == 100 { b"" } else { &self.dialog.local_tag };
         let mut printer = request.reply(&mut last, status, reason_phrase(status), tag, invite.source.remote);
         if (101..300).contains(&status) {
-            write_contact(&mut printer, desk.switch.sent_by(invite.source));
+            let own = desk.switch.sent_by(invite.source);
+            printer.contact(own.0, own.1);
             printer.line("Allow", &[ALLOW]);
         }
         if let Some(number) = reliable {
@@ -142,7 +143,8 @@ impl Leg {
             printer.line("Allow", &[ALLOW]);
         }
         if updated {
-            write_contact(&mut printer, desk.switch.sent_by(waiting.source));
+            let own = desk.switch.sent_by(waiting.source);
+            printer.contact(own.0, own.1);
         }
         if let Some(agreed) = agreed {
             agreed.write(&mut printer);
@@ -192,7 +194,7 @@ impl Leg {
         let own = desk.switch.sent_by(to);
         let mut printer = self.dialog.request(&mut request, method, number, &branch, own, HOPS);
         if method == b"UPDATE" {
-            write_contact(&mut printer, own);
+            printer.contact(own.0, own.1);
             printer.line("Allow", &[ALLOW]);
             self.write_extensions(&mut printer, false);
         }
@@ -349,12 +351,6 @@ pub fn send_refusal_ack(desk: &mut Desk<'_>, index: u8, invite: &InviteOut, resp
 /// A request of ours, as it is kept.
 fn printed(request: Vec<u8>) -> Stored {
     Stored::printed(request).expect("what we print is a message")
-}
-
-fn write_contact(printer: &mut Printer<'_>, (transport, address): (Transport, SocketAddr)) {
-    let mut host = Vec::with_capacity(48);
-    write_socket_addr(&mut host, address);
-    printer.line("Contact", &[b"<sip:", &host, transport.uri_param(), b">"]);
 }
 
 /// RFC 3326: why, in Q.850's terms.

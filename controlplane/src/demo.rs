@@ -242,7 +242,7 @@ fn wall_now() -> WallTime {
 
 /// The address, or another port of it when that one is taken.
 fn free_sip(wanted: SocketAddr) -> Result<SocketAddr> {
-    let free = |address: &SocketAddr| UdpSocket::bind(address).is_ok();
+    let free = |address: &SocketAddr| UdpSocket::bind(address).is_ok() && TcpListener::bind(address).is_ok();
     let others = (0..200).map(|step| SocketAddr::new(wanted.ip(), wanted.port().saturating_add(step)));
     others.into_iter().find(free).with_context(|| format!("{wanted} and the 199 ports above it are taken"))
 }

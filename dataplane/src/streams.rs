@@ -169,7 +169,9 @@ impl Pump {
         if let Some(mut tls) = tls {
             self.streams.sealed.clear();
             tls.part(&mut self.streams.sealed);
-            self.ring.send_stream(socket, &self.streams.sealed);
+            if !self.streams.sealed.is_empty() {
+                self.ring.send_stream(socket, &self.streams.sealed);
+            }
         }
         self.ring.finish(socket);
     }

@@ -164,10 +164,12 @@ impl Tls {
         }
     }
 
-    /// Says good-bye.
+    /// Says good-bye, if the peer was greeted.
     pub fn part(&mut self, sealed: &mut Vec<u8>) {
-        self.connection.send_close_notify();
-        self.take(sealed);
+        if !self.connection.is_handshaking() {
+            self.connection.send_close_notify();
+            self.take(sealed);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -43,9 +43,13 @@ fn poll<T>(mut what: impl FnMut() -> Option<T>, sentence: &str) -> T {
     }
 }
 
-/// A port that nobody had a moment ago.
+/// A port that nobody had a moment ago, for UDP and TCP.
 fn free_port() -> u16 {
-    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let free = || {
+        let probe = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        TcpListener::bind(probe).ok().map(|_| probe.port())
+    };
+    poll(free, "a port is free for both")
 }
 
 fn start_plane(data: &Path) -> Plane {

@@ -1,6 +1,6 @@
 //! SIPp, unmodified, over UDP, TCP and TLS, IPv4 and IPv6, with the switch in between bridging each to each.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::Path;
 
 use acceptance::plane::{self, Plane};
@@ -145,13 +145,31 @@ fn calls_cross_a_tls_trunk_whose_sides_prove_who_they_are() {
 fn no_call_goes_to_a_tls_peer_that_cannot_prove_who_it_is() {
     for (san, believed) in [("", false), ("DNS:east.example.net", true), ("IP:127.0.0.99", true)] {
         let chain = chain(san, believed);
-        let words = [&chain.switch.to_string(), "-s", plane::CALLED, "-m", "1", "-timeout", "20"];
-        let line: Vec<String> = words.iter().map(ToString::to_string).chain(["-trace_msg".into()]).collect();
-        let sipp = Sipp::start(chain.near.folder(), chain.originator, Scenario::BuiltIn("uac"), &line);
-        assert!(sipp.answered().is_empty(), "{san}");
+        assert!(call_in_vain(&chain.near, chain.originator, chain.switch), "{san}");
         assert_eq!(chain.near.counted("streams_connected"), 0);
         assert!(chain.near.counted("streams_failed") > 0, "the call heard at once: {san}");
     }
+}
+
+#[test]
+fn a_tls_peer_that_never_greets_is_given_up() {
+    let net = Net::draw();
+    let at = |host: u8, port: u16| SocketAddr::from((net.host(host), port));
+    let silent = TcpListener::bind(at(2, 5_061)).expect("the address is ours");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (_, cert, key) = plane::certificates(folder.path(), "IP:127.0.0.1");
+    let tls = format!("tls:{},cert={},key={}", at(1, 5_061), cert.display(), key.display());
+    let listens = words(&[format!("udp:{}", at(1, 5_060)), tls]);
+    let plane = Plane::start(&listens, &[at(4, 0).ip()], silent.local_addr().expect("bound"), over(Transport::Tls));
+    assert!(call_in_vain(&plane, at(4, 5_060), at(1, 5_060)));
+    assert_eq!((plane.counted("streams_expired"), plane.counted("streams_connected")), (1, 0));
+}
+
+/// One call, which must not be answered.
+fn call_in_vain(plane: &Plane, originator: SocketAddr, switch: SocketAddr) -> bool {
+    let words = [&switch.to_string(), "-s", plane::CALLED, "-m", "1", "-timeout", "20", "-trace_msg"];
+    let line: Vec<String> = words.iter().map(ToString::to_string).collect();
+    Sipp::start(plane.folder(), originator, Scenario::BuiltIn("uac"), &line).answered().is_empty()
 }
 
 /// A foreign TLS stack calls, is answered and releases; it believes the switch's authority.

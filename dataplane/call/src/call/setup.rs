@@ -210,6 +210,11 @@ impl Call {
         });
         let progress_at = started.now.plus_millis(u64::from(progress_s) * 1_000);
         self.state = State::Trying { progress_at: self.answer_by(ctx, progress_at) };
+        self.count_attempt(ctx);
+    }
+
+    /// Measures how long the first INVITE took to leave, and counts each.
+    fn count_attempt(&mut self, ctx: &mut Context<'_>) {
         let spent = (ctx.ticks)() - self.began_ns;
         if self.attempts.len() == 1 {
             self.stages.egress_us = micros(spent);

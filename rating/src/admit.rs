@@ -153,17 +153,17 @@ fn enter(
     if !rules.serves(arrival.node) {
         return Err(Cause::WRONG_NODE);
     }
-    stage(rules, Side::Ingress, out)?;
-    stage(policies.plan(trunk.plan()), Side::Plan, out)
+    stage(rules, Side::Ingress, &mut out.calling, &mut out.called)?;
+    stage(policies.plan(trunk.plan()), Side::Plan, &mut out.calling, &mut out.called)
 }
 
 /// One stage: lists, then rewrites. Empty destinations are caught before and after.
-fn stage(rules: &Rules, side: Side, out: &mut Admission) -> Result<(), Cause> {
-    if out.called.digits().is_empty() {
+pub(crate) fn stage(rules: &Rules, side: Side, calling: &mut Number, called: &mut Number) -> Result<(), Cause> {
+    if called.digits().is_empty() {
         return Err(Cause::DESTINATION_EMPTY);
     }
-    rules.admit_numbers(side, &out.calling, &out.called)?;
-    out.calling = rules.rewrite_number(RewriteField::Calling, out.calling)?;
-    out.called = rules.rewrite_number(RewriteField::Called, out.called)?;
-    if out.called.digits().is_empty() { Err(Cause::DESTINATION_EMPTY) } else { Ok(()) }
+    rules.admit_numbers(side, calling, called)?;
+    *calling = rules.rewrite_number(RewriteField::Calling, *calling)?;
+    *called = rules.rewrite_number(RewriteField::Called, *called)?;
+    if called.digits().is_empty() { Err(Cause::DESTINATION_EMPTY) } else { Ok(()) }
 }

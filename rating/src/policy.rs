@@ -1,6 +1,7 @@
 //! The policies of a snapshot, ready for use: regular expressions compiled once, at publication and when a snapshot is loaded.
 
 mod rules;
+mod stages;
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -10,6 +11,7 @@ use snapshot::{ModelFlaw, Policy, PolicyFlaw, Side, View};
 use units::{EgressTrunkId, IngressTrunkId, PlanId};
 
 pub use rules::{Rules, Text};
+pub use stages::{Stage, stages};
 
 /// The policies of all trunks and plans of one snapshot.
 #[derive(Clone, Debug, Default)]

@@ -4,10 +4,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, Subcommand};
+use rating::policy::{Stage, stages};
 use rating::{Admission, Arrival, Ask, Candidate, Policies, Routes, Verdict};
 use serde_json::{Value, json};
-use snapshot::policy::Transport;
-use snapshot::{IngressView, View};
+use snapshot::policy::{RewriteField, Transport};
+use snapshot::{IngressView, Side, View};
 use units::{Cause, NodeId, Number, Terms, WallTime};
 
 use super::{EXIT_NOT_FOUND, EXIT_REFUSED, Form, Output, Place, table};
@@ -80,7 +81,21 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
         };
         rating::routes(&view, &policies, &ask, &mut routes)
     });
-    show(&view, &trunk, quote.ok(), &routes, outcome, simulate.form)?;
+    let told = Told {
+        stages: stages(&policies, trunk.id(), trunk.plan(), calling, called),
+        view,
+        policies,
+        trunk,
+        admission,
+        sell: quote.ok(),
+        routes,
+        outcome,
+    };
+    if simulate.form.output == Output::Json {
+        println!("{}", serde_json::to_string_pretty(&told.object())?);
+    } else {
+        told.print();
+    }
     Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_REFUSED) })
 }
 
@@ -91,36 +106,48 @@ fn ingress<'a>(view: &View<'a>, code: &str) -> Option<IngressView<'a>> {
     trunks.find(|trunk| trunk.code() == code).or_else(|| view.ingress_trunks().find(of_carrier))
 }
 
-fn show(
-    view: &View<'_>,
-    trunk: &IngressView<'_>,
+/// What the simulation found.
+struct Told<'a> {
+    view: View<'a>,
+    policies: Policies,
+    trunk: IngressView<'a>,
+    admission: Admission,
+    stages: Vec<Stage>,
     sell: Option<Terms>,
-    routes: &Routes,
+    routes: Routes,
     outcome: Result<(), Cause>,
-    form: Form,
-) -> Result<()> {
-    if form.output == Output::Json {
-        let said = json!({
-            "revision": view.revision().0,
-            "ingress_trunk": trunk.code(),
-            "sell": sell.map(terms),
-            "candidates": routes.all().iter().map(|candidate| object(view, candidate)).collect::<Vec<_>>(),
-            "refused": outcome.err().map(|cause| json!({ "cause": cause.0, "text": cause.text() })),
-        });
-        println!("{}", serde_json::to_string_pretty(&said)?);
-        return Ok(());
+}
+
+impl Told<'_> {
+    fn object(&self) -> Value {
+        let stage = |stage: &Stage| {
+            let refused = stage.refusal.map(|cause| cause.0);
+            json!({ "stage": whose(stage), "calling": stage.calling.to_string(), "called": stage.called.to_string(), "cause": refused })
+        };
+        json!({
+            "revision": self.view.revision().0,
+            "ingress_trunk": self.trunk.code(),
+            "stages": self.stages.iter().map(stage).collect::<Vec<_>>(),
+            "sell": self.sell.map(terms),
+            "candidates": self.routes.all().iter().map(|candidate| self.candidate(candidate)).collect::<Vec<_>>(),
+            "refused": self.outcome.err().map(|cause| json!({ "cause": cause.0, "text": cause.text() })),
+        })
     }
-    println!("revision {}, as {}", view.revision().0, trunk.code());
-    if let Some(sell) = sell {
-        let steps = format!("{}/{}/{}", sell.minimum_s, sell.increment_s, sell.free_s);
-        println!("sell {} {} a minute, {steps}, fee {}", sell.per_minute, sell.currency, sell.connection_fee);
-    }
-    let mut place = 0;
-    let rows: Vec<Vec<String>> = routes
-        .all()
-        .iter()
-        .map(|candidate| {
-            let (code, carrier) = named(view, candidate);
+
+    fn print(&self) {
+        println!("revision {}, as {}", self.view.revision().0, self.trunk.code());
+        let stage = |stage: &Stage| {
+            let verdict = stage.refusal.map_or(String::new(), |cause| format!("refused: {cause}"));
+            vec![whose(stage).to_owned(), stage.calling.to_string(), stage.called.to_string(), verdict]
+        };
+        table(&["numbers", "calling", "called", ""], &self.stages.iter().map(stage).collect::<Vec<_>>());
+        if let Some(sell) = self.sell {
+            let steps = format!("{}/{}/{}", sell.minimum_s, sell.increment_s, sell.free_s);
+            println!("sell {} {} a minute, {steps}, fee {}", sell.per_minute, sell.currency, sell.connection_fee);
+        }
+        let mut place = 0;
+        let mut row = |candidate: &Candidate| {
+            let (code, carrier) = named(&self.view, candidate);
             let order = match candidate.verdict {
                 Verdict::Kept => {
                     place += 1;
@@ -130,14 +157,49 @@ fn show(
             };
             let buy = candidate.buy.map_or(String::new(), |buy| buy.per_minute.to_string());
             let margin = candidate.buy.map_or(String::new(), |_| candidate.margin.to_string());
-            vec![order, code, carrier, buy, margin, verdict(candidate.verdict)]
-        })
-        .collect();
-    table(&["#", "egress trunk", "terminator", "buy", "margin", "verdict"], &rows);
-    if let Err(cause) = outcome {
-        println!("refused: {cause}");
+            let (calling, called) = self.sent(candidate).unwrap_or_default();
+            vec![order, code, carrier, buy, margin, calling, called, verdict(candidate.verdict)]
+        };
+        let rows: Vec<Vec<String>> = self.routes.all().iter().map(&mut row).collect();
+        table(&["#", "egress trunk", "terminator", "buy", "margin", "calling out", "called out", "verdict"], &rows);
+        if let Err(cause) = self.outcome {
+            println!("refused: {cause}");
+        }
     }
-    Ok(())
+
+    /// The caller and the destination that a kept candidate's trunk is sent.
+    fn sent(&self, candidate: &Candidate) -> Option<(String, String)> {
+        let kept = candidate.verdict == Verdict::Kept;
+        let (egress, rules) =
+            (self.view.egress(candidate.egress).filter(|_| kept)?, self.policies.egress(candidate.egress));
+        let calling = rules.rewrite_number(RewriteField::Calling, self.admission.calling).ok()?;
+        let called = rating::outbound_number(&egress, rules, &self.admission.called)?;
+        Some((calling.to_string(), called.to_string()))
+    }
+
+    fn candidate(&self, candidate: &Candidate) -> Value {
+        let (code, carrier) = named(&self.view, candidate);
+        let (calling, called) = self.sent(candidate).unzip();
+        json!({
+            "egress_trunk": code,
+            "terminator": carrier,
+            "buy": candidate.buy.map(terms),
+            "margin": candidate.buy.map(|_| candidate.margin.to_string()),
+            "kept": candidate.verdict == Verdict::Kept,
+            "verdict": verdict(candidate.verdict),
+            "calling_out": calling,
+            "called_out": called,
+        })
+    }
+}
+
+/// Whose rules a stage applied.
+fn whose(stage: &Stage) -> &'static str {
+    match stage.side {
+        None => "as they came",
+        Some(Side::Ingress) => "after originator",
+        Some(Side::Plan | Side::Egress) => "after plan",
+    }
 }
 
 fn named(view: &View<'_>, candidate: &Candidate) -> (String, String) {
@@ -152,18 +214,6 @@ fn verdict(verdict: Verdict) -> String {
         Verdict::Surplus => "fits, but the plan tries no more routes".into(),
         Verdict::Dropped(cause) => format!("dropped: {cause}"),
     }
-}
-
-fn object(view: &View<'_>, candidate: &Candidate) -> Value {
-    let (code, carrier) = named(view, candidate);
-    json!({
-        "egress_trunk": code,
-        "terminator": carrier,
-        "buy": candidate.buy.map(terms),
-        "margin": candidate.buy.map(|_| candidate.margin.to_string()),
-        "kept": candidate.verdict == Verdict::Kept,
-        "verdict": verdict(candidate.verdict),
-    })
 }
 
 fn terms(terms: Terms) -> Value {

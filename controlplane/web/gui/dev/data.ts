@@ -98,7 +98,7 @@ export function ladder(call_: S['Cdr']): S['Ladder'] {
 
 export function candidates(past: boolean): S['Candidate'][] {
   const row = (place: number | null, index: number, buy: string, margin: string, percent_: number, reason: string, cause: number | null): S['Candidate'] => ({
-    place, egress_trunk: named(egress[index] ?? { id: '', code: '' }), terminator: egress[index]?.carrier ?? { id: '', code: '' }, buy_per_minute: buy, currency: 'USD', margin_per_minute: margin, margin_percent: percent_, verdict: place === null ? 'dropped' : 'kept', cause, reason, called_out: past || place === null ? null : '919810123442',
+    place, egress_trunk: named(egress[index] ?? { id: '', code: '' }), terminator: egress[index]?.carrier ?? { id: '', code: '' }, buy_per_minute: buy, currency: 'USD', margin_per_minute: margin, margin_percent: percent_, verdict: place === null ? 'dropped' : 'kept', cause, reason, calling_out: past || place === null ? null : '49305', called_out: past || place === null ? null : '919810123442',
   });
   return [row(1, 0, '0.0098', '0.0026', 20.97, 'cheapest buy rate', null), row(2, 1, '0.011', '0.0014', 11.29, 'second by buy rate', null), row(3, 2, '0.0112', '0.0012', 9.68, 'third by buy rate', null), row(null, 3, '0.0141', '-0.0017', -13.71, 'rate margin lower than allowed', 324)];
 }

@@ -46,7 +46,7 @@ const objects: Record<string, { id: string }[]> = { carriers: data.carriers, acc
 
 function simulation(): Answer {
   const named = (row: { id: string; code: string } | undefined) => ({ id: row?.id, code: row?.code });
-  return [200, { revision: 1881, at: data.moment(Date.now()), source: '127.0.1.1:5060', called: '919810123442', admission: { ingress_trunk: named(data.ingress[0]), originator: named(data.carriers[0]), account: named(data.accounts[0]), plan: named(data.plans[0]), sell_deck: named(data.decks[0]), called_routed: '919810123442' }, refusal: null, sell: data.arithmetic(true), buy: data.arithmetic(false), candidates: data.candidates(false), elapsed_us: 38 }];
+  return [200, { revision: 1881, at: data.moment(Date.now()), source: '127.0.1.1:5060', called: '919810123442', stages: [{ stage: 'arrival', calling: '0305', called: '0919810123442' }, { stage: 'originator', calling: '49305', called: '919810123442' }, { stage: 'plan', calling: '49305', called: '919810123442' }], admission: { ingress_trunk: named(data.ingress[0]), originator: named(data.carriers[0]), account: named(data.accounts[0]), plan: named(data.plans[0]), sell_deck: named(data.decks[0]), called_routed: '919810123442' }, refusal: null, sell: data.arithmetic(true), buy: data.arithmetic(false), candidates: data.candidates(false), elapsed_us: 38 }];
 }
 
 function answer(method: string, path: string, query: URLSearchParams): Answer {

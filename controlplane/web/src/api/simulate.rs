@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
+use rating::policy::{Stage, stages};
 use rating::{Policies, Routes};
 use serde::{Deserialize, Serialize};
-use snapshot::policy::Transport;
-use snapshot::{IngressView, View};
+use snapshot::policy::{RewriteField, Transport};
+use snapshot::{IngressView, Side, View};
 use units::{Cause, Money, NodeId, Number, Terms};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -80,6 +81,35 @@ pub struct Candidate {
     pub reason: String,
     /// The number that would be sent; absent when dropped, or unknown for a past call.
     pub called_out: Option<String>,
+    /// The caller that would be sent; absent as `called_out` is.
+    pub calling_out: Option<String>,
+}
+
+/// Whose rules were applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StageName {
+    /// Nobody's: as the call came.
+    Arrival,
+    /// The ingress trunk's.
+    Originator,
+    /// The plan's.
+    Plan,
+}
+
+/// A call's numbers after one stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NumberStage {
+    /// Whose rules.
+    pub stage: StageName,
+    /// The caller.
+    pub calling: String,
+    /// The destination.
+    pub called: String,
+    /// The cause that this stage refuses the call with; absent if it does not.
+    pub cause: Option<u16>,
+    /// The same in words.
+    pub reason: Option<String>,
 }
 
 /// How the caller was recognised.
@@ -121,6 +151,9 @@ pub struct Simulation {
     pub source: String,
     /// The destination as dialled.
     pub called: String,
+    /// The numbers as they came without the tech prefix, then as the rules of the ingress trunk and of the plan leave them; empty if no
+    /// trunk was found.
+    pub stages: Vec<NumberStage>,
     /// Who it would be; absent when refused before.
     pub admission: Option<Admission>,
     /// Why it would be refused; absent when a route is left.
@@ -171,6 +204,7 @@ fn decide(view: &View<'_>, node: NodeId, names: &Names, ask: &SimulateAsk) -> An
         at,
         source: source.to_string(),
         called: called.to_string(),
+        stages: Vec::new(),
         admission: None,
         refusal: None,
         sell: None,
@@ -183,13 +217,17 @@ fn decide(view: &View<'_>, node: NodeId, names: &Names, ask: &SimulateAsk) -> An
     let started = Instant::now();
     let arrival = rating::Arrival { source, transport: Transport::Auto, node, calling, asserted: None, called };
     let mut admitted = rating::Admission::default();
-    if let Err(cause) = rating::admit(view, &policies, &arrival, &mut admitted) {
-        return Ok(refused(told, cause, "admit", started));
+    let entered = rating::admit(view, &policies, &arrival, &mut admitted);
+    told.elapsed_us = micros(started);
+    told.stages = NumberStage::show_all(view, &policies, &arrival, &admitted, entered);
+    if let Err(cause) = entered {
+        return Ok(refused(told, cause, "admit"));
     }
     told.admission = Some(Admission::show(&admitted, names));
+    let started = Instant::now();
     let sell = match rating::quote(view, admitted.sell_deck, &admitted.called, at.0) {
         Ok(sell) => sell,
-        Err(cause) => return Ok(refused(told, cause, "rate", started)),
+        Err(cause) => return Ok(refused(told, cause, "rate")),
     };
     let question = rating::Ask {
         node,
@@ -204,13 +242,15 @@ fn decide(view: &View<'_>, node: NodeId, names: &Names, ask: &SimulateAsk) -> An
         unreachable: 0,
     };
     let judged = rating::routes(view, &policies, &question, &mut routes);
-    told.elapsed_us = micros(started);
+    told.elapsed_us += micros(started);
     told.sell = Some(Arithmetic::of(&sell, talk_ms));
     let out = |id| {
-        let egress = view.egress(id)?;
-        rating::outbound_number(&egress, policies.egress(id), &admitted.called)
+        let (egress, rules) = (view.egress(id)?, policies.egress(id));
+        let calling = rules.rewrite_number(RewriteField::Calling, admitted.calling).ok()?;
+        let called = rating::outbound_number(&egress, rules, &admitted.called)?;
+        Some((calling.to_string(), called.to_string()))
     };
-    told.candidates = Candidate::show_all(routes.all(), &sell, names, |egress| out(egress).map(|n| n.to_string()));
+    told.candidates = Candidate::show_all(routes.all(), &sell, names, out);
     told.buy = routes.kept().first().and_then(|best| best.buy).map(|terms| Arithmetic::of(&terms, talk_ms));
     match judged {
         Ok(()) => Ok(told),
@@ -218,8 +258,8 @@ fn decide(view: &View<'_>, node: NodeId, names: &Names, ask: &SimulateAsk) -> An
     }
 }
 
-fn refused(told: Simulation, cause: Cause, step: &str, started: Instant) -> Simulation {
-    Simulation { refusal: Some(Refusal::of(cause, step)), elapsed_us: micros(started), ..told }
+fn refused(told: Simulation, cause: Cause, step: &str) -> Simulation {
+    Simulation { refusal: Some(Refusal::of(cause, step)), ..told }
 }
 
 fn micros(started: Instant) -> u64 {
@@ -279,13 +319,43 @@ impl Admission {
     }
 }
 
+impl NumberStage {
+    /// What the stages did to a call that came to a trunk; nothing if it was refused for another reason than theirs.
+    fn show_all(
+        view: &View<'_>,
+        policies: &Policies,
+        arrival: &rating::Arrival,
+        admitted: &rating::Admission,
+        entered: Result<(), Cause>,
+    ) -> Vec<NumberStage> {
+        let Some(trunk) = view.ingress(admitted.ingress) else { return Vec::new() };
+        let called = arrival.called.strip_prefix(trunk.tech_prefix().as_bytes()).unwrap_or(Number::EMPTY);
+        let stages = stages(policies, admitted.ingress, admitted.plan, arrival.calling, called);
+        if stages.last().and_then(|last| last.refusal) != entered.err() {
+            return Vec::new();
+        }
+        let show = |stage: &Stage| NumberStage {
+            stage: match stage.side {
+                None => StageName::Arrival,
+                Some(Side::Ingress) => StageName::Originator,
+                Some(Side::Plan | Side::Egress) => StageName::Plan,
+            },
+            calling: stage.calling.to_string(),
+            called: stage.called.to_string(),
+            cause: stage.refusal.map(|cause| cause.0),
+            reason: stage.refusal.map(|cause| cause.text().to_owned()),
+        };
+        stages.iter().map(show).collect()
+    }
+}
+
 impl Candidate {
-    /// Candidates as judged, kept ones first; `out` says which number would be sent to a trunk.
+    /// Candidates as judged, kept ones first; `out` says which caller and which destination would be sent to a trunk.
     pub(crate) fn show_all(
         all: &[rating::Candidate],
         sell: &Terms,
         names: &Names,
-        out: impl Fn(units::EgressTrunkId) -> Option<String>,
+        out: impl Fn(units::EgressTrunkId) -> Option<(String, String)>,
     ) -> Vec<Candidate> {
         let show =
             |(place, candidate): (usize, &rating::Candidate)| Candidate::show(candidate, place, sell, names, &out);
@@ -297,7 +367,7 @@ impl Candidate {
         place: usize,
         sell: &Terms,
         names: &Names,
-        out: &impl Fn(units::EgressTrunkId) -> Option<String>,
+        out: &impl Fn(units::EgressTrunkId) -> Option<(String, String)>,
     ) -> Candidate {
         let kept = candidate.verdict == rating::Verdict::Kept;
         let (cause, reason) = match candidate.verdict {
@@ -305,6 +375,7 @@ impl Candidate {
             rating::Verdict::Surplus => (None, format!("{} better routes are tried before", rating::ROUTES_MAX)),
             rating::Verdict::Dropped(cause) => (Some(cause.0), cause.text().to_owned()),
         };
+        let (calling_out, called_out) = if kept { out(candidate.egress) } else { None }.unzip();
         Candidate {
             place: kept.then(|| u8::try_from(place + 1).unwrap_or(u8::MAX)),
             egress_trunk: names.egress_trunk(candidate.egress.0),
@@ -316,7 +387,8 @@ impl Candidate {
             verdict: if kept { Verdict::Kept } else { Verdict::Dropped },
             cause,
             reason,
-            called_out: if kept { out(candidate.egress) } else { None },
+            called_out,
+            calling_out,
         }
     }
 }

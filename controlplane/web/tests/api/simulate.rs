@@ -93,3 +93,54 @@ async fn a_damaged_snapshot_is_not_used() {
     let ask = json!({ "ingress_trunk": "acme-in", "called": "4420" });
     admin.send("POST", PATH, ask).await.problem(500, "internal");
 }
+
+#[tokio::test]
+async fn what_policies_make_of_the_numbers_is_told_stage_by_stage() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    admin.furnish().await;
+    let put = async |path: &str, policy: serde_json::Value| {
+        admin.send_if("PATCH", path, Some("*"), json!({ "policy": policy })).await.expect(200);
+    };
+    let rule = |field: &str, pattern: &str, replacement: &str| json!({ "field": field, "pattern": pattern, "replacement": replacement });
+    put(
+        "/api/v1/ingress-trunks/itr_1",
+        json!({ "rewrite": [rule("called", "^0", "44"), rule("calling", "^0", "49")] }),
+    )
+    .await;
+    put(
+        "/api/v1/plans/pln_1",
+        json!({ "rewrite": [rule("calling", "^49", "+49")], "numbers": { "calling_deny": [{ "value": "4966" }] } }),
+    )
+    .await;
+    put(
+        "/api/v1/egress-trunks/etr_1",
+        json!({ "rewrite": [rule("called", "^0044", "0044#"), rule("calling", r"^\+", "00")] }),
+    )
+    .await;
+    put("/api/v1/egress-trunks/etr_2", json!({ "numbers": { "called_deny": [{ "value": "44207" }] } })).await;
+    admin.send_if("PATCH", "/api/v1/plans/pln_1", Some("*"), json!({ "margin_min": "-1" })).await.expect(200);
+    node.publish().await;
+    let ask = |calling: &str| json!({ "ingress_trunk": "acme-in", "calling": calling, "called": "02071234567" });
+    let told = admin.send("POST", PATH, ask("0305")).await.expect(200);
+    let stage = |stage: &str, calling: &str, called: &str| json!({ "stage": stage, "calling": calling, "called": called, "cause": null, "reason": null });
+    assert_eq!(
+        told["stages"],
+        json!([
+            stage("arrival", "0305", "02071234567"),
+            stage("originator", "49305", "442071234567"),
+            stage("plan", "+49305", "442071234567"),
+        ])
+    );
+    assert_eq!(told["admission"]["called_routed"], "442071234567");
+    let [kept, dropped] = told["candidates"].as_array().unwrap().as_slice() else { panic!("{told}") };
+    assert_eq!((&kept["calling_out"], &kept["called_out"]), (&json!("0049305"), &json!("0044#2071234567")));
+    assert_eq!((&dropped["cause"], &dropped["called_out"]), (&json!(325), &json!(null)));
+
+    let told = admin.send("POST", PATH, ask("0665")).await.expect(200);
+    assert_eq!((&told["refusal"]["step"], &told["refusal"]["cause"]), (&json!("admit"), &json!(334)));
+    let last = told["stages"].as_array().unwrap().last().unwrap();
+    assert_eq!((&last["stage"], &last["calling"], &last["cause"]), (&json!("plan"), &json!("49665"), &json!(334)));
+    let told = admin.send("POST", PATH, json!({ "source": "192.0.2.1:5060", "called": "994420" })).await.expect(200);
+    assert_eq!(told["stages"], json!([]), "nobody's rules were asked");
+}

@@ -1075,6 +1075,8 @@ export interface components {
             buy_per_minute?: null | components["schemas"]["Amount"];
             /** @description The number that would be sent; absent when dropped, or unknown for a past call. */
             called_out?: string | null;
+            /** @description The caller that would be sent; absent as `called_out` is. */
+            calling_out?: string | null;
             /**
              * Format: int32
              * @description Why it was dropped, as a cause.
@@ -2780,6 +2782,22 @@ export interface components {
          * @enum {string}
          */
         NumberKind: "prefix" | "exact" | "regex";
+        /** @description A call's numbers after one stage. */
+        NumberStage: {
+            /** @description The destination. */
+            called: string;
+            /** @description The caller. */
+            calling: string;
+            /**
+             * Format: int32
+             * @description The cause that this stage refuses the call with; absent if it does not.
+             */
+            cause?: number | null;
+            /** @description The same in words. */
+            reason?: string | null;
+            /** @description Whose rules. */
+            stage: components["schemas"]["StageName"];
+        };
         /** @description Which numbers may call and be called. A denied number is refused even if it is allowed; an empty allow list allows all. */
         Numbers: {
             /**
@@ -3525,6 +3543,11 @@ export interface components {
             sell?: null | components["schemas"]["Arithmetic"];
             /** @description The address that the call would come from. */
             source: string;
+            /**
+             * @description The numbers as they came without the tech prefix, then as the rules of the ingress trunk and of the plan leave them; empty if no
+             *     trunk was found.
+             */
+            stages: components["schemas"]["NumberStage"][];
         };
         /** @description One address range that calls may come from. */
         Source: {
@@ -3581,6 +3604,11 @@ export interface components {
             /** @description `parse`, `admit`, `limits`, `route`, `egress`, `answer` or `relay`. */
             stage: string;
         };
+        /**
+         * @description Whose rules were applied.
+         * @enum {string}
+         */
+        StageName: "arrival" | "originator" | "plan";
         /** @description Microseconds in one room. */
         StageTime: {
             /** @description `parse`, `admit`, `limits`, `route`, `egress`, `answer` or `pdd`. */

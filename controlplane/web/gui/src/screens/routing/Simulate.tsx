@@ -12,6 +12,7 @@ import { Empty, Head, Panel, Trouble, Waiting } from '../../common/Panel';
 import { Price } from '../../common/Price';
 import { useFilters } from '../../common/url';
 import { Candidates } from './Candidates';
+import { Stages } from './Stages';
 
 type Simulation = Schemas['Simulation'];
 
@@ -80,6 +81,7 @@ function Answer({ simulation: s }: { simulation: Simulation }) {
           </Panel>
         </Box>
         <Box sx={{ display: 'grid', gap: 1.5, minWidth: 0 }}>
+        {s.stages.length > 0 && <Panel title="Numbers" note="as the rules of the originator and of the plan leave them" flush><Stages stages={s.stages} /></Panel>}
         <Panel title="Candidates" note="in the order of trying; the dropped ones last" flush>
           {s.candidates.length > 0 ? <Candidates candidates={s.candidates} /> : <Empty title="No candidates">Routing was never reached, or the plan has no routes.</Empty>}
         </Panel>

@@ -92,16 +92,19 @@ test-browser: gui integration-programs ## the pages in a real browser against a 
 FUZZ_FLAGS := --cfg fuzzing -Cdebug-assertions -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
  -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
  -Cllvm-args=-sanitizer-coverage-trace-compares
+comma := ,
 FUZZ_BUILD := $(TARGET)/fuzz-build
+# Rate decks bring the whole control plane, so they are asked for by name: make fuzz ONLY=decks
+FUZZ_MORE := $(if $(filter decks,$(ONLY)),$(comma)decks)
 FUZZ_SECONDS := $(patsubst %s,%,$(or $(FOR),60s))
 
 .PHONY: fuzz
 fuzz: ## libFuzzer on every target or one (FOR=600s, ONLY=message); findings stay in target/fuzz
-	RUSTFLAGS="$(FUZZ_FLAGS)" CARGO_TARGET_DIR=$(FUZZ_BUILD) $(CARGO) build --release -p fuzz --features libfuzzer --target $$(rustc -vV | sed -n 's/host: //p')
-	$(CARGO) build -p fuzz --bin fuzz-seeds
+	RUSTFLAGS="$(FUZZ_FLAGS)" CARGO_TARGET_DIR=$(FUZZ_BUILD) $(CARGO) build --profile integration -p fuzz --bin fuzz-coverage --features libfuzzer$(FUZZ_MORE) --target $$(rustc -vV | sed -n 's/host: //p')
+	$(CARGO) build -p fuzz --bin fuzz-seeds $(if $(FUZZ_MORE),--features decks)
 	for name in $(or $(ONLY),$$($(TARGET)/debug/fuzz-seeds)); do \
 	  $(TARGET)/debug/fuzz-seeds $$name $(TARGET)/fuzz/$$name && \
-	  TANDEM_FUZZ=$$name $(FUZZ_BUILD)/*/release/fuzz-coverage -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -timeout=20 \
+	  TANDEM_FUZZ=$$name $(FUZZ_BUILD)/*/integration/fuzz-coverage -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -timeout=20 \
 	    -print_final_stats=1 -artifact_prefix=$(TARGET)/fuzz/$$name/broken- $(TARGET)/fuzz/$$name; \
 	done
 

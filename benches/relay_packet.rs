@@ -65,6 +65,11 @@ fn main() {
         "T1: 1,000 ports on loopback at most 1.40 x; between 100 and 1,000 ports: {:.2} x",
         medians[2] / medians[1]
     );
+    let met = medians[2] / medians[0] <= 1.40 && medians[2] / medians[1] <= 1.25;
+    println!(
+        "target <= 1.40 x the bare loop, <= 1.25 x from 100 to 1,000 ports: {}",
+        if met { "met" } else { "MISSED" }
+    );
 }
 
 fn median(mut costs: Vec<f64>) -> f64 {

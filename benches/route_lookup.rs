@@ -179,6 +179,10 @@ fn theirs(maps: &Maps, number: &[u8]) -> i64 {
     maps.lookup(number, AT).map_or(0, |line| line.terms.per_minute.nanos())
 }
 
+fn verdict(met: bool) -> &'static str {
+    if met { "met" } else { "MISSED" }
+}
+
 fn compare(name: &str, deck: &DeckView<'_>, maps: &Maps, numbers: &[[u8; 12]], times: usize) {
     let (mut own, mut map) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
@@ -186,7 +190,11 @@ fn compare(name: &str, deck: &DeckView<'_>, maps: &Maps, numbers: &[[u8; 12]], t
         map.push(turn(numbers, times, |number| theirs(maps, number)));
     }
     let (own, map) = (median(own), median(map));
-    println!("{name:<6} ours {own:7.1} ns   map per length {map:7.1} ns   ratio {:.2}   (target 1.50)", own / map);
+    println!(
+        "{name:<6} ours {own:7.1} ns   map per length {map:7.1} ns   ratio {:.2}   (target 1.50): {}",
+        own / map,
+        verdict(own / map <= 1.5)
+    );
 }
 
 fn main() {
@@ -218,8 +226,9 @@ fn main() {
     }
     let a_prefix = |bytes: usize| bytes as f64 / count as f64;
     println!(
-        "bytes a prefix: index {:.1} (target 32), whole image {:.1}, map per length {:.1}",
+        "bytes a prefix: index {:.1} (target 32): {}, whole image {:.1}, map per length {:.1}",
         a_prefix(deck.index_bytes()),
+        verdict(a_prefix(deck.index_bytes()) <= 32.0),
         a_prefix(image.len()),
         a_prefix(maps.bytes())
     );

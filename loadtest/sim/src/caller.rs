@@ -172,11 +172,13 @@ impl Caller {
         match (self.state, self.manner) {
             (State::Inviting { heard: false }, _) => self.act_at = Some(now + 50 * MS),
             (State::Inviting { heard: true }, _) => self.cancel(now, out),
-            (State::Talking, CallerManner::Reoffers(talks)) if !self.reoffered => {
+            (State::Talking, CallerManner::Reoffers(talks) | CallerManner::Updates(talks)) if !self.reoffered => {
                 self.reoffered = true;
                 self.sequence += 1;
+                let updates = matches!(self.manner, CallerManner::Updates(_));
+                let (method, mark) = if updates { ("UPDATE", "u") } else { ("INVITE", "i") };
                 let body = message::sdp(self.media);
-                let text = self.text("INVITE", &format!("i{}", self.sequence), &body);
+                let text = self.text(method, &format!("{mark}{}", self.sequence), &body);
                 out.push((self.local, self.target, text));
                 self.act_at = Some(now + talks / 2);
             }
@@ -265,7 +267,7 @@ impl Caller {
     fn talks(&self) -> u64 {
         match self.manner {
             CallerManner::Releases(talks) => talks,
-            CallerManner::Reoffers(talks) => talks / 2,
+            CallerManner::Reoffers(talks) | CallerManner::Updates(talks) => talks / 2,
             CallerManner::Waits | CallerManner::Cancels(_) => TALK_PATIENCE,
             CallerManner::Vanishes | CallerManner::NeverAcknowledges => TALK_PATIENCE,
         }

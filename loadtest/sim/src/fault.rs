@@ -43,6 +43,8 @@ pub const FLOWS: &[Flow] = &[
     flow("no answer", TALKS, CalleeManner::RingsOn),
     flow("offered anew", CallerManner::Reoffers(4 * SECOND), ANSWERS),
     flow("offered anew as the callee releases", CallerManner::Reoffers(6 * SECOND), RELEASES),
+    flow("offered anew by UPDATE", CallerManner::Updates(4 * SECOND), ANSWERS),
+    flow("offered anew by UPDATE as the callee releases", CallerManner::Updates(6 * SECOND), RELEASES),
     flow("answered, the callee vanishes", TALKS, CalleeManner::Vanishes),
     flow("answered, the caller vanishes", CallerManner::Vanishes, RELEASES),
     flow("never acknowledged", CallerManner::NeverAcknowledges, ANSWERS),

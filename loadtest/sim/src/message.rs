@@ -162,7 +162,7 @@ pub fn request(out: &mut String, ask: &Request<'_>) {
     }
     let _ =
         write!(out, "Max-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n");
-    if *method == "INVITE" {
+    if matches!(*method, "INVITE" | "UPDATE") {
         let _ = write!(out, "Contact: <sip:{local}>\r\nAllow: INVITE, ACK, BYE, CANCEL, OPTIONS\r\n");
     }
     finish(out, ask.body);

@@ -32,6 +32,8 @@ pub enum CallerManner {
     NeverAcknowledges,
     /// Offers media anew in the middle, then releases this long after the answer.
     Reoffers(u64),
+    /// The same by UPDATE (RFC 3311), which a callee that does not name it hears as a re-INVITE.
+    Updates(u64),
 }
 
 /// What a terminator does with one call.

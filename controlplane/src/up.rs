@@ -43,6 +43,8 @@ pub struct Options {
     pub listen: Vec<String>,
     /// Seconds after which a silent connection of a known peer is closed; the data plane's default if `None`.
     pub stream_idle: Option<u32>,
+    /// The name server for host names of trunks; those of the system if `None`.
+    pub dns: Option<SocketAddr>,
     /// Where API and GUI are served.
     pub http: SocketAddr,
     /// The database; SQLite in the data folder if `None`.
@@ -69,6 +71,7 @@ impl Options {
             sip: Some(sip),
             listen: Vec::new(),
             stream_idle: None,
+            dns: None,
             http,
             database: None,
             rtp: None,
@@ -228,6 +231,7 @@ impl Node {
                 option("--sip", o.sip.map(|sip| sip.to_string()));
                 o.listen.iter().for_each(|listen| option("--listen", Some(listen.clone())));
                 option("--stream-idle", o.stream_idle.map(|seconds| seconds.to_string()));
+                option("--dns", o.dns.map(|dns| dns.to_string()));
                 option("--rtp", o.rtp.clone());
                 option("--shards", o.shards.map(|shards| shards.to_string()));
                 o.media.iter().for_each(|media| option("--media", Some(media.to_string())));

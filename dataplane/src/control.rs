@@ -1,6 +1,7 @@
 //! The control socket: who connects may ask; the shards answer; the ledger's wants wait until they are answered.
 
 mod connection;
+mod names;
 mod question;
 mod wants;
 
@@ -22,10 +23,12 @@ use uring::Doorbell;
 use crate::clocks;
 use crate::listen::Listen;
 use crate::mail::{Order, Report};
+use crate::resolve::Found;
 use crate::snapshots;
 use crate::spool::Figures as SpoolFigures;
 use crate::tls::Keys;
 use connection::{Arrival, Heard};
+pub use names::Names;
 use question::{Kind, Question};
 use wants::Wants;
 
@@ -54,6 +57,8 @@ pub struct Control {
     pub socket: PathBuf,
     pub spool: Arc<SpoolFigures>,
     pub revision: u64,
+    /// Host names of trunks.
+    pub names: Names,
     /// Where TLS files are named; SIGHUP reads them again.
     pub listens: Vec<Listen>,
     hub: Hub,
@@ -84,8 +89,15 @@ pub enum End {
 
 impl Control {
     /// A control thread that nobody has connected to.
-    pub fn new(seats: Vec<Seat>, node: u16, boot: u32, socket: PathBuf, spool: Arc<SpoolFigures>) -> Control {
-        Control { seats, boot, node, socket, spool, revision: 0, listens: Vec::new(), hub: Hub::default() }
+    pub fn new(
+        seats: Vec<Seat>,
+        node: u16,
+        boot: u32,
+        socket: PathBuf,
+        spool: Arc<SpoolFigures>,
+        names: Names,
+    ) -> Control {
+        Control { seats, boot, node, socket, spool, revision: 0, names, listens: Vec::new(), hub: Hub::default() }
     }
 
     /// Wants that earlier lives left.
@@ -97,7 +109,11 @@ impl Control {
     pub fn publish(&mut self, question: u64, revision: u64, snapshot: &Loaded) -> bool {
         self.revision = revision;
         let order = || Order::Snapshot { question, loaded: snapshot.clone() };
-        self.tell_all(order)
+        let told = self.tell_all(order);
+        if told {
+            self.names.want(&snapshot.policies);
+        }
+        told
     }
 
     /// Serves until a signal ends the program or a shard breaks.
@@ -111,6 +127,7 @@ impl Control {
         let mut tick = tokio::time::interval(TICK);
         let mut stopping = false;
         loop {
+            self.names.look_up();
             tokio::select! {
                 _ = terminate.recv(), if !stopping => stopping = self.stop(),
                 _ = interrupt.recv(), if !stopping => stopping = self.stop(),
@@ -134,6 +151,7 @@ impl Control {
                 },
                 Some(arrival) = heard.recv() => self.on_arrival(arrival, &loaded_in),
                 Some((connection, id, outcome)) = loaded.recv() => self.on_loaded(connection, id, outcome),
+                found = self.names.next() => self.on_found(found),
                 _ = tick.tick() => self.on_tick(),
             }
             if self.hub.stopped == self.seats.len() {
@@ -268,7 +286,23 @@ impl Control {
         }
     }
 
+    fn on_found(&mut self, found: Found) {
+        self.names.note(found);
+        self.tell_names();
+    }
+
+    /// Tells the shards what names stand for; what does not fit is told with the next tick.
+    fn tell_names(&mut self) {
+        while let Some((trunk, targets)) = self.names.untold() {
+            if !self.tell_all(|| Order::Targets { trunk, targets: targets.clone() }) {
+                return;
+            }
+            self.names.told(trunk);
+        }
+    }
+
     fn on_tick(&mut self) {
+        self.tell_names();
         self.send_wants(clocks::ticks());
         let full = self.spool.disk_percent() >= DISK_FULL_PERCENT || self.spool.failing();
         if full != self.hub.disk_full {
@@ -299,6 +333,7 @@ impl Control {
             journal_records: self.spool.records(),
             journal_bytes: self.spool.bytes(),
             journal_disk_percent: self.spool.disk_percent(),
+            counters: self.names.counters(),
             ..panel::wire::Figures::default()
         }
     }

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use panel::metrics::Histogram;
 use panel::wire::{CallRow, Reply, ShardFigures, Want};
 use rtrb::{Consumer, Producer};
-use shard::{Loaded, Parcel};
+use shard::{Loaded, Parcel, Target};
 use tokio::sync::mpsc;
-use units::CallId;
+use units::{CallId, EgressTrunkId};
 use uring::Doorbell;
 
 use crate::bell::SpoolBell;
@@ -28,6 +28,8 @@ pub enum Order {
     Calls { question: u64, limit: usize },
     /// Release one call.
     Release { question: u64, call: CallId },
+    /// What a trunk's host name stands for.
+    Targets { trunk: EgressTrunkId, targets: Arc<[Target]> },
     /// Count.
     Figures { question: u64 },
     /// Refuse new calls or take them again.

@@ -16,6 +16,7 @@ mod mail;
 mod orders;
 mod places;
 mod pump;
+mod resolve;
 mod segments;
 mod settings;
 mod snapshots;
@@ -39,7 +40,7 @@ use uring::{Doorbell, host};
 use bell::SpoolBell;
 use boot::Folder;
 use carry::Carried;
-use control::{Control, End, Seat};
+use control::{Control, End, Names, Seat};
 use core_thread::CoreThread;
 use mail::{Mail, Outlet, RING_SLOTS, Report};
 use places::Places;
@@ -185,8 +186,10 @@ impl Plan {
         threads.reverse();
         sources.reverse();
         seats.reverse();
-        let mut control =
-            Control::new(seats, settings.node, folder.boot, folder.path.join("run/dataplane.sock"), figures.clone());
+        let transports: Vec<_> = places.listens.iter().map(|listen| listen.transport).collect();
+        let names = Names::new(settings.dns, &transports);
+        let socket = folder.path.join("run/dataplane.sock");
+        let mut control = Control::new(seats, settings.node, folder.boot, socket, figures.clone(), names);
         control.listens.clone_from(&places.listens);
         control.inherit(carried.closing);
         let spool = Spool {

@@ -34,6 +34,9 @@ pub struct Settings {
     /// The address in our SDP where it is not the one that is bound (behind NAT), once for IPv4 and once for IPv6.
     #[arg(long, value_name = "ADDR")]
     pub media_advertise: Vec<IpAddr>,
+    /// The name server that trunks' host names are asked of; those of the system if not given.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub dns: Option<SocketAddr>,
     /// Media ports, both included.
     #[arg(long, value_name = "LOW-HIGH", default_value = "20000-39999")]
     pub rtp: PortRange,

@@ -28,6 +28,9 @@ pub struct Arguments {
     /// Seconds after which a silent TCP or TLS connection of a known peer is closed, 10 to 86400; 600 if not given.
     #[arg(long, value_name = "SECONDS")]
     stream_idle: Option<u32>,
+    /// The name server that trunks' host names are asked of; those of the system if not given.
+    #[arg(long, value_name = "ADDR:PORT")]
+    dns: Option<SocketAddr>,
     /// Where API and GUI are served.
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
     http: SocketAddr,
@@ -59,7 +62,7 @@ pub async fn up(a: Arguments) -> Result<ExitCode> {
     let input = a.apply.as_deref().map(super::read).transpose()?;
     let mut term = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let Arguments { data, listen, stream_idle, http, database, rtp, shards, media, media_advertise, log, .. } = a;
+    let Arguments { data, listen, stream_idle, dns, http, database, rtp, shards, media, media_advertise, log, .. } = a;
     let sip = a.sip.or_else(|| listen.is_empty().then_some(SIP));
     let reached: Vec<String> =
         sip.iter().map(ToString::to_string).chain(listen.iter().map(|text| place(text))).collect();
@@ -67,6 +70,7 @@ pub async fn up(a: Arguments) -> Result<ExitCode> {
         sip,
         listen,
         stream_idle,
+        dns,
         database,
         rtp,
         shards,

@@ -97,7 +97,7 @@ impl Question {
             }
             Kind::Figures(mut figures) => {
                 figures.shards.sort_by_key(|figures| figures.shard);
-                figures.counters = self.counters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+                figures.counters.extend(self.counters.into_iter().map(|(name, value)| (name.to_owned(), value)));
                 figures.stages = self.stages.iter().map(|(name, stage)| ((*name).to_owned(), stage.filled())).collect();
                 Answer::Figures(figures)
             }

@@ -157,7 +157,8 @@ impl Shard {
             .policies
             .egress_trunks()
             .find(|(trunk, rules)| !rules.policy.host.is_empty() && (at(*trunk) || self.ways.has(*trunk, remote.ip())));
-        named.map_or(String::new(), |(_, rules)| rules.policy.host.clone())
+        // The port behind a name is no part of what a certificate proves.
+        named.and_then(|(_, rules)| rules.policy.host.split(':').next()).unwrap_or_default().into()
     }
 
     /// A stranger's connection ends with our refusal; an acceptance says that it is none, and a challenge waits for its answer.

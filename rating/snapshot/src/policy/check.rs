@@ -241,8 +241,10 @@ impl Policy {
             return flaw("subscriber", "stands beside host: calls go to one of them");
         }
         let host = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-        if self.host.len() > 253 || !self.host.bytes().all(host) {
-            return flaw("host", "is no host name");
+        let (name, port) = self.host.split_once(':').unwrap_or((&self.host, "5060"));
+        let no_name = name.is_empty() && !self.host.is_empty();
+        if no_name || name.len() > 253 || !name.bytes().all(host) || !port.parse::<u16>().is_ok_and(|port| port > 0) {
+            return flaw("host", "is no host name, nor one with a port");
         }
         text("subscriber", &self.subscriber, 0)?;
         text("listener", &self.listener, 0)

@@ -1,6 +1,6 @@
 //! Compares what the file wants with what stands, object by object, and changes what differs within the caller's transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use snapshot::{PlanRoute, Policy, Rate};
@@ -233,11 +233,31 @@ impl Work<'_> {
 fn differences(old: &Words, new: &Words) -> String {
     let mut text = String::new();
     for ((field, before), (_, after)) in old.iter().zip(new).filter(|((_, before), (_, after))| before != after) {
-        let comma = if text.is_empty() { "" } else { ", " };
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{comma}{field} {} → {}", shown(before), shown(after));
+        if *field == "policy" {
+            for (part, before, after) in policy_differences(before, after) {
+                tell(&mut text, &format!("policy.{part}"), &before, &after);
+            }
+        } else {
+            tell(&mut text, field, before, after);
+        }
     }
     text
+}
+
+fn tell(text: &mut String, field: &str, before: &str, after: &str) {
+    let comma = if text.is_empty() { "" } else { ", " };
+    // Writing to a String cannot fail.
+    let _ = write!(text, "{comma}{field} {} → {}", shown(before), shown(after));
+}
+
+/// The parts of a policy that differ, as JSON.
+fn policy_differences(old: &str, new: &str) -> Vec<(String, String, String)> {
+    let parts = |text: &str| serde_json::from_str::<BTreeMap<String, serde_json::Value>>(text).unwrap_or_default();
+    let (old, new) = (parts(old), parts(new));
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let text = |part: Option<&serde_json::Value>| part.map_or(String::new(), ToString::to_string);
+    let differ = names.into_iter().filter(|name| old.get(*name) != new.get(*name));
+    differ.map(|name| (name.clone(), text(old.get(name)), text(new.get(name)))).collect()
 }
 
 fn shown(text: &str) -> &str {

@@ -64,8 +64,9 @@ test('lists of numbers are written as lines and come back', () => {
 
 test('what says nothing is not sent, and rows keep their places', () => {
   const policy = { host: '', codecs: { allow: [], single: true }, identity: {}, rewrite: [{}, { pattern: 'a' }], digest: undefined };
-  expect(cleaned(policy)).toEqual({ codecs: { single: true }, rewrite: [{}, { pattern: 'a' }] });
-  expect(cleaned({ numbers: { called_deny: [] } })).toBeUndefined();
+  expect(cleaned(policy)).toEqual({ codecs: { single: true }, identity: {}, rewrite: [{}, { pattern: 'a' }] });
+  expect(cleaned({ digest: { user: '' } })).toEqual({ digest: {} });
+  expect(count({ numbers: { called_deny: [] }, digest: {} })).toBe(0);
   expect(count(policy)).toBe(2);
   const set = put({ codecs: { single: true } }, 'codecs.reorder', true);
   expect(set).toEqual({ codecs: { single: true, reorder: true } });

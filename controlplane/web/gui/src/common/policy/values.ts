@@ -20,12 +20,11 @@ export function put<T>(value: T, path: string, next: Json): T {
   return part as T;
 }
 
-/** Without texts that are empty and parts that say nothing. An empty object in a list stays: it has its place there. */
+/** Without texts and lists that are empty. An empty object stays: a row has its place, and of a chosen part the API says what is missing. */
 export function cleaned(value: Json): Json {
-  if (Array.isArray(value)) return value.length === 0 ? undefined : value.map((entry) => (isPart(entry) ? cleaned(entry) ?? {} : entry));
+  if (Array.isArray(value)) return value.length === 0 ? undefined : value.map((entry) => (isPart(entry) ? cleaned(entry) : entry));
   if (!isPart(value)) return value === '' || value === null ? undefined : value;
-  const kept = Object.entries(value).map(([name, inner]) => [name, cleaned(inner)] as const).filter(([, inner]) => inner !== undefined);
-  return kept.length === 0 ? undefined : Object.fromEntries(kept);
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, cleaned(inner)] as const).filter(([, inner]) => inner !== undefined));
 }
 
 /** How many fields a policy sets: parts count by their fields. */

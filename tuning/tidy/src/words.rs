@@ -119,12 +119,7 @@ pub const ALLOWED: &[Allowed] = &[
     allowed("client", "dataplane/src/tls.rs", "", "rustls's names for the side that connects"),
     allowed("provider", "dataplane/src/tls.rs", "", "rustls's names for where its ciphers come from"),
     allowed("config", "dataplane/src/tls.rs", "", "rustls's names for what a side of TLS is made from"),
-    allowed(
-        "client",
-        "dataplane/shard/src/health",
-        "machine: client",
-        "RFC 3261 §17.1.2: the transaction of a question",
-    ),
+    allowed("client", "dataplane/shard", "machine: client", "RFC 3261 §17.1.2: the transaction of a question"),
     allowed("config", "Cargo.toml", "system-config", "hickory-resolver's name for the system's name servers"),
     allowed("config", "dataplane/src/resolve.rs", "", "hickory-resolver's names for what it is made from"),
     allowed("provider", "dataplane/src/resolve.rs", "", "hickory-resolver's name for what opens its sockets"),

@@ -13,7 +13,7 @@ interface Props {
   results?: Map<string, { text: string; good: boolean }>;
 }
 
-function Row({ candidate: c, places, sent, result }: { candidate: Candidate; places: number; sent: boolean; result?: { text: string; good: boolean } }) {
+function Row({ candidate: c, places, result }: { candidate: Candidate; places: number; result?: { text: string; good: boolean } }) {
   const dropped = c.verdict === 'dropped';
   return (
     <TableRow hover data-candidate={c.egress_trunk.code} data-verdict={c.verdict} sx={{ '& td': { color: dropped ? 'text.secondary' : undefined } }}>
@@ -23,11 +23,11 @@ function Row({ candidate: c, places, sent, result }: { candidate: Candidate; pla
       <TableCell align="right">{decimal(c.buy_per_minute, places)}</TableCell>
       <TableCell align="right">{decimal(c.margin_per_minute, places)}</TableCell>
       <TableCell align="right" sx={(c.margin_percent ?? 0) < 0 ? { color: 'error.main !important' } : undefined}>{percent(c.margin_percent)}</TableCell>
-      {sent && <TableCell data-sent>{c.called_out ? `${c.calling_out || NONE} → ${c.called_out}` : NONE}</TableCell>}
       <TableCell>
         <Box sx={{ display: 'flex', alignItems: 'center', gap: 1, minWidth: 130, flexWrap: 'wrap' }}>
           {result ? <State tone={result.good ? 'success' : 'error'}>{result.text}</State> : <State tone={dropped ? 'default' : 'success'}>{dropped ? `dropped${c.cause ? ` · ${c.cause}` : ''}` : 'kept'}</State>}
           {(dropped || !result) && <span>{c.reason}</span>}
+          {c.called_out && <Box component="span" data-sent sx={{ color: 'text.secondary' }}>sent as {c.calling_out || NONE} → {c.called_out}</Box>}
         </Box>
       </TableCell>
     </TableRow>
@@ -38,7 +38,6 @@ function Row({ candidate: c, places, sent, result }: { candidate: Candidate; pla
 export function Candidates({ candidates, results }: Props) {
   const currency = candidates.find((c) => c.currency)?.currency;
   const places = placesOf(candidates.flatMap((c) => [c.buy_per_minute, c.margin_per_minute]), 4);
-  const sent = candidates.some((c) => c.called_out);
   const unit = currency ? ` ${currency}` : '';
   return (
     <Table size="small" sx={{ '& td, & th': { whiteSpace: 'nowrap', px: 1 }, '& td:last-of-type': { whiteSpace: 'normal' }, '& tr:last-child td': { borderBottom: 0 } }}>
@@ -50,12 +49,11 @@ export function Candidates({ candidates, results }: Props) {
           <TableCell align="right"><Defined figure="buyPerMinute">Buy/min{unit}</Defined></TableCell>
           <TableCell align="right"><Defined figure="margin">Margin/min</Defined></TableCell>
           <TableCell align="right">%</TableCell>
-          {sent && <TableCell>Sent as, from → to</TableCell>}
           <TableCell>Result and reason</TableCell>
         </TableRow>
       </TableHead>
       <TableBody>
-        {candidates.map((c) => <Row key={c.egress_trunk.id} candidate={c} places={places} sent={sent} result={results?.get(c.egress_trunk.id)} />)}
+        {candidates.map((c) => <Row key={c.egress_trunk.id} candidate={c} places={places} result={results?.get(c.egress_trunk.id)} />)}
       </TableBody>
     </Table>
   );

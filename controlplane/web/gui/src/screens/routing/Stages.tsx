@@ -16,7 +16,7 @@ export function Stages({ stages }: { stages: Stage[] }) {
       <TableBody>
         {stages.map((stage, index) => {
           const before = stages[index - 1];
-          const weight = (changed: boolean) => ({ fontWeight: changed ? 640 : 400, overflowWrap: 'anywhere' }) as const;
+          const weight = (changed: boolean) => ({ fontWeight: changed ? 640 : 400, whiteSpace: 'nowrap' }) as const;
           return (
             <TableRow key={stage.stage} data-stage={stage.stage}>
               <TableCell>{NAMES[stage.stage]} {stage.cause ? <State tone="error">{`refused · ${stage.cause} ${stage.reason ?? ''}`}</State> : null}</TableCell>

@@ -154,6 +154,12 @@ impl Leg {
         waiting.last = last;
         waiting.machine.on_final_sent(desk.clock.now);
         waiting.request = request;
+        // RFC 3311 §5.2: what answers an UPDATE takes the place of what an earlier reliable response said.
+        let (described, version) = ((200..300).contains(&status) && body.is_sdp(), self.sdp_version);
+        if let Some(settled) = self.invite_in.as_mut().and_then(|invite| invite.settled.as_mut()).filter(|_| described)
+        {
+            *settled = version;
+        }
     }
 
     /// Sends a request within the dialog, or within the early dialog that spoke last; `passes_on` is the number of the request on

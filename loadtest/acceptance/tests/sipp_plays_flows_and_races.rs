@@ -25,7 +25,8 @@ const FLOW_MAX: &str = "75s";
 /// What each call of a flow leaves: its final status, its cause and who ended it; each attempt's status and cause.
 type Trace = ((u64, u64, &'static str), &'static [(u64, u64)]);
 
-/// A behaviour, what its trunks are set to, and the trace of each call; `None` where nothing becomes a call.
+/// A behaviour, what its trunks are set to (first the egress trunks, behind ` <- ` the ingress trunk), and the trace of each call;
+/// `None` where nothing becomes a call.
 struct Flow(&'static str, &'static str, Option<Trace>);
 
 const GOOD: Option<Trace> = Some(((200, 16, "ingress"), &[(200, 16)]));
@@ -102,7 +103,30 @@ const FLOWS: &[Flow] = &[
     Flow("update_crosses_when_up", "", GOOD),
     Flow("utf8_display_name", "", GOOD),
     Flow("wrong_tag_481", "", GOOD),
+    Flow("called_number_denied_403", " <- policy: { numbers: { called_deny: [{ value: \"4930\" }] } }", DENIED),
+    Flow("caller_refused_by_trunk_next_route", REFUSES_CALLER, GOOD),
+    Flow("challenge_401_answered", "policy: { digest: { user: acme, realm: carrier, password: secret } }", GOOD),
+    Flow("codecs_filtered", "policy: { codecs: { allow: [PCMA] } }", GOOD),
+    Flow("diversion_passed", "", GOOD),
+    Flow("headers_cross_and_are_added", HEADERS, GOOD),
+    Flow("identity_passed_to_trusted", TRUSTED, GOOD),
+    Flow("numbers_rewritten_at_both_trunks", REWRITES, GOOD),
+    Flow(
+        "privacy_hides_the_caller",
+        "policy: { identity: { send: asserted } } <- policy: { identity: { trusted: true } }",
+        GOOD,
+    ),
+    Flow("redirect_302_followed", "policy: { redirects_max: 1 }", GOOD),
 ];
+
+const DENIED: Option<Trace> = Some(((403, 325, "switch"), &[]));
+/// The first route only: its trunk has the name of the flow and `-1`.
+const REFUSES_CALLER: &str = "policy: { numbers: { calling_deny: [{ kind: exact, value: \"12125550100\" }] } } 1";
+const HEADERS: &str = "policy: { headers: { pass: [X-Account], add: [{ name: X-Switch, value: tandem }] } }";
+const TRUSTED: &str =
+    "policy: { identity: { send: asserted, trusted: true } } <- policy: { identity: { trusted: true } }";
+const REWRITES: &str = "policy: { rewrite: [{ field: request_uri, pattern: \"^49\", replacement: \"0049\" }] } <- \
+    policy: { rewrite: [{ field: calling, pattern: \"^1\", replacement: \"+1\" }] }";
 
 /// Where a flow's ends are: its caller, and the terminators of its routes.
 fn places(net: Net, index: usize) -> [SocketAddr; 3] {
@@ -114,7 +138,8 @@ fn called(index: usize) -> String {
     format!("493055{index:04}")
 }
 
-/// The scenario files of a flow's ends: `uac`, `uas` and, where the next route is taken, `uas2`.
+/// The scenario files of a flow's ends: `uac`, `uas` and, where the next route is taken, `uas2`; `elsewhere` is at the same address
+/// without a route.
 fn file(flow: &Flow, end: &str) -> Option<PathBuf> {
     Some(scenario::folder().join(flow.0).join(format!("{end}.xml"))).filter(|path| path.is_file())
 }
@@ -132,12 +157,19 @@ fn declaration(net: Net, flows: &[&Flow]) -> String {
     let (mut egress, mut plans, mut ingress) = (String::new(), String::new(), String::new());
     for (index, flow) in flows.iter().enumerate() {
         let Flow(name, more, _) = flow;
+        let (out, within) = more.split_once(" <- ").unwrap_or((more, ""));
+        let within = if within.is_empty() { String::new() } else { format!(", {within}") };
         let [caller, first, second] = places(net, index);
         let _ = write!(plans, "  - code: {name}\n    order: priority\n    margin_min: \"0\"\n    routes:\n");
         for (code, address, priority) in [(format!("{name}-1"), first, 2), (format!("{name}-2"), second, 1)] {
             if priority == 1 && file(flow, "uas2").is_none() {
                 continue;
             }
+            let more = match (out.strip_suffix(" 1"), priority) {
+                (Some(_), 1) => "",
+                (Some(first_only), _) => first_only,
+                (None, _) => out,
+            };
             let more = if more.is_empty() { String::new() } else { format!(", {more}") };
             let _ = writeln!(
                 egress,
@@ -147,7 +179,7 @@ fn declaration(net: Net, flows: &[&Flow]) -> String {
         }
         let _ = writeln!(
             ingress,
-            "  - {{ code: {name}, carrier: acme, account: acme, sources: [{}], plan: {name}, sell_deck: sell }}",
+            "  - {{ code: {name}, carrier: acme, account: acme, sources: [{}], plan: {name}, sell_deck: sell{within} }}",
             caller.ip()
         );
     }
@@ -170,9 +202,11 @@ fn play(switch: &Switch, net: Net, index: usize, flow: &Flow) -> Result<(), Stri
     let always = ["-m", &CALLS.to_string(), "-timeout", FLOW_MAX, "-timeout_error", "-recv_timeout", "20000"];
     let always: Vec<String> = always.map(str::to_owned).into();
     let mut ends = Vec::new();
-    for (end, at) in [("uas", first), ("uas2", second)] {
+    let moved = ["-key", "moved", &second.to_string(), "-key", "moved_user", &called(index)].map(str::to_owned);
+    let of_terminator = [&always[..], &moved].concat();
+    for (end, at) in [("uas", first), ("uas2", second), ("elsewhere", second)] {
         if let Some(scenario) = prepared(end) {
-            ends.push((end, Sipp::start(&folder, at, scenario, &always)));
+            ends.push((end, Sipp::start(&folder, at, scenario, &of_terminator)));
             until(Duration::from_secs(20), "a terminator listens", || UdpSocket::bind(at).err());
         }
     }

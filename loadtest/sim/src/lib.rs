@@ -23,7 +23,7 @@ use alloc::format;
 use alloc::string::String;
 
 pub use node::plain_config;
-pub use story::Story;
+pub use story::{Story, Weather};
 use world::World;
 
 /// What a run was like.
@@ -41,7 +41,16 @@ pub struct Outcome {
 
 /// Runs a seed. `tell` hears every datagram and fault with its moment in microseconds.
 pub fn run(seed: u64, tell: &mut dyn FnMut(u64, &str)) -> Result<Outcome, String> {
-    let mut world = World::new(Story::new(seed), tell);
+    play(Story::new(seed), tell)
+}
+
+/// Runs a seed in this weather instead of its own.
+pub fn run_in(seed: u64, weather: Weather, tell: &mut dyn FnMut(u64, &str)) -> Result<Outcome, String> {
+    play(Story { weather, ..Story::new(seed) }, tell)
+}
+
+fn play(story: Story, tell: &mut dyn FnMut(u64, &str)) -> Result<Outcome, String> {
+    let mut world = World::new(story, tell);
     world.run();
     judge::judge(&world).map_err(|fault| format!("{:09.3} s: {fault}", world.now as f64 / 1e6))?;
     Ok(Outcome {

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use sim::{Outcome, Weather};
+
 /// Seeds of a usual run; `SIM_SEEDS=1000` asks for more, `SIM_FIRST=5000` for others.
 const SEEDS: u64 = 1_000;
 
@@ -14,28 +16,41 @@ fn commit() -> String {
     output.ok().and_then(|output| String::from_utf8(output.stdout).ok()).unwrap_or_default().trim().to_owned()
 }
 
-#[test]
-fn no_seed_breaks_a_promise() {
+/// Runs the seeds of a usual run, and tells what they were like.
+fn judged(name: &str, run: impl Fn(u64) -> Result<Outcome, String>) {
     let first = number("SIM_FIRST", 1);
     let last = first + number("SIM_SEEDS", SEEDS);
-    let (mut calls, mut answered, mut attempts, mut broken) = (0, 0, 0, Vec::new());
+    let (mut sum, mut broken) = (Outcome::default(), Vec::new());
     for seed in first..last {
-        match sim::run(seed, &mut |_, _| {}) {
+        match run(seed) {
             Ok(outcome) => {
-                calls += outcome.calls;
-                answered += outcome.answered;
-                attempts += outcome.attempts;
+                sum.calls += outcome.calls;
+                sum.answered += outcome.answered;
+                sum.attempts += outcome.attempts;
             }
             Err(fault) => {
-                println!("sim: seed {seed} at {}: {fault}", commit());
-                println!("rerun: cargo run -p tandem-loadtest -- sim {seed}");
+                println!("sim: seed {seed} {name} at {}: {fault}", commit());
+                println!("rerun: SIM_FIRST={seed} SIM_SEEDS=1 cargo test -p sim --test seeds");
                 broken.push(seed);
             }
         }
     }
-    println!("sim: {} seeds, {calls} calls, {answered} answered, {attempts} attempts", last - first);
-    assert!(broken.is_empty(), "{} of {} seeds broke a promise: {broken:?}", broken.len(), last - first);
+    let Outcome { calls, answered, attempts, .. } = sum;
+    println!("sim: {} seeds {name}, {calls} calls, {answered} answered, {attempts} attempts", last - first);
+    assert!(broken.is_empty(), "{} of {} seeds broke a promise {name}: {broken:?}", broken.len(), last - first);
     assert!(answered * 5 > calls, "too few calls are answered for the runs to mean anything");
+}
+
+#[test]
+fn no_seed_breaks_a_promise() {
+    judged("in their own weather", |seed| sim::run(seed, &mut |_, _| {}));
+}
+
+/// One datagram in twenty is lost, three in a hundred come twice, one in twenty so late that others overtake it.
+#[test]
+fn no_seed_breaks_a_promise_while_the_network_loses_doubles_and_reorders() {
+    let weather = Weather { lost: 50, doubled: 30, late: 50, late_max: 900_000 };
+    judged("in bad weather", |seed| sim::run_in(seed, weather, &mut |_, _| {}));
 }
 
 #[test]

@@ -33,10 +33,11 @@ pub const BUY: &[Line] = &[
     Line { prefix: "49", per_minute: "0.0060", fee: "0", minimum_s: 6, step_s: 6 },
 ];
 
-/// Nano-units that a talk costs by a price list.
+/// Nano-units that a talk costs by a price list. A `+` before a number is no part of it (E.164 §6).
 pub fn price(lines: &[Line], called: &str, duration_ms: u64) -> i64 {
-    let fitting = lines.iter().filter(|line| called.starts_with(line.prefix));
-    let line = fitting.max_by_key(|line| line.prefix.len()).expect("the number has a price");
+    let digits = called.strip_prefix('+').unwrap_or(called);
+    let fitting = lines.iter().filter(|line| digits.starts_with(line.prefix));
+    let line = fitting.max_by_key(|line| line.prefix.len()).unwrap_or_else(|| panic!("{called} has a price"));
     // Who did not talk pays nothing, not even the fee: a call that a restart cut before its first note may have no time at all.
     if duration_ms == 0 {
         return 0;

@@ -120,8 +120,10 @@ const FLOWS: &[Flow] = &[
 ];
 
 const DENIED: Option<Trace> = Some(((403, 325, "switch"), &[]));
-/// The first route only: its trunk has the name of the flow and `-1`.
-const REFUSES_CALLER: &str = "policy: { numbers: { calling_deny: [{ kind: exact, value: \"12125550100\" }] } } 1";
+/// Behind what only the first route's trunk is set to.
+const FIRST_ONLY: &str = " of the first";
+const REFUSES_CALLER: &str =
+    "policy: { numbers: { calling_deny: [{ kind: exact, value: \"12125550100\" }] } } of the first";
 const HEADERS: &str = "policy: { headers: { pass: [X-Account], add: [{ name: X-Switch, value: tandem }] } }";
 const TRUSTED: &str =
     "policy: { identity: { send: asserted, trusted: true } } <- policy: { identity: { trusted: true } }";
@@ -165,7 +167,7 @@ fn declaration(net: Net, flows: &[&Flow]) -> String {
             if priority == 1 && file(flow, "uas2").is_none() {
                 continue;
             }
-            let more = match (out.strip_suffix(" 1"), priority) {
+            let more = match (out.strip_suffix(FIRST_ONLY), priority) {
                 (Some(_), 1) => "",
                 (Some(first_only), _) => first_only,
                 (None, _) => out,

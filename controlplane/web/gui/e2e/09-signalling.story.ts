@@ -11,7 +11,9 @@ interface Trunk {
 async function edit(node: Node, trunk: Trunk): Promise<void> {
   const { page } = node;
   await open(node, `/carriers/${trunk.carrier.id}`);
-  await page.getByRole('row').filter({ has: page.getByRole('cell', { name: trunk.code }) }).getByRole('button', { name: 'Edit' }).click();
+  // An account may have its trunk's code, but only a trunk can be disabled.
+  const rows = page.getByRole('row').filter({ has: page.getByRole('cell', { name: trunk.code }) });
+  await rows.filter({ has: page.getByRole('button', { name: 'Disable' }) }).getByRole('button', { name: 'Edit' }).click();
   await page.getByRole('tab', { name: 'Signalling' }).click();
   await page.locator('[data-signalling]').waitFor();
 }

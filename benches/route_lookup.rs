@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use hashbrown::HashMap;
 use snapshot::{Deck, DeckView, Model, Rate, View};
-use units::{Currency, DeckId, Money, Rounding, Terms, WallTime};
+use units::{DeckId, Money, Terms, WallTime};
 
 /// Rounds; in each of them every reader has one turn, hot and cold.
 const ROUNDS: usize = 7;
@@ -68,13 +68,7 @@ fn rate(prefix: &str, destination: u64) -> Rate {
         prefix: prefix.to_owned(),
         destination: format!("destination {destination}"),
         per_minute: Money::from_nanos(1_000_000 + destination as i64),
-        connection_fee: Money::ZERO,
-        minimum_s: 1,
-        increment_s: 1,
-        free_s: 0,
-        from: WallTime::from_micros(0),
-        till: None,
-        blocked: false,
+        ..Rate::default()
     }
 }
 
@@ -204,14 +198,7 @@ fn main() {
     let rates: Vec<Rate> = prefixes.iter().map(|prefix| rate(prefix, chance.below(DESTINATIONS))).collect();
     let maps = Maps::new(&rates);
     let (hot, cold) = (numbers(HOT.0, &prefixes, &mut chance), numbers(COLD, &prefixes, &mut chance));
-    let deck = Deck {
-        id: DeckId(1),
-        code: "bench".into(),
-        currency: Currency::USD,
-        decimals: 6,
-        rounding: Rounding::Ceil,
-        rates,
-    };
+    let deck = Deck { id: DeckId(1), code: "bench".into(), rates, ..Deck::default() };
     let model = Model { decks: vec![deck], ..Model::default() };
     let began = Instant::now();
     let image = model.encode().expect("the bench's deck is sound");

@@ -14,7 +14,7 @@ use crate::policy::{Policies, Rules};
 pub const ROUTES_MAX: usize = snapshot::ATTEMPTS_MAX;
 
 /// What the order of routes depends on, besides the snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ask {
     /// The node that decides.
     pub node: NodeId,

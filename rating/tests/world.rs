@@ -3,12 +3,10 @@
 
 use rating::{Arrival, Ask};
 use snapshot::policy::Transport;
-use snapshot::{
-    Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Order, Plan, PlanRoute, Policy, Rate, Source, View,
-};
+use snapshot::{Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Plan, PlanRoute, Rate, Source, View};
 use units::{
     AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, NodeId, Number, PlanId, Revision,
-    Rounding, Terms, WallTime,
+    Terms, WallTime,
 };
 
 /// A number.
@@ -18,24 +16,13 @@ pub fn number(text: &str) -> Number {
 
 /// A rate from the beginning of time.
 pub fn rate(prefix: &str, per_minute: &str) -> Rate {
-    Rate {
-        prefix: prefix.into(),
-        destination: String::new(),
-        per_minute: Money::parse(per_minute).unwrap(),
-        connection_fee: Money::ZERO,
-        minimum_s: 1,
-        increment_s: 1,
-        free_s: 0,
-        from: WallTime::from_micros(0),
-        till: None,
-        blocked: false,
-    }
+    Rate { prefix: prefix.into(), per_minute: Money::parse(per_minute).unwrap(), ..Rate::default() }
 }
 
 /// A deck in US dollars.
 pub fn deck(id: u32, rates: Vec<Rate>) -> Deck {
     let code = format!("deck-{id}");
-    Deck { id: DeckId(id), code, currency: Currency::USD, decimals: 6, rounding: Rounding::Ceil, rates }
+    Deck { id: DeckId(id), code, rates, ..Deck::default() }
 }
 
 /// Carrier 1 sends; it pays from account 1 and buys from deck 1. Ways in are added by [`way_in`], ways out by [`way_out`].
@@ -43,16 +30,7 @@ pub fn world() -> Model {
     let mut model = Model { revision: Revision(1), ..Model::default() };
     carrier(&mut model, 1);
     model.decks.push(deck(1, vec![rate("44", "1")]));
-    model.plans.push(Plan {
-        id: PlanId(1),
-        code: "plan".into(),
-        order: Order::Lcr,
-        margin_min: Money::ZERO,
-        attempts_max: 16,
-        setup_timeout_s: 0,
-        policy: Policy::default(),
-        routes: Vec::new(),
-    });
+    model.plans.push(Plan { id: PlanId(1), code: "plan".into(), routes: Vec::new(), ..Plan::default() });
     model
 }
 
@@ -79,10 +57,9 @@ pub fn way_in<'a>(model: &'a mut Model, id: u32, sources: &[&str], tech_prefix: 
         sell_deck: DeckId(1),
         capacity: 10 + id,
         cps: 20 + id,
-        active: true,
         max_duration_s: 30 + id,
         media_timeout_s: 40 + id as u16,
-        policy: Policy::default(),
+        ..IngressTrunk::default()
     });
     model.ingress_trunks.last_mut().unwrap()
 }
@@ -97,18 +74,11 @@ pub fn way_out<'a>(model: &'a mut Model, id: u32, per_minute: &str) -> &'a mut P
         carrier: CarrierId(id),
         account: AccountId(id),
         address: "192.0.2.1:5060".parse().unwrap(),
-        strip_digits: 0,
-        add_prefix: String::new(),
         buy_deck: DeckId(id),
-        capacity: 0,
-        cps: 0,
-        active: true,
-        progress_timeout_s: 0,
-        ring_timeout_s: 0,
-        policy: Policy::default(),
+        ..EgressTrunk::default()
     });
     let routes = &mut model.plans[0].routes;
-    routes.push(PlanRoute { egress_trunk: EgressTrunkId(id), priority: 0, weight: 0, percent: 0 });
+    routes.push(PlanRoute { egress_trunk: EgressTrunkId(id), ..PlanRoute::default() });
     routes.last_mut().unwrap()
 }
 

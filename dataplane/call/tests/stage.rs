@@ -11,12 +11,10 @@ use cdr::{GrantPart, Record};
 use media::Relay;
 use rating::{Admission, Arrival, Policies};
 use sip::{Hop, Transport};
-use snapshot::{
-    Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Order, Plan, PlanRoute, Policy, Rate, Source, View,
-};
+use snapshot::{Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Plan, PlanRoute, Policy, Rate, Source, View};
 use units::{
     AccountId, CallId, CarrierId, Clock, Currency, DeckId, EgressTrunkId, GrantId, IngressTrunkId, Instant, Money,
-    NodeId, Number, PlanId, Revision, Rounding, WallTime,
+    NodeId, Number, PlanId, Revision, WallTime,
 };
 
 pub const CALLER: &str = "127.0.0.2:5060";
@@ -209,22 +207,9 @@ pub fn deck(id: u32, price: i64) -> Deck {
         prefix: "44".into(),
         destination: "United Kingdom".into(),
         per_minute: Money::from_nanos(price),
-        connection_fee: Money::ZERO,
-        minimum_s: 1,
-        increment_s: 1,
-        free_s: 0,
-        from: WallTime::from_micros(0),
-        till: None,
-        blocked: false,
+        ..Rate::default()
     };
-    Deck {
-        id: DeckId(id),
-        code: format!("deck-{id}"),
-        currency: Currency::USD,
-        decimals: 6,
-        rounding: Rounding::Ceil,
-        rates: vec![rate],
-    }
+    Deck { id: DeckId(id), code: format!("deck-{id}"), rates: vec![rate], ..Deck::default() }
 }
 
 pub fn model() -> Model {
@@ -236,17 +221,10 @@ pub fn model() -> Model {
         carrier: CarrierId(carrier),
         account: AccountId(carrier),
         address: address.parse().unwrap(),
-        strip_digits: 0,
-        add_prefix: String::new(),
         buy_deck: DeckId(deck),
-        capacity: 0,
-        cps: 0,
-        active: true,
-        progress_timeout_s: 0,
-        ring_timeout_s: 0,
-        policy: Policy::default(),
+        ..EgressTrunk::default()
     };
-    let route = |id: u32| PlanRoute { egress_trunk: EgressTrunkId(id), priority: 0, weight: 0, percent: 0 };
+    let route = |id: u32| PlanRoute { egress_trunk: EgressTrunkId(id), ..PlanRoute::default() };
     Model {
         revision: Revision(5),
         built: WallTime::from_micros(1),
@@ -258,27 +236,18 @@ pub fn model() -> Model {
             carrier: CarrierId(1),
             account: AccountId(1),
             sources: vec![Source { network: "127.0.0.2".parse().unwrap(), bits: 32, port: 0 }],
-            tech_prefix: String::new(),
             plan: PlanId(1),
             sell_deck: DeckId(1),
-            capacity: 0,
-            cps: 0,
-            active: true,
-            max_duration_s: 0,
-            media_timeout_s: 0,
-            policy: Policy::default(),
+            ..IngressTrunk::default()
         }],
         egress_trunks: vec![egress(1, 2, 2, "127.0.0.3:5060"), egress(2, 3, 3, "127.0.0.4:5060")],
         decks: vec![deck(1, 60_000_000), deck(2, 30_000_000), deck(3, 45_000_000)],
         plans: vec![Plan {
             id: PlanId(1),
             code: "plan".into(),
-            order: Order::Lcr,
-            margin_min: Money::ZERO,
             attempts_max: 3,
-            setup_timeout_s: 0,
-            policy: Policy::default(),
             routes: vec![route(1), route(2)],
+            ..Plan::default()
         }],
     }
 }

@@ -126,26 +126,8 @@ impl Story {
 
 /// A deck without price: the book has no money in these stories.
 fn free_deck() -> Deck {
-    let rate = Rate {
-        prefix: "44".into(),
-        destination: String::new(),
-        per_minute: Money::ZERO,
-        connection_fee: Money::ZERO,
-        minimum_s: 1,
-        increment_s: 1,
-        free_s: 0,
-        from: WallTime::from_micros(0),
-        till: None,
-        blocked: false,
-    };
-    Deck {
-        id: DeckId(1),
-        code: "free".into(),
-        currency: Currency::USD,
-        decimals: 9,
-        rounding: units::Rounding::default(),
-        rates: vec![rate],
-    }
+    let rate = Rate { prefix: "44".into(), per_minute: Money::ZERO, ..Rate::default() };
+    Deck { id: DeckId(1), code: "free".into(), decimals: 9, rates: vec![rate], ..Deck::default() }
 }
 
 /// In these stories a trunk over TLS is found by name.
@@ -162,15 +144,9 @@ fn model(first: Choice) -> Model {
         carrier: CarrierId(2),
         account: AccountId(2),
         address: address.parse().unwrap(),
-        strip_digits: 0,
-        add_prefix: String::new(),
         buy_deck: DeckId(1),
-        capacity: 0,
-        cps: 0,
-        active: true,
-        progress_timeout_s: 0,
-        ring_timeout_s: 0,
         policy: Policy { transport, host: host_of(transport), ..Policy::default() },
+        ..EgressTrunk::default()
     };
     Model {
         revision: Revision(1),
@@ -182,15 +158,9 @@ fn model(first: Choice) -> Model {
             carrier: CarrierId(1),
             account: AccountId(1),
             sources: vec![Source { network: "127.0.0.2".parse().unwrap(), bits: 32, port: 0 }],
-            tech_prefix: String::new(),
             plan: PlanId(1),
             sell_deck: DeckId(1),
-            capacity: 0,
-            cps: 0,
-            active: true,
-            max_duration_s: 0,
-            media_timeout_s: 0,
-            policy: Policy::default(),
+            ..IngressTrunk::default()
         }],
         egress_trunks: vec![egress(1, "127.0.0.3:5070", first), egress(2, "127.0.0.4:5060", Choice::Udp)],
         decks: vec![free_deck()],
@@ -198,13 +168,15 @@ fn model(first: Choice) -> Model {
             id: PlanId(1),
             code: "plan".into(),
             order: Order::Priority,
-            margin_min: Money::ZERO,
             attempts_max: 3,
-            setup_timeout_s: 0,
-            policy: Policy::default(),
             routes: [1, 2]
-                .map(|id| PlanRoute { egress_trunk: EgressTrunkId(id), priority: 9 - id as i16, weight: 0, percent: 0 })
+                .map(|id| PlanRoute {
+                    egress_trunk: EgressTrunkId(id),
+                    priority: 9 - id as i16,
+                    ..PlanRoute::default()
+                })
                 .into(),
+            ..Plan::default()
         }],
         ..Model::default()
     }

@@ -10,10 +10,8 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use snapshot::{
-    Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Order, Plan, PlanRoute, Policy, Rate, Source,
-};
-use units::{AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, PlanId, Revision, WallTime};
+use snapshot::{Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Plan, PlanRoute, Policy, Rate, Source};
+use units::{AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, PlanId, Revision};
 
 use crate::sipp::{Scenario, Sipp};
 use crate::{program, signal, until};
@@ -163,26 +161,8 @@ pub fn certificates(folder: &Path, san: &str) -> (PathBuf, PathBuf, PathBuf) {
 }
 
 fn free_deck() -> Deck {
-    let rate = Rate {
-        prefix: "44".into(),
-        destination: String::new(),
-        per_minute: Money::ZERO,
-        connection_fee: Money::ZERO,
-        minimum_s: 1,
-        increment_s: 1,
-        free_s: 0,
-        from: WallTime::from_micros(0),
-        till: None,
-        blocked: false,
-    };
-    Deck {
-        id: DeckId(1),
-        code: "free".into(),
-        currency: Currency::USD,
-        decimals: 6,
-        rounding: units::Rounding::Ceil,
-        rates: vec![rate],
-    }
+    let rate = Rate { prefix: "44".into(), per_minute: Money::ZERO, ..Rate::default() };
+    Deck { id: DeckId(1), code: "free".into(), rates: vec![rate], ..Deck::default() }
 }
 
 fn ingress(sources: &[IpAddr]) -> IngressTrunk {
@@ -193,15 +173,9 @@ fn ingress(sources: &[IpAddr]) -> IngressTrunk {
         carrier: CarrierId(1),
         account: AccountId(1),
         sources: sources.iter().map(|ip| Source { network: *ip, bits: bits(ip), port: 0 }).collect(),
-        tech_prefix: String::new(),
         plan: PlanId(1),
         sell_deck: DeckId(1),
-        capacity: 0,
-        cps: 0,
-        active: true,
-        max_duration_s: 0,
-        media_timeout_s: 0,
-        policy: Policy::default(),
+        ..IngressTrunk::default()
     }
 }
 
@@ -212,15 +186,9 @@ fn egress(address: SocketAddr, policy: Policy) -> EgressTrunk {
         carrier: CarrierId(2),
         account: AccountId(2),
         address,
-        strip_digits: 0,
-        add_prefix: String::new(),
         buy_deck: DeckId(1),
-        capacity: 0,
-        cps: 0,
-        active: true,
-        progress_timeout_s: 0,
-        ring_timeout_s: 0,
         policy,
+        ..EgressTrunk::default()
     }
 }
 
@@ -237,12 +205,9 @@ fn model(sources: &[IpAddr], terminator: SocketAddr, policy: Policy) -> Model {
         plans: vec![Plan {
             id: PlanId(1),
             code: "plan".into(),
-            order: Order::Lcr,
-            margin_min: Money::ZERO,
             attempts_max: 1,
-            setup_timeout_s: 0,
-            policy: Policy::default(),
-            routes: vec![PlanRoute { egress_trunk: EgressTrunkId(1), priority: 0, weight: 0, percent: 0 }],
+            routes: vec![PlanRoute { egress_trunk: EgressTrunkId(1), ..PlanRoute::default() }],
+            ..Plan::default()
         }],
         ..Model::default()
     }

@@ -5,12 +5,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
-use snapshot::{
-    Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Order, Plan, PlanRoute, Policy, Rate, Source,
-};
-use units::{
-    AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, PlanId, Revision, Rounding, WallTime,
-};
+use snapshot::{Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Plan, PlanRoute, Rate, Source};
+use units::{AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, PlanId, Revision, WallTime};
 
 use crate::story::{ORIGINATORS, TALK_MAX_S, TERMINATORS};
 
@@ -107,17 +103,13 @@ fn deck(id: u32, revision: u64) -> Deck {
         minimum_s: line.minimum as u16,
         increment_s: line.increment as u16,
         free_s: line.free as u16,
-        from: WallTime::from_micros(0),
-        till: None,
-        blocked: false,
+        ..Rate::default()
     };
     Deck {
         id: DeckId(id),
         code: alloc::format!("deck-{id}"),
-        currency: Currency::USD,
-        decimals: 6,
-        rounding: Rounding::Ceil,
         rates: lines(id, revision).into_iter().map(rate).collect(),
+        ..Deck::default()
     }
 }
 
@@ -130,16 +122,12 @@ fn ingress(index: usize) -> IngressTrunk {
         carrier: CarrierId(id),
         account: AccountId(id),
         sources: vec![Source { network: address, bits: 32, port: 0 }],
-        tech_prefix: Default::default(),
         plan: PlanId(1),
         sell_deck: DeckId(SELL_DECK),
         // The second originator meets its capacity now and then.
         capacity: if index == 1 { 5 } else { 0 },
-        cps: 0,
-        active: true,
         max_duration_s: TALK_MAX_S,
-        media_timeout_s: 0,
-        policy: Policy::default(),
+        ..IngressTrunk::default()
     }
 }
 
@@ -152,15 +140,11 @@ fn egress(index: usize) -> EgressTrunk {
         carrier: CarrierId(company),
         account: AccountId(company),
         address: terminator_address(index),
-        strip_digits: 0,
-        add_prefix: Default::default(),
         buy_deck: DeckId(company),
         capacity: if index == 0 { 6 } else { 0 },
-        cps: 0,
-        active: true,
         progress_timeout_s: 3,
         ring_timeout_s: 10,
-        policy: Policy::default(),
+        ..EgressTrunk::default()
     }
 }
 
@@ -172,7 +156,7 @@ pub fn model(revision: u64) -> Model {
         companies.clone().map(|id| Carrier { id: CarrierId(id), code: alloc::format!("carrier-{id}"), blocked: false });
     let accounts = companies.map(|id| Account { id: AccountId(id), carrier: CarrierId(id), currency: Currency::USD });
     let buy = (TERMINATOR_BASE..TERMINATOR_BASE + TERMINATORS as u32).map(|id| deck(id, revision));
-    let route = |index| PlanRoute { egress_trunk: EgressTrunkId(1 + index), priority: 0, weight: 0, percent: 0 };
+    let route = |index| PlanRoute { egress_trunk: EgressTrunkId(1 + index), ..PlanRoute::default() };
     Model {
         revision: Revision(revision),
         built: WallTime::from_micros(0),
@@ -184,12 +168,10 @@ pub fn model(revision: u64) -> Model {
         plans: vec![Plan {
             id: PlanId(1),
             code: "all".to_string(),
-            order: Order::Lcr,
-            margin_min: Money::ZERO,
             attempts_max: 3,
             setup_timeout_s: 40,
-            policy: Policy::default(),
             routes: (0..TERMINATORS as u32).map(route).collect(),
+            ..Plan::default()
         }],
     }
 }

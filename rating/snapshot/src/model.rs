@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use units::{
     AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, PlanId, Revision, Rounding, WallTime,
@@ -104,6 +104,28 @@ pub struct IngressTrunk {
     pub policy: Policy,
 }
 
+impl Default for IngressTrunk {
+    /// Takes calls from nowhere, without limits.
+    fn default() -> IngressTrunk {
+        IngressTrunk {
+            id: IngressTrunkId::default(),
+            code: String::new(),
+            carrier: CarrierId::default(),
+            account: AccountId::default(),
+            sources: Vec::new(),
+            tech_prefix: String::new(),
+            plan: PlanId::default(),
+            sell_deck: DeckId::default(),
+            capacity: 0,
+            cps: 0,
+            active: true,
+            max_duration_s: 0,
+            media_timeout_s: 0,
+            policy: Policy::default(),
+        }
+    }
+}
+
 /// How calls go out to a carrier.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EgressTrunk {
@@ -137,6 +159,28 @@ pub struct EgressTrunk {
     pub policy: Policy,
 }
 
+impl Default for EgressTrunk {
+    /// Sends calls to 0.0.0.0:0, as they came and without limits.
+    fn default() -> EgressTrunk {
+        EgressTrunk {
+            id: EgressTrunkId::default(),
+            code: String::new(),
+            carrier: CarrierId::default(),
+            account: AccountId::default(),
+            address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+            strip_digits: 0,
+            add_prefix: String::new(),
+            buy_deck: DeckId::default(),
+            capacity: 0,
+            cps: 0,
+            active: true,
+            progress_timeout_s: 0,
+            ring_timeout_s: 0,
+            policy: Policy::default(),
+        }
+    }
+}
+
 /// A price list of one carrier, one side.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Deck {
@@ -152,6 +196,20 @@ pub struct Deck {
     pub rounding: Rounding,
     /// The rates; several may share a prefix with different dates.
     pub rates: Vec<Rate>,
+}
+
+impl Default for Deck {
+    /// An empty deck in US dollars, six decimals, rounding up.
+    fn default() -> Deck {
+        Deck {
+            id: DeckId::default(),
+            code: String::new(),
+            currency: Currency::USD,
+            decimals: 6,
+            rounding: Rounding::default(),
+            rates: Vec::new(),
+        }
+    }
 }
 
 /// One line of a deck.
@@ -177,6 +235,24 @@ pub struct Rate {
     pub till: Option<WallTime>,
     /// Calls there are refused (causes 330 and 331).
     pub blocked: bool,
+}
+
+impl Default for Rate {
+    /// Free calls to everywhere, since ever and for ever, in steps of one second.
+    fn default() -> Rate {
+        Rate {
+            prefix: String::new(),
+            destination: String::new(),
+            per_minute: Money::ZERO,
+            connection_fee: Money::ZERO,
+            minimum_s: 1,
+            increment_s: 1,
+            free_s: 0,
+            from: WallTime::from_micros(0),
+            till: None,
+            blocked: false,
+        }
+    }
 }
 
 /// In what order a plan's routes are tried.
@@ -222,8 +298,24 @@ pub struct Plan {
     pub policy: Policy,
 }
 
+impl Default for Plan {
+    /// Cheapest first, no loss, as many attempts as a call may have.
+    fn default() -> Plan {
+        Plan {
+            id: PlanId::default(),
+            code: String::new(),
+            order: Order::default(),
+            margin_min: Money::ZERO,
+            attempts_max: ATTEMPTS_MAX as u8,
+            setup_timeout_s: 0,
+            routes: Vec::new(),
+            policy: Policy::default(),
+        }
+    }
+}
+
 /// One candidate of a plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PlanRoute {
     /// The trunk.
     pub egress_trunk: EgressTrunkId,

@@ -1,33 +1,18 @@
 //! Small models to tell stories with.
 #![allow(dead_code, clippy::unwrap_used)] // Each test file uses a part of it.
 
-use snapshot::{
-    Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Order, Plan, PlanRoute, Policy, Rate, Source,
-};
-use units::{
-    AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, PlanId, Revision, Rounding, WallTime,
-};
+use snapshot::{Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Order, Plan, PlanRoute, Rate, Source};
+use units::{AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, PlanId, Revision, WallTime};
 
 /// A rate from the beginning of time.
 pub fn rate(prefix: &str, per_minute: &str) -> Rate {
-    Rate {
-        prefix: prefix.into(),
-        destination: String::new(),
-        per_minute: Money::parse(per_minute).unwrap(),
-        connection_fee: Money::ZERO,
-        minimum_s: 1,
-        increment_s: 1,
-        free_s: 0,
-        from: WallTime::from_micros(0),
-        till: None,
-        blocked: false,
-    }
+    Rate { prefix: prefix.into(), per_minute: Money::parse(per_minute).unwrap(), ..Rate::default() }
 }
 
 /// A deck in US dollars.
 pub fn deck(id: u32, rates: Vec<Rate>) -> Deck {
     let code = format!("deck-{id}");
-    Deck { id: DeckId(id), code, currency: Currency::USD, decimals: 6, rounding: Rounding::Ceil, rates }
+    Deck { id: DeckId(id), code, rates, ..Deck::default() }
 }
 
 /// Nothing but one deck.
@@ -58,7 +43,7 @@ pub fn small() -> Model {
         active: id == 2,
         progress_timeout_s: 4,
         ring_timeout_s: 60,
-        policy: Policy::default(),
+        ..EgressTrunk::default()
     };
     let route = |id: u32| PlanRoute { egress_trunk: EgressTrunkId(id), priority: -3, weight: 7, percent: 50 };
     Model {
@@ -77,10 +62,9 @@ pub fn small() -> Model {
             sell_deck: DeckId(1),
             capacity: 100,
             cps: 5,
-            active: true,
             max_duration_s: 3_600,
             media_timeout_s: 60,
-            policy: Policy::default(),
+            ..IngressTrunk::default()
         }],
         egress_trunks: vec![egress(3), egress(2)],
         decks: vec![
@@ -95,8 +79,8 @@ pub fn small() -> Model {
             margin_min: Money::from_nanos(-5),
             attempts_max: 3,
             setup_timeout_s: 90,
-            policy: Policy::default(),
             routes: vec![route(3), route(2)],
+            ..Plan::default()
         }],
     }
 }

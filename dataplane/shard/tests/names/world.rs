@@ -13,7 +13,7 @@ use snapshot::{
 };
 use units::{
     AccountId, CarrierId, Clock, Currency, DeckId, EgressTrunkId, IngressTrunkId, Instant, Money, NodeId, PlanId,
-    Revision, Rounding, ShardId, WallTime,
+    Revision, ShardId, WallTime,
 };
 
 /// Where the switch listens.
@@ -48,41 +48,19 @@ fn ingress(id: u32, sources: &[&str], digest: Option<Digest>) -> IngressTrunk {
         carrier: CarrierId(1),
         account: AccountId(1),
         sources: sources.iter().map(source).collect(),
-        tech_prefix: String::new(),
         plan: PlanId(1),
         sell_deck: DeckId(1),
-        capacity: 0,
-        cps: 0,
-        active: true,
-        max_duration_s: 0,
-        media_timeout_s: 0,
         policy: Policy { digest, ..Policy::default() },
+        ..IngressTrunk::default()
     }
 }
 
 /// Trunk 1 is alice, 2 is bob; both come from anywhere. Trunk 3 is carol, who comes from 198.51.100.33 alone. The egress trunk
 /// registers with its peer.
 pub fn model() -> Model {
-    let rate = Rate {
-        prefix: "4".into(),
-        destination: String::new(),
-        per_minute: Money::from_nanos(1_000),
-        connection_fee: Money::ZERO,
-        minimum_s: 1,
-        increment_s: 1,
-        free_s: 0,
-        from: WallTime::from_micros(0),
-        till: None,
-        blocked: false,
-    };
-    let deck = |id: u32| Deck {
-        id: DeckId(id),
-        code: format!("deck-{id}"),
-        currency: Currency::USD,
-        decimals: 6,
-        rounding: Rounding::Ceil,
-        rates: vec![rate.clone()],
-    };
+    let rate = Rate { prefix: "4".into(), per_minute: Money::from_nanos(1_000), ..Rate::default() };
+    let deck =
+        |id: u32| Deck { id: DeckId(id), code: format!("deck-{id}"), rates: vec![rate.clone()], ..Deck::default() };
     Model {
         revision: Revision(1),
         built: WallTime::from_micros(0),
@@ -100,25 +78,16 @@ pub fn model() -> Model {
             account: AccountId(1),
             buy_deck: DeckId(2),
             address: PEER.parse().unwrap(),
-            strip_digits: 0,
-            add_prefix: String::new(),
-            capacity: 0,
-            cps: 0,
-            active: true,
-            progress_timeout_s: 0,
-            ring_timeout_s: 0,
-            policy: Policy::default(),
+            ..EgressTrunk::default()
         }],
         decks: vec![deck(1), deck(2)],
         plans: vec![Plan {
             id: PlanId(1),
             code: "plan".into(),
             order: Order::Priority,
-            margin_min: Money::ZERO,
             attempts_max: 3,
-            setup_timeout_s: 0,
-            policy: Policy::default(),
-            routes: vec![PlanRoute { egress_trunk: EgressTrunkId(1), priority: 0, weight: 0, percent: 0 }],
+            routes: vec![PlanRoute { egress_trunk: EgressTrunkId(1), ..PlanRoute::default() }],
+            ..Plan::default()
         }],
     }
 }

@@ -1,14 +1,17 @@
 //! Which carriers could take a call, in what order, and why the others could not.
 
-use core::cmp::{Ordering, Reverse};
+mod judge;
+mod rank;
 
 use snapshot::policy::RewriteField;
-use snapshot::{Order, PLAN_ROUTES_MAX, PlanRoute, PlanView, Side, View};
+use snapshot::{PLAN_ROUTES_MAX, View};
 use units::{
     AccountId, CarrierId, Cause, DeckId, EgressTrunkId, IngressTrunkId, Money, NodeId, Number, PlanId, Terms, WallTime,
 };
 
 use crate::policy::{Policies, Rules};
+use judge::{judge, refusal};
+use rank::{Ranked, rank};
 
 /// Routes kept for one call at most.
 pub const ROUTES_MAX: usize = snapshot::ATTEMPTS_MAX;
@@ -154,142 +157,6 @@ pub fn outbound_number(egress: &snapshot::EgressView<'_>, rules: &Rules, called:
     let number = Number::parse(rest).ok()?.with_prefix(egress.add_prefix().as_bytes())?;
     let number = rules.rewrite_number(RewriteField::Called, number).ok()?;
     (!number.digits().is_empty()).then_some(number)
-}
-
-fn judge(
-    view: &View<'_>,
-    policies: &Policies,
-    plan: &PlanView<'_>,
-    (place, route): (usize, &PlanRoute),
-    ask: &Ask,
-) -> Candidate {
-    let mut candidate = Candidate { egress: route.egress_trunk, ..Candidate::default() };
-    let verdict = if plan.order() == Order::Percent && route.percent == 0 {
-        Err(Cause::NO_TERMINATOR)
-    } else {
-        look(view, policies, plan, ask, &mut candidate)
-    };
-    let verdict = match ask.unreachable & (1 << place) {
-        0 => verdict,
-        _ => verdict.and(Err(Cause::TRUNK_UNREACHABLE)),
-    };
-    candidate.verdict = verdict.map_or_else(Verdict::Dropped, |()| Verdict::Kept);
-    candidate
-}
-
-/// Fills in who and how much, up to the first reason against it.
-fn look(
-    view: &View<'_>,
-    policies: &Policies,
-    plan: &PlanView<'_>,
-    ask: &Ask,
-    candidate: &mut Candidate,
-) -> Result<(), Cause> {
-    let trunk = view.egress(candidate.egress).ok_or(Cause::NO_TERMINATOR)?;
-    let rules = policies.egress(candidate.egress);
-    (candidate.carrier, candidate.account) = (trunk.carrier(), trunk.account());
-    if !trunk.active() {
-        return Err(Cause::INGRESS_TRUNK_INACTIVE);
-    }
-    if view.carrier(candidate.carrier).is_none_or(|carrier| carrier.blocked()) {
-        return Err(Cause::CARRIER_BLOCKED);
-    }
-    if !rules.serves(ask.node) {
-        return Err(Cause::WRONG_NODE);
-    }
-    if candidate.carrier == ask.originator && !policies.ingress(ask.ingress).policy.own_terminators {
-        return Err(Cause::OWN_TERMINATOR);
-    }
-    let deck = view.deck(trunk.buy_deck()).ok_or(Cause::TERMINATOR_RATE_NOT_FOUND)?;
-    let rate = deck.lookup(ask.called.digits(), ask.at).ok_or(Cause::TERMINATOR_RATE_NOT_FOUND)?;
-    candidate.buy = Some(rate.terms);
-    candidate.margin = ask.sell.per_minute - rate.terms.per_minute;
-    if rate.blocked {
-        return Err(Cause::BLOCKED_BY_TERMINATOR_DECK);
-    }
-    if candidate.margin < plan.margin_min() {
-        return Err(Cause::MARGIN_TOO_LOW);
-    }
-    rules.admit_numbers(Side::Egress, &ask.calling, &ask.called)
-}
-
-/// What stopped everyone who sells the destination and may take the call; 310 when that was not one thing.
-fn refusal(dropped: &[Candidate]) -> Cause {
-    let telling = [
-        Cause::MARGIN_TOO_LOW,
-        Cause::BLOCKED_BY_TERMINATOR_DECK,
-        Cause::OWN_TERMINATOR,
-        Cause::CALLING_NOT_ACCEPTED,
-        Cause::CALLING_REFUSED,
-        Cause::CALLED_DENIED,
-        Cause::CALLED_NOT_ALLOWED,
-        Cause::TRUNK_UNREACHABLE,
-    ];
-    let cause = |candidate: &Candidate| match candidate.verdict {
-        Verdict::Dropped(cause) if telling.contains(&cause) => Some(cause),
-        _ => None,
-    };
-    let mut causes = dropped.iter().filter_map(cause);
-    let first = causes.next().unwrap_or(Cause::NO_TERMINATOR);
-    if causes.all(|cause| cause == first) { first } else { Cause::NO_TERMINATOR }
-}
-
-/// A candidate that may be tried, with what its place depends on.
-#[derive(Clone, Copy, Default)]
-struct Ranked {
-    candidate: Candidate,
-    route: Option<PlanRoute>,
-    tie: u64,
-}
-
-impl Ranked {
-    fn price(&self) -> Money {
-        self.candidate.buy.map_or(Money::ZERO, |terms| terms.per_minute)
-    }
-
-    fn priority(&self) -> Reverse<i16> {
-        Reverse(self.route.map_or(0, |route| route.priority))
-    }
-
-    fn weight(&self) -> u16 {
-        self.route.map_or(0, |route| route.weight)
-    }
-
-    fn percent(&self) -> u64 {
-        self.route.map_or(0, |route| u64::from(route.percent))
-    }
-}
-
-/// Sorts in place. Equals fall to the higher priority, then to chance.
-fn rank(order: Order, seed: u64, fits: &mut [Ranked]) {
-    let chance = |a: &Ranked, b: &Ranked| (a.tie, a.candidate.egress).cmp(&(b.tie, b.candidate.egress));
-    let by = |compare: fn(&Ranked, &Ranked) -> Ordering| move |a: &Ranked, b: &Ranked| compare(a, b).then(chance(a, b));
-    match order {
-        Order::Lcr => {
-            fits.sort_unstable_by(by(|a, b| (a.price(), a.priority()).cmp(&(b.price(), b.priority()))));
-        }
-        Order::Priority => {
-            fits.sort_unstable_by(by(|a, b| (a.priority(), a.price()).cmp(&(b.priority(), b.price()))));
-        }
-        Order::Weight => fits.sort_unstable_by(by(|a, b| {
-            (a.weight(), a.price(), a.priority()).cmp(&(b.weight(), b.price(), b.priority()))
-        })),
-        Order::Percent => draw(seed, fits),
-    }
-}
-
-/// Draws one after the other, each with a chance of its share among those left.
-fn draw(seed: u64, fits: &mut [Ranked]) {
-    for place in 0..fits.len() {
-        let shares: u64 = fits[place..].iter().map(Ranked::percent).sum();
-        let mut drawn = random(seed, u64::MAX - place as u64) % shares.max(1);
-        let winner = fits[place..].iter().position(|ranked| {
-            let hit = drawn < ranked.percent();
-            drawn = drawn.saturating_sub(ranked.percent());
-            hit
-        });
-        fits[place..=place + winner.unwrap_or(0)].rotate_right(1);
-    }
 }
 
 /// SplitMix64's output for the `place`-th draw of a seed: the same on every node.

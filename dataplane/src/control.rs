@@ -227,6 +227,7 @@ impl Control {
                 let figures = Box::new(self.figures());
                 self.ask_all(from, id, Kind::Figures(figures), || Order::Figures { question });
             }
+            Ask::Peers => self.ask_all(from, id, Kind::Peers(Box::default()), || Order::Peers { question }),
             Ask::Release { call } => self.release(from, id, &call),
             Ask::Drain { on } => {
                 self.hub.draining = on;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use panel::metrics::Histogram;
-use panel::wire::{CallRow, Reply, ShardFigures, Want};
+use panel::wire::{CallRow, Peers, Reply, ShardFigures, Want};
 use rtrb::{Consumer, Producer};
 use shard::{Loaded, Parcel, Target};
 use tokio::sync::mpsc;
@@ -32,6 +32,8 @@ pub enum Order {
     Targets { trunk: EgressTrunkId, targets: Arc<[Target]> },
     /// Count.
     Figures { question: u64 },
+    /// Tell who is registered where, and who was refused.
+    Peers { question: u64 },
     /// Refuse new calls or take them again.
     Drain(bool),
     /// The journal's disk is nearly full, or has room again.
@@ -64,6 +66,8 @@ pub enum Part {
     Released(bool),
     /// What it counts.
     Figures(Box<Counts>),
+    /// Who is registered where, and who was refused.
+    Peers(Box<Peers>),
     /// The revision that it decides from.
     Loaded(u64),
 }

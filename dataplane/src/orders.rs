@@ -25,6 +25,7 @@ impl Pump {
                 (question, Part::Released(self.shard.on_release(clock, call, &mut self.out)))
             }
             Order::Figures { question } => (question, Part::Figures(Box::new(self.counts()))),
+            Order::Peers { question } => (question, Part::Peers(Box::new(self.shard.peers(clock)))),
             Order::Targets { trunk, targets } => return self.shard.on_targets(trunk, &targets),
             Order::Drain(on) => return self.shard.on_drain(on),
             Order::DiskFull(full) => {

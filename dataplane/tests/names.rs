@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use panel::wire::{Ask, Frame};
+use panel::wire::{Answer, Ask, Frame, Peers};
 use snapshot::policy::Digest;
 use snapshot::{Account, Carrier, Deck, IngressTrunk, Model, Plan, Policy};
 use tempfile::TempDir;
@@ -75,40 +75,18 @@ fn model() -> Model {
         code: "alice".into(),
         carrier: CarrierId(1),
         account: AccountId(1),
-        sources: Vec::new(),
-        tech_prefix: String::new(),
         plan: PlanId(1),
         sell_deck: DeckId(1),
-        capacity: 0,
-        cps: 0,
-        active: true,
-        max_duration_s: 0,
-        media_timeout_s: 0,
         policy: Policy { digest: Some(digest), ..Policy::default() },
+        ..IngressTrunk::default()
     };
     Model {
         revision: Revision(1),
         carriers: vec![Carrier { id: CarrierId(1), code: "one".into(), blocked: false }],
         accounts: vec![Account { id: AccountId(1), carrier: CarrierId(1), currency: Currency::USD }],
         ingress_trunks: vec![alice],
-        decks: vec![Deck {
-            id: DeckId(1),
-            code: "deck".into(),
-            currency: Currency::USD,
-            decimals: 6,
-            rounding: units::Rounding::Ceil,
-            rates: Vec::new(),
-        }],
-        plans: vec![Plan {
-            id: PlanId(1),
-            code: "plan".into(),
-            order: snapshot::Order::Lcr,
-            margin_min: units::Money::ZERO,
-            attempts_max: 1,
-            setup_timeout_s: 0,
-            policy: Policy::default(),
-            routes: Vec::new(),
-        }],
+        decks: vec![Deck { id: DeckId(1), code: "deck".into(), ..Deck::default() }],
+        plans: vec![Plan { id: PlanId(1), code: "plan".into(), routes: Vec::new(), ..Plan::default() }],
         ..Model::default()
     }
 }
@@ -153,6 +131,19 @@ fn start(data: &Path, sip: u16) -> Plane {
     plane
 }
 
+/// Who is registered where, as the control plane reads it.
+fn peers(data: &Path) -> Peers {
+    let mut control = BufReader::new(UnixStream::connect(data.join("run/dataplane.sock")).unwrap());
+    let ask = serde_json::to_string(&Frame::Ask { id: 2, ask: Ask::Peers }).unwrap();
+    control.get_mut().write_all(format!("{ask}\n").as_bytes()).unwrap();
+    let mut line = String::new();
+    control.read_line(&mut line).unwrap();
+    match serde_json::from_str(&line).unwrap() {
+        Frame::Answer { id: 2, answer: Answer::Peers(peers) } => *peers,
+        other => panic!("{other:?} is no answer to a question for peers"),
+    }
+}
+
 fn sipsak(sip: u16, password: &str) -> bool {
     let to = format!("sip:alice@127.0.0.1:{sip}");
     let contact = "sip:alice@127.0.0.1:5099";
@@ -193,4 +184,11 @@ fn foreign_programs_register_with_the_right_password_only() {
     assert!(!sipsak(sip, "guess"));
     assert!(sipp(data.path(), sip, "wonderland"));
     assert!(!sipp(data.path(), sip, "guess"));
+
+    let peers = peers(data.path());
+    let records: Vec<&str> = peers.bindings.iter().map(|binding| &*binding.record).collect();
+    assert_eq!(records, ["alice@127.0.0.1"; 2], "one contact of each program, told by its home shard alone");
+    assert!(peers.bindings.iter().any(|binding| binding.contact == "sip:alice@127.0.0.1:5099"));
+    assert!(peers.bindings.iter().all(|binding| binding.until - binding.since == 600_000_000));
+    assert!(peers.registrations.is_empty() && peers.strangers.is_empty());
 }

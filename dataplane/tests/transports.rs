@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use panel::wire::{Ask, Frame};
-use snapshot::{Account, Carrier, Deck, IngressTrunk, Model, Plan, Policy, Source};
+use snapshot::{Account, Carrier, Deck, IngressTrunk, Model, Plan, Source};
 use tempfile::TempDir;
 use units::{AccountId, CarrierId, Currency, DeckId, IngressTrunkId, PlanId, Revision};
 
@@ -84,33 +84,19 @@ fn model() -> Model {
             carrier: CarrierId(1),
             account: AccountId(1),
             sources: KNOWN.iter().map(|host| source(host)).collect(),
-            tech_prefix: String::new(),
             plan: PlanId(1),
             sell_deck: DeckId(1),
-            capacity: 0,
-            cps: 0,
-            active: true,
-            max_duration_s: 0,
-            media_timeout_s: 0,
-            policy: Policy::default(),
+            ..IngressTrunk::default()
         }],
-        decks: vec![Deck {
-            id: DeckId(1),
-            code: "sell".into(),
-            currency: Currency::USD,
-            decimals: 6,
-            rounding: units::Rounding::Ceil,
-            rates: Vec::new(),
-        }],
+        decks: vec![Deck { id: DeckId(1), code: "sell".into(), rates: Vec::new(), ..Deck::default() }],
         plans: vec![Plan {
             id: PlanId(1),
             code: "plan".into(),
             order: snapshot::Order::Lcr,
             margin_min: units::Money::ZERO,
             attempts_max: 1,
-            setup_timeout_s: 0,
-            policy: Policy::default(),
             routes: Vec::new(),
+            ..Plan::default()
         }],
         ..Model::default()
     }

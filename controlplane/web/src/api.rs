@@ -15,6 +15,7 @@ pub mod latency;
 pub mod nodes;
 pub mod ops;
 pub mod overview;
+pub mod peers;
 pub mod plans;
 pub mod rates;
 pub mod rewrites;

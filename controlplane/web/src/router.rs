@@ -60,6 +60,7 @@ fn paths() -> (OpenApiRouter<App>, OpenApiRouter<App>) {
         .merge(api::simulate::routes())
         .merge(api::latency::routes())
         .merge(api::nodes::routes())
+        .merge(api::peers::routes())
         .merge(api::audit::routes())
         .merge(api::apply::routes());
     (guarded, api::ops::routes())

@@ -15,6 +15,7 @@ mod hear;
 mod identity;
 mod orders;
 pub mod parcel;
+mod peers;
 pub mod proof;
 pub mod recent;
 pub mod registrar;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use panel::metrics::Histogram;
-use panel::wire::{Answer, CallRow, Figures};
+use panel::wire::{Answer, CallRow, Figures, Peers};
 
 use crate::mail::Part;
 
@@ -17,6 +17,8 @@ pub enum Kind {
     Calls { limit: usize, rows: Vec<CallRow> },
     /// Counters and latencies.
     Figures(Box<Figures>),
+    /// Who is registered where, and who was refused.
+    Peers(Box<Peers>),
     /// Release a call.
     Release,
     /// Take a snapshot into force.
@@ -71,13 +73,18 @@ impl Question {
                     }
                 }
             }
+            (Kind::Peers(peers), Part::Peers(more)) => {
+                peers.strangers.extend(more.strangers);
+                peers.bindings.extend(more.bindings);
+                peers.registrations.extend(more.registrations);
+            }
             (Kind::Release, Part::Released(true)) => {}
             (Kind::Release, Part::Released(false)) => self.refused = Some("the call is over".to_owned()),
             (Kind::Load { revision }, Part::Loaded(loaded)) if *revision == loaded => {}
             (Kind::Load { .. }, Part::Loaded(loaded)) => {
                 self.refused = Some(format!("a shard decides from revision {loaded}"));
             }
-            (Kind::Calls { .. } | Kind::Figures(_) | Kind::Release | Kind::Load { .. }, _) => {
+            (Kind::Calls { .. } | Kind::Figures(_) | Kind::Peers(_) | Kind::Release | Kind::Load { .. }, _) => {
                 self.refused = Some("a shard answered another question".to_owned());
             }
         }
@@ -100,6 +107,12 @@ impl Question {
                 figures.counters.extend(self.counters.into_iter().map(|(name, value)| (name.to_owned(), value)));
                 figures.stages = self.stages.iter().map(|(name, stage)| ((*name).to_owned(), stage.filled())).collect();
                 Answer::Figures(figures)
+            }
+            Kind::Peers(mut peers) => {
+                peers.strangers.sort_by_key(|row| std::cmp::Reverse(row.at));
+                peers.bindings.sort_by(|a, b| (&a.record, &a.contact).cmp(&(&b.record, &b.contact)));
+                peers.registrations.sort_by_key(|row| row.egress_trunk);
+                Answer::Peers(peers)
             }
             Kind::Release => Answer::Done,
             Kind::Load { revision } => Answer::Loaded { revision },

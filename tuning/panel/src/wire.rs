@@ -60,6 +60,8 @@ pub enum Ask {
     },
     /// Counters and latencies.
     Figures,
+    /// Who is registered where, and who was refused.
+    Peers,
     /// Refuse new calls (cause 404) or take them again.
     Drain {
         /// Refuse.
@@ -87,6 +89,8 @@ pub enum Answer {
     Calls(Vec<CallRow>),
     /// Counters and latencies.
     Figures(alloc::boxed::Box<Figures>),
+    /// Who is registered where, and who was refused.
+    Peers(alloc::boxed::Box<Peers>),
 }
 
 /// What the data plane wants of the ledger.
@@ -224,4 +228,58 @@ pub struct TrunkFigures {
     pub since: i64,
     /// Questions and INVITEs that it did not answer, in a row.
     pub failures: u8,
+}
+
+/// Who is registered where, and who was refused. Moments are microseconds since 1970 UTC.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peers {
+    /// Messages of strangers, the latest first.
+    pub strangers: Vec<StrangerRow>,
+    /// Where subscribers can be called, by address of record.
+    pub bindings: Vec<BindingRow>,
+    /// How our own registrations stand, by egress trunk.
+    pub registrations: Vec<RegistrationRow>,
+}
+
+/// A message that nobody whom we know sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StrangerRow {
+    /// When.
+    pub at: i64,
+    /// Address and port that it came from.
+    pub from: String,
+    /// The SIP method.
+    pub method: String,
+    /// User part of its Request-URI; printable ASCII.
+    pub user: String,
+    /// `unknown`: no trunk has the address. `intruder`: it spoke within somebody else's dialog.
+    pub reason: String,
+}
+
+/// One contact of a subscriber.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BindingRow {
+    /// The address of record, `user@domain`.
+    pub record: String,
+    /// The contact's URI.
+    pub contact: String,
+    /// Address and port that the REGISTER came from: calls go there.
+    pub from: String,
+    /// When it was last refreshed.
+    pub since: i64,
+    /// When it ends.
+    pub until: i64,
+}
+
+/// One of our own registrations.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistrationRow {
+    /// The egress trunk's id.
+    pub egress_trunk: u32,
+    /// `out`, `registered` or `failed`.
+    pub state: String,
+    /// Registered: when it ends unless it is refreshed.
+    pub until: Option<i64>,
+    /// Failed: what the peer said; 408 if nothing.
+    pub status: Option<u16>,
 }

@@ -1,7 +1,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use panel::wire::{Ask, CallRow, Figures, ShardFigures};
+use panel::wire::{Ask, BindingRow, CallRow, Figures, Peers, RegistrationRow, ShardFigures, StrangerRow};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
@@ -76,6 +76,51 @@ async fn running_calls_are_told_with_names_and_can_be_released() {
     admin.send("DELETE", "/api/v1/calls/7", json!(null)).await.problem(404, "not_found");
     let audit = admin.get(&format!("/api/v1/audit?object={CALL}")).await.expect(200);
     assert_eq!(audit["data"][0]["action"], "release");
+}
+
+#[tokio::test]
+async fn strangers_bindings_and_registrations_are_told() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    admin.furnish().await;
+    let nobody = admin.get("/api/v1/peers").await.expect(200);
+    assert_eq!(
+        (&nobody["strangers"], &nobody["bindings"], &nobody["registrations"]),
+        (&json!([]), &json!([]), &json!([]))
+    );
+    let (at, from) = (1_700_000_000_000_000, "198.51.100.66:5060".to_owned());
+    *node.link.peers.lock().unwrap() = Peers {
+        strangers: vec![StrangerRow {
+            at,
+            from: from.clone(),
+            method: "INVITE".into(),
+            user: "0044".into(),
+            reason: "intruder".into(),
+        }],
+        bindings: vec![BindingRow {
+            record: "alice@example.net".into(),
+            contact: "sip:alice@192.0.2.1".into(),
+            from,
+            since: at,
+            until: at + 600_000_000,
+        }],
+        registrations: vec![RegistrationRow {
+            egress_trunk: 1,
+            state: "failed".into(),
+            until: None,
+            status: Some(403),
+        }],
+    };
+    let told = admin.get("/api/v1/peers").await.expect(200);
+    assert_eq!(told["strangers"][0]["reason"], "intruder");
+    assert_eq!(told["bindings"][0]["until"], "2023-11-14T22:23:20.000000Z");
+    assert_eq!(told["registrations"][0]["egress_trunk"], json!({ "id": "etr_1", "code": "blux" }));
+    assert_eq!(
+        (told["registrations"][0]["state"].as_str(), told["registrations"][0]["status"].as_u64()),
+        (Some("failed"), Some(403))
+    );
+    node.link.down.store(true, Ordering::SeqCst);
+    admin.get("/api/v1/peers").await.problem(503, "data_plane_away");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use panel::wire::{Answer, Ask, CallRow, Figures};
+use panel::wire::{Answer, Ask, CallRow, Figures, Peers};
 use serde_json::{Value, json};
 use store::Store;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,6 +19,7 @@ pub struct Pretend {
     pub down: AtomicBool,
     pub figures: Mutex<Figures>,
     pub calls: Mutex<Vec<CallRow>>,
+    pub peers: Mutex<Peers>,
     pub asked: Mutex<Vec<Ask>>,
 }
 
@@ -34,6 +35,7 @@ impl Link for Pretend {
                 Ask::Calls { limit } => {
                     Answer::Calls(self.calls.lock().unwrap().iter().take(limit as usize).cloned().collect())
                 }
+                Ask::Peers => Answer::Peers(Box::new(self.peers.lock().unwrap().clone())),
                 Ask::Release { call } if !self.calls.lock().unwrap().iter().any(|row| row.call == call) => {
                     Answer::Refused { reason: "no such call".into() }
                 }

@@ -555,6 +555,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/peers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells who is registered where, and who was refused, as it stands this moment. */
+        get: operations["get_peers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/plans": {
         parameters: {
             query?: never;
@@ -1024,6 +1041,22 @@ export interface components {
             owed: components["schemas"]["Amount"];
             /** @description Charged for ended calls. */
             settled: components["schemas"]["Amount"];
+        };
+        /** @description One contact of a subscriber (RFC 3261 §10). */
+        Binding: {
+            /** @description The contact's URI as it was registered. */
+            contact: string;
+            /** @description Address and port that the REGISTER came from: calls go there. */
+            from: string;
+            /**
+             * @description The address of record.
+             * @example alice@example.net
+             */
+            record: string;
+            /** @description When it was last refreshed. */
+            since: components["schemas"]["Time"];
+            /** @description When it ends unless it is refreshed. */
+            until: components["schemas"]["Time"];
         };
         /** @description One running call. */
         Call: {
@@ -2878,6 +2911,17 @@ export interface components {
             /** @description The payer's own number: a second payment of this account with the same reference changes nothing. */
             reference?: string | null;
         };
+        /** @description Registrations in both directions, and messages of strangers. */
+        Peers: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description Where subscribers can be called. */
+            bindings: components["schemas"]["Binding"][];
+            /** @description How our own registrations with terminators stand. */
+            registrations: components["schemas"]["RegistrationStanding"][];
+            /** @description The latest messages of strangers, newest first; each shard keeps its last 256. */
+            strangers: components["schemas"]["Stranger"][];
+        };
         /** @description Which egress trunks may serve an ingress trunk, in what order. */
         Plan: {
             /**
@@ -3360,6 +3404,24 @@ export interface components {
              */
             user?: string;
         };
+        /** @description One of our own registrations with a terminator. */
+        RegistrationStanding: {
+            /** @description The egress trunk. */
+            egress_trunk: components["schemas"]["Named_EgressTrunkRef"];
+            /** @description How it stands. */
+            state: components["schemas"]["RegistrationState"];
+            /**
+             * Format: int32
+             * @description What the peer answered, 408 if nothing; absent unless failed.
+             */
+            status?: number | null;
+            until?: null | components["schemas"]["Time"];
+        };
+        /**
+         * @description How a registration stands.
+         * @enum {string}
+         */
+        RegistrationState: "out" | "registered" | "failed";
         /**
          * @description Reliable provisional responses (RFC 3262).
          *     - Offered to the terminator if the originator offers them, then each PRACK crosses the bridge.
@@ -3659,6 +3721,30 @@ export interface components {
             /** @description What happened, in one sentence. */
             verdict: string;
         };
+        /** @description A message that nobody whom we know sent. */
+        Stranger: {
+            /** @description When. */
+            at: components["schemas"]["Time"];
+            /**
+             * @description Address and port that it came from.
+             * @example 198.51.100.66:5060
+             */
+            from: string;
+            /**
+             * @description The SIP method.
+             * @example INVITE
+             */
+            method: string;
+            /** @description Why it was refused. */
+            reason: components["schemas"]["StrangerReason"];
+            /** @description User part of its Request-URI, 32 characters at most; `?` stands for what is not printable. */
+            user: string;
+        };
+        /**
+         * @description Why a message was refused.
+         * @enum {string}
+         */
+        StrangerReason: "unknown" | "intruder";
         /** @description Sums over the window's ended calls. */
         Sums: {
             /**
@@ -5380,6 +5466,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Overview"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_peers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Peers"];
                 };
             };
             /** @description What is wrong. */

@@ -27,7 +27,7 @@ pub struct SegmentFile {
 impl Folder {
     /// Makes what is missing of it.
     pub fn open(path: &Path) -> io::Result<Folder> {
-        for name in ["run", "snapshots", "journal", "traces"] {
+        for name in ["run", "snapshots/decks", "journal", "traces"] {
             fs::create_dir_all(path.join(name))?;
         }
         // Children of this program may have another working folder.

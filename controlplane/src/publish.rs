@@ -1,8 +1,10 @@
 //! Store → snapshot file → data plane, after every change of the configuration.
 //!
 //! A change is noticed at once when it was made in this program, and within [`LOOK`] when it was made elsewhere. The file is complete on
-//! the disk before `current` names it, and `current` names it before the data plane is told.
+//! the disk before `current` names it, and `current` names it before the data plane is told. Each deck has a file of its own, which
+//! all revisions share that its rates did not change in.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,9 +13,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use panel::wire::{Answer, Ask};
 use rating::Policies;
-use snapshot::{Model, View};
+use snapshot::{Encoded, Mark, Model, Snapshot, View};
 use store::Store;
 use tokio::sync::{Notify, watch};
+use web::snapshot_files::{self, deck_file};
 
 use crate::folder::{Folder, replace};
 use crate::link::Link;
@@ -49,9 +52,11 @@ impl Publisher {
     /// Publishes from now on; what stands on the disk is kept if the store says the same.
     pub fn start(store: Store, folder: Folder, link: Link) -> Publisher {
         let wake = Arc::new(Notify::new());
-        let (sender, state) =
-            watch::channel(Published { revision: on_disk(&folder.snapshots()), ..Published::default() });
-        let work = Work { store, folder, link, wake: Arc::clone(&wake), state: sender, seen: None, told: 0 };
+        let stands = on_disk(&folder.snapshots());
+        let revision = stands.as_ref().map_or(0, |snapshot| snapshot.view().revision().0);
+        let (sender, state) = watch::channel(Published { revision, ..Published::default() });
+        let decks = stands.iter().flat_map(Snapshot::decks).map(|image| image.mark()).collect();
+        let work = Work { store, folder, link, wake: Arc::clone(&wake), state: sender, seen: None, told: 0, decks };
         tokio::spawn(work.run());
         Publisher { wake, state }
     }
@@ -88,6 +93,8 @@ struct Work {
     seen: Option<i64>,
     /// The connection that the data plane confirmed over.
     told: u64,
+    /// Files of decks that this program has written or read.
+    decks: BTreeSet<Mark>,
 }
 
 impl Work {
@@ -127,10 +134,12 @@ impl Work {
             return;
         }
         let snapshots = self.folder.snapshots();
-        let written = tokio::task::spawn_blocking(move || write(&snapshots, &model)).await;
+        let decks = std::mem::take(&mut self.decks);
+        let written = tokio::task::spawn_blocking(move || write(&snapshots, &model, decks)).await;
         match written.map_err(|error| anyhow!(error)).and_then(|written| written) {
-            Ok(()) => {
+            Ok(decks) => {
                 self.seen = Some(counter);
+                self.decks = decks;
                 tracing::info!(revision, "snapshot published");
                 self.state.send_modify(|state| (state.revision, state.problem) = (revision, String::new()));
             }
@@ -183,34 +192,66 @@ fn file(snapshots: &Path, revision: u64) -> PathBuf {
     snapshots.join(format!("{revision}.snap"))
 }
 
-/// Encodes, compiles the policies as the data plane will, writes, names it current and removes the oldest.
-fn write(snapshots: &Path, model: &Model) -> Result<()> {
-    let bytes = model.encode().map_err(|flaw| anyhow!("{flaw}"))?;
-    Policies::compile(&View::open(&bytes)).map_err(|flaw| anyhow!("{flaw}"))?;
+/// Encodes, compiles the policies as the data plane will, writes, names it current and removes the oldest. Decks whose files are among
+/// `sound` are not written again; returns those of this revision.
+fn write(snapshots: &Path, model: &Model, sound: BTreeSet<Mark>) -> Result<BTreeSet<Mark>> {
+    let encoded = model.encode_apart().map_err(|flaw| anyhow!("{flaw}"))?;
+    Policies::compile(&encoded.view()).map_err(|flaw| anyhow!("{flaw}"))?;
+    let marks = write_decks(snapshots, &encoded, &sound)?;
     let path = file(snapshots, model.revision.0);
-    replace(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
+    replace(&path, &encoded.main).with_context(|| format!("cannot write {}", path.display()))?;
     replace(&snapshots.join("current"), format!("{}.snap\n", model.revision.0).as_bytes())
         .context("cannot write current")?;
-    let numbered = |entry: fs::DirEntry| entry.file_name().to_str()?.strip_suffix(".snap")?.parse().ok();
-    let mut revisions: Vec<u64> = fs::read_dir(snapshots)?.flatten().filter_map(numbered).collect();
-    revisions.retain(|revision| *revision != model.revision.0);
-    revisions.sort_unstable();
-    for old in revisions.iter().rev().skip(FILES_MAX - 1) {
-        // A file that cannot be removed is tried again with the next publication.
-        let _ = fs::remove_file(file(snapshots, *old));
-    }
-    Ok(())
+    forget_old(snapshots, model.revision.0);
+    Ok(marks)
 }
 
-/// The revision that `current` names, if its file is sound.
-fn on_disk(snapshots: &Path) -> u64 {
-    let Ok(name) = fs::read_to_string(snapshots.join("current")) else { return 0 };
-    let Ok(bytes) = fs::read(snapshots.join(name.trim())) else { return 0 };
-    match View::check(&bytes) {
-        Ok(()) => View::open(&bytes).revision().0,
+fn write_decks(snapshots: &Path, encoded: &Encoded, sound: &BTreeSet<Mark>) -> Result<BTreeSet<Mark>> {
+    fs::create_dir_all(snapshots.join("decks")).context("cannot make the folder of decks")?;
+    let mut marks = BTreeSet::new();
+    for image in &encoded.decks {
+        let path = deck_file(snapshots, image.mark());
+        let is_new = marks.insert(image.mark());
+        if is_new && !(sound.contains(&image.mark()) && path.exists()) {
+            replace(&path, image.bytes()).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+    }
+    Ok(marks)
+}
+
+/// Removes all but the youngest revisions, and the decks that no kept one names. What cannot be removed is tried again with the next
+/// publication.
+fn forget_old(snapshots: &Path, current: u64) {
+    let numbered = |entry: fs::DirEntry| entry.file_name().to_str()?.strip_suffix(".snap")?.parse().ok();
+    let files = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut revisions: Vec<u64> =
+        files(snapshots).filter_map(numbered).filter(|revision| *revision != current).collect();
+    revisions.sort_unstable();
+    let kept = revisions.split_off(revisions.len().saturating_sub(FILES_MAX - 1));
+    for old in revisions {
+        let _ = fs::remove_file(file(snapshots, old));
+    }
+    let mut named = BTreeSet::new();
+    for revision in kept.into_iter().chain([current]) {
+        // One that cannot be read cannot be gone back to either.
+        let Ok(main) = fs::read(file(snapshots, revision)) else { continue };
+        named.extend(View::open(&main).wanted().map(|wanted| deck_file(snapshots, wanted.mark)));
+    }
+    for deck in files(&snapshots.join("decks")).map(|entry| entry.path()) {
+        if !named.contains(&deck) {
+            let _ = fs::remove_file(deck);
+        }
+    }
+}
+
+/// The snapshot that `current` names, if all its files are sound.
+fn on_disk(snapshots: &Path) -> Option<Snapshot> {
+    let name = fs::read_to_string(snapshots.join("current")).ok()?;
+    match snapshot_files::open(&snapshots.join(name.trim()), &[]) {
+        Ok(snapshot) => Some(snapshot),
         Err(flaw) => {
             tracing::error!(%flaw, "the current snapshot is damaged and will be written again");
-            0
+            None
         }
     }
 }

@@ -7,12 +7,11 @@ mod databases;
 #[allow(dead_code, reason = "other test programs use the rest")]
 mod sample;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use panel::wire::{Answer, Ask, Frame, Reply, Want};
 use sample::{money, rate, world};
-use snapshot::View;
 use store::Store;
 use tandem_controlplane::folder::Folder;
 use tandem_controlplane::link::Link;
@@ -20,6 +19,7 @@ use tandem_controlplane::publish::Publisher;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
+use web::snapshot_files;
 
 on_both! {
     a_change_is_published_and_announced
@@ -64,9 +64,7 @@ impl Played {
 }
 
 fn revision(path: &Path) -> u64 {
-    let bytes = std::fs::read(path).unwrap();
-    View::check(&bytes).unwrap();
-    View::open(&bytes).revision().0
+    snapshot_files::open(path, &[]).unwrap().view().revision().0
 }
 
 fn current(folder: &Folder) -> u64 {
@@ -158,8 +156,46 @@ async fn a_damaged_current_snapshot_is_written_again_and_old_files_go() {
         publisher.changed();
         assert_eq!(data_plane.load().await, price);
     }
-    let files = std::fs::read_dir(scene.folder.snapshots()).unwrap().flatten();
-    assert_eq!(files.filter(|file| file.path().extension().is_some_and(|end| end == "snap")).count(), 10);
+    assert_eq!(files(&scene.folder.snapshots(), "snap").len(), 10);
+    // Ten versions of the deck that changed, one of the deck that did not.
+    assert_eq!(files(&scene.folder.snapshots().join("decks"), "deck").len(), 11);
+}
+
+#[tokio::test]
+async fn a_damaged_deck_is_written_again() {
+    let database = databases::sqlite().await;
+    let w = world(&database.store).await;
+    let scene = scene();
+    let link = Link::start(scene.folder.socket(), database.store.clone());
+    let publisher = Publisher::start(database.store.clone(), scene.folder.clone(), link.clone());
+    let mut data_plane = Played::accept(&scene.listener).await;
+    assert_eq!(data_plane.load().await, 1);
+    publisher.loaded(1).await;
+    drop((publisher, link, data_plane));
+    let decks = files(&scene.folder.snapshots().join("decks"), "deck");
+    let [damaged, sound] = decks.as_slice() else { panic!("a deck for each side: {decks:?}") };
+    let image = std::fs::read(damaged).unwrap();
+    std::fs::write(damaged, &image[..image.len() - 1]).unwrap();
+
+    let link = Link::start(scene.folder.socket(), database.store.clone());
+    let _publisher = Publisher::start(database.store.clone(), scene.folder.clone(), link.clone());
+    let mut data_plane = Played::accept(&scene.listener).await;
+    assert_eq!(data_plane.load().await, 1);
+    assert_eq!(std::fs::read(damaged).unwrap(), image);
+    let mut edit = database.store.edit().await.unwrap();
+    edit.put_rate(w.sell_deck, &rate("44", "0.5"), "").await.unwrap();
+    edit.commit().await.unwrap();
+    let written = std::fs::metadata(sound).unwrap().modified().unwrap();
+    assert_eq!(data_plane.load().await, 2);
+    assert_eq!(std::fs::metadata(sound).unwrap().modified().unwrap(), written, "what did not change is not written");
+}
+
+/// The files of a folder with this ending, in order of name.
+fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let all = std::fs::read_dir(folder).unwrap().flatten().map(|file| file.path());
+    let mut found: Vec<_> = all.filter(|path| path.extension().is_some_and(|end| end == ending)).collect();
+    found.sort();
+    found
 }
 
 #[tokio::test]

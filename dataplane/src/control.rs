@@ -22,9 +22,9 @@ use uring::Doorbell;
 
 use crate::clocks;
 use crate::listen::Listen;
-use crate::mail::{Order, Report};
+use crate::mail::{Order, Part, Report};
 use crate::resolve::Found;
-use crate::snapshots;
+use crate::snapshots::Shelf;
 use crate::spool::Figures as SpoolFigures;
 use crate::tls::Keys;
 use connection::{Arrival, Heard};
@@ -61,6 +61,8 @@ pub struct Control {
     pub names: Names,
     /// Where TLS files are named; SIGHUP reads them again.
     pub listens: Vec<Listen>,
+    /// Snapshot files that are mapped.
+    pub shelf: Shelf,
     hub: Hub,
 }
 
@@ -97,7 +99,8 @@ impl Control {
         spool: Arc<SpoolFigures>,
         names: Names,
     ) -> Control {
-        Control { seats, boot, node, socket, spool, revision: 0, names, listens: Vec::new(), hub: Hub::default() }
+        let (listens, shelf, hub) = (Vec::new(), Shelf::default(), Hub::default());
+        Control { seats, boot, node, socket, spool, revision: 0, names, listens, shelf, hub }
     }
 
     /// Wants that earlier lives left.
@@ -213,9 +216,9 @@ impl Control {
         let question = self.hub.next_question;
         match ask {
             Ask::Load { path } => {
-                let loaded = loaded.clone();
+                let (loaded, shelf) = (loaded.clone(), self.shelf.clone());
                 tokio::task::spawn_blocking(move || {
-                    let outcome = snapshots::open(Path::new(&path));
+                    let outcome = shelf.open(Path::new(&path));
                     let _ = loaded.blocking_send((from, id, outcome));
                 });
             }
@@ -274,7 +277,12 @@ impl Control {
                 self.hub.wants.add(Some(shard), want.clone(), clocks::ticks());
                 self.send_to_controller(Frame::Want(want));
             }
-            Report::Part { question, part } => {
+            Report::Part { question, mut part } => {
+                if let Part::Loaded(_, before) = &mut part {
+                    let before = before.take();
+                    // Taking a large snapshot apart takes its time.
+                    tokio::task::spawn_blocking(move || drop(before));
+                }
                 let Some(asked) = self.hub.questions.get_mut(&question) else { return };
                 if asked.add(part)
                     && let Some(asked) = self.hub.questions.remove(&question)

@@ -68,8 +68,8 @@ pub enum Part {
     Figures(Box<Counts>),
     /// Who is registered where, and who was refused.
     Peers(Box<Peers>),
-    /// The revision that it decides from.
-    Loaded(u64),
+    /// The revision that it decides from, and the snapshot that it decided from before: taken apart where nobody waits.
+    Loaded(u64, Option<Loaded>),
 }
 
 /// What one shard counts.

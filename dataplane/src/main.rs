@@ -119,7 +119,7 @@ fn start_spool(spool: Spool) -> anyhow::Result<JoinHandle<anyhow::Result<()>>> {
 }
 
 fn serve(mut control: Control, reports: mpsc::Receiver<Report>, folder: &Folder) -> anyhow::Result<End> {
-    if let Some((revision, image)) = snapshots::at_start(&folder.path.join("snapshots")) {
+    if let Some((revision, image)) = control.shelf.at_start(&folder.path.join("snapshots")) {
         tracing::info!(revision, "snapshot in force");
         control.publish(u64::MAX, revision, &image);
     }

@@ -13,8 +13,9 @@ impl Pump {
     pub fn obey(&mut self, clock: Clock, order: Order) {
         let (question, part) = match order {
             Order::Snapshot { question, loaded } => {
-                self.shard.on_snapshot(clock, loaded, &mut self.out);
-                (question, Part::Loaded(self.shard.figures().revision))
+                let revision = loaded.view().revision().0;
+                let before = self.shard.on_snapshot(clock, loaded, &mut self.out);
+                (question, Part::Loaded(revision, before))
             }
             Order::Calls { question, limit } => {
                 let mut rows = Vec::new();

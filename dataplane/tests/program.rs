@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use cdr::{Cdr, GrantPart, Priced, Record, Start, segment};
 use panel::wire::{Answer, Ask, Figures, Frame, Reply, Want};
-use snapshot::Model;
+use snapshot::{Deck, Model, Rate};
 use tempfile::TempDir;
 use units::{
     AccountId, AttemptIndex, CallId, Cause, GrantId, Instant, Money, NodeId, Revision, ShardId, Terms, WallTime,
@@ -300,6 +300,39 @@ fn a_sound_snapshot_comes_into_force_and_stays_when_the_next_is_damaged() {
         42,
         "the youngest sound file serves when the current is damaged"
     );
+}
+
+#[test]
+fn a_revision_whose_deck_is_missing_or_damaged_is_refused_by_the_decks_name() {
+    let data = TempDir::new().unwrap();
+    let mut plane = start_plane(data.path());
+    let decks = data.path().join("snapshots/decks");
+    std::fs::create_dir_all(&decks).unwrap();
+    let mut ask = |revision: u64, price: i64, spoil: fn(&Path)| {
+        let rate = Rate { per_minute: Money::from_nanos(price), ..Rate::default() };
+        let deck = Deck { code: "wholesale".into(), rates: vec![rate], ..Deck::default() };
+        let model = Model { revision: Revision(revision), decks: vec![deck], ..Model::default() };
+        let encoded = model.encode_apart().unwrap();
+        let path = data.path().join(format!("snapshots/{revision}.snap"));
+        std::fs::write(&path, &encoded.main).unwrap();
+        let deck = decks.join(encoded.decks[0].mark().to_string());
+        if !deck.exists() {
+            std::fs::write(&deck, encoded.decks[0].bytes()).unwrap();
+        }
+        spoil(&deck);
+        plane.ask(Ask::Load { path: path.display().to_string() })
+    };
+    assert_eq!(ask(1, 7, |_| ()), Answer::Loaded { revision: 1 });
+    let cut = |deck: &Path| std::fs::OpenOptions::new().write(true).open(deck).unwrap().set_len(512).unwrap();
+    let gone = |deck: &Path| std::fs::remove_file(deck).unwrap();
+    for (revision, spoil) in [(2, cut as fn(&Path)), (3, gone)] {
+        let price = revision as i64;
+        let Answer::Refused { reason } = ask(revision, price, spoil) else { panic!("revision {revision} is taken") };
+        assert!(reason.contains("the rates of deck wholesale"), "{reason}");
+    }
+    // What is in force is not read again.
+    assert_eq!(ask(4, 7, gone), Answer::Loaded { revision: 4 });
+    assert_eq!(plane.figures().revision, 4);
 }
 
 #[test]

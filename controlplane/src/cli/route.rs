@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use snapshot::policy::{RewriteField, Transport};
 use snapshot::{IngressView, Side, View};
 use units::{Cause, NodeId, Number, Terms, WallTime};
+use web::snapshot_files;
 
 use super::{EXIT_NOT_FOUND, EXIT_REFUSED, Form, Output, Place, table};
 
@@ -42,9 +43,9 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
     let Verb::Simulate(simulate) = verb;
     let folder = simulate.place.folder()?.snapshots();
     let name = std::fs::read_to_string(folder.join("current")).context("nothing has been published yet")?;
-    let bytes = std::fs::read(folder.join(name.trim())).context("the current snapshot cannot be read")?;
-    View::check(&bytes).map_err(|flaw| anyhow!("the current snapshot is damaged: {flaw}"))?;
-    let view = View::open(&bytes);
+    let snapshot =
+        snapshot_files::open(&folder.join(name.trim()), &[]).context("the current snapshot cannot be read")?;
+    let view = snapshot.view();
     let Some(trunk) = ingress(&view, &simulate.from) else {
         eprintln!("tandem: there is no ingress trunk {}, and no carrier of that code with one", simulate.from);
         return Ok(ExitCode::from(EXIT_NOT_FOUND));

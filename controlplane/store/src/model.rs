@@ -121,7 +121,8 @@ async fn gather(tx: &mut Tx, shelf: &Shelf) -> Result<Model> {
     for deck in all::<DeckDraft>(tx).await? {
         let rates = rates::shelved(tx, shelf, deck.id, deck.facts.rates_version).await?;
         let DeckDraft { code, currency, decimals, rounding, .. } = deck.draft;
-        model.decks.push(Deck { id: DeckId(deck.id), code, currency, decimals, rounding, rates: rates.to_vec() });
+        let (id, rates) = (DeckId(deck.id), rates.to_vec());
+        model.decks.push(Deck { id, code, currency, decimals, rounding, rates, packed: None });
     }
     for plan in all::<PlanDraft>(tx).await? {
         let id = PlanId(plan.id);

@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use snapshot::{ImageFlaw, View};
+use snapshot::{Snapshot, View};
 
 use crate::problem::{Answered, Code, Problem};
+use crate::snapshot_files::{self, Unread};
 
 /// Reads the newest published snapshot and keeps it until a newer one stands.
 pub(crate) struct Snapshots {
     folder: PathBuf,
-    last: Mutex<Option<(String, Arc<Vec<u8>>)>>,
+    last: Mutex<Option<(String, Snapshot)>>,
 }
 
 impl Snapshots {
@@ -31,13 +32,15 @@ impl Snapshots {
         self.current().and_then(|name| name.strip_suffix(".snap")?.parse().ok()).unwrap_or(0)
     }
 
-    /// Bytes of a revision's file, if it is still there.
+    /// Bytes of a revision's files, those of its decks included, if it is still there.
     pub(crate) fn size(&self, revision: u64) -> Option<u64> {
-        std::fs::metadata(self.folder.join(format!("{revision}.snap"))).ok().map(|file| file.len())
+        let main = std::fs::read(self.folder.join(format!("{revision}.snap"))).ok()?;
+        let decks: u64 = View::open(&main).wanted().map(|wanted| wanted.mark.length).sum();
+        Some(main.len() as u64 + decks)
     }
 
-    /// The newest snapshot's bytes, checked.
-    pub(crate) async fn read(self: &Arc<Self>) -> Answered<Arc<Vec<u8>>> {
+    /// The newest snapshot, checked.
+    pub(crate) async fn read(self: &Arc<Self>) -> Answered<Snapshot> {
         let this = Arc::clone(self);
         // Reading and checking a large file would keep other requests waiting.
         let read = tokio::task::spawn_blocking(move || this.read_now()).await.map_err(Problem::internal)?;
@@ -47,26 +50,26 @@ impl Snapshots {
         })
     }
 
-    fn read_now(&self) -> Result<Arc<Vec<u8>>, Flaw> {
+    fn read_now(&self) -> Result<Snapshot, Flaw> {
         let name = self.current().ok_or(Flaw::None)?;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((kept, image)) = &*last
+        if let Some((kept, snapshot)) = &*last
             && *kept == name
         {
-            return Ok(Arc::clone(image));
+            return Ok(snapshot.clone());
         }
-        let image = std::fs::read(self.folder.join(&name)).map_err(|_| Flaw::None)?;
-        if let Err(flaw) = View::check(&image) {
-            return Err(Flaw::Damaged(name, flaw));
-        }
-        let image = Arc::new(image);
-        *last = Some((name, Arc::clone(&image)));
-        Ok(image)
+        let known = last.as_ref().map_or(&[][..], |(_, snapshot)| snapshot.decks());
+        let read = snapshot_files::open(&self.folder.join(&name), known).map_err(|flaw| match flaw {
+            Unread::File(_) => Flaw::None,
+            Unread::Refused(_) => Flaw::Damaged(name.clone(), flaw),
+        })?;
+        *last = Some((name, read.clone()));
+        Ok(read)
     }
 }
 
 /// Why there is no snapshot to read.
 enum Flaw {
     None,
-    Damaged(String, ImageFlaw),
+    Damaged(String, Unread),
 }

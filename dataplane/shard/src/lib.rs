@@ -41,7 +41,7 @@ use media::{Relay, Verdict};
 use panel::metrics::Histogram;
 use panel::wire::{CallRow, Reply, ShardFigures, Want};
 use rating::Policies;
-use snapshot::{ModelFlaw, View};
+use snapshot::{Bytes, ModelFlaw, Snapshot, View};
 use units::{AccountId, CallId, Clock, GrantId, Instant, Money, NodeId, ShardId};
 
 pub use call::{Listener, Target};
@@ -71,37 +71,42 @@ const LADDER_STEP_MS: u64 = 512;
 /// How often a shard with answered calls marks the journal, in milliseconds: what a crash may cost in talk time.
 pub const MARK_MS: u64 = 1_000;
 
-/// The bytes of a snapshot, wherever they are kept (a mapped file, a vector). They must have passed `snapshot::View::check`.
-pub type Image = Arc<dyn AsRef<[u8]> + Send + Sync>;
-
 /// One snapshot, ready for use.
 #[derive(Clone)]
 pub struct Loaded {
     /// Its checked bytes.
-    pub image: Image,
+    pub snapshot: Snapshot,
     /// Its policies, compiled.
     pub policies: Arc<Policies>,
 }
 
 impl core::fmt::Debug for Loaded {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        View::open((*self.image).as_ref()).fmt(f)
+        self.snapshot.fmt(f)
     }
 }
 
 impl Loaded {
-    /// Compiles the policies of checked bytes.
+    /// Compiles the policies of bytes in one piece that passed `snapshot::View::check`.
     ///
     /// # Errors
     /// The trunk or plan whose policy cannot be used, and why.
-    pub fn new(image: Image) -> Result<Loaded, ModelFlaw> {
-        let policies = Policies::compile(&View::open((*image).as_ref()))?;
-        Ok(Loaded { image, policies: Arc::new(policies) })
+    pub fn new(image: Bytes) -> Result<Loaded, ModelFlaw> {
+        Loaded::of(Snapshot::whole(image))
+    }
+
+    /// Compiles the policies of a snapshot.
+    ///
+    /// # Errors
+    /// The trunk or plan whose policy cannot be used, and why.
+    pub fn of(snapshot: Snapshot) -> Result<Loaded, ModelFlaw> {
+        let policies = Policies::compile(&snapshot.view())?;
+        Ok(Loaded { snapshot, policies: Arc::new(policies) })
     }
 
     /// The snapshot.
     pub fn view(&self) -> View<'_> {
-        View::open((*self.image).as_ref())
+        self.snapshot.view()
     }
 }
 
@@ -345,14 +350,15 @@ impl Shard {
         self.work_inbox(clock, out);
     }
 
-    /// Swap to a checked snapshot.
-    pub fn on_snapshot(&mut self, clock: Clock, loaded: Loaded, _out: &mut Effects) {
+    /// Swap to a checked snapshot. The one before is handed back, so that whoever can wait takes it apart.
+    pub fn on_snapshot(&mut self, clock: Clock, loaded: Loaded, _out: &mut Effects) -> Option<Loaded> {
         self.learn_names(&loaded);
         self.want_registrations(clock, &loaded);
-        self.loaded = Some(loaded);
+        let before = self.loaded.replace(loaded);
         self.watch(clock);
         self.find_subscribers(clock);
         self.map_addresses();
+        before
     }
 
     /// How far behind the shard is, in thousandths of [`guard::LAG_MAX_MS`]: 1,000 says that what it reads has waited so long.

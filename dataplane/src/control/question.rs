@@ -80,8 +80,8 @@ impl Question {
             }
             (Kind::Release, Part::Released(true)) => {}
             (Kind::Release, Part::Released(false)) => self.refused = Some("the call is over".to_owned()),
-            (Kind::Load { revision }, Part::Loaded(loaded)) if *revision == loaded => {}
-            (Kind::Load { .. }, Part::Loaded(loaded)) => {
+            (Kind::Load { revision }, Part::Loaded(loaded, _)) if *revision == loaded => {}
+            (Kind::Load { .. }, Part::Loaded(loaded, _)) => {
                 self.refused = Some(format!("a shard decides from revision {loaded}"));
             }
             (Kind::Calls { .. } | Kind::Figures(_) | Kind::Peers(_) | Kind::Release | Kind::Load { .. }, _) => {

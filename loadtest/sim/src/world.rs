@@ -427,7 +427,7 @@ impl<'a> World<'a> {
         let loaded: Loaded = self.node.loaded.clone();
         for number in 0..self.node.shards.len() {
             let loaded = loaded.clone();
-            self.turn(ShardId(number as u16), |shard, clock, out| shard.on_snapshot(clock, loaded, out));
+            self.turn(ShardId(number as u16), |shard, clock, out| drop(shard.on_snapshot(clock, loaded, out)));
         }
     }
 }

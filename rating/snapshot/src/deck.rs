@@ -5,15 +5,26 @@
 
 use units::{Currency, DeckId, Money, Rounding, Terms, WallTime};
 
-use crate::layout::{self, SEVERAL, bucket, deck, line};
+use crate::image::{Mark, Wanted};
+use crate::layout::{
+    self, BUCKETS, DATED, LINES, SEVERAL, SLOTS, Section, WIDE_KEYS, WIDE_LINES, bucket, deck, header, line, tables,
+};
 use crate::prefix;
-use crate::read::{Record, i64_at, offset_at, u8_at, u16_at, u32_at, u64_at};
+use crate::read::{Record, i64_at, section, u8_at, u16_at, u32_at, u64_at};
 
 /// A rate deck.
 #[derive(Clone, Copy)]
 pub struct DeckView<'a> {
     record: Record<'a>,
     fields: &'a [u8; deck::SIZE],
+    tables: Tables<'a>,
+}
+
+/// A deck's image.
+#[derive(Clone, Copy)]
+pub(crate) struct Tables<'a> {
+    image: &'a [u8],
+    head: &'a [u8; header::SIZE],
 }
 
 /// One rate that is in force for a number.
@@ -46,9 +57,10 @@ impl core::fmt::Debug for RateView<'_> {
 }
 
 impl<'a> DeckView<'a> {
-    pub(crate) fn new(record: Record<'a>) -> Option<DeckView<'a>> {
+    /// The deck of this record with its image.
+    pub(crate) fn new(record: Record<'a>, image: &'a [u8]) -> Option<DeckView<'a>> {
         let fields = record.image.get(record.at..)?.first_chunk()?;
-        Some(DeckView { record, fields })
+        Some(DeckView { record, fields, tables: Tables::new(image)? })
     }
 
     /// Its id.
@@ -79,28 +91,33 @@ impl<'a> DeckView<'a> {
 
     /// How many different prefixes it has.
     pub fn prefixes(&self) -> usize {
-        self.count(deck::KEY_COUNT) + self.count(deck::WIDE_COUNT)
+        self.tables.head(tables::KEYS) + self.tables.count(WIDE_KEYS)
+    }
+
+    /// How many rates it was made of.
+    pub fn rates(&self) -> usize {
+        self.tables.head(tables::RATES)
     }
 
     /// Bytes of its prefix tables, without the rates that they point to.
     pub fn index_bytes(&self) -> usize {
-        let wide = self.count(deck::WIDE_COUNT) * 20;
-        self.count(deck::BUCKET_COUNT) * bucket::SIZE + slot_count(self.depth()) * 2 + wide
+        [BUCKETS, SLOTS, WIDE_KEYS, WIDE_LINES].map(|of| self.tables.count(of) * of.size).iter().sum()
     }
 
     /// The rate of the longest prefix of `digits` that has one in force at `at`. Allocates nothing.
     pub fn lookup(&self, digits: &[u8], at: WallTime) -> Option<RateView<'a>> {
         let (number, symbols) = prefix::narrow(digits);
+        let tables = &self.tables;
         // A prefix with a letter that fits is longer than any without: the letter stands where those end.
         if (symbols as usize) < digits.len()
-            && self.count(deck::WIDE_COUNT) > 0
+            && tables.count(WIDE_KEYS) > 0
             && let Some(found) = self.wide(digits, at)
         {
             return Some(found);
         }
-        let slots: &[[u8; 2]] = self.table(deck::SLOTS, slot_count(self.depth()));
-        let slot = slots.get((number >> (64 - 4 * self.depth())) as usize)?;
-        let (buckets, reach) = (self.buckets(), self.count(deck::REACH));
+        let slots: &[[u8; 2]] = tables.table(SLOTS);
+        let slot = slots.get((number >> (64 - 4 * tables.depth())) as usize)?;
+        let (buckets, reach) = (tables.buckets(), tables.head(tables::REACH));
         let shorter = (2_u32 << symbols) - 1;
         let mut lengths = u32::from(u16::from_le_bytes(*slot)) & shorter;
         while let Some(length) = lengths.checked_ilog2() {
@@ -114,34 +131,9 @@ impl<'a> DeckView<'a> {
         None
     }
 
-    fn count(&self, field: usize) -> usize {
-        u32_at(self.fields, field) as usize
-    }
-
-    pub(crate) fn depth(&self) -> u32 {
-        u32::from(u8_at(self.fields, deck::DEPTH)).clamp(1, 6)
-    }
-
-    pub(crate) fn table<const SIZE: usize>(&self, field: usize, count: usize) -> &'a [[u8; SIZE]] {
-        let start = offset_at(self.fields, field);
-        let end = start.saturating_add(count.saturating_mul(SIZE));
-        self.record.image.get(start..end).map_or(&[], |bytes| bytes.as_chunks().0)
-    }
-
-    pub(crate) fn buckets(&self) -> &'a [[u8; bucket::SIZE]] {
-        self.table(deck::BUCKETS, self.count(deck::BUCKET_COUNT))
-    }
-
-    /// The line of exactly this key.
-    pub(crate) fn find(&self, key: u64) -> Option<u32> {
-        let buckets = self.buckets();
-        find(buckets, self.count(deck::REACH), key)
-    }
-
     fn wide(&self, digits: &[u8], at: WallTime) -> Option<RateView<'a>> {
-        let count = self.count(deck::WIDE_COUNT);
-        let keys: &[[u8; 16]] = self.table(deck::WIDE_KEYS, count);
-        let lines: &[[u8; 4]] = self.table(deck::WIDE_LINES, count);
+        let keys: &[[u8; 16]] = self.tables.table(WIDE_KEYS);
+        let lines: &[[u8; 4]] = self.tables.table(WIDE_LINES);
         let (number, symbols) = prefix::wide(digits);
         (1..=symbols).rev().find_map(|length| {
             let head = prefix::wide_head(number, length);
@@ -154,20 +146,15 @@ impl<'a> DeckView<'a> {
         if lines & SEVERAL == 0 {
             return self.rate(lines, at, symbols);
         }
-        let dated: &[[u8; 4]] = self.table(deck::DATED, self.count(deck::DATED_COUNT));
+        let dated: &[[u8; 4]] = self.tables.table(DATED);
         let (count, list) = dated.get((lines & !SEVERAL) as usize..)?.split_first()?;
         let list = list.iter().take(u32::from_le_bytes(*count) as usize);
         list.map(|place| u32::from_le_bytes(*place)).find_map(|place| self.rate(place, at, symbols))
     }
 
-    pub(crate) fn line(&self, place: u32) -> Record<'a> {
-        let at = offset_at(self.fields, deck::LINES).saturating_add(place as usize * line::SIZE);
-        Record { image: self.record.image, at }
-    }
-
     /// The rate in this line, if it is in force.
     fn rate(&self, place: u32, at: WallTime, symbols: u32) -> Option<RateView<'a>> {
-        let record = self.line(place);
+        let record = self.tables.line(place);
         let line: &[u8; line::SIZE] = record.image.get(record.at..)?.first_chunk()?;
         let (from, till) = (i64_at(line, line::FROM), i64_at(line, line::TILL));
         if at.micros() < from || at.micros() >= till {
@@ -195,6 +182,53 @@ impl<'a> DeckView<'a> {
             line: record,
         })
     }
+}
+
+impl<'a> Tables<'a> {
+    pub fn new(image: &'a [u8]) -> Option<Tables<'a>> {
+        Some(Tables { image, head: image.first_chunk()? })
+    }
+
+    /// A number of the header.
+    pub fn head(&self, field: usize) -> usize {
+        u32_at(self.head, field) as usize
+    }
+
+    pub fn depth(&self) -> u32 {
+        u32_at(self.head, tables::DEPTH).clamp(1, 6)
+    }
+
+    /// Records of a section.
+    pub fn count(&self, of: Section) -> usize {
+        section(self.head, of).1 as usize
+    }
+
+    /// A section whose records have so many bytes.
+    pub fn table<const SIZE: usize>(&self, of: Section) -> &'a [[u8; SIZE]] {
+        let (start, count) = section(self.head, of);
+        let end = start.saturating_add((count as usize).saturating_mul(SIZE));
+        self.image.get(start..end).map_or(&[], |bytes| bytes.as_chunks().0)
+    }
+
+    pub fn buckets(&self) -> &'a [[u8; bucket::SIZE]] {
+        self.table(BUCKETS)
+    }
+
+    /// The line of exactly this key.
+    pub fn find(&self, key: u64) -> Option<u32> {
+        find(self.buckets(), self.head(tables::REACH), key)
+    }
+
+    pub fn line(&self, place: u32) -> Record<'a> {
+        let at = section(self.head, LINES).0.saturating_add(place as usize * line::SIZE);
+        Record { image: self.image, at }
+    }
+}
+
+/// The image that a deck's record asks for.
+pub(crate) fn wanted(record: Record<'_>) -> Wanted<'_> {
+    let mark = Mark { checksum: record.u64(deck::CHECKSUM), length: record.u64(deck::LENGTH) };
+    Wanted { deck: DeckId(record.u32(layout::ID)), code: record.text(layout::CODE), mark }
 }
 
 /// The line of a key: in its home bucket, or in one of those after it while each says that keys went on.

@@ -1,98 +1,55 @@
 //! A model becomes bytes.
 
-use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use hashbrown::HashMap;
-
-use crate::crc64::crc64;
 use crate::flaw::ModelFlaw;
-use crate::layout::{self, FORMAT, MAGIC, SECTIONS, Section, header};
+use crate::image::DeckImage;
+use crate::layout::{self, MAGIC, SECTIONS, Section, header};
 use crate::model::{Deck, Model};
-use crate::pack::{Bucket, Line, Packed, pack};
-use crate::view::{address_bytes, masked};
+use crate::row::{Row, Strings};
+use crate::view::{View, address_bytes, masked};
+
+/// A model as it is published: a main image and those of its decks.
+#[derive(Clone, Debug)]
+pub struct Encoded {
+    /// Everything but the decks' rates.
+    pub main: Vec<u8>,
+    /// The rates of each deck, in order of the decks' ids.
+    pub decks: Vec<DeckImage>,
+}
+
+impl Encoded {
+    /// What it says.
+    pub fn view(&self) -> View<'_> {
+        View::with(&self.main, &self.decks)
+    }
+}
 
 impl Model {
-    /// The bytes of the snapshot file, or the first object that is wrong and why. The same model gives the same bytes.
+    /// The bytes of a snapshot in one piece, or the first object that is wrong and why. The same model gives the same bytes.
     pub fn encode(&self) -> Result<Vec<u8>, ModelFlaw> {
+        let (file, images) = self.file()?;
+        Ok(file.close(&images, true))
+    }
+
+    /// The same in pieces, so that a deck that did not change stays the piece that it was.
+    pub fn encode_apart(&self) -> Result<Encoded, ModelFlaw> {
+        let (file, decks) = self.file()?;
+        Ok(Encoded { main: file.close(&decks, false), decks })
+    }
+
+    fn file(&self) -> Result<(File, Vec<DeckImage>), ModelFlaw> {
         self.check()?;
+        let mut decks: Vec<&Deck> = self.decks.iter().collect();
+        decks.sort_by_key(|deck| deck.id);
+        let images = decks.iter().map(|deck| deck.image()).collect::<Result<Vec<_>, _>>()?;
         let mut file = File::new(self);
         file.carriers(self);
         file.ingress_trunks(self);
         file.egress_trunks(self);
         file.plans(self);
-        file.decks(self)?;
-        Ok(file.close())
-    }
-}
-
-/// A row of little-endian numbers.
-#[derive(Default)]
-struct Row(Vec<u8>);
-
-macro_rules! puts {
-    ($($name:ident $number:ty;)*) => {
-        impl Row {$(
-            fn $name(&mut self, number: $number) -> &mut Row {
-                self.0.extend_from_slice(&number.to_le_bytes());
-                self
-            }
-        )*}
-    };
-}
-
-puts! {
-    u8 u8;
-    u16 u16;
-    i16 i16;
-    u32 u32;
-    u64 u64;
-    i64 i64;
-}
-
-impl Row {
-    fn bytes(&mut self, bytes: &[u8]) -> &mut Row {
-        self.0.extend_from_slice(bytes);
-        self
-    }
-
-    fn place(&mut self, (offset, length): (u32, u32)) -> &mut Row {
-        self.u32(offset).u32(length)
-    }
-
-    fn flag(&mut self, flag: bool) -> &mut Row {
-        self.u8(u8::from(flag))
-    }
-}
-
-/// Texts, each kept once.
-#[derive(Default)]
-struct Strings {
-    bytes: Vec<u8>,
-    places: HashMap<String, (u32, u32)>,
-    /// The text asked for last: neighbours in a deck share their destination.
-    last: (String, (u32, u32)),
-}
-
-impl Strings {
-    fn keep(&mut self, text: &str) -> (u32, u32) {
-        if text.is_empty() {
-            return (0, 0);
-        }
-        if self.last.0 == text {
-            return self.last.1;
-        }
-        let place = match self.places.get(text) {
-            Some(place) => *place,
-            None => {
-                let place = (self.bytes.len() as u32, text.len() as u32);
-                self.bytes.extend_from_slice(text.as_bytes());
-                self.places.insert(text.to_string(), place);
-                place
-            }
-        };
-        self.last = (text.to_string(), place);
-        place
+        decks.iter().zip(&images).for_each(|(deck, image)| file.deck(deck, image));
+        Ok((file, images))
     }
 }
 
@@ -100,17 +57,15 @@ struct File {
     head: Row,
     sections: Vec<Row>,
     strings: Strings,
-    /// Tables of decks, in file order; their offsets count from the end of the sections.
-    tables: Vec<Row>,
 }
 
 impl File {
     fn new(model: &Model) -> File {
-        let mut head = Row::default();
-        head.bytes(&MAGIC).u32(FORMAT).u32(header::SIZE as u32).u64(0).u64(0);
-        head.u64(model.revision.0).i64(model.built.micros());
+        let mut head = Row::header(MAGIC);
+        head.patch(header::REVISION, &model.revision.0.to_le_bytes());
+        head.patch(header::BUILT, &model.built.micros().to_le_bytes());
         let sections = SECTIONS.iter().map(|_| Row::default()).collect();
-        File { head, sections, strings: Strings::default(), tables: Vec::new() }
+        File { head, sections, strings: Strings::default() }
     }
 
     /// Writes one record of a section.
@@ -215,108 +170,38 @@ impl File {
         }
     }
 
-    fn decks(&mut self, model: &Model) -> Result<(), ModelFlaw> {
-        let mut decks: Vec<&Deck> = model.decks.iter().collect();
-        decks.sort_by_key(|deck| deck.id);
-        for deck in decks {
-            let packed = {
-                let strings = &mut self.strings;
-                pack(deck, &mut |text| strings.keep(text))?
-            };
-            let places = self.tables(&packed);
-            self.record(layout::DECKS, |row, strings| {
-                row.u32(deck.id.0).place(strings.keep(&deck.code)).bytes(&deck.currency.bytes()).u8(deck.decimals);
-                row.u8(deck.rounding as u8).u8(packed.depth as u8).u16(0).u32(packed.reach);
-                for place in places {
-                    row.u64(place);
-                }
-                row.u32(packed.key_count).u32(packed.buckets.len() as u32).u32(packed.wide.len() as u32);
-                row.u32(packed.dated.len() as u32).u32(packed.lines.len() as u32);
-            });
-        }
-        Ok(())
+    fn deck(&mut self, deck: &Deck, image: &DeckImage) {
+        self.record(layout::DECKS, |row, strings| {
+            row.u32(deck.id.0).place(strings.keep(&deck.code)).bytes(&deck.currency.bytes()).u8(deck.decimals);
+            row.u8(deck.rounding as u8).bytes(&[0; 3]);
+            row.u64(0).u64(image.mark().length).u64(image.mark().checksum);
+        });
     }
 
-    /// Appends a deck's tables and tells where each stands, counted from the first table.
-    fn tables(&mut self, packed: &Packed) -> [u64; 6] {
-        let [mut buckets, mut slots, mut wide_keys, mut wide_lines, mut dated, mut lines] =
-            [const { Row(Vec::new()) }; 6];
-        for bucket in &packed.buckets {
-            buckets.bucket(bucket);
-        }
-        for slot in &packed.slots {
-            slots.u16(*slot);
-        }
-        for (key, line) in &packed.wide {
-            wide_keys.bytes(&key.to_le_bytes());
-            wide_lines.u32(*line);
-        }
-        for number in &packed.dated {
-            dated.u32(*number);
-        }
-        for line in &packed.lines {
-            lines.line(line);
-        }
-        [buckets, slots, wide_keys, wide_lines, dated, lines].map(|row| self.table(row))
-    }
-
-    fn table(&mut self, mut row: Row) -> u64 {
-        let place = self.tables.iter().map(|row| row.0.len() as u64).sum();
-        align(&mut row.0);
-        self.tables.push(row);
-        place
-    }
-
-    fn close(mut self) -> Vec<u8> {
+    /// The finished bytes; the decks' images follow the sections, or stay apart.
+    fn close(mut self, decks: &[DeckImage], in_one_piece: bool) -> Vec<u8> {
         self.sections[layout::STRINGS.place].0 = core::mem::take(&mut self.strings.bytes);
-        let mut at = header::SIZE;
-        for (section, row) in SECTIONS.iter().zip(&mut self.sections) {
-            let count = row.0.len() / section.size;
-            align(&mut row.0);
-            self.head.u64(at as u64).u32(count as u32).u32(section.size as u32);
-            at += row.0.len();
+        let lengths = self.sections.iter().map(|row| row.0.len().next_multiple_of(64));
+        let mut place = header::SIZE + lengths.sum::<usize>();
+        let mut file = self.head;
+        if in_one_piece {
+            let records = self.sections[layout::DECKS.place].0.chunks_exact_mut(layout::deck::SIZE);
+            for (record, image) in records.zip(decks) {
+                record[layout::deck::PLACE..][..8].copy_from_slice(&(place as u64).to_le_bytes());
+                place += image.bytes().len();
+            }
+            file.0.reserve_exact(place - header::SIZE);
         }
-        self.head.0.resize(header::SIZE, 0);
-        move_decks(&mut self.sections[layout::DECKS.place], at as u64);
-        let length = at + self.tables.iter().map(|row| row.0.len()).sum::<usize>();
-        let mut file = self.head.0;
-        file.reserve_exact(length - header::SIZE);
-        self.sections.into_iter().chain(self.tables).for_each(|row| file.extend_from_slice(&row.0));
-        file[header::LENGTH..header::CHECKSUM].copy_from_slice(&(length as u64).to_le_bytes());
-        let checksum = crc64(&[&file[..header::CHECKSUM], &file[header::CHECKSUM + 8..]]);
-        file[header::CHECKSUM..header::CHECKSUM + 8].copy_from_slice(&checksum.to_le_bytes());
-        file
-    }
-}
-
-impl Row {
-    fn bucket(&mut self, bucket: &Bucket) {
-        for key in bucket.keys {
-            self.u64(key);
+        for (section, row) in SECTIONS.iter().zip(&self.sections) {
+            file.section(*section, row.0.len() / section.size);
+            file.bytes(&row.0).align();
         }
-        for line in bucket.lines {
-            self.u32(line);
+        if in_one_piece {
+            for image in decks {
+                file.bytes(image.bytes());
+            }
         }
-        self.u32(u32::from(bucket.spilled));
-    }
-
-    fn line(&mut self, line: &Line) {
-        self.i64(line.per_minute).i64(line.connection_fee).i64(line.from).i64(line.till).place(line.destination);
-        self.u16(line.minimum_s).u16(line.increment_s).u16(line.free_s).flag(line.blocked).u8(0);
-    }
-}
-
-/// Tables start on cache lines.
-fn align(bytes: &mut Vec<u8>) {
-    bytes.resize(bytes.len().next_multiple_of(64), 0);
-}
-
-/// Adds where the tables begin to the places that were counted from there.
-fn move_decks(decks: &mut Row, by: u64) {
-    let offsets = layout::deck::BUCKETS..layout::deck::KEY_COUNT;
-    for record in decks.0.chunks_exact_mut(layout::deck::SIZE) {
-        for place in record[offsets.clone()].as_chunks_mut::<8>().0 {
-            *place = (u64::from_le_bytes(*place) + by).to_le_bytes();
-        }
+        file.seal();
+        file.0
     }
 }

@@ -3,6 +3,8 @@
 use alloc::string::String;
 use core::fmt;
 
+use units::DeckId;
+
 /// Why a [`crate::Model`] cannot become a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelFlaw {
@@ -36,6 +38,8 @@ pub enum ImageFlaw {
     },
     /// Some byte is not what was written.
     Checksum,
+    /// This deck's rates stand in a file of their own, which is not here.
+    Apart(DeckId),
     /// The checksum fits, yet a table points outside or is out of order: whoever wrote it had a mistake.
     Broken {
         /// Which table.
@@ -52,6 +56,7 @@ impl fmt::Display for ImageFlaw {
             ImageFlaw::Format(format) => write!(f, "snapshot format {format} is not known here"),
             ImageFlaw::Length { said, found } => write!(f, "{found} bytes are there, {said} were written"),
             ImageFlaw::Checksum => f.write_str("the checksum does not fit: the file is damaged"),
+            ImageFlaw::Apart(deck) => write!(f, "the rates of deck {deck} are not in it"),
             ImageFlaw::Broken { table, index } => write!(f, "entry {index} of {table} is broken"),
         }
     }

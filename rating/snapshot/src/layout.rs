@@ -1,11 +1,13 @@
 //! Where things stand in an image: one place for the writer, the checker and the reader.
 
-/// The first eight bytes.
+/// The first eight bytes of a main image.
 pub const MAGIC: [u8; 8] = *b"TANDSNAP";
+/// The first eight bytes of a deck's image.
+pub const DECK_MAGIC: [u8; 8] = *b"TANDDECK";
 /// The number of this layout; a reader refuses all others.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
-/// Byte offsets in the header.
+/// Byte offsets in the header of either kind.
 pub mod header {
     pub const FORMAT: usize = 8;
     pub const LENGTH: usize = 16;
@@ -15,7 +17,19 @@ pub mod header {
     pub const BUILT: usize = 40;
     /// Sixteen bytes a section: offset u64, count u32, bytes of one record u32.
     pub const SECTIONS: usize = 48;
-    pub const SIZE: usize = 256;
+    pub const SIZE: usize = 512;
+}
+
+/// What stands in a deck image's header where a main image has its revision.
+pub mod tables {
+    /// Symbols of a number that choose the slot; 1 to 6.
+    pub const DEPTH: usize = 32;
+    /// Buckets that are looked at for one key, at most.
+    pub const REACH: usize = 36;
+    /// Different prefixes without letters.
+    pub const KEYS: usize = 40;
+    /// Rates that the deck was made of.
+    pub const RATES: usize = 44;
 }
 
 /// A table of records of one size.
@@ -27,13 +41,14 @@ pub struct Section {
 }
 
 macro_rules! sections {
-    ($($place:literal $constant:ident $name:literal $size:expr;)*) => {
+    ($all:ident: $($place:literal $constant:ident $name:literal $size:expr;)*) => {
         $(pub const $constant: Section = Section { name: $name, place: $place, size: $size };)*
-        pub const SECTIONS: &[Section] = &[$($constant),*];
+        pub const $all: &[Section] = &[$($constant),*];
     };
 }
 
 sections! {
+    SECTIONS:
     0 CARRIERS "carriers" carrier::SIZE;
     1 ACCOUNTS "accounts" account::SIZE;
     2 INGRESS "ingress trunks" ingress::SIZE;
@@ -46,7 +61,21 @@ sections! {
     9 STRINGS "strings" 1;
 }
 
+// Slots are sets of prefix lengths, 16^depth of them. Keys of prefixes with letters are sorted. `DATED` holds lists of lines where a
+// prefix has several: count u32, then so many u32, latest date first.
+sections! {
+    TABLES:
+    0 BUCKETS "a deck's prefixes" bucket::SIZE;
+    1 SLOTS "a deck's slots" 2;
+    2 WIDE_KEYS "a deck's prefixes with letters" 16;
+    3 WIDE_LINES "the lines of a deck's prefixes with letters" 4;
+    4 DATED "a deck's dated rates" 4;
+    5 LINES "a deck's rates" line::SIZE;
+    9 DECK_STRINGS "strings" 1;
+}
+
 const _: () = assert!(header::SECTIONS + SECTIONS.len() * 16 <= header::SIZE);
+const _: () = assert!(STRINGS.place == DECK_STRINGS.place, "text is found in the same way in both kinds of image");
 
 /// Every record that has an id starts with it; the code follows: offset u32 and length u32 in `strings`.
 pub const ID: usize = 0;
@@ -125,27 +154,12 @@ pub mod deck {
     pub const CURRENCY: usize = 12;
     pub const DECIMALS: usize = 15;
     pub const ROUNDING: usize = 16;
-    /// Symbols of a number that choose the slot; 1 to 6.
-    pub const DEPTH: usize = 17;
-    /// Buckets that are looked at for one key, at most.
-    pub const REACH: usize = 20;
-    /// Prefixes without letters, hashed.
-    pub const BUCKETS: usize = 24;
-    /// 16^depth sets of prefix lengths, u16 each.
-    pub const SLOTS: usize = 32;
-    /// Sorted sixteen-byte keys of prefixes with letters, and their lines, u32 each.
-    pub const WIDE_KEYS: usize = 40;
-    pub const WIDE_LINES: usize = 48;
-    /// Lists of lines where a prefix has several: count u32, then so many u32, latest date first.
-    pub const DATED: usize = 56;
-    pub const LINES: usize = 64;
-    pub const KEY_COUNT: usize = 72;
-    pub const BUCKET_COUNT: usize = 76;
-    pub const WIDE_COUNT: usize = 80;
-    /// In u32.
-    pub const DATED_COUNT: usize = 84;
-    pub const LINE_COUNT: usize = 88;
-    pub const SIZE: usize = 92;
+    /// Where its image stands in this file; 0 for a file of its own.
+    pub const PLACE: usize = 20;
+    /// What its image is known by.
+    pub const LENGTH: usize = 28;
+    pub const CHECKSUM: usize = 36;
+    pub const SIZE: usize = 44;
 }
 
 /// One cache line of the table of prefixes: keys, then a line for each, then whether a key that belongs here stands further on.

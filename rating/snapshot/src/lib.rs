@@ -4,8 +4,13 @@
 //! reads it in place through a [`View`].
 //!
 //! ```text
-//!  header ─ carriers ─ accounts ─ ingress trunks ─ sources ─ gates ─ egress trunks ─ decks ─ plans ─ routes ─ strings ─ deck tables
+//!  header ─ carriers ─ accounts ─ ingress trunks ─ sources ─ gates ─ egress trunks ─ decks ─ plans ─ routes ─ strings
+//!                                                                                  │
+//!              header ─ buckets ─ slots ─ prefixes with letters ─ dated ─ lines ─ strings, an image for each deck
 //! ```
+//! The image of a deck holds its rates and nothing that points out of it. It stands behind the main image in the same piece, or in a
+//! file of its own that the main image names by checksum and length: then revisions share those of decks that did not change.
+//!
 //! All numbers are little-endian, at any alignment; records have a fixed size and are sorted by id; text stands in `strings`.
 #![no_std]
 
@@ -20,20 +25,26 @@ mod crc64;
 mod deck;
 mod encode;
 mod flaw;
+mod image;
 mod layout;
 mod model;
 mod pack;
 pub mod policy;
 mod prefix;
 mod read;
+mod row;
+mod together;
 mod verify;
 mod view;
 
 pub use deck::{DeckView, RateView};
+pub use encode::Encoded;
 pub use flaw::{ImageFlaw, ModelFlaw};
+pub use image::{Bytes, DeckImage, Mark, Wanted};
 pub use model::{
     ATTEMPTS_MAX, Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Order, PLAN_ROUTES_MAX, PREFIX_BYTES_MAX,
     Plan, PlanRoute, Rate, Source,
 };
 pub use policy::{Policy, PolicyFlaw, Side};
+pub use together::{Refusal, Snapshot};
 pub use view::{AccountView, CarrierView, EgressView, IngressView, PlanView, View};

@@ -8,6 +8,7 @@ use units::{
     AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, PlanId, Revision, Rounding, WallTime,
 };
 
+use crate::image::DeckImage;
 use crate::policy::Policy;
 
 /// Characters of a prefix at most.
@@ -196,6 +197,8 @@ pub struct Deck {
     pub rounding: Rounding,
     /// The rates; several may share a prefix with different dates.
     pub rates: Vec<Rate>,
+    /// The rates as bytes, if they were packed before; `rates` is not looked at then.
+    pub packed: Option<DeckImage>,
 }
 
 impl Default for Deck {
@@ -208,6 +211,7 @@ impl Default for Deck {
             decimals: 6,
             rounding: Rounding::default(),
             rates: Vec::new(),
+            packed: None,
         }
     }
 }

@@ -82,6 +82,10 @@ impl<'a> Record<'a> {
         u32_at(self.image, self.place(field))
     }
 
+    pub fn u64(self, field: usize) -> u64 {
+        u64_at(self.image, self.place(field))
+    }
+
     pub fn i64(self, field: usize) -> i64 {
         i64_at(self.image, self.place(field))
     }

@@ -1,13 +1,15 @@
 //! Reads every byte of an image before anyone trusts it.
+//!
+//! A main image and the images of its decks are checked each by itself: nothing in a deck's image points out of it.
 
 use alloc::vec::Vec;
 
 use crate::crc64::crc64;
-use crate::deck::{DeckView, rounding_of, slot_count};
+use crate::deck::{Tables, rounding_of, slot_count, wanted};
 use crate::flaw::ImageFlaw;
 use crate::layout::{
-    self, FORMAT, MAGIC, SECTIONS, SEVERAL, Section, account, bucket, deck, egress, gate, header, ingress, line, plan,
-    route, source,
+    self, BUCKETS, DATED, DECK_MAGIC, FORMAT, LINES, MAGIC, SECTIONS, SEVERAL, SLOTS, Section, TABLES, WIDE_KEYS,
+    WIDE_LINES, account, bucket, deck, egress, gate, header, ingress, line, plan, route, source, tables,
 };
 use crate::model::{ATTEMPTS_MAX, Order};
 use crate::pack::slots;
@@ -16,9 +18,9 @@ use crate::prefix::is_narrow_key;
 use crate::read::{Record, section, u32_at, u64_at};
 use crate::view::masked;
 
-/// Nothing, or the first thing that is wrong.
+/// A main image with whatever decks stand in it.
 pub fn image(image: &[u8]) -> Result<(), ImageFlaw> {
-    envelope(image)?;
+    envelope(image, MAGIC)?;
     for section in SECTIONS {
         bounds(image, *section)?;
     }
@@ -31,13 +33,45 @@ pub fn image(image: &[u8]) -> Result<(), ImageFlaw> {
     trunks(image)?;
     sources(image)?;
     plans(image)?;
-    each(image, layout::DECKS, |record, _| coded(record) && has_currency(record, deck::CURRENCY))?;
-    let (_, decks) = section(image, layout::DECKS);
-    (0..decks).filter_map(|index| Record::nth(image, layout::DECKS, index)).try_for_each(tables)
+    decks(image)
 }
 
-fn envelope(image: &[u8]) -> Result<(), ImageFlaw> {
-    if !image.starts_with(&MAGIC) || image.len() < header::SIZE {
+/// Decks are all in this file or all in files of their own.
+fn decks(image: &[u8]) -> Result<(), ImageFlaw> {
+    let inside = |record: Record<'_>| record.u64(deck::PLACE) != 0;
+    let first = Record::nth(image, layout::DECKS, 0).is_some_and(inside);
+    each(image, layout::DECKS, |record, _| {
+        coded(record)
+            && has_currency(record, deck::CURRENCY)
+            && record.u8(deck::DECIMALS) <= 9
+            && rounding_of(record.u8(deck::ROUNDING)).is_some()
+            && inside(record) == first
+    })?;
+    let (_, count) = section(image, layout::DECKS);
+    let records = (0..count).filter_map(|index| Record::nth(image, layout::DECKS, index));
+    records.filter(|record| inside(*record)).try_for_each(|record| {
+        let mark = wanted(record).mark;
+        let bytes = crate::view::inside(record).ok_or(ImageFlaw::Length { said: mark.length, found: 0 })?;
+        deck_image(bytes)?;
+        if u64_at(bytes, header::CHECKSUM) == mark.checksum { Ok(()) } else { Err(ImageFlaw::Checksum) }
+    })
+}
+
+/// The image of one deck.
+pub fn deck_image(image: &[u8]) -> Result<(), ImageFlaw> {
+    envelope(image, DECK_MAGIC)?;
+    for section in TABLES {
+        bounds(image, *section)?;
+    }
+    let fits = Tables::new(image).filter(|view| (1..=6).contains(&view.head(tables::DEPTH)));
+    let view = fits.ok_or(ImageFlaw::Broken { table: SLOTS.name, index: 0 })?;
+    keys(&view)?;
+    wide(&view)?;
+    lines(&view)
+}
+
+fn envelope(image: &[u8], magic: [u8; 8]) -> Result<(), ImageFlaw> {
+    if !image.starts_with(&magic) || image.len() < header::SIZE {
         return Err(ImageFlaw::NotASnapshot);
     }
     let format = u32_at(image, header::FORMAT);
@@ -175,84 +209,59 @@ fn plans(image: &[u8]) -> Result<(), ImageFlaw> {
     })
 }
 
-/// The tables of one deck.
-fn tables(record: Record<'_>) -> Result<(), ImageFlaw> {
-    let place = u64::from(record.u32(layout::ID));
-    let Some(view) = DeckView::new(record) else { return ok_if(false, layout::DECKS.name, place) };
-    let fine = record.u8(deck::DECIMALS) <= 9
-        && rounding_of(record.u8(deck::ROUNDING)).is_some()
-        && (1..=6).contains(&record.u8(deck::DEPTH));
-    ok_if(fine, layout::DECKS.name, place)?;
-    keys(record, &view)?;
-    wide(record, &view)?;
-    lines(record, &view)
-}
-
-fn count(record: Record<'_>, field: usize) -> usize {
-    record.u32(field) as usize
-}
-
 /// Every key in the buckets is a prefix that is found where it stands, and the slots know its length.
-fn keys(record: Record<'_>, view: &DeckView<'_>) -> Result<(), ImageFlaw> {
-    let name = "a deck's prefixes";
+fn keys(view: &Tables<'_>) -> Result<(), ImageFlaw> {
+    let name = BUCKETS.name;
     let buckets = view.buckets();
-    ok_if(!buckets.is_empty() && buckets.len() == count(record, deck::BUCKET_COUNT), name, 0)?;
-    let mut all = Vec::with_capacity(count(record, deck::KEY_COUNT).min(buckets.len() * bucket::PLACES));
+    ok_if(!buckets.is_empty(), name, 0)?;
+    let mut all = Vec::with_capacity(view.head(tables::KEYS).min(buckets.len() * bucket::PLACES));
     for (index, bucket) in buckets.iter().enumerate() {
         for place in 0..bucket::PLACES {
             let (key, line) = (u64_at(bucket, place * 8), u32_at(bucket, bucket::LINES + place * 4));
             if key == bucket::EMPTY {
                 continue;
             }
-            let fine = is_narrow_key(key) && line_exists(record, view, line) && view.find(key) == Some(line);
+            let fine = is_narrow_key(key) && line_exists(view, line) && view.find(key) == Some(line);
             ok_if(fine, name, index as u64)?;
             all.push(key);
         }
     }
     all.sort_unstable();
     let distinct = all.windows(2).all(|pair| pair[0] < pair[1]);
-    ok_if(distinct && all.len() == count(record, deck::KEY_COUNT), name, buckets.len() as u64)?;
-    let found: &[[u8; 2]] = view.table(deck::SLOTS, slot_count(view.depth()));
+    ok_if(distinct && all.len() == view.head(tables::KEYS), name, buckets.len() as u64)?;
+    let found: &[[u8; 2]] = view.table(SLOTS);
+    ok_if(found.len() == slot_count(view.depth()), SLOTS.name, 0)?;
     let expected = slots(all.iter().copied(), view.depth());
-    let same = found.iter().map(|slot| u16::from_le_bytes(*slot)).eq(expected);
-    ok_if(same, "a deck's slots", 0)
+    ok_if(found.iter().map(|slot| u16::from_le_bytes(*slot)).eq(expected), SLOTS.name, 0)
 }
 
 /// Keys with letters rise, and their lines exist.
-fn wide(record: Record<'_>, view: &DeckView<'_>) -> Result<(), ImageFlaw> {
-    let name = "a deck's prefixes with letters";
-    let expected = count(record, deck::WIDE_COUNT);
-    let keys: &[[u8; 16]] = view.table(deck::WIDE_KEYS, expected);
-    let lines: &[[u8; 4]] = view.table(deck::WIDE_LINES, expected);
-    ok_if(keys.len() == expected && lines.len() == expected, name, 0)?;
+fn wide(view: &Tables<'_>) -> Result<(), ImageFlaw> {
+    let keys: &[[u8; 16]] = view.table(WIDE_KEYS);
+    let lines: &[[u8; 4]] = view.table(WIDE_LINES);
     let rises = keys.windows(2).all(|pair| u128::from_le_bytes(pair[0]) < u128::from_le_bytes(pair[1]));
-    ok_if(rises && lines.iter().all(|line| line_exists(record, view, u32::from_le_bytes(*line))), name, 0)
+    let exist = lines.iter().all(|line| line_exists(view, u32::from_le_bytes(*line)));
+    ok_if(keys.len() == lines.len() && rises && exist, WIDE_KEYS.name, 0)
 }
 
-fn line_exists(record: Record<'_>, view: &DeckView<'_>, line: u32) -> bool {
-    let lines = record.u32(deck::LINE_COUNT);
+fn line_exists(view: &Tables<'_>, line: u32) -> bool {
+    let lines = view.count(LINES) as u32;
     if line & SEVERAL == 0 {
         return line < lines;
     }
-    let dated: &[[u8; 4]] = view.table(deck::DATED, count(record, deck::DATED_COUNT));
+    let dated: &[[u8; 4]] = view.table(DATED);
     let list = dated.get((line & !SEVERAL) as usize..).unwrap_or(&[]);
     let length = list.first().map_or(0, |length| u32::from_le_bytes(*length)) as usize;
     length >= 2 && list.get(1..=length).is_some_and(|list| list.iter().all(|at| u32::from_le_bytes(*at) < lines))
 }
 
-fn lines(record: Record<'_>, view: &DeckView<'_>) -> Result<(), ImageFlaw> {
-    let name = "a deck's rates";
-    let dated: &[[u8; 4]] = view.table(deck::DATED, count(record, deck::DATED_COUNT));
-    ok_if(dated.len() == count(record, deck::DATED_COUNT), name, 0)?;
-    let expected = count(record, deck::LINE_COUNT);
-    let all: &[[u8; line::SIZE]] = view.table(deck::LINES, expected);
-    ok_if(all.len() == expected, name, 0)?;
-    (0..record.u32(deck::LINE_COUNT)).try_for_each(|place| {
+fn lines(view: &Tables<'_>) -> Result<(), ImageFlaw> {
+    (0..view.count(LINES) as u32).try_for_each(|place| {
         let line = view.line(place);
         let fine = line.i64(line::PER_MINUTE) >= 0
             && line.i64(line::CONNECTION_FEE) >= 0
             && line.i64(line::FROM) < line.i64(line::TILL)
             && is_text(line, line::DESTINATION);
-        ok_if(fine, name, u64::from(place))
+        ok_if(fine, LINES.name, u64::from(place))
     })
 }

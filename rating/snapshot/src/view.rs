@@ -1,12 +1,13 @@
-//! A snapshot read in place: each view is two words over the image's bytes and copies nothing.
+//! A snapshot read in place: each view is a few words over the images' bytes and copies nothing.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use units::{AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, PlanId, Revision, WallTime};
 
-use crate::deck::DeckView;
+use crate::deck::{DeckView, wanted};
 use crate::flaw::ImageFlaw;
-use crate::layout::{self, account, carrier, egress, gate, header, ingress, plan, route, source};
+use crate::image::{DeckImage, Wanted};
+use crate::layout::{self, account, carrier, deck, egress, gate, header, ingress, plan, route, source};
 use crate::model::{Order, PlanRoute, Source};
 use crate::read::{Record, i64_at, section, u64_at};
 
@@ -14,6 +15,8 @@ use crate::read::{Record, i64_at, section, u64_at};
 #[derive(Clone, Copy)]
 pub struct View<'a> {
     image: &'a [u8],
+    /// The images of decks that stand outside, in order of the decks' ids.
+    decks: &'a [DeckImage],
 }
 
 impl core::fmt::Debug for View<'_> {
@@ -23,15 +26,29 @@ impl core::fmt::Debug for View<'_> {
 }
 
 impl<'a> View<'a> {
-    /// Reads every byte and says why the image must not be used. Takes about a second per gigabyte.
+    /// Reads every byte of a snapshot in one piece and says why it must not be used.
     pub fn check(image: &[u8]) -> Result<(), ImageFlaw> {
-        crate::verify::image(image)
+        crate::verify::image(image)?;
+        match View::open(image).wanted().next() {
+            None => Ok(()),
+            Some(wanted) => Err(ImageFlaw::Apart(wanted.deck)),
+        }
     }
 
     /// Opens bytes that passed [`View::check`]; costs nothing, so that it may be done every turn. Other bytes give wrong answers,
     /// but neither panics nor endless loops.
     pub fn open(image: &'a [u8]) -> View<'a> {
-        View { image }
+        View { image, decks: &[] }
+    }
+
+    /// Opens what a [`crate::Snapshot`] put together.
+    pub(crate) fn with(image: &'a [u8], decks: &'a [DeckImage]) -> View<'a> {
+        View { image, decks }
+    }
+
+    /// The decks whose images stand outside, in order of id.
+    pub fn wanted(&self) -> impl Iterator<Item = Wanted<'a>> + use<'a> {
+        self.records(layout::DECKS).filter(|record| record.u64(deck::PLACE) == 0).map(wanted)
     }
 
     /// The snapshot's number.
@@ -66,7 +83,7 @@ impl<'a> View<'a> {
 
     /// The deck with this id.
     pub fn deck(&self, id: DeckId) -> Option<DeckView<'a>> {
-        Record::find(self.image, layout::DECKS, id.0).and_then(DeckView::new)
+        Record::find(self.image, layout::DECKS, id.0).and_then(|record| deck_of(record, self.decks))
     }
 
     /// The plan with this id.
@@ -91,7 +108,8 @@ impl<'a> View<'a> {
 
     /// All decks, in order of id.
     pub fn decks(&self) -> impl Iterator<Item = DeckView<'a>> + use<'a> {
-        self.records(layout::DECKS).filter_map(DeckView::new)
+        let decks = self.decks;
+        self.records(layout::DECKS).filter_map(move |record| deck_of(record, decks))
     }
 
     /// All plans, in order of id.
@@ -112,6 +130,21 @@ impl<'a> View<'a> {
         let image = self.image;
         (0..section(image, of).1).map_while(move |index| Record::nth(image, of, index))
     }
+}
+
+fn deck_of<'a>(record: Record<'a>, decks: &'a [DeckImage]) -> Option<DeckView<'a>> {
+    if record.u64(deck::PLACE) != 0 {
+        return DeckView::new(record, inside(record)?);
+    }
+    let index = record.at.saturating_sub(section(record.image, layout::DECKS).0) / deck::SIZE;
+    DeckView::new(record, decks.get(index)?.bytes())
+}
+
+/// The image of a deck that stands in the main image.
+pub(crate) fn inside(record: Record<'_>) -> Option<&[u8]> {
+    let start = usize::try_from(record.u64(deck::PLACE)).ok()?;
+    let length = usize::try_from(record.u64(deck::LENGTH)).ok()?;
+    record.image.get(start..start.checked_add(length)?)
 }
 
 /// The sources of a gate with exactly this network.

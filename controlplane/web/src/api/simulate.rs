@@ -188,9 +188,9 @@ async fn simulate(
     State(app): State<App>,
     Body(ask): Body<SimulateAsk>,
 ) -> Answered<Json<Simulation>> {
-    let image = app.snapshots.read().await?;
+    let snapshot = app.snapshots.read().await?;
     let names = app.names.read(&app.store).await?;
-    decide(&View::open(&image), app.node, &names, &ask).map(Json)
+    decide(&snapshot.view(), app.node, &names, &ask).map(Json)
 }
 
 /// What the data plane would decide.

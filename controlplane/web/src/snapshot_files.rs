@@ -1,0 +1,40 @@
+//! Published revisions as files: `<revision>.snap` with everything but rates, and `decks/<checksum>.deck` with those of one deck.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use snapshot::{DeckImage, Mark, Refusal, Snapshot};
+
+/// Why a revision cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Unread {
+    /// Its main file cannot be read.
+    #[error("{0}")]
+    File(#[from] std::io::Error),
+    /// It is damaged, or the rates of one of its decks are.
+    #[error("{0}")]
+    Refused(#[from] Refusal<String>),
+}
+
+/// Where the rates of a deck stand.
+pub fn deck_file(snapshots: &Path, mark: Mark) -> PathBuf {
+    snapshots.join("decks").join(mark.to_string())
+}
+
+/// Reads and checks a revision's main file with the decks that it names; those that are `known` are not read again.
+///
+/// # Errors
+/// Which file cannot be used, and why.
+pub fn open(main: &Path, known: &[DeckImage]) -> Result<Snapshot, Unread> {
+    let snapshots = main.parent().unwrap_or(Path::new(""));
+    let bytes = std::fs::read(main)?;
+    let snapshot = Snapshot::open(Arc::new(bytes), |wanted| {
+        if let Some(image) = known.iter().find(|image| image.mark() == wanted.mark) {
+            return Ok(image.clone());
+        }
+        let path = deck_file(snapshots, wanted.mark);
+        let bytes = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        DeckImage::check(Arc::new(bytes)).map_err(|flaw| format!("{}: {flaw}", path.display()))
+    })?;
+    Ok(snapshot)
+}

@@ -6,6 +6,7 @@ use snapshot::policy::{RewriteField, Transport};
 use snapshot::{IngressView, Side, View};
 use units::{AccountId, CarrierId, Cause, DeckId, IngressTrunkId, NodeId, Number, PlanId};
 
+use crate::e164::is_international;
 use crate::policy::{Policies, Rules};
 
 /// A call as it came.
@@ -61,7 +62,7 @@ pub struct Admission {
 ///
 /// # Errors
 /// 301, 309, 311, 332, 333 and 336 say whose call it is not; 337 that this node does not serve the trunk; 334, 335, 325 and 326 which list
-/// of the trunk or the plan stands against a number; 28 that a rewrite made no number.
+/// of the trunk or the plan stands against a number; 28 that a rewrite made no number, or none that the plan takes.
 pub fn admit(view: &View<'_>, policies: &Policies, arrival: &Arrival, out: &mut Admission) -> Result<(), Cause> {
     *out = Admission { calling: arrival.calling, called: arrival.called, ..Admission::default() };
     let mut refusal = Cause::ORIGINATOR_NOT_FOUND;
@@ -154,7 +155,19 @@ fn enter(
         return Err(Cause::WRONG_NODE);
     }
     stage(rules, Side::Ingress, &mut out.calling, &mut out.called)?;
-    stage(policies.plan(trunk.plan()), Side::Plan, &mut out.calling, &mut out.called)
+    plan_stage(policies, trunk.plan(), &mut out.calling, &mut out.called)
+}
+
+/// The plan's stage: its lists and rewrites, and whether what they leave could be anyone's number.
+pub(crate) fn plan_stage(
+    policies: &Policies,
+    plan: PlanId,
+    calling: &mut Number,
+    called: &mut Number,
+) -> Result<(), Cause> {
+    stage(policies.plan(plan), Side::Plan, calling, called)?;
+    let wrong = policies.choice(plan).check_called && !is_international(called);
+    if wrong { Err(Cause::INVALID_NUMBER) } else { Ok(()) }
 }
 
 /// One stage: lists, then rewrites. Empty destinations are caught before and after.

@@ -10,13 +10,16 @@ use units::{
     Revision, Rounding, Terms, WallTime,
 };
 
-use crate::routes::{Ask, Candidate, Routes, Verdict};
+use crate::routes::{Ask, Candidate, Reason, Routes, Verdict};
 
 /// Bytes of a record at most.
 pub const DECISION_BYTES_MAX: usize = 1_024;
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 const HAS_BUY: u8 = 0x80;
 const HAS_CURRENCY: u8 = 0x40;
+/// It stands in a failover plan.
+const HAS_PLAN: u8 = 0x20;
+const HAS_REASON: u8 = 0x10;
 
 /// A record read back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,12 +98,21 @@ fn write(out: &mut Vec<u8>, ask: &Ask, candidate: &Candidate) {
     let foreign = candidate.buy.filter(|buy| buy.currency != ask.sell.currency);
     let has_buy = if candidate.buy.is_some() { HAS_BUY } else { 0 };
     let has_currency = if foreign.is_some() { HAS_CURRENCY } else { 0 };
-    out.push(verdict | has_buy | has_currency);
+    let has_plan = if candidate.plan == ask.plan { 0 } else { HAS_PLAN };
+    let has_reason = if candidate.reason.is_some() { HAS_REASON } else { 0 };
+    out.push(verdict | has_buy | has_currency | has_plan | has_reason);
     number(out, u64::from(candidate.egress.0));
     number(out, u64::from(candidate.carrier.0));
     number(out, u64::from(candidate.account.0));
     if let Some(cause) = cause {
         number(out, u64::from(cause.0));
+    }
+    if has_plan != 0 {
+        number(out, u64::from(candidate.plan.0));
+    }
+    if let Some((code, figure)) = candidate.reason.map(Reason::parts) {
+        out.push(code);
+        number(out, zigzag(figure));
     }
     if let Some(foreign) = foreign {
         out.extend_from_slice(&foreign.currency.bytes());
@@ -214,15 +226,20 @@ impl<'a> Input<'a> {
         let head = self.byte()?;
         let egress = EgressTrunkId(self.small()?);
         let (carrier, account) = (CarrierId(self.small()?), AccountId(self.small()?));
-        let verdict = match head & !(HAS_BUY | HAS_CURRENCY) {
+        let verdict = match head & !(HAS_BUY | HAS_CURRENCY | HAS_PLAN | HAS_REASON) {
             0 => Verdict::Kept,
             1 => Verdict::Surplus,
             2 => Verdict::Dropped(Cause(self.small()?)),
             _ => return None,
         };
+        let plan = if head & HAS_PLAN != 0 { PlanId(self.small()?) } else { ask.plan };
+        let reason = match head & HAS_REASON {
+            0 => None,
+            _ => Some(Reason::from_parts(self.byte()?, unzigzag(self.number()?))?),
+        };
         let foreign = if head & HAS_CURRENCY != 0 { Some(Currency::from_bytes(*self.chunk()?)?) } else { None };
         let buy = if head & HAS_BUY != 0 { Some(self.terms(foreign.unwrap_or(ask.sell.currency))?) } else { None };
         let margin = buy.map_or(Money::ZERO, |buy| ask.sell.per_minute - buy.per_minute);
-        Some(Candidate { egress, carrier, account, buy, margin, verdict })
+        Some(Candidate { egress, carrier, account, buy, margin, verdict, reason, plan })
     }
 }

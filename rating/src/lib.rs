@@ -11,10 +11,15 @@ mod charge;
 pub mod decision;
 pub mod deck;
 pub mod diff;
+mod e164;
 pub mod policy;
 mod routes;
 
 pub use admit::{Admission, Arrival, admit, admit_by, is_known};
 pub use charge::{Charge, FIRST_SLICE_S, charge, first_slice, paid_ms, reserve};
+pub use e164::is_international;
+pub use policy::choice::Choice;
 pub use policy::{Policies, Rules};
-pub use routes::{Ask, Candidate, ROUTES_MAX, Routes, Verdict, outbound_number, quote, random, routes, unreachable};
+pub use routes::{
+    Ask, Candidate, ROUTES_MAX, Reason, Routes, Verdict, outbound_number, quote, random, routes, unreachable,
+};

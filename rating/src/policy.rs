@@ -1,15 +1,18 @@
 //! The policies of a snapshot, ready for use: regular expressions compiled once, at publication and when a snapshot is loaded.
 
+pub mod choice;
 mod rules;
 mod stages;
 
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
-use snapshot::{ModelFlaw, Policy, PolicyFlaw, Side, View};
+use snapshot::{ModelFlaw, PlanRules, PlanView, Policy, PolicyFlaw, RouteRules, Side, View};
 use units::{EgressTrunkId, IngressTrunkId, PlanId};
 
+use choice::Choice;
 pub use rules::{Rules, Text};
 pub use stages::{Stage, stages};
 
@@ -19,7 +22,9 @@ pub struct Policies {
     ingress: Vec<(u32, Box<Rules>)>,
     egress: Vec<(u32, Box<Rules>)>,
     plans: Vec<(u32, Box<Rules>)>,
+    choices: Vec<(u32, Box<Choice>)>,
     plain: Box<Rules>,
+    free: Box<Choice>,
 }
 
 impl Policies {
@@ -40,6 +45,7 @@ impl Policies {
         for plan in view.plans() {
             let rules = compiled("plan", plan.code(), plan.policy(), Side::Plan)?;
             policies.plans.extend(rules.map(|rules| (plan.id().0, rules)));
+            policies.choices.extend(choice(&plan)?.map(|choice| (plan.id().0, choice)));
         }
         Ok(policies)
     }
@@ -59,6 +65,11 @@ impl Policies {
         find(&self.plans, id.0).unwrap_or(&self.plain)
     }
 
+    /// How a plan chooses; without bands, limits and conditions if it has no rules.
+    pub fn choice(&self, id: PlanId) -> &Choice {
+        find(&self.choices, id.0).unwrap_or(&self.free)
+    }
+
     /// The ingress trunks that have a policy, in order of id.
     pub fn ingress_trunks(&self) -> impl Iterator<Item = (IngressTrunkId, &Rules)> {
         self.ingress.iter().map(|(id, rules)| (IngressTrunkId(*id), &**rules))
@@ -71,8 +82,30 @@ impl Policies {
 }
 
 /// Views come in order of id, so the list is sorted.
-fn find(all: &[(u32, Box<Rules>)], id: u32) -> Option<&Rules> {
+fn find<T>(all: &[(u32, Box<T>)], id: u32) -> Option<&T> {
     all.binary_search_by_key(&id, |(known, _)| *known).ok().map(|at| &*all[at].1)
+}
+
+/// A plan's rules with those of its routes; `None` where none has any.
+fn choice(plan: &PlanView<'_>) -> Result<Option<Box<Choice>>, ModelFlaw> {
+    if plan.rules().is_empty() && plan.routes().all(|route| route.rules().is_empty()) {
+        return Ok(None);
+    }
+    let flaw = |place: Option<usize>, flaw: PolicyFlaw| {
+        let route = place.map_or(String::new(), |place| format!(", route {}", place + 1));
+        ModelFlaw { object: format!("plan {}{route}", plan.code()), problem: format!("its rules: {flaw}") }
+    };
+    let rules = PlanRules::from_text(plan.rules()).map_err(|found| flaw(None, found))?;
+    let mut routes = Vec::new();
+    // The members of a group are one route.
+    for route in plan.routes() {
+        let place = route.place();
+        if place >= routes.len() {
+            routes.push(RouteRules::from_text(route.rules()).map_err(|found| flaw(Some(place), found))?);
+        }
+    }
+    let choice = Choice::compile(&rules, routes).map_err(|(place, found)| flaw(place, found))?;
+    Ok(Some(Box::new(choice)))
 }
 
 fn compiled(kind: &str, code: &str, text: &str, side: Side) -> Result<Option<Box<Rules>>, ModelFlaw> {

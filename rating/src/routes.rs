@@ -2,16 +2,18 @@
 
 mod judge;
 mod rank;
+mod reason;
 
 use snapshot::policy::RewriteField;
-use snapshot::{PLAN_ROUTES_MAX, View};
+use snapshot::{PLAN_ROUTES_MAX, PlanView, RouteView, View};
 use units::{
     AccountId, CarrierId, Cause, DeckId, EgressTrunkId, IngressTrunkId, Money, NodeId, Number, PlanId, Terms, WallTime,
 };
 
 use crate::policy::{Policies, Rules};
-use judge::{judge, refusal};
-use rank::{Ranked, rank};
+use judge::{Judged, judge, refusal};
+use rank::rank;
+pub use reason::Reason;
 
 /// Routes kept for one call at most.
 pub const ROUTES_MAX: usize = snapshot::ATTEMPTS_MAX;
@@ -37,7 +39,8 @@ pub struct Ask {
     pub at: WallTime,
     /// Decides between equals; kept in the decision record.
     pub seed: u64,
-    /// Routes whose trunks cannot be reached at this moment: bit n is the plan's n-th route. See [`unreachable`].
+    /// Candidates whose trunks cannot be reached at this moment: bit n is the n-th candidate of the plan and its failover plans, members of
+    /// groups counted one by one. See [`unreachable`].
     pub unreachable: u64,
 }
 
@@ -70,6 +73,10 @@ pub struct Candidate {
     pub margin: Money,
     /// Kept, or why not.
     pub verdict: Verdict,
+    /// The number that decided, where one did.
+    pub reason: Option<Reason>,
+    /// The plan that it stands in: the call's own or a failover plan.
+    pub plan: PlanId,
 }
 
 /// All candidates of a call: the kept ones first, in the order to try them, then the others as the plan lists them.
@@ -110,44 +117,75 @@ pub fn quote(view: &View<'_>, deck: DeckId, called: &Number, at: WallTime) -> Re
     if rate.blocked { Err(Cause::BLOCKED_BY_ORIGINATOR_DECK) } else { Ok(rate.terms) }
 }
 
-/// Judges every route of the plan and sorts those that may be tried. Fills `out` and allocates nothing.
+/// Judges every route of the plan and its failover plans and sorts those that may be tried. Fills `out` and allocates nothing.
 ///
 /// Without a kept route the answer is the one cause that stopped every carrier who could have taken the call, or else 310.
 pub fn routes(view: &View<'_>, policies: &Policies, ask: &Ask, out: &mut Routes) -> Result<(), Cause> {
     (out.kept, out.length) = (0, 0);
-    let plan = view.plan(ask.plan).ok_or(Cause::PLAN_NOT_FOUND)?;
-    let mut fits = [Ranked::default(); PLAN_ROUTES_MAX];
-    let (mut fitting, mut dropped) = (0, 0);
-    for (route, place) in plan.routes().zip(0..PLAN_ROUTES_MAX) {
-        let candidate = judge(view, policies, &plan, (place, &route), ask);
-        if candidate.verdict == Verdict::Kept {
-            fits[fitting] = Ranked { candidate, route: Some(route), tie: random(ask.seed, place as u64) };
-            fitting += 1;
-        } else {
-            // Dropped ones wait at the end until it is known how many are kept.
-            dropped += 1;
-            out.all[PLAN_ROUTES_MAX - dropped] = candidate;
-        }
+    view.plan(ask.plan).ok_or(Cause::PLAN_NOT_FOUND)?;
+    let mut seen = [Judged::default(); PLAN_ROUTES_MAX];
+    for (place, (plan, route)) in candidates(view, ask.plan).enumerate() {
+        seen[place] = judge(view, policies, (&plan, &route), ask, place);
+        out.length = place + 1;
     }
-    rank(plan.order(), ask.seed, &mut fits[..fitting]);
-    out.all[PLAN_ROUTES_MAX - dropped..].reverse();
-    out.all.copy_within(PLAN_ROUTES_MAX - dropped.., fitting);
-    for (place, (slot, ranked)) in out.all.iter_mut().zip(&fits[..fitting]).enumerate() {
-        *slot = ranked.candidate;
-        if place >= ROUTES_MAX {
-            slot.verdict = Verdict::Surplus;
-        }
+    let seen = &mut seen[..out.length];
+    heed_exclusive(seen);
+    let mut order = [0; PLAN_ROUTES_MAX];
+    let fitting = rank(view, policies, ask.seed, seen, &mut order);
+    out.kept = settle(seen, &order[..fitting]);
+    let kept = order[..fitting].iter().map(|place| usize::from(*place)).filter(|place| seen[*place].is_kept());
+    let dropped = (0..out.length).filter(|place| !seen[*place].is_kept());
+    for (slot, place) in out.all.iter_mut().zip(kept.chain(dropped)) {
+        *slot = seen[place].candidate;
     }
-    out.kept = fitting.min(ROUTES_MAX);
-    out.length = fitting + dropped;
+    for surplus in out.all[..out.kept].iter_mut().skip(ROUTES_MAX) {
+        surplus.verdict = Verdict::Surplus;
+    }
+    out.kept = out.kept.min(ROUTES_MAX);
     if out.kept > 0 { Ok(()) } else { Err(refusal(out.dropped())) }
 }
 
-/// The routes of a plan whose trunks cannot be reached, for [`Ask::unreachable`].
+/// Every candidate of a plan and its failover plans, in their order; their places are the bits of [`Ask::unreachable`].
+fn candidates<'a>(view: &View<'a>, plan: PlanId) -> impl Iterator<Item = (PlanView<'a>, RouteView<'a>)> {
+    let all = view.plan_chain(plan).flat_map(|plan| plan.routes().map(move |route| (plan, route)));
+    all.take(PLAN_ROUTES_MAX)
+}
+
+/// Where an exclusive route matched, the others may not be tried.
+fn heed_exclusive(seen: &mut [Judged]) {
+    if seen.iter().any(|judged| judged.exclusive) {
+        for judged in seen.iter_mut().filter(|judged| !judged.exclusive && judged.is_kept()) {
+            judged.drop_for(Reason::Exclusive);
+        }
+    }
+}
+
+/// Goes through the order and takes out what stands in it twice or behind a stop. Returns how many are left.
+fn settle(seen: &mut [Judged], order: &[u8]) -> usize {
+    let mut left = 0;
+    let mut stopped_by = None;
+    for (at, place) in order.iter().enumerate() {
+        let Judged { candidate, route, .. } = seen[usize::from(*place)];
+        let earlier = order[..at].iter().map(|place| &seen[usize::from(*place)]);
+        let twice = earlier.into_iter().any(|judged| judged.is_kept() && judged.candidate.egress == candidate.egress);
+        let judged = &mut seen[usize::from(*place)];
+        if stopped_by.is_some_and(|stop| stop != route) {
+            judged.drop_for(Reason::Stopped);
+        } else if twice {
+            judged.drop_for(Reason::Twice);
+        } else {
+            left += 1;
+            stopped_by = stopped_by.or(judged.stop.then_some(route));
+        }
+    }
+    left
+}
+
+/// The candidates of a plan whose trunks cannot be reached, for [`Ask::unreachable`].
 pub fn unreachable(view: &View<'_>, plan: PlanId, is: impl Fn(EgressTrunkId) -> bool) -> u64 {
-    let Some(plan) = view.plan(plan) else { return 0 };
-    let hits = plan.routes().zip(0..PLAN_ROUTES_MAX).filter(|(route, _)| is(route.egress_trunk));
-    hits.fold(0, |bits, (_, place)| bits | 1 << place)
+    let all = candidates(view, plan).enumerate();
+    let hits = all.filter(|(_, (_, route))| is(route.egress_trunk()));
+    hits.fold(0, |bits, (place, _)| bits | 1 << place)
 }
 
 /// The number as this trunk wants it: digits off, prefix on, then the trunk's rewrites of the called number. `None` when it would be

@@ -128,6 +128,7 @@ impl Work<'_> {
                 priority: route.priority,
                 weight: route.weight,
                 percent: route.percent,
+                ..PlanRoute::default()
             });
         }
         let draft = PlanDraft {

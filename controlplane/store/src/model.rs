@@ -127,7 +127,17 @@ async fn gather(tx: &mut Tx, shelf: &Shelf) -> Result<Model> {
     for plan in all::<PlanDraft>(tx).await? {
         let id = PlanId(plan.id);
         let PlanDraft { code, order, margin_min, attempts_max, setup_timeout_s, routes, policy } = plan.draft;
-        model.plans.push(Plan { id, code, order, margin_min, attempts_max, setup_timeout_s, routes, policy });
+        model.plans.push(Plan {
+            id,
+            code,
+            order,
+            margin_min,
+            attempts_max,
+            setup_timeout_s,
+            routes,
+            policy,
+            ..Plan::default()
+        });
     }
     Ok(model)
 }

@@ -118,6 +118,7 @@ impl Object for PlanDraft {
                     priority: row.num("priority")?,
                     weight: row.num("weight")?,
                     percent: row.num("percent")?,
+                    ..PlanRoute::default()
                 });
             }
         }

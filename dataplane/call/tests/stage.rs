@@ -249,6 +249,7 @@ pub fn model() -> Model {
             routes: vec![route(1), route(2)],
             ..Plan::default()
         }],
+        ..Model::default()
     }
 }
 

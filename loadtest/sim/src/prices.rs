@@ -173,5 +173,6 @@ pub fn model(revision: u64) -> Model {
             routes: (0..TERMINATORS as u32).map(route).collect(),
             ..Plan::default()
         }],
+        ..Model::default()
     }
 }

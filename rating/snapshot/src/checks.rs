@@ -3,14 +3,16 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
-use units::{AccountId, CarrierId, Currency, DeckId, NUMBER_BYTES_MAX, Number, PlanId};
+use units::{AccountId, CarrierId, Currency, DeckId, NUMBER_BYTES_MAX, Number, PlanId, TrunkGroupId};
 
 use crate::flaw::ModelFlaw;
 use crate::model::{
-    ATTEMPTS_MAX, Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, PLAN_ROUTES_MAX, Plan, Source,
+    ATTEMPTS_MAX, Account, Carrier, Deck, EgressTrunk, FAILOVER_PLANS_MAX, IngressTrunk, Model, PLAN_ROUTES_MAX, Plan,
+    Source, TrunkGroup,
 };
-use crate::policy::{Policy, Side};
+use crate::policy::{Policy, PolicyFlaw, Side};
 
 impl Model {
     /// The first object that contradicts another or itself. Rates are looked at by [`Model::encode`] only.
@@ -19,6 +21,7 @@ impl Model {
         self.accounts.iter().try_for_each(|account| known.account(account))?;
         self.decks.iter().try_for_each(deck)?;
         self.egress_trunks.iter().try_for_each(|trunk| known.egress(trunk))?;
+        self.groups.iter().try_for_each(|group| known.group(group))?;
         self.plans.iter().try_for_each(|plan| known.plan(plan))?;
         self.ingress_trunks.iter().try_for_each(|trunk| known.ingress(trunk))
     }
@@ -31,6 +34,8 @@ struct Known<'a> {
     decks: BTreeMap<DeckId, &'a Deck>,
     plans: BTreeMap<PlanId, &'a Plan>,
     egress: BTreeMap<units::EgressTrunkId, &'a EgressTrunk>,
+    groups: BTreeMap<TrunkGroupId, &'a TrunkGroup>,
+    all_groups: &'a [TrunkGroup],
 }
 
 /// The objects of one kind by id; no id and no code twice.
@@ -62,6 +67,8 @@ impl<'a> Known<'a> {
             decks: by_id("deck", &model.decks, |deck| deck.id, |deck| &deck.code)?,
             plans: by_id("plan", &model.plans, |plan| plan.id, |plan| &plan.code)?,
             egress: by_id("egress trunk", &model.egress_trunks, |trunk| trunk.id, |trunk| &trunk.code)?,
+            groups: by_id("trunk group", &model.groups, |group| group.id, |group| &group.code)?,
+            all_groups: &model.groups,
         })
     }
 
@@ -92,8 +99,12 @@ impl<'a> Known<'a> {
         let Some(plan) = self.plans.get(&trunk.plan) else {
             return refuse(true, &shown, "its plan does not exist");
         };
-        for route in &plan.routes {
-            let egress = self.egress.get(&route.egress_trunk);
+        for (plan, member) in self
+            .chain(plan)?
+            .into_iter()
+            .flat_map(|plan| plan.candidates(self.all_groups).into_iter().map(move |(_, _, member)| (plan, member)))
+        {
+            let egress = self.egress.get(&member.egress_trunk);
             let buy = egress.and_then(|egress| self.decks.get(&egress.buy_deck));
             if let (Some(egress), Some(buy)) = (egress, buy) {
                 let problem = format!(
@@ -114,6 +125,20 @@ impl<'a> Known<'a> {
         refuse(trunk.address.port() == 0, &shown, "its port is 0")
     }
 
+    fn group(&self, group: &TrunkGroup) -> Result<(), ModelFlaw> {
+        let shown = format!("trunk group {}", group.code);
+        let count = group.members.len();
+        refuse(!(1..=PLAN_ROUTES_MAX).contains(&count), &shown, &format!("has {count} members, not 1 to 64"))?;
+        let mut seen = BTreeSet::new();
+        for member in &group.members {
+            let id = member.egress_trunk;
+            refuse(!self.egress.contains_key(&id), &shown, &format!("egress trunk {id} does not exist"))?;
+            refuse(!seen.insert(id), &shown, &format!("egress trunk {id} stands in it twice"))?;
+            refuse(member.weight > 1_000, &shown, &format!("egress trunk {id} weighs more than 1,000"))?;
+        }
+        Ok(())
+    }
+
     fn plan(&self, plan: &Plan) -> Result<(), ModelFlaw> {
         let shown = format!("plan {}", plan.code);
         policy(&shown, &plan.policy, Side::Plan)?;
@@ -124,15 +149,49 @@ impl<'a> Known<'a> {
             &format!("tries {attempts} routes, not 1 to {ATTEMPTS_MAX}"),
         )?;
         refuse(plan.routes.len() > PLAN_ROUTES_MAX, &shown, &format!("has more than {PLAN_ROUTES_MAX} routes"))?;
+        rules(&shown, plan.rules.check())?;
         let mut seen = BTreeSet::new();
         for route in &plan.routes {
-            let id = route.egress_trunk;
-            refuse(!self.egress.contains_key(&id), &shown, &format!("egress trunk {id} does not exist"))?;
-            refuse(!seen.insert(id), &shown, &format!("egress trunk {id} stands in it twice"))?;
-            refuse(route.percent > 100, &shown, &format!("egress trunk {id} gets more than 100 per cent"))?;
+            let (known, name) = match route.group {
+                Some(id) => (self.groups.contains_key(&id), format!("trunk group {id}")),
+                None => (self.egress.contains_key(&route.egress_trunk), format!("egress trunk {}", route.egress_trunk)),
+            };
+            refuse(!known, &shown, &format!("{name} does not exist"))?;
+            refuse(!seen.insert(name.clone()), &shown, &format!("{name} stands in it twice"))?;
+            refuse(route.percent > 100, &shown, &format!("{name} gets more than 100 per cent"))?;
+            rules(&format!("{shown}, {name}"), route.rules.check(&plan.rules))?;
         }
-        Ok(())
+        self.chain(plan).map(drop)
     }
+
+    /// A plan and its failover plans, in order.
+    fn chain<'b>(&'b self, plan: &'b Plan) -> Result<Vec<&'b Plan>, ModelFlaw> {
+        let shown = format!("plan {}", plan.code);
+        let mut chain = Vec::from([plan]);
+        while let Some(next) = chain.last().and_then(|last| last.failover) {
+            let Some(found) = self.plans.get(&next) else {
+                let problem = format!("its failover plan {next} does not exist");
+                return Err(ModelFlaw { object: shown, problem });
+            };
+            let again = chain.iter().any(|plan| plan.id == next);
+            chain.push(found);
+            let codes: Vec<&str> = chain.iter().map(|plan| plan.code.as_str()).collect();
+            let told = codes.join(" → ");
+            refuse(again, &shown, &format!("its failover plans go round in a circle: {told}"))?;
+            let long = chain.len() > FAILOVER_PLANS_MAX;
+            refuse(long, &shown, &format!("a chain of more than {FAILOVER_PLANS_MAX} plans: {told}"))?;
+        }
+        let candidates: usize = chain.iter().map(|plan| plan.candidates(self.all_groups).len()).sum();
+        let problem = format!(
+            "leads to {candidates} trunks, more than {PLAN_ROUTES_MAX}, with members of groups and failover plans"
+        );
+        refuse(candidates > PLAN_ROUTES_MAX, &shown, &problem)?;
+        Ok(chain)
+    }
+}
+
+fn rules(shown: &str, checked: Result<(), PolicyFlaw>) -> Result<(), ModelFlaw> {
+    checked.map_err(|flaw| ModelFlaw { object: String::from(shown), problem: format!("its rules: {flaw}") })
 }
 
 fn policy(shown: &str, policy: &Policy, side: Side) -> Result<(), ModelFlaw> {

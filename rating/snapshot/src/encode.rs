@@ -1,5 +1,6 @@
 //! A model becomes bytes.
 
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::flaw::ModelFlaw;
@@ -152,19 +153,21 @@ impl File {
         plans.sort_by_key(|plan| plan.id);
         let mut first = 0;
         for plan in plans {
+            let candidates = plan.candidates(&model.groups);
             self.record(layout::PLANS, |row, strings| {
                 row.u32(plan.id.0).place(strings.keep(&plan.code)).i64(plan.margin_min.nanos());
                 row.u16(plan.setup_timeout_s).u8(plan.order as u8).u8(plan.attempts_max);
-                row.u32(first).u32(plan.routes.len() as u32).place(strings.keep(&plan.policy.to_text()));
+                row.u32(first).u32(candidates.len() as u32).place(strings.keep(&plan.policy.to_text()));
+                row.u32(plan.failover.map_or(0, |id| id.0)).place(strings.keep(&plan.rules.to_text()));
             });
-            first += plan.routes.len() as u32;
-            for route in &plan.routes {
-                self.record(layout::ROUTES, |row, _| {
-                    row.u32(route.egress_trunk.0)
-                        .i16(route.priority)
-                        .u16(route.weight)
-                        .u8(route.percent)
-                        .bytes(&[0; 3]);
+            first += candidates.len() as u32;
+            for (place, route, member) in candidates {
+                let nodes: Vec<String> = member.nodes.iter().map(ToString::to_string).collect();
+                self.record(layout::ROUTES, |row, strings| {
+                    row.u32(member.egress_trunk.0).i16(route.priority).u16(route.weight).u8(route.percent);
+                    row.u8(place as u8).u16(0).u32(route.group.map_or(0, |id| id.0));
+                    row.i16(member.priority).u16(member.weight).place(strings.keep(&nodes.join(" ")));
+                    row.place(strings.keep(&route.rules.to_text()));
                 });
             }
         }

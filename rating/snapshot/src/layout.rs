@@ -5,7 +5,7 @@ pub const MAGIC: [u8; 8] = *b"TANDSNAP";
 /// The first eight bytes of a deck's image.
 pub const DECK_MAGIC: [u8; 8] = *b"TANDDECK";
 /// The number of this layout; a reader refuses all others.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// Byte offsets in the header of either kind.
 pub mod header {
@@ -197,15 +197,28 @@ pub mod plan {
     pub const FIRST: usize = 24;
     pub const COUNT: usize = 28;
     pub const POLICY: usize = 32;
-    pub const SIZE: usize = 40;
+    /// The id of a plan; 0 for none.
+    pub const FAILOVER: usize = 40;
+    pub const RULES: usize = 44;
+    pub const SIZE: usize = 52;
 }
 
+/// A route to a trunk is one record; a route to a group is one for each member, next to each other and with the same place.
 pub mod route {
     pub const EGRESS: usize = 0;
     pub const PRIORITY: usize = 4;
     pub const WEIGHT: usize = 6;
     pub const PERCENT: usize = 8;
-    pub const SIZE: usize = 12;
+    /// Which route of its plan, from 0.
+    pub const PLACE: usize = 9;
+    /// The id of a group; 0 for none.
+    pub const GROUP: usize = 12;
+    pub const MEMBER_PRIORITY: usize = 16;
+    pub const MEMBER_WEIGHT: usize = 18;
+    /// Nodes of the member's site: numbers parted by spaces.
+    pub const NODES: usize = 20;
+    pub const RULES: usize = 28;
+    pub const SIZE: usize = 36;
 }
 
 /// Set in a prefix's line: the rest is a place in `DATED`.

@@ -32,6 +32,7 @@ mod pack;
 pub mod policy;
 mod prefix;
 mod read;
+pub mod routing;
 mod row;
 mod together;
 mod verify;
@@ -42,9 +43,10 @@ pub use encode::Encoded;
 pub use flaw::{ImageFlaw, ModelFlaw};
 pub use image::{Bytes, DeckImage, Mark, Wanted};
 pub use model::{
-    ATTEMPTS_MAX, Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Order, PLAN_ROUTES_MAX, PREFIX_BYTES_MAX,
-    Plan, PlanRoute, Rate, Source,
+    ATTEMPTS_MAX, Account, Carrier, Deck, EgressTrunk, FAILOVER_PLANS_MAX, GroupMember, IngressTrunk, Model, Order,
+    PLAN_ROUTES_MAX, PREFIX_BYTES_MAX, Plan, PlanRoute, Rate, Source, TrunkGroup,
 };
 pub use policy::{Policy, PolicyFlaw, Side};
+pub use routing::{PlanRules, RouteRules};
 pub use together::{Refusal, Snapshot};
-pub use view::{AccountView, CarrierView, EgressView, IngressView, PlanView, View};
+pub use view::{AccountView, CarrierView, EgressView, IngressView, PlanView, RouteView, View};

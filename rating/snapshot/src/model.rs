@@ -5,18 +5,22 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use units::{
-    AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, PlanId, Revision, Rounding, WallTime,
+    AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, PlanId, Revision, Rounding,
+    TrunkGroupId, WallTime,
 };
 
 use crate::image::DeckImage;
 use crate::policy::Policy;
+use crate::routing::{PlanRules, RouteRules};
 
 /// Characters of a prefix at most.
 pub const PREFIX_BYTES_MAX: usize = 15;
 /// Routes tried for one call at most, whatever a plan says.
 pub const ATTEMPTS_MAX: usize = 16;
-/// Routes of one plan at most.
+/// Candidates of one plan with its failover plans at most: a route to a trunk is one, a route to a group one for each member.
 pub const PLAN_ROUTES_MAX: usize = 64;
+/// Plans that a call may go through at most: its own and the failover plans behind it.
+pub const FAILOVER_PLANS_MAX: usize = 3;
 
 /// The whole of one revision.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,6 +39,8 @@ pub struct Model {
     pub egress_trunks: Vec<EgressTrunk>,
     /// All price lists.
     pub decks: Vec<Deck>,
+    /// All groups of egress trunks.
+    pub groups: Vec<TrunkGroup>,
     /// All routing plans.
     pub plans: Vec<Plan>,
 }
@@ -298,6 +304,10 @@ pub struct Plan {
     pub setup_timeout_s: u16,
     /// The candidates.
     pub routes: Vec<PlanRoute>,
+    /// The plan whose routes are tried when none of this one is left.
+    pub failover: Option<PlanId>,
+    /// How it chooses, beyond the order.
+    pub rules: PlanRules,
     /// Rewrites, number lists and answers at the plan stage.
     pub policy: Policy,
 }
@@ -313,20 +323,76 @@ impl Default for Plan {
             attempts_max: ATTEMPTS_MAX as u8,
             setup_timeout_s: 0,
             routes: Vec::new(),
+            failover: None,
+            rules: PlanRules::default(),
             policy: Policy::default(),
         }
     }
 }
 
-/// One candidate of a plan.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+impl Plan {
+    /// What its routes lead to, with each route's place: members of groups one by one. A group that is not there leads nowhere.
+    pub fn candidates<'a>(&'a self, groups: &[TrunkGroup]) -> Vec<(usize, &'a PlanRoute, GroupMember)> {
+        let mut all = Vec::with_capacity(self.routes.len());
+        for (place, route) in self.routes.iter().enumerate() {
+            match route.group {
+                None => {
+                    all.push((place, route, GroupMember { egress_trunk: route.egress_trunk, ..GroupMember::default() }))
+                }
+                Some(id) => {
+                    let members = groups.iter().filter(|group| group.id == id).flat_map(|group| &group.members);
+                    all.extend(members.map(|member| (place, route, member.clone())));
+                }
+            }
+        }
+        all
+    }
+}
+
+/// One route of a plan: to a trunk, or to a group of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlanRoute {
-    /// The trunk.
+    /// The trunk; without meaning where there is a group.
     pub egress_trunk: EgressTrunkId,
+    /// The group whose members are tried one after the other.
+    pub group: Option<TrunkGroupId>,
     /// Higher first.
     pub priority: i16,
     /// Lower first.
     pub weight: u16,
     /// Share in per cent, 0 to 100.
     pub percent: u8,
+    /// When it may be tried, and what follows from it.
+    pub rules: RouteRules,
+}
+
+/// Egress trunks that stand in plans as one route.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrunkGroup {
+    /// Its id.
+    pub id: TrunkGroupId,
+    /// The short name that operators use, unique.
+    pub code: String,
+    /// Its trunks.
+    pub members: Vec<GroupMember>,
+}
+
+/// One trunk of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupMember {
+    /// The trunk.
+    pub egress_trunk: EgressTrunkId,
+    /// Higher first.
+    pub priority: i16,
+    /// Its share among members of the same priority, 0 to 1,000; 0 comes after all others.
+    pub weight: u16,
+    /// Nodes of its site: there it comes before members of other sites, whatever the priority. Empty for no site.
+    pub nodes: Vec<u16>,
+}
+
+impl Default for GroupMember {
+    /// One equal share, at no site.
+    fn default() -> GroupMember {
+        GroupMember { egress_trunk: EgressTrunkId::default(), priority: 0, weight: 1, nodes: Vec::new() }
+    }
 }

@@ -98,6 +98,9 @@ pub struct Policy {
     /// Both: nodes that serve this trunk; empty for all (otherwise cause 337).
     #[serde(skip_serializing_if = "is_default")]
     pub nodes: Vec<u16>,
+    /// Ingress: what routes of a plan may ask for, such as `retail`; up to 16 words.
+    #[serde(skip_serializing_if = "is_default")]
+    pub tags: Vec<String>,
     /// Both: requests go to where the peer's came from when its Contact names a private address (RFC 1918). Default: yes.
     #[serde(skip_serializing_if = "is_true")]
     pub nat: bool,
@@ -128,6 +131,7 @@ impl Default for Policy {
             own_terminators: false,
             cps_window_s: 0,
             nodes: Vec::new(),
+            tags: Vec::new(),
             nat: true,
         }
     }
@@ -161,11 +165,11 @@ impl Policy {
     }
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
-fn is_true(value: &bool) -> bool {
+pub(crate) fn is_true(value: &bool) -> bool {
     *value
 }

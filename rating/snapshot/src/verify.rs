@@ -11,11 +11,12 @@ use crate::layout::{
     self, BUCKETS, DATED, DECK_MAGIC, FORMAT, LINES, MAGIC, SECTIONS, SEVERAL, SLOTS, Section, TABLES, WIDE_KEYS,
     WIDE_LINES, account, bucket, deck, egress, gate, header, ingress, line, plan, route, source, tables,
 };
-use crate::model::{ATTEMPTS_MAX, Order};
+use crate::model::{ATTEMPTS_MAX, Order, PLAN_ROUTES_MAX};
 use crate::pack::slots;
 use crate::policy::Policy;
 use crate::prefix::is_narrow_key;
 use crate::read::{Record, section, u32_at, u64_at};
+use crate::routing::{PlanRules, RouteRules};
 use crate::view::masked;
 
 /// A main image with whatever decks stand in it.
@@ -113,8 +114,11 @@ fn is_text(record: Record<'_>, field: usize) -> bool {
 
 /// A text that makes a policy of this program's release.
 fn is_policy(record: Record<'_>, field: usize) -> bool {
-    let text = record.text_bytes(field).and_then(|bytes| core::str::from_utf8(bytes).ok());
-    text.is_some_and(|text| Policy::from_text(text).is_ok())
+    text(record, field).is_some_and(|text| Policy::from_text(text).is_ok())
+}
+
+fn text<'a>(record: Record<'a>, field: usize) -> Option<&'a str> {
+    record.text_bytes(field).and_then(|bytes| core::str::from_utf8(bytes).ok())
 }
 
 fn coded(record: Record<'_>) -> bool {
@@ -203,9 +207,16 @@ fn plans(image: &[u8]) -> Result<(), ImageFlaw> {
             && Order::from_code(record.u8(plan::ORDER)).is_some()
             && is_policy(record, plan::POLICY)
             && (1..=ATTEMPTS_MAX).contains(&attempts)
+            && (record.u32(plan::FAILOVER) == 0 || points(record, plan::FAILOVER, layout::PLANS))
+            && text(record, plan::RULES).is_some_and(|text| PlanRules::from_text(text).is_ok())
     })?;
     each(image, layout::ROUTES, |record, _| {
-        points(record, route::EGRESS, layout::EGRESS) && record.u8(route::PERCENT) <= 100
+        let nodes = text(record, route::NODES);
+        points(record, route::EGRESS, layout::EGRESS)
+            && record.u8(route::PERCENT) <= 100
+            && usize::from(record.u8(route::PLACE)) < PLAN_ROUTES_MAX
+            && nodes.is_some_and(|nodes| nodes.split_whitespace().all(|node| node.parse::<u16>().is_ok()))
+            && text(record, route::RULES).is_some_and(|text| RouteRules::from_text(text).is_ok())
     })
 }
 

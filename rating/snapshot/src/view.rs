@@ -2,13 +2,16 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use units::{AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, PlanId, Revision, WallTime};
+use units::{
+    AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, NodeId, PlanId, Revision,
+    TrunkGroupId, WallTime,
+};
 
 use crate::deck::{DeckView, wanted};
 use crate::flaw::ImageFlaw;
 use crate::image::{DeckImage, Wanted};
 use crate::layout::{self, account, carrier, deck, egress, gate, header, ingress, plan, route, source};
-use crate::model::{Order, PlanRoute, Source};
+use crate::model::{FAILOVER_PLANS_MAX, Order, Source};
 use crate::read::{Record, i64_at, section, u64_at};
 
 /// A whole snapshot.
@@ -319,6 +322,32 @@ views! {
         attempts_max: u8 = |record| record.u8(plan::ATTEMPTS_MAX);
         /// Seconds from INVITE to answer over all attempts; 0 for the default.
         setup_timeout_s: u16 = |record| record.u16(plan::SETUP_TIMEOUT);
+        /// The plan whose routes are tried when none of this one is left.
+        failover: Option<PlanId> = |record| Some(PlanId(record.u32(plan::FAILOVER))).filter(|id| id.0 != 0);
+        /// How it chooses, beyond the order, as text ([`crate::PlanRules::from_text`]).
+        rules: &'a str = |record| record.text(plan::RULES);
+    }
+
+    /// A candidate of a plan: a route to a trunk, or one member of a route to a group.
+    RouteView {
+        /// The trunk.
+        egress_trunk: EgressTrunkId = |record| EgressTrunkId(record.u32(route::EGRESS));
+        /// Which route of its plan, from 0; members of one group have the same.
+        place: usize = |record| usize::from(record.u8(route::PLACE));
+        /// The route's priority: higher first.
+        priority: i16 = |record| record.i16(route::PRIORITY);
+        /// The route's weight: lower first.
+        weight: u16 = |record| record.u16(route::WEIGHT);
+        /// The route's share in per cent, 0 to 100.
+        percent: u8 = |record| record.u8(route::PERCENT);
+        /// The group that the route leads to.
+        group: Option<TrunkGroupId> = |record| Some(TrunkGroupId(record.u32(route::GROUP))).filter(|id| id.0 != 0);
+        /// The member's priority in its group: higher first.
+        member_priority: i16 = |record| record.i16(route::MEMBER_PRIORITY);
+        /// The member's share among those of its priority.
+        member_weight: u16 = |record| record.u16(route::MEMBER_WEIGHT);
+        /// When the route may be tried, as text ([`crate::RouteRules::from_text`]).
+        rules: &'a str = |record| record.text(route::RULES);
     }
 }
 
@@ -352,15 +381,31 @@ impl<'a> PlanView<'a> {
     }
 
     /// The candidates, as the plan lists them.
-    pub fn routes(&self) -> impl Iterator<Item = PlanRoute> + use<'a> {
+    pub fn routes(&self) -> impl Iterator<Item = RouteView<'a>> + use<'a> {
         let image = self.0.image;
         let (first, count) = (self.0.u32(plan::FIRST), self.0.u32(plan::COUNT));
         let records = (first..first.saturating_add(count)).map_while(move |at| Record::nth(image, layout::ROUTES, at));
-        records.map(|record| PlanRoute {
-            egress_trunk: EgressTrunkId(record.u32(route::EGRESS)),
-            priority: record.i16(route::PRIORITY),
-            weight: record.u16(route::WEIGHT),
-            percent: record.u8(route::PERCENT),
+        records.map(RouteView)
+    }
+}
+
+impl<'a> RouteView<'a> {
+    /// The nodes of the member's site.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> + use<'a> {
+        self.0.text(route::NODES).split_whitespace().filter_map(|node| node.parse().ok().map(NodeId))
+    }
+}
+
+impl<'a> View<'a> {
+    /// A plan and the failover plans behind it, three at most; none twice.
+    pub fn plan_chain(&self, first: PlanId) -> impl Iterator<Item = PlanView<'a>> + use<'a> {
+        let view = *self;
+        let mut seen = [first; FAILOVER_PLANS_MAX];
+        let chain = core::iter::successors(self.plan(first), move |plan| view.plan(plan.failover()?));
+        chain.take(FAILOVER_PLANS_MAX).enumerate().map_while(move |(depth, plan)| {
+            let again = seen[..depth].contains(&plan.id());
+            seen[depth] = plan.id();
+            (!again).then_some(plan)
         })
     }
 }

@@ -4,8 +4,8 @@
 mod world;
 
 use proptest::prelude::*;
-use snapshot::{ImageFlaw, Model, Order, PlanRoute, Rate, View};
-use units::{CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, PlanId, Revision, WallTime};
+use snapshot::{GroupMember, ImageFlaw, Model, Order, Plan, PlanRoute, PlanRules, Rate, RouteRules, TrunkGroup, View};
+use units::{CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, PlanId, Revision, TrunkGroupId, WallTime};
 use world::{rate, small, source};
 
 #[test]
@@ -29,9 +29,38 @@ fn every_field_is_read_as_it_was_written() {
     let (plan, found) = (&model.plans[0], view.plan(PlanId(1)).unwrap());
     assert_eq!((found.id(), found.code(), found.order()), (plan.id, plan.code.as_str(), Order::Weight));
     assert_eq!((found.margin_min(), found.attempts_max(), found.setup_timeout_s()), (plan.margin_min, 3, 90));
-    assert_eq!(found.routes().collect::<Vec<_>>(), plan.routes);
+    assert_eq!((found.failover(), found.rules()), (None, ""));
+    plan_is_the_same(&model);
     assert_eq!(view.decks().map(|deck| (deck.code(), deck.currency())).next(), Some(("deck-1", Currency::USD)));
     assert_eq!(view.plans().count(), 1);
+}
+
+/// Routes, groups, rules and failover plans.
+fn plan_is_the_same(model: &Model) {
+    let mut model = model.clone();
+    let near = GroupMember { egress_trunk: EgressTrunkId(3), priority: 5, weight: 9, nodes: vec![1, 4_000] };
+    let members = vec![near, GroupMember { egress_trunk: EgressTrunkId(2), ..GroupMember::default() }];
+    model.groups = vec![TrunkGroup { id: TrunkGroupId(8), code: "both".into(), members }];
+    let rules = RouteRules { called_match: "^44".into(), ..RouteRules::default() };
+    let grouped = PlanRoute { group: Some(TrunkGroupId(8)), priority: 6, rules: rules.clone(), ..PlanRoute::default() };
+    model.plans[0].routes.push(grouped);
+    model.plans[0].rules.check_called = true;
+    model.plans[0].failover = Some(PlanId(2));
+    model.plans.push(Plan { id: PlanId(2), code: "plan-2".into(), ..Plan::default() });
+    let image = model.encode().unwrap();
+    View::check(&image).unwrap();
+    let plan = View::open(&image).plan(PlanId(1)).unwrap();
+    assert_eq!(PlanRules::from_text(plan.rules()).unwrap(), model.plans[0].rules);
+    let chain: Vec<_> = View::open(&image).plan_chain(PlanId(1)).map(|plan| plan.id().0).collect();
+    assert_eq!((plan.failover(), chain), (Some(PlanId(2)), vec![1, 2]));
+    let routes: Vec<_> = plan.routes().collect();
+    let shown = routes.iter().map(|r| (r.place(), r.egress_trunk().0, r.group().map(|id| id.0), r.priority()));
+    assert_eq!(shown.collect::<Vec<_>>(), [(0, 3, None, -3), (1, 2, None, -3), (2, 3, Some(8), 6), (2, 2, Some(8), 6)]);
+    assert_eq!((routes[0].weight(), routes[0].percent(), routes[0].rules()), (7, 50, ""));
+    let member = &routes[2];
+    let nodes: Vec<u16> = member.nodes().map(|node| node.0).collect();
+    assert_eq!((member.member_priority(), member.member_weight(), nodes), (5, 9, vec![1, 4_000]));
+    assert_eq!(RouteRules::from_text(member.rules()).unwrap(), rules);
 }
 
 fn ingress_is_the_same(model: &Model, view: &View<'_>) {
@@ -139,7 +168,8 @@ fn roam(image: &[u8]) {
         let _ = (trunk.code(), trunk.address(), trunk.add_prefix());
     }
     for plan in view.plans().take(50) {
-        let _ = (plan.code(), plan.order(), plan.routes().take(50).count());
+        let _ = (plan.code(), plan.order(), plan.routes().take(50).map(|route| route.nodes().count()).sum::<usize>());
+        let _ = view.plan_chain(plan.id()).count();
     }
     for deck in view.decks().take(50) {
         for number in ["", "4", "44", "44201234", "44A99", "9", "ZZZZZZZZZZZZZZZZZZ"] {
@@ -232,7 +262,7 @@ fn a_contradiction_is_refused_by_name() {
         "plan plan-1: egress trunk 5 does not exist",
     );
     refused(|model| model.decks[0].decimals = 10, "deck deck-1: has more than 9 decimals");
-    let route = PlanRoute { egress_trunk: EgressTrunkId(2), priority: 0, weight: 0, percent: 0 };
+    let route = PlanRoute { egress_trunk: EgressTrunkId(2), ..PlanRoute::default() };
     refused(|model| model.plans[0].routes = vec![route; 65], "plan plan-1: has more than 64 routes");
 }
 
@@ -258,4 +288,66 @@ fn a_rate_that_no_call_could_use_is_refused_by_prefix() {
         "deck deck-1: the rate of prefix \"44\" is below",
     );
     refused(|model| model.decks[0].rates.push(rate("4420", "9")), "deck deck-1: two rates of prefix \"4420\" begin");
+}
+
+/// A plan with this id and failover plan.
+fn failing_over(id: u32, next: u32) -> Plan {
+    Plan { id: PlanId(id), code: format!("plan-{id}"), failover: Some(PlanId(next)), ..Plan::default() }
+}
+
+#[test]
+fn failover_plans_form_chains_of_three_at_most() {
+    let last = |model: &mut Model, id| {
+        model.plans.push(Plan { id: PlanId(id), code: format!("plan-{id}"), ..Plan::default() });
+    };
+    let mut model = small();
+    model.plans[0].failover = Some(PlanId(2));
+    model.plans.push(failing_over(2, 3));
+    last(&mut model, 3);
+    model.encode().unwrap();
+    let mut longer = model.clone();
+    longer.plans[2].failover = Some(PlanId(4));
+    last(&mut longer, 4);
+    let flaw = longer.encode().unwrap_err().to_string();
+    assert_eq!(flaw, "plan plan-1: a chain of more than 3 plans: plan-1 → plan-2 → plan-3 → plan-4");
+    let mut longer = model.clone();
+    longer.plans.insert(0, failing_over(5, 1));
+    let flaw = longer.encode().unwrap_err().to_string();
+    assert_eq!(flaw, "plan plan-5: a chain of more than 3 plans: plan-5 → plan-1 → plan-2 → plan-3");
+    model.plans[2].failover = Some(PlanId(1));
+    let flaw = model.encode().unwrap_err().to_string();
+    assert_eq!(flaw, "plan plan-1: its failover plans go round in a circle: plan-1 → plan-2 → plan-3 → plan-1");
+    refused(|model| model.plans[0].failover = Some(PlanId(1)), "plan plan-1: its failover plans go round in a circle");
+    refused(|model| model.plans[0].failover = Some(PlanId(7)), "plan plan-1: its failover plan 7 does not exist");
+}
+
+#[test]
+fn rules_and_groups_that_no_call_could_use_are_refused_by_name() {
+    let rule = |change: fn(&mut PlanRules)| move |model: &mut Model| change(&mut model.plans[0].rules);
+    refused(rule(|r| r.near_price = "x".into()), "plan plan-1: its rules: near_price: \"x\" is no decimal");
+    refused(rule(|r| r.near_percent = "-1".into()), "plan plan-1: its rules: near_percent: must not be negative");
+    refused(rule(|r| r.margin_percent = "101".into()), "plan plan-1: its rules: margin_percent: must be at most 100");
+    let area = |prefix: &str| snapshot::routing::Area { name: "a".into(), prefixes: vec![prefix.into()] };
+    let areas = |all: Vec<_>| move |model: &mut Model| model.plans[0].rules.areas = all;
+    refused(areas(vec![area("44"), area("1")]), "plan plan-1: its rules: areas.name: entry 2: a stands there twice");
+    refused(areas(vec![area("4A")]), "plan plan-1: its rules: areas.prefixes: entry 1: \"4A\" is not 1 to 15 digits");
+    let route = |change: fn(&mut RouteRules)| move |model: &mut Model| change(&mut model.plans[0].routes[1].rules);
+    let shown = "plan plan-1, egress trunk 2: its rules: ";
+    refused(route(|r| r.force_percent = 101), &format!("{shown}force_percent: must be 0 to 100"));
+    refused(route(|r| r.called_areas = vec!["b".into()]), &format!("{shown}called_areas: entry 1: the plan has no"));
+    refused(route(|r| r.tags = vec!["a b".into()]), &format!("{shown}tags: entry 1: \"a b\" is not 1 to 32"));
+    let group = |members: Vec<u32>| {
+        move |model: &mut Model| {
+            let member = |id: &u32| GroupMember { egress_trunk: EgressTrunkId(*id), ..GroupMember::default() };
+            let members = members.iter().map(member).collect();
+            model.groups = vec![TrunkGroup { id: TrunkGroupId(1), code: "g".into(), members }];
+        }
+    };
+    refused(group(vec![]), "trunk group g: has 0 members, not 1 to 64");
+    refused(group(vec![2, 7]), "trunk group g: egress trunk 7 does not exist");
+    refused(group(vec![2, 3, 2]), "trunk group g: egress trunk 2 stands in it twice");
+    refused(
+        |model| model.plans[0].routes[0].group = Some(TrunkGroupId(4)),
+        "plan plan-1: trunk group 4 does not exist",
+    );
 }

@@ -45,7 +45,13 @@ pub fn small() -> Model {
         ring_timeout_s: 60,
         ..EgressTrunk::default()
     };
-    let route = |id: u32| PlanRoute { egress_trunk: EgressTrunkId(id), priority: -3, weight: 7, percent: 50 };
+    let route = |id: u32| PlanRoute {
+        egress_trunk: EgressTrunkId(id),
+        priority: -3,
+        weight: 7,
+        percent: 50,
+        ..PlanRoute::default()
+    };
     Model {
         revision: Revision(42),
         built: WallTime::from_micros(1_700_000_000_000_000),
@@ -82,5 +88,6 @@ pub fn small() -> Model {
             routes: vec![route(3), route(2)],
             ..Plan::default()
         }],
+        ..Model::default()
     }
 }

@@ -58,7 +58,7 @@ impl Rules {
             .rewrite
             .iter()
             .enumerate()
-            .map(|(place, rule)| Ok((rule.field, regex("rewrite.pattern", place, &rule.pattern)?)));
+            .map(|(place, rule)| Ok((rule.field, listed("rewrite.pattern", place, &rule.pattern)?)));
         let numbers = &policy.numbers;
         let secret = policy.digest.as_ref().and_then(|digest| Some((hex(&digest.ha1_md5)?, hex(&digest.ha1_sha256)?)));
         Ok(Rules {
@@ -152,7 +152,7 @@ impl Lines {
             match line.kind {
                 NumberKind::Prefix => list.prefixes.push(line.value.clone()),
                 NumberKind::Exact => list.exact.push(line.value.clone()),
-                NumberKind::Regex => list.regexes.push(regex(field, place, &line.value)?),
+                NumberKind::Regex => list.regexes.push(listed(field, place, &line.value)?),
             }
         }
         list.exact.sort_unstable();
@@ -187,7 +187,13 @@ fn hex<const N: usize>(digits: &str) -> Option<[u8; N]> {
     Some(bytes)
 }
 
-fn regex(field: &'static str, place: usize, pattern: &str) -> Result<Regex, PolicyFlaw> {
+/// Compiles an expression of a list.
+fn listed(field: &'static str, place: usize, pattern: &str) -> Result<Regex, PolicyFlaw> {
+    regex(field, pattern).map_err(|flaw| flaw.at(place))
+}
+
+/// Compiles an expression; what it needs is bounded.
+pub fn regex(field: &'static str, pattern: &str) -> Result<Regex, PolicyFlaw> {
     let built = RegexBuilder::new(pattern).size_limit(REGEX_BYTES_MAX).build();
-    built.map_err(|error| PolicyFlaw::new(field, format!("{pattern:?}: {error}")).at(place))
+    built.map_err(|error| PolicyFlaw::new(field, format!("{pattern:?}: {error}")))
 }

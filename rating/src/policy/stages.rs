@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 use snapshot::Side;
 use units::{Cause, IngressTrunkId, Number, PlanId};
 
-use super::{Policies, Rules};
-use crate::admit::stage;
+use super::Policies;
+use crate::admit::{plan_stage, stage};
 
 /// A call's numbers after one stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,12 +30,14 @@ pub fn stages(
     called: Number,
 ) -> Vec<Stage> {
     let mut told = Vec::from([Stage { side: None, calling, called, refusal: None }]);
-    let rows: [(Side, &Rules); 2] = [(Side::Ingress, policies.ingress(ingress)), (Side::Plan, policies.plan(plan))];
     let (mut calling, mut called) = (calling, called);
-    for (side, rules) in rows {
-        let refusal = stage(rules, side, &mut calling, &mut called).err();
-        told.push(Stage { side: Some(side), calling, called, refusal });
-        if refusal.is_some() {
+    for side in [Side::Ingress, Side::Plan] {
+        let stood = match side {
+            Side::Plan => plan_stage(policies, plan, &mut calling, &mut called),
+            Side::Ingress | Side::Egress => stage(policies.ingress(ingress), side, &mut calling, &mut called),
+        };
+        told.push(Stage { side: Some(side), calling, called, refusal: stood.err() });
+        if stood.is_err() {
             break;
         }
     }

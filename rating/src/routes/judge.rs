@@ -1,31 +1,128 @@
-//! May this route be tried for this call, and what would it cost?
+//! May this candidate be tried for this call, and what would it cost?
 
-use snapshot::{Order, PlanRoute, PlanView, Side, View};
-use units::Cause;
+use snapshot::{Order, PlanView, RouteView, Side, View};
+use units::{Cause, Money, NodeId};
 
-use super::{Ask, Candidate, Verdict};
+use super::{Ask, Candidate, Reason, Verdict, random};
 use crate::policy::Policies;
+use crate::policy::choice::{Call, Conditions};
 
-/// Looks at one route of the plan; `place` is its position there.
+/// A candidate with what its place in the order depends on.
+#[derive(Clone, Copy, Default)]
+pub struct Judged {
+    pub candidate: Candidate,
+    /// Which route it is: its plan's place in the chain and its own in the plan. Members of a group have the same.
+    pub route: (u8, u8),
+    /// Names the route wherever it stands in its plan: the group, or else the trunk.
+    pub key: u64,
+    pub priority: i16,
+    pub weight: u16,
+    pub percent: u8,
+    /// The route comes before all others of its plan.
+    pub forced: bool,
+    /// Hunting ends after the route.
+    pub stop: bool,
+    /// An exclusive route whose conditions hold and whose trunk sells the destination.
+    pub exclusive: bool,
+    pub member: Member,
+}
+
+/// What the place in a group depends on.
+#[derive(Clone, Copy, Default)]
+pub struct Member {
+    /// It stands at another site than the deciding node.
+    pub far: bool,
+    pub priority: i16,
+    pub weight: u16,
+}
+
+impl Judged {
+    /// True while nothing stands against it.
+    pub fn is_kept(&self) -> bool {
+        self.candidate.verdict == Verdict::Kept
+    }
+
+    /// Takes it out for a reason that is the plan's own.
+    pub fn drop_for(&mut self, reason: Reason) {
+        (self.candidate.verdict, self.candidate.reason) = (Verdict::Dropped(Cause::NO_TERMINATOR), Some(reason));
+    }
+
+    /// The price of a minute.
+    pub fn price(&self) -> Money {
+        self.candidate.buy.map_or(Money::ZERO, |terms| terms.per_minute)
+    }
+}
+
+/// Set in the key of a group, so that groups and trunks are not mixed up.
+const GROUP: u64 = 1 << 32;
+/// Added to a route's key for the draw that forces it.
+const FORCE: u64 = 1 << 40;
+
+/// Looks at one candidate; `place` is its bit in [`Ask::unreachable`].
 pub fn judge(
     view: &View<'_>,
     policies: &Policies,
-    plan: &PlanView<'_>,
-    (place, route): (usize, &PlanRoute),
+    (plan, route): (&PlanView<'_>, &RouteView<'_>),
     ask: &Ask,
-) -> Candidate {
-    let mut candidate = Candidate { egress: route.egress_trunk, ..Candidate::default() };
-    let verdict = if plan.order() == Order::Percent && route.percent == 0 {
-        Err(Cause::NO_TERMINATOR)
-    } else {
-        look(view, policies, plan, ask, &mut candidate)
+    place: usize,
+) -> Judged {
+    let mut judged = Judged {
+        candidate: Candidate { egress: route.egress_trunk(), plan: plan.id(), ..Candidate::default() },
+        key: route.group().map_or(u64::from(route.egress_trunk().0), |group| GROUP | u64::from(group.0)),
+        priority: route.priority(),
+        weight: route.weight(),
+        percent: route.percent(),
+        member: member(route, ask.node),
+        route: (depth(view, plan, ask), route.place() as u8),
+        ..Judged::default()
+    };
+    let conditions = policies.choice(plan.id()).route(route.place());
+    let stands = conditions.map_or(Ok(()), |conditions| {
+        let tags = &policies.ingress(ask.ingress).policy.tags;
+        conditions.admit(&Call { calling: &ask.calling, called: &ask.called, tags })
+    });
+    let verdict = match stands {
+        Err(reason) => Err((Cause::NO_TERMINATOR, Some(reason))),
+        Ok(()) if plan.order() == Order::Percent && route.percent() == 0 => {
+            Err((Cause::NO_TERMINATOR, Some(Reason::NoShare)))
+        }
+        Ok(()) => look(view, policies, plan, ask, &mut judged.candidate),
     };
     let verdict = match ask.unreachable & (1 << place) {
         0 => verdict,
-        _ => verdict.and(Err(Cause::TRUNK_UNREACHABLE)),
+        _ => verdict.and(Err((Cause::TRUNK_UNREACHABLE, None))),
     };
-    candidate.verdict = verdict.map_or_else(Verdict::Dropped, |()| Verdict::Kept);
-    candidate
+    if let Err((cause, reason)) = verdict {
+        (judged.candidate.verdict, judged.candidate.reason) = (Verdict::Dropped(cause), reason);
+    }
+    if let (Some(conditions), Ok(())) = (conditions, stands) {
+        follow(conditions, ask.seed, &mut judged);
+    }
+    judged
+}
+
+/// What follows from a route whose conditions hold.
+fn follow(conditions: &Conditions, seed: u64, judged: &mut Judged) {
+    let rules = &conditions.rules;
+    judged.stop = rules.stop;
+    judged.exclusive = rules.exclusive && judged.candidate.buy.is_some();
+    let drawn = (random(seed, FORCE | judged.key) % 100) as u8;
+    judged.forced = drawn < rules.force_percent;
+    if judged.forced && judged.is_kept() {
+        judged.candidate.reason = Some(Reason::Forced(drawn));
+    }
+}
+
+fn member(route: &RouteView<'_>, node: NodeId) -> Member {
+    let far = route.group().is_some() && !route.nodes().any(|near| near == node);
+    Member { far, priority: route.member_priority(), weight: route.member_weight() }
+}
+
+fn depth(view: &View<'_>, plan: &PlanView<'_>, ask: &Ask) -> u8 {
+    if plan.id() == ask.plan {
+        return 0;
+    }
+    view.plan_chain(ask.plan).take_while(|other| other.id() != plan.id()).count() as u8
 }
 
 /// Fills in who and how much, up to the first reason against it.
@@ -35,33 +132,35 @@ fn look(
     plan: &PlanView<'_>,
     ask: &Ask,
     candidate: &mut Candidate,
-) -> Result<(), Cause> {
-    let trunk = view.egress(candidate.egress).ok_or(Cause::NO_TERMINATOR)?;
+) -> Result<(), (Cause, Option<Reason>)> {
+    let trunk = view.egress(candidate.egress).ok_or((Cause::NO_TERMINATOR, None))?;
     let rules = policies.egress(candidate.egress);
     (candidate.carrier, candidate.account) = (trunk.carrier(), trunk.account());
     if !trunk.active() {
-        return Err(Cause::INGRESS_TRUNK_INACTIVE);
+        return Err((Cause::INGRESS_TRUNK_INACTIVE, None));
     }
     if view.carrier(candidate.carrier).is_none_or(|carrier| carrier.blocked()) {
-        return Err(Cause::CARRIER_BLOCKED);
+        return Err((Cause::CARRIER_BLOCKED, None));
     }
     if !rules.serves(ask.node) {
-        return Err(Cause::WRONG_NODE);
+        return Err((Cause::WRONG_NODE, None));
     }
     if candidate.carrier == ask.originator && !policies.ingress(ask.ingress).policy.own_terminators {
-        return Err(Cause::OWN_TERMINATOR);
+        return Err((Cause::OWN_TERMINATOR, None));
     }
-    let deck = view.deck(trunk.buy_deck()).ok_or(Cause::TERMINATOR_RATE_NOT_FOUND)?;
-    let rate = deck.lookup(ask.called.digits(), ask.at).ok_or(Cause::TERMINATOR_RATE_NOT_FOUND)?;
+    let unknown = (Cause::TERMINATOR_RATE_NOT_FOUND, None);
+    let deck = view.deck(trunk.buy_deck()).ok_or(unknown)?;
+    let rate = deck.lookup(ask.called.digits(), ask.at).ok_or(unknown)?;
     candidate.buy = Some(rate.terms);
     candidate.margin = ask.sell.per_minute - rate.terms.per_minute;
     if rate.blocked {
-        return Err(Cause::BLOCKED_BY_TERMINATOR_DECK);
+        return Err((Cause::BLOCKED_BY_TERMINATOR_DECK, None));
     }
-    if candidate.margin < plan.margin_min() {
-        return Err(Cause::MARGIN_TOO_LOW);
+    let least = policies.choice(plan.id()).least_margin(plan.margin_min(), ask.sell.per_minute);
+    if candidate.margin < least {
+        return Err((Cause::MARGIN_TOO_LOW, Some(Reason::Margin(least))));
     }
-    rules.admit_numbers(Side::Egress, &ask.calling, &ask.called)
+    rules.admit_numbers(Side::Egress, &ask.calling, &ask.called).map_err(|cause| (cause, None))
 }
 
 /// What stopped everyone who sells the destination and may take the call; 310 when that was not one thing.

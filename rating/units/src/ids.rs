@@ -29,6 +29,8 @@ ids! {
     DeckId(u32);
     /// Which egress trunks may serve an ingress trunk.
     PlanId(u32);
+    /// Egress trunks that stand in plans as one route.
+    TrunkGroupId(u32);
     /// A machine of the cluster; 1 to 65,535.
     NodeId(u16);
     /// A core of a node, from 0.

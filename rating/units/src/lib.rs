@@ -15,7 +15,7 @@ mod time;
 pub use cause::Cause;
 pub use ids::{
     AccountId, AttemptIndex, CallId, CarrierId, DeckId, EgressTrunkId, GrantId, IngressTrunkId, NodeId, PlanId,
-    Revision, ShardId,
+    Revision, ShardId, TrunkGroupId,
 };
 pub use money::{Currency, Money};
 pub use number::{NUMBER_BYTES_MAX, Number, NumberFlaw};

@@ -88,7 +88,7 @@ pub async fn world(store: &Store) -> World {
         policy: Policy::default(),
     };
     let egress = edit.create(&egress).await.unwrap().id;
-    let route = PlanRoute { egress_trunk: EgressTrunkId(egress), priority: 0, weight: 0, percent: 0 };
+    let route = PlanRoute { egress_trunk: EgressTrunkId(egress), ..PlanRoute::default() };
     let plan = PlanDraft {
         code: "main".into(),
         order: Order::Lcr,

@@ -247,7 +247,13 @@ impl From<Order> for snapshot::Order {
 impl From<PlanRouteNew> for snapshot::PlanRoute {
     fn from(route: PlanRouteNew) -> snapshot::PlanRoute {
         let PlanRouteNew { egress_trunk, priority, weight, percent } = route;
-        snapshot::PlanRoute { egress_trunk: egress_trunk.into(), priority, weight, percent }
+        snapshot::PlanRoute {
+            egress_trunk: egress_trunk.into(),
+            priority,
+            weight,
+            percent,
+            ..snapshot::PlanRoute::default()
+        }
     }
 }
 

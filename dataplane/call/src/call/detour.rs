@@ -125,8 +125,10 @@ impl Call {
         let candidate = self.attempts.last()?.candidate;
         let trunk = ctx.view.egress(candidate.egress)?;
         let buy = rating::quote(&ctx.view, trunk.buy_deck(), number, self.started.wall).ok()?;
-        let least = ctx.view.plan(self.opening.admission.plan).map_or(Money::ZERO, |plan| plan.margin_min());
-        (self.sell?.per_minute - buy.per_minute >= least).then_some(buy)
+        let guard = ctx.view.plan(candidate.plan).map_or(Money::ZERO, |plan| plan.margin_min());
+        let sell = self.sell?.per_minute;
+        let least = ctx.policies.choice(candidate.plan).least_margin(guard, sell);
+        (sell - buy.per_minute >= least).then_some(buy)
     }
 }
 

@@ -178,6 +178,7 @@ fn candidate_of(record: &Cdr, margin: Money) -> Candidate {
         buy: record.buy.map(|buy| buy.terms),
         margin,
         verdict: Verdict::Kept,
+        ..Candidate::default()
     }
 }
 

@@ -89,6 +89,7 @@ pub fn model() -> Model {
             routes: vec![PlanRoute { egress_trunk: EgressTrunkId(1), ..PlanRoute::default() }],
             ..Plan::default()
         }],
+        ..Model::default()
     }
 }
 

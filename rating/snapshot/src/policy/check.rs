@@ -136,6 +136,7 @@ impl Policy {
         range("cps_window_s", u32::from(self.cps_window_s), 1, 60)?;
         range("probe.interval_s", u32::from(self.probe.interval_s), 5, 3_600)?;
         range("probe.failures", u32::from(self.probe.failures), 1, 10)?;
+        crate::routing::tags("tags", &self.tags)?;
         count("rewrite", self.rewrite.len(), RULES_MAX)?;
         each(&self.rewrite, rewrite)?;
         self.check_headers()?;
@@ -178,6 +179,7 @@ impl Policy {
             ("own_terminators", !self.own_terminators || ingress),
             ("cps_window_s", self.cps_window_s == 0 || side != Side::Plan),
             ("nodes", self.nodes.is_empty() || side != Side::Plan),
+            ("tags", self.tags.is_empty() || ingress),
             ("nat", self.nat || side != Side::Plan),
             ("answers.statuses", self.answers.statuses.is_empty() || ingress),
             ("answers.always_503", !self.answers.always_503 || ingress),

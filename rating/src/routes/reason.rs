@@ -1,0 +1,96 @@
+//! What stood against a candidate, or gave it its place, with the number that decided.
+
+use units::Money;
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])* $code:literal $name:ident $(($number:ident: $kind:ty))? $word:literal;)*) => {
+        /// Why a candidate is where it is, beyond its cause.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Reason {
+            $($(#[doc = $doc])* $name $(($kind))?,)*
+        }
+
+        impl Reason {
+            /// A stable word for programs.
+            pub const fn word(self) -> &'static str {
+                match self {
+                    $(Reason::$name { .. } => $word,)*
+                }
+            }
+
+            /// How it stands in a record: its code, and its number or 0.
+            pub fn parts(self) -> (u8, i64) {
+                match self {
+                    $(Reason::$name $(($number))? => ($code, 0 $(+ Figure::to($number))?),)*
+                }
+            }
+
+            /// From a record; `None` for a code that is none.
+            pub fn from_parts(code: u8, _number: i64) -> Option<Reason> {
+                match code {
+                    $($code => Some(Reason::$name $((<$kind as Figure>::from(_number)?))?),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The route is switched off.
+    1 Inactive "route_inactive";
+    /// The ingress trunk bears none of the tags that the route asks for.
+    2 NoTag "tag";
+    /// The destination lies in none of the route's areas.
+    3 CalledArea "called_area";
+    /// The caller is of none of the route's areas.
+    4 CallingArea "calling_area";
+    /// The route's expression does not match the destination.
+    5 CalledMatch "called_match";
+    /// The route's denying expression matches the destination.
+    6 CalledDeny "called_deny";
+    /// The route's expression does not match the caller.
+    7 CallingMatch "calling_match";
+    /// The route's denying expression matches the caller.
+    8 CallingDeny "calling_deny";
+    /// The margin of a minute would have to be this.
+    9 Margin(least: Money) "margin";
+    /// An exclusive route matched the call.
+    10 Exclusive "exclusive";
+    /// It stands behind a route after which hunting stops.
+    11 Stopped "stopped";
+    /// Its trunk stands earlier in the order.
+    12 Twice "twice";
+    /// The plan gives it no share of the calls.
+    13 NoShare "no_share";
+    /// Kept: the dearest price of the band that it stands in.
+    14 Band(dearest: Money) "band";
+    /// Kept: it came to the front of its plan because this number below its per cent was drawn, 0 to 99.
+    15 Forced(drawn: u8) "forced";
+    /// Kept: its place was drawn with this share of those that were left, in per cent.
+    16 Share(percent: u8) "share";
+}
+
+/// Numbers that a record keeps as `i64`.
+trait Figure: Sized {
+    fn to(self) -> i64;
+    fn from(number: i64) -> Option<Self>;
+}
+
+impl Figure for Money {
+    fn to(self) -> i64 {
+        self.nanos()
+    }
+    fn from(number: i64) -> Option<Money> {
+        Some(Money::from_nanos(number))
+    }
+}
+
+impl Figure for u8 {
+    fn to(self) -> i64 {
+        i64::from(self)
+    }
+    fn from(number: i64) -> Option<u8> {
+        u8::try_from(number).ok()
+    }
+}

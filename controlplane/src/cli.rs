@@ -1,10 +1,13 @@
 //! The command line `tandem`: nouns and verbs, tables for people and JSON for programs.
 //!
-//! Data goes to stdout, talk to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 4 not found, 5 refused.
+//! Data goes to stdout, talk to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 differences found, 4 not found,
+//! 5 refused.
 
 mod calls;
 mod cdr;
 mod external;
+mod past;
+mod replay;
 mod route;
 mod up;
 
@@ -19,6 +22,8 @@ use store::{Store, StoreError};
 use crate::apply::{self, ApplyError, Input};
 use crate::folder::{Folder, remembered};
 
+/// Exit code: something is not as it should be.
+const EXIT_DIFFERENT: u8 = 3;
 /// Exit code: there is no such thing.
 const EXIT_NOT_FOUND: u8 = 4;
 /// Exit code: refused, or in conflict with what stands.
@@ -49,6 +54,8 @@ enum Noun {
     /// Routing.
     #[command(subcommand)]
     Route(route::Verb),
+    /// Makes recorded decisions again, here and now, and names what differs.
+    Replay(replay::Arguments),
     /// Another program of ours, `tandem-NAME`, beside this one or on the PATH.
     #[command(external_subcommand)]
     External(Vec<OsString>),
@@ -124,6 +131,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Noun::Calls(verb) => calls::run(verb).await,
         Noun::Cdr(verb) => cdr::run(verb).await,
         Noun::Route(verb) => route::run(verb).await,
+        Noun::Replay(arguments) => replay::run(arguments).await,
         Noun::External(words) => external::run(&words),
     };
     done.unwrap_or_else(|error| {

@@ -13,6 +13,7 @@ pub mod deck;
 pub mod diff;
 mod e164;
 pub mod policy;
+pub mod replay;
 mod routes;
 
 pub use admit::{Admission, Arrival, admit, admit_by, is_known};

@@ -142,7 +142,7 @@ async fn pages(store: &Store, mut filter: CdrFilter, limit: usize) -> Result<Vec
 }
 
 /// A moment, a date, or a span back from now. The present is a second ahead, so that a window up to now holds what has just begun.
-fn when(text: &str) -> Result<WallTime> {
+pub(super) fn when(text: &str) -> Result<WallTime> {
     if let Ok(at) = crate::apply::moment(text) {
         return Ok(at);
     }

@@ -1,0 +1,209 @@
+//! Stories about recorded calls that are decided again, by the program that operators run.
+#![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use cdr::{Cdr, Priced};
+use rating::{Ask, Policies, Routes};
+use serde_json::Value;
+use snapshot::{Model, View};
+use store::{Batch, Cursor, Store};
+use tandem_controlplane::apply::{Files, Input, apply};
+use tandem_controlplane::folder::Folder;
+use units::{AttemptIndex, CallId, Money, NodeId, Number, ShardId, Terms, WallTime};
+
+/// One originator, two terminators; the cheap one does not sell 4477.
+const SWITCH: &str = r#"
+carriers: [{ code: acme }, { code: oria }, { code: blux }]
+accounts:
+  - { code: acme-usd, carrier: acme }
+  - { code: oria-usd, carrier: oria }
+  - { code: blux-usd, carrier: blux }
+decks:
+  - { code: acme-sell, rates: [{ prefix: "44", rate: "0.06" }] }
+  - { code: oria-buy, rates: [{ prefix: "4420", rate: "0.012" }] }
+  - { code: blux-buy, rates: [{ prefix: "44", rate: "0.03" }] }
+egress_trunks:
+  - { code: oria-1, carrier: oria, account: oria-usd, address: "127.0.2.1:5060", buy_deck: oria-buy }
+  - { code: blux-1, carrier: blux, account: blux-usd, address: "127.0.2.2:5060", buy_deck: blux-buy }
+plans:
+  - { code: main, routes: [{ egress_trunk: oria-1 }, { egress_trunk: blux-1 }] }
+ingress_trunks:
+  - { code: acme-in, carrier: acme, account: acme-usd, sources: [127.0.1.0/24], plan: main, sell_deck: acme-sell }
+"#;
+
+/// A node's folder with a database and a published snapshot, and nobody who serves them.
+struct Scene {
+    folder: Folder,
+    store: Store,
+    temporary: tempfile::TempDir,
+}
+
+impl Scene {
+    async fn new() -> Scene {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Folder::open(&temporary.path().join("node")).unwrap();
+        let store = Store::open(&folder.default_database()).await.unwrap();
+        let scene = Scene { folder, store, temporary };
+        scene.publish(SWITCH).await;
+        scene
+    }
+
+    /// Applies a file and writes the snapshot of what stands afterwards.
+    async fn publish(&self, yaml: &str) -> Model {
+        let files = Files::Inline(Default::default());
+        let input = Input { name: "switch.yaml".into(), yaml: yaml.into(), files };
+        apply(&self.store, &input, false, None).await.unwrap();
+        let model = self.store.model().await.unwrap();
+        let name = format!("{}.snap", model.revision.0);
+        std::fs::write(self.folder.snapshots().join(&name), model.encode().unwrap()).unwrap();
+        std::fs::write(self.folder.snapshots().join("current"), name).unwrap();
+        model
+    }
+
+    /// Calls as the data plane would have recorded them; every third is not answered.
+    async fn record(&self, model: &Model, calls: u64) -> Vec<Cdr> {
+        let image = model.encode().unwrap();
+        let view = View::open(&image);
+        let cdrs: Vec<Cdr> = (0..calls).map(|sequence| recorded(&view, sequence)).collect();
+        let cursor = Cursor { boot: 1, segment: 1, offset: calls };
+        let batch = Batch { node: NodeId(1), kind: "journal", folder: "test", cdrs: &cdrs, traces: &[], cursor };
+        self.store.insert_cdrs(batch).await.unwrap();
+        cdrs
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.temporary.path().join(name).display().to_string()
+    }
+
+    fn tandem(&self, words: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
+        command.args(words).env("TANDEM_DATA", self.folder.path()).env_remove("TANDEM_DATABASE").output().unwrap()
+    }
+
+    /// The JSON that a command prints, and its exit code.
+    fn json(&self, words: &[&str]) -> (Value, Option<i32>) {
+        let output = self.tandem(&[words, &["-o", "json"]].concat());
+        let value = serde_json::from_slice(&output.stdout);
+        (value.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr))), output.status.code())
+    }
+}
+
+fn recorded(view: &View<'_>, sequence: u64) -> Cdr {
+    let called = Number::parse(if sequence.is_multiple_of(2) { b"442071838750" } else { b"447700900123" }).unwrap();
+    let started = WallTime::from_micros(1_767_225_600_000_000 + sequence as i64 * 1_000_000);
+    let trunk = view.ingress_trunks().next().unwrap();
+    let sell = rating::quote(view, trunk.sell_deck(), &called, started).unwrap();
+    let (ingress, plan, originator) = (trunk.id(), trunk.plan(), trunk.carrier());
+    let ask =
+        Ask { node: NodeId(1), ingress, plan, sell, originator, called, at: started, seed: sequence, ..Ask::default() };
+    let mut cdr = Cdr {
+        call: CallId { node: NodeId(1), boot: 1, shard: ShardId(0), sequence },
+        attempt: AttemptIndex(0),
+        attempts: 1,
+        revision: view.revision(),
+        originator,
+        ingress_trunk: ingress,
+        called,
+        called_routed: called,
+        started,
+        ..Cdr::default()
+    };
+    let mut routes = Routes::default();
+    rating::routes(view, &Policies::default(), &ask, &mut routes).unwrap();
+    rating::decision::encode(view.revision(), &ask, &routes, &mut cdr.decision);
+    let best = routes.kept()[0];
+    (cdr.terminator, cdr.egress_trunk) = (best.carrier, best.egress);
+    if sequence % 3 != 2 {
+        (cdr.answered_ms, cdr.duration_ms) = (Some(2_000), 60_000);
+        (cdr.sell, cdr.buy) = (Some(priced(sell)), Some(priced(best.buy.unwrap())));
+    }
+    cdr
+}
+
+fn priced(terms: Terms) -> Priced {
+    let charge = rating::charge(&terms, 60_000);
+    Priced { terms, billed_s: charge.billed_s, price: charge.price }
+}
+
+const DAY: [&str; 4] = ["--from", "2026-01-01", "--till", "2026-01-02"];
+
+#[tokio::test]
+async fn every_recorded_decision_is_made_again_here_and_elsewhere() {
+    let scene = Scene::new().await;
+    let model = scene.store.model().await.unwrap();
+    scene.record(&model, 1_500).await;
+    let (report, code) = scene.json(&[&["replay"][..], &DAY].concat());
+    assert_eq!((report["calls"].as_u64(), report["same"].as_u64(), code), (Some(1_500), Some(1_500), Some(0)));
+    // The same on another machine: an exported file, and a folder with the snapshots.
+    let file = scene.file("day.ndjson");
+    assert!(scene.tandem(&[&["replay", "--export", &file][..], &DAY].concat()).status.success());
+    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 1_500);
+    let elsewhere = scene.file("elsewhere");
+    std::fs::rename(scene.folder.snapshots(), &elsewhere).unwrap();
+    let (report, code) = scene.json(&["replay", "--file", &file, "--snapshots", &elsewhere]);
+    assert_eq!((report["same"].as_u64(), code), (Some(1_500), Some(0)));
+}
+
+#[tokio::test]
+async fn what_differs_is_named_with_exit_code_3() {
+    let scene = Scene::new().await;
+    let model = scene.store.model().await.unwrap();
+    scene.record(&model, 10).await;
+    // Somebody has exchanged the snapshot: the same number, another rate.
+    let mut changed = model.clone();
+    let deck = changed.decks.iter_mut().find(|deck| deck.code == "oria-buy").unwrap();
+    deck.rates[0].per_minute = Money::parse("0.04").unwrap();
+    let path = scene.folder.snapshots().join(format!("{}.snap", model.revision.0));
+    std::fs::write(&path, changed.encode().unwrap()).unwrap();
+    let (report, code) = scene.json(&[&["replay"][..], &DAY].concat());
+    assert_eq!((report["same"].as_u64(), report["differing"].as_u64(), code), (Some(5), Some(5), Some(3)));
+    let inputs: Vec<_> = report["differences"].as_array().unwrap().iter().map(told).collect();
+    assert!(inputs.contains(&"oria-1: buy rate in oria-buy: price of a minute: 0.012 → 0.04".into()), "{inputs:?}");
+    assert!(inputs.contains(&"order: oria-1, blux-1 → blux-1, oria-1".into()), "{inputs:?}");
+    // It is gone.
+    std::fs::remove_file(&path).unwrap();
+    let (report, code) = scene.json(&[&["replay"][..], &DAY].concat());
+    assert_eq!((report["missing"].as_u64(), code), (Some(10), Some(3)));
+    assert_eq!(report["missing_revisions"][0].as_u64(), Some(model.revision.0));
+}
+
+#[tokio::test]
+async fn a_price_that_no_rate_explains_and_a_broken_record_are_named() {
+    let scene = Scene::new().await;
+    let model = scene.store.model().await.unwrap();
+    let cdrs = scene.record(&model, 2).await;
+    let mut odd = cdrs[0].clone();
+    odd.call.sequence = 7;
+    odd.sell.as_mut().unwrap().price = Money::parse("9").unwrap();
+    let mut broken = cdrs[0].clone();
+    (broken.call.sequence, broken.decision) = (8, vec![255, 1, 2]);
+    let cursor = Cursor { boot: 1, segment: 1, offset: 9 };
+    let cdrs = [odd, broken];
+    let batch = Batch { node: NodeId(1), kind: "journal", folder: "test", cdrs: &cdrs, traces: &[], cursor };
+    scene.store.insert_cdrs(batch).await.unwrap();
+    let (report, code) = scene.json(&[&["replay"][..], &DAY].concat());
+    assert_eq!((report["same"].as_u64(), report["unreadable"].as_u64(), code), (Some(2), Some(1), Some(3)));
+    let inputs: Vec<_> = report["differences"].as_array().unwrap().iter().map(told).collect();
+    assert!(inputs.contains(&"sell price: 9.00 for 60 s → 0.06 for 60 s".into()), "{inputs:?}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_export_is_refused_with_its_line() {
+    let scene = Scene::new().await;
+    let file = scene.file("odd.ndjson");
+    let snapshots = scene.folder.snapshots();
+    for (text, why) in [("{}\n", "odd.ndjson:1"), ("\n", "odd.ndjson:1")] {
+        std::fs::write(&file, text).unwrap();
+        let output = scene.tandem(&["replay", "--file", &file, "--snapshots", &snapshots.display().to_string()]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains(why) && output.status.code() == Some(1), "{said}");
+    }
+    assert!(Path::new(&file).exists());
+}
+
+fn told(row: &Value) -> String {
+    let text = |name: &str| row[name].as_str().unwrap().to_owned();
+    format!("{}: {} → {}", text("input"), text("recorded"), text("repeated"))
+}

@@ -72,6 +72,10 @@ test: ## everything that CI runs, servers and browser included
 test-unit: ## tests of every crate, simulator's seeds included
 	$(CARGO) test --workspace --exclude acceptance --exclude tidy
 
+.PHONY: oracle
+oracle: ## a million random calls by an independent calculator of routes and prices: no difference may be left
+	$(CARGO) test --release -p rating --test an_independent_calculator_agrees -- --include-ignored --nocapture
+
 .PHONY: test-gui
 test-gui: gui ## types and unit tests of the pages
 	cd $(GUI) && npm test

@@ -1,0 +1,241 @@
+//! Random switches of twenty decks, and random calls to them.
+
+use snapshot::routing::Area;
+use snapshot::{
+    Account, Carrier, Deck, EgressTrunk, GroupMember, IngressTrunk, Model, Order, Plan, PlanRoute, PlanRules, Policy,
+    Rate, RouteRules, TrunkGroup,
+};
+use units::{
+    AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, PlanId, Revision, Rounding,
+    TrunkGroupId, WallTime,
+};
+
+use super::choice::Call;
+
+pub const DECKS: u32 = 20;
+const SELL_DECKS: u32 = 4;
+const CARRIERS: u32 = 8;
+const TRUNKS: u32 = 24;
+const PLANS: u32 = 8;
+const INGRESS: u32 = 8;
+/// The moment around which rates begin and end.
+const NOON: i64 = 1_767_268_800_000_000;
+
+/// The generator of Marsaglia, 2003: xorshift64.
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn roll(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    /// Below this number.
+    pub fn below(&mut self, sides: u64) -> u64 {
+        self.roll() % sides
+    }
+
+    /// True once in so many times.
+    pub fn once_in(&mut self, times: u64) -> bool {
+        self.below(times) == 0
+    }
+
+    fn pick<T: Clone>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len() as u64) as usize].clone()
+    }
+
+    /// Digits from a few, so that numbers and prefixes meet.
+    fn digits(&mut self, least: u64, most: u64) -> String {
+        let length = least + self.below(most - least + 1);
+        let first = self.pick(&["44", "49", "1", "4"]).to_owned();
+        let rest = (0..length).map(|_| self.pick(&["0", "2", "2", "7"]));
+        let whole: String = std::iter::once(first.as_str()).chain(rest).collect();
+        whole.chars().take(15).collect()
+    }
+}
+
+/// A whole switch.
+pub fn switch(seed: u64, rates: usize) -> Model {
+    let dice = &mut Dice(seed);
+    let carrier = |id, dice: &mut Dice| Carrier { id: CarrierId(id), code: format!("c{id}"), blocked: dice.once_in(8) };
+    let account = |id| Account { id: AccountId(id), carrier: CarrierId(id), currency: Currency::USD };
+    Model {
+        revision: Revision(1),
+        carriers: (1..=CARRIERS).map(|id| carrier(id, dice)).collect(),
+        accounts: (1..=CARRIERS).map(account).collect(),
+        decks: (1..=DECKS).map(|id| deck(id, rates, dice)).collect(),
+        egress_trunks: (1..=TRUNKS).map(|id| trunk(id, dice)).collect(),
+        groups: (1..=4).map(|id| group(id, dice)).collect(),
+        plans: (1..=PLANS).map(|id| plan(id, dice)).collect(),
+        ingress_trunks: (1..=INGRESS).map(|id| ingress(id, dice)).collect(),
+        ..Model::default()
+    }
+}
+
+fn deck(id: u32, rates: usize, dice: &mut Dice) -> Deck {
+    let sells = id <= SELL_DECKS;
+    let mut all: Vec<Rate> = Vec::new();
+    let mut seen = std::collections::BTreeSet::new();
+    while all.len() < rates {
+        let rate = rate(sells, dice);
+        if seen.insert((rate.prefix.clone(), rate.from)) {
+            all.push(rate);
+        }
+    }
+    let rounding = dice.pick(&[Rounding::Ceil, Rounding::Ceil, Rounding::Round, Rounding::Floor]);
+    let decimals = dice.pick(&[6, 6, 4, 2, 9, 0]);
+    Deck { id: DeckId(id), code: format!("d{id}"), rounding, decimals, rates: all, ..Deck::default() }
+}
+
+fn rate(sells: bool, dice: &mut Dice) -> Rate {
+    let prefix = match dice.below(40) {
+        0 => String::new(),
+        1 => dice.digits(0, 3) + dice.pick(&["A", "B7", "*"]),
+        _ => dice.digits(0, 6),
+    };
+    // Sell prices lie a little above, and prices repeat, so that margins and ties are close.
+    let cents = 10 + dice.below(12) as i64 + if sells { 6 } else { 0 };
+    let fine = if dice.once_in(3) { dice.below(10_000_000) as i64 } else { 0 };
+    let from = if dice.once_in(4) { NOON + dice.below(7) as i64 - 3 } else { 0 };
+    let till = dice.once_in(4).then(|| WallTime::from_micros(from.max(NOON - 3) + 1 + dice.below(5) as i64));
+    Rate {
+        prefix,
+        per_minute: Money::from_nanos(cents * 1_000_000 + fine),
+        connection_fee: Money::from_nanos(dice.pick(&[0, 0, 5_000_000, 333_333])),
+        minimum_s: dice.pick(&[0, 1, 1, 6, 30, 60]),
+        increment_s: dice.pick(&[0, 1, 1, 6, 60, 7]),
+        free_s: dice.pick(&[0, 0, 0, 5, 30, 90]),
+        from: WallTime::from_micros(from),
+        till,
+        blocked: dice.once_in(25),
+        ..Rate::default()
+    }
+}
+
+fn trunk(id: u32, dice: &mut Dice) -> EgressTrunk {
+    let carrier = 1 + dice.below(u64::from(CARRIERS)) as u32;
+    let nodes = if dice.once_in(6) { vec![dice.pick(&[1, 2])] } else { Vec::new() };
+    EgressTrunk {
+        id: EgressTrunkId(id),
+        code: format!("e{id}"),
+        carrier: CarrierId(carrier),
+        account: AccountId(carrier),
+        address: "192.0.2.1:5060".parse().unwrap(),
+        buy_deck: DeckId(SELL_DECKS + 1 + dice.below(u64::from(DECKS - SELL_DECKS)) as u32),
+        active: !dice.once_in(12),
+        policy: Policy { nodes, ..Policy::default() },
+        ..EgressTrunk::default()
+    }
+}
+
+fn group(id: u32, dice: &mut Dice) -> TrunkGroup {
+    let first = dice.below(u64::from(TRUNKS)) as u32;
+    let member = |place: u32, dice: &mut Dice| GroupMember {
+        egress_trunk: EgressTrunkId(1 + (first + place * 5) % TRUNKS),
+        priority: dice.below(2) as i16,
+        weight: dice.pick(&[0, 1, 10, 30]),
+        nodes: if dice.once_in(2) { vec![dice.pick(&[1, 2])] } else { Vec::new() },
+    };
+    let count = 2 + dice.below(3) as u32;
+    let members = (0..count).map(|place| member(place, dice)).collect();
+    TrunkGroup { id: TrunkGroupId(id), code: format!("g{id}"), members }
+}
+
+/// Plans lead on to the next ones, three in a row at most.
+fn plan(id: u32, dice: &mut Dice) -> Plan {
+    let order = dice.pick(&[Order::Lcr, Order::Lcr, Order::Priority, Order::Weight, Order::Percent]);
+    let mut trunks: Vec<u32> = (1..=TRUNKS).collect();
+    let trunk_count = 3 + dice.below(if id == 1 { 18 } else { 6 });
+    let mut routes: Vec<PlanRoute> = Vec::new();
+    for _ in 0..trunk_count {
+        let trunk = trunks.swap_remove(dice.below(trunks.len() as u64) as usize);
+        routes.push(PlanRoute { egress_trunk: EgressTrunkId(trunk), ..route(dice) });
+    }
+    let group = 1 + dice.below(4) as u32;
+    for id in [group, group % 4 + 1].into_iter().take(dice.below(3) as usize) {
+        routes.push(PlanRoute { group: Some(TrunkGroupId(id)), ..route(dice) });
+    }
+    let areas = ["a", "b"].map(|name| Area { name: name.into(), prefixes: vec![dice.digits(0, 2), dice.digits(1, 2)] });
+    Plan {
+        id: PlanId(id),
+        code: format!("p{id}"),
+        order,
+        margin_min: Money::from_nanos(dice.pick(&[0, 0, 20_000_000, -50_000_000])),
+        routes,
+        failover: (!id.is_multiple_of(3) && id < PLANS && dice.once_in(2)).then_some(PlanId(id + 1)),
+        rules: PlanRules {
+            near_price: dice.pick(&["", "", "0.02", "0.005"]).into(),
+            near_percent: dice.pick(&["", "", "10", "2.5"]).into(),
+            margin_percent: dice.pick(&["", "", "5", "12.5", "-20"]).into(),
+            areas: areas.to_vec(),
+            ..PlanRules::default()
+        },
+        ..Plan::default()
+    }
+}
+
+fn route(dice: &mut Dice) -> PlanRoute {
+    let plain = !dice.once_in(4);
+    let expression =
+        |dice: &mut Dice| if plain || dice.once_in(2) { String::new() } else { "^".to_owned() + &dice.digits(0, 1) };
+    let names = |dice: &mut Dice, of: &[&str]| {
+        if plain || dice.once_in(2) { Vec::new() } else { vec![dice.pick(of).to_owned()] }
+    };
+    PlanRoute {
+        priority: dice.below(3) as i16 - 1,
+        weight: dice.below(3) as u16,
+        percent: dice.pick(&[0, 10, 20, 50, 50]),
+        rules: RouteRules {
+            active: !dice.once_in(20),
+            called_match: expression(dice),
+            called_deny: if dice.once_in(10) { "^447".into() } else { String::new() },
+            calling_match: if plain { String::new() } else { "^4".into() },
+            calling_deny: if dice.once_in(12) { "^49".into() } else { String::new() },
+            tags: names(dice, &["retail", "premium"]),
+            called_areas: names(dice, &["a", "b"]),
+            calling_areas: if plain { Vec::new() } else { names(dice, &["a", "b"]) },
+            stop: dice.once_in(12),
+            exclusive: dice.once_in(25),
+            force_percent: dice.pick(&[0, 0, 0, 0, 30, 100]),
+        },
+        ..PlanRoute::default()
+    }
+}
+
+fn ingress(id: u32, dice: &mut Dice) -> IngressTrunk {
+    let carrier = 1 + dice.below(u64::from(CARRIERS)) as u32;
+    let tags = dice.pick(&[vec![], vec!["retail"], vec!["premium", "retail"]]);
+    let tags = tags.into_iter().map(str::to_owned).collect();
+    IngressTrunk {
+        id: IngressTrunkId(id),
+        code: format!("i{id}"),
+        carrier: CarrierId(carrier),
+        account: AccountId(carrier),
+        plan: PlanId(id),
+        sell_deck: DeckId(1 + id % SELL_DECKS),
+        policy: Policy { tags, own_terminators: dice.once_in(3), ..Policy::default() },
+        ..IngressTrunk::default()
+    }
+}
+
+/// A call to a switch of [`switch`].
+pub fn call(dice: &mut Dice) -> Call {
+    let letter = if dice.once_in(30) { dice.pick(&["A", "B7", "*1"]) } else { "" };
+    let plus = if dice.once_in(10) { "+" } else { "" };
+    Call {
+        node: dice.pick(&[1, 2, 3]),
+        ingress: 1 + dice.below(u64::from(INGRESS)) as u32,
+        calling: if dice.once_in(10) { String::new() } else { dice.digits(3, 9) },
+        called: format!("{plus}{}{letter}{}", dice.digits(0, 6), dice.below(1_000)),
+        at: NOON + dice.below(9) as i64 - 4,
+        seed: dice.roll(),
+        unreachable: if dice.once_in(3) { dice.roll() & dice.roll() & dice.roll() } else { 0 },
+        talk_ms: match dice.below(4) {
+            0 => dice.below(100) * 500,
+            1 => dice.below(4) * 30_000 + dice.below(3),
+            _ => dice.below(7_200_000),
+        },
+    }
+}

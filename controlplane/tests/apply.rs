@@ -124,6 +124,16 @@ async fn a_changed_value_is_the_only_change(store: Store) {
     let dearer = done(&store, &SWITCH.replace("rate: 0.0120", "rate: 0.0130")).await;
     let said: Vec<String> = dearer.changes.iter().map(ToString::to_string).collect();
     assert_eq!(said, ["~ rates of deck acme-sell: 44: 0.012 → 0.013"]);
+    let taxed = SWITCH.replace("rate: 0.0120", "rate: 0.0130, first_per_minute: 0.05").replace(
+        "currency: USD\n    rates",
+        "currency: USD\n    tax_percent: 7.7\n    steps_from_zero: true\n    rates",
+    );
+    let said: Vec<String> = done(&store, &taxed).await.changes.iter().map(ToString::to_string).collect();
+    assert_eq!(said[0], "~ deck acme-sell: steps_from_zero false → true, tax_percent 0 → 7.7");
+    let deck = store.model().await.unwrap().decks.swap_remove(0);
+    assert_eq!((deck.tax_ppm, deck.steps_from_zero), (77_000, true));
+    assert_eq!(deck.rates[0].first_per_minute, units::Money::parse("0.05"));
+    done(&store, &SWITCH.replace("rate: 0.0120", "rate: 0.0130")).await;
     let fewer = SWITCH.replace("rate: 0.0120", "rate: 0.0130").replace("capacity: 100", "capacity: 50, active: false");
     let said: Vec<String> = done(&store, &fewer).await.changes.iter().map(ToString::to_string).collect();
     assert_eq!(said, ["~ egress trunk oria-1: capacity 100 → 50, active true → false"]);
@@ -247,6 +257,8 @@ async fn a_mistake_in_the_file_names_line_column_and_field() {
         ("kind: prepaid", "kind: free", "free", "accounts[0].kind", "prepaid"),
         ("1000.00", "1,000.00", "\"1,000", "accounts[0].payments[0].amount", "12.50"),
         ("rate: 0.0120", "rate: 1e3", "1e3", "decks[0].rates[0].rate", "12.50"),
+        ("rate: 0.0120", "rate: 1, first_per_minute: -1", "-1", "decks[0].rates[0].first_per_minute", "0 or more"),
+        ("USD\n    rates", "USD\n    tax_percent: 7,7\n    rates", "7,7", "decks[0].tax_percent", "four decimals"),
         ("30/6/0", "30/0", "30/0", "decks[0].rates[1].increments", "1 or more"),
         ("prefix: \"4477\"", "prefix: \"44\", till: 2020-01-01", "2020", "decks[0].rates[1].till", "later than from"),
         ("\"127.0.2.1:5060", "\"127.0.2.1", "\"127.0.2.1", "egress_trunks[0].address", "with a port"),

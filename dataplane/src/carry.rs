@@ -63,7 +63,7 @@ fn records_of(books: &Books, boot: u32, wall: WallTime) -> impl Iterator<Item = 
 
 fn price(terms: &Terms, duration_ms: u64) -> Priced {
     let charge = rating::charge(terms, duration_ms);
-    Priced { terms: *terms, billed_s: charge.billed_s, price: charge.price }
+    Priced { terms: *terms, billed_s: charge.billed_s, price: charge.price, tax: charge.tax }
 }
 
 /// All readable records of a segment.

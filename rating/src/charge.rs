@@ -1,26 +1,35 @@
 //! Seconds into money, and money into seconds.
 //!
-//! Everything is exact until the last step: the price is a fraction of nano-units, rounded half-even once to the deck's decimals.
+//! Everything is exact until the last step: the price is a fraction of nano-units, rounded half-even once to the deck's decimals. The
+//! price before tax is rounded from its own fraction in the same way, and tax is what lies between the two.
 //! The price never falls as a call goes on, so the reserve of a duration is its price and covers every shorter call.
 
-use units::{Money, Rounding, Terms};
+use units::{EXCHANGE_ONE, Money, Rounding, Terms};
 
 /// Seconds that a call's first reserve pays for at least, however short the billing steps are.
 pub const FIRST_SLICE_S: u32 = 5;
 
-/// What a call of some duration costs.
+/// No tax, in millionths of the price before it.
+const TAX_ONE: i128 = 1_000_000;
+
+/// What a call of some duration costs, in the account's currency.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Charge {
     /// Seconds billed after minimum, steps and free seconds; 4,294,967,295 at most.
     pub billed_s: u32,
-    /// Seconds × rate + connection fee; zero when no second is billed.
+    /// Seconds × rate + connection fee, before tax; zero when no second is billed.
+    pub net: Money,
+    /// What tax adds; `net` + `tax` = `price`.
+    pub tax: Money,
+    /// With tax: what is reserved and charged.
     pub price: Money,
 }
 
 /// What an answered call of this many milliseconds costs. No duration, no price: not even the connection fee.
 pub fn charge(terms: &Terms, duration_ms: u64) -> Charge {
     let billed_s = billed(terms, whole_seconds(terms.rounding, duration_ms));
-    Charge { billed_s, price: price(terms, billed_s) }
+    let (net, price) = (rounded(terms, billed_s, 0), price(terms, billed_s));
+    Charge { billed_s, net, tax: price - net, price }
 }
 
 /// What must be reserved so that a call may last this many milliseconds: no shorter call costs more.
@@ -73,30 +82,46 @@ fn whole_seconds(rounding: Rounding, duration_ms: u64) -> u32 {
     u32::try_from(seconds).unwrap_or(u32::MAX)
 }
 
-/// Seconds billed for whole seconds talked. Steps count from the end of the minimum.
+/// Seconds billed for whole seconds talked.
 fn billed(terms: &Terms, seconds: u32) -> u32 {
     let (minimum, free) = (u32::from(terms.minimum_s), u32::from(terms.free_s));
     // M4's grace: short calls are free, unless the minimum is longer than the grace.
     if seconds == 0 || (seconds <= free && minimum <= free) {
         return 0;
     }
-    if seconds <= minimum {
-        return minimum;
-    }
     let step = u64::from(terms.increment_s.max(1));
-    let steps = u64::from(seconds - minimum).div_ceil(step);
-    u32::try_from(u64::from(minimum) + steps * step).unwrap_or(u32::MAX)
+    let stepped = |seconds: u32| u64::from(seconds).div_ceil(step) * step;
+    let billed = match terms.steps_from_zero {
+        true => stepped(seconds).max(u64::from(minimum)),
+        false => u64::from(minimum) + stepped(seconds.saturating_sub(minimum)),
+    };
+    u32::try_from(billed).unwrap_or(u32::MAX)
 }
 
 fn price(terms: &Terms, billed_s: u32) -> Money {
+    rounded(terms, billed_s, terms.tax_ppm)
+}
+
+/// The price of billed seconds with so much tax, in the account's currency.
+fn rounded(terms: &Terms, billed_s: u32, tax_ppm: u32) -> Money {
     if billed_s == 0 {
         return Money::ZERO;
     }
     let place = 10_i128.pow(u32::from(9 - terms.decimals.min(9)));
-    let sixtieths =
-        i128::from(terms.per_minute.nanos()) * i128::from(billed_s) + i128::from(terms.connection_fee.nanos()) * 60;
-    let nanos = half_even(sixtieths, 60 * place) * place;
+    // A product that leaves 128 bits stands for a price far beyond the 64 bits of Money: both stop at their bound.
+    let exact = sixtieths(terms, billed_s)
+        .saturating_mul(TAX_ONE + i128::from(tax_ppm))
+        .saturating_mul(i128::from(terms.exchange));
+    let nanos = half_even(exact, 60 * TAX_ONE * i128::from(EXCHANGE_ONE) * place) * place;
     Money::from_nanos(nanos.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64)
+}
+
+/// Sixty times the price before tax, in the deck's currency: seconds within the minimum, those after it, and the fee.
+fn sixtieths(terms: &Terms, billed_s: u32) -> i128 {
+    let first_s = billed_s.min(u32::from(terms.minimum_s));
+    let first = i128::from(terms.first_per_minute.unwrap_or(terms.per_minute).nanos()) * i128::from(first_s);
+    let next = i128::from(terms.per_minute.nanos()) * i128::from(billed_s - first_s);
+    first + next + i128::from(terms.connection_fee.nanos()) * 60
 }
 
 /// `number / divisor` to the nearest whole, ties to the even one. `divisor` is positive.

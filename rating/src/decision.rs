@@ -6,15 +6,15 @@
 use alloc::vec::Vec;
 
 use units::{
-    AccountId, CarrierId, Cause, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, NodeId, Number, PlanId,
-    Revision, Rounding, Terms, WallTime,
+    AccountId, CarrierId, Cause, Currency, DeckId, EXCHANGE_ONE, EgressTrunkId, IngressTrunkId, Money, NodeId, Number,
+    PlanId, Revision, Rounding, Terms, WallTime,
 };
 
 use crate::routes::{Ask, Candidate, Reason, Routes, Verdict};
 
 /// Bytes of a record at most.
 pub const DECISION_BYTES_MAX: usize = 1_024;
-const FORMAT: u8 = 3;
+const FORMAT: u8 = 4;
 const HAS_BUY: u8 = 0x80;
 const HAS_CURRENCY: u8 = 0x40;
 /// It stands in a failover plan.
@@ -122,6 +122,12 @@ fn write(out: &mut Vec<u8>, ask: &Ask, candidate: &Candidate) {
     }
 }
 
+/// Set in the second byte of terms: these follow only where they are not at their default.
+const HAS_FIRST: u8 = 1;
+const HAS_TAX: u8 = 2;
+const HAS_EXCHANGE: u8 = 4;
+const FROM_ZERO: u8 = 8;
+
 fn terms(out: &mut Vec<u8>, terms: &Terms) {
     number(out, u64::from(terms.deck.0));
     number(out, zigzag(terms.per_minute.nanos()));
@@ -131,6 +137,24 @@ fn terms(out: &mut Vec<u8>, terms: &Terms) {
     number(out, u64::from(terms.free_s));
     out.push(terms.rounding as u8 * 16 + terms.decimals.min(15));
     out.push(terms.prefix_digits);
+    let exchanged = terms.deck_currency != terms.currency || terms.exchange != EXCHANGE_ONE;
+    let parts = [
+        (terms.first_per_minute.is_some(), HAS_FIRST),
+        (terms.tax_ppm != 0, HAS_TAX),
+        (exchanged, HAS_EXCHANGE),
+        (terms.steps_from_zero, FROM_ZERO),
+    ];
+    out.push(parts.iter().filter(|(there, _)| *there).fold(0, |all, (_, bit)| all | bit));
+    if let Some(first) = terms.first_per_minute {
+        number(out, zigzag(first.nanos()));
+    }
+    if terms.tax_ppm != 0 {
+        number(out, u64::from(terms.tax_ppm));
+    }
+    if exchanged {
+        out.extend_from_slice(&terms.deck_currency.bytes());
+        number(out, zigzag(terms.exchange));
+    }
 }
 
 fn text(out: &mut Vec<u8>, number: &Number) {
@@ -204,20 +228,34 @@ impl<'a> Input<'a> {
         let deck = DeckId(self.small()?);
         let (per_minute, connection_fee) = (self.money()?, self.money()?);
         let (minimum_s, increment_s, free_s) = (self.small()?, self.small()?, self.small()?);
-        let [packed, prefix_digits] = *self.chunk()?;
+        let [packed, prefix_digits, parts] = *self.chunk()?;
+        if parts > (HAS_FIRST | HAS_TAX | HAS_EXCHANGE | FROM_ZERO) {
+            return None;
+        }
+        let first_per_minute = if parts & HAS_FIRST != 0 { Some(self.money()?) } else { None };
+        let tax_ppm = if parts & HAS_TAX != 0 { self.small()? } else { 0 };
+        let (deck_currency, exchange) = match parts & HAS_EXCHANGE {
+            0 => (currency, EXCHANGE_ONE),
+            _ => (Currency::from_bytes(*self.chunk()?)?, unzigzag(self.number()?)),
+        };
         let roundings = [Rounding::Ceil, Rounding::Round, Rounding::Floor];
         let rounding = *roundings.get(usize::from(packed / 16))?;
         let decimals = packed % 16;
         Some(Terms {
             deck,
             currency,
+            deck_currency,
+            exchange,
             per_minute,
+            first_per_minute,
             connection_fee,
             minimum_s,
             increment_s,
+            steps_from_zero: parts & FROM_ZERO != 0,
             free_s,
             rounding,
             decimals,
+            tax_ppm,
             prefix_digits,
         })
     }

@@ -165,6 +165,7 @@ impl Row<'_> {
             from,
             till,
             blocked: self.blocked(),
+            ..Rate::default()
         }
     }
 

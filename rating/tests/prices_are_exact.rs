@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
-use rating::{FIRST_SLICE_S, charge, first_slice, paid_ms, reserve};
-use units::{Money, Rounding, Terms};
+use rating::{Charge, FIRST_SLICE_S, charge, first_slice, paid_ms, reserve};
+use units::{Currency, EXCHANGE_ONE, Money, Rounding, TAX_PPM_MAX, Terms};
 
 /// `30/6/0` at so much a minute.
 fn terms(steps: &str, per_minute: &str) -> Terms {
@@ -39,11 +39,44 @@ fn the_vectors_of_the_feature_table() {
 }
 
 #[test]
-fn the_formula_of_the_nearest_competitor_without_tax() {
-    // CD 61, CF 0.01, II 60, IR = NR = 0.05: NI 60 gives 0.132 / 1.2, NI 1 gives 0.073 / 1.2, cut to six decimals.
-    let fee = |steps| Terms { connection_fee: Money::parse("0.01").unwrap(), ..terms(steps, "0.05") };
-    check(&fee("60/60/0"), 61_000, 120, "0.11");
-    check(&fee("60/1/0"), 61_000, 61, "0.060833");
+fn the_formula_of_the_nearest_competitor() {
+    // Yeti: CD 61, CF 0.01, II 60, IR = NR = 0.05, VAT 20: NI 60 gives 0.132, NI 1 gives 0.073. Before tax the latter goes on for ever.
+    let taxed = |steps| Terms {
+        connection_fee: Money::parse("0.01").unwrap(),
+        first_per_minute: Money::parse("0.05"),
+        tax_ppm: 200_000,
+        ..terms(steps, "0.05")
+    };
+    for (steps, billed_s, net, tax, price) in
+        [("60/60/0", 120, "0.11", "0.022", "0.132"), ("60/1/0", 61, "0.060833", "0.012167", "0.073")]
+    {
+        let money = |text| Money::parse(text).unwrap();
+        let expected = Charge { billed_s, net: money(net), tax: money(tax), price: money(price) };
+        assert_eq!(charge(&taxed(steps), 61_000), expected);
+    }
+    // II 5, IR 0, NI 1, NR 0.06: the first five seconds are free.
+    let free = Terms { first_per_minute: Some(Money::ZERO), ..terms("5/1/0", "0.06") };
+    check(&free, 5_000, 5, "0");
+    check(&free, 6_000, 6, "0.001");
+}
+
+#[test]
+fn the_first_interval_has_its_own_rate() {
+    let terms = Terms { first_per_minute: Money::parse("1.2"), ..terms("30/6/0", "0.6") };
+    check(&terms, 1_000, 30, "0.6");
+    check(&terms, 30_000, 30, "0.6");
+    check(&terms, 31_000, 36, "0.66");
+    check(&Terms { minimum_s: 0, ..terms }, 6_000, 6, "0.06");
+}
+
+#[test]
+fn an_account_may_count_in_another_currency_than_the_deck() {
+    let euro = Currency::parse("EUR").unwrap();
+    let exchanged = Terms { deck_currency: euro, exchange: 1_083_333_333, ..terms("1/1/0", "0.6") };
+    check(&exchanged, 60_000, 60, "0.65");
+    check(&Terms { decimals: 9, ..exchanged }, 60_000, 60, "0.65");
+    check(&Terms { decimals: 9, ..exchanged }, 1_000, 1, "0.010833333");
+    check(&Terms { tax_ppm: 190_000, ..exchanged }, 60_000, 60, "0.7735");
 }
 
 #[test]
@@ -52,6 +85,16 @@ fn steps_count_from_the_end_of_the_minimum() {
     check(&terms("30/7/0", "0.6"), 37_001, 44, "0.44");
     check(&terms("0/6/0", "0.6"), 1_000, 6, "0.06");
     check(&terms("1/0/0", "0.6"), 2_500, 3, "0.03");
+}
+
+#[test]
+fn a_deck_may_count_its_steps_from_zero() {
+    let zero = |steps| Terms { steps_from_zero: true, ..terms(steps, "0.6") };
+    for (seconds, billed) in [(1, 30), (28, 30), (29, 35), (31, 35), (35, 35), (36, 42)] {
+        check(&zero("30/7/0"), seconds * 1_000, billed, &format!("{}", f64::from(billed) / 100.0));
+    }
+    check(&zero("60/6/0"), 7_000, 60, "0.6");
+    check(&zero("0/6/0"), 7_000, 12, "0.12");
 }
 
 #[test]
@@ -133,8 +176,8 @@ fn the_first_slice_pays_for_the_least_that_an_answer_costs() {
     assert_eq!(first_slice(&Terms::default()).0, Money::ZERO);
 }
 
-/// The second calculator. It walks second by second and compares candidates instead of dividing, in sixtieths of a nano-unit.
-fn oracle(terms: &Terms, duration_ms: u64) -> (u32, i128) {
+/// The second calculator. It walks second by second and compares candidates instead of dividing, in fractions of a nano-unit.
+fn oracle(terms: &Terms, tax_ppm: u32, duration_ms: u64) -> (u32, i128) {
     let mut seconds = 0_u32;
     let mut left = duration_ms;
     while left >= 1_000 {
@@ -150,21 +193,26 @@ fn oracle(terms: &Terms, duration_ms: u64) -> (u32, i128) {
     if seconds == 0 || in_grace {
         return (0, 0);
     }
-    let mut billed = u32::from(terms.minimum_s);
+    let mut billed = if terms.steps_from_zero { 0 } else { u32::from(terms.minimum_s) };
     while billed < seconds {
         billed += u32::from(terms.increment_s).max(1);
     }
+    billed = billed.max(u32::from(terms.minimum_s));
     let mut exact = i128::from(terms.connection_fee.nanos()) * 60;
-    for _ in 0..billed {
-        exact += i128::from(terms.per_minute.nanos());
+    for second in 0..billed {
+        let first = terms.first_per_minute.filter(|_| second < u32::from(terms.minimum_s));
+        exact += i128::from(first.unwrap_or(terms.per_minute).nanos());
     }
+    // In millionths, in billionths: what the tax and the exchange multiply.
+    exact = (exact * 1_000_000 + exact * i128::from(tax_ppm)) * i128::from(terms.exchange);
     let mut place = 1;
     for _ in terms.decimals..9 {
         place *= 10;
     }
     // Two neighbours on the grid of the deck's decimals; the nearer one, or the even one.
-    let steps = exact / 60 / place;
-    let (low, high) = (steps * place * 60, (steps + 1) * place * 60);
+    let unit = 60 * 1_000_000 * 1_000_000_000;
+    let steps = exact / unit / place;
+    let (low, high) = (steps * place * unit, (steps + 1) * place * unit);
     let up = (exact - low > high - exact) || (exact - low == high - exact && steps % 2 != 0);
     (billed, (steps + i128::from(up)) * place)
 }
@@ -173,16 +221,25 @@ fn any_terms() -> impl Strategy<Value = Terms> {
     let money = prop_oneof![Just(0_i64), 0..2_000_000_000_i64, 0..1_000_i64, 0..1_000_000_000_000_i64];
     let small = || prop_oneof![Just(0_u16), Just(1), Just(6), Just(30), Just(60), 0_u16..200];
     let rounding = prop_oneof![Just(Rounding::Ceil), Just(Rounding::Round), Just(Rounding::Floor)];
-    (money.clone(), money, small(), small(), small(), rounding, 0_u8..=9).prop_map(
-        |(per_minute, fee, minimum_s, increment_s, free_s, rounding, decimals)| Terms {
-            per_minute: Money::from_nanos(per_minute),
-            connection_fee: Money::from_nanos(fee),
-            minimum_s,
-            increment_s,
-            free_s,
-            rounding,
-            decimals,
-            ..Terms::default()
+    let tax = prop_oneof![Just(0_u32), Just(200_000), 0..=TAX_PPM_MAX];
+    let exchange = prop_oneof![Just(EXCHANGE_ONE), 1..3_000_000_000_i64, 1..200_000_000_000_i64];
+    let prices = (money.clone(), proptest::option::of(money.clone()), money, tax, exchange);
+    (prices, small(), small(), small(), rounding, 0_u8..=9, any::<bool>()).prop_map(
+        |((per_minute, first, fee, tax_ppm, exchange), minimum_s, increment_s, free_s, rounding, decimals, zero)| {
+            Terms {
+                per_minute: Money::from_nanos(per_minute),
+                first_per_minute: first.map(Money::from_nanos),
+                connection_fee: Money::from_nanos(fee),
+                tax_ppm,
+                exchange,
+                steps_from_zero: zero,
+                minimum_s,
+                increment_s,
+                free_s,
+                rounding,
+                decimals,
+                ..Terms::default()
+            }
         },
     )
 }
@@ -193,7 +250,9 @@ proptest! {
     #[test]
     fn two_calculators_agree(terms in any_terms(), duration_ms in prop_oneof![0_u64..3_000, 0_u64..4_000_000]) {
         let found = charge(&terms, duration_ms);
-        prop_assert_eq!((found.billed_s, i128::from(found.price.nanos())), oracle(&terms, duration_ms));
+        prop_assert_eq!((found.billed_s, i128::from(found.price.nanos())), oracle(&terms, terms.tax_ppm, duration_ms));
+        prop_assert_eq!((found.billed_s, i128::from(found.net.nanos())), oracle(&terms, 0, duration_ms));
+        prop_assert_eq!(found.net + found.tax, found.price);
     }
 
     #[test]

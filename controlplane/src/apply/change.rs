@@ -285,6 +285,8 @@ fn deck_words(d: &DeckDraft, _: &Work<'_>) -> Words {
         ("currency", d.currency.code()),
         ("decimals", d.decimals.to_string()),
         ("rounding", format!("{:?}", d.rounding).to_lowercase()),
+        ("steps_from_zero", d.steps_from_zero.to_string()),
+        ("tax_percent", units::Percent::from_ppm(d.tax_ppm as i32).to_string()),
     ]
 }
 

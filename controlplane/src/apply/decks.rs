@@ -18,6 +18,8 @@ pub struct DeckText {
     currency: Text,
     decimals: Text,
     rounding: Text,
+    steps_from_zero: Text,
+    tax_percent: Text,
     csv: Text,
     rates: Vec<Spanned<RateText>>,
 }
@@ -28,6 +30,7 @@ struct RateText {
     prefix: Text,
     destination: Text,
     rate: Text,
+    first_per_minute: Text,
     connection_fee: Text,
     increments: Text,
     from: Text,
@@ -36,7 +39,8 @@ struct RateText {
 }
 
 /// Columns that a CSV may have; `prefix` and `rate` must be there.
-const COLUMNS: [&str; 8] = ["prefix", "destination", "rate", "connection_fee", "increments", "from", "till", "blocked"];
+const COLUMNS: [&str; 9] =
+    ["prefix", "destination", "rate", "first_per_minute", "connection_fee", "increments", "from", "till", "blocked"];
 
 pub fn deck(r: &mut Reader, p: &mut Place, t: &DeckText, files: &Files) -> Option<Deck> {
     let code = r.must(p, "code", &t.code, any);
@@ -44,6 +48,8 @@ pub fn deck(r: &mut Reader, p: &mut Place, t: &DeckText, files: &Files) -> Optio
     let currency = r.or(p, "currency", &t.currency, Currency::USD, currency);
     let decimals = r.or(p, "decimals", &t.decimals, 6, number);
     let rounding = r.or(p, "rounding", &t.rounding, Default::default(), rounding);
+    let steps_from_zero = r.or(p, "steps_from_zero", &t.steps_from_zero, false, flag);
+    let tax_ppm = r.or(p, "tax_percent", &t.tax_percent, 0, tax);
     let file = r.may(p, "csv", &t.csv, any)?;
     let (rates, source) = match file {
         Some(_) if !t.rates.is_empty() => {
@@ -57,8 +63,15 @@ pub fn deck(r: &mut Reader, p: &mut Place, t: &DeckText, files: &Files) -> Optio
             (in_order(r, rates)?, "inline".to_owned())
         }
     };
-    let draft =
-        store::DeckDraft { code: code?, name: name?, currency: currency?, decimals: decimals?, rounding: rounding? };
+    let draft = store::DeckDraft {
+        code: code?,
+        name: name?,
+        currency: currency?,
+        decimals: decimals?,
+        rounding: rounding?,
+        steps_from_zero: steps_from_zero?,
+        tax_ppm: tax_ppm?,
+    };
     Some(Deck { draft, rates, source })
 }
 
@@ -71,6 +84,7 @@ fn rate(r: &mut Reader, p: &mut Place, t: &RateText) -> Option<Rate> {
         (None, Some(true)) => Some(Money::ZERO),
         _ => r.must(p, "rate", &t.rate, money),
     };
+    let first_per_minute = r.may(p, "first_per_minute", &t.first_per_minute, money);
     let connection_fee = r.or(p, "connection_fee", &t.connection_fee, Money::ZERO, money);
     let increments = r.or(p, "increments", &t.increments, (1, 1, 0), increments);
     let from = r.or(p, "from", &t.from, WallTime::from_micros(0), moment);
@@ -80,6 +94,7 @@ fn rate(r: &mut Reader, p: &mut Place, t: &RateText) -> Option<Rate> {
         prefix: prefix?,
         destination: destination?,
         per_minute: per_minute?,
+        first_per_minute: first_per_minute?,
         connection_fee: connection_fee?,
         minimum_s,
         increment_s,
@@ -99,6 +114,12 @@ fn rate(r: &mut Reader, p: &mut Place, t: &RateText) -> Option<Rate> {
             None
         }
     }
+}
+
+/// Per cents from 0 to 100, in millionths.
+fn tax(text: &str) -> Result<u32, String> {
+    let ppm = units::Percent::parse(text).and_then(|percent| u32::try_from(percent.ppm()).ok());
+    ppm.ok_or_else(|| "is not per cents such as 20 or 7.7 (four decimals at most)".into())
 }
 
 /// `30/6/0` or `30/6`: seconds billed at least, step, free seconds.
@@ -187,6 +208,7 @@ fn cells(head: &csv::StringRecord, row: &csv::StringRecord) -> RateText {
         prefix: cell("prefix"),
         destination: cell("destination"),
         rate: cell("rate"),
+        first_per_minute: cell("first_per_minute"),
         connection_fee: cell("connection_fee"),
         increments: cell("increments"),
         from: cell("from"),

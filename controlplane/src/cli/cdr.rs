@@ -248,15 +248,18 @@ fn object(cdr: &Cdr, names: &Names) -> Value {
 }
 
 fn priced(priced: Option<Priced>) -> Value {
-    let Some(Priced { terms, billed_s, price }) = priced else { return Value::Null };
+    let Some(Priced { terms, billed_s, price, tax }) = priced else { return Value::Null };
     json!({
         "currency": terms.currency.as_str(),
         "per_minute": terms.per_minute.to_string(),
+        "first_per_minute": terms.first_per_minute.map(|first| first.to_string()),
         "connection_fee": terms.connection_fee.to_string(),
         "minimum_s": terms.minimum_s,
         "increment_s": terms.increment_s,
+        "steps_from_zero": terms.steps_from_zero,
         "free_s": terms.free_s,
         "billed_s": billed_s,
         "price": price.to_string(),
+        "tax": tax.to_string(),
     })
 }

@@ -144,7 +144,10 @@ impl Told<'_> {
         table(&["numbers", "calling", "called", ""], &self.stages.iter().map(stage).collect::<Vec<_>>());
         if let Some(sell) = self.sell {
             let steps = format!("{}/{}/{}", sell.minimum_s, sell.increment_s, sell.free_s);
-            println!("sell {} {} a minute, {steps}, fee {}", sell.per_minute, sell.currency, sell.connection_fee);
+            let first = sell.first_per_minute.map_or(String::new(), |first| format!(" ({first} within the minimum)"));
+            let (minute, currency, fee) = (sell.per_minute, sell.currency, sell.connection_fee);
+            let tax = units::Percent::from_ppm(sell.tax_ppm as i32);
+            println!("sell {minute} {currency} a minute{first}, {steps}, fee {fee}, tax {tax} %");
         }
         let mut place = 0;
         let mut row = |candidate: &Candidate| {
@@ -221,9 +224,12 @@ fn terms(terms: Terms) -> Value {
     json!({
         "currency": terms.currency.as_str(),
         "per_minute": terms.per_minute.to_string(),
+        "first_per_minute": terms.first_per_minute.map(|first| first.to_string()),
         "connection_fee": terms.connection_fee.to_string(),
         "minimum_s": terms.minimum_s,
         "increment_s": terms.increment_s,
+        "steps_from_zero": terms.steps_from_zero,
+        "tax_percent": units::Percent::from_ppm(terms.tax_ppm as i32).to_string(),
         "free_s": terms.free_s,
         "prefix_digits": terms.prefix_digits,
     })

@@ -50,7 +50,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 fn record(place: u64, account: AccountId, grant: GrantId) -> Cdr {
     let answered = place.is_multiple_of(2);
     let amount = Money::from_nanos(12_000_000);
-    let sell = Priced { terms: Terms::default(), billed_s: 60, price: amount };
+    let sell = Priced { terms: Terms::default(), billed_s: 60, price: amount, ..Priced::default() };
     Cdr {
         call: CallId { node: NodeId(1), boot: 1, shard: ShardId(0), sequence: place / 2 },
         attempt: AttemptIndex((place % 2) as u8),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cdr::segment::Cursor;
 use cdr::{Cdr, GrantPart, Party, Priced, Quality};
-use units::{AttemptIndex, Money, NodeId, Terms};
+use units::{AttemptIndex, Money, NodeId};
 
 use crate::Store;
 use crate::accounts::Balance;
@@ -197,7 +197,7 @@ fn cover(grants: &mut BTreeMap<[u8; 16], (Money, GrantRow)>, account: u32, parts
 }
 
 /// All columns of `cdrs`, in the order of [`values`].
-pub(crate) const COLUMNS: [&str; 71] = [
+pub(crate) const COLUMNS: [&str; 83] = [
     "id",
     "attempt",
     "attempts",
@@ -231,6 +231,12 @@ pub(crate) const COLUMNS: [&str; 71] = [
     "sell_prefix_digits",
     "sell_billed_s",
     "sell_price",
+    "sell_tax",
+    "sell_tax_ppm",
+    "sell_first_per_minute",
+    "sell_steps_from_zero",
+    "sell_deck_currency",
+    "sell_exchange",
     "buy_deck",
     "buy_currency",
     "buy_per_minute",
@@ -243,6 +249,12 @@ pub(crate) const COLUMNS: [&str; 71] = [
     "buy_prefix_digits",
     "buy_billed_s",
     "buy_price",
+    "buy_tax",
+    "buy_tax_ppm",
+    "buy_first_per_minute",
+    "buy_steps_from_zero",
+    "buy_deck_currency",
+    "buy_exchange",
     "grant_parts",
     "ingress_address",
     "egress_address",
@@ -323,34 +335,30 @@ fn values(cdr: &Cdr) -> Vec<Arg> {
 }
 
 fn priced_values(priced: Option<Priced>) -> Vec<Arg> {
-    let Some(Priced { terms, billed_s, price }) = priced else {
-        return (0..12).map(|place| if place == 1 { Arg::OptText(None) } else { Arg::OptInt(None) }).collect();
+    let Some(Priced { terms, billed_s, price, tax }) = priced else {
+        return (0..18)
+            .map(|place| if matches!(place, 1 | 16) { Arg::OptText(None) } else { Arg::OptInt(None) })
+            .collect();
     };
-    let Terms {
-        deck,
-        currency,
-        per_minute,
-        connection_fee,
-        minimum_s,
-        increment_s,
-        free_s,
-        rounding,
-        decimals,
-        prefix_digits,
-    } = terms;
     args![
-        deck.0,
-        currency.as_str(),
-        per_minute,
-        connection_fee,
-        minimum_s,
-        increment_s,
-        free_s,
-        rounding as u8,
-        decimals,
-        prefix_digits,
+        terms.deck.0,
+        terms.currency.as_str(),
+        terms.per_minute,
+        terms.connection_fee,
+        terms.minimum_s,
+        terms.increment_s,
+        terms.free_s,
+        terms.rounding as u8,
+        terms.decimals,
+        terms.prefix_digits,
         billed_s,
-        price
+        price,
+        tax,
+        terms.tax_ppm,
+        terms.first_per_minute,
+        terms.steps_from_zero,
+        terms.deck_currency.as_str(),
+        terms.exchange
     ]
 }
 

@@ -1,6 +1,6 @@
 //! Rate decks: a price list of one carrier, one side. The rates themselves are in `rates`.
 
-use units::{Currency, Rounding, WallTime};
+use units::{Currency, Rounding, TAX_PPM_MAX, WallTime};
 
 use crate::Store;
 use crate::accounts::currency;
@@ -22,6 +22,25 @@ pub struct DeckDraft {
     pub decimals: u8,
     /// Milliseconds to seconds.
     pub rounding: Rounding,
+    /// Billing steps count from the call's beginning; otherwise from the end of the minimum.
+    pub steps_from_zero: bool,
+    /// Tax on top of the price, in millionths; 0 to [`TAX_PPM_MAX`].
+    pub tax_ppm: u32,
+}
+
+impl Default for DeckDraft {
+    /// An empty code and name, US dollars, six decimals, seconds rounded up, no tax.
+    fn default() -> DeckDraft {
+        DeckDraft {
+            code: String::new(),
+            name: String::new(),
+            currency: Currency::USD,
+            decimals: 6,
+            rounding: Rounding::default(),
+            steps_from_zero: false,
+            tax_ppm: 0,
+        }
+    }
 }
 
 /// A deck as stored.
@@ -53,7 +72,8 @@ impl Object for DeckDraft {
     type Facts = DeckFacts;
     const WHAT: &'static str = "deck";
     const TABLE: &'static str = "decks";
-    const COLUMNS: &'static [&'static str] = &["code", "name", "currency", "decimals", "rounding"];
+    const COLUMNS: &'static [&'static str] =
+        &["code", "name", "currency", "decimals", "rounding", "steps_from_zero", "tax_ppm"];
     const OF_CARRIER: bool = false;
 
     fn code(&self) -> &str {
@@ -64,11 +84,22 @@ impl Object for DeckDraft {
         if self.decimals > 9 {
             return Err(StoreError::invalid("decimals", "0 to 9"));
         }
+        if self.tax_ppm > TAX_PPM_MAX {
+            return Err(StoreError::invalid("tax_percent", "0 to 100 per cent"));
+        }
         check_name(&self.name)
     }
 
     fn args(&self) -> Vec<Arg> {
-        args![self.code.as_str(), self.name.as_str(), self.currency.as_str(), self.decimals, self.rounding as u8]
+        args![
+            self.code.as_str(),
+            self.name.as_str(),
+            self.currency.as_str(),
+            self.decimals,
+            self.rounding as u8,
+            self.steps_from_zero,
+            self.tax_ppm
+        ]
     }
 
     fn read(row: &Row) -> Result<DeckDraft> {
@@ -84,6 +115,8 @@ impl Object for DeckDraft {
             currency: currency(row, "currency")?,
             decimals: row.num("decimals")?,
             rounding,
+            steps_from_zero: row.flag("steps_from_zero")?,
+            tax_ppm: row.num("tax_ppm")?,
         })
     }
 

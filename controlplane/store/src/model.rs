@@ -120,9 +120,9 @@ async fn gather(tx: &mut Tx, shelf: &Shelf) -> Result<Model> {
     }
     for deck in all::<DeckDraft>(tx).await? {
         let rates = rates::shelved(tx, shelf, deck.id, deck.facts.rates_version).await?;
-        let DeckDraft { code, currency, decimals, rounding, .. } = deck.draft;
-        let (id, rates) = (DeckId(deck.id), rates.to_vec());
-        model.decks.push(Deck { id, code, currency, decimals, rounding, rates, packed: None });
+        let DeckDraft { code, currency, decimals, rounding, steps_from_zero, tax_ppm, .. } = deck.draft;
+        let (id, rates, packed) = (DeckId(deck.id), rates.to_vec(), None);
+        model.decks.push(Deck { id, code, currency, decimals, rounding, steps_from_zero, tax_ppm, rates, packed });
     }
     for plan in all::<PlanDraft>(tx).await? {
         let id = PlanId(plan.id);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use snapshot::Rate;
-use units::WallTime;
+use units::{Money, WallTime};
 
 use crate::Store;
 use crate::error::{Result, StoreError};
@@ -23,6 +23,7 @@ const COLUMNS: &[&str] = &[
     "valid_till",
     "destination",
     "per_minute",
+    "first_per_minute",
     "connection_fee",
     "minimum_s",
     "increment_s",
@@ -55,6 +56,9 @@ pub fn check_rate(rate: &Rate) -> Result<()> {
     }
     if rate.per_minute.nanos() < 0 {
         return Err(StoreError::invalid("rate", "must be 0 or more"));
+    }
+    if rate.first_per_minute.is_some_and(|first| first < Money::ZERO) {
+        return Err(StoreError::invalid("first_per_minute", "must be 0 or more"));
     }
     if rate.connection_fee.nanos() < 0 {
         return Err(StoreError::invalid("connection_fee", "must be 0 or more"));
@@ -204,6 +208,7 @@ fn values(deck: u32, rate: &Rate) -> Vec<Arg> {
         rate.till,
         rate.destination.as_str(),
         rate.per_minute,
+        rate.first_per_minute,
         rate.connection_fee,
         rate.minimum_s,
         rate.increment_s,
@@ -217,6 +222,7 @@ fn read(row: &Row) -> Result<Rate> {
         prefix: row.text("prefix")?,
         destination: row.text("destination")?,
         per_minute: row.money("per_minute")?,
+        first_per_minute: row.opt_int("first_per_minute")?.map(Money::from_nanos),
         connection_fee: row.money("connection_fee")?,
         minimum_s: row.num("minimum_s")?,
         increment_s: row.num("increment_s")?,

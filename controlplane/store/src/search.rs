@@ -4,8 +4,8 @@ use core::net::SocketAddr;
 
 use cdr::{Cdr, GrantPart, Party, Priced, Quality, Stages};
 use units::{
-    AccountId, AttemptIndex, CallId, CarrierId, Cause, DeckId, EgressTrunkId, GrantId, IngressTrunkId, Money, Number,
-    Revision, Rounding, Terms, WallTime,
+    AccountId, AttemptIndex, CallId, CarrierId, Cause, DeckId, EXCHANGE_ONE, EgressTrunkId, GrantId, IngressTrunkId,
+    Money, Number, Revision, Rounding, Terms, WallTime,
 };
 
 use crate::Store;
@@ -295,19 +295,28 @@ fn priced(row: &Row, side: &str) -> Result<Option<Priced>> {
         1 => Rounding::Round,
         _ => Rounding::Floor,
     };
+    let paid_in = currency(row, &column("currency"))?;
+    // Records from before these columns had no tax and no exchange.
+    let exchange = row.opt_int(&column("exchange"))?;
     let terms = Terms {
         deck: DeckId(row.num(&column("deck"))?),
-        currency: currency(row, &column("currency"))?,
+        currency: paid_in,
+        deck_currency: if exchange.is_some() { currency(row, &column("deck_currency"))? } else { paid_in },
+        exchange: exchange.unwrap_or(EXCHANGE_ONE),
         per_minute: row.money(&column("per_minute"))?,
+        first_per_minute: row.opt_int(&column("first_per_minute"))?.map(Money::from_nanos),
         connection_fee: row.money(&column("connection_fee"))?,
         minimum_s: row.num(&column("minimum_s"))?,
         increment_s: row.num(&column("increment_s"))?,
+        steps_from_zero: row.opt_int(&column("steps_from_zero"))?.is_some_and(|flag| flag != 0),
         free_s: row.num(&column("free_s"))?,
         rounding,
         decimals: row.num(&column("decimals"))?,
+        tax_ppm: row.opt_num(&column("tax_ppm"))?.unwrap_or(0),
         prefix_digits: row.num(&column("prefix_digits"))?,
     };
-    Ok(Some(Priced { terms, billed_s: row.num(&column("billed_s"))?, price: Money::from_nanos(price) }))
+    let tax = Money::from_nanos(row.opt_int(&column("tax"))?.unwrap_or(0));
+    Ok(Some(Priced { terms, billed_s: row.num(&column("billed_s"))?, price: Money::from_nanos(price), tax }))
 }
 
 fn quality(row: &Row, side: &str) -> Result<Quality> {

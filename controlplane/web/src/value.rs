@@ -174,6 +174,39 @@ as_text!(
         .examples(["0.0124"])
 );
 
+/// A share in JSON: per cents as a decimal string with at most four digits after the point.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Percent(pub units::Percent);
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Percent {
+    type Err = Unreadable;
+    fn from_str(text: &str) -> Result<Percent, Unreadable> {
+        let wanted = Unreadable("per cents like \"20\" or \"7.7\" are wanted, at most four digits after the point");
+        units::Percent::parse(text).map(Percent).ok_or(wanted)
+    }
+}
+
+impl Percent {
+    /// From millionths, of which there are 1,000,000 at most.
+    pub fn from_ppm(ppm: u32) -> Percent {
+        Percent(units::Percent::from_ppm(i32::try_from(ppm).unwrap_or(i32::MAX)))
+    }
+}
+
+as_text!(
+    Percent,
+    ObjectBuilder::new()
+        .description(Some("Per cents, as a decimal."))
+        .pattern(Some(r"^-?[0-9]*(\.[0-9]{1,4})?$"))
+        .examples(["20"])
+);
+
 /// A moment in JSON: RFC 3339 in UTC with microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time(pub WallTime);

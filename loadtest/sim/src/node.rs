@@ -215,7 +215,7 @@ pub fn post(ledger: &mut Ledger, record: &Record) {
 fn replay(records: &[Record]) -> Books {
     cdr::recover::replay(records.iter().cloned(), &mut |terms, duration_ms| {
         let charge = rating::charge(terms, duration_ms);
-        cdr::Priced { terms: *terms, billed_s: charge.billed_s, price: charge.price }
+        cdr::Priced { terms: *terms, billed_s: charge.billed_s, price: charge.price, tax: charge.tax }
     })
 }
 

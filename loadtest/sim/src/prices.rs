@@ -22,6 +22,8 @@ pub struct Line {
     pub prefix: &'static str,
     /// Price of sixty seconds.
     pub per_minute: i64,
+    /// Price of sixty seconds within the minimum.
+    pub first: i64,
     /// Charged once.
     pub fee: i64,
     /// Seconds billed at least.
@@ -30,10 +32,13 @@ pub struct Line {
     pub increment: u64,
     /// Seconds that cost nothing.
     pub free: u64,
+    /// Tax in millionths.
+    pub tax_ppm: u32,
 }
 
 const fn line(prefix: &'static str, per_minute: i64, fee: i64, steps: (u64, u64, u64)) -> Line {
-    Line { prefix, per_minute, fee, minimum: steps.0, increment: steps.1, free: steps.2 }
+    let (minimum, increment, free) = steps;
+    Line { prefix, per_minute, first: per_minute, fee, minimum, increment, free, tax_ppm: 0 }
 }
 
 const SELL: [Line; 4] = [
@@ -54,6 +59,9 @@ pub fn lines(deck: u32, revision: u64) -> Vec<Line> {
         if deck == TERMINATOR_BASE + 2 && line.prefix == "49" {
             line.per_minute *= 3;
         }
+        // Germany has a rate of its own for the first interval, and what is sold there a tax.
+        line.first = if line.prefix == "49" { line.per_minute * 7 / 5 } else { line.per_minute };
+        line.tax_ppm = if deck == SELL_DECK { 77_000 } else { 0 };
     }
     made
 }
@@ -68,9 +76,11 @@ pub fn price(line: &Line, duration_ms: u64) -> (u64, i64) {
     while billed < seconds {
         billed += line.increment;
     }
-    // Nano-units × 60, to six decimals of a unit: thousands of nano-units, halves to even.
-    let exact = i128::from(line.per_minute) * i128::from(billed) + i128::from(line.fee) * 60;
-    let (step, mut rounded) = (60_000, exact / 60_000);
+    // Nano-units × 60 × 1,000,000, to six decimals of a unit: thousands of nano-units, halves to even.
+    let seconds = (0..billed).map(|second| if second < line.minimum { line.first } else { line.per_minute });
+    let exact = seconds.map(i128::from).sum::<i128>() + i128::from(line.fee) * 60;
+    let exact = exact * (1_000_000 + i128::from(line.tax_ppm));
+    let (step, mut rounded) = (60_000_000_000, exact / 60_000_000_000);
     let rest = exact % step;
     if rest * 2 > step || (rest * 2 == step && rounded % 2 == 1) {
         rounded += 1;
@@ -99,6 +109,7 @@ fn deck(id: u32, revision: u64) -> Deck {
         prefix: line.prefix.to_string(),
         destination: "somewhere".to_string(),
         per_minute: Money::from_nanos(line.per_minute),
+        first_per_minute: (line.first != line.per_minute).then(|| Money::from_nanos(line.first)),
         connection_fee: Money::from_nanos(line.fee),
         minimum_s: line.minimum as u16,
         increment_s: line.increment as u16,
@@ -108,6 +119,7 @@ fn deck(id: u32, revision: u64) -> Deck {
     Deck {
         id: DeckId(id),
         code: alloc::format!("deck-{id}"),
+        tax_ppm: lines(id, revision).first().map_or(0, |line| line.tax_ppm),
         rates: lines(id, revision).into_iter().map(rate).collect(),
         ..Deck::default()
     }

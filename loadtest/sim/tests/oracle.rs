@@ -8,7 +8,7 @@ use sim::prices::{Line, line_of, price};
 use units::{AccountId, CallId, GrantId, Money};
 
 fn line(per_minute: i64, fee: i64, minimum: u64, increment: u64, free: u64) -> Line {
-    Line { prefix: "44", per_minute, fee, minimum, increment, free }
+    Line { prefix: "44", per_minute, first: per_minute, fee, minimum, increment, free, tax_ppm: 0 }
 }
 
 #[test]
@@ -26,6 +26,9 @@ fn prices_are_those_of_pen_and_paper() {
         (line(12_000_000, 0, 1, 1, 5), 5_001, 6, 1_200_000),
         (line(12_000_000, 0, 30, 6, 5), 3_000, 30, 6_000_000),
         (line(12_000_000, 700_000, 1, 1, 0), 0, 0, 0),
+        // 0.01 a call, 0.05 a minute, the first five seconds free, 20 per cent tax.
+        (Line { tax_ppm: 200_000, ..line(50_000_000, 10_000_000, 60, 1, 0) }, 61_000, 61, 73_000_000),
+        (Line { first: 0, ..line(60_000_000, 0, 5, 1, 0) }, 6_000, 6, 1_000_000),
     ] {
         assert_eq!(price(&line, duration_ms), (billed, nanos), "{line:?} for {duration_ms} ms");
     }

@@ -5,15 +5,15 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use units::{
-    AccountId, AttemptIndex, CarrierId, Cause, DeckId, EgressTrunkId, IngressTrunkId, Instant, Revision, Rounding,
-    ShardId, Terms, WallTime,
+    AccountId, AttemptIndex, CarrierId, Cause, DeckId, EgressTrunkId, IngressTrunkId, Instant, Money, Revision,
+    Rounding, ShardId, Terms, WallTime,
 };
 
 use crate::bytes::{Input, Output};
 use crate::record::{Cdr, GrantPart, Party, Priced, Quality, Record, Stages, Start};
 
-/// The first byte of every record that this program writes.
-const VERSION: u8 = 1;
+/// The first byte of every record that this program writes. Version 1 had prices without tax, exchange and first-interval rate.
+const VERSION: u8 = 2;
 
 mod kind {
     pub const BOOT: u8 = 1;
@@ -83,22 +83,21 @@ impl Record {
     /// Reads exactly one record.
     pub fn decode(bytes: &[u8]) -> Result<Record, RecordFlaw> {
         let mut input = Input(bytes);
-        match input.u8() {
-            Some(VERSION) => {}
-            Some(version) => return Err(RecordFlaw::Version(version)),
-            None => return Err(RecordFlaw::Malformed),
+        let version = input.u8().ok_or(RecordFlaw::Malformed)?;
+        if !(1..=VERSION).contains(&version) {
+            return Err(RecordFlaw::Version(version));
         }
-        let record = read(&mut input).ok_or(RecordFlaw::Malformed)?;
+        let record = read(&mut input, version).ok_or(RecordFlaw::Malformed)?;
         if input.0.is_empty() { Ok(record) } else { Err(RecordFlaw::Malformed) }
     }
 }
 
-fn read(input: &mut Input<'_>) -> Option<Record> {
+fn read(input: &mut Input<'_>, version: u8) -> Option<Record> {
     Some(match input.u8()? {
         kind::BOOT => Record::Boot { boot: input.u32()?, wall: wall(input)? },
         kind::START => Record::Start(Box::new(Start {
-            call: read_cdr(input)?,
-            attempt: read_cdr(input)?,
+            call: read_cdr(input, version)?,
+            attempt: read_cdr(input, version)?,
             answered: Instant::from_micros(input.u64()?),
             reserved: read_parts(input)?,
             paid_ms: input.u64()?,
@@ -107,7 +106,7 @@ fn read(input: &mut Input<'_>) -> Option<Record> {
         kind::MARK => {
             Record::Mark { shard: ShardId(input.u16()?), now: Instant::from_micros(input.u64()?), wall: wall(input)? }
         }
-        kind::CDR => Record::Cdr(Box::new(read_cdr(input)?)),
+        kind::CDR => Record::Cdr(Box::new(read_cdr(input, version)?)),
         kind::GRANT_ASKED => Record::GrantAsked { grant: input.grant()?, account: AccountId(input.u32()?) },
         kind::GRANTED => {
             Record::Granted { grant: input.grant()?, account: AccountId(input.u32()?), amount: input.money()? }
@@ -146,7 +145,8 @@ fn write_cdr(out: &mut Output<'_>, cdr: &Cdr) {
 /// Ends a chain of writes.
 fn drop_ref(_: &mut Output<'_>) {}
 
-fn read_cdr(input: &mut Input<'_>) -> Option<Cdr> {
+fn read_cdr(input: &mut Input<'_>, version: u8) -> Option<Cdr> {
+    let read_priced = |input: &mut _| read_priced(input, version);
     Some(Cdr {
         call: input.call()?,
         attempt: AttemptIndex(input.u8()?),
@@ -210,10 +210,12 @@ fn write_priced(out: &mut Output<'_>, priced: &Priced) {
     out.u32(terms.deck.0).currency(terms.currency).money(terms.per_minute).money(terms.connection_fee);
     out.u16(terms.minimum_s).u16(terms.increment_s).u16(terms.free_s).u8(terms.rounding as u8).u8(terms.decimals);
     out.u8(terms.prefix_digits).u32(priced.billed_s).money(priced.price);
+    out.currency(terms.deck_currency).i64(terms.exchange).u32(terms.tax_ppm).u8(u8::from(terms.steps_from_zero));
+    out.option(terms.first_per_minute, |out, first| drop_ref(out.money(first))).money(priced.tax);
 }
 
-fn read_priced(input: &mut Input<'_>) -> Option<Priced> {
-    let terms = Terms {
+fn read_priced(input: &mut Input<'_>, version: u8) -> Option<Priced> {
+    let mut terms = Terms {
         deck: DeckId(input.u32()?),
         currency: input.currency()?,
         per_minute: input.money()?,
@@ -224,8 +226,23 @@ fn read_priced(input: &mut Input<'_>) -> Option<Priced> {
         rounding: rounding(input.u8()?)?,
         decimals: input.u8()?,
         prefix_digits: input.u8()?,
+        ..Terms::default()
     };
-    Some(Priced { terms, billed_s: input.u32()?, price: input.money()? })
+    terms.deck_currency = terms.currency;
+    let priced = Priced { terms, billed_s: input.u32()?, price: input.money()?, tax: Money::ZERO };
+    if version == 1 {
+        return Some(priced);
+    }
+    terms.deck_currency = input.currency()?;
+    terms.exchange = input.i64()?;
+    terms.tax_ppm = input.u32()?;
+    terms.steps_from_zero = match input.u8()? {
+        0 => false,
+        1 => true,
+        _ => return None,
+    };
+    terms.first_per_minute = input.option(Input::money)?;
+    Some(Priced { terms, tax: input.money()?, ..priced })
 }
 
 fn write_quality(out: &mut Output<'_>, quality: &Quality) {

@@ -29,8 +29,10 @@ pub struct Priced {
     pub terms: Terms,
     /// Seconds billed after minimum, steps and free seconds.
     pub billed_s: u32,
-    /// Seconds × rate + fee, rounded once.
+    /// Seconds × rate + fee + tax, rounded once, in the terms' `currency`.
     pub price: Money,
+    /// The tax within `price`.
+    pub tax: Money,
 }
 
 /// How much of a call's price was paid from which grant.

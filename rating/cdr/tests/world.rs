@@ -22,9 +22,26 @@ pub fn part(grant: u64, nanos: i64) -> GrantPart {
     GrantPart { grant: grant_id(grant), amount: Money::from_nanos(nanos) }
 }
 
+/// Terms with everything that a rate may have.
+fn rich() -> Terms {
+    Terms {
+        deck_currency: units::Currency::parse("EUR").unwrap(),
+        exchange: 1_080_000_000,
+        first_per_minute: Some(Money::from_nanos(7)),
+        steps_from_zero: true,
+        tax_ppm: 190_000,
+        ..Terms::default()
+    }
+}
+
 /// One nano-unit a millisecond, so that prices can be seen through.
 pub fn price(terms: &Terms, duration_ms: u64) -> Priced {
-    Priced { terms: *terms, billed_s: (duration_ms / 1_000) as u32, price: Money::from_nanos(duration_ms as i64) }
+    Priced {
+        terms: *terms,
+        billed_s: (duration_ms / 1_000) as u32,
+        price: Money::from_nanos(duration_ms as i64),
+        ..Priced::default()
+    }
 }
 
 /// A record with a different value in every field.
@@ -59,7 +76,7 @@ pub fn full() -> Cdr {
         sip_status: 487,
         cause: Cause::MONEY_EXHAUSTED,
         released_by: Party::Egress,
-        sell: Some(price(&Terms { minimum_s: 30, increment_s: 6, free_s: 1, ..Terms::default() }, 61_001)),
+        sell: Some(price(&Terms { minimum_s: 30, increment_s: 6, free_s: 1, ..rich() }, 61_001)),
         buy: Some(price(&Terms { rounding: units::Rounding::Floor, decimals: 9, ..Terms::default() }, 61_002)),
         grants: vec![part(1, 5), part(2, -6)],
         ingress_address: Some("192.0.2.1:5060".parse().unwrap()),

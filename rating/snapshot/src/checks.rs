@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use units::{AccountId, CarrierId, Currency, DeckId, NUMBER_BYTES_MAX, Number, PlanId, TrunkGroupId};
+use units::{AccountId, CarrierId, Currency, DeckId, NUMBER_BYTES_MAX, Number, PlanId, TAX_PPM_MAX, TrunkGroupId};
 
 use crate::flaw::ModelFlaw;
 use crate::model::{
@@ -199,7 +199,9 @@ fn policy(shown: &str, policy: &Policy, side: Side) -> Result<(), ModelFlaw> {
 }
 
 fn deck(deck: &Deck) -> Result<(), ModelFlaw> {
-    refuse(deck.decimals > 9, &format!("deck {}", deck.code), "has more than 9 decimals")
+    let shown = format!("deck {}", deck.code);
+    refuse(deck.tax_ppm > TAX_PPM_MAX, &shown, "its tax is above 100 per cent")?;
+    refuse(deck.decimals > 9, &shown, "has more than 9 decimals")
 }
 
 /// Could stand in front of a number.

@@ -3,7 +3,7 @@
 //! A number's first symbols choose a slot, which tells the lengths of all prefixes that begin so. Those lengths are tried from the
 //! longest on: the number's head of that length is looked up in a hash table whose buckets are cache lines.
 
-use units::{Currency, DeckId, Money, Rounding, Terms, WallTime};
+use units::{Currency, DeckId, EXCHANGE_ONE, Money, Rounding, Terms, WallTime};
 
 use crate::image::{Mark, Wanted};
 use crate::layout::{
@@ -30,7 +30,7 @@ pub(crate) struct Tables<'a> {
 /// One rate that is in force for a number.
 #[derive(Clone, Copy)]
 pub struct RateView<'a> {
-    /// Everything that turns seconds into money.
+    /// Everything that turns seconds into money, in the deck's own currency.
     pub terms: Terms,
     /// Calls there are refused.
     pub blocked: bool,
@@ -87,6 +87,16 @@ impl<'a> DeckView<'a> {
     /// Milliseconds to seconds.
     pub fn rounding(&self) -> Rounding {
         rounding_of(u8_at(self.fields, deck::ROUNDING)).unwrap_or_default()
+    }
+
+    /// Billing steps count from the call's beginning; otherwise from the end of the minimum.
+    pub fn steps_from_zero(&self) -> bool {
+        u8_at(self.fields, deck::STEPS_FROM_ZERO) != 0
+    }
+
+    /// Tax on top of the price, in millionths.
+    pub fn tax_ppm(&self) -> u32 {
+        u32_at(self.fields, deck::TAX)
     }
 
     /// How many different prefixes it has.
@@ -164,13 +174,19 @@ impl<'a> DeckView<'a> {
         let terms = Terms {
             deck: self.id(),
             currency: self.currency(),
+            deck_currency: self.currency(),
+            exchange: EXCHANGE_ONE,
             per_minute: Money::from_nanos(i64_at(line, line::PER_MINUTE)),
+            first_per_minute: Some(Money::from_nanos(i64_at(line, line::FIRST_PER_MINUTE)))
+                .filter(|price| *price >= Money::ZERO),
             connection_fee: Money::from_nanos(i64_at(line, line::CONNECTION_FEE)),
             minimum_s: u16_at(line, line::MINIMUM),
             increment_s: u16_at(line, line::INCREMENT),
+            steps_from_zero: self.steps_from_zero(),
             free_s: u16_at(line, line::FREE),
             rounding: self.rounding(),
             decimals: self.decimals(),
+            tax_ppm: self.tax_ppm(),
             prefix_digits,
         };
         Some(RateView {

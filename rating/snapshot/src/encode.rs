@@ -176,8 +176,8 @@ impl File {
     fn deck(&mut self, deck: &Deck, image: &DeckImage) {
         self.record(layout::DECKS, |row, strings| {
             row.u32(deck.id.0).place(strings.keep(&deck.code)).bytes(&deck.currency.bytes()).u8(deck.decimals);
-            row.u8(deck.rounding as u8).bytes(&[0; 3]);
-            row.u64(0).u64(image.mark().length).u64(image.mark().checksum);
+            row.u8(deck.rounding as u8).flag(deck.steps_from_zero).bytes(&[0; 2]);
+            row.u64(0).u64(image.mark().length).u64(image.mark().checksum).u32(deck.tax_ppm);
         });
     }
 

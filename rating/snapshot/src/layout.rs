@@ -5,7 +5,7 @@ pub const MAGIC: [u8; 8] = *b"TANDSNAP";
 /// The first eight bytes of a deck's image.
 pub const DECK_MAGIC: [u8; 8] = *b"TANDDECK";
 /// The number of this layout; a reader refuses all others.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 /// Byte offsets in the header of either kind.
 pub mod header {
@@ -154,12 +154,16 @@ pub mod deck {
     pub const CURRENCY: usize = 12;
     pub const DECIMALS: usize = 15;
     pub const ROUNDING: usize = 16;
+    /// Whether steps count from the call's beginning.
+    pub const STEPS_FROM_ZERO: usize = 17;
     /// Where its image stands in this file; 0 for a file of its own.
     pub const PLACE: usize = 20;
     /// What its image is known by.
     pub const LENGTH: usize = 28;
     pub const CHECKSUM: usize = 36;
-    pub const SIZE: usize = 44;
+    /// In millionths.
+    pub const TAX: usize = 44;
+    pub const SIZE: usize = 48;
 }
 
 /// One cache line of the table of prefixes: keys, then a line for each, then whether a key that belongs here stands further on.
@@ -185,7 +189,9 @@ pub mod line {
     pub const INCREMENT: usize = 42;
     pub const FREE: usize = 44;
     pub const BLOCKED: usize = 46;
-    pub const SIZE: usize = 48;
+    /// Price of a minute within the minimum; below zero for `PER_MINUTE`.
+    pub const FIRST_PER_MINUTE: usize = 48;
+    pub const SIZE: usize = 56;
 }
 
 pub mod plan {

@@ -201,6 +201,10 @@ pub struct Deck {
     pub decimals: u8,
     /// Milliseconds to seconds.
     pub rounding: Rounding,
+    /// Billing steps count from the call's beginning; otherwise from the end of the minimum.
+    pub steps_from_zero: bool,
+    /// Tax on top of the price, in millionths; 0 to [`units::TAX_PPM_MAX`].
+    pub tax_ppm: u32,
     /// The rates; several may share a prefix with different dates.
     pub rates: Vec<Rate>,
     /// The rates as bytes, if they were packed before; `rates` is not looked at then.
@@ -216,6 +220,8 @@ impl Default for Deck {
             currency: Currency::USD,
             decimals: 6,
             rounding: Rounding::default(),
+            steps_from_zero: false,
+            tax_ppm: 0,
             rates: Vec::new(),
             packed: None,
         }
@@ -231,11 +237,13 @@ pub struct Rate {
     pub destination: String,
     /// Price of sixty seconds.
     pub per_minute: Money,
+    /// Price of sixty seconds within the minimum; `None` for `per_minute`.
+    pub first_per_minute: Option<Money>,
     /// Charged once for an answered call.
     pub connection_fee: Money,
     /// Seconds billed at least.
     pub minimum_s: u16,
-    /// Length of a billing step after the minimum.
+    /// Length of a billing step, in seconds.
     pub increment_s: u16,
     /// Free seconds (grace).
     pub free_s: u16,
@@ -254,6 +262,7 @@ impl Default for Rate {
             prefix: String::new(),
             destination: String::new(),
             per_minute: Money::ZERO,
+            first_per_minute: None,
             connection_fee: Money::ZERO,
             minimum_s: 1,
             increment_s: 1,

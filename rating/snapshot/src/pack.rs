@@ -6,7 +6,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use hashbrown::HashMap;
-use units::WallTime;
+use units::{Money, WallTime};
 
 use crate::deck::slot_count;
 use crate::flaw::ModelFlaw;
@@ -31,6 +31,8 @@ pub struct Line {
     pub increment_s: u16,
     pub free_s: u16,
     pub blocked: bool,
+    /// Below zero for `per_minute`.
+    pub first_per_minute: i64,
 }
 
 /// One cache line of keys and lines.
@@ -93,12 +95,16 @@ fn flaw(deck: &Deck, problem: String) -> ModelFlaw {
     ModelFlaw { object: format!("deck {}", deck.code), problem }
 }
 
+fn below(money: &Money) -> bool {
+    *money < Money::ZERO
+}
+
 fn check(deck: &Deck, rate: &Rate) -> Result<(), ModelFlaw> {
     let shown = &rate.prefix;
     let well_formed = shown.len() <= PREFIX_BYTES_MAX && shown.bytes().all(prefix::is_symbol);
     let problem = if !well_formed {
         format!("prefix {shown:?} is not up to {PREFIX_BYTES_MAX} characters of 0-9, A-Z, * and #")
-    } else if rate.per_minute.nanos() < 0 || rate.connection_fee.nanos() < 0 {
+    } else if [Some(rate.per_minute), Some(rate.connection_fee), rate.first_per_minute].iter().flatten().any(below) {
         format!("the rate of prefix {shown:?} is below zero")
     } else if rate.till.is_some_and(|till| till <= rate.from) {
         format!("a rate of prefix {shown:?} ends before it begins")
@@ -127,6 +133,7 @@ impl Shelf {
             increment_s: rate.increment_s,
             free_s: rate.free_s,
             blocked: rate.blocked,
+            first_per_minute: rate.first_per_minute.map_or(-1, Money::nanos),
         };
         *self.places.entry(line).or_insert_with(|| {
             self.lines.push(line);

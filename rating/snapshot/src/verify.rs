@@ -45,6 +45,8 @@ fn decks(image: &[u8]) -> Result<(), ImageFlaw> {
         coded(record)
             && has_currency(record, deck::CURRENCY)
             && record.u8(deck::DECIMALS) <= 9
+            && record.u8(deck::STEPS_FROM_ZERO) <= 1
+            && record.u32(deck::TAX) <= units::TAX_PPM_MAX
             && rounding_of(record.u8(deck::ROUNDING)).is_some()
             && inside(record) == first
     })?;
@@ -271,6 +273,7 @@ fn lines(view: &Tables<'_>) -> Result<(), ImageFlaw> {
         let line = view.line(place);
         let fine = line.i64(line::PER_MINUTE) >= 0
             && line.i64(line::CONNECTION_FEE) >= 0
+            && line.i64(line::FIRST_PER_MINUTE) >= -1
             && line.i64(line::FROM) < line.i64(line::TILL)
             && is_text(line, line::DESTINATION);
         ok_if(fine, LINES.name, u64::from(place))

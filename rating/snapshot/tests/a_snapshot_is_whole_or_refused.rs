@@ -261,6 +261,7 @@ fn a_contradiction_is_refused_by_name() {
         |model| model.plans[0].routes[0].egress_trunk = EgressTrunkId(5),
         "plan plan-1: egress trunk 5 does not exist",
     );
+    refused(|model| model.decks[0].tax_ppm = 1_000_001, "deck deck-1: its tax is above 100 per cent");
     refused(|model| model.decks[0].decimals = 10, "deck deck-1: has more than 9 decimals");
     let route = PlanRoute { egress_trunk: EgressTrunkId(2), ..PlanRoute::default() };
     refused(|model| model.plans[0].routes = vec![route; 65], "plan plan-1: has more than 64 routes");
@@ -287,6 +288,9 @@ fn a_rate_that_no_call_could_use_is_refused_by_prefix() {
         spoiled(|rate| rate.per_minute = units::Money::from_nanos(-1)),
         "deck deck-1: the rate of prefix \"44\" is below",
     );
+    let below = Some(units::Money::from_nanos(-1));
+    let spoil = move |model: &mut Model| model.decks[0].rates[0].first_per_minute = below;
+    refused(spoil, "deck deck-1: the rate of prefix \"44\" is below");
     refused(|model| model.decks[0].rates.push(rate("4420", "9")), "deck deck-1: two rates of prefix \"4420\" begin");
 }
 

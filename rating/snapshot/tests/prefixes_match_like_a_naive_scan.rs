@@ -126,6 +126,7 @@ fn a_lookup_says_everything_about_the_rate() {
     let full = Rate {
         destination: "Côte d'Ivoire — mobile".into(),
         connection_fee: Money::from_nanos(7),
+        first_per_minute: Some(Money::ZERO),
         minimum_s: 30,
         increment_s: 6,
         free_s: 3,
@@ -136,6 +137,7 @@ fn a_lookup_says_everything_about_the_rate() {
     let mut model: Model = model_of(vec![full]);
     model.decks[0].decimals = 4;
     model.decks[0].rounding = units::Rounding::Floor;
+    (model.decks[0].steps_from_zero, model.decks[0].tax_ppm) = (true, 190_000);
     let image = model.encode().unwrap();
     let deck = View::open(&image).deck(DeckId(1)).unwrap();
     let found = deck.lookup(b"2251234", WallTime::from_micros(8)).unwrap();
@@ -144,6 +146,7 @@ fn a_lookup_says_everything_about_the_rate() {
     let terms = found.terms;
     assert_eq!((terms.minimum_s, terms.increment_s, terms.free_s), (30, 6, 3));
     assert_eq!((terms.decimals, terms.rounding, terms.prefix_digits), (4, units::Rounding::Floor, 3));
+    assert_eq!((terms.first_per_minute, terms.steps_from_zero, terms.tax_ppm), (Some(Money::ZERO), true, 190_000));
     assert_eq!((terms.connection_fee, terms.deck), (Money::from_nanos(7), DeckId(1)));
 }
 

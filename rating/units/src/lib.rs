@@ -9,6 +9,7 @@ mod cause;
 mod ids;
 mod money;
 mod number;
+mod percent;
 mod terms;
 mod time;
 
@@ -19,5 +20,6 @@ pub use ids::{
 };
 pub use money::{Currency, Money};
 pub use number::{NUMBER_BYTES_MAX, Number, NumberFlaw};
-pub use terms::{Rounding, Terms};
+pub use percent::Percent;
+pub use terms::{EXCHANGE_ONE, Rounding, TAX_PPM_MAX, Terms};
 pub use time::{Clock, Instant, WallTime};

@@ -3,8 +3,25 @@
 
 use units::{
     AttemptIndex, CallId, Cause, Currency, GrantId, Instant, Money, NUMBER_BYTES_MAX, NodeId, Number, NumberFlaw,
-    ShardId, WallTime,
+    Percent, ShardId, WallTime,
 };
+
+#[test]
+fn per_cents_are_read_and_shown_exactly() {
+    for (text, ppm, shown) in [
+        ("20", 200_000, "20"),
+        ("7.7", 77_000, "7.7"),
+        ("-0.0001", -1, "-0.0001"),
+        ("0.50", 5_000, "0.5"),
+        ("0", 0, "0"),
+    ] {
+        let percent = Percent::parse(text).unwrap();
+        assert_eq!((percent.ppm(), percent.to_string().as_str()), (ppm, shown));
+    }
+    for text in ["", "-", ".", "1%", "+1", " 1", "1,5", "0.00001", "214749", "--1"] {
+        assert_eq!(Percent::parse(text), None, "{text:?}");
+    }
+}
 
 #[test]
 fn money_is_read_and_shown_exactly() {

@@ -7,7 +7,7 @@ use store::{
 };
 use units::{
     AccountId, AttemptIndex, CallId, CarrierId, Cause, Currency, DeckId, EgressTrunkId, GrantId, IngressTrunkId, Money,
-    NodeId, Number, PlanId, Revision, Rounding, ShardId, Terms, WallTime,
+    NodeId, Number, PlanId, Revision, ShardId, Terms, WallTime,
 };
 
 /// Ids of what [`world`] made.
@@ -43,22 +43,11 @@ pub fn account(code: &str, carrier: u32) -> AccountDraft {
 }
 
 pub fn deck(code: &str) -> DeckDraft {
-    DeckDraft { code: code.into(), name: String::new(), currency: Currency::USD, decimals: 6, rounding: Rounding::Ceil }
+    DeckDraft { code: code.into(), ..DeckDraft::default() }
 }
 
 pub fn rate(prefix: &str, per_minute: &str) -> Rate {
-    Rate {
-        prefix: prefix.into(),
-        destination: "Somewhere".into(),
-        per_minute: money(per_minute),
-        connection_fee: Money::ZERO,
-        minimum_s: 1,
-        increment_s: 1,
-        free_s: 0,
-        from: WallTime::from_micros(0),
-        till: None,
-        blocked: false,
-    }
+    Rate { prefix: prefix.into(), destination: "Somewhere".into(), per_minute: money(per_minute), ..Rate::default() }
 }
 
 /// Makes everything that one call needs.
@@ -127,11 +116,22 @@ pub fn call_id(sequence: u64) -> CallId {
     CallId { node: NodeId(1), boot: 1, shard: ShardId(0), sequence }
 }
 
+/// Terms with everything that a rate may have.
+fn rich() -> Terms {
+    Terms {
+        deck_currency: Currency::parse("EUR").unwrap(),
+        exchange: 1_080_000_000,
+        first_per_minute: Some(money("0.02")),
+        steps_from_zero: true,
+        tax_ppm: 190_000,
+        ..Terms::default()
+    }
+}
+
 /// An answered call's record: it sold for `price`, taken from these grants, and costs us half.
 pub fn call(world: World, sequence: u64, price: &str, grants: &[(GrantId, &str)]) -> Cdr {
-    let terms =
-        Terms { deck: DeckId(world.sell_deck), per_minute: money("0.012"), prefix_digits: 4, ..Terms::default() };
-    let sell = Priced { terms, billed_s: 61, price: money(price) };
+    let terms = Terms { deck: DeckId(world.sell_deck), per_minute: money("0.012"), prefix_digits: 4, ..rich() };
+    let sell = Priced { terms, billed_s: 61, price: money(price), tax: money("0.0001") };
     let buy_terms =
         Terms { deck: DeckId(world.buy_deck), per_minute: money("0.01"), prefix_digits: 2, ..Terms::default() };
     let half = Money::from_nanos(sell.price.nanos() / 2);
@@ -158,7 +158,7 @@ pub fn call(world: World, sequence: u64, price: &str, grants: &[(GrantId, &str)]
         cause: Cause::NORMAL,
         released_by: Party::Ingress,
         sell: Some(sell),
-        buy: Some(Priced { terms: buy_terms, billed_s: 61, price: half }),
+        buy: Some(Priced { terms: buy_terms, billed_s: 61, price: half, ..Priced::default() }),
         grants: grants.iter().map(|(grant, amount)| GrantPart { grant: *grant, amount: money(amount) }).collect(),
         ingress_address: Some("127.0.1.1:5060".parse().unwrap()),
         egress_address: Some("[::1]:5070".parse().unwrap()),

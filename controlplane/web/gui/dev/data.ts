@@ -27,7 +27,7 @@ export const accounts: S['Account'][] = carriers.map((row, index) => ({
   id: `acc_${index + 1}`, code: row.code, carrier: named(row), currency: 'USD', kind: index === 0 ? 'prepaid' : 'postpaid', credit_limit: index === 0 ? '0' : '5000', balance: index < 3 ? '812.4471' : '-12410.22', available: '780.1', held: '32.3471', settled: '4187.5529', owed: '0', funds: '5000', updated_at,
 }));
 
-export const decks: S['Deck'][] = ['acme-sell', 'globex-sell', 'blux-buy', 'oria-buy', 'flaky-buy', 'priceybird-buy'].map((code, index) => ({ id: `dck_${index + 1}`, code, name: '', rates: 214_880, currency: 'USD', decimals: 6, rounding: 'ceil', updated_at }));
+export const decks: S['Deck'][] = ['acme-sell', 'globex-sell', 'blux-buy', 'oria-buy', 'flaky-buy', 'priceybird-buy'].map((code, index) => ({ id: `dck_${index + 1}`, code, name: '', rates: 214_880, currency: 'USD', decimals: 6, rounding: 'ceil', steps_from_zero: false, tax_percent: '0', updated_at }));
 const deck = (index: number) => named(decks[index] ?? { id: 'dck_0', code: '' });
 
 export const egress: S['EgressTrunk'][] = [3, 4, 5, 7].map((of, index) => ({
@@ -60,7 +60,7 @@ export function call(index: number, now: number): S['Call'] {
   };
 }
 
-const price = (sell: boolean, billed_s: number): S['Price'] => ({ currency: 'USD', price: sell ? '0.039684' : '0.035204', billed_s, per_minute: sell ? '0.0124' : '0.011', connection_fee: '0', minimum_s: 1, increment_s: 1, free_s: 0, decimals: 6, prefix_digits: 4, deck: deck(sell ? 0 : 3) });
+const price = (sell: boolean, billed_s: number): S['Price'] => ({ currency: 'USD', price: sell ? '0.039684' : '0.035204', tax: '0', tax_percent: '0', billed_s, per_minute: sell ? '0.0124' : '0.011', connection_fee: '0', minimum_s: 1, increment_s: 1, steps_from_zero: false, free_s: 0, decimals: 6, prefix_digits: 4, deck: deck(sell ? 0 : 3) });
 const media = (packets: number): S['Media'] => ({ packets, bytes: packets * 172, lost: packets > 0 ? 3 : 0, lost_percent: packets > 0 ? 0.03 : null, strangers: 0, jitter_us: 412, mos: packets > 0 ? 4.36 : null });
 
 export function cdr(index: number, now: number, attempt = 0): S['Cdr'] {
@@ -106,7 +106,7 @@ export function candidates(past: boolean): S['Candidate'][] {
 export function arithmetic(sell: boolean): S['Arithmetic'] {
   const per_minute = sell ? '0.0124' : '0.011';
   const total = sell ? '0.03968' : '0.0352';
-  return { currency: 'USD', duration_ms: 191_204, seconds: 192, billed_s: 192, per_minute, connection_fee: '0', price: total, steps: ['191,204 ms talked, rounded up to 192 s', 'minimum 1 s, steps of 1 s: 192 s billed', `192 s × ${per_minute} USD/min ÷ 60 = ${total}`, `fee 0, rounded once to 6 decimals: ${total} USD`], agrees: true };
+  return { currency: 'USD', duration_ms: 191_204, seconds: 192, billed_s: 192, per_minute, connection_fee: '0', net: total, tax: '0', price: total, steps: ['191,204 ms talked, rounded up to 192 s', 'minimum 1 s, steps of 1 s: 192 s billed', `192 s × ${per_minute} USD/min ÷ 60 = ${total}`, `fee 0, rounded once to 6 decimals: ${total} USD`], agrees: true };
 }
 
 export function stage(name: string, base: number): S['StageLatency'] {

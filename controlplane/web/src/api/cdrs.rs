@@ -15,7 +15,7 @@ use crate::names::Names;
 use crate::page::{self, List};
 use crate::problem::{Answered, Problem};
 use crate::services::App;
-use crate::value::{AccountRef, Amount, CarrierRef, DeckRef, EgressTrunkRef, IngressTrunkRef, Named, Time};
+use crate::value::{AccountRef, Amount, CarrierRef, DeckRef, EgressTrunkRef, IngressTrunkRef, Named, Percent, Time};
 
 /// Who ended a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -43,21 +43,29 @@ pub enum CdrKind {
 /// One side's price and the inputs of its arithmetic.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Price {
-    /// ISO 4217.
+    /// What the price counts in, ISO 4217.
     #[schema(example = "USD")]
     pub currency: String,
-    /// The price.
+    /// The price, with tax.
     pub price: Amount,
+    /// The tax within it.
+    pub tax: Amount,
+    /// Tax on top of the price before it, in per cent.
+    pub tax_percent: Percent,
     /// Seconds billed.
     pub billed_s: u32,
     /// Price of sixty seconds.
     pub per_minute: Amount,
+    /// Price of sixty seconds within the minimum; absent where it is that of every minute.
+    pub first_per_minute: Option<Amount>,
     /// Charged once.
     pub connection_fee: Amount,
     /// Seconds billed at least.
     pub minimum_s: u16,
     /// Length of a billing step.
     pub increment_s: u16,
+    /// Billing steps counted from the call's beginning.
+    pub steps_from_zero: bool,
     /// Free seconds.
     pub free_s: u16,
     /// Decimals of the price.
@@ -333,11 +341,15 @@ impl Price {
         Price {
             currency: terms.currency.code(),
             price: Amount(priced.price),
+            tax: Amount(priced.tax),
+            tax_percent: Percent::from_ppm(terms.tax_ppm),
             billed_s: priced.billed_s,
             per_minute: Amount(terms.per_minute),
+            first_per_minute: terms.first_per_minute.map(Amount),
             connection_fee: Amount(terms.connection_fee),
             minimum_s: terms.minimum_s,
             increment_s: terms.increment_s,
+            steps_from_zero: terms.steps_from_zero,
             free_s: terms.free_s,
             decimals: terms.decimals,
             prefix_digits: terms.prefix_digits,

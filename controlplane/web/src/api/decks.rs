@@ -16,9 +16,9 @@ use crate::extract::{Body, Key, Query};
 use crate::names::Names;
 use crate::object::{self, Shown, Tagged, set};
 use crate::page::{List, Page};
-use crate::problem::Answered;
+use crate::problem::{Answered, Problem};
 use crate::services::App;
-use crate::value::{DeckRef, Time};
+use crate::value::{DeckRef, Percent, Time};
 
 /// How call milliseconds become seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -49,6 +49,10 @@ pub struct Deck {
     pub decimals: u8,
     /// Milliseconds to seconds.
     pub rounding: Rounding,
+    /// Billing steps count from the call's beginning; otherwise from the end of the minimum.
+    pub steps_from_zero: bool,
+    /// Tax on top of the price; 0 to 100.
+    pub tax_percent: Percent,
     /// How many rates it holds.
     pub rates: u64,
     /// When it was last changed, rates apart.
@@ -70,6 +74,12 @@ pub struct DeckNew {
     /// Milliseconds to seconds; default up.
     #[serde(default)]
     pub rounding: Rounding,
+    /// Billing steps count from the call's beginning; default from the end of the minimum.
+    #[serde(default)]
+    pub steps_from_zero: bool,
+    /// Tax on top of the price, 0 to 100; default none.
+    #[serde(default)]
+    pub tax_percent: Percent,
 }
 
 /// Changes of a deck; absent fields stay.
@@ -84,6 +94,10 @@ pub struct DeckPatch {
     pub decimals: Option<u8>,
     /// Milliseconds to seconds.
     pub rounding: Option<Rounding>,
+    /// Billing steps count from the call's beginning.
+    pub steps_from_zero: Option<bool>,
+    /// Tax on top of the price, 0 to 100.
+    pub tax_percent: Option<Percent>,
 }
 
 /// The paths of decks.
@@ -158,6 +172,8 @@ impl Shown for Deck {
             currency: stored.currency.code(),
             decimals: stored.decimals,
             rounding: stored.rounding.into(),
+            steps_from_zero: stored.steps_from_zero,
+            tax_percent: Percent::from_ppm(stored.tax_ppm),
             rates: stored.facts.rates,
             updated_at: Time(stored.updated),
         }
@@ -188,6 +204,11 @@ impl From<Rounding> for units::Rounding {
     }
 }
 
+/// In millionths; the store refuses more than 100 per cent.
+fn tax(percent: Percent) -> Answered<u32> {
+    u32::try_from(percent.0.ppm()).map_err(|_| Problem::invalid("/tax_percent", "0 to 100 per cent"))
+}
+
 impl DeckNew {
     fn draft(self) -> Answered<DeckDraft> {
         Ok(DeckDraft {
@@ -196,6 +217,8 @@ impl DeckNew {
             currency: currency(self.currency.as_deref())?,
             decimals: self.decimals.unwrap_or(6),
             rounding: self.rounding.into(),
+            steps_from_zero: self.steps_from_zero,
+            tax_ppm: tax(self.tax_percent)?,
         })
     }
 }
@@ -206,6 +229,8 @@ impl DeckPatch {
         set(&mut draft.name, self.name);
         set(&mut draft.decimals, self.decimals);
         set(&mut draft.rounding, self.rounding.map(Into::into));
+        set(&mut draft.steps_from_zero, self.steps_from_zero);
+        set(&mut draft.tax_ppm, self.tax_percent.map(tax).transpose()?);
         Ok(())
     }
 }

@@ -34,11 +34,13 @@ pub struct Rate {
     pub destination: String,
     /// Price of sixty seconds, in the deck's currency.
     pub per_minute: Amount,
+    /// Price of sixty seconds within the minimum; absent where it is that of every minute.
+    pub first_per_minute: Option<Amount>,
     /// Charged once for an answered call.
     pub connection_fee: Amount,
     /// Seconds billed at least.
     pub minimum_s: u16,
-    /// Length of a billing step after the minimum.
+    /// Length of a billing step.
     pub increment_s: u16,
     /// Free seconds.
     pub free_s: u16,
@@ -74,11 +76,15 @@ pub struct RatePatch {
     pub destination: Option<String>,
     /// Price of sixty seconds.
     pub per_minute: Option<Amount>,
+    /// Price of sixty seconds within the minimum; null for that of every minute.
+    #[serde(default, deserialize_with = "crate::extract::given")]
+    #[schema(value_type = Option<Amount>)]
+    pub first_per_minute: Option<Option<Amount>>,
     /// Charged once for an answered call.
     pub connection_fee: Option<Amount>,
     /// Seconds billed at least.
     pub minimum_s: Option<u16>,
-    /// Length of a billing step after the minimum; not 0.
+    /// Length of a billing step; not 0.
     pub increment_s: Option<u16>,
     /// Free seconds.
     pub free_s: Option<u16>,
@@ -205,6 +211,7 @@ impl Rate {
             prefix: rate.prefix.clone(),
             destination: rate.destination.clone(),
             per_minute: Amount(rate.per_minute),
+            first_per_minute: rate.first_per_minute.map(Amount),
             connection_fee: Amount(rate.connection_fee),
             minimum_s: rate.minimum_s,
             increment_s: rate.increment_s,
@@ -226,6 +233,7 @@ impl RatePatch {
     fn patch(self, rate: &mut snapshot::Rate) {
         set(&mut rate.destination, self.destination);
         set(&mut rate.per_minute, self.per_minute.map(|price| price.0));
+        set(&mut rate.first_per_minute, self.first_per_minute.map(|price| price.map(|price| price.0)));
         set(&mut rate.connection_fee, self.connection_fee.map(|price| price.0));
         set(&mut rate.minimum_s, self.minimum_s);
         set(&mut rate.increment_s, self.increment_s);

@@ -129,7 +129,11 @@ pub struct Arithmetic {
     pub per_minute: Amount,
     /// Charged once.
     pub connection_fee: Amount,
-    /// The price.
+    /// The price before tax.
+    pub net: Amount,
+    /// What tax adds.
+    pub tax: Amount,
+    /// The price, with tax.
     pub price: Amount,
     /// The steps in words, one a line.
     pub steps: Vec<String>,

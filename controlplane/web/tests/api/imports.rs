@@ -56,7 +56,14 @@ async fn one_rate_is_changed_under_its_etag() {
     let path = format!("/api/v1/decks/dck_1/rates/{id}");
     let tag = admin.get(&path).await.header("etag").to_owned();
     admin.send("PATCH", &path, json!({ "per_minute": "0.5" })).await.problem(428, "if_match_missing");
-    let changed = admin.send_if("PATCH", &path, Some(&tag), json!({ "per_minute": "0.025", "increment_s": 6 })).await;
+    let changed = admin
+        .send_if(
+            "PATCH",
+            &path,
+            Some(&tag),
+            json!({ "per_minute": "0.025", "first_per_minute": "0.05", "increment_s": 6 }),
+        )
+        .await;
     let rate = changed.expect(200);
     assert_eq!((rate["per_minute"].as_str(), rate["increment_s"].as_u64()), (Some("0.025"), Some(6)));
     admin.send_if("PATCH", &path, Some(&tag), json!({ "per_minute": "0.03" })).await.problem(412, "changed");

@@ -32,6 +32,8 @@ async fn a_flaw_points_at_the_field() {
         ("/api/v1/accounts", json!({ "code": "a", "carrier": "car_9", "kind": "prepaid" }), "/carrier"),
         ("/api/v1/accounts", json!({ "code": "a", "carrier": "acc_9", "kind": "prepaid" }), "/carrier"),
         ("/api/v1/decks", json!({ "code": "d", "currency": "dollars" }), "/currency"),
+        ("/api/v1/decks", json!({ "code": "d", "tax_percent": "101" }), "/tax_percent"),
+        ("/api/v1/decks", json!({ "code": "d", "tax_percent": "-1" }), "/tax_percent"),
         (
             "/api/v1/plans",
             json!({ "code": "p", "routes": [{ "egress_trunk": "etr_1", "percent": 300 }] }),

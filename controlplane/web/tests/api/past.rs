@@ -23,7 +23,7 @@ fn number(text: &str) -> Number {
 fn priced(nanos: i64) -> Priced {
     let terms = Terms { per_minute: units::Money::from_nanos(nanos), ..Terms::default() };
     let charge = rating::charge(&terms, 61_200);
-    Priced { terms, billed_s: charge.billed_s, price: charge.price }
+    Priced { terms, billed_s: charge.billed_s, price: charge.price, tax: charge.tax }
 }
 
 fn answered(sequence: u64) -> Cdr {

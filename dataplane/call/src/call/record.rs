@@ -145,7 +145,7 @@ impl Call {
 /// One side's price of a duration.
 fn priced(terms: &Terms, duration_ms: u64) -> Priced {
     let charge = rating::charge(terms, duration_ms);
-    Priced { terms: *terms, billed_s: charge.billed_s, price: charge.price }
+    Priced { terms: *terms, billed_s: charge.billed_s, price: charge.price, tax: charge.tax }
 }
 
 fn append(ctx: &mut Context<'_>, record: &Record, wait: bool) {

@@ -991,9 +991,11 @@ export interface components {
              * @description Milliseconds between answer and end.
              */
             duration_ms: number;
+            /** @description The price before tax. */
+            net: components["schemas"]["Amount"];
             /** @description Price of sixty seconds. */
             per_minute: components["schemas"]["Amount"];
-            /** @description The price. */
+            /** @description The price, with tax. */
             price: components["schemas"]["Amount"];
             /**
              * Format: int64
@@ -1002,6 +1004,8 @@ export interface components {
             seconds: number;
             /** @description The steps in words, one a line. */
             steps: string[];
+            /** @description What tax adds. */
+            tax: components["schemas"]["Amount"];
         };
         /** @description One change. */
         AuditEntry: {
@@ -1367,6 +1371,10 @@ export interface components {
             rates: number;
             /** @description Milliseconds to seconds. */
             rounding: components["schemas"]["Rounding"];
+            /** @description Billing steps count from the call's beginning; otherwise from the end of the minimum. */
+            steps_from_zero: boolean;
+            /** @description Tax on top of the price; 0 to 100. */
+            tax_percent: components["schemas"]["Percent"];
             /** @description When it was last changed, rates apart. */
             updated_at: components["schemas"]["Time"];
         };
@@ -1385,6 +1393,10 @@ export interface components {
             name?: string | null;
             /** @description Milliseconds to seconds; default up. */
             rounding?: components["schemas"]["Rounding"];
+            /** @description Billing steps count from the call's beginning; default from the end of the minimum. */
+            steps_from_zero?: boolean;
+            /** @description Tax on top of the price, 0 to 100; default none. */
+            tax_percent?: components["schemas"]["Percent"];
         };
         /** @description Changes of a deck; absent fields stay. */
         DeckPatch: {
@@ -1398,6 +1410,9 @@ export interface components {
             /** @description What people call it. */
             name?: string | null;
             rounding?: null | components["schemas"]["Rounding"];
+            /** @description Billing steps count from the call's beginning. */
+            steps_from_zero?: boolean | null;
+            tax_percent?: null | components["schemas"]["Percent"];
         };
         /**
          * @description `dck_` and a number.
@@ -2240,6 +2255,10 @@ export interface components {
                 rates: number;
                 /** @description Milliseconds to seconds. */
                 rounding: components["schemas"]["Rounding"];
+                /** @description Billing steps count from the call's beginning; otherwise from the end of the minimum. */
+                steps_from_zero: boolean;
+                /** @description Tax on top of the price; 0 to 100. */
+                tax_percent: components["schemas"]["Percent"];
                 /** @description When it was last changed, rates apart. */
                 updated_at: components["schemas"]["Time"];
             }[];
@@ -2480,6 +2499,7 @@ export interface components {
                 /** @description Valid from this moment on. */
                 effective_from: components["schemas"]["Time"];
                 effective_till?: null | components["schemas"]["Time"];
+                first_per_minute?: null | components["schemas"]["Amount"];
                 /**
                  * Format: int32
                  * @description Free seconds.
@@ -2489,7 +2509,7 @@ export interface components {
                 id: components["schemas"]["RateRef"];
                 /**
                  * Format: int32
-                 * @description Length of a billing step after the minimum.
+                 * @description Length of a billing step.
                  */
                 increment_s: number;
                 /**
@@ -2922,6 +2942,11 @@ export interface components {
             /** @description The latest messages of strangers, newest first; each shard keeps its last 256. */
             strangers: components["schemas"]["Stranger"][];
         };
+        /**
+         * @description Per cents, as a decimal.
+         * @example 20
+         */
+        Percent: string;
         /** @description Which egress trunks may serve an ingress trunk, in what order. */
         Plan: {
             /**
@@ -3175,6 +3200,11 @@ export interface components {
              * @default
              */
             subscriber?: string;
+            /**
+             * @description Ingress: what routes of a plan may ask for, such as `retail`; up to 16 words.
+             * @default []
+             */
+            tags?: string[];
             /** @default auto */
             transport?: components["schemas"]["Transport"];
         };
@@ -3188,7 +3218,7 @@ export interface components {
             /** @description Charged once. */
             connection_fee: components["schemas"]["Amount"];
             /**
-             * @description ISO 4217.
+             * @description What the price counts in, ISO 4217.
              * @example USD
              */
             currency: string;
@@ -3199,6 +3229,7 @@ export interface components {
             decimals: number;
             /** @description The deck that the rate stood in. */
             deck: components["schemas"]["Named_DeckRef"];
+            first_per_minute?: null | components["schemas"]["Amount"];
             /**
              * Format: int32
              * @description Free seconds.
@@ -3221,8 +3252,14 @@ export interface components {
              * @description How many digits of the number the rate matched.
              */
             prefix_digits: number;
-            /** @description The price. */
+            /** @description The price, with tax. */
             price: components["schemas"]["Amount"];
+            /** @description Billing steps counted from the call's beginning. */
+            steps_from_zero: boolean;
+            /** @description The tax within it. */
+            tax: components["schemas"]["Amount"];
+            /** @description Tax on top of the price before it, in per cent. */
+            tax_percent: components["schemas"]["Percent"];
         };
         /** @description OPTIONS that find out whether the peer lives. */
         Probe: {
@@ -3274,6 +3311,7 @@ export interface components {
             /** @description Valid from this moment on. */
             effective_from: components["schemas"]["Time"];
             effective_till?: null | components["schemas"]["Time"];
+            first_per_minute?: null | components["schemas"]["Amount"];
             /**
              * Format: int32
              * @description Free seconds.
@@ -3283,7 +3321,7 @@ export interface components {
             id: components["schemas"]["RateRef"];
             /**
              * Format: int32
-             * @description Length of a billing step after the minimum.
+             * @description Length of a billing step.
              */
             increment_s: number;
             /**
@@ -3324,6 +3362,7 @@ export interface components {
             /** @description What people call the destination. */
             destination?: string | null;
             effective_till?: null | components["schemas"]["Time"];
+            first_per_minute?: null | components["schemas"]["Amount"];
             /**
              * Format: int32
              * @description Free seconds.
@@ -3331,7 +3370,7 @@ export interface components {
             free_s?: number | null;
             /**
              * Format: int32
-             * @description Length of a billing step after the minimum; not 0.
+             * @description Length of a billing step; not 0.
              */
             increment_s?: number | null;
             /**

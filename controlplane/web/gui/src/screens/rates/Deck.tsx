@@ -27,6 +27,7 @@ function columns(zone: string, places: number): Column<Rate>[] {
     { field: 'prefix', headerName: 'Prefix', width: 120, sortable: false, renderCell: ({ row }) => <b>{row.prefix || '(all)'}</b> },
     { field: 'destination', headerName: 'Destination', flex: 1.6, minWidth: 150, sortable: false },
     { field: 'per_minute', headerName: 'Per minute', width: 110, ...figures, renderCell: ({ row }) => decimal(row.per_minute, places) },
+    { field: 'first_per_minute', headerName: 'In minimum', width: 100, ...figures, narrow: false, renderCell: ({ row }) => decimal(row.first_per_minute, places) },
     { field: 'connection_fee', headerName: 'Fee', width: 84, ...figures, narrow: false, renderCell: ({ row }) => decimal(row.connection_fee, places) },
     { field: 'steps', headerName: 'Min/step', width: 84, ...figures, renderCell: ({ row }) => `${row.minimum_s}/${row.increment_s}` },
     { field: 'free_s', headerName: 'Free s', width: 70, ...figures, narrow: false },
@@ -79,20 +80,20 @@ export default function Deck({ id }: { id: string }) {
   const value = deck.data.value;
   return (
     <>
-      <Head title={value.code} note={<>{value.name !== value.code && `${value.name}, `}{count(value.rates)} rates, {value.currency}, {value.decimals} decimals, seconds rounded {ROUNDINGS.find((rounding) => rounding.value === value.rounding)?.text}, changed <When at={value.updated_at} part="minute" /></>}>
+      <Head title={value.code} note={<>{value.name !== value.code && `${value.name}, `}{count(value.rates)} rates, {value.currency}, {value.decimals} decimals, seconds rounded {ROUNDINGS.find((rounding) => rounding.value === value.rounding)?.text}{value.steps_from_zero && ', steps from zero'}{value.tax_percent !== '0' && `, ${value.tax_percent} % tax`}, changed <When at={value.updated_at} part="minute" /></>}>
         <Button variant="outlined" onClick={() => setDoing('change')}>Edit</Button>
         <Button variant="contained" startIcon={<Upload />} onClick={() => setDoing(doing === 'import' ? null : 'import')}>Import CSV</Button>
       </Head>
       {doing === 'import' && <Suspense fallback={<Waiting rows={3} />}><Import deck={value} onClose={() => setDoing(null)} /></Suspense>}
       <Rates deck={value} onEdit={setRate} />
       {doing === 'change' && (
-        <ChangeDialog name={id} title={`Edit ${value.code}`} fields={DECK_FIELDS} read={read} onClose={() => setDoing(null)} start={({ code, name, decimals, rounding }) => ({ code, name, decimals, rounding })}
+        <ChangeDialog name={id} title={`Edit ${value.code}`} fields={DECK_FIELDS} read={read} onClose={() => setDoing(null)} start={({ code, name, decimals, rounding, tax_percent, steps_from_zero }) => ({ code, name, decimals, rounding, tax_percent, steps_from_zero })}
           send={(values, etag) => body(api.PATCH('/api/v1/decks/{id}', { params: { ...path, header: { 'if-match': etag } }, body: values as Schemas['DeckPatch'] }))} />
       )}
       {rate && (
         <ChangeDialog name={rate.id} title={`Rate ${rate.prefix || '(all)'} of ${value.code}, ${value.currency}`} fields={RATE_FIELDS} onClose={() => setRate(null)}
           read={() => tagged(api.GET('/api/v1/decks/{id}/rates/{rate}', { params: { path: { id, rate: rate.id } } }))}
-          start={({ destination, per_minute, connection_fee, minimum_s, increment_s, free_s, blocked }) => ({ destination, per_minute, connection_fee, minimum_s, increment_s, free_s, blocked })}
+          start={({ destination, per_minute, first_per_minute = null, connection_fee, minimum_s, increment_s, free_s, blocked }) => ({ destination, per_minute, first_per_minute, connection_fee, minimum_s, increment_s, free_s, blocked })}
           send={(values, etag) => body(api.PATCH('/api/v1/decks/{id}/rates/{rate}', { params: { path: { id, rate: rate.id }, header: { 'if-match': etag } }, body: values as Schemas['RatePatch'] }))} />
       )}
     </>

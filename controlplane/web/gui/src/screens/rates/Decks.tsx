@@ -57,7 +57,7 @@ export default function Decks() {
           empty={<Empty title={q ? 'No deck fits' : 'No rate deck yet'}>A deck is a price list: of one carrier, in one currency, for selling or for buying. Make one and import a CSV file into it.</Empty>} />
       </Panel>
       {making && (
-        <NewDialog title="New rate deck" fields={[...DECK_FIELDS, { name: 'currency', label: 'Currency', kind: 'text', help: 'Can never be changed' }]} start={{ currency: 'USD', decimals: 6, rounding: 'ceil' }} onClose={() => setMaking(false)}
+        <NewDialog title="New rate deck" fields={[...DECK_FIELDS, { name: 'currency', label: 'Currency', kind: 'text', help: 'Can never be changed' }]} start={{ currency: 'USD', decimals: 6, rounding: 'ceil', tax_percent: '0' }} onClose={() => setMaking(false)}
           send={(values) => body(api.POST('/api/v1/decks', { body: values as unknown as Schemas['DeckNew'] }))} />
       )}
     </>

@@ -245,7 +245,7 @@ async fn an_apply_is_written_down_with_its_actor(store: Store) {
 async fn a_mistake_in_the_file_names_line_column_and_field() {
     let database = databases::sqlite().await;
     // What is replaced, by what, at which words of the new text the finger points, the field, and what is said.
-    let wrong: [(&str, &str, &str, &str, &str); 13] = [
+    let wrong: [(&str, &str, &str, &str, &str); 15] = [
         ("name: Acme Ltd", "nmae: Acme Ltd", "nmae", "", "nmae"),
         (
             "currency: USD\n    kind",

@@ -190,7 +190,12 @@ impl Replay {
 
 /// The CDR's prices: by the rates of the decision, and by the arithmetic of this program.
 fn prices(cdr: &Cdr, decision: &Decision, is_redirected: bool, out: &mut Vec<Difference>) {
-    let charged = |priced: &Priced| Charge { billed_s: priced.billed_s, price: priced.price };
+    let charged = |priced: &Priced| Charge {
+        billed_s: priced.billed_s,
+        net: priced.price - priced.tax,
+        tax: priced.tax,
+        price: priced.price,
+    };
     if let Some(sell) = &cdr.sell {
         same_terms("sell rate of the CDR", &decision.ask.called, &decision.ask.sell, &sell.terms, out);
         out.extend(price("sell", &sell.terms, cdr.duration_ms, charged(sell)));

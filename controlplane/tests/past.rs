@@ -124,7 +124,7 @@ fn recorded(view: &View<'_>, sequence: u64) -> Cdr {
 
 fn priced(terms: Terms) -> Priced {
     let charge = rating::charge(&terms, 60_000);
-    Priced { terms, billed_s: charge.billed_s, price: charge.price }
+    Priced { terms, billed_s: charge.billed_s, price: charge.price, tax: charge.tax }
 }
 
 const DAY: [&str; 4] = ["--from", "2026-01-01", "--till", "2026-01-02"];

@@ -95,6 +95,10 @@ pub fn same_terms(whose: &str, called: &Number, recorded: &Terms, repeated: &Ter
     look("prefix", prefix(recorded), prefix(repeated));
     look("currency", recorded.currency.to_string(), repeated.currency.to_string());
     look("price of a minute", recorded.per_minute.to_string(), repeated.per_minute.to_string());
+    let first = |terms: &Terms| terms.first_per_minute.unwrap_or(terms.per_minute).to_string();
+    look("price of a minute within the minimum", first(recorded), first(repeated));
+    look("exchange", recorded.exchange.to_string(), repeated.exchange.to_string());
+    look("tax in millionths", recorded.tax_ppm.to_string(), repeated.tax_ppm.to_string());
     look("connection fee", recorded.connection_fee.to_string(), repeated.connection_fee.to_string());
     look("minimum/increment/free", steps(recorded), steps(repeated));
     look("rounding", format!("{:?}", recorded.rounding), format!("{:?}", repeated.rounding));

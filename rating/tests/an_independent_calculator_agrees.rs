@@ -16,7 +16,9 @@ mod oracle {
         /// None.
         Nothing,
         HalvesUp,
-        StepsFromZero,
+        StepsTurned,
+        FirstRateForgotten,
+        TaxOnRounded,
         FreeIsShorter,
         ShortestPrefix,
         TillIncluded,
@@ -27,9 +29,9 @@ mod oracle {
 }
 
 use oracle::Wrong;
-use oracle::choice::{Call, Oracle, Outcome};
+use oracle::choice::{Oracle, Outcome};
 use oracle::price::Quoted;
-use oracle::worlds::{DECKS, Dice, call, switch};
+use oracle::worlds::{Call, DECKS, Dice, call, switch};
 use rating::{Ask, Candidate, Policies, Routes, Verdict, charge, quote, routes};
 use snapshot::{Model, View};
 use units::{Cause, IngressTrunkId, NodeId, Number, Terms, WallTime};
@@ -82,6 +84,9 @@ fn plain(terms: &Terms, called: &str) -> Quoted {
         free: u64::from(terms.free_s),
         rounding: terms.rounding,
         decimals: u32::from(terms.decimals),
+        first: i128::from(terms.first_per_minute.unwrap_or(terms.per_minute).nanos()),
+        from_zero: terms.steps_from_zero,
+        tax: i128::from(terms.tax_ppm),
         blocked: false,
     }
 }
@@ -117,7 +122,7 @@ fn priced(view: &View<'_>, call: &Call, found: &Routes, theirs: &Outcome, wrong:
     let bought = found.kept().iter().filter_map(|candidate| candidate.buy).filter(|_| sell.is_some());
     for (terms, quoted) in sell.into_iter().chain(bought).zip(theirs_all) {
         let ours = charge(&terms, call.talk_ms);
-        let ours = (u64::from(ours.billed_s), i128::from(ours.price.nanos()));
+        let ours = (u64::from(ours.billed_s), i128::from(ours.net.nanos()), i128::from(ours.price.nanos()));
         let theirs = quoted.price(call.talk_ms, wrong);
         if ours != theirs {
             return Some(format!("{} ms of {quoted:?}: {ours:?}, not {theirs:?}", call.talk_ms));
@@ -138,7 +143,9 @@ fn of_twenty_thousand_calls_to_twenty_decks_none_differs() {
 fn every_wrong_rule_is_caught() {
     for wrong in [
         Wrong::HalvesUp,
-        Wrong::StepsFromZero,
+        Wrong::StepsTurned,
+        Wrong::FirstRateForgotten,
+        Wrong::TaxOnRounded,
         Wrong::FreeIsShorter,
         Wrong::ShortestPrefix,
         Wrong::TillIncluded,

@@ -10,19 +10,7 @@ use snapshot::{Model, Order, Plan, PlanRoute, RouteRules};
 use super::Wrong;
 use super::price::Quoted;
 use super::sheets::Sheets;
-
-/// A call to be decided.
-#[derive(Clone, Debug)]
-pub struct Call {
-    pub node: u16,
-    pub ingress: u32,
-    pub calling: String,
-    pub called: String,
-    pub at: i64,
-    pub seed: u64,
-    pub unreachable: u64,
-    pub talk_ms: u64,
-}
+use super::worlds::Call;
 
 /// What should become of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

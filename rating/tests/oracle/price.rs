@@ -19,6 +19,11 @@ pub struct Quoted {
     pub free: u64,
     pub rounding: Rounding,
     pub decimals: u32,
+    /// Nano-units for sixty seconds within the minimum.
+    pub first: i128,
+    pub from_zero: bool,
+    /// Millionths on top.
+    pub tax: i128,
     pub blocked: bool,
 }
 
@@ -34,19 +39,35 @@ impl Quoted {
             free: u64::from(rate.free_s),
             rounding: deck.rounding,
             decimals: u32::from(deck.decimals),
+            first: i128::from(rate.first_per_minute.unwrap_or(rate.per_minute).nanos()),
+            from_zero: deck.steps_from_zero,
+            tax: i128::from(deck.tax_ppm),
             blocked: rate.blocked,
         }
     }
 
-    /// Seconds billed for a call of this many milliseconds, and its price in nano-units.
-    pub fn price(&self, ms: u64, wrong: Wrong) -> (u64, i128) {
+    /// Seconds billed for a call of this many milliseconds, its price in nano-units before tax and with it.
+    pub fn price(&self, ms: u64, wrong: Wrong) -> (u64, i128, i128) {
         let billed = self.billed(ms, wrong);
         if billed == 0 {
-            return (0, 0);
+            return (0, 0, 0);
         }
-        // In units of the last decimal that is kept: (rate × seconds / 60 + fee) × 10^decimals / 10^9.
-        let above = (self.per_minute * i128::from(billed) + self.fee * 60) * 10_i128.pow(self.decimals);
-        let below = 60 * 10_i128.pow(9);
+        let mut first = billed.min(self.minimum);
+        if wrong == Wrong::FirstRateForgotten {
+            first = 0;
+        }
+        let after = i128::from(billed - first);
+        let sixty = self.first * i128::from(first) + self.per_minute * after + self.fee * 60;
+        let net = self.rounded(sixty, 60, wrong);
+        let tax = if wrong == Wrong::TaxOnRounded { 0 } else { self.tax };
+        let gross = self.rounded(sixty * (1_000_000 + tax), 60_000_000, wrong);
+        (billed, net, if wrong == Wrong::TaxOnRounded { net + net * self.tax / 1_000_000 } else { gross })
+    }
+
+    /// A fraction of nano-units with the deck's decimals, halves to the even one.
+    fn rounded(&self, above: i128, below: i128, wrong: Wrong) -> i128 {
+        // In units of the last decimal that is kept: nano-units × 10^decimals / 10^9.
+        let (above, below) = (above * 10_i128.pow(self.decimals), below * 10_i128.pow(9));
         let (sign, above) = (above.signum(), above.abs());
         let (mut whole, rest) = (above / below, above % below);
         let is_odd = whole % 2 == 1;
@@ -55,7 +76,7 @@ impl Quoted {
             std::cmp::Ordering::Equal if is_odd || wrong == Wrong::HalvesUp => 1,
             _ => 0,
         };
-        (billed, sign * whole * 10_i128.pow(9 - self.decimals))
+        sign * whole * 10_i128.pow(9 - self.decimals)
     }
 
     fn billed(&self, ms: u64, wrong: Wrong) -> u64 {
@@ -70,9 +91,10 @@ impl Quoted {
             return 0;
         }
         let step = self.step.max(1);
-        let from = if wrong == Wrong::StepsFromZero { 0 } else { self.minimum };
+        let from_zero = self.from_zero != (wrong == Wrong::StepsTurned);
+        let from = if from_zero { 0 } else { self.minimum };
         match talked.checked_sub(from) {
-            None | Some(0) => self.minimum,
+            None | Some(0) => self.minimum.max(talked),
             Some(over) => (talked + (step - over % step) % step).max(self.minimum),
         }
     }

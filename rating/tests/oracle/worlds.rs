@@ -10,8 +10,6 @@ use units::{
     TrunkGroupId, WallTime,
 };
 
-use super::choice::Call;
-
 pub const DECKS: u32 = 20;
 const SELL_DECKS: u32 = 4;
 const CARRIERS: u32 = 8;
@@ -56,6 +54,19 @@ impl Dice {
     }
 }
 
+/// A call to be decided.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub node: u16,
+    pub ingress: u32,
+    pub calling: String,
+    pub called: String,
+    pub at: i64,
+    pub seed: u64,
+    pub unreachable: u64,
+    pub talk_ms: u64,
+}
+
 /// A whole switch.
 pub fn switch(seed: u64, rates: usize) -> Model {
     let dice = &mut Dice(seed);
@@ -86,7 +97,9 @@ fn deck(id: u32, rates: usize, dice: &mut Dice) -> Deck {
     }
     let rounding = dice.pick(&[Rounding::Ceil, Rounding::Ceil, Rounding::Round, Rounding::Floor]);
     let decimals = dice.pick(&[6, 6, 4, 2, 9, 0]);
-    Deck { id: DeckId(id), code: format!("d{id}"), rounding, decimals, rates: all, ..Deck::default() }
+    let (steps_from_zero, tax_ppm) = (dice.once_in(3), dice.pick(&[0, 0, 210_000, 77_777]));
+    let code = format!("d{id}");
+    Deck { id: DeckId(id), code, rounding, decimals, steps_from_zero, tax_ppm, rates: all, ..Deck::default() }
 }
 
 fn rate(sells: bool, dice: &mut Dice) -> Rate {
@@ -103,6 +116,7 @@ fn rate(sells: bool, dice: &mut Dice) -> Rate {
     Rate {
         prefix,
         per_minute: Money::from_nanos(cents * 1_000_000 + fine),
+        first_per_minute: dice.once_in(5).then(|| Money::from_nanos(dice.below(300) as i64 * 1_000_000)),
         connection_fee: Money::from_nanos(dice.pick(&[0, 0, 5_000_000, 333_333])),
         minimum_s: dice.pick(&[0, 1, 1, 6, 30, 60]),
         increment_s: dice.pick(&[0, 1, 1, 6, 60, 7]),

@@ -154,6 +154,20 @@ pub async fn apply(store: &Store, input: &Input, dry_run: bool, actor: Option<&s
     Ok(Report { changes, applied: true })
 }
 
+/// The switch as it would stand if the input were applied, or as it stands without one. Nothing is changed.
+///
+/// # Errors
+/// What is wrong with the input, or that the store is away.
+pub async fn draft(store: &Store, input: Option<&Input>) -> Result<snapshot::Model, ApplyError> {
+    let wanted = input.map(text::parse).transpose().map_err(ApplyError::Mistakes)?;
+    let mut edit = store.edit().await?;
+    if let (Some(wanted), Some(input)) = (&wanted, input) {
+        change::changes(&mut edit, wanted, input).await?;
+    }
+    // The transaction ends with the edit, unfinished.
+    Ok(edit.model().await?)
+}
+
 fn act(actor: &str, input: &Input, changes: &[Change]) -> AuditEntry {
     let told = &changes[..changes.len().min(CHANGES_TOLD_MAX)];
     AuditEntry {

@@ -10,6 +10,7 @@ mod past;
 mod replay;
 mod route;
 mod up;
+mod whatif;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -56,6 +57,8 @@ enum Noun {
     Route(route::Verb),
     /// Makes recorded decisions again, here and now, and names what differs.
     Replay(replay::Arguments),
+    /// Decides recorded calls again under a draft and compares blocked calls, money and shares.
+    Whatif(Box<whatif::Arguments>),
     /// Another program of ours, `tandem-NAME`, beside this one or on the PATH.
     #[command(external_subcommand)]
     External(Vec<OsString>),
@@ -132,6 +135,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Noun::Cdr(verb) => cdr::run(verb).await,
         Noun::Route(verb) => route::run(verb).await,
         Noun::Replay(arguments) => replay::run(arguments).await,
+        Noun::Whatif(arguments) => whatif::run(*arguments).await,
         Noun::External(words) => external::run(&words),
     };
     done.unwrap_or_else(|error| {

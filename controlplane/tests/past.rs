@@ -203,6 +203,46 @@ async fn a_file_that_is_no_export_is_refused_with_its_line() {
     assert!(Path::new(&file).exists());
 }
 
+#[tokio::test]
+async fn a_draft_says_what_it_would_have_changed() {
+    let scene = Scene::new().await;
+    let model = scene.store.model().await.unwrap();
+    scene.record(&model, 600).await;
+    // As it stands: 300 calls each by oria and blux; 200 of either are answered for a minute.
+    let (same, code) = scene.json(&[&["whatif"][..], &DAY].concat());
+    assert_eq!((same["calls"].as_u64(), same["moved"].as_u64(), code), (Some(600), Some(0), Some(0)));
+    assert_eq!(same["before"], same["after"]);
+    assert_eq!(same["after"]["money"][0]["margin"], "15.60");
+    // blux wants more than calls are sold for; oria sells everything, a little dearer.
+    let csv = scene.file("oria.csv");
+    std::fs::write(&csv, "prefix,rate\n44,0.02\n").unwrap();
+    let plan = scene.file("draft.yaml");
+    std::fs::write(&plan, "decks:\n  - { code: blux-buy, rates: [{ prefix: \"44\", rate: \"0.07\" }] }\n").unwrap();
+    let (report, _) = scene.json(&[&["whatif", "--plan", &plan][..], &DAY].concat());
+    assert_eq!((report["before"]["blocked"].as_u64(), report["after"]["blocked"].as_u64()), (Some(0), Some(300)));
+    assert_eq!(
+        (&report["after"]["causes"]["324"], &report["after"]["money"][0]["revenue"]),
+        (&300.into(), &"12.00".into())
+    );
+    let deck = format!("oria-buy={csv}");
+    let (report, _) = scene.json(&[&["whatif", "--plan", &plan, "--deck", &deck][..], &DAY].concat());
+    assert_eq!((report["moved"].as_u64(), report["after"]["blocked"].as_u64()), (Some(300), Some(0)));
+    assert_eq!(
+        (&report["after"]["money"][0]["cost"], &report["before"]["money"][0]["cost"]),
+        (&"8.00".into(), &"8.40".into())
+    );
+    let oria = &report["terminators"][0];
+    assert_eq!(
+        (&oria["terminator"], &oria["percent_before"], &oria["percent_after"]),
+        (&"oria".into(), &50.0.into(), &100.0.into())
+    );
+    assert_eq!((oria["minutes_before"].as_u64(), oria["minutes_after"].as_u64()), (Some(200), Some(400)));
+    // Nothing of it was done, and a wrong draft is told.
+    assert_eq!(scene.store.model().await.unwrap().decks, model.decks);
+    std::fs::write(&plan, "decks: [{ code: blux-buy, rates: [{ prefix: x, rate: \"0.07\" }] }]\n").unwrap();
+    assert_eq!(scene.tandem(&[&["whatif", "--plan", &plan][..], &DAY].concat()).status.code(), Some(5));
+}
+
 fn told(row: &Value) -> String {
     let text = |name: &str| row[name].as_str().unwrap().to_owned();
     format!("{}: {} → {}", text("input"), text("recorded"), text("repeated"))

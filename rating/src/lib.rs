@@ -15,6 +15,7 @@ mod e164;
 pub mod policy;
 pub mod replay;
 mod routes;
+pub mod whatif;
 
 pub use admit::{Admission, Arrival, admit, admit_by, is_known};
 pub use charge::{Charge, FIRST_SLICE_S, charge, first_slice, paid_ms, reserve};

@@ -1,0 +1,148 @@
+//! How fast recorded calls are decided again under a draft, beside one hash-map lookup a call in the same run.
+//!
+//! `cargo run --release -p rating --example what_if`
+//!
+//! Twelve terminators with decks of 50,000 prefixes, a plan that tries all of them from the cheapest on, a million calls to random
+//! numbers. A decision is a sell rate, twelve buy rates, an order and two prices. The target is 500,000 a second on one core.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use rating::decision::{Decision, decode, encode};
+use rating::whatif::{Fate, Past, WhatIf};
+use rating::{Ask, Policies, Routes, quote, routes};
+use snapshot::{Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Plan, PlanRoute, Rate, Source, View};
+use units::{
+    AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, NodeId, Number, PlanId, Revision,
+    WallTime,
+};
+
+const TERMINATORS: u32 = 12;
+const PREFIXES: u64 = 50_000;
+const CALLS: u64 = 1_000_000;
+const ROUNDS: usize = 5;
+const TARGET: f64 = 500_000.0;
+
+fn main() {
+    let model = model();
+    let image = model.encode().expect("the model is sound");
+    let view = View::open(&image);
+    let policies = Policies::compile(&view).expect("there are no policies");
+    let past = past(&view, &policies);
+    let yardstick: HashMap<&[u8], u64> =
+        past.calls.iter().map(|call| (call.ask.called.as_bytes(), call.ask.seed)).collect();
+    let (mut best, mut best_lookup, mut sum) = (f64::MAX, f64::MAX, 0_u64);
+    let mut what_if = WhatIf::default();
+    for _ in 0..ROUNDS {
+        let began = Instant::now();
+        for call in &past.calls {
+            if let Fate::Taken { cost, .. } = what_if.decide(&view, &policies, &past, call) {
+                sum = sum.wrapping_add(cost.nanos().unsigned_abs());
+            }
+        }
+        best = best.min(began.elapsed().as_secs_f64());
+        let began = Instant::now();
+        for call in &past.calls {
+            sum ^= yardstick.get(call.ask.called.as_bytes()).copied().unwrap_or(0);
+        }
+        best_lookup = best_lookup.min(began.elapsed().as_secs_f64());
+    }
+    let (decisions, lookups) = (CALLS as f64 / best, CALLS as f64 / best_lookup);
+    println!(
+        "{decisions:.0} decisions a second, {lookups:.0} lookups a second: one decision costs {:.1} lookups",
+        lookups / decisions
+    );
+    let verdict = if decisions >= TARGET { "met" } else { "MISSED" };
+    println!("target of a core (F-5): {TARGET:.0} decisions a second: {verdict} (checksum {sum:x})");
+}
+
+/// SplitMix64.
+fn chance(state: &mut u64, bound: u64) -> u64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    rating::random(*state, 0) % bound
+}
+
+fn deck(id: u32) -> Deck {
+    let mut state = u64::from(id);
+    let rate = |prefix: u64, cents: u64| Rate {
+        prefix: prefix.to_string(),
+        per_minute: Money::from_nanos(cents as i64 * 100_000),
+        increment_s: 6,
+        ..Rate::default()
+    };
+    let dearer = if id == 1 { 400 } else { 0 };
+    let mut rates: Vec<Rate> = (1..10).map(|digit| rate(digit, dearer + 100 + chance(&mut state, 200))).collect();
+    let mut seen = std::collections::BTreeSet::new();
+    while seen.len() < PREFIXES as usize {
+        let digits = 2 + chance(&mut state, 6) as u32;
+        let prefix = 10_u64.pow(digits - 1) + chance(&mut state, 9 * 10_u64.pow(digits - 1));
+        if seen.insert(prefix) {
+            rates.push(rate(prefix, dearer + 100 + chance(&mut state, 200)));
+        }
+    }
+    Deck { id: DeckId(id), code: format!("deck-{id}"), rates, ..Deck::default() }
+}
+
+/// Carrier 1 sends, the others take.
+fn model() -> Model {
+    let ids = 1..=TERMINATORS + 1;
+    let egress = |id: u32| EgressTrunk {
+        id: EgressTrunkId(id),
+        code: format!("out-{id}"),
+        carrier: CarrierId(id),
+        account: AccountId(id),
+        address: ([192, 0, 2, 1], 5060).into(),
+        buy_deck: DeckId(id),
+        ..EgressTrunk::default()
+    };
+    let route = |id: u32| PlanRoute { egress_trunk: EgressTrunkId(id), ..PlanRoute::default() };
+    let account = |id: u32| Account { id: AccountId(id), carrier: CarrierId(id), currency: Currency::USD };
+    Model {
+        revision: Revision(1),
+        carriers: ids
+            .clone()
+            .map(|id| Carrier { id: CarrierId(id), code: format!("c-{id}"), blocked: false })
+            .collect(),
+        accounts: ids.clone().map(account).collect(),
+        decks: ids.clone().map(deck).collect(),
+        egress_trunks: ids.clone().skip(1).map(egress).collect(),
+        plans: vec![Plan {
+            id: PlanId(1),
+            code: "plan".into(),
+            routes: ids.skip(1).map(route).collect(),
+            ..Plan::default()
+        }],
+        ingress_trunks: vec![IngressTrunk {
+            id: IngressTrunkId(1),
+            code: "in".into(),
+            carrier: CarrierId(1),
+            account: AccountId(1),
+            sources: vec![Source { network: [192, 0, 2, 60].into(), bits: 32, port: 0 }],
+            plan: PlanId(1),
+            sell_deck: DeckId(1),
+            ..IngressTrunk::default()
+        }],
+        ..Model::default()
+    }
+}
+
+/// The calls as a day has recorded them; every third was not answered, every fifth by the second route.
+fn past(view: &View<'_>, policies: &Policies) -> Past {
+    let (mut past, mut found, mut bytes, mut state) = (Past::default(), Routes::default(), Vec::new(), 7);
+    for seed in 0..CALLS {
+        let called = 1_000_000_000 + chance(&mut state, 8_999_999_999);
+        let called = Number::parse(called.to_string().as_bytes()).expect("digits");
+        let at = WallTime::from_micros(seed as i64);
+        let sell = quote(view, DeckId(1), &called, at).expect("every digit has a rate");
+        let (node, ingress, plan, originator) = (NodeId(1), IngressTrunkId(1), PlanId(1), CarrierId(1));
+        let ask = Ask { node, ingress, plan, sell, originator, called, at, seed, ..Ask::default() };
+        if routes(view, policies, &ask, &mut found).is_err() {
+            continue;
+        }
+        encode(view.revision(), &ask, &found, &mut bytes);
+        let decision: Decision = decode(&bytes).expect("a record");
+        let by = found.kept()[if seed % 5 == 0 { 1 } else { 0 }].egress;
+        past.add(&decision, by, (seed % 3 != 0).then_some(1_000 + seed % 200_000));
+    }
+    past
+}

@@ -1,0 +1,130 @@
+//! Recorded calls decided again under a draft: who would have taken them, and for how much.
+//!
+//! The day is taken as it was: the numbers as they were routed, the trunks that could not be reached, those that were tried in vain, and
+//! how long each call was talked. What the draft changes is the rest: plans, rates, trunks. A call costs no memory of its own.
+
+use alloc::vec::Vec;
+
+use snapshot::View;
+use units::{CarrierId, Cause, Currency, EgressTrunkId, Money, Terms};
+
+use crate::charge::charge;
+use crate::decision::Decision;
+use crate::policy::Policies;
+use crate::routes::{Ask, Routes, Verdict, quote, routes, unreachable};
+
+/// A recorded call, read once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PastCall {
+    /// The inputs of its decision; plan, sell rate and bits of trunks are the draft's to say.
+    pub ask: Ask,
+    /// Milliseconds talked; `None` if nobody answered.
+    pub talked_ms: Option<u64>,
+    /// Trunks in [`Past`]'s list that could not be reached: first and behind the last.
+    down: (u32, u32),
+    /// Trunks that were tried before the one that answered, likewise; all of them where none did.
+    failed: (u32, u32),
+}
+
+/// Recorded calls in one piece of memory.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    /// The calls.
+    pub calls: Vec<PastCall>,
+    trunks: Vec<EgressTrunkId>,
+}
+
+impl Past {
+    /// Forgets all calls and keeps the memory.
+    pub fn clear(&mut self) {
+        self.calls.clear();
+        self.trunks.clear();
+    }
+
+    /// Adds a call by its decision record; `answered_by` is the trunk that took it, `talked_ms` how long.
+    pub fn add(&mut self, decision: &Decision, answered_by: EgressTrunkId, talked_ms: Option<u64>) {
+        let unreachable = Verdict::Dropped(Cause::TRUNK_UNREACHABLE);
+        let down = decision.candidates.iter().filter(|candidate| candidate.verdict == unreachable);
+        let down = self.list(down.map(|candidate| candidate.egress));
+        let kept = decision.candidates.iter().filter(|candidate| candidate.verdict == Verdict::Kept);
+        // An unanswered call says nothing of how another order would have ended.
+        let kept = kept.map(|candidate| candidate.egress).filter(|_| talked_ms.is_some());
+        let failed = self.list(kept.take_while(|egress| *egress != answered_by));
+        self.calls.push(PastCall { ask: decision.ask, talked_ms, down, failed });
+    }
+
+    /// Adds a call that was refused before its routes were judged.
+    pub fn add_refused(&mut self, ask: Ask) {
+        self.calls.push(PastCall { ask, ..PastCall::default() });
+    }
+
+    fn list(&mut self, trunks: impl Iterator<Item = EgressTrunkId>) -> (u32, u32) {
+        let first = self.trunks.len() as u32;
+        self.trunks.extend(trunks);
+        (first, self.trunks.len() as u32)
+    }
+
+    fn trunks(&self, (first, end): (u32, u32)) -> &[EgressTrunkId] {
+        &self.trunks[first as usize..end as usize]
+    }
+}
+
+/// What the draft makes of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Nobody would have been asked to take it.
+    Blocked(Cause),
+    /// All routes are trunks that refused it on that day.
+    Failed,
+    /// This terminator would have been the one.
+    Taken {
+        /// The trunk.
+        egress: EgressTrunkId,
+        /// The terminator.
+        carrier: CarrierId,
+        /// What the originator pays before tax, zero if nobody answered.
+        revenue: Money,
+        /// What `revenue` counts in.
+        currency: Currency,
+        /// What the terminator gets before tax, zero if nobody answered.
+        cost: Money,
+        /// What `cost` counts in.
+        cost_currency: Currency,
+    },
+}
+
+/// Decides recorded calls under a draft.
+#[derive(Clone, Debug, Default)]
+pub struct WhatIf {
+    routes: Routes,
+}
+
+impl WhatIf {
+    /// What would have become of this call. Allocates nothing.
+    pub fn decide(&mut self, view: &View<'_>, policies: &Policies, past: &Past, call: &PastCall) -> Fate {
+        let Some(ingress) = view.ingress(call.ask.ingress) else { return Fate::Blocked(Cause::ORIGINATOR_NOT_FOUND) };
+        if !ingress.active() {
+            return Fate::Blocked(Cause::INGRESS_TRUNK_INACTIVE);
+        }
+        let sell = match quote(view, ingress.sell_deck(), &call.ask.called, call.ask.at) {
+            Ok(sell) => sell,
+            Err(cause) => return Fate::Blocked(cause),
+        };
+        let (plan, down) = (ingress.plan(), past.trunks(call.down));
+        let bits = if down.is_empty() { 0 } else { unreachable(view, plan, |trunk| down.contains(&trunk)) };
+        let ask = Ask { plan, sell, unreachable: bits, ..call.ask };
+        if let Err(cause) = routes(view, policies, &ask, &mut self.routes) {
+            return Fate::Blocked(cause);
+        }
+        let attempts = view.plan(plan).map_or(0, |plan| usize::from(plan.attempts_max()));
+        let failed = past.trunks(call.failed);
+        let tried = self.routes.kept().iter().take(attempts);
+        let Some(best) = tried.into_iter().find(|candidate| !failed.contains(&candidate.egress)) else {
+            return Fate::Failed;
+        };
+        let price = |terms: &Terms| call.talked_ms.map_or(Money::ZERO, |ms| charge(terms, ms).net);
+        let (cost, cost_currency) = best.buy.map_or((Money::ZERO, sell.currency), |buy| (price(&buy), buy.currency));
+        let (revenue, currency) = (price(&sell), sell.currency);
+        Fate::Taken { egress: best.egress, carrier: best.carrier, revenue, currency, cost, cost_currency }
+    }
+}

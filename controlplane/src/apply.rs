@@ -143,7 +143,7 @@ pub async fn apply(store: &Store, input: &Input, dry_run: bool, actor: Option<&s
     }
     // A configuration that no data plane could load is a mistake too, although each of its values is allowed.
     let model = edit.model().await?;
-    model.encode().map_err(|flaw| ApplyError::Mistakes(vec![Mistake::of_file(&input.name, flaw.to_string())]))?;
+    model.encode_apart().map_err(|flaw| ApplyError::Mistakes(vec![Mistake::of_file(&input.name, flaw.to_string())]))?;
     if dry_run {
         return Ok(Report { changes, applied: false });
     }

@@ -124,7 +124,7 @@ impl Work {
     }
 
     async fn publish(&mut self, counter: i64) {
-        let model = match self.store.model().await {
+        let model = match self.store.packed_model().await {
             Ok(model) => model,
             Err(error) => return tracing::warn!(%error, "the configuration cannot be read; trying again"),
         };

@@ -148,7 +148,7 @@ impl Node {
     pub async fn apply(&self, input: &Input) -> Result<Report> {
         let store = self.store().await?;
         let report = apply::apply(&store, input, false, Some("tandem")).await?;
-        let wanted = store.model().await?.revision.0;
+        let wanted = store.revision().await?.0;
         self.until("the data plane to take the snapshot over", async || {
             self.figures().await.is_some_and(|figures| figures.revision >= wanted)
         })

@@ -50,13 +50,32 @@ impl Store {
 
     /// The whole configuration of this moment. A configuration that was numbered before keeps its number, any other gets the next one.
     pub async fn model(&self) -> Result<Model> {
-        let mut tx = self.read().await?;
-        let counter = changes(&mut tx, "").await?;
-        let mut model = gather(&mut tx, &self.rates).await?;
-        drop(tx);
+        self.numbered_model(None).await
+    }
+
+    /// The same with the rates of each deck packed. Decks whose rates did not change since they were last asked for are not read again.
+    pub async fn packed_model(&self) -> Result<Model> {
+        let model = self.numbered_model(Some(&self.rates)).await?;
         let decks: Vec<u32> = model.decks.iter().map(|deck| deck.id.0).collect();
         rates::tidy_shelf(&self.rates, &decks);
-        let held = model.decks.iter().map(|deck| deck.rates.len() as u64).sum();
+        Ok(model)
+    }
+
+    /// The number of this moment's configuration, which it gets now if it has none.
+    pub async fn revision(&self) -> Result<Revision> {
+        let mut tx = self.read().await?;
+        let counter = changes(&mut tx, "").await?;
+        let held = all::<DeckDraft>(&mut tx).await?.iter().map(|deck| deck.facts.rates).sum();
+        drop(tx);
+        Ok(self.number(counter, held).await?.revision)
+    }
+
+    async fn numbered_model(&self, shelf: Option<&Shelf>) -> Result<Model> {
+        let mut tx = self.read().await?;
+        let counter = changes(&mut tx, "").await?;
+        let mut model = gather(&mut tx, shelf).await?;
+        drop(tx);
+        let held = model.decks.iter().map(|deck| deck.rate_count() as u64).sum();
         let numbered = self.number(counter, held).await?;
         model.revision = numbered.revision;
         model.built = numbered.created;
@@ -89,9 +108,11 @@ impl Edit {
         Err(StoreError::conflict(ConflictKind::Stale, "configuration", "", why))
     }
 
-    /// The whole configuration as it would stand after this transaction, without a number.
+    /// The whole configuration as it would stand after this transaction, rates packed, without a number.
     pub async fn model(&mut self) -> Result<Model> {
-        gather(&mut self.tx, &Shelf::default()).await
+        // What this transaction packs may be rolled back, so it goes to a shelf of its own.
+        let shelf = Shelf::new(rates::lock_shelf(&self.rates).clone());
+        gather(&mut self.tx, Some(&shelf)).await
     }
 }
 
@@ -104,7 +125,8 @@ fn revision(row: &Row) -> Result<RevisionRow> {
     Ok(RevisionRow { revision: Revision(row.num("id")?), created: row.time("created")?, rates: row.num("rates")? })
 }
 
-async fn gather(tx: &mut Tx, shelf: &Shelf) -> Result<Model> {
+/// Rates are packed if there is a shelf for them.
+async fn gather(tx: &mut Tx, shelf: Option<&Shelf>) -> Result<Model> {
     let mut model = Model { built: now(), ..Model::default() };
     for c in all::<CarrierDraft>(tx).await? {
         model.carriers.push(Carrier { id: CarrierId(c.id), code: c.draft.code, blocked: c.draft.blocked });
@@ -119,10 +141,15 @@ async fn gather(tx: &mut Tx, shelf: &Shelf) -> Result<Model> {
         model.egress_trunks.push(egress(trunk.id, trunk.draft));
     }
     for deck in all::<DeckDraft>(tx).await? {
-        let rates = rates::shelved(tx, shelf, deck.id, deck.facts.rates_version).await?;
+        let version = deck.facts.rates_version;
         let DeckDraft { code, currency, decimals, rounding, steps_from_zero, tax_ppm, .. } = deck.draft;
-        let (id, rates, packed) = (DeckId(deck.id), rates.to_vec(), None);
-        model.decks.push(Deck { id, code, currency, decimals, rounding, steps_from_zero, tax_ppm, rates, packed });
+        let (id, rates, packed) = (DeckId(deck.id), Vec::new(), None);
+        let mut deck = Deck { id, code, currency, decimals, rounding, steps_from_zero, tax_ppm, rates, packed };
+        match shelf {
+            Some(shelf) => rates::pack(tx, shelf, &mut deck, version).await?,
+            None => deck.rates = rates::every(tx, deck.id.0).await?,
+        }
+        model.decks.push(deck);
     }
     for plan in all::<PlanDraft>(tx).await? {
         let id = PlanId(plan.id);

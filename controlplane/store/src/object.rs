@@ -3,11 +3,13 @@
 
 use core::future::Future;
 use core::ops::Deref;
+use std::sync::Arc;
 
 use units::WallTime;
 
 use crate::Store;
 use crate::error::{ConflictKind, Result, StoreError};
+use crate::rates::Shelf;
 use crate::sql::{Arg, Row, Tx, args, now};
 
 /// The longest code, in characters.
@@ -133,12 +135,13 @@ impl Store {
 pub struct Edit {
     pub(crate) tx: Tx,
     pub(crate) touched: bool,
+    pub(crate) rates: Arc<Shelf>,
 }
 
 impl Store {
     /// Begins to change configuration.
     pub async fn edit(&self) -> Result<Edit> {
-        Ok(Edit { tx: self.write().await?, touched: false })
+        Ok(Edit { tx: self.write().await?, touched: false, rates: Arc::clone(&self.rates) })
     }
 }
 

@@ -1,9 +1,9 @@
 //! The rates of a deck: read by pages, replaced as a whole, or changed one by one.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
-use snapshot::Rate;
+use snapshot::{Deck, DeckImage, Packer, Rate};
 use units::{Money, WallTime};
 
 use crate::Store;
@@ -31,10 +31,10 @@ const COLUMNS: &[&str] = &[
     "blocked",
 ];
 
-/// Rates as last read, by deck, with the version that they had: a snapshot re-reads only the decks that changed.
+/// Rates as last packed, by deck, with the version that they had: a snapshot re-reads only the decks that changed.
 pub(crate) type Shelf = Mutex<Shelved>;
 
-type Shelved = HashMap<u32, (i64, Arc<Vec<Rate>>)>;
+pub(crate) type Shelved = HashMap<u32, (i64, DeckImage)>;
 
 /// Where a page of rates ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,16 +148,34 @@ impl Edit {
     }
 }
 
-/// The rates of a deck at its present version, from memory when they have not changed since they were last read.
-pub(crate) async fn shelved(tx: &mut Tx, shelf: &Shelf, deck: u32, version: i64) -> Result<Arc<Vec<Rate>>> {
-    if let Some((kept, rates)) = lock_shelf(shelf).get(&deck)
+/// Packs the rates of a deck at its present version, unless the shelf has them. A deck with a rate that cannot be packed gets all its
+/// rates as they are: whoever encodes it is told which.
+pub(crate) async fn pack(tx: &mut Tx, shelf: &Shelf, deck: &mut Deck, version: i64) -> Result<()> {
+    if let Some((kept, image)) = lock_shelf(shelf).get(&deck.id.0)
         && *kept == version
     {
-        return Ok(Arc::clone(rates));
+        deck.packed = Some(image.clone());
+        return Ok(());
     }
-    let rates = Arc::new(every(tx, deck).await?);
-    lock_shelf(shelf).insert(deck, (version, Arc::clone(&rates)));
-    Ok(rates)
+    let mut packer = Some(Packer::new(&deck.code));
+    tx.each(EVERY, args![deck.id.0], |row| {
+        let rate = read(&row)?;
+        if packer.as_mut().is_some_and(|packer| packer.add(&rate).is_err()) {
+            packer = None;
+        }
+        Ok(())
+    })
+    .await?;
+    // Sorting and writing a large deck takes seconds.
+    let finish = tokio::task::spawn_blocking(move || packer.and_then(|packer| packer.finish().ok()));
+    match finish.await.map_err(|error| StoreError::Broken(error.to_string()))? {
+        Some(image) => {
+            lock_shelf(shelf).insert(deck.id.0, (version, image.clone()));
+            deck.packed = Some(image);
+        }
+        None => deck.rates = every(tx, deck.id.0).await?,
+    }
+    Ok(())
 }
 
 /// Forgets the rates of decks that are gone.
@@ -165,14 +183,21 @@ pub(crate) fn tidy_shelf(shelf: &Shelf, decks: &[u32]) {
     lock_shelf(shelf).retain(|deck, _| decks.contains(deck));
 }
 
-fn lock_shelf(shelf: &Shelf) -> std::sync::MutexGuard<'_, Shelved> {
+pub(crate) fn lock_shelf(shelf: &Shelf) -> std::sync::MutexGuard<'_, Shelved> {
     // A panic while the map was held cannot leave it half changed: entries are inserted whole.
     shelf.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-async fn every(tx: &mut Tx, deck: u32) -> Result<Vec<Rate>> {
-    let rows = tx.rows("SELECT * FROM rates WHERE deck=? ORDER BY prefix,valid_from", args![deck]).await?;
-    rows.iter().map(read).collect()
+const EVERY: &str = "SELECT * FROM rates WHERE deck=? ORDER BY prefix,valid_from";
+
+pub(crate) async fn every(tx: &mut Tx, deck: u32) -> Result<Vec<Rate>> {
+    let mut rates = Vec::new();
+    tx.each(EVERY, args![deck], |row| {
+        rates.push(read(&row)?);
+        Ok(())
+    })
+    .await?;
+    Ok(rates)
 }
 
 async fn lock(tx: &mut Tx, deck: u32) -> Result<()> {

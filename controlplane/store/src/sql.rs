@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::TryStreamExt;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlRow};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, MySql, MySqlPool, Sqlite, SqlitePool, Transaction};
@@ -279,6 +280,31 @@ impl Tx {
             Tx::Sqlite(tx, _) => bound!(sql, args).fetch_all(&mut **tx).await?.into_iter().map(Row::Sqlite).collect(),
             Tx::MySql(tx) => bound!(sql, args).fetch_all(&mut **tx).await?.into_iter().map(Row::MySql).collect(),
         })
+    }
+
+    /// Hands over row after row, so that never all of them are in memory.
+    pub(crate) async fn each(
+        &mut self,
+        sql: impl Into<String>,
+        args: Vec<Arg>,
+        mut take: impl FnMut(Row) -> Result<()>,
+    ) -> Result<()> {
+        let sql: String = sql.into();
+        match self {
+            Tx::Sqlite(tx, _) => {
+                let mut rows = bound!(sql, args).fetch(&mut **tx);
+                while let Some(row) = rows.try_next().await? {
+                    take(Row::Sqlite(row))?;
+                }
+            }
+            Tx::MySql(tx) => {
+                let mut rows = bound!(sql, args).fetch(&mut **tx);
+                while let Some(row) = rows.try_next().await? {
+                    take(Row::MySql(row))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     pub(crate) async fn row(&mut self, sql: impl Into<String>, args: Vec<Arg>) -> Result<Option<Row>> {

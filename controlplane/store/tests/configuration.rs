@@ -25,6 +25,7 @@ on_both! {
     rates_are_paged_searched_changed_and_counted
     two_rates_of_one_prefix_and_date_are_refused
     the_model_holds_everything_and_keeps_its_number_until_something_changes
+    a_packed_model_says_the_same_and_packs_only_what_changed
     an_edit_that_looked_at_an_older_configuration_is_refused
     acts_are_written_down_in_order
     settings_are_kept
@@ -198,6 +199,29 @@ async fn the_model_holds_everything_and_keeps_its_number_until_something_changes
     assert_eq!((next.revision.0, next.decks[0].rates[0].per_minute), (2, money("0.99")));
     assert_eq!(store.latest_revision().await.unwrap().0, 2);
     assert_eq!(store.revisions(10).await.unwrap().iter().map(|r| r.rates).collect::<Vec<_>>(), [3, 3]);
+}
+
+async fn a_packed_model_says_the_same_and_packs_only_what_changed(store: Store) {
+    let w = world(&store).await;
+    let bytes = |image: &snapshot::Deck| image.packed.as_ref().unwrap().bytes().as_ptr();
+    let first = store.packed_model().await.unwrap();
+    assert_eq!(first.encode().unwrap(), store.model().await.unwrap().encode().unwrap());
+    let mut edit = store.edit().await.unwrap();
+    edit.put_rate(w.sell_deck, &rate("44", "0.99"), "").await.unwrap();
+    let draft = edit.model().await.unwrap();
+    assert!(draft.decks[0].packed != first.decks[0].packed, "an edit sees its own change");
+    drop(edit);
+    let again = store.packed_model().await.unwrap();
+    assert_eq!((bytes(&again.decks[0]), again.revision), (bytes(&first.decks[0]), first.revision));
+
+    let mut edit = store.edit().await.unwrap();
+    edit.put_rate(w.sell_deck, &rate("44", "0.77"), "").await.unwrap();
+    edit.commit().await.unwrap();
+    let next = store.packed_model().await.unwrap();
+    assert_eq!(next.encode().unwrap(), store.model().await.unwrap().encode().unwrap());
+    assert!(next.decks[0].packed != draft.decks[0].packed && next.decks[0].packed != first.decks[0].packed);
+    assert_eq!(bytes(&next.decks[1]), bytes(&first.decks[1]), "it is the very same image");
+    assert_eq!((next.revision.0, store.revision().await.unwrap().0), (2, 2));
 }
 
 async fn an_edit_that_looked_at_an_older_configuration_is_refused(store: Store) {

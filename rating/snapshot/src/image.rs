@@ -9,9 +9,9 @@ use units::DeckId;
 use crate::flaw::{ImageFlaw, ModelFlaw};
 use crate::layout::{BUCKETS, DATED, DECK_MAGIC, DECK_STRINGS, LINES, SLOTS, WIDE_KEYS, WIDE_LINES, header, tables};
 use crate::model::Deck;
-use crate::pack::{Bucket, Line, Packed, pack};
+use crate::pack::{Bucket, Line, Packed, Packer};
 use crate::read::{u32_at, u64_at};
-use crate::row::{Row, Strings};
+use crate::row::Row;
 
 /// Bytes, wherever they are kept: a mapped file, a vector.
 pub type Bytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
@@ -49,6 +49,12 @@ impl DeckImage {
         crate::verify::deck_image(image)?;
         let mark = Mark { checksum: u64_at(image, header::CHECKSUM), length: image.len() as u64 };
         Ok(DeckImage { bytes, mark })
+    }
+
+    pub(crate) fn of(packed: &Packed, strings: &[u8], rates: u32) -> DeckImage {
+        let bytes = written(packed, strings, rates);
+        let mark = Mark { checksum: u64_at(&bytes, header::CHECKSUM), length: bytes.len() as u64 };
+        DeckImage { bytes: Arc::new(bytes), mark }
     }
 
     /// What it is known by.
@@ -99,11 +105,9 @@ impl Deck {
         if let Some(packed) = &self.packed {
             return Ok(packed.clone());
         }
-        let mut strings = Strings::default();
-        let packed = pack(self, &mut |text| strings.keep(text))?;
-        let bytes = written(&packed, &strings.bytes, self.rates.len() as u32);
-        let mark = Mark { checksum: u64_at(&bytes, header::CHECKSUM), length: bytes.len() as u64 };
-        Ok(DeckImage { bytes: Arc::new(bytes), mark })
+        let mut packer = Packer::new(&self.code);
+        self.rates.iter().try_for_each(|rate| packer.add(rate))?;
+        packer.finish()
     }
 }
 

@@ -46,6 +46,7 @@ pub use model::{
     ATTEMPTS_MAX, Account, Carrier, Deck, EgressTrunk, FAILOVER_PLANS_MAX, GroupMember, IngressTrunk, Model, Order,
     PLAN_ROUTES_MAX, PREFIX_BYTES_MAX, Plan, PlanRoute, Rate, Source, TrunkGroup,
 };
+pub use pack::Packer;
 pub use policy::{Policy, PolicyFlaw, Side};
 pub use routing::{PlanRules, RouteRules};
 pub use together::{Refusal, Snapshot};

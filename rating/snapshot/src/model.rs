@@ -207,8 +207,16 @@ pub struct Deck {
     pub tax_ppm: u32,
     /// The rates; several may share a prefix with different dates.
     pub rates: Vec<Rate>,
-    /// The rates as bytes, if they were packed before; `rates` is not looked at then.
+    /// The rates as bytes, if they were packed before; `rates` is not looked at then. Nothing of the deck but its rates is in them,
+    /// so that they serve as long as no rate changes.
     pub packed: Option<DeckImage>,
+}
+
+impl Deck {
+    /// How many rates it has, packed or not.
+    pub fn rate_count(&self) -> usize {
+        self.packed.as_ref().map_or(self.rates.len(), |image| image.rates() as usize)
+    }
 }
 
 impl Default for Deck {

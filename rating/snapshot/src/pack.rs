@@ -1,7 +1,7 @@
-//! A deck's rates become slots, buckets of keys, and lines.
+//! A deck's rates become slots, buckets of keys, and lines: one rate at a time, so that no list of all of them is needed.
 
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -10,9 +10,11 @@ use units::{Money, WallTime};
 
 use crate::deck::slot_count;
 use crate::flaw::ModelFlaw;
+use crate::image::DeckImage;
 use crate::layout::{SEVERAL, bucket};
-use crate::model::{Deck, PREFIX_BYTES_MAX, Rate};
+use crate::model::{PREFIX_BYTES_MAX, Rate};
 use crate::prefix;
+use crate::row::Strings;
 
 /// Rates of one deck at most: places must leave the bit of [`SEVERAL`] free.
 const RATES_MAX: usize = 1 << 30;
@@ -57,78 +59,98 @@ pub struct Packed {
     pub lines: Vec<Line>,
 }
 
-/// Packs a deck; `text` keeps a destination and tells where it stands.
-pub fn pack(deck: &Deck, text: &mut impl FnMut(&str) -> (u32, u32)) -> Result<Packed, ModelFlaw> {
-    if deck.rates.len() > RATES_MAX {
-        return Err(flaw(deck, format!("has more than {RATES_MAX} rates")));
-    }
-    let mut shelf = Shelf { lines: Vec::new(), places: HashMap::new(), dated: Vec::new() };
-    let (mut narrow, mut wide) = (Vec::new(), Vec::new());
-    for rate in &deck.rates {
-        check(deck, rate)?;
-        let line = shelf.keep(rate, text);
-        let bytes = rate.prefix.as_bytes();
-        if prefix::is_wide(bytes) {
-            wide.push((prefix::wide(bytes).0, line));
-        } else {
-            narrow.push((prefix::narrow(bytes).0, line));
-        }
-    }
-    let narrow = shelf.group(deck, narrow, |prefix| prefix::narrow(prefix).0)?;
-    let wide = shelf.group(deck, wide, |prefix| prefix::wide(prefix).0)?;
-    let depth = depth(narrow.len());
-    let slots = slots(narrow.iter().map(|(key, _)| *key), depth);
-    let (buckets, reach) = buckets(&narrow);
-    Ok(Packed {
-        key_count: narrow.len() as u32,
-        buckets,
-        reach,
-        depth,
-        slots,
-        wide,
-        dated: shelf.dated,
-        lines: shelf.lines,
-    })
+/// Packs the rates of one deck. The same rates in the same order give the same bytes.
+pub struct Packer {
+    code: String,
+    rates: usize,
+    shelf: Shelf,
+    narrow: Vec<(u64, u32)>,
+    wide: Vec<(u128, u32)>,
 }
 
-fn flaw(deck: &Deck, problem: String) -> ModelFlaw {
-    ModelFlaw { object: format!("deck {}", deck.code), problem }
+impl Packer {
+    /// Packs rates of the deck with this code, which flaws are named by.
+    pub fn new(code: &str) -> Packer {
+        let shelf = Shelf { lines: Vec::new(), places: HashMap::new(), dated: Vec::new(), strings: Strings::default() };
+        Packer { code: code.to_string(), rates: 0, shelf, narrow: Vec::new(), wide: Vec::new() }
+    }
+
+    /// Takes one more rate.
+    ///
+    /// # Errors
+    /// Why no call could use it.
+    pub fn add(&mut self, rate: &Rate) -> Result<(), ModelFlaw> {
+        check(rate).map_err(|problem| self.flaw(problem))?;
+        if self.rates == RATES_MAX {
+            return Err(self.flaw(format!("has more than {RATES_MAX} rates")));
+        }
+        self.rates += 1;
+        let line = self.shelf.keep(rate);
+        let bytes = rate.prefix.as_bytes();
+        if prefix::is_wide(bytes) {
+            self.wide.push((prefix::wide(bytes).0, line));
+        } else {
+            self.narrow.push((prefix::narrow(bytes).0, line));
+        }
+        Ok(())
+    }
+
+    /// The finished image. Takes about a second per five million rates.
+    ///
+    /// # Errors
+    /// The prefix whose rates contradict each other.
+    pub fn finish(mut self) -> Result<DeckImage, ModelFlaw> {
+        let (narrow, wide) = (core::mem::take(&mut self.narrow), core::mem::take(&mut self.wide));
+        let narrow = self.shelf.group(narrow, prefix::narrow_text).map_err(|problem| self.flaw(problem))?;
+        let wide = self.shelf.group(wide, prefix::wide_text).map_err(|problem| self.flaw(problem))?;
+        let depth = depth(narrow.len());
+        let slots = slots(narrow.iter().map(|(key, _)| *key), depth);
+        let (buckets, reach) = buckets(&narrow);
+        let Shelf { lines, dated, strings, .. } = self.shelf;
+        let key_count = narrow.len() as u32;
+        let packed = Packed { key_count, buckets, reach, depth, slots, wide, dated, lines };
+        Ok(DeckImage::of(&packed, &strings.bytes, self.rates as u32))
+    }
+
+    fn flaw(&self, problem: String) -> ModelFlaw {
+        ModelFlaw { object: format!("deck {}", self.code), problem }
+    }
 }
 
 fn below(money: &Money) -> bool {
     *money < Money::ZERO
 }
 
-fn check(deck: &Deck, rate: &Rate) -> Result<(), ModelFlaw> {
+fn check(rate: &Rate) -> Result<(), String> {
     let shown = &rate.prefix;
     let well_formed = shown.len() <= PREFIX_BYTES_MAX && shown.bytes().all(prefix::is_symbol);
-    let problem = if !well_formed {
-        format!("prefix {shown:?} is not up to {PREFIX_BYTES_MAX} characters of 0-9, A-Z, * and #")
+    if !well_formed {
+        Err(format!("prefix {shown:?} is not up to {PREFIX_BYTES_MAX} characters of 0-9, A-Z, * and #"))
     } else if [Some(rate.per_minute), Some(rate.connection_fee), rate.first_per_minute].iter().flatten().any(below) {
-        format!("the rate of prefix {shown:?} is below zero")
+        Err(format!("the rate of prefix {shown:?} is below zero"))
     } else if rate.till.is_some_and(|till| till <= rate.from) {
-        format!("a rate of prefix {shown:?} ends before it begins")
+        Err(format!("a rate of prefix {shown:?} ends before it begins"))
     } else {
-        return Ok(());
-    };
-    Err(flaw(deck, problem))
+        Ok(())
+    }
 }
 
 struct Shelf {
     lines: Vec<Line>,
     places: HashMap<Line, u32>,
     dated: Vec<u32>,
+    strings: Strings,
 }
 
 impl Shelf {
     /// The place of this rate's line; equal lines share one.
-    fn keep(&mut self, rate: &Rate, text: &mut impl FnMut(&str) -> (u32, u32)) -> u32 {
+    fn keep(&mut self, rate: &Rate) -> u32 {
         let line = Line {
             per_minute: rate.per_minute.nanos(),
             connection_fee: rate.connection_fee.nanos(),
             from: rate.from.micros(),
             till: rate.till.map_or(i64::MAX, WallTime::micros),
-            destination: text(&rate.destination),
+            destination: self.strings.keep(&rate.destination),
             minimum_s: rate.minimum_s,
             increment_s: rate.increment_s,
             free_s: rate.free_s,
@@ -148,18 +170,14 @@ impl Shelf {
     /// Sorts by key and joins the rates of one prefix, the latest date first.
     fn group<K: Copy + Ord>(
         &mut self,
-        deck: &Deck,
         mut rates: Vec<(K, u32)>,
-        key_of: fn(&[u8]) -> K,
-    ) -> Result<Vec<(K, u32)>, ModelFlaw> {
+        shown: fn(K) -> String,
+    ) -> Result<Vec<(K, u32)>, String> {
         rates.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| self.from(b.1).cmp(&self.from(a.1))));
         let mut keys = Vec::with_capacity(rates.len());
         for run in rates.chunk_by(|a, b| a.0 == b.0) {
             if run.windows(2).any(|pair| self.from(pair[0].1) == self.from(pair[1].1)) {
-                let shown = deck.rates.iter().map(|rate| rate.prefix.as_str());
-                let shown = shown.filter(|prefix| prefix::is_wide(prefix.as_bytes()) == (size_of::<K>() == 16));
-                let shown = shown.into_iter().find(|prefix| key_of(prefix.as_bytes()) == run[0].0).unwrap_or("");
-                return Err(flaw(deck, format!("two rates of prefix {shown:?} begin at the same moment")));
+                return Err(format!("two rates of prefix {:?} begin at the same moment", shown(run[0].0)));
             }
             keys.push((run[0].0, self.several(run)));
         }

@@ -4,6 +4,8 @@
 //! symbol and fit in 64 bits; those with letters take six bits and fit in 128. A number matches no prefix beyond its first symbol
 //! that neither kind can hold.
 
+use alloc::string::String;
+
 use crate::model::PREFIX_BYTES_MAX;
 
 const NARROW_BITS: u32 = 4;
@@ -15,12 +17,13 @@ const _: () = assert!(PREFIX_BYTES_MAX * WIDE_BITS as usize <= 128);
 /// 1 to 12 for `#*0-9`, 13 to 38 for letters, in order of ASCII.
 static CODES: [u8; 256] = codes();
 
+const ALPHABET: &[u8] = b"#*0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
 const fn codes() -> [u8; 256] {
-    let alphabet = b"#*0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
     let mut codes = [0; 256];
     let mut place = 0;
-    while place < alphabet.len() {
-        codes[alphabet[place] as usize] = place as u8 + 1;
+    while place < ALPHABET.len() {
+        codes[ALPHABET[place] as usize] = place as u8 + 1;
         place += 1;
     }
     codes
@@ -93,6 +96,21 @@ pub fn is_narrow_key(key: u64) -> bool {
     let symbols = narrow_symbols(key);
     let code = |place: u32| key >> (60 - NARROW_BITS * place) & 15;
     symbols <= PREFIX_BYTES_MAX as u32 && (0..symbols).all(|place| (1..=u64::from(NARROW_CODES)).contains(&code(place)))
+}
+
+/// The prefix of a narrow key.
+pub fn narrow_text(key: u64) -> String {
+    text((0..narrow_symbols(key)).map(|place| (key >> (60 - NARROW_BITS * place) & 15) as usize))
+}
+
+/// The prefix of a wide key.
+pub fn wide_text(key: u128) -> String {
+    let codes = (0..PREFIX_BYTES_MAX as u32).map(|place| (key >> (122 - WIDE_BITS * place) & 63) as usize);
+    text(codes.take_while(|code| *code > 0))
+}
+
+fn text(codes: impl Iterator<Item = usize>) -> String {
+    codes.filter_map(|code| ALPHABET.get(code.checked_sub(1)?)).map(|byte| char::from(*byte)).collect()
 }
 
 /// The key of as many leading symbols as a wide prefix can hold, and how many they are.

@@ -34,6 +34,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "media", run: media::relay, seeds: media::seeds, bounded: 10_000 },
     Target { name: "journal", run: journal::journal, seeds: journal::seeds, bounded: 10_000 },
     Target { name: "snapshot", run: snapshots::snapshot, seeds: snapshots::seeds, bounded: 2_000 },
+    Target { name: "deck", run: snapshots::deck, seeds: snapshots::decks, bounded: 2_000 },
     Target { name: "shard", run: peers::shard, seeds: peers::seeds, bounded: 1_500 },
     #[cfg(feature = "decks")]
     Target { name: "decks", run: decks::decks, seeds: decks::seeds, bounded: 2_000 },

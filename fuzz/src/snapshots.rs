@@ -1,6 +1,8 @@
 //! A snapshot whose checksum is right and whose content is anything: what the check accepts can be read everywhere.
 
-use snapshot::View;
+use std::sync::Arc;
+
+use snapshot::{DeckImage, Rate, Snapshot, View};
 use units::{Number, WallTime};
 
 /// Where the length and the checksum stand (`snapshot::layout::header`).
@@ -18,8 +20,8 @@ fn crc64(bytes: impl Iterator<Item = u8>) -> u64 {
     !bytes.fold(!0, |crc: u64, byte| (0..8).fold(crc ^ u64::from(byte), |crc, _| turn(crc)))
 }
 
-/// What the check accepts can be read everywhere.
-pub fn snapshot(bytes: &[u8]) {
+/// The bytes with the length and the checksum that they should have.
+fn sealed(bytes: &[u8]) -> Vec<u8> {
     let mut image = bytes.to_vec();
     if image.len() > CHECKSUM + 8 {
         let length = image.len() as u64;
@@ -27,10 +29,43 @@ pub fn snapshot(bytes: &[u8]) {
         let sum = crc64(image[..CHECKSUM].iter().chain(&image[CHECKSUM + 8..]).copied());
         image[CHECKSUM..CHECKSUM + 8].copy_from_slice(&sum.to_le_bytes());
     }
-    if View::check(&image).is_err() {
-        return;
+    image
+}
+
+/// What the check accepts can be read everywhere.
+pub fn snapshot(bytes: &[u8]) {
+    let image = sealed(bytes);
+    if View::check(&image).is_ok() {
+        read(Snapshot::whole(Arc::new(image)));
     }
-    let view = View::open(&image);
+}
+
+/// Images of decks as the control plane would publish them: plain ones, and one with letters and several dates.
+pub fn decks() -> Vec<Vec<u8>> {
+    let mut model = sim::prices::model(1);
+    let rate = |prefix: &str, from: i64| Rate {
+        prefix: prefix.into(),
+        destination: format!("since {from}"),
+        from: WallTime::from_micros(from),
+        ..Rate::default()
+    };
+    let more = [("44A", 0), ("4A", 5), ("44", 1_600_000_000_000_000), ("44", 1_800_000_000_000_000), ("", 0)];
+    model.decks[0].rates.extend(more.map(|(prefix, from)| rate(prefix, from)));
+    model.decks.iter().map(|deck| deck.image().expect("a sound deck").bytes().to_vec()).collect()
+}
+
+/// The same for the image of one deck that stands outside.
+pub fn deck(bytes: &[u8]) {
+    let Ok(image) = DeckImage::check(Arc::new(sealed(bytes))) else { return };
+    let mut model = sim::prices::model(1);
+    model.decks.iter_mut().for_each(|deck| deck.packed = Some(image.clone()));
+    let encoded = model.encode_apart().expect("a sound model");
+    let found = Snapshot::open(Arc::new(encoded.main), |_| Ok::<_, String>(image.clone()));
+    read(found.expect("every deck has this image"));
+}
+
+fn read(snapshot: Snapshot) {
+    let view = snapshot.view();
     let _ = (
         view.revision(),
         view.built(),
@@ -46,7 +81,7 @@ pub fn snapshot(bytes: &[u8]) {
         }
     }
     // A shard that decides from it: who may call, at what price, by which routes.
-    if let Ok(loaded) = shard::Loaded::new(std::sync::Arc::new(image)) {
+    if let Ok(loaded) = shard::Loaded::of(snapshot.clone()) {
         crate::peers::calls_by(loaded, &called);
     }
 }

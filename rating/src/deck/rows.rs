@@ -1,7 +1,7 @@
 //! Text into cells: RFC 4180 with any of four separators.
 
+use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
-use alloc::vec;
 use alloc::vec::Vec;
 
 use super::columns::Head;
@@ -13,43 +13,138 @@ const SAMPLE_LINES: usize = 20;
 /// The rows of a text with the number of the line that each ends on, from 1. Cells are trimmed; a quoted cell may hold separators,
 /// doubled quotes and line ends. The separator is the one that parts some line of the first twenty into a head line, or a comma.
 pub fn rows(text: &str) -> Vec<(u32, Vec<String>)> {
+    let owned = |(line, cells): (u32, Vec<Cow<'_, str>>)| (line, cells.into_iter().map(Cow::into_owned).collect());
+    slices(text).into_iter().map(owned).collect()
+}
+
+/// The same with cells that are pieces of the text; only those with quotes inside are written anew.
+pub fn slices(text: &str) -> Vec<(u32, Vec<Cow<'_, str>>)> {
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
-    let separator = separator(text);
-    let (mut rows, mut cells, mut cell) = (Vec::new(), vec![], String::new());
-    let (mut quoted, mut line) = (false, 1);
-    let mut letters = text.chars().peekable();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '"' if quoted && letters.peek() == Some(&'"') => {
-                letters.next();
-                cell.push('"');
+    let mut split = Split { text, separator: separator(text) as u8, at: 0, line: 1 };
+    let (mut rows, mut cells) = (Vec::new(), Vec::new());
+    loop {
+        let (cell, end) = split.cell();
+        let empty = cell.is_empty() && cells.is_empty();
+        cells.push(cell);
+        match end {
+            End::Cell => {}
+            End::Row => {
+                // The next row is as wide as this one, nearly always.
+                let next = Vec::with_capacity(cells.len());
+                rows.push((split.line, core::mem::replace(&mut cells, next)));
+                split.line += 1;
             }
-            '"' if quoted => quoted = false,
-            '"' if cell.trim().is_empty() => {
-                cell.clear();
-                quoted = true;
-            }
-            '\n' if !quoted => {
-                cells.push(cell.trim().to_string());
-                cell.clear();
-                rows.push((line, core::mem::take(&mut cells)));
-                line += 1;
-            }
-            letter if letter == separator && !quoted => {
-                cells.push(cell.trim().to_string());
-                cell.clear();
-            }
-            letter => {
-                line += u32::from(letter == '\n');
-                cell.push(letter);
+            End::Text => {
+                rows.extend((!empty).then_some((split.line, cells)));
+                return rows;
             }
         }
     }
-    if !cell.is_empty() || !cells.is_empty() {
-        cells.push(cell.trim().to_string());
-        rows.push((line, cells));
+}
+
+/// A place in a text, and the number of its line.
+struct Split<'a> {
+    text: &'a str,
+    separator: u8,
+    at: usize,
+    line: u32,
+}
+
+/// What a cell ends with.
+enum End {
+    Cell,
+    Row,
+    Text,
+}
+
+impl<'a> Split<'a> {
+    /// The next cell.
+    fn cell(&mut self) -> (Cow<'a, str>, End) {
+        let start = self.at;
+        loop {
+            if let Some(end) = self.end() {
+                return (Cow::Borrowed(self.text[start..self.at].trim()), self.pass(end));
+            }
+            if self.text.as_bytes()[self.at] == b'"' && self.text[start..self.at].trim().is_empty() {
+                return self.plain_quoted().unwrap_or_else(|| self.quoted());
+            }
+            self.at += 1;
+        }
     }
-    rows
+
+    /// What ends here, if something does.
+    fn end(&self) -> Option<End> {
+        match self.text.as_bytes().get(self.at) {
+            None => Some(End::Text),
+            Some(b'\n') => Some(End::Row),
+            Some(byte) if *byte == self.separator => Some(End::Cell),
+            Some(_) => None,
+        }
+    }
+
+    fn pass(&mut self, end: End) -> End {
+        self.at = self.text.len().min(self.at + 1);
+        end
+    }
+
+    /// A cell in quotes with none inside: nearly all of them.
+    fn plain_quoted(&mut self) -> Option<(Cow<'a, str>, End)> {
+        let inside = self.at + 1;
+        let length = self.text[inside..].find('"')?;
+        let here = self.at;
+        self.at = inside + length + 1;
+        self.at += usize::from(self.text[self.at..].starts_with("\r\n"));
+        let Some(end) = self.end() else {
+            self.at = here;
+            return None;
+        };
+        let cell = &self.text[inside..inside + length];
+        self.line += cell.matches('\n').count() as u32;
+        Some((Cow::Borrowed(cell.trim()), self.pass(end)))
+    }
+
+    fn quoted(&mut self) -> (Cow<'a, str>, End) {
+        let (mut cell, mut quoted) = (String::new(), true);
+        self.at += 1;
+        // What stands from here on is not in the cell yet.
+        let mut from = self.at;
+        loop {
+            let rest = &self.text[self.at..];
+            match self.end() {
+                Some(end) if !quoted || matches!(end, End::Text) => {
+                    cell.push_str(&self.text[from..self.at]);
+                    return (Cow::Owned(cell.trim().to_string()), self.pass(end));
+                }
+                Some(_) | None if quoted && rest.starts_with("\"\"") => {
+                    cell.push_str(&self.text[from..=self.at]);
+                    self.at += 2;
+                    from = self.at;
+                }
+                Some(_) | None if rest.starts_with('"') && (quoted || self.blank(&cell, from)) => {
+                    if quoted {
+                        cell.push_str(&self.text[from..self.at]);
+                    } else {
+                        cell.clear();
+                    }
+                    quoted = !quoted;
+                    self.at += 1;
+                    from = self.at;
+                }
+                Some(_) | None => {
+                    self.line += u32::from(rest.starts_with('\n'));
+                    self.at += 1;
+                    while !self.text.is_char_boundary(self.at) {
+                        self.at += 1;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Nothing but spaces so far.
+    fn blank(&self, cell: &str, from: usize) -> bool {
+        cell.trim().is_empty() && self.text[from..self.at].trim().is_empty()
+    }
 }
 
 fn separator(text: &str) -> char {

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use snapshot::{PlanRoute, Policy, Rate};
-use store::{AccountDraft, CarrierDraft, DeckDraft, Edit, EgressTrunkDraft, IngressTrunkDraft, Object, PlanDraft};
+use snapshot::{GroupMember, PlanRoute, Policy, Rate};
+use store::{
+    AccountDraft, CarrierDraft, DeckDraft, Edit, EgressTrunkDraft, GroupDraft, IngressTrunkDraft, Object, PlanDraft,
+};
 use store::{StoreError, Stored};
-use units::{AccountId, CarrierId, DeckId, EgressTrunkId, PlanId};
+use units::{AccountId, CarrierId, DeckId, EgressTrunkId, PlanId, TrunkGroupId};
 
 use super::read::Place;
-use super::text::{Account, Deck, Egress, Ingress, Plan, Wanted};
+use super::text::{Account, Deck, Egress, Group, Ingress, Plan, Wanted};
 use super::{Action, ApplyError, Change, Input};
 
 /// Fields in words, for the diff.
@@ -38,7 +40,10 @@ pub async fn changes(edit: &mut Edit, wanted: &Wanted, input: &Input) -> Result<
     for (place, trunk) in &wanted.egress_trunks {
         work.egress(place, trunk).await?;
     }
-    for (place, plan) in &wanted.plans {
+    for (place, group) in &wanted.trunk_groups {
+        work.group(place, group).await?;
+    }
+    for (place, plan) in targets_first(&wanted.plans) {
         work.plan(place, plan).await?;
     }
     for (place, trunk) in &wanted.ingress_trunks {
@@ -46,6 +51,22 @@ pub async fn changes(edit: &mut Edit, wanted: &Wanted, input: &Input) -> Result<
     }
     work.payments(wanted).await?;
     Ok(work.changes)
+}
+
+/// Plans in such an order that each comes after its failover plan. Those in a circle come last, and are refused.
+fn targets_first(plans: &[(Place, Plan)]) -> Vec<&(Place, Plan)> {
+    let mut left: Vec<&(Place, Plan)> = plans.iter().collect();
+    let mut sorted = Vec::with_capacity(left.len());
+    loop {
+        let waits = |plan: &Plan| left.iter().any(|(_, other)| plan.failover.as_ref() == Some(&other.code));
+        let (late, ready): (Vec<_>, Vec<_>) = left.iter().copied().partition(|(_, plan)| waits(plan));
+        sorted.extend(&ready);
+        if ready.is_empty() || late.is_empty() {
+            sorted.extend(late);
+            return sorted;
+        }
+        left = late;
+    }
 }
 
 impl Work<'_> {
@@ -118,19 +139,49 @@ impl Work<'_> {
         self.put(place, &draft, egress_words).await.map(drop)
     }
 
+    async fn group(&mut self, place: &Place, wanted: &Group) -> Result<(), ApplyError> {
+        let mut members = Vec::new();
+        for (place, member) in &wanted.members {
+            let trunk = self.find::<EgressTrunkDraft>(place, "egress_trunk", &member.egress_trunk).await?;
+            members.push(GroupMember {
+                egress_trunk: EgressTrunkId(trunk),
+                priority: member.priority,
+                weight: member.weight,
+                nodes: member.nodes.clone(),
+            });
+        }
+        self.put(place, &GroupDraft { code: wanted.code.clone(), members }, group_words).await.map(drop)
+    }
+
     async fn plan(&mut self, place: &Place, wanted: &Plan) -> Result<(), ApplyError> {
         let mut routes = Vec::new();
         for (place, route) in &wanted.routes {
-            routes.push(PlanRoute {
-                egress_trunk: EgressTrunkId(
-                    self.find::<EgressTrunkDraft>(place, "egress_trunk", &route.egress_trunk).await?,
-                ),
+            let mut made = PlanRoute {
                 priority: route.priority,
                 weight: route.weight,
                 percent: route.percent,
+                rules: route.rules.clone(),
                 ..PlanRoute::default()
-            });
+            };
+            if let Some(trunk) = &route.egress_trunk {
+                made.egress_trunk = EgressTrunkId(self.find::<EgressTrunkDraft>(place, "egress_trunk", trunk).await?);
+            }
+            if let Some(group) = &route.trunk_group {
+                made.group = Some(TrunkGroupId(self.find::<GroupDraft>(place, "trunk_group", group).await?));
+            }
+            routes.push(made);
         }
+        // A plan that is no longer gone on to is spoken of by its code, too.
+        if let Ok(Stored { draft: PlanDraft { failover: Some(before), .. }, .. }) =
+            self.edit.by_code(&wanted.code).await
+        {
+            let before = self.edit.get::<PlanDraft>(before.0).await?;
+            self.codes.insert((PlanDraft::WHAT, before.id), before.code.clone());
+        }
+        let failover = match &wanted.failover {
+            Some(plan) => Some(PlanId(self.find::<PlanDraft>(place, "failover", plan).await?)),
+            None => None,
+        };
         let draft = PlanDraft {
             code: wanted.code.clone(),
             order: wanted.order,
@@ -138,9 +189,17 @@ impl Work<'_> {
             attempts_max: wanted.attempts_max,
             setup_timeout_s: wanted.setup_timeout_s,
             routes,
+            failover,
+            rules: wanted.rules.clone(),
             policy: wanted.policy.clone(),
         };
-        self.put(place, &draft, plan_words).await.map(drop)
+        match self.put(place, &draft, plan_words).await {
+            Err(ApplyError::Store(StoreError::Rules { route, flaw })) => {
+                let at = route.and_then(|route| wanted.routes.get(route)).map_or(place, |(place, _)| place);
+                Err(ApplyError::Mistakes(vec![at.rules_mistake(self.file, &flaw)]))
+            }
+            done => done.map(drop),
+        }
     }
 
     async fn ingress(&mut self, place: &Place, wanted: &Ingress) -> Result<(), ApplyError> {
@@ -234,9 +293,9 @@ impl Work<'_> {
 fn differences(old: &Words, new: &Words) -> String {
     let mut text = String::new();
     for ((field, before), (_, after)) in old.iter().zip(new).filter(|((_, before), (_, after))| before != after) {
-        if *field == "policy" {
+        if ["policy", "rules"].contains(field) {
             for (part, before, after) in policy_differences(before, after) {
-                tell(&mut text, &format!("policy.{part}"), &before, &after);
+                tell(&mut text, &format!("{field}.{part}"), &before, &after);
             }
         } else {
             tell(&mut text, field, before, after);
@@ -307,10 +366,24 @@ fn egress_words(d: &EgressTrunkDraft, work: &Work<'_>) -> Words {
     ]
 }
 
+fn group_words(d: &GroupDraft, work: &Work<'_>) -> Words {
+    let member = |m: &GroupMember| {
+        let nodes: Vec<String> = m.nodes.iter().map(u16::to_string).collect();
+        let near = if nodes.is_empty() { String::new() } else { format!(", near {}", nodes.join(" ")) };
+        format!("{} (priority {}, weight {}{near})", work.code("egress trunk", m.egress_trunk.0), m.priority, m.weight)
+    };
+    vec![("members", d.members.iter().map(member).collect::<Vec<_>>().join(", "))]
+}
+
 fn plan_words(d: &PlanDraft, work: &Work<'_>) -> Words {
     let route = |r: &PlanRoute| {
-        let code = work.code("egress trunk", r.egress_trunk.0);
-        format!("{code} (priority {}, weight {}, {} %)", r.priority, r.weight, r.percent)
+        let code = match r.group {
+            Some(group) => format!("group {}", work.code("trunk group", group.0)),
+            None => work.code("egress trunk", r.egress_trunk.0),
+        };
+        let rules = r.rules.to_text();
+        let rules = if rules.is_empty() { rules } else { format!(" {rules}") };
+        format!("{code} (priority {}, weight {}, {} %){rules}", r.priority, r.weight, r.percent)
     };
     vec![
         ("order", format!("{:?}", d.order).to_lowercase()),
@@ -318,6 +391,8 @@ fn plan_words(d: &PlanDraft, work: &Work<'_>) -> Words {
         ("attempts_max", d.attempts_max.to_string()),
         ("setup_timeout_s", d.setup_timeout_s.to_string()),
         ("routes", d.routes.iter().map(route).collect::<Vec<_>>().join(", ")),
+        ("failover", d.failover.map_or(String::new(), |plan| work.code("plan", plan.0))),
+        ("rules", d.rules.to_text()),
         policy_words(&d.policy),
     ]
 }

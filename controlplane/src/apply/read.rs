@@ -103,7 +103,16 @@ impl Place {
 
     /// A mistake in the object's policy.
     pub fn policy_mistake(&self, file: &str, flaw: &snapshot::PolicyFlaw) -> Mistake {
-        let mistake = self.mistake(file, "policy", flaw.reason.as_str());
+        self.inner_mistake(file, "policy", flaw)
+    }
+
+    /// A mistake in the rules of a plan or route.
+    pub fn rules_mistake(&self, file: &str, flaw: &snapshot::PolicyFlaw) -> Mistake {
+        self.inner_mistake(file, "rules", flaw)
+    }
+
+    fn inner_mistake(&self, file: &str, part: &str, flaw: &snapshot::PolicyFlaw) -> Mistake {
+        let mistake = self.mistake(file, part, flaw.reason.as_str());
         let entry = flaw.place.map_or(String::new(), |place| format!(" (entry {})", place + 1));
         Mistake { field: format!("{}.{}{entry}", mistake.field, flaw.field), ..mistake }
     }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::Deserialize;
 use serde_saphyr::Spanned;
-use snapshot::{Order, Policy, Rate, Source};
+use snapshot::{Order, PlanRules, Policy, Rate, RouteRules, Source};
 use store::AccountKind;
 use units::{Currency, Money, Rounding};
 
@@ -19,6 +19,7 @@ struct Document {
     accounts: Vec<Spanned<AccountText>>,
     decks: Vec<Spanned<decks::DeckText>>,
     egress_trunks: Vec<Spanned<EgressText>>,
+    trunk_groups: Vec<Spanned<GroupText>>,
     plans: Vec<Spanned<PlanText>>,
     ingress_trunks: Vec<Spanned<IngressText>>,
 }
@@ -70,6 +71,22 @@ struct EgressText {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+struct GroupText {
+    code: Text,
+    members: Vec<Spanned<MemberText>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct MemberText {
+    egress_trunk: Text,
+    priority: Text,
+    weight: Text,
+    nodes: Vec<u16>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct PlanText {
     code: Text,
     order: Text,
@@ -77,6 +94,8 @@ struct PlanText {
     attempts_max: Text,
     setup_timeout_s: Text,
     routes: Vec<Spanned<RouteText>>,
+    failover: Text,
+    rules: Option<Spanned<PlanRules>>,
     policy: Option<Spanned<Policy>>,
 }
 
@@ -84,9 +103,11 @@ struct PlanText {
 #[serde(deny_unknown_fields, default)]
 struct RouteText {
     egress_trunk: Text,
+    trunk_group: Text,
     priority: Text,
     weight: Text,
     percent: Text,
+    rules: Option<Spanned<RouteRules>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -114,6 +135,7 @@ pub struct Wanted {
     pub accounts: Vec<(Place, Account)>,
     pub decks: Vec<(Place, Deck)>,
     pub egress_trunks: Vec<(Place, Egress)>,
+    pub trunk_groups: Vec<(Place, Group)>,
     pub plans: Vec<(Place, Plan)>,
     pub ingress_trunks: Vec<(Place, Ingress)>,
 }
@@ -164,7 +186,23 @@ pub struct Egress {
     pub policy: Policy,
 }
 
-/// A plan; the trunks of its routes are codes.
+/// A trunk group; its trunks are codes.
+#[derive(Debug)]
+pub struct Group {
+    pub code: String,
+    pub members: Vec<(Place, Member)>,
+}
+
+/// One trunk of a group.
+#[derive(Debug)]
+pub struct Member {
+    pub egress_trunk: String,
+    pub priority: i16,
+    pub weight: u16,
+    pub nodes: Vec<u16>,
+}
+
+/// A plan; the trunks and groups of its routes and its failover plan are codes.
 #[derive(Debug)]
 pub struct Plan {
     pub code: String,
@@ -173,16 +211,20 @@ pub struct Plan {
     pub attempts_max: u8,
     pub setup_timeout_s: u16,
     pub routes: Vec<(Place, Route)>,
+    pub failover: Option<String>,
+    pub rules: PlanRules,
     pub policy: Policy,
 }
 
-/// A candidate of a plan.
+/// A route of a plan; either a trunk or a group is named.
 #[derive(Debug)]
 pub struct Route {
-    pub egress_trunk: String,
+    pub egress_trunk: Option<String>,
+    pub trunk_group: Option<String>,
     pub priority: i16,
     pub weight: u16,
     pub percent: u8,
+    pub rules: RouteRules,
 }
 
 /// An ingress trunk; carrier, account, plan and deck are codes.
@@ -223,6 +265,7 @@ pub fn parse(input: &Input) -> Result<Wanted, Vec<Mistake>> {
             decks::deck(reader, place, text, &input.files)
         }),
         egress_trunks: each(&mut reader, "egress_trunks", &document.egress_trunks, egress),
+        trunk_groups: each(&mut reader, "trunk_groups", &document.trunk_groups, group),
         plans: each(&mut reader, "plans", &document.plans, plan),
         ingress_trunks: each(&mut reader, "ingress_trunks", &document.ingress_trunks, ingress),
     };
@@ -230,6 +273,7 @@ pub fn parse(input: &Input) -> Result<Wanted, Vec<Mistake>> {
     twice(&mut reader, wanted.accounts.iter().map(|(place, account)| (place, account.code.as_str())));
     twice(&mut reader, wanted.decks.iter().map(|(place, deck)| (place, deck.draft.code.as_str())));
     twice(&mut reader, wanted.egress_trunks.iter().map(|(place, trunk)| (place, trunk.code.as_str())));
+    twice(&mut reader, wanted.trunk_groups.iter().map(|(place, group)| (place, group.code.as_str())));
     twice(&mut reader, wanted.plans.iter().map(|(place, plan)| (place, plan.code.as_str())));
     twice(&mut reader, wanted.ingress_trunks.iter().map(|(place, trunk)| (place, trunk.code.as_str())));
     if reader.mistakes.is_empty() { Ok(wanted) } else { Err(reader.mistakes) }
@@ -352,6 +396,7 @@ fn plan(r: &mut Reader, p: &mut Place, t: &PlanText) -> Option<Plan> {
     let setup_timeout_s = r.or(p, "setup_timeout_s", &t.setup_timeout_s, 0, number);
     let list = format!("{}.routes", p.path);
     let routes = each(r, &list, &t.routes, route);
+    let failover = r.may(p, "failover", &t.failover, any);
     Some(Plan {
         code: code?,
         order: order?,
@@ -359,6 +404,8 @@ fn plan(r: &mut Reader, p: &mut Place, t: &PlanText) -> Option<Plan> {
         attempts_max: attempts_max?,
         setup_timeout_s: setup_timeout_s?,
         routes,
+        failover: failover?,
+        rules: rules(p, &t.rules),
         policy: policy(p, &t.policy),
     })
 }
@@ -370,12 +417,38 @@ fn policy(p: &mut Place, t: &Option<Spanned<Policy>>) -> Policy {
     text.value.clone()
 }
 
+/// Rules are checked when their plan is put; their mistakes are told at the line where they begin.
+fn rules<T: Clone + Default>(p: &mut Place, t: &Option<Spanned<T>>) -> T {
+    let Some(text) = t else { return T::default() };
+    p.fields.insert("rules", super::read::point(&text.referenced));
+    text.value.clone()
+}
+
 fn route(r: &mut Reader, p: &mut Place, t: &RouteText) -> Option<Route> {
-    let egress_trunk = r.must(p, "egress_trunk", &t.egress_trunk, any);
+    let egress_trunk = r.may(p, "egress_trunk", &t.egress_trunk, any)?;
+    let trunk_group = r.may(p, "trunk_group", &t.trunk_group, any)?;
+    if egress_trunk.is_some() == trunk_group.is_some() {
+        r.wrong(p, "", "names not exactly one of egress_trunk and trunk_group");
+        return None;
+    }
     let priority = r.or(p, "priority", &t.priority, 0, number);
     let weight = r.or(p, "weight", &t.weight, 0, number);
     let percent = r.or(p, "percent", &t.percent, 0, number);
-    Some(Route { egress_trunk: egress_trunk?, priority: priority?, weight: weight?, percent: percent? })
+    let rules = rules(p, &t.rules);
+    Some(Route { egress_trunk, trunk_group, priority: priority?, weight: weight?, percent: percent?, rules })
+}
+
+fn group(r: &mut Reader, p: &mut Place, t: &GroupText) -> Option<Group> {
+    let code = r.must(p, "code", &t.code, any);
+    let list = format!("{}.members", p.path);
+    let members = each(r, &list, &t.members, |r, p, t| {
+        let egress_trunk = r.must(p, "egress_trunk", &t.egress_trunk, any);
+        let priority = r.or(p, "priority", &t.priority, 0, number);
+        let weight = r.or(p, "weight", &t.weight, 1, number);
+        let nodes = t.nodes.clone();
+        Some(Member { egress_trunk: egress_trunk?, priority: priority?, weight: weight?, nodes })
+    });
+    Some(Group { code: code?, members })
 }
 
 fn ingress(r: &mut Reader, p: &mut Place, t: &IngressText) -> Option<Ingress> {

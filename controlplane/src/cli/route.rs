@@ -162,7 +162,7 @@ impl Told<'_> {
             let buy = candidate.buy.map_or(String::new(), |buy| buy.per_minute.to_string());
             let margin = candidate.buy.map_or(String::new(), |_| candidate.margin.to_string());
             let (calling, called) = self.sent(candidate).unwrap_or_default();
-            vec![order, code, carrier, buy, margin, calling, called, verdict(candidate.verdict)]
+            vec![order, code, carrier, buy, margin, calling, called, verdict(candidate)]
         };
         let rows: Vec<Vec<String>> = self.routes.all().iter().map(&mut row).collect();
         table(&["#", "egress trunk", "terminator", "buy", "margin", "calling out", "called out", "verdict"], &rows);
@@ -190,7 +190,9 @@ impl Told<'_> {
             "buy": candidate.buy.map(terms),
             "margin": candidate.buy.map(|_| candidate.margin.to_string()),
             "kept": candidate.verdict == Verdict::Kept,
-            "verdict": verdict(candidate.verdict),
+            "verdict": verdict(candidate),
+            "because": candidate.reason.map(rating::Reason::word),
+            "plan": self.view.plan(candidate.plan).map(|plan| plan.code()),
             "calling_out": calling,
             "called_out": called,
         })
@@ -212,12 +214,13 @@ fn named(view: &View<'_>, candidate: &Candidate) -> (String, String) {
     (trunk, carrier)
 }
 
-fn verdict(verdict: Verdict) -> String {
-    match verdict {
+fn verdict(candidate: &Candidate) -> String {
+    let told: String = match candidate.verdict {
         Verdict::Kept => "kept".into(),
         Verdict::Surplus => "fits, but the plan tries no more routes".into(),
         Verdict::Dropped(cause) => format!("dropped: {cause}"),
-    }
+    };
+    candidate.reason.map_or(told.clone(), |reason| format!("{told} ({reason})"))
 }
 
 fn terms(terms: Terms) -> Value {

@@ -37,6 +37,14 @@ pub enum StoreError {
     /// A signalling policy is not allowed.
     #[error("policy.{0}")]
     Policy(PolicyFlaw),
+    /// A rule of a plan or of one of its routes is not allowed.
+    #[error("{}rules.{flaw}", route.map_or(String::new(), |place| format!("route {}: ", place + 1)))]
+    Rules {
+        /// Which route of the plan, from 0; `None` for the plan's own rules.
+        route: Option<usize>,
+        /// What is wrong.
+        flaw: PolicyFlaw,
+    },
     /// The database cannot be reached, is full or gave up; the same operation may work later.
     #[error("the database is away: {0}")]
     Away(String),

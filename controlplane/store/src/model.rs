@@ -1,7 +1,7 @@
 //! The whole configuration as a snapshot model, and the numbers of what was published.
 
-use snapshot::{Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Plan};
-use units::{AccountId, CarrierId, DeckId, EgressTrunkId, IngressTrunkId, PlanId, Revision, WallTime};
+use snapshot::{Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Plan, TrunkGroup};
+use units::{AccountId, CarrierId, DeckId, EgressTrunkId, IngressTrunkId, PlanId, Revision, TrunkGroupId, WallTime};
 
 use crate::Store;
 use crate::accounts::AccountDraft;
@@ -9,6 +9,7 @@ use crate::carriers::CarrierDraft;
 use crate::decks::DeckDraft;
 use crate::egress::EgressTrunkDraft;
 use crate::error::{ConflictKind, Result, StoreError};
+use crate::groups::GroupDraft;
 use crate::ingress::IngressTrunkDraft;
 use crate::object::{Edit, all};
 use crate::plans::PlanDraft;
@@ -151,22 +152,29 @@ async fn gather(tx: &mut Tx, shelf: Option<&Shelf>) -> Result<Model> {
         }
         model.decks.push(deck);
     }
+    for group in all::<GroupDraft>(tx).await? {
+        let GroupDraft { code, members } = group.draft;
+        model.groups.push(TrunkGroup { id: TrunkGroupId(group.id), code, members });
+    }
     for plan in all::<PlanDraft>(tx).await? {
-        let id = PlanId(plan.id);
-        let PlanDraft { code, order, margin_min, attempts_max, setup_timeout_s, routes, policy } = plan.draft;
-        model.plans.push(Plan {
-            id,
-            code,
-            order,
-            margin_min,
-            attempts_max,
-            setup_timeout_s,
-            routes,
-            policy,
-            ..Plan::default()
-        });
+        model.plans.push(self::plan(plan.id, plan.draft));
     }
     Ok(model)
+}
+
+fn plan(id: u32, d: PlanDraft) -> Plan {
+    Plan {
+        id: PlanId(id),
+        code: d.code,
+        order: d.order,
+        margin_min: d.margin_min,
+        attempts_max: d.attempts_max,
+        setup_timeout_s: d.setup_timeout_s,
+        routes: d.routes,
+        failover: d.failover,
+        rules: d.rules,
+        policy: d.policy,
+    }
 }
 
 fn ingress(id: u32, d: IngressTrunkDraft) -> IngressTrunk {

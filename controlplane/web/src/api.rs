@@ -21,3 +21,4 @@ pub mod rates;
 pub mod rewrites;
 pub mod simulate;
 pub mod story;
+pub mod trunk_groups;

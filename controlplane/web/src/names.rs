@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use store::{
-    AccountDraft, CarrierDraft, DeckDraft, EgressTrunkDraft, IngressTrunkDraft, Object, PlanDraft, Store, StoreError,
+    AccountDraft, CarrierDraft, DeckDraft, EgressTrunkDraft, GroupDraft, IngressTrunkDraft, Object, PlanDraft, Store,
+    StoreError,
 };
 
-use crate::value::{AccountRef, CarrierRef, DeckRef, EgressTrunkRef, IngressTrunkRef, Named, PlanRef};
+use crate::value::{AccountRef, CarrierRef, DeckRef, EgressTrunkRef, IngressTrunkRef, Named, PlanRef, TrunkGroupRef};
 
 /// Codes by id, as of one state of the configuration.
 #[derive(Debug, Default)]
@@ -19,6 +20,7 @@ pub(crate) struct Names {
     egress_trunks: HashMap<u32, String>,
     decks: HashMap<u32, String>,
     plans: HashMap<u32, String>,
+    groups: HashMap<u32, String>,
 }
 
 macro_rules! lookups {
@@ -46,6 +48,7 @@ lookups! {
     egress_trunk, maybe_egress_trunk: egress_trunks, EgressTrunkRef;
     deck, maybe_deck: decks, DeckRef;
     plan, maybe_plan: plans, PlanRef;
+    trunk_group, maybe_trunk_group: groups, TrunkGroupRef;
 }
 
 /// The names as last read; read again when the configuration has changed.
@@ -72,6 +75,7 @@ impl NameBook {
             egress_trunks: codes::<EgressTrunkDraft>(store).await?,
             decks: codes::<DeckDraft>(store).await?,
             plans: codes::<PlanDraft>(store).await?,
+            groups: codes::<GroupDraft>(store).await?,
         });
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&fresh);
         Ok(fresh)

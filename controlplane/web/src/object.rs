@@ -1,4 +1,4 @@
-//! What the six kinds of configuration objects have in common over HTTP: list, read, make, change, delete.
+//! What the seven kinds of configuration objects have in common over HTTP: list, read, make, change, delete.
 
 use axum::Json;
 use axum::http::{HeaderMap, StatusCode, header};

@@ -178,6 +178,12 @@ impl From<store::StoreError> for Problem {
                 problem
             }
             StoreError::Policy(flaw) => Problem::of_policy("/policy", &flaw),
+            StoreError::Rules { route, flaw } => {
+                let at = route.map_or("/rules".to_owned(), |place| format!("/routes/{place}/rules"));
+                let mut problem = Problem::new(Code::Invalid, text);
+                problem.errors.push(Flaw { pointer: policy_pointer(&at, &flaw), message: flaw.reason });
+                problem
+            }
             StoreError::Away(why) => {
                 tracing::warn!(%why, "the database is away");
                 Problem::new(Code::DatabaseAway, "the database does not answer; calls go on without it")
@@ -225,4 +231,6 @@ const LISTED: &[&str] = &[
     "headers.add.value",
     "answers.statuses.cause",
     "answers.statuses.status",
+    "areas.name",
+    "areas.prefixes",
 ];

@@ -56,6 +56,7 @@ fn paths() -> (OpenApiRouter<App>, OpenApiRouter<App>) {
         .merge(api::rates::routes())
         .merge(api::import::routes())
         .merge(api::plans::routes())
+        .merge(api::trunk_groups::routes())
         .merge(api::rewrites::routes())
         .merge(api::simulate::routes())
         .merge(api::latency::routes())

@@ -82,6 +82,8 @@ refs! {
     DeckRef(u32) "dck";
     /// A routing plan's id in JSON: `pln_12`.
     PlanRef(u32) "pln";
+    /// A trunk group's id in JSON: `grp_12`.
+    TrunkGroupRef(u32) "grp";
     /// A user's id in JSON: `usr_12`.
     UserRef(u32) "usr";
     /// An API key's id in JSON: `key_12`.
@@ -113,6 +115,7 @@ of_units! {
     EgressTrunkRef EgressTrunkId;
     DeckRef DeckId;
     PlanRef PlanId;
+    TrunkGroupRef TrunkGroupId;
 }
 
 /// A rate's id in JSON: `rat_`, its prefix, `_` and the microseconds from which it is valid: `rat_4420_1767225600000000`.

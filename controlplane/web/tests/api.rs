@@ -18,5 +18,7 @@ mod objects;
 mod past;
 #[path = "api/policies.rs"]
 mod policies;
+#[path = "api/routing.rs"]
+mod routing;
 #[path = "api/simulate.rs"]
 mod simulate;

@@ -1,5 +1,7 @@
 //! What stood against a candidate, or gave it its place, with the number that decided.
 
+use core::fmt;
+
 use units::Money;
 
 macro_rules! reasons {
@@ -15,6 +17,22 @@ macro_rules! reasons {
             pub const fn word(self) -> &'static str {
                 match self {
                     $(Reason::$name { .. } => $word,)*
+                }
+            }
+
+            /// The price or margin that decided, where one did.
+            pub fn money(self) -> Option<Money> {
+                match self {
+                    Reason::Margin(money) | Reason::Band(money) => Some(money),
+                    _ => None,
+                }
+            }
+
+            /// What was drawn, or the share that it was drawn with, in per cent.
+            pub fn percent(self) -> Option<u8> {
+                match self {
+                    Reason::Forced(percent) | Reason::Share(percent) => Some(percent),
+                    _ => None,
                 }
             }
 
@@ -69,6 +87,30 @@ reasons! {
     15 Forced(drawn: u8) "forced";
     /// Kept: its place was drawn with this share of those that were left, in per cent.
     16 Share(percent: u8) "share";
+}
+
+impl fmt::Display for Reason {
+    /// For people, with the number.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Inactive => f.write_str("the route is switched off"),
+            Reason::NoTag => f.write_str("the originator bears none of the route's tags"),
+            Reason::CalledArea => f.write_str("the destination is in none of the route's areas"),
+            Reason::CallingArea => f.write_str("the caller is in none of the route's areas"),
+            Reason::CalledMatch => f.write_str("the destination does not match the route's expression"),
+            Reason::CalledDeny => f.write_str("the destination matches the route's denying expression"),
+            Reason::CallingMatch => f.write_str("the caller does not match the route's expression"),
+            Reason::CallingDeny => f.write_str("the caller matches the route's denying expression"),
+            Reason::Margin(least) => write!(f, "the margin of a minute would have to be {least}"),
+            Reason::Exclusive => f.write_str("an exclusive route claims the call"),
+            Reason::Stopped => f.write_str("hunting stops at a route before it"),
+            Reason::Twice => f.write_str("the trunk stands earlier in the order"),
+            Reason::NoShare => f.write_str("the plan gives it no share"),
+            Reason::Band(dearest) => write!(f, "in the band of prices up to {dearest}"),
+            Reason::Forced(drawn) => write!(f, "forced to the front: {drawn} of 100 was drawn"),
+            Reason::Share(percent) => write!(f, "drawn with a share of {percent} %"),
+        }
+    }
 }
 
 /// Numbers that a record keeps as `i64`.

@@ -1,7 +1,7 @@
 //! One originator and one terminator with a trunk each, and CDRs between them.
 
 use cdr::{Cdr, GrantPart, Party, Priced, Quality, Stages};
-use snapshot::{Order, PlanRoute, Policy, Rate, Source};
+use snapshot::{PlanRoute, Policy, Rate, Source};
 use store::{
     AccountDraft, AccountKind, CarrierDraft, DeckDraft, EgressTrunkDraft, IngressTrunkDraft, PlanDraft, Store,
 };
@@ -78,15 +78,7 @@ pub async fn world(store: &Store) -> World {
     };
     let egress = edit.create(&egress).await.unwrap().id;
     let route = PlanRoute { egress_trunk: EgressTrunkId(egress), ..PlanRoute::default() };
-    let plan = PlanDraft {
-        code: "main".into(),
-        order: Order::Lcr,
-        margin_min: Money::ZERO,
-        attempts_max: 3,
-        setup_timeout_s: 0,
-        routes: vec![route],
-        policy: Policy::default(),
-    };
+    let plan = PlanDraft { code: "main".into(), attempts_max: 3, routes: vec![route], ..PlanDraft::default() };
     let plan = edit.create(&plan).await.unwrap().id;
     let ingress = IngressTrunkDraft {
         code: "acme-in".into(),

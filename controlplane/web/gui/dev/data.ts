@@ -34,7 +34,8 @@ export const egress: S['EgressTrunk'][] = [3, 4, 5, 7].map((of, index) => ({
   id: `etr_${index + 1}`, code: `${carrier(of).code}-1`, carrier: carrier(of), account: { id: `acc_${of + 1}`, code: carrier(of).code }, address: `127.0.2.${index + 1}:5060`, strip_digits: 0, add_prefix: index === 1 ? '1234' : '', buy_deck: deck(index + 2), capacity: 1500, cps: 150, active: index !== 3, progress_timeout_s: 0, ring_timeout_s: 0, policy: index === 0 ? { codecs: { allow: ['PCMA', 'telephone-event'] }, rewrite: [{ field: 'called', pattern: '^00', replacement: '+' }] } : {}, updated_at,
 }));
 
-export const plans: S['Plan'][] = [{ id: 'pln_1', code: 'wholesale-a', order: 'lcr', margin_min: '0.0001', attempts_max: 4, setup_timeout_s: 0, routes: egress.map((trunk) => ({ egress_trunk: named(trunk), priority: 0, weight: 0, percent: 0 })), policy: {}, updated_at }];
+export const plans: S['Plan'][] = [{ id: 'pln_1', code: 'wholesale-a', order: 'lcr', margin_min: '0.0001', attempts_max: 4, setup_timeout_s: 0, routes: egress.map((trunk) => ({ egress_trunk: named(trunk), trunk_group: null, priority: 0, weight: 0, percent: 0, rules: {} })), failover: null, rules: {}, policy: {}, updated_at }];
+export const groups: S['TrunkGroup'][] = [{ id: 'grp_1', code: 'europe', members: egress.slice(0, 2).map((trunk) => ({ egress_trunk: named(trunk), priority: 0, weight: 50, nodes: [] })), updated_at }];
 
 export const ingress: S['IngressTrunk'][] = [0, 1, 2].map((of) => ({
   id: `itr_${of + 1}`, code: `${carrier(of).code}-ip`, carrier: carrier(of), account: { id: `acc_${of + 1}`, code: carrier(of).code }, sources: [{ network: `127.0.1.${of + 1}`, port: null }, { network: '192.0.2.0/28', port: 5060 }], tech_prefix: of === 2 ? '99#' : '', plan: { id: 'pln_1', code: 'wholesale-a' }, sell_deck: deck(of % 2), capacity: 1000, cps: 50, active: true, max_duration_s: 0, media_timeout_s: 60, policy: {}, updated_at,
@@ -98,7 +99,7 @@ export function ladder(call_: S['Cdr']): S['Ladder'] {
 
 export function candidates(past: boolean): S['Candidate'][] {
   const row = (place: number | null, index: number, buy: string, margin: string, percent_: number, reason: string, cause: number | null): S['Candidate'] => ({
-    place, egress_trunk: named(egress[index] ?? { id: '', code: '' }), terminator: egress[index]?.carrier ?? { id: '', code: '' }, buy_per_minute: buy, currency: 'USD', margin_per_minute: margin, margin_percent: percent_, verdict: place === null ? 'dropped' : 'kept', cause, reason, calling_out: past || place === null ? null : '49305', called_out: past || place === null ? null : '919810123442',
+    place, egress_trunk: named(egress[index] ?? { id: '', code: '' }), terminator: egress[index]?.carrier ?? { id: '', code: '' }, plan: { id: 'pln_1', code: 'wholesale-a' }, because: place === null ? 'margin' : null, limit: place === null ? '0.0001' : null, drawn_percent: null, buy_per_minute: buy, currency: 'USD', margin_per_minute: margin, margin_percent: percent_, verdict: place === null ? 'dropped' : 'kept', cause, reason, calling_out: past || place === null ? null : '49305', called_out: past || place === null ? null : '919810123442',
   });
   return [row(1, 0, '0.0098', '0.0026', 20.97, 'cheapest buy rate', null), row(2, 1, '0.011', '0.0014', 11.29, 'second by buy rate', null), row(3, 2, '0.0112', '0.0012', 9.68, 'third by buy rate', null), row(null, 3, '0.0141', '-0.0017', -13.71, 'rate margin lower than allowed', 324)];
 }

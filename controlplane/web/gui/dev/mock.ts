@@ -42,7 +42,7 @@ function report(dry: boolean): Answer {
 
 const audit = ['update', 'create', 'log_in', 'import', 'release'].map((action, index) => ({ id: `aud_${index}`, at: data.moment(Date.now() - index * 60_000), actor: 'user:admin', action, object: ['etr_2', 'car_7', 'usr_1', 'dck_4', '0a1b2c3d'][index], address: '127.0.0.1', request_id: `req-${index}`, before: index === 0 ? { cps: 100, code: 'oria-1' } : null, after: index === 0 ? { cps: 150, code: 'oria-1' } : null }));
 
-const objects: Record<string, { id: string }[]> = { carriers: data.carriers, accounts: data.accounts, 'ingress-trunks': data.ingress, 'egress-trunks': data.egress, decks: data.decks, plans: data.plans };
+const objects: Record<string, { id: string }[]> = { carriers: data.carriers, accounts: data.accounts, 'ingress-trunks': data.ingress, 'egress-trunks': data.egress, decks: data.decks, plans: data.plans, 'trunk-groups': data.groups };
 
 function simulation(): Answer {
   const named = (row: { id: string; code: string } | undefined) => ({ id: row?.id, code: row?.code });

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
-use snapshot::Policy;
+use snapshot::{PlanRules, Policy, RouteRules};
 use utoipa::ToSchema;
 
 use store::{PlanDraft, Stored};
@@ -16,9 +16,9 @@ use crate::extract::{Body, Key, Query};
 use crate::names::Names;
 use crate::object::{self, Shown, Tagged, set};
 use crate::page::{List, Page};
-use crate::problem::Answered;
+use crate::problem::{Answered, Problem};
 use crate::services::App;
-use crate::value::{Amount, EgressTrunkRef, Named, PlanRef, Time};
+use crate::value::{Amount, EgressTrunkRef, Named, PlanRef, Time, TrunkGroupRef};
 
 /// In what order a plan's routes are tried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -35,25 +35,31 @@ pub enum Order {
     Percent,
 }
 
-/// One candidate of a plan.
+/// One route of a plan: to a trunk, or to a group of them.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct PlanRoute {
-    /// The trunk.
-    pub egress_trunk: Named<EgressTrunkRef>,
+    /// The trunk; absent where the route leads to a group.
+    pub egress_trunk: Option<Named<EgressTrunkRef>>,
+    /// The group whose members are tried one after the other; absent where the route leads to a trunk.
+    pub trunk_group: Option<Named<TrunkGroupRef>>,
     /// Higher first.
     pub priority: i16,
     /// Lower first.
     pub weight: u16,
     /// Share in per cent, 0 to 100.
     pub percent: u8,
+    /// When the route may be tried, and what follows from it; what is at its default is left out.
+    pub rules: RouteRules,
 }
 
-/// One candidate of a plan to be made or changed.
+/// One route of a plan to be made or changed. It leads either to a trunk or to a group.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlanRouteNew {
     /// The trunk.
-    pub egress_trunk: EgressTrunkRef,
+    pub egress_trunk: Option<EgressTrunkRef>,
+    /// The group of trunks.
+    pub trunk_group: Option<TrunkGroupRef>,
     /// Higher first.
     #[serde(default)]
     pub priority: i16,
@@ -63,6 +69,9 @@ pub struct PlanRouteNew {
     /// Share in per cent, 0 to 100.
     #[serde(default)]
     pub percent: u8,
+    /// When the route may be tried, and what follows from it.
+    #[serde(default)]
+    pub rules: RouteRules,
 }
 
 /// Which egress trunks may serve an ingress trunk, in what order.
@@ -80,8 +89,12 @@ pub struct Plan {
     pub attempts_max: u8,
     /// Whole seconds from INVITE to answer over all attempts; 0 for the default of 180.
     pub setup_timeout_s: u16,
-    /// The candidates.
+    /// The routes.
     pub routes: Vec<PlanRoute>,
+    /// The plan whose routes are tried when none of this one is left; absent for none.
+    pub failover: Option<Named<PlanRef>>,
+    /// How it chooses, beyond the order; what is at its default is left out.
+    pub rules: PlanRules,
     /// How signalling goes with whoever is tried; what is at its default is left out.
     pub policy: Policy,
     /// When it was last changed.
@@ -105,9 +118,14 @@ pub struct PlanNew {
     /// Whole seconds from INVITE to answer over all attempts; 0 for the default.
     #[serde(default)]
     pub setup_timeout_s: u16,
-    /// The candidates.
+    /// The routes.
     #[serde(default)]
     pub routes: Vec<PlanRouteNew>,
+    /// The plan whose routes are tried when none of this one is left; three plans at most in a row.
+    pub failover: Option<PlanRef>,
+    /// How it chooses, beyond the order.
+    #[serde(default)]
+    pub rules: PlanRules,
     /// How signalling goes with whoever is tried.
     #[serde(default)]
     pub policy: Policy,
@@ -127,8 +145,14 @@ pub struct PlanPatch {
     pub attempts_max: Option<u8>,
     /// Whole seconds from INVITE to answer over all attempts.
     pub setup_timeout_s: Option<u16>,
-    /// The candidates; replaces all.
+    /// The routes; replaces all.
     pub routes: Option<Vec<PlanRouteNew>>,
+    /// The plan whose routes are tried when none of this one is left; null for none.
+    #[serde(default, deserialize_with = "crate::extract::given")]
+    #[schema(value_type = Option<PlanRef>)]
+    pub failover: Option<Option<PlanRef>>,
+    /// How it chooses, beyond the order; replaces all of it.
+    pub rules: Option<PlanRules>,
     /// How signalling goes with whoever is tried; replaces all of it.
     pub policy: Option<Policy>,
 }
@@ -199,10 +223,12 @@ impl Shown for Plan {
 
     fn show(stored: &Stored<PlanDraft>, names: &Names) -> Plan {
         let route = |route: &snapshot::PlanRoute| PlanRoute {
-            egress_trunk: names.egress_trunk(route.egress_trunk.0),
+            egress_trunk: route.group.is_none().then(|| names.egress_trunk(route.egress_trunk.0)),
+            trunk_group: route.group.map(|group| names.trunk_group(group.0)),
             priority: route.priority,
             weight: route.weight,
             percent: route.percent,
+            rules: route.rules.clone(),
         };
         Plan {
             id: PlanRef(stored.id),
@@ -212,6 +238,8 @@ impl Shown for Plan {
             attempts_max: stored.attempts_max,
             setup_timeout_s: stored.setup_timeout_s,
             routes: stored.routes.iter().map(route).collect(),
+            failover: stored.failover.map(|plan| names.plan(plan.0)),
+            rules: stored.rules.clone(),
             policy: store::without_secrets(&stored.policy),
             updated_at: Time(stored.updated),
         }
@@ -244,17 +272,23 @@ impl From<Order> for snapshot::Order {
     }
 }
 
-impl From<PlanRouteNew> for snapshot::PlanRoute {
-    fn from(route: PlanRouteNew) -> snapshot::PlanRoute {
-        let PlanRouteNew { egress_trunk, priority, weight, percent } = route;
-        snapshot::PlanRoute {
-            egress_trunk: egress_trunk.into(),
+/// The routes of a request; each leads either to a trunk or to a group.
+fn routes_of(given: Vec<PlanRouteNew>) -> Answered<Vec<snapshot::PlanRoute>> {
+    let route = |(place, route): (usize, PlanRouteNew)| {
+        let PlanRouteNew { egress_trunk, trunk_group, priority, weight, percent, rules } = route;
+        if egress_trunk.is_some() == trunk_group.is_some() {
+            return Err(Problem::invalid(format!("/routes/{place}"), "give either egress_trunk or trunk_group"));
+        }
+        Ok(snapshot::PlanRoute {
+            egress_trunk: egress_trunk.unwrap_or_default().into(),
+            group: trunk_group.map(Into::into),
             priority,
             weight,
             percent,
-            ..snapshot::PlanRoute::default()
-        }
-    }
+            rules,
+        })
+    };
+    given.into_iter().enumerate().map(route).collect()
 }
 
 impl PlanNew {
@@ -265,7 +299,9 @@ impl PlanNew {
             margin_min: self.margin_min.0,
             attempts_max: self.attempts_max.unwrap_or(4),
             setup_timeout_s: self.setup_timeout_s,
-            routes: self.routes.into_iter().map(Into::into).collect(),
+            routes: routes_of(self.routes)?,
+            failover: self.failover.map(Into::into),
+            rules: self.rules,
             policy: self.policy,
         })
     }
@@ -278,7 +314,9 @@ impl PlanPatch {
         set(&mut draft.margin_min, self.margin_min.map(|margin| margin.0));
         set(&mut draft.attempts_max, self.attempts_max);
         set(&mut draft.setup_timeout_s, self.setup_timeout_s);
-        set(&mut draft.routes, self.routes.map(|routes| routes.into_iter().map(Into::into).collect()));
+        set(&mut draft.routes, self.routes.map(routes_of).transpose()?);
+        set(&mut draft.failover, self.failover.map(|plan| plan.map(Into::into)));
+        set(&mut draft.rules, self.rules);
         set(&mut draft.policy, self.policy);
         Ok(())
     }

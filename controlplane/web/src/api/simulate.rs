@@ -65,6 +65,8 @@ pub struct Candidate {
     pub egress_trunk: Named<EgressTrunkRef>,
     /// The carrier.
     pub terminator: Named<CarrierRef>,
+    /// The plan that it stands in: the call's own or a failover plan.
+    pub plan: Named<PlanRef>,
     /// Buy price of a minute; absent without a rate.
     pub buy_per_minute: Option<Amount>,
     /// What the buy rate counts in.
@@ -77,8 +79,14 @@ pub struct Candidate {
     pub verdict: Verdict,
     /// Why it was dropped, as a cause.
     pub cause: Option<u16>,
-    /// Why, in words.
+    /// Why, in words, with numbers.
     pub reason: String,
+    /// Why, for programs: what of the plan stood against it or gave it its place, such as `margin`, `called_match`, `band`, `share`.
+    pub because: Option<String>,
+    /// The least margin (`margin`) or the dearest price (`band`) that decided.
+    pub limit: Option<Amount>,
+    /// The share that it was drawn with (`share`), or the number that was drawn (`forced`), in per cent.
+    pub drawn_percent: Option<u8>,
     /// The number that would be sent; absent when dropped, or unknown for a past call.
     pub called_out: Option<String>,
     /// The caller that would be sent; absent as `called_out` is.
@@ -375,11 +383,14 @@ impl Candidate {
             rating::Verdict::Surplus => (None, format!("{} better routes are tried before", rating::ROUTES_MAX)),
             rating::Verdict::Dropped(cause) => (Some(cause.0), cause.text().to_owned()),
         };
+        let because = candidate.reason;
+        let reason = because.map_or(reason.clone(), |because| format!("{reason}: {because}"));
         let (calling_out, called_out) = if kept { out(candidate.egress) } else { None }.unzip();
         Candidate {
             place: kept.then(|| u8::try_from(place + 1).unwrap_or(u8::MAX)),
             egress_trunk: names.egress_trunk(candidate.egress.0),
             terminator: names.carrier(candidate.carrier.0),
+            plan: names.plan(candidate.plan.0),
             buy_per_minute: candidate.buy.map(|terms| Amount(terms.per_minute)),
             currency: candidate.buy.map(|terms| terms.currency.code()),
             margin_per_minute: candidate.buy.map(|_| Amount(candidate.margin)),
@@ -387,6 +398,9 @@ impl Candidate {
             verdict: if kept { Verdict::Kept } else { Verdict::Dropped },
             cause,
             reason,
+            because: because.map(|because| because.word().to_owned()),
+            limit: because.and_then(rating::Reason::money).map(Amount),
+            drawn_percent: because.and_then(rating::Reason::percent),
             called_out,
             calling_out,
         }

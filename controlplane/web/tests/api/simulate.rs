@@ -23,7 +23,7 @@ async fn every_candidate_is_told_with_its_reason() {
     assert_eq!(kept["called_out"], "00442071234567");
     assert_eq!((kept["margin_per_minute"].as_str(), kept["margin_percent"].as_f64()), (Some("0.0026"), Some(20.97)));
     assert_eq!((dropped["verdict"].as_str(), dropped["cause"].as_u64()), (Some("dropped"), Some(324)));
-    assert_eq!(dropped["reason"], "rate margin lower than allowed");
+    assert_eq!(dropped["reason"], "rate margin lower than allowed: the margin of a minute would have to be 0.00");
     // 62 s × 0.0124 / 60 s = 0.0128133…, half-even to six decimals.
     assert_eq!((told["sell"]["price"].as_str(), told["sell"]["billed_s"].as_u64()), (Some("0.012813"), Some(62)));
     assert_eq!(told["sell"]["agrees"], true);

@@ -8,6 +8,7 @@ export type IngressTrunk = Schemas['IngressTrunk'];
 export type EgressTrunk = Schemas['EgressTrunk'];
 export type Deck = Schemas['Deck'];
 export type Plan = Schemas['Plan'];
+export type TrunkGroup = Schemas['TrunkGroup'];
 
 const whole = { params: { query: { limit: 1000 } } };
 
@@ -41,6 +42,11 @@ export function useDecks(): Rows<Deck> {
 /** All plans, up to 1,000. */
 export function usePlans(): Rows<Plan> {
   return useQuery({ queryKey: ['plans'], queryFn: async () => (await body(api.GET('/api/v1/plans', whole))).data });
+}
+
+/** All trunk groups, up to 1,000. */
+export function useTrunkGroups(): Rows<TrunkGroup> {
+  return useQuery({ queryKey: ['trunk-groups'], queryFn: async () => (await body(api.GET('/api/v1/trunk-groups', whole))).data });
 }
 
 /** Rows as choices of a form: id and code. */

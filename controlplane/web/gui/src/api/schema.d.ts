@@ -681,6 +681,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/trunk-groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists trunk groups in order of id. */
+        get: operations["get_trunk_groups"];
+        put?: never;
+        /** Makes a trunk group. */
+        post: operations["post_trunk_groups"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/trunk-groups/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads one trunk group. */
+        get: operations["get_trunk_groups_id"];
+        put?: never;
+        post?: never;
+        /** Deletes a trunk group that nothing refers to. */
+        delete: operations["delete_trunk_groups_id"];
+        options?: never;
+        head?: never;
+        /** Changes a trunk group. */
+        patch: operations["patch_trunk_groups_id"];
+        trace?: never;
+    };
     "/api/v1/users": {
         parameters: {
             query?: never;
@@ -970,6 +1007,19 @@ export interface components {
             /** @description The changes, in the order of doing; empty when the switch is as the file says. */
             changes: components["schemas"]["ApplyChange"][];
         };
+        /** @description A part of the world's numbers. */
+        Area: {
+            /**
+             * @description What routes call it.
+             * @default
+             */
+            name?: string;
+            /**
+             * @description Digits that its numbers start with, without a plus.
+             * @default []
+             */
+            prefixes?: string[];
+        };
         /** @description A price, step by step. */
         Arithmetic: {
             /** @description The stored price equals what the terms give today. */
@@ -1109,6 +1159,8 @@ export interface components {
         };
         /** @description One candidate route. */
         Candidate: {
+            /** @description Why, for programs: what of the plan stood against it or gave it its place, such as `margin`, `called_match`, `band`, `share`. */
+            because?: string | null;
             buy_per_minute?: null | components["schemas"]["Amount"];
             /** @description The number that would be sent; absent when dropped, or unknown for a past call. */
             called_out?: string | null;
@@ -1121,8 +1173,14 @@ export interface components {
             cause?: number | null;
             /** @description What the buy rate counts in. */
             currency?: string | null;
+            /**
+             * Format: int32
+             * @description The share that it was drawn with (`share`), or the number that was drawn (`forced`), in per cent.
+             */
+            drawn_percent?: number | null;
             /** @description The trunk. */
             egress_trunk: components["schemas"]["Named_EgressTrunkRef"];
+            limit?: null | components["schemas"]["Amount"];
             margin_per_minute?: null | components["schemas"]["Amount"];
             /**
              * Format: double
@@ -1134,7 +1192,9 @@ export interface components {
              * @description Its place in the order of trying, from 1; absent when dropped.
              */
             place?: number | null;
-            /** @description Why, in words. */
+            /** @description The plan that it stands in: the call's own or a failover plan. */
+            plan: components["schemas"]["Named_PlanRef"];
+            /** @description Why, in words, with numbers. */
             reason: string;
             /** @description The carrier. */
             terminator: components["schemas"]["Named_CarrierRef"];
@@ -1684,6 +1744,40 @@ export interface components {
             message: string;
             /** @description JSON Pointer into the body (`/sources/0/network`), or `?name` for a query parameter. */
             pointer: string;
+        };
+        /** @description One trunk of a group. */
+        GroupMember: {
+            /** @description The trunk. */
+            egress_trunk: components["schemas"]["Named_EgressTrunkRef"];
+            /** @description Nodes of its site: there it comes before members of other sites, whatever the priority. */
+            nodes: number[];
+            /**
+             * Format: int32
+             * @description Higher first.
+             */
+            priority: number;
+            /**
+             * Format: int32
+             * @description Its share among members of the same priority, 0 to 1,000; 0 comes after all others.
+             */
+            weight: number;
+        };
+        /** @description One trunk of a group to be made or changed. */
+        GroupMemberNew: {
+            /** @description The trunk. */
+            egress_trunk: components["schemas"]["EgressTrunkRef"];
+            /** @description Nodes of its site: there it comes before members of other sites, whatever the priority. */
+            nodes?: number[];
+            /**
+             * Format: int32
+             * @description Higher first.
+             */
+            priority?: number;
+            /**
+             * Format: int32
+             * @description Its share among members of the same priority, 0 to 1,000; 0 comes after all others, default 1.
+             */
+            weight?: number | null;
         };
         /** @description One header field that we add. */
         Header: {
@@ -2463,6 +2557,7 @@ export interface components {
                 attempts_max: number;
                 /** @description The short name that operators use, unique. */
                 code: string;
+                failover?: null | components["schemas"]["Named_PlanRef"];
                 /** @description Its id. */
                 id: components["schemas"]["PlanRef"];
                 /** @description Sell minus buy price of a minute must be at least this; negative allows a loss. */
@@ -2471,8 +2566,10 @@ export interface components {
                 order: components["schemas"]["Order"];
                 /** @description How signalling goes with whoever is tried; what is at its default is left out. */
                 policy: components["schemas"]["Policy"];
-                /** @description The candidates. */
+                /** @description The routes. */
                 routes: components["schemas"]["PlanRoute"][];
+                /** @description How it chooses, beyond the order; what is at its default is left out. */
+                rules: components["schemas"]["PlanRules"];
                 /**
                  * Format: int32
                  * @description Whole seconds from INVITE to answer over all attempts; 0 for the default of 180.
@@ -2553,6 +2650,24 @@ export interface components {
                  * @description Its number.
                  */
                 revision: number;
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
+        List_TrunkGroup: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /** @description The short name that operators use, unique. */
+                code: string;
+                /** @description Its id. */
+                id: components["schemas"]["TrunkGroupRef"];
+                /** @description Its trunks. */
+                members: components["schemas"]["GroupMember"][];
+                /** @description When it was last changed. */
+                updated_at: components["schemas"]["Time"];
             }[];
             /** @description Where the next part starts; absent at the end. */
             next_cursor?: string | null;
@@ -2738,6 +2853,16 @@ export interface components {
             /**
              * @description `pln_` and a number.
              * @example pln_12
+             */
+            id: string;
+        };
+        /** @description An id with the short name that operators use for it. */
+        Named_TrunkGroupRef: {
+            /** @description The short name; empty when the object is gone. */
+            code: string;
+            /**
+             * @description `grp_` and a number.
+             * @example grp_12
              */
             id: string;
         };
@@ -2956,6 +3081,7 @@ export interface components {
             attempts_max: number;
             /** @description The short name that operators use, unique. */
             code: string;
+            failover?: null | components["schemas"]["Named_PlanRef"];
             /** @description Its id. */
             id: components["schemas"]["PlanRef"];
             /** @description Sell minus buy price of a minute must be at least this; negative allows a loss. */
@@ -2964,8 +3090,10 @@ export interface components {
             order: components["schemas"]["Order"];
             /** @description How signalling goes with whoever is tried; what is at its default is left out. */
             policy: components["schemas"]["Policy"];
-            /** @description The candidates. */
+            /** @description The routes. */
             routes: components["schemas"]["PlanRoute"][];
+            /** @description How it chooses, beyond the order; what is at its default is left out. */
+            rules: components["schemas"]["PlanRules"];
             /**
              * Format: int32
              * @description Whole seconds from INVITE to answer over all attempts; 0 for the default of 180.
@@ -2983,14 +3111,17 @@ export interface components {
             attempts_max?: number | null;
             /** @description The short name, unique. */
             code: string;
+            failover?: null | components["schemas"]["PlanRef"];
             /** @description Sell minus buy price of a minute must be at least this; default 0. */
             margin_min?: components["schemas"]["Amount"];
             /** @description The order of routes; default least cost. */
             order?: components["schemas"]["Order"];
             /** @description How signalling goes with whoever is tried. */
             policy?: components["schemas"]["Policy"];
-            /** @description The candidates. */
+            /** @description The routes. */
             routes?: components["schemas"]["PlanRouteNew"][];
+            /** @description How it chooses, beyond the order. */
+            rules?: components["schemas"]["PlanRules"];
             /**
              * Format: int32
              * @description Whole seconds from INVITE to answer over all attempts; 0 for the default.
@@ -3006,11 +3137,13 @@ export interface components {
             attempts_max?: number | null;
             /** @description The short name. */
             code?: string | null;
+            failover?: null | components["schemas"]["PlanRef"];
             margin_min?: null | components["schemas"]["Amount"];
             order?: null | components["schemas"]["Order"];
             policy?: null | components["schemas"]["Policy"];
-            /** @description The candidates; replaces all. */
+            /** @description The routes; replaces all. */
             routes?: components["schemas"]["PlanRouteNew"][] | null;
+            rules?: null | components["schemas"]["PlanRules"];
             /**
              * Format: int32
              * @description Whole seconds from INVITE to answer over all attempts.
@@ -3022,10 +3155,9 @@ export interface components {
          * @example pln_12
          */
         PlanRef: string;
-        /** @description One candidate of a plan. */
+        /** @description One route of a plan: to a trunk, or to a group of them. */
         PlanRoute: {
-            /** @description The trunk. */
-            egress_trunk: components["schemas"]["Named_EgressTrunkRef"];
+            egress_trunk?: null | components["schemas"]["Named_EgressTrunkRef"];
             /**
              * Format: int32
              * @description Share in per cent, 0 to 100.
@@ -3036,16 +3168,18 @@ export interface components {
              * @description Higher first.
              */
             priority: number;
+            /** @description When the route may be tried, and what follows from it; what is at its default is left out. */
+            rules: components["schemas"]["RouteRules"];
+            trunk_group?: null | components["schemas"]["Named_TrunkGroupRef"];
             /**
              * Format: int32
              * @description Lower first.
              */
             weight: number;
         };
-        /** @description One candidate of a plan to be made or changed. */
+        /** @description One route of a plan to be made or changed. It leads either to a trunk or to a group. */
         PlanRouteNew: {
-            /** @description The trunk. */
-            egress_trunk: components["schemas"]["EgressTrunkRef"];
+            egress_trunk?: null | components["schemas"]["EgressTrunkRef"];
             /**
              * Format: int32
              * @description Share in per cent, 0 to 100.
@@ -3056,11 +3190,62 @@ export interface components {
              * @description Higher first.
              */
             priority?: number;
+            /** @description When the route may be tried, and what follows from it. */
+            rules?: components["schemas"]["RouteRules"];
+            trunk_group?: null | components["schemas"]["TrunkGroupRef"];
             /**
              * Format: int32
              * @description Lower first.
              */
             weight?: number;
+        };
+        /**
+         * @description How a plan chooses among its routes, beyond their order.
+         * @example {
+         *       "areas": [
+         *         {
+         *           "name": "benelux",
+         *           "prefixes": [
+         *             "31",
+         *             "32",
+         *             "352"
+         *           ]
+         *         }
+         *       ],
+         *       "check_called": true,
+         *       "margin_percent": "2.5",
+         *       "near_percent": "5"
+         *     }
+         */
+        PlanRules: {
+            /**
+             * @description Areas that routes of this plan may ask for, each a list of prefixes.
+             * @default []
+             */
+            areas?: components["schemas"]["Area"][];
+            /**
+             * @description Calls to a destination that is no international number (7 to 15 digits behind a country code that is assigned) are refused
+             *     with cause 28, after the plan's rewrites.
+             * @default false
+             */
+            check_called?: boolean;
+            /**
+             * @description The margin of a minute must be at least this many per cent of its sell price, besides the plan's margin guard; negative allows
+             *     a loss. Empty for no such limit.
+             * @default
+             */
+            margin_percent?: string;
+            /**
+             * @description The same in per cent of the band's cheapest price, such as 2.5; where both are given the wider band holds. Empty for 0.
+             * @default
+             */
+            near_percent?: string;
+            /**
+             * @description Buy prices at most this much above the cheapest of their band count as equal, so that the priority decides among them: a
+             *     decimal per minute. Only where the order is least cost; empty for 0.
+             * @default
+             */
+            near_price?: string;
         };
         /** @description One second of the past. */
         Point: {
@@ -3553,6 +3738,75 @@ export interface components {
          * @enum {string}
          */
         Rounding: "ceil" | "round" | "floor";
+        /**
+         * @description When a route may be tried and what follows from it.
+         * @example {
+         *       "called_match": "^447",
+         *       "stop": true,
+         *       "tags": [
+         *         "retail"
+         *       ]
+         *     }
+         */
+        RouteRules: {
+            /**
+             * @description The route is in use. Default: yes.
+             * @default true
+             */
+            active?: boolean;
+            /**
+             * @description Only destinations in one of these areas of the plan; empty for all.
+             * @default []
+             */
+            called_areas?: string[];
+            /**
+             * @description No destination that this expression matches; empty for none.
+             * @default
+             */
+            called_deny?: string;
+            /**
+             * @description Only destinations that this expression matches; empty for all.
+             * @default
+             */
+            called_match?: string;
+            /**
+             * @description Only callers in one of these areas of the plan; empty for all.
+             * @default []
+             */
+            calling_areas?: string[];
+            /**
+             * @description No caller that this expression matches; empty for none.
+             * @default
+             */
+            calling_deny?: string;
+            /**
+             * @description Only callers that this expression matches; empty for all.
+             * @default
+             */
+            calling_match?: string;
+            /**
+             * @description Where this route's conditions hold and its trunk sells the destination, nothing but exclusive routes is tried, even if this one
+             *     cannot be.
+             * @default false
+             */
+            exclusive?: boolean;
+            /**
+             * Format: int32
+             * @description Per cent of calls, drawn by the call's seed, for which this route comes before all others of its plan; 0 for never.
+             * @default 0
+             */
+            force_percent?: number;
+            /**
+             * @description Nothing that comes after this route in the order is tried, failover plans included.
+             * @default false
+             */
+            stop?: boolean;
+            /**
+             * @description Only calls of ingress trunks that bear one of these tags; empty for all.
+             * @default []
+             */
+            tags?: string[];
+        };
         /** @description One cell that could not be taken as it is. */
         RowProblem: {
             /**
@@ -3842,6 +4096,36 @@ export interface components {
          * @enum {string}
          */
         Transport: "auto" | "udp" | "tcp" | "tls";
+        /** @description Egress trunks that stand in plans as one route. */
+        TrunkGroup: {
+            /** @description The short name that operators use, unique. */
+            code: string;
+            /** @description Its id. */
+            id: components["schemas"]["TrunkGroupRef"];
+            /** @description Its trunks. */
+            members: components["schemas"]["GroupMember"][];
+            /** @description When it was last changed. */
+            updated_at: components["schemas"]["Time"];
+        };
+        /** @description A trunk group to be made. */
+        TrunkGroupNew: {
+            /** @description The short name, unique. */
+            code: string;
+            /** @description Its trunks, 1 to 64. */
+            members: components["schemas"]["GroupMemberNew"][];
+        };
+        /** @description Changes of a trunk group; absent fields stay. */
+        TrunkGroupPatch: {
+            /** @description The short name. */
+            code?: string | null;
+            /** @description Its trunks; replaces all. */
+            members?: components["schemas"]["GroupMemberNew"][] | null;
+        };
+        /**
+         * @description `grp_` and a number.
+         * @example grp_12
+         */
+        TrunkGroupRef: string;
         /** @description A person. */
         User: {
             /** @description When made. */
@@ -5863,6 +6147,174 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_trunk_groups: {
+        parameters: {
+            query?: {
+                /** @description Rows at most, 1 to 1,000; default 200. */
+                limit?: number;
+                /** @description `next_cursor` of the part before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the list. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_TrunkGroup"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_trunk_groups: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TrunkGroupNew"];
+            };
+        };
+        responses: {
+            /** @description It, with its ETag. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrunkGroup"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_trunk_groups_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["TrunkGroupRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It, with its ETag. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrunkGroup"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_trunk_groups_id: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The ETag that was read. */
+                "if-match": string;
+            };
+            path: {
+                id: components["schemas"]["TrunkGroupRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_trunk_groups_id: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The ETag that was read. */
+                "if-match": string;
+            };
+            path: {
+                id: components["schemas"]["TrunkGroupRef"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TrunkGroupPatch"];
+            };
+        };
+        responses: {
+            /** @description It as it stands then. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrunkGroup"];
+                };
             };
             /** @description What is wrong. */
             default: {

@@ -24,6 +24,7 @@ export const definitions = {
   strangers: 'Packets that came from an address that was not the peer\'s; they were dropped.',
   capacity: 'Calls that may be in progress at once on this trunk.',
   cpsLimit: 'New calls that this trunk may carry in a second.',
+  failover: 'The plan whose routes are tried when none of this plan is left.',
   marginGuard: 'Smallest margin at which a route may be tried.',
   techPrefix: 'Digits in front of the called number that select this trunk; stripped before routing.',
   percentile: 'Share of values that are at or below the shown latency. There is no mean on purpose: it hides the tail.',

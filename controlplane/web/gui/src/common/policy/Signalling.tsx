@@ -17,13 +17,13 @@ interface Props {
 }
 
 /** Refusals by path: `/policy/rewrite/0/pattern` → `rewrite.0.pattern`. */
-function refusals(error: unknown): Map<string, string> {
+export function refusals(error: unknown): Map<string, string> {
   if (!(error instanceof Refused)) return new Map();
-  return new Map(error.fields.map(({ pointer, detail }) => [pointer.replace(/^\/(policy\/)?/, '').replaceAll('/', '.'), detail]));
+  return new Map(error.fields.map(({ pointer, detail }) => [pointer.replace(/^\/(routes\/\d+\/)?((policy|rules)\/)?/, '').replaceAll('/', '.'), detail]));
 }
 
 /** A list that is written as one text shows the refusals of its entries, with their place. */
-function sentence(wrong: Map<string, string>, path: string): string | undefined {
+export function sentence(wrong: Map<string, string>, path: string): string | undefined {
   const own = wrong.get(path);
   if (own !== undefined) return own;
   const inner = [...wrong].find(([at_]) => at_.startsWith(`${path}.`));

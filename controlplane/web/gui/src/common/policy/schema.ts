@@ -42,7 +42,7 @@ export interface Setting {
 
 /** The sections of the form: top-level fields in the order of showing. */
 export const GROUPS: { title: string; fields: string[] }[] = [
-  { title: 'Transport and target', fields: ['transport', 'listener', 'host', 'subscriber', 'redirects_max', 'nat', 'nodes', 'own_terminators', 'cps_window_s'] },
+  { title: 'Transport and target', fields: ['transport', 'listener', 'host', 'subscriber', 'redirects_max', 'nat', 'nodes', 'own_terminators', 'tags', 'cps_window_s'] },
   { title: 'Timers', fields: ['answer_timeout_s', 'ringing_after_s', 'session_timer'] },
   { title: 'Media and codecs', fields: ['codecs', 'early_media', 'reliable'] },
   { title: 'Who calls', fields: ['identity'] },
@@ -129,6 +129,11 @@ function fields(shape: Shape, path: string, side: Side): Setting[] {
 export function sections(side: Side): { title: string; settings: Setting[] }[] {
   const known = fields(all['Policy'] ?? {}, '', side);
   return GROUPS.map(({ title, fields: names }) => ({ title, settings: names.flatMap((name) => known.filter((field) => field.name === name)) })).filter(({ settings }) => settings.length > 0);
+}
+
+/** The fields of a plan's or a route's rules. */
+export function ruleSettings(shape: 'PlanRules' | 'RouteRules'): Setting[] {
+  return fields(all[shape] ?? {}, '', 'plan');
 }
 
 /** The names of all top-level fields. */

@@ -13,20 +13,20 @@ interface Props {
   results?: Map<string, { text: string; good: boolean }>;
 }
 
-function Row({ candidate: c, places, result }: { candidate: Candidate; places: number; result?: { text: string; good: boolean } }) {
+function Row({ candidate: c, places, result, chained }: { candidate: Candidate; places: number; result?: { text: string; good: boolean }; chained: boolean }) {
   const dropped = c.verdict === 'dropped';
   return (
-    <TableRow hover data-candidate={c.egress_trunk.code} data-verdict={c.verdict} sx={{ '& td': { color: dropped ? 'text.secondary' : undefined } }}>
+    <TableRow hover data-candidate={c.egress_trunk.code} data-verdict={c.verdict} data-because={c.because ?? undefined} sx={{ '& td': { color: dropped ? 'text.secondary' : undefined } }}>
       <TableCell align="right" sx={{ fontWeight: 640 }}>{c.place ?? NONE}</TableCell>
       <TableCell><Link href={`/carriers/${c.terminator.id}`}>{c.terminator.code || c.terminator.id}</Link></TableCell>
-      <TableCell>{c.egress_trunk.code || c.egress_trunk.id}</TableCell>
+      <TableCell>{c.egress_trunk.code || c.egress_trunk.id}{chained && <Box component="span" sx={{ color: 'text.secondary' }}> · plan {c.plan.code || c.plan.id}</Box>}</TableCell>
       <TableCell align="right">{decimal(c.buy_per_minute, places)}</TableCell>
       <TableCell align="right">{decimal(c.margin_per_minute, places)}</TableCell>
       <TableCell align="right" sx={(c.margin_percent ?? 0) < 0 ? { color: 'error.main !important' } : undefined}>{percent(c.margin_percent)}</TableCell>
       <TableCell>
         <Box sx={{ display: 'flex', alignItems: 'center', gap: 1, minWidth: 130, flexWrap: 'wrap' }}>
           {result ? <State tone={result.good ? 'success' : 'error'}>{result.text}</State> : <State tone={dropped ? 'default' : 'success'}>{dropped ? `dropped${c.cause ? ` · ${c.cause}` : ''}` : 'kept'}</State>}
-          {(dropped || !result) && <span>{c.reason}</span>}
+          {(dropped || !result || c.because) && <span>{c.reason}</span>}
           {c.called_out && <Box component="span" data-sent sx={{ color: 'text.secondary' }}>sent as {c.calling_out || NONE} → {c.called_out}</Box>}
         </Box>
       </TableCell>
@@ -38,6 +38,7 @@ function Row({ candidate: c, places, result }: { candidate: Candidate; places: n
 export function Candidates({ candidates, results }: Props) {
   const currency = candidates.find((c) => c.currency)?.currency;
   const places = placesOf(candidates.flatMap((c) => [c.buy_per_minute, c.margin_per_minute]), 4);
+  const chained = new Set(candidates.map((c) => c.plan.id)).size > 1;
   const unit = currency ? ` ${currency}` : '';
   return (
     <Table size="small" sx={{ '& td, & th': { whiteSpace: 'nowrap', px: 1 }, '& td:last-of-type': { whiteSpace: 'normal' }, '& tr:last-child td': { borderBottom: 0 } }}>
@@ -53,7 +54,7 @@ export function Candidates({ candidates, results }: Props) {
         </TableRow>
       </TableHead>
       <TableBody>
-        {candidates.map((c) => <Row key={c.egress_trunk.id} candidate={c} places={places} result={results?.get(c.egress_trunk.id)} />)}
+        {candidates.map((c) => <Row key={`${c.plan.id} ${c.egress_trunk.id} ${c.because ?? ''}`} candidate={c} places={places} chained={chained} result={c.verdict === 'kept' ? results?.get(c.egress_trunk.id) : undefined} />)}
       </TableBody>
     </Table>
   );

@@ -5,33 +5,34 @@ import Delete from '@mui/icons-material/DeleteOutlineOutlined';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useLocation } from 'wouter';
 import { api, body, tagged, type Schemas } from '../../api/http';
-import { useEgressTrunks, type Plan as PlanRow } from '../../api/objects';
+import { useEgressTrunks, usePlans, useTrunkGroups, type Plan as PlanRow } from '../../api/objects';
 import { ChangeDialog } from '../../common/Change';
 import { Confirm } from '../../common/Form';
-import { Fact, Facts, When } from '../../common/Fact';
+import { Fact, Facts, State, When } from '../../common/Fact';
 import { decimal } from '../../common/format';
 import { Empty, Head, Panel, Trouble, Waiting } from '../../common/Panel';
 import { Policied } from '../../common/policy/Policied';
-import { ORDERS, PLAN_FIELDS } from './fields';
+import { ORDERS, planFields } from './fields';
+import { Figure } from './Figure';
+import { Rules, told } from './Rules';
 
 type Route = PlanRow['routes'][number];
 type RouteNew = Schemas['PlanRouteNew'];
 
-const strip = (route: Route): RouteNew => ({ egress_trunk: route.egress_trunk.id, priority: route.priority, weight: route.weight, percent: route.percent });
-
-function Figure({ value, label, onChange }: { value: number; label: string; onChange: (value: number) => void }) {
-  return (
-    <TextField variant="standard" value={value} onChange={(event) => /^-?\d*$/.test(event.target.value) && onChange(Number(event.target.value) || 0)} sx={{ width: 56 }}
-      slotProps={{ htmlInput: { 'aria-label': label, inputMode: 'numeric', style: { textAlign: 'right' } } }} />
-  );
-}
+const strip = ({ egress_trunk, trunk_group, ...route }: Route): RouteNew => ({ ...route, egress_trunk: egress_trunk?.id ?? null, trunk_group: trunk_group?.id ?? null });
+const target = (route: Route) => route.egress_trunk ?? route.trunk_group ?? { id: '', code: '' };
 
 function Routes({ plan, etag, onSaved }: { plan: PlanRow; etag: string; onSaved: () => void }) {
   const trunks = useEgressTrunks();
   const [routes, setRoutes] = useState(plan.routes);
   const [error, setError] = useState<unknown>(null);
   const changed = JSON.stringify(routes) !== JSON.stringify(plan.routes);
-  const others = (trunks.data ?? []).filter((trunk) => !routes.some((route) => route.egress_trunk.id === trunk.id));
+  const groups = useTrunkGroups();
+  const [conditions, setConditions] = useState<number | null>(null);
+  const there = (id: string) => routes.some((route) => target(route).id === id);
+  const others = (trunks.data ?? []).filter((trunk) => !there(trunk.id));
+  const otherGroups = (groups.data ?? []).filter((group) => !there(group.id));
+  const opened = conditions === null ? undefined : routes[conditions];
   const edit = (index: number, change: Partial<Route>) => setRoutes(routes.map((route, at) => (at === index ? { ...route, ...change } : route)));
   const save = async () => {
     try {
@@ -46,17 +47,20 @@ function Routes({ plan, etag, onSaved }: { plan: PlanRow; etag: string; onSaved:
     <Panel title="Routes" flush tools={changed && <><Button onClick={() => setRoutes(plan.routes)}>Discard</Button><Button variant="contained" onClick={() => void save()}>Save routes</Button></>}>
       {error !== null && <Box sx={{ p: 1.5, pb: 0 }}><Trouble error={error} /></Box>}
       <Table size="small" sx={{ '& td, & th': { whiteSpace: 'nowrap' } }}>
-        <TableHead><TableRow><TableCell>Egress trunk</TableCell><TableCell>Carrier</TableCell><TableCell align="right">Priority</TableCell><TableCell align="right">Weight</TableCell><TableCell align="right">Share %</TableCell><TableCell /></TableRow></TableHead>
+        <TableHead><TableRow><TableCell>Trunk or group</TableCell><TableCell>Carrier</TableCell><TableCell align="right">Priority</TableCell><TableCell align="right">Weight</TableCell><TableCell align="right">Share %</TableCell><TableCell>Conditions</TableCell><TableCell /></TableRow></TableHead>
         <TableBody>
           {routes.map((route, index) => {
-            const trunk = trunks.data?.find((row) => row.id === route.egress_trunk.id);
+            const trunk = trunks.data?.find((row) => row.id === route.egress_trunk?.id);
+            const members = groups.data?.find((row) => row.id === route.trunk_group?.id)?.members.length;
+            const off = route.rules.active === false;
             return (
-              <TableRow key={route.egress_trunk.id} hover>
-                <TableCell>{route.egress_trunk.code}</TableCell>
-                <TableCell>{trunk && <Link href={`/carriers/${trunk.carrier.id}`}>{trunk.carrier.code}</Link>}</TableCell>
+              <TableRow key={target(route).id} hover data-route={target(route).code}>
+                <TableCell>{target(route).code}{off && <> <State tone="default">off</State></>}</TableCell>
+                <TableCell>{trunk ? <Link href={`/carriers/${trunk.carrier.id}`}>{trunk.carrier.code}</Link> : `group of ${members ?? 0}`}</TableCell>
                 <TableCell align="right"><Figure label="Priority" value={route.priority} onChange={(priority) => edit(index, { priority })} /></TableCell>
                 <TableCell align="right"><Figure label="Weight" value={route.weight} onChange={(weight) => edit(index, { weight })} /></TableCell>
                 <TableCell align="right"><Figure label="Share" value={route.percent} onChange={(percent) => edit(index, { percent })} /></TableCell>
+                <TableCell><Tooltip title="When this route may be tried, and what follows from it"><Button onClick={() => setConditions(index)}>{told(route.rules)}</Button></Tooltip></TableCell>
                 <TableCell align="right"><Tooltip title="Take this route out"><IconButton aria-label="Take this route out" onClick={() => setRoutes(routes.filter((_, at) => at !== index))}><Delete sx={{ fontSize: 17 }} /></IconButton></Tooltip></TableCell>
               </TableRow>
             );
@@ -64,17 +68,23 @@ function Routes({ plan, etag, onSaved }: { plan: PlanRow; etag: string; onSaved:
         </TableBody>
       </Table>
       {routes.length === 0 && <Empty title="No route">Calls on this plan are refused with cause 310 until it has a route.</Empty>}
-      {others.length > 0 && (
+      {others.length + otherGroups.length > 0 && (
         <Box sx={{ p: 1.25 }}>
-          <TextField select label="Add a trunk" value="" sx={{ width: 220 }} slotProps={{ select: { native: true }, inputLabel: { shrink: true } }}
+          <TextField select label="Add a trunk or group" value="" sx={{ width: 220 }} slotProps={{ select: { native: true }, inputLabel: { shrink: true } }}
             onChange={(event) => {
               const trunk = others.find((row) => row.id === event.target.value);
-              if (trunk) setRoutes([...routes, { egress_trunk: { id: trunk.id, code: trunk.code }, priority: 0, weight: 0, percent: 0 }]);
+              const group = otherGroups.find((row) => row.id === event.target.value);
+              const named = (row?: { id: string; code: string }) => (row ? { id: row.id, code: row.code } : null);
+              if (trunk ?? group) setRoutes([...routes, { egress_trunk: named(trunk), trunk_group: named(group), priority: 0, weight: 0, percent: 0, rules: {} }]);
             }}>
             <option value="">choose</option>
+            {otherGroups.map((group) => <option key={group.id} value={group.id}>group {group.code}</option>)}
             {others.map((trunk) => <option key={trunk.id} value={trunk.id}>{trunk.code} · {trunk.carrier.code}</option>)}
           </TextField>
         </Box>
+      )}
+      {conditions !== null && opened && (
+        <Rules title={`Conditions of ${target(opened).code}`} shape="RouteRules" value={opened.rules} error={error} verb="Keep" onClose={() => setConditions(null)} onSend={(rules) => edit(conditions, { rules })} />
       )}
     </Panel>
   );
@@ -87,7 +97,8 @@ export default function Plan({ id }: { id: string }) {
   const path = { path: { id } };
   const read = () => tagged(api.GET('/api/v1/plans/{id}', { params: path }));
   const plan = useQuery({ queryKey: ['plan', id], queryFn: read });
-  const [doing, setDoing] = useState<'change' | 'delete' | null>(null);
+  const plans = usePlans();
+  const [doing, setDoing] = useState<'change' | 'rules' | 'delete' | null>(null);
   if (plan.error) return <Trouble error={plan.error} retry={() => void plan.refetch()} />;
   if (!plan.data) return <Waiting />;
   const { value, etag } = plan.data;
@@ -105,6 +116,8 @@ export default function Plan({ id }: { id: string }) {
             <Fact name="Tries at most" figure="attempts">{value.attempts_max}</Fact>
             <Fact name="Margin guard" figure="marginGuard">{decimal(value.margin_min, 4)} per minute</Fact>
             <Fact name="Set-up time">{value.setup_timeout_s || 180} s</Fact>
+            <Fact name="Failover plan" figure="failover">{value.failover ? <Link href={`/routing/${value.failover.id}`}>{value.failover.code}</Link> : 'none'}</Fact>
+            <Fact name="Selection"><Button onClick={() => setDoing('rules')} data-selection>{told(value.rules)}</Button></Fact>
             <Fact name="Signalling"><Policied policy={value.policy} otherwise="all at its default" /></Fact>
             <Fact name="Changed"><When at={value.updated_at} part="minute" /></Fact>
           </Facts>
@@ -112,8 +125,15 @@ export default function Plan({ id }: { id: string }) {
         <Routes key={etag} plan={value} etag={etag} onSaved={() => void queries.invalidateQueries()} />
       </Box>
       {doing === 'change' && (
-        <ChangeDialog side="plan" name={id} title={`Edit ${value.code}`} fields={PLAN_FIELDS} read={read} onClose={() => setDoing(null)} start={({ routes: _, updated_at: __, id: ___, ...rest }) => rest}
+        <ChangeDialog side="plan" name={id} title={`Edit ${value.code}`} fields={planFields(plans.data, id)} read={read} onClose={() => setDoing(null)} start={({ routes: _, rules: __, updated_at: ___, id: ____, failover, ...rest }) => ({ ...rest, failover: failover?.id ?? null })}
           send={(values, tag) => body(api.PATCH('/api/v1/plans/{id}', { params: { ...path, header: { 'if-match': tag } }, body: values as unknown as Schemas['PlanPatch'] }))} />
+      )}
+      {doing === 'rules' && (
+        <Rules title={`How ${value.code} chooses`} shape="PlanRules" value={value.rules} verb="Save" onClose={() => setDoing(null)}
+            onSend={async (rules) => {
+              await body(api.PATCH('/api/v1/plans/{id}', { params: { ...path, header: { 'if-match': etag } }, body: { rules } }));
+              await queries.invalidateQueries();
+            }} />
       )}
       {doing === 'delete' && (
         <Confirm title={`Delete ${value.code}?`} verb="Delete" onClose={() => setDoing(null)}
@@ -122,7 +142,7 @@ export default function Plan({ id }: { id: string }) {
             await queries.invalidateQueries({ queryKey: ['plans'] });
             go('/routing');
           }}>
-          A plan that an ingress trunk uses cannot be deleted.
+          A plan that an ingress trunk or another plan uses cannot be deleted.
         </Confirm>
       )}
     </>

@@ -116,6 +116,10 @@ fuzz: ## libFuzzer on every target or one (FOR=600s, ONLY=message); findings sta
 bench: ## every benchmark, against its yardstick
 	$(CARGO) bench -p benches
 
+.PHONY: bench-swaps
+bench-swaps: ## a million rates published under calls, then ten thousand swaps that must leave nothing behind
+	SWAPS=10000 $(CARGO) bench -p benches --bench live_swap
+
 .PHONY: bench-kamailio
 bench-kamailio: build ## CPU per call against Kamailio doing the same work
 	TANDEM_BIN_DIR=$(TARGET)/release benches/kamailio/run

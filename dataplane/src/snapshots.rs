@@ -109,3 +109,73 @@ fn by_age(folder: &Path) -> Vec<PathBuf> {
     numbered.sort();
     numbered.into_iter().rev().map(|(_, path)| path).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
+
+    use std::path::{Path, PathBuf};
+
+    use snapshot::{Deck, DeckImage, Model, Rate, View};
+    use units::{DeckId, Money, Revision};
+
+    use super::{KEPT_MAX, Shelf};
+
+    /// Writes a revision of two decks, of which the second is dearer with each; returns the main file's path.
+    fn publish(folder: &Path, revision: u64) -> PathBuf {
+        let deck = |id: u32, nanos: u64| Deck {
+            id: DeckId(id),
+            code: format!("deck-{id}"),
+            rates: vec![Rate { per_minute: Money::from_nanos(nanos as i64), ..Rate::default() }],
+            ..Deck::default()
+        };
+        let decks = vec![deck(1, 5), deck(2, revision)];
+        let encoded = Model { revision: Revision(revision), decks, ..Model::default() }.encode_apart().unwrap();
+        std::fs::create_dir_all(folder.join("decks")).unwrap();
+        for image in &encoded.decks {
+            let path = folder.join("decks").join(image.mark().to_string());
+            if !path.exists() {
+                std::fs::write(path, image.bytes()).unwrap();
+            }
+        }
+        let path = folder.join(format!("{revision}.snap"));
+        std::fs::write(&path, &encoded.main).unwrap();
+        path
+    }
+
+    fn mapped(folder: &Path) -> usize {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        maps.lines().filter(|line| line.contains(folder.to_str().unwrap())).count()
+    }
+
+    fn price(view: View<'_>) -> Money {
+        view.deck(DeckId(2)).unwrap().lookup(b"44", units::WallTime::default()).unwrap().terms.per_minute
+    }
+
+    #[test]
+    fn many_revisions_leave_no_more_mapped_than_the_last_few() {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = Shelf::default();
+        for revision in 1..=200 {
+            let (_, loaded) = shelf.open(&publish(folder.path(), revision)).unwrap();
+            assert_eq!(price(loaded.view()), Money::from_nanos(revision as i64));
+            // The main file, the deck that changes, and the one that all revisions share.
+            assert!(mapped(folder.path()) <= 2 * KEPT_MAX + 1, "revision {revision}");
+        }
+        drop(shelf);
+        assert_eq!(mapped(folder.path()), 0);
+    }
+
+    #[test]
+    fn going_back_opens_the_very_decks_that_are_still_mapped() {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = Shelf::default();
+        let (_, first) = shelf.open(&publish(folder.path(), 1)).unwrap();
+        let (_, second) = shelf.open(&publish(folder.path(), 2)).unwrap();
+        let (revision, back) = shelf.open(&folder.path().join("1.snap")).unwrap();
+        let places = |decks: &[DeckImage]| decks.iter().map(|deck| deck.bytes().as_ptr()).collect::<Vec<_>>();
+        assert_eq!((revision, price(back.view())), (1, Money::from_nanos(1)));
+        assert_eq!(places(back.snapshot.decks()), places(first.snapshot.decks()));
+        assert_eq!(places(second.snapshot.decks())[0], places(first.snapshot.decks())[0]);
+    }
+}

@@ -12,6 +12,7 @@ use tandem_controlplane::apply::{Action, ApplyError, Files, Input, Mistake, Repo
 on_both! {
     a_whole_switch_is_made_and_the_second_run_changes_nothing
     a_changed_value_is_the_only_change
+    currencies_are_joined_by_exchange_rates
     a_dry_run_says_the_same_and_does_nothing
     rates_that_the_file_no_longer_has_are_removed
     a_payment_is_booked_once
@@ -137,6 +138,22 @@ async fn a_changed_value_is_the_only_change(store: Store) {
     let fewer = SWITCH.replace("rate: 0.0120", "rate: 0.0130").replace("capacity: 100", "capacity: 50, active: false");
     let said: Vec<String> = done(&store, &fewer).await.changes.iter().map(ToString::to_string).collect();
     assert_eq!(said, ["~ egress trunk oria-1: capacity 100 → 50, active true → false"]);
+}
+
+async fn currencies_are_joined_by_exchange_rates(store: Store) {
+    let euros = SWITCH.replace("code: acme-sell\n    currency: USD", "code: acme-sell\n    currency: EUR");
+    let refused = apply(&store, &input(&euros), true, None).await.unwrap_err().to_string();
+    assert!(refused.contains("counts in EUR, the account in USD, and no exchange rates join the two"), "{refused}");
+    let joined =
+        format!("base_currency: EUR\nexchange_rates:\n  - {{ currency: USD, value: 0.92, from: 2026-01-01 }}\n{euros}")
+            .replace("sell_deck: acme-sell", "sell_deck: acme-sell\n    override_deck: oria-buy");
+    let said: Vec<String> = done(&store, &joined).await.changes.iter().map(ToString::to_string).collect();
+    assert_eq!(said[..2], ["~ base currency EUR: USD → EUR", "+ exchange rate USD: 0.92"]);
+    assert!(done(&store, &joined).await.changes.is_empty());
+    let model = store.model().await.unwrap();
+    assert_eq!((model.exchange_rates.len(), model.ingress_trunks[0].override_deck), (2, Some(model.decks[1].id)));
+    let other = done(&store, &joined.replace("0.92", "0.93")).await.changes;
+    assert_eq!(other[0].to_string(), "~ exchange rate USD: 0.92 → 0.93");
 }
 
 async fn a_dry_run_says_the_same_and_does_nothing(store: Store) {

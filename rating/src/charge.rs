@@ -125,7 +125,7 @@ fn sixtieths(terms: &Terms, billed_s: u32) -> i128 {
 }
 
 /// `number / divisor` to the nearest whole, ties to the even one. `divisor` is positive.
-fn half_even(number: i128, divisor: i128) -> i128 {
+pub(crate) fn half_even(number: i128, divisor: i128) -> i128 {
     let (whole, rest) = (number.div_euclid(divisor), number.rem_euclid(divisor));
     match (rest * 2).cmp(&divisor) {
         core::cmp::Ordering::Less => whole,

@@ -14,12 +14,14 @@ use crate::routes::{Ask, Candidate, Reason, Routes, Verdict};
 
 /// Bytes of a record at most.
 pub const DECISION_BYTES_MAX: usize = 1_024;
-const FORMAT: u8 = 4;
+const FORMAT: u8 = 5;
 const HAS_BUY: u8 = 0x80;
 const HAS_CURRENCY: u8 = 0x40;
 /// It stands in a failover plan.
 const HAS_PLAN: u8 = 0x20;
 const HAS_REASON: u8 = 0x10;
+/// Its margin was computed with exchange rates.
+const HAS_MARGIN: u8 = 0x08;
 
 /// A record read back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,8 +101,10 @@ fn write(out: &mut Vec<u8>, ask: &Ask, candidate: &Candidate) {
     let has_buy = if candidate.buy.is_some() { HAS_BUY } else { 0 };
     let has_currency = if foreign.is_some() { HAS_CURRENCY } else { 0 };
     let has_plan = if candidate.plan == ask.plan { 0 } else { HAS_PLAN };
+    let plain = candidate.buy.map_or(Money::ZERO, |buy| plain_margin(ask, &buy));
+    let has_margin = if candidate.margin == plain { 0 } else { HAS_MARGIN };
     let has_reason = if candidate.reason.is_some() { HAS_REASON } else { 0 };
-    out.push(verdict | has_buy | has_currency | has_plan | has_reason);
+    out.push(verdict | has_buy | has_currency | has_plan | has_reason | has_margin);
     number(out, u64::from(candidate.egress.0));
     number(out, u64::from(candidate.carrier.0));
     number(out, u64::from(candidate.account.0));
@@ -120,6 +124,14 @@ fn write(out: &mut Vec<u8>, ask: &Ask, candidate: &Candidate) {
     if let Some(buy) = candidate.buy {
         terms(out, &buy);
     }
+    if has_margin != 0 {
+        number(out, zigzag(candidate.margin.nanos()));
+    }
+}
+
+/// What the margin is where everything counts in one currency.
+fn plain_margin(ask: &Ask, buy: &Terms) -> Money {
+    ask.sell.per_minute - buy.per_minute
 }
 
 /// Set in the second byte of terms: these follow only where they are not at their default.
@@ -264,7 +276,7 @@ impl<'a> Input<'a> {
         let head = self.byte()?;
         let egress = EgressTrunkId(self.small()?);
         let (carrier, account) = (CarrierId(self.small()?), AccountId(self.small()?));
-        let verdict = match head & !(HAS_BUY | HAS_CURRENCY | HAS_PLAN | HAS_REASON) {
+        let verdict = match head & !(HAS_BUY | HAS_CURRENCY | HAS_PLAN | HAS_REASON | HAS_MARGIN) {
             0 => Verdict::Kept,
             1 => Verdict::Surplus,
             2 => Verdict::Dropped(Cause(self.small()?)),
@@ -277,7 +289,10 @@ impl<'a> Input<'a> {
         };
         let foreign = if head & HAS_CURRENCY != 0 { Some(Currency::from_bytes(*self.chunk()?)?) } else { None };
         let buy = if head & HAS_BUY != 0 { Some(self.terms(foreign.unwrap_or(ask.sell.currency))?) } else { None };
-        let margin = buy.map_or(Money::ZERO, |buy| ask.sell.per_minute - buy.per_minute);
+        let margin = match head & HAS_MARGIN {
+            0 => buy.map_or(Money::ZERO, |buy| plain_margin(ask, &buy)),
+            _ => self.money()?,
+        };
         Some(Candidate { egress, carrier, account, buy, margin, verdict, reason, plan })
     }
 }

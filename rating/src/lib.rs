@@ -12,6 +12,7 @@ pub mod decision;
 pub mod deck;
 pub mod diff;
 mod e164;
+mod margin;
 pub mod policy;
 pub mod replay;
 mod routes;
@@ -20,6 +21,7 @@ pub mod whatif;
 pub use admit::{Admission, Arrival, admit, admit_by, is_known};
 pub use charge::{Charge, FIRST_SLICE_S, charge, first_slice, paid_ms, reserve};
 pub use e164::is_international;
+pub use margin::{asked, in_account, margin, minute, sell};
 pub use policy::choice::Choice;
 pub use policy::{Policies, Rules};
 pub use routes::{

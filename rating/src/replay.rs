@@ -9,10 +9,11 @@ use alloc::{format, vec};
 use core::fmt::Display;
 
 use snapshot::View;
-use units::{EgressTrunkId, Number, Terms};
+use units::{Cause, EgressTrunkId, Number, Terms};
 
 use crate::charge::{Charge, charge};
 use crate::decision::{Decision, encode};
+use crate::margin::in_currency;
 use crate::policy::Policies;
 use crate::routes::{Ask, Candidate, Routes, Verdict, quote, routes};
 
@@ -95,7 +96,7 @@ pub fn same_terms(whose: &str, called: &Number, recorded: &Terms, repeated: &Ter
     look("prefix", prefix(recorded), prefix(repeated));
     look("currency", recorded.currency.to_string(), repeated.currency.to_string());
     look("price of a minute", recorded.per_minute.to_string(), repeated.per_minute.to_string());
-    let first = |terms: &Terms| terms.first_per_minute.unwrap_or(terms.per_minute).to_string();
+    let first = |terms: &Terms| terms.first_per_minute.map_or("none".to_string(), |first| first.to_string());
     look("price of a minute within the minimum", first(recorded), first(repeated));
     look("exchange", recorded.exchange.to_string(), repeated.exchange.to_string());
     look("tax in millionths", recorded.tax_ppm.to_string(), repeated.tax_ppm.to_string());
@@ -115,7 +116,8 @@ fn steps(terms: &Terms) -> String {
 fn sell(view: &View<'_>, ask: &Ask) -> Vec<Difference> {
     let mut found = Vec::new();
     let deck = view.deck(ask.sell.deck).map_or_else(|| format!("deck {}", ask.sell.deck.0), |deck| deck.code().into());
-    match quote(view, ask.sell.deck, &ask.called, ask.at) {
+    let paid_in = |terms| in_currency(view, terms, ask.sell.currency, ask.at).ok_or(Cause::ORIGINATOR_RATE_NOT_FOUND);
+    match quote(view, ask.sell.deck, &ask.called, ask.at).and_then(paid_in) {
         Ok(sell) if sell == ask.sell => {}
         Ok(sell) => same_terms(&format!("sell rate in {deck}"), &ask.called, &ask.sell, &sell, &mut found),
         Err(cause) => {

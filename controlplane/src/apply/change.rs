@@ -28,6 +28,7 @@ struct Work<'a> {
 /// Makes the configuration as wanted; the result says what was done, in order.
 pub async fn changes(edit: &mut Edit, wanted: &Wanted, input: &Input) -> Result<Vec<Change>, ApplyError> {
     let mut work = Work { edit, file: &input.name, changes: Vec::new(), codes: BTreeMap::new() };
+    work.currencies(wanted).await?;
     for (place, draft) in &wanted.carriers {
         work.put(place, draft, carrier_words).await?;
     }
@@ -70,6 +71,35 @@ fn targets_first(plans: &[(Place, Plan)]) -> Vec<&(Place, Plan)> {
 }
 
 impl Work<'_> {
+    /// The base currency first: exchange rates count in it.
+    async fn currencies(&mut self, wanted: &Wanted) -> Result<(), ApplyError> {
+        if let Some((place, base)) = &wanted.base_currency {
+            let before = self.edit.base_currency().await?;
+            self.edit.set_base_currency(*base).await.map_err(|error| self.at(place, "base_currency", error))?;
+            if before != *base {
+                self.note(Action::Update, "base currency", base.as_str(), format!("{before} → {base}"));
+            }
+        }
+        let stand = self.edit.exchange_rates().await?;
+        for (place, rate) in &wanted.exchange_rates {
+            let before = stand.iter().find(|stands| (stands.currency, stands.from) == (rate.currency, rate.from));
+            if before == Some(rate) {
+                continue;
+            }
+            self.edit.put_exchange_rate(rate).await.map_err(|error| self.at(place, "value", error))?;
+            let action = if before.is_some() { Action::Update } else { Action::Create };
+            let detail = before.map_or(rate.value.to_string(), |before| format!("{} → {}", before.value, rate.value));
+            self.note(action, "exchange rate", rate.currency.as_str(), detail);
+        }
+        Ok(())
+    }
+
+    /// The id of a deck that may be left out.
+    async fn may_find(&mut self, place: &Place, code: Option<&String>) -> Result<Option<DeckId>, ApplyError> {
+        let Some(code) = code else { return Ok(None) };
+        Ok(Some(DeckId(self.find::<DeckDraft>(place, "override_deck", code).await?)))
+    }
+
     async fn account(&mut self, place: &Place, wanted: &Account) -> Result<(), ApplyError> {
         let draft = AccountDraft {
             code: wanted.code.clone(),
@@ -129,6 +159,7 @@ impl Work<'_> {
             strip_digits: wanted.strip_digits,
             add_prefix: wanted.add_prefix.clone(),
             buy_deck: DeckId(self.find::<DeckDraft>(place, "buy_deck", &wanted.buy_deck).await?),
+            override_deck: self.may_find(place, wanted.override_deck.as_ref()).await?,
             capacity: wanted.capacity,
             cps: wanted.cps,
             active: wanted.active,
@@ -211,6 +242,7 @@ impl Work<'_> {
             tech_prefix: wanted.tech_prefix.clone(),
             plan: PlanId(self.find::<PlanDraft>(place, "plan", &wanted.plan).await?),
             sell_deck: DeckId(self.find::<DeckDraft>(place, "sell_deck", &wanted.sell_deck).await?),
+            override_deck: self.may_find(place, wanted.override_deck.as_ref()).await?,
             capacity: wanted.capacity,
             cps: wanted.cps,
             active: wanted.active,
@@ -357,6 +389,7 @@ fn egress_words(d: &EgressTrunkDraft, work: &Work<'_>) -> Words {
         ("strip_digits", d.strip_digits.to_string()),
         ("add_prefix", d.add_prefix.clone()),
         ("buy_deck", work.code("deck", d.buy_deck.0)),
+        ("override_deck", d.override_deck.map_or(String::new(), |deck| work.code("deck", deck.0))),
         ("capacity", d.capacity.to_string()),
         ("cps", d.cps.to_string()),
         ("active", d.active.to_string()),
@@ -406,6 +439,7 @@ fn ingress_words(d: &IngressTrunkDraft, work: &Work<'_>) -> Words {
         ("tech_prefix", d.tech_prefix.clone()),
         ("plan", work.code("plan", d.plan.0)),
         ("sell_deck", work.code("deck", d.sell_deck.0)),
+        ("override_deck", d.override_deck.map_or(String::new(), |deck| work.code("deck", deck.0))),
         ("capacity", d.capacity.to_string()),
         ("cps", d.cps.to_string()),
         ("active", d.active.to_string()),

@@ -4,17 +4,19 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::Deserialize;
 use serde_saphyr::Spanned;
-use snapshot::{Order, PlanRules, Policy, Rate, RouteRules, Source};
+use snapshot::{ExchangeRate, Order, PlanRules, Policy, Rate, RouteRules, Source};
 use store::AccountKind;
-use units::{Currency, Money, Rounding};
+use units::{Currency, Money, Rounding, WallTime};
 
-use super::read::{Place, Reader, Text, any, currency, flag, money, number};
+use super::read::{Place, Reader, Text, any, currency, flag, moment, money, number};
 use super::{Input, Mistake, decks};
 
 /// Lists of the file; each may be left out.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Document {
+    base_currency: Text,
+    exchange_rates: Vec<Spanned<ExchangeText>>,
     carriers: Vec<Spanned<CarrierText>>,
     accounts: Vec<Spanned<AccountText>>,
     decks: Vec<Spanned<decks::DeckText>>,
@@ -22,6 +24,14 @@ struct Document {
     trunk_groups: Vec<Spanned<GroupText>>,
     plans: Vec<Spanned<PlanText>>,
     ingress_trunks: Vec<Spanned<IngressText>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ExchangeText {
+    currency: Text,
+    value: Text,
+    from: Text,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -61,6 +71,7 @@ struct EgressText {
     strip_digits: Text,
     add_prefix: Text,
     buy_deck: Text,
+    override_deck: Text,
     capacity: Text,
     cps: Text,
     active: Text,
@@ -120,6 +131,7 @@ struct IngressText {
     tech_prefix: Text,
     plan: Text,
     sell_deck: Text,
+    override_deck: Text,
     capacity: Text,
     cps: Text,
     active: Text,
@@ -131,6 +143,8 @@ struct IngressText {
 /// What the file wants, each with its place.
 #[derive(Debug, Default)]
 pub struct Wanted {
+    pub base_currency: Option<(Place, Currency)>,
+    pub exchange_rates: Vec<(Place, ExchangeRate)>,
     pub carriers: Vec<(Place, store::CarrierDraft)>,
     pub accounts: Vec<(Place, Account)>,
     pub decks: Vec<(Place, Deck)>,
@@ -175,6 +189,7 @@ pub struct Egress {
     pub carrier: String,
     pub account: String,
     pub buy_deck: String,
+    pub override_deck: Option<String>,
     pub address: SocketAddr,
     pub strip_digits: u8,
     pub add_prefix: String,
@@ -235,6 +250,7 @@ pub struct Ingress {
     pub account: String,
     pub plan: String,
     pub sell_deck: String,
+    pub override_deck: Option<String>,
     pub sources: Vec<Source>,
     pub tech_prefix: String,
     pub capacity: u32,
@@ -258,7 +274,11 @@ pub fn parse(input: &Input) -> Result<Wanted, Vec<Mistake>> {
         serde_saphyr::from_str_with_options(&input.yaml, options).map_err(|error| vec![syntax(&input.name, &error)])?
     };
     let mut reader = Reader::new(&input.name);
+    let mut place = Place::default();
+    let base_currency = reader.may(&mut place, "base_currency", &document.base_currency, currency).flatten();
     let wanted = Wanted {
+        base_currency: base_currency.map(|base| (place, base)),
+        exchange_rates: each(&mut reader, "exchange_rates", &document.exchange_rates, exchange_rate),
         carriers: each(&mut reader, "carriers", &document.carriers, carrier),
         accounts: each(&mut reader, "accounts", &document.accounts, account),
         decks: each(&mut reader, "decks", &document.decks, |reader, place, text| {
@@ -314,6 +334,13 @@ pub(super) fn each<T, V>(
     values
 }
 
+fn exchange_rate(r: &mut Reader, p: &mut Place, t: &ExchangeText) -> Option<ExchangeRate> {
+    let currency = r.must(p, "currency", &t.currency, currency);
+    let value = r.must(p, "value", &t.value, money);
+    let from = r.or(p, "from", &t.from, WallTime::from_micros(0), moment);
+    Some(ExchangeRate { currency: currency?, from: from?, value: value? })
+}
+
 fn carrier(r: &mut Reader, p: &mut Place, t: &CarrierText) -> Option<store::CarrierDraft> {
     let code = r.must(p, "code", &t.code, any);
     let name = r.or(p, "name", &t.name, String::new(), any);
@@ -355,6 +382,7 @@ fn egress(r: &mut Reader, p: &mut Place, t: &EgressText) -> Option<Egress> {
     let carrier = r.must(p, "carrier", &t.carrier, any);
     let account = r.must(p, "account", &t.account, any);
     let buy_deck = r.must(p, "buy_deck", &t.buy_deck, any);
+    let override_deck = r.may(p, "override_deck", &t.override_deck, any);
     let address = r.must(p, "address", &t.address, |text| {
         text.parse().map_err(|_| "is not an address with a port such as 192.0.2.1:5060 or [2001:db8::1]:5060".into())
     });
@@ -370,6 +398,7 @@ fn egress(r: &mut Reader, p: &mut Place, t: &EgressText) -> Option<Egress> {
         carrier: carrier?,
         account: account?,
         buy_deck: buy_deck?,
+        override_deck: override_deck?,
         address: address?,
         strip_digits: strip_digits?,
         add_prefix: add_prefix?,
@@ -457,6 +486,7 @@ fn ingress(r: &mut Reader, p: &mut Place, t: &IngressText) -> Option<Ingress> {
     let account = r.must(p, "account", &t.account, any);
     let plan = r.must(p, "plan", &t.plan, any);
     let sell_deck = r.must(p, "sell_deck", &t.sell_deck, any);
+    let override_deck = r.may(p, "override_deck", &t.override_deck, any);
     let list = format!("{}.sources", p.path);
     let written = each(r, &list, &t.sources, |reader, place, text| {
         let read = source(text.trim());
@@ -474,6 +504,7 @@ fn ingress(r: &mut Reader, p: &mut Place, t: &IngressText) -> Option<Ingress> {
         account: account?,
         plan: plan?,
         sell_deck: sell_deck?,
+        override_deck: override_deck?,
         sources: written.into_iter().map(|(_, source)| source).collect(),
         tech_prefix: tech_prefix?,
         capacity: capacity?,

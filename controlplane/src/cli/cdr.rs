@@ -251,6 +251,8 @@ fn priced(priced: Option<Priced>) -> Value {
     let Some(Priced { terms, billed_s, price, tax }) = priced else { return Value::Null };
     json!({
         "currency": terms.currency.as_str(),
+        "deck_currency": terms.deck_currency.as_str(),
+        "exchange": units::Money::from_nanos(terms.exchange).to_string(),
         "per_minute": terms.per_minute.to_string(),
         "first_per_minute": terms.first_per_minute.map(|first| first.to_string()),
         "connection_fee": terms.connection_fee.to_string(),

@@ -65,7 +65,8 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
     };
     let mut admission = Admission::default();
     let admitted = rating::admit_by(&view, &policies, trunk.id(), &arrival, &mut admission);
-    let quote = admitted.and_then(|()| rating::quote(&view, trunk.sell_deck(), &admission.called, at));
+    let quote = admitted
+        .and_then(|()| rating::sell(&view, (trunk.id(), trunk.account()), trunk.sell_deck(), &admission.called, at));
     let mut routes = Routes::default();
     let outcome = quote.and_then(|sell| {
         let ask = Ask {
@@ -145,7 +146,7 @@ impl Told<'_> {
         if let Some(sell) = self.sell {
             let steps = format!("{}/{}/{}", sell.minimum_s, sell.increment_s, sell.free_s);
             let first = sell.first_per_minute.map_or(String::new(), |first| format!(" ({first} within the minimum)"));
-            let (minute, currency, fee) = (sell.per_minute, sell.currency, sell.connection_fee);
+            let (minute, currency, fee) = (sell.per_minute, sell.deck_currency, sell.connection_fee);
             let tax = units::Percent::from_ppm(sell.tax_ppm as i32);
             println!("sell {minute} {currency} a minute{first}, {steps}, fee {fee}, tax {tax} %");
         }
@@ -226,6 +227,8 @@ fn verdict(candidate: &Candidate) -> String {
 fn terms(terms: Terms) -> Value {
     json!({
         "currency": terms.currency.as_str(),
+        "deck_currency": terms.deck_currency.as_str(),
+        "exchange": units::Money::from_nanos(terms.exchange).to_string(),
         "per_minute": terms.per_minute.to_string(),
         "first_per_minute": terms.first_per_minute.map(|first| first.to_string()),
         "connection_fee": terms.connection_fee.to_string(),

@@ -3,6 +3,7 @@
 use units::{CarrierId, Currency, Money};
 
 use crate::error::{ConflictKind, Result, StoreError};
+use crate::exchange::joined;
 use crate::ledger;
 use crate::object::{self, Object, Stored};
 use crate::sql::{Arg, Row, Tx, args};
@@ -136,7 +137,7 @@ pub(crate) async fn exists(tx: &mut Tx, table: &str, field: &'static str, id: u3
     }
 }
 
-/// Refuses a trunk's account that is another carrier's, or a deck that counts in another currency.
+/// Refuses a trunk's account that is another carrier's, or a deck in a currency that nothing joins with the account's.
 pub(crate) async fn fits(tx: &mut Tx, carrier: u32, account: u32, deck: u32, deck_field: &'static str) -> Result<()> {
     exists(tx, "carriers", "carrier", carrier).await?;
     exists(tx, "accounts", "account", account).await?;
@@ -146,8 +147,9 @@ pub(crate) async fn fits(tx: &mut Tx, carrier: u32, account: u32, deck: u32, dec
         return Err(StoreError::invalid("account", "belongs to another carrier"));
     }
     let deck: crate::Deck = object::get(tx, deck).await?;
-    if deck.currency != account.currency {
-        let why = format!("counts in {}, the account in {}", deck.currency, account.currency);
+    if !joined(tx, deck.currency, account.currency).await? {
+        let (theirs, ours) = (deck.currency, account.currency);
+        let why = format!("counts in {theirs}, the account in {ours}, and no exchange rates join the two");
         return Err(StoreError::invalid(deck_field, why));
     }
     Ok(())

@@ -141,9 +141,9 @@ impl Object for DeckDraft {
         if old.currency == self.currency {
             return Ok(());
         }
-        let sql =
-            "SELECT code FROM ingress_trunks WHERE sell_deck=? UNION SELECT code FROM egress_trunks WHERE buy_deck=?";
-        match tx.row(sql, args![id, id]).await? {
+        let sql = "SELECT code FROM ingress_trunks WHERE sell_deck=? OR override_deck=? \
+             UNION SELECT code FROM egress_trunks WHERE buy_deck=? OR override_deck=?";
+        match tx.row(sql, args![id, id, id, id]).await? {
             None => Ok(()),
             Some(row) => {
                 let why = format!("cannot change while trunk {} uses the deck", row.text("code")?);

@@ -29,6 +29,8 @@ pub struct EgressTrunkDraft {
     pub add_prefix: String,
     /// What its calls cost us; in the account's currency.
     pub buy_deck: DeckId,
+    /// Comes before it wherever it has a rate in force.
+    pub override_deck: Option<DeckId>,
     /// Concurrent calls at most; 0 for no limit.
     pub capacity: u32,
     /// New calls a second at most; 0 for no limit.
@@ -58,6 +60,7 @@ impl Object for EgressTrunkDraft {
         "strip_digits",
         "add_prefix",
         "buy_deck",
+        "override_deck",
         "capacity",
         "cps",
         "active",
@@ -92,6 +95,7 @@ impl Object for EgressTrunkDraft {
             self.strip_digits,
             self.add_prefix.as_str(),
             self.buy_deck.0,
+            self.override_deck.map(|deck| deck.0),
             self.capacity,
             self.cps,
             self.active,
@@ -111,6 +115,7 @@ impl Object for EgressTrunkDraft {
             strip_digits: row.num("strip_digits")?,
             add_prefix: row.text("add_prefix")?,
             buy_deck: DeckId(row.num("buy_deck")?),
+            override_deck: row.opt_num("override_deck")?.map(DeckId),
             capacity: row.num("capacity")?,
             cps: row.num("cps")?,
             active: row.flag("active")?,
@@ -125,6 +130,10 @@ impl Object for EgressTrunkDraft {
     }
 
     async fn check_links(&self, tx: &mut Tx) -> Result<()> {
-        fits(tx, self.carrier.0, self.account.0, self.buy_deck.0, "buy_deck").await
+        fits(tx, self.carrier.0, self.account.0, self.buy_deck.0, "buy_deck").await?;
+        match self.override_deck {
+            Some(deck) => fits(tx, self.carrier.0, self.account.0, deck.0, "override_deck").await,
+            None => Ok(()),
+        }
     }
 }

@@ -29,8 +29,10 @@ pub struct IngressTrunkDraft {
     pub tech_prefix: String,
     /// Which egress trunks may serve it.
     pub plan: PlanId,
-    /// What its calls are sold at; in the account's currency.
+    /// What its calls are sold at; in the account's currency, or in one that exchange rates join with it.
     pub sell_deck: DeckId,
+    /// Comes before it wherever it has a rate in force.
+    pub override_deck: Option<DeckId>,
     /// Concurrent calls at most; 0 for no limit.
     pub capacity: u32,
     /// New calls a second at most; 0 for no limit.
@@ -59,6 +61,7 @@ impl Object for IngressTrunkDraft {
         "tech_prefix",
         "plan",
         "sell_deck",
+        "override_deck",
         "capacity",
         "cps",
         "active",
@@ -94,6 +97,7 @@ impl Object for IngressTrunkDraft {
             self.tech_prefix.as_str(),
             self.plan.0,
             self.sell_deck.0,
+            self.override_deck.map(|deck| deck.0),
             self.capacity,
             self.cps,
             self.active,
@@ -112,6 +116,7 @@ impl Object for IngressTrunkDraft {
             tech_prefix: row.text("tech_prefix")?,
             plan: PlanId(row.num("plan")?),
             sell_deck: DeckId(row.num("sell_deck")?),
+            override_deck: row.opt_num("override_deck")?.map(DeckId),
             capacity: row.num("capacity")?,
             cps: row.num("cps")?,
             active: row.flag("active")?,
@@ -127,7 +132,11 @@ impl Object for IngressTrunkDraft {
 
     async fn check_links(&self, tx: &mut Tx) -> Result<()> {
         exists(tx, "plans", "plan", self.plan.0).await?;
-        fits(tx, self.carrier.0, self.account.0, self.sell_deck.0, "sell_deck").await
+        fits(tx, self.carrier.0, self.account.0, self.sell_deck.0, "sell_deck").await?;
+        match self.override_deck {
+            Some(deck) => fits(tx, self.carrier.0, self.account.0, deck.0, "override_deck").await,
+            None => Ok(()),
+        }
     }
 
     async fn complete(tx: &mut Tx, found: &mut [IngressTrunk]) -> Result<()> {

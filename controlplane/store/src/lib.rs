@@ -11,6 +11,7 @@ mod decks;
 mod egress;
 mod error;
 mod groups;
+mod exchange;
 mod ingress;
 mod ledger;
 mod model;

@@ -10,6 +10,7 @@ use crate::decks::DeckDraft;
 use crate::egress::EgressTrunkDraft;
 use crate::error::{ConflictKind, Result, StoreError};
 use crate::groups::GroupDraft;
+use crate::exchange;
 use crate::ingress::IngressTrunkDraft;
 use crate::object::{Edit, all};
 use crate::plans::PlanDraft;
@@ -135,6 +136,7 @@ async fn gather(tx: &mut Tx, shelf: Option<&Shelf>) -> Result<Model> {
     for a in all::<AccountDraft>(tx).await? {
         model.accounts.push(Account { id: AccountId(a.id), carrier: a.carrier, currency: a.currency });
     }
+    model.exchange_rates = exchange::of_model(tx).await?;
     for trunk in all::<IngressTrunkDraft>(tx).await? {
         model.ingress_trunks.push(ingress(trunk.id, trunk.draft));
     }
@@ -187,6 +189,7 @@ fn ingress(id: u32, d: IngressTrunkDraft) -> IngressTrunk {
         tech_prefix: d.tech_prefix,
         plan: d.plan,
         sell_deck: d.sell_deck,
+        override_deck: d.override_deck,
         capacity: d.capacity,
         cps: d.cps,
         active: d.active,
@@ -206,6 +209,7 @@ fn egress(id: u32, d: EgressTrunkDraft) -> EgressTrunk {
         strip_digits: d.strip_digits,
         add_prefix: d.add_prefix,
         buy_deck: d.buy_deck,
+        override_deck: d.override_deck,
         capacity: d.capacity,
         cps: d.cps,
         active: d.active,

@@ -16,15 +16,20 @@ impl Store {
             return Err(StoreError::invalid("name", "1 to 64 characters"));
         }
         let mut tx = self.write().await?;
-        tx.run("DELETE FROM settings WHERE name=?", args![name]).await?;
-        if let Some(value) = value {
-            tx.run("INSERT INTO settings (name,value) VALUES (?,?)", args![name, value]).await?;
+        match value {
+            Some(value) => put(&mut tx, name, value).await?,
+            None => tx.run("DELETE FROM settings WHERE name=?", args![name]).await.map(drop)?,
         }
         tx.commit().await
     }
 }
 
-async fn get(tx: &mut Tx, name: &str) -> Result<Option<String>> {
+pub(crate) async fn put(tx: &mut Tx, name: &str, value: &str) -> Result<()> {
+    tx.run("DELETE FROM settings WHERE name=?", args![name]).await?;
+    tx.run("INSERT INTO settings (name,value) VALUES (?,?)", args![name, value]).await.map(drop)
+}
+
+pub(crate) async fn get(tx: &mut Tx, name: &str) -> Result<Option<String>> {
     let row = tx.row("SELECT value FROM settings WHERE name=?", args![name]).await?;
     row.map(|row| row.text("value")).transpose()
 }

@@ -107,9 +107,36 @@ async fn a_trunk_takes_only_accounts_and_decks_that_fit(store: Store) {
     let refused = edit.update(w.ingress, &nowhere, None).await.unwrap_err();
     assert!(matches!(refused, StoreError::Invalid { field: "plan", .. }), "{refused}");
     let euros = edit.create(&DeckDraft { currency: Currency::parse("EUR").unwrap(), ..deck("euros") }).await.unwrap();
-    let foreign = IngressTrunkDraft { sell_deck: units::DeckId(euros.id), ..trunk };
+    let foreign = IngressTrunkDraft { sell_deck: units::DeckId(euros.id), ..trunk.clone() };
     let refused = edit.update(w.ingress, &foreign, None).await.unwrap_err();
     assert!(matches!(refused, StoreError::Invalid { field: "sell_deck", .. }), "{refused}");
+    let rate = |value: i64| snapshot::ExchangeRate {
+        currency: Currency::parse("EUR").unwrap(),
+        from: WallTime::from_micros(7),
+        value: units::Money::from_nanos(value),
+    };
+    assert!(edit.put_exchange_rate(&rate(0)).await.is_err());
+    let dollar = snapshot::ExchangeRate { currency: Currency::USD, ..rate(1) };
+    assert!(edit.put_exchange_rate(&dollar).await.is_err(), "the base currency is worth 1");
+    edit.put_exchange_rate(&rate(5)).await.unwrap();
+    edit.put_exchange_rate(&rate(1_080_000_000)).await.unwrap();
+    let over = IngressTrunkDraft { override_deck: Some(units::DeckId(euros.id)), ..foreign };
+    assert_eq!(edit.update(w.ingress, &over, None).await.unwrap().draft, over);
+    let refused = edit.delete_exchange_rate(rate(1).currency, rate(1).from).await.unwrap_err();
+    assert!(refused.to_string().contains("trunk acme-in needs it"), "{refused}");
+    edit.put_exchange_rate(&rate(1_080_000_000)).await.unwrap();
+    assert!(edit.set_base_currency(rate(1).currency).await.unwrap_err().to_string().contains("remove them first"));
+    let model = edit.model().await.unwrap();
+    assert_eq!(
+        model.exchange_rates.iter().map(|rate| rate.value.nanos()).collect::<Vec<_>>(),
+        [1_080_000_000, 1_000_000_000]
+    );
+    assert_eq!(model.ingress_trunks[0].override_deck, over.override_deck);
+    model.encode().unwrap();
+    edit.update(w.ingress, &trunk, None).await.unwrap();
+    edit.delete_exchange_rate(rate(1).currency, rate(1).from).await.unwrap();
+    edit.set_base_currency(rate(1).currency).await.unwrap();
+    assert_eq!(edit.base_currency().await.unwrap(), rate(1).currency);
     let turned = DeckDraft { currency: Currency::parse("EUR").unwrap(), ..deck("acme-sell") };
     let refused = edit.update(w.sell_deck, &turned, None).await.unwrap_err();
     assert!(matches!(refused, StoreError::Invalid { field: "currency", .. }), "{refused}");

@@ -9,6 +9,7 @@ pub mod carriers;
 pub mod cdrs;
 pub mod decks;
 pub mod egress_trunks;
+pub mod exchange_rates;
 pub mod import;
 pub mod ingress_trunks;
 pub mod latency;

@@ -54,6 +54,7 @@ fn paths() -> (OpenApiRouter<App>, OpenApiRouter<App>) {
         .merge(api::egress_trunks::routes())
         .merge(api::decks::routes())
         .merge(api::rates::routes())
+        .merge(api::exchange_rates::routes())
         .merge(api::import::routes())
         .merge(api::plans::routes())
         .merge(api::trunk_groups::routes())

@@ -151,6 +151,40 @@ as_text!(
         .examples(["rat_4420_1767225600000000"])
 );
 
+/// An exchange rate's id in JSON: `exr_`, its currency, `_` and the microseconds from which it is valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExchangeRef {
+    /// The currency.
+    pub currency: units::Currency,
+    /// Valid from.
+    pub from: WallTime,
+}
+
+impl fmt::Display for ExchangeRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "exr_{}_{}", self.currency, self.from.micros())
+    }
+}
+
+impl FromStr for ExchangeRef {
+    type Err = Unreadable;
+    fn from_str(text: &str) -> Result<ExchangeRef, Unreadable> {
+        let wanted = Unreadable("an id like exr_EUR_1767225600000000 is wanted");
+        let (currency, from) = text.strip_prefix("exr_").and_then(|rest| rest.split_once('_')).ok_or(wanted)?;
+        let currency = units::Currency::parse(currency).ok_or(wanted)?;
+        let from = from.parse().map(WallTime::from_micros).map_err(|_| wanted)?;
+        Ok(ExchangeRef { currency, from })
+    }
+}
+
+as_text!(
+    ExchangeRef,
+    ObjectBuilder::new()
+        .description(Some("`exr_`, the currency, `_` and the microseconds from which it is valid."))
+        .pattern(Some("^exr_[A-Z]{3}_-?[0-9]+$"))
+        .examples(["exr_EUR_1767225600000000"])
+);
+
 /// Money in JSON: a decimal string with at most nine digits after the point. The currency stands in a field beside it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Amount(pub Money);

@@ -5,12 +5,15 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use units::{AccountId, CarrierId, Currency, DeckId, NUMBER_BYTES_MAX, Number, PlanId, TAX_PPM_MAX, TrunkGroupId};
+use units::{
+    AccountId, CarrierId, Currency, DeckId, NUMBER_BYTES_MAX, Number, PlanId, TAX_PPM_MAX, TrunkGroupId, WallTime,
+};
 
+use crate::exchange::{EXCHANGE_VALUE_MAX, exchange_of};
 use crate::flaw::ModelFlaw;
 use crate::model::{
-    ATTEMPTS_MAX, Account, Carrier, Deck, EgressTrunk, FAILOVER_PLANS_MAX, IngressTrunk, Model, PLAN_ROUTES_MAX, Plan,
-    Source, TrunkGroup,
+    ATTEMPTS_MAX, Account, Carrier, Deck, EgressTrunk, ExchangeRate, FAILOVER_PLANS_MAX, IngressTrunk, Model,
+    PLAN_ROUTES_MAX, Plan, Source, TrunkGroup,
 };
 use crate::policy::{Policy, PolicyFlaw, Side};
 
@@ -18,6 +21,7 @@ impl Model {
     /// The first object that contradicts another or itself. Rates are looked at by [`Model::encode`] only.
     pub fn check(&self) -> Result<(), ModelFlaw> {
         let known = Known::of(self)?;
+        exchange_rates(&self.exchange_rates)?;
         self.accounts.iter().try_for_each(|account| known.account(account))?;
         self.decks.iter().try_for_each(deck)?;
         self.egress_trunks.iter().try_for_each(|trunk| known.egress(trunk))?;
@@ -36,6 +40,8 @@ struct Known<'a> {
     egress: BTreeMap<units::EgressTrunkId, &'a EgressTrunk>,
     groups: BTreeMap<TrunkGroupId, &'a TrunkGroup>,
     all_groups: &'a [TrunkGroup],
+    exchange_rates: &'a [ExchangeRate],
+    built: WallTime,
 }
 
 /// The objects of one kind by id; no id and no code twice.
@@ -69,6 +75,8 @@ impl<'a> Known<'a> {
             egress: by_id("egress trunk", &model.egress_trunks, |trunk| trunk.id, |trunk| &trunk.code)?,
             groups: by_id("trunk group", &model.groups, |group| group.id, |group| &group.code)?,
             all_groups: &model.groups,
+            exchange_rates: &model.exchange_rates,
+            built: model.built,
         })
     }
 
@@ -77,22 +85,39 @@ impl<'a> Known<'a> {
         refuse(!self.carriers.contains_key(&account.carrier), &shown, "its carrier does not exist")
     }
 
-    /// A trunk's carrier, account and deck fit together; returns the currency of all three.
-    fn money(&self, shown: &str, carrier: CarrierId, account: AccountId, deck: DeckId) -> Result<Currency, ModelFlaw> {
+    /// A trunk's carrier, account and decks fit together; returns the account's currency.
+    fn money(
+        &self,
+        shown: &str,
+        carrier: CarrierId,
+        account: AccountId,
+        decks: (DeckId, Option<DeckId>),
+    ) -> Result<Currency, ModelFlaw> {
         refuse(!self.carriers.contains_key(&carrier), shown, "its carrier does not exist")?;
         let account = self.accounts.get(&account);
         refuse(account.is_none(), shown, "its account does not exist")?;
         refuse(account.is_some_and(|account| account.carrier != carrier), shown, "its account is another carrier's")?;
-        let deck = self.decks.get(&deck);
-        refuse(deck.is_none(), shown, "its deck does not exist")?;
-        let (ours, theirs) = (account.map(|account| account.currency), deck.map(|deck| deck.currency));
-        refuse(ours != theirs, shown, "its account and its deck count in different currencies")?;
-        Ok(ours.unwrap_or(Currency::USD))
+        let ours = account.map_or(Currency::USD, |account| account.currency);
+        for deck in [Some(decks.0), decks.1].into_iter().flatten() {
+            let deck = self.decks.get(&deck);
+            refuse(deck.is_none(), shown, "its deck does not exist")?;
+            let theirs = deck.map_or(ours, |deck| deck.currency);
+            let problem = format!(
+                "its account and its deck count in different currencies, and no exchange rates join {ours} with {theirs}"
+            );
+            refuse(!self.exchanges(theirs, ours), shown, &problem)?;
+        }
+        Ok(ours)
+    }
+
+    /// True if one currency can be turned into the other when this is built, and so ever after.
+    fn exchanges(&self, from: Currency, to: Currency) -> bool {
+        exchange_of(self.exchange_rates, from, to, self.built).is_some()
     }
 
     fn ingress(&self, trunk: &IngressTrunk) -> Result<(), ModelFlaw> {
         let shown = format!("ingress trunk {}", trunk.code);
-        let currency = self.money(&shown, trunk.carrier, trunk.account, trunk.sell_deck)?;
+        let currency = self.money(&shown, trunk.carrier, trunk.account, (trunk.sell_deck, trunk.override_deck))?;
         refuse(!is_number(&trunk.tech_prefix), &shown, "its tech prefix is not a number")?;
         refuse(!trunk.sources.iter().all(is_network), &shown, "a source has more bits than its address")?;
         policy(&shown, &trunk.policy, Side::Ingress)?;
@@ -105,13 +130,16 @@ impl<'a> Known<'a> {
             .flat_map(|plan| plan.candidates(self.all_groups).into_iter().map(move |(_, _, member)| (plan, member)))
         {
             let egress = self.egress.get(&member.egress_trunk);
-            let buy = egress.and_then(|egress| self.decks.get(&egress.buy_deck));
-            if let (Some(egress), Some(buy)) = (egress, buy) {
+            let decks = egress.into_iter().flat_map(|egress| [Some(egress.buy_deck), egress.override_deck]);
+            for buy in decks.flatten().filter_map(|deck| self.decks.get(&deck)) {
                 let problem = format!(
-                    "plan {} leads to egress trunk {}, whose deck {} counts in {} while the sell deck counts in {currency}",
-                    plan.code, egress.code, buy.code, buy.currency
+                    "plan {} leads to egress trunk {}, whose deck {} counts in {}, and no exchange rates join it with {currency}",
+                    plan.code,
+                    egress.map_or("", |egress| egress.code.as_str()),
+                    buy.code,
+                    buy.currency
                 );
-                refuse(buy.currency != currency, &shown, &problem)?;
+                refuse(!self.exchanges(buy.currency, currency), &shown, &problem)?;
             }
         }
         Ok(())
@@ -119,7 +147,7 @@ impl<'a> Known<'a> {
 
     fn egress(&self, trunk: &EgressTrunk) -> Result<(), ModelFlaw> {
         let shown = format!("egress trunk {}", trunk.code);
-        self.money(&shown, trunk.carrier, trunk.account, trunk.buy_deck)?;
+        self.money(&shown, trunk.carrier, trunk.account, (trunk.buy_deck, trunk.override_deck))?;
         refuse(!is_number(&trunk.add_prefix), &shown, "its added prefix is not a number")?;
         policy(&shown, &trunk.policy, Side::Egress)?;
         refuse(trunk.address.port() == 0, &shown, "its port is 0")
@@ -196,6 +224,17 @@ fn rules(shown: &str, checked: Result<(), PolicyFlaw>) -> Result<(), ModelFlaw> 
 
 fn policy(shown: &str, policy: &Policy, side: Side) -> Result<(), ModelFlaw> {
     policy.check(side).map_err(|flaw| ModelFlaw { object: String::from(shown), problem: format!("its policy: {flaw}") })
+}
+
+/// Each is above zero and stands alone at its date.
+fn exchange_rates(rates: &[ExchangeRate]) -> Result<(), ModelFlaw> {
+    let mut seen = BTreeSet::new();
+    rates.iter().try_for_each(|rate| {
+        let shown = format!("exchange rate of {}", rate.currency);
+        let fits = (1..=EXCHANGE_VALUE_MAX.nanos()).contains(&rate.value.nanos());
+        refuse(!fits, &shown, "is not above 0 and up to 1,000,000")?;
+        refuse(!seen.insert((rate.currency, rate.from)), &shown, "another one begins at the same moment")
+    })
 }
 
 fn deck(deck: &Deck) -> Result<(), ModelFlaw> {

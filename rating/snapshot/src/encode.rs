@@ -46,6 +46,7 @@ impl Model {
         let images = decks.iter().map(|deck| deck.image()).collect::<Result<Vec<_>, _>>()?;
         let mut file = File::new(self);
         file.carriers(self);
+        file.exchange_rates(self);
         file.ingress_trunks(self);
         file.egress_trunks(self);
         file.plans(self);
@@ -94,6 +95,16 @@ impl File {
         }
     }
 
+    fn exchange_rates(&mut self, model: &Model) {
+        let mut rates: Vec<_> = model.exchange_rates.iter().collect();
+        rates.sort_by_key(|rate| (rate.currency, rate.from));
+        for rate in rates {
+            self.record(layout::EXCHANGES, |row, _| {
+                row.bytes(&rate.currency.bytes()).u8(0).i64(rate.from.micros()).i64(rate.value.nanos());
+            });
+        }
+    }
+
     fn ingress_trunks(&mut self, model: &Model) {
         let mut trunks: Vec<_> = model.ingress_trunks.iter().collect();
         trunks.sort_by_key(|trunk| trunk.id);
@@ -109,6 +120,7 @@ impl File {
                 row.place(strings.keep(&trunk.tech_prefix)).u32(trunk.plan.0).u32(trunk.sell_deck.0);
                 row.u32(trunk.capacity).u32(trunk.cps).u32(trunk.max_duration_s).u16(trunk.media_timeout_s);
                 row.flag(trunk.active).u8(0).place(strings.keep(&trunk.policy.to_text()));
+                row.u32(trunk.override_deck.map_or(0, |deck| deck.0));
             });
         }
         sources.sort_unstable();
@@ -144,6 +156,7 @@ impl File {
                 row.place(strings.keep(&trunk.add_prefix)).u32(trunk.buy_deck.0).u32(trunk.capacity).u32(trunk.cps);
                 row.u16(trunk.progress_timeout_s).u16(trunk.ring_timeout_s).flag(trunk.active).bytes(&[0; 3]);
                 row.place(strings.keep(&trunk.policy.to_text()));
+                row.u32(trunk.override_deck.map_or(0, |deck| deck.0));
             });
         }
     }

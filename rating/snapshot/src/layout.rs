@@ -5,7 +5,7 @@ pub const MAGIC: [u8; 8] = *b"TANDSNAP";
 /// The first eight bytes of a deck's image.
 pub const DECK_MAGIC: [u8; 8] = *b"TANDDECK";
 /// The number of this layout; a reader refuses all others.
-pub const FORMAT: u32 = 5;
+pub const FORMAT: u32 = 6;
 
 /// Byte offsets in the header of either kind.
 pub mod header {
@@ -59,6 +59,7 @@ sections! {
     7 PLANS "plans" plan::SIZE;
     8 ROUTES "routes" route::SIZE;
     9 STRINGS "strings" 1;
+    10 EXCHANGES "exchange rates" exchange::SIZE;
 }
 
 // Slots are sets of prefix lengths, 16^depth of them. Keys of prefixes with letters are sorted. `DATED` holds lists of lines where a
@@ -93,6 +94,15 @@ pub mod account {
     pub const SIZE: usize = 12;
 }
 
+/// What a currency is worth in the base currency; sorted by currency, then by date.
+pub mod exchange {
+    pub const CURRENCY: usize = 0;
+    pub const FROM: usize = 4;
+    /// In nano-units of the base currency; above zero.
+    pub const VALUE: usize = 12;
+    pub const SIZE: usize = 20;
+}
+
 pub mod ingress {
     pub const CARRIER: usize = 12;
     pub const ACCOUNT: usize = 16;
@@ -105,7 +115,9 @@ pub mod ingress {
     pub const MEDIA_TIMEOUT: usize = 48;
     pub const ACTIVE: usize = 50;
     pub const POLICY: usize = 52;
-    pub const SIZE: usize = 60;
+    /// 0 for none.
+    pub const OVERRIDE_DECK: usize = 60;
+    pub const SIZE: usize = 64;
 }
 
 /// Sources are sorted by family, then longest network first, then by network and trunk.
@@ -147,7 +159,9 @@ pub mod egress {
     pub const RING_TIMEOUT: usize = 62;
     pub const ACTIVE: usize = 64;
     pub const POLICY: usize = 68;
-    pub const SIZE: usize = 76;
+    /// 0 for none.
+    pub const OVERRIDE_DECK: usize = 76;
+    pub const SIZE: usize = 80;
 }
 
 pub mod deck {

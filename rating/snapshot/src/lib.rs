@@ -24,6 +24,7 @@ mod checks;
 mod crc64;
 mod deck;
 mod encode;
+mod exchange;
 mod flaw;
 mod image;
 mod layout;
@@ -40,11 +41,12 @@ mod view;
 
 pub use deck::{DeckView, RateView};
 pub use encode::Encoded;
+pub use exchange::EXCHANGE_VALUE_MAX;
 pub use flaw::{ImageFlaw, ModelFlaw};
 pub use image::{Bytes, DeckImage, Mark, Wanted};
 pub use model::{
-    ATTEMPTS_MAX, Account, Carrier, Deck, EgressTrunk, FAILOVER_PLANS_MAX, GroupMember, IngressTrunk, Model, Order,
-    PLAN_ROUTES_MAX, PREFIX_BYTES_MAX, Plan, PlanRoute, Rate, Source, TrunkGroup,
+    ATTEMPTS_MAX, Account, Carrier, Deck, EgressTrunk, ExchangeRate, FAILOVER_PLANS_MAX, GroupMember, IngressTrunk,
+    Model, Order, PLAN_ROUTES_MAX, PREFIX_BYTES_MAX, Plan, PlanRoute, Rate, Source, TrunkGroup,
 };
 pub use pack::Packer;
 pub use policy::{Policy, PolicyFlaw, Side};

@@ -33,6 +33,8 @@ pub struct Model {
     pub carriers: Vec<Carrier>,
     /// All accounts. Balances are not in a snapshot: money comes by grants.
     pub accounts: Vec<Account>,
+    /// What currencies are worth in one of them, the base currency, which is worth one; empty where only one is used.
+    pub exchange_rates: Vec<ExchangeRate>,
     /// All ways in.
     pub ingress_trunks: Vec<IngressTrunk>,
     /// All ways out.
@@ -67,6 +69,17 @@ pub struct Account {
     pub currency: Currency,
 }
 
+/// What one unit of a currency is worth in the base currency, from a moment on until the next one of the same currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExchangeRate {
+    /// The currency.
+    pub currency: Currency,
+    /// Valid from this moment on.
+    pub from: WallTime,
+    /// Units of the base currency; above 0 and at most 1,000,000.
+    pub value: Money,
+}
+
 /// One address range that an ingress trunk takes calls from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Source {
@@ -97,6 +110,8 @@ pub struct IngressTrunk {
     pub plan: PlanId,
     /// What its calls are sold at.
     pub sell_deck: DeckId,
+    /// Comes before the sell deck wherever it has a rate in force; `None` for none.
+    pub override_deck: Option<DeckId>,
     /// Concurrent calls at most; 0 for no limit.
     pub capacity: u32,
     /// New calls a second at most; 0 for no limit.
@@ -123,6 +138,7 @@ impl Default for IngressTrunk {
             tech_prefix: String::new(),
             plan: PlanId::default(),
             sell_deck: DeckId::default(),
+            override_deck: None,
             capacity: 0,
             cps: 0,
             active: true,
@@ -152,6 +168,8 @@ pub struct EgressTrunk {
     pub add_prefix: String,
     /// What its calls cost us.
     pub buy_deck: DeckId,
+    /// Comes before the buy deck wherever it has a rate in force; `None` for none.
+    pub override_deck: Option<DeckId>,
     /// Concurrent calls at most; 0 for no limit.
     pub capacity: u32,
     /// New calls a second at most; 0 for no limit.
@@ -178,6 +196,7 @@ impl Default for EgressTrunk {
             strip_digits: 0,
             add_prefix: String::new(),
             buy_deck: DeckId::default(),
+            override_deck: None,
             capacity: 0,
             cps: 0,
             active: true,

@@ -6,10 +6,11 @@ use alloc::vec::Vec;
 
 use crate::crc64::crc64;
 use crate::deck::{Tables, rounding_of, slot_count, wanted};
+use crate::exchange::EXCHANGE_VALUE_MAX;
 use crate::flaw::ImageFlaw;
 use crate::layout::{
     self, BUCKETS, DATED, DECK_MAGIC, FORMAT, LINES, MAGIC, SECTIONS, SEVERAL, SLOTS, Section, TABLES, WIDE_KEYS,
-    WIDE_LINES, account, bucket, deck, egress, gate, header, ingress, line, plan, route, source, tables,
+    WIDE_LINES, account, bucket, deck, egress, exchange, gate, header, ingress, line, plan, route, source, tables,
 };
 use crate::model::{ATTEMPTS_MAX, Order, PLAN_ROUTES_MAX};
 use crate::pack::slots;
@@ -31,6 +32,7 @@ pub fn image(image: &[u8]) -> Result<(), ImageFlaw> {
             before.is_none_or(|before| before.u32(layout::ID) < record.u32(layout::ID))
         })?;
     }
+    exchange_rates(image)?;
     trunks(image)?;
     sources(image)?;
     plans(image)?;
@@ -136,6 +138,21 @@ fn has_currency(record: Record<'_>, field: usize) -> bool {
     units::Currency::from_bytes(record.chunk(field)).is_some()
 }
 
+fn exchange_rates(image: &[u8]) -> Result<(), ImageFlaw> {
+    each(image, layout::EXCHANGES, |record, index| {
+        let key = |record: Record<'_>| (record.chunk::<3>(exchange::CURRENCY), record.i64(exchange::FROM));
+        let before = index.checked_sub(1).and_then(|before| Record::nth(image, layout::EXCHANGES, before));
+        before.is_none_or(|before| key(before) < key(record))
+            && has_currency(record, exchange::CURRENCY)
+            && (1..=EXCHANGE_VALUE_MAX.nanos()).contains(&record.i64(exchange::VALUE))
+    })
+}
+
+/// The field names a deck, or none.
+fn may_point(record: Record<'_>, field: usize) -> bool {
+    record.u32(field) == 0 || points(record, field, layout::DECKS)
+}
+
 fn trunks(image: &[u8]) -> Result<(), ImageFlaw> {
     each(image, layout::CARRIERS, |record, _| coded(record))?;
     each(image, layout::ACCOUNTS, |record, _| {
@@ -149,6 +166,7 @@ fn trunks(image: &[u8]) -> Result<(), ImageFlaw> {
             && points(record, ingress::ACCOUNT, layout::ACCOUNTS)
             && points(record, ingress::PLAN, layout::PLANS)
             && points(record, ingress::SELL_DECK, layout::DECKS)
+            && may_point(record, ingress::OVERRIDE_DECK)
     })?;
     each(image, layout::EGRESS, |record, _| {
         coded(record)
@@ -158,6 +176,7 @@ fn trunks(image: &[u8]) -> Result<(), ImageFlaw> {
             && points(record, egress::CARRIER, layout::CARRIERS)
             && points(record, egress::ACCOUNT, layout::ACCOUNTS)
             && points(record, egress::BUY_DECK, layout::DECKS)
+            && may_point(record, egress::OVERRIDE_DECK)
     })
 }
 

@@ -54,6 +54,10 @@ impl<'a> View<'a> {
         self.records(layout::DECKS).filter(|record| record.u64(deck::PLACE) == 0).map(wanted)
     }
 
+    pub(crate) fn image(&self) -> &[u8] {
+        self.image
+    }
+
     /// The snapshot's number.
     pub fn revision(&self) -> Revision {
         Revision(u64_at(self.image, header::REVISION))
@@ -263,6 +267,8 @@ views! {
         plan: PlanId = |record| PlanId(record.u32(ingress::PLAN));
         /// What its calls are sold at.
         sell_deck: DeckId = |record| DeckId(record.u32(ingress::SELL_DECK));
+        /// Comes before the sell deck wherever it has a rate in force.
+        override_deck: Option<DeckId> = |record| Some(DeckId(record.u32(ingress::OVERRIDE_DECK))).filter(|deck| deck.0 != 0);
         /// Concurrent calls at most; 0 for no limit.
         capacity: u32 = |record| record.u32(ingress::CAPACITY);
         /// New calls a second at most; 0 for no limit.
@@ -296,6 +302,8 @@ views! {
         add_prefix: &'a str = |record| record.text(egress::ADD_PREFIX);
         /// What its calls cost us.
         buy_deck: DeckId = |record| DeckId(record.u32(egress::BUY_DECK));
+        /// Comes before the buy deck wherever it has a rate in force.
+        override_deck: Option<DeckId> = |record| Some(DeckId(record.u32(egress::OVERRIDE_DECK))).filter(|deck| deck.0 != 0);
         /// Concurrent calls at most; 0 for no limit.
         capacity: u32 = |record| record.u32(egress::CAPACITY);
         /// New calls a second at most; 0 for no limit.

@@ -4,7 +4,9 @@
 mod world;
 
 use proptest::prelude::*;
-use snapshot::{GroupMember, ImageFlaw, Model, Order, Plan, PlanRoute, PlanRules, Rate, RouteRules, TrunkGroup, View};
+use snapshot::{
+    ExchangeRate, GroupMember, ImageFlaw, Model, Order, Plan, PlanRoute, PlanRules, Rate, RouteRules, TrunkGroup, View,
+};
 use units::{CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, PlanId, Revision, TrunkGroupId, WallTime};
 use world::{rate, small, source};
 
@@ -276,6 +278,46 @@ fn currencies_must_fit_together() {
         model.accounts[1].currency = euro;
     };
     refused(both, "ingress trunk in-9: plan plan-1 leads to egress trunk out-2, whose deck deck-2 counts in EUR");
+    let (from, value) = (WallTime::from_micros(0), units::Money::from_nanos(1_000_000_000));
+    let dollar = ExchangeRate { currency: Currency::USD, from, value };
+    let late = ExchangeRate { currency: euro, from: WallTime::from_micros(i64::MAX), value };
+    let joined = |rates: &[ExchangeRate]| {
+        let rates = rates.to_vec();
+        move |model: &mut Model| {
+            both(model);
+            model.exchange_rates = rates;
+        }
+    };
+    refused(joined(&[dollar, late]), "ingress trunk in-9: plan plan-1 leads to");
+    let none = ExchangeRate { value: units::Money::ZERO, ..late };
+    refused(joined(&[dollar, none]), "exchange rate of EUR: is not above 0");
+    refused(joined(&[dollar, dollar]), "exchange rate of USD: another one begins");
+    let mut model = small();
+    joined(&[dollar, ExchangeRate { currency: euro, ..dollar }])(&mut model);
+    View::check(&model.encode().unwrap()).unwrap();
+}
+
+#[test]
+fn an_exchange_is_what_was_in_force_rounded_once() {
+    let (euro, yen) = (Currency::parse("EUR").unwrap(), Currency::parse("JPY").unwrap());
+    let rate = |currency, from, value| ExchangeRate {
+        currency,
+        from: WallTime::from_micros(from),
+        value: units::Money::parse(value).unwrap(),
+    };
+    let mut model = small();
+    model.exchange_rates =
+        vec![rate(yen, 5, "0.006"), rate(euro, 0, "1"), rate(Currency::USD, 10, "0.9"), rate(Currency::USD, 0, "0.8")];
+    let image = model.encode().unwrap();
+    View::check(&image).unwrap();
+    let view = View::open(&image);
+    let exchange = |from, to, at| view.exchange(from, to, WallTime::from_micros(at));
+    assert_eq!(exchange(Currency::USD, euro, 9), Some(800_000_000));
+    assert_eq!(exchange(Currency::USD, euro, 10), Some(900_000_000));
+    assert_eq!(exchange(euro, Currency::USD, 10), Some(1_111_111_111));
+    assert_eq!(exchange(Currency::USD, yen, 10), Some(150_000_000_000));
+    assert_eq!((exchange(euro, yen, 4), exchange(euro, Currency::parse("GBP").unwrap(), 9)), (None, None));
+    assert_eq!(exchange(yen, yen, -1), Some(1_000_000_000));
 }
 
 #[test]

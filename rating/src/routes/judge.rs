@@ -4,6 +4,7 @@ use snapshot::{Order, PlanView, RouteView, Side, View};
 use units::{Cause, Money, NodeId};
 
 use super::{Ask, Candidate, Reason, Verdict, random};
+use crate::margin::{asked, in_account, margin, minute};
 use crate::policy::Policies;
 use crate::policy::choice::{Call, Conditions};
 
@@ -11,6 +12,8 @@ use crate::policy::choice::{Call, Conditions};
 #[derive(Clone, Copy, Default)]
 pub struct Judged {
     pub candidate: Candidate,
+    /// The sell price of a minute.
+    pub sell: Money,
     /// Which route it is: its plan's place in the chain and its own in the plan. Members of a group have the same.
     pub route: (u8, u8),
     /// Names the route wherever it stands in its plan: the group, or else the trunk.
@@ -47,9 +50,9 @@ impl Judged {
         (self.candidate.verdict, self.candidate.reason) = (Verdict::Dropped(Cause::NO_TERMINATOR), Some(reason));
     }
 
-    /// The price of a minute.
+    /// The buy price of a minute, in the originator's currency.
     pub fn price(&self) -> Money {
-        self.candidate.buy.map_or(Money::ZERO, |terms| terms.per_minute)
+        self.candidate.buy.map_or(Money::ZERO, |_| self.sell - self.candidate.margin)
     }
 }
 
@@ -68,6 +71,7 @@ pub fn judge(
 ) -> Judged {
     let mut judged = Judged {
         candidate: Candidate { egress: route.egress_trunk(), plan: plan.id(), ..Candidate::default() },
+        sell: minute(&ask.sell),
         key: route.group().map_or(u64::from(route.egress_trunk().0), |group| GROUP | u64::from(group.0)),
         priority: route.priority(),
         weight: route.weight(),
@@ -149,14 +153,14 @@ fn look(
         return Err((Cause::OWN_TERMINATOR, None));
     }
     let unknown = (Cause::TERMINATOR_RATE_NOT_FOUND, None);
-    let deck = view.deck(trunk.buy_deck()).ok_or(unknown)?;
-    let rate = deck.lookup(ask.called.digits(), ask.at).ok_or(unknown)?;
-    candidate.buy = Some(rate.terms);
-    candidate.margin = ask.sell.per_minute - rate.terms.per_minute;
+    let rate = asked(view, &trunk, &ask.called, ask.at).ok_or(unknown)?;
+    let buy = in_account(view, rate.terms, candidate.account, ask.at).ok_or(unknown)?;
+    candidate.margin = margin(view, &ask.sell, &buy, ask.at).ok_or(unknown)?;
+    candidate.buy = Some(buy);
     if rate.blocked {
         return Err((Cause::BLOCKED_BY_TERMINATOR_DECK, None));
     }
-    let least = policies.choice(plan.id()).least_margin(plan.margin_min(), ask.sell.per_minute);
+    let least = policies.choice(plan.id()).least_margin(plan.margin_min(), minute(&ask.sell));
     if candidate.margin < least {
         return Err((Cause::MARGIN_TOO_LOW, Some(Reason::Margin(least))));
     }

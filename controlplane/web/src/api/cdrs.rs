@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use cdr::{Priced, Quality};
 use serde::{Deserialize, Serialize};
-use units::{AttemptIndex, CallId, WallTime};
+use units::{AttemptIndex, CallId, Money, WallTime};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -54,6 +54,10 @@ pub struct Price {
     pub tax_percent: Percent,
     /// Seconds billed.
     pub billed_s: u32,
+    /// What the prices of a minute and the fee count in, ISO 4217.
+    pub deck_currency: String,
+    /// What one unit of that was worth in `currency` when the call was quoted.
+    pub exchange: Amount,
     /// Price of sixty seconds.
     pub per_minute: Amount,
     /// Price of sixty seconds within the minimum; absent where it is that of every minute.
@@ -344,6 +348,8 @@ impl Price {
             tax: Amount(priced.tax),
             tax_percent: Percent::from_ppm(terms.tax_ppm),
             billed_s: priced.billed_s,
+            deck_currency: terms.deck_currency.code(),
+            exchange: Amount(Money::from_nanos(terms.exchange)),
             per_minute: Amount(terms.per_minute),
             first_per_minute: terms.first_per_minute.map(Amount),
             connection_fee: Amount(terms.connection_fee),

@@ -41,6 +41,8 @@ pub struct EgressTrunk {
     pub add_prefix: String,
     /// What its calls cost us.
     pub buy_deck: Named<DeckRef>,
+    /// Comes before it wherever it has a rate in force; absent for none.
+    pub override_deck: Option<Named<DeckRef>>,
     /// Concurrent calls at most; 0 for no limit.
     pub capacity: u32,
     /// New calls a second at most; 0 for no limit.
@@ -77,6 +79,8 @@ pub struct EgressTrunkNew {
     pub add_prefix: String,
     /// What its calls cost us.
     pub buy_deck: DeckRef,
+    /// Comes before it wherever it has a rate in force.
+    pub override_deck: Option<DeckRef>,
     /// Concurrent calls at most; 0 for no limit.
     #[serde(default)]
     pub capacity: u32,
@@ -112,6 +116,10 @@ pub struct EgressTrunkPatch {
     pub add_prefix: Option<String>,
     /// What its calls cost us.
     pub buy_deck: Option<DeckRef>,
+    /// Comes before it wherever it has a rate in force; null for none.
+    #[serde(default, deserialize_with = "crate::extract::given")]
+    #[schema(value_type = Option<DeckRef>)]
+    pub override_deck: Option<Option<DeckRef>>,
     /// Concurrent calls at most.
     pub capacity: Option<u32>,
     /// New calls a second at most.
@@ -204,6 +212,7 @@ impl Shown for EgressTrunk {
             strip_digits: stored.strip_digits,
             add_prefix: stored.add_prefix.clone(),
             buy_deck: names.deck(stored.buy_deck.0),
+            override_deck: stored.override_deck.map(|deck| names.deck(deck.0)),
             capacity: stored.capacity,
             cps: stored.cps,
             active: stored.active,
@@ -233,6 +242,7 @@ impl EgressTrunkNew {
             strip_digits: self.strip_digits,
             add_prefix: self.add_prefix,
             buy_deck: self.buy_deck.into(),
+            override_deck: self.override_deck.map(Into::into),
             capacity: self.capacity,
             cps: self.cps,
             active: self.active.unwrap_or(true),
@@ -252,6 +262,7 @@ impl EgressTrunkPatch {
         set(&mut draft.strip_digits, self.strip_digits);
         set(&mut draft.add_prefix, self.add_prefix);
         set(&mut draft.buy_deck, self.buy_deck.map(Into::into));
+        set(&mut draft.override_deck, self.override_deck.map(|deck| deck.map(Into::into)));
         set(&mut draft.capacity, self.capacity);
         set(&mut draft.cps, self.cps);
         set(&mut draft.active, self.active);

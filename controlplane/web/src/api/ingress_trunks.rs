@@ -51,6 +51,8 @@ pub struct IngressTrunk {
     pub plan: Named<PlanRef>,
     /// What its calls are sold at.
     pub sell_deck: Named<DeckRef>,
+    /// Comes before it wherever it has a rate in force; absent for none.
+    pub override_deck: Option<Named<DeckRef>>,
     /// Concurrent calls at most; 0 for no limit.
     pub capacity: u32,
     /// New calls a second at most; 0 for no limit.
@@ -86,6 +88,8 @@ pub struct IngressTrunkNew {
     pub plan: PlanRef,
     /// What its calls are sold at.
     pub sell_deck: DeckRef,
+    /// Comes before it wherever it has a rate in force.
+    pub override_deck: Option<DeckRef>,
     /// Concurrent calls at most; 0 for no limit.
     #[serde(default)]
     pub capacity: u32,
@@ -121,6 +125,10 @@ pub struct IngressTrunkPatch {
     pub plan: Option<PlanRef>,
     /// What its calls are sold at.
     pub sell_deck: Option<DeckRef>,
+    /// Comes before it wherever it has a rate in force; null for none.
+    #[serde(default, deserialize_with = "crate::extract::given")]
+    #[schema(value_type = Option<DeckRef>)]
+    pub override_deck: Option<Option<DeckRef>>,
     /// Concurrent calls at most.
     pub capacity: Option<u32>,
     /// New calls a second at most.
@@ -213,6 +221,7 @@ impl Shown for IngressTrunk {
             tech_prefix: stored.tech_prefix.clone(),
             plan: names.plan(stored.plan.0),
             sell_deck: names.deck(stored.sell_deck.0),
+            override_deck: stored.override_deck.map(|deck| names.deck(deck.0)),
             capacity: stored.capacity,
             cps: stored.cps,
             active: stored.active,
@@ -271,6 +280,7 @@ impl IngressTrunkNew {
             tech_prefix: self.tech_prefix,
             plan: self.plan.into(),
             sell_deck: self.sell_deck.into(),
+            override_deck: self.override_deck.map(Into::into),
             capacity: self.capacity,
             cps: self.cps,
             active: self.active.unwrap_or(true),
@@ -290,6 +300,7 @@ impl IngressTrunkPatch {
         set(&mut draft.tech_prefix, self.tech_prefix);
         set(&mut draft.plan, self.plan.map(Into::into));
         set(&mut draft.sell_deck, self.sell_deck.map(Into::into));
+        set(&mut draft.override_deck, self.override_deck.map(|deck| deck.map(Into::into)));
         set(&mut draft.capacity, self.capacity);
         set(&mut draft.cps, self.cps);
         set(&mut draft.active, self.active);

@@ -71,7 +71,7 @@ pub struct Candidate {
     pub buy_per_minute: Option<Amount>,
     /// What the buy rate counts in.
     pub currency: Option<String>,
-    /// Sell less buy price of a minute; absent without a rate.
+    /// Sell less buy price of a minute, before tax and in the currency of the originator's account; absent without a rate.
     pub margin_per_minute: Option<Amount>,
     /// Margin over the sell price of a minute, in per cent.
     pub margin_percent: Option<f64>,
@@ -233,10 +233,11 @@ fn decide(view: &View<'_>, node: NodeId, names: &Names, ask: &SimulateAsk) -> An
     }
     told.admission = Some(Admission::show(&admitted, names));
     let started = Instant::now();
-    let sell = match rating::quote(view, admitted.sell_deck, &admitted.called, at.0) {
-        Ok(sell) => sell,
-        Err(cause) => return Ok(refused(told, cause, "rate")),
-    };
+    let sell =
+        match rating::sell(view, (admitted.ingress, admitted.account), admitted.sell_deck, &admitted.called, at.0) {
+            Ok(sell) => sell,
+            Err(cause) => return Ok(refused(told, cause, "rate")),
+        };
     let question = rating::Ask {
         node,
         ingress: admitted.ingress,
@@ -392,9 +393,9 @@ impl Candidate {
             terminator: names.carrier(candidate.carrier.0),
             plan: names.plan(candidate.plan.0),
             buy_per_minute: candidate.buy.map(|terms| Amount(terms.per_minute)),
-            currency: candidate.buy.map(|terms| terms.currency.code()),
+            currency: candidate.buy.map(|terms| terms.deck_currency.code()),
             margin_per_minute: candidate.buy.map(|_| Amount(candidate.margin)),
-            margin_percent: candidate.buy.and_then(|_| percent(candidate.margin, sell.per_minute)),
+            margin_percent: candidate.buy.and_then(|_| percent(candidate.margin, rating::minute(sell))),
             verdict: if kept { Verdict::Kept } else { Verdict::Dropped },
             cause,
             reason,

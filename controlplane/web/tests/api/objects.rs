@@ -153,3 +153,23 @@ async fn a_file_is_applied_or_its_mistakes_are_named() {
     let problem = admin.send("POST", "/api/v1/apply", bad).await.problem(422, "invalid");
     assert_eq!(problem["errors"][0]["pointer"], "switch.yaml:2:9 carriers[0].code");
 }
+
+#[tokio::test]
+async fn exchange_rates_are_written_listed_and_removed() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    let path = "/api/v1/exchange-rates";
+    admin.send("PUT", "/api/v1/base-currency", json!({ "currency": "EUR" })).await.expect(200);
+    let rate = json!({ "currency": "USD", "value": "0.92", "effective_from": "2026-01-01T00:00:00Z" });
+    let made = admin.send("PUT", path, rate).await.expect(200);
+    assert_eq!((made["id"].as_str(), made["value"].as_str()), (Some("exr_USD_1767225600000000"), Some("0.92")));
+    let all = admin.get(path).await.expect(200);
+    assert_eq!((all["base_currency"].as_str(), all["data"].as_array().map(Vec::len)), (Some("EUR"), Some(1)));
+    let zero = admin.send("PUT", path, json!({ "currency": "USD", "value": "0" })).await.problem(422, "invalid");
+    assert_eq!(zero["errors"][0]["pointer"], "/value");
+    admin.send("PUT", path, json!({ "currency": "EUR", "value": "1" })).await.problem(422, "invalid");
+    admin.send("PUT", "/api/v1/base-currency", json!({ "currency": "USD" })).await.problem(409, "conflict");
+    let one = format!("{path}/exr_USD_1767225600000000");
+    admin.send("DELETE", &one, json!(null)).await.expect(204);
+    admin.send("DELETE", &one, json!(null)).await.problem(404, "not_found");
+}

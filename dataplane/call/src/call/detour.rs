@@ -124,11 +124,13 @@ impl Call {
     fn requoted(&self, ctx: &Context<'_>, number: &Number) -> Option<units::Terms> {
         let candidate = self.attempts.last()?.candidate;
         let trunk = ctx.view.egress(candidate.egress)?;
-        let buy = rating::quote(&ctx.view, trunk.buy_deck(), number, self.started.wall).ok()?;
+        let at = self.started.wall;
+        let rate = rating::asked(&ctx.view, &trunk, number, at).filter(|rate| !rate.blocked)?;
+        let buy = rating::in_account(&ctx.view, rate.terms, candidate.account, at)?;
         let guard = ctx.view.plan(candidate.plan).map_or(Money::ZERO, |plan| plan.margin_min());
-        let sell = self.sell?.per_minute;
-        let least = ctx.policies.choice(candidate.plan).least_margin(guard, sell);
-        (sell - buy.per_minute >= least).then_some(buy)
+        let sell = self.sell?;
+        let least = ctx.policies.choice(candidate.plan).least_margin(guard, rating::minute(&sell));
+        (rating::margin(&ctx.view, &sell, &buy, at)? >= least).then_some(buy)
     }
 }
 

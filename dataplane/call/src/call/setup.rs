@@ -25,7 +25,8 @@ impl Call {
             return self.refuse_opening(ctx, refusal);
         }
         let admission = &self.opening.admission;
-        match rating::quote(&ctx.view, admission.sell_deck, &admission.called, self.started.wall) {
+        let payer = (admission.ingress, admission.account);
+        match rating::sell(&ctx.view, payer, admission.sell_deck, &admission.called, self.started.wall) {
             Ok(terms) => self.sell = Some(terms),
             Err(cause) => return self.fail(ctx, Release::by_switch(cause)),
         }

@@ -27,9 +27,9 @@ pub struct Summary<'a> {
     pub started: WallTime,
     /// Milliseconds since the answer; `None` before it.
     pub talking_ms: Option<u64>,
-    /// Sell price of a minute.
+    /// Sell price of a minute, in the originator's account's currency.
     pub sell_per_minute: Money,
-    /// Buy price of a minute; zero before a route is tried.
+    /// Buy price of a minute, in the terminator's account's currency; zero before a route is tried.
     pub buy_per_minute: Money,
     /// First codec of the answer; empty before it.
     pub codec: &'a str,
@@ -39,7 +39,7 @@ impl Call {
     /// The call as it stands.
     pub fn summary(&self, clock: Clock) -> Summary<'_> {
         let candidate = self.attempts.last().filter(|_| self.current != 0).map(|attempt| attempt.candidate);
-        let per_minute = |terms: Option<units::Terms>| terms.map_or(Money::ZERO, |terms| terms.per_minute);
+        let per_minute = |terms: Option<units::Terms>| terms.map_or(Money::ZERO, |terms| rating::minute(&terms));
         let talking = self.answered.filter(|_| self.is_up());
         Summary {
             state: match self.state {

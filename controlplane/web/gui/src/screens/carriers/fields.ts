@@ -45,6 +45,7 @@ export function ingressFields({ accounts, plans, decks }: Choices): Field[] {
     { name: 'sources', label: 'Calls may come from', kind: 'lines', help: 'One address or network a line: 192.0.2.0/28, or 192.0.2.7:5060 to demand the port' },
     { name: 'plan', label: 'Routing plan', kind: 'choice', choices: choices(plans) },
     { name: 'sell_deck', label: 'Sell deck', kind: 'choice', choices: choices(decks) },
+    { name: 'override_deck', label: 'Override deck', kind: 'choice', optional: true, choices: [{ value: '', text: 'none' }, ...choices(decks)], help: 'Comes before the sell deck wherever it has a rate' },
     { name: 'tech_prefix', label: 'Tech prefix', kind: 'text', optional: true, help: 'Removed before routing' },
     ...LIMITS,
     { name: 'max_duration_s', label: 'Longest call, seconds', kind: 'number', help: '0 for 7,200' },
@@ -60,6 +61,7 @@ export function egressFields({ accounts, decks }: Choices): Field[] {
     { name: 'account', label: 'Account that is credited', kind: 'choice', choices: choices(accounts) },
     { name: 'address', label: 'INVITEs go to', kind: 'text', help: 'Address and port: 192.0.2.7:5060' },
     { name: 'buy_deck', label: 'Buy deck', kind: 'choice', choices: choices(decks) },
+    { name: 'override_deck', label: 'Override deck', kind: 'choice', optional: true, choices: [{ value: '', text: 'none' }, ...choices(decks)], help: 'Comes before the buy deck wherever it has a rate' },
     { name: 'strip_digits', label: 'Strip digits', kind: 'number', help: 'From the front of the called number' },
     { name: 'add_prefix', label: 'Add prefix', kind: 'text', optional: true, help: 'After stripping' },
     ...LIMITS,
@@ -95,11 +97,11 @@ export function egressBody(values: Values): Schemas['EgressTrunkPatch'] {
 /** What stands in the form of an ingress trunk. */
 export function ingressStart(t: IngressTrunk): Values {
   const { code, tech_prefix, capacity, cps, max_duration_s, media_timeout_s, active, policy } = t;
-  return { policy, code, tech_prefix, capacity, cps, max_duration_s, media_timeout_s, active, account: t.account.id, plan: t.plan.id, sell_deck: t.sell_deck.id, sources: t.sources.map(lineOf) };
+  return { policy, code, tech_prefix, capacity, cps, max_duration_s, media_timeout_s, active, account: t.account.id, plan: t.plan.id, sell_deck: t.sell_deck.id, override_deck: t.override_deck?.id ?? null, sources: t.sources.map(lineOf) };
 }
 
 /** What stands in the form of an egress trunk. */
 export function egressStart(t: EgressTrunk): Values {
   const { code, address, strip_digits, add_prefix, capacity, cps, progress_timeout_s, ring_timeout_s, active, policy } = t;
-  return { policy, code, address, strip_digits, add_prefix, capacity, cps, progress_timeout_s, ring_timeout_s, active, account: t.account.id, buy_deck: t.buy_deck.id };
+  return { policy, code, address, strip_digits, add_prefix, capacity, cps, progress_timeout_s, ring_timeout_s, active, account: t.account.id, buy_deck: t.buy_deck.id, override_deck: t.override_deck?.id ?? null };
 }

@@ -13,6 +13,7 @@ import { figures, Grid, type Column } from '../../common/Grid';
 import { Empty, Head, Panel, Trouble } from '../../common/Panel';
 import { useZone } from '../../common/place';
 import { useFilters } from '../../common/url';
+import { Exchange } from './Exchange';
 import { DECK_FIELDS, ROUNDINGS } from './fields';
 
 interface Row extends Deck {
@@ -56,6 +57,7 @@ export default function Decks() {
         <Grid name="decks" rows={rows} columns={columns(zoneName(zone))} loading={decks.isPending && !decks.error} onOpen={(row) => go(`/rates/${row.id}`)}
           empty={<Empty title={q ? 'No deck fits' : 'No rate deck yet'}>A deck is a price list: of one carrier, in one currency, for selling or for buying. Make one and import a CSV file into it.</Empty>} />
       </Panel>
+      <Exchange />
       {making && (
         <NewDialog title="New rate deck" fields={[...DECK_FIELDS, { name: 'currency', label: 'Currency', kind: 'text', help: 'Can never be changed' }]} start={{ currency: 'USD', decimals: 6, rounding: 'ceil', tax_percent: '0' }} onClose={() => setMaking(false)}
           send={(values) => body(api.POST('/api/v1/decks', { body: values as unknown as Schemas['DeckNew'] }))} />

@@ -1,0 +1,54 @@
+/** Exchange rates: what currencies are worth in the base currency. */
+import { useState } from 'react';
+import { Button, Table, TableBody, TableCell, TableHead, TableRow } from '@mui/material';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { api, body, type Schemas } from '../../api/http';
+import { NewDialog } from '../../common/Change';
+import { When } from '../../common/Fact';
+import type { Field } from '../../common/Form';
+import { Panel, Trouble } from '../../common/Panel';
+
+const FIELDS: Field[] = [
+  { name: 'currency', label: 'Currency', kind: 'text', help: 'Three capital letters' },
+  { name: 'value', label: 'Value of one unit', kind: 'text', help: 'In the base currency, up to nine decimals' },
+  { name: 'effective_from', label: 'From', kind: 'text', optional: true, help: 'As 2026-01-31T00:00:00Z; empty for now' },
+];
+const BASE_FIELDS: Field[] = [{ name: 'currency', label: 'Base currency', kind: 'text', help: 'Can change as long as there are no exchange rates' }];
+
+/** The panel on the page of decks. */
+export function Exchange() {
+  const queries = useQueryClient();
+  const rates = useQuery({ queryKey: ['exchange-rates'], queryFn: () => body(api.GET('/api/v1/exchange-rates')) });
+  const [doing, setDoing] = useState<'rate' | 'base' | null>(null);
+  const [error, setError] = useState<unknown>(null);
+  const base = rates.data?.base_currency ?? '';
+  const remove = async (id: string) => {
+    setError(null);
+    try {
+      await api.DELETE('/api/v1/exchange-rates/{id}', { params: { path: { id } } });
+      await queries.invalidateQueries({ queryKey: ['exchange-rates'] });
+    } catch (reason) {
+      setError(reason);
+    }
+  };
+  return (
+    <Panel title="Exchange rates" note={`values in ${base}; they join decks and accounts of different currencies, and each call keeps the one that it was quoted with`} sx={{ mt: 2 }}
+      tools={<><Button onClick={() => setDoing('base')}>Base currency</Button><Button variant="outlined" onClick={() => setDoing('rate')}>New exchange rate</Button></>}>
+      <Trouble error={rates.error ?? error} retry={() => void rates.refetch()} />
+      <Table size="small" data-exchange-rates>
+        <TableHead><TableRow><TableCell>Currency</TableCell><TableCell align="right">Worth in {base}</TableCell><TableCell>From</TableCell><TableCell /></TableRow></TableHead>
+        <TableBody>
+          {rates.data?.data.map((rate) => (
+            <TableRow key={rate.id}>
+              <TableCell><b>{rate.currency}</b></TableCell><TableCell align="right">{rate.value}</TableCell><TableCell><When at={rate.effective_from} part="minute" /></TableCell>
+              <TableCell align="right"><Button onClick={() => void remove(rate.id)}>Remove</Button></TableCell>
+            </TableRow>
+          ))}
+          {rates.data?.data.length === 0 && <TableRow><TableCell colSpan={4}>None: every account and its decks count in one currency.</TableCell></TableRow>}
+        </TableBody>
+      </Table>
+      {doing === 'rate' && <NewDialog title="New exchange rate" fields={FIELDS} start={{}} onClose={() => setDoing(null)} send={(values) => body(api.PUT('/api/v1/exchange-rates', { body: values as unknown as Schemas['ExchangeRatePut'] }))} />}
+      {doing === 'base' && <NewDialog title="Base currency" fields={BASE_FIELDS} start={{ currency: base }} onClose={() => setDoing(null)} send={(values) => body(api.PUT('/api/v1/base-currency', { body: values as unknown as Schemas['BaseCurrency'] }))} />}
+    </Panel>
+  );
+}

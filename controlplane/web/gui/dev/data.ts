@@ -61,7 +61,7 @@ export function call(index: number, now: number): S['Call'] {
   };
 }
 
-const price = (sell: boolean, billed_s: number): S['Price'] => ({ currency: 'USD', price: sell ? '0.039684' : '0.035204', tax: '0', tax_percent: '0', billed_s, per_minute: sell ? '0.0124' : '0.011', connection_fee: '0', minimum_s: 1, increment_s: 1, steps_from_zero: false, free_s: 0, decimals: 6, prefix_digits: 4, deck: deck(sell ? 0 : 3) });
+const price = (sell: boolean, billed_s: number): S['Price'] => ({ currency: 'USD', deck_currency: 'USD', exchange: '1.00', price: sell ? '0.039684' : '0.035204', tax: '0', tax_percent: '0', billed_s, per_minute: sell ? '0.0124' : '0.011', connection_fee: '0', minimum_s: 1, increment_s: 1, steps_from_zero: false, free_s: 0, decimals: 6, prefix_digits: 4, deck: deck(sell ? 0 : 3) });
 const media = (packets: number): S['Media'] => ({ packets, bytes: packets * 172, lost: packets > 0 ? 3 : 0, lost_percent: packets > 0 ? 0.03 : null, strangers: 0, jitter_us: 412, mos: packets > 0 ? 4.36 : null });
 
 export function cdr(index: number, now: number, attempt = 0): S['Cdr'] {

@@ -147,6 +147,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/base-currency": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Names the base currency, as long as there are no exchange rates. */
+        put: operations["put_base_currency"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/calls": {
         parameters: {
             query?: never;
@@ -394,6 +411,41 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/exchange-rates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists all exchange rates and the base currency. */
+        get: operations["get_exchange_rates"];
+        /** Writes an exchange rate. Calls that come from then on are priced by it; running calls keep their quote. */
+        put: operations["put_exchange_rates"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/exchange-rates/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Removes an exchange rate that no trunk needs. */
+        delete: operations["delete_exchange_rates_id"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1096,6 +1148,14 @@ export interface components {
             /** @description Charged for ended calls. */
             settled: components["schemas"]["Amount"];
         };
+        /** @description The base currency. */
+        BaseCurrency: {
+            /**
+             * @description ISO 4217.
+             * @example EUR
+             */
+            currency: string;
+        };
         /** @description One contact of a subscriber (RFC 3261 §10). */
         Binding: {
             /** @description The contact's URI as it was registered. */
@@ -1556,6 +1616,7 @@ export interface components {
             cps: number;
             /** @description Its id. */
             id: components["schemas"]["EgressTrunkRef"];
+            override_deck?: null | components["schemas"]["Named_DeckRef"];
             /** @description How signalling goes beyond that; what is at its default is left out. */
             policy: components["schemas"]["Policy"];
             /**
@@ -1602,6 +1663,7 @@ export interface components {
              * @description New calls a second at most; 0 for no limit.
              */
             cps?: number;
+            override_deck?: null | components["schemas"]["DeckRef"];
             /** @description How signalling goes beyond that; default a plain SIP peer. */
             policy?: components["schemas"]["Policy"];
             /**
@@ -1642,6 +1704,7 @@ export interface components {
              * @description New calls a second at most.
              */
             cps?: number | null;
+            override_deck?: null | components["schemas"]["DeckRef"];
             policy?: null | components["schemas"]["Policy"];
             /**
              * Format: int32
@@ -1682,6 +1745,43 @@ export interface components {
             /** @description Who or what caused it. */
             note: string;
         };
+        /** @description What one unit of a currency is worth, from a moment on until the next one of the same currency. */
+        ExchangeRate: {
+            /**
+             * @description ISO 4217.
+             * @example USD
+             */
+            currency: string;
+            /** @description Valid from this moment on. */
+            effective_from: components["schemas"]["Time"];
+            /** @description Its id. */
+            id: components["schemas"]["ExchangeRef"];
+            /** @description Units of the base currency; at most nine digits after the point. */
+            value: components["schemas"]["Amount"];
+        };
+        /** @description An exchange rate to be written. */
+        ExchangeRatePut: {
+            /** @description ISO 4217; not the base currency. */
+            currency: string;
+            effective_from?: null | components["schemas"]["Time"];
+            /** @description Units of the base currency, above 0 and up to 1,000,000. */
+            value: components["schemas"]["Amount"];
+        };
+        /** @description All exchange rates. */
+        ExchangeRates: {
+            /**
+             * @description What the values count in, ISO 4217; it is worth 1.
+             * @example EUR
+             */
+            base_currency: string;
+            /** @description By currency and date. */
+            data: components["schemas"]["ExchangeRate"][];
+        };
+        /**
+         * @description `exr_`, the currency, `_` and the microseconds from which it is valid.
+         * @example exr_EUR_1767225600000000
+         */
+        ExchangeRef: string;
         /** @description The figures that change every second. */
         Figures: {
             /**
@@ -1919,6 +2019,7 @@ export interface components {
              * @description Whole seconds without RTP from either side after which a call is released (cause 401); 0 for never.
              */
             media_timeout_s: number;
+            override_deck?: null | components["schemas"]["Named_DeckRef"];
             /** @description Which egress trunks may serve it. */
             plan: components["schemas"]["Named_PlanRef"];
             /** @description How signalling goes beyond that; what is at its default is left out. */
@@ -1962,6 +2063,7 @@ export interface components {
              * @description Whole seconds without RTP after which a call is released; 0 for never.
              */
             media_timeout_s?: number;
+            override_deck?: null | components["schemas"]["DeckRef"];
             /** @description Which egress trunks may serve it. */
             plan: components["schemas"]["PlanRef"];
             /** @description How signalling goes beyond that; default a plain SIP peer. */
@@ -2000,6 +2102,7 @@ export interface components {
              * @description Whole seconds without RTP after which a call is released.
              */
             media_timeout_s?: number | null;
+            override_deck?: null | components["schemas"]["DeckRef"];
             plan?: null | components["schemas"]["PlanRef"];
             policy?: null | components["schemas"]["Policy"];
             sell_deck?: null | components["schemas"]["DeckRef"];
@@ -2394,6 +2497,7 @@ export interface components {
                 cps: number;
                 /** @description Its id. */
                 id: components["schemas"]["EgressTrunkRef"];
+                override_deck?: null | components["schemas"]["Named_DeckRef"];
                 /** @description How signalling goes beyond that; what is at its default is left out. */
                 policy: components["schemas"]["Policy"];
                 /**
@@ -2478,6 +2582,7 @@ export interface components {
                  * @description Whole seconds without RTP from either side after which a call is released (cause 401); 0 for never.
                  */
                 media_timeout_s: number;
+                override_deck?: null | components["schemas"]["Named_DeckRef"];
                 /** @description Which egress trunks may serve it. */
                 plan: components["schemas"]["Named_PlanRef"];
                 /** @description How signalling goes beyond that; what is at its default is left out. */
@@ -3414,6 +3519,10 @@ export interface components {
             decimals: number;
             /** @description The deck that the rate stood in. */
             deck: components["schemas"]["Named_DeckRef"];
+            /** @description What the prices of a minute and the fee count in, ISO 4217. */
+            deck_currency: string;
+            /** @description What one unit of that was worth in `currency` when the call was quoted. */
+            exchange: components["schemas"]["Amount"];
             first_per_minute?: null | components["schemas"]["Amount"];
             /**
              * Format: int32
@@ -4573,6 +4682,39 @@ export interface operations {
             };
         };
     };
+    put_base_currency: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BaseCurrency"];
+            };
+        };
+        responses: {
+            /** @description It as it stands. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BaseCurrency"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_calls: {
         parameters: {
             query?: {
@@ -5407,6 +5549,97 @@ export interface operations {
                 content: {
                     "text/event-stream": components["schemas"]["Figures"];
                 };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_exchange_rates: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExchangeRates"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_exchange_rates: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExchangeRatePut"];
+            };
+        };
+        responses: {
+            /** @description It as it stands. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExchangeRate"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_exchange_rates_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["ExchangeRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What is wrong. */
             default: {

@@ -178,11 +178,12 @@ struct Seen {
 
 type Rings = (Consumer<Loaded>, Producer<Loaded>);
 
-/// One round of calls; the rings bring snapshots and take the old ones back.
-fn round(world: &mut World, first: usize, rings: &mut Rings, seen: &mut Seen) -> usize {
+/// One round of calls, longer if so many swaps have not been seen; the rings bring snapshots and take the old ones back.
+fn round(world: &mut World, first: usize, rings: &mut Rings, seen: &mut Seen, swaps: usize) -> usize {
     let (began, start) = (Instant::now(), world.now);
     let mut index = first;
-    while began.elapsed() < ROUND {
+    // Ten million rates take longer than a round.
+    while began.elapsed() < ROUND || (seen.pause.0.len() < swaps && began.elapsed() < ROUND * 10) {
         let due = PERIOD * (index - first) as u32;
         while began.elapsed() < due {
             std::thread::sleep((due - began.elapsed().min(due)).min(Duration::from_micros(200)));
@@ -268,9 +269,9 @@ fn under_publication(folder: &Path, prefixes: usize) {
     let mut rings: Rings = (inbox, back);
     let (mut quiet, mut busy, mut index) = (Seen::default(), Seen::default(), 0);
     for _ in 0..number("ROUNDS", 3) {
-        index = round(&mut world, index, &mut rings, &mut quiet);
+        index = round(&mut world, index, &mut rings, &mut quiet, 0);
         publisher.on.store(true, Ordering::Relaxed);
-        index = round(&mut world, index, &mut rings, &mut busy);
+        index = round(&mut world, index, &mut rings, &mut busy, 1);
         publisher.on.store(false, Ordering::Relaxed);
     }
     publisher.done.store(true, Ordering::Relaxed);
@@ -290,8 +291,8 @@ fn under_publication(folder: &Path, prefixes: usize) {
     quiet.work.show("the shard's work on it: quiet");
     busy.work.show("the same while decks are published");
     busy.pause.show("a shard's pause at a swap");
-    let longest = busy.pause.at(990).max(quiet.pause.at(990));
-    println!("target of a pause (H11): p99 <= {PAUSE_MAX:?}: {}", verdict(longest <= PAUSE_MAX));
+    let met = !busy.pause.0.is_empty() && busy.pause.at(1_000) <= PAUSE_MAX;
+    println!("target of a pause (H11): <= {PAUSE_MAX:?}: {}", verdict(met));
     go_back(&mut desk, &mut world);
 }
 

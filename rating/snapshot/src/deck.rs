@@ -230,9 +230,9 @@ impl<'a> Tables<'a> {
         self.table(BUCKETS)
     }
 
-    /// The line of exactly this key.
-    pub fn find(&self, key: u64) -> Option<u32> {
-        find(self.buckets(), self.head(tables::REACH), key)
+    /// The bucket and the place in it where exactly this key is found.
+    pub fn place(&self, key: u64) -> Option<(usize, usize)> {
+        place(self.buckets(), self.head(tables::REACH), key)
     }
 
     pub fn line(&self, place: u32) -> Record<'a> {
@@ -247,15 +247,19 @@ pub(crate) fn wanted(record: Record<'_>) -> Wanted<'_> {
     Wanted { deck: DeckId(record.u32(layout::ID)), code: record.text(layout::CODE), mark }
 }
 
-/// The line of a key: in its home bucket, or in one of those after it while each says that keys went on.
+/// The line of a key.
 fn find(buckets: &[[u8; bucket::SIZE]], reach: usize, key: u64) -> Option<u32> {
+    let (at, place) = place(buckets, reach, key)?;
+    Some(u32_at(buckets.get(at)?, bucket::LINES + place * 4))
+}
+
+/// The bucket and the place of a key: in its home bucket, or in one of those after it while each says that keys went on.
+fn place(buckets: &[[u8; bucket::SIZE]], reach: usize, key: u64) -> Option<(usize, usize)> {
     let mut at = prefix::home(key, buckets.len() as u32) as usize;
     for _ in 0..reach {
         let bucket = buckets.get(at)?;
-        for place in 0..bucket::PLACES {
-            if u64_at(bucket, place * 8) == key {
-                return Some(u32_at(bucket, bucket::LINES + place * 4));
-            }
+        if let Some(place) = (0..bucket::PLACES).find(|place| u64_at(bucket, place * 8) == key) {
+            return Some((at, place));
         }
         if bucket[bucket::SPILLED] == 0 {
             return None;

@@ -2,8 +2,6 @@
 //!
 //! A main image and the images of its decks are checked each by itself: nothing in a deck's image points out of it.
 
-use alloc::vec::Vec;
-
 use crate::crc64::crc64;
 use crate::deck::{Tables, rounding_of, slot_count, wanted};
 use crate::exchange::EXCHANGE_VALUE_MAX;
@@ -246,24 +244,26 @@ fn keys(view: &Tables<'_>) -> Result<(), ImageFlaw> {
     let name = BUCKETS.name;
     let buckets = view.buckets();
     ok_if(!buckets.is_empty(), name, 0)?;
-    let mut all = Vec::with_capacity(view.head(tables::KEYS).min(buckets.len() * bucket::PLACES));
-    for (index, bucket) in buckets.iter().enumerate() {
-        for place in 0..bucket::PLACES {
-            let (key, line) = (u64_at(bucket, place * 8), u32_at(bucket, bucket::LINES + place * 4));
-            if key == bucket::EMPTY {
-                continue;
-            }
-            let fine = is_narrow_key(key) && line_exists(view, line) && view.find(key) == Some(line);
-            ok_if(fine, name, index as u64)?;
-            all.push(key);
-        }
+    let keys = || {
+        let places = |bucket: &'_ [u8; bucket::SIZE]| {
+            let bucket = *bucket;
+            (0..bucket::PLACES).map(move |place| (place, u64_at(&bucket, place * 8)))
+        };
+        let all = buckets.iter().enumerate().flat_map(move |(at, bucket)| places(bucket).map(move |found| (at, found)));
+        all.filter(|(_, (_, key))| *key != bucket::EMPTY)
+    };
+    let mut count = 0;
+    for (at, (place, key)) in keys() {
+        let line = u32_at(&buckets[at], bucket::LINES + place * 4);
+        // A second one of the same key would be found where the first one stands.
+        let fine = is_narrow_key(key) && line_exists(view, line) && view.place(key) == Some((at, place));
+        ok_if(fine, name, at as u64)?;
+        count += 1;
     }
-    all.sort_unstable();
-    let distinct = all.windows(2).all(|pair| pair[0] < pair[1]);
-    ok_if(distinct && all.len() == view.head(tables::KEYS), name, buckets.len() as u64)?;
+    ok_if(count == view.head(tables::KEYS), name, buckets.len() as u64)?;
     let found: &[[u8; 2]] = view.table(SLOTS);
     ok_if(found.len() == slot_count(view.depth()), SLOTS.name, 0)?;
-    let expected = slots(all.iter().copied(), view.depth());
+    let expected = slots(keys().map(|(_, (_, key))| key), view.depth());
     ok_if(found.iter().map(|slot| u16::from_le_bytes(*slot)).eq(expected), SLOTS.name, 0)
 }
 

@@ -15,6 +15,7 @@ mod e164;
 mod margin;
 pub mod policy;
 pub mod replay;
+pub mod quality;
 mod routes;
 pub mod whatif;
 

@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 
 pub use check::{LINES_MAX, PolicyFlaw, REGEXES_MAX, RESERVED, RULES_MAX, Side, TEXT_MAX};
 pub use parts::{
-    Answers, Codecs, Digest, EarlyMedia, Header, Headers, Identity, IdentityHeader, Number, NumberKind, Numbers, Pass,
-    Probe, Refresher, Registration, Reliable, Rewrite, RewriteField, SessionTimer, StatusOfCause, TimerMode, Transport,
+    Answers, Codecs, Digest, EarlyMedia, Floors, Header, Headers, Identity, IdentityHeader, Number, NumberKind,
+    Numbers, Pass, Probe, QualityIndex, Refresher, Registration, Reliable, Rewrite, RewriteField, SessionTimer,
+    StatusOfCause, Throttle, TimerMode, Transport,
 };
 
 /// Signalling policy of an ingress trunk, an egress trunk or a plan.
@@ -95,6 +96,15 @@ pub struct Policy {
     /// Both: length of the window in which CPS is counted, in seconds, 1 to 60; 0 for 1.
     #[serde(skip_serializing_if = "is_default")]
     pub cps_window_s: u8,
+    /// Plan: what makes a route good where the order is `quality`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub quality: QualityIndex,
+    /// Egress: the quality below which the trunk rests.
+    #[serde(skip_serializing_if = "is_default")]
+    pub floors: Floors,
+    /// Egress: refusals beyond which the trunk gets hardly any calls.
+    #[serde(skip_serializing_if = "is_default")]
+    pub throttle: Throttle,
     /// Both: nodes that serve this trunk; empty for all (otherwise cause 337).
     #[serde(skip_serializing_if = "is_default")]
     pub nodes: Vec<u16>,
@@ -130,6 +140,9 @@ impl Default for Policy {
             redirects_max: 0,
             own_terminators: false,
             cps_window_s: 0,
+            quality: QualityIndex::default(),
+            floors: Floors::default(),
+            throttle: Throttle::default(),
             nodes: Vec::new(),
             tags: Vec::new(),
             nat: true,

@@ -94,6 +94,8 @@ causes! {
     407 NO_RESOURCES "no media port or memory left";
     408 ACK_MISSING "answer never acknowledged";
     409 REFRESH_MISSING "peer stopped to refresh the call";
+    410 TRUNK_RESTS "terminator rests: its quality is below a floor";
+    411 TRUNK_THROTTLED "terminator throttled: it refuses too much";
 }
 
 impl fmt::Display for Cause {

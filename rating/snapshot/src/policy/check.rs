@@ -137,6 +137,7 @@ impl Policy {
         range("probe.interval_s", u32::from(self.probe.interval_s), 5, 3_600)?;
         range("probe.failures", u32::from(self.probe.failures), 1, 10)?;
         crate::routing::tags("tags", &self.tags)?;
+        self.check_quality()?;
         count("rewrite", self.rewrite.len(), RULES_MAX)?;
         each(&self.rewrite, rewrite)?;
         self.check_headers()?;
@@ -178,6 +179,9 @@ impl Policy {
             ("redirects_max", self.redirects_max == 0 || egress),
             ("own_terminators", !self.own_terminators || ingress),
             ("cps_window_s", self.cps_window_s == 0 || side != Side::Plan),
+            ("quality", self.quality == plain.quality || side == Side::Plan),
+            ("floors", self.floors == plain.floors || egress),
+            ("throttle", self.throttle == plain.throttle || egress),
             ("nodes", self.nodes.is_empty() || side != Side::Plan),
             ("tags", self.tags.is_empty() || ingress),
             ("nat", self.nat || side != Side::Plan),
@@ -193,6 +197,35 @@ impl Policy {
             Some((field, _)) => flaw(field, "means nothing on this side"),
             None => Ok(()),
         }
+    }
+
+    fn check_quality(&self) -> Check {
+        let (quality, floors, throttle) = (&self.quality, &self.floors, &self.throttle);
+        text("quality.formula", &quality.formula, 0)?;
+        let rows = [
+            ("quality.calls", u32::from(quality.calls), 1, 200),
+            ("quality.calls_min", u32::from(quality.calls_min), 1, 200),
+            ("quality.explore_percent", u32::from(quality.explore_percent), 1, 100),
+            ("quality.forget_s", quality.forget_s, 60, 86_400),
+            ("quality.short_s", u32::from(quality.short_s), 1, 60),
+            ("floors.asr_min_percent", u32::from(floors.asr_min_percent), 1, 100),
+            ("floors.short_max_percent", u32::from(floors.short_max_percent), 1, 100),
+            ("floors.short_s", u32::from(floors.short_s), 1, 60),
+            ("floors.calls", u32::from(floors.calls), 1, 200),
+            ("floors.calls_min", u32::from(floors.calls_min), 1, 200),
+            ("floors.rest_s", floors.rest_s, 5, 86_400),
+            ("floors.test_calls", u32::from(floors.test_calls), 1, 100),
+            ("floors.test_per_minute", u32::from(floors.test_per_minute), 1, 600),
+            ("throttle.percent", u32::from(throttle.percent), 1, 100),
+            ("throttle.window_s", u32::from(throttle.window_s), 1, 120),
+            ("throttle.calls_min", u32::from(throttle.calls_min), 1, 1_000),
+        ];
+        rows.into_iter().try_for_each(|(field, value, low, high)| range(field, value, low, high))?;
+        if floors.calls_min > 0 && floors.calls > 0 && floors.calls_min > floors.calls {
+            return flaw("floors.calls_min", "is more than calls");
+        }
+        count("throttle.statuses", throttle.statuses.len(), RULES_MAX)?;
+        each(&throttle.statuses, |status| within("throttle.statuses", *status, 400, 699))
     }
 
     fn check_headers(&self) -> Check {

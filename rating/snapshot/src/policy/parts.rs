@@ -351,3 +351,61 @@ part! {
         failures: u8,
     }
 }
+
+part! {
+    /// What makes a route good in a plan whose order is `quality`: the higher its index, the earlier it is tried.
+    QualityIndex {
+        /// The index: numbers, + - * / ( ), min(a, b), max(a, b) over ASR, NER, SHORT and LOSS (per cent), ACD_s (seconds), PDD_ms (milliseconds), MOS (1 to 5), CALLS and PRICE (of a minute, in units of its currency). Six decimals; dividing by 0 gives 0. Empty for ASR.
+        formula: String,
+        /// The last calls by this plan that a route is judged by, 1 to 200; 0 for 100.
+        calls: u8,
+        /// With fewer calls a route is unknown and tried after the others, 1 to 200; 0 for 10.
+        calls_min: u8,
+        /// Share of calls that try an unknown route first, per cent, 1 to 100; 0 for 5.
+        explore_percent: u8,
+        /// Seconds without a call after which a route is unknown again, 60 to 86,400; 0 for 3,600.
+        forget_s: u32,
+        /// Calls that talk less are short (SHORT), in seconds, 1 to 60; 0 for 6.
+        short_s: u8,
+    }
+}
+
+part! {
+    /// The quality that a trunk must keep. Below it the trunk rests (cause 410), then takes test calls, and returns if they are good.
+    Floors {
+        /// Answered calls (ASR) at least, per cent, 1 to 100; 0 for no such floor.
+        asr_min_percent: u8,
+        /// Average talk time (ACD) at least, in seconds; 0 for no such floor.
+        acd_min_s: u16,
+        /// Share of short calls among the answered at most, per cent, 1 to 100; 0 for no such floor.
+        short_max_percent: u8,
+        /// Calls that talk less are short, in seconds, 1 to 60; 0 for 6.
+        short_s: u8,
+        /// The last calls that are looked at, 1 to 200; 0 for 100.
+        calls: u8,
+        /// With fewer calls nothing is judged, 1 to 200; 0 for 50.
+        calls_min: u8,
+        /// Seconds of rest, 5 to 86,400; 0 for 300.
+        rest_s: u32,
+        /// Test calls after the rest that are judged, and how many may run at a time, 1 to 100; 0 for 10.
+        test_calls: u8,
+        /// Test calls in a minute at most, 1 to 600; 0 for 6.
+        test_per_minute: u16,
+        /// The trunk never rests; what would have made it rest is shown.
+        observe: bool,
+    }
+}
+
+part! {
+    /// A trunk that refuses too much is throttled (cause 411): it gets a call now and then, and everything again once three in a row are well.
+    Throttle {
+        /// Share of refusals at which the trunk is throttled, per cent, 1 to 100; 0 never throttles.
+        percent: u8,
+        /// Length of the window that slides, in seconds, 1 to 120; 0 for 10.
+        window_s: u8,
+        /// With fewer calls in the window nothing is judged, 1 to 1,000; 0 for 10. Twice as many refusals in a row throttle at once.
+        calls_min: u16,
+        /// The statuses that count as refusals; empty for 408, 480 and 503. An INVITE that we gave up counts as 408.
+        statuses: Vec<u16>,
+    }
+}

@@ -1,6 +1,6 @@
 //! Why a call went where it went: the record that stands in its CDR, one kilobyte at most.
 //!
-//! It holds all inputs besides the snapshot (which trunks could not be reached is one of them), so that the decision can be repeated bit
+//! It holds all inputs besides the snapshot (what the day knew of the trunks is among them), so that the decision can be repeated bit
 //! for bit, and the outcome, so that it can be read where the snapshot is gone. Numbers are LEB128; should the candidates not fit, the last ones are left out and counted.
 
 use alloc::vec::Vec;
@@ -10,6 +10,7 @@ use units::{
     PlanId, Revision, Rounding, Terms, WallTime,
 };
 
+use crate::quality::Indexes;
 use crate::routes::{Ask, Candidate, Reason, Routes, Verdict};
 
 /// Bytes of a record at most.
@@ -53,6 +54,13 @@ pub fn encode(revision: Revision, ask: &Ask, routes: &Routes, out: &mut Vec<u8>)
     number(out, zigzag(ask.at.micros()));
     out.extend_from_slice(&ask.seed.to_le_bytes());
     number(out, ask.unreachable);
+    number(out, ask.resting);
+    number(out, ask.throttled);
+    out.push(ask.indexes.known().count() as u8);
+    for (place, index) in ask.indexes.known() {
+        out.push(place as u8);
+        number(out, zigzag(index));
+    }
     out.extend_from_slice(&ask.sell.currency.bytes());
     terms(out, &ask.sell);
     for (place, candidate) in routes.all().iter().enumerate() {
@@ -80,10 +88,28 @@ pub fn decode(bytes: &[u8]) -> Option<Decision> {
     let (calling, called) = (input.text()?, input.text()?);
     let at = WallTime::from_micros(unzigzag(input.number()?));
     let seed = u64::from_le_bytes(*input.chunk()?);
-    let unreachable = input.number()?;
+    let (unreachable, resting, throttled) = (input.number()?, input.number()?, input.number()?);
+    let mut indexes = Indexes::default();
+    for _ in 0..input.byte()? {
+        indexes.set(usize::from(input.byte()?), unzigzag(input.number()?));
+    }
     let currency = Currency::from_bytes(*input.chunk()?)?;
     let sell = input.terms(currency)?;
-    let ask = Ask { node, ingress, plan, sell, originator, calling, called, at, seed, unreachable };
+    let ask = Ask {
+        node,
+        ingress,
+        plan,
+        sell,
+        originator,
+        calling,
+        called,
+        at,
+        seed,
+        unreachable,
+        resting,
+        throttled,
+        indexes,
+    };
     let mut candidates = Vec::new();
     while !input.0.is_empty() {
         candidates.push(input.candidate(&ask)?);

@@ -26,5 +26,5 @@ pub use margin::{asked, in_account, margin, minute, sell};
 pub use policy::choice::Choice;
 pub use policy::{Policies, Rules};
 pub use routes::{
-    Ask, Candidate, ROUTES_MAX, Reason, Routes, Verdict, outbound_number, quote, random, routes, unreachable,
+    Ask, Candidate, ROUTES_MAX, Reason, Routes, Verdict, indexes, marked, outbound_number, quote, random, routes,
 };

@@ -16,24 +16,37 @@ pub use throttle::Throttling;
 pub use window::{CALLS_MAX, Result, Sum, Talk, Window};
 
 use snapshot::PLAN_ROUTES_MAX;
-use units::EgressTrunkId;
 
-/// What is known of each route of a plan, in the plan's order: an input of the decision.
+/// The quality index of each route of a plan, in the plan's order, in millionths: an input of the decision. A route of which too little
+/// is known has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sums(pub [Sum; PLAN_ROUTES_MAX]);
+pub struct Indexes([i64; PLAN_ROUTES_MAX]);
 
-impl Default for Sums {
+/// Stands for no index.
+const UNKNOWN: i64 = i64::MIN;
+
+impl Default for Indexes {
     /// Nothing is known.
-    fn default() -> Sums {
-        Sums([Sum::default(); PLAN_ROUTES_MAX])
+    fn default() -> Indexes {
+        Indexes([UNKNOWN; PLAN_ROUTES_MAX])
     }
 }
 
-impl Sums {
-    /// Asks for each of these routes what is known of it.
-    pub fn of(routes: impl Iterator<Item = EgressTrunkId>, known: impl Fn(EgressTrunkId) -> Sum) -> Sums {
-        let mut sums = Sums::default();
-        sums.0.iter_mut().zip(routes).for_each(|(sum, trunk)| *sum = known(trunk));
-        sums
+impl Indexes {
+    /// The index of the route at this place.
+    pub fn get(&self, place: usize) -> Option<i64> {
+        self.0.get(place).copied().filter(|index| *index != UNKNOWN)
+    }
+
+    /// Sets the index of the route at this place, if there is such a place.
+    pub fn set(&mut self, place: usize, index: i64) {
+        if let Some(slot) = self.0.get_mut(place) {
+            *slot = index.max(UNKNOWN + 1);
+        }
+    }
+
+    /// Places and indexes of the routes that have one.
+    pub fn known(&self) -> impl Iterator<Item = (usize, i64)> + '_ {
+        (0..PLAN_ROUTES_MAX).filter_map(|place| Some((place, self.get(place)?)))
     }
 }

@@ -5,12 +5,13 @@ mod rank;
 mod reason;
 
 use snapshot::policy::RewriteField;
-use snapshot::{PLAN_ROUTES_MAX, PlanView, RouteView, View};
+use snapshot::{Order, PLAN_ROUTES_MAX, PlanView, RouteView, View};
 use units::{
     AccountId, CarrierId, Cause, DeckId, EgressTrunkId, IngressTrunkId, Money, NodeId, Number, PlanId, Terms, WallTime,
 };
 
 use crate::policy::{Policies, Rules};
+use crate::quality::{Indexes, Sum};
 use judge::{Judged, judge, refusal};
 use rank::rank;
 pub use reason::Reason;
@@ -40,8 +41,14 @@ pub struct Ask {
     /// Decides between equals; kept in the decision record.
     pub seed: u64,
     /// Candidates whose trunks cannot be reached at this moment: bit n is the n-th candidate of the plan and its failover plans, members of
-    /// groups counted one by one. See [`unreachable`].
+    /// groups counted one by one. See [`marked`].
     pub unreachable: u64,
+    /// Routes whose trunks rest below a floor of their quality, as bits.
+    pub resting: u64,
+    /// Routes whose trunks are throttled, as bits.
+    pub throttled: u64,
+    /// What the quality of each route was worth, where the plan's order is by quality. See [`indexes`].
+    pub indexes: Indexes,
 }
 
 const _: () = assert!(PLAN_ROUTES_MAX <= u64::BITS as usize);
@@ -181,11 +188,35 @@ fn settle(seen: &mut [Judged], order: &[u8]) -> usize {
     left
 }
 
-/// The candidates of a plan whose trunks cannot be reached, for [`Ask::unreachable`].
-pub fn unreachable(view: &View<'_>, plan: PlanId, is: impl Fn(EgressTrunkId) -> bool) -> u64 {
+/// The candidates of a plan of whose trunks something is true, for [`Ask::unreachable`] and its like.
+pub fn marked(view: &View<'_>, plan: PlanId, is: impl Fn(EgressTrunkId) -> bool) -> u64 {
     let all = candidates(view, plan).enumerate();
     let hits = all.filter(|(_, (_, route))| is(route.egress_trunk()));
     hits.fold(0, |bits, (place, _)| bits | 1 << place)
+}
+
+/// The quality indexes for [`Ask::indexes`], of what is known of each trunk's calls by a plan; none where a plan's order does not ask for
+/// them. Allocates nothing.
+pub fn indexes(
+    view: &View<'_>,
+    policies: &Policies,
+    ask: &Ask,
+    known: impl Fn(PlanId, EgressTrunkId) -> Sum,
+) -> Indexes {
+    let mut indexes = Indexes::default();
+    let all = candidates(view, ask.plan).enumerate();
+    for (place, (plan, route)) in all.filter(|(_, (plan, _))| plan.order() == Order::Quality) {
+        let (rules, sum) = (policies.plan(plan.id()), known(plan.id(), route.egress_trunk()));
+        if sum.calls < rules.policy.quality.calls_min() {
+            continue;
+        }
+        let price = match rules.formula.asks_price() {
+            true => judge(view, policies, (&plan, &route), ask, place).price(),
+            false => Money::ZERO,
+        };
+        indexes.set(place, rules.formula.value(&sum, price.nanos()));
+    }
+    indexes
 }
 
 /// The number as this trunk wants it: digits off, prefix on, then the trunk's rewrites of the called number. `None` when it would be

@@ -250,7 +250,7 @@ fn failover_plans_are_asked_in_order_of_the_chain() {
     assert_eq!(kept(&model, 1), [3, 4, 5], "each plan has its own margin");
     let image = image(&model);
     let view = View::open(&image);
-    let down = rating::unreachable(&view, PlanId(1), |trunk| trunk.0 == 3);
+    let down = rating::marked(&view, PlanId(1), |trunk| trunk.0 == 3);
     assert_eq!(down, 0b110, "the second route of the first plan and the first of the next");
     assert_eq!(kept_for(&model, &rating::Ask { unreachable: down, ..ask(1) }), [4, 5]);
 }

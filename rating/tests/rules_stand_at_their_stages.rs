@@ -190,8 +190,8 @@ fn a_trunk_that_does_not_answer_is_skipped_and_named() {
     }
     let image = image(&model);
     let view = View::open(&image);
-    let down = rating::unreachable(&view, units::PlanId(1), |id| id.0 != 3);
-    assert_eq!((down, rating::unreachable(&view, units::PlanId(9), |_| true)), (0b101, 0));
+    let down = rating::marked(&view, units::PlanId(1), |id| id.0 != 3);
+    assert_eq!((down, rating::marked(&view, units::PlanId(9), |_| true)), (0b101, 0));
     assert_eq!((verdicts(&model, down), outcome(&model, down)), (vec![Some(338), None, Some(338)], Ok(())));
     let (_, routes) = judged(&model, down);
     assert!(routes.dropped()[0].buy.is_some(), "what it would have cost is on record");

@@ -111,7 +111,7 @@ pub fn ask(seed: u64) -> Ask {
         called: number("442071838750"),
         at: WallTime::from_micros(1_000),
         seed,
-        unreachable: 0,
+        ..Ask::default()
     }
 }
 

@@ -314,12 +314,15 @@ pub enum Order {
     Weight = 2,
     /// A share of calls to each in per cent; 0 is never tried.
     Percent = 3,
+    /// Higher quality index first, then cheapest; see [`crate::policy::QualityIndex`].
+    Quality = 4,
 }
 
 impl Order {
     /// The order with this number.
     pub fn from_code(code: u8) -> Option<Order> {
-        [Order::Lcr, Order::Priority, Order::Weight, Order::Percent].into_iter().find(|order| *order as u8 == code)
+        let all = [Order::Lcr, Order::Priority, Order::Weight, Order::Percent, Order::Quality];
+        all.into_iter().find(|order| *order as u8 == code)
     }
 }
 

@@ -9,6 +9,8 @@ use snapshot::policy::{Number as Line, NumberKind, RewriteField};
 use snapshot::{Policy, PolicyFlaw, Side};
 use units::{Cause, NodeId, Number};
 
+use crate::quality::Formula;
+
 /// A name or number that is rewritten; a rewrite whose result is longer than this many bytes is not made.
 pub type Text = String;
 
@@ -26,6 +28,8 @@ pub struct Rules {
     pub codecs: String,
     /// The hashes of the digest's password: MD5, SHA-256.
     pub secret: Option<([u8; 16], [u8; 32])>,
+    /// A plan's quality index.
+    pub formula: Formula,
     rewrites: Vec<(RewriteField, Regex)>,
     calling_allow: Lines,
     calling_deny: Lines,
@@ -52,7 +56,7 @@ impl Rules {
     /// Compiles a policy that passed [`Policy::check`].
     ///
     /// # Errors
-    /// An expression that is none, or that would take too much memory.
+    /// An expression that is none or would take too much memory, or a formula that is none.
     pub fn compile(policy: Policy) -> Result<Rules, PolicyFlaw> {
         let rewrites = policy
             .rewrite
@@ -61,7 +65,10 @@ impl Rules {
             .map(|(place, rule)| Ok((rule.field, listed("rewrite.pattern", place, &rule.pattern)?)));
         let numbers = &policy.numbers;
         let secret = policy.digest.as_ref().and_then(|digest| Some((hex(&digest.ha1_md5)?, hex(&digest.ha1_sha256)?)));
+        let formula = Formula::parse(&policy.quality.formula)
+            .map_err(|fault| PolicyFlaw::new("quality.formula", format!("{fault}")))?;
         Ok(Rules {
+            formula,
             codecs: policy.codecs.allow.join(","),
             secret,
             rewrites: rewrites.collect::<Result<_, PolicyFlaw>>()?,

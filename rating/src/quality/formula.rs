@@ -95,13 +95,27 @@ pub struct Formula {
     steps: Vec<Step>,
 }
 
+impl Default for Formula {
+    /// ASR.
+    fn default() -> Formula {
+        Formula { steps: Vec::from([Step::Figure(Figure::Asr)]) }
+    }
+}
+
 impl Formula {
+    /// True if it asks for the price.
+    pub fn asks_price(&self) -> bool {
+        self.steps.contains(&Step::Figure(Figure::Price))
+    }
+
     /// Compiles a formula; the empty one asks for ASR.
     ///
     /// # Errors
     /// The first fault.
     pub fn parse(text: &str) -> Result<Formula, Fault> {
-        let text = if text.trim().is_empty() { "ASR" } else { text };
+        if text.trim().is_empty() {
+            return Ok(Formula::default());
+        }
         let mut parser = Parser { text: text.as_bytes(), at: 0, steps: Vec::new(), waiting: 0, depth: 0 };
         if text.len() > TEXT_BYTES_MAX {
             return parser.fault(format!("is longer than {TEXT_BYTES_MAX} characters"));

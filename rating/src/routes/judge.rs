@@ -28,6 +28,30 @@ pub struct Judged {
     /// An exclusive route whose conditions hold and whose trunk sells the destination.
     pub exclusive: bool,
     pub member: Member,
+    pub merit: Merit,
+}
+
+/// What the place in an order by quality depends on, worst first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Merit {
+    /// Too little is known.
+    #[default]
+    Unknown,
+    /// Its index in millionths.
+    Index(i64),
+    /// Too little is known, and this call finds out; the number below the plan's per cent that was drawn.
+    Explored(u8),
+}
+
+impl Merit {
+    /// What is compared: all that are explored are equal.
+    pub fn rank(self) -> (u8, i64) {
+        match self {
+            Merit::Unknown => (0, 0),
+            Merit::Index(index) => (1, index),
+            Merit::Explored(_) => (2, 0),
+        }
+    }
 }
 
 /// What the place in a group depends on.
@@ -61,6 +85,9 @@ const GROUP: u64 = 1 << 32;
 /// Added to a route's key for the draw that forces it.
 const FORCE: u64 = 1 << 40;
 
+/// Added to a route's key for the draw that lets an unknown route be tried first.
+const EXPLORE: u64 = 1 << 41;
+
 /// Looks at one candidate; `place` is its bit in [`Ask::unreachable`].
 pub fn judge(
     view: &View<'_>,
@@ -80,6 +107,9 @@ pub fn judge(
         route: (depth(view, plan, ask), route.place() as u8),
         ..Judged::default()
     };
+    if plan.order() == Order::Quality {
+        judged.merit = merit(policies, plan, ask, (place, judged.key));
+    }
     let conditions = policies.choice(plan.id()).route(route.place());
     let stands = conditions.map_or(Ok(()), |conditions| {
         let tags = &policies.ingress(ask.ingress).policy.tags;
@@ -92,10 +122,13 @@ pub fn judge(
         }
         Ok(()) => look(view, policies, plan, ask, &mut judged.candidate),
     };
-    let verdict = match ask.unreachable & (1 << place) {
-        0 => verdict,
-        _ => verdict.and(Err((Cause::TRUNK_UNREACHABLE, None))),
-    };
+    let of_the_day = [
+        (ask.unreachable, Cause::TRUNK_UNREACHABLE),
+        (ask.resting, Cause::TRUNK_RESTS),
+        (ask.throttled, Cause::TRUNK_THROTTLED),
+    ];
+    let shut = of_the_day.iter().find(|(places, _)| places & (1 << place) != 0);
+    let verdict = verdict.and(shut.map_or(Ok(()), |(_, cause)| Err((*cause, None))));
     if let Err((cause, reason)) = verdict {
         (judged.candidate.verdict, judged.candidate.reason) = (Verdict::Dropped(cause), reason);
     }
@@ -103,6 +136,16 @@ pub fn judge(
         follow(conditions, ask.seed, &mut judged);
     }
     judged
+}
+
+/// Those with an index stand by it, the unknown ones after them, save for the share of calls that explore.
+fn merit(policies: &Policies, plan: &PlanView<'_>, ask: &Ask, (place, key): (usize, u64)) -> Merit {
+    let drawn = (random(ask.seed, EXPLORE | key) % 100) as u8;
+    match ask.indexes.get(place) {
+        Some(index) => Merit::Index(index),
+        None if drawn < policies.plan(plan.id()).policy.quality.explore_percent() => Merit::Explored(drawn),
+        None => Merit::Unknown,
+    }
 }
 
 /// What follows from a route whose conditions hold.
@@ -178,6 +221,8 @@ pub fn refusal(dropped: &[Candidate]) -> Cause {
         Cause::CALLED_DENIED,
         Cause::CALLED_NOT_ALLOWED,
         Cause::TRUNK_UNREACHABLE,
+        Cause::TRUNK_RESTS,
+        Cause::TRUNK_THROTTLED,
     ];
     let cause = |candidate: &Candidate| match candidate.verdict {
         Verdict::Dropped(cause) if telling.contains(&cause) => Some(cause),

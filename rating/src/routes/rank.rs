@@ -9,7 +9,7 @@ use core::cmp::{Ordering, Reverse};
 use snapshot::{Order, PLAN_ROUTES_MAX, View};
 use units::Money;
 
-use super::judge::Judged;
+use super::judge::{Judged, Merit};
 use super::{Reason, random};
 use crate::policy::Policies;
 use crate::policy::choice::Choice;
@@ -27,6 +27,8 @@ struct Place {
     band: u8,
     /// Which draw of its group took it.
     drawn: u8,
+    /// The best of its route.
+    merit: Merit,
 }
 
 /// Fills in the places of all candidates that may be tried, best first, and returns how many. Adds to kept ones the number that gave
@@ -65,14 +67,17 @@ fn rank_plan(by: Order, choice: &Choice, seed: u64, seen: &mut [Judged], order: 
     let mut places = [Place::default(); PLAN_ROUTES_MAX];
     for run in order.chunk_by(|a, b| seen[usize::from(*a)].route == seen[usize::from(*b)].route) {
         let price = run.iter().map(|place| seen[usize::from(*place)].price()).reduce(Money::min);
+        let merit = run.iter().map(|place| seen[usize::from(*place)].merit).max();
         for place in run {
-            places[usize::from(*place)].price = price.unwrap_or_default();
+            let place = &mut places[usize::from(*place)];
+            (place.price, place.merit) = (price.unwrap_or_default(), merit.unwrap_or_default());
         }
         draw_members(seed, seen, run, &mut places);
     }
     match by {
         Order::Lcr => bands(choice, seen, order, &mut places),
         Order::Percent => shares(seed, seen, order, &mut places),
+        Order::Quality => merits(seen, order, &mut places),
         Order::Priority | Order::Weight => {}
     }
     order.sort_unstable_by(|a, b| {
@@ -91,6 +96,7 @@ fn compare(by: Order, seed: u64, (a, of_a): (&Judged, &Place), (b, of_b): (&Judg
             Order::Priority => (0, priority, price, any),
             Order::Weight => (weight, any, price, priority),
             Order::Percent => (band, any, Money::ZERO, any),
+            Order::Quality => (band, any, price, priority),
         }
     };
     let route =
@@ -117,6 +123,25 @@ fn bands(choice: &Choice, seen: &mut [Judged], order: &mut [u8], places: &mut [P
         places[place].band = band;
         let reason = &mut seen[place].candidate.reason;
         *reason = reason.or(dearest.map(Reason::Band));
+    }
+}
+
+/// Parts routes by merit: the best ones are the first band.
+fn merits(seen: &mut [Judged], order: &mut [u8], places: &mut [Place; PLAN_ROUTES_MAX]) {
+    order.sort_unstable_by_key(|place| Reverse(places[usize::from(*place)].merit.rank()));
+    let mut band = 0;
+    let mut before = None;
+    for place in order.iter().map(|place| usize::from(*place)) {
+        let merit = places[place].merit;
+        band += u8::from(before.is_some_and(|before| before != merit.rank()));
+        before = Some(merit.rank());
+        places[place].band = band;
+        let reason = match merit {
+            Merit::Index(index) => Reason::Index(index),
+            Merit::Explored(drawn) => Reason::Explored(drawn),
+            Merit::Unknown => Reason::Unknown,
+        };
+        seen[place].candidate.reason = seen[place].candidate.reason.or(Some(reason));
     }
 }
 

@@ -87,6 +87,12 @@ reasons! {
     15 Forced(drawn: u8) "forced";
     /// Kept: its place was drawn with this share of those that were left, in per cent.
     16 Share(percent: u8) "share";
+    /// Kept: its quality index, in millionths.
+    17 Index(millionths: i64) "index";
+    /// Kept: too little is known of its quality.
+    18 Unknown "quality_unknown";
+    /// Kept: too little is known of its quality, and this number below the plan's per cent was drawn to find out, 0 to 99.
+    19 Explored(drawn: u8) "explored";
 }
 
 impl fmt::Display for Reason {
@@ -128,9 +134,18 @@ impl Figure for Money {
     }
 }
 
+impl Figure for i64 {
+    fn to(self) -> i64 {
+        self
+    }
+    fn from(number: i64) -> Option<i64> {
+        Some(number)
+    }
+}
+
 impl Figure for u8 {
     fn to(self) -> i64 {
-        i64::from(self)
+        self.into()
     }
     fn from(number: i64) -> Option<u8> {
         u8::try_from(number).ok()

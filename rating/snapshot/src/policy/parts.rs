@@ -405,7 +405,34 @@ part! {
         window_s: u8,
         /// With fewer calls in the window nothing is judged, 1 to 1,000; 0 for 10. Twice as many refusals in a row throttle at once.
         calls_min: u16,
-        /// The statuses that count as refusals; empty for 408, 480 and 503. An INVITE that we gave up counts as 408.
+        /// The statuses that count as refusals; empty for 408, 480 and 503. An INVITE that we gave up before it rang counts as 408.
         statuses: Vec<u16>,
+    }
+}
+
+impl QualityIndex {
+    /// The calls that a route is judged by.
+    pub fn calls(&self) -> u8 {
+        if self.calls == 0 { 100 } else { self.calls }
+    }
+
+    /// With fewer calls a route is unknown; never more than it is judged by.
+    pub fn calls_min(&self) -> u8 {
+        if self.calls_min == 0 { 10.min(self.calls()) } else { self.calls_min.min(self.calls()) }
+    }
+
+    /// Share of calls that try an unknown route first, per cent.
+    pub fn explore_percent(&self) -> u8 {
+        if self.explore_percent == 0 { 5 } else { self.explore_percent }
+    }
+
+    /// Seconds without a call after which a route is unknown again.
+    pub fn forget_s(&self) -> u32 {
+        if self.forget_s == 0 { 3_600 } else { self.forget_s }
+    }
+
+    /// Calls that talk less are short, in seconds.
+    pub fn short_s(&self) -> u8 {
+        if self.short_s == 0 { 6 } else { self.short_s }
     }
 }

@@ -114,7 +114,7 @@ fn a_floor_that_breaks_makes_the_trunk_rest_and_good_tests_end_it() {
     offer(&mut standing, (99_000, 100_000), 1_000, 500);
     assert_eq!((standing.state().0, standing.refusal(at(100_000).now)), (State::Resting, Some(Cause::TRUNK_RESTS)));
     assert_eq!(standing.broken().unwrap().to_string(), "ASR 12 % below 25 % over 100 calls");
-    assert_eq!(standing.deadline(), Some(at(99_020 + 60_000).now));
+    assert_eq!(standing.deadline(at(0).now), Some(at(99_020 + 60_000).now));
     assert_eq!(offer(&mut standing, (100_000, 159_000), 100, 500), 0, "it rests");
     let taken = offer(&mut standing, (159_020, 159_020 + 39_000), 100, 500);
     assert_eq!((taken, standing.state().0), (4, State::Testing), "six test calls a minute");
@@ -171,7 +171,11 @@ fn test_calls_are_bounded_and_one_that_never_left_frees_its_place() {
         assert_eq!(standing.refusal(at(ms).now), None);
         standing.on_begun(at(ms).now);
     }
-    assert_eq!((standing.refusal(at(60_000).now), standing.deadline()), (Some(Cause::TRUNK_RESTS), None), "two run");
+    assert_eq!(
+        (standing.refusal(at(60_000).now), standing.deadline(at(0).now)),
+        (Some(Cause::TRUNK_RESTS), None),
+        "two run"
+    );
     standing.on_over(at(60_000), Over::Void);
     assert_eq!(standing.refusal(at(60_000).now), None);
     standing.on_over(at(60_001), failed(0, 404));

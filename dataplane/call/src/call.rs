@@ -3,6 +3,7 @@
 mod carry;
 mod detour;
 mod finish;
+mod heard;
 mod offer;
 pub mod outbound;
 mod places;
@@ -22,6 +23,7 @@ pub use summary::Summary;
 
 use cdr::{GrantPart, Quality, Stages};
 use media::Relay;
+use rating::quality::Over;
 use rating::{Admission, Candidate, Policies};
 use sip::{Hop, Message};
 use snapshot::View;
@@ -159,6 +161,8 @@ pub struct Call {
     egress_media: Quality,
     ingress_taken: bool,
     egress_taken: Option<Candidate>,
+    /// How the attempt ended that still holds its room.
+    over: Over,
     seed: u64,
     decision: Vec<u8>,
 }
@@ -197,6 +201,7 @@ impl Call {
             egress_media: Quality::default(),
             ingress_taken: false,
             egress_taken: None,
+            over: Over::Void,
             seed,
             decision: Vec::new(),
             opening,

@@ -4,8 +4,9 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use cdr::GrantPart;
+use rating::quality::Over;
 use sip::Hop;
-use units::{AccountId, EgressTrunkId, IngressTrunkId, Instant, Money};
+use units::{AccountId, EgressTrunkId, IngressTrunkId, Instant, Money, PlanId};
 
 /// Which limit is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,6 +15,20 @@ pub enum Trunk {
     Ingress(IngressTrunkId),
     /// Calls that go out.
     Egress(EgressTrunkId),
+}
+
+/// What is known of an attempt before it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// It rings.
+    Ringing,
+    /// It was answered.
+    Answered {
+        /// Milliseconds from its INVITE to its ringing, or to its answer if it never rang.
+        pdd_ms: u64,
+        /// It rang before.
+        rang: bool,
+    },
 }
 
 /// One order of a call.
@@ -62,6 +77,21 @@ pub enum Effect {
     Return {
         /// The trunk.
         trunk: Trunk,
+        /// The plan that chose it.
+        plan: PlanId,
+        /// How the attempt that had it ended.
+        over: Over,
+    },
+    /// Tell the home shard of a trunk how an attempt goes.
+    Heard {
+        /// The trunk.
+        trunk: EgressTrunkId,
+        /// The plan that chose it.
+        plan: PlanId,
+        /// When its INVITE was sent.
+        begun: Instant,
+        /// What happened.
+        news: News,
     },
     /// Reserve money: `want` if it is there, anything from `least` on if not; answered by [`crate::Call::on_reserved`].
     Reserve {

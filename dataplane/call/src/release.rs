@@ -31,6 +31,7 @@ impl Release {
         match (self.by, self.cause) {
             // Our own refusals of one trunk: full, too fast, unreachable, no port for it.
             (Party::Switch, Cause::TERMINATOR_CAPACITY | Cause::TERMINATOR_CPS) => true,
+            (Party::Switch, Cause::TRUNK_RESTS | Cause::TRUNK_THROTTLED) => true,
             (Party::Switch, Cause::TIMER_EXPIRED | Cause::TRUNK_UNREACHABLE) => true,
             (Party::Ingress | Party::Switch, _) => false,
             // Another carrier would say the same: not allocated, normal, busy, no answer.
@@ -114,6 +115,7 @@ pub fn q850_of_cause(cause: Cause) -> u16 {
         Cause::ORIGINATOR_CAPACITY | Cause::TERMINATOR_CAPACITY | Cause::SWITCH_FULL | Cause::DRAINING => 42,
         Cause::ACK_MISSING => 102,
         Cause::NO_TERMINATOR | Cause::MARGIN_TOO_LOW => 34,
+        Cause::TRUNK_RESTS | Cause::TRUNK_THROTTLED => 34,
         _ => 21,
     }
 }

@@ -4,9 +4,10 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
 use rating::Policies;
+use rating::quality::Sum;
 use sip::Transport;
 use snapshot::{View, policy};
-use units::{EgressTrunkId, WallTime};
+use units::{Cause, EgressTrunkId, PlanId, WallTime};
 
 use crate::limits::TARGETS_MAX;
 
@@ -59,9 +60,11 @@ impl Places {
     }
 }
 
-/// Trunks that cannot be reached and trunks whose addresses are looked up, each sorted by id.
+/// Trunks that cannot be reached, trunks whose addresses are looked up and how well trunks do, each sorted by id.
 #[derive(Clone, Debug, Default)]
 pub struct Ways {
+    shut: Vec<(EgressTrunkId, Cause)>,
+    sums: Vec<((PlanId, EgressTrunkId), Sum)>,
     down: Vec<(EgressTrunkId, WallTime)>,
     targets: Vec<(EgressTrunkId, Vec<Target>)>,
 }
@@ -93,6 +96,48 @@ impl Ways {
             (Err(place), Some(since)) => self.down.insert(place, (trunk, since)),
             (Err(_), None) => {}
         }
+    }
+
+    /// Why no call may go to a trunk at this moment, by its home shard's word: it rests or is throttled.
+    pub fn shut(&self, trunk: EgressTrunkId) -> Option<Cause> {
+        let place = self.shut.binary_search_by_key(&trunk, |(id, _)| *id).ok()?;
+        Some(self.shut[place].1)
+    }
+
+    /// Calls may no longer go to a trunk, or may again.
+    pub fn set_shut(&mut self, trunk: EgressTrunkId, cause: Option<Cause>) {
+        match (self.shut.binary_search_by_key(&trunk, |(id, _)| *id), cause) {
+            (Ok(place), Some(cause)) => self.shut[place].1 = cause,
+            (Ok(place), None) => {
+                self.shut.remove(place);
+            }
+            (Err(place), Some(cause)) => self.shut.insert(place, (trunk, cause)),
+            (Err(_), None) => {}
+        }
+    }
+
+    /// What the last calls of a trunk by a plan say; nothing is known of one that is not watched.
+    pub fn sum(&self, plan: PlanId, trunk: EgressTrunkId) -> Sum {
+        let place = self.sums.binary_search_by_key(&(plan, trunk), |(route, _)| *route);
+        place.map_or(Sum::default(), |place| self.sums[place].1)
+    }
+
+    /// The last calls of a trunk by a plan say something else.
+    pub fn set_sum(&mut self, plan: PlanId, trunk: EgressTrunkId, sum: Sum) {
+        match self.sums.binary_search_by_key(&(plan, trunk), |(route, _)| *route) {
+            Ok(place) => self.sums[place].1 = sum,
+            Err(place) => self.sums.insert(place, ((plan, trunk), sum)),
+        }
+    }
+
+    /// Another snapshot: forgets the standing of trunks that are not watched any more, and of routes that no plan orders by quality.
+    pub fn retain_standing(
+        &mut self,
+        watched: impl Fn(EgressTrunkId) -> bool,
+        by_quality: impl Fn(PlanId, EgressTrunkId) -> bool,
+    ) {
+        self.shut.retain(|(trunk, _)| watched(*trunk));
+        self.sums.retain(|((plan, trunk), _)| by_quality(*plan, *trunk));
     }
 
     /// The hosts of a trunk whose addresses are looked up; `None` for a trunk that has an address of its own.

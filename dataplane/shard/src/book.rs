@@ -10,11 +10,12 @@ pub use room::{Limits, MOMENTS_MAX};
 
 use alloc::vec::Vec;
 
-use call::effect::Trunk;
+use call::effect::{News, Trunk};
 use cdr::{GrantPart, Record};
 use hashbrown::HashMap;
 use panel::wire::{Reply, Want};
-use units::{AccountId, Cause, GrantId, Instant, Money, NodeId, ShardId};
+use rating::quality::Over;
+use units::{AccountId, Cause, EgressTrunkId, GrantId, Instant, Money, NodeId, PlanId, ShardId};
 
 use crate::table::CallRef;
 use purse::Purse;
@@ -45,6 +46,21 @@ pub enum Entry {
     Return {
         /// The trunk.
         trunk: Trunk,
+        /// The plan that chose it.
+        plan: PlanId,
+        /// How the attempt that had it ended.
+        over: Over,
+    },
+    /// How an attempt goes that has room on a trunk.
+    Heard {
+        /// The trunk.
+        trunk: EgressTrunkId,
+        /// The plan that chose it.
+        plan: PlanId,
+        /// When its INVITE was sent.
+        begun: Instant,
+        /// What happened.
+        news: News,
     },
     /// One call wants money.
     Reserve {
@@ -81,7 +97,8 @@ impl Entry {
     /// The shard that must see this question; `None` for an answer.
     pub fn home(&self, shards: u16) -> Option<ShardId> {
         let key = match self {
-            Entry::Take { trunk, .. } | Entry::Return { trunk } => match trunk {
+            Entry::Heard { trunk, .. } => trunk.0,
+            Entry::Take { trunk, .. } | Entry::Return { trunk, .. } => match trunk {
                 Trunk::Ingress(id) => id.0,
                 Trunk::Egress(id) => id.0,
             },
@@ -160,7 +177,7 @@ impl Book {
                 let taken = taken.map_err(|full| room::cause(trunk, full));
                 out.push(Order::Tell(from, Entry::Taken { call, trunk, taken }));
             }
-            Entry::Return { trunk } => {
+            Entry::Return { trunk, .. } => {
                 if let Some(room) = self.rooms.get_mut(&trunk) {
                     room.give_back();
                 }
@@ -172,7 +189,7 @@ impl Book {
                 }
             }
             Entry::Settle { account, reserved, used } => self.purse(account).settle(now, &reserved, &used, out),
-            Entry::Taken { .. } | Entry::Reserved { .. } => {}
+            Entry::Taken { .. } | Entry::Reserved { .. } | Entry::Heard { .. } => {}
         }
     }
 

@@ -72,6 +72,8 @@ counters! {
     media_relayed;
     /// Media datagrams dropped: strangers, not RTP, no call.
     media_dropped;
+    /// Times that an egress trunk was shut because it rests or is throttled.
+    trunks_shut;
     /// Calls refused because the switch is full, draining or its disk is.
     calls_turned_away;
     /// Requests that were asked to prove a name.

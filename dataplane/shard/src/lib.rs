@@ -17,9 +17,11 @@ mod orders;
 pub mod parcel;
 mod peers;
 pub mod proof;
+mod pulse;
 pub mod recent;
 pub mod registrar;
 pub mod registrations;
+pub mod standings;
 pub mod steer;
 pub mod streams;
 pub mod subscribers;
@@ -58,6 +60,7 @@ use identity::Identity;
 use registrar::Registrar;
 use registrations::Registrations;
 use sip::auth::nonce::Key;
+use standings::Standings;
 use streams::Streams;
 use table::{CallRef, Table};
 use wheel::Wheel;
@@ -187,6 +190,7 @@ pub struct Shard {
     table: Table,
     wheel: Wheel,
     book: Book,
+    standings: Standings,
     work: call::effect::Effects,
     inbox: VecDeque<(ShardId, book::Entry)>,
     book_orders: Vec<book::Order>,
@@ -245,6 +249,7 @@ impl Shard {
             table: Table::new(table_seed),
             wheel: Wheel::default(),
             book,
+            standings: Standings::default(),
             work: call::effect::Effects::default(),
             inbox: VecDeque::new(),
             book_orders: Vec::new(),
@@ -307,6 +312,7 @@ impl Shard {
                 self.work_inbox(clock, out);
             }
             Parcel::Trunk(word) => self.on_word(clock, word, out),
+            Parcel::Standing(word) => self.on_standing(word),
             Parcel::Book { from, entry } => {
                 self.inbox.push_back((from, entry));
                 self.work_inbox(clock, out);
@@ -351,11 +357,12 @@ impl Shard {
     }
 
     /// Swap to a checked snapshot. The one before is handed back, so that whoever can wait takes it apart.
-    pub fn on_snapshot(&mut self, clock: Clock, loaded: Loaded, _out: &mut Effects) -> Option<Loaded> {
+    pub fn on_snapshot(&mut self, clock: Clock, loaded: Loaded, out: &mut Effects) -> Option<Loaded> {
         self.learn_names(&loaded);
         self.want_registrations(clock, &loaded);
         let before = self.loaded.replace(loaded);
         self.watch(clock);
+        self.watch_standings(clock, out);
         self.find_subscribers(clock);
         self.map_addresses();
         before
@@ -422,6 +429,7 @@ impl Shard {
         self.carry_out_book(out);
         self.work_inbox(clock, out);
         self.ask_trunks(clock, out);
+        self.weigh_trunks(clock, out);
         self.mark(clock, out);
         self.end_bindings(clock);
         self.refresh_registrations(clock, out);
@@ -430,7 +438,12 @@ impl Shard {
     /// When `on_time` must be called at the latest.
     pub fn deadline(&self) -> Option<Instant> {
         let mark = (self.calls_up > 0).then_some(self.mark_at);
-        let names = [self.identity.registrar.deadline(), self.registrations.deadline(), self.probes_at];
+        let names = [
+            self.identity.registrar.deadline(),
+            self.registrations.deadline(),
+            self.probes_at,
+            self.standings.deadline(),
+        ];
         let own = [self.wheel.deadline(), self.book.deadline(), self.streams.deadline(), mark];
         own.into_iter().chain(names).flatten().min()
     }
@@ -475,6 +488,8 @@ impl Shard {
             ports_max: self.relay.ports_max(),
             revision: self.loaded.as_ref().map_or(0, |loaded| loaded.view().revision().0),
             trunks: self.trunk_figures(),
+            standings: self.standing_figures(),
+            routes: self.route_figures(),
         }
     }
 

@@ -5,7 +5,8 @@ use alloc::boxed::Box;
 use call::effect::{Effect as CallOrder, Trunk};
 use call::{Call, Context};
 use cdr::Record;
-use units::{Clock, Instant, ShardId};
+use rating::quality::Over;
+use units::{Clock, Instant, PlanId, ShardId};
 
 use crate::book::{Entry, Limits, Order};
 use crate::table::CallRef;
@@ -135,7 +136,10 @@ impl Shard {
                     let limits = Limits { capacity, cps, window_s: self.cps_window_s(trunk) };
                     self.ask_home(Entry::Take { call: at, trunk, limits }, out);
                 }
-                CallOrder::Return { trunk } => self.ask_home(Entry::Return { trunk }, out),
+                CallOrder::Return { trunk, plan, over } => self.ask_home(Entry::Return { trunk, plan, over }, out),
+                CallOrder::Heard { trunk, plan, begun, news } => {
+                    self.ask_home(Entry::Heard { trunk, plan, begun, news }, out);
+                }
                 CallOrder::Reserve { account, want, least } => {
                     self.ask_home(Entry::Reserve { call: at, account, want, least }, out);
                 }
@@ -196,7 +200,8 @@ impl Shard {
                     if self.table.get(call).is_some() {
                         self.step(clock, call, out, |call, ctx| call.on_taken(ctx, trunk, taken));
                     } else if taken.is_ok() {
-                        self.ask_home(Entry::Return { trunk }, out);
+                        let (plan, over) = (PlanId::default(), Over::Void);
+                        self.ask_home(Entry::Return { trunk, plan, over }, out);
                     }
                 }
                 Entry::Reserved { call, reserved, account } => {
@@ -208,10 +213,27 @@ impl Shard {
                     }
                 }
                 question => {
-                    self.book.on_entry(clock.now, from, question, &mut self.book_orders);
+                    self.answer_entry(clock, from, question);
+                    self.tell_standings(out);
                     self.carry_out_book(out);
                 }
             }
+        }
+    }
+
+    /// Answers a question to this home shard. A trunk that may not be called at this moment has no room.
+    fn answer_entry(&mut self, clock: Clock, from: ShardId, question: Entry) {
+        if let Entry::Take { call, trunk: trunk @ Trunk::Egress(id), .. } = question
+            && let Some(cause) = self.standings.refusal(clock.now, id)
+        {
+            return self.book_orders.push(Order::Tell(from, Entry::Taken { call, trunk, taken: Err(cause) }));
+        }
+        self.standings.on_entry(clock, &question);
+        self.book.on_entry(clock.now, from, question, &mut self.book_orders);
+        if let Some(Order::Tell(_, Entry::Taken { trunk: Trunk::Egress(id), taken: Ok(()), .. })) =
+            self.book_orders.last()
+        {
+            self.standings.on_begun(clock, *id);
         }
     }
 

@@ -40,4 +40,6 @@ pub enum Parcel {
     Proof(crate::proof::News),
     /// Whether an egress trunk answers.
     Trunk(crate::health::Word),
+    /// How well an egress trunk does.
+    Standing(crate::standings::Word),
 }

@@ -5,7 +5,7 @@ use cdr::{GrantPart, Record};
 use panel::wire::{Reply, Want};
 use shard::book::{Book, Entry, Limits, MOMENTS_MAX, Order, grant_of, grant_text};
 use shard::table::CallRef;
-use units::{AccountId, Cause, EgressTrunkId, GrantId, IngressTrunkId, Instant, Money, NodeId, ShardId};
+use units::{AccountId, Cause, EgressTrunkId, GrantId, IngressTrunkId, Instant, Money, NodeId, PlanId, ShardId};
 
 const HOME: ShardId = ShardId(0);
 const ACCOUNT: AccountId = AccountId(4);
@@ -62,7 +62,12 @@ fn capacity_is_what_is_taken_and_not_returned() {
     assert_eq!(take(&mut book, 0, trunk, 2, 0), Ok(()));
     assert_eq!(take(&mut book, 0, trunk, 2, 0), Ok(()));
     assert_eq!(take(&mut book, 0, trunk, 2, 0), Err(Cause::TERMINATOR_CAPACITY));
-    book.on_entry(at(1), HOME, Entry::Return { trunk }, &mut Vec::new());
+    book.on_entry(
+        at(1),
+        HOME,
+        Entry::Return { trunk, plan: PlanId(1), over: rating::quality::Over::Void },
+        &mut Vec::new(),
+    );
     assert_eq!(take(&mut book, 1, trunk, 2, 0), Ok(()));
     assert_eq!(book.taken(trunk), 2);
 }

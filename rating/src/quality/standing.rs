@@ -120,9 +120,10 @@ impl Standing {
         throttled.then_some(Cause::TRUNK_THROTTLED)
     }
 
-    /// When [`Standing::on_time`] is due, or [`Standing::refusal`] changes by itself.
-    pub fn deadline(&self) -> Option<Instant> {
-        [self.trial.deadline(), self.throttling.as_ref().and_then(Throttling::deadline)].into_iter().flatten().min()
+    /// When [`Standing::on_time`] is due, or [`Standing::refusal`] changes by itself: later than `now`.
+    pub fn deadline(&self, now: Instant) -> Option<Instant> {
+        let all = [self.trial.deadline(), self.throttling.as_ref().and_then(Throttling::deadline)];
+        all.into_iter().flatten().filter(|at| *at > now).min()
     }
 
     /// Time went on.

@@ -215,6 +215,12 @@ pub struct ShardFigures {
     /// The egress trunks that it asks by OPTIONS whether they live.
     #[serde(default)]
     pub trunks: Vec<TrunkFigures>,
+    /// The egress trunks with floors or a throttle that live with it.
+    #[serde(default)]
+    pub standings: Vec<StandingFigures>,
+    /// The routes of plans by quality whose trunks live with it.
+    #[serde(default)]
+    pub routes: Vec<RouteFigures>,
 }
 
 /// Whether an egress trunk answers.
@@ -282,4 +288,53 @@ pub struct RegistrationRow {
     pub until: Option<i64>,
     /// Failed: what the peer said; 408 if nothing.
     pub status: Option<u16>,
+}
+
+/// How well an egress trunk with floors or a throttle does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandingFigures {
+    /// The egress trunk's id.
+    pub egress_trunk: u32,
+    /// `open`, `throttled` (cause 411), `resting` or `testing` (cause 410).
+    pub state: String,
+    /// Since when, microseconds since 1970 UTC.
+    pub since: i64,
+    /// The floor that is broken, in words; empty if none is.
+    pub reason: String,
+    /// What its last calls say.
+    pub sum: SumFigures,
+}
+
+/// How well a route of a plan by quality does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteFigures {
+    /// The plan's id.
+    pub plan: u32,
+    /// The egress trunk's id.
+    pub egress_trunk: u32,
+    /// What its last calls by this plan say.
+    pub sum: SumFigures,
+}
+
+/// What the last calls say: counts of 200 at most, and averages.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SumFigures {
+    /// Attempts.
+    pub calls: u8,
+    /// Of these, answered.
+    pub answered: u8,
+    /// Of these, answered or brought to somebody who did not answer.
+    pub reached: u8,
+    /// Answered calls that are over.
+    pub talks: u8,
+    /// Of these, short.
+    pub short: u8,
+    /// Average talk time in seconds.
+    pub acd_s: u16,
+    /// Average time from INVITE to ringing in milliseconds.
+    pub pdd_ms: u16,
+    /// Average estimated mean opinion score in hundredths; 0 without media.
+    pub mos_x100: u16,
+    /// Average share of lost packets in thousandths.
+    pub loss_permille: u16,
 }

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use cdr::{GrantPart, Party};
+use rating::quality::Over;
 use units::{Cause, Money};
 
 use crate::bridge::Body;
@@ -99,7 +100,8 @@ impl Call {
         if self.ingress_taken {
             self.ingress_taken = false;
             let trunk = Trunk::Ingress(self.opening.admission.ingress);
-            ctx.desk.out.list.push(Effect::Return { trunk });
+            let plan = self.opening.admission.plan;
+            ctx.desk.out.list.push(Effect::Return { trunk, plan, over: Over::Void });
         }
         let reserved = core::mem::take(&mut self.reserved);
         if !reserved.is_empty() {

@@ -86,6 +86,7 @@ impl Call {
             if let Some(attempt) = self.attempts.last_mut() {
                 attempt.ringing = Some(now);
             }
+            self.tell_ringing(ctx);
         }
         if !matches!(self.state, State::Ringing { .. }) {
             return self.acknowledge(ctx, owed);

@@ -120,7 +120,9 @@ impl Call {
     pub(super) fn write_attempt(&mut self, ctx: &mut Context<'_>, release: Release) {
         let Some(attempt) = self.attempts.last().filter(|attempt| !attempt.written) else { return };
         let record = self.attempt_record(ctx.desk.clock, attempt, release, self.answered.is_some());
+        let over = self.over(ctx, attempt, release);
         append(ctx, &Record::Cdr(Box::new(record)), false);
+        self.over = over;
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.written = true;
         }

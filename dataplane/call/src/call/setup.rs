@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use cdr::GrantPart;
+use rating::quality::Over;
 use rating::{Ask, Routes};
 use sip::Message;
 use units::{Cause, Money};
@@ -43,6 +44,7 @@ impl Call {
 
     /// The home shard of a trunk decided.
     pub fn on_taken(&mut self, ctx: &mut Context<'_>, trunk: Trunk, taken: Result<(), Cause>) {
+        let plan = self.opening.admission.plan;
         match (&self.state, trunk, taken) {
             (State::Taking { .. }, Trunk::Ingress(_), Ok(())) => {
                 self.ingress_taken = true;
@@ -58,7 +60,7 @@ impl Call {
                 }
             },
             // The answer came too late: what was taken goes straight back.
-            (_, trunk, Ok(())) => ctx.desk.out.list.push(Effect::Return { trunk }),
+            (_, trunk, Ok(())) => ctx.desk.out.list.push(Effect::Return { trunk, plan, over: Over::Void }),
             (_, _, Err(_)) => {}
         }
     }
@@ -115,8 +117,9 @@ impl Call {
             called: admission.called,
             at: self.started.wall,
             seed: self.seed,
-            unreachable: rating::unreachable(&ctx.view, admission.plan, |trunk| ctx.ways.is_down(trunk)),
+            ..Ask::default()
         };
+        let ask = self.of_the_day(ctx, ask);
         let mut routes = Routes::default();
         let found = rating::routes(&ctx.view, ctx.policies, &ask, &mut routes);
         let after = (ctx.ticks)();
@@ -128,6 +131,19 @@ impl Call {
         match found {
             Ok(()) => self.advance(ctx),
             Err(cause) => self.fail(ctx, Release::by_switch(cause)),
+        }
+    }
+
+    /// Adds what the day knows of the plan's trunks.
+    fn of_the_day(&self, ctx: &Context<'_>, ask: Ask) -> Ask {
+        let (view, ways, plan) = (&ctx.view, ctx.ways, ask.plan);
+        let shut = |cause| move |trunk| ways.shut(trunk) == Some(cause);
+        Ask {
+            unreachable: rating::marked(view, plan, |trunk| ways.is_down(trunk)),
+            resting: rating::marked(view, plan, shut(Cause::TRUNK_RESTS)),
+            throttled: rating::marked(view, plan, shut(Cause::TRUNK_THROTTLED)),
+            indexes: rating::indexes(view, ctx.policies, &ask, |plan, trunk| ways.sum(plan, trunk)),
+            ..ask
         }
     }
 
@@ -296,7 +312,10 @@ impl Call {
 
     pub(super) fn return_egress(&mut self, ctx: &mut Context<'_>) {
         if let Some(candidate) = self.egress_taken.take() {
-            ctx.desk.out.list.push(Effect::Return { trunk: Trunk::Egress(candidate.egress) });
+            let over = core::mem::take(&mut self.over);
+            let over = self.with_media(over);
+            let (trunk, plan) = (Trunk::Egress(candidate.egress), candidate.plan);
+            ctx.desk.out.list.push(Effect::Return { trunk, plan, over });
         }
     }
 }

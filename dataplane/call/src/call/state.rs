@@ -111,6 +111,7 @@ impl Call {
             egress_media: record.egress_media,
             ingress_taken: true,
             egress_taken: Some(candidate_of(&attempt_record, head.margin)),
+            over: rating::quality::Over::Void,
             seed: head.seed,
             decision: record.decision.clone(),
             opening: opening_of(&record, head.hops, first.peer),

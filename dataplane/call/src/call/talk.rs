@@ -41,6 +41,7 @@ impl Call {
         let body = self.answer_body(body);
         self.legs[0].answer_invite(&mut ctx.desk, 0, 200, &body, None);
         self.hush_media(ctx, true);
+        self.tell_answered(ctx);
         let spent = (ctx.ticks)() - began_ns;
         self.stages.answer_us = micros(spent);
         ctx.desk.out.list.extend([Effect::Stage(Stage::Answer, spent), Effect::Count(Count::Answered)]);

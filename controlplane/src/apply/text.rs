@@ -418,7 +418,8 @@ fn plan(r: &mut Reader, p: &mut Place, t: &PlanText) -> Option<Plan> {
         "priority" => Ok(Order::Priority),
         "weight" => Ok(Order::Weight),
         "percent" => Ok(Order::Percent),
-        _ => Err("is none of lcr, priority, weight, percent".into()),
+        "quality" => Ok(Order::Quality),
+        _ => Err("is none of lcr, priority, weight, percent, quality".into()),
     });
     let margin_min = r.or(p, "margin_min", &t.margin_min, Money::ZERO, money);
     let attempts_max = r.or(p, "attempts_max", &t.attempts_max, 4, number);

@@ -112,6 +112,7 @@ impl Object for PlanDraft {
             1 => Order::Priority,
             2 => Order::Weight,
             3 => Order::Percent,
+            4 => Order::Quality,
             other => return Err(StoreError::Broken(format!("column route_order holds {other}"))),
         };
         Ok(PlanDraft {

@@ -21,5 +21,6 @@ pub mod plans;
 pub mod rates;
 pub mod rewrites;
 pub mod simulate;
+pub mod standings;
 pub mod story;
 pub mod trunk_groups;

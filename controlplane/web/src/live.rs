@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use units::WallTime;
 
 use crate::api::overview::{Figures, MoneySum, Point, Sums};
+use crate::api::standings::log_changes;
 use crate::services::Inner;
 use crate::value::{Amount, Time};
 
@@ -134,6 +135,9 @@ pub(crate) async fn read_for_ever(app: Arc<Inner>) {
 async fn ask(app: &Inner) {
     let asked = tokio::time::timeout(ASK_MAX, app.link.ask(Ask::Figures)).await;
     if let Ok(Ok(Answer::Figures(figures))) = asked {
+        if let Some(before) = app.live.heard() {
+            log_changes(&before.figures, &figures);
+        }
         let heard = Heard { at: Instant::now(), wall: Time::now(), figures: Arc::new(*figures) };
         *app.live.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(heard);
     }

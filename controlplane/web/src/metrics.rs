@@ -37,6 +37,7 @@ pub(crate) fn text(app: &Inner) -> String {
     if let Some(heard) = heard {
         node(&mut out, &heard);
         shards(&mut out, &heard);
+        standings(&mut out, &heard);
         counters(&mut out, &heard);
         stages(&mut out, &heard);
     }
@@ -66,6 +67,16 @@ fn shards(out: &mut String, heard: &Heard) {
     each(out, "calls_answered_active", "Running calls that are answered.", |shard| u64::from(shard.answered));
     each(out, "media_ports_used", "Media ports in use.", |shard| u64::from(shard.ports_used));
     each(out, "media_ports_max", "Media ports of the shard.", |shard| u64::from(shard.ports_max));
+}
+
+fn standings(out: &mut String, heard: &Heard) {
+    let name = "egress_trunks";
+    header(out, name, "Egress trunks with floors or a throttle, by what they may do.", "gauge");
+    for state in ["open", "throttled", "resting", "testing"] {
+        let all = heard.figures.shards.iter().flat_map(|shard| &shard.standings);
+        let count = all.filter(|standing| standing.state == state).count();
+        line(out, name, &format!("{{state=\"{state}\"}}"), count as u64);
+    }
 }
 
 fn counters(out: &mut String, heard: &Heard) {

@@ -33,6 +33,8 @@ pub enum Order {
     Weight,
     /// A share of calls to each in per cent.
     Percent,
+    /// Higher quality index first, then cheapest.
+    Quality,
 }
 
 /// One route of a plan: to a trunk, or to a group of them.
@@ -257,6 +259,7 @@ impl From<snapshot::Order> for Order {
             snapshot::Order::Priority => Order::Priority,
             snapshot::Order::Weight => Order::Weight,
             snapshot::Order::Percent => Order::Percent,
+            snapshot::Order::Quality => Order::Quality,
         }
     }
 }
@@ -268,6 +271,7 @@ impl From<Order> for snapshot::Order {
             Order::Priority => snapshot::Order::Priority,
             Order::Weight => snapshot::Order::Weight,
             Order::Percent => snapshot::Order::Percent,
+            Order::Quality => snapshot::Order::Quality,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
+use panel::wire::Figures;
 use rating::policy::{Stage, stages};
 use rating::{Policies, Routes};
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::standings::of_the_moment;
 use super::story::Arithmetic;
 use crate::auth::{May, rights};
 use crate::extract::Body;
@@ -42,6 +44,9 @@ pub struct SimulateAsk {
     pub at: Option<Time>,
     /// Breaks ties; 0 when absent.
     pub seed: Option<u64>,
+    /// Whether to heed what the data plane knows at this moment: trunks that do not answer, rest or are throttled, and quality indexes.
+    /// Yes when absent, unless `at` is another time.
+    pub live: Option<bool>,
     /// Price a call of this many milliseconds; 60,000 when absent.
     pub talk_ms: Option<u64>,
 }
@@ -75,6 +80,8 @@ pub struct Candidate {
     pub margin_per_minute: Option<Amount>,
     /// Margin over the sell price of a minute, in per cent.
     pub margin_percent: Option<f64>,
+    /// Its quality index, where the plan's order is by quality and enough calls are known.
+    pub index: Option<f64>,
     /// Kept or dropped.
     pub verdict: Verdict,
     /// Why it was dropped, as a cause.
@@ -198,11 +205,20 @@ async fn simulate(
 ) -> Answered<Json<Simulation>> {
     let snapshot = app.snapshots.read().await?;
     let names = app.names.read(&app.store).await?;
-    decide(&snapshot.view(), app.node, &names, &ask).map(Json)
+    let is_live = ask.live.unwrap_or(ask.at.is_none());
+    let heard = app.live.heard().filter(|heard| is_live && heard.is_up());
+    let day = heard.map(|heard| heard.figures);
+    decide(&snapshot.view(), app.node, &names, &ask, day.as_deref()).map(Json)
 }
 
 /// What the data plane would decide.
-fn decide(view: &View<'_>, node: NodeId, names: &Names, ask: &SimulateAsk) -> Answered<Simulation> {
+fn decide(
+    view: &View<'_>,
+    node: NodeId,
+    names: &Names,
+    ask: &SimulateAsk,
+    day: Option<&Figures>,
+) -> Answered<Simulation> {
     let policies = Policies::compile(view).map_err(Problem::internal)?;
     let calling = number("/calling", &ask.calling)?;
     let (source, called) = caller(view, ask)?;
@@ -248,8 +264,9 @@ fn decide(view: &View<'_>, node: NodeId, names: &Names, ask: &SimulateAsk) -> An
         called: admitted.called,
         at: at.0,
         seed: ask.seed.unwrap_or(0),
-        unreachable: 0,
+        ..rating::Ask::default()
     };
+    let question = day.map_or(question, |day| of_the_moment(day, view, &policies, question));
     let judged = rating::routes(view, &policies, &question, &mut routes);
     told.elapsed_us += micros(started);
     told.sell = Some(Arithmetic::of(&sell, talk_ms));
@@ -396,6 +413,10 @@ impl Candidate {
             currency: candidate.buy.map(|terms| terms.deck_currency.code()),
             margin_per_minute: candidate.buy.map(|_| Amount(candidate.margin)),
             margin_percent: candidate.buy.and_then(|_| percent(candidate.margin, rating::minute(sell))),
+            index: match candidate.reason {
+                Some(rating::Reason::Index(index)) => Some(index as f64 / rating::quality::SCALE as f64),
+                _ => None,
+            },
             verdict: if kept { Verdict::Kept } else { Verdict::Dropped },
             cause,
             reason,

@@ -188,7 +188,7 @@ fn decision(view: &snapshot::View<'_>, called: Number) -> Vec<u8> {
         called,
         at,
         seed: 7,
-        unreachable: 0,
+        ..rating::Ask::default()
     };
     let mut routes = rating::Routes::default();
     rating::routes(view, &rating::Policies::default(), &ask, &mut routes).unwrap();

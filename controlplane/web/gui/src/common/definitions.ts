@@ -29,6 +29,7 @@ export const definitions = {
   techPrefix: 'Digits in front of the called number that select this trunk; stripped before routing.',
   percentile: 'Share of values that are at or below the shown latency. There is no mean on purpose: it hides the tail.',
   sellPerMinute: 'Price of a minute to the originator.',
+  qualityIndex: 'What the plan’s formula makes of the last calls by each route; the highest goes first. Unknown while there are too few calls.',
   buyPerMinute: 'Price of a minute from the terminator on the present attempt.',
 } as const;
 

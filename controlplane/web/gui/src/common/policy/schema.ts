@@ -52,11 +52,12 @@ export const GROUPS: { title: string; fields: string[] }[] = [
   { title: 'Answers', fields: ['answers'] },
   { title: 'Digest and registration', fields: ['digest', 'registration'] },
   { title: 'Probes', fields: ['probe'] },
+  { title: 'Quality', fields: ['quality', 'floors', 'throttle'] },
 ];
 
 /** Kept for programs: people give the password. */
 const HIDDEN = ['ha1_md5', 'ha1_sha256'];
-const CAPITALS: Record<string, string> = { cps: 'CPS', nat: 'NAT', uri: 'URI', id: 'ID', udp: 'UDP', tcp: 'TCP', tls: 'TLS' };
+const CAPITALS: Record<string, string> = { cps: 'CPS', nat: 'NAT', uri: 'URI', id: 'ID', udp: 'UDP', tcp: 'TCP', tls: 'TLS', asr: 'ASR', acd: 'ACD' };
 const all = shapes as unknown as Record<string, Shape>;
 
 /** `answer_timeout_s` → `Answer timeout, seconds`. */
@@ -70,11 +71,11 @@ export function told(description: string, side: Side): string | undefined {
   const plain = description.replace(/\s*\n\s*(?!-)/g, ' ');
   const [, sides = '', rest = ''] = /^(All|Both|Egress and plan): (.*)$/s.exec(plain) ?? [];
   if (sides !== '') return sides === 'All' || (side === 'plan' ? sides !== 'Both' : sides === 'Both' || side === 'egress') ? sentence(rest) : undefined;
-  const parts = plain.split(/(?=(?:Ingress|Egress): )/);
-  const marked = parts.filter((part) => /^(Ingress|Egress): /.test(part));
+  const parts = plain.split(/(?=(?:Ingress|Egress|Plan): )/);
+  const marked = parts.filter((part) => /^(Ingress|Egress|Plan): /.test(part));
   const mine = parts.filter((part) => !marked.includes(part) || part.toLowerCase().startsWith(side));
   if (marked.length > 0 && !mine.some((part) => marked.includes(part))) return undefined;
-  return mine.map((part) => sentence(part.replace(/^(Ingress|Egress): /, '').trim())).join(' ');
+  return mine.map((part) => sentence(part.replace(/^(Ingress|Egress|Plan): /, '').trim())).join(' ');
 }
 
 const sentence = (text: string) => (text.charAt(0).toUpperCase() + text.slice(1)).replaceAll('`', '');

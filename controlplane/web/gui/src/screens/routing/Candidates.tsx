@@ -3,7 +3,7 @@ import { Box, Table, TableBody, TableCell, TableHead, TableRow } from '@mui/mate
 import { Link } from 'wouter';
 import type { Schemas } from '../../api/http';
 import { Defined, State } from '../../common/Fact';
-import { decimal, NONE, percent, placesOf } from '../../common/format';
+import { decimal, fixed, NONE, percent, placesOf } from '../../common/format';
 
 type Candidate = Schemas['Candidate'];
 
@@ -13,7 +13,7 @@ interface Props {
   results?: Map<string, { text: string; good: boolean }>;
 }
 
-function Row({ candidate: c, places, result, chained }: { candidate: Candidate; places: number; result?: { text: string; good: boolean }; chained: boolean }) {
+function Row({ candidate: c, places, result, chained, indexed }: { candidate: Candidate; places: number; result?: { text: string; good: boolean }; chained: boolean; indexed: boolean }) {
   const dropped = c.verdict === 'dropped';
   return (
     <TableRow hover data-candidate={c.egress_trunk.code} data-verdict={c.verdict} data-because={c.because ?? undefined} sx={{ '& td': { color: dropped ? 'text.secondary' : undefined } }}>
@@ -23,6 +23,7 @@ function Row({ candidate: c, places, result, chained }: { candidate: Candidate; 
       <TableCell align="right">{decimal(c.buy_per_minute, places)}</TableCell>
       <TableCell align="right">{decimal(c.margin_per_minute, places)}</TableCell>
       <TableCell align="right" sx={(c.margin_percent ?? 0) < 0 ? { color: 'error.main !important' } : undefined}>{percent(c.margin_percent)}</TableCell>
+      {indexed && <TableCell align="right">{c.index === null || c.index === undefined ? NONE : fixed(c.index, 2)}</TableCell>}
       <TableCell>
         <Box sx={{ display: 'flex', alignItems: 'center', gap: 1, minWidth: 130, flexWrap: 'wrap' }}>
           {result ? <State tone={result.good ? 'success' : 'error'}>{result.text}</State> : <State tone={dropped ? 'default' : 'success'}>{dropped ? `dropped${c.cause ? ` · ${c.cause}` : ''}` : 'kept'}</State>}
@@ -39,6 +40,7 @@ export function Candidates({ candidates, results }: Props) {
   const currency = candidates.find((c) => c.currency)?.currency;
   const places = placesOf(candidates.flatMap((c) => [c.buy_per_minute, c.margin_per_minute]), 4);
   const chained = new Set(candidates.map((c) => c.plan.id)).size > 1;
+  const indexed = candidates.some((c) => typeof c.index === 'number');
   const unit = currency ? ` ${currency}` : '';
   return (
     <Table size="small" sx={{ '& td, & th': { whiteSpace: 'nowrap', px: 1 }, '& td:last-of-type': { whiteSpace: 'normal' }, '& tr:last-child td': { borderBottom: 0 } }}>
@@ -50,11 +52,12 @@ export function Candidates({ candidates, results }: Props) {
           <TableCell align="right"><Defined figure="buyPerMinute">Buy/min{unit}</Defined></TableCell>
           <TableCell align="right"><Defined figure="margin">Margin/min</Defined></TableCell>
           <TableCell align="right">%</TableCell>
+          {indexed && <TableCell align="right"><Defined figure="qualityIndex">Index</Defined></TableCell>}
           <TableCell>Result and reason</TableCell>
         </TableRow>
       </TableHead>
       <TableBody>
-        {candidates.map((c) => <Row key={`${c.plan.id} ${c.egress_trunk.id} ${c.because ?? ''}`} candidate={c} places={places} chained={chained} result={c.verdict === 'kept' ? results?.get(c.egress_trunk.id) : undefined} />)}
+        {candidates.map((c) => <Row key={`${c.plan.id} ${c.egress_trunk.id} ${c.because ?? ''}`} candidate={c} places={places} chained={chained} indexed={indexed} result={c.verdict === 'kept' ? results?.get(c.egress_trunk.id) : undefined} />)}
       </TableBody>
     </Table>
   );

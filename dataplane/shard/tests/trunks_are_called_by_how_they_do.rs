@@ -6,6 +6,7 @@ mod world;
 use std::sync::Arc;
 
 use call::effect::Trunk;
+use rating::Reason;
 use rating::quality::{Over, Sum};
 use shard::book::{Entry, Limits};
 use shard::standings::Word;
@@ -158,8 +159,8 @@ fn routes_go_by_quality_once_enough_is_known() {
     call(&mut world, "by-quality", "200 OK");
     let cdr = world.cdrs.iter().rfind(|cdr| cdr.attempt.0 == 0).unwrap();
     let read = rating::decision::decode(&cdr.decision).unwrap();
-    let ranks: Vec<_> = read.candidates.iter().map(|one| (one.egress.0, one.index.unwrap())).collect();
-    assert_eq!(ranks, [(2, 33_333_333), (3, 0)], "three of nine calls were answered");
+    let ranks: Vec<_> = read.candidates.iter().map(|one| (one.egress.0, one.reason.unwrap())).collect();
+    assert_eq!(ranks, [(2, Reason::Index(33_333_333)), (3, Reason::Index(0))], "three of nine calls were answered");
     assert_eq!(world.shard.ways().sum(PlanId(1), EgressTrunkId(2)).answered, 3);
 }
 

@@ -14,8 +14,8 @@ pub mod diff;
 mod e164;
 mod margin;
 pub mod policy;
-pub mod replay;
 pub mod quality;
+pub mod replay;
 mod routes;
 pub mod whatif;
 

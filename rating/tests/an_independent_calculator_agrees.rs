@@ -56,6 +56,7 @@ fn decided(view: &View<'_>, policies: &Policies, call: &Call, found: &mut Routes
         at,
         seed: call.seed,
         unreachable: call.unreachable,
+        ..Ask::default()
     };
     let refusal = routes(view, policies, &ask, found).err().map(|cause| cause.0);
     let named = |one: &Candidate| (one.egress.0, one.plan.0);

@@ -79,7 +79,7 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
             called: admission.called,
             at,
             seed: 0,
-            ..rating::Ask::default()
+            ..Ask::default()
         };
         rating::routes(&view, &policies, &ask, &mut routes)
     });

@@ -223,6 +223,7 @@ impl<'a> Oracle<'a> {
                 rows.sort_by_key(|row| (!row.forced, row.route.weight, row.price, priority(row), chance(row)))
             }
             Order::Percent => rows.sort_by_key(|row| (!row.forced, row.band, chance(row))),
+            Order::Quality => panic!("no book of this test orders by quality: quality_orders_routes.rs does"),
         }
     }
 }

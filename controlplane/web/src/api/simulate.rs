@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::standings::of_the_moment;
+use super::standings::{broken, of_the_moment};
 use super::story::Arithmetic;
 use crate::auth::{May, rights};
 use crate::extract::Body;
@@ -277,6 +277,7 @@ fn decide(
         Some((calling.to_string(), called.to_string()))
     };
     told.candidates = Candidate::show_all(routes.all(), &sell, names, out);
+    told.explain(day);
     told.buy = routes.kept().first().and_then(|best| best.buy).map(|terms| Arithmetic::of(&terms, talk_ms));
     match judged {
         Ok(()) => Ok(told),
@@ -324,6 +325,18 @@ fn trunk<'a>(view: &View<'a>, key: &str) -> Answered<IngressView<'a>> {
 fn number(field: &str, text: &str) -> Answered<Number> {
     let wanted = "up to 39 characters of 0-9, A-Z, a-z and *#+._- are wanted";
     Number::parse(text.trim().as_bytes()).map_err(|_| Problem::invalid(field, wanted))
+}
+
+impl Simulation {
+    /// Adds which floor makes a trunk rest.
+    fn explain(&mut self, day: Option<&Figures>) {
+        let rests = Some(Cause::TRUNK_RESTS.0);
+        for candidate in self.candidates.iter_mut().filter(|candidate| candidate.cause == rests) {
+            if let Some(broken) = day.and_then(|day| broken(day, candidate.egress_trunk.id.0)) {
+                candidate.reason = format!("rests: {broken}");
+            }
+        }
+    }
 }
 
 impl Refusal {

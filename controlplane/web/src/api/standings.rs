@@ -231,6 +231,13 @@ pub(crate) fn of_the_moment(figures: &Figures, view: &View<'_>, policies: &Polic
     }
 }
 
+/// The floor that makes a trunk rest.
+pub(crate) fn broken(figures: &Figures, trunk: u32) -> Option<&str> {
+    let mut all = figures.shards.iter().flat_map(|shard| &shard.standings);
+    all.find(|standing| standing.egress_trunk == trunk && !standing.reason.is_empty())
+        .map(|found| found.reason.as_str())
+}
+
 fn cause_of(standing: &StandingFigures) -> Option<Cause> {
     match state(standing) {
         TrunkState::Resting | TrunkState::Testing => Some(Cause::TRUNK_RESTS),

@@ -9,7 +9,7 @@ import { Confirm } from '../../common/Form';
 import { State } from '../../common/Fact';
 import { Head, Trouble, Waiting } from '../../common/Panel';
 import { Accounts } from './Accounts';
-import { EgressTrunks, IngressTrunks } from './Trunks';
+import { EgressTrunks, IngressTrunks, OfCarrier } from './Trunks';
 import { CARRIER_FIELDS } from './fields';
 
 /** The screen. */
@@ -37,6 +37,7 @@ export default function Carrier({ id }: { id: string }) {
         <Accounts carrier={value} />
         <IngressTrunks carrier={value} />
         <EgressTrunks carrier={value} />
+        <OfCarrier carrier={value} />
       </Box>
       {doing === 'change' && (
         <ChangeDialog name={id} title={`Edit ${value.code}`} fields={CARRIER_FIELDS} read={read} onClose={() => setDoing(null)} start={({ code, name, blocked }) => ({ code, name, blocked })}

@@ -12,6 +12,7 @@ import { Defined, State } from '../../common/Fact';
 import { count, NONE } from '../../common/format';
 import { Empty, Panel, Trouble } from '../../common/Panel';
 import { Policied } from '../../common/policy/Policied';
+import { Standings } from '../routing/Standings';
 import { egressBody, egressFields, egressStart, ingressBody, ingressFields, ingressStart, lineOf, type Choices } from './fields';
 
 type Doing<T> = { what: 'new' } | { what: 'change' | 'switch' | 'delete'; trunk: T } | null;
@@ -139,4 +140,10 @@ export function EgressTrunks({ carrier }: { carrier: Carrier }) {
       {doing?.what === 'delete' && <Switch trunk={doing.trunk} say="Delete" onClose={close} send={async () => body(api.DELETE('/api/v1/egress-trunks/{id}', { params: { ...at(doing.trunk.id), header: { 'if-match': (await read(doing.trunk.id)).etag } } }))} />}
     </Panel>
   );
+}
+
+/** How well the carrier's egress trunks do. */
+export function OfCarrier({ carrier }: { carrier: Carrier }) {
+  const trunks = useEgressTrunks();
+  return <Standings trunks={(trunks.data ?? []).filter((trunk) => trunk.carrier.id === carrier.id).map((trunk) => trunk.id)} />;
 }

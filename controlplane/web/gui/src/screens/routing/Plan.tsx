@@ -15,6 +15,7 @@ import { Policied } from '../../common/policy/Policied';
 import { ORDERS, planFields } from './fields';
 import { Figure } from './Figure';
 import { Rules, told } from './Rules';
+import { Standings } from './Standings';
 
 type Route = PlanRow['routes'][number];
 type RouteNew = Schemas['PlanRouteNew'];
@@ -123,6 +124,7 @@ export default function Plan({ id }: { id: string }) {
           </Facts>
         </Panel>
         <Routes key={etag} plan={value} etag={etag} onSaved={() => void queries.invalidateQueries()} />
+        <Standings trunks={value.routes.flatMap((route) => (route.egress_trunk ? [route.egress_trunk.id] : []))} plan={id} />
       </Box>
       {doing === 'change' && (
         <ChangeDialog side="plan" name={id} title={`Edit ${value.code}`} fields={planFields(plans.data, id)} read={read} onClose={() => setDoing(null)} start={({ routes: _, rules: __, updated_at: ___, id: ____, failover, ...rest }) => ({ ...rest, failover: failover?.id ?? null })}

@@ -11,7 +11,8 @@ use units::{CarrierId, Cause, Currency, EgressTrunkId, Money, Terms};
 use crate::charge::charge;
 use crate::decision::Decision;
 use crate::policy::Policies;
-use crate::routes::{Ask, Routes, Verdict, quote, routes, unreachable};
+use crate::quality::Indexes;
+use crate::routes::{Ask, Routes, Verdict, marked, quote, routes};
 
 /// A recorded call, read once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,8 +44,10 @@ impl Past {
 
     /// Adds a call by its decision record; `answered_by` is the trunk that took it, `talked_ms` how long.
     pub fn add(&mut self, decision: &Decision, answered_by: EgressTrunkId, talked_ms: Option<u64>) {
-        let unreachable = Verdict::Dropped(Cause::TRUNK_UNREACHABLE);
-        let down = decision.candidates.iter().filter(|candidate| candidate.verdict == unreachable);
+        // What the day had shut stays shut, whatever for.
+        let of_the_day = [Cause::TRUNK_UNREACHABLE, Cause::TRUNK_RESTS, Cause::TRUNK_THROTTLED];
+        let is_shut = |verdict| matches!(verdict, Verdict::Dropped(cause) if of_the_day.contains(&cause));
+        let down = decision.candidates.iter().filter(|candidate| is_shut(candidate.verdict));
         let down = self.list(down.map(|candidate| candidate.egress));
         let kept = decision.candidates.iter().filter(|candidate| candidate.verdict == Verdict::Kept);
         // An unanswered call says nothing of how another order would have ended.
@@ -111,8 +114,10 @@ impl WhatIf {
             Err(cause) => return Fate::Blocked(cause),
         };
         let (plan, down) = (ingress.plan(), past.trunks(call.down));
-        let bits = if down.is_empty() { 0 } else { unreachable(view, plan, |trunk| down.contains(&trunk)) };
-        let ask = Ask { plan, sell, unreachable: bits, ..call.ask };
+        let bits = if down.is_empty() { 0 } else { marked(view, plan, |trunk| down.contains(&trunk)) };
+        // Places of a plan mean nothing in another one; in a changed plan the indexes stand by place.
+        let indexes = if plan == call.ask.plan { call.ask.indexes } else { Indexes::default() };
+        let ask = Ask { plan, sell, unreachable: bits, resting: 0, throttled: 0, indexes, ..call.ask };
         if let Err(cause) = routes(view, policies, &ask, &mut self.routes) {
             return Fate::Blocked(cause);
         }

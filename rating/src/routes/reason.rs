@@ -115,6 +115,14 @@ impl fmt::Display for Reason {
             Reason::Band(dearest) => write!(f, "in the band of prices up to {dearest}"),
             Reason::Forced(drawn) => write!(f, "forced to the front: {drawn} of 100 was drawn"),
             Reason::Share(percent) => write!(f, "drawn with a share of {percent} %"),
+            Reason::Index(millionths) => {
+                let (sign, size) = (if *millionths < 0 { "-" } else { "" }, millionths.unsigned_abs() / 10_000);
+                write!(f, "quality index {sign}{}.{:02}", size / 100, size % 100)
+            }
+            Reason::Unknown => f.write_str("too little is known of its quality"),
+            Reason::Explored(drawn) => {
+                write!(f, "too little is known of its quality, tried to find out: {drawn} of 100 was drawn")
+            }
         }
     }
 }

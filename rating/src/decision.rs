@@ -15,7 +15,7 @@ use crate::routes::{Ask, Candidate, Reason, Routes, Verdict};
 
 /// Bytes of a record at most.
 pub const DECISION_BYTES_MAX: usize = 1_024;
-const FORMAT: u8 = 5;
+const FORMAT: u8 = 6;
 const HAS_BUY: u8 = 0x80;
 const HAS_CURRENCY: u8 = 0x40;
 /// It stands in a failover plan.

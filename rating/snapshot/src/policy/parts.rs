@@ -355,7 +355,7 @@ part! {
 part! {
     /// What makes a route good in a plan whose order is `quality`: the higher its index, the earlier it is tried.
     QualityIndex {
-        /// The index: numbers, + - * / ( ), min(a, b), max(a, b) over ASR, NER, SHORT and LOSS (per cent), ACD_s (seconds), PDD_ms (milliseconds), MOS (1 to 5), CALLS and PRICE (of a minute, in units of its currency). Six decimals; dividing by 0 gives 0. Empty for ASR.
+        /// The index: numbers, + - * / ( ), min(a, b), max(a, b) over ASR, NER, SHORT and LOSS (per cent), ACD_s (seconds), PDD_ms (milliseconds), MOS (1 to 5), CALLS and PRICE (of a minute, in the originator's currency). Six decimals; dividing by 0 gives 0. Empty for ASR.
         formula: String,
         /// The last calls by this plan that a route is judged by, 1 to 200; 0 for 100.
         calls: u8,

@@ -129,7 +129,7 @@ pub const ALLOWED: &[Allowed] = &[
     allowed("config", "dataplane/src/main.rs", "", "what a shard is started with, not what it decides from"),
     allowed("config", "loadtest/sim", "", "what a shard is started with, not what it decides from"),
     allowed("config", "", "cfg", "Rust's conditional compilation"),
-    allowed("config", "benches/call_memory.rs", "", "what a shard is started with, not what it decides from"),
+    allowed("config", "benches/caller.rs", "", "what a shard is started with, not what it decides from"),
     allowed("config", "fuzz", "", "what a shard is started with, not what it decides from"),
     allowed("config", "benches/allocations.rs", "", "what a shard is started with, not what it decides from"),
     allowed("config", "dataplane/shard", "", "what a shard is started with, not what it decides from"),

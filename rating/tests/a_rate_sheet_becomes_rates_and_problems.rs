@@ -153,7 +153,7 @@ fn a_new_deck_is_compared_with_the_old_one_prefix_by_prefix() {
     assert_eq!(shown, [("1", Closed), ("2", Decrease), ("3", Increase), ("4", Unchanged), ("5", New)]);
     assert_eq!(changes[1].difference(), Some(-Money::parse("0.5").unwrap()));
     assert_eq!((changes[0].difference(), changes[4].difference()), (None, None));
-    assert_eq!(counts(&changes), Counts { new: 1, increased: 1, decreased: 1, unchanged: 1, closed: 1 });
+    assert_eq!(counts(&changes), Counts { new: 1, increased: 1, decreased: 1, unchanged: 1, closed: 1, blocked: 0 });
 }
 
 #[test]

@@ -1,51 +1,83 @@
 //! Which column is what: the names that carriers give them.
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+
+use super::cells::plain_word;
 
 /// What a column may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Column {
+    /// Dial codes: one, a list, ranges.
     Prefix,
+    /// The country's code, which stands before each code of the row.
+    CountryCode,
+    /// What people call the destination.
     Destination,
+    /// The price.
     Rate,
+    /// Charged once for an answered call.
     ConnectionFee,
+    /// Minimum, increment and perhaps free seconds in one cell.
     Steps,
+    /// Seconds billed at least.
     Minimum,
+    /// Length of a billing step.
     Increment,
+    /// Free seconds.
     Free,
+    /// From when.
     From,
+    /// Until when.
     Till,
+    /// The carrier's own word on what changes.
+    Status,
+    /// Yes or no.
     Blocked,
+    /// Known, and not to be read.
+    Ignored,
 }
 
-const COLUMNS: usize = 11;
+const COLUMNS: usize = 14;
 
-/// Names in lower case with letters and digits only.
-const NAMES: [(Column, &str, &[&str]); COLUMNS] = [
+/// For each column: its word in templates, the word in problems, and names in lower case with letters and digits only.
+const NAMES: [(Column, &str, &str, &[&str]); COLUMNS] = [
     (
         Column::Prefix,
+        "prefix",
         "the prefix",
         &[
             "prefix",
+            "prefixes",
             "code",
+            "codes",
             "dialcode",
             "dialcodes",
             "dialingcode",
             "areacode",
+            "areacodes",
+            "citycode",
             "destinationcode",
-            "codes",
             "bnumberprefix",
+            "npanxx",
         ],
     ),
     (
+        Column::CountryCode,
+        "country_code",
+        "the country code",
+        &["countrycode", "cc", "countryprefix", "countrydialcode"],
+    ),
+    (
         Column::Destination,
+        "destination",
         "the destination",
         &["destination", "name", "destinationname", "country", "description", "zone", "area"],
     ),
     (
         Column::Rate,
+        "rate",
         "the rate",
         &[
             "rate",
@@ -64,11 +96,13 @@ const NAMES: [(Column, &str, &[&str]); COLUMNS] = [
     ),
     (
         Column::ConnectionFee,
+        "connection_fee",
         "the connection fee",
         &["connectionfee", "connectfee", "connectioncharge", "setupfee", "callsetupfee", "surcharge", "fee"],
     ),
     (
         Column::Steps,
+        "steps",
         "the billing steps",
         &[
             "increments",
@@ -84,6 +118,7 @@ const NAMES: [(Column, &str, &[&str]); COLUMNS] = [
     ),
     (
         Column::Minimum,
+        "minimum",
         "the minimum",
         &[
             "minimum",
@@ -95,16 +130,19 @@ const NAMES: [(Column, &str, &[&str]); COLUMNS] = [
             "firstinterval",
             "initialincrement",
             "minduration",
+            "duration",
         ],
     ),
     (
         Column::Increment,
+        "increment",
         "the increment",
         &["increment", "incrementsec", "nextinterval", "secondinterval", "additionalincrement", "step"],
     ),
-    (Column::Free, "the free seconds", &["free", "frees", "freeseconds", "grace", "gracetime"]),
+    (Column::Free, "free", "the free seconds", &["free", "frees", "freeseconds", "grace", "gracetime"]),
     (
         Column::From,
+        "from",
         "the first date",
         &[
             "effectivefrom",
@@ -119,11 +157,50 @@ const NAMES: [(Column, &str, &[&str]); COLUMNS] = [
     ),
     (
         Column::Till,
+        "till",
         "the last date",
         &["effectivetill", "effectiveto", "enddate", "validtill", "validto", "till", "expires", "expirydate"],
     ),
-    (Column::Blocked, "blocking", &["blocked", "block", "isblocked"]),
+    (
+        Column::Status,
+        "status",
+        "the status",
+        &["status", "change", "changes", "changetype", "ratechange", "changeindicator", "movement", "chg"],
+    ),
+    (Column::Blocked, "blocked", "blocking", &["blocked", "block", "isblocked"]),
+    (Column::Ignored, "ignored", "nothing", &[]),
 ];
+
+/// What names of columns about money contain: such a column is mapped or refused, never dropped.
+const MONEY: [&str; 8] = ["rate", "price", "fee", "charge", "cost", "tax", "surcharge", "amount"];
+
+impl Column {
+    /// Its word in templates and in the API.
+    pub fn word(self) -> &'static str {
+        NAMES[self as usize].1
+    }
+
+    /// The column of this word.
+    pub fn of_word(word: &str) -> Option<Column> {
+        NAMES.iter().find(|(_, own, ..)| *own == word).map(|(column, ..)| *column)
+    }
+
+    /// All words.
+    pub fn words() -> impl Iterator<Item = &'static str> {
+        NAMES.iter().map(|(_, word, ..)| *word)
+    }
+}
+
+/// One column of a sheet and how it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeadColumn {
+    /// Its place, from 1.
+    pub column: u32,
+    /// Its name in the sheet.
+    pub name: String,
+    /// What it is read as; `None` if it is not read.
+    pub means: Option<Column>,
+}
 
 /// Where each column stands in a sheet.
 #[derive(Clone, Debug, Default)]
@@ -131,25 +208,64 @@ pub struct Head {
     places: [Option<usize>; COLUMNS],
     /// Columns that say the same as an earlier one, from 1, and what they say.
     pub doubled: Vec<(u32, &'static str)>,
+    /// All columns with a name.
+    pub columns: Vec<HeadColumn>,
 }
 
 impl Head {
-    /// The head line's columns; `None` if it does not name both a prefix and a rate.
-    pub fn of(cells: &[String]) -> Option<Head> {
+    /// The head line's columns; `None` if it does not name both a prefix and a rate. What a template says about a name goes before
+    /// what the name says.
+    pub fn of<C: AsRef<str>>(cells: &[C], mapped: &[(String, Column)]) -> Option<Head> {
         let mut head = Head::default();
         for (place, cell) in cells.iter().enumerate() {
-            let plain: String =
-                cell.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
-            let Some((column, shown, _)) = NAMES.iter().find(|(.., names)| names.contains(&plain.as_str())) else {
-                continue;
-            };
-            if head.places[*column as usize].is_some() {
-                head.doubled.push((place as u32 + 1, shown));
-            } else {
-                head.places[*column as usize] = Some(place);
-            }
+            head.add(place, cell.as_ref(), mapped);
         }
-        (head.place(Column::Prefix).is_some() && head.place(Column::Rate).is_some()).then_some(head)
+        head.whole().then_some(head)
+    }
+
+    /// Columns by their places alone, for a sheet without a head line: a template names them `#1`, `#2` and so on.
+    pub fn by_place(mapped: &[(String, Column)]) -> Option<Head> {
+        let mut head = Head::default();
+        for (name, column) in mapped {
+            let place: usize = name.strip_prefix('#')?.parse().ok().filter(|place| (1..=1_000).contains(place))?;
+            head.put(place - 1, name, *column);
+        }
+        head.whole().then_some(head)
+    }
+
+    fn add(&mut self, place: usize, name: &str, mapped: &[(String, Column)]) {
+        let plain = plain_word(name);
+        let same = |known: &str| plain_word(known) == plain && !known.starts_with('#');
+        let by_place = |known: &str| known.strip_prefix('#').is_some_and(|known| known.parse() == Ok(place + 1));
+        let told = mapped.iter().find(|(known, _)| by_place(known) || (!plain.is_empty() && same(known)));
+        let known = || NAMES.iter().find(|(.., names)| names.contains(&plain.as_str())).map(|(column, ..)| *column);
+        match told.map(|(_, column)| *column).or_else(known) {
+            Some(column) => self.put(place, name, column),
+            None if plain.is_empty() => {}
+            None => self.columns.push(HeadColumn { column: place as u32 + 1, name: name.to_string(), means: None }),
+        }
+    }
+
+    fn put(&mut self, place: usize, name: &str, column: Column) {
+        let at = place as u32 + 1;
+        let free = column == Column::Ignored || self.places[column as usize].is_none();
+        self.columns.push(HeadColumn { column: at, name: name.to_string(), means: free.then_some(column) });
+        if free {
+            self.places[column as usize] = Some(place);
+        } else {
+            self.doubled.push((at, NAMES[column as usize].2));
+        }
+    }
+
+    fn whole(&self) -> bool {
+        self.place(Column::Prefix).is_some() && self.place(Column::Rate).is_some()
+    }
+
+    /// Columns that nobody reads, although their names speak of money.
+    pub fn unread_money(&self) -> impl Iterator<Item = &HeadColumn> {
+        let doubled = |column: u32| self.doubled.iter().any(|(at, _)| *at == column);
+        let money = |name: &str| MONEY.iter().any(|word| plain_word(name).contains(word));
+        self.columns.iter().filter(move |it| it.means.is_none() && !doubled(it.column) && money(&it.name))
     }
 
     /// The place of a column in a row, from 0.

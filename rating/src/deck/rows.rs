@@ -11,7 +11,8 @@ const SEPARATORS: [char; 4] = [',', ';', '\t', '|'];
 const SAMPLE_LINES: usize = 20;
 
 /// The rows of a text with the number of the line that each ends on, from 1. Cells are trimmed; a quoted cell may hold separators,
-/// doubled quotes and line ends. The separator is the one that parts some line of the first twenty into a head line, or a comma.
+/// doubled quotes and line ends. The separator is the one that parts some line of the first twenty into a head line, or else the
+/// most frequent one.
 pub fn rows(text: &str) -> Vec<(u32, Vec<String>)> {
     let owned = |(line, cells): (u32, Vec<Cow<'_, str>>)| (line, cells.into_iter().map(Cow::into_owned).collect());
     slices(text).into_iter().map(owned).collect()
@@ -151,7 +152,11 @@ fn separator(text: &str) -> char {
     let heads = |separator: char| {
         let mut lines = text.lines().take(SAMPLE_LINES);
         // Quotes do not matter here: names are compared by their letters.
-        lines.any(|line| Head::of(&line.split(separator).map(String::from).collect::<Vec<_>>()).is_some())
+        lines.any(|line| Head::of(&line.split(separator).collect::<Vec<_>>(), &[]).is_some())
     };
-    SEPARATORS.into_iter().find(|separator| heads(*separator)).unwrap_or(',')
+    // Without names that we know, the most frequent mark.
+    let marks =
+        |separator: &char| text.lines().take(SAMPLE_LINES).map(|line| line.matches(*separator).count()).sum::<usize>();
+    let most = || SEPARATORS.into_iter().rev().max_by_key(marks).unwrap_or(',');
+    SEPARATORS.into_iter().find(|separator| heads(*separator)).unwrap_or_else(most)
 }

@@ -44,6 +44,8 @@ pub enum ChangeKind {
     Unchanged,
     /// The prefix is in the deck and not in the file.
     Closed,
+    /// Calls there are refused from then on.
+    Blocked,
 }
 
 /// One line of the difference between a deck and a file.
@@ -93,6 +95,8 @@ pub struct ImportReport {
     pub unchanged: u32,
     /// Prefixes that vanish.
     pub closed: u32,
+    /// Prefixes where calls are refused from then on.
+    pub blocked: u32,
     /// The first 1,000 lines that are not `unchanged`.
     pub changes: Vec<RateChange>,
     /// There are more than `changes` shows.
@@ -194,6 +198,7 @@ impl ImportReport {
             decreased: number(counts.decreased),
             unchanged: number(counts.unchanged),
             closed: number(counts.closed),
+            blocked: number(counts.blocked),
             changes: shown.by_ref().take(SHOWN_MAX).map(RateChange::show).collect(),
             changes_cut: shown.next().is_some(),
             problems: sheet
@@ -214,7 +219,7 @@ impl ImportReport {
     fn counts(&self) -> serde_json::Value {
         serde_json::json!({
             "rows": self.rows, "new": self.new, "increased": self.increased, "decreased": self.decreased,
-            "unchanged": self.unchanged, "closed": self.closed,
+            "unchanged": self.unchanged, "closed": self.closed, "blocked": self.blocked,
         })
     }
 }
@@ -231,6 +236,7 @@ impl RateChange {
                 diff::ChangeKind::Decrease => ChangeKind::Decrease,
                 diff::ChangeKind::Unchanged => ChangeKind::Unchanged,
                 diff::ChangeKind::Closed => ChangeKind::Closed,
+                diff::ChangeKind::Blocked => ChangeKind::Blocked,
             },
             old_per_minute: change.old.map(|rate| Amount(rate.per_minute)),
             new_per_minute: change.new.map(|rate| Amount(rate.per_minute)),

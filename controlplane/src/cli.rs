@@ -5,6 +5,7 @@
 
 mod calls;
 mod cdr;
+mod deck;
 mod external;
 mod past;
 mod replay;
@@ -52,6 +53,9 @@ enum Noun {
     /// Call detail records.
     #[command(subcommand)]
     Cdr(cdr::Verb),
+    /// Rate decks.
+    #[command(subcommand)]
+    Deck(deck::Verb),
     /// Routing.
     #[command(subcommand)]
     Route(route::Verb),
@@ -133,6 +137,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Noun::Apply(arguments) => apply(arguments).await,
         Noun::Calls(verb) => calls::run(verb).await,
         Noun::Cdr(verb) => cdr::run(verb).await,
+        Noun::Deck(verb) => deck::run(verb).await,
         Noun::Route(verb) => route::run(verb).await,
         Noun::Replay(arguments) => replay::run(arguments).await,
         Noun::Whatif(arguments) => whatif::run(*arguments).await,

@@ -8,6 +8,7 @@ mod cells;
 mod codes;
 mod columns;
 mod dates;
+mod join;
 pub mod merge;
 mod row;
 mod rows;
@@ -25,6 +26,7 @@ pub use cells::Status;
 pub use codes::{CODES_PER_ROW_MAX, Dashes};
 pub use columns::{Column, HeadColumn};
 pub use dates::DateOrder;
+pub use join::{Table, join};
 pub use rows::rows;
 
 use columns::Head;

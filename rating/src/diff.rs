@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
-use snapshot::Rate;
+use snapshot::{PREFIX_BYTES_MAX, Rate};
 use units::{Money, WallTime};
 
 /// What happens to a prefix.
@@ -191,4 +191,13 @@ fn compare<'a>(before: &[&'a Rate], rate: &'a Rate) -> Change<'a> {
 
 fn in_force(rate: &Rate, at: WallTime) -> bool {
     rate.from <= at && rate.till.is_none_or(|till| at < till)
+}
+
+/// The rate of the longest prefix of `number` that is in force at a moment; the rates are in order of [`by_key`].
+pub fn longest<'a>(rates: &'a [Rate], number: &str, at: WallTime) -> Option<&'a Rate> {
+    (0..=number.len().min(PREFIX_BYTES_MAX)).rev().filter_map(|length| number.get(..length)).find_map(|prefix| {
+        let start = rates.partition_point(|rate| rate.prefix.as_str() < prefix);
+        let line = rates[start..].iter().take_while(|rate| rate.prefix == prefix);
+        line.filter(|rate| in_force(rate, at)).last()
+    })
 }

@@ -12,6 +12,7 @@ mod egress;
 mod error;
 mod groups;
 mod exchange;
+mod imports;
 mod ingress;
 mod ledger;
 mod model;
@@ -20,10 +21,12 @@ mod people;
 mod plans;
 mod policy;
 mod rates;
+mod revisions;
 mod search;
 mod settings;
 mod sql;
 mod traces;
+mod traffic;
 
 use std::sync::Arc;
 
@@ -36,6 +39,7 @@ pub use decks::{Deck, DeckDraft, DeckFacts, DeckRevision};
 pub use egress::{EgressTrunk, EgressTrunkDraft};
 pub use error::{ConflictKind, Result, StoreError};
 pub use groups::{Group, GroupDraft};
+pub use imports::{DeckTemplate, Import, ImportDraft, ImportState};
 pub use ingress::{IngressTrunk, IngressTrunkDraft};
 pub use ledger::{Entry, OpenGrant, Payment};
 pub use model::RevisionRow;
@@ -44,7 +48,9 @@ pub use people::{ApiKey, ApiKeyDraft, User, UserDraft, WebSession};
 pub use plans::{Plan, PlanDraft};
 pub use policy::without_secrets;
 pub use rates::{RATES_PAGE_MAX, RateAfter, check_rate};
+pub use revisions::REVISIONS_KEPT_MAX;
 pub use search::{CallStory, CdrFilter, CdrKind, OverviewRow, SEARCH_ROWS_MAX, Side};
+pub use traffic::Traffic;
 
 use sql::{Database, Tx};
 

@@ -3,20 +3,24 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
+use rating::diff::{self, Edits};
 use snapshot::{Deck, DeckImage, Packer, Rate};
 use units::{Money, WallTime};
 
 use crate::Store;
 use crate::error::{Result, StoreError};
 use crate::object::{self, Edit};
-use crate::sql::{Arg, Row, Tx, args, now};
+use crate::revisions::{self, Fields};
+use crate::sql::{Arg, Tx, args, now};
 
 /// Rates of one page at most.
 pub const RATES_PAGE_MAX: u32 = 1_000;
 /// Rates of one deck at most.
 const RATES_MAX: usize = 10_000_000;
+/// A deck is written anew unless so many times fewer of its rates change.
+const REWRITE_AT: usize = 10;
 
-const COLUMNS: &[&str] = &[
+pub(crate) const COLUMNS: &[&str] = &[
     "deck",
     "prefix",
     "valid_from",
@@ -94,6 +98,13 @@ impl Store {
     }
 }
 
+impl Store {
+    /// All rates of a deck in order of prefix and date.
+    pub async fn every_rate(&self, deck: u32) -> Result<Vec<Rate>> {
+        every(&mut self.read().await?, deck).await
+    }
+}
+
 impl Edit {
     /// All rates of a deck in order of prefix and date, as this transaction sees them.
     pub async fn every_rate(&mut self, deck: u32) -> Result<Vec<Rate>> {
@@ -109,14 +120,39 @@ impl Edit {
         for rate in rates {
             check_rate(rate)?;
         }
-        self.tx.run("DELETE FROM rates WHERE deck=?", args![deck]).await?;
+        let before = every(&mut self.tx, deck).await?;
+        let (edits, undo) = (diff::edits(&before, rates), diff::edits(rates, &before));
+        if (edits.gone.len() + edits.put.len()).saturating_mul(REWRITE_AT) < rates.len() {
+            self.change(deck, &edits).await?;
+        } else {
+            self.tx.run("DELETE FROM rates WHERE deck=?", args![deck]).await?;
+            self.insert(deck, rates).await?;
+        }
+        self.touched = true;
+        step(&mut self.tx, deck, rates.len() as u64, note, &undo).await?;
+        Ok(rates.len() as u64)
+    }
+
+    /// Brings the rates of a deck to what they were after an earlier change, which is a change of its own. Returns how many stand.
+    pub async fn restore_rates(&mut self, deck: u32, rates_version: i64, note: &str) -> Result<u64> {
+        let rates = revisions::at(&mut self.tx, deck, rates_version).await?;
+        self.replace_rates(deck, &rates, note).await
+    }
+
+    async fn change(&mut self, deck: u32, edits: &Edits) -> Result<()> {
+        for rate in edits.gone.iter().chain(&edits.put) {
+            let sql = "DELETE FROM rates WHERE deck=? AND prefix=? AND valid_from=?";
+            self.tx.run(sql, args![deck, rate.prefix.as_str(), rate.from]).await?;
+        }
+        self.insert(deck, &edits.put).await
+    }
+
+    async fn insert(&mut self, deck: u32, rates: &[Rate]) -> Result<()> {
         for block in rates.chunks(10_000) {
             let rows = block.iter().map(|rate| values(deck, rate)).collect();
             self.tx.insert_many("INSERT INTO", "rates", COLUMNS, rows).await.map_err(doubled)?;
         }
-        self.touched = true;
-        step(&mut self.tx, deck, rates.len() as u64, note).await?;
-        Ok(rates.len() as u64)
+        Ok(())
     }
 
     /// Writes one rate over the one with the same prefix and date, or beside the others.
@@ -124,18 +160,21 @@ impl Edit {
         lock(&mut self.tx, deck).await?;
         check_rate(rate)?;
         let mut count = deck_count(&mut self.tx, deck).await?;
+        let before = one(&mut self.tx, deck, &rate.prefix, rate.from).await?;
+        let undo = diff::edits(core::slice::from_ref(rate), before.as_slice());
         let key = args![deck, rate.prefix.as_str(), rate.from];
         let gone = self.tx.run("DELETE FROM rates WHERE deck=? AND prefix=? AND valid_from=?", key).await?;
         count = count.saturating_sub(gone.rows) + 1;
         self.tx.insert_many("INSERT INTO", "rates", COLUMNS, vec![values(deck, rate)]).await?;
         self.touched = true;
-        step(&mut self.tx, deck, count, note).await
+        step(&mut self.tx, deck, count, note, &undo).await
     }
 
     /// Removes one rate.
     pub async fn delete_rate(&mut self, deck: u32, prefix: &str, from: WallTime, note: &str) -> Result<()> {
         lock(&mut self.tx, deck).await?;
         let count = deck_count(&mut self.tx, deck).await?;
+        let undo = Edits { put: one(&mut self.tx, deck, prefix, from).await?, ..Edits::default() };
         let gone = self
             .tx
             .run("DELETE FROM rates WHERE deck=? AND prefix=? AND valid_from=?", args![deck, prefix, from])
@@ -144,7 +183,7 @@ impl Edit {
             return Err(StoreError::missing("rate", prefix));
         }
         self.touched = true;
-        step(&mut self.tx, deck, count.saturating_sub(gone.rows), note).await
+        step(&mut self.tx, deck, count.saturating_sub(gone.rows), note, &undo).await
     }
 }
 
@@ -188,6 +227,12 @@ pub(crate) fn lock_shelf(shelf: &Shelf) -> std::sync::MutexGuard<'_, Shelved> {
     shelf.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
+/// The rates of this prefix and date: one, or none.
+async fn one(tx: &mut Tx, deck: u32, prefix: &str, from: WallTime) -> Result<Vec<Rate>> {
+    let sql = "SELECT * FROM rates WHERE deck=? AND prefix=? AND valid_from=?";
+    tx.rows(sql, args![deck, prefix, from]).await?.iter().map(read).collect()
+}
+
 const EVERY: &str = "SELECT * FROM rates WHERE deck=? ORDER BY prefix,valid_from";
 
 pub(crate) async fn every(tx: &mut Tx, deck: u32) -> Result<Vec<Rate>> {
@@ -209,13 +254,13 @@ async fn deck_count(tx: &mut Tx, deck: u32) -> Result<u64> {
     Ok(object::get::<crate::DeckDraft>(tx, deck).await?.facts.rates)
 }
 
-async fn step(tx: &mut Tx, deck: u32, rates: u64, note: &str) -> Result<()> {
+async fn step(tx: &mut Tx, deck: u32, rates: u64, note: &str, undo: &Edits) -> Result<()> {
     tx.run("UPDATE decks SET rates_version=rates_version+1 WHERE id=?", args![deck]).await?;
     let note: String = note.chars().take(400).collect();
     let sql = "INSERT INTO deck_revisions (deck,rates_version,created,rates,note) \
                SELECT id,rates_version,?,?,? FROM decks WHERE id=?";
     tx.run(sql, args![now(), rates, note, deck]).await?;
-    Ok(())
+    revisions::keep(tx, deck, undo).await
 }
 
 fn doubled(error: StoreError) -> StoreError {
@@ -225,7 +270,7 @@ fn doubled(error: StoreError) -> StoreError {
     }
 }
 
-fn values(deck: u32, rate: &Rate) -> Vec<Arg> {
+pub(crate) fn values(deck: u32, rate: &Rate) -> Vec<Arg> {
     args![
         deck,
         rate.prefix.as_str(),
@@ -242,7 +287,7 @@ fn values(deck: u32, rate: &Rate) -> Vec<Arg> {
     ]
 }
 
-fn read(row: &Row) -> Result<Rate> {
+pub(crate) fn read(row: &impl Fields) -> Result<Rate> {
     Ok(Rate {
         prefix: row.text("prefix")?,
         destination: row.text("destination")?,

@@ -18,6 +18,7 @@ pub mod page;
 pub mod problem;
 mod router;
 mod services;
+pub mod sheets;
 pub mod snapshot_files;
 mod snapshots;
 pub mod value;

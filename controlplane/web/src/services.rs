@@ -14,6 +14,7 @@ use crate::api::apply::{ApplyAsk, ApplyReport};
 use crate::auth::{OneTimeTokens, Passwords, Remembered};
 use crate::live::Live;
 use crate::names::NameBook;
+use crate::sheets::LastAnalysis;
 use crate::snapshots::Snapshots;
 
 /// A value that comes later.
@@ -108,6 +109,7 @@ pub(crate) struct Inner {
     pub(crate) names: NameBook,
     pub(crate) snapshots: Arc<Snapshots>,
     pub(crate) live: Live,
+    pub(crate) analyses: LastAnalysis,
 }
 
 /// The handlers' state.
@@ -119,6 +121,7 @@ impl Inner {
             names: NameBook::default(),
             snapshots: Arc::new(Snapshots::new(services.data_dir.join("snapshots"))),
             live: Live::default(),
+            analyses: LastAnalysis::default(),
             passwords: Passwords::default(),
             remembered: Remembered::default(),
             store: services.store,

@@ -88,6 +88,8 @@ refs! {
     UserRef(u32) "usr";
     /// An API key's id in JSON: `key_12`.
     KeyRef(u32) "key";
+    /// An import's id in JSON: `imp_12`.
+    ImportRef(u32) "imp";
     /// An audit entry's id in JSON: `aud_12`.
     AuditRef(i64) "aud";
 }

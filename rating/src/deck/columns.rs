@@ -216,11 +216,16 @@ impl Head {
     /// The head line's columns; `None` if it does not name both a prefix and a rate. What a template says about a name goes before
     /// what the name says.
     pub fn of<C: AsRef<str>>(cells: &[C], mapped: &[(String, Column)]) -> Option<Head> {
+        Some(Head::part(cells, mapped)).filter(Head::whole)
+    }
+
+    /// The columns of a line that may name only a part of what rates need.
+    pub fn part<C: AsRef<str>>(cells: &[C], mapped: &[(String, Column)]) -> Head {
         let mut head = Head::default();
         for (place, cell) in cells.iter().enumerate() {
             head.add(place, cell.as_ref(), mapped);
         }
-        head.whole().then_some(head)
+        head
     }
 
     /// Columns by their places alone, for a sheet without a head line: a template names them `#1`, `#2` and so on.

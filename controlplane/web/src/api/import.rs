@@ -2,10 +2,12 @@
 
 use axum::Json;
 use axum::extract::{DefaultBodyLimit, Request, State};
+use rating::deck::merge::{Line, Merged};
 use rating::deck::{self, Options, Sheet};
 use rating::diff;
 use serde::{Deserialize, Serialize};
 use store::DeckDraft;
+use units::Terms;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -63,8 +65,20 @@ pub struct RateChange {
     pub new_per_minute: Option<Amount>,
     /// New price over old, less one, in per cent; absent without both.
     pub change_percent: Option<f64>,
-    /// From when the file's rate is valid.
+    /// From when it is so.
     pub effective_from: Option<Time>,
+    /// The file's line; absent for a prefix that is missing there.
+    pub row: Option<u32>,
+    /// What the carrier's marker says, if that is not what happens.
+    pub marker: Option<String>,
+    /// Minutes of the last seven days.
+    pub minutes: Option<u64>,
+    /// What those would cost more.
+    pub impact: Option<Amount>,
+    /// What calls of 1, 31 and 61 seconds would cost, fee included.
+    pub examples: Vec<Amount>,
+    /// `notice`: an increase before its notice period ends; `marker`: the carrier says something else; `guard`: a second user must look.
+    pub flags: Vec<String>,
 }
 
 /// One cell that could not be taken as it is.
@@ -76,6 +90,8 @@ pub struct RowProblem {
     pub column: u32,
     /// What is wrong.
     pub message: String,
+    /// What the cell should perhaps say.
+    pub repair: Option<String>,
 }
 
 /// What an import did, or would do.
@@ -108,7 +124,7 @@ pub struct ImportReport {
 }
 
 /// Bytes of a file at most: a few million rates.
-const FILE_BYTES_MAX: usize = 256 << 20;
+pub(super) const FILE_BYTES_MAX: usize = 256 << 20;
 /// Lines of the difference, and problems, that a report shows.
 const SHOWN_MAX: usize = 1_000;
 
@@ -163,11 +179,11 @@ async fn import(
 }
 
 /// Runs work that takes a core for long beside the event loop.
-async fn off_the_loop<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Answered<T> {
+pub(super) async fn off_the_loop<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Answered<T> {
     tokio::task::spawn_blocking(work).await.map_err(Problem::internal)
 }
 
-fn refuse_flawed(sheet: &Sheet) -> Answered<()> {
+pub(super) fn refuse_flawed(sheet: &Sheet) -> Answered<()> {
     if sheet.problem_count > 0 {
         let count = sheet.problem_count;
         let mut problem = Problem::new(Code::Invalid, format!("{count} problems in the file; nothing was changed"));
@@ -201,16 +217,7 @@ impl ImportReport {
             blocked: number(counts.blocked),
             changes: shown.by_ref().take(SHOWN_MAX).map(RateChange::show).collect(),
             changes_cut: shown.next().is_some(),
-            problems: sheet
-                .problems
-                .iter()
-                .take(SHOWN_MAX)
-                .map(|problem| RowProblem {
-                    row: problem.row,
-                    column: problem.column,
-                    message: problem.message.clone(),
-                })
-                .collect(),
+            problems: sheet.problems.iter().take(SHOWN_MAX).map(RowProblem::show).collect(),
             problem_count: number(sheet.problem_count),
         }
     }
@@ -224,20 +231,37 @@ impl ImportReport {
     }
 }
 
+impl RowProblem {
+    pub(super) fn show(problem: &deck::Problem) -> RowProblem {
+        RowProblem {
+            row: problem.row,
+            column: problem.column,
+            message: problem.message.clone(),
+            repair: problem.repair.clone(),
+        }
+    }
+}
+
+impl From<diff::ChangeKind> for ChangeKind {
+    fn from(kind: diff::ChangeKind) -> ChangeKind {
+        match kind {
+            diff::ChangeKind::New => ChangeKind::New,
+            diff::ChangeKind::Increase => ChangeKind::Increase,
+            diff::ChangeKind::Decrease => ChangeKind::Decrease,
+            diff::ChangeKind::Unchanged => ChangeKind::Unchanged,
+            diff::ChangeKind::Closed => ChangeKind::Closed,
+            diff::ChangeKind::Blocked => ChangeKind::Blocked,
+        }
+    }
+}
+
 impl RateChange {
-    fn show(change: &diff::Change<'_>) -> RateChange {
+    pub(super) fn show(change: &diff::Change<'_>) -> RateChange {
         let rate = change.rate();
         RateChange {
             prefix: rate.map(|rate| rate.prefix.clone()).unwrap_or_default(),
             destination: rate.map(|rate| rate.destination.clone()).unwrap_or_default(),
-            kind: match change.kind {
-                diff::ChangeKind::New => ChangeKind::New,
-                diff::ChangeKind::Increase => ChangeKind::Increase,
-                diff::ChangeKind::Decrease => ChangeKind::Decrease,
-                diff::ChangeKind::Unchanged => ChangeKind::Unchanged,
-                diff::ChangeKind::Closed => ChangeKind::Closed,
-                diff::ChangeKind::Blocked => ChangeKind::Blocked,
-            },
+            kind: change.kind.into(),
             old_per_minute: change.old.map(|rate| Amount(rate.per_minute)),
             new_per_minute: change.new.map(|rate| Amount(rate.per_minute)),
             change_percent: change
@@ -245,6 +269,37 @@ impl RateChange {
                 .zip(change.old)
                 .and_then(|(difference, old)| percent(difference, old.per_minute)),
             effective_from: change.new.map(|rate| Time(rate.from)),
+            row: None,
+            marker: None,
+            minutes: None,
+            impact: None,
+            examples: change.new.map(examples).unwrap_or_default(),
+            flags: Vec::new(),
         }
     }
+
+    /// A line of a deck and a sheet that were put together.
+    pub(super) fn of(merged: &Merged, line: &Line) -> RateChange {
+        let old = line.old.and_then(|place| merged.old.get(place as usize));
+        let new = line.new.and_then(|place| merged.new.get(place as usize));
+        RateChange {
+            effective_from: Some(Time(line.at)),
+            row: (line.row > 0).then_some(line.row),
+            marker: line.disagrees.map(|said| format!("{said:?}").to_lowercase()),
+            ..RateChange::show(&diff::Change { kind: line.kind, old, new })
+        }
+    }
+}
+
+/// What calls of 1, 31 and 61 seconds cost: wrong increments show here first.
+fn examples(rate: &snapshot::Rate) -> Vec<Amount> {
+    let terms = Terms {
+        per_minute: rate.per_minute,
+        connection_fee: rate.connection_fee,
+        minimum_s: rate.minimum_s,
+        increment_s: rate.increment_s,
+        free_s: rate.free_s,
+        ..Terms::default()
+    };
+    [1_000, 31_000, 61_000].into_iter().map(|ms| Amount(rating::charge(&terms, ms).price)).collect()
 }

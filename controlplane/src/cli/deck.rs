@@ -1,0 +1,248 @@
+//! `tandem deck`: a carrier's file into a deck, a deck into a file, and back to what it was.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, anyhow};
+use clap::{Args, Subcommand};
+use rating::deck::merge::counts;
+use serde_json::json;
+use store::{AuditEntry, Deck, DeckDraft, ImportDraft, ImportState, Store};
+use units::WallTime;
+use web::sheets::{Analysis, Format, Terms, analyse, guards, written};
+
+use super::{EXIT_REFUSED, Form, Output, Place, table};
+
+/// Lines of changes and of problems that are shown.
+const SHOWN_MAX: usize = 50;
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Says what a carrier's file would change, or changes it.
+    Import(Import),
+    /// Writes a deck's rates to the standard output, or what changed since a revision.
+    Export(Export),
+    /// Changes of a deck's rates, newest first.
+    Revisions {
+        /// The deck's code.
+        deck: String,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Brings a deck's rates back to a revision.
+    Restore {
+        /// The deck's code.
+        deck: String,
+        /// The revision's number.
+        revision: i64,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Import {
+    /// CSV, XLSX, XLS or ODS.
+    file: PathBuf,
+    /// The deck's code.
+    #[arg(long)]
+    deck: String,
+    /// Only says what would change; the default.
+    #[arg(long, conflicts_with = "apply")]
+    plan: bool,
+    /// Changes the deck.
+    #[arg(long)]
+    apply: bool,
+    /// Leaves rows with problems out, instead of refusing the file.
+    #[arg(long)]
+    skip_problems: bool,
+    /// How the file is read, as the JSON of the API; the deck's template if not given.
+    #[arg(long, value_name = "JSON")]
+    terms: Option<String>,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    form: Form,
+}
+
+#[derive(Debug, Args)]
+pub struct Export {
+    /// The deck's code.
+    deck: String,
+    /// A workbook instead of text.
+    #[arg(long)]
+    xlsx: bool,
+    /// Only what differs from this revision, each line with its word: an amendment notice.
+    #[arg(long, value_name = "REVISION")]
+    since_revision: Option<i64>,
+    #[command(flatten)]
+    place: Place,
+}
+
+pub async fn run(verb: Verb) -> Result<ExitCode> {
+    match verb {
+        Verb::Import(ask) => import(ask).await,
+        Verb::Export(ask) => export(ask).await,
+        Verb::Revisions { deck, place, form } => revisions(&deck, &place, form).await,
+        Verb::Restore { deck, revision, place } => restore(&deck, revision, &place).await,
+    }
+}
+
+async fn import(ask: Import) -> Result<ExitCode> {
+    let file = std::fs::read(&ask.file).with_context(|| format!("{} cannot be read", ask.file.display()))?;
+    let store = ask.place.store().await?;
+    let deck = store.by_code::<DeckDraft>(&ask.deck).await?;
+    let guard = store.deck_template(deck.id).await?.map_or_else(Terms::default, |kept| Terms::parse(&kept.body));
+    let terms = match &ask.terms {
+        Some(text) => serde_json::from_str(text).context("--terms is not the JSON that is wanted")?,
+        None => guard.clone(),
+    };
+    let old = store.every_rate(deck.id).await?;
+    let now = WallTime::from_micros(jiff::Timestamp::now().as_microsecond());
+    let read = analyse(&file, &terms, &deck.currency.code(), old, now).map_err(|why| anyhow!(why))?;
+    tell(&read, ask.form)?;
+    if !ask.apply {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let empty = read.sheet.rates.is_empty() && read.sheet.closings.is_empty();
+    let guards = guards(&read.merged, &guard);
+    if (read.sheet.problem_count > 0 && !ask.skip_problems) || empty || !guards.is_empty() {
+        let why = guards.first().map_or("the file has problems or no rates", String::as_str);
+        eprintln!("tandem: nothing was changed: {why}");
+        return Ok(ExitCode::from(EXIT_REFUSED));
+    }
+    apply(&store, &deck, &ask, &terms, &file, &read).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what changes, and what could not be taken.
+fn tell(read: &Analysis, form: Form) -> Result<()> {
+    let counts = counts(&read.merged.lines);
+    let sums = json!({
+        "new": counts.new, "increased": counts.increased, "decreased": counts.decreased, "unchanged": counts.unchanged,
+        "closed": counts.closed, "blocked": counts.blocked, "problems": read.sheet.problem_count,
+        "warnings": read.sheet.warning_count,
+    });
+    if form.output == Output::Json {
+        println!("{}", serde_json::to_string_pretty(&sums)?);
+        return Ok(());
+    }
+    println!(
+        "new {}, increased {}, decreased {}, unchanged {}, closed {}, blocked {}; problems {}, warnings {}",
+        counts.new,
+        counts.increased,
+        counts.decreased,
+        counts.unchanged,
+        counts.closed,
+        counts.blocked,
+        read.sheet.problem_count,
+        read.sheet.warning_count
+    );
+    let differ = read.merged.lines.iter().filter(|line| line.kind != rating::diff::ChangeKind::Unchanged);
+    let cells = |line: &rating::deck::merge::Line| {
+        let old = line.old.map(|place| &read.merged.old[place as usize]);
+        let new = line.new.map(|place| &read.merged.new[place as usize]);
+        let price = |rate: Option<&snapshot::Rate>| rate.map_or(String::new(), |rate| rate.per_minute.to_string());
+        let about = new.or(old);
+        let text = |of: fn(&snapshot::Rate) -> &String| about.map_or(String::new(), |rate| of(rate).clone());
+        let at = jiff::Timestamp::from_microsecond(line.at.micros()).unwrap_or_default();
+        let kind = format!("{:?}", line.kind).to_lowercase();
+        vec![text(|rate| &rate.prefix), text(|rate| &rate.destination), kind, price(old), price(new), at.to_string()]
+    };
+    table(
+        &["prefix", "destination", "what", "old", "new", "from"],
+        &differ.take(SHOWN_MAX).map(cells).collect::<Vec<_>>(),
+    );
+    for (word, list) in [("problem", &read.sheet.problems), ("warning", &read.sheet.warnings)] {
+        for found in list.iter().take(SHOWN_MAX) {
+            let repair = found.repair.as_ref().map_or(String::new(), |repair| format!(" (perhaps {repair:?})"));
+            eprintln!("{word}: line {}, column {}: {}{repair}", found.row, found.column, found.message);
+        }
+    }
+    Ok(())
+}
+
+async fn apply(store: &Store, deck: &Deck, ask: &Import, terms: &Terms, file: &[u8], read: &Analysis) -> Result<()> {
+    let name = ask.file.file_name().map_or_else(|| "rates".into(), |name| name.to_string_lossy().into_owned());
+    let draft = ImportDraft {
+        deck: deck.id,
+        name: name.clone(),
+        sha256: web::sheets::sha256(file),
+        made_by: 0,
+        actor: "cli".to_owned(),
+        body: terms.body(),
+    };
+    let mut edit = store.edit().await?;
+    anyhow::ensure!(
+        edit.get::<DeckDraft>(deck.id).await?.facts.rates_version == deck.facts.rates_version,
+        "the deck was changed meanwhile: look at the file again"
+    );
+    let id = edit.add_import(&draft, file).await?;
+    edit.replace_rates(deck.id, &read.merged.rates, &format!("cli imported {name} (imp_{id})")).await?;
+    let revision = edit.get::<DeckDraft>(deck.id).await?.facts.rates_version;
+    edit.settle_import(id, ImportState::Applied, revision).await?;
+    edit.audit(&entry("import", deck, &format!("imp_{id}"))).await?;
+    edit.commit().await?;
+    eprintln!("tandem: deck {} is at revision {revision}", deck.code);
+    Ok(())
+}
+
+fn entry(action: &str, deck: &Deck, what: &str) -> AuditEntry {
+    AuditEntry {
+        actor: "cli".to_owned(),
+        action: action.to_owned(),
+        object: format!("dck_{} {what}", deck.id),
+        ..AuditEntry::default()
+    }
+}
+
+async fn export(ask: Export) -> Result<ExitCode> {
+    let store = ask.place.store().await?;
+    let deck = store.by_code::<DeckDraft>(&ask.deck).await?;
+    let rates = store.every_rate(deck.id).await?;
+    let since = match ask.since_revision {
+        Some(revision) => Some(store.rates_at(deck.id, revision).await?),
+        None => None,
+    };
+    let now = WallTime::from_micros(jiff::Timestamp::now().as_microsecond());
+    let format = if ask.xlsx { Format::Xlsx } else { Format::Csv };
+    let bytes = written(&rates, since.as_deref(), now, format).map_err(|why| anyhow!(why))?;
+    std::io::stdout().write_all(&bytes)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn revisions(deck: &str, place: &Place, form: Form) -> Result<ExitCode> {
+    let store = place.store().await?;
+    let deck = store.by_code::<DeckDraft>(deck).await?;
+    let oldest = store.oldest_revision(deck.id).await?;
+    let all = store.deck_revisions(deck.id).await?;
+    let when = |at: WallTime| jiff::Timestamp::from_microsecond(at.micros()).unwrap_or_default().to_string();
+    if form.output == Output::Json {
+        let shown = |it: &store::DeckRevision| {
+            json!({ "revision": it.rates_version, "created_at": when(it.created), "rates": it.rates, "note": it.note,
+                "restorable": it.rates_version >= oldest })
+        };
+        println!("{}", serde_json::to_string_pretty(&all.iter().map(shown).collect::<Vec<_>>())?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let cells = |it: &store::DeckRevision| {
+        let kept = if it.rates_version >= oldest { "yes" } else { "no" };
+        vec![it.rates_version.to_string(), when(it.created), it.rates.to_string(), kept.to_owned(), it.note.clone()]
+    };
+    table(&["revision", "when", "rates", "kept", "note"], &all.iter().map(cells).collect::<Vec<_>>());
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn restore(deck: &str, revision: i64, place: &Place) -> Result<ExitCode> {
+    let store = place.store().await?;
+    let deck = store.by_code::<DeckDraft>(deck).await?;
+    let mut edit = store.edit().await?;
+    let rates = edit.restore_rates(deck.id, revision, &format!("cli restored revision {revision}")).await?;
+    edit.audit(&entry("restore", &deck, &format!("revision {revision}"))).await?;
+    edit.commit().await?;
+    eprintln!("tandem: deck {} has the {rates} rates of revision {revision}", deck.code);
+    Ok(ExitCode::SUCCESS)
+}

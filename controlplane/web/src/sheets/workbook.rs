@@ -1,0 +1,70 @@
+//! Files into rows of text: CSV in any of its dialects, and workbooks of spreadsheet programs.
+
+use std::io::Cursor;
+
+use calamine::{Data, Reader, Sheets, open_workbook_auto_from_rs};
+use rating::deck::{self, Column, Table};
+
+/// Bytes of a workbook at most: it unpacks to many times that.
+const WORKBOOK_BYTES_MAX: usize = 64 << 20;
+/// Tables of one workbook that are looked at.
+const TABLES_MAX: usize = 20;
+/// Columns of a table that are looked at.
+const COLUMNS_MAX: usize = 200;
+
+/// The rows of a file, each with the number of its line. Typed cells of workbooks come as text that has one reading: dates as
+/// `2026-12-31`, numbers with a point and nine decimals at most.
+pub fn table(file: &[u8], mapped: &[(String, Column)]) -> Result<Table, String> {
+    // ZIP for XLSX and ODS, compound files for XLS.
+    if file.starts_with(b"PK\x03\x04") || file.starts_with(&[0xd0, 0xcf, 0x11, 0xe0]) {
+        return workbook(file, mapped);
+    }
+    match core::str::from_utf8(file) {
+        Ok(text) => Ok(deck::rows(text)),
+        // Older spreadsheet programs write Latin-1: every byte is a letter.
+        Err(_) => Ok(deck::rows(&file.iter().map(|byte| char::from(*byte)).collect::<String>())),
+    }
+}
+
+fn workbook(file: &[u8], mapped: &[(String, Column)]) -> Result<Table, String> {
+    if file.len() > WORKBOOK_BYTES_MAX {
+        return Err(format!("a workbook of more than {} MiB; save it as CSV", WORKBOOK_BYTES_MAX >> 20));
+    }
+    let mut book: Sheets<_> =
+        open_workbook_auto_from_rs(Cursor::new(file)).map_err(|flaw| format!("the workbook cannot be read: {flaw}"))?;
+    let names: Vec<String> = book.sheet_names().into_iter().take(TABLES_MAX).collect();
+    let mut tables = Vec::new();
+    for name in names {
+        let range = book.worksheet_range(&name).map_err(|flaw| format!("sheet {name} cannot be read: {flaw}"))?;
+        let first = range.start().map_or((0, 0), |start| start);
+        let lines = (first.0 + 1..).zip(range.rows());
+        // Cells left of the used range are empty: columns keep the numbers that people see.
+        let left = || vec![String::new(); (first.1 as usize).min(COLUMNS_MAX)];
+        let row = |cells: &[Data]| left().into_iter().chain(cells.iter().take(COLUMNS_MAX).map(cell)).collect();
+        tables.push(lines.map(|(line, cells)| (line, row(cells))).collect());
+    }
+    Ok(deck::join(tables, mapped))
+}
+
+fn cell(cell: &Data) -> String {
+    match cell {
+        Data::Int(number) => number.to_string(),
+        Data::Float(number) => decimal(*number),
+        Data::String(text) => text.trim().to_owned(),
+        Data::Bool(flag) => if *flag { "yes" } else { "no" }.to_owned(),
+        Data::DateTime(moment) if moment.is_datetime() => {
+            let (year, month, day, hour, minute, second, _) = moment.to_ymd_hms_milli();
+            format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+        }
+        Data::DateTime(span) => decimal(span.as_f64()),
+        Data::DateTimeIso(text) | Data::DurationIso(text) => text.clone(),
+        Data::Error(flaw) => format!("#{flaw:?}"),
+        Data::Empty => String::new(),
+    }
+}
+
+/// A number as people write it: computed cells carry noise behind the ninth decimal.
+fn decimal(number: f64) -> String {
+    let text = format!("{number:.9}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}

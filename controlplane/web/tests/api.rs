@@ -20,5 +20,7 @@ mod past;
 mod policies;
 #[path = "api/routing.rs"]
 mod routing;
+#[path = "api/sheets.rs"]
+mod sheets;
 #[path = "api/simulate.rs"]
 mod simulate;

@@ -17,6 +17,8 @@ pub enum Column {
     Destination,
     /// The price.
     Rate,
+    /// The price of the first interval, where it has one of its own.
+    FirstRate,
     /// Charged once for an answered call.
     ConnectionFee,
     /// Minimum, increment and perhaps free seconds in one cell.
@@ -39,7 +41,7 @@ pub enum Column {
     Ignored,
 }
 
-const COLUMNS: usize = 14;
+const COLUMNS: usize = 15;
 
 /// For each column: its word in templates, the word in problems, and names in lower case with letters and digits only.
 const NAMES: [(Column, &str, &str, &[&str]); COLUMNS] = [
@@ -92,6 +94,20 @@ const NAMES: [(Column, &str, &str, &[&str]); COLUMNS] = [
             "newrate",
             "newprice",
             "cost",
+        ],
+    ),
+    (
+        Column::FirstRate,
+        "first_rate",
+        "the rate of the first interval",
+        &[
+            "firstrate",
+            "firstperminute",
+            "firstminute",
+            "initialrate",
+            "firstintervalrate",
+            "initialprice",
+            "firstprice",
         ],
     ),
     (

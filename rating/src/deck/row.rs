@@ -62,6 +62,7 @@ impl<C: AsRef<str>> Row<'_, C> {
         let rate = Rate {
             destination: self.destination(),
             per_minute,
+            first_per_minute: self.first_per_minute(minimum_s),
             connection_fee: self.connection_fee(),
             minimum_s,
             increment_s,
@@ -134,6 +135,22 @@ impl<C: AsRef<str>> Row<'_, C> {
                 let message = format!("{cell:?} is not a price of 0 or more with up to nine decimals");
                 self.wrong(Column::Rate, message);
                 (Money::ZERO, None)
+            }
+        }
+    }
+
+    /// The price of a minute of the first interval; an empty cell is none of its own.
+    fn first_per_minute(&mut self, minimum_s: u16) -> Option<Money> {
+        let cell = self.cell(Column::FirstRate);
+        if cell.is_empty() {
+            return None;
+        }
+        match price(cell, self.commas.0, &self.options.currency) {
+            Price::Of(money) => Some(self.of_a_minute(money, minimum_s)),
+            _ => {
+                let message = format!("{cell:?} is not a price of 0 or more with up to nine decimals");
+                self.wrong(Column::FirstRate, message);
+                None
             }
         }
     }

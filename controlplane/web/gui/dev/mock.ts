@@ -34,10 +34,16 @@ function node(): unknown {
   return { id: 1, version: '0.1.0', data_plane_up: true, last_seen_at: data.moment(Date.now()), boot: 3, uptime_s: 8_040, published_revision: 1881, revision: 1881, draining: false, database_up: true, shards: [shard(0), shard(1)], journal: { records: 182_406, bytes: 88_104_221, disk_percent: 12, backlog_records: 3, backlog_bytes: 1_804, collected_at: data.moment(Date.now()) }, counters };
 }
 
-function report(dry: boolean): Answer {
+const review = { unreadable: null, columns: [{ column: 1, name: 'Dest', means: 'destination' }, { column: 2, name: 'Code', means: 'prefix' }, { column: 3, name: 'Rate', means: 'rate' }, { column: 4, name: 'Remarks', means: null }], rows: 214_880, rates_after: 218_257, new: 312, increased: 1_904, decreased: 3_377, unchanged: 208_790, closed: 497, blocked: 21, problems: [{ row: 8_812, column: 2, message: 'a spreadsheet made "4.42E+10" out of a code or a list; the last digits are lost', repair: '44200000000' }], problem_count: 1, warnings: [], warning_count: 0, disagreements: 12, notice_violations: 2, minutes: 121_314, cost_before: '80101.22', cost_after: '81943.40', minutes_lost: 88, broken: [{ prefix: '4477', destination: 'UK mobile', deck: { id: 'dck_1', code: 'acme-sell' }, sell_per_minute: '0.0050', buy_per_minute: '0.0052' }], broken_count: 37, guards: ['2 prices rise by more than 20 %'] };
+
+function sheet(open: boolean): object {
+  const terms = { semantics: 'a_to_z', columns: { Remarks: 'ignored' }, decimal_mark: 'auto', date_order: 'ask', utc_offset_min: 0, unit: 'minute', steps_order: 'minimum_first', steps: '1/1/0', dashes: 'ask', fill_down: false, from: null, increases_from: null, decreases_from: null, notice_days: 7, increase_percent_max: 20, closed_percent_max: 5 };
+  return { id: 'imp_3', deck: { id: 'dck_4', code: 'oria-buy' }, name: 'ORIA_AZ_2026-07-20.xlsx', size: 9_120_004, sha256: '9f'.repeat(32), created_at: data.moment(Date.now()), created_by: 'user:anna', state: open ? 'open' : 'applied', approved_by: null, settled_at: null, revision: null, terms, review: open ? review : null };
+}
+
+function changes(): object[] {
   const kinds = ['new', 'increase', 'decrease', 'closed'];
-  const changes = data.rates('').slice(0, 60).map((rate, index) => ({ prefix: rate.prefix, destination: rate.destination, kind: kinds[index % 4], old_per_minute: index % 4 === 0 ? null : rate.per_minute, new_per_minute: index % 4 === 3 ? null : '0.0121', change_percent: index % 4 === 1 ? 23.5 : index % 4 === 2 ? -4.2 : null, effective_from: rate.effective_from }));
-  return [200, { applied: !dry, rows: 214_880, new: 312, increased: 1_904, decreased: 3_377, unchanged: 208_790, closed: 497, changes, changes_cut: true, problems: [] }];
+  return data.rates('').slice(0, 60).map((rate, index) => ({ prefix: rate.prefix, destination: rate.destination, kind: kinds[index % 4], old_per_minute: index % 4 === 0 ? null : rate.per_minute, new_per_minute: index % 4 === 3 ? null : '0.0121', change_percent: index % 4 === 1 ? 23.5 : index % 4 === 2 ? -4.2 : null, effective_from: rate.effective_from, row: 9 + index, marker: index % 8 === 1 ? 'decrease' : null, minutes: index * 311, impact: '18.40', examples: ['0.000202', '0.006252', '0.012302'], flags: index % 8 === 1 ? ['notice', 'marker'] : [] }));
 }
 
 const audit = ['update', 'create', 'log_in', 'import', 'release'].map((action, index) => ({ id: `aud_${index}`, at: data.moment(Date.now() - index * 60_000), actor: 'user:admin', action, object: ['etr_2', 'car_7', 'usr_1', 'dck_4', '0a1b2c3d'][index], address: '127.0.0.1', request_id: `req-${index}`, before: index === 0 ? { cps: 100, code: 'oria-1' } : null, after: index === 0 ? { cps: 150, code: 'oria-1' } : null }));
@@ -66,7 +72,10 @@ function answer(method: string, path: string, query: URLSearchParams): Answer {
   if (path === 'users') return list([{ id: 'usr_1', name: 'admin', role: 'admin', has_password: false, created_at: data.moment(now) }]);
   if (path === 'api-keys') return list([{ id: 'key_1', name: 'billing export', scopes: ['cdr:read'], created_at: data.moment(now), expires_at: null, last_used_at: data.moment(now) }]);
   if (path === 'revisions') return list([1881, 1880, 1879].map((revision) => ({ revision, built_at: data.moment(now - (1881 - revision) * 900_000), bytes: 24_104_221, in_force: revision === 1881 })));
-  if (inner === 'rates:import') return report(query.get('dry_run') === 'true');
+  if (inner === 'imports') return method === 'POST' ? [201, sheet(true)] : list([sheet(true), sheet(false)]);
+  if (noun === 'imports') return inner === 'changes' ? list(changes(), 'more') : [200, sheet(true)];
+  if (inner === 'template') return [200, (sheet(true) as { terms: object }).terms];
+  if (noun === 'decks' && inner === 'revisions') return list([3, 2, 1].map((revision) => ({ revision, created_at: data.moment(now - (4 - revision) * 86_400_000), rates: 214_000 + revision, note: `user:anna imported ORIA_AZ_${revision}.xlsx`, restorable: true })));
   if (inner === 'rates') return list(data.rates(query.get('prefix') ?? '').slice(0, 100), 'more');
   if (inner === 'entries') return list([{ id: 'ent_1', at: data.moment(now), kind: 'payment', amount: '5000', note: 'bank transfer' }]);
   if (noun in objects && id === '') return list(objects[noun] ?? []);

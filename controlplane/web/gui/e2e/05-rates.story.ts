@@ -38,7 +38,7 @@ export const stories: Story[] = [
       claim(deck, 'there is no deck');
       const before = await ask<{ data: Rate[] }>(node, `/api/v1/decks/${deck.id}/rates?limit=20`);
       await open(node, `/rates/${deck.id}`);
-      await page.getByRole('button', { name: 'Import CSV' }).click();
+      await page.getByRole('button', { name: 'Import a sheet' }).click();
       const csv = 'prefix,destination,per_minute\n1000001,Testland,0.0123\n';
       await page.locator('[data-import-file]').setInputFiles({ name: 'test.csv', mimeType: 'text/csv', buffer: Buffer.from(csv) });
       await page.locator('[data-import-sums]').waitFor();

@@ -295,6 +295,7 @@ impl RateChange {
 fn examples(rate: &snapshot::Rate) -> Vec<Amount> {
     let terms = Terms {
         per_minute: rate.per_minute,
+        first_per_minute: rate.first_per_minute,
         connection_fee: rate.connection_fee,
         minimum_s: rate.minimum_s,
         increment_s: rate.increment_s,

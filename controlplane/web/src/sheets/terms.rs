@@ -96,7 +96,7 @@ pub enum StepsOrder {
 pub struct Terms {
     /// What it means that a code is not in the sheet. Guessing wrong loses money: agree it with the carrier.
     pub semantics: Semantics,
-    /// What columns hold, by their names or places (`#3`): `prefix`, `country_code`, `destination`, `rate`, `connection_fee`, `steps`,
+    /// What columns hold, by their names or places (`#3`): `prefix`, `country_code`, `destination`, `rate`, `first_rate`, `connection_fee`, `steps`,
     /// `minimum`, `increment`, `free`, `from`, `till`, `status`, `blocked` or `ignored`. Usual names need no word.
     pub columns: BTreeMap<String, String>,
     /// What stands before the decimals of a price.

@@ -48,10 +48,11 @@ fn current(rates: &[Rate], at: WallTime) -> impl Iterator<Item = &Rate> {
     })
 }
 
-const HEAD: [&str; 9] = [
+const HEAD: [&str; 10] = [
     "prefix",
     "destination",
     "rate",
+    "first_rate",
     "connection_fee",
     "increments",
     "effective_from",
@@ -69,6 +70,7 @@ fn row(rate: &Rate, status: Option<&str>) -> Line {
         rate.prefix.clone(),
         rate.destination.clone(),
         rate.per_minute.to_string(),
+        rate.first_per_minute.map_or(String::new(), |first| first.to_string()),
         rate.connection_fee.to_string(),
         format!("{}/{}/{}", rate.minimum_s, rate.increment_s, rate.free_s),
         time(rate.from),

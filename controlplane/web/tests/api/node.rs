@@ -187,6 +187,15 @@ impl Node {
         Browser { node: self, cookie, csrf: me["csrf_token"].as_str().unwrap().to_owned() }
     }
 
+    /// Logs in as a user with a password.
+    pub async fn log_in_as(&self, user: &str, password: &str) -> Browser<'_> {
+        let body = json!({ "user": user, "password": password }).to_string();
+        let reply = self.send("POST", "/api/v1/sessions", JSON, body.as_bytes()).await;
+        let me = reply.expect(200);
+        let cookie = reply.header("set-cookie").split(';').next().unwrap().to_owned();
+        Browser { node: self, cookie, csrf: me["csrf_token"].as_str().unwrap().to_owned() }
+    }
+
     /// Publishes the store as the control plane would.
     pub async fn publish(&self) -> u64 {
         let model = self.store.model().await.unwrap();
@@ -228,6 +237,12 @@ impl Browser<'_> {
     /// Makes something and gives its JSON.
     pub async fn make(&self, path: &str, body: Value) -> Value {
         self.send("POST", path, body).await.expect(201)
+    }
+
+    pub async fn upload_bytes(&self, path: &str, bytes: &[u8]) -> Reply {
+        let kind = ("content-type", "application/octet-stream");
+        let headers = [("cookie", self.cookie.as_str()), ("x-csrf-token", &self.csrf), kind];
+        self.node.send("POST", path, &headers, bytes).await
     }
 
     pub async fn upload(&self, path: &str, csv: &str) -> Reply {

@@ -15,6 +15,7 @@ import { useFilters } from '../../common/url';
 import { DECK_FIELDS, RATE_FIELDS, ROUNDINGS } from './fields';
 
 const Import = lazy(() => import('./Import').then((module) => ({ default: module.Import })));
+const Revisions = lazy(() => import('./Revisions').then((module) => ({ default: module.Revisions })));
 
 type Rate = Schemas['Rate'];
 type DeckRow = Schemas['Deck'];
@@ -61,7 +62,7 @@ function Rates({ deck, onEdit }: { deck: DeckRow; onEdit: (rate: Rate) => void }
       <Trouble error={rates.error} retry={() => void rates.refetch()} />
       <Panel flush sx={{ opacity: rates.isPlaceholderData ? 0.6 : 1 }}>
         <Grid name="rates" rows={rates.data?.data ?? []} columns={shown} loading={rates.isPending && !rates.error} onOpen={onEdit}
-          empty={filtered ? <Empty title="No rate fits">No rate of this deck has such a prefix or destination.</Empty> : <Empty title="This deck has no rates">Calls that need it are refused with cause 307 or 405. Import a CSV file: prefix, destination, price of a minute.</Empty>} />
+          empty={filtered ? <Empty title="No rate fits">No rate of this deck has such a prefix or destination.</Empty> : <Empty title="This deck has no rates">Calls that need it are refused with cause 307 or 405. Import a sheet: prefix, destination, price of a minute.</Empty>} />
       </Panel>
       <Typography variant="caption" component="p" sx={{ color: 'text.secondary', mt: 1 }}>{count(rates.data?.data.length)} rates by prefix{next ? '; there are more' : ''}. Enter or a click edits a rate; a change holds for the next call.</Typography>
     </>
@@ -73,7 +74,7 @@ export default function Deck({ id }: { id: string }) {
   const path = { path: { id } };
   const read = () => tagged(api.GET('/api/v1/decks/{id}', { params: path }));
   const deck = useQuery({ queryKey: ['deck', id], queryFn: read });
-  const [doing, setDoing] = useState<'change' | 'import' | null>(null);
+  const [doing, setDoing] = useState<'change' | 'import' | 'revisions' | null>(null);
   const [rate, setRate] = useState<Rate | null>(null);
   if (deck.error) return <Trouble error={deck.error} retry={() => void deck.refetch()} />;
   if (!deck.data) return <Waiting />;
@@ -82,9 +83,11 @@ export default function Deck({ id }: { id: string }) {
     <>
       <Head title={value.code} note={<>{value.name !== value.code && `${value.name}, `}{count(value.rates)} rates, {value.currency}, {value.decimals} decimals, seconds rounded {ROUNDINGS.find((rounding) => rounding.value === value.rounding)?.text}{value.steps_from_zero && ', steps from zero'}{value.tax_percent !== '0' && `, ${value.tax_percent} % tax`}, changed <When at={value.updated_at} part="minute" /></>}>
         <Button variant="outlined" onClick={() => setDoing('change')}>Edit</Button>
-        <Button variant="contained" startIcon={<Upload />} onClick={() => setDoing(doing === 'import' ? null : 'import')}>Import CSV</Button>
+        <Button variant="outlined" onClick={() => setDoing(doing === 'revisions' ? null : 'revisions')}>Revisions</Button>
+        <Button variant="contained" startIcon={<Upload />} onClick={() => setDoing(doing === 'import' ? null : 'import')}>Import a sheet</Button>
       </Head>
       {doing === 'import' && <Suspense fallback={<Waiting rows={3} />}><Import deck={value} onClose={() => setDoing(null)} /></Suspense>}
+      {doing === 'revisions' && <Suspense fallback={<Waiting rows={3} />}><Revisions deck={value} onClose={() => setDoing(null)} /></Suspense>}
       <Rates deck={value} onEdit={setRate} />
       {doing === 'change' && (
         <ChangeDialog name={id} title={`Edit ${value.code}`} fields={DECK_FIELDS} read={read} onClose={() => setDoing(null)} start={({ code, name, decimals, rounding, tax_percent, steps_from_zero }) => ({ code, name, decimals, rounding, tax_percent, steps_from_zero })}

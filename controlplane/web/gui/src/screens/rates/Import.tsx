@@ -1,73 +1,76 @@
-/** A file of rates: first what would change, then, if wanted, the change. */
+/** A carrier's file: kept, read, looked at, approved, and only then applied. */
 import { useRef, useState } from 'react';
-import { Alert, Box, Button, Table, TableBody, TableCell, TableHead, TableRow } from '@mui/material';
-import { useQueryClient } from '@tanstack/react-query';
+import { Alert, Box, Button, Checkbox, FormControlLabel } from '@mui/material';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { api, body, type Schemas } from '../../api/http';
-import { State } from '../../common/Fact';
-import { bytes, count, decimal, percent, placesOf } from '../../common/format';
+import { When } from '../../common/Fact';
+import { FormDialog } from '../../common/Form';
+import { bytes, count } from '../../common/format';
 import { Panel, Trouble } from '../../common/Panel';
+import { TERM_FIELDS } from './fields';
+import { Review } from './Review';
+import { fromForm, toForm } from './terms';
 
-type Report = Schemas['ImportReport'];
-type Kind = Report['changes'][number]['kind'];
+type One = Schemas['Import'];
 
-const TONE: Record<Kind, 'info' | 'error' | 'success' | 'default' | 'warning'> = { new: 'info', increase: 'error', decrease: 'success', unchanged: 'default', closed: 'warning' };
-
-/** Rows of the preview that are drawn; the sums speak for all. */
-const ROWS_MAX = 200;
-
-function send(deck: string, text: string, dry_run: boolean): Promise<Report> {
-  return body(api.POST('/api/v1/decks/{id}/rates:import', {
-    params: { path: { id: deck }, query: { dry_run } },
-    body: text,
-    bodySerializer: (csv: string) => csv,
-    headers: { 'content-type': 'text/csv' },
+function keep(deck: string, file: File): Promise<One> {
+  return body(api.POST('/api/v1/decks/{id}/imports', {
+    params: { path: { id: deck }, query: { name: file.name } },
+    body: file as unknown as number[],
+    bodySerializer: (raw: unknown) => raw as BodyInit,
+    headers: { 'content-type': 'application/octet-stream' },
   }));
 }
 
-function Sums({ report, chosen, onChoose }: { report: Report; chosen: Kind | ''; onChoose: (kind: Kind | '') => void }) {
-  const parts: [Kind, number][] = [['new', report.new], ['increase', report.increased], ['decrease', report.decreased], ['unchanged', report.unchanged], ['closed', report.closed]];
+/** Earlier files of the deck. */
+function Earlier({ deck, onOpen }: { deck: string; onOpen: (id: string) => void }) {
+  const imports = useQuery({ queryKey: ['imports', deck], queryFn: () => body(api.GET('/api/v1/decks/{id}/imports', { params: { path: { id: deck } } })) });
+  const rows = imports.data?.data ?? [];
   return (
-    <Box sx={{ display: 'flex', flexWrap: 'wrap', gap: 1, my: 1.5 }} data-import-sums>
-      {parts.map(([kind, value]) => (
-        <Button key={kind} variant={chosen === kind ? 'contained' : 'outlined'} color={TONE[kind] === 'default' ? 'inherit' : TONE[kind] as 'info'} disabled={value === 0 || kind === 'unchanged'} onClick={() => onChoose(chosen === kind ? '' : kind)}>
-          {kind}&nbsp;<b>{count(value)}</b>
-        </Button>
+    <Box component="ul" sx={{ m: 0, mt: 1.5, pl: 2, fontSize: '0.82rem', maxHeight: 180, overflow: 'auto' }}>
+      {rows.map((row) => (
+        <li key={row.id}>
+          <When at={row.created_at} part="minute" /> <b>{row.name}</b>, {bytes(row.size)}, {row.created_by}: {row.state}{row.revision !== undefined && row.revision !== null && ` as revision ${row.revision}`} <a href={`/api/v1/imports/${row.id}/file`} download={row.name}>file</a>
+          {row.state === 'open' && <Button size="small" onClick={() => onOpen(row.id)}>look at it</Button>}
+        </li>
       ))}
     </Box>
   );
 }
 
-function Preview({ report }: { report: Report }) {
-  const [kind, setKind] = useState<Kind | ''>('');
-  const places = placesOf(report.changes.flatMap((change) => [change.old_per_minute, change.new_per_minute]), 4);
-  const rows = report.changes.filter((change) => kind === '' || change.kind === kind);
+function Steps({ one, onDone }: { one: One; onDone: (one: One) => void }) {
+  const queries = useQueryClient();
+  const [skip, setSkip] = useState(false);
+  const [remember, setRemember] = useState(true);
+  const [error, setError] = useState<unknown>(null);
+  const [busy, setBusy] = useState(false);
+  const path = { params: { path: { id: one.id } } };
+  const run = async (act: () => Promise<One>) => {
+    setBusy(true);
+    setError(null);
+    try {
+      onDone(await act());
+      await queries.invalidateQueries();
+    } catch (reason) {
+      setError(reason);
+    }
+    setBusy(false);
+  };
+  const review = one.review;
+  if (one.state !== 'open' || !review) return null;
+  const waits = review.guards.length > 0 && !one.approved_by;
+  const blocked = review.unreadable !== undefined && review.unreadable !== null;
   return (
-    <>
-      <Sums report={report} chosen={kind} onChoose={setKind} />
-      {report.problems.length > 0 && (
-        <Alert severity="error" variant="outlined" sx={{ mb: 1.5 }}>
-          <b>{count(report.problems.length)} problems. A file with a problem is not taken.</b>
-          <Box component="ul" sx={{ m: 0, pl: 2, maxHeight: 160, overflow: 'auto' }}>
-            {report.problems.map((problem) => <li key={`${problem.row}/${problem.column}/${problem.message}`}>line {problem.row}{problem.column > 0 && `, column ${problem.column}`}: {problem.message}</li>)}
-          </Box>
-        </Alert>
-      )}
-      <Box sx={{ maxHeight: 340, overflow: 'auto', border: 1, borderColor: 'divider', borderRadius: 1 }}>
-        <Table size="small" stickyHeader>
-          <TableHead><TableRow><TableCell>Prefix</TableCell><TableCell>Destination</TableCell><TableCell>What</TableCell><TableCell align="right">In the deck</TableCell><TableCell align="right">In the file</TableCell><TableCell align="right">Change</TableCell></TableRow></TableHead>
-          <TableBody>
-            {rows.slice(0, ROWS_MAX).map((change) => (
-              <TableRow key={`${change.prefix}/${change.effective_from}`}>
-                <TableCell>{change.prefix}</TableCell><TableCell>{change.destination}</TableCell><TableCell><State tone={TONE[change.kind]}>{change.kind}</State></TableCell>
-                <TableCell align="right">{decimal(change.old_per_minute, places)}</TableCell><TableCell align="right">{decimal(change.new_per_minute, places)}</TableCell><TableCell align="right">{percent(change.change_percent)}</TableCell>
-              </TableRow>
-            ))}
-            {rows.length === 0 && <TableRow><TableCell colSpan={6}>{report.changes.length > 0 ? `None of these is among the first ${count(report.changes.length)} changes, which are all that the preview holds.` : 'The deck already holds these rates.'}</TableCell></TableRow>}
-          </TableBody>
-        </Table>
-      </Box>
-      {(report.changes_cut || rows.length > ROWS_MAX) && <Box sx={{ fontSize: '0.715rem', color: 'text.secondary', mt: 0.5 }}>The first {count(Math.min(rows.length, ROWS_MAX))} are shown; the sums above count all.</Box>}
-    </>
+    <Box sx={{ display: 'flex', gap: 1, alignItems: 'center', flexWrap: 'wrap', mt: 1.5 }}>
+      {review.problem_count > 0 && <FormControlLabel control={<Checkbox size="small" checked={skip} onChange={(event) => setSkip(event.target.checked)} />} label="Leave rows with problems out" />}
+      <FormControlLabel control={<Checkbox size="small" checked={remember} onChange={(event) => setRemember(event.target.checked)} />} label="Read the next sheet in the same way" />
+      <Box sx={{ flex: 1 }} />
+      {one.approved_by && <span>approved by {one.approved_by}</span>}
+      <Button disabled={busy} onClick={() => void run(() => body(api.POST('/api/v1/imports/{id}/cancel', path)))}>Cancel import</Button>
+      {waits && <Button variant="outlined" disabled={busy} onClick={() => void run(() => body(api.POST('/api/v1/imports/{id}/approve', path)))}>Approve</Button>}
+      <Button variant="contained" disabled={busy || waits || blocked || (review.problem_count > 0 && !skip)} onClick={() => void run(() => body(api.POST('/api/v1/imports/{id}/apply', { ...path, body: { skip_problems: skip, remember } })))}>Apply, each rate from its date</Button>
+      {error !== null && <Box sx={{ width: '100%' }}><Trouble error={error} /></Box>}
+    </Box>
   );
 }
 
@@ -75,41 +78,42 @@ function Preview({ report }: { report: Report }) {
 export function Import({ deck, onClose }: { deck: Schemas['Deck']; onClose: () => void }) {
   const queries = useQueryClient();
   const input = useRef<HTMLInputElement>(null);
-  const [file, setFile] = useState<{ name: string; text: string } | null>(null);
-  const [report, setReport] = useState<Report | null>(null);
+  const [one, setOne] = useState<One | null>(null);
+  const [asking, setAsking] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
-  const run = async (text: string, dry: boolean) => {
+  const run = async (act: () => Promise<One>) => {
     setBusy(true);
     setError(null);
     try {
-      setReport(await send(deck.id, text, dry));
-      if (!dry) await queries.invalidateQueries();
+      setOne(await act());
+      await queries.invalidateQueries({ queryKey: ['imports'] });
     } catch (reason) {
       setError(reason);
     }
     setBusy(false);
   };
-  const take = async (chosen: File | undefined) => {
-    if (!chosen) return;
-    const text = await chosen.text();
-    setFile({ name: chosen.name, text });
-    setReport(null);
-    await run(text, true);
-  };
-  const ready = report !== null && !report.applied && report.problems.length === 0;
+  const look = (id: string) => void run(() => body(api.GET('/api/v1/imports/{id}', { params: { path: { id } } })));
+  const take = (file: File | undefined) => file && void run(() => keep(deck.id, file));
   return (
-    <Panel title="Import" note="a file replaces the whole deck: prefixes that it lacks are closed" sx={{ mb: 1.5 }} tools={<Button onClick={onClose}>Close</Button>}>
+    <Panel title="Import" note="a file is kept and looked at first; nothing changes before it is applied" sx={{ mb: 1.5 }} tools={<Button onClick={onClose}>Close</Button>}>
       <Box sx={{ display: 'flex', gap: 1, alignItems: 'center', flexWrap: 'wrap' }}>
-        <input ref={input} type="file" accept=".csv,text/csv,text/plain" hidden onChange={(event) => void take(event.target.files?.[0])} data-import-file />
-        <Button variant="outlined" onClick={() => input.current?.click()} disabled={busy}>{file ? 'Choose another file' : 'Choose a CSV file'}</Button>
-        {file && <Box component="span" sx={{ fontSize: '0.78rem' }}><b>{file.name}</b>, {bytes(file.text.length)}{report && `, ${count(report.rows)} rates`}</Box>}
+        <input ref={input} type="file" accept=".csv,.txt,.xlsx,.xls,.ods,text/csv,text/plain" hidden onChange={(event) => take(event.target.files?.[0])} data-import-file />
+        <Button variant="outlined" onClick={() => input.current?.click()} disabled={busy}>{one ? 'Choose another file' : 'Choose a CSV, XLSX, XLS or ODS file'}</Button>
+        {one && <Box component="span" sx={{ fontSize: '0.78rem' }}><b>{one.name}</b>, {bytes(one.size)}{one.review && `, ${count(one.review.rows)} rates`}, SHA-256 {one.sha256.slice(0, 8)}…</Box>}
         <Box sx={{ flex: 1 }} />
-        {ready && file && <Button variant="contained" disabled={busy} onClick={() => void run(file.text, false)}>Apply to {deck.code}</Button>}
+        {one?.state === 'open' && <Button variant="outlined" onClick={() => setAsking(true)}>How it is read</Button>}
       </Box>
       {error !== null && <Box sx={{ mt: 1.5 }}><Trouble error={error} /></Box>}
-      {report?.applied && <Alert severity="success" variant="outlined" sx={{ mt: 1.5 }}>The deck holds the file’s {count(report.rows)} rates. They are in force with the next snapshot, within a second.</Alert>}
-      {report && !report.applied && <Preview report={report} />}
+      {one?.state === 'applied' && <Alert severity="success" variant="outlined" sx={{ mt: 1.5 }}>Applied as revision {one.revision}. Rates are in force from their dates, those of now with the next snapshot, within a second.</Alert>}
+      {one?.state === 'cancelled' && <Alert severity="info" variant="outlined" sx={{ mt: 1.5 }}>Cancelled. Nothing was changed.</Alert>}
+      {one?.review && <Review id={one.id} review={one.review} currency={deck.currency} />}
+      {one && <Steps one={one} onDone={setOne} />}
+      {!one && <Earlier deck={deck.id} onOpen={look} />}
+      {asking && one && (
+        <FormDialog title="How the file is read" fields={TERM_FIELDS} start={toForm(one.terms)} verb="Read again" onClose={() => setAsking(false)}
+          onSend={async (values) => setOne(await body(api.PUT('/api/v1/imports/{id}/terms', { params: { path: { id: one.id } }, body: fromForm(values, one.terms) })))} />
+      )}
     </Panel>
   );
 }

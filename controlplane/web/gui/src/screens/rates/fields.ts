@@ -22,3 +22,27 @@ export const RATE_FIELDS: Field[] = [
   { name: 'free_s', label: 'Free seconds', kind: 'number' },
   { name: 'blocked', label: 'Blocked', kind: 'tick', help: 'Calls there are refused' },
 ];
+
+/** How sheets are read: the words of the API, with help. Columns are written as `name = what`, one a line. */
+export const TERM_FIELDS: Field[] = [
+  { name: 'semantics', label: 'A code that is missing', kind: 'choice', help: 'Agree it with the carrier: guessing wrong loses money', choices: [{ value: 'a_to_z', text: 'is closed (A–Z)' }, { value: 'full_country', text: 'is closed if its country is listed' }, { value: 'partial', text: 'stays as it is (partial)' }] },
+  { name: 'unit', label: 'A price is of', kind: 'choice', choices: [{ value: 'minute', text: 'a minute' }, { value: 'second', text: 'a second' }, { value: 'increment', text: 'the row’s increment' }] },
+  { name: 'decimal_mark', label: 'Before decimals', kind: 'choice', choices: [{ value: 'auto', text: 'found out by column' }, { value: 'point', text: 'a point' }, { value: 'comma', text: 'a comma' }] },
+  { name: 'date_order', label: '03/04/2026 is', kind: 'choice', help: 'A date with two readings is a problem until this is said', choices: [{ value: 'ask', text: 'a problem' }, { value: 'day_first', text: '3 April' }, { value: 'month_first', text: '4 March' }] },
+  { name: 'utc_offset_min', label: 'Minutes ahead of UTC', kind: 'number', help: 'Of the sheet’s dates, −840 to 840' },
+  { name: 'steps_order', label: '30/6/0 is', kind: 'choice', choices: [{ value: 'minimum_first', text: 'minimum/increment/free' }, { value: 'increment_first', text: 'increment/minimum/free' }, { value: 'free_minimum', text: 'free/minimum/increment' }, { value: 'free_increment', text: 'free/increment/minimum' }] },
+  { name: 'steps', label: 'Steps where none are given', kind: 'text', help: 'Minimum/increment/free seconds' },
+  { name: 'dashes', label: '4420-4429 is', kind: 'choice', choices: [{ value: 'ask', text: 'a range if both ends begin alike' }, { value: 'range', text: 'a range' }, { value: 'space', text: 'one code' }] },
+  { name: 'from', label: 'Without a date, from', kind: 'text', optional: true, help: 'RFC 3339; empty for the moment of applying' },
+  { name: 'increases_from', label: 'Increases without a date, from', kind: 'text', optional: true, help: 'RFC 3339; empty for what the title says' },
+  { name: 'decreases_from', label: 'Decreases without a date, from', kind: 'text', optional: true, help: 'RFC 3339; empty for what the title says' },
+  { name: 'notice_days', label: 'Notice, days', kind: 'number', help: 'Increases that begin earlier are listed' },
+  { name: 'columns', label: 'Columns', kind: 'lines', help: 'One a line: its name or #3 = prefix, country_code, destination, rate, first_rate, connection_fee, steps, minimum, increment, free, from, till, status, blocked or ignored' },
+  { name: 'fill_down', label: 'Empty names mean the one above', kind: 'tick', help: 'As merged cells do' },
+];
+
+/** What needs a second user: it stands in the deck's template only. */
+export const GUARD_FIELDS: Field[] = [
+  { name: 'increase_percent_max', label: 'Rise, % at most', kind: 'number', help: 'A price that rises more needs a second user; 0 for never' },
+  { name: 'closed_percent_max', label: 'Closed, % at most', kind: 'number', help: 'A sheet that closes more codes needs a second user; 0 for never' },
+];

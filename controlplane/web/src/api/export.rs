@@ -25,6 +25,7 @@ use crate::value::{DeckRef, Time};
 pub struct ExportAsk {
     /// How the file is written; default `csv`.
     #[serde(default)]
+    #[param(inline)]
     pub format: Format,
     /// Rates that end before this moment are left out; default now.
     pub at: Option<Time>,

@@ -88,10 +88,10 @@ fn amendments(old: &[Rate], new: &[Rate], at: WallTime) -> Vec<Line> {
     let followed = |rate: &Rate| next(rate).is_some_and(|next| diff::by_line(next, rate).is_eq());
     let ended = |rate: &Rate| rate.till.is_some() && !followed(rate);
     let told = |change: &Change<'_>| match (change.kind, change.old, change.new) {
-        (_, Some(old), Some(new)) if old == new => None,
+        (_, Some(old), Some(new)) if Rate { from: old.from, ..new.clone() } == *old => None,
         (_, Some(old), Some(new)) if old.till != new.till && ended(new) => Some(ended_line(new)),
         (kind, _, Some(new)) => Some(row(new, Some(word(kind)))),
-        (_, Some(old), None) => Some(row(old, Some("closed"))),
+        (_, Some(old), None) => Some(ended_line(&Rate { till: Some(at), ..old.clone() })),
         (_, None, None) => None,
     };
     diff::diff(&before, &after).iter().filter_map(told).collect()

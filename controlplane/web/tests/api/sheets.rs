@@ -50,7 +50,7 @@ async fn a_file_waits_is_read_again_and_then_applied() {
     assert_eq!((done["state"].as_str(), done["revision"].as_i64()), (Some("applied"), Some(2)));
     assert_eq!(prefixes(&admin).await, ["1 0.005", "44 0.01", "44 0.012", "4420 0.02", "4420 0.01", "45 0.012"]);
     assert_eq!(admin.get("/api/v1/decks/dck_1/template").await.expect(200)["semantics"], "partial");
-    admin.send("POST", "/api/v1/imports/imp_1/cancel", Value::Null).await.problem(409, "conflict");
+    admin.send("POST", "/api/v1/imports/imp_1/cancel", Value::Null).await.problem(412, "changed");
     let list = admin.get("/api/v1/decks/dck_1/imports").await.expect(200);
     assert_eq!((list["data"][0]["name"].as_str(), list["data"][0]["created_by"].is_string()), (Some("oria.csv"), true));
 }
@@ -75,7 +75,7 @@ async fn a_rise_beyond_the_guard_waits_for_somebody_else() {
     let seen = bruno.send("POST", "/api/v1/imports/imp_1/approve", Value::Null).await.expect(200);
     assert_eq!(seen["approved_by"], "user:bruno");
     admin.send("POST", "/api/v1/imports/imp_1/apply", json!({})).await.expect(200);
-    assert_eq!(prefixes(&admin).await, ["44 0.01", "44 0.1"]);
+    assert_eq!(prefixes(&admin).await, ["44 0.01", "44 0.10"]);
 }
 
 #[tokio::test]

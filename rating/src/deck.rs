@@ -192,7 +192,7 @@ pub struct Sheet {
 
 /// Reads a sheet as text: see [`rows`].
 pub fn read(text: &str, options: &Options) -> Sheet {
-    read_rows(&rows(text), options)
+    read_rows(&rows::slices(text), options)
 }
 
 /// Reads a sheet as rows of cells, each with the number of its line.

@@ -180,6 +180,8 @@ fn dates_have_many_formats_and_two_readings_must_be_confirmed() {
         assert_eq!(day(cell, Some(DateOrder::DayFirst)), Some(third_of_april), "{cell}");
         assert_eq!(day(cell, Some(DateOrder::MonthFirst)), Some(fourth_of_march), "{cell}");
     }
+    let fine = row("code|rate|effective date", "44|1|2026-12-31T00:00:00.25Z", &Options::default());
+    assert_eq!(fine.rates[0].from.micros(), wanted * 1_000_000 + 250_000);
     assert_eq!(day("05/05/2026", None), Some(1_777_939_200), "both readings are one day");
     for cell in ["2026-02-30", "31/31/2026", "soon", "2026", "99999999"] {
         assert_eq!(day(cell, None), None, "{cell}");

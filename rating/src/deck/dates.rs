@@ -1,5 +1,6 @@
 //! A cell into a moment: the formats that carriers write dates in.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -31,13 +32,14 @@ enum Wrong {
     NoDate,
 }
 
+const MICROS: i64 = 1_000_000;
 const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
 /// `2026-12-31`, `2026/12/31`, `31.12.2026`, `31-12-2026`, `12/31/2026`, `20261231`, `31 Dec 2026`, `Dec 31, 2026` or a spreadsheet's day
 /// number; then perhaps a time, then perhaps `Z` or an offset such as `+02:00`.
 pub fn moment(cell: &str, offset_minutes: i32, order: Option<DateOrder>) -> Date {
     if let Some(serial) = serial(cell) {
-        return at(serial, offset_minutes);
+        return at(serial * MICROS, offset_minutes);
     }
     let (day, time) = match named(cell) {
         Some((day, time)) => (day, time),
@@ -47,9 +49,8 @@ pub fn moment(cell: &str, offset_minutes: i32, order: Option<DateOrder>) -> Date
         }
     };
     match day {
-        Ok(day) => {
-            clock(&time, offset_minutes).map_or(Date::None, |(seconds, offset)| at(day * 86_400 + seconds, offset))
-        }
+        Ok(day) => clock(&time, offset_minutes)
+            .map_or(Date::None, |(micros, offset)| at(day * 86_400 * MICROS + micros, offset)),
         Err(Wrong::TwoReadings) => Date::TwoReadings,
         Err(Wrong::NoDate) => Date::None,
     }
@@ -68,8 +69,8 @@ pub fn first_in(text: &str, offset_minutes: i32, order: Option<DateOrder>) -> Op
     (0..words.len()).find_map(|place| single(place).or_else(|| read(words.get(place..place + 3)?)))
 }
 
-fn at(seconds: i64, offset_minutes: i32) -> Date {
-    Date::At(WallTime::from_micros((seconds - i64::from(offset_minutes) * 60) * 1_000_000))
+fn at(micros: i64, offset_minutes: i32) -> Date {
+    Date::At(WallTime::from_micros(micros - i64::from(offset_minutes) * 60 * MICROS))
 }
 
 /// Seconds since 1970 of a day number as spreadsheets count them: days since 1899-12-30, perhaps with a fraction.
@@ -170,7 +171,7 @@ fn day_of(year: i64, month: i64, day: i64) -> Option<i64> {
     Some((year - 1970) * 365 + leaps(year) - leaps(1970) + before + day - 1)
 }
 
-/// Seconds of the day and minutes ahead of UTC. No text is midnight.
+/// Microseconds of the day and minutes ahead of UTC. No text is midnight.
 fn clock(text: &str, offset_minutes: i32) -> Option<(i64, i32)> {
     let (time, offset) = match text.find(['Z', '+', '-']) {
         Some(place) => (text[..place].trim(), offset(&text[place..])?),
@@ -185,6 +186,9 @@ fn clock(text: &str, offset_minutes: i32) -> Option<(i64, i32)> {
             Some((rest, half)) => (rest.trim(), Some(half)),
             None => (lower.as_str(), None),
         };
+    let (plain, fraction) = plain.split_once('.').unwrap_or((plain, ""));
+    // Times finer than a microsecond are finer than our clock: no such date.
+    let micros = if fraction.is_empty() { 0 } else { number(&format!("{fraction:0<6}"), 6)? };
     let mut parts = plain.split(':').map(|part| number(part, 2));
     let (hour, minute) = (parts.next()??, parts.next()??);
     let second = parts.next().unwrap_or(Some(0))?;
@@ -194,7 +198,7 @@ fn clock(text: &str, offset_minutes: i32) -> Option<(i64, i32)> {
         None => hour,
     };
     let fine = parts.next().is_none() && hour < 24 && minute < 60 && second < 60;
-    fine.then_some((hour * 3_600 + minute * 60 + second, offset))
+    fine.then_some(((hour * 3_600 + minute * 60 + second) * MICROS + micros, offset))
 }
 
 /// `Z`, `+02:00`, `-0530` or `+2`.

@@ -306,6 +306,24 @@ export interface paths {
         patch: operations["patch_decks_id"];
         trace?: never;
     };
+    "/api/v1/decks/{id}/imports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the newest imports of a deck, 100 at most. */
+        get: operations["get_decks_id_imports"];
+        put?: never;
+        /** Keeps a file as it is, CSV or a workbook (XLSX, XLS, ODS), and reads it as the deck's template says. Nothing of the deck changes. */
+        post: operations["post_decks_id_imports"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/decks/{id}/rates": {
         parameters: {
             query?: never;
@@ -341,6 +359,26 @@ export interface paths {
         patch: operations["patch_decks_id_rates_rate"];
         trace?: never;
     };
+    "/api/v1/decks/{id}/rates:export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Gives a deck as a file: the whole sheet, or with `since` or `since_revision` an amendment notice.
+         * @description The columns are those that an import reads: a sheet that goes out comes in again without a word.
+         */
+        get: operations["get_decks_id_rates_export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/decks/{id}/rates:import": {
         parameters: {
             query?: never;
@@ -356,6 +394,75 @@ export interface paths {
          *     `row:column`.
          */
         post: operations["post_decks_id_rates_import"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/decks/{id}/revisions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the newest revisions of a deck's rates, 100 at most. */
+        get: operations["get_decks_id_revisions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/decks/{id}/revisions/{revision}/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Compares a revision with another, or with the deck as it stands: what differs, in order of prefix and date. */
+        get: operations["get_decks_id_revisions_revision_changes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/decks/{id}/revisions/{revision}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Brings a deck's rates back to what they were at a revision. That is a revision of its own, so it can be undone as well. */
+        post: operations["post_decks_id_revisions_revision_restore"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/decks/{id}/template": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the sheets of a deck are read. */
+        get: operations["get_decks_id_template"];
+        /** Says how the sheets of a deck are read from now on, and what needs a second user. Earlier versions are kept. */
+        put: operations["put_decks_id_template"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -446,6 +553,128 @@ export interface paths {
         post?: never;
         /** Removes an exchange rate that no trunk needs. */
         delete: operations["delete_exchange_rates_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/imports/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads an import, with its review while it is open. */
+        get: operations["get_imports_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/imports/{id}/apply": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Puts an open import into its deck: all in one transaction, each rate from its own moment on.
+         * @description 422 with problems in the file, 409 while a second user's approval is missing, 412 if the deck changed meanwhile.
+         */
+        post: operations["post_imports_id_apply"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/imports/{id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Approves an open import that somebody else brought. */
+        post: operations["post_imports_id_approve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/imports/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ends an open import without a change. */
+        post: operations["post_imports_id_cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/imports/{id}/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists what an open import would change, in order of prefix and date. */
+        get: operations["get_imports_id_changes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/imports/{id}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The file of an import, byte by byte as it came. */
+        get: operations["get_imports_id_file"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/imports/{id}/terms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Reads the file in another way. An approval that was given is taken back. */
+        put: operations["put_imports_id_terms"];
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1052,6 +1281,19 @@ export interface components {
             /** @description `carrier`, `account`, `payment`, `ingress_trunk`, `egress_trunk`, `deck`, `plan`… */
             kind: string;
         };
+        /** @description How an import is applied. */
+        ApplyImport: {
+            /**
+             * @description How the file was read becomes the deck's template, dates apart.
+             * @default false
+             */
+            remember?: boolean;
+            /**
+             * @description Rows with problems are left out, and codes named there stay as they are. Without this they keep the file from being applied.
+             * @default false
+             */
+            skip_problems?: boolean;
+        };
         /** @description What was done, or would be. */
         ApplyReport: {
             /** @description They were done. */
@@ -1171,6 +1413,19 @@ export interface components {
             since: components["schemas"]["Time"];
             /** @description When it ends unless it is refreshed. */
             until: components["schemas"]["Time"];
+        };
+        /** @description A destination that would be sold below its cost, and is not today. */
+        BrokenMargin: {
+            /** @description What a minute would cost. */
+            buy_per_minute: components["schemas"]["Amount"];
+            /** @description The deck of the other side of these calls. */
+            deck: components["schemas"]["Named_DeckRef"];
+            /** @description What people call it. */
+            destination: string;
+            /** @description The destination. */
+            prefix: string;
+            /** @description What a minute would be sold at. */
+            sell_per_minute: components["schemas"]["Amount"];
         };
         /** @description One running call. */
         Call: {
@@ -1397,7 +1652,7 @@ export interface components {
          * @description What happens to a rate.
          * @enum {string}
          */
-        ChangeKind: "new" | "increase" | "decrease" | "unchanged" | "closed";
+        ChangeKind: "new" | "increase" | "decrease" | "unchanged" | "closed" | "blocked";
         /**
          * @description Stable names of problems.
          * @enum {string}
@@ -1449,6 +1704,21 @@ export interface components {
              */
             percentile: number;
         };
+        /**
+         * @description What a dash between digits of a code means.
+         * @enum {string}
+         */
+        Dashes: "ask" | "range" | "space";
+        /**
+         * @description Which comes first in 03/04/2026.
+         * @enum {string}
+         */
+        DateOrder: "ask" | "day_first" | "month_first";
+        /**
+         * @description What stands before the decimals of a price.
+         * @enum {string}
+         */
+        DecimalMark: "auto" | "point" | "comma";
         /** @description How the route was chosen, as the data plane recorded it. */
         Decision: {
             /** @description Every candidate, kept ones first in the order of trying. */
@@ -1539,6 +1809,25 @@ export interface components {
          * @example dck_12
          */
         DeckRef: string;
+        /** @description One change of a deck's rates. */
+        DeckRevision: {
+            /** @description When. */
+            created_at: components["schemas"]["Time"];
+            /** @description Where it came from: a file, a person. */
+            note: string;
+            /**
+             * Format: int64
+             * @description Rates in the deck after it.
+             */
+            rates: number;
+            /** @description The deck can be brought back to it. */
+            restorable: boolean;
+            /**
+             * Format: int64
+             * @description Its number within the deck.
+             */
+            revision: number;
+        };
         /** @description Digest credentials (RFC 3261 §22, RFC 8760). */
         Digest: {
             /**
@@ -1941,10 +2230,58 @@ export interface components {
          * @enum {string}
          */
         IdentityHeader: "none" | "asserted" | "preferred" | "remote_party";
+        /** @description A file on its way into a deck. */
+        Import: {
+            /** @description Who else has approved it. */
+            approved_by?: string | null;
+            /** @description When it came. */
+            created_at: components["schemas"]["Time"];
+            /** @description Who brought it. */
+            created_by: string;
+            /** @description The deck. */
+            deck: components["schemas"]["Named_DeckRef"];
+            /** @description Its id. */
+            id: components["schemas"]["ImportRef"];
+            /** @description The file's name. */
+            name: string;
+            review?: null | components["schemas"]["Review"];
+            /**
+             * Format: int64
+             * @description The revision of the deck that it made.
+             */
+            revision?: number | null;
+            settled_at?: null | components["schemas"]["Time"];
+            /** @description SHA-256 of the file in hexadecimal digits. */
+            sha256: string;
+            /**
+             * Format: int64
+             * @description Bytes of the file.
+             */
+            size: number;
+            /** @description Where it stands. */
+            state: components["schemas"]["ImportPhase"];
+            /** @description How it is read. */
+            terms: components["schemas"]["Terms"];
+        };
+        /**
+         * @description How an import ended, if it did.
+         * @enum {string}
+         */
+        ImportPhase: "open" | "applied" | "cancelled";
+        /**
+         * @description `imp_` and a number.
+         * @example imp_12
+         */
+        ImportRef: string;
         /** @description What an import did, or would do. */
         ImportReport: {
             /** @description The deck holds the file's rates now. */
             applied: boolean;
+            /**
+             * Format: int32
+             * @description Prefixes where calls are refused from then on.
+             */
+            blocked: number;
             /** @description The first 1,000 lines that are not `unchanged`. */
             changes: components["schemas"]["RateChange"][];
             /** @description There are more than `changes` shows. */
@@ -2463,6 +2800,32 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description A part of a list. */
+        List_DeckRevision: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /** @description When. */
+                created_at: components["schemas"]["Time"];
+                /** @description Where it came from: a file, a person. */
+                note: string;
+                /**
+                 * Format: int64
+                 * @description Rates in the deck after it.
+                 */
+                rates: number;
+                /** @description The deck can be brought back to it. */
+                restorable: boolean;
+                /**
+                 * Format: int64
+                 * @description Its number within the deck.
+                 */
+                revision: number;
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
         List_EgressTrunk: {
             /** @description When this was read. */
             as_of: components["schemas"]["Time"];
@@ -2542,6 +2905,46 @@ export interface components {
                 kind: string;
                 /** @description Who or what caused it. */
                 note: string;
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
+        List_Import: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /** @description Who else has approved it. */
+                approved_by?: string | null;
+                /** @description When it came. */
+                created_at: components["schemas"]["Time"];
+                /** @description Who brought it. */
+                created_by: string;
+                /** @description The deck. */
+                deck: components["schemas"]["Named_DeckRef"];
+                /** @description Its id. */
+                id: components["schemas"]["ImportRef"];
+                /** @description The file's name. */
+                name: string;
+                review?: null | components["schemas"]["Review"];
+                /**
+                 * Format: int64
+                 * @description The revision of the deck that it made.
+                 */
+                revision?: number | null;
+                settled_at?: null | components["schemas"]["Time"];
+                /** @description SHA-256 of the file in hexadecimal digits. */
+                sha256: string;
+                /**
+                 * Format: int64
+                 * @description Bytes of the file.
+                 */
+                size: number;
+                /** @description Where it stands. */
+                state: components["schemas"]["ImportPhase"];
+                /** @description How it is read. */
+                terms: components["schemas"]["Terms"];
             }[];
             /** @description Where the next part starts; absent at the end. */
             next_cursor?: string | null;
@@ -2726,6 +3129,47 @@ export interface components {
                  * @example 4420
                  */
                 prefix: string;
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
+        List_RateChange: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /**
+                 * Format: double
+                 * @description New price over old, less one, in per cent; absent without both.
+                 */
+                change_percent?: number | null;
+                /** @description What people call the destination. */
+                destination: string;
+                effective_from?: null | components["schemas"]["Time"];
+                /** @description What calls of 1, 31 and 61 seconds would cost, fee included. */
+                examples: components["schemas"]["Amount"][];
+                /** @description `notice`: an increase before its notice period ends; `marker`: the carrier says something else; `guard`: a second user must look. */
+                flags: string[];
+                impact?: null | components["schemas"]["Amount"];
+                /** @description What happens. */
+                kind: components["schemas"]["ChangeKind"];
+                /** @description What the carrier's marker says, if that is not what happens. */
+                marker?: string | null;
+                /**
+                 * Format: int64
+                 * @description Minutes of the last seven days.
+                 */
+                minutes?: number | null;
+                new_per_minute?: null | components["schemas"]["Amount"];
+                old_per_minute?: null | components["schemas"]["Amount"];
+                /** @description The prefix. */
+                prefix: string;
+                /**
+                 * Format: int32
+                 * @description The file's line; absent for a prefix that is missing there.
+                 */
+                row?: number | null;
             }[];
             /** @description Where the next part starts; absent at the end. */
             next_cursor?: string | null;
@@ -3641,12 +4085,29 @@ export interface components {
             /** @description What people call the destination. */
             destination: string;
             effective_from?: null | components["schemas"]["Time"];
+            /** @description What calls of 1, 31 and 61 seconds would cost, fee included. */
+            examples: components["schemas"]["Amount"][];
+            /** @description `notice`: an increase before its notice period ends; `marker`: the carrier says something else; `guard`: a second user must look. */
+            flags: string[];
+            impact?: null | components["schemas"]["Amount"];
             /** @description What happens. */
             kind: components["schemas"]["ChangeKind"];
+            /** @description What the carrier's marker says, if that is not what happens. */
+            marker?: string | null;
+            /**
+             * Format: int64
+             * @description Minutes of the last seven days.
+             */
+            minutes?: number | null;
             new_per_minute?: null | components["schemas"]["Amount"];
             old_per_minute?: null | components["schemas"]["Amount"];
             /** @description The prefix. */
             prefix: string;
+            /**
+             * Format: int32
+             * @description The file's line; absent for a prefix that is missing there.
+             */
+            row?: number | null;
         };
         /** @description Changes of a rate; absent fields stay. */
         RatePatch: {
@@ -3763,6 +4224,100 @@ export interface components {
          * @enum {string}
          */
         Reliable: "relay" | "off" | "local";
+        /** @description What a file says and what that means. */
+        Review: {
+            /**
+             * Format: int32
+             * @description Prefixes where calls are refused from then on.
+             */
+            blocked: number;
+            /** @description The first 1,000 destinations that would be sold below cost, and are not today. */
+            broken: components["schemas"]["BrokenMargin"][];
+            /**
+             * Format: int32
+             * @description How many there are.
+             */
+            broken_count: number;
+            /**
+             * Format: int32
+             * @description Prefixes that end.
+             */
+            closed: number;
+            /** @description Its columns. */
+            columns: components["schemas"]["SheetColumn"][];
+            /** @description What they would cost by the rates that come. */
+            cost_after: components["schemas"]["Amount"];
+            /** @description What they cost by the rates that stand, in the deck's currency. */
+            cost_before: components["schemas"]["Amount"];
+            /**
+             * Format: int32
+             * @description Prefixes that cost less.
+             */
+            decreased: number;
+            /**
+             * Format: int32
+             * @description Rows whose status marker says something else than our difference.
+             */
+            disagreements: number;
+            /** @description Why a second user must approve; empty if nobody must. */
+            guards: string[];
+            /**
+             * Format: int32
+             * @description Prefixes that cost more.
+             */
+            increased: number;
+            /**
+             * Format: int64
+             * @description Minutes of the last seven days over this deck.
+             */
+            minutes: number;
+            /**
+             * Format: int64
+             * @description Minutes that no rate would cover.
+             */
+            minutes_lost: number;
+            /**
+             * Format: int32
+             * @description Prefixes that were not in the deck.
+             */
+            new: number;
+            /**
+             * Format: int32
+             * @description Increases that begin before the notice period ends.
+             */
+            notice_violations: number;
+            /**
+             * Format: int32
+             * @description How many there are.
+             */
+            problem_count: number;
+            /** @description The first 1,000 cells that could not be taken; their rows are left out. */
+            problems: components["schemas"]["RowProblem"][];
+            /**
+             * Format: int32
+             * @description Rates in the deck afterwards, past ones among them.
+             */
+            rates_after: number;
+            /**
+             * Format: int32
+             * @description Rates read from the file.
+             */
+            rows: number;
+            /**
+             * Format: int32
+             * @description Prefixes of the same price.
+             */
+            unchanged: number;
+            /** @description Why the file cannot be read at all; then all else is empty. */
+            unreadable?: string | null;
+            /**
+             * Format: int32
+             * @description How many there are.
+             */
+            warning_count: number;
+            /** @description The first 1,000 cells that were taken and are worth a look. */
+            warnings: components["schemas"]["RowProblem"][];
+        };
         /** @description One published snapshot. */
         RevisionRow: {
             /** @description When it was built. */
@@ -3925,6 +4480,8 @@ export interface components {
             column: number;
             /** @description What is wrong. */
             message: string;
+            /** @description What the cell should perhaps say. */
+            repair?: string | null;
             /**
              * Format: int32
              * @description The file's line, from 1.
@@ -3936,6 +4493,11 @@ export interface components {
          * @enum {string}
          */
         Scope: "read" | "cdr:read" | "write" | "rates:write" | "money:write" | "calls:release" | "admin";
+        /**
+         * @description What it means that a code is not in the sheet.
+         * @enum {string}
+         */
+        Semantics: "a_to_z" | "full_country" | "partial";
         /** @description RFC 4028: a call whose refreshes stop is released. */
         SessionTimer: {
             /**
@@ -3954,6 +4516,18 @@ export interface components {
             mode?: components["schemas"]["TimerMode"];
             /** @default any */
             refresher?: components["schemas"]["Refresher"];
+        };
+        /** @description One column of the file. */
+        SheetColumn: {
+            /**
+             * Format: int32
+             * @description Its place, from 1.
+             */
+            column: number;
+            /** @description What it is read as; absent if it is not read. */
+            means?: string | null;
+            /** @description Its name in the file. */
+            name: string;
         };
         /** @description A call that might come. */
         SimulateAsk: {
@@ -4098,6 +4672,11 @@ export interface components {
              */
             status?: number;
         };
+        /**
+         * @description What the numbers of `30/6/0` are.
+         * @enum {string}
+         */
+        StepsOrder: "minimum_first" | "increment_first" | "free_minimum" | "free_increment";
         /** @description Everything that is known of one ended call. */
         Story: {
             /** @description Its attempts, in order. */
@@ -4182,6 +4761,70 @@ export interface components {
              */
             talked_ms: number;
         };
+        /** @description How sheets are read, and what needs a second look. Everything has a default; a template keeps what was said once. */
+        Terms: {
+            /**
+             * Format: int32
+             * @description A sheet that closes more per cent of the deck's codes needs a second user's approval; 0 for never.
+             * @default 0
+             */
+            closed_percent_max?: number;
+            /**
+             * @description What columns hold, by their names or places (`#3`): `prefix`, `country_code`, `destination`, `rate`, `first_rate`, `connection_fee`, `steps`,
+             *     `minimum`, `increment`, `free`, `from`, `till`, `status`, `blocked` or `ignored`. Usual names need no word.
+             * @default {}
+             */
+            columns?: {
+                [key: string]: string;
+            };
+            /** @default ask */
+            dashes?: components["schemas"]["Dashes"];
+            /** @default ask */
+            date_order?: components["schemas"]["DateOrder"];
+            /** @default auto */
+            decimal_mark?: components["schemas"]["DecimalMark"];
+            /** @default null */
+            decreases_from?: null | components["schemas"]["Time"];
+            /**
+             * @description An empty destination or country code means the one above, as merged cells do.
+             * @default false
+             */
+            fill_down?: boolean;
+            /** @default null */
+            from?: null | components["schemas"]["Time"];
+            /**
+             * Format: int32
+             * @description A price that rises by more per cent needs a second user's approval; 0 for never.
+             * @default 0
+             */
+            increase_percent_max?: number;
+            /** @default null */
+            increases_from?: null | components["schemas"]["Time"];
+            /**
+             * Format: int32
+             * @description Days that must lie between a sheet and its increases; earlier ones are listed.
+             * @default 7
+             */
+            notice_days?: number;
+            /** @default a_to_z */
+            semantics?: components["schemas"]["Semantics"];
+            /**
+             * @description Minimum, increment and free seconds of rates without their own: `1/1/0`.
+             * @default 1/1/0
+             * @example 1/1/0
+             */
+            steps?: string;
+            /** @default minimum_first */
+            steps_order?: components["schemas"]["StepsOrder"];
+            /** @default minute */
+            unit?: components["schemas"]["Unit"];
+            /**
+             * Format: int32
+             * @description Minutes that the sheet's dates are ahead of UTC, unless a date has its own offset; −840 to 840.
+             * @default 0
+             */
+            utc_offset_min?: number;
+        };
         /**
          * Format: date-time
          * @description RFC 3339 in UTC, microseconds.
@@ -4235,6 +4878,11 @@ export interface components {
          * @example grp_12
          */
         TrunkGroupRef: string;
+        /**
+         * @description What a price is the price of.
+         * @enum {string}
+         */
+        Unit: "minute" | "second" | "increment";
         /** @description A person. */
         User: {
             /** @description When made. */
@@ -5213,6 +5861,75 @@ export interface operations {
             };
         };
     };
+    get_decks_id_imports: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["DeckRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The list, newest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Import"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_decks_id_imports: {
+        parameters: {
+            query?: {
+                /** @description The file's name, for people. */
+                name?: string;
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["DeckRef"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": number[];
+            };
+        };
+        responses: {
+            /** @description It, with its review. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Import"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_decks_id_rates: {
         parameters: {
             query?: {
@@ -5324,6 +6041,46 @@ export interface operations {
             };
         };
     };
+    get_decks_id_rates_export: {
+        parameters: {
+            query?: {
+                /** @description How the file is written; default `csv`. */
+                format?: "csv" | "xlsx";
+                /** @description Rates that end before this moment are left out; default now. */
+                at?: components["schemas"]["Time"];
+                /** @description Only what differs from this revision, with a word on each line: an amendment notice. */
+                since_revision?: number;
+                /** @description Only what differs from the deck as it was at this moment: an amendment notice. */
+                since?: components["schemas"]["Time"];
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["DeckRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": number[];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     post_decks_id_rates_import: {
         parameters: {
             query?: {
@@ -5351,6 +6108,177 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ImportReport"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_decks_id_revisions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["DeckRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The list, newest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_DeckRevision"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_decks_id_revisions_revision_changes: {
+        parameters: {
+            query?: {
+                /** @description The revision that it leads to; the deck as it stands if absent. */
+                with?: number;
+                /** @description Only changes of this kind. */
+                kind?: components["schemas"]["ChangeKind"];
+                /** @description Rows at most, 1 to 1,000; default 200. */
+                limit?: number;
+                /** @description `next_cursor` of the part before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["DeckRef"];
+                /** @description 0 is before the first. */
+                revision: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the list. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_RateChange"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_decks_id_revisions_revision_restore: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["DeckRef"];
+                revision: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The revision that this made. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeckRevision"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_decks_id_template: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["DeckRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was said last, or defaults. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Terms"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_decks_id_template: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["DeckRef"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Terms"];
+            };
+        };
+        responses: {
+            /** @description It as it stands then. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Terms"];
                 };
             };
             /** @description What is wrong. */
@@ -5640,6 +6568,242 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_imports_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["ImportRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Import"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_imports_id_apply: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["ImportRef"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApplyImport"];
+            };
+        };
+        responses: {
+            /** @description It. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Import"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_imports_id_approve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["ImportRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Import"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_imports_id_cancel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["ImportRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Import"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_imports_id_changes: {
+        parameters: {
+            query?: {
+                /** @description Only changes of this kind. */
+                kind?: components["schemas"]["ChangeKind"];
+                /** @description Only changes that begin before the notice period ends, or whose marker says something else, or whose margin rises above the guard. */
+                flagged?: boolean;
+                /** @description Only prefixes that start with these characters. */
+                prefix?: string;
+                /** @description Rows at most, 1 to 1,000; default 200. */
+                limit?: number;
+                /** @description `next_cursor` of the part before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["ImportRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the list. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_RateChange"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_imports_id_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["ImportRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": number[];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_imports_id_terms: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["ImportRef"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Terms"];
+            };
+        };
+        responses: {
+            /** @description It, with its new review. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Import"];
+                };
             };
             /** @description What is wrong. */
             default: {

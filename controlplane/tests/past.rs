@@ -243,6 +243,44 @@ async fn a_draft_says_what_it_would_have_changed() {
     assert_eq!(scene.tandem(&[&["whatif", "--plan", &plan][..], &DAY].concat()).status.code(), Some(5));
 }
 
+#[tokio::test]
+async fn calls_are_simulated_by_the_file_and_by_draft_and_by_older_revision() {
+    let scene = Scene::new().await;
+    let first = scene.store.model().await.unwrap().revision.0.to_string();
+    let csv = scene.file("calls.csv");
+    std::fs::write(&csv, "called,trunk\n442071838750,acme-in\n447700900123,acme-in\n12,acme-in\nx y,acme-in\n")
+        .unwrap();
+    let simulated = |more: &[&str]| {
+        let output = scene.tandem(&[&["route", "simulate", "--batch", &csv][..], more].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let rows = |text: &str| {
+        let row = |line: &str| {
+            let row: Value = serde_json::from_str(line).unwrap();
+            let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+            format!("{} {} {} {}", row["row"], text("outcome"), text("routes"), row["cause"])
+        };
+        text.lines().map(row).collect::<Vec<_>>()
+    };
+    let stands = ["2 routed oria-1 blux-1 null", "3 routed blux-1 null", "4 refused  307", "5 wrong  null"];
+    assert_eq!(rows(&simulated(&["-o", "json"])), stands);
+    assert_eq!(simulated(&[]).lines().count(), 5);
+    // A draft that nobody applies.
+    let draft = scene.file("draft.yaml");
+    std::fs::write(&draft, "egress_trunks: [{ code: blux-1, carrier: blux, account: blux-usd, address: \"127.0.2.2:5060\", buy_deck: blux-buy, active: false }]\n").unwrap();
+    let drafted = ["2 routed oria-1 null", "3 refused  310", "4 refused  307", "5 wrong  null"];
+    assert_eq!(rows(&simulated(&["-o", "json", "--draft", &draft])), drafted);
+    assert_eq!(rows(&simulated(&["-o", "json"])), stands);
+    // Somebody applies it: what stood before is still there to be asked.
+    scene.publish(&std::fs::read_to_string(&draft).unwrap()).await;
+    assert_eq!(rows(&simulated(&["-o", "json"])), drafted);
+    assert_eq!(rows(&simulated(&["-o", "json", "--revision", &first])), stands);
+    let one = scene.json(&["route", "simulate", "447700900123", "--as", "acme-in", "--revision", &first]);
+    assert_eq!((one.0["candidates"][0]["kept"].as_bool(), one.1), (Some(true), Some(0)));
+    assert_eq!(scene.tandem(&["route", "simulate", "--batch", &draft]).status.code(), Some(1));
+}
+
 fn told(row: &Value) -> String {
     let text = |name: &str| row[name].as_str().unwrap().to_owned();
     format!("{}: {} → {}", text("input"), text("recorded"), text("repeated"))

@@ -1,5 +1,6 @@
 //! `tandem route`: what the data plane would do with a call, by the same code on the same snapshot file.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
@@ -8,8 +9,9 @@ use rating::policy::{Stage, stages};
 use rating::{Admission, Arrival, Ask, Candidate, Policies, Routes, Verdict};
 use serde_json::{Value, json};
 use snapshot::policy::{RewriteField, Transport};
-use snapshot::{IngressView, Side, View};
+use snapshot::{Encoded, IngressView, Side, Snapshot, View, Wanted};
 use units::{Cause, NodeId, Number, Terms, WallTime};
+use web::api::batch::{BatchForm, simulate_csv};
 use web::snapshot_files;
 
 use super::{EXIT_NOT_FOUND, EXIT_REFUSED, Form, Output, Place, table};
@@ -23,10 +25,27 @@ pub enum Verb {
 #[derive(Debug, Args)]
 pub struct Simulate {
     /// The called number, without tech prefix.
+    #[arg(required_unless_present = "batch", default_value = "", hide_default_value = true)]
     called: String,
     /// Code of the ingress trunk, or of the carrier whose first ingress trunk is meant.
-    #[arg(long = "as", value_name = "CODE")]
+    #[arg(
+        long = "as",
+        value_name = "CODE",
+        required_unless_present = "batch",
+        default_value = "",
+        hide_default_value = true
+    )]
     from: String,
+    /// Simulates every row of a CSV instead and prints a row of CSV about each, or of NDJSON with -o json. Columns: called, and
+    /// ingress_trunk or source (address:port); calling, at, seed and talk_ms may be left out.
+    #[arg(long, value_name = "FILE.csv", conflicts_with_all = ["called", "from", "calling"])]
+    batch: Option<std::path::PathBuf>,
+    /// Decides from this revision, while its snapshot is kept; the newest if not given.
+    #[arg(long, value_name = "N")]
+    revision: Option<u64>,
+    /// Decides as if this file had been applied; it is a file as for `tandem apply`.
+    #[arg(long, value_name = "FILE.yaml", conflicts_with = "revision")]
+    draft: Option<std::path::PathBuf>,
     /// The caller's number.
     #[arg(long, default_value = "")]
     calling: String,
@@ -41,10 +60,10 @@ pub struct Simulate {
 
 pub async fn run(verb: Verb) -> Result<ExitCode> {
     let Verb::Simulate(simulate) = verb;
-    let folder = simulate.place.folder()?.snapshots();
-    let name = std::fs::read_to_string(folder.join("current")).context("nothing has been published yet")?;
-    let snapshot =
-        snapshot_files::open(&folder.join(name.trim()), &[]).context("the current snapshot cannot be read")?;
+    let snapshot = snapshot(&simulate).await?;
+    if let Some(file) = &simulate.batch {
+        return batch(&simulate, &snapshot, file).await;
+    }
     let view = snapshot.view();
     let Some(trunk) = ingress(&view, &simulate.from) else {
         eprintln!("tandem: there is no ingress trunk {}, and no carrier of that code with one", simulate.from);
@@ -99,6 +118,36 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
         told.print();
     }
     Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_REFUSED) })
+}
+
+/// What the command line wants asked: the newest snapshot, an older one, or a draft.
+async fn snapshot(simulate: &Simulate) -> Result<Snapshot> {
+    if let Some(draft) = &simulate.draft {
+        let model = crate::apply::draft(&simulate.place.store().await?, Some(&super::read(draft)?)).await?;
+        let Encoded { main, decks, .. } = model.encode_apart().map_err(|flaw| anyhow!("the draft: {flaw}"))?;
+        let find = |wanted: Wanted<'_>| decks.iter().find(|image| image.mark() == wanted.mark).cloned().ok_or("gone");
+        return Snapshot::open(std::sync::Arc::new(main), find).map_err(|flaw| anyhow!("the draft: {flaw}"));
+    }
+    let folder = simulate.place.folder()?.snapshots();
+    let name = match simulate.revision {
+        Some(revision) => format!("{revision}.snap"),
+        None => std::fs::read_to_string(folder.join("current")).context("nothing has been published yet")?,
+    };
+    let read = snapshot_files::open(&folder.join(name.trim()), &[]);
+    read.with_context(|| format!("the snapshot {} cannot be read", name.trim()))
+}
+
+async fn batch(simulate: &Simulate, snapshot: &Snapshot, file: &Path) -> Result<ExitCode> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let form = if simulate.form.output == Output::Json { BatchForm::Ndjson } else { BatchForm::Csv };
+    let store = simulate.place.store().await?;
+    let told = simulate_csv(&store, snapshot, NodeId(simulate.node), &text, form).await;
+    let told = told.map_err(|problem| match problem.errors.first() {
+        Some(flaw) => anyhow!("{}:{}: {}", file.display(), flaw.pointer, flaw.message),
+        None => anyhow!("{}: {}", file.display(), problem.detail),
+    })?;
+    print!("{told}");
+    Ok(ExitCode::SUCCESS)
 }
 
 fn ingress<'a>(view: &View<'a>, code: &str) -> Option<IngressView<'a>> {

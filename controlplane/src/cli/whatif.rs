@@ -70,6 +70,7 @@ async fn drafted(arguments: &Arguments) -> Result<Model> {
         let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
         let deck = model.decks.iter_mut().find(|deck| deck.code == code);
         let deck = deck.with_context(|| format!("there is no deck {code}"))?;
+        deck.packed = None;
         deck.rates = apply::rates_of_csv(file, &text).map_err(ApplyError::Mistakes)?;
     }
     ensure!(!model.ingress_trunks.is_empty(), "the draft has no ingress trunk");

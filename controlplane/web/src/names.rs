@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use snapshot::View;
 use store::{
     AccountDraft, CarrierDraft, DeckDraft, EgressTrunkDraft, GroupDraft, IngressTrunkDraft, Object, PlanDraft, Store,
     StoreError,
@@ -11,7 +12,7 @@ use store::{
 use crate::value::{AccountRef, CarrierRef, DeckRef, EgressTrunkRef, IngressTrunkRef, Named, PlanRef, TrunkGroupRef};
 
 /// Codes by id, as of one state of the configuration.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Names {
     changes: i64,
     carriers: HashMap<u32, String>,
@@ -49,6 +50,29 @@ lookups! {
     deck, maybe_deck: decks, DeckRef;
     plan, maybe_plan: plans, PlanRef;
     trunk_group, maybe_trunk_group: groups, TrunkGroupRef;
+}
+
+impl Names {
+    /// Adds what a snapshot names and the database does not know (yet).
+    pub(crate) fn with(&self, view: &View<'_>) -> Names {
+        let mut names = self.clone();
+        for carrier in view.carriers() {
+            names.carriers.entry(carrier.id().0).or_insert_with(|| carrier.code().to_owned());
+        }
+        for trunk in view.ingress_trunks() {
+            names.ingress_trunks.entry(trunk.id().0).or_insert_with(|| trunk.code().to_owned());
+        }
+        for trunk in view.egress_trunks() {
+            names.egress_trunks.entry(trunk.id().0).or_insert_with(|| trunk.code().to_owned());
+        }
+        for deck in view.decks() {
+            names.decks.entry(deck.id().0).or_insert_with(|| deck.code().to_owned());
+        }
+        for plan in view.plans() {
+            names.plans.entry(plan.id().0).or_insert_with(|| plan.code().to_owned());
+        }
+        names
+    }
 }
 
 /// The names as last read; read again when the configuration has changed.

@@ -63,6 +63,7 @@ fn paths() -> (OpenApiRouter<App>, OpenApiRouter<App>) {
         .merge(api::trunk_groups::routes())
         .merge(api::rewrites::routes())
         .merge(api::simulate::routes())
+        .merge(api::batch::routes())
         .merge(api::latency::routes())
         .merge(api::nodes::routes())
         .merge(api::peers::routes())

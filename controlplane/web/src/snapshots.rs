@@ -50,6 +50,20 @@ impl Snapshots {
         })
     }
 
+    /// The snapshot of a revision, checked; the newest for `None`.
+    pub(crate) async fn of(self: &Arc<Self>, revision: Option<u64>) -> Answered<Snapshot> {
+        let newest = self.read().await?;
+        let Some(revision) = revision.filter(|revision| *revision != newest.view().revision().0) else {
+            return Ok(newest);
+        };
+        let path = self.folder.join(format!("{revision}.snap"));
+        let read = tokio::task::spawn_blocking(move || snapshot_files::open(&path, newest.decks()));
+        read.await.map_err(Problem::internal)?.map_err(|flaw| match flaw {
+            Unread::File(_) => Problem::invalid("/revision", format!("revision {revision} is not kept on this node")),
+            Unread::Refused(_) => Problem::internal(format!("snapshot {revision}: {flaw}")),
+        })
+    }
+
     fn read_now(&self) -> Result<Snapshot, Flaw> {
         let name = self.current().ok_or(Flaw::None)?;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);

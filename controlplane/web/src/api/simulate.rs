@@ -49,6 +49,8 @@ pub struct SimulateAsk {
     pub live: Option<bool>,
     /// Price a call of this many milliseconds; 60,000 when absent.
     pub talk_ms: Option<u64>,
+    /// Decide from this revision; the newest when absent. A node keeps the files of the last ten.
+    pub revision: Option<u64>,
 }
 
 /// Whether a candidate would be tried.
@@ -203,23 +205,24 @@ async fn simulate(
     State(app): State<App>,
     Body(ask): Body<SimulateAsk>,
 ) -> Answered<Json<Simulation>> {
-    let snapshot = app.snapshots.read().await?;
+    let snapshot = app.snapshots.of(ask.revision).await?;
     let names = app.names.read(&app.store).await?;
+    let policies = Policies::compile(&snapshot.view()).map_err(Problem::internal)?;
     let is_live = ask.live.unwrap_or(ask.at.is_none());
     let heard = app.live.heard().filter(|heard| is_live && heard.is_up());
     let day = heard.map(|heard| heard.figures);
-    decide(&snapshot.view(), app.node, &names, &ask, day.as_deref()).map(Json)
+    decide(&snapshot.view(), &policies, app.node, &names, &ask, day.as_deref()).map(Json)
 }
 
 /// What the data plane would decide.
-fn decide(
+pub(super) fn decide(
     view: &View<'_>,
+    policies: &Policies,
     node: NodeId,
     names: &Names,
     ask: &SimulateAsk,
     day: Option<&Figures>,
 ) -> Answered<Simulation> {
-    let policies = Policies::compile(view).map_err(Problem::internal)?;
     let calling = number("/calling", &ask.calling)?;
     let (source, called) = caller(view, ask)?;
     let at = ask.at.unwrap_or_else(Time::now);
@@ -241,9 +244,9 @@ fn decide(
     let started = Instant::now();
     let arrival = rating::Arrival { source, transport: Transport::Auto, node, calling, asserted: None, called };
     let mut admitted = rating::Admission::default();
-    let entered = rating::admit(view, &policies, &arrival, &mut admitted);
+    let entered = rating::admit(view, policies, &arrival, &mut admitted);
     told.elapsed_us = micros(started);
-    told.stages = NumberStage::show_all(view, &policies, &arrival, &admitted, entered);
+    told.stages = NumberStage::show_all(view, policies, &arrival, &admitted, entered);
     if let Err(cause) = entered {
         return Ok(refused(told, cause, "admit"));
     }
@@ -266,8 +269,8 @@ fn decide(
         seed: ask.seed.unwrap_or(0),
         ..rating::Ask::default()
     };
-    let question = day.map_or(question, |day| of_the_moment(day, view, &policies, question));
-    let judged = rating::routes(view, &policies, &question, &mut routes);
+    let question = day.map_or(question, |day| of_the_moment(day, view, policies, question));
+    let judged = rating::routes(view, policies, &question, &mut routes);
     told.elapsed_us += micros(started);
     told.sell = Some(Arithmetic::of(&sell, talk_ms));
     let out = |id| {

@@ -144,3 +144,46 @@ async fn what_policies_make_of_the_numbers_is_told_stage_by_stage() {
     let told = admin.send("POST", PATH, json!({ "source": "192.0.2.1:5060", "called": "994420" })).await.expect(200);
     assert_eq!(told["stages"], json!([]), "nobody's rules were asked");
 }
+
+#[tokio::test]
+async fn every_row_of_a_file_is_answered_in_its_place() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    admin.furnish().await;
+    let first = node.publish().await;
+    const BATCH: &str = "/api/v1/route:simulate-batch";
+    let file = "called;ingress_trunk;source;at;talk_ms\n\
+        442071234567;acme-in;;;61200\n\
+        99442071234567;;127.0.1.1:5060;2099-06-01T00:00:00Z;\n\
+        33123;itr_1;;;\n\
+        4420;nobody;;;\n\
+        4420;acme-in;;tomorrow;\n\
+        4420;acme-in;;;\n";
+    let reply = admin.upload(&format!("{BATCH}?format=ndjson"), file).await;
+    assert_eq!(reply.header("content-type"), "application/x-ndjson");
+    let rows: Vec<serde_json::Value> = reply.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<_> =
+        rows.iter().map(|row| (row["row"].as_u64().unwrap(), row["outcome"].as_str().unwrap())).collect();
+    let wanted = [(2, "routed"), (3, "routed"), (4, "refused"), (5, "wrong"), (6, "wrong"), (7, "routed")];
+    assert_eq!(told, wanted);
+    assert_eq!((rows[0]["sell_price"].as_str(), rows[0]["terminator"].as_str()), (Some("0.012813"), Some("blux")));
+    assert_eq!((rows[1]["at"].as_str(), rows[2]["cause"].as_u64()), (Some("2099-06-01T00:00:00.000000Z"), Some(307)));
+    assert!(rows[3]["reason"].as_str().unwrap().contains("nobody"), "{}", rows[3]);
+    assert!(rows[4]["reason"].as_str().unwrap().starts_with("at: \"tomorrow\""), "{}", rows[4]);
+    let csv = admin.upload(BATCH, file).await.text();
+    assert_eq!((csv.lines().count(), csv.lines().next().unwrap().starts_with("row,called,calling,outcome")), (7, true));
+    // What stood before is asked by its revision.
+    admin.send_if("PATCH", "/api/v1/egress-trunks/etr_1", Some("*"), json!({ "active": false })).await.expect(200);
+    node.publish().await;
+    let refused = admin.upload(BATCH, "called,ingress_trunk\n442071234567,acme-in\n").await.text();
+    assert!(refused.contains("refused,324"), "{refused}");
+    let path = format!("{BATCH}?revision={first}");
+    assert!(admin.upload(&path, "called,ingress_trunk\n442071234567,acme-in\n").await.text().contains("routed"));
+    for (path, file) in [
+        (BATCH, "ingress_trunk\n1\n"),
+        (BATCH, "called,colour\n1,red\n"),
+        (&format!("{BATCH}?revision=99"), "called\n1\n"),
+    ] {
+        admin.upload(path, file).await.problem(422, "invalid");
+    }
+}

@@ -944,6 +944,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/route:simulate-batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Simulates every row of a CSV file.
+         * @description Columns: `called`, and `ingress_trunk` (id or code) or `source` (address:port); `calling`, `at` (RFC 3339), `seed` and `talk_ms` may be
+         *     left out. 100,000 rows at most. A row that cannot be read says so in its place and stops nothing.
+         */
+        post: operations["post_route_simulate_batch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sessions": {
         parameters: {
             query?: never;
@@ -1397,6 +1418,55 @@ export interface components {
              * @example EUR
              */
             currency: string;
+        };
+        /**
+         * @description What became of a row.
+         * @enum {string}
+         */
+        BatchOutcome: "routed" | "refused" | "wrong";
+        /** @description What would happen to the call of one row. */
+        BatchRow: {
+            at?: null | components["schemas"]["Time"];
+            buy_price?: null | components["schemas"]["Amount"];
+            /** @description The destination as it stands in the file. */
+            called: string;
+            /** @description The number that would be sent to the first route. */
+            called_out?: string | null;
+            /** @description The destination without tech prefix, after rewrites. */
+            called_routed?: string | null;
+            /** @description The caller as it stands in the file. */
+            calling: string;
+            /**
+             * Format: int32
+             * @description Why it would be refused.
+             */
+            cause?: number | null;
+            /** @description What the prices count in. */
+            currency?: string | null;
+            /** @description The ingress trunk. */
+            ingress_trunk?: string | null;
+            margin_per_minute?: null | components["schemas"]["Amount"];
+            /** @description The originator. */
+            originator?: string | null;
+            /** @description What became of it. */
+            outcome: components["schemas"]["BatchOutcome"];
+            /** @description The same in words, or what is wrong with the row. */
+            reason?: string | null;
+            /**
+             * Format: int64
+             * @description The snapshot that was asked.
+             */
+            revision: number;
+            /** @description The egress trunks in the order of trying, separated by spaces. */
+            routes: string;
+            /**
+             * Format: int64
+             * @description The file's line, the header being 1.
+             */
+            row: number;
+            sell_price?: null | components["schemas"]["Amount"];
+            /** @description The first route's terminator. */
+            terminator?: string | null;
         };
         /** @description One contact of a subscriber (RFC 3261 §10). */
         Binding: {
@@ -4543,6 +4613,11 @@ export interface components {
             ingress_trunk?: string | null;
             /**
              * Format: int64
+             * @description Decide from this revision; the newest when absent. A node keeps the files of the last ten.
+             */
+            revision?: number | null;
+            /**
+             * Format: int64
              * @description Breaks ties; 0 when absent.
              */
             seed?: number | null;
@@ -7483,6 +7558,45 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Simulation"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_route_simulate_batch: {
+        parameters: {
+            query?: {
+                /** @description `csv` or `ndjson`; `csv` when absent. */
+                format?: "csv" | "ndjson";
+                /** @description The revision to decide from; the newest when absent. */
+                revision?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "text/csv": string;
+            };
+        };
+        responses: {
+            /** @description A line for each row, in its order. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                    "application/x-ndjson": components["schemas"]["BatchRow"];
                 };
             };
             /** @description What is wrong. */

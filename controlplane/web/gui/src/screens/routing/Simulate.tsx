@@ -11,6 +11,7 @@ import { micros } from '../../common/format';
 import { Empty, Head, Panel, Trouble, Waiting } from '../../common/Panel';
 import { Price } from '../../common/Price';
 import { useFilters } from '../../common/url';
+import { Batch } from './Batch';
 import { Candidates } from './Candidates';
 import { Stages } from './Stages';
 
@@ -116,13 +117,15 @@ export default function Simulate() {
       },
     })),
   });
+  const [many, setMany] = useState(false);
   const ask = (next: Asked) => {
     if (JSON.stringify(next) === key) void simulation.refetch();
     else set(next, true);
   };
   return (
     <>
-      <Head title="Simulate a call" note="the same code and the same snapshot as real calls" />
+      <Head title="Simulate a call" note="the same code and the same snapshot as real calls"><Button onClick={() => setMany(!many)}>{many ? 'One call' : 'Many calls'}</Button></Head>
+      {many && <Batch />}
       <Question key={key} asked={asked} onAsk={ask} />
       <Trouble error={simulation.error} />
       {simulation.data && complete && <Answer simulation={simulation.data} />}

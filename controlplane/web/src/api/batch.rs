@@ -1,0 +1,329 @@
+//! Many calls that do not take place: a row of a CSV each, simulated one by one, and a row of CSV or NDJSON about each.
+
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use rating::Policies;
+use serde::{Deserialize, Serialize};
+use snapshot::{Snapshot, View};
+use store::Store;
+use units::NodeId;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::simulate::{SimulateAsk, Simulation, Verdict, decide};
+use crate::auth::{May, rights};
+use crate::extract::{self, Query};
+use crate::names::{NameBook, Names};
+use crate::problem::{Answered, Problem};
+use crate::services::App;
+use crate::value::{Amount, Time};
+
+/// Calls in one file at most.
+pub const ROWS_MAX: usize = 100_000;
+/// Bytes of a file at most.
+const FILE_BYTES_MAX: usize = 16 << 20;
+
+/// How rows are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchForm {
+    /// A header and a line for each row.
+    #[default]
+    Csv,
+    /// A JSON object for each row.
+    Ndjson,
+}
+
+/// How a file is simulated.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct BatchAsk {
+    /// `csv` or `ndjson`; `csv` when absent.
+    #[param(inline)]
+    pub format: Option<BatchForm>,
+    /// The revision to decide from; the newest when absent.
+    pub revision: Option<u64>,
+}
+
+/// A row of the file: one call.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    called: String,
+    #[serde(default)]
+    calling: String,
+    #[serde(default, alias = "trunk")]
+    ingress_trunk: String,
+    #[serde(default)]
+    source: String,
+    #[serde(default)]
+    at: String,
+    #[serde(default)]
+    seed: String,
+    #[serde(default)]
+    talk_ms: String,
+}
+
+/// What became of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchOutcome {
+    /// A route is left.
+    Routed,
+    /// The call would be refused with `cause`.
+    Refused,
+    /// The row cannot be read; `reason` says why.
+    Wrong,
+}
+
+/// What would happen to the call of one row.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct BatchRow {
+    /// The file's line, the header being 1.
+    pub row: u64,
+    /// The destination as it stands in the file.
+    pub called: String,
+    /// The caller as it stands in the file.
+    pub calling: String,
+    /// What became of it.
+    pub outcome: BatchOutcome,
+    /// Why it would be refused.
+    pub cause: Option<u16>,
+    /// The same in words, or what is wrong with the row.
+    pub reason: Option<String>,
+    /// The ingress trunk.
+    pub ingress_trunk: Option<String>,
+    /// The originator.
+    pub originator: Option<String>,
+    /// The destination without tech prefix, after rewrites.
+    pub called_routed: Option<String>,
+    /// The moment whose rates were used.
+    pub at: Option<Time>,
+    /// What the prices count in.
+    pub currency: Option<String>,
+    /// Sell price of the asked duration.
+    pub sell_price: Option<Amount>,
+    /// Buy price of the asked duration at the first route.
+    pub buy_price: Option<Amount>,
+    /// Sell less buy price of a minute at the first route.
+    pub margin_per_minute: Option<Amount>,
+    /// The first route's terminator.
+    pub terminator: Option<String>,
+    /// The number that would be sent to the first route.
+    pub called_out: Option<String>,
+    /// The egress trunks in the order of trying, separated by spaces.
+    pub routes: String,
+    /// The snapshot that was asked.
+    pub revision: u64,
+}
+
+/// The paths of batches.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(simulate_batch)).layer(DefaultBodyLimit::max(FILE_BYTES_MAX))
+}
+
+/// Simulates every row of a CSV file.
+///
+/// Columns: `called`, and `ingress_trunk` (id or code) or `source` (address:port); `calling`, `at` (RFC 3339), `seed` and `talk_ms` may be
+/// left out. 100,000 rows at most. A row that cannot be read says so in its place and stops nothing.
+#[utoipa::path(post, path = "/api/v1/route:simulate-batch", tag = "routing", params(BatchAsk),
+    request_body(content = String, content_type = "text/csv"),
+    responses((status = 200, description = "A line for each row, in its order.", content(
+        (String = "text/csv"), (BatchRow = "application/x-ndjson")))))]
+async fn simulate_batch(
+    _caller: May<rights::Read>,
+    State(app): State<App>,
+    Query(ask): Query<BatchAsk>,
+    request: Request,
+) -> Answered<Response> {
+    let bytes = extract::bytes(request, &app).await?;
+    let snapshot = app.snapshots.of(ask.revision).await?;
+    let names = app.names.read(&app.store).await?;
+    let (node, form) = (app.node, ask.format.unwrap_or_default());
+    let text = String::from_utf8(bytes.into()).map_err(|_| Problem::invalid("", "the file is not UTF-8 text"))?;
+    let told = tokio::task::spawn_blocking(move || rows(&snapshot.view(), node, &names, &text, form));
+    let told = told.await.map_err(Problem::internal)??;
+    let kind = match form {
+        BatchForm::Csv => "text/csv; charset=utf-8",
+        BatchForm::Ndjson => "application/x-ndjson",
+    };
+    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(kind))], told).into_response())
+}
+
+/// The same for the command line: every row of a CSV, decided from this snapshot.
+///
+/// # Errors
+/// What is wrong with the file as a whole, or with the database.
+pub async fn simulate_csv(
+    store: &Store,
+    snapshot: &Snapshot,
+    node: NodeId,
+    text: &str,
+    form: BatchForm,
+) -> Result<String, Problem> {
+    let names = NameBook::default().read(store).await?;
+    let names = names.with(&snapshot.view());
+    rows(&snapshot.view(), node, &names, text, form)
+}
+
+fn rows(view: &View<'_>, node: NodeId, names: &Names, text: &str, form: BatchForm) -> Answered<String> {
+    let policies = Policies::compile(view).map_err(Problem::internal)?;
+    let head = text.lines().next().unwrap_or("");
+    let separator = if head.contains(';') { b';' } else { b',' };
+    let mut reader = csv::ReaderBuilder::new().delimiter(separator).trim(csv::Trim::All).from_reader(text.as_bytes());
+    let columns = reader.headers().map_err(|flaw| Problem::invalid("1:0", flaw.to_string()))?.clone();
+    known(&columns)?;
+    let mut out = Writer::new(form);
+    for (place, record) in reader.records().enumerate() {
+        if place >= ROWS_MAX {
+            return Err(Problem::invalid("", format!("the file has more than {ROWS_MAX} rows")));
+        }
+        let row = record.as_ref().ok().and_then(|record| record.position()).map_or(place as u64 + 2, |at| at.line());
+        let read = record.and_then(|record| record.deserialize::<Row>(Some(&columns))).map_err(|flaw| flaw.to_string());
+        out.row(&match read {
+            Ok(asked) => answer(view, &policies, node, names, row, &asked),
+            Err(why) => wrong(view, row, &Row::default(), why),
+        })?;
+    }
+    out.end()
+}
+
+/// The header: every column is one that we know, and `called` is there.
+fn known(columns: &csv::StringRecord) -> Answered<()> {
+    const COLUMNS: [&str; 8] = ["called", "calling", "ingress_trunk", "trunk", "source", "at", "seed", "talk_ms"];
+    let place = |name: &str| columns.iter().position(|column| column == name).map_or(0, |place| place + 1);
+    if let Some(odd) = columns.iter().find(|column| !COLUMNS.contains(column)) {
+        let message = format!("column {odd:?} is not one of {}", COLUMNS.join(", "));
+        return Err(Problem::invalid(format!("1:{}", place(odd)), message));
+    }
+    if place("called") == 0 { Err(Problem::invalid("1:0", "the column called is missing")) } else { Ok(()) }
+}
+
+fn answer(view: &View<'_>, policies: &Policies, node: NodeId, names: &Names, row: u64, asked: &Row) -> BatchRow {
+    let told = asked.question().and_then(|ask| {
+        decide(view, policies, node, names, &ask, None).map_err(|problem| match problem.errors.first() {
+            Some(flaw) => format!("{}: {}", flaw.pointer.trim_start_matches('/'), flaw.message),
+            None => problem.detail,
+        })
+    });
+    match told {
+        Ok(told) => told_of(row, asked, &told),
+        Err(why) => wrong(view, row, asked, why),
+    }
+}
+
+impl Row {
+    fn question(&self) -> Result<SimulateAsk, String> {
+        let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        let number = |name: &str, text: &str| match text {
+            "" => Ok(None),
+            text => text.parse::<u64>().map(Some).map_err(|_| format!("{name}: {text:?} is no whole number")),
+        };
+        let at = match self.at.as_str() {
+            "" => None,
+            text => {
+                let read = serde_json::from_value(serde_json::Value::String(text.to_owned()));
+                Some(read.map_err(|_| format!("at: {text:?} is no moment such as 2026-01-31T12:00:00Z"))?)
+            }
+        };
+        Ok(SimulateAsk {
+            ingress_trunk: given(&self.ingress_trunk),
+            source: given(&self.source),
+            calling: self.calling.clone(),
+            called: self.called.clone(),
+            at,
+            seed: number("seed", &self.seed)?,
+            talk_ms: number("talk_ms", &self.talk_ms)?,
+            ..SimulateAsk::default()
+        })
+    }
+}
+
+fn told_of(row: u64, asked: &Row, told: &Simulation) -> BatchRow {
+    let kept: Vec<_> = told.candidates.iter().filter(|candidate| candidate.verdict == Verdict::Kept).collect();
+    let best = kept.first();
+    BatchRow {
+        outcome: if told.refusal.is_some() { BatchOutcome::Refused } else { BatchOutcome::Routed },
+        cause: told.refusal.as_ref().map(|refusal| refusal.cause),
+        reason: told.refusal.as_ref().map(|refusal| refusal.text.clone()),
+        ingress_trunk: told.admission.as_ref().map(|admission| admission.ingress_trunk.code.clone()),
+        originator: told.admission.as_ref().map(|admission| admission.originator.code.clone()),
+        called_routed: told.admission.as_ref().map(|admission| admission.called_routed.clone()),
+        at: Some(told.at),
+        currency: told.sell.as_ref().map(|sell| sell.currency.clone()),
+        sell_price: told.sell.as_ref().map(|sell| sell.price),
+        buy_price: told.buy.as_ref().map(|buy| buy.price),
+        margin_per_minute: best.and_then(|best| best.margin_per_minute),
+        terminator: best.map(|best| best.terminator.code.clone()),
+        called_out: best.and_then(|best| best.called_out.clone()),
+        routes: kept.iter().map(|candidate| candidate.egress_trunk.code.as_str()).collect::<Vec<_>>().join(" "),
+        ..BatchRow::of(row, asked, told.revision)
+    }
+}
+
+fn wrong(view: &View<'_>, row: u64, asked: &Row, why: String) -> BatchRow {
+    BatchRow { reason: Some(why), ..BatchRow::of(row, asked, view.revision().0) }
+}
+
+impl BatchRow {
+    /// A row about which nothing is known yet.
+    fn of(row: u64, asked: &Row, revision: u64) -> BatchRow {
+        BatchRow {
+            row,
+            called: asked.called.clone(),
+            calling: asked.calling.clone(),
+            outcome: BatchOutcome::Wrong,
+            cause: None,
+            reason: None,
+            ingress_trunk: None,
+            originator: None,
+            called_routed: None,
+            at: None,
+            currency: None,
+            sell_price: None,
+            buy_price: None,
+            margin_per_minute: None,
+            terminator: None,
+            called_out: None,
+            routes: String::new(),
+            revision,
+        }
+    }
+}
+
+/// Rows on their way out.
+enum Writer {
+    Csv(Box<csv::Writer<Vec<u8>>>),
+    Ndjson(Vec<u8>),
+}
+
+impl Writer {
+    fn new(form: BatchForm) -> Writer {
+        match form {
+            BatchForm::Csv => Writer::Csv(Box::new(csv::Writer::from_writer(Vec::new()))),
+            BatchForm::Ndjson => Writer::Ndjson(Vec::new()),
+        }
+    }
+
+    fn row(&mut self, row: &BatchRow) -> Answered<()> {
+        match self {
+            Writer::Csv(out) => out.serialize(row).map_err(Problem::internal),
+            Writer::Ndjson(out) => {
+                serde_json::to_writer(&mut *out, row).map_err(Problem::internal)?;
+                out.push(b'\n');
+                Ok(())
+            }
+        }
+    }
+
+    fn end(self) -> Answered<String> {
+        let bytes = match self {
+            Writer::Csv(out) => out.into_inner().map_err(Problem::internal)?,
+            Writer::Ndjson(out) => out,
+        };
+        String::from_utf8(bytes).map_err(Problem::internal)
+    }
+}

@@ -6,7 +6,6 @@
 //! numbers. A decision is a sell rate, twelve buy rates, an order and two prices. The target is 500,000 a second on one core.
 
 use std::collections::HashMap;
-use std::time::Instant;
 
 use rating::decision::{Decision, decode, encode};
 use rating::whatif::{Fate, Past, WhatIf};
@@ -34,26 +33,33 @@ fn main() {
     let (mut best, mut best_lookup, mut sum) = (f64::MAX, f64::MAX, 0_u64);
     let mut what_if = WhatIf::default();
     for _ in 0..ROUNDS {
-        let began = Instant::now();
+        let began = busy_s();
         for call in &past.calls {
             if let Fate::Taken { cost, .. } = what_if.decide(&view, &policies, &past, call) {
                 sum = sum.wrapping_add(cost.nanos().unsigned_abs());
             }
         }
-        best = best.min(began.elapsed().as_secs_f64());
-        let began = Instant::now();
+        best = best.min(busy_s() - began);
+        let began = busy_s();
         for call in &past.calls {
             sum ^= yardstick.get(call.ask.called.as_bytes()).copied().unwrap_or(0);
         }
-        best_lookup = best_lookup.min(began.elapsed().as_secs_f64());
+        best_lookup = best_lookup.min(busy_s() - began);
     }
     let (decisions, lookups) = (CALLS as f64 / best, CALLS as f64 / best_lookup);
     println!(
-        "{decisions:.0} decisions a second, {lookups:.0} lookups a second: one decision costs {:.1} lookups",
+        "{decisions:.0} decisions a second of a core, {lookups:.0} lookups: one decision costs {:.1} lookups",
         lookups / decisions
     );
     let verdict = if decisions >= TARGET { "met" } else { "MISSED" };
     println!("target of a core (F-5): {TARGET:.0} decisions a second: {verdict} (checksum {sum:x})");
+}
+
+/// Seconds that this thread has had of a core: on a machine that others use too, the wall clock tells of them.
+fn busy_s() -> f64 {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux tells how long threads ran");
+    let nanos: u64 = told.split(' ').next().and_then(|nanos| nanos.parse().ok()).expect("nanoseconds come first");
+    nanos as f64 / 1e9
 }
 
 /// SplitMix64.

@@ -10,9 +10,10 @@ use units::{CarrierId, Cause, Currency, EgressTrunkId, Money, Terms};
 
 use crate::charge::charge;
 use crate::decision::Decision;
+use crate::margin::sell;
 use crate::policy::Policies;
 use crate::quality::Indexes;
-use crate::routes::{Ask, Routes, Verdict, marked, quote, routes};
+use crate::routes::{Ask, Routes, Verdict, marked, routes};
 
 /// A recorded call, read once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -109,7 +110,8 @@ impl WhatIf {
         if !ingress.active() {
             return Fate::Blocked(Cause::INGRESS_TRUNK_INACTIVE);
         }
-        let sell = match quote(view, ingress.sell_deck(), &call.ask.called, call.ask.at) {
+        let payer = (ingress.id(), ingress.account());
+        let sell = match sell(view, payer, ingress.sell_deck(), &call.ask.called, call.ask.at) {
             Ok(sell) => sell,
             Err(cause) => return Fate::Blocked(cause),
         };

@@ -69,8 +69,8 @@ fn unchanging() -> (f64, u64) {
     timed(drop, move |_| black_box(&held).view().revision().0)
 }
 
-/// A shard's way: looks into the ring before each read that is a multiple of `every`.
-fn ours(every: u64) -> (f64, u64) {
+/// A shard's way: looks into the ring before each read whose number is a multiple of `EVERY`.
+fn ours<const EVERY: u64>() -> (f64, u64) {
     let (mut orders, mut inbox) = rtrb::RingBuffer::<Loaded>::new(4_096);
     let (mut back, mut old) = rtrb::RingBuffer::<Loaded>::new(4_096);
     let mut held = loaded(1);
@@ -79,7 +79,7 @@ fn ours(every: u64) -> (f64, u64) {
         let _ = orders.push(loaded);
     };
     timed(publish, move |round| {
-        if round % every == 0
+        if round.is_multiple_of(EVERY)
             && let Ok(fresh) = inbox.pop()
         {
             let before = std::mem::replace(&mut held, fresh);
@@ -117,8 +117,8 @@ fn median(rounds: &[(f64, u64)]) -> (f64, u64) {
 
 fn main() {
     let ways: [(&str, fn() -> (f64, u64)); 5] = [
-        ("ours, the ring looked at every 64 reads", || ours(64)),
-        ("ours, the ring looked at every read", || ours(1)),
+        ("ours, the ring looked at every 64 reads", ours::<64>),
+        ("ours, the ring looked at every read", ours::<1>),
         ("an Arc in a read-write lock, cloned", read_write_lock),
         ("an Arc in a mutex, cloned", mutex),
         ("one that never changes", unchanging),

@@ -5,6 +5,7 @@
 //! Counted are the bytes that the shard has allocated and not given back, at the moment of the answer and again once the
 //! transactions of the set-up are over, less what the empty shard has. Nothing is counted for media: no packet comes.
 
+#[allow(dead_code, reason = "another bench uses the rest")]
 mod caller;
 mod live_bytes;
 

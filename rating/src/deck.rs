@@ -12,8 +12,8 @@ mod join;
 pub mod merge;
 mod row;
 mod rows;
+mod seen;
 
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -31,6 +31,7 @@ pub use rows::rows;
 
 use columns::Head;
 use row::{Row, Said, Word};
+use seen::Seen;
 
 /// Problems kept of one sheet at most; further ones are counted.
 pub const PROBLEMS_MAX: usize = 1_000;
@@ -206,7 +207,7 @@ pub fn read_rows<C: AsRef<str>>(rows: &[(u32, Vec<C>)], options: &Options) -> Sh
     sheet.judge_head(rows.get(start.wrapping_sub(1)).map_or(1, |row| row.0), &head);
     let body = &rows[start..];
     let commas = commas(body, &head, options);
-    let mut reader = Reader { head: &head, options, commas, above: Default::default(), seen: BTreeMap::new() };
+    let mut reader = Reader { head: &head, options, commas, above: Default::default(), seen: Seen::default() };
     for (line, cells) in body {
         if cells.iter().all(|cell| cell.as_ref().is_empty()) {
             continue;
@@ -241,7 +242,7 @@ struct Reader<'a> {
     commas: (bool, bool),
     above: (String, String),
     /// Prefix and date of each rate that was taken, and where it stood.
-    seen: BTreeMap<(String, WallTime), u32>,
+    seen: Seen,
 }
 
 impl Reader<'_> {
@@ -272,14 +273,12 @@ impl Reader<'_> {
     }
 
     fn take(&mut self, line: u32, prefix: String, said: &Said, sheet: &mut Sheet) {
-        let key = (prefix, said.rate.from);
-        if let Some(before) = self.seen.get(&key) {
+        let at = said.rate.from;
+        if let Some(before) = self.seen.note(&prefix, at, line) {
             let column = self.head.column(Column::Prefix).unwrap_or(0);
-            sheet.note(line, column, format!("prefix {} begins at the same moment in line {before}", key.0));
+            sheet.note(line, column, format!("prefix {prefix} begins at the same moment in line {before}"));
             return;
         }
-        let (prefix, at) = key.clone();
-        self.seen.insert(key, line);
         if said.closed {
             sheet.closings.push(Closing { prefix, at, row: line });
             return;

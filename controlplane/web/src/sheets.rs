@@ -7,8 +7,8 @@ mod written;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rating::deck::Sheet;
 use rating::deck::merge::{Dates, Line, Merged, counts, merge};
-use rating::deck::{self, Sheet};
 use rating::diff::ChangeKind;
 use sha2::{Digest, Sha256};
 use snapshot::Rate;
@@ -16,7 +16,6 @@ use units::WallTime;
 
 pub use impact::{Broken, Impact, Opposite, broken, impact};
 pub use terms::{Dashes, DateOrder, DecimalMark, Semantics, StepsOrder, Terms, Unit};
-pub use workbook::table;
 pub use written::{Format, written};
 
 /// A file that was read and put over its deck.
@@ -37,8 +36,7 @@ pub struct Analysis {
 pub fn analyse(file: &[u8], terms: &Terms, currency: &str, old: Vec<Rate>, now: WallTime) -> Result<Analysis, String> {
     let mut options = terms.options(now)?;
     options.currency = currency.to_owned();
-    let rows = table(file, &options.columns)?;
-    let sheet = deck::read_rows(&rows, &options);
+    let sheet = workbook::read(file, &options)?;
     let dates = Dates {
         now,
         from: options.from,

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use calamine::{Data, Reader, Sheets, open_workbook_auto_from_rs};
-use rating::deck::{self, Column, Table};
+use rating::deck::{self, Column, Options, Sheet, Table};
 
 /// Bytes of a workbook at most: it unpacks to many times that.
 const WORKBOOK_BYTES_MAX: usize = 64 << 20;
@@ -12,17 +12,17 @@ const TABLES_MAX: usize = 20;
 /// Columns of a table that are looked at.
 const COLUMNS_MAX: usize = 200;
 
-/// The rows of a file, each with the number of its line. Typed cells of workbooks come as text that has one reading: dates as
-/// `2026-12-31`, numbers with a point and nine decimals at most.
-pub fn table(file: &[u8], mapped: &[(String, Column)]) -> Result<Table, String> {
+/// Reads a file. Typed cells of workbooks come as text that has one reading: dates as `2026-12-31`, numbers with a point and nine
+/// decimals at most.
+pub fn read(file: &[u8], options: &Options) -> Result<Sheet, String> {
     // ZIP for XLSX and ODS, compound files for XLS.
     if file.starts_with(b"PK\x03\x04") || file.starts_with(&[0xd0, 0xcf, 0x11, 0xe0]) {
-        return workbook(file, mapped);
+        return Ok(deck::read_rows(&workbook(file, &options.columns)?, options));
     }
     match core::str::from_utf8(file) {
-        Ok(text) => Ok(deck::rows(text)),
+        Ok(text) => Ok(deck::read(text, options)),
         // Older spreadsheet programs write Latin-1: every byte is a letter.
-        Err(_) => Ok(deck::rows(&file.iter().map(|byte| char::from(*byte)).collect::<String>())),
+        Err(_) => Ok(deck::read(&file.iter().map(|byte| char::from(*byte)).collect::<String>(), options)),
     }
 }
 

@@ -46,6 +46,8 @@ async fn the_sample_of_all_rules_is_applied_once_and_can_be_published(store: Sto
     assert_eq!(chain, ["world", "last"]);
     assert_eq!(view.plan(world.id).unwrap().routes().count(), 3, "the group has two members");
     assert_eq!(model.ingress_trunks[0].policy.tags, ["retail"]);
+    let clock: std::collections::BTreeSet<_> = world.offsets.iter().map(|offset| offset.ahead_s).collect();
+    assert_eq!(clock.into_iter().collect::<Vec<_>>(), [0, 3_600], "winter and summer in London");
 }
 
 async fn a_change_of_rules_and_groups_is_told_field_by_field(store: Store) {
@@ -89,6 +91,20 @@ async fn a_mistake_in_a_rule_names_its_route_and_changes_nothing(store: Store) {
             "there is no trunk group aria",
         ),
         ("- egress_trunk: blux-1", "- priority: 1", "- priority: 1", "plans[0].routes[1]", "not exactly one of"),
+        (
+            "Europe/London",
+            "Europe/Londinium",
+            "margin_percent",
+            "plans[0].rules.zone",
+            "is no zone such as Europe/Paris",
+        ),
+        (
+            "days: [sat]",
+            "days: [satt]",
+            "called_match",
+            "plans[0].routes[0].rules.hours.days (entry 2)",
+            "\"satt\" is none of mon, tue",
+        ),
         ("force_percent", "forced", "forced", "", "unknown field"),
     ] {
         let yaml = SAMPLE.replacen(from, to, 1);
@@ -117,7 +133,7 @@ async fn plans_may_stand_in_the_file_before_those_that_they_fail_over_to(store: 
 #[test]
 fn the_sample_mentions_every_field_of_the_rules() {
     let document: Value = serde_json::from_str(&web::openapi_text()).unwrap();
-    for name in ["PlanRules", "RouteRules", "Area", "GroupMemberNew"] {
+    for name in ["PlanRules", "RouteRules", "Area", "Window", "GroupMemberNew"] {
         for field in document["components"]["schemas"][name]["properties"].as_object().unwrap().keys() {
             assert!(SAMPLE.contains(&format!("{field}:")), "{name}.{field} is not in the sample");
         }

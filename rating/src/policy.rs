@@ -105,7 +105,7 @@ fn choice(plan: &PlanView<'_>) -> Result<Option<Box<Choice>>, ModelFlaw> {
         }
     }
     let choice = Choice::compile(&rules, routes).map_err(|(place, found)| flaw(place, found))?;
-    Ok(Some(Box::new(choice)))
+    Ok(Some(Box::new(choice.on_clock(plan.offsets().collect()))))
 }
 
 fn compiled(kind: &str, code: &str, text: &str, side: Side) -> Result<Option<Box<Rules>>, ModelFlaw> {

@@ -5,9 +5,9 @@ mod world;
 
 use proptest::prelude::*;
 use rating::{Admission, Policies, Reason, Routes, Verdict, admit, is_international, routes};
-use snapshot::routing::Area;
-use snapshot::{GroupMember, Model, Order, Plan, PlanRoute, RouteRules, TrunkGroup, View};
-use units::{Cause, EgressTrunkId, Money, NodeId, PlanId, TrunkGroupId};
+use snapshot::routing::{Area, Window};
+use snapshot::{ClockChange, GroupMember, Model, Order, Plan, PlanRoute, RouteRules, TrunkGroup, View};
+use units::{Cause, EgressTrunkId, Money, NodeId, PlanId, TrunkGroupId, WallTime};
 use world::{arrival, ask, image, number, trunk, way_in, way_out, world};
 
 fn judged_for(model: &Model, ask: &rating::Ask) -> Routes {
@@ -127,6 +127,37 @@ fn conditions_that_hold_keep_the_route() {
         (r.calling_match, r.calling_deny) = ("^4930".into(), "anonymous".into());
     });
     assert_eq!(kept(&model, 1), [2]);
+}
+
+#[test]
+fn a_route_may_keep_to_hours_on_the_clock_of_the_plans_zone() {
+    let mut model = priced(&[("0.5", 0)]);
+    let window = |days: &[&str], from: &str, till: &str| Window {
+        days: days.iter().map(|day| (*day).to_owned()).collect(),
+        from: from.into(),
+        till: till.into(),
+    };
+    let hours = vec![window(&["mon", "fri"], "08:30", "18:00"), window(&["sun"], "", "")];
+    model.plans[0].routes[0].rules.hours = hours;
+    // 2026-11-20 is a Friday; seconds since 1970 of its midnight, UTC.
+    let midnight = 1_795_132_800_i64;
+    let open = |model: &Model, day: i64, minute: i64| {
+        let at = WallTime::from_micros((midnight + day * 86_400 + minute * 60) * 1_000_000);
+        kept_for(model, &rating::Ask { at, ..ask(1) }).len() == 1
+    };
+    let told: Vec<_> = [(0, 509), (0, 510), (0, 1_079), (0, 1_080), (1, 600), (2, 0), (2, 1_439), (3, 510), (4, 600)]
+        .map(|(day, minute)| open(&model, day, minute))
+        .to_vec();
+    assert_eq!(told, [false, true, true, false, false, true, true, true, false]);
+    assert_eq!(dropped(&model, 1), [(2, 310, Some(Reason::Hours))], "1970-01-01 was a Thursday");
+    let change = WallTime::from_micros((midnight + 12 * 3_600) * 1_000_000);
+    let offset = |from, ahead_s| ClockChange { from, ahead_s };
+    model.plans[0].offsets = vec![offset(WallTime::from_micros(0), 3_600), offset(change, 7_200)];
+    let told = [(0, 449), (0, 450), (0, 959), (0, 960)].map(|(day, minute)| open(&model, day, minute));
+    assert_eq!(told, [false, true, true, false], "an hour ahead before noon, two after");
+    model.plans[0].routes[0].rules.hours[0].till = "08:00".into();
+    let flaw = model.encode().unwrap_err().to_string();
+    assert!(flaw.contains("its rules: hours.till: entry 1: is not after the beginning"), "{flaw}");
 }
 
 #[test]

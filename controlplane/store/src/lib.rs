@@ -27,6 +27,7 @@ mod settings;
 mod sql;
 mod traces;
 mod traffic;
+mod zone;
 
 use std::sync::Arc;
 

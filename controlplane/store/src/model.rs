@@ -1,6 +1,6 @@
 //! The whole configuration as a snapshot model, and the numbers of what was published.
 
-use snapshot::{Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Plan, TrunkGroup};
+use snapshot::{Account, Carrier, ClockChange, Deck, EgressTrunk, IngressTrunk, Model, Plan, TrunkGroup};
 use units::{AccountId, CarrierId, DeckId, EgressTrunkId, IngressTrunkId, PlanId, Revision, TrunkGroupId, WallTime};
 
 use crate::Store;
@@ -16,6 +16,7 @@ use crate::object::{Edit, all};
 use crate::plans::PlanDraft;
 use crate::rates::{self, Shelf};
 use crate::sql::{Row, Tx, args, now};
+use crate::zone;
 
 /// One publication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,12 +160,13 @@ async fn gather(tx: &mut Tx, shelf: Option<&Shelf>) -> Result<Model> {
         model.groups.push(TrunkGroup { id: TrunkGroupId(group.id), code, members });
     }
     for plan in all::<PlanDraft>(tx).await? {
-        model.plans.push(self::plan(plan.id, plan.draft));
+        let offsets = zone::offsets(&plan.rules.zone, model.built).unwrap_or_default();
+        model.plans.push(self::plan(plan.id, plan.draft, offsets));
     }
     Ok(model)
 }
 
-fn plan(id: u32, d: PlanDraft) -> Plan {
+fn plan(id: u32, d: PlanDraft, offsets: Vec<ClockChange>) -> Plan {
     Plan {
         id: PlanId(id),
         code: d.code,
@@ -175,6 +177,7 @@ fn plan(id: u32, d: PlanDraft) -> Plan {
         routes: d.routes,
         failover: d.failover,
         rules: d.rules,
+        offsets,
         policy: d.policy,
     }
 }

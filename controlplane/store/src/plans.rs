@@ -6,13 +6,14 @@ use rating::Choice;
 use snapshot::{
     FAILOVER_PLANS_MAX, Order, PLAN_ROUTES_MAX, PlanRoute, PlanRules, Policy, PolicyFlaw, RouteRules, Side,
 };
-use units::{EgressTrunkId, Money, PlanId, TrunkGroupId};
+use units::{EgressTrunkId, Money, PlanId, TrunkGroupId, WallTime};
 
 use crate::accounts::exists;
 use crate::error::{Result, StoreError};
 use crate::object::{Object, Stored};
 use crate::policy;
 use crate::sql::{Arg, Row, Tx, args};
+use crate::zone;
 
 /// Routes tried for one call at most.
 const ATTEMPTS_MAX: u8 = 16;
@@ -90,6 +91,10 @@ impl Object for PlanDraft {
         }
         let rules = self.routes.iter().map(|route| route.rules.clone());
         Choice::compile(&self.rules, rules).map_err(|(route, flaw)| StoreError::Rules { route, flaw })?;
+        if zone::offsets(&self.rules.zone, WallTime::from_micros(0)).is_none() {
+            let flaw = PolicyFlaw::new("zone", format!("{:?} is no zone such as Europe/Paris", self.rules.zone));
+            return Err(StoreError::Rules { route: None, flaw });
+        }
         policy::check(&self.policy, Side::Plan)
     }
 

@@ -233,4 +233,7 @@ const LISTED: &[&str] = &[
     "answers.statuses.status",
     "areas.name",
     "areas.prefixes",
+    "hours.days",
+    "hours.from",
+    "hours.till",
 ];

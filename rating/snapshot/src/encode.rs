@@ -1,5 +1,6 @@
 //! A model becomes bytes.
 
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -7,6 +8,7 @@ use crate::flaw::ModelFlaw;
 use crate::image::DeckImage;
 use crate::layout::{self, MAGIC, SECTIONS, Section, header};
 use crate::model::{Deck, Model};
+use crate::routing::ClockChange;
 use crate::row::{Row, Strings};
 use crate::view::{View, address_bytes, masked};
 
@@ -167,11 +169,14 @@ impl File {
         let mut first = 0;
         for plan in plans {
             let candidates = plan.candidates(&model.groups);
+            let offset = |offset: &ClockChange| format!("{} {}", offset.from.micros(), offset.ahead_s);
+            let offsets: Vec<String> = plan.offsets.iter().map(offset).collect();
             self.record(layout::PLANS, |row, strings| {
                 row.u32(plan.id.0).place(strings.keep(&plan.code)).i64(plan.margin_min.nanos());
                 row.u16(plan.setup_timeout_s).u8(plan.order as u8).u8(plan.attempts_max);
                 row.u32(first).u32(candidates.len() as u32).place(strings.keep(&plan.policy.to_text()));
                 row.u32(plan.failover.map_or(0, |id| id.0)).place(strings.keep(&plan.rules.to_text()));
+                row.place(strings.keep(&offsets.join(" ")));
             });
             first += candidates.len() as u32;
             for (place, route, member) in candidates {

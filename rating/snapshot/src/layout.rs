@@ -5,7 +5,7 @@ pub const MAGIC: [u8; 8] = *b"TANDSNAP";
 /// The first eight bytes of a deck's image.
 pub const DECK_MAGIC: [u8; 8] = *b"TANDDECK";
 /// The number of this layout; a reader refuses all others.
-pub const FORMAT: u32 = 6;
+pub const FORMAT: u32 = 7;
 
 /// Byte offsets in the header of either kind.
 pub mod header {
@@ -220,7 +220,9 @@ pub mod plan {
     /// The id of a plan; 0 for none.
     pub const FAILOVER: usize = 40;
     pub const RULES: usize = 44;
-    pub const SIZE: usize = 52;
+    /// The offsets of its zone as text: microseconds since 1970 and seconds ahead of UTC, parted by spaces.
+    pub const OFFSETS: usize = 52;
+    pub const SIZE: usize = 60;
 }
 
 /// A route to a trunk is one record; a route to a group is one for each member, next to each other and with the same place.

@@ -11,7 +11,7 @@ use units::{
 
 use crate::image::DeckImage;
 use crate::policy::Policy;
-use crate::routing::{PlanRules, RouteRules};
+use crate::routing::{ClockChange, PlanRules, RouteRules};
 
 /// Characters of a prefix at most.
 pub const PREFIX_BYTES_MAX: usize = 15;
@@ -347,6 +347,8 @@ pub struct Plan {
     pub failover: Option<PlanId>,
     /// How it chooses, beyond the order.
     pub rules: PlanRules,
+    /// The offsets of its zone from UTC, in order of time; whoever builds the model resolves them. Empty for UTC.
+    pub offsets: Vec<ClockChange>,
     /// Rewrites, number lists and answers at the plan stage.
     pub policy: Policy,
 }
@@ -364,6 +366,7 @@ impl Default for Plan {
             routes: Vec::new(),
             failover: None,
             rules: PlanRules::default(),
+            offsets: Vec::new(),
             policy: Policy::default(),
         }
     }

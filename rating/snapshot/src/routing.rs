@@ -7,7 +7,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
-use units::Money;
+use units::{Money, WallTime};
 
 use crate::policy::{PolicyFlaw, TEXT_MAX, is_default, is_true};
 
@@ -17,6 +17,10 @@ pub const AREAS_MAX: usize = 32;
 pub const AREA_PREFIXES_MAX: usize = 500;
 /// Tags of one ingress trunk, and tags or areas that one route asks for, at most.
 pub const TAGS_MAX: usize = 16;
+/// Windows of hours of one route at most.
+pub const HOURS_MAX: usize = 32;
+/// Changes of one zone's clock at most: fifty years with two each.
+pub const CLOCK_CHANGES_MAX: usize = 100;
 
 /// How a plan chooses among its routes, beyond their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +54,9 @@ pub struct PlanRules {
     /// Areas that routes of this plan may ask for, each a list of prefixes.
     #[serde(skip_serializing_if = "is_default")]
     pub areas: Vec<Area>,
+    /// The zone of the clock that `hours` of its routes are meant on, as IANA names it, such as Europe/Paris; empty for UTC.
+    #[serde(skip_serializing_if = "is_default")]
+    pub zone: String,
 }
 
 /// A part of the world's numbers.
@@ -63,6 +70,50 @@ pub struct Area {
     /// Digits that its numbers start with, without a plus.
     #[serde(skip_serializing_if = "is_default")]
     pub prefixes: Vec<String>,
+}
+
+/// Hours of a week.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct Window {
+    /// On these days of the week: mon, tue, wed, thu, fri, sat, sun; empty for all.
+    #[serde(skip_serializing_if = "is_default")]
+    pub days: Vec<String>,
+    /// From this time on, such as 08:30; empty for 00:00.
+    #[serde(skip_serializing_if = "is_default")]
+    pub from: String,
+    /// Until just before this time on the same day, such as 18:00; empty for 24:00.
+    #[serde(skip_serializing_if = "is_default")]
+    pub till: String,
+}
+
+impl Window {
+    /// Weekdays as bits with Monday in bit 0, and minutes of the day: from the first to just before the second.
+    ///
+    /// # Errors
+    /// What is no day, no time, or ends before it begins.
+    pub fn read(&self) -> Result<(u8, u16, u16), PolicyFlaw> {
+        const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+        let wrong = |field, reason: String| Err(PolicyFlaw::new(field, reason));
+        let mut days = 0;
+        for day in &self.days {
+            match DAYS.iter().position(|known| known == day) {
+                Some(place) => days |= 1 << place,
+                None => return wrong("hours.days", format!("{day:?} is none of mon, tue, wed, thu, fri, sat, sun")),
+            }
+        }
+        let minute = |field, text: &str, empty: u16| match text {
+            "" => Ok(empty),
+            text => minute_of(text)
+                .ok_or_else(|| PolicyFlaw::new(field, format!("{text:?} is not a time of day such as 08:30"))),
+        };
+        let (from, till) = (minute("hours.from", &self.from, 0)?, minute("hours.till", &self.till, 24 * 60)?);
+        if till <= from {
+            return wrong("hours.till", String::from("is not after the beginning: write one window for each day"));
+        }
+        Ok((if days == 0 { 0x7F } else { days }, from, till))
+    }
 }
 
 /// When a route may be tried and what follows from it.
@@ -95,6 +146,9 @@ pub struct RouteRules {
     /// Only callers in one of these areas of the plan; empty for all.
     #[serde(skip_serializing_if = "is_default")]
     pub calling_areas: Vec<String>,
+    /// Only at these hours, on the clock of the plan's zone; empty for always. Up to 32.
+    #[serde(skip_serializing_if = "is_default")]
+    pub hours: Vec<Window>,
     /// Nothing that comes after this route in the order is tried, failover plans included.
     #[serde(skip_serializing_if = "is_default")]
     pub stop: bool,
@@ -118,6 +172,7 @@ impl Default for RouteRules {
             tags: Vec::new(),
             called_areas: Vec::new(),
             calling_areas: Vec::new(),
+            hours: Vec::new(),
             stop: false,
             exclusive: false,
             force_percent: 0,
@@ -170,6 +225,10 @@ impl PlanRules {
         if self.areas.len() > AREAS_MAX {
             return Err(PolicyFlaw::new("areas", format!("has more than {AREAS_MAX} entries")));
         }
+        let good = |byte: u8| byte.is_ascii_alphanumeric() || b"/_+-".contains(&byte);
+        if self.zone.len() > 64 || !self.zone.bytes().all(good) {
+            return Err(PolicyFlaw::new("zone", format!("{:?} is no zone such as Europe/Paris", self.zone)));
+        }
         for (place, area) in self.areas.iter().enumerate() {
             let twice = self.areas[..place].iter().any(|other| other.name == area.name);
             area.check(twice).map_err(|flaw| flaw.at(place))?;
@@ -219,7 +278,39 @@ impl RouteRules {
                 return Err(PolicyFlaw::new(field, format!("the plan has no area {}", names[place])).at(place));
             }
         }
+        if self.hours.len() > HOURS_MAX {
+            return Err(PolicyFlaw::new("hours", format!("has more than {HOURS_MAX} entries")));
+        }
+        for (place, window) in self.hours.iter().enumerate() {
+            window.read().map_err(|flaw| flaw.at(place))?;
+        }
         if self.force_percent > 100 { Err(PolicyFlaw::new("force_percent", "must be 0 to 100")) } else { Ok(()) }
+    }
+}
+
+/// `08:30` in minutes since midnight; `24:00` ends a day.
+fn minute_of(text: &str) -> Option<u16> {
+    let (hours, minutes) = text.split_once(':')?;
+    let part = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u16>().ok())?;
+    let (hours, minutes) = (part(hours).filter(|_| hours.len() == 2)?, part(minutes).filter(|_| minutes.len() == 2)?);
+    Some(hours * 60 + minutes).filter(|minute| minutes < 60 && *minute <= 24 * 60)
+}
+
+/// From a moment on, the clock of a zone is so far ahead of UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockChange {
+    /// The moment; before the first one, the first one holds as well.
+    pub from: WallTime,
+    /// Seconds, below zero behind UTC; a day at most.
+    pub ahead_s: i32,
+}
+
+impl ClockChange {
+    /// In order of time, not too many, none of more than a day.
+    pub(crate) fn are_sound(changes: &[ClockChange]) -> bool {
+        changes.len() <= CLOCK_CHANGES_MAX
+            && changes.windows(2).all(|pair| pair[0].from < pair[1].from)
+            && changes.iter().all(|change| change.ahead_s.unsigned_abs() <= 86_400)
     }
 }
 

@@ -228,6 +228,8 @@ fn plans(image: &[u8]) -> Result<(), ImageFlaw> {
             && (1..=ATTEMPTS_MAX).contains(&attempts)
             && (record.u32(plan::FAILOVER) == 0 || points(record, plan::FAILOVER, layout::PLANS))
             && text(record, plan::RULES).is_some_and(|text| PlanRules::from_text(text).is_ok())
+            && text(record, plan::OFFSETS)
+                .is_some_and(|text| text.split_whitespace().all(|word| word.parse::<i64>().is_ok()))
     })?;
     each(image, layout::ROUTES, |record, _| {
         let nodes = text(record, route::NODES);

@@ -13,6 +13,7 @@ use crate::image::{DeckImage, Wanted};
 use crate::layout::{self, account, carrier, deck, egress, gate, header, ingress, plan, route, source};
 use crate::model::{FAILOVER_PLANS_MAX, Order, Source};
 use crate::read::{Record, i64_at, section, u64_at};
+use crate::routing::ClockChange;
 
 /// A whole snapshot.
 #[derive(Clone, Copy)]
@@ -386,6 +387,15 @@ impl<'a> PlanView<'a> {
     /// Rewrites, number lists and answers at the plan stage, as text ([`crate::Policy::from_text`]).
     pub fn policy(&self) -> &'a str {
         self.0.text(plan::POLICY)
+    }
+
+    /// The offsets of its zone from UTC, in order of time; empty for UTC.
+    pub fn offsets(&self) -> impl Iterator<Item = ClockChange> + use<'a> {
+        let mut words = self.0.text(plan::OFFSETS).split_whitespace();
+        core::iter::from_fn(move || {
+            let from = WallTime::from_micros(words.next()?.parse().ok()?);
+            Some(ClockChange { from, ahead_s: words.next()?.parse().ok()? })
+        })
     }
 
     /// The candidates, as the plan lists them.

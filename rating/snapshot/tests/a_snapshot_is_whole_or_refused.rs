@@ -4,8 +4,10 @@
 mod world;
 
 use proptest::prelude::*;
+use snapshot::routing::Window;
 use snapshot::{
-    ExchangeRate, GroupMember, ImageFlaw, Model, Order, Plan, PlanRoute, PlanRules, Rate, RouteRules, TrunkGroup, View,
+    ClockChange, ExchangeRate, GroupMember, ImageFlaw, Model, Order, Plan, PlanRoute, PlanRules, Rate, RouteRules,
+    TrunkGroup, View,
 };
 use units::{CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, PlanId, Revision, TrunkGroupId, WallTime};
 use world::{rate, small, source};
@@ -48,11 +50,15 @@ fn plan_is_the_same(model: &Model) {
     model.plans[0].routes.push(grouped);
     model.plans[0].rules.check_called = true;
     model.plans[0].failover = Some(PlanId(2));
+    model.plans[0].offsets = [(-9, -3_600), (70, 7_200)]
+        .map(|(at, ahead_s)| ClockChange { from: WallTime::from_micros(at), ahead_s })
+        .to_vec();
     model.plans.push(Plan { id: PlanId(2), code: "plan-2".into(), ..Plan::default() });
     let image = model.encode().unwrap();
     View::check(&image).unwrap();
     let plan = View::open(&image).plan(PlanId(1)).unwrap();
     assert_eq!(PlanRules::from_text(plan.rules()).unwrap(), model.plans[0].rules);
+    assert_eq!(plan.offsets().collect::<Vec<_>>(), model.plans[0].offsets);
     let chain: Vec<_> = View::open(&image).plan_chain(PlanId(1)).map(|plan| plan.id().0).collect();
     assert_eq!((plan.failover(), chain), (Some(PlanId(2)), vec![1, 2]));
     let routes: Vec<_> = plan.routes().collect();
@@ -381,6 +387,11 @@ fn rules_and_groups_that_no_call_could_use_are_refused_by_name() {
     let shown = "plan plan-1, egress trunk 2: its rules: ";
     refused(route(|r| r.force_percent = 101), &format!("{shown}force_percent: must be 0 to 100"));
     refused(route(|r| r.called_areas = vec!["b".into()]), &format!("{shown}called_areas: entry 1: the plan has no"));
+    refused(
+        route(|r| r.hours = vec![Window { from: "25:00".into(), ..Window::default() }]),
+        &format!("{shown}hours.from: entry 1"),
+    );
+    refused(rule(|r| r.zone = "Mars; DROP".into()), "plan plan-1: its rules: zone: \"Mars; DROP\" is no zone");
     refused(route(|r| r.tags = vec!["a b".into()]), &format!("{shown}tags: entry 1: \"a b\" is not 1 to 32"));
     let group = |members: Vec<u32>| {
         move |model: &mut Model| {

@@ -4,9 +4,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use regex::Regex;
-use snapshot::routing::{Area, decimal};
-use snapshot::{PlanRules, PolicyFlaw, RouteRules};
-use units::{Money, Number};
+use snapshot::routing::{Area, Window, decimal};
+use snapshot::{ClockChange, PlanRules, PolicyFlaw, RouteRules};
+use units::{Money, Number, WallTime};
 
 use super::rules::regex;
 use crate::routes::Reason;
@@ -23,6 +23,8 @@ pub struct Choice {
     /// In nano-units of a per cent.
     near_percent: Money,
     margin_percent: Option<Money>,
+    /// Of the zone in which hours are meant, in order of time.
+    offsets: Vec<ClockChange>,
     routes: Vec<Conditions>,
 }
 
@@ -37,6 +39,8 @@ pub struct Conditions {
     calling_deny: Option<Regex>,
     called_prefixes: Vec<String>,
     calling_prefixes: Vec<String>,
+    /// Weekdays as bits, first minute, minute behind the last.
+    hours: Vec<(u8, u16, u16)>,
 }
 
 /// What conditions look at.
@@ -48,6 +52,8 @@ pub struct Call<'a> {
     pub called: &'a Number,
     /// The tags of the ingress trunk.
     pub tags: &'a [String],
+    /// When it came.
+    pub at: WallTime,
 }
 
 impl Choice {
@@ -67,12 +73,42 @@ impl Choice {
             route.check(rules).and_then(|()| Conditions::compile(route, rules)).map_err(|flaw| (Some(place), flaw))
         });
         Ok(Choice {
+            offsets: Vec::new(),
             check_called: rules.check_called,
             near_price: amount("near_price", &rules.near_price)?.unwrap_or_default(),
             near_percent: amount("near_percent", &rules.near_percent)?.unwrap_or_default(),
             margin_percent: amount("margin_percent", &rules.margin_percent)?,
             routes: routes.collect::<Result<_, _>>()?,
         })
+    }
+
+    /// The same on the clock of a zone with these offsets, in order of time.
+    #[must_use]
+    pub fn on_clock(self, offsets: Vec<ClockChange>) -> Choice {
+        Choice { offsets, ..self }
+    }
+
+    /// Whether the route at this place may serve such a call.
+    ///
+    /// # Errors
+    /// The first of its conditions that does not hold.
+    pub fn admit(&self, place: usize, call: &Call<'_>) -> Result<(), Reason> {
+        let Some(conditions) = self.routes.get(place) else { return Ok(()) };
+        conditions.admit(call)?;
+        let (weekday, minute) = self.local(call.at);
+        let within = |(days, from, till): &(u8, u16, u16)| days & weekday != 0 && (*from..*till).contains(&minute);
+        let open = conditions.hours.is_empty() || conditions.hours.iter().any(within);
+        if open { Ok(()) } else { Err(Reason::Hours) }
+    }
+
+    /// The weekday as a bit with Monday in bit 0, and the minute of the day, on the plan's clock.
+    fn local(&self, at: WallTime) -> (u8, u16) {
+        let later = self.offsets.partition_point(|offset| offset.from <= at);
+        let ahead_s = self.offsets.get(later.saturating_sub(1)).map_or(0, |offset| i64::from(offset.ahead_s));
+        let local_s = at.micros().div_euclid(1_000_000).saturating_add(ahead_s);
+        // 1970-01-01 was a Thursday.
+        let weekday = (local_s.div_euclid(86_400) + 3).rem_euclid(7);
+        (1 << weekday, (local_s.rem_euclid(86_400) / 60) as u16)
     }
 
     /// The conditions of the route at this place; `None` where it has none.
@@ -117,15 +153,13 @@ impl Conditions {
             calling_deny: expression("calling_deny", &rules.calling_deny)?,
             called_prefixes: areas(&rules.called_areas),
             calling_prefixes: areas(&rules.calling_areas),
+            hours: rules.hours.iter().map(Window::read).collect::<Result<_, _>>()?,
             rules,
         })
     }
 
-    /// Whether this route may serve such a call.
-    ///
-    /// # Errors
-    /// The first condition that does not hold.
-    pub fn admit(&self, call: &Call<'_>) -> Result<(), Reason> {
+    /// All but the hours.
+    fn admit(&self, call: &Call<'_>) -> Result<(), Reason> {
         let (called, calling) = (call.called.as_str(), call.calling.as_str());
         let misses = |wanted: &Option<Regex>, text: &str| wanted.as_ref().is_some_and(|regex| !regex.is_match(text));
         let hits = |denied: &Option<Regex>, text: &str| denied.as_ref().is_some_and(|regex| regex.is_match(text));

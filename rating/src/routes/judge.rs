@@ -110,11 +110,11 @@ pub fn judge(
     if plan.order() == Order::Quality {
         judged.merit = merit(policies, plan, ask, (place, judged.key));
     }
-    let conditions = policies.choice(plan.id()).route(route.place());
-    let stands = conditions.map_or(Ok(()), |conditions| {
-        let tags = &policies.ingress(ask.ingress).policy.tags;
-        conditions.admit(&Call { calling: &ask.calling, called: &ask.called, tags })
-    });
+    let choice = policies.choice(plan.id());
+    let conditions = choice.route(route.place());
+    let tags = &policies.ingress(ask.ingress).policy.tags;
+    let call = Call { calling: &ask.calling, called: &ask.called, tags, at: ask.at };
+    let stands = choice.admit(route.place(), &call);
     let verdict = match stands {
         Err(reason) => Err((Cause::NO_TERMINATOR, Some(reason))),
         Ok(()) if plan.order() == Order::Percent && route.percent() == 0 => {

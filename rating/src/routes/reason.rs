@@ -85,6 +85,8 @@ reasons! {
     14 Band(dearest: Money) "band";
     /// Kept: it came to the front of its plan because this number below its per cent was drawn, 0 to 99.
     15 Forced(drawn: u8) "forced";
+    /// The call comes outside the route's hours.
+    20 Hours "hours";
     /// Kept: its place was drawn with this share of those that were left, in per cent.
     16 Share(percent: u8) "share";
     /// Kept: its quality index, in millionths.
@@ -107,6 +109,7 @@ impl fmt::Display for Reason {
             Reason::CalledDeny => f.write_str("the destination matches the route's denying expression"),
             Reason::CallingMatch => f.write_str("the caller does not match the route's expression"),
             Reason::CallingDeny => f.write_str("the caller matches the route's denying expression"),
+            Reason::Hours => f.write_str("outside the route's hours"),
             Reason::Margin(least) => write!(f, "the margin of a minute would have to be {least}"),
             Reason::Exclusive => f.write_str("an exclusive route claims the call"),
             Reason::Stopped => f.write_str("hunting stops at a route before it"),

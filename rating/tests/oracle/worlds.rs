@@ -213,6 +213,7 @@ fn route(dice: &mut Dice) -> PlanRoute {
             stop: dice.once_in(12),
             exclusive: dice.once_in(25),
             force_percent: dice.pick(&[0, 0, 0, 0, 30, 100]),
+            ..RouteRules::default()
         },
         ..PlanRoute::default()
     }

@@ -3865,6 +3865,11 @@ export interface components {
              * @default
              */
             near_price?: string;
+            /**
+             * @description The zone of the clock that `hours` of its routes are meant on, as IANA names it, such as Europe/Paris; empty for UTC.
+             * @default
+             */
+            zone?: string;
         };
         /** @description One second of the past. */
         Point: {
@@ -4531,6 +4536,11 @@ export interface components {
              */
             force_percent?: number;
             /**
+             * @description Only at these hours, on the clock of the plan's zone; empty for always. Up to 32.
+             * @default []
+             */
+            hours?: components["schemas"]["Window"][];
+            /**
              * @description Nothing that comes after this route in the order is tried, failover plans included.
              * @default false
              */
@@ -4996,6 +5006,24 @@ export interface components {
             name: string;
             /** @description Its version. */
             version: string;
+        };
+        /** @description Hours of a week. */
+        Window: {
+            /**
+             * @description On these days of the week: mon, tue, wed, thu, fri, sat, sun; empty for all.
+             * @default []
+             */
+            days?: string[];
+            /**
+             * @description From this time on, such as 08:30; empty for 00:00.
+             * @default
+             */
+            from?: string;
+            /**
+             * @description Until just before this time on the same day, such as 18:00; empty for 24:00.
+             * @default
+             */
+            till?: string;
         };
     };
     responses: never;

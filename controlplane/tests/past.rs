@@ -94,7 +94,7 @@ fn recorded(view: &View<'_>, sequence: u64) -> Cdr {
     let called = Number::parse(if sequence.is_multiple_of(2) { b"442071838750" } else { b"447700900123" }).unwrap();
     let started = WallTime::from_micros(1_767_225_600_000_000 + sequence as i64 * 1_000_000);
     let trunk = view.ingress_trunks().next().unwrap();
-    let sell = rating::quote(view, trunk.sell_deck(), &called, started).unwrap();
+    let sell = rating::quote(view, trunk.sell_deck(), &called.into(), started).unwrap();
     let (ingress, plan, originator) = (trunk.id(), trunk.plan(), trunk.carrier());
     let ask =
         Ask { node: NodeId(1), ingress, plan, sell, originator, called, at: started, seed: sequence, ..Ask::default() };

@@ -4,8 +4,9 @@ use core::net::SocketAddr;
 
 use snapshot::policy::{RewriteField, Transport};
 use snapshot::{IngressView, Side, View};
-use units::{AccountId, CarrierId, Cause, DeckId, IngressTrunkId, NodeId, Number, PlanId};
+use units::{AccountId, CarrierId, Cause, DeckId, IngressTrunkId, Jurisdiction, NodeId, Number, PlanId};
 
+use crate::destination::Destination;
 use crate::e164::is_international;
 use crate::policy::{Policies, Rules};
 
@@ -24,6 +25,8 @@ pub struct Arrival {
     pub asserted: Option<Number>,
     /// The destination as dialled, with its tech prefix.
     pub called: Number,
+    /// The location routing number that came with it, in international form; empty for none.
+    pub lrn: Number,
 }
 
 /// A call that we know the originator of.
@@ -44,6 +47,10 @@ pub struct Admission {
     /// The destination without the tech prefix and after the rewrites of trunk and plan: what is rated and routed. Never empty
     /// in a call that was admitted.
     pub called: Number,
+    /// Its location routing number, if the trunk is believed; empty for none.
+    pub lrn: Number,
+    /// Where the call goes, judged by the numbers as the trunk's rewrites leave them.
+    pub jurisdiction: Jurisdiction,
     /// Concurrent calls of the trunk at most; 0 for no limit.
     pub capacity: u32,
     /// New calls a second of the trunk at most; 0 for no limit.
@@ -52,6 +59,13 @@ pub struct Admission {
     pub max_duration_s: u32,
     /// Seconds without RTP after which the call is released; 0 for never.
     pub media_timeout_s: u16,
+}
+
+impl Admission {
+    /// Where the call goes.
+    pub fn destination(&self) -> Destination {
+        Destination { called: self.called, lrn: self.lrn, jurisdiction: self.jurisdiction }
+    }
 }
 
 /// Finds the ingress trunk of a call and fills `out`, or says why it is refused; then `out` holds what was known by then.
@@ -121,7 +135,8 @@ fn telling(known: Cause, other: Cause) -> Cause {
     if known == Cause::TECH_PREFIX_MISMATCH { known } else { other }
 }
 
-/// Fills in who it is, then applies the trunk's and the plan's rules: each stage first asks its lists, then rewrites.
+/// Fills in who it is, then applies the trunk's and the plan's rules: each stage first asks its lists, then rewrites. Between
+/// them the call is judged, because the plan may depend on it.
 fn enter(
     view: &View<'_>,
     policies: &Policies,
@@ -140,6 +155,8 @@ fn enter(
         sell_deck: trunk.sell_deck(),
         calling: believed.unwrap_or(arrival.calling),
         called: arrival.called.strip_prefix(trunk.tech_prefix().as_bytes()).unwrap_or(Number::EMPTY),
+        lrn: if rules.policy.portability.accept { arrival.lrn } else { Number::EMPTY },
+        jurisdiction: Jurisdiction::Any,
         capacity: trunk.capacity(),
         cps: trunk.cps(),
         max_duration_s: trunk.max_duration_s(),
@@ -155,7 +172,9 @@ fn enter(
         return Err(Cause::WRONG_NODE);
     }
     stage(rules, Side::Ingress, &mut out.calling, &mut out.called)?;
-    plan_stage(policies, trunk.plan(), &mut out.calling, &mut out.called)
+    out.jurisdiction = Destination::judged(&out.calling, out.called, out.lrn).jurisdiction;
+    (out.plan, out.sell_deck) = trunk.way(out.jurisdiction);
+    plan_stage(policies, out.plan, &mut out.calling, &mut out.called)
 }
 
 /// The plan's stage: its lists and rewrites, and whether what they leave could be anyone's number.

@@ -6,8 +6,8 @@
 use alloc::vec::Vec;
 
 use units::{
-    AccountId, CarrierId, Cause, Currency, DeckId, EXCHANGE_ONE, EgressTrunkId, IngressTrunkId, Money, NodeId, Number,
-    PlanId, Revision, Rounding, Terms, WallTime,
+    AccountId, CarrierId, Cause, Currency, DeckId, EXCHANGE_ONE, EgressTrunkId, IngressTrunkId, Jurisdiction, Money,
+    NodeId, Number, PlanId, RateClass, Revision, Rounding, Terms, WallTime,
 };
 
 use crate::quality::Indexes;
@@ -15,7 +15,7 @@ use crate::routes::{Ask, Candidate, Reason, Routes, Verdict};
 
 /// Bytes of a record at most.
 pub const DECISION_BYTES_MAX: usize = 1_024;
-const FORMAT: u8 = 6;
+const FORMAT: u8 = 7;
 const HAS_BUY: u8 = 0x80;
 const HAS_CURRENCY: u8 = 0x40;
 /// It stands in a failover plan.
@@ -51,6 +51,8 @@ pub fn encode(revision: Revision, ask: &Ask, routes: &Routes, out: &mut Vec<u8>)
     number(out, u64::from(ask.originator.0));
     text(out, &ask.calling);
     text(out, &ask.called);
+    text(out, &ask.lrn);
+    out.push(ask.jurisdiction as u8);
     number(out, zigzag(ask.at.micros()));
     out.extend_from_slice(&ask.seed.to_le_bytes());
     number(out, ask.unreachable);
@@ -85,7 +87,8 @@ pub fn decode(bytes: &[u8]) -> Option<Decision> {
     let (node, ingress) = (NodeId(input.small()?), IngressTrunkId(input.small()?));
     let plan = PlanId(input.small()?);
     let originator = CarrierId(input.small()?);
-    let (calling, called) = (input.text()?, input.text()?);
+    let (calling, called, lrn) = (input.text()?, input.text()?, input.text()?);
+    let jurisdiction = Jurisdiction::from_code(input.byte()?)?;
     let at = WallTime::from_micros(unzigzag(input.number()?));
     let seed = u64::from_le_bytes(*input.chunk()?);
     let (unreachable, resting, throttled) = (input.number()?, input.number()?, input.number()?);
@@ -103,6 +106,8 @@ pub fn decode(bytes: &[u8]) -> Option<Decision> {
         originator,
         calling,
         called,
+        lrn,
+        jurisdiction,
         at,
         seed,
         unreachable,
@@ -175,6 +180,7 @@ fn terms(out: &mut Vec<u8>, terms: &Terms) {
     number(out, u64::from(terms.free_s));
     out.push(terms.rounding as u8 * 16 + terms.decimals.min(15));
     out.push(terms.prefix_digits);
+    out.push(terms.class.code());
     let exchanged = terms.deck_currency != terms.currency || terms.exchange != EXCHANGE_ONE;
     let parts = [
         (terms.first_per_minute.is_some(), HAS_FIRST),
@@ -266,7 +272,8 @@ impl<'a> Input<'a> {
         let deck = DeckId(self.small()?);
         let (per_minute, connection_fee) = (self.money()?, self.money()?);
         let (minimum_s, increment_s, free_s) = (self.small()?, self.small()?, self.small()?);
-        let [packed, prefix_digits, parts] = *self.chunk()?;
+        let [packed, prefix_digits, class, parts] = *self.chunk()?;
+        let class = RateClass::from_code(class)?;
         if parts > (HAS_FIRST | HAS_TAX | HAS_EXCHANGE | FROM_ZERO) {
             return None;
         }
@@ -295,6 +302,7 @@ impl<'a> Input<'a> {
             decimals,
             tax_ppm,
             prefix_digits,
+            class,
         })
     }
 

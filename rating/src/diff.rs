@@ -79,7 +79,7 @@ impl Counts {
 
 /// Orders rates by what calls they are for, whatever their dates: rates that are equal here take turns in time.
 pub fn by_line(a: &Rate, b: &Rate) -> Ordering {
-    a.prefix.cmp(&b.prefix)
+    (&a.prefix, a.class).cmp(&(&b.prefix, b.class))
 }
 
 /// Orders rates as a deck keeps them: no two of a deck are equal here.
@@ -87,8 +87,8 @@ pub fn by_key(a: &Rate, b: &Rate) -> Ordering {
     by_line(a, b).then(a.from.cmp(&b.from))
 }
 
-/// All changes between two decks in order of prefix and date: one for each rate of the new deck, one for each prefix that only
-/// the old deck has.
+/// All changes between two decks in order of prefix, class and date: one for each rate of the new deck, one for each prefix and class
+/// that only the old deck has.
 pub fn diff<'a>(old: &'a [Rate], new: &'a [Rate]) -> Vec<Change<'a>> {
     let (old, new) = (sorted(old), sorted(new));
     let mut changes = Vec::with_capacity(new.len());

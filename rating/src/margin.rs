@@ -1,32 +1,33 @@
 //! Prices of different decks and accounts, compared in one currency.
 
 use snapshot::{DeckView, EgressView, RateView, View};
-use units::{AccountId, Cause, Currency, DeckId, EXCHANGE_ONE, IngressTrunkId, Money, Number, Terms, WallTime};
+use units::{AccountId, Cause, Currency, DeckId, EXCHANGE_ONE, IngressTrunkId, Money, Terms, WallTime};
 
 use crate::charge::half_even;
+use crate::destination::Destination;
 use crate::routes::quote;
 
-/// What a called number is sold at: by the trunk's override deck where that has a rate in force, otherwise by `deck`; in the currency
+/// What a destination is sold at: by the trunk's override deck where that has a rate in force, otherwise by `deck`; in the currency
 /// of the account that pays.
 pub fn sell(
     view: &View<'_>,
     (trunk, account): (IngressTrunkId, AccountId),
     deck: DeckId,
-    called: &Number,
+    to: &Destination,
     at: WallTime,
 ) -> Result<Terms, Cause> {
     let over = view.ingress(trunk).and_then(|trunk| trunk.override_deck());
-    let quoted = match over.map(|over| quote(view, over, called, at)) {
-        None | Some(Err(Cause::ORIGINATOR_RATE_NOT_FOUND)) => quote(view, deck, called, at)?,
+    let quoted = match over.map(|over| quote(view, over, to, at)) {
+        None | Some(Err(Cause::ORIGINATOR_RATE_NOT_FOUND)) => quote(view, deck, to, at)?,
         Some(found) => found?,
     };
     // A call that cannot be priced is not routed.
     in_account(view, quoted, account, at).ok_or(Cause::ORIGINATOR_RATE_NOT_FOUND)
 }
 
-/// What a trunk asks for a called number, in the deck's own currency: by its override deck where that has a rate in force, otherwise by its buy deck.
-pub fn asked<'a>(view: &View<'a>, trunk: &EgressView<'a>, called: &Number, at: WallTime) -> Option<RateView<'a>> {
-    let find = |deck: DeckView<'a>| deck.lookup(called.digits(), at);
+/// What a trunk asks for a destination, in the deck's own currency: by its override deck where that has a rate in force, otherwise by its buy deck.
+pub fn asked<'a>(view: &View<'a>, trunk: &EgressView<'a>, to: &Destination, at: WallTime) -> Option<RateView<'a>> {
+    let find = |deck: DeckView<'a>| to.rate(&deck, at);
     let over = trunk.override_deck().and_then(|over| view.deck(over)).and_then(find);
     over.or_else(|| view.deck(trunk.buy_deck()).and_then(find))
 }

@@ -102,6 +102,8 @@ pub fn same_terms(whose: &str, called: &Number, recorded: &Terms, repeated: &Ter
     look("tax in millionths", recorded.tax_ppm.to_string(), repeated.tax_ppm.to_string());
     look("connection fee", recorded.connection_fee.to_string(), repeated.connection_fee.to_string());
     look("minimum/increment/free", steps(recorded), steps(repeated));
+    look("hours", recorded.class.hours.to_string(), repeated.class.hours.to_string());
+    look("jurisdiction", recorded.class.jurisdiction.to_string(), repeated.class.jurisdiction.to_string());
     look("rounding", format!("{:?}", recorded.rounding), format!("{:?}", repeated.rounding));
     look("decimals", recorded.decimals.to_string(), repeated.decimals.to_string());
     if out.len() == before && recorded != repeated {
@@ -117,7 +119,7 @@ fn sell(view: &View<'_>, ask: &Ask) -> Vec<Difference> {
     let mut found = Vec::new();
     let deck = view.deck(ask.sell.deck).map_or_else(|| format!("deck {}", ask.sell.deck.0), |deck| deck.code().into());
     let paid_in = |terms| in_currency(view, terms, ask.sell.currency, ask.at).ok_or(Cause::ORIGINATOR_RATE_NOT_FOUND);
-    match quote(view, ask.sell.deck, &ask.called, ask.at).and_then(paid_in) {
+    match quote(view, ask.sell.deck, &ask.destination(), ask.at).and_then(paid_in) {
         Ok(sell) if sell == ask.sell => {}
         Ok(sell) => same_terms(&format!("sell rate in {deck}"), &ask.called, &ask.sell, &sell, &mut found),
         Err(cause) => {

@@ -7,9 +7,11 @@ mod reason;
 use snapshot::policy::RewriteField;
 use snapshot::{Order, PLAN_ROUTES_MAX, PlanView, RouteView, View};
 use units::{
-    AccountId, CarrierId, Cause, DeckId, EgressTrunkId, IngressTrunkId, Money, NodeId, Number, PlanId, Terms, WallTime,
+    AccountId, CarrierId, Cause, DeckId, EgressTrunkId, IngressTrunkId, Jurisdiction, Money, NodeId, Number, PlanId,
+    Terms, WallTime,
 };
 
+use crate::destination::Destination;
 use crate::policy::{Policies, Rules};
 use crate::quality::{Indexes, Sum};
 use judge::{Judged, judge, refusal};
@@ -36,6 +38,10 @@ pub struct Ask {
     pub calling: Number,
     /// The destination, as admitted: without the tech prefix, after the rewrites of trunk and plan.
     pub called: Number,
+    /// Its location routing number; empty for none.
+    pub lrn: Number,
+    /// Where the call goes, as admission judged it.
+    pub jurisdiction: Jurisdiction,
     /// When the call came.
     pub at: WallTime,
     /// Decides between equals; kept in the decision record.
@@ -52,6 +58,13 @@ pub struct Ask {
 }
 
 const _: () = assert!(PLAN_ROUTES_MAX <= u64::BITS as usize);
+
+impl Ask {
+    /// Where the call goes.
+    pub fn destination(&self) -> Destination {
+        Destination { called: self.called, lrn: self.lrn, jurisdiction: self.jurisdiction }
+    }
+}
 
 /// What became of a candidate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -117,9 +130,9 @@ impl Routes {
     }
 }
 
-/// The sell rate of a called number.
-pub fn quote(view: &View<'_>, deck: DeckId, called: &Number, at: WallTime) -> Result<Terms, Cause> {
-    let found = view.deck(deck).and_then(|deck| deck.lookup(called.digits(), at));
+/// The sell rate of a destination.
+pub fn quote(view: &View<'_>, deck: DeckId, to: &Destination, at: WallTime) -> Result<Terms, Cause> {
+    let found = view.deck(deck).and_then(|deck| to.rate(&deck, at));
     let rate = found.ok_or(Cause::ORIGINATOR_RATE_NOT_FOUND)?;
     if rate.blocked { Err(Cause::BLOCKED_BY_ORIGINATOR_DECK) } else { Ok(rate.terms) }
 }

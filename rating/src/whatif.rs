@@ -111,11 +111,12 @@ impl WhatIf {
             return Fate::Blocked(Cause::INGRESS_TRUNK_INACTIVE);
         }
         let payer = (ingress.id(), ingress.account());
-        let sell = match sell(view, payer, ingress.sell_deck(), &call.ask.called, call.ask.at) {
+        let (plan, sell_deck) = ingress.way(call.ask.jurisdiction);
+        let sell = match sell(view, payer, sell_deck, &call.ask.destination(), call.ask.at) {
             Ok(sell) => sell,
             Err(cause) => return Fate::Blocked(cause),
         };
-        let (plan, down) = (ingress.plan(), past.trunks(call.down));
+        let down = past.trunks(call.down);
         let bits = if down.is_empty() { 0 } else { marked(view, plan, |trunk| down.contains(&trunk)) };
         // Places of a plan mean nothing in another one; in a changed plan the indexes stand by place.
         let indexes = if plan == call.ask.plan { call.ask.indexes } else { Indexes::default() };

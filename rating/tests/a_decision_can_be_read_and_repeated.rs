@@ -91,7 +91,7 @@ proptest! {
     #[test]
     fn no_bytes_make_reading_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = decode(&bytes);
-        let _ = decode(&[&[5, 0], bytes.as_slice()].concat());
+        let _ = decode(&[&[7, 0], bytes.as_slice()].concat());
     }
 
     #[test]

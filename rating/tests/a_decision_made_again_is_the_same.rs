@@ -23,7 +23,7 @@ fn recorded(model: &Model, seed: u64) -> Vec<u8> {
     let image = image(model);
     let view = View::open(&image);
     let asked = ask(seed);
-    let sell = quote(&view, DeckId(1), &asked.called, asked.at).unwrap();
+    let sell = quote(&view, DeckId(1), &asked.destination(), asked.at).unwrap();
     let asked = Ask { sell, ..asked };
     let (mut found, mut bytes) = (Routes::default(), Vec::new());
     routes(&view, &Policies::default(), &asked, &mut found).unwrap();

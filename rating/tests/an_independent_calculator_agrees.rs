@@ -41,7 +41,7 @@ fn decided(view: &View<'_>, policies: &Policies, call: &Call, found: &mut Routes
     let number = |text: &str| Number::parse(text.as_bytes()).unwrap();
     let (called, at) = (number(&call.called), WallTime::from_micros(call.at));
     let ingress = view.ingress(IngressTrunkId(call.ingress)).unwrap();
-    let sell = match quote(view, ingress.sell_deck(), &called, at) {
+    let sell = match quote(view, ingress.sell_deck(), &called.into(), at) {
         Ok(sell) => sell,
         Err(cause) => return Outcome { refusal: Some(cause.0), ..Outcome::default() },
     };
@@ -118,7 +118,7 @@ fn differences(seed: u64, rates: usize, calls: u64, wrong: Wrong) -> (u64, Strin
 fn priced(view: &View<'_>, call: &Call, found: &Routes, theirs: &Outcome, wrong: Wrong) -> Option<String> {
     let sell_deck = view.ingress(IngressTrunkId(call.ingress)).unwrap().sell_deck();
     let called = Number::parse(call.called.as_bytes()).unwrap();
-    let sell = quote(view, sell_deck, &called, WallTime::from_micros(call.at)).ok();
+    let sell = quote(view, sell_deck, &called.into(), WallTime::from_micros(call.at)).ok();
     let theirs_all = theirs.sell.iter().chain(theirs.tried.iter().map(|(_, _, buy)| buy));
     let bought = found.kept().iter().filter_map(|candidate| candidate.buy).filter(|_| sell.is_some());
     for (terms, quoted) in sell.into_iter().chain(bought).zip(theirs_all) {

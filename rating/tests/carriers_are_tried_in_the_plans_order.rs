@@ -3,7 +3,7 @@
 
 mod world;
 
-use rating::{Policies, Routes, Rules, Verdict, outbound_number, quote, routes};
+use rating::{Destination, Policies, Routes, Rules, Verdict, outbound_number, quote, routes};
 use snapshot::{Model, Order, Rate, View};
 use units::{CarrierId, Cause, DeckId, EgressTrunkId, Money, PlanId, WallTime};
 use world::{ask, deck_of, image, number, rate, trunk, way_out, world};
@@ -185,12 +185,13 @@ fn a_sell_rate_is_quoted_by_longest_prefix_and_date() {
     deck_of(&mut model, 1).rates.extend([later, Rate { blocked: true, ..rate("449", "9") }]);
     let image = image(&model);
     let view = View::open(&image);
-    let quoted = |called: &str, at| quote(&view, DeckId(1), &number(called), WallTime::from_micros(at));
+    let to = |called: &str| Destination { called: number(called), ..Destination::default() };
+    let quoted = |called: &str, at| quote(&view, DeckId(1), &to(called), WallTime::from_micros(at));
     assert_eq!(quoted("442071838750", 49).unwrap().per_minute, Money::parse("1").unwrap());
     assert_eq!(quoted("+442071838750", 50).unwrap().per_minute, Money::parse("3").unwrap());
     assert_eq!(quoted("4499", 0), Err(Cause::BLOCKED_BY_ORIGINATOR_DECK));
     assert_eq!(quoted("1", 0), Err(Cause::ORIGINATOR_RATE_NOT_FOUND));
-    assert_eq!(quote(&view, DeckId(9), &number("44"), WallTime::from_micros(0)), Err(Cause::ORIGINATOR_RATE_NOT_FOUND));
+    assert_eq!(quote(&view, DeckId(9), &to("44"), WallTime::from_micros(0)), Err(Cause::ORIGINATOR_RATE_NOT_FOUND));
 }
 
 #[test]

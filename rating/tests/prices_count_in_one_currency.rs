@@ -32,7 +32,7 @@ fn three_currencies() -> Model {
 fn sold(model: &Model, called: &str) -> Result<Terms, Cause> {
     let image = image(model);
     let payer = (IngressTrunkId(1), AccountId(1));
-    sell(&View::open(&image), payer, DeckId(1), &number(called), WallTime::from_micros(1_000))
+    sell(&View::open(&image), payer, DeckId(1), &number(called).into(), WallTime::from_micros(1_000))
 }
 
 fn judged(model: &Model) -> (Ask, Routes) {

@@ -5,8 +5,8 @@ use rating::{Arrival, Ask};
 use snapshot::policy::Transport;
 use snapshot::{Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Plan, PlanRoute, Rate, Source, View};
 use units::{
-    AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, NodeId, Number, PlanId, Revision,
-    Terms, WallTime,
+    AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Jurisdiction, Money, NodeId, Number, PlanId,
+    Revision, Terms, WallTime,
 };
 
 /// A number.
@@ -109,6 +109,8 @@ pub fn ask(seed: u64) -> Ask {
         originator: CarrierId(1),
         calling: number("4930123456"),
         called: number("442071838750"),
+        lrn: Number::EMPTY,
+        jurisdiction: Jurisdiction::International,
         at: WallTime::from_micros(1_000),
         seed,
         ..Ask::default()
@@ -124,5 +126,6 @@ pub fn arrival(source: &str, called: &str) -> Arrival {
         calling: number("4930123456"),
         asserted: None,
         called: number(called),
+        lrn: Number::EMPTY,
     }
 }

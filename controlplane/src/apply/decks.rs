@@ -102,6 +102,7 @@ fn rate(r: &mut Reader, p: &mut Place, t: &RateText) -> Option<Rate> {
         from: from?,
         till: till?,
         blocked: blocked?,
+        ..Rate::default()
     };
     match store::check_rate(&rate) {
         Ok(()) => Some(rate),

@@ -81,11 +81,14 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
         calling,
         asserted: None,
         called: dialled,
+        lrn: Number::EMPTY,
     };
     let mut admission = Admission::default();
     let admitted = rating::admit_by(&view, &policies, trunk.id(), &arrival, &mut admission);
-    let quote = admitted
-        .and_then(|()| rating::sell(&view, (trunk.id(), trunk.account()), trunk.sell_deck(), &admission.called, at));
+    let quote = admitted.and_then(|()| {
+        let payer = (trunk.id(), trunk.account());
+        rating::sell(&view, payer, admission.sell_deck, &admission.destination(), at)
+    });
     let mut routes = Routes::default();
     let outcome = quote.and_then(|sell| {
         let ask = Ask {
@@ -96,6 +99,8 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
             originator: admission.carrier,
             calling: admission.calling,
             called: admission.called,
+            lrn: admission.lrn,
+            jurisdiction: admission.jurisdiction,
             at,
             seed: 0,
             ..Ask::default()
@@ -103,7 +108,7 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
         rating::routes(&view, &policies, &ask, &mut routes)
     });
     let told = Told {
-        stages: stages(&policies, trunk.id(), trunk.plan(), calling, called),
+        stages: stages(&policies, trunk.id(), admission.plan, calling, called),
         view,
         policies,
         trunk,

@@ -147,8 +147,8 @@ async fn gather(tx: &mut Tx, shelf: Option<&Shelf>) -> Result<Model> {
     for deck in all::<DeckDraft>(tx).await? {
         let version = deck.facts.rates_version;
         let DeckDraft { code, currency, decimals, rounding, steps_from_zero, tax_ppm, .. } = deck.draft;
-        let (id, rates, packed) = (DeckId(deck.id), Vec::new(), None);
-        let mut deck = Deck { id, code, currency, decimals, rounding, steps_from_zero, tax_ppm, rates, packed };
+        let draft = Deck { code, currency, decimals, rounding, steps_from_zero, tax_ppm, ..Deck::default() };
+        let mut deck = Deck { id: DeckId(deck.id), ..draft };
         match shelf {
             Some(shelf) => rates::pack(tx, shelf, &mut deck, version).await?,
             None => deck.rates = rates::every(tx, deck.id.0).await?,
@@ -193,6 +193,7 @@ fn ingress(id: u32, d: IngressTrunkDraft) -> IngressTrunk {
         plan: d.plan,
         sell_deck: d.sell_deck,
         override_deck: d.override_deck,
+        ways: Default::default(),
         capacity: d.capacity,
         cps: d.cps,
         active: d.active,

@@ -300,5 +300,6 @@ pub(crate) fn read(row: &impl Fields) -> Result<Rate> {
         from: row.time("valid_from")?,
         till: row.opt_int("valid_till")?.map(WallTime::from_micros),
         blocked: row.flag("blocked")?,
+        ..Rate::default()
     })
 }

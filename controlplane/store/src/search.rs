@@ -274,6 +274,7 @@ fn read(row: &Row) -> Result<Cdr> {
         egress_media: quality(row, "egress")?,
         stages: stages(row)?,
         decision: row.bytes("decision")?,
+        ..Cdr::default()
     })
 }
 
@@ -314,6 +315,7 @@ fn priced(row: &Row, side: &str) -> Result<Option<Priced>> {
         decimals: row.num(&column("decimals"))?,
         tax_ppm: row.opt_num(&column("tax_ppm"))?.unwrap_or(0),
         prefix_digits: row.num(&column("prefix_digits"))?,
+        ..Terms::default()
     };
     let tax = Money::from_nanos(row.opt_int(&column("tax"))?.unwrap_or(0));
     Ok(Some(Priced { terms, billed_s: row.num(&column("billed_s"))?, price: Money::from_nanos(price), tax }))

@@ -293,3 +293,13 @@ fn the_reason_of_a_bye_reaches_the_other_side_and_the_record() {
     assert!(line(stage.last(1), "Reason").starts_with("Reason: Q.850;cause=38;"), "{}", stage.last(1));
     assert_eq!(stage.cdrs().last().map(|cdr| cdr.cause), Some(Cause::NETWORK_DOWN));
 }
+
+#[test]
+fn a_routing_number_crosses_from_those_who_are_believed_to_those_who_want_it() {
+    let (accept, send) = (r#"{"portability":{"accept":true}}"#, r#"{"portability":{"send":true}}"#);
+    let ported = invite().replacen("sip:4420123@", "sip:4420123;npdi;rn=+13125550000@", 1);
+    let first_line = |ingress, egress| egress_invite(ingress, egress, &ported).lines().next().unwrap().to_owned();
+    assert!(first_line(accept, send).starts_with("INVITE sip:4420123;npdi;rn=+13125550000@127.0.0.3"));
+    assert!(first_line(accept, "").starts_with("INVITE sip:4420123@127.0.0.3"));
+    assert!(first_line("", send).starts_with("INVITE sip:4420123@127.0.0.3"));
+}

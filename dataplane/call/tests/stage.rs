@@ -137,6 +137,7 @@ impl Stage {
         let message = sip::parse::message(invite.as_bytes()).expect("the INVITE is sound");
         let called = Number::parse(b"4420123").unwrap();
         let source: SocketAddr = source.parse().unwrap();
+        let lrn = message.request_uri().and_then(|uri| sip::Uri::parse(uri).ok()?.routing_number());
         let arrival = Arrival {
             source,
             transport: snapshot::policy::Transport::Udp,
@@ -144,6 +145,7 @@ impl Stage {
             calling: Number::parse(b"1000").unwrap(),
             asserted: None,
             called,
+            lrn: lrn.map_or(Number::EMPTY, |lrn| Number::parse(lrn.as_bytes()).unwrap()),
         };
         let mut admission = Admission::default();
         rating::admit(&View::open(&self.image), &self.policies, &arrival, &mut admission).expect("the caller is known");

@@ -297,7 +297,16 @@ impl Shard {
         };
         let asserted = invite.list(Name::PAssertedIdentity).chain(invite.list(Name::RemotePartyId));
         let mut asserted = asserted.filter_map(|value| number_of(Address::parse(value).ok()?.uri().ok()));
-        Arrival { source: from.remote, transport, node: self.config.node, calling, asserted: asserted.next(), called }
+        let lrn = invite.request_uri().and_then(|uri| Uri::parse(uri).ok()).and_then(|uri| routing_number_of(&uri));
+        Arrival {
+            source: from.remote,
+            transport,
+            node: self.config.node,
+            calling,
+            asserted: asserted.next(),
+            called,
+            lrn: lrn.unwrap_or(Number::EMPTY),
+        }
     }
 
     /// True if some ingress trunk or egress trunk has this address, or somebody proved a name from there.
@@ -352,4 +361,12 @@ impl Shard {
 /// The number in a URI's user part; `None` if it is not one: such a destination is answered with 404.
 fn number_of(uri: Option<Uri<'_>>) -> Option<Number> {
     Number::parse(uri?.number()?.as_bytes()).ok()
+}
+
+/// The location routing number beside a URI's number, in international form. Ten digits alone are a number of country code 1: only its
+/// carriers leave the context away (RFC 4694 §4 wants one).
+fn routing_number_of(uri: &Uri<'_>) -> Option<Number> {
+    let number = Number::parse(uri.routing_number()?.as_bytes()).ok()?;
+    let bare = number.as_bytes().len() == 10 && number.as_bytes().iter().all(u8::is_ascii_digit);
+    if bare { number.with_prefix(b"1") } else { Some(number) }
 }

@@ -128,23 +128,45 @@ impl<'a> Uri<'a> {
     pub fn number(&self) -> Option<Number> {
         let phone = self.scheme == Scheme::Tel || self.param(b"user").flatten() == Some(b"phone");
         let end = memchr::memchr(b';', self.user).unwrap_or(self.user.len());
-        let mut rest = &self.user[..end];
-        let mut number = Number::EMPTY;
-        while let Some((&first, after)) = rest.split_first() {
-            rest = after;
-            let byte = if first == b'%' {
-                let (high, low) = (*rest.first()?, *rest.get(1)?);
-                rest = &rest[2..];
-                (char::from(high).to_digit(16)? * 16 + char::from(low).to_digit(16)?) as u8
-            } else {
-                first
-            };
-            if !(phone && matches!(byte, b'-' | b'.' | b'(' | b')')) {
-                number.push(byte)?;
-            }
-        }
-        (number.length > 0).then_some(number)
+        unescaped(&self.user[..end], phone)
     }
+
+    /// The location routing number of a ported destination (RFC 4694 §4: `rn`, with `+` or with an `rn-context` that is put in front)
+    /// without visual separators. It stands beside the number: in `sip:` within the user part, in `tel:` among the parameters.
+    /// `None` without one, and where [`Uri::number`] would have none.
+    #[must_use]
+    pub fn routing_number(&self) -> Option<Number> {
+        let params = match self.scheme {
+            Scheme::Tel => self.params,
+            Scheme::Sip | Scheme::Sips => &self.user[memchr::memchr(b';', self.user)?..],
+            Scheme::Other => return None,
+        };
+        let number = unescaped(lex::param(params, b"rn").flatten()?, true)?;
+        let context = lex::param(params, b"rn-context").flatten().filter(|context| context.starts_with(b"+"));
+        let Some(context) = context.filter(|_| !number.as_bytes().starts_with(b"+")) else { return Some(number) };
+        let mut whole = unescaped(context, true)?;
+        number.as_bytes().iter().try_for_each(|byte| whole.push(*byte))?;
+        Some(whole)
+    }
+}
+
+/// A text without escapes, and without visual separators (RFC 3966 §5.1.1) if it is a telephone number.
+fn unescaped(mut rest: &[u8], phone: bool) -> Option<Number> {
+    let mut number = Number::EMPTY;
+    while let Some((&first, after)) = rest.split_first() {
+        rest = after;
+        let byte = if first == b'%' {
+            let (high, low) = (*rest.first()?, *rest.get(1)?);
+            rest = &rest[2..];
+            (char::from(high).to_digit(16)? * 16 + char::from(low).to_digit(16)?) as u8
+        } else {
+            first
+        };
+        if !(phone && matches!(byte, b'-' | b'.' | b'(' | b')')) {
+            number.push(byte)?;
+        }
+    }
+    (number.length > 0).then_some(number)
 }
 
 fn sip(scheme: Scheme, rest: &[u8]) -> Result<Uri<'_>, Flaw> {

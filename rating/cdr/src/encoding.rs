@@ -5,15 +5,16 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use units::{
-    AccountId, AttemptIndex, CarrierId, Cause, DeckId, EgressTrunkId, IngressTrunkId, Instant, Money, Revision,
-    Rounding, ShardId, Terms, WallTime,
+    AccountId, AttemptIndex, CarrierId, Cause, DeckId, EgressTrunkId, IngressTrunkId, Instant, Jurisdiction, Money,
+    Number, RateClass, Revision, Rounding, ShardId, Terms, WallTime,
 };
 
 use crate::bytes::{Input, Output};
 use crate::record::{Cdr, GrantPart, Party, Priced, Quality, Record, Stages, Start};
 
-/// The first byte of every record that this program writes. Version 1 had prices without tax, exchange and first-interval rate.
-const VERSION: u8 = 2;
+/// The first byte of every record that this program writes. Version 1 had prices without tax, exchange and first-interval rate,
+/// version 2 no location routing number, jurisdiction and class of rates.
+const VERSION: u8 = 3;
 
 mod kind {
     pub const BOOT: u8 = 1;
@@ -139,7 +140,7 @@ fn write_cdr(out: &mut Output<'_>, cdr: &Cdr) {
     let stages = &cdr.stages;
     out.u32(stages.parse_us).u32(stages.admit_us).u32(stages.limits_us).u32(stages.route_us);
     out.u32(stages.egress_us).u32(stages.answer_us).u32(stages.pdd_us);
-    out.blob(&cdr.decision);
+    out.blob(&cdr.decision).number(&cdr.lrn).u8(cdr.jurisdiction as u8);
 }
 
 /// Ends a chain of writes.
@@ -181,6 +182,8 @@ fn read_cdr(input: &mut Input<'_>, version: u8) -> Option<Cdr> {
         egress_media: read_quality(input)?,
         stages: read_stages(input)?,
         decision: input.blob()?.to_vec(),
+        lrn: if version > 2 { input.number()? } else { Number::EMPTY },
+        jurisdiction: if version > 2 { Jurisdiction::from_code(input.u8()?)? } else { Jurisdiction::Any },
     })
 }
 
@@ -212,6 +215,7 @@ fn write_priced(out: &mut Output<'_>, priced: &Priced) {
     out.u8(terms.prefix_digits).u32(priced.billed_s).money(priced.price);
     out.currency(terms.deck_currency).i64(terms.exchange).u32(terms.tax_ppm).u8(u8::from(terms.steps_from_zero));
     out.option(terms.first_per_minute, |out, first| drop_ref(out.money(first))).money(priced.tax);
+    out.u8(terms.class.code());
 }
 
 fn read_priced(input: &mut Input<'_>, version: u8) -> Option<Priced> {
@@ -242,7 +246,11 @@ fn read_priced(input: &mut Input<'_>, version: u8) -> Option<Priced> {
         _ => return None,
     };
     terms.first_per_minute = input.option(Input::money)?;
-    Some(Priced { terms, tax: input.money()?, ..priced })
+    let tax = input.money()?;
+    if version > 2 {
+        terms.class = RateClass::from_code(input.u8()?)?;
+    }
+    Some(Priced { terms, tax, ..priced })
 }
 
 fn write_quality(out: &mut Output<'_>, quality: &Quality) {

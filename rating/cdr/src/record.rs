@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use units::{
-    AccountId, AttemptIndex, CallId, CarrierId, Cause, EgressTrunkId, GrantId, IngressTrunkId, Instant, Money, Number,
-    Revision, ShardId, Terms, WallTime,
+    AccountId, AttemptIndex, CallId, CarrierId, Cause, EgressTrunkId, GrantId, IngressTrunkId, Instant, Jurisdiction,
+    Money, Number, Revision, ShardId, Terms, WallTime,
 };
 
 /// Who ended a call.
@@ -109,6 +109,10 @@ pub struct Cdr {
     pub called: Number,
     /// The destination as routed and rated.
     pub called_routed: Number,
+    /// The location routing number that the call came with; empty for none.
+    pub lrn: Number,
+    /// Where the call goes, as it was judged by the states of caller and destination.
+    pub jurisdiction: Jurisdiction,
     /// When the INVITE arrived (call) or was sent (attempt).
     pub started: WallTime,
     /// Milliseconds from `started` to the first 18x.

@@ -43,7 +43,7 @@ fn a_record_cut_anywhere_or_too_long_is_refused() {
 
 #[test]
 fn a_later_version_is_named() {
-    assert_eq!(Record::decode(&[3, 1, 0, 0, 0, 0]), Err(RecordFlaw::Version(3)));
+    assert_eq!(Record::decode(&[99, 1, 0, 0, 0, 0]), Err(RecordFlaw::Version(99)));
     assert_eq!(trace::decode(&[9]), Err(RecordFlaw::Version(9)));
     assert_eq!(RecordFlaw::Version(2).to_string(), "record version 2 is not known here");
 }
@@ -58,6 +58,8 @@ fn a_price_of_the_first_version_is_read_without_tax_and_exchange() {
     // The first version's price ended after the price itself: 44 bytes from the flag that says it is there.
     let there = without.iter().zip(&bytes).position(|(a, b)| a != b).unwrap();
     bytes.drain(there + 1 + 44..there + bytes.len() - without.len() + 1);
+    // The last two bytes say that there is no routing number and no jurisdiction.
+    bytes.truncate(bytes.len() - 2);
     bytes[0] = 1;
     assert_eq!(Record::decode(&bytes), Ok(sold));
 }
@@ -65,7 +67,7 @@ fn a_price_of_the_first_version_is_read_without_tax_and_exchange() {
 #[test]
 fn a_huge_count_is_not_believed() {
     // A Paid record whose list claims four billion parts.
-    let mut bytes = vec![1, 3];
+    let mut bytes = vec![3, 3];
     bytes.extend_from_slice(&[0; 16]);
     bytes.extend_from_slice(&u32::MAX.to_le_bytes());
     assert_eq!(Record::decode(&bytes), Err(RecordFlaw::Malformed));
@@ -108,7 +110,7 @@ proptest! {
 
     #[test]
     fn no_bytes_make_decoding_panic(kind in 0_u8..10, bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-        let bytes = [&[2, kind], bytes.as_slice()].concat();
+        let bytes = [&[3, kind], bytes.as_slice()].concat();
         // What is accepted means something definite: writing it gives the same bytes again.
         if let Ok(record) = Record::decode(&bytes) {
             prop_assert_eq!(encoded(&record), bytes.clone());

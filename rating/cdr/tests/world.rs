@@ -67,6 +67,8 @@ pub fn full() -> Cdr {
         egress_trunk: EgressTrunkId(8),
         calling: Number::parse(b"+491701234567").unwrap(),
         called: Number::parse(b"77#442071838750").unwrap(),
+        lrn: Number::parse(b"+13125550000").unwrap(),
+        jurisdiction: units::Jurisdiction::Intra,
         called_routed: Number::parse(b"442071838750").unwrap(),
         started: WallTime::from_micros(-1),
         ringing_ms: Some(1_500),

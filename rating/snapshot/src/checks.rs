@@ -9,6 +9,7 @@ use units::{
     AccountId, CarrierId, Currency, DeckId, NUMBER_BYTES_MAX, Number, PlanId, TAX_PPM_MAX, TrunkGroupId, WallTime,
 };
 
+use crate::calendar::Offset;
 use crate::exchange::{EXCHANGE_VALUE_MAX, exchange_of};
 use crate::flaw::ModelFlaw;
 use crate::model::{
@@ -122,8 +123,19 @@ impl<'a> Known<'a> {
         refuse(!is_number(&trunk.tech_prefix), &shown, "its tech prefix is not a number")?;
         refuse(!trunk.sources.iter().all(is_network), &shown, "a source has more bits than its address")?;
         policy(&shown, &trunk.policy, Side::Ingress)?;
-        let Some(plan) = self.plans.get(&trunk.plan) else {
-            return refuse(true, &shown, "its plan does not exist");
+        self.leads(&shown, trunk.plan, currency)?;
+        for way in trunk.ways.all() {
+            way.sell_deck
+                .map_or(Ok(()), |deck| self.money(&shown, trunk.carrier, trunk.account, (deck, None)).map(drop))?;
+            way.plan.map_or(Ok(()), |plan| self.leads(&shown, plan, currency))?;
+        }
+        Ok(())
+    }
+
+    /// The plan of an ingress trunk exists and leads to decks of its currency.
+    fn leads(&self, shown: &str, plan: PlanId, currency: Currency) -> Result<(), ModelFlaw> {
+        let Some(plan) = self.plans.get(&plan) else {
+            return refuse(true, shown, "its plan does not exist");
         };
         for (plan, member) in self
             .chain(plan)?
@@ -140,7 +152,7 @@ impl<'a> Known<'a> {
                     buy.code,
                     buy.currency
                 );
-                refuse(!self.exchanges(buy.currency, currency), &shown, &problem)?;
+                refuse(!self.exchanges(buy.currency, currency), shown, &problem)?;
             }
         }
         Ok(())
@@ -243,7 +255,10 @@ fn exchange_rates(rates: &[ExchangeRate]) -> Result<(), ModelFlaw> {
 fn deck(deck: &Deck) -> Result<(), ModelFlaw> {
     let shown = format!("deck {}", deck.code);
     refuse(deck.tax_ppm > TAX_PPM_MAX, &shown, "its tax is above 100 per cent")?;
-    refuse(deck.decimals > 9, &shown, "has more than 9 decimals")
+    refuse(deck.decimals > 9, &shown, "has more than 9 decimals")?;
+    let offsets = Offset::are_sound(&deck.offsets);
+    refuse(!offsets, &shown, "the offsets of its zone are not in order of time, or more than a day")?;
+    deck.calendar.check().map_err(|flaw| ModelFlaw { object: shown, problem: format!("its calendar: {flaw}") })
 }
 
 /// Could stand in front of a number.

@@ -3,8 +3,9 @@
 //! A number's first symbols choose a slot, which tells the lengths of all prefixes that begin so. Those lengths are tried from the
 //! longest on: the number's head of that length is looked up in a hash table whose buckets are cache lines.
 
-use units::{Currency, DeckId, EXCHANGE_ONE, Money, Rounding, Terms, WallTime};
+use units::{Currency, DeckId, EXCHANGE_ONE, Hours, Jurisdiction, Money, RateClass, Rounding, Terms, WallTime};
 
+use crate::calendar::CalendarView;
 use crate::image::{Mark, Wanted};
 use crate::layout::{
     self, BUCKETS, DATED, LINES, SEVERAL, SLOTS, Section, WIDE_KEYS, WIDE_LINES, bucket, deck, header, line, tables,
@@ -25,6 +26,21 @@ pub struct DeckView<'a> {
 pub(crate) struct Tables<'a> {
     image: &'a [u8],
     head: &'a [u8; header::SIZE],
+}
+
+/// What decides, besides the number, which rate counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct When {
+    /// The moment.
+    pub at: WallTime,
+    /// Where the call goes; [`Jurisdiction::Any`] if that was not judged, which only rates of any jurisdiction fit.
+    pub jurisdiction: Jurisdiction,
+}
+
+impl From<WallTime> for When {
+    fn from(at: WallTime) -> When {
+        When { at, jurisdiction: Jurisdiction::Any }
+    }
 }
 
 /// One rate that is in force for a number.
@@ -114,8 +130,30 @@ impl<'a> DeckView<'a> {
         [BUCKETS, SLOTS, WIDE_KEYS, WIDE_LINES].map(|of| self.tables.count(of) * of.size).iter().sum()
     }
 
-    /// The rate of the longest prefix of `digits` that has one in force at `at`. Allocates nothing.
-    pub fn lookup(&self, digits: &[u8], at: WallTime) -> Option<RateView<'a>> {
+    /// The zone of its clock, as IANA names it.
+    pub fn zone(&self) -> &'a str {
+        self.record.text(deck::ZONE)
+    }
+
+    /// Rates of one jurisdiction count; otherwise only those of any.
+    pub fn by_jurisdiction(&self) -> bool {
+        u8_at(self.fields, deck::BY_JURISDICTION) != 0
+    }
+
+    /// Looked up by the location routing number of a call that has one; otherwise by the dialled number.
+    pub fn by_lrn(&self) -> bool {
+        u8_at(self.fields, deck::BY_LRN) != 0
+    }
+
+    /// The class of hours that a moment falls into by its calendar; never [`Hours::Any`].
+    pub fn hours(&self, at: WallTime) -> Hours {
+        CalendarView::of(self.record).map_or(Hours::OffPeak, |calendar| calendar.hours(at))
+    }
+
+    /// The rate that counts: of the longest prefix of `digits` that has one in force for such a call, the one of its jurisdiction, then
+    /// the one of its hours, then the one that began last. Allocates nothing.
+    pub fn lookup(&self, digits: &[u8], when: impl Into<When>) -> Option<RateView<'a>> {
+        let at = when.into();
         let (number, symbols) = prefix::narrow(digits);
         let tables = &self.tables;
         // A prefix with a letter that fits is longer than any without: the letter stands where those end.
@@ -141,7 +179,7 @@ impl<'a> DeckView<'a> {
         None
     }
 
-    fn wide(&self, digits: &[u8], at: WallTime) -> Option<RateView<'a>> {
+    fn wide(&self, digits: &[u8], at: When) -> Option<RateView<'a>> {
         let keys: &[[u8; 16]] = self.tables.table(WIDE_KEYS);
         let lines: &[[u8; 4]] = self.tables.table(WIDE_LINES);
         let (number, symbols) = prefix::wide(digits);
@@ -152,7 +190,7 @@ impl<'a> DeckView<'a> {
         })
     }
 
-    fn in_force(&self, lines: u32, at: WallTime, symbols: u32) -> Option<RateView<'a>> {
+    fn in_force(&self, lines: u32, at: When, symbols: u32) -> Option<RateView<'a>> {
         if lines & SEVERAL == 0 {
             return self.rate(lines, at, symbols);
         }
@@ -162,12 +200,21 @@ impl<'a> DeckView<'a> {
         list.map(|place| u32::from_le_bytes(*place)).find_map(|place| self.rate(place, at, symbols))
     }
 
-    /// The rate in this line, if it is in force.
-    fn rate(&self, place: u32, at: WallTime, symbols: u32) -> Option<RateView<'a>> {
+    /// True if a rate of this class is for such a call.
+    fn fits(&self, class: RateClass, when: When) -> bool {
+        let goes_there = self.by_jurisdiction() && class.jurisdiction == when.jurisdiction;
+        (class.jurisdiction == Jurisdiction::Any || goes_there)
+            && (class.hours == Hours::Any || class.hours == self.hours(when.at))
+    }
+
+    /// The rate in this line, if it is in force for such a call.
+    fn rate(&self, place: u32, when: When, symbols: u32) -> Option<RateView<'a>> {
         let record = self.tables.line(place);
         let line: &[u8; line::SIZE] = record.image.get(record.at..)?.first_chunk()?;
         let (from, till) = (i64_at(line, line::FROM), i64_at(line, line::TILL));
-        if at.micros() < from || at.micros() >= till {
+        let class = RateClass::from_code(line[line::CLASS])?;
+        let at = when.at.micros();
+        if at < from || at >= till || !(class == RateClass::ANY || self.fits(class, when)) {
             return None;
         }
         let prefix_digits = symbols as u8;
@@ -188,6 +235,7 @@ impl<'a> DeckView<'a> {
             decimals: self.decimals(),
             tax_ppm: self.tax_ppm(),
             prefix_digits,
+            class,
         };
         Some(RateView {
             terms,

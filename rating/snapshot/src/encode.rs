@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::calendar::{Calendar, weekdays};
 use crate::flaw::ModelFlaw;
 use crate::image::DeckImage;
 use crate::layout::{self, MAGIC, SECTIONS, Section, header};
@@ -123,6 +124,9 @@ impl File {
                 row.u32(trunk.capacity).u32(trunk.cps).u32(trunk.max_duration_s).u16(trunk.media_timeout_s);
                 row.flag(trunk.active).u8(0).place(strings.keep(&trunk.policy.to_text()));
                 row.u32(trunk.override_deck.map_or(0, |deck| deck.0));
+                for way in trunk.ways.all() {
+                    row.u32(way.plan.map_or(0, |plan| plan.0)).u32(way.sell_deck.map_or(0, |deck| deck.0));
+                }
             });
         }
         sources.sort_unstable();
@@ -192,11 +196,37 @@ impl File {
     }
 
     fn deck(&mut self, deck: &Deck, image: &DeckImage) {
+        let (first, days) = self.calendar(deck);
+        let Calendar { peak, free_weekdays, .. } = &deck.calendar;
         self.record(layout::DECKS, |row, strings| {
             row.u32(deck.id.0).place(strings.keep(&deck.code)).bytes(&deck.currency.bytes()).u8(deck.decimals);
             row.u8(deck.rounding as u8).flag(deck.steps_from_zero).bytes(&[0; 2]);
             row.u64(0).u64(image.mark().length).u64(image.mark().checksum).u32(deck.tax_ppm);
+            row.u32(first).u16(deck.offsets.len() as u16).u16(days).u8(peak.len() as u8).u8(weekdays(free_weekdays));
+            row.flag(deck.by_jurisdiction).flag(deck.by_lrn).place(strings.keep(&deck.zone));
         });
+    }
+
+    /// A deck's calendar; returns the place of its first line and how many free days it has.
+    fn calendar(&mut self, deck: &Deck) -> (u32, u16) {
+        let first = self.sections[layout::CALENDARS.place].0.len() / layout::CALENDARS.size;
+        for offset in &deck.offsets {
+            self.record(layout::CALENDARS, |row, _| {
+                row.i64(offset.from.micros()).u32(offset.ahead_s.cast_unsigned()).u32(0);
+            });
+        }
+        let days = deck.calendar.free_days();
+        for day in &days {
+            self.record(layout::CALENDARS, |row, _| {
+                row.u32(day.number().cast_unsigned()).bytes(&[0; 12]);
+            });
+        }
+        for peak in &deck.calendar.peak {
+            self.record(layout::CALENDARS, |row, _| {
+                row.u16(peak.from.number()).u16(peak.till.number()).u8(weekdays(&peak.days)).bytes(&[0; 11]);
+            });
+        }
+        (first as u32, days.len() as u16)
     }
 
     /// The finished bytes; the decks' images follow the sections, or stay apart.

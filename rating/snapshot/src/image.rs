@@ -159,7 +159,7 @@ impl Row {
 
     fn line(&mut self, line: &Line) -> &mut Row {
         self.i64(line.per_minute).i64(line.connection_fee).i64(line.from).i64(line.till).place(line.destination);
-        self.u16(line.minimum_s).u16(line.increment_s).u16(line.free_s).flag(line.blocked).u8(0);
+        self.u16(line.minimum_s).u16(line.increment_s).u16(line.free_s).flag(line.blocked).u8(line.class.code());
         self.i64(line.first_per_minute)
     }
 }

@@ -60,10 +60,11 @@ sections! {
     8 ROUTES "routes" route::SIZE;
     9 STRINGS "strings" 1;
     10 EXCHANGES "exchange rates" exchange::SIZE;
+    11 CALENDARS "calendars" calendar::SIZE;
 }
 
 // Slots are sets of prefix lengths, 16^depth of them. Keys of prefixes with letters are sorted. `DATED` holds lists of lines where a
-// prefix has several: count u32, then so many u32, latest date first.
+// prefix has several: count u32, then so many u32, the one that counts first.
 sections! {
     TABLES:
     0 BUCKETS "a deck's prefixes" bucket::SIZE;
@@ -117,7 +118,9 @@ pub mod ingress {
     pub const POLICY: usize = 52;
     /// 0 for none.
     pub const OVERRIDE_DECK: usize = 60;
-    pub const SIZE: usize = 64;
+    /// Plan and sell deck for inter, intra and indeterminate calls; 0 for the trunk's own.
+    pub const WAYS: usize = 64;
+    pub const SIZE: usize = 88;
 }
 
 /// Sources are sorted by family, then longest network first, then by network and trunk.
@@ -177,7 +180,31 @@ pub mod deck {
     pub const CHECKSUM: usize = 36;
     /// In millionths.
     pub const TAX: usize = 44;
-    pub const SIZE: usize = 48;
+    /// The first line of its calendar: offsets of its zone, then free days, then peak windows.
+    pub const CALENDAR: usize = 48;
+    pub const OFFSET_COUNT: usize = 52;
+    pub const DAY_COUNT: usize = 54;
+    pub const PEAK_COUNT: usize = 56;
+    /// Bit 0 is Monday.
+    pub const FREE_WEEKDAYS: usize = 57;
+    pub const BY_JURISDICTION: usize = 58;
+    pub const BY_LRN: usize = 59;
+    pub const ZONE: usize = 60;
+    pub const SIZE: usize = 68;
+}
+
+/// One line of a deck's calendar.
+pub mod calendar {
+    /// Offsets: microseconds since 1970 from which it holds, and seconds ahead of UTC.
+    pub const FROM: usize = 0;
+    pub const AHEAD: usize = 8;
+    /// Free days: days since 1970.
+    pub const DAY: usize = 0;
+    /// Peak windows: minutes of the day, and weekdays with bit 0 for Monday.
+    pub const FIRST: usize = 0;
+    pub const END: usize = 2;
+    pub const WEEKDAYS: usize = 4;
+    pub const SIZE: usize = 16;
 }
 
 /// One cache line of the table of prefixes: keys, then a line for each, then whether a key that belongs here stands further on.
@@ -203,6 +230,7 @@ pub mod line {
     pub const INCREMENT: usize = 42;
     pub const FREE: usize = 44;
     pub const BLOCKED: usize = 46;
+    pub const CLASS: usize = 47;
     /// Price of a minute within the minimum; below zero for `PER_MINUTE`.
     pub const FIRST_PER_MINUTE: usize = 48;
     pub const SIZE: usize = 56;

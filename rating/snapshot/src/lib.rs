@@ -20,6 +20,7 @@ extern crate alloc;
 #[macro_use]
 extern crate std;
 
+mod calendar;
 mod checks;
 mod crc64;
 mod deck;
@@ -39,14 +40,15 @@ mod together;
 mod verify;
 mod view;
 
-pub use deck::{DeckView, RateView};
+pub use calendar::{Calendar, CalendarFlaw, Day, Minute, OFFSETS_MAX, Offset, Peak, Weekday};
+pub use deck::{DeckView, RateView, When};
 pub use encode::Encoded;
 pub use exchange::EXCHANGE_VALUE_MAX;
 pub use flaw::{ImageFlaw, ModelFlaw};
 pub use image::{Bytes, DeckImage, Mark, Wanted};
 pub use model::{
     ATTEMPTS_MAX, Account, Carrier, Deck, EgressTrunk, ExchangeRate, FAILOVER_PLANS_MAX, GroupMember, IngressTrunk,
-    Model, Order, PLAN_ROUTES_MAX, PREFIX_BYTES_MAX, Plan, PlanRoute, Rate, Source, TrunkGroup,
+    Model, Order, PLAN_ROUTES_MAX, PREFIX_BYTES_MAX, Plan, PlanRoute, Rate, Source, TrunkGroup, Way, Ways,
 };
 pub use pack::Packer;
 pub use policy::{Policy, PolicyFlaw, Side};

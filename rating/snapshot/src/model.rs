@@ -5,10 +5,11 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use units::{
-    AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, PlanId, Revision, Rounding,
-    TrunkGroupId, WallTime,
+    AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, PlanId, RateClass, Revision,
+    Rounding, TrunkGroupId, WallTime,
 };
 
+use crate::calendar::{Calendar, Offset};
 use crate::image::DeckImage;
 use crate::policy::Policy;
 use crate::routing::{ClockChange, PlanRules, RouteRules};
@@ -112,6 +113,8 @@ pub struct IngressTrunk {
     pub sell_deck: DeckId,
     /// Comes before the sell deck wherever it has a rate in force; `None` for none.
     pub override_deck: Option<DeckId>,
+    /// Other plans and decks for calls of one jurisdiction.
+    pub ways: Ways,
     /// Concurrent calls at most; 0 for no limit.
     pub capacity: u32,
     /// New calls a second at most; 0 for no limit.
@@ -139,6 +142,7 @@ impl Default for IngressTrunk {
             plan: PlanId::default(),
             sell_deck: DeckId::default(),
             override_deck: None,
+            ways: Ways::default(),
             capacity: 0,
             cps: 0,
             active: true,
@@ -146,6 +150,33 @@ impl Default for IngressTrunk {
             media_timeout_s: 0,
             policy: Policy::default(),
         }
+    }
+}
+
+/// A plan and a sell deck instead of the trunk's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Way {
+    /// Which egress trunks may serve the calls; `None` for the trunk's plan.
+    pub plan: Option<PlanId>,
+    /// What the calls are sold at; `None` for the trunk's deck.
+    pub sell_deck: Option<DeckId>,
+}
+
+/// Where calls of one jurisdiction go and what they are sold at, if not as the trunk's others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ways {
+    /// From one state to another.
+    pub inter: Way,
+    /// Within one state.
+    pub intra: Way,
+    /// To the United States, and a state is not known.
+    pub indeterminate: Way,
+}
+
+impl Ways {
+    /// Those three in order of the jurisdictions' numbers, 1 to 3.
+    pub fn all(&self) -> [Way; 3] {
+        [self.inter, self.intra, self.indeterminate]
     }
 }
 
@@ -224,7 +255,17 @@ pub struct Deck {
     pub steps_from_zero: bool,
     /// Tax on top of the price, in millionths; 0 to [`units::TAX_PPM_MAX`].
     pub tax_ppm: u32,
-    /// The rates; several may share a prefix with different dates.
+    /// The zone of its clock as IANA names it, such as `Europe/Paris`: dates of sheets and the calendar are meant there.
+    pub zone: String,
+    /// How far that clock is ahead of UTC, in order of time; empty for UTC.
+    pub offsets: Vec<Offset>,
+    /// Which hours are peak and which days are free.
+    pub calendar: Calendar,
+    /// Rates of one jurisdiction count; otherwise only those of any.
+    pub by_jurisdiction: bool,
+    /// Looked up by the location routing number of a call that has one; otherwise by the dialled number.
+    pub by_lrn: bool,
+    /// The rates; several may share a prefix with different classes and dates.
     pub rates: Vec<Rate>,
     /// The rates as bytes, if they were packed before; `rates` is not looked at then. Nothing of the deck but its rates is in them,
     /// so that they serve as long as no rate changes.
@@ -249,6 +290,11 @@ impl Default for Deck {
             rounding: Rounding::default(),
             steps_from_zero: false,
             tax_ppm: 0,
+            zone: String::from("UTC"),
+            offsets: Vec::new(),
+            calendar: Calendar::default(),
+            by_jurisdiction: false,
+            by_lrn: false,
             rates: Vec::new(),
             packed: None,
         }
@@ -280,6 +326,8 @@ pub struct Rate {
     pub till: Option<WallTime>,
     /// Calls there are refused (causes 330 and 331).
     pub blocked: bool,
+    /// Which calls it is for, besides the prefix.
+    pub class: RateClass,
 }
 
 impl Default for Rate {
@@ -297,6 +345,7 @@ impl Default for Rate {
             from: WallTime::from_micros(0),
             till: None,
             blocked: false,
+            class: RateClass::ANY,
         }
     }
 }

@@ -4,9 +4,10 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 
 use hashbrown::HashMap;
-use units::{Money, WallTime};
+use units::{Hours, Jurisdiction, Money, RateClass, WallTime};
 
 use crate::deck::slot_count;
 use crate::flaw::ModelFlaw;
@@ -33,6 +34,7 @@ pub struct Line {
     pub increment_s: u16,
     pub free_s: u16,
     pub blocked: bool,
+    pub class: RateClass,
     /// Below zero for `per_minute`.
     pub first_per_minute: i64,
 }
@@ -155,6 +157,7 @@ impl Shelf {
             increment_s: rate.increment_s,
             free_s: rate.free_s,
             blocked: rate.blocked,
+            class: rate.class,
             first_per_minute: rate.first_per_minute.map_or(-1, Money::nanos),
         };
         *self.places.entry(line).or_insert_with(|| {
@@ -163,21 +166,23 @@ impl Shelf {
         })
     }
 
-    fn from(&self, line: u32) -> i64 {
-        self.lines[line as usize].from
+    /// Where a line stands among those of its prefix: of those that fit a call, the first one counts. No two are alike.
+    fn rank(&self, line: u32) -> (bool, bool, Reverse<i64>, RateClass) {
+        let Line { from, class, .. } = self.lines[line as usize];
+        (class.jurisdiction == Jurisdiction::Any, class.hours == Hours::Any, Reverse(from), class)
     }
 
-    /// Sorts by key and joins the rates of one prefix, the latest date first.
+    /// Sorts by key and joins the rates of one prefix, the one that counts first.
     fn group<K: Copy + Ord>(
         &mut self,
         mut rates: Vec<(K, u32)>,
         shown: fn(K) -> String,
     ) -> Result<Vec<(K, u32)>, String> {
-        rates.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| self.from(b.1).cmp(&self.from(a.1))));
+        rates.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| self.rank(a.1).cmp(&self.rank(b.1))));
         let mut keys = Vec::with_capacity(rates.len());
         for run in rates.chunk_by(|a, b| a.0 == b.0) {
-            if run.windows(2).any(|pair| self.from(pair[0].1) == self.from(pair[1].1)) {
-                return Err(format!("two rates of prefix {:?} begin at the same moment", shown(run[0].0)));
+            if run.windows(2).any(|pair| self.rank(pair[0].1) == self.rank(pair[1].1)) {
+                return Err(format!("two rates of prefix {:?} begin at the same moment in one class", shown(run[0].0)));
             }
             keys.push((run[0].0, self.several(run)));
         }

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 pub use check::{LINES_MAX, PolicyFlaw, REGEXES_MAX, RESERVED, RULES_MAX, Side, TEXT_MAX};
 pub use parts::{
     Answers, Codecs, Digest, EarlyMedia, Floors, Header, Headers, Identity, IdentityHeader, Number, NumberKind,
-    Numbers, Pass, Probe, QualityIndex, Refresher, Registration, Reliable, Rewrite, RewriteField, SessionTimer,
-    StatusOfCause, Throttle, TimerMode, Transport,
+    Numbers, Pass, Portability, Probe, QualityIndex, Refresher, Registration, Reliable, Rewrite, RewriteField,
+    SessionTimer, StatusOfCause, Throttle, TimerMode, Transport,
 };
 
 /// Signalling policy of an ingress trunk, an egress trunk or a plan.
@@ -65,6 +65,9 @@ pub struct Policy {
     /// Both: who is told who calls.
     #[serde(skip_serializing_if = "is_default")]
     pub identity: Identity,
+    /// Both: location routing numbers of ported destinations.
+    #[serde(skip_serializing_if = "is_default")]
+    pub portability: Portability,
     /// All: changes of numbers and names; in order, each works on what the one before left.
     #[serde(skip_serializing_if = "is_default")]
     pub rewrite: Vec<Rewrite>,
@@ -130,6 +133,7 @@ impl Default for Policy {
             ringing_after_s: 0,
             codecs: Codecs::default(),
             identity: Identity::default(),
+            portability: Portability::default(),
             rewrite: Vec::new(),
             headers: Headers::default(),
             numbers: Numbers::default(),

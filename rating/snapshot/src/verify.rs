@@ -2,6 +2,7 @@
 //!
 //! A main image and the images of its decks are checked each by itself: nothing in a deck's image points out of it.
 
+use crate::calendar::CalendarView;
 use crate::crc64::crc64;
 use crate::deck::{Tables, rounding_of, slot_count, wanted};
 use crate::exchange::EXCHANGE_VALUE_MAX;
@@ -49,6 +50,8 @@ fn decks(image: &[u8]) -> Result<(), ImageFlaw> {
             && record.u32(deck::TAX) <= units::TAX_PPM_MAX
             && rounding_of(record.u8(deck::ROUNDING)).is_some()
             && inside(record) == first
+            && is_text(record, deck::ZONE)
+            && CalendarView::of(record).is_some_and(|calendar| calendar.is_sound())
     })?;
     let (_, count) = section(image, layout::DECKS);
     let records = (0..count).filter_map(|index| Record::nth(image, layout::DECKS, index));
@@ -165,6 +168,10 @@ fn trunks(image: &[u8]) -> Result<(), ImageFlaw> {
             && points(record, ingress::PLAN, layout::PLANS)
             && points(record, ingress::SELL_DECK, layout::DECKS)
             && may_point(record, ingress::OVERRIDE_DECK)
+            && (0..3).map(|way| ingress::WAYS + way * 8).all(|way| {
+                let or_none = |field, to| record.u32(field) == 0 || points(record, field, to);
+                or_none(way, layout::PLANS) && or_none(way + 4, layout::DECKS)
+            })
     })?;
     each(image, layout::EGRESS, |record, _| {
         coded(record)
@@ -296,6 +303,7 @@ fn lines(view: &Tables<'_>) -> Result<(), ImageFlaw> {
             && line.i64(line::CONNECTION_FEE) >= 0
             && line.i64(line::FIRST_PER_MINUTE) >= -1
             && line.i64(line::FROM) < line.i64(line::TILL)
+            && units::RateClass::from_code(line.u8(line::CLASS)).is_some()
             && is_text(line, line::DESTINATION);
         ok_if(fine, LINES.name, u64::from(place))
     })

@@ -3,8 +3,8 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use units::{
-    AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, NodeId, PlanId, Revision,
-    TrunkGroupId, WallTime,
+    AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Jurisdiction, Money, NodeId, PlanId,
+    Revision, TrunkGroupId, WallTime,
 };
 
 use crate::deck::{DeckView, wanted};
@@ -364,6 +364,19 @@ impl<'a> IngressView<'a> {
     /// How signalling with it goes, as text ([`crate::Policy::from_text`]).
     pub fn policy(&self) -> &'a str {
         self.0.text(ingress::POLICY)
+    }
+
+    /// The plan and the deck for calls of a jurisdiction: the trunk's own where it names no others.
+    pub fn way(&self, jurisdiction: Jurisdiction) -> (PlanId, DeckId) {
+        let others = match jurisdiction {
+            Jurisdiction::Any | Jurisdiction::International => return (self.plan(), self.sell_deck()),
+            Jurisdiction::Inter => ingress::WAYS,
+            Jurisdiction::Intra => ingress::WAYS + 8,
+            Jurisdiction::Indeterminate => ingress::WAYS + 16,
+        };
+        let (plan, deck) = (self.0.u32(others), self.0.u32(others + 4));
+        let plan = if plan == 0 { self.plan() } else { PlanId(plan) };
+        (plan, if deck == 0 { self.sell_deck() } else { DeckId(deck) })
     }
 
     /// Where its calls may come from, longest networks first.

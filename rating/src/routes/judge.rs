@@ -196,7 +196,7 @@ fn look(
         return Err((Cause::OWN_TERMINATOR, None));
     }
     let unknown = (Cause::TERMINATOR_RATE_NOT_FOUND, None);
-    let rate = asked(view, &trunk, &ask.called, ask.at).ok_or(unknown)?;
+    let rate = asked(view, &trunk, &ask.destination(), ask.at).ok_or(unknown)?;
     let buy = in_account(view, rate.terms, candidate.account, ask.at).ok_or(unknown)?;
     candidate.margin = margin(view, &ask.sell, &buy, ask.at).ok_or(unknown)?;
     candidate.buy = Some(buy);

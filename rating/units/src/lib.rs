@@ -6,6 +6,7 @@
 extern crate alloc;
 
 mod cause;
+mod class;
 mod ids;
 mod money;
 mod number;
@@ -14,6 +15,7 @@ mod terms;
 mod time;
 
 pub use cause::Cause;
+pub use class::{Hours, Jurisdiction, RateClass};
 pub use ids::{
     AccountId, AttemptIndex, CallId, CarrierId, DeckId, EgressTrunkId, GrantId, IngressTrunkId, NodeId, PlanId,
     Revision, ShardId, TrunkGroupId,

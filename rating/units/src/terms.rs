@@ -1,6 +1,6 @@
 //! The terms of one rate: everything that turns seconds into money, small enough to travel with a call.
 
-use crate::{Currency, DeckId, Money};
+use crate::{Currency, DeckId, Money, RateClass};
 
 /// How call milliseconds become seconds before steps apply (Kolmisoft `billsec_round_function`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub struct Terms {
     pub tax_ppm: u32,
     /// How many digits of the number the rate's prefix matched.
     pub prefix_digits: u8,
+    /// Which calls the rate is for.
+    pub class: RateClass,
 }
 
 impl Default for Terms {
@@ -74,6 +76,7 @@ impl Default for Terms {
             decimals: 6,
             tax_ppm: 0,
             prefix_digits: 0,
+            class: RateClass::ANY,
         }
     }
 }

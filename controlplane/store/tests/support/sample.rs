@@ -143,6 +143,8 @@ pub fn call(world: World, sequence: u64, price: &str, grants: &[(GrantId, &str)]
         calling: Number::parse(b"+14155550100").unwrap(),
         called: Number::parse(b"99#442071234567").unwrap(),
         called_routed: Number::parse(b"442071234567").unwrap(),
+        lrn: Number::EMPTY,
+        jurisdiction: units::Jurisdiction::Any,
         started: WallTime::from_micros(1_800_000_000_000_000 + sequence as i64 * 1_000_000),
         ringing_ms: Some(120),
         answered_ms: Some(2_000),

@@ -242,7 +242,15 @@ pub(super) fn decide(
     let talk_ms = ask.talk_ms.unwrap_or(TALK_MS);
     let mut routes = Routes::default();
     let started = Instant::now();
-    let arrival = rating::Arrival { source, transport: Transport::Auto, node, calling, asserted: None, called };
+    let arrival = rating::Arrival {
+        source,
+        transport: Transport::Auto,
+        node,
+        calling,
+        asserted: None,
+        called,
+        lrn: Number::EMPTY,
+    };
     let mut admitted = rating::Admission::default();
     let entered = rating::admit(view, policies, &arrival, &mut admitted);
     told.elapsed_us = micros(started);
@@ -252,11 +260,11 @@ pub(super) fn decide(
     }
     told.admission = Some(Admission::show(&admitted, names));
     let started = Instant::now();
-    let sell =
-        match rating::sell(view, (admitted.ingress, admitted.account), admitted.sell_deck, &admitted.called, at.0) {
-            Ok(sell) => sell,
-            Err(cause) => return Ok(refused(told, cause, "rate")),
-        };
+    let payer = (admitted.ingress, admitted.account);
+    let sell = match rating::sell(view, payer, admitted.sell_deck, &admitted.destination(), at.0) {
+        Ok(sell) => sell,
+        Err(cause) => return Ok(refused(told, cause, "rate")),
+    };
     let question = rating::Ask {
         node,
         ingress: admitted.ingress,
@@ -265,6 +273,8 @@ pub(super) fn decide(
         originator: admitted.carrier,
         calling: admitted.calling,
         called: admitted.called,
+        lrn: admitted.lrn,
+        jurisdiction: admitted.jurisdiction,
         at: at.0,
         seed: ask.seed.unwrap_or(0),
         ..rating::Ask::default()

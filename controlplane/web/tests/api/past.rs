@@ -177,7 +177,7 @@ fn current(node: &Node) -> String {
 
 fn decision(view: &snapshot::View<'_>, called: Number) -> Vec<u8> {
     let at = WallTime::from_micros(i64::MAX / 2);
-    let sell = rating::quote(view, units::DeckId(1), &called, at).unwrap();
+    let sell = rating::quote(view, units::DeckId(1), &called.into(), at).unwrap();
     let ask = rating::Ask {
         node: NodeId(1),
         ingress: IngressTrunkId(1),

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use rating::Rules;
+use rating::{Destination, Rules};
 use sip::auth::{Request, Secret, answer, challenge_of};
 use sip::dialog::literal_ip;
 use sip::print::write_socket_addr;
@@ -125,7 +125,8 @@ impl Call {
         let candidate = self.attempts.last()?.candidate;
         let trunk = ctx.view.egress(candidate.egress)?;
         let at = self.started.wall;
-        let rate = rating::asked(&ctx.view, &trunk, number, at).filter(|rate| !rate.blocked)?;
+        let to = Destination::judged(&self.opening.admission.calling, *number, Number::EMPTY);
+        let rate = rating::asked(&ctx.view, &trunk, &to, at).filter(|rate| !rate.blocked)?;
         let buy = rating::in_account(&ctx.view, rate.terms, candidate.account, at)?;
         let guard = ctx.view.plan(candidate.plan).map_or(Money::ZERO, |plan| plan.margin_min());
         let sell = self.sell?;

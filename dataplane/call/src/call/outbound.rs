@@ -73,6 +73,7 @@ impl Call {
             rules,
             caller,
             calling: rules.rewrite_number(RewriteField::Calling, self.opening.admission.calling)?,
+            lrn: self.opening.admission.lrn,
             own: ctx.desk.switch.listener(hop).address,
         };
         let dialog = writer.dialog(ctx, hop, number)?;
@@ -94,6 +95,7 @@ struct Writer<'a> {
     rules: &'a Rules,
     caller: Caller,
     calling: Number,
+    lrn: Number,
     own: SocketAddr,
 }
 
@@ -114,7 +116,7 @@ impl Writer<'_> {
         }
         let user = |field| self.rules.rewrite_number(field, *number);
         let (request_user, to_user) = (user(RewriteField::RequestUri)?, user(RewriteField::To)?);
-        let mut target = uri(request_user.as_bytes(), &host);
+        let mut target = uri_with(request_user.as_bytes(), &self.ported(), &host);
         target.extend_from_slice(hop.transport.uri_param());
         let mut call_id = ctx.desk.random.token(b"").to_vec();
         call_id.extend_from_slice(&ctx.desk.switch.shard_mark);
@@ -128,6 +130,14 @@ impl Writer<'_> {
             remote_uri: uri(to_user.as_bytes(), &host),
             ..Dialog::default()
         })
+    }
+
+    /// What the Request-URI says besides the number of a destination that came dipped (RFC 4694 §4), if the trunk wants it.
+    fn ported(&self) -> Vec<u8> {
+        if self.lrn.is_empty() || !self.rules.policy.portability.send {
+            return Vec::new();
+        }
+        [b";npdi;rn=+", self.lrn.digits()].concat()
     }
 
     /// From: URI, and display name with its quotes.
@@ -246,7 +256,12 @@ impl Writer<'_> {
 
 /// `sip:user@host`, with whatever a user part cannot hold escaped (RFC 3261 §25.1).
 pub(super) fn uri(user: &[u8], host: &[u8]) -> Vec<u8> {
-    let mut uri = Vec::with_capacity(8 + user.len() + host.len());
+    uri_with(user, b"", host)
+}
+
+/// The same with parameters of the user part, which are written as they are.
+fn uri_with(user: &[u8], params: &[u8], host: &[u8]) -> Vec<u8> {
+    let mut uri = Vec::with_capacity(8 + user.len() + params.len() + host.len());
     uri.extend_from_slice(b"sip:");
     for byte in user {
         match byte {
@@ -254,6 +269,7 @@ pub(super) fn uri(user: &[u8], host: &[u8]) -> Vec<u8> {
             byte => uri.push(*byte),
         }
     }
+    uri.extend_from_slice(params);
     uri.push(b'@');
     uri.extend_from_slice(host);
     uri

@@ -23,6 +23,8 @@ impl Call {
             calling: self.opening.calling,
             called: self.opening.called,
             called_routed: admission.called,
+            lrn: admission.lrn,
+            jurisdiction: admission.jurisdiction,
             ingress_address: Some(self.opening.source.remote),
             ingress_call_id: String::from_utf8_lossy(&self.legs[0].dialog.call_id).into_owned(),
             ..Cdr::default()

@@ -27,7 +27,8 @@ impl Call {
         }
         let admission = &self.opening.admission;
         let payer = (admission.ingress, admission.account);
-        match rating::sell(&ctx.view, payer, admission.sell_deck, &admission.called, self.started.wall) {
+        let (deck, to) = (admission.sell_deck, admission.destination());
+        match rating::sell(&ctx.view, payer, deck, &to, self.started.wall) {
             Ok(terms) => self.sell = Some(terms),
             Err(cause) => return self.fail(ctx, Release::by_switch(cause)),
         }
@@ -115,6 +116,8 @@ impl Call {
             originator: admission.carrier,
             calling: admission.calling,
             called: admission.called,
+            lrn: admission.lrn,
+            jurisdiction: admission.jurisdiction,
             at: self.started.wall,
             seed: self.seed,
             ..Ask::default()

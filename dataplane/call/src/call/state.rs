@@ -165,6 +165,8 @@ fn opening_of(record: &Cdr, hops: u8, source: Hop) -> Opening {
         carrier: record.originator,
         account: record.originator_account,
         called: record.called_routed,
+        lrn: record.lrn,
+        jurisdiction: record.jurisdiction,
         ..Admission::default()
     };
     let stages = Stages { parse_us: record.stages.parse_us, admit_us: record.stages.admit_us, ..Stages::default() };

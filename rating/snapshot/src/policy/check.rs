@@ -167,6 +167,7 @@ impl Policy {
             ("ringing_after_s", self.ringing_after_s == 0 || ingress),
             ("codecs", self.codecs == plain.codecs || side != Side::Plan),
             ("identity", self.identity == plain.identity || side != Side::Plan),
+            ("portability", self.portability == plain.portability || side != Side::Plan),
             ("identity.calling_from_identity", !identity.calling_from_identity || ingress),
             ("identity.send", identity.send == plain.identity.send || egress),
             ("identity.diversion", identity.diversion == plain.identity.diversion || egress),

@@ -170,6 +170,16 @@ part! {
     }
 }
 
+part! {
+    /// Numbers that came dipped (RFC 4694): `rn`, the location routing number, and `npdi` in the Request-URI.
+    Portability {
+        /// Ingress: the location routing number of such a call is believed. Decks that ask for it look up by it.
+        accept: bool,
+        /// Egress: it is passed on.
+        send: bool,
+    }
+}
+
 choice! {
     /// What a rewrite changes.
     RewriteField {

@@ -3980,6 +3980,8 @@ export interface components {
              */
             own_terminators?: boolean;
             /** @default {} */
+            portability?: components["schemas"]["Portability"];
+            /** @default {} */
             probe?: components["schemas"]["Probe"];
             /**
              * Format: int32
@@ -4016,6 +4018,19 @@ export interface components {
             tags?: string[];
             /** @default auto */
             transport?: components["schemas"]["Transport"];
+        };
+        /** @description Numbers that came dipped (RFC 4694): `rn`, the location routing number, and `npdi` in the Request-URI. */
+        Portability: {
+            /**
+             * @description Ingress: the location routing number of such a call is believed. Decks that ask for it look up by it.
+             * @default false
+             */
+            accept?: boolean;
+            /**
+             * @description Egress: it is passed on.
+             * @default false
+             */
+            send?: boolean;
         };
         /** @description One side's price and the inputs of its arithmetic. */
         Price: {

@@ -47,6 +47,7 @@ export const GROUPS: { title: string; fields: string[] }[] = [
   { title: 'Media and codecs', fields: ['codecs', 'early_media', 'reliable'] },
   { title: 'Who calls', fields: ['identity'] },
   { title: 'Numbers', fields: ['numbers'] },
+  { title: 'Ported numbers', fields: ['portability'] },
   { title: 'Rewrites', fields: ['rewrite'] },
   { title: 'Headers', fields: ['headers'] },
   { title: 'Answers', fields: ['answers'] },

@@ -1,0 +1,38 @@
+//! What decks are asked for: a call's destination with all that may decide which rate of it counts.
+
+use snapshot::{DeckView, RateView, When};
+use units::{Jurisdiction, Number, WallTime};
+
+use crate::jurisdiction::judge;
+
+/// Where a call goes, in all forms that a deck may ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Destination {
+    /// The called number, as admitted.
+    pub called: Number,
+    /// Its location routing number, in international form; empty for a number that was not ported or not asked about.
+    pub lrn: Number,
+    /// Where the call goes as it was judged.
+    pub jurisdiction: Jurisdiction,
+}
+
+impl From<Number> for Destination {
+    /// Not judged and not dipped: only rates of any jurisdiction fit.
+    fn from(called: Number) -> Destination {
+        Destination { called, ..Destination::default() }
+    }
+}
+
+impl Destination {
+    /// Judges a call by its caller and the location routing number, or the called number without one.
+    pub fn judged(calling: &Number, called: Number, lrn: Number) -> Destination {
+        let jurisdiction = judge(calling, if lrn.is_empty() { &called } else { &lrn });
+        Destination { called, lrn, jurisdiction }
+    }
+
+    /// The rate that counts in a deck: a deck by location routing number is asked for that where there is one.
+    pub fn rate<'a>(&self, deck: &DeckView<'a>, at: WallTime) -> Option<RateView<'a>> {
+        let number = if deck.by_lrn() && !self.lrn.is_empty() { &self.lrn } else { &self.called };
+        deck.lookup(number.digits(), When { at, jurisdiction: self.jurisdiction })
+    }
+}

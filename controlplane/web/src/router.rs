@@ -59,6 +59,8 @@ fn paths() -> (OpenApiRouter<App>, OpenApiRouter<App>) {
         .merge(api::imports::routes())
         .merge(api::revisions::routes())
         .merge(api::export::routes())
+        .merge(api::bulk::routes())
+        .merge(api::check::routes())
         .merge(api::plans::routes())
         .merge(api::trunk_groups::routes())
         .merge(api::rewrites::routes())

@@ -161,3 +161,32 @@ async fn a_dearer_purchase_lists_what_would_be_sold_below_cost() {
     let broken = &made["review"]["broken"];
     assert_eq!((broken[0]["prefix"].as_str(), broken[0]["deck"]["id"].as_str()), (Some(sold), Some("dck_1")), "{made}");
 }
+
+#[tokio::test]
+async fn rates_of_a_mask_change_together_and_the_dry_run_says_which() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    a_deck(&admin).await;
+    let ask = |dry_run: bool| json!({ "dry_run": dry_run, "destination": "lon%", "add_ppm": 25_000, "increment_s": 6 });
+    let path = "/api/v1/decks/dck_1/rates:change";
+    let told = admin.send("POST", path, ask(true)).await.expect(200);
+    assert_eq!((told["applied"].as_bool(), told["changed"].as_u64()), (Some(false), Some(1)));
+    assert_eq!(told["changes"][0]["new_per_minute"], "0.0205");
+    admin.send("POST", path, ask(false)).await.expect(200);
+    assert_eq!(prefixes(&admin).await, ["1 0.005", "44 0.01", "4420 0.02", "4420 0.0205"]);
+    admin.send("POST", path, json!({ "prefix": "44", "add": "-9" })).await.problem(422, "invalid");
+}
+
+#[tokio::test]
+async fn a_number_is_looked_up_in_all_decks_side_by_side() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    admin.furnish().await;
+    node.publish().await;
+    let found = admin.get("/api/v1/rates:check?number=%2B442071234567").await.expect(200);
+    let rows = found["data"].as_array().unwrap();
+    assert_eq!(rows.len(), 3, "{found}");
+    let bought: Vec<_> = rows.iter().filter(|row| row["buys"] == true).collect();
+    assert_eq!(bought.iter().filter(|row| row["cheapest"] == true).count(), 1, "{found}");
+    assert!(bought.iter().any(|row| row["dearest"] == true), "{found}");
+}

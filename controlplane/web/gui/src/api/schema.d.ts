@@ -359,6 +359,23 @@ export interface paths {
         patch: operations["patch_decks_id_rates_rate"];
         trace?: never;
     };
+    "/api/v1/decks/{id}/rates:change": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Changes all rates of a mask from some moment on, in one transaction: the rates in force then are followed by new ones. */
+        post: operations["post_decks_id_rates_change"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/decks/{id}/rates:export": {
         parameters: {
             query?: never;
@@ -890,6 +907,23 @@ export interface paths {
         patch: operations["patch_plans_id"];
         trace?: never;
     };
+    "/api/v1/rates:check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Looks a number up in every deck of the newest snapshot: the same bytes that calls are rated by. */
+        get: operations["get_rates_check"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/revisions": {
         parameters: {
             query?: never;
@@ -978,6 +1012,23 @@ export interface paths {
         post: operations["post_sessions"];
         /** Ends the log-in. */
         delete: operations["delete_sessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/standings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells how well the watched egress trunks and the routes of plans by quality do, as the data plane said a second ago at most. */
+        get: operations["get_standings"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1497,6 +1548,68 @@ export interface components {
             /** @description What a minute would be sold at. */
             sell_per_minute: components["schemas"]["Amount"];
         };
+        /** @description Which rates, and what becomes of them. */
+        BulkChange: {
+            /** @default null */
+            add?: null | components["schemas"]["Amount"];
+            /**
+             * Format: int64
+             * @description Put on the price of a minute, in millionths of it: 25,000 is 2.5 %. May be negative. Rounded to the deck's decimals, halves up.
+             * @default null
+             */
+            add_ppm?: number | null;
+            /**
+             * @description Calls there are refused, or no longer.
+             * @default null
+             */
+            blocked?: boolean | null;
+            /** @default null */
+            connection_fee?: null | components["schemas"]["Amount"];
+            /**
+             * @description Destinations that fit this mask: `%` stands for any text, capital and small letters are the same; absent for all.
+             * @default null
+             * @example UK%mobile%
+             */
+            destination?: string | null;
+            /**
+             * @description Only says what would change.
+             * @default false
+             */
+            dry_run?: boolean;
+            /** @default null */
+            effective_from?: null | components["schemas"]["Time"];
+            /**
+             * Format: int32
+             * @description Length of a billing step after the minimum.
+             * @default null
+             */
+            increment_s?: number | null;
+            /**
+             * Format: int32
+             * @description Seconds billed at least.
+             * @default null
+             */
+            minimum_s?: number | null;
+            /** @default null */
+            per_minute?: null | components["schemas"]["Amount"];
+            /**
+             * @description Prefixes that start with these characters; absent for all.
+             * @default null
+             */
+            prefix?: string | null;
+        };
+        /** @description What a bulk change did, or would do. */
+        BulkReport: {
+            /** @description The deck holds the new rates. */
+            applied: boolean;
+            /**
+             * Format: int32
+             * @description Rates that change.
+             */
+            changed: number;
+            /** @description The first 1,000 of them. */
+            changes: components["schemas"]["RateChange"][];
+        };
         /** @description One running call. */
         Call: {
             /**
@@ -1565,6 +1678,11 @@ export interface components {
             drawn_percent?: number | null;
             /** @description The trunk. */
             egress_trunk: components["schemas"]["Named_EgressTrunkRef"];
+            /**
+             * Format: double
+             * @description Its quality index, where the plan's order is by quality and enough calls are known.
+             */
+            index?: number | null;
             limit?: null | components["schemas"]["Amount"];
             margin_per_minute?: null | components["schemas"]["Amount"];
             /**
@@ -2204,6 +2322,68 @@ export interface components {
             /** @description JSON Pointer into the body (`/sources/0/network`), or `?name` for a query parameter. */
             pointer: string;
         };
+        /** @description The quality that a trunk must keep. Below it the trunk rests (cause 410), then takes test calls, and returns if they are good. */
+        Floors: {
+            /**
+             * Format: int32
+             * @description Average talk time (ACD) at least, in seconds; 0 for no such floor.
+             * @default 0
+             */
+            acd_min_s?: number;
+            /**
+             * Format: int32
+             * @description Answered calls (ASR) at least, per cent, 1 to 100; 0 for no such floor.
+             * @default 0
+             */
+            asr_min_percent?: number;
+            /**
+             * Format: int32
+             * @description The last calls that are looked at, 1 to 200; 0 for 100.
+             * @default 0
+             */
+            calls?: number;
+            /**
+             * Format: int32
+             * @description With fewer calls nothing is judged, 1 to 200; 0 for 50.
+             * @default 0
+             */
+            calls_min?: number;
+            /**
+             * @description The trunk never rests; what would have made it rest is shown.
+             * @default false
+             */
+            observe?: boolean;
+            /**
+             * Format: int32
+             * @description Seconds of rest, 5 to 86,400; 0 for 300.
+             * @default 0
+             */
+            rest_s?: number;
+            /**
+             * Format: int32
+             * @description Share of short calls among the answered at most, per cent, 1 to 100; 0 for no such floor.
+             * @default 0
+             */
+            short_max_percent?: number;
+            /**
+             * Format: int32
+             * @description Calls that talk less are short, in seconds, 1 to 60; 0 for 6.
+             * @default 0
+             */
+            short_s?: number;
+            /**
+             * Format: int32
+             * @description Test calls after the rest that are judged, and how many may run at a time, 1 to 100; 0 for 10.
+             * @default 0
+             */
+            test_calls?: number;
+            /**
+             * Format: int32
+             * @description Test calls in a minute at most, 1 to 600; 0 for 6.
+             * @default 0
+             */
+            test_per_minute?: number;
+        };
         /** @description One trunk of a group. */
         GroupMember: {
             /** @description The trunk. */
@@ -2563,6 +2743,49 @@ export interface components {
             messages: components["schemas"]["Message"][];
             /** @description When the first came. */
             started_at: components["schemas"]["Time"];
+        };
+        /** @description What the last calls say. */
+        LastCalls: {
+            /**
+             * Format: int32
+             * @description Average talk time in seconds.
+             */
+            acd_s: number;
+            /**
+             * Format: double
+             * @description Answered ones, per cent.
+             */
+            asr_percent: number;
+            /**
+             * Format: int32
+             * @description How many there are, 200 at most.
+             */
+            calls: number;
+            /**
+             * Format: double
+             * @description Average share of lost packets, per cent.
+             */
+            loss_percent: number;
+            /**
+             * Format: double
+             * @description Average estimated mean opinion score; absent without media.
+             */
+            mos?: number | null;
+            /**
+             * Format: double
+             * @description Those that reached somebody, answered or not, per cent.
+             */
+            ner_percent: number;
+            /**
+             * Format: int32
+             * @description Average time from INVITE to ringing in milliseconds.
+             */
+            pdd_ms: number;
+            /**
+             * Format: double
+             * @description Short ones among the answered, per cent.
+             */
+            short_percent: number;
         };
         /** @description All stages. */
         Latencies: {
@@ -3245,6 +3468,38 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description A part of a list. */
+        List_RateCheck: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /** @description Calls there are refused. */
+                blocked: boolean;
+                /** @description It buys for egress trunks. */
+                buys: boolean;
+                /** @description No deck of this currency that buys (or, for one that only sells, that sells) is cheaper. */
+                cheapest: boolean;
+                connection_fee?: null | components["schemas"]["Amount"];
+                /** @description What its prices count in. */
+                currency: string;
+                /** @description No such deck is dearer, and one is cheaper. */
+                dearest: boolean;
+                /** @description The deck. */
+                deck: components["schemas"]["Named_DeckRef"];
+                /** @description What people call the destination. */
+                destination: string;
+                per_minute?: null | components["schemas"]["Amount"];
+                /** @description The prefix that matches; absent without a rate. */
+                prefix?: string | null;
+                /** @description It sells to ingress trunks. */
+                sells: boolean;
+                /** @description Seconds billed at least, and the step after. */
+                steps: string;
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
         List_RevisionRow: {
             /** @description When this was read. */
             as_of: components["schemas"]["Time"];
@@ -3622,7 +3877,7 @@ export interface components {
          * @description In what order a plan's routes are tried.
          * @enum {string}
          */
-        Order: "lcr" | "priority" | "weight" | "percent";
+        Order: "lcr" | "priority" | "weight" | "percent" | "quality";
         /** @description The landing page. */
         Overview: {
             /** @description The figures of this second; the same as the event `overview` of `/api/v1/events`. */
@@ -3949,6 +4204,8 @@ export interface components {
             /** @default relay */
             early_media?: components["schemas"]["EarlyMedia"];
             /** @default {} */
+            floors?: components["schemas"]["Floors"];
+            /** @default {} */
             headers?: components["schemas"]["Headers"];
             /**
              * @description Egress: a host name that is looked up by RFC 3263 (NAPTR, SRV, A, AAAA) instead of the trunk's address; empty for none.
@@ -3983,6 +4240,8 @@ export interface components {
             portability?: components["schemas"]["Portability"];
             /** @default {} */
             probe?: components["schemas"]["Probe"];
+            /** @default {} */
+            quality?: components["schemas"]["QualityIndex"];
             /**
              * Format: int32
              * @description Egress: redirections (30x) followed in one attempt, up to 5; 0 takes them for refusals.
@@ -4016,6 +4275,8 @@ export interface components {
              * @default []
              */
             tags?: string[];
+            /** @default {} */
+            throttle?: components["schemas"]["Throttle"];
             /** @default auto */
             transport?: components["schemas"]["Transport"];
         };
@@ -4128,6 +4389,44 @@ export interface components {
              */
             type: string;
         };
+        /** @description What makes a route good in a plan whose order is `quality`: the higher its index, the earlier it is tried. */
+        QualityIndex: {
+            /**
+             * Format: int32
+             * @description The last calls by this plan that a route is judged by, 1 to 200; 0 for 100.
+             * @default 0
+             */
+            calls?: number;
+            /**
+             * Format: int32
+             * @description With fewer calls a route is unknown and tried after the others, 1 to 200; 0 for 10.
+             * @default 0
+             */
+            calls_min?: number;
+            /**
+             * Format: int32
+             * @description Share of calls that try an unknown route first, per cent, 1 to 100; 0 for 5.
+             * @default 0
+             */
+            explore_percent?: number;
+            /**
+             * Format: int32
+             * @description Seconds without a call after which a route is unknown again, 60 to 86,400; 0 for 3,600.
+             * @default 0
+             */
+            forget_s?: number;
+            /**
+             * @description The index: numbers, + - * / ( ), min(a, b), max(a, b) over ASR, NER, SHORT and LOSS (per cent), ACD_s (seconds), PDD_ms (milliseconds), MOS (1 to 5), CALLS and PRICE (of a minute, in the originator's currency). Six decimals; dividing by 0 gives 0. Empty for ASR.
+             * @default
+             */
+            formula?: string;
+            /**
+             * Format: int32
+             * @description Calls that talk less are short (SHORT), in seconds, 1 to 60; 0 for 6.
+             * @default 0
+             */
+            short_s?: number;
+        };
         /** @description One line of a deck. */
         Rate: {
             /** @description Calls there are refused (causes 330 and 331). */
@@ -4198,6 +4497,31 @@ export interface components {
              * @description The file's line; absent for a prefix that is missing there.
              */
             row?: number | null;
+        };
+        /** @description What one deck says about a number. */
+        RateCheck: {
+            /** @description Calls there are refused. */
+            blocked: boolean;
+            /** @description It buys for egress trunks. */
+            buys: boolean;
+            /** @description No deck of this currency that buys (or, for one that only sells, that sells) is cheaper. */
+            cheapest: boolean;
+            connection_fee?: null | components["schemas"]["Amount"];
+            /** @description What its prices count in. */
+            currency: string;
+            /** @description No such deck is dearer, and one is cheaper. */
+            dearest: boolean;
+            /** @description The deck. */
+            deck: components["schemas"]["Named_DeckRef"];
+            /** @description What people call the destination. */
+            destination: string;
+            per_minute?: null | components["schemas"]["Amount"];
+            /** @description The prefix that matches; absent without a rate. */
+            prefix?: string | null;
+            /** @description It sells to ingress trunks. */
+            sells: boolean;
+            /** @description Seconds billed at least, and the step after. */
+            steps: string;
         };
         /** @description Changes of a rate; absent fields stay. */
         RatePatch: {
@@ -4566,6 +4890,20 @@ export interface components {
              */
             tags?: string[];
         };
+        /** @description How well one route of a plan by quality does. */
+        RouteStanding: {
+            /** @description The trunk. */
+            egress_trunk: components["schemas"]["Named_EgressTrunkRef"];
+            /**
+             * Format: double
+             * @description Its index by the plan's formula; absent while too little is known, and if the formula asks for the price, which depends on the call.
+             */
+            index?: number | null;
+            /** @description What its last calls by this plan say. */
+            last_calls: components["schemas"]["LastCalls"];
+            /** @description The plan. */
+            plan: components["schemas"]["Named_PlanRef"];
+        };
         /** @description One cell that could not be taken as it is. */
         RowProblem: {
             /**
@@ -4636,6 +4974,11 @@ export interface components {
             calling?: string;
             /** @description The ingress trunk, by id (`itr_1`) or code; its first address and tech prefix are used. Either this or `source` is needed. */
             ingress_trunk?: string | null;
+            /**
+             * @description Whether to heed what the data plane knows at this moment: trunks that do not answer, rest or are throttled, and quality indexes.
+             *     Yes when absent, unless `at` is another time.
+             */
+            live?: boolean | null;
             /**
              * Format: int64
              * @description Decide from this revision; the newest when absent. A node keeps the files of the last ten.
@@ -4756,6 +5099,13 @@ export interface components {
              * @description How long; 0 where the call never came there.
              */
             us: number;
+        };
+        /** @description What the day knows of egress trunks. */
+        Standings: {
+            /** @description The routes of all plans by quality. */
+            routes: components["schemas"]["RouteStanding"][];
+            /** @description The trunks that are watched: by probes, floors or a throttle. */
+            trunks: components["schemas"]["TrunkStanding"][];
         };
         /** @description The status that an originator gets for a cause. */
         StatusOfCause: {
@@ -4925,6 +5275,32 @@ export interface components {
              */
             utc_offset_min?: number;
         };
+        /** @description A trunk that refuses too much is throttled (cause 411): it gets a call now and then, and everything again once three in a row are well. */
+        Throttle: {
+            /**
+             * Format: int32
+             * @description With fewer calls in the window nothing is judged, 1 to 1,000; 0 for 10. Twice as many refusals in a row throttle at once.
+             * @default 0
+             */
+            calls_min?: number;
+            /**
+             * Format: int32
+             * @description Share of refusals at which the trunk is throttled, per cent, 1 to 100; 0 never throttles.
+             * @default 0
+             */
+            percent?: number;
+            /**
+             * @description The statuses that count as refusals; empty for 408, 480 and 503. An INVITE that we gave up before it rang counts as 408.
+             * @default []
+             */
+            statuses?: number[];
+            /**
+             * Format: int32
+             * @description Length of the window that slides, in seconds, 1 to 120; 0 for 10.
+             * @default 0
+             */
+            window_s?: number;
+        };
         /**
          * Format: date-time
          * @description RFC 3339 in UTC, microseconds.
@@ -4978,6 +5354,23 @@ export interface components {
          * @example grp_12
          */
         TrunkGroupRef: string;
+        /** @description Where one egress trunk stands. */
+        TrunkStanding: {
+            /** @description The trunk. */
+            egress_trunk: components["schemas"]["Named_EgressTrunkRef"];
+            last_calls?: null | components["schemas"]["LastCalls"];
+            /** @description The floor that is broken, in words; empty if none is. */
+            reason: string;
+            /** @description Since when. */
+            since: components["schemas"]["Time"];
+            /** @description What it may do. */
+            state: components["schemas"]["TrunkState"];
+        };
+        /**
+         * @description What an egress trunk may do.
+         * @enum {string}
+         */
+        TrunkState: "open" | "unreachable" | "throttled" | "resting" | "testing";
         /**
          * @description What a price is the price of.
          * @enum {string}
@@ -6146,6 +6539,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Rate"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_decks_id_rates_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["DeckRef"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkChange"];
+            };
+        };
+        responses: {
+            /** @description What was done, or would be. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkReport"];
                 };
             };
             /** @description What is wrong. */
@@ -7514,6 +7942,40 @@ export interface operations {
             };
         };
     };
+    get_rates_check: {
+        parameters: {
+            query: {
+                /** @description A number or a prefix, digits only or with `+`. */
+                number: string;
+                /** @description The moment; default now. */
+                at?: components["schemas"]["Time"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One row a deck, in order of code. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_RateCheck"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_revisions: {
         parameters: {
             query?: {
@@ -7701,6 +8163,35 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_standings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them; none while the data plane is away. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Standings"];
+                };
             };
             /** @description What is wrong. */
             default: {

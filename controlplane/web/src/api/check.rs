@@ -1,0 +1,114 @@
+//! All decks side by side for one number: who is cheapest, who dearest.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use units::{Money, Number};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::auth::{May, rights};
+use crate::extract::Query;
+use crate::page::List;
+use crate::problem::{Answered, Problem};
+use crate::services::App;
+use crate::value::{Amount, DeckRef, Named, Time};
+
+/// Which number, when.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct CheckAsk {
+    /// A number or a prefix, digits only or with `+`.
+    pub number: String,
+    /// The moment; default now.
+    pub at: Option<Time>,
+}
+
+/// What one deck says about a number.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct RateCheck {
+    /// The deck.
+    pub deck: Named<DeckRef>,
+    /// What its prices count in.
+    pub currency: String,
+    /// It sells to ingress trunks.
+    pub sells: bool,
+    /// It buys for egress trunks.
+    pub buys: bool,
+    /// The prefix that matches; absent without a rate.
+    pub prefix: Option<String>,
+    /// What people call the destination.
+    pub destination: String,
+    /// Price of sixty seconds.
+    pub per_minute: Option<Amount>,
+    /// Charged once for an answered call.
+    pub connection_fee: Option<Amount>,
+    /// Seconds billed at least, and the step after.
+    pub steps: String,
+    /// Calls there are refused.
+    pub blocked: bool,
+    /// No deck of this currency that buys (or, for one that only sells, that sells) is cheaper.
+    pub cheapest: bool,
+    /// No such deck is dearer, and one is cheaper.
+    pub dearest: bool,
+}
+
+/// The path of rate checks.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(check))
+}
+
+/// Looks a number up in every deck of the newest snapshot: the same bytes that calls are rated by.
+#[utoipa::path(get, path = "/api/v1/rates:check", tag = "decks", params(CheckAsk),
+    responses((status = 200, description = "One row a deck, in order of code.", body = List<RateCheck>)))]
+async fn check(
+    _caller: May<rights::Read>,
+    State(app): State<App>,
+    Query(ask): Query<CheckAsk>,
+) -> Answered<Json<List<RateCheck>>> {
+    let number = Number::parse(ask.number.trim_start_matches('+').as_bytes())
+        .map_err(|_| Problem::invalid("?number", "a number or a prefix is wanted"))?;
+    let at = ask.at.unwrap_or_else(Time::now).0;
+    let snapshot = app.snapshots.read().await?;
+    let view = snapshot.view();
+    let mut rows: Vec<RateCheck> = view
+        .decks()
+        .map(|deck| {
+            let found = deck.lookup(number.digits(), at);
+            let digits = String::from_utf8_lossy(number.digits());
+            RateCheck {
+                deck: Named { id: deck.id().into(), code: deck.code().to_owned() },
+                currency: deck.currency().code(),
+                sells: view.ingress_trunks().any(|trunk| trunk.sell_deck() == deck.id()),
+                buys: view.egress_trunks().any(|trunk| trunk.buy_deck() == deck.id()),
+                prefix: found.map(|rate| digits.chars().take(usize::from(rate.prefix_digits)).collect()),
+                destination: found.map_or(String::new(), |rate| rate.destination().to_owned()),
+                per_minute: found.map(|rate| Amount(rate.terms.per_minute)),
+                connection_fee: found.map(|rate| Amount(rate.terms.connection_fee)),
+                steps: found
+                    .map_or(String::new(), |rate| format!("{}/{}", rate.terms.minimum_s, rate.terms.increment_s)),
+                blocked: found.is_some_and(|rate| rate.blocked),
+                cheapest: false,
+                dearest: false,
+            }
+        })
+        .collect();
+    mark(&mut rows);
+    rows.sort_by(|a, b| a.deck.code.cmp(&b.deck.code));
+    Ok(Json(List::whole(rows)))
+}
+
+/// Marks the cheapest and the dearest among decks of one currency and side.
+fn mark(rows: &mut [RateCheck]) {
+    let side = |row: &RateCheck| (row.currency.clone(), row.buys);
+    let prices: Vec<_> = rows.iter().map(|row| (side(row), row.per_minute.filter(|_| !row.blocked))).collect();
+    for row in rows.iter_mut() {
+        let Some(price) = row.per_minute.filter(|_| !row.blocked) else { continue };
+        let others = prices.iter().filter(|(other, _)| *other == side(row)).filter_map(|(_, price)| *price);
+        let all: Vec<Money> = others.map(|price| price.0).collect();
+        row.cheapest = all.iter().all(|other| price.0 <= *other);
+        row.dearest = all.iter().all(|other| price.0 >= *other) && !row.cheapest;
+    }
+}

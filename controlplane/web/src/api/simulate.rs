@@ -11,7 +11,7 @@ use rating::{Policies, Routes};
 use serde::{Deserialize, Serialize};
 use snapshot::policy::{RewriteField, Transport};
 use snapshot::{IngressView, Side, View};
-use units::{Cause, Money, NodeId, Number, Terms};
+use units::{Cause, EgressTrunkId, Money, NodeId, Number, Terms};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -283,12 +283,7 @@ pub(super) fn decide(
     let judged = rating::routes(view, policies, &question, &mut routes);
     told.elapsed_us += micros(started);
     told.sell = Some(Arithmetic::of(&sell, talk_ms));
-    let out = |id| {
-        let (egress, rules) = (view.egress(id)?, policies.egress(id));
-        let calling = rules.rewrite_number(RewriteField::Calling, admitted.calling).ok()?;
-        let called = rating::outbound_number(&egress, rules, &admitted.called)?;
-        Some((calling.to_string(), called.to_string()))
-    };
+    let out = |trunk| sent(view, &policies, &admitted, trunk);
     told.candidates = Candidate::show_all(routes.all(), &sell, names, out);
     told.explain(day);
     told.buy = routes.kept().first().and_then(|best| best.buy).map(|terms| Arithmetic::of(&terms, talk_ms));
@@ -296,6 +291,19 @@ pub(super) fn decide(
         Ok(()) => Ok(told),
         Err(cause) => Ok(Simulation { refusal: Some(Refusal::of(cause, "routes")), ..told }),
     }
+}
+
+/// The caller and the destination that a trunk would be sent.
+fn sent(
+    view: &View<'_>,
+    policies: &Policies,
+    admitted: &rating::Admission,
+    trunk: EgressTrunkId,
+) -> Option<(String, String)> {
+    let (egress, rules) = (view.egress(trunk)?, policies.egress(trunk));
+    let calling = rules.rewrite_number(RewriteField::Calling, admitted.calling).ok()?;
+    let called = rating::outbound_number(&egress, rules, &admitted.called)?;
+    Some((calling.to_string(), called.to_string()))
 }
 
 fn refused(told: Simulation, cause: Cause, step: &str) -> Simulation {

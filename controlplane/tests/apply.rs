@@ -236,13 +236,13 @@ async fn what_the_file_does_not_name_stays(store: Store) {
     assert!(done(&store, "# empty\n").await.changes.is_empty());
 }
 
-/// The store lets euros be routed to dollars; the snapshot of this version does not.
+/// The store lets euros be routed to dollars; a snapshot does not without an exchange rate.
 async fn a_switch_that_cannot_become_a_snapshot_is_refused(store: Store) {
     let euros = SWITCH
         .replace("oria-usd, carrier: oria, currency: USD", "oria-usd, carrier: oria, currency: EUR")
         .replace("oria-buy, csv", "oria-buy, currency: EUR, csv");
     let found = mistakes(&store, &euros).await;
-    assert!(found[0].why.contains("counts in EUR while the sell deck counts in USD"), "{}", found[0]);
+    assert!(found[0].why.contains("counts in EUR, and no exchange rates join it with USD"), "{}", found[0]);
     assert!(store.list::<CarrierDraft>(Page::default()).await.unwrap().is_empty(), "nothing was changed");
 }
 

@@ -10,6 +10,7 @@ mod admit;
 mod charge;
 pub mod decision;
 pub mod deck;
+pub mod derive;
 mod destination;
 pub mod diff;
 mod e164;

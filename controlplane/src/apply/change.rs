@@ -132,7 +132,15 @@ impl Work<'_> {
     }
 
     async fn deck(&mut self, place: &Place, wanted: &Deck) -> Result<(), ApplyError> {
-        let (id, made) = self.put(place, &wanted.draft, deck_words).await?;
+        let mut draft = wanted.draft.clone();
+        if let Some((codes, rule)) = &wanted.derived {
+            let mut rule = rule.clone();
+            for code in codes {
+                rule.from.push(DeckId(self.find::<DeckDraft>(place, "derived", code).await?));
+            }
+            draft.derived = Some(rule);
+        }
+        let (id, made) = self.put(place, &draft, deck_words).await?;
         let stand = if made { Vec::new() } else { self.edit.every_rate(id).await? };
         if stand == wanted.rates {
             return Ok(());
@@ -370,8 +378,15 @@ fn account_words(d: &AccountDraft, work: &Work<'_>) -> Words {
     ]
 }
 
-fn deck_words(d: &DeckDraft, _: &Work<'_>) -> Words {
+fn deck_words(d: &DeckDraft, work: &Work<'_>) -> Words {
+    let derived = d.derived.as_ref().map_or(String::new(), |rule| {
+        let from: Vec<String> = rule.from.iter().map(|deck| work.code("deck", deck.0)).collect();
+        let (take, add, fixed, floor) = (rule.take, rule.add, rule.add_fixed, rule.floor_per_minute);
+        let steps = format!("{}/{}/{}", rule.minimum_s, rule.increment_s, rule.free_s);
+        format!("{take:?} of {} + {add} % + {fixed}, at least {floor}, {steps}", from.join(", ")).to_lowercase()
+    });
     vec![
+        ("derived", derived),
         ("name", d.name.clone()),
         ("currency", d.currency.code()),
         ("decimals", d.decimals.to_string()),

@@ -1,9 +1,10 @@
 //! Decks and their rates, inline or from a CSV file with the same column names.
 
+use rating::derive::{Derived, Take};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 use snapshot::Rate;
-use units::{Currency, Money, WallTime};
+use units::{Currency, Money, Percent, WallTime};
 
 use super::Files;
 use super::Mistake;
@@ -20,8 +21,20 @@ pub struct DeckText {
     rounding: Text,
     steps_from_zero: Text,
     tax_percent: Text,
+    derived: Option<Spanned<DerivedText>>,
     csv: Text,
     rates: Vec<Spanned<RateText>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct DerivedText {
+    from: Vec<String>,
+    take: Text,
+    add_fixed: Text,
+    add_percent: Text,
+    floor_per_minute: Text,
+    increments: Text,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -71,8 +84,38 @@ pub fn deck(r: &mut Reader, p: &mut Place, t: &DeckText, files: &Files) -> Optio
         rounding: rounding?,
         steps_from_zero: steps_from_zero?,
         tax_ppm: tax_ppm?,
+        derived: None,
     };
-    Some(Deck { draft, rates, source })
+    let derived = match &t.derived {
+        Some(_) if !rates.is_empty() => {
+            r.wrong(p, "rates", "are computed from other decks");
+            return None;
+        }
+        Some(text) => Some(derived(r, p, text)?),
+        None => None,
+    };
+    Some(Deck { draft, derived, rates, source })
+}
+
+/// How a deck is computed; the decks that it is computed from are codes, which stand beside it.
+fn derived(r: &mut Reader, p: &mut Place, t: &Spanned<DerivedText>) -> Option<(Vec<String>, Derived)> {
+    p.fields.insert("derived", super::read::point(&t.referenced));
+    let t = &t.value;
+    let take = r.or(p, "take", &t.take, Take::Max, |text| match text {
+        "max" => Ok(Take::Max),
+        "min" => Ok(Take::Min),
+        _ => Err("is neither max nor min".into()),
+    });
+    let add_fixed = r.or(p, "add_fixed", &t.add_fixed, Money::ZERO, money);
+    let add = r.or(p, "add_percent", &t.add_percent, Percent::default(), |text| {
+        Percent::parse(text).ok_or_else(|| "is not per cents such as 20 or -7.7 (four decimals at most)".into())
+    });
+    let floor_per_minute = r.or(p, "floor_per_minute", &t.floor_per_minute, Money::ZERO, money);
+    let (minimum_s, increment_s, free_s) = r.or(p, "increments", &t.increments, (1, 1, 0), increments)?;
+    let (take, add_fixed, add, floor_per_minute) = (take?, add_fixed?, add?, floor_per_minute?);
+    let from = Vec::new();
+    let rule = Derived { from, take, add_fixed, add, floor_per_minute, minimum_s, increment_s, free_s };
+    Some((t.from.clone(), rule))
 }
 
 fn rate(r: &mut Reader, p: &mut Place, t: &RateText) -> Option<Rate> {
@@ -119,7 +162,7 @@ fn rate(r: &mut Reader, p: &mut Place, t: &RateText) -> Option<Rate> {
 
 /// Per cents from 0 to 100, in millionths.
 fn tax(text: &str) -> Result<u32, String> {
-    let ppm = units::Percent::parse(text).and_then(|percent| u32::try_from(percent.ppm()).ok());
+    let ppm = Percent::parse(text).and_then(|percent| u32::try_from(percent.ppm()).ok());
     ppm.ok_or_else(|| "is not per cents such as 20 or 7.7 (four decimals at most)".into())
 }
 

@@ -177,6 +177,8 @@ pub struct Payment {
 #[derive(Debug)]
 pub struct Deck {
     pub draft: store::DeckDraft,
+    /// How it is computed, with the codes of the decks that it is computed from; they stand before it in the file or in the store.
+    pub derived: Option<(Vec<String>, rating::derive::Derived)>,
     pub rates: Vec<Rate>,
     /// Where the rates came from.
     pub source: String,

@@ -1,10 +1,12 @@
 //! Rate decks: a price list of one carrier, one side. The rates themselves are in `rates`.
 
+use rating::derive::Derived;
 use units::{Currency, Rounding, TAX_PPM_MAX, WallTime};
 
 use crate::Store;
 use crate::accounts::currency;
 use crate::carriers::check_name;
+use crate::derived;
 use crate::error::{Result, StoreError};
 use crate::object::{Object, Stored};
 use crate::sql::{Arg, Row, Tx, args};
@@ -26,6 +28,8 @@ pub struct DeckDraft {
     pub steps_from_zero: bool,
     /// Tax on top of the price, in millionths; 0 to [`TAX_PPM_MAX`].
     pub tax_ppm: u32,
+    /// How its rates are computed from other decks'; `None` for rates of its own.
+    pub derived: Option<Derived>,
 }
 
 impl Default for DeckDraft {
@@ -39,6 +43,7 @@ impl Default for DeckDraft {
             rounding: Rounding::default(),
             steps_from_zero: false,
             tax_ppm: 0,
+            derived: None,
         }
     }
 }
@@ -72,8 +77,23 @@ impl Object for DeckDraft {
     type Facts = DeckFacts;
     const WHAT: &'static str = "deck";
     const TABLE: &'static str = "decks";
-    const COLUMNS: &'static [&'static str] =
-        &["code", "name", "currency", "decimals", "rounding", "steps_from_zero", "tax_ppm"];
+    const COLUMNS: &'static [&'static str] = &[
+        "code",
+        "name",
+        "currency",
+        "decimals",
+        "rounding",
+        "steps_from_zero",
+        "tax_ppm",
+        "derive_from",
+        "derive_take",
+        "derive_add_fixed",
+        "derive_add_ppm",
+        "derive_floor",
+        "derive_minimum_s",
+        "derive_increment_s",
+        "derive_free_s",
+    ];
     const OF_CARRIER: bool = false;
 
     fn code(&self) -> &str {
@@ -87,11 +107,12 @@ impl Object for DeckDraft {
         if self.tax_ppm > TAX_PPM_MAX {
             return Err(StoreError::invalid("tax_percent", "0 to 100 per cent"));
         }
+        self.derived.as_ref().map_or(Ok(()), derived::check)?;
         check_name(&self.name)
     }
 
     fn args(&self) -> Vec<Arg> {
-        args![
+        let mut all = args![
             self.code.as_str(),
             self.name.as_str(),
             self.currency.as_str(),
@@ -99,7 +120,9 @@ impl Object for DeckDraft {
             self.rounding as u8,
             self.steps_from_zero,
             self.tax_ppm
-        ]
+        ];
+        all.extend(derived::values(self.derived.as_ref()));
+        all
     }
 
     fn read(row: &Row) -> Result<DeckDraft> {
@@ -117,6 +140,7 @@ impl Object for DeckDraft {
             rounding,
             steps_from_zero: row.flag("steps_from_zero")?,
             tax_ppm: row.num("tax_ppm")?,
+            derived: derived::read(row)?,
         })
     }
 
@@ -137,6 +161,7 @@ impl Object for DeckDraft {
     }
 
     async fn save_more(&self, tx: &mut Tx, id: u32, old: Option<&Deck>) -> Result<()> {
+        derived::check_links(tx, id, self, old.map_or(0, |old| old.facts.rates)).await?;
         let Some(old) = old else { return Ok(()) };
         if old.currency == self.currency {
             return Ok(());
@@ -150,6 +175,10 @@ impl Object for DeckDraft {
                 Err(StoreError::invalid("currency", why))
             }
         }
+    }
+
+    async fn before_delete(tx: &mut Tx, id: u32) -> Result<()> {
+        derived::check_unused(tx, id).await
     }
 }
 

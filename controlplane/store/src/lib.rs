@@ -8,6 +8,7 @@ mod audit;
 mod carriers;
 mod cdrs;
 mod decks;
+mod derived;
 mod egress;
 mod error;
 mod exchange;

@@ -7,6 +7,7 @@ use crate::Store;
 use crate::accounts::AccountDraft;
 use crate::carriers::CarrierDraft;
 use crate::decks::DeckDraft;
+use crate::derived;
 use crate::egress::EgressTrunkDraft;
 use crate::error::{ConflictKind, Result, StoreError};
 use crate::exchange;
@@ -146,12 +147,14 @@ async fn gather(tx: &mut Tx, shelf: Option<&Shelf>) -> Result<Model> {
     }
     for deck in all::<DeckDraft>(tx).await? {
         let version = deck.facts.rates_version;
-        let DeckDraft { code, currency, decimals, rounding, steps_from_zero, tax_ppm, .. } = deck.draft;
+        let DeckDraft { code, currency, decimals, rounding, steps_from_zero, tax_ppm, derived, .. } = deck.draft;
         let draft = Deck { code, currency, decimals, rounding, steps_from_zero, tax_ppm, ..Deck::default() };
         let mut deck = Deck { id: DeckId(deck.id), ..draft };
-        match shelf {
-            Some(shelf) => rates::pack(tx, shelf, &mut deck, version).await?,
-            None => deck.rates = rates::every(tx, deck.id.0).await?,
+        match (shelf, derived) {
+            // Computed anew for each publication: any of its sources may have changed.
+            (_, Some(rule)) => deck.rates = derived::rates(tx, &rule).await?,
+            (Some(shelf), None) => rates::pack(tx, shelf, &mut deck, version).await?,
+            (None, None) => deck.rates = rates::every(tx, deck.id.0).await?,
         }
         model.decks.push(deck);
     }

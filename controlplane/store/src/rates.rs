@@ -8,6 +8,7 @@ use snapshot::{Deck, DeckImage, Packer, Rate};
 use units::{Money, WallTime};
 
 use crate::Store;
+use crate::derived;
 use crate::error::{Result, StoreError};
 use crate::object::{self, Edit};
 use crate::revisions::{self, Fields};
@@ -80,7 +81,14 @@ impl Store {
     /// Rates of a deck in order of prefix and date; those that start with `prefix`, from just after `after`.
     pub async fn rates(&self, deck: u32, prefix: &str, after: Option<&RateAfter>, limit: u32) -> Result<Vec<Rate>> {
         let mut tx = self.read().await?;
-        object::get::<crate::DeckDraft>(&mut tx, deck).await?;
+        if let Some(rule) = object::get::<crate::DeckDraft>(&mut tx, deck).await?.draft.derived {
+            let later = |rate: &Rate| {
+                after.is_none_or(|after| (rate.prefix.as_str(), rate.from) > (after.prefix.as_str(), after.from))
+            };
+            let all = derived::rates(&mut tx, &rule).await?.into_iter();
+            let wanted = all.filter(|rate| rate.prefix.starts_with(prefix) && later(rate));
+            return Ok(wanted.take(limit.clamp(1, RATES_PAGE_MAX) as usize).collect());
+        }
         let mut sql = "SELECT * FROM rates WHERE deck=?".to_owned();
         let mut values = args![deck];
         if !prefix.is_empty() {
@@ -246,8 +254,12 @@ pub(crate) async fn every(tx: &mut Tx, deck: u32) -> Result<Vec<Rate>> {
 }
 
 async fn lock(tx: &mut Tx, deck: u32) -> Result<()> {
-    let sql = format!("SELECT id FROM decks WHERE id=?{}", tx.dialect().for_update());
-    tx.row(sql, args![deck]).await?.map(drop).ok_or_else(|| StoreError::missing("deck", deck))
+    let sql = format!("SELECT derive_from FROM decks WHERE id=?{}", tx.dialect().for_update());
+    let row = tx.row(sql, args![deck]).await?.ok_or_else(|| StoreError::missing("deck", deck))?;
+    match row.text("derive_from")?.as_str() {
+        "" => Ok(()),
+        _ => Err(StoreError::invalid("rates", "are computed from other decks")),
+    }
 }
 
 async fn deck_count(tx: &mut Tx, deck: u32) -> Result<u64> {

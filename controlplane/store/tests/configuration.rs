@@ -7,6 +7,7 @@ mod databases;
 #[allow(dead_code, reason = "other test programs use the rest")]
 mod sample;
 
+use rating::derive::Derived;
 use sample::{account, carrier, deck, money, rate, world};
 use store::{
     AccountDraft, AuditEntry, CarrierDraft, ConflictKind, DeckDraft, EgressTrunkDraft, IngressTrunkDraft, Page,
@@ -20,6 +21,7 @@ on_both! {
     a_code_is_unique_and_written_in_plain_letters
     what_is_referred_to_stays
     a_trunk_takes_only_accounts_and_decks_that_fit
+    a_deck_may_be_computed_from_others
     a_dropped_edit_leaves_nothing_behind
     lists_come_in_pages_of_one_carrier_or_all
     rates_are_paged_searched_changed_and_counted
@@ -140,6 +142,39 @@ async fn a_trunk_takes_only_accounts_and_decks_that_fit(store: Store) {
     let turned = DeckDraft { currency: Currency::parse("EUR").unwrap(), ..deck("acme-sell") };
     let refused = edit.update(w.sell_deck, &turned, None).await.unwrap_err();
     assert!(matches!(refused, StoreError::Invalid { field: "currency", .. }), "{refused}");
+}
+
+async fn a_deck_may_be_computed_from_others(store: Store) {
+    let w = world(&store).await;
+    let mut edit = store.edit().await.unwrap();
+    let rule = |from: &[u32]| Derived {
+        from: from.iter().map(|deck| units::DeckId(*deck)).collect(),
+        add: units::Percent::parse("10").unwrap(),
+        minimum_s: 30,
+        increment_s: 6,
+        ..Derived::default()
+    };
+    let draft = |code: &str, from: &[u32]| DeckDraft { derived: Some(rule(from)), ..deck(code) };
+    let first = edit.create(&draft("first", &[w.sell_deck, w.buy_deck])).await.unwrap();
+    assert_eq!(first.draft, draft("first", &[w.sell_deck, w.buy_deck]));
+    let second = edit.create(&draft("second", &[first.id])).await.unwrap();
+    let circle = edit.update(first.id, &draft("first", &[second.id]), None).await.unwrap_err();
+    assert!(circle.to_string().contains("deck second leads back to deck first"), "{circle}");
+    for wrong in [draft("x", &[]), draft("x", &[w.buy_deck, w.buy_deck]), draft("x", &[999])] {
+        assert!(matches!(edit.create(&wrong).await, Err(StoreError::Invalid { field: "derived", .. })));
+    }
+    assert!(edit.update(w.sell_deck, &draft("acme-sell", &[w.buy_deck]), None).await.is_err(), "it has rates");
+    assert!(edit.put_rate(first.id, &rate("1", "1"), "").await.is_err(), "its rates are computed");
+    assert!(edit.delete::<DeckDraft>(first.id, None).await.is_err(), "another one is computed from it");
+    edit.commit().await.unwrap();
+    let model = store.model().await.unwrap();
+    let told =
+        |deck: usize| model.decks[deck].rates.iter().map(|rate| (rate.prefix.as_str(), rate.per_minute.to_string()));
+    assert_eq!(told(2).collect::<Vec<_>>(), [("44", "0.022".into()), ("4420", "0.0132".into())]);
+    assert_eq!(told(3).collect::<Vec<_>>(), [("44", "0.0242".into()), ("4420", "0.01452".into())]);
+    model.encode().unwrap();
+    let page = store.rates(second.id, "442", None, 10).await.unwrap();
+    assert_eq!(page, model.decks[3].rates[1..]);
 }
 
 async fn a_dropped_edit_leaves_nothing_behind(store: Store) {

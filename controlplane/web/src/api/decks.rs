@@ -18,7 +18,7 @@ use crate::object::{self, Shown, Tagged, set};
 use crate::page::{List, Page};
 use crate::problem::{Answered, Problem};
 use crate::services::App;
-use crate::value::{DeckRef, Percent, Time};
+use crate::value::{Amount, DeckRef, Percent, Time};
 
 /// How call milliseconds become seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -31,6 +31,73 @@ pub enum Rounding {
     Round,
     /// Down.
     Floor,
+}
+
+/// Which of several prices counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Take {
+    /// The highest.
+    #[default]
+    Max,
+    /// The lowest.
+    Min,
+}
+
+/// How a deck is computed from others, whenever a snapshot is built: for each prefix of any of them the highest or lowest of their longest
+/// matches, plus per cents of it, plus a fixed amount. A deck that is blocked there does not count.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Derived {
+    /// The decks, 1 to 64, in the same currency.
+    pub from: Vec<DeckRef>,
+    /// Which of their prices counts.
+    #[serde(default)]
+    pub take: Take,
+    /// Added to the price of a minute; may be below zero.
+    #[serde(default)]
+    pub add_fixed: Amount,
+    /// Added to all prices, per cents of them.
+    #[serde(default)]
+    pub add_percent: Percent,
+    /// The price of a minute at least.
+    #[serde(default)]
+    pub floor_per_minute: Amount,
+    /// Seconds billed at least.
+    pub minimum_s: u16,
+    /// Length of a billing step; not 0.
+    pub increment_s: u16,
+    /// Free seconds.
+    #[serde(default)]
+    pub free_s: u16,
+}
+
+impl Derived {
+    fn show(rule: &rating::derive::Derived) -> Derived {
+        Derived {
+            from: rule.from.iter().map(|deck| DeckRef(deck.0)).collect(),
+            take: if rule.take == rating::derive::Take::Max { Take::Max } else { Take::Min },
+            add_fixed: Amount(rule.add_fixed),
+            add_percent: Percent(rule.add),
+            floor_per_minute: Amount(rule.floor_per_minute),
+            minimum_s: rule.minimum_s,
+            increment_s: rule.increment_s,
+            free_s: rule.free_s,
+        }
+    }
+
+    fn rule(self) -> rating::derive::Derived {
+        rating::derive::Derived {
+            from: self.from.into_iter().map(Into::into).collect(),
+            take: if self.take == Take::Max { rating::derive::Take::Max } else { rating::derive::Take::Min },
+            add_fixed: self.add_fixed.0,
+            add: self.add_percent.0,
+            floor_per_minute: self.floor_per_minute.0,
+            minimum_s: self.minimum_s,
+            increment_s: self.increment_s,
+            free_s: self.free_s,
+        }
+    }
 }
 
 /// A price list of one carrier, one side.
@@ -53,7 +120,9 @@ pub struct Deck {
     pub steps_from_zero: bool,
     /// Tax on top of the price; 0 to 100.
     pub tax_percent: Percent,
-    /// How many rates it holds.
+    /// How its rates are computed; absent for a deck with rates of its own.
+    pub derived: Option<Derived>,
+    /// How many rates it holds, computed ones apart.
     pub rates: u64,
     /// When it was last changed, rates apart.
     pub updated_at: Time,
@@ -80,6 +149,8 @@ pub struct DeckNew {
     /// Tax on top of the price, 0 to 100; default none.
     #[serde(default)]
     pub tax_percent: Percent,
+    /// How its rates are computed; absent for rates of its own.
+    pub derived: Option<Derived>,
 }
 
 /// Changes of a deck; absent fields stay.
@@ -98,6 +169,10 @@ pub struct DeckPatch {
     pub steps_from_zero: Option<bool>,
     /// Tax on top of the price, 0 to 100.
     pub tax_percent: Option<Percent>,
+    /// How its rates are computed; null for rates of its own.
+    #[serde(default, deserialize_with = "crate::extract::given")]
+    #[schema(value_type = Option<Derived>)]
+    pub derived: Option<Option<Derived>>,
 }
 
 /// The paths of decks.
@@ -174,6 +249,7 @@ impl Shown for Deck {
             rounding: stored.rounding.into(),
             steps_from_zero: stored.steps_from_zero,
             tax_percent: Percent::from_ppm(stored.tax_ppm),
+            derived: stored.derived.as_ref().map(Derived::show),
             rates: stored.facts.rates,
             updated_at: Time(stored.updated),
         }
@@ -219,6 +295,7 @@ impl DeckNew {
             rounding: self.rounding.into(),
             steps_from_zero: self.steps_from_zero,
             tax_ppm: tax(self.tax_percent)?,
+            derived: self.derived.map(Derived::rule),
         })
     }
 }
@@ -230,6 +307,7 @@ impl DeckPatch {
         set(&mut draft.decimals, self.decimals);
         set(&mut draft.rounding, self.rounding.map(Into::into));
         set(&mut draft.steps_from_zero, self.steps_from_zero);
+        set(&mut draft.derived, self.derived.map(|derived| derived.map(Derived::rule)));
         set(&mut draft.tax_ppm, self.tax_percent.map(tax).transpose()?);
         Ok(())
     }

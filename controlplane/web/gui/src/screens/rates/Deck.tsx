@@ -12,7 +12,7 @@ import { figures, Grid, PAGE_ROWS, type Column } from '../../common/Grid';
 import { Empty, Head, Panel, Trouble, Waiting } from '../../common/Panel';
 import { useZone } from '../../common/place';
 import { useFilters } from '../../common/url';
-import { DECK_FIELDS, RATE_FIELDS, ROUNDINGS } from './fields';
+import { DECK_FIELDS, DERIVED_FIELDS, RATE_FIELDS, ROUNDINGS } from './fields';
 
 const Import = lazy(() => import('./Import').then((module) => ({ default: module.Import })));
 const Revisions = lazy(() => import('./Revisions').then((module) => ({ default: module.Revisions })));
@@ -74,16 +74,17 @@ export default function Deck({ id }: { id: string }) {
   const path = { path: { id } };
   const read = () => tagged(api.GET('/api/v1/decks/{id}', { params: path }));
   const deck = useQuery({ queryKey: ['deck', id], queryFn: read });
-  const [doing, setDoing] = useState<'change' | 'import' | 'revisions' | null>(null);
+  const [doing, setDoing] = useState<'change' | 'derive' | 'import' | 'revisions' | null>(null);
   const [rate, setRate] = useState<Rate | null>(null);
   if (deck.error) return <Trouble error={deck.error} retry={() => void deck.refetch()} />;
   if (!deck.data) return <Waiting />;
   const value = deck.data.value;
   return (
     <>
-      <Head title={value.code} note={<>{value.name !== value.code && `${value.name}, `}{count(value.rates)} rates, {value.currency}, {value.decimals} decimals, seconds rounded {ROUNDINGS.find((rounding) => rounding.value === value.rounding)?.text}{value.steps_from_zero && ', steps from zero'}{value.tax_percent !== '0' && `, ${value.tax_percent} % tax`}, changed <When at={value.updated_at} part="minute" /></>}>
+      <Head title={value.code} note={<>{value.name !== value.code && `${value.name}, `}{count(value.rates)} rates, {value.currency}, {value.decimals} decimals, seconds rounded {ROUNDINGS.find((rounding) => rounding.value === value.rounding)?.text}{value.derived && `, computed: ${value.derived.take} of ${value.derived.from.length} decks + ${value.derived.add_percent} % + ${value.derived.add_fixed}`}{value.steps_from_zero && ', steps from zero'}{value.tax_percent !== '0' && `, ${value.tax_percent} % tax`}, changed <When at={value.updated_at} part="minute" /></>}>
         <Button variant="outlined" onClick={() => setDoing('change')}>Edit</Button>
         <Button variant="outlined" onClick={() => setDoing(doing === 'revisions' ? null : 'revisions')}>Revisions</Button>
+        <Button variant="outlined" onClick={() => setDoing('derive')}>{value.derived ? 'Computed' : 'Compute'}</Button>
         <Button variant="contained" startIcon={<Upload />} onClick={() => setDoing(doing === 'import' ? null : 'import')}>Import a sheet</Button>
       </Head>
       {doing === 'import' && <Suspense fallback={<Waiting rows={3} />}><Import deck={value} onClose={() => setDoing(null)} /></Suspense>}
@@ -92,6 +93,11 @@ export default function Deck({ id }: { id: string }) {
       {doing === 'change' && (
         <ChangeDialog name={id} title={`Edit ${value.code}`} fields={DECK_FIELDS} read={read} onClose={() => setDoing(null)} start={({ code, name, decimals, rounding, tax_percent, steps_from_zero }) => ({ code, name, decimals, rounding, tax_percent, steps_from_zero })}
           send={(values, etag) => body(api.PATCH('/api/v1/decks/{id}', { params: { ...path, header: { 'if-match': etag } }, body: values as Schemas['DeckPatch'] }))} />
+      )}
+      {doing === 'derive' && (
+        <ChangeDialog name={id} title={`How ${value.code} is computed`} fields={DERIVED_FIELDS} read={read} onClose={() => setDoing(null)}
+          start={({ derived }) => ({ take: 'max', add_percent: '0', add_fixed: '0', floor_per_minute: '0', minimum_s: 1, increment_s: 1, free_s: 0, from: [], ...derived })}
+          send={(values, etag) => body(api.PATCH('/api/v1/decks/{id}', { params: { ...path, header: { 'if-match': etag } }, body: { derived: Array.isArray(values['from']) && values['from'].length === 0 ? null : values } as Schemas['DeckPatch'] }))} />
       )}
       {rate && (
         <ChangeDialog name={rate.id} title={`Rate ${rate.prefix || '(all)'} of ${value.code}, ${value.currency}`} fields={RATE_FIELDS} onClose={() => setRate(null)}

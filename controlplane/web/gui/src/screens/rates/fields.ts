@@ -12,6 +12,18 @@ export const DECK_FIELDS: Field[] = [
   { name: 'steps_from_zero', label: 'Steps count from zero', kind: 'tick', help: 'Otherwise they begin after the minimum' },
 ];
 
+/** How a deck is computed from others. */
+export const DERIVED_FIELDS: Field[] = [
+  { name: 'from', label: 'Computed from decks', kind: 'lines', help: 'Ids such as dck_3, one a line; none for rates of its own' },
+  { name: 'take', label: 'Price that counts', kind: 'choice', choices: [{ value: 'max', text: 'the highest' }, { value: 'min', text: 'the lowest' }] },
+  { name: 'add_percent', label: 'Plus per cent', kind: 'text', help: 'Of every price' },
+  { name: 'add_fixed', label: 'Plus, a minute', kind: 'text', help: 'After the per cents; may be below zero' },
+  { name: 'floor_per_minute', label: 'At least, a minute', kind: 'text' },
+  { name: 'minimum_s', label: 'Minimum, seconds', kind: 'number' },
+  { name: 'increment_s', label: 'Step, seconds', kind: 'number' },
+  { name: 'free_s', label: 'Free seconds', kind: 'number' },
+];
+
 export const RATE_FIELDS: Field[] = [
   { name: 'destination', label: 'Destination', kind: 'text', wide: true },
   { name: 'per_minute', label: 'Price of a minute', kind: 'text' },

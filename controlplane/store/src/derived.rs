@@ -15,6 +15,9 @@ use crate::sql::{Arg, Row, Tx, args};
 /// Decks between a computed one and those with rates of their own, at most.
 const DEPTH_MAX: usize = 8;
 
+/// Decks that are computed or read for one, each time that one of them is needed counted.
+const VISITS_MAX: usize = 256;
+
 /// Its columns, in the order of [`values`].
 pub(crate) fn values(derived: Option<&Derived>) -> Vec<Arg> {
     let none = Derived::default();
@@ -78,11 +81,15 @@ pub(crate) async fn check_links(tx: &mut Tx, id: u32, draft: &DeckDraft, rates: 
         ));
     }
     let mut next: Vec<(DeckId, usize)> = derived.from.iter().map(|deck| (*deck, 1)).collect();
+    let mut visits = 0;
     while let Some((source, depth)) = next.pop() {
         let deck = source_of(tx, source).await?;
-        if deck.id == id || depth > DEPTH_MAX {
-            let why =
-                format!("deck {} leads back to deck {}, or through more than {DEPTH_MAX} decks", deck.code, draft.code);
+        visits += 1;
+        if deck.id == id {
+            return Err(StoreError::invalid("derived", format!("deck {} would be computed from itself", draft.code)));
+        }
+        if depth > DEPTH_MAX || visits > VISITS_MAX {
+            let why = format!("deck {} would be computed through more than {DEPTH_MAX} others", draft.code);
             return Err(StoreError::invalid("derived", why));
         }
         if deck.currency != draft.currency {

@@ -1938,13 +1938,14 @@ export interface components {
              * @description Decimals of a price, 0 to 9.
              */
             decimals: number;
+            derived?: null | components["schemas"]["Derived"];
             /** @description Its id. */
             id: components["schemas"]["DeckRef"];
             /** @description What people call it. */
             name: string;
             /**
              * Format: int64
-             * @description How many rates it holds.
+             * @description How many rates it holds, computed ones apart.
              */
             rates: number;
             /** @description Milliseconds to seconds. */
@@ -1967,6 +1968,7 @@ export interface components {
              * @description Decimals of a price, 0 to 9; default 6.
              */
             decimals?: number | null;
+            derived?: null | components["schemas"]["Derived"];
             /** @description What people call it; the code when absent. */
             name?: string | null;
             /** @description Milliseconds to seconds; default up. */
@@ -1985,6 +1987,7 @@ export interface components {
              * @description Decimals of a price, 0 to 9.
              */
             decimals?: number | null;
+            derived?: null | components["schemas"]["Derived"];
             /** @description What people call it. */
             name?: string | null;
             rounding?: null | components["schemas"]["Rounding"];
@@ -2015,6 +2018,37 @@ export interface components {
              * @description Its number within the deck.
              */
             revision: number;
+        };
+        /**
+         * @description How a deck is computed from others, whenever a snapshot is built: for each prefix of any of them the highest or lowest of their longest
+         *     matches, plus per cents of it, plus a fixed amount. A deck that is blocked there does not count.
+         */
+        Derived: {
+            /** @description Added to the price of a minute; may be below zero. */
+            add_fixed?: components["schemas"]["Amount"];
+            /** @description Added to all prices, per cents of them. */
+            add_percent?: components["schemas"]["Percent"];
+            /** @description The price of a minute at least. */
+            floor_per_minute?: components["schemas"]["Amount"];
+            /**
+             * Format: int32
+             * @description Free seconds.
+             */
+            free_s?: number;
+            /** @description The decks, 1 to 64, in the same currency. */
+            from: components["schemas"]["DeckRef"][];
+            /**
+             * Format: int32
+             * @description Length of a billing step; not 0.
+             */
+            increment_s: number;
+            /**
+             * Format: int32
+             * @description Seconds billed at least.
+             */
+            minimum_s: number;
+            /** @description Which of their prices counts. */
+            take?: components["schemas"]["Take"];
         };
         /** @description Digest credentials (RFC 3261 §22, RFC 8760). */
         Digest: {
@@ -3071,13 +3105,14 @@ export interface components {
                  * @description Decimals of a price, 0 to 9.
                  */
                 decimals: number;
+                derived?: null | components["schemas"]["Derived"];
                 /** @description Its id. */
                 id: components["schemas"]["DeckRef"];
                 /** @description What people call it. */
                 name: string;
                 /**
                  * Format: int64
-                 * @description How many rates it holds.
+                 * @description How many rates it holds, computed ones apart.
                  */
                 rates: number;
                 /** @description Milliseconds to seconds. */
@@ -5211,6 +5246,11 @@ export interface components {
              */
             talked_ms: number;
         };
+        /**
+         * @description Which of several prices counts.
+         * @enum {string}
+         */
+        Take: "max" | "min";
         /** @description How sheets are read, and what needs a second look. Everything has a default; a template keeps what was said once. */
         Terms: {
             /**

@@ -114,7 +114,7 @@ impl<'a> Book<'a> {
         for rate in all.iter().filter(|rate| rate.class == RateClass::ANY) {
             rates.entry(&rate.prefix).or_default().push(rate);
         }
-        rates.values_mut().for_each(|dated| dated.sort_by(|a, b| b.from.cmp(&a.from)));
+        rates.values_mut().for_each(|dated| dated.sort_by_key(|rate| core::cmp::Reverse(rate.from)));
         Book { rates }
     }
 

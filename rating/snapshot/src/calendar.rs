@@ -292,7 +292,7 @@ impl<'a> CalendarView<'a> {
         let (day, minute) = (local_s.div_euclid(DAY_S), local_s.rem_euclid(DAY_S) / 60);
         // 1970-01-01 was a Thursday.
         let weekday = 1_u8 << (day + 3).rem_euclid(7);
-        if self.free_weekdays & weekday != 0 || self.free_days.binary_search_by_key(&day, |line| day_of(line)).is_ok() {
+        if self.free_weekdays & weekday != 0 || self.free_days.binary_search_by_key(&day, day_of).is_ok() {
             return Hours::FreeDay;
         }
         let within = |line: &[u8; calendar::SIZE]| {

@@ -226,19 +226,7 @@ pub(super) fn decide(
     let calling = number("/calling", &ask.calling)?;
     let (source, called) = caller(view, ask)?;
     let at = ask.at.unwrap_or_else(Time::now);
-    let mut told = Simulation {
-        revision: view.revision().0,
-        at,
-        source: source.to_string(),
-        called: called.to_string(),
-        stages: Vec::new(),
-        admission: None,
-        refusal: None,
-        sell: None,
-        buy: None,
-        candidates: Vec::new(),
-        elapsed_us: 0,
-    };
+    let mut told = Simulation::begun(view, at, source, &called);
     let talk_ms = ask.talk_ms.unwrap_or(TALK_MS);
     let mut routes = Routes::default();
     let started = Instant::now();
@@ -349,6 +337,23 @@ fn number(field: &str, text: &str) -> Answered<Number> {
 }
 
 impl Simulation {
+    /// Nothing but the question.
+    fn begun(view: &View<'_>, at: Time, source: SocketAddr, called: &Number) -> Simulation {
+        Simulation {
+            revision: view.revision().0,
+            at,
+            source: source.to_string(),
+            called: called.to_string(),
+            stages: Vec::new(),
+            admission: None,
+            refusal: None,
+            sell: None,
+            buy: None,
+            candidates: Vec::new(),
+            elapsed_us: 0,
+        }
+    }
+
     /// Adds which floor makes a trunk rest.
     fn explain(&mut self, day: Option<&Figures>) {
         let rests = Some(Cause::TRUNK_RESTS.0);

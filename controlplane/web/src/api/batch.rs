@@ -145,7 +145,9 @@ async fn simulate_batch(
     let (node, form) = (app.node, ask.format.unwrap_or_default());
     let text = String::from_utf8(bytes.into()).map_err(|_| Problem::invalid("", "the file is not UTF-8 text"))?;
     let told = tokio::task::spawn_blocking(move || rows(&snapshot.view(), node, &names, &text, form));
-    let told = told.await.map_err(Problem::internal)??;
+    // A thread beside the event loop does not know the request's id.
+    let known = |flaw: Problem| Problem { errors: flaw.errors, ..Problem::new(flaw.code, flaw.detail) };
+    let told = told.await.map_err(Problem::internal)?.map_err(known)?;
     let kind = match form {
         BatchForm::Csv => "text/csv; charset=utf-8",
         BatchForm::Ndjson => "application/x-ndjson",

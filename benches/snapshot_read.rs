@@ -115,8 +115,11 @@ fn median(rounds: &[(f64, u64)]) -> (f64, u64) {
     sorted[sorted.len() / 2]
 }
 
+/// A way to read, by name; a round gives nanoseconds a read and what was read.
+type Way = (&'static str, fn() -> (f64, u64));
+
 fn main() {
-    let ways: [(&str, fn() -> (f64, u64)); 5] = [
+    let ways: [Way; 5] = [
         ("ours, the ring looked at every 64 reads", ours::<64>),
         ("ours, the ring looked at every read", ours::<1>),
         ("an Arc in a read-write lock, cloned", read_write_lock),

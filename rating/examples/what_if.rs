@@ -139,7 +139,7 @@ fn past(view: &View<'_>, policies: &Policies) -> Past {
         let called = 1_000_000_000 + chance(&mut state, 8_999_999_999);
         let called = Number::parse(called.to_string().as_bytes()).expect("digits");
         let at = WallTime::from_micros(seed as i64);
-        let sell = quote(view, DeckId(1), &called, at).expect("every digit has a rate");
+        let sell = quote(view, DeckId(1), &called.into(), at).expect("every digit has a rate");
         let (node, ingress, plan, originator) = (NodeId(1), IngressTrunkId(1), PlanId(1), CarrierId(1));
         let ask = Ask { node, ingress, plan, sell, originator, called, at, seed, ..Ask::default() };
         if routes(view, policies, &ask, &mut found).is_err() {

@@ -150,7 +150,7 @@ impl Edit {
             return Ok(import);
         }
         let why = "it was applied or cancelled before";
-        Err(StoreError::conflict(ConflictKind::Stale, "import", &id.to_string(), why))
+        Err(StoreError::conflict(ConflictKind::Stale, "import", id.to_string(), why))
     }
 
     /// Reads an open import in another way. An approval was given for what was seen then, and is taken back.

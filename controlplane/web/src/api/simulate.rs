@@ -271,7 +271,7 @@ pub(super) fn decide(
     let judged = rating::routes(view, policies, &question, &mut routes);
     told.elapsed_us += micros(started);
     told.sell = Some(Arithmetic::of(&sell, talk_ms));
-    let out = |trunk| sent(view, &policies, &admitted, trunk);
+    let out = |trunk| sent(view, policies, &admitted, trunk);
     told.candidates = Candidate::show_all(routes.all(), &sell, names, out);
     told.explain(day);
     told.buy = routes.kept().first().and_then(|best| best.buy).map(|terms| Arithmetic::of(&terms, talk_ms));

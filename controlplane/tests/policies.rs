@@ -83,7 +83,7 @@ async fn a_mistake_in_a_policy_names_its_field_and_changes_nothing(store: Store)
         (
             "stop: [603]",
             "always_503: true",
-            "numbers: { called_deny",
+            "quality:                     # for the order",
             "plans[0].policy.answers.always_503",
             "means nothing",
         ),

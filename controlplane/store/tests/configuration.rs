@@ -158,15 +158,21 @@ async fn a_deck_may_be_computed_from_others(store: Store) {
     let first = edit.create(&draft("first", &[w.sell_deck, w.buy_deck])).await.unwrap();
     assert_eq!(first.draft, draft("first", &[w.sell_deck, w.buy_deck]));
     let second = edit.create(&draft("second", &[first.id])).await.unwrap();
+    edit.commit().await.unwrap();
+    // What is refused ends its edit.
+    let mut edit = store.edit().await.unwrap();
     let circle = edit.update(first.id, &draft("first", &[second.id]), None).await.unwrap_err();
     assert!(circle.to_string().contains("deck first would be computed from itself"), "{circle}");
+    drop(edit);
     for wrong in [draft("x", &[]), draft("x", &[w.buy_deck, w.buy_deck]), draft("x", &[999])] {
+        let mut edit = store.edit().await.unwrap();
         assert!(matches!(edit.create(&wrong).await, Err(StoreError::Invalid { field: "derived", .. })));
     }
+    let mut edit = store.edit().await.unwrap();
     assert!(edit.update(w.sell_deck, &draft("acme-sell", &[w.buy_deck]), None).await.is_err(), "it has rates");
     assert!(edit.put_rate(first.id, &rate("1", "1"), "").await.is_err(), "its rates are computed");
     assert!(edit.delete::<DeckDraft>(first.id, None).await.is_err(), "another one is computed from it");
-    edit.commit().await.unwrap();
+    drop(edit);
     let model = store.model().await.unwrap();
     let told =
         |deck: usize| model.decks[deck].rates.iter().map(|rate| (rate.prefix.as_str(), rate.per_minute.to_string()));

@@ -168,6 +168,8 @@ impl Policy {
             ("codecs", self.codecs == plain.codecs || side != Side::Plan),
             ("identity", self.identity == plain.identity || side != Side::Plan),
             ("portability", self.portability == plain.portability || side != Side::Plan),
+            ("portability.accept", !self.portability.accept || ingress),
+            ("portability.send", !self.portability.send || egress),
             ("identity.calling_from_identity", !identity.calling_from_identity || ingress),
             ("identity.send", identity.send == plain.identity.send || egress),
             ("identity.diversion", identity.diversion == plain.identity.diversion || egress),

@@ -17,7 +17,8 @@ const BEFORE: usize = 100;
 fn every_answered_call_has_one_record_and_its_price_is_charged_once() {
     let switch = Switch::up(None);
     let _terminator = switch.taking(&[]);
-    let words = ["-trace_msg", "-timeout", "25"];
+    // A call that was ringing when its switch died hears nothing more: the caller gives up.
+    let words = ["-trace_msg", "-timeout", "25", "-recv_timeout", "10000"];
     let caller = switch.calling(CALLS, 50, 1_500, "4930123456", &words);
     // Some calls have ended, dozens are talking, and more are coming.
     until(Duration::from_secs(30), "a third of the calls has ended", || {

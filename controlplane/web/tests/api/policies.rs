@@ -164,9 +164,12 @@ fn another(all: &Value, property: &Value) -> Value {
 
 /// Ingress, egress, plan, as a description says it; `None` if it says nothing of sides.
 fn sides(text: &str) -> Option<[bool; 3]> {
-    for (start, sides) in
-        [("All: ", [true; 3]), ("Both: ", [true, true, false]), ("Egress and plan: ", [false, true, true]), ("Plan: ", [false, false, true])]
-    {
+    for (start, sides) in [
+        ("All: ", [true; 3]),
+        ("Both: ", [true, true, false]),
+        ("Egress and plan: ", [false, true, true]),
+        ("Plan: ", [false, false, true]),
+    ] {
         if text.starts_with(start) {
             return Some(sides);
         }

@@ -66,6 +66,9 @@ fn steps_in_columns_of_their_own() {
     assert_eq!(steps, [(60, 6, 2), (1, 1, 0), (30, 1, 0)]);
     let one = clean("prefix,rate,billing increment\n1,1,60\n2,1,\n");
     assert_eq!((one[0].minimum_s, one[0].increment_s, one[1].increment_s), (60, 60, 1));
+    let all = clean("prefix,rate,increment\n1,1,60/6\n2,1,30/1/3\n3,1,6\n");
+    let steps: Vec<_> = all.iter().map(|rate| (rate.minimum_s, rate.increment_s, rate.free_s)).collect();
+    assert_eq!(steps, [(60, 6, 0), (30, 1, 3), (1, 6, 0)], "all in the column of the increment, or that alone");
 }
 
 #[test]

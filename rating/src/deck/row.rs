@@ -188,21 +188,25 @@ impl<C: AsRef<str>> Row<'_, C> {
         Money::ZERO
     }
 
-    /// `30/6/0` in one column, or each in its own; the own ones win.
+    /// `30/6/0` in one column, or each in its own; the own ones win. A column called increment may hold either.
     fn steps(&mut self) -> (u16, u16, u16) {
         let (mut minimum, mut increment, mut free) = self.options.steps;
-        let cell = self.cell(Column::Steps);
+        let all_in_one = seconds(self.cell(Column::Increment)).is_none() && self.cell(Column::Steps).is_empty();
+        let column = if all_in_one { Column::Increment } else { Column::Steps };
+        let cell = self.cell(column);
         if !cell.is_empty() {
             match steps(cell) {
                 Some((found, count)) => (minimum, increment, free) = self.options.steps_order.sort(found, count, free),
                 None => {
                     let message = format!("{cell:?} is not minimum/increment or minimum/increment/free seconds");
-                    self.wrong(Column::Steps, message);
+                    self.wrong(column, message);
                 }
             }
         }
         minimum = self.seconds(Column::Minimum, minimum);
-        increment = self.seconds(Column::Increment, increment);
+        if !all_in_one {
+            increment = self.seconds(Column::Increment, increment);
+        }
         free = self.seconds(Column::Free, free);
         let column = if self.cell(Column::Increment).is_empty() { Column::Steps } else { Column::Increment };
         if increment == 0 {

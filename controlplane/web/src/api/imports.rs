@@ -487,16 +487,15 @@ impl Look {
         if kept.state != ImportState::Open {
             return Err(Problem::new(Code::Conflict, "the import was applied or cancelled before"));
         }
-        let mut edit = app.store.edit().await?;
-        let deck = edit.get::<DeckDraft>(kept.draft.deck).await?;
+        // Looking takes no lock. Should the deck change between its version and its rates, then `apply` finds another version.
+        let deck = app.store.get::<DeckDraft>(kept.draft.deck).await?;
         let terms = Terms::parse(&kept.draft.body);
         let guard = terms_of(app, deck.id).await?;
         let which = Which { import: id, body: kept.draft.body.clone(), rates_version: deck.facts.rates_version };
         if let Some(analysis) = app.analyses.get(&which) {
             return Ok(Look { kept, deck, terms, guard, analysis });
         }
-        let old = edit.every_rate(deck.id).await?;
-        drop(edit);
+        let old = app.store.every_rate(deck.id).await?;
         let file = app.store.import_file(id).await?;
         let now = Time::now().0;
         let week_ago = WallTime::from_micros(now.micros() - WEEK);

@@ -57,7 +57,7 @@ pub struct Import {
     pub approver: String,
     /// When it was applied or cancelled.
     pub settled: Option<WallTime>,
-    /// The change of the deck's rates that it made; 0 before.
+    /// Open: the deck's `rates_version` that was approved, 0 without an approval. Applied: the one that it made. Cancelled: 0.
     pub rates_version: i64,
 }
 
@@ -156,11 +156,11 @@ impl Edit {
     /// Reads an open import in another way. An approval was given for what was seen then, and is taken back.
     pub async fn reread_import(&mut self, id: u32, body: &str) -> Result<()> {
         self.open_import(id).await?;
-        let sql = "UPDATE imports SET body=?,approved_by=0,approver='' WHERE id=?";
+        let sql = "UPDATE imports SET body=?,approved_by=0,approver='',rates_version=0 WHERE id=?";
         self.tx.run(sql, args![body, id]).await.map(drop)
     }
 
-    /// Somebody else than the one who brought it has looked at an open import.
+    /// Somebody else than the one who brought it has looked at an open import over the deck as it stands.
     pub async fn approve_import(&mut self, id: u32, user: u32, actor: &str) -> Result<()> {
         let import = self.open_import(id).await?;
         if import.draft.made_by == user {
@@ -169,7 +169,8 @@ impl Edit {
                 "somebody else than the one who brought the file must approve it",
             ));
         }
-        let sql = "UPDATE imports SET approved_by=?,approver=? WHERE id=?";
+        let sql = "UPDATE imports SET approved_by=?,approver=?,\
+                   rates_version=(SELECT d.rates_version FROM decks d WHERE d.id=imports.deck) WHERE id=?";
         self.tx.run(sql, args![user, actor, id]).await.map(drop)
     }
 

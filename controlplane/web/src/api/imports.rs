@@ -349,14 +349,17 @@ async fn apply(
         return Err(Problem::invalid("", "the file holds no rate; nothing was changed"));
     }
     let guards = sheets::guards(&look.analysis.merged, &look.guard);
-    if !guards.is_empty() && look.kept.approved_by == 0 {
+    if !guards.is_empty() && !is_approved(&look.kept, &look.deck) {
         let why = format!("a second user must approve it first: {}", guards.join("; "));
         return Err(Problem::new(Code::Conflict, why));
     }
     let mut edit = app.store.edit().await?;
-    edit.open_import(id.0).await?;
-    if edit.get::<DeckDraft>(look.deck.id).await?.facts.rates_version != look.deck.facts.rates_version {
-        return Err(Problem::new(Code::Changed, "the deck was changed meanwhile: look at the import again"));
+    let is_seen = edit.open_import(id.0).await? == look.kept;
+    if !is_seen || edit.get::<DeckDraft>(look.deck.id).await?.facts.rates_version != look.deck.facts.rates_version {
+        return Err(Problem::new(
+            Code::Changed,
+            "the deck or the import was changed meanwhile: look at the import again",
+        ));
     }
     let note = format!("{} imported {} ({id})", caller.actor(), look.kept.draft.name);
     edit.replace_rates(look.deck.id, &look.analysis.merged.rates, &note).await?;
@@ -462,13 +465,18 @@ impl Import {
                 ImportState::Applied => ImportPhase::Applied,
                 ImportState::Cancelled => ImportPhase::Cancelled,
             },
-            approved_by: (kept.approved_by != 0).then(|| kept.approver.clone()),
+            approved_by: is_approved(kept, deck).then(|| kept.approver.clone()),
             settled_at: kept.settled.map(Time),
-            revision: (kept.rates_version != 0).then_some(kept.rates_version),
+            revision: (kept.state == ImportState::Applied).then_some(kept.rates_version),
             terms: Terms::parse(&kept.draft.body),
             review: None,
         }
     }
+}
+
+/// An approval holds for the deck that was seen: once it has changed, the import would do something else.
+fn is_approved(kept: &Kept, deck: &Deck) -> bool {
+    kept.approved_by != 0 && (kept.state != ImportState::Open || kept.rates_version == deck.facts.rates_version)
 }
 
 /// An open import, read and put over its deck.

@@ -74,6 +74,12 @@ async fn a_rise_beyond_the_guard_waits_for_somebody_else() {
     let bruno = node.log_in_as("bruno", "a long enough password").await;
     let seen = bruno.send("POST", "/api/v1/imports/imp_1/approve", Value::Null).await.expect(200);
     assert_eq!(seen["approved_by"], "user:bruno");
+    // What was approved was seen over the deck as it stood.
+    let three = "prefix,rate\n44,0.01\n33,0.02\n49,0.03\n";
+    admin.upload("/api/v1/decks/dck_1/rates:import", three).await.expect(200);
+    assert_eq!(admin.get("/api/v1/imports/imp_1").await.expect(200)["approved_by"], Value::Null);
+    admin.send("POST", "/api/v1/imports/imp_1/apply", json!({})).await.problem(409, "conflict");
+    bruno.send("POST", "/api/v1/imports/imp_1/approve", Value::Null).await.expect(200);
     admin.send("POST", "/api/v1/imports/imp_1/apply", json!({})).await.expect(200);
     assert_eq!(prefixes(&admin).await, ["44 0.01", "44 0.10"]);
 }

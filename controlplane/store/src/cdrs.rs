@@ -10,7 +10,7 @@ use crate::Store;
 use crate::accounts::Balance;
 use crate::error::{ConflictKind, Result, StoreError};
 use crate::ledger::{self, ENTRY_COLUMNS, GrantRow, entry_values, hex};
-use crate::sql::{Arg, Tx, args, marks, now};
+use crate::sql::{Arg, Dialect, Tx, args, marks, now};
 use crate::traces;
 
 /// Records of one batch at most.
@@ -103,13 +103,24 @@ fn paying_accounts(cdr: &Cdr) -> impl Iterator<Item = u32> {
     sell.into_iter().chain(buy)
 }
 
-/// The records that are not in the database yet, each once.
+/// The records that are not in the database yet, each once. A record is looked for at its start, which is part of the journal's record and
+/// never changes; one that moved money is known by its id alone, whatever start it claims.
 async fn unseen<'a>(tx: &mut Tx, cdrs: &'a [Cdr]) -> Result<Vec<&'a Cdr>> {
     let mut seen = BTreeSet::new();
     for block in cdrs.chunks(500) {
+        let starts = || block.iter().map(|cdr| cdr.started);
+        let (Some(first), Some(last)) = (starts().min(), starts().max()) else { continue };
         let ids: Vec<Arg> = block.iter().map(|cdr| Arg::from(cdr.call.to_bytes(cdr.attempt))).collect();
-        let sql = format!("SELECT id FROM cdrs WHERE id IN ({})", marks(ids.len()));
-        for row in tx.rows(sql, ids).await? {
+        let wanted = marks(ids.len());
+        let sql = format!(
+            "SELECT id FROM cdrs{} WHERE started>=? AND started<=? AND id IN ({wanted}) \
+             UNION SELECT id FROM posts WHERE id IN ({wanted})",
+            tx.dialect().by_index(if tx.dialect() == Dialect::MySql { "cdrs_id" } else { "" })
+        );
+        let mut values = args![first, last];
+        values.extend(ids.iter().cloned());
+        values.extend(ids);
+        for row in tx.rows(sql, values).await? {
             seen.insert(row.id16("id")?);
         }
     }

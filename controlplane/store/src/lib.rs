@@ -7,6 +7,7 @@ mod accounts;
 mod audit;
 mod carriers;
 mod cdrs;
+mod days;
 mod decks;
 mod derived;
 mod egress;
@@ -28,6 +29,7 @@ mod settings;
 mod sql;
 mod traces;
 mod traffic;
+mod ways;
 mod zone;
 
 use std::sync::Arc;
@@ -37,6 +39,7 @@ pub use audit::AuditEntry;
 pub use carriers::{Carrier, CarrierDraft};
 pub use cdr::segment::Cursor;
 pub use cdrs::{BATCH_MAX, Batch, Collected};
+pub use days::CdrDay;
 pub use decks::{Deck, DeckDraft, DeckFacts, DeckRevision};
 pub use egress::{EgressTrunk, EgressTrunkDraft};
 pub use error::{ConflictKind, Result, StoreError};
@@ -53,6 +56,7 @@ pub use rates::{RATES_PAGE_MAX, RateAfter, check_rate};
 pub use revisions::REVISIONS_KEPT_MAX;
 pub use search::{CallStory, CdrFilter, CdrKind, OverviewRow, SEARCH_ROWS_MAX, Side};
 pub use traffic::Traffic;
+pub use ways::PlanStep;
 
 use sql::{Database, Tx};
 

@@ -11,7 +11,8 @@ use units::{
 use crate::Store;
 use crate::accounts::currency;
 use crate::error::{Result, StoreError};
-use crate::sql::{Arg, Row, args};
+use crate::sql::{Row, args};
+use crate::ways;
 
 /// Rows of one page at most.
 pub const SEARCH_ROWS_MAX: u32 = 1_000;
@@ -49,6 +50,8 @@ pub struct CdrFilter {
     pub calling: Option<String>,
     /// The routed destination starts with this.
     pub called: Option<String>,
+    /// `calling` and `called` are whole numbers, not their beginnings.
+    pub exact: bool,
     /// Carrier that sent the call.
     pub originator: Option<u32>,
     /// Carrier that took it.
@@ -117,10 +120,9 @@ pub struct OverviewRow {
 impl Store {
     /// CDRs of a window, newest first. There is no count: ask for the next page with the last row's start and id.
     pub async fn search_cdrs(&self, filter: &CdrFilter) -> Result<Vec<Cdr>> {
-        let (wanted, mut values) = conditions(filter)?;
-        let sql = format!("SELECT * FROM cdrs WHERE {wanted} ORDER BY started DESC,id DESC LIMIT ?");
-        values.push(Arg::from(filter.limit.clamp(1, SEARCH_ROWS_MAX)));
-        self.read().await?.rows(sql, values).await?.iter().map(read).collect()
+        let mut tx = self.read().await?;
+        let (sql, values) = ways::statement(filter, tx.dialect())?;
+        tx.rows(sql, values).await?.iter().map(read).collect()
     }
 
     /// One call with its attempts and, if captured, its messages. Not found when nothing of it has been collected.
@@ -181,57 +183,6 @@ fn overview_row(row: &Row) -> Result<OverviewRow> {
         pdd_us: row.num("pdd_us")?,
         pdd_count: row.num("pdd_count")?,
     })
-}
-
-fn conditions(filter: &CdrFilter) -> Result<(String, Vec<Arg>)> {
-    if filter.till <= filter.from {
-        return Err(StoreError::invalid("from", "a window is needed: from must be earlier than till"));
-    }
-    let mut wanted = vec!["started>=? AND started<?".to_owned()];
-    let mut values = args![filter.from, filter.till];
-    if let Some((started, id)) = filter.after {
-        wanted.push("(started<? OR (started=? AND id<?))".into());
-        values.extend(args![started, started, id]);
-    }
-    match filter.kind {
-        CdrKind::Calls => wanted.push("attempt=0".into()),
-        CdrKind::Attempts => wanted.push("attempt>0".into()),
-        CdrKind::All => {}
-    }
-    let same = [
-        ("originator", filter.originator.map(Arg::from)),
-        ("terminator", filter.terminator.map(Arg::from)),
-        ("ingress_trunk", filter.ingress_trunk.map(Arg::from)),
-        ("egress_trunk", filter.egress_trunk.map(Arg::from)),
-        ("cause", filter.cause.map(Arg::from)),
-        ("sip_status", filter.sip_status.map(Arg::from)),
-    ];
-    for (column, value) in same {
-        if let Some(value) = value {
-            wanted.push(format!("{column}=?"));
-            values.push(value);
-        }
-    }
-    for (column, start) in [("calling", &filter.calling), ("called_routed", &filter.called)] {
-        let Some(start) = start else { continue };
-        let start = start.strip_prefix('+').unwrap_or(start);
-        wanted.push(format!("(({column}>=? AND {column}<?) OR ({column}>=? AND {column}<?))"));
-        values.extend(args![start, format!("{start}~"), format!("+{start}"), format!("+{start}~")]);
-    }
-    match filter.answered {
-        Some(true) => wanted.push("answered_ms IS NOT NULL".into()),
-        Some(false) => wanted.push("answered_ms IS NULL".into()),
-        None => {}
-    }
-    if let Some(call) = filter.call {
-        wanted.push("id BETWEEN ? AND ?".into());
-        values.extend(args![call.to_bytes(AttemptIndex(0)), call.to_bytes(AttemptIndex(u8::MAX))]);
-    }
-    if let Some(id) = &filter.sip_call_id {
-        wanted.push("(ingress_call_id=? OR egress_call_id=?)".into());
-        values.extend(args![id.as_str(), id.as_str()]);
-    }
-    Ok((wanted.join(" AND "), values))
 }
 
 fn read(row: &Row) -> Result<Cdr> {

@@ -42,6 +42,23 @@ impl Dialect {
             Dialect::MySql => " FOR UPDATE",
         }
     }
+
+    /// Behind a table's name: read it by this index. The empty name leaves the choice to the database.
+    pub(crate) fn by_index(self, index: &str) -> String {
+        match self {
+            _ if index.is_empty() => String::new(),
+            Dialect::Sqlite => format!(" INDEXED BY {index}"),
+            Dialect::MySql => format!(" FORCE INDEX ({index})"),
+        }
+    }
+
+    /// A join whose left side is read first.
+    pub(crate) fn join_in_order(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "CROSS JOIN",
+            Dialect::MySql => "STRAIGHT_JOIN",
+        }
+    }
 }
 
 /// One value on its way into a statement.

@@ -28,6 +28,13 @@ pub async fn sqlite() -> Database {
 
 /// A fresh database on this program's MariaDB server.
 pub async fn mariadb() -> Database {
+    let url = empty_mariadb().await;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    Database { store: Store::open(&url).await.expect("MariaDB opens"), url, folder }
+}
+
+/// The URL of a database on this program's MariaDB server that has no tables yet.
+pub async fn empty_mariadb() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let socket = tokio::task::spawn_blocking(server_socket).await.expect("the server's thread ends");
     let name = format!("story_{}", COUNT.fetch_add(1, Ordering::Relaxed));
@@ -36,9 +43,7 @@ pub async fn mariadb() -> Database {
         .status()
         .expect("the mariadb program is installed");
     assert!(done.success(), "MariaDB makes a database");
-    let url = format!("mysql://root@localhost/{name}?socket={}", socket.display());
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    Database { store: Store::open(&url).await.expect("MariaDB opens"), url, folder }
+    format!("mysql://root@localhost/{name}?socket={}", socket.display())
 }
 
 /// The socket of the server, which is started by whoever asks first.

@@ -275,6 +275,7 @@ impl CdrFilter {
             },
             calling: self.calling,
             called: self.called,
+            exact: false,
             originator: self.originator.map(|wanted| wanted.0),
             terminator: self.terminator.map(|wanted| wanted.0),
             ingress_trunk: self.ingress_trunk.map(|wanted| wanted.0),

@@ -1,0 +1,137 @@
+//! Stories about CDRs by day: parts of the table, what goes when it is old, and by which index a search goes.
+#![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
+
+#[path = "support/databases.rs"]
+mod databases;
+#[path = "support/sample.rs"]
+#[allow(dead_code, reason = "other test programs use the rest")]
+mod sample;
+
+use std::path::Path;
+
+use cdr::Cdr;
+use sample::{attempt, call, call_id, money, stranger, world};
+use sqlx::{AssertSqlSafe, Executor as _};
+use store::{Batch, CdrFilter, Cursor, Store};
+use units::{NodeId, WallTime};
+
+on_both! {
+    every_kind_of_search_goes_by_its_index
+    a_whole_number_is_not_the_beginning_of_a_longer_one
+    what_was_paid_is_not_paid_again_under_another_start
+    old_records_go_and_young_ones_stay
+}
+
+const DAY: i64 = 86_400_000_000;
+const START: i64 = 1_800_000_000_000_000;
+
+async fn collect(store: &Store, cdrs: &[Cdr], offset: u64) -> u64 {
+    let cursor = Cursor { boot: 1, segment: 1, offset };
+    let batch = Batch { node: NodeId(1), kind: "journal", folder: "f", cdrs, traces: &[], cursor };
+    store.insert_cdrs(batch).await.unwrap().inserted
+}
+
+fn window() -> CdrFilter {
+    let (from, till) = (WallTime::from_micros(START), WallTime::from_micros(START + DAY));
+    CdrFilter { from, till, limit: 100, ..CdrFilter::default() }
+}
+
+async fn every_kind_of_search_goes_by_its_index(store: Store) {
+    let rows: Vec<Cdr> = (0..300).map(stranger).collect();
+    collect(&store, &rows, 1).await;
+    let expected: [(&str, CdrFilter); 9] = [
+        ("cdrs_calling", CdrFilter { calling: Some("14155550100".into()), exact: true, ..window() }),
+        ("cdrs_calling", CdrFilter { calling: Some("1415555".into()), ..window() }),
+        ("cdrs_called", CdrFilter { called: Some("+44".into()), ..window() }),
+        ("cdrs_originator", CdrFilter { originator: Some(1), ..window() }),
+        ("cdrs_terminator", CdrFilter { terminator: Some(1), ..window() }),
+        ("cdrs_ingress_trunk", CdrFilter { ingress_trunk: Some(1), originator: Some(1), ..window() }),
+        ("cdrs_egress_trunk", CdrFilter { egress_trunk: Some(1), called: Some("44".into()), ..window() }),
+        ("cdrs_ingress_call_id", CdrFilter { sip_call_id: Some("abc".into()), ..window() }),
+        ("cdrs_egress_call_id", CdrFilter { sip_call_id: Some("abc".into()), ..window() }),
+    ];
+    for (index, filter) in expected {
+        let steps = store.explain_cdr_search(&filter).await.unwrap();
+        assert!(steps.iter().any(|step| step.index == index), "{index}: {steps:#?}");
+    }
+}
+
+async fn a_whole_number_is_not_the_beginning_of_a_longer_one(store: Store) {
+    let w = world(&store).await;
+    let record = call(w, 1, "1", &[]);
+    collect(&store, &[record.clone(), attempt(&record)], 1).await;
+    for (calling, found) in [("14155550100", 1), ("+14155550100", 1), ("1415555010", 0)] {
+        let filter = CdrFilter { calling: Some(calling.into()), exact: true, ..window() };
+        assert_eq!(store.search_cdrs(&filter).await.unwrap().len(), found, "{calling}");
+    }
+}
+
+async fn what_was_paid_is_not_paid_again_under_another_start(store: Store) {
+    let w = world(&store).await;
+    store.payment(w.payer, money("10"), "first", "").await.unwrap();
+    let record = call(w, 1, "1", &[]);
+    assert_eq!(collect(&store, std::slice::from_ref(&record), 1).await, 1);
+    let other_day = Cdr { started: WallTime::from_micros(START + 3 * DAY), ..record.clone() };
+    assert_eq!(collect(&store, &[record.clone(), other_day], 2).await, 0);
+    assert_eq!(store.balance(w.payer).await.unwrap().settled, money("1"));
+}
+
+async fn old_records_go_and_young_ones_stay(store: Store) {
+    let today = WallTime::from_micros(START);
+    store.make_cdr_days(today).await.unwrap();
+    assert_eq!(store.make_cdr_days(today).await.unwrap(), Vec::<String>::new(), "made once");
+    let at = |day: i64| Cdr { started: WallTime::from_micros(START + day * DAY), ..stranger(day.unsigned_abs()) };
+    collect(&store, &[0, 1, 2, 3].map(at), 1).await;
+    let cut = WallTime::from_micros((START + 2 * DAY).div_euclid(DAY) * DAY);
+    let mut gone = 0;
+    loop {
+        let (rows, more) = store.drop_cdrs(cut).await.unwrap();
+        gone += rows;
+        if !more {
+            break;
+        }
+    }
+    assert_eq!(gone, 2);
+    assert!(store.story(call_id(1)).await.is_err());
+    assert!(store.story(call_id(2)).await.is_ok());
+    let filter = CdrFilter { till: WallTime::from_micros(START + 9 * DAY), ..window() };
+    assert_eq!(store.search_cdrs(&filter).await.unwrap().len(), 2);
+}
+
+/// A database as it was before its CDRs were kept by day, with rows of two days, one of the far past and one of the far future.
+async fn before_days(url: &str, starts: &[i64]) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/mysql");
+    let all = sqlx::migrate::Migrator::new(folder).await.unwrap();
+    let older: Vec<_> = all.iter().filter(|step| step.version < 15).cloned().collect();
+    let older = sqlx::migrate::Migrator { migrations: older.into(), ..sqlx::migrate::Migrator::DEFAULT };
+    let pool = sqlx::MySqlPool::connect(url).await.unwrap();
+    older.run(&pool).await.unwrap();
+    for (place, started) in starts.iter().enumerate() {
+        let id = hex(&call_id(place as u64).to_bytes(units::AttemptIndex(0)));
+        let sql = format!(
+            "INSERT IGNORE INTO cdrs (id,started,calling,called,called_routed) VALUES (x'{id}',{started},'1','2','3')"
+        );
+        pool.execute(AssertSqlSafe(sql)).await.unwrap();
+    }
+    pool.close().await;
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[tokio::test]
+async fn a_database_of_before_is_parted_by_day_with_all_its_rows() {
+    let now = jiff::Timestamp::now().as_microsecond();
+    let url = databases::empty_mariadb().await;
+    before_days(&url, &[now, now - DAY, now - DAY, 5, now + 90 * DAY]).await;
+    let store = Store::open(&url).await.unwrap();
+    let filter = CdrFilter { till: WallTime::from_micros(i64::MAX), limit: 100, ..CdrFilter::default() };
+    assert_eq!(store.search_cdrs(&filter).await.unwrap().len(), 5);
+    let days = store.cdr_days().await.unwrap();
+    let names: Vec<&str> = days.iter().map(|day| day.name.as_str()).collect();
+    let today = jiff::Timestamp::from_microsecond(now).unwrap().strftime("d%Y%m%d").to_string();
+    assert!(names.contains(&today.as_str()) && names.len() == 5 && names[4] == "later", "{names:?}");
+    assert_eq!(store.make_cdr_days(WallTime::from_micros(now)).await.unwrap().len(), 11);
+    assert_eq!(store.search_cdrs(&filter).await.unwrap().len(), 5);
+}

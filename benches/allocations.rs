@@ -197,7 +197,7 @@ impl World {
                     Effect::Journal { ticket, .. } => {
                         self.count(|shard, clock, out| shard.on_journaled(clock, ticket, out));
                     }
-                    Effect::Want(Want::Grant { grant, account, want }) => {
+                    Effect::Want(Want::Grant { grant, account, want, .. }) => {
                         let reply = Reply::Granted { grant, account, amount: want };
                         self.count(|shard, clock, out| shard.on_reply(clock, reply, out));
                     }

@@ -55,7 +55,7 @@ impl World {
                         self.sent.push((to.remote, String::from_utf8_lossy(&bytes[range]).into_owned()));
                     }
                     Effect::Journal { ticket, .. } => self.shard.on_journaled(clock, ticket, &mut self.out),
-                    Effect::Want(Want::Grant { grant, account, want }) => {
+                    Effect::Want(Want::Grant { grant, account, want, .. }) => {
                         self.shard.on_reply(clock, Reply::Granted { grant, account, amount: want }, &mut self.out);
                     }
                     Effect::Want(Want::Close { grant, .. }) => {

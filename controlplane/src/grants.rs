@@ -30,8 +30,9 @@ pub(crate) async fn answer(store: &Store, want: &Want) -> Option<Reply> {
 
 async fn once(store: &Store, id: GrantId, want: &Want) -> store::Result<Reply> {
     match want {
-        Want::Grant { grant, account, want } => {
-            let amount = store.grant(id, AccountId(*account), Money::from_nanos(*want)).await?;
+        Want::Grant { grant, account, want, slice } => {
+            let ask = store::Ask { want: Money::from_nanos(*want), slice: Money::from_nanos(*slice) };
+            let amount = store.grant(id, AccountId(*account), ask).await?;
             Ok(Reply::Granted { grant: grant.clone(), account: *account, amount: amount.nanos() })
         }
         Want::Close { grant, account, used } => {

@@ -94,7 +94,7 @@ async fn settled(store: &Store, w: World, amount: &str) {
 async fn funded(store: &Store) -> World {
     let w = world(store).await;
     store.payment(w.payer, money("100"), "opening", "").await.unwrap();
-    store.grant(grant_id(1), AccountId(w.payer), money("40")).await.unwrap();
+    store.grant(grant_id(1), AccountId(w.payer), store::Ask { want: money("40"), slice: Money::ZERO }).await.unwrap();
     w
 }
 

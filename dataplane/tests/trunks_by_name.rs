@@ -100,7 +100,7 @@ impl Plane {
     fn serve(&mut self) -> Option<Answer> {
         self.lines.read_line(&mut self.line).ok()?;
         match serde_json::from_str(&std::mem::take(&mut self.line)).unwrap() {
-            Frame::Want(Want::Grant { grant, account, want }) => {
+            Frame::Want(Want::Grant { grant, account, want, .. }) => {
                 self.say(&Frame::Reply(Reply::Granted { grant, account, amount: want }));
                 None
             }

@@ -286,7 +286,7 @@ impl World {
         }
         for want in std::mem::take(&mut self.wants) {
             let reply = match want {
-                Want::Grant { grant, account, want } => {
+                Want::Grant { grant, account, want, .. } => {
                     let amount = if all { want } else { want / 3 };
                     Reply::Granted { grant, account, amount }
                 }

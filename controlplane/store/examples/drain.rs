@@ -29,7 +29,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let account = AccountId(edit.create(&draft).await?.id);
     edit.commit().await?;
     let grant = GrantId { node: NodeId(1), boot: 1, sequence: 1 };
-    store.grant(grant, account, Money::from_nanos(1_000_000 * Money::NANOS)).await?;
+    store
+        .grant(grant, account, store::Ask { want: Money::from_nanos(1_000_000 * Money::NANOS), slice: Money::ZERO })
+        .await?;
     let began = Instant::now();
     for batch in 0..BATCHES {
         let cdrs: Vec<Cdr> = (0..RECORDS).map(|place| record(batch * RECORDS + place, account, grant)).collect();

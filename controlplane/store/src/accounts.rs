@@ -1,5 +1,6 @@
 //! Accounts: carriers' money. The balance is the ledger's; see `ledger`.
 
+use ::ledger::Balance;
 use units::{CarrierId, Currency, Money};
 
 use crate::error::{ConflictKind, Result, StoreError};
@@ -36,21 +37,6 @@ pub struct AccountDraft {
 
 /// An account as stored, its balance with it.
 pub type Account = Stored<AccountDraft>;
-
-/// The ledger's row of an account: `available + held + settled = funds`, always.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Balance {
-    /// May be lent to nodes. Negative only for postpaid accounts without a limit, or when a limit was lowered below what is spent.
-    pub available: Money,
-    /// Lent to nodes and not yet spent or returned.
-    pub held: Money,
-    /// Spent on calls.
-    pub settled: Money,
-    /// Payments and credit limit.
-    pub funds: Money,
-    /// What we owe the carrier for calls that it took. Not part of `funds`.
-    pub owed: Money,
-}
 
 impl AccountDraft {
     /// True when the account can run out of money.

@@ -1,15 +1,14 @@
 //! CDRs on their way in: one transaction writes a batch, moves its money and remembers how far the journal was read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use cdr::segment::Cursor;
-use cdr::{Cdr, GrantPart, Party, Priced, Quality};
-use units::{AttemptIndex, Money, NodeId};
+use cdr::{Cdr, Party, Priced, Quality};
+use units::{AttemptIndex, NodeId};
 
 use crate::Store;
-use crate::accounts::Balance;
 use crate::error::{ConflictKind, Result, StoreError};
-use crate::ledger::{self, ENTRY_COLUMNS, GrantRow, entry_values, hex};
+use crate::ledger;
 use crate::sql::{Arg, Dialect, Tx, args, marks, now};
 use crate::traces;
 
@@ -75,7 +74,7 @@ impl Store {
         if inserted != fresh.len() as u64 {
             return Err(StoreError::Away("another collector wrote the same records at the same time".into()));
         }
-        let posted = post(&mut tx, &fresh, &known).await?;
+        let posted = ledger::post(&mut tx, &fresh, &known).await?;
         traces::keep(&mut tx, batch.traces).await?;
         let Cursor { boot, segment, offset } = batch.cursor;
         let sql = "UPDATE collector_cursors SET boot=?,segment=?,position=?,updated=? WHERE node=? AND kind=?";
@@ -125,86 +124,6 @@ async fn unseen<'a>(tx: &mut Tx, cdrs: &'a [Cdr]) -> Result<Vec<&'a Cdr>> {
         }
     }
     Ok(cdrs.iter().filter(|cdr| seen.insert(cdr.call.to_bytes(cdr.attempt))).collect())
-}
-
-/// Moves the money of these records: what originators pay leaves what is held for its grants; what terminators are owed is added up.
-async fn post(tx: &mut Tx, cdrs: &[&Cdr], known: &BTreeSet<u32>) -> Result<u64> {
-    let mut grants = needed_grants(tx, cdrs).await?;
-    let mut changes: BTreeMap<u32, Balance> = BTreeMap::new();
-    let (mut posts, mut entries) = (Vec::new(), Vec::new());
-    let at = now();
-    let mut note = |account: u32, kind: &str, id: &[u8; 16], change: Balance| {
-        let sum = changes.entry(account).or_default();
-        sum.available += change.available;
-        sum.held += change.held;
-        sum.settled += change.settled;
-        sum.owed += change.owed;
-        entries.push(entry_values(account, at, format!("{kind}:{}", hex(id)), kind, change, ""));
-    };
-    for cdr in cdrs.iter().filter(|cdr| cdr.attempt == AttemptIndex(0)) {
-        let id = cdr.call.to_bytes(cdr.attempt);
-        if let Some(sell) = cdr.sell.filter(|sell| sell.price != Money::ZERO)
-            && known.contains(&cdr.originator_account.0)
-        {
-            let account = cdr.originator_account.0;
-            let covered = cover(&mut grants, account, &cdr.grants, sell.price);
-            let uncovered = sell.price - covered;
-            note(
-                account,
-                "post",
-                &id,
-                Balance { available: -uncovered, held: -covered, settled: sell.price, ..Balance::default() },
-            );
-            posts.push(args![id, account, sell.price, uncovered, at]);
-        }
-        if let Some(buy) = cdr.buy.filter(|buy| buy.price != Money::ZERO)
-            && known.contains(&cdr.terminator_account.0)
-        {
-            note(cdr.terminator_account.0, "cost", &id, Balance { owed: buy.price, ..Balance::default() });
-        }
-    }
-    let posted = posts.len() as u64;
-    tx.insert_many("INSERT INTO", "posts", &["id", "account", "price", "uncovered", "posted"], posts).await?;
-    tx.insert_many("INSERT INTO", "ledger_entries", ENTRY_COLUMNS, entries).await?;
-    for (account, change) in changes {
-        ledger::apply(tx, account, change).await?;
-    }
-    for (before, grant) in grants.values().filter(|(before, grant)| *before != grant.posted) {
-        let more = grant.posted - *before;
-        tx.run("UPDATE grants SET posted=posted+? WHERE id=?", args![more, grant.id.to_bytes()]).await?;
-    }
-    Ok(posted)
-}
-
-/// The grants that these records name, with what was posted on them before.
-async fn needed_grants(tx: &mut Tx, cdrs: &[&Cdr]) -> Result<BTreeMap<[u8; 16], (Money, GrantRow)>> {
-    let wanted: BTreeSet<[u8; 16]> =
-        cdrs.iter().flat_map(|cdr| &cdr.grants).map(|part| part.grant.to_bytes()).collect();
-    let wanted: Vec<[u8; 16]> = wanted.into_iter().collect();
-    let mut found = BTreeMap::new();
-    for block in wanted.chunks(500) {
-        let sql = format!("SELECT * FROM grants WHERE id IN ({})", marks(block.len()));
-        for row in tx.rows(sql, block.iter().map(|id| Arg::from(*id)).collect()).await? {
-            let grant = ledger::grant_row(&row)?;
-            found.insert(grant.id.to_bytes(), (grant.posted, grant));
-        }
-    }
-    Ok(found)
-}
-
-/// Takes a price from the grants that the call named, as far as they still hold money of that account; the sum that was covered.
-fn cover(grants: &mut BTreeMap<[u8; 16], (Money, GrantRow)>, account: u32, parts: &[GrantPart], price: Money) -> Money {
-    let mut covered = Money::ZERO;
-    for part in parts {
-        let Some((_, grant)) = grants.get_mut(&part.grant.to_bytes()) else { continue };
-        if grant.account != account {
-            continue;
-        }
-        let take = part.amount.min(grant.held()).min(price - covered).max(Money::ZERO);
-        grant.posted += take;
-        covered += take;
-    }
-    covered
 }
 
 /// All columns of `cdrs`, in the order of [`values`].

@@ -1,18 +1,22 @@
-//! The ledger: what carriers have paid, what nodes hold of it and what calls have used up.
+//! The ledger's rows: what carriers have paid, what nodes hold of it and what calls have used up. What is to happen is decided by the
+//! crate `ledger`; here rows are locked, read and written.
 //!
 //! Every operation carries a globally unique id and answers a repetition as it answered the first time. For each account
 //! `available + held + settled = funds`; each change of a row is also an entry, and entries are never changed.
 
+mod posts;
+
+pub(crate) use posts::post;
+
+use ::ledger::{Account, Ask, Balance, Flaw, Grant, State, Step};
 use units::{AccountId, GrantId, Money, WallTime};
 
 use crate::Store;
-use crate::accounts::{AccountDraft, Balance};
+use crate::accounts::AccountDraft;
 use crate::error::{ConflictKind, Result, StoreError};
 use crate::object;
 use crate::sql::{Arg, Row, Tx, args, now};
 
-/// At or below this much available, a grant takes all of it instead of half: one unit of the currency.
-pub const SMALL: Money = Money::from_nanos(Money::NANOS);
 /// Entries of one page at most.
 const ENTRIES_MAX: u32 = 1_000;
 
@@ -48,47 +52,22 @@ pub struct Entry {
     pub note: String,
 }
 
-/// A grant that a node has not yet closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OpenGrant {
-    /// Its id.
-    pub id: GrantId,
-    /// Whose money.
-    pub account: AccountId,
-    /// How much was lent.
-    pub amount: Money,
-    /// How much of it has been posted.
-    pub posted: Money,
-}
-
-const OPEN: i64 = 0;
-const CLOSED: i64 = 1;
-const REFUSED: i64 = 2;
-const TOMBSTONE: i64 = 3;
-
 impl Store {
     /// Lends money of an account to a node: the amount, or zero for a refusal. A known id gets the stored answer, a stored refusal too.
-    pub async fn grant(&self, id: GrantId, account: AccountId, want: Money) -> Result<Money> {
+    pub async fn grant(&self, id: GrantId, account: AccountId, ask: Ask) -> Result<Money> {
         let mut tx = self.write().await?;
         let Some(balance) = lock(&mut tx, account.0).await? else {
             return Err(StoreError::missing("account", account));
         };
-        if let Some(row) = find_grant(&mut tx, id).await? {
-            // A tombstone or a refusal lends nothing, however often it is asked for.
-            return if matches!(row.state, OPEN | CLOSED) { Ok(row.amount) } else { Ok(Money::ZERO) };
-        }
+        let known = find_grant(&mut tx, id).await?;
         let draft = object::get::<AccountDraft>(&mut tx, account.0).await?;
-        let amount = lend(draft.is_limited(), balance.available, want);
-        let state = if amount.is_positive() { OPEN } else { REFUSED };
-        let at = now();
-        let sql = "INSERT INTO grants (id,account,amount,used,posted,state,asked) VALUES (?,?,?,0,0,?,?)";
-        tx.run(sql, args![id.to_bytes(), account.0, amount, state, at]).await?;
-        if amount.is_positive() {
-            let change = Balance { available: -amount, held: amount, ..Balance::default() };
-            apply(&mut tx, account.0, change).await?;
-            enter(&mut tx, account.0, format!("grant:{}", hex(&id.to_bytes())), "grant", change, "").await?;
+        let funds = Account { limited: draft.is_limited(), available: balance.available, allowance: None };
+        let (amount, step) =
+            ::ledger::grant(id, account, known.as_ref(), &funds, ask, false).map_err(|flaw| foreign(id, flaw))?;
+        if let Some(step) = step {
+            write(&mut tx, &step, known.is_some(), "grant").await?;
+            tx.commit().await?;
         }
-        tx.commit().await?;
         Ok(amount)
     }
 
@@ -100,27 +79,14 @@ impl Store {
         if lock(&mut tx, account.0).await?.is_none() {
             return Err(StoreError::missing("account", account));
         }
-        let at = now();
-        let Some(row) = find_grant(&mut tx, id).await? else {
-            let sql = "INSERT INTO grants (id,account,amount,used,posted,state,asked,closed) VALUES (?,?,0,0,0,?,?,?)";
-            tx.run(sql, args![id.to_bytes(), account.0, TOMBSTONE, at, at]).await?;
-            return tx.commit().await;
-        };
-        if row.state != OPEN {
-            return Ok(());
+        let known = find_grant(&mut tx, id).await?;
+        match ::ledger::close(id, account, known.as_ref(), used).map_err(|flaw| foreign(id, flaw))? {
+            Some(step) => {
+                write(&mut tx, &step, known.is_some(), "close").await?;
+                tx.commit().await
+            }
+            None => Ok(()),
         }
-        if row.account != account.0 {
-            return Err(StoreError::Broken(format!("grant {} is of account {}", hex(&id.to_bytes()), row.account)));
-        }
-        // What was posted is used, whatever the node says; more than was lent cannot be used.
-        let used = used.max(row.posted).min(row.amount);
-        let rest = row.amount - used;
-        let sql = "UPDATE grants SET state=?,used=?,closed=? WHERE id=?";
-        tx.run(sql, args![CLOSED, used, at, id.to_bytes()]).await?;
-        let change = Balance { available: rest, held: -rest, ..Balance::default() };
-        apply(&mut tx, account.0, change).await?;
-        enter(&mut tx, account.0, format!("close:{}", hex(&id.to_bytes())), "close", change, "").await?;
-        tx.commit().await
     }
 
     /// Books money that a carrier has paid. The same reference again does nothing; with another amount it is refused.
@@ -150,15 +116,15 @@ impl Store {
         balance(&row.ok_or_else(|| StoreError::missing("account", account))?)
     }
 
-    /// Grants that a node has not closed, oldest first; 1,000 at most.
-    pub async fn open_grants(&self, account: Option<u32>) -> Result<Vec<OpenGrant>> {
+    /// Grants that nodes have not closed, oldest first; 1,000 at most.
+    pub async fn open_grants(&self, account: Option<u32>) -> Result<Vec<Grant>> {
         let (wanted, values) = match account {
-            Some(account) => (" AND account=?", args![OPEN, account]),
-            None => ("", args![OPEN]),
+            Some(account) => (" AND account=?", args![number(State::Open), account]),
+            None => ("", args![number(State::Open)]),
         };
         let sql = format!("SELECT * FROM grants WHERE state=?{wanted} ORDER BY id LIMIT 1000");
         let rows = self.read().await?.rows(sql, values).await?;
-        rows.iter().map(|row| grant_row(row).map(|g| g.public())).collect()
+        rows.iter().map(grant_row).collect()
     }
 }
 
@@ -181,17 +147,28 @@ impl Store {
     }
 }
 
-/// How much of `available` a node may have. At 0 or below nothing: a prepaid account at exactly 0 starts no call.
-fn lend(limited: bool, available: Money, want: Money) -> Money {
-    let want = want.max(Money::ZERO);
-    if !limited {
-        return want;
+/// Writes what the ledger decided about one grant.
+async fn write(tx: &mut Tx, step: &Step, known: bool, kind: &str) -> Result<()> {
+    let Step { grant, change } = step;
+    let (id, at) = (grant.id.to_bytes(), now());
+    let closed = (grant.state != State::Open && grant.state != State::Refused).then_some(at);
+    if known {
+        let sql = "UPDATE grants SET used=?,state=?,closed=? WHERE id=?";
+        tx.run(sql, args![grant.used, number(grant.state), closed, id]).await?;
+    } else {
+        let sql = "INSERT INTO grants (id,account,amount,used,posted,state,asked,closed) VALUES (?,?,?,?,0,?,?,?)";
+        let row = args![id, grant.account.0, grant.amount, grant.used, number(grant.state), at, closed];
+        tx.run(sql, row).await?;
     }
-    if !available.is_positive() {
-        return Money::ZERO;
+    if *change != Balance::default() || kind == "close" && known {
+        apply(tx, grant.account.0, *change).await?;
+        enter(tx, grant.account.0, format!("{kind}:{}", hex(&id)), kind, *change, "").await?;
     }
-    let most = if available <= SMALL { available } else { Money::from_nanos(available.nanos() / 2).max(SMALL) };
-    want.min(most)
+    Ok(())
+}
+
+fn foreign(id: GrantId, flaw: Flaw) -> StoreError {
+    StoreError::Broken(format!("grant {} is of account {}", hex(&id.to_bytes()), flaw.account))
 }
 
 async fn pay(tx: &mut Tx, account: u32, amount: Money, reference: &str, note: &str) -> Result<Payment> {
@@ -255,7 +232,7 @@ pub(crate) async fn lock(tx: &mut Tx, account: u32) -> Result<Option<Balance>> {
 pub(crate) async fn apply(tx: &mut Tx, account: u32, change: Balance) -> Result<()> {
     let sql = "UPDATE ledger_accounts SET available=available+?,held=held+?,settled=settled+?,funds=funds+?,owed=owed+? WHERE account=?";
     let Balance { available, held, settled, funds, owed } = change;
-    assert!(available + held + settled == funds, "every ledger change keeps available + held + settled = funds");
+    assert!(change.adds_up(), "every ledger change keeps available + held + settled = funds");
     tx.run(sql, args![available, held, settled, funds, owed, account]).await?;
     Ok(())
 }
@@ -333,45 +310,41 @@ fn entry(row: &Row) -> Result<Entry> {
     })
 }
 
-/// A row of `grants`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct GrantRow {
-    pub(crate) id: GrantId,
-    pub(crate) account: u32,
-    pub(crate) amount: Money,
-    pub(crate) used: Money,
-    pub(crate) posted: Money,
-    pub(crate) state: i64,
-}
-
-impl GrantRow {
-    /// What is still held for posts of this grant.
-    pub(crate) fn held(&self) -> Money {
-        match self.state {
-            OPEN => self.amount - self.posted,
-            CLOSED => self.used - self.posted,
-            _ => Money::ZERO,
-        }
-    }
-
-    fn public(self) -> OpenGrant {
-        OpenGrant { id: self.id, account: AccountId(self.account), amount: self.amount, posted: self.posted }
-    }
-}
-
-async fn find_grant(tx: &mut Tx, id: GrantId) -> Result<Option<GrantRow>> {
+async fn find_grant(tx: &mut Tx, id: GrantId) -> Result<Option<Grant>> {
     let row = tx.row("SELECT * FROM grants WHERE id=?", args![id.to_bytes()]).await?;
     row.map(|row| grant_row(&row)).transpose()
 }
 
-pub(crate) fn grant_row(row: &Row) -> Result<GrantRow> {
-    Ok(GrantRow {
+pub(crate) fn grant_row(row: &Row) -> Result<Grant> {
+    Ok(Grant {
         id: GrantId::from_bytes(row.id16("id")?),
-        account: row.num("account")?,
+        account: AccountId(row.num("account")?),
         amount: row.money("amount")?,
         used: row.money("used")?,
         posted: row.money("posted")?,
-        state: row.int("state")?,
+        state: state(row.int("state")?)?,
+    })
+}
+
+/// How a state is written.
+fn number(state: State) -> i64 {
+    match state {
+        State::Open => 0,
+        State::Closed => 1,
+        State::Refused => 2,
+        State::Tombstone => 3,
+        State::WrittenOff => 4,
+    }
+}
+
+fn state(number: i64) -> Result<State> {
+    Ok(match number {
+        0 => State::Open,
+        1 => State::Closed,
+        2 => State::Refused,
+        3 => State::Tombstone,
+        4 => State::WrittenOff,
+        other => return Err(StoreError::Broken(format!("a grant is in state {other}"))),
     })
 }
 

@@ -34,7 +34,9 @@ mod zone;
 
 use std::sync::Arc;
 
-pub use accounts::{Account, AccountDraft, AccountKind, Balance};
+pub use self::ledger::{Entry, Payment};
+pub use ::ledger::{Ask, Balance, Grant, State as GrantState};
+pub use accounts::{Account, AccountDraft, AccountKind};
 pub use audit::AuditEntry;
 pub use carriers::{Carrier, CarrierDraft};
 pub use cdr::segment::Cursor;
@@ -46,7 +48,6 @@ pub use error::{ConflictKind, Result, StoreError};
 pub use groups::{Group, GroupDraft};
 pub use imports::{DeckTemplate, Import, ImportDraft, ImportState};
 pub use ingress::{IngressTrunk, IngressTrunkDraft};
-pub use ledger::{Entry, OpenGrant, Payment};
 pub use model::RevisionRow;
 pub use object::{CODE_CHARS_MAX, Edit, Object, PAGE_MAX, Page, Stored};
 pub use people::{ApiKey, ApiKeyDraft, User, UserDraft, WebSession};

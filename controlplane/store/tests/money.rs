@@ -8,7 +8,7 @@ mod databases;
 mod sample;
 
 use sample::{World, attempt, call, grant_id, money, world};
-use store::{AccountDraft, AccountKind, Balance, Batch, Cursor, Store, StoreError};
+use store::{AccountDraft, AccountKind, Ask, Balance, Batch, Cursor, Store, StoreError};
 use units::{AccountId, Money, NodeId};
 
 on_both! {
@@ -58,6 +58,11 @@ async fn paid(store: &Store, amount: &str) -> (World, AccountId) {
     (w, AccountId(w.payer))
 }
 
+/// Asks for so much while a slice of one unit at most waits.
+fn ask(want: &str) -> Ask {
+    Ask { want: money(want), slice: money(want).min(money("1")) }
+}
+
 async fn a_payment_is_booked_once_by_its_reference(store: Store) {
     let (w, _) = paid(&store, "10").await;
     assert!(!store.payment(w.payer, money("10"), "opening", "").await.unwrap().booked);
@@ -73,7 +78,7 @@ async fn a_grant_lends_half_and_near_the_end_all(store: Store) {
     let lent =
         [("100", "5"), ("100", "2.5"), ("1.5", "1.25"), ("100", "1"), ("0.1", "0.1"), ("100", "0.15"), ("1", "0")];
     for (place, (want, given)) in lent.into_iter().enumerate() {
-        let amount = store.grant(grant_id(place as u64), account, money(want)).await.unwrap();
+        let amount = store.grant(grant_id(place as u64), account, ask(want)).await.unwrap();
         assert_eq!(amount, money(given), "grant {place}");
     }
     let balance = adds_up(&store, w.payer).await;
@@ -82,16 +87,16 @@ async fn a_grant_lends_half_and_near_the_end_all(store: Store) {
 
 async fn a_prepaid_account_at_exactly_zero_gets_nothing(store: Store) {
     let w = world(&store).await;
-    assert_eq!(store.grant(grant_id(1), AccountId(w.payer), money("1")).await.unwrap(), Money::ZERO);
+    assert_eq!(store.grant(grant_id(1), AccountId(w.payer), ask("1")).await.unwrap(), Money::ZERO);
     store.payment(w.payer, Money::from_nanos(1), "a-nano", "").await.unwrap();
-    assert_eq!(store.grant(grant_id(2), AccountId(w.payer), money("1")).await.unwrap(), Money::from_nanos(1));
+    assert_eq!(store.grant(grant_id(2), AccountId(w.payer), ask("1")).await.unwrap(), Money::from_nanos(1));
     adds_up(&store, w.payer).await;
 }
 
 async fn a_grant_asked_for_twice_is_lent_once(store: Store) {
     let (w, account) = paid(&store, "10").await;
     for _ in 0..3 {
-        assert_eq!(store.grant(grant_id(1), account, money("2")).await.unwrap(), money("2"));
+        assert_eq!(store.grant(grant_id(1), account, ask("2")).await.unwrap(), money("2"));
     }
     assert_eq!(adds_up(&store, w.payer).await.held, money("2"));
 }
@@ -99,23 +104,23 @@ async fn a_grant_asked_for_twice_is_lent_once(store: Store) {
 async fn a_refusal_stays_a_refusal_after_the_carrier_has_paid(store: Store) {
     let w = world(&store).await;
     let account = AccountId(w.payer);
-    assert_eq!(store.grant(grant_id(1), account, money("2")).await.unwrap(), Money::ZERO);
+    assert_eq!(store.grant(grant_id(1), account, ask("2")).await.unwrap(), Money::ZERO);
     store.payment(w.payer, money("10"), "late", "").await.unwrap();
-    assert_eq!(store.grant(grant_id(1), account, money("2")).await.unwrap(), Money::ZERO);
-    assert_eq!(store.grant(grant_id(2), account, money("2")).await.unwrap(), money("2"));
+    assert_eq!(store.grant(grant_id(1), account, ask("2")).await.unwrap(), Money::ZERO);
+    assert_eq!(store.grant(grant_id(2), account, ask("2")).await.unwrap(), money("2"));
     adds_up(&store, w.payer).await;
 }
 
 async fn a_grant_closed_before_it_was_asked_for_lends_nothing(store: Store) {
     let (w, account) = paid(&store, "10").await;
     store.close(grant_id(1), account, Money::ZERO).await.unwrap();
-    assert_eq!(store.grant(grant_id(1), account, money("2")).await.unwrap(), Money::ZERO);
+    assert_eq!(store.grant(grant_id(1), account, ask("2")).await.unwrap(), Money::ZERO);
     assert_eq!(adds_up(&store, w.payer).await.available, money("10"));
 }
 
 async fn a_close_returns_what_was_not_used_even_before_the_posts_come(store: Store) {
     let (w, account) = paid(&store, "10").await;
-    store.grant(grant_id(1), account, money("4")).await.unwrap();
+    store.grant(grant_id(1), account, ask("4")).await.unwrap();
     for _ in 0..2 {
         store.close(grant_id(1), account, money("1.5")).await.unwrap();
     }
@@ -130,7 +135,7 @@ async fn a_close_returns_what_was_not_used_even_before_the_posts_come(store: Sto
 
 async fn a_call_is_posted_once_however_often_it_is_collected(store: Store) {
     let (w, account) = paid(&store, "10").await;
-    store.grant(grant_id(1), account, money("4")).await.unwrap();
+    store.grant(grant_id(1), account, ask("4")).await.unwrap();
     let one = call(w, 1, "1", &[(grant_id(1), "1")]);
     let two = call(w, 2, "0.5", &[(grant_id(1), "0.5")]);
     let records = [one.clone(), attempt(&one), two.clone(), attempt(&two), one.clone()];
@@ -148,7 +153,7 @@ async fn a_call_is_posted_once_however_often_it_is_collected(store: Store) {
 
 async fn a_price_beyond_the_grants_is_taken_from_what_is_available(store: Store) {
     let (w, account) = paid(&store, "10").await;
-    store.grant(grant_id(1), account, money("1")).await.unwrap();
+    store.grant(grant_id(1), account, ask("1")).await.unwrap();
     collect(&store, &[call(w, 1, "3", &[(grant_id(1), "1"), (grant_id(77), "2")])], 10).await;
     let balance = adds_up(&store, w.payer).await;
     assert_eq!((balance.settled, balance.held, balance.available), (money("3"), Money::ZERO, money("7")));
@@ -157,7 +162,7 @@ async fn a_price_beyond_the_grants_is_taken_from_what_is_available(store: Store)
 async fn a_post_on_another_accounts_grant_takes_nothing_from_it(store: Store) {
     let (w, _) = paid(&store, "10").await;
     store.payment(w.payee, money("5"), "theirs", "").await.unwrap();
-    store.grant(grant_id(1), AccountId(w.payee), money("1")).await.unwrap();
+    store.grant(grant_id(1), AccountId(w.payee), ask("1")).await.unwrap();
     collect(&store, &[call(w, 1, "1", &[(grant_id(1), "1")])], 10).await;
     assert_eq!(adds_up(&store, w.payer).await.available, money("9"));
     assert_eq!(adds_up(&store, w.payee).await.held, money("1"));
@@ -174,7 +179,7 @@ async fn set_terms(store: &Store, account: u32, kind: AccountKind, limit: Option
 async fn a_postpaid_account_without_a_limit_may_owe(store: Store) {
     let w = world(&store).await;
     set_terms(&store, w.payer, AccountKind::Postpaid, None).await;
-    assert_eq!(store.grant(grant_id(1), AccountId(w.payer), money("50")).await.unwrap(), money("50"));
+    assert_eq!(store.grant(grant_id(1), AccountId(w.payer), ask("50")).await.unwrap(), money("50"));
     collect(&store, &[call(w, 1, "20", &[(grant_id(1), "20")])], 1).await;
     store.close(grant_id(1), AccountId(w.payer), money("20")).await.unwrap();
     let balance = adds_up(&store, w.payer).await;
@@ -185,12 +190,12 @@ async fn a_credit_limit_is_part_of_the_funds(store: Store) {
     let w = world(&store).await;
     set_terms(&store, w.payer, AccountKind::Postpaid, Some("0.8")).await;
     assert_eq!(adds_up(&store, w.payer).await.funds, money("0.8"));
-    assert_eq!(store.grant(grant_id(1), AccountId(w.payer), money("5")).await.unwrap(), money("0.8"));
-    assert_eq!(store.grant(grant_id(2), AccountId(w.payer), money("5")).await.unwrap(), Money::ZERO);
+    assert_eq!(store.grant(grant_id(1), AccountId(w.payer), ask("5")).await.unwrap(), money("0.8"));
+    assert_eq!(store.grant(grant_id(2), AccountId(w.payer), ask("5")).await.unwrap(), Money::ZERO);
     set_terms(&store, w.payer, AccountKind::Prepaid, Some("0.5")).await;
     let balance = adds_up(&store, w.payer).await;
     assert_eq!((balance.available, balance.funds), (money("-0.3"), money("0.5")));
-    assert_eq!(store.grant(grant_id(3), AccountId(w.payer), money("5")).await.unwrap(), Money::ZERO);
+    assert_eq!(store.grant(grant_id(3), AccountId(w.payer), ask("5")).await.unwrap(), Money::ZERO);
 }
 
 async fn many_nodes_asking_at_once_never_get_more_than_there_is(store: Store) {
@@ -201,7 +206,7 @@ async fn many_nodes_asking_at_once_never_get_more_than_there_is(store: Store) {
         asking.spawn(async move {
             let id = grant_id(sequence % 40);
             loop {
-                match store.grant(id, account, money("3")).await {
+                match store.grant(id, account, ask("3")).await {
                     Ok(amount) => return (sequence % 40, amount),
                     Err(error) => assert!(error.is_away(), "{error}"),
                 }

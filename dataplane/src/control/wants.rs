@@ -73,7 +73,7 @@ mod tests {
     fn a_want_is_repeated_until_its_own_reply_comes() {
         let mut wants = Wants::default();
         let grant = "01".to_owned();
-        let want = Want::Grant { grant: grant.clone(), account: 7, want: 100 };
+        let want = Want::Grant { grant: grant.clone(), account: 7, want: 100, slice: 0 };
         wants.add(Some(1), want.clone(), 1);
         assert_eq!(wants.due(1_000), []);
         assert_eq!(wants.due(PATIENCE_NANOS + 1), core::slice::from_ref(&want));

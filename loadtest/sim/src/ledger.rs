@@ -52,7 +52,7 @@ impl Ledger {
     /// Answers a want; the same want gets the same answer.
     pub fn ask(&mut self, want: &Want) -> Reply {
         match want {
-            Want::Grant { grant, account, want } => {
+            Want::Grant { grant, account, want, .. } => {
                 let amount = match self.grants.get(grant) {
                     Some(known) => known.amount,
                     None => self.lend(grant, *account, *want),

@@ -43,7 +43,7 @@ fn the_longest_prefix_counts() {
 
 fn want(ledger: &mut Ledger, sequence: u64, nanos: i64) -> i64 {
     let grant = GrantId { sequence, ..GrantId::default() };
-    match ledger.ask(&Want::Grant { grant: grant_text(grant), account: 1, want: nanos }) {
+    match ledger.ask(&Want::Grant { grant: grant_text(grant), account: 1, want: nanos, slice: 0 }) {
         Reply::Granted { amount, .. } => amount,
         Reply::Closed { .. } => panic!("a grant is answered by a grant"),
     }

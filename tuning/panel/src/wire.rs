@@ -105,6 +105,9 @@ pub enum Want {
         account: u32,
         /// Nano-units that would be enough for now.
         want: i64,
+        /// Nano-units of the slice that waits; where little is left, no more than this is lent at a time.
+        #[serde(default)]
+        slice: i64,
     },
     /// Take the unused rest of a grant back. Sent only once every post of its calls is in the journal.
     Close {

@@ -12,8 +12,8 @@ pub struct Room {
 
 const PLANES_MEET: &[&str] = &["units", "snapshot", "cdr", "rating", "panel"];
 const EVERYTHING: &[&str] = &[
-    "units", "snapshot", "cdr", "rating", "panel", "uring", "shard", "sip", "sdp", "call", "media", "store", "web",
-    "sim",
+    "units", "snapshot", "cdr", "rating", "panel", "uring", "shard", "sip", "sdp", "call", "media", "ledger", "store",
+    "web", "sim",
 ];
 
 /// What the fuzz targets read: everything, and the control plane's decks.
@@ -49,7 +49,8 @@ pub const ROOMS: &[Room] = &[
         name: "tandem-dataplane",
         may_use: &["units", "snapshot", "cdr", "rating", "panel", "sip", "sdp", "media", "call", "shard", "uring"],
     },
-    Room { name: "store", may_use: &["units", "snapshot", "cdr", "rating"] },
+    Room { name: "ledger", may_use: &["units", "cdr"] },
+    Room { name: "store", may_use: &["units", "snapshot", "cdr", "rating", "ledger"] },
     Room { name: "web", may_use: &["units", "snapshot", "cdr", "rating", "panel", "store"] },
     Room { name: "tandem-controlplane", may_use: &["units", "snapshot", "cdr", "rating", "panel", "store", "web"] },
     Room { name: "tandem-tune", may_use: &["panel"] },
@@ -73,6 +74,7 @@ pub const PURE: &[(&str, &str)] = &[
     ("media", "dataplane/media"),
     ("call", "dataplane/call"),
     ("shard", "dataplane/shard"),
+    ("ledger", "controlplane/ledger"),
 ];
 
 /// Crates of others that a pure crate may use: they work without `std`; the generators draw from a seed that they are given.

@@ -139,7 +139,12 @@ impl Purse {
         self.asked = Some((next, now));
         out.push(Order::JournalThenWant(
             Record::GrantAsked { grant: next, account: self.account },
-            Want::Grant { grant: grant_text(next), account: self.account.0, want: self.ask_size.nanos() },
+            Want::Grant {
+                grant: grant_text(next),
+                account: self.account.0,
+                want: self.ask_size.nanos(),
+                slice: want.nanos(),
+            },
         ));
         true
     }

@@ -1,0 +1,45 @@
+//! Prices of finished calls leave what is held for their grants.
+
+use alloc::collections::BTreeMap;
+
+use cdr::GrantPart;
+use units::{AccountId, GrantId, Money};
+
+use crate::{Balance, Grant};
+
+/// What a finished call says about money.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// Who pays.
+    pub account: AccountId,
+    /// How much.
+    pub price: Money,
+    /// Which grants the node took it from.
+    pub parts: &'a [GrantPart],
+}
+
+/// What a post did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Posted {
+    /// The account's change.
+    pub change: Balance,
+    /// What no grant covered: it was taken from what is available.
+    pub uncovered: Money,
+}
+
+/// Takes a call's price from what its grants still hold, and the rest from what is available. `grants` are those that the call names,
+/// as far as the ledger knows them; their rows are changed in place.
+///
+/// To be told once for each record: whoever calls has put the record's id into a set of ids and found it new.
+pub fn post(call: Call<'_>, grants: &mut BTreeMap<GrantId, Grant>) -> Posted {
+    let mut covered = Money::ZERO;
+    for part in call.parts {
+        let Some(grant) = grants.get_mut(&part.grant).filter(|grant| grant.account == call.account) else { continue };
+        let take = part.amount.min(grant.held()).min(call.price - covered).max(Money::ZERO);
+        grant.posted += take;
+        covered += take;
+    }
+    let uncovered = call.price - covered;
+    let change = Balance { available: -uncovered, held: -covered, settled: call.price, ..Balance::default() };
+    Posted { change, uncovered }
+}

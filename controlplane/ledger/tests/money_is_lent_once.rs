@@ -1,0 +1,159 @@
+//! Stories about one account, told to the decisions alone.
+#![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
+
+use std::collections::BTreeMap;
+
+use cdr::GrantPart;
+use ledger::{Account, Ask, Balance, Call, Grant, State, close, grant, post, write_off};
+use units::{AccountId, GrantId, Money};
+
+const OWNER: AccountId = AccountId(7);
+
+fn nanos(amount: i64) -> Money {
+    Money::from_nanos(amount)
+}
+
+fn id(sequence: u64) -> GrantId {
+    GrantId { sequence, ..GrantId::default() }
+}
+
+/// One account with its grants, as a database would keep them.
+struct Book {
+    row: Balance,
+    limited: bool,
+    allowance: Option<Money>,
+    grants: BTreeMap<GrantId, Grant>,
+}
+
+impl Book {
+    fn with(funds: i64) -> Book {
+        let row = Balance { available: nanos(funds), funds: nanos(funds), ..Balance::default() };
+        Book { row, limited: true, allowance: None, grants: BTreeMap::new() }
+    }
+
+    fn lend(&mut self, sequence: u64, want: i64, slice: i64) -> i64 {
+        let funds = Account { limited: self.limited, available: self.row.available, allowance: self.allowance };
+        let ask = Ask { want: nanos(want), slice: nanos(slice) };
+        let known = self.grants.get(&id(sequence));
+        let (answer, step) = grant(id(sequence), OWNER, known, &funds, ask, false).unwrap();
+        self.take(step);
+        answer.nanos()
+    }
+
+    fn close(&mut self, sequence: u64, used: i64) {
+        let step = close(id(sequence), OWNER, self.grants.get(&id(sequence)), nanos(used)).unwrap();
+        self.take(step);
+    }
+
+    fn take(&mut self, step: Option<ledger::Step>) {
+        let Some(step) = step else { return };
+        self.grants.insert(step.grant.id, step.grant);
+        self.change(step.change);
+    }
+
+    fn post(&mut self, price: i64, parts: &[(u64, i64)]) -> i64 {
+        let parts: Vec<GrantPart> =
+            parts.iter().map(|(grant, amount)| GrantPart { grant: id(*grant), amount: nanos(*amount) }).collect();
+        let posted = post(Call { account: OWNER, price: nanos(price), parts: &parts }, &mut self.grants);
+        self.change(posted.change);
+        posted.uncovered.nanos()
+    }
+
+    fn change(&mut self, change: Balance) {
+        self.row += change;
+        assert!(self.row.adds_up(), "{:?}", self.row);
+        let held = self.grants.values().fold(Money::ZERO, |sum, grant| sum + grant.held());
+        assert_eq!(held, self.row.held, "what grants hold is what the row holds");
+    }
+
+    /// Available, held, settled.
+    fn figures(&self) -> (i64, i64, i64) {
+        (self.row.available.nanos(), self.row.held.nanos(), self.row.settled.nanos())
+    }
+}
+
+#[test]
+fn half_is_lent_then_slice_by_slice_then_all() {
+    let mut book = Book::with(100_000_000);
+    for (sequence, (want, slice, given)) in [
+        (1_000_000_000, 10_000_000, 50_000_000),
+        (1_000_000_000, 10_000_000, 25_000_000),
+        (5_000_000, 5_000_000, 5_000_000),
+        (1_000_000_000, 15_000_000, 15_000_000),
+        (1_000_000_000, 15_000_000, 5_000_000),
+        (1_000_000_000, 15_000_000, 0),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert_eq!(book.lend(sequence as u64, want, slice), given, "grant {sequence}");
+    }
+    assert_eq!(book.figures(), (0, 100_000_000, 0));
+}
+
+#[test]
+fn a_question_is_answered_once_and_a_refusal_stays_one() {
+    let mut book = Book::with(0);
+    assert_eq!(book.lend(1, 10, 10), 0);
+    book.change(Balance { available: nanos(1_000), funds: nanos(1_000), ..Balance::default() });
+    assert_eq!([book.lend(1, 10, 10), book.lend(2, 10, 10), book.lend(2, 99, 99)], [0, 10, 10]);
+    assert_eq!(book.figures(), (990, 10, 0));
+    book.close(3, 0);
+    assert_eq!(book.lend(3, 10, 10), 0, "it was given up before it was asked for");
+    let other = grant(id(2), AccountId(8), book.grants.get(&id(2)), &Account::default(), Ask::default(), false);
+    assert!(other.is_err());
+}
+
+#[test]
+fn a_close_keeps_what_posts_will_need_and_is_done_once() {
+    let mut book = Book::with(1_000);
+    book.lend(1, 400, 400);
+    assert_eq!(book.post(100, &[(1, 100)]), 0);
+    for used in [150, 0, 400] {
+        book.close(1, used);
+    }
+    assert_eq!(book.figures(), (850, 50, 100));
+    assert_eq!(book.post(50, &[(1, 50)]), 0);
+    assert_eq!(book.figures(), (850, 0, 150));
+    assert_eq!(book.post(30, &[(1, 30)]), 30, "nothing of it is left: it comes from what is available");
+    assert_eq!(book.figures(), (820, 0, 180));
+}
+
+#[test]
+fn a_post_takes_nothing_from_another_accounts_grant() {
+    let mut book = Book::with(1_000);
+    book.lend(1, 400, 400);
+    let mut grants = BTreeMap::from([(id(1), Grant { account: AccountId(8), ..book.grants[&id(1)] })]);
+    let parts = [GrantPart { grant: id(1), amount: nanos(5) }];
+    assert_eq!(post(Call { account: OWNER, price: nanos(5), parts: &parts }, &mut grants).uncovered, nanos(5));
+    assert_eq!(grants[&id(1)].posted, Money::ZERO);
+}
+
+#[test]
+fn what_a_lost_node_held_comes_back_when_it_is_written_off_and_nothing_more_is_lent_to_it() {
+    let mut book = Book::with(1_000);
+    book.lend(1, 400, 400);
+    book.post(100, &[(1, 100)]);
+    let step = write_off(&book.grants[&id(1)]);
+    book.take(step);
+    assert_eq!(book.figures(), (900, 0, 100));
+    assert_eq!(write_off(&book.grants[&id(1)]), None);
+    assert_eq!(book.lend(1, 400, 400), 0);
+    book.close(1, 400);
+    assert_eq!(book.post(7, &[(1, 7)]), 7, "a late post is taken from what is available, for all to see");
+    let funds = Account { limited: true, available: nanos(900), allowance: None };
+    let ask = Ask { want: nanos(1), slice: nanos(1) };
+    let (answer, step) = grant(id(2), OWNER, None, &funds, ask, true).unwrap();
+    assert_eq!((answer, step.unwrap().grant.state), (Money::ZERO, State::Refused));
+}
+
+#[test]
+fn a_cap_bounds_what_is_lent_whatever_is_available() {
+    let mut book = Book { allowance: Some(nanos(30)), ..Book::with(1_000) };
+    assert_eq!(book.lend(1, 400, 40), 30);
+    book.allowance = Some(nanos(-5));
+    assert_eq!(book.lend(2, 400, 40), 0);
+    let mut postpaid = Book { limited: false, ..Book::with(0) };
+    assert_eq!(postpaid.lend(1, 400, 40), 400);
+    assert_eq!(postpaid.figures(), (-400, 400, 0));
+}

@@ -1,0 +1,69 @@
+//! Money of collected records: what originators pay leaves what is held for its grants, what terminators are owed is added up.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ::ledger::{Balance, Call, Grant};
+use cdr::Cdr;
+use units::{AttemptIndex, GrantId, Money};
+
+use crate::error::Result;
+use crate::ledger::{ENTRY_COLUMNS, apply, entry_values, grant_row, hex};
+use crate::sql::{Arg, Tx, args, marks, now};
+
+/// Moves the money of records that were not in the database before; accounts that are not `known` have no rows to change. Returns how
+/// many records moved money.
+pub(crate) async fn post(tx: &mut Tx, cdrs: &[&Cdr], known: &BTreeSet<u32>) -> Result<u64> {
+    let mut grants = needed_grants(tx, cdrs).await?;
+    let before: BTreeMap<GrantId, Money> = grants.iter().map(|(id, grant)| (*id, grant.posted)).collect();
+    let mut changes: BTreeMap<u32, Balance> = BTreeMap::new();
+    let (mut posts, mut entries) = (Vec::new(), Vec::new());
+    let at = now();
+    let mut note = |account: u32, kind: &str, id: &[u8; 16], change: Balance| {
+        *changes.entry(account).or_default() += change;
+        entries.push(entry_values(account, at, format!("{kind}:{}", hex(id)), kind, change, ""));
+    };
+    for cdr in cdrs.iter().filter(|cdr| cdr.attempt == AttemptIndex(0)) {
+        let id = cdr.call.to_bytes(cdr.attempt);
+        if let Some(sell) = cdr.sell.filter(|sell| sell.price != Money::ZERO)
+            && known.contains(&cdr.originator_account.0)
+        {
+            let call = Call { account: cdr.originator_account, price: sell.price, parts: &cdr.grants };
+            let posted = ::ledger::post(call, &mut grants);
+            note(call.account.0, "post", &id, posted.change);
+            posts.push(args![id, call.account.0, call.price, posted.uncovered, at]);
+        }
+        if let Some(buy) = cdr.buy.filter(|buy| buy.price != Money::ZERO)
+            && known.contains(&cdr.terminator_account.0)
+        {
+            note(cdr.terminator_account.0, "cost", &id, Balance { owed: buy.price, ..Balance::default() });
+        }
+    }
+    let posted = posts.len() as u64;
+    tx.insert_many("INSERT INTO", "posts", &["id", "account", "price", "uncovered", "posted"], posts).await?;
+    tx.insert_many("INSERT INTO", "ledger_entries", ENTRY_COLUMNS, entries).await?;
+    for (account, change) in changes {
+        apply(tx, account, change).await?;
+    }
+    for (id, grant) in &grants {
+        let more = grant.posted - before[id];
+        if more != Money::ZERO {
+            tx.run("UPDATE grants SET posted=posted+? WHERE id=?", args![more, id.to_bytes()]).await?;
+        }
+    }
+    Ok(posted)
+}
+
+/// The grants that these records name.
+async fn needed_grants(tx: &mut Tx, cdrs: &[&Cdr]) -> Result<BTreeMap<GrantId, Grant>> {
+    let wanted: BTreeSet<GrantId> = cdrs.iter().flat_map(|cdr| &cdr.grants).map(|part| part.grant).collect();
+    let wanted: Vec<GrantId> = wanted.into_iter().collect();
+    let mut found = BTreeMap::new();
+    for block in wanted.chunks(500) {
+        let sql = format!("SELECT * FROM grants WHERE id IN ({})", marks(block.len()));
+        for row in tx.rows(sql, block.iter().map(|id| Arg::from(id.to_bytes())).collect()).await? {
+            let grant = grant_row(&row)?;
+            found.insert(grant.id, grant);
+        }
+    }
+    Ok(found)
+}

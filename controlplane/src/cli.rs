@@ -7,6 +7,7 @@ mod calls;
 mod cdr;
 mod deck;
 mod external;
+mod limits;
 mod past;
 mod replay;
 mod route;
@@ -56,6 +57,8 @@ enum Noun {
     /// Rate decks.
     #[command(subcommand)]
     Deck(deck::Verb),
+    /// Limits of calls, with what is taken of them.
+    Limits(limits::Arguments),
     /// Routing.
     #[command(subcommand)]
     Route(route::Verb),
@@ -138,6 +141,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Noun::Calls(verb) => calls::run(verb).await,
         Noun::Cdr(verb) => cdr::run(verb).await,
         Noun::Deck(verb) => deck::run(verb).await,
+        Noun::Limits(arguments) => limits::run(arguments).await,
         Noun::Route(verb) => route::run(verb).await,
         Noun::Replay(arguments) => replay::run(arguments).await,
         Noun::Whatif(arguments) => whatif::run(*arguments).await,

@@ -231,6 +231,7 @@ impl Control {
                 self.ask_all(from, id, Kind::Figures(figures), || Order::Figures { question });
             }
             Ask::Peers => self.ask_all(from, id, Kind::Peers(Box::default()), || Order::Peers { question }),
+            Ask::Rooms => self.ask_all(from, id, Kind::Rooms(Vec::new()), || Order::Rooms { question }),
             Ask::Release { call } => self.release(from, id, &call),
             Ask::Drain { on } => {
                 self.hub.draining = on;

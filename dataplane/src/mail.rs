@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use panel::metrics::Histogram;
-use panel::wire::{CallRow, Peers, Reply, ShardFigures, Want};
+use panel::wire::{CallRow, Peers, Reply, RoomRow, ShardFigures, Want};
 use rtrb::{Consumer, Producer};
 use shard::{Loaded, Parcel, Target};
 use tokio::sync::mpsc;
@@ -34,6 +34,8 @@ pub enum Order {
     Figures { question: u64 },
     /// Tell who is registered where, and who was refused.
     Peers { question: u64 },
+    /// Tell what calls hold of limits.
+    Rooms { question: u64 },
     /// Refuse new calls or take them again.
     Drain(bool),
     /// The journal's disk is nearly full, or has room again.
@@ -68,6 +70,8 @@ pub enum Part {
     Figures(Box<Counts>),
     /// Who is registered where, and who was refused.
     Peers(Box<Peers>),
+    /// What calls hold of limits.
+    Rooms(Vec<RoomRow>),
     /// The revision that it decides from, and the snapshot that it decided from before: taken apart where nobody waits.
     Loaded(u64, Option<Loaded>),
 }

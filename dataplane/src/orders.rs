@@ -27,6 +27,7 @@ impl Pump {
             }
             Order::Figures { question } => (question, Part::Figures(Box::new(self.counts()))),
             Order::Peers { question } => (question, Part::Peers(Box::new(self.shard.peers(clock)))),
+            Order::Rooms { question } => (question, Part::Rooms(self.shard.rooms(clock))),
             Order::Targets { trunk, targets } => return self.shard.on_targets(trunk, &targets),
             Order::Drain(on) => return self.shard.on_drain(on),
             Order::DiskFull(full) => {

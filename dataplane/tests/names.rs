@@ -82,7 +82,7 @@ fn model() -> Model {
     };
     Model {
         revision: Revision(1),
-        carriers: vec![Carrier { id: CarrierId(1), code: "one".into(), blocked: false }],
+        carriers: vec![Carrier { id: CarrierId(1), code: "one".into(), ..Carrier::default() }],
         accounts: vec![Account { id: AccountId(1), carrier: CarrierId(1), currency: Currency::USD }],
         ingress_trunks: vec![alice],
         decks: vec![Deck { id: DeckId(1), code: "deck".into(), ..Deck::default() }],

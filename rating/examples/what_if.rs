@@ -107,7 +107,7 @@ fn model() -> Model {
         revision: Revision(1),
         carriers: ids
             .clone()
-            .map(|id| Carrier { id: CarrierId(id), code: format!("c-{id}"), blocked: false })
+            .map(|id| Carrier { id: CarrierId(id), code: format!("c-{id}"), ..Carrier::default() })
             .collect(),
         accounts: ids.clone().map(account).collect(),
         decks: ids.clone().map(deck).collect(),

@@ -28,7 +28,12 @@ fn mirrored(view: &View<'_>, like: &Model) -> Model {
         built: view.built(),
         carriers: view
             .carriers()
-            .map(|read| Carrier { id: read.id(), code: read.code().into(), blocked: read.blocked() })
+            .map(|read| Carrier {
+                id: read.id(),
+                code: read.code().into(),
+                blocked: read.blocked(),
+                ..Carrier::default()
+            })
             .collect(),
         accounts: like.accounts.iter().map(account).collect(),
         ingress_trunks: view.ingress_trunks().map(|read| ingress(&read)).collect(),

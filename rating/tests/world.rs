@@ -35,7 +35,7 @@ pub fn world() -> Model {
 }
 
 fn carrier(model: &mut Model, id: u32) {
-    model.carriers.push(Carrier { id: CarrierId(id), code: format!("carrier-{id}"), blocked: false });
+    model.carriers.push(Carrier { id: CarrierId(id), code: format!("carrier-{id}"), ..Carrier::default() });
     model.accounts.push(Account { id: AccountId(id), carrier: CarrierId(id), currency: Currency::USD });
 }
 

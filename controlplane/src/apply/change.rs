@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use snapshot::{GroupMember, PlanRoute, Policy, Rate};
+use snapshot::{CarrierLimits, GroupMember, Limits, PlanRoute, Policy, Rate};
 use store::{
     AccountDraft, CarrierDraft, DeckDraft, Edit, EgressTrunkDraft, GroupDraft, IngressTrunkDraft, Object, PlanDraft,
 };
@@ -29,6 +29,7 @@ struct Work<'a> {
 pub async fn changes(edit: &mut Edit, wanted: &Wanted, input: &Input) -> Result<Vec<Change>, ApplyError> {
     let mut work = Work { edit, file: &input.name, changes: Vec::new(), codes: BTreeMap::new() };
     work.currencies(wanted).await?;
+    work.switch(wanted).await?;
     for (place, draft) in &wanted.carriers {
         work.put(place, draft, carrier_words).await?;
     }
@@ -90,6 +91,19 @@ impl Work<'_> {
             let action = if before.is_some() { Action::Update } else { Action::Create };
             let detail = before.map_or(rate.value.to_string(), |before| format!("{} → {}", before.value, rate.value));
             self.note(action, "exchange rate", rate.currency.as_str(), detail);
+        }
+        Ok(())
+    }
+
+    /// What the whole switch may have.
+    async fn switch(&mut self, wanted: &Wanted) -> Result<(), ApplyError> {
+        let Some((place, limits)) = &wanted.switch else { return Ok(()) };
+        let before = self.edit.switch_limits().await?;
+        if before != *limits {
+            self.edit.set_switch_limits(*limits).await.map_err(|error| self.at(place, "cps_window_s", error))?;
+            let words = |of: &Limits| format!("{} calls, {} CPS in {} s", of.capacity, of.cps, of.cps_window_s.max(1));
+            let detail = format!("{} → {}", words(&before), words(limits));
+            self.note(Action::Update, "switch", "limits", detail);
         }
         Ok(())
     }
@@ -365,7 +379,19 @@ fn shown(text: &str) -> &str {
 }
 
 fn carrier_words(d: &CarrierDraft, _: &Work<'_>) -> Words {
-    vec![("name", d.name.clone()), ("blocked", d.blocked.to_string())]
+    let CarrierLimits { ingress, egress, capacity, originator_capacity } = d.limits;
+    vec![
+        ("name", d.name.clone()),
+        ("blocked", d.blocked.to_string()),
+        ("capacity", capacity.to_string()),
+        ("originator_capacity", originator_capacity.to_string()),
+        ("ingress_capacity", ingress.capacity.to_string()),
+        ("ingress_cps", ingress.cps.to_string()),
+        ("ingress_cps_window_s", ingress.cps_window_s.to_string()),
+        ("egress_capacity", egress.capacity.to_string()),
+        ("egress_cps", egress.cps.to_string()),
+        ("egress_cps_window_s", egress.cps_window_s.to_string()),
+    ]
 }
 
 fn account_words(d: &AccountDraft, work: &Work<'_>) -> Words {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::Deserialize;
 use serde_saphyr::Spanned;
-use snapshot::{ExchangeRate, Order, PlanRules, Policy, Rate, RouteRules, Source};
+use snapshot::{CarrierLimits, ExchangeRate, Limits, Order, PlanRules, Policy, Rate, RouteRules, Source};
 use store::AccountKind;
 use units::{Currency, Money, Rounding, WallTime};
 
@@ -17,6 +17,7 @@ use super::{Input, Mistake, decks};
 struct Document {
     base_currency: Text,
     exchange_rates: Vec<Spanned<ExchangeText>>,
+    switch: Option<Spanned<SwitchText>>,
     carriers: Vec<Spanned<CarrierText>>,
     accounts: Vec<Spanned<AccountText>>,
     decks: Vec<Spanned<decks::DeckText>>,
@@ -40,6 +41,22 @@ struct CarrierText {
     code: Text,
     name: Text,
     blocked: Text,
+    capacity: Text,
+    originator_capacity: Text,
+    ingress_capacity: Text,
+    ingress_cps: Text,
+    ingress_cps_window_s: Text,
+    egress_capacity: Text,
+    egress_cps: Text,
+    egress_cps_window_s: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct SwitchText {
+    capacity: Text,
+    cps: Text,
+    cps_window_s: Text,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -145,6 +162,8 @@ struct IngressText {
 pub struct Wanted {
     pub base_currency: Option<(Place, Currency)>,
     pub exchange_rates: Vec<(Place, ExchangeRate)>,
+    /// What the whole switch may have.
+    pub switch: Option<(Place, Limits)>,
     pub carriers: Vec<(Place, store::CarrierDraft)>,
     pub accounts: Vec<(Place, Account)>,
     pub decks: Vec<(Place, Deck)>,
@@ -280,6 +299,10 @@ pub fn parse(input: &Input) -> Result<Wanted, Vec<Mistake>> {
     let base_currency = reader.may(&mut place, "base_currency", &document.base_currency, currency).flatten();
     let wanted = Wanted {
         base_currency: base_currency.map(|base| (place, base)),
+        switch: document.switch.as_ref().and_then(|text| {
+            let mut place = Place::new("switch".into(), &text.referenced);
+            switch(&mut reader, &mut place, &text.value).map(|limits| (place, limits))
+        }),
         exchange_rates: each(&mut reader, "exchange_rates", &document.exchange_rates, exchange_rate),
         carriers: each(&mut reader, "carriers", &document.carriers, carrier),
         accounts: each(&mut reader, "accounts", &document.accounts, account),
@@ -343,11 +366,32 @@ fn exchange_rate(r: &mut Reader, p: &mut Place, t: &ExchangeText) -> Option<Exch
     Some(ExchangeRate { currency: currency?, from: from?, value: value? })
 }
 
+fn switch(r: &mut Reader, p: &mut Place, t: &SwitchText) -> Option<Limits> {
+    let capacity = r.or(p, "capacity", &t.capacity, 0, number);
+    let cps = r.or(p, "cps", &t.cps, 0, number);
+    let cps_window_s = r.or(p, "cps_window_s", &t.cps_window_s, 0, number);
+    Some(Limits { capacity: capacity?, cps: cps?, cps_window_s: cps_window_s? })
+}
+
 fn carrier(r: &mut Reader, p: &mut Place, t: &CarrierText) -> Option<store::CarrierDraft> {
     let code = r.must(p, "code", &t.code, any);
     let name = r.or(p, "name", &t.name, String::new(), any);
     let blocked = r.or(p, "blocked", &t.blocked, false, flag);
-    Some(store::CarrierDraft { code: code?, name: name?, blocked: blocked? })
+    let limits = CarrierLimits {
+        ingress: Limits {
+            capacity: r.or(p, "ingress_capacity", &t.ingress_capacity, 0, number)?,
+            cps: r.or(p, "ingress_cps", &t.ingress_cps, 0, number)?,
+            cps_window_s: r.or(p, "ingress_cps_window_s", &t.ingress_cps_window_s, 0, number)?,
+        },
+        egress: Limits {
+            capacity: r.or(p, "egress_capacity", &t.egress_capacity, 0, number)?,
+            cps: r.or(p, "egress_cps", &t.egress_cps, 0, number)?,
+            cps_window_s: r.or(p, "egress_cps_window_s", &t.egress_cps_window_s, 0, number)?,
+        },
+        capacity: r.or(p, "capacity", &t.capacity, 0, number)?,
+        originator_capacity: r.or(p, "originator_capacity", &t.originator_capacity, 0, number)?,
+    };
+    Some(store::CarrierDraft { code: code?, name: name?, blocked: blocked?, limits })
 }
 
 fn account(r: &mut Reader, p: &mut Place, t: &AccountText) -> Option<Account> {

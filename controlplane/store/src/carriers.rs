@@ -1,5 +1,7 @@
 //! Carriers: the companies that we connect with.
 
+use snapshot::{CarrierLimits, Limits};
+
 use crate::error::{Result, StoreError};
 use crate::object::{Object, Stored};
 use crate::sql::{Arg, Row, args};
@@ -13,6 +15,8 @@ pub struct CarrierDraft {
     pub name: String,
     /// Neither sends nor takes calls.
     pub blocked: bool,
+    /// What it may have over all its trunks.
+    pub limits: CarrierLimits,
 }
 
 /// A carrier as stored.
@@ -22,7 +26,19 @@ impl Object for CarrierDraft {
     type Facts = ();
     const WHAT: &'static str = "carrier";
     const TABLE: &'static str = "carriers";
-    const COLUMNS: &'static [&'static str] = &["code", "name", "blocked"];
+    const COLUMNS: &'static [&'static str] = &[
+        "code",
+        "name",
+        "blocked",
+        "capacity",
+        "originator_capacity",
+        "ingress_capacity",
+        "ingress_cps",
+        "ingress_cps_window_s",
+        "egress_capacity",
+        "egress_cps",
+        "egress_cps_window_s",
+    ];
     const OF_CARRIER: bool = false;
 
     fn code(&self) -> &str {
@@ -30,16 +46,56 @@ impl Object for CarrierDraft {
     }
 
     fn check(&self) -> Result<()> {
-        check_name(&self.name)
+        check_name(&self.name)?;
+        check_window("ingress_cps_window_s", self.limits.ingress)?;
+        check_window("egress_cps_window_s", self.limits.egress)
     }
 
     fn args(&self) -> Vec<Arg> {
-        args![self.code.as_str(), self.name.as_str(), self.blocked]
+        let CarrierLimits { ingress, egress, capacity, originator_capacity } = self.limits;
+        args![
+            self.code.as_str(),
+            self.name.as_str(),
+            self.blocked,
+            capacity,
+            originator_capacity,
+            ingress.capacity,
+            ingress.cps,
+            ingress.cps_window_s,
+            egress.capacity,
+            egress.cps,
+            egress.cps_window_s
+        ]
     }
 
     fn read(row: &Row) -> Result<CarrierDraft> {
-        Ok(CarrierDraft { code: row.text("code")?, name: row.text("name")?, blocked: row.flag("blocked")? })
+        Ok(CarrierDraft {
+            code: row.text("code")?,
+            name: row.text("name")?,
+            blocked: row.flag("blocked")?,
+            limits: CarrierLimits {
+                ingress: Limits {
+                    capacity: row.num("ingress_capacity")?,
+                    cps: row.num("ingress_cps")?,
+                    cps_window_s: row.num("ingress_cps_window_s")?,
+                },
+                egress: Limits {
+                    capacity: row.num("egress_capacity")?,
+                    cps: row.num("egress_cps")?,
+                    cps_window_s: row.num("egress_cps_window_s")?,
+                },
+                capacity: row.num("capacity")?,
+                originator_capacity: row.num("originator_capacity")?,
+            },
+        })
     }
+}
+
+pub(crate) fn check_window(field: &'static str, limits: Limits) -> Result<()> {
+    if limits.cps_window_s > 60 {
+        return Err(StoreError::invalid(field, "1 to 60 seconds; 0 for 1"));
+    }
+    Ok(())
 }
 
 /// A name is for people: any text without control characters.

@@ -13,6 +13,7 @@ use crate::error::{ConflictKind, Result, StoreError};
 use crate::exchange;
 use crate::groups::GroupDraft;
 use crate::ingress::IngressTrunkDraft;
+use crate::limits;
 use crate::object::{Edit, all};
 use crate::plans::PlanDraft;
 use crate::rates::{self, Shelf};
@@ -131,9 +132,14 @@ fn revision(row: &Row) -> Result<RevisionRow> {
 
 /// Rates are packed if there is a shelf for them.
 async fn gather(tx: &mut Tx, shelf: Option<&Shelf>) -> Result<Model> {
-    let mut model = Model { built: now(), ..Model::default() };
+    let mut model = Model { built: now(), limits: limits::of_switch(tx).await?, ..Model::default() };
     for c in all::<CarrierDraft>(tx).await? {
-        model.carriers.push(Carrier { id: CarrierId(c.id), code: c.draft.code, blocked: c.draft.blocked });
+        model.carriers.push(Carrier {
+            id: CarrierId(c.id),
+            code: c.draft.code,
+            blocked: c.draft.blocked,
+            limits: c.draft.limits,
+        });
     }
     for a in all::<AccountDraft>(tx).await? {
         model.accounts.push(Account { id: AccountId(a.id), carrier: a.carrier, currency: a.currency });

@@ -18,6 +18,7 @@ pub mod import;
 pub mod imports;
 pub mod ingress_trunks;
 pub mod latency;
+pub mod limits;
 pub mod nodes;
 pub mod ops;
 pub mod overview;

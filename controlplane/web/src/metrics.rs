@@ -65,6 +65,10 @@ fn shards(out: &mut String, heard: &Heard) {
     };
     each(out, "calls_active", "Running calls.", |shard| u64::from(shard.calls));
     each(out, "calls_answered_active", "Running calls that are answered.", |shard| u64::from(shard.answered));
+    each(out, "rooms_taken", "Rooms on trunks that are counted as taken.", |shard| u64::from(shard.rooms_taken));
+    each(out, "rooms_held", "Rooms on trunks that calls hold: in sum the rooms taken.", |shard| {
+        u64::from(shard.rooms_held)
+    });
     each(out, "media_ports_used", "Media ports in use.", |shard| u64::from(shard.ports_used));
     each(out, "media_ports_max", "Media ports of the shard.", |shard| u64::from(shard.ports_max));
 }

@@ -69,6 +69,7 @@ fn paths() -> (OpenApiRouter<App>, OpenApiRouter<App>) {
         .merge(api::latency::routes())
         .merge(api::nodes::routes())
         .merge(api::peers::routes())
+        .merge(api::limits::routes())
         .merge(api::standings::routes())
         .merge(api::audit::routes())
         .merge(api::apply::routes());

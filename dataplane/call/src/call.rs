@@ -430,6 +430,11 @@ impl Call {
         matches!(self.state, State::Over { .. })
     }
 
+    /// Rooms on trunks that it holds, 0 to 2: for audits.
+    pub fn rooms_held(&self) -> u32 {
+        u32::from(self.ingress_taken) + u32::from(self.egress_taken.is_some())
+    }
+
     /// The leg's Call-ID and tags, for the shard's table.
     pub fn dialog(&self, leg: u8) -> Option<&sip::dialog::Dialog> {
         self.legs.get(usize::from(leg)).map(|leg| &leg.dialog)

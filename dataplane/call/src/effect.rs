@@ -6,7 +6,7 @@ use core::ops::Range;
 use cdr::GrantPart;
 use rating::quality::Over;
 use sip::Hop;
-use units::{AccountId, EgressTrunkId, IngressTrunkId, Instant, Money, PlanId};
+use units::{AccountId, CarrierId, EgressTrunkId, IngressTrunkId, Instant, Money, PlanId};
 
 /// Which limit is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,6 +15,17 @@ pub enum Trunk {
     Ingress(IngressTrunkId),
     /// Calls that go out.
     Egress(EgressTrunkId),
+}
+
+/// Where a call holds room: on a trunk, and with it at the trunk's carrier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The trunk.
+    pub trunk: Trunk,
+    /// Whose trunk it is.
+    pub carrier: CarrierId,
+    /// Who sent the call; on an ingress trunk the same carrier.
+    pub originator: CarrierId,
 }
 
 /// What is known of an attempt before it is over.
@@ -64,19 +75,19 @@ pub enum Effect {
         /// The leg.
         leg: u8,
     },
-    /// Take one call's room on a trunk; answered by [`crate::Call::on_taken`].
+    /// Take one call's room; answered by [`crate::Call::on_taken`].
     Take {
-        /// The trunk.
-        trunk: Trunk,
-        /// Concurrent calls at most; 0 for no limit.
+        /// Where.
+        place: Place,
+        /// Concurrent calls of the trunk at most; 0 for no limit.
         capacity: u32,
-        /// New calls a second at most; 0 for no limit.
+        /// New calls a second of the trunk at most; 0 for no limit.
         cps: u32,
     },
     /// Give the room back.
     Return {
-        /// The trunk.
-        trunk: Trunk,
+        /// Where it was taken.
+        place: Place,
         /// The plan that chose it.
         plan: PlanId,
         /// How the attempt that had it ended.
@@ -86,6 +97,8 @@ pub enum Effect {
     Heard {
         /// The trunk.
         trunk: EgressTrunkId,
+        /// Whose it is.
+        carrier: CarrierId,
         /// The plan that chose it.
         plan: PlanId,
         /// When its INVITE was sent.

@@ -105,7 +105,7 @@ impl Stage {
                     Effect::Send { leg, to, bytes: range } => {
                         self.sent.push((leg, to.remote, String::from_utf8(bytes[range].to_vec()).unwrap()));
                     }
-                    Effect::Take { trunk, .. } => self.with(|ctx| call.on_taken(ctx, trunk, Ok(()))),
+                    Effect::Take { place, .. } => self.with(|ctx| call.on_taken(ctx, place, Ok(()))),
                     Effect::Reserve { want, .. } => {
                         self.grants += 1;
                         let grant = GrantId { sequence: self.grants, ..GrantId::default() };
@@ -215,7 +215,7 @@ pub fn deck(id: u32, price: i64) -> Deck {
 }
 
 pub fn model() -> Model {
-    let carrier = |id: u32| Carrier { id: CarrierId(id), code: format!("carrier-{id}"), blocked: false };
+    let carrier = |id: u32| Carrier { id: CarrierId(id), code: format!("carrier-{id}"), ..Carrier::default() };
     let account = |id: u32| Account { id: AccountId(id), carrier: CarrierId(id), currency: Currency::USD };
     let egress = |id: u32, carrier: u32, deck: u32, address: &str| EgressTrunk {
         id: EgressTrunkId(id),

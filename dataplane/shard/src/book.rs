@@ -1,51 +1,66 @@
-//! Room on trunks and money of accounts live on one home shard each; the other shards ask it by parcel.
+//! Room of trunks and carriers and money of accounts live on one home shard each; the other shards ask it by parcel.
 //!
 //! Room is counted from takes and returns, so it is exact and never below zero. Money is what the ledger granted to this node:
 //! calls reserve slices of it, and what they do not use is free again.
 
 mod purse;
 mod room;
+mod rooms;
 
 pub use room::{Limits, MOMENTS_MAX};
+pub use rooms::{Allowed, Holder, Taken};
 
 use alloc::vec::Vec;
 
-use call::effect::{News, Trunk};
+use call::effect::{News, Place, Trunk};
 use cdr::{GrantPart, Record};
 use hashbrown::HashMap;
 use panel::wire::{Reply, Want};
 use rating::quality::Over;
-use units::{AccountId, Cause, EgressTrunkId, GrantId, Instant, Money, NodeId, PlanId, ShardId};
+use units::{AccountId, CarrierId, Cause, EgressTrunkId, GrantId, Instant, Money, NodeId, PlanId, ShardId};
 
 use crate::table::CallRef;
 use purse::Purse;
-use room::Room;
+use rooms::Rooms;
 
 /// A question to a home shard, or its answer.
 #[derive(Debug)]
 pub enum Entry {
-    /// One call wants room on a trunk.
+    /// A call that came in wants room at the switch and then at its place.
+    Enter {
+        /// The call.
+        call: CallRef,
+        /// Where it came in.
+        place: Place,
+        /// What is allowed at the switch.
+        switch: Limits,
+        /// What is allowed at the place.
+        allowed: Allowed,
+    },
+    /// The room at the switch is free again.
+    Leave,
+    /// One call wants room at a place.
     Take {
         /// The call.
         call: CallRef,
-        /// The trunk.
-        trunk: Trunk,
-        /// What the trunk allows.
-        limits: Limits,
+        /// Where.
+        place: Place,
+        /// What is allowed there.
+        allowed: Allowed,
     },
     /// It has it, or not.
     Taken {
         /// The call.
         call: CallRef,
-        /// The trunk.
-        trunk: Trunk,
+        /// Where.
+        place: Place,
         /// The refusal's cause, if it is one.
         taken: Result<(), Cause>,
     },
     /// The room is free again.
     Return {
-        /// The trunk.
-        trunk: Trunk,
+        /// Where it was taken.
+        place: Place,
         /// The plan that chose it.
         plan: PlanId,
         /// How the attempt that had it ended.
@@ -55,6 +70,8 @@ pub enum Entry {
     Heard {
         /// The trunk.
         trunk: EgressTrunkId,
+        /// Whose it is.
+        carrier: CarrierId,
         /// The plan that chose it.
         plan: PlanId,
         /// When its INVITE was sent.
@@ -97,17 +114,18 @@ impl Entry {
     /// The shard that must see this question; `None` for an answer.
     pub fn home(&self, shards: u16) -> Option<ShardId> {
         let key = match self {
-            Entry::Heard { trunk, .. } => trunk.0,
-            Entry::Take { trunk, .. } | Entry::Return { trunk, .. } => match trunk {
-                Trunk::Ingress(id) => id.0,
-                Trunk::Egress(id) => id.0,
-            },
+            Entry::Enter { .. } | Entry::Leave => return Some(SWITCH_HOME),
+            Entry::Heard { carrier, .. } => carrier.0,
+            Entry::Take { place, .. } | Entry::Return { place, .. } => place.carrier.0,
             Entry::Reserve { account, .. } | Entry::Settle { account, .. } => account.0,
             Entry::Taken { .. } | Entry::Reserved { .. } => return None,
         };
         Some(home(key, shards))
     }
 }
+
+/// Where the room of the whole switch is kept.
+const SWITCH_HOME: ShardId = ShardId(0);
 
 /// The home of an id among `shards`.
 pub fn home(key: u32, shards: u16) -> ShardId {
@@ -117,8 +135,17 @@ pub fn home(key: u32, shards: u16) -> ShardId {
 /// What the book asks of the shard.
 #[derive(Debug)]
 pub enum Order {
-    /// Answer a question.
+    /// Answer a question, or put one.
     Tell(ShardId, Entry),
+    /// Hand a question of another shard on to the next home.
+    Pass {
+        /// The next home.
+        to: ShardId,
+        /// Who waits for the answer.
+        from: ShardId,
+        /// The question.
+        entry: Entry,
+    },
     /// Append to the journal.
     Journal(Record),
     /// Append to the journal, and when it is durable tell the ledger.
@@ -132,7 +159,7 @@ pub struct Book {
     boot: u32,
     shard: ShardId,
     shards: u16,
-    rooms: HashMap<Trunk, Room>,
+    rooms: Rooms,
     purses: HashMap<AccountId, Purse>,
     /// Accounts with a purse, in order of first use: what is walked through must not depend on a hash.
     accounts: Vec<AccountId>,
@@ -147,7 +174,7 @@ impl Book {
             boot,
             shard,
             shards,
-            rooms: HashMap::new(),
+            rooms: Rooms::default(),
             purses: HashMap::new(),
             accounts: Vec::new(),
             grants_asked: 0,
@@ -172,15 +199,24 @@ impl Book {
     /// A question to this home shard.
     pub fn on_entry(&mut self, now: Instant, from: ShardId, entry: Entry, out: &mut Vec<Order>) {
         match entry {
-            Entry::Take { call, trunk, limits } => {
-                let taken = self.rooms.entry(trunk).or_default().take(now, limits);
-                let taken = taken.map_err(|full| room::cause(trunk, full));
-                out.push(Order::Tell(from, Entry::Taken { call, trunk, taken }));
-            }
-            Entry::Return { trunk, .. } => {
-                if let Some(room) = self.rooms.get_mut(&trunk) {
-                    room.give_back();
+            Entry::Enter { call, place, switch, allowed } => match self.rooms.enter(now, switch) {
+                Ok(()) => {
+                    let to = home(place.carrier.0, self.shards);
+                    out.push(Order::Pass { to, from, entry: Entry::Take { call, place, allowed } });
                 }
+                Err(cause) => out.push(Order::Tell(from, Entry::Taken { call, place, taken: Err(cause) })),
+            },
+            Entry::Leave => self.rooms.leave(),
+            Entry::Take { call, place, allowed } => {
+                let taken = self.rooms.take(now, place, &allowed);
+                if taken.is_err() {
+                    leave(place, out);
+                }
+                out.push(Order::Tell(from, Entry::Taken { call, place, taken }));
+            }
+            Entry::Return { place, .. } => {
+                self.rooms.put_back(place);
+                leave(place, out);
             }
             Entry::Reserve { call, account, want, least } => {
                 let next = self.next_grant();
@@ -227,14 +263,31 @@ impl Book {
         GrantId { node: self.node, boot: self.boot, sequence }
     }
 
-    /// Calls that hold room on a trunk.
-    pub fn taken(&self, trunk: Trunk) -> u32 {
-        self.rooms.get(&trunk).map_or(0, Room::taken)
+    /// Calls that hold room of this holder here.
+    pub fn taken(&self, holder: Holder) -> u32 {
+        self.rooms.calls(holder)
+    }
+
+    /// Rooms on trunks that are taken here.
+    pub fn trunk_rooms(&self) -> u32 {
+        self.rooms.on_trunks()
+    }
+
+    /// All that is taken here, in order of holder.
+    pub fn rooms(&self, now: Instant) -> Vec<Taken> {
+        self.rooms.all(now)
     }
 
     /// Money of an account that calls hold at this moment.
     pub fn reserved(&self, account: AccountId) -> Money {
         self.purses.get(&account).map_or(Money::ZERO, Purse::reserved)
+    }
+}
+
+/// Who gives a way in back, or did not get it, is no longer in the switch.
+fn leave(place: Place, out: &mut Vec<Order>) {
+    if matches!(place.trunk, Trunk::Ingress(_)) {
+        out.push(Order::Tell(SWITCH_HOME, Entry::Leave));
     }
 }
 

@@ -13,6 +13,7 @@ pub mod guard;
 pub mod health;
 mod hear;
 mod identity;
+mod limits;
 mod orders;
 pub mod parcel;
 mod peers;
@@ -480,6 +481,7 @@ impl Shard {
     /// Gauges.
     pub fn figures(&self) -> ShardFigures {
         let running = self.table.iter().filter(|(_, entry)| !entry.call.is_over()).count();
+        let (rooms_taken, rooms_held) = self.rooms_audit();
         ShardFigures {
             shard: self.config.shard.0,
             calls: running as u32,
@@ -487,6 +489,8 @@ impl Shard {
             ports_used: self.relay.ports_used(),
             ports_max: self.relay.ports_max(),
             revision: self.loaded.as_ref().map_or(0, |loaded| loaded.view().revision().0),
+            rooms_taken,
+            rooms_held,
             trunks: self.trunk_figures(),
             standings: self.standing_figures(),
             routes: self.route_figures(),

@@ -2,13 +2,13 @@
 
 use alloc::boxed::Box;
 
-use call::effect::{Effect as CallOrder, Trunk};
+use call::effect::{Effect as CallOrder, Place, Trunk};
 use call::{Call, Context};
 use cdr::Record;
 use rating::quality::Over;
 use units::{Clock, Instant, PlanId, ShardId};
 
-use crate::book::{Entry, Limits, Order};
+use crate::book::{Allowed, Entry, Limits, Order};
 use crate::table::CallRef;
 use crate::trace::Ladder;
 use crate::{Effect, Effects, LADDER_MS, LADDER_STEP_MS, MARK_MS, Parcel, Shard, Waiting, context};
@@ -132,13 +132,13 @@ impl Shard {
                 CallOrder::Register { leg } => {
                     self.table.register_minted(at, leg);
                 }
-                CallOrder::Take { trunk, capacity, cps } => {
-                    let limits = Limits { capacity, cps, window_s: self.cps_window_s(trunk) };
-                    self.ask_home(Entry::Take { call: at, trunk, limits }, out);
+                CallOrder::Take { place, capacity, cps } => {
+                    let question = self.take(at, place, (capacity, cps));
+                    self.ask_home(question, out);
                 }
-                CallOrder::Return { trunk, plan, over } => self.ask_home(Entry::Return { trunk, plan, over }, out),
-                CallOrder::Heard { trunk, plan, begun, news } => {
-                    self.ask_home(Entry::Heard { trunk, plan, begun, news }, out);
+                CallOrder::Return { place, plan, over } => self.ask_home(Entry::Return { place, plan, over }, out),
+                CallOrder::Heard { trunk, carrier, plan, begun, news } => {
+                    self.ask_home(Entry::Heard { trunk, carrier, plan, begun, news }, out);
                 }
                 CallOrder::Reserve { account, want, least } => {
                     self.ask_home(Entry::Reserve { call: at, account, want, least }, out);
@@ -155,12 +155,25 @@ impl Shard {
         self.work.clear();
     }
 
-    /// The window of a trunk's CPS limit, in seconds.
-    fn cps_window_s(&self, trunk: Trunk) -> u8 {
-        self.loaded.as_ref().map_or(0, |loaded| match trunk {
-            Trunk::Ingress(id) => loaded.policies.ingress(id).policy.cps_window_s,
-            Trunk::Egress(id) => loaded.policies.egress(id).policy.cps_window_s,
-        })
+    /// Asks for room at a place with the limits of the snapshot in force.
+    fn take(&self, call: CallRef, place: Place, (capacity, cps): (u32, u32)) -> Entry {
+        let mut allowed = Allowed { trunk: Limits { capacity, cps, window_s: 0 }, ..Allowed::default() };
+        let Some(loaded) = &self.loaded else { return Entry::Take { call, place, allowed } };
+        let of = loaded.view().carrier(place.carrier).map(|carrier| carrier.limits()).unwrap_or_default();
+        allowed.both = of.capacity;
+        match place.trunk {
+            Trunk::Ingress(id) => {
+                allowed.trunk.window_s = loaded.policies.ingress(id).policy.cps_window_s;
+                allowed.carrier = limits(of.ingress);
+                Entry::Enter { call, place, switch: limits(loaded.view().limits()), allowed }
+            }
+            Trunk::Egress(id) => {
+                allowed.trunk.window_s = loaded.policies.egress(id).policy.cps_window_s;
+                allowed.carrier = limits(of.egress);
+                allowed.share = of.originator_capacity;
+                Entry::Take { call, place, allowed }
+            }
+        }
     }
 
     fn ticket(&mut self) -> u64 {
@@ -174,13 +187,13 @@ impl Shard {
     fn ask_home(&mut self, entry: Entry, out: &mut Effects) {
         let own = self.config.shard;
         match entry.home(self.config.shards) {
-            Some(home) if home != own => self.send_entry(home, entry, out),
+            Some(home) if home != own => self.send_entry(home, (own, entry), out),
             _ => self.inbox.push_back((own, entry)),
         }
     }
 
-    fn send_entry(&mut self, to: ShardId, entry: Entry, out: &mut Effects) {
-        let parcel = Parcel::Book { from: self.config.shard, entry };
+    fn send_entry(&mut self, to: ShardId, (from, entry): (ShardId, Entry), out: &mut Effects) {
+        let parcel = Parcel::Book { from, entry };
         out.list.push(Effect::Parcel { to, parcel: Box::new(parcel) });
     }
 
@@ -196,12 +209,12 @@ impl Shard {
     fn work_entries(&mut self, clock: Clock, out: &mut Effects) {
         while let Some((from, entry)) = self.inbox.pop_front() {
             match entry {
-                Entry::Taken { call, trunk, taken } => {
+                Entry::Taken { call, place, taken } => {
                     if self.table.get(call).is_some() {
-                        self.step(clock, call, out, |call, ctx| call.on_taken(ctx, trunk, taken));
+                        self.step(clock, call, out, |call, ctx| call.on_taken(ctx, place, taken));
                     } else if taken.is_ok() {
                         let (plan, over) = (PlanId::default(), Over::Void);
-                        self.ask_home(Entry::Return { trunk, plan, over }, out);
+                        self.ask_home(Entry::Return { place, plan, over }, out);
                     }
                 }
                 Entry::Reserved { call, reserved, account } => {
@@ -223,17 +236,17 @@ impl Shard {
 
     /// Answers a question to this home shard. A trunk that may not be called at this moment has no room.
     fn answer_entry(&mut self, clock: Clock, from: ShardId, question: Entry) {
-        if let Entry::Take { call, trunk: trunk @ Trunk::Egress(id), .. } = question
+        if let Entry::Take { call, place: place @ Place { trunk: Trunk::Egress(id), .. }, .. } = question
             && let Some(cause) = self.standings.refusal(clock.now, id)
         {
-            return self.book_orders.push(Order::Tell(from, Entry::Taken { call, trunk, taken: Err(cause) }));
+            return self.book_orders.push(Order::Tell(from, Entry::Taken { call, place, taken: Err(cause) }));
         }
         self.standings.on_entry(clock, &question);
         self.book.on_entry(clock.now, from, question, &mut self.book_orders);
-        if let Some(Order::Tell(_, Entry::Taken { trunk: Trunk::Egress(id), taken: Ok(()), .. })) =
-            self.book_orders.last()
+        if let Some(Order::Tell(_, Entry::Taken { place, taken: Ok(()), .. })) = self.book_orders.last()
+            && let Trunk::Egress(id) = place.trunk
         {
-            self.standings.on_begun(clock, *id);
+            self.standings.on_begun(clock, id);
         }
     }
 
@@ -243,7 +256,9 @@ impl Shard {
         for order in orders.drain(..) {
             match order {
                 Order::Tell(to, entry) if to == self.config.shard => self.inbox.push_back((to, entry)),
-                Order::Tell(to, entry) => self.send_entry(to, entry, out),
+                Order::Tell(to, entry) => self.send_entry(to, (self.config.shard, entry), out),
+                Order::Pass { to, from, entry } if to == self.config.shard => self.inbox.push_back((from, entry)),
+                Order::Pass { to, from, entry } => self.send_entry(to, (from, entry), out),
                 Order::Journal(record) => {
                     self.journal(&record, out);
                 }
@@ -271,6 +286,10 @@ impl Shard {
         self.mark_at = clock.now.plus_millis(MARK_MS);
         self.journal(&Record::Mark { shard: self.config.shard, now: clock.now, wall: clock.wall }, out);
     }
+}
+
+fn limits(of: snapshot::Limits) -> Limits {
+    Limits { capacity: of.capacity, cps: of.cps, window_s: of.cps_window_s }
 }
 
 /// When a call that ends now hands its messages over: with those of the calls that end about then.

@@ -18,7 +18,8 @@ impl Shard {
         let Some(loaded) = self.loaded.clone() else { return };
         let (view, policies) = (loaded.view(), &loaded.policies);
         let (own, shards) = (self.config.shard, self.config.shards);
-        self.standings.set(clock, &view, policies, |trunk| home(trunk.0, shards) == own);
+        let is_home = |trunk| view.egress(trunk).is_some_and(|trunk| home(trunk.carrier().0, shards) == own);
+        self.standings.set(clock, &view, policies, is_home);
         self.ways.retain_standing(
             |trunk| is_watched(&view, policies, trunk),
             |plan, _| view.plan(plan).is_some_and(|plan| plan.order() == Order::Quality),

@@ -7,7 +7,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use call::effect::{News, Trunk};
+use call::effect::{News, Place, Trunk};
 use rating::Policies;
 use rating::quality::{Over, Result, Standing, Sum, Window};
 use snapshot::{Order, View};
@@ -142,7 +142,7 @@ impl Standings {
     /// What a call said of its attempt.
     pub fn on_entry(&mut self, clock: Clock, entry: &Entry) {
         match *entry {
-            Entry::Return { trunk: Trunk::Egress(trunk), plan, over } => {
+            Entry::Return { place: Place { trunk: Trunk::Egress(trunk), .. }, plan, over } => {
                 self.change(clock, trunk, |standing| standing.on_over(clock, over));
                 self.count(clock, (plan, trunk), |window| match over {
                     Over::Failed { result, pdd_ms, .. } => window.count(clock.now, result, pdd_ms),
@@ -153,7 +153,7 @@ impl Standings {
             Entry::Heard { trunk, begun, news: News::Ringing, .. } => {
                 self.change(clock, trunk, |standing| standing.on_ringing(clock, begun));
             }
-            Entry::Heard { trunk, plan, begun, news: News::Answered { pdd_ms, rang } } => {
+            Entry::Heard { trunk, plan, begun, news: News::Answered { pdd_ms, rang }, .. } => {
                 self.change(clock, trunk, |standing| standing.on_answered(clock, begun, pdd_ms, rang));
                 self.count(clock, (plan, trunk), |window| window.count(clock.now, Result::Answered, Some(pdd_ms)));
             }

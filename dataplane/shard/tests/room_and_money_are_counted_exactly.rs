@@ -1,11 +1,13 @@
 //! The book of a home shard: limits from takes and returns, money from grants.
 
-use call::effect::Trunk;
+use call::effect::{Place, Trunk};
 use cdr::{GrantPart, Record};
 use panel::wire::{Reply, Want};
-use shard::book::{Book, Entry, Limits, MOMENTS_MAX, Order, grant_of, grant_text};
+use shard::book::{Allowed, Book, Entry, Holder, Limits, MOMENTS_MAX, Order, grant_of, grant_text};
 use shard::table::CallRef;
-use units::{AccountId, Cause, EgressTrunkId, GrantId, IngressTrunkId, Instant, Money, NodeId, PlanId, ShardId};
+use units::{
+    AccountId, CarrierId, Cause, EgressTrunkId, GrantId, IngressTrunkId, Instant, Money, NodeId, PlanId, ShardId,
+};
 
 const HOME: ShardId = ShardId(0);
 const ACCOUNT: AccountId = AccountId(4);
@@ -22,9 +24,17 @@ fn take(book: &mut Book, ms: u64, trunk: Trunk, capacity: u32, cps: u32) -> Resu
     take_of(book, ms, trunk, Limits { capacity, cps, window_s: 0 })
 }
 
+fn place(trunk: Trunk) -> Place {
+    Place { trunk, carrier: CarrierId(7), originator: CarrierId(8) }
+}
+
 fn take_of(book: &mut Book, ms: u64, trunk: Trunk, limits: Limits) -> Result<(), Cause> {
+    take_at(book, ms, place(trunk), Allowed { trunk: limits, ..Allowed::default() })
+}
+
+fn take_at(book: &mut Book, ms: u64, place: Place, allowed: Allowed) -> Result<(), Cause> {
     let mut out = Vec::new();
-    book.on_entry(at(ms), HOME, Entry::Take { call: CallRef::default(), trunk, limits }, &mut out);
+    book.on_entry(at(ms), HOME, Entry::Take { call: CallRef::default(), place, allowed }, &mut out);
     match out.pop() {
         Some(Order::Tell(_, Entry::Taken { taken, .. })) => taken,
         other => panic!("a take is answered at once, not by {other:?}"),
@@ -65,11 +75,11 @@ fn capacity_is_what_is_taken_and_not_returned() {
     book.on_entry(
         at(1),
         HOME,
-        Entry::Return { trunk, plan: PlanId(1), over: rating::quality::Over::Void },
+        Entry::Return { place: place(trunk), plan: PlanId(1), over: rating::quality::Over::Void },
         &mut Vec::new(),
     );
     assert_eq!(take(&mut book, 1, trunk, 2, 0), Ok(()));
-    assert_eq!(book.taken(trunk), 2);
+    assert_eq!(book.taken(Holder::Egress(EgressTrunkId(2))), 2);
 }
 
 #[test]

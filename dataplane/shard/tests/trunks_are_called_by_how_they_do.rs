@@ -5,16 +5,16 @@ mod world;
 
 use std::sync::Arc;
 
-use call::effect::Trunk;
+use call::effect::{Place, Trunk};
 use rating::Reason;
 use rating::quality::{Over, Sum};
-use shard::book::{Entry, Limits};
+use shard::book::{Allowed, Entry};
 use shard::standings::Word;
 use shard::table::CallRef;
 use shard::{Loaded, Parcel};
 use snapshot::Order;
 use snapshot::policy::{Floors, Throttle};
-use units::{Cause, EgressTrunkId, PlanId, ShardId};
+use units::{CarrierId, Cause, EgressTrunkId, PlanId, ShardId};
 use world::{ORIGINATOR, SDP, TERMINATOR, World, find, invite, network, reply, request};
 
 /// Where trunk 3 is.
@@ -169,12 +169,14 @@ fn a_home_shard_tells_the_others_and_they_tell_it() {
     let throttle = Throttle { percent: 50, calls_min: 3, ..Throttle::default() };
     let loaded = two_ways(Order::Lcr, throttle, Floors::default());
     let mut world = World::sharded(loaded, 0, 2);
-    let (trunk, plan, begun) = (Trunk::Egress(EgressTrunkId(2)), PlanId(1), world.clock().now);
+    let (plan, begun) = (PlanId(1), world.clock().now);
+    let trunk = Trunk::Egress(EgressTrunkId(2));
+    let place = Place { trunk, carrier: CarrierId(2), originator: CarrierId(1) };
     let over = Over::Failed { begun, status: 503, result: rating::quality::Result::Failed, pdd_ms: None };
     for _ in 0..3 {
-        let (call, limits) = (CallRef::default(), Limits::default());
-        world.parcel(Parcel::Book { from: ShardId(1), entry: Entry::Take { call, trunk, limits } });
-        world.parcel(Parcel::Book { from: ShardId(1), entry: Entry::Return { trunk, plan, over } });
+        let (call, allowed) = (CallRef::default(), Allowed::default());
+        world.parcel(Parcel::Book { from: ShardId(1), entry: Entry::Take { call, place, allowed } });
+        world.parcel(Parcel::Book { from: ShardId(1), entry: Entry::Return { place, plan, over } });
     }
     let told = world.parcels.iter().any(|(to, parcel)| {
         let shut = Word::Shut { trunk: EgressTrunkId(2), cause: Some(Cause::TRUNK_THROTTLED) };

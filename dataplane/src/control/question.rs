@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use panel::metrics::Histogram;
-use panel::wire::{Answer, CallRow, Figures, Peers};
+use panel::wire::{Answer, CallRow, Figures, Peers, RoomRow};
 
 use crate::mail::Part;
 
@@ -19,6 +19,8 @@ pub enum Kind {
     Figures(Box<Figures>),
     /// Who is registered where, and who was refused.
     Peers(Box<Peers>),
+    /// What calls hold of limits.
+    Rooms(Vec<RoomRow>),
     /// Release a call.
     Release,
     /// Take a snapshot into force.
@@ -78,15 +80,22 @@ impl Question {
                 peers.bindings.extend(more.bindings);
                 peers.registrations.extend(more.registrations);
             }
+            (Kind::Rooms(rows), Part::Rooms(more)) => rows.extend(more),
             (Kind::Release, Part::Released(true)) => {}
             (Kind::Release, Part::Released(false)) => self.refused = Some("the call is over".to_owned()),
             (Kind::Load { revision }, Part::Loaded(loaded, _)) if *revision == loaded => {}
             (Kind::Load { .. }, Part::Loaded(loaded, _)) => {
                 self.refused = Some(format!("a shard decides from revision {loaded}"));
             }
-            (Kind::Calls { .. } | Kind::Figures(_) | Kind::Peers(_) | Kind::Release | Kind::Load { .. }, _) => {
-                self.refused = Some("a shard answered another question".to_owned());
-            }
+            (
+                Kind::Calls { .. }
+                | Kind::Figures(_)
+                | Kind::Peers(_)
+                | Kind::Rooms(_)
+                | Kind::Release
+                | Kind::Load { .. },
+                _,
+            ) => self.refused = Some("a shard answered another question".to_owned()),
         }
         self.left == 0
     }
@@ -113,6 +122,11 @@ impl Question {
                 peers.bindings.sort_by(|a, b| (&a.record, &a.contact).cmp(&(&b.record, &b.contact)));
                 peers.registrations.sort_by_key(|row| row.egress_trunk);
                 Answer::Peers(peers)
+            }
+            Kind::Rooms(mut rows) => {
+                // A carrier whose trunk changed hands may be known to two shards for as long as calls last.
+                rows.sort();
+                Answer::Rooms(rows)
             }
             Kind::Release => Answer::Done,
             Kind::Load { revision } => Answer::Loaded { revision },

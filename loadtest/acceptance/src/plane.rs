@@ -193,7 +193,7 @@ fn egress(address: SocketAddr, policy: Policy) -> EgressTrunk {
 }
 
 fn model(sources: &[IpAddr], terminator: SocketAddr, policy: Policy) -> Model {
-    let carrier = |id: u32| Carrier { id: CarrierId(id), code: format!("carrier-{id}"), blocked: false };
+    let carrier = |id: u32| Carrier { id: CarrierId(id), code: format!("carrier-{id}"), ..Carrier::default() };
     let account = |id: u32| Account { id: AccountId(id), carrier: CarrierId(id), currency: Currency::USD };
     Model {
         revision: Revision(1),

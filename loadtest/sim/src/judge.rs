@@ -5,8 +5,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use call::effect::Trunk;
 use cdr::{Cdr, Record};
+use shard::book::Holder;
 use units::{AccountId, CallId, Cause, EgressTrunkId, IngressTrunkId, Money};
 
 use crate::caller::{GIVE_UP, State};
@@ -44,6 +44,9 @@ fn nothing_is_left(world: &World<'_>) -> Result<(), String> {
     for shard in &world.node.shards {
         let figures = shard.figures();
         let held = shard.calls_held();
+        if let Some(room) = shard.book().rooms(units::Instant::default()).first() {
+            return Err(format!("at the end shard {} still has {room:?}", figures.shard));
+        }
         if figures.calls > 0 || figures.answered > 0 || figures.ports_used > 0 || held > 0 {
             return Err(format!(
                 "at the end shard {} still has {figures:?} and {held} calls in its table",
@@ -51,7 +54,7 @@ fn nothing_is_left(world: &World<'_>) -> Result<(), String> {
             ));
         }
         for id in 1..=TRUNKS_MAX {
-            let (ingress, egress) = (Trunk::Ingress(IngressTrunkId(id)), Trunk::Egress(EgressTrunkId(id)));
+            let (ingress, egress) = (Holder::Ingress(IngressTrunkId(id)), Holder::Egress(EgressTrunkId(id)));
             let taken = shard.book().taken(ingress) + shard.book().taken(egress);
             let reserved = shard.book().reserved(AccountId(id));
             if taken > 0 || reserved != Money::ZERO {

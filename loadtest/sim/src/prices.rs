@@ -164,8 +164,11 @@ fn egress(index: usize) -> EgressTrunk {
 pub fn model(revision: u64) -> Model {
     let originators = 1..=ORIGINATORS as u32;
     let companies = originators.chain(TERMINATOR_BASE..TERMINATOR_BASE + TERMINATORS as u32);
-    let carriers =
-        companies.clone().map(|id| Carrier { id: CarrierId(id), code: alloc::format!("carrier-{id}"), blocked: false });
+    let carriers = companies.clone().map(|id| Carrier {
+        id: CarrierId(id),
+        code: alloc::format!("carrier-{id}"),
+        ..Carrier::default()
+    });
     let accounts = companies.map(|id| Account { id: AccountId(id), carrier: CarrierId(id), currency: Currency::USD });
     let buy = (TERMINATOR_BASE..TERMINATOR_BASE + TERMINATORS as u32).map(|id| deck(id, revision));
     let route = |index| PlanRoute { egress_trunk: EgressTrunkId(1 + index), ..PlanRoute::default() };

@@ -13,8 +13,8 @@ use crate::calendar::Offset;
 use crate::exchange::{EXCHANGE_VALUE_MAX, exchange_of};
 use crate::flaw::ModelFlaw;
 use crate::model::{
-    ATTEMPTS_MAX, Account, Carrier, Deck, EgressTrunk, ExchangeRate, FAILOVER_PLANS_MAX, IngressTrunk, Model,
-    PLAN_ROUTES_MAX, Plan, Source, TrunkGroup,
+    ATTEMPTS_MAX, Account, Carrier, CarrierLimits, Deck, EgressTrunk, ExchangeRate, FAILOVER_PLANS_MAX, IngressTrunk,
+    Limits, Model, PLAN_ROUTES_MAX, Plan, Source, TrunkGroup,
 };
 use crate::policy::{Policy, PolicyFlaw, Side};
 use crate::routing::ClockChange;
@@ -24,6 +24,8 @@ impl Model {
     pub fn check(&self) -> Result<(), ModelFlaw> {
         let known = Known::of(self)?;
         exchange_rates(&self.exchange_rates)?;
+        windowed("the switch", self.limits)?;
+        self.carriers.iter().try_for_each(carrier)?;
         self.accounts.iter().try_for_each(|account| known.account(account))?;
         self.decks.iter().try_for_each(deck)?;
         self.egress_trunks.iter().try_for_each(|trunk| known.egress(trunk))?;
@@ -60,6 +62,16 @@ fn by_id<'a, I: Ord + Copy, T>(
         refuse(!code(object).is_empty() && !codes.insert(code(object)), &shown, "another one has the same code")?;
     }
     Ok(known)
+}
+
+fn carrier(carrier: &Carrier) -> Result<(), ModelFlaw> {
+    let shown = format!("carrier {}", carrier.id);
+    let CarrierLimits { ingress, egress, .. } = carrier.limits;
+    windowed(&shown, ingress).and_then(|()| windowed(&shown, egress))
+}
+
+fn windowed(object: &str, limits: Limits) -> Result<(), ModelFlaw> {
+    refuse(limits.cps_window_s > 60, object, "its CPS window is longer than 60 seconds")
 }
 
 fn refuse(wrong: bool, object: &str, problem: &str) -> Result<(), ModelFlaw> {

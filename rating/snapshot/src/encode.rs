@@ -8,7 +8,7 @@ use crate::calendar::{Calendar, weekdays};
 use crate::flaw::ModelFlaw;
 use crate::image::DeckImage;
 use crate::layout::{self, MAGIC, SECTIONS, Section, header};
-use crate::model::{Deck, Model};
+use crate::model::{CarrierLimits, Deck, Limits, Model};
 use crate::routing::ClockChange;
 use crate::row::{Row, Strings};
 use crate::view::{View, address_bytes, masked};
@@ -58,6 +58,15 @@ impl Model {
     }
 }
 
+/// As in [`layout::limits`].
+fn limits(of: Limits) -> [u8; layout::limits::SIZE] {
+    let mut row = Row::default();
+    row.u32(of.capacity).u32(of.cps).u8(of.cps_window_s).bytes(&[0; 3]);
+    let mut bytes = [0; layout::limits::SIZE];
+    bytes.copy_from_slice(&row.0);
+    bytes
+}
+
 struct File {
     head: Row,
     sections: Vec<Row>,
@@ -68,6 +77,7 @@ impl File {
     fn new(model: &Model) -> File {
         let mut head = Row::header(MAGIC);
         head.patch(header::REVISION, &model.revision.0.to_le_bytes());
+        head.patch(header::LIMITS, &limits(model.limits));
         head.patch(header::BUILT, &model.built.micros().to_le_bytes());
         let sections = SECTIONS.iter().map(|_| Row::default()).collect();
         File { head, sections, strings: Strings::default() }
@@ -87,6 +97,8 @@ impl File {
         for carrier in carriers {
             self.record(layout::CARRIERS, |row, strings| {
                 row.u32(carrier.id.0).place(strings.keep(&carrier.code)).flag(carrier.blocked).bytes(&[0; 3]);
+                let CarrierLimits { ingress, egress, capacity, originator_capacity } = carrier.limits;
+                row.bytes(&limits(ingress)).bytes(&limits(egress)).u32(capacity).u32(originator_capacity);
             });
         }
         let mut accounts: Vec<_> = model.accounts.iter().collect();

@@ -5,7 +5,7 @@ pub const MAGIC: [u8; 8] = *b"TANDSNAP";
 /// The first eight bytes of a deck's image.
 pub const DECK_MAGIC: [u8; 8] = *b"TANDDECK";
 /// The number of this layout; a reader refuses all others.
-pub const FORMAT: u32 = 7;
+pub const FORMAT: u32 = 8;
 
 /// Byte offsets in the header of either kind.
 pub mod header {
@@ -17,6 +17,8 @@ pub mod header {
     pub const BUILT: usize = 40;
     /// Sixteen bytes a section: offset u64, count u32, bytes of one record u32.
     pub const SECTIONS: usize = 48;
+    /// What the whole switch allows, as [`super::limits`].
+    pub const LIMITS: usize = 496;
     pub const SIZE: usize = 512;
 }
 
@@ -76,7 +78,7 @@ sections! {
     9 DECK_STRINGS "strings" 1;
 }
 
-const _: () = assert!(header::SECTIONS + SECTIONS.len() * 16 <= header::SIZE);
+const _: () = assert!(header::SECTIONS + SECTIONS.len() * 16 <= header::LIMITS);
 const _: () = assert!(STRINGS.place == DECK_STRINGS.place, "text is found in the same way in both kinds of image");
 
 /// Every record that has an id starts with it; the code follows: offset u32 and length u32 in `strings`.
@@ -85,8 +87,23 @@ pub const CODE: usize = 4;
 
 pub mod carrier {
     pub const BLOCKED: usize = 12;
-    pub const SIZE: usize = 16;
+    /// As [`super::limits`].
+    pub const INGRESS: usize = 16;
+    pub const EGRESS: usize = 28;
+    pub const CAPACITY: usize = 40;
+    pub const ORIGINATOR_CAPACITY: usize = 44;
+    pub const SIZE: usize = 48;
 }
+
+/// Concurrent calls, new calls a second, seconds of their window.
+pub mod limits {
+    pub const CAPACITY: usize = 0;
+    pub const CPS: usize = 4;
+    pub const CPS_WINDOW: usize = 8;
+    pub const SIZE: usize = 12;
+}
+
+const _: () = assert!(header::LIMITS + limits::SIZE <= header::SIZE);
 
 pub mod account {
     /// Accounts have no code; their carrier stands in its place.

@@ -47,8 +47,9 @@ pub use exchange::EXCHANGE_VALUE_MAX;
 pub use flaw::{ImageFlaw, ModelFlaw};
 pub use image::{Bytes, DeckImage, Mark, Wanted};
 pub use model::{
-    ATTEMPTS_MAX, Account, Carrier, Deck, EgressTrunk, ExchangeRate, FAILOVER_PLANS_MAX, GroupMember, IngressTrunk,
-    Model, Order, PLAN_ROUTES_MAX, PREFIX_BYTES_MAX, Plan, PlanRoute, Rate, Source, TrunkGroup, Way, Ways,
+    ATTEMPTS_MAX, Account, Carrier, CarrierLimits, Deck, EgressTrunk, ExchangeRate, FAILOVER_PLANS_MAX, GroupMember,
+    IngressTrunk, Limits, Model, Order, PLAN_ROUTES_MAX, PREFIX_BYTES_MAX, Plan, PlanRoute, Rate, Source, TrunkGroup,
+    Way, Ways,
 };
 pub use pack::Packer;
 pub use policy::{Policy, PolicyFlaw, Side};

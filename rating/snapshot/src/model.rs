@@ -30,6 +30,8 @@ pub struct Model {
     pub revision: Revision,
     /// When it was built.
     pub built: WallTime,
+    /// What the whole switch may have: calls that come in (causes 302 and 341).
+    pub limits: Limits,
     /// All carriers.
     pub carriers: Vec<Carrier>,
     /// All accounts. Balances are not in a snapshot: money comes by grants.
@@ -48,8 +50,32 @@ pub struct Model {
     pub plans: Vec<Plan>,
 }
 
+/// Calls at the same time and new calls; a limit of 0 is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Concurrent calls at most.
+    pub capacity: u32,
+    /// New calls a second at most, on average over the window.
+    pub cps: u32,
+    /// Length of the window in seconds, 1 to 60; 0 for 1.
+    pub cps_window_s: u8,
+}
+
+/// What a carrier may have over all its trunks; a limit of 0 is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CarrierLimits {
+    /// Calls that it sends (causes 313 and 340).
+    pub ingress: Limits,
+    /// Calls that it takes (causes 328 and 421).
+    pub egress: Limits,
+    /// Concurrent calls in both directions at most (cause 420).
+    pub capacity: u32,
+    /// Concurrent calls that it takes of any one originator at most (cause 422).
+    pub originator_capacity: u32,
+}
+
 /// A company we connect with.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Carrier {
     /// Its id.
     pub id: CarrierId,
@@ -57,6 +83,8 @@ pub struct Carrier {
     pub code: String,
     /// Neither sends nor takes calls (cause 311).
     pub blocked: bool,
+    /// What it may have over all its trunks.
+    pub limits: CarrierLimits,
 }
 
 /// A carrier's money.

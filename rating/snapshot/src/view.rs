@@ -10,8 +10,8 @@ use units::{
 use crate::deck::{DeckView, wanted};
 use crate::flaw::ImageFlaw;
 use crate::image::{DeckImage, Wanted};
-use crate::layout::{self, account, carrier, deck, egress, gate, header, ingress, plan, route, source};
-use crate::model::{FAILOVER_PLANS_MAX, Order, Source};
+use crate::layout::{self, account, carrier, deck, egress, gate, header, ingress, limits, plan, route, source};
+use crate::model::{CarrierLimits, FAILOVER_PLANS_MAX, Limits, Order, Source};
 use crate::read::{Record, i64_at, section, u64_at};
 use crate::routing::ClockChange;
 
@@ -67,6 +67,13 @@ impl<'a> View<'a> {
     /// When it was built.
     pub fn built(&self) -> WallTime {
         WallTime::from_micros(i64_at(self.image, header::BUILT))
+    }
+
+    /// What the whole switch may have.
+    pub fn limits(&self) -> Limits {
+        let mut bytes = [0; limits::SIZE];
+        bytes.copy_from_slice(&self.image[header::LIMITS..][..limits::SIZE]);
+        limits_of(bytes)
     }
 
     /// The carrier with this id.
@@ -231,6 +238,12 @@ macro_rules! views {
     )*};
 }
 
+fn limits_of(bytes: [u8; limits::SIZE]) -> Limits {
+    let number = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+    let (capacity, cps) = (number(limits::CAPACITY), number(limits::CPS));
+    Limits { capacity, cps, cps_window_s: bytes[limits::CPS_WINDOW] }
+}
+
 views! {
     /// A carrier.
     CarrierView {
@@ -240,6 +253,13 @@ views! {
         code: &'a str = |record| record.text(layout::CODE);
         /// Neither sends nor takes calls.
         blocked: bool = |record| record.u8(carrier::BLOCKED) != 0;
+        /// What it may have over all its trunks.
+        limits: CarrierLimits = |record| CarrierLimits {
+            ingress: limits_of(record.chunk(carrier::INGRESS)),
+            egress: limits_of(record.chunk(carrier::EGRESS)),
+            capacity: record.u32(carrier::CAPACITY),
+            originator_capacity: record.u32(carrier::ORIGINATOR_CAPACITY),
+        };
     }
 
     /// An account.

@@ -27,7 +27,8 @@ pub fn source(network: &str, bits: u8, port: u16) -> Source {
 
 /// Carrier 1 sends (account 1, deck 1, plan 1), carriers 2 and 3 take (accounts 2 and 3, decks 2 and 3, trunks 2 and 3).
 pub fn small() -> Model {
-    let carrier = |id: u32| Carrier { id: CarrierId(id), code: format!("carrier-{id}"), blocked: id == 3 };
+    let carrier =
+        |id: u32| Carrier { id: CarrierId(id), code: format!("carrier-{id}"), blocked: id == 3, ..Carrier::default() };
     let account = |id: u32| Account { id: AccountId(id), carrier: CarrierId(id), currency: Currency::USD };
     let egress = |id: u32| EgressTrunk {
         id: EgressTrunkId(id),

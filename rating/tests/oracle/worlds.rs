@@ -70,7 +70,12 @@ pub struct Call {
 /// A whole switch.
 pub fn switch(seed: u64, rates: usize) -> Model {
     let dice = &mut Dice(seed);
-    let carrier = |id, dice: &mut Dice| Carrier { id: CarrierId(id), code: format!("c{id}"), blocked: dice.once_in(8) };
+    let carrier = |id, dice: &mut Dice| Carrier {
+        id: CarrierId(id),
+        code: format!("c{id}"),
+        blocked: dice.once_in(8),
+        ..Carrier::default()
+    };
     let account = |id| Account { id: AccountId(id), carrier: CarrierId(id), currency: Currency::USD };
     Model {
         revision: Revision(1),

@@ -61,6 +61,7 @@ causes! {
     310 NO_TERMINATOR "suitable terminator not found";
     311 CARRIER_BLOCKED "carrier blocked";
     312 CALLER_CANCELLED "caller cancelled";
+    313 ORIGINATOR_CARRIER_CAPACITY "originator's capacity over all its trunks";
     314 START_NOT_RECORDED "accounting start not recorded in time";
     315 MAX_DURATION "call duration limit reached";
     317 REGISTRATION_FAILED "registration with the terminator failed";
@@ -73,6 +74,7 @@ causes! {
     325 CALLED_DENIED "called number denied";
     326 CALLED_NOT_ALLOWED "called number not in the allow list";
     327 TERMINATOR_CAPACITY "terminator capacity";
+    328 TERMINATOR_CARRIER_CAPACITY "terminator's capacity over all its trunks";
     329 TERMINATOR_CPS "terminator CPS";
     330 BLOCKED_BY_ORIGINATOR_DECK "destination blocked in the originator's deck";
     331 BLOCKED_BY_TERMINATOR_DECK "destination blocked in the terminator's deck";
@@ -84,6 +86,8 @@ causes! {
     337 WRONG_NODE "call came to a node not assigned to the originator";
     338 TRUNK_UNREACHABLE "unreachable terminator skipped";
     339 OWN_TERMINATOR "own terminators may not be dialled";
+    340 ORIGINATOR_CARRIER_CPS "originator's CPS over all its trunks";
+    341 GLOBAL_CPS "global CPS limit";
     400 MONEY_EXHAUSTED "money for the call used up";
     401 MEDIA_TIMEOUT "no media received";
     402 SWITCH_RESTARTED "switch restarted during the call";
@@ -96,6 +100,9 @@ causes! {
     409 REFRESH_MISSING "peer stopped to refresh the call";
     410 TRUNK_RESTS "terminator rests: its quality is below a floor";
     411 TRUNK_THROTTLED "terminator throttled: it refuses too much";
+    420 CARRIER_CAPACITY "carrier's capacity in both directions";
+    421 TERMINATOR_CARRIER_CPS "terminator's CPS over all its trunks";
+    422 TERMINATOR_SHARE "terminator's capacity for one originator";
 }
 
 impl fmt::Display for Cause {

@@ -62,6 +62,8 @@ pub enum Ask {
     Figures,
     /// Who is registered where, and who was refused.
     Peers,
+    /// What calls hold of limits.
+    Rooms,
     /// Refuse new calls (cause 404) or take them again.
     Drain {
         /// Refuse.
@@ -91,6 +93,8 @@ pub enum Answer {
     Figures(alloc::boxed::Box<Figures>),
     /// Who is registered where, and who was refused.
     Peers(alloc::boxed::Box<Peers>),
+    /// What calls hold of limits.
+    Rooms(Vec<RoomRow>),
 }
 
 /// What the data plane wants of the ledger.
@@ -215,6 +219,12 @@ pub struct ShardFigures {
     pub ports_max: u32,
     /// The snapshot that it decides from.
     pub revision: u64,
+    /// Rooms on trunks that are taken with it as their home.
+    #[serde(default)]
+    pub rooms_taken: u32,
+    /// Rooms on trunks that its own calls hold; summed over shards they are the rooms taken, but for what is under way.
+    #[serde(default)]
+    pub rooms_held: u32,
     /// The egress trunks that it asks by OPTIONS whether they live.
     #[serde(default)]
     pub trunks: Vec<TrunkFigures>,
@@ -237,6 +247,22 @@ pub struct TrunkFigures {
     pub since: i64,
     /// Questions and INVITEs that it did not answer, in a row.
     pub failures: u8,
+}
+
+/// What calls hold of one limit's object.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RoomRow {
+    /// `switch`, `originator`, `ingress_trunk`, `terminator`, `egress_trunk`, `carrier` (both directions) or `share` (of a
+    /// terminator, for one originator).
+    pub of: String,
+    /// The id of the trunk or carrier; 0 for the switch.
+    pub id: u32,
+    /// The originator's carrier id of a share; otherwise 0.
+    pub originator: u32,
+    /// Calls that hold room.
+    pub calls: u32,
+    /// New calls within the window of the CPS limit; 0 without one.
+    pub recent: u32,
 }
 
 /// Who is registered where, and who was refused. Moments are microseconds since 1970 UTC.

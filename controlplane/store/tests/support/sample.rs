@@ -29,7 +29,7 @@ pub fn money(text: &str) -> Money {
 }
 
 pub fn carrier(code: &str) -> CarrierDraft {
-    CarrierDraft { code: code.into(), name: format!("{code} Ltd"), blocked: false }
+    CarrierDraft { code: code.into(), name: format!("{code} Ltd"), ..CarrierDraft::default() }
 }
 
 pub fn account(code: &str, carrier: u32) -> AccountDraft {

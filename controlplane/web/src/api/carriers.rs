@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use snapshot::Limits;
 use store::{CarrierDraft, Stored};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -32,8 +33,34 @@ pub struct Carrier {
     pub name: String,
     /// Neither sends nor takes calls (cause 311).
     pub blocked: bool,
+    /// What it may have over all its trunks.
+    #[serde(flatten)]
+    pub limits: CarrierLimits,
     /// When it was last changed.
     pub updated_at: Time,
+}
+
+/// What a carrier may have over all its trunks; a limit of 0 is none.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct CarrierLimits {
+    /// Concurrent calls in both directions at most (cause 420).
+    pub capacity: u32,
+    /// Concurrent calls that it takes of any one originator at most (cause 422).
+    pub originator_capacity: u32,
+    /// Concurrent calls that it sends at most (cause 313).
+    pub ingress_capacity: u32,
+    /// New calls a second that it sends at most, on average over the window (cause 340).
+    pub ingress_cps: u32,
+    /// Length of that window in seconds, 1 to 60; 0 for 1.
+    #[schema(maximum = 60)]
+    pub ingress_cps_window_s: u8,
+    /// Concurrent calls that it takes at most (cause 328).
+    pub egress_capacity: u32,
+    /// New calls a second that it takes at most, on average over the window (cause 421).
+    pub egress_cps: u32,
+    /// Length of that window in seconds, 1 to 60; 0 for 1.
+    #[schema(maximum = 60)]
+    pub egress_cps_window_s: u8,
 }
 
 /// A carrier to be made.
@@ -47,6 +74,32 @@ pub struct CarrierNew {
     /// Neither sends nor takes calls.
     #[serde(default)]
     pub blocked: bool,
+    /// Concurrent calls in both directions at most; 0 for no limit.
+    #[serde(default)]
+    pub capacity: u32,
+    /// Concurrent calls that it takes of any one originator at most; 0 for no limit.
+    #[serde(default)]
+    pub originator_capacity: u32,
+    /// Concurrent calls that it sends at most; 0 for no limit.
+    #[serde(default)]
+    pub ingress_capacity: u32,
+    /// New calls a second that it sends at most; 0 for no limit.
+    #[serde(default)]
+    pub ingress_cps: u32,
+    /// Length of that window in seconds, 1 to 60; 0 for 1.
+    #[serde(default)]
+    #[schema(maximum = 60)]
+    pub ingress_cps_window_s: u8,
+    /// Concurrent calls that it takes at most; 0 for no limit.
+    #[serde(default)]
+    pub egress_capacity: u32,
+    /// New calls a second that it takes at most; 0 for no limit.
+    #[serde(default)]
+    pub egress_cps: u32,
+    /// Length of that window in seconds, 1 to 60; 0 for 1.
+    #[serde(default)]
+    #[schema(maximum = 60)]
+    pub egress_cps_window_s: u8,
 }
 
 /// Changes of a carrier; absent fields stay.
@@ -59,6 +112,24 @@ pub struct CarrierPatch {
     pub name: Option<String>,
     /// Neither sends nor takes calls.
     pub blocked: Option<bool>,
+    /// Concurrent calls in both directions at most; 0 for no limit.
+    pub capacity: Option<u32>,
+    /// Concurrent calls that it takes of any one originator at most; 0 for no limit.
+    pub originator_capacity: Option<u32>,
+    /// Concurrent calls that it sends at most; 0 for no limit.
+    pub ingress_capacity: Option<u32>,
+    /// New calls a second that it sends at most; 0 for no limit.
+    pub ingress_cps: Option<u32>,
+    /// Length of that window in seconds, 1 to 60; 0 for 1.
+    #[schema(maximum = 60)]
+    pub ingress_cps_window_s: Option<u8>,
+    /// Concurrent calls that it takes at most; 0 for no limit.
+    pub egress_capacity: Option<u32>,
+    /// New calls a second that it takes at most; 0 for no limit.
+    pub egress_cps: Option<u32>,
+    /// Length of that window in seconds, 1 to 60; 0 for 1.
+    #[schema(maximum = 60)]
+    pub egress_cps_window_s: Option<u8>,
 }
 
 /// The paths of carriers.
@@ -135,6 +206,7 @@ impl Shown for Carrier {
             code: stored.code.clone(),
             name: stored.name.clone(),
             blocked: stored.blocked,
+            limits: CarrierLimits::show(stored.limits),
             updated_at: Time(stored.updated),
         }
     }
@@ -144,12 +216,41 @@ impl Shown for Carrier {
     }
 }
 
+impl CarrierLimits {
+    fn show(of: snapshot::CarrierLimits) -> CarrierLimits {
+        CarrierLimits {
+            capacity: of.capacity,
+            originator_capacity: of.originator_capacity,
+            ingress_capacity: of.ingress.capacity,
+            ingress_cps: of.ingress.cps,
+            ingress_cps_window_s: of.ingress.cps_window_s,
+            egress_capacity: of.egress.capacity,
+            egress_cps: of.egress.cps,
+            egress_cps_window_s: of.egress.cps_window_s,
+        }
+    }
+}
+
 impl CarrierNew {
     fn draft(self) -> Answered<CarrierDraft> {
         Ok(CarrierDraft {
             name: self.name.unwrap_or_else(|| self.code.clone()),
             code: self.code,
             blocked: self.blocked,
+            limits: snapshot::CarrierLimits {
+                ingress: Limits {
+                    capacity: self.ingress_capacity,
+                    cps: self.ingress_cps,
+                    cps_window_s: self.ingress_cps_window_s,
+                },
+                egress: Limits {
+                    capacity: self.egress_capacity,
+                    cps: self.egress_cps,
+                    cps_window_s: self.egress_cps_window_s,
+                },
+                capacity: self.capacity,
+                originator_capacity: self.originator_capacity,
+            },
         })
     }
 }
@@ -159,6 +260,15 @@ impl CarrierPatch {
         set(&mut draft.code, self.code);
         set(&mut draft.name, self.name);
         set(&mut draft.blocked, self.blocked);
+        let limits = &mut draft.limits;
+        set(&mut limits.capacity, self.capacity);
+        set(&mut limits.originator_capacity, self.originator_capacity);
+        set(&mut limits.ingress.capacity, self.ingress_capacity);
+        set(&mut limits.ingress.cps, self.ingress_cps);
+        set(&mut limits.ingress.cps_window_s, self.ingress_cps_window_s);
+        set(&mut limits.egress.capacity, self.egress_capacity);
+        set(&mut limits.egress.cps, self.egress_cps);
+        set(&mut limits.egress.cps_window_s, self.egress_cps_window_s);
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use units::{Cause, Money};
 
 use crate::bridge::Body;
 use crate::call::{Call, Context, State};
-use crate::effect::{Count, Effect, Trunk};
+use crate::effect::{Count, Effect};
 use crate::leg::InviteOut;
 use crate::release::Release;
 
@@ -99,9 +99,8 @@ impl Call {
         let used = self.write_call(ctx, release, status);
         if self.ingress_taken {
             self.ingress_taken = false;
-            let trunk = Trunk::Ingress(self.opening.admission.ingress);
-            let plan = self.opening.admission.plan;
-            ctx.desk.out.list.push(Effect::Return { trunk, plan, over: Over::Void });
+            let (place, plan) = (self.way_in(), self.opening.admission.plan);
+            ctx.desk.out.list.push(Effect::Return { place, plan, over: Over::Void });
         }
         let reserved = core::mem::take(&mut self.reserved);
         if !reserved.is_empty() {

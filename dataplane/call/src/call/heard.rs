@@ -1,6 +1,7 @@
 //! What a call tells the home shard of a trunk about how its attempt goes.
 
 use cdr::Party;
+use rating::Candidate;
 use rating::quality::{Over, Result, Standing, Talk};
 use snapshot::Order;
 use units::Cause;
@@ -20,21 +21,22 @@ impl Call {
         let Some(attempt) = self.attempts.last() else { return };
         let trunk = attempt.candidate.egress;
         if ctx.policies.egress(trunk).policy.throttle.percent > 0 {
-            let (plan, begun) = (attempt.candidate.plan, attempt.started.now);
-            ctx.desk.out.list.push(Effect::Heard { trunk, plan, begun, news: News::Ringing });
+            let (carrier, plan, begun) = (attempt.candidate.carrier, attempt.candidate.plan, attempt.started.now);
+            ctx.desk.out.list.push(Effect::Heard { trunk, carrier, plan, begun, news: News::Ringing });
         }
     }
 
     /// The originator hears the terminator's answer.
     pub(super) fn tell_answered(&self, ctx: &mut Context<'_>) {
         let Some(attempt) = self.attempts.last() else { return };
-        let (trunk, plan) = (attempt.candidate.egress, attempt.candidate.plan);
+        let Candidate { egress: trunk, carrier, plan, .. } = attempt.candidate;
         let by_quality = || ctx.view.plan(plan).is_some_and(|plan| plan.order() == Order::Quality);
         if Standing::is_wanted(&ctx.policies.egress(trunk).policy) || by_quality() {
             let heard = attempt.ringing.unwrap_or(ctx.desk.clock.now);
             let pdd_ms = heard.millis_since(attempt.started.now);
             let (begun, rang) = (attempt.started.now, attempt.ringing.is_some());
-            ctx.desk.out.list.push(Effect::Heard { trunk, plan, begun, news: News::Answered { pdd_ms, rang } });
+            let news = News::Answered { pdd_ms, rang };
+            ctx.desk.out.list.push(Effect::Heard { trunk, carrier, plan, begun, news });
         }
     }
 

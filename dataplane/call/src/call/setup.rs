@@ -5,13 +5,13 @@ use alloc::vec::Vec;
 
 use cdr::GrantPart;
 use rating::quality::Over;
-use rating::{Ask, Routes};
+use rating::{Ask, Candidate, Routes};
 use sip::Message;
 use units::{Cause, Money};
 
 use crate::bridge::Body;
 use crate::call::{Attempt, Call, Context, State};
-use crate::effect::{Count, Effect, Stage, Trunk};
+use crate::effect::{Count, Effect, Place, Stage, Trunk};
 use crate::leg::Leg;
 use crate::leg::receive::body_of;
 use crate::limits::{ATTEMPTS_MAX, BOOK_TIMEOUT_MS, PROGRESS_TIMEOUT_S, SETUP_TIMEOUT_S, SLICE_MS};
@@ -38,15 +38,27 @@ impl Call {
         let setup_s = if setup_s == 0 { SETUP_TIMEOUT_S } else { setup_s };
         self.setup_at = self.started.now.plus_millis(u64::from(setup_s) * 1_000);
         self.state = State::Taking { give_up_at: ctx.desk.clock.now.plus_millis(BOOK_TIMEOUT_MS) };
-        let trunk = Trunk::Ingress(admission.ingress);
-        let (capacity, cps) = (admission.capacity, admission.cps);
-        ctx.desk.out.list.push(Effect::Take { trunk, capacity, cps });
+        let (place, capacity, cps) = (self.way_in(), admission.capacity, admission.cps);
+        ctx.desk.out.list.push(Effect::Take { place, capacity, cps });
     }
 
-    /// The home shard of a trunk decided.
-    pub fn on_taken(&mut self, ctx: &mut Context<'_>, trunk: Trunk, taken: Result<(), Cause>) {
+    /// Where the call holds room while it lasts.
+    pub(super) fn way_in(&self) -> Place {
+        let admission = &self.opening.admission;
+        let (trunk, carrier) = (Trunk::Ingress(admission.ingress), admission.carrier);
+        Place { trunk, carrier, originator: carrier }
+    }
+
+    /// Where an attempt by this route holds room.
+    fn way_out(&self, route: &Candidate) -> Place {
+        let originator = self.opening.admission.carrier;
+        Place { trunk: Trunk::Egress(route.egress), carrier: route.carrier, originator }
+    }
+
+    /// The home shard of a place decided.
+    pub fn on_taken(&mut self, ctx: &mut Context<'_>, place: Place, taken: Result<(), Cause>) {
         let plan = self.opening.admission.plan;
-        match (&self.state, trunk, taken) {
+        match (&self.state, place.trunk, taken) {
             (State::Taking { .. }, Trunk::Ingress(_), Ok(())) => {
                 self.ingress_taken = true;
                 self.reserve_first(ctx);
@@ -61,7 +73,7 @@ impl Call {
                 }
             },
             // The answer came too late: what was taken goes straight back.
-            (_, trunk, Ok(())) => ctx.desk.out.list.push(Effect::Return { trunk, plan, over: Over::Void }),
+            (_, _, Ok(())) => ctx.desk.out.list.push(Effect::Return { place, plan, over: Over::Void }),
             (_, _, Err(_)) => {}
         }
     }
@@ -154,13 +166,14 @@ impl Call {
     pub(super) fn advance(&mut self, ctx: &mut Context<'_>) {
         let tried = self.attempts.len();
         let next = self.routes.get(self.next_route).filter(|_| tried < usize::from(self.attempts_max));
-        let Some(egress) = next.and_then(|route| ctx.view.egress(route.egress)) else {
+        let next = next.and_then(|route| Some((self.way_out(route), ctx.view.egress(route.egress)?)));
+        let Some((place, egress)) = next else {
             let release = self.last_refusal.unwrap_or(Release::by_switch(Cause::NO_TERMINATOR));
             return self.fail(ctx, release);
         };
         self.state = State::TakingEgress { give_up_at: ctx.desk.clock.now.plus_millis(BOOK_TIMEOUT_MS) };
-        let (trunk, capacity, cps) = (Trunk::Egress(egress.id()), egress.capacity(), egress.cps());
-        ctx.desk.out.list.push(Effect::Take { trunk, capacity, cps });
+        let (capacity, cps) = (egress.capacity(), egress.cps());
+        ctx.desk.out.list.push(Effect::Take { place, capacity, cps });
     }
 
     /// Room was taken: opens media and sends the INVITE.
@@ -317,8 +330,8 @@ impl Call {
         if let Some(candidate) = self.egress_taken.take() {
             let over = core::mem::take(&mut self.over);
             let over = self.with_media(over);
-            let (trunk, plan) = (Trunk::Egress(candidate.egress), candidate.plan);
-            ctx.desk.out.list.push(Effect::Return { trunk, plan, over });
+            let (place, plan) = (self.way_out(&candidate), candidate.plan);
+            ctx.desk.out.list.push(Effect::Return { place, plan, over });
         }
     }
 }

@@ -1,10 +1,9 @@
-//! Room on one trunk: calls at the same time, and new calls in a window that slides.
+//! Room of one holder: calls at the same time, and new calls in a window that slides.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
-use call::effect::Trunk;
-use units::{Cause, Instant};
+use units::Instant;
 
 /// Up to this many calls a window each one's moment is kept (64 KiB); beyond it they are counted by slots.
 pub const MOMENTS_MAX: u32 = 8_192;
@@ -20,7 +19,7 @@ pub enum Full {
     Cps,
 }
 
-/// What a trunk allows; a limit of 0 is none.
+/// What a holder of room is allowed; a limit of 0 is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// Concurrent calls at most.
@@ -31,36 +30,46 @@ pub struct Limits {
     pub window_s: u8,
 }
 
-/// The cause that a refusal is known by.
-pub fn cause(trunk: Trunk, full: Full) -> Cause {
-    match (trunk, full) {
-        (Trunk::Ingress(_), Full::Capacity) => Cause::ORIGINATOR_CAPACITY,
-        (Trunk::Ingress(_), Full::Cps) => Cause::ORIGINATOR_CPS,
-        (Trunk::Egress(_), Full::Capacity) => Cause::TERMINATOR_CAPACITY,
-        (Trunk::Egress(_), Full::Cps) => Cause::TERMINATOR_CPS,
+impl Limits {
+    fn window_us(self) -> u64 {
+        u64::from(self.window_s.clamp(1, 60)) * 1_000_000
+    }
+
+    /// New calls within a window at most; 0 for no limit.
+    fn calls_max(self) -> u32 {
+        self.cps.saturating_mul(u32::from(self.window_s.clamp(1, 60)))
     }
 }
 
-/// What is taken of a trunk.
+/// What is taken of a holder's room.
 #[derive(Debug, Default)]
 pub struct Room {
     taken: u32,
     recent: Recent,
+    /// Of the limit that the last call met; 0 if there was none.
+    window_us: u64,
 }
 
 impl Room {
-    /// Takes one call's room, or says which limit stands against it.
-    pub fn take(&mut self, now: Instant, limits: Limits) -> Result<(), Full> {
+    /// Which limit stands against one more call.
+    pub fn objection(&mut self, now: Instant, limits: Limits) -> Option<Full> {
         if limits.capacity > 0 && self.taken >= limits.capacity {
-            return Err(Full::Capacity);
+            return Some(Full::Capacity);
         }
-        let window_s = limits.window_s.clamp(1, 60);
-        let calls_max = limits.cps.saturating_mul(u32::from(window_s));
-        if calls_max > 0 && !self.recent.take(now, u64::from(window_s) * 1_000_000, calls_max) {
-            return Err(Full::Cps);
-        }
+        let calls_max = limits.calls_max();
+        (calls_max > 0 && !self.recent.fits(now, limits.window_us(), calls_max)).then_some(Full::Cps)
+    }
+
+    /// Takes one call's room; nothing stood against it.
+    pub fn take(&mut self, now: Instant, limits: Limits) {
         self.taken += 1;
-        Ok(())
+        self.window_us = 0;
+        if limits.calls_max() > 0 {
+            self.window_us = limits.window_us();
+            self.recent.push(now);
+        } else {
+            self.recent = Recent::default();
+        }
     }
 
     /// One call gives its room back.
@@ -72,6 +81,21 @@ impl Room {
     /// Calls that hold room.
     pub fn taken(&self) -> u32 {
         self.taken
+    }
+
+    /// New calls within the window of the CPS limit; 0 without one.
+    pub fn recent(&self, now: Instant) -> u32 {
+        match &self.recent {
+            Recent::Moments(moments) => {
+                moments.iter().rev().take_while(|at| now.micros_since(**at) < self.window_us).count() as u32
+            }
+            Recent::Counts(counts) => counts.within(now),
+        }
+    }
+
+    /// Nothing would be lost if it were forgotten.
+    pub fn is_idle(&self) -> bool {
+        self.taken == 0 && matches!(&self.recent, Recent::Moments(moments) if moments.is_empty())
     }
 }
 
@@ -91,29 +115,34 @@ impl Default for Recent {
 }
 
 impl Recent {
-    /// Counts one more call, unless the window holds as many as it may.
-    fn take(&mut self, now: Instant, window_us: u64, calls_max: u32) -> bool {
+    /// One more call fits into the window.
+    fn fits(&mut self, now: Instant, window_us: u64, calls_max: u32) -> bool {
         match self {
             Recent::Moments(moments) if calls_max <= MOMENTS_MAX => {
                 while moments.front().is_some_and(|at| now.micros_since(*at) >= window_us) {
                     moments.pop_front();
                 }
-                let fits = moments.len() < calls_max as usize;
-                if fits {
-                    moments.push_back(now);
-                }
-                fits
+                moments.len() < calls_max as usize
             }
             Recent::Counts(counts) if calls_max > MOMENTS_MAX && counts.width_us == window_us.div_ceil(SLOTS) => {
-                counts.take(now, calls_max)
+                counts.turn(now);
+                counts.sum < calls_max
             }
             Recent::Moments(_) | Recent::Counts(_) => {
                 *self = match calls_max > MOMENTS_MAX {
                     true => Recent::Counts(Box::new(Counts::new(now, window_us.div_ceil(SLOTS)))),
                     false => Recent::default(),
                 };
-                self.take(now, window_us, calls_max)
+                self.fits(now, window_us, calls_max)
             }
+        }
+    }
+
+    /// Counts one more call; it fits.
+    fn push(&mut self, now: Instant) {
+        match self {
+            Recent::Moments(moments) => moments.push_back(now),
+            Recent::Counts(counts) => counts.push(),
         }
     }
 }
@@ -133,18 +162,27 @@ impl Counts {
         Counts { width_us, last: now.micros() / width_us, sum: 0, slots: [0; SLOTS as usize + 1] }
     }
 
-    fn take(&mut self, now: Instant, calls_max: u32) -> bool {
+    /// Empties the slots that have left the window.
+    fn turn(&mut self, now: Instant) {
         let (tick, count) = (now.micros() / self.width_us, self.slots.len() as u64);
         // After a whole round of silence every slot has been emptied.
         for past in (self.last + 1..=tick).take(self.slots.len()) {
             self.sum -= core::mem::take(&mut self.slots[(past % count) as usize]);
         }
         self.last = self.last.max(tick);
-        let fits = self.sum < calls_max;
-        if fits {
-            self.slots[(tick % count) as usize] += 1;
-            self.sum += 1;
-        }
-        fits
+    }
+
+    fn push(&mut self) {
+        let count = self.slots.len() as u64;
+        self.slots[(self.last % count) as usize] += 1;
+        self.sum += 1;
+    }
+
+    /// Calls in slots that are still within the window.
+    fn within(&self, now: Instant) -> u32 {
+        let (tick, count) = (now.micros() / self.width_us, self.slots.len() as u64);
+        let gone = tick.saturating_sub(self.last).min(count);
+        let old: u32 = (1..=gone).map(|past| self.slots[((self.last + past) % count) as usize]).sum();
+        self.sum - old
     }
 }

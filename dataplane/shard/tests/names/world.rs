@@ -64,7 +64,7 @@ pub fn model() -> Model {
     Model {
         revision: Revision(1),
         built: WallTime::from_micros(0),
-        carriers: vec![Carrier { id: CarrierId(1), code: "one".into(), blocked: false }],
+        carriers: vec![Carrier { id: CarrierId(1), code: "one".into(), ..Carrier::default() }],
         accounts: vec![Account { id: AccountId(1), carrier: CarrierId(1), currency: Currency::USD }],
         ingress_trunks: vec![
             ingress(1, &[], Some(digest("alice", "wonderland"))),

@@ -1,10 +1,11 @@
 //! The data folder: one data plane at a time, and a count of its lives.
 
 use std::fs::{self, File};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+
+use crate::disk;
 
 /// The data folder, ours while this lives.
 pub struct Folder {
@@ -42,10 +43,10 @@ fn next_boot(path: &Path) -> anyhow::Result<u32> {
     // A lost file must not let old numbers return.
     let seen = crate::segments::list(&path.join("journal"))?.last().map_or(0, |found| found.boot);
     let boot = before.max(seen).checked_add(1).context("the boot counter is exhausted")?;
-    let mut written = File::create(&fresh)?;
-    writeln!(written, "{boot}")?;
-    written.sync_all()?;
-    fs::rename(&fresh, &file)?;
-    File::open(path)?.sync_all()?;
+    let written = disk::create(&fresh)?;
+    disk::write_at(&written, format!("{boot}\n").as_bytes(), 0)?;
+    disk::sync(&written)?;
+    disk::rename(&fresh, &file)?;
+    disk::sync_folder(path)?;
     Ok(boot)
 }

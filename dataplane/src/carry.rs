@@ -1,17 +1,18 @@
 //! What earlier lives left in the journal, settled before the first call: bills for calls that were cut, money that is still lent.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 
 use anyhow::Context;
+use cdr::horizon::{Horizon, Place};
 use cdr::recover::{Books, replay};
-use cdr::segment::{Break, Reader, frame};
+use cdr::segment::{Break, Reader, frame_bytes};
 use cdr::{Priced, Record};
 use panel::wire::Want;
 use units::{AccountId, GrantId, Money, NodeId, Terms, WallTime};
 
 use crate::boot::Folder;
-use crate::segments::{self, Found, Place};
+use crate::disk;
+use crate::segments::{self, Found};
 
 /// The segment that the carried-over records fill; the spool begins the next one.
 const CARRIED_SEGMENT: u32 = 1;
@@ -19,7 +20,9 @@ const CARRIED_SEGMENT: u32 = 1;
 /// What this life begins with.
 pub struct Carried {
     /// Where the spool goes on.
-    pub place: Place,
+    pub place: segments::Place,
+    /// What of this life's journal is needed so far.
+    pub horizon: Horizon,
     /// Grants still open: id, account, amount, used.
     pub grants: Vec<(GrantId, AccountId, Money, Money)>,
     /// Grants that the ledger must close, although it may have done so: the answer was lost with the earlier life.
@@ -37,23 +40,31 @@ pub fn carry(folder: &Folder, node: NodeId, wall: WallTime) -> anyhow::Result<Ca
     if !books.cut.is_empty() {
         tracing::warn!(records = books.cut.len(), "calls that an earlier start cut are billed");
     }
-    let mut bytes = Vec::new();
+    let (mut bytes, mut payload, mut horizon) = (Vec::new(), Vec::new(), Horizon::default());
     let mut sequence = 1;
     for record in records_of(&books, folder.boot, wall) {
-        frame(sequence, &record, &mut bytes);
+        payload.clear();
+        record.encode(&mut payload);
+        horizon.see(Place { segment: CARRIED_SEGMENT, offset: 0 }, &payload);
+        frame_bytes(sequence, &payload, &mut bytes);
         sequence += 1;
     }
-    let (mut file, _) = segments::create(&journal, node, folder.boot, CARRIED_SEGMENT)?;
-    file.write_all(&bytes).and_then(|()| file.sync_all()).context("cannot write the first segment")?;
+    let (file, length) = segments::create(&journal, node, folder.boot, CARRIED_SEGMENT)?;
+    disk::write_at(&file, &bytes, length).and_then(|()| disk::sync(&file)).context("cannot write the first segment")?;
     let grants = books.grants.iter().map(|open| (open.grant, open.account, open.amount, open.used)).collect();
-    let place = Place { node, boot: folder.boot, segment: CARRIED_SEGMENT + 1, sequence };
-    Ok(Carried { place, grants, closing })
+    let place = segments::Place { node, boot: folder.boot, segment: CARRIED_SEGMENT + 1, sequence };
+    Ok(Carried { place, horizon, grants, closing })
 }
 
 fn records_of(books: &Books, boot: u32, wall: WallTime) -> impl Iterator<Item = Record> {
     let cut = books.cut.iter().map(|cdr| Record::Cdr(Box::new(cdr.clone())));
     let open = books.grants.iter();
-    let open = open.map(|open| Record::Granted { grant: open.grant, account: open.account, amount: open.amount });
+    let open = open.map(|open| Record::GrantCarried {
+        grant: open.grant,
+        account: open.account,
+        amount: open.amount,
+        used: open.used,
+    });
     let lost = books.unanswered.iter();
     let lost = lost.flat_map(|&(grant, account)| {
         [Record::GrantAsked { grant, account }, Record::GrantClosed { grant, used: Money::ZERO }]
@@ -71,6 +82,8 @@ fn read(found: &Found) -> Vec<Record> {
     let path = found.path.display();
     let bytes = match std::fs::read(&found.path) {
         Ok(bytes) => bytes,
+        // Nobody needs a segment that was removed a moment ago.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
         Err(error) => {
             tracing::error!(%path, %error, "a journal segment cannot be read; calls that only it knows are not billed");
             return Vec::new();
@@ -103,7 +116,9 @@ struct Closing {
 impl Closing {
     fn see(&mut self, record: &Record) {
         match record {
-            Record::GrantAsked { grant, account } | Record::Granted { grant, account, .. } => {
+            Record::GrantAsked { grant, account }
+            | Record::Granted { grant, account, .. }
+            | Record::GrantCarried { grant, account, .. } => {
                 self.accounts.insert(*grant, *account);
             }
             Record::GrantClosed { grant, used } => {

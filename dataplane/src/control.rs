@@ -76,6 +76,7 @@ struct Hub {
     next_question: u64,
     wants: Wants,
     draining: bool,
+    needed_from: u32,
     disk_full: bool,
     stopped: usize,
 }
@@ -334,7 +335,16 @@ impl Control {
         }
     }
 
-    fn figures(&self) -> panel::wire::Figures {
+    /// The first segment that a restart would need. A grant that the ledger has not yet taken back may be told of in any segment, so
+    /// that no more are given up meanwhile.
+    fn needed_from(&mut self) -> u32 {
+        if !self.hub.wants.closing() {
+            self.hub.needed_from = self.spool.needed_from();
+        }
+        self.hub.needed_from
+    }
+
+    fn figures(&mut self) -> panel::wire::Figures {
         panel::wire::Figures {
             boot: self.boot,
             uptime_s: clocks::read().now.micros() / 1_000_000,
@@ -342,6 +352,8 @@ impl Control {
             draining: self.hub.draining,
             journal_records: self.spool.records(),
             journal_bytes: self.spool.bytes(),
+            journal_needed_from: self.needed_from(),
+            journal_failing: self.spool.failing(),
             journal_disk_percent: self.spool.disk_percent(),
             counters: self.names.counters(),
             ..panel::wire::Figures::default()

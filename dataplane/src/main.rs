@@ -10,6 +10,7 @@ mod carry;
 mod clocks;
 mod control;
 mod core_thread;
+mod disk;
 mod lag;
 mod listen;
 mod mail;
@@ -45,7 +46,7 @@ use core_thread::CoreThread;
 use mail::{Mail, Outlet, RING_SLOTS, Report};
 use places::Places;
 use settings::Settings;
-use spool::{Figures, Source, Spool};
+use spool::{Figures, Limits, Source, Spool};
 
 /// Per-core heaps: threads allocate rarely, and then without meeting each other.
 #[global_allocator]
@@ -198,7 +199,9 @@ impl Plan {
             figures: figures.clone(),
             data: folder.path.clone(),
             place: carried.place,
+            horizon: carried.horizon,
             sync: settings.journal_sync,
+            limits: Limits::default(),
         };
         Ok(Plan { threads, spool, control, reports, figures, bell })
     }

@@ -1,10 +1,12 @@
 //! Files of the journal and of the traces: their names, their order, their heads.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use units::NodeId;
+
+use crate::disk;
 
 /// Bytes after which a trace file is closed.
 pub const TRACE_SEGMENT_BYTES: u64 = 16 << 20;
@@ -53,11 +55,11 @@ pub fn list(folder: &Path) -> io::Result<Vec<Found>> {
 /// Begins a file: its head is written, its name is on the disk. The result is the file and its length.
 pub fn create(folder: &Path, node: NodeId, boot: u32, number: u32) -> io::Result<(File, u64)> {
     let path = folder.join(format!("{boot:08}-{number:08}.seg"));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+    let file = disk::create(&path)?;
     let mut head = Vec::new();
     cdr::segment::header(node, boot, number, &mut head);
-    file.write_all(&head)?;
-    file.sync_data()?;
-    File::open(folder)?.sync_all()?;
+    disk::write_at(&file, &head, 0)?;
+    disk::sync(&file)?;
+    disk::sync_folder(folder)?;
     Ok((file, head.len() as u64))
 }

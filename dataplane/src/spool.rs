@@ -2,31 +2,50 @@
 //!
 //! There is no timer: while one batch is being written the next one gathers, so a quiet node answers at once and a busy one shares
 //! its writes. A batch that cannot be written is tried again until it can; nobody hears of a record before it is kept.
+//!
+//! Each segment begins with what a restart must know of those before it, so that they may be removed while the program runs.
+
+mod retell;
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
+use cdr::horizon::Horizon;
 use rtrb::Consumer;
 use uring::{Doorbell, host};
 
 use crate::bell::SpoolBell;
+use crate::clocks;
+use crate::disk;
 use crate::mail::Entry;
 use crate::segments::{Place, TRACE_SEGMENT_BYTES, TRACE_SEGMENTS_MAX, create};
 use crate::settings::JournalSync;
 
 /// Records in one write.
 const BATCH_RECORDS: usize = 256;
-/// Bytes after which a segment is closed.
-const SEGMENT_BYTES: u64 = 64 << 20;
-/// How long to wait before writing again what could not be written.
-const RETRY: Duration = Duration::from_millis(100);
 /// How often the disk is looked at while nothing happens.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// What bounds a journal.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes after which a segment is closed.
+    pub segment_bytes: u64,
+    /// Segments that an open call may be the only reason to keep; a call that started before them is told again in the present one.
+    pub segments_open_max: u32,
+    /// How long to wait before writing again what could not be written.
+    pub retry: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { segment_bytes: 64 << 20, segments_open_max: 16, retry: Duration::from_millis(100) }
+    }
+}
 
 /// What the spool counts, for whoever asks.
 #[derive(Debug, Default)]
@@ -34,6 +53,7 @@ pub struct Figures {
     records: AtomicU64,
     bytes: AtomicU64,
     disk_percent: AtomicU8,
+    needed_from: AtomicU32,
     failing: AtomicBool,
     stop: AtomicBool,
 }
@@ -54,6 +74,11 @@ impl Figures {
         self.disk_percent.load(Ordering::Relaxed)
     }
 
+    /// The first segment of this start that a restart would need; 0 before the first record.
+    pub fn needed_from(&self) -> u32 {
+        self.needed_from.load(Ordering::Relaxed)
+    }
+
     /// A write failed and is being tried again.
     pub fn failing(&self) -> bool {
         self.failing.load(Ordering::Relaxed)
@@ -64,7 +89,7 @@ impl Figures {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    fn look(&self, folder: &std::path::Path) {
+    fn look(&self, folder: &Path) {
         if let Ok(percent) = host::disk_percent(folder) {
             self.disk_percent.store(percent, Ordering::Relaxed);
         }
@@ -88,7 +113,10 @@ pub struct Spool {
     pub figures: Arc<Figures>,
     pub data: PathBuf,
     pub place: Place,
+    /// What of the journal a restart would need.
+    pub horizon: Horizon,
     pub sync: JournalSync,
+    pub limits: Limits,
 }
 
 /// A file being appended to.
@@ -115,6 +143,7 @@ impl Spool {
         let (journal_folder, trace_folder) = (self.data.join("journal"), self.data.join("traces"));
         let mut journal = self.open(&journal_folder, self.place.segment)?;
         let mut traces = self.open(&trace_folder, 1)?;
+        self.begin(&mut journal, &journal_folder);
         let mut batch = Batch::default();
         let mut looked = std::time::Instant::now();
         self.figures.look(&journal_folder);
@@ -123,7 +152,7 @@ impl Spool {
                 looked = std::time::Instant::now();
                 self.figures.look(&journal_folder);
             }
-            if !self.gather(&mut batch) {
+            if !self.gather(&mut batch, &journal) {
                 if self.figures.stop.load(Ordering::Relaxed) {
                     return Ok(());
                 }
@@ -132,22 +161,26 @@ impl Spool {
             }
             self.write(&mut journal, &batch.journal);
             self.tell(&mut batch);
+            self.figures.needed_from.store(self.horizon.first_needed(journal.number), Ordering::Relaxed);
             if !batch.traces.is_empty() {
                 keep_if_cheap(&mut traces, &batch.traces);
             }
-            if journal.length >= SEGMENT_BYTES {
+            if journal.length >= self.limits.segment_bytes {
+                let number = journal.number;
                 journal = self.next(journal, &journal_folder);
+                if journal.number != number {
+                    self.begin(&mut journal, &journal_folder);
+                }
             }
             if traces.length >= TRACE_SEGMENT_BYTES {
-                let number = traces.number + 1;
-                traces = self.open(&trace_folder, number)?;
-                self.forget(&trace_folder, number);
+                traces = self.next(traces, &trace_folder);
+                self.forget(&trace_folder, traces.number);
             }
         }
     }
 
     /// Frames what the shards handed over, each shard's in its order. False if there was nothing.
-    fn gather(&mut self, batch: &mut Batch) -> bool {
+    fn gather(&mut self, batch: &mut Batch, segment: &Segment) -> bool {
         batch.journal.clear();
         batch.traces.clear();
         batch.records = 0;
@@ -158,6 +191,8 @@ impl Spool {
             for _ in 0..share {
                 match source.entries.pop() {
                     Ok(Entry::Record { ticket, bytes }) => {
+                        let offset = segment.length + batch.journal.len() as u64;
+                        self.horizon.see(cdr::horizon::Place { segment: segment.number, offset }, &bytes);
                         cdr::segment::frame_bytes(self.place.sequence, &bytes, &mut batch.journal);
                         self.place.sequence += 1;
                         batch.records += 1;
@@ -189,7 +224,7 @@ impl Spool {
             if !self.figures.failing.swap(true, Ordering::Relaxed) {
                 tracing::error!(%error, "cannot write the journal; calls wait for it");
             }
-            std::thread::sleep(RETRY);
+            std::thread::sleep(self.limits.retry);
         }
         if self.figures.failing.swap(false, Ordering::Relaxed) {
             tracing::warn!("the journal is written again");
@@ -199,9 +234,9 @@ impl Spool {
     }
 
     fn keep(&self, segment: &Segment, bytes: &[u8]) -> std::io::Result<()> {
-        segment.file.write_all_at(bytes, segment.length)?;
+        disk::write_at(&segment.file, bytes, segment.length)?;
         match self.sync {
-            JournalSync::Fdatasync => segment.file.sync_data(),
+            JournalSync::Fdatasync => disk::sync(&segment.file),
             JournalSync::Written => Ok(()),
         }
     }
@@ -216,32 +251,49 @@ impl Spool {
         }
     }
 
-    fn open(&self, folder: &std::path::Path, number: u32) -> anyhow::Result<Segment> {
+    fn open(&self, folder: &Path, number: u32) -> anyhow::Result<Segment> {
         let (file, length) = create(folder, self.place.node, self.place.boot, number)
             .with_context(|| format!("cannot begin segment {number} in {}", folder.display()))?;
         Ok(Segment { file, number, length })
     }
 
+    /// Writes what a restart must know of the segments before this one, and tells the oldest open calls again.
+    fn begin(&mut self, segment: &mut Segment, folder: &Path) {
+        let mut records = self.horizon.checkpoint(self.place.boot, clocks::read().wall);
+        let journal = retell::Journal { folder, boot: self.place.boot };
+        records.extend(journal.starts(&self.horizon, segment.number.saturating_sub(self.limits.segments_open_max)));
+        let (mut bytes, mut payload) = (Vec::new(), Vec::new());
+        for record in records {
+            payload.clear();
+            record.encode(&mut payload);
+            let offset = segment.length + bytes.len() as u64;
+            self.horizon.see(cdr::horizon::Place { segment: segment.number, offset }, &payload);
+            cdr::segment::frame_bytes(self.place.sequence, &payload, &mut bytes);
+            self.place.sequence += 1;
+        }
+        self.write(segment, &bytes);
+    }
+
     /// The next segment; the present one grows on while there is no room for another.
-    fn next(&self, present: Segment, folder: &std::path::Path) -> Segment {
+    fn next(&self, present: Segment, folder: &Path) -> Segment {
         match self.open(folder, present.number + 1) {
             Ok(next) => {
-                let _ = present.file.sync_data();
+                let _ = disk::sync(&present.file);
                 next
             }
             Err(error) => {
-                tracing::error!(error = format!("{error:#}"), "cannot begin another journal segment");
+                tracing::error!(error = format!("{error:#}"), "cannot begin another segment; the present one grows");
                 present
             }
         }
     }
 
     /// Keeps the last trace files only.
-    fn forget(&self, folder: &std::path::Path, number: u32) {
+    fn forget(&self, folder: &Path, number: u32) {
         if let Ok(files) = crate::segments::list(folder) {
             let old = files.len().saturating_sub(TRACE_SEGMENTS_MAX);
             for file in files.iter().take(old).filter(|file| (file.boot, file.number) != (self.place.boot, number)) {
-                let _ = std::fs::remove_file(&file.path);
+                let _ = disk::unlink(&file.path);
             }
         }
     }
@@ -249,7 +301,7 @@ impl Spool {
 
 /// Traces are a convenience: what cannot be written is forgotten.
 fn keep_if_cheap(segment: &mut Segment, bytes: &[u8]) {
-    match segment.file.write_all_at(bytes, segment.length) {
+    match disk::write_at(&segment.file, bytes, segment.length) {
         Ok(()) => segment.length += bytes.len() as u64,
         Err(error) => tracing::warn!(%error, "captured calls are lost"),
     }

@@ -47,6 +47,11 @@ impl Wants {
         self.kept.remove(&key_of(reply));
     }
 
+    /// A grant waits to be taken back.
+    pub fn closing(&self) -> bool {
+        self.kept.keys().any(|key| key.closing)
+    }
+
     /// What must be sent again; everything if `now` is zero.
     pub fn due(&mut self, now: u64) -> Vec<Want> {
         let due = self.kept.values_mut().filter(|kept| now == 0 || now.saturating_sub(kept.sent) >= PATIENCE_NANOS);

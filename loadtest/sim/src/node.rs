@@ -117,7 +117,12 @@ impl Node {
             self.shards.push(Shard::new(self.facts(ShardId(index), open.clone())));
         }
         let boot = Record::Boot { boot: self.boot, wall: self.clock(now).wall };
-        let kept = open.into_iter().map(|(grant, account, amount, _)| Record::Granted { grant, account, amount });
+        let kept = open.into_iter().map(|(grant, account, amount, used)| Record::GrantCarried {
+            grant,
+            account,
+            amount,
+            used,
+        });
         let lost = books.unanswered.iter().flat_map(|&(grant, account)| {
             [Record::GrantAsked { grant, account }, Record::GrantClosed { grant, used: Money::ZERO }]
         });
@@ -225,7 +230,9 @@ fn closing(records: &[Record], books: &Books) -> Vec<Want> {
     let mut closed = BTreeMap::new();
     for record in records {
         match record {
-            Record::GrantAsked { grant, account } | Record::Granted { grant, account, .. } => {
+            Record::GrantAsked { grant, account }
+            | Record::Granted { grant, account, .. }
+            | Record::GrantCarried { grant, account, .. } => {
                 accounts.insert(*grant, *account);
             }
             Record::GrantClosed { grant, used } => {

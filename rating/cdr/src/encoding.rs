@@ -5,16 +5,16 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use units::{
-    AccountId, AttemptIndex, CarrierId, Cause, DeckId, EgressTrunkId, IngressTrunkId, Instant, Jurisdiction, Money,
-    Number, RateClass, Revision, Rounding, ShardId, Terms, WallTime,
+    AccountId, AttemptIndex, CallId, CarrierId, Cause, DeckId, EgressTrunkId, IngressTrunkId, Instant, Jurisdiction,
+    Money, Number, RateClass, Revision, Rounding, ShardId, Terms, WallTime,
 };
 
 use crate::bytes::{Input, Output};
 use crate::record::{Cdr, GrantPart, Party, Priced, Quality, Record, Stages, Start};
 
 /// The first byte of every record that this program writes. Version 1 had prices without tax, exchange and first-interval rate,
-/// version 2 no location routing number, jurisdiction and class of rates.
-const VERSION: u8 = 3;
+/// version 2 no location routing number, jurisdiction and class of rates, version 3 no grants that are told again.
+const VERSION: u8 = 4;
 
 mod kind {
     pub const BOOT: u8 = 1;
@@ -25,6 +25,7 @@ mod kind {
     pub const GRANT_ASKED: u8 = 6;
     pub const GRANTED: u8 = 7;
     pub const GRANT_CLOSED: u8 = 8;
+    pub const GRANT_CARRIED: u8 = 9;
 }
 
 /// Why some bytes are not a record.
@@ -77,6 +78,9 @@ impl Record {
             Record::Granted { grant, account, amount } => {
                 out.u8(kind::GRANTED).grant(*grant).u32(account.0).money(*amount)
             }
+            Record::GrantCarried { grant, account, amount, used } => {
+                out.u8(kind::GRANT_CARRIED).grant(*grant).u32(account.0).money(*amount).money(*used)
+            }
             Record::GrantClosed { grant, used } => out.u8(kind::GRANT_CLOSED).grant(*grant).money(*used),
         };
     }
@@ -90,6 +94,34 @@ impl Record {
         }
         let record = read(&mut input, version).ok_or(RecordFlaw::Malformed)?;
         if input.0.is_empty() { Ok(record) } else { Err(RecordFlaw::Malformed) }
+    }
+}
+
+/// What a record is about, without the work of reading all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Glimpse {
+    /// A call is about to be answered.
+    Start(CallId),
+    /// A running call's reserve grew.
+    Paid(CallId),
+    /// A finished call (attempt 0) or attempt.
+    Cdr(CallId, AttemptIndex),
+    /// Anything else, or no record.
+    Other,
+}
+
+impl Glimpse {
+    /// Looks at the beginning of an encoded record; the rest may be malformed all the same.
+    pub fn of(bytes: &[u8]) -> Glimpse {
+        let mut input = Input(bytes);
+        let version = input.u8().filter(|version| (1..=VERSION).contains(version));
+        let (Some(_), Some(kind), Some(call)) = (version, input.u8(), input.call()) else { return Glimpse::Other };
+        match kind {
+            kind::START => Glimpse::Start(call),
+            kind::PAID => Glimpse::Paid(call),
+            kind::CDR => input.u8().map_or(Glimpse::Other, |attempt| Glimpse::Cdr(call, AttemptIndex(attempt))),
+            _ => Glimpse::Other,
+        }
     }
 }
 
@@ -112,6 +144,12 @@ fn read(input: &mut Input<'_>, version: u8) -> Option<Record> {
         kind::GRANTED => {
             Record::Granted { grant: input.grant()?, account: AccountId(input.u32()?), amount: input.money()? }
         }
+        kind::GRANT_CARRIED if version > 3 => Record::GrantCarried {
+            grant: input.grant()?,
+            account: AccountId(input.u32()?),
+            amount: input.money()?,
+            used: input.money()?,
+        },
         kind::GRANT_CLOSED => Record::GrantClosed { grant: input.grant()?, used: input.money()? },
         _ => return None,
     })

@@ -9,11 +9,12 @@ extern crate alloc;
 mod bytes;
 mod crc32c;
 mod encoding;
+pub mod horizon;
 mod record;
 pub mod recover;
 pub mod segment;
 pub mod trace;
 
 pub use crc32c::crc32c;
-pub use encoding::RecordFlaw;
+pub use encoding::{Glimpse, RecordFlaw};
 pub use record::{Cdr, GrantPart, Party, Priced, Quality, Record, Stages, Start};

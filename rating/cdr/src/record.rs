@@ -218,6 +218,17 @@ pub enum Record {
         /// How much; zero means refused.
         amount: Money,
     },
+    /// A grant that is still open, told again so that what stands before it in the journal is not needed for it.
+    GrantCarried {
+        /// The grant's identity.
+        grant: GrantId,
+        /// Whose money.
+        account: AccountId,
+        /// How much was lent.
+        amount: Money,
+        /// What all calls that ended before used of it.
+        used: Money,
+    },
     /// A grant was handed back, its unused part with it.
     GrantClosed {
         /// The grant's identity.

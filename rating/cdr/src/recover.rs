@@ -112,6 +112,11 @@ impl Past {
             Record::Granted { grant, account, amount } => {
                 self.granted.entry(grant).or_insert((account, amount));
             }
+            Record::GrantCarried { grant, account, amount, used } => {
+                // The sum so far, whether or not the records that it comes from are still there.
+                self.granted.insert(grant, (account, amount));
+                self.used.insert(grant, used);
+            }
             Record::GrantClosed { grant, .. } => {
                 self.closed.insert(grant);
             }

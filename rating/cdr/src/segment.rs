@@ -24,6 +24,9 @@ pub const FRAME_BYTES: usize = 16;
 /// Bytes of a payload at most; a longer one is damage.
 pub const PAYLOAD_BYTES_MAX: usize = 1 << 20;
 
+/// How many frames damage may have swallowed for reading to go on behind it: more than fit into a segment.
+const RESUME_FRAMES_MAX: u64 = 1 << 22;
+
 const MAGIC: [u8; 8] = *b"TANDJRNL";
 const FORMAT: u32 = 1;
 
@@ -160,6 +163,23 @@ impl<'a> Frames<'a> {
     /// Where the next frame begins.
     pub fn offset(&self) -> u64 {
         self.base + self.at as u64
+    }
+
+    /// Goes on behind damage: at the next whole frame whose number follows `sequence`, if there is one in these bytes. Returns how
+    /// many bytes are passed over.
+    pub fn resume(&mut self, sequence: u64) -> Option<u64> {
+        let first = self.at + 1;
+        let found = (first..self.bytes.len().saturating_sub(FRAME_BYTES)).find(|at| {
+            let head = &self.bytes[*at..*at + FRAME_BYTES];
+            let number = head.last_chunk().map_or(0, |number| u64::from_le_bytes(*number));
+            // Most places are ruled out by the number alone, so that few checksums are computed.
+            number > sequence
+                && number - sequence <= RESUME_FRAMES_MAX
+                && Frames { at: *at, done: false, ..self.clone() }.frame().is_ok()
+        })?;
+        let passed = (found - self.at) as u64;
+        (self.at, self.done) = (found, false);
+        Some(passed)
     }
 
     fn frame(&self) -> Result<Frame<'a>, Break> {

@@ -194,6 +194,12 @@ pub struct Figures {
     pub journal_records: u64,
     /// Bytes written to the journal.
     pub journal_bytes: u64,
+    /// The first segment of this boot that a restart would need; those before it may go once they are collected. 0 if unknown.
+    #[serde(default)]
+    pub journal_needed_from: u32,
+    /// The journal cannot be written; calls wait for it and new ones are refused.
+    #[serde(default)]
+    pub journal_failing: bool,
     /// Share of the journal's file system in use, per cent.
     pub journal_disk_percent: u8,
     /// Named counters, summed over shards: see `shard::COUNTERS`.

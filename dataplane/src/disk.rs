@@ -1,0 +1,129 @@
+//! Every touch of the disk that the journal depends on, in one place, so that a test can let each of them fail.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// What is done to the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Touch {
+    /// A file is made, or made empty.
+    Open,
+    /// Bytes are written.
+    Write,
+    /// What was written is made safe.
+    Sync,
+    /// A file gets its final name.
+    Rename,
+    /// A file is removed.
+    Unlink,
+}
+
+/// Makes a file for writing; one that is there is made empty.
+pub fn create(path: &Path) -> io::Result<File> {
+    strike(Touch::Open, &mut || Ok(()))?;
+    OpenOptions::new().write(true).create(true).truncate(true).open(path)
+}
+
+/// Writes all these bytes at this place.
+pub fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    // A write that fails may have written a part.
+    strike(Touch::Write, &mut || file.write_all_at(&bytes[..bytes.len() / 2], offset))?;
+    file.write_all_at(bytes, offset)
+}
+
+/// Makes a file's bytes safe.
+pub fn sync(file: &File) -> io::Result<()> {
+    strike(Touch::Sync, &mut || Ok(()))?;
+    file.sync_data()
+}
+
+/// Makes the names in a folder safe.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    strike(Touch::Sync, &mut || Ok(()))?;
+    File::open(folder)?.sync_all()
+}
+
+/// Gives a file another name, in place of what had it.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    strike(Touch::Rename, &mut || Ok(()))?;
+    fs::rename(from, to)
+}
+
+/// Removes a file.
+pub fn unlink(path: &Path) -> io::Result<()> {
+    strike(Touch::Unlink, &mut || Ok(()))?;
+    fs::remove_file(path)
+}
+
+#[cfg(not(test))]
+fn strike(_: Touch, _: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+use faults::strike;
+
+/// Failures that a test orders for the disk's touches by its own thread.
+#[cfg(test)]
+pub mod faults {
+    use std::cell::RefCell;
+    use std::io;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::Touch;
+
+    /// Which touches fail: `count` of them from the `first` on, counted from 0.
+    #[derive(Debug, Default)]
+    pub struct Faults {
+        first: u64,
+        count: u64,
+        seen: AtomicU64,
+        struck: AtomicU64,
+    }
+
+    impl Faults {
+        /// Fails so many touches from this one on.
+        pub fn from(first: u64, count: u64) -> Arc<Faults> {
+            Arc::new(Faults { first, count, ..Faults::default() })
+        }
+
+        /// Touches so far, failed ones included.
+        pub fn seen(&self) -> u64 {
+            self.seen.load(Ordering::SeqCst)
+        }
+
+        /// Touches that failed.
+        pub fn struck(&self) -> u64 {
+            self.struck.load(Ordering::SeqCst)
+        }
+
+        /// Lets them strike what the calling thread does.
+        pub fn arm(self: &Arc<Faults>) {
+            ARMED.with(|armed| *armed.borrow_mut() = Some(Arc::clone(self)));
+        }
+    }
+
+    /// The calling thread's disk is sound again.
+    pub fn disarm() {
+        ARMED.with(|armed| *armed.borrow_mut() = None);
+    }
+
+    thread_local! {
+        static ARMED: RefCell<Option<Arc<Faults>>> = const { RefCell::new(None) };
+    }
+
+    pub(super) fn strike(touch: Touch, halfway: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
+        let Some(faults) = ARMED.with(|armed| armed.borrow().clone()) else { return Ok(()) };
+        let number = faults.seen.fetch_add(1, Ordering::SeqCst);
+        if number < faults.first || number - faults.first >= faults.count {
+            return Ok(());
+        }
+        faults.struck.fetch_add(1, Ordering::SeqCst);
+        halfway()?;
+        let kind = if number % 2 == 0 { io::ErrorKind::StorageFull } else { io::ErrorKind::Other };
+        Err(io::Error::new(kind, format!("ordered by the test: {touch:?} {number}")))
+    }
+}

@@ -1,22 +1,29 @@
 //! Journal segments → database: every record once, whatever dies or goes away meanwhile.
 //!
 //! The place up to which a journal is in the database stands in the database, and moves in the transaction that writes the records. A
-//! segment's file is removed once it is collected, was written by an earlier start of the data plane, and the data plane that runs has
-//! said which start it is: by then it has carried everything that it needs of earlier segments into its own.
+//! segment's file is removed once it is collected and the running data plane has said that a restart would not need it.
+//!
+//! A record that the database refuses by itself is set aside ([`aside`]), and the others go on: one bad record must not hold up a
+//! million good ones.
 
+mod ahead;
+pub mod aside;
 mod tail;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
+use ahead::Ahead;
+use aside::{Aside, AsideFile};
+use cdr::{Cdr, Record};
 use panel::wire::{Answer, Ask};
 use store::{Batch, Store, StoreError};
 use tokio::sync::{oneshot, watch};
-use units::{NodeId, WallTime};
+use units::{CallId, NodeId, WallTime};
 
 use crate::folder::{Folder, segments};
 use crate::link::Link;
-use tail::{Gathered, Kind, Position};
+use tail::{Gathered, Kind, Position, Source};
 
 /// How often the journal is looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -28,6 +35,10 @@ const RETRY_MAX: Duration = Duration::from_secs(5);
 const IDLE_STORE: Duration = Duration::from_secs(5);
 /// How often segments are removed.
 const REMOVE: Duration = Duration::from_secs(10);
+/// How long the writer of a segment has for completing what it began.
+const INSIST: Duration = Duration::from_secs(3);
+/// Records in a row that may be refused before the database is blamed instead of them.
+const ASIDE_ROW_MAX: usize = 20;
 /// How long the last records are collected for when the program ends.
 const LAST_MAX: Duration = Duration::from_secs(5);
 
@@ -36,6 +47,12 @@ const LAST_MAX: Duration = Duration::from_secs(5);
 pub struct Progress {
     /// Bytes of the journal that are not in the database; `None` before the first look.
     pub backlog_bytes: Option<u64>,
+    /// Records of the journal that are not in the database; `None` before the first look.
+    pub backlog_records: Option<u64>,
+    /// When the oldest of them ended.
+    pub oldest: Option<WallTime>,
+    /// Records and damaged stretches that were set aside and wait for a person.
+    pub set_aside: u64,
     /// Records collected since the program started.
     pub collected: u64,
     /// When records last came into the database.
@@ -71,6 +88,10 @@ impl Collector {
                 kind,
                 path,
                 position: None,
+                ahead: Ahead::default(),
+                aside_till: Position::default(),
+                aside_in_row: 0,
+                stopped_at: None,
                 stored: Position::default(),
                 stored_at: Instant::now(),
                 removed_at: None,
@@ -115,6 +136,14 @@ struct Work {
     path: PathBuf,
     /// Everything before it has been read; `None` until the database has said where to go on.
     position: Option<Position>,
+    /// What waits.
+    ahead: Ahead,
+    /// Everything before it that had to be set aside is.
+    aside_till: Position,
+    /// Records set aside since one was stored.
+    aside_in_row: usize,
+    /// Since when reading stops before the same place.
+    stopped_at: Option<(Position, Instant)>,
     /// Everything before it is in the database.
     stored: Position,
     stored_at: Instant,
@@ -141,6 +170,7 @@ impl Work {
                 }
                 Err(error) => {
                     self.complain(&error);
+                    self.look_ahead().await;
                     // What was read and not stored is read again.
                     self.position = None;
                     let wait = pause;
@@ -172,48 +202,139 @@ impl Work {
                 position
             }
         };
-        let (path, kind, node) = (self.path.clone(), self.kind, self.node);
-        let gathered = tokio::task::spawn_blocking(move || tail::gather(&path, kind, node, from)).await;
+        let insist = self.stopped_at.is_some_and(|(at, since)| at == from && since.elapsed() > INSIST);
+        let source = Source { folder: self.path.clone(), kind: self.kind, node: self.node, insist };
+        let gathered = tokio::task::spawn_blocking(move || tail::gather(&source, from)).await;
         let gathered = match gathered {
             Ok(Ok(gathered)) => gathered,
             Ok(Err(error)) => return Err(StoreError::Away(format!("the journal cannot be read: {error}"))),
             Err(error) => return Err(StoreError::Away(format!("the journal's reader broke: {error}"))),
         };
         self.position = Some(gathered.position);
-        let records = gathered.cdrs.len() + gathered.traces.len();
+        let known = self.stopped_at.filter(|(at, _)| *at == gathered.position);
+        self.stopped_at = gathered.stopped.then(|| known.unwrap_or((gathered.position, Instant::now())));
+        let records = gathered.cdrs.len() + gathered.traces.len() + gathered.aside.len();
         let moved = gathered.position != self.stored;
         let other_file = gathered.position.file() != self.stored.file();
         if records > 0 || (moved && (other_file || self.stored_at.elapsed() > IDLE_STORE)) {
             self.keep(&gathered).await?;
         }
         let behind = gathered.backlog_bytes;
+        if gathered.full {
+            self.look_ahead().await;
+        }
+        let Ahead { records, oldest, .. } = self.ahead;
         self.progress.send_modify(|progress| {
-            progress.backlog_bytes = Some(behind);
+            (progress.backlog_bytes, progress.backlog_records) = (Some(behind), Some(records));
+            progress.oldest = oldest;
             progress.problem.clear();
         });
         Ok(gathered.full)
     }
 
+    /// Stores what was read; what the database refuses by itself is set aside.
     async fn keep(&mut self, gathered: &Gathered) -> Result<(), StoreError> {
-        let batch = Batch {
-            node: self.node,
-            kind: self.kind.name(),
-            folder: &self.mark,
-            cdrs: &gathered.cdrs,
-            traces: &gathered.traces,
-            cursor: gathered.position.into(),
-        };
-        let done = self.store.insert_cdrs(batch).await?;
-        self.stored = gathered.position;
-        self.stored_at = Instant::now();
-        if !gathered.cdrs.is_empty() {
-            tracing::debug!(records = gathered.cdrs.len(), inserted = done.inserted, posted = done.posted, "collected");
+        self.set_aside(&gathered.aside)?;
+        let (mut first, mut size) = (0, gathered.cdrs.len());
+        loop {
+            let end = (first + size).min(gathered.cdrs.len());
+            let is_last = end == gathered.cdrs.len();
+            let cursor = if is_last { gathered.position } else { gathered.places[end] };
+            let traces = if is_last { &gathered.traces[..] } else { &[] };
+            match self.insert(&gathered.cdrs[first..end], traces, cursor).await {
+                Ok(()) if is_last => break,
+                Ok(()) => (first, size) = (end, size * 2),
+                Err(error) if error.is_away() || end - first == 0 || is_about_the_node(&error) => return Err(error),
+                Err(error) if end - first == 1 => {
+                    self.refused(gathered, first, &error).await?;
+                    (first, size) = (end, 1);
+                }
+                Err(_) => size = (end - first).div_ceil(2),
+            }
+        }
+        self.ahead.stored(self.stored, gathered.cdrs.len() as u64, None);
+        Ok(())
+    }
+
+    async fn insert(
+        &mut self,
+        cdrs: &[Cdr],
+        traces: &[(CallId, i64, Vec<u8>)],
+        cursor: Position,
+    ) -> Result<(), StoreError> {
+        let (kind, folder) = (self.kind.name(), &self.mark);
+        let done = self
+            .store
+            .insert_cdrs(Batch { node: self.node, kind, folder, cdrs, traces, cursor: cursor.into() })
+            .await?;
+        (self.stored, self.stored_at) = (cursor, Instant::now());
+        if !cdrs.is_empty() {
+            self.aside_in_row = 0;
+            tracing::debug!(records = cdrs.len(), inserted = done.inserted, posted = done.posted, "collected");
             self.progress.send_modify(|progress| {
                 progress.collected += done.inserted;
                 progress.at = Some(wall());
             });
         }
         Ok(())
+    }
+
+    /// Sets one record aside that the database refuses, unless it refuses everything.
+    async fn refused(&mut self, gathered: &Gathered, which: usize, error: &StoreError) -> Result<(), StoreError> {
+        let place = gathered.places[which];
+        // A database that takes nothing at all is not the record's fault.
+        self.insert(&[], &[], place).await?;
+        if self.aside_in_row >= ASIDE_ROW_MAX {
+            let why = format!("{ASIDE_ROW_MAX} records in a row were refused, the last one because: {error}");
+            return Err(StoreError::Broken(why));
+        }
+        let mut payload = Vec::new();
+        Record::Cdr(Box::new(gathered.cdrs[which].clone())).encode(&mut payload);
+        let after = gathered.places.get(which + 1).unwrap_or(&gathered.position);
+        let is_same = after.file() == place.file();
+        let after = if is_same { after.offset() } else { place.offset() + payload.len() as u64 };
+        self.set_aside(&[tail::unread(place, &payload, after, &error.to_string())])?;
+        self.aside_in_row += 1;
+        Ok(())
+    }
+
+    fn set_aside(&mut self, all: &[Aside]) -> Result<(), StoreError> {
+        // While the database is away the same place is read again and again.
+        let place = |aside: &Aside| Position::new(aside.boot, aside.segment, aside.offset);
+        let all: Vec<Aside> = all.iter().filter(|aside| place(aside) >= self.aside_till).cloned().collect();
+        let Some(last) = all.last() else { return Ok(()) };
+        let till = Position::new(last.boot, last.segment, last.offset + 1);
+        let file = AsideFile::beside(&self.path);
+        file.append(&all)
+            .map_err(|error| StoreError::Away(format!("{} cannot be written: {error}", file.path().display())))?;
+        self.aside_till = till;
+        for Aside { boot, segment, offset, reason, .. } in &all {
+            tracing::error!(boot, segment, offset, reason, "set aside: not in the database until a person looks");
+        }
+        self.count_aside();
+        Ok(())
+    }
+
+    fn count_aside(&self) {
+        if let Ok(all) = AsideFile::beside(&self.path).read() {
+            let set_aside = all.len() as u64;
+            self.progress
+                .send_if_modified(|progress| std::mem::replace(&mut progress.set_aside, set_aside) != set_aside);
+        }
+    }
+
+    /// Counts what waits, also while the database is away.
+    async fn look_ahead(&mut self) {
+        if self.kind != Kind::Journal {
+            return;
+        }
+        let (mut ahead, path, from) = (self.ahead, self.path.clone(), self.stored);
+        let looked = tokio::task::spawn_blocking(move || ahead.look(&path, from).map(|()| ahead)).await;
+        let Ok(Ok(ahead)) = looked else { return };
+        self.ahead = ahead;
+        self.progress.send_modify(|progress| {
+            (progress.backlog_records, progress.oldest) = (Some(ahead.records), ahead.oldest);
+        });
     }
 
     fn complain(&self, error: &StoreError) {
@@ -236,19 +357,31 @@ impl Work {
             return;
         }
         self.removed_at = Some(Instant::now());
+        self.count_aside();
         let Ok(Answer::Figures(figures)) = self.link.ask(Ask::Figures).await else { return };
-        let (boot, _) = self.stored.file();
-        let keep_from = figures.boot.min(boot);
+        let keep_from = (figures.boot, figures.journal_needed_from).min(self.stored.file());
         let Ok(files) = segments(&self.path) else { return };
-        for file in files.into_iter().filter(|file| file.boot < keep_from) {
+        // Oldest first and never one before another: a restart must not find a hole.
+        for file in files.into_iter().take_while(|file| (file.boot, file.number) < keep_from) {
             match std::fs::remove_file(&file.path) {
                 Ok(()) => tracing::info!(file = %file.path.display(), "a collected segment is removed"),
                 Err(error) => {
-                    tracing::warn!(%error, file = %file.path.display(), "a collected segment cannot be removed")
+                    return tracing::warn!(%error, file = %file.path.display(), "a collected segment cannot be removed");
                 }
             }
         }
     }
+}
+
+/// Another data folder writes under this node's number: no record's fault.
+fn is_about_the_node(error: &StoreError) -> bool {
+    matches!(error, StoreError::Conflict { what: "node", .. })
+}
+
+/// When a call or attempt ended.
+fn ended(cdr: &Cdr) -> WallTime {
+    let micros = cdr.ended_ms.saturating_mul(1_000);
+    WallTime::from_micros(cdr.started.micros().saturating_add_unsigned(micros))
 }
 
 fn wall() -> WallTime {

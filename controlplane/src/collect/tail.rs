@@ -3,13 +3,14 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cdr::segment::{self, Break, Frames, HEADER_BYTES};
 use cdr::{Cdr, Record, trace};
 use store::Cursor;
 use units::{CallId, NodeId};
 
+use super::aside::{self, Aside};
 use crate::folder::{SegmentFile, segments};
 
 /// Records of one batch at most.
@@ -40,7 +41,7 @@ impl Kind {
 }
 
 /// A place in a row of segments.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     boot: u32,
     segment: u32,
@@ -48,6 +49,16 @@ pub struct Position {
 }
 
 impl Position {
+    /// A place in a segment of a boot.
+    pub fn new(boot: u32, segment: u32, offset: u64) -> Position {
+        Position { boot, segment, offset }
+    }
+
+    /// Bytes of the segment.
+    pub fn offset(self) -> u64 {
+        self.offset
+    }
+
     /// Boot and number of the segment.
     pub fn file(self) -> (u32, u32) {
         (self.boot, self.segment)
@@ -71,18 +82,38 @@ impl From<Position> for Cursor {
 pub struct Gathered {
     /// Finished calls and attempts.
     pub cdrs: Vec<Cdr>,
+    /// Where each of them begins.
+    pub places: Vec<Position>,
+    /// Records that this program cannot read, and damaged stretches.
+    pub aside: Vec<Aside>,
     /// Captured calls: call, start, encoded messages.
     pub traces: Vec<(CallId, i64, Vec<u8>)>,
     /// Everything before it has been read.
     pub position: Position,
     /// There may be more to read at once.
     pub full: bool,
+    /// Reading stopped before something that is not whole, in the segment that is being written.
+    pub stopped: bool,
     /// Bytes behind the position.
     pub backlog_bytes: u64,
 }
 
+/// Whose segments are read, and how.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The segments' folder.
+    pub folder: PathBuf,
+    /// What they hold.
+    pub kind: Kind,
+    /// Whose they are.
+    pub node: NodeId,
+    /// What is not whole in the segment that is being written will not become so: its writer had time enough.
+    pub insist: bool,
+}
+
 /// Reads from a position on until a batch is full or nothing is left.
-pub fn gather(folder: &Path, kind: Kind, node: NodeId, from: Position) -> io::Result<Gathered> {
+pub fn gather(source: &Source, from: Position) -> io::Result<Gathered> {
+    let folder = &source.folder;
     let files = segments(folder)?;
     let mut found = Gathered { position: from, ..Gathered::default() };
     let rest: Vec<&SegmentFile> = files.iter().filter(|file| (file.boot, file.number) >= from.file()).collect();
@@ -91,7 +122,7 @@ pub fn gather(folder: &Path, kind: Kind, node: NodeId, from: Position) -> io::Re
             found.position = Position { boot: file.boot, segment: file.number, offset: 0 };
         }
         let finished = place + 1 < rest.len();
-        read_segment(file, finished, kind, node, &mut found)?;
+        read_segment(file, finished, source, &mut found)?;
         if found.full {
             break;
         }
@@ -106,10 +137,10 @@ pub fn gather(folder: &Path, kind: Kind, node: NodeId, from: Position) -> io::Re
     Ok(found)
 }
 
-fn read_segment(file: &SegmentFile, finished: bool, kind: Kind, node: NodeId, found: &mut Gathered) -> io::Result<()> {
+fn read_segment(file: &SegmentFile, finished: bool, how: &Source, found: &mut Gathered) -> io::Result<()> {
     let source = File::open(&file.path)?;
     if found.position.offset == 0 {
-        match read_header(&source, node)? {
+        match read_header(&source, how.node)? {
             Head::Sound => found.position.offset = HEADER_BYTES as u64,
             Head::Short => return Ok(()),
             Head::Foreign => {
@@ -124,12 +155,14 @@ fn read_segment(file: &SegmentFile, finished: bool, kind: Kind, node: NodeId, fo
         if length == 0 {
             return Ok(());
         }
-        match read_block(&block[..length], kind, found) {
-            Some(Break::Corrupt { at }) => {
-                if finished {
-                    let lost = source.metadata()?.len() - at;
-                    tracing::error!(file = %file.path.display(), at, lost, "a segment is damaged; records in its rest are LOST");
+        match read_block(&block[..length], how.kind, found) {
+            Some(Break::Corrupt { .. }) if finished || how.insist => {
+                if !pass_over(file, &source, found)? {
+                    return Ok(());
                 }
+            }
+            Some(Break::Corrupt { .. }) => {
+                found.stopped = true;
                 return Ok(());
             }
             // A frame that the block cut off is whole in the next one; one that the file cuts off is not there yet.
@@ -143,6 +176,51 @@ fn read_segment(file: &SegmentFile, finished: bool, kind: Kind, node: NodeId, fo
     }
 }
 
+/// Goes on behind damage, and says what was passed over. False if nothing whole follows: then the rest of the segment is passed over.
+fn pass_over(file: &SegmentFile, source: &File, found: &mut Gathered) -> io::Result<bool> {
+    let at = found.position.offset;
+    let length = source.metadata()?.len();
+    let mut rest = vec![0; usize::try_from(length.saturating_sub(at)).unwrap_or(usize::MAX)];
+    let rest_length = read_at(source, &mut rest, at)?;
+    rest.truncate(rest_length);
+    let sequence = sequence_before(source, at)?;
+    let passed = Frames::at(&rest, at).resume(sequence);
+    let bytes = passed.unwrap_or(rest_length as u64);
+    tracing::error!(file = %file.path.display(), at, bytes, "a segment is damaged; records in this stretch are LOST to the database");
+    let (boot, segment) = found.position.file();
+    let reason = "damaged; a copy of the segment is kept".to_owned();
+    found.aside.push(Aside { boot, segment, offset: at, bytes, reason, record: String::new() });
+    keep_copy(&file.path);
+    found.position.offset = at + bytes;
+    Ok(passed.is_some())
+}
+
+/// The number of the last whole frame before a place of a segment; 0 for none.
+fn sequence_before(source: &File, at: u64) -> io::Result<u64> {
+    let mut before = vec![0; usize::try_from(at).unwrap_or(usize::MAX).saturating_sub(HEADER_BYTES)];
+    let length = read_at(source, &mut before, HEADER_BYTES as u64)?;
+    let mut frames = Frames::at(&before[..length], HEADER_BYTES as u64);
+    let mut last = 0;
+    loop {
+        for frame in frames.by_ref() {
+            last = frame.map_or(last, |frame| frame.sequence);
+        }
+        if frames.resume(last).is_none() {
+            return Ok(last);
+        }
+    }
+}
+
+/// Damage is kept for whoever can read more from it: another name for the same bytes.
+fn keep_copy(path: &Path) {
+    match std::fs::hard_link(path, path.with_extension("damaged")) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            tracing::error!(%error, path = %path.display(), "no copy of the damaged segment can be kept");
+        }
+        _ => {}
+    }
+}
+
 /// Takes whole frames until the batch is full or the block ends.
 fn read_block(block: &[u8], kind: Kind, found: &mut Gathered) -> Option<Break> {
     let base = found.position.offset;
@@ -153,9 +231,12 @@ fn read_block(block: &[u8], kind: Kind, found: &mut Gathered) -> Option<Break> {
         };
         match kind {
             Kind::Journal => match Record::decode(frame.payload) {
-                Ok(Record::Cdr(cdr)) => found.cdrs.push(*cdr),
+                Ok(Record::Cdr(cdr)) => {
+                    found.cdrs.push(*cdr);
+                    found.places.push(found.position);
+                }
                 Ok(_) => {}
-                Err(_) => return Some(Break::Corrupt { at: found.position.offset }),
+                Err(flaw) => found.aside.push(unread(found.position, frame.payload, frame.after, &flaw.to_string())),
             },
             Kind::Traces => match trace::decode(frame.payload) {
                 Ok(trace) => found.traces.push((trace.call, trace.started().micros(), frame.payload.to_vec())),
@@ -163,12 +244,19 @@ fn read_block(block: &[u8], kind: Kind, found: &mut Gathered) -> Option<Break> {
             },
         }
         found.position.offset = frame.after;
-        if found.cdrs.len() >= RECORDS_MAX || found.traces.len() >= TRACES_MAX {
+        if found.cdrs.len() >= RECORDS_MAX || found.aside.len() >= RECORDS_MAX || found.traces.len() >= TRACES_MAX {
             found.full = true;
             return None;
         }
     }
     None
+}
+
+/// A record that is set aside.
+pub fn unread(place: Position, payload: &[u8], after: u64, reason: &str) -> Aside {
+    let (boot, segment) = place.file();
+    let offset = place.offset;
+    Aside { boot, segment, offset, bytes: after - offset, reason: reason.to_owned(), record: aside::digits(payload) }
 }
 
 enum Head {
@@ -189,7 +277,7 @@ fn read_header(source: &File, node: NodeId) -> io::Result<Head> {
 }
 
 /// Reads until the buffer is full or the file ends.
-fn read_at(source: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+pub fn read_at(source: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut length = 0;
     while length < buffer.len() {
         match source.read_at(&mut buffer[length..], offset + length as u64) {

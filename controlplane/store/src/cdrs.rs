@@ -72,7 +72,7 @@ impl Store {
         let rows: Vec<Vec<Arg>> = fresh.iter().map(|cdr| values(cdr)).collect();
         let inserted = tx.insert_many(ignore, "cdrs", &COLUMNS, rows).await?;
         if inserted != fresh.len() as u64 {
-            return Err(StoreError::Away("another collector wrote the same records at the same time".into()));
+            return Err(StoreError::Broken("the database left records out without saying why".into()));
         }
         let posted = ledger::post(&mut tx, &fresh, &known).await?;
         traces::keep(&mut tx, batch.traces).await?;

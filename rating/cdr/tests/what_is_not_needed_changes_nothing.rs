@@ -163,7 +163,6 @@ fn start(call: CallId, grant: u64, now_ms: u64) -> Record {
         answered: instant(now_ms),
         reserved: vec![part(grant, 400)],
         paid_ms: 400,
-        ..Start::default()
     }))
 }
 

@@ -142,3 +142,75 @@ impl Closing {
 fn hexadecimal(grant: GrantId) -> String {
     grant.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
+
+    use cdr::{Cdr, Start};
+    use units::CallId;
+
+    use super::*;
+    use crate::disk::faults::{Faults, disarm};
+
+    const CALL: CallId = CallId { node: NodeId(1), boot: 1, shard: units::ShardId(0), sequence: 1 };
+
+    /// A first life that lent from a grant and was cut in the middle of a call.
+    fn first_life(path: &std::path::Path) {
+        let folder = Folder::open(path).unwrap();
+        let journal = path.join("journal");
+        let (file, length) = segments::create(&journal, NodeId(1), folder.boot, 1).unwrap();
+        let grant = GrantId { node: NodeId(1), boot: 1, sequence: 1 };
+        let whole = Cdr { call: CALL, ..Cdr::default() };
+        let start = Start {
+            call: whole.clone(),
+            attempt: Cdr { attempt: units::AttemptIndex(1), ..whole },
+            ..Start::default()
+        };
+        let mut bytes = Vec::new();
+        let lent = Record::Granted { grant, account: AccountId(7), amount: Money::from_nanos(90) };
+        for (place, record) in [lent, Record::Start(Box::new(start))].iter().enumerate() {
+            cdr::segment::frame(place as u64 + 1, record, &mut bytes);
+        }
+        disk::write_at(&file, &bytes, length).unwrap();
+    }
+
+    /// All that a start does with the disk; the boot that it got.
+    fn start(path: &std::path::Path) -> anyhow::Result<(u32, usize)> {
+        let folder = Folder::open(path)?;
+        let carried = carry(&folder, NodeId(1), WallTime::default())?;
+        Ok((folder.boot, carried.grants.len()))
+    }
+
+    /// The records of the cut call, and the boots whose segments there are.
+    fn told(path: &std::path::Path) -> (usize, Vec<u32>) {
+        let files = segments::list(&path.join("journal")).unwrap();
+        let cut = |record: &Record| matches!(record, Record::Cdr(cdr) if cdr.call == CALL && cdr.attempt.0 == 0);
+        (files.iter().flat_map(read).filter(cut).count(), files.iter().map(|file| file.boot).collect())
+    }
+
+    #[test]
+    fn a_start_that_the_disk_fails_is_made_up_for_by_the_next() {
+        let mut met = 0;
+        for first in 0.. {
+            let data = tempfile::tempdir().unwrap();
+            first_life(data.path());
+            let faults = Faults::from(first, 1);
+            faults.arm();
+            let failed = start(data.path());
+            disarm();
+            if faults.struck() == 0 {
+                assert_eq!(failed.unwrap(), (2, 1), "a sound disk");
+                break;
+            }
+            met += 1;
+            assert!(failed.is_err(), "touch {first} is needed");
+            let (boot, grants) = start(data.path()).unwrap();
+            let (cut, boots) = told(data.path());
+            assert_eq!((cut, grants), (1, 1), "touch {first}: billed once, its money is still lent");
+            let earlier = boots.iter().filter(|other| **other == boot).count();
+            assert_eq!(earlier, 1, "touch {first}: no other start had this number: {boots:?}");
+        }
+        assert!(met >= 10, "{met} touches of the disk");
+    }
+}

@@ -12,8 +12,8 @@ pub struct Room {
 
 const PLANES_MEET: &[&str] = &["units", "snapshot", "cdr", "rating", "panel"];
 const EVERYTHING: &[&str] = &[
-    "units", "snapshot", "cdr", "rating", "panel", "uring", "shard", "sip", "sdp", "call", "media", "ledger", "store",
-    "web", "sim",
+    "units", "snapshot", "cdr", "rating", "panel", "uring", "fastpath", "shard", "sip", "sdp", "call", "media",
+    "ledger", "store", "web", "sim",
 ];
 
 /// What the fuzz targets read: everything, and the control plane's decks.
@@ -45,9 +45,12 @@ pub const ROOMS: &[Room] = &[
     Room { name: "call", may_use: &["units", "snapshot", "cdr", "rating", "sip", "sdp", "media"] },
     Room { name: "shard", may_use: &["units", "snapshot", "cdr", "rating", "panel", "sip", "sdp", "media", "call"] },
     Room { name: "uring", may_use: &[] },
+    Room { name: "fastpath", may_use: &[] },
     Room {
         name: "tandem-dataplane",
-        may_use: &["units", "snapshot", "cdr", "rating", "panel", "sip", "sdp", "media", "call", "shard", "uring"],
+        may_use: &[
+            "units", "snapshot", "cdr", "rating", "panel", "sip", "sdp", "media", "call", "shard", "uring", "fastpath",
+        ],
     },
     Room { name: "ledger", may_use: &["units", "cdr"] },
     Room { name: "store", may_use: &["units", "snapshot", "cdr", "rating", "ledger"] },

@@ -1,0 +1,16 @@
+//! The fast path: established media flows relayed inside the kernel, by one C program on XDP or tc.
+//!
+//! User space joins a flow once both its directions have latched, and parts it at the call's end or when the call needs user space
+//! again. A packet that no joined flow fits goes up unchanged, so the socket relay stays the only judge of strangers; nothing is
+//! dropped here. Without clang at build time, without the rights or without a driver that takes the program, loading fails with
+//! the reason and the socket relay carries everything.
+
+mod flow;
+mod hops;
+mod links;
+mod program;
+
+pub use flow::{Flow, Heard};
+pub use hops::{Hop, HopId, Hops};
+pub use links::Links;
+pub use program::{Attached, Broken, Count, Counts, FastPath, Flows, Mode, Settings, Tier, Unavailable};

@@ -1,0 +1,264 @@
+//! Real packets through the program in real network namespaces. The receiving kernel checks every checksum.
+#![allow(clippy::expect_used, reason = "tests")]
+
+mod support;
+
+use std::net::SocketAddr;
+
+use fastpath::{Count, FastPath, Flow, Flows, Hops, Mode};
+use support::{PORT_LOW, World, may_run, next, rtp};
+
+fn at(address: &str) -> SocketAddr {
+    address.parse().expect("an address")
+}
+
+/// Joins one direction; the way must be known already.
+fn join(flows: &mut Flows, hops: &mut Hops, [local, peer, from, to]: [&str; 4]) {
+    let hop = hops.find(at(from).ip(), at(to).ip()).expect("netlink answers").expect("the table has room");
+    let flow =
+        Flow { local: at(local), peer: at(peer), from: at(from), to: at(to), class: 0xb8, hop, clock_rate: 8_000 };
+    assert!(flows.join(&flow).expect("the kernel takes it"), "all of one family");
+}
+
+struct Handles {
+    flows: Flows,
+    hops: Hops,
+}
+
+fn handles(world: &World, path: FastPath) -> (Handles, FastPath) {
+    world.as_switch(move || {
+        let flows = path.flows().expect("tables");
+        let hops = path.hops().expect("ways");
+        (Handles { flows, hops }, path)
+    })
+}
+
+/// Makes the switch's kernel learn who has an address: one packet of the slow path.
+fn meet(world: &World, from: &str, to: &str) {
+    let socket = world.ours(from);
+    let peer = world.peer(to);
+    socket.send_to(b"hello", at(to)).expect("sent");
+    assert_eq!(next(&peer).0, b"hello");
+}
+
+/// By the same cable and by another, each family, each hook.
+#[test]
+fn packets_leave_for_the_other_peer_with_our_address() {
+    if !may_run() {
+        return;
+    }
+    for mode in [Mode::Xdp, Mode::Tc] {
+        for (a, b) in [
+            ("192.0.2", "192.0.2"),
+            ("192.0.2", "198.51.100"),
+            ("[2001:db8:a::", "[2001:db8:b::"),
+            ("[2001:db8:a::", "[2001:db8:a::"),
+        ] {
+            let world = World::addressed();
+            let end = |net: &str, host: u16, port: u16| {
+                if net.starts_with('[') { format!("{net}{host}]:{port}") } else { format!("{net}.{host}:{port}") }
+            };
+            let (local, from) = (end(a, 1, PORT_LOW), end(b, 1, PORT_LOW + 2));
+            let (speaker, listener) = (end(a, 2, 4_000), end(b, 3, 6_000));
+            meet(&world, &end(b, 1, 9), &end(b, 3, 9));
+            let (path, _listening) = world.fast_path(mode);
+            let (mut handles, path) = handles(&world, path);
+            join(&mut handles.flows, &mut handles.hops, [&local, &speaker, &from, &listener]);
+            let (talking, hearing) = (world.peer(&speaker), world.peer(&listener));
+            for sequence in 0..50 {
+                talking.send_to(&rtp(sequence, 7), at(&local)).expect("sent");
+                assert_eq!(next(&hearing), (rtp(sequence, 7), at(&from)), "{mode:?} from {speaker} to {listener}");
+            }
+            let heard = handles.flows.part(PORT_LOW).expect("parted");
+            assert_eq!((heard.packets, heard.bytes, heard.lost, heard.reordered), (50, 50 * 172, 0, 0));
+            assert_eq!(path.counts().expect("counts").get(Count::Relayed).expect("a count"), 50);
+        }
+    }
+}
+
+/// A stranger, RTCP on the same port, what is no RTP, and all after the parting: each reaches our socket.
+#[test]
+fn everything_else_goes_up() {
+    if !may_run() {
+        return;
+    }
+    for mode in [Mode::Xdp, Mode::Tc] {
+        let world = World::addressed();
+        meet(&world, "198.51.100.1:9", "198.51.100.3:9");
+        let (path, _listening) = world.fast_path(mode);
+        let (mut handles, path) = handles(&world, path);
+        let ends = ["192.0.2.1:20000", "192.0.2.2:4000", "198.51.100.1:20002", "198.51.100.3:6000"];
+        join(&mut handles.flows, &mut handles.hops, ends);
+        let ours = world.ours("192.0.2.1:20000");
+        let (peer, stranger) = (world.peer("192.0.2.2:4000"), world.peer("192.0.2.3:4000"));
+        let expect_up = |socket: &std::net::UdpSocket, bytes: &[u8]| {
+            socket.send_to(bytes, at(ends[0])).expect("sent");
+            assert_eq!(next(&ours), (bytes.to_vec(), socket.local_addr().expect("bound")), "{mode:?}");
+        };
+        expect_up(&stranger, &rtp(1, 666));
+        let receiver_report = [0x80, 201, 0, 1, 0, 0, 0, 7, 0, 0, 0, 0];
+        expect_up(&peer, &receiver_report);
+        expect_up(&peer, b"\x00\x01\x00\x00 a STUN request perhaps");
+        expect_up(&peer, b"x");
+        let heard = handles.flows.part(PORT_LOW).expect("parted");
+        assert_eq!(heard.packets, 0, "nobody of the call was heard");
+        expect_up(&peer, &rtp(2, 7));
+        let counts = path.counts().expect("counts");
+        let of = |what| counts.get(what).expect("a count");
+        assert_eq!((of(Count::Stranger), of(Count::NotRtp), of(Count::NotJoined)), (1, 3, 1));
+    }
+}
+
+/// Lost, late and doubled packets and a new source are told apart as RFC 3550 does.
+#[test]
+fn what_was_heard_is_counted() {
+    if !may_run() {
+        return;
+    }
+    let world = World::addressed();
+    meet(&world, "198.51.100.1:9", "198.51.100.3:9");
+    let (path, _listening) = world.fast_path(Mode::Auto);
+    let (mut handles, _path) = handles(&world, path);
+    join(
+        &mut handles.flows,
+        &mut handles.hops,
+        ["192.0.2.1:20000", "192.0.2.2:4000", "198.51.100.1:20002", "198.51.100.3:6000"],
+    );
+    let (peer, hearing) = (world.peer("192.0.2.2:4000"), world.peer("198.51.100.3:6000"));
+    let first = [65_530u16, 65_531, 65_534, 65_533, 65_535, 0, 1, 1, 4];
+    for sequence in first {
+        peer.send_to(&rtp(sequence, 7), at("192.0.2.1:20000")).expect("sent");
+        next(&hearing);
+    }
+    let heard = handles.flows.heard(PORT_LOW).expect("read");
+    // 65532, 2 and 3 are missing; the doubled 1 hides one of them, as in RFC 3550 A.3.
+    assert_eq!((heard.packets, heard.lost, heard.reordered, heard.sequence, heard.sources), (9, 2, 2, 4, 1));
+    for sequence in [100u16, 102] {
+        peer.send_to(&rtp(sequence, 8), at("192.0.2.1:20000")).expect("sent");
+        next(&hearing);
+    }
+    let heard = handles.flows.part(PORT_LOW).expect("parted");
+    assert_eq!((heard.packets, heard.lost, heard.sources, heard.ssrc), (11, 3, 2, 8));
+    assert!(heard.first_ns > 0 && heard.last_ns > heard.first_ns && heard.gap_max_us > 0);
+}
+
+/// A flow joined and parted again and again under a steady stream loses nothing: each packet came by one of the two ways.
+#[test]
+fn joining_and_parting_lose_no_packet() {
+    if !may_run() {
+        return;
+    }
+    const PACKETS: u16 = 20_000;
+    let world = World::addressed();
+    meet(&world, "198.51.100.1:9", "198.51.100.3:9");
+    let (path, _listening) = world.fast_path(Mode::Auto);
+    let (mut handles, _path) = handles(&world, path);
+    let ends = ["192.0.2.1:20000", "192.0.2.2:4000", "198.51.100.1:20002", "198.51.100.3:6000"];
+    let (ours, from) = (world.ours(ends[0]), world.ours(ends[2]));
+    let (peer, hearing) = (world.peer(ends[1]), world.peer(ends[3]));
+    let slow = std::thread::spawn(move || {
+        let mut up = 0u64;
+        while let (bytes, _) = next(&ours)
+            && bytes != b"end"
+        {
+            from.send_to(&bytes, at("198.51.100.3:6000")).expect("sent");
+            up += 1;
+        }
+        up
+    });
+    let listening = std::thread::spawn(move || {
+        let mut seen = vec![false; usize::from(PACKETS)];
+        for _ in 0..PACKETS {
+            let bytes = next(&hearing).0;
+            let place = usize::from(u16::from_be_bytes([bytes[2], bytes[3]]));
+            assert!(!std::mem::replace(&mut seen[place], true), "{place} came twice");
+        }
+    });
+    let mut fast = 0;
+    for sequence in 0..PACKETS {
+        match sequence % 40 {
+            10 => join(&mut handles.flows, &mut handles.hops, ends),
+            30 => fast += handles.flows.part(PORT_LOW).expect("parted").packets,
+            _ => {}
+        }
+        peer.send_to(&rtp(sequence, 7), at(ends[0])).expect("sent");
+        // A receiver that falls behind would lose packets at its own socket.
+        if sequence % 64 == 63 {
+            std::thread::yield_now();
+            std::thread::sleep(std::time::Duration::from_micros(500));
+        }
+    }
+    listening.join().expect("every packet came once");
+    peer.send_to(b"end", at(ends[0])).expect("sent");
+    let up = slow.join().expect("the slow path ends");
+    assert_eq!(up + fast, u64::from(PACKETS));
+    assert!(up > 0 && fast > 0, "both ways were used: {up} and {fast}");
+}
+
+/// A peer whose link address is not known, then is, then changes: nothing goes to the wrong place.
+#[test]
+fn a_way_is_found_lost_and_changed() {
+    if !may_run() {
+        return;
+    }
+    let world = World::addressed();
+    let (path, _listening) = world.fast_path(Mode::Auto);
+    let (mut handles, _path) = handles(&world, path);
+    let ends = ["192.0.2.1:20000", "192.0.2.2:4000", "198.51.100.1:20002", "198.51.100.3:6000"];
+    join(&mut handles.flows, &mut handles.hops, ends);
+    let (ours, peer, hearing) = (world.ours(ends[0]), world.peer(ends[1]), world.peer(ends[3]));
+    peer.send_to(&rtp(1, 7), at(ends[0])).expect("sent");
+    assert_eq!(next(&ours).0, rtp(1, 7), "nobody knows the way yet");
+    meet(&world, "198.51.100.1:9", "198.51.100.3:9");
+    assert_eq!(handles.hops.refresh().expect("netlink"), 1);
+    assert_eq!(handles.hops.tally(), (1, 1));
+    peer.send_to(&rtp(2, 7), at(ends[0])).expect("sent");
+    assert_eq!(next(&hearing).0, rtp(2, 7));
+    world.on_peers(&["link", "set", "b1", "address", "02:00:00:00:00:77"]);
+    world.on_switch(&["neigh", "replace", "198.51.100.3", "lladdr", "02:00:00:00:00:77", "dev", "b0"]);
+    assert_eq!(handles.hops.refresh().expect("netlink"), 1);
+    peer.send_to(&rtp(3, 7), at(ends[0])).expect("sent");
+    assert_eq!(next(&hearing).0, rtp(3, 7));
+    world.on_switch(&["neigh", "del", "198.51.100.3", "dev", "b0"]);
+    handles.hops.refresh().expect("netlink");
+    peer.send_to(&rtp(4, 7), at(ends[0])).expect("sent");
+    assert_eq!(next(&ours).0, rtp(4, 7), "the way is lost");
+}
+
+/// A call from an untagged interface to a VLAN and back: tags are put on and taken off.
+#[test]
+fn tags_of_vlans_are_put_on_and_taken_off() {
+    if !may_run() {
+        return;
+    }
+    for mode in [Mode::Xdp, Mode::Tc] {
+        let world = World::addressed();
+        if !world.knows_vlans() {
+            return;
+        }
+        for (on, host) in [("b0", 1), ("b1", 3)] {
+            let (tagged, address) = (format!("{on}.100"), format!("203.0.113.{host}/24"));
+            let command = |words: &[&str]| if on == "b0" { world.on_switch(words) } else { world.on_peers(words) };
+            command(&["link", "add", "link", on, "name", &tagged, "type", "vlan", "id", "100"]);
+            command(&["addr", "add", &address, "dev", &tagged]);
+            command(&["link", "set", &tagged, "up"]);
+        }
+        meet(&world, "203.0.113.1:9", "203.0.113.3:9");
+        meet(&world, "192.0.2.1:9", "192.0.2.2:9");
+        let (path, _listening) = world.fast_path(mode);
+        let (mut handles, _path) = handles(&world, path);
+        let there = ["192.0.2.1:20000", "192.0.2.2:4000", "203.0.113.1:20002", "203.0.113.3:6000"];
+        let back = [there[2], there[3], there[0], there[1]];
+        join(&mut handles.flows, &mut handles.hops, there);
+        join(&mut handles.flows, &mut handles.hops, back);
+        let (plain, tagged) = (world.peer(there[1]), world.peer(there[3]));
+        for sequence in 0..20 {
+            plain.send_to(&rtp(sequence, 7), at(there[0])).expect("sent");
+            assert_eq!(next(&tagged), (rtp(sequence, 7), at(there[2])), "{mode:?}");
+            tagged.send_to(&rtp(sequence, 8), at(back[0])).expect("sent");
+            assert_eq!(next(&plain), (rtp(sequence, 8), at(back[2])), "{mode:?}");
+        }
+        let heard = [PORT_LOW, PORT_LOW + 2].map(|port| handles.flows.part(port).expect("parted").packets);
+        assert_eq!(heard, [20, 20], "{mode:?}");
+    }
+}

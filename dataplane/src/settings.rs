@@ -38,7 +38,7 @@ pub struct Settings {
     #[arg(long, value_name = "ADDR:PORT")]
     pub dns: Option<SocketAddr>,
     /// Media ports, both included.
-    #[arg(long, value_name = "LOW-HIGH", default_value = "20000-39999")]
+    #[arg(long, value_name = "LOW-HIGH", default_value = "10000-29999")]
     pub rtp: PortRange,
     /// One shard a core; more shards than cores share them. All cores if not given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]

@@ -7,6 +7,7 @@ use shard::{Flow, Transport};
 use uring::socket::{Options, UdpSocket};
 use uring::{Class, Listener, Ring, SocketId};
 
+use crate::ceiling::ALARM_PERCENT;
 use crate::listen::{LISTENERS_MAX, Listen};
 use crate::settings::PortRange;
 
@@ -80,6 +81,11 @@ pub struct Sockets {
     by_port: Vec<Option<SocketId>>,
     roles: Vec<Role>,
     warned: bool,
+    /// Media ports that are open, and how many there can be.
+    open: u64,
+    open_max: u64,
+    /// Too many are open, and somebody was told.
+    alarmed: bool,
 }
 
 impl Sockets {
@@ -99,6 +105,9 @@ impl Sockets {
             by_port: vec![None; usize::from(ports.high) + 1 - usize::from(ports.low)],
             roles: Vec::new(),
             warned: false,
+            open: 0,
+            open_max: u64::from(ring.room()).min(u64::from(ports.high) + 1 - u64::from(ports.low)),
+            alarmed: false,
         };
         for (place, listen) in listens.iter().enumerate() {
             sockets.listen(ring, place as u8, listen).with_context(|| format!("cannot open SIP on {}", listen.bind))?;
@@ -136,6 +145,8 @@ impl Sockets {
                 self.check(&socket, &MEDIA, "net.core.rmem_max and net.core.wmem_max limit the media sockets' buffers");
                 self.by_port[index] = Some(id);
                 self.note(id, Role::Media(port));
+                self.open += 1;
+                self.alarm();
                 true
             }
             Err(error) => {
@@ -149,7 +160,19 @@ impl Sockets {
     pub fn close_port(&mut self, ring: &mut Ring, port: u16) {
         if let Some(id) = self.index(port).and_then(|index| self.by_port[index].take()) {
             ring.close(id);
+            self.open -= 1;
+            self.alarm();
         }
+    }
+
+    /// Tells the operator once that media ports run out, and again after it was better.
+    fn alarm(&mut self) {
+        let (open, open_max) = (self.open, self.open_max);
+        let percent = open * 100 / open_max.max(1);
+        if percent >= ALARM_PERCENT && !self.alarmed {
+            tracing::warn!(open, open_max, "media ports or descriptors run out: {ALARM_PERCENT} % are in use");
+        }
+        self.alarmed = percent >= ALARM_PERCENT || (self.alarmed && percent + 10 > ALARM_PERCENT);
     }
 
     /// Remembers what a socket is to us.

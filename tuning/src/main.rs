@@ -52,7 +52,7 @@ struct Check {
     #[arg(long, default_value = "/var/lib/tandem")]
     data: PathBuf,
     /// First and last media port
-    #[arg(long, value_name = "LOW-HIGH", default_value = "20000-39999", value_parser = wants::ports)]
+    #[arg(long, value_name = "LOW-HIGH", default_value = "10000-29999", value_parser = wants::ports)]
     rtp: (u16, u16),
     /// A setting other than the profile's, for example calls_max=5000; see `tandem-tune settings`
     #[arg(long = "set", value_name = "NAME=VALUE")]

@@ -61,6 +61,6 @@ pub fn ports(text: &str) -> Result<(u16, u16), String> {
     let both = text.split_once('-').and_then(|(low, high)| Some((low.parse().ok()?, high.parse().ok()?)));
     match both {
         Some((low, high)) if low < high => Ok((low, high)),
-        _ => Err("write the first and the last port as 20000-39999".into()),
+        _ => Err("write the first and the last port as 10000-29999".into()),
     }
 }

@@ -156,6 +156,8 @@ pub struct Call {
     ringing: Option<Instant>,
     answered: Option<Instant>,
     codec: String,
+    /// When a peer last said where it wants media: nobody is silent before.
+    described_at: Instant,
     stages: Stages,
     ingress_media: Quality,
     egress_media: Quality,
@@ -196,6 +198,7 @@ impl Call {
             ringing: None,
             answered: None,
             codec: String::new(),
+            described_at: clock.now,
             stages: opening.stages,
             ingress_media: Quality::default(),
             egress_media: Quality::default(),

@@ -12,7 +12,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use media::Pair;
+use media::{Carries, Pair};
 use sip::client::Client;
 use sip::dialog::Dialog;
 use sip::invite_client::InviteClient;
@@ -222,6 +222,19 @@ pub struct RequestOut {
     pub proven: bool,
 }
 
+/// What a peer's description wants of media.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Where to, RTP and RTCP; `None` before there was a description.
+    pub to: Option<(SocketAddr, SocketAddr)>,
+    /// What its datagrams are.
+    pub carries: Carries,
+    /// RTCP on the RTP port (RFC 5761).
+    pub mux: bool,
+    /// One side or both are to be silent.
+    pub held: bool,
+}
+
 /// One side of a call.
 #[derive(Clone, Debug)]
 pub struct Leg {
@@ -269,10 +282,10 @@ pub struct Leg {
     pub last_sdp: Vec<u8>,
     /// The peer was given an answer reliably, and another one counts: it hears of that by an offer once our 2xx has its ACK.
     pub redescribe: bool,
-    /// Where the peer's last description wants media, RTP and RTCP.
-    pub media: Option<(SocketAddr, SocketAddr)>,
-    /// Where the description before wanted it, while an offer may still be refused.
-    pub media_before: Option<(SocketAddr, SocketAddr)>,
+    /// What the peer's last description wants of media.
+    pub media: Wanted,
+    /// What the description before wanted, while an offer may still be refused.
+    pub media_before: Option<Wanted>,
 }
 
 impl Leg {
@@ -315,7 +328,7 @@ impl Leg {
             timer: None,
             last_sdp: Vec::new(),
             redescribe: false,
-            media: None,
+            media: Wanted::default(),
             media_before: None,
         }
     }

@@ -1,7 +1,8 @@
 //! Media without sockets: which packet leaves from which port to whom, and how good each direction was.
 //!
 //! A call's leg owns one [`Pair`] of ports: RTP on the even one, RTCP on the next. What arrives at one leg's pair leaves from the
-//! other leg's pair. Payloads are never looked at, so every codec and SRTP pass.
+//! other leg's pair. Payloads are never looked at, so every codec and SRTP pass;
+//! DTLS (RFC 5764) and UDPTL (ITU-T T.38) pass where a description says so.
 #![no_std]
 
 extern crate alloc;
@@ -16,3 +17,4 @@ mod stream;
 pub use ports::QUARANTINE_MS;
 pub use quality::Quality;
 pub use relay::{Dropped, Pair, Relay, StreamId, Verdict};
+pub use stream::Carries;

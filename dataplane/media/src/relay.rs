@@ -9,7 +9,7 @@ use units::Instant;
 use crate::ports::Ports;
 use crate::quality::Quality;
 use crate::rtp::{self, Packet};
-use crate::stream::Stream;
+use crate::stream::{Carries, Stream};
 
 /// A leg's media, told apart from earlier users of the same ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +137,13 @@ impl Relay {
         }
     }
 
+    /// What this stream's datagrams are from now on.
+    pub fn carry(&mut self, id: StreamId, carries: Carries) {
+        if let Some(stream) = self.stream_mut(id) {
+            stream.carries = carries;
+        }
+    }
+
     /// Ends a stream: its ports rest, its other half goes nowhere. A stream that is gone measured nothing.
     pub fn close(&mut self, now: Instant, id: StreamId) -> Quality {
         let quality = self.quality(id);
@@ -172,7 +179,9 @@ impl Relay {
     fn pass(&mut self, now: Instant, port: u16, from: SocketAddr, bytes: &[u8]) -> Result<(u16, SocketAddr), Dropped> {
         let (pair, is_rtcp_port) = (port.wrapping_sub(self.port_low) / 2, port % 2 == 1);
         let stream = self.streams.get_mut(usize::from(pair)).and_then(Option::as_mut).ok_or(Dropped::Closed)?;
-        let packet = if is_rtcp_port { rtp::read_rtcp(bytes) } else { rtp::read(bytes) }.ok_or(Dropped::Foreign)?;
+        let carries = stream.carries;
+        let packet = if is_rtcp_port { rtp::read_rtcp(bytes) } else { rtp::read(carries, bytes) };
+        let packet = packet.ok_or(Dropped::Foreign)?;
         let latch = if is_rtcp_port { &mut stream.rtcp } else { &mut stream.rtp };
         if !latch.hear(from) {
             stream.tally.stranger();

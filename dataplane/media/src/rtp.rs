@@ -1,4 +1,6 @@
-//! What an RTP or RTCP packet must look like to be relayed. Everything else on a media port (STUN, DTLS, noise) is not ours.
+//! What a packet must look like to be relayed. Everything else on a media port (STUN, noise) is not ours.
+
+use crate::stream::Carries;
 
 /// What the relay measures of an RTP packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,17 +16,31 @@ pub(crate) struct Header {
 pub(crate) enum Packet {
     Rtp(Header),
     Rtcp,
+    /// Not looked into: a DTLS record, or whatever a stream of datagrams has.
+    Opaque,
 }
 
 const HEADER_BYTES: usize = 12;
 
-/// Reads what came to an RTP port. RFC 5761 §4: second bytes 192 to 223 are RTCP that shares the port.
-pub(crate) fn read(bytes: &[u8]) -> Option<Packet> {
+/// Reads what came to an RTP port. RFC 5761 §4: second bytes 192 to 223 are RTCP that shares the port. RFC 5764 §5.1.2: first
+/// bytes 20 to 63 are DTLS. UDPTL (T.38 §9.1) begins with a sequence number of two bytes, so that any bytes may be it.
+pub(crate) fn read(carries: Carries, bytes: &[u8]) -> Option<Packet> {
+    match (carries, bytes.first()?) {
+        (Carries::Datagrams, _) => return (bytes.len() > 2).then_some(Packet::Opaque),
+        (Carries::RtpAndDtls, 20..=63) => return read_dtls(bytes),
+        (Carries::Rtp | Carries::RtpAndDtls, _) => {}
+    }
     match bytes.get(1) {
         Some(192..=223) => read_rtcp(bytes),
         Some(_) => read_rtp(bytes),
         None => None,
     }
+}
+
+/// RFC 6347 §4.1: type, version (254 or 253 after the sign of its first byte), epoch, number, length: 13 bytes, then the fragment.
+fn read_dtls(bytes: &[u8]) -> Option<Packet> {
+    let length = usize::from(u16::from_be_bytes([*bytes.get(11)?, *bytes.get(12)?]));
+    (bytes[1] == 254 && 13 + length <= bytes.len()).then_some(Packet::Opaque)
 }
 
 fn read_rtp(bytes: &[u8]) -> Option<Packet> {

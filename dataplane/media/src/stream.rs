@@ -5,6 +5,18 @@ use units::Instant;
 use crate::latch::Latch;
 use crate::quality::Tally;
 
+/// What the datagrams on a stream's first port are; its second port is for RTCP in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Carries {
+    /// RTP or SRTP.
+    #[default]
+    Rtp,
+    /// SRTP and the handshake that makes its keys (RFC 5764): both pass.
+    RtpAndDtls,
+    /// Anything, such as UDPTL (ITU-T T.38 §9.1): it passes unmeasured.
+    Datagrams,
+}
+
 /// The state of one pair of ports while a call has it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stream {
@@ -12,6 +24,7 @@ pub(crate) struct Stream {
     pub(crate) generation: u32,
     /// The pair that what we hear leaves from.
     pub(crate) joined: Option<u16>,
+    pub(crate) carries: Carries,
     pub(crate) rtp: Latch,
     pub(crate) rtcp: Latch,
     pub(crate) heard: Option<Instant>,
@@ -28,6 +41,7 @@ impl Stream {
         Stream {
             generation,
             joined: None,
+            carries: Carries::default(),
             rtp,
             rtcp,
             heard: None,

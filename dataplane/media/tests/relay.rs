@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use media::{Dropped, Pair, QUARANTINE_MS, Relay, Verdict};
+use media::{Carries, Dropped, Pair, QUARANTINE_MS, Relay, Verdict};
 use units::Instant;
 
 const ALICE: &str = "192.0.2.10:4000";
@@ -252,4 +252,30 @@ fn a_hushed_stream_is_measured_and_goes_nowhere_until_it_may_speak() {
     assert_eq!(call.relay.quality(call.ingress.id).packets, 1);
     call.relay.hush(call.ingress.id, false);
     assert!(matches!(call.hear(call.ingress, ALICE), Verdict::Forward { .. }));
+}
+
+#[test]
+fn datagrams_and_handshakes_pass_only_where_they_were_agreed_on() {
+    let mut call = Call::new(ALICE, BOB);
+    let record = [22u8, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 9];
+    let (udptl, short) = ([0u8, 7, 0, 1], [0u8, 7]);
+    let mut heard = |carries, bytes: &[u8]| {
+        call.relay.carry(call.ingress.id, carries);
+        let verdict = call.relay.on_packet(at(1), call.ingress.rtp_port, address(ALICE), bytes);
+        matches!(verdict, Verdict::Forward { .. })
+    };
+    for (carries, bytes, passes) in [
+        (Carries::Rtp, &record[..], false),
+        (Carries::RtpAndDtls, &record, true),
+        (Carries::RtpAndDtls, &record[..13], false),
+        (Carries::RtpAndDtls, &udptl, false),
+        (Carries::RtpAndDtls, &rtp(), true),
+        (Carries::Rtp, &udptl, false),
+        (Carries::Datagrams, &udptl, true),
+        (Carries::Datagrams, &short, false),
+        (Carries::Datagrams, &[], false),
+    ] {
+        assert_eq!(heard(carries, bytes), passes, "{carries:?} {bytes:?}");
+    }
+    assert_eq!(call.relay.quality(call.ingress.id).packets, 1, "only RTP is measured");
 }

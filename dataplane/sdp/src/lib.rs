@@ -16,6 +16,6 @@ pub use address::address_refused;
 pub use codec::Codec;
 pub use filter::{Filter, Order};
 pub use flaw::Flaw;
-pub use media::{Direction, Media};
+pub use media::{CarriedBy, Direction, Media};
 pub use parse::{FORMATS_MAX, MEDIA_MAX, Session, parse};
 pub use rewrite::{Rewrite, rewrite, rewrite_filtered};

@@ -49,6 +49,19 @@ impl Direction {
     }
 }
 
+/// What carries a media section.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CarriedBy {
+    /// Plain RTP (`RTP/AVP`, `RTP/AVPF`).
+    Rtp,
+    /// RTP that is encrypted with keys from the description (RFC 4568).
+    Srtp,
+    /// RTP that is encrypted with keys from a handshake on the media port (RFC 5763).
+    DtlsSrtp,
+    /// Datagrams of another kind, such as `udptl` (ITU-T T.38).
+    Datagrams,
+}
+
 /// One media section.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Media<'a> {
@@ -231,6 +244,17 @@ impl<'a> Media<'a> {
     #[must_use]
     pub fn is_rtp(&self) -> bool {
         self.is_rtp
+    }
+
+    /// How it is carried.
+    #[must_use]
+    pub fn carried_by(&self) -> CarriedBy {
+        match self.proto {
+            proto if proto.starts_with(b"UDP/TLS/RTP/SAVP") => CarriedBy::DtlsSrtp,
+            b"RTP/SAVP" | b"RTP/SAVPF" => CarriedBy::Srtp,
+            _ if self.is_rtp => CarriedBy::Rtp,
+            _ => CarriedBy::Datagrams,
+        }
     }
 
     /// The formats one by one.

@@ -21,6 +21,9 @@ pub struct Rewrite<'a> {
     pub session_id: u64,
     /// Rises by one with each description of the same session that differs (RFC 3264 §8).
     pub version: u64,
+    /// Addresses and ports of the writer stay, and all that speaks of them: media goes past us. `ports` then says only which
+    /// lines stay on: those that are not 0.
+    pub direct: bool,
 }
 
 /// Appends the description with our origin, addresses and ports to `out`; all else byte for byte, line ends as CRLF.
@@ -92,7 +95,11 @@ impl Section {
         let verdict = filter.verdict(media);
         // RFC 3264 §6: what the offer switched off stays off.
         let off = media.port == 0 || matches!(verdict, Verdict::Off);
-        let port = if off { 0 } else { rewrite.ports[index] };
+        let port = match (off, rewrite.ports[index]) {
+            (true, _) | (false, 0) => 0,
+            (false, _) if rewrite.direct => media.port,
+            (false, port) => port,
+        };
         // RTCP has the port above RTP's, or the same where both sides share one port for both (RFC 5761 §5.1.1).
         let shares = filter.rtcp_mux && media.rtcp.is_some_and(|(rtcp, _)| rtcp == media.port);
         let rtcp_port = if port == 0 || shares { port } else { port.saturating_add(1) };
@@ -132,6 +139,7 @@ impl Writer<'_, '_> {
                 self.out.push(b' ');
                 self.connection();
             }
+            b'c' if self.rewrite.direct => self.copy(line),
             b'c' => {
                 self.out.extend_from_slice(b"c=");
                 self.connection();
@@ -149,7 +157,7 @@ impl Writer<'_, '_> {
         let section = self.section.as_ref();
         match value {
             b"rtcp-mux" if !self.filter.rtcp_mux => return,
-            _ if value.starts_with(b"rtcp:") => {
+            _ if value.starts_with(b"rtcp:") && !self.rewrite.direct => {
                 let Some(section) = section else { return };
                 let port = section.rtcp_port;
                 self.out.extend_from_slice(b"a=rtcp:");
@@ -157,7 +165,11 @@ impl Writer<'_, '_> {
                 self.out.push(b' ');
                 self.connection();
             }
-            _ if leads_past_us(value) || section.is_some_and(|section| section.drops(value)) => return,
+            _ if (leads_past_us(value) && !self.rewrite.direct)
+                || section.is_some_and(|section| section.drops(value)) =>
+            {
+                return;
+            }
             _ if section.is_some_and(|section| section.direction.is_some())
                 && Direction::from_attribute(value).is_some() =>
             {

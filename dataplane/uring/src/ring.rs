@@ -347,6 +347,11 @@ impl Ring {
         true
     }
 
+    /// How many more sockets fit.
+    pub fn room(&self) -> u32 {
+        self.sockets.room()
+    }
+
     /// Counts since the start.
     pub fn tally(&self) -> Tally {
         self.tally

@@ -118,6 +118,11 @@ impl Sockets {
         SocketId { slot, generation: self.places[slot as usize].generation }
     }
 
+    /// Places that are free.
+    pub(crate) fn room(&self) -> u32 {
+        self.free.len() as u32
+    }
+
     /// Places, open or not.
     pub(crate) fn count(&self) -> u32 {
         self.places.len() as u32

@@ -9,6 +9,7 @@ const SIDES: [Side; 3] = [Side::Ingress, Side::Egress, Side::Plan];
 const FULL: &str = r#"{"transport":"tls","listener":"core","host":"sip.example.net","answer_timeout_s":40,
     "session_timer":{"mode":"on","expires_s":600,"min_s":120,"refresher":"us"},"reliable":"local","early_media":"one_way",
     "ringing_after_s":3,"codecs":{"allow":["PCMA","telephone-event"],"reorder":true,"single":true,"audio_only":true},
+    "media":{"direct":true,"silence":"either","timeout_s":30},
     "identity":{"trusted":true,"calling_from_identity":true,"send":"asserted","diversion":"strip","history_info":"strip",
     "charge_info":"strip"},"rewrite":[{"field":"calling","pattern":"^00","replacement":"+"}],
     "headers":{"pass":["*"],"remove":["X-A"],"add":[{"name":"X-B","value":"1"}]},
@@ -141,6 +142,9 @@ fn what_means_nothing_on_a_side_is_refused_there() {
         (r#"{"early_media":"suppress"}"#, "early_media", ingress),
         (r#"{"ringing_after_s":1}"#, "ringing_after_s", ingress),
         (r#"{"codecs":{"single":true}}"#, "codecs", ingress | egress),
+        (r#"{"media":{"direct":true}}"#, "media", ingress | egress),
+        (r#"{"media":{"silence":"either"}}"#, "media", ingress | egress),
+        (r#"{"media":{"timeout_s":9}}"#, "media.timeout_s", egress),
         (r#"{"identity":{"trusted":true}}"#, "identity", ingress | egress),
         (r#"{"identity":{"calling_from_identity":true}}"#, "identity.calling_from_identity", ingress),
         (r#"{"identity":{"send":"asserted"}}"#, "identity.send", egress),
@@ -167,7 +171,8 @@ fn what_means_nothing_on_a_side_is_refused_there() {
     ] {
         for (side, bit) in SIDES.into_iter().zip([ingress, egress, plan]) {
             // A plan refuses the part before it looks at the part's fields.
-            let whole = if side == Side::Plan && field.starts_with("identity") { "identity" } else { field };
+            let part = field.split('.').next().unwrap_or_default();
+            let whole = if side == Side::Plan && matches!(part, "identity" | "media") { part } else { field };
             let wanted = (sides & bit == 0).then_some((whole, None));
             assert_eq!(refused(text, side), wanted, "{field} on {side:?}");
         }

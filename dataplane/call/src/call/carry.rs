@@ -8,6 +8,7 @@ use sdp::{Filter, Order};
 
 use crate::bridge::Body;
 use crate::call::{Call, Context};
+use crate::leg::Offering;
 
 impl Call {
     /// A body from one leg as the other leg may see it: SDP gets our address and ports, and the relay learns the peer's.
@@ -16,17 +17,19 @@ impl Call {
             return Ok(body.clone());
         }
         let description = sdp::parse(&body.bytes)?;
-        let active = description.first_active();
-        let to_port = self.legs[usize::from(to)].pair.map_or(0, |pair| pair.rtp_port);
-        self.hear_media(ctx, from, &description)?;
-        let count = description.media_count();
-        let ports: Vec<u16> = (0..count).map(|index| if Some(index) == active { to_port } else { 0 }).collect();
+        let answers = self.legs[usize::from(to)].open_offer() == Offering::Peer;
+        let [first, second] = self.filters(ctx, from, to, answers);
+        let kept = |media: &sdp::Media<'_>| media.port != 0 && first.keeps(media) && second.keeps(media);
+        let active = description.media().position(|media| kept(&media));
+        self.hear_media(ctx, from, &description, active.or(description.first_active()))?;
         let leg = &self.legs[usize::from(to)];
+        let (direct, port) = leg.pair.map_or((true, u16::MAX), |pair| (false, pair.rtp_port));
+        let ports = (0..description.media_count()).map(|index| if direct || Some(index) == active { port } else { 0 });
+        let ports: Vec<u16> = ports.collect();
         let address = ctx.desk.switch.media_address(leg.peer.remote.is_ipv6()).ok_or(sdp::Flaw::REFUSED_ADDRESS)?;
-        let [first, second] = self.filters(ctx, from);
         let (session_id, known) = (leg.sdp_session, leg.sdp_version);
         let written = |version: u64| {
-            let rewrite = sdp::Rewrite { address, ports: &ports, session_id, version };
+            let rewrite = sdp::Rewrite { address, ports: &ports, session_id, version, direct };
             let mut bytes = Vec::with_capacity(body.bytes.len() + 64);
             sdp::rewrite_filtered(&body.bytes, &rewrite, &first, &mut bytes)?;
             if second != Filter::NONE {
@@ -43,15 +46,20 @@ impl Call {
         };
         self.legs[usize::from(to)].describe(&bytes);
         let carried = sdp::parse(&bytes)?;
-        let codec = carried.first_active().and_then(|index| carried.codec(index));
-        self.codec = codec.map_or_else(String::new, |codec| codec.as_str().to_string());
+        let agreed = carried.first_active().and_then(|index| carried.get(index));
+        if answers && agreed.is_some_and(|media| !media.rtcp_mux) {
+            self.part_rtcp(ctx, to);
+        }
+        self.codec = agreed.map_or_else(String::new, |media| codec_name(&media));
         Ok(Body { kind: body.kind.clone(), bytes })
     }
 
     /// What the trunk that a description comes from lets pass, and what the other one does.
-    fn filters<'a>(&self, ctx: &Context<'a>, from: u8) -> [Filter<'a>; 2] {
+    fn filters<'a>(&self, ctx: &Context<'a>, from: u8, to: u8, answers: bool) -> [Filter<'a>; 2] {
         let ingress = ctx.policies.ingress(self.opening.admission.ingress);
         let egress = self.egress_taken.as_ref().map(|candidate| ctx.policies.egress(candidate.egress));
+        // RFC 5761 §5.1.1: an answer may not share the port where the offer did not.
+        let rtcp_mux = !answers || self.legs[usize::from(to)].media.mux;
         // The answer to the offer that came with the originator's INVITE.
         let answers = from != 0 && !self.is_up() && self.offer.is_sdp();
         let filter = |rules: Option<&'a Rules>| {
@@ -62,10 +70,20 @@ impl Call {
                     order: if codecs.reorder { Order::List } else { Order::Peer },
                     single_codec: codecs.single && answers,
                     audio_only: codecs.audio_only,
-                    rtcp_mux: true,
+                    rtcp_mux,
                 }
             })
         };
         if from == 0 { [filter(Some(ingress)), filter(egress)] } else { [filter(egress), filter(Some(ingress))] }
+    }
+}
+
+/// What a record calls the codec of a section: as in its `a=rtpmap`, or `t38` where images are sent.
+fn codec_name(media: &sdp::Media<'_>) -> String {
+    let format = media.formats().next().unwrap_or(b"");
+    match media.codec() {
+        Some(codec) => codec.as_str().to_string(),
+        None if !media.is_rtp() => core::str::from_utf8(format).unwrap_or("").to_string(),
+        None => String::new(),
     }
 }

@@ -1,5 +1,9 @@
 //! Offers and answers of a call that has two ends: re-INVITE, UPDATE and INFO cross the bridge, and so do their answers.
 
+use core::net::SocketAddr;
+
+use media::Carries;
+
 use crate::bridge::{Body, Event};
 use crate::call::{Call, Context};
 use crate::leg::send::HOPS;
@@ -16,7 +20,8 @@ impl Call {
             }
             Event::OfferAccepted { body, stands_for: StandsFor::Refresh } => {
                 // Its answer concerns nobody but our relay.
-                let _ = sdp::parse(&body.bytes).and_then(|description| self.hear_media(ctx, leg, &description));
+                let _ = sdp::parse(&body.bytes)
+                    .and_then(|description| self.hear_media(ctx, leg, &description, description.first_active()));
             }
             Event::OfferAccepted { body, stands_for } => {
                 let carried = self.carry(ctx, leg, other, &body);
@@ -120,7 +125,7 @@ impl Call {
     /// Carries an offer, and remembers where media went before it, in case that it is refused.
     fn offer_on(&mut self, ctx: &mut Context<'_>, leg: u8, other: u8, body: &Body) -> Result<Body, u16> {
         let offering = &mut self.legs[usize::from(leg)];
-        offering.media_before = offering.media;
+        offering.media_before = Some(offering.media);
         self.carry(ctx, leg, other, body).map_err(|_| 488)
     }
 
@@ -136,10 +141,10 @@ impl Call {
     /// An offer was answered. RFC 3261 §14.1: after a refusal everything is as it was before, so media is too.
     fn settle_media(&mut self, ctx: &mut Context<'_>, leg: u8, accepted: bool) {
         let offering = &mut self.legs[usize::from(leg)];
-        let before = offering.media_before.take().filter(|before| !accepted && offering.media != Some(*before));
-        if let (Some((rtp, rtcp)), Some(pair)) = (before, offering.pair) {
-            ctx.relay.expect(pair.id, rtp, rtcp);
+        if let Some(before) = offering.media_before.take().filter(|_| !accepted) {
             offering.media = before;
+            self.described_at = ctx.desk.clock.now;
+            self.point_media(ctx, leg);
         }
     }
 
@@ -157,25 +162,68 @@ impl Call {
         }
     }
 
-    /// The relay learns where a peer wants its media.
+    /// The relay learns what a peer wants of media: of its section with this index, or nothing where none is on.
     pub(super) fn hear_media(
         &mut self,
         ctx: &mut Context<'_>,
         from: u8,
         description: &sdp::Session<'_>,
+        index: Option<usize>,
     ) -> Result<(), sdp::Flaw> {
-        let leg = &mut self.legs[usize::from(from)];
-        let (Some(index), Some(pair)) = (description.first_active(), leg.pair) else { return Ok(()) };
-        let Some(rtp) = description.address(index).filter(|address| !address.ip().is_unspecified()) else {
+        let Some((index, section)) = index.and_then(|index| Some((index, description.get(index)?))) else {
             return Ok(());
         };
-        let own = ctx.desk.switch.media_address(rtp.is_ipv6()) == Some(rtp.ip()) && ctx.relay.owns(rtp.port());
-        if own || sdp::address_refused(rtp.ip(), &[]) {
-            return Err(sdp::Flaw::REFUSED_ADDRESS);
+        self.described_at = ctx.desk.clock.now;
+        let leg = &mut self.legs[usize::from(from)];
+        leg.media.mux = section.rtcp_mux;
+        leg.media.held = description.direction(index) != sdp::Direction::SendRecv;
+        leg.media.carries = match section.carried_by() {
+            sdp::CarriedBy::Rtp | sdp::CarriedBy::Srtp => Carries::Rtp,
+            sdp::CarriedBy::DtlsSrtp => Carries::RtpAndDtls,
+            sdp::CarriedBy::Datagrams => Carries::Datagrams,
+        };
+        if let Some(rtp) = description.address(index) {
+            if is_ours(ctx, rtp) || sdp::address_refused(rtp.ip(), &[]) {
+                return Err(sdp::Flaw::REFUSED_ADDRESS);
+            }
+            leg.media.to = Some((rtp, description.rtcp_address(index).unwrap_or(rtp)));
         }
-        let rtcp = description.rtcp_address(index).unwrap_or(rtp);
-        ctx.relay.expect(pair.id, rtp, rtcp);
-        leg.media = Some((rtp, rtcp));
+        self.point_media(ctx, from);
         Ok(())
     }
+
+    /// The relay is told what the leg's peer wants.
+    fn point_media(&self, ctx: &mut Context<'_>, leg: u8) {
+        let leg = &self.legs[usize::from(leg)];
+        let (Some(pair), Some((rtp, rtcp))) = (leg.pair, leg.media.to) else { return };
+        ctx.relay.carry(pair.id, leg.media.carries);
+        ctx.relay.expect(pair.id, rtp, rtcp);
+    }
+
+    /// The peer's offer was to have RTCP on the RTP port, and the answer to it does not say so: RTCP has the port above
+    /// (RFC 5761 §5.1.1).
+    pub(super) fn part_rtcp(&mut self, ctx: &mut Context<'_>, leg: u8) {
+        let wanted = &mut self.legs[usize::from(leg)].media;
+        let Some((rtp, rtcp)) = wanted.to.filter(|_| core::mem::take(&mut wanted.mux)) else { return };
+        if let Some(port) = rtp.port().checked_add(1).filter(|_| rtp == rtcp) {
+            wanted.to = Some((rtp, SocketAddr::new(rtp.ip(), port)));
+            self.point_media(ctx, leg);
+        }
+    }
+}
+
+/// Is this address one of ours, so that media sent there would come back? On loopback, where everybody lives, the port decides.
+fn is_ours(ctx: &Context<'_>, address: SocketAddr) -> bool {
+    let switch = ctx.desk.switch;
+    let listens = |port: bool| {
+        switch
+            .listeners
+            .iter()
+            .any(|own| own.address.ip() == address.ip() && (!port || own.address.port() == address.port()))
+    };
+    let media = switch.media_address(address.is_ipv6()) == Some(address.ip());
+    if address.ip().is_loopback() {
+        return (media && ctx.relay.owns(address.port())) || listens(true);
+    }
+    media || listens(false)
 }

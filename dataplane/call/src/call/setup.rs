@@ -265,6 +265,10 @@ impl Call {
 
     pub(super) fn open_media(&mut self, ctx: &mut Context<'_>, leg: &mut Leg) -> bool {
         let now = ctx.desk.clock.now;
+        if self.is_direct(ctx) {
+            self.close_pair(ctx, 0);
+            return true;
+        }
         if self.legs[0].pair.is_none() {
             self.legs[0].pair = open_pair(ctx, now, self.legs[0].peer.remote.is_ipv6());
         }
@@ -283,6 +287,13 @@ impl Call {
                 false
             }
         }
+    }
+
+    /// True if both trunks let media go past us, and both peers speak one family of addresses.
+    fn is_direct(&self, ctx: &Context<'_>) -> bool {
+        let direct = |rules: &rating::Rules| rules.policy.media.direct;
+        let egress = self.egress_taken.as_ref().map(|candidate| ctx.policies.egress(candidate.egress));
+        egress.is_some_and(direct) && direct(ctx.policies.ingress(self.opening.admission.ingress))
     }
 
     /// A deadline of the present attempt, or the earlier one by which its trunk must have answered.

@@ -22,7 +22,7 @@ use crate::release::Release;
 use crate::ways::Places;
 
 /// The layout of [`Call::export`]; raised with every change.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 /// Why exported bytes do not make a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +106,7 @@ impl Call {
             ringing: after_ms(started.now, record.ringing_ms),
             answered: Some(head.start.answered),
             codec: record.codec.clone(),
+            described_at: head.start.answered,
             stages: record.stages,
             ingress_media: record.ingress_media,
             egress_media: record.egress_media,
@@ -139,6 +140,7 @@ struct LegState {
     sdp_session: u64,
     sdp_version: u64,
     nat: bool,
+    held: bool,
     timer_policy: SessionTimer,
     timer: Option<Timer>,
     peer_updates: bool,
@@ -150,6 +152,7 @@ impl LegState {
         let mut leg = Leg::bare(self.dialog, self.peer, self.sdp_session);
         leg.pair = Some(pair);
         leg.nat = self.nat;
+        leg.media.held = self.held;
         leg.sdp_version = self.sdp_version;
         leg.ways.timer = self.timer_policy;
         leg.timer = self.timer;
@@ -256,7 +259,7 @@ fn put_leg(out: &mut Vec<u8>, leg: &Leg) {
     put(out, leg.pair.map_or(0, |pair| u64::from(pair.rtp_port)));
     put(out, leg.sdp_session);
     put(out, leg.sdp_version);
-    put(out, u64::from(leg.nat));
+    put(out, u64::from(leg.nat) | u64::from(leg.media.held) << 1);
     put_timer(out, leg);
 }
 
@@ -323,10 +326,23 @@ fn take_leg(input: &mut &[u8]) -> Option<LegState> {
     let peer = Hop { transport, listener, remote, flow: None };
     let port = u16::try_from(take(input)?).ok()?;
     let (sdp_session, sdp_version) = (take(input)?, take(input)?);
-    let nat = take(input)? != 0;
+    let flags = take(input)?;
+    let (nat, held) = (flags & 1 != 0, flags & 2 != 0);
     let (timer_policy, timer, peer_updates) = take_timer(input)?;
     let last_sdp = take_bytes(input)?.to_vec();
-    Some(LegState { dialog, peer, port, sdp_session, sdp_version, nat, timer_policy, timer, peer_updates, last_sdp })
+    Some(LegState {
+        dialog,
+        peer,
+        port,
+        sdp_session,
+        sdp_version,
+        nat,
+        held,
+        timer_policy,
+        timer,
+        peer_updates,
+        last_sdp,
+    })
 }
 
 fn take_timer(input: &mut &[u8]) -> Option<(SessionTimer, Option<Timer>, bool)> {

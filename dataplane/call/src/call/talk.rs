@@ -3,13 +3,14 @@
 use alloc::vec::Vec;
 
 use cdr::GrantPart;
+use snapshot::policy::Silence;
 use units::{Cause, Money};
 
 use crate::bridge::Body;
 use crate::call::setup::micros;
 use crate::call::{Call, Context, State, Talk};
 use crate::effect::{Count, Effect, Stage};
-use crate::leg::InviteOut;
+use crate::leg::{InviteOut, Leg};
 use crate::limits::{DURATION_MAX_S, EXTEND_AHEAD_MS, JOURNAL_TIMEOUT_MS, SLICE_MS};
 use crate::release::Release;
 
@@ -49,8 +50,9 @@ impl Call {
         let limit_s = ingress.as_ref().map_or(0, |trunk| trunk.max_duration_s());
         let limit_s = if limit_s == 0 { DURATION_MAX_S } else { limit_s };
         let end_at = now.plus_millis(u64::from(limit_s) * 1_000);
-        let media_s = u64::from(ingress.map_or(0, |trunk| trunk.media_timeout_s()));
-        let media_at = (media_s > 0).then(|| now.plus_millis(media_s * 1_000));
+        self.described_at = now;
+        let watched = self.silences(ctx).iter().any(|(_, limit_s)| *limit_s > 0);
+        let media_at = watched.then(|| self.media_deadline(ctx).unwrap_or(now.plus_millis(ASK_AGAIN_MS)));
         let mut talk = Talk { paid_until: None, extend_at: None, end_at, media_at };
         self.set_paid(&mut talk);
         self.state = State::Up(talk);
@@ -80,19 +82,40 @@ impl Call {
         }
         if due(talk.media_at) {
             match self.media_deadline(ctx) {
+                None => talk.media_at = Some(now.plus_millis(ASK_AGAIN_MS)),
                 Some(at) if at > now => talk.media_at = Some(at),
-                _ => return self.end(ctx, Release::by_switch(Cause::MEDIA_TIMEOUT)),
+                Some(_) => return self.end(ctx, Release::by_switch(Cause::MEDIA_TIMEOUT)),
             }
         }
         self.state = State::Up(talk);
     }
 
-    /// When media of neither side has been heard for too long.
+    /// Whose silence ends the call, and how long it may last, in seconds: by the ingress trunk and by the egress trunk.
+    fn silences(&self, ctx: &Context<'_>) -> [(Silence, u16); 2] {
+        let ingress = self.opening.admission.ingress;
+        let egress = self.attempts.last().map(|attempt| attempt.candidate.egress).unwrap_or_default();
+        let of_egress = &ctx.policies.egress(egress).policy.media;
+        let limit_s = ctx.view.ingress(ingress).map_or(0, |trunk| trunk.media_timeout_s());
+        [(ctx.policies.ingress(ingress).policy.media.silence, limit_s), (of_egress.silence, of_egress.timeout_s)]
+    }
+
+    /// When the silence that there is has lasted too long for one of the trunks; `None` where silence is allowed: by both
+    /// trunks, on hold, or because media does not pass us.
     fn media_deadline(&self, ctx: &Context<'_>) -> Option<units::Instant> {
-        let limit_s = ctx.view.ingress(self.opening.admission.ingress)?.media_timeout_s();
-        let heard = |leg: u8| ctx.relay.last_heard(self.legs[usize::from(leg)].pair?.id);
-        let last = heard(0).max(heard(self.current)).max(self.answered)?;
-        Some(last.plus_millis(u64::from(limit_s) * 1_000))
+        let (one, other) = (&self.legs[0], &self.legs[usize::from(self.current)]);
+        if one.media.held || other.media.held {
+            return None;
+        }
+        let heard = |leg: &Leg| Some(ctx.relay.last_heard(leg.pair?.id).max(Some(self.described_at)));
+        let (one, other) = (heard(one)??, heard(other)??);
+        let ends = self.silences(ctx).into_iter().filter(|(_, limit_s)| *limit_s > 0).map(|(silence, limit_s)| {
+            let since = match silence {
+                Silence::Both => one.max(other),
+                Silence::Either => one.min(other),
+            };
+            since.plus_millis(u64::from(limit_s) * 1_000)
+        });
+        ends.min()
     }
 
     /// Asks for the next slice, once at a time.
@@ -119,7 +142,7 @@ impl Call {
     /// One of our answers was acknowledged; an ACK with a description answers a delayed offer.
     pub(super) fn on_acked(&mut self, ctx: &mut Context<'_>, leg: u8, body: Body) {
         let other = self.other(leg);
-        let waits = |leg: &crate::leg::Leg| leg.invite_out.as_ref().is_some_and(InviteOut::awaits_our_ack);
+        let waits = |leg: &Leg| leg.invite_out.as_ref().is_some_and(InviteOut::awaits_our_ack);
         if other == leg || !waits(&self.legs[usize::from(other)]) {
             return;
         }

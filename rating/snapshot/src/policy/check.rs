@@ -166,6 +166,8 @@ impl Policy {
             ("early_media", self.early_media == plain.early_media || ingress),
             ("ringing_after_s", self.ringing_after_s == 0 || ingress),
             ("codecs", self.codecs == plain.codecs || side != Side::Plan),
+            ("media", self.media == plain.media || side != Side::Plan),
+            ("media.timeout_s", self.media.timeout_s == 0 || egress),
             ("identity", self.identity == plain.identity || side != Side::Plan),
             ("portability", self.portability == plain.portability || side != Side::Plan),
             ("portability.accept", !self.portability.accept || ingress),

@@ -128,6 +128,28 @@ part! {
 }
 
 choice! {
+    /// Whose silence ends a call, once it has lasted for the trunk's limit. A call on hold may be silent.
+    Silence {
+        /// Both sides' at the same time.
+        Both,
+        /// Either side's: media that flows one way only is not enough.
+        Either,
+    }
+}
+
+part! {
+    /// How media is relayed and watched.
+    Media {
+        /// Media goes past us, straight between the peers, where both trunks of a call say so: nothing is measured or hidden.
+        direct: bool,
+        /// Whose silence ends a call.
+        silence: Silence,
+        /// Egress: seconds of silence that end a call (cause 401); 0 for never. An ingress trunk has a field of its own for it.
+        timeout_s: u16,
+    }
+}
+
+choice! {
     /// The header that tells a terminator who calls.
     IdentityHeader {
         /// From alone.

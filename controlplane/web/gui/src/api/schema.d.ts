@@ -4254,6 +4254,8 @@ export interface components {
              * @default
              */
             listener?: string;
+            /** @default {} */
+            media?: components["schemas"]["Media"];
             /**
              * @description Both: requests go to where the peer's came from when its Contact names a private address (RFC 1918). Default: yes.
              * @default true
@@ -4997,6 +4999,13 @@ export interface components {
             /** @description Its name in the file. */
             name: string;
         };
+        /**
+         * @description Whose silence ends a call, once it has lasted for the trunk's limit. A call on hold may be silent.
+         *     - Both sides' at the same time.
+         *     - Either side's: media that flows one way only is not enough.
+         * @enum {string}
+         */
+        Silence: "both" | "either";
         /** @description A call that might come. */
         SimulateAsk: {
             at?: null | components["schemas"]["Time"];

@@ -1,0 +1,189 @@
+//! What descriptions do to media: shared ports, images, silence, media that goes past us.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
+mod stage;
+
+use call::Call;
+use call::effect::Effect;
+use media::Verdict;
+use snapshot::Policy;
+use stage::{CALLER, OFFER, Stage, hold, invite, model, reply, request, sdp, with_sdp};
+use units::Cause;
+
+const TERMINATOR: &str = "127.0.0.3:5060";
+const VOICE: [u8; 14] = [0x80, 8, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0xd5, 0xd5];
+const REPORT: [u8; 8] = [0x80, 201, 0, 1, 1, 2, 3, 4];
+
+fn policy(text: &str) -> Policy {
+    Policy::from_text(text).expect("the policy is sound")
+}
+
+/// Two sides talk: the originator offered this, the terminator answered that.
+fn talk(stage: &mut Stage, offer: &str, answer: &str) -> Call {
+    let mut call = stage.begin_with(&with_sdp(&invite(), offer));
+    let answer = reply(stage.last_of(1, "INVITE "), 200, Some(answer));
+    stage.hear(&mut call, 1, &answer, TERMINATOR);
+    let ack = request("ACK", stage.last_of(0, "SIP/2.0 200 "), 1);
+    stage.hear(&mut call, 0, &ack, CALLER);
+    call
+}
+
+/// The originator offers a change, and this is the terminator's answer.
+fn change(stage: &mut Stage, call: &mut Call, number: u32, offer: &str, answer: &str) {
+    let invite = with_sdp(&request("INVITE", stage.last_of(0, "SIP/2.0 200 "), number), offer);
+    stage.hear(call, 0, &invite, CALLER);
+    let answer = reply(stage.last_of(1, "INVITE "), 200, Some(answer));
+    stage.hear(call, 1, &answer, TERMINATOR);
+    let ack = request("ACK", stage.last_of(0, "SIP/2.0 200 "), number);
+    stage.hear(call, 0, &ack, CALLER);
+}
+
+fn port(message: &str) -> u16 {
+    let media = message.lines().find(|line| line.starts_with("m=")).expect("there is a description");
+    media.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+/// Where this goes when it comes to that port of ours.
+fn passes(stage: &mut Stage, port: u16, from: &str, bytes: &[u8]) -> Option<String> {
+    let now = stage.clock().now;
+    match stage.relay.on_packet(now, port, from.parse().unwrap(), bytes) {
+        Verdict::Forward { to, .. } => Some(to.to_string()),
+        Verdict::Drop(_) => None,
+    }
+}
+
+#[test]
+fn rtcp_shares_a_port_where_offer_and_answer_say_so_and_nowhere_else() {
+    let muxed = |port| format!("{}a=rtcp-mux\r\n", sdp(port, 1));
+    for (offer, answer, agreed, reports_to) in [
+        (muxed(4000), muxed(6000), true, "127.0.0.2:4000"),
+        (muxed(4000), sdp(6000, 1), false, "127.0.0.2:4001"),
+        (sdp(4000, 1), muxed(6000), false, "127.0.0.2:4001"),
+        (format!("{}a=rtcp:4009\r\n", sdp(4000, 1)), sdp(6000, 1), false, "127.0.0.2:4009"),
+    ] {
+        let mut stage = Stage::new();
+        talk(&mut stage, &offer, &answer);
+        assert_eq!(stage.last_of(0, "SIP/2.0 200 ").contains("a=rtcp-mux"), agreed, "{offer}{answer}");
+        let (ours, to) = (port(stage.first(1)), Some(reports_to.to_owned()));
+        if agreed {
+            assert_eq!(passes(&mut stage, ours, "127.9.9.9:6000", &REPORT), None, "a stranger");
+            assert_eq!(passes(&mut stage, ours, "127.0.0.2:6000", &REPORT), to);
+        } else {
+            assert_eq!(passes(&mut stage, ours + 1, "127.0.0.2:6001", &REPORT), to);
+        }
+    }
+}
+
+#[test]
+fn a_call_turns_to_images_and_back() {
+    const FAX: &str = "v=0\r\no=- 1 2 IN IP4 127.0.0.2\r\ns=-\r\nc=IN IP4 127.0.0.2\r\nt=0 0\r\nm=image 4100 udptl t38\r\n\
+                       a=T38FaxVersion:0\r\na=T38FaxUdpEC:t38UDPRedundancy\r\n";
+    let mut stage = Stage::new();
+    let mut call = talk(&mut stage, OFFER, &sdp(6000, 1));
+    let (ours, udptl) = (port(stage.first(1)), [0u8, 0, 6, 0xc0, 1, 0x80, 0, 0, 0xff]);
+    assert_eq!(passes(&mut stage, ours, "127.0.0.2:6000", &udptl), None, "no image was agreed on");
+    change(&mut stage, &mut call, 2, FAX, &FAX.replace("4100", "6100"));
+    let passed = stage.last_of(1, "INVITE ");
+    assert!(passed.contains("udptl t38\r\n") && passed.contains("a=T38FaxUdpEC:t38UDPRedundancy"), "{passed}");
+    assert_eq!(passes(&mut stage, ours, "127.0.0.2:6100", &udptl).as_deref(), Some("127.0.0.2:4100"));
+    assert_eq!(stage.with(|ctx| call.summary(ctx.desk.clock).codec.to_owned()), "t38");
+    change(&mut stage, &mut call, 3, &sdp(4200, 3), &sdp(6200, 3));
+    assert_eq!(passes(&mut stage, ours, "127.0.0.2:6200", &udptl), None);
+    assert_eq!(passes(&mut stage, ours, "127.0.0.2:6200", &VOICE).as_deref(), Some("127.0.0.2:4200"));
+}
+
+#[test]
+fn keys_of_either_kind_cross_untouched() {
+    let dtls = |port| {
+        sdp(port, 1).replace("RTP/AVP", "UDP/TLS/RTP/SAVP") + "a=fingerprint:sha-256 AB:CD\r\na=setup:actpass\r\n"
+    };
+    let mut stage = Stage::new();
+    talk(&mut stage, &dtls(4000), &dtls(6000));
+    let (passed, ours) = (stage.first(1).to_owned(), port(stage.first(1)));
+    assert!(passed.contains("a=fingerprint:sha-256 AB:CD\r\n") && passed.contains("a=setup:actpass\r\n"), "{passed}");
+    let mut hello = vec![22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 1, 2];
+    assert_eq!(passes(&mut stage, ours, "127.0.0.2:6000", &hello).as_deref(), Some("127.0.0.2:4000"));
+    hello.pop();
+    assert_eq!(passes(&mut stage, ours, "127.0.0.2:6000", &hello), None, "a record that ends early");
+}
+
+/// A call between trunks that bear silence for so long, and whose silence counts.
+fn watched(ingress: (&str, u16), egress: (&str, u16)) -> Stage {
+    let mut model = model();
+    model.ingress_trunks[0].policy = policy(&format!(r#"{{"media":{{"silence":"{}"}}}}"#, ingress.0));
+    model.ingress_trunks[0].media_timeout_s = ingress.1;
+    model.egress_trunks[0].policy =
+        policy(&format!(r#"{{"media":{{"silence":"{}","timeout_s":{}}}}}"#, egress.0, egress.1));
+    Stage::of(&model)
+}
+
+#[test]
+fn silence_ends_a_call_by_its_own_cause_as_its_trunks_say() {
+    for (ingress, egress, one_way, ends_after_s) in [
+        (("both", 10), ("both", 0), false, Some(10)),
+        (("both", 10), ("both", 0), true, None),
+        (("either", 10), ("both", 0), true, Some(10)),
+        (("both", 0), ("either", 7), true, Some(7)),
+        (("both", 9), ("both", 5), false, Some(5)),
+        (("either", 0), ("either", 0), false, None),
+    ] {
+        let mut stage = watched(ingress, egress);
+        let mut call = talk(&mut stage, OFFER, &sdp(6000, 1));
+        let (ours, begun) = (port(stage.first(1)), stage.now_ms);
+        while call.is_up() && stage.now_ms < begun + 30_000 {
+            if one_way {
+                passes(&mut stage, ours, "127.0.0.2:6000", &VOICE).expect("the terminator speaks");
+            }
+            stage.wait(&mut call, 500);
+        }
+        let ended = (!call.is_up()).then(|| (stage.now_ms - begun) / 1_000);
+        assert_eq!(ended, ends_after_s, "{ingress:?} {egress:?} one way: {one_way}");
+        if ended.is_some() {
+            assert_eq!(stage.cdrs().last().map(|cdr| cdr.cause), Some(Cause::MEDIA_TIMEOUT));
+        }
+    }
+}
+
+#[test]
+fn a_held_call_may_be_silent_and_is_watched_again_once_resumed() {
+    let mut stage = watched(("either", 10), ("both", 0));
+    let mut call = talk(&mut stage, OFFER, &sdp(6000, 1));
+    change(&mut stage, &mut call, 2, &hold(), &format!("{}a=recvonly\r\n", sdp(6000, 2)));
+    stage.wait(&mut call, 60_000);
+    assert!(call.is_up(), "nobody needs to speak while the call is held");
+    change(&mut stage, &mut call, 3, &sdp(4000, 3), &sdp(6000, 3));
+    stage.wait(&mut call, 9_000);
+    assert!(call.is_up(), "silence counts from the end of the hold");
+    stage.wait(&mut call, 2_000);
+    assert!(!call.is_up());
+}
+
+#[test]
+fn media_goes_past_us_where_both_trunks_say_so() {
+    let direct = || policy(r#"{"media":{"direct":true}}"#);
+    let mut stage = Stage::with_policies(direct(), direct());
+    let mut call = talk(&mut stage, OFFER, &sdp(6000, 1));
+    let (offered, answered) = (stage.first(1).to_owned(), stage.last_of(0, "SIP/2.0 200 ").to_owned());
+    assert!(offered.contains("c=IN IP4 127.0.0.2\r\n") && port(&offered) == 4000, "{offered}");
+    assert!(answered.contains("c=IN IP4 127.0.0.2\r\n") && port(&answered) == 6000, "{answered}");
+    assert!(offered.contains("o=- ") && !offered.contains("o=- 1 1 "), "whose description it is stays our business");
+    assert_eq!(stage.relay.ports_used(), 0);
+    change(&mut stage, &mut call, 2, &sdp(4008, 2), &sdp(6008, 2));
+    assert_eq!(port(stage.last_of(1, "INVITE ")), 4008);
+    let mut half = Stage::with_policies(direct(), Policy::default());
+    talk(&mut half, OFFER, &sdp(6000, 1));
+    assert!(half.relay.ports_used() == 4 && port(half.first(1)) != 4000);
+}
+
+#[test]
+fn media_is_never_sent_to_ourselves() {
+    let mut stage = Stage::new();
+    let call = stage.begin_with(&with_sdp(
+        &invite(),
+        &OFFER.replace("m=audio 4000", "m=audio 5060").replace("c=IN IP4 127.0.0.2", "c=IN IP4 127.0.0.1"),
+    ));
+    assert!(call.is_over(), "{}", stage.last(0));
+    let effects = stage.out.list.iter().any(|effect| matches!(effect, Effect::OpenPort { .. }));
+    assert!(!effects && stage.last(0).starts_with("SIP/2.0 488"), "{}", stage.last(0));
+}

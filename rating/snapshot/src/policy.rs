@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 
 pub use check::{LINES_MAX, PolicyFlaw, REGEXES_MAX, RESERVED, RULES_MAX, Side, TEXT_MAX};
 pub use parts::{
-    Answers, Codecs, Digest, EarlyMedia, Floors, Header, Headers, Identity, IdentityHeader, Media, Number, NumberKind,
-    Numbers, Pass, Portability, Probe, QualityIndex, Refresher, Registration, Reliable, Rewrite, RewriteField,
-    SessionTimer, Silence, StatusOfCause, Throttle, TimerMode, Transport,
+    Answers, Codecs, Digest, EarlyMedia, Floors, Header, Headers, Identity, IdentityHeader, Number, NumberKind,
+    Numbers, Pass, Portability, Probe, QualityIndex, Refresher, Registration, Relaying, Reliable, Rewrite,
+    RewriteField, SessionTimer, Silence, StatusOfCause, Throttle, TimerMode, Transport,
 };
 
 /// Signalling policy of an ingress trunk, an egress trunk or a plan.
@@ -64,7 +64,7 @@ pub struct Policy {
     pub codecs: Codecs,
     /// Both: how media is relayed and watched.
     #[serde(skip_serializing_if = "is_default")]
-    pub media: Media,
+    pub media: Relaying,
     /// Both: who is told who calls.
     #[serde(skip_serializing_if = "is_default")]
     pub identity: Identity,
@@ -135,7 +135,7 @@ impl Default for Policy {
             early_media: EarlyMedia::default(),
             ringing_after_s: 0,
             codecs: Codecs::default(),
-            media: Media::default(),
+            media: Relaying::default(),
             identity: Identity::default(),
             portability: Portability::default(),
             rewrite: Vec::new(),

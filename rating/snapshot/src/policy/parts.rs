@@ -139,7 +139,7 @@ choice! {
 
 part! {
     /// How media is relayed and watched.
-    Media {
+    Relaying {
         /// Media goes past us, straight between the peers, where both trunks of a call say so: nothing is measured or hidden.
         direct: bool,
         /// Whose silence ends a call.

@@ -4255,7 +4255,7 @@ export interface components {
              */
             listener?: string;
             /** @default {} */
-            media?: components["schemas"]["Media"];
+            media?: components["schemas"]["Relaying"];
             /**
              * @description Both: requests go to where the peer's came from when its Contact names a private address (RFC 1918). Default: yes.
              * @default true
@@ -4667,6 +4667,22 @@ export interface components {
          * @enum {string}
          */
         RegistrationState: "out" | "registered" | "failed";
+        /** @description How media is relayed and watched. */
+        Relaying: {
+            /**
+             * @description Media goes past us, straight between the peers, where both trunks of a call say so: nothing is measured or hidden.
+             * @default false
+             */
+            direct?: boolean;
+            /** @default both */
+            silence?: components["schemas"]["Silence"];
+            /**
+             * Format: int32
+             * @description Egress: seconds of silence that end a call (cause 401); 0 for never. An ingress trunk has a field of its own for it.
+             * @default 0
+             */
+            timeout_s?: number;
+        };
         /**
          * @description Reliable provisional responses (RFC 3262).
          *     - Offered to the terminator if the originator offers them, then each PRACK crosses the bridge.

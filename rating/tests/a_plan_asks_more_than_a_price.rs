@@ -6,7 +6,7 @@ mod world;
 use proptest::prelude::*;
 use rating::{Admission, Policies, Reason, Routes, Verdict, admit, is_international, routes};
 use snapshot::routing::{Area, Window};
-use snapshot::{ClockChange, GroupMember, Model, Order, Plan, PlanRoute, RouteRules, TrunkGroup, View};
+use snapshot::{GroupMember, Model, Offset, Order, Plan, PlanRoute, RouteRules, TrunkGroup, View};
 use units::{Cause, EgressTrunkId, Money, NodeId, PlanId, TrunkGroupId, WallTime};
 use world::{arrival, ask, image, number, trunk, way_in, way_out, world};
 
@@ -151,7 +151,7 @@ fn a_route_may_keep_to_hours_on_the_clock_of_the_plans_zone() {
     assert_eq!(told, [false, true, true, false, false, true, true, true, false]);
     assert_eq!(dropped(&model, 1), [(2, 310, Some(Reason::Hours))], "1970-01-01 was a Thursday");
     let change = WallTime::from_micros((midnight + 12 * 3_600) * 1_000_000);
-    let offset = |from, ahead_s| ClockChange { from, ahead_s };
+    let offset = |from, ahead_s| Offset { from, ahead_s };
     model.plans[0].offsets = vec![offset(WallTime::from_micros(0), 3_600), offset(change, 7_200)];
     let told = [(0, 449), (0, 450), (0, 959), (0, 960)].map(|(day, minute)| open(&model, day, minute));
     assert_eq!(told, [false, true, true, false], "an hour ahead before noon, two after");

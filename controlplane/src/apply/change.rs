@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use snapshot::{CarrierLimits, GroupMember, Limits, PlanRoute, Policy, Rate};
+use snapshot::{CarrierLimits, GroupMember, Limits, PlanRoute, Policy, Rate, Way, Ways};
 use store::{
     AccountDraft, CarrierDraft, DeckDraft, Edit, EgressTrunkDraft, GroupDraft, IngressTrunkDraft, Object, PlanDraft,
 };
@@ -11,7 +11,7 @@ use store::{StoreError, Stored};
 use units::{AccountId, CarrierId, DeckId, EgressTrunkId, PlanId, TrunkGroupId};
 
 use super::read::Place;
-use super::text::{Account, Deck, Egress, Group, Ingress, Plan, Wanted};
+use super::text::{Account, Deck, Egress, Group, Ingress, Plan, WAY_FIELDS, Wanted};
 use super::{Action, ApplyError, Change, Input};
 
 /// Fields in words, for the diff.
@@ -256,6 +256,16 @@ impl Work<'_> {
     }
 
     async fn ingress(&mut self, place: &Place, wanted: &Ingress) -> Result<(), ApplyError> {
+        let mut ways = [Way::default(); 3];
+        for ((way, (plan, deck)), [plan_field, deck_field]) in ways.iter_mut().zip(&wanted.ways).zip(WAY_FIELDS) {
+            if let Some(plan) = plan {
+                way.plan = Some(PlanId(self.find::<PlanDraft>(place, plan_field, plan).await?));
+            }
+            if let Some(deck) = deck {
+                way.sell_deck = Some(DeckId(self.find::<DeckDraft>(place, deck_field, deck).await?));
+            }
+        }
+        let [inter, intra, indeterminate] = ways;
         let draft = IngressTrunkDraft {
             code: wanted.code.clone(),
             carrier: CarrierId(self.find::<CarrierDraft>(place, "carrier", &wanted.carrier).await?),
@@ -265,6 +275,7 @@ impl Work<'_> {
             plan: PlanId(self.find::<PlanDraft>(place, "plan", &wanted.plan).await?),
             sell_deck: DeckId(self.find::<DeckDraft>(place, "sell_deck", &wanted.sell_deck).await?),
             override_deck: self.may_find(place, wanted.override_deck.as_ref()).await?,
+            ways: Ways { inter, intra, indeterminate },
             capacity: wanted.capacity,
             cps: wanted.cps,
             active: wanted.active,
@@ -419,6 +430,10 @@ fn deck_words(d: &DeckDraft, work: &Work<'_>) -> Words {
         ("rounding", format!("{:?}", d.rounding).to_lowercase()),
         ("steps_from_zero", d.steps_from_zero.to_string()),
         ("tax_percent", units::Percent::from_ppm(d.tax_ppm as i32).to_string()),
+        ("zone", d.zone.clone()),
+        ("calendar", d.calendar.to_text()),
+        ("by_jurisdiction", d.by_jurisdiction.to_string()),
+        ("by_lrn", d.by_lrn.to_string()),
     ]
 }
 
@@ -472,6 +487,11 @@ fn plan_words(d: &PlanDraft, work: &Work<'_>) -> Words {
 }
 
 fn ingress_words(d: &IngressTrunkDraft, work: &Work<'_>) -> Words {
+    let way = |way: Way| {
+        let plan = way.plan.map_or(String::new(), |plan| work.code("plan", plan.0));
+        let deck = way.sell_deck.map_or(String::new(), |deck| work.code("deck", deck.0));
+        [plan, deck].join(" ").trim().to_owned()
+    };
     let sources = d.sources.iter().map(|s| format!("{}/{}:{}", s.network, s.bits, s.port));
     vec![
         ("carrier", work.code("carrier", d.carrier.0)),
@@ -481,6 +501,9 @@ fn ingress_words(d: &IngressTrunkDraft, work: &Work<'_>) -> Words {
         ("plan", work.code("plan", d.plan.0)),
         ("sell_deck", work.code("deck", d.sell_deck.0)),
         ("override_deck", d.override_deck.map_or(String::new(), |deck| work.code("deck", deck.0))),
+        ("ways.inter", way(d.ways.inter)),
+        ("ways.intra", way(d.ways.intra)),
+        ("ways.indeterminate", way(d.ways.indeterminate)),
         ("capacity", d.capacity.to_string()),
         ("cps", d.cps.to_string()),
         ("active", d.active.to_string()),
@@ -506,7 +529,7 @@ struct Difference {
 
 impl Difference {
     fn between(old: &[Rate], new: &[Rate]) -> Difference {
-        let key = |rate: &Rate| (rate.prefix.clone(), rate.from);
+        let key = |rate: &Rate| (rate.prefix.clone(), rate.class, rate.from);
         let old: BTreeMap<_, _> = old.iter().map(|rate| (key(rate), rate)).collect();
         let mut difference = Difference::default();
         let mut kept = 0;

@@ -1,10 +1,11 @@
 //! Decks and their rates, inline or from a CSV file with the same column names.
 
 use rating::derive::{Derived, Take};
+use rating::diff::by_key;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
-use snapshot::Rate;
-use units::{Currency, Money, Percent, WallTime};
+use snapshot::{Calendar, Rate};
+use units::{Currency, Hours, Jurisdiction, Money, Percent, RateClass, WallTime};
 
 use super::Files;
 use super::Mistake;
@@ -21,6 +22,10 @@ pub struct DeckText {
     rounding: Text,
     steps_from_zero: Text,
     tax_percent: Text,
+    zone: Text,
+    calendar: Option<Spanned<Calendar>>,
+    by_jurisdiction: Text,
+    by_lrn: Text,
     derived: Option<Spanned<DerivedText>>,
     csv: Text,
     rates: Vec<Spanned<RateText>>,
@@ -41,6 +46,8 @@ struct DerivedText {
 #[serde(deny_unknown_fields, default)]
 struct RateText {
     prefix: Text,
+    hours: Text,
+    jurisdiction: Text,
     destination: Text,
     rate: Text,
     first_per_minute: Text,
@@ -52,8 +59,19 @@ struct RateText {
 }
 
 /// Columns that a CSV may have; `prefix` and `rate` must be there.
-const COLUMNS: [&str; 9] =
-    ["prefix", "destination", "rate", "first_per_minute", "connection_fee", "increments", "from", "till", "blocked"];
+const COLUMNS: [&str; 11] = [
+    "prefix",
+    "hours",
+    "jurisdiction",
+    "destination",
+    "rate",
+    "first_per_minute",
+    "connection_fee",
+    "increments",
+    "from",
+    "till",
+    "blocked",
+];
 
 pub fn deck(r: &mut Reader, p: &mut Place, t: &DeckText, files: &Files) -> Option<Deck> {
     let code = r.must(p, "code", &t.code, any);
@@ -63,6 +81,13 @@ pub fn deck(r: &mut Reader, p: &mut Place, t: &DeckText, files: &Files) -> Optio
     let rounding = r.or(p, "rounding", &t.rounding, Default::default(), rounding);
     let steps_from_zero = r.or(p, "steps_from_zero", &t.steps_from_zero, false, flag);
     let tax_ppm = r.or(p, "tax_percent", &t.tax_percent, 0, tax);
+    let zone = r.or(p, "zone", &t.zone, "UTC".to_owned(), any);
+    let calendar = t.calendar.as_ref().map_or_else(Calendar::default, |calendar| {
+        p.fields.insert("calendar", super::read::point(&calendar.referenced));
+        calendar.value.clone()
+    });
+    let by_jurisdiction = r.or(p, "by_jurisdiction", &t.by_jurisdiction, false, flag);
+    let by_lrn = r.or(p, "by_lrn", &t.by_lrn, false, flag);
     let file = r.may(p, "csv", &t.csv, any)?;
     let (rates, source) = match file {
         Some(_) if !t.rates.is_empty() => {
@@ -84,6 +109,10 @@ pub fn deck(r: &mut Reader, p: &mut Place, t: &DeckText, files: &Files) -> Optio
         rounding: rounding?,
         steps_from_zero: steps_from_zero?,
         tax_ppm: tax_ppm?,
+        zone: zone?,
+        calendar,
+        by_jurisdiction: by_jurisdiction?,
+        by_lrn: by_lrn?,
         derived: None,
     };
     let derived = match &t.derived {
@@ -121,6 +150,10 @@ fn derived(r: &mut Reader, p: &mut Place, t: &Spanned<DerivedText>) -> Option<(V
 fn rate(r: &mut Reader, p: &mut Place, t: &RateText) -> Option<Rate> {
     let prefix = r.or(p, "prefix", &t.prefix, String::new(), any);
     let destination = r.or(p, "destination", &t.destination, String::new(), any);
+    let hours = r.or(p, "hours", &t.hours, Hours::Any, |text| word(text, Hours::of_word, Hours::ALL));
+    let jurisdiction = r.or(p, "jurisdiction", &t.jurisdiction, Jurisdiction::Any, |text| {
+        word(text, Jurisdiction::of_word, Jurisdiction::ALL)
+    });
     let blocked = r.or(p, "blocked", &t.blocked, false, flag);
     let per_minute = match (&t.rate, blocked) {
         // A blocked destination needs no price.
@@ -145,7 +178,7 @@ fn rate(r: &mut Reader, p: &mut Place, t: &RateText) -> Option<Rate> {
         from: from?,
         till: till?,
         blocked: blocked?,
-        ..Rate::default()
+        class: RateClass { hours: hours?, jurisdiction: jurisdiction? },
     };
     match store::check_rate(&rate) {
         Ok(()) => Some(rate),
@@ -158,6 +191,12 @@ fn rate(r: &mut Reader, p: &mut Place, t: &RateText) -> Option<Rate> {
             None
         }
     }
+}
+
+/// One of a few words.
+fn word<T: ToString>(text: &str, of_word: fn(&str) -> Option<T>, all: &[T]) -> Result<T, String> {
+    let known = || all.iter().map(T::to_string).collect::<Vec<_>>().join(", ");
+    of_word(text).ok_or_else(|| format!("is none of {}", known()))
 }
 
 /// Per cents from 0 to 100, in millionths.
@@ -250,6 +289,8 @@ fn cells(head: &csv::StringRecord, row: &csv::StringRecord) -> RateText {
     };
     RateText {
         prefix: cell("prefix"),
+        hours: cell("hours"),
+        jurisdiction: cell("jurisdiction"),
         destination: cell("destination"),
         rate: cell("rate"),
         first_per_minute: cell("first_per_minute"),
@@ -265,14 +306,17 @@ fn line(number: u64) -> Place {
     Place { path: "row".into(), at: (number, 1), ..Place::default() }
 }
 
-/// Sorts rates by prefix and date; two of the same are a mistake.
+/// Sorts rates by prefix, class and date; two of the same are a mistake.
 fn in_order(r: &mut Reader, mut rates: Vec<(Place, Rate)>) -> Option<Vec<Rate>> {
-    rates.sort_by(|(_, a), (_, b)| (&a.prefix, a.from).cmp(&(&b.prefix, b.from)));
+    rates.sort_by(|(_, a), (_, b)| by_key(a, b));
     let mut sound = true;
     for pair in rates.windows(2) {
         let ((_, first), (place, second)) = (&pair[0], &pair[1]);
-        if (&first.prefix, first.from) == (&second.prefix, second.from) {
-            r.wrong(place, "prefix", format!("{:?} stands in the deck twice with the same date", second.prefix));
+        if by_key(first, second).is_eq() {
+            let (prefix, RateClass { hours, jurisdiction }) = (&second.prefix, second.class);
+            let class =
+                if second.class == RateClass::ANY { String::new() } else { format!(" ({hours}, {jurisdiction})") };
+            r.wrong(place, "prefix", format!("{prefix:?}{class} stands in the deck twice with the same date"));
             sound = false;
         }
     }

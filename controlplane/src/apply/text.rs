@@ -140,6 +140,21 @@ struct RouteText {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+struct WaysText {
+    inter: WayText,
+    intra: WayText,
+    indeterminate: WayText,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WayText {
+    plan: Text,
+    sell_deck: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct IngressText {
     code: Text,
     carrier: Text,
@@ -149,6 +164,7 @@ struct IngressText {
     plan: Text,
     sell_deck: Text,
     override_deck: Text,
+    ways: WaysText,
     capacity: Text,
     cps: Text,
     active: Text,
@@ -272,6 +288,8 @@ pub struct Ingress {
     pub plan: String,
     pub sell_deck: String,
     pub override_deck: Option<String>,
+    /// Codes of a plan and a deck for inter, intra and indeterminate calls.
+    pub ways: [(Option<String>, Option<String>); 3],
     pub sources: Vec<Source>,
     pub tech_prefix: String,
     pub capacity: u32,
@@ -527,6 +545,13 @@ fn group(r: &mut Reader, p: &mut Place, t: &GroupText) -> Option<Group> {
     Some(Group { code: code?, members })
 }
 
+/// What mistakes call the plan and the deck of each way.
+pub const WAY_FIELDS: [[&str; 2]; 3] = [
+    ["ways.inter.plan", "ways.inter.sell_deck"],
+    ["ways.intra.plan", "ways.intra.sell_deck"],
+    ["ways.indeterminate.plan", "ways.indeterminate.sell_deck"],
+];
+
 fn ingress(r: &mut Reader, p: &mut Place, t: &IngressText) -> Option<Ingress> {
     let code = r.must(p, "code", &t.code, any);
     let carrier = r.must(p, "carrier", &t.carrier, any);
@@ -534,6 +559,11 @@ fn ingress(r: &mut Reader, p: &mut Place, t: &IngressText) -> Option<Ingress> {
     let plan = r.must(p, "plan", &t.plan, any);
     let sell_deck = r.must(p, "sell_deck", &t.sell_deck, any);
     let override_deck = r.may(p, "override_deck", &t.override_deck, any);
+    let mut ways = [(None, None), (None, None), (None, None)];
+    let texts = [&t.ways.inter, &t.ways.intra, &t.ways.indeterminate];
+    for ((way, text), [plan_field, deck_field]) in ways.iter_mut().zip(texts).zip(WAY_FIELDS) {
+        *way = (r.may(p, plan_field, &text.plan, any)?, r.may(p, deck_field, &text.sell_deck, any)?);
+    }
     let list = format!("{}.sources", p.path);
     let written = each(r, &list, &t.sources, |reader, place, text| {
         let read = source(text.trim());
@@ -552,6 +582,7 @@ fn ingress(r: &mut Reader, p: &mut Place, t: &IngressText) -> Option<Ingress> {
         plan: plan?,
         sell_deck: sell_deck?,
         override_deck: override_deck?,
+        ways,
         sources: written.into_iter().map(|(_, source)| source).collect(),
         tech_prefix: tech_prefix?,
         capacity: capacity?,

@@ -127,7 +127,7 @@ async fn unseen<'a>(tx: &mut Tx, cdrs: &'a [Cdr]) -> Result<Vec<&'a Cdr>> {
 }
 
 /// All columns of `cdrs`, in the order of [`values`].
-pub(crate) const COLUMNS: [&str; 83] = [
+pub(crate) const COLUMNS: [&str; 89] = [
     "id",
     "attempt",
     "attempts",
@@ -141,6 +141,8 @@ pub(crate) const COLUMNS: [&str; 83] = [
     "calling",
     "called",
     "called_routed",
+    "lrn",
+    "jurisdiction",
     "started",
     "ringing_ms",
     "answered_ms",
@@ -167,6 +169,8 @@ pub(crate) const COLUMNS: [&str; 83] = [
     "sell_steps_from_zero",
     "sell_deck_currency",
     "sell_exchange",
+    "sell_hours",
+    "sell_jurisdiction",
     "buy_deck",
     "buy_currency",
     "buy_per_minute",
@@ -185,6 +189,8 @@ pub(crate) const COLUMNS: [&str; 83] = [
     "buy_steps_from_zero",
     "buy_deck_currency",
     "buy_exchange",
+    "buy_hours",
+    "buy_jurisdiction",
     "grant_parts",
     "ingress_address",
     "egress_address",
@@ -228,6 +234,8 @@ fn values(cdr: &Cdr) -> Vec<Arg> {
         cdr.calling.as_str(),
         cdr.called.as_str(),
         cdr.called_routed.as_str(),
+        cdr.lrn.as_str(),
+        cdr.jurisdiction as u8,
         cdr.started,
         cdr.ringing_ms,
         cdr.answered_ms,
@@ -266,7 +274,7 @@ fn values(cdr: &Cdr) -> Vec<Arg> {
 
 fn priced_values(priced: Option<Priced>) -> Vec<Arg> {
     let Some(Priced { terms, billed_s, price, tax }) = priced else {
-        return (0..18)
+        return (0..20)
             .map(|place| if matches!(place, 1 | 16) { Arg::OptText(None) } else { Arg::OptInt(None) })
             .collect();
     };
@@ -288,7 +296,9 @@ fn priced_values(priced: Option<Priced>) -> Vec<Arg> {
         terms.first_per_minute,
         terms.steps_from_zero,
         terms.deck_currency.as_str(),
-        terms.exchange
+        terms.exchange,
+        terms.class.hours as u8,
+        terms.class.jurisdiction as u8
     ]
 }
 

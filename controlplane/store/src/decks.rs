@@ -1,6 +1,7 @@
 //! Rate decks: a price list of one carrier, one side. The rates themselves are in `rates`.
 
 use rating::derive::Derived;
+use snapshot::Calendar;
 use units::{Currency, Rounding, TAX_PPM_MAX, WallTime};
 
 use crate::Store;
@@ -10,6 +11,7 @@ use crate::derived;
 use crate::error::{Result, StoreError};
 use crate::object::{Object, Stored};
 use crate::sql::{Arg, Row, Tx, args};
+use crate::zone;
 
 /// What an operator writes about a deck.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,12 +30,20 @@ pub struct DeckDraft {
     pub steps_from_zero: bool,
     /// Tax on top of the price, in millionths; 0 to [`TAX_PPM_MAX`].
     pub tax_ppm: u32,
+    /// The zone of its clock as IANA names it, such as `Europe/Paris`: dates of sheets and the calendar are meant there.
+    pub zone: String,
+    /// Which hours are peak and which days are free.
+    pub calendar: Calendar,
+    /// Rates of one jurisdiction count; otherwise only those of any.
+    pub by_jurisdiction: bool,
+    /// Looked up by the location routing number of a call that has one; otherwise by the dialled number.
+    pub by_lrn: bool,
     /// How its rates are computed from other decks'; `None` for rates of its own.
     pub derived: Option<Derived>,
 }
 
 impl Default for DeckDraft {
-    /// An empty code and name, US dollars, six decimals, seconds rounded up, no tax.
+    /// An empty code and name, US dollars, six decimals, seconds rounded up, no tax, on the clock of UTC, all hours and calls alike.
     fn default() -> DeckDraft {
         DeckDraft {
             code: String::new(),
@@ -43,6 +53,10 @@ impl Default for DeckDraft {
             rounding: Rounding::default(),
             steps_from_zero: false,
             tax_ppm: 0,
+            zone: "UTC".to_owned(),
+            calendar: Calendar::default(),
+            by_jurisdiction: false,
+            by_lrn: false,
             derived: None,
         }
     }
@@ -85,6 +99,10 @@ impl Object for DeckDraft {
         "rounding",
         "steps_from_zero",
         "tax_ppm",
+        "zone",
+        "calendar",
+        "by_jurisdiction",
+        "by_lrn",
         "derive_from",
         "derive_take",
         "derive_add_fixed",
@@ -107,6 +125,10 @@ impl Object for DeckDraft {
         if self.tax_ppm > TAX_PPM_MAX {
             return Err(StoreError::invalid("tax_percent", "0 to 100 per cent"));
         }
+        if self.zone.is_empty() || zone::offsets(&self.zone, WallTime::from_micros(0)).is_none() {
+            return Err(StoreError::invalid("zone", format!("{:?} is no zone such as Europe/Paris", self.zone)));
+        }
+        self.calendar.check().map_err(|flaw| StoreError::invalid("calendar", flaw.to_string()))?;
         self.derived.as_ref().map_or(Ok(()), derived::check)?;
         check_name(&self.name)
     }
@@ -119,7 +141,11 @@ impl Object for DeckDraft {
             self.decimals,
             self.rounding as u8,
             self.steps_from_zero,
-            self.tax_ppm
+            self.tax_ppm,
+            self.zone.as_str(),
+            self.calendar.to_text(),
+            self.by_jurisdiction,
+            self.by_lrn
         ];
         all.extend(derived::values(self.derived.as_ref()));
         all
@@ -140,6 +166,11 @@ impl Object for DeckDraft {
             rounding,
             steps_from_zero: row.flag("steps_from_zero")?,
             tax_ppm: row.num("tax_ppm")?,
+            zone: row.text("zone")?,
+            calendar: Calendar::from_text(&row.text("calendar")?)
+                .map_err(|flaw| StoreError::Broken(format!("column calendar: {flaw}")))?,
+            by_jurisdiction: row.flag("by_jurisdiction")?,
+            by_lrn: row.flag("by_lrn")?,
             derived: derived::read(row)?,
         })
     }
@@ -166,9 +197,10 @@ impl Object for DeckDraft {
         if old.currency == self.currency {
             return Ok(());
         }
-        let sql = "SELECT code FROM ingress_trunks WHERE sell_deck=? OR override_deck=? \
-             UNION SELECT code FROM egress_trunks WHERE buy_deck=? OR override_deck=?";
-        match tx.row(sql, args![id, id, id, id]).await? {
+        let sql = "SELECT code FROM ingress_trunks \
+             WHERE ? IN (sell_deck,override_deck,inter_deck,intra_deck,indeterminate_deck) \
+             UNION SELECT code FROM egress_trunks WHERE ? IN (buy_deck,override_deck)";
+        match tx.row(sql, args![id, id]).await? {
             None => Ok(()),
             Some(row) => {
                 let why = format!("cannot change while trunk {} uses the deck", row.text("code")?);

@@ -79,7 +79,8 @@ impl Edit {
         }
         self.touched = true;
         let sql = "SELECT t.code AS code,a.currency AS ours,d.currency AS theirs FROM ingress_trunks t \
-                   JOIN accounts a ON a.id=t.account JOIN decks d ON d.id=t.sell_deck OR d.id=t.override_deck \
+                   JOIN accounts a ON a.id=t.account \
+                   JOIN decks d ON d.id IN (t.sell_deck,t.override_deck,t.inter_deck,t.intra_deck,t.indeterminate_deck) \
                    WHERE a.currency<>d.currency UNION \
                    SELECT t.code,a.currency,d.currency FROM egress_trunks t \
                    JOIN accounts a ON a.id=t.account JOIN decks d ON d.id=t.buy_deck OR d.id=t.override_deck \

@@ -1,6 +1,6 @@
 //! Ingress trunks: how a carrier's calls come in.
 
-use snapshot::{Policy, Side, Source};
+use snapshot::{Policy, Side, Source, Way, Ways};
 use units::{AccountId, CarrierId, DeckId, PlanId};
 
 use crate::accounts::{exists, fits};
@@ -33,6 +33,8 @@ pub struct IngressTrunkDraft {
     pub sell_deck: DeckId,
     /// Comes before it wherever it has a rate in force.
     pub override_deck: Option<DeckId>,
+    /// Other plans and decks for calls of one jurisdiction.
+    pub ways: Ways,
     /// Concurrent calls at most; 0 for no limit.
     pub capacity: u32,
     /// New calls a second at most; 0 for no limit.
@@ -62,6 +64,12 @@ impl Object for IngressTrunkDraft {
         "plan",
         "sell_deck",
         "override_deck",
+        "inter_plan",
+        "inter_deck",
+        "intra_plan",
+        "intra_deck",
+        "indeterminate_plan",
+        "indeterminate_deck",
         "capacity",
         "cps",
         "active",
@@ -90,21 +98,27 @@ impl Object for IngressTrunkDraft {
     }
 
     fn args(&self) -> Vec<Arg> {
-        args![
+        let mut all = args![
             self.code.as_str(),
             self.carrier.0,
             self.account.0,
             self.tech_prefix.as_str(),
             self.plan.0,
             self.sell_deck.0,
-            self.override_deck.map(|deck| deck.0),
+            self.override_deck.map(|deck| deck.0)
+        ];
+        for way in self.ways.all() {
+            all.extend(args![way.plan.map(|plan| plan.0), way.sell_deck.map(|deck| deck.0)]);
+        }
+        all.extend(args![
             self.capacity,
             self.cps,
             self.active,
             self.max_duration_s,
             self.media_timeout_s,
             self.policy.to_text()
-        ]
+        ]);
+        all
     }
 
     fn read(row: &Row) -> Result<IngressTrunkDraft> {
@@ -117,6 +131,11 @@ impl Object for IngressTrunkDraft {
             plan: PlanId(row.num("plan")?),
             sell_deck: DeckId(row.num("sell_deck")?),
             override_deck: row.opt_num("override_deck")?.map(DeckId),
+            ways: Ways {
+                inter: way(row, "inter")?,
+                intra: way(row, "intra")?,
+                indeterminate: way(row, "indeterminate")?,
+            },
             capacity: row.num("capacity")?,
             cps: row.num("cps")?,
             active: row.flag("active")?,
@@ -133,10 +152,18 @@ impl Object for IngressTrunkDraft {
     async fn check_links(&self, tx: &mut Tx) -> Result<()> {
         exists(tx, "plans", "plan", self.plan.0).await?;
         fits(tx, self.carrier.0, self.account.0, self.sell_deck.0, "sell_deck").await?;
-        match self.override_deck {
-            Some(deck) => fits(tx, self.carrier.0, self.account.0, deck.0, "override_deck").await,
-            None => Ok(()),
+        if let Some(deck) = self.override_deck {
+            fits(tx, self.carrier.0, self.account.0, deck.0, "override_deck").await?;
         }
+        for (way, [plan_field, deck_field]) in self.ways.all().into_iter().zip(WAY_FIELDS) {
+            if let Some(plan) = way.plan {
+                exists(tx, "plans", plan_field, plan.0).await?;
+            }
+            if let Some(deck) = way.sell_deck {
+                fits(tx, self.carrier.0, self.account.0, deck.0, deck_field).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn complete(tx: &mut Tx, found: &mut [IngressTrunk]) -> Result<()> {
@@ -161,6 +188,18 @@ impl Object for IngressTrunkDraft {
         tx.insert_many("INSERT INTO", "ingress_sources", columns, rows.collect()).await?;
         Ok(())
     }
+}
+
+/// What errors call the plan and the deck of each way, in the order of [`Ways::all`].
+const WAY_FIELDS: [[&str; 2]; 3] = [
+    ["ways.inter.plan", "ways.inter.sell_deck"],
+    ["ways.intra.plan", "ways.intra.sell_deck"],
+    ["ways.indeterminate.plan", "ways.indeterminate.sell_deck"],
+];
+
+fn way(row: &Row, name: &str) -> Result<Way> {
+    let id = |what: &str| row.opt_num(&format!("{name}_{what}"));
+    Ok(Way { plan: id("plan")?.map(PlanId), sell_deck: id("deck")?.map(DeckId) })
 }
 
 fn source(row: &Row) -> Result<Source> {

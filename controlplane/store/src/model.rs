@@ -1,6 +1,6 @@
 //! The whole configuration as a snapshot model, and the numbers of what was published.
 
-use snapshot::{Account, Carrier, ClockChange, Deck, EgressTrunk, IngressTrunk, Model, Plan, TrunkGroup};
+use snapshot::{Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Offset, Plan, TrunkGroup};
 use units::{AccountId, CarrierId, DeckId, EgressTrunkId, IngressTrunkId, PlanId, Revision, TrunkGroupId, WallTime};
 
 use crate::Store;
@@ -153,9 +153,8 @@ async fn gather(tx: &mut Tx, shelf: Option<&Shelf>) -> Result<Model> {
     }
     for deck in all::<DeckDraft>(tx).await? {
         let version = deck.facts.rates_version;
-        let DeckDraft { code, currency, decimals, rounding, steps_from_zero, tax_ppm, derived, .. } = deck.draft;
-        let draft = Deck { code, currency, decimals, rounding, steps_from_zero, tax_ppm, ..Deck::default() };
-        let mut deck = Deck { id: DeckId(deck.id), ..draft };
+        let derived = deck.draft.derived.clone();
+        let mut deck = bare_deck(deck.id, deck.draft, model.built);
         match (shelf, derived) {
             // Computed anew for each publication: any of its sources may have changed.
             (_, Some(rule)) => deck.rates = derived::rates(tx, &rule).await?,
@@ -175,7 +174,27 @@ async fn gather(tx: &mut Tx, shelf: Option<&Shelf>) -> Result<Model> {
     Ok(model)
 }
 
-fn plan(id: u32, d: PlanDraft, offsets: Vec<ClockChange>) -> Plan {
+/// A deck without its rates.
+fn bare_deck(id: u32, d: DeckDraft, built: WallTime) -> Deck {
+    Deck {
+        id: DeckId(id),
+        offsets: zone::offsets(&d.zone, built).unwrap_or_default(),
+        code: d.code,
+        currency: d.currency,
+        decimals: d.decimals,
+        rounding: d.rounding,
+        steps_from_zero: d.steps_from_zero,
+        tax_ppm: d.tax_ppm,
+        zone: d.zone,
+        calendar: d.calendar,
+        by_jurisdiction: d.by_jurisdiction,
+        by_lrn: d.by_lrn,
+        rates: Vec::new(),
+        packed: None,
+    }
+}
+
+fn plan(id: u32, d: PlanDraft, offsets: Vec<Offset>) -> Plan {
     Plan {
         id: PlanId(id),
         code: d.code,
@@ -202,7 +221,7 @@ fn ingress(id: u32, d: IngressTrunkDraft) -> IngressTrunk {
         plan: d.plan,
         sell_deck: d.sell_deck,
         override_deck: d.override_deck,
-        ways: Default::default(),
+        ways: d.ways,
         capacity: d.capacity,
         cps: d.cps,
         active: d.active,

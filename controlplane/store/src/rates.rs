@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use rating::diff::{self, Edits};
 use snapshot::{Deck, DeckImage, Packer, Rate};
-use units::{Money, WallTime};
+use units::{Hours, Jurisdiction, Money, RateClass, WallTime};
 
 use crate::Store;
 use crate::derived;
@@ -24,6 +24,8 @@ const REWRITE_AT: usize = 10;
 pub(crate) const COLUMNS: &[&str] = &[
     "deck",
     "prefix",
+    "hours",
+    "jurisdiction",
     "valid_from",
     "valid_till",
     "destination",
@@ -46,6 +48,8 @@ pub(crate) type Shelved = HashMap<u32, (i64, DeckImage)>;
 pub struct RateAfter {
     /// The last prefix seen.
     pub prefix: String,
+    /// Which calls that rate is for.
+    pub class: RateClass,
     /// Its date.
     pub from: WallTime,
 }
@@ -77,14 +81,23 @@ pub fn check_rate(rate: &Rate) -> Result<()> {
     }
 }
 
+impl RateAfter {
+    /// Goes on behind this rate.
+    pub fn rate(rate: &Rate) -> RateAfter {
+        RateAfter { prefix: rate.prefix.clone(), class: rate.class, from: rate.from }
+    }
+
+    fn is_before(&self, rate: &Rate) -> bool {
+        (rate.prefix.as_str(), rate.class, rate.from) > (self.prefix.as_str(), self.class, self.from)
+    }
+}
+
 impl Store {
-    /// Rates of a deck in order of prefix and date; those that start with `prefix`, from just after `after`.
+    /// Rates of a deck in order of prefix, class and date; those that start with `prefix`, from just after `after`.
     pub async fn rates(&self, deck: u32, prefix: &str, after: Option<&RateAfter>, limit: u32) -> Result<Vec<Rate>> {
         let mut tx = self.read().await?;
         if let Some(rule) = object::get::<crate::DeckDraft>(&mut tx, deck).await?.draft.derived {
-            let later = |rate: &Rate| {
-                after.is_none_or(|after| (rate.prefix.as_str(), rate.from) > (after.prefix.as_str(), after.from))
-            };
+            let later = |rate: &Rate| after.is_none_or(|after| after.is_before(rate));
             let all = derived::rates(&mut tx, &rule).await?.into_iter();
             let wanted = all.filter(|rate| rate.prefix.starts_with(prefix) && later(rate));
             return Ok(wanted.take(limit.clamp(1, RATES_PAGE_MAX) as usize).collect());
@@ -97,29 +110,32 @@ impl Store {
             values.extend(args![prefix, format!("{prefix}~")]);
         }
         if let Some(after) = after {
-            sql.push_str(" AND (prefix>? OR (prefix=? AND valid_from>?))");
-            values.extend(args![after.prefix.as_str(), after.prefix.as_str(), after.from]);
+            // The first condition is the one that finds its place in the key.
+            sql.push_str(" AND prefix>=? AND (prefix,hours,jurisdiction,valid_from)>(?,?,?,?)");
+            values.extend(args![after.prefix.as_str(), after.prefix.as_str()]);
+            values.extend(class_values(after.class));
+            values.push(Arg::from(after.from));
         }
-        sql.push_str(" ORDER BY prefix,valid_from LIMIT ?");
+        sql.push_str(" ORDER BY prefix,hours,jurisdiction,valid_from LIMIT ?");
         values.push(Arg::from(limit.clamp(1, RATES_PAGE_MAX)));
         tx.rows(sql, values).await?.iter().map(read).collect()
     }
 }
 
 impl Store {
-    /// All rates of a deck in order of prefix and date.
+    /// All rates of a deck in order of prefix, class and date.
     pub async fn every_rate(&self, deck: u32) -> Result<Vec<Rate>> {
         every(&mut self.read().await?, deck).await
     }
 }
 
 impl Edit {
-    /// All rates of a deck in order of prefix and date, as this transaction sees them.
+    /// All rates of a deck in order of prefix, class and date, as this transaction sees them.
     pub async fn every_rate(&mut self, deck: u32) -> Result<Vec<Rate>> {
         every(&mut self.tx, deck).await
     }
 
-    /// Replaces all rates of a deck. Two rates with the same prefix and date are refused. Returns how many stand.
+    /// Replaces all rates of a deck. Two rates with the same prefix, class and date are refused. Returns how many stand.
     pub async fn replace_rates(&mut self, deck: u32, rates: &[Rate], note: &str) -> Result<u64> {
         lock(&mut self.tx, deck).await?;
         if rates.len() > RATES_MAX {
@@ -149,8 +165,7 @@ impl Edit {
 
     async fn change(&mut self, deck: u32, edits: &Edits) -> Result<()> {
         for rate in edits.gone.iter().chain(&edits.put) {
-            let sql = "DELETE FROM rates WHERE deck=? AND prefix=? AND valid_from=?";
-            self.tx.run(sql, args![deck, rate.prefix.as_str(), rate.from]).await?;
+            remove(&mut self.tx, deck, &rate.prefix, rate.class, rate.from).await?;
         }
         self.insert(deck, &edits.put).await
     }
@@ -163,35 +178,38 @@ impl Edit {
         Ok(())
     }
 
-    /// Writes one rate over the one with the same prefix and date, or beside the others.
+    /// Writes one rate over the one with the same prefix, class and date, or beside the others.
     pub async fn put_rate(&mut self, deck: u32, rate: &Rate, note: &str) -> Result<()> {
         lock(&mut self.tx, deck).await?;
         check_rate(rate)?;
         let mut count = deck_count(&mut self.tx, deck).await?;
-        let before = one(&mut self.tx, deck, &rate.prefix, rate.from).await?;
+        let before = one(&mut self.tx, deck, &rate.prefix, rate.class, rate.from).await?;
         let undo = diff::edits(core::slice::from_ref(rate), before.as_slice());
-        let key = args![deck, rate.prefix.as_str(), rate.from];
-        let gone = self.tx.run("DELETE FROM rates WHERE deck=? AND prefix=? AND valid_from=?", key).await?;
-        count = count.saturating_sub(gone.rows) + 1;
+        let gone = remove(&mut self.tx, deck, &rate.prefix, rate.class, rate.from).await?;
+        count = count.saturating_sub(gone) + 1;
         self.tx.insert_many("INSERT INTO", "rates", COLUMNS, vec![values(deck, rate)]).await?;
         self.touched = true;
         step(&mut self.tx, deck, count, note, &undo).await
     }
 
     /// Removes one rate.
-    pub async fn delete_rate(&mut self, deck: u32, prefix: &str, from: WallTime, note: &str) -> Result<()> {
+    pub async fn delete_rate(
+        &mut self,
+        deck: u32,
+        prefix: &str,
+        class: RateClass,
+        from: WallTime,
+        note: &str,
+    ) -> Result<()> {
         lock(&mut self.tx, deck).await?;
         let count = deck_count(&mut self.tx, deck).await?;
-        let undo = Edits { put: one(&mut self.tx, deck, prefix, from).await?, ..Edits::default() };
-        let gone = self
-            .tx
-            .run("DELETE FROM rates WHERE deck=? AND prefix=? AND valid_from=?", args![deck, prefix, from])
-            .await?;
-        if gone.rows == 0 {
+        let undo = Edits { put: one(&mut self.tx, deck, prefix, class, from).await?, ..Edits::default() };
+        let gone = remove(&mut self.tx, deck, prefix, class, from).await?;
+        if gone == 0 {
             return Err(StoreError::missing("rate", prefix));
         }
         self.touched = true;
-        step(&mut self.tx, deck, count.saturating_sub(gone.rows), note, &undo).await
+        step(&mut self.tx, deck, count.saturating_sub(gone), note, &undo).await
     }
 }
 
@@ -235,13 +253,32 @@ pub(crate) fn lock_shelf(shelf: &Shelf) -> std::sync::MutexGuard<'_, Shelved> {
     shelf.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// The rates of this prefix and date: one, or none.
-async fn one(tx: &mut Tx, deck: u32, prefix: &str, from: WallTime) -> Result<Vec<Rate>> {
-    let sql = "SELECT * FROM rates WHERE deck=? AND prefix=? AND valid_from=?";
-    tx.rows(sql, args![deck, prefix, from]).await?.iter().map(read).collect()
+/// What tells one rate of the database from all others.
+const KEY: &str = "deck=? AND prefix=? AND hours=? AND jurisdiction=? AND valid_from=?";
+
+fn key(deck: u32, prefix: &str, class: RateClass, from: WallTime) -> Vec<Arg> {
+    let mut key = args![deck, prefix];
+    key.extend(class_values(class));
+    key.push(Arg::from(from));
+    key
 }
 
-const EVERY: &str = "SELECT * FROM rates WHERE deck=? ORDER BY prefix,valid_from";
+fn class_values(class: RateClass) -> Vec<Arg> {
+    args![class.hours as u8, class.jurisdiction as u8]
+}
+
+/// The rates of this prefix, class and date: one, or none.
+async fn one(tx: &mut Tx, deck: u32, prefix: &str, class: RateClass, from: WallTime) -> Result<Vec<Rate>> {
+    let sql = format!("SELECT * FROM rates WHERE {KEY}");
+    tx.rows(sql, key(deck, prefix, class, from)).await?.iter().map(read).collect()
+}
+
+/// Removes those; returns how many there were.
+async fn remove(tx: &mut Tx, deck: u32, prefix: &str, class: RateClass, from: WallTime) -> Result<u64> {
+    Ok(tx.run(format!("DELETE FROM rates WHERE {KEY}"), key(deck, prefix, class, from)).await?.rows)
+}
+
+const EVERY: &str = "SELECT * FROM rates WHERE deck=? ORDER BY prefix,hours,jurisdiction,valid_from";
 
 pub(crate) async fn every(tx: &mut Tx, deck: u32) -> Result<Vec<Rate>> {
     let mut rates = Vec::new();
@@ -277,7 +314,7 @@ async fn step(tx: &mut Tx, deck: u32, rates: u64, note: &str, undo: &Edits) -> R
 
 fn doubled(error: StoreError) -> StoreError {
     match error {
-        StoreError::Conflict { .. } => StoreError::invalid("rates", "two rates have the same prefix and date"),
+        StoreError::Conflict { .. } => StoreError::invalid("rates", "two rates have the same prefix, class and date"),
         other => other,
     }
 }
@@ -286,6 +323,8 @@ pub(crate) fn values(deck: u32, rate: &Rate) -> Vec<Arg> {
     args![
         deck,
         rate.prefix.as_str(),
+        rate.class.hours as u8,
+        rate.class.jurisdiction as u8,
         rate.from,
         rate.till,
         rate.destination.as_str(),
@@ -312,6 +351,17 @@ pub(crate) fn read(row: &impl Fields) -> Result<Rate> {
         from: row.time("valid_from")?,
         till: row.opt_int("valid_till")?.map(WallTime::from_micros),
         blocked: row.flag("blocked")?,
-        ..Rate::default()
+        class: class(row.int("hours")?, row.int("jurisdiction")?)?,
     })
+}
+
+/// The class of two columns.
+pub(crate) fn class(hours: i64, jurisdiction: i64) -> Result<RateClass> {
+    let broken = || StoreError::Broken(format!("columns hours and jurisdiction hold {hours} and {jurisdiction}"));
+    let hours_of = |code: i64| Hours::from_code(u8::try_from(code).ok()?);
+    let jurisdiction_of = |code: i64| Jurisdiction::from_code(u8::try_from(code).ok()?);
+    match (hours_of(hours), jurisdiction_of(jurisdiction)) {
+        (Some(hours), Some(jurisdiction)) => Ok(RateClass { hours, jurisdiction }),
+        _ => Err(broken()),
+    }
 }

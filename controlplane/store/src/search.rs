@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use cdr::{Cdr, GrantPart, Party, Priced, Quality, Stages};
 use units::{
     AccountId, AttemptIndex, CallId, CarrierId, Cause, DeckId, EXCHANGE_ONE, EgressTrunkId, GrantId, IngressTrunkId,
-    Money, Number, Revision, Rounding, Terms, WallTime,
+    Money, Number, RateClass, Revision, Rounding, Terms, WallTime,
 };
 
 use crate::Store;
@@ -201,6 +201,9 @@ fn read(row: &Row) -> Result<Cdr> {
         calling: number(row, "calling")?,
         called: number(row, "called")?,
         called_routed: number(row, "called_routed")?,
+        // Records from before these columns were not judged.
+        lrn: row.opt_text("lrn")?.map_or(Ok(Number::EMPTY), |_| number(row, "lrn"))?,
+        jurisdiction: class(row, None)?.jurisdiction,
         started: row.time("started")?,
         ringing_ms: row.opt_num("ringing_ms")?,
         answered_ms: row.opt_num("answered_ms")?,
@@ -225,7 +228,6 @@ fn read(row: &Row) -> Result<Cdr> {
         egress_media: quality(row, "egress")?,
         stages: stages(row)?,
         decision: row.bytes("decision")?,
-        ..Cdr::default()
     })
 }
 
@@ -266,10 +268,17 @@ fn priced(row: &Row, side: &str) -> Result<Option<Priced>> {
         decimals: row.num(&column("decimals"))?,
         tax_ppm: row.opt_num(&column("tax_ppm"))?.unwrap_or(0),
         prefix_digits: row.num(&column("prefix_digits"))?,
-        ..Terms::default()
+        class: class(row, Some(side))?,
     };
     let tax = Money::from_nanos(row.opt_int(&column("tax"))?.unwrap_or(0));
     Ok(Some(Priced { terms, billed_s: row.num(&column("billed_s"))?, price: Money::from_nanos(price), tax }))
+}
+
+/// The class of the rate of one side, or what was judged of the call; any in records from before these columns.
+fn class(row: &Row, side: Option<&str>) -> Result<RateClass> {
+    let column = |name: &str| side.map_or(name.to_owned(), |side| format!("{side}_{name}"));
+    let hours = if side.is_some() { row.opt_int(&column("hours"))? } else { None };
+    crate::rates::class(hours.unwrap_or(0), row.opt_int(&column("jurisdiction"))?.unwrap_or(0))
 }
 
 fn quality(row: &Row, side: &str) -> Result<Quality> {

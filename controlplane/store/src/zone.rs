@@ -2,26 +2,27 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use snapshot::{CLOCK_CHANGES_MAX, ClockChange};
+use snapshot::{OFFSETS_MAX, Offset};
 use units::WallTime;
 
-/// The offset of this moment and the later changes that are known, in order of time; `None` for a name that is no zone's. UTC, and no
-/// name, have none.
-pub(crate) fn offsets(zone: &str, at: WallTime) -> Option<Vec<ClockChange>> {
-    if zone.is_empty() {
+/// How far back offsets are known, so that calls of the past year can be decided again: 400 days.
+const BACK: jiff::SignedDuration = jiff::SignedDuration::from_hours(400 * 24);
+
+/// The offsets of the past 400 days and all later ones, half a century of a zone with two changes a year, in order of time; `None` for a
+/// name that is no zone's. UTC, and no name, have none.
+pub(crate) fn offsets(zone: &str, at: WallTime) -> Option<Vec<Offset>> {
+    if zone.is_empty() || zone == "UTC" {
         return Some(Vec::new());
     }
     let zone = TimeZone::get(zone).ok()?;
     let moment = Timestamp::from_microsecond(at.micros()).unwrap_or(Timestamp::UNIX_EPOCH);
-    // A day before, so that a snapshot serves calls that began just before it was built.
-    let before = moment - jiff::SignedDuration::from_hours(24);
+    let before = moment.saturating_sub(BACK).unwrap_or(Timestamp::MIN);
     let mut known = vec![offset(before, zone.to_offset(before))];
-    known.extend(
-        zone.following(before).take(CLOCK_CHANGES_MAX - 1).map(|change| offset(change.timestamp(), change.offset())),
-    );
+    known
+        .extend(zone.following(before).take(OFFSETS_MAX - 1).map(|change| offset(change.timestamp(), change.offset())));
     Some(known)
 }
 
-fn offset(from: Timestamp, offset: jiff::tz::Offset) -> ClockChange {
-    ClockChange { from: WallTime::from_micros(from.as_microsecond()), ahead_s: offset.seconds() }
+fn offset(from: Timestamp, offset: jiff::tz::Offset) -> Offset {
+    Offset { from: WallTime::from_micros(from.as_microsecond()), ahead_s: offset.seconds() }
 }

@@ -13,7 +13,7 @@ use store::{
     AccountDraft, AuditEntry, CarrierDraft, ConflictKind, DeckDraft, EgressTrunkDraft, IngressTrunkDraft, Page,
     PlanDraft, RateAfter, Store, StoreError,
 };
-use units::{Currency, WallTime};
+use units::{Currency, Hours, Jurisdiction, RateClass, WallTime};
 
 on_both! {
     what_is_made_can_be_read_changed_and_deleted
@@ -26,6 +26,9 @@ on_both! {
     lists_come_in_pages_of_one_carrier_or_all
     rates_are_paged_searched_changed_and_counted
     two_rates_of_one_prefix_and_date_are_refused
+    rates_of_a_prefix_are_told_apart_by_their_class
+    a_deck_keeps_its_clock_and_the_snapshot_its_offsets
+    a_trunk_keeps_its_ways_and_they_keep_what_they_name
     the_model_holds_everything_and_keeps_its_number_until_something_changes
     a_packed_model_says_the_same_and_packs_only_what_changed
     an_edit_that_looked_at_an_older_configuration_is_refused
@@ -215,7 +218,7 @@ async fn rates_are_paged_searched_changed_and_counted(store: Store) {
     edit.commit().await.unwrap();
     let first = store.rates(id, "44", None, 500).await.unwrap();
     let last = first.last().unwrap();
-    let after = RateAfter { prefix: last.prefix.clone(), from: last.from };
+    let after = RateAfter::rate(last);
     let rest = store.rates(id, "44", Some(&after), 500).await.unwrap();
     assert_eq!([first, rest].concat(), rates);
     assert_eq!(store.rates(id, "4401", None, 500).await.unwrap().len(), 10);
@@ -223,14 +226,15 @@ async fn rates_are_paged_searched_changed_and_counted(store: Store) {
     let mut edit = store.edit().await.unwrap();
     edit.put_rate(id, &rate("44001", "0.5"), "by hand").await.unwrap();
     edit.put_rate(id, &rate("999", "0.7"), "by hand").await.unwrap();
-    edit.delete_rate(id, "44002", WallTime::from_micros(0), "by hand").await.unwrap();
+    edit.delete_rate(id, "44002", RateClass::ANY, WallTime::from_micros(0), "by hand").await.unwrap();
     edit.commit().await.unwrap();
     assert_eq!(store.rates(id, "44001", None, 1).await.unwrap()[0].per_minute, money("0.5"));
     let facts = store.get::<DeckDraft>(id).await.unwrap().facts;
     assert_eq!((facts.rates, facts.rates_version), (777, 4));
     let history: Vec<_> = store.deck_revisions(id).await.unwrap().iter().map(|r| (r.rates_version, r.rates)).collect();
     assert_eq!(history, [(4, 777), (3, 778), (2, 777), (1, 777)]);
-    let missing = store.edit().await.unwrap().delete_rate(id, "0", WallTime::from_micros(0), "").await.unwrap_err();
+    let mut edit = store.edit().await.unwrap();
+    let missing = edit.delete_rate(id, "0", RateClass::ANY, WallTime::from_micros(0), "").await.unwrap_err();
     assert!(matches!(missing, StoreError::NotFound { what: "rate", .. }), "{missing}");
 }
 
@@ -247,6 +251,112 @@ async fn two_rates_of_one_prefix_and_date_are_refused(store: Store) {
     assert!(matches!(refused, StoreError::Invalid { field: "rates", .. }), "{refused}");
     drop(edit);
     assert_eq!(store.rates(id, "", None, 10).await.unwrap().len(), 2);
+}
+
+async fn rates_of_a_prefix_are_told_apart_by_their_class(store: Store) {
+    let of =
+        |hours, jurisdiction, price| snapshot::Rate { class: RateClass { hours, jurisdiction }, ..rate("1212", price) };
+    let mut all: Vec<_> = [Hours::Any, Hours::Peak, Hours::OffPeak]
+        .into_iter()
+        .flat_map(|hours| Jurisdiction::ALL[..4].iter().map(move |place| of(hours, *place, "0.01")))
+        .collect();
+    all.push(rate("1213", "0.02"));
+    let mut edit = store.edit().await.unwrap();
+    let id = edit.create(&deck("usa")).await.unwrap().id;
+    let reversed: Vec<_> = all.iter().rev().cloned().collect();
+    edit.replace_rates(id, &reversed, "sheet").await.unwrap();
+    edit.commit().await.unwrap();
+    assert_eq!(store.every_rate(id).await.unwrap(), all);
+    let (mut paged, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.rates(id, "1", after.as_ref(), 5).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(RateAfter::rate(last));
+        paged.extend(page);
+    }
+    assert_eq!(paged, all);
+
+    let mut edit = store.edit().await.unwrap();
+    let dearer = of(Hours::Peak, Jurisdiction::Intra, "0.5");
+    edit.put_rate(id, &dearer, "one class").await.unwrap();
+    let gone = of(Hours::OffPeak, Jurisdiction::Any, "0");
+    edit.delete_rate(id, "1212", gone.class, gone.from, "another").await.unwrap();
+    edit.commit().await.unwrap();
+    let mut wanted = all.clone();
+    wanted[6] = dearer;
+    wanted.remove(8);
+    assert_eq!(store.every_rate(id).await.unwrap(), wanted);
+    assert_eq!(store.get::<DeckDraft>(id).await.unwrap().facts.rates, 12);
+    assert_eq!(store.rates_at(id, 1).await.unwrap(), all);
+
+    // Few changes among many rates are made one by one.
+    let mut many: Vec<_> = (0..300).map(|code| rate(&code.to_string(), "1")).chain(wanted).collect();
+    let mut edit = store.edit().await.unwrap();
+    edit.replace_rates(id, &many, "many").await.unwrap();
+    many.retain(|rate| rate.class != RateClass { hours: Hours::Peak, jurisdiction: Jurisdiction::Inter });
+    edit.replace_rates(id, &many, "less").await.unwrap();
+    edit.restore_rates(id, 1, "back").await.unwrap();
+    edit.commit().await.unwrap();
+    many.sort_by(rating::diff::by_key);
+    assert_eq!(store.rates_at(id, 5).await.unwrap(), many);
+    assert_eq!(store.every_rate(id).await.unwrap(), all);
+}
+
+async fn a_deck_keeps_its_clock_and_the_snapshot_its_offsets(store: Store) {
+    let calendar = r#"{"peak":[{"days":["mon","fri"],"from":"08:00","till":"20:00"}],"free_days":["2026-12-25"]}"#;
+    let calendar = snapshot::Calendar::from_text(calendar).unwrap();
+    let draft =
+        DeckDraft { zone: "America/New_York".into(), calendar, by_jurisdiction: true, by_lrn: true, ..deck("usa") };
+    let mut edit = store.edit().await.unwrap();
+    let made = edit.create(&draft).await.unwrap();
+    edit.create(&deck("utc")).await.unwrap();
+    for (bad, field) in [("Mars/Olympus", "zone"), ("", "zone")] {
+        let refused = edit.create(&DeckDraft { zone: bad.into(), ..deck("bad") }).await.unwrap_err();
+        assert!(matches!(refused, StoreError::Invalid { field: named, .. } if named == field), "{bad}: {refused}");
+    }
+    edit.commit().await.unwrap();
+    assert_eq!(store.get::<DeckDraft>(made.id).await.unwrap().draft, draft);
+    let model = store.packed_model().await.unwrap();
+    let [usa, utc] = &model.decks[..] else { panic!("two decks") };
+    assert_eq!((&usa.zone, &usa.calendar, usa.by_jurisdiction, usa.by_lrn), (&draft.zone, &draft.calendar, true, true));
+    assert_eq!((utc.zone.as_str(), utc.offsets.len()), ("UTC", 0));
+    let year = 365 * 86_400_000_000_i64;
+    let (first, last) = (usa.offsets[0].from, usa.offsets.last().unwrap().from);
+    assert!(model.built - first > year && last - model.built > 40 * year, "from {first:?} to {last:?}");
+    assert!(usa.offsets.iter().all(|offset| [-5 * 3_600, -4 * 3_600].contains(&offset.ahead_s)));
+    model.encode().unwrap();
+}
+
+async fn a_trunk_keeps_its_ways_and_they_keep_what_they_name(store: Store) {
+    let w = world(&store).await;
+    let mut edit = store.edit().await.unwrap();
+    let plan = edit.create(&PlanDraft { code: "intra".into(), ..PlanDraft::default() }).await.unwrap().id;
+    let sold = edit.create(&deck("intra-sell")).await.unwrap().id;
+    let mut trunk = edit.get::<IngressTrunkDraft>(w.ingress).await.unwrap().draft;
+    let other = snapshot::Way { plan: Some(units::PlanId(plan)), sell_deck: Some(units::DeckId(sold)) };
+    trunk.ways.intra = other;
+    trunk.ways.inter.sell_deck = other.sell_deck;
+    edit.update(w.ingress, &trunk, None).await.unwrap();
+    for (way, named) in [
+        (snapshot::Way { plan: Some(units::PlanId(99)), sell_deck: None }, "ways.indeterminate.plan"),
+        (snapshot::Way { plan: None, sell_deck: Some(units::DeckId(99)) }, "ways.indeterminate.sell_deck"),
+    ] {
+        let mut bad = trunk.clone();
+        bad.ways.indeterminate = way;
+        let refused = edit.update(w.ingress, &bad, None).await.unwrap_err();
+        assert!(matches!(refused, StoreError::Invalid { field, .. } if field == named), "{named}: {refused}");
+    }
+    edit.commit().await.unwrap();
+    assert_eq!(store.get::<IngressTrunkDraft>(w.ingress).await.unwrap().draft, trunk);
+    assert_eq!(store.model().await.unwrap().ingress_trunks[0].ways, trunk.ways);
+    let in_use = |refused: &StoreError| matches!(refused, StoreError::Conflict { kind: ConflictKind::InUse, .. });
+    let refused = store.edit().await.unwrap().delete::<PlanDraft>(plan, None).await.unwrap_err();
+    assert!(in_use(&refused), "{refused}");
+    let refused = store.edit().await.unwrap().delete::<DeckDraft>(sold, None).await.unwrap_err();
+    assert!(in_use(&refused), "{refused}");
+    let turned = DeckDraft { currency: Currency::parse("EUR").unwrap(), ..deck("intra-sell") };
+    let refused = store.edit().await.unwrap().update(sold, &turned, None).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Invalid { field: "currency", .. }), "{refused}");
 }
 
 async fn the_model_holds_everything_and_keeps_its_number_until_something_changes(store: Store) {

@@ -11,7 +11,7 @@ use cdr::segment::Cursor;
 use sample::{attempt, call, deck, money, rate, world};
 use snapshot::Rate;
 use store::{Batch, ConflictKind, DeckDraft, ImportDraft, ImportState, REVISIONS_KEPT_MAX, Store, StoreError};
-use units::{NodeId, WallTime};
+use units::{NodeId, RateClass, WallTime};
 
 on_both! {
     every_change_of_a_decks_rates_can_be_read_and_undone
@@ -47,7 +47,7 @@ async fn every_change_of_a_decks_rates_can_be_read_and_undone(store: Store) {
     let new =
         Rate { per_minute: money("0.5"), till: Some(WallTime::from_micros(9)), blocked: true, ..second[0].clone() };
     edit.put_rate(deck, &new, "dearer").await.unwrap();
-    edit.delete_rate(deck, "11", first[1].from, "gone").await.unwrap();
+    edit.delete_rate(deck, "11", RateClass::ANY, first[1].from, "gone").await.unwrap();
     edit.commit().await.unwrap();
     let mut third = second.clone();
     third[0] = new;

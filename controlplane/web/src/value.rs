@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use units::{Money, WallTime};
+use units::{Hours, Jurisdiction, Money, RateClass, WallTime};
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
@@ -120,18 +120,82 @@ of_units! {
     TrunkGroupRef TrunkGroupId;
 }
 
-/// A rate's id in JSON: `rat_`, its prefix, `_` and the microseconds from which it is valid: `rat_4420_1767225600000000`.
+/// Which hours a rate is for, by its deck's calendar.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RateHours {
+    /// All.
+    #[default]
+    Any,
+    /// Peak windows of days that are not free.
+    Peak,
+    /// Other hours of days that are not free.
+    OffPeak,
+    /// Free days.
+    FreeDay,
+}
+
+/// Where calls go, as the United States bill them: by the states of caller and destination.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RateJurisdiction {
+    /// Anywhere; of a call: not judged.
+    #[default]
+    Any,
+    /// From one state to another.
+    Inter,
+    /// Within one state.
+    Intra,
+    /// To the United States, and a state is not known.
+    Indeterminate,
+    /// To anywhere else.
+    International,
+}
+
+macro_rules! same_words {
+    ($($ours:ident $theirs:ident: $($variant:ident)*;)*) => {$(
+        impl From<units::$theirs> for $ours {
+            fn from(value: units::$theirs) -> $ours {
+                match value {
+                    $(units::$theirs::$variant => $ours::$variant,)*
+                }
+            }
+        }
+
+        impl From<$ours> for units::$theirs {
+            fn from(value: $ours) -> units::$theirs {
+                match value {
+                    $($ours::$variant => units::$theirs::$variant,)*
+                }
+            }
+        }
+    )*};
+}
+
+same_words! {
+    RateHours Hours: Any Peak OffPeak FreeDay;
+    RateJurisdiction Jurisdiction: Any Inter Intra Indeterminate International;
+}
+
+/// A rate's id in JSON: `rat_`, its prefix, `_` and the microseconds from which it is valid: `rat_4420_1767225600000000`. A rate of some
+/// hours or one jurisdiction has `_` and both of them behind that: `rat_1212_1767225600000000_peak.intra`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RateRef {
     /// The prefix; empty for the rate of all numbers.
     pub prefix: String,
+    /// Which calls it is for, besides the prefix.
+    pub class: RateClass,
     /// Valid from.
     pub from: WallTime,
 }
 
 impl fmt::Display for RateRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "rat_{}_{}", self.prefix, self.from.micros())
+        write!(f, "rat_{}_{}", self.prefix, self.from.micros())?;
+        match self.class {
+            RateClass::ANY => Ok(()),
+            RateClass { hours, jurisdiction } => write!(f, "_{hours}.{jurisdiction}"),
+        }
     }
 }
 
@@ -139,17 +203,31 @@ impl FromStr for RateRef {
     type Err = Unreadable;
     fn from_str(text: &str) -> Result<RateRef, Unreadable> {
         let wanted = Unreadable("an id like rat_4420_1767225600000000 is wanted");
-        let (prefix, from) = text.strip_prefix("rat_").and_then(|rest| rest.split_once('_')).ok_or(wanted)?;
+        let (prefix, rest) = text.strip_prefix("rat_").and_then(|rest| rest.split_once('_')).ok_or(wanted)?;
+        let (from, class) = rest.split_once('_').map_or((rest, None), |(from, class)| (from, Some(class)));
         let from = from.parse().map(WallTime::from_micros).map_err(|_| wanted)?;
-        Ok(RateRef { prefix: prefix.to_owned(), from })
+        let class = class.map_or(Some(RateClass::ANY), |class| {
+            let (hours, jurisdiction) = class.split_once('.')?;
+            Some(RateClass { hours: Hours::of_word(hours)?, jurisdiction: Jurisdiction::of_word(jurisdiction)? })
+        });
+        Ok(RateRef { prefix: prefix.to_owned(), class: class.ok_or(wanted)?, from })
+    }
+}
+
+impl RateRef {
+    /// What names this rate within its deck.
+    pub fn of(rate: &snapshot::Rate) -> RateRef {
+        RateRef { prefix: rate.prefix.clone(), class: rate.class, from: rate.from }
     }
 }
 
 as_text!(
     RateRef,
     ObjectBuilder::new()
-        .description(Some("`rat_`, the prefix, `_` and the microseconds from which it is valid."))
-        .pattern(Some("^rat_[0-9A-Z*#]*_-?[0-9]+$"))
+        .description(Some(
+            "`rat_`, the prefix, `_` and the microseconds from which it is valid; `_`, hours, `.` and jurisdiction for a rate of those.",
+        ))
+        .pattern(Some("^rat_[0-9A-Z*#]*_-?[0-9]+(_[a-z_]+\\.[a-z]+)?$"))
         .examples(["rat_4420_1767225600000000"])
 );
 

@@ -17,7 +17,6 @@ use crate::model::{
     Limits, Model, PLAN_ROUTES_MAX, Plan, Source, TrunkGroup,
 };
 use crate::policy::{Policy, PolicyFlaw, Side};
-use crate::routing::ClockChange;
 
 impl Model {
     /// The first object that contradicts another or itself. Rates are looked at by [`Model::encode`] only.
@@ -203,7 +202,7 @@ impl<'a> Known<'a> {
         )?;
         refuse(plan.routes.len() > PLAN_ROUTES_MAX, &shown, &format!("has more than {PLAN_ROUTES_MAX} routes"))?;
         rules(&shown, plan.rules.check())?;
-        let sound = ClockChange::are_sound(&plan.offsets);
+        let sound = Offset::are_sound(&plan.offsets);
         refuse(!sound, &shown, "the offsets of its zone are not in order of time, or more than a day")?;
         let mut seen = BTreeSet::new();
         for route in &plan.routes {

@@ -4,12 +4,11 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::calendar::{Calendar, weekdays};
+use crate::calendar::{Calendar, Offset, weekdays};
 use crate::flaw::ModelFlaw;
 use crate::image::DeckImage;
 use crate::layout::{self, MAGIC, SECTIONS, Section, header};
 use crate::model::{CarrierLimits, Deck, Limits, Model};
-use crate::routing::ClockChange;
 use crate::row::{Row, Strings};
 use crate::view::{View, address_bytes, masked};
 
@@ -185,7 +184,7 @@ impl File {
         let mut first = 0;
         for plan in plans {
             let candidates = plan.candidates(&model.groups);
-            let offset = |offset: &ClockChange| format!("{} {}", offset.from.micros(), offset.ahead_s);
+            let offset = |offset: &Offset| format!("{} {}", offset.from.micros(), offset.ahead_s);
             let offsets: Vec<String> = plan.offsets.iter().map(offset).collect();
             self.record(layout::PLANS, |row, strings| {
                 row.u32(plan.id.0).place(strings.keep(&plan.code)).i64(plan.margin_min.nanos());

@@ -53,6 +53,6 @@ pub use model::{
 };
 pub use pack::Packer;
 pub use policy::{Policy, PolicyFlaw, Side};
-pub use routing::{CLOCK_CHANGES_MAX, ClockChange, PlanRules, RouteRules};
+pub use routing::{PlanRules, RouteRules};
 pub use together::{Refusal, Snapshot};
 pub use view::{AccountView, CarrierView, EgressView, IngressView, PlanView, RouteView, View};

@@ -12,7 +12,7 @@ use units::{
 use crate::calendar::{Calendar, Offset};
 use crate::image::DeckImage;
 use crate::policy::Policy;
-use crate::routing::{ClockChange, PlanRules, RouteRules};
+use crate::routing::{PlanRules, RouteRules};
 
 /// Characters of a prefix at most.
 pub const PREFIX_BYTES_MAX: usize = 15;
@@ -425,7 +425,7 @@ pub struct Plan {
     /// How it chooses, beyond the order.
     pub rules: PlanRules,
     /// The offsets of its zone from UTC, in order of time; whoever builds the model resolves them. Empty for UTC.
-    pub offsets: Vec<ClockChange>,
+    pub offsets: Vec<Offset>,
     /// Rewrites, number lists and answers at the plan stage.
     pub policy: Policy,
 }

@@ -7,8 +7,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
-use units::{Money, WallTime};
+use units::Money;
 
+use crate::calendar::Minute;
 use crate::policy::{PolicyFlaw, TEXT_MAX, is_default, is_true};
 
 /// Areas of one plan at most.
@@ -19,8 +20,6 @@ pub const AREA_PREFIXES_MAX: usize = 500;
 pub const TAGS_MAX: usize = 16;
 /// Windows of hours of one route at most.
 pub const HOURS_MAX: usize = 32;
-/// Changes of one zone's clock at most: fifty years with two each.
-pub const CLOCK_CHANGES_MAX: usize = 100;
 
 /// How a plan chooses among its routes, beyond their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,7 +104,8 @@ impl Window {
         }
         let minute = |field, text: &str, empty: u16| match text {
             "" => Ok(empty),
-            text => minute_of(text)
+            text => Minute::parse(text)
+                .map(Minute::number)
                 .ok_or_else(|| PolicyFlaw::new(field, format!("{text:?} is not a time of day such as 08:30"))),
         };
         let (from, till) = (minute("hours.from", &self.from, 0)?, minute("hours.till", &self.till, 24 * 60)?);
@@ -285,32 +285,6 @@ impl RouteRules {
             window.read().map_err(|flaw| flaw.at(place))?;
         }
         if self.force_percent > 100 { Err(PolicyFlaw::new("force_percent", "must be 0 to 100")) } else { Ok(()) }
-    }
-}
-
-/// `08:30` in minutes since midnight; `24:00` ends a day.
-fn minute_of(text: &str) -> Option<u16> {
-    let (hours, minutes) = text.split_once(':')?;
-    let part = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u16>().ok())?;
-    let (hours, minutes) = (part(hours).filter(|_| hours.len() == 2)?, part(minutes).filter(|_| minutes.len() == 2)?);
-    Some(hours * 60 + minutes).filter(|minute| minutes < 60 && *minute <= 24 * 60)
-}
-
-/// From a moment on, the clock of a zone is so far ahead of UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClockChange {
-    /// The moment; before the first one, the first one holds as well.
-    pub from: WallTime,
-    /// Seconds, below zero behind UTC; a day at most.
-    pub ahead_s: i32,
-}
-
-impl ClockChange {
-    /// In order of time, not too many, none of more than a day.
-    pub(crate) fn are_sound(changes: &[ClockChange]) -> bool {
-        changes.len() <= CLOCK_CHANGES_MAX
-            && changes.windows(2).all(|pair| pair[0].from < pair[1].from)
-            && changes.iter().all(|change| change.ahead_s.unsigned_abs() <= 86_400)
     }
 }
 

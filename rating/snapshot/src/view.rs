@@ -7,13 +7,13 @@ use units::{
     Revision, TrunkGroupId, WallTime,
 };
 
+use crate::calendar::Offset;
 use crate::deck::{DeckView, wanted};
 use crate::flaw::ImageFlaw;
 use crate::image::{DeckImage, Wanted};
 use crate::layout::{self, account, carrier, deck, egress, gate, header, ingress, limits, plan, route, source};
 use crate::model::{CarrierLimits, FAILOVER_PLANS_MAX, Limits, Order, Source};
 use crate::read::{Record, i64_at, section, u64_at};
-use crate::routing::ClockChange;
 
 /// A whole snapshot.
 #[derive(Clone, Copy)]
@@ -423,11 +423,11 @@ impl<'a> PlanView<'a> {
     }
 
     /// The offsets of its zone from UTC, in order of time; empty for UTC.
-    pub fn offsets(&self) -> impl Iterator<Item = ClockChange> + use<'a> {
+    pub fn offsets(&self) -> impl Iterator<Item = Offset> + use<'a> {
         let mut words = self.0.text(plan::OFFSETS).split_whitespace();
         core::iter::from_fn(move || {
             let from = WallTime::from_micros(words.next()?.parse().ok()?);
-            Some(ClockChange { from, ahead_s: words.next()?.parse().ok()? })
+            Some(Offset { from, ahead_s: words.next()?.parse().ok()? })
         })
     }
 

@@ -6,7 +6,7 @@ mod world;
 use proptest::prelude::*;
 use snapshot::routing::Window;
 use snapshot::{
-    ClockChange, ExchangeRate, GroupMember, ImageFlaw, Model, Order, Plan, PlanRoute, PlanRules, Rate, RouteRules,
+    ExchangeRate, GroupMember, ImageFlaw, Model, Offset, Order, Plan, PlanRoute, PlanRules, Rate, RouteRules,
     TrunkGroup, View,
 };
 use units::{CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, PlanId, Revision, TrunkGroupId, WallTime};
@@ -50,9 +50,8 @@ fn plan_is_the_same(model: &Model) {
     model.plans[0].routes.push(grouped);
     model.plans[0].rules.check_called = true;
     model.plans[0].failover = Some(PlanId(2));
-    model.plans[0].offsets = [(-9, -3_600), (70, 7_200)]
-        .map(|(at, ahead_s)| ClockChange { from: WallTime::from_micros(at), ahead_s })
-        .to_vec();
+    model.plans[0].offsets =
+        [(-9, -3_600), (70, 7_200)].map(|(at, ahead_s)| Offset { from: WallTime::from_micros(at), ahead_s }).to_vec();
     model.plans.push(Plan { id: PlanId(2), code: "plan-2".into(), ..Plan::default() });
     let image = model.encode().unwrap();
     View::check(&image).unwrap();

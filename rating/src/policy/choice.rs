@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use regex::Regex;
 use snapshot::routing::{Area, Window, decimal};
-use snapshot::{ClockChange, PlanRules, PolicyFlaw, RouteRules};
+use snapshot::{Offset, PlanRules, PolicyFlaw, RouteRules};
 use units::{Money, Number, WallTime};
 
 use super::rules::regex;
@@ -24,7 +24,7 @@ pub struct Choice {
     near_percent: Money,
     margin_percent: Option<Money>,
     /// Of the zone in which hours are meant, in order of time.
-    offsets: Vec<ClockChange>,
+    offsets: Vec<Offset>,
     routes: Vec<Conditions>,
 }
 
@@ -84,7 +84,7 @@ impl Choice {
 
     /// The same on the clock of a zone with these offsets, in order of time.
     #[must_use]
-    pub fn on_clock(self, offsets: Vec<ClockChange>) -> Choice {
+    pub fn on_clock(self, offsets: Vec<Offset>) -> Choice {
         Choice { offsets, ..self }
     }
 

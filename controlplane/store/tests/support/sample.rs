@@ -1,13 +1,13 @@
 //! One originator and one terminator with a trunk each, and CDRs between them.
 
 use cdr::{Cdr, GrantPart, Party, Priced, Quality, Stages};
-use snapshot::{PlanRoute, Policy, Rate, Source};
+use snapshot::{PlanRoute, Policy, Rate, Source, Ways};
 use store::{
     AccountDraft, AccountKind, CarrierDraft, DeckDraft, EgressTrunkDraft, IngressTrunkDraft, PlanDraft, Store,
 };
 use units::{
-    AccountId, AttemptIndex, CallId, CarrierId, Cause, Currency, DeckId, EgressTrunkId, GrantId, IngressTrunkId, Money,
-    NodeId, Number, PlanId, Revision, ShardId, Terms, WallTime,
+    AccountId, AttemptIndex, CallId, CarrierId, Cause, Currency, DeckId, EgressTrunkId, GrantId, Hours, IngressTrunkId,
+    Jurisdiction, Money, NodeId, Number, PlanId, RateClass, Revision, ShardId, Terms, WallTime,
 };
 
 /// Ids of what [`world`] made.
@@ -90,6 +90,7 @@ pub async fn world(store: &Store) -> World {
         plan: PlanId(plan),
         sell_deck: DeckId(sell_deck),
         override_deck: None,
+        ways: Ways::default(),
         capacity: 10,
         cps: 5,
         active: true,
@@ -118,6 +119,7 @@ fn rich() -> Terms {
         first_per_minute: Some(money("0.02")),
         steps_from_zero: true,
         tax_ppm: 190_000,
+        class: RateClass { hours: Hours::OffPeak, jurisdiction: Jurisdiction::Inter },
         ..Terms::default()
     }
 }
@@ -143,8 +145,8 @@ pub fn call(world: World, sequence: u64, price: &str, grants: &[(GrantId, &str)]
         calling: Number::parse(b"+14155550100").unwrap(),
         called: Number::parse(b"99#442071234567").unwrap(),
         called_routed: Number::parse(b"442071234567").unwrap(),
-        lrn: Number::EMPTY,
-        jurisdiction: units::Jurisdiction::Any,
+        lrn: Number::parse(b"+13125550000").unwrap(),
+        jurisdiction: Jurisdiction::Inter,
         started: WallTime::from_micros(1_800_000_000_000_000 + sequence as i64 * 1_000_000),
         ringing_ms: Some(120),
         answered_ms: Some(2_000),

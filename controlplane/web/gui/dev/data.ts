@@ -27,7 +27,7 @@ export const accounts: S['Account'][] = carriers.map((row, index) => ({
   id: `acc_${index + 1}`, code: row.code, carrier: named(row), currency: 'USD', kind: index === 0 ? 'prepaid' : 'postpaid', credit_limit: index === 0 ? '0' : '5000', balance: index < 3 ? '812.4471' : '-12410.22', available: '780.1', held: '32.3471', settled: '4187.5529', owed: '0', funds: '5000', updated_at,
 }));
 
-export const decks: S['Deck'][] = ['acme-sell', 'globex-sell', 'blux-buy', 'oria-buy', 'flaky-buy', 'priceybird-buy'].map((code, index) => ({ id: `dck_${index + 1}`, code, name: '', rates: 214_880, currency: 'USD', decimals: 6, rounding: 'ceil', steps_from_zero: false, tax_percent: '0', updated_at }));
+export const decks: S['Deck'][] = ['acme-sell', 'globex-sell', 'blux-buy', 'oria-buy', 'flaky-buy', 'priceybird-buy'].map((code, index) => ({ id: `dck_${index + 1}`, code, name: '', rates: 214_880, currency: 'USD', decimals: 6, rounding: 'ceil', steps_from_zero: false, tax_percent: '0', zone: 'UTC', calendar: {}, by_jurisdiction: false, by_lrn: false, updated_at }));
 const deck = (index: number) => named(decks[index] ?? { id: 'dck_0', code: '' });
 
 export const egress: S['EgressTrunk'][] = [3, 4, 5, 7].map((of, index) => ({
@@ -38,7 +38,7 @@ export const plans: S['Plan'][] = [{ id: 'pln_1', code: 'wholesale-a', order: 'l
 export const groups: S['TrunkGroup'][] = [{ id: 'grp_1', code: 'europe', members: egress.slice(0, 2).map((trunk) => ({ egress_trunk: named(trunk), priority: 0, weight: 50, nodes: [] })), updated_at }];
 
 export const ingress: S['IngressTrunk'][] = [0, 1, 2].map((of) => ({
-  id: `itr_${of + 1}`, code: `${carrier(of).code}-ip`, carrier: carrier(of), account: { id: `acc_${of + 1}`, code: carrier(of).code }, sources: [{ network: `127.0.1.${of + 1}`, port: null }, { network: '192.0.2.0/28', port: 5060 }], tech_prefix: of === 2 ? '99#' : '', plan: { id: 'pln_1', code: 'wholesale-a' }, sell_deck: deck(of % 2), capacity: 1000, cps: 50, active: true, max_duration_s: 0, media_timeout_s: 60, policy: {}, updated_at,
+  id: `itr_${of + 1}`, code: `${carrier(of).code}-ip`, carrier: carrier(of), account: { id: `acc_${of + 1}`, code: carrier(of).code }, sources: [{ network: `127.0.1.${of + 1}`, port: null }, { network: '192.0.2.0/28', port: 5060 }], tech_prefix: of === 2 ? '99#' : '', plan: { id: 'pln_1', code: 'wholesale-a' }, sell_deck: deck(of % 2), ways: { inter: {}, intra: {}, indeterminate: {} }, capacity: 1000, cps: 50, active: true, max_duration_s: 0, media_timeout_s: 60, policy: {}, updated_at,
 }));
 
 const PLACES = ['United Kingdom-Mobile-O2', 'India-Mobile', 'India-Delhi', 'Germany-Fixed', 'France-Mobile-Orange', 'USA', 'Nigeria-Lagos', 'Brazil-Mobile-Vivo'];
@@ -46,7 +46,7 @@ const PLACES = ['United Kingdom-Mobile-O2', 'India-Mobile', 'India-Delhi', 'Germ
 export function rates(prefix: string): S['Rate'][] {
   const next = dice(7);
   return Array.from({ length: 400 }, (_, index) => ({
-    id: `rat_${index + 1}`, prefix: String(3_300 + index * 17), destination: PLACES[Math.floor(next() * PLACES.length)] ?? '', per_minute: (0.001 + next() * 0.05).toFixed(4), connection_fee: '0', minimum_s: 1, increment_s: index % 5 === 0 ? 60 : 1, free_s: 0, effective_from: updated_at, effective_till: null, blocked: index % 41 === 40,
+    id: `rat_${index + 1}`, prefix: String(3_300 + index * 17), hours: index % 7 === 3 ? 'peak' as const : 'any' as const, jurisdiction: 'any' as const, destination: PLACES[Math.floor(next() * PLACES.length)] ?? '', per_minute: (0.001 + next() * 0.05).toFixed(4), connection_fee: '0', minimum_s: 1, increment_s: index % 5 === 0 ? 60 : 1, free_s: 0, effective_from: updated_at, effective_till: null, blocked: index % 41 === 40,
   })).filter((rate) => rate.prefix.startsWith(prefix));
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::accounts::currency;
+use snapshot::Calendar;
 use store::{DeckDraft, Stored};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -120,6 +121,15 @@ pub struct Deck {
     pub steps_from_zero: bool,
     /// Tax on top of the price; 0 to 100.
     pub tax_percent: Percent,
+    /// The zone of its clock as IANA names it: its calendar and the dates of its sheets are meant there.
+    #[schema(example = "Europe/Paris")]
+    pub zone: String,
+    /// Which hours are peak and which days are free, for rates of some hours.
+    pub calendar: Calendar,
+    /// Rates of one United States jurisdiction count; otherwise only those of any.
+    pub by_jurisdiction: bool,
+    /// Looked up by the location routing number of a call that has one; otherwise by the dialled number.
+    pub by_lrn: bool,
     /// How its rates are computed; absent for a deck with rates of its own.
     pub derived: Option<Derived>,
     /// How many rates it holds, computed ones apart.
@@ -149,6 +159,17 @@ pub struct DeckNew {
     /// Tax on top of the price, 0 to 100; default none.
     #[serde(default)]
     pub tax_percent: Percent,
+    /// The zone of its clock as IANA names it; default `UTC`.
+    pub zone: Option<String>,
+    /// Which hours are peak and which days are free; default none, so that all hours are off-peak.
+    #[serde(default)]
+    pub calendar: Calendar,
+    /// Rates of one United States jurisdiction count; default only those of any.
+    #[serde(default)]
+    pub by_jurisdiction: bool,
+    /// Looked up by the location routing number of a call that has one; default by the dialled number.
+    #[serde(default)]
+    pub by_lrn: bool,
     /// How its rates are computed; absent for rates of its own.
     pub derived: Option<Derived>,
 }
@@ -169,6 +190,14 @@ pub struct DeckPatch {
     pub steps_from_zero: Option<bool>,
     /// Tax on top of the price, 0 to 100.
     pub tax_percent: Option<Percent>,
+    /// The zone of its clock as IANA names it.
+    pub zone: Option<String>,
+    /// Which hours are peak and which days are free; replaces all of it.
+    pub calendar: Option<Calendar>,
+    /// Rates of one United States jurisdiction count.
+    pub by_jurisdiction: Option<bool>,
+    /// Looked up by the location routing number of a call that has one.
+    pub by_lrn: Option<bool>,
     /// How its rates are computed; null for rates of its own.
     #[serde(default, deserialize_with = "crate::extract::given")]
     #[schema(value_type = Option<Derived>)]
@@ -249,6 +278,10 @@ impl Shown for Deck {
             rounding: stored.rounding.into(),
             steps_from_zero: stored.steps_from_zero,
             tax_percent: Percent::from_ppm(stored.tax_ppm),
+            zone: stored.zone.clone(),
+            calendar: stored.calendar.clone(),
+            by_jurisdiction: stored.by_jurisdiction,
+            by_lrn: stored.by_lrn,
             derived: stored.derived.as_ref().map(Derived::show),
             rates: stored.facts.rates,
             updated_at: Time(stored.updated),
@@ -295,6 +328,10 @@ impl DeckNew {
             rounding: self.rounding.into(),
             steps_from_zero: self.steps_from_zero,
             tax_ppm: tax(self.tax_percent)?,
+            zone: self.zone.unwrap_or_else(|| "UTC".to_owned()),
+            calendar: self.calendar,
+            by_jurisdiction: self.by_jurisdiction,
+            by_lrn: self.by_lrn,
             derived: self.derived.map(Derived::rule),
         })
     }
@@ -307,6 +344,10 @@ impl DeckPatch {
         set(&mut draft.decimals, self.decimals);
         set(&mut draft.rounding, self.rounding.map(Into::into));
         set(&mut draft.steps_from_zero, self.steps_from_zero);
+        set(&mut draft.zone, self.zone);
+        set(&mut draft.calendar, self.calendar);
+        set(&mut draft.by_jurisdiction, self.by_jurisdiction);
+        set(&mut draft.by_lrn, self.by_lrn);
         set(&mut draft.derived, self.derived.map(|derived| derived.map(Derived::rule)));
         set(&mut draft.tax_ppm, self.tax_percent.map(tax).transpose()?);
         Ok(())

@@ -32,6 +32,43 @@ pub struct Source {
     pub port: Option<u16>,
 }
 
+/// A plan and a sell deck instead of the trunk's own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Way {
+    /// Which egress trunks may serve the calls; absent for the trunk's plan.
+    pub plan: Option<PlanRef>,
+    /// What the calls are sold at; absent for the trunk's deck.
+    pub sell_deck: Option<DeckRef>,
+}
+
+/// Other plans and sell decks for calls of one United States jurisdiction.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ways {
+    /// From one state to another.
+    pub inter: Way,
+    /// Within one state.
+    pub intra: Way,
+    /// To the United States, and a state is not known.
+    pub indeterminate: Way,
+}
+
+impl Ways {
+    fn show(ways: &snapshot::Ways) -> Ways {
+        let show =
+            |way: snapshot::Way| Way { plan: way.plan.map(Into::into), sell_deck: way.sell_deck.map(Into::into) };
+        let [inter, intra, indeterminate] = ways.all().map(show);
+        Ways { inter, intra, indeterminate }
+    }
+
+    fn read(&self) -> snapshot::Ways {
+        let read =
+            |way: &Way| snapshot::Way { plan: way.plan.map(Into::into), sell_deck: way.sell_deck.map(Into::into) };
+        snapshot::Ways { inter: read(&self.inter), intra: read(&self.intra), indeterminate: read(&self.indeterminate) }
+    }
+}
+
 /// How a carrier's calls come in.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct IngressTrunk {
@@ -53,6 +90,8 @@ pub struct IngressTrunk {
     pub sell_deck: Named<DeckRef>,
     /// Comes before it wherever it has a rate in force; absent for none.
     pub override_deck: Option<Named<DeckRef>>,
+    /// Other plans and sell decks for calls of one United States jurisdiction.
+    pub ways: Ways,
     /// Concurrent calls at most; 0 for no limit.
     pub capacity: u32,
     /// New calls a second at most; 0 for no limit.
@@ -90,6 +129,9 @@ pub struct IngressTrunkNew {
     pub sell_deck: DeckRef,
     /// Comes before it wherever it has a rate in force.
     pub override_deck: Option<DeckRef>,
+    /// Other plans and sell decks for calls of one United States jurisdiction; default none.
+    #[serde(default)]
+    pub ways: Ways,
     /// Concurrent calls at most; 0 for no limit.
     #[serde(default)]
     pub capacity: u32,
@@ -129,6 +171,8 @@ pub struct IngressTrunkPatch {
     #[serde(default, deserialize_with = "crate::extract::given")]
     #[schema(value_type = Option<DeckRef>)]
     pub override_deck: Option<Option<DeckRef>>,
+    /// Other plans and sell decks for calls of one United States jurisdiction; replaces all of them.
+    pub ways: Option<Ways>,
     /// Concurrent calls at most.
     pub capacity: Option<u32>,
     /// New calls a second at most.
@@ -222,6 +266,7 @@ impl Shown for IngressTrunk {
             plan: names.plan(stored.plan.0),
             sell_deck: names.deck(stored.sell_deck.0),
             override_deck: stored.override_deck.map(|deck| names.deck(deck.0)),
+            ways: Ways::show(&stored.ways),
             capacity: stored.capacity,
             cps: stored.cps,
             active: stored.active,
@@ -281,6 +326,7 @@ impl IngressTrunkNew {
             plan: self.plan.into(),
             sell_deck: self.sell_deck.into(),
             override_deck: self.override_deck.map(Into::into),
+            ways: self.ways.read(),
             capacity: self.capacity,
             cps: self.cps,
             active: self.active.unwrap_or(true),
@@ -301,6 +347,7 @@ impl IngressTrunkPatch {
         set(&mut draft.plan, self.plan.map(Into::into));
         set(&mut draft.sell_deck, self.sell_deck.map(Into::into));
         set(&mut draft.override_deck, self.override_deck.map(|deck| deck.map(Into::into)));
+        set(&mut draft.ways, self.ways.map(|ways| ways.read()));
         set(&mut draft.capacity, self.capacity);
         set(&mut draft.cps, self.cps);
         set(&mut draft.active, self.active);

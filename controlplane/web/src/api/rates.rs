@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use store::{DeckDraft, RATES_PAGE_MAX, RateAfter};
-use units::WallTime;
+use units::{RateClass, WallTime};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -17,7 +17,7 @@ use crate::object::{IfMatch, Tagged, if_match, set};
 use crate::page::{self, List};
 use crate::problem::{Answered, Code, Problem};
 use crate::services::App;
-use crate::value::{Amount, DeckRef, RateRef, Time};
+use crate::value::{Amount, DeckRef, RateHours, RateJurisdiction, RateRef, Time};
 
 /// Rates looked through for one answer when the name of a destination is searched; then the answer is what was found and a cursor.
 const LOOKED_AT_MAX: usize = 50_000;
@@ -30,6 +30,10 @@ pub struct Rate {
     /// What the called number must start with; empty matches all.
     #[schema(example = "4420")]
     pub prefix: String,
+    /// At which hours it counts.
+    pub hours: RateHours,
+    /// For calls of which jurisdiction it counts.
+    pub jurisdiction: RateJurisdiction,
     /// What people call the destination.
     pub destination: String,
     /// Price of sixty seconds, in the deck's currency.
@@ -101,7 +105,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(read, update))
 }
 
-/// Lists the rates of a deck in order of prefix and date.
+/// Lists the rates of a deck in order of prefix, hours, jurisdiction and date.
 #[utoipa::path(get, path = "/api/v1/decks/{id}/rates", tag = "decks", params(("id" = DeckRef, Path), RateFilter),
     responses((status = 200, description = "A part of the list; it may be short and still have a next one.", body = List<Rate>)))]
 async fn list(
@@ -121,7 +125,7 @@ async fn list(
         let more = rows.len() == ask as usize;
         looked_at += rows.len();
         for rate in rows {
-            after = Some(RateAfter { prefix: rate.prefix.clone(), from: rate.from });
+            after = Some(RateAfter::rate(&rate));
             if wanted.is_empty() || rate.destination.to_lowercase().contains(&wanted) {
                 found.push(Rate::show(&rate));
             }
@@ -181,34 +185,39 @@ async fn update(
     Ok(Tagged::found(after.tag(), after))
 }
 
-/// The rate of this prefix and date.
+/// The rate of this prefix, class and date.
 async fn one(app: &App, deck: DeckRef, rate: &RateRef) -> Answered<snapshot::Rate> {
-    // Rates of one prefix follow each other by date: the one wanted is the first after the microsecond before it.
+    // Rates of one prefix and class follow each other by date: the one wanted is the first after the microsecond before it.
     let before = WallTime::from_micros(rate.from.micros().saturating_sub(1));
-    let after = RateAfter { prefix: rate.prefix.clone(), from: before };
+    let after = RateAfter { prefix: rate.prefix.clone(), class: rate.class, from: before };
     let found = app.store.rates(deck.0, &rate.prefix, Some(&after), 1).await?.into_iter().next();
-    let same = found.filter(|found| found.prefix == rate.prefix && found.from == rate.from);
+    let same = found.filter(|found| RateRef::of(found) == *rate);
     same.ok_or_else(|| Problem::not_found(format!("rate {rate} in deck {deck}")))
 }
 
 fn cursor(after: &RateAfter) -> String {
     let mut inside = after.from.micros().to_be_bytes().to_vec();
+    inside.push(after.class.code());
     inside.extend_from_slice(after.prefix.as_bytes());
     page::cursor_of(&inside)
 }
 
 fn after(cursor: &str) -> Answered<RateAfter> {
     let inside = page::inside_of(cursor)?;
-    let (from, prefix) = inside.split_first_chunk().ok_or_else(page::foreign_cursor)?;
+    let (from, rest) = inside.split_first_chunk().ok_or_else(page::foreign_cursor)?;
+    let (class, prefix) = rest.split_first().ok_or_else(page::foreign_cursor)?;
+    let class = RateClass::from_code(*class).ok_or_else(page::foreign_cursor)?;
     let prefix = std::str::from_utf8(prefix).map_err(|_| page::foreign_cursor())?.to_owned();
-    Ok(RateAfter { prefix, from: WallTime::from_micros(i64::from_be_bytes(*from)) })
+    Ok(RateAfter { prefix, class, from: WallTime::from_micros(i64::from_be_bytes(*from)) })
 }
 
 impl Rate {
     fn show(rate: &snapshot::Rate) -> Rate {
         Rate {
-            id: RateRef { prefix: rate.prefix.clone(), from: rate.from },
+            id: RateRef::of(rate),
             prefix: rate.prefix.clone(),
+            hours: rate.class.hours.into(),
+            jurisdiction: rate.class.jurisdiction.into(),
             destination: rate.destination.clone(),
             per_minute: Amount(rate.per_minute),
             first_per_minute: rate.first_per_minute.map(Amount),

@@ -3,14 +3,14 @@
 
 #[path = "../store/tests/support/databases.rs"]
 mod databases;
+#[path = "support/files.rs"]
+mod files;
 
-use std::collections::BTreeMap;
-
+use files::{mistaken, told};
 use rating::Policies;
 use serde_json::Value;
 use snapshot::View;
 use store::{EgressTrunkDraft, Store};
-use tandem_controlplane::apply::{ApplyError, Files, Input, Report, apply};
 
 on_both! {
     the_sample_of_all_policies_is_applied_once_and_can_be_published
@@ -19,18 +19,6 @@ on_both! {
 }
 
 const SAMPLE: &str = include_str!("../samples/policies.yaml");
-
-async fn run(store: &Store, yaml: &str) -> Result<Report, ApplyError> {
-    let files = Files::Inline(BTreeMap::new());
-    apply(store, &Input { name: "policies.yaml".into(), yaml: yaml.into(), files }, false, Some("user:anna")).await
-}
-
-async fn told(store: &Store, yaml: &str) -> Vec<String> {
-    match run(store, yaml).await {
-        Ok(report) => report.changes.iter().map(ToString::to_string).collect(),
-        Err(error) => panic!("{error}"),
-    }
-}
 
 async fn the_sample_of_all_policies_is_applied_once_and_can_be_published(store: Store) {
     assert_eq!(told(&store, SAMPLE).await.len(), 11);
@@ -65,38 +53,32 @@ async fn a_change_of_a_policy_is_told_without_its_secrets(store: Store) {
 }
 
 async fn a_mistake_in_a_policy_names_its_field_and_changes_nothing(store: Store) {
-    for (from, to, line, field, why) in [
-        (
+    for mistake in [
+        [
             "redirects_max: 2",
             "redirects_max: 7",
             "transport: tcp",
             "egress_trunks[0].policy.redirects_max",
             "0 or 1 to 5",
-        ),
-        (
+        ],
+        [
             "\"^44\"",
             "\"^(44\"",
             "transport: tcp",
             "egress_trunks[0].policy.rewrite.pattern (entry 1)",
             "regex parse error",
-        ),
-        (
+        ],
+        [
             "stop: [603]",
             "always_503: true",
             "quality:                     # for the order",
             "plans[0].policy.answers.always_503",
             "means nothing",
-        ),
-        ("audio_only", "audio_olny", "audio_olny", "", "audio_olny"),
-        ("mode: \"on\"", "mode: \"yes\"", "mode: \"yes\"", "", "unknown variant"),
+        ],
+        ["audio_only", "audio_olny", "audio_olny", "", "audio_olny"],
+        ["mode: \"on\"", "mode: \"yes\"", "mode: \"yes\"", "", "unknown variant"],
     ] {
-        let yaml = SAMPLE.replacen(from, to, 1);
-        assert_ne!(yaml, SAMPLE, "{from}");
-        let Err(ApplyError::Mistakes(found)) = run(&store, &yaml).await else { panic!("{to} was taken") };
-        let wanted = yaml.lines().position(|text| text.contains(line)).unwrap() as u64 + 1;
-        assert_eq!((found[0].line, found[0].field.as_str()), (wanted, field), "{}", found[0]);
-        assert!(found[0].why.contains(why), "{}", found[0]);
-        assert_eq!(store.changes().await.unwrap(), 0, "nothing was changed");
+        mistaken(&store, SAMPLE, mistake).await;
     }
 }
 

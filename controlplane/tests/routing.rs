@@ -3,14 +3,15 @@
 
 #[path = "../store/tests/support/databases.rs"]
 mod databases;
+#[path = "support/files.rs"]
+mod files;
 
-use std::collections::BTreeMap;
-
+use files::{mistaken, run, told};
 use rating::Policies;
 use serde_json::Value;
 use snapshot::View;
 use store::Store;
-use tandem_controlplane::apply::{ApplyError, Files, Input, Report, apply};
+use tandem_controlplane::apply::ApplyError;
 
 on_both! {
     the_sample_of_all_rules_is_applied_once_and_can_be_published
@@ -20,18 +21,6 @@ on_both! {
 }
 
 const SAMPLE: &str = include_str!("../samples/routing.yaml");
-
-async fn run(store: &Store, yaml: &str) -> Result<Report, ApplyError> {
-    let files = Files::Inline(BTreeMap::new());
-    apply(store, &Input { name: "routing.yaml".into(), yaml: yaml.into(), files }, false, Some("user:anna")).await
-}
-
-async fn told(store: &Store, yaml: &str) -> Vec<String> {
-    match run(store, yaml).await {
-        Ok(report) => report.changes.iter().map(ToString::to_string).collect(),
-        Err(error) => panic!("{error}"),
-    }
-}
 
 async fn the_sample_of_all_rules_is_applied_once_and_can_be_published(store: Store) {
     assert_eq!(told(&store, SAMPLE).await.len(), 19);
@@ -66,54 +55,48 @@ async fn a_change_of_rules_and_groups_is_told_field_by_field(store: Store) {
 }
 
 async fn a_mistake_in_a_rule_names_its_route_and_changes_nothing(store: Store) {
-    for (from, to, line, field, why) in [
-        ("\"^449\"", "\"^(449\"", "called_match", "plans[0].routes[0].rules.called_deny", "regex parse error"),
-        (
+    for mistake in [
+        ["\"^449\"", "\"^(449\"", "called_match", "plans[0].routes[0].rules.called_deny", "regex parse error"],
+        [
             "called_areas: [london]",
             "called_areas: [paris]",
             "called_match",
             "plans[0].routes[0].rules.called_areas (entry 1)",
             "no area paris",
-        ),
-        (
+        ],
+        [
             "near_price: \"0.0001\"",
             "near_price: \"-1\"",
             "margin_percent",
             "plans[0].rules.near_price",
             "must not be negative",
-        ),
-        ("failover: last ", "failover: lost ", "failover: lost", "plans[0].failover", "there is no plan lost"),
-        (
+        ],
+        ["failover: last ", "failover: lost ", "failover: lost", "plans[0].failover", "there is no plan lost"],
+        [
             "- trunk_group: oria",
             "- trunk_group: aria",
             "trunk_group: aria",
             "plans[0].routes[0].trunk_group",
             "there is no trunk group aria",
-        ),
-        ("- egress_trunk: blux-1", "- priority: 1", "- priority: 1", "plans[0].routes[1]", "not exactly one of"),
-        (
+        ],
+        ["- egress_trunk: blux-1", "- priority: 1", "- priority: 1", "plans[0].routes[1]", "not exactly one of"],
+        [
             "Europe/London",
             "Europe/Londinium",
             "margin_percent",
             "plans[0].rules.zone",
             "is no zone such as Europe/Paris",
-        ),
-        (
+        ],
+        [
             "days: [sat]",
             "days: [satt]",
             "called_match",
             "plans[0].routes[0].rules.hours.days (entry 2)",
             "\"satt\" is none of mon, tue",
-        ),
-        ("force_percent", "forced", "forced", "", "unknown field"),
+        ],
+        ["force_percent", "forced", "forced", "", "unknown field"],
     ] {
-        let yaml = SAMPLE.replacen(from, to, 1);
-        assert_ne!(yaml, SAMPLE, "{from}");
-        let Err(ApplyError::Mistakes(found)) = run(&store, &yaml).await else { panic!("{to} was taken") };
-        let wanted = yaml.lines().position(|text| text.contains(line)).unwrap() as u64 + 1;
-        assert_eq!((found[0].line, found[0].field.as_str()), (wanted, field), "{}", found[0]);
-        assert!(found[0].why.contains(why), "{}", found[0]);
-        assert_eq!(store.changes().await.unwrap(), 0, "nothing was changed");
+        mistaken(&store, SAMPLE, mistake).await;
     }
 }
 
@@ -128,6 +111,9 @@ async fn plans_may_stand_in_the_file_before_those_that_they_fail_over_to(store: 
     let Err(ApplyError::Mistakes(found)) = run(&store, &longer).await else { panic!("four in a row") };
     assert_eq!((found[0].line, found[0].field.as_str()), (5, "plans[3].failover"));
     assert_eq!(found[0].why, "a chain of more than 3 plans: z → a → b → c");
+    // What was referred to before has a name too, whether or not the file mentions it.
+    let short = "plans:\n  - { code: a, failover: c }\n  - { code: c }\n";
+    assert_eq!(told(&store, short).await, ["~ plan a: failover b → c"]);
 }
 
 #[test]

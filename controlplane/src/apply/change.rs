@@ -30,6 +30,12 @@ pub async fn changes(edit: &mut Edit, wanted: &Wanted, input: &Input) -> Result<
     let mut work = Work { edit, file: &input.name, changes: Vec::new(), codes: BTreeMap::new() };
     work.currencies(wanted).await?;
     work.switch(wanted).await?;
+    work.learn::<CarrierDraft>().await?;
+    work.learn::<AccountDraft>().await?;
+    work.learn::<DeckDraft>().await?;
+    work.learn::<EgressTrunkDraft>().await?;
+    work.learn::<GroupDraft>().await?;
+    work.learn::<PlanDraft>().await?;
     for (place, draft) in &wanted.carriers {
         work.put(place, draft, carrier_words).await?;
     }
@@ -331,6 +337,13 @@ impl Work<'_> {
             Err(error @ StoreError::NotFound { .. }) => Err(self.at(place, field, error)),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Learns the codes of what stands: a difference speaks of what was referred to before as well.
+    async fn learn<D: Object>(&mut self) -> Result<(), ApplyError> {
+        let found = self.edit.all::<D>().await?;
+        self.codes.extend(found.into_iter().map(|it| ((D::WHAT, it.id), it.draft.code().to_owned())));
+        Ok(())
     }
 
     fn note(&mut self, action: Action, kind: &'static str, code: &str, detail: String) {

@@ -193,6 +193,11 @@ impl Edit {
         get(&mut self.tx, id).await
     }
 
+    /// All objects of a kind in order of id, as this transaction sees them.
+    pub async fn all<D: Object>(&mut self) -> Result<Vec<Stored<D>>> {
+        all(&mut self.tx).await
+    }
+
     /// One object by its code, as this transaction sees it.
     pub async fn by_code<D: Object>(&mut self, code: &str) -> Result<Stored<D>> {
         by_code(&mut self.tx, code).await

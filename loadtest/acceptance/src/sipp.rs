@@ -83,6 +83,14 @@ impl Sipp {
         answers.filter_map(|part| header(part, "Call-ID:")).collect()
     }
 
+    /// How many messages of this kind it has sent, repeats apart (`-trace_msg` must be on).
+    pub fn sent(&self, begins: &str) -> usize {
+        let text = std::fs::read_to_string(&self.messages).expect("SIPp writes its messages down");
+        let sent = text.split("\nUDP message ").filter(|part| part.starts_with("sent"));
+        let of = sent.filter(|part| part.lines().any(|line| line.starts_with(begins)));
+        of.filter_map(|part| header(part, "Call-ID:")).collect::<BTreeSet<_>>().len()
+    }
+
     /// True while it runs.
     pub fn runs(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -99,9 +99,14 @@ impl Switch {
 
     /// SIPp's built-in `uas` as the terminator, with more words for its command line.
     pub fn taking(&self, words: &[&str]) -> Sipp {
+        self.taking_at(self.terminator(), words)
+    }
+
+    /// The same at an address of the test's choice.
+    pub fn taking_at(&self, at: SocketAddr, words: &[&str]) -> Sipp {
         let words: Vec<String> = words.iter().map(ToString::to_string).collect();
-        let sipp = Sipp::start(self.folder(), self.terminator(), Scenario::BuiltIn("uas"), &words);
-        until(UP_MAX, "the terminator listens", || UdpSocket::bind(self.terminator()).err());
+        let sipp = Sipp::start(self.folder(), at, Scenario::BuiltIn("uas"), &words);
+        until(UP_MAX, "the terminator listens", || UdpSocket::bind(at).err());
         sipp
     }
 
@@ -139,15 +144,25 @@ impl Switch {
     }
 
     fn searched(&self, words: &[&str]) -> Option<Vec<Record>> {
-        let output = Command::new(program("tandem"))
-            .args(["cdr", "search", "--limit", "0", "-o", "json"])
-            .args(words)
-            .arg("--data")
-            .arg(self.folder.path().join("data"))
-            .output()
-            .expect("tandem starts");
+        let output = self.asked(&[&["cdr", "search", "--limit", "0", "-o", "json"], words].concat());
         let rows: Vec<Value> = output.status.success().then(|| serde_json::from_slice(&output.stdout).ok())??;
         Some(rows.into_iter().map(Record).collect())
+    }
+
+    /// What `tandem` with these words prints as JSON about this node.
+    ///
+    /// # Panics
+    /// When it fails, or prints something else.
+    pub fn tandem(&self, words: &[&str]) -> Value {
+        let output = self.asked(words);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "tandem {words:?}: {said}");
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|flaw| panic!("tandem {words:?}: {flaw}: {said}"))
+    }
+
+    fn asked(&self, words: &[&str]) -> Output {
+        let mut command = Command::new(program("tandem"));
+        command.args(words).arg("--data").arg(self.folder.path().join("data")).output().expect("tandem starts")
     }
 
     /// Waits until as many calls have their records.

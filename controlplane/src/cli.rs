@@ -10,7 +10,9 @@ mod external;
 mod limits;
 mod past;
 mod replay;
+mod revision;
 mod route;
+mod standings;
 mod up;
 mod whatif;
 
@@ -21,6 +23,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use store::{Store, StoreError};
+use web::problem::{Code, Problem};
 
 use crate::apply::{self, ApplyError, Input};
 use crate::folder::{Folder, remembered};
@@ -62,6 +65,16 @@ enum Noun {
     /// Routing.
     #[command(subcommand)]
     Route(route::Verb),
+    /// How well egress trunks do at this moment, and which of them rest or are throttled.
+    Standings {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Published snapshots of the whole configuration.
+    #[command(subcommand)]
+    Revision(revision::Verb),
     /// Makes recorded decisions again, here and now, and names what differs.
     Replay(replay::Arguments),
     /// Decides recorded calls again under a draft and compares blocked calls, money and shares.
@@ -143,6 +156,8 @@ pub async fn run(cli: Cli) -> ExitCode {
         Noun::Deck(verb) => deck::run(verb).await,
         Noun::Limits(arguments) => limits::run(arguments).await,
         Noun::Route(verb) => route::run(verb).await,
+        Noun::Standings { place, form } => standings::run(&place, form).await,
+        Noun::Revision(verb) => revision::run(verb).await,
         Noun::Replay(arguments) => replay::run(arguments).await,
         Noun::Whatif(arguments) => whatif::run(*arguments).await,
         Noun::External(words) => external::run(&words),
@@ -156,6 +171,13 @@ pub async fn run(cli: Cli) -> ExitCode {
 fn exit_code(error: &anyhow::Error) -> ExitCode {
     if error.downcast_ref::<ApplyError>().is_some_and(|error| matches!(error, ApplyError::Mistakes(_))) {
         return ExitCode::from(EXIT_REFUSED);
+    }
+    match error.downcast_ref::<Problem>().map(|problem| problem.code) {
+        Some(Code::NotFound) => return ExitCode::from(EXIT_NOT_FOUND),
+        Some(Code::Conflict | Code::Changed | Code::Invalid | Code::NotAllowed | Code::WrongCredentials) => {
+            return ExitCode::from(EXIT_REFUSED);
+        }
+        _ => {}
     }
     match error.downcast_ref::<StoreError>() {
         Some(StoreError::NotFound { .. }) => ExitCode::from(EXIT_NOT_FOUND),

@@ -16,7 +16,7 @@ use rating::Policies;
 use snapshot::{Encoded, Mark, Model, Snapshot, View};
 use store::Store;
 use tokio::sync::{Notify, watch};
-use web::snapshot_files::{self, deck_file};
+use web::snapshot_files::{self, Held, deck_file};
 
 use crate::folder::{Folder, replace};
 use crate::link::Link;
@@ -31,9 +31,9 @@ const FILES_MAX: usize = 10;
 /// What was published last.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Published {
-    /// The newest revision on the disk; 0 for none.
+    /// The revision that is to be in force, the newest unless an older one is held; 0 for none.
     pub revision: u64,
-    /// The newest revision that the data plane has confirmed; 0 for none.
+    /// The revision that the data plane has confirmed last; 0 for none.
     pub loaded: u64,
     /// Why the newest configuration could not be published; empty if it could.
     pub problem: String,
@@ -104,8 +104,10 @@ impl Work {
             match self.store.changes().await {
                 Ok(counter) => {
                     self.state.send_if_modified(|state| !std::mem::replace(&mut state.database_up, true));
-                    if self.seen != Some(counter) {
-                        self.publish(counter).await;
+                    match snapshot_files::held(&self.folder.snapshots()).filter(|held| held.counter == counter) {
+                        Some(held) => self.hold(held).await,
+                        None if self.seen != Some(counter) => self.publish(counter).await,
+                        None => {}
                     }
                 }
                 Err(error) => {
@@ -140,6 +142,7 @@ impl Work {
             Ok(decks) => {
                 self.seen = Some(counter);
                 self.decks = decks;
+                snapshot_files::let_go(&self.folder.snapshots());
                 tracing::info!(revision, "snapshot published");
                 self.state.send_modify(|state| (state.revision, state.problem) = (revision, String::new()));
             }
@@ -157,6 +160,30 @@ impl Work {
                         "the configuration cannot be published; the older snapshot stays in force"
                     );
                 }
+            }
+        }
+    }
+
+    /// Puts an older revision in force, because an operator wants it, until the configuration changes.
+    async fn hold(&mut self, held: Held) {
+        self.seen = Some(held.counter);
+        if self.state.borrow().revision == held.revision {
+            return;
+        }
+        let snapshots = self.folder.snapshots();
+        let done = tokio::task::spawn_blocking(move || {
+            snapshot_files::open(&file(&snapshots, held.revision), &[])?;
+            name_current(&snapshots, held.revision)
+        });
+        match done.await.map_err(|error| anyhow!(error)).and_then(|done| done) {
+            Ok(()) => {
+                tracing::warn!(revision = held.revision, "an older revision is in force until the next change");
+                self.state.send_modify(|state| state.revision = held.revision);
+            }
+            Err(error) => {
+                let revision = held.revision;
+                tracing::error!(error = format!("{error:#}"), revision, "the older revision cannot be put in force");
+                snapshot_files::let_go(&self.folder.snapshots());
             }
         }
     }
@@ -200,10 +227,13 @@ fn write(snapshots: &Path, model: &Model, sound: BTreeSet<Mark>) -> Result<BTree
     let marks = write_decks(snapshots, &encoded, &sound)?;
     let path = file(snapshots, model.revision.0);
     replace(&path, &encoded.main).with_context(|| format!("cannot write {}", path.display()))?;
-    replace(&snapshots.join("current"), format!("{}.snap\n", model.revision.0).as_bytes())
-        .context("cannot write current")?;
+    name_current(snapshots, model.revision.0)?;
     forget_old(snapshots, model.revision.0);
     Ok(marks)
+}
+
+fn name_current(snapshots: &Path, revision: u64) -> Result<()> {
+    replace(&snapshots.join("current"), format!("{revision}.snap\n").as_bytes()).context("cannot write current")
 }
 
 fn write_decks(snapshots: &Path, encoded: &Encoded, sound: &BTreeSet<Mark>) -> Result<BTreeSet<Mark>> {

@@ -19,7 +19,7 @@ use tandem_controlplane::publish::Publisher;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
-use web::snapshot_files;
+use web::snapshot_files::{self, Held};
 
 on_both! {
     a_change_is_published_and_announced
@@ -136,6 +136,42 @@ async fn wants_are_answered_from_the_ledger(store: Store) {
     assert_eq!(data_plane.hear().await, Frame::Reply(Reply::Closed { grant }));
     let balance = store.balance(w.payer).await.unwrap();
     assert_eq!((balance.held, balance.available), (money("1"), money("9")));
+}
+
+#[tokio::test]
+async fn an_older_revision_is_held_over_a_restart_until_the_next_change() {
+    let database = databases::sqlite().await;
+    let w = world(&database.store).await;
+    let scene = scene();
+    let start = || {
+        let link = Link::start(scene.folder.socket(), database.store.clone());
+        (Publisher::start(database.store.clone(), scene.folder.clone(), link.clone()), link)
+    };
+    let (publisher, link) = start();
+    let mut data_plane = Played::accept(&scene.listener).await;
+    assert_eq!(data_plane.load().await, 1);
+    let dearer = async |price: &str| {
+        let mut edit = database.store.edit().await.unwrap();
+        edit.put_rate(w.sell_deck, &rate("44", price), "").await.unwrap();
+        edit.commit().await.unwrap();
+    };
+    dearer("0.5").await;
+    assert_eq!(data_plane.load().await, 2);
+    let counter = database.store.changes().await.unwrap();
+    let held = |revision| snapshot_files::hold(&scene.folder.snapshots(), Held { revision, counter });
+    assert!(held(7).is_err(), "only what is kept");
+    held(1).unwrap();
+    assert_eq!(data_plane.load().await, 1);
+    assert_eq!(current(&scene.folder), 1);
+    drop((publisher, link, data_plane));
+
+    let (publisher, _link) = start();
+    let mut data_plane = Played::accept(&scene.listener).await;
+    assert_eq!(data_plane.load().await, 1, "a restart does not undo what an operator did");
+    publisher.loaded(1).await;
+    dearer("0.6").await;
+    assert_eq!(data_plane.load().await, 3);
+    assert_eq!(snapshot_files::held(&scene.folder.snapshots()), None);
 }
 
 #[tokio::test]

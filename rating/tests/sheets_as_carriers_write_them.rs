@@ -111,9 +111,12 @@ fn a_word_in_the_price_column_is_a_status_and_not_a_free_rate() {
     let text = "code,rate\n1,N/A\n2,Closed\n3,-\n4,Blocked\n5,barred\n6,perhaps\n";
     let sheet = read(text, &Options::default());
     let closed: Vec<_> = sheet.closings.iter().map(|closing| closing.prefix.as_str()).collect();
-    assert_eq!(closed, ["1", "2", "3"]);
-    assert!(sheet.rates.iter().all(|rate| rate.blocked), "{:?}", sheet.rates);
-    assert_eq!((sheet.rates.len(), sheet.problem_count, sheet.held), (2, 1, vec!["6".to_owned()]));
+    assert_eq!(closed, ["2"], "taken off the list");
+    let blocked: Vec<_> = sheet.rates.iter().filter(|rate| rate.blocked).map(|rate| rate.prefix.as_str()).collect();
+    assert_eq!(blocked, ["1", "3", "4", "5"], "without a price its calls must not go by that of a shorter code");
+    assert_eq!((sheet.rates.len(), sheet.problem_count, sheet.held), (4, 1, vec!["6".to_owned()]));
+    let free = read("code,rate,status\n1,0,\n2,0,Blocked\n3,0.00,n/a\n", &Options::default());
+    assert_eq!((free.rates.len(), free.warning_count, free.warnings[0].row), (3, 1, 2), "{:?}", free.warnings);
 }
 
 #[test]

@@ -8,11 +8,15 @@ use anyhow::{Context, Result, anyhow};
 use clap::{Args, Subcommand};
 use rating::deck::merge::counts;
 use serde_json::json;
-use store::{AuditEntry, Deck, DeckDraft, ImportDraft, ImportState, Store};
+use store::{AuditEntry, Deck, DeckDraft, Store};
 use units::WallTime;
-use web::sheets::{Analysis, Format, Terms, analyse, guards, written};
+use web::auth::{Passwords, Role, Scope};
+use web::desk::{self, ApplyImport, Doer, Look};
+use web::problem::{Code, Problem};
+use web::sheets::{Analysis, Format, LastAnalysis, Reading, analyse, written};
+use web::value::ImportRef;
 
-use super::{EXIT_REFUSED, Form, Output, Place, table};
+use super::{EXIT_DIFFERENT, EXIT_REFUSED, Form, Output, Place, table};
 
 /// Lines of changes and of problems that are shown.
 const SHOWN_MAX: usize = 50;
@@ -21,6 +25,15 @@ const SHOWN_MAX: usize = 50;
 pub enum Verb {
     /// Says what a carrier's file would change, or changes it.
     Import(Import),
+    /// Approves what somebody else has brought, once it was shown.
+    Approve(Approve),
+    /// Ends an import that nobody has applied; nothing of the deck changes.
+    Reject {
+        /// The import's id, as imp_12.
+        import: ImportRef,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Writes a deck's rates to the standard output, or what changed since a revision.
     Export(Export),
     /// Changes of a deck's rates, newest first.
@@ -50,10 +63,10 @@ pub struct Import {
     /// The deck's code.
     #[arg(long)]
     deck: String,
-    /// Only says what would change; the default.
+    /// Only says what would change; the default. Exit code 3: the file has problems.
     #[arg(long, conflicts_with = "apply")]
     plan: bool,
-    /// Changes the deck.
+    /// Changes the deck; what needs a second user is kept for `tandem deck approve`.
     #[arg(long)]
     apply: bool,
     /// Leaves rows with problems out, instead of refusing the file.
@@ -62,6 +75,25 @@ pub struct Import {
     /// How the file is read, as the JSON of the API; the deck's template if not given.
     #[arg(long, value_name = "JSON")]
     terms: Option<String>,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    form: Form,
+}
+
+#[derive(Debug, Args)]
+pub struct Approve {
+    /// The import's id, as imp_12.
+    import: ImportRef,
+    /// Who approves: a user of the pages who may change rates. The password is the first line of the standard input.
+    #[arg(long)]
+    user: String,
+    /// Puts it into the deck as well.
+    #[arg(long)]
+    apply: bool,
+    /// Leaves rows with problems out, instead of refusing the file.
+    #[arg(long)]
+    skip_problems: bool,
     #[command(flatten)]
     place: Place,
     #[command(flatten)]
@@ -85,6 +117,12 @@ pub struct Export {
 pub async fn run(verb: Verb) -> Result<ExitCode> {
     match verb {
         Verb::Import(ask) => import(ask).await,
+        Verb::Approve(ask) => approve(ask).await,
+        Verb::Reject { import, place } => {
+            desk::cancel(&place.store().await?, &nobody(), import.0).await?;
+            eprintln!("tandem: {import} is cancelled");
+            Ok(ExitCode::SUCCESS)
+        }
         Verb::Export(ask) => export(ask).await,
         Verb::Revisions { deck, place, form } => revisions(&deck, &place, form).await,
         Verb::Restore { deck, revision, place } => restore(&deck, revision, &place).await,
@@ -95,27 +133,76 @@ async fn import(ask: Import) -> Result<ExitCode> {
     let file = std::fs::read(&ask.file).with_context(|| format!("{} cannot be read", ask.file.display()))?;
     let store = ask.place.store().await?;
     let deck = store.by_code::<DeckDraft>(&ask.deck).await?;
-    let guard = store.deck_template(deck.id).await?.map_or_else(Terms::default, |kept| Terms::parse(&kept.body));
     let terms = match &ask.terms {
         Some(text) => serde_json::from_str(text).context("--terms is not the JSON that is wanted")?,
-        None => guard.clone(),
+        None => desk::template(&store, deck.id).await?,
     };
-    let old = store.every_rate(deck.id).await?;
-    let now = WallTime::from_micros(jiff::Timestamp::now().as_microsecond());
-    let read = analyse(&file, &terms, &deck.currency.code(), old, now).map_err(|why| anyhow!(why))?;
-    tell(&read, ask.form)?;
+    let reading = Reading::Sheet(terms);
     if !ask.apply {
-        return Ok(ExitCode::SUCCESS);
+        let old = store.every_rate(deck.id).await?;
+        let now = WallTime::from_micros(jiff::Timestamp::now().as_microsecond());
+        let read = analyse(&file, &reading, &deck.draft, old, now).map_err(|why| anyhow!(why))?;
+        tell(&read, ask.form)?;
+        let code = if read.sheet.problem_count > 0 { EXIT_DIFFERENT } else { 0 };
+        return Ok(ExitCode::from(code));
     }
-    let empty = read.sheet.rates.is_empty() && read.sheet.closings.is_empty();
-    let guards = guards(&read.merged, &guard);
-    if (read.sheet.problem_count > 0 && !ask.skip_problems) || empty || !guards.is_empty() {
-        let why = guards.first().map_or("the file has problems or no rates", String::as_str);
-        eprintln!("tandem: nothing was changed: {why}");
-        return Ok(ExitCode::from(EXIT_REFUSED));
+    let name = ask.file.file_name().map_or_else(|| "rates".into(), |name| name.to_string_lossy().into_owned());
+    let (analyses, doer) = (LastAnalysis::default(), nobody());
+    let id = desk::bring(&store, &doer, deck.id, &name, &file, &reading).await?;
+    let look = Look::at(&store, &analyses, id).await?;
+    tell(&look.analysis, ask.form)?;
+    let how = ApplyImport { skip_problems: ask.skip_problems, remember: false };
+    match desk::apply(&store, &analyses, &doer, id, how).await {
+        Ok(revision) => eprintln!("tandem: deck {} is at revision {revision}", deck.code),
+        Err(problem) if !look.guards().is_empty() && problem.code == Code::Conflict => {
+            eprintln!("tandem: {} waits, nothing was changed: {problem}", ImportRef(id));
+            return Ok(ExitCode::from(EXIT_REFUSED));
+        }
+        Err(problem) => {
+            desk::cancel(&store, &doer, id).await?;
+            return Err(problem.into());
+        }
     }
-    apply(&store, &deck, &ask, &terms, &file, &read).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Shows an import, and approves what was shown in the name of a user.
+async fn approve(ask: Approve) -> Result<ExitCode> {
+    let (store, analyses) = (ask.place.store().await?, LastAnalysis::default());
+    let doer = user(&store, &ask.user).await?;
+    let look = Look::at(&store, &analyses, ask.import.0).await?;
+    tell(&look.analysis, ask.form)?;
+    desk::approve(&store, &analyses, &doer, ask.import.0, &look.analysis.digest).await?;
+    eprintln!("tandem: {} approved {}", doer.entry.actor, ask.import);
+    if ask.apply {
+        let how = ApplyImport { skip_problems: ask.skip_problems, remember: false };
+        let revision = desk::apply(&store, &analyses, &doer, ask.import.0, how).await?;
+        eprintln!("tandem: deck {} is at revision {revision}", look.deck.code);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A user of the pages, by name and the password on the standard input.
+async fn user(store: &Store, name: &str) -> Result<Doer> {
+    let mut password = String::new();
+    std::io::stdin().read_line(&mut password).context("the password of the user is wanted on the standard input")?;
+    let found = store.user_by_name(name).await?.filter(|user| user.draft.active);
+    let stored = found.as_ref().map_or(String::new(), |user| user.draft.password_hash.clone());
+    let fits = Passwords::default().fits(password.trim_end_matches(['\r', '\n']).to_owned(), stored).await;
+    let Some(user) = found.filter(|_| fits) else {
+        return Err(Problem::new(Code::WrongCredentials, "no such user, or another password").into());
+    };
+    let may = Role::parse(&user.draft.role).is_some_and(|role| role.scopes().contains(&Scope::RatesWrite));
+    if !may {
+        return Err(Problem::new(Code::NotAllowed, format!("{name} may not change rates")).into());
+    }
+    let entry = AuditEntry { actor: format!("user:{name}"), address: "cli".to_owned(), ..AuditEntry::default() };
+    Ok(Doer { user: user.id, entry })
+}
+
+/// Whoever has the data folder, and is no user.
+fn nobody() -> Doer {
+    Doer { user: 0, entry: AuditEntry { actor: "cli".to_owned(), ..AuditEntry::default() } }
 }
 
 /// Prints what changes, and what could not be taken.
@@ -162,31 +249,6 @@ fn tell(read: &Analysis, form: Form) -> Result<()> {
             eprintln!("{word}: line {}, column {}: {}{repair}", found.row, found.column, found.message);
         }
     }
-    Ok(())
-}
-
-async fn apply(store: &Store, deck: &Deck, ask: &Import, terms: &Terms, file: &[u8], read: &Analysis) -> Result<()> {
-    let name = ask.file.file_name().map_or_else(|| "rates".into(), |name| name.to_string_lossy().into_owned());
-    let draft = ImportDraft {
-        deck: deck.id,
-        name: name.clone(),
-        sha256: web::sheets::sha256(file),
-        made_by: 0,
-        actor: "cli".to_owned(),
-        body: terms.body(),
-    };
-    let mut edit = store.edit().await?;
-    anyhow::ensure!(
-        edit.get::<DeckDraft>(deck.id).await?.facts.rates_version == deck.facts.rates_version,
-        "the deck was changed meanwhile: look at the file again"
-    );
-    let id = edit.add_import(&draft, file).await?;
-    edit.replace_rates(deck.id, &read.merged.rates, &format!("cli imported {name} (imp_{id})")).await?;
-    let revision = edit.get::<DeckDraft>(deck.id).await?.facts.rates_version;
-    edit.settle_import(id, ImportState::Applied, revision).await?;
-    edit.audit(&entry("import", deck, &format!("imp_{id}"))).await?;
-    edit.commit().await?;
-    eprintln!("tandem: deck {} is at revision {revision}", deck.code);
     Ok(())
 }
 

@@ -57,7 +57,9 @@ pub struct Import {
     pub approver: String,
     /// When it was applied or cancelled.
     pub settled: Option<WallTime>,
-    /// Open: the deck's `rates_version` that was approved, 0 without an approval. Applied: the one that it made. Cancelled: 0.
+    /// A digest of what the approver saw that it would change; empty without an approval.
+    pub seen: String,
+    /// Applied: the deck's `rates_version` that it made. Otherwise 0.
     pub rates_version: i64,
 }
 
@@ -68,6 +70,8 @@ pub struct DeckTemplate {
     pub version: i64,
     /// When it was written.
     pub created: WallTime,
+    /// The id of the user who is responsible; 0 for nobody.
+    pub made_by: u32,
     /// Who wrote it, as in the audit.
     pub actor: String,
     /// The template as JSON.
@@ -103,17 +107,16 @@ impl Store {
 
     /// How the sheets of a deck are read; `None` if nobody has said so.
     pub async fn deck_template(&self, deck: u32) -> Result<Option<DeckTemplate>> {
-        let sql = "SELECT version,created,actor,body FROM deck_templates WHERE deck=? ORDER BY version DESC LIMIT 1";
-        let row = self.read().await?.row(sql, args![deck]).await?;
-        let template = |row: Row| {
-            Ok(DeckTemplate {
-                version: row.int("version")?,
-                created: row.time("created")?,
-                actor: row.text("actor")?,
-                body: row.text("body")?,
-            })
-        };
-        row.map(template).transpose()
+        let sql = "SELECT * FROM deck_templates WHERE deck=? ORDER BY version DESC LIMIT 1";
+        self.read().await?.row(sql, args![deck]).await?.as_ref().map(template).transpose()
+    }
+
+    /// The templates of a deck that count for what one user brings, oldest first, 100 at most: those that this user wrote last, and the
+    /// one that stood before them. So nobody can lift a guard for themselves.
+    pub async fn guarding_templates(&self, deck: u32, user: u32) -> Result<Vec<DeckTemplate>> {
+        let sql = "SELECT * FROM deck_templates WHERE deck=? AND version>=COALESCE((SELECT MAX(version) FROM deck_templates \
+                   WHERE deck=? AND made_by<>?),0) ORDER BY version LIMIT 100";
+        self.read().await?.rows(sql, args![deck, deck, user]).await?.iter().map(template).collect()
     }
 }
 
@@ -122,7 +125,7 @@ impl Edit {
     pub async fn add_import(&mut self, draft: &ImportDraft, file: &[u8]) -> Result<u32> {
         let name: String = draft.name.chars().filter(|letter| !letter.is_control()).take(200).collect();
         let sql = "INSERT INTO imports (deck,name,sha256,size,created,made_by,actor,body,state,approved_by,approver,settled,\
-                   rates_version) VALUES (?,?,?,?,?,?,?,?,0,0,'',NULL,0)";
+                   rates_version,seen) VALUES (?,?,?,?,?,?,?,?,0,0,'',NULL,0,'')";
         let values = args![
             draft.deck,
             name,
@@ -153,25 +156,23 @@ impl Edit {
         Err(StoreError::conflict(ConflictKind::Stale, "import", id.to_string(), why))
     }
 
-    /// Reads an open import in another way. An approval was given for what was seen then, and is taken back.
-    pub async fn reread_import(&mut self, id: u32, body: &str) -> Result<()> {
+    /// Reads an open import in another way. An approval was given for what was seen then, and is taken back; whoever says how it is
+    /// read is responsible for it from then on.
+    pub async fn reread_import(&mut self, id: u32, user: u32, body: &str) -> Result<()> {
         self.open_import(id).await?;
-        let sql = "UPDATE imports SET body=?,approved_by=0,approver='',rates_version=0 WHERE id=?";
-        self.tx.run(sql, args![body, id]).await.map(drop)
+        let sql = "UPDATE imports SET body=?,made_by=?,approved_by=0,approver='',seen='' WHERE id=?";
+        self.tx.run(sql, args![body, user, id]).await.map(drop)
     }
 
-    /// Somebody else than the one who brought it has looked at an open import over the deck as it stands.
-    pub async fn approve_import(&mut self, id: u32, user: u32, actor: &str) -> Result<()> {
+    /// Somebody else than the one who is responsible has seen what an open import would change.
+    pub async fn approve_import(&mut self, id: u32, user: u32, actor: &str, seen: &str) -> Result<()> {
         let import = self.open_import(id).await?;
         if import.draft.made_by == user {
-            return Err(StoreError::invalid(
-                "approver",
-                "somebody else than the one who brought the file must approve it",
-            ));
+            let why = "somebody else than the one who brought it, or said how it is read, must approve it";
+            return Err(StoreError::invalid("approver", why));
         }
-        let sql = "UPDATE imports SET approved_by=?,approver=?,\
-                   rates_version=(SELECT d.rates_version FROM decks d WHERE d.id=imports.deck) WHERE id=?";
-        self.tx.run(sql, args![user, actor, id]).await.map(drop)
+        let sql = "UPDATE imports SET approved_by=?,approver=?,seen=? WHERE id=?";
+        self.tx.run(sql, args![user, actor, seen, id]).await.map(drop)
     }
 
     /// Ends an open import.
@@ -182,15 +183,25 @@ impl Edit {
     }
 
     /// Says how the sheets of a deck are read from now on. Returns the version.
-    pub async fn set_deck_template(&mut self, deck: u32, actor: &str, body: &str) -> Result<i64> {
+    pub async fn set_deck_template(&mut self, deck: u32, user: u32, actor: &str, body: &str) -> Result<i64> {
         self.get::<crate::DeckDraft>(deck).await?;
         let sql = "SELECT COALESCE(MAX(version),0) AS version FROM deck_templates WHERE deck=?";
         let row = self.tx.row(sql, args![deck]).await?;
         let version = row.map_or(Ok(0), |row| row.int("version"))? + 1;
-        let sql = "INSERT INTO deck_templates (deck,version,created,actor,body) VALUES (?,?,?,?,?)";
-        self.tx.run(sql, args![deck, version, now(), actor, body]).await?;
+        let sql = "INSERT INTO deck_templates (deck,version,created,made_by,actor,body) VALUES (?,?,?,?,?,?)";
+        self.tx.run(sql, args![deck, version, now(), user, actor, body]).await?;
         Ok(version)
     }
+}
+
+fn template(row: &Row) -> Result<DeckTemplate> {
+    Ok(DeckTemplate {
+        version: row.int("version")?,
+        created: row.time("created")?,
+        made_by: row.num("made_by")?,
+        actor: row.text("actor")?,
+        body: row.text("body")?,
+    })
 }
 
 fn read(row: &Row) -> Result<Import> {
@@ -216,6 +227,7 @@ fn read(row: &Row) -> Result<Import> {
         approved_by: row.num("approved_by")?,
         approver: row.text("approver")?,
         settled: row.opt_int("settled")?.map(WallTime::from_micros),
+        seen: row.text("seen")?,
         rates_version: row.int("rates_version")?,
     })
 }

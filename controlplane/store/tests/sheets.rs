@@ -19,6 +19,7 @@ on_both! {
     a_sheet_waits_with_its_file_until_it_is_settled
     somebody_else_approves_what_stands_and_a_new_reading_needs_a_new_look
     a_template_is_kept_by_versions
+    what_a_user_wrote_last_hides_no_template_of_others
     traffic_is_summed_by_the_head_of_the_number
 }
 
@@ -111,16 +112,19 @@ async fn somebody_else_approves_what_stands_and_a_new_reading_needs_a_new_look(s
     let deck = a_deck(&store).await;
     let mut edit = store.edit().await.unwrap();
     let id = edit.add_import(&sheet(deck), b"x").await.unwrap();
-    let refused = edit.approve_import(id, 1, "user:anna").await.unwrap_err();
+    let refused = edit.approve_import(id, 1, "user:anna", "d1").await.unwrap_err();
     assert!(matches!(refused, StoreError::Invalid { field: "approver", .. }), "{refused}");
-    edit.approve_import(id, 2, "user:bruno").await.unwrap();
+    edit.approve_import(id, 2, "user:bruno", "d1").await.unwrap();
     edit.commit().await.unwrap();
     let import = store.import(id).await.unwrap();
-    assert_eq!((import.approved_by, import.approver.as_str()), (2, "user:bruno"));
+    assert_eq!((import.approved_by, import.approver.as_str(), import.seen.as_str()), (2, "user:bruno", "d1"));
     let mut edit = store.edit().await.unwrap();
-    edit.reread_import(id, "{\"unit\":\"second\"}").await.unwrap();
+    edit.reread_import(id, 2, "{\"unit\":\"second\"}").await.unwrap();
+    let refused = edit.approve_import(id, 2, "user:bruno", "d2").await.unwrap_err();
+    assert!(matches!(refused, StoreError::Invalid { field: "approver", .. }), "who says how it is read: {refused}");
     edit.commit().await.unwrap();
-    assert_eq!(store.import(id).await.unwrap().approved_by, 0);
+    let import = store.import(id).await.unwrap();
+    assert_eq!((import.approved_by, import.seen.as_str()), (0, ""));
 }
 
 async fn a_template_is_kept_by_versions(store: Store) {
@@ -128,11 +132,25 @@ async fn a_template_is_kept_by_versions(store: Store) {
     assert_eq!(store.deck_template(deck).await.unwrap(), None);
     for (version, body) in [(1, "{\"a\":1}"), (2, "{\"a\":2}")] {
         let mut edit = store.edit().await.unwrap();
-        assert_eq!(edit.set_deck_template(deck, "user:anna", body).await.unwrap(), version);
+        assert_eq!(edit.set_deck_template(deck, 1, "user:anna", body).await.unwrap(), version);
         edit.commit().await.unwrap();
         let found = store.deck_template(deck).await.unwrap().unwrap();
         assert_eq!((found.version, found.body.as_str(), found.actor.as_str()), (version, body, "user:anna"));
     }
+}
+
+async fn what_a_user_wrote_last_hides_no_template_of_others(store: Store) {
+    let deck = a_deck(&store).await;
+    let mut edit = store.edit().await.unwrap();
+    for (user, body) in [(1, "first"), (2, "second"), (1, "third"), (1, "fourth")] {
+        edit.set_deck_template(deck, user, "somebody", body).await.unwrap();
+    }
+    edit.commit().await.unwrap();
+    for (user, wanted) in [(1, &["second", "third", "fourth"][..]), (2, &["fourth"]), (3, &["fourth"])] {
+        let found = store.guarding_templates(deck, user).await.unwrap();
+        assert_eq!(found.iter().map(|it| it.body.as_str()).collect::<Vec<_>>(), wanted, "user {user}");
+    }
+    assert_eq!(store.guarding_templates(deck + 1, 1).await.unwrap(), []);
 }
 
 async fn traffic_is_summed_by_the_head_of_the_number(store: Store) {

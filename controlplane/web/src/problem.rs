@@ -11,7 +11,8 @@ tokio::task_local! {
 }
 
 /// What went wrong with a request.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{detail}")]
 pub struct Problem {
     /// What programs branch on.
     pub code: Code,

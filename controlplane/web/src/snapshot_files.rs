@@ -1,4 +1,5 @@
 //! Published revisions as files: `<revision>.snap` with everything but rates, and `decks/<checksum>.deck` with those of one deck.
+//! `held` stands beside them while an operator has put an older one in force.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,4 +38,36 @@ pub fn open(main: &Path, known: &[DeckImage]) -> Result<Snapshot, Unread> {
         DeckImage::check(Arc::new(bytes)).map_err(|flaw| format!("{}: {flaw}", path.display()))
     })?;
     Ok(snapshot)
+}
+
+/// An older revision that an operator has put in force on this node, until the configuration changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The revision.
+    pub revision: u64,
+    /// The store's change counter when that was asked for: what is published later takes its place.
+    pub counter: i64,
+}
+
+/// What is held, if anything.
+pub fn held(snapshots: &Path) -> Option<Held> {
+    let text = std::fs::read_to_string(snapshots.join("held")).ok()?;
+    let (revision, counter) = text.trim().split_once(' ')?;
+    Some(Held { revision: revision.parse().ok()?, counter: counter.parse().ok()? })
+}
+
+/// Asks the publisher of this node to put a kept revision in force; it looks several times a second.
+///
+/// # Errors
+/// The revision is not kept here, or is damaged.
+pub fn hold(snapshots: &Path, held: Held) -> Result<(), Unread> {
+    open(&snapshots.join(format!("{}.snap", held.revision)), &[])?;
+    let fresh = snapshots.join("held.new");
+    std::fs::write(&fresh, format!("{} {}\n", held.revision, held.counter))?;
+    Ok(std::fs::rename(&fresh, snapshots.join("held"))?)
+}
+
+/// Nothing is held from now on.
+pub fn let_go(snapshots: &Path) {
+    let _ = std::fs::remove_file(snapshots.join("held"));
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use snapshot::{Snapshot, View};
 
 use crate::problem::{Answered, Code, Problem};
-use crate::snapshot_files::{self, Unread};
+use crate::snapshot_files::{self, Held, Unread};
 
 /// Reads the newest published snapshot and keeps it until a newer one stands.
 pub(crate) struct Snapshots {
@@ -61,6 +61,16 @@ impl Snapshots {
         read.await.map_err(Problem::internal)?.map_err(|flaw| match flaw {
             Unread::File(_) => Problem::invalid("/revision", format!("revision {revision} is not kept on this node")),
             Unread::Refused(_) => Problem::internal(format!("snapshot {revision}: {flaw}")),
+        })
+    }
+
+    /// Asks the publisher to put a kept revision in force.
+    pub(crate) async fn hold(self: &Arc<Self>, held: Held) -> Answered<()> {
+        let folder = self.folder.clone();
+        let done = tokio::task::spawn_blocking(move || snapshot_files::hold(&folder, held)).await;
+        done.map_err(Problem::internal)?.map_err(|flaw| match flaw {
+            Unread::File(_) => Problem::not_found(format!("revision {} kept on this node", held.revision)),
+            Unread::Refused(flaw) => Problem::new(Code::Conflict, format!("revision {}: {flaw}", held.revision)),
         })
     }
 

@@ -6,6 +6,8 @@
 mod access;
 #[path = "api/document.rs"]
 mod document;
+#[path = "api/guards.rs"]
+mod guards;
 #[path = "api/imports.rs"]
 mod imports;
 #[path = "api/live.rs"]
@@ -24,3 +26,5 @@ mod routing;
 mod sheets;
 #[path = "api/simulate.rs"]
 mod simulate;
+#[path = "api/standings.rs"]
+mod standings;

@@ -38,21 +38,11 @@ pub enum Status {
     Pending,
 }
 
-const CLOSED: [&str; 12] = [
-    "closed",
-    "close",
-    "na",
-    "none",
-    "notavailable",
-    "noservice",
-    "deleted",
-    "delete",
-    "removed",
-    "discontinued",
-    "withdrawn",
-    "notoffered",
-];
-const BLOCKED: [&str; 5] = ["blocked", "block", "barred", "bar", "suspended"];
+/// The code is taken off the list: its calls go by a shorter one, if there is one.
+const CLOSED: [&str; 7] = ["closed", "close", "deleted", "delete", "removed", "discontinued", "withdrawn"];
+/// There is no price for it, so that its calls must not go by the price of a shorter code.
+const BLOCKED: [&str; 10] =
+    ["blocked", "block", "barred", "bar", "suspended", "na", "none", "notavailable", "noservice", "notoffered"];
 
 /// A price: perhaps with a currency, with groups of thousands, or in a spreadsheet's notation such as `5E-05`. `comma` says which mark
 /// stands before the decimals, `currency` what the deck counts in.
@@ -61,10 +51,10 @@ pub fn price(cell: &str, comma: bool, currency: &str) -> Price {
         return Price::Of(money);
     }
     let word = plain_word(cell);
-    if CLOSED.contains(&word.as_str()) || cell == "-" {
+    if CLOSED.contains(&word.as_str()) {
         return Price::Closed;
     }
-    if BLOCKED.contains(&word.as_str()) {
+    if BLOCKED.contains(&word.as_str()) || cell == "-" {
         return Price::Blocked;
     }
     let Some((number, named)) = without_currency(cell) else { return Price::Unreadable };

@@ -124,6 +124,10 @@ impl<C: AsRef<str>> Row<'_, C> {
             return (Money::ZERO, None);
         }
         match price(cell, self.commas.0, &self.options.currency) {
+            Price::Of(Money::ZERO) if !needless && flag(self.cell(Column::Blocked)) != Some(true) => {
+                self.odd(Column::Rate, "a price of 0: calls there would be free".to_string());
+                (Money::ZERO, None)
+            }
             Price::Of(money) => (self.of_a_minute(money, increment_s), None),
             Price::Closed => (Money::ZERO, Some(Status::Closed)),
             Price::Blocked => (Money::ZERO, Some(Status::Blocked)),

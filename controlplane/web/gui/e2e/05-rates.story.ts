@@ -48,6 +48,39 @@ export const stories: Story[] = [
     },
   },
   {
+    name: 'a change of many rates is looked at like a sheet, and cancelled',
+    async tell(node) {
+      const { page } = node;
+      const deck = (await ask<{ data: Row[] }>(node, '/api/v1/decks')).data[0];
+      claim(deck, 'there is no deck');
+      await open(node, `/rates/${deck.id}`);
+      await page.getByRole('button', { name: 'Import a sheet' }).click();
+      await page.getByRole('button', { name: 'Change many rates' }).click();
+      await page.locator('input[name="add_percent"]').fill('2.5');
+      await page.getByRole('button', { name: 'Look at it' }).click();
+      await page.locator('[data-import-sums]').waitFor();
+      await page.getByText('add_percent 2.5').waitFor();
+      await page.getByRole('button', { name: 'Cancel import' }).click();
+      await page.getByText('Nothing was changed').waitFor();
+    },
+  },
+  {
+    name: 'numbers are looked up in every deck, now and on another day',
+    async tell(node) {
+      const { page } = node;
+      const deck = (await ask<{ data: Row[] }>(node, '/api/v1/decks')).data[0];
+      claim(deck, 'there is no deck');
+      const rate = (await ask<{ data: Rate[] }>(node, `/api/v1/decks/${deck.id}/rates?limit=5`)).data.find((row) => row.prefix !== '');
+      claim(rate, 'the deck has no rate');
+      await open(node, '/rates/check');
+      await page.locator('textarea[name="numbers"]').first().fill(`+${rate.prefix} 00\n1`);
+      await page.locator('input[name="at"]').fill('2040-01-01T00:00:00Z');
+      await page.getByRole('button', { name: 'Look up' }).click();
+      await page.locator('[data-check]').getByRole('cell', { name: `+${rate.prefix}00`.slice(1), exact: true }).first().waitFor();
+      await page.locator('[data-check]').getByText(deck.code, { exact: true }).first().waitFor();
+    },
+  },
+  {
     name: 'a value that the API refuses is explained beside its field',
     async tell(node) {
       const { page } = node;

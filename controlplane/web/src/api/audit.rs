@@ -1,17 +1,21 @@
 //! Who changed what.
 
+use std::time::{Duration, Instant};
+
 use axum::Json;
 use axum::extract::State;
+use panel::wire::{Answer, Ask};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::{May, rights};
-use crate::extract::Query;
+use crate::extract::{Key, Query};
 use crate::page::{self, List, Page};
-use crate::problem::Answered;
+use crate::problem::{Answered, Problem};
 use crate::services::App;
+use crate::snapshot_files::Held;
 use crate::value::{AuditRef, Time};
 
 /// One change.
@@ -68,9 +72,23 @@ pub struct AuditFilter {
     pub cursor: Option<String>,
 }
 
+/// A revision that was put in force again.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct RestoredRevision {
+    /// Its number.
+    pub revision: u64,
+    /// All shards decide from it; otherwise they will as soon as they can, and the log says what keeps them.
+    pub in_force: bool,
+}
+
+/// How long the answer waits for the data plane to decide from a restored revision.
+const LOADED_WITHIN: Duration = Duration::from_secs(1);
+/// How often it is asked meanwhile.
+const ASKED_EVERY: Duration = Duration::from_millis(20);
+
 /// The paths of audit and revisions.
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(revisions))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(revisions)).routes(routes!(restore))
 }
 
 /// Lists who changed what, newest first.
@@ -113,6 +131,36 @@ async fn revisions(
         in_force: row.revision.0 == in_force,
     };
     Ok(Json(List::whole(found.into_iter().map(show).collect())))
+}
+
+/// Puts a kept revision of the whole configuration in force on this node, as it was, within a second.
+///
+/// What operators have entered since stays in the database: the next change of anything is published with all of it and takes this
+/// revision's place. Correct what was wrong before that.
+#[utoipa::path(post, path = "/api/v1/revisions/{revision}/restore", tag = "system",
+    params(("revision" = u64, Path, description = "One with `bytes` in the list: the last ten are kept.")),
+    responses((status = 200, description = "What is in force.", body = RestoredRevision)))]
+async fn restore(
+    caller: May<rights::Write>,
+    State(app): State<App>,
+    Key(revision): Key<u64>,
+) -> Answered<Json<RestoredRevision>> {
+    let counter = app.store.changes().await?;
+    app.snapshots.hold(Held { revision, counter }).await?;
+    let before = app.live.now().revision;
+    app.store.audit(&caller.entry("restore", format!("revision {revision}"), Some(&before), Some(&revision))).await?;
+    app.publish.notify_one();
+    let until = Instant::now() + LOADED_WITHIN;
+    loop {
+        let in_force = match app.link.ask(Ask::Figures).await? {
+            Answer::Figures(figures) => figures.shards.iter().all(|shard| shard.revision == revision),
+            other => return Err(Problem::internal(format!("the data plane answered {other:?} to Figures"))),
+        };
+        if in_force || Instant::now() >= until {
+            return Ok(Json(RestoredRevision { revision, in_force }));
+        }
+        tokio::time::sleep(ASKED_EVERY).await;
+    }
 }
 
 impl AuditEntry {

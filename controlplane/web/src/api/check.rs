@@ -1,9 +1,10 @@
-//! All decks side by side for one number: who is cheapest, who dearest.
+//! All decks side by side for a number or several: who is cheapest, who dearest.
 
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use units::{Money, Number};
+use snapshot::{DeckView, View};
+use units::{Money, Number, WallTime};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -15,12 +16,15 @@ use crate::problem::{Answered, Problem};
 use crate::services::App;
 use crate::value::{Amount, DeckRef, Named, Time};
 
-/// Which number, when.
+/// Numbers that are looked up at once at most.
+const NUMBERS_MAX: usize = 100;
+
+/// Which numbers, when.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct CheckAsk {
-    /// A number or a prefix, digits only or with `+`.
+    /// A number or a prefix, digits only or with `+`; several are separated by commas, 100 at most.
     pub number: String,
     /// The moment; default now.
     pub at: Option<Time>,
@@ -29,6 +33,8 @@ pub struct CheckAsk {
 /// What one deck says about a number.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct RateCheck {
+    /// The number that was looked up.
+    pub number: String,
     /// The deck.
     pub deck: Named<DeckRef>,
     /// What its prices count in.
@@ -60,44 +66,53 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(check))
 }
 
-/// Looks a number up in every deck of the newest snapshot: the same bytes that calls are rated by.
+/// Looks numbers up in every deck of the newest snapshot: the same bytes that calls are rated by.
 #[utoipa::path(get, path = "/api/v1/rates:check", tag = "decks", params(CheckAsk),
-    responses((status = 200, description = "One row a deck, in order of code.", body = List<RateCheck>)))]
+    responses((status = 200, description = "One row a number and deck, in the order asked and in order of code.", body = List<RateCheck>)))]
 async fn check(
     _caller: May<rights::Read>,
     State(app): State<App>,
     Query(ask): Query<CheckAsk>,
 ) -> Answered<Json<List<RateCheck>>> {
-    let number = Number::parse(ask.number.trim_start_matches('+').as_bytes())
-        .map_err(|_| Problem::invalid("?number", "a number or a prefix is wanted"))?;
+    let wrong = || Problem::invalid("?number", "1 to 100 numbers or prefixes are wanted, with commas between them");
+    let texts = ask.number.split(',').map(|text| text.trim().trim_start_matches('+'));
+    let numbers: Result<Vec<Number>, _> = texts.map(|text| Number::parse(text.as_bytes())).collect();
+    let numbers = numbers.map_err(|_| wrong())?;
+    if numbers.len() > NUMBERS_MAX {
+        return Err(wrong());
+    }
     let at = ask.at.unwrap_or_else(Time::now).0;
     let snapshot = app.snapshots.read().await?;
     let view = snapshot.view();
-    let mut rows: Vec<RateCheck> = view
-        .decks()
-        .map(|deck| {
-            let found = deck.lookup(number.digits(), at);
-            let digits = String::from_utf8_lossy(number.digits());
-            RateCheck {
-                deck: Named { id: deck.id().into(), code: deck.code().to_owned() },
-                currency: deck.currency().code(),
-                sells: view.ingress_trunks().any(|trunk| trunk.sell_deck() == deck.id()),
-                buys: view.egress_trunks().any(|trunk| trunk.buy_deck() == deck.id()),
-                prefix: found.map(|rate| digits.chars().take(usize::from(rate.prefix_digits)).collect()),
-                destination: found.map_or(String::new(), |rate| rate.destination().to_owned()),
-                per_minute: found.map(|rate| Amount(rate.terms.per_minute)),
-                connection_fee: found.map(|rate| Amount(rate.terms.connection_fee)),
-                steps: found
-                    .map_or(String::new(), |rate| format!("{}/{}", rate.terms.minimum_s, rate.terms.increment_s)),
-                blocked: found.is_some_and(|rate| rate.blocked),
-                cheapest: false,
-                dearest: false,
-            }
-        })
-        .collect();
-    mark(&mut rows);
-    rows.sort_by(|a, b| a.deck.code.cmp(&b.deck.code));
-    Ok(Json(List::whole(rows)))
+    let rows = numbers.iter().flat_map(|number| {
+        let mut rows: Vec<RateCheck> = view.decks().map(|deck| RateCheck::of(number, &deck, &view, at)).collect();
+        mark(&mut rows);
+        rows.sort_by(|a, b| a.deck.code.cmp(&b.deck.code));
+        rows
+    });
+    Ok(Json(List::whole(rows.collect())))
+}
+
+impl RateCheck {
+    fn of(number: &Number, deck: &DeckView<'_>, view: &View<'_>, at: WallTime) -> RateCheck {
+        let found = deck.lookup(number.digits(), at);
+        let digits = String::from_utf8_lossy(number.digits());
+        RateCheck {
+            number: digits.to_string(),
+            deck: Named { id: deck.id().into(), code: deck.code().to_owned() },
+            currency: deck.currency().code(),
+            sells: view.ingress_trunks().any(|trunk| trunk.sell_deck() == deck.id()),
+            buys: view.egress_trunks().any(|trunk| trunk.buy_deck() == deck.id()),
+            prefix: found.map(|rate| digits.chars().take(usize::from(rate.prefix_digits)).collect()),
+            destination: found.map_or(String::new(), |rate| rate.destination().to_owned()),
+            per_minute: found.map(|rate| Amount(rate.terms.per_minute)),
+            connection_fee: found.map(|rate| Amount(rate.terms.connection_fee)),
+            steps: found.map_or(String::new(), |rate| format!("{}/{}", rate.terms.minimum_s, rate.terms.increment_s)),
+            blocked: found.is_some_and(|rate| rate.blocked),
+            cheapest: false,
+            dearest: false,
+        }
+    }
 }
 
 /// Marks the cheapest and the dearest among decks of one currency and side.

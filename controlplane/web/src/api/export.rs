@@ -10,7 +10,7 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::import::off_the_loop;
+use super::changes::off_the_loop;
 use crate::auth::{May, rights};
 use crate::extract::{Key, Query};
 use crate::problem::{Answered, Problem};

@@ -12,11 +12,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::{May, rights};
+use crate::desk;
 use crate::extract::{Body, Key, Keys, Query};
 use crate::object::{IfMatch, Tagged, if_match, set};
 use crate::page::{self, List};
 use crate::problem::{Answered, Code, Problem};
 use crate::services::App;
+use crate::sheets;
 use crate::value::{Amount, DeckRef, RateHours, RateJurisdiction, RateRef, Time};
 
 /// Rates looked through for one answer when the name of a destination is searched; then the answer is what was found and a cursor.
@@ -153,6 +155,8 @@ async fn read(
 }
 
 /// Changes a rate. Calls that come after the publication, a moment later, are charged by it; running calls keep their quote.
+///
+/// 409 where it would rise by more than the deck's template lets one user do.
 #[utoipa::path(patch, path = "/api/v1/decks/{id}/rates/{rate}", tag = "decks", request_body = RatePatch,
     params(("id" = DeckRef, Path), ("rate" = RateRef, Path),
         ("if-match" = String, Header, description = "The ETag that was read.")),
@@ -172,7 +176,16 @@ async fn update(
     if matches!(expected, IfMatch::Tag(tag) if tag != before.tag()) {
         return Err(changed());
     }
+    let old = rate.clone();
     patch.patch(&mut rate);
+    let guard = desk::guard(&app.store, deck.0, caller.user()).await?;
+    if sheets::rises(&old, &rate, &guard) {
+        let why = format!(
+            "it would rise by more than {} %, which a second user must approve: bring it as a change of many rates",
+            guard.increase_percent_max
+        );
+        return Err(Problem::new(Code::Conflict, why));
+    }
     let mut edit = app.store.edit().await?;
     if edit.get::<DeckDraft>(deck.0).await?.facts.rates_version != seen {
         return Err(changed());

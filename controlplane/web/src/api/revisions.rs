@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::import::{ChangeKind, RateChange, off_the_loop};
+use super::changes::{ChangeKind, RateChange, off_the_loop};
 use crate::auth::{May, rights};
 use crate::extract::{Key, Keys, Query};
 use crate::page::{self, List};

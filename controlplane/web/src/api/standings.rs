@@ -112,6 +112,12 @@ async fn list(_caller: May<rights::Read>, State(app): State<App>) -> Answered<Js
 }
 
 impl Standings {
+    /// What the data plane says, with the names of the snapshot that it decides from.
+    pub fn of(figures: &Figures, view: &View<'_>) -> Standings {
+        let policies = Policies::compile(view).unwrap_or_default();
+        Standings::show(figures, &policies, &Names::default().with(view))
+    }
+
     fn show(figures: &Figures, policies: &Policies, names: &Names) -> Standings {
         let mut trunks: Vec<TrunkStanding> = figures.shards.iter().flat_map(|shard| of_shard(shard, names)).collect();
         trunks.sort_by(|one, other| one.egress_trunk.code.cmp(&other.egress_trunk.code));

@@ -182,6 +182,14 @@ impl Terms {
         Terms { increase_percent_max, closed_percent_max, ..self }
     }
 
+    /// With the stricter of two guards each.
+    pub fn guarded_too(self, other: &Terms) -> Terms {
+        let stricter = |a: u16, b: u16| if a == 0 || b == 0 { a.max(b) } else { a.min(b) };
+        let increase_percent_max = stricter(self.increase_percent_max, other.increase_percent_max);
+        let closed_percent_max = stricter(self.closed_percent_max, other.closed_percent_max);
+        Terms { increase_percent_max, closed_percent_max, ..self }
+    }
+
     /// In the words of `rating`; the sentence says what is wrong.
     pub fn options(&self, now: WallTime) -> Result<Options, String> {
         if self.utc_offset_min.abs() > OFFSET_MINUTES_MAX {

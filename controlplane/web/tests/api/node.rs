@@ -245,6 +245,13 @@ impl Browser<'_> {
         self.node.send("POST", path, &headers, bytes).await
     }
 
+    /// Imports a file into a deck and applies it at once.
+    pub async fn fill(&self, deck: &str, csv: &str) -> Value {
+        let made = self.upload(&format!("/api/v1/decks/{deck}/imports"), csv).await.expect(201);
+        let id = made["id"].as_str().unwrap();
+        self.send("POST", &format!("/api/v1/imports/{id}/apply"), json!({})).await.expect(200)
+    }
+
     pub async fn upload(&self, path: &str, csv: &str) -> Reply {
         let headers = [("cookie", self.cookie.as_str()), ("x-csrf-token", &self.csrf), ("content-type", "text/csv")];
         self.node.send("POST", path, &headers, csv.as_bytes()).await
@@ -262,7 +269,7 @@ impl Browser<'_> {
         for (code, id, price) in [("sell", 1, "0.0124"), ("blux-buy", 2, "0.0098"), ("oria-buy", 3, "0.0200")] {
             self.make("/api/v1/decks", json!({ "code": code })).await;
             let csv = format!("prefix,destination,rate\n4420,UK London,{price}\n");
-            self.upload(&format!("/api/v1/decks/dck_{id}/rates:import"), &csv).await.expect(200);
+            self.fill(&format!("dck_{id}"), &csv).await;
         }
         for (code, id) in [("blux", 2), ("oria", 3)] {
             let new = json!({ "code": code, "carrier": format!("car_{id}"), "account": format!("acc_{id}"),

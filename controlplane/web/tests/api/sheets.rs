@@ -7,7 +7,7 @@ use crate::node::{Browser, Node};
 async fn a_deck(admin: &Browser<'_>) {
     admin.make("/api/v1/decks", json!({ "code": "buy" })).await;
     let csv = "prefix,destination,rate\n44,UK,0.01\n4420,London,0.02\n1,USA,0.005\n";
-    admin.upload("/api/v1/decks/dck_1/rates:import", csv).await.expect(200);
+    admin.fill("dck_1", csv).await;
 }
 
 fn counts(review: &Value) -> Vec<u64> {
@@ -29,59 +29,53 @@ async fn a_file_waits_is_read_again_and_then_applied() {
     let file =
         "code,name,rate,change\n\"44,45\",UK,0.012,New\n4420,London,0.01,Decrease\n33,France,N/A,\n49,Germany,cheap,\n";
     let made = admin.upload("/api/v1/decks/dck_1/imports?name=oria.csv", file).await.expect(201);
-    assert_eq!((made["id"].as_str(), made["state"].as_str()), (Some("imp_1"), Some("open")));
-    assert_eq!(counts(&made["review"]), [1, 1, 1, 0, 1, 0], "{made}");
+    assert_eq!((made["id"].as_str(), made["state"].as_str()), (Some("imp_2"), Some("open")));
+    assert_eq!(counts(&made["review"]), [1, 1, 1, 0, 1, 1], "{made}");
     assert_eq!(
         (made["review"]["problem_count"].as_u64(), made["review"]["disagreements"].as_u64()),
         (Some(1), Some(1))
     );
     assert_eq!(made["review"]["notice_violations"], 1);
-    let flagged = admin.get("/api/v1/imports/imp_1/changes?flagged=true").await.expect(200);
+    let flagged = admin.get("/api/v1/imports/imp_2/changes?flagged=true").await.expect(200);
     assert_eq!(flagged["data"][0]["flags"], json!(["notice", "marker"]), "{flagged}");
     assert_eq!(flagged["data"][0]["examples"], json!(["0.0002", "0.0062", "0.0122"]));
     let terms = json!({ "semantics": "partial", "columns": { "change": "ignored" } });
-    let read = admin.send("PUT", "/api/v1/imports/imp_1/terms", terms).await.expect(200);
-    assert_eq!((counts(&read["review"]), read["review"]["disagreements"].as_u64()), (vec![1, 1, 1, 0, 0, 0], Some(0)));
-    let kept = admin.get("/api/v1/imports/imp_1/file").await;
+    let read = admin.send("PUT", "/api/v1/imports/imp_2/terms", terms).await.expect(200);
+    assert_eq!((counts(&read["review"]), read["review"]["disagreements"].as_u64()), (vec![1, 1, 1, 0, 0, 1], Some(0)));
+    let kept = admin.get("/api/v1/imports/imp_2/file").await;
     assert_eq!(kept.body, file.as_bytes());
-    admin.send("POST", "/api/v1/imports/imp_1/apply", json!({})).await.problem(422, "invalid");
+    admin.send("POST", "/api/v1/imports/imp_2/apply", json!({})).await.problem(422, "invalid");
     let ask = json!({ "skip_problems": true, "remember": true });
-    let done = admin.send("POST", "/api/v1/imports/imp_1/apply", ask).await.expect(200);
+    let done = admin.send("POST", "/api/v1/imports/imp_2/apply", ask).await.expect(200);
     assert_eq!((done["state"].as_str(), done["revision"].as_i64()), (Some("applied"), Some(2)));
-    assert_eq!(prefixes(&admin).await, ["1 0.005", "44 0.01", "44 0.012", "4420 0.02", "4420 0.01", "45 0.012"]);
+    assert_eq!(
+        prefixes(&admin).await,
+        ["1 0.005", "33 0", "44 0.01", "44 0.012", "4420 0.02", "4420 0.01", "45 0.012"]
+    );
     assert_eq!(admin.get("/api/v1/decks/dck_1/template").await.expect(200)["semantics"], "partial");
-    admin.send("POST", "/api/v1/imports/imp_1/cancel", Value::Null).await.problem(412, "changed");
+    admin.send("POST", "/api/v1/imports/imp_2/cancel", Value::Null).await.problem(412, "changed");
     let list = admin.get("/api/v1/decks/dck_1/imports").await.expect(200);
     assert_eq!((list["data"][0]["name"].as_str(), list["data"][0]["created_by"].is_string()), (Some("oria.csv"), true));
 }
 
 #[tokio::test]
-async fn a_rise_beyond_the_guard_waits_for_somebody_else() {
+async fn a_row_that_takes_a_code_away_never_vanishes() {
     let node = Node::start().await;
     let admin = node.log_in().await;
     a_deck(&admin).await;
-    let terms = json!({ "increase_percent_max": 20, "closed_percent_max": 50 });
-    admin.send("PUT", "/api/v1/decks/dck_1/template", terms).await.expect(200);
-    let made = admin.upload("/api/v1/decks/dck_1/imports", "prefix,rate\n44,0.1\n").await.expect(201);
-    let guards = json!(["1 prices rise by more than 20 %", "2 of 3 rates close, more than 50 %"]);
-    assert_eq!(made["review"]["guards"], guards);
-    // What the file's own terms say does not lift the deck's guard.
-    admin.send("PUT", "/api/v1/imports/imp_1/terms", json!({})).await.expect(200);
-    admin.send("POST", "/api/v1/imports/imp_1/apply", json!({})).await.problem(409, "conflict");
-    admin.send("POST", "/api/v1/imports/imp_1/approve", Value::Null).await.problem(422, "invalid");
-    let new = json!({ "name": "bruno", "role": "admin", "password": "a long enough password" });
-    admin.make("/api/v1/users", new).await;
-    let bruno = node.log_in_as("bruno", "a long enough password").await;
-    let seen = bruno.send("POST", "/api/v1/imports/imp_1/approve", Value::Null).await.expect(200);
-    assert_eq!(seen["approved_by"], "user:bruno");
-    // What was approved was seen over the deck as it stood.
-    let three = "prefix,rate\n44,0.01\n33,0.02\n49,0.03\n";
-    admin.upload("/api/v1/decks/dck_1/rates:import", three).await.expect(200);
-    assert_eq!(admin.get("/api/v1/imports/imp_1").await.expect(200)["approved_by"], Value::Null);
-    admin.send("POST", "/api/v1/imports/imp_1/apply", json!({})).await.problem(409, "conflict");
-    bruno.send("POST", "/api/v1/imports/imp_1/approve", Value::Null).await.expect(200);
-    admin.send("POST", "/api/v1/imports/imp_1/apply", json!({})).await.expect(200);
-    assert_eq!(prefixes(&admin).await, ["44 0.01", "44 0.10"]);
+    admin.send("PUT", "/api/v1/decks/dck_1/template", json!({ "semantics": "partial" })).await.expect(200);
+    let file = "code,rate,status\n4420,,Closed\n4478,N/A,\n33,0.1,Closed\n1,0.005,Blocked\n";
+    let made = admin.upload("/api/v1/decks/dck_1/imports", file).await.expect(201);
+    assert_eq!(counts(&made["review"]), [0, 0, 0, 0, 1, 2], "{made}");
+    let told: Vec<_> = made["review"]["warnings"].as_array().unwrap().iter().map(|it| it["message"].clone()).collect();
+    assert_eq!(told, ["4420 is closed: its calls go by 44 from then on", "33 is closed and not in the deck"]);
+    admin.send("POST", "/api/v1/imports/imp_2/apply", json!({})).await.expect(200);
+    node.publish().await;
+    // What calls would be told: a blocked code does not fall through to a shorter one.
+    let found = admin.get("/api/v1/rates:check?number=4420,4478,33,1").await.expect(200);
+    let rows = found["data"].as_array().unwrap().iter();
+    let told: Vec<_> = rows.map(|row| (row["prefix"].as_str(), row["blocked"].as_bool().unwrap())).collect();
+    assert_eq!(told, [(Some("44"), false), (Some("4478"), true), (None, false), (Some("1"), true)], "{found}");
 }
 
 #[tokio::test]
@@ -118,7 +112,7 @@ async fn a_workbook_with_rates_and_codes_on_two_sheets_is_joined() {
         (Some(0), vec![3, 1, 0, 0, 2, 0]),
         "{made}"
     );
-    let changes = admin.get("/api/v1/imports/imp_1/changes?kind=increase").await.expect(200);
+    let changes = admin.get("/api/v1/imports/imp_2/changes?kind=increase").await.expect(200);
     let change = &changes["data"][0];
     assert_eq!((change["new_per_minute"].as_str(), change["row"].as_u64()), (Some("0.30"), Some(4)));
     assert_eq!(change["effective_from"], "2030-03-04T00:00:00.000000Z");
@@ -129,13 +123,7 @@ async fn a_deck_goes_back_to_a_revision_and_out_as_a_sheet_or_a_notice() {
     let node = Node::start().await;
     let admin = node.log_in().await;
     a_deck(&admin).await;
-    admin
-        .upload(
-            "/api/v1/decks/dck_1/rates:import",
-            "prefix,destination,rate\n44,UK,0.02\n4420,London,0.02\n33,France,0.03\n",
-        )
-        .await
-        .expect(200);
+    admin.fill("dck_1", "prefix,destination,rate\n44,UK,0.02\n4420,London,0.02\n33,France,0.03\n").await;
     let revisions = admin.get("/api/v1/decks/dck_1/revisions").await.expect(200);
     assert_eq!(
         (revisions["data"][0]["revision"].as_i64(), revisions["data"][1]["restorable"].as_bool()),
@@ -169,18 +157,25 @@ async fn a_dearer_purchase_lists_what_would_be_sold_below_cost() {
 }
 
 #[tokio::test]
-async fn rates_of_a_mask_change_together_and_the_dry_run_says_which() {
+async fn rates_of_a_mask_change_together_once_they_were_looked_at() {
     let node = Node::start().await;
     let admin = node.log_in().await;
     a_deck(&admin).await;
-    let ask = |dry_run: bool| json!({ "dry_run": dry_run, "destination": "lon%", "add_ppm": 25_000, "increment_s": 6 });
     let path = "/api/v1/decks/dck_1/rates:change";
-    let told = admin.send("POST", path, ask(true)).await.expect(200);
-    assert_eq!((told["applied"].as_bool(), told["changed"].as_u64()), (Some(false), Some(1)));
-    assert_eq!(told["changes"][0]["new_per_minute"], "0.0205");
-    admin.send("POST", path, ask(false)).await.expect(200);
+    let ask = json!({ "destination": "lon%", "add_percent": "2.5", "increment_s": 6 });
+    let made = admin.make(path, ask.clone()).await;
+    assert_eq!((made["id"].as_str(), counts(&made["review"])), (Some("imp_2"), vec![0, 1, 0, 0, 0, 0]), "{made}");
+    assert_eq!((made["change"]["destination"].as_str(), made["terms"].is_null()), (Some("lon%"), true));
+    let changes = admin.get("/api/v1/imports/imp_2/changes").await.expect(200);
+    assert_eq!(changes["data"][0]["new_per_minute"], "0.0205");
+    assert_eq!(prefixes(&admin).await, ["1 0.005", "44 0.01", "4420 0.02"], "nothing changes before it is applied");
+    admin.send("PUT", "/api/v1/imports/imp_2/terms", json!({})).await.problem(409, "conflict");
+    admin.send("POST", "/api/v1/imports/imp_2/apply", json!({ "remember": true })).await.expect(200);
     assert_eq!(prefixes(&admin).await, ["1 0.005", "44 0.01", "4420 0.02", "4420 0.0205"]);
-    admin.send("POST", path, json!({ "prefix": "44", "add": "-9" })).await.problem(422, "invalid");
+    for wrong in [json!({ "prefix": "44", "add": "-9" }), json!({ "prefix": "99" }), json!({ "increment_s": 0 })] {
+        admin.send("POST", path, wrong).await.problem(422, "invalid");
+    }
+    assert_eq!(admin.get("/api/v1/decks/dck_1/imports").await.expect(200)["data"].as_array().unwrap().len(), 2);
 }
 
 #[tokio::test]
@@ -195,4 +190,13 @@ async fn a_number_is_looked_up_in_all_decks_side_by_side() {
     let bought: Vec<_> = rows.iter().filter(|row| row["buys"] == true).collect();
     assert_eq!(bought.iter().filter(|row| row["cheapest"] == true).count(), 1, "{found}");
     assert!(bought.iter().any(|row| row["dearest"] == true), "{found}");
+    let several = admin.get("/api/v1/rates:check?number=4420,%2B99&at=2040-01-01T00:00:00Z").await.expect(200);
+    let rows = several["data"].as_array().unwrap();
+    assert_eq!(
+        rows.iter().filter(|row| row["number"] == "4420" && !row["per_minute"].is_null()).count(),
+        3,
+        "{several}"
+    );
+    assert!(rows[3..].iter().all(|row| row["number"] == "99" && row["per_minute"].is_null()), "{several}");
+    admin.get("/api/v1/rates:check?number=44,nobody!").await.problem(422, "invalid");
 }

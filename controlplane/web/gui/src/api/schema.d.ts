@@ -331,7 +331,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists the rates of a deck in order of prefix, hours, jurisdiction and date. */
+        /** Lists the rates of a deck in order of prefix and date. */
         get: operations["get_decks_id_rates"];
         put?: never;
         post?: never;
@@ -355,7 +355,10 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        /** Changes a rate. Calls that come after the publication, a moment later, are charged by it; running calls keep their quote. */
+        /**
+         * Changes a rate. Calls that come after the publication, a moment later, are charged by it; running calls keep their quote.
+         * @description 409 where it would rise by more than the deck's template lets one user do.
+         */
         patch: operations["patch_decks_id_rates_rate"];
         trace?: never;
     };
@@ -368,7 +371,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Changes all rates of a mask from some moment on, in one transaction: the rates in force then are followed by new ones. */
+        /**
+         * Changes all rates of a mask from some moment on: the rates in force then are followed by others. What comes of it is an import like that
+         *     of a file: nothing of the deck changes before it is applied, and the same guards ask for a second user.
+         */
         post: operations["post_decks_id_rates_change"];
         delete?: never;
         options?: never;
@@ -390,27 +396,6 @@ export interface paths {
         get: operations["get_decks_id_rates_export"];
         put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/decks/{id}/rates:import": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Replaces all rates of a deck by those of a CSV file, or says what would change.
-         * @description Rates without a date are valid from now on. A file with problems is not applied: the answer is 422, and `errors[].pointer` is
-         *     `row:column`.
-         */
-        post: operations["post_decks_id_rates_import"];
         delete?: never;
         options?: never;
         head?: never;
@@ -621,7 +606,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Approves an open import that somebody else brought. */
+        /** Approves an open import that somebody else brought, and whose reading somebody else has said. */
         post: operations["post_imports_id_approve"];
         delete?: never;
         options?: never;
@@ -914,7 +899,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Looks a number up in every deck of the newest snapshot: the same bytes that calls are rated by. */
+        /** Looks numbers up in every deck of the newest snapshot: the same bytes that calls are rated by. */
         get: operations["get_rates_check"];
         put?: never;
         post?: never;
@@ -935,6 +920,27 @@ export interface paths {
         get: operations["get_revisions"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/revisions/{revision}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Puts a kept revision of the whole configuration in force on this node, as it was, within a second.
+         * @description What operators have entered since stays in the database: the next change of anything is published with all of it and takes this
+         *     revision's place. Correct what was wrong before that.
+         */
+        post: operations["post_revisions_revision_restore"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1356,7 +1362,7 @@ export interface components {
         /** @description How an import is applied. */
         ApplyImport: {
             /**
-             * @description How the file was read becomes the deck's template, dates apart.
+             * @description How the file was read becomes the deck's template, dates and guards apart.
              * @default false
              */
             remember?: boolean;
@@ -1372,6 +1378,11 @@ export interface components {
             applied: boolean;
             /** @description The changes, in the order of doing; empty when the switch is as the file says. */
             changes: components["schemas"]["ApplyChange"][];
+        };
+        /** @description Who approves what. */
+        ApproveImport: {
+            /** @description `seen` of the review that was looked at. */
+            seen: string;
         };
         /** @description A part of the world's numbers. */
         Area: {
@@ -1552,12 +1563,8 @@ export interface components {
         BulkChange: {
             /** @default null */
             add?: null | components["schemas"]["Amount"];
-            /**
-             * Format: int64
-             * @description Put on the price of a minute, in millionths of it: 25,000 is 2.5 %. May be negative. Rounded to the deck's decimals, halves up.
-             * @default null
-             */
-            add_ppm?: number | null;
+            /** @default null */
+            add_percent?: null | components["schemas"]["Percent"];
             /**
              * @description Calls there are refused, or no longer.
              * @default null
@@ -1571,11 +1578,6 @@ export interface components {
              * @example UK%mobile%
              */
             destination?: string | null;
-            /**
-             * @description Only says what would change.
-             * @default false
-             */
-            dry_run?: boolean;
             /** @default null */
             effective_from?: null | components["schemas"]["Time"];
             /**
@@ -1597,36 +1599,6 @@ export interface components {
              * @default null
              */
             prefix?: string | null;
-        };
-        /** @description What a bulk change did, or would do. */
-        BulkReport: {
-            /** @description The deck holds the new rates. */
-            applied: boolean;
-            /**
-             * Format: int32
-             * @description Rates that change.
-             */
-            changed: number;
-            /** @description The first 1,000 of them. */
-            changes: components["schemas"]["RateChange"][];
-        };
-        /** @description Which hours are peak and which days are free, on the clock of the deck's zone. */
-        Calendar: {
-            /**
-             * @description Dates that are free, such as `2026-12-25`. Up to 1,000.
-             * @default []
-             */
-            free_days?: components["schemas"]["Day"][];
-            /**
-             * @description Days of the week that are free, such as `sat` and `sun`.
-             * @default []
-             */
-            free_weekdays?: components["schemas"]["Weekday"][];
-            /**
-             * @description Peak windows; all other hours are off-peak. Up to 64.
-             * @default []
-             */
-            peak?: components["schemas"]["Peak"][];
         };
         /** @description One running call. */
         Call: {
@@ -1921,11 +1893,6 @@ export interface components {
          */
         DateOrder: "ask" | "day_first" | "month_first";
         /**
-         * @description A date of the Gregorian calendar, written `2026-12-25`.
-         * @example 2026-12-25
-         */
-        Day: string;
-        /**
          * @description What stands before the decimals of a price.
          * @enum {string}
          */
@@ -1949,12 +1916,6 @@ export interface components {
         };
         /** @description A price list of one carrier, one side. */
         Deck: {
-            /** @description Rates of one United States jurisdiction count; otherwise only those of any. */
-            by_jurisdiction: boolean;
-            /** @description Looked up by the location routing number of a call that has one; otherwise by the dialled number. */
-            by_lrn: boolean;
-            /** @description Which hours are peak and which days are free, for rates of some hours. */
-            calendar: components["schemas"]["Calendar"];
             /** @description The short name that operators use, unique. */
             code: string;
             /**
@@ -1985,20 +1946,9 @@ export interface components {
             tax_percent: components["schemas"]["Percent"];
             /** @description When it was last changed, rates apart. */
             updated_at: components["schemas"]["Time"];
-            /**
-             * @description The zone of its clock as IANA names it: its calendar and the dates of its sheets are meant there.
-             * @example Europe/Paris
-             */
-            zone: string;
         };
         /** @description A deck to be made. */
         DeckNew: {
-            /** @description Rates of one United States jurisdiction count; default only those of any. */
-            by_jurisdiction?: boolean;
-            /** @description Looked up by the location routing number of a call that has one; default by the dialled number. */
-            by_lrn?: boolean;
-            /** @description Which hours are peak and which days are free; default none, so that all hours are off-peak. */
-            calendar?: components["schemas"]["Calendar"];
             /** @description The short name, unique. */
             code: string;
             /** @description ISO 4217; default `USD`. */
@@ -2017,16 +1967,9 @@ export interface components {
             steps_from_zero?: boolean;
             /** @description Tax on top of the price, 0 to 100; default none. */
             tax_percent?: components["schemas"]["Percent"];
-            /** @description The zone of its clock as IANA names it; default `UTC`. */
-            zone?: string | null;
         };
         /** @description Changes of a deck; absent fields stay. */
         DeckPatch: {
-            /** @description Rates of one United States jurisdiction count. */
-            by_jurisdiction?: boolean | null;
-            /** @description Looked up by the location routing number of a call that has one. */
-            by_lrn?: boolean | null;
-            calendar?: null | components["schemas"]["Calendar"];
             /** @description The short name. */
             code?: string | null;
             /**
@@ -2041,8 +1984,6 @@ export interface components {
             /** @description Billing steps count from the call's beginning. */
             steps_from_zero?: boolean | null;
             tax_percent?: null | components["schemas"]["Percent"];
-            /** @description The zone of its clock as IANA names it. */
-            zone?: string | null;
         };
         /**
          * @description `dck_` and a number.
@@ -2563,10 +2504,11 @@ export interface components {
          * @enum {string}
          */
         IdentityHeader: "none" | "asserted" | "preferred" | "remote_party";
-        /** @description A file on its way into a deck. */
+        /** @description A file, or a change of many rates, on its way into a deck. */
         Import: {
-            /** @description Who else has approved it. */
+            /** @description Who else has approved it. An approval holds for what was seen: an open import that would do something else has none. */
             approved_by?: string | null;
+            change?: null | components["schemas"]["BulkChange"];
             /** @description When it came. */
             created_at: components["schemas"]["Time"];
             /** @description Who brought it. */
@@ -2593,8 +2535,7 @@ export interface components {
             size: number;
             /** @description Where it stands. */
             state: components["schemas"]["ImportPhase"];
-            /** @description How it is read. */
-            terms: components["schemas"]["Terms"];
+            terms?: null | components["schemas"]["Terms"];
         };
         /**
          * @description How an import ended, if it did.
@@ -2606,57 +2547,6 @@ export interface components {
          * @example imp_12
          */
         ImportRef: string;
-        /** @description What an import did, or would do. */
-        ImportReport: {
-            /** @description The deck holds the file's rates now. */
-            applied: boolean;
-            /**
-             * Format: int32
-             * @description Prefixes where calls are refused from then on.
-             */
-            blocked: number;
-            /** @description The first 1,000 lines that are not `unchanged`. */
-            changes: components["schemas"]["RateChange"][];
-            /** @description There are more than `changes` shows. */
-            changes_cut: boolean;
-            /**
-             * Format: int32
-             * @description Prefixes that vanish.
-             */
-            closed: number;
-            /**
-             * Format: int32
-             * @description Prefixes that cost less.
-             */
-            decreased: number;
-            /**
-             * Format: int32
-             * @description Prefixes that cost more.
-             */
-            increased: number;
-            /**
-             * Format: int32
-             * @description Prefixes that were not in the deck.
-             */
-            new: number;
-            /**
-             * Format: int32
-             * @description How many problems there are.
-             */
-            problem_count: number;
-            /** @description The first 1,000 cells that could not be taken. Any problem keeps the file from being applied. */
-            problems: components["schemas"]["RowProblem"][];
-            /**
-             * Format: int32
-             * @description Rates read from the file.
-             */
-            rows: number;
-            /**
-             * Format: int32
-             * @description Prefixes of the same price.
-             */
-            unchanged: number;
-        };
         /** @description How a carrier's calls come in. */
         IngressTrunk: {
             /** @description The account that pays. */
@@ -2702,8 +2592,6 @@ export interface components {
             tech_prefix: string;
             /** @description When it was last changed. */
             updated_at: components["schemas"]["Time"];
-            /** @description Other plans and sell decks for calls of one United States jurisdiction. */
-            ways: components["schemas"]["Ways"];
         };
         /** @description An ingress trunk to be made. */
         IngressTrunkNew: {
@@ -2746,8 +2634,6 @@ export interface components {
             sources: components["schemas"]["Source"][];
             /** @description Digits in front of the called number; default none. */
             tech_prefix?: string;
-            /** @description Other plans and sell decks for calls of one United States jurisdiction; default none. */
-            ways?: components["schemas"]["Ways"];
         };
         /** @description Changes of an ingress trunk; absent fields stay. */
         IngressTrunkPatch: {
@@ -2784,7 +2670,6 @@ export interface components {
             sources?: components["schemas"]["Source"][] | null;
             /** @description Digits in front of the called number. */
             tech_prefix?: string | null;
-            ways?: null | components["schemas"]["Ways"];
         };
         /**
          * @description `itr_` and a number.
@@ -3147,12 +3032,6 @@ export interface components {
             as_of: components["schemas"]["Time"];
             /** @description The rows. */
             data: {
-                /** @description Rates of one United States jurisdiction count; otherwise only those of any. */
-                by_jurisdiction: boolean;
-                /** @description Looked up by the location routing number of a call that has one; otherwise by the dialled number. */
-                by_lrn: boolean;
-                /** @description Which hours are peak and which days are free, for rates of some hours. */
-                calendar: components["schemas"]["Calendar"];
                 /** @description The short name that operators use, unique. */
                 code: string;
                 /**
@@ -3183,11 +3062,6 @@ export interface components {
                 tax_percent: components["schemas"]["Percent"];
                 /** @description When it was last changed, rates apart. */
                 updated_at: components["schemas"]["Time"];
-                /**
-                 * @description The zone of its clock as IANA names it: its calendar and the dates of its sheets are meant there.
-                 * @example Europe/Paris
-                 */
-                zone: string;
             }[];
             /** @description Where the next part starts; absent at the end. */
             next_cursor?: string | null;
@@ -3308,8 +3182,9 @@ export interface components {
             as_of: components["schemas"]["Time"];
             /** @description The rows. */
             data: {
-                /** @description Who else has approved it. */
+                /** @description Who else has approved it. An approval holds for what was seen: an open import that would do something else has none. */
                 approved_by?: string | null;
+                change?: null | components["schemas"]["BulkChange"];
                 /** @description When it came. */
                 created_at: components["schemas"]["Time"];
                 /** @description Who brought it. */
@@ -3336,8 +3211,7 @@ export interface components {
                 size: number;
                 /** @description Where it stands. */
                 state: components["schemas"]["ImportPhase"];
-                /** @description How it is read. */
-                terms: components["schemas"]["Terms"];
+                terms?: null | components["schemas"]["Terms"];
             }[];
             /** @description Where the next part starts; absent at the end. */
             next_cursor?: string | null;
@@ -3391,8 +3265,6 @@ export interface components {
                 tech_prefix: string;
                 /** @description When it was last changed. */
                 updated_at: components["schemas"]["Time"];
-                /** @description Other plans and sell decks for calls of one United States jurisdiction. */
-                ways: components["schemas"]["Ways"];
             }[];
             /** @description Where the next part starts; absent at the end. */
             next_cursor?: string | null;
@@ -3505,8 +3377,6 @@ export interface components {
                  * @description Free seconds.
                  */
                 free_s: number;
-                /** @description At which hours it counts. */
-                hours: components["schemas"]["RateHours"];
                 /** @description Its id. */
                 id: components["schemas"]["RateRef"];
                 /**
@@ -3514,8 +3384,6 @@ export interface components {
                  * @description Length of a billing step.
                  */
                 increment_s: number;
-                /** @description For calls of which jurisdiction it counts. */
-                jurisdiction: components["schemas"]["RateJurisdiction"];
                 /**
                  * Format: int32
                  * @description Seconds billed at least.
@@ -3594,6 +3462,8 @@ export interface components {
                 deck: components["schemas"]["Named_DeckRef"];
                 /** @description What people call the destination. */
                 destination: string;
+                /** @description The number that was looked up. */
+                number: string;
                 per_minute?: null | components["schemas"]["Amount"];
                 /** @description The prefix that matches; absent without a rate. */
                 prefix?: string | null;
@@ -3762,11 +3632,6 @@ export interface components {
             /** @description Receiver's address; `tandem` for the switch. */
             to: string;
         };
-        /**
-         * @description A minute of the day, written `08:30`; `24:00` ends it.
-         * @example 08:30
-         */
-        Minute: string;
         /** @description Sums of one currency. */
         MoneySum: {
             /** @description What terminators are owed. */
@@ -4040,15 +3905,6 @@ export interface components {
             note?: string;
             /** @description The payer's own number: a second payment of this account with the same reference changes nothing. */
             reference?: string | null;
-        };
-        /** @description One peak window. */
-        Peak: {
-            /** @description On these days of the week. */
-            days: components["schemas"]["Weekday"][];
-            /** @description From this minute on. */
-            from: components["schemas"]["Minute"];
-            /** @description Until just before this one, on the same day; `24:00` for the day's end. */
-            till: components["schemas"]["Minute"];
         };
         /** @description Registrations in both directions, and messages of strangers. */
         Peers: {
@@ -4566,8 +4422,6 @@ export interface components {
              * @description Free seconds.
              */
             free_s: number;
-            /** @description At which hours it counts. */
-            hours: components["schemas"]["RateHours"];
             /** @description Its id. */
             id: components["schemas"]["RateRef"];
             /**
@@ -4575,8 +4429,6 @@ export interface components {
              * @description Length of a billing step.
              */
             increment_s: number;
-            /** @description For calls of which jurisdiction it counts. */
-            jurisdiction: components["schemas"]["RateJurisdiction"];
             /**
              * Format: int32
              * @description Seconds billed at least.
@@ -4641,6 +4493,8 @@ export interface components {
             deck: components["schemas"]["Named_DeckRef"];
             /** @description What people call the destination. */
             destination: string;
+            /** @description The number that was looked up. */
+            number: string;
             per_minute?: null | components["schemas"]["Amount"];
             /** @description The prefix that matches; absent without a rate. */
             prefix?: string | null;
@@ -4649,16 +4503,6 @@ export interface components {
             /** @description Seconds billed at least, and the step after. */
             steps: string;
         };
-        /**
-         * @description Which hours a rate is for, by its deck's calendar.
-         * @enum {string}
-         */
-        RateHours: "any" | "peak" | "off_peak" | "free_day";
-        /**
-         * @description Where calls go, as the United States bill them: by the states of caller and destination.
-         * @enum {string}
-         */
-        RateJurisdiction: "any" | "inter" | "intra" | "indeterminate" | "international";
         /** @description Changes of a rate; absent fields stay. */
         RatePatch: {
             /** @description Calls there are refused. */
@@ -4686,7 +4530,7 @@ export interface components {
             per_minute?: null | components["schemas"]["Amount"];
         };
         /**
-         * @description `rat_`, the prefix, `_` and the microseconds from which it is valid; `_`, hours, `.` and jurisdiction for a rate of those.
+         * @description `rat_`, the prefix, `_` and the microseconds from which it is valid.
          * @example rat_4420_1767225600000000
          */
         RateRef: string;
@@ -4790,6 +4634,16 @@ export interface components {
          * @enum {string}
          */
         Reliable: "relay" | "off" | "local";
+        /** @description A revision that was put in force again. */
+        RestoredRevision: {
+            /** @description All shards decide from it; otherwise they will as soon as they can, and the log says what keeps them. */
+            in_force: boolean;
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            revision: number;
+        };
         /** @description What a file says and what that means. */
         Review: {
             /**
@@ -4869,6 +4723,8 @@ export interface components {
              * @description Rates read from the file.
              */
             rows: number;
+            /** @description Stands for all of this; whoever approves says what they have seen with it. */
+            seen: string;
             /**
              * Format: int32
              * @description Prefixes of the same price.
@@ -5579,42 +5435,6 @@ export interface components {
             /** @description Its version. */
             version: string;
         };
-        /** @description A plan and a sell deck instead of the trunk's own. */
-        Way: {
-            /** @default null */
-            plan?: null | components["schemas"]["PlanRef"];
-            /** @default null */
-            sell_deck?: null | components["schemas"]["DeckRef"];
-        };
-        /** @description Other plans and sell decks for calls of one United States jurisdiction. */
-        Ways: {
-            /**
-             * @default {
-             *       "plan": null,
-             *       "sell_deck": null
-             *     }
-             */
-            indeterminate?: components["schemas"]["Way"];
-            /**
-             * @default {
-             *       "plan": null,
-             *       "sell_deck": null
-             *     }
-             */
-            inter?: components["schemas"]["Way"];
-            /**
-             * @default {
-             *       "plan": null,
-             *       "sell_deck": null
-             *     }
-             */
-            intra?: components["schemas"]["Way"];
-        };
-        /**
-         * @description A day of the week.
-         * @enum {string}
-         */
-        Weekday: "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun";
         /** @description Hours of a week. */
         Window: {
             /**
@@ -6767,13 +6587,13 @@ export interface operations {
             };
         };
         responses: {
-            /** @description What was done, or would be. */
-            200: {
+            /** @description It, with its review. */
+            201: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["BulkReport"];
+                    "application/json": components["schemas"]["Import"];
                 };
             };
             /** @description What is wrong. */
@@ -6814,46 +6634,6 @@ export interface operations {
                 };
                 content: {
                     "text/csv": number[];
-                };
-            };
-            /** @description What is wrong. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_decks_id_rates_import: {
-        parameters: {
-            query?: {
-                /** @description Only says what would change. */
-                dry_run?: boolean;
-                /** @description Hours that the sheet's dates are ahead of UTC; default 0. */
-                utc_offset_h?: number;
-            };
-            header?: never;
-            path: {
-                id: components["schemas"]["DeckRef"];
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "text/csv": string;
-            };
-        };
-        responses: {
-            /** @description What was done, or would be. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ImportReport"];
                 };
             };
             /** @description What is wrong. */
@@ -7401,7 +7181,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApproveImport"];
+            };
+        };
         responses: {
             /** @description It. */
             200: {
@@ -8145,7 +7929,7 @@ export interface operations {
     get_rates_check: {
         parameters: {
             query: {
-                /** @description A number or a prefix, digits only or with `+`. */
+                /** @description A number or a prefix, digits only or with `+`; several are separated by commas, 100 at most. */
                 number: string;
                 /** @description The moment; default now. */
                 at?: components["schemas"]["Time"];
@@ -8156,7 +7940,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One row a deck, in order of code. */
+            /** @description One row a number and deck, in the order asked and in order of code. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8197,6 +7981,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["List_RevisionRow"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_revisions_revision_restore: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description One with `bytes` in the list: the last ten are kept. */
+                revision: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is in force. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestoredRevision"];
                 };
             };
             /** @description What is wrong. */

@@ -6,6 +6,7 @@ import Dashboard from '@mui/icons-material/SpeedOutlined';
 import Calls from '@mui/icons-material/PhoneInTalkOutlined';
 import Carriers from '@mui/icons-material/BusinessOutlined';
 import Rates from '@mui/icons-material/PriceChangeOutlined';
+import Check from '@mui/icons-material/CompareArrowsOutlined';
 import Routing from '@mui/icons-material/AltRouteOutlined';
 import Simulate from '@mui/icons-material/PlayCircleOutlined';
 import Cdrs from '@mui/icons-material/ReceiptLongOutlined';
@@ -32,6 +33,7 @@ const MENU = [
   { href: '/calls', name: 'Calls', icon: <Calls /> },
   { href: '/carriers', name: 'Carriers', icon: <Carriers /> },
   { href: '/rates', name: 'Rates', icon: <Rates /> },
+  { href: '/rates/check', name: 'Rate check', icon: <Check />, inner: true },
   { href: '/routing', name: 'Routing', icon: <Routing /> },
   { href: '/routing/simulate', name: 'Simulate', icon: <Simulate />, inner: true },
   { href: '/cdrs', name: 'CDRs', icon: <Cdrs /> },

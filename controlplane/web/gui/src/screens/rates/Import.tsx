@@ -1,4 +1,4 @@
-/** A carrier's file: kept, read, looked at, approved, and only then applied. */
+/** A carrier's file, or a change of many rates: kept, looked at, approved, and only then applied. */
 import { useRef, useState } from 'react';
 import { Alert, Box, Button, Checkbox, FormControlLabel } from '@mui/material';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
@@ -7,9 +7,9 @@ import { When } from '../../common/Fact';
 import { FormDialog } from '../../common/Form';
 import { bytes, count } from '../../common/format';
 import { Panel, Trouble } from '../../common/Panel';
-import { TERM_FIELDS } from './fields';
+import { CHANGE_FIELDS, TERM_FIELDS } from './fields';
 import { Review } from './Review';
-import { fromForm, toForm } from './terms';
+import { changeOf, fromForm, toForm } from './terms';
 
 type One = Schemas['Import'];
 
@@ -63,11 +63,11 @@ function Steps({ one, onDone }: { one: One; onDone: (one: One) => void }) {
   return (
     <Box sx={{ display: 'flex', gap: 1, alignItems: 'center', flexWrap: 'wrap', mt: 1.5 }}>
       {review.problem_count > 0 && <FormControlLabel control={<Checkbox size="small" checked={skip} onChange={(event) => setSkip(event.target.checked)} />} label="Leave rows with problems out" />}
-      <FormControlLabel control={<Checkbox size="small" checked={remember} onChange={(event) => setRemember(event.target.checked)} />} label="Read the next sheet in the same way" />
+      {one.terms && <FormControlLabel control={<Checkbox size="small" checked={remember} onChange={(event) => setRemember(event.target.checked)} />} label="Read the next sheet in the same way" />}
       <Box sx={{ flex: 1 }} />
       {one.approved_by && <span>approved by {one.approved_by}</span>}
       <Button disabled={busy} onClick={() => void run(() => body(api.POST('/api/v1/imports/{id}/cancel', path)))}>Cancel import</Button>
-      {waits && <Button variant="outlined" disabled={busy} onClick={() => void run(() => body(api.POST('/api/v1/imports/{id}/approve', path)))}>Approve</Button>}
+      {waits && <Button variant="outlined" disabled={busy} onClick={() => void run(() => body(api.POST('/api/v1/imports/{id}/approve', { ...path, body: { seen: review.seen } })))}>Approve</Button>}
       <Button variant="contained" disabled={busy || waits || blocked || (review.problem_count > 0 && !skip)} onClick={() => void run(() => body(api.POST('/api/v1/imports/{id}/apply', { ...path, body: { skip_problems: skip, remember } })))}>Apply, each rate from its date</Button>
       {error !== null && <Box sx={{ width: '100%' }}><Trouble error={error} /></Box>}
     </Box>
@@ -80,6 +80,7 @@ export function Import({ deck, onClose }: { deck: Schemas['Deck']; onClose: () =
   const input = useRef<HTMLInputElement>(null);
   const [one, setOne] = useState<One | null>(null);
   const [asking, setAsking] = useState(false);
+  const [changing, setChanging] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
   const run = async (act: () => Promise<One>) => {
@@ -100,9 +101,11 @@ export function Import({ deck, onClose }: { deck: Schemas['Deck']; onClose: () =
       <Box sx={{ display: 'flex', gap: 1, alignItems: 'center', flexWrap: 'wrap' }}>
         <input ref={input} type="file" accept=".csv,.txt,.xlsx,.xls,.ods,text/csv,text/plain" hidden onChange={(event) => take(event.target.files?.[0])} data-import-file />
         <Button variant="outlined" onClick={() => input.current?.click()} disabled={busy}>{one ? 'Choose another file' : 'Choose a CSV, XLSX, XLS or ODS file'}</Button>
-        {one && <Box component="span" sx={{ fontSize: '0.78rem' }}><b>{one.name}</b>, {bytes(one.size)}{one.review && `, ${count(one.review.rows)} rates`}, SHA-256 {one.sha256.slice(0, 8)}…</Box>}
+        {one?.change && <Box component="span" sx={{ fontSize: '0.78rem' }}>Change of many rates: {Object.entries(one.change).filter(([, value]) => value !== null && value !== undefined).map(([name, value]) => `${name} ${String(value)}`).join(', ')}{one.review && `, ${count(one.review.rows)} rates`}</Box>}
+        {one?.terms && <Box component="span" sx={{ fontSize: '0.78rem' }}><b>{one.name}</b>, {bytes(one.size)}{one.review && `, ${count(one.review.rows)} rates`}, SHA-256 {one.sha256.slice(0, 8)}…</Box>}
         <Box sx={{ flex: 1 }} />
-        {one?.state === 'open' && <Button variant="outlined" onClick={() => setAsking(true)}>How it is read</Button>}
+        {one?.state === 'open' && one.terms && <Button variant="outlined" onClick={() => setAsking(true)}>How it is read</Button>}
+        {!one && <Button variant="outlined" disabled={busy} onClick={() => setChanging(true)}>Change many rates</Button>}
       </Box>
       {error !== null && <Box sx={{ mt: 1.5 }}><Trouble error={error} /></Box>}
       {one?.state === 'applied' && <Alert severity="success" variant="outlined" sx={{ mt: 1.5 }}>Applied as revision {one.revision}. Rates are in force from their dates, those of now with the next snapshot, within a second.</Alert>}
@@ -110,9 +113,16 @@ export function Import({ deck, onClose }: { deck: Schemas['Deck']; onClose: () =
       {one?.review && <Review id={one.id} review={one.review} currency={deck.currency} />}
       {one && <Steps one={one} onDone={setOne} />}
       {!one && <Earlier deck={deck.id} onOpen={look} />}
-      {asking && one && (
+      {changing && (
+        <FormDialog title={`Change many rates of ${deck.code}`} fields={CHANGE_FIELDS} start={{}} verb="Look at it" onClose={() => setChanging(false)}
+          onSend={async (values) => {
+            setOne(await body(api.POST('/api/v1/decks/{id}/rates:change', { params: { path: { id: deck.id } }, body: changeOf(values) })));
+            await queries.invalidateQueries({ queryKey: ['imports'] });
+          }} />
+      )}
+      {asking && one?.terms && (
         <FormDialog title="How the file is read" fields={TERM_FIELDS} start={toForm(one.terms)} verb="Read again" onClose={() => setAsking(false)}
-          onSend={async (values) => setOne(await body(api.PUT('/api/v1/imports/{id}/terms', { params: { path: { id: one.id } }, body: fromForm(values, one.terms) })))} />
+          onSend={async (values) => setOne(await body(api.PUT('/api/v1/imports/{id}/terms', { params: { path: { id: one.id } }, body: fromForm(values, one.terms as Schemas['Terms']) })))} />
       )}
     </Panel>
   );

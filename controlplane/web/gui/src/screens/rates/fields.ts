@@ -35,6 +35,20 @@ export const RATE_FIELDS: Field[] = [
   { name: 'blocked', label: 'Blocked', kind: 'tick', help: 'Calls there are refused' },
 ];
 
+/** A change of many rates: which, and what becomes of them. */
+export const CHANGE_FIELDS: Field[] = [
+  { name: 'destination', label: 'Destination', kind: 'text', optional: true, help: 'A mask such as UK%mobile%, where % stands for any text; empty for all' },
+  { name: 'prefix', label: 'Prefix starts with', kind: 'text', optional: true, help: 'Empty for all' },
+  { name: 'effective_from', label: 'From', kind: 'text', optional: true, help: 'As 2026-01-31T00:00:00Z; empty for the moment of applying. Rates of later days stay' },
+  { name: 'add_percent', label: 'Plus per cent', kind: 'text', optional: true, help: 'As 2.5 or -10; rounded to the deck’s decimals' },
+  { name: 'add', label: 'Plus, a minute', kind: 'text', optional: true, help: 'An amount; may be below zero' },
+  { name: 'per_minute', label: 'New price of a minute', kind: 'text', optional: true },
+  { name: 'connection_fee', label: 'New connection fee', kind: 'text', optional: true },
+  { name: 'minimum_s', label: 'New minimum, seconds', kind: 'number', optional: true },
+  { name: 'increment_s', label: 'New step, seconds', kind: 'number', optional: true },
+  { name: 'blocked', label: 'Calls there', kind: 'choice', optional: true, choices: [{ value: '', text: 'as before' }, { value: 'yes', text: 'are refused' }, { value: 'no', text: 'are taken' }] },
+];
+
 /** How sheets are read: the words of the API, with help. Columns are written as `name = what`, one a line. */
 export const TERM_FIELDS: Field[] = [
   { name: 'semantics', label: 'A code that is missing', kind: 'choice', help: 'Agree it with the carrier: guessing wrong loses money', choices: [{ value: 'a_to_z', text: 'is closed (A–Z)' }, { value: 'full_country', text: 'is closed if its country is listed' }, { value: 'partial', text: 'stays as it is (partial)' }] },

@@ -19,3 +19,9 @@ export function fromForm(values: Values, before: Terms): Terms {
   });
   return { ...before, ...values, columns: Object.fromEntries(pairs) as Record<string, string> } as Terms;
 }
+
+/** What a form says about many rates: what is empty is not said. */
+export function changeOf(values: Values): Schemas['BulkChange'] {
+  const said = Object.entries(values).filter(([, value]) => value !== null && value !== '');
+  return Object.fromEntries(said.map(([name, value]) => [name, name === 'blocked' ? value === 'yes' : value]));
+}

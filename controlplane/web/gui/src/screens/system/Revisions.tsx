@@ -1,14 +1,18 @@
 /** Published snapshots. */
-import { Table, TableBody, TableCell, TableHead, TableRow } from '@mui/material';
-import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
+import { Button, Table, TableBody, TableCell, TableHead, TableRow } from '@mui/material';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { api, body } from '../../api/http';
 import { State, When } from '../../common/Fact';
+import { Confirm } from '../../common/Form';
 import { bytes, count } from '../../common/format';
 import { Empty, Panel, Trouble } from '../../common/Panel';
 
 /** The panel. */
 export function Revisions() {
   const revisions = useQuery({ queryKey: ['revisions'], queryFn: () => body(api.GET('/api/v1/revisions')), refetchInterval: 5_000 });
+  const queries = useQueryClient();
+  const [chosen, setChosen] = useState<number | null>(null);
   const rows = revisions.data?.data ?? [];
   return (
     <>
@@ -20,12 +24,21 @@ export function Revisions() {
             <TableHead><TableRow><TableCell align="right" sx={{ width: 110 }}>Revision</TableCell><TableCell>Built</TableCell><TableCell align="right">File</TableCell><TableCell /></TableRow></TableHead>
             <TableBody>
               {rows.map((row) => (
-                <TableRow key={row.revision} hover><TableCell align="right"><b>{count(row.revision)}</b></TableCell><TableCell><When at={row.built_at} /></TableCell><TableCell align="right">{row.bytes == null ? 'gone' : bytes(row.bytes)}</TableCell><TableCell>{row.in_force && <State tone="success">in force</State>}</TableCell></TableRow>
+                <TableRow key={row.revision} hover><TableCell align="right"><b>{count(row.revision)}</b></TableCell><TableCell><When at={row.built_at} /></TableCell><TableCell align="right">{row.bytes == null ? 'gone' : bytes(row.bytes)}</TableCell><TableCell>{row.in_force ? <State tone="success">in force</State> : row.bytes != null && <Button size="small" color="warning" onClick={() => setChosen(row.revision)}>Put in force</Button>}</TableCell></TableRow>
               ))}
             </TableBody>
           </Table>
         )}
       </Panel>
+      {chosen !== null && (
+        <Confirm title={`Put revision ${count(chosen)} in force?`} verb="Put in force" onClose={() => setChosen(null)}
+          onSend={async () => {
+            await body(api.POST('/api/v1/revisions/{revision}/restore', { params: { path: { revision: chosen } } }));
+            await queries.invalidateQueries({ queryKey: ['revisions'] });
+          }}>
+          Within a second new calls on this node are decided as they were then. What was entered since stays in the database: the next change of anything is published with all of it and takes this revision’s place, so correct what was wrong first.
+        </Confirm>
+      )}
     </>
   );
 }

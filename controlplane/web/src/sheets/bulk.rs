@@ -1,33 +1,20 @@
 //! Many rates of a deck at once: those of a destination, dearer or cheaper from some day on.
 
-use axum::Json;
-use axum::extract::State;
+use rating::deck::merge::{Line, Merged};
+use rating::deck::{Mark, Sheet};
 use rating::diff::{self, Edits};
 use serde::{Deserialize, Serialize};
 use snapshot::Rate;
-use store::DeckDraft;
 use units::{Money, WallTime};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
-use super::import::{RateChange, off_the_loop};
-use crate::auth::{May, rights};
-use crate::extract::{Body, Key};
 use crate::object::set;
-use crate::problem::{Answered, Problem};
-use crate::services::App;
-use crate::value::{Amount, DeckRef, Time};
-
-/// Lines that the answer shows.
-const SHOWN_MAX: usize = 1_000;
+use crate::value::{Amount, Percent, Time};
 
 /// Which rates, and what becomes of them.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BulkChange {
-    /// Only says what would change.
-    pub dry_run: bool,
     /// Destinations that fit this mask: `%` stands for any text, capital and small letters are the same; absent for all.
     #[schema(example = "UK%mobile%")]
     pub destination: Option<String>,
@@ -35,12 +22,12 @@ pub struct BulkChange {
     pub prefix: Option<String>,
     /// From when; absent for now. Rates of later days stay.
     pub effective_from: Option<Time>,
-    /// The new price of a minute.
+    /// The new price of a minute, that of the minimum too.
     pub per_minute: Option<Amount>,
     /// Put on the price of a minute; may be negative.
     pub add: Option<Amount>,
-    /// Put on the price of a minute, in millionths of it: 25,000 is 2.5 %. May be negative. Rounded to the deck's decimals, halves up.
-    pub add_ppm: Option<i64>,
+    /// Per cents put on the price of a minute; may be negative. Rounded to the deck's decimals, halves up.
+    pub add_percent: Option<Percent>,
     /// The new connection fee.
     pub connection_fee: Option<Amount>,
     /// Seconds billed at least.
@@ -51,58 +38,32 @@ pub struct BulkChange {
     pub blocked: Option<bool>,
 }
 
-/// What a bulk change did, or would do.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct BulkReport {
-    /// The deck holds the new rates.
-    pub applied: bool,
-    /// Rates that change.
-    pub changed: u32,
-    /// The first 1,000 of them.
-    pub changes: Vec<RateChange>,
-}
-
-/// The path of bulk changes.
-pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(change))
-}
-
-/// Changes all rates of a mask from some moment on, in one transaction: the rates in force then are followed by new ones.
-#[utoipa::path(post, path = "/api/v1/decks/{id}/rates:change", tag = "decks", params(("id" = DeckRef, Path)), request_body = BulkChange,
-    responses((status = 200, description = "What was done, or would be.", body = BulkReport)))]
-async fn change(
-    caller: May<rights::RatesWrite>,
-    State(app): State<App>,
-    Key(id): Key<DeckRef>,
-    Body(ask): Body<BulkChange>,
-) -> Answered<Json<BulkReport>> {
-    let mut edit = app.store.edit().await?;
-    let deck = edit.get::<DeckDraft>(id.0).await?;
-    let old = edit.every_rate(id.0).await?;
-    let (dry_run, told) = (ask.dry_run, serde_json::to_value(&ask).unwrap_or_default());
-    let from = ask.effective_from.unwrap_or_else(Time::now).0;
-    let (put, rates, changes) = off_the_loop(move || {
-        let put = followers(&old, &ask, from, deck.decimals)?;
-        let edits = Edits { gone: Vec::new(), put };
-        let rates = diff::apply(&old, &edits);
-        let shown = edits.put.iter().take(SHOWN_MAX).map(|new| {
-            let before = in_force(&old, new, from);
-            RateChange::show(&diff::Change { kind: diff::kind_of(before, new), old: before, new: Some(new) })
-        });
-        let shown: Vec<RateChange> = shown.collect();
-        Ok::<_, String>((edits.put, rates, shown))
-    })
-    .await?
-    .map_err(|why| Problem::invalid("/add", why))?;
-    let changed = u32::try_from(put.len()).unwrap_or(u32::MAX);
-    if dry_run || put.is_empty() {
-        return Ok(Json(BulkReport { applied: false, changed, changes }));
+impl BulkChange {
+    /// What would change, as if a sheet said it: the rates in force then are followed by others. The sentence says why it cannot be.
+    pub(super) fn over(&self, old: Vec<Rate>, decimals: u8, now: WallTime) -> Result<(Sheet, Merged), String> {
+        if self.increment_s == Some(0) {
+            return Err("increment_s: must be 1 or more".to_owned());
+        }
+        let mut old = old;
+        old.sort_by(diff::by_key);
+        let from = self.effective_from.map_or(now, |time| time.0);
+        let put = followers(&old, self, from, decimals)?;
+        if put.is_empty() {
+            return Err("no rate fits, or none would change".to_owned());
+        }
+        let place =
+            |rate: &Rate| old.binary_search_by(|other| diff::by_key(other, rate)).ok().map(|place| place as u32);
+        let line = |(new, rate): (u32, &Rate)| {
+            let before = in_force(&old, rate, from);
+            let kind = diff::kind_of(before, rate);
+            Line { kind, old: before.and_then(place), new: Some(new), at: from, row: 0, disagrees: None }
+        };
+        let lines = (0..).zip(&put).map(line).collect();
+        let marks = put.iter().map(|_| Mark { row: 0, dated: true, status: None }).collect();
+        let rates = diff::apply(&old, &Edits { gone: Vec::new(), put: put.clone() });
+        let sheet = Sheet { rates: put.clone(), marks, ..Sheet::default() };
+        Ok((sheet, Merged { old, new: put, rates, lines }))
     }
-    edit.replace_rates(id.0, &rates, &format!("{} changed {changed} rates at once", caller.actor())).await?;
-    edit.audit(&caller.entry("bulk", id, None, Some(&told))).await?;
-    edit.commit().await?;
-    app.publish.notify_one();
-    Ok(Json(BulkReport { applied: true, changed, changes }))
 }
 
 /// The rates that take over at `from` from those that fit.
@@ -118,10 +79,15 @@ fn followers(old: &[Rate], ask: &BulkChange, from: WallTime, decimals: u8) -> Re
     for rate in current.filter(fits) {
         let mut new = Rate { from, ..rate.clone() };
         new.per_minute = price(rate.per_minute, ask, decimals);
-        if new.per_minute < Money::ZERO {
+        new.first_per_minute = match ask.per_minute {
+            Some(_) => None,
+            None => rate.first_per_minute.map(|first| price(first, ask, decimals)),
+        };
+        set(&mut new.connection_fee, ask.connection_fee.map(|fee| fee.0));
+        let least = new.per_minute.min(new.first_per_minute.unwrap_or_default()).min(new.connection_fee);
+        if least < Money::ZERO {
             return Err(format!("{} would cost less than nothing", rate.prefix));
         }
-        set(&mut new.connection_fee, ask.connection_fee.map(|fee| fee.0));
         set(&mut new.minimum_s, ask.minimum_s);
         set(&mut new.increment_s, ask.increment_s);
         set(&mut new.blocked, ask.blocked);
@@ -135,9 +101,9 @@ fn followers(old: &[Rate], ask: &BulkChange, from: WallTime, decimals: u8) -> Re
 fn price(old: Money, ask: &BulkChange, decimals: u8) -> Money {
     let price = ask.per_minute.map_or(old, |price| price.0);
     let price = ask.add.map_or(price, |add| price + add.0);
-    let Some(ppm) = ask.add_ppm else { return price };
+    let Some(percent) = ask.add_percent else { return price };
     let unit = 10_i128.pow(9 - u32::from(decimals.min(9)));
-    let nanos = i128::from(price.nanos()) * i128::from(1_000_000 + ppm.clamp(-1_000_000, 1_000_000_000));
+    let nanos = i128::from(price.nanos()) * i128::from(1_000_000 + i64::from(percent.0.ppm()));
     let rounded = (nanos + 500_000 * unit).div_euclid(1_000_000 * unit) * unit;
     Money::from_nanos(i64::try_from(rounded).unwrap_or(i64::MAX))
 }

@@ -105,7 +105,11 @@ fn begun(record: &Record) -> u64 {
 /// Records that began in these seconds of the day, by trunk; any for "".
 fn count(records: &[Record], trunk: &str, from_s: u64, till_s: u64) -> usize {
     let within = |at: u64| (at + 86_400 - from_s % 86_400) % 86_400 < till_s - from_s;
-    records.iter().filter(|record| trunk.is_empty() || record.text("egress_trunk") == trunk).filter(|r| within(begun(r))).count()
+    records
+        .iter()
+        .filter(|record| trunk.is_empty() || record.text("egress_trunk") == trunk)
+        .filter(|r| within(begun(r)))
+        .count()
 }
 
 #[test]
@@ -118,7 +122,12 @@ fn a_failing_trunk_gets_hardly_any_calls_until_it_is_well() {
     let turns = std::fs::read_to_string(scenario::folder().join("turns_sick_and_well.xml")).expect("it is there");
     let turns = turns.replace("SICK_FROM", &sick_from.to_string()).replace("SICK_TILL", &sick_till.to_string());
     let turning = taking(&switch, at(3), "turning", &turns);
-    let _resting = taking(&switch, at(4), "resting", "<scenario name=\"resting\">\n{heard}\n{refuse|500 Server Error}\n</scenario>\n");
+    let _resting = taking(
+        &switch,
+        at(4),
+        "resting",
+        "<scenario name=\"resting\">\n{heard}\n{refuse|500 Server Error}\n</scenario>\n",
+    );
     let _sound = switch.taking_at(at(5), &[]);
     until(Duration::from_secs(10), "the calls begin in time", || (wall_s() >= sick_from - WELL_S).then_some(()));
     let callers = [calling(&switch, SIP, CPS, "4420790012"), calling(&switch, SIP + 1, CPS / 6, "4930123456")];
@@ -130,7 +139,8 @@ fn a_failing_trunk_gets_hardly_any_calls_until_it_is_well() {
         let own = records.iter().filter(|record| record.number("attempt") == 0).count();
         (own as u64 >= calls).then_some(records)
     });
-    let (own, attempts): (Vec<Record>, Vec<Record>) = records.into_iter().partition(|record| record.number("attempt") == 0);
+    let (own, attempts): (Vec<Record>, Vec<Record>) =
+        records.into_iter().partition(|record| record.number("attempt") == 0);
     assert!(own.iter().all(Record::answered), "no caller hears of it");
     to_44(&own, &attempts, sick_from, sick_till);
     let refused = attempts.iter().filter(|it| it.text("egress_trunk") == "turning" && it.number("sip_status") == 503);

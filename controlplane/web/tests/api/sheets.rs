@@ -50,7 +50,7 @@ async fn a_file_waits_is_read_again_and_then_applied() {
     assert_eq!((done["state"].as_str(), done["revision"].as_i64()), (Some("applied"), Some(2)));
     assert_eq!(
         prefixes(&admin).await,
-        ["1 0.005", "33 0", "44 0.01", "44 0.012", "4420 0.02", "4420 0.01", "45 0.012"]
+        ["1 0.005", "33 0.00", "44 0.01", "44 0.012", "4420 0.02", "4420 0.01", "45 0.012"]
     );
     assert_eq!(admin.get("/api/v1/decks/dck_1/template").await.expect(200)["semantics"], "partial");
     admin.send("POST", "/api/v1/imports/imp_2/cancel", Value::Null).await.problem(412, "changed");

@@ -753,6 +753,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists every limit that is set and everything that calls hold, as it stands this moment. */
+        get: operations["get_limits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/limits/switch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads what the whole switch may have. */
+        get: operations["get_limits_switch"];
+        /** Sets what the whole switch may have. */
+        put: operations["put_limits_switch"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me": {
         parameters: {
             query?: never;
@@ -1695,7 +1730,7 @@ export interface components {
             verdict: components["schemas"]["Verdict"];
         };
         /** @description A company we connect with. */
-        Carrier: {
+        Carrier: components["schemas"]["CarrierLimits"] & {
             /** @description Neither sends nor takes calls (cause 311). */
             blocked: boolean;
             /**
@@ -1713,23 +1748,146 @@ export interface components {
             /** @description When it was last changed. */
             updated_at: components["schemas"]["Time"];
         };
+        /** @description What a carrier may have over all its trunks; a limit of 0 is none. */
+        CarrierLimits: {
+            /**
+             * Format: int32
+             * @description Concurrent calls in both directions at most (cause 420).
+             */
+            capacity: number;
+            /**
+             * Format: int32
+             * @description Concurrent calls that it takes at most (cause 328).
+             */
+            egress_capacity: number;
+            /**
+             * Format: int32
+             * @description New calls a second that it takes at most, on average over the window (cause 421).
+             */
+            egress_cps: number;
+            /**
+             * Format: int32
+             * @description Length of that window in seconds, 1 to 60; 0 for 1.
+             */
+            egress_cps_window_s: number;
+            /**
+             * Format: int32
+             * @description Concurrent calls that it sends at most (cause 313).
+             */
+            ingress_capacity: number;
+            /**
+             * Format: int32
+             * @description New calls a second that it sends at most, on average over the window (cause 340).
+             */
+            ingress_cps: number;
+            /**
+             * Format: int32
+             * @description Length of that window in seconds, 1 to 60; 0 for 1.
+             */
+            ingress_cps_window_s: number;
+            /**
+             * Format: int32
+             * @description Concurrent calls that it takes of any one originator at most (cause 422).
+             */
+            originator_capacity: number;
+        };
         /** @description A carrier to be made. */
         CarrierNew: {
             /** @description Neither sends nor takes calls. */
             blocked?: boolean;
+            /**
+             * Format: int32
+             * @description Concurrent calls in both directions at most; 0 for no limit.
+             */
+            capacity?: number;
             /** @description The short name, unique: 1 to 64 of `[0-9a-z._-]`. */
             code: string;
+            /**
+             * Format: int32
+             * @description Concurrent calls that it takes at most; 0 for no limit.
+             */
+            egress_capacity?: number;
+            /**
+             * Format: int32
+             * @description New calls a second that it takes at most; 0 for no limit.
+             */
+            egress_cps?: number;
+            /**
+             * Format: int32
+             * @description Length of that window in seconds, 1 to 60; 0 for 1.
+             */
+            egress_cps_window_s?: number;
+            /**
+             * Format: int32
+             * @description Concurrent calls that it sends at most; 0 for no limit.
+             */
+            ingress_capacity?: number;
+            /**
+             * Format: int32
+             * @description New calls a second that it sends at most; 0 for no limit.
+             */
+            ingress_cps?: number;
+            /**
+             * Format: int32
+             * @description Length of that window in seconds, 1 to 60; 0 for 1.
+             */
+            ingress_cps_window_s?: number;
             /** @description The full name; the code when absent. */
             name?: string | null;
+            /**
+             * Format: int32
+             * @description Concurrent calls that it takes of any one originator at most; 0 for no limit.
+             */
+            originator_capacity?: number;
         };
         /** @description Changes of a carrier; absent fields stay. */
         CarrierPatch: {
             /** @description Neither sends nor takes calls. */
             blocked?: boolean | null;
+            /**
+             * Format: int32
+             * @description Concurrent calls in both directions at most; 0 for no limit.
+             */
+            capacity?: number | null;
             /** @description The short name. */
             code?: string | null;
+            /**
+             * Format: int32
+             * @description Concurrent calls that it takes at most; 0 for no limit.
+             */
+            egress_capacity?: number | null;
+            /**
+             * Format: int32
+             * @description New calls a second that it takes at most; 0 for no limit.
+             */
+            egress_cps?: number | null;
+            /**
+             * Format: int32
+             * @description Length of that window in seconds, 1 to 60; 0 for 1.
+             */
+            egress_cps_window_s?: number | null;
+            /**
+             * Format: int32
+             * @description Concurrent calls that it sends at most; 0 for no limit.
+             */
+            ingress_capacity?: number | null;
+            /**
+             * Format: int32
+             * @description New calls a second that it sends at most; 0 for no limit.
+             */
+            ingress_cps?: number | null;
+            /**
+             * Format: int32
+             * @description Length of that window in seconds, 1 to 60; 0 for 1.
+             */
+            ingress_cps_window_s?: number | null;
             /** @description The full name. */
             name?: string | null;
+            /**
+             * Format: int32
+             * @description Concurrent calls that it takes of any one originator at most; 0 for no limit.
+             */
+            originator_capacity?: number | null;
         };
         /**
          * @description `car_` and a number.
@@ -2777,6 +2935,52 @@ export interface components {
          * @enum {string}
          */
         LegSide: "ingress" | "egress";
+        /** @description A limit and what calls hold of it. A limit of 0 is none. */
+        Limit: {
+            /**
+             * Format: int32
+             * @description Calls that hold room.
+             */
+            calls: number;
+            /**
+             * Format: int32
+             * @description Concurrent calls at most.
+             */
+            capacity: number;
+            carrier?: null | components["schemas"]["Named_CarrierRef"];
+            /**
+             * Format: int32
+             * @description New calls a second at most, on average over the window.
+             */
+            cps: number;
+            /**
+             * Format: int32
+             * @description Length of the window in seconds.
+             */
+            cps_window_s: number;
+            egress_trunk?: null | components["schemas"]["Named_EgressTrunkRef"];
+            ingress_trunk?: null | components["schemas"]["Named_IngressTrunkRef"];
+            /** @description What it belongs to. */
+            kind: components["schemas"]["LimitKind"];
+            originator?: null | components["schemas"]["Named_CarrierRef"];
+            /**
+             * Format: int32
+             * @description New calls within the window.
+             */
+            recent: number;
+        };
+        /**
+         * @description What a limit belongs to.
+         * @enum {string}
+         */
+        LimitKind: "switch" | "originator" | "terminator" | "carrier" | "share" | "ingress_trunk" | "egress_trunk";
+        /** @description Every limit that is set and everything that calls hold. */
+        Limits: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The switch first, then carriers, then trunks. */
+            data: components["schemas"]["Limit"][];
+        };
         /** @description A part of a list. */
         List_Account: {
             /** @description When this was read. */
@@ -2920,7 +3124,7 @@ export interface components {
             /** @description When this was read. */
             as_of: components["schemas"]["Time"];
             /** @description The rows. */
-            data: {
+            data: (components["schemas"]["CarrierLimits"] & {
                 /** @description Neither sends nor takes calls (cause 311). */
                 blocked: boolean;
                 /**
@@ -2937,7 +3141,7 @@ export interface components {
                 name: string;
                 /** @description When it was last changed. */
                 updated_at: components["schemas"]["Time"];
-            }[];
+            })[];
             /** @description Where the next part starts; absent at the end. */
             next_cursor?: string | null;
         };
@@ -5225,6 +5429,24 @@ export interface components {
              * @description Talked milliseconds.
              */
             talked_ms: number;
+        };
+        /** @description What the whole switch may have: calls that come in, whoever sends them. A limit of 0 is none. */
+        SwitchLimits: {
+            /**
+             * Format: int32
+             * @description Concurrent calls of each node at most (cause 302).
+             */
+            capacity?: number;
+            /**
+             * Format: int32
+             * @description New calls a second of each node at most, on average over the window (cause 341).
+             */
+            cps?: number;
+            /**
+             * Format: int32
+             * @description Length of the window in seconds, 1 to 60; 0 for 1.
+             */
+            cps_window_s?: number;
         };
         /**
          * @description Which of several prices counts.
@@ -7565,6 +7787,97 @@ export interface operations {
                 };
                 content: {
                     "text/plain": string;
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_limits: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Limits"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_limits_switch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it stands. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SwitchLimits"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_limits_switch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SwitchLimits"];
+            };
+        };
+        responses: {
+            /** @description As it stands then. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SwitchLimits"];
                 };
             };
             /** @description What is wrong. */

@@ -331,7 +331,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists the rates of a deck in order of prefix and date. */
+        /** Lists the rates of a deck in order of prefix, hours, jurisdiction and date. */
         get: operations["get_decks_id_rates"];
         put?: never;
         post?: never;
@@ -1635,6 +1635,24 @@ export interface components {
              */
             prefix?: string | null;
         };
+        /** @description Which hours are peak and which days are free, on the clock of the deck's zone. */
+        Calendar: {
+            /**
+             * @description Dates that are free, such as `2026-12-25`. Up to 1,000.
+             * @default []
+             */
+            free_days?: components["schemas"]["Day"][];
+            /**
+             * @description Days of the week that are free, such as `sat` and `sun`.
+             * @default []
+             */
+            free_weekdays?: components["schemas"]["Weekday"][];
+            /**
+             * @description Peak windows; all other hours are off-peak. Up to 64.
+             * @default []
+             */
+            peak?: components["schemas"]["Peak"][];
+        };
         /** @description One running call. */
         Call: {
             /**
@@ -2051,6 +2069,11 @@ export interface components {
          */
         DateOrder: "ask" | "day_first" | "month_first";
         /**
+         * @description A date of the Gregorian calendar, written `2026-12-25`.
+         * @example 2026-12-25
+         */
+        Day: string;
+        /**
          * @description What stands before the decimals of a price.
          * @enum {string}
          */
@@ -2074,6 +2097,12 @@ export interface components {
         };
         /** @description A price list of one carrier, one side. */
         Deck: {
+            /** @description Rates of one United States jurisdiction count; otherwise only those of any. */
+            by_jurisdiction: boolean;
+            /** @description Looked up by the location routing number of a call that has one; otherwise by the dialled number. */
+            by_lrn: boolean;
+            /** @description Which hours are peak and which days are free, for rates of some hours. */
+            calendar: components["schemas"]["Calendar"];
             /** @description The short name that operators use, unique. */
             code: string;
             /**
@@ -2104,9 +2133,20 @@ export interface components {
             tax_percent: components["schemas"]["Percent"];
             /** @description When it was last changed, rates apart. */
             updated_at: components["schemas"]["Time"];
+            /**
+             * @description The zone of its clock as IANA names it: its calendar and the dates of its sheets are meant there.
+             * @example Europe/Paris
+             */
+            zone: string;
         };
         /** @description A deck to be made. */
         DeckNew: {
+            /** @description Rates of one United States jurisdiction count; default only those of any. */
+            by_jurisdiction?: boolean;
+            /** @description Looked up by the location routing number of a call that has one; default by the dialled number. */
+            by_lrn?: boolean;
+            /** @description Which hours are peak and which days are free; default none, so that all hours are off-peak. */
+            calendar?: components["schemas"]["Calendar"];
             /** @description The short name, unique. */
             code: string;
             /** @description ISO 4217; default `USD`. */
@@ -2125,9 +2165,16 @@ export interface components {
             steps_from_zero?: boolean;
             /** @description Tax on top of the price, 0 to 100; default none. */
             tax_percent?: components["schemas"]["Percent"];
+            /** @description The zone of its clock as IANA names it; default `UTC`. */
+            zone?: string | null;
         };
         /** @description Changes of a deck; absent fields stay. */
         DeckPatch: {
+            /** @description Rates of one United States jurisdiction count. */
+            by_jurisdiction?: boolean | null;
+            /** @description Looked up by the location routing number of a call that has one. */
+            by_lrn?: boolean | null;
+            calendar?: null | components["schemas"]["Calendar"];
             /** @description The short name. */
             code?: string | null;
             /**
@@ -2142,6 +2189,8 @@ export interface components {
             /** @description Billing steps count from the call's beginning. */
             steps_from_zero?: boolean | null;
             tax_percent?: null | components["schemas"]["Percent"];
+            /** @description The zone of its clock as IANA names it. */
+            zone?: string | null;
         };
         /**
          * @description `dck_` and a number.
@@ -2750,6 +2799,8 @@ export interface components {
             tech_prefix: string;
             /** @description When it was last changed. */
             updated_at: components["schemas"]["Time"];
+            /** @description Other plans and sell decks for calls of one United States jurisdiction. */
+            ways: components["schemas"]["Ways"];
         };
         /** @description An ingress trunk to be made. */
         IngressTrunkNew: {
@@ -2792,6 +2843,8 @@ export interface components {
             sources: components["schemas"]["Source"][];
             /** @description Digits in front of the called number; default none. */
             tech_prefix?: string;
+            /** @description Other plans and sell decks for calls of one United States jurisdiction; default none. */
+            ways?: components["schemas"]["Ways"];
         };
         /** @description Changes of an ingress trunk; absent fields stay. */
         IngressTrunkPatch: {
@@ -2828,6 +2881,7 @@ export interface components {
             sources?: components["schemas"]["Source"][] | null;
             /** @description Digits in front of the called number. */
             tech_prefix?: string | null;
+            ways?: null | components["schemas"]["Ways"];
         };
         /**
          * @description `itr_` and a number.
@@ -3236,6 +3290,12 @@ export interface components {
             as_of: components["schemas"]["Time"];
             /** @description The rows. */
             data: {
+                /** @description Rates of one United States jurisdiction count; otherwise only those of any. */
+                by_jurisdiction: boolean;
+                /** @description Looked up by the location routing number of a call that has one; otherwise by the dialled number. */
+                by_lrn: boolean;
+                /** @description Which hours are peak and which days are free, for rates of some hours. */
+                calendar: components["schemas"]["Calendar"];
                 /** @description The short name that operators use, unique. */
                 code: string;
                 /**
@@ -3266,6 +3326,11 @@ export interface components {
                 tax_percent: components["schemas"]["Percent"];
                 /** @description When it was last changed, rates apart. */
                 updated_at: components["schemas"]["Time"];
+                /**
+                 * @description The zone of its clock as IANA names it: its calendar and the dates of its sheets are meant there.
+                 * @example Europe/Paris
+                 */
+                zone: string;
             }[];
             /** @description Where the next part starts; absent at the end. */
             next_cursor?: string | null;
@@ -3469,6 +3534,8 @@ export interface components {
                 tech_prefix: string;
                 /** @description When it was last changed. */
                 updated_at: components["schemas"]["Time"];
+                /** @description Other plans and sell decks for calls of one United States jurisdiction. */
+                ways: components["schemas"]["Ways"];
             }[];
             /** @description Where the next part starts; absent at the end. */
             next_cursor?: string | null;
@@ -3581,6 +3648,8 @@ export interface components {
                  * @description Free seconds.
                  */
                 free_s: number;
+                /** @description At which hours it counts. */
+                hours: components["schemas"]["RateHours"];
                 /** @description Its id. */
                 id: components["schemas"]["RateRef"];
                 /**
@@ -3588,6 +3657,8 @@ export interface components {
                  * @description Length of a billing step.
                  */
                 increment_s: number;
+                /** @description For calls of which jurisdiction it counts. */
+                jurisdiction: components["schemas"]["RateJurisdiction"];
                 /**
                  * Format: int32
                  * @description Seconds billed at least.
@@ -3836,6 +3907,11 @@ export interface components {
             /** @description Receiver's address; `tandem` for the switch. */
             to: string;
         };
+        /**
+         * @description A minute of the day, written `08:30`; `24:00` ends it.
+         * @example 08:30
+         */
+        Minute: string;
         /** @description Sums of one currency. */
         MoneySum: {
             /** @description What terminators are owed. */
@@ -4109,6 +4185,15 @@ export interface components {
             note?: string;
             /** @description The payer's own number: a second payment of this account with the same reference changes nothing. */
             reference?: string | null;
+        };
+        /** @description One peak window. */
+        Peak: {
+            /** @description On these days of the week. */
+            days: components["schemas"]["Weekday"][];
+            /** @description From this minute on. */
+            from: components["schemas"]["Minute"];
+            /** @description Until just before this one, on the same day; `24:00` for the day's end. */
+            till: components["schemas"]["Minute"];
         };
         /** @description Registrations in both directions, and messages of strangers. */
         Peers: {
@@ -4626,6 +4711,8 @@ export interface components {
              * @description Free seconds.
              */
             free_s: number;
+            /** @description At which hours it counts. */
+            hours: components["schemas"]["RateHours"];
             /** @description Its id. */
             id: components["schemas"]["RateRef"];
             /**
@@ -4633,6 +4720,8 @@ export interface components {
              * @description Length of a billing step.
              */
             increment_s: number;
+            /** @description For calls of which jurisdiction it counts. */
+            jurisdiction: components["schemas"]["RateJurisdiction"];
             /**
              * Format: int32
              * @description Seconds billed at least.
@@ -4707,6 +4796,16 @@ export interface components {
             /** @description Seconds billed at least, and the step after. */
             steps: string;
         };
+        /**
+         * @description Which hours a rate is for, by its deck's calendar.
+         * @enum {string}
+         */
+        RateHours: "any" | "peak" | "off_peak" | "free_day";
+        /**
+         * @description Where calls go, as the United States bill them: by the states of caller and destination.
+         * @enum {string}
+         */
+        RateJurisdiction: "any" | "inter" | "intra" | "indeterminate" | "international";
         /** @description Changes of a rate; absent fields stay. */
         RatePatch: {
             /** @description Calls there are refused. */
@@ -4734,7 +4833,7 @@ export interface components {
             per_minute?: null | components["schemas"]["Amount"];
         };
         /**
-         * @description `rat_`, the prefix, `_` and the microseconds from which it is valid.
+         * @description `rat_`, the prefix, `_` and the microseconds from which it is valid; `_`, hours, `.` and jurisdiction for a rate of those.
          * @example rat_4420_1767225600000000
          */
         RateRef: string;
@@ -5657,6 +5756,42 @@ export interface components {
             /** @description Its version. */
             version: string;
         };
+        /** @description A plan and a sell deck instead of the trunk's own. */
+        Way: {
+            /** @default null */
+            plan?: null | components["schemas"]["PlanRef"];
+            /** @default null */
+            sell_deck?: null | components["schemas"]["DeckRef"];
+        };
+        /** @description Other plans and sell decks for calls of one United States jurisdiction. */
+        Ways: {
+            /**
+             * @default {
+             *       "plan": null,
+             *       "sell_deck": null
+             *     }
+             */
+            indeterminate?: components["schemas"]["Way"];
+            /**
+             * @default {
+             *       "plan": null,
+             *       "sell_deck": null
+             *     }
+             */
+            inter?: components["schemas"]["Way"];
+            /**
+             * @default {
+             *       "plan": null,
+             *       "sell_deck": null
+             *     }
+             */
+            intra?: components["schemas"]["Way"];
+        };
+        /**
+         * @description A day of the week.
+         * @enum {string}
+         */
+        Weekday: "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun";
         /** @description Hours of a week. */
         Window: {
             /**

@@ -1,13 +1,12 @@
 //! What earlier lives left in the journal, settled before the first call: bills for calls that were cut, money that is still lent.
 
-use std::collections::BTreeMap;
-
 use anyhow::Context;
 use cdr::horizon::{Horizon, Place};
-use cdr::recover::{Books, replay};
+use cdr::recover::{Books, Crash, replay};
 use cdr::segment::{Break, Reader, frame_bytes};
 use cdr::{Priced, Record};
 use panel::wire::Want;
+use shard::book::grant_text;
 use units::{AccountId, GrantId, Money, NodeId, Terms, WallTime};
 
 use crate::boot::Folder;
@@ -30,19 +29,20 @@ pub struct Carried {
 }
 
 /// Reads all earlier journals and writes this life's first segment: the cut calls' records, the open grants, then the start itself.
-pub fn carry(folder: &Folder, node: NodeId, wall: WallTime) -> anyhow::Result<Carried> {
+pub fn carry(folder: &Folder, node: NodeId, wall: WallTime, crash: Crash) -> anyhow::Result<Carried> {
     let journal = folder.path.join("journal");
     let earlier: Vec<Found> = segments::list(&journal).context("cannot list the journal")?;
-    let mut closing = Closing::default();
-    let records = earlier.iter().flat_map(read).inspect(|record| closing.see(record));
-    let books = replay(records, &mut price);
-    let closing = closing.wants(&books);
+    let books = replay(earlier.iter().flat_map(read), crash, &mut price);
+    let closing = wants(&books);
     if !books.cut.is_empty() {
         tracing::warn!(records = books.cut.len(), "calls that an earlier start cut are billed");
     }
+    for lost in &books.written_off {
+        tracing::warn!(call = %lost.call, account = %lost.account, amount = %lost.amount, "talk after the last mark is written off, this at most");
+    }
     let (mut bytes, mut payload, mut horizon) = (Vec::new(), Vec::new(), Horizon::default());
     let mut sequence = 1;
-    for record in records_of(&books, folder.boot, wall) {
+    for record in books.records(folder.boot, wall) {
         payload.clear();
         record.encode(&mut payload);
         horizon.see(Place { segment: CARRIED_SEGMENT, offset: 0 }, &payload);
@@ -54,22 +54,6 @@ pub fn carry(folder: &Folder, node: NodeId, wall: WallTime) -> anyhow::Result<Ca
     let grants = books.grants.iter().map(|open| (open.grant, open.account, open.amount, open.used)).collect();
     let place = segments::Place { node, boot: folder.boot, segment: CARRIED_SEGMENT + 1, sequence };
     Ok(Carried { place, horizon, grants, closing })
-}
-
-fn records_of(books: &Books, boot: u32, wall: WallTime) -> impl Iterator<Item = Record> {
-    let cut = books.cut.iter().map(|cdr| Record::Cdr(Box::new(cdr.clone())));
-    let open = books.grants.iter();
-    let open = open.map(|open| Record::GrantCarried {
-        grant: open.grant,
-        account: open.account,
-        amount: open.amount,
-        used: open.used,
-    });
-    let lost = books.unanswered.iter();
-    let lost = lost.flat_map(|&(grant, account)| {
-        [Record::GrantAsked { grant, account }, Record::GrantClosed { grant, used: Money::ZERO }]
-    });
-    cut.chain(open).chain(lost).chain([Record::Boot { boot, wall }])
 }
 
 fn price(terms: &Terms, duration_ms: u64) -> Priced {
@@ -106,41 +90,11 @@ fn read(found: &Found) -> Vec<Record> {
     records
 }
 
-/// Grants that an earlier life closed or never got: closing twice is harmless, not closing keeps money from its account.
-#[derive(Default)]
-struct Closing {
-    accounts: BTreeMap<GrantId, AccountId>,
-    closed: BTreeMap<GrantId, Money>,
-}
-
-impl Closing {
-    fn see(&mut self, record: &Record) {
-        match record {
-            Record::GrantAsked { grant, account }
-            | Record::Granted { grant, account, .. }
-            | Record::GrantCarried { grant, account, .. } => {
-                self.accounts.insert(*grant, *account);
-            }
-            Record::GrantClosed { grant, used } => {
-                self.closed.insert(*grant, *used);
-            }
-            Record::Boot { .. } | Record::Start(_) | Record::Paid { .. } | Record::Mark { .. } | Record::Cdr(_) => {}
-        }
-    }
-
-    fn wants(self, books: &Books) -> Vec<Want> {
-        let lost = books.unanswered.iter().map(|(grant, _)| (*grant, Money::ZERO));
-        let grants = self.closed.into_iter().chain(lost);
-        let wants = grants.filter_map(|(grant, used)| {
-            let account = self.accounts.get(&grant)?.0;
-            Some(Want::Close { grant: hexadecimal(grant), account, used: used.nanos() })
-        });
-        wants.collect()
-    }
-}
-
-fn hexadecimal(grant: GrantId) -> String {
-    grant.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+/// What the ledger must hear of grants that are over.
+fn wants(books: &Books) -> Vec<Want> {
+    let each = books.closing.iter();
+    each.map(|end| Want::Close { grant: grant_text(end.grant), account: end.account.0, used: end.used.nanos() })
+        .collect()
 }
 
 #[cfg(test)]
@@ -178,7 +132,7 @@ mod tests {
     /// All that a start does with the disk; the boot that it got.
     fn start(path: &std::path::Path) -> anyhow::Result<(u32, usize)> {
         let folder = Folder::open(path)?;
-        let carried = carry(&folder, NodeId(1), WallTime::default())?;
+        let carried = carry(&folder, NodeId(1), WallTime::default(), Crash::AtMark)?;
         Ok((folder.boot, carried.grants.len()))
     }
 

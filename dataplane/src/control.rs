@@ -3,7 +3,6 @@
 mod connection;
 mod names;
 mod question;
-mod wants;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -14,6 +13,7 @@ use anyhow::Context;
 use panel::wire::{Answer, Ask, Frame};
 use rtrb::Producer;
 use shard::Loaded;
+use shard::wants::Wants;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -30,7 +30,6 @@ use crate::tls::Keys;
 use connection::{Arrival, Heard};
 pub use names::Names;
 use question::{Kind, Question};
-use wants::Wants;
 
 /// Connections at most.
 const CONNECTIONS_MAX: usize = 64;
@@ -104,9 +103,9 @@ impl Control {
         Control { seats, boot, node, socket, spool, revision: 0, names, listens, shelf, hub }
     }
 
-    /// Wants that earlier lives left.
+    /// Wants that earlier lives left; the first shard hears their answers.
     pub fn inherit(&mut self, wants: Vec<panel::wire::Want>) {
-        wants.into_iter().for_each(|want| self.hub.wants.add(None, want, clocks::ticks()));
+        wants.into_iter().for_each(|want| self.hub.wants.add(0, want, clocks::ticks()));
     }
 
     /// Gives a checked snapshot to all shards.
@@ -276,7 +275,7 @@ impl Control {
     fn on_report(&mut self, report: Report) {
         match report {
             Report::Want { shard, want } => {
-                self.hub.wants.add(Some(shard), want.clone(), clocks::ticks());
+                self.hub.wants.add(shard, want.clone(), clocks::ticks());
                 self.send_to_controller(Frame::Want(want));
             }
             Report::Part { question, mut part } => {

@@ -79,7 +79,7 @@ fn run(settings: &Settings) -> anyhow::Result<End> {
     clocks::read();
     let folder = Folder::open(&settings.data)?;
     let places = Places::new(settings)?;
-    let carried = carry::carry(&folder, NodeId(settings.node), clocks::read().wall)?;
+    let carried = carry::carry(&folder, NodeId(settings.node), clocks::read().wall, settings.crash_billing.into())?;
     let cores = host::cores();
     let shards = settings.shards.unwrap_or(cores.len().min(64) as u16);
     ensure!(settings.rtp.part(shards - 1, shards).low < settings.rtp.high, "fewer media ports than shards");

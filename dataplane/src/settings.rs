@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
+use cdr::recover::Crash;
 use clap::{Parser, ValueEnum};
 use shard::Transport;
 
@@ -49,6 +50,10 @@ pub struct Settings {
     /// When a record counts as kept: written survives the end of this program, fdatasync also the loss of power.
     #[arg(long, value_enum, default_value_t = JournalSync::Written)]
     pub journal_sync: JournalSync,
+    /// What a call pays that a crash cut: until its shard's last mark, so that a second of talk may be written off (and is logged),
+    /// or its whole paid slice.
+    #[arg(long, value_enum, default_value_t = CrashBilling::Mark)]
+    pub crash_billing: CrashBilling,
     /// Calls whose messages are captured for their ladder, per cent.
     #[arg(long, value_name = "PERCENT", default_value_t = 100, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub trace_percent: u8,
@@ -72,6 +77,24 @@ pub enum JournalSync {
     Written,
     /// On the disk.
     Fdatasync,
+}
+
+/// What a call pays that a crash cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CrashBilling {
+    /// What it talked until the last mark.
+    Mark,
+    /// What it had reserved.
+    Paid,
+}
+
+impl From<CrashBilling> for Crash {
+    fn from(billing: CrashBilling) -> Crash {
+        match billing {
+            CrashBilling::Mark => Crash::AtMark,
+            CrashBilling::Paid => Crash::AtPaidTime,
+        }
+    }
 }
 
 /// A range of ports, both included.

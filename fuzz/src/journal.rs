@@ -71,8 +71,8 @@ fn segment_is_read(bytes: &[u8]) {
     let entries = Reader::new(bytes).into_iter().flatten().map_while(Result::ok);
     let mut found: Vec<Record> = entries.map(|entry| entry.record).collect();
     let mut free = |_: &units::Terms, _: u64| Priced::default();
-    let books = recover::replay(found.iter().cloned(), &mut free);
+    let books = recover::replay(found.iter().cloned(), recover::Crash::AtMark, &mut free);
     found.reverse();
-    let other = recover::replay(found.iter().cloned(), &mut free);
+    let other = recover::replay(found.iter().cloned(), recover::Crash::AtMark, &mut free);
     assert!(books.cut.len() <= 2 * bytes.len() && other.cut.len() <= 2 * bytes.len());
 }

@@ -11,6 +11,7 @@ mod posts;
 
 use core::ops::AddAssign;
 
+use units::mutant::{self, Mutant};
 use units::{AccountId, GrantId, Money};
 
 pub use posts::{Call, Posted, post};
@@ -149,7 +150,7 @@ pub fn grant(
     ask: Ask,
     fenced: bool,
 ) -> Result<(Money, Option<Step>), Flaw> {
-    if let Some(known) = known {
+    if let Some(known) = known.filter(|_| !mutant::is(Mutant::LentTwice)) {
         return if known.account == account {
             Ok((known.answer(), None))
         } else {
@@ -159,6 +160,9 @@ pub fn grant(
     let amount = if fenced { Money::ZERO } else { lend(funds, ask) };
     // A refusal is written down too: a doubled request that comes after a payment must not lend what nobody waits for.
     let state = if amount.is_positive() { State::Open } else { State::Refused };
+    if state == State::Refused && mutant::is(Mutant::RefusalForgotten) {
+        return Ok((amount, None));
+    }
     let change = Balance { available: -amount, held: amount, ..Balance::default() };
     let grant = Grant { id, account, amount, state, ..Grant::default() };
     Ok((amount, Some(Step { grant, change })))
@@ -168,6 +172,9 @@ pub fn grant(
 /// cover it; all if that does not either. At 0 or below nothing: a prepaid account at exactly 0 starts no call.
 fn lend(funds: &Account, ask: Ask) -> Money {
     let want = ask.want.max(ask.slice).max(Money::ZERO);
+    if mutant::is(Mutant::LentBeyondFunds) {
+        return want;
+    }
     let most = match funds.limited {
         false => want,
         true if !funds.available.is_positive() => Money::ZERO,
@@ -189,6 +196,9 @@ const SMALLEST: Money = Money::from_nanos(1_000_000);
 /// The id belongs to another account.
 pub fn close(id: GrantId, account: AccountId, known: Option<&Grant>, used: Money) -> Result<Option<Step>, Flaw> {
     let Some(known) = known else {
+        if mutant::is(Mutant::NoTombstone) {
+            return Ok(None);
+        }
         let grant = Grant { id, account, state: State::Tombstone, ..Grant::default() };
         return Ok(Some(Step { grant, change: Balance::default() }));
     };
@@ -200,6 +210,7 @@ pub fn close(id: GrantId, account: AccountId, known: Option<&Grant>, used: Money
         State::Closed | State::Refused | State::Tombstone | State::WrittenOff => return Ok(None),
     }
     // What was posted is used, whatever the node says; more than was lent cannot be used.
+    let used = if mutant::is(Mutant::ClosedBeforePosts) { Money::ZERO } else { used };
     let used = used.max(known.posted).min(known.amount);
     let rest = known.amount - used;
     let change = Balance { available: rest, held: -rest, ..Balance::default() };

@@ -3,6 +3,7 @@
 use alloc::collections::BTreeMap;
 
 use cdr::GrantPart;
+use units::mutant::{self, Mutant};
 use units::{AccountId, GrantId, Money};
 
 use crate::{Balance, Grant};
@@ -30,8 +31,11 @@ pub struct Posted {
 /// Takes a call's price from what its grants still hold, and the rest from what is available. `grants` are those that the call names,
 /// as far as the ledger knows them; their rows are changed in place.
 ///
-/// To be told once for each record: whoever calls has put the record's id into a set of ids and found it new.
-pub fn post(call: Call<'_>, grants: &mut BTreeMap<GrantId, Grant>) -> Posted {
+/// `known` says that a record of this id is written already: a repetition moves nothing.
+pub fn post(call: Call<'_>, known: bool, grants: &mut BTreeMap<GrantId, Grant>) -> Option<Posted> {
+    if known && !mutant::is(Mutant::PostedTwice) {
+        return None;
+    }
     let mut covered = Money::ZERO;
     for part in call.parts {
         let Some(grant) = grants.get_mut(&part.grant).filter(|grant| grant.account == call.account) else { continue };
@@ -41,5 +45,5 @@ pub fn post(call: Call<'_>, grants: &mut BTreeMap<GrantId, Grant>) -> Posted {
     }
     let uncovered = call.price - covered;
     let change = Balance { available: -uncovered, held: -covered, settled: call.price, ..Balance::default() };
-    Posted { change, uncovered }
+    Some(Posted { change, uncovered })
 }

@@ -54,7 +54,8 @@ impl Book {
     fn post(&mut self, price: i64, parts: &[(u64, i64)]) -> i64 {
         let parts: Vec<GrantPart> =
             parts.iter().map(|(grant, amount)| GrantPart { grant: id(*grant), amount: nanos(*amount) }).collect();
-        let posted = post(Call { account: OWNER, price: nanos(price), parts: &parts }, &mut self.grants);
+        let posted =
+            post(Call { account: OWNER, price: nanos(price), parts: &parts }, false, &mut self.grants).unwrap();
         self.change(posted.change);
         posted.uncovered.nanos()
     }
@@ -125,7 +126,9 @@ fn a_post_takes_nothing_from_another_accounts_grant() {
     book.lend(1, 400, 400);
     let mut grants = BTreeMap::from([(id(1), Grant { account: AccountId(8), ..book.grants[&id(1)] })]);
     let parts = [GrantPart { grant: id(1), amount: nanos(5) }];
-    assert_eq!(post(Call { account: OWNER, price: nanos(5), parts: &parts }, &mut grants).uncovered, nanos(5));
+    let call = Call { account: OWNER, price: nanos(5), parts: &parts };
+    assert_eq!(post(call, false, &mut grants).unwrap().uncovered, nanos(5));
+    assert_eq!(post(call, true, &mut grants), None, "a repetition moves nothing");
     assert_eq!(grants[&id(1)].posted, Money::ZERO);
 }
 

@@ -167,6 +167,8 @@ pub struct Call {
     over: Over,
     seed: u64,
     decision: Vec<u8>,
+    /// Records that it waits for.
+    unjournaled: u8,
 }
 
 impl Call {
@@ -207,6 +209,7 @@ impl Call {
             over: Over::Void,
             seed,
             decision: Vec::new(),
+            unjournaled: 0,
             opening,
         };
         call.legs[0].answer_invite(&mut ctx.desk, 0, 100, &Body::default(), None);
@@ -332,6 +335,7 @@ impl Call {
 
     /// The record that this call waited for is durable.
     pub fn on_journaled(&mut self, ctx: &mut Context<'_>) {
+        self.unjournaled = self.unjournaled.saturating_sub(1);
         match core::mem::replace(&mut self.state, State::Over { byes_at: None }) {
             // RFC 3262 §3: the 2xx waits for the PRACK of a response that had a description.
             State::Answering { body, began_ns, .. } if self.legs[0].holds_answer() => {
@@ -339,10 +343,17 @@ impl Call {
                 self.state = State::Answering { give_up_at, body, began_ns, journaled: true };
             }
             State::Answering { body, began_ns, .. } => self.pass_answer_on(ctx, body, began_ns),
+            // A record before the last one was safe; the last one is not yet.
+            over @ State::Over { .. } if self.unjournaled > 0 => self.state = over,
             State::Over { .. } => {
                 for (index, leg) in self.legs.iter_mut().enumerate() {
                     answer_byes(leg, ctx, index as u8);
                 }
+            }
+            // The next slice is safe in the journal: from here on it counts.
+            State::Up(mut talk) => {
+                self.set_paid(&mut talk);
+                self.state = State::Up(talk);
             }
             other => self.state = other,
         }
@@ -404,7 +415,10 @@ impl Call {
             State::Answering { give_up_at, .. } if *give_up_at <= now => {
                 self.end(ctx, Release::by_switch(Cause::START_NOT_RECORDED));
             }
-            State::Over { byes_at: Some(at) } if *at <= now => self.on_journaled(ctx),
+            State::Over { byes_at: Some(at) } if *at <= now => {
+                self.unjournaled = 0;
+                self.on_journaled(ctx);
+            }
             State::Up(_) => self.talk_on_time(ctx),
             _ if self.is_setting_up() && self.setup_at <= now => {
                 self.fail(ctx, Release::by_switch(Cause::TIMER_EXPIRED));

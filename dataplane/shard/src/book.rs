@@ -231,8 +231,13 @@ impl Book {
 
     /// The ledger answered.
     pub fn on_reply(&mut self, now: Instant, reply: &Reply, out: &mut Vec<Order>) {
-        let Reply::Granted { grant, account, amount } = reply else { return };
-        let account = AccountId(*account);
+        let (grant, account, amount) = match reply {
+            Reply::Granted { grant, account, amount } => (grant, AccountId(*account), amount),
+            Reply::Closed { grant } => {
+                let returned = grant_of(grant).map(|grant| Order::Journal(Record::GrantReturned { grant }));
+                return out.extend(returned);
+            }
+        };
         if home(account.0, self.shards) != self.shard {
             return;
         }

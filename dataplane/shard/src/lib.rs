@@ -30,6 +30,7 @@ pub mod table;
 mod targets;
 mod trace;
 pub mod vet;
+pub mod wants;
 pub mod wheel;
 
 use alloc::collections::VecDeque;
@@ -164,6 +165,7 @@ pub struct Forward {
 #[derive(Debug)]
 enum Waiting {
     Call(CallRef),
+    Settle(book::Entry),
     Want(Want),
 }
 
@@ -332,6 +334,10 @@ impl Shard {
             match self.waiting.pop_front() {
                 Some((_, Waiting::Call(at))) => self.with_call(clock, at, out, |call, ctx| call.on_journaled(ctx)),
                 Some((_, Waiting::Want(want))) => out.list.push(Effect::Want(want)),
+                Some((_, Waiting::Settle(entry))) => {
+                    self.ask_home(entry, out);
+                    self.work_inbox(clock, out);
+                }
                 None => return,
             }
         }

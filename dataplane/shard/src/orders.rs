@@ -6,6 +6,7 @@ use call::effect::{Effect as CallOrder, Place, Trunk};
 use call::{Call, Context};
 use cdr::Record;
 use rating::quality::Over;
+use units::mutant::{self, Mutant};
 use units::{Clock, Instant, PlanId, ShardId};
 
 use crate::book::{Allowed, Entry, Limits, Order};
@@ -105,6 +106,7 @@ impl Shard {
         let shift = out.bytes.len();
         out.bytes.extend_from_slice(&self.work.bytes);
         let mut list = core::mem::take(&mut self.work.list);
+        let mut safe_at = None;
         for order in list.drain(..) {
             match order {
                 CallOrder::Send { leg, to, bytes } => {
@@ -125,6 +127,7 @@ impl Shard {
                 CallOrder::Journal { bytes, wait } => {
                     let ticket = self.ticket();
                     if wait {
+                        safe_at = Some(ticket);
                         self.waiting.push_back((ticket, Waiting::Call(at)));
                     }
                     out.list.push(Effect::Journal { ticket, bytes: bytes.start + shift..bytes.end + shift });
@@ -144,7 +147,7 @@ impl Shard {
                     self.ask_home(Entry::Reserve { call: at, account, want, least }, out);
                 }
                 CallOrder::Settle { account, reserved, used } => {
-                    self.ask_home(Entry::Settle { account, reserved, used }, out);
+                    self.settle(Entry::Settle { account, reserved, used }, safe_at, out);
                 }
                 CallOrder::Silent { trunk, since } => self.report_silence(clock, trunk, since, out),
                 CallOrder::Count(count) => self.counters.count(count),
@@ -183,8 +186,16 @@ impl Shard {
         ticket
     }
 
+    /// A call's money is free again when its record is safe: until then a crash would bill the call anew, from all that it held.
+    fn settle(&mut self, entry: Entry, safe_at: Option<u64>, out: &mut Effects) {
+        match safe_at.filter(|_| !mutant::is(Mutant::RestFreedBeforeRecord)) {
+            Some(ticket) => self.waiting.push_back((ticket, Waiting::Settle(entry))),
+            None => self.ask_home(entry, out),
+        }
+    }
+
     /// A question of one of our calls goes to the home shard, which may be this one.
-    fn ask_home(&mut self, entry: Entry, out: &mut Effects) {
+    pub(crate) fn ask_home(&mut self, entry: Entry, out: &mut Effects) {
         let own = self.config.shard;
         match entry.home(self.config.shards) {
             Some(home) if home != own => self.send_entry(home, (own, entry), out),

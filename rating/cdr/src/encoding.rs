@@ -26,6 +26,7 @@ mod kind {
     pub const GRANTED: u8 = 7;
     pub const GRANT_CLOSED: u8 = 8;
     pub const GRANT_CARRIED: u8 = 9;
+    pub const GRANT_RETURNED: u8 = 10;
 }
 
 /// Why some bytes are not a record.
@@ -82,6 +83,7 @@ impl Record {
                 out.u8(kind::GRANT_CARRIED).grant(*grant).u32(account.0).money(*amount).money(*used)
             }
             Record::GrantClosed { grant, used } => out.u8(kind::GRANT_CLOSED).grant(*grant).money(*used),
+            Record::GrantReturned { grant } => out.u8(kind::GRANT_RETURNED).grant(*grant),
         };
     }
 
@@ -151,6 +153,7 @@ fn read(input: &mut Input<'_>, version: u8) -> Option<Record> {
             used: input.money()?,
         },
         kind::GRANT_CLOSED => Record::GrantClosed { grant: input.grant()?, used: input.money()? },
+        kind::GRANT_RETURNED if version > 3 => Record::GrantReturned { grant: input.grant()? },
         _ => return None,
     })
 }

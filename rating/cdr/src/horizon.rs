@@ -47,6 +47,8 @@ pub struct Horizon {
     homes: BTreeMap<u32, u32>,
     grants: BTreeMap<GrantId, Lent>,
     asked: BTreeMap<GrantId, AccountId>,
+    /// Grants that are over, and the ledger has not said that it knows.
+    closing: BTreeMap<GrantId, (AccountId, Money)>,
 }
 
 impl Horizon {
@@ -94,9 +96,13 @@ impl Horizon {
             Ok(Record::GrantCarried { grant, account, amount, used }) => {
                 self.grants.insert(grant, Lent { account, amount, used });
             }
-            Ok(Record::GrantClosed { grant, .. }) => {
-                self.asked.remove(&grant);
-                self.grants.remove(&grant);
+            Ok(Record::GrantClosed { grant, used }) => {
+                let asked = self.asked.remove(&grant);
+                let account = self.grants.remove(&grant).map(|lent| lent.account).or(asked);
+                self.closing.extend(account.map(|account| (grant, (account, used))));
+            }
+            Ok(Record::GrantReturned { grant }) => {
+                self.closing.remove(&grant);
             }
             _ => {}
         }
@@ -148,6 +154,10 @@ impl Horizon {
             amount: lent.amount,
             used: lent.used,
         });
-        [Record::Boot { boot, wall }].into_iter().chain(asked).chain(open).collect()
+        let closing = self.closing.iter().flat_map(|(grant, (account, used))| {
+            let (grant, account, used) = (*grant, *account, *used);
+            [Record::GrantAsked { grant, account }, Record::GrantClosed { grant, used }]
+        });
+        [Record::Boot { boot, wall }].into_iter().chain(asked).chain(open).chain(closing).collect()
     }
 }

@@ -229,11 +229,16 @@ pub enum Record {
         /// What all calls that ended before used of it.
         used: Money,
     },
-    /// A grant was handed back, its unused part with it.
+    /// A grant is about to be handed back, its unused part with it.
     GrantClosed {
         /// The grant's identity.
         grant: GrantId,
         /// What calls used of it.
         used: Money,
+    },
+    /// The ledger took it back: nobody needs to mention it again.
+    GrantReturned {
+        /// The grant's identity.
+        grant: GrantId,
     },
 }

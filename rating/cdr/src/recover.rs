@@ -4,7 +4,8 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use units::{AccountId, CallId, Cause, GrantId, Instant, Money, ShardId, Terms};
+use units::mutant::{self, Mutant};
+use units::{AccountId, CallId, Cause, GrantId, Instant, Money, ShardId, Terms, WallTime};
 
 use crate::record::{Cdr, GrantPart, Party, Priced, Record, Start};
 
@@ -21,47 +22,105 @@ pub struct OpenGrant {
     pub used: Money,
 }
 
+/// A grant that must be handed back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closing {
+    /// The grant.
+    pub grant: GrantId,
+    /// Whose money.
+    pub account: AccountId,
+    /// What calls used of it; nothing if it was asked for and nobody heard an answer.
+    pub used: Money,
+}
+
+/// What a cut call may have talked without paying for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WrittenOff {
+    /// The call.
+    pub call: CallId,
+    /// Whose money it would have been.
+    pub account: AccountId,
+    /// At most: the price of all paid time less what is billed.
+    pub amount: Money,
+}
+
+/// How long a call is taken to have lasted that a crash cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Crash {
+    /// Until its shard's last mark; what it talked after that is written off.
+    #[default]
+    AtMark,
+    /// Until the end of its paid time: nothing is written off, the originator may pay for a little that it did not get.
+    AtPaidTime,
+}
+
 /// What the earlier lives left.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Books {
     /// Records of calls that were cut: the attempt's, unless it was written, then the call's; calls in order of their id.
     pub cut: Vec<Cdr>,
+    /// What of them is not billed.
+    pub written_off: Vec<WrittenOff>,
     /// Grants that are still open, in order of their id.
     pub grants: Vec<OpenGrant>,
-    /// Grants that were asked for without an answer: the ledger may have lent them, so they must be closed with nothing used.
-    pub unanswered: Vec<(GrantId, AccountId)>,
+    /// Grants that the ledger may not know to be closed, in order of their id: closing one twice is harmless, not closing it keeps
+    /// money from its account. Those that were asked for without an answer are among them.
+    pub closing: Vec<Closing>,
+}
+
+impl Books {
+    /// What a life writes before anything else, so that it needs no earlier segment again.
+    pub fn records(&self, boot: u32, wall: WallTime) -> impl Iterator<Item = Record> {
+        let cut = self.cut.iter().map(|cdr| Record::Cdr(Box::new(cdr.clone())));
+        let open = self.grants.iter().map(|open| {
+            let OpenGrant { grant, account, amount, used } = *open;
+            Record::GrantCarried { grant, account, amount, used }
+        });
+        let closing = self.closing.iter().flat_map(|closing| {
+            let Closing { grant, account, used } = *closing;
+            [Record::GrantAsked { grant, account }, Record::GrantClosed { grant, used }]
+        });
+        cut.chain(open).chain(closing).chain([Record::Boot { boot, wall }])
+    }
 }
 
 /// Goes through all records of all earlier lives, oldest first. `price` turns terms and milliseconds into money.
 ///
-/// A call that was answered and has no record ended at its shard's last mark after the answer, or at once, and never after the
-/// time that was paid for. Records that are repeated, such as grants carried over into a later life, count once.
-pub fn replay(records: impl IntoIterator<Item = Record>, price: &mut dyn FnMut(&Terms, u64) -> Priced) -> Books {
+/// A call that was answered and has no record ended at its shard's last mark after the answer, or at once, or with its paid time, as
+/// `crash` says; never later. Records that are repeated count once.
+pub fn replay(
+    records: impl IntoIterator<Item = Record>,
+    crash: Crash,
+    price: &mut dyn FnMut(&Terms, u64) -> Priced,
+) -> Books {
     let mut past = Past::default();
     for record in records {
         past.take(record);
     }
     let mut books = Books::default();
-    for open in core::mem::take(&mut past.calls).into_values() {
-        let (call, attempt) = past.cut(&open, price);
+    let calls = core::mem::take(&mut past.calls).into_values();
+    for open in calls.filter(|_| !mutant::is(Mutant::CutCallForgotten)) {
+        let (call, attempt) = past.cut(&open, crash, price);
         past.use_up(&call.grants);
+        books.written_off.extend(unbilled(&open, &call, price));
         books.cut.extend(attempt);
         books.cut.push(call);
     }
-    let used = |grant: &GrantId| past.used.get(grant).copied().unwrap_or(Money::ZERO);
-    let open = past.granted.iter().filter(|(grant, (_, amount))| amount.is_positive() && !past.closed.contains(*grant));
-    books.grants = open
-        .map(|(grant, (account, amount))| OpenGrant {
-            grant: *grant,
-            account: *account,
-            amount: *amount,
-            used: used(grant),
-        })
-        .collect();
-    let known = |grant: &GrantId| past.granted.contains_key(grant) || past.closed.contains(grant);
-    books.unanswered =
-        past.asked.iter().filter(|(grant, _)| !known(grant)).map(|(grant, account)| (*grant, *account)).collect();
+    let counts = !mutant::is(Mutant::UseForgotten);
+    let used = |grant: &GrantId| past.used.get(grant).copied().filter(|_| counts).unwrap_or(Money::ZERO);
+    let open = past.granted.iter();
+    let open = open.filter(|(grant, (_, amount))| amount.is_positive() && !past.closed.contains_key(*grant));
+    books.grants =
+        open.map(|(&grant, &(account, amount))| OpenGrant { grant, account, amount, used: used(&grant) }).collect();
+    books.closing = past.closing();
     books
+}
+
+/// What a cut call had paid for and is not billed.
+fn unbilled(open: &Open, call: &Cdr, price: &mut dyn FnMut(&Terms, u64) -> Priced) -> Option<WrittenOff> {
+    let sell = call.sell.filter(|_| call.cause == Cause::SWITCH_RESTARTED)?;
+    let amount = price(&sell.terms, open.start.paid_ms).price - sell.price;
+    amount.is_positive().then_some(WrittenOff { call: call.call, account: call.originator_account, amount })
 }
 
 /// A call that was started.
@@ -80,7 +139,8 @@ struct Past {
     boot: u32,
     asked: BTreeMap<GrantId, AccountId>,
     granted: BTreeMap<GrantId, (AccountId, Money)>,
-    closed: BTreeSet<GrantId>,
+    closed: BTreeMap<GrantId, Money>,
+    returned: BTreeSet<GrantId>,
     used: BTreeMap<GrantId, Money>,
 }
 
@@ -117,8 +177,11 @@ impl Past {
                 self.granted.insert(grant, (account, amount));
                 self.used.insert(grant, used);
             }
-            Record::GrantClosed { grant, .. } => {
-                self.closed.insert(grant);
+            Record::GrantClosed { grant, used } => {
+                self.closed.insert(grant, used);
+            }
+            Record::GrantReturned { grant } => {
+                self.returned.insert(grant);
             }
         }
     }
@@ -136,6 +199,20 @@ impl Past {
         }
     }
 
+    /// Grants that were closed, or asked for without an answer, and not taken back yet.
+    fn closing(&self) -> Vec<Closing> {
+        let account = |grant: &GrantId| {
+            let lent = self.granted.get(grant).map(|(account, _)| *account);
+            lent.or_else(|| self.asked.get(grant).copied())
+        };
+        let known = |grant: &GrantId| self.granted.contains_key(grant) || self.closed.contains_key(grant);
+        let lost = self.asked.keys().filter(|grant| !known(grant)).map(|grant| (*grant, Money::ZERO));
+        let mut ends: BTreeMap<GrantId, Money> = self.closed.iter().map(|(grant, used)| (*grant, *used)).collect();
+        ends.extend(lost.filter(|_| !mutant::is(Mutant::UnansweredForgotten)));
+        let ends = ends.into_iter().filter(|(grant, _)| !self.returned.contains(grant));
+        ends.filter_map(|(grant, used)| Some(Closing { grant, account: account(&grant)?, used })).collect()
+    }
+
     fn use_up(&mut self, parts: &[GrantPart]) {
         for part in parts {
             *self.used.entry(part.grant).or_default() += part.amount;
@@ -143,18 +220,21 @@ impl Past {
     }
 
     /// How long the call is known to have lasted.
-    fn duration_ms(&self, start: &Start) -> u64 {
+    fn duration_ms(&self, start: &Start, crash: Crash) -> u64 {
+        if crash == Crash::AtPaidTime && start.paid_ms < u64::MAX {
+            return start.paid_ms;
+        }
         let call = start.call.call;
         let last = self.marks.get(&(call.boot, call.shard)).copied().unwrap_or_default();
         last.millis_since(start.answered).min(start.paid_ms)
     }
 
     /// The call's record, and the attempt's unless it stands in the journal.
-    fn cut(&self, open: &Open, price: &mut dyn FnMut(&Terms, u64) -> Priced) -> (Cdr, Option<Cdr>) {
+    fn cut(&self, open: &Open, crash: Crash, price: &mut dyn FnMut(&Terms, u64) -> Priced) -> (Cdr, Option<Cdr>) {
         let start = &open.start;
         let (duration_ms, cause, by) = match &open.attempt {
             Some(written) => (written.duration_ms, written.cause, written.released_by),
-            None => (self.duration_ms(start), Cause::SWITCH_RESTARTED, Party::Switch),
+            None => (self.duration_ms(start, crash), Cause::SWITCH_RESTARTED, Party::Switch),
         };
         let mut end = |record: &Cdr| Cdr {
             duration_ms,

@@ -3,7 +3,7 @@
 
 mod world;
 
-use cdr::recover::{Books, OpenGrant, replay};
+use cdr::recover::{Books, Closing, Crash, OpenGrant, WrittenOff, replay};
 use cdr::{Cdr, GrantPart, Party, Priced, Record, Start};
 use units::{AccountId, AttemptIndex, CallId, Cause, Instant, Money, ShardId, Terms, WallTime};
 use world::{call_id, grant_id, part, price};
@@ -13,7 +13,7 @@ fn ms(millis: u64) -> Instant {
 }
 
 fn books(records: &[Record]) -> Books {
-    replay(records.iter().cloned(), &mut price)
+    replay(records.iter().cloned(), Crash::AtMark, &mut price)
 }
 
 fn boot(boot: u32) -> Record {
@@ -155,7 +155,10 @@ fn a_question_without_an_answer_is_remembered() {
     let closed = Record::GrantClosed { grant: grant_id(4), used: Money::ZERO };
     let story = [asked(1), granted(1, 5), asked(2), granted(2, 0), asked(3), asked(4), closed];
     let found = books(&story);
-    assert_eq!(found.unanswered, [(grant_id(3), AccountId(7))]);
+    let end = |grant, used| Closing { grant: grant_id(grant), account: AccountId(7), used: Money::from_nanos(used) };
+    assert_eq!(found.closing, [end(3, 0), end(4, 0)], "the ledger may have lent it, and may not have heard of an end");
+    let heard = story.iter().cloned().chain([Record::GrantReturned { grant: grant_id(4) }]).collect::<Vec<_>>();
+    assert_eq!(books(&heard).closing, [end(3, 0)]);
     assert_eq!(found.grants, [open(1, 5, 0)]);
 }
 
@@ -175,4 +178,40 @@ fn calls_of_several_shards_and_lives_are_cut_each_by_its_own_marks() {
     let found: Vec<_> = books(&story).cut.into_iter().filter(|cdr| cdr.attempt.0 == 0).collect();
     let durations: Vec<_> = found.iter().map(|cdr| (cdr.call, cdr.duration_ms)).collect();
     assert_eq!(durations, [(id(1, 0, 1), 1_000), (id(1, 1, 1), 2_000), (id(2, 0, 1), 3_000)]);
+}
+
+/// A life that only reads what the one before wrote first must know as much of grants as one that reads everything.
+#[test]
+fn what_a_life_carries_over_stands_for_all_before_it() {
+    let asked = Record::GrantAsked { grant: grant_id(2), account: AccountId(7) };
+    let closed = |grant| Record::GrantClosed { grant: grant_id(grant), used: Money::from_nanos(9) };
+    let first = [
+        granted(1, 1_000),
+        granted(3, 9),
+        asked,
+        ended(call_id(1), &[part(1, 100)]),
+        start(call_id(2), &[part(1, 300)], 5),
+        closed(3),
+    ];
+    let carried: Vec<Record> = books(&first).records(2, WallTime::from_micros(0)).collect();
+    let later = [ended(call_id(3), &[part(1, 7)])];
+    let all: Vec<Record> = first.iter().chain(&carried).chain(&later).cloned().collect();
+    let rest: Vec<Record> = carried.iter().chain(&later).cloned().collect();
+    assert_eq!(books(&all), books(&rest));
+    assert_eq!(books(&rest).grants.len(), 1);
+    assert_eq!(books(&rest).grants[0].used.nanos(), books(&first).grants[0].used.nanos() + 7);
+    assert_eq!(books(&rest).closing.len(), 2);
+}
+
+#[test]
+fn a_crash_is_billed_to_the_last_mark_or_to_the_end_of_paid_time() {
+    let story = [start(call_id(1), &[part(1, 60_000)], 60_000), mark(0, 30_000)];
+    let by_mark = books(&story);
+    let by_paid = replay(story.iter().cloned(), Crash::AtPaidTime, &mut price);
+    let cost = |books: &Books| books.cut.last().and_then(|cdr| cdr.sell).unwrap().price;
+    let lost = by_paid.cut.last().unwrap().sell.unwrap().price - cost(&by_mark);
+    assert!(lost.is_positive());
+    let written_off = WrittenOff { call: call_id(1), account: AccountId::default(), amount: lost };
+    assert_eq!((by_mark.written_off, by_paid.written_off), (vec![written_off], vec![]));
+    assert_eq!(by_paid.cut.last().unwrap().duration_ms, 60_000);
 }

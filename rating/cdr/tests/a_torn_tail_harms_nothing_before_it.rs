@@ -43,7 +43,7 @@ fn a_whole_segment_is_read_in_order() {
     assert_eq!(segment::read_header(&bytes), Some(Header { node: NodeId(4), boot: 5, segment: 6 }));
     let (found, broken) = entries(&bytes);
     assert_eq!(broken, None);
-    assert_eq!(found.iter().map(|entry| entry.sequence).collect::<Vec<_>>(), (100..110).collect::<Vec<_>>());
+    assert_eq!(found.iter().map(|entry| entry.sequence).collect::<Vec<_>>(), (100..111).collect::<Vec<_>>());
     let ends = starts[1..].iter().copied().chain([bytes.len()]);
     assert!(found.iter().map(|entry| entry.after as usize).eq(ends));
     assert!(found.into_iter().map(|entry| entry.record).eq(records));

@@ -121,6 +121,7 @@ pub fn one_of_each() -> Vec<Record> {
         Record::GrantAsked { grant: grant_id(1), account: AccountId(2) },
         Record::Granted { grant: grant_id(1), account: AccountId(2), amount: Money::from_nanos(i64::MIN) },
         Record::GrantClosed { grant: grant_id(1), used: Money::MAX },
+        Record::GrantReturned { grant: grant_id(1) },
         Record::GrantCarried {
             grant: grant_id(2),
             account: AccountId(3),

@@ -9,6 +9,7 @@ mod cause;
 mod class;
 mod ids;
 mod money;
+pub mod mutant;
 mod number;
 mod percent;
 mod terms;

@@ -28,7 +28,8 @@ pub(crate) async fn post(tx: &mut Tx, cdrs: &[&Cdr], known: &BTreeSet<u32>) -> R
             && known.contains(&cdr.originator_account.0)
         {
             let call = Call { account: cdr.originator_account, price: sell.price, parts: &cdr.grants };
-            let posted = ::ledger::post(call, &mut grants);
+            // Records that were there before are not among these.
+            let Some(posted) = ::ledger::post(call, false, &mut grants) else { continue };
             note(call.account.0, "post", &id, posted.change);
             posts.push(args![id, call.account.0, call.price, posted.uncovered, at]);
         }

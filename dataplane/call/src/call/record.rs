@@ -109,13 +109,15 @@ impl Call {
             reserved: self.reserved.clone(),
             paid_ms: self.paid_ms,
         };
+        self.unjournaled += 1;
         append(ctx, &Record::Start(Box::new(start)), true);
     }
 
     /// A grown reserve.
     pub(super) fn write_paid(&mut self, ctx: &mut Context<'_>) {
         let record = Record::Paid { call: self.opening.id, reserved: self.reserved.clone(), paid_ms: self.paid_ms };
-        append(ctx, &record, false);
+        self.unjournaled += 1;
+        append(ctx, &record, true);
     }
 
     /// The record of the present attempt, once.
@@ -141,6 +143,7 @@ impl Call {
         let price = record.sell.map_or(Money::ZERO, |sell| sell.price);
         record.grants = self.used_parts(price);
         let used = record.grants.clone();
+        self.unjournaled += 1;
         append(ctx, &Record::Cdr(Box::new(record)), true);
         used
     }

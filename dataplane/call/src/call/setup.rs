@@ -7,7 +7,8 @@ use cdr::GrantPart;
 use rating::quality::Over;
 use rating::{Ask, Candidate, Routes};
 use sip::Message;
-use units::{Cause, Money};
+use units::mutant::{self, Mutant};
+use units::{Cause, Money, Terms};
 
 use crate::bridge::Body;
 use crate::call::{Attempt, Call, Context, State};
@@ -16,6 +17,17 @@ use crate::leg::Leg;
 use crate::leg::receive::body_of;
 use crate::limits::{ATTEMPTS_MAX, BOOK_TIMEOUT_MS, PROGRESS_TIMEOUT_S, SETUP_TIMEOUT_S, SLICE_MS};
 use crate::release::Release;
+
+/// What a free call asks for.
+const ANYTHING: Money = Money::from_nanos(1);
+
+/// The terms that a reserve is computed by: those that the price is computed by.
+pub(super) fn quoted(terms: &Terms) -> Terms {
+    match mutant::is(Mutant::ReservedByAnotherRevision) {
+        true => Terms { per_minute: Money::from_nanos(terms.per_minute.nanos() / 2), ..*terms },
+        false => *terms,
+    }
+}
 
 impl Call {
     /// Looks the sell rate up and asks for room.
@@ -83,16 +95,31 @@ impl Call {
     }
 
     fn reserve_first(&mut self, ctx: &mut Context<'_>) {
-        let Some(terms) = self.sell else { return };
+        let Some(terms) = self.sell.as_ref().map(quoted) else { return };
         let (least, least_ms) = rating::first_slice(&terms);
         let want = rating::reserve(&terms, least_ms.max(SLICE_MS)).max(least);
-        if want == Money::ZERO {
+        if mutant::is(Mutant::AnsweredWithoutReserve) {
             return self.route(ctx);
         }
+        // A call that costs nothing asks all the same: an account at exactly 0 starts no call.
+        let (want, least) = (want.max(ANYTHING), least.max(ANYTHING));
         self.state = State::Reserving { give_up_at: ctx.desk.clock.now.plus_millis(BOOK_TIMEOUT_MS) };
         self.reserving = true;
         let account = self.opening.admission.account;
         ctx.desk.out.list.push(Effect::Reserve { account, want, least });
+    }
+
+    /// However long it talks, it costs nothing.
+    pub(super) fn is_free(&self) -> bool {
+        self.sell.is_none_or(|terms| rating::paid_ms(&terms, Money::ZERO) == u64::MAX)
+    }
+
+    /// Milliseconds of talk that the reserve pays for.
+    pub(super) fn paid_for(&self, terms: &Terms) -> u64 {
+        match mutant::is(Mutant::AnsweredWithoutReserve) {
+            true => SLICE_MS,
+            false => rating::paid_ms(&quoted(terms), self.reserved_sum()),
+        }
     }
 
     /// The home shard of the account decided; parts are what was reserved in addition.
@@ -103,6 +130,8 @@ impl Call {
                 self.reserved.extend(parts);
                 self.route(ctx);
             }
+            // A silent ledger has not said that there is nothing, and a free call needs no more.
+            (State::Reserving { .. }, Err(Cause::TEMPORARY)) if self.is_free() => self.route(ctx),
             (State::Reserving { .. }, Err(cause)) => self.fail(ctx, Release::by_switch(cause)),
             (State::Up(_), reserved) => self.on_extended(ctx, reserved),
             (_, Ok(parts)) => {
@@ -115,7 +144,7 @@ impl Call {
 
     fn route(&mut self, ctx: &mut Context<'_>) {
         let Some(sell) = self.sell else { return };
-        self.paid_ms = rating::paid_ms(&sell, self.reserved_sum());
+        self.paid_ms = self.paid_for(&sell);
         let before = (ctx.ticks)();
         self.stages.limits_us = micros(before - self.began_ns);
         ctx.desk.out.list.push(Effect::Stage(Stage::Limits, before - self.began_ns));

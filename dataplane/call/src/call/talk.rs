@@ -4,10 +4,11 @@ use alloc::vec::Vec;
 
 use cdr::GrantPart;
 use snapshot::policy::Silence;
-use units::{Cause, Money};
+use units::Cause;
+use units::mutant::{self, Mutant};
 
 use crate::bridge::Body;
-use crate::call::setup::micros;
+use crate::call::setup::{micros, quoted};
 use crate::call::{Call, Context, State, Talk};
 use crate::effect::{Count, Effect, Stage};
 use crate::leg::{InviteOut, Leg};
@@ -33,6 +34,9 @@ impl Call {
         self.write_start(ctx);
         self.state =
             State::Answering { give_up_at: now.plus_millis(JOURNAL_TIMEOUT_MS), body, began_ns, journaled: false };
+        if mutant::is(Mutant::AnsweredBeforeStart) {
+            self.on_journaled(ctx);
+        }
     }
 
     /// The start record is durable: the originator hears the answer, and time counts from here.
@@ -58,10 +62,9 @@ impl Call {
         self.state = State::Up(talk);
     }
 
-    fn set_paid(&self, talk: &mut Talk) {
+    pub(super) fn set_paid(&self, talk: &mut Talk) {
         let Some(answered) = self.answered else { return };
-        let free = self.sell.is_none_or(|terms| rating::paid_ms(&terms, Money::ZERO) == u64::MAX);
-        talk.paid_until = (!free).then(|| answered.plus_millis(self.paid_ms)).filter(|at| *at < talk.end_at);
+        talk.paid_until = (!self.is_free()).then(|| answered.plus_millis(self.paid_ms)).filter(|at| *at < talk.end_at);
         let ahead = answered.plus_millis(self.paid_ms.saturating_sub(EXTEND_AHEAD_MS));
         talk.extend_at = talk.paid_until.map(|_| ahead);
     }
@@ -73,7 +76,7 @@ impl Call {
         if due(Some(talk.end_at)) {
             return self.end(ctx, Release::by_switch(Cause::MAX_DURATION));
         }
-        if due(talk.paid_until) {
+        if due(talk.paid_until) && !mutant::is(Mutant::TalksBeyondPaidTime) {
             return self.end(ctx, Release::by_switch(Cause::MONEY_EXHAUSTED));
         }
         if due(talk.extend_at) {
@@ -122,6 +125,7 @@ impl Call {
     fn ask_for_more(&mut self, ctx: &mut Context<'_>) {
         let Some(terms) = self.sell.filter(|_| !self.reserving) else { return };
         let held = self.reserved_sum();
+        let terms = quoted(&terms);
         let want = rating::reserve(&terms, self.paid_ms + SLICE_MS) - held;
         let least = rating::reserve(&terms, self.paid_ms + 1_000) - held;
         self.reserving = true;
@@ -133,9 +137,10 @@ impl Call {
     pub(super) fn on_extended(&mut self, ctx: &mut Context<'_>, reserved: Result<Vec<GrantPart>, Cause>) {
         let (State::Up(mut talk), Some(terms), Ok(parts)) = (self.state.clone(), self.sell, reserved) else { return };
         self.reserved.extend(parts);
-        self.paid_ms = rating::paid_ms(&terms, self.reserved_sum());
+        self.paid_ms = self.paid_for(&terms);
         self.write_paid(ctx);
-        self.set_paid(&mut talk);
+        // It may talk on when the journal has it.
+        talk.extend_at = None;
         self.state = State::Up(talk);
     }
 

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use cdr::{GrantPart, Record};
 use panel::wire::Want;
+use units::mutant::{self, Mutant};
 use units::{AccountId, Cause, GrantId, Instant, Money, ShardId};
 
 use crate::book::{Entry, Order, grant_text};
@@ -158,7 +159,7 @@ impl Purse {
         next: GrantId,
         out: &mut Vec<Order>,
     ) -> bool {
-        if self.asked.is_none_or(|(asked, _)| asked != grant) {
+        if self.asked.is_none_or(|(asked, _)| asked != grant && !mutant::is(Mutant::LateReplyTaken)) {
             return false;
         }
         self.asked = None;
@@ -204,7 +205,7 @@ impl Purse {
     pub fn settle(&mut self, now: Instant, reserved: &[GrantPart], used: &[GrantPart], out: &mut Vec<Order>) {
         for part in reserved {
             if let Some(grant) = self.grants.iter_mut().find(|grant| grant.id == part.grant) {
-                grant.reserved -= part.amount;
+                grant.reserved -= if mutant::is(Mutant::RestKept) { Money::ZERO } else { part.amount };
                 grant.touched = now;
                 assert!(grant.reserved >= Money::ZERO, "what is freed was reserved");
             }
@@ -236,7 +237,9 @@ impl Purse {
         if self.asked.is_some_and(|(_, at)| now.millis_since(at) >= LEDGER_TIMEOUT_MS) {
             self.refuse_waiting(Cause::TEMPORARY, out);
         }
-        self.close_where(|grant| now.millis_since(grant.touched) >= IDLE_MS, out);
+        if !mutant::is(Mutant::IdleGrantKept) {
+            self.close_where(|grant| now.millis_since(grant.touched) >= IDLE_MS, out);
+        }
     }
 
     /// When `on_time` is due.

@@ -1,11 +1,14 @@
 //! What the shards want of the ledger, kept until it is answered.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use panel::wire::{Reply, Want};
+use units::mutant::{self, Mutant};
 
 /// A want that was sent this long ago without an answer is sent again, in nanoseconds.
-const PATIENCE_NANOS: u64 = 2_000_000_000;
+pub const PATIENCE_NANOS: u64 = 2_000_000_000;
 
 /// A grant is asked for once and closed once; the two may be under way together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,22 +17,22 @@ struct Key {
     closing: bool,
 }
 
+#[derive(Debug)]
 struct Kept {
-    /// Nobody waits for the answer to a want of an earlier life.
-    shard: Option<u16>,
+    shard: u16,
     want: Want,
     sent: u64,
 }
 
 /// The wants under way.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Wants {
     kept: BTreeMap<Key, Kept>,
 }
 
 impl Wants {
     /// A shard wants something; `now` in nanoseconds.
-    pub fn add(&mut self, shard: Option<u16>, want: Want, now: u64) {
+    pub fn add(&mut self, shard: u16, want: Want, now: u64) {
         let key = match &want {
             Want::Grant { grant, .. } => Key { grant: grant.clone(), closing: false },
             Want::Close { grant, .. } => Key { grant: grant.clone(), closing: true },
@@ -39,7 +42,7 @@ impl Wants {
 
     /// Which shard waits for this reply.
     pub fn shard_for(&self, reply: &Reply) -> Option<u16> {
-        self.kept.get(&key_of(reply))?.shard
+        Some(self.kept.get(&key_of(reply))?.shard)
     }
 
     /// The reply came, and the shard that waits has it.
@@ -54,6 +57,9 @@ impl Wants {
 
     /// What must be sent again; everything if `now` is zero.
     pub fn due(&mut self, now: u64) -> Vec<Want> {
+        if mutant::is(Mutant::NeverAskedAgain) {
+            return Vec::new();
+        }
         let due = self.kept.values_mut().filter(|kept| now == 0 || now.saturating_sub(kept.sent) >= PATIENCE_NANOS);
         let again = due.map(|kept| {
             kept.sent = now;
@@ -61,32 +67,21 @@ impl Wants {
         });
         again.collect()
     }
+
+    /// How many wait for an answer.
+    pub fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// True when nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
 }
 
 fn key_of(reply: &Reply) -> Key {
     match reply {
         Reply::Granted { grant, .. } => Key { grant: grant.clone(), closing: false },
         Reply::Closed { grant } => Key { grant: grant.clone(), closing: true },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_want_is_repeated_until_its_own_reply_comes() {
-        let mut wants = Wants::default();
-        let grant = "01".to_owned();
-        let want = Want::Grant { grant: grant.clone(), account: 7, want: 100, slice: 0 };
-        wants.add(Some(1), want.clone(), 1);
-        assert_eq!(wants.due(1_000), []);
-        assert_eq!(wants.due(PATIENCE_NANOS + 1), core::slice::from_ref(&want));
-        assert_eq!(wants.due(0), [want], "who connects hears everything");
-        assert_eq!(wants.shard_for(&Reply::Closed { grant: grant.clone() }), None);
-        let reply = Reply::Granted { grant, account: 7, amount: 0 };
-        assert_eq!(wants.shard_for(&reply), Some(1));
-        wants.settle(&reply);
-        assert_eq!(wants.due(0), []);
     }
 }

@@ -283,6 +283,11 @@ impl Book {
         self.rooms.all(now)
     }
 
+    /// Each grant that this home lends from: how much it is, and how much of it calls hold or have used.
+    pub fn grants(&self) -> impl Iterator<Item = (GrantId, Money, Money)> {
+        self.accounts.iter().filter_map(|account| self.purses.get(account)).flat_map(Purse::grants)
+    }
+
     /// Money of an account that calls hold at this moment.
     pub fn reserved(&self, account: AccountId) -> Money {
         self.purses.get(&account).map_or(Money::ZERO, Purse::reserved)

@@ -1,5 +1,6 @@
 //! The journal on a disk that may lose what was not yet synced.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use cdr::Record;
@@ -50,12 +51,21 @@ impl Disk {
         (tickets, &self.safe[first..])
     }
 
-    /// The process is killed: of what was not synced, some first part is there. Returns what survived of it.
+    /// The process is killed: of what was not synced, some first part of each shard's records is there, for the writer takes from one
+    /// shard after the other. Returns what survived of it.
     pub fn kill(&mut self, chance: &mut Chance) -> &[Record] {
-        let kept = chance.below(self.pending.len() as u64 + 1) as usize;
+        let mut left: BTreeMap<ShardId, u64> = BTreeMap::new();
+        for entry in &self.pending {
+            *left.entry(entry.shard).or_default() += 1;
+        }
+        left.values_mut().for_each(|count| *count = chance.below(*count + 1));
         let first = self.safe.len();
-        self.safe.extend(self.pending.drain(..).take(kept).map(|entry| entry.record));
-        self.pending.clear();
+        for entry in self.pending.drain(..) {
+            if let Some(count) = left.get_mut(&entry.shard).filter(|count| **count > 0) {
+                *count -= 1;
+                self.safe.push(entry.record);
+            }
+        }
         &self.safe[first..]
     }
 

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::judge;
-use crate::story::{CallStory, CalleeManner, CallerManner, Flaw, MS, ORIGINATORS, SECOND, Story, TERMINATORS, Weather};
+use crate::story::{CallStory, CalleeManner, CallerManner, Flaw, MS, ORIGINATORS, SECOND, Story, Strife, TERMINATORS, Weather};
 use crate::world::World;
 
 /// A plain call: what both ends do.
@@ -67,6 +67,7 @@ fn story(flow: &Flow, fault: Option<(usize, Flaw)>) -> Story {
     };
     Story {
         seed: 1,
+        nodes: 1,
         shards: 2,
         calls: alloc::vec![call],
         weather: Weather { lost: 0, doubled: 0, late: 0, late_max: 0 },
@@ -75,7 +76,7 @@ fn story(flow: &Flow, fault: Option<(usize, Flaw)>) -> Story {
         away: 0,
         republish: None,
         funds: [1_000_000_000_000; ORIGINATORS],
-        ledger_away: None,
+        strife: Strife::default(),
     }
 }
 

@@ -11,7 +11,7 @@ use units::{AccountId, CallId, Cause, EgressTrunkId, IngressTrunkId, Money};
 
 use crate::caller::{GIVE_UP, State};
 use crate::prices;
-use crate::story::{CallerManner, Flaw, MS};
+use crate::story::{CallerManner, Flaw, MS, ORIGINATORS, TroubleKind};
 use crate::world::World;
 
 /// Trunks and accounts of every story have numbers up to this.
@@ -23,7 +23,7 @@ pub fn judge(world: &World<'_>) -> Result<(), String> {
         return Err(fault.clone());
     }
     nothing_is_left(world)?;
-    let books = Books::read(world.disk.records())?;
+    let books = Books::read(world.sites.iter().flat_map(|site| site.disk.records()))?;
     every_start_has_its_end(world, &books)?;
     for call in books.calls.values() {
         price_is_right(world, call)?;
@@ -31,17 +31,48 @@ pub fn judge(world: &World<'_>) -> Result<(), String> {
     for index in 0..world.callers.len() {
         caller_agrees(world, &books, index)?;
     }
-    if let Some(fault) = world.ledger.check() {
-        return Err(fault);
+    money_agrees(world)
+}
+
+/// I4 and I5: what the ledger took is what the records say, each once, and nothing is held.
+fn money_agrees(world: &World<'_>) -> Result<(), String> {
+    for id in 1..=ORIGINATORS as u32 {
+        let (row, billed) = (world.bank.row(AccountId(id)), world.sums.billed(AccountId(id)));
+        if row.settled.nanos() != billed {
+            return Err(format!("account {id}: its records bill {billed}, the ledger took {}", row.settled));
+        }
+        if row.held != Money::ZERO {
+            return Err(format!("account {id}: at the end {} are held for nobody", row.held));
+        }
     }
-    match world.ledger.open() {
-        0 => Ok(()),
-        left => Err(format!("at the end {left} grants were not handed back")),
+    if world.bank.open() > 0 {
+        return Err(format!("at the end {} grants were not handed back", world.bank.open()));
+    }
+    if world.sums.unfinished() > 0 {
+        return Err(format!("at the end {} calls have no safe record", world.sums.unfinished()));
+    }
+    if world.story.strife.strict && world.sums.lost() > 0 {
+        return Err(format!("{} were delivered and not billed, although a crash bills all paid time", world.sums.lost()));
+    }
+    match world.sites.iter().position(|site| !site.link.is_quiet()) {
+        Some(node) => Err(format!("at the end node {node} still waits for the ledger")),
+        None => Ok(()),
     }
 }
 
+/// A process died on the way.
+fn was_cut(world: &World<'_>) -> bool {
+    let mut troubles = world.story.strife.troubles.iter();
+    world.story.crash.is_some() || troubles.any(|trouble| trouble.kind == TroubleKind::Dead)
+}
+
+/// A process stood still on the way.
+fn stood_still(world: &World<'_>) -> bool {
+    world.story.strife.troubles.iter().any(|trouble| trouble.kind == TroubleKind::Still)
+}
+
 fn nothing_is_left(world: &World<'_>) -> Result<(), String> {
-    for shard in &world.node.shards {
+    for shard in world.sites.iter().flat_map(|site| &site.node.shards) {
         let figures = shard.figures();
         let held = shard.calls_held();
         if let Some(room) = shard.book().rooms(units::Instant::default()).first() {
@@ -64,11 +95,13 @@ fn nothing_is_left(world: &World<'_>) -> Result<(), String> {
             }
         }
     }
-    if world.node.ports_open() > 0 {
-        return Err(format!("at the end {} media ports are open", world.node.ports_open()));
-    }
-    if let Some((due, shard)) = world.node.deadline().filter(|(due, _)| *due <= world.now) {
-        return Err(format!("at the end shard {shard} has a timer that was due at {due} µs"));
+    for node in world.sites.iter().map(|site| &site.node) {
+        if node.ports_open() > 0 {
+            return Err(format!("at the end {} media ports are open", node.ports_open()));
+        }
+        if let Some((due, shard)) = node.deadline().filter(|(due, _)| *due <= world.now) {
+            return Err(format!("at the end shard {shard} has a timer that was due at {due} µs"));
+        }
     }
     for (index, caller) in world.callers.iter().enumerate() {
         if !matches!(caller.state, State::Ended | State::Vanished) {
@@ -79,7 +112,7 @@ fn nothing_is_left(world: &World<'_>) -> Result<(), String> {
             return Err(format!("call {index} was released before it had acknowledged an answer"));
         }
         // In the worst weather seven INVITEs may all be lost; in any other that is not chance.
-        if !caller.heard && world.story.weather.lost < 100 {
+        if !caller.heard && world.story.weather.lost < 100 && !was_cut(world) {
             return Err(format!("call {index} was never answered by anything"));
         }
     }
@@ -97,7 +130,7 @@ struct Books<'a> {
 }
 
 impl<'a> Books<'a> {
-    fn read(records: &'a [Record]) -> Result<Books<'a>, String> {
+    fn read(records: impl Iterator<Item = &'a Record>) -> Result<Books<'a>, String> {
         let mut books = Books { calls: BTreeMap::new(), attempts: BTreeMap::new(), started: Vec::new() };
         for record in records {
             match record {
@@ -121,7 +154,7 @@ fn every_start_has_its_end(world: &World<'_>, books: &Books<'_>) -> Result<(), S
         }
     }
     // A kill may fall between the records of one call's attempts.
-    if world.story.crash.is_none() {
+    if !was_cut(world) {
         for (id, call) in &books.calls {
             let made = books.attempts.get(id).copied().unwrap_or(0);
             if made != call.attempts {
@@ -165,10 +198,10 @@ fn caller_agrees(world: &World<'_>, books: &Books<'_>, index: usize) -> Result<(
     if own.len() == 2 && matches!(world.story.fault, Some((0, Flaw::Late(late))) if late > GIVE_UP) {
         return Ok(());
     }
-    let calm = world.story.crash.is_none() && world.story.weather.lost == 0 && world.story.fault.is_none();
+    let calm = !was_cut(world) && !stood_still(world) && world.story.weather.lost == 0 && world.story.fault.is_none();
     let answered = own.iter().filter(|cdr| cdr.answered_ms.is_some()).count();
     // A kill between the start record and the 200 lets a repeated INVITE be answered anew; the first answer is billed 0 s.
-    let right = if world.story.crash.is_some() { answered >= 1 } else { answered == 1 };
+    let right = if was_cut(world) { answered >= 1 } else { answered == 1 };
     if caller.answered.is_some() && !right {
         return Err(format!("call {index} was answered and has {answered} answered call records"));
     }
@@ -178,7 +211,7 @@ fn caller_agrees(world: &World<'_>, books: &Books<'_>, index: usize) -> Result<(
         return Err(format!("call {index} was released in good order and is recorded as cut by a restart"));
     }
     // A kill forgets a call that was not answered yet, and its repeated INVITE then is another call.
-    if world.story.crash.is_none() && own.len() != 1 {
+    if !was_cut(world) && own.len() != 1 {
         return Err(format!("call {index} has {} call records", own.len()));
     }
     let refused = caller.ended.filter(|_| calm && caller.answered.is_none());

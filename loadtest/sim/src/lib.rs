@@ -6,21 +6,23 @@
 
 extern crate alloc;
 
+pub mod bank;
 mod callee;
 mod caller;
 mod chance;
 mod disk;
 pub mod fault;
 mod judge;
-pub mod ledger;
 pub mod message;
 mod node;
 pub mod prices;
 pub mod story;
+pub mod sums;
 mod world;
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 pub use node::plain_config;
 pub use story::{Story, Weather};
@@ -35,8 +37,10 @@ pub struct Outcome {
     pub answered: usize,
     /// Attempts that terminators saw.
     pub attempts: usize,
-    /// Records in the journal.
+    /// Records in the journals.
     pub records: usize,
+    /// What each originator was billed, in nano-units.
+    pub settled: Vec<i64>,
 }
 
 /// Runs a seed. `tell` hears every datagram and fault with its moment in microseconds.
@@ -49,14 +53,23 @@ pub fn run_in(seed: u64, weather: Weather, tell: &mut dyn FnMut(u64, &str)) -> R
     play(Story { weather, ..Story::new(seed) }, tell)
 }
 
-fn play(story: Story, tell: &mut dyn FnMut(u64, &str)) -> Result<Outcome, String> {
+/// Runs a seed on one to three nodes that quarrel with their ledger: processes die and stand still, messages are lost, doubled and
+/// late, ways are cut on one side or both, the database is lost and its replica takes over.
+pub fn run_torn(seed: u64, tell: &mut dyn FnMut(u64, &str)) -> Result<Outcome, String> {
+    play(Story::torn(seed), tell)
+}
+
+/// Runs a story.
+pub fn play(story: Story, tell: &mut dyn FnMut(u64, &str)) -> Result<Outcome, String> {
     let mut world = World::new(story, tell);
     world.run();
     judge::judge(&world).map_err(|fault| format!("{:09.3} s: {fault}", world.now as f64 / 1e6))?;
+    let settled = (1..=story::ORIGINATORS as u32).map(|id| world.bank.row(units::AccountId(id)).settled.nanos());
     Ok(Outcome {
+        settled: settled.collect(),
         calls: world.callers.len(),
         answered: world.callers.iter().filter(|caller| caller.answered.is_some()).count(),
         attempts: world.callees.len(),
-        records: world.disk.records().len(),
+        records: world.sites.iter().map(|site| site.disk.records().len()).sum(),
     })
 }

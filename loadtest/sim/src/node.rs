@@ -8,15 +8,15 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use cdr::Record;
-use cdr::recover::Books;
+use cdr::recover::{Books, Crash};
 use panel::wire::Want;
+use shard::book::grant_text;
 use shard::{Config, Listener, Loaded, Shard, Transport};
 use units::{AccountId, Clock, GrantId, Instant, Money, NodeId, ShardId, WallTime};
 
 use crate::chance::Chance;
-use crate::ledger::{Ledger, grant_text};
 use crate::prices;
-use crate::story::SECOND;
+use crate::story::{SECOND, Story};
 
 /// Media ports of each shard.
 const PORTS: u16 = 400;
@@ -26,13 +26,13 @@ const WALL: i64 = 1_700_000_000_000_000;
 /// Bytes of a simulated media packet: an RTP header, the call's index, the side.
 pub const PACKET_BYTES: usize = 20;
 
-/// The switch's SIP address.
-pub fn sip_address() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 5_060))
+/// The SIP address of a node.
+pub fn sip_address(node: usize) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1 + 2 * node as u8], 5_060))
 }
 
-fn media_address() -> Ipv4Addr {
-    Ipv4Addr::new(127, 0, 0, 2)
+fn media_address(node: usize) -> Ipv4Addr {
+    Ipv4Addr::new(127, 0, 0, 2 + 2 * node as u8)
 }
 
 /// One media packet of a call.
@@ -60,18 +60,21 @@ pub struct Node {
     pub boot: u32,
     /// The snapshot in force.
     pub loaded: Loaded,
+    number: usize,
+    strict: bool,
     ports: BTreeMap<u16, ShardId>,
     count: u16,
-    revision: u64,
     seed: u64,
     started: u64,
 }
 
 impl Node {
     /// A node that has not started yet.
-    pub fn new(seed: u64, count: u16) -> Node {
+    pub fn new(story: &Story, number: usize, loaded: Loaded) -> Node {
         let (shards, ports) = (Vec::new(), BTreeMap::new());
-        Node { shards, boot: 0, loaded: loaded(1), ports, count, revision: 1, seed, started: 0 }
+        let (count, seed) = (story.shards, story.seed ^ (number as u64) << 48);
+        let strict = story.strife.strict;
+        Node { shards, boot: 0, loaded, number, strict, ports, count, seed, started: 0 }
     }
 
     /// Both clocks. The monotonic one starts anew with each boot, as on another machine.
@@ -91,12 +94,6 @@ impl Node {
         due.min()
     }
 
-    /// The next revision, with dearer rates.
-    pub fn publish(&mut self) {
-        self.revision += 1;
-        self.loaded = loaded(self.revision);
-    }
-
     /// The process is gone, and its ports with it.
     pub fn kill(&mut self) {
         self.shards.clear();
@@ -108,26 +105,18 @@ impl Node {
     pub fn restart(&mut self, now: u64, records: &[Record]) -> (Vec<Record>, Vec<Want>) {
         self.boot += 1;
         self.started = now;
-        let books = replay(records);
-        let wants = closing(records, &books);
+        let books = replay(records, self.strict);
         let open = books.grants.iter().map(|open| (open.grant, open.account, open.amount, open.used));
         let open: Vec<Carried> = open.collect();
         for index in 0..self.count {
             // Each shard adopts the grants of the accounts that live with it.
             self.shards.push(Shard::new(self.facts(ShardId(index), open.clone())));
         }
-        let boot = Record::Boot { boot: self.boot, wall: self.clock(now).wall };
-        let kept = open.into_iter().map(|(grant, account, amount, used)| Record::GrantCarried {
-            grant,
-            account,
-            amount,
-            used,
+        let wants = books.closing.iter().map(|end| {
+            let (grant, account, used) = (grant_text(end.grant), end.account.0, end.used.nanos());
+            Want::Close { grant, account, used }
         });
-        let lost = books.unanswered.iter().flat_map(|&(grant, account)| {
-            [Record::GrantAsked { grant, account }, Record::GrantClosed { grant, used: Money::ZERO }]
-        });
-        let cut = books.cut.into_iter().map(|cdr| Record::Cdr(alloc::boxed::Box::new(cdr)));
-        (cut.chain(kept).chain(lost).chain([boot]).collect(), wants)
+        (books.records(self.boot, self.clock(now).wall).collect(), wants.collect())
     }
 
     fn facts(&self, shard: ShardId, grants: Vec<Carried>) -> Config {
@@ -136,8 +125,10 @@ impl Node {
         seed.iter_mut().for_each(|byte| *byte = chance.any() as u8);
         let port_low = PORT_LOW + shard.0 * PORTS;
         let port_high = port_low + PORTS - 1;
-        let (boot, shards) = (self.boot, self.count);
-        Config { boot, shard, shards, port_low, port_high, seed, grants, ..plain_config() }
+        let (boot, shards, node) = (self.boot, self.count, NodeId(1 + self.number as u16));
+        let (listeners, media_v4) = (listeners(self.number), Some(media_address(self.number)));
+        let plain = plain_config();
+        Config { node, boot, shard, shards, listeners, media_v4, port_low, port_high, seed, grants, ..plain }
     }
 
     /// A shard opened a port: it must be its own and not open yet.
@@ -167,8 +158,12 @@ impl Node {
 
     /// True for the switch's own media address.
     pub fn is_media_address(&self, to: SocketAddr) -> bool {
-        to.ip() == IpAddr::V4(media_address())
+        to.ip() == IpAddr::V4(media_address(self.number))
     }
+}
+
+fn listeners(node: usize) -> Vec<Listener> {
+    alloc::vec![Listener { name: String::new(), transport: Transport::Udp, address: sip_address(node) }]
 }
 
 /// A shard alone on its node, heard by UDP on [`sip_address`]: what stories, fuzz targets and yardsticks begin with.
@@ -178,8 +173,8 @@ pub fn plain_config() -> Config {
         boot: 1,
         shard: ShardId(0),
         shards: 1,
-        listeners: alloc::vec![Listener { name: String::new(), transport: Transport::Udp, address: sip_address() }],
-        media_v4: Some(media_address()),
+        listeners: listeners(0),
+        media_v4: Some(media_address(0)),
         media_v6: None,
         port_low: PORT_LOW,
         port_high: PORT_LOW + PORTS - 1,
@@ -197,7 +192,8 @@ pub fn plain_config() -> Config {
 /// A grant that survived: id, account, amount, used.
 type Carried = (GrantId, AccountId, Money, Money);
 
-fn loaded(revision: u64) -> Loaded {
+/// The snapshot of a revision.
+pub fn loaded(revision: u64) -> Loaded {
     let bytes = prices::model(revision).encode().expect("the story's model is sound");
     snapshot::View::check(&bytes).expect("what was encoded a moment ago is sound");
     Loaded::new(Arc::new(bytes)).expect("the story's policies are sound")
@@ -208,43 +204,11 @@ pub fn record(bytes: &[u8]) -> Option<Record> {
     Record::decode(bytes).ok()
 }
 
-/// Tells the ledger of a call record.
-pub fn post(ledger: &mut Ledger, record: &Record) {
-    match record {
-        Record::Cdr(cdr) if cdr.attempt.0 == 0 && cdr.sell.is_some() => ledger.post(cdr),
-        _ => {}
-    }
-}
-
 /// What a start-up makes of the journal of older lives, as the program does.
-fn replay(records: &[Record]) -> Books {
-    cdr::recover::replay(records.iter().cloned(), &mut |terms, duration_ms| {
+fn replay(records: &[Record], strict: bool) -> Books {
+    let crash = if strict { Crash::AtPaidTime } else { Crash::AtMark };
+    cdr::recover::replay(records.iter().cloned(), crash, &mut |terms, duration_ms| {
         let charge = rating::charge(terms, duration_ms);
         cdr::Priced { terms: *terms, billed_s: charge.billed_s, price: charge.price, tax: charge.tax }
     })
-}
-
-/// Grants that an older life closed, or asked for without an answer: the ledger may not have heard of it.
-fn closing(records: &[Record], books: &Books) -> Vec<Want> {
-    let mut accounts = BTreeMap::new();
-    let mut closed = BTreeMap::new();
-    for record in records {
-        match record {
-            Record::GrantAsked { grant, account }
-            | Record::Granted { grant, account, .. }
-            | Record::GrantCarried { grant, account, .. } => {
-                accounts.insert(*grant, *account);
-            }
-            Record::GrantClosed { grant, used } => {
-                closed.insert(*grant, *used);
-            }
-            _ => {}
-        }
-    }
-    closed.extend(books.unanswered.iter().map(|(grant, _)| (*grant, Money::ZERO)));
-    let want = |(grant, used): (GrantId, Money)| {
-        let account = accounts.get(&grant)?.0;
-        Some(Want::Close { grant: grant_text(grant), account, used: used.nanos() })
-    };
-    closed.into_iter().filter_map(want).collect()
 }

@@ -86,6 +86,8 @@ pub enum Crash {
     OnAnswer(u64),
     /// Just as its so-manieth answer to a BYE leaves for a caller: the call's record must be safe by then.
     OnRelease(u64),
+    /// Just as its so-manieth journal record is handed over, before anything of that moment is safe.
+    OnRecord(u64),
 }
 
 /// The network, in thousandths and microseconds.
@@ -112,12 +114,63 @@ pub enum Flaw {
     Late(u64),
 }
 
+/// A span of time in which something does not work.
+#[derive(Clone, Copy, Debug)]
+pub struct Trouble {
+    /// Which node.
+    pub node: usize,
+    /// From when.
+    pub from: u64,
+    /// Until when.
+    pub till: u64,
+    /// What.
+    pub kind: TroubleKind,
+}
+
+/// What does not work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TroubleKind {
+    /// The node's process is dead.
+    Dead,
+    /// It stands still, as on a machine that swaps.
+    Still,
+    /// The ledger hears nothing of the node.
+    Unheard,
+    /// The node hears nothing of the ledger.
+    Deaf,
+    /// Neither hears the other.
+    Apart,
+}
+
+/// What goes wrong between nodes and the ledger, in thousandths and microseconds.
+#[derive(Clone, Debug, Default)]
+pub struct Strife {
+    /// Spans of trouble.
+    pub troubles: Vec<Trouble>,
+    /// The database is lost at the first moment, and its replica serves from the second.
+    pub take_overs: Vec<(u64, u64)>,
+    /// Messages lost.
+    pub lost: u64,
+    /// Messages that come twice, the second up to `late_max` later.
+    pub doubled: u64,
+    /// Messages that come late.
+    pub late: u64,
+    /// How late at most.
+    pub late_max: u64,
+    /// A payment: when, whose, how much.
+    pub payment: Option<(u64, usize, i64)>,
+    /// A crash is billed to the end of paid time.
+    pub strict: bool,
+}
+
 /// All of a run.
 #[derive(Clone, Debug)]
 pub struct Story {
     /// It is drawn from this.
     pub seed: u64,
-    /// Shards of the node.
+    /// Nodes of the cluster, 1 to 3; the calls take turns.
+    pub nodes: usize,
+    /// Shards of each node.
     pub shards: u16,
     /// The calls, in order of time.
     pub calls: Vec<CallStory>,
@@ -125,7 +178,7 @@ pub struct Story {
     pub weather: Weather,
     /// What happens to the so-manieth message, counted from 0, besides the weather.
     pub fault: Option<(usize, Flaw)>,
-    /// When the data plane is killed, if it is.
+    /// When the first node's data plane is killed, if it is.
     pub crash: Option<Crash>,
     /// How long it stays away.
     pub away: u64,
@@ -133,8 +186,8 @@ pub struct Story {
     pub republish: Option<u64>,
     /// Each originator's money in nano-units.
     pub funds: [i64; ORIGINATORS],
-    /// The control plane answers nothing between these moments.
-    pub ledger_away: Option<(u64, u64)>,
+    /// What goes wrong between nodes and ledger.
+    pub strife: Strife,
 }
 
 impl Story {
@@ -150,8 +203,15 @@ impl Story {
         }
         let crash = chance.happens(300).then(|| crash(&mut chance, span));
         let gone = chance.happens(200).then(|| chance.below(span));
+        let apart = |from: u64, chance: &mut Chance| Trouble {
+            node: 0,
+            from,
+            till: from + chance.between(SECOND, 8 * SECOND),
+            kind: TroubleKind::Apart,
+        };
         Story {
             seed,
+            nodes: 1,
             shards: chance.between(1, 4) as u16,
             calls: told,
             weather: weather(&mut chance),
@@ -160,8 +220,40 @@ impl Story {
             away: chance.between(50 * MS, 3 * SECOND),
             republish: chance.happens(300).then(|| chance.below(span)),
             funds: [0; ORIGINATORS].map(|_: i64| funds(&mut chance)),
-            ledger_away: gone.map(|from| (from, from + chance.between(SECOND, 8 * SECOND))),
+            strife: Strife {
+                troubles: gone.map(|from| apart(from, &mut chance)).into_iter().collect(),
+                doubled: 100,
+                late_max: MS,
+                ..Strife::default()
+            },
         }
+    }
+
+    /// The story of a seed on one to three nodes that quarrel with their ledger about little money.
+    pub fn torn(seed: u64) -> Story {
+        let plain = Story::new(seed);
+        let mut chance = Chance::new(seed ^ 0x70_52);
+        let nodes = chance.between(1, 4) as usize;
+        let span = plain.calls.iter().map(|call| call.at).max().unwrap_or(0) + 20 * SECOND;
+        let troubles = (0..chance.below(4)).map(|_| trouble(&mut chance, nodes, span));
+        let troubles: Vec<Trouble> = troubles.collect();
+        let lost_at = chance.happens(400).then(|| chance.below(span));
+        let take_overs = lost_at.map(|at| (at, at + chance.between(300 * MS, 12 * SECOND)));
+        let strength = chance.below(3) as usize;
+        let paid = chance.happens(400).then(|| (chance.below(span), chance.below(ORIGINATORS as u64) as usize));
+        let strife = Strife {
+            troubles,
+            take_overs: take_overs.into_iter().collect(),
+            lost: [0, 50, 200][strength],
+            doubled: [0, 100, 300][chance.below(3) as usize],
+            late: [0, 50, 200][chance.below(3) as usize],
+            late_max: [20 * MS, 2 * SECOND, 40 * SECOND][chance.below(3) as usize],
+            payment: paid.map(|(at, who)| (at, who, chance.between(1_000_000, 100_000_000) as i64)),
+            strict: chance.happens(500),
+        };
+        let weather = Weather { lost: plain.weather.lost.min(10), ..plain.weather };
+        let funds = [0; ORIGINATORS].map(|_: i64| scarce(&mut chance));
+        Story { nodes, funds, strife, weather, ..plain }
     }
 
     /// The call that a number belongs to.
@@ -176,6 +268,29 @@ fn crash(chance: &mut Chance, span: u64) -> Crash {
         0 => Crash::At(chance.between(SECOND, span + 20 * SECOND)),
         1 => Crash::OnAnswer(chance.between(1, 8)),
         _ => Crash::OnRelease(chance.between(1, 5)),
+    }
+}
+
+fn trouble(chance: &mut Chance, nodes: usize, span: u64) -> Trouble {
+    let from = chance.below(span);
+    let kind = match chance.below(6) {
+        0 | 1 => TroubleKind::Dead,
+        2 => TroubleKind::Still,
+        3 => TroubleKind::Unheard,
+        4 => TroubleKind::Deaf,
+        _ => TroubleKind::Apart,
+    };
+    let longest = if kind == TroubleKind::Still { 4 * SECOND } else { 20 * SECOND };
+    let till = from + chance.between(50 * MS, longest);
+    Trouble { node: chance.below(nodes as u64) as usize, from, till, kind }
+}
+
+/// Enough for a few calls, as a rule.
+fn scarce(chance: &mut Chance) -> i64 {
+    match chance.below(6) {
+        0 => 0,
+        1 => 1_000_000_000_000,
+        _ => chance.between(500_000, 150_000_000) as i64,
     }
 }
 

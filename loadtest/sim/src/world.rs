@@ -1,4 +1,7 @@
-//! One run: the switch's shards, the peers, the network, the disk and the ledger on one simulated clock.
+//! One run: the nodes' shards, the peers, the network, the disks and the ledger on one simulated clock.
+
+mod money;
+mod network;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -7,19 +10,20 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
-use panel::wire::Reply;
+use cdr::Record;
 use shard::{Effect, Effects, Loaded, Parcel, Shard};
-use units::ShardId;
+use units::{AccountId, ShardId};
 
+use crate::bank::Bank;
 use crate::callee::Callee;
-use crate::caller::{self, Caller, Out};
+use crate::caller::{Caller, Out};
 use crate::chance::Chance;
 use crate::disk::Disk;
-use crate::ledger::Ledger;
-use crate::message::{self, Message};
 use crate::node::{self, Node};
-use crate::prices::{originator_address, terminator_address};
-use crate::story::{Crash, Flaw, MS, ORIGINATORS, SECOND, Story, TERMINATORS};
+use crate::prices::originator_address;
+use crate::story::{Crash, MS, ORIGINATORS, SECOND, Story, TroubleKind};
+use crate::sums::Sums;
+use money::{Answer, Link, Request};
 
 /// A run ends at this moment whatever stands; every deadline of the switch lies well before it.
 pub const HORIZON: u64 = 900 * SECOND;
@@ -32,12 +36,36 @@ enum Event {
     Media { from: SocketAddr, to: SocketAddr, bytes: [u8; node::PACKET_BYTES] },
     Caller(usize),
     Callee(usize),
-    Parcel { boot: u32, to: ShardId, parcel: Box<Parcel> },
-    Sync { boot: u32 },
-    Reply { boot: u32, reply: Reply },
-    Kill,
-    Restart,
+    Parcel { node: usize, boot: u32, to: ShardId, parcel: Box<Parcel> },
+    Sync { node: usize, boot: u32 },
+    Kill { node: usize, away: u64 },
+    Restart(usize),
+    Still(usize),
     Publish,
+    Pay { originator: usize, amount: i64 },
+    /// A message of a node's comes to the ledger.
+    Asked { node: usize, request: Request },
+    /// The replica has what an answer says.
+    Acknowledged { epoch: u32, node: usize, answer: Option<Answer> },
+    /// The answer comes to the node.
+    Answered { node: usize, answer: Answer },
+    /// What was not answered is asked again.
+    Again(usize),
+    /// A node's collector looks at the journal.
+    Collect(usize),
+    TakeOver,
+}
+
+/// One node with what is its own.
+pub struct Site {
+    /// Its shards.
+    pub node: Node,
+    /// Its journal.
+    pub disk: Disk,
+    /// Its way to the ledger.
+    pub link: Link,
+    /// Until when it stands still.
+    still: u64,
 }
 
 /// Everything of a run.
@@ -48,12 +76,12 @@ pub struct World<'a> {
     pub callers: Vec<Caller>,
     /// The oracle's callees, by attempt.
     pub callees: Vec<Callee>,
-    /// The switch.
-    pub node: Node,
-    /// Its journal.
-    pub disk: Disk,
-    /// The money.
-    pub ledger: Ledger,
+    /// The switch, node by node.
+    pub sites: Vec<Site>,
+    /// The ledger.
+    pub bank: Bank,
+    /// The oracle's sums.
+    pub sums: Sums,
     /// What went wrong on the way.
     pub faults: Vec<String>,
     /// The clock in microseconds.
@@ -66,6 +94,11 @@ pub struct World<'a> {
     attempts: BTreeMap<String, usize>,
     talking: BTreeSet<usize>,
     effects: Effects,
+    revision: u64,
+    /// When the replica has the last transaction.
+    replicated: u64,
+    /// Journal records handed over by the first node.
+    records: u64,
     tell: &'a mut dyn FnMut(u64, &str),
 }
 
@@ -73,18 +106,23 @@ impl<'a> World<'a> {
     /// The world before its first moment.
     pub fn new(story: Story, tell: &'a mut dyn FnMut(u64, &str)) -> World<'a> {
         let each = story.calls.iter().enumerate();
-        let callers = each
-            .map(|(index, call)| Caller::new(index, call, originator_address(call.originator), node::sip_address()));
-        let mut ledger = Ledger::default();
-        for index in 0..ORIGINATORS {
-            ledger.fund(1 + index as u32, story.funds[index]);
-        }
+        let callers = each.map(|(index, call)| {
+            let target = node::sip_address(index % story.nodes);
+            Caller::new(index, call, originator_address(call.originator), target)
+        });
+        let loaded = node::loaded(1);
+        let sites = (0..story.nodes).map(|number| Site {
+            node: Node::new(&story, number, loaded.clone()),
+            disk: Disk::default(),
+            link: Link::default(),
+            still: 0,
+        });
         let mut world = World {
             callers: callers.collect(),
             callees: Vec::new(),
-            node: Node::new(story.seed, story.shards),
-            disk: Disk::default(),
-            ledger,
+            sites: sites.collect(),
+            bank: Bank::default(),
+            sums: Sums::default(),
             faults: Vec::new(),
             now: 0,
             messages: 0,
@@ -94,6 +132,9 @@ impl<'a> World<'a> {
             attempts: BTreeMap::new(),
             talking: BTreeSet::new(),
             effects: Effects::default(),
+            revision: 1,
+            replicated: 0,
+            records: 0,
             tell,
             story,
         };
@@ -102,15 +143,35 @@ impl<'a> World<'a> {
     }
 
     fn plan(&mut self) {
+        for originator in 0..ORIGINATORS {
+            self.pay(originator, self.story.funds[originator]);
+        }
         for index in 0..self.story.calls.len() {
             self.at(SECOND + self.story.calls[index].at, Event::Start(index));
         }
-        self.at(0, Event::Restart);
+        for number in 0..self.sites.len() {
+            self.at(0, Event::Restart(number));
+        }
         if let Some(Crash::At(moment)) = self.story.crash {
-            self.at(SECOND + moment, Event::Kill);
+            self.at(SECOND + moment, Event::Kill { node: 0, away: self.story.away });
         }
         if let Some(moment) = self.story.republish {
             self.at(SECOND + moment, Event::Publish);
+        }
+        for trouble in self.story.strife.troubles.clone() {
+            let (node, from) = (trouble.node, SECOND + trouble.from);
+            match trouble.kind {
+                TroubleKind::Dead => self.at(from, Event::Kill { node, away: trouble.till - trouble.from }),
+                TroubleKind::Still => self.at(from, Event::Still(node)),
+                // The link looks at the clock itself.
+                TroubleKind::Unheard | TroubleKind::Deaf | TroubleKind::Apart => {}
+            }
+        }
+        for (from, _) in self.story.strife.take_overs.clone() {
+            self.at(SECOND + from, Event::TakeOver);
+        }
+        if let Some((at, originator, amount)) = self.story.strife.payment {
+            self.at(SECOND + at, Event::Pay { originator, amount });
         }
     }
 
@@ -118,7 +179,12 @@ impl<'a> World<'a> {
     pub fn run(&mut self) {
         for _ in 0..STEPS_MAX {
             let event = self.events.keys().next().map(|key| key.0);
-            let shard = self.node.deadline();
+            let each = self.sites.iter().enumerate();
+            let shard = each.filter_map(|(number, site)| {
+                let (due, shard) = site.node.deadline()?;
+                Some((due.max(site.still), number, shard))
+            });
+            let shard = shard.min();
             let next = [event, shard.map(|found| found.0)].into_iter().flatten().min();
             let Some(next) = next.filter(|next| *next <= HORIZON) else {
                 self.now = HORIZON;
@@ -128,8 +194,11 @@ impl<'a> World<'a> {
             if event == Some(next) {
                 let (_, event) = self.events.pop_first().expect("a key was seen a moment ago");
                 self.happen(event);
-            } else if let Some((_, shard)) = shard {
-                self.turn(shard, |shard, clock, out| shard.on_time(clock, out));
+            } else if let Some((_, number, shard)) = shard {
+                self.turn(number, shard, |shard, clock, out| shard.on_time(clock, out));
+            }
+            if !self.faults.is_empty() {
+                return;
             }
         }
         self.faults.push(format!("{STEPS_MAX} steps did not reach the horizon"));
@@ -144,7 +213,22 @@ impl<'a> World<'a> {
         (self.tell)(self.now, &text());
     }
 
+    /// The node that an event goes to.
+    fn node_of(&self, event: &Event) -> Option<usize> {
+        match event {
+            Event::Sip { to, .. } => (0..self.sites.len()).find(|number| node::sip_address(*number) == *to),
+            Event::Media { to, .. } => self.sites.iter().position(|site| site.node.is_media_address(*to)),
+            Event::Parcel { node, .. } | Event::Sync { node, .. } | Event::Answered { node, .. } => Some(*node),
+            Event::Again(node) => Some(*node),
+            _ => None,
+        }
+    }
+
     fn happen(&mut self, event: Event) {
+        let node = self.node_of(&event);
+        if let Some(still) = node.map(|number| self.sites[number].still).filter(|still| *still > self.now) {
+            return self.at(still, event);
+        }
         match event {
             Event::Start(index) => self.with_caller(index, Caller::start),
             Event::Caller(index) if self.callers[index].due().is_some_and(|due| due <= self.now) => {
@@ -154,25 +238,29 @@ impl<'a> World<'a> {
                 self.with_callee(index, Callee::on_time);
             }
             Event::Caller(_) | Event::Callee(_) => {}
-            Event::Sip { from, to, text } if to == node::sip_address() => self.deliver_to_switch(from, &text),
-            Event::Sip { from, to, text } => self.deliver_to_peer(from, to, &text),
-            Event::Media { from, to, bytes } => self.on_media(from, to, bytes),
-            Event::Parcel { boot, to, parcel } if boot == self.node.boot => {
-                self.turn(to, |shard, clock, out| shard.on_parcel(clock, *parcel, out));
+            Event::Sip { from, to, text } => match node {
+                Some(number) => self.deliver_to_switch(number, from, &text),
+                None => self.deliver_to_peer(from, to, &text),
+            },
+            Event::Media { from, to, bytes } => self.on_media(node, from, to, bytes),
+            Event::Parcel { node, boot, to, parcel } if boot == self.sites[node].node.boot => {
+                self.turn(node, to, |shard, clock, out| shard.on_parcel(clock, *parcel, out));
             }
-            Event::Sync { boot } if boot == self.node.boot => self.sync(),
-            Event::Reply { boot, reply } if boot == self.node.boot => {
-                for number in 0..self.node.shards.len() {
-                    let reply = reply.clone();
-                    self.turn(ShardId(number as u16), |shard, clock, out| shard.on_reply(clock, reply, out));
-                }
-            }
-            Event::Parcel { .. } | Event::Sync { .. } | Event::Reply { .. } => {}
-            Event::Kill => self.kill(),
-            Event::Restart => self.restart(),
-            Event::Publish => {
-                self.node.publish();
-                self.load();
+            Event::Sync { node, boot } if boot == self.sites[node].node.boot => self.sync(node),
+            Event::Parcel { .. } | Event::Sync { .. } => {}
+            Event::Kill { node, away } => self.kill(node, away),
+            Event::Restart(node) => self.restart(node),
+            Event::Still(node) => self.stand_still(node),
+            Event::Publish => self.publish(),
+            Event::Pay { originator, amount } => self.pay(originator, amount),
+            Event::Asked { node, request } => self.on_asked(node, request),
+            Event::Acknowledged { epoch, node, answer } => self.on_acknowledged(epoch, node, answer),
+            Event::Answered { node, answer } => self.on_answered(node, answer),
+            Event::Again(node) => self.ask_again(node),
+            Event::Collect(node) => self.collect(node),
+            Event::TakeOver => {
+                self.say(|| "the replica takes over".into());
+                self.bank.take_over();
             }
         }
     }
@@ -199,235 +287,135 @@ impl<'a> World<'a> {
         }
     }
 
-    /// The network: loses, doubles and delays.
-    fn send(&mut self, from: SocketAddr, to: SocketAddr, text: String) {
-        let weather = self.story.weather;
-        let fault = self.story.fault.filter(|fault| fault.0 == self.messages).map(|fault| fault.1);
-        self.messages += 1;
-        let lost = self.chance.happens(weather.lost) || fault == Some(Flaw::Lost);
-        let first = text.lines().next().unwrap_or("");
-        let seen = message::read(text.as_bytes()).unwrap_or_default();
-        let mark = match fault {
-            None if lost => "   (lost)".into(),
-            None => String::new(),
-            Some(fault) => format!("   ({fault:?})"),
-        };
-        let line = format!("{from} → {to}  {first}  [{} {} {}]{mark}", seen.call_id, seen.cseq, seen.method);
-        self.say(|| line);
-        let to_caller = from == node::sip_address() && seen.call_id.ends_with("-sim");
-        if to_caller && seen.status == 200 {
-            self.kill_on_cue(&seen);
-        }
-        if lost {
-            return;
-        }
-        let doubled = self.chance.happens(weather.doubled) || fault == Some(Flaw::Doubled);
-        let copies = if doubled { 2 } else { 1 };
-        for _ in 0..copies {
-            let more = match fault {
-                Some(Flaw::Late(more)) => more,
-                Some(Flaw::Lost | Flaw::Doubled) | None => 0,
-            };
-            let late = more + if self.chance.happens(weather.late) { self.chance.below(weather.late_max) } else { 0 };
-            let moment = self.now + 100 + self.chance.below(300) + late;
-            self.at(moment, Event::Sip { from, to, text: text.clone() });
-        }
-    }
-
-    fn deliver_to_switch(&mut self, from: SocketAddr, text: &str) {
-        // Whichever shard's socket the kernel picks: what it does not own it must hand on.
-        let shard = ShardId(self.chance.below(u64::from(self.story.shards)) as u16);
-        self.turn(shard, |shard, clock, out| shard.on_sip(clock, from.into(), text.as_bytes(), out));
-    }
-
-    fn deliver_to_peer(&mut self, from: SocketAddr, to: SocketAddr, text: &str) {
-        let Some(seen) = message::read(text.as_bytes()) else {
-            self.faults.push(format!("the switch sent what nobody can read: {text}"));
-            return;
-        };
-        if let Some(terminator) = (0..TERMINATORS).find(|index| terminator_address(*index) == to) {
-            return self.deliver_to_terminator(terminator, from, text);
-        }
-        let own = seen.call_id.strip_suffix("-sim").and_then(|digits| digits.parse::<usize>().ok());
-        match own.filter(|index| *index < self.callers.len()) {
-            Some(index) => self.with_caller(index, |caller, now, out| caller.on_message(now, from, &seen, out)),
-            None => self.faults.push(format!("a message to {to} of no call: {text}")),
-        }
-    }
-
-    fn deliver_to_terminator(&mut self, terminator: usize, from: SocketAddr, text: &str) {
-        let Some(seen) = message::read(text.as_bytes()) else { return };
-        if let Some(index) = self.attempts.get(seen.call_id).copied() {
-            return self.with_callee(index, |callee, now, out| callee.on_message(now, from, &seen, out));
-        }
-        let local = terminator_address(terminator);
-        if seen.method != "INVITE" || seen.status > 0 {
-            if seen.status == 0 && seen.method != "ACK" {
-                let mut answer = String::new();
-                message::response(&mut answer, &seen, 481, "none", local, "");
-                self.send(local, from, answer);
-            }
-            return;
-        }
-        let Some(index) = self.story.call_of(message::user_of(seen.from)) else {
-            self.faults.push(format!("an INVITE of nobody's call: {text}"));
-            return;
-        };
-        let manner = self.story.calls[index].callees[terminator];
-        let mut out = Out::new();
-        if let Some(callee) = Callee::take(self.now, index, manner, (local, from), text, &mut out) {
-            let number = self.callees.len();
-            self.attempts.insert(seen.call_id.into(), number);
-            let due = callee.due();
-            self.callees.push(callee);
-            self.after_peer(out, due, Event::Callee(number));
-        }
-    }
-
-    /// Once a caller talks, both ends send a few packets.
-    fn start_media(&mut self, index: usize) {
-        let caller = &self.callers[index];
-        if caller.state != caller::State::Talking || !self.talking.insert(index) {
-            return;
-        }
-        let (media, peer) = (caller.media, caller.media_peer);
-        // The latest: an attempt that a killed switch left behind may have answered before it.
-        let answered = self.callees.iter().rfind(|callee| callee.index == index && callee.answered.is_some());
-        let other = answered.map(|callee| (callee.media, callee.media_peer));
-        for number in 0..4 {
-            let moment = self.now + 5 * MS + number * 200 * MS;
-            if let Some(to) = peer {
-                self.at(moment, Event::Media { from: media, to, bytes: node::packet(index, true, number) });
-            }
-            if let Some((from, Some(to))) = other {
-                self.at(moment, Event::Media { from, to, bytes: node::packet(index, false, number) });
-            }
-        }
-    }
-
-    fn on_media(&mut self, from: SocketAddr, to: SocketAddr, bytes: [u8; node::PACKET_BYTES]) {
-        if let Some(shard) = self.node.shard_of_port(to) {
-            let clock = self.node.clock(self.now);
-            let forward = self.node.shards[usize::from(shard.0)].on_media(clock, to.port(), from, &bytes);
-            if let Some(forward) = forward {
-                let from = SocketAddr::new(to.ip(), forward.port);
-                self.at(self.now + 100, Event::Media { from, to: forward.to, bytes });
-            }
-            return;
-        }
-        let (index, by_caller) = node::packet_of(&bytes);
-        let own = |media: SocketAddr| media == to;
-        let right = match by_caller {
-            true => self.callees.iter().any(|callee| callee.index == index && own(callee.media)),
-            false => self.callers.get(index).is_some_and(|caller| own(caller.media)),
-        };
-        if !right && !self.node.is_media_address(to) {
-            self.faults.push(format!("media of call {index} came out at {to}"));
-        }
-    }
-
     /// One turn of one shard, and what it asked for.
-    fn turn(&mut self, number: ShardId, act: impl FnOnce(&mut Shard, units::Clock, &mut Effects)) {
-        let clock = self.node.clock(self.now);
-        let Some(shard) = self.node.shards.get_mut(usize::from(number.0)) else { return };
+    fn turn(&mut self, node: usize, number: ShardId, act: impl FnOnce(&mut Shard, units::Clock, &mut Effects)) {
+        let site = &mut self.sites[node];
+        let clock = site.node.clock(self.now);
+        let Some(shard) = site.node.shards.get_mut(usize::from(number.0)) else { return };
         let mut effects = core::mem::take(&mut self.effects);
         effects.clear();
         act(shard, clock, &mut effects);
         for effect in core::mem::take(&mut effects.list) {
-            self.carry_out(number, effect, &effects.bytes);
+            self.carry_out((node, number), effect, &effects.bytes);
         }
         self.effects = effects;
     }
 
-    fn carry_out(&mut self, number: ShardId, effect: Effect, bytes: &[u8]) {
+    fn carry_out(&mut self, (node, number): (usize, ShardId), effect: Effect, bytes: &[u8]) {
+        let boot = self.sites[node].node.boot;
         match effect {
             Effect::Sip { to, bytes: range } => {
                 let text = String::from_utf8_lossy(&bytes[range]).into_owned();
-                self.send(node::sip_address(), to.remote, text);
+                self.send(node::sip_address(node), to.remote, text);
             }
             Effect::Connect { .. } | Effect::Stream { .. } | Effect::CloseStream { .. } => {
                 self.faults.push("a connection, although everybody speaks UDP".into());
             }
-            Effect::OpenPort { port, .. } => self.node.open_port(number, port, &mut self.faults),
-            Effect::ClosePort { port } => self.node.close_port(port, &mut self.faults),
+            Effect::OpenPort { port, .. } => self.sites[node].node.open_port(number, port, &mut self.faults),
+            Effect::ClosePort { port } => self.sites[node].node.close_port(port, &mut self.faults),
             Effect::Journal { ticket, bytes: range } => match node::record(&bytes[range]) {
-                Some(record) => {
-                    if !self.disk.dirty() {
-                        let moment = self.now + 50 + self.chance.below(5 * MS);
-                        self.at(moment, Event::Sync { boot: self.node.boot });
-                    }
-                    self.disk.append(number, ticket, record);
-                }
+                Some(record) => self.journal(node, (number, ticket), record),
                 None => self.faults.push("a journal record that nobody can decode".into()),
             },
             Effect::Trace { .. } => {}
             Effect::Parcel { to, parcel } => {
-                self.at(self.now + 3, Event::Parcel { boot: self.node.boot, to, parcel });
+                self.at(self.now + 3, Event::Parcel { node, boot, to, parcel });
             }
-            Effect::Want(want) => self.want(&want),
+            Effect::Want(want) => self.want(node, number.0, want),
         }
     }
 
-    fn want(&mut self, want: &panel::wire::Want) {
-        let mut moment = self.now + 500 + self.chance.below(20 * MS);
-        let away = self.story.ledger_away.filter(|(from, till)| (SECOND + from..SECOND + till).contains(&self.now));
-        if let Some((_, till)) = away {
-            moment = moment.max(SECOND + till);
+    fn journal(&mut self, node: usize, (shard, ticket): (ShardId, u64), record: Record) {
+        let site = &mut self.sites[node];
+        self.sums.on_record(self.now, node, &record);
+        let boot = site.node.boot;
+        let first = !site.disk.dirty();
+        site.disk.append(shard, ticket, record);
+        if first {
+            let moment = self.now + 50 + self.chance.below(5 * MS);
+            self.at(moment, Event::Sync { node, boot });
         }
-        let reply = self.ledger.ask(want);
-        self.say(|| format!("ledger {want:?}: {reply:?}"));
-        // The program repeats a want until it is answered, so an answer may come twice.
-        let copies = if self.chance.happens(100) { 2 } else { 1 };
-        for copy in 0..copies {
-            self.at(moment + copy * MS, Event::Reply { boot: self.node.boot, reply: reply.clone() });
+        if node == 0 {
+            self.records += 1;
+            if self.story.crash == Some(Crash::OnRecord(self.records)) {
+                self.story.crash = Some(Crash::OnRecord(0));
+                self.at(self.now, Event::Kill { node, away: self.story.away });
+            }
         }
     }
 
-    fn sync(&mut self) {
-        let (tickets, records) = self.disk.sync();
-        records.iter().for_each(|record| node::post(&mut self.ledger, record));
+    fn sync(&mut self, node: usize) {
+        let (tickets, records) = self.sites[node].disk.sync();
+        for record in records {
+            self.faults.extend(self.sums.on_safe(self.now, record, false).err());
+        }
         for (shard, ticket) in tickets {
-            self.turn(shard, |shard, clock, out| shard.on_journaled(clock, ticket, out));
+            self.turn(node, shard, |shard, clock, out| shard.on_journaled(clock, ticket, out));
         }
+        self.look_at_grants(node);
+        self.wake_collector(node);
     }
 
-    fn kill(&mut self) {
-        self.say(|| "the data plane is killed".into());
-        let records = self.disk.kill(&mut self.chance);
-        records.iter().for_each(|record| node::post(&mut self.ledger, record));
-        self.node.kill();
-        self.at(self.now + self.story.away, Event::Restart);
-    }
-
-    /// Kills the data plane just after the answer that the story chose, before anything else happens.
-    fn kill_on_cue(&mut self, seen: &Message<'_>) {
-        let left = match (&mut self.story.crash, seen.method) {
-            (Some(Crash::OnAnswer(left)), "INVITE") | (Some(Crash::OnRelease(left)), "BYE") => left,
-            _ => return,
-        };
-        let cue = *left == 1;
-        *left = left.saturating_sub(1);
-        if cue {
-            self.at(self.now, Event::Kill);
+    fn kill(&mut self, node: usize, away: u64) {
+        if self.sites[node].node.shards.is_empty() {
+            return;
         }
+        self.say(|| format!("the data plane of node {node} is killed"));
+        self.faults.extend(self.sums.on_kill(self.now, node).err());
+        let site = &mut self.sites[node];
+        for record in site.disk.kill(&mut self.chance) {
+            self.faults.extend(self.sums.on_safe(self.now, record, false).err());
+        }
+        site.node.kill();
+        site.link.die();
+        site.still = 0;
+        self.at(self.now + away, Event::Restart(node));
     }
 
-    fn restart(&mut self) {
-        let (recovered, wants) = self.node.restart(self.now, self.disk.records());
+    fn restart(&mut self, node: usize) {
+        let site = &mut self.sites[node];
+        let (recovered, wants) = site.node.restart(self.now, site.disk.records());
         for record in recovered {
-            node::post(&mut self.ledger, &record);
-            self.disk.write(record);
+            self.faults.extend(self.sums.on_safe(self.now, &record, true).err());
+            site.disk.write(record);
         }
-        self.say(|| "the data plane starts".into());
-        wants.iter().for_each(|want| self.want(want));
-        self.load();
+        self.faults.extend(self.sums.on_restart(node).err());
+        self.say(|| format!("the data plane of node {node} starts"));
+        wants.into_iter().for_each(|want| self.want(node, 0, want));
+        self.load(node);
+        self.wake_collector(node);
     }
 
-    fn load(&mut self) {
-        let loaded: Loaded = self.node.loaded.clone();
-        for number in 0..self.node.shards.len() {
-            let loaded = loaded.clone();
-            self.turn(ShardId(number as u16), |shard, clock, out| drop(shard.on_snapshot(clock, loaded, out)));
+    fn stand_still(&mut self, node: usize) {
+        let own = self.story.strife.troubles.iter().filter(|trouble| trouble.node == node);
+        let till = own.filter(|trouble| trouble.kind == TroubleKind::Still && SECOND + trouble.from <= self.now);
+        let till = till.map(|trouble| SECOND + trouble.till).max().unwrap_or(0);
+        self.say(|| format!("node {node} stands still"));
+        self.sums.on_pause(node);
+        self.sites[node].still = till;
+    }
+
+    fn publish(&mut self) {
+        self.revision += 1;
+        let loaded = node::loaded(self.revision);
+        for node in 0..self.sites.len() {
+            self.sites[node].node.loaded = loaded.clone();
+            self.load(node);
         }
+    }
+
+    fn load(&mut self, node: usize) {
+        let loaded: Loaded = self.sites[node].node.loaded.clone();
+        for number in 0..self.sites[node].node.shards.len() {
+            let loaded = loaded.clone();
+            self.turn(node, ShardId(number as u16), |shard, clock, out| drop(shard.on_snapshot(clock, loaded, out)));
+        }
+    }
+
+    fn pay(&mut self, originator: usize, amount: i64) {
+        let account = AccountId(1 + originator as u32);
+        self.bank.fund(account, amount);
+        self.sums.fund(account, amount);
+        self.replicate(0, None);
     }
 }

@@ -1,11 +1,13 @@
-//! The oracle must itself be right: its calculator against figures worked out by hand, its ledger against small stories.
+//! The oracle must itself be right: its calculator against figures worked out by hand, its sums against small stories.
 #![allow(clippy::unwrap_used)]
 
-use cdr::{Cdr, GrantPart, Priced};
+use cdr::{Cdr, GrantPart, Priced, Record, Start};
 use panel::wire::{Reply, Want};
-use sim::ledger::{Ledger, grant_text};
+use shard::book::grant_text;
+use sim::bank::Bank;
 use sim::prices::{Line, line_of, price};
-use units::{AccountId, CallId, GrantId, Money};
+use sim::sums::Sums;
+use units::{AccountId, CallId, GrantId, Money, Number, Revision};
 
 fn line(per_minute: i64, fee: i64, minimum: u64, increment: u64, free: u64) -> Line {
     Line { prefix: "44", per_minute, first: per_minute, fee, minimum, increment, free, tax_ppm: 0 }
@@ -41,64 +43,111 @@ fn the_longest_prefix_counts() {
     assert!(line_of(1, 1, "990000").is_none());
 }
 
-fn want(ledger: &mut Ledger, sequence: u64, nanos: i64) -> i64 {
-    let grant = GrantId { sequence, ..GrantId::default() };
-    match ledger.ask(&Want::Grant { grant: grant_text(grant), account: 1, want: nanos, slice: 0 }) {
-        Reply::Granted { amount, .. } => amount,
-        Reply::Closed { .. } => panic!("a grant is answered by a grant"),
+const ACCOUNT: AccountId = AccountId(1);
+
+fn grant(sequence: u64) -> GrantId {
+    GrantId { sequence, ..GrantId::default() }
+}
+
+fn want(bank: &mut Bank, sequence: u64, nanos: i64) -> i64 {
+    let want = Want::Grant { grant: grant_text(grant(sequence)), account: 1, want: nanos, slice: 0 };
+    match bank.ask(&want) {
+        Some(Reply::Granted { amount, .. }) => amount,
+        other => panic!("a grant is answered by a grant, not {other:?}"),
     }
 }
 
-fn call(sequence: u64, price: i64, part: i64) -> Cdr {
-    let grant = GrantId { sequence: 1, ..GrantId::default() };
-    Cdr {
+fn call(sequence: u64, price: i64, part: i64) -> Record {
+    Record::Cdr(Box::new(Cdr {
         call: CallId { sequence, ..CallId::default() },
-        originator_account: AccountId(1),
+        originator_account: ACCOUNT,
         sell: Some(Priced { price: Money::from_nanos(price), ..Priced::default() }),
-        grants: vec![GrantPart { grant, amount: Money::from_nanos(part) }],
+        grants: vec![GrantPart { grant: grant(1), amount: Money::from_nanos(part) }],
         ..Cdr::default()
-    }
+    }))
+}
+
+fn funded() -> Bank {
+    let mut bank = Bank::default();
+    bank.fund(ACCOUNT, 100_000_000);
+    bank.acknowledge();
+    bank
 }
 
 #[test]
-fn money_is_lent_once_and_a_call_is_booked_once() {
-    let mut ledger = Ledger::default();
-    ledger.fund(1, 100_000_000);
-    assert_eq!([want(&mut ledger, 1, 90_000_000), want(&mut ledger, 1, 90_000_000)], [50_000_000; 2]);
-    ledger.post(&call(1, 7_000, 7_000));
-    ledger.post(&call(1, 7_000, 7_000));
-    assert_eq!((ledger.check(), ledger.open()), (None, 1));
-    let grant = grant_text(GrantId { sequence: 1, ..GrantId::default() });
-    ledger.ask(&Want::Close { grant, account: 1, used: 7_000 });
-    assert_eq!((ledger.check(), ledger.open()), (None, 0));
-    assert_eq!(want(&mut ledger, 2, 99_993_000), 49_996_500);
-}
-
-#[test]
-fn a_grant_that_was_closed_before_it_was_asked_for_is_refused() {
-    let mut ledger = Ledger::default();
-    ledger.fund(1, 100_000_000);
-    let grant = grant_text(GrantId { sequence: 5, ..GrantId::default() });
-    ledger.ask(&Want::Close { grant, account: 1, used: 0 });
-    assert_eq!(want(&mut ledger, 5, 10_000), 0);
+fn a_take_over_forgets_what_was_not_acknowledged_and_nothing_else() {
+    let mut bank = funded();
+    assert_eq!(want(&mut bank, 1, 30_000_000), 30_000_000);
+    bank.acknowledge();
+    assert_eq!(want(&mut bank, 2, 20_000_000), 20_000_000);
+    bank.take_over();
+    assert_eq!((bank.lent(grant(1)), bank.lent(grant(2))), (Some(Money::from_nanos(30_000_000)), None));
+    assert_eq!(bank.collect(0, &[call(1, 7_000, 7_000), call(1, 7_000, 7_000)], 2), 2);
+    assert_eq!(bank.row(ACCOUNT).settled, Money::from_nanos(7_000));
+    assert_eq!(bank.faults, Vec::<String>::new());
 }
 
 #[test]
 fn books_that_do_not_add_up_are_noticed() {
-    let spoiled: [fn(&mut Ledger); 4] = [
-        |ledger| ledger.post(&call(1, 7_000, 6_000)),
-        |ledger| ledger.post(&call(1, 60_000_000, 60_000_000)),
-        |ledger| ledger.post(&Cdr { originator_account: AccountId(2), ..call(1, 7_000, 7_000) }),
-        |ledger| {
-            let grant = grant_text(GrantId { sequence: 1, ..GrantId::default() });
-            ledger.ask(&Want::Close { grant, account: 1, used: 1 });
+    let spoiled: [fn(&mut Bank) -> usize; 3] = [
+        |bank| bank.collect(0, &[call(1, 7_000, 6_000)], 1),
+        |bank| bank.collect(0, &[call(1, 60_000_000, 60_000_000)], 1),
+        |bank| {
+            bank.ask(&Want::Close { grant: grant_text(grant(1)), account: 1, used: 0 });
+            bank.collect(0, &[call(1, 7_000, 7_000)], 1)
         },
     ];
     for (nth, spoil) in spoiled.into_iter().enumerate() {
-        let mut ledger = Ledger::default();
-        ledger.fund(1, 100_000_000);
-        want(&mut ledger, 1, 50_000_000);
-        spoil(&mut ledger);
-        assert!(ledger.check().is_some(), "spoiled book {nth} went unnoticed");
+        let mut bank = funded();
+        want(&mut bank, 1, 50_000_000);
+        assert_eq!(spoil(&mut bank), 1);
+        assert_eq!(bank.faults.len(), 1, "spoiled book {nth} went unnoticed");
     }
+}
+
+fn start(sequence: u64) -> Record {
+    let call = CallId { sequence, ..CallId::default() };
+    let call = Cdr {
+        call,
+        originator_account: ACCOUNT,
+        revision: Revision(1),
+        called_routed: Number::parse(b"442079460000").unwrap(),
+        ingress_call_id: format!("{sequence}-sim"),
+        ..Cdr::default()
+    };
+    Record::Start(Box::new(Start { call, ..Start::default() }))
+}
+
+/// 4420 costs 9,000,001 + tax a minute: a minute is begun.
+#[test]
+fn what_is_delivered_is_counted_whether_or_not_it_is_billed() {
+    let end = |price: i64| Record::Cdr(Box::new(Cdr {
+        call: CallId { sequence: 1, ..CallId::default() },
+        originator_account: ACCOUNT,
+        answered_ms: Some(1),
+        sell: Some(Priced { price: Money::from_nanos(price), ..Priced::default() }),
+        ..Cdr::default()
+    }));
+    let story = |funds: i64, price: i64| {
+        let mut sums = Sums::default();
+        sums.fund(ACCOUNT, funds);
+        sums.on_record(0, 0, &start(1));
+        sums.on_answer(0, "1-sim");
+        sums.on_record(50_000_000, 0, &end(price));
+        sums.on_safe(50_000_000, &end(price), false)
+    };
+    assert_eq!(story(10_000_000, 9_693_000), Ok(()));
+    assert!(story(9_000_000, 9_693_000).is_err(), "more than the funds");
+    assert!(story(10_000_000, 9_000_000).is_err(), "less than what was delivered");
+}
+
+#[test]
+fn an_answer_without_a_safe_record_is_noticed() {
+    let mut sums = Sums::default();
+    sums.fund(ACCOUNT, 10_000_000);
+    sums.on_record(0, 0, &start(1));
+    assert_eq!(sums.on_kill(5, 0).and_then(|()| sums.on_restart(0)), Ok(()), "nobody heard an answer");
+    sums.on_record(0, 0, &start(2));
+    sums.on_answer(0, "2-sim");
+    assert!(sums.on_kill(5, 0).and_then(|()| sums.on_restart(0)).is_err());
 }

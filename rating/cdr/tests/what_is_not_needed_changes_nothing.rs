@@ -4,7 +4,7 @@
 mod world;
 
 use cdr::horizon::{Horizon, Place};
-use cdr::recover::{Books, replay};
+use cdr::recover::{Books, Crash, replay};
 use cdr::segment::{self, Frames};
 use cdr::{Cdr, Glimpse, Priced, Record, Start};
 use proptest::prelude::*;
@@ -142,7 +142,7 @@ impl Journal {
     }
 
     fn books(&self, from: usize) -> Books {
-        replay(self.segments[from..].iter().flatten().cloned(), &mut price)
+        replay(self.segments[from..].iter().flatten().cloned(), Crash::AtMark, &mut price)
     }
 }
 
@@ -185,7 +185,7 @@ proptest! {
             let (all, rest) = (journal.books(0), journal.books(first as usize - 1));
             prop_assert_eq!(&all.cut, &rest.cut);
             prop_assert_eq!(&all.grants, &rest.grants);
-            prop_assert_eq!(&all.unanswered, &rest.unanswered);
+            prop_assert_eq!(&all.closing, &rest.closing);
             prop_assert_eq!(journal.horizon.calls(), journal.open.len());
         }
     }

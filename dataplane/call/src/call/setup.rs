@@ -18,9 +18,6 @@ use crate::leg::receive::body_of;
 use crate::limits::{ATTEMPTS_MAX, BOOK_TIMEOUT_MS, PROGRESS_TIMEOUT_S, SETUP_TIMEOUT_S, SLICE_MS};
 use crate::release::Release;
 
-/// What a free call asks for.
-const ANYTHING: Money = Money::from_nanos(1);
-
 /// The terms that a reserve is computed by: those that the price is computed by.
 pub(super) fn quoted(terms: &Terms) -> Terms {
     match mutant::is(Mutant::ReservedByAnotherRevision) {
@@ -98,11 +95,9 @@ impl Call {
         let Some(terms) = self.sell.as_ref().map(quoted) else { return };
         let (least, least_ms) = rating::first_slice(&terms);
         let want = rating::reserve(&terms, least_ms.max(SLICE_MS)).max(least);
-        if mutant::is(Mutant::AnsweredWithoutReserve) {
+        if want == Money::ZERO || mutant::is(Mutant::AnsweredWithoutReserve) {
             return self.route(ctx);
         }
-        // A call that costs nothing asks all the same: an account at exactly 0 starts no call.
-        let (want, least) = (want.max(ANYTHING), least.max(ANYTHING));
         self.state = State::Reserving { give_up_at: ctx.desk.clock.now.plus_millis(BOOK_TIMEOUT_MS) };
         self.reserving = true;
         let account = self.opening.admission.account;
@@ -130,8 +125,6 @@ impl Call {
                 self.reserved.extend(parts);
                 self.route(ctx);
             }
-            // A silent ledger has not said that there is nothing, and a free call needs no more.
-            (State::Reserving { .. }, Err(Cause::TEMPORARY)) if self.is_free() => self.route(ctx),
             (State::Reserving { .. }, Err(cause)) => self.fail(ctx, Release::by_switch(cause)),
             (State::Up(_), reserved) => self.on_extended(ctx, reserved),
             (_, Ok(parts)) => {

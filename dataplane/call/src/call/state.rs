@@ -36,7 +36,11 @@ pub enum StateFlaw {
 impl Call {
     /// True when both sides talk and nothing is under way.
     pub fn is_stable(&self) -> bool {
-        self.is_up() && self.current != 0 && !self.reserving && self.unjournaled == 0 && self.legs.iter().all(Leg::is_quiet)
+        self.is_up()
+            && self.current != 0
+            && !self.reserving
+            && self.unjournaled == 0
+            && self.legs.iter().all(Leg::is_quiet)
     }
 
     /// The call as bytes; `None` unless it is stable. `clock` is the moment of the export.

@@ -250,6 +250,11 @@ impl Purse {
         [ledger, idle].into_iter().flatten().min()
     }
 
+    /// Each grant: how much it is, and how much of it calls hold or have used.
+    pub fn grants(&self) -> impl Iterator<Item = (GrantId, Money, Money)> {
+        self.grants.iter().map(|grant| (grant.id, grant.amount, grant.reserved + grant.used))
+    }
+
     /// What calls hold at this moment.
     pub fn reserved(&self) -> Money {
         self.grants.iter().fold(Money::ZERO, |sum, grant| sum + grant.reserved)

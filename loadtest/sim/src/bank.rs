@@ -1,0 +1,167 @@
+//! The ledger of a run: the production decisions over rows in memory, with a replica that may have to take over.
+//!
+//! An answer may leave when the replica has everything that was written until then ([`Bank::acknowledge`]); a take-over forgets the
+//! rest. What is wrong with the rows is noticed at once.
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use cdr::Record;
+use ledger::{Account, Ask, Balance, Call, Grant, State};
+use panel::wire::{Reply, Want};
+use shard::book::{grant_of, grant_text};
+use units::{AccountId, CallId, GrantId, Money};
+
+/// What one transaction wrote.
+#[derive(Clone, Debug, Default)]
+struct Commit {
+    changes: Vec<(AccountId, Balance)>,
+    grants: Vec<Grant>,
+    posts: Vec<CallId>,
+    cursor: Option<(usize, usize)>,
+}
+
+/// One database's rows.
+#[derive(Clone, Debug, Default)]
+struct Rows {
+    accounts: BTreeMap<AccountId, Balance>,
+    grants: BTreeMap<GrantId, Grant>,
+    posts: BTreeSet<CallId>,
+    cursors: BTreeMap<usize, usize>,
+}
+
+impl Rows {
+    fn write(&mut self, commit: &Commit) {
+        for (account, change) in &commit.changes {
+            *self.accounts.entry(*account).or_default() += *change;
+        }
+        self.grants.extend(commit.grants.iter().map(|grant| (grant.id, *grant)));
+        self.posts.extend(&commit.posts);
+        if let Some((node, place)) = commit.cursor {
+            let cursor = self.cursors.entry(node).or_default();
+            *cursor = place.max(*cursor);
+        }
+    }
+}
+
+/// Accounts and grants.
+#[derive(Clone, Debug, Default)]
+pub struct Bank {
+    rows: Rows,
+    replica: Rows,
+    unacknowledged: VecDeque<Commit>,
+    /// How often a replica took over: what was under way before is lost.
+    pub epoch: u32,
+    /// What did not add up.
+    pub faults: Vec<String>,
+}
+
+impl Bank {
+    /// A payment.
+    pub fn fund(&mut self, account: AccountId, amount: i64) {
+        let amount = Money::from_nanos(amount);
+        let change = Balance { available: amount, funds: amount, ..Balance::default() };
+        self.commit(Commit { changes: [(account, change)].into(), ..Commit::default() });
+    }
+
+    /// Answers a want: one transaction.
+    pub fn ask(&mut self, want: &Want) -> Option<Reply> {
+        let (Want::Grant { grant: text, account, .. } | Want::Close { grant: text, account, .. }) = want;
+        let (id, account) = (grant_of(text)?, AccountId(*account));
+        let known = self.rows.grants.get(&id);
+        let (reply, step) = match want {
+            Want::Grant { want, slice, .. } => {
+                let available = self.rows.accounts.get(&account).map_or(Money::ZERO, |row| row.available);
+                let funds = Account { limited: true, available, allowance: None };
+                let ask = Ask { want: Money::from_nanos(*want), slice: Money::from_nanos(*slice) };
+                let (amount, step) = ledger::grant(id, account, known, &funds, ask, false).ok()?;
+                (Reply::Granted { grant: grant_text(id), account: account.0, amount: amount.nanos() }, step)
+            }
+            Want::Close { used, .. } => {
+                let step = ledger::close(id, account, known, Money::from_nanos(*used)).ok()?;
+                (Reply::Closed { grant: grant_text(id) }, step)
+            }
+        };
+        let step = step.map(|step| ([(account, step.change)].into(), [step.grant].into()));
+        let (changes, grants) = step.unwrap_or_default();
+        self.commit(Commit { changes, grants, ..Commit::default() });
+        Some(reply)
+    }
+
+    /// Takes records of a node's journal, the next of them standing at `till`: one transaction. Returns where the node's collector is.
+    pub fn collect(&mut self, node: usize, records: &[Record], till: usize) -> usize {
+        let mut commit = Commit { cursor: Some((node, till)), ..Commit::default() };
+        let mut grants = BTreeMap::new();
+        let mut fresh = BTreeSet::new();
+        for record in records {
+            let Record::Cdr(cdr) = record else { continue };
+            let Some(sell) = cdr.sell.filter(|sell| cdr.attempt.0 == 0 && sell.price != Money::ZERO) else { continue };
+            for part in &cdr.grants {
+                if let Some(known) = self.rows.grants.get(&part.grant) {
+                    grants.entry(part.grant).or_insert(*known);
+                }
+            }
+            let known = self.rows.posts.contains(&cdr.call) || !fresh.insert(cdr.call);
+            let call = Call { account: cdr.originator_account, price: sell.price, parts: &cdr.grants };
+            let Some(posted) = ledger::post(call, known, &mut grants) else { continue };
+            if posted.uncovered != Money::ZERO {
+                self.faults.push(format!("call {}: no grant covers {} of {}", cdr.call, posted.uncovered, sell.price));
+            }
+            commit.changes.push((call.account, posted.change));
+            commit.posts.push(cdr.call);
+        }
+        commit.grants = grants.into_values().collect();
+        self.commit(commit);
+        self.rows.cursors.get(&node).copied().unwrap_or_default()
+    }
+
+    fn commit(&mut self, commit: Commit) {
+        self.rows.write(&commit);
+        for (account, _) in &commit.changes {
+            self.check(*account);
+        }
+        self.unacknowledged.push_back(commit);
+    }
+
+    /// The replica has one transaction more.
+    pub fn acknowledge(&mut self) {
+        if let Some(commit) = self.unacknowledged.pop_front() {
+            self.replica.write(&commit);
+        }
+    }
+
+    /// The database is lost, and its replica goes on with what it has.
+    pub fn take_over(&mut self) {
+        self.epoch += 1;
+        self.unacknowledged.clear();
+        self.rows = self.replica.clone();
+    }
+
+    /// I2: the sums of an account, from its row and from its grants.
+    fn check(&mut self, account: AccountId) {
+        let Some(row) = self.rows.accounts.get(&account) else { return };
+        let own = self.rows.grants.values().filter(|grant| grant.account == account);
+        let held = own.fold(Money::ZERO, |sum, grant| sum + grant.held());
+        let over = row.available < Money::ZERO || row.held < Money::ZERO || row.settled > row.funds;
+        if !row.adds_up() || over || held != row.held {
+            self.faults.push(format!("account {account} does not add up: {row:?}, its grants hold {held}"));
+        }
+    }
+
+    /// Grants that were lent and not handed back.
+    pub fn open(&self) -> usize {
+        self.rows.grants.values().filter(|grant| grant.state == State::Open).count()
+    }
+
+    /// How much was lent under an id, as far as this database knows.
+    pub fn lent(&self, grant: GrantId) -> Option<Money> {
+        self.rows.grants.get(&grant).map(Grant::answer)
+    }
+
+    /// The row of an account.
+    pub fn row(&self, account: AccountId) -> Balance {
+        self.rows.accounts.get(&account).copied().unwrap_or_default()
+    }
+}

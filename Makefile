@@ -71,6 +71,11 @@ test: ## everything that CI runs, servers and browser included
 .PHONY: test-unit
 test-unit: ## tests of every crate, simulator's seeds included
 	$(CARGO) test --workspace --exclude acceptance --exclude tidy
+	$(MAKE) --no-print-directory mutants
+
+.PHONY: mutants
+mutants: ## deliberate mistakes about money: the simulator must notice each of them
+	$(CARGO) test -p sim --features mutants --test mutants -- --nocapture
 
 .PHONY: oracle
 oracle: ## a million random calls by an independent calculator of routes and prices: no difference may be left

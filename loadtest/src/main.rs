@@ -37,6 +37,9 @@ enum Verb {
     Sim {
         /// The seed.
         seed: u64,
+        /// On one to three nodes that lose their ledger.
+        #[arg(long)]
+        torn: bool,
         /// Only the verdict.
         #[arg(long)]
         quiet: bool,
@@ -49,12 +52,13 @@ fn main() -> ExitCode {
             eprintln!("tandem-loadtest: {error:#}");
             ExitCode::from(1)
         }),
-        Verb::Sim { seed, quiet } => simulate(seed, quiet),
+        Verb::Sim { seed, torn, quiet } => simulate(seed, torn, quiet),
     }
 }
 
-fn simulate(seed: u64, quiet: bool) -> ExitCode {
-    let outcome = sim::run(seed, &mut |at, text| {
+fn simulate(seed: u64, torn: bool, quiet: bool) -> ExitCode {
+    let run = if torn { sim::run_torn } else { sim::run };
+    let outcome = run(seed, &mut |at, text| {
         if !quiet {
             println!("{:11.6} {text}", at as f64 / 1e6);
         }

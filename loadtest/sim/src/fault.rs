@@ -5,7 +5,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::judge;
-use crate::story::{CallStory, CalleeManner, CallerManner, Flaw, MS, ORIGINATORS, SECOND, Story, Strife, TERMINATORS, Weather};
+use crate::story::{
+    CallStory, CalleeManner, CallerManner, Flaw, MS, ORIGINATORS, SECOND, Story, Strife, TERMINATORS, Weather,
+};
 use crate::world::World;
 
 /// A plain call: what both ends do.

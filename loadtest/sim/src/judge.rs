@@ -52,7 +52,10 @@ fn money_agrees(world: &World<'_>) -> Result<(), String> {
         return Err(format!("at the end {} calls have no safe record", world.sums.unfinished()));
     }
     if world.story.strife.strict && world.sums.lost() > 0 {
-        return Err(format!("{} were delivered and not billed, although a crash bills all paid time", world.sums.lost()));
+        return Err(format!(
+            "{} were delivered and not billed, although a crash bills all paid time",
+            world.sums.lost()
+        ));
     }
     match world.sites.iter().position(|site| !site.link.is_quiet()) {
         Some(node) => Err(format!("at the end node {node} still waits for the ledger")),

@@ -88,6 +88,10 @@ pub enum Crash {
     OnRelease(u64),
     /// Just as its so-manieth journal record is handed over, before anything of that moment is safe.
     OnRecord(u64),
+    /// Just as the so-manieth end of a grant is handed to the journal.
+    OnClose(u64),
+    /// Just as its so-manieth message for the ledger leaves, which comes there after the next life's first.
+    OnWant(u64),
 }
 
 /// The network, in thousandths and microseconds.
@@ -149,6 +153,8 @@ pub struct Strife {
     pub troubles: Vec<Trouble>,
     /// The database is lost at the first moment, and its replica serves from the second.
     pub take_overs: Vec<(u64, u64)>,
+    /// The database is lost just after its so-manieth transaction, before the replica has that.
+    pub lost_after: Option<u64>,
     /// Messages lost.
     pub lost: u64,
     /// Messages that come twice, the second up to `late_max` later.
@@ -244,6 +250,7 @@ impl Story {
         let strife = Strife {
             troubles,
             take_overs: take_overs.into_iter().collect(),
+            lost_after: chance.happens(300).then(|| chance.between(1, 20)),
             lost: [0, 50, 200][strength],
             doubled: [0, 100, 300][chance.below(3) as usize],
             late: [0, 50, 200][chance.below(3) as usize],
@@ -253,7 +260,8 @@ impl Story {
         };
         let weather = Weather { lost: plain.weather.lost.min(10), ..plain.weather };
         let funds = [0; ORIGINATORS].map(|_: i64| scarce(&mut chance));
-        Story { nodes, funds, strife, weather, ..plain }
+        let crash = if chance.happens(500) { Some(cue(&mut chance)) } else { plain.crash };
+        Story { nodes, funds, strife, weather, crash, ..plain }
     }
 
     /// The call that a number belongs to.
@@ -268,6 +276,15 @@ fn crash(chance: &mut Chance, span: u64) -> Crash {
         0 => Crash::At(chance.between(SECOND, span + 20 * SECOND)),
         1 => Crash::OnAnswer(chance.between(1, 8)),
         _ => Crash::OnRelease(chance.between(1, 5)),
+    }
+}
+
+/// A moment at which little is safe.
+fn cue(chance: &mut Chance) -> Crash {
+    match chance.below(3) {
+        0 => Crash::OnRecord(chance.between(1, 60)),
+        1 => Crash::OnClose(chance.between(1, 5)),
+        _ => Crash::OnWant(chance.between(1, 6)),
     }
 }
 

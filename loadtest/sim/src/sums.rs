@@ -155,8 +155,7 @@ impl Sums {
         let sum = self.accounts.get(&account).copied().unwrap_or_default();
         let own = self.running.values().filter(|running| running.account == account && !running.stood_still);
         let under_way: i64 = own.map(|running| running.cost(now)).sum();
-        let over: i64 =
-            self.ended.values().filter(|ended| ended.account == account).map(|ended| ended.delivered).sum();
+        let over: i64 = self.ended.values().filter(|ended| ended.account == account).map(|ended| ended.delivered).sum();
         let all = sum.delivered + under_way + over;
         if all - sum.lost > sum.funds {
             return Err(format!("account {account}: {all} are delivered, which is more than its funds: {sum:?}"));

@@ -32,23 +32,55 @@ const STEPS_MAX: u64 = 2_000_000;
 
 enum Event {
     Start(usize),
-    Sip { from: SocketAddr, to: SocketAddr, text: String },
-    Media { from: SocketAddr, to: SocketAddr, bytes: [u8; node::PACKET_BYTES] },
+    Sip {
+        from: SocketAddr,
+        to: SocketAddr,
+        text: String,
+    },
+    Media {
+        from: SocketAddr,
+        to: SocketAddr,
+        bytes: [u8; node::PACKET_BYTES],
+    },
     Caller(usize),
     Callee(usize),
-    Parcel { node: usize, boot: u32, to: ShardId, parcel: Box<Parcel> },
-    Sync { node: usize, boot: u32 },
-    Kill { node: usize, away: u64 },
+    Parcel {
+        node: usize,
+        boot: u32,
+        to: ShardId,
+        parcel: Box<Parcel>,
+    },
+    Sync {
+        node: usize,
+        boot: u32,
+    },
+    Kill {
+        node: usize,
+        away: u64,
+    },
     Restart(usize),
     Still(usize),
     Publish,
-    Pay { originator: usize, amount: i64 },
+    Pay {
+        originator: usize,
+        amount: i64,
+    },
     /// A message of a node's comes to the ledger.
-    Asked { node: usize, request: Request },
+    Asked {
+        node: usize,
+        request: Request,
+    },
     /// The replica has what an answer says.
-    Acknowledged { epoch: u32, node: usize, answer: Option<Answer> },
+    Acknowledged {
+        epoch: u32,
+        node: usize,
+        answer: Option<Answer>,
+    },
     /// The answer comes to the node.
-    Answered { node: usize, answer: Answer },
+    Answered {
+        node: usize,
+        answer: Answer,
+    },
     /// What was not answered is asked again.
     Again(usize),
     /// A node's collector looks at the journal.
@@ -97,8 +129,8 @@ pub struct World<'a> {
     revision: u64,
     /// When the replica has the last transaction.
     replicated: u64,
-    /// Journal records handed over by the first node.
-    records: u64,
+    /// The database that was lost is replaced at this moment.
+    database_till: u64,
     tell: &'a mut dyn FnMut(u64, &str),
 }
 
@@ -134,7 +166,7 @@ impl<'a> World<'a> {
             effects: Effects::default(),
             revision: 1,
             replicated: 0,
-            records: 0,
+            database_till: 0,
             tell,
             story,
         };
@@ -330,17 +362,19 @@ impl<'a> World<'a> {
         self.sums.on_record(self.now, node, &record);
         let boot = site.node.boot;
         let first = !site.disk.dirty();
+        let closes = matches!(record, Record::GrantClosed { .. });
         site.disk.append(shard, ticket, record);
         if first {
             let moment = self.now + 50 + self.chance.below(5 * MS);
             self.at(moment, Event::Sync { node, boot });
         }
-        if node == 0 {
-            self.records += 1;
-            if self.story.crash == Some(Crash::OnRecord(self.records)) {
-                self.story.crash = Some(Crash::OnRecord(0));
-                self.at(self.now, Event::Kill { node, away: self.story.away });
-            }
+        let left = match &mut self.story.crash {
+            Some(Crash::OnRecord(left)) => left,
+            Some(Crash::OnClose(left)) if closes => left,
+            _ => return,
+        };
+        if node == 0 && counted_down(left) {
+            self.at(self.now, Event::Kill { node, away: self.story.away });
         }
     }
 
@@ -418,4 +452,11 @@ impl<'a> World<'a> {
         self.sums.fund(account, amount);
         self.replicate(0, None);
     }
+}
+
+/// One less; true when it was the last.
+fn counted_down(left: &mut u64) -> bool {
+    let last = *left == 1;
+    *left = left.saturating_sub(1);
+    last
 }

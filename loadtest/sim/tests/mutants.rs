@@ -43,6 +43,7 @@ fn every_mutant_is_caught() {
             None => println!("{mutant:?}: SURVIVES {SEEDS} seeds"),
         }
     }
-    let survivors: Vec<Mutant> = found.iter().filter(|(_, caught)| caught.is_none()).map(|(mutant, _)| *mutant).collect();
+    let survivors: Vec<Mutant> =
+        found.iter().filter(|(_, caught)| caught.is_none()).map(|(mutant, _)| *mutant).collect();
     assert_eq!(survivors, [], "nobody noticed");
 }

@@ -121,13 +121,15 @@ fn start(sequence: u64) -> Record {
 /// 4420 costs 9,000,001 + tax a minute: a minute is begun.
 #[test]
 fn what_is_delivered_is_counted_whether_or_not_it_is_billed() {
-    let end = |price: i64| Record::Cdr(Box::new(Cdr {
-        call: CallId { sequence: 1, ..CallId::default() },
-        originator_account: ACCOUNT,
-        answered_ms: Some(1),
-        sell: Some(Priced { price: Money::from_nanos(price), ..Priced::default() }),
-        ..Cdr::default()
-    }));
+    let end = |price: i64| {
+        Record::Cdr(Box::new(Cdr {
+            call: CallId { sequence: 1, ..CallId::default() },
+            originator_account: ACCOUNT,
+            answered_ms: Some(1),
+            sell: Some(Priced { price: Money::from_nanos(price), ..Priced::default() }),
+            ..Cdr::default()
+        }))
+    };
     let story = |funds: i64, price: i64| {
         let mut sums = Sums::default();
         sums.fund(ACCOUNT, funds);

@@ -134,6 +134,21 @@ pub fn check(file: &File) -> Vec<Finding> {
         .collect()
 }
 
+/// The manifests that may name the feature of deliberate mistakes: where it is, and who proves that each would be noticed.
+const MUTANTS_HOMES: &[&str] = &["rating/units/Cargo.toml", "loadtest/sim/Cargo.toml"];
+
+/// The feature `mutants` asked for by a package that could carry calls, or by default.
+pub fn mutants(file: &File) -> Vec<Finding> {
+    if !file.path.ends_with("Cargo.toml") {
+        return Vec::new();
+    }
+    let home = MUTANTS_HOMES.contains(&file.path.as_str());
+    let lines = file.text.lines().enumerate();
+    let hits = lines.filter(|(_, line)| line.contains("mutants") && (!home || line.trim_start().starts_with("default")));
+    hits.map(|(index, _)| Finding::at(file, index + 1, "deliberate mistakes belong into the simulator's own test only".into()))
+        .collect()
+}
+
 fn against(room: &Room, edge: &Edge) -> Option<String> {
     let (name, to) = (room.name, edge.to);
     if ROOMS.iter().any(|other| other.name == to) {

@@ -54,6 +54,14 @@ fn a_package_without_a_row_is_found() {
 }
 
 #[test]
+fn deliberate_mistakes_in_a_program_are_found() {
+    let says = |path: &str, text: &str| says(edges::mutants, path, text).len();
+    assert_eq!(says("dataplane/Cargo.toml", "units = { workspace = true, features = [\"mutants\"] }\n"), 1);
+    assert_eq!(says("loadtest/sim/Cargo.toml", "[features]\ndefault = [\"mutants\"]\n"), 1);
+    assert_eq!(says("loadtest/sim/Cargo.toml", "[features]\nmutants = [\"units/mutants\"]\n"), 0);
+}
+
+#[test]
 fn a_lost_no_std_is_found() {
     let lost = "//! Pure.\n\nextern crate alloc;\n";
     assert_eq!(says(purity::no_std, "rating/units/src/lib.rs", lost), ["3: a pure crate begins with #![no_std]"]);

@@ -15,6 +15,11 @@ fn no_package_leans_where_it_may_not() {
 }
 
 #[test]
+fn deliberate_mistakes_stay_with_the_simulator() {
+    hold(edges::mutants);
+}
+
+#[test]
 fn every_row_of_the_layers_is_a_package() {
     let manifests: Vec<File> =
         tree::files(&tree::root()).into_iter().filter(|file| file.path.ends_with("Cargo.toml")).collect();

@@ -6,11 +6,11 @@ use alloc::vec::Vec;
 use cdr::Record;
 use panel::wire::{Reply, Want};
 use shard::wants::Wants;
-use units::mutant::{self, Mutant};
 use units::ShardId;
+use units::mutant::{self, Mutant};
 
-use crate::story::{MS, SECOND, TroubleKind};
-use crate::world::{Event, World};
+use crate::story::{Crash, MS, SECOND, TroubleKind};
+use crate::world::{Event, World, counted_down};
 
 /// How often a node asks again, and its collector looks again, in microseconds.
 const AGAIN: u64 = SECOND;
@@ -63,7 +63,16 @@ impl World<'_> {
         if !core::mem::replace(&mut link.asks, true) {
             self.at(self.now + AGAIN, Event::Again(node));
         }
-        self.transmit(node, Request::Want(want));
+        let cue = match &mut self.story.crash {
+            Some(Crash::OnWant(left)) if node == 0 => counted_down(left),
+            _ => false,
+        };
+        if !cue {
+            return self.transmit(node, Request::Want(want));
+        }
+        let late = self.story.away + 2 * SECOND;
+        self.at(self.now, Event::Kill { node, away: self.story.away });
+        self.at(self.now + late, Event::Asked { node, request: Request::Want(want) });
     }
 
     pub(super) fn ask_again(&mut self, node: usize) {
@@ -111,6 +120,9 @@ impl World<'_> {
     /// A message comes to the ledger: one transaction, whose answer waits for the replica.
     pub(super) fn on_asked(&mut self, node: usize, request: Request) {
         let away = self.story.strife.take_overs.iter();
+        if self.now < self.database_till {
+            return;
+        }
         if away.into_iter().any(|(from, till)| (SECOND + from..SECOND + till).contains(&self.now)) {
             return;
         }
@@ -125,9 +137,15 @@ impl World<'_> {
         self.faults.extend(self.bank.faults.first().cloned());
         if mutant::is(Mutant::AnsweredBeforeReplica) {
             self.replicate(node, None);
-            return self.answer(node, answer);
+            self.answer(node, answer);
+        } else {
+            self.replicate(node, answer);
         }
-        self.replicate(node, answer);
+        if self.story.strife.lost_after.as_mut().is_some_and(counted_down) {
+            self.say(|| "the database is lost, its replica takes over".into());
+            self.bank.take_over();
+            self.database_till = self.now + SECOND;
+        }
     }
 
     /// The replica gets one transaction more, after those before it.
@@ -202,7 +220,9 @@ impl World<'_> {
             for (grant, amount, spoken_for) in shard.book().grants() {
                 if spoken_for > amount || self.bank.lent(grant).is_some_and(|lent| lent != amount) {
                     let lent = self.bank.lent(grant);
-                    self.faults.push(format!("node {node}: {grant:?} of {amount}, lent {lent:?}: {spoken_for} are spoken for"));
+                    self.faults.push(format!(
+                        "node {node}: {grant:?} of {amount}, lent {lent:?}: {spoken_for} are spoken for"
+                    ));
                 }
             }
         }

@@ -12,7 +12,7 @@ use crate::message::{self, Message};
 use crate::node;
 use crate::prices::terminator_address;
 use crate::story::{Crash, Flaw, MS, TERMINATORS};
-use crate::world::{Event, World};
+use crate::world::{Event, World, counted_down};
 
 impl World<'_> {
     /// The network: loses, doubles and delays.
@@ -159,9 +159,7 @@ impl World<'_> {
             (Some(Crash::OnAnswer(left)), "INVITE") | (Some(Crash::OnRelease(left)), "BYE") if node == 0 => left,
             _ => return,
         };
-        let cue = *left == 1;
-        *left = left.saturating_sub(1);
-        if cue {
+        if counted_down(left) {
             self.at(self.now, Event::Kill { node, away: self.story.away });
         }
     }

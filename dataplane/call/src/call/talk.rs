@@ -6,8 +6,6 @@ use cdr::GrantPart;
 use snapshot::policy::Silence;
 use units::Cause;
 use units::mutant::{self, Mutant};
-use units::Cause;
-use units::mutant::{self, Mutant};
 
 use crate::bridge::Body;
 use crate::call::setup::{micros, quoted};

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
-use panel::wire::{Answer, Ask, CallRow};
+use panel::wire::{Answer, Ask, CallRow, MediaRow};
 use units::Money;
 
 use super::{EXIT_NOT_FOUND, Form, Output, Place, table};
@@ -41,7 +41,19 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
             match form.output {
                 Output::Json => println!("{}", serde_json::to_string_pretty(&rows)?),
                 Output::Table => {
-                    let head = ["call", "state", "from", "to", "attempt", "talking", "rate", "codec", "shard"];
+                    let head = [
+                        "call",
+                        "state",
+                        "from",
+                        "to",
+                        "attempt",
+                        "talking",
+                        "rate",
+                        "codec",
+                        "shard",
+                        "media from",
+                        "media to",
+                    ];
                     table(&head, &rows.iter().map(cells).collect::<Vec<_>>());
                 }
             }
@@ -76,5 +88,17 @@ fn cells(row: &CallRow) -> Vec<String> {
         Money::from_nanos(row.sell_per_minute).to_string(),
         row.codec.clone(),
         row.shard.to_string(),
+        heard(&row.ingress_media),
+        heard(&row.egress_media),
     ]
+}
+
+/// MOS, share of loss and jitter of one direction.
+fn heard(media: &MediaRow) -> String {
+    if media.packets == 0 {
+        return "silent".into();
+    }
+    let lost = f64::from(media.lost) * 100.0 / (media.packets + u64::from(media.lost)) as f64;
+    let (mos, jitter_ms) = (f64::from(media.mos_x100) / 100.0, media.jitter_us / 1_000);
+    format!("{mos:.2} {lost:.1}% {jitter_ms}ms")
 }

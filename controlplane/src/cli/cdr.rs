@@ -241,8 +241,14 @@ fn object(cdr: &Cdr, names: &Names) -> Value {
         "codec": cdr.codec,
         "ingress_packets": cdr.ingress_media.packets,
         "ingress_lost": cdr.ingress_media.lost,
+        "ingress_mos": f64::from(cdr.ingress_media.mos_x100) / 100.0,
+        "ingress_jitter_us": cdr.ingress_media.jitter_us,
+        "ingress_rtt_us": cdr.ingress_media.rtt_us,
         "egress_packets": cdr.egress_media.packets,
         "egress_lost": cdr.egress_media.lost,
+        "egress_mos": f64::from(cdr.egress_media.mos_x100) / 100.0,
+        "egress_jitter_us": cdr.egress_media.jitter_us,
+        "egress_rtt_us": cdr.egress_media.rtt_us,
         "pdd_us": cdr.stages.pdd_us,
     })
 }

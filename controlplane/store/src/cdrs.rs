@@ -127,7 +127,7 @@ async fn unseen<'a>(tx: &mut Tx, cdrs: &'a [Cdr]) -> Result<Vec<&'a Cdr>> {
 }
 
 /// All columns of `cdrs`, in the order of [`values`].
-pub(crate) const COLUMNS: [&str; 89] = [
+pub(crate) const COLUMNS: [&str; 101] = [
     "id",
     "attempt",
     "attempts",
@@ -217,6 +217,18 @@ pub(crate) const COLUMNS: [&str; 89] = [
     "answer_us",
     "pdd_us",
     "decision",
+    "ingress_reordered",
+    "ingress_duplicates",
+    "ingress_burst_loss_permille",
+    "ingress_burst_ms",
+    "ingress_first_ms",
+    "ingress_rtt_us",
+    "egress_reordered",
+    "egress_duplicates",
+    "egress_burst_loss_permille",
+    "egress_burst_ms",
+    "egress_first_ms",
+    "egress_rtt_us",
 ];
 
 fn values(cdr: &Cdr) -> Vec<Arg> {
@@ -269,6 +281,8 @@ fn values(cdr: &Cdr) -> Vec<Arg> {
     let s = &cdr.stages;
     all.extend(args![s.parse_us, s.admit_us, s.limits_us, s.route_us, s.egress_us, s.answer_us, s.pdd_us]);
     all.push(Arg::from(cdr.decision.clone()));
+    all.extend(flow_values(&cdr.ingress_media));
+    all.extend(flow_values(&cdr.egress_media));
     all
 }
 
@@ -304,6 +318,10 @@ fn priced_values(priced: Option<Priced>) -> Vec<Arg> {
 
 fn quality_values(q: &Quality) -> Vec<Arg> {
     args![q.packets, q.bytes, q.lost, q.strangers, q.jitter_us, q.mos_x100.min(500)]
+}
+
+fn flow_values(q: &Quality) -> Vec<Arg> {
+    args![q.reordered, q.duplicates, q.burst_loss_permille, q.burst_ms, q.first_ms, q.rtt_us]
 }
 
 /// Text that peers sent: cut to what the column holds; NUL, which some tools stop at, becomes a space.

@@ -290,6 +290,12 @@ fn quality(row: &Row, side: &str) -> Result<Quality> {
         strangers: row.num(&column("strangers"))?,
         jitter_us: row.num(&column("jitter_us"))?,
         mos_x100: row.num(&column("mos_x100"))?,
+        reordered: row.num(&column("reordered"))?,
+        duplicates: row.num(&column("duplicates"))?,
+        burst_loss_permille: row.num(&column("burst_loss_permille"))?,
+        burst_ms: row.num(&column("burst_ms"))?,
+        first_ms: row.opt_num(&column("first_ms"))?,
+        rtt_us: row.num(&column("rtt_us"))?,
     })
 }
 

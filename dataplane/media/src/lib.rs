@@ -7,13 +7,18 @@
 
 extern crate alloc;
 
+mod emodel;
+mod format;
 mod latch;
 mod ports;
 mod quality;
 mod relay;
+mod report;
 mod rtp;
 mod stream;
+mod window;
 
+pub use format::{FORMATS_MAX, Format, Voice};
 pub use ports::QUARANTINE_MS;
 pub use quality::Quality;
 pub use relay::{Dropped, Pair, Relay, StreamId, Verdict};

@@ -6,6 +6,7 @@ use core::net::SocketAddr;
 
 use units::Instant;
 
+use crate::format::{Format, Formats};
 use crate::ports::Ports;
 use crate::quality::Quality;
 use crate::rtp::{self, Packet};
@@ -144,6 +145,13 @@ impl Relay {
         }
     }
 
+    /// What the payload types mean that this stream's peer may send; the first [`crate::FORMATS_MAX`] are remembered.
+    pub fn formats(&mut self, id: StreamId, formats: impl Iterator<Item = Format>) {
+        if let Some(stream) = self.stream_mut(id) {
+            stream.formats = Formats::of(formats);
+        }
+    }
+
     /// Ends a stream: its ports rest, its other half goes nowhere. A stream that is gone measured nothing.
     pub fn close(&mut self, now: Instant, id: StreamId) -> Quality {
         let quality = self.quality(id);
@@ -152,9 +160,11 @@ impl Relay {
         }
         let gone = self.streams[usize::from(id.pair)].take();
         let avoid = gone.as_ref().is_some_and(|stream| stream.avoid);
+        let rtt_us = gone.as_ref().map_or(0, |stream| stream.echo.rtt_us);
         let half = gone.and_then(|stream| stream.joined).and_then(|pair| self.streams[usize::from(pair)].as_mut());
         if let Some(half) = half.filter(|half| half.joined == Some(id.pair)) {
             half.joined = None;
+            half.beyond_us = rtt_us;
         }
         if avoid {
             self.ports.avoid(now, id.pair);
@@ -189,12 +199,27 @@ impl Relay {
         }
         stream.heard = Some(now);
         if let Packet::Rtp(header) = packet {
-            stream.tally.packet(now, &header, bytes.len());
+            stream.tally.packet(now, &header, stream.formats.find(header.payload_type), bytes.len());
         }
+        if packet == Packet::Rtcp {
+            self.echo(now, usize::from(pair), bytes);
+        }
+        let stream = self.streams[usize::from(pair)].as_ref().ok_or(Dropped::Closed)?;
         let joined = stream.joined.filter(|_| !stream.hushed).ok_or(Dropped::Nowhere)?;
         let half = self.streams[usize::from(joined)].as_ref().ok_or(Dropped::Nowhere)?;
         let to = if is_rtcp_port { half.rtcp.peer() } else { half.rtp.peer() }.ok_or(Dropped::Nowhere)?;
         Ok((self.port_low + 2 * joined + u16::from(is_rtcp_port), to))
+    }
+
+    /// A report of one peer goes on to the other.
+    #[cold]
+    fn echo(&mut self, now: Instant, pair: usize, bytes: &[u8]) {
+        let Some(stream) = &mut self.streams[pair] else { return };
+        stream.echo.heard(now, bytes);
+        let joined = stream.joined;
+        if let Some(half) = joined.and_then(|pair| self.streams[usize::from(pair)].as_mut()) {
+            half.echo.told(now, bytes);
+        }
     }
 
     /// When the peer was last heard on either port.
@@ -204,7 +229,9 @@ impl Relay {
 
     /// What the stream measured of its peer's media so far.
     pub fn quality(&self, id: StreamId) -> Quality {
-        self.stream(id).map(|stream| stream.tally.quality()).unwrap_or_default()
+        let Some(stream) = self.stream(id) else { return Quality::default() };
+        let half = stream.joined.and_then(|pair| self.streams[usize::from(pair)].as_ref());
+        stream.tally.quality(stream.echo.rtt_us, half.map_or(stream.beyond_us, |half| half.echo.rtt_us))
     }
 
     /// Ports that calls have.

@@ -2,8 +2,10 @@
 
 use units::Instant;
 
+use crate::format::Formats;
 use crate::latch::Latch;
 use crate::quality::Tally;
+use crate::report::Echo;
 
 /// What the datagrams on a stream's first port are; its second port is for RTCP in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,7 +30,11 @@ pub(crate) struct Stream {
     pub(crate) rtp: Latch,
     pub(crate) rtcp: Latch,
     pub(crate) heard: Option<Instant>,
+    pub(crate) formats: Formats,
     pub(crate) tally: Tally,
+    pub(crate) echo: Echo,
+    /// The round trip beyond its other half, which is gone, in microseconds.
+    pub(crate) beyond_us: u32,
     /// One of its ports could not be opened.
     pub(crate) avoid: bool,
     /// What it hears goes nowhere.
@@ -45,7 +51,10 @@ impl Stream {
             rtp,
             rtcp,
             heard: None,
+            formats: Formats::default(),
             tally: Tally::default(),
+            echo: Echo::default(),
+            beyond_us: 0,
             avoid: false,
             hushed: false,
         }

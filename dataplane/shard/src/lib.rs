@@ -43,7 +43,7 @@ use call::{Context, Desk, Random, Switch, Ways};
 use hashbrown::HashMap;
 use media::{Relay, Verdict};
 use panel::metrics::Histogram;
-use panel::wire::{CallRow, Reply, ShardFigures, Want};
+use panel::wire::{CallRow, MediaRow, Reply, ShardFigures, Want};
 use rating::Policies;
 use snapshot::{Bytes, ModelFlaw, Snapshot, View};
 use units::{AccountId, CallId, Clock, GrantId, Instant, Money, NodeId, ShardId};
@@ -465,6 +465,13 @@ impl Shard {
 
     fn row(&self, entry: &table::Entry, clock: Clock) -> CallRow {
         let summary = entry.call.summary(clock);
+        let [ingress_media, egress_media] = entry.call.media(&self.relay).map(|quality| MediaRow {
+            packets: quality.packets,
+            lost: quality.lost,
+            jitter_us: quality.jitter_us,
+            rtt_us: quality.rtt_us,
+            mos_x100: quality.mos_x100,
+        });
         CallRow {
             call: entry.call.id().to_string(),
             state: summary.state.to_string(),
@@ -481,6 +488,8 @@ impl Shard {
             buy_per_minute: summary.buy_per_minute.nanos(),
             codec: summary.codec.to_string(),
             shard: self.config.shard.0,
+            ingress_media,
+            egress_media,
         }
     }
 

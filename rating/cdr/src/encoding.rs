@@ -13,8 +13,9 @@ use crate::bytes::{Input, Output};
 use crate::record::{Cdr, GrantPart, Party, Priced, Quality, Record, Stages, Start};
 
 /// The first byte of every record that this program writes. Version 1 had prices without tax, exchange and first-interval rate,
-/// version 2 no location routing number, jurisdiction and class of rates, version 3 no grants that are told again.
-const VERSION: u8 = 4;
+/// version 2 no location routing number, jurisdiction and class of rates, version 3 no grants that are told again, version 4
+/// of media no order, bursts, first packet and round trip.
+const VERSION: u8 = 5;
 
 mod kind {
     pub const BOOT: u8 = 1;
@@ -182,6 +183,8 @@ fn write_cdr(out: &mut Output<'_>, cdr: &Cdr) {
     out.u32(stages.parse_us).u32(stages.admit_us).u32(stages.limits_us).u32(stages.route_us);
     out.u32(stages.egress_us).u32(stages.answer_us).u32(stages.pdd_us);
     out.blob(&cdr.decision).number(&cdr.lrn).u8(cdr.jurisdiction as u8);
+    write_flow(out, &cdr.ingress_media);
+    write_flow(out, &cdr.egress_media);
 }
 
 /// Ends a chain of writes.
@@ -189,7 +192,7 @@ fn drop_ref(_: &mut Output<'_>) {}
 
 fn read_cdr(input: &mut Input<'_>, version: u8) -> Option<Cdr> {
     let read_priced = |input: &mut _| read_priced(input, version);
-    Some(Cdr {
+    let mut cdr = Cdr {
         call: input.call()?,
         attempt: AttemptIndex(input.u8()?),
         attempts: input.u8()?,
@@ -225,7 +228,12 @@ fn read_cdr(input: &mut Input<'_>, version: u8) -> Option<Cdr> {
         decision: input.blob()?.to_vec(),
         lrn: if version > 2 { input.number()? } else { Number::EMPTY },
         jurisdiction: if version > 2 { Jurisdiction::from_code(input.u8()?)? } else { Jurisdiction::Any },
-    })
+    };
+    if version > 4 {
+        read_flow(input, &mut cdr.ingress_media)?;
+        read_flow(input, &mut cdr.egress_media)?;
+    }
+    Some(cdr)
 }
 
 fn party(code: u8) -> Option<Party> {
@@ -307,7 +315,24 @@ fn read_quality(input: &mut Input<'_>) -> Option<Quality> {
         strangers: input.u32()?,
         jitter_us: input.u32()?,
         mos_x100: input.u16()?,
+        ..Quality::default()
     })
+}
+
+/// What a direction of media was like besides [`write_quality`]'s fields.
+fn write_flow(out: &mut Output<'_>, quality: &Quality) {
+    out.u32(quality.reordered).u32(quality.duplicates).u16(quality.burst_loss_permille).u32(quality.burst_ms);
+    out.option(quality.first_ms, |out, ms| drop_ref(out.u32(ms))).u32(quality.rtt_us);
+}
+
+fn read_flow(input: &mut Input<'_>, quality: &mut Quality) -> Option<()> {
+    quality.reordered = input.u32()?;
+    quality.duplicates = input.u32()?;
+    quality.burst_loss_permille = input.u16()?;
+    quality.burst_ms = input.u32()?;
+    quality.first_ms = input.option(Input::u32)?;
+    quality.rtt_us = input.u32()?;
+    Some(())
 }
 
 fn read_stages(input: &mut Input<'_>) -> Option<Stages> {

@@ -72,6 +72,18 @@ pub struct Quality {
     pub bytes: u64,
     /// Packets missing by sequence number.
     pub lost: u32,
+    /// Packets that came after one of a higher number.
+    pub reordered: u32,
+    /// Packets that came more than once.
+    pub duplicates: u32,
+    /// The share of packets lost within bursts (RFC 3611 §4.7.2, Gmin 16), per mille; 0 without bursts.
+    pub burst_loss_permille: u16,
+    /// The mean length of a burst in milliseconds; 0 without bursts.
+    pub burst_ms: u32,
+    /// Milliseconds from the answer to the first packet, 0 if it came before; `None` if none came, or the call was not answered.
+    pub first_ms: Option<u32>,
+    /// Round trip between us and the peer by its RTCP, in microseconds; 0 if it told nothing.
+    pub rtt_us: u32,
     /// Packets that came from an address that was not the peer's, and were dropped.
     pub strangers: u32,
     /// Interarrival jitter in microseconds (RFC 3550 §6.4.1).

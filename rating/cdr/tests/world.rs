@@ -53,6 +53,12 @@ pub fn full() -> Cdr {
         strangers: base + 3,
         jitter_us: base + 4,
         mos_x100: base as u16 + 5,
+        reordered: base + 6,
+        duplicates: base + 7,
+        burst_loss_permille: base as u16 + 8,
+        burst_ms: base + 9,
+        first_ms: Some(base + 10),
+        rtt_us: base + 11,
     };
     Cdr {
         call: CallId { node: NodeId(7), boot: 8, shard: ShardId(9), sequence: 0xABCD_EF01_2345 },

@@ -177,6 +177,27 @@ pub struct CallRow {
     pub codec: String,
     /// The shard that owns the call.
     pub shard: u16,
+    /// Media from the originator.
+    #[serde(default)]
+    pub ingress_media: MediaRow,
+    /// Media from the terminator.
+    #[serde(default)]
+    pub egress_media: MediaRow,
+}
+
+/// What one direction of a running call's media is like so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MediaRow {
+    /// RTP packets.
+    pub packets: u64,
+    /// Packets missing by sequence number.
+    pub lost: u32,
+    /// Interarrival jitter in microseconds.
+    pub jitter_us: u32,
+    /// Round trip to the peer in microseconds; 0 if it is not known.
+    pub rtt_us: u32,
+    /// Mean opinion score × 100; 0 without media.
+    pub mos_x100: u16,
 }
 
 /// What the data plane counts. Counters only rise, since its start.

@@ -1,6 +1,6 @@
 //! What the programs say to each other keeps its shape: a frame written is the frame read, on one line.
 
-use panel::wire::{Answer, Ask, CallRow, Figures, Frame, Reply, ShardFigures, Want};
+use panel::wire::{Answer, Ask, CallRow, Figures, Frame, MediaRow, Reply, ShardFigures, Want};
 
 #[test]
 fn every_kind_of_frame_comes_back_as_it_was() {
@@ -8,6 +8,7 @@ fn every_kind_of_frame_comes_back_as_it_was() {
         call: "00ff".into(),
         calling: "line\nbreak \"quoted\"".into(),
         talking_ms: Some(7),
+        ingress_media: MediaRow { packets: 1, lost: 2, jitter_us: 3, rtt_us: 4, mos_x100: 5 },
         ..CallRow::default()
     };
     let figures = Figures {

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use panel::wire::{Answer, Ask, CallRow};
+use panel::wire::{Answer, Ask, CallRow, MediaRow};
 use serde::{Deserialize, Serialize};
 use units::{CallId, Money};
 use utoipa::{IntoParams, ToSchema};
@@ -53,6 +53,37 @@ pub struct Call {
     pub codec: String,
     /// The shard that owns the call.
     pub shard: u16,
+    /// Media from the originator so far.
+    pub ingress_media: LiveMedia,
+    /// Media from the terminator so far.
+    pub egress_media: LiveMedia,
+}
+
+/// What one direction of a running call's media is like so far.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct LiveMedia {
+    /// RTP packets relayed.
+    pub packets: u64,
+    /// Packets missing by sequence number.
+    pub lost: u32,
+    /// Interarrival jitter in microseconds.
+    pub jitter_us: u32,
+    /// Round trip between the switch and the peer by its RTCP, in microseconds; absent if it told nothing.
+    pub rtt_us: Option<u32>,
+    /// Mean opinion score, 1 to 4.5; absent without media.
+    pub mos: Option<f64>,
+}
+
+impl LiveMedia {
+    fn show(row: &MediaRow) -> LiveMedia {
+        LiveMedia {
+            packets: row.packets,
+            lost: row.lost,
+            jitter_us: row.jitter_us,
+            rtt_us: (row.rtt_us > 0).then_some(row.rtt_us),
+            mos: (row.mos_x100 > 0).then(|| f64::from(row.mos_x100) / 100.0),
+        }
+    }
 }
 
 /// Which running calls.
@@ -158,6 +189,8 @@ impl Call {
             buy_per_minute: Amount(Money::from_nanos(row.buy_per_minute)),
             codec: row.codec.clone(),
             shard: row.shard,
+            ingress_media: LiveMedia::show(&row.ingress_media),
+            egress_media: LiveMedia::show(&row.egress_media),
         }
     }
 }

@@ -91,6 +91,18 @@ pub struct Media {
     pub lost: u32,
     /// Lost of sent, in per cent; absent without packets.
     pub lost_percent: Option<f64>,
+    /// Packets that came after one of a higher number.
+    pub reordered: u32,
+    /// Packets that came more than once.
+    pub duplicates: u32,
+    /// The share of packets lost within bursts of loss (RFC 3611, Gmin 16), in per cent; absent without bursts.
+    pub burst_loss_percent: Option<f64>,
+    /// The mean length of such a burst in milliseconds; 0 without bursts.
+    pub burst_ms: u32,
+    /// Milliseconds from the answer to the first packet; absent if none came or the call was not answered.
+    pub first_ms: Option<u32>,
+    /// Round trip between the switch and the peer by its RTCP, in microseconds; absent if it told nothing.
+    pub rtt_us: Option<u32>,
     /// Packets of strangers, dropped.
     pub strangers: u32,
     /// Interarrival jitter in microseconds.
@@ -375,6 +387,12 @@ impl Media {
             lost: quality.lost,
             lost_percent: (sent > 0).then(|| (lost / sent as f64 * 1_000.0).round() / 1_000.0),
             strangers: quality.strangers,
+            reordered: quality.reordered,
+            duplicates: quality.duplicates,
+            burst_loss_percent: (quality.burst_ms > 0).then(|| f64::from(quality.burst_loss_permille) / 10.0),
+            burst_ms: quality.burst_ms,
+            first_ms: quality.first_ms,
+            rtt_us: (quality.rtt_us > 0).then_some(quality.rtt_us),
             jitter_us: quality.jitter_us,
             mos: (quality.mos_x100 > 0).then(|| f64::from(quality.mos_x100) / 100.0),
         }

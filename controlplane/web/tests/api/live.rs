@@ -1,7 +1,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use panel::wire::{Ask, BindingRow, CallRow, Figures, Peers, RegistrationRow, ShardFigures, StrangerRow};
+use panel::wire::{Ask, BindingRow, CallRow, Figures, MediaRow, Peers, RegistrationRow, ShardFigures, StrangerRow};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
@@ -26,6 +26,8 @@ fn row() -> CallRow {
         buy_per_minute: 9_800_000,
         codec: "PCMA/8000".into(),
         shard: 1,
+        ingress_media: MediaRow { packets: 75, lost: 1, jitter_us: 300, rtt_us: 0, mos_x100: 431 },
+        egress_media: MediaRow::default(),
     }
 }
 
@@ -67,6 +69,11 @@ async fn running_calls_are_told_with_names_and_can_be_released() {
     assert_eq!(call["originator"], json!({ "id": "car_1", "code": "acme" }));
     assert_eq!(call["egress_trunk"], json!({ "id": "etr_1", "code": "blux" }));
     assert_eq!((call["sell_per_minute"].as_str(), call["talking_ms"].as_u64()), (Some("0.0124"), Some(1_500)));
+    assert_eq!(
+        call["ingress_media"],
+        json!({ "packets": 75, "lost": 1, "jitter_us": 300, "rtt_us": null, "mos": 4.31 })
+    );
+    assert_eq!(call["egress_media"]["mos"], Value::Null);
     let none = admin.get("/api/v1/calls?terminator=car_3").await.expect(200);
     assert_eq!(none["data"], json!([]));
     admin.send("DELETE", &format!("/api/v1/calls/{CALL}"), json!(null)).await.expect(204);

@@ -3,6 +3,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use media::{FORMATS_MAX, Format, Voice};
 use rating::Rules;
 use sdp::{Filter, Order};
 
@@ -50,6 +51,9 @@ impl Call {
         if answers && agreed.is_some_and(|media| !media.rtcp_mux) {
             self.part_rtcp(ctx, to);
         }
+        if let (Some(media), Some(pair)) = (agreed, self.legs[usize::from(to)].pair) {
+            ctx.relay.formats(pair.id, media.payload_types().take(FORMATS_MAX).map(|format| format_of(&media, format)));
+        }
         self.codec = agreed.map_or_else(String::new, |media| codec_name(&media));
         Ok(Body { kind: body.kind.clone(), bytes })
     }
@@ -86,4 +90,18 @@ fn codec_name(media: &sdp::Media<'_>) -> String {
         None if !media.is_rtp() => core::str::from_utf8(format).unwrap_or("").to_string(),
         None => String::new(),
     }
+}
+
+/// What a payload type of a section means to whoever measures it.
+fn format_of(media: &sdp::Media<'_>, payload_type: u8) -> Format {
+    let Some(codec) = media.rtpmap(payload_type) else { return Format { payload_type, ..Format::default() } };
+    let called = |name: &str| codec.name().eq_ignore_ascii_case(name.as_bytes());
+    let voice = match () {
+        () if !codec.is_voice() => Voice::Mute,
+        () if called("G729") => Voice::G729,
+        () if called("G723") => Voice::G723,
+        () if called("GSM-EFR") || called("AMR") => Voice::Efr,
+        () => Voice::Plain,
+    };
+    Format { payload_type, clock_hz: codec.clock_hz(), voice }
 }

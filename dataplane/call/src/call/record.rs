@@ -162,8 +162,9 @@ fn append(ctx: &mut Context<'_>, record: &Record, wait: bool) {
     ctx.desk.out.list.push(Effect::Journal { bytes, wait });
 }
 
-/// The relay's figures in a record's form.
-pub(super) fn quality(measured: &media::Quality) -> Quality {
+/// The relay's figures in a record's form, of a call that was answered then.
+pub(super) fn quality(measured: &media::Quality, answered: Option<Instant>) -> Quality {
+    let first = answered.zip(measured.first);
     Quality {
         packets: measured.packets,
         bytes: measured.bytes,
@@ -171,5 +172,11 @@ pub(super) fn quality(measured: &media::Quality) -> Quality {
         strangers: measured.strangers,
         jitter_us: measured.jitter_us,
         mos_x100: measured.mos_x100,
+        reordered: measured.reordered,
+        duplicates: measured.duplicates,
+        burst_loss_permille: measured.burst_loss_permille,
+        burst_ms: measured.burst_ms,
+        first_ms: first.map(|(answered, first)| first.millis_since(answered).min(u64::from(u32::MAX)) as u32),
+        rtt_us: measured.rtt_us,
     }
 }

@@ -1,5 +1,6 @@
 //! A running call in a few words, for whoever watches.
 
+use media::{Quality, Relay};
 use units::{CarrierId, Clock, EgressTrunkId, IngressTrunkId, Money, Number, WallTime};
 
 use crate::call::{Call, State};
@@ -36,6 +37,12 @@ pub struct Summary<'a> {
 }
 
 impl Call {
+    /// What media from the originator and from the terminator is like so far.
+    pub fn media(&self, relay: &Relay) -> [Quality; 2] {
+        let of = |leg: u8| self.legs[usize::from(leg)].pair.map(|pair| relay.quality(pair.id)).unwrap_or_default();
+        [of(0), if self.current == 0 { Quality::default() } else { of(self.current) }]
+    }
+
     /// The call as it stands.
     pub fn summary(&self, clock: Clock) -> Summary<'_> {
         let candidate = self.attempts.last().filter(|_| self.current != 0).map(|attempt| attempt.candidate);

@@ -158,7 +158,7 @@ impl Call {
     /// Closes a leg's media ports and keeps what they measured.
     pub(super) fn close_pair(&mut self, ctx: &mut Context<'_>, leg: u8) {
         let Some(pair) = self.legs[usize::from(leg)].pair.take() else { return };
-        let quality = crate::call::record::quality(&ctx.relay.close(ctx.desk.clock.now, pair.id));
+        let quality = crate::call::record::quality(&ctx.relay.close(ctx.desk.clock.now, pair.id), self.answered);
         if leg == 0 {
             self.ingress_media = quality;
         } else {

@@ -1673,9 +1673,13 @@ export interface components {
             calling: string;
             /** @description First codec of the answer; empty before it. */
             codec: string;
+            /** @description Media from the terminator so far. */
+            egress_media: components["schemas"]["LiveMedia"];
             egress_trunk?: null | components["schemas"]["Named_EgressTrunkRef"];
             /** @description Thirty-two hexadecimal digits; the CDR will carry the same. */
             id: string;
+            /** @description Media from the originator so far. */
+            ingress_media: components["schemas"]["LiveMedia"];
             /** @description Where it came in. */
             ingress_trunk: components["schemas"]["Named_IngressTrunkRef"];
             /** @description Who sent it. */
@@ -3145,9 +3149,13 @@ export interface components {
                 calling: string;
                 /** @description First codec of the answer; empty before it. */
                 codec: string;
+                /** @description Media from the terminator so far. */
+                egress_media: components["schemas"]["LiveMedia"];
                 egress_trunk?: null | components["schemas"]["Named_EgressTrunkRef"];
                 /** @description Thirty-two hexadecimal digits; the CDR will carry the same. */
                 id: string;
+                /** @description Media from the originator so far. */
+                ingress_media: components["schemas"]["LiveMedia"];
                 /** @description Where it came in. */
                 ingress_trunk: components["schemas"]["Named_IngressTrunkRef"];
                 /** @description Who sent it. */
@@ -3817,6 +3825,34 @@ export interface components {
             /** @description Where the next part starts; absent at the end. */
             next_cursor?: string | null;
         };
+        /** @description What one direction of a running call's media is like so far. */
+        LiveMedia: {
+            /**
+             * Format: int32
+             * @description Interarrival jitter in microseconds.
+             */
+            jitter_us: number;
+            /**
+             * Format: int32
+             * @description Packets missing by sequence number.
+             */
+            lost: number;
+            /**
+             * Format: double
+             * @description Mean opinion score, 1 to 4.5; absent without media.
+             */
+            mos?: number | null;
+            /**
+             * Format: int64
+             * @description RTP packets relayed.
+             */
+            packets: number;
+            /**
+             * Format: int32
+             * @description Round trip between the switch and the peer by its RTCP, in microseconds; absent if it told nothing.
+             */
+            rtt_us?: number | null;
+        };
         /** @description A one-time token, or a user with a password. */
         LogIn: {
             /** @description The user's password. */
@@ -3845,10 +3881,30 @@ export interface components {
         /** @description What one direction of media was like. */
         Media: {
             /**
+             * Format: double
+             * @description The share of packets lost within bursts of loss (RFC 3611, Gmin 16), in per cent; absent without bursts.
+             */
+            burst_loss_percent?: number | null;
+            /**
+             * Format: int32
+             * @description The mean length of such a burst in milliseconds; 0 without bursts.
+             */
+            burst_ms: number;
+            /**
              * Format: int64
              * @description RTP bytes relayed.
              */
             bytes: number;
+            /**
+             * Format: int32
+             * @description Packets that came more than once.
+             */
+            duplicates: number;
+            /**
+             * Format: int32
+             * @description Milliseconds from the answer to the first packet; absent if none came or the call was not answered.
+             */
+            first_ms?: number | null;
             /**
              * Format: int32
              * @description Interarrival jitter in microseconds.
@@ -3874,6 +3930,16 @@ export interface components {
              * @description RTP packets relayed.
              */
             packets: number;
+            /**
+             * Format: int32
+             * @description Packets that came after one of a higher number.
+             */
+            reordered: number;
+            /**
+             * Format: int32
+             * @description Round trip between the switch and the peer by its RTCP, in microseconds; absent if it told nothing.
+             */
+            rtt_us?: number | null;
             /**
              * Format: int32
              * @description Packets of strangers, dropped.

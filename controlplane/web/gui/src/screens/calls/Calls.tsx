@@ -11,7 +11,7 @@ import { useLive } from '../../api/live';
 import { State } from '../../common/Fact';
 import { ChoiceFilter, TextFilter } from '../../common/Filters';
 import { Confirm } from '../../common/Form';
-import { count, decimal, NONE, talk } from '../../common/format';
+import { count, decimal, fixed, NONE, talk } from '../../common/format';
 import { figures, Grid, PAGE_ROWS, type Column } from '../../common/Grid';
 import { Empty, Head, Panel, Trouble } from '../../common/Panel';
 import { definitions } from '../../common/definitions';
@@ -40,6 +40,7 @@ function columns(release: (call: Call) => void): Column<Call>[] {
     { field: 'sell_per_minute', headerName: 'Sell/min', description: definitions.sellPerMinute, width: 92, ...figures, narrow: false, renderCell: ({ row }) => decimal(row.sell_per_minute, 4) },
     { field: 'buy_per_minute', headerName: 'Buy/min', description: definitions.buyPerMinute, width: 92, ...figures, narrow: false, renderCell: ({ row }) => (row.attempt === 0 ? NONE : decimal(row.buy_per_minute, 4)) },
     { field: 'codec', headerName: 'Codec', width: 98, sortable: false, narrow: false, valueGetter: (_, row) => row.codec || NONE },
+    { field: 'mos', headerName: 'MOS', description: definitions.mos, width: 92, sortable: false, align: 'right', headerAlign: 'right', narrow: false, valueGetter: (_, row) => `${fixed(row.ingress_media.mos, 2)} ${fixed(row.egress_media.mos, 2)}` },
     { field: 'shard', headerName: 'Shard', width: 56, ...figures, narrow: false },
     {
       field: 'release', headerName: '', width: 76, sortable: false, hideable: false, align: 'right',

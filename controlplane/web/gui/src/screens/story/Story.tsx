@@ -65,6 +65,8 @@ function MediaTable({ call, from, to }: { call: Cdr; from: Media; to: Media }) {
       <TableHead>
         <TableRow>
           <TableCell>Direction</TableCell><TableCell align="right">Packets</TableCell><TableCell align="right"><Defined figure="lost">Lost</Defined></TableCell>
+          <TableCell align="right"><Defined figure="reordered">Late, twice</Defined></TableCell>
+          <TableCell align="right"><Defined figure="burst">Bursts</Defined></TableCell><TableCell align="right"><Defined figure="firstPacket">First</Defined></TableCell><TableCell align="right"><Defined figure="rtt">Round trip</Defined></TableCell>
           <TableCell align="right"><Defined figure="jitter">Jitter</Defined></TableCell><TableCell align="right"><Defined figure="strangers">Strangers</Defined></TableCell><TableCell align="right"><Defined figure="mos">MOS</Defined></TableCell>
         </TableRow>
       </TableHead>
@@ -74,6 +76,10 @@ function MediaTable({ call, from, to }: { call: Cdr; from: Media; to: Media }) {
             <TableCell>{name}{media.packets === 0 && <> <State tone="error">silent</State></>}</TableCell>
             <TableCell align="right">{count(media.packets)}</TableCell>
             <TableCell align="right">{count(media.lost)} <Box component="span" sx={{ color: 'text.secondary' }}>({percent(media.lost_percent, 2)})</Box></TableCell>
+            <TableCell align="right">{count(media.reordered)}, {count(media.duplicates)}</TableCell>
+            <TableCell align="right">{media.burst_ms === 0 ? NONE : `${count(media.burst_ms)} ms, ${percent(media.burst_loss_percent, 0)}`}</TableCell>
+            <TableCell align="right">{media.first_ms == null ? NONE : `${count(media.first_ms)} ms`}</TableCell>
+            <TableCell align="right">{micros(media.rtt_us)}</TableCell>
             <TableCell align="right">{micros(media.jitter_us)}</TableCell>
             <TableCell align="right">{count(media.strangers)}</TableCell>
             <TableCell align="right"><b>{fixed(media.mos, 2)}</b></TableCell>

@@ -12,6 +12,9 @@ pub const FIRST_SLICE_S: u32 = 5;
 /// No tax, in millionths of the price before it.
 const TAX_ONE: i128 = 1_000_000;
 
+/// Nano-units of the last decimal that is kept, by the number of decimals.
+const PLACES: [i128; 10] = [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
+
 /// What a call of some duration costs, in the account's currency.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Charge {
@@ -28,7 +31,8 @@ pub struct Charge {
 /// What an answered call of this many milliseconds costs. No duration, no price: not even the connection fee.
 pub fn charge(terms: &Terms, duration_ms: u64) -> Charge {
     let billed_s = billed(terms, whole_seconds(terms.rounding, duration_ms));
-    let (net, price) = (rounded(terms, billed_s, 0), price(terms, billed_s));
+    let net = rounded(terms, billed_s, 0);
+    let price = if terms.tax_ppm == 0 { net } else { price(terms, billed_s) };
     Charge { billed_s, net, tax: price - net, price }
 }
 
@@ -107,7 +111,12 @@ fn rounded(terms: &Terms, billed_s: u32, tax_ppm: u32) -> Money {
     if billed_s == 0 {
         return Money::ZERO;
     }
-    let place = 10_i128.pow(u32::from(9 - terms.decimals.min(9)));
+    let place = PLACES[usize::from(terms.decimals.min(9))];
+    if tax_ppm == 0 && terms.exchange == EXCHANGE_ONE {
+        // The same fraction without its common factors, mostly small enough for the processor's own division.
+        let nanos = half_even(sixtieths(terms, billed_s), 60 * place) * place;
+        return Money::from_nanos(nanos.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64);
+    }
     // A product that leaves 128 bits stands for a price far beyond the 64 bits of Money: both stop at their bound.
     let exact = sixtieths(terms, billed_s)
         .saturating_mul(TAX_ONE + i128::from(tax_ppm))
@@ -126,6 +135,15 @@ fn sixtieths(terms: &Terms, billed_s: u32) -> i128 {
 
 /// `number / divisor` to the nearest whole, ties to the even one. `divisor` is positive.
 pub(crate) fn half_even(number: i128, divisor: i128) -> i128 {
+    if let (Ok(number), Ok(divisor)) = (i64::try_from(number), i64::try_from(divisor)) {
+        let (whole, rest) = (number.div_euclid(divisor), number.rem_euclid(divisor));
+        let up = match (rest as u64 * 2).cmp(&(divisor as u64)) {
+            core::cmp::Ordering::Less => 0,
+            core::cmp::Ordering::Greater => 1,
+            core::cmp::Ordering::Equal => whole & 1,
+        };
+        return i128::from(whole) + i128::from(up);
+    }
     let (whole, rest) = (number.div_euclid(divisor), number.rem_euclid(divisor));
     match (rest * 2).cmp(&divisor) {
         core::cmp::Ordering::Less => whole,

@@ -1,6 +1,6 @@
 //! What decks are asked for: a call's destination with all that may decide which rate of it counts.
 
-use snapshot::{DeckView, RateView, When};
+use snapshot::{DeckView, Key, RateView, Seek, When};
 use units::{Jurisdiction, Number, WallTime};
 
 use crate::jurisdiction::judge;
@@ -32,7 +32,32 @@ impl Destination {
 
     /// The rate that counts in a deck: a deck by location routing number is asked for that where there is one.
     pub fn rate<'a>(&self, deck: &DeckView<'a>, at: WallTime) -> Option<RateView<'a>> {
-        let number = if deck.by_lrn() && !self.lrn.is_empty() { &self.lrn } else { &self.called };
-        deck.lookup(number.digits(), When { at, jurisdiction: self.jurisdiction })
+        self.keys().seek(*deck).find(self.when(at))
+    }
+
+    /// What the numbers are to decks, computed once for many lookups.
+    pub(crate) fn keys(&self) -> Keys<'_> {
+        let called = Key::of(self.called.digits());
+        Keys { called, lrn: if self.lrn.is_empty() { called } else { Key::of(self.lrn.digits()) } }
+    }
+
+    /// What decides besides the number.
+    pub(crate) fn when(&self, at: WallTime) -> When {
+        When { at, jurisdiction: self.jurisdiction }
+    }
+}
+
+/// A destination's numbers as decks know them.
+#[derive(Clone, Copy)]
+pub(crate) struct Keys<'n> {
+    called: Key<'n>,
+    /// Of the called number where there is no location routing number.
+    lrn: Key<'n>,
+}
+
+impl<'n> Keys<'n> {
+    /// Begins the lookup in a deck.
+    pub fn seek<'a>(&self, deck: DeckView<'a>) -> Seek<'a, 'n> {
+        Seek::new(deck, if deck.by_lrn() { self.lrn } else { self.called })
     }
 }

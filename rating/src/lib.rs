@@ -31,5 +31,6 @@ pub use margin::{asked, in_account, margin, minute, sell};
 pub use policy::choice::Choice;
 pub use policy::{Policies, Rules};
 pub use routes::{
-    Ask, Candidate, ROUTES_MAX, Reason, Routes, Verdict, indexes, marked, outbound_number, quote, random, routes,
+    Ask, Candidate, ROUTES_MAX, Reason, Routes, Today, Verdict, marked, numbers_of, on_this_day, outbound_number,
+    quote, random, routes,
 };

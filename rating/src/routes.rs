@@ -4,6 +4,8 @@ mod judge;
 mod rank;
 mod reason;
 
+use alloc::vec::Vec;
+
 use snapshot::policy::RewriteField;
 use snapshot::{Order, PLAN_ROUTES_MAX, PlanView, RouteView, View};
 use units::{
@@ -14,7 +16,8 @@ use units::{
 use crate::destination::Destination;
 use crate::policy::{Policies, Rules};
 use crate::quality::{Indexes, Sum};
-use judge::{Judged, judge, refusal};
+pub use judge::numbers_of;
+use judge::{Judge, Judged, refusal};
 use rank::rank;
 pub use reason::Reason;
 
@@ -64,6 +67,18 @@ impl Ask {
     pub fn destination(&self) -> Destination {
         Destination { called: self.called, lrn: self.lrn, jurisdiction: self.jurisdiction }
     }
+
+    /// Why the candidate with this bit is not tried that day.
+    fn shut(&self, place: usize) -> Option<Cause> {
+        let is = |places: u64| places >> place & 1 != 0;
+        if is(self.unreachable) {
+            Some(Cause::TRUNK_UNREACHABLE)
+        } else if is(self.resting) {
+            Some(Cause::TRUNK_RESTS)
+        } else {
+            is(self.throttled).then_some(Cause::TRUNK_THROTTLED)
+        }
+    }
 }
 
 /// What became of a candidate.
@@ -99,17 +114,41 @@ pub struct Candidate {
     pub plan: PlanId,
 }
 
-/// All candidates of a call: the kept ones first, in the order to try them, then the others as the plan lists them.
-#[derive(Clone, Debug)]
-pub struct Routes {
-    all: [Candidate; PLAN_ROUTES_MAX],
-    kept: usize,
-    length: usize,
+impl Candidate {
+    /// True while nothing stands against it.
+    fn is_kept(&self) -> bool {
+        self.verdict == Verdict::Kept
+    }
+
+    /// Takes it out for a reason that is the plan's own.
+    fn drop_for(&mut self, reason: Reason) {
+        (self.verdict, self.reason) = (Verdict::Dropped(Cause::NO_TERMINATOR), Some(reason));
+    }
 }
 
-impl Default for Routes {
-    fn default() -> Routes {
-        Routes { all: [Candidate::default(); PLAN_ROUTES_MAX], kept: 0, length: 0 }
+/// All candidates of a call: the kept ones first, in the order to try them, then the others as the plan lists them. Whoever decides many
+/// calls keeps one, whose memory serves for all of them.
+#[derive(Clone, Debug, Default)]
+pub struct Routes {
+    all: Vec<Candidate>,
+    kept: usize,
+    work: Work,
+}
+
+/// What a decision is made in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Work {
+    /// As the plans list them.
+    candidates: Vec<Candidate>,
+    /// What their places depend on.
+    judged: Vec<Judged>,
+    ranks: Vec<((u128, u128, u64), u8)>,
+}
+
+impl Work {
+    fn clear(&mut self) {
+        self.candidates.clear();
+        self.judged.clear();
     }
 }
 
@@ -121,12 +160,12 @@ impl Routes {
 
     /// Those not to try.
     pub fn dropped(&self) -> &[Candidate] {
-        &self.all[self.kept..self.length]
+        &self.all[self.kept..]
     }
 
     /// Kept and dropped ones.
     pub fn all(&self) -> &[Candidate] {
-        &self.all[..self.length]
+        &self.all
     }
 }
 
@@ -137,68 +176,70 @@ pub fn quote(view: &View<'_>, deck: DeckId, to: &Destination, at: WallTime) -> R
     if rate.blocked { Err(Cause::BLOCKED_BY_ORIGINATOR_DECK) } else { Ok(rate.terms) }
 }
 
-/// Judges every route of the plan and its failover plans and sorts those that may be tried. Fills `out` and allocates nothing.
+/// Judges every route of the plan and its failover plans and sorts those that may be tried. Fills `out`; allocates nothing once that has the
+/// size for the largest plan.
 ///
 /// Without a kept route the answer is the one cause that stopped every carrier who could have taken the call, or else 310.
 pub fn routes(view: &View<'_>, policies: &Policies, ask: &Ask, out: &mut Routes) -> Result<(), Cause> {
-    (out.kept, out.length) = (0, 0);
+    let Routes { all, kept, work } = out;
+    *kept = 0;
+    all.clear();
+    work.clear();
     view.plan(ask.plan).ok_or(Cause::PLAN_NOT_FOUND)?;
-    let mut seen = [Judged::default(); PLAN_ROUTES_MAX];
-    for (place, (plan, route)) in candidates(view, ask.plan).enumerate() {
-        seen[place] = judge(view, policies, (&plan, &route), ask, place);
-        out.length = place + 1;
+    for (depth, plan) in view.plan_chain(ask.plan).enumerate() {
+        Judge::new((view, policies), ask, (depth, &plan)).all(work);
     }
-    let seen = &mut seen[..out.length];
-    heed_exclusive(seen);
+    heed_exclusive(work);
     let mut order = [0; PLAN_ROUTES_MAX];
-    let fitting = rank(view, policies, ask.seed, seen, &mut order);
-    out.kept = settle(seen, &order[..fitting]);
-    let kept = order[..fitting].iter().map(|place| usize::from(*place)).filter(|place| seen[*place].is_kept());
-    let dropped = (0..out.length).filter(|place| !seen[*place].is_kept());
-    for (slot, place) in out.all.iter_mut().zip(kept.chain(dropped)) {
-        *slot = seen[place].candidate;
-    }
-    for surplus in out.all[..out.kept].iter_mut().skip(ROUTES_MAX) {
+    let fitting = rank(view, policies, ask.seed, work, &mut order);
+    settle(work, &order[..fitting]);
+    let tried = order[..fitting].iter().map(|place| &work.candidates[usize::from(*place)]);
+    all.extend(tried.filter(|candidate| candidate.is_kept()).copied());
+    *kept = all.len().min(ROUTES_MAX);
+    for surplus in all.iter_mut().skip(ROUTES_MAX) {
         surplus.verdict = Verdict::Surplus;
     }
-    out.kept = out.kept.min(ROUTES_MAX);
-    if out.kept > 0 { Ok(()) } else { Err(refusal(out.dropped())) }
+    all.extend(work.candidates.iter().filter(|candidate| !candidate.is_kept()).copied());
+    if *kept > 0 { Ok(()) } else { Err(refusal(all)) }
+}
+
+/// Where an exclusive route matched, the others may not be tried.
+fn heed_exclusive(work: &mut Work) {
+    if work.judged.iter().any(|judged| judged.exclusive) {
+        let all = work.judged.iter().zip(&mut work.candidates);
+        for (_, candidate) in all.filter(|(judged, candidate)| !judged.exclusive && candidate.is_kept()) {
+            candidate.drop_for(Reason::Exclusive);
+        }
+    }
+}
+
+/// Goes through the order and takes out what stands in it twice or behind a stop.
+fn settle(work: &mut Work, order: &[u8]) {
+    let mut stopped_by = None;
+    // Of each trunk before, one bit: most trunks stand in an order once.
+    let mut met = 0_u64;
+    for (at, place) in order.iter().enumerate() {
+        let (Judged { route, stop, .. }, egress) =
+            (work.judged[usize::from(*place)], work.candidates[usize::from(*place)].egress);
+        let bit = 1 << (egress.0 % u64::BITS);
+        let mut earlier = order[..at].iter().map(|place| &work.candidates[usize::from(*place)]);
+        let twice = met & bit != 0 && earlier.any(|other| other.is_kept() && other.egress == egress);
+        met |= bit;
+        let candidate = &mut work.candidates[usize::from(*place)];
+        if stopped_by.is_some_and(|stop| stop != route) {
+            candidate.drop_for(Reason::Stopped);
+        } else if twice {
+            candidate.drop_for(Reason::Twice);
+        } else {
+            stopped_by = stopped_by.or(stop.then_some(route));
+        }
+    }
 }
 
 /// Every candidate of a plan and its failover plans, in their order; their places are the bits of [`Ask::unreachable`].
 fn candidates<'a>(view: &View<'a>, plan: PlanId) -> impl Iterator<Item = (PlanView<'a>, RouteView<'a>)> {
     let all = view.plan_chain(plan).flat_map(|plan| plan.routes().map(move |route| (plan, route)));
     all.take(PLAN_ROUTES_MAX)
-}
-
-/// Where an exclusive route matched, the others may not be tried.
-fn heed_exclusive(seen: &mut [Judged]) {
-    if seen.iter().any(|judged| judged.exclusive) {
-        for judged in seen.iter_mut().filter(|judged| !judged.exclusive && judged.is_kept()) {
-            judged.drop_for(Reason::Exclusive);
-        }
-    }
-}
-
-/// Goes through the order and takes out what stands in it twice or behind a stop. Returns how many are left.
-fn settle(seen: &mut [Judged], order: &[u8]) -> usize {
-    let mut left = 0;
-    let mut stopped_by = None;
-    for (at, place) in order.iter().enumerate() {
-        let Judged { candidate, route, .. } = seen[usize::from(*place)];
-        let earlier = order[..at].iter().map(|place| &seen[usize::from(*place)]);
-        let twice = earlier.into_iter().any(|judged| judged.is_kept() && judged.candidate.egress == candidate.egress);
-        let judged = &mut seen[usize::from(*place)];
-        if stopped_by.is_some_and(|stop| stop != route) {
-            judged.drop_for(Reason::Stopped);
-        } else if twice {
-            judged.drop_for(Reason::Twice);
-        } else {
-            left += 1;
-            stopped_by = stopped_by.or(judged.stop.then_some(route));
-        }
-    }
-    left
 }
 
 /// The candidates of a plan of whose trunks something is true, for [`Ask::unreachable`] and its like.
@@ -208,28 +249,55 @@ pub fn marked(view: &View<'_>, plan: PlanId, is: impl Fn(EgressTrunkId) -> bool)
     hits.fold(0, |bits, (place, _)| bits | 1 << place)
 }
 
-/// The quality indexes for [`Ask::indexes`], of what is known of each trunk's calls by a plan; none where a plan's order does not ask for
-/// them. Allocates nothing.
-pub fn indexes(
+/// What the day knows of a trunk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Today {
+    /// It cannot be reached at this moment.
+    pub unreachable: bool,
+    /// It rests below a floor of its quality (cause 410), or is throttled (411).
+    pub shut: Option<Cause>,
+}
+
+/// The question with what the day knows of the plan's trunks: whether calls may go to them, and what the last calls of a trunk by a plan were worth
+/// where the plan's order asks for that. Goes through the plan once; `scratch` lends its memory.
+pub fn on_this_day(
     view: &View<'_>,
     policies: &Policies,
-    ask: &Ask,
-    known: impl Fn(PlanId, EgressTrunkId) -> Sum,
-) -> Indexes {
-    let mut indexes = Indexes::default();
-    let all = candidates(view, ask.plan).enumerate();
-    for (place, (plan, route)) in all.filter(|(_, (plan, _))| plan.order() == Order::Quality) {
-        let (rules, sum) = (policies.plan(plan.id()), known(plan.id(), route.egress_trunk()));
-        if sum.calls < rules.policy.quality.calls_min() {
+    mut ask: Ask,
+    scratch: &mut Routes,
+    (today, known): (impl Fn(EgressTrunkId) -> Today, impl Fn(PlanId, EgressTrunkId) -> Sum),
+) -> Ask {
+    let mut place = 0;
+    scratch.work.clear();
+    for (depth, plan) in view.plan_chain(ask.plan).enumerate() {
+        let first = place;
+        for route in plan.routes().take(PLAN_ROUTES_MAX - place) {
+            let Today { unreachable, shut } = today(route.egress_trunk());
+            let bit = |is: bool| u64::from(is) << place;
+            ask.unreachable |= bit(unreachable);
+            ask.resting |= bit(shut == Some(Cause::TRUNK_RESTS));
+            ask.throttled |= bit(shut == Some(Cause::TRUNK_THROTTLED));
+            place += 1;
+        }
+        if plan.order() != Order::Quality {
             continue;
         }
-        let price = match rules.formula.asks_price() {
-            true => judge(view, policies, (&plan, &route), ask, place).price(),
-            false => Money::ZERO,
-        };
-        indexes.set(place, rules.formula.value(&sum, price.nanos()));
+        let rules = policies.plan(plan.id());
+        let asks_price = rules.formula.asks_price();
+        if asks_price {
+            scratch.work.clear();
+            Judge::new((view, policies), &ask, (depth, &plan)).all(&mut scratch.work);
+        }
+        let prices = scratch.work.judged.iter().map(|judged| judged.price.nanos());
+        let prices = prices.filter(|_| asks_price).chain(core::iter::repeat(0));
+        for (place, (route, price)) in (first..place).zip(plan.routes().zip(prices)) {
+            let sum = known(plan.id(), route.egress_trunk());
+            if sum.calls >= rules.policy.quality.calls_min() {
+                ask.indexes.set(place, rules.formula.value(&sum, price));
+            }
+        }
     }
-    indexes
+    ask
 }
 
 /// The number as this trunk wants it: digits off, prefix on, then the trunk's rewrites of the called number. `None` when it would be

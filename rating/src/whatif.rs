@@ -15,6 +15,9 @@ use crate::policy::Policies;
 use crate::quality::Indexes;
 use crate::routes::{Ask, Routes, Verdict, marked, routes};
 
+/// Calls that are best decided together: enough to share cache lines, few enough to be held.
+pub const BATCH: usize = 16_384;
+
 /// A recorded call, read once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PastCall {
@@ -101,9 +104,33 @@ pub enum Fate {
 #[derive(Clone, Debug, Default)]
 pub struct WhatIf {
     routes: Routes,
+    /// The beginning of each call's number, and which call it is.
+    order: Vec<(u64, u32)>,
 }
 
 impl WhatIf {
+    /// What would have become of all of these calls, in their order; `fates` is emptied first. Neighbours on the number line find
+    /// their rates in the same cache lines, so that a batch of thousands costs less a call than one alone.
+    pub fn decide_all(&mut self, view: &View<'_>, policies: &Policies, past: &Past, fates: &mut Vec<Fate>) {
+        let mut order = core::mem::take(&mut self.order);
+        order.clear();
+        let head = |call: &PastCall| {
+            let digits = call.ask.called.digits();
+            let mut head = [0; 8];
+            head[..digits.len().min(8)].copy_from_slice(&digits[..digits.len().min(8)]);
+            u64::from_be_bytes(head)
+        };
+        order.extend(past.calls.iter().zip(0..).map(|(call, place)| (head(call), place)));
+        order.sort_unstable();
+        fates.clear();
+        fates.resize(past.calls.len(), Fate::Failed);
+        for (_, place) in &order {
+            let place = *place as usize;
+            fates[place] = self.decide(view, policies, past, &past.calls[place]);
+        }
+        self.order = order;
+    }
+
     /// What would have become of this call. Allocates nothing.
     pub fn decide(&mut self, view: &View<'_>, policies: &Policies, past: &Past, call: &PastCall) -> Fate {
         let Some(ingress) = view.ingress(call.ask.ingress) else { return Fate::Blocked(Cause::ORIGINATOR_NOT_FOUND) };

@@ -25,6 +25,17 @@ mod oracle {
         MarginForgotten,
         BandsForgotten,
         LowPriorityFirst,
+        ExchangeForgotten,
+        OverrideForgotten,
+        HoursForgotten,
+        JurisdictionForgotten,
+        StatesTurned,
+        PortingForgotten,
+        RoutingNumberForgotten,
+        QualityForgotten,
+        WindowsForgotten,
+        TagsForgotten,
+        FailoverRulesForgotten,
     }
 }
 
@@ -32,52 +43,72 @@ use oracle::Wrong;
 use oracle::choice::{Oracle, Outcome};
 use oracle::price::Quoted;
 use oracle::worlds::{Call, DECKS, Dice, call, switch};
-use rating::{Ask, Candidate, Policies, Routes, Verdict, charge, quote, routes};
+use rating::quality::Indexes;
+use rating::{Ask, Candidate, Destination, Policies, Routes, Verdict, charge, routes, sell};
 use snapshot::{Model, View};
 use units::{Cause, IngressTrunkId, NodeId, Number, Terms, WallTime};
+
+/// The sell rate that `rating` finds.
+fn sold(view: &View<'_>, call: &Call) -> Result<Terms, Cause> {
+    let number = |text: &str| Number::parse(text.as_bytes()).unwrap();
+    let ingress = view.ingress(IngressTrunkId(call.ingress)).unwrap();
+    let to = Destination::judged(&number(&call.calling), number(&call.called), number(&call.lrn));
+    let (_, deck) = ingress.way(to.jurisdiction);
+    sell(view, (ingress.id(), ingress.account()), deck, &to, WallTime::from_micros(call.at))
+}
 
 /// What `rating` says, in the calculator's words.
 fn decided(view: &View<'_>, policies: &Policies, call: &Call, found: &mut Routes) -> Outcome {
     let number = |text: &str| Number::parse(text.as_bytes()).unwrap();
     let (called, at) = (number(&call.called), WallTime::from_micros(call.at));
     let ingress = view.ingress(IngressTrunkId(call.ingress)).unwrap();
-    let sell = match quote(view, ingress.sell_deck(), &called.into(), at) {
+    let to = Destination::judged(&number(&call.calling), called, number(&call.lrn));
+    let (plan, _) = ingress.way(to.jurisdiction);
+    let sell = match sold(view, call) {
         Ok(sell) => sell,
         Err(cause) => return Outcome { refusal: Some(cause.0), ..Outcome::default() },
     };
+    let mut indexes = Indexes::default();
+    call.indexes.iter().for_each(|(place, index)| indexes.set(*place, *index));
     let ask = Ask {
         node: NodeId(call.node),
         ingress: ingress.id(),
-        plan: ingress.plan(),
+        plan,
         sell,
         originator: ingress.carrier(),
         calling: number(&call.calling),
         called,
+        lrn: to.lrn,
+        jurisdiction: to.jurisdiction,
         at,
         seed: call.seed,
         unreachable: call.unreachable,
-        ..Ask::default()
+        resting: call.resting,
+        throttled: call.throttled,
+        indexes,
     };
     let refusal = routes(view, policies, &ask, found).err().map(|cause| cause.0);
     let named = |one: &Candidate| (one.egress.0, one.plan.0);
-    let rated = |one: &Candidate| (named(one).0, named(one).1, plain(&one.buy.unwrap(), &call.called));
+    let rated = |one: &Candidate| (named(one).0, named(one).1, plain(&one.buy.unwrap()));
     let other = |one: &Candidate| match one.verdict {
         Verdict::Dropped(Cause(cause)) => (named(one).0, named(one).1, cause),
         _ => (named(one).0, named(one).1, 0),
     };
     Outcome {
-        sell: Some(plain(&sell, &call.called)),
+        sell: Some(plain(&sell)),
         tried: found.kept().iter().map(rated).collect(),
         others: found.dropped().iter().map(other).collect(),
         refusal,
     }
 }
 
-fn plain(terms: &Terms, called: &str) -> Quoted {
-    let digits = called.strip_prefix('+').unwrap_or(called);
+fn plain(terms: &Terms) -> Quoted {
     Quoted {
         deck: terms.deck.0,
-        prefix: digits[..usize::from(terms.prefix_digits)].to_owned(),
+        prefix: usize::from(terms.prefix_digits),
+        currencies: (terms.deck_currency, terms.currency),
+        exchange: i128::from(terms.exchange),
+        class: terms.class,
         per_minute: i128::from(terms.per_minute.nanos()),
         fee: i128::from(terms.connection_fee.nanos()),
         minimum: u64::from(terms.minimum_s),
@@ -92,22 +123,28 @@ fn plain(terms: &Terms, called: &str) -> Quoted {
     }
 }
 
-/// How many of so many calls to one switch come out differently; the first is told.
-fn differences(seed: u64, rates: usize, calls: u64, wrong: Wrong) -> (u64, String) {
+/// How many of so many calls to one switch come out differently; the first is told. At most so many are counted.
+fn differences(seed: u64, rates: usize, calls: u64, (wrong, most): (Wrong, u64)) -> (u64, String) {
     let model: Model = switch(seed, rates);
     let image = model.encode().unwrap_or_else(|flaw| panic!("switch {seed}: {flaw}"));
-    let view = View::open(&image);
-    let policies = Policies::compile(&view).unwrap();
-    let oracle = Oracle::of(&model, wrong);
+    compared(&model, &View::open(&image), (seed, calls), (wrong, most))
+}
+
+fn compared(model: &Model, view: &View<'_>, (seed, calls): (u64, u64), (wrong, most): (Wrong, u64)) -> (u64, String) {
+    let policies = Policies::compile(view).unwrap();
+    let oracle = Oracle::of(model, wrong);
     let (mut dice, mut found, mut count, mut first) = (Dice(seed ^ 0xCA11), Routes::default(), 0, String::new());
     for _ in 0..calls {
         let call = call(&mut dice);
-        let (ours, theirs) = (decided(&view, &policies, &call, &mut found), oracle.decide(&call));
-        let prices = priced(&view, &call, &found, &theirs, wrong);
+        let (ours, theirs) = (decided(view, &policies, &call, &mut found), oracle.decide(&call));
+        let prices = priced(view, &call, &found, &theirs, wrong);
         if ours != theirs || prices.is_some() {
             count += 1;
             if count == 1 {
                 first = format!("switch {seed}, {call:?}\nrating: {ours:?}\noracle: {theirs:?}\nprice:  {prices:?}");
+            }
+            if count == most {
+                break;
             }
         }
     }
@@ -116,9 +153,7 @@ fn differences(seed: u64, rates: usize, calls: u64, wrong: Wrong) -> (u64, Strin
 
 /// The first price of the call that `rating` computes and the calculator does not.
 fn priced(view: &View<'_>, call: &Call, found: &Routes, theirs: &Outcome, wrong: Wrong) -> Option<String> {
-    let sell_deck = view.ingress(IngressTrunkId(call.ingress)).unwrap().sell_deck();
-    let called = Number::parse(call.called.as_bytes()).unwrap();
-    let sell = quote(view, sell_deck, &called.into(), WallTime::from_micros(call.at)).ok();
+    let sell = sold(view, call).ok();
     let theirs_all = theirs.sell.iter().chain(theirs.tried.iter().map(|(_, _, buy)| buy));
     let bought = found.kept().iter().filter_map(|candidate| candidate.buy).filter(|_| sell.is_some());
     for (terms, quoted) in sell.into_iter().chain(bought).zip(theirs_all) {
@@ -135,14 +170,14 @@ fn priced(view: &View<'_>, call: &Call, found: &Routes, theirs: &Outcome, wrong:
 #[test]
 fn of_twenty_thousand_calls_to_twenty_decks_none_differs() {
     for seed in 1..=8 {
-        let (count, first) = differences(seed, 150, 2_500, Wrong::Nothing);
+        let (count, first) = differences(seed, 150, 2_500, (Wrong::Nothing, u64::MAX));
         assert_eq!(count, 0, "{first}");
     }
 }
 
 #[test]
 fn every_wrong_rule_is_caught() {
-    for wrong in [
+    let mut left = vec![
         Wrong::HalvesUp,
         Wrong::StepsTurned,
         Wrong::FirstRateForgotten,
@@ -153,10 +188,25 @@ fn every_wrong_rule_is_caught() {
         Wrong::MarginForgotten,
         Wrong::BandsForgotten,
         Wrong::LowPriorityFirst,
-    ] {
-        let caught = (1..=8).any(|seed| differences(seed, 150, 2_500, wrong).0 > 0);
-        assert!(caught, "{wrong:?} makes no difference");
+        Wrong::ExchangeForgotten,
+        Wrong::OverrideForgotten,
+        Wrong::HoursForgotten,
+        Wrong::JurisdictionForgotten,
+        Wrong::StatesTurned,
+        Wrong::PortingForgotten,
+        Wrong::RoutingNumberForgotten,
+        Wrong::QualityForgotten,
+        Wrong::WindowsForgotten,
+        Wrong::TagsForgotten,
+        Wrong::FailoverRulesForgotten,
+    ];
+    for seed in 1..=8 {
+        let model = switch(seed, 150);
+        let image = model.encode().unwrap();
+        let view = View::open(&image);
+        left.retain(|wrong| compared(&model, &view, (seed, 2_500), (*wrong, 1)).0 == 0);
     }
+    assert!(left.is_empty(), "{left:?} make no difference");
 }
 
 /// `make oracle`: ten switches of twenty decks, a million calls.
@@ -165,7 +215,7 @@ fn every_wrong_rule_is_caught() {
 fn of_a_million_calls_none_differs() {
     let (mut calls, mut differing) = (0, 0);
     for seed in 101..=110 {
-        let (count, first) = differences(seed, 2_000, 100_000, Wrong::Nothing);
+        let (count, first) = differences(seed, 2_000, 100_000, (Wrong::Nothing, u64::MAX));
         (calls, differing) = (calls + 100_000, differing + count);
         println!("switch {seed}: {DECKS} decks of 2000 rates, 100000 calls, {count} differences {first}");
     }

@@ -4,9 +4,9 @@
 mod world;
 
 use rating::quality::Sum;
-use rating::{Ask, Policies, Reason, Routes, Verdict, decision, indexes, routes};
+use rating::{Ask, Policies, Reason, Routes, Today, Verdict, decision, on_this_day, routes};
 use snapshot::{Model, Order, Policy, View};
-use units::{Cause, Revision};
+use units::{Cause, EgressTrunkId, Revision};
 use world::{ask, image, way_out, world};
 
 /// Three routes at 0.02, 0.03 and 0.04 a minute.
@@ -29,9 +29,10 @@ fn decide(model: &Model, seed: u64, known: [Sum; 3], day: Ask) -> (Vec<u32>, Vec
     let image = image(model);
     let view = View::open(&image);
     let policies = Policies::compile(&view).unwrap();
-    let mut ask = Ask { resting: day.resting, throttled: day.throttled, ..ask(seed) };
-    ask.indexes = indexes(&view, &policies, &ask, |_, trunk| known[trunk.0 as usize - 2]);
     let (mut out, mut record) = (Routes::default(), Vec::new());
+    let ask = Ask { resting: day.resting, throttled: day.throttled, ..ask(seed) };
+    let known = |_, trunk: EgressTrunkId| known[trunk.0 as usize - 2];
+    let ask = on_this_day(&view, &policies, ask, &mut out, (|_| Today::default(), known));
     let _ = routes(&view, &policies, &ask, &mut out);
     decision::encode(Revision(1), &ask, &out, &mut record);
     let read = decision::decode(&record).unwrap();

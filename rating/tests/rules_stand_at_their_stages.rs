@@ -264,3 +264,59 @@ fn the_record_repeats_what_rules_and_dead_trunks_decided() {
     routes(&view, &policies, &read.ask, &mut again).unwrap();
     assert_eq!((read.candidates.as_slice(), again.all()), (first.all(), first.all()));
 }
+
+/// Two trunks in the call's own plan, one of them again in a failover plan with rules of its own.
+fn with_failover(policy: Policy) -> Model {
+    let mut model = world();
+    way_out(&mut model, 2, "0.2");
+    way_out(&mut model, 3, "0.3");
+    world::deck_of(&mut model, 2).rates.push(world::rate("99", "0.9"));
+    let route = model.plans[0].routes[0].clone();
+    let (id, code) = (units::PlanId(2), "second".into());
+    model.plans.push(snapshot::Plan { id, code, routes: vec![route], policy, ..snapshot::Plan::default() });
+    model.plans[0].failover = Some(id);
+    model.plans[0].routes.remove(0);
+    model
+}
+
+#[test]
+fn a_failover_plan_rewrites_the_numbers_in_its_turn() {
+    let rewrites = vec![rewrite(RewriteField::Called, "^44", "9944"), rewrite(RewriteField::Calling, "^49", "0049")];
+    let model = with_failover(Policy { rewrite: rewrites, ..Policy::default() });
+    let (found, routes) = judged(&model, 0);
+    assert_eq!((found, routes.kept().len()), (Ok(()), 2));
+    let price = |place: usize| routes.kept()[place].buy.map(|buy| buy.per_minute.to_string());
+    assert_eq!(
+        (price(0), price(1)),
+        (Some("0.30".into()), Some("0.90".into())),
+        "the rate is that of the number that goes out"
+    );
+    let image = image(&model);
+    let policies = Policies::compile(&View::open(&image)).unwrap();
+    let numbers = |plan: u32| {
+        let ask = ask(1);
+        rating::numbers_of(&policies, (ask.plan, units::PlanId(plan)), (ask.calling, ask.called)).unwrap()
+    };
+    assert_eq!(numbers(1), (number("4930123456"), number("442071838750")));
+    assert_eq!(numbers(2), (number("004930123456"), number("99442071838750")));
+    let (mut record, mut again, mut written) = (Vec::new(), Routes::default(), Vec::new());
+    decision::encode(Revision(1), &ask(1), &routes, &mut record);
+    let read = decision::decode(&record).unwrap();
+    rating::routes(&View::open(&image), &policies, &read.ask, &mut again).unwrap();
+    decision::encode(Revision(1), &read.ask, &again, &mut written);
+    assert_eq!(written, record, "the record is enough to decide again");
+}
+
+#[test]
+fn a_failover_plan_that_does_not_take_the_numbers_offers_nothing() {
+    let deny = |value: &str| Policy {
+        numbers: snapshot::policy::Numbers { called_deny: vec![prefix(value)], ..Default::default() },
+        ..Policy::default()
+    };
+    assert_eq!(verdicts(&with_failover(deny("4420")), 0), [Some(325), None]);
+    assert_eq!(verdicts(&with_failover(deny("4421")), 0), [None, None]);
+    let mut checked =
+        with_failover(Policy { rewrite: vec![rewrite(RewriteField::Called, "^44", "999")], ..Policy::default() });
+    checked.plans[1].rules.check_called = true;
+    assert_eq!(verdicts(&checked, 0), [Some(28), None], "its number check is its own");
+}

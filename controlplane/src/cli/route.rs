@@ -231,8 +231,10 @@ impl Told<'_> {
         let kept = candidate.verdict == Verdict::Kept;
         let (egress, rules) =
             (self.view.egress(candidate.egress).filter(|_| kept)?, self.policies.egress(candidate.egress));
-        let calling = rules.rewrite_number(RewriteField::Calling, self.admission.calling).ok()?;
-        let called = rating::outbound_number(&egress, rules, &self.admission.called)?;
+        let Admission { plan, calling, called, .. } = self.admission;
+        let (calling, called) = rating::numbers_of(&self.policies, (plan, candidate.plan), (calling, called)).ok()?;
+        let calling = rules.rewrite_number(RewriteField::Calling, calling).ok()?;
+        let called = rating::outbound_number(&egress, rules, &called)?;
         Some((calling.to_string(), called.to_string()))
     }
 

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use cdr::Cdr;
 use clap::Args;
 use rating::decision::decode;
-use rating::whatif::{Fate, Past as Calls, WhatIf};
+use rating::whatif::{BATCH, Fate, Past as Calls, WhatIf};
 use rating::{Ask, Policies, Verdict};
 use serde::Serialize;
 use snapshot::{Encoded, Model};
@@ -43,14 +43,26 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     let draft = model.encode_apart().map_err(|flaw| anyhow::anyhow!("the draft: {flaw}"))?;
     let policies = Policies::compile(&draft.view()).map_err(|flaw| anyhow::anyhow!("the draft: {flaw}"))?;
     let mut past = Past::open(&arguments.window, &arguments.place).await?;
-    let mut trial =
-        Trial { draft: &draft, policies, what_if: WhatIf::default(), calls: Calls::default(), sums: Sums::default() };
+    let mut trial = Trial {
+        draft: &draft,
+        policies,
+        what_if: WhatIf::default(),
+        calls: Calls::default(),
+        fates: Vec::new(),
+        sums: Sums::default(),
+    };
+    let mut batch = Vec::new();
     loop {
         let page = past.page().await?;
-        if page.is_empty() {
+        let is_last = page.is_empty();
+        batch.extend(page);
+        if is_last || batch.len() >= BATCH {
+            trial.decide(&batch);
+            batch.clear();
+        }
+        if is_last {
             break;
         }
-        trial.page(&page);
     }
     let report = trial.sums.report(&model);
     match arguments.form.output {
@@ -83,14 +95,15 @@ struct Trial<'a> {
     policies: Policies,
     what_if: WhatIf,
     calls: Calls,
+    fates: Vec<Fate>,
     sums: Sums,
 }
 
 impl Trial<'_> {
-    fn page(&mut self, page: &[Cdr]) {
+    fn decide(&mut self, batch: &[Cdr]) {
         self.calls.clear();
-        let mut before = Vec::with_capacity(page.len());
-        for cdr in page {
+        let mut before = Vec::with_capacity(batch.len());
+        for cdr in batch {
             self.sums.calls += 1;
             match self.read(cdr) {
                 Some(row) => before.push((row, cdr)),
@@ -99,11 +112,10 @@ impl Trial<'_> {
         }
         let view = self.draft.view();
         let began = Instant::now();
-        let fates: Vec<Fate> =
-            self.calls.calls.iter().map(|call| self.what_if.decide(&view, &self.policies, &self.calls, call)).collect();
+        self.what_if.decide_all(&view, &self.policies, &self.calls, &mut self.fates);
         self.sums.took += began.elapsed();
-        for ((is_blocked, cdr), fate) in before.into_iter().zip(fates) {
-            self.sums.add(cdr, is_blocked, fate);
+        for ((is_blocked, cdr), fate) in before.into_iter().zip(&self.fates) {
+            self.sums.add(cdr, is_blocked, *fate);
         }
     }
 

@@ -47,6 +47,8 @@ pub struct Context<'a> {
     pub ways: &'a Ways,
     /// The shard's media streams.
     pub relay: &'a mut Relay,
+    /// What routes are found in; its memory serves all calls.
+    pub routes: &'a mut rating::Routes,
     /// Reads nanoseconds for stage latencies; decides nothing.
     pub ticks: fn() -> u64,
 }

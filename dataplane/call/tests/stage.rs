@@ -28,6 +28,7 @@ pub struct Stage {
     pub switch: Switch,
     pub random: Random,
     pub relay: Relay,
+    routes: rating::Routes,
     pub out: Effects,
     pub now_ms: u64,
     pub sent: Vec<(u8, SocketAddr, String)>,
@@ -67,6 +68,7 @@ impl Stage {
             },
             random: Random::new([7; 32]),
             relay: Relay::new(20_000, 20_099, 1),
+            routes: rating::Routes::default(),
             out: Effects::default(),
             now_ms: 1_000,
             sent: Vec::new(),
@@ -91,6 +93,7 @@ impl Stage {
             policies: &self.policies,
             ways: &self.ways,
             relay: &mut self.relay,
+            routes: &mut self.routes,
             ticks: || 0,
         };
         step(&mut ctx)

@@ -271,7 +271,7 @@ impl Shard {
             (&self.switch, &self.ways),
             &mut self.random,
             &mut self.relay,
-            &mut self.work,
+            (&mut self.work, &mut self.routes),
             self.config.ticks,
         );
         let call = Call::begin(&mut ctx, opening, invite, refusal);

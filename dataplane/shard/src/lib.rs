@@ -195,6 +195,7 @@ pub struct Shard {
     book: Book,
     standings: Standings,
     work: call::effect::Effects,
+    routes: rating::Routes,
     inbox: VecDeque<(ShardId, book::Entry)>,
     book_orders: Vec<book::Order>,
     waiting: VecDeque<(u64, Waiting)>,
@@ -254,6 +255,7 @@ impl Shard {
             book,
             standings: Standings::default(),
             work: call::effect::Effects::default(),
+            routes: rating::Routes::default(),
             inbox: VecDeque::new(),
             book_orders: Vec::new(),
             waiting: VecDeque::new(),
@@ -555,7 +557,7 @@ pub(crate) fn context<'a>(
     (switch, ways): (&'a Switch, &'a Ways),
     random: &'a mut Random,
     relay: &'a mut Relay,
-    work: &'a mut call::effect::Effects,
+    (work, routes): (&'a mut call::effect::Effects, &'a mut rating::Routes),
     ticks: fn() -> u64,
 ) -> Context<'a> {
     Context {
@@ -564,6 +566,7 @@ pub(crate) fn context<'a>(
         policies: &loaded.policies,
         ways,
         relay,
+        routes,
         ticks,
     }
 }

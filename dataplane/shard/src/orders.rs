@@ -43,7 +43,7 @@ impl Shard {
             (&self.switch, &self.ways),
             &mut self.random,
             &mut self.relay,
-            &mut self.work,
+            (&mut self.work, &mut self.routes),
             self.config.ticks,
         );
         step(&mut entry.call, &mut ctx);

@@ -86,15 +86,16 @@ pub struct Standings {
 impl Standings {
     /// Another snapshot: what is watched here. What did not change keeps its memory.
     pub fn set(&mut self, clock: Clock, view: &View<'_>, policies: &Policies, is_home: impl Fn(EgressTrunkId) -> bool) {
-        let mut before = core::mem::take(&mut self.trunks);
+        let mut before = core::mem::take(&mut self.trunks).into_iter().peekable();
+        // Both come in order of id.
         for (trunk, rules) in policies.egress_trunks() {
             if !is_watched(view, policies, trunk) || !is_home(trunk) {
                 continue;
             }
-            let known = before.iter().position(|watched| watched.trunk == trunk);
-            let watched = known.map(|place| before.swap_remove(place));
+            while before.next_if(|watched| watched.trunk < trunk).is_some() {}
+            let known = before.next_if(|watched| watched.trunk == trunk);
             let mut watched =
-                watched.unwrap_or_else(|| Watched { trunk, standing: Standing::new(clock, &rules.policy), shut: None });
+                known.unwrap_or_else(|| Watched { trunk, standing: Standing::new(clock, &rules.policy), shut: None });
             watched.standing.set(clock, &rules.policy);
             self.trunks.push(watched);
         }
@@ -103,29 +104,32 @@ impl Standings {
         (0..self.trunks.len()).for_each(|place| self.tell(clock, place));
     }
 
+    /// Old and new routes are sorted, so that both are walked through once: this is a shard's turn, and plans may be many.
     fn set_routes(&mut self, view: &View<'_>, policies: &Policies, is_home: impl Fn(EgressTrunkId) -> bool) {
-        let mut before = core::mem::take(&mut self.routes);
+        let mut before = core::mem::take(&mut self.routes).into_iter().peekable();
+        let mut trunks: Vec<EgressTrunkId> = Vec::new();
+        // Plans come in order of id.
         for plan in view.plans().filter(|plan| plan.order() == Order::Quality) {
             let quality = &policies.plan(plan.id()).policy.quality;
-            for trunk in plan.routes().map(|route| route.egress_trunk()).filter(|trunk| is_home(*trunk)) {
-                let key = (plan.id(), trunk);
-                // A trunk may stand in a plan by itself and in a group.
-                if self.routes.iter().any(|route| (route.plan, route.trunk) == key) {
-                    continue;
-                }
-                let known = before.iter().position(|route| (route.plan, route.trunk) == key);
-                let window = known.map(|place| before.swap_remove(place).window);
-                let window = window.filter(|window| window.is(quality.calls(), quality.short_s()));
+            trunks.clear();
+            trunks.extend(plan.routes().map(|route| route.egress_trunk()).filter(|trunk| is_home(*trunk)));
+            trunks.sort_unstable();
+            // A trunk may stand in a plan by itself and in a group.
+            trunks.dedup();
+            for trunk in &trunks {
+                let key = (plan.id(), *trunk);
+                while before.next_if(|route| (route.plan, route.trunk) < key).is_some() {}
+                let known = before.next_if(|route| (route.plan, route.trunk) == key).map(|route| route.window);
+                let known = known.filter(|window| window.is(quality.calls(), quality.short_s()));
                 self.routes.push(Route {
                     plan: key.0,
                     trunk: key.1,
-                    window: window.unwrap_or_else(|| Window::new(quality.calls(), quality.short_s())),
+                    window: known.unwrap_or_else(|| Window::new(quality.calls(), quality.short_s())),
                     forget_ms: u64::from(quality.forget_s()) * 1_000,
                     told: false,
                 });
             }
         }
-        self.routes.sort_unstable_by_key(|route| (route.plan, route.trunk));
         self.tell_at = (!self.routes.is_empty()).then(Instant::default);
     }
 

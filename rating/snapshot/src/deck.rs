@@ -12,13 +12,14 @@ use crate::layout::{
 };
 use crate::prefix;
 use crate::read::{Record, i64_at, section, u8_at, u16_at, u32_at, u64_at};
+use crate::seek::{Key, Seek};
 
 /// A rate deck.
 #[derive(Clone, Copy)]
 pub struct DeckView<'a> {
     record: Record<'a>,
     fields: &'a [u8; deck::SIZE],
-    tables: Tables<'a>,
+    pub(crate) tables: Tables<'a>,
 }
 
 /// A deck's image.
@@ -153,33 +154,10 @@ impl<'a> DeckView<'a> {
     /// The rate that counts: of the longest prefix of `digits` that has one in force for such a call, the one of its jurisdiction, then
     /// the one of its hours, then the one that began last. Allocates nothing.
     pub fn lookup(&self, digits: &[u8], when: impl Into<When>) -> Option<RateView<'a>> {
-        let at = when.into();
-        let (number, symbols) = prefix::narrow(digits);
-        let tables = &self.tables;
-        // A prefix with a letter that fits is longer than any without: the letter stands where those end.
-        if (symbols as usize) < digits.len()
-            && tables.count(WIDE_KEYS) > 0
-            && let Some(found) = self.wide(digits, at)
-        {
-            return Some(found);
-        }
-        let slots: &[[u8; 2]] = tables.table(SLOTS);
-        let slot = slots.get((number >> (64 - 4 * tables.depth())) as usize)?;
-        let (buckets, reach) = (tables.buckets(), tables.head(tables::REACH));
-        let shorter = (2_u32 << symbols) - 1;
-        let mut lengths = u32::from(u16::from_le_bytes(*slot)) & shorter;
-        while let Some(length) = lengths.checked_ilog2() {
-            lengths ^= 1 << length;
-            if let Some(line) = find(buckets, reach, prefix::narrow_head(number, length))
-                && let Some(found) = self.in_force(line, at, length)
-            {
-                return Some(found);
-            }
-        }
-        None
+        Seek::new(*self, Key::of(digits)).find(when.into())
     }
 
-    fn wide(&self, digits: &[u8], at: When) -> Option<RateView<'a>> {
+    pub(crate) fn wide(&self, digits: &[u8], at: When) -> Option<RateView<'a>> {
         let keys: &[[u8; 16]] = self.tables.table(WIDE_KEYS);
         let lines: &[[u8; 4]] = self.tables.table(WIDE_LINES);
         let (number, symbols) = prefix::wide(digits);
@@ -190,7 +168,7 @@ impl<'a> DeckView<'a> {
         })
     }
 
-    fn in_force(&self, lines: u32, at: When, symbols: u32) -> Option<RateView<'a>> {
+    pub(crate) fn in_force(&self, lines: u32, at: When, symbols: u32) -> Option<RateView<'a>> {
         if lines & SEVERAL == 0 {
             return self.rate(lines, at, symbols);
         }
@@ -296,7 +274,7 @@ pub(crate) fn wanted(record: Record<'_>) -> Wanted<'_> {
 }
 
 /// The line of a key.
-fn find(buckets: &[[u8; bucket::SIZE]], reach: usize, key: u64) -> Option<u32> {
+pub(crate) fn find(buckets: &[[u8; bucket::SIZE]], reach: usize, key: u64) -> Option<u32> {
     let (at, place) = place(buckets, reach, key)?;
     Some(u32_at(buckets.get(at)?, bucket::LINES + place * 4))
 }
@@ -306,8 +284,11 @@ fn place(buckets: &[[u8; bucket::SIZE]], reach: usize, key: u64) -> Option<(usiz
     let mut at = prefix::home(key, buckets.len() as u32) as usize;
     for _ in 0..reach {
         let bucket = buckets.get(at)?;
-        if let Some(place) = (0..bucket::PLACES).find(|place| u64_at(bucket, place * 8) == key) {
-            return Some((at, place));
+        // All places at once: a branch for each would be guessed wrong.
+        let hits =
+            (0..bucket::PLACES).fold(0_u32, |hits, place| hits | u32::from(u64_at(bucket, place * 8) == key) << place);
+        if hits != 0 {
+            return Some((at, hits.trailing_zeros() as usize));
         }
         if bucket[bucket::SPILLED] == 0 {
             return None;

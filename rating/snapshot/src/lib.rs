@@ -36,6 +36,7 @@ mod prefix;
 mod read;
 pub mod routing;
 mod row;
+mod seek;
 mod together;
 mod verify;
 mod view;
@@ -54,5 +55,6 @@ pub use model::{
 pub use pack::Packer;
 pub use policy::{Policy, PolicyFlaw, Side};
 pub use routing::{PlanRules, RouteRules};
+pub use seek::{Key, Seek};
 pub use together::{Refusal, Snapshot};
 pub use view::{AccountView, CarrierView, EgressView, IngressView, PlanView, RouteView, View};

@@ -116,12 +116,17 @@ impl Choice {
         self.routes.get(place)
     }
 
+    /// Prices that are near enough count as equal.
+    pub fn has_bands(&self) -> bool {
+        self.near_price.max(self.near_percent) > Money::ZERO
+    }
+
     /// The dearest price of the band whose cheapest price is this; `None` where only equal prices are equal.
     pub fn band(&self, cheapest: Money) -> Option<Money> {
         let share = i128::from(cheapest.nanos()) * i128::from(self.near_percent.nanos()) / WHOLE;
         let share = Money::from_nanos(i64::try_from(share).unwrap_or(i64::MAX));
         let width = self.near_price.max(share);
-        (self.near_price.max(self.near_percent) > Money::ZERO).then(|| cheapest + width)
+        self.has_bands().then(|| cheapest + width)
     }
 
     /// The least margin of a minute that is sold at this price: the plan's guard, or the share if that asks for more.

@@ -5,11 +5,13 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use snapshot::{Model, Order, Plan, PlanRoute, RouteRules};
+use snapshot::routing::Window;
+use snapshot::{Model, Order, Plan, PlanRoute, RouteRules, Way};
+use units::{Currency, DeckId, Jurisdiction};
 
 use super::Wrong;
-use super::price::Quoted;
-use super::sheets::Sheets;
+use super::price::{ONE, Quoted, nearest};
+use super::sheets::{Sheets, clock, jurisdiction};
 use super::worlds::Call;
 
 /// What should become of it.
@@ -36,16 +38,16 @@ struct Candidate<'a> {
     member: (bool, i16, u16),
     cause: u16,
     buy: Option<Quoted>,
+    /// Of a minute, in the originator's currency.
+    price: i128,
+    /// Of quality.
+    index: Option<i64>,
     holds: bool,
 }
 
 impl Candidate<'_> {
     fn key(&self) -> u64 {
         self.route.group.map_or(u64::from(self.trunk), |group| (1 << 32) + u64::from(group.0))
-    }
-
-    fn price(&self) -> i128 {
-        self.buy.as_ref().map_or(0, |buy| buy.per_minute)
     }
 
     fn id(&self) -> (usize, usize) {
@@ -67,16 +69,26 @@ impl<'a> Oracle<'a> {
 
     pub fn decide(&self, call: &Call) -> Outcome {
         let ingress = self.model.ingress_trunks.iter().find(|trunk| trunk.id.0 == call.ingress).unwrap();
-        let sell = self.sheets.find(ingress.sell_deck.0, &call.called, call.at, self.wrong);
+        let way = match jurisdiction(call, self.wrong) {
+            Jurisdiction::Inter => ingress.ways.inter,
+            Jurisdiction::Intra => ingress.ways.intra,
+            Jurisdiction::Indeterminate => ingress.ways.indeterminate,
+            _ => Way::default(),
+        };
+        let own = way.sell_deck.unwrap_or(ingress.sell_deck);
+        let sell = self.rate((ingress.override_deck, own), &call.called, call, ingress.account.0);
         let Some(sell) = sell else { return Outcome { refusal: Some(307), ..Outcome::default() } };
         if sell.blocked {
             return Outcome { refusal: Some(330), ..Outcome::default() };
         }
-        let mut all = self.candidates(ingress.plan.0, call.node);
+        let mut all = self.candidates(way.plan.unwrap_or(ingress.plan).0, call.node);
         for (bit, candidate) in all.iter_mut().enumerate() {
+            candidate.index = call.indexes.iter().find(|(place, _)| *place == bit).map(|(_, index)| *index);
             self.judge(candidate, call, &sell);
-            if candidate.cause == 0 && call.unreachable >> bit & 1 == 1 {
-                candidate.cause = 338;
+            for (places, cause) in [(call.unreachable, 338), (call.resting, 410), (call.throttled, 411)] {
+                if candidate.cause == 0 && places >> bit & 1 == 1 {
+                    candidate.cause = cause;
+                }
             }
         }
         let exclusive = |one: &Candidate<'_>| one.route.rules.exclusive && one.holds && one.buy.is_some();
@@ -85,6 +97,26 @@ impl<'a> Oracle<'a> {
         }
         let order = self.settle(&mut all, call.seed);
         outcome(&all, &order, sell)
+    }
+
+    /// By the override deck where that has a rate, else by the own one; with what its money is worth to the account.
+    fn rate(&self, (over, own): (Option<DeckId>, DeckId), called: &str, call: &Call, account: u32) -> Option<Quoted> {
+        let find = |deck: DeckId| self.sheets.find(deck.0, called, call, self.wrong);
+        let over = over.filter(|_| self.wrong != Wrong::OverrideForgotten);
+        let quoted = over.and_then(find).or_else(|| find(own))?;
+        let currency = self.model.accounts.iter().find(|one| one.id.0 == account).unwrap().currency;
+        let exchange = self.exchange(quoted.currencies.0, currency, call.at);
+        Some(Quoted { currencies: (quoted.currencies.0, currency), exchange, ..quoted })
+    }
+
+    /// Billionths of one currency for a unit of another.
+    fn exchange(&self, from: Currency, to: Currency, at: i64) -> i128 {
+        let value = |currency| {
+            let known = self.model.exchange_rates.iter().filter(|rate| rate.currency == currency);
+            let last = known.filter(|rate| rate.from.micros() <= at).max_by_key(|rate| rate.from).unwrap();
+            i128::from(last.value.nanos())
+        };
+        if from == to || self.wrong == Wrong::ExchangeForgotten { ONE } else { nearest(value(from) * ONE, value(to)) }
     }
 
     /// The plan and the plans behind it, members of groups one by one.
@@ -96,7 +128,7 @@ impl<'a> Oracle<'a> {
             for (place, route) in plan.routes.iter().enumerate() {
                 let one = |trunk: u32, member| {
                     let (cause, buy, holds) = (0, None, false);
-                    Candidate { depth, place, plan, route, trunk, member, cause, buy, holds }
+                    Candidate { depth, place, plan, route, trunk, member, cause, buy, holds, price: 0, index: None }
                 };
                 match route.group {
                     None => all.push(one(route.egress_trunk.0, (false, 0, 0))),
@@ -118,7 +150,13 @@ impl<'a> Oracle<'a> {
     /// Fills in the rate and the first thing that stands against a candidate.
     fn judge(&self, one: &mut Candidate<'a>, call: &Call, sell: &Quoted) {
         let ingress = self.model.ingress_trunks.iter().find(|trunk| trunk.id.0 == call.ingress).unwrap();
-        one.holds = holds(&one.plan.rules.areas, &one.route.rules, &ingress.policy.tags, call);
+        let (called, refused) = self.called_by(one, call);
+        let seen = Call { called, ..call.clone() };
+        if let Some(cause) = refused {
+            one.cause = cause;
+            return;
+        }
+        one.holds = holds(one.plan, &one.route.rules, &ingress.policy.tags, &seen, self.wrong);
         one.cause = 310;
         if !one.holds || (one.plan.order == Order::Percent && one.route.percent == 0) {
             return;
@@ -134,13 +172,37 @@ impl<'a> Oracle<'a> {
         } else if trunk.carrier == ingress.carrier && !ingress.policy.own_terminators {
             339
         } else {
-            one.buy = self.sheets.find(trunk.buy_deck.0, &call.called, call.at, self.wrong);
+            // Where it goes was judged by the number as admitted.
+            let to = Call { called: call.called.clone(), ..call.clone() };
+            one.buy = self.rate((trunk.override_deck, trunk.buy_deck), &seen.called, &to, trunk.account.0);
             match &one.buy {
                 None => 405,
-                Some(buy) if buy.blocked => 331,
-                Some(buy) => self.margin(one.plan, sell.per_minute, buy.per_minute),
+                Some(buy) => {
+                    let worth = self.exchange(buy.currencies.0, sell.currencies.1, call.at);
+                    one.price = nearest(buy.per_minute * worth, ONE);
+                    let sold = nearest(sell.per_minute * sell.exchange, ONE);
+                    if buy.blocked { 331 } else { self.margin(one.plan, sold, one.price) }
+                }
             }
         };
+    }
+
+    /// The destination by the candidate's plan: failover plans have lists and rewrites here, written as prefixes.
+    fn called_by(&self, one: &Candidate<'a>, call: &Call) -> (String, Option<u16>) {
+        let policy = &one.plan.policy;
+        if one.depth == 0 || self.wrong == Wrong::FailoverRulesForgotten {
+            return (call.called.clone(), None);
+        }
+        if policy.numbers.called_deny.iter().any(|line| call.called.starts_with(&line.value)) {
+            return (call.called.clone(), Some(325));
+        }
+        let mut called = call.called.clone();
+        for rule in &policy.rewrite {
+            if let Some(rest) = called.strip_prefix(rule.pattern.strip_prefix('^').unwrap()) {
+                called = format!("{}{rest}", rule.replacement);
+            }
+        }
+        (called, None)
     }
 
     /// 324 where too little is left of the sell price.
@@ -185,7 +247,7 @@ impl<'a> Oracle<'a> {
         let mut rows: Vec<Row<'_>> = Vec::new();
         for ((key, _), mut members) in routes {
             members.sort_by_key(|place| all[*place].trunk);
-            let price = members.iter().map(|place| all[*place].price()).min().unwrap();
+            let price = members.iter().map(|place| all[*place].price).min().unwrap();
             let first = &all[members[0]];
             let weights: Vec<u64> = members.iter().map(|place| u64::from(all[*place].member.2)).collect();
             let turns = drawn(seed, (1 << 49) + key * 256, &weights);
@@ -196,7 +258,10 @@ impl<'a> Oracle<'a> {
                 (far, Reverse(priority), turn(place), all[*place].trunk)
             });
             let forced = number(seed, (1 << 40) + key) % 100 < u64::from(first.route.rules.force_percent);
-            rows.push(Row { key, price, route: first.route, members: sorted, forced, band: 0 });
+            let explored = number(seed, (1 << 41) + key) % 100 < u64::from(first.plan.policy.quality.explore_percent());
+            let merits = members.iter().map(|place| merit(all[*place].index, explored));
+            let merit = merits.max().filter(|_| self.wrong != Wrong::QualityForgotten).unwrap_or_default();
+            rows.push(Row { key, price, route: first.route, members: sorted, forced, merit, band: 0 });
         }
         let Some(plan) = rows.first().map(|row| all[row.members[0]].plan) else { return Vec::new() };
         self.sort(plan, &mut rows, seed, depth);
@@ -223,7 +288,9 @@ impl<'a> Oracle<'a> {
                 rows.sort_by_key(|row| (!row.forced, row.route.weight, row.price, priority(row), chance(row)))
             }
             Order::Percent => rows.sort_by_key(|row| (!row.forced, row.band, chance(row))),
-            Order::Quality => panic!("no book of this test orders by quality: quality_orders_routes.rs does"),
+            Order::Quality => {
+                rows.sort_by_key(|row| (!row.forced, Reverse(row.merit), row.price, priority(row), chance(row)))
+            }
         }
     }
 }
@@ -235,7 +302,16 @@ struct Row<'a> {
     route: &'a PlanRoute,
     members: Vec<usize>,
     forced: bool,
+    /// Worst first: unknown, by index, tried to find out.
+    merit: (u8, i64),
     band: usize,
+}
+
+fn merit(index: Option<i64>, explored: bool) -> (u8, i64) {
+    match index {
+        Some(index) => (1, index),
+        None => (if explored { 2 } else { 0 }, 0),
+    }
 }
 
 /// Numbers the bands: each begins with the cheapest price that is in none.
@@ -263,7 +339,7 @@ fn outcome(all: &[Candidate<'_>], tried: &[usize], sell: Quoted) -> Outcome {
     let dropped = dropped.map(|place| (named(&place).0, named(&place).1, all[place].cause));
     let others: Vec<_> = surplus.chain(dropped).collect();
     let mut causes: Vec<u16> = others.iter().map(|other| other.2).collect();
-    causes.retain(|cause| [324, 331, 339, 322, 321, 326, 325, 338].contains(cause));
+    causes.retain(|cause| [324, 331, 339, 322, 321, 326, 325, 338, 410, 411].contains(cause));
     causes.sort_unstable();
     causes.dedup();
     let only = if causes.len() == 1 { causes[0] } else { 310 };
@@ -272,24 +348,40 @@ fn outcome(all: &[Candidate<'_>], tried: &[usize], sell: Quoted) -> Outcome {
 }
 
 /// Whether a route's conditions hold. Expressions are written as `^` and literal digits, so that no expression engine is needed here.
-fn holds(areas: &[snapshot::routing::Area], rules: &RouteRules, tags: &[String], call: &Call) -> bool {
+fn holds(plan: &Plan, rules: &RouteRules, tags: &[String], call: &Call, wrong: Wrong) -> bool {
     let begins = |expression: &str, number: &str| number.starts_with(expression.strip_prefix('^').unwrap());
     let fits = |expression: &str, number: &str| expression.is_empty() || begins(expression, number);
     let hits = |expression: &str, number: &str| !expression.is_empty() && begins(expression, number);
     let lies = |names: &[String], number: &str| {
         let number = number.trim_start_matches('+');
-        let prefixes = areas.iter().filter(|area| names.contains(&area.name)).flat_map(|area| &area.prefixes);
-        names.is_empty() || prefixes.into_iter().any(|prefix| number.starts_with(prefix.as_str()))
+        let areas = plan.rules.areas.iter().filter(|area| names.contains(&area.name));
+        names.is_empty() || areas.flat_map(|area| &area.prefixes).any(|prefix| number.starts_with(prefix.as_str()))
     };
+    let tagged = rules.tags.is_empty() || rules.tags.iter().any(|tag| tags.contains(tag));
     rules.active
-        && (rules.tags.is_empty() || rules.tags.iter().any(|tag| tags.contains(tag)))
+        && (tagged || wrong == Wrong::TagsForgotten)
         && lies(&rules.called_areas, &call.called)
         && lies(&rules.calling_areas, &call.calling)
         && fits(&rules.called_match, &call.called)
         && !hits(&rules.called_deny, &call.called)
         && fits(&rules.calling_match, &call.calling)
         && !hits(&rules.calling_deny, &call.calling)
+        && (open(plan, rules, call.at) || wrong == Wrong::WindowsForgotten)
 }
+
+/// Whether the moment lies in one of a route's windows, on the clock of the plan.
+fn open(plan: &Plan, rules: &RouteRules, at: i64) -> bool {
+    let changes: Vec<_> = plan.offsets.iter().map(|change| (change.from.micros(), change.ahead_s)).collect();
+    let (weekday, minute) = clock(&changes, at);
+    let (day, shown) = (DAYS[weekday as usize], format!("{:02}:{:02}", minute / 60, minute % 60));
+    let within = |window: &Window| {
+        let is_day = window.days.is_empty() || window.days.iter().any(|one| one == day);
+        is_day && window.from <= shown && (window.till.is_empty() || shown < window.till)
+    };
+    rules.hours.is_empty() || rules.hours.iter().any(within)
+}
+
+const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 /// A decimal in nano-units; 0 for an empty text.
 fn nanos(text: &str) -> i128 {

@@ -1,15 +1,31 @@
 //! Seconds and money by the rules of the README, in fractions of 128 bits; nothing here calls the code under test.
 
 use snapshot::{Deck, Rate};
-use units::Rounding;
+use units::{Currency, RateClass, Rounding};
 
 use super::Wrong;
+
+/// As many billionths as make a whole.
+pub const ONE: i128 = 1_000_000_000;
+
+/// A fraction to the nearest whole, halves to the even one; nothing here is negative.
+pub fn nearest(above: i128, below: i128) -> i128 {
+    let (whole, rest) = (above / below, above % below);
+    if rest * 2 > below || (rest * 2 == below && whole % 2 == 1) { whole + 1 } else { whole }
+}
 
 /// What a rate says, as plain numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quoted {
     pub deck: u32,
-    pub prefix: String,
+    /// Symbols of the number that its prefix matched.
+    pub prefix: usize,
+    /// What its prices count in, and what its account counts in.
+    pub currencies: (Currency, Currency),
+    /// Billionths of the account's currency for one unit of the deck's.
+    pub exchange: i128,
+    /// Hours and jurisdiction.
+    pub class: RateClass,
     /// Nano-units for sixty seconds.
     pub per_minute: i128,
     /// Nano-units for an answer.
@@ -31,7 +47,10 @@ impl Quoted {
     pub fn of(deck: &Deck, rate: &Rate) -> Quoted {
         Quoted {
             deck: deck.id.0,
-            prefix: rate.prefix.clone(),
+            prefix: rate.prefix.len(),
+            currencies: (deck.currency, deck.currency),
+            exchange: ONE,
+            class: rate.class,
             per_minute: i128::from(rate.per_minute.nanos()),
             fee: i128::from(rate.connection_fee.nanos()),
             minimum: u64::from(rate.minimum_s),
@@ -58,9 +77,10 @@ impl Quoted {
         }
         let after = i128::from(billed - first);
         let sixty = self.first * i128::from(first) + self.per_minute * after + self.fee * 60;
-        let net = self.rounded(sixty, 60, wrong);
+        let sixty = if wrong == Wrong::ExchangeForgotten { sixty * ONE } else { sixty * self.exchange };
+        let net = self.rounded(sixty, 60 * ONE, wrong);
         let tax = if wrong == Wrong::TaxOnRounded { 0 } else { self.tax };
-        let gross = self.rounded(sixty * (1_000_000 + tax), 60_000_000, wrong);
+        let gross = self.rounded(sixty * (1_000_000 + tax), 60_000_000 * ONE, wrong);
         (billed, net, if wrong == Wrong::TaxOnRounded { net + net * self.tax / 1_000_000 } else { gross })
     }
 

@@ -1,23 +1,29 @@
 //! Random switches of twenty decks, and random calls to them.
 
-use snapshot::routing::Area;
+use snapshot::policy::{Number as Line, NumberKind, Numbers, Rewrite, RewriteField};
+use snapshot::routing::{Area, Window};
 use snapshot::{
-    Account, Carrier, Deck, EgressTrunk, GroupMember, IngressTrunk, Model, Order, Plan, PlanRoute, PlanRules, Policy,
-    Rate, RouteRules, TrunkGroup,
+    Account, Calendar, Carrier, Deck, EgressTrunk, ExchangeRate, GroupMember, IngressTrunk, Minute, Model, Offset,
+    Order, Peak, Plan, PlanRoute, PlanRules, Policy, Rate, RouteRules, TrunkGroup, Way, Ways, Weekday,
 };
 use units::{
-    AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, PlanId, Revision, Rounding,
-    TrunkGroupId, WallTime,
+    AccountId, CarrierId, Currency, DeckId, EgressTrunkId, Hours, IngressTrunkId, Jurisdiction, Money, PlanId,
+    RateClass, Revision, Rounding, TrunkGroupId, WallTime,
 };
 
 pub const DECKS: u32 = 20;
 const SELL_DECKS: u32 = 4;
+/// The last so many decks hold few rates and stand before others.
+const OVER_DECKS: u32 = 3;
 const CARRIERS: u32 = 8;
 const TRUNKS: u32 = 24;
 const PLANS: u32 = 8;
 const INGRESS: u32 = 8;
-/// The moment around which rates begin and end.
+/// The moment around which rates begin and end: a Thursday, 12:00 UTC.
 const NOON: i64 = 1_767_268_800_000_000;
+const HOUR: i64 = 3_600_000_000;
+/// New York, Los Angeles, Chicago, Toronto, toll-free; and codes that the short prefixes of decks reach.
+const AREA_CODES: [&str; 10] = ["212", "718", "213", "415", "312", "416", "800", "720", "727", "202"];
 
 /// The generator of Marsaglia, 2003: xorshift64.
 pub struct Dice(pub u64);
@@ -64,6 +70,12 @@ pub struct Call {
     pub at: i64,
     pub seed: u64,
     pub unreachable: u64,
+    pub resting: u64,
+    pub throttled: u64,
+    /// The location routing number; empty for none.
+    pub lrn: String,
+    /// Places of candidates and their quality.
+    pub indexes: Vec<(usize, i64)>,
     pub talk_ms: u64,
 }
 
@@ -76,11 +88,12 @@ pub fn switch(seed: u64, rates: usize) -> Model {
         blocked: dice.once_in(8),
         ..Carrier::default()
     };
-    let account = |id| Account { id: AccountId(id), carrier: CarrierId(id), currency: Currency::USD };
+    let account = |id, dice: &mut Dice| Account { id: AccountId(id), carrier: CarrierId(id), currency: currency(dice) };
     Model {
         revision: Revision(1),
         carriers: (1..=CARRIERS).map(|id| carrier(id, dice)).collect(),
-        accounts: (1..=CARRIERS).map(account).collect(),
+        accounts: (1..=CARRIERS).map(|id| account(id, dice)).collect(),
+        exchange_rates: exchange_rates(dice),
         decks: (1..=DECKS).map(|id| deck(id, rates, dice)).collect(),
         egress_trunks: (1..=TRUNKS).map(|id| trunk(id, dice)).collect(),
         groups: (1..=4).map(|id| group(id, dice)).collect(),
@@ -90,13 +103,60 @@ pub fn switch(seed: u64, rates: usize) -> Model {
     }
 }
 
+fn currency(dice: &mut Dice) -> Currency {
+    let code = dice.pick(&["USD", "USD", "USD", "EUR", "GBP"]);
+    Currency::from_bytes(code.as_bytes().try_into().unwrap()).unwrap()
+}
+
+/// What the currencies are worth, and the two others once more from about noon on.
+fn exchange_rates(dice: &mut Dice) -> Vec<ExchangeRate> {
+    let rate = |code: &[u8; 3], from: i64, nanos: i64| ExchangeRate {
+        currency: Currency::from_bytes(*code).unwrap(),
+        from: WallTime::from_micros(from),
+        value: Money::from_nanos(nanos),
+    };
+    let later = NOON + dice.below(5) as i64 - 2;
+    let near = |nanos: i64, dice: &mut Dice| nanos + dice.below(60_000_000) as i64;
+    vec![
+        rate(b"USD", 0, 1_000_000_000),
+        rate(b"EUR", 0, near(1_050_000_000, dice)),
+        rate(b"EUR", later, near(1_050_000_000, dice)),
+        rate(b"GBP", 0, near(1_200_000_000, dice)),
+        rate(b"GBP", later, near(1_200_000_000, dice)),
+    ]
+}
+
+/// A week's peak hours, and in half of the decks free days.
+fn calendar(dice: &mut Dice) -> Calendar {
+    let days = [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri, Weekday::Sat];
+    let window = |dice: &mut Dice| Peak {
+        days: days[..2 + dice.below(5) as usize].to_vec(),
+        from: Minute::parse(dice.pick(&["00:00", "08:00", "11:30", "12:00"])).unwrap(),
+        till: Minute::parse(dice.pick(&["12:01", "18:00", "24:00"])).unwrap(),
+    };
+    Calendar {
+        peak: (0..dice.below(3)).map(|_| window(dice)).collect(),
+        free_weekdays: if dice.once_in(2) { vec![dice.pick(&days), Weekday::Sun] } else { Vec::new() },
+        ..Calendar::default()
+    }
+}
+
+/// Seconds ahead of UTC from some moment on, and others from about noon on.
+fn changes(dice: &mut Dice) -> Vec<(WallTime, i32)> {
+    let later = NOON + dice.below(5) as i64 - 2;
+    let mut one = |from: i64| (WallTime::from_micros(from), dice.pick(&[0, 3_600, -18_000, 20_700]));
+    let both = [one(NOON - 1_000 * HOUR), one(later)];
+    both[..dice.below(3) as usize].to_vec()
+}
+
 fn deck(id: u32, rates: usize, dice: &mut Dice) -> Deck {
     let sells = id <= SELL_DECKS;
+    let rates = if id > DECKS - OVER_DECKS { rates / 8 } else { rates };
     let mut all: Vec<Rate> = Vec::new();
     let mut seen = std::collections::BTreeSet::new();
     while all.len() < rates {
         let rate = rate(sells, dice);
-        if seen.insert((rate.prefix.clone(), rate.from)) {
+        if seen.insert((rate.prefix.clone(), rate.class, rate.from)) {
             all.push(rate);
         }
     }
@@ -104,13 +164,28 @@ fn deck(id: u32, rates: usize, dice: &mut Dice) -> Deck {
     let decimals = dice.pick(&[6, 6, 4, 2, 9, 0]);
     let (steps_from_zero, tax_ppm) = (dice.once_in(3), dice.pick(&[0, 0, 210_000, 77_777]));
     let code = format!("d{id}");
-    Deck { id: DeckId(id), code, rounding, decimals, steps_from_zero, tax_ppm, rates: all, ..Deck::default() }
+    Deck {
+        id: DeckId(id),
+        code,
+        currency: currency(dice),
+        rounding,
+        decimals,
+        steps_from_zero,
+        tax_ppm,
+        rates: all,
+        calendar: calendar(dice),
+        offsets: changes(dice).into_iter().map(|(from, ahead_s)| Offset { from, ahead_s }).collect(),
+        by_jurisdiction: dice.once_in(2),
+        by_lrn: dice.once_in(3),
+        ..Deck::default()
+    }
 }
 
 fn rate(sells: bool, dice: &mut Dice) -> Rate {
     let prefix = match dice.below(40) {
         0 => String::new(),
         1 => dice.digits(0, 3) + dice.pick(&["A", "B7", "*"]),
+        2..5 => "1".to_owned() + dice.pick(&AREA_CODES),
         _ => dice.digits(0, 6),
     };
     // Sell prices lie a little above, and prices repeat, so that margins and ties are close.
@@ -129,6 +204,10 @@ fn rate(sells: bool, dice: &mut Dice) -> Rate {
         from: WallTime::from_micros(from),
         till,
         blocked: dice.once_in(25),
+        class: RateClass {
+            hours: dice.pick(&[Hours::Any, Hours::Any, Hours::Any, Hours::Peak, Hours::OffPeak, Hours::FreeDay]),
+            jurisdiction: if dice.once_in(3) { dice.pick(Jurisdiction::ALL) } else { Jurisdiction::Any },
+        },
         ..Rate::default()
     }
 }
@@ -142,11 +221,16 @@ fn trunk(id: u32, dice: &mut Dice) -> EgressTrunk {
         carrier: CarrierId(carrier),
         account: AccountId(carrier),
         address: "192.0.2.1:5060".parse().unwrap(),
-        buy_deck: DeckId(SELL_DECKS + 1 + dice.below(u64::from(DECKS - SELL_DECKS)) as u32),
+        buy_deck: DeckId(SELL_DECKS + 1 + dice.below(u64::from(DECKS - SELL_DECKS - OVER_DECKS)) as u32),
+        override_deck: over(dice),
         active: !dice.once_in(12),
         policy: Policy { nodes, ..Policy::default() },
         ..EgressTrunk::default()
     }
+}
+
+fn over(dice: &mut Dice) -> Option<DeckId> {
+    dice.once_in(3).then(|| DeckId(DECKS - dice.below(u64::from(OVER_DECKS)) as u32))
 }
 
 fn group(id: u32, dice: &mut Dice) -> TrunkGroup {
@@ -164,7 +248,7 @@ fn group(id: u32, dice: &mut Dice) -> TrunkGroup {
 
 /// Plans lead on to the next ones, three in a row at most.
 fn plan(id: u32, dice: &mut Dice) -> Plan {
-    let order = dice.pick(&[Order::Lcr, Order::Lcr, Order::Priority, Order::Weight, Order::Percent]);
+    let order = dice.pick(&[Order::Lcr, Order::Lcr, Order::Priority, Order::Weight, Order::Percent, Order::Quality]);
     let mut trunks: Vec<u32> = (1..=TRUNKS).collect();
     let trunk_count = 3 + dice.below(if id == 1 { 18 } else { 6 });
     let mut routes: Vec<PlanRoute> = Vec::new();
@@ -191,7 +275,30 @@ fn plan(id: u32, dice: &mut Dice) -> Plan {
             areas: areas.to_vec(),
             ..PlanRules::default()
         },
+        offsets: changes(dice).into_iter().map(|(from, ahead_s)| Offset { from, ahead_s }).collect(),
+        policy: plan_policy(dice),
         ..Plan::default()
+    }
+}
+
+/// Rules that count where the plan stands behind another one.
+fn plan_policy(dice: &mut Dice) -> Policy {
+    let rewrite = |pattern: &str, to: &str| {
+        let (field, pattern, replacement) = (RewriteField::Called, pattern.to_owned(), to.to_owned());
+        Rewrite { field, pattern, replacement }
+    };
+    let rewrite = dice.pick(&[vec![], vec![rewrite("^44", "49")], vec![rewrite("^4", "14"), rewrite("^142", "44")]]);
+    let deny = dice.pick(&["", "", "442", "1"]);
+    let line = Line { kind: NumberKind::Prefix, value: deny.to_owned() };
+    let called_deny = if deny.is_empty() { Vec::new() } else { vec![line] };
+    Policy { rewrite, numbers: Numbers { called_deny, ..Numbers::default() }, ..Policy::default() }
+}
+
+fn window(dice: &mut Dice) -> Window {
+    Window {
+        days: dice.pick(&[vec![], vec!["mon", "thu"], vec!["fri", "sat"]]).into_iter().map(str::to_owned).collect(),
+        from: dice.pick(&["", "08:30", "12:00"]).to_owned(),
+        till: dice.pick(&["", "12:01", "18:00"]).to_owned(),
     }
 }
 
@@ -214,11 +321,11 @@ fn route(dice: &mut Dice) -> PlanRoute {
             calling_deny: if dice.once_in(12) { "^49".into() } else { String::new() },
             tags: names(dice, &["retail", "premium"]),
             called_areas: names(dice, &["a", "b"]),
+            hours: if dice.once_in(6) { vec![window(dice), window(dice)] } else { Vec::new() },
             calling_areas: if plain { Vec::new() } else { names(dice, &["a", "b"]) },
             stop: dice.once_in(12),
             exclusive: dice.once_in(25),
             force_percent: dice.pick(&[0, 0, 0, 0, 30, 100]),
-            ..RouteRules::default()
         },
         ..PlanRoute::default()
     }
@@ -235,23 +342,56 @@ fn ingress(id: u32, dice: &mut Dice) -> IngressTrunk {
         account: AccountId(carrier),
         plan: PlanId(id),
         sell_deck: DeckId(1 + id % SELL_DECKS),
+        override_deck: over(dice),
+        ways: Ways { inter: way(dice), intra: way(dice), indeterminate: way(dice) },
         policy: Policy { tags, own_terminators: dice.once_in(3), ..Policy::default() },
         ..IngressTrunk::default()
     }
+}
+
+fn way(dice: &mut Dice) -> Way {
+    Way {
+        plan: dice.once_in(3).then(|| PlanId(1 + dice.below(u64::from(PLANS)) as u32)),
+        sell_deck: dice.once_in(3).then(|| DeckId(1 + dice.below(u64::from(SELL_DECKS)) as u32)),
+    }
+}
+
+/// A number of country code 1.
+fn american(dice: &mut Dice) -> String {
+    let (code, exchange) = (dice.pick(&AREA_CODES), dice.pick(&["555", "227", "055"]));
+    format!("1{code}{exchange}{:04}", dice.below(10_000))
+}
+
+fn some(dice: &mut Dice) -> u64 {
+    if dice.once_in(3) { dice.roll() & dice.roll() & dice.roll() } else { 0 }
 }
 
 /// A call to a switch of [`switch`].
 pub fn call(dice: &mut Dice) -> Call {
     let letter = if dice.once_in(30) { dice.pick(&["A", "B7", "*1"]) } else { "" };
     let plus = if dice.once_in(10) { "+" } else { "" };
+    let is_american = dice.once_in(3);
+    let indexes = if dice.once_in(2) { dice.below(20) as usize } else { 0 };
     Call {
         node: dice.pick(&[1, 2, 3]),
         ingress: 1 + dice.below(u64::from(INGRESS)) as u32,
-        calling: if dice.once_in(10) { String::new() } else { dice.digits(3, 9) },
-        called: format!("{plus}{}{letter}{}", dice.digits(0, 6), dice.below(1_000)),
-        at: NOON + dice.below(9) as i64 - 4,
+        calling: match dice.below(10) {
+            0 => String::new(),
+            1..5 => american(dice),
+            _ => dice.digits(3, 9),
+        },
+        called: if is_american {
+            plus.to_owned() + &american(dice)
+        } else {
+            format!("{plus}{}{letter}{}", dice.digits(0, 6), dice.below(1_000))
+        },
+        lrn: if dice.once_in(4) { american(dice) } else { String::new() },
+        at: NOON + dice.below(9) as i64 - 4 + if dice.once_in(2) { dice.below(168) as i64 * HOUR } else { 0 },
         seed: dice.roll(),
-        unreachable: if dice.once_in(3) { dice.roll() & dice.roll() & dice.roll() } else { 0 },
+        unreachable: some(dice),
+        resting: some(dice),
+        throttled: some(dice),
+        indexes: (0..indexes).map(|place| (place * 2, dice.below(4) as i64 * 250_000)).collect(),
         talk_ms: match dice.below(4) {
             0 => dice.below(100) * 500,
             1 => dice.below(4) * 30_000 + dice.below(3),

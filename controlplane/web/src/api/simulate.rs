@@ -271,7 +271,7 @@ pub(super) fn decide(
     let judged = rating::routes(view, policies, &question, &mut routes);
     told.elapsed_us += micros(started);
     told.sell = Some(Arithmetic::of(&sell, talk_ms));
-    let out = |trunk| sent(view, policies, &admitted, trunk);
+    let out = |candidate: &rating::Candidate| sent(view, policies, &admitted, candidate);
     told.candidates = Candidate::show_all(routes.all(), &sell, names, out);
     told.explain(day);
     told.buy = routes.kept().first().and_then(|best| best.buy).map(|terms| Arithmetic::of(&terms, talk_ms));
@@ -286,11 +286,13 @@ fn sent(
     view: &View<'_>,
     policies: &Policies,
     admitted: &rating::Admission,
-    trunk: EgressTrunkId,
+    candidate: &rating::Candidate,
 ) -> Option<(String, String)> {
-    let (egress, rules) = (view.egress(trunk)?, policies.egress(trunk));
-    let calling = rules.rewrite_number(RewriteField::Calling, admitted.calling).ok()?;
-    let called = rating::outbound_number(&egress, rules, &admitted.called)?;
+    let (egress, rules) = (view.egress(candidate.egress)?, policies.egress(candidate.egress));
+    let (plans, numbers) = ((admitted.plan, candidate.plan), (admitted.calling, admitted.called));
+    let (calling, called) = rating::numbers_of(policies, plans, numbers).ok()?;
+    let calling = rules.rewrite_number(RewriteField::Calling, calling).ok()?;
+    let called = rating::outbound_number(&egress, rules, &called)?;
     Some((calling.to_string(), called.to_string()))
 }
 
@@ -420,7 +422,7 @@ impl Candidate {
         all: &[rating::Candidate],
         sell: &Terms,
         names: &Names,
-        out: impl Fn(units::EgressTrunkId) -> Option<(String, String)>,
+        out: impl Fn(&rating::Candidate) -> Option<(String, String)>,
     ) -> Vec<Candidate> {
         let show =
             |(place, candidate): (usize, &rating::Candidate)| Candidate::show(candidate, place, sell, names, &out);
@@ -432,7 +434,7 @@ impl Candidate {
         place: usize,
         sell: &Terms,
         names: &Names,
-        out: &impl Fn(units::EgressTrunkId) -> Option<(String, String)>,
+        out: &impl Fn(&rating::Candidate) -> Option<(String, String)>,
     ) -> Candidate {
         let kept = candidate.verdict == rating::Verdict::Kept;
         let (cause, reason) = match candidate.verdict {
@@ -442,7 +444,7 @@ impl Candidate {
         };
         let because = candidate.reason;
         let reason = because.map_or(reason.clone(), |because| format!("{reason}: {because}"));
-        let (calling_out, called_out) = if kept { out(candidate.egress) } else { None }.unzip();
+        let (calling_out, called_out) = if kept { out(candidate) } else { None }.unzip();
         Candidate {
             place: kept.then(|| u8::try_from(place + 1).unwrap_or(u8::MAX)),
             egress_trunk: names.egress_trunk(candidate.egress.0),

@@ -217,24 +217,19 @@ fn sum_of(figures: &SumFigures) -> Sum {
 
 /// What the data plane knows at this moment as inputs of a decision by this plan, for the simulator.
 pub(crate) fn of_the_moment(figures: &Figures, view: &View<'_>, policies: &Policies, ask: rating::Ask) -> rating::Ask {
-    let shut = |trunk: EgressTrunkId, cause| {
-        let mut all = figures.shards.iter().flat_map(|shard| &shard.standings);
-        all.any(|standing| standing.egress_trunk == trunk.0 && cause_of(standing) == Some(cause))
-    };
     let mut probes = figures.shards.iter().flat_map(|shard| &shard.trunks).filter(|probe| !probe.up);
     let down: Vec<u32> = probes.by_ref().map(|probe| probe.egress_trunk).collect();
+    let today = |trunk: EgressTrunkId| {
+        let all = figures.shards.iter().flat_map(|shard| &shard.standings);
+        let mut causes = all.filter(|standing| standing.egress_trunk == trunk.0).map(cause_of);
+        rating::Today { unreachable: down.contains(&trunk.0), shut: causes.find_map(|cause| cause) }
+    };
     let known = |plan: PlanId, trunk: EgressTrunkId| {
         let mut all = figures.shards.iter().flat_map(|shard| &shard.routes);
         let route = all.find(|route| (route.plan, route.egress_trunk) == (plan.0, trunk.0));
         route.map_or(Sum::default(), |route| sum_of(&route.sum))
     };
-    rating::Ask {
-        unreachable: rating::marked(view, ask.plan, |trunk| down.contains(&trunk.0)),
-        resting: rating::marked(view, ask.plan, |trunk| shut(trunk, Cause::TRUNK_RESTS)),
-        throttled: rating::marked(view, ask.plan, |trunk| shut(trunk, Cause::TRUNK_THROTTLED)),
-        indexes: rating::indexes(view, policies, &ask, known),
-        ..ask
-    }
+    rating::on_this_day(view, policies, ask, &mut rating::Routes::default(), (today, known))
 }
 
 /// The floor that makes a trunk rest.

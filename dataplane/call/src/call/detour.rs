@@ -105,7 +105,10 @@ impl Call {
             Some(number) => Some(self.requoted(ctx, &number)?),
             None => candidate.buy,
         };
-        let user = number.unwrap_or(self.opening.admission.called);
+        let user = match number {
+            Some(number) => number,
+            None => self.numbers_by(ctx, candidate.plan).ok()?.1,
+        };
         let mut host = Vec::new();
         write_socket_addr(&mut host, hop.remote);
         let mut target = uri(user.as_bytes(), &host);

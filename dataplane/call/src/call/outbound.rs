@@ -62,7 +62,7 @@ impl Call {
         ctx: &mut Context<'_>,
         egress: units::EgressTrunkId,
         hop: Hop,
-        number: &Number,
+        (calling, called): &(Number, Number),
     ) -> Result<(Dialog, Vec<u8>), Cause> {
         let rules = ctx.policies.egress(egress);
         let trusted = ctx.policies.ingress(self.opening.admission.ingress).policy.identity.trusted;
@@ -72,11 +72,11 @@ impl Call {
         let writer = Writer {
             rules,
             caller,
-            calling: rules.rewrite_number(RewriteField::Calling, self.opening.admission.calling)?,
+            calling: rules.rewrite_number(RewriteField::Calling, *calling)?,
             lrn: self.opening.admission.lrn,
             own: ctx.desk.switch.listener(hop).address,
         };
-        let dialog = writer.dialog(ctx, hop, number)?;
+        let dialog = writer.dialog(ctx, hop, called)?;
         let mut lines = Vec::new();
         writer.identity(&mut lines)?;
         if let Some(invite) = &invite {

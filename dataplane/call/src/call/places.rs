@@ -84,10 +84,11 @@ impl Call {
     }
 
     fn move_to(&mut self, ctx: &mut Context<'_>, hop: Hop) -> Option<()> {
-        let trunk = self.attempts.last()?.candidate.egress;
+        let rating::Candidate { egress: trunk, plan, .. } = self.attempts.last()?.candidate;
         let rules = ctx.policies.egress(trunk);
-        let number = rating::outbound_number(&ctx.view.egress(trunk)?, rules, &self.opening.admission.called)?;
-        let (dialog, lines) = self.outbound(ctx, trunk, hop, &number).ok()?;
+        let (calling, called) = self.numbers_by(ctx, plan).ok()?;
+        let called = rating::outbound_number(&ctx.view.egress(trunk)?, rules, &called)?;
+        let (dialog, lines) = self.outbound(ctx, trunk, hop, &(calling, called)).ok()?;
         let mut leg = Leg::new(dialog, hop, &mut ctx.desk);
         (leg.invite_lines, leg.nat, leg.ways) = (lines, rules.policy.nat, self.egress_ways(ctx, trunk));
         let (old, index) = (self.current, u8::try_from(self.legs.len()).ok()?);

@@ -5,10 +5,10 @@ use alloc::vec::Vec;
 
 use cdr::GrantPart;
 use rating::quality::Over;
-use rating::{Ask, Candidate, Routes};
+use rating::{Ask, Candidate, Today};
 use sip::Message;
 use units::mutant::{self, Mutant};
-use units::{Cause, Money, Terms};
+use units::{Cause, Money, Number, PlanId, Terms};
 
 use crate::bridge::Body;
 use crate::call::{Attempt, Call, Context, State};
@@ -157,13 +157,12 @@ impl Call {
             ..Ask::default()
         };
         let ask = self.of_the_day(ctx, ask);
-        let mut routes = Routes::default();
-        let found = rating::routes(&ctx.view, ctx.policies, &ask, &mut routes);
+        let found = rating::routes(&ctx.view, ctx.policies, &ask, ctx.routes);
         let after = (ctx.ticks)();
         self.stages.route_us = micros(after - before);
         ctx.desk.out.list.push(Effect::Stage(Stage::Route, after - before));
-        rating::decision::encode(self.revision, &ask, &routes, &mut self.decision);
-        self.routes = routes.kept().to_vec();
+        rating::decision::encode(self.revision, &ask, ctx.routes, &mut self.decision);
+        self.routes = ctx.routes.kept().to_vec();
         self.began_ns = after;
         match found {
             Ok(()) => self.advance(ctx),
@@ -172,16 +171,20 @@ impl Call {
     }
 
     /// Adds what the day knows of the plan's trunks.
-    fn of_the_day(&self, ctx: &Context<'_>, ask: Ask) -> Ask {
-        let (view, ways, plan) = (&ctx.view, ctx.ways, ask.plan);
-        let shut = |cause| move |trunk| ways.shut(trunk) == Some(cause);
-        Ask {
-            unreachable: rating::marked(view, plan, |trunk| ways.is_down(trunk)),
-            resting: rating::marked(view, plan, shut(Cause::TRUNK_RESTS)),
-            throttled: rating::marked(view, plan, shut(Cause::TRUNK_THROTTLED)),
-            indexes: rating::indexes(view, ctx.policies, &ask, |plan, trunk| ways.sum(plan, trunk)),
-            ..ask
-        }
+    fn of_the_day(&self, ctx: &mut Context<'_>, ask: Ask) -> Ask {
+        let ways = ctx.ways;
+        let today = |trunk| Today { unreachable: ways.is_down(trunk), shut: ways.shut(trunk) };
+        let known = |plan, trunk| ways.sum(plan, trunk);
+        rating::on_this_day(&ctx.view, ctx.policies, ask, ctx.routes, (today, known))
+    }
+
+    /// The caller and the destination for an attempt by this plan: a failover plan rewrites in its turn.
+    ///
+    /// # Errors
+    /// Why the plan does not take the call.
+    pub(super) fn numbers_by(&self, ctx: &Context<'_>, plan: PlanId) -> Result<(Number, Number), Cause> {
+        let admission = &self.opening.admission;
+        rating::numbers_of(ctx.policies, (admission.plan, plan), (admission.calling, admission.called))
     }
 
     /// Tries the next route, or ends the call with the last refusal.
@@ -204,11 +207,11 @@ impl Call {
         self.next_route += 1;
         self.egress_taken = Some(candidate);
         let egress = ctx.view.egress(candidate.egress);
-        let number = egress.as_ref().and_then(|egress| {
-            let rules = ctx.policies.egress(candidate.egress);
-            rating::outbound_number(egress, rules, &self.opening.admission.called)
+        let numbers = egress.as_ref().and_then(|egress| {
+            let (calling, called) = self.numbers_by(ctx, candidate.plan).ok()?;
+            Some((calling, rating::outbound_number(egress, ctx.policies.egress(candidate.egress), &called)?))
         });
-        let (Some(egress), Some(number)) = (egress, number) else {
+        let (Some(egress), Some(numbers)) = (egress, numbers) else {
             self.return_egress(ctx);
             return self.advance(ctx);
         };
@@ -218,7 +221,7 @@ impl Call {
         let Some((hop, when_large)) = self.next_hop(ctx, candidate.egress, &mut places) else {
             return self.skip(ctx, Cause::TRUNK_UNREACHABLE);
         };
-        let (dialog, lines) = match self.outbound(ctx, candidate.egress, hop, &number) {
+        let (dialog, lines) = match self.outbound(ctx, candidate.egress, hop, &numbers) {
             Ok(outbound) => outbound,
             Err(cause) => return self.skip(ctx, cause),
         };

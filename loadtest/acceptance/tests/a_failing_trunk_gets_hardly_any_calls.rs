@@ -33,6 +33,10 @@ const SOUND: &[Line] = &[
     Line { prefix: "49", per_minute: "0.0060", fee: "0", minimum_s: 1, step_s: 1 },
 ];
 
+/// A terminator that answers nobody.
+const REFUSES: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\" ?>\n<scenario name=\"refuses\">\n{heard}\n\
+                       {refuse|500 Server Internal Error}\n</scenario>\n";
+
 /// Trunk, host, deck, policy.
 const TRUNKS: [(&str, u8, &str, &str); 3] = [
     ("turning", 3, "turning-buy", ", policy: { throttle: { percent: 50 } }"),
@@ -122,12 +126,7 @@ fn a_failing_trunk_gets_hardly_any_calls_until_it_is_well() {
     let turns = std::fs::read_to_string(scenario::folder().join("turns_sick_and_well.xml")).expect("it is there");
     let turns = turns.replace("SICK_FROM", &sick_from.to_string()).replace("SICK_TILL", &sick_till.to_string());
     let turning = taking(&switch, at(3), "turning", &turns);
-    let _resting = taking(
-        &switch,
-        at(4),
-        "resting",
-        "<scenario name=\"resting\">\n{heard}\n{refuse|500 Server Error}\n</scenario>\n",
-    );
+    let _resting = taking(&switch, at(4), "resting", REFUSES);
     let _sound = switch.taking_at(at(5), &[]);
     until(Duration::from_secs(10), "the calls begin in time", || (wall_s() >= sick_from - WELL_S).then_some(()));
     let callers = [calling(&switch, SIP, CPS, "4420790012"), calling(&switch, SIP + 1, CPS / 6, "4930123456")];

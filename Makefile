@@ -93,6 +93,18 @@ integration-programs:
 test-integration: integration-programs ## foreign SIP programs through real servers, on SQLite and on MariaDB
 	TANDEM_BIN_DIR=$(INTEGRATION) $(CARGO) test -p acceptance -- --test-threads=1
 
+.PHONY: kills
+kills: integration-programs ## kill -9 of planes and database at random moments, 100 rounds at 200 calls a second
+	KILL_ROUNDS=$(or $(ROUNDS),100) TANDEM_BIN_DIR=$(INTEGRATION) $(CARGO) test -p acceptance --test killed_at_any_moment_nothing_is_lost -- --nocapture
+
+.PHONY: outage
+outage: integration-programs ## ten real minutes without the database under load (AWAY_S=1200 for more seconds)
+	AWAY_S=$(or $(AWAY_S),600) TANDEM_BIN_DIR=$(INTEGRATION) $(CARGO) test -p acceptance --test calls_go_on_without_the_database -- --nocapture
+
+.PHONY: hour
+hour: ## the journal of an hour without the database handed back to both databases (HOUR_CPS=100)
+	$(CARGO) test --profile integration -p tandem-controlplane --test an_hour -- --ignored --nocapture --test-threads=1
+
 .PHONY: test-browser
 test-browser: gui integration-programs ## the pages in a real browser against a running switch
 	TANDEM_BIN_DIR=$(INTEGRATION) setup/browser

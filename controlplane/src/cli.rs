@@ -7,6 +7,7 @@ mod calls;
 mod cdr;
 mod deck;
 mod external;
+mod journal;
 mod limits;
 mod past;
 mod replay;
@@ -57,6 +58,9 @@ enum Noun {
     /// Call detail records.
     #[command(subcommand)]
     Cdr(cdr::Verb),
+    /// The journal between data plane and database.
+    #[command(subcommand)]
+    Journal(journal::Verb),
     /// Rate decks.
     #[command(subcommand)]
     Deck(deck::Verb),
@@ -153,6 +157,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Noun::Apply(arguments) => apply(arguments).await,
         Noun::Calls(verb) => calls::run(verb).await,
         Noun::Cdr(verb) => cdr::run(verb).await,
+        Noun::Journal(verb) => journal::run(verb).await,
         Noun::Deck(verb) => deck::run(verb).await,
         Noun::Limits(arguments) => limits::run(arguments).await,
         Noun::Route(verb) => route::run(verb).await,

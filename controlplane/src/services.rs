@@ -23,9 +23,13 @@ impl web::Link for WebLink {
 
     fn backlog(&self) -> Backlog {
         let progress = self.progress.borrow();
-        // Records are counted only when nothing is left: the bytes behind the position are not read to count them.
-        let records = (progress.backlog_bytes == Some(0)).then_some(0);
-        Backlog { records, bytes: progress.backlog_bytes, collected: progress.at }
+        Backlog {
+            records: progress.backlog_records,
+            bytes: progress.backlog_bytes,
+            oldest: progress.oldest,
+            set_aside: progress.set_aside,
+            collected: progress.at,
+        }
     }
 }
 

@@ -160,6 +160,7 @@ pub(super) fn when(text: &str) -> Result<WallTime> {
 }
 
 /// Codes by id.
+#[derive(Default)]
 struct Names {
     carriers: BTreeMap<u32, String>,
     ingress: BTreeMap<u32, String>,
@@ -204,6 +205,11 @@ fn cells(cdr: &Cdr, names: &Names) -> Vec<String> {
         price(cdr.sell),
         price(cdr.buy),
     ]
+}
+
+/// A record without a database to ask for names: those of carriers and trunks are `#` and the id.
+pub fn plain(cdr: &Cdr) -> Value {
+    object(cdr, &Names::default())
 }
 
 fn object(cdr: &Cdr, names: &Names) -> Value {

@@ -48,6 +48,12 @@ impl Store {
         find_cursor(&mut tx, node, kind, folder, "").await
     }
 
+    /// Those of these records that are not in the database, each once.
+    pub async fn missing_cdrs(&self, cdrs: &[Cdr]) -> Result<Vec<Cdr>> {
+        let mut tx = self.read().await?;
+        Ok(unseen(&mut tx, cdrs).await?.into_iter().cloned().collect())
+    }
+
     /// Writes a batch, its posts and the cursor, or nothing. Records that are there already are left alone and move no money again.
     pub async fn insert_cdrs(&self, batch: Batch<'_>) -> Result<Collected> {
         if batch.cdrs.len() > BATCH_MAX {

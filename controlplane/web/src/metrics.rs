@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use crate::live::Heard;
-use crate::services::Inner;
+use crate::services::{Backlog, Inner};
+use crate::value::Time;
 
 /// Upper bounds of latency buckets in nanoseconds, with the label in seconds.
 const BOUNDS: [(u64, &str); 15] = [
@@ -31,9 +32,7 @@ pub(crate) fn text(app: &Inner) -> String {
     let up = heard.as_ref().is_some_and(Heard::is_up);
     gauge(&mut out, "data_plane_up", "The data plane answers.", u64::from(up));
     gauge(&mut out, "published_revision", "The newest published snapshot.", app.snapshots.revision());
-    if let Some(records) = app.link.backlog().records {
-        gauge(&mut out, "cdr_backlog", "Journal records not yet in the database.", records);
-    }
+    backlog(&mut out, &app.link.backlog());
     if let Some(heard) = heard {
         node(&mut out, &heard);
         shards(&mut out, &heard);
@@ -44,12 +43,27 @@ pub(crate) fn text(app: &Inner) -> String {
     out
 }
 
+fn backlog(out: &mut String, backlog: &Backlog) {
+    if let Some(records) = backlog.records {
+        gauge(out, "cdr_backlog", "Journal records not yet in the database.", records);
+        let waits = backlog.oldest.map_or(0, |oldest| Time::now().micros().saturating_sub(oldest.micros()) / 1_000_000);
+        let waits = u64::try_from(waits).unwrap_or(0);
+        gauge(out, "cdr_backlog_age_seconds", "Since the oldest record that is not yet in the database ended.", waits);
+    }
+    if let Some(bytes) = backlog.bytes {
+        gauge(out, "cdr_backlog_bytes", "Journal bytes not yet in the database.", bytes);
+    }
+    let help = "Records that the database refused and damaged stretches of the journal, until a person looks.";
+    gauge(out, "cdr_set_aside", help, backlog.set_aside);
+}
+
 fn node(out: &mut String, heard: &Heard) {
     let figures = &heard.figures;
     gauge(out, "snapshot_revision", "The snapshot in force.", figures.revision);
     gauge(out, "draining", "New calls are refused.", u64::from(figures.draining));
     gauge(out, "uptime_seconds", "Seconds since the data plane's start.", figures.uptime_s);
     gauge(out, "boot", "How often the data plane has started.", u64::from(figures.boot));
+    gauge(out, "journal_failing", "The journal cannot be written; new calls are refused.", u64::from(figures.journal_failing));
     let disk = u64::from(figures.journal_disk_percent);
     gauge(out, "journal_disk_percent", "Share of the journal's file system in use.", disk);
     header(out, "journal_bytes_total", "Bytes written to the journal.", "counter");

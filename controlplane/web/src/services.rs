@@ -32,6 +32,10 @@ pub struct Backlog {
     pub records: Option<u64>,
     /// Bytes written and not yet in the database; `None` while unknown.
     pub bytes: Option<u64>,
+    /// When the oldest of them ended.
+    pub oldest: Option<WallTime>,
+    /// Records and damaged stretches that were set aside and wait for a person.
+    pub set_aside: u64,
     /// When records last came into the database.
     pub collected: Option<WallTime>,
 }

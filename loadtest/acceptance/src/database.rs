@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -35,18 +35,30 @@ impl MariaDb {
         assert!(made.success(), "MariaDB makes its tables");
         let mut server = MariaDb { folder, keeper: None };
         server.run();
-        let done = Command::new("mariadb")
-            .args(["--no-defaults", "-uroot", "-e", "CREATE DATABASE tandem"])
-            .arg(format!("-S{}", server.socket().display()))
-            .status()
-            .expect("the mariadb program is installed");
-        assert!(done.success(), "MariaDB makes a database");
+        server.told("CREATE DATABASE tandem");
         server
     }
 
     /// What `--database` takes.
     pub fn url(&self) -> String {
         format!("mysql://root@localhost/tandem?socket={}", self.socket().display())
+    }
+
+    /// What `--database` takes to come by this socket as a user who may not write while the server is read-only.
+    pub fn url_by(&self, socket: &Path) -> String {
+        self.told("CREATE USER IF NOT EXISTS plain@localhost; GRANT ALL ON tandem.* TO plain@localhost");
+        format!("mysql://plain@localhost/tandem?socket={}", socket.display())
+    }
+
+    /// Lets everybody but the administrator only read, or write again.
+    pub fn read_only(&self, on: bool) {
+        self.told(&format!("SET GLOBAL read_only={}", u8::from(on)));
+    }
+
+    fn told(&self, sql: &str) {
+        let socket = format!("-S{}", self.socket().display());
+        let done = Command::new("mariadb").args(["--no-defaults", "-uroot", "-e", sql]).arg(socket).status();
+        assert!(done.expect("the mariadb program is installed").success(), "MariaDB does as it is told: {sql}");
     }
 
     /// Starts the server on the data it has, and waits until it listens.
@@ -88,7 +100,8 @@ impl MariaDb {
         }
     }
 
-    fn socket(&self) -> PathBuf {
+    /// Where it listens.
+    pub fn socket(&self) -> PathBuf {
         self.folder.path().join("socket")
     }
 }

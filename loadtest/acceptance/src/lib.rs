@@ -7,6 +7,7 @@ pub mod baresip;
 pub mod books;
 pub mod database;
 pub mod plane;
+pub mod relay;
 pub mod scenario;
 pub mod sipp;
 pub mod switch;
@@ -67,6 +68,14 @@ pub fn program(name: &str) -> PathBuf {
     let path = PathBuf::from(folder).join(name);
     assert!(path.is_file(), "{} is built", path.display());
     path
+}
+
+/// A number from the environment, or what a short run takes.
+///
+/// # Panics
+/// When it is not a number.
+pub fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
 /// Sends a signal to a process that the test started.

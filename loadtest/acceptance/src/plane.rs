@@ -32,6 +32,38 @@ pub struct Plane {
 impl Plane {
     /// Starts one that takes calls of these sources and sends them to this terminator.
     pub fn start(words: &[String], sources: &[IpAddr], terminator: SocketAddr, policy: Policy) -> Plane {
+        Plane::start_by(Command::new(program("tandem-dataplane")), words, sources, terminator, policy)
+    }
+
+    /// The same with a journal on a disk of so many bytes, which only this data plane sees. Needs root.
+    pub fn start_with_journal_of(
+        bytes: usize,
+        words: &[String],
+        sources: &[IpAddr],
+        terminator: SocketAddr,
+        policy: Policy,
+    ) -> Plane {
+        // The folder is the word after `--data`.
+        let script =
+            "mkdir -p \"$4/journal\" && mount -t tmpfs -o size=$1 tandem \"$4/journal\" && shift && exec \"$@\"";
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", script, "sh", &bytes.to_string()]).arg(program("tandem-dataplane"));
+        Plane::start_by(command, words, sources, terminator, policy)
+    }
+
+    /// The journal's folder as the data plane sees it.
+    pub fn journal(&self) -> PathBuf {
+        let root = format!("/proc/{}/root{}", self.child.id(), self.folder.path().display());
+        Path::new(&root).join("journal")
+    }
+
+    fn start_by(
+        mut command: Command,
+        words: &[String],
+        sources: &[IpAddr],
+        terminator: SocketAddr,
+        policy: Policy,
+    ) -> Plane {
         let folder = tempfile::Builder::new().prefix("tandem-plane-").tempdir().expect("a temporary folder");
         let snapshots = folder.path().join("snapshots");
         std::fs::create_dir(&snapshots).expect("the folder is writable");
@@ -39,7 +71,6 @@ impl Plane {
         std::fs::write(snapshots.join("1.snap"), image).expect("the folder is writable");
         std::fs::write(snapshots.join("current"), "1.snap\n").expect("the folder is writable");
         let log = std::fs::File::create(folder.path().join("log")).expect("the folder is writable");
-        let mut command = Command::new(program("tandem-dataplane"));
         command.arg("--data").arg(folder.path()).args(["--shards", "2", "--log", "debug"]).args(words);
         command.args(["--rtp", &media_ports()]);
         let child = command.stdin(Stdio::null()).stderr(log).spawn().expect("the data plane starts");

@@ -74,13 +74,16 @@ impl Sipp {
         }
     }
 
-    /// Waits until it has ended, whatever became of its calls, and says which Call-IDs were answered (`-trace_msg` must be on).
-    pub fn answered(mut self) -> BTreeSet<String> {
+    /// Waits until it has ended, whatever became of its calls, and says which Call-IDs it sent and which were answered (`-trace_msg` must
+    /// be on).
+    pub fn placed_and_answered(mut self) -> (BTreeSet<String>, BTreeSet<String>) {
         self.child.wait().expect("SIPp was started here");
         let text = std::fs::read_to_string(&self.messages).expect("SIPp writes its messages down");
-        let received = text.split("\nUDP message ").filter(|part| part.starts_with("received"));
-        let answers = received.filter(|part| part.contains("SIP/2.0 200") && part.contains(" INVITE\r\n"));
-        answers.filter_map(|part| header(part, "Call-ID:")).collect()
+        let parts = || text.split("\nUDP message ");
+        let is_answer = |part: &&str| part.contains("SIP/2.0 200") && part.contains(" INVITE\r\n");
+        let answers = parts().filter(|part| part.starts_with("received")).filter(is_answer);
+        let sent = parts().filter(|part| part.starts_with("sent"));
+        (sent.filter_map(call_id).collect(), answers.filter_map(call_id).collect())
     }
 
     /// How many messages of this kind it has sent, repeats apart (`-trace_msg` must be on).
@@ -95,6 +98,10 @@ impl Sipp {
     pub fn runs(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
+}
+
+fn call_id(message: &str) -> Option<String> {
+    header(message, "Call-ID:")
 }
 
 fn header(message: &str, name: &str) -> Option<String> {

@@ -1,8 +1,10 @@
 //! `tandem up` on addresses of its own, with carriers around it, asked the way operators ask.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -215,10 +217,53 @@ impl Switch {
 
     /// The process of the data plane.
     pub fn data_plane(&self) -> Option<u32> {
+        self.program("tandem-datap")
+    }
+
+    /// The process of the control plane.
+    pub fn control_plane(&self) -> Option<u32> {
+        self.program("tandem-contr")
+    }
+
+    fn program(&self, begins: &str) -> Option<u32> {
         let mut all = children(self.child.id());
-        all.find(|pid| {
-            std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.starts_with("tandem-datap"))
-        })
+        all.find(|pid| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.starts_with(begins)))
+    }
+
+    /// The data plane's latencies by stage since it started, asked over its own socket: upper bound in nanoseconds, count.
+    pub fn stages(&self) -> BTreeMap<String, Vec<(u64, u64)>> {
+        let socket = self.folder.path().join("data/run/dataplane.sock");
+        let stream = until(UP_MAX, "the data plane is up", || UnixStream::connect(&socket).ok());
+        let mut stream = BufReader::new(stream);
+        stream.get_mut().write_all(b"{\"ask\":{\"id\":1,\"ask\":\"figures\"}}\n").expect("the data plane reads");
+        let mut answer = String::new();
+        stream.read_line(&mut answer).expect("the data plane answers");
+        let answer: Value = serde_json::from_str(&answer).expect("answers are JSON");
+        let stages = answer["answer"]["answer"]["figures"]["stages"].clone();
+        serde_json::from_value(stages)
+            .map(|all: Vec<(String, Vec<(u64, u64)>)>| all.into_iter().collect())
+            .expect("stages")
+    }
+
+    /// The API listens.
+    pub fn serves(&self) -> bool {
+        TcpStream::connect((self.net.host(1), 8080)).is_ok()
+    }
+
+    /// Segments of the journal that are on the disk.
+    pub fn segments(&self) -> usize {
+        let files = std::fs::read_dir(self.folder.path().join("data/journal")).into_iter().flatten().flatten();
+        files.filter(|file| file.path().extension().is_some_and(|kind| kind == "seg")).count()
+    }
+
+    /// What a command of `tandem journal` says, which must succeed.
+    pub fn journal(&self, verb: &str) -> String {
+        let data = self.folder.path().join("data");
+        let output = Command::new(program("tandem")).args(["journal", verb]).arg("--data").arg(data).output();
+        let output = output.expect("tandem starts");
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "tandem journal {verb}: {said}");
+        said
     }
 
     /// The end of the planes' log.

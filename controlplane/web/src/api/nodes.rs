@@ -47,6 +47,12 @@ pub struct Journal {
     pub backlog_records: Option<u64>,
     /// Bytes not yet in the database; absent when unknown.
     pub backlog_bytes: Option<u64>,
+    /// When the oldest record that is not yet in the database ended; absent when none waits.
+    pub backlog_oldest_at: Option<Time>,
+    /// Records that the database refused and damaged stretches: in a file beside the segments until a person looks.
+    pub set_aside: u64,
+    /// The journal cannot be written: calls wait for it, and new ones are refused with 503.
+    pub failing: bool,
     /// When records last came into the database.
     pub collected_at: Option<Time>,
 }
@@ -145,6 +151,9 @@ fn node(app: &App, database_up: bool) -> Node {
             disk_percent: figures.journal_disk_percent,
             backlog_records: backlog.records,
             backlog_bytes: backlog.bytes,
+            backlog_oldest_at: backlog.oldest.map(Time),
+            set_aside: backlog.set_aside,
+            failing: figures.journal_failing,
             collected_at: backlog.collected.map(Time),
         },
         counters: figures.counters.into_iter().map(|(name, value)| Counter { name, value }).collect(),

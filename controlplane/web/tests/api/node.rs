@@ -45,7 +45,7 @@ impl Link for Pretend {
     }
 
     fn backlog(&self) -> Backlog {
-        Backlog { records: Some(3), bytes: Some(300), collected: None }
+        Backlog { records: Some(3), bytes: Some(300), set_aside: 2, ..Backlog::default() }
     }
 }
 

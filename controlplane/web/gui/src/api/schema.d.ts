@@ -2899,6 +2899,7 @@ export interface components {
              * @description Bytes not yet in the database; absent when unknown.
              */
             backlog_bytes?: number | null;
+            backlog_oldest_at?: null | components["schemas"]["Time"];
             /**
              * Format: int64
              * @description Records not yet in the database; absent when unknown.
@@ -2915,11 +2916,18 @@ export interface components {
              * @description Share of its file system in use, per cent.
              */
             disk_percent: number;
+            /** @description The journal cannot be written: calls wait for it, and new ones are refused with 503. */
+            failing: boolean;
             /**
              * Format: int64
              * @description Records written since the data plane's start.
              */
             records: number;
+            /**
+             * Format: int64
+             * @description Records that the database refused and damaged stretches: in a file beside the segments until a person looks.
+             */
+            set_aside: number;
         };
         /**
          * @description `key_` and a number.

@@ -47,9 +47,11 @@ function One({ node, onDrain }: { node: Node; onDrain: () => void }) {
         <Panel title="Journal">
           <Facts>
             <Fact name="Backlog" figure="backlog">{count(journal.backlog_records)} records, {bytes(journal.backlog_bytes)}</Fact>
+            <Fact name="Oldest in it" figure="backlog_age">{journal.backlog_oldest_at ? <When at={journal.backlog_oldest_at} /> : 'none waits'}</Fact>
+            <Fact name="Set aside" figure="set_aside">{journal.set_aside === 0 ? 'none' : <State tone="error">{count(journal.set_aside)} records need a look</State>}</Fact>
             <Fact name="Written">{count(journal.records)} records, {bytes(journal.bytes)}</Fact>
             <Fact name="Collected"><When at={journal.collected_at} /></Fact>
-            <Fact name="Disk in use">{journal.disk_percent} %</Fact>
+            <Fact name="Disk in use" figure="journal_disk">{journal.disk_percent} % {journal.failing ? <State tone="error">cannot be written</State> : journal.disk_percent >= 95 && <State tone="error">new calls are refused</State>}</Fact>
           </Facts>
         </Panel>
         <Panel title="Shards" note="one a core" flush>{node.shards.length > 0 ? <Shards node={node} /> : <Empty title="No shard has reported">They report when the data plane answers.</Empty>}</Panel>

@@ -169,7 +169,7 @@ fn a_tls_peer_that_never_greets_is_given_up() {
 fn call_in_vain(plane: &Plane, originator: SocketAddr, switch: SocketAddr) -> bool {
     let words = [&switch.to_string(), "-s", plane::CALLED, "-m", "1", "-timeout", "20", "-trace_msg"];
     let line: Vec<String> = words.iter().map(ToString::to_string).collect();
-    Sipp::start(plane.folder(), originator, Scenario::BuiltIn("uac"), &line).answered().is_empty()
+    Sipp::start(plane.folder(), originator, Scenario::BuiltIn("uac"), &line).placed_and_answered().1.is_empty()
 }
 
 /// A foreign TLS stack calls, is answered and releases; it believes the switch's authority.

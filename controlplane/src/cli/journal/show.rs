@@ -8,7 +8,8 @@ use super::examine::Spot;
 use crate::cli::{cdr, moment};
 
 /// The kinds of records, by the words that people use for them.
-pub const KINDS: [&str; 9] = ["boot", "start", "paid", "mark", "cdr", "asked", "granted", "carried", "closed"];
+pub const KINDS: [&str; 10] =
+    ["boot", "start", "paid", "mark", "cdr", "asked", "granted", "carried", "closed", "returned"];
 
 /// The kind of a record.
 pub fn kind(record: &Record) -> &'static str {
@@ -22,6 +23,7 @@ pub fn kind(record: &Record) -> &'static str {
         Record::Granted { .. } => "granted",
         Record::GrantCarried { .. } => "carried",
         Record::GrantClosed { .. } => "closed",
+        Record::GrantReturned { .. } => "returned",
     }
 }
 
@@ -71,6 +73,7 @@ pub fn object(spot: Spot, record: &Record) -> Value {
             "amount": amount.to_string(),
             "used": used.to_string(),
         }),
+        Record::GrantReturned { grant } => json!({ "grant": digits(*grant) }),
         Record::GrantClosed { grant, used } => json!({ "grant": digits(*grant), "used": used.to_string() }),
     };
     object["kind"] = kind(record).into();

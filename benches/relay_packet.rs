@@ -4,6 +4,7 @@
 //! the CPU time of the relay's thread alone, kernel included. Variants take turns; medians over the rounds are compared.
 //! `cargo bench -p benches --bench relay_packet [-- ROUNDS]`
 
+mod socket_relay;
 mod yardstick_mmsg;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket as Peer};
@@ -11,19 +12,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use media::{Relay, Verdict};
 use rustix::time::{ClockId, clock_gettime};
-use uring::socket::{Options, UdpSocket};
-use uring::{Class, Doorbell, Event, Ring, Settings, SocketId};
 
 const PACKETS: u64 = 200_000;
 const WARM_UP: u64 = 20_000;
 /// Packets every millisecond.
 const BURST: usize = 80;
 const G711_20MS_BYTES: usize = 172;
-const OPTIONS: Options = Options { shared: false, receive_bytes: 4 << 20, send_bytes: 4 << 20, traffic_class: 0 };
-/// Below the range from which the kernel gives ports to others, on an address of its own.
-const PORT_LOW: u16 = 12_000;
+/// An address of its own.
 const RELAY: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 77));
 
 /// Stops when it has relayed enough; shared by the relay and its peer.
@@ -46,8 +42,10 @@ fn main() {
     let rounds = std::env::args().filter_map(|word| word.parse().ok()).next().unwrap_or(5);
     let variants: [(&str, Measure); 3] = [
         ("bare recvmmsg/sendmmsg, one socket", |progress, peer| run(peer, progress, yardstick)),
-        ("io_uring, 100 ports", |progress, peer| run(peer, progress, |progress, peer| relay(progress, peer, 100))),
-        ("io_uring, 1,000 ports", |progress, peer| run(peer, progress, |progress, peer| relay(progress, peer, 1_000))),
+        ("io_uring, 100 ports", |progress, peer| run(peer, progress, |_, peer| socket_relay::relay(RELAY, peer, 100))),
+        ("io_uring, 1,000 ports", |progress, peer| {
+            run(peer, progress, |_, peer| socket_relay::relay(RELAY, peer, 1_000))
+        }),
     ];
     let mut costs = [const { Vec::new() }; 3];
     for _ in 0..rounds {
@@ -141,55 +139,4 @@ fn yardstick(_: &Progress, peer: SocketAddr) -> (Vec<SocketAddr>, Box<dyn Turn>)
     let socket = Peer::bind("127.0.0.1:0").expect("a port for the bare loop");
     let address = socket.local_addr().expect("a bound socket");
     (vec![address], Box::new(yardstick_mmsg::Bare::new(socket, peer)))
-}
-
-struct Uring {
-    ring: Ring,
-    relay: Relay,
-    socket_of: Vec<Option<SocketId>>,
-    port_of: Vec<u16>,
-    started: Instant,
-}
-
-fn relay(_: &Progress, peer: SocketAddr, ports: u16) -> (Vec<SocketAddr>, Box<dyn Turn>) {
-    let doorbell = Doorbell::new().expect("an event descriptor");
-    let mut ring = Ring::new(&Settings::fitting(), doorbell).expect("an io_uring");
-    let mut relay = Relay::new(PORT_LOW, PORT_LOW + 2 * ports - 1, 1);
-    let (mut addresses, mut socket_of, mut port_of) = (Vec::new(), vec![None; 2 * usize::from(ports)], Vec::new());
-    for _ in 0..ports / 2 {
-        let legs = [(); 2].map(|()| relay.open(units::Instant::default()).expect("a free pair"));
-        relay.join(legs[0].id, legs[1].id);
-        for leg in legs {
-            relay.expect(leg.id, peer, peer);
-            let address = SocketAddr::new(RELAY, leg.rtp_port);
-            let socket = UdpSocket::bind(address, &OPTIONS).expect("a media port");
-            let id = ring.add(&socket, Class::Media).expect("a place in the ring");
-            socket_of[usize::from(leg.rtp_port - PORT_LOW)] = Some(id);
-            port_of.resize(port_of.len().max(id.place() + 1), 0);
-            port_of[id.place()] = leg.rtp_port;
-            addresses.push(address);
-        }
-    }
-    (addresses, Box::new(Uring { ring, relay, socket_of, port_of, started: Instant::now() }))
-}
-
-impl Turn for Uring {
-    fn turn(&mut self, progress: &Progress) {
-        self.ring.wait(Duration::from_millis(100)).expect("the ring waits");
-        let now = units::Instant::from_micros(self.started.elapsed().as_micros() as u64);
-        let mut relayed = 0;
-        while let Some(event) = self.ring.event() {
-            let Event::Datagram(packet) = event else { continue };
-            let port = self.port_of[packet.socket.place()];
-            let Verdict::Forward { port, to } = self.relay.on_packet(now, port, packet.from, self.ring.bytes(&packet))
-            else {
-                self.ring.release(packet);
-                continue;
-            };
-            let socket = self.socket_of[usize::from(port - PORT_LOW)].expect("joined ports are open");
-            self.ring.forward(packet, socket, to);
-            relayed += 1;
-        }
-        progress.relayed.fetch_add(relayed, Ordering::Relaxed);
-    }
 }

@@ -1,0 +1,310 @@
+//! What one relayed packet costs a core, the kernel's receiving included: sockets and the fast path, on a virtual cable.
+//!
+//! A peer in a network namespace of its own sends G.711-sized packets at a steady pace to all ports of the relay and gets them back.
+//! Counted are the relay's thread and the kernel's thread that receives at the switch's end. Variants take turns; medians count.
+//! Takes root. `cargo bench -p benches --bench relay_cable [-- ROUNDS]`
+
+mod cable;
+mod socket_relay;
+mod yardstick_mmsg;
+
+use std::net::{IpAddr, SocketAddr, UdpSocket as Peer};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use aya::maps::Array;
+use aya::programs::{Xdp, XdpMode};
+use cable::{Cable, PEER, SWITCH};
+use fastpath::{Count, FastPath, Flow, Mode, Settings};
+use rustix::time::{ClockId, clock_gettime};
+
+const PACKETS: u64 = 200_000;
+const WARM_UP: u64 = 20_000;
+/// Packets every millisecond.
+const BURST: usize = 80;
+const G711_20MS_BYTES: usize = 172;
+/// RTP ports, two a call: a thousand pairs of them for the socket relays as T1 says.
+const PORTS: u16 = 2_000;
+const PORT_LOW: u16 = 12_000;
+const PEER_PORT: u16 = 4_000;
+
+/// Shared by the relay and its peer.
+#[derive(Default)]
+pub struct Progress {
+    relayed: AtomicU64,
+    over: AtomicBool,
+}
+
+/// One turn of a relay's loop.
+pub trait Turn {
+    /// Waits for packets and relays them.
+    fn turn(&mut self, progress: &Progress);
+}
+
+fn address(ip: &str, port: u16) -> SocketAddr {
+    SocketAddr::new(ip.parse().expect("an address"), port)
+}
+
+fn main() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("not run: network namespaces take root");
+        return;
+    }
+    let rounds = std::env::args().filter_map(|word| word.parse().ok()).next().unwrap_or(5);
+    let variants: [(&str, fn() -> f64); 6] = [
+        ("bare recvmmsg/sendmmsg, one socket", || sockets(bare_loop)),
+        ("io_uring, 2,000 ports", || sockets(|_, peer| socket_relay::relay(own(), peer, PORTS))),
+        ("tokio, 2,000 ports", || sockets(|_, peer| tokio_relay(peer))),
+        ("bare program on XDP", bare_program),
+        ("fast path on XDP", || fast(Mode::Xdp)),
+        ("fast path on tc", || fast(Mode::Tc)),
+    ];
+    let mut costs = [const { Vec::new() }; 6];
+    for _ in 0..rounds {
+        for ((_, variant), costs) in variants.iter().zip(&mut costs) {
+            costs.push(std::thread::spawn(*variant).join().expect("the variant runs"));
+        }
+    }
+    let medians = costs.clone().map(median);
+    println!("CPU of the switch's end a packet, kernel included, {BURST},000 packets a second, {rounds} rounds");
+    for (((name, _), cost), all) in variants.iter().zip(medians).zip(costs) {
+        let spread = all.iter().copied().fold(f64::MIN, f64::max) - all.iter().copied().fold(f64::MAX, f64::min);
+        println!("{name:36} {cost:7.0} ns (spread {spread:5.0})   {:.2} x the bare loop", cost / medians[0]);
+    }
+    let verdict = |name: &str, ratio: f64, most: f64| {
+        println!("{name}: {ratio:.2}, at most {most:.2}: {}", if ratio <= most { "met" } else { "MISSED" });
+    };
+    verdict("T1 socket relay / bare loop", medians[1] / medians[0], 1.25);
+    verdict("T2 socket relay / tokio", medians[1] / medians[2], 0.75);
+    verdict("T3 fast path on XDP / bare loop", medians[4] / medians[0], 0.20);
+    verdict("T3 fast path on tc / bare loop", medians[5] / medians[0], 0.40);
+    verdict("T4 fast path on XDP / bare program", medians[4] / medians[3], 1.5);
+}
+
+fn own() -> IpAddr {
+    SWITCH.parse().expect("an address")
+}
+
+fn median(mut costs: Vec<f64>) -> f64 {
+    costs.sort_by(f64::total_cmp);
+    costs[costs.len() / 2]
+}
+
+fn cpu_nanos() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// The peer: sends to all ports and forgets what comes back, until the end. Stands on a thread of its own in its namespace.
+fn peer(cable: &Cable, ports: Vec<SocketAddr>, progress: &Arc<Progress>) -> [std::thread::JoinHandle<()>; 2] {
+    let socket = std::thread::scope(|scope| {
+        let open = || {
+            cable.stand_at_peer();
+            Peer::bind(address(PEER, PEER_PORT)).expect("a port for the peer")
+        };
+        Arc::new(scope.spawn(open).join().expect("the peer stands"))
+    });
+    socket.set_read_timeout(Some(Duration::from_millis(200))).expect("a time-out on the peer");
+    let (hearing, heard) = (Arc::clone(&socket), Arc::clone(progress));
+    let hear = move || {
+        let mut bytes = [0; 2_048];
+        while !heard.over.load(Ordering::Relaxed) {
+            let _ = hearing.recv_from(&mut bytes);
+        }
+    };
+    let progress = Arc::clone(progress);
+    [std::thread::spawn(hear), std::thread::spawn(move || send(&socket, &ports, &progress))]
+}
+
+/// A steady pace over all ports, each port with its own sequence.
+fn send(peer: &Peer, ports: &[SocketAddr], progress: &Progress) {
+    let mut packet = [0; G711_20MS_BYTES];
+    packet[0] = 0x80;
+    packet[1] = 8;
+    let (mut sent, mut next) = (0usize, Instant::now());
+    while !progress.over.load(Ordering::Relaxed) {
+        for _ in 0..BURST {
+            let sequence = (sent / ports.len()) as u16;
+            packet[2..4].copy_from_slice(&sequence.to_be_bytes());
+            let _ = peer.send_to(&packet, ports[sent % ports.len()]);
+            sent += 1;
+        }
+        next += Duration::from_millis(1);
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+}
+
+/// Runs a relay over sockets; nanoseconds a packet.
+fn sockets(relay: impl Fn(&Progress, SocketAddr) -> (Vec<SocketAddr>, Box<dyn Turn>)) -> f64 {
+    let (cable, progress) = (Cable::lay(), Arc::new(Progress::default()));
+    cable.stand_at_switch();
+    let (ports, mut turn) = relay(&progress, address(PEER, PEER_PORT));
+    let threads = peer(&cable, ports, &progress);
+    let relayed = || progress.relayed.load(Ordering::Relaxed);
+    while relayed() < WARM_UP {
+        turn.turn(&progress);
+    }
+    let (before, first) = (cpu_nanos() + cable.receiving_nanos(), relayed());
+    while relayed() < WARM_UP + PACKETS {
+        turn.turn(&progress);
+    }
+    let cost = (cpu_nanos() + cable.receiving_nanos() - before) as f64 / (relayed() - first) as f64;
+    end(&progress, threads);
+    cost
+}
+
+fn end(progress: &Progress, threads: [std::thread::JoinHandle<()>; 2]) {
+    progress.over.store(true, Ordering::Relaxed);
+    for thread in threads {
+        thread.join().expect("the peer ends");
+    }
+}
+
+fn bare_loop(_: &Progress, peer: SocketAddr) -> (Vec<SocketAddr>, Box<dyn Turn>) {
+    let socket = Peer::bind(address(SWITCH, PORT_LOW)).expect("a port for the bare loop");
+    (vec![address(SWITCH, PORT_LOW)], Box::new(yardstick_mmsg::Bare::new(socket, peer)))
+}
+
+struct Tokio {
+    runtime: tokio::runtime::Runtime,
+    relayed: Arc<AtomicU64>,
+}
+
+/// One task a port: receive, send from the pair's other port.
+fn tokio_relay(peer: SocketAddr) -> (Vec<SocketAddr>, Box<dyn Turn>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let relayed = Arc::new(AtomicU64::new(0));
+    let ports: Vec<SocketAddr> = (0..PORTS).map(|place| address(SWITCH, PORT_LOW + 2 * place)).collect();
+    let inside = runtime.enter();
+    let sockets: Vec<Arc<tokio::net::UdpSocket>> = ports
+        .iter()
+        .map(|port| {
+            let socket = Peer::bind(port).expect("a media port");
+            socket.set_nonblocking(true).expect("a socket that does not block");
+            Arc::new(tokio::net::UdpSocket::from_std(socket).expect("a socket of the runtime"))
+        })
+        .collect();
+    for place in 0..sockets.len() {
+        let (from, to, relayed) = (Arc::clone(&sockets[place]), Arc::clone(&sockets[place ^ 1]), Arc::clone(&relayed));
+        runtime.spawn(async move {
+            let mut bytes = [0; 2_048];
+            while let Ok((length, _)) = from.recv_from(&mut bytes).await {
+                if to.send_to(&bytes[..length], peer).await.is_ok() {
+                    relayed.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+    }
+    drop(inside);
+    (ports, Box::new(Tokio { runtime, relayed }))
+}
+
+impl Turn for Tokio {
+    fn turn(&mut self, progress: &Progress) {
+        self.runtime.block_on(async { tokio::time::sleep(Duration::from_millis(20)).await });
+        progress.relayed.store(self.relayed.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+}
+
+/// Measures what the kernel's thread spends while nobody else relays.
+fn in_the_kernel(cable: &Cable, ports: Vec<SocketAddr>, relayed: impl Fn() -> u64) -> f64 {
+    let progress = Arc::new(Progress::default());
+    let threads = peer(cable, ports, &progress);
+    let wait_for = |enough: u64| {
+        let begun = Instant::now();
+        while relayed() < enough {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{} of {enough} packets relayed in a minute", relayed());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    wait_for(WARM_UP);
+    let (before, first) = (cable.receiving_nanos(), relayed());
+    wait_for(WARM_UP + PACKETS);
+    let cost = (cable.receiving_nanos() - before) as f64 / (relayed() - first) as f64;
+    end(&progress, threads);
+    cost
+}
+
+/// Makes both ends learn each other's link address.
+fn meet(cable: &Cable) {
+    cable.stand_at_switch();
+    let socket = Peer::bind(address(SWITCH, 9)).expect("a port");
+    socket.send_to(b"hello", address(PEER, 9)).expect("sent");
+    std::thread::sleep(Duration::from_millis(50));
+}
+
+/// Over veth a driver takes packets of XDP only if the other end has a program too: ours, with no flows.
+fn listen_in_xdp(cable: &Cable) -> FastPath {
+    let settings =
+        Settings { mode: Mode::Xdp, interfaces: vec!["a1".into()], port_low: PORT_LOW, port_high: PORT_LOW + 1 };
+    let load = || {
+        cable.stand_at_peer();
+        FastPath::load(&settings).expect("the kernel takes the program")
+    };
+    std::thread::scope(|scope| scope.spawn(load).join().expect("the peer stands"))
+}
+
+fn fast(mode: Mode) -> f64 {
+    let cable = Cable::lay();
+    meet(&cable);
+    let _listening = (mode == Mode::Xdp).then(|| listen_in_xdp(&cable));
+    let settings =
+        Settings { mode, interfaces: vec!["a0".into()], port_low: PORT_LOW, port_high: PORT_LOW + 2 * PORTS - 1 };
+    let path = FastPath::load(&settings).expect("the kernel takes the program");
+    let (mut flows, mut hops) = (path.flows().expect("tables"), path.hops().expect("ways"));
+    let ports: Vec<SocketAddr> = (0..PORTS).map(|place| address(SWITCH, PORT_LOW + 2 * place)).collect();
+    let hop = hops.find(own(), PEER.parse().expect("an address")).expect("netlink").expect("room");
+    for (place, &local) in ports.iter().enumerate() {
+        let peer = address(PEER, PEER_PORT);
+        let flow = Flow { local, peer, from: ports[place ^ 1], to: peer, class: 0xb8, hop, clock_rate: 8_000 };
+        assert!(flows.join(&flow).expect("joined"), "of one family");
+    }
+    let counts = path.counts().expect("counts");
+    in_the_kernel(&cable, ports, || counts.get(Count::Relayed).expect("a count"))
+}
+
+fn bare_program() -> f64 {
+    let cable = Cable::lay();
+    meet(&cable);
+    let _listening = listen_in_xdp(&cable);
+    let object = std::env::temp_dir().join(format!("tandem-bare-{}.o", std::process::id()));
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/bare_relay.c");
+    let headers = format!("/usr/include/{}-linux-gnu", std::env::consts::ARCH);
+    let built = Command::new("clang")
+        .args(["-O2", "-g", "-target", "bpf", "-mcpu=v3", "-I", &headers, "-c", source, "-o"])
+        .arg(&object)
+        .status();
+    assert!(built.is_ok_and(|status| status.success()), "clang compiles the bare program");
+    let mut kernel = aya::Ebpf::load_file(&object).expect("the kernel takes the tables");
+    std::fs::remove_file(&object).expect("written just now");
+    let mut ways: Array<_, [u8; 16]> =
+        Array::try_from(kernel.take_map("ways").expect("declared")).expect("an array of sixteen bytes");
+    let ports: Vec<SocketAddr> = (0..PORTS).map(|place| address(SWITCH, PORT_LOW + 2 * place)).collect();
+    for (place, local) in ports.iter().enumerate() {
+        let from = ports[place ^ 1].port();
+        ways.set(u32::from(local.port()), way(local.port(), from), 0).expect("written");
+    }
+    let program: &mut Xdp = kernel.program_mut("bare").expect("declared").try_into().expect("of XDP");
+    program.load().expect("the kernel takes the program");
+    program.attach("a0", XdpMode::Driver).expect("the interface takes it");
+    // Without counters of its own the other end's say what was sent.
+    let received = cable.received_by_peer();
+    in_the_kernel(&cable, ports, received)
+}
+
+/// The bare program's entry: back to the peer from another port.
+fn way(local: u16, from: u16) -> [u8; 16] {
+    let mut out = [0; 16];
+    let octets = |ip: &str| ip.parse::<std::net::Ipv4Addr>().expect("an address").octets();
+    out[..4].copy_from_slice(&octets(SWITCH));
+    out[4..8].copy_from_slice(&octets(PEER));
+    out[8..10].copy_from_slice(&from.to_be_bytes());
+    out[10..12].copy_from_slice(&PEER_PORT.to_be_bytes());
+    let word = |port: u16| u32::from(u16::from_ne_bytes(port.to_be_bytes()));
+    let gone = |port: u16| u32::from(!u16::from_ne_bytes(port.to_be_bytes()));
+    // The peer's port stays; ours gives way to its pair's.
+    out[12..].copy_from_slice(&(gone(local) + word(from)).to_ne_bytes());
+    out
+}

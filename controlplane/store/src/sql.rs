@@ -43,6 +43,22 @@ impl Dialect {
         }
     }
 
+    /// Locks the rows that a `SELECT` found and passes over those that others have locked.
+    pub(crate) fn skip_locked(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "",
+            Dialect::MySql => " FOR UPDATE SKIP LOCKED",
+        }
+    }
+
+    /// The database's own clock, in microseconds.
+    pub(crate) fn clock(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "CAST(unixepoch('subsec')*1000000 AS INTEGER)",
+            Dialect::MySql => "CAST(UNIX_TIMESTAMP(SYSDATE(6))*1000000 AS SIGNED)",
+        }
+    }
+
     /// Behind a table's name: read it by this index. The empty name leaves the choice to the database.
     pub(crate) fn by_index(self, index: &str) -> String {
         match self {

@@ -9,6 +9,7 @@ mod deck;
 mod external;
 mod journal;
 mod limits;
+mod jobs;
 mod past;
 mod replay;
 mod revision;
@@ -66,6 +67,9 @@ enum Noun {
     Deck(deck::Verb),
     /// Limits of calls, with what is taken of them.
     Limits(limits::Arguments),
+    /// Exports, retention and other work in the background.
+    #[command(subcommand)]
+    Jobs(jobs::Verb),
     /// Routing.
     #[command(subcommand)]
     Route(route::Verb),
@@ -160,6 +164,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Noun::Journal(verb) => journal::run(verb).await,
         Noun::Deck(verb) => deck::run(verb).await,
         Noun::Limits(arguments) => limits::run(arguments).await,
+        Noun::Jobs(verb) => jobs::run(verb).await,
         Noun::Route(verb) => route::run(verb).await,
         Noun::Standings { place, form } => standings::run(&place, form).await,
         Noun::Revision(verb) => revision::run(verb).await,

@@ -15,6 +15,7 @@ use units::NodeId;
 
 use crate::collect::Collector;
 use crate::folder::{Folder, write_secret};
+use crate::jobs::{self, Workers};
 use crate::link::Link;
 use crate::publish::Publisher;
 use crate::services::{WebApply, WebLink};
@@ -77,6 +78,7 @@ pub async fn run(settings: Settings) -> Result<()> {
     let link = Link::start(folder.socket(), store.clone());
     let publisher = Publisher::start(store.clone(), folder.clone(), link.clone());
     let collector = Collector::start(store.clone(), &folder, node, link.clone()).context("cannot read the journal")?;
+    let workers = Workers::start(&store, node, jobs::LOCK);
     let services = web::Services {
         store: store.clone(),
         link: Arc::new(WebLink { link, progress: collector.progress() }),
@@ -92,6 +94,7 @@ pub async fn run(settings: Settings) -> Result<()> {
         served = web::serve(listener, services) => served.context("the web broke")?,
         () = &mut asked_to_end => {}
     }
+    drop(workers);
     collector.stop().await;
     tracing::info!("the control plane has ended");
     Ok(())

@@ -35,6 +35,9 @@ pub struct Search {
     /// The routed destination starts with this.
     #[arg(long)]
     called: Option<String>,
+    /// --calling and --called are whole numbers, not their beginnings.
+    #[arg(long)]
+    exact: bool,
     /// Code of the carrier that sent the call.
     #[arg(long)]
     originator: Option<String>,
@@ -108,6 +111,7 @@ async fn filter(search: &Search, store: &Store) -> Result<CdrFilter> {
         kind: if search.attempts { CdrKind::All } else { CdrKind::Calls },
         calling: search.calling.clone(),
         called: search.called.clone(),
+        exact: search.exact,
         originator: id::<CarrierDraft>(store, search.originator.as_deref()).await?,
         terminator: id::<CarrierDraft>(store, search.terminator.as_deref()).await?,
         cause: search.cause,

@@ -6,6 +6,8 @@ use crate::Store;
 use crate::error::{Result, StoreError};
 use crate::sql::{Dialect, Tx, args};
 
+/// The setting that says how many days CDRs are kept for; not set, they are kept for good.
+pub const CDR_DAYS: &str = "cdr_days";
 /// A day in microseconds.
 const DAY: i64 = 86_400_000_000;
 /// Days that are made ahead: so long may nobody look after the table.

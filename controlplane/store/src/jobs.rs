@@ -213,6 +213,12 @@ impl Store {
         if kinds.is_empty() {
             return Ok(None);
         }
+        // Looked at without a lock first: SQLite has one writer, and mostly nothing is due.
+        let sql =
+            format!("SELECT id FROM jobs WHERE state IN (0,1) AND due<={} LIMIT 1", self.database.dialect().clock());
+        if self.read().await?.row(sql, args![]).await?.is_none() {
+            return Ok(None);
+        }
         loop {
             let mut tx = self.write().await?;
             let now = clock(&mut tx).await?;

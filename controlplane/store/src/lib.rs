@@ -43,7 +43,7 @@ pub use audit::AuditEntry;
 pub use carriers::{Carrier, CarrierDraft};
 pub use cdr::segment::Cursor;
 pub use cdrs::{BATCH_MAX, Batch, Collected};
-pub use days::CdrDay;
+pub use days::{CDR_DAYS, CdrDay};
 pub use decks::{Deck, DeckDraft, DeckFacts, DeckRevision};
 pub use egress::{EgressTrunk, EgressTrunkDraft};
 pub use error::{ConflictKind, Result, StoreError};

@@ -220,6 +220,13 @@ impl Database {
         Err(StoreError::invalid("database", "the URL must start with sqlite: or mysql://"))
     }
 
+    pub(crate) fn dialect(&self) -> Dialect {
+        match self {
+            Database::Sqlite { .. } => Dialect::Sqlite,
+            Database::MySql { .. } => Dialect::MySql,
+        }
+    }
+
     /// Begins a transaction that sees one moment and writes nothing.
     pub(crate) async fn read(&self) -> Result<Tx> {
         Ok(match self {

@@ -16,6 +16,7 @@ pub mod exchange_rates;
 pub mod export;
 pub mod imports;
 pub mod ingress_trunks;
+pub mod jobs;
 pub mod latency;
 pub mod limits;
 pub mod nodes;

@@ -8,6 +8,7 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate as _};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder, SecurityRequirement};
 use utoipa::{OpenApi as _, ToSchema};
@@ -22,6 +23,8 @@ use crate::services::{App, Inner, Services};
 
 /// Bytes of a request at most, where a path does not say otherwise.
 const BODY_MAX: usize = 1 << 20;
+/// Files that are compressed already, and whose length is said.
+const PACKED: NotForContentType = NotForContentType::const_new("application/gzip");
 /// What a page may load and do: everything from here, no inline script. The component library writes styles inline.
 const CSP: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; \
                    base-uri 'self'; form-action 'self'; frame-ancestors 'none'";
@@ -47,6 +50,7 @@ fn paths() -> (OpenApiRouter<App>, OpenApiRouter<App>) {
         .merge(api::overview::routes())
         .merge(api::calls::routes())
         .merge(api::cdrs::routes())
+        .merge(api::jobs::routes())
         .merge(api::story::routes())
         .merge(api::carriers::routes())
         .merge(api::accounts::routes())
@@ -138,7 +142,7 @@ pub(crate) fn router(services: Services) -> (Router, App) {
         .method_not_allowed_fallback(wrong_method)
         .fallback(gui::page)
         .layer(DefaultBodyLimit::max(BODY_MAX))
-        .layer(CompressionLayer::new())
+        .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(PACKED)))
         .layer(middleware::from_fn(frame));
     (all, app)
 }

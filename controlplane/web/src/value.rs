@@ -92,6 +92,8 @@ refs! {
     ImportRef(u32) "imp";
     /// An audit entry's id in JSON: `aud_12`.
     AuditRef(i64) "aud";
+    /// A job's id in JSON: `job_12`.
+    JobRef(i64) "job";
 }
 
 macro_rules! of_units {

@@ -10,6 +10,8 @@ mod document;
 mod guards;
 #[path = "api/imports.rs"]
 mod imports;
+#[path = "api/jobs.rs"]
+mod jobs;
 #[path = "api/live.rs"]
 mod live;
 #[path = "api/node.rs"]

@@ -199,6 +199,9 @@ pub struct CdrFilter {
     pub calling: Option<String>,
     /// The routed destination starts with these digits.
     pub called: Option<String>,
+    /// `calling` and `called` are whole numbers, not their beginnings.
+    #[serde(default)]
+    pub exact: bool,
     /// Only of this originator.
     #[param(value_type = Option<String>)]
     pub originator: Option<CarrierRef>,
@@ -263,7 +266,7 @@ fn after(cursor: &str) -> Answered<(WallTime, [u8; 16])> {
 }
 
 impl CdrFilter {
-    fn read(self, limit: u32) -> Answered<store::CdrFilter> {
+    pub(super) fn read(self, limit: u32) -> Answered<store::CdrFilter> {
         let needed = |name: &str| Problem::invalid(format!("?{name}"), "a window is needed: give from and till");
         let call = match &self.call {
             None => None,
@@ -287,7 +290,7 @@ impl CdrFilter {
             },
             calling: self.calling,
             called: self.called,
-            exact: false,
+            exact: self.exact,
             originator: self.originator.map(|wanted| wanted.0),
             terminator: self.terminator.map(|wanted| wanted.0),
             ingress_trunk: self.ingress_trunk.map(|wanted| wanted.0),

@@ -269,6 +269,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/cdrs:export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks for all CDRs of a window as a file: CSV, gzip. `cursor` and `limit` mean nothing here. */
+        post: operations["post_cdrs_export"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/decks": {
         parameters: {
             query?: never;
@@ -719,6 +736,91 @@ export interface paths {
         patch: operations["patch_ingress_trunks_id"];
         trace?: never;
     };
+    "/api/v1/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists jobs, newest first. */
+        get: operations["get_jobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows one job. */
+        get: operations["get_jobs_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Cancels a job: at once if it waits, with its worker's next batch if it runs. Whoever asked for it may, and whoever may change configuration. */
+        post: operations["post_jobs_id_cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Gives a job's file. A download that broke off goes on with `range: bytes=N-`. */
+        get: operations["get_jobs_id_file"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Lets a job that failed or was cancelled go on where it stood. */
+        post: operations["post_jobs_id_retry"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/latency": {
         parameters: {
             query?: never;
@@ -937,6 +1039,24 @@ export interface paths {
         /** Looks numbers up in every deck of the newest snapshot: the same bytes that calls are rated by. */
         get: operations["get_rates_check"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Says how long CDRs are kept. */
+        get: operations["get_retention"];
+        /** Sets how long CDRs are kept; older ones go within the hour. */
+        put: operations["put_retention"];
         post?: never;
         delete?: never;
         options?: never;
@@ -2892,6 +3012,69 @@ export interface components {
          * @example itr_12
          */
         IngressTrunkRef: string;
+        /** @description A job as it stands. */
+        Job: {
+            /** @description Who asked. */
+            actor: string;
+            /**
+             * Format: int64
+             * @description Bytes of that file so far.
+             */
+            bytes: number;
+            /** @description It is to end; its worker has not seen that yet. */
+            cancelling: boolean;
+            /** @description When it was asked for. */
+            created_at: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Units of work done: rows.
+             */
+            done: number;
+            ended_at?: null | components["schemas"]["Time"];
+            /** @description The name of the file that it makes. */
+            file?: string | null;
+            /** @description Its id. */
+            id: components["schemas"]["JobRef"];
+            /** @description Asked for twice under the same key, it is one job. */
+            key: string;
+            /** @description `cdr_export` or `retention`. */
+            kind: string;
+            /** @description The last lines that its workers wrote. */
+            log: string;
+            next_try_at?: null | components["schemas"]["Time"];
+            /** @description Why the last try failed. */
+            problem?: string | null;
+            started_at?: null | components["schemas"]["Time"];
+            /** @description How far it is. */
+            state: components["schemas"]["JobState"];
+            /**
+             * Format: int64
+             * @description Units of work there are; absent while unknown.
+             */
+            total?: number | null;
+            /**
+             * Format: int32
+             * @description Tries begun.
+             */
+            tries: number;
+            /**
+             * Format: int32
+             * @description Tries at most.
+             */
+            tries_max: number;
+            /** @description Which worker has, or had, it last. */
+            worker: string;
+        };
+        /**
+         * @description `job_` and a number.
+         * @example job_12
+         */
+        JobRef: string;
+        /**
+         * @description How far a job is.
+         * @enum {string}
+         */
+        JobState: "waiting" | "running" | "done" | "failed" | "cancelled";
         /** @description The journal between the data plane and the database. */
         Journal: {
             /**
@@ -3552,6 +3735,66 @@ export interface components {
                 updated_at: components["schemas"]["Time"];
                 /** @description Other plans and sell decks for calls of one United States jurisdiction. */
                 ways: components["schemas"]["Ways"];
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
+        List_Job: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /** @description Who asked. */
+                actor: string;
+                /**
+                 * Format: int64
+                 * @description Bytes of that file so far.
+                 */
+                bytes: number;
+                /** @description It is to end; its worker has not seen that yet. */
+                cancelling: boolean;
+                /** @description When it was asked for. */
+                created_at: components["schemas"]["Time"];
+                /**
+                 * Format: int64
+                 * @description Units of work done: rows.
+                 */
+                done: number;
+                ended_at?: null | components["schemas"]["Time"];
+                /** @description The name of the file that it makes. */
+                file?: string | null;
+                /** @description Its id. */
+                id: components["schemas"]["JobRef"];
+                /** @description Asked for twice under the same key, it is one job. */
+                key: string;
+                /** @description `cdr_export` or `retention`. */
+                kind: string;
+                /** @description The last lines that its workers wrote. */
+                log: string;
+                next_try_at?: null | components["schemas"]["Time"];
+                /** @description Why the last try failed. */
+                problem?: string | null;
+                started_at?: null | components["schemas"]["Time"];
+                /** @description How far it is. */
+                state: components["schemas"]["JobState"];
+                /**
+                 * Format: int64
+                 * @description Units of work there are; absent while unknown.
+                 */
+                total?: number | null;
+                /**
+                 * Format: int32
+                 * @description Tries begun.
+                 */
+                tries: number;
+                /**
+                 * Format: int32
+                 * @description Tries at most.
+                 */
+                tries_max: number;
+                /** @description Which worker has, or had, it last. */
+                worker: string;
             }[];
             /** @description Where the next part starts; absent at the end. */
             next_cursor?: string | null;
@@ -5020,6 +5263,14 @@ export interface components {
              * @description Its number.
              */
             revision: number;
+        };
+        /** @description How long CDRs are kept. */
+        Retention: {
+            /**
+             * Format: int32
+             * @description Whole days, 1 to 3,650; null keeps them for good.
+             */
+            cdr_days?: number | null;
         };
         /** @description What a file says and what that means. */
         Review: {
@@ -6574,6 +6825,8 @@ export interface operations {
                 calling?: string;
                 /** @description The routed destination starts with these digits. */
                 called?: string;
+                /** @description `calling` and `called` are whole numbers, not their beginnings. */
+                exact?: boolean;
                 /** @description Only of this originator. */
                 originator?: string;
                 /** @description Only of this terminator. */
@@ -6642,6 +6895,73 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Story"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_cdrs_export: {
+        parameters: {
+            query: {
+                /** @description Started at this moment or later. */
+                from: string;
+                /** @description Started before this moment. */
+                till: string;
+                /** @description Calls (default) or attempts. */
+                kind?: "call" | "attempt";
+                /** @description The caller starts with these digits. */
+                calling?: string;
+                /** @description The routed destination starts with these digits. */
+                called?: string;
+                /** @description `calling` and `called` are whole numbers, not their beginnings. */
+                exact?: boolean;
+                /** @description Only of this originator. */
+                originator?: string;
+                /** @description Only of this terminator. */
+                terminator?: string;
+                /** @description Only of this ingress trunk. */
+                ingress_trunk?: string;
+                /** @description Only of this egress trunk. */
+                egress_trunk?: string;
+                /** @description Only with this cause. */
+                cause?: number;
+                /** @description Only with this SIP status. */
+                sip_status?: number;
+                /** @description Only answered, or only not answered. */
+                answered?: boolean;
+                /** @description Only this call. */
+                call?: string;
+                /** @description Only with this Call-ID header, of either leg. */
+                sip_call_id?: string;
+                /** @description Rows at most, 1 to 1,000; default 200. The newest come first. */
+                limit?: number;
+                /** @description `next_cursor` of the part before. */
+                cursor?: string;
+            };
+            header?: {
+                /** @description 1 to 100 characters; a repetition with the same key finds the job of the first. Without it each request is a new job. */
+                "idempotency-key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job that writes it. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
                 };
             };
             /** @description What is wrong. */
@@ -7945,6 +8265,173 @@ export interface operations {
             };
         };
     };
+    get_jobs: {
+        parameters: {
+            query?: {
+                /** @description Rows at most, 1 to 1,000; default 200. */
+                limit?: number;
+                /** @description `next_cursor` of the part before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the list. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Job"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_jobs_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["JobRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_jobs_id_cancel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["JobRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_jobs_id_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["JobRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/gzip": number[];
+                };
+            };
+            /** @description The rest of the file. */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/gzip": number[];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_jobs_id_retry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["JobRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_latency: {
         parameters: {
             query?: never;
@@ -8469,6 +8956,68 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["List_RateCheck"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_retention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Days, or null. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retention"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_retention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Retention"];
+            };
+        };
+        responses: {
+            /** @description As it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retention"];
                 };
             };
             /** @description What is wrong. */

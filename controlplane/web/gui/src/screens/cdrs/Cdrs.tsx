@@ -1,6 +1,6 @@
 /** CDR search: a time window, filters, and pages by cursor. Nothing is counted, so nothing waits. */
 import { useMemo, useState } from 'react';
-import { Box, Button, MenuItem, TextField, ToggleButton, ToggleButtonGroup, Typography } from '@mui/material';
+import { Box, Button, MenuItem, TextField, ToggleButton, ToggleButtonGroup, Tooltip, Typography } from '@mui/material';
 import Refresh from '@mui/icons-material/RefreshOutlined';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { useLocation } from 'wouter';
@@ -64,7 +64,7 @@ export function filterOf(query: URLSearchParams) {
   const answered = query.get('answered');
   return {
     kind: query.get('kind') === 'attempt' ? ('attempt' as const) : undefined,
-    calling: text('calling'), called: text('called'), originator: text('originator'), terminator: text('terminator'),
+    calling: text('calling'), called: text('called'), exact: query.get('exact') === 'true' ? true : undefined, originator: text('originator'), terminator: text('terminator'),
     ingress_trunk: text('ingress_trunk'), egress_trunk: text('egress_trunk'), cause: number('cause'), sip_status: number('sip_status'),
     answered: answered === 'true' ? true : answered === 'false' ? false : undefined,
     cursor: text('cursor'),
@@ -98,6 +98,24 @@ function Pages({ next, from, till }: { next: string | null | undefined; from: st
   );
 }
 
+/** Asks for all CDRs of the window as a file: a job, since that may take long. */
+function Export({ filter }: { filter: NonNullable<Parameters<typeof ask>[0]> }) {
+  const [, go] = useLocation();
+  const [error, setError] = useState<unknown>(null);
+  return (
+    <>
+      <Trouble error={error} />
+      <Tooltip title="All CDRs of this window that fit the filters, as a compressed CSV file. It is written in the background; the file waits under System → Jobs.">
+        <Button onClick={() => ask(filter).then(() => go('/system?tab=jobs'), setError)}>Export</Button>
+      </Tooltip>
+    </>
+  );
+}
+
+function ask(query: ReturnType<typeof filterOf> & { from: string; till: string }) {
+  return body(api.POST('/api/v1/cdrs:export', { params: { query } }));
+}
+
 /** The screen. */
 export default function Cdrs() {
   const [query, set] = useFilters();
@@ -123,13 +141,17 @@ export default function Cdrs() {
           <ToggleButton value="call">Calls</ToggleButton>
           <ToggleButton value="attempt">Attempts</ToggleButton>
         </ToggleButtonGroup>
+        <Export filter={{ ...filter, cursor: undefined, from, till }} />
         <Button startIcon={<Refresh />} onClick={again}>Refresh</Button>
         <Pages next={cdrs.data?.next_cursor} from={from} till={till} />
       </Head>
       <Box sx={{ display: 'flex', flexWrap: 'wrap', gap: 1, mb: 1 }}>
         <WindowFilter />
-        <TextFilter name="called" label="To (prefix)" width={130} />
-        <TextFilter name="calling" label="From (prefix)" width={130} />
+        <TextFilter name="called" label={filter.exact ? 'To (whole number)' : 'To (prefix)'} width={130} />
+        <TextFilter name="calling" label={filter.exact ? 'From (whole number)' : 'From (prefix)'} width={130} />
+        <Tooltip title="Off: numbers that begin with these digits. On: only these numbers.">
+          <ToggleButton value="exact" size="small" selected={filter.exact === true} onChange={() => set({ exact: filter.exact ? '' : 'true', cursor: '' })} sx={{ textTransform: 'none', fontSize: '0.74rem' }}>whole</ToggleButton>
+        </Tooltip>
         <ChoiceFilter name="originator" label="Originator" choices={choices(carriers.data)} />
         <ChoiceFilter name="terminator" label="Terminator" choices={choices(carriers.data)} />
         <TextFilter name="sip_status" label="SIP status" width={100} />

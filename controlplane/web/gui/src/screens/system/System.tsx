@@ -1,13 +1,14 @@
-/** Users, API keys, who changed what, and published snapshots. The tab is the URL. */
+/** Users, API keys, who changed what, published snapshots, and jobs. The tab is the URL. */
 import { Box, Button, Tab, Tabs } from '@mui/material';
 import { Head } from '../../common/Panel';
 import { useFilters } from '../../common/url';
 import { Audit } from './Audit';
+import { Jobs } from './Jobs';
 import { Keys } from './Keys';
 import { Revisions } from './Revisions';
 import { Users } from './Users';
 
-const TABS = { users: 'Users', keys: 'API keys', audit: 'Audit', revisions: 'Revisions' } as const;
+const TABS = { users: 'Users', keys: 'API keys', audit: 'Audit', revisions: 'Revisions', jobs: 'Jobs' } as const;
 type TabName = keyof typeof TABS;
 
 /** The screen. */
@@ -27,6 +28,7 @@ export default function System() {
       {tab === 'keys' && <Keys />}
       {tab === 'audit' && <Audit />}
       {tab === 'revisions' && <Revisions />}
+      {tab === 'jobs' && <Jobs />}
     </>
   );
 }

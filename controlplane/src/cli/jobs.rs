@@ -1,0 +1,127 @@
+//! `tandem jobs`: work that takes longer than an answer may.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand};
+use serde_json::json;
+use store::{Job, JobState};
+
+use super::{Form, Output, Place, moment, table};
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Lists jobs, newest first.
+    List(List),
+    /// Shows one job with its log.
+    Show(One),
+    /// Ends a job: at once if it waits, with its worker's next batch if it runs.
+    Cancel(One),
+    /// Lets a job that failed or was cancelled go on where it stood.
+    Retry(One),
+}
+
+#[derive(Debug, Args)]
+pub struct List {
+    /// Rows at most.
+    #[arg(long, default_value_t = 20)]
+    limit: u32,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    form: Form,
+}
+
+#[derive(Debug, Args)]
+pub struct One {
+    /// Its id: job_12 or 12.
+    job: String,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    form: Form,
+}
+
+pub async fn run(verb: Verb) -> Result<ExitCode> {
+    match verb {
+        Verb::List(list) => {
+            let jobs = list.place.store().await?.jobs(None, list.limit).await?;
+            show(&jobs, list.form)?;
+        }
+        Verb::Show(one) => {
+            let job = one.place.store().await?.job(one.id()?).await?;
+            show(std::slice::from_ref(&job), one.form)?;
+            if one.form.output == Output::Table {
+                print!("{}", job.log);
+            }
+        }
+        Verb::Cancel(one) => show(&[one.place.store().await?.cancel_job(one.id()?).await?], one.form)?,
+        Verb::Retry(one) => show(&[one.place.store().await?.retry_job(one.id()?).await?], one.form)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl One {
+    fn id(&self) -> Result<i64> {
+        let digits = self.job.strip_prefix("job_").unwrap_or(&self.job);
+        digits.parse().with_context(|| format!("{:?} is no job's id", self.job))
+    }
+}
+
+fn show(jobs: &[Job], form: Form) -> Result<()> {
+    if form.output == Output::Json {
+        let rows: Vec<_> = jobs.iter().map(object).collect();
+        println!("{}", serde_json::to_string_pretty(&rows)?);
+        return Ok(());
+    }
+    let head = ["job", "kind", "state", "done", "tries", "asked for", "by", "worker", "file", "problem"];
+    let cells = |job: &Job| {
+        vec![
+            format!("job_{}", job.id),
+            job.asked.kind.clone(),
+            state(job).to_owned(),
+            job.done.to_string(),
+            format!("{}/{}", job.tries, job.asked.tries_max),
+            moment(job.created),
+            job.asked.actor.clone(),
+            job.worker.clone(),
+            job.file.clone(),
+            job.problem.clone(),
+        ]
+    };
+    table(&head, &jobs.iter().map(cells).collect::<Vec<_>>());
+    Ok(())
+}
+
+fn state(job: &Job) -> &'static str {
+    match job.state {
+        JobState::Waiting => "waiting",
+        JobState::Running if job.cancelling => "cancelling",
+        JobState::Running => "running",
+        JobState::Done => "done",
+        JobState::Failed => "failed",
+        JobState::Cancelled => "cancelled",
+    }
+}
+
+fn object(job: &Job) -> serde_json::Value {
+    json!({
+        "job": format!("job_{}", job.id),
+        "kind": job.asked.kind,
+        "key": job.asked.key,
+        "actor": job.asked.actor,
+        "state": state(job),
+        "done": job.done,
+        "total": job.total,
+        "tries": job.tries,
+        "tries_max": job.asked.tries_max,
+        "worker": job.worker,
+        "file": job.file,
+        "bytes": job.bytes,
+        "problem": job.problem,
+        "log": job.log,
+        "created": moment(job.created),
+        "started": job.started.map(moment),
+        "ended": job.ended.map(moment),
+    })
+}

@@ -19,8 +19,8 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
-use snapshot::Rate;
-use units::WallTime;
+use snapshot::{Offset, Rate};
+use units::{RateClass, WallTime};
 
 pub use cells::Status;
 pub use codes::{CODES_PER_ROW_MAX, Dashes};
@@ -30,6 +30,7 @@ pub use join::{Table, join};
 pub use rows::rows;
 
 use columns::Head;
+use dates::Local;
 use row::{Row, Said, Word};
 use seen::Seen;
 
@@ -86,8 +87,10 @@ impl StepsOrder {
 /// How a sheet is read where it does not speak for itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Minutes that the sheet's dates are ahead of UTC, unless a date has its own offset; −840 to 840.
+    /// Minutes that the sheet's dates are ahead of UTC, unless a date has its own offset or there is a zone; −840 to 840.
     pub offset_minutes: i32,
+    /// The clock of the zone that the sheet's dates are meant in, as its offsets in order of time; empty for no zone.
+    pub zone: Vec<Offset>,
     /// From when rates without a date are valid.
     pub from: WallTime,
     /// Minimum, increment and free seconds of rates without their own.
@@ -110,11 +113,18 @@ pub struct Options {
     pub currency: String,
 }
 
+impl Options {
+    fn local(&self) -> Local<'_> {
+        Local { minutes: self.offset_minutes, zone: &self.zone }
+    }
+}
+
 impl Default for Options {
     /// Dates in UTC, valid since ever, `1/1/0`, prices of a minute.
     fn default() -> Options {
         Options {
             offset_minutes: 0,
+            zone: vec![],
             from: WallTime::default(),
             steps: (1, 1, 0),
             steps_order: StepsOrder::default(),
@@ -158,6 +168,8 @@ pub struct Mark {
 pub struct Closing {
     /// The code.
     pub prefix: String,
+    /// Which of its rates; `None` for all.
+    pub class: Option<RateClass>,
     /// From when.
     pub at: WallTime,
     /// The line that says so.
@@ -241,7 +253,7 @@ struct Reader<'a> {
     options: &'a Options,
     commas: (bool, bool),
     above: (String, String),
-    /// Prefix and date of each rate that was taken, and where it stood.
+    /// Prefix, class and date of each rate that was taken, and where it stood.
     seen: Seen,
 }
 
@@ -273,18 +285,36 @@ impl Reader<'_> {
     }
 
     fn take(&mut self, line: u32, prefix: String, said: &Said, sheet: &mut Sheet) {
-        let at = said.rate.from;
-        if let Some(before) = self.seen.note(&prefix, at, line) {
-            let column = self.head.column(Column::Prefix).unwrap_or(0);
-            sheet.note(line, column, format!("prefix {prefix} begins at the same moment in line {before}"));
-            return;
-        }
+        let (at, own) = (said.rate.from, said.rate.class);
         if said.closed {
-            sheet.closings.push(Closing { prefix, at, row: line });
+            if self.is_new(&prefix, own, at, line, sheet) {
+                let class = self.head.says_class().then_some(own);
+                sheet.closings.push(Closing { prefix, class, at, row: line });
+            }
             return;
         }
-        sheet.rates.push(Rate { prefix, ..said.rate.clone() });
-        sheet.marks.push(Mark { row: line, dated: said.dated, status: said.status });
+        let mark = Mark { row: line, dated: said.dated, status: said.status };
+        for (class, per_minute, blocked) in &said.others {
+            if self.is_new(&prefix, *class, at, line, sheet) {
+                let rate = said.rate.clone();
+                let blocked = rate.blocked || *blocked;
+                let (prefix, per_minute, class) = (prefix.clone(), *per_minute, *class);
+                sheet.rates.push(Rate { prefix, per_minute, blocked, class, ..rate });
+                sheet.marks.push(mark);
+            }
+        }
+        if said.priced && self.is_new(&prefix, own, at, line, sheet) {
+            sheet.rates.push(Rate { prefix, ..said.rate.clone() });
+            sheet.marks.push(mark);
+        }
+    }
+
+    /// True unless a rate of this prefix, class and moment came before, which is a problem.
+    fn is_new(&mut self, prefix: &str, class: RateClass, at: WallTime, line: u32, sheet: &mut Sheet) -> bool {
+        let Some(before) = self.seen.note(prefix, class, at, line) else { return true };
+        let column = self.head.codes().and_then(|codes| self.head.column(codes)).unwrap_or(0);
+        sheet.note(line, column, format!("prefix {prefix} begins at the same moment in line {before}"));
+        false
     }
 }
 
@@ -327,7 +357,7 @@ impl Sheet {
         for (_, cells) in preamble {
             let cells: Vec<&str> = cells.iter().map(AsRef::as_ref).filter(|cell| !cell.is_empty()).collect();
             let line = cells.join(" ").to_lowercase();
-            let date = |text: &str| dates::first_in(text, options.offset_minutes, options.date_order);
+            let date = |text: &str| dates::first_in(text, options.local(), options.date_order);
             let after = |word: &str, other: &str| {
                 let from = &line[line.find(word)?..];
                 date(&from[..from.find(other).unwrap_or(from.len())])
@@ -345,7 +375,8 @@ fn commas<C: AsRef<str>>(body: &[(u32, Vec<C>)], head: &Head, options: &Options)
         (None, None) => false,
         (None, Some(place)) => comma_is_the_mark(body, place),
     };
-    (comma(Column::Rate), comma(Column::ConnectionFee))
+    let prices = head.prices().map(comma).reduce(|one, other| one || other);
+    (prices.unwrap_or(false), comma(Column::ConnectionFee))
 }
 
 fn comma_is_the_mark<C: AsRef<str>>(body: &[(u32, Vec<C>)], place: usize) -> bool {
@@ -367,7 +398,7 @@ fn zeros_lost(sheet: &mut Sheet, head: &Head) {
     if with * 2 <= sheet.rates.len() {
         return;
     }
-    let column = head.column(Column::Prefix).unwrap_or(0);
+    let column = head.codes().and_then(|codes| head.column(codes)).unwrap_or(0);
     let without = sheet.rates.iter().zip(&sheet.marks).filter(|(rate, _)| !rate.prefix.starts_with('0'));
     let words: Vec<(u32, Word)> = without
         .map(|(rate, mark)| {

@@ -5,7 +5,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use snapshot::Rate;
-use units::{DeckId, Money, Percent, RateClass, WallTime};
+use units::{DeckId, Hours, Jurisdiction, Money, Percent, RateClass, WallTime};
 
 use crate::charge::half_even;
 
@@ -45,16 +45,24 @@ pub struct Derived {
 }
 
 impl Derived {
-    /// The rates of the deck: one for every prefix of any source and every time between changes of the sources' rates. Each source gives
-    /// its longest match in force; where that is blocked, the source does not count, and where all that match are, calls are blocked.
+    /// The rates of the deck: one for every prefix of any source, every class that could count there and every time between changes of
+    /// the sources' rates. Each source gives its longest match in force; where that is blocked, the source does not count, and where all
+    /// that match are, calls are blocked. Peak hours of all sources are those of the computed deck's calendar.
     pub fn rates(&self, sources: &[&[Rate]]) -> Vec<Rate> {
         let books: Vec<Book<'_>> = sources.iter().map(|rates| Book::of(rates)).collect();
         let prefixes: BTreeSet<&str> = books.iter().flat_map(|book| book.rates.keys().copied()).collect();
-        prefixes.into_iter().flat_map(|prefix| self.of_prefix(prefix, &books)).collect()
+        let classes = classes(sources);
+        let lines = prefixes.into_iter().flat_map(|prefix| classes.iter().map(move |class| (prefix, *class)));
+        lines.flat_map(|(prefix, class)| self.of_prefix(prefix, class, &books)).collect()
     }
 
-    fn of_prefix(&self, prefix: &str, books: &[Book<'_>]) -> Vec<Rate> {
-        let chains: Vec<Vec<&Rate>> = books.iter().map(|book| book.chain(prefix)).collect();
+    fn of_prefix(&self, prefix: &str, class: RateClass, books: &[Book<'_>]) -> Vec<Rate> {
+        let chains: Vec<Vec<&Rate>> = books.iter().map(|book| book.chain(prefix, class)).collect();
+        let is_of_class = chains.iter().flatten().any(|rate| rate.class != RateClass::ANY);
+        if class != RateClass::ANY && !is_of_class {
+            // The rates of any class say the same.
+            return Vec::new();
+        }
         let ends = |rate: &&Rate| [Some(rate.from), rate.till];
         let times: BTreeSet<WallTime> = chains.iter().flatten().flat_map(ends).flatten().collect();
         let times: Vec<WallTime> = times.into_iter().collect();
@@ -63,8 +71,10 @@ impl Derived {
             let Some(rate) = self.at(prefix, &chains, *from) else { continue };
             let till = times.get(place + 1).copied();
             match made.last_mut() {
-                Some(last) if last.till == Some(*from) && same(last, &rate) => last.till = till,
-                _ => made.push(Rate { from: *from, till, ..rate }),
+                Some(last) if last.till == Some(*from) && same(last, &Rate { class, ..rate.clone() }) => {
+                    last.till = till;
+                }
+                _ => made.push(Rate { from: *from, till, class, ..rate }),
             }
         }
         made
@@ -102,7 +112,17 @@ impl Derived {
     }
 }
 
-/// A source's rates by prefix, the one that began last first.
+/// All classes that a call could be told apart by, in order.
+fn classes(sources: &[&[Rate]]) -> Vec<RateClass> {
+    let used: BTreeSet<RateClass> = sources.iter().flat_map(|rates| rates.iter().map(|rate| rate.class)).collect();
+    let hours = Hours::ALL.iter().filter(|it| **it == Hours::Any || used.iter().any(|class| class.hours == **it));
+    let judged = |it: &Jurisdiction| *it == Jurisdiction::Any || used.iter().any(|class| class.jurisdiction == *it);
+    let each = |hours: Hours| Jurisdiction::ALL.iter().filter(|it| judged(it)).map(move |it| (hours, *it));
+    let all = hours.flat_map(|hours| each(*hours));
+    all.map(|(hours, jurisdiction)| RateClass { hours, jurisdiction }).collect()
+}
+
+/// A source's rates by prefix, the one that counts first.
 struct Book<'a> {
     rates: BTreeMap<&'a str, Vec<&'a Rate>>,
 }
@@ -110,18 +130,27 @@ struct Book<'a> {
 impl<'a> Book<'a> {
     fn of(all: &'a [Rate]) -> Book<'a> {
         let mut rates: BTreeMap<&str, Vec<&Rate>> = BTreeMap::new();
-        // Rates of a class of hours or of a jurisdiction are not computed with.
-        for rate in all.iter().filter(|rate| rate.class == RateClass::ANY) {
+        for rate in all {
             rates.entry(&rate.prefix).or_default().push(rate);
         }
-        rates.values_mut().for_each(|dated| dated.sort_by_key(|rate| core::cmp::Reverse(rate.from)));
+        // As decks are looked up: the jurisdiction counts before the hours, and those before the date.
+        let rank = |rate: &&Rate| {
+            let RateClass { hours, jurisdiction } = rate.class;
+            (jurisdiction == Jurisdiction::Any, hours == Hours::Any, core::cmp::Reverse(rate.from))
+        };
+        rates.values_mut().for_each(|line| line.sort_by_key(rank));
         Book { rates }
     }
 
-    /// All that could match numbers of a prefix, the longest first.
-    fn chain(&self, prefix: &str) -> Vec<&'a Rate> {
+    /// All that could match numbers of a prefix for calls of a class, the longest first.
+    fn chain(&self, prefix: &str, class: RateClass) -> Vec<&'a Rate> {
         let heads = (0..=prefix.len()).rev().filter_map(|length| self.rates.get(&prefix[..length]));
-        heads.flatten().copied().collect()
+        let fits = |rate: &&&Rate| {
+            let RateClass { hours, jurisdiction } = rate.class;
+            (hours == Hours::Any || hours == class.hours)
+                && (jurisdiction == Jurisdiction::Any || jurisdiction == class.jurisdiction)
+        };
+        heads.flatten().filter(fits).copied().collect()
     }
 }
 

@@ -30,7 +30,12 @@ impl Destination {
         Destination { called, lrn, jurisdiction }
     }
 
-    /// The rate that counts in a deck: a deck by location routing number is asked for that where there is one.
+    /// The number that a deck is asked for: a deck by location routing number for that, where there is one.
+    pub fn asked(&self, deck: &DeckView<'_>) -> &Number {
+        if deck.by_lrn() && !self.lrn.is_empty() { &self.lrn } else { &self.called }
+    }
+
+    /// The rate that counts in a deck.
     pub fn rate<'a>(&self, deck: &DeckView<'a>, at: WallTime) -> Option<RateView<'a>> {
         self.keys().seek(*deck).find(self.when(at))
     }

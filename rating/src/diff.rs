@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::cmp::Ordering;
 
 use snapshot::{PREFIX_BYTES_MAX, Rate};
-use units::{Money, WallTime};
+use units::{Hours, Jurisdiction, Money, RateClass, WallTime};
 
 /// What happens to a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,9 +134,9 @@ pub fn kind_of(old: Option<&Rate>, new: &Rate) -> ChangeKind {
 /// What turns one deck into another.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Edits {
-    /// Rates to be taken out; prefix and date say which.
+    /// Rates to be taken out; prefix, class and date say which.
     pub gone: Vec<Rate>,
-    /// Rates to be written, over those of the same prefix and date.
+    /// Rates to be written, over those of the same prefix, class and date.
     pub put: Vec<Rate>,
 }
 
@@ -193,11 +193,20 @@ fn in_force(rate: &Rate, at: WallTime) -> bool {
     rate.from <= at && rate.till.is_none_or(|till| at < till)
 }
 
-/// The rate of the longest prefix of `number` that is in force at a moment; the rates are in order of [`by_key`].
-pub fn longest<'a>(rates: &'a [Rate], number: &str, at: WallTime) -> Option<&'a Rate> {
+/// The rate of the longest prefix of `number` that is in force at a moment for calls of a class: that of its jurisdiction before that of
+/// its hours before that of any. The rates are in order of [`by_key`].
+pub fn longest<'a>(rates: &'a [Rate], number: &str, at: WallTime, class: RateClass) -> Option<&'a Rate> {
     (0..=number.len().min(PREFIX_BYTES_MAX)).rev().filter_map(|length| number.get(..length)).find_map(|prefix| {
         let start = rates.partition_point(|rate| rate.prefix.as_str() < prefix);
         let line = rates[start..].iter().take_while(|rate| rate.prefix == prefix);
-        line.filter(|rate| in_force(rate, at)).last()
+        let fits = |rate: &RateClass| {
+            (rate.hours == Hours::Any || rate.hours == class.hours)
+                && (rate.jurisdiction == Jurisdiction::Any || rate.jurisdiction == class.jurisdiction)
+        };
+        let rank = |rate: &&Rate| {
+            let RateClass { hours, jurisdiction } = rate.class;
+            (jurisdiction != Jurisdiction::Any, hours != Hours::Any, rate.from)
+        };
+        line.filter(|rate| fits(&rate.class) && in_force(rate, at)).max_by_key(rank)
     })
 }

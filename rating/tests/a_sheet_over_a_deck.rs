@@ -6,9 +6,9 @@ mod world;
 use proptest::prelude::*;
 use rating::deck::merge::{Dates, Line, Merged, Missing, country_code, counts, merge};
 use rating::deck::{Options, Status, read};
-use rating::diff::{ChangeKind, apply, by_key, edits};
+use rating::diff::{ChangeKind, apply, by_key, by_line, edits};
 use snapshot::Rate;
-use units::{Money, WallTime};
+use units::{Money, RateClass, WallTime};
 use world::rate;
 
 const NOW: WallTime = WallTime::from_micros(1_000_000);
@@ -111,11 +111,12 @@ fn a_carriers_word_that_is_not_so_is_listed() {
 }
 
 fn decks() -> impl Strategy<Value = Vec<Rate>> {
-    let one = ("[1-3]{1,3}", 0_i64..4, 0_i64..3, proptest::bool::ANY);
+    let one = ("[1-3]{1,3}", 0_i64..4, 0_i64..3, proptest::bool::ANY, (0_u8..3, 0_u8..3));
     proptest::collection::vec(one, 0..30).prop_map(|rows| {
         let mut rates: Vec<Rate> = rows
             .into_iter()
-            .map(|(prefix, from, price, blocked)| Rate {
+            .map(|(prefix, from, price, blocked, (hours, jurisdiction))| Rate {
+                class: RateClass::from_code(hours | jurisdiction << 4).unwrap(),
                 from: WallTime::from_micros(from),
                 per_minute: Money::from_nanos(price),
                 blocked,
@@ -140,23 +141,25 @@ proptest! {
 
     #[test]
     fn after_a_whole_sheet_every_code_costs_what_the_sheet_says(a in decks(), b in decks()) {
-        let mut text = String::from("code,rate,blocked\n");
+        let mut text = String::from("code,hours,jurisdiction,rate,blocked\n");
         let mut wanted: Vec<Rate> = b;
-        wanted.dedup_by(|later, first| later.prefix == first.prefix);
+        wanted.dedup_by(|later, first| by_line(later, first).is_eq());
         for rate in &wanted {
-            text.push_str(&format!("{},{},{}\n", rate.prefix, rate.per_minute, u8::from(rate.blocked)));
+            let RateClass { hours, jurisdiction } = rate.class;
+            let (prefix, price, blocked) = (&rate.prefix, rate.per_minute, u8::from(rate.blocked));
+            text.push_str(&format!("{prefix},{hours},{jurisdiction},{price},{blocked}\n"));
         }
         let merged = over(&a, &text, Missing::Closed);
         prop_assert!(merged.rates.windows(2).all(|pair| by_key(&pair[0], &pair[1]).is_lt()));
-        let in_force = |prefix: &str| {
-            let mut all = merged.rates.iter().filter(|rate| rate.prefix == prefix && rate.from <= NOW);
+        let in_force = |of: &Rate| {
+            let mut all = merged.rates.iter().filter(|rate| by_line(rate, of).is_eq() && rate.from <= NOW);
             all.rfind(|rate| rate.till.is_none_or(|till| NOW < till)).map(|rate| (rate.per_minute, rate.blocked))
         };
         for rate in &wanted {
-            prop_assert_eq!(in_force(&rate.prefix), Some((rate.per_minute, rate.blocked)));
+            prop_assert_eq!(in_force(rate), Some((rate.per_minute, rate.blocked)));
         }
-        for rate in a.iter().filter(|rate| wanted.iter().all(|other| other.prefix != rate.prefix)) {
-            prop_assert_eq!(in_force(&rate.prefix), None);
+        for rate in a.iter().filter(|rate| wanted.iter().all(|other| by_line(other, rate).is_ne())) {
+            prop_assert_eq!(in_force(rate), None);
         }
         let lines: Vec<Line> = merged.lines;
         prop_assert!(lines.iter().all(|line| line.old.is_some() || line.new.is_some()));

@@ -4,8 +4,8 @@
 mod world;
 
 use rating::derive::{Derived, Take};
-use snapshot::{Rate, View};
-use units::{DeckId, Money, Percent, WallTime};
+use snapshot::{Calendar, Deck, Rate, View, When};
+use units::{DeckId, Hours, Jurisdiction, Money, Percent, RateClass, WallTime};
 use world::{deck, image, rate, world};
 
 fn money(text: &str) -> Money {
@@ -82,6 +82,44 @@ fn the_computed_deck_prices_every_moment_as_its_sources_do() {
                 view.deck(DeckId(deck)).unwrap().lookup(digits.as_bytes(), at(moment)).map(|rate| rate.terms.per_minute)
             };
             assert_eq!(price(3), price(1).max(price(2)), "{digits} at {moment}");
+        }
+    }
+}
+
+#[test]
+fn the_computed_deck_prices_every_class_as_its_sources_do() {
+    let classed = |prefix: &str, price: &str, hours, jurisdiction| Rate {
+        class: RateClass { hours, jurisdiction },
+        ..rate(prefix, price)
+    };
+    use Jurisdiction::{Any, Indeterminate, Inter, International, Intra};
+    let a = vec![
+        rate("1", "0.1"),
+        classed("1", "0.3", Hours::Peak, Any),
+        classed("1212", "0.2", Hours::Any, Intra),
+        classed("1212", "0.9", Hours::Peak, Intra),
+    ];
+    let b =
+        vec![rate("12", "0.15"), classed("12", "0.05", Hours::OffPeak, Inter), classed("13", "0.4", Hours::Any, Inter)];
+    let peak = r#"{"peak":[{"days":["thu"],"from":"08:00","till":"20:00"}]}"#;
+    let judged =
+        |id, rates| Deck { by_jurisdiction: true, calendar: Calendar::from_text(peak).unwrap(), ..deck(id, rates) };
+    let computed = rule().rates(&[&a, &b]);
+    assert!(computed.windows(2).all(|pair| rating::diff::by_key(&pair[0], &pair[1]).is_lt()), "in order");
+    let mut model = world();
+    model.decks = vec![judged(1, a), judged(2, b), judged(3, computed)];
+    model.plans.clear();
+    let image = image(&model);
+    let view = View::open(&image);
+    // 1970 began with a Thursday: its first hours are off-peak, those from eight on are peak.
+    for at in [0, 9 * 3_600].map(|second: i64| WallTime::from_micros(second * 1_000_000)) {
+        for jurisdiction in [Any, Inter, Intra, Indeterminate, International] {
+            for digits in ["1", "12", "121", "1212", "12125", "13", "131", "2"] {
+                let when = When { at, jurisdiction };
+                let found = |id| view.deck(DeckId(id)).unwrap().lookup(digits.as_bytes(), when);
+                let price = |id| found(id).map(|rate| rate.terms.per_minute);
+                assert_eq!(price(3), price(1).max(price(2)), "{digits} {jurisdiction} at {at:?}");
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use rating::{Admission, Arrival, Ask, Candidate, Policies, Routes, Verdict};
 use serde_json::{Value, json};
 use snapshot::policy::{RewriteField, Transport};
 use snapshot::{Encoded, IngressView, Side, Snapshot, View, Wanted};
-use units::{Cause, NodeId, Number, Terms, WallTime};
+use units::{Cause, NodeId, Number, RateClass, Terms, WallTime};
 use web::api::batch::{BatchForm, simulate_csv};
 use web::snapshot_files;
 
@@ -37,7 +37,7 @@ pub struct Simulate {
     )]
     from: String,
     /// Simulates every row of a CSV instead and prints a row of CSV about each, or of NDJSON with -o json. Columns: called, and
-    /// ingress_trunk or source (address:port); calling, at, seed and talk_ms may be left out.
+    /// ingress_trunk or source (address:port); calling, lrn, at, seed and talk_ms may be left out.
     #[arg(long, value_name = "FILE.csv", conflicts_with_all = ["called", "from", "calling"])]
     batch: Option<std::path::PathBuf>,
     /// Decides from this revision, while its snapshot is kept; the newest if not given.
@@ -49,6 +49,12 @@ pub struct Simulate {
     /// The caller's number.
     #[arg(long, default_value = "")]
     calling: String,
+    /// The location routing number that the call would come with.
+    #[arg(long, default_value = "")]
+    lrn: String,
+    /// Decides as if it were this moment, such as 2026-12-25T08:30:00Z; now if not given.
+    #[arg(long, value_name = "MOMENT")]
+    at: Option<jiff::Timestamp>,
     /// The node that the call would come to.
     #[arg(long, default_value_t = 1)]
     node: u16,
@@ -70,9 +76,9 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
         return Ok(ExitCode::from(EXIT_NOT_FOUND));
     };
     let number = |text: &str| Number::parse(text.as_bytes()).map_err(|flaw| anyhow!("{text:?} is no number: {flaw:?}"));
-    let (called, calling) = (number(&simulate.called)?, number(&simulate.calling)?);
+    let (called, calling, lrn) = (number(&simulate.called)?, number(&simulate.calling)?, number(&simulate.lrn)?);
     let policies = Policies::compile(&view).map_err(|flaw| anyhow!("the current snapshot: {flaw}"))?;
-    let at = WallTime::from_micros(jiff::Timestamp::now().as_microsecond());
+    let at = WallTime::from_micros(simulate.at.unwrap_or_else(jiff::Timestamp::now).as_microsecond());
     let dialled = called.with_prefix(trunk.tech_prefix().as_bytes()).context("too long with the tech prefix")?;
     let arrival = Arrival {
         source: (std::net::Ipv4Addr::UNSPECIFIED, 0).into(),
@@ -81,7 +87,7 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
         calling,
         asserted: None,
         called: dialled,
-        lrn: Number::EMPTY,
+        lrn,
     };
     let mut admission = Admission::default();
     let admitted = rating::admit_by(&view, &policies, trunk.id(), &arrival, &mut admission);
@@ -113,6 +119,7 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
         policies,
         trunk,
         admission,
+        at,
         sell: quote.ok(),
         routes,
         outcome,
@@ -168,6 +175,7 @@ struct Told<'a> {
     policies: Policies,
     trunk: IngressView<'a>,
     admission: Admission,
+    at: WallTime,
     stages: Vec<Stage>,
     sell: Option<Terms>,
     routes: Routes,
@@ -183,11 +191,21 @@ impl Told<'_> {
         json!({
             "revision": self.view.revision().0,
             "ingress_trunk": self.trunk.code(),
+            "lrn": self.admission.lrn.as_str(),
+            "jurisdiction": self.admission.jurisdiction.word(),
+            "hours": self.hours(),
+            "sell_deck": self.view.deck(self.admission.sell_deck).map(|deck| deck.code()),
+            "plan": self.view.plan(self.admission.plan).map(|plan| plan.code()),
             "stages": self.stages.iter().map(stage).collect::<Vec<_>>(),
             "sell": self.sell.map(terms),
             "candidates": self.routes.all().iter().map(|candidate| self.candidate(candidate)).collect::<Vec<_>>(),
             "refused": self.outcome.err().map(|cause| json!({ "cause": cause.0, "text": cause.text() })),
         })
+    }
+
+    /// What the calendar of the sell deck makes of the moment.
+    fn hours(&self) -> &'static str {
+        self.view.deck(self.admission.sell_deck).map_or("any", |deck| deck.hours(self.at).word())
     }
 
     fn print(&self) {
@@ -197,12 +215,17 @@ impl Told<'_> {
             vec![whose(stage).to_owned(), stage.calling.to_string(), stage.called.to_string(), verdict]
         };
         table(&["numbers", "calling", "called", ""], &self.stages.iter().map(stage).collect::<Vec<_>>());
+        let lrn = match self.admission.lrn {
+            Number::EMPTY => String::new(),
+            lrn => format!(", routing number {lrn}"),
+        };
+        println!("jurisdiction {}{lrn}, hours {}", self.admission.jurisdiction, self.hours());
         if let Some(sell) = self.sell {
             let steps = format!("{}/{}/{}", sell.minimum_s, sell.increment_s, sell.free_s);
             let first = sell.first_per_minute.map_or(String::new(), |first| format!(" ({first} within the minimum)"));
             let (minute, currency, fee) = (sell.per_minute, sell.deck_currency, sell.connection_fee);
             let tax = units::Percent::from_ppm(sell.tax_ppm as i32);
-            println!("sell {minute} {currency} a minute{first}, {steps}, fee {fee}, tax {tax} %");
+            println!("sell {minute} {currency} a minute{first}, {steps}, fee {fee}, tax {tax} %, {}", which(&sell));
         }
         let mut place = 0;
         let mut row = |candidate: &Candidate| {
@@ -215,12 +238,14 @@ impl Told<'_> {
                 Verdict::Surplus | Verdict::Dropped(_) => "-".into(),
             };
             let buy = candidate.buy.map_or(String::new(), |buy| buy.per_minute.to_string());
+            let rate = candidate.buy.map_or(String::new(), |buy| which(&buy));
             let margin = candidate.buy.map_or(String::new(), |_| candidate.margin.to_string());
             let (calling, called) = self.sent(candidate).unwrap_or_default();
-            vec![order, code, carrier, buy, margin, calling, called, verdict(candidate)]
+            vec![order, code, carrier, buy, rate, margin, calling, called, verdict(candidate)]
         };
         let rows: Vec<Vec<String>> = self.routes.all().iter().map(&mut row).collect();
-        table(&["#", "egress trunk", "terminator", "buy", "margin", "calling out", "called out", "verdict"], &rows);
+        let head = ["#", "egress trunk", "terminator", "buy", "rate", "margin", "calling out", "called out", "verdict"];
+        table(&head, &rows);
         if let Err(cause) = self.outcome {
             println!("refused: {cause}");
         }
@@ -253,6 +278,15 @@ impl Told<'_> {
             "calling_out": calling,
             "called_out": called,
         })
+    }
+}
+
+/// Which rate of its deck counted.
+fn which(terms: &Terms) -> String {
+    let RateClass { hours, jurisdiction } = terms.class;
+    match terms.class {
+        RateClass::ANY => format!("{} digits", terms.prefix_digits),
+        _ => format!("{} digits, {hours} hours, {jurisdiction} jurisdiction", terms.prefix_digits),
     }
 }
 
@@ -294,5 +328,7 @@ fn terms(terms: Terms) -> Value {
         "tax_percent": units::Percent::from_ppm(terms.tax_ppm as i32).to_string(),
         "free_s": terms.free_s,
         "prefix_digits": terms.prefix_digits,
+        "hours": terms.class.hours.word(),
+        "jurisdiction": terms.class.jurisdiction.word(),
     })
 }

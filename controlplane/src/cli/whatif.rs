@@ -137,6 +137,8 @@ impl Trial<'_> {
             originator: cdr.originator,
             calling: cdr.calling,
             called: cdr.called_routed,
+            lrn: cdr.lrn,
+            jurisdiction: cdr.jurisdiction,
             at: cdr.started,
             seed: cdr.call.sequence,
             ..Ask::default()

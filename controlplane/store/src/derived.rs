@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rating::derive::{Derived, SOURCES_MAX, Take};
 use snapshot::Rate;
-use units::{DeckId, Percent};
+use units::{DeckId, Jurisdiction, Percent};
 
 use crate::decks::{Deck, DeckDraft};
 use crate::error::{ConflictKind, Result, StoreError};
@@ -131,13 +131,17 @@ pub(crate) async fn rates(tx: &mut Tx, derived: &Derived) -> Result<Vec<Rate>> {
         if rules.contains_key(&source) || known.contains_key(&source) {
             continue;
         }
-        match source_of(tx, source).await?.draft.derived {
+        let deck = source_of(tx, source).await?.draft;
+        match deck.derived {
             Some(rule) => {
                 next.extend(&rule.from);
                 rules.insert(source, rule);
             }
             None => {
-                known.insert(source, rates::every(tx, source.0).await?);
+                let mut own = rates::every(tx, source.0).await?;
+                // What does not count there does not count here.
+                own.retain(|rate| deck.by_jurisdiction || rate.class.jurisdiction == Jurisdiction::Any);
+                known.insert(source, own);
             }
         }
     }

@@ -62,6 +62,7 @@ pub use revisions::REVISIONS_KEPT_MAX;
 pub use search::{CallStory, CdrFilter, CdrKind, OverviewRow, SEARCH_ROWS_MAX, Side};
 pub use traffic::Traffic;
 pub use ways::PlanStep;
+pub use zone::offsets;
 
 use sql::{Database, Tx};
 

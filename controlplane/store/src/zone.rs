@@ -10,7 +10,7 @@ const BACK: jiff::SignedDuration = jiff::SignedDuration::from_hours(400 * 24);
 
 /// The offsets of the past 400 days and all later ones, half a century of a zone with two changes a year, in order of time; `None` for a
 /// name that is no zone's. UTC, and no name, have none.
-pub(crate) fn offsets(zone: &str, at: WallTime) -> Option<Vec<Offset>> {
+pub fn offsets(zone: &str, at: WallTime) -> Option<Vec<Offset>> {
     if zone.is_empty() || zone == "UTC" {
         return Some(Vec::new());
     }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use snapshot::Rate;
 use store::DeckDraft;
-use units::{Money, WallTime};
+use units::{Jurisdiction, Money, RateClass, WallTime};
 
 pub use bulk::BulkChange;
 pub use impact::{Broken, Impact, Opposite, broken, impact};
@@ -99,7 +99,15 @@ fn read(
 ) -> Result<(Sheet, Merged), String> {
     let mut options = terms.options(now)?;
     options.currency = deck.currency.code();
-    let sheet = workbook::read(file, &options)?;
+    if terms.utc_offset_min.is_none() {
+        options.zone = store::offsets(&deck.zone, now).unwrap_or_default();
+    }
+    let mut sheet = workbook::read(file, &options)?;
+    if !deck.by_jurisdiction && sheet.rates.iter().any(|rate| rate.class.jurisdiction != Jurisdiction::Any) {
+        let message = "rates of a jurisdiction do not count: the deck is not by jurisdiction".to_owned();
+        sheet.warnings.insert(0, Problem { row: 0, column: 0, message, repair: None });
+        sheet.warning_count += 1;
+    }
     let dates = Dates {
         now,
         from: options.from,
@@ -119,7 +127,7 @@ fn read(
 fn closed(closing: &Closing, merged: &Merged) -> Option<Problem> {
     let place = merged.old.partition_point(|rate| rate.prefix < closing.prefix);
     let known = merged.old.get(place).is_some_and(|rate| rate.prefix == closing.prefix);
-    let shorter = diff::longest(&merged.rates, &closing.prefix, closing.at);
+    let shorter = diff::longest(&merged.rates, &closing.prefix, closing.at, closing.class.unwrap_or(RateClass::ANY));
     let message = match shorter.filter(|rate| rate.prefix != closing.prefix) {
         Some(rate) => format!("{} is closed: its calls go by {} from then on", closing.prefix, rate.prefix),
         None if known => return None,
@@ -196,7 +204,9 @@ pub fn rises_too_much(merged: &Merged, line: &Line, guard: &Terms) -> bool {
     let Some(new) = line.new.and_then(|place| merged.new.get(place as usize)) else { return false };
     let own = line.old.and_then(|place| merged.old.get(place as usize));
     guard.increase_percent_max > 0
-        && own.or_else(|| diff::longest(&merged.old, &new.prefix, line.at)).is_some_and(|old| rises(old, new, guard))
+        && own
+            .or_else(|| diff::longest(&merged.old, &new.prefix, line.at, new.class))
+            .is_some_and(|old| rises(old, new, guard))
 }
 
 /// True where a minute, or a call of 31 or 61 seconds with fee and steps, costs more than the template lets pass. That calls are refused

@@ -3,6 +3,8 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use units::{Hours, Jurisdiction, RateClass};
+
 use super::cells::plain_word;
 
 /// What a column may hold.
@@ -17,6 +19,28 @@ pub enum Column {
     Destination,
     /// The price.
     Rate,
+    /// The area code of the North American numbering plan, three digits.
+    Npa,
+    /// The exchange behind that, three digits.
+    Nxx,
+    /// Both and perhaps more digits, with or without the country code 1.
+    NpaNxx,
+    /// At which hours the row's price counts, as a word.
+    Hours,
+    /// For calls of which jurisdiction the row's price counts, as a word.
+    Jurisdiction,
+    /// The price of calls from one state to another.
+    InterRate,
+    /// The price of calls within one state.
+    IntraRate,
+    /// The price of calls whose states are not both known.
+    IndeterminateRate,
+    /// The price within peak windows.
+    PeakRate,
+    /// The price outside of them.
+    OffPeakRate,
+    /// The price on free days.
+    FreeDayRate,
     /// The price of the first interval, where it has one of its own.
     FirstRate,
     /// Charged once for an answered call.
@@ -41,7 +65,7 @@ pub enum Column {
     Ignored,
 }
 
-const COLUMNS: usize = 15;
+const COLUMNS: usize = 26;
 
 /// For each column: its word in templates, the word in problems, and names in lower case with letters and digits only.
 const NAMES: [(Column, &str, &str, &[&str]); COLUMNS] = [
@@ -62,7 +86,6 @@ const NAMES: [(Column, &str, &str, &[&str]); COLUMNS] = [
             "citycode",
             "destinationcode",
             "bnumberprefix",
-            "npanxx",
         ],
     ),
     (
@@ -95,6 +118,37 @@ const NAMES: [(Column, &str, &str, &[&str]); COLUMNS] = [
             "newprice",
             "cost",
         ],
+    ),
+    (Column::Npa, "npa", "the area code", &["npa"]),
+    (Column::Nxx, "nxx", "the exchange", &["nxx"]),
+    (Column::NpaNxx, "npanxx", "area code and exchange", &["npanxx", "npanxxx", "npanxxprefix"]),
+    (Column::Hours, "hours", "the hours", &["hours", "timeofday", "timeclass", "hourclass"]),
+    (Column::Jurisdiction, "jurisdiction", "the jurisdiction", &["jurisdiction", "calltype", "stateclass"]),
+    (
+        Column::InterRate,
+        "inter_rate",
+        "the rate between states",
+        &["inter", "interrate", "interstate", "interstaterate", "interprice", "interstateprice"],
+    ),
+    (
+        Column::IntraRate,
+        "intra_rate",
+        "the rate within a state",
+        &["intra", "intrarate", "intrastate", "intrastaterate", "intraprice", "intrastateprice"],
+    ),
+    (
+        Column::IndeterminateRate,
+        "indeterminate_rate",
+        "the rate of unknown states",
+        &["ij", "ijrate", "indet", "indetrate", "indeterminate", "indeterminaterate", "indeterminateprice"],
+    ),
+    (Column::PeakRate, "peak_rate", "the peak rate", &["peak", "peakrate", "peakprice"]),
+    (Column::OffPeakRate, "off_peak_rate", "the off-peak rate", &["offpeak", "offpeakrate", "offpeakprice"]),
+    (
+        Column::FreeDayRate,
+        "free_day_rate",
+        "the rate of free days",
+        &["freeday", "freedayrate", "weekend", "weekendrate", "weekendprice", "holidayrate"],
     ),
     (
         Column::FirstRate,
@@ -187,6 +241,16 @@ const NAMES: [(Column, &str, &str, &[&str]); COLUMNS] = [
     (Column::Ignored, "ignored", "nothing", &[]),
 ];
 
+/// Columns that hold prices of one class each.
+pub const OF_CLASSES: [(Column, RateClass); 6] = [
+    (Column::InterRate, RateClass { hours: Hours::Any, jurisdiction: Jurisdiction::Inter }),
+    (Column::IntraRate, RateClass { hours: Hours::Any, jurisdiction: Jurisdiction::Intra }),
+    (Column::IndeterminateRate, RateClass { hours: Hours::Any, jurisdiction: Jurisdiction::Indeterminate }),
+    (Column::PeakRate, RateClass { hours: Hours::Peak, jurisdiction: Jurisdiction::Any }),
+    (Column::OffPeakRate, RateClass { hours: Hours::OffPeak, jurisdiction: Jurisdiction::Any }),
+    (Column::FreeDayRate, RateClass { hours: Hours::FreeDay, jurisdiction: Jurisdiction::Any }),
+];
+
 /// What names of columns about money contain: such a column is mapped or refused, never dropped.
 const MONEY: [&str; 8] = ["rate", "price", "fee", "charge", "cost", "tax", "surcharge", "amount"];
 
@@ -229,7 +293,7 @@ pub struct Head {
 }
 
 impl Head {
-    /// The head line's columns; `None` if it does not name both a prefix and a rate. What a template says about a name goes before
+    /// The head line's columns; `None` if it does not name both codes and prices. What a template says about a name goes before
     /// what the name says.
     pub fn of<C: AsRef<str>>(cells: &[C], mapped: &[(String, Column)]) -> Option<Head> {
         Some(Head::part(cells, mapped)).filter(Head::whole)
@@ -279,7 +343,24 @@ impl Head {
     }
 
     fn whole(&self) -> bool {
-        self.place(Column::Prefix).is_some() && self.place(Column::Rate).is_some()
+        self.codes().is_some() && self.prices().next().is_some()
+    }
+
+    /// The column that codes stand in, the first of them if they stand in two.
+    pub fn codes(&self) -> Option<Column> {
+        let known = [Column::Prefix, Column::NpaNxx, Column::Npa].into_iter().find(|it| self.place(*it).is_some())?;
+        (known != Column::Npa || self.place(Column::Nxx).is_some()).then_some(known)
+    }
+
+    /// The columns that prices of a minute stand in.
+    pub fn prices(&self) -> impl Iterator<Item = Column> {
+        let all = core::iter::once(Column::Rate).chain(OF_CLASSES.iter().map(|(column, _)| *column));
+        all.filter(|column| self.place(*column).is_some())
+    }
+
+    /// Rows say at which hours or for which jurisdiction their price counts.
+    pub fn says_class(&self) -> bool {
+        self.place(Column::Hours).is_some() || self.place(Column::Jurisdiction).is_some()
     }
 
     /// Columns that nobody reads, although their names speak of money.

@@ -4,7 +4,38 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use snapshot::Offset;
 use units::WallTime;
+
+/// The clock that a sheet's dates are meant on, unless a date has an offset of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Local<'a> {
+    /// Minutes ahead of UTC, where there is no zone.
+    pub minutes: i32,
+    /// How far a zone's clock is ahead of UTC, in order of time; empty for no zone.
+    pub zone: &'a [Offset],
+}
+
+impl Local<'_> {
+    /// Seconds that the clock is ahead of UTC when it shows this time, in microseconds since 1970. Of a time that it shows twice, the
+    /// first; a time that it leaps over is one after the leap.
+    fn ahead_s(&self, shown: i64) -> i64 {
+        let Some(first) = self.zone.first() else { return i64::from(self.minutes) * 60 };
+        let utc = |offset: &Offset| shown - i64::from(offset.ahead_s) * MICROS;
+        let holds = |place: usize| {
+            let at = utc(&self.zone[place]);
+            (place == 0 || self.zone[place].from.micros() <= at)
+                && self.zone.get(place + 1).is_none_or(|next| at < next.from.micros())
+        };
+        let leapt = || self.zone.iter().rposition(|offset| offset.from.micros() <= utc(offset) + 86_400 * MICROS);
+        let place = (0..self.zone.len()).find(|place| holds(*place));
+        let before = |place: usize| self.zone[..place].iter().rfind(|offset| offset.from.micros() <= utc(offset));
+        match place {
+            Some(place) => i64::from(self.zone[place].ahead_s),
+            None => i64::from(leapt().and_then(before).unwrap_or(first).ahead_s),
+        }
+    }
+}
 
 /// What a date's text turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,9 +68,9 @@ const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "au
 
 /// `2026-12-31`, `2026/12/31`, `31.12.2026`, `31-12-2026`, `12/31/2026`, `20261231`, `31 Dec 2026`, `Dec 31, 2026` or a spreadsheet's day
 /// number; then perhaps a time, then perhaps `Z` or an offset such as `+02:00`.
-pub fn moment(cell: &str, offset_minutes: i32, order: Option<DateOrder>) -> Date {
+pub fn moment(cell: &str, local: Local<'_>, order: Option<DateOrder>) -> Date {
     if let Some(serial) = serial(cell) {
-        return at(serial * MICROS, offset_minutes);
+        return at(serial * MICROS, None, local);
     }
     let (day, time) = match named(cell) {
         Some((day, time)) => (day, time),
@@ -49,17 +80,18 @@ pub fn moment(cell: &str, offset_minutes: i32, order: Option<DateOrder>) -> Date
         }
     };
     match day {
-        Ok(day) => clock(&time, offset_minutes)
-            .map_or(Date::None, |(micros, offset)| at(day * 86_400 * MICROS + micros, offset)),
+        Ok(day) => {
+            clock(&time).map_or(Date::None, |(micros, offset)| at(day * 86_400 * MICROS + micros, offset, local))
+        }
         Err(Wrong::TwoReadings) => Date::TwoReadings,
         Err(Wrong::NoDate) => Date::None,
     }
 }
 
 /// The first date in a sentence such as a sheet's title.
-pub fn first_in(text: &str, offset_minutes: i32, order: Option<DateOrder>) -> Option<WallTime> {
+pub fn first_in(text: &str, local: Local<'_>, order: Option<DateOrder>) -> Option<WallTime> {
     let words: Vec<&str> = text.split([' ', ':', ',', ';', '(', ')']).filter(|word| !word.is_empty()).collect();
-    let read = |words: &[&str]| match moment(&words.join(" "), offset_minutes, order) {
+    let read = |words: &[&str]| match moment(&words.join(" "), local, order) {
         Date::At(at) => Some(at),
         Date::TwoReadings | Date::None => None,
     };
@@ -69,8 +101,9 @@ pub fn first_in(text: &str, offset_minutes: i32, order: Option<DateOrder>) -> Op
     (0..words.len()).find_map(|place| single(place).or_else(|| read(words.get(place..place + 3)?)))
 }
 
-fn at(micros: i64, offset_minutes: i32) -> Date {
-    Date::At(WallTime::from_micros(micros - i64::from(offset_minutes) * 60 * MICROS))
+fn at(shown: i64, minutes: Option<i32>, local: Local<'_>) -> Date {
+    let ahead_s = minutes.map_or_else(|| local.ahead_s(shown), |minutes| i64::from(minutes) * 60);
+    Date::At(WallTime::from_micros(shown - ahead_s * MICROS))
 }
 
 /// Seconds since 1970 of a day number as spreadsheets count them: days since 1899-12-30, perhaps with a fraction.
@@ -171,11 +204,11 @@ fn day_of(year: i64, month: i64, day: i64) -> Option<i64> {
     Some((year - 1970) * 365 + leaps(year) - leaps(1970) + before + day - 1)
 }
 
-/// Microseconds of the day and minutes ahead of UTC. No text is midnight.
-fn clock(text: &str, offset_minutes: i32) -> Option<(i64, i32)> {
+/// Microseconds of the day and minutes ahead of UTC, if they are said. No text is midnight.
+fn clock(text: &str) -> Option<(i64, Option<i32>)> {
     let (time, offset) = match text.find(['Z', '+', '-']) {
-        Some(place) => (text[..place].trim(), offset(&text[place..])?),
-        None => (text, offset_minutes),
+        Some(place) => (text[..place].trim(), Some(offset(&text[place..])?)),
+        None => (text, None),
     };
     if time.is_empty() {
         return Some((0, offset));

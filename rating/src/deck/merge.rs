@@ -4,9 +4,9 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use snapshot::Rate;
-use units::WallTime;
+use units::{RateClass, WallTime};
 
-use super::{Sheet, Status};
+use super::{Closing, Sheet, Status};
 use crate::diff::{self, ChangeKind, by_key, by_line, in_force_at, kind_of};
 
 /// What it means that a code is not in the sheet.
@@ -82,7 +82,7 @@ pub fn merge(old: Vec<Rate>, sheet: &Sheet, missing: Missing, dates: &Dates) -> 
         if comes > 0 {
             line.follow(&news[at_new..end_new], &mut merged);
         } else {
-            line.end(rest.closes(&old[at_old].prefix), &mut merged);
+            line.end(rest.closes(&old[at_old]), &mut merged);
         }
         (at_old, at_new) = (end_old, end_new);
     }
@@ -140,7 +140,8 @@ fn next_line(old: &[Rate], news: &[(Rate, u32, Option<Status>)]) -> (usize, usiz
 
 /// What becomes of codes that the sheet brings no rate for.
 struct Rest<'a> {
-    closings: Vec<(&'a str, WallTime, u32)>,
+    /// By prefix and class; no class is each.
+    closings: Vec<(&'a str, Option<RateClass>, WallTime, u32)>,
     held: BTreeSet<&'a str>,
     countries: BTreeSet<&'a str>,
     missing: Missing,
@@ -149,8 +150,8 @@ struct Rest<'a> {
 
 impl<'a> Rest<'a> {
     fn of(sheet: &'a Sheet, missing: Missing, dates: &Dates) -> Rest<'a> {
-        let mut closings: Vec<(&str, WallTime, u32)> =
-            sheet.closings.iter().map(|it| (it.prefix.as_str(), it.at.max(dates.from), it.row)).collect();
+        let closing = |it: &'a Closing| (it.prefix.as_str(), it.class, it.at.max(dates.from), it.row);
+        let mut closings: Vec<_> = sheet.closings.iter().map(closing).collect();
         closings.sort_unstable();
         let listed = sheet.rates.iter().map(|rate| rate.prefix.as_str());
         let all = listed.chain(closings.iter().map(|(prefix, ..)| *prefix));
@@ -159,10 +160,15 @@ impl<'a> Rest<'a> {
         Rest { closings, held: sheet.held.iter().map(|it| it.as_str()).collect(), countries, missing, from: dates.from }
     }
 
-    /// When the code closes, and the line that says so; `None` if it stays.
-    fn closes(&self, prefix: &str) -> Option<(WallTime, u32)> {
-        if let Ok(place) = self.closings.binary_search_by(|(closed, ..)| (*closed).cmp(prefix)) {
-            return Some((self.closings[place].1, self.closings[place].2));
+    /// When a rate's line closes, and the line that says so; `None` if it stays.
+    fn closes(&self, rate: &Rate) -> Option<(WallTime, u32)> {
+        let prefix = rate.prefix.as_str();
+        for class in [None, Some(rate.class)] {
+            let start = self.closings.partition_point(|(closed, of, ..)| (*closed, *of) < (prefix, class));
+            match self.closings.get(start) {
+                Some((closed, of, at, row)) if (*closed, *of) == (prefix, class) => return Some((*at, *row)),
+                _ => {}
+            }
         }
         let gone = match self.missing {
             Missing::Stays => false,

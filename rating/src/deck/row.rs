@@ -5,11 +5,11 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use snapshot::Rate;
-use units::{Money, WallTime};
+use units::{Hours, Jurisdiction, Money, RateClass, WallTime};
 
-use super::cells::{Price, Status, decimal, flag, price, seconds, status, steps};
+use super::cells::{Price, Status, decimal, flag, plain_word, price, seconds, status, steps};
 use super::codes::codes;
-use super::columns::{Column, Head};
+use super::columns::{Column, Head, OF_CLASSES};
 use super::dates::{Date, moment};
 use super::{Options, Unit};
 
@@ -35,8 +35,12 @@ pub struct Row<'a, C> {
 
 /// What a row says.
 pub struct Said {
-    /// The rate, without its prefix.
+    /// The rate of the row's own class, without its prefix.
     pub rate: Rate,
+    /// The row has a price for that, or says something about it that needs none.
+    pub priced: bool,
+    /// Prices of other classes, and whether calls are refused instead.
+    pub others: Vec<(RateClass, Money, bool)>,
     /// The row has a date of its own.
     pub dated: bool,
     /// The carrier's word.
@@ -57,7 +61,10 @@ impl<C: AsRef<str>> Row<'_, C> {
             self.wrong(Column::Till, "ends before it begins".to_string());
         }
         let status = self.status();
-        let (per_minute, marked) = self.per_minute(increment_s, status);
+        let class = self.class();
+        let others = self.others(class, increment_s);
+        let priced = others.is_empty() || !self.cell(Column::Rate).is_empty();
+        let (per_minute, marked) = if priced { self.per_minute(increment_s, status) } else { (Money::ZERO, None) };
         let blocked = self.blocked() || marked == Some(Status::Blocked) || status == Some(Status::Blocked);
         let rate = Rate {
             destination: self.destination(),
@@ -70,10 +77,11 @@ impl<C: AsRef<str>> Row<'_, C> {
             from,
             till,
             blocked,
+            class,
             ..Rate::default()
         };
         let closed = marked == Some(Status::Closed) || status == Some(Status::Closed);
-        Said { rate, dated: dated.is_some(), status, closed }
+        Said { rate, priced, others, dated: dated.is_some(), status, closed }
     }
 
     pub fn cell(&self, column: Column) -> &str {
@@ -97,12 +105,26 @@ impl<C: AsRef<str>> Row<'_, C> {
     fn prefixes(&mut self, out: &mut Vec<String>) {
         let own = self.cell(Column::CountryCode);
         let country = if own.is_empty() { self.above.1 } else { own };
-        match codes(country, self.cell(Column::Prefix), self.options.dashes, out) {
+        let column = self.head.codes().unwrap_or(Column::Prefix);
+        let cell = self.cell(column);
+        // No area code begins with 1: what does has its country code already.
+        let nanp = if cell.trim_start_matches('+').starts_with('1') { "" } else { "1" };
+        let both = if column == Column::Npa { [cell, self.cell(Column::Nxx)].concat() } else { String::new() };
+        let found = match column {
+            Column::Npa if cell.len() != 3 || self.cell(Column::Nxx).len() > 4 => {
+                self.wrong(column, format!("{cell:?} is not an area code of three digits"));
+                return;
+            }
+            Column::Npa => codes("1", &both, self.options.dashes, out),
+            Column::NpaNxx => codes(nanp, cell, self.options.dashes, out),
+            _ => codes(country, cell, self.options.dashes, out),
+        };
+        match found {
             Ok(None) => {}
-            Ok(Some(warning)) => self.odd(Column::Prefix, warning),
+            Ok(Some(warning)) => self.odd(column, warning),
             Err(damage) => {
                 out.clear();
-                self.repaired(Column::Prefix, damage.message, damage.repair);
+                self.repaired(column, damage.message, damage.repair);
             }
         }
     }
@@ -114,6 +136,60 @@ impl<C: AsRef<str>> Row<'_, C> {
             self.wrong(Column::Destination, "more than 200 characters, or control characters".to_string());
         }
         cell
+    }
+
+    /// Which calls the row is for.
+    fn class(&mut self) -> RateClass {
+        let hours = match plain_word(self.cell(Column::Hours)).as_str() {
+            "" | "any" | "all" | "flat" => Some(Hours::Any),
+            "peak" => Some(Hours::Peak),
+            "offpeak" => Some(Hours::OffPeak),
+            "freeday" | "weekend" | "holiday" => Some(Hours::FreeDay),
+            _ => None,
+        };
+        let jurisdiction = match plain_word(self.cell(Column::Jurisdiction)).as_str() {
+            "" | "any" | "all" => Some(Jurisdiction::Any),
+            "inter" | "interstate" => Some(Jurisdiction::Inter),
+            "intra" | "intrastate" => Some(Jurisdiction::Intra),
+            "indeterminate" | "indet" | "ij" => Some(Jurisdiction::Indeterminate),
+            "international" => Some(Jurisdiction::International),
+            _ => None,
+        };
+        if hours.is_none() {
+            let message = format!("{:?} is none of any, peak, off_peak, free_day", self.cell(Column::Hours));
+            self.wrong(Column::Hours, message);
+        }
+        if jurisdiction.is_none() {
+            let cell = self.cell(Column::Jurisdiction);
+            let message = format!("{cell:?} is none of any, inter, intra, indeterminate, international");
+            self.wrong(Column::Jurisdiction, message);
+        }
+        RateClass { hours: hours.unwrap_or_default(), jurisdiction: jurisdiction.unwrap_or_default() }
+    }
+
+    /// What the columns of one class each say; a closed one says nothing.
+    fn others(&mut self, own: RateClass, increment_s: u16) -> Vec<(RateClass, Money, bool)> {
+        let mut others = Vec::new();
+        for (column, of) in OF_CLASSES {
+            let cell = self.cell(column);
+            if cell.is_empty() {
+                continue;
+            }
+            let class = RateClass {
+                hours: if of.hours == Hours::Any { own.hours } else { of.hours },
+                jurisdiction: if of.jurisdiction == Jurisdiction::Any { own.jurisdiction } else { of.jurisdiction },
+            };
+            match price(cell, self.commas.0, &self.options.currency) {
+                Price::Of(money) => others.push((class, self.of_a_minute(money, increment_s), false)),
+                Price::Blocked => others.push((class, Money::ZERO, true)),
+                Price::Closed => {}
+                Price::Foreign | Price::Unreadable => {
+                    let message = format!("{cell:?} is not a price of 0 or more with up to nine decimals");
+                    self.wrong(column, message);
+                }
+            }
+        }
+        others
     }
 
     /// The price of a minute, and what stood there instead of one.
@@ -242,7 +318,7 @@ impl<C: AsRef<str>> Row<'_, C> {
         if cell.is_empty() {
             return None;
         }
-        let message = match moment(cell, self.options.offset_minutes, self.options.date_order) {
+        let message = match moment(cell, self.options.local(), self.options.date_order) {
             Date::At(at) => return Some(at),
             Date::TwoReadings => {
                 format!("{cell:?} may be day/month or month/day: write 2026-12-31, or say which comes first")

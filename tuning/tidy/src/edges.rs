@@ -144,9 +144,12 @@ pub fn mutants(file: &File) -> Vec<Finding> {
     }
     let home = MUTANTS_HOMES.contains(&file.path.as_str());
     let lines = file.text.lines().enumerate();
-    let hits = lines.filter(|(_, line)| line.contains("mutants") && (!home || line.trim_start().starts_with("default")));
-    hits.map(|(index, _)| Finding::at(file, index + 1, "deliberate mistakes belong into the simulator's own test only".into()))
-        .collect()
+    let hits =
+        lines.filter(|(_, line)| line.contains("mutants") && (!home || line.trim_start().starts_with("default")));
+    hits.map(|(index, _)| {
+        Finding::at(file, index + 1, "deliberate mistakes belong into the simulator's own test only".into())
+    })
+    .collect()
 }
 
 fn against(room: &Room, edge: &Edge) -> Option<String> {

@@ -62,7 +62,7 @@ export function call(index: number, now: number): S['Call'] {
   };
 }
 
-const price = (sell: boolean, billed_s: number): S['Price'] => ({ currency: 'USD', deck_currency: 'USD', exchange: '1.00', price: sell ? '0.039684' : '0.035204', tax: '0', tax_percent: '0', billed_s, per_minute: sell ? '0.0124' : '0.011', connection_fee: '0', minimum_s: 1, increment_s: 1, steps_from_zero: false, free_s: 0, decimals: 6, prefix_digits: 4, deck: deck(sell ? 0 : 3) });
+const price = (sell: boolean, billed_s: number): S['Price'] => ({ currency: 'USD', deck_currency: 'USD', exchange: '1.00', price: sell ? '0.039684' : '0.035204', tax: '0', tax_percent: '0', billed_s, per_minute: sell ? '0.0124' : '0.011', connection_fee: '0', minimum_s: 1, increment_s: 1, steps_from_zero: false, free_s: 0, decimals: 6, prefix_digits: 4, hours: 'any', jurisdiction: 'any', deck: deck(sell ? 0 : 3) });
 const media = (packets: number): S['Media'] => ({ packets, bytes: packets * 172, lost: packets > 0 ? 3 : 0, lost_percent: packets > 0 ? 0.03 : null, strangers: 0, reordered: 1, duplicates: 0, burst_loss_percent: null, burst_ms: 0, first_ms: packets > 0 ? 12 : null, rtt_us: packets > 0 ? 48_200 : null, jitter_us: 412, mos: packets > 0 ? 4.36 : null });
 
 export function cdr(index: number, now: number, attempt = 0): S['Cdr'] {
@@ -71,7 +71,7 @@ export function cdr(index: number, now: number, attempt = 0): S['Cdr'] {
   const of = 3 + (index % 3);
   return {
     call: `${index}`.padStart(4, '0').padStart(32, '0a1b2c3d'), attempt, attempts: attempt ? 1 : 1 + (index % 2), revision: 1881, originator: carrier(index % 3), originator_account: carrier(index % 3) as never, ingress_trunk: named(ingress[index % 3] ?? { id: '', code: '' }), terminator: carrier(of), terminator_account: null, egress_trunk: named(egress[of - 3] ?? { id: '', code: '' }),
-    calling: `4420${7_000_000 + index * 997}`, called: `9198${1_000_000 + index * 1_993}`, called_routed: `9198${1_000_000 + index * 1_993}`, started_at: at(begun), answered_at: answered ? at(begun + 4_100) : null, ended_at: at(begun + 196_000), pdd_ms: answered ? 2_041 : null, duration_ms: answered ? 191_204 : 0, sip_status: answered ? 200 : [503, 486, 480][index % 3 === 1 ? (index >> 1) % 3 : 0] ?? 503, cause: answered ? 16 : 34, cause_text: answered ? 'normal release' : 'no circuit available', released_by: answered ? 'ingress' : 'egress',
+    calling: `4420${7_000_000 + index * 997}`, called: `9198${1_000_000 + index * 1_993}`, called_routed: `9198${1_000_000 + index * 1_993}`, lrn: null, jurisdiction: 'international', started_at: at(begun), answered_at: answered ? at(begun + 4_100) : null, ended_at: at(begun + 196_000), pdd_ms: answered ? 2_041 : null, duration_ms: answered ? 191_204 : 0, sip_status: answered ? 200 : [503, 486, 480][index % 3 === 1 ? (index >> 1) % 3 : 0] ?? 503, cause: answered ? 16 : 34, cause_text: answered ? 'normal release' : 'no circuit available', released_by: answered ? 'ingress' : 'egress',
     sell: answered ? price(true, 192) : null, buy: answered ? price(false, 192) : null, margin: answered ? (index % 7 === 0 ? '-0.00448' : '0.00448') : null, ingress_address: `127.0.1.${(index % 3) + 1}:5060`, egress_address: `127.0.2.${of - 2}:5060`, ingress_call_id: `1-${2_000 + index}@127.0.1.1`, egress_call_id: `t0-${index}a94b8@127.0.0.1`, codec: answered ? 'PCMA/8000' : '', ingress_media: media(answered ? 9_560 : 0), egress_media: media(answered ? 9_548 : 0),
   };
 }
@@ -108,7 +108,7 @@ export function candidates(past: boolean): S['Candidate'][] {
 export function arithmetic(sell: boolean): S['Arithmetic'] {
   const per_minute = sell ? '0.0124' : '0.011';
   const total = sell ? '0.03968' : '0.0352';
-  return { currency: 'USD', duration_ms: 191_204, seconds: 192, billed_s: 192, per_minute, connection_fee: '0', net: total, tax: '0', price: total, steps: ['191,204 ms talked, rounded up to 192 s', 'minimum 1 s, steps of 1 s: 192 s billed', `192 s × ${per_minute} USD/min ÷ 60 = ${total}`, `fee 0, rounded once to 6 decimals: ${total} USD`], agrees: true };
+  return { currency: 'USD', duration_ms: 191_204, seconds: 192, billed_s: 192, prefix_digits: 4, hours: 'any', jurisdiction: 'any', per_minute, connection_fee: '0', net: total, tax: '0', price: total, steps: ['191,204 ms talked, rounded up to 192 s', 'minimum 1 s, steps of 1 s: 192 s billed', `192 s × ${per_minute} USD/min ÷ 60 = ${total}`, `fee 0, rounded once to 6 decimals: ${total} USD`], agrees: true };
 }
 
 export function stage(name: string, base: number): S['StageLatency'] {

@@ -18,7 +18,7 @@ use crate::extract::{self, Query};
 use crate::names::{NameBook, Names};
 use crate::problem::{Answered, Problem};
 use crate::services::App;
-use crate::value::{Amount, Time};
+use crate::value::{Amount, RateHours, RateJurisdiction, Time};
 
 /// Calls in one file at most.
 pub const ROWS_MAX: usize = 100_000;
@@ -55,6 +55,8 @@ struct Row {
     called: String,
     #[serde(default)]
     calling: String,
+    #[serde(default)]
+    lrn: String,
     #[serde(default, alias = "trunk")]
     ingress_trunk: String,
     #[serde(default)]
@@ -100,8 +102,14 @@ pub struct BatchRow {
     pub originator: Option<String>,
     /// The destination without tech prefix, after rewrites.
     pub called_routed: Option<String>,
+    /// Where the call goes, by the states of caller and destination.
+    pub jurisdiction: Option<RateJurisdiction>,
     /// The moment whose rates were used.
     pub at: Option<Time>,
+    /// At which hours the sell rate counts.
+    pub sell_hours: Option<RateHours>,
+    /// For calls of which jurisdiction the sell rate counts.
+    pub sell_jurisdiction: Option<RateJurisdiction>,
     /// What the prices count in.
     pub currency: Option<String>,
     /// Sell price of the asked duration.
@@ -127,8 +135,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// Simulates every row of a CSV file.
 ///
-/// Columns: `called`, and `ingress_trunk` (id or code) or `source` (address:port); `calling`, `at` (RFC 3339), `seed` and `talk_ms` may be
-/// left out. 100,000 rows at most. A row that cannot be read says so in its place and stops nothing.
+/// Columns: `called`, and `ingress_trunk` (id or code) or `source` (address:port); `calling`, `lrn`, `at` (RFC 3339), `seed` and `talk_ms`
+/// may be left out. 100,000 rows at most. A row that cannot be read says so in its place and stops nothing.
 #[utoipa::path(post, path = "/api/v1/route:simulate-batch", tag = "routing", params(BatchAsk),
     request_body(content = String, content_type = "text/csv"),
     responses((status = 200, description = "A line for each row, in its order.", content(
@@ -195,7 +203,8 @@ fn rows(view: &View<'_>, node: NodeId, names: &Names, text: &str, form: BatchFor
 
 /// The header: every column is one that we know, and `called` is there.
 fn known(columns: &csv::StringRecord) -> Answered<()> {
-    const COLUMNS: [&str; 8] = ["called", "calling", "ingress_trunk", "trunk", "source", "at", "seed", "talk_ms"];
+    const COLUMNS: [&str; 9] =
+        ["called", "calling", "lrn", "ingress_trunk", "trunk", "source", "at", "seed", "talk_ms"];
     let place = |name: &str| columns.iter().position(|column| column == name).map_or(0, |place| place + 1);
     if let Some(odd) = columns.iter().find(|column| !COLUMNS.contains(column)) {
         let message = format!("column {odd:?} is not one of {}", COLUMNS.join(", "));
@@ -236,6 +245,7 @@ impl Row {
             source: given(&self.source),
             calling: self.calling.clone(),
             called: self.called.clone(),
+            lrn: self.lrn.clone(),
             at,
             seed: number("seed", &self.seed)?,
             talk_ms: number("talk_ms", &self.talk_ms)?,
@@ -254,7 +264,10 @@ fn told_of(row: u64, asked: &Row, told: &Simulation) -> BatchRow {
         ingress_trunk: told.admission.as_ref().map(|admission| admission.ingress_trunk.code.clone()),
         originator: told.admission.as_ref().map(|admission| admission.originator.code.clone()),
         called_routed: told.admission.as_ref().map(|admission| admission.called_routed.clone()),
+        jurisdiction: told.admission.as_ref().map(|admission| admission.jurisdiction),
         at: Some(told.at),
+        sell_hours: told.sell.as_ref().map(|sell| sell.hours),
+        sell_jurisdiction: told.sell.as_ref().map(|sell| sell.jurisdiction),
         currency: told.sell.as_ref().map(|sell| sell.currency.clone()),
         sell_price: told.sell.as_ref().map(|sell| sell.price),
         buy_price: told.buy.as_ref().map(|buy| buy.price),
@@ -283,7 +296,10 @@ impl BatchRow {
             ingress_trunk: None,
             originator: None,
             called_routed: None,
+            jurisdiction: None,
             at: None,
+            sell_hours: None,
+            sell_jurisdiction: None,
             currency: None,
             sell_price: None,
             buy_price: None,

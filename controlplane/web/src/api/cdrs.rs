@@ -15,7 +15,10 @@ use crate::names::Names;
 use crate::page::{self, List};
 use crate::problem::{Answered, Problem};
 use crate::services::App;
-use crate::value::{AccountRef, Amount, CarrierRef, DeckRef, EgressTrunkRef, IngressTrunkRef, Named, Percent, Time};
+use crate::value::{
+    AccountRef, Amount, CarrierRef, DeckRef, EgressTrunkRef, IngressTrunkRef, Named, Percent, RateHours,
+    RateJurisdiction, Time,
+};
 
 /// Who ended a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -76,6 +79,10 @@ pub struct Price {
     pub decimals: u8,
     /// How many digits of the number the rate matched.
     pub prefix_digits: u8,
+    /// At which hours the rate counted.
+    pub hours: RateHours,
+    /// For calls of which jurisdiction the rate counted.
+    pub jurisdiction: RateJurisdiction,
     /// The deck that the rate stood in.
     pub deck: Named<DeckRef>,
 }
@@ -140,6 +147,10 @@ pub struct Cdr {
     pub called: String,
     /// The destination as routed and rated.
     pub called_routed: String,
+    /// The location routing number that the call came with; absent for none.
+    pub lrn: Option<String>,
+    /// Where the call went, as it was judged by the states of caller and destination.
+    pub jurisdiction: RateJurisdiction,
     /// When the INVITE arrived (call) or was sent (attempt).
     pub started_at: Time,
     /// When it was answered.
@@ -322,6 +333,8 @@ impl Cdr {
             calling: cdr.calling.to_string(),
             called: cdr.called.to_string(),
             called_routed: cdr.called_routed.to_string(),
+            lrn: Some(cdr.lrn.to_string()).filter(|lrn| !lrn.is_empty()),
+            jurisdiction: cdr.jurisdiction.into(),
             started_at: Time(cdr.started),
             answered_at: cdr.answered_ms.map(|ms| later(u64::from(ms))),
             ended_at: later(cdr.ended_ms),
@@ -375,6 +388,8 @@ impl Price {
             free_s: terms.free_s,
             decimals: terms.decimals,
             prefix_digits: terms.prefix_digits,
+            hours: terms.class.hours.into(),
+            jurisdiction: terms.class.jurisdiction.into(),
             deck: names.deck(terms.deck.0),
         }
     }

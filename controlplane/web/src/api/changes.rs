@@ -4,12 +4,13 @@ use rating::deck;
 use rating::deck::merge::{Line, Merged};
 use rating::diff;
 use serde::{Deserialize, Serialize};
+use units::RateClass;
 use utoipa::ToSchema;
 
 use super::simulate::percent;
 use crate::problem::{Answered, Problem};
 use crate::sheets;
-use crate::value::{Amount, Time};
+use crate::value::{Amount, RateHours, RateJurisdiction, Time};
 
 /// What happens to a rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -34,6 +35,10 @@ pub enum ChangeKind {
 pub struct RateChange {
     /// The prefix.
     pub prefix: String,
+    /// At which hours the rate counts.
+    pub hours: RateHours,
+    /// For calls of which jurisdiction the rate counts.
+    pub jurisdiction: RateJurisdiction,
     /// What people call the destination.
     pub destination: String,
     /// What happens.
@@ -105,8 +110,11 @@ impl From<diff::ChangeKind> for ChangeKind {
 impl RateChange {
     pub(super) fn show(change: &diff::Change<'_>) -> RateChange {
         let rate = change.rate();
+        let class = rate.map_or(RateClass::ANY, |rate| rate.class);
         RateChange {
             prefix: rate.map(|rate| rate.prefix.clone()).unwrap_or_default(),
+            hours: class.hours.into(),
+            jurisdiction: class.jurisdiction.into(),
             destination: rate.map(|rate| rate.destination.clone()).unwrap_or_default(),
             kind: change.kind.into(),
             old_per_minute: change.old.map(|rate| Amount(rate.per_minute)),

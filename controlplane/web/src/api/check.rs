@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use rating::Destination;
 use serde::{Deserialize, Serialize};
 use snapshot::{DeckView, View};
 use units::{Money, Number, WallTime};
@@ -14,7 +15,7 @@ use crate::extract::Query;
 use crate::page::List;
 use crate::problem::{Answered, Problem};
 use crate::services::App;
-use crate::value::{Amount, DeckRef, Named, Time};
+use crate::value::{Amount, DeckRef, Named, RateHours, RateJurisdiction, Time};
 
 /// Numbers that are looked up at once at most.
 const NUMBERS_MAX: usize = 100;
@@ -28,6 +29,10 @@ pub struct CheckAsk {
     pub number: String,
     /// The moment; default now.
     pub at: Option<Time>,
+    /// The caller, by whose state the call is judged; default not judged, so that only rates of any jurisdiction fit.
+    pub calling: Option<String>,
+    /// The location routing number, which decks by it are asked for; default none.
+    pub lrn: Option<String>,
 }
 
 /// What one deck says about a number.
@@ -45,6 +50,10 @@ pub struct RateCheck {
     pub buys: bool,
     /// The prefix that matches; absent without a rate.
     pub prefix: Option<String>,
+    /// At which hours the rate counts; absent without a rate.
+    pub hours: Option<RateHours>,
+    /// For calls of which jurisdiction the rate counts; absent without a rate.
+    pub jurisdiction: Option<RateJurisdiction>,
     /// What people call the destination.
     pub destination: String,
     /// Price of sixty seconds.
@@ -75,17 +84,25 @@ async fn check(
     Query(ask): Query<CheckAsk>,
 ) -> Answered<Json<List<RateCheck>>> {
     let wrong = || Problem::invalid("?number", "1 to 100 numbers or prefixes are wanted, with commas between them");
-    let texts = ask.number.split(',').map(|text| text.trim().trim_start_matches('+'));
-    let numbers: Result<Vec<Number>, _> = texts.map(|text| Number::parse(text.as_bytes())).collect();
+    let number = |text: &str| Number::parse(text.trim().trim_start_matches('+').as_bytes());
+    let numbers: Result<Vec<Number>, _> = ask.number.split(',').map(number).collect();
     let numbers = numbers.map_err(|_| wrong())?;
     if numbers.len() > NUMBERS_MAX {
         return Err(wrong());
     }
+    let lrn = number(ask.lrn.as_deref().unwrap_or(""));
+    let lrn = lrn.map_err(|_| Problem::invalid("?lrn", "a number is wanted"))?;
+    let calling = ask.calling.as_deref().map(number).transpose();
+    let calling = calling.map_err(|_| Problem::invalid("?calling", "a number is wanted"))?;
     let at = ask.at.unwrap_or_else(Time::now).0;
     let snapshot = app.snapshots.read().await?;
     let view = snapshot.view();
     let rows = numbers.iter().flat_map(|number| {
-        let mut rows: Vec<RateCheck> = view.decks().map(|deck| RateCheck::of(number, &deck, &view, at)).collect();
+        let to = match &calling {
+            None => Destination { lrn, ..(*number).into() },
+            Some(calling) => Destination::judged(calling, *number, lrn),
+        };
+        let mut rows: Vec<RateCheck> = view.decks().map(|deck| RateCheck::of(&to, &deck, &view, at)).collect();
         mark(&mut rows);
         rows.sort_by(|a, b| a.deck.code.cmp(&b.deck.code));
         rows
@@ -94,16 +111,19 @@ async fn check(
 }
 
 impl RateCheck {
-    fn of(number: &Number, deck: &DeckView<'_>, view: &View<'_>, at: WallTime) -> RateCheck {
-        let found = deck.lookup(number.digits(), at);
-        let digits = String::from_utf8_lossy(number.digits());
+    fn of(to: &Destination, deck: &DeckView<'_>, view: &View<'_>, at: WallTime) -> RateCheck {
+        let found = to.rate(deck, at);
+        let text = |number: &Number| String::from_utf8_lossy(number.digits()).into_owned();
+        let asked = text(to.asked(deck));
         RateCheck {
-            number: digits.to_string(),
+            number: text(&to.called),
             deck: Named { id: deck.id().into(), code: deck.code().to_owned() },
             currency: deck.currency().code(),
             sells: view.ingress_trunks().any(|trunk| trunk.sell_deck() == deck.id()),
             buys: view.egress_trunks().any(|trunk| trunk.buy_deck() == deck.id()),
-            prefix: found.map(|rate| digits.chars().take(usize::from(rate.prefix_digits)).collect()),
+            prefix: found.map(|rate| asked.chars().take(usize::from(rate.prefix_digits)).collect()),
+            hours: found.map(|rate| rate.terms.class.hours.into()),
+            jurisdiction: found.map(|rate| rate.terms.class.jurisdiction.into()),
             destination: found.map_or(String::new(), |rate| rate.destination().to_owned()),
             per_minute: found.map(|rate| Amount(rate.terms.per_minute)),
             connection_fee: found.map(|rate| Amount(rate.terms.connection_fee)),

@@ -23,7 +23,10 @@ use crate::extract::Body;
 use crate::names::Names;
 use crate::problem::{Answered, Problem};
 use crate::services::App;
-use crate::value::{AccountRef, Amount, CarrierRef, DeckRef, EgressTrunkRef, IngressTrunkRef, Named, PlanRef, Time};
+use crate::value::{
+    AccountRef, Amount, CarrierRef, DeckRef, EgressTrunkRef, IngressTrunkRef, Named, PlanRef, RateHours,
+    RateJurisdiction, Time,
+};
 
 /// A call that might come.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
@@ -40,6 +43,10 @@ pub struct SimulateAsk {
     /// The destination: with tech prefix when `source` is given, without when `ingress_trunk` is.
     #[schema(example = "442071234567")]
     pub called: String,
+    /// The location routing number that the call would come with; a trunk that does not take those of its calls ignores it.
+    #[serde(default)]
+    #[schema(example = "13125550000")]
+    pub lrn: String,
     /// At what time; now when absent.
     pub at: Option<Time>,
     /// Breaks ties; 0 when absent.
@@ -78,6 +85,12 @@ pub struct Candidate {
     pub buy_per_minute: Option<Amount>,
     /// What the buy rate counts in.
     pub currency: Option<String>,
+    /// At which hours the buy rate counts; absent without a rate.
+    pub hours: Option<RateHours>,
+    /// For calls of which jurisdiction the buy rate counts; absent without a rate.
+    pub jurisdiction: Option<RateJurisdiction>,
+    /// How many digits of the number the buy rate matched.
+    pub prefix_digits: Option<u8>,
     /// Sell less buy price of a minute, before tax and in the currency of the originator's account; absent without a rate.
     pub margin_per_minute: Option<Amount>,
     /// Margin over the sell price of a minute, in per cent.
@@ -144,6 +157,16 @@ pub struct Admission {
     pub sell_deck: Named<DeckRef>,
     /// The destination without tech prefix.
     pub called_routed: String,
+    /// The location routing number that decks by it are asked for; absent for none.
+    pub lrn: Option<String>,
+    /// Where the call goes, by the states of caller and destination.
+    pub jurisdiction: RateJurisdiction,
+    /// The state of the caller, `NY`; absent outside of the United States and where it is not known.
+    pub calling_state: Option<String>,
+    /// The state of the destination, likewise.
+    pub called_state: Option<String>,
+    /// What the calendar of the sell deck makes of the moment.
+    pub hours: RateHours,
 }
 
 /// Why the call would be refused.
@@ -223,22 +246,14 @@ pub(super) fn decide(
     ask: &SimulateAsk,
     day: Option<&Figures>,
 ) -> Answered<Simulation> {
-    let calling = number("/calling", &ask.calling)?;
+    let (calling, lrn) = (number("/calling", &ask.calling)?, number("/lrn", &ask.lrn)?);
     let (source, called) = caller(view, ask)?;
     let at = ask.at.unwrap_or_else(Time::now);
     let mut told = Simulation::begun(view, at, source, &called);
     let talk_ms = ask.talk_ms.unwrap_or(TALK_MS);
     let mut routes = Routes::default();
     let started = Instant::now();
-    let arrival = rating::Arrival {
-        source,
-        transport: Transport::Auto,
-        node,
-        calling,
-        asserted: None,
-        called,
-        lrn: Number::EMPTY,
-    };
+    let arrival = rating::Arrival { source, transport: Transport::Auto, node, calling, asserted: None, called, lrn };
     let mut admitted = rating::Admission::default();
     let entered = rating::admit(view, policies, &arrival, &mut admitted);
     told.elapsed_us = micros(started);
@@ -246,7 +261,7 @@ pub(super) fn decide(
     if let Err(cause) = entered {
         return Ok(refused(told, cause, "admit"));
     }
-    told.admission = Some(Admission::show(&admitted, names));
+    told.admission = Some(Admission::show(&admitted, names, view, at));
     let started = Instant::now();
     let payer = (admitted.ingress, admitted.account);
     let sell = match rating::sell(view, payer, admitted.sell_deck, &admitted.destination(), at.0) {
@@ -374,7 +389,10 @@ impl Refusal {
 }
 
 impl Admission {
-    fn show(admitted: &rating::Admission, names: &Names) -> Admission {
+    fn show(admitted: &rating::Admission, names: &Names, view: &View<'_>, at: Time) -> Admission {
+        let to = if admitted.lrn.is_empty() { &admitted.called } else { &admitted.lrn };
+        let state = |number: &Number| rating::state_of(number).map(str::to_owned);
+        let deck = view.deck(admitted.sell_deck);
         Admission {
             ingress_trunk: names.ingress_trunk(admitted.ingress.0),
             originator: names.carrier(admitted.carrier.0),
@@ -382,6 +400,11 @@ impl Admission {
             plan: names.plan(admitted.plan.0),
             sell_deck: names.deck(admitted.sell_deck.0),
             called_routed: admitted.called.to_string(),
+            lrn: Some(admitted.lrn.to_string()).filter(|lrn| !lrn.is_empty()),
+            jurisdiction: admitted.jurisdiction.into(),
+            calling_state: state(&admitted.calling),
+            called_state: state(to),
+            hours: deck.map_or(RateHours::Any, |deck| deck.hours(at.0).into()),
         }
     }
 }
@@ -452,6 +475,9 @@ impl Candidate {
             plan: names.plan(candidate.plan.0),
             buy_per_minute: candidate.buy.map(|terms| Amount(terms.per_minute)),
             currency: candidate.buy.map(|terms| terms.deck_currency.code()),
+            hours: candidate.buy.map(|terms| terms.class.hours.into()),
+            jurisdiction: candidate.buy.map(|terms| terms.class.jurisdiction.into()),
+            prefix_digits: candidate.buy.map(|terms| terms.prefix_digits),
             margin_per_minute: candidate.buy.map(|_| Amount(candidate.margin)),
             margin_percent: candidate.buy.and_then(|_| percent(candidate.margin, rating::minute(sell))),
             index: match candidate.reason {

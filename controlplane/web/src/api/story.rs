@@ -17,7 +17,7 @@ use crate::extract::Key;
 use crate::names::Names;
 use crate::problem::{Answered, Problem};
 use crate::services::App;
-use crate::value::{Amount, Time};
+use crate::value::{Amount, RateHours, RateJurisdiction, Time};
 
 /// Everything that is known of one ended call.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -125,6 +125,12 @@ pub struct Arithmetic {
     pub seconds: u64,
     /// Seconds billed after minimum, steps and free seconds.
     pub billed_s: u32,
+    /// How many digits of the number the rate matched.
+    pub prefix_digits: u8,
+    /// At which hours the rate counts.
+    pub hours: RateHours,
+    /// For calls of which jurisdiction the rate counts.
+    pub jurisdiction: RateJurisdiction,
     /// Price of sixty seconds.
     pub per_minute: Amount,
     /// Charged once.

@@ -7,7 +7,7 @@ use rating::deck::merge::Merged;
 use rating::diff::{ChangeKind, longest};
 use snapshot::Rate;
 use store::Traffic;
-use units::{Money, WallTime};
+use units::{Money, RateClass, WallTime};
 
 /// Numbers that are compared with the decks of the other side at most.
 const COMPARED_MAX: usize = 2_000_000;
@@ -61,8 +61,8 @@ pub fn impact(merged: &Merged, traffic: &[Traffic], now: WallTime) -> Impact {
     let then = in_the_end(merged, now);
     let mut sum = Impact::default();
     for calls in traffic {
-        let old = longest(&merged.old, &calls.head, now);
-        let new = longest(&merged.rates, &calls.head, then).filter(|rate| !rate.blocked);
+        let old = longest(&merged.old, &calls.head, now, calls.class);
+        let new = longest(&merged.rates, &calls.head, then, calls.class).filter(|rate| !rate.blocked);
         let Some(rate) = new.or(old) else { continue };
         let cost = |rate: Option<&Rate>| {
             let nanos =
@@ -86,10 +86,10 @@ pub fn broken(merged: &Merged, sells: bool, others: &[Opposite], now: WallTime) 
     let then = in_the_end(merged, now);
     let numbers = numbers(merged, others);
     let (mut found, mut count) = (Vec::new(), 0);
-    for number in numbers {
-        let Some(ours) = longest(&merged.rates, number, then).filter(|rate| !rate.blocked) else { continue };
-        let before = longest(&merged.old, number, now).filter(|rate| !rate.blocked);
-        let theirs = others.iter().filter_map(|other| Some((other, longest(&other.rates, number, then)?)));
+    for (number, class) in numbers {
+        let Some(ours) = longest(&merged.rates, number, then, class).filter(|rate| !rate.blocked) else { continue };
+        let before = longest(&merged.old, number, now, class).filter(|rate| !rate.blocked);
+        let theirs = others.iter().filter_map(|other| Some((other, longest(&other.rates, number, then, class)?)));
         let mut theirs: Vec<_> = theirs.filter(|(_, rate)| !rate.blocked).collect();
         if sells {
             theirs.sort_by_key(|(_, rate)| rate.per_minute);
@@ -120,17 +120,17 @@ fn in_the_end(merged: &Merged, now: WallTime) -> WallTime {
     merged.lines.iter().map(|line| line.at).max().map_or(now, |last| last.max(now))
 }
 
-/// The prefixes whose price changes, and the longer ones of the other side that they decide.
-fn numbers<'a>(merged: &'a Merged, others: &'a [Opposite]) -> BTreeSet<&'a str> {
+/// The prefixes and classes whose price changes, and the longer prefixes of the other side that they decide.
+fn numbers<'a>(merged: &'a Merged, others: &'a [Opposite]) -> BTreeSet<(&'a str, RateClass)> {
     let mut numbers = BTreeSet::new();
     let priced = |kind| matches!(kind, ChangeKind::New | ChangeKind::Increase | ChangeKind::Decrease);
     for line in merged.lines.iter().filter(|line| priced(line.kind)) {
         let Some(rate) = line.new.and_then(|place| merged.new.get(place as usize)) else { continue };
-        numbers.insert(rate.prefix.as_str());
+        numbers.insert((rate.prefix.as_str(), rate.class));
         for other in others {
             let start = other.rates.partition_point(|theirs| theirs.prefix < rate.prefix);
             let longer = other.rates[start..].iter().take_while(|theirs| theirs.prefix.starts_with(&rate.prefix));
-            numbers.extend(longer.map(|theirs| theirs.prefix.as_str()));
+            numbers.extend(longer.map(|theirs| (theirs.prefix.as_str(), rate.class)));
         }
         if numbers.len() > COMPARED_MAX {
             break;

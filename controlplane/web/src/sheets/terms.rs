@@ -96,16 +96,18 @@ pub enum StepsOrder {
 pub struct Terms {
     /// What it means that a code is not in the sheet. Guessing wrong loses money: agree it with the carrier.
     pub semantics: Semantics,
-    /// What columns hold, by their names or places (`#3`): `prefix`, `country_code`, `destination`, `rate`, `first_rate`, `connection_fee`, `steps`,
-    /// `minimum`, `increment`, `free`, `from`, `till`, `status`, `blocked` or `ignored`. Usual names need no word.
+    /// What columns hold, by their names or places (`#3`): `prefix`, `country_code`, `npa`, `nxx`, `npanxx`, `destination`, `rate`, `first_rate`,
+    /// `inter_rate`, `intra_rate`, `indeterminate_rate`, `peak_rate`, `off_peak_rate`, `free_day_rate`, `hours`, `jurisdiction`,
+    /// `connection_fee`, `steps`, `minimum`, `increment`, `free`, `from`, `till`, `status`, `blocked` or `ignored`. Usual names need no word.
     pub columns: BTreeMap<String, String>,
     /// What stands before the decimals of a price.
     pub decimal_mark: DecimalMark,
     /// Which comes first in 03/04/2026.
     pub date_order: DateOrder,
-    /// Minutes that the sheet's dates are ahead of UTC, unless a date has its own offset; −840 to 840.
+    /// Minutes that the sheet's dates are ahead of UTC, unless a date has its own offset; −840 to 840. Null for the clock of the deck's
+    /// zone.
     #[schema(minimum = -840, maximum = 840)]
-    pub utc_offset_min: i32,
+    pub utc_offset_min: Option<i32>,
     /// What a price is the price of.
     pub unit: Unit,
     /// What the numbers of `30/6/0` are.
@@ -138,7 +140,7 @@ impl Default for Terms {
             columns: BTreeMap::new(),
             decimal_mark: DecimalMark::default(),
             date_order: DateOrder::default(),
-            utc_offset_min: 0,
+            utc_offset_min: None,
             unit: Unit::default(),
             steps_order: StepsOrder::default(),
             steps: "1/1/0".to_owned(),
@@ -192,7 +194,7 @@ impl Terms {
 
     /// In the words of `rating`; the sentence says what is wrong.
     pub fn options(&self, now: WallTime) -> Result<Options, String> {
-        if self.utc_offset_min.abs() > OFFSET_MINUTES_MAX {
+        if self.utc_offset_min.is_some_and(|offset| offset.abs() > OFFSET_MINUTES_MAX) {
             return Err("utc_offset_min: -840 to 840 is wanted".to_owned());
         }
         let known = || Column::words().collect::<Vec<_>>().join(", ");
@@ -206,7 +208,8 @@ impl Terms {
             _ => return Err("steps: minimum/increment/free seconds such as 1/1/0 are wanted".to_owned()),
         };
         Ok(Options {
-            offset_minutes: self.utc_offset_min,
+            offset_minutes: self.utc_offset_min.unwrap_or(0),
+            zone: Vec::new(),
             from: self.from.map_or(now, |time| time.0),
             steps,
             steps_order: match self.steps_order {

@@ -4,7 +4,7 @@ use rating::diff::{self, Change, ChangeKind};
 use rust_xlsxwriter::{Workbook, XlsxError};
 use serde::Deserialize;
 use snapshot::Rate;
-use units::WallTime;
+use units::{Hours, Jurisdiction, WallTime};
 use utoipa::ToSchema;
 
 use crate::value::Time;
@@ -29,13 +29,19 @@ pub fn written(rates: &[Rate], since: Option<&[Rate]>, at: WallTime, format: For
         Some(old) => amendments(old, rates, at),
         None => current(rates, at).map(|rate| row(rate, None)).collect(),
     };
-    let columns = if since.is_some() { HEAD.len() } else { HEAD.len() - 1 };
+    let mut columns: Vec<usize> = (0..HEAD.len()).collect();
+    columns.retain(|column| match HEAD[*column] {
+        "status" => since.is_some(),
+        // Columns that no line fills are left out: most carriers know of no classes.
+        "hours" | "jurisdiction" => lines.iter().any(|line| !line[*column].is_empty()),
+        _ => true,
+    });
     match format {
-        Format::Csv => csv(&lines, columns).map_err(|why| why.to_string()),
+        Format::Csv => csv(&lines, &columns).map_err(|why| why.to_string()),
         Format::Xlsx if lines.len() >= WORKBOOK_ROWS_MAX => {
             Err("a workbook holds 1,048,575 rates; ask for csv".to_owned())
         }
-        Format::Xlsx => workbook(&lines, columns).map_err(|why| why.to_string()),
+        Format::Xlsx => workbook(&lines, &columns).map_err(|why| why.to_string()),
     }
 }
 
@@ -48,8 +54,10 @@ fn current(rates: &[Rate], at: WallTime) -> impl Iterator<Item = &Rate> {
     })
 }
 
-const HEAD: [&str; 10] = [
+const HEAD: [&str; 12] = [
     "prefix",
+    "hours",
+    "jurisdiction",
     "destination",
     "rate",
     "first_rate",
@@ -68,6 +76,8 @@ fn row(rate: &Rate, status: Option<&str>) -> Line {
     let time = |at: WallTime| if at.micros() == 0 { String::new() } else { Time(at).to_string() };
     [
         rate.prefix.clone(),
+        if rate.class.hours == Hours::Any { "" } else { rate.class.hours.word() }.to_owned(),
+        if rate.class.jurisdiction == Jurisdiction::Any { "" } else { rate.class.jurisdiction.word() }.to_owned(),
         rate.destination.clone(),
         rate.per_minute.to_string(),
         rate.first_per_minute.map_or(String::new(), |first| first.to_string()),
@@ -113,31 +123,30 @@ fn word(kind: ChangeKind) -> &'static str {
     }
 }
 
-fn csv(lines: &[Line], columns: usize) -> Result<Vec<u8>, csv::Error> {
+fn csv(lines: &[Line], columns: &[usize]) -> Result<Vec<u8>, csv::Error> {
     let mut out = csv::Writer::from_writer(Vec::new());
-    out.write_record(&HEAD[..columns])?;
+    out.write_record(columns.iter().map(|column| HEAD[*column]))?;
     for line in lines {
         // A cell that begins like a formula would be run by a spreadsheet program.
         let formula = |cell: &String| cell.starts_with(['=', '@']);
-        out.write_record(
-            line[..columns].iter().map(|cell| if formula(cell) { format!("'{cell}") } else { cell.clone() }),
-        )?;
+        let cells = columns.iter().map(|column| &line[*column]);
+        out.write_record(cells.map(|cell| if formula(cell) { format!("'{cell}") } else { cell.clone() }))?;
     }
     out.into_inner().map_err(|error| error.into_error().into())
 }
 
 /// All cells are text: a spreadsheet that takes codes for numbers loses digits.
-fn workbook(lines: &[Line], columns: usize) -> Result<Vec<u8>, XlsxError> {
+fn workbook(lines: &[Line], columns: &[usize]) -> Result<Vec<u8>, XlsxError> {
     let mut book = Workbook::new();
     let sheet = book.add_worksheet();
     sheet.set_name("Rates")?;
-    for (place, name) in (0..).zip(&HEAD[..columns]) {
-        sheet.write_string(0, place, *name)?;
+    for (place, column) in (0..).zip(columns) {
+        sheet.write_string(0, place, HEAD[*column])?;
     }
     for (at, line) in (1..).zip(lines) {
-        for (place, cell) in (0..).zip(&line[..columns]) {
-            if !cell.is_empty() {
-                sheet.write_string(at, place, cell)?;
+        for (place, column) in (0..).zip(columns) {
+            if !line[*column].is_empty() {
+                sheet.write_string(at, place, &line[*column])?;
             }
         }
     }

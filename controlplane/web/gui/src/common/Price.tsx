@@ -3,6 +3,7 @@ import { Box, Typography } from '@mui/material';
 import type { Schemas } from '../api/http';
 import { MONO } from '../theme';
 import { decimal, talk } from './format';
+import { classOf } from '../screens/rates/calendar';
 import { State } from './Fact';
 
 type Arithmetic = Schemas['Arithmetic'];
@@ -13,7 +14,7 @@ export function Price({ title, sum }: { title: string; sum: Arithmetic }) {
     <Box data-price={title}>
       <Box sx={{ display: 'flex', alignItems: 'baseline', gap: 1, mb: 0.5 }}>
         <Typography variant="h2" component="h3">{title}</Typography>
-        <Typography variant="caption" sx={{ color: 'text.secondary' }}>{talk(sum.duration_ms)} talk · {sum.billed_s} s billed</Typography>
+        <Typography variant="caption" sx={{ color: 'text.secondary' }}>{talk(sum.duration_ms)} talk · {sum.billed_s} s billed · rate of {sum.prefix_digits} digits{classOf(sum) && `, ${classOf(sum)}`}</Typography>
         <Box sx={{ flex: 1 }} />
         <Box component="span" sx={{ fontSize: '1rem', fontWeight: 640 }} data-price-total>{decimal(sum.price, 4)}</Box>
         <Typography variant="caption" sx={{ color: 'text.secondary' }}>{sum.currency}</Typography>

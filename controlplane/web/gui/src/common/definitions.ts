@@ -18,6 +18,7 @@ export const definitions = {
   revision: 'Number of the snapshot from which calls are decided. It rises with each published change.',
   duration: 'From answer to release, as billed before rounding to steps.',
   billed: 'Seconds billed, after minimum time, steps and free seconds.',
+  jurisdiction: 'Where the call went, by the United States states of caller and destination: inter, intra, indeterminate, or international.',
   cause: 'Release cause. 1–127 are ITU-T Q.850, 300 and above are refusals by Tandem.',
   releasedBy: 'Which side ended the call: ingress (originator), egress (terminator) or the switch.',
   attempts: 'Routes tried for this call.',

@@ -37,6 +37,9 @@ const LIMITS: Field[] = [
   { name: 'cps', label: 'CPS', kind: 'number', help: 'New calls a second; 0 for no limit' },
 ];
 
+/** United States jurisdictions that may go their own way. */
+const WAYS = [{ way: 'inter', of: 'From one US state to another' }, { way: 'intra', of: 'Within one US state' }, { way: 'indeterminate', of: 'To the US, and a state is not known' }] as const;
+
 /** The fields of an ingress trunk. */
 export function ingressFields({ accounts, plans, decks }: Choices): Field[] {
   return [
@@ -46,6 +49,10 @@ export function ingressFields({ accounts, plans, decks }: Choices): Field[] {
     { name: 'plan', label: 'Routing plan', kind: 'choice', choices: choices(plans) },
     { name: 'sell_deck', label: 'Sell deck', kind: 'choice', choices: choices(decks) },
     { name: 'override_deck', label: 'Override deck', kind: 'choice', optional: true, choices: [{ value: '', text: 'none' }, ...choices(decks)], help: 'Comes before the sell deck wherever it has a rate' },
+    ...WAYS.flatMap(({ way, of }): Field[] => [
+      { name: `${way}.plan`, label: `Plan of ${way} calls`, kind: 'choice', optional: true, choices: [{ value: '', text: 'as all calls' }, ...choices(plans)], help: of },
+      { name: `${way}.sell_deck`, label: `Sell deck of ${way} calls`, kind: 'choice', optional: true, choices: [{ value: '', text: 'as all calls' }, ...choices(decks)], help: of },
+    ]),
     { name: 'tech_prefix', label: 'Tech prefix', kind: 'text', optional: true, help: 'Removed before routing' },
     ...LIMITS,
     { name: 'max_duration_s', label: 'Longest call, seconds', kind: 'number', help: '0 for 7,200' },
@@ -86,7 +93,9 @@ export function lineOf({ network, port }: Source): string {
 /** The form's values of an ingress trunk as the API takes them. */
 export function ingressBody(values: Values): Schemas['IngressTrunkPatch'] {
   const lines = Array.isArray(values['sources']) ? values['sources'] : [];
-  return { ...values, sources: lines.map(sourceOf), tech_prefix: values['tech_prefix'] ?? '' } as Schemas['IngressTrunkPatch'];
+  const ways = Object.fromEntries(WAYS.map(({ way }) => [way, { plan: values[`${way}.plan`] ?? null, sell_deck: values[`${way}.sell_deck`] ?? null }]));
+  const own = Object.fromEntries(Object.entries(values).filter(([name]) => !name.includes('.')));
+  return { ...own, ways, sources: lines.map(sourceOf), tech_prefix: values['tech_prefix'] ?? '' } as Schemas['IngressTrunkPatch'];
 }
 
 /** The form's values of an egress trunk as the API takes them. */
@@ -97,7 +106,8 @@ export function egressBody(values: Values): Schemas['EgressTrunkPatch'] {
 /** What stands in the form of an ingress trunk. */
 export function ingressStart(t: IngressTrunk): Values {
   const { code, tech_prefix, capacity, cps, max_duration_s, media_timeout_s, active, policy } = t;
-  return { policy, code, tech_prefix, capacity, cps, max_duration_s, media_timeout_s, active, account: t.account.id, plan: t.plan.id, sell_deck: t.sell_deck.id, override_deck: t.override_deck?.id ?? null, sources: t.sources.map(lineOf) };
+  const ways = Object.fromEntries(WAYS.flatMap(({ way }) => [[`${way}.plan`, t.ways[way]?.plan ?? null], [`${way}.sell_deck`, t.ways[way]?.sell_deck ?? null]]));
+  return { policy, code, tech_prefix, capacity, cps, max_duration_s, media_timeout_s, active, account: t.account.id, plan: t.plan.id, sell_deck: t.sell_deck.id, override_deck: t.override_deck?.id ?? null, sources: t.sources.map(lineOf), ...ways };
 }
 
 /** What stands in the form of an egress trunk. */

@@ -14,6 +14,7 @@ import { figures, Grid, PAGE_ROWS, type Column } from '../../common/Grid';
 import { Empty, Head, Panel, Trouble } from '../../common/Panel';
 import { useZone } from '../../common/place';
 import { timeWindow, useFilters, WINDOWS } from '../../common/url';
+import { classOf } from '../rates/calendar';
 
 type Cdr = Schemas['Cdr'];
 
@@ -48,7 +49,8 @@ function columns(zone: string, attempts: boolean): Column<Cdr>[] {
     { field: 'cause', headerName: 'Cause', description: definitions.cause, flex: 1.4, minWidth: 116, sortable: false, renderCell: ({ row }) => <span title={`${row.cause} ${row.cause_text}`}>{row.cause} {row.cause_text}</span> },
     { field: 'released_by', headerName: 'Who', description: definitions.releasedBy, width: 56, sortable: false, narrow: false, valueGetter: (_, row) => PARTY[row.released_by] ?? row.released_by },
     { field: 'pdd_ms', headerName: 'PDD', description: definitions.pdd, width: 66, ...figures, narrow: false, renderCell: ({ row }) => span(row.pdd_ms) },
-    { field: 'sell', headerName: 'Sell', description: definitions.revenue, width: 78, ...figures, renderCell: ({ row }) => decimal(row.sell?.price, 4) },
+    { field: 'sell', headerName: 'Sell', description: definitions.revenue, width: 78, ...figures, renderCell: ({ row }) => <span title={row.sell ? `rate of ${row.sell.prefix_digits} digits ${classOf(row.sell)}`.trim() : undefined}>{decimal(row.sell?.price, 4)}</span> },
+    { field: 'jurisdiction', headerName: 'Where', description: definitions.jurisdiction, width: 78, sortable: false, narrow: false, renderCell: ({ row }) => <span title={row.lrn ? `routing number ${row.lrn}` : undefined}>{row.jurisdiction === 'any' ? NONE : row.jurisdiction}</span> },
     { field: 'buy', headerName: 'Cost', description: definitions.cost, width: 78, ...figures, narrow: false, renderCell: ({ row }) => decimal(row.buy?.price, 4) },
     {
       field: 'margin', headerName: 'Margin', description: definitions.margin, width: 78, ...figures, narrow: false,

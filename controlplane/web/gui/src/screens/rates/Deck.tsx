@@ -12,6 +12,7 @@ import { figures, Grid, PAGE_ROWS, type Column } from '../../common/Grid';
 import { Empty, Head, Panel, Trouble, Waiting } from '../../common/Panel';
 import { useZone } from '../../common/place';
 import { useFilters } from '../../common/url';
+import { classOf, deckBody, toLines } from './calendar';
 import { DECK_FIELDS, DERIVED_FIELDS, RATE_FIELDS, ROUNDINGS } from './fields';
 
 const Import = lazy(() => import('./Import').then((module) => ({ default: module.Import })));
@@ -26,6 +27,7 @@ const EVER = Date.UTC(1970, 0, 2);
 function columns(zone: string, places: number): Column<Rate>[] {
   return [
     { field: 'prefix', headerName: 'Prefix', width: 120, sortable: false, renderCell: ({ row }) => <b>{row.prefix || '(all)'}</b> },
+    { field: 'class', headerName: 'Only for', description: 'Hours by the deck’s calendar, United States jurisdiction; empty for all calls', width: 110, sortable: false, narrow: false, renderCell: ({ row }) => classOf(row) },
     { field: 'destination', headerName: 'Destination', flex: 1.6, minWidth: 150, sortable: false },
     { field: 'per_minute', headerName: 'Per minute', width: 110, ...figures, renderCell: ({ row }) => decimal(row.per_minute, places) },
     { field: 'first_per_minute', headerName: 'In minimum', width: 100, ...figures, narrow: false, renderCell: ({ row }) => decimal(row.first_per_minute, places) },
@@ -81,7 +83,7 @@ export default function Deck({ id }: { id: string }) {
   const value = deck.data.value;
   return (
     <>
-      <Head title={value.code} note={<>{value.name !== value.code && `${value.name}, `}{count(value.rates)} rates, {value.currency}, {value.decimals} decimals, seconds rounded {ROUNDINGS.find((rounding) => rounding.value === value.rounding)?.text}{value.derived && `, computed: ${value.derived.take} of ${value.derived.from.length} decks + ${value.derived.add_percent} % + ${value.derived.add_fixed}`}{value.steps_from_zero && ', steps from zero'}{value.tax_percent !== '0' && `, ${value.tax_percent} % tax`}, changed <When at={value.updated_at} part="minute" /></>}>
+      <Head title={value.code} note={<>{value.name !== value.code && `${value.name}, `}{count(value.rates)} rates, {value.currency}, {value.decimals} decimals, seconds rounded {ROUNDINGS.find((rounding) => rounding.value === value.rounding)?.text}{value.derived && `, computed: ${value.derived.take} of ${value.derived.from.length} decks + ${value.derived.add_percent} % + ${value.derived.add_fixed}`}{value.steps_from_zero && ', steps from zero'}{value.zone !== 'UTC' && `, clock of ${value.zone}`}{value.by_jurisdiction && ', by jurisdiction'}{value.by_lrn && ', by routing number'}{value.tax_percent !== '0' && `, ${value.tax_percent} % tax`}, changed <When at={value.updated_at} part="minute" /></>}>
         <Button variant="outlined" onClick={() => setDoing('change')}>Edit</Button>
         <Button variant="outlined" onClick={() => setDoing(doing === 'revisions' ? null : 'revisions')}>Revisions</Button>
         <Button variant="outlined" onClick={() => setDoing('derive')}>{value.derived ? 'Computed' : 'Compute'}</Button>
@@ -91,8 +93,8 @@ export default function Deck({ id }: { id: string }) {
       {doing === 'revisions' && <Suspense fallback={<Waiting rows={3} />}><Revisions deck={value} onClose={() => setDoing(null)} /></Suspense>}
       <Rates deck={value} onEdit={setRate} />
       {doing === 'change' && (
-        <ChangeDialog name={id} title={`Edit ${value.code}`} fields={DECK_FIELDS} read={read} onClose={() => setDoing(null)} start={({ code, name, decimals, rounding, tax_percent, steps_from_zero }) => ({ code, name, decimals, rounding, tax_percent, steps_from_zero })}
-          send={(values, etag) => body(api.PATCH('/api/v1/decks/{id}', { params: { ...path, header: { 'if-match': etag } }, body: values as Schemas['DeckPatch'] }))} />
+        <ChangeDialog name={id} title={`Edit ${value.code}`} fields={DECK_FIELDS} read={read} onClose={() => setDoing(null)} start={({ code, name, decimals, rounding, tax_percent, steps_from_zero, zone, by_jurisdiction, by_lrn, calendar }) => ({ code, name, decimals, rounding, tax_percent, steps_from_zero, zone, by_jurisdiction, by_lrn, ...toLines(calendar) })}
+          send={(values, etag) => body(api.PATCH('/api/v1/decks/{id}', { params: { ...path, header: { 'if-match': etag } }, body: deckBody(values) }))} />
       )}
       {doing === 'derive' && (
         <ChangeDialog name={id} title={`How ${value.code} is computed`} fields={DERIVED_FIELDS} read={read} onClose={() => setDoing(null)}
@@ -100,7 +102,7 @@ export default function Deck({ id }: { id: string }) {
           send={(values, etag) => body(api.PATCH('/api/v1/decks/{id}', { params: { ...path, header: { 'if-match': etag } }, body: { derived: Array.isArray(values['from']) && values['from'].length === 0 ? null : values } as Schemas['DeckPatch'] }))} />
       )}
       {rate && (
-        <ChangeDialog name={rate.id} title={`Rate ${rate.prefix || '(all)'} of ${value.code}, ${value.currency}`} fields={RATE_FIELDS} onClose={() => setRate(null)}
+        <ChangeDialog name={rate.id} title={`Rate ${rate.prefix || '(all)'}${classOf(rate) && ` (${classOf(rate)})`} of ${value.code}, ${value.currency}`} fields={RATE_FIELDS} onClose={() => setRate(null)}
           read={() => tagged(api.GET('/api/v1/decks/{id}/rates/{rate}', { params: { path: { id, rate: rate.id } } }))}
           start={({ destination, per_minute, first_per_minute = null, connection_fee, minimum_s, increment_s, free_s, blocked }) => ({ destination, per_minute, first_per_minute, connection_fee, minimum_s, increment_s, free_s, blocked })}
           send={(values, etag) => body(api.PATCH('/api/v1/decks/{id}/rates/{rate}', { params: { path: { id, rate: rate.id }, header: { 'if-match': etag } }, body: values as Schemas['RatePatch'] }))} />

@@ -14,6 +14,7 @@ import { Empty, Head, Panel, Trouble } from '../../common/Panel';
 import { useZone } from '../../common/place';
 import { useFilters } from '../../common/url';
 import { Exchange } from './Exchange';
+import { deckBody } from './calendar';
 import { DECK_FIELDS, ROUNDINGS } from './fields';
 
 interface Row extends Deck {
@@ -45,7 +46,7 @@ export default function Decks() {
   const codes = (rows: { code: string }[] | undefined) => rows?.map((row) => row.code).join(', ') || NONE;
   const rows = (decks.data ?? []).filter((deck) => deck.code.toLowerCase().includes(q) || deck.id === q).map((deck) => ({
     ...deck,
-    sells: codes(ingress.data?.filter((trunk) => trunk.sell_deck.id === deck.id)),
+    sells: codes(ingress.data?.filter((trunk) => [trunk.sell_deck.id, ...Object.values(trunk.ways).map((way) => way.sell_deck)].includes(deck.id))),
     buys: codes(egress.data?.filter((trunk) => trunk.buy_deck.id === deck.id)),
   }));
   return (
@@ -59,8 +60,8 @@ export default function Decks() {
       </Panel>
       <Exchange />
       {making && (
-        <NewDialog title="New rate deck" fields={[...DECK_FIELDS, { name: 'currency', label: 'Currency', kind: 'text', help: 'Can never be changed' }]} start={{ currency: 'USD', decimals: 6, rounding: 'ceil', tax_percent: '0' }} onClose={() => setMaking(false)}
-          send={(values) => body(api.POST('/api/v1/decks', { body: values as unknown as Schemas['DeckNew'] }))} />
+        <NewDialog title="New rate deck" fields={[...DECK_FIELDS, { name: 'currency', label: 'Currency', kind: 'text', help: 'Can never be changed' }]} start={{ currency: 'USD', decimals: 6, rounding: 'ceil', tax_percent: '0', zone: 'UTC' }} onClose={() => setMaking(false)}
+          send={(values) => body(api.POST('/api/v1/decks', { body: deckBody(values) as Schemas['DeckNew'] }))} />
       )}
     </>
   );

@@ -10,6 +10,11 @@ export const DECK_FIELDS: Field[] = [
   { name: 'rounding', label: 'Milliseconds to seconds', kind: 'choice', choices: ROUNDINGS },
   { name: 'tax_percent', label: 'Tax, per cent', kind: 'text', help: 'Added to every price, as 20 or 7.7; 0 for none' },
   { name: 'steps_from_zero', label: 'Steps count from zero', kind: 'tick', help: 'Otherwise they begin after the minimum' },
+  { name: 'zone', label: 'Clock of', kind: 'text', help: 'A zone such as Europe/Paris: the calendar and dates of sheets are meant there' },
+  { name: 'calendar', label: 'Peak hours', kind: 'lines', help: 'One window a line: mon-fri 08:00-20:00. All other hours are off-peak' },
+  { name: 'free', label: 'Free days', kind: 'lines', help: 'Days of the week or dates, one a line: sat-sun, 2026-12-25' },
+  { name: 'by_jurisdiction', label: 'By United States jurisdiction', kind: 'tick', help: 'Rates for inter, intra and indeterminate calls count; otherwise only those of any' },
+  { name: 'by_lrn', label: 'By routing number', kind: 'tick', help: 'A ported number is looked up by its location routing number' },
 ];
 
 /** How a deck is computed from others. */
@@ -55,7 +60,7 @@ export const TERM_FIELDS: Field[] = [
   { name: 'unit', label: 'A price is of', kind: 'choice', choices: [{ value: 'minute', text: 'a minute' }, { value: 'second', text: 'a second' }, { value: 'increment', text: 'the row’s increment' }] },
   { name: 'decimal_mark', label: 'Before decimals', kind: 'choice', choices: [{ value: 'auto', text: 'found out by column' }, { value: 'point', text: 'a point' }, { value: 'comma', text: 'a comma' }] },
   { name: 'date_order', label: '03/04/2026 is', kind: 'choice', help: 'A date with two readings is a problem until this is said', choices: [{ value: 'ask', text: 'a problem' }, { value: 'day_first', text: '3 April' }, { value: 'month_first', text: '4 March' }] },
-  { name: 'utc_offset_min', label: 'Minutes ahead of UTC', kind: 'number', help: 'Of the sheet’s dates, −840 to 840' },
+  { name: 'utc_offset_min', label: 'Minutes ahead of UTC', kind: 'number', optional: true, help: 'Of the sheet’s dates, −840 to 840; empty for the clock of the deck' },
   { name: 'steps_order', label: '30/6/0 is', kind: 'choice', choices: [{ value: 'minimum_first', text: 'minimum/increment/free' }, { value: 'increment_first', text: 'increment/minimum/free' }, { value: 'free_minimum', text: 'free/minimum/increment' }, { value: 'free_increment', text: 'free/increment/minimum' }] },
   { name: 'steps', label: 'Steps where none are given', kind: 'text', help: 'Minimum/increment/free seconds' },
   { name: 'dashes', label: '4420-4429 is', kind: 'choice', choices: [{ value: 'ask', text: 'a range if both ends begin alike' }, { value: 'range', text: 'a range' }, { value: 'space', text: 'one code' }] },
@@ -63,7 +68,7 @@ export const TERM_FIELDS: Field[] = [
   { name: 'increases_from', label: 'Increases without a date, from', kind: 'text', optional: true, help: 'RFC 3339; empty for what the title says' },
   { name: 'decreases_from', label: 'Decreases without a date, from', kind: 'text', optional: true, help: 'RFC 3339; empty for what the title says' },
   { name: 'notice_days', label: 'Notice, days', kind: 'number', help: 'Increases that begin earlier are listed' },
-  { name: 'columns', label: 'Columns', kind: 'lines', help: 'One a line: its name or #3 = prefix, country_code, destination, rate, first_rate, connection_fee, steps, minimum, increment, free, from, till, status, blocked or ignored' },
+  { name: 'columns', label: 'Columns', kind: 'lines', help: 'One a line: its name or #3 = prefix, country_code, npa, nxx, npanxx, destination, rate, inter_rate, intra_rate, indeterminate_rate, peak_rate, off_peak_rate, free_day_rate, hours, jurisdiction, first_rate, connection_fee, steps, minimum, increment, free, from, till, status, blocked or ignored' },
   { name: 'fill_down', label: 'Empty names mean the one above', kind: 'tick', help: 'As merged cells do' },
 ];
 

@@ -4,6 +4,7 @@ import { Link } from 'wouter';
 import type { Schemas } from '../../api/http';
 import { Defined, State } from '../../common/Fact';
 import { decimal, fixed, NONE, percent, placesOf } from '../../common/format';
+import { classOf } from '../rates/calendar';
 
 type Candidate = Schemas['Candidate'];
 
@@ -20,7 +21,7 @@ function Row({ candidate: c, places, result, chained, indexed }: { candidate: Ca
       <TableCell align="right" sx={{ fontWeight: 640 }}>{c.place ?? NONE}</TableCell>
       <TableCell><Link href={`/carriers/${c.terminator.id}`}>{c.terminator.code || c.terminator.id}</Link></TableCell>
       <TableCell>{c.egress_trunk.code || c.egress_trunk.id}{chained && <Box component="span" sx={{ color: 'text.secondary' }}> · plan {c.plan.code || c.plan.id}</Box>}</TableCell>
-      <TableCell align="right">{decimal(c.buy_per_minute, places)}</TableCell>
+      <TableCell align="right" title={c.prefix_digits ? `the rate of ${c.prefix_digits} digits` : undefined}>{classOf(c) && <Box component="span" sx={{ color: 'text.secondary' }}>{classOf(c)} </Box>}{decimal(c.buy_per_minute, places)}</TableCell>
       <TableCell align="right">{decimal(c.margin_per_minute, places)}</TableCell>
       <TableCell align="right" sx={(c.margin_percent ?? 0) < 0 ? { color: 'error.main !important' } : undefined}>{percent(c.margin_percent)}</TableCell>
       {indexed && <TableCell align="right">{c.index === null || c.index === undefined ? NONE : fixed(c.index, 2)}</TableCell>}

@@ -18,7 +18,7 @@ import { Stages } from './Stages';
 type Simulation = Schemas['Simulation'];
 
 /** The fields of the form, as they stand in the URL. */
-const FIELDS = ['ingress_trunk', 'source', 'calling', 'called', 'talk_s'] as const;
+const FIELDS = ['ingress_trunk', 'source', 'calling', 'called', 'lrn', 'talk_s'] as const;
 type Asked = Record<(typeof FIELDS)[number], string>;
 
 function askedOf(query: URLSearchParams): Asked {
@@ -45,6 +45,7 @@ function Question({ asked, onAsk }: { asked: Asked; onAsk: (asked: Asked) => voi
         {texts.ingress_trunk === '' && <TextField label="From address:port" placeholder="192.0.2.1:5060" value={texts.source} onChange={set('source')} sx={{ width: 190 }} />}
         <TextField label="From" value={texts.calling} onChange={set('calling')} sx={{ width: 150 }} slotProps={{ htmlInput: { name: 'calling' } }} />
         <TextField label="To" value={texts.called} onChange={set('called')} required sx={{ width: 170 }} slotProps={{ htmlInput: { name: 'called' } }} />
+        <TextField label="Routing number" value={texts.lrn} onChange={set('lrn')} sx={{ width: 150 }} slotProps={{ htmlInput: { name: 'lrn' } }} />
         <TextField label="Talk, seconds" value={texts.talk_s} placeholder="60" onChange={set('talk_s')} sx={{ width: 110 }} slotProps={{ htmlInput: { inputMode: 'numeric' }, inputLabel: { shrink: true } }} />
         <Button type="submit" variant="contained" startIcon={<Play />} disabled={texts.called === '' || (texts.ingress_trunk === '' && texts.source === '')} sx={{ height: 36 }}>Simulate</Button>
       </Box>
@@ -68,6 +69,9 @@ function Answer({ simulation: s }: { simulation: Simulation }) {
                 <Fact name="Account">{s.admission.account.code}</Fact>
                 <Fact name="Address">{s.source}</Fact>
                 <Fact name="To, as routed">{s.admission.called_routed}</Fact>
+                {s.admission.lrn && <Fact name="Routing number">{s.admission.lrn}</Fact>}
+                <Fact name="Jurisdiction">{s.admission.jurisdiction}{(s.admission.calling_state || s.admission.called_state) && ` (${s.admission.calling_state ?? '?'} → ${s.admission.called_state ?? '?'})`}</Fact>
+                <Fact name="Hours of the sell deck">{s.admission.hours.replace('_', ' ')}</Fact>
                 <Fact name="Plan"><Link href={`/routing/${s.admission.plan.id}`}>{s.admission.plan.code}</Link></Fact>
                 <Fact name="Sell deck"><Link href={`/rates/${s.admission.sell_deck.id}`}>{s.admission.sell_deck.code}</Link></Fact>
               </Facts>
@@ -113,6 +117,7 @@ export default function Simulate() {
         source: asked.ingress_trunk === '' ? asked.source : null,
         calling: asked.calling,
         called: asked.called,
+        lrn: asked.lrn,
         talk_ms: /^\d+$/.test(asked.talk_s) ? Number(asked.talk_s) * 1000 : null,
       },
     })),

@@ -36,6 +36,8 @@ function Summary({ call }: { call: Cdr }) {
           <Fact name="From">{call.calling || 'anonymous'}</Fact>
           <Fact name="To, as received">{call.called}</Fact>
           <Fact name="To, as routed">{call.called_routed || NONE}</Fact>
+          {call.lrn && <Fact name="Routing number">{call.lrn}</Fact>}
+          {call.jurisdiction !== 'any' && <Fact name="Jurisdiction">{call.jurisdiction}</Fact>}
           <Fact name="Originator">{call.originator ? <Link href={`/carriers/${call.originator.id}`}>{call.originator.code}</Link> : 'unknown'} · {call.ingress_trunk?.code ?? 'no trunk'} · {call.ingress_address ?? NONE}</Fact>
           <Fact name="Terminator">{call.terminator ? <Link href={`/carriers/${call.terminator.id}`}>{call.terminator.code}</Link> : 'none'}{call.egress_trunk ? ` · ${call.egress_trunk.code} · ${call.egress_address ?? NONE}` : ''}</Fact>
           <Fact name="Call-ID in"><Box component="span" sx={{ fontFamily: MONO, fontSize: '0.72rem' }}>{call.ingress_call_id || NONE}</Box></Fact>
@@ -143,7 +145,7 @@ function Told({ story }: { story: Whole }) {
   const { call, attempts, ladder, decision } = story;
   const drawn = useMemo(() => (ladder ? columnsOf(ladder.messages, call, attempts) : undefined), [ladder, call, attempts]);
   const results = useMemo(() => resultsOf(attempts), [attempts]);
-  const again = new URLSearchParams({ called: call.called_routed, calling: call.calling, ...(call.ingress_trunk ? { ingress_trunk: call.ingress_trunk.id } : {}) });
+  const again = new URLSearchParams({ called: call.called_routed, calling: call.calling, ...(call.lrn ? { lrn: call.lrn } : {}), ...(call.ingress_trunk ? { ingress_trunk: call.ingress_trunk.id } : {}) });
   return (
     <>
       <Head

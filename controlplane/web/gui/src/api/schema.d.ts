@@ -1150,8 +1150,8 @@ export interface paths {
         put?: never;
         /**
          * Simulates every row of a CSV file.
-         * @description Columns: `called`, and `ingress_trunk` (id or code) or `source` (address:port); `calling`, `at` (RFC 3339), `seed` and `talk_ms` may be
-         *     left out. 100,000 rows at most. A row that cannot be read says so in its place and stops nothing.
+         * @description Columns: `called`, and `ingress_trunk` (id or code) or `source` (address:port); `calling`, `lrn`, `at` (RFC 3339), `seed` and `talk_ms`
+         *     may be left out. 100,000 rows at most. A row that cannot be read says so in its place and stops nothing.
          */
         post: operations["post_route_simulate_batch"];
         delete?: never;
@@ -1405,8 +1405,18 @@ export interface components {
             account: components["schemas"]["Named_AccountRef"];
             /** @description The destination without tech prefix. */
             called_routed: string;
+            /** @description The state of the destination, likewise. */
+            called_state?: string | null;
+            /** @description The state of the caller, `NY`; absent outside of the United States and where it is not known. */
+            calling_state?: string | null;
+            /** @description What the calendar of the sell deck makes of the moment. */
+            hours: components["schemas"]["RateHours"];
             /** @description The trunk. */
             ingress_trunk: components["schemas"]["Named_IngressTrunkRef"];
+            /** @description Where the call goes, by the states of caller and destination. */
+            jurisdiction: components["schemas"]["RateJurisdiction"];
+            /** @description The location routing number that decks by it are asked for; absent for none. */
+            lrn?: string | null;
             /** @description The originator. */
             originator: components["schemas"]["Named_CarrierRef"];
             /** @description The plan. */
@@ -1573,10 +1583,19 @@ export interface components {
              * @description Milliseconds between answer and end.
              */
             duration_ms: number;
+            /** @description At which hours the rate counts. */
+            hours: components["schemas"]["RateHours"];
+            /** @description For calls of which jurisdiction the rate counts. */
+            jurisdiction: components["schemas"]["RateJurisdiction"];
             /** @description The price before tax. */
             net: components["schemas"]["Amount"];
             /** @description Price of sixty seconds. */
             per_minute: components["schemas"]["Amount"];
+            /**
+             * Format: int32
+             * @description How many digits of the number the rate matched.
+             */
+            prefix_digits: number;
             /** @description The price, with tax. */
             price: components["schemas"]["Amount"];
             /**
@@ -1662,6 +1681,7 @@ export interface components {
             currency?: string | null;
             /** @description The ingress trunk. */
             ingress_trunk?: string | null;
+            jurisdiction?: null | components["schemas"]["RateJurisdiction"];
             margin_per_minute?: null | components["schemas"]["Amount"];
             /** @description The originator. */
             originator?: string | null;
@@ -1681,6 +1701,8 @@ export interface components {
              * @description The file's line, the header being 1.
              */
             row: number;
+            sell_hours?: null | components["schemas"]["RateHours"];
+            sell_jurisdiction?: null | components["schemas"]["RateJurisdiction"];
             sell_price?: null | components["schemas"]["Amount"];
             /** @description The first route's terminator. */
             terminator?: string | null;
@@ -1845,11 +1867,13 @@ export interface components {
             drawn_percent?: number | null;
             /** @description The trunk. */
             egress_trunk: components["schemas"]["Named_EgressTrunkRef"];
+            hours?: null | components["schemas"]["RateHours"];
             /**
              * Format: double
              * @description Its quality index, where the plan's order is by quality and enough calls are known.
              */
             index?: number | null;
+            jurisdiction?: null | components["schemas"]["RateJurisdiction"];
             limit?: null | components["schemas"]["Amount"];
             margin_per_minute?: null | components["schemas"]["Amount"];
             /**
@@ -1864,6 +1888,11 @@ export interface components {
             place?: number | null;
             /** @description The plan that it stands in: the call's own or a failover plan. */
             plan: components["schemas"]["Named_PlanRef"];
+            /**
+             * Format: int32
+             * @description How many digits of the number the buy rate matched.
+             */
+            prefix_digits?: number | null;
             /** @description Why, in words, with numbers. */
             reason: string;
             /** @description The carrier. */
@@ -2100,6 +2129,10 @@ export interface components {
             /** @description Media from the originator. */
             ingress_media: components["schemas"]["Media"];
             ingress_trunk?: null | components["schemas"]["Named_IngressTrunkRef"];
+            /** @description Where the call went, as it was judged by the states of caller and destination. */
+            jurisdiction: components["schemas"]["RateJurisdiction"];
+            /** @description The location routing number that the call came with; absent for none. */
+            lrn?: string | null;
             margin?: null | components["schemas"]["Amount"];
             originator?: null | components["schemas"]["Named_CarrierRef"];
             originator_account?: null | components["schemas"]["Named_AccountRef"];
@@ -3454,6 +3487,10 @@ export interface components {
                 /** @description Media from the originator. */
                 ingress_media: components["schemas"]["Media"];
                 ingress_trunk?: null | components["schemas"]["Named_IngressTrunkRef"];
+                /** @description Where the call went, as it was judged by the states of caller and destination. */
+                jurisdiction: components["schemas"]["RateJurisdiction"];
+                /** @description The location routing number that the call came with; absent for none. */
+                lrn?: string | null;
                 margin?: null | components["schemas"]["Amount"];
                 originator?: null | components["schemas"]["Named_CarrierRef"];
                 originator_account?: null | components["schemas"]["Named_AccountRef"];
@@ -3952,7 +3989,11 @@ export interface components {
                 examples: components["schemas"]["Amount"][];
                 /** @description `notice`: an increase before its notice period ends; `marker`: the carrier says something else; `guard`: a second user must look. */
                 flags: string[];
+                /** @description At which hours the rate counts. */
+                hours: components["schemas"]["RateHours"];
                 impact?: null | components["schemas"]["Amount"];
+                /** @description For calls of which jurisdiction the rate counts. */
+                jurisdiction: components["schemas"]["RateJurisdiction"];
                 /** @description What happens. */
                 kind: components["schemas"]["ChangeKind"];
                 /** @description What the carrier's marker says, if that is not what happens. */
@@ -3996,6 +4037,8 @@ export interface components {
                 deck: components["schemas"]["Named_DeckRef"];
                 /** @description What people call the destination. */
                 destination: string;
+                hours?: null | components["schemas"]["RateHours"];
+                jurisdiction?: null | components["schemas"]["RateJurisdiction"];
                 /** @description The number that was looked up. */
                 number: string;
                 per_minute?: null | components["schemas"]["Amount"];
@@ -4908,11 +4951,15 @@ export interface components {
              * @description Free seconds.
              */
             free_s: number;
+            /** @description At which hours the rate counted. */
+            hours: components["schemas"]["RateHours"];
             /**
              * Format: int32
              * @description Length of a billing step.
              */
             increment_s: number;
+            /** @description For calls of which jurisdiction the rate counted. */
+            jurisdiction: components["schemas"]["RateJurisdiction"];
             /**
              * Format: int32
              * @description Seconds billed at least.
@@ -5066,7 +5113,11 @@ export interface components {
             examples: components["schemas"]["Amount"][];
             /** @description `notice`: an increase before its notice period ends; `marker`: the carrier says something else; `guard`: a second user must look. */
             flags: string[];
+            /** @description At which hours the rate counts. */
+            hours: components["schemas"]["RateHours"];
             impact?: null | components["schemas"]["Amount"];
+            /** @description For calls of which jurisdiction the rate counts. */
+            jurisdiction: components["schemas"]["RateJurisdiction"];
             /** @description What happens. */
             kind: components["schemas"]["ChangeKind"];
             /** @description What the carrier's marker says, if that is not what happens. */
@@ -5103,6 +5154,8 @@ export interface components {
             deck: components["schemas"]["Named_DeckRef"];
             /** @description What people call the destination. */
             destination: string;
+            hours?: null | components["schemas"]["RateHours"];
+            jurisdiction?: null | components["schemas"]["RateJurisdiction"];
             /** @description The number that was looked up. */
             number: string;
             per_minute?: null | components["schemas"]["Amount"];
@@ -5623,6 +5676,11 @@ export interface components {
              */
             live?: boolean | null;
             /**
+             * @description The location routing number that the call would come with; a trunk that does not take those of its calls ignores it.
+             * @example 13125550000
+             */
+            lrn?: string;
+            /**
              * Format: int64
              * @description Decide from this revision; the newest when absent. A node keeps the files of the last ten.
              */
@@ -5886,8 +5944,9 @@ export interface components {
              */
             closed_percent_max?: number;
             /**
-             * @description What columns hold, by their names or places (`#3`): `prefix`, `country_code`, `destination`, `rate`, `first_rate`, `connection_fee`, `steps`,
-             *     `minimum`, `increment`, `free`, `from`, `till`, `status`, `blocked` or `ignored`. Usual names need no word.
+             * @description What columns hold, by their names or places (`#3`): `prefix`, `country_code`, `npa`, `nxx`, `npanxx`, `destination`, `rate`, `first_rate`,
+             *     `inter_rate`, `intra_rate`, `indeterminate_rate`, `peak_rate`, `off_peak_rate`, `free_day_rate`, `hours`, `jurisdiction`,
+             *     `connection_fee`, `steps`, `minimum`, `increment`, `free`, `from`, `till`, `status`, `blocked` or `ignored`. Usual names need no word.
              * @default {}
              */
             columns?: {
@@ -5936,10 +5995,11 @@ export interface components {
             unit?: components["schemas"]["Unit"];
             /**
              * Format: int32
-             * @description Minutes that the sheet's dates are ahead of UTC, unless a date has its own offset; −840 to 840.
-             * @default 0
+             * @description Minutes that the sheet's dates are ahead of UTC, unless a date has its own offset; −840 to 840. Null for the clock of the deck's
+             *     zone.
+             * @default null
              */
-            utc_offset_min?: number;
+            utc_offset_min?: number | null;
         };
         /** @description A trunk that refuses too much is throttled (cause 411): it gets a call now and then, and everything again once three in a row are well. */
         Throttle: {
@@ -8942,6 +9002,10 @@ export interface operations {
                 number: string;
                 /** @description The moment; default now. */
                 at?: components["schemas"]["Time"];
+                /** @description The caller, by whose state the call is judged; default not judged, so that only rates of any jurisdiction fit. */
+                calling?: string;
+                /** @description The location routing number, which decks by it are asked for; default none. */
+                lrn?: string;
             };
             header?: never;
             path?: never;

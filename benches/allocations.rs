@@ -86,7 +86,14 @@ fn messages() {
         stored.reply(&mut out, 200, "OK", b"tag", source).finish_empty();
         stored.companion(&mut out, sip::Method::Cancel, stored.to());
     });
-    let rewrite = sdp::Rewrite { address: own.ip(), ports: &[20_000], session_id: 1, version: 1, direct: false };
+    let rewrite = sdp::Rewrite {
+        address: own.ip(),
+        ports: &[20_000],
+        session_id: 1,
+        version: 1,
+        direct: false,
+        events: sdp::Events::Keep,
+    };
     let filter = sdp::Filter { codecs: "PCMU,telephone-event", single_codec: true, ..sdp::Filter::NONE };
     for (name, filter) in [("rewrite a description", sdp::Filter::NONE), ("rewrite and filter a description", filter)] {
         steady(name, || {

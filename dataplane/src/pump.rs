@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shard::{Effect, Effects, Hop, Shard};
+use shard::{Effect, Effects, Forward, Hop, Shard};
 use units::{Clock, Instant};
 use uring::{Event, Packet, Ring};
 
@@ -88,8 +88,12 @@ impl Pump {
         self.media_heard += 1;
         let started = self.media_heard.is_multiple_of(TIMED).then(clocks::ticks);
         let forward = self.shard.on_media(clock, port, packet.from, self.ring.bytes(&packet));
-        match forward.and_then(|forward| Some((self.sockets.socket(forward.port)?, forward.to))) {
-            Some((socket, to)) => self.ring.forward(packet, socket, to),
+        match forward.and_then(|forward| Some((self.sockets.socket(forward.port)?, forward))) {
+            Some((socket, Forward { to, instead: None, .. })) => self.ring.forward(packet, socket, to),
+            Some((socket, Forward { to, instead: Some(bytes), .. })) => {
+                self.ring.send(socket, to, &bytes);
+                self.ring.release(packet);
+            }
             None => self.ring.release(packet),
         }
         if let Some(started) = started {

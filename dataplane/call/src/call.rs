@@ -2,6 +2,7 @@
 
 mod carry;
 mod detour;
+mod dtmf;
 mod finish;
 mod heard;
 mod offer;

@@ -233,6 +233,8 @@ pub struct Wanted {
     pub mux: bool,
     /// One side or both are to be silent.
     pub held: bool,
+    /// The payload type and the clock in Hz of the peer's telephone events.
+    pub events: Option<(u8, u32)>,
 }
 
 /// One side of a call.

@@ -7,6 +7,7 @@
 
 extern crate alloc;
 
+mod digits;
 mod emodel;
 mod format;
 mod latch;
@@ -18,6 +19,7 @@ mod rtp;
 mod stream;
 mod window;
 
+pub use digits::Digit;
 pub use format::{FORMATS_MAX, Format, Voice};
 pub use ports::QUARANTINE_MS;
 pub use quality::Quality;

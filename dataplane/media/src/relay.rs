@@ -1,15 +1,17 @@
 //! The table of streams: a port's number leads to its stream by subtraction, and a packet's way out is two look-ups.
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::vec;
 use core::net::SocketAddr;
 
 use units::Instant;
 
+use crate::digits::{Digit, EventPacket};
 use crate::format::{Format, Formats};
 use crate::ports::Ports;
 use crate::quality::Quality;
-use crate::rtp::{self, Packet};
+use crate::rtp::{self, Header, Packet};
 use crate::stream::{Carries, Stream};
 
 /// A leg's media, told apart from earlier users of the same ports.
@@ -38,6 +40,15 @@ pub enum Verdict {
         /// Where to.
         to: SocketAddr,
     },
+    /// Send these bytes instead, from `port` to `to`: a digit in place of voice.
+    Say {
+        /// The local port to send from.
+        port: u16,
+        /// Where to.
+        to: SocketAddr,
+        /// An RTP packet with an event (RFC 4733).
+        bytes: [u8; 16],
+    },
     /// Forget it.
     Drop(Dropped),
 }
@@ -54,7 +65,15 @@ pub enum Dropped {
     Stranger = 2,
     /// The other leg is not there, has no address to send to, or must not hear it.
     Nowhere = 3,
+    /// An event that the other leg hears of by a message.
+    Told = 4,
 }
+
+/// Digits that were heard and that nobody asked for yet; more are forgotten.
+const DIGITS_MAX: usize = 64;
+
+/// Which port a packet leaves from, to whom, and what takes its place; or why it goes nowhere.
+type Passed = Result<(u16, SocketAddr, Option<EventPacket>), Dropped>;
 
 /// All media streams of one shard.
 #[derive(Debug)]
@@ -64,7 +83,8 @@ pub struct Relay {
     ports: Ports,
     ports_used: u32,
     generation: u32,
-    dropped: [u64; 4],
+    dropped: [u64; 5],
+    digits: VecDeque<(u16, Digit)>,
 }
 
 impl Relay {
@@ -78,8 +98,17 @@ impl Relay {
     pub fn new(port_low: u16, port_high: u16, seed: u64) -> Relay {
         assert!(port_low.is_multiple_of(2), "RTP ports are even (RFC 3550 §11)");
         let pairs = ((u32::from(port_high) + 1).saturating_sub(u32::from(port_low)) / 2) as u16;
+        let digits = VecDeque::with_capacity(DIGITS_MAX);
         let streams = vec![None; usize::from(pairs)].into_boxed_slice();
-        Relay { port_low, streams, ports: Ports::new(pairs, seed), ports_used: 0, generation: 0, dropped: [0; 4] }
+        Relay {
+            port_low,
+            streams,
+            ports: Ports::new(pairs, seed),
+            ports_used: 0,
+            generation: 0,
+            dropped: [0; 5],
+            digits,
+        }
     }
 
     /// Takes a random free pair; none when all are in use or rest after use.
@@ -178,7 +207,8 @@ impl Relay {
     /// A datagram came to one of our ports. Two look-ups, no allocation.
     pub fn on_packet(&mut self, now: Instant, port: u16, from: SocketAddr, bytes: &[u8]) -> Verdict {
         match self.pass(now, port, from, bytes) {
-            Ok((port, to)) => Verdict::Forward { port, to },
+            Ok((port, to, None)) => Verdict::Forward { port, to },
+            Ok((port, to, Some(bytes))) => Verdict::Say { port, to, bytes },
             Err(why) => {
                 self.dropped[why as usize] += 1;
                 Verdict::Drop(why)
@@ -186,7 +216,7 @@ impl Relay {
         }
     }
 
-    fn pass(&mut self, now: Instant, port: u16, from: SocketAddr, bytes: &[u8]) -> Result<(u16, SocketAddr), Dropped> {
+    fn pass(&mut self, now: Instant, port: u16, from: SocketAddr, bytes: &[u8]) -> Passed {
         let (pair, is_rtcp_port) = (port.wrapping_sub(self.port_low) / 2, port % 2 == 1);
         let stream = self.streams.get_mut(usize::from(pair)).and_then(Option::as_mut).ok_or(Dropped::Closed)?;
         let carries = stream.carries;
@@ -200,15 +230,64 @@ impl Relay {
         stream.heard = Some(now);
         if let Packet::Rtp(header) = packet {
             stream.tally.packet(now, &header, stream.formats.find(header.payload_type), bytes.len());
+            if stream.digits.keeps(&header) {
+                self.keep(pair, &header, bytes);
+                return Err(Dropped::Told);
+            }
         }
         if packet == Packet::Rtcp {
             self.echo(now, usize::from(pair), bytes);
         }
-        let stream = self.streams[usize::from(pair)].as_ref().ok_or(Dropped::Closed)?;
+        let stream = self.streams[usize::from(pair)].as_mut().ok_or(Dropped::Closed)?;
+        let said = match packet {
+            Packet::Rtp(header) => stream.digits.replace(&header, bytes),
+            Packet::Rtcp | Packet::Opaque => None,
+        };
         let joined = stream.joined.filter(|_| !stream.hushed).ok_or(Dropped::Nowhere)?;
         let half = self.streams[usize::from(joined)].as_ref().ok_or(Dropped::Nowhere)?;
         let to = if is_rtcp_port { half.rtcp.peer() } else { half.rtp.peer() }.ok_or(Dropped::Nowhere)?;
-        Ok((self.port_low + 2 * joined + u16::from(is_rtcp_port), to))
+        Ok((self.port_low + 2 * joined + u16::from(is_rtcp_port), to, said))
+    }
+
+    /// An event that becomes a message.
+    #[cold]
+    fn keep(&mut self, pair: u16, header: &Header, bytes: &[u8]) {
+        let Some(stream) = &mut self.streams[usize::from(pair)] else { return };
+        let digit = stream.digits.hear(header, &bytes[usize::from(header.length)..]);
+        if let Some(digit) = digit.filter(|_| self.digits.len() < DIGITS_MAX) {
+            self.digits.push_back((self.port_low + 2 * pair, digit));
+        }
+    }
+
+    /// Events that this stream's peer sends with this payload type and clock in Hz are kept back from now on, and told by
+    /// [`Relay::digit`]; `None` lets them pass.
+    pub fn keep_events(&mut self, id: StreamId, events: Option<(u8, u32)>) {
+        if let Some(stream) = self.stream_mut(id) {
+            stream.digits.hears = events;
+        }
+    }
+
+    /// The payload type and clock in Hz by which [`Relay::say`] puts digits in place of this stream's voice; `None` for none.
+    pub fn say_events(&mut self, id: StreamId, events: Option<(u8, u32)>) {
+        if let Some(stream) = self.stream_mut(id) {
+            stream.digits.says = events;
+        }
+    }
+
+    /// A digit that the stream's peer told by message: it takes the place of the voice that comes from there next. False if it
+    /// cannot be said.
+    pub fn say(&mut self, id: StreamId, digit: Digit) -> bool {
+        self.stream_mut(id).is_some_and(|stream| stream.digits.say(digit))
+    }
+
+    /// The next digit that was heard and kept back, and the RTP port of ours that heard it.
+    pub fn digit(&mut self) -> Option<(u16, Digit)> {
+        self.digits.pop_front()
+    }
+
+    /// True if a digit waits for [`Relay::digit`].
+    pub fn has_digits(&self) -> bool {
+        !self.digits.is_empty()
     }
 
     /// A report of one peer goes on to the other.

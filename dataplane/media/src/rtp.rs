@@ -9,6 +9,8 @@ pub(crate) struct Header {
     pub(crate) sequence: u16,
     pub(crate) timestamp: u32,
     pub(crate) source: u32,
+    /// The header's length in bytes.
+    pub(crate) length: u16,
 }
 
 /// A datagram on a media port.
@@ -61,6 +63,7 @@ fn read_rtp(bytes: &[u8]) -> Option<Packet> {
         sequence: u16::from_be_bytes([bytes[2], bytes[3]]),
         timestamp: u32::from_be_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]),
         source: u32::from_be_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]),
+        length: header_bytes as u16,
     }))
 }
 

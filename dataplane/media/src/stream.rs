@@ -2,6 +2,7 @@
 
 use units::Instant;
 
+use crate::digits::Digits;
 use crate::format::Formats;
 use crate::latch::Latch;
 use crate::quality::Tally;
@@ -32,6 +33,7 @@ pub(crate) struct Stream {
     pub(crate) heard: Option<Instant>,
     pub(crate) formats: Formats,
     pub(crate) tally: Tally,
+    pub(crate) digits: Digits,
     pub(crate) echo: Echo,
     /// The round trip beyond its other half, which is gone, in microseconds.
     pub(crate) beyond_us: u32,
@@ -53,6 +55,7 @@ impl Stream {
             heard: None,
             formats: Formats::default(),
             tally: Tally::default(),
+            digits: Digits::default(),
             echo: Echo::default(),
             beyond_us: 0,
             avoid: false,

@@ -52,6 +52,25 @@ pub(crate) enum Verdict {
     Keep(Kept),
 }
 
+impl Verdict {
+    /// The same without telephone events.
+    pub(crate) fn without_events(self, media: &Media<'_>) -> Verdict {
+        let audio = media.is_rtp() && media.kind.eq_ignore_ascii_case(b"audio");
+        let mut kept = match self {
+            Verdict::Keep(kept) => kept,
+            Verdict::AsWritten if audio && media.port != 0 => {
+                let mut all = Kept { list: [0; FORMATS_MAX], count: 0 };
+                media.payload_types().for_each(|format| all.add(format));
+                all
+            }
+            Verdict::AsWritten | Verdict::Off => return self,
+        };
+        let map = Map::of(media);
+        kept.retain(|format| !map.codec(format).is_some_and(|codec| codec.is_events()));
+        if kept.count == 0 { Verdict::Off } else { Verdict::Keep(kept) }
+    }
+}
+
 /// Payload types in order, none twice.
 #[derive(Clone, Debug)]
 pub(crate) struct Kept {

@@ -18,4 +18,4 @@ pub use filter::{Filter, Order};
 pub use flaw::Flaw;
 pub use media::{CarriedBy, Direction, Media};
 pub use parse::{FORMATS_MAX, MEDIA_MAX, Session, parse};
-pub use rewrite::{Rewrite, rewrite, rewrite_filtered};
+pub use rewrite::{Events, Rewrite, rewrite, rewrite_filtered};

@@ -24,6 +24,20 @@ pub struct Rewrite<'a> {
     /// Addresses and ports of the writer stay, and all that speaks of them: media goes past us. `ports` then says only which
     /// lines stay on: those that are not 0.
     pub direct: bool,
+    /// What becomes of telephone events in audio sections.
+    pub events: Events,
+}
+
+/// What becomes of telephone events (RFC 4733) in the audio sections of a description.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Events {
+    /// Nothing.
+    #[default]
+    Keep,
+    /// They are left out.
+    Drop,
+    /// Where there are none they are added, with this payload type at 8,000 Hz.
+    Add(u8),
 }
 
 /// Appends the description with our origin, addresses and ports to `out`; all else byte for byte, line ends as CRLF.
@@ -82,6 +96,8 @@ struct Section {
     rtcp_port: u16,
     /// Written in place of the section's own direction.
     direction: Option<Direction>,
+    /// The payload type of events that are added.
+    events: Option<u8>,
 }
 
 impl Section {
@@ -92,7 +108,10 @@ impl Section {
         rewrite: &Rewrite<'_>,
         filter: &Filter<'_>,
     ) -> Section {
-        let verdict = filter.verdict(media);
+        let verdict = match (filter.verdict(media), rewrite.events) {
+            (verdict, Events::Drop) => verdict.without_events(media),
+            (verdict, Events::Keep | Events::Add(_)) => verdict,
+        };
         // RFC 3264 §6: what the offer switched off stays off.
         let off = media.port == 0 || matches!(verdict, Verdict::Off);
         let port = match (off, rewrite.ports[index]) {
@@ -104,7 +123,11 @@ impl Section {
         let shares = filter.rtcp_mux && media.rtcp.is_some_and(|(rtcp, _)| rtcp == media.port);
         let rtcp_port = if port == 0 || shares { port } else { port.saturating_add(1) };
         let direction = Some(session.direction(index)).filter(|direction| !off && *direction != media.direction);
-        Section { verdict, port, rtcp_port, direction }
+        let events = match rewrite.events {
+            Events::Add(format) if port != 0 && may_add(media, format) => Some(format),
+            Events::Add(_) | Events::Keep | Events::Drop => None,
+        };
+        Section { verdict, port, rtcp_port, direction, events }
     }
 
     /// Does an attribute speak of a format that does not stay?
@@ -207,6 +230,10 @@ impl Writer<'_, '_> {
                 self.out.extend_from_slice(rest);
             }
         }
+        if let Some(events) = section.events {
+            self.out.push(b' ');
+            decimal(self.out, u64::from(events));
+        }
     }
 
     /// `IN IP4 192.0.2.1`
@@ -218,12 +245,28 @@ impl Writer<'_, '_> {
 
     /// Ends the section.
     fn close(&mut self) {
-        if let Some(direction) = self.section.take().and_then(|section| section.direction) {
+        let Some(section) = self.section.take() else { return };
+        if let Some(events) = section.events {
+            let map = [&b" telephone-event/8000\r\n"[..], b" 0-15\r\n"];
+            for (name, value) in [&b"a=rtpmap:"[..], b"a=fmtp:"].into_iter().zip(map) {
+                self.out.extend_from_slice(name);
+                decimal(self.out, u64::from(events));
+                self.out.extend_from_slice(value);
+            }
+        }
+        if let Some(direction) = section.direction {
             self.out.extend_from_slice(b"a=");
             self.out.extend_from_slice(direction.as_str().as_bytes());
             self.out.extend_from_slice(b"\r\n");
         }
     }
+}
+
+/// Has an audio section no events yet, and nothing else by this payload type?
+fn may_add(media: &Media<'_>, format: u8) -> bool {
+    let events = |format: u8| media.rtpmap(format).is_some_and(|codec| codec.is_events());
+    let audio = media.is_rtp() && media.kind.eq_ignore_ascii_case(b"audio");
+    audio && !media.payload_types().any(|other| other == format || events(other))
 }
 
 fn leads_past_us(attribute: &[u8]) -> bool {

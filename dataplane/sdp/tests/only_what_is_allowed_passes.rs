@@ -15,8 +15,14 @@ const VIDEO: &str = "m=video 4002 RTP/AVP 34\r\n";
 fn passed(body: &str, filter: &Filter<'_>) -> Result<String, Flaw> {
     let count = parse(body.as_bytes())?.media_count();
     let ports: Vec<u16> = (0..count).map(|index| 20_000 + 2 * index as u16).collect();
-    let order =
-        Rewrite { address: IpAddr::from([198, 51, 100, 1]), ports: &ports, session_id: 1, version: 1, direct: false };
+    let order = Rewrite {
+        address: IpAddr::from([198, 51, 100, 1]),
+        ports: &ports,
+        session_id: 1,
+        version: 1,
+        direct: false,
+        events: sdp::Events::Keep,
+    };
     let mut out = Vec::new();
     let verdict = rewrite_filtered(body.as_bytes(), &order, filter, &mut out);
     assert!(verdict.is_ok() || out.is_empty(), "a flaw leaves no bytes");

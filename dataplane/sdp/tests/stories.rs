@@ -134,6 +134,7 @@ fn a_rewritten_offer_names_us_and_is_else_the_same() {
         session_id: 7,
         version: 3,
         direct: false,
+        events: sdp::Events::Keep,
     };
     rewrite(OFFER.as_bytes(), &order, &mut out).expect("a good offer");
     let expected = "beforev=0\no=- 7 3 IN IP4 198.51.100.1\ns=call\nc=IN IP4 198.51.100.1\nt=0 0\na=sendonly\n\
@@ -149,7 +150,14 @@ fn a_rewritten_offer_leads_nobody_past_us() {
         m=audio 4000 RTP/AVP 0\na=ice-ufrag:x\na=ice-pwd:y\na=candidate:1 1 UDP 1 10.9.8.7 4000 typ host\na=end-of-candidates\n\
         a=rtcp:4000\na=rtcp-mux\na=source-filter: incl IN IP4 * 10.9.8.7\na=altc:1 IP4 10.9.8.7 4000\n";
     let mut out = Vec::new();
-    let order = Rewrite { address: ip("2001:db8::9"), ports: &[30_000], session_id: 1, version: 1, direct: false };
+    let order = Rewrite {
+        address: ip("2001:db8::9"),
+        ports: &[30_000],
+        session_id: 1,
+        version: 1,
+        direct: false,
+        events: sdp::Events::Keep,
+    };
     rewrite(text.as_bytes(), &order, &mut out).expect("good");
     let text = String::from_utf8(out).expect("text");
     assert!(!text.contains("10.9.8.7") && !text.contains("ice") && !text.contains("candidate"), "{text}");
@@ -162,7 +170,14 @@ fn a_rewritten_offer_leads_nobody_past_us() {
 #[test]
 fn a_switched_off_line_and_a_wrong_number_of_ports_are_told_apart() {
     let mut out = Vec::new();
-    let order = |ports| Rewrite { address: ip("198.51.100.1"), ports, session_id: 1, version: 1, direct: false };
+    let order = |ports| Rewrite {
+        address: ip("198.51.100.1"),
+        ports,
+        session_id: 1,
+        version: 1,
+        direct: false,
+        events: sdp::Events::Keep,
+    };
     rewrite(OFFER.as_bytes(), &order(&[0, 20_002, 0]), &mut out).expect("good");
     let session = parse(&out).expect("our own print");
     assert_eq!((session.address(0), session.first_active()), (None, Some(1)));

@@ -159,6 +159,8 @@ pub struct Forward {
     pub port: u16,
     /// Where to.
     pub to: SocketAddr,
+    /// Send these bytes instead.
+    pub instead: Option<[u8; 16]>,
 }
 
 /// What happens when a journal record is durable.
@@ -293,7 +295,11 @@ impl Shard {
         match self.relay.on_packet(clock.now, port, from, bytes) {
             Verdict::Forward { port, to } => {
                 self.counters.media_relayed += 1;
-                Some(Forward { port, to })
+                Some(Forward { port, to, instead: None })
+            }
+            Verdict::Say { port, to, bytes } => {
+                self.counters.media_relayed += 1;
+                Some(Forward { port, to, instead: Some(bytes) })
             }
             Verdict::Drop(_) => {
                 self.counters.media_dropped += 1;
@@ -433,6 +439,7 @@ impl Shard {
             }
         }
         self.due = due;
+        self.pass_digits(clock, out);
         self.streams_on_time(clock, out);
         self.book.on_time(clock.now, &mut self.book_orders);
         self.carry_out_book(out);
@@ -444,6 +451,15 @@ impl Shard {
         self.refresh_registrations(clock, out);
     }
 
+    /// Digits that media brought and that the other legs hear of by message.
+    fn pass_digits(&mut self, clock: Clock, out: &mut Effects) {
+        while let Some((port, digit)) = self.relay.digit() {
+            if let Some(at) = self.ports.get(&port).copied() {
+                self.with_call(clock, at, out, |call, ctx| call.on_digit(ctx, port, digit));
+            }
+        }
+    }
+
     /// When `on_time` must be called at the latest.
     pub fn deadline(&self) -> Option<Instant> {
         let mark = (self.calls_up > 0).then_some(self.mark_at);
@@ -453,7 +469,8 @@ impl Shard {
             self.probes_at,
             self.standings.deadline(),
         ];
-        let own = [self.wheel.deadline(), self.book.deadline(), self.streams.deadline(), mark];
+        let digits = self.relay.has_digits().then_some(Instant::default());
+        let own = [digits, self.wheel.deadline(), self.book.deadline(), self.streams.deadline(), mark];
         own.into_iter().chain(names).flatten().min()
     }
 

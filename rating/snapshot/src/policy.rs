@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use check::{LINES_MAX, PolicyFlaw, REGEXES_MAX, RESERVED, RULES_MAX, Side, TEXT_MAX};
 pub use parts::{
-    Answers, Codecs, Digest, EarlyMedia, Floors, Header, Headers, Identity, IdentityHeader, Number, NumberKind,
+    Answers, Codecs, Digest, Dtmf, EarlyMedia, Floors, Header, Headers, Identity, IdentityHeader, Number, NumberKind,
     Numbers, Pass, Portability, Probe, QualityIndex, Refresher, Registration, Relaying, Reliable, Rewrite,
     RewriteField, SessionTimer, Silence, StatusOfCause, Throttle, TimerMode, Transport,
 };

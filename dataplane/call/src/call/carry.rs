@@ -28,9 +28,11 @@ impl Call {
         let ports = (0..description.media_count()).map(|index| if direct || Some(index) == active { port } else { 0 });
         let ports: Vec<u16> = ports.collect();
         let address = ctx.desk.switch.media_address(leg.peer.remote.is_ipv6()).ok_or(sdp::Flaw::REFUSED_ADDRESS)?;
+        let events = self.events_for(ctx, from, to, answers, &description);
+        let leg = &self.legs[usize::from(to)];
         let (session_id, known) = (leg.sdp_session, leg.sdp_version);
         let written = |version: u64| {
-            let rewrite = sdp::Rewrite { address, ports: &ports, session_id, version, direct };
+            let rewrite = sdp::Rewrite { address, ports: &ports, session_id, version, direct, events };
             let mut bytes = Vec::with_capacity(body.bytes.len() + 64);
             sdp::rewrite_filtered(&body.bytes, &rewrite, &first, &mut bytes)?;
             if second != Filter::NONE {
@@ -46,6 +48,7 @@ impl Call {
             None => written(known + 1)?,
         };
         self.legs[usize::from(to)].describe(&bytes);
+        self.convert_digits(ctx);
         let carried = sdp::parse(&bytes)?;
         let agreed = carried.first_active().and_then(|index| carried.get(index));
         if answers && agreed.is_some_and(|media| !media.rtcp_mux) {

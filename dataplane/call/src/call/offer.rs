@@ -36,6 +36,9 @@ impl Call {
             Event::Request { method, number, body } if method == b"UPDATE" => {
                 self.pass_update_on(ctx, leg, number, &body);
             }
+            Event::Request { method, number, body } if method == b"INFO" && self.is_digit(ctx, leg, &body) => {
+                self.hear_digit(ctx, leg, number, &body);
+            }
             Event::Request { method, number, body } => self.pass_request_on(ctx, leg, &method, number, &body),
             Event::Response { number, status, body } => {
                 let body = if status < 300 { self.carry(ctx, leg, other, &body) } else { Ok(Body::default()) };
@@ -177,6 +180,7 @@ impl Call {
         let leg = &mut self.legs[usize::from(from)];
         leg.media.mux = section.rtcp_mux;
         leg.media.held = description.direction(index) != sdp::Direction::SendRecv;
+        leg.media.events = events_of(&section);
         leg.media.carries = match section.carried_by() {
             sdp::CarriedBy::Rtp | sdp::CarriedBy::Srtp => Carries::Rtp,
             sdp::CarriedBy::DtlsSrtp => Carries::RtpAndDtls,
@@ -210,6 +214,13 @@ impl Call {
             self.point_media(ctx, leg);
         }
     }
+}
+
+/// The telephone events of a section.
+fn events_of(section: &sdp::Media<'_>) -> Option<(u8, u32)> {
+    let codec =
+        |format: u8| section.rtpmap(format).filter(sdp::Codec::is_events).map(|codec| (format, codec.clock_hz()));
+    section.payload_types().find_map(codec)
 }
 
 /// Is this address one of ours, so that media sent there would come back? On loopback, where everybody lives, the port decides.

@@ -7,6 +7,7 @@ use cdr::GrantPart;
 use rating::quality::Over;
 use rating::{Ask, Candidate, Today};
 use sip::Message;
+use snapshot::policy::Dtmf;
 use units::mutant::{self, Mutant};
 use units::{Cause, Money, Number, PlanId, Terms};
 
@@ -316,7 +317,7 @@ impl Call {
 
     /// True if both trunks let media go past us, and both peers speak one family of addresses.
     fn is_direct(&self, ctx: &Context<'_>) -> bool {
-        let direct = |rules: &rating::Rules| rules.policy.media.direct;
+        let direct = |rules: &rating::Rules| rules.policy.media.direct && rules.policy.media.dtmf == Dtmf::Pass;
         let egress = self.egress_taken.as_ref().map(|candidate| ctx.policies.egress(candidate.egress));
         egress.is_some_and(direct) && direct(ctx.policies.ingress(self.opening.admission.ingress))
     }

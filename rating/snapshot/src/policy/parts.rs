@@ -137,6 +137,16 @@ choice! {
     }
 }
 
+choice! {
+    /// How a peer sends and hears digits.
+    Dtmf {
+        /// As the other side does: nothing is converted.
+        Pass,
+        /// By INFO (application/dtmf-relay): it hears the other side's RFC 4733 events so, and its INFO becomes such events in place of its voice.
+        Info,
+    }
+}
+
 part! {
     /// How media is relayed and watched.
     Relaying {
@@ -146,6 +156,8 @@ part! {
         silence: Silence,
         /// Egress: seconds of silence that end a call (cause 401); 0 for never. An ingress trunk has a field of its own for it.
         timeout_s: u16,
+        /// How the peer sends and hears digits. Media of such a trunk is always relayed.
+        dtmf: Dtmf,
     }
 }
 

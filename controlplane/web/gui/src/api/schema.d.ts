@@ -2443,6 +2443,13 @@ export interface components {
             on: boolean;
         };
         /**
+         * @description How a peer sends and hears digits.
+         *     - As the other side does: nothing is converted.
+         *     - By INFO (application/dtmf-relay): it hears the other side's RFC 4733 events so, and its INFO becomes such events in place of its voice.
+         * @enum {string}
+         */
+        Dtmf: "pass" | "info";
+        /**
          * @description What of the media before the answer reaches the originator.
          *     - Both ways, as the terminator's description says.
          *     - To the originator only.
@@ -5290,6 +5297,8 @@ export interface components {
              * @default false
              */
             direct?: boolean;
+            /** @default pass */
+            dtmf?: components["schemas"]["Dtmf"];
             /** @default both */
             silence?: components["schemas"]["Silence"];
             /**

@@ -27,7 +27,7 @@ pub struct SegmentFile {
 impl Folder {
     /// Makes what is missing of it.
     pub fn open(path: &Path) -> io::Result<Folder> {
-        for name in ["run", "snapshots/decks", "journal", "traces"] {
+        for name in ["run", "snapshots/decks", "journal", "traces", "inbox"] {
             fs::create_dir_all(path.join(name))?;
         }
         // Children of this program may have another working folder.
@@ -52,6 +52,11 @@ impl Folder {
     /// The journal's segments.
     pub fn journal(&self) -> PathBuf {
         self.path.join("journal")
+    }
+
+    /// Where mail and file servers drop rate sheets, in a folder for each deck.
+    pub fn inbox(&self) -> PathBuf {
+        self.path.join("inbox")
     }
 
     /// Captured calls.

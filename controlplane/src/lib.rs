@@ -7,6 +7,7 @@ pub mod cli;
 pub mod collect;
 pub mod demo;
 pub mod folder;
+pub mod inbox;
 pub mod jobs;
 pub mod link;
 pub mod publish;

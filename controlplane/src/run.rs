@@ -15,6 +15,7 @@ use units::NodeId;
 
 use crate::collect::Collector;
 use crate::folder::{Folder, write_secret};
+use crate::inbox;
 use crate::jobs::{self, Workers};
 use crate::link::Link;
 use crate::publish::Publisher;
@@ -78,6 +79,7 @@ pub async fn run(settings: Settings) -> Result<()> {
     let link = Link::start(folder.socket(), store.clone());
     let publisher = Publisher::start(store.clone(), folder.clone(), link.clone());
     let collector = Collector::start(store.clone(), &folder, node, link.clone()).context("cannot read the journal")?;
+    tokio::spawn(inbox::watch(store.clone(), folder.clone()));
     let workers = Workers::start(&store, node, jobs::LOCK);
     let services = web::Services {
         store: store.clone(),

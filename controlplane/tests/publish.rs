@@ -8,12 +8,13 @@ mod databases;
 mod sample;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use panel::wire::{Answer, Ask, Frame, Reply, Want};
 use sample::{money, rate, world};
-use store::Store;
+use store::{DeckDraft, ImportState, Store};
 use tandem_controlplane::folder::Folder;
+use tandem_controlplane::inbox;
 use tandem_controlplane::link::Link;
 use tandem_controlplane::publish::Publisher;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -172,6 +173,42 @@ async fn an_older_revision_is_held_over_a_restart_until_the_next_change() {
     dearer("0.6").await;
     assert_eq!(data_plane.load().await, 3);
     assert_eq!(snapshot_files::held(&scene.folder.snapshots()), None);
+}
+
+#[tokio::test]
+async fn a_sheet_that_is_dropped_into_the_inbox_waits_as_an_import() {
+    let database = databases::sqlite().await;
+    let w = world(&database.store).await;
+    let scene = scene();
+    let deck = database.store.get::<DeckDraft>(w.buy_deck).await.unwrap().code.clone();
+    let drop = |folder: &str, name: &str, text: &str| {
+        let folder = scene.folder.inbox().join(folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(name), text).unwrap();
+        // A file that is written to may still grow: this one was left alone for long.
+        let file = std::fs::File::options().write(true).open(folder.join(name)).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
+    };
+    drop(&deck, "oria.csv", "prefix,rate\n44,0.01\n");
+    drop(&deck, ".coming.csv", "prefix,rate\n");
+    drop("nobody", "stray.csv", "prefix,rate\n44,0.01\n");
+    std::os::unix::fs::symlink("/etc/passwd", scene.folder.inbox().join(&deck).join("link.csv")).unwrap();
+    let watch = tokio::spawn(inbox::watch(database.store.clone(), scene.folder.clone()));
+    let waits = loop {
+        let found = database.store.imports(w.buy_deck).await.unwrap();
+        if !found.is_empty() && scene.folder.inbox().join("nobody/.refused-stray.csv").exists() {
+            break found;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    watch.abort();
+    let [one] = waits.as_slice() else { panic!("one import: {waits:?}") };
+    assert_eq!(
+        (one.draft.name.as_str(), one.draft.actor.as_str(), one.state),
+        ("oria.csv", "inbox", ImportState::Open)
+    );
+    let left: Vec<_> = std::fs::read_dir(scene.folder.inbox().join(&deck)).unwrap().flatten().collect();
+    assert_eq!(left.len(), 2, "what is hidden and what is a link is left alone: {left:?}");
 }
 
 #[tokio::test]

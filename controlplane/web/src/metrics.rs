@@ -63,7 +63,12 @@ fn node(out: &mut String, heard: &Heard) {
     gauge(out, "draining", "New calls are refused.", u64::from(figures.draining));
     gauge(out, "uptime_seconds", "Seconds since the data plane's start.", figures.uptime_s);
     gauge(out, "boot", "How often the data plane has started.", u64::from(figures.boot));
-    gauge(out, "journal_failing", "The journal cannot be written; new calls are refused.", u64::from(figures.journal_failing));
+    gauge(
+        out,
+        "journal_failing",
+        "The journal cannot be written; new calls are refused.",
+        u64::from(figures.journal_failing),
+    );
     let disk = u64::from(figures.journal_disk_percent);
     gauge(out, "journal_disk_percent", "Share of the journal's file system in use.", disk);
     header(out, "journal_bytes_total", "Bytes written to the journal.", "counter");

@@ -11,7 +11,7 @@ use rating::{Policies, Routes};
 use serde::{Deserialize, Serialize};
 use snapshot::policy::{RewriteField, Transport};
 use snapshot::{IngressView, Side, View};
-use units::{Cause, EgressTrunkId, Money, NodeId, Number, Terms};
+use units::{Cause, Money, NodeId, Number, Terms};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

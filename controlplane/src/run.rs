@@ -18,6 +18,7 @@ use crate::folder::{Folder, write_secret};
 use crate::inbox;
 use crate::jobs::{self, Workers};
 use crate::link::Link;
+use crate::notify::{self, Relay};
 use crate::publish::Publisher;
 use crate::services::{WebApply, WebLink};
 
@@ -40,6 +41,12 @@ pub struct Settings {
     /// This machine's number in the cluster.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub node: u16,
+    /// The relay for mail about balances: smtp://HOST:PORT, smtps://USER:PASSWORD@HOST, `?tls=required` for STARTTLS. No mail without it.
+    #[arg(long, value_name = "URL", env = "TANDEM_SMTP", hide_env_values = true)]
+    pub smtp: Option<String>,
+    /// Whom mail about balances is from.
+    #[arg(long, value_name = "ADDRESS", default_value = "tandem@localhost")]
+    pub mail_from: String,
     /// What to log: error, warn, info, debug, trace, or a filter by module.
     #[arg(long, value_name = "FILTER", default_value = "info,sqlx=warn")]
     pub log: String,
@@ -81,6 +88,8 @@ pub async fn run(settings: Settings) -> Result<()> {
     let collector = Collector::start(store.clone(), &folder, node, link.clone()).context("cannot read the journal")?;
     tokio::spawn(inbox::watch(store.clone(), folder.clone()));
     let workers = Workers::start(&store, node, jobs::LOCK);
+    let relay = Relay { url: settings.smtp.clone(), from: settings.mail_from.clone() };
+    notify::start(store.clone(), &relay)?;
     let services = web::Services {
         store: store.clone(),
         link: Arc::new(WebLink { link, progress: collector.progress() }),

@@ -8,6 +8,7 @@
 extern crate alloc;
 
 mod posts;
+mod watch;
 
 use core::ops::AddAssign;
 
@@ -15,6 +16,7 @@ use units::mutant::{self, Mutant};
 use units::{AccountId, GrantId, Money};
 
 pub use posts::{Call, Posted, post};
+pub use watch::Watched;
 
 /// An account's row, or a change of one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -168,19 +170,19 @@ pub fn grant(
     Ok((amount, Some(Step { grant, change })))
 }
 
-/// How much a node may have: half of what is available, so that others find something too; the slice that waits if half does not
+/// How much a node may have: half of what is available and caps allow, so that others find something too; the slice that waits if half does not
 /// cover it; all if that does not either. At 0 or below nothing: a prepaid account at exactly 0 starts no call.
 fn lend(funds: &Account, ask: Ask) -> Money {
     let want = ask.want.max(ask.slice).max(Money::ZERO);
     if mutant::is(Mutant::LentBeyondFunds) {
         return want;
     }
-    let most = match funds.limited {
-        false => want,
-        true if !funds.available.is_positive() => Money::ZERO,
-        true => Money::from_nanos(funds.available.nanos() / 2).max(ask.slice).max(SMALLEST).min(funds.available),
+    let available = Some(funds.available).filter(|_| funds.limited);
+    let most = match [available, funds.allowance].into_iter().flatten().min() {
+        None => want,
+        Some(left) if !left.is_positive() => Money::ZERO,
+        Some(left) => Money::from_nanos(left.nanos() / 2).max(ask.slice).max(SMALLEST).min(left),
     };
-    let most = funds.allowance.map_or(most, |allowance| most.min(allowance.max(Money::ZERO)));
     want.min(most)
 }
 

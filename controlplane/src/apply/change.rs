@@ -127,6 +127,9 @@ impl Work<'_> {
             currency: wanted.currency,
             kind: wanted.kind,
             credit_limit: wanted.credit_limit,
+            caps: wanted.caps.clone(),
+            netted: wanted.netted,
+            thresholds: wanted.thresholds.clone(),
         };
         self.put(place, &draft, account_words).await.map(drop)
     }
@@ -419,12 +422,21 @@ fn carrier_words(d: &CarrierDraft, _: &Work<'_>) -> Words {
 }
 
 fn account_words(d: &AccountDraft, work: &Work<'_>) -> Words {
-    let limit = d.credit_limit.map_or(String::new(), |limit| limit.to_string());
+    let amount = |amount: Option<units::Money>| amount.map_or(String::new(), |amount| amount.to_string());
+    let limit = amount(d.credit_limit);
     vec![
         ("carrier", work.code("carrier", d.carrier.0)),
         ("currency", d.currency.code()),
         ("kind", format!("{:?}", d.kind).to_lowercase()),
         ("credit_limit", limit),
+        ("zone", d.caps.zone.clone()),
+        ("day_cap", amount(d.caps.day)),
+        ("month_cap", amount(d.caps.month)),
+        ("netted", d.netted.to_string()),
+        ("notice_low", amount(d.thresholds.low)),
+        ("notice_high", amount(d.thresholds.high)),
+        ("notice_mail", d.thresholds.mail.clone()),
+        ("notice_url", d.thresholds.url.clone()),
     ]
 }
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 use snapshot::{CarrierLimits, ExchangeRate, Limits, Order, PlanRules, Policy, Rate, RouteRules, Source};
-use store::AccountKind;
+use store::{AccountKind, Caps, Thresholds};
 use units::{Currency, Money, Rounding, WallTime};
 
 use super::read::{Place, Reader, Text, any, currency, flag, moment, money, number};
@@ -67,6 +67,14 @@ struct AccountText {
     currency: Text,
     kind: Text,
     credit_limit: Text,
+    zone: Text,
+    day_cap: Text,
+    month_cap: Text,
+    netted: Text,
+    notice_low: Text,
+    notice_high: Text,
+    notice_mail: Text,
+    notice_url: Text,
     payments: Vec<Spanned<PaymentText>>,
 }
 
@@ -197,6 +205,9 @@ pub struct Account {
     pub currency: Currency,
     pub kind: AccountKind,
     pub credit_limit: Option<Money>,
+    pub caps: Caps,
+    pub netted: bool,
+    pub thresholds: Thresholds,
     pub payments: Vec<(Place, Payment)>,
 }
 
@@ -422,6 +433,18 @@ fn account(r: &mut Reader, p: &mut Place, t: &AccountText) -> Option<Account> {
         _ => Err("is neither prepaid nor postpaid".into()),
     });
     let credit_limit = r.may(p, "credit_limit", &t.credit_limit, money);
+    let caps = Caps {
+        zone: r.or(p, "zone", &t.zone, String::new(), any)?,
+        day: r.may(p, "day_cap", &t.day_cap, money)?,
+        month: r.may(p, "month_cap", &t.month_cap, money)?,
+    };
+    let netted = r.or(p, "netted", &t.netted, false, flag);
+    let thresholds = Thresholds {
+        low: r.may(p, "notice_low", &t.notice_low, money)?,
+        high: r.may(p, "notice_high", &t.notice_high, money)?,
+        mail: r.or(p, "notice_mail", &t.notice_mail, String::new(), any)?,
+        url: r.or(p, "notice_url", &t.notice_url, String::new(), any)?,
+    };
     let list = format!("{}.payments", p.path);
     let payments = each(r, &list, &t.payments, payment);
     Some(Account {
@@ -430,6 +453,9 @@ fn account(r: &mut Reader, p: &mut Place, t: &AccountText) -> Option<Account> {
         currency: currency?,
         kind: kind?,
         credit_limit: credit_limit?,
+        caps,
+        netted: netted?,
+        thresholds,
         payments,
     })
 }

@@ -25,6 +25,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         currency: Currency::USD,
         kind: AccountKind::Postpaid,
         credit_limit: None,
+        caps: store::Caps::default(),
+        netted: false,
+        thresholds: store::Thresholds::default(),
     };
     let account = AccountId(edit.create(&draft).await?.id);
     edit.commit().await?;

@@ -31,8 +31,38 @@ pub struct AccountDraft {
     pub currency: Currency,
     /// Prepaid or postpaid.
     pub kind: AccountKind,
-    /// What may be spent beyond the payments, 0 or more. `None`: nothing for prepaid, no limit for postpaid.
+    /// What may be spent beyond the payments; below 0 so much of them must stay. `None`: nothing for prepaid, no limit for postpaid.
     pub credit_limit: Option<Money>,
+    /// What calls may cost within a day and a month.
+    pub caps: Caps,
+    /// What we owe the carrier for calls that it took counts as its money: one balance for both directions.
+    pub netted: bool,
+    /// When somebody is to be told.
+    pub thresholds: Thresholds,
+}
+
+/// What an account's calls may cost within a day and a month.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Caps {
+    /// The zone of its clock as IANA names it; empty for UTC.
+    pub zone: String,
+    /// Above 0.
+    pub day: Option<Money>,
+    /// Above 0.
+    pub month: Option<Money>,
+}
+
+/// When and how somebody is told of an account's balance.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Thresholds {
+    /// When the balance falls below this.
+    pub low: Option<Money>,
+    /// When the balance rises above this.
+    pub high: Option<Money>,
+    /// Addresses of electronic mail with commas between; empty for none.
+    pub mail: String,
+    /// Where a notice is posted to as JSON, `http://` or `https://`; empty for nowhere.
+    pub url: String,
 }
 
 /// An account as stored, its balance with it.
@@ -49,11 +79,50 @@ impl AccountDraft {
     }
 }
 
+impl Thresholds {
+    /// True if there is anything to watch the balance for.
+    pub fn are_set(&self) -> bool {
+        self.low.is_some() || self.high.is_some()
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.low.zip(self.high).is_some_and(|(low, high)| low >= high) {
+            return Err(StoreError::invalid("notice_high", "must be above notice_low"));
+        }
+        let plain = |text: &str| text.len() <= 400 && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+        let is_address = |address: &str| {
+            address.trim().split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty())
+        };
+        if !plain(&self.mail) || (!self.mail.is_empty() && !self.mail.split(',').all(is_address)) {
+            return Err(StoreError::invalid("notice_mail", "addresses with commas between, 400 characters at most"));
+        }
+        let is_url = ["http://", "https://"].iter().any(|scheme| self.url.starts_with(scheme));
+        if !plain(&self.url) || self.url.contains(' ') || !(self.url.is_empty() || is_url) {
+            return Err(StoreError::invalid("notice_url", "begins with http:// or https://, 400 characters at most"));
+        }
+        Ok(())
+    }
+}
+
 impl Object for AccountDraft {
     type Facts = Balance;
     const WHAT: &'static str = "account";
     const TABLE: &'static str = "accounts";
-    const COLUMNS: &'static [&'static str] = &["code", "carrier", "currency", "kind", "credit_limit"];
+    const COLUMNS: &'static [&'static str] = &[
+        "code",
+        "carrier",
+        "currency",
+        "kind",
+        "credit_limit",
+        "zone",
+        "day_cap",
+        "month_cap",
+        "netted",
+        "notice_low",
+        "notice_high",
+        "notice_mail",
+        "notice_url",
+    ];
     const OF_CARRIER: bool = true;
 
     fn code(&self) -> &str {
@@ -61,14 +130,35 @@ impl Object for AccountDraft {
     }
 
     fn check(&self) -> Result<()> {
-        match self.credit_limit {
-            Some(limit) if limit < Money::ZERO => Err(StoreError::invalid("credit_limit", "must be 0 or more")),
-            _ => Ok(()),
+        let Caps { zone, day, month } = &self.caps;
+        if !zone.is_empty() && jiff::tz::TimeZone::get(zone).is_err() {
+            return Err(StoreError::invalid("zone", "is no time zone such as Europe/Paris"));
         }
+        for (field, cap) in [("day_cap", day), ("month_cap", month)] {
+            if cap.is_some_and(|cap| !cap.is_positive()) {
+                return Err(StoreError::invalid(field, "must be above 0; leave it out for no cap"));
+            }
+        }
+        self.thresholds.check()
     }
 
     fn args(&self) -> Vec<Arg> {
-        args![self.code.as_str(), self.carrier.0, self.currency.as_str(), self.kind as u8, self.credit_limit]
+        let (caps, thresholds) = (&self.caps, &self.thresholds);
+        args![
+            self.code.as_str(),
+            self.carrier.0,
+            self.currency.as_str(),
+            self.kind as u8,
+            self.credit_limit,
+            caps.zone.as_str(),
+            caps.day,
+            caps.month,
+            self.netted,
+            thresholds.low,
+            thresholds.high,
+            thresholds.mail.as_str(),
+            thresholds.url.as_str()
+        ]
     }
 
     fn read(row: &Row) -> Result<AccountDraft> {
@@ -79,6 +169,18 @@ impl Object for AccountDraft {
             currency: currency(row, "currency")?,
             kind,
             credit_limit: row.opt_int("credit_limit")?.map(Money::from_nanos),
+            caps: Caps {
+                zone: row.text("zone")?,
+                day: row.opt_int("day_cap")?.map(Money::from_nanos),
+                month: row.opt_int("month_cap")?.map(Money::from_nanos),
+            },
+            netted: row.flag("netted")?,
+            thresholds: Thresholds {
+                low: row.opt_int("notice_low")?.map(Money::from_nanos),
+                high: row.opt_int("notice_high")?.map(Money::from_nanos),
+                mail: row.text("notice_mail")?,
+                url: row.text("notice_url")?,
+            },
         })
     }
 
@@ -102,6 +204,9 @@ impl Object for AccountDraft {
         let Some(old) = old else { return ledger::open_account(tx, id, self.limit()).await };
         if old.currency != self.currency && ledger::has_history(tx, id).await? {
             return Err(StoreError::invalid("currency", "cannot change once money has moved"));
+        }
+        if old.netted != self.netted {
+            ledger::change_netting(tx, id, self.netted, old.version).await?;
         }
         ledger::change_limit(tx, id, old.limit(), self.limit(), old.version).await
     }

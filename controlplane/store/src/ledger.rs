@@ -13,6 +13,7 @@ use units::{AccountId, GrantId, Money, WallTime};
 
 use crate::Store;
 use crate::accounts::AccountDraft;
+use crate::caps;
 use crate::error::{ConflictKind, Result, StoreError};
 use crate::object;
 use crate::sql::{Arg, Row, Tx, args, now};
@@ -25,6 +26,8 @@ const ENTRIES_MAX: u32 = 1_000;
 pub struct Payment {
     /// The unique reference.
     pub reference: String,
+    /// What it is.
+    pub kind: Booking,
     /// Whose account.
     pub account: u32,
     /// How much; negative takes money back.
@@ -37,6 +40,37 @@ pub struct Payment {
     pub booked: bool,
 }
 
+/// What money that an operator books is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Booking {
+    /// The carrier paid us, or, negative, we paid back.
+    #[default]
+    Payment,
+    /// Something was charged wrongly: a credit note, or, negative, a debit note.
+    Correction,
+    /// We paid the carrier for calls that it took, or, negative, it paid back.
+    Payout,
+}
+
+impl Booking {
+    /// As it is written in entries.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Booking::Payment => "payment",
+            Booking::Correction => "correction",
+            Booking::Payout => "payout",
+        }
+    }
+
+    fn read(text: &str) -> Booking {
+        match text {
+            "correction" => Booking::Correction,
+            "payout" => Booking::Payout,
+            _ => Booking::Payment,
+        }
+    }
+}
+
 /// One line of an account's history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -44,12 +78,19 @@ pub struct Entry {
     pub id: String,
     /// When.
     pub at: WallTime,
-    /// `limit`, `payment`, `grant`, `close`, `post` or `cost`.
+    /// `limit`, `netting`, `payment`, `correction`, `payout`, `grant`, `close`, `post` or `cost`.
     pub kind: String,
     /// What it changed.
     pub change: Balance,
     /// Free text.
     pub note: String,
+}
+
+impl Entry {
+    /// What it did to the balance: payments less charges. A credit limit is no money.
+    pub fn moved(&self) -> Money {
+        if self.kind == "limit" { Money::ZERO } else { self.change.funds - self.change.settled }
+    }
 }
 
 impl Store {
@@ -61,7 +102,8 @@ impl Store {
         };
         let known = find_grant(&mut tx, id).await?;
         let draft = object::get::<AccountDraft>(&mut tx, account.0).await?;
-        let funds = Account { limited: draft.is_limited(), available: balance.available, allowance: None };
+        let allowance = caps::allowance(&mut tx, account.0, &draft, &balance, now()).await?;
+        let funds = Account { limited: draft.is_limited(), available: balance.available, allowance };
         let (amount, step) =
             ::ledger::grant(id, account, known.as_ref(), &funds, ask, false).map_err(|flaw| foreign(id, flaw))?;
         if let Some(step) = step {
@@ -99,15 +141,35 @@ impl Store {
 
     /// An account's history, newest first; entries older than `before` when given.
     pub async fn entries(&self, account: u32, before: Option<(WallTime, &str)>, limit: u32) -> Result<Vec<Entry>> {
-        let mut sql = "SELECT * FROM ledger_entries WHERE account=?".to_owned();
-        let mut values = args![account];
-        if let Some((at, id)) = before {
-            sql.push_str(" AND (at<? OR (at=? AND id<?))");
-            values.extend(args![at, at, id]);
-        }
-        sql.push_str(" ORDER BY at DESC,id DESC LIMIT ?");
-        values.push(Arg::from(limit.clamp(1, ENTRIES_MAX)));
-        self.read().await?.rows(sql, values).await?.iter().map(entry).collect()
+        entries(&mut self.read().await?, account, before, limit).await
+    }
+
+    /// An account's history, newest first, each entry with the balance after it. `before` is where the part before ended: moment, id, and
+    /// the balance before that entry.
+    pub async fn statement(
+        &self,
+        account: u32,
+        before: Option<(WallTime, &str, Money)>,
+        limit: u32,
+    ) -> Result<Vec<(Entry, Money)>> {
+        let mut tx = self.read().await?;
+        let mut balance = match before {
+            Some((_, _, balance)) => balance,
+            None => {
+                let row = tx.row("SELECT * FROM ledger_accounts WHERE account=?", args![account]).await?;
+                let row = row.ok_or_else(|| StoreError::missing("account", account))?;
+                let stands = balance(&row)?;
+                let draft = object::get::<AccountDraft>(&mut tx, account).await?;
+                stands.funds - draft.credit_limit.unwrap_or(Money::ZERO) - stands.settled
+            }
+        };
+        let entries = entries(&mut tx, account, before.map(|(at, id, _)| (at, id)), limit).await?;
+        let with_balance = |entry: Entry| {
+            let after = balance;
+            balance -= entry.moved();
+            (entry, after)
+        };
+        Ok(entries.into_iter().map(with_balance).collect())
     }
 
     /// The balance of one account.
@@ -129,6 +191,18 @@ impl Store {
 }
 
 impl object::Edit {
+    /// Books money of any kind within this transaction; see [`Store::payment`].
+    pub async fn book(
+        &mut self,
+        kind: Booking,
+        account: u32,
+        amount: Money,
+        reference: &str,
+        note: &str,
+    ) -> Result<Payment> {
+        book(&mut self.tx, kind, account, amount, reference, note).await
+    }
+
     /// Books a payment within this transaction; see [`Store::payment`].
     pub async fn payment(&mut self, account: u32, amount: Money, reference: &str, note: &str) -> Result<Payment> {
         pay(&mut self.tx, account, amount, reference, note).await
@@ -172,6 +246,10 @@ fn foreign(id: GrantId, flaw: Flaw) -> StoreError {
 }
 
 async fn pay(tx: &mut Tx, account: u32, amount: Money, reference: &str, note: &str) -> Result<Payment> {
+    book(tx, Booking::Payment, account, amount, reference, note).await
+}
+
+async fn book(tx: &mut Tx, kind: Booking, account: u32, amount: Money, reference: &str, note: &str) -> Result<Payment> {
     check_reference(reference)?;
     if amount == Money::ZERO {
         return Err(StoreError::invalid("amount", "must not be 0"));
@@ -183,16 +261,36 @@ async fn pay(tx: &mut Tx, account: u32, amount: Money, reference: &str, note: &s
         return Err(StoreError::missing("account", account));
     }
     if let Some(known) = find_payment(tx, reference).await? {
-        if known.account == account && known.amount == amount {
+        if known.account == account && known.amount == amount && known.kind == kind {
             return Ok(known);
         }
-        let why = format!("it was booked as {} on account {}", known.amount, known.account);
+        let why = format!("it was booked as {} of {} on account {}", known.kind.name(), known.amount, known.account);
         return Err(StoreError::conflict(ConflictKind::Exists, "payment", reference, &why));
     }
-    let change = Balance { available: amount, funds: amount, ..Balance::default() };
+    let netted = object::get::<AccountDraft>(tx, account).await?.netted;
+    let change = match kind {
+        Booking::Payment | Booking::Correction => Balance { available: amount, funds: amount, ..Balance::default() },
+        Booking::Payout => owe(-amount, netted),
+    };
     apply(tx, account, change).await?;
-    let at = enter(tx, account, payment_id(reference), "payment", change, note).await?;
-    Ok(Payment { reference: reference.to_owned(), account, amount, at, note: note.to_owned(), booked: true })
+    let at = enter(tx, account, payment_id(reference), kind.name(), change, note).await?;
+    Ok(Payment { reference: reference.to_owned(), kind, account, amount, at, note: note.to_owned(), booked: true })
+}
+
+/// We owe a carrier more: where both directions are netted, it may spend that.
+pub(crate) fn owe(more: Money, netted: bool) -> Balance {
+    let spendable = if netted { more } else { Money::ZERO };
+    Balance { owed: more, available: spendable, funds: spendable, ..Balance::default() }
+}
+
+/// What we owe begins or ends to count as the carrier's money.
+pub(crate) async fn change_netting(tx: &mut Tx, account: u32, netted: bool, version: i64) -> Result<()> {
+    let Some(balance) = lock(tx, account).await? else { return Ok(()) };
+    let more = if netted { balance.owed } else { -balance.owed };
+    let change = Balance { available: more, funds: more, ..Balance::default() };
+    apply(tx, account, change).await?;
+    enter(tx, account, format!("netting:{account}:{version}"), "netting", change, "").await?;
+    Ok(())
 }
 
 fn check_reference(reference: &str) -> Result<()> {
@@ -209,10 +307,12 @@ fn payment_id(reference: &str) -> String {
 async fn find_payment(tx: &mut Tx, reference: &str) -> Result<Option<Payment>> {
     let row = tx.row("SELECT * FROM ledger_entries WHERE id=?", args![payment_id(reference)]).await?;
     row.map(|row| {
+        let kind = Booking::read(&row.text("kind")?);
         Ok(Payment {
             reference: reference.to_owned(),
+            kind,
             account: row.num("account")?,
-            amount: row.money("funds")?,
+            amount: if kind == Booking::Payout { -row.money("owed")? } else { row.money("funds")? },
             at: row.time("at")?,
             note: row.text("note")?,
             booked: false,
@@ -298,6 +398,18 @@ pub(crate) fn balance(row: &Row) -> Result<Balance> {
         funds: row.money("funds")?,
         owed: row.money("owed")?,
     })
+}
+
+async fn entries(tx: &mut Tx, account: u32, before: Option<(WallTime, &str)>, limit: u32) -> Result<Vec<Entry>> {
+    let mut sql = "SELECT * FROM ledger_entries WHERE account=?".to_owned();
+    let mut values = args![account];
+    if let Some((at, id)) = before {
+        sql.push_str(" AND (at<? OR (at=? AND id<?))");
+        values.extend(args![at, at, id]);
+    }
+    sql.push_str(" ORDER BY at DESC,id DESC LIMIT ?");
+    values.push(Arg::from(limit.clamp(1, ENTRIES_MAX)));
+    tx.rows(sql, values).await?.iter().map(entry).collect()
 }
 
 fn entry(row: &Row) -> Result<Entry> {

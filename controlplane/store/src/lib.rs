@@ -5,6 +5,7 @@
 
 mod accounts;
 mod audit;
+mod caps;
 mod carriers;
 mod cdrs;
 mod days;
@@ -20,6 +21,7 @@ mod jobs;
 mod ledger;
 mod limits;
 mod model;
+mod notices;
 mod object;
 mod people;
 mod plans;
@@ -36,9 +38,9 @@ mod zone;
 
 use std::sync::Arc;
 
-pub use self::ledger::{Entry, Payment};
+pub use self::ledger::{Booking, Entry, Payment};
 pub use ::ledger::{Ask, Balance, Grant, State as GrantState};
-pub use accounts::{Account, AccountDraft, AccountKind};
+pub use accounts::{Account, AccountDraft, AccountKind, Caps, Thresholds};
 pub use audit::AuditEntry;
 pub use carriers::{Carrier, CarrierDraft};
 pub use cdr::segment::Cursor;
@@ -53,6 +55,7 @@ pub use ingress::{IngressTrunk, IngressTrunkDraft};
 pub use jobs::{Go, JOB_FILE_MAX, JOB_PART_MAX, Job, JobAsk, JobState, JobStep, Turn};
 pub use limits::{LimitOf, LimitRow};
 pub use model::RevisionRow;
+pub use notices::{Notice, Way};
 pub use object::{CODE_CHARS_MAX, Edit, Object, PAGE_MAX, Page, Stored};
 pub use people::{ApiKey, ApiKeyDraft, User, UserDraft, WebSession};
 pub use plans::{Plan, PlanDraft};

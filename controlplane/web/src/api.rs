@@ -20,6 +20,7 @@ pub mod jobs;
 pub mod latency;
 pub mod limits;
 pub mod nodes;
+pub mod notices;
 pub mod ops;
 pub mod overview;
 pub mod peers;

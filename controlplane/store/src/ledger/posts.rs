@@ -6,8 +6,9 @@ use ::ledger::{Balance, Call, Grant};
 use cdr::Cdr;
 use units::{AttemptIndex, GrantId, Money};
 
+use crate::caps;
 use crate::error::Result;
-use crate::ledger::{ENTRY_COLUMNS, apply, entry_values, grant_row, hex};
+use crate::ledger::{ENTRY_COLUMNS, apply, entry_values, grant_row, hex, owe};
 use crate::sql::{Arg, Tx, args, marks, now};
 
 /// Moves the money of records that were not in the database before; accounts that are not `known` have no rows to change. Returns how
@@ -18,6 +19,7 @@ pub(crate) async fn post(tx: &mut Tx, cdrs: &[&Cdr], known: &BTreeSet<u32>) -> R
     let mut changes: BTreeMap<u32, Balance> = BTreeMap::new();
     let (mut posts, mut entries) = (Vec::new(), Vec::new());
     let at = now();
+    let manners = caps::manners(tx, known.iter().copied()).await?;
     let mut note = |account: u32, kind: &str, id: &[u8; 16], change: Balance| {
         *changes.entry(account).or_default() += change;
         entries.push(entry_values(account, at, format!("{kind}:{}", hex(id)), kind, change, ""));
@@ -36,7 +38,8 @@ pub(crate) async fn post(tx: &mut Tx, cdrs: &[&Cdr], known: &BTreeSet<u32>) -> R
         if let Some(buy) = cdr.buy.filter(|buy| buy.price != Money::ZERO)
             && known.contains(&cdr.terminator_account.0)
         {
-            note(cdr.terminator_account.0, "cost", &id, Balance { owed: buy.price, ..Balance::default() });
+            let netted = manners.get(&cdr.terminator_account.0).is_some_and(|manner| manner.netted);
+            note(cdr.terminator_account.0, "cost", &id, owe(buy.price, netted));
         }
     }
     let posted = posts.len() as u64;
@@ -44,6 +47,10 @@ pub(crate) async fn post(tx: &mut Tx, cdrs: &[&Cdr], known: &BTreeSet<u32>) -> R
     tx.insert_many("INSERT INTO", "ledger_entries", ENTRY_COLUMNS, entries).await?;
     for (account, change) in changes {
         apply(tx, account, change).await?;
+        if change.settled != Money::ZERO {
+            let manner = manners.get(&account).cloned().unwrap_or_default();
+            caps::spend(tx, account, &manner, change.settled, at).await?;
+        }
     }
     for (id, grant) in &grants {
         let more = grant.posted - before[id];

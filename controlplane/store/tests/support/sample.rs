@@ -39,6 +39,9 @@ pub fn account(code: &str, carrier: u32) -> AccountDraft {
         currency: Currency::USD,
         kind: AccountKind::Prepaid,
         credit_limit: None,
+        caps: store::Caps::default(),
+        netted: false,
+        thresholds: store::Thresholds::default(),
     }
 }
 

@@ -6,8 +6,10 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use store::{AccountDraft, Balance, Stored};
-use units::{Currency, WallTime};
+use axum::http::header;
+use axum::response::IntoResponse;
+use store::{AccountDraft, Balance, Caps, Stored, Thresholds};
+use units::{Currency, Money, WallTime};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -44,8 +46,25 @@ pub struct Account {
     pub currency: String,
     /// Prepaid or postpaid.
     pub kind: AccountKind,
-    /// How far the balance may fall below zero; absent: not at all (prepaid) or without limit (postpaid).
+    /// How far the balance may fall below zero; absent: not at all (prepaid) or without limit (postpaid). Below 0: so much must stay.
     pub credit_limit: Option<Amount>,
+    /// The zone in which its days and months begin, as IANA names it; empty for UTC.
+    #[schema(example = "Europe/Paris")]
+    pub zone: String,
+    /// What calls may cost in a day of that zone.
+    pub day_cap: Option<Amount>,
+    /// What calls may cost in a month of that zone.
+    pub month_cap: Option<Amount>,
+    /// What we owe the carrier counts as its money: one balance for both directions.
+    pub netted: bool,
+    /// Somebody is told when the balance falls below this.
+    pub notice_low: Option<Amount>,
+    /// Somebody is told when the balance rises above this.
+    pub notice_high: Option<Amount>,
+    /// Addresses of electronic mail with commas between.
+    pub notice_mail: String,
+    /// Where notices are posted to as JSON.
+    pub notice_url: String,
     /// Payments less charges: what the carrier would get back today. Held money counts as still there.
     pub balance: Amount,
     /// What new calls may still use, credit limit included.
@@ -56,7 +75,7 @@ pub struct Account {
     pub settled: Amount,
     /// Payments plus credit limit.
     pub funds: Amount,
-    /// What we owe the carrier for calls that it took; not part of the balance.
+    /// What we owe the carrier for calls that it took, less what we paid for them; part of the balance only where it is netted.
     pub owed: Amount,
     /// When it was last changed, balances apart.
     pub updated_at: Time,
@@ -74,8 +93,25 @@ pub struct AccountNew {
     pub currency: Option<String>,
     /// Prepaid or postpaid.
     pub kind: AccountKind,
-    /// How far the balance may fall below zero; absent: not at all (prepaid) or without limit (postpaid).
+    /// How far the balance may fall below zero; absent: not at all (prepaid) or without limit (postpaid). Below 0: so much must stay.
     pub credit_limit: Option<Amount>,
+    /// The zone in which its days and months begin, as IANA names it; UTC when absent.
+    pub zone: Option<String>,
+    /// What calls may cost in a day of that zone, above 0; absent for no cap.
+    pub day_cap: Option<Amount>,
+    /// What calls may cost in a month of that zone, above 0; absent for no cap.
+    pub month_cap: Option<Amount>,
+    /// What we owe the carrier counts as its money: one balance for both directions.
+    #[serde(default)]
+    pub netted: bool,
+    /// Somebody is told when the balance falls below this.
+    pub notice_low: Option<Amount>,
+    /// Somebody is told when the balance rises above this.
+    pub notice_high: Option<Amount>,
+    /// Addresses of electronic mail with commas between.
+    pub notice_mail: Option<String>,
+    /// Where notices are posted to as JSON, `http://` or `https://`.
+    pub notice_url: Option<String>,
 }
 
 /// Changes of an account; absent fields stay.
@@ -90,14 +126,56 @@ pub struct AccountPatch {
     #[serde(default, deserialize_with = "crate::extract::given")]
     #[schema(value_type = Option<Amount>)]
     pub credit_limit: Option<Option<Amount>>,
+    /// The zone in which its days and months begin; empty for UTC.
+    pub zone: Option<String>,
+    /// What calls may cost in a day of that zone; null takes the cap away.
+    #[serde(default, deserialize_with = "crate::extract::given")]
+    #[schema(value_type = Option<Amount>)]
+    pub day_cap: Option<Option<Amount>>,
+    /// What calls may cost in a month of that zone; null takes the cap away.
+    #[serde(default, deserialize_with = "crate::extract::given")]
+    #[schema(value_type = Option<Amount>)]
+    pub month_cap: Option<Option<Amount>>,
+    /// What we owe the carrier counts as its money.
+    pub netted: Option<bool>,
+    /// Somebody is told when the balance falls below this; null for nobody.
+    #[serde(default, deserialize_with = "crate::extract::given")]
+    #[schema(value_type = Option<Amount>)]
+    pub notice_low: Option<Option<Amount>>,
+    /// Somebody is told when the balance rises above this; null for nobody.
+    #[serde(default, deserialize_with = "crate::extract::given")]
+    #[schema(value_type = Option<Amount>)]
+    pub notice_high: Option<Option<Amount>>,
+    /// Addresses of electronic mail with commas between; empty for none.
+    pub notice_mail: Option<String>,
+    /// Where notices are posted to as JSON; empty for nowhere.
+    pub notice_url: Option<String>,
+}
+
+/// What booked money is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Booking {
+    /// The carrier paid us, or, negative, we paid back.
+    #[default]
+    Payment,
+    /// A credit note, or, negative, a debit note.
+    Correction,
+    /// We paid the carrier for calls that it took, or, negative, it paid back.
+    Payout,
 }
 
 /// Money that came in (or, negative, went back).
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PaymentNew {
+    /// What it is; a payment when absent.
+    #[serde(default)]
+    pub kind: Booking,
     /// How much, in the account's currency; not 0.
     pub amount: Amount,
+    /// ISO 4217; when given, it must be the account's.
+    pub currency: Option<String>,
     /// For people.
     #[serde(default)]
     pub note: String,
@@ -127,11 +205,13 @@ pub struct Entry {
     pub id: String,
     /// When.
     pub at: Time,
-    /// `limit`, `payment`, `grant`, `close`, `post` (a call's price) or `cost` (what we owe for a call).
+    /// `limit`, `netting`, `payment`, `correction`, `payout`, `grant`, `close`, `post` (a call's price) or `cost` (what we owe for a call).
     #[schema(example = "payment")]
     pub kind: String,
     /// How much, in the account's currency: payments and returns are positive, charges and loans negative, debts of ours positive.
     pub amount: Amount,
+    /// The balance after it: payments less charges.
+    pub balance: Amount,
     /// What it changed.
     pub change: BalanceChange,
     /// Who or what caused it.
@@ -153,12 +233,17 @@ pub struct PaymentMade {
     pub account: Account,
 }
 
+/// Entries that are read at once for a file, and how often: 100,000 lines.
+const STATEMENT_PAGE: u32 = 1_000;
+const STATEMENT_PAGES_MAX: u32 = 100;
+
 /// The paths of accounts.
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
         .routes(routes!(read, update, delete))
         .routes(routes!(entries))
+        .routes(routes!(export))
         .routes(routes!(pay))
 }
 
@@ -235,6 +320,14 @@ impl Shown for Account {
             currency: stored.currency.code(),
             kind: stored.kind.into(),
             credit_limit: stored.credit_limit.map(Amount),
+            zone: stored.caps.zone.clone(),
+            day_cap: stored.caps.day.map(Amount),
+            month_cap: stored.caps.month.map(Amount),
+            netted: stored.netted,
+            notice_low: stored.thresholds.low.map(Amount),
+            notice_high: stored.thresholds.high.map(Amount),
+            notice_mail: stored.thresholds.mail.clone(),
+            notice_url: stored.thresholds.url.clone(),
             balance: Amount(funds - credit - settled),
             available: Amount(available),
             held: Amount(held),
@@ -268,6 +361,16 @@ impl From<AccountKind> for store::AccountKind {
     }
 }
 
+impl From<Booking> for store::Booking {
+    fn from(kind: Booking) -> store::Booking {
+        match kind {
+            Booking::Payment => store::Booking::Payment,
+            Booking::Correction => store::Booking::Correction,
+            Booking::Payout => store::Booking::Payout,
+        }
+    }
+}
+
 impl AccountNew {
     fn draft(self) -> Answered<AccountDraft> {
         Ok(AccountDraft {
@@ -276,6 +379,18 @@ impl AccountNew {
             currency: currency(self.currency.as_deref())?,
             kind: self.kind.into(),
             credit_limit: self.credit_limit.map(|limit| limit.0),
+            caps: Caps {
+                zone: self.zone.unwrap_or_default(),
+                day: self.day_cap.map(|cap| cap.0),
+                month: self.month_cap.map(|cap| cap.0),
+            },
+            netted: self.netted,
+            thresholds: Thresholds {
+                low: self.notice_low.map(|low| low.0),
+                high: self.notice_high.map(|high| high.0),
+                mail: self.notice_mail.unwrap_or_default(),
+                url: self.notice_url.unwrap_or_default(),
+            },
         })
     }
 }
@@ -284,7 +399,16 @@ impl AccountPatch {
     fn patch(self, draft: &mut AccountDraft) -> Answered<()> {
         set(&mut draft.code, self.code);
         set(&mut draft.kind, self.kind.map(Into::into));
-        set(&mut draft.credit_limit, self.credit_limit.map(|limit| limit.map(|limit| limit.0)));
+        let amount = |given: Option<Option<Amount>>| given.map(|amount| amount.map(|amount| amount.0));
+        set(&mut draft.credit_limit, amount(self.credit_limit));
+        set(&mut draft.caps.zone, self.zone);
+        set(&mut draft.caps.day, amount(self.day_cap));
+        set(&mut draft.caps.month, amount(self.month_cap));
+        set(&mut draft.netted, self.netted);
+        set(&mut draft.thresholds.low, amount(self.notice_low));
+        set(&mut draft.thresholds.high, amount(self.notice_high));
+        set(&mut draft.thresholds.mail, self.notice_mail);
+        set(&mut draft.thresholds.url, self.notice_url);
         Ok(())
     }
 }
@@ -309,20 +433,57 @@ async fn entries(
     let before = match &inside {
         None => None,
         Some(inside) => {
-            let (at, id) = inside.split_first_chunk().ok_or_else(page::foreign_cursor)?;
+            let (at, rest) = inside.split_first_chunk().ok_or_else(page::foreign_cursor)?;
+            let (balance, id) = rest.split_first_chunk().ok_or_else(page::foreign_cursor)?;
             let id = std::str::from_utf8(id).map_err(|_| page::foreign_cursor())?;
-            Some((WallTime::from_micros(i64::from_be_bytes(*at)), id))
+            let balance = Money::from_nanos(i64::from_be_bytes(*balance));
+            Some((WallTime::from_micros(i64::from_be_bytes(*at)), id, balance))
         }
     };
     app.store.get::<AccountDraft>(id.0).await?;
-    let found = app.store.entries(id.0, before, limit).await?;
+    let found = app.store.statement(id.0, before, limit).await?;
     let full = found.len() == limit as usize;
-    let next = found.last().filter(|_| full).map(|last| {
+    let next = found.last().filter(|_| full).map(|(last, after)| {
         let mut inside = last.at.micros().to_be_bytes().to_vec();
+        inside.extend_from_slice(&(*after - last.moved()).nanos().to_be_bytes());
         inside.extend_from_slice(last.id.as_bytes());
         page::cursor_of(&inside)
     });
     Ok(Json(List::part(found.into_iter().map(Entry::show).collect(), next)))
+}
+
+/// Gives an account's ledger as CSV, newest first, up to 100,000 lines.
+#[utoipa::path(get, path = "/api/v1/accounts/{id}/entries:export", tag = "accounts", params(("id" = AccountRef, Path)),
+    responses((status = 200, description = "The file.", body = Vec<u8>, content_type = "text/csv")))]
+async fn export(
+    _caller: May<rights::Read>,
+    State(app): State<App>,
+    Key(id): Key<AccountRef>,
+) -> Answered<impl IntoResponse> {
+    let account = app.store.get::<AccountDraft>(id.0).await?;
+    let mut lines = csv::Writer::from_writer(Vec::new());
+    let broken = |error: csv::Error| Problem::internal(format!("a line of a statement cannot be written: {error}"));
+    lines.write_record(["at", "kind", "amount", "balance", "currency", "reference", "note"]).map_err(broken)?;
+    let mut before: Option<(WallTime, String, Money)> = None;
+    for _ in 0..STATEMENT_PAGES_MAX {
+        let from = before.as_ref().map(|(at, id, balance)| (*at, id.as_str(), *balance));
+        let part = app.store.statement(id.0, from, STATEMENT_PAGE).await?;
+        let Some((last, after)) = part.last() else { break };
+        before = Some((last.at, last.id.clone(), *after - last.moved()));
+        let full = part.len() == STATEMENT_PAGE as usize;
+        for line in part.into_iter().map(Entry::show) {
+            let (_, reference) = line.id.split_once(':').unwrap_or(("", &line.id));
+            let cells = [line.at.to_string(), line.kind, line.amount.0.to_string(), line.balance.0.to_string()];
+            let more = [account.currency.code(), reference.to_owned(), line.note];
+            lines.write_record(cells.iter().chain(&more)).map_err(broken)?;
+        }
+        if !full {
+            break;
+        }
+    }
+    let bytes = lines.into_inner().map_err(|error| Problem::internal(format!("a statement is not whole: {error}")))?;
+    let name = format!("attachment; filename=\"{}-entries.csv\"", account.code);
+    Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, name)], bytes))
 }
 
 /// Books a payment.
@@ -339,8 +500,11 @@ async fn pay(
     }
     let reference = new.reference.clone().unwrap_or_else(|| Secret::draw().text()[..32].to_owned());
     let mut edit = app.store.edit().await?;
-    edit.get::<AccountDraft>(id.0).await?;
-    let paid = edit.payment(id.0, new.amount.0, &reference, &new.note).await?;
+    let stands = edit.get::<AccountDraft>(id.0).await?;
+    if new.currency.as_ref().is_some_and(|currency| *currency != stands.currency.code()) {
+        return Err(Problem::invalid("/currency", format!("the account counts in {}", stands.currency)));
+    }
+    let paid = edit.book(new.kind.into(), id.0, new.amount.0, &reference, &new.note).await?;
     if paid.booked {
         edit.audit(&caller.entry("payment", id, None, Some(&new))).await?;
     }
@@ -356,12 +520,13 @@ async fn pay(
 }
 
 impl Entry {
-    fn show(entry: store::Entry) -> Entry {
+    fn show((entry, after): (store::Entry, Money)) -> Entry {
         let Balance { available, held, settled, funds, owed } = entry.change;
         let amount = match entry.kind.as_str() {
-            "payment" | "limit" => funds,
+            "payment" | "correction" | "limit" | "netting" => funds,
             "grant" | "close" => available,
             "cost" => owed,
+            "payout" => -owed,
             _ => -settled,
         };
         Entry {
@@ -369,6 +534,7 @@ impl Entry {
             at: Time(entry.at),
             kind: entry.kind,
             amount: Amount(amount),
+            balance: Amount(after),
             change: BalanceChange {
                 available: Amount(available),
                 held: Amount(held),

@@ -1,0 +1,84 @@
+//! What calls cost an account in a day and in a month of its zone, and how much more they may.
+
+use std::collections::BTreeMap;
+
+use ::ledger::Balance;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use units::{Money, WallTime};
+
+use crate::accounts::AccountDraft;
+use crate::error::Result;
+use crate::sql::{Arg, Tx, args, marks};
+
+/// The day and the month of a moment in a zone, as `2026-11-21` and `2026-11`. An unknown zone is UTC.
+pub(crate) fn periods(zone: &str, at: WallTime) -> [String; 2] {
+    let zone = if zone.is_empty() { TimeZone::UTC } else { TimeZone::get(zone).unwrap_or(TimeZone::UTC) };
+    let moment = Timestamp::from_microsecond(at.micros()).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(zone);
+    let (year, month, day) = (moment.year(), moment.month(), moment.day());
+    [format!("{year:04}-{month:02}-{day:02}"), format!("{year:04}-{month:02}")]
+}
+
+/// What calls cost an account in the day and the month of this moment.
+pub(crate) async fn spent(tx: &mut Tx, account: u32, zone: &str, at: WallTime) -> Result<[Money; 2]> {
+    let mut spent = [Money::ZERO; 2];
+    for (sum, period) in spent.iter_mut().zip(periods(zone, at)) {
+        let sql = "SELECT settled FROM spending WHERE account=? AND period=?";
+        if let Some(row) = tx.row(sql, args![account, period]).await? {
+            *sum = row.money("settled")?;
+        }
+    }
+    Ok(spent)
+}
+
+/// How much more may be lent today; `None` without caps.
+///
+/// What is held may be spent today, so it counts as spent: no day's posts exceed the cap, however many nodes lend at once.
+pub(crate) async fn allowance(
+    tx: &mut Tx,
+    account: u32,
+    draft: &AccountDraft,
+    balance: &Balance,
+    at: WallTime,
+) -> Result<Option<Money>> {
+    let caps = [draft.caps.day, draft.caps.month];
+    if caps == [None, None] {
+        return Ok(None);
+    }
+    let spent = spent(tx, account, &draft.caps.zone, at).await?;
+    let left = caps.into_iter().zip(spent).filter_map(|(cap, spent)| Some(cap? - spent - balance.held));
+    Ok(left.min())
+}
+
+/// What the money of posted calls does besides: whose debts are netted, and in whose zone days begin.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Manner {
+    pub(crate) netted: bool,
+    zone: String,
+}
+
+/// The manners of these accounts.
+pub(crate) async fn manners(tx: &mut Tx, accounts: impl Iterator<Item = u32>) -> Result<BTreeMap<u32, Manner>> {
+    let wanted: Vec<u32> = accounts.collect();
+    let mut found = BTreeMap::new();
+    for block in wanted.chunks(500) {
+        let sql = format!("SELECT id,zone,netted FROM accounts WHERE id IN ({})", marks(block.len()));
+        for row in tx.rows(sql, block.iter().map(|id| Arg::from(*id)).collect()).await? {
+            let manner = Manner { netted: row.flag("netted")?, zone: row.text("zone")? };
+            found.insert(row.num("id")?, manner);
+        }
+    }
+    Ok(found)
+}
+
+/// Adds to what calls cost an account in the day and the month of this moment.
+pub(crate) async fn spend(tx: &mut Tx, account: u32, manner: &Manner, price: Money, at: WallTime) -> Result<()> {
+    for period in periods(&manner.zone, at) {
+        let sql = "UPDATE spending SET settled=settled+? WHERE account=? AND period=?";
+        if tx.run(sql, args![price, account, period.as_str()]).await?.rows == 0 {
+            let sql = "INSERT INTO spending (account,period,settled) VALUES (?,?,?)";
+            tx.run(sql, args![account, period.as_str(), price]).await?;
+        }
+    }
+    Ok(())
+}

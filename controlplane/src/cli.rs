@@ -3,6 +3,7 @@
 //! Data goes to stdout, talk to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 differences found, 4 not found,
 //! 5 refused.
 
+mod accounts;
 mod calls;
 mod cdr;
 mod deck;
@@ -53,6 +54,9 @@ enum Noun {
     Demo(Box<crate::demo::Arguments>),
     /// Makes the switch as a YAML file says.
     Apply(ApplyArguments),
+    /// Balances, statements, payments and notices.
+    #[command(subcommand)]
+    Accounts(accounts::Verb),
     /// Running calls.
     #[command(subcommand)]
     Calls(calls::Verb),
@@ -159,6 +163,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Noun::Up(arguments) => up::up(arguments).await,
         Noun::Demo(arguments) => crate::demo::run(*arguments).await,
         Noun::Apply(arguments) => apply(arguments).await,
+        Noun::Accounts(verb) => accounts::run(verb).await,
         Noun::Calls(verb) => calls::run(verb).await,
         Noun::Cdr(verb) => cdr::run(verb).await,
         Noun::Journal(verb) => journal::run(verb).await,

@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 
 use ::ledger::Balance;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 use units::{Money, WallTime};
 
-use crate::accounts::AccountDraft;
+use crate::Store;
+use crate::accounts::{Account, AccountDraft};
 use crate::error::Result;
-use crate::sql::{Arg, Tx, args, marks};
+use crate::sql::{Arg, Tx, args, marks, now};
 
 /// The day and the month of a moment in a zone, as `2026-11-21` and `2026-11`. An unknown zone is UTC.
 pub(crate) fn periods(zone: &str, at: WallTime) -> [String; 2] {
-    let zone = if zone.is_empty() { TimeZone::UTC } else { TimeZone::get(zone).unwrap_or(TimeZone::UTC) };
-    let moment = Timestamp::from_microsecond(at.micros()).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(zone);
+    let moment = zoned(zone, at);
     let (year, month, day) = (moment.year(), moment.month(), moment.day());
     [format!("{year:04}-{month:02}-{day:02}"), format!("{year:04}-{month:02}")]
 }
@@ -48,6 +48,43 @@ pub(crate) async fn allowance(
     let spent = spent(tx, account, &draft.caps.zone, at).await?;
     let left = caps.into_iter().zip(spent).filter_map(|(cap, spent)| Some(cap? - spent - balance.held));
     Ok(left.min())
+}
+
+/// What an account's calls cost lately, and how long its money lasts if they go on so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spending {
+    /// In this day of its zone.
+    pub day: Money,
+    /// In this month of its zone.
+    pub month: Money,
+    /// Seconds until what is available is spent at the pace of yesterday and today; `None` if nothing is spent or it cannot run out.
+    pub runway_s: Option<u64>,
+}
+
+impl Store {
+    /// What an account's calls cost lately.
+    pub async fn spending(&self, account: &Account) -> Result<Spending> {
+        let (zone, at) = (&account.caps.zone, now());
+        let mut tx = self.read().await?;
+        let [day, month] = spent(&mut tx, account.id, zone, at).await?;
+        let before = WallTime::from_micros(at.micros() - 86_400_000_000);
+        let [yesterday, _] = spent(&mut tx, account.id, zone, before).await?;
+        let elapsed_s = 86_400 + since_midnight_s(zone, at);
+        let (left, pace) = (account.facts.available.nanos().max(0), (day + yesterday).nanos());
+        let runs_out = account.is_limited() && pace > 0;
+        let runway_s = runs_out.then(|| (i128::from(left) * i128::from(elapsed_s) / i128::from(pace)) as u64);
+        Ok(Spending { day, month, runway_s })
+    }
+}
+
+fn zoned(zone: &str, at: WallTime) -> Zoned {
+    let zone = if zone.is_empty() { TimeZone::UTC } else { TimeZone::get(zone).unwrap_or(TimeZone::UTC) };
+    Timestamp::from_microsecond(at.micros()).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(zone)
+}
+
+fn since_midnight_s(zone: &str, at: WallTime) -> i64 {
+    let moment = zoned(zone, at);
+    i64::from(moment.hour()) * 3_600 + i64::from(moment.minute()) * 60 + i64::from(moment.second())
 }
 
 /// What the money of posted calls does besides: whose debts are netted, and in whose zone days begin.

@@ -42,6 +42,7 @@ pub use self::ledger::{Booking, Entry, Payment};
 pub use ::ledger::{Ask, Balance, Grant, State as GrantState};
 pub use accounts::{Account, AccountDraft, AccountKind, Caps, Thresholds};
 pub use audit::AuditEntry;
+pub use caps::Spending;
 pub use carriers::{Carrier, CarrierDraft};
 pub use cdr::segment::Cursor;
 pub use cdrs::{BATCH_MAX, Batch, Collected};

@@ -133,6 +133,7 @@ impl Store {
         let (mut mail, mut url) = (row.int("mail")?, row.int("url")?);
         let tries = if way == Way::Mail { &mut mail } else { &mut url };
         *tries = match problem {
+            _ if *tries < 0 => *tries,
             None => DONE,
             Some(_) if *tries + 1 >= TRIES_MAX => GIVEN_UP,
             Some(_) => *tries + 1,

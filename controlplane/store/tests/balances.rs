@@ -7,7 +7,7 @@ mod databases;
 #[allow(dead_code, reason = "other test programs use the rest")]
 mod sample;
 
-use sample::{World, attempt, call, grant_id, money, world};
+use sample::{World, call, grant_id, money, world};
 use store::{AccountDraft, Ask, Batch, Booking, Caps, Cursor, Store, StoreError, Thresholds, Way};
 use units::{AccountId, Money, NodeId};
 
@@ -21,6 +21,7 @@ on_both! {
     a_statement_carries_the_balance_from_page_to_page
     a_notice_is_raised_once_and_cleared_when_the_balance_is_well_back
     a_notice_is_tried_again_until_it_is_told
+    what_was_spent_lately_says_how_long_the_money_lasts
     nonsense_is_refused
 }
 
@@ -82,7 +83,7 @@ async fn a_month_cap_outlives_the_day(store: Store) {
     let (w, account) = capped(&store, Caps { month: Some(money("3")), ..Caps::default() }).await;
     assert_eq!(lent(&store, 1, account, "2").await, money("2"));
     let spent = call(w, 1, "2", &[(grant_id(1), "2")]);
-    collect(&store, &[spent, attempt(w, 1, 1)], 1).await;
+    collect(&store, &[spent], 1).await;
     store.close(grant_id(1), account, money("2")).await.unwrap();
     assert_eq!(lent(&store, 2, account, "2").await, money("1"), "two of three are spent");
 }
@@ -97,14 +98,14 @@ async fn a_negative_credit_limit_keeps_money_in_the_account(store: Store) {
 
 async fn what_we_owe_is_the_carriers_money_where_it_is_netted(store: Store) {
     let w = world(&store).await;
-    collect(&store, &[call(w, 1, "5", &[]), attempt(w, 1, 1)], 1).await;
+    collect(&store, &[call(w, 1, "5", &[])], 1).await;
     let owed = store.balance(w.payee).await.unwrap();
     assert!(owed.owed.is_positive() && owed.available == Money::ZERO);
     change(&store, w.payee, |draft| draft.netted = true).await;
     let netted = store.balance(w.payee).await.unwrap();
     assert_eq!((netted.available, netted.funds, netted.owed), (owed.owed, owed.owed, owed.owed));
     assert!(lent(&store, 1, AccountId(w.payee), "0.000001").await.is_positive(), "it calls for what it earned");
-    collect(&store, &[call(w, 2, "5", &[]), attempt(w, 2, 1)], 2).await;
+    collect(&store, &[call(w, 2, "5", &[])], 2).await;
     assert_eq!(store.balance(w.payee).await.unwrap().funds, owed.owed + owed.owed, "later costs count at once");
     change(&store, w.payee, |draft| draft.netted = false).await;
     let apart = store.balance(w.payee).await.unwrap();
@@ -193,6 +194,18 @@ async fn a_notice_is_tried_again_until_it_is_told(store: Store) {
     }
     let stands = store.notices(None, None, 1).await.unwrap().remove(0);
     assert_eq!((stands.url_tries, stands.problem.as_str()), (None, "nobody answers"), "given up, and why");
+}
+
+async fn what_was_spent_lately_says_how_long_the_money_lasts(store: Store) {
+    let (w, _) = capped(&store, Caps::default()).await;
+    let account = async || store.get::<AccountDraft>(w.payer).await.unwrap();
+    let before = store.spending(&account().await).await.unwrap();
+    assert_eq!((before.day, before.runway_s), (Money::ZERO, None));
+    collect(&store, &[call(w, 1, "500", &[])], 1).await;
+    let after = store.spending(&account().await).await.unwrap();
+    assert_eq!((after.day, after.month), (money("500"), money("500")));
+    let runway_s = after.runway_s.unwrap();
+    assert!((86_400..=172_800).contains(&runway_s), "half went in a day or two, half is left: {runway_s}");
 }
 
 async fn nonsense_is_refused(store: Store) {

@@ -4,6 +4,7 @@ pub mod access;
 pub mod accounts;
 pub mod apply;
 pub mod audit;
+pub mod balances;
 pub mod batch;
 pub mod calls;
 pub mod carriers;

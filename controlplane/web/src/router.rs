@@ -70,6 +70,7 @@ fn paths() -> (OpenApiRouter<App>, OpenApiRouter<App>) {
         .merge(api::batch::routes())
         .merge(api::latency::routes())
         .merge(api::nodes::routes())
+        .merge(api::balances::routes())
         .merge(api::notices::routes())
         .merge(api::peers::routes())
         .merge(api::limits::routes())

@@ -36,6 +36,8 @@ pub struct World {
     pub now_us: u64,
     /// All records so far.
     pub cdrs: Vec<Cdr>,
+    /// What the ledger may still lend, in nano-units; `None` for all that is wanted.
+    pub funds: Option<i64>,
     /// What it told other shards.
     pub parcels: Vec<(ShardId, Parcel)>,
     out: Effects,
@@ -106,6 +108,7 @@ impl World {
             shard,
             now_us: 1_000_000,
             cdrs: Vec::new(),
+            funds: None,
             parcels: Vec::new(),
             out: Effects::default(),
             ports: 0,
@@ -167,7 +170,9 @@ impl World {
                 self.shard.on_journaled(clock, ticket, &mut self.out);
             }
             Effect::Want(Want::Grant { grant, account, want, .. }) => {
-                self.shard.on_reply(clock, Reply::Granted { grant, account, amount: want }, &mut self.out);
+                let amount = self.funds.map_or(want, |funds| want.min(funds));
+                self.funds = self.funds.map(|funds| funds - amount);
+                self.shard.on_reply(clock, Reply::Granted { grant, account, amount }, &mut self.out);
             }
             Effect::Want(Want::Close { grant, .. }) => {
                 self.shard.on_reply(clock, Reply::Closed { grant }, &mut self.out);

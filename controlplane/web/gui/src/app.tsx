@@ -12,6 +12,7 @@ const Calls = lazy(() => import('./screens/calls/Calls'));
 const Carriers = lazy(() => import('./screens/carriers/Carriers'));
 const Carrier = lazy(() => import('./screens/carriers/Carrier'));
 const Check = lazy(() => import('./screens/rates/Check'));
+const Balances = lazy(() => import('./screens/balances/Balances'));
 const Decks = lazy(() => import('./screens/rates/Decks'));
 const Deck = lazy(() => import('./screens/rates/Deck'));
 const Plans = lazy(() => import('./screens/routing/Plans'));
@@ -49,6 +50,7 @@ function Screens() {
         <Route path="/calls"><Calls /></Route>
         <Route path="/carriers"><Carriers /></Route>
         <Route path="/carriers/:id">{({ id }) => <Carrier key={id} id={id} />}</Route>
+        <Route path="/balances"><Balances /></Route>
         <Route path="/rates"><Decks /></Route>
         <Route path="/rates/check"><Check /></Route>
         <Route path="/rates/:id">{({ id }) => <Deck key={id} id={id} />}</Route>

@@ -5,6 +5,7 @@ import MenuIcon from '@mui/icons-material/Menu';
 import Dashboard from '@mui/icons-material/SpeedOutlined';
 import Calls from '@mui/icons-material/PhoneInTalkOutlined';
 import Carriers from '@mui/icons-material/BusinessOutlined';
+import Balances from '@mui/icons-material/AccountBalanceWalletOutlined';
 import Rates from '@mui/icons-material/PriceChangeOutlined';
 import Check from '@mui/icons-material/CompareArrowsOutlined';
 import Routing from '@mui/icons-material/AltRouteOutlined';
@@ -32,6 +33,7 @@ const MENU = [
   { href: '/', name: 'Overview', icon: <Dashboard /> },
   { href: '/calls', name: 'Calls', icon: <Calls /> },
   { href: '/carriers', name: 'Carriers', icon: <Carriers /> },
+  { href: '/balances', name: 'Balances', icon: <Balances /> },
   { href: '/rates', name: 'Rates', icon: <Rates /> },
   { href: '/rates/check', name: 'Rate check', icon: <Check />, inner: true },
   { href: '/routing', name: 'Routing', icon: <Routing /> },

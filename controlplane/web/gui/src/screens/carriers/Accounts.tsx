@@ -9,9 +9,12 @@ import { ChangeDialog, NewDialog } from '../../common/Change';
 import { When } from '../../common/Fact';
 import { decimal, signOf } from '../../common/format';
 import { Empty, Panel, Trouble } from '../../common/Panel';
-import { ACCOUNT_FIELDS, PAYMENT_FIELDS } from './fields';
+import { ACCOUNT_FIELDS, PAYMENT_FIELDS, accountBody, accountStart } from './fields';
 
 type Doing = { what: 'new' } | { what: 'change' | 'pay' | 'entries'; account: Account } | null;
+
+/** Entries that an operator booked carry the reference that was given. */
+const BOOKED = ['payment', 'correction', 'payout'];
 
 function Entries({ account }: { account: Account }) {
   const entries = useQuery({
@@ -24,12 +27,15 @@ function Entries({ account }: { account: Account }) {
       {entries.error && <Box sx={{ p: 1.5 }}><Trouble error={entries.error} /></Box>}
       {entries.data && rows.length === 0 && <Empty title="No entries">Payments and charges will be listed here.</Empty>}
       <Table size="small">
+        {rows.length > 0 && <TableHead><TableRow><TableCell>When</TableCell><TableCell>What</TableCell><TableCell align="right">Amount</TableCell><TableCell align="right" title="Payments less charges, after this entry">Balance</TableCell><TableCell>Reference</TableCell><TableCell>Note <Button size="small" href={`/api/v1/accounts/${account.id}/entries:export`} download>CSV</Button></TableCell></TableRow></TableHead>}
         <TableBody>
           {rows.map((entry) => (
             <TableRow key={entry.id}>
               <TableCell><When at={entry.at} /></TableCell>
               <TableCell>{entry.kind}</TableCell>
               <TableCell align="right" sx={{ color: signOf(entry.amount) < 0 ? 'error.main' : undefined }}>{decimal(entry.amount)}</TableCell>
+              <TableCell align="right">{decimal(entry.balance)}</TableCell>
+              <TableCell>{BOOKED.includes(entry.kind) && entry.id.slice(entry.id.indexOf(':') + 1)}</TableCell>
               <TableCell>{entry.note}</TableCell>
             </TableRow>
           ))}
@@ -78,16 +84,16 @@ export function Accounts({ carrier }: { carrier: Carrier }) {
       {doing?.what === 'new' && (
         <NewDialog title={`New account of ${carrier.code}`} onClose={close} start={{ code: carrier.code, kind: 'prepaid', credit_limit: null, currency: 'USD' }}
           fields={[...ACCOUNT_FIELDS, { name: 'currency', label: 'Currency', kind: 'text', help: 'Can never be changed' }]}
-          send={(values) => body(api.POST('/api/v1/accounts', { body: { ...values, carrier: carrier.id } as unknown as Schemas['AccountNew'] }))} />
+          send={(values) => body(api.POST('/api/v1/accounts', { body: { ...accountBody(values), carrier: carrier.id } as unknown as Schemas['AccountNew'] }))} />
       )}
       {doing?.what === 'change' && (
         <ChangeDialog name={doing.account.id} title={`Edit ${doing.account.code}`} fields={ACCOUNT_FIELDS} onClose={close}
           read={() => tagged(api.GET('/api/v1/accounts/{id}', { params: { path: { id: doing.account.id } } }))}
-          start={({ code, kind, credit_limit }) => ({ code, kind, credit_limit: credit_limit ?? null })}
-          send={(values, etag) => body(api.PATCH('/api/v1/accounts/{id}', { params: { path: { id: doing.account.id }, header: { 'if-match': etag } }, body: values as Schemas['AccountPatch'] }))} />
+          start={accountStart}
+          send={(values, etag) => body(api.PATCH('/api/v1/accounts/{id}', { params: { path: { id: doing.account.id }, header: { 'if-match': etag } }, body: accountBody(values) as Schemas['AccountPatch'] }))} />
       )}
       {doing?.what === 'pay' && (
-        <NewDialog title={`Payment to ${doing.account.code} (${doing.account.currency})`} fields={PAYMENT_FIELDS} start={{}} onClose={close}
+        <NewDialog title={`Payment to ${doing.account.code} (${doing.account.currency})`} fields={PAYMENT_FIELDS} start={{ kind: 'payment' }} onClose={close}
           send={(values) => body(api.POST('/api/v1/accounts/{id}/payments', { params: { path: { id: doing.account.id } }, body: { ...values, note: values['note'] ?? '' } as unknown as Schemas['PaymentNew'] }))} />
       )}
     </Panel>

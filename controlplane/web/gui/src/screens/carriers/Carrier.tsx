@@ -8,9 +8,10 @@ import { ChangeDialog } from '../../common/Change';
 import { Confirm } from '../../common/Form';
 import { State } from '../../common/Fact';
 import { Head, Trouble, Waiting } from '../../common/Panel';
+import { LimitsOfCarrier } from '../nodes/Limits';
 import { Accounts } from './Accounts';
 import { EgressTrunks, IngressTrunks, OfCarrier } from './Trunks';
-import { CARRIER_FIELDS } from './fields';
+import { CARRIER_FIELDS, CARRIER_LIMITS, carrierStart } from './fields';
 
 /** The screen. */
 export default function Carrier({ id }: { id: string }) {
@@ -37,10 +38,11 @@ export default function Carrier({ id }: { id: string }) {
         <Accounts carrier={value} />
         <IngressTrunks carrier={value} />
         <EgressTrunks carrier={value} />
+        <LimitsOfCarrier carrier={value} />
         <OfCarrier carrier={value} />
       </Box>
       {doing === 'change' && (
-        <ChangeDialog name={id} title={`Edit ${value.code}`} fields={CARRIER_FIELDS} read={read} onClose={() => setDoing(null)} start={({ code, name, blocked }) => ({ code, name, blocked })}
+        <ChangeDialog name={id} title={`Edit ${value.code}`} fields={[...CARRIER_FIELDS, ...CARRIER_LIMITS]} read={read} onClose={() => setDoing(null)} start={carrierStart}
           send={(values, tag) => body(api.PATCH('/api/v1/carriers/{id}', { params: { ...path, header: { 'if-match': tag } }, body: values as Schemas['CarrierPatch'] }))} />
       )}
       {doing === 'delete' && (

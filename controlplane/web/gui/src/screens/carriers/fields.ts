@@ -1,6 +1,6 @@
 /** The fields of carriers, accounts and trunks, and how they become what the API takes. */
 import type { Schemas } from '../../api/http';
-import { choices, type Account, type Deck, type EgressTrunk, type IngressTrunk, type Plan } from '../../api/objects';
+import { choices, type Account, type Carrier, type Deck, type EgressTrunk, type IngressTrunk, type Plan } from '../../api/objects';
 import type { Field, Values } from '../../common/Form';
 
 type Source = Schemas['Source'];
@@ -11,16 +11,58 @@ export const CARRIER_FIELDS: Field[] = [
   { name: 'blocked', label: 'Blocked', kind: 'tick', help: 'Neither sends nor takes calls (cause 311)', wide: true },
 ];
 
+const limitField = (name: string, label: string, help: string): Field => ({ name, label, kind: 'number', help: `${help}; 0 for no limit` });
+
+/** What a carrier may have over all its trunks. */
+export const CARRIER_LIMITS: Field[] = [
+  limitField('ingress_capacity', 'Capacity in', 'Calls at once that it sends, by all its trunks (cause 313)'),
+  limitField('ingress_cps', 'CPS in', 'New calls a second that it sends (cause 340)'),
+  { name: 'ingress_cps_window_s', label: 'CPS window in, seconds', kind: 'number', help: 'A burst may fill the whole window: 1 to 60; 0 for 1' },
+  limitField('egress_capacity', 'Capacity out', 'Calls at once that it takes, by all its trunks (cause 328)'),
+  limitField('egress_cps', 'CPS out', 'New calls a second that it takes (cause 421)'),
+  { name: 'egress_cps_window_s', label: 'CPS window out, seconds', kind: 'number', help: 'A burst may fill the whole window: 1 to 60; 0 for 1' },
+  limitField('capacity', 'Capacity both ways', 'Calls at once that it sends or takes (cause 420)'),
+  limitField('originator_capacity', 'Capacity for each originator', 'Calls at once that it takes of any one originator (cause 422)'),
+];
+
+/** What stands in the form of a carrier. */
+export function carrierStart(carrier: Carrier): Values {
+  const names = [...CARRIER_FIELDS, ...CARRIER_LIMITS].map(({ name }) => name) as (keyof Carrier)[];
+  return Object.fromEntries(names.map((name) => [name, carrier[name] as string | number | boolean]));
+}
+
 export const KINDS = [{ value: 'prepaid', text: 'prepaid' }, { value: 'postpaid', text: 'postpaid' }];
 
 export const ACCOUNT_FIELDS: Field[] = [
   { name: 'code', label: 'Code', kind: 'text' },
   { name: 'kind', label: 'Kind', kind: 'choice', choices: KINDS },
-  { name: 'credit_limit', label: 'Credit limit', kind: 'text', optional: true, help: 'How far the balance may fall below zero. Empty: prepaid not at all, postpaid without limit' },
+  { name: 'credit_limit', label: 'Credit limit', kind: 'text', optional: true, help: 'How far the balance may fall below zero; below 0, so much must stay. Empty: prepaid not at all, postpaid without limit' },
+  { name: 'netted', label: 'One balance for both directions', kind: 'tick', help: 'What we owe the carrier counts as its money' },
+  { name: 'day_cap', label: 'Spending cap of a day', kind: 'text', optional: true, help: 'What its calls may cost from midnight to midnight. Empty for no cap' },
+  { name: 'month_cap', label: 'Spending cap of a month', kind: 'text', optional: true, help: 'Empty for no cap' },
+  { name: 'zone', label: 'Time zone', kind: 'text', help: 'Where its days begin, such as Europe/Paris. Empty for UTC' },
+  { name: 'notice_low', label: 'Tell when below', kind: 'text', optional: true, help: 'A notice when the balance falls below this; the next one after it was a tenth above' },
+  { name: 'notice_high', label: 'Tell when above', kind: 'text', optional: true, help: 'A notice when the balance rises above this' },
+  { name: 'notice_mail', label: 'Tell by mail', kind: 'text', wide: true, help: 'Addresses with commas between. Needs a relay: --smtp at the control plane' },
+  { name: 'notice_url', label: 'Tell by POST', kind: 'text', wide: true, help: 'An address that takes JSON: https://example.net/hook. Tried again for a day' },
 ];
 
+/** What stands in the form of an account. */
+export function accountStart(account: Account): Values {
+  const names = ACCOUNT_FIELDS.map(({ name }) => name) as (keyof Account)[];
+  return Object.fromEntries(names.map((name) => [name, (account[name] ?? null) as string | boolean | null]));
+}
+
+/** The form's values of an account as the API takes them: text that may be empty is never null. */
+export function accountBody(values: Values): Values {
+  return { ...values, zone: values['zone'] ?? '', notice_mail: values['notice_mail'] ?? '', notice_url: values['notice_url'] ?? '' };
+}
+
+const BOOKINGS = [{ value: 'payment', text: 'payment: they paid us' }, { value: 'correction', text: 'correction: a credit note' }, { value: 'payout', text: 'payout: we paid them' }];
+
 export const PAYMENT_FIELDS: Field[] = [
-  { name: 'amount', label: 'Amount', kind: 'text', help: 'In the account’s currency; negative pays back' },
+  { name: 'kind', label: 'Kind', kind: 'choice', choices: BOOKINGS, help: 'A payout lowers what we owe' },
+  { name: 'amount', label: 'Amount', kind: 'text', help: 'In the account’s currency; negative goes the other way. Running calls go on with it' },
   { name: 'reference', label: 'Reference', kind: 'text', optional: true, help: 'The same reference is taken once' },
   { name: 'note', label: 'Note', kind: 'text', optional: true, wide: true },
 ];

@@ -7,6 +7,7 @@ import { Confirm } from '../../common/Form';
 import { Fact, Facts, State, When } from '../../common/Fact';
 import { age, bytes, count } from '../../common/format';
 import { Empty, Head, Panel, Trouble, Waiting } from '../../common/Panel';
+import { Limits } from './Limits';
 import { Peers } from './Peers';
 
 type Node = Schemas['Node'];
@@ -83,6 +84,7 @@ export default function Nodes() {
       <Head title="Nodes" />
       <Trouble error={nodes.error} retry={() => void nodes.refetch()} />
       {nodes.data?.data.map((node) => <One key={node.id} node={node} onDrain={() => setDrain(node)} />)}
+      {nodes.data && nodes.data.data.length > 0 && <Limits />}
       {nodes.data && nodes.data.data.length > 0 && <Peers />}
       {nodes.data?.data.length === 0 && <Empty title="No node has reported">The control plane waits for the data plane’s socket.</Empty>}
       {drain && (

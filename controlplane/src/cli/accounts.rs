@@ -1,0 +1,179 @@
+//! `tandem accounts`: balances, statements, payments and notices.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Subcommand, ValueEnum};
+use serde_json::{Value, json};
+use store::{AccountDraft, AuditEntry, Booking};
+use units::Money;
+
+use super::{Form, Output, Place, moment, table};
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// All balances, with what calls cost today and how long the money lasts.
+    List {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// What came in and went out of an account, newest first, with the balance after each entry.
+    Entries {
+        /// Its code.
+        account: String,
+        /// Rows at most.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+        limit: u32,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Books money.
+    Pay {
+        /// The account's code.
+        account: String,
+        /// How much, in the account's currency; negative goes the other way.
+        #[arg(allow_hyphen_values = true)]
+        amount: String,
+        /// Booked once, however often it is tried.
+        #[arg(long)]
+        reference: String,
+        /// What it is.
+        #[arg(long, value_enum, default_value_t = Kind::Payment)]
+        kind: Kind,
+        /// For people.
+        #[arg(long, default_value = "")]
+        note: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Thresholds that balances crossed, newest first.
+    Notices {
+        /// Rows at most.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+        limit: u32,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        form: Form,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// The carrier paid us.
+    Payment,
+    /// A credit note; negative, a debit note.
+    Correction,
+    /// We paid the carrier.
+    Payout,
+}
+
+pub async fn run(verb: Verb) -> Result<ExitCode> {
+    match verb {
+        Verb::List { place, form } => list(&place, form).await?,
+        Verb::Entries { account, limit, place, form } => entries(&account, limit, &place, form).await?,
+        Verb::Pay { account, amount, reference, kind, note, place } => {
+            pay(&place, &account, &amount, &reference, kind, &note).await?;
+        }
+        Verb::Notices { limit, place, form } => notices(limit, &place, form).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Rows as a table or as JSON, under the same names.
+fn show(form: Form, head: &[&str], rows: &[Vec<String>]) -> Result<()> {
+    match form.output {
+        Output::Table => table(head, rows),
+        Output::Json => {
+            let object = |row: &Vec<String>| {
+                let fields = head.iter().zip(row).map(|(name, cell)| ((*name).to_owned(), json!(cell)));
+                Value::Object(fields.collect())
+            };
+            println!("{}", serde_json::to_string_pretty(&rows.iter().map(object).collect::<Vec<_>>())?);
+        }
+    }
+    Ok(())
+}
+
+async fn list(place: &Place, form: Form) -> Result<()> {
+    let store = place.store().await?;
+    let mut rows = Vec::new();
+    for account in store.all::<AccountDraft>().await? {
+        let spent = store.spending(&account).await?;
+        let balance = account.facts.funds - account.credit_limit.unwrap_or_default() - account.facts.settled;
+        let cap = account.caps.day.map_or_else(|| "-".to_owned(), |cap| cap.to_string());
+        let runway = spent.runway_s.map_or_else(|| "-".to_owned(), |s| format!("{}:{:02}", s / 3_600, s / 60 % 60));
+        let figures = [balance, account.facts.available, account.facts.held, account.facts.owed, spent.day];
+        let mut row = vec![account.code.clone(), account.currency.code()];
+        row.extend(figures.iter().map(Money::to_string));
+        row.extend([cap, runway]);
+        rows.push(row);
+    }
+    show(form, &["account", "currency", "balance", "available", "held", "owed", "today", "day_cap", "runway"], &rows)
+}
+
+async fn entries(account: &str, limit: u32, place: &Place, form: Form) -> Result<()> {
+    let store = place.store().await?;
+    let id = store.by_code::<AccountDraft>(account).await?.id;
+    let entries = store.statement(id, None, limit).await?;
+    let row = |(entry, after): &(store::Entry, Money)| {
+        let reference = entry.id.split_once(':').map_or("", |(_, rest)| rest).to_owned();
+        let (moved, owed) = (entry.moved().to_string(), entry.change.owed.to_string());
+        vec![moment(entry.at), entry.kind.clone(), moved, after.to_string(), owed, reference, entry.note.clone()]
+    };
+    let rows: Vec<_> = entries.iter().map(row).collect();
+    show(form, &["at", "kind", "amount", "balance", "owed", "reference", "note"], &rows)
+}
+
+async fn pay(place: &Place, code: &str, amount: &str, reference: &str, kind: Kind, note: &str) -> Result<()> {
+    let amount = Money::parse(amount).with_context(|| format!("{amount:?} is no amount such as 12.50"))?;
+    let kind = match kind {
+        Kind::Payment => Booking::Payment,
+        Kind::Correction => Booking::Correction,
+        Kind::Payout => Booking::Payout,
+    };
+    let store = place.store().await?;
+    let account = store.by_code::<AccountDraft>(code).await?;
+    let mut edit = store.edit().await?;
+    let booked = edit.book(kind, account.id, amount, reference, note).await?;
+    if booked.booked {
+        let after = json!({ "kind": kind.name(), "amount": amount.to_string(), "reference": reference, "note": note });
+        edit.audit(&AuditEntry {
+            actor: "tandem accounts pay".to_owned(),
+            action: "payment".to_owned(),
+            object: format!("account {code}"),
+            after: after.to_string(),
+            ..AuditEntry::default()
+        })
+        .await?;
+    }
+    edit.commit().await?;
+    let done = if booked.booked { "booked" } else { "was booked before" };
+    println!("{} of {amount} {} on {code} {done}", kind.name(), account.currency);
+    Ok(())
+}
+
+async fn notices(limit: u32, place: &Place, form: Form) -> Result<()> {
+    let store = place.store().await?;
+    let codes: std::collections::BTreeMap<u32, String> =
+        store.all::<AccountDraft>().await?.into_iter().map(|account| (account.id, account.draft.code)).collect();
+    let row = |notice: &store::Notice| {
+        let told = if notice.mail_tries.is_some() || notice.url_tries.is_some() { "pending" } else { "done" };
+        vec![
+            moment(notice.raised),
+            codes.get(&notice.account).cloned().unwrap_or_default(),
+            notice.kind.clone(),
+            notice.value.to_string(),
+            notice.threshold.to_string(),
+            notice.cleared.map_or_else(String::new, moment),
+            told.to_owned(),
+            notice.problem.clone(),
+        ]
+    };
+    let rows: Vec<_> = store.notices(None, None, limit).await?.iter().map(row).collect();
+    show(form, &["raised", "account", "kind", "value", "threshold", "cleared", "told", "problem"], &rows)
+}

@@ -1,0 +1,207 @@
+//! A carrier's limit over two trunks and two shards, over real sockets: exact with calls in every state, and exact again after kill -9.
+#![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
+#[path = "../../rating/tests/world.rs"]
+mod world;
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, UdpSocket};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use panel::wire::{Answer, Ask, Frame, Reply, RoomRow, Want};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n";
+
+fn socket() -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+    socket
+}
+
+fn at(socket: &UdpSocket) -> SocketAddr {
+    socket.local_addr().unwrap()
+}
+
+fn heard(socket: &UdpSocket) -> Option<String> {
+    let mut bytes = [0; 4_096];
+    let length = socket.recv(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes[..length]).into_owned())
+}
+
+fn line<'a>(message: &'a str, name: &str) -> &'a str {
+    message.lines().find(|line| line.starts_with(name)).unwrap()
+}
+
+/// The data plane with a controller that lends whatever is asked for.
+struct Plane {
+    child: Child,
+    lines: BufReader<UnixStream>,
+    line: String,
+}
+
+impl Drop for Plane {
+    fn drop(&mut self) {
+        // SIGKILL: nothing is said to anybody.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Plane {
+    fn start(data: &Path, sip: SocketAddr) -> Plane {
+        let child = Command::new(env!("CARGO_BIN_EXE_tandem-dataplane"))
+            .args(["--sip", &sip.to_string(), "--shards", "2", "--rtp", "44800-45199", "--log", "warn", "--data"])
+            .arg(data)
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        let stream = loop {
+            if let Ok(stream) = UnixStream::connect(data.join("run/dataplane.sock")) {
+                break stream;
+            }
+            assert!(Instant::now() < deadline, "the control socket answers");
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        stream.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+        let mut plane = Plane { child, lines: BufReader::new(stream), line: String::new() };
+        plane.say(&Frame::Hello { role: "controller".into() });
+        plane
+    }
+
+    fn say(&mut self, frame: &Frame) {
+        let line = serde_json::to_string(frame).unwrap() + "\n";
+        self.lines.get_mut().write_all(line.as_bytes()).unwrap();
+    }
+
+    /// Lends what is wanted; the next answer to a question, if one came.
+    fn serve(&mut self) -> Option<Answer> {
+        self.lines.read_line(&mut self.line).ok()?;
+        match serde_json::from_str(&std::mem::take(&mut self.line)).unwrap() {
+            Frame::Want(Want::Grant { grant, account, want, .. }) => {
+                self.say(&Frame::Reply(Reply::Granted { grant, account, amount: want }));
+                None
+            }
+            Frame::Answer { answer, .. } => Some(answer),
+            _ => None,
+        }
+    }
+
+    /// What calls hold: of what, of whom, how many.
+    fn rooms(&mut self) -> BTreeSet<(String, u32, u32)> {
+        self.say(&Frame::Ask { id: 9, ask: Ask::Rooms });
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if let Some(Answer::Rooms(rooms)) = self.serve() {
+                return rooms.into_iter().map(|RoomRow { of, id, calls, .. }| (of, id, calls)).collect();
+            }
+        }
+        panic!("rooms are told");
+    }
+}
+
+/// Two ways in of carrier 1, which may have three calls; one way out.
+fn publish(data: &Path, originators: [&UdpSocket; 2], terminator: &UdpSocket) {
+    let mut model = world::world();
+    for (id, originator) in [1, 2].into_iter().zip(originators) {
+        let way_in = world::way_in(&mut model, id, &[&format!("127.0.0.1/32:{}", at(originator).port())], "");
+        (way_in.cps, way_in.capacity) = (0, 0);
+    }
+    world::way_out(&mut model, 2, "0.5");
+    world::trunk(&mut model, 2).address = at(terminator);
+    model.carriers[0].limits.ingress.capacity = 3;
+    let folder = data.join("snapshots");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("1.snap"), world::image(&model)).unwrap();
+    std::fs::write(folder.join("current"), "1.snap").unwrap();
+}
+
+/// Sends an INVITE and waits until the terminator has it, or until it is refused: then the status.
+fn place(
+    plane: &mut Plane,
+    originator: &UdpSocket,
+    terminator: &UdpSocket,
+    to: SocketAddr,
+    name: &str,
+) -> Result<String, u16> {
+    let from = at(originator);
+    let invite = format!(
+        "INVITE sip:442071838750@{to} SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bK{name};rport\r\nMax-Forwards: 70\r\n\
+         From: <sip:4930{name}@{from}>;tag=a\r\nTo: <sip:442071838750@{to}>\r\nCall-ID: {name}@here\r\nCSeq: 1 INVITE\r\n\
+         Contact: <sip:4930@{from}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}",
+        SDP.len()
+    );
+    originator.send_to(invite.as_bytes(), to).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        plane.serve();
+        // Others are sent again meanwhile: this call's caller tells it apart.
+        let passed =
+            heard(terminator).filter(|text| text.starts_with("INVITE ") && text.contains(&format!("4930{name}@")));
+        if let Some(invite) = passed {
+            return Ok(invite);
+        }
+        let answer = heard(originator).filter(|text| text.contains(&format!("Call-ID: {name}@here")));
+        match answer.and_then(|text| text.get(8..11)?.parse::<u16>().ok()) {
+            Some(status) if status >= 300 => return Err(status),
+            _ => {}
+        }
+    }
+    panic!("the call {name} gets nowhere");
+}
+
+fn reply(invite: &str, status: &str, from: &UdpSocket, to: SocketAddr) {
+    let heads = ["Via:", "From:", "Call-ID:", "CSeq:"].map(|name| line(invite, name)).join("\r\n");
+    let (to_line, contact) = (line(invite, "To:"), at(from));
+    let body = if status.starts_with("200") { SDP } else { "" };
+    let answer = format!(
+        "SIP/2.0 {status}\r\n{heads}\r\n{to_line};tag=b\r\nContact: <sip:{contact}>\r\nContent-Type: application/sdp\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    from.send_to(answer.as_bytes(), to).unwrap();
+}
+
+/// Three calls fit, by whichever trunk and in whatever state; the fourth does not.
+fn three_and_no_more(
+    plane: &mut Plane,
+    originators: [&UdpSocket; 2],
+    terminator: &UdpSocket,
+    switch: SocketAddr,
+    round: &str,
+) {
+    let [one, two] = originators;
+    let up = place(plane, one, terminator, switch, &format!("{round}1")).expect("the first fits");
+    reply(&up, "200 OK", terminator, switch);
+    let rings = place(plane, two, terminator, switch, &format!("{round}2")).expect("the second fits");
+    reply(&rings, "180 Ringing", terminator, switch);
+    place(plane, one, terminator, switch, &format!("{round}3")).expect("the third fits, and meets silence");
+    for (number, originator) in [(4, one), (5, two)] {
+        let refused = place(plane, originator, terminator, switch, &format!("{round}{number}"));
+        assert_eq!(refused, Err(503), "call {number} of round {round}");
+    }
+    let rooms = plane.rooms();
+    let held = |of: &str, id| rooms.iter().find(|(known, whose, _)| known == of && *whose == id).map_or(0, |row| row.2);
+    assert_eq!((held("switch", 0), held("originator", 1), held("carrier", 1)), (3, 3, 3), "{rooms:?}");
+    assert_eq!((held("ingress_trunk", 1), held("ingress_trunk", 2)), (2, 1), "{rooms:?}");
+    assert_eq!((held("terminator", 2), held("egress_trunk", 2), held("share", 2)), (3, 3, 3), "{rooms:?}");
+}
+
+#[test]
+fn a_limit_is_exact_with_calls_in_every_state_and_after_a_kill() {
+    let data = tempfile::TempDir::new().unwrap();
+    let (one, two, terminator) = (socket(), socket(), socket());
+    publish(data.path(), [&one, &two], &terminator);
+    let switch = at(&socket());
+    let mut plane = Plane::start(data.path(), switch);
+    three_and_no_more(&mut plane, [&one, &two], &terminator, switch, "7");
+    drop(plane);
+    let mut plane = Plane::start(data.path(), switch);
+    assert_eq!(plane.rooms(), BTreeSet::new(), "calls and counts are gone together");
+    three_and_no_more(&mut plane, [&one, &two], &terminator, switch, "8");
+}

@@ -10,7 +10,7 @@ pub mod folder;
 pub mod inbox;
 pub mod jobs;
 pub mod link;
-mod notify;
+pub mod notify;
 pub mod publish;
 pub mod run;
 pub mod up;

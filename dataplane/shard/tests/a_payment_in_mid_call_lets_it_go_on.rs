@@ -8,7 +8,8 @@ use world::{ORIGINATOR, SDP, TERMINATOR, World, find, invite, reply, request};
 
 /// A call at one unit a minute is up, and the account has half a unit. The answer that the originator heard.
 fn half_a_minute() -> (World, String) {
-    let mut world = World { funds: Some(Money::NANOS / 2), ..World::default() };
+    let mut world = World::default();
+    world.funds = Some(Money::NANOS / 2);
     let heard = world.hear(ORIGINATOR, invite("short").as_bytes());
     let passed = find(&heard, TERMINATOR, "INVITE ").unwrap();
     let answered = world.hear(TERMINATOR, reply(&passed, "200 OK", "ours", SDP).as_bytes());

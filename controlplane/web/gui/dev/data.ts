@@ -15,6 +15,7 @@ export function dice(seed: number): () => number {
 const at = (ms: number) => new Date(ms).toISOString().replace('Z', '000Z');
 const start = Date.now();
 const updated_at = at(start - 3_600_000);
+const unlimited = { capacity: 0, originator_capacity: 0, ingress_capacity: 0, ingress_cps: 0, ingress_cps_window_s: 0, egress_capacity: 0, egress_cps: 0, egress_cps_window_s: 0 };
 
 export const carriers: S['Carrier'][] = [
   ['acme', 'Acme Telecom Ltd'], ['globex', 'Globex Wholesale'], ['initech', 'Initech Voice'], ['blux', 'Blux Carrier Services'], ['oria', 'Oria Networks'], ['flaky', 'Flaky Tel'], ['voxa', 'Voxa International'], ['priceybird', 'Priceybird SA'],
@@ -24,7 +25,7 @@ const named = (row: { id: string; code: string }) => ({ id: row.id, code: row.co
 const carrier = (index: number) => named(carriers[index] ?? { id: 'car_0', code: '' });
 
 export const accounts: S['Account'][] = carriers.map((row, index) => ({
-  id: `acc_${index + 1}`, code: row.code, carrier: named(row), currency: 'USD', kind: index === 0 ? 'prepaid' : 'postpaid', credit_limit: index === 0 ? '0' : '5000', balance: index < 3 ? '812.4471' : '-12410.22', available: '780.1', held: '32.3471', settled: '4187.5529', owed: '0', funds: '5000', updated_at,
+  id: `acc_${index + 1}`, code: row.code, carrier: named(row), currency: 'USD', kind: index === 0 ? 'prepaid' : 'postpaid', credit_limit: index === 0 ? '0' : '5000', balance: index < 3 ? '812.4471' : '-12410.22', available: '780.1', held: '32.3471', settled: '4187.5529', owed: '0', funds: '5000', zone: '', netted: false, notice_mail: '', notice_url: '', updated_at,
 }));
 
 export const decks: S['Deck'][] = ['acme-sell', 'globex-sell', 'blux-buy', 'oria-buy', 'flaky-buy', 'priceybird-buy'].map((code, index) => ({ id: `dck_${index + 1}`, code, name: '', rates: 214_880, currency: 'USD', decimals: 6, rounding: 'ceil', steps_from_zero: false, tax_percent: '0', zone: 'UTC', calendar: {}, by_jurisdiction: false, by_lrn: false, updated_at }));

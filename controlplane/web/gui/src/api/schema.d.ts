@@ -58,6 +58,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/accounts/{id}/entries:export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Gives an account's ledger as CSV, newest first, up to 100,000 lines. */
+        get: operations["get_accounts_id_entries_export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/accounts/{id}/payments": {
         parameters: {
             query?: never;
@@ -139,6 +156,23 @@ export interface paths {
         };
         /** Lists who changed what, newest first. */
         get: operations["get_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/balances": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists all balances with what calls cost lately. */
+        get: operations["get_balances"];
         put?: never;
         post?: never;
         delete?: never;
@@ -958,6 +992,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/notices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists notices, newest first. */
+        get: operations["get_notices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/overview": {
         parameters: {
             query?: never;
@@ -1355,6 +1406,7 @@ export interface components {
              * @example USD
              */
             currency: string;
+            day_cap?: null | components["schemas"]["Amount"];
             /** @description Payments plus credit limit. */
             funds: components["schemas"]["Amount"];
             /** @description Lent to nodes for running calls. */
@@ -1363,12 +1415,26 @@ export interface components {
             id: components["schemas"]["AccountRef"];
             /** @description Prepaid or postpaid. */
             kind: components["schemas"]["AccountKind"];
-            /** @description What we owe the carrier for calls that it took; not part of the balance. */
+            month_cap?: null | components["schemas"]["Amount"];
+            /** @description What we owe the carrier counts as its money: one balance for both directions. */
+            netted: boolean;
+            notice_high?: null | components["schemas"]["Amount"];
+            notice_low?: null | components["schemas"]["Amount"];
+            /** @description Addresses of electronic mail with commas between. */
+            notice_mail: string;
+            /** @description Where notices are posted to as JSON. */
+            notice_url: string;
+            /** @description What we owe the carrier for calls that it took, less what we paid for them; part of the balance only where it is netted. */
             owed: components["schemas"]["Amount"];
             /** @description Charged for ended calls. */
             settled: components["schemas"]["Amount"];
             /** @description When it was last changed, balances apart. */
             updated_at: components["schemas"]["Time"];
+            /**
+             * @description The zone in which its days and months begin, as IANA names it; empty for UTC.
+             * @example Europe/Paris
+             */
+            zone: string;
         };
         /**
          * @description Whether calls may be made on credit.
@@ -1384,15 +1450,39 @@ export interface components {
             credit_limit?: null | components["schemas"]["Amount"];
             /** @description ISO 4217; default `USD`. It can never be changed. */
             currency?: string | null;
+            day_cap?: null | components["schemas"]["Amount"];
             /** @description Prepaid or postpaid. */
             kind: components["schemas"]["AccountKind"];
+            month_cap?: null | components["schemas"]["Amount"];
+            /** @description What we owe the carrier counts as its money: one balance for both directions. */
+            netted?: boolean;
+            notice_high?: null | components["schemas"]["Amount"];
+            notice_low?: null | components["schemas"]["Amount"];
+            /** @description Addresses of electronic mail with commas between. */
+            notice_mail?: string | null;
+            /** @description Where notices are posted to as JSON, `http://` or `https://`. */
+            notice_url?: string | null;
+            /** @description The zone in which its days and months begin, as IANA names it; UTC when absent. */
+            zone?: string | null;
         };
         /** @description Changes of an account; absent fields stay. */
         AccountPatch: {
             /** @description The short name. */
             code?: string | null;
             credit_limit?: null | components["schemas"]["Amount"];
+            day_cap?: null | components["schemas"]["Amount"];
             kind?: null | components["schemas"]["AccountKind"];
+            month_cap?: null | components["schemas"]["Amount"];
+            /** @description What we owe the carrier counts as its money. */
+            netted?: boolean | null;
+            notice_high?: null | components["schemas"]["Amount"];
+            notice_low?: null | components["schemas"]["Amount"];
+            /** @description Addresses of electronic mail with commas between; empty for none. */
+            notice_mail?: string | null;
+            /** @description Where notices are posted to as JSON; empty for nowhere. */
+            notice_url?: string | null;
+            /** @description The zone in which its days and months begin; empty for UTC. */
+            zone?: string | null;
         };
         /**
          * @description `acc_` and a number.
@@ -1647,6 +1737,13 @@ export interface components {
             /** @description Charged for ended calls. */
             settled: components["schemas"]["Amount"];
         };
+        /** @description All balances. */
+        Balances: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description In order of account, 1,000 at most. */
+            data: components["schemas"]["Spent"][];
+        };
         /** @description The base currency. */
         BaseCurrency: {
             /**
@@ -1723,6 +1820,11 @@ export interface components {
             /** @description When it ends unless it is refreshed. */
             until: components["schemas"]["Time"];
         };
+        /**
+         * @description What booked money is.
+         * @enum {string}
+         */
+        Booking: "payment" | "correction" | "payout";
         /** @description A destination that would be sold below its cost, and is not today. */
         BrokenMargin: {
             /** @description What a minute would cost. */
@@ -2605,12 +2707,14 @@ export interface components {
             amount: components["schemas"]["Amount"];
             /** @description When. */
             at: components["schemas"]["Time"];
+            /** @description The balance after it: payments less charges. */
+            balance: components["schemas"]["Amount"];
             /** @description What it changed. */
             change: components["schemas"]["BalanceChange"];
             /** @description Globally unique. */
             id: string;
             /**
-             * @description `limit`, `payment`, `grant`, `close`, `post` (a call's price) or `cost` (what we owe for a call).
+             * @description `limit`, `netting`, `payment`, `correction`, `payout`, `grant`, `close`, `post` (a call's price) or `cost` (what we owe for a call).
              * @example payment
              */
             kind: string;
@@ -3290,6 +3394,7 @@ export interface components {
                  * @example USD
                  */
                 currency: string;
+                day_cap?: null | components["schemas"]["Amount"];
                 /** @description Payments plus credit limit. */
                 funds: components["schemas"]["Amount"];
                 /** @description Lent to nodes for running calls. */
@@ -3298,12 +3403,26 @@ export interface components {
                 id: components["schemas"]["AccountRef"];
                 /** @description Prepaid or postpaid. */
                 kind: components["schemas"]["AccountKind"];
-                /** @description What we owe the carrier for calls that it took; not part of the balance. */
+                month_cap?: null | components["schemas"]["Amount"];
+                /** @description What we owe the carrier counts as its money: one balance for both directions. */
+                netted: boolean;
+                notice_high?: null | components["schemas"]["Amount"];
+                notice_low?: null | components["schemas"]["Amount"];
+                /** @description Addresses of electronic mail with commas between. */
+                notice_mail: string;
+                /** @description Where notices are posted to as JSON. */
+                notice_url: string;
+                /** @description What we owe the carrier for calls that it took, less what we paid for them; part of the balance only where it is netted. */
                 owed: components["schemas"]["Amount"];
                 /** @description Charged for ended calls. */
                 settled: components["schemas"]["Amount"];
                 /** @description When it was last changed, balances apart. */
                 updated_at: components["schemas"]["Time"];
+                /**
+                 * @description The zone in which its days and months begin, as IANA names it; empty for UTC.
+                 * @example Europe/Paris
+                 */
+                zone: string;
             }[];
             /** @description Where the next part starts; absent at the end. */
             next_cursor?: string | null;
@@ -3673,12 +3792,14 @@ export interface components {
                 amount: components["schemas"]["Amount"];
                 /** @description When. */
                 at: components["schemas"]["Time"];
+                /** @description The balance after it: payments less charges. */
+                balance: components["schemas"]["Amount"];
                 /** @description What it changed. */
                 change: components["schemas"]["BalanceChange"];
                 /** @description Globally unique. */
                 id: string;
                 /**
-                 * @description `limit`, `payment`, `grant`, `close`, `post` (a call's price) or `cost` (what we owe for a call).
+                 * @description `limit`, `netting`, `payment`, `correction`, `payout`, `grant`, `close`, `post` (a call's price) or `cost` (what we owe for a call).
                  * @example payment
                  */
                 kind: string;
@@ -3889,6 +4010,36 @@ export interface components {
                 uptime_s: number;
                 /** @description The program's version. */
                 version: string;
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
+        List_Notice: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /** @description Whose balance. */
+                account: components["schemas"]["Named_AccountRef"];
+                cleared_at?: null | components["schemas"]["Time"];
+                /** @description Globally unique. */
+                id: string;
+                /**
+                 * @description `low`, `high`, `day_cap` or `month_cap`.
+                 * @example low
+                 */
+                kind: string;
+                /** @description Somebody is still to be told by mail or POST. */
+                pending: boolean;
+                /** @description Why the last try failed; empty if all is well. */
+                problem: string;
+                /** @description When it was seen. */
+                raised_at: components["schemas"]["Time"];
+                /** @description What it crossed. */
+                threshold: components["schemas"]["Amount"];
+                /** @description The balance, or what was spent. */
+                value: components["schemas"]["Amount"];
             }[];
             /** @description Where the next part starts; absent at the end. */
             next_cursor?: string | null;
@@ -4439,6 +4590,29 @@ export interface components {
              */
             shard: number;
         };
+        /** @description A crossing of a threshold. */
+        Notice: {
+            /** @description Whose balance. */
+            account: components["schemas"]["Named_AccountRef"];
+            cleared_at?: null | components["schemas"]["Time"];
+            /** @description Globally unique. */
+            id: string;
+            /**
+             * @description `low`, `high`, `day_cap` or `month_cap`.
+             * @example low
+             */
+            kind: string;
+            /** @description Somebody is still to be told by mail or POST. */
+            pending: boolean;
+            /** @description Why the last try failed; empty if all is well. */
+            problem: string;
+            /** @description When it was seen. */
+            raised_at: components["schemas"]["Time"];
+            /** @description What it crossed. */
+            threshold: components["schemas"]["Amount"];
+            /** @description The balance, or what was spent. */
+            value: components["schemas"]["Amount"];
+        };
         /** @description One line of a list of numbers. */
         Number: {
             /** @default prefix */
@@ -4548,6 +4722,10 @@ export interface components {
         PaymentNew: {
             /** @description How much, in the account's currency; not 0. */
             amount: components["schemas"]["Amount"];
+            /** @description ISO 4217; when given, it must be the account's. */
+            currency?: string | null;
+            /** @description What it is; a payment when absent. */
+            kind?: components["schemas"]["Booking"];
             /** @description For people. */
             note?: string;
             /** @description The payer's own number: a second payment of this account with the same reference changes nothing. */
@@ -5753,6 +5931,20 @@ export interface components {
              */
             port?: number | null;
         };
+        /** @description An account and what its calls cost lately. */
+        Spent: {
+            /** @description The account. */
+            account: components["schemas"]["Account"];
+            /**
+             * Format: int64
+             * @description Seconds until what is available is spent at the pace of yesterday and today; absent if it does not run out.
+             */
+            runway_s?: number | null;
+            /** @description What calls cost in this month of its zone. */
+            spent_this_month: components["schemas"]["Amount"];
+            /** @description What calls cost in this day of its zone. */
+            spent_today: components["schemas"]["Amount"];
+        };
         /** @description One stage's distribution. There is no mean, on purpose. */
         StageLatency: {
             /**
@@ -6417,6 +6609,37 @@ export interface operations {
             };
         };
     };
+    get_accounts_id_entries_export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["AccountRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": number[];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     post_accounts_id_payments: {
         parameters: {
             query?: never;
@@ -6599,6 +6822,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["List_AuditEntry"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_balances: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Balances"];
                 };
             };
             /** @description What is wrong. */
@@ -8766,6 +9018,42 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_notices: {
+        parameters: {
+            query?: {
+                /** @description Only those of this account. */
+                account?: components["schemas"]["AccountRef"];
+                /** @description Rows at most, 1 to 1,000; default 100. */
+                limit?: number;
+                /** @description Where the part before ended. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the list. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Notice"];
+                };
             };
             /** @description What is wrong. */
             default: {

@@ -92,7 +92,10 @@ async fn take_post(mut stream: TcpStream) -> String {
         let length = stream.read(&mut bytes).await.unwrap();
         text.extend_from_slice(&bytes[..length]);
         let told = String::from_utf8_lossy(&text).into_owned();
-        if length == 0 || told.trim_end().ends_with("}}") {
+        let whole = told
+            .split_once("\r\n\r\n")
+            .is_some_and(|(_, body)| serde_json::from_str::<serde_json::Value>(body).is_ok());
+        if length == 0 || whole {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
             return told;
         }
@@ -120,7 +123,7 @@ async fn a_low_balance_is_told_by_mail_and_by_post(store: Store) {
         assert!(mail.contains(line), "{line} is in {mail}");
     }
     assert!(mail.contains("Subject: Account acme-usd: balance is low"), "{mail}");
-    assert!(mail.contains("The balance is 0 USD, below 50 USD."), "{mail}");
+    assert!(mail.contains("The balance is 0.00 USD, below 50.00 USD."), "{mail}");
     assert!(post.starts_with("POST /balance HTTP/1.1") && post.contains("webhook-id: low:1:"), "{post}");
     let body: serde_json::Value = serde_json::from_str(post.split("\r\n\r\n").nth(1).unwrap()).unwrap();
     assert_eq!((&body["type"], &body["data"]["account"]), (&"account.low".into(), &"acme-usd".into()));

@@ -3,12 +3,22 @@
 
 mod world;
 
+use std::sync::Arc;
+
+use shard::Loaded;
 use units::{Cause, Money};
-use world::{ORIGINATOR, SDP, TERMINATOR, World, find, invite, reply, request};
+use world::{ORIGINATOR, SDP, TERMINATOR, World, find, invite, network, reply, request};
 
 /// A call at one unit a minute is up, and the account has half a unit. The answer that the originator heard.
 fn half_a_minute() -> (World, String) {
+    let mut model = network::world();
+    model.decks[0].rates = vec![network::rate("", "1")];
+    let way_in = network::way_in(&mut model, 1, &["192.0.2.60/32"], "");
+    (way_in.cps, way_in.capacity, way_in.max_duration_s, way_in.media_timeout_s) = (0, 0, 0, 0);
+    network::way_out(&mut model, 2, "0.5");
+    network::deck_of(&mut model, 2).rates = vec![network::rate("", "0.5")];
     let mut world = World::default();
+    world.load(Loaded::new(Arc::new(network::image(&model))).unwrap());
     world.funds = Some(Money::NANOS / 2);
     let heard = world.hear(ORIGINATOR, invite("short").as_bytes());
     let passed = find(&heard, TERMINATOR, "INVITE ").unwrap();

@@ -5,7 +5,7 @@ import MenuIcon from '@mui/icons-material/Menu';
 import Dashboard from '@mui/icons-material/SpeedOutlined';
 import Calls from '@mui/icons-material/PhoneInTalkOutlined';
 import Carriers from '@mui/icons-material/BusinessOutlined';
-import Balances from '@mui/icons-material/AccountBalanceWalletOutlined';
+import Balances from '@mui/icons-material/AccountBalanceOutlined';
 import Rates from '@mui/icons-material/PriceChangeOutlined';
 import Check from '@mui/icons-material/CompareArrowsOutlined';
 import Routing from '@mui/icons-material/AltRouteOutlined';

@@ -15,7 +15,6 @@ export function dice(seed: number): () => number {
 const at = (ms: number) => new Date(ms).toISOString().replace('Z', '000Z');
 const start = Date.now();
 const updated_at = at(start - 3_600_000);
-const unlimited = { capacity: 0, originator_capacity: 0, ingress_capacity: 0, ingress_cps: 0, ingress_cps_window_s: 0, egress_capacity: 0, egress_cps: 0, egress_cps_window_s: 0 };
 
 export const carriers: S['Carrier'][] = [
   ['acme', 'Acme Telecom Ltd'], ['globex', 'Globex Wholesale'], ['initech', 'Initech Voice'], ['blux', 'Blux Carrier Services'], ['oria', 'Oria Networks'], ['flaky', 'Flaky Tel'], ['voxa', 'Voxa International'], ['priceybird', 'Priceybird SA'],

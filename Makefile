@@ -137,6 +137,17 @@ bench: ## every benchmark, against its yardstick
 bench-swaps: ## a million rates published under calls, then ten thousand swaps that must leave nothing behind
 	SWAPS=10000 $(CARGO) bench -p benches --bench live_swap
 
+# Records of `make bench-search`, which stay in BENCH_SEARCH for the next run; a hundred million need about 160 GB.
+ROWS ?= 5000000
+BENCH_SEARCH ?= $(TARGET)/bench-search
+.PHONY: bench-search
+bench-search: ## p50 and p95 of every kind of search over ROWS records on a private MariaDB (ROWS=100000000)
+	controlplane/store/examples/bench-search $(ROWS) $(BENCH_SEARCH)
+
+.PHONY: bench-insert
+bench-insert: ## rows a second that CDRs come in with beside a semi-sync replica, and the ratio to a bare INSERT loop
+	controlplane/store/examples/bench-insert
+
 .PHONY: bench-kamailio
 bench-kamailio: build ## CPU per call against Kamailio doing the same work
 	TANDEM_BIN_DIR=$(TARGET)/release benches/kamailio/run

@@ -6,6 +6,7 @@
 mod accounts;
 mod calls;
 mod cdr;
+mod db;
 mod deck;
 mod external;
 mod jobs;
@@ -66,6 +67,9 @@ enum Noun {
     /// The journal between data plane and database.
     #[command(subcommand)]
     Journal(journal::Verb),
+    /// The database: bringing it up to date, backup, restore.
+    #[command(subcommand)]
+    Db(db::Verb),
     /// Rate decks.
     #[command(subcommand)]
     Deck(deck::Verb),
@@ -128,16 +132,18 @@ impl Place {
         Folder::open(&path).with_context(|| format!("cannot use {}", path.display()))
     }
 
+    /// The database's address.
+    fn url(&self) -> Result<String> {
+        if let Some(url) = &self.database {
+            return Ok(url.clone());
+        }
+        let folder = self.folder()?;
+        let noted = std::fs::read_to_string(folder.database());
+        Ok(noted.map_or_else(|_| folder.default_database(), |url| url.trim().to_owned()))
+    }
+
     async fn store(&self) -> Result<Store> {
-        let url = match &self.database {
-            Some(url) => url.clone(),
-            None => {
-                let folder = self.folder()?;
-                let noted = std::fs::read_to_string(folder.database());
-                noted.map_or_else(|_| folder.default_database(), |url| url.trim().to_owned())
-            }
-        };
-        Ok(Store::open(&url).await?)
+        Ok(Store::open(&self.url()?).await?)
     }
 }
 
@@ -167,6 +173,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Noun::Calls(verb) => calls::run(verb).await,
         Noun::Cdr(verb) => cdr::run(verb).await,
         Noun::Journal(verb) => journal::run(verb).await,
+        Noun::Db(verb) => db::run(verb).await,
         Noun::Deck(verb) => deck::run(verb).await,
         Noun::Limits(arguments) => limits::run(arguments).await,
         Noun::Jobs(verb) => jobs::run(verb).await,

@@ -121,8 +121,7 @@ impl Store {
     /// CDRs of a window, newest first. There is no count: ask for the next page with the last row's start and id.
     pub async fn search_cdrs(&self, filter: &CdrFilter) -> Result<Vec<Cdr>> {
         let mut tx = self.read().await?;
-        let (sql, values) = ways::statement(filter, tx.dialect())?;
-        tx.rows(sql, values).await?.iter().map(read).collect()
+        ways::page(&mut tx, filter).await?.iter().map(read).collect()
     }
 
     /// One call with its attempts and, if captured, its messages. Not found when nothing of it has been collected.

@@ -11,6 +11,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use units::{Money, WallTime};
 
 use crate::error::{Result, StoreError};
+use crate::migrate;
 
 /// Connections to MariaDB that one program holds at most.
 const MYSQL_CONNECTIONS_MAX: u32 = 12;
@@ -187,6 +188,10 @@ impl Row {
         self.get(name)
     }
 
+    pub(crate) fn opt_bytes(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        self.get(name)
+    }
+
     pub(crate) fn id16(&self, name: &str) -> Result<[u8; 16]> {
         let bytes = self.bytes(name)?;
         bytes.try_into().map_err(|_| StoreError::Broken(format!("column {name} is not 16 bytes")))
@@ -209,15 +214,55 @@ pub(crate) enum Database {
 }
 
 impl Database {
+    /// Opens a database, makes it if it is SQLite and not there, and brings its tables up to date.
     pub(crate) async fn open(url: &str) -> Result<Database> {
+        let database = Database::connect(url, true).await?;
+        let steps = migrate::steps(database.dialect());
+        match &database {
+            Database::Sqlite { pool, .. } => steps.run(pool).await.map_err(migration)?,
+            Database::MySql { pool } => steps.run(pool).await.map_err(migration)?,
+        }
+        Ok(database)
+    }
+
+    /// Opens a database as it is.
+    pub(crate) async fn connect(url: &str, create: bool) -> Result<Database> {
         if let Some(path) = url.strip_prefix("sqlite:") {
             let path = path.strip_prefix("//").unwrap_or(path);
-            return open_sqlite(path).await;
+            return open_sqlite(path, create).await;
         }
         if url.starts_with("mysql://") || url.starts_with("mariadb://") {
             return open_mysql(url).await;
         }
         Err(StoreError::invalid("database", "the URL must start with sqlite: or mysql://"))
+    }
+
+    /// Opens a database, brings its tables up to date, and then does not look at what refers to what: rows come in any order.
+    pub(crate) async fn open_unlinked(url: &str) -> Result<Database> {
+        Database::open(url).await?.close().await;
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            let options = SqliteConnectOptions::new()
+                .filename(path.strip_prefix("//").unwrap_or(path))
+                .foreign_keys(false)
+                .busy_timeout(ACQUIRE_MAX);
+            let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+            return Ok(Database::Sqlite { pool, writer: Arc::default() });
+        }
+        let unlinked = MySqlPoolOptions::new().max_connections(1).after_connect(|connection, _| {
+            Box::pin(async move {
+                sqlx::query("SET SESSION foreign_key_checks=0").execute(connection).await?;
+                Ok(())
+            })
+        });
+        Ok(Database::MySql { pool: unlinked.connect(url).await? })
+    }
+
+    /// Ends its connections.
+    pub(crate) async fn close(&self) {
+        match self {
+            Database::Sqlite { pool, .. } => pool.close().await,
+            Database::MySql { pool } => pool.close().await,
+        }
     }
 
     pub(crate) fn dialect(&self) -> Dialect {
@@ -247,10 +292,10 @@ impl Database {
     }
 }
 
-async fn open_sqlite(path: &str) -> Result<Database> {
+async fn open_sqlite(path: &str, create: bool) -> Result<Database> {
     let options = SqliteConnectOptions::new()
         .filename(path)
-        .create_if_missing(true)
+        .create_if_missing(create)
         .foreign_keys(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
@@ -260,7 +305,6 @@ async fn open_sqlite(path: &str) -> Result<Database> {
         .acquire_timeout(ACQUIRE_MAX)
         .connect_with(options)
         .await?;
-    sqlx::migrate!("migrations/sqlite").run(&pool).await.map_err(migration)?;
     Ok(Database::Sqlite { pool, writer: Arc::default() })
 }
 
@@ -272,13 +316,13 @@ async fn open_mysql(url: &str) -> Result<Database> {
         .acquire_timeout(ACQUIRE_MAX)
         .connect_with(options)
         .await?;
-    sqlx::migrate!("migrations/mysql").run(&pool).await.map_err(migration)?;
     Ok(Database::MySql { pool })
 }
 
 fn migration(error: sqlx::migrate::MigrateError) -> StoreError {
     match error {
         sqlx::migrate::MigrateError::Execute(error) => StoreError::from(error),
+        sqlx::migrate::MigrateError::VersionMissing(version) => migrate::newer_schema(version),
         other => StoreError::Broken(other.to_string()),
     }
 }

@@ -8,10 +8,12 @@ use units::AttemptIndex;
 use crate::Store;
 use crate::error::{Result, StoreError};
 use crate::search::{CdrFilter, CdrKind, SEARCH_ROWS_MAX};
-use crate::sql::{Arg, Dialect, args};
+use crate::sql::{Arg, Dialect, Row, Tx, args};
 
 /// A number's prefix of so many digits is asked for before a carrier or a trunk is.
 const NARROW_DIGITS: usize = 5;
+/// Shorter ones are looked for in the newest part of the window first: one of so many.
+const NEWEST_PART: i64 = 64;
 
 /// One step of what the database says it would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,7 +30,7 @@ impl Store {
     /// How the database would search: its own `EXPLAIN`, step by step.
     pub async fn explain_cdr_search(&self, filter: &CdrFilter) -> Result<Vec<PlanStep>> {
         let mut tx = self.read().await?;
-        let (sql, values) = statement(filter, tx.dialect())?;
+        let (sql, values) = statement(filter, tx.dialect(), index(filter, tx.dialect()))?;
         let mut steps = Vec::new();
         match tx.dialect() {
             Dialect::Sqlite => {
@@ -51,8 +53,45 @@ impl Store {
     }
 }
 
-/// The statement that finds a page, newest first, and its values.
-pub(crate) fn statement(filter: &CdrFilter, dialect: Dialect) -> Result<(String, Vec<Arg>)> {
+/// The newest part of a window, in which a page of numbers with a short beginning is looked for in the order of time: numbers that are so
+/// frequent fill the page there, and of others the index holds few. `None` where the search is narrow anyway.
+fn newest(filter: &CdrFilter, dialect: Dialect) -> Option<CdrFilter> {
+    let short =
+        |digits: &Option<String>| digits.as_ref().is_some_and(|d| d.trim_start_matches('+').len() < NARROW_DIGITS);
+    let by_number = matches!(index(filter, dialect), "cdrs_called" | "cdrs_calling");
+    if filter.exact || !by_number || !(short(&filter.called) || short(&filter.calling)) {
+        return None;
+    }
+    let end = filter.after.map_or(filter.till, |(started, _)| started).min(filter.till);
+    let part = filter.till.micros().saturating_sub(filter.from.micros()) / NEWEST_PART;
+    let from = units::WallTime::from_micros(end.micros().saturating_sub(part)).max(filter.from);
+    Some(CdrFilter { from, ..filter.clone() })
+}
+
+/// The rows of a page, newest first.
+pub(crate) async fn page(tx: &mut Tx, filter: &CdrFilter) -> Result<Vec<Row>> {
+    let dialect = tx.dialect();
+    let limit = filter.limit.clamp(1, SEARCH_ROWS_MAX);
+    if let Some(newest) = newest(filter, dialect) {
+        let (sql, values) = statement(&newest, dialect, by_time(dialect))?;
+        let rows = tx.rows(sql, values).await?;
+        if rows.len() == limit as usize {
+            return Ok(rows);
+        }
+    }
+    let (sql, values) = statement(filter, dialect, index(filter, dialect))?;
+    tx.rows(sql, values).await
+}
+
+fn by_time(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::MySql => "PRIMARY",
+        Dialect::Sqlite => "cdrs_started",
+    }
+}
+
+/// The statement that finds a page by an index, newest first, and its values.
+fn statement(filter: &CdrFilter, dialect: Dialect, index: &str) -> Result<(String, Vec<Arg>)> {
     if filter.till <= filter.from {
         return Err(StoreError::invalid("from", "a window is needed: from must be earlier than till"));
     }
@@ -74,7 +113,7 @@ pub(crate) fn statement(filter: &CdrFilter, dialect: Dialect) -> Result<(String,
         format!("SELECT started,id FROM ({one} UNION {two}) AS either {order}")
     } else {
         all.extend(values);
-        format!("{} {order}", by(index(filter, dialect), ""))
+        format!("{} {order}", by(index, ""))
     };
     all.push(limit);
     all.extend(args![filter.from, filter.till]);
@@ -103,8 +142,7 @@ fn index(filter: &CdrFilter, dialect: Dialect) -> &'static str {
         f if f.originator.is_some() => "cdrs_originator",
         f if f.called.is_some() => "cdrs_called",
         f if f.calling.is_some() => "cdrs_calling",
-        _ if dialect == Dialect::MySql => "PRIMARY",
-        _ => "cdrs_started",
+        _ => by_time(dialect),
     }
 }
 

@@ -125,7 +125,12 @@ async fn a_database_of_before_is_parted_by_day_with_all_its_rows() {
     let now = jiff::Timestamp::now().as_microsecond();
     let url = databases::empty_mariadb().await;
     before_days(&url, &[now, now - DAY, now - DAY, 5, now + 90 * DAY]).await;
+    let plan = store::migration_plan(&url).await.unwrap();
+    let step = plan.steps.iter().find(|step| step.version == 15).unwrap();
+    assert_eq!(step.changes[0].0, "cdrs", "{plan:?}");
     let store = Store::open(&url).await.unwrap();
+    let after = store::migration_plan(&url).await.unwrap();
+    assert!(after.steps.is_empty() && after.current == after.known);
     let filter = CdrFilter { till: WallTime::from_micros(i64::MAX), limit: 100, ..CdrFilter::default() };
     assert_eq!(store.search_cdrs(&filter).await.unwrap().len(), 5);
     let days = store.cdr_days().await.unwrap();
@@ -134,4 +139,28 @@ async fn a_database_of_before_is_parted_by_day_with_all_its_rows() {
     assert!(names.contains(&today.as_str()) && names.len() == 5 && names[4] == "later", "{names:?}");
     assert_eq!(store.make_cdr_days(WallTime::from_micros(now)).await.unwrap().len(), 11);
     assert_eq!(store.search_cdrs(&filter).await.unwrap().len(), 5);
+}
+
+async fn mark_as_newer(database: &databases::Database) {
+    let sql =
+        "INSERT INTO _sqlx_migrations (version,description,success,checksum,execution_time) VALUES (9999,'x',1,'x',0)";
+    if let Some(path) = database.url.strip_prefix("sqlite:") {
+        let sql = sql.replace("'x',0", "x'00',0");
+        sqlx::SqlitePool::connect(path).await.unwrap().execute(AssertSqlSafe(sql)).await.unwrap();
+    } else {
+        sqlx::MySqlPool::connect(&database.url).await.unwrap().execute(sql).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_program_is_refused_with_a_reason() {
+    for database in [databases::sqlite().await, databases::mariadb().await] {
+        mark_as_newer(&database).await;
+        for refused in [
+            Store::open(&database.url).await.map(drop).unwrap_err(),
+            store::migration_plan(&database.url).await.map(drop).unwrap_err(),
+        ] {
+            assert!(refused.to_string().contains("newer than this program: it has step 9999"), "{refused}");
+        }
+    }
 }

@@ -1,0 +1,128 @@
+//! `tandem db`: the database brought up to date, written into a file, and brought back.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufReader, BufWriter, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand};
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use store::{Backup, migration_plan, read_backup, restore};
+
+use super::{Place, table};
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Brings the tables up to date; the node does that too when it starts.
+    Migrate(Migrate),
+    /// Writes everything into a file, as it is in one moment, while calls go on.
+    Backup(Save),
+    /// Writes a backup into a database of either kind. The control plane must not run.
+    Restore(Restore),
+    /// Reads a backup to its end and checks its sum.
+    Verify(Check),
+}
+
+#[derive(Debug, Args)]
+pub struct Migrate {
+    /// Only says what would run and which tables would be locked meanwhile.
+    #[arg(long)]
+    plan: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Args)]
+pub struct Save {
+    /// The file; it must not exist.
+    file: PathBuf,
+    /// Leaves CDRs and captured calls out.
+    #[arg(long)]
+    without_cdrs: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// The file.
+    file: PathBuf,
+    /// Removes what is in the database's tables first. Without it a database that is not empty is refused.
+    #[arg(long)]
+    replace: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The file.
+    file: PathBuf,
+}
+
+pub async fn run(verb: Verb) -> Result<ExitCode> {
+    match verb {
+        Verb::Migrate(migrate) => bring_up_to_date(migrate).await?,
+        Verb::Backup(save) => backup(save).await?,
+        Verb::Restore(wanted) => {
+            let url = wanted.place.url()?;
+            let open = || Ok(GzDecoder::new(BufReader::new(File::open(&wanted.file)?)));
+            told(&restore(&url, wanted.replace, open).await?, "restored");
+        }
+        Verb::Verify(Check { file }) => {
+            let opened = File::open(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            told(&read_backup(&mut GzDecoder::new(BufReader::new(opened)))?, "whole");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn bring_up_to_date(migrate: Migrate) -> Result<()> {
+    let plan = migration_plan(&migrate.place.url()?).await?;
+    println!("step {} of {}", plan.current, plan.known);
+    let rows: Vec<Vec<String>> = plan
+        .steps
+        .iter()
+        .map(|step| {
+            let locks = step.changes.iter().map(|(table, rows, bytes)| match bytes {
+                0 => format!("{table} ({rows} rows)"),
+                _ => format!("{table} (about {rows} rows, {} MiB)", bytes >> 20),
+            });
+            let locks: Vec<String> = locks.collect();
+            vec![step.version.to_string(), step.name.clone(), step.makes.join(" "), locks.join(", ")]
+        })
+        .collect();
+    if rows.is_empty() {
+        println!("nothing is to be done");
+        return Ok(());
+    }
+    table(&["step", "what", "makes", "changes and locks"], &rows);
+    if !migrate.plan {
+        migrate.place.store().await?;
+        println!("done");
+    }
+    Ok(())
+}
+
+async fn backup(save: Save) -> Result<()> {
+    let store = save.place.store().await?;
+    // Hashes of passwords and addresses of trunks are in it: it is its owner's alone.
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&save.file);
+    let file = file.with_context(|| format!("cannot make {}", save.file.display()))?;
+    let mut packed = GzEncoder::new(BufWriter::new(file), Compression::default());
+    let made = store.backup(!save.without_cdrs, &mut packed).await?;
+    let mut file = packed.finish().context("cannot write the file")?;
+    file.flush().context("cannot write the file")?;
+    file.get_ref().sync_all().context("cannot write the file")?;
+    told(&made, "written");
+    Ok(())
+}
+
+fn told(backup: &Backup, verb: &str) {
+    let rows: u64 = backup.tables.iter().map(|table| table.rows).sum();
+    println!("{verb}: {rows} rows of {} tables, schema {}", backup.tables.len(), backup.version);
+}

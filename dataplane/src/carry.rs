@@ -3,7 +3,7 @@
 use anyhow::Context;
 use cdr::horizon::{Horizon, Place};
 use cdr::recover::{Books, Crash, replay};
-use cdr::segment::{Break, Reader, frame_bytes};
+use cdr::segment::{Break, Frames, frame_bytes};
 use cdr::{Priced, Record};
 use panel::wire::Want;
 use shard::book::grant_text;
@@ -73,17 +73,24 @@ fn read(found: &Found) -> Vec<Record> {
             return Vec::new();
         }
     };
-    let Some(reader) = Reader::new(&bytes) else {
+    let Some(mut frames) = Frames::of_segment(&bytes) else {
         tracing::error!(%path, "a journal segment has no sound header; nothing is read from it");
         return Vec::new();
     };
-    let mut records = Vec::new();
-    for entry in reader {
-        match entry {
-            Ok(entry) => records.push(entry.record),
+    let (mut records, mut last) = (Vec::new(), 0);
+    while let Some(frame) = frames.next() {
+        match frame {
+            Ok(frame) => {
+                last = frame.sequence;
+                match Record::decode(frame.payload) {
+                    Ok(record) => records.push(record),
+                    Err(flaw) => tracing::error!(%path, %flaw, "a journal record cannot be read and is left out"),
+                }
+            }
             Err(Break::Torn { at }) => tracing::info!(%path, at, "a journal segment ends in the middle of a record"),
             Err(Break::Corrupt { at }) => {
-                tracing::error!(%path, at, "a journal segment is damaged; the rest is not read")
+                let passed = frames.resume(last);
+                tracing::error!(%path, at, ?passed, "a journal segment is damaged; reading goes on behind it if it can");
             }
         }
     }

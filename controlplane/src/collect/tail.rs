@@ -157,7 +157,7 @@ fn read_segment(file: &SegmentFile, finished: bool, how: &Source, found: &mut Ga
         }
         match read_block(&block[..length], how.kind, found) {
             Some(Break::Corrupt { .. }) if finished || how.insist => {
-                if !pass_over(file, &source, found)? {
+                if !pass_over(file, &source, finished, found)? {
                     return Ok(());
                 }
             }
@@ -176,8 +176,9 @@ fn read_segment(file: &SegmentFile, finished: bool, how: &Source, found: &mut Ga
     }
 }
 
-/// Goes on behind damage, and says what was passed over. False if nothing whole follows: then the rest of the segment is passed over.
-fn pass_over(file: &SegmentFile, source: &File, found: &mut Gathered) -> io::Result<bool> {
+/// Goes on behind damage, and says what was passed over. False if nothing whole follows: then the
+/// rest of a finished segment is passed over.
+fn pass_over(file: &SegmentFile, source: &File, finished: bool, found: &mut Gathered) -> io::Result<bool> {
     let at = found.position.offset;
     let length = source.metadata()?.len();
     let mut rest = vec![0; usize::try_from(length.saturating_sub(at)).unwrap_or(usize::MAX)];
@@ -185,6 +186,11 @@ fn pass_over(file: &SegmentFile, source: &File, found: &mut Gathered) -> io::Res
     rest.truncate(rest_length);
     let sequence = sequence_before(source, at)?;
     let passed = Frames::at(&rest, at).resume(sequence);
+    if passed.is_none() && !finished {
+        // The writer may still make it whole: it writes again at the same place until it succeeds.
+        found.stopped = true;
+        return Ok(false);
+    }
     let bytes = passed.unwrap_or(rest_length as u64);
     tracing::error!(file = %file.path.display(), at, bytes, "a segment is damaged; records in this stretch are LOST to the database");
     let (boot, segment) = found.position.file();

@@ -180,12 +180,23 @@ async fn a_price_that_no_rate_explains_and_a_broken_record_are_named() {
     let mut broken = cdrs[0].clone();
     (broken.call.sequence, broken.decision) = (8, vec![255, 1, 2]);
     let cursor = Cursor { boot: 1, segment: 1, offset: 9 };
-    let cdrs = [odd, broken];
+    // As an earlier Tandem wrote it.
+    let mut older = cdrs[0].clone();
+    (older.call.sequence, older.decision[0]) = (9, 6);
+    let mut torn = cdrs[0].clone();
+    torn.call.sequence = 10;
+    torn.decision.truncate(20);
+    let cdrs = [odd, broken, older, torn];
     let batch = Batch { node: NodeId(1), kind: "journal", folder: "test", cdrs: &cdrs, traces: &[], cursor };
     scene.store.insert_cdrs(batch).await.unwrap();
     let (report, code) = scene.json(&[&["replay"][..], &DAY].concat());
-    assert_eq!((report["same"].as_u64(), report["unreadable"].as_u64(), code), (Some(2), Some(1), Some(3)));
+    assert_eq!((report["same"].as_u64(), report["unreadable"].as_u64(), code), (Some(2), Some(3), Some(3)));
     let inputs: Vec<_> = report["differences"].as_array().unwrap().iter().map(told).collect();
+    for named in ["format 255", "format 6"] {
+        let said = format!("decision record: {named} → only format {} can be replayed", rating::decision::FORMAT);
+        assert!(inputs.contains(&said), "{inputs:?}");
+    }
+    assert!(inputs.contains(&"decision record: 20 bytes → cannot be read".into()), "{inputs:?}");
     assert!(inputs.contains(&"sell price: 9.00 for 60 s → 0.06 for 60 s".into()), "{inputs:?}");
 }
 

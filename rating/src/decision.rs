@@ -15,7 +15,8 @@ use crate::routes::{Ask, Candidate, Reason, Routes, Verdict};
 
 /// Bytes of a record at most.
 pub const DECISION_BYTES_MAX: usize = 1_024;
-const FORMAT: u8 = 7;
+/// The format that is written, and the only one that is read: what older ones lack decides as well.
+pub const FORMAT: u8 = 7;
 const HAS_BUY: u8 = 0x80;
 const HAS_CURRENCY: u8 = 0x40;
 /// It stands in a failover plan.
@@ -74,6 +75,11 @@ pub fn encode(revision: Revision, ask: &Ask, routes: &Routes, out: &mut Vec<u8>)
             return;
         }
     }
+}
+
+/// The format of a record, to tell an older one from a broken one; `None` for an empty one.
+pub fn format_of(bytes: &[u8]) -> Option<u8> {
+    bytes.first().copied()
 }
 
 /// Reads a record; `None` for anything that [`encode`] does not write.

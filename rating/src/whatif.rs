@@ -5,11 +5,15 @@
 
 use alloc::vec::Vec;
 
-use snapshot::View;
-use units::{CarrierId, Cause, Currency, EgressTrunkId, Money, Terms};
+use snapshot::{Seek, View};
+use units::{
+    CarrierId, Cause, Currency, EgressTrunkId, IngressTrunkId, Jurisdiction, Money, NodeId, Number, PlanId, Terms,
+    WallTime,
+};
 
 use crate::charge::charge;
 use crate::decision::Decision;
+use crate::destination::Destination;
 use crate::margin::sell;
 use crate::policy::Policies;
 use crate::quality::Indexes;
@@ -18,17 +22,42 @@ use crate::routes::{Ask, Routes, Verdict, marked, routes};
 /// Calls that are best decided together: enough to share cache lines, few enough to be held.
 pub const BATCH: usize = 16_384;
 
-/// A recorded call, read once.
+/// A recorded call, read once: what is left of the inputs of its decision where a draft says plan, sell rate and bits of trunks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PastCall {
-    /// The inputs of its decision; plan, sell rate and bits of trunks are the draft's to say.
-    pub ask: Ask,
+    /// The destination, as it was routed.
+    pub called: Number,
+    calling: Number,
+    lrn: Number,
+    ingress: IngressTrunkId,
+    originator: CarrierId,
+    plan: PlanId,
+    node: NodeId,
+    jurisdiction: Jurisdiction,
+    at: WallTime,
+    seed: u64,
     /// Milliseconds talked; `None` if nobody answered.
-    pub talked_ms: Option<u64>,
+    talked_ms: Option<u64>,
     /// Trunks in [`Past`]'s list that could not be reached: first and behind the last.
     down: (u32, u32),
     /// Trunks that were tried before the one that answered, likewise; all of them where none did.
     failed: (u32, u32),
+    /// Its place among those that knew of quality.
+    indexes: Option<u32>,
+}
+
+impl PastCall {
+    fn destination(&self) -> Destination {
+        Destination { called: self.called, lrn: self.lrn, jurisdiction: self.jurisdiction }
+    }
+
+    /// Begins to look for the sell rate.
+    fn approach(&self, view: &View<'_>, go_on: impl Fn(&Seek<'_, '_>)) {
+        let deck = view.ingress(self.ingress).and_then(|ingress| view.deck(ingress.way(self.jurisdiction).1));
+        if let Some(deck) = deck {
+            go_on(&self.destination().keys().seek(deck));
+        }
+    }
 }
 
 /// Recorded calls in one piece of memory.
@@ -37,6 +66,8 @@ pub struct Past {
     /// The calls.
     pub calls: Vec<PastCall>,
     trunks: Vec<EgressTrunkId>,
+    /// Few plans order by quality.
+    indexes: Vec<Indexes>,
 }
 
 impl Past {
@@ -44,6 +75,7 @@ impl Past {
     pub fn clear(&mut self) {
         self.calls.clear();
         self.trunks.clear();
+        self.indexes.clear();
     }
 
     /// Adds a call by its decision record; `answered_by` is the trunk that took it, `talked_ms` how long.
@@ -57,12 +89,34 @@ impl Past {
         // An unanswered call says nothing of how another order would have ended.
         let kept = kept.map(|candidate| candidate.egress).filter(|_| talked_ms.is_some());
         let failed = self.list(kept.take_while(|egress| *egress != answered_by));
-        self.calls.push(PastCall { ask: decision.ask, talked_ms, down, failed });
+        self.add_refused(decision.ask);
+        if let Some(call) = self.calls.last_mut() {
+            (call.talked_ms, call.down, call.failed) = (talked_ms, down, failed);
+        }
     }
 
     /// Adds a call that was refused before its routes were judged.
     pub fn add_refused(&mut self, ask: Ask) {
-        self.calls.push(PastCall { ask, ..PastCall::default() });
+        let Ask { called, calling, lrn, ingress, originator, plan, node, jurisdiction, at, seed, .. } = ask;
+        let indexes = (ask.indexes != Indexes::default()).then(|| {
+            self.indexes.push(ask.indexes);
+            self.indexes.len() as u32 - 1
+        });
+        let call = PastCall {
+            called,
+            calling,
+            lrn,
+            ingress,
+            originator,
+            plan,
+            node,
+            jurisdiction,
+            at,
+            seed,
+            indexes,
+            ..PastCall::default()
+        };
+        self.calls.push(call);
     }
 
     fn list(&mut self, trunks: impl Iterator<Item = EgressTrunkId>) -> (u32, u32) {
@@ -115,7 +169,7 @@ impl WhatIf {
         let mut order = core::mem::take(&mut self.order);
         order.clear();
         let head = |call: &PastCall| {
-            let digits = call.ask.called.digits();
+            let digits = call.called.digits();
             let mut head = [0; 8];
             head[..digits.len().min(8)].copy_from_slice(&digits[..digits.len().min(8)]);
             u64::from_be_bytes(head)
@@ -124,7 +178,15 @@ impl WhatIf {
         order.sort_unstable();
         fates.clear();
         fates.resize(past.calls.len(), Fate::Failed);
-        for (_, place) in &order {
+        let call = |turn: usize| order.get(turn).map(|(_, place)| &past.calls[*place as usize]);
+        for (turn, (_, place)) in order.iter().enumerate() {
+            // What the next calls will wait for first is asked for now.
+            if let Some(call) = call(turn + 2) {
+                call.approach(view, |_| {});
+            }
+            if let Some(call) = call(turn + 1) {
+                call.approach(view, |seek| seek.reach());
+            }
             let place = *place as usize;
             fates[place] = self.decide(view, policies, past, &past.calls[place]);
         }
@@ -133,21 +195,37 @@ impl WhatIf {
 
     /// What would have become of this call. Allocates nothing.
     pub fn decide(&mut self, view: &View<'_>, policies: &Policies, past: &Past, call: &PastCall) -> Fate {
-        let Some(ingress) = view.ingress(call.ask.ingress) else { return Fate::Blocked(Cause::ORIGINATOR_NOT_FOUND) };
+        let Some(ingress) = view.ingress(call.ingress) else { return Fate::Blocked(Cause::ORIGINATOR_NOT_FOUND) };
         if !ingress.active() {
             return Fate::Blocked(Cause::INGRESS_TRUNK_INACTIVE);
         }
         let payer = (ingress.id(), ingress.account());
-        let (plan, sell_deck) = ingress.way(call.ask.jurisdiction);
-        let sell = match sell(view, payer, sell_deck, &call.ask.destination(), call.ask.at) {
+        let (plan, sell_deck) = ingress.way(call.jurisdiction);
+        let sell = match sell(view, payer, sell_deck, &call.destination(), call.at) {
             Ok(sell) => sell,
             Err(cause) => return Fate::Blocked(cause),
         };
         let down = past.trunks(call.down);
         let bits = if down.is_empty() { 0 } else { marked(view, plan, |trunk| down.contains(&trunk)) };
         // Places of a plan mean nothing in another one; in a changed plan the indexes stand by place.
-        let indexes = if plan == call.ask.plan { call.ask.indexes } else { Indexes::default() };
-        let ask = Ask { plan, sell, unreachable: bits, resting: 0, throttled: 0, indexes, ..call.ask };
+        let known = call.indexes.filter(|_| plan == call.plan).and_then(|place| past.indexes.get(place as usize));
+        let ask = Ask {
+            node: call.node,
+            ingress: call.ingress,
+            plan,
+            sell,
+            originator: call.originator,
+            calling: call.calling,
+            called: call.called,
+            lrn: call.lrn,
+            jurisdiction: call.jurisdiction,
+            at: call.at,
+            seed: call.seed,
+            unreachable: bits,
+            resting: 0,
+            throttled: 0,
+            indexes: known.copied().unwrap_or_default(),
+        };
         if let Err(cause) = routes(view, policies, &ask, &mut self.routes) {
             return Fate::Blocked(cause);
         }

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use cdr::{Cdr, Priced};
 use clap::Args;
 use rating::Charge;
-use rating::decision::{Decision, decode};
+use rating::decision::{Decision, FORMAT, decode, format_of};
 use rating::replay::{Difference, Repeater, price, same_terms};
 use serde::Serialize;
 use units::EgressTrunkId;
@@ -25,7 +25,8 @@ const PROGRESS_CALLS: u64 = 100_000;
 /// Makes recorded decisions again and compares order, verdicts, rates and prices.
 ///
 /// Each call's decision record holds every input besides the snapshot, so the snapshot file of its revision gives the same answer on any
-/// machine. Exit code 0: all the same; 3: something differs, a record cannot be read or a revision is missing, and each is named.
+/// machine. Exit code 0: all the same; 3: something differs, a record cannot be read or a revision is missing, and each is named. A record
+/// of another format, written by an earlier or later Tandem, is named by its format.
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
@@ -93,6 +94,17 @@ async fn export(past: &mut Past, path: &PathBuf) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What is said of a record that cannot be read.
+fn unread(decision: &[u8]) -> Difference {
+    let (recorded, repeated) = match format_of(decision) {
+        Some(format) if format != FORMAT => {
+            (format!("format {format}"), format!("only format {FORMAT} can be replayed"))
+        }
+        _ => (format!("{} bytes", decision.len()), "cannot be read".to_owned()),
+    };
+    Difference { input: "decision record".into(), recorded, repeated }
+}
+
 /// What was found.
 #[derive(Debug, Default, Serialize)]
 struct Report {
@@ -147,8 +159,7 @@ impl Replay {
         }
         let Some(decision) = decode(&cdr.decision) else {
             self.report.unreadable += 1;
-            let (recorded, repeated) = (format!("{} bytes", cdr.decision.len()), "cannot be read".to_owned());
-            return self.told(cdr, Difference { input: "decision record".into(), recorded, repeated });
+            return self.told(cdr, unread(&cdr.decision));
         };
         let found = match self.library.revision(decision.revision.0) {
             Ok(opened) => {

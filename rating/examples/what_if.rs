@@ -26,7 +26,7 @@ const TARGET: f64 = 500_000.0;
 
 fn main() {
     let model = model();
-    let (kept, start) = on_a_cache_line(&model.encode().expect("the model is sound"));
+    let (kept, start) = as_mapped(&model.encode().expect("the model is sound"));
     let view = View::open(&kept[start..]);
     let policies = Policies::compile(&view).expect("there are no policies");
     let batches = past(&view, &policies);
@@ -63,7 +63,7 @@ fn main() {
 }
 
 /// The image where a mapped file would have it: at the start of a cache line.
-fn on_a_cache_line(image: &[u8]) -> (Vec<u8>, usize) {
+fn as_mapped(image: &[u8]) -> (Vec<u8>, usize) {
     let mut kept = vec![0; image.len() + 64];
     let start = kept.as_ptr().align_offset(64);
     kept.truncate(start + image.len());

@@ -1,6 +1,6 @@
 //! A lookup in steps, so that lookups in several decks wait for memory together instead of one after the other.
 //!
-//! Large decks do not stay in a core's caches: a lookup waits for its slot, then for its bucket. Whoever has many to make begins them
+//! Large decks do not stay near a core: a lookup waits for its slot, then for its bucket. Whoever has many to make begins them
 //! all ([`Seek::new`]), then moves them all on ([`Seek::reach`]), and only then asks each for its rate ([`Seek::find`]). Asking is a plain
 //! load whose value nobody needs.
 

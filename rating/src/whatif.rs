@@ -19,7 +19,7 @@ use crate::policy::Policies;
 use crate::quality::Indexes;
 use crate::routes::{Ask, Routes, Verdict, marked, routes};
 
-/// Calls that are best decided together: enough to share cache lines, few enough to be held.
+/// Calls that `tandem whatif` decides together: enough to share cache lines where they are dense, few enough to be held.
 pub const BATCH: usize = 16_384;
 
 /// A recorded call, read once: what is left of the inputs of its decision where a draft says plan, sell rate and bits of trunks.
@@ -164,7 +164,7 @@ pub struct WhatIf {
 
 impl WhatIf {
     /// What would have become of all of these calls, in their order; `fates` is emptied first. Neighbours on the number line find
-    /// their rates in the same cache lines, so that a batch of thousands costs less a call than one alone.
+    /// their rates in the same cache lines where the calls are dense enough.
     pub fn decide_all(&mut self, view: &View<'_>, policies: &Policies, past: &Past, fates: &mut Vec<Fate>) {
         let mut order = core::mem::take(&mut self.order);
         order.clear();

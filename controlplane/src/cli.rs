@@ -12,6 +12,7 @@ mod external;
 mod jobs;
 mod journal;
 mod limits;
+mod node;
 mod past;
 mod replay;
 mod revision;
@@ -78,6 +79,9 @@ enum Noun {
     /// Exports, retention and other work in the background.
     #[command(subcommand)]
     Jobs(jobs::Verb),
+    /// Machines.
+    #[command(subcommand)]
+    Node(node::Verb),
     /// Routing.
     #[command(subcommand)]
     Route(route::Verb),
@@ -177,6 +181,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Noun::Deck(verb) => deck::run(verb).await,
         Noun::Limits(arguments) => limits::run(arguments).await,
         Noun::Jobs(verb) => jobs::run(verb).await,
+        Noun::Node(verb) => node::run(verb).await,
         Noun::Route(verb) => route::run(verb).await,
         Noun::Standings { place, form } => standings::run(&place, form).await,
         Noun::Revision(verb) => revision::run(verb).await,

@@ -47,6 +47,10 @@ pub struct Settings {
     /// Whom mail about balances is from.
     #[arg(long, value_name = "ADDRESS", default_value = "tandem@localhost")]
     pub mail_from: String,
+    /// The ledger answers although MariaDB waits for a replica (semi-synchronous replication) and none acknowledges. Without it nodes
+    /// live on what they hold until one does: a grant that only a lost database knew would be lent twice.
+    #[arg(long)]
+    pub ledger_alone: bool,
     /// What to log: error, warn, info, debug, trace, or a filter by module.
     #[arg(long, value_name = "FILTER", default_value = "info,sqlx=warn")]
     pub log: String,
@@ -76,6 +80,7 @@ pub async fn run(settings: Settings) -> Result<()> {
         store = open(&url) => store?,
         () = &mut asked_to_end => return Ok(()),
     };
+    store.answer_alone(settings.ledger_alone);
     let listener =
         TcpListener::bind(settings.http).await.with_context(|| format!("cannot listen on {}", settings.http))?;
     write_secret(&folder.database(), &url).context("cannot write run/database")?;

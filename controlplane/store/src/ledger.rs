@@ -4,8 +4,10 @@
 //! Every operation carries a globally unique id and answers a repetition as it answered the first time. For each account
 //! `available + held + settled = funds`; each change of a row is also an entry, and entries are never changed.
 
+mod fence;
 mod posts;
 
+pub use fence::WriteOff;
 pub(crate) use posts::post;
 
 use ::ledger::{Account, Ask, Balance, Flaw, Grant, State, Step};
@@ -78,7 +80,7 @@ pub struct Entry {
     pub id: String,
     /// When.
     pub at: WallTime,
-    /// `limit`, `netting`, `payment`, `correction`, `payout`, `grant`, `close`, `post` or `cost`.
+    /// `limit`, `netting`, `payment`, `correction`, `payout`, `grant`, `close`, `post`, `cost` or `write_off`.
     pub kind: String,
     /// What it changed.
     pub change: Balance,
@@ -102,14 +104,16 @@ impl Store {
         };
         let known = find_grant(&mut tx, id).await?;
         let draft = object::get::<AccountDraft>(&mut tx, account.0).await?;
+        let fenced = fence::is_fenced(&mut tx, id).await?;
         let allowance = caps::allowance(&mut tx, account.0, &draft, &balance, now()).await?;
         let funds = Account { limited: draft.is_limited(), available: balance.available, allowance };
         let (amount, step) =
-            ::ledger::grant(id, account, known.as_ref(), &funds, ask, false).map_err(|flaw| foreign(id, flaw))?;
+            ::ledger::grant(id, account, known.as_ref(), &funds, ask, fenced).map_err(|flaw| foreign(id, flaw))?;
         if let Some(step) = step {
             write(&mut tx, &step, known.is_some(), "grant").await?;
             tx.commit().await?;
         }
+        self.acknowledged().await?;
         Ok(amount)
     }
 
@@ -122,13 +126,11 @@ impl Store {
             return Err(StoreError::missing("account", account));
         }
         let known = find_grant(&mut tx, id).await?;
-        match ::ledger::close(id, account, known.as_ref(), used).map_err(|flaw| foreign(id, flaw))? {
-            Some(step) => {
-                write(&mut tx, &step, known.is_some(), "close").await?;
-                tx.commit().await
-            }
-            None => Ok(()),
+        if let Some(step) = ::ledger::close(id, account, known.as_ref(), used).map_err(|flaw| foreign(id, flaw))? {
+            write(&mut tx, &step, known.is_some(), "close").await?;
+            tx.commit().await?;
         }
+        self.acknowledged().await
     }
 
     /// Books money that a carrier has paid. The same reference again does nothing; with another amount it is refused.

@@ -29,6 +29,7 @@ mod people;
 mod plans;
 mod policy;
 mod rates;
+mod replica;
 mod revisions;
 mod search;
 mod settings;
@@ -40,7 +41,7 @@ mod zone;
 
 use std::sync::Arc;
 
-pub use self::ledger::{Booking, Entry, Payment};
+pub use self::ledger::{Booking, Entry, Payment, WriteOff};
 pub use ::ledger::{Ask, Balance, Grant, State as GrantState};
 pub use accounts::{Account, AccountDraft, AccountKind, Caps, Thresholds};
 pub use audit::AuditEntry;
@@ -66,6 +67,7 @@ pub use people::{ApiKey, ApiKeyDraft, User, UserDraft, WebSession};
 pub use plans::{Plan, PlanDraft};
 pub use policy::without_secrets;
 pub use rates::{RATES_PAGE_MAX, RateAfter, check_rate};
+pub use replica::Replica;
 pub use revisions::REVISIONS_KEPT_MAX;
 pub use search::{CallStory, CdrFilter, CdrKind, OverviewRow, SEARCH_ROWS_MAX, Side};
 pub use traffic::Traffic;
@@ -79,6 +81,7 @@ use sql::{Database, Tx};
 pub struct Store {
     database: Database,
     rates: Arc<rates::Shelf>,
+    standby: Arc<replica::Standby>,
 }
 
 impl core::fmt::Debug for Store {
@@ -90,7 +93,7 @@ impl core::fmt::Debug for Store {
 impl Store {
     /// Opens `sqlite:PATH` or `mysql://user:password@host:port/name?socket=…` and brings its tables up to date.
     pub async fn open(url: &str) -> Result<Store> {
-        Ok(Store { database: Database::open(url).await?, rates: Arc::default() })
+        Ok(Store { database: Database::open(url).await?, rates: Arc::default(), standby: Arc::default() })
     }
 
     async fn read(&self) -> Result<Tx> {

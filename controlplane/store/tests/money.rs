@@ -25,6 +25,7 @@ on_both! {
     a_postpaid_account_without_a_limit_may_owe
     a_credit_limit_is_part_of_the_funds
     many_nodes_asking_at_once_never_get_more_than_there_is
+    what_a_lost_node_held_is_written_off_once_and_it_is_lent_nothing_more
 }
 
 /// `available + held + settled = funds`, and the account's row is the sum of its entries.
@@ -222,4 +223,26 @@ async fn many_nodes_asking_at_once_never_get_more_than_there_is(store: Store) {
     let balance = adds_up(&store, w.payer).await;
     assert_eq!((balance.held, balance.available), (total, money("20") - total));
     assert!(balance.available >= Money::ZERO);
+}
+
+async fn what_a_lost_node_held_is_written_off_once_and_it_is_lent_nothing_more(store: Store) {
+    let (w, account) = paid(&store, "10").await;
+    let id = |node, boot, sequence| units::GrantId { node: NodeId(node), boot, sequence };
+    let (open, closed, other) = (id(7, 3, 1), id(7, 3, 2), id(8, 1, 1));
+    for grant in [open, closed, other] {
+        store.grant(grant, account, ask("2")).await.unwrap();
+    }
+    store.close(closed, account, money("0.5")).await.unwrap();
+    collect(&store, &[call(w, 1, "0.3", &[(open, "0.3")])], 10).await;
+    let back = store.write_off(NodeId(7), "its disk is gone").await.unwrap();
+    assert_eq!((back.boot, back.grants, back.returned), (3, 2, vec![(account, money("2.2"))]));
+    let balance = adds_up(&store, w.payer).await;
+    assert_eq!((balance.available, balance.held, balance.settled), (money("7.7"), money("2"), money("0.3")));
+    assert_eq!(store.write_off(NodeId(7), "").await.unwrap().grants, 0, "once");
+    for (grant, lent) in [(open, "0"), (id(7, 3, 9), "0"), (id(7, 4, 1), "1"), (other, "2")] {
+        assert_eq!(store.grant(grant, account, ask("1")).await.unwrap(), money(lent), "{grant:?}");
+    }
+    // A record that turns up after all is paid from what is available, for all to see.
+    collect(&store, &[call(w, 2, "0.5", &[(closed, "0.5")])], 20).await;
+    assert_eq!(adds_up(&store, w.payer).await.available, money("6.2"));
 }

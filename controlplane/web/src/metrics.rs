@@ -33,6 +33,9 @@ pub(crate) fn text(app: &Inner) -> String {
     gauge(&mut out, "data_plane_up", "The data plane answers.", u64::from(up));
     gauge(&mut out, "published_revision", "The newest published snapshot.", app.snapshots.revision());
     backlog(&mut out, &app.link.backlog());
+    let silent = u64::from(app.store.replica_is_silent());
+    let help = "The ledger waits for a replica that does not acknowledge; nodes live on what they hold.";
+    gauge(&mut out, "ledger_replica_silent", help, silent);
     if let Some(heard) = heard {
         node(&mut out, &heard);
         shards(&mut out, &heard);

@@ -6,7 +6,6 @@ use call::effect::{Effect as CallOrder, Place, Trunk};
 use call::{Call, Context};
 use cdr::Record;
 use rating::quality::Over;
-use units::mutant::{self, Mutant};
 use units::{Clock, Instant, PlanId, ShardId};
 
 use crate::book::{Allowed, Entry, Limits, Order};
@@ -188,7 +187,7 @@ impl Shard {
 
     /// A call's money is free again when its record is safe: until then a crash would bill the call anew, from all that it held.
     fn settle(&mut self, entry: Entry, safe_at: Option<u64>, out: &mut Effects) {
-        match safe_at.filter(|_| !mutant::is(Mutant::RestFreedBeforeRecord)) {
+        match safe_at {
             Some(ticket) => self.waiting.push_back((ticket, Waiting::Settle(entry))),
             None => self.ask_home(entry, out),
         }

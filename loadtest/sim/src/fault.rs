@@ -58,22 +58,30 @@ pub const FLAWS: [Flaw; 4] = [Flaw::Lost, Flaw::Doubled, Flaw::Late(SECOND), Fla
 /// The prefix whose terminators are tried in the order of their numbers.
 const CALLED: &str = "331";
 
-fn story(flow: &Flow, fault: Option<(usize, Flaw)>) -> Story {
-    let call = CallStory {
-        at: 0,
-        originator: 0,
-        calling: "164600000000".to_string(),
-        called: format!("{CALLED}00000000"),
-        caller: flow.caller,
-        callees: flow.callees,
-    };
+impl Flow {
+    /// One call of this flow, with a fault in its so-manieth message.
+    pub fn story(&self, fault: Option<(usize, Flaw)>) -> Story {
+        let call = CallStory {
+            at: 0,
+            originator: 0,
+            calling: "164600000000".to_string(),
+            called: format!("{CALLED}00000000"),
+            caller: self.caller,
+            callees: self.callees,
+        };
+        Story { calls: alloc::vec![call], fault, ..plain() }
+    }
+}
+
+/// A story without calls, faults and want of money.
+pub fn plain() -> Story {
     Story {
         seed: 1,
         nodes: 1,
         shards: 2,
-        calls: alloc::vec![call],
+        calls: Vec::new(),
         weather: Weather { lost: 0, doubled: 0, late: 0, late_max: 0 },
-        fault,
+        fault: None,
         crash: None,
         away: 0,
         republish: None,
@@ -95,7 +103,7 @@ pub struct Seen {
 
 /// Runs a flow with a fault in its so-manieth message, or without; says which promise was broken, if one was.
 pub fn run(flow: &Flow, fault: Option<(usize, Flaw)>, tell: &mut dyn FnMut(u64, &str)) -> Result<Seen, String> {
-    let mut world = World::new(story(flow, fault), tell);
+    let mut world = World::new(flow.story(fault), tell);
     world.run();
     judge::judge(&world).map_err(|why| format!("{}, {fault:?}: {why}", flow.name))?;
     Ok(Seen {

@@ -39,6 +39,8 @@ pub struct Outcome {
     pub attempts: usize,
     /// Records in the journals.
     pub records: usize,
+    /// Processes that were killed.
+    pub crashes: u32,
     /// What each originator was billed, in nano-units.
     pub settled: Vec<i64>,
 }
@@ -67,6 +69,7 @@ pub fn play(story: Story, tell: &mut dyn FnMut(u64, &str)) -> Result<Outcome, St
     let settled = (1..=story::ORIGINATORS as u32).map(|id| world.bank.row(units::AccountId(id)).settled.nanos());
     Ok(Outcome {
         settled: settled.collect(),
+        crashes: world.crashes,
         calls: world.callers.len(),
         answered: world.callers.iter().filter(|caller| caller.answered.is_some()).count(),
         attempts: world.callees.len(),

@@ -120,6 +120,8 @@ pub struct World<'a> {
     pub now: u64,
     /// Messages sent so far.
     pub messages: usize,
+    /// Processes that were killed.
+    pub crashes: u32,
     chance: Chance,
     events: BTreeMap<(u64, u64), Event>,
     count: u64,
@@ -158,6 +160,7 @@ impl<'a> World<'a> {
             faults: Vec::new(),
             now: 0,
             messages: 0,
+            crashes: 0,
             chance: Chance::new(story.seed ^ 0xABCD),
             events: BTreeMap::new(),
             count: 0,
@@ -395,6 +398,7 @@ impl<'a> World<'a> {
             return;
         }
         self.say(|| format!("the data plane of node {node} is killed"));
+        self.crashes += 1;
         self.faults.extend(self.sums.on_kill(self.now, node).err());
         let site = &mut self.sites[node];
         for record in site.disk.kill(&mut self.chance) {

@@ -34,8 +34,6 @@ pub enum Mutant {
     ReservedByAnotherRevision,
     /// Node: a call talks on when its paid time is over.
     TalksBeyondPaidTime,
-    /// Node: what a call did not use is free before its record is safe.
-    RestFreedBeforeRecord,
     /// Node: what a call did not use is not freed.
     RestKept,
     /// Node: idle grants are kept.
@@ -52,7 +50,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 19] = [
+    pub const ALL: [Mutant; 18] = [
         Mutant::LentTwice,
         Mutant::RefusalForgotten,
         Mutant::NoTombstone,
@@ -65,7 +63,6 @@ impl Mutant {
         Mutant::AnsweredBeforeStart,
         Mutant::ReservedByAnotherRevision,
         Mutant::TalksBeyondPaidTime,
-        Mutant::RestFreedBeforeRecord,
         Mutant::RestKept,
         Mutant::IdleGrantKept,
         Mutant::NeverAskedAgain,

@@ -20,6 +20,7 @@ pub struct Database {
 }
 
 /// A fresh SQLite file.
+#[allow(dead_code, reason = "one story is about MariaDB alone")]
 pub async fn sqlite() -> Database {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let url = format!("sqlite:{}", folder.path().join("tandem.sqlite").display());
@@ -61,7 +62,7 @@ fn start() -> (Child, PathBuf) {
          mariadb-install-db --no-defaults --datadir={folder}/data --user=root --skip-test-db \
              --auth-root-authentication-method=normal >install.log 2>&1
          mariadbd --no-defaults --datadir={folder}/data --socket={socket} --pid-file={folder}/pid --user=root \
-             --skip-networking --skip-name-resolve --innodb-buffer-pool-size=64M >server.log 2>&1 </dev/null &
+             --skip-networking --skip-name-resolve --log-bin=binlog --innodb-buffer-pool-size=64M >server.log 2>&1 </dev/null &
          echo started; read -r closed || true; kill $!; wait $! || true",
         folder = folder.display(),
         socket = socket.display()

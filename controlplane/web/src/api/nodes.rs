@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use panel::wire::{Answer, Ask};
 use serde::{Deserialize, Serialize};
+use units::NodeId;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -15,7 +16,7 @@ use crate::live::Heard;
 use crate::page::List;
 use crate::problem::{Answered, Code, Problem};
 use crate::services::App;
-use crate::value::Time;
+use crate::value::{AccountRef, Amount, Time};
 
 /// One shard.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -105,9 +106,39 @@ pub struct DrainAsk {
     pub on: bool,
 }
 
+/// Give a node up.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WriteOffAsk {
+    /// The node cannot carry calls any more, and will not come back with its old data folder. What it would spend then is spent twice.
+    pub fenced: bool,
+    /// Why, for people.
+    pub note: String,
+}
+
+/// What came back to one account.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Returned {
+    /// The account.
+    pub account: AccountRef,
+    /// How much, in its currency.
+    pub amount: Amount,
+}
+
+/// What a node's end gave back.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct WrittenOff {
+    /// Starts of the node's data plane up to this one are lent nothing more.
+    pub boot: u32,
+    /// Grants that held something.
+    pub grants: u32,
+    /// By account.
+    pub returned: Vec<Returned>,
+}
+
 /// The paths of nodes.
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(drain))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(drain)).routes(routes!(write_off))
 }
 
 /// Lists the nodes.
@@ -181,4 +212,31 @@ async fn drain(
         tracing::warn!(%flaw, actor = caller.actor(), "a drain could not be written down");
     }
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Gives what a lost node held back to the accounts, and lends nothing more to its starts so far. Records of its calls that turn up
+/// later are paid from what is available then.
+#[utoipa::path(post, path = "/api/v1/nodes/{id}/write-off", tag = "nodes", request_body = WriteOffAsk,
+    params(("id" = u16, Path)), responses((status = 200, description = "What came back.", body = WrittenOff)))]
+async fn write_off(
+    caller: May<rights::MoneyWrite>,
+    State(app): State<App>,
+    Key(id): Key<u16>,
+    Body(ask): Body<WriteOffAsk>,
+) -> Answered<Json<WrittenOff>> {
+    if !ask.fenced {
+        return Err(Problem::invalid("/fenced", "a node that lives on would spend the money a second time"));
+    }
+    if id == app.node.0 && app.live.heard().as_ref().is_some_and(Heard::is_up) {
+        return Err(Problem::new(Code::Conflict, format!("node {id} is alive: its data plane answers")));
+    }
+    let done = app.store.write_off(NodeId(id), &ask.note).await?;
+    if let Err(flaw) = app.store.audit(&caller.entry("write_off", format!("node {id}"), None, Some(&ask))).await {
+        tracing::warn!(%flaw, actor = caller.actor(), "a write-off could not be written down");
+    }
+    let returned = done
+        .returned
+        .into_iter()
+        .map(|(account, amount)| Returned { account: AccountRef(account.0), amount: Amount(amount) });
+    Ok(Json(WrittenOff { boot: done.boot, grants: done.grants, returned: returned.collect() }))
 }

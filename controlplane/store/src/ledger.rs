@@ -112,6 +112,9 @@ impl Store {
         if let Some(step) = step {
             write(&mut tx, &step, known.is_some(), "grant").await?;
             tx.commit().await?;
+        } else {
+            // What follows takes a connection of its own.
+            drop(tx);
         }
         self.acknowledged().await?;
         Ok(amount)
@@ -129,6 +132,8 @@ impl Store {
         if let Some(step) = ::ledger::close(id, account, known.as_ref(), used).map_err(|flaw| foreign(id, flaw))? {
             write(&mut tx, &step, known.is_some(), "close").await?;
             tx.commit().await?;
+        } else {
+            drop(tx);
         }
         self.acknowledged().await
     }

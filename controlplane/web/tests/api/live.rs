@@ -217,4 +217,10 @@ async fn nodes_and_metrics_tell_what_the_data_plane_counts() {
     admin.send("POST", "/api/v1/nodes/1/drain", json!({ "on": true })).await.expect(204);
     assert!(node.link.asked.lock().unwrap().contains(&Ask::Drain { on: true }));
     admin.send("POST", "/api/v1/nodes/9/drain", json!({ "on": true })).await.problem(404, "not_found");
+    let lost = json!({ "fenced": true, "note": "its disk is gone" });
+    admin.send("POST", "/api/v1/nodes/1/write-off", lost.clone()).await.problem(409, "conflict");
+    let alive = json!({ "fenced": false, "note": "" });
+    admin.send("POST", "/api/v1/nodes/9/write-off", alive).await.problem(422, "invalid");
+    let back = admin.send("POST", "/api/v1/nodes/9/write-off", lost).await.expect(200);
+    assert_eq!((back["grants"].as_u64(), back["returned"].as_array().unwrap().len()), (Some(0), 0));
 }

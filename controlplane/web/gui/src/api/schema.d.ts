@@ -992,6 +992,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/nodes/{id}/write-off": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives what a lost node held back to the accounts, and lends nothing more to its starts so far. Records of its calls that turn up
+         *     later are paid from what is available then.
+         */
+        post: operations["post_nodes_id_write_off"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/notices": {
         parameters: {
             query?: never;
@@ -5512,6 +5532,13 @@ export interface components {
              */
             cdr_days?: number | null;
         };
+        /** @description What came back to one account. */
+        Returned: {
+            /** @description The account. */
+            account: components["schemas"]["AccountRef"];
+            /** @description How much, in its currency. */
+            amount: components["schemas"]["Amount"];
+        };
         /** @description What a file says and what that means. */
         Review: {
             /**
@@ -6395,6 +6422,28 @@ export interface components {
              * @default
              */
             till?: string;
+        };
+        /** @description Give a node up. */
+        WriteOffAsk: {
+            /** @description The node cannot carry calls any more, and will not come back with its old data folder. What it would spend then is spent twice. */
+            fenced: boolean;
+            /** @description Why, for people. */
+            note: string;
+        };
+        /** @description What a node's end gave back. */
+        WrittenOff: {
+            /**
+             * Format: int32
+             * @description Starts of the node's data plane up to this one are lent nothing more.
+             */
+            boot: number;
+            /**
+             * Format: int32
+             * @description Grants that held something.
+             */
+            grants: number;
+            /** @description By account. */
+            returned: components["schemas"]["Returned"][];
         };
     };
     responses: never;
@@ -9018,6 +9067,41 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_nodes_id_write_off: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WriteOffAsk"];
+            };
+        };
+        responses: {
+            /** @description What came back. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WrittenOff"];
+                };
             };
             /** @description What is wrong. */
             default: {

@@ -114,7 +114,6 @@ fn read(
         increases_from: terms.increases_from.map(|time| time.0),
         decreases_from: terms.decreases_from.map(|time| time.0),
     };
-    let mut sheet = sheet;
     let merged = merge(old, &sheet, terms.semantics.missing(), &dates);
     let told: Vec<_> = sheet.closings.iter().filter_map(|closing| closed(closing, &merged)).collect();
     sheet.warning_count += told.len();

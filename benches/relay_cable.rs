@@ -43,6 +43,9 @@ pub trait Turn {
     fn turn(&mut self, progress: &Progress);
 }
 
+/// Nanoseconds of CPU a packet.
+type Measure = fn() -> f64;
+
 fn address(ip: &str, port: u16) -> SocketAddr {
     SocketAddr::new(ip.parse().expect("an address"), port)
 }
@@ -53,7 +56,7 @@ fn main() {
         return;
     }
     let rounds = std::env::args().filter_map(|word| word.parse().ok()).next().unwrap_or(5);
-    let variants: [(&str, fn() -> f64); 6] = [
+    let variants: [(&str, Measure); 6] = [
         ("bare recvmmsg/sendmmsg, one socket", || sockets(bare_loop)),
         ("io_uring, 2,000 ports", || sockets(|_, peer| socket_relay::relay(own(), peer, PORTS))),
         ("tokio, 2,000 ports", || sockets(|_, peer| tokio_relay(peer))),

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use call::effect::Trunk;
 use panel::wire::{Reply, Want};
+use shard::book::Holder;
 use shard::{Config, Effect, Effects, Loaded, Shard};
 use sim::message::{self, Request};
 use sim::prices;
@@ -317,10 +317,11 @@ impl World {
         }
         self.catch_up(true);
         assert_eq!(self.shard.calls_held(), 0, "calls are forgotten");
+        assert_eq!(self.shard.book().taken(Holder::Switch), 0, "the whole node is empty");
         assert!(self.ports.is_empty(), "ports are closed: {:?}", self.ports);
         for id in 1..30 {
             let book = self.shard.book();
-            let taken = book.taken(Trunk::Ingress(IngressTrunkId(id))) + book.taken(Trunk::Egress(EgressTrunkId(id)));
+            let taken = book.taken(Holder::Ingress(IngressTrunkId(id))) + book.taken(Holder::Egress(EgressTrunkId(id)));
             assert_eq!(
                 (taken, book.reserved(AccountId(id))),
                 (0, Money::ZERO),

@@ -157,7 +157,8 @@ fn read_segment(file: &SegmentFile, finished: bool, how: &Source, found: &mut Ga
         }
         match read_block(&block[..length], how.kind, found) {
             Some(Break::Corrupt { .. }) if finished || how.insist => {
-                if !pass_over(file, &source, finished, found)? {
+                let passed = pass_over(file, &source, finished, found)?;
+                if !passed {
                     return Ok(());
                 }
             }

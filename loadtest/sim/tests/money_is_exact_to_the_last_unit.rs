@@ -16,7 +16,7 @@ fn racing(calls: u64, funds: i64) -> Story {
         calling: format!("1646{index:08}"),
         called: format!("{PREFIX}{index:08}"),
         // One in three of each node is short, and what it does not use must reach another.
-        caller: if index / 3 % 3 == 0 { CallerManner::Releases(4 * SECOND) } else { CallerManner::Waits },
+        caller: if (index / 3).is_multiple_of(3) { CallerManner::Releases(4 * SECOND) } else { CallerManner::Waits },
         callees: [answers; TERMINATORS],
     };
     let mut all = [0; ORIGINATORS];

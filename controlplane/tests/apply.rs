@@ -186,7 +186,7 @@ async fn a_payment_is_booked_once(store: Store) {
         (other[0].line, other[0].field.as_str()),
         (place(&dearer, "acme-opening").0, "accounts[0].payments[0].reference")
     );
-    assert!(other[0].why.contains("it was booked as 1000.00"), "{}", other[0]);
+    assert!(other[0].why.contains("it was booked as payment of 1000.00"), "{}", other[0]);
 }
 
 async fn a_mistake_that_only_the_database_can_see_names_its_place_and_changes_nothing(store: Store) {

@@ -70,7 +70,7 @@ mod tests {
         let vast = u64::MAX / 2;
         for (ports, ring, files, free, calls, named) in [
             (20_000, 16_384, 1 << 20, vast, 5_000, "media ports"),
-            (20_000, 960, 1_024, vast, 384, "descriptors"),
+            (20_000, 960, 1_024, vast, 360, "descriptors"),
             (20_000, 16_384, 1 << 20, 48 << 20, 1_024, "memory"),
         ] {
             assert_eq!(Ceiling::new(ports, (2, ring), files, free).calls(), (calls, named));

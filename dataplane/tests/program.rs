@@ -259,7 +259,8 @@ fn a_call_that_an_earlier_life_cut_is_billed_once_and_lost_grants_are_closed() {
     assert_eq!(cut.iter().map(|cdr| (cdr.call, cdr.attempt.0)).collect::<Vec<_>>(), [(call, 1), (call, 0)]);
     assert!(cut.iter().all(|cdr| cdr.duration_ms == 10_000 && cdr.cause == Cause::SWITCH_RESTARTED));
     assert_eq!(cut[1].sell.unwrap().price, Money::from_nanos(10_000_000));
-    assert!(written.contains(&Record::Granted { grant: lent, account, amount }), "its money is still lent");
+    let used = Money::from_nanos(10_000_000);
+    assert!(written.contains(&Record::GrantCarried { grant: lent, account, amount, used }), "its money is still lent");
     assert!(matches!(written.last(), Some(Record::Boot { boot: 5, .. })));
 
     assert!(start_plane(data.path()).terminate().success());

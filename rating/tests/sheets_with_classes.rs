@@ -32,6 +32,7 @@ fn a_north_american_row_is_a_rate_for_each_jurisdiction() {
         "1212555 any intra 0.01",
         "1212555 any indeterminate 0.012",
         "1224 any inter 0.004",
+        "1224 any intra blocked",
         "1900 any inter blocked",
         "1900 any intra blocked",
         "1900 any indeterminate blocked",

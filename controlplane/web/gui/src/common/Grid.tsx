@@ -54,6 +54,8 @@ export function Grid<R extends GridValidRowModel>({ name, columns, onOpen, empty
       rowHeight={29}
       columnHeaderHeight={32}
       hideFooter
+      // Where the browser draws scrollbars over the page, the last row would lie under ours.
+      scrollbarSize={10}
       disableRowSelectionOnClick
       disableColumnFilter
       onRowClick={(params) => onOpen?.(params.row)}

@@ -21,7 +21,10 @@ fn thousand_calls(switch: &Switch) {
         for record in of {
             let (ms, asked) = (record.number("duration_ms"), u64::from(talk_ms));
             // SIPp counts a pause from its last reading of the clock, which on a busy machine is some turns of its loop old.
-            assert!(record.answered() && (asked - 150..asked + 900).contains(&ms), "as long as SIPp talked: {record:#?}");
+            assert!(
+                record.answered() && (asked - 150..asked + 900).contains(&ms),
+                "as long as SIPp talked: {record:#?}"
+            );
             assert_eq!((record.text("originator"), record.text("terminator")), ("acme", "oria"));
             assert_eq!((record.number("sip_status"), record.text("released_by")), (200, "ingress"));
         }

@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use cdr::segment::Frames;
+use cdr::segment::{Frames, HEADER_BYTES};
 use cdr::{Cdr, Glimpse, Record, Start};
 use rtrb::{Producer, RingBuffer};
 use tempfile::TempDir;
@@ -99,7 +99,12 @@ fn all_frames(folder: &Path) -> Vec<(u64, Vec<u8>)> {
     let files = list(folder).unwrap();
     let read = |path: &Path| {
         let bytes = std::fs::read(path).unwrap();
-        let frames = Frames::of_segment(&bytes).unwrap();
+        // The disk may have failed while a file's header was written, and the program stopped before it tried again.
+        let Some(frames) = Frames::of_segment(&bytes) else {
+            assert!(bytes.len() < HEADER_BYTES, "a header that is whole is sound");
+            assert_eq!(path, files[files.len() - 1].path.as_path(), "only the last may be without");
+            return Vec::new();
+        };
         frames.map(|frame| frame.map(|frame| (frame.sequence, frame.payload.to_vec())).unwrap()).collect::<Vec<_>>()
     };
     files.iter().flat_map(|file| read(&file.path)).collect()

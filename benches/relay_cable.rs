@@ -5,43 +5,26 @@
 //! Takes root. `cargo bench -p benches --bench relay_cable [-- ROUNDS]`
 
 mod cable;
+mod pace;
 mod socket_relay;
 mod yardstick_mmsg;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket as Peer};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use aya::maps::Array;
 use aya::programs::{Xdp, XdpMode};
 use cable::{Cable, PEER, SWITCH};
 use fastpath::{Count, FastPath, Flow, Mode, Settings};
-use rustix::time::{ClockId, clock_gettime};
+use pace::{BURST, PACKETS, Progress, Turn, WARM_UP, cpu_nanos, measure, median};
 
-const PACKETS: u64 = 200_000;
-const WARM_UP: u64 = 20_000;
-/// Packets every millisecond.
-const BURST: usize = 80;
-const G711_20MS_BYTES: usize = 172;
 /// RTP ports, two a call: a thousand pairs of them for the socket relays as T1 says.
 const PORTS: u16 = 2_000;
 const PORT_LOW: u16 = 12_000;
 const PEER_PORT: u16 = 4_000;
-
-/// Shared by the relay and its peer.
-#[derive(Default)]
-pub struct Progress {
-    relayed: AtomicU64,
-    over: AtomicBool,
-}
-
-/// One turn of a relay's loop.
-pub trait Turn {
-    /// Waits for packets and relays them.
-    fn turn(&mut self, progress: &Progress);
-}
 
 /// Nanoseconds of CPU a packet.
 type Measure = fn() -> f64;
@@ -90,16 +73,6 @@ fn own() -> IpAddr {
     SWITCH.parse().expect("an address")
 }
 
-fn median(mut costs: Vec<f64>) -> f64 {
-    costs.sort_by(f64::total_cmp);
-    costs[costs.len() / 2]
-}
-
-fn cpu_nanos() -> u64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
-
 /// The peer: sends to all ports and forgets what comes back, until the end. Stands on a thread of its own in its namespace.
 fn peer(cable: &Cable, ports: Vec<SocketAddr>, progress: &Arc<Progress>) -> [std::thread::JoinHandle<()>; 2] {
     let socket = std::thread::scope(|scope| {
@@ -111,32 +84,9 @@ fn peer(cable: &Cable, ports: Vec<SocketAddr>, progress: &Arc<Progress>) -> [std
     });
     socket.set_read_timeout(Some(Duration::from_millis(200))).expect("a time-out on the peer");
     let (hearing, heard) = (Arc::clone(&socket), Arc::clone(progress));
-    let hear = move || {
-        let mut bytes = [0; 2_048];
-        while !heard.over.load(Ordering::Relaxed) {
-            let _ = hearing.recv_from(&mut bytes);
-        }
-    };
+    let hear = move || pace::hear(&hearing, &heard);
     let progress = Arc::clone(progress);
-    [std::thread::spawn(hear), std::thread::spawn(move || send(&socket, &ports, &progress))]
-}
-
-/// A steady pace over all ports, each port with its own sequence.
-fn send(peer: &Peer, ports: &[SocketAddr], progress: &Progress) {
-    let mut packet = [0; G711_20MS_BYTES];
-    packet[0] = 0x80;
-    packet[1] = 8;
-    let (mut sent, mut next) = (0usize, Instant::now());
-    while !progress.over.load(Ordering::Relaxed) {
-        for _ in 0..BURST {
-            let sequence = (sent / ports.len()) as u16;
-            packet[2..4].copy_from_slice(&sequence.to_be_bytes());
-            let _ = peer.send_to(&packet, ports[sent % ports.len()]);
-            sent += 1;
-        }
-        next += Duration::from_millis(1);
-        std::thread::sleep(next.saturating_duration_since(Instant::now()));
-    }
+    [std::thread::spawn(hear), std::thread::spawn(move || pace::send(&socket, &ports, &progress))]
 }
 
 /// Runs a relay over sockets; nanoseconds a packet.
@@ -145,15 +95,7 @@ fn sockets(relay: impl Fn(&Progress, SocketAddr) -> (Vec<SocketAddr>, Box<dyn Tu
     cable.stand_at_switch();
     let (ports, mut turn) = relay(&progress, address(PEER, PEER_PORT));
     let threads = peer(&cable, ports, &progress);
-    let relayed = || progress.relayed.load(Ordering::Relaxed);
-    while relayed() < WARM_UP {
-        turn.turn(&progress);
-    }
-    let (before, first) = (cpu_nanos() + cable.receiving_nanos(), relayed());
-    while relayed() < WARM_UP + PACKETS {
-        turn.turn(&progress);
-    }
-    let cost = (cpu_nanos() + cable.receiving_nanos() - before) as f64 / (relayed() - first) as f64;
+    let cost = measure(&progress, &mut *turn, || cpu_nanos() + cable.receiving_nanos());
     end(&progress, threads);
     cost
 }

@@ -4,17 +4,17 @@
 #[path = "../../rating/tests/world.rs"]
 mod world;
 
+#[path = "support/plane.rs"]
+mod plane;
+
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, UdpSocket};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use panel::wire::{Answer, Ask, Frame, Reply, RoomRow, Want};
+use panel::wire::{Answer, Ask, RoomRow};
+use plane::{PATIENCE, Plane};
 
-const PATIENCE: Duration = Duration::from_secs(30);
 const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n";
 
 fn socket() -> UdpSocket {
@@ -37,78 +37,14 @@ fn line<'a>(message: &'a str, name: &str) -> &'a str {
     message.lines().find(|line| line.starts_with(name)).unwrap()
 }
 
-/// The data plane with a controller that lends whatever is asked for.
-struct Plane {
-    child: Child,
-    lines: BufReader<UnixStream>,
-    line: String,
+fn start(data: &Path, sip: SocketAddr) -> Plane {
+    Plane::start(data, &["--sip", &sip.to_string(), "--rtp", "44800-45199", "--log", "warn"])
 }
 
-impl Drop for Plane {
-    fn drop(&mut self) {
-        // SIGKILL: nothing is said to anybody.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Plane {
-    fn start(data: &Path, sip: SocketAddr) -> Plane {
-        let spawn = || {
-            Command::new(env!("CARGO_BIN_EXE_tandem-dataplane"))
-                .args(["--sip", &sip.to_string(), "--shards", "2", "--rtp", "44800-45199", "--log", "warn", "--data"])
-                .arg(data)
-                .stdin(Stdio::null())
-                .spawn()
-                .unwrap()
-        };
-        let (mut child, deadline) = (spawn(), Instant::now() + PATIENCE);
-        let stream = loop {
-            if let Ok(stream) = UnixStream::connect(data.join("run/dataplane.sock")) {
-                break stream;
-            }
-            assert!(Instant::now() < deadline, "the control socket answers");
-            // The kernel closes the ring's sockets some time after the kill; until then the address is taken.
-            if child.try_wait().unwrap().is_some() {
-                child = spawn();
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        };
-        stream.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
-        let mut plane = Plane { child, lines: BufReader::new(stream), line: String::new() };
-        plane.say(&Frame::Hello { role: "controller".into() });
-        plane
-    }
-
-    fn say(&mut self, frame: &Frame) {
-        let line = serde_json::to_string(frame).unwrap() + "\n";
-        self.lines.get_mut().write_all(line.as_bytes()).unwrap();
-    }
-
-    /// Lends what is wanted; the next answer to a question, if one came.
-    fn serve(&mut self) -> Option<Answer> {
-        self.lines.read_line(&mut self.line).ok()?;
-        match serde_json::from_str(&std::mem::take(&mut self.line)).unwrap() {
-            Frame::Want(Want::Grant { grant, account, want, .. }) => {
-                self.say(&Frame::Reply(Reply::Granted { grant, account, amount: want }));
-                None
-            }
-            Frame::Answer { answer, .. } => Some(answer),
-            _ => None,
-        }
-    }
-
-    /// What calls hold: of what, of whom, how many.
-    fn rooms(&mut self) -> BTreeSet<(String, u32, u32)> {
-        self.say(&Frame::Ask { id: 9, ask: Ask::Rooms });
-        let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline {
-            if let Some(Answer::Rooms(rooms)) = self.serve() {
-                return rooms.into_iter().map(|RoomRow { of, id, calls, .. }| (of, id, calls)).collect();
-            }
-        }
-        panic!("rooms are told");
-    }
+/// What calls hold: of what, of whom, how many.
+fn rooms(plane: &mut Plane) -> BTreeSet<(String, u32, u32)> {
+    let Answer::Rooms(rooms) = plane.ask(Ask::Rooms) else { panic!("rooms are told") };
+    rooms.into_iter().map(|RoomRow { of, id, calls, .. }| (of, id, calls)).collect()
 }
 
 /// Two ways in of carrier 1, which may have three calls; one way out.
@@ -195,7 +131,7 @@ fn three_and_no_more(
         let refused = place(plane, originator, terminator, switch, &format!("{round}{number}"));
         assert_eq!(refused, Err(503), "call {number} of round {round}");
     }
-    let rooms = plane.rooms();
+    let rooms = rooms(plane);
     let held = |of: &str, id| rooms.iter().find(|(known, whose, _)| known == of && *whose == id).map_or(0, |row| row.2);
     assert_eq!((held("switch", 0), held("originator", 1), held("carrier", 1)), (3, 3, 3), "{rooms:?}");
     assert_eq!((held("ingress_trunk", 1), held("ingress_trunk", 2)), (2, 1), "{rooms:?}");
@@ -209,11 +145,11 @@ fn a_limit_is_exact_with_calls_in_every_state_and_after_a_kill() {
     publish(data.path(), [&one, &two], &terminator);
     // Nobody else takes ports of this address meanwhile.
     let switch = at(&UdpSocket::bind("127.0.44.1:0").unwrap());
-    let mut plane = Plane::start(data.path(), switch);
-    assert_eq!(plane.rooms(), BTreeSet::new());
+    let mut plane = start(data.path(), switch);
+    assert_eq!(rooms(&mut plane), BTreeSet::new());
     three_and_no_more(&mut plane, [&one, &two], &terminator, switch, "7");
     drop(plane);
-    let mut plane = Plane::start(data.path(), switch);
-    assert_eq!(plane.rooms(), BTreeSet::new(), "calls and counts are gone together");
+    let mut plane = start(data.path(), switch);
+    assert_eq!(rooms(&mut plane), BTreeSet::new(), "calls and counts are gone together");
     three_and_no_more(&mut plane, [&one, &two], &terminator, switch, "8");
 }

@@ -4,20 +4,20 @@
 #[path = "../../rating/tests/world.rs"]
 mod world;
 
-use std::io::{BufRead, BufReader, Write};
+#[path = "support/plane.rs"]
+mod plane;
+
 use std::net::{SocketAddr, UdpSocket};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use hickory_resolver::proto::op::{Message, MessageType, ResponseCode};
 use hickory_resolver::proto::rr::rdata::SRV;
 use hickory_resolver::proto::rr::{Name, RData, Record};
 use hickory_resolver::proto::serialize::binary::{BinDecodable, BinEncodable};
-use panel::wire::{Answer, Ask, Figures, Frame, Reply, Want};
+use panel::wire::{Answer, Ask, Figures};
+use plane::{PATIENCE, Plane};
 
-const PATIENCE: Duration = Duration::from_secs(30);
 const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n";
 
 fn socket() -> UdpSocket {
@@ -53,77 +53,13 @@ fn name_server(dead: SocketAddr, alive: SocketAddr) -> SocketAddr {
     at
 }
 
-/// The data plane with a controller that lends whatever is asked for.
-struct Plane {
-    child: Child,
-    lines: BufReader<UnixStream>,
-    /// What came of the next line.
-    line: String,
+fn figures(plane: &mut Plane) -> Figures {
+    let Answer::Figures(figures) = plane.ask(Ask::Figures) else { panic!("figures are told") };
+    *figures
 }
 
-impl Drop for Plane {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Plane {
-    fn start(data: &Path, sip: SocketAddr, dns: SocketAddr) -> Plane {
-        let child = Command::new(env!("CARGO_BIN_EXE_tandem-dataplane"))
-            .args(["--sip", &sip.to_string(), "--dns", &dns.to_string()])
-            .args(["--shards", "2", "--rtp", "44400-44799", "--log", "info", "--data"])
-            .arg(data)
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        let deadline = Instant::now() + PATIENCE;
-        let stream = loop {
-            if let Ok(stream) = UnixStream::connect(data.join("run/dataplane.sock")) {
-                break stream;
-            }
-            assert!(Instant::now() < deadline, "the control socket answers");
-            std::thread::sleep(Duration::from_millis(5));
-        };
-        stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-        let mut plane = Plane { child, lines: BufReader::new(stream), line: String::new() };
-        plane.say(&Frame::Hello { role: "controller".into() });
-        plane
-    }
-
-    fn say(&mut self, frame: &Frame) {
-        let line = serde_json::to_string(frame).unwrap() + "\n";
-        self.lines.get_mut().write_all(line.as_bytes()).unwrap();
-    }
-
-    /// Lends what is wanted; the next answer to a question, if one came.
-    fn serve(&mut self) -> Option<Answer> {
-        self.lines.read_line(&mut self.line).ok()?;
-        match serde_json::from_str(&std::mem::take(&mut self.line)).unwrap() {
-            Frame::Want(Want::Grant { grant, account, want, .. }) => {
-                self.say(&Frame::Reply(Reply::Granted { grant, account, amount: want }));
-                None
-            }
-            Frame::Answer { answer, .. } => Some(answer),
-            _ => None,
-        }
-    }
-
-    fn figures(&mut self) -> Figures {
-        self.say(&Frame::Ask { id: 9, ask: Ask::Figures });
-        let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline {
-            if let Some(Answer::Figures(figures)) = self.serve() {
-                return *figures;
-            }
-        }
-        panic!("figures are told");
-    }
-
-    fn counter(&mut self, name: &str) -> u64 {
-        let figures = self.figures();
-        figures.counters.iter().find(|(known, _)| known == name).map_or(0, |(_, value)| *value)
-    }
+fn counter(plane: &mut Plane, name: &str) -> u64 {
+    figures(plane).counters.iter().find(|(known, _)| known == name).map_or(0, |(_, value)| *value)
 }
 
 /// A snapshot whose only egress trunk is a name.
@@ -181,12 +117,14 @@ fn a_call_reaches_the_second_srv_target_when_the_first_is_dead() {
     let at = |socket: &UdpSocket| socket.local_addr().unwrap();
     publish(data.path(), &alive, at(&originator));
     let switch = at(&socket());
-    let mut plane = Plane::start(data.path(), switch, name_server(at(&dead), at(&alive)));
+    let dns = name_server(at(&dead), at(&alive)).to_string();
+    let arguments = ["--sip", &switch.to_string(), "--dns", &dns, "--rtp", "44400-44799", "--log", "info"];
+    let mut plane = Plane::start(data.path(), &arguments);
     let deadline = Instant::now() + PATIENCE;
-    while plane.counter("dns_lookups") == 0 {
+    while counter(&mut plane, "dns_lookups") == 0 {
         assert!(Instant::now() < deadline, "the name is looked up");
     }
-    assert_eq!((plane.counter("dns_failures"), plane.counter("dns_stale")), (0, 0));
+    assert_eq!((counter(&mut plane, "dns_failures"), counter(&mut plane, "dns_stale")), (0, 0));
     originator.send_to(invite(at(&originator), switch).as_bytes(), switch).unwrap();
     let (mut tried_dead, mut answered) = (false, false);
     while !answered {
@@ -199,5 +137,5 @@ fn a_call_reaches_the_second_srv_target_when_the_first_is_dead() {
         }
         answered = heard(&originator).is_some_and(|text| text.starts_with("SIP/2.0 200"));
     }
-    assert_eq!(plane.counter("attempts"), 1, "both targets are one attempt");
+    assert_eq!(counter(&mut plane, "attempts"), 1, "both targets are one attempt");
 }

@@ -217,14 +217,20 @@ fn report(ntp: Option<u64>, block: Option<(u32, u32)>) -> Vec<u8> {
     packet
 }
 
-#[test]
-fn reports_that_come_back_tell_the_round_trip_of_each_side() {
+/// Two joined pairs, each with the peer that it expects.
+fn joined() -> (Relay, [(Pair, SocketAddr); 2]) {
     let mut relay = Relay::new(20_000, 20_003, 7);
     let (one, other) = (relay.open(Instant::default()).unwrap(), relay.open(Instant::default()).unwrap());
     let (near, far): (SocketAddr, SocketAddr) = (PEER.parse().unwrap(), "198.51.100.7:6001".parse().unwrap());
     relay.expect(one.id, near, near);
     relay.expect(other.id, far, far);
     relay.join(one.id, other.id);
+    (relay, [(one, near), (other, far)])
+}
+
+#[test]
+fn reports_that_come_back_tell_the_round_trip_of_each_side() {
+    let (mut relay, [(one, near), (other, far)]) = joined();
     let mut hear = |ms: u64, pair: Pair, from: SocketAddr, bytes: &[u8]| {
         relay.on_packet(Instant::from_micros(ms * 1_000), pair.rtp_port + 1, from, bytes);
         (relay.quality(one.id).rtt_us, relay.quality(other.id).rtt_us)
@@ -241,12 +247,7 @@ fn reports_that_come_back_tell_the_round_trip_of_each_side() {
 
 #[test]
 fn delay_costs_score_by_both_round_trips() {
-    let mut relay = Relay::new(20_000, 20_003, 7);
-    let (one, other) = (relay.open(Instant::default()).unwrap(), relay.open(Instant::default()).unwrap());
-    let (near, far): (SocketAddr, SocketAddr) = (PEER.parse().unwrap(), "198.51.100.7:6001".parse().unwrap());
-    relay.expect(one.id, near, near);
-    relay.expect(other.id, far, far);
-    relay.join(one.id, other.id);
+    let (mut relay, [(one, near), (other, far)]) = joined();
     for (pair, from, ms) in [(one, near, 0), (other, far, 10)] {
         relay.on_packet(Instant::from_micros(ms), pair.rtp_port + 1, from, &report(Some(0x1_0000 * (ms + 1)), None));
     }

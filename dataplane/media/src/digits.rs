@@ -60,6 +60,11 @@ struct Saying {
 }
 
 impl Digits {
+    /// True if packets of the stream are looked at or changed.
+    pub(crate) fn converts(&self) -> bool {
+        self.hears.is_some() || self.says.is_some()
+    }
+
     /// True if this packet is an event that is kept back.
     pub(crate) fn keeps(&self, header: &Header) -> bool {
         self.hears.is_some_and(|(payload_type, _)| payload_type == header.payload_type)

@@ -16,6 +16,7 @@ mod quality;
 mod relay;
 mod report;
 mod rtp;
+mod stay;
 mod stream;
 mod window;
 
@@ -24,4 +25,5 @@ pub use format::{FORMATS_MAX, Format, Voice};
 pub use ports::QUARANTINE_MS;
 pub use quality::Quality;
 pub use relay::{Dropped, Pair, Relay, StreamId, Verdict};
+pub use stay::{Stay, Stays};
 pub use stream::Carries;

@@ -12,6 +12,7 @@ use crate::format::{Format, Formats};
 use crate::ports::Ports;
 use crate::quality::Quality;
 use crate::rtp::{self, Header, Packet};
+use crate::stay::{Stay, Stays};
 use crate::stream::{Carries, Stream};
 
 /// A leg's media, told apart from earlier users of the same ports.
@@ -159,6 +160,20 @@ impl Relay {
         }
     }
 
+    /// Packets of this stream and of its other half must pass through user space for this reason, or need not any more.
+    pub fn stay(&mut self, id: StreamId, why: Stay, holds: bool) {
+        if let Some(stream) = self.stream_mut(id) {
+            stream.stays.set(why, holds);
+        }
+    }
+
+    /// Why packets of this stream and of its other half pass through user space; empty if they need not.
+    pub fn stays(&self, id: StreamId) -> Stays {
+        let Some(stream) = self.stream(id) else { return Stays::default() };
+        let half = stream.joined.and_then(|pair| self.streams[usize::from(pair)].as_ref());
+        half.map_or(stream.stays, |half| stream.stays.or(half.stays))
+    }
+
     /// A session description of this leg's peer names these addresses. Only this arms the latches, again if they had closed.
     pub fn expect(&mut self, id: StreamId, rtp: SocketAddr, rtcp: SocketAddr) {
         if let Some(stream) = self.stream_mut(id) {
@@ -264,6 +279,7 @@ impl Relay {
     pub fn keep_events(&mut self, id: StreamId, events: Option<(u8, u32)>) {
         if let Some(stream) = self.stream_mut(id) {
             stream.digits.hears = events;
+            stream.stays.set(Stay::Digits, stream.digits.converts());
         }
     }
 
@@ -271,6 +287,7 @@ impl Relay {
     pub fn say_events(&mut self, id: StreamId, events: Option<(u8, u32)>) {
         if let Some(stream) = self.stream_mut(id) {
             stream.digits.says = events;
+            stream.stays.set(Stay::Digits, stream.digits.converts());
         }
     }
 

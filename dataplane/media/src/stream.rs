@@ -7,6 +7,7 @@ use crate::format::Formats;
 use crate::latch::Latch;
 use crate::quality::Tally;
 use crate::report::Echo;
+use crate::stay::Stays;
 
 /// What the datagrams on a stream's first port are; its second port is for RTCP in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub(crate) struct Stream {
     pub(crate) avoid: bool,
     /// What it hears goes nowhere.
     pub(crate) hushed: bool,
+    /// Why its packets pass through user space.
+    pub(crate) stays: Stays,
 }
 
 impl Stream {
@@ -60,6 +63,7 @@ impl Stream {
             beyond_us: 0,
             avoid: false,
             hushed: false,
+            stays: Stays::default(),
         }
     }
 }

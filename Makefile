@@ -97,6 +97,10 @@ test-integration: integration-programs ## foreign SIP programs through real serv
 kills: integration-programs ## kill -9 of planes and database at random moments, 100 rounds at 200 calls a second
 	KILL_ROUNDS=$(or $(ROUNDS),100) TANDEM_BIN_DIR=$(INTEGRATION) $(CARGO) test -p acceptance --test killed_at_any_moment_nothing_is_lost -- --nocapture
 
+.PHONY: frozen
+frozen: ## a callee that stands still for 5 s at 500 calls a second: all 7,000 planned calls are accounted for
+	FROZEN_CPS=500 $(CARGO) test -p tandem-loadtest --test both_ends -- stands_still --nocapture
+
 .PHONY: outage
 outage: integration-programs ## ten real minutes without the database under load (AWAY_S=1200 for more seconds)
 	AWAY_S=$(or $(AWAY_S),600) TANDEM_BIN_DIR=$(INTEGRATION) $(CARGO) test -p acceptance --test calls_go_on_without_the_database -- --nocapture

@@ -154,8 +154,12 @@ impl Callees {
         if call.dues[kind as usize] != due {
             return;
         }
-        call.dues[kind as usize] = 0;
         let who = Who::Callee(count);
+        let frozen = wire.frozen(call.socket);
+        if frozen > 0 {
+            return wire.arm(&mut call.dues, who, kind, frozen);
+        }
+        call.dues[kind as usize] = 0;
         match kind {
             Kind::Resend => call.again(wire, who),
             Kind::GiveUp if call.state == State::Ended => {

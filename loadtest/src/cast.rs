@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::draw::{Spread, share};
+use crate::draw::{Spread, share, span};
 
 /// Digits of the calling number that carry the call's place in the plan.
 pub const PLACE_DIGITS: usize = 8;
@@ -44,6 +44,8 @@ pub struct Terminator {
     pub unanswered: f64,
     /// Share of INVITEs that get no response at all.
     pub dead: f64,
+    /// Stands still for the second span, from the first one after the run's beginning, like a process that is stopped.
+    pub frozen: Option<(Duration, Duration)>,
     /// Its own talking time, for calls that it releases; the run's when absent.
     pub talk: Option<Spread>,
 }
@@ -78,7 +80,8 @@ pub fn originator(text: &str) -> Result<Originator, String> {
     Ok(made)
 }
 
-/// Reads `name=blux,at=127.0.2.1:5060,ring=exp:300ms,answer=exp:2s,progress=183,busy=5%,flaky=30%,unanswered=2%,dead=0%,talk=…`.
+/// Reads `name=blux,at=127.0.2.1:5060,ring=exp:300ms,answer=exp:2s,progress=183,busy=5%,flaky=30%,unanswered=2%,dead=0%,
+/// frozen=5s@10s,talk=…`.
 pub fn terminator(text: &str) -> Result<Terminator, String> {
     let mut made = Terminator {
         name: String::new(),
@@ -91,6 +94,7 @@ pub fn terminator(text: &str) -> Result<Terminator, String> {
         unanswered: 0.0,
         dead: 0.0,
         talk: None,
+        frozen: None,
     };
     for pair in pairs(text) {
         let (key, value) = pair?;
@@ -100,13 +104,14 @@ pub fn terminator(text: &str) -> Result<Terminator, String> {
             "ring" => made.ring = value.parse()?,
             "answer" => made.answer = value.parse()?,
             "talk" => made.talk = Some(value.parse()?),
+            "frozen" => made.frozen = Some(frozen(value)?),
             "progress" => made.progress = progress(value)?,
             "busy" => made.busy = share(value)?,
             "flaky" => made.flaky = share(value)?,
             "unanswered" => made.unanswered = share(value)?,
             "dead" => made.dead = share(value)?,
             _ => {
-                let known = "name, at, ring, answer, progress, talk, busy, flaky, unanswered, dead";
+                let known = "name, at, ring, answer, progress, talk, frozen, busy, flaky, unanswered, dead";
                 return Err(format!("a terminator has no '{key}': {known}"));
             }
         }
@@ -118,6 +123,11 @@ pub fn terminator(text: &str) -> Result<Terminator, String> {
         made.name = made.at.to_string();
     }
     Ok(made)
+}
+
+fn frozen(value: &str) -> Result<(Duration, Duration), String> {
+    let (long, at) = value.split_once('@').ok_or_else(|| format!("'{value}': want frozen=SPAN@MOMENT"))?;
+    Ok((span(at)?, span(long)?))
 }
 
 fn progress(value: &str) -> Result<u16, String> {

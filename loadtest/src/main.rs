@@ -1,11 +1,13 @@
 //! `tandem-loadtest`: carriers that place and take calls, over real sockets, and count what comes through.
 
+mod arrivals;
 mod callee;
 mod caller;
 mod cast;
 mod clock;
 mod draw;
 mod flow;
+mod load;
 mod plan;
 mod report;
 mod run;
@@ -48,7 +50,7 @@ enum Verb {
 
 fn main() -> ExitCode {
     match Program::parse().verb {
-        Verb::Run(arguments) => run::run(*arguments).unwrap_or_else(|error| {
+        Verb::Run(arguments) => run::run(&arguments).unwrap_or_else(|error| {
             eprintln!("tandem-loadtest: {error:#}");
             ExitCode::from(1)
         }),

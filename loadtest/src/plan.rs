@@ -2,21 +2,10 @@
 
 use std::time::Duration;
 
-use clap::ValueEnum;
 use rand::Rng;
 
 use crate::cast::{Destinations, Originator, PLACE_DIGITS, Terminator};
-use crate::clock::SECOND;
-use crate::draw::{Spread, chance, exponential};
-
-/// How calls arrive. They never wait for earlier ones: the load is open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Arrivals {
-    /// One every 1/CPS seconds.
-    Constant,
-    /// At random, CPS a second on average: what traffic of many callers looks like.
-    Poisson,
-}
+use crate::draw::{Spread, chance};
 
 /// A run's parameters that draws depend on.
 #[derive(Clone, Debug)]
@@ -25,6 +14,8 @@ pub struct Plan {
     pub seed: u64,
     /// When each call is due, in nanoseconds from the first possible moment; ascending.
     pub due: Vec<u64>,
+    /// How long calls are placed.
+    pub span: Duration,
     /// Who sends.
     pub originators: Vec<Originator>,
     /// Who takes.
@@ -80,23 +71,6 @@ pub enum Outcome {
         /// 200 to BYE; `None` if the caller releases.
         talks: Option<Duration>,
     },
-}
-
-/// Moments at which calls are due, in nanoseconds.
-pub fn schedule(seed: u64, arrivals: Arrivals, cps: f64, span: Duration) -> Vec<u64> {
-    let end = span.as_secs_f64();
-    let nanos = |moment: f64| (moment * SECOND as f64) as u64;
-    if arrivals == Arrivals::Constant {
-        return (0..(end * cps).ceil() as u64).map(|nth| nanos(nth as f64 / cps)).collect();
-    }
-    let mut source = chance(seed, 0, "arrivals");
-    let mut moments = Vec::with_capacity((end * cps) as usize + 16);
-    let mut at = exponential(&mut source) / cps;
-    while at < end {
-        moments.push(nanos(at));
-        at += exponential(&mut source) / cps;
-    }
-    moments
 }
 
 impl Plan {
@@ -175,21 +149,5 @@ impl Plan {
             }
         }
         self.originators.len() - 1
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_kinds_of_arrivals_keep_their_rate_and_their_seed() {
-        for arrivals in [Arrivals::Constant, Arrivals::Poisson] {
-            let once = schedule(3, arrivals, 100.0, Duration::from_secs(100));
-            assert!((9_600..=10_400).contains(&once.len()), "{arrivals:?} placed {}", once.len());
-            assert!(once.is_sorted());
-            assert!(arrivals == Arrivals::Poisson || once.len() == 10_000);
-            assert_eq!(once, schedule(3, arrivals, 100.0, Duration::from_secs(100)));
-        }
     }
 }

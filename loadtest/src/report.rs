@@ -1,6 +1,7 @@
 //! What a run says of itself: a line a second, a summary, and a verdict.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -51,6 +52,9 @@ pub struct Percentiles {
     pub max_ms: f64,
 }
 
+/// Layout of `summary.json`; grows with each change that a reader could notice.
+pub const SCHEMA: u32 = 2;
+
 /// `summary.json`.
 #[derive(Debug, Serialize)]
 pub struct Summary {
@@ -78,12 +82,58 @@ pub struct Summary {
     pub codes: Codes,
     /// Latencies by name.
     pub latencies: std::collections::BTreeMap<&'static str, Percentiles>,
+    /// How late the generator itself was: calls by the upper end of their lateness.
+    pub lateness: Vec<Late>,
     /// The generator itself kept up: no call skipped, few late.
     pub valid: bool,
+    /// Why not, in sentences.
+    pub invalid: Vec<String>,
     /// What must never happen and did.
     pub faults: Vec<String>,
     /// Service levels asked for and not met.
     pub breaches: Vec<String>,
+}
+
+/// Calls that were sent up to so late.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Late {
+    /// Not later than this after they were due, in milliseconds; none for all that were later.
+    pub upto_ms: Option<f64>,
+    /// How many.
+    pub calls: u64,
+}
+
+/// The generator's own lateness, from a hundredth of a millisecond to a second in tenfold steps.
+pub fn lateness(values: &Histogram<u64>) -> Vec<Late> {
+    let mut rows = Vec::new();
+    let mut before = 0;
+    for upto_ms in [Some(0.01), Some(0.1), Some(1.0), Some(10.0), Some(100.0), Some(1_000.0), None] {
+        let upto = upto_ms.map_or(values.high(), |upto_ms| (upto_ms * MS as f64) as u64);
+        let calls = values.count_between(before, upto);
+        before = values.highest_equivalent(upto).saturating_add(1);
+        rows.push(Late { upto_ms, calls });
+    }
+    rows
+}
+
+/// Why this run says little of the switch: the generator itself was not what it promised to be.
+pub fn invalid(counts: &Counts, lateness: &Histogram<u64>, late_max: Duration) -> Vec<String> {
+    let mut found = Vec::new();
+    let p99 = Duration::from_nanos(lateness.value_at_quantile(0.99));
+    if p99 > late_max {
+        found.push(format!(
+            "one call in a hundred was sent {p99:.1?} or more after it was due; {late_max:?} is allowed"
+        ));
+    }
+    if counts.skipped > 0 {
+        found.push(format!("{} calls were skipped because of --calls-max", counts.skipped));
+    }
+    // Every planned call has one end; anything else is a mistake of this program.
+    let ends = counts.completed + counts.refused + counts.cancelled + counts.unheard + counts.abandoned;
+    if ends != counts.placed {
+        found.push(format!("{} calls were placed and {ends} ended: the generator lost count", counts.placed));
+    }
+    found
 }
 
 /// A latency's percentiles.
@@ -238,9 +288,16 @@ pub fn summary_text(summary: &Summary) -> String {
         );
     }
     if !summary.valid {
-        text.push_str(
-            "INVALID: the generator itself was late or skipped calls; its latencies say little of the switch\n",
-        );
+        text.push_str("INVALID: the figures say little of the switch\n");
+        for why in &summary.invalid {
+            let _ = writeln!(text, "  {why}");
+        }
+        text.push_str("  lateness of the generator:");
+        for row in summary.lateness.iter().filter(|row| row.calls > 0) {
+            let upto = row.upto_ms.map_or("more".into(), |upto_ms| format!("≤ {upto_ms} ms"));
+            let _ = write!(text, "  {upto}: {}", row.calls);
+        }
+        text.push('\n');
     }
     for fault in &summary.faults {
         let _ = writeln!(text, "FAULT: {fault}");

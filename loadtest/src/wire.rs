@@ -75,6 +75,7 @@ pub struct Wire {
     /// Where INVITEs go.
     pub target: SocketAddr,
     sockets: Vec<UdpSocket>,
+    frozen: Vec<u64>,
     poll: OwnedFd,
     timers: BinaryHeap<Reverse<(u64, Who, Kind)>>,
 }
@@ -97,6 +98,7 @@ impl Wire {
             lines,
             target,
             sockets: Vec::new(),
+            frozen: Vec::new(),
             poll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             timers: BinaryHeap::new(),
         })
@@ -114,6 +116,7 @@ impl Wire {
         let socket = UdpSocket::from(socket);
         epoll::add(&self.poll, &socket, epoll::EventData::new_u64(index as u64), epoll::EventFlags::IN)?;
         self.sockets.push(socket);
+        self.frozen.push(0);
         Ok(index)
     }
 
@@ -148,6 +151,22 @@ impl Wire {
             }
         }));
         Ok(())
+    }
+
+    /// Neither listens to a SIP socket nor acts for it until this moment; 0 ends that. What comes meanwhile waits in the kernel, as long as
+    /// that has room.
+    pub fn freeze(&mut self, socket: usize, till: u64) -> io::Result<()> {
+        self.frozen[socket] = till;
+        let (poll, socket, index) = (&self.poll, &self.sockets[socket], socket as u64);
+        Ok(match till {
+            0 => epoll::add(poll, socket, epoll::EventData::new_u64(index), epoll::EventFlags::IN)?,
+            _ => epoll::delete(poll, socket)?,
+        })
+    }
+
+    /// Until when this socket's terminator stands still; 0 if it does not.
+    pub fn frozen(&self, socket: usize) -> u64 {
+        self.frozen[socket]
     }
 
     /// One datagram from a SIP socket, if there is one.

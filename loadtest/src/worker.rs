@@ -67,8 +67,18 @@ pub struct Worker {
     terminator_of: Vec<Option<usize>>,
     /// By originator: its socket.
     originators: Vec<usize>,
+    /// Terminators that stand still for a while, until that while is over.
+    freezes: Vec<Freeze>,
     next: usize,
     buffer: Box<[u8]>,
+}
+
+/// A terminator that stands still: what it would do waits until the end.
+struct Freeze {
+    socket: usize,
+    from: u64,
+    till: u64,
+    begun: bool,
 }
 
 impl Worker {
@@ -77,6 +87,7 @@ impl Worker {
         let mut wire = Wire::new(run.clock, run.plan.clone(), run.board.clone(), run.lines.clone(), run.target)?;
         let mut terminator_of = Vec::new();
         let mut originators = Vec::new();
+        let mut freezes = Vec::new();
         for from in &run.plan.originators {
             originators.push(wire.listen(SocketAddr::new(from.from, 0))?);
             terminator_of.push(None);
@@ -84,12 +95,16 @@ impl Worker {
         for (index, who) in run.plan.terminators.iter().enumerate() {
             if index % run.workers == number {
                 wire.listen(who.at).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", who.at)))?;
+                freezes.extend(who.frozen.map(|(at, long)| {
+                    let from = run.base + at.as_nanos() as u64;
+                    Freeze { socket: terminator_of.len(), from, till: from + long.as_nanos() as u64, begun: false }
+                }));
                 terminator_of.push(Some(index));
             }
         }
         let (callers, callees) = (Callers::default(), Callees::default());
         let buffer = vec![0; 65_536].into_boxed_slice();
-        Ok(Worker { run, wire, callers, callees, terminator_of, originators, next: number, buffer })
+        Ok(Worker { run, wire, callers, callees, terminator_of, originators, freezes, next: number, buffer })
     }
 
     /// Plays until every call has ended.
@@ -106,6 +121,7 @@ impl Worker {
             if give_up.is_none() {
                 self.place_due(now);
             }
+            self.freeze(now)?;
             self.fire_due(now);
             if give_up.is_some_and(|at| now > at || self.run.board.active.load(Relaxed) == 0) {
                 break;
@@ -149,6 +165,19 @@ impl Worker {
             }
             self.next += self.run.workers;
         }
+    }
+
+    /// Begins and ends what is to stand still.
+    fn freeze(&mut self, now: u64) -> io::Result<()> {
+        for freeze in self.freezes.iter_mut().filter(|freeze| !freeze.begun && freeze.from <= now) {
+            freeze.begun = true;
+            self.wire.freeze(freeze.socket, freeze.till)?;
+        }
+        while let Some(over) = self.freezes.iter().position(|freeze| freeze.till <= now) {
+            let freeze = self.freezes.swap_remove(over);
+            self.wire.freeze(freeze.socket, 0)?;
+        }
+        Ok(())
     }
 
     fn fire_due(&mut self, now: u64) {

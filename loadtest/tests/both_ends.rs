@@ -104,6 +104,66 @@ fn a_service_level_not_met_is_exit_code_three() {
     assert_eq!(summary["breaches"].as_array().unwrap().len(), 1);
 }
 
+/// A callee that stands still for five of fourteen seconds at 500 calls a second; a third of that unless `FROZEN_CPS=500`.
+#[test]
+fn a_callee_that_stands_still_leaves_no_planned_call_unaccounted_for() {
+    let cps: u64 = std::env::var("FROZEN_CPS").map_or(150, |cps| cps.parse().unwrap());
+    let (span, frozen) = if cps < 500 { (4, "frozen=1500ms@1s") } else { (14, "frozen=5s@4s") };
+    let at = free_address();
+    let who = format!("at={at},ring=5ms,answer=20ms,{frozen}");
+    let length = format!("{span}s");
+    let arguments = ["--cps", &cps.to_string(), "--for", &length, "--arrivals", "constant", "--drain", "40s"];
+    let (output, summary) =
+        run(&at, &[&arguments[..], &["--media", "0%", "--talk", "300ms", "--terminator", &who]].concat());
+    let count = |name: &str| summary["counts"][name].as_u64().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{summary}");
+    assert_eq!((summary["planned"].as_u64().unwrap(), count("placed")), (cps * span, cps * span));
+    let ends = ["completed", "refused", "cancelled", "unheard", "abandoned"].map(count);
+    assert_eq!(ends.iter().sum::<u64>(), cps * span, "{ends:?}");
+    assert!(summary["latencies"]["answer_planned"]["max_ms"].as_f64().unwrap() > 1_000.0, "{summary}");
+    assert!(count("resent") > cps, "nobody noticed that the callee stood still: {summary}");
+    assert!(
+        summary["latencies"]["lateness"]["p50_ms"].as_f64().unwrap() < 1_000.0,
+        "the callers waited too: {summary}"
+    );
+}
+
+#[test]
+fn a_late_generator_is_told_from_a_slow_switch_by_its_own_lateness() {
+    let at = free_address();
+    let who = format!("at={at},answer=20ms");
+    let arguments = ["run", "--target", &at, "--cps", "50", "--for", "1s", "--late-max", "0s", "--terminator", &who];
+    let output = Command::new(PROGRAM).args(arguments).args(["--media", "0%"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(text.contains("INVALID") && text.contains("lateness of the generator:"), "{text}");
+}
+
+#[test]
+fn a_run_is_placed_again_at_the_moments_that_its_own_lines_name() {
+    let at = free_address();
+    let folder = tempfile::tempdir().unwrap();
+    let [first, second] = ["first", "second"].map(|name| folder.path().join(name).to_str().unwrap().to_owned());
+    let who = format!("at={at},ring=5ms,answer=5ms");
+    let usual = ["--media", "0%", "--talk", "50ms", "--terminator", &who];
+    let (output, once) = run(&at, &[&usual[..], &["--cps", "60", "--for", "1s", "--calls-out", &first]].concat());
+    assert!(output.status.success(), "{once}");
+    let trace = format!("trace:{first}");
+    let (output, again) = run(&at, &[&usual[..], &["--arrivals", &trace, "--calls-out", &second]].concat());
+    assert!(output.status.success(), "{again}");
+    assert_eq!(once["planned"], again["planned"]);
+    let gaps = |path: &str| {
+        let text = std::fs::read_to_string(path).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let mut moments: Vec<u64> = lines.map(|line| line["planned_us"].as_u64().unwrap()).collect();
+        moments.sort_unstable();
+        moments.windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<_>>()
+    };
+    // The clock's reading is cut to microseconds on its way out and in again.
+    let (first, second) = (gaps(&first), gaps(&second));
+    assert!(first.iter().zip(&second).all(|(a, b)| a.abs_diff(*b) <= 2), "{first:?} {second:?}");
+}
+
 #[test]
 fn a_public_target_is_refused_and_nonsense_is_a_misuse() {
     let code = |arguments: &[&str]| Command::new(PROGRAM).args(arguments).output().unwrap().status.code();

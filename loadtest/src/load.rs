@@ -1,0 +1,251 @@
+//! One load from its first moment to its last call's end: what every verb that places calls has in common.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::Sender;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use clap::Args;
+
+use crate::arrivals::{Arrivals, schedule};
+use crate::cast::{self, Destinations, Originator, Terminator};
+use crate::clock::{Clock, MS, SECOND};
+use crate::draw::{self, Spread};
+use crate::plan::Plan;
+use crate::report::{self, Level, Summary};
+use crate::tally::{Board, CallLine, Codes, Counts, Latencies};
+use crate::worker::{Harvest, Run, Worker};
+
+/// Calls in one plan at most: places are eight digits.
+const PLANNED_MAX: usize = 99_999_999;
+
+/// Who plays, and how the calls are: the same whatever their rate.
+#[derive(Args, Clone, Debug)]
+pub struct Load {
+    /// Where INVITEs go.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub target: SocketAddr,
+    /// Allows a target that is not on this machine.
+    #[arg(long)]
+    allow_target: bool,
+    /// An originator: name=acme,from=127.0.1.1,callers=1212,weight=3,tech=99. May be repeated.
+    #[arg(long = "originator", value_parser = cast::originator, value_name = "KEY=VALUE,…")]
+    originators: Vec<Originator>,
+    /// A terminator: name=blux,at=127.0.2.1:5060,ring=exp:300ms,answer=exp:2s,progress=183,talk=exp:20s and shares busy, flaky,
+    /// unanswered, dead. May be repeated; without any, somebody else takes the calls.
+    #[arg(long = "terminator", value_parser = cast::terminator, value_name = "KEY=VALUE,…")]
+    terminators: Vec<Terminator>,
+    /// Called prefixes with weights, 44207,4930:3, or @FILE with one a line.
+    #[arg(long, default_value = "44207", value_parser = Destinations::read)]
+    called: Destinations,
+    /// Digits of a called number, tech prefix not counted.
+    #[arg(long, default_value_t = 12)]
+    called_digits: usize,
+    /// Talking time: 20s, exp:20s, lognormal:20s/0.8, uniform:1s-3s.
+    #[arg(long, default_value = "exp:20s")]
+    talk: Spread,
+    /// Share of calls that the caller releases.
+    #[arg(long, default_value = "70%", value_parser = draw::share)]
+    caller_releases: f64,
+    /// Share of calls with RTP both ways.
+    #[arg(long, default_value = "5%", value_parser = draw::share)]
+    media: f64,
+    /// Share of callers who give up before the answer.
+    #[arg(long, default_value = "0%", value_parser = draw::share)]
+    cancel: f64,
+    /// When they give up.
+    #[arg(long, default_value = "uniform:200ms-3s")]
+    cancel_after: Spread,
+    /// Repeats the same plan; drawn when absent.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Threads; each plays its share of the calls.
+    #[arg(long, alias = "workers", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    threads: u16,
+    /// Calls in progress at most; due calls above it are skipped and counted. 0 for no limit.
+    #[arg(long, default_value_t = 0)]
+    calls_max: u64,
+    /// How long the calls' end is waited for.
+    #[arg(long, default_value = "15s", value_parser = draw::span)]
+    drain: Duration,
+    /// The run is invalid when one call in a hundred was sent later than this after it was due.
+    #[arg(long, default_value = "1ms", value_parser = draw::span)]
+    late_max: Duration,
+    /// Service levels: answer.p99<50ms,refused<1%,rtp_lost<0.1%.
+    #[arg(long, default_value = "", value_parser = Levels::read)]
+    slo: Levels,
+}
+
+/// Service levels as an argument.
+#[derive(Clone, Debug)]
+struct Levels(Vec<Level>);
+
+impl Levels {
+    fn read(text: &str) -> Result<Levels, String> {
+        report::levels(text).map(Levels)
+    }
+}
+
+/// How many calls, and when.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    /// How calls arrive.
+    pub arrivals: Arrivals,
+    /// New calls a second.
+    pub cps: f64,
+    /// How long calls are placed; the longest possible for a trace to its end.
+    pub span: Duration,
+}
+
+/// A load while it is under way.
+pub struct Progress {
+    /// Seconds since the first call could be due.
+    pub elapsed_s: f64,
+    /// Calls due by now.
+    pub due: u64,
+    /// Calls in progress.
+    pub calls: u64,
+    /// Calls placed in the last second.
+    pub cps: u64,
+    /// Everything counted.
+    pub counts: Counts,
+}
+
+impl Load {
+    /// Why this load may not be played, if it may not.
+    pub fn refusal(&self) -> Option<String> {
+        let away = !self.target.ip().is_loopback() && !self.allow_target;
+        away.then(|| format!("{} is not on this machine: say --allow-target if you may load it", self.target))
+    }
+
+    /// Decides everything that will happen.
+    pub fn plan(&self, pace: &Pace) -> Result<Plan, String> {
+        if pace.cps <= 0.0 || !pace.cps.is_finite() {
+            return Err("--cps must be above 0".into());
+        }
+        let seed = self.seed.unwrap_or_else(rand::random) & 0xFFFF_FFFF;
+        let many = || format!("a plan holds at most {PLANNED_MAX} calls");
+        if !matches!(pace.arrivals, Arrivals::Trace(_)) && pace.cps * pace.span.as_secs_f64() > PLANNED_MAX as f64 {
+            return Err(many());
+        }
+        let due = schedule(seed, &pace.arrivals, pace.cps, pace.span)?;
+        if due.len() > PLANNED_MAX {
+            return Err(many());
+        }
+        let default = || cast::originator("from=127.0.0.1").expect("a valid line");
+        let last = Duration::from_nanos(due.last().map_or(0, |due| due + 1));
+        let alone = self.originators.is_empty();
+        Ok(Plan {
+            seed,
+            span: if pace.span == Duration::MAX { last } else { pace.span },
+            due,
+            originators: if alone { vec![default()] } else { self.originators.clone() },
+            terminators: self.terminators.clone(),
+            called: self.called.clone(),
+            called_digits: self.called_digits,
+            talk: self.talk,
+            caller_releases: self.caller_releases,
+            media: self.media,
+            cancel: self.cancel,
+            cancel_after: self.cancel_after,
+        })
+    }
+
+    /// Plays a plan; says how it goes once a second.
+    pub fn play(
+        &self,
+        plan: Plan,
+        lines: Option<Sender<CallLine>>,
+        stop: &Arc<AtomicBool>,
+        watch: &mut dyn FnMut(Option<&Progress>),
+    ) -> Result<Summary> {
+        let clock = Clock::start();
+        let plan = Arc::new(plan);
+        let run = Run {
+            clock,
+            board: Arc::new(Board::new(plan.due.len())),
+            stop: stop.clone(),
+            lines,
+            target: self.target,
+            base: clock.now() + 100 * MS,
+            span: plan.span,
+            drain: self.drain,
+            calls_max: self.calls_max,
+            workers: usize::from(self.threads),
+            plan,
+        };
+        let workers = (0..run.workers).map(|number| Worker::open(run.clone(), number));
+        let workers = workers.collect::<std::io::Result<Vec<_>>>().context("cannot open the sockets of the run")?;
+        watch(None);
+        let threads: Vec<_> = workers.into_iter().map(|worker| thread::spawn(move || worker.play())).collect();
+        while !threads.iter().all(|thread| thread.is_finished()) {
+            watch(Some(&progress(&run, || threads.iter().all(|thread| thread.is_finished()))));
+        }
+        let placing_ns = (clock.now() - run.base).min(run.span.as_nanos() as u64);
+        let mut harvests = Vec::new();
+        for thread in threads {
+            harvests.push(thread.join().map_err(|_| anyhow!("a worker panicked"))??);
+        }
+        Ok(self.conclude(&run, harvests, placing_ns))
+    }
+
+    fn conclude(&self, run: &Run, harvests: Vec<Harvest>, placing_ns: u64) -> Summary {
+        let mut latencies = Latencies::default();
+        let mut codes = Codes::new();
+        let mut callees_left = 0;
+        for harvest in &harvests {
+            latencies.merge(&harvest.latencies);
+            harvest.codes.iter().for_each(|(code, count)| *codes.entry(*code).or_default() += count);
+            callees_left += harvest.callees_left;
+        }
+        let counts: Counts = run.board.counters.read();
+        let planned = run.plan.due.len() as u64;
+        let invalid = report::invalid(&counts, &latencies.lateness, self.late_max);
+        Summary {
+            schema: report::SCHEMA,
+            version: env!("CARGO_PKG_VERSION"),
+            command: std::env::args().collect(),
+            seed: run.plan.seed,
+            machine: machine(),
+            placing_s: placing_ns as f64 / SECOND as f64,
+            planned,
+            unplaced: planned - counts.placed - counts.skipped,
+            callees_left,
+            codes,
+            latencies: latencies.each().into_iter().map(|(name, values)| (name, report::percentiles(values))).collect(),
+            lateness: report::lateness(&latencies.lateness),
+            valid: invalid.is_empty(),
+            invalid,
+            faults: report::faults(&counts, callees_left),
+            breaches: report::breaches(&self.slo.0, &counts, &latencies),
+            counts,
+        }
+    }
+}
+
+/// Waits a second, or until the load is over, and says how it goes.
+fn progress(run: &Run, over: impl Fn() -> bool) -> Progress {
+    let before = run.board.counters.read().placed;
+    let began = run.clock.now();
+    while run.clock.now() < began + SECOND && !over() {
+        thread::sleep(Duration::from_millis(20));
+    }
+    let counts = run.board.counters.read();
+    let elapsed = run.clock.now().saturating_sub(run.base);
+    Progress {
+        elapsed_s: elapsed as f64 / SECOND as f64,
+        due: run.plan.due.partition_point(|due| *due <= elapsed) as u64,
+        calls: run.board.calls.load(Relaxed),
+        cps: counts.placed - before,
+        counts,
+    }
+}
+
+fn machine() -> String {
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let cores = thread::available_parallelism().map_or(0, usize::from);
+    format!("Linux {}, {cores} cores", kernel.trim())
+}

@@ -28,6 +28,30 @@ panel::settings! {
         memlock_mib: u32 = 64, 1..=65_536;
         /// Socket buffer that a process may ask for, in MiB.
         socket_buffer_mib: u32 = 16, 1..=1_024;
+        /// Receive buffer of a socket that asks for none, in KiB.
+        rmem_default_kib: u32 = 208, 1..=65_536;
+        /// Memory of all UDP sockets together, in MiB.
+        udp_mem_mib: u32 = 128, 1..=65_536;
+        /// Packets that may wait for a busy core.
+        backlog: u32 = 16_384, 1..=1_000_000;
+        /// Packets that the kernel may take from a card in one round.
+        budget: u32 = 600, 1..=10_000;
+        /// Shards; 0 means one a core.
+        shards: u32 = 0, 0..=64;
+        /// How long a card may wait before it tells of a packet, in microseconds.
+        rx_us: u32 = 25, 0..=1_000;
+        /// Share of a card's interrupts that one of several queues may have, per cent.
+        queue_percent: u32 = 60, 1..=100;
+        /// How long a sleeping core may take to wake, in microseconds.
+        wake_us: u32 = 10, 0..=10_000;
+        /// Share of its time that the hypervisor may take from this machine, per cent.
+        steal_percent: u32 = 1, 1..=100;
+        /// How far the clock may be off, in milliseconds.
+        clock_ms: u32 = 10, 1..=60_000;
+        /// Lines that the log must take from a service in its interval.
+        log_burst: u32 = 100_000, 1..=10_000_000;
+        /// Time of a connection to the database, in milliseconds.
+        database_ms: u32 = 1, 1..=1_000;
         /// Share of the connection tracking table in use, per cent, from which calls are in danger.
         conntrack_percent: u32 = 80, 1..=100;
         /// Readiness of the kernel to swap.
@@ -48,10 +72,19 @@ impl Wants {
     pub fn of(profile: Profile) -> Wants {
         let plain = Wants::default();
         match profile {
-            Profile::Lab => Wants { calls_max: 100, socket_buffer_mib: 1, disk_free_mib: 512, fsync_ms: 20, ..plain },
+            Profile::Lab => Wants {
+                calls_max: 100,
+                socket_buffer_mib: 1,
+                udp_mem_mib: 16,
+                backlog: 1_000,
+                budget: 300,
+                disk_free_mib: 512,
+                fsync_ms: 20,
+                ..plain
+            },
             Profile::Vm => Wants { calls_max: 2_000, ..plain },
             Profile::Metal => Wants { calls_max: 5_000, ..plain },
-            Profile::Cloud => Wants { calls_max: 2_000, fsync_ms: 10, ..plain },
+            Profile::Cloud => Wants { calls_max: 2_000, fsync_ms: 10, steal_percent: 2, ..plain },
         }
     }
 }

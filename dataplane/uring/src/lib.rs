@@ -8,6 +8,7 @@
 mod address;
 mod buffers;
 mod doorbell;
+mod features;
 pub mod host;
 mod pages;
 mod ring;
@@ -17,6 +18,7 @@ mod sockets;
 mod streams;
 
 pub use doorbell::Doorbell;
+pub use features::features;
 pub use ring::{Event, Packet, Ring, Settings, Tally};
 pub use socket::{Listener, UdpSocket};
 pub use sockets::{Class, SocketId};

@@ -1,11 +1,43 @@
 //! The kernel and what it lets us do.
 
-use super::{Found, Sight};
+use super::{Change, Check, Fatal, Found, Sight};
 
 /// The first kernel with all that the data plane uses.
 const KERNEL_MIN: (u32, u32) = (6, 1);
+const SWITCH: &str = "proc/sys/kernel/io_uring_disabled";
 
-pub fn version(sight: &Sight) -> Found {
+/// The kernel and what it lets us do.
+pub const CHECKS: &[Check] = &[
+    Check {
+        name: "kernel",
+        asks: "is the kernel 6.1 or later?",
+        why: "The data plane uses multishot receive into provided buffers and deferred task running, which are complete from Linux 6.1 on.",
+        mend: "Install a later kernel: Debian 12 and Ubuntu 24.04 have one.",
+        severity: Fatal,
+        in_a_lab: Fatal,
+        look: version,
+    },
+    Check {
+        name: "io-uring",
+        asks: "may processes use io_uring?",
+        why: "Every packet goes through io_uring; a kernel that refuses it cannot run the data plane.",
+        mend: "sysctl -w kernel.io_uring_disabled=0; in a container also allow io_uring in its seccomp profile.",
+        severity: Fatal,
+        in_a_lab: Fatal,
+        look: io_uring,
+    },
+    Check {
+        name: "io-uring-features",
+        asks: "can this kernel's io_uring do each thing that the data plane asks of it?",
+        why: "A kernel of the right version may still be built or fenced without one of them; each is tried, one by one.",
+        mend: "Install a distribution's kernel of 6.1 or later; in a container allow io_uring in its seccomp profile.",
+        severity: Fatal,
+        in_a_lab: Fatal,
+        look: io_uring_features,
+    },
+];
+
+fn version(sight: &Sight) -> Found {
     let want = format!("{}.{} or later", KERNEL_MIN.0, KERNEL_MIN.1);
     let release = sight.host.read("proc/sys/kernel/osrelease").unwrap_or_default();
     let mut parts = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().unwrap_or(0));
@@ -13,14 +45,30 @@ pub fn version(sight: &Sight) -> Found {
     Found::compared(want, if release.is_empty() { "unknown".into() } else { release.clone() }, found >= KERNEL_MIN)
 }
 
-pub fn io_uring(sight: &Sight) -> Found {
+fn io_uring(sight: &Sight) -> Found {
     let want = "kernel.io_uring_disabled = 0";
-    match sight.host.number("proc/sys/kernel/io_uring_disabled") {
+    match sight.host.number(SWITCH) {
         Some(0) => Found::compared(want, "0", true),
         // Value 1 spares processes with CAP_SYS_ADMIN, number 21 of capabilities(7).
         Some(1) if sight.host.capable(21) => Found::compared(want, "1, and this process has CAP_SYS_ADMIN", true),
-        Some(value) => Found::compared(want, value.to_string(), false),
+        Some(value) => Found::compared(want, value.to_string(), false).with([Change::kernel(sight.host, SWITCH, 0)]),
         // The switch came with Linux 6.6; before it, io_uring is there when it was built in.
         None => Found::compared(want, "no such switch in this kernel", sight.host.exists("proc/sys/kernel/osrelease")),
+    }
+}
+
+fn io_uring_features(sight: &Sight) -> Found {
+    let want = "each is there";
+    match &sight.host.rings {
+        Ok(features) => {
+            let lacking: Vec<&str> = features.iter().filter(|(_, able)| !able).map(|(name, _)| name.as_str()).collect();
+            let found = match lacking.as_slice() {
+                [] => format!("all {}", features.len()),
+                some => format!("lacks {}", some.join(", ")),
+            };
+            Found::compared(want, found, lacking.is_empty())
+        }
+        Err(flaw) if flaw.starts_with("no ring") => Found::compared(want, flaw.clone(), false),
+        Err(flaw) => Found::not_applicable(want, flaw.clone()),
     }
 }

@@ -56,7 +56,7 @@ pub const ROOMS: &[Room] = &[
     Room { name: "store", may_use: &["units", "snapshot", "cdr", "rating", "ledger"] },
     Room { name: "web", may_use: &["units", "snapshot", "cdr", "rating", "panel", "store"] },
     Room { name: "tandem-controlplane", may_use: &["units", "snapshot", "cdr", "rating", "panel", "store", "web"] },
-    Room { name: "tandem-tune", may_use: &["panel"] },
+    Room { name: "tandem-tune", may_use: &["panel", "uring"] },
     Room { name: "tidy", may_use: &[] },
     Room { name: "benches", may_use: EVERYTHING },
     Room { name: "fuzz", may_use: EVERYTHING_AND_CONTROL },

@@ -112,6 +112,7 @@ pub const ALLOWED: &[Allowed] = &[
     allowed("device", "controlplane/web/gui", "devicescalefactor", "Chromium's screenshot setting"),
     allowed("device", "controlplane/web/gui", "devicepixelratio", "the browser's name for its resolution"),
     allowed("device", "tuning", "sys/devices", "a folder of the kernel's"),
+    allowed("device", "tuning", "sys/class/net", "a link of the kernel's: the hardware behind a network card"),
     allowed("config", "controlplane/web/gui", "", "file names and settings of the tools that build the pages"),
     allowed("config", "", "proptest", "proptest's attribute and its type"),
     allowed("config", "dataplane/sip/tests", "", "proptest's type"),

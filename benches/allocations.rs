@@ -93,6 +93,7 @@ fn messages() {
         version: 1,
         direct: false,
         events: sdp::Events::Keep,
+        crypt: None,
     };
     let filter = sdp::Filter { codecs: "PCMU,telephone-event", single_codec: true, ..sdp::Filter::NONE };
     for (name, filter) in [("rewrite a description", sdp::Filter::NONE), ("rewrite and filter a description", filter)] {
@@ -205,7 +206,7 @@ impl World {
                         self.count(|shard, clock, out| shard.on_journaled(clock, ticket, out));
                     }
                     Effect::Want(Want::Grant { grant, account, want, .. }) => {
-                        let reply = Reply::Granted { grant, account, amount: want, cause: 0 };
+                        let reply = Reply::Granted { grant, account, amount: want };
                         self.count(|shard, clock, out| shard.on_reply(clock, reply, out));
                     }
                     Effect::Want(Want::Close { grant, .. }) => {

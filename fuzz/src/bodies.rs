@@ -30,7 +30,8 @@ pub fn description(bytes: &[u8]) {
     }
     let address = IpAddr::from([198, 51, 100, 5]);
     let ports: Vec<u16> = (0..count).map(|index| 20_000 + 2 * index as u16).collect();
-    let rewrite = Rewrite { address, ports: &ports, session_id: 7, version: 1, direct: false, events: Events::Keep };
+    let rewrite =
+        Rewrite { address, ports: &ports, session_id: 7, version: 1, direct: false, events: Events::Keep, crypt: None };
     let chosen = Filter { codecs: "PCMA, telephone-event", single_codec: true, audio_only: true, ..Filter::NONE };
     for filter in [Filter::NONE, chosen] {
         let mut out = Vec::new();

@@ -288,7 +288,7 @@ impl World {
             let reply = match want {
                 Want::Grant { grant, account, want, .. } => {
                     let amount = if all { want } else { want / 3 };
-                    Reply::Granted { grant, account, amount, cause: 0 }
+                    Reply::Granted { grant, account, amount }
                 }
                 Want::Close { grant, .. } => Reply::Closed { grant },
             };

@@ -39,6 +39,12 @@ impl Latch {
         *self = Latch::Armed { named, peer };
     }
 
+    /// True if a packet from here would be the peer's.
+    pub(crate) fn knows(&self, from: SocketAddr) -> bool {
+        let mut latch = *self;
+        latch.hear(from)
+    }
+
     /// A valid packet came from here: true if it is the peer's.
     pub(crate) fn hear(&mut self, from: SocketAddr) -> bool {
         match *self {

@@ -7,11 +7,13 @@ use core::net::SocketAddr;
 
 use units::Instant;
 
+use crate::crypt::Seal;
 use crate::digits::{Digit, EventPacket};
 use crate::format::{Format, Formats};
 use crate::ports::Ports;
 use crate::quality::Quality;
 use crate::rtp::{self, Header, Packet};
+use crate::srtp::{Refused, Secret};
 use crate::stay::{Stay, Stays};
 use crate::stream::{Carries, Stream};
 
@@ -50,6 +52,15 @@ pub enum Verdict {
         /// An RTP packet with an event (RFC 4733).
         bytes: [u8; 16],
     },
+    /// Send the first `length` bytes of the room that the packet came in, from `port` to `to`: it was opened or sealed there.
+    Changed {
+        /// The local port to send from.
+        port: u16,
+        /// Where to.
+        to: SocketAddr,
+        /// Its bytes.
+        length: usize,
+    },
     /// Forget it.
     Drop(Dropped),
 }
@@ -68,13 +79,33 @@ pub enum Dropped {
     Nowhere = 3,
     /// An event that the other leg hears of by a message.
     Told = 4,
+    /// Encrypted with another key than the peer's, or changed on its way.
+    Forged = 5,
+    /// Encrypted, with a number that came before; or its key may not be used any more.
+    Replayed = 6,
+}
+
+impl From<Refused> for Dropped {
+    fn from(refused: Refused) -> Dropped {
+        match refused {
+            Refused::Forged => Dropped::Forged,
+            Refused::Replayed | Refused::Exhausted => Dropped::Replayed,
+        }
+    }
 }
 
 /// Digits that were heard and that nobody asked for yet; more are forgotten.
 const DIGITS_MAX: usize = 64;
 
-/// Which port a packet leaves from, to whom, and what takes its place; or why it goes nowhere.
-type Passed = Result<(u16, SocketAddr, Option<EventPacket>), Dropped>;
+/// Where a packet goes.
+struct Way {
+    port: u16,
+    to: SocketAddr,
+    /// What takes its place.
+    said: Option<EventPacket>,
+    /// The pair that it leaves from, if it must be sealed there.
+    seals: Option<u16>,
+}
 
 /// All media streams of one shard.
 #[derive(Debug)]
@@ -84,7 +115,7 @@ pub struct Relay {
     ports: Ports,
     ports_used: u32,
     generation: u32,
-    dropped: [u64; 5],
+    dropped: [u64; 7],
     digits: VecDeque<(u16, Digit)>,
 }
 
@@ -107,7 +138,7 @@ impl Relay {
             ports: Ports::new(pairs, seed),
             ports_used: 0,
             generation: 0,
-            dropped: [0; 5],
+            dropped: [0; 7],
             digits,
         }
     }
@@ -219,21 +250,108 @@ impl Relay {
         quality
     }
 
-    /// A datagram came to one of our ports. Two look-ups, no allocation.
-    pub fn on_packet(&mut self, now: Instant, port: u16, from: SocketAddr, bytes: &[u8]) -> Verdict {
-        match self.pass(now, port, from, bytes) {
-            Ok((port, to, None)) => Verdict::Forward { port, to },
-            Ok((port, to, Some(bytes))) => Verdict::Say { port, to, bytes },
-            Err(why) => {
-                self.dropped[why as usize] += 1;
-                Verdict::Drop(why)
-            }
+    /// What this stream's peer sends is opened with this key from now on; `None` takes it as it is. A key that the peer had
+    /// before is taken up where it was left.
+    pub fn open_with(&mut self, id: StreamId, key: Option<Secret>) {
+        let Some(stream) = self.stream_mut(id) else { return };
+        if key.is_some() || stream.crypt.is_some() {
+            let crypt = stream.crypt.get_or_insert_default();
+            crypt.open_with(key);
+            stream.stays.set(Stay::Crypt, crypt.is_on());
         }
     }
 
-    fn pass(&mut self, now: Instant, port: u16, from: SocketAddr, bytes: &[u8]) -> Passed {
+    /// How what is sent to this stream's peer is sealed from now on. A key that was used before is taken up where it was left.
+    pub fn seal_with(&mut self, id: StreamId, seal: Seal) {
+        let Some(stream) = self.stream_mut(id) else { return };
+        if seal != Seal::Plain || stream.crypt.is_some() {
+            let crypt = stream.crypt.get_or_insert_default();
+            crypt.seal_with(seal);
+            stream.stays.set(Stay::Crypt, crypt.is_on());
+        }
+    }
+
+    /// A datagram of these bytes came to one of our ports. Two look-ups, no allocation. It goes nowhere if a key stands on its way:
+    /// that needs [`Relay::on_room`].
+    pub fn on_packet(&mut self, now: Instant, port: u16, from: SocketAddr, bytes: &[u8]) -> Verdict {
+        match self.pass(now, port, from, bytes, false) {
+            Ok(Way { port, to, said: None, seals: None, .. }) => Verdict::Forward { port, to },
+            Ok(Way { port, to, said: Some(bytes), seals: None, .. }) => Verdict::Say { port, to, bytes },
+            Ok(Way { seals: Some(_), .. }) => self.drop(Dropped::Nowhere),
+            Err(why) => self.drop(why),
+        }
+    }
+
+    /// A datagram of `length` bytes came to one of our ports, at the beginning of a room in which it may grow by
+    /// [`crate::srtp::SEAL_BYTES_MAX`]. No allocation after a source's first packet.
+    pub fn on_room(&mut self, now: Instant, port: u16, from: SocketAddr, room: &mut [u8], length: usize) -> Verdict {
+        let opened = match self.unlock(port, from, &mut room[..length]) {
+            Ok(opened) => opened,
+            Err(why) => return self.drop(why),
+        };
+        let way = match self.pass(now, port, from, &room[..opened], true) {
+            Ok(way) => way,
+            Err(why) => return self.drop(why),
+        };
+        let Way { port, to, said, seals } = way;
+        match (seals, said) {
+            (Some(pair), _) => match self.lock(pair, said, room, opened) {
+                Ok(length) => Verdict::Changed { port, to, length },
+                Err(why) => self.drop(why),
+            },
+            (None, Some(bytes)) => Verdict::Say { port, to, bytes },
+            (None, None) if opened == length => Verdict::Forward { port, to },
+            (None, None) => Verdict::Changed { port, to, length: opened },
+        }
+    }
+
+    fn drop(&mut self, why: Dropped) -> Verdict {
+        self.dropped[why as usize] += 1;
+        Verdict::Drop(why)
+    }
+
+    /// The stream that a port belongs to, and if the port is its second one.
+    fn by_port(&mut self, port: u16) -> (Option<&mut Stream>, bool) {
+        let pair = usize::from(port.wrapping_sub(self.port_low) / 2);
+        (self.streams.get_mut(pair).and_then(Option::as_mut), port % 2 == 1)
+    }
+
+    /// Opens a packet of a peer with a key; its length afterwards. What another than the peer sent stays as it is: a stranger
+    /// costs no cryptography.
+    fn unlock(&mut self, port: u16, from: SocketAddr, packet: &mut [u8]) -> Result<usize, Dropped> {
+        let (stream, is_rtcp_port) = self.by_port(port);
+        let Some(stream) = stream else { return Ok(packet.len()) };
+        let latch = if is_rtcp_port { &stream.rtcp } else { &stream.rtp };
+        let Some(crypt) = stream.crypt.as_mut().filter(|crypt| crypt.opens()) else { return Ok(packet.len()) };
+        let kind = if is_rtcp_port { rtp::read_rtcp(packet) } else { rtp::read(stream.carries, packet) };
+        match kind.filter(|_| latch.knows(from)) {
+            None => Ok(packet.len()),
+            Some(_) => Ok(crypt.open(packet)?),
+        }
+    }
+
+    /// Seals a packet, or what takes its place, with the key of the pair that it leaves from; its length afterwards.
+    fn lock(
+        &mut self,
+        pair: u16,
+        said: Option<EventPacket>,
+        room: &mut [u8],
+        mut length: usize,
+    ) -> Result<usize, Dropped> {
+        if let Some(said) = said {
+            length = said.len();
+            room.get_mut(..length).ok_or(Dropped::Nowhere)?.copy_from_slice(&said);
+        }
+        let crypt = self.streams[usize::from(pair)].as_mut().and_then(|stream| stream.crypt.as_mut());
+        Ok(crypt.ok_or(Dropped::Nowhere)?.seal(room, length)?)
+    }
+
+    fn pass(&mut self, now: Instant, port: u16, from: SocketAddr, bytes: &[u8], opened: bool) -> Result<Way, Dropped> {
         let (pair, is_rtcp_port) = (port.wrapping_sub(self.port_low) / 2, port % 2 == 1);
         let stream = self.streams.get_mut(usize::from(pair)).and_then(Option::as_mut).ok_or(Dropped::Closed)?;
+        if !opened && stream.crypt.as_ref().is_some_and(|crypt| crypt.opens()) {
+            return Err(Dropped::Nowhere);
+        }
         let carries = stream.carries;
         let packet = if is_rtcp_port { rtp::read_rtcp(bytes) } else { rtp::read(carries, bytes) };
         let packet = packet.ok_or(Dropped::Foreign)?;
@@ -261,7 +379,8 @@ impl Relay {
         let joined = stream.joined.filter(|_| !stream.hushed).ok_or(Dropped::Nowhere)?;
         let half = self.streams[usize::from(joined)].as_ref().ok_or(Dropped::Nowhere)?;
         let to = if is_rtcp_port { half.rtcp.peer() } else { half.rtp.peer() }.ok_or(Dropped::Nowhere)?;
-        Ok((self.port_low + 2 * joined + u16::from(is_rtcp_port), to, said))
+        let seals = half.crypt.as_ref().is_some_and(|crypt| crypt.seals()).then_some(joined);
+        Ok(Way { port: self.port_low + 2 * joined + u16::from(is_rtcp_port), to, said, seals })
     }
 
     /// An event that becomes a message.

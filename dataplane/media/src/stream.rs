@@ -1,7 +1,10 @@
 //! One leg's media: its two ports' trust, its other half, and what it measured.
 
+use alloc::boxed::Box;
+
 use units::Instant;
 
+use crate::crypt::Crypt;
 use crate::digits::Digits;
 use crate::format::Formats;
 use crate::latch::Latch;
@@ -22,7 +25,7 @@ pub enum Carries {
 }
 
 /// The state of one pair of ports while a call has it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Stream {
     /// Told apart from the pair's earlier users.
     pub(crate) generation: u32,
@@ -44,6 +47,8 @@ pub(crate) struct Stream {
     pub(crate) hushed: bool,
     /// Why its packets pass through user space.
     pub(crate) stays: Stays,
+    /// Keys of its own, if it ever had any.
+    pub(crate) crypt: Option<Box<Crypt>>,
 }
 
 impl Stream {
@@ -64,6 +69,7 @@ impl Stream {
             avoid: false,
             hushed: false,
             stays: Stays::default(),
+            crypt: None,
         }
     }
 }

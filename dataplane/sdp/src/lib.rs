@@ -5,6 +5,7 @@ extern crate alloc;
 
 pub mod address;
 pub mod codec;
+pub mod crypto;
 pub mod filter;
 pub mod flaw;
 pub mod line;
@@ -14,8 +15,9 @@ pub mod rewrite;
 
 pub use address::address_refused;
 pub use codec::Codec;
+pub use crypto::{CRYPTO_MAX, Crypto, KEY_BYTES_MAX, Profile, write_crypto};
 pub use filter::{Filter, Order};
 pub use flaw::Flaw;
 pub use media::{CarriedBy, Direction, Media};
 pub use parse::{FORMATS_MAX, MEDIA_MAX, Session, parse};
-pub use rewrite::{Events, Rewrite, rewrite, rewrite_filtered};
+pub use rewrite::{Crypt, Events, Rewrite, rewrite, rewrite_filtered};

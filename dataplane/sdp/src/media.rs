@@ -4,6 +4,7 @@ use core::net::IpAddr;
 
 use crate::address;
 use crate::codec::{Codec, static_codec};
+use crate::crypto::{CRYPTO_MAX, Crypto};
 use crate::flaw::Flaw;
 use crate::line::{Line, lines, number, take_digits, word};
 
@@ -255,6 +256,18 @@ impl<'a> Media<'a> {
             _ if self.is_rtp => CarriedBy::Rtp,
             _ => CarriedBy::Datagrams,
         }
+    }
+
+    /// The keys that it names (RFC 4568), in order.
+    ///
+    /// # Errors
+    /// One is not well-formed, or there are more than [`crate::CRYPTO_MAX`].
+    pub fn cryptos(&self) -> impl Iterator<Item = Result<Crypto<'a>, Flaw>> + use<'a> {
+        let lines = self.attributes().filter_map(|attribute| attribute.strip_prefix(b"crypto:"));
+        lines.enumerate().map(|(place, value)| match place {
+            0..CRYPTO_MAX => Crypto::read(value),
+            _ => Err(Flaw::refused("too many crypto attributes")),
+        })
     }
 
     /// The formats one by one.

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::fmt::Write as _;
 use core::net::IpAddr;
 
+use crate::crypto::Profile;
 use crate::filter::{Filter, Verdict};
 use crate::flaw::Flaw;
 use crate::line::{Line, lines, number, word};
@@ -26,6 +27,18 @@ pub struct Rewrite<'a> {
     pub direct: bool,
     /// What becomes of telephone events in audio sections.
     pub events: Events,
+    /// What takes the place of the writer's keys in sections of RTP that stay on; `None` leaves them as they are.
+    pub crypt: Option<Crypt<'a>>,
+}
+
+/// How media is encrypted between us and whoever is sent the description. The writer's own keys, and whatever else it says of
+/// encryption, are left out.
+#[derive(Clone, Copy, Debug)]
+pub struct Crypt<'a> {
+    /// The profile in the media line.
+    pub profile: Profile,
+    /// Lines by [`crate::write_crypto`], with their ends; empty for media in the clear.
+    pub lines: &'a [u8],
 }
 
 /// What becomes of telephone events (RFC 4733) in the audio sections of a description.
@@ -98,6 +111,8 @@ struct Section {
     direction: Option<Direction>,
     /// The payload type of events that are added.
     events: Option<u8>,
+    /// It is on, and of RTP.
+    crypts: bool,
 }
 
 impl Section {
@@ -127,7 +142,8 @@ impl Section {
             Events::Add(format) if port != 0 && may_add(media, format) => Some(format),
             Events::Add(_) | Events::Keep | Events::Drop => None,
         };
-        Section { verdict, port, rtcp_port, direction, events }
+        let crypts = port != 0 && Profile::of(media.proto).is_some();
+        Section { verdict, port, rtcp_port, direction, events, crypts }
     }
 
     /// Does an attribute speak of a format that does not stay?
@@ -180,6 +196,7 @@ impl Writer<'_, '_> {
         let section = self.section.as_ref();
         match value {
             b"rtcp-mux" if !self.filter.rtcp_mux => return,
+            _ if self.rewrite.crypt.is_some() && speaks_of_keys(value) => return,
             _ if value.starts_with(b"rtcp:") && !self.rewrite.direct => {
                 let Some(section) = section else { return };
                 let port = section.rtcp_port;
@@ -217,7 +234,8 @@ impl Writer<'_, '_> {
         self.out.push(b' ');
         decimal(self.out, u64::from(section.port));
         self.out.push(b' ');
-        self.out.extend_from_slice(proto);
+        let crypt = self.rewrite.crypt.filter(|_| section.crypts);
+        self.out.extend_from_slice(crypt.map_or(proto, |crypt| crypt.profile.as_str().as_bytes()));
         match &section.verdict {
             Verdict::Keep(kept) => {
                 for format in kept.as_slice() {
@@ -254,6 +272,9 @@ impl Writer<'_, '_> {
                 self.out.extend_from_slice(value);
             }
         }
+        if let Some(crypt) = self.rewrite.crypt.filter(|_| section.crypts) {
+            self.out.extend_from_slice(crypt.lines);
+        }
         if let Some(direction) = section.direction {
             self.out.extend_from_slice(b"a=");
             self.out.extend_from_slice(direction.as_str().as_bytes());
@@ -276,8 +297,14 @@ fn leads_past_us(attribute: &[u8]) -> bool {
     name.starts_with(b"ice-") || NAMES.contains(&name)
 }
 
+/// Keys by description (RFC 4568, RFC 4567) or by a handshake on the media port (RFC 8122, RFC 8842, RFC 6189).
+fn speaks_of_keys(attribute: &[u8]) -> bool {
+    const NAMES: [&[u8]; 6] = [b"crypto", b"key-mgmt", b"fingerprint", b"setup", b"tls-id", b"zrtp-hash"];
+    NAMES.contains(&attribute.split(|byte| *byte == b':').next().unwrap_or(b""))
+}
+
 /// Appends a number in decimal digits.
-fn decimal(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn decimal(out: &mut Vec<u8>, mut value: u64) {
     let mut digits = [0; 20];
     let mut at = digits.len();
     loop {

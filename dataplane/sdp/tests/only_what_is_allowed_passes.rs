@@ -22,6 +22,7 @@ fn passed(body: &str, filter: &Filter<'_>) -> Result<String, Flaw> {
         version: 1,
         direct: false,
         events: sdp::Events::Keep,
+        crypt: None,
     };
     let mut out = Vec::new();
     let verdict = rewrite_filtered(body.as_bytes(), &order, filter, &mut out);

@@ -43,7 +43,7 @@ proptest! {
     ) {
         let before = parse(text.as_bytes()).expect("generated descriptions are good");
         prop_assert_eq!(before.media_count(), count);
-        let order = Rewrite { address: IpAddr::from(address), ports: &ports[..count], session_id, version, direct: false, events: sdp::Events::Keep };
+        let order = Rewrite { address: IpAddr::from(address), ports: &ports[..count], session_id, version, direct: false, events: sdp::Events::Keep, crypt: None };
         let mut once = Vec::new();
         rewrite(text.as_bytes(), &order, &mut once).expect("generated descriptions are good");
         let after = parse(&once).expect("what we write we can read");
@@ -79,7 +79,7 @@ proptest! {
             }
             let ports = vec![4_000; session.media_count()];
             let mut out = Vec::new();
-            let order = Rewrite { address: IpAddr::from([192, 0, 2, 1]), ports: &ports, session_id: 1, version: 1, direct: false, events: sdp::Events::Keep };
+            let order = Rewrite { address: IpAddr::from([192, 0, 2, 1]), ports: &ports, session_id: 1, version: 1, direct: false, events: sdp::Events::Keep, crypt: None };
             rewrite(&bytes, &order, &mut out).expect("what parses can be rewritten");
             parse(&out).expect("what we write we can read");
         }

@@ -135,6 +135,7 @@ fn a_rewritten_offer_names_us_and_is_else_the_same() {
         version: 3,
         direct: false,
         events: sdp::Events::Keep,
+        crypt: None,
     };
     rewrite(OFFER.as_bytes(), &order, &mut out).expect("a good offer");
     let expected = "beforev=0\no=- 7 3 IN IP4 198.51.100.1\ns=call\nc=IN IP4 198.51.100.1\nt=0 0\na=sendonly\n\
@@ -157,6 +158,7 @@ fn a_rewritten_offer_leads_nobody_past_us() {
         version: 1,
         direct: false,
         events: sdp::Events::Keep,
+        crypt: None,
     };
     rewrite(text.as_bytes(), &order, &mut out).expect("good");
     let text = String::from_utf8(out).expect("text");
@@ -177,6 +179,7 @@ fn a_switched_off_line_and_a_wrong_number_of_ports_are_told_apart() {
         version: 1,
         direct: false,
         events: sdp::Events::Keep,
+        crypt: None,
     };
     rewrite(OFFER.as_bytes(), &order(&[0, 20_002, 0]), &mut out).expect("good");
     let session = parse(&out).expect("our own print");

@@ -12,6 +12,7 @@ mod money;
 pub mod mutant;
 mod number;
 mod percent;
+mod suite;
 mod terms;
 mod time;
 
@@ -24,5 +25,6 @@ pub use ids::{
 pub use money::{Currency, Money};
 pub use number::{NUMBER_BYTES_MAX, Number, NumberFlaw};
 pub use percent::Percent;
+pub use suite::{SECRET_BYTES_MAX, Suite};
 pub use terms::{EXCHANGE_ONE, Rounding, TAX_PPM_MAX, Terms};
 pub use time::{Clock, Instant, WallTime};

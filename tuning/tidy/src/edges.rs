@@ -91,7 +91,13 @@ const PURE_OUTSIDERS: &[&str] = &[
     "rand_chacha",
     "rand_core",
     "md-5",
+    "sha1",
     "sha2",
+    "aes",
+    "aes-gcm",
+    "ctr",
+    "hmac",
+    "base64ct",
     "regex",
     "utoipa",
 ];

@@ -32,7 +32,7 @@ impl Call {
         let leg = &self.legs[usize::from(to)];
         let (session_id, known) = (leg.sdp_session, leg.sdp_version);
         let written = |version: u64| {
-            let rewrite = sdp::Rewrite { address, ports: &ports, session_id, version, direct, events };
+            let rewrite = sdp::Rewrite { address, ports: &ports, session_id, version, direct, events, crypt: None };
             let mut bytes = Vec::with_capacity(body.bytes.len() + 64);
             sdp::rewrite_filtered(&body.bytes, &rewrite, &first, &mut bytes)?;
             if second != Filter::NONE {

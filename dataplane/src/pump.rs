@@ -75,7 +75,7 @@ impl Pump {
         self.shard.deadline().map_or(longest, |at| Duration::from_micros(at.micros_since(now)).min(longest))
     }
 
-    fn hear(&mut self, clock: Clock, packet: Packet) {
+    fn hear(&mut self, clock: Clock, mut packet: Packet) {
         let port = match self.sockets.role(packet.socket) {
             Role::Media(port) => port,
             Role::Udp(listener) => {
@@ -87,9 +87,13 @@ impl Pump {
         };
         self.media_heard += 1;
         let started = self.media_heard.is_multiple_of(TIMED).then(clocks::ticks);
-        let forward = self.shard.on_media(clock, port, packet.from, self.ring.bytes(&packet));
+        let (from, (room, length)) = (packet.from, self.ring.room_of(&mut packet));
+        let forward = self.shard.on_media(clock, port, from, room, length);
         match forward.and_then(|forward| Some((self.sockets.socket(forward.port)?, forward))) {
-            Some((socket, Forward { to, instead: None, .. })) => self.ring.forward(packet, socket, to),
+            Some((socket, Forward { to, length, instead: None, .. })) => {
+                self.ring.resize(&mut packet, length);
+                self.ring.forward(packet, socket, to);
+            }
             Some((socket, Forward { to, instead: Some(bytes), .. })) => {
                 self.ring.send(socket, to, &bytes);
                 self.ring.release(packet);

@@ -163,9 +163,11 @@ impl World {
             }
             10 => {
                 let port = self.ports.iter().nth(script.below(8)).copied().unwrap_or(20_000);
-                let (from, packet) = (prices::originator_address(0), script.chunk().to_vec());
+                let (from, mut packet) = (prices::originator_address(0), script.chunk().to_vec());
+                let length = packet.len();
+                packet.resize(length + 20, 0);
                 self.turn(|shard, clock, _| {
-                    shard.on_media(clock, port, from, &packet);
+                    shard.on_media(clock, port, from, &mut packet, length);
                 });
             }
             _ => match (script.below(3), self.last.clone()) {

@@ -70,8 +70,12 @@ counters! {
     attempts;
     /// Media datagrams relayed.
     media_relayed;
-    /// Media datagrams dropped: strangers, not RTP, no call.
+    /// Media datagrams dropped: strangers, not RTP, no call, wrong encryption.
     media_dropped;
+    /// Encrypted media datagrams dropped because their key or their tag was wrong.
+    media_forged;
+    /// Encrypted media datagrams dropped because their number came before, is too old to tell, or their key is used up.
+    media_replayed;
     /// Times that an egress trunk was shut because it rests or is throttled.
     trunks_shut;
     /// Calls refused because the switch is full, draining or its disk is.

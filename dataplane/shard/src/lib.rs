@@ -41,7 +41,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use call::{Context, Desk, Random, Switch, Ways};
 use hashbrown::HashMap;
-use media::{Relay, Verdict};
+use media::{Dropped, Relay, Verdict};
 use panel::metrics::Histogram;
 use panel::wire::{CallRow, MediaRow, Reply, ShardFigures, Want};
 use rating::Policies;
@@ -152,13 +152,15 @@ pub struct Config {
     pub ticks: fn() -> u64,
 }
 
-/// What a call's media packet needs next: send the same bytes from `port` to `to`.
+/// What a call's media packet needs next: send it from `port` to `to`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forward {
     /// The local port to send from.
     pub port: u16,
     /// Where to.
     pub to: SocketAddr,
+    /// Its bytes at the beginning of the room that it came in; another number than came if it was encrypted or decrypted there.
+    pub length: usize,
     /// Send these bytes instead.
     pub instead: Option<[u8; 16]>,
 }
@@ -290,22 +292,29 @@ impl Shard {
         }
     }
 
-    /// A datagram came to an open media port. Allocates nothing.
-    pub fn on_media(&mut self, clock: Clock, port: u16, from: SocketAddr, bytes: &[u8]) -> Option<Forward> {
-        match self.relay.on_packet(clock.now, port, from, bytes) {
-            Verdict::Forward { port, to } => {
-                self.counters.media_relayed += 1;
-                Some(Forward { port, to, instead: None })
-            }
-            Verdict::Say { port, to, bytes } => {
-                self.counters.media_relayed += 1;
-                Some(Forward { port, to, instead: Some(bytes) })
-            }
-            Verdict::Drop(_) => {
+    /// A datagram of `length` bytes came to an open media port. It stands at the beginning of a room that has
+    /// [`media::srtp::SEAL_BYTES_MAX`] bytes more, so that it can be encrypted there. Allocates nothing.
+    pub fn on_media(
+        &mut self,
+        clock: Clock,
+        port: u16,
+        from: SocketAddr,
+        room: &mut [u8],
+        length: usize,
+    ) -> Option<Forward> {
+        let forward = match self.relay.on_room(clock.now, port, from, room, length) {
+            Verdict::Forward { port, to } => Forward { port, to, length, instead: None },
+            Verdict::Changed { port, to, length } => Forward { port, to, length, instead: None },
+            Verdict::Say { port, to, bytes } => Forward { port, to, length, instead: Some(bytes) },
+            Verdict::Drop(why) => {
                 self.counters.media_dropped += 1;
-                None
+                self.counters.media_forged += u64::from(why == Dropped::Forged);
+                self.counters.media_replayed += u64::from(why == Dropped::Replayed);
+                return None;
             }
-        }
+        };
+        self.counters.media_relayed += 1;
+        Some(forward)
     }
 
     /// How long one media datagram took, in nanoseconds; a sample is enough.

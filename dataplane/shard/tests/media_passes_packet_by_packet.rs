@@ -51,7 +51,9 @@ impl Call {
     /// Where a packet from there to our port of this side goes: our port that it leaves from, and to whom.
     fn hear(&mut self, side: usize, from: SocketAddr, bytes: &[u8]) -> Option<(u16, SocketAddr)> {
         let clock = self.world.clock();
-        let forward = self.world.shard.on_media(clock, self.ports[side], from, bytes)?;
+        let mut room = bytes.to_vec();
+        let forward = self.world.shard.on_media(clock, self.ports[side], from, &mut room, bytes.len())?;
+        assert_eq!((&room[..], forward.length), (bytes, bytes.len()));
         Some((forward.port, forward.to))
     }
 }
@@ -97,7 +99,12 @@ fn strangers_neither_inject_nor_listen() {
     // A stranger that sprays ports learns nothing either: no port answers it, then or later.
     let clock = call.world.clock();
     for port in (20_000..40_000).step_by(2) {
-        assert!(call.world.shard.on_media(clock, port, "203.0.113.66:4000".parse().unwrap(), &packet(0, 9)).is_none());
+        assert!(
+            call.world
+                .shard
+                .on_media(clock, port, "203.0.113.66:4000".parse().unwrap(), &mut packet(0, 9), 172)
+                .is_none()
+        );
     }
     let (to, from) = (call.peers[0], call.peers[1]);
     assert_eq!(call.hear(1, from, &packet(1, 2)).map(|(_, to)| to), Some(to), "media goes where it went");

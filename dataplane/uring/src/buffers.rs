@@ -71,6 +71,14 @@ impl Buffers {
         unsafe { std::slice::from_raw_parts(self.pointer(buffer).add(start), length) }
     }
 
+    /// A buffer that we hold, from `start` to its end.
+    pub(crate) fn room(&mut self, buffer: u16, start: usize) -> &mut [u8] {
+        assert!(buffer < self.count && start <= self.size as usize, "within one buffer");
+        // SAFETY: within the memory by the assertion; neither the kernel nor anybody else has this buffer, because whoever asks
+        // holds its `Packet`, and this borrow of the group keeps every other from being looked at.
+        unsafe { std::slice::from_raw_parts_mut(self.pointer(buffer).add(start), self.size as usize - start) }
+    }
+
     fn pointer(&self, buffer: u16) -> *mut u8 {
         // SAFETY: callers pass numbers below `count`, so the offset stays inside the mapping.
         unsafe { self.memory.start().add(usize::from(buffer) * self.size as usize) }

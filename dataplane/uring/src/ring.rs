@@ -308,6 +308,21 @@ impl Ring {
         buffers.bytes(packet.buffer, usize::from(packet.start), usize::from(packet.length))
     }
 
+    /// The datagram's memory, which may be changed, with what is free behind it; and the datagram's length.
+    pub fn room_of(&mut self, packet: &mut Packet) -> (&mut [u8], usize) {
+        let buffers = &mut self.buffers[usize::from(packet.class)];
+        (buffers.room(packet.buffer, usize::from(packet.start)), usize::from(packet.length))
+    }
+
+    /// The datagram's length from now on.
+    ///
+    /// # Panics
+    /// It is longer than its room.
+    pub fn resize(&mut self, packet: &mut Packet, length: usize) {
+        assert!(length <= self.room_of(packet).0.len(), "a datagram stays within its room");
+        packet.length = length as u16;
+    }
+
     /// Gives the datagram's buffer back.
     pub fn release(&mut self, packet: Packet) {
         self.buffers[usize::from(packet.class)].put(packet.buffer);

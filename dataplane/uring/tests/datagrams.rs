@@ -63,6 +63,30 @@ fn a_datagram_is_forwarded_from_its_own_receive_buffer() {
 }
 
 #[test]
+fn a_datagram_is_changed_where_it_lies_and_grows() {
+    let mut ring = ring(&SMALL);
+    let (_, address) = listen(&mut ring, Class::Media);
+    let peer = peer();
+    for (length, grown) in [(172, 188), (172, 162), (1_400, 1_420)] {
+        peer.send_to(&vec![1; length], address).unwrap();
+        let sent = ring.tally().sent;
+        let change = |ring: &mut Ring, event: Event| {
+            let Event::Datagram(mut packet) = event else { return };
+            let (room, came) = ring.room_of(&mut packet);
+            assert_eq!((came, room[0]), (length, 1));
+            room[..grown].fill(2);
+            ring.resize(&mut packet, grown);
+            let (socket, from) = (packet.socket, packet.from);
+            ring.forward(packet, socket, from);
+        };
+        turn(&mut ring, change, |ring| ring.tally().sent > sent);
+        let mut answer = [0; 2_048];
+        let length = peer.recv(&mut answer).unwrap();
+        assert_eq!(answer[..length], vec![2; grown]);
+    }
+}
+
+#[test]
 fn a_signal_socket_takes_the_longest_datagram_and_copies_the_answer() {
     let mut ring = ring(&SMALL);
     let (_, address) = listen(&mut ring, Class::Signal);

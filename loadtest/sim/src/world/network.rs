@@ -129,13 +129,14 @@ impl World<'_> {
         node: Option<usize>,
         from: SocketAddr,
         to: SocketAddr,
-        bytes: [u8; node::PACKET_BYTES],
+        mut bytes: [u8; node::PACKET_BYTES],
     ) {
         let node = node.map(|number| &mut self.sites[number].node);
         let ours = node.is_some();
         if let Some((node, shard)) = node.and_then(|node| node.shard_of_port(to).map(|shard| (node, shard))) {
             let clock = node.clock(self.now);
-            let forward = node.shards[usize::from(shard.0)].on_media(clock, to.port(), from, &bytes);
+            let forward =
+                node.shards[usize::from(shard.0)].on_media(clock, to.port(), from, &mut bytes, node::PACKET_BYTES);
             if let Some(forward) = forward {
                 let from = SocketAddr::new(to.ip(), forward.port);
                 self.at(self.now + 100, Event::Media { from, to: forward.to, bytes });

@@ -152,6 +152,11 @@ bench-search: ## p50 and p95 of every kind of search over ROWS records on a priv
 bench-insert: ## rows a second that CDRs come in with beside a semi-sync replica, and the ratio to a bare INSERT loop
 	controlplane/store/examples/bench-insert
 
+.PHONY: bench-loadtest
+bench-loadtest: ## calls per second of CPU that the load test plays, against SIPp's (CPS=4000 CALLS=20000 ROUNDS=3)
+	$(CARGO) build --profile integration -p tandem-loadtest
+	TANDEM_BIN_DIR=$(INTEGRATION) loadtest/bench-ceiling
+
 .PHONY: bench-kamailio
 bench-kamailio: build ## CPU per call against Kamailio doing the same work
 	TANDEM_BIN_DIR=$(TARGET)/release benches/kamailio/run

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use rand::rngs::StdRng;
+use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 /// How a span of time is drawn for each call.
@@ -21,7 +21,7 @@ pub enum Spread {
 
 impl Spread {
     /// One value.
-    pub fn draw(self, chance: &mut StdRng) -> Duration {
+    pub fn draw(self, chance: &mut SmallRng) -> Duration {
         match self {
             Spread::Fixed(span) => span,
             Spread::Uniform(low, high) => low + (high.saturating_sub(low)).mul_f64(chance.random::<f64>()),
@@ -80,21 +80,21 @@ pub fn share(text: &str) -> Result<f64, String> {
 }
 
 /// The random source of one thing of a run: the same seed and place give the same draws.
-pub fn chance(seed: u64, place: u64, who: &str) -> StdRng {
+pub fn chance(seed: u64, place: u64, who: &str) -> SmallRng {
     let mut mixed = seed ^ place.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     for byte in who.bytes() {
         mixed = (mixed ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
     }
-    StdRng::seed_from_u64(mixed)
+    SmallRng::seed_from_u64(mixed)
 }
 
 /// Exponential with mean 1.
-pub fn exponential(chance: &mut StdRng) -> f64 {
+pub fn exponential(chance: &mut SmallRng) -> f64 {
     -(1.0 - chance.random::<f64>()).ln()
 }
 
 /// Standard normal by Box and Muller.
-fn normal(chance: &mut StdRng) -> f64 {
+fn normal(chance: &mut SmallRng) -> f64 {
     let radius = (2.0 * exponential(chance)).sqrt();
     radius * (std::f64::consts::TAU * chance.random::<f64>()).cos()
 }

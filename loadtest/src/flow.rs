@@ -1,6 +1,8 @@
 //! One end of one call's media, on its own socket.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
+
+use uring::SocketId;
 
 use crate::clock::SECOND;
 use crate::stamp::{self, PACKET_BYTES, PACKET_NS, Stamp, Stream};
@@ -9,7 +11,8 @@ use crate::wire::{Dues, Kind, Who, Wire};
 
 /// The socket, and what went through it.
 pub struct Flow {
-    socket: UdpSocket,
+    socket: SocketId,
+    address: SocketAddr,
     stream: Stream,
     place: u32,
     who: Who,
@@ -19,14 +22,14 @@ pub struct Flow {
 impl Flow {
     /// A socket that listens and does not send yet; `None` (and no media) when there are no descriptors left.
     pub fn open(wire: &mut Wire, who: Who, place: u32, at: SocketAddr) -> Option<Flow> {
-        let socket = wire.open_media(who, at.ip()).ok()?;
+        let (socket, address) = wire.open_media(who, at.ip()).ok()?;
         let nowhere = SocketAddr::new(at.ip(), 0);
-        Some(Flow { socket, stream: Stream::new(nowhere), place, who, began: 0 })
+        Some(Flow { socket, address, stream: Stream::new(nowhere), place, who, began: 0 })
     }
 
     /// The address for our SDP.
     pub fn address(&self) -> SocketAddr {
-        self.socket.local_addr().expect("a bound socket has an address")
+        self.address
     }
 
     /// Starts sending to where the other side's SDP says.
@@ -51,8 +54,8 @@ impl Flow {
             let by_caller = matches!(self.who, Who::Caller(_));
             let sequence = self.stream.sent;
             stamp::write(&mut packet, Stamp { place: self.place, by_caller, sequence, sent: wire.clock.now() });
-            if self.socket.send_to(&packet, self.stream.peer).is_ok() {
-                Counters::one(&wire.board.counters.rtp_sent);
+            if wire.send_media(self.socket, self.stream.peer, &packet) {
+                Counters::one(&wire.counters().rtp_sent);
             }
             self.stream.sent += 1;
             due += PACKET_NS;
@@ -60,19 +63,16 @@ impl Flow {
         wire.arm(dues, self.who, Kind::Packet, due);
     }
 
-    /// Reads what has come.
-    pub fn hear(&mut self, wire: &mut Wire) {
-        let mut buffer = [0; 2_048];
+    /// Reads a packet that came.
+    pub fn hear(&mut self, wire: &mut Wire, bytes: &[u8]) {
         let by_caller = !matches!(self.who, Who::Caller(_));
-        while let Ok((length, _)) = self.socket.recv_from(&mut buffer) {
-            let stamp = stamp::read(&buffer[..length]);
-            if self.stream.hear(stamp, self.place, by_caller) {
-                Counters::one(&wire.board.counters.rtp_received);
-                let sent = stamp.map_or(0, |stamp| stamp.sent);
-                wire.latencies.rtp_transit.saturating_record(wire.clock.now().saturating_sub(sent));
-            } else {
-                Counters::one(&wire.board.counters.rtp_misrouted);
-            }
+        let stamp = stamp::read(bytes);
+        if self.stream.hear(stamp, self.place, by_caller) {
+            Counters::one(&wire.counters().rtp_received);
+            let sent = stamp.map_or(0, |stamp| stamp.sent);
+            wire.latencies.rtp_transit.saturating_record(wire.clock.now().saturating_sub(sent));
+        } else {
+            Counters::one(&wire.counters().rtp_misrouted);
         }
     }
 
@@ -82,9 +82,9 @@ impl Flow {
     }
 
     /// Ends it and counts what was missing. `ended` is when its call ended.
-    pub fn close(mut self, wire: &mut Wire, ended: u64) {
-        self.hear(wire);
-        let counters = &wire.board.counters;
+    pub fn close(self, wire: &mut Wire, ended: u64) {
+        wire.close_media(self.socket);
+        let counters = wire.counters();
         Counters::add(&counters.rtp_lost, self.stream.lost());
         Counters::add(&counters.rtp_late, self.stream.late);
         if self.began > 0 && ended > self.began + SECOND && self.stream.received == 0 {

@@ -1,9 +1,10 @@
 //! One load from its first moment to its last call's end: what every verb that places calls has in common.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::clock::{Clock, MS, SECOND};
 use crate::draw::{self, Spread};
 use crate::plan::Plan;
 use crate::report::{self, Level, Summary};
-use crate::tally::{Board, CallLine, Codes, Counts, Latencies};
+use crate::tally::{Board, CallLine, Codes, Counters, Counts, Latencies};
 use crate::worker::{Harvest, Run, Worker};
 
 /// Calls in one plan at most: places are eight digits.
@@ -65,6 +66,9 @@ pub struct Load {
     /// Threads; each plays its share of the calls.
     #[arg(long, alias = "workers", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     threads: u16,
+    /// The cores that the threads stay on, 2,3; without, the system decides.
+    #[arg(long, value_delimiter = ',', value_name = "CORE,…")]
+    cores: Vec<usize>,
     /// Calls in progress at most; due calls above it are skipped and counted. 0 for no limit.
     #[arg(long, default_value_t = 0)]
     calls_max: u64,
@@ -166,28 +170,37 @@ impl Load {
         let plan = Arc::new(plan);
         let run = Run {
             clock,
-            board: Arc::new(Board::new(plan.due.len())),
+            board: Arc::new(Board::new(plan.due.len(), usize::from(self.threads))),
             stop: stop.clone(),
             lines,
             target: self.target,
-            base: clock.now() + 100 * MS,
-            span: plan.span,
             drain: self.drain,
             calls_max: self.calls_max,
             workers: usize::from(self.threads),
             plan,
         };
-        let workers = (0..run.workers).map(|number| Worker::open(run.clone(), number));
-        let workers = workers.collect::<std::io::Result<Vec<_>>>().context("cannot open the sockets of the run")?;
-        watch(None);
-        let threads: Vec<_> = workers.into_iter().map(|worker| thread::spawn(move || worker.play())).collect();
-        while !threads.iter().all(|thread| thread.is_finished()) {
-            watch(Some(&progress(&run, || threads.iter().all(|thread| thread.is_finished()))));
+        let (opened, openings) = channel();
+        let (starts, threads): (Vec<_>, Vec<_>) = (0..run.workers)
+            .map(|number| {
+                let (start, base) = channel();
+                let (run, opened) = (run.clone(), opened.clone());
+                let core = self.cores.get(number).copied();
+                (start, thread::spawn(move || work(run, number, core, &opened, &base)))
+            })
+            .unzip();
+        for _ in 0..run.workers {
+            openings.recv().context("a worker panicked")?.context("cannot open the sockets of the run")?;
         }
-        let placing_ns = (clock.now() - run.base).min(run.span.as_nanos() as u64);
+        watch(None);
+        let base = clock.now() + 20 * MS;
+        starts.iter().try_for_each(|start| start.send(base)).context("a worker is gone")?;
+        while !threads.iter().all(|thread| thread.is_finished()) {
+            watch(Some(&progress(&run, base, || threads.iter().all(|thread| thread.is_finished()))));
+        }
+        let placing_ns = clock.now().saturating_sub(base).min(run.plan.span.as_nanos() as u64);
         let mut harvests = Vec::new();
         for thread in threads {
-            harvests.push(thread.join().map_err(|_| anyhow!("a worker panicked"))??);
+            harvests.push(thread.join().map_err(|_| anyhow!("a worker panicked"))?.context("a worker failed")?);
         }
         Ok(self.conclude(&run, harvests, placing_ns))
     }
@@ -195,13 +208,14 @@ impl Load {
     fn conclude(&self, run: &Run, harvests: Vec<Harvest>, placing_ns: u64) -> Summary {
         let mut latencies = Latencies::default();
         let mut codes = Codes::new();
-        let mut callees_left = 0;
+        let (mut callees_left, mut unsent) = (0, 0);
         for harvest in &harvests {
             latencies.merge(&harvest.latencies);
             harvest.codes.iter().for_each(|(code, count)| *codes.entry(*code).or_default() += count);
             callees_left += harvest.callees_left;
+            unsent += harvest.unsent;
         }
-        let counts: Counts = run.board.counters.read();
+        let counts = Counts { unsent, ..Counters::read(&run.board.counters) };
         let planned = run.plan.due.len() as u64;
         let invalid = report::invalid(&counts, &latencies.lateness, self.late_max);
         Summary {
@@ -226,15 +240,36 @@ impl Load {
     }
 }
 
+/// The life of a worker's thread: it opens its sockets, says so, and plays when it is told from which moment.
+fn work(
+    run: Run,
+    number: usize,
+    core: Option<usize>,
+    opened: &Sender<io::Result<()>>,
+    base: &Receiver<u64>,
+) -> io::Result<Harvest> {
+    let worker = core.map_or(Ok(()), uring::host::pin).and_then(|()| Worker::open(run, number));
+    let (worker, said) = match worker {
+        Ok(worker) => (Some(worker), Ok(())),
+        Err(error) => (None, Err(error)),
+    };
+    // Who does not listen any more has given up because of another worker.
+    let _ = opened.send(said);
+    match (worker, base.recv()) {
+        (Some(worker), Ok(base)) => worker.play(base),
+        _ => Err(io::ErrorKind::Interrupted.into()),
+    }
+}
+
 /// Waits a second, or until the load is over, and says how it goes.
-fn progress(run: &Run, over: impl Fn() -> bool) -> Progress {
-    let before = run.board.counters.read().placed;
+fn progress(run: &Run, base: u64, over: impl Fn() -> bool) -> Progress {
+    let before = Counters::read(&run.board.counters).placed;
     let began = run.clock.now();
     while run.clock.now() < began + SECOND && !over() {
         thread::sleep(Duration::from_millis(20));
     }
-    let counts = run.board.counters.read();
-    let elapsed = run.clock.now().saturating_sub(run.base);
+    let counts = Counters::read(&run.board.counters);
+    let elapsed = run.clock.now().saturating_sub(base);
     Progress {
         elapsed_s: elapsed as f64 / SECOND as f64,
         due: run.plan.due.partition_point(|due| *due <= elapsed) as u64,

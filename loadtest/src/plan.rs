@@ -1,5 +1,6 @@
 //! What will happen, decided before the first packet: when each call is due and what becomes of it.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use rand::Rng;
@@ -37,7 +38,7 @@ pub struct Plan {
 }
 
 /// One call as decided.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Planned {
     /// Index of its originator.
     pub originator: usize,
@@ -54,11 +55,12 @@ pub struct Planned {
 }
 
 /// What a terminator does with an INVITE.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Outcome {
     /// Refuses at once with this status.
     Refuse(u16),
     /// Never responds.
+    #[default]
     Silence,
     /// Rings after the first span and never answers.
     Ring(Duration),
@@ -74,26 +76,25 @@ pub enum Outcome {
 }
 
 impl Plan {
-    /// What the caller of this place does.
-    pub fn call(&self, place: usize) -> Planned {
+    /// What the caller of this place does, written over an earlier one.
+    pub fn call(&self, place: usize, into: &mut Planned) {
         let mut source = chance(self.seed, place as u64, "caller");
         let originator = self.pick_originator(source.random());
         let from = &self.originators[originator];
-        let mut called = format!("{}{}", from.tech, self.called.at(source.random()));
-        while called.len() < from.tech.len() + self.called_digits {
-            called.push(char::from(b'0' + source.random_range(0..10u8)));
+        into.called.clear();
+        into.called.push_str(&from.tech);
+        into.called.push_str(self.called.at(source.random()));
+        while into.called.len() < from.tech.len() + self.called_digits {
+            into.called.push(char::from(b'0' + source.random_range(0..10u8)));
         }
+        into.calling.clear();
+        let _ = write!(into.calling, "{}{place:0width$}", from.callers, width = PLACE_DIGITS);
         let caller_releases = self.caller_releases(place);
         let talk = self.talk.draw(&mut source);
-        let gives_up = (source.random::<f64>() < self.cancel).then(|| self.cancel_after.draw(&mut source));
-        Planned {
-            originator,
-            calling: format!("{}{place:0width$}", from.callers, width = PLACE_DIGITS),
-            called,
-            caller_talks: caller_releases.then_some(talk),
-            gives_up,
-            media: self.has_media(place),
-        }
+        into.gives_up = (source.random::<f64>() < self.cancel).then(|| self.cancel_after.draw(&mut source));
+        into.originator = originator;
+        into.caller_talks = caller_releases.then_some(talk);
+        into.media = self.has_media(place);
     }
 
     /// What this terminator does with the call of this place; a caller that is not ours has none.

@@ -8,8 +8,9 @@ use serde::Serialize;
 
 macro_rules! counters {
     ($($(#[$meta:meta])* $name:ident,)*) => {
-        /// Counters that every worker adds to.
+        /// Counters of one worker, on cache lines of their own.
         #[derive(Debug, Default)]
+        #[repr(align(128))]
         pub struct Counters { $($(#[$meta])* pub $name: AtomicU64,)* }
 
         /// The counters at one moment.
@@ -17,9 +18,9 @@ macro_rules! counters {
         pub struct Counts { $($(#[$meta])* pub $name: u64,)* }
 
         impl Counters {
-            /// Reads them all.
-            pub fn read(&self) -> Counts {
-                Counts { $($name: self.$name.load(Relaxed),)* }
+            /// Reads those of all workers, added up.
+            pub fn read(all: &[Counters]) -> Counts {
+                Counts { $($name: all.iter().map(|counters| counters.$name.load(Relaxed)).sum(),)* }
             }
         }
     };
@@ -52,6 +53,8 @@ counters! {
     ack_missing,
     /// Datagrams sent again.
     resent,
+    /// Datagrams that the kernel of this machine did not take.
+    unsent,
     /// INVITEs that reached terminators: attempts.
     attempts,
     /// INVITEs at terminators of callers that are not in the plan.
@@ -73,22 +76,22 @@ counters! {
 }
 
 impl Counters {
-    /// Adds one.
+    /// Adds one. Only the worker that the counter belongs to writes it.
     pub fn one(counter: &AtomicU64) {
-        counter.fetch_add(1, Relaxed);
+        Counters::add(counter, 1);
     }
 
     /// Adds some.
     pub fn add(counter: &AtomicU64, some: u32) {
-        counter.fetch_add(u64::from(some), Relaxed);
+        counter.store(counter.load(Relaxed) + u64::from(some), Relaxed);
     }
 }
 
 /// What both ends of a call know of each other, by the call's place in the plan.
 #[derive(Debug)]
 pub struct Board {
-    /// Counters.
-    pub counters: Counters,
+    /// Counters by worker.
+    pub counters: Box<[Counters]>,
     /// Calls of either end that have not ended.
     pub active: AtomicU64,
     /// Of these, those of callers.
@@ -99,10 +102,10 @@ pub struct Board {
 }
 
 impl Board {
-    /// For this many planned calls.
-    pub fn new(planned: usize) -> Board {
+    /// For this many planned calls and workers.
+    pub fn new(planned: usize, workers: usize) -> Board {
         Board {
-            counters: Counters::default(),
+            counters: (0..workers).map(|_| Counters::default()).collect(),
             active: AtomicU64::new(0),
             calls: AtomicU64::new(0),
             sent: (0..planned).map(|_| AtomicU64::new(0)).collect(),

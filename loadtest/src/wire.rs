@@ -1,19 +1,19 @@
-//! What callers and callees of one worker share: sockets, timers, counters.
+//! What callers and callees of one worker share: sockets, timers, counters, and texts that are used again.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::os::fd::OwnedFd;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
+use std::time::Duration;
 
-use rustix::event::epoll;
-use socket2::{Domain, Protocol, Socket, Type};
+use uring::socket::Options;
+use uring::{Class, Doorbell, Event, Ring, Settings, SocketId, UdpSocket};
 
 use crate::clock::{Clock, MS};
 use crate::plan::Plan;
-use crate::tally::{Board, CallLine, Codes, Latencies};
+use crate::tally::{Board, CallLine, Codes, Counters, Latencies};
 
 /// RFC 3261 §17.1.1.1: the round-trip estimate that retransmission starts from.
 pub const T1: u64 = 500 * MS;
@@ -21,8 +21,10 @@ pub const T1: u64 = 500 * MS;
 pub const T2: u64 = 4_000 * MS;
 /// RFC 3261: a transaction is given up after this.
 pub const GIVE_UP: u64 = 64 * T1;
-/// How long an ended call is kept to answer what is repeated.
-pub const LINGER: u64 = 8_000 * MS;
+/// How long an ended call is kept to answer what is repeated: a little more than the longest wait between repeats.
+pub const LINGER: u64 = if cfg!(test) { 200 * MS } else { 5_000 * MS };
+/// Datagrams that wait for a terminator that stands still: what a socket of four megabytes holds.
+const HELD_MAX: usize = 2_048;
 
 /// One end of one call of this worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,7 +36,7 @@ pub enum Who {
 }
 
 /// What a timer is for; each end of a call has at most one of each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Send the last message again.
     Resend,
@@ -46,16 +48,51 @@ pub enum Kind {
     Packet,
 }
 
-/// When each timer of one end is due; 0 for never. An entry of the heap that differs is outdated.
-pub type Dues = [u64; 4];
+const KINDS: [Kind; 4] = [Kind::Resend, Kind::GiveUp, Kind::Act, Kind::Packet];
 
-/// What became ready.
+/// When each timer of one end is due; 0 for never. The heap has one entry that counts for each end, whatever is armed and disarmed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Dues {
+    at: [u64; 4],
+    filed: u64,
+}
+
+impl Dues {
+    /// A timer that is due by now, taken out.
+    pub fn take(&mut self, now: u64) -> Option<(Kind, u64)> {
+        let kind = KINDS.into_iter().filter(|kind| (1..=now).contains(&self.at[*kind as usize]));
+        let kind = kind.min_by_key(|kind| self.at[*kind as usize])?;
+        Some((kind, std::mem::take(&mut self.at[kind as usize])))
+    }
+}
+
+/// A datagram that came.
+pub struct Heard {
+    /// For whom.
+    pub whose: Whose,
+    /// Who sent it.
+    pub from: SocketAddr,
+    /// Its bytes in the buffer.
+    pub length: usize,
+}
+
+/// Whose socket it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ready {
+pub enum Whose {
+    /// Closed.
+    Nobody,
     /// A SIP socket, by index.
     Sip(usize),
     /// The media socket of one end of a call.
     Media(Who),
+}
+
+struct Signal {
+    id: SocketId,
+    address: SocketAddr,
+    /// Until when its terminator stands still; 0 if it does not.
+    frozen: u64,
+    held: VecDeque<(SocketAddr, Vec<u8>)>,
 }
 
 /// Sockets, timers and counters of one worker.
@@ -74,21 +111,27 @@ pub struct Wire {
     pub lines: Option<Sender<CallLine>>,
     /// Where INVITEs go.
     pub target: SocketAddr,
-    sockets: Vec<UdpSocket>,
-    frozen: Vec<u64>,
-    poll: OwnedFd,
-    timers: BinaryHeap<Reverse<(u64, Who, Kind)>>,
+    number: usize,
+    ring: Ring,
+    signals: Vec<Signal>,
+    /// By the socket's place in the ring.
+    owners: Vec<Whose>,
+    thawed: Vec<usize>,
+    timers: BinaryHeap<Reverse<(u64, Who)>>,
+    texts: Vec<String>,
 }
 
 impl Wire {
-    /// Without sockets yet.
+    /// Without sockets yet. Everything about it happens on the thread that makes it.
     pub fn new(
         clock: Clock,
         plan: Arc<Plan>,
         board: Arc<Board>,
         lines: Option<Sender<CallLine>>,
         target: SocketAddr,
+        number: usize,
     ) -> io::Result<Wire> {
+        let settings = Settings { stream_buffers: 1, ..Settings::fitting() };
         Ok(Wire {
             clock,
             plan,
@@ -97,106 +140,156 @@ impl Wire {
             codes: Codes::new(),
             lines,
             target,
-            sockets: Vec::new(),
-            frozen: Vec::new(),
-            poll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            number,
+            ring: Ring::new(&settings, Doorbell::new()?)?,
+            signals: Vec::new(),
+            owners: vec![Whose::Nobody; settings.sockets as usize],
+            thawed: Vec::new(),
             timers: BinaryHeap::new(),
+            texts: Vec::new(),
         })
+    }
+
+    /// This worker's counters.
+    pub fn counters(&self) -> &Counters {
+        &self.board.counters[self.number]
     }
 
     /// Opens a SIP socket and returns its index.
     pub fn listen(&mut self, at: SocketAddr) -> io::Result<usize> {
-        let socket = Socket::new(Domain::for_address(at), Type::DGRAM, Some(Protocol::UDP))?;
-        socket.set_nonblocking(true)?;
         // The kernel may grant less; a burst that it drops is sent again and counted as such.
-        socket.set_recv_buffer_size(8 << 20)?;
-        socket.set_send_buffer_size(4 << 20)?;
-        socket.bind(&at.into())?;
-        let index = self.sockets.len();
-        let socket = UdpSocket::from(socket);
-        epoll::add(&self.poll, &socket, epoll::EventData::new_u64(index as u64), epoll::EventFlags::IN)?;
-        self.sockets.push(socket);
-        self.frozen.push(0);
-        Ok(index)
+        let socket = self.bind(at, 4 << 20)?;
+        let id = self.ring.add(&socket, Class::Signal)?;
+        self.owners[id.place()] = Whose::Sip(self.signals.len());
+        self.signals.push(Signal { id, address: socket.address(), frozen: 0, held: VecDeque::new() });
+        Ok(self.signals.len() - 1)
     }
 
     /// Opens a media socket of one end of a call on this address.
-    pub fn open_media(&mut self, who: Who, at: IpAddr) -> io::Result<UdpSocket> {
-        let socket = UdpSocket::bind(SocketAddr::new(at, 0))?;
-        socket.set_nonblocking(true)?;
-        let token = match who {
-            Who::Caller(place) => 1 << 32 | u64::from(place),
-            Who::Callee(count) => 2 << 32 | u64::from(count),
-        };
-        epoll::add(&self.poll, &socket, epoll::EventData::new_u64(token), epoll::EventFlags::IN)?;
-        Ok(socket)
+    pub fn open_media(&mut self, who: Who, at: IpAddr) -> io::Result<(SocketId, SocketAddr)> {
+        let socket = self.bind(SocketAddr::new(at, 0), 256 << 10)?;
+        let id = self.ring.add(&socket, Class::Media)?;
+        self.owners[id.place()] = Whose::Media(who);
+        Ok((id, socket.address()))
     }
 
-    /// Waits until something is ready, at most until this moment on the run's clock.
-    pub fn wait(&mut self, until: u64, ready: &mut Vec<Ready>) -> io::Result<()> {
-        ready.clear();
-        let left = until.saturating_sub(self.clock.now());
-        let timeout = rustix::event::Timespec { tv_sec: 0, tv_nsec: left.min(999_999_999) as _ };
-        let mut events: Vec<epoll::Event> = Vec::with_capacity(256);
-        match epoll::wait(&self.poll, rustix::buffer::spare_capacity(&mut events), Some(&timeout)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        ready.extend(events.iter().map(|event| {
-            let token = event.data.u64();
-            match token >> 32 {
-                0 => Ready::Sip(token as usize),
-                1 => Ready::Media(Who::Caller(token as u32)),
-                _ => Ready::Media(Who::Callee(token as u32)),
+    /// Closes one.
+    pub fn close_media(&mut self, id: SocketId) {
+        self.owners[id.place()] = Whose::Nobody;
+        self.ring.close(id);
+    }
+
+    fn bind(&self, at: SocketAddr, bytes: usize) -> io::Result<UdpSocket> {
+        UdpSocket::bind(at, &Options { shared: false, receive_bytes: bytes, send_bytes: bytes, traffic_class: 0 })
+    }
+
+    /// Sends what was said, then waits until something is heard, at most until this moment on the run's clock.
+    pub fn wait(&mut self, until: u64) -> io::Result<()> {
+        let left = if self.thawed.is_empty() { until.saturating_sub(self.clock.now()) } else { 0 };
+        self.ring.wait(Duration::from_nanos(left))
+    }
+
+    /// The next datagram that came, if there is one.
+    pub fn hear(&mut self, buffer: &mut [u8]) -> Option<Heard> {
+        while let Some(index) = self.thawed.last().copied() {
+            if let Some((from, bytes)) = self.signals[index].held.pop_front() {
+                buffer[..bytes.len()].copy_from_slice(&bytes);
+                return Some(Heard { whose: Whose::Sip(index), from, length: bytes.len() });
             }
-        }));
-        Ok(())
+            self.thawed.pop();
+        }
+        while let Some(event) = self.ring.event() {
+            let Event::Datagram(packet) = event else { continue };
+            let (whose, from) = (self.owners[packet.socket.place()], packet.from);
+            let bytes = self.ring.bytes(&packet);
+            let length = bytes.len();
+            buffer[..length].copy_from_slice(bytes);
+            self.ring.release(packet);
+            match whose {
+                Whose::Nobody => {}
+                Whose::Sip(index) if self.signals[index].frozen > 0 => {
+                    let held = &mut self.signals[index].held;
+                    if held.len() < HELD_MAX {
+                        held.push_back((from, buffer[..length].to_vec()));
+                    }
+                }
+                Whose::Sip(_) | Whose::Media(_) => return Some(Heard { whose, from, length }),
+            }
+        }
+        None
     }
 
-    /// Neither listens to a SIP socket nor acts for it until this moment; 0 ends that. What comes meanwhile waits in the kernel, as long as
-    /// that has room.
-    pub fn freeze(&mut self, socket: usize, till: u64) -> io::Result<()> {
-        self.frozen[socket] = till;
-        let (poll, socket, index) = (&self.poll, &self.sockets[socket], socket as u64);
-        Ok(match till {
-            0 => epoll::add(poll, socket, epoll::EventData::new_u64(index), epoll::EventFlags::IN)?,
-            _ => epoll::delete(poll, socket)?,
-        })
+    /// Neither reads from a SIP socket nor acts for it until this moment; 0 ends that, and what came meanwhile is heard.
+    pub fn freeze(&mut self, socket: usize, till: u64) {
+        self.signals[socket].frozen = till;
+        if till == 0 {
+            self.thawed.push(socket);
+        }
     }
 
     /// Until when this socket's terminator stands still; 0 if it does not.
     pub fn frozen(&self, socket: usize) -> u64 {
-        self.frozen[socket]
+        self.signals[socket].frozen
     }
 
-    /// One datagram from a SIP socket, if there is one.
-    pub fn receive(&self, socket: usize, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
-        self.sockets[socket].recv_from(buffer).ok()
+    /// Sends a datagram from a SIP socket; a full buffer loses it, as a network would.
+    pub fn send(&mut self, socket: usize, to: SocketAddr, bytes: &[u8]) {
+        let _ = self.ring.send(self.signals[socket].id, to, bytes);
     }
 
-    /// Sends a datagram; a full buffer loses it, as a network would.
-    pub fn send(&self, socket: usize, to: SocketAddr, bytes: &[u8]) {
-        let _ = self.sockets[socket].send_to(bytes, to);
+    /// Sends a packet of media; false if it did not leave.
+    pub fn send_media(&mut self, socket: SocketId, to: SocketAddr, bytes: &[u8]) -> bool {
+        self.ring.send(socket, to, bytes)
+    }
+
+    /// Datagrams that the kernel did not take.
+    pub fn unsent(&self) -> u64 {
+        self.ring.tally().send_failed
     }
 
     /// The address that a SIP socket has.
     pub fn address(&self, socket: usize) -> SocketAddr {
-        self.sockets[socket].local_addr().expect("a bound socket has an address")
+        self.signals[socket].address
+    }
+
+    /// An empty text with room for a message.
+    pub fn text(&mut self) -> String {
+        self.texts.pop().unwrap_or_else(|| String::with_capacity(1_400))
+    }
+
+    /// Gives a text back.
+    pub fn spare(&mut self, mut text: String) {
+        if text.capacity() > 0 {
+            text.clear();
+            self.texts.push(text);
+        }
     }
 
     /// Sets a timer; 0 stops it.
     pub fn arm(&mut self, dues: &mut Dues, who: Who, kind: Kind, due: u64) {
-        dues[kind as usize] = due;
-        if due > 0 {
-            self.timers.push(Reverse((due, who, kind)));
+        dues.at[kind as usize] = due;
+        if due > 0 && (dues.filed == 0 || due < dues.filed) {
+            dues.filed = due;
+            self.timers.push(Reverse((due, who)));
         }
     }
 
-    /// The next timer that is due by now.
-    pub fn pop(&mut self, now: u64) -> Option<(u64, Who, Kind)> {
+    /// An end of a call that may have a timer due by now, and the moment that was filed for it.
+    pub fn pop(&mut self, now: u64) -> Option<(u64, Who)> {
         match self.timers.peek() {
             Some(Reverse(first)) if first.0 <= now => self.timers.pop().map(|Reverse(first)| first),
             _ => None,
+        }
+    }
+
+    /// After the timers that were due: files what is due next. An entry that no longer counts is forgotten.
+    pub fn file(&mut self, dues: &mut Dues, who: Who, popped: u64) {
+        if dues.filed != popped {
+            return;
+        }
+        dues.filed = dues.at.into_iter().filter(|due| *due > 0).min().unwrap_or(0);
+        if dues.filed > 0 {
+            self.timers.push(Reverse((dues.filed, who)));
         }
     }
 

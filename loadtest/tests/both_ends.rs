@@ -41,7 +41,7 @@ fn every_call_is_answered_released_by_both_sides_and_heard_by_both_ends() {
             "uniform:1100ms-1500ms",
             "--media",
             "100%",
-            "--workers",
+            "--threads",
             "2",
             "--caller-releases",
             "50%",

@@ -235,7 +235,7 @@ impl Callee {
             to: asked.from,
             call_id: asked.call_id,
             cseq: 1,
-            routes: &[],
+            routes: "",
             body: "",
         };
         let mut text = String::new();

@@ -200,7 +200,7 @@ impl Caller {
             to,
             call_id,
             cseq: self.sequence,
-            routes: &[],
+            routes: "",
             body,
         };
         message::request(&mut text, &ask);

@@ -1,11 +1,36 @@
 //! SIP as a load generator needs it: templates out, and a reader that knows a dozen headers. It shares nothing with the switch's own
 //! parser and printer, so that the two can disagree.
 
-use alloc::format;
 use alloc::string::String;
-use alloc::vec::Vec;
 use core::fmt::Write;
 use core::net::SocketAddr;
+
+/// Lines of one header that a message may have at most; one with more is not read.
+const LINES_MAX: usize = 16;
+
+/// The values of a header that may stand on several lines, in their order.
+#[derive(Clone, Debug, Default)]
+pub struct Lines<'a> {
+    list: [&'a str; LINES_MAX],
+    count: usize,
+}
+
+impl<'a> Lines<'a> {
+    fn push(&mut self, value: &'a str) {
+        if let Some(place) = self.list.get_mut(self.count) {
+            *place = value;
+        }
+        self.count += 1;
+    }
+}
+
+impl<'a> core::ops::Deref for Lines<'a> {
+    type Target = [&'a str];
+
+    fn deref(&self) -> &[&'a str] {
+        &self.list[..self.count.min(LINES_MAX)]
+    }
+}
 
 /// One datagram, read.
 #[derive(Clone, Debug, Default)]
@@ -15,7 +40,7 @@ pub struct Message<'a> {
     /// The request's method, or that of the CSeq.
     pub method: &'a str,
     /// Every Via line, in order.
-    pub vias: Vec<&'a str>,
+    pub vias: Lines<'a>,
     /// From.
     pub from: &'a str,
     /// To.
@@ -27,7 +52,7 @@ pub struct Message<'a> {
     /// URI of the first Contact.
     pub contact: &'a str,
     /// Every Record-Route line, in order.
-    pub record_routes: Vec<&'a str>,
+    pub record_routes: Lines<'a>,
     /// The request's URI.
     pub uri: &'a str,
     /// What follows the empty line.
@@ -37,10 +62,9 @@ pub struct Message<'a> {
 /// Reads one datagram; `None` when it is not SIP or lacks what every message has.
 pub fn read(bytes: &[u8]) -> Option<Message<'_>> {
     let text = core::str::from_utf8(bytes).ok()?;
-    let (head, body) = text.split_once("\r\n\r\n")?;
-    let mut lines = head.split("\r\n");
-    let mut message = Message { body, ..Message::default() };
-    let mut words = lines.next()?.split(' ');
+    let (first, mut rest) = line(text)?;
+    let mut message = Message::default();
+    let mut words = first.split(' ');
     let first = words.next()?;
     if first == "SIP/2.0" {
         message.status = words.next()?.parse().ok()?;
@@ -48,31 +72,51 @@ pub fn read(bytes: &[u8]) -> Option<Message<'_>> {
         message.method = first;
         message.uri = words.next()?;
     }
-    for line in lines {
-        if let Some((name, value)) = line.split_once(':') {
+    loop {
+        let (header, after) = line(rest)?;
+        rest = after;
+        if header.is_empty() {
+            break;
+        }
+        if let Some((name, value)) = header.split_once(':') {
             keep(&mut message, name.trim_end(), value.trim());
         }
     }
-    let whole = !message.vias.is_empty() && !message.call_id.is_empty() && !message.method.is_empty();
+    message.body = rest;
+    let room = message.vias.count.max(message.record_routes.count) <= LINES_MAX;
+    let whole = room && !message.vias.is_empty() && !message.call_id.is_empty() && !message.method.is_empty();
     (whole && !message.from.is_empty() && !message.to.is_empty()).then_some(message)
 }
 
+/// The text before the next end of line, and what follows that; `None` where no line ends.
+fn line(text: &str) -> Option<(&str, &str)> {
+    let (line, rest) = text.split_once('\n')?;
+    Some((line.strip_suffix('\r')?, rest))
+}
+
 fn keep<'a>(message: &mut Message<'a>, name: &str, value: &'a str) {
-    match name.to_ascii_lowercase().as_str() {
-        "via" | "v" => message.vias.push(value),
-        "from" | "f" => message.from = value,
-        "to" | "t" => message.to = value,
-        "call-id" | "i" => message.call_id = value,
-        "record-route" => message.record_routes.push(value),
-        "contact" | "m" if message.contact.is_empty() => message.contact = uri_of(value),
-        "cseq" => {
-            let (number, method) = value.split_once(' ').unwrap_or((value, ""));
-            message.cseq = number.trim().parse().unwrap_or(0);
-            if message.status > 0 {
-                message.method = method.trim();
-            }
+    let is = |long: &str, short: &str| match name.len() {
+        1 => name.eq_ignore_ascii_case(short),
+        _ => name.eq_ignore_ascii_case(long),
+    };
+    if is("via", "v") {
+        message.vias.push(value);
+    } else if is("from", "f") {
+        message.from = value;
+    } else if is("to", "t") {
+        message.to = value;
+    } else if is("call-id", "i") {
+        message.call_id = value;
+    } else if is("record-route", "") {
+        message.record_routes.push(value);
+    } else if is("contact", "m") && message.contact.is_empty() {
+        message.contact = uri_of(value);
+    } else if is("cseq", "") {
+        let (number, method) = value.split_once(' ').unwrap_or((value, ""));
+        message.cseq = number.trim().parse().unwrap_or(0);
+        if message.status > 0 {
+            message.method = method.trim();
         }
-        _ => {}
     }
 }
 
@@ -119,12 +163,21 @@ pub fn media_address(body: &str) -> Option<SocketAddr> {
 
 /// An SDP offer or answer with one G.711 stream.
 pub fn sdp(media: SocketAddr) -> String {
+    let mut out = String::new();
+    write_sdp(&mut out, media);
+    out
+}
+
+/// Writes the same into memory that is there already.
+pub fn write_sdp(out: &mut String, media: SocketAddr) {
+    out.clear();
     let (ip, port) = (media.ip(), media.port());
     let family = if media.is_ipv4() { "IP4" } else { "IP6" };
-    format!(
+    let _ = write!(
+        out,
         "v=0\r\no=- {port} 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 8 0\r\n\
          a=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\na=ptime:20\r\na=sendrecv\r\n"
-    )
+    );
 }
 
 /// What every request of ours has.
@@ -146,8 +199,8 @@ pub struct Request<'a> {
     pub call_id: &'a str,
     /// CSeq's number.
     pub cseq: u32,
-    /// Route lines, in order.
-    pub routes: &'a [String],
+    /// Route lines as they are to stand in the message, each with its end of line.
+    pub routes: &'a str,
     /// SDP; empty for none.
     pub body: &'a str,
 }
@@ -157,9 +210,7 @@ pub fn request(out: &mut String, ask: &Request<'_>) {
     out.clear();
     let Request { method, uri, local, branch, from, to, call_id, cseq, .. } = ask;
     let _ = write!(out, "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK{branch};rport\r\n");
-    for route in ask.routes {
-        let _ = write!(out, "Route: {route}\r\n");
-    }
+    out.push_str(ask.routes);
     let _ =
         write!(out, "Max-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n");
     if matches!(*method, "INVITE" | "UPDATE") {
@@ -172,14 +223,15 @@ pub fn request(out: &mut String, ask: &Request<'_>) {
 pub fn response(out: &mut String, to: &Message<'_>, status: u16, tag: &str, local: SocketAddr, body: &str) {
     out.clear();
     let _ = write!(out, "SIP/2.0 {status} {}\r\n", reason(status));
-    for via in &to.vias {
+    for via in to.vias.iter() {
         let _ = write!(out, "Via: {via}\r\n");
     }
-    for route in &to.record_routes {
+    for route in to.record_routes.iter() {
         let _ = write!(out, "Record-Route: {route}\r\n");
     }
-    let own = if tag.is_empty() || !tag_of(to.to).is_empty() { String::new() } else { format!(";tag={tag}") };
-    let _ = write!(out, "From: {}\r\nTo: {}{own}\r\nCall-ID: {}\r\n", to.from, to.to, to.call_id);
+    let named = tag.is_empty() || !tag_of(to.to).is_empty();
+    let (own, tag) = if named { ("", "") } else { (";tag=", tag) };
+    let _ = write!(out, "From: {}\r\nTo: {}{own}{tag}\r\nCall-ID: {}\r\n", to.from, to.to, to.call_id);
     let _ = write!(out, "CSeq: {} {}\r\n", to.cseq, to.method);
     if to.method == "INVITE" && (101..300).contains(&status) {
         let _ = write!(out, "Contact: <sip:{local}>\r\n");

@@ -17,7 +17,7 @@ fn what_is_written_is_read_back() {
         to: "<sip:4420@127.0.0.1>",
         call_id: "7-1",
         cseq: 1,
-        routes: &[],
+        routes: "",
         body: &body,
     };
     let mut bytes = String::new();

@@ -1,0 +1,315 @@
+//! One call at its terminator: it rings, answers or refuses, talks and releases as its outcome says.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use super::Came;
+use crate::clock::{MS, SECOND};
+use crate::flow::Flow;
+use crate::plan::Outcome;
+use crate::tally::Counters;
+use crate::wire::{Dues, GIVE_UP, Kind, LINGER, T1, T2, Who, Wire};
+use sim::message::{self, Message, Request};
+
+/// How long a callee that never answers lets it ring.
+const RING_MAX: u64 = 180 * SECOND;
+const MEDIA_LINGER: u64 = 500 * MS;
+
+/// Where a call stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    /// Got the INVITE; will ring, then answer.
+    Alerting {
+        rings: bool,
+    },
+    /// Sent 200, waits for the ACK.
+    Answered,
+    Talking,
+    Releasing,
+    /// Sent a refusal, waits for the ACK.
+    Refused,
+    #[default]
+    Ended,
+}
+
+/// One call. It is used again for others.
+#[derive(Default)]
+pub struct Callee {
+    pub state: State,
+    pub dues: Dues,
+    pub flow: Option<Flow>,
+    /// The hash of its Call-ID.
+    pub name: u64,
+    pub socket: usize,
+    terminator: usize,
+    peer: Option<SocketAddr>,
+    place: Option<u32>,
+    outcome: Outcome,
+    invite: String,
+    branch: String,
+    tag: String,
+    last: String,
+    wait: u64,
+    media_peer: Option<SocketAddr>,
+    answered: u64,
+    ended: u64,
+}
+
+impl Callee {
+    /// Becomes the call of this INVITE, and does the first thing about it.
+    pub fn begin(
+        &mut self,
+        wire: &mut Wire,
+        (count, name): (u32, u64),
+        came: &Came<'_>,
+        (place, outcome): (Option<usize>, Outcome),
+    ) {
+        let Came { socket, terminator, from: peer, message: asked, bytes } = *came;
+        (self.name, self.socket, self.terminator, self.peer) = (name, socket, terminator, Some(peer));
+        self.place = place.map(|place| place as u32);
+        self.state = State::Alerting { rings: false };
+        self.outcome = outcome;
+        self.invite = wire.text();
+        self.invite.push_str(std::str::from_utf8(bytes).expect("a message that was read is text"));
+        self.branch.clear();
+        self.branch.push_str(message::branch_of(asked.vias[0]));
+        self.tag.clear();
+        let _ = write!(self.tag, "t{terminator:x}x{count:x}");
+        self.last = wire.text();
+        self.wait = T1;
+        self.dues = Dues::default();
+        self.flow = None;
+        self.media_peer = message::media_address(asked.body);
+        (self.answered, self.ended) = (0, 0);
+        wire.board.active.fetch_add(1, Relaxed);
+        let (who, now) = (Who::Callee(count), wire.clock.now());
+        match outcome {
+            Outcome::Silence => self.end(wire, who),
+            Outcome::Refuse(status) => self.refuse(wire, who, status),
+            Outcome::Ring(ring) | Outcome::Answer { ring, .. } => {
+                self.respond(wire, 100, "");
+                wire.arm(&mut self.dues, who, Kind::Act, now + nanos(ring));
+            }
+        }
+    }
+
+    fn send(&self, wire: &mut Wire, bytes: &str) {
+        if let Some(peer) = self.peer {
+            wire.send(self.socket, peer, bytes.as_bytes());
+        }
+    }
+
+    fn respond(&mut self, wire: &mut Wire, status: u16, body: &str) {
+        let asked = message::read(self.invite.as_bytes()).expect("the INVITE was read before it was kept");
+        let tag = if status == 100 { "" } else { &self.tag };
+        message::response(&mut self.last, &asked, status, tag, wire.address(self.socket), body);
+        self.send(wire, &self.last);
+    }
+
+    /// The INVITE again, or another one within the call.
+    pub fn on_invite(&mut self, wire: &mut Wire, from: SocketAddr, asked: &Message<'_>) {
+        if message::branch_of(asked.vias[0]) == self.branch {
+            // Silence means silence, to repeats too.
+            if !self.last.is_empty() {
+                self.send(wire, &self.last);
+            }
+            return;
+        }
+        let local = wire.address(self.socket);
+        let (mut body, mut bytes) = (wire.text(), wire.text());
+        message::write_sdp(&mut body, self.media_address(local));
+        message::response(&mut bytes, asked, 200, &self.tag, local, &body);
+        wire.send(self.socket, from, bytes.as_bytes());
+        wire.spare(body);
+        wire.spare(bytes);
+    }
+
+    pub fn on_ack(&mut self, wire: &mut Wire, who: Who) {
+        let now = wire.clock.now();
+        match self.state {
+            State::Refused => self.end(wire, who),
+            State::Answered => {
+                self.state = State::Talking;
+                wire.latencies.ack.saturating_record(now - self.answered);
+                wire.arm(&mut self.dues, who, Kind::Resend, 0);
+                wire.arm(&mut self.dues, who, Kind::GiveUp, 0);
+                if let Outcome::Answer { talks: Some(talks), .. } = self.outcome {
+                    wire.arm(&mut self.dues, who, Kind::Act, self.answered.max(now) + nanos(talks));
+                }
+                if let (Some(flow), Some(peer)) = (self.flow.as_mut(), self.media_peer) {
+                    flow.start(wire, &mut self.dues, peer, now);
+                }
+            }
+            State::Alerting { .. } | State::Talking | State::Releasing | State::Ended => {}
+        }
+    }
+
+    pub fn on_cancel(&mut self, wire: &mut Wire, who: Who) {
+        if matches!(self.state, State::Alerting { .. }) {
+            self.refuse(wire, who, 487);
+        }
+    }
+
+    fn refuse(&mut self, wire: &mut Wire, who: Who, status: u16) {
+        self.respond(wire, status, "");
+        self.state = State::Refused;
+        self.repeat(wire, who);
+    }
+
+    /// Repeats the last message until it is acknowledged or given up.
+    fn repeat(&mut self, wire: &mut Wire, who: Who) {
+        let now = wire.clock.now();
+        self.wait = T1;
+        wire.arm(&mut self.dues, who, Kind::Act, 0);
+        wire.arm(&mut self.dues, who, Kind::Resend, now + T1);
+        wire.arm(&mut self.dues, who, Kind::GiveUp, now + GIVE_UP);
+    }
+
+    /// A timer that was due.
+    pub fn on_time(&mut self, wire: &mut Wire, who: Who, (kind, due): (Kind, u64)) {
+        match kind {
+            Kind::Resend => self.again(wire, who),
+            Kind::GiveUp => self.give_up(wire, who),
+            Kind::Act => self.act(wire, who),
+            Kind::Packet => self.packet(wire, due),
+        }
+    }
+
+    fn act(&mut self, wire: &mut Wire, who: Who) {
+        let now = wire.clock.now();
+        match (self.state, self.outcome) {
+            (State::Alerting { rings: false }, outcome) => {
+                self.state = State::Alerting { rings: true };
+                let progress = wire.plan.terminators[self.terminator].progress;
+                if progress > 0 {
+                    self.respond(wire, progress, "");
+                }
+                let wait = match outcome {
+                    Outcome::Answer { answer, .. } => nanos(answer),
+                    _ => RING_MAX,
+                };
+                wire.arm(&mut self.dues, who, Kind::Act, now + wait);
+            }
+            (State::Alerting { rings: true }, Outcome::Answer { .. }) => self.answer(wire, who),
+            (State::Alerting { rings: true }, _) => self.refuse(wire, who, 480),
+            (State::Talking, _) => self.release(wire, who),
+            (State::Ended, _) => {
+                if let Some(flow) = self.flow.take() {
+                    flow.close(wire, self.ended);
+                }
+            }
+            (State::Answered | State::Releasing | State::Refused, _) => {}
+        }
+    }
+
+    fn answer(&mut self, wire: &mut Wire, who: Who) {
+        let local = wire.address(self.socket);
+        if let Some(place) = self.place {
+            if wire.plan.has_media(place as usize) {
+                self.flow = Flow::open(wire, who, place, local);
+            }
+            wire.board.note_answer(place as usize, self.terminator);
+        }
+        self.answered = wire.clock.now();
+        let mut body = wire.text();
+        message::write_sdp(&mut body, self.media_address(local));
+        self.respond(wire, 200, &body);
+        wire.spare(body);
+        self.state = State::Answered;
+        self.repeat(wire, who);
+    }
+
+    /// Without media the discard port: nothing is sent, nothing is expected.
+    fn media_address(&self, local: SocketAddr) -> SocketAddr {
+        self.flow.as_ref().map_or(SocketAddr::new(local.ip(), 9), Flow::address)
+    }
+
+    fn release(&mut self, wire: &mut Wire, who: Who) {
+        let local = wire.address(self.socket);
+        let (mut from, mut branch, mut routes) = (wire.text(), wire.text(), wire.text());
+        let mut bytes = wire.text();
+        let asked = message::read(self.invite.as_bytes()).expect("the INVITE was read before it was kept");
+        // Writing to a text cannot fail.
+        let _ = write!(from, "{};tag={}", asked.to, self.tag);
+        let _ = write!(branch, "{}b{}", self.tag, wire.plan.seed);
+        for route in asked.record_routes.iter() {
+            let _ = write!(routes, "Route: {route}\r\n");
+        }
+        let ask = Request {
+            method: "BYE",
+            uri: if asked.contact.is_empty() { message::uri_of(asked.from) } else { asked.contact },
+            local,
+            branch: &branch,
+            from: &from,
+            to: asked.from,
+            call_id: asked.call_id,
+            cseq: 1,
+            routes: &routes,
+            body: "",
+        };
+        message::request(&mut bytes, &ask);
+        self.send(wire, &bytes);
+        [from, branch, routes].into_iter().for_each(|text| wire.spare(text));
+        wire.spare(std::mem::replace(&mut self.last, bytes));
+        self.state = State::Releasing;
+        wire.arm(&mut self.dues, who, Kind::Packet, 0);
+        self.repeat(wire, who);
+    }
+
+    fn again(&mut self, wire: &mut Wire, who: Who) {
+        self.send(wire, &self.last);
+        Counters::one(&wire.counters().resent);
+        self.wait = (self.wait * 2).min(T2);
+        let due = wire.clock.now() + self.wait;
+        wire.arm(&mut self.dues, who, Kind::Resend, due);
+    }
+
+    fn give_up(&mut self, wire: &mut Wire, who: Who) {
+        match self.state {
+            // RFC 3261 §13.3.1.4: an answer that is never acknowledged ends in a BYE.
+            State::Answered => {
+                Counters::one(&wire.counters().ack_missing);
+                self.release(wire, who);
+            }
+            State::Releasing => {
+                Counters::one(&wire.counters().bye_unanswered);
+                self.end(wire, who);
+            }
+            State::Refused => self.end(wire, who),
+            State::Alerting { .. } | State::Talking | State::Ended => {}
+        }
+    }
+
+    fn packet(&mut self, wire: &mut Wire, due: u64) {
+        if let (State::Talking, Some(flow)) = (self.state, self.flow.as_mut()) {
+            let now = wire.clock.now().max(due);
+            flow.tick(wire, &mut self.dues, now);
+        }
+    }
+
+    /// The call is over.
+    pub fn end(&mut self, wire: &mut Wire, who: Who) {
+        if self.state == State::Ended {
+            return;
+        }
+        let now = wire.clock.now();
+        self.state = State::Ended;
+        self.ended = now;
+        wire.spare(std::mem::take(&mut self.invite));
+        wire.spare(std::mem::take(&mut self.last));
+        for kind in [Kind::Resend, Kind::Packet] {
+            wire.arm(&mut self.dues, who, kind, 0);
+        }
+        wire.arm(&mut self.dues, who, Kind::Act, if self.flow.is_some() { now + MEDIA_LINGER } else { 0 });
+        // An INVITE may be repeated for as long as its transaction lives, to silence above all.
+        let keep = if self.outcome == Outcome::Silence { GIVE_UP + LINGER } else { LINGER };
+        wire.arm(&mut self.dues, who, Kind::GiveUp, now + keep);
+        wire.board.active.fetch_sub(1, Relaxed);
+    }
+}
+
+fn nanos(span: Duration) -> u64 {
+    span.as_nanos() as u64
+}

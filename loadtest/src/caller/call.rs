@@ -1,0 +1,387 @@
+//! One call at its originator: INVITE, ACK, BYE, CANCEL, with their timers.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::over;
+use crate::clock::{MS, SECOND};
+use crate::flow::Flow;
+use crate::plan::{Outcome, Planned};
+use crate::tally::{CallLine, Counters};
+use crate::wire::{Dues, GIVE_UP, Kind, LINGER, T1, T2, Who, Wire};
+use sim::message::{self, Message, Request};
+
+/// How long a ringing call is waited for.
+const PATIENCE: u64 = 200 * SECOND;
+/// How much later than the other end should have released before this end does.
+const RELEASE_GRACE: u64 = 10 * SECOND;
+/// Media of an ended call is still heard this long: what was under way is neither lost nor misrouted.
+const MEDIA_LINGER: u64 = 500 * MS;
+
+/// Where a call stands. Ended calls stay a while to answer repeats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    Inviting {
+        heard: bool,
+    },
+    Cancelling,
+    Talking,
+    Releasing,
+    #[default]
+    Ended,
+}
+
+/// One call. It is used again for others, so that a run of any length stays in the memory of its busiest moment.
+#[derive(Default)]
+pub struct Caller {
+    pub state: State,
+    pub call_id: String,
+    pub dues: Dues,
+    pub flow: Option<Flow>,
+    place: u32,
+    socket: usize,
+    from: String,
+    to: String,
+    uri: String,
+    routes: String,
+    branch: String,
+    resend: String,
+    wait: u64,
+    planned: Planned,
+    due: u64,
+    sent: u64,
+    trying: bool,
+    ringing: u64,
+    answered: u64,
+    released: u64,
+}
+
+impl Caller {
+    /// Becomes the call of this place in the plan.
+    pub fn begin(&mut self, wire: &mut Wire, place: u32, sockets: &[usize], due: u64) {
+        wire.plan.call(place as usize, &mut self.planned);
+        let socket = sockets[self.planned.originator];
+        let (local, target, seed) = (wire.address(socket), wire.target, wire.plan.seed);
+        let Planned { calling, called, media, .. } = &self.planned;
+        self.flow = if *media { Flow::open(wire, Who::Caller(place), place, local) } else { None };
+        self.state = State::Inviting { heard: false };
+        (self.place, self.socket, self.due, self.wait) = (place, socket, due, T1);
+        (self.sent, self.ringing, self.answered, self.released, self.trying) = (0, 0, 0, 0, false);
+        self.dues = Dues::default();
+        self.routes.clear();
+        over(&mut self.call_id, format_args!("{place:08x}-{seed:x}@{}", local.ip()));
+        over(&mut self.branch, format_args!("{place:x}i{seed:x}"));
+        over(&mut self.from, format_args!("<sip:{calling}@{local}>;tag=c{place:x}"));
+        over(&mut self.to, format_args!("<sip:{called}@{target}>"));
+        over(&mut self.uri, format_args!("sip:{called}@{target}"));
+    }
+
+    /// Sends the INVITE.
+    pub fn invite(&mut self, wire: &mut Wire, who: Who) {
+        let local = wire.address(self.socket);
+        let (mut body, mut bytes) = (wire.text(), wire.text());
+        message::write_sdp(&mut body, self.media_address(local));
+        message::request(&mut bytes, &self.ask("INVITE", local, &self.branch, 1, &body));
+        wire.spare(body);
+        self.sent = wire.clock.now();
+        wire.board.note_sent(self.place as usize, self.sent);
+        wire.send(self.socket, wire.target, bytes.as_bytes());
+        let lateness = self.sent.saturating_sub(self.due);
+        wire.latencies.lateness.saturating_record(lateness);
+        Counters::one(&wire.counters().placed);
+        if lateness > MS {
+            Counters::one(&wire.counters().late);
+        }
+        wire.board.active.fetch_add(1, Relaxed);
+        wire.board.calls.fetch_add(1, Relaxed);
+        wire.spare(std::mem::replace(&mut self.resend, bytes));
+        wire.arm(&mut self.dues, who, Kind::Resend, self.sent + T1);
+        wire.arm(&mut self.dues, who, Kind::GiveUp, self.sent + GIVE_UP);
+        if let Some(patience) = self.planned.gives_up {
+            wire.arm(&mut self.dues, who, Kind::Act, self.sent + patience.as_nanos() as u64);
+        }
+    }
+
+    /// Without media the discard port: nothing is sent, nothing is expected.
+    fn media_address(&self, local: SocketAddr) -> SocketAddr {
+        self.flow.as_ref().map_or(SocketAddr::new(local.ip(), 9), Flow::address)
+    }
+
+    fn ask<'a>(&'a self, method: &'a str, local: SocketAddr, branch: &'a str, cseq: u32, body: &'a str) -> Request<'a> {
+        let Caller { uri, from, to, routes, call_id, .. } = self;
+        Request { method, uri, local, branch, from, to, call_id, cseq, routes, body }
+    }
+
+    /// A response, or a request of the other side.
+    pub fn on_message(&mut self, wire: &mut Wire, who: Who, from: SocketAddr, message: &Message<'_>, stopping: bool) {
+        match (message.status, message.method) {
+            (0, "ACK") => {}
+            (0, _) => self.on_request(wire, who, from, message),
+            (100..=199, "INVITE") => self.on_progress(wire, who, message),
+            (200..=299, "INVITE") => self.on_answer(wire, who, message, stopping),
+            (_, "INVITE") => self.on_refusal(wire, who, message),
+            (200.., "BYE") if self.state == State::Releasing => {
+                let waited = wire.clock.now() - self.released;
+                wire.latencies.bye.saturating_record(waited);
+                self.end(wire, who, 200, "caller");
+            }
+            _ => {}
+        }
+    }
+
+    /// A timer that was due; false when the call may be forgotten.
+    pub fn on_time(&mut self, wire: &mut Wire, who: Who, (kind, due): (Kind, u64), stopping: bool) -> bool {
+        match kind {
+            Kind::Resend => self.again(wire, who),
+            Kind::GiveUp if self.state == State::Ended => return false,
+            Kind::GiveUp => self.give_up(wire, who),
+            Kind::Act => self.act(wire, who, stopping),
+            Kind::Packet => self.packet(wire, due),
+        }
+        true
+    }
+
+    /// Makes the script go on at this moment.
+    pub fn act_at(&mut self, wire: &mut Wire, who: Who, due: u64) {
+        wire.arm(&mut self.dues, who, Kind::Act, due);
+    }
+
+    fn on_progress(&mut self, wire: &mut Wire, who: Who, message: &Message<'_>) {
+        let now = wire.clock.now();
+        let State::Inviting { ref mut heard } = self.state else { return };
+        if !*heard {
+            *heard = true;
+            wire.arm(&mut self.dues, who, Kind::Resend, 0);
+            wire.arm(&mut self.dues, who, Kind::GiveUp, now + PATIENCE);
+        }
+        if message.status == 100 && !self.trying {
+            self.trying = true;
+            wire.latencies.trying.saturating_record(now - self.sent);
+            wire.latencies.trying_planned.saturating_record(now.saturating_sub(self.due));
+        }
+        if message.status > 100 && self.ringing == 0 {
+            self.ringing = now;
+            wire.latencies.ringing.saturating_record(now - self.sent);
+            wire.latencies.ringing_planned.saturating_record(now.saturating_sub(self.due));
+        }
+    }
+
+    fn on_answer(&mut self, wire: &mut Wire, who: Who, message: &Message<'_>, stopping: bool) {
+        let now = wire.clock.now();
+        if !matches!(self.state, State::Inviting { .. } | State::Cancelling) {
+            return self.ack(wire);
+        }
+        let unwanted = stopping || self.state == State::Cancelling;
+        self.state = State::Talking;
+        self.answered = now;
+        over(&mut self.to, format_args!("{}", message.to));
+        if !message.contact.is_empty() {
+            over(&mut self.uri, format_args!("{}", message.contact));
+        }
+        self.routes.clear();
+        // RFC 3261 §12.1.2: the caller's route set is the response's, in reverse order.
+        for route in message.record_routes.iter().rev() {
+            let _ = write!(self.routes, "Route: {route}\r\n");
+        }
+        Counters::one(&wire.counters().answered);
+        wire.latencies.answer.saturating_record(now - self.sent);
+        wire.latencies.answer_planned.saturating_record(now.saturating_sub(self.due));
+        self.ack(wire);
+        wire.arm(&mut self.dues, who, Kind::Resend, 0);
+        wire.arm(&mut self.dues, who, Kind::GiveUp, 0);
+        if let (Some(flow), Some(peer)) = (self.flow.as_mut(), message::media_address(message.body)) {
+            flow.start(wire, &mut self.dues, peer, now);
+        }
+        let talks = self.planned.caller_talks.map_or_else(|| self.patience(wire), |talks| talks.as_nanos() as u64);
+        self.act_at(wire, who, if unwanted { now } else { now + talks });
+    }
+
+    /// How long to wait for the other end's release: its own talking time is drawn there, so the longest one plausible.
+    fn patience(&self, wire: &Wire) -> u64 {
+        let place = self.place as usize;
+        let (_, terminator) = wire.board.seen(place);
+        let talks = terminator.and_then(|index| match wire.plan.outcome(Some(place), index, 0) {
+            Outcome::Answer { talks, .. } => talks,
+            _ => None,
+        });
+        talks.map_or(7_200 * SECOND, |talks| talks.as_nanos() as u64) + RELEASE_GRACE
+    }
+
+    fn ack(&mut self, wire: &mut Wire) {
+        let local = wire.address(self.socket);
+        let (mut branch, mut bytes) = (wire.text(), wire.text());
+        over(&mut branch, format_args!("{}a", self.branch));
+        message::request(&mut bytes, &self.ask("ACK", local, &branch, 1, ""));
+        wire.send(self.socket, wire.target, bytes.as_bytes());
+        wire.spare(branch);
+        wire.spare(bytes);
+    }
+
+    fn on_refusal(&mut self, wire: &mut Wire, who: Who, message: &Message<'_>) {
+        let local = wire.address(self.socket);
+        let mut bytes = wire.text();
+        // RFC 3261 §17.1.1.3: the ACK of a refusal has the INVITE's branch and URI, and the response's To.
+        let ask = Request { to: message.to, ..self.ask("ACK", local, &self.branch, 1, "") };
+        message::request(&mut bytes, &ask);
+        wire.send(self.socket, wire.target, bytes.as_bytes());
+        wire.spare(bytes);
+        match self.state {
+            State::Cancelling if message.status == 487 => self.end(wire, who, 487, "cancelled"),
+            State::Inviting { .. } | State::Cancelling => self.end(wire, who, message.status, "refused"),
+            State::Talking | State::Releasing | State::Ended => {}
+        }
+    }
+
+    fn on_request(&mut self, wire: &mut Wire, who: Who, from: SocketAddr, asked: &Message<'_>) {
+        let local = wire.address(self.socket);
+        let (mut body, mut bytes) = (wire.text(), wire.text());
+        if matches!(asked.method, "INVITE" | "UPDATE") {
+            message::write_sdp(&mut body, self.media_address(local));
+        }
+        message::response(&mut bytes, asked, 200, "", local, &body);
+        wire.send(self.socket, from, bytes.as_bytes());
+        wire.spare(body);
+        wire.spare(bytes);
+        if asked.method == "BYE" && self.state == State::Talking {
+            self.end(wire, who, 200, "callee");
+        }
+    }
+
+    fn act(&mut self, wire: &mut Wire, who: Who, stopping: bool) {
+        match self.state {
+            // RFC 3261 §9.1: a CANCEL waits for the first provisional response.
+            State::Inviting { heard: false } => {
+                let soon = wire.clock.now() + 100 * MS;
+                self.act_at(wire, who, soon);
+            }
+            State::Inviting { heard: true } => self.cancel(wire, who),
+            State::Talking => {
+                if self.planned.caller_talks.is_none() && !stopping {
+                    Counters::one(&wire.counters().release_missing);
+                }
+                self.release(wire, who);
+            }
+            State::Ended => {
+                if let Some(flow) = self.flow.take() {
+                    flow.close(wire, self.released);
+                }
+            }
+            State::Cancelling | State::Releasing => {}
+        }
+    }
+
+    fn cancel(&mut self, wire: &mut Wire, who: Who) {
+        let mut bytes = wire.text();
+        message::request(&mut bytes, &self.ask("CANCEL", wire.address(self.socket), &self.branch, 1, ""));
+        self.state = State::Cancelling;
+        self.insist(wire, who, bytes);
+    }
+
+    fn release(&mut self, wire: &mut Wire, who: Who) {
+        let local = wire.address(self.socket);
+        let (mut branch, mut bytes) = (wire.text(), wire.text());
+        over(&mut branch, format_args!("{}b", self.branch));
+        message::request(&mut bytes, &self.ask("BYE", local, &branch, 2, ""));
+        wire.spare(branch);
+        self.state = State::Releasing;
+        self.released = wire.clock.now();
+        wire.arm(&mut self.dues, who, Kind::Packet, 0);
+        self.insist(wire, who, bytes);
+    }
+
+    /// Sends a request that is repeated until it is answered.
+    fn insist(&mut self, wire: &mut Wire, who: Who, bytes: String) {
+        let now = wire.clock.now();
+        wire.send(self.socket, wire.target, bytes.as_bytes());
+        wire.spare(std::mem::replace(&mut self.resend, bytes));
+        self.wait = T1;
+        wire.arm(&mut self.dues, who, Kind::Resend, now + T1);
+        wire.arm(&mut self.dues, who, Kind::GiveUp, now + GIVE_UP);
+    }
+
+    fn again(&mut self, wire: &mut Wire, who: Who) {
+        wire.send(self.socket, wire.target, self.resend.as_bytes());
+        Counters::one(&wire.counters().resent);
+        // RFC 3261 §17.1.1.2: INVITE doubles without bound; §17.1.2.2: others up to T2.
+        let most = if matches!(self.state, State::Inviting { .. }) { GIVE_UP } else { T2 };
+        self.wait = (self.wait * 2).min(most);
+        let due = wire.clock.now() + self.wait;
+        wire.arm(&mut self.dues, who, Kind::Resend, due);
+    }
+
+    fn give_up(&mut self, wire: &mut Wire, who: Who) {
+        match self.state {
+            State::Inviting { heard: true } => self.cancel(wire, who),
+            State::Inviting { heard: false } | State::Cancelling => self.end(wire, who, 0, "unheard"),
+            State::Releasing => {
+                Counters::one(&wire.counters().bye_unanswered);
+                self.end(wire, who, 200, "caller");
+            }
+            State::Talking | State::Ended => {}
+        }
+    }
+
+    fn packet(&mut self, wire: &mut Wire, due: u64) {
+        if let (State::Talking, Some(flow)) = (self.state, self.flow.as_mut()) {
+            let now = wire.clock.now().max(due);
+            flow.tick(wire, &mut self.dues, now);
+        }
+    }
+
+    /// The call is over, with this final status, because of this.
+    pub fn end(&mut self, wire: &mut Wire, who: Who, code: u16, ended_by: &'static str) {
+        let now = wire.clock.now();
+        self.state = State::Ended;
+        wire.spare(std::mem::take(&mut self.resend));
+        // A call's own end is when it sent or received the BYE, not when that was answered.
+        if self.released == 0 {
+            self.released = now;
+        }
+        for kind in [Kind::Resend, Kind::Packet] {
+            wire.arm(&mut self.dues, who, kind, 0);
+        }
+        self.act_at(wire, who, if self.flow.is_some() { now + MEDIA_LINGER } else { 0 });
+        wire.arm(&mut self.dues, who, Kind::GiveUp, now + LINGER);
+        let counters = wire.counters();
+        match ended_by {
+            "caller" | "callee" => Counters::one(&counters.completed),
+            "cancelled" => Counters::one(&counters.cancelled),
+            "refused" => Counters::one(&counters.refused),
+            "unheard" => Counters::one(&counters.unheard),
+            _ => {}
+        }
+        *wire.codes.entry(code).or_default() += 1;
+        wire.board.active.fetch_sub(1, Relaxed);
+        wire.board.calls.fetch_sub(1, Relaxed);
+        if wire.lines.is_some() {
+            self.report(wire, code, ended_by);
+        }
+    }
+
+    fn report(&self, wire: &Wire, code: u16, ended_by: &'static str) {
+        let (attempts, terminator) = wire.board.seen(self.place as usize);
+        let line = CallLine {
+            place: self.place,
+            call_id: self.call_id.clone(),
+            originator: wire.plan.originators[self.planned.originator].name.clone(),
+            calling: self.planned.calling.clone(),
+            called: self.planned.called.clone(),
+            planned_us: wire.clock.wall_us(self.due),
+            sent_us: wire.clock.wall_us(self.sent),
+            ringing_us: wire.clock.wall_us(self.ringing),
+            answered_us: wire.clock.wall_us(self.answered),
+            ended_us: wire.clock.wall_us(self.released),
+            code,
+            duration_ms: if self.answered > 0 { (self.released - self.answered) / MS } else { 0 },
+            ended_by,
+            terminator: terminator.map_or(String::new(), |index| wire.plan.terminators[index].name.clone()),
+            attempts,
+            rtp_received: self.flow.as_ref().map_or(0, Flow::received),
+        };
+        if let Some(lines) = &wire.lines {
+            // The writer outlives the workers; if it failed, it says so itself.
+            let _ = lines.send(line);
+        }
+    }
+}

@@ -74,8 +74,9 @@ test-unit: ## tests of every crate, simulator's seeds included
 	$(MAKE) --no-print-directory mutants
 
 .PHONY: mutants
-mutants: ## deliberate mistakes about money: the simulator must notice each of them
+mutants: ## deliberate mistakes about money and about who is primary: the simulators must notice each of them
 	$(CARGO) test -p sim --features mutants --test mutants -- --nocapture
+	$(CARGO) test -p cluster --features mutants --test mutants -- --nocapture
 
 .PHONY: oracle
 oracle: ## a million random calls by an independent calculator of routes and prices: no difference may be left

@@ -13,7 +13,7 @@ pub struct Room {
 const PLANES_MEET: &[&str] = &["units", "snapshot", "cdr", "rating", "panel"];
 const EVERYTHING: &[&str] = &[
     "units", "snapshot", "cdr", "rating", "panel", "uring", "fastpath", "shard", "sip", "sdp", "call", "media",
-    "ledger", "store", "web", "sim",
+    "cluster", "ledger", "store", "web", "sim",
 ];
 
 /// What the fuzz targets read: everything, and the control plane's decks.
@@ -52,6 +52,7 @@ pub const ROOMS: &[Room] = &[
             "units", "snapshot", "cdr", "rating", "panel", "sip", "sdp", "media", "call", "shard", "uring", "fastpath",
         ],
     },
+    Room { name: "cluster", may_use: &["units"] },
     Room { name: "ledger", may_use: &["units", "cdr"] },
     Room { name: "store", may_use: &["units", "snapshot", "cdr", "rating", "ledger"] },
     Room { name: "web", may_use: &["units", "snapshot", "cdr", "rating", "panel", "store"] },
@@ -77,6 +78,7 @@ pub const PURE: &[(&str, &str)] = &[
     ("media", "dataplane/media"),
     ("call", "dataplane/call"),
     ("shard", "dataplane/shard"),
+    ("cluster", "controlplane/cluster"),
     ("ledger", "controlplane/ledger"),
 ];
 
@@ -141,7 +143,8 @@ pub fn check(file: &File) -> Vec<Finding> {
 }
 
 /// The manifests that may name the feature of deliberate mistakes: where it is, and who proves that each would be noticed.
-const MUTANTS_HOMES: &[&str] = &["rating/units/Cargo.toml", "loadtest/sim/Cargo.toml"];
+const MUTANTS_HOMES: &[&str] =
+    &["rating/units/Cargo.toml", "loadtest/sim/Cargo.toml", "controlplane/cluster/Cargo.toml"];
 
 /// The feature `mutants` asked for by a package that could carry calls, or by default.
 pub fn mutants(file: &File) -> Vec<Finding> {

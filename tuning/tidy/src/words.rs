@@ -86,6 +86,12 @@ pub const ALLOWED: &[Allowed] = &[
     allowed("client", "", "http client", "the program that asks a web server"),
     allowed("client", "", "user agent client", "RFC 3261 §6"),
     allowed("client", "", "mariadb-client", "the name of Debian's package"),
+    allowed(
+        "lease",
+        "controlplane/cluster",
+        "",
+        "what an arbiter gives on a service, as etcd calls it; money is lent by grants",
+    ),
     allowed("session", "dataplane/sdp", "", "RFC 4566: what an SDP body describes"),
     allowed("session", "benches/sip_parse.rs", "", "a parsed SDP body"),
     allowed("session", "", "session description", "RFC 4566"),

@@ -1,0 +1,112 @@
+//! What the arbiter keeps of a service that has one holder at most, and which writes it takes.
+//!
+//! An etcd transaction does the same: it compares the key's revision and the presence of the holder's lease, and puts the next book.
+
+use units::NodeId;
+
+use crate::broken::{Broken, is};
+
+/// The arbiter's page about one service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Book {
+    /// Raised by every write. A write names the version that it was decided on.
+    pub version: u64,
+    /// Raised whenever the service gets a holder. 0: it never had one.
+    pub epoch: u64,
+    /// Who holds the service, or held it last.
+    pub holder: Option<NodeId>,
+    /// The holder's lease lives. The arbiter alone ends it: when its time passes without a write of the holder.
+    pub held: bool,
+    /// The replica that has every commit that was ever acknowledged. `None`: the holder alone has them all.
+    pub sync: Option<NodeId>,
+}
+
+/// A change that a node asks for. All but `Drop` begin the lease anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// Becomes the holder of a service whose lease ended.
+    Take,
+    /// Goes on holding.
+    Renew,
+    /// The replica that acknowledges is now this one, or none.
+    Sync(Option<NodeId>),
+    /// Names the next holder, who has everything. The one who gives stays in sync: it has everything too.
+    Give(NodeId),
+    /// Ends the lease at once: the database's process died.
+    Drop,
+    /// An operator insists, although acknowledged commits may be lost.
+    Seize,
+}
+
+/// A write with the one who asks and what it was decided on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// Who asks.
+    pub by: NodeId,
+    /// The version of the book that was read before.
+    pub version: u64,
+    /// What to write.
+    pub write: Write,
+}
+
+/// Why the arbiter did not write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The book was written since it was read.
+    Stale,
+    /// Somebody's lease lives.
+    Held,
+    /// The one who asks does not hold the service, or its lease ended.
+    NotHolder,
+    /// The node may lack commits that were acknowledged.
+    NotInSync,
+}
+
+impl Book {
+    /// The book after a write, or why it stays as it is.
+    pub fn write(self, ask: Ask) -> Result<Book, Refused> {
+        if ask.version != self.version && !is(Broken::StaleWritten) {
+            return Err(Refused::Stale);
+        }
+        let mut next = Book { version: self.version + 1, ..self };
+        match ask.write {
+            Write::Take | Write::Seize if self.held => return Err(Refused::Held),
+            Write::Take => {
+                self.may_take(ask.by)?;
+                next.reign(ask.by);
+            }
+            Write::Seize => next.reign(ask.by),
+            _ if !self.held || self.holder != Some(ask.by) => return Err(Refused::NotHolder),
+            Write::Renew => {}
+            Write::Sync(replica) => next.sync = replica,
+            Write::Give(to) if self.sync == Some(to) => {
+                next.reign(to);
+                next.sync = Some(ask.by);
+            }
+            Write::Give(_) => return Err(Refused::NotInSync),
+            Write::Drop => next.held = false,
+        }
+        Ok(next)
+    }
+
+    /// The book after the holder's lease ended by itself.
+    pub fn lapsed(self) -> Book {
+        Book { held: false, ..self }
+    }
+
+    /// Only who surely has every acknowledged commit may take over: the recorded replica, or the last holder itself.
+    fn may_take(self, by: NodeId) -> Result<(), Refused> {
+        let has_all = self.sync == Some(by) || self.holder == Some(by) || self.holder.is_none();
+        if has_all || is(Broken::TakesWithoutSync) { Ok(()) } else { Err(Refused::NotInSync) }
+    }
+
+    fn reign(&mut self, by: NodeId) {
+        // What the replica recorded for an earlier holder has does not bind the next one: it begins alone.
+        if self.holder != Some(by) {
+            self.sync = None;
+        }
+        self.epoch += 1;
+        self.holder = Some(by);
+        self.held = true;
+    }
+}

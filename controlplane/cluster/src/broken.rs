@@ -1,0 +1,75 @@
+//! The rules broken one by one, so that the simulator can prove that it would notice.
+//!
+//! Without the feature `mutants` none is: [`is`] is `false` at compile time.
+
+#[cfg(all(feature = "mutants", not(debug_assertions)))]
+compile_error!("mutants are for tests: no program that keeps a database may have them");
+
+/// One rule that is not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Broken {
+    /// The arbiter writes what was decided on an older book.
+    StaleWritten = 1,
+    /// A replica that may lack commits takes over.
+    TakesWithoutSync,
+    /// A primary commits alone before the book says that it is alone.
+    AloneUnrecorded,
+    /// A replica is recorded before it has caught up.
+    RecordedTooSoon,
+    /// The primary hands over before the other has everything.
+    GivenTooSoon,
+    /// The primary takes writes again although its handing over may still be written.
+    ThawedUnsure,
+    /// The holder's time is counted from the answer, not from before the question.
+    CountedFromAnswer,
+    /// The holder goes on when its time is over.
+    NoDeadline,
+    /// A replica throws its copy away while the book counts on it.
+    ClonesWhileCounted,
+    /// A database that is slow is taken for dead.
+    SlowIsDead,
+    /// The service goes back at once, however shaky its old home.
+    NoHoldDown,
+    /// A database that must not take writes any more is set read-only instead of killed: what waits for the replica is committed.
+    DemotedAlive,
+}
+
+impl Broken {
+    /// All of them.
+    pub const ALL: [Broken; 12] = [
+        Broken::StaleWritten,
+        Broken::TakesWithoutSync,
+        Broken::AloneUnrecorded,
+        Broken::RecordedTooSoon,
+        Broken::GivenTooSoon,
+        Broken::ThawedUnsure,
+        Broken::CountedFromAnswer,
+        Broken::NoDeadline,
+        Broken::ClonesWhileCounted,
+        Broken::SlowIsDead,
+        Broken::NoHoldDown,
+        Broken::DemotedAlive,
+    ];
+}
+
+#[cfg(feature = "mutants")]
+static CHOSEN: core::sync::atomic::AtomicU8 = core::sync::atomic::AtomicU8::new(0);
+
+/// From here on this rule is broken, or none.
+#[cfg(feature = "mutants")]
+pub fn choose(broken: Option<Broken>) {
+    CHOSEN.store(broken.map_or(0, |broken| broken as u8), core::sync::atomic::Ordering::Relaxed);
+}
+
+/// True when this rule is to be broken.
+#[cfg(feature = "mutants")]
+pub fn is(broken: Broken) -> bool {
+    CHOSEN.load(core::sync::atomic::Ordering::Relaxed) == broken as u8
+}
+
+/// True when this rule is to be broken: never in this build.
+#[cfg(not(feature = "mutants"))]
+pub const fn is(_: Broken) -> bool {
+    false
+}

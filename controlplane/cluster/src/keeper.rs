@@ -1,0 +1,361 @@
+//! One node's part in keeping one database primary.
+//!
+//! ```text
+//!            lease ended, has everything: Take                  other one is home and ready
+//!   Standby ───────────────────────────────────▶ Holding ───────────────────────────────▶ Handing
+//!      ▲                                            │  ◀────────────────────────────────     │
+//!      │ process is dead                            │        not ready in `freeze_ms`        │ Give written
+//!   Falling ◀───────────────────────────────────────┘                                        │
+//!      ▲          time over, another holds, process died                                     ▼
+//!      └──────────────────────────────────────────────────────────── time over         Standby, as replica
+//! ```
+
+use units::{Instant, NodeId};
+
+use crate::book::{Ask, Book, Refused, Write};
+use crate::broken::{Broken, is};
+use crate::reign::{Companion, Local, Process, Reign};
+
+/// What an operator sets. Times in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// This node.
+    pub me: NodeId,
+    /// The node of the other database.
+    pub other: NodeId,
+    /// The node where the database lives while all is well: one of the two.
+    pub home: NodeId,
+    /// After this long without a sign of the holder the other takes over. The arbiter's lease has this length.
+    pub takeover_ms: u64,
+    /// So long must the home node be in sync before the database goes back to it.
+    pub hold_down_ms: u64,
+    /// A replica that takes nothing for this long is struck from the book; commits wait meanwhile.
+    pub alone_ms: u64,
+    /// Writes stop at most this long for handing over; then they go on here.
+    pub freeze_ms: u64,
+}
+
+impl Settings {
+    /// The usual times: take-over after 10 s, back after 60 s in sync.
+    pub const fn new(me: NodeId, other: NodeId, home: NodeId) -> Settings {
+        Settings { me, other, home, takeover_ms: 10_000, hold_down_ms: 60_000, alone_ms: 5_000, freeze_ms: 1_000 }
+    }
+
+    /// A fifth of the lease is left for killing the database and for clocks that run unequally fast.
+    fn reign_ms(&self) -> u64 {
+        self.takeover_ms - self.takeover_ms / 5
+    }
+
+    fn renew_ms(&self) -> u64 {
+        self.takeover_ms / 5
+    }
+}
+
+/// What the local database must be. The program makes it so, as often as it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// No process: kill -9. A shutdown or `read_only` would commit what waits for the replica.
+    Stopped,
+    /// Running, read-only, following nobody.
+    Standby,
+    /// Running, read-only, following the database of this node by GTID, acknowledging what it stores.
+    Replica(NodeId),
+    /// As `Replica`, from a fresh copy of that database: the own one has commits that were never acknowledged.
+    Clone(NodeId),
+    /// Everything received is applied, then it takes writes. `wait`: a commit is acknowledged only after the replica has it.
+    Primary {
+        /// Acknowledge only what the replica has.
+        wait: bool,
+        /// The moment at which it is killed unless a later one is told before, by a watchdog beside the program.
+        until: Instant,
+    },
+    /// As `Primary`, but writes are stopped. A database that took none before, for it was just started, begins to take none.
+    Frozen {
+        /// As with `Primary`.
+        wait: bool,
+        /// As with `Primary`.
+        until: Instant,
+    },
+}
+
+/// What a keeper wants now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// What the database must be.
+    pub role: Role,
+    /// The database's shared address belongs here.
+    pub address: bool,
+    /// To be sent to the arbiter once. Every ask must be answered by [`Keeper::on_answer`], at the latest with `Unknown`.
+    pub ask: Option<Ask>,
+}
+
+/// What became of an ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is written; the book after it.
+    Written(Book),
+    /// It is not, and will not be; the book as it is.
+    Refused(Refused, Book),
+    /// No answer came. It may have been written, or may still be.
+    Unknown,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    /// The process must be seen dead before anything else.
+    Falling,
+    /// Read-only: follows the holder, or waits to become it.
+    Standby,
+    /// Takes writes.
+    Holding(Reign),
+    /// Writes are stopped since then, to hand over. `given`: it was asked for.
+    Handing { reign: Reign, since: Instant, given: bool },
+}
+
+/// A write without an answer.
+#[derive(Clone, Copy, Debug)]
+struct Unsure {
+    /// What it was decided on: it can no longer happen once the book is newer.
+    version: u64,
+    /// It said something about the replica.
+    of_sync: bool,
+}
+
+/// One node's part: see the module.
+#[derive(Clone, Debug)]
+pub struct Keeper {
+    settings: Settings,
+    phase: Phase,
+    book: Option<Book>,
+    asked: Option<(Instant, Ask)>,
+    unsure: Option<Unsure>,
+    wrote: Instant,
+    ordered: bool,
+}
+
+impl Keeper {
+    /// A node's beginning. The database's process must die with the program that runs the keeper.
+    pub fn new(settings: Settings) -> Keeper {
+        assert!(
+            settings.alone_ms < settings.reign_ms(),
+            "a silent replica is struck before the holder's own time is over"
+        );
+        Keeper {
+            settings,
+            phase: Phase::Falling,
+            book: None,
+            asked: None,
+            unsure: None,
+            wrote: Instant::default(),
+            ordered: false,
+        }
+    }
+
+    /// An operator wants the other database to be primary.
+    pub fn hand_over(&mut self) {
+        self.ordered = true;
+    }
+
+    /// The book as last seen.
+    pub fn book(&self) -> Option<Book> {
+        self.book
+    }
+
+    /// The book was read, or changed and was watched. Older ones than the one known change nothing.
+    pub fn on_book(&mut self, now: Instant, book: Book) {
+        let newer =
+            self.book.is_none_or(|known| book.version > known.version || (book.version == known.version && !book.held));
+        if !newer {
+            return;
+        }
+        self.book = Some(book);
+        if self.unsure.is_some_and(|unsure| book.version > unsure.version) {
+            self.unsure = None;
+        }
+        let (Phase::Holding(reign) | Phase::Handing { reign, .. }) = &mut self.phase else { return };
+        if book.holder == Some(self.settings.me) && book.epoch == reign.epoch && book.held {
+            reign.on_book(book.sync.is_some(), now);
+        } else if matches!(self.phase, Phase::Handing { .. }) && book.holder == Some(self.settings.other) {
+            // Nothing is on its way in a frozen database: it follows as it is.
+            self.phase = Phase::Standby;
+        } else {
+            self.phase = Phase::Falling;
+        }
+    }
+
+    /// The arbiter's answer to the last ask.
+    pub fn on_answer(&mut self, now: Instant, outcome: Outcome) {
+        let Some((asked, ask)) = self.asked.take() else { return };
+        match outcome {
+            Outcome::Unknown => {
+                let of_sync = matches!(ask.write, Write::Sync(_)) || self.unsure.is_some_and(|earlier| earlier.of_sync);
+                self.unsure = Some(Unsure { version: ask.version, of_sync });
+            }
+            Outcome::Refused(_, book) => self.on_book(now, book),
+            Outcome::Written(book) => {
+                self.on_book(now, book);
+                self.wrote = now;
+                let mine = self.book == Some(book) && book.held && book.holder == Some(self.settings.me);
+                if mine {
+                    self.confirmed(now, asked, book);
+                }
+            }
+        }
+    }
+
+    /// The arbiter wrote that this node holds the service.
+    fn confirmed(&mut self, now: Instant, asked: Instant, book: Book) {
+        let counted_from = if is(Broken::CountedFromAnswer) { now } else { asked };
+        let until = counted_from.plus_millis(self.settings.reign_ms());
+        match &mut self.phase {
+            Phase::Holding(reign) | Phase::Handing { reign, .. } => reign.until = until,
+            Phase::Standby => self.phase = Phase::Holding(Reign::new(book.epoch, until, book.sync.is_some(), now)),
+            Phase::Falling => {}
+        }
+    }
+
+    /// Looks at the database and says what must be.
+    pub fn turn(&mut self, now: Instant, local: &Local) -> Turn {
+        self.judge(now, local);
+        let write = match self.phase {
+            Phase::Falling => None,
+            Phase::Standby => self.claim(local),
+            Phase::Holding(_) => self.hold(now, local),
+            Phase::Handing { .. } => self.hand(now, local),
+        };
+        let ask = match (write, self.book, self.asked) {
+            (Some(write), Some(book), None) => Some(Ask { by: self.settings.me, version: book.version, write }),
+            _ => None,
+        };
+        if let Some(ask) = ask {
+            self.asked = Some((now, ask));
+        }
+        let address = match self.phase {
+            Phase::Holding(_) => local.writable,
+            Phase::Handing { .. } => true,
+            Phase::Falling | Phase::Standby => false,
+        };
+        Turn { role: self.role(now, local), address, ask }
+    }
+
+    /// What ends a phase by itself.
+    fn judge(&mut self, now: Instant, local: &Local) {
+        match self.phase {
+            Phase::Falling if local.process == Process::Dead => self.phase = Phase::Standby,
+            Phase::Standby if local.writable => self.phase = Phase::Falling,
+            Phase::Holding(reign) | Phase::Handing { reign, .. } if now >= reign.until && !is(Broken::NoDeadline) => {
+                self.phase = Phase::Falling;
+            }
+            Phase::Falling | Phase::Standby | Phase::Holding(_) | Phase::Handing { .. } => {}
+        }
+    }
+
+    /// A database that is not primary: may it become so?
+    fn claim(&self, local: &Local) -> Option<Write> {
+        let book = self.book?;
+        let me = Some(self.settings.me);
+        if local.process != Process::Running {
+            return None;
+        }
+        let founds = book.holder.is_none() && self.settings.home == self.settings.me;
+        if book.held {
+            return (book.holder == me).then_some(Write::Renew);
+        }
+        let has_all = book.sync == me || book.holder == me || founds || is(Broken::TakesWithoutSync);
+        has_all.then_some(Write::Take)
+    }
+
+    /// A database that takes writes: what has the book to say?
+    fn hold(&mut self, now: Instant, local: &Local) -> Option<Write> {
+        let settings = self.settings;
+        let Phase::Holding(reign) = &mut self.phase else { return None };
+        // Overload looks like death: a database that is silent keeps its place until its time is over.
+        let dead = local.process == Process::Dead || (local.process == Process::Silent && is(Broken::SlowIsDead));
+        let counted = matches!(reign.companion, Companion::Counted { .. });
+        if dead && counted && self.asked.is_none() && self.unsure.is_none() {
+            self.phase = Phase::Falling;
+            return Some(Write::Drop);
+        }
+        if self.asked.is_some() {
+            return None;
+        }
+        if let Some(sync) = reign.look(now, local, settings.other, settings.alone_ms) {
+            return Some(Write::Sync(sync));
+        }
+        if self.may_hand(now, local) {
+            if let Phase::Holding(reign) = self.phase {
+                self.phase = Phase::Handing { reign, since: now, given: false };
+            }
+            self.ordered = false;
+            return None;
+        }
+        let due = self.unsure.is_some() || now.millis_since(self.wrote) >= settings.renew_ms();
+        due.then_some(Write::Renew)
+    }
+
+    /// The other database is ready to become primary, and somebody wants that.
+    fn may_hand(&self, now: Instant, local: &Local) -> bool {
+        let Phase::Holding(Reign { companion: Companion::Counted { since, .. }, .. }) = self.phase else {
+            return false;
+        };
+        let in_sync = now.millis_since(since) >= self.settings.hold_down_ms || is(Broken::NoHoldDown);
+        let homesick = self.settings.home == self.settings.other && in_sync;
+        let replica = local.replica;
+        (homesick || self.ordered) && self.unsure.is_none() && replica.attached && replica.stored >= local.position
+    }
+
+    /// Writes are stopped: give, or go on.
+    fn hand(&mut self, now: Instant, local: &Local) -> Option<Write> {
+        let Phase::Handing { reign, since, given } = self.phase else { return None };
+        let late = now.millis_since(since) >= self.settings.freeze_ms;
+        let settled = self.asked.is_none() && self.unsure.is_none();
+        if (settled && (given || late)) || (late && is(Broken::ThawedUnsure)) {
+            // The hold-down begins anew: whatever made it late may last.
+            let companion = match reign.companion {
+                Companion::Counted { heard, stored, .. } => Companion::Counted { since: now, heard, stored },
+                other @ (Companion::Alone | Companion::Joining { .. }) => other,
+            };
+            self.phase = Phase::Holding(Reign { companion, ..reign });
+            return None;
+        }
+        if self.asked.is_some() {
+            return None;
+        }
+        if self.unsure.is_some() {
+            // A later write of ours settles what became of the one without an answer.
+            return Some(Write::Renew);
+        }
+        let ready = local.frozen && local.replica.attached && local.replica.applied >= local.position;
+        if !ready && !is(Broken::GivenTooSoon) {
+            return None;
+        }
+        self.phase = Phase::Handing { reign, since, given: true };
+        Some(Write::Give(self.settings.other))
+    }
+
+    fn role(&self, now: Instant, local: &Local) -> Role {
+        let wait = |reign: &Reign| {
+            let recording = matches!(self.asked, Some((_, Ask { write: Write::Sync(_), .. })));
+            let recording = recording || self.unsure.is_some_and(|unsure| unsure.of_sync);
+            reign.waits(now, self.settings.alone_ms) || (recording && !is(Broken::AloneUnrecorded))
+        };
+        match &self.phase {
+            Phase::Falling => Role::Stopped,
+            Phase::Standby => self.follow(local),
+            Phase::Holding(reign) => Role::Primary { wait: wait(reign), until: reign.until },
+            Phase::Handing { reign, .. } => Role::Frozen { wait: wait(reign), until: reign.until },
+        }
+    }
+
+    fn follow(&self, local: &Local) -> Role {
+        let Some(book) = self.book else { return Role::Standby };
+        match book.holder {
+            Some(holder) if holder != self.settings.me => {
+                // Who takes over may need this copy as long as the book counts on it.
+                let counted = book.sync == Some(self.settings.me) && !is(Broken::ClonesWhileCounted);
+                if local.diverged && book.held && !counted { Role::Clone(holder) } else { Role::Replica(holder) }
+            }
+            _ => Role::Standby,
+        }
+    }
+}

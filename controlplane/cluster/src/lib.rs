@@ -1,0 +1,19 @@
+//! Who is primary, and who holds which address: decisions alone, without a clock, a socket or a database.
+//!
+//! An *arbiter* keeps one [`Book`] a service: who holds it, in which epoch, and whether the holder's lease lives. Each node runs one
+//! [`Keeper`] for the database. Several times a second the keeper is told what the local database says, and answers with what the
+//! database must be, whether the shared address belongs here, and what to write into the book. A program carries that out; the
+//! simulator in `tests/` carries it out on databases and cables of its own.
+//!
+//! What holds, whatever fails: no two databases take writes in the same moment, and no write that was acknowledged is lost while one
+//! of the two databases that had it lives on. The rules behind it stand at the lines that keep them.
+#![no_std]
+
+mod book;
+pub mod broken;
+mod keeper;
+mod reign;
+
+pub use book::{Ask, Book, Refused, Write};
+pub use keeper::{Keeper, Outcome, Role, Settings, Turn};
+pub use reign::{Local, Process, Replica};

@@ -1,0 +1,179 @@
+//! A database as far as primaries and replicas can tell: a log, who follows whom, and commits that wait for the replica.
+
+use std::mem;
+
+use cluster::{Local, Process, Replica, Role};
+
+use super::chance::Chance;
+
+/// How long a process takes to start, and a copy to be made, in milliseconds.
+const START_MS: u64 = 800;
+const CLONE_MS: u64 = 3_000;
+
+/// What a process is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    Dead,
+    Starting { ready: u64 },
+    Cloning { ready: u64, from: usize },
+    Running,
+}
+
+/// One database.
+pub struct Database {
+    pub life: Life,
+    pub writable: bool,
+    pub frozen: bool,
+    /// When writes will have stopped.
+    pub freezes: Option<u64>,
+    pub waits: bool,
+    pub diverged: bool,
+    /// Numbers of commits, rising.
+    pub log: Vec<u32>,
+    pub applied: usize,
+    /// Committed here and not yet acknowledged to who wrote them.
+    pub waiting: Vec<u32>,
+    pub follows: Option<usize>,
+    pub attached: bool,
+    /// Since when nothing came through the cable to whom it follows.
+    pub cut_since: Option<u64>,
+    /// It answers no question until then.
+    pub slow_until: u64,
+    /// It is killed at this moment of its node's clock, whatever its keeper does.
+    pub until: Option<u64>,
+    /// The other one, as last reported.
+    pub replica: Replica,
+}
+
+impl Database {
+    pub fn new() -> Database {
+        Database {
+            life: Life::Dead,
+            writable: false,
+            frozen: false,
+            freezes: None,
+            waits: false,
+            diverged: false,
+            log: Vec::new(),
+            applied: 0,
+            waiting: Vec::new(),
+            follows: None,
+            attached: false,
+            cut_since: None,
+            slow_until: 0,
+            until: None,
+            replica: Replica::default(),
+        }
+    }
+
+    pub fn takes_writes(&self) -> bool {
+        self.life == Life::Running && self.writable && !self.frozen
+    }
+
+    pub fn local(&self, now: u64) -> Local {
+        let process = match self.life {
+            Life::Dead => Process::Dead,
+            Life::Running if now >= self.slow_until => Process::Running,
+            Life::Starting { .. } | Life::Cloning { .. } | Life::Running => Process::Silent,
+        };
+        Local {
+            process,
+            writable: self.writable && self.life == Life::Running,
+            frozen: self.frozen,
+            waits: self.waits,
+            position: self.log.len() as u64,
+            diverged: self.diverged,
+            replica: self.replica,
+        }
+    }
+
+    /// kill -9. What waited is acknowledged to nobody.
+    pub fn kill(&mut self) {
+        self.life = Life::Dead;
+        (self.writable, self.frozen, self.attached, self.freezes, self.until) = (false, false, false, None, None);
+        self.replica = Replica::default();
+        self.applied = self.log.len().min(self.applied);
+    }
+
+    /// Makes it what its keeper says. Returns the commits that are acknowledged by that.
+    pub fn become_role(&mut self, now: u64, role: Role, chance: &mut Chance) -> Vec<u32> {
+        match role {
+            Role::Stopped => {
+                let loose = if cluster::broken::is(cluster::broken::Broken::DemotedAlive) {
+                    mem::take(&mut self.waiting)
+                } else {
+                    vec![]
+                };
+                self.kill();
+                loose
+            }
+            Role::Standby => self.follow(now, None, chance),
+            Role::Replica(of) => self.follow(now, Some(usize::from(of.0)), chance),
+            Role::Clone(from) => {
+                if !matches!(self.life, Life::Cloning { .. }) {
+                    self.kill();
+                    self.log.clear();
+                    self.applied = 0;
+                    self.life = Life::Cloning { ready: now + CLONE_MS, from: usize::from(from.0) };
+                }
+                vec![]
+            }
+            Role::Primary { wait, until } => self.lead(now, wait, until.micros(), false, chance),
+            Role::Frozen { wait, until } => self.lead(now, wait, until.micros(), true, chance),
+        }
+    }
+
+    fn follow(&mut self, now: u64, of: Option<usize>, chance: &mut Chance) -> Vec<u32> {
+        if self.life == Life::Dead {
+            // Recovery as a replica cuts commits that were never acknowledged; a crash may have left some that it does not know.
+            if chance.percent(50) {
+                let waiting = mem::take(&mut self.waiting);
+                self.log.retain(|commit| !waiting.contains(commit));
+                self.applied = self.applied.min(self.log.len());
+            }
+            self.life = Life::Starting { ready: now + START_MS };
+        }
+        self.waiting.clear();
+        (self.writable, self.frozen, self.waits, self.freezes, self.until) = (false, false, false, None, None);
+        self.replica = Replica::default();
+        if self.follows != of {
+            (self.follows, self.attached, self.diverged, self.cut_since) = (of, false, false, None);
+        }
+        vec![]
+    }
+
+    fn lead(&mut self, now: u64, wait: bool, until: u64, freeze: bool, chance: &mut Chance) -> Vec<u32> {
+        (self.follows, self.attached, self.diverged) = (None, false, false);
+        self.until = Some(until);
+        match self.life {
+            Life::Dead => {
+                self.life = Life::Starting { ready: now + START_MS };
+                self.waiting.clear();
+            }
+            Life::Running if now >= self.slow_until => {
+                // Writes under way take a moment to end; a database that takes none yet begins frozen.
+                let delay = if self.writable { chance.between(0, 400) } else { 0 };
+                self.freezes = freeze.then(|| self.freezes.unwrap_or(now + delay));
+                self.frozen = self.freezes.is_some_and(|at| now >= at);
+                self.writable = self.applied == self.log.len();
+                let released = self.waits && !wait;
+                self.waits = wait;
+                if released {
+                    return mem::take(&mut self.waiting);
+                }
+            }
+            Life::Starting { .. } | Life::Cloning { .. } | Life::Running => {}
+        }
+        vec![]
+    }
+
+    /// Time passes for the process itself.
+    pub fn live(&mut self, now: u64, chance: &mut Chance) {
+        if matches!(self.life, Life::Starting { ready } if now >= ready) {
+            self.life = Life::Running;
+        }
+        if self.life == Life::Running && self.applied < self.log.len() {
+            self.applied += chance.between(0, 1 + (self.log.len() - self.applied) as u64) as usize;
+        }
+    }
+}

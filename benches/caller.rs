@@ -127,7 +127,7 @@ fn request(method: &str, index: usize, to: &str, cseq: u32) -> String {
         to,
         call_id: &format!("{index}-bench@{local}"),
         cseq,
-        routes: &[],
+        routes: "",
         body: if method == "INVITE" { &sdp } else { "" },
     };
     message::request(&mut text, &ask);

@@ -74,7 +74,7 @@ fn invite(who: usize, number: usize, called: &str, branch: &str, offers: bool) -
         to: &format!("<sip:{called}@127.0.0.1:5060>"),
         call_id: &format!("fuzz-{who}-{number}"),
         cseq: 1,
-        routes: &[],
+        routes: "",
         body: if offers { &sdp } else { "" },
     };
     message::request(&mut text, &ask);
@@ -248,7 +248,7 @@ impl World {
             to: &to,
             call_id: seen.call_id,
             cseq: if matches!(method, "ACK" | "CANCEL") { 1 } else { u32::from(script.byte()) },
-            routes: &[],
+            routes: "",
             body: if script.below(2) == 0 { "" } else { &sdp },
         };
         message::request(&mut asked, &ask);

@@ -59,6 +59,16 @@ impl Formats {
         told
     }
 
+    /// The clock of the voice that was described first; 8,000 without a description, 0 if it did not say.
+    pub(crate) fn clock_hz(&self) -> u32 {
+        let told = &self.list[..usize::from(self.count)];
+        let voice = told.iter().find(|format| format.voice != Voice::Mute);
+        voice.map_or(
+            8_000,
+            |format| if format.clock_hz > 0 { format.clock_hz } else { fixed(format.payload_type).clock_hz },
+        )
+    }
+
     /// What a payload type means: as told, else by RFC 3551's table.
     pub(crate) fn find(&self, payload_type: u8) -> Format {
         let told = &self.list[..usize::from(self.count)];

@@ -25,6 +25,17 @@ pub(crate) enum Latch {
     Locked { named: SocketAddr },
 }
 
+/// Who spoke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speaker {
+    /// Not the peer.
+    Stranger,
+    /// The peer, as known.
+    Known,
+    /// The peer, at an address that was not known for certain before.
+    Learnt,
+}
+
 impl Latch {
     /// A description names this address. A repeated one (a session refresh) keeps sending to the peer that was learnt.
     pub(crate) fn expect(&mut self, named: SocketAddr) {
@@ -42,22 +53,33 @@ impl Latch {
     /// True if a packet from here would be the peer's.
     pub(crate) fn knows(&self, from: SocketAddr) -> bool {
         let mut latch = *self;
-        latch.hear(from)
+        latch.hear(from) != Speaker::Stranger
     }
 
-    /// A valid packet came from here: true if it is the peer's.
-    pub(crate) fn hear(&mut self, from: SocketAddr) -> bool {
+    /// A valid packet came from here.
+    pub(crate) fn hear(&mut self, from: SocketAddr) -> Speaker {
         match *self {
-            Latch::Deaf => false,
-            Latch::Locked { named } => from == named,
-            Latch::Armed { named, .. } if from == named => self.lock(named),
+            Latch::Deaf => Speaker::Stranger,
+            Latch::Locked { named } => known(from == named),
+            Latch::Armed { named, .. } | Latch::Borrowed { named, .. } if from == named => {
+                *self = Latch::Locked { named };
+                Speaker::Learnt
+            }
             Latch::Armed { named, .. } if neighbours(named.ip(), from.ip()) => {
                 *self = Latch::Borrowed { named, peer: from };
-                true
+                Speaker::Learnt
             }
-            Latch::Armed { .. } => false,
-            Latch::Borrowed { named, .. } if from == named => self.lock(named),
-            Latch::Borrowed { peer, .. } => from == peer,
+            Latch::Armed { .. } => Speaker::Stranger,
+            Latch::Borrowed { peer, .. } => known(from == peer),
+        }
+    }
+
+    /// The peer that was heard since the last description.
+    pub(crate) fn latched(&self) -> Option<SocketAddr> {
+        match *self {
+            Latch::Deaf | Latch::Armed { .. } => None,
+            Latch::Borrowed { peer, .. } => Some(peer),
+            Latch::Locked { named } => Some(named),
         }
     }
 
@@ -69,11 +91,10 @@ impl Latch {
             Latch::Locked { named } => Some(named),
         }
     }
+}
 
-    fn lock(&mut self, named: SocketAddr) -> bool {
-        *self = Latch::Locked { named };
-        true
-    }
+fn known(is_peer: bool) -> Speaker {
+    if is_peer { Speaker::Known } else { Speaker::Stranger }
 }
 
 /// Same /24 or same /64.

@@ -5,6 +5,7 @@ use units::Instant;
 
 use crate::emodel::{self, Impaired};
 use crate::format::{Format, Voice};
+use crate::kernel::Below;
 use crate::rtp::Header;
 use crate::window::{Losses, Window};
 
@@ -13,7 +14,10 @@ use crate::window::{Losses, Window};
 pub struct Quality {
     /// RTP packets accepted.
     pub packets: u64,
-    /// Their bytes, RTP headers included.
+    /// Those among them that the kernel relayed. It counts doubles as packets out of order, and no bursts: where it had packets,
+    /// `mos_x100` takes loss as spread evenly.
+    pub kernel_packets: u64,
+    /// The bytes of all, RTP headers included.
     pub bytes: u64,
     /// Packets missing by sequence number.
     pub lost: u32,
@@ -43,10 +47,14 @@ const DROPOUT_MAX: u16 = 3_000;
 /// RFC 3550 A.1: a step back within this is a late packet.
 const MISORDER_MAX: u16 = 100;
 
+/// RFC 3550 A.8: after so many packets the jitter has forgotten where it began.
+const JITTER_PACKETS: u64 = 16;
+
 /// The running counts behind [`Quality`].
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     packets: u64,
+    kernel_packets: u64,
     bytes: u64,
     strangers: u32,
     reordered: u32,
@@ -119,6 +127,35 @@ impl Tally {
         }
     }
 
+    /// A packet of a stream that the kernel relays came here: its place in the row is known when the kernel's counts are.
+    pub(crate) fn stray(&mut self, now: Instant, bytes: usize) {
+        self.packets += 1;
+        self.bytes += bytes as u64;
+        self.last = Some(now);
+    }
+
+    /// What the kernel relayed joins what came here before and meanwhile.
+    pub(crate) fn absorb(&mut self, below: &Below) {
+        if !below.is_something() {
+            return;
+        }
+        let carried = &below.carried;
+        self.packets += carried.packets;
+        self.kernel_packets += carried.packets;
+        self.bytes += carried.bytes;
+        self.reordered = self.reordered.saturating_add(carried.reordered);
+        self.last = self.last.max(carried.last);
+        let mut losses = self.losses();
+        let known = self.run.and_then(|run| Some((run.source, below.beyond(run.source, run.highest)?)));
+        let (source, (lost, highest)) = known.unwrap_or((carried.source, (carried.lost, carried.sequences.1 as u16)));
+        losses.scattered(lost);
+        self.before = losses;
+        self.run = Some(Run { source, highest, window: Window::begun(losses), suspect: None, transit: None });
+        if carried.packets >= JITTER_PACKETS && carried.jitter_us > 0 {
+            self.jitter_us_x16 = 16 * u64::from(carried.jitter_us);
+        }
+    }
+
     /// As it stands, with the round trips to the peer and beyond us.
     pub(crate) fn quality(&self, rtt_us: u32, beyond_us: u32) -> Quality {
         let losses = self.losses();
@@ -128,6 +165,7 @@ impl Tally {
         let heard = Impaired { packets, lost: losses.all, loss_runs: losses.runs, jitter_us, delay_us, voice };
         Quality {
             packets,
+            kernel_packets: self.kernel_packets,
             bytes: self.bytes,
             lost: losses.all.min(u64::from(u32::MAX)) as u32,
             reordered: self.reordered,

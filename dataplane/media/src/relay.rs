@@ -1,5 +1,9 @@
 //! The table of streams: a port's number leads to its stream by subtraction, and a packet's way out is two look-ups.
 
+mod lift;
+
+pub use lift::Change;
+
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec;
@@ -10,6 +14,7 @@ use units::Instant;
 use crate::crypt::Seal;
 use crate::digits::{Digit, EventPacket};
 use crate::format::{Format, Formats};
+use crate::latch::Speaker;
 use crate::ports::Ports;
 use crate::quality::Quality;
 use crate::rtp::{self, Header, Packet};
@@ -117,6 +122,9 @@ pub struct Relay {
     generation: u32,
     dropped: [u64; 7],
     digits: VecDeque<(u16, Digit)>,
+    /// The kernel may relay.
+    kernel: bool,
+    changes: VecDeque<Change>,
 }
 
 impl Relay {
@@ -140,6 +148,8 @@ impl Relay {
             generation: 0,
             dropped: [0; 7],
             digits,
+            kernel: false,
+            changes: VecDeque::new(),
         }
     }
 
@@ -182,19 +192,24 @@ impl Relay {
                 stream.joined = Some(to.pair);
             }
         }
+        self.touch(a.pair);
     }
 
     /// What this stream hears goes nowhere while it is hushed; it is measured all the same.
     pub fn hush(&mut self, id: StreamId, hushed: bool) {
         if let Some(stream) = self.stream_mut(id) {
             stream.hushed = hushed;
+            self.touch(id.pair);
         }
     }
 
     /// Packets of this stream and of its other half must pass through user space for this reason, or need not any more.
     pub fn stay(&mut self, id: StreamId, why: Stay, holds: bool) {
-        if let Some(stream) = self.stream_mut(id) {
-            stream.stays.set(why, holds);
+        let Some(stream) = self.stream_mut(id) else { return };
+        let before = stream.stays;
+        stream.stays.set(why, holds);
+        if stream.stays != before {
+            self.touch(id.pair);
         }
     }
 
@@ -210,6 +225,7 @@ impl Relay {
         if let Some(stream) = self.stream_mut(id) {
             stream.rtp.expect(rtp);
             stream.rtcp.expect(rtcp);
+            self.touch(id.pair);
         }
     }
 
@@ -217,6 +233,7 @@ impl Relay {
     pub fn carry(&mut self, id: StreamId, carries: Carries) {
         if let Some(stream) = self.stream_mut(id) {
             stream.carries = carries;
+            self.touch(id.pair);
         }
     }
 
@@ -224,6 +241,7 @@ impl Relay {
     pub fn formats(&mut self, id: StreamId, formats: impl Iterator<Item = Format>) {
         if let Some(stream) = self.stream_mut(id) {
             stream.formats = Formats::of(formats);
+            self.touch(id.pair);
         }
     }
 
@@ -233,6 +251,7 @@ impl Relay {
         if self.stream(id).is_none() {
             return quality;
         }
+        self.lift(id);
         let gone = self.streams[usize::from(id.pair)].take();
         let avoid = gone.as_ref().is_some_and(|stream| stream.avoid);
         let rtt_us = gone.as_ref().map_or(0, |stream| stream.echo.rtt_us);
@@ -257,7 +276,8 @@ impl Relay {
         if key.is_some() || stream.crypt.is_some() {
             let crypt = stream.crypt.get_or_insert_default();
             crypt.open_with(key);
-            stream.stays.set(Stay::Crypt, crypt.is_on());
+            let on = crypt.is_on();
+            self.stay(id, Stay::Crypt, on);
         }
     }
 
@@ -267,7 +287,8 @@ impl Relay {
         if seal != Seal::Plain || stream.crypt.is_some() {
             let crypt = stream.crypt.get_or_insert_default();
             crypt.seal_with(seal);
-            stream.stays.set(Stay::Crypt, crypt.is_on());
+            let on = crypt.is_on();
+            self.stay(id, Stay::Crypt, on);
         }
     }
 
@@ -356,13 +377,18 @@ impl Relay {
         let packet = if is_rtcp_port { rtp::read_rtcp(bytes) } else { rtp::read(carries, bytes) };
         let packet = packet.ok_or(Dropped::Foreign)?;
         let latch = if is_rtcp_port { &mut stream.rtcp } else { &mut stream.rtp };
-        if !latch.hear(from) {
-            stream.tally.stranger();
-            return Err(Dropped::Stranger);
+        match latch.hear(from) {
+            Speaker::Known => {}
+            Speaker::Learnt if is_rtcp_port => {}
+            Speaker::Learnt => stream.moved = true,
+            Speaker::Stranger => {
+                stream.tally.stranger();
+                return Err(Dropped::Stranger);
+            }
         }
         stream.heard = Some(now);
         if let Packet::Rtp(header) = packet {
-            stream.tally.packet(now, &header, stream.formats.find(header.payload_type), bytes.len());
+            stream.measure(now, &header, bytes.len());
             if stream.digits.keeps(&header) {
                 self.keep(pair, &header, bytes);
                 return Err(Dropped::Told);
@@ -380,6 +406,9 @@ impl Relay {
         let half = self.streams[usize::from(joined)].as_ref().ok_or(Dropped::Nowhere)?;
         let to = if is_rtcp_port { half.rtcp.peer() } else { half.rtp.peer() }.ok_or(Dropped::Nowhere)?;
         let seals = half.crypt.as_ref().is_some_and(|crypt| crypt.seals()).then_some(joined);
+        if self.kernel {
+            self.follow(pair);
+        }
         Ok(Way { port: self.port_low + 2 * joined + u16::from(is_rtcp_port), to, said, seals })
     }
 
@@ -398,7 +427,8 @@ impl Relay {
     pub fn keep_events(&mut self, id: StreamId, events: Option<(u8, u32)>) {
         if let Some(stream) = self.stream_mut(id) {
             stream.digits.hears = events;
-            stream.stays.set(Stay::Digits, stream.digits.converts());
+            let converts = stream.digits.converts();
+            self.stay(id, Stay::Digits, converts);
         }
     }
 
@@ -406,7 +436,8 @@ impl Relay {
     pub fn say_events(&mut self, id: StreamId, events: Option<(u8, u32)>) {
         if let Some(stream) = self.stream_mut(id) {
             stream.digits.says = events;
-            stream.stays.set(Stay::Digits, stream.digits.converts());
+            let converts = stream.digits.converts();
+            self.stay(id, Stay::Digits, converts);
         }
     }
 
@@ -439,14 +470,15 @@ impl Relay {
 
     /// When the peer was last heard on either port.
     pub fn last_heard(&self, id: StreamId) -> Option<Instant> {
-        self.stream(id)?.heard
+        let stream = self.stream(id)?;
+        stream.heard.max(stream.below.carried.last)
     }
 
     /// What the stream measured of its peer's media so far.
     pub fn quality(&self, id: StreamId) -> Quality {
         let Some(stream) = self.stream(id) else { return Quality::default() };
         let half = stream.joined.and_then(|pair| self.streams[usize::from(pair)].as_ref());
-        stream.tally.quality(stream.echo.rtt_us, half.map_or(stream.beyond_us, |half| half.echo.rtt_us))
+        stream.measured().quality(stream.echo.rtt_us, half.map_or(stream.beyond_us, |half| half.echo.rtt_us))
     }
 
     /// Ports that calls have.

@@ -7,9 +7,11 @@ use units::Instant;
 use crate::crypt::Crypt;
 use crate::digits::Digits;
 use crate::format::Formats;
+use crate::kernel::{Below, Path};
 use crate::latch::Latch;
 use crate::quality::Tally;
 use crate::report::Echo;
+use crate::rtp::Header;
 use crate::stay::Stays;
 
 /// What the datagrams on a stream's first port are; its second port is for RTCP in any case.
@@ -49,6 +51,14 @@ pub(crate) struct Stream {
     pub(crate) stays: Stays,
     /// Keys of its own, if it ever had any.
     pub(crate) crypt: Option<Box<Crypt>>,
+    /// Where its packets are relayed.
+    pub(crate) path: Path,
+    /// The present or last stay in the kernel.
+    pub(crate) below: Below,
+    /// The peer was heard at an address that was not known for certain before.
+    pub(crate) moved: bool,
+    /// The next packet that is passed on decides whether the kernel may relay.
+    pub(crate) review: bool,
 }
 
 impl Stream {
@@ -70,6 +80,35 @@ impl Stream {
             hushed: false,
             stays: Stays::default(),
             crypt: None,
+            path: Path::Socket,
+            below: Below::default(),
+            moved: false,
+            review: false,
         }
+    }
+
+    /// One RTP packet of the peer.
+    pub(crate) fn measure(&mut self, now: Instant, header: &Header, bytes: usize) {
+        if self.path == Path::Socket {
+            self.tally.packet(now, header, self.formats.find(header.payload_type), bytes);
+        } else {
+            self.tally.stray(now, bytes);
+            self.below.stray(header.sequence);
+        }
+    }
+
+    /// What was measured here and in the kernel.
+    pub(crate) fn measured(&self) -> Tally {
+        let mut tally = self.tally;
+        tally.absorb(&self.below);
+        tally
+    }
+
+    /// Back from the kernel: what it counted is ours.
+    pub(crate) fn land(&mut self) {
+        let below = core::mem::take(&mut self.below);
+        self.tally.absorb(&below);
+        self.heard = self.heard.max(below.carried.last);
+        self.path = Path::Socket;
     }
 }

@@ -110,6 +110,14 @@ impl Losses {
         }
     }
 
+    /// So many are lost, nobody knows where: counted one by one, in no burst.
+    pub(crate) fn scattered(&mut self, count: u32) {
+        self.close_group();
+        self.all += u64::from(count);
+        self.runs += u64::from(count);
+        self.came = GMIN;
+    }
+
     fn close_group(&mut self) {
         if self.group_lost > 1 {
             self.bursts += 1;

@@ -1,0 +1,183 @@
+//! Which streams the kernel relays in our place. Both directions of a call are joined there once both have latched, and parted as soon
+//! as one of them needs us; every packet that the kernel does not know comes to us as before.
+//!
+//! ```text
+//!            both latched, a packet was passed on                 a latch, a reason, the end
+//!   Socket ───────────────────────────────────────► Kernel ─────────────────────────────────► Leaving
+//!     ▲  ▲                                             │                                           │
+//!     │  └──────────────── not taken ──────────────────┘                                           │
+//!     └─────────────────────────────── the kernel's last counts are here ──────────────────────────┘
+//! ```
+
+use core::net::SocketAddr;
+
+use crate::kernel::{Carried, Path};
+use crate::relay::{Relay, StreamId};
+use crate::stream::{Carries, Stream};
+
+/// What is to change in the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Relay what comes to `port` from `peer`: from `from_port` to `to`. Answered by [`Relay::on_unjoined`] if that cannot be done.
+    Join {
+        /// The RTP port of ours that hears the peer.
+        port: u16,
+        /// Who may send.
+        peer: SocketAddr,
+        /// The RTP port of ours that the other peer hears.
+        from_port: u16,
+        /// The other peer.
+        to: SocketAddr,
+        /// The clock of the timestamps; 0 if it is not known.
+        clock_hz: u32,
+    },
+    /// Let everything that comes to this port up again. Answered by [`Relay::on_parted`].
+    Part {
+        /// The RTP port.
+        port: u16,
+    },
+}
+
+impl Relay {
+    /// From now on the kernel may take streams over, or may not.
+    pub fn use_kernel(&mut self, may: bool) {
+        self.kernel = may;
+    }
+
+    /// The next change that the kernel must be told of, in order.
+    pub fn change(&mut self) -> Option<Change> {
+        self.changes.pop_front()
+    }
+
+    /// True if a change waits for [`Relay::change`].
+    pub fn has_changes(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
+    /// Where this stream's packets are relayed.
+    pub fn path(&self, id: StreamId) -> Path {
+        self.stream(id).map_or(Path::Socket, |stream| stream.path)
+    }
+
+    /// True while the kernel has counts that we do not know, of this stream or of its other half.
+    pub fn is_below(&self, id: StreamId) -> bool {
+        let Some(stream) = self.stream(id) else { return false };
+        let half = stream.joined.and_then(|pair| self.streams[usize::from(pair)].as_ref());
+        stream.path != Path::Socket || half.is_some_and(|half| half.path != Path::Socket)
+    }
+
+    /// Both directions come back to user space until the next packet.
+    pub fn lift(&mut self, id: StreamId) {
+        if self.stream(id).is_some() {
+            self.raise(id.pair);
+        }
+    }
+
+    /// The kernel goes on relaying what comes to this port, and counted this much since it began.
+    pub fn on_carried(&mut self, port: u16, carried: Carried) {
+        if let Some(stream) = self.lifted(port).filter(|stream| stream.path == Path::Kernel) {
+            stream.below.carried = carried;
+        }
+    }
+
+    /// The kernel has stopped to relay what comes to this port; these are its last counts.
+    pub fn on_parted(&mut self, port: u16, carried: Carried) {
+        if let Some(stream) = self.lifted(port).filter(|stream| stream.path == Path::Leaving) {
+            stream.below.carried = carried;
+            stream.land();
+        }
+    }
+
+    /// The kernel could not take over what comes to this port: it is tried again when something has changed.
+    pub fn on_unjoined(&mut self, port: u16) {
+        let Some(pair) = self.pair_of(port) else { return };
+        if let Some(stream) = self.lifted(port).filter(|stream| stream.path == Path::Kernel) {
+            stream.land();
+            self.raise(pair);
+            self.review_later(pair, false);
+        }
+    }
+
+    fn lifted(&mut self, port: u16) -> Option<&mut Stream> {
+        let pair = self.pair_of(port)?;
+        self.streams[usize::from(pair)].as_mut()
+    }
+
+    /// Something about a stream has changed: the kernel lets go of its call, and the next packet decides anew.
+    pub(super) fn touch(&mut self, pair: u16) {
+        if self.kernel {
+            self.raise(pair);
+            self.review_later(pair, true);
+        }
+    }
+
+    fn halves(&self, pair: u16) -> [Option<u16>; 2] {
+        let stream = self.streams[usize::from(pair)].as_ref();
+        [Some(pair), stream.and_then(|stream| stream.joined)]
+    }
+
+    fn review_later(&mut self, pair: u16, later: bool) {
+        for pair in self.halves(pair).into_iter().flatten() {
+            if let Some(stream) = &mut self.streams[usize::from(pair)] {
+                stream.review = later;
+            }
+        }
+    }
+
+    fn raise(&mut self, pair: u16) {
+        for pair in self.halves(pair).into_iter().flatten() {
+            let Some(stream) = &mut self.streams[usize::from(pair)] else { continue };
+            if stream.path == Path::Kernel {
+                stream.path = Path::Leaving;
+                stream.review = true;
+                self.changes.push_back(Change::Part { port: self.port_low + 2 * pair });
+            }
+        }
+    }
+
+    /// A packet that came to this pair is passed on: its peer may have moved, or be ready for the kernel.
+    pub(super) fn follow(&mut self, pair: u16) {
+        let Some(stream) = &mut self.streams[usize::from(pair)] else { return };
+        if core::mem::take(&mut stream.moved) {
+            self.touch(pair);
+        }
+        let here = self.streams[usize::from(pair)].as_ref();
+        if here.is_some_and(|stream| stream.review && stream.path == Path::Socket) {
+            self.review(pair);
+        }
+    }
+
+    /// Both directions may be ready for the kernel now.
+    #[cold]
+    fn review(&mut self, pair: u16) {
+        let [Some(one), Some(other)] = self.halves(pair) else { return };
+        if let Some(stream) = &mut self.streams[usize::from(one)] {
+            stream.review = false;
+        }
+        let (Some(there), Some(back)) = (self.passage(one, other), self.passage(other, one)) else { return };
+        for (pair, change) in [(one, there), (other, back)] {
+            if let Some(stream) = &mut self.streams[usize::from(pair)] {
+                (stream.path, stream.review) = (Path::Kernel, false);
+                self.changes.push_back(change);
+            }
+        }
+    }
+
+    /// The way of one direction, if it is settled and nothing keeps it here.
+    fn passage(&self, from: u16, to: u16) -> Option<Change> {
+        let [here, there] = [from, to].map(|pair| self.streams[usize::from(pair)].as_ref());
+        let (here, there) = (here?, there?);
+        let plain = here.carries != Carries::Datagrams && !here.hushed && here.stays.is_empty();
+        if !plain || here.path != Path::Socket || there.joined != Some(from) {
+            return None;
+        }
+        let (peer, to_peer) = (here.rtp.latched()?, there.rtp.latched()?);
+        (peer.is_ipv4() == to_peer.is_ipv4()).then(|| Change::Join {
+            port: self.port_low + 2 * from,
+            peer,
+            from_port: self.port_low + 2 * to,
+            to: to_peer,
+            clock_hz: here.formats.clock_hz(),
+        })
+    }
+}

@@ -21,6 +21,7 @@ use units::CallId;
 use uring::Doorbell;
 
 use crate::clocks;
+use crate::fast::Standing;
 use crate::listen::Listen;
 use crate::mail::{Order, Part, Report};
 use crate::resolve::Found;
@@ -60,6 +61,8 @@ pub struct Control {
     pub names: Names,
     /// Where TLS files are named; SIGHUP reads them again.
     pub listens: Vec<Listen>,
+    /// Where established media is relayed.
+    pub fast: Option<Standing>,
     /// Snapshot files that are mapped.
     pub shelf: Shelf,
     hub: Hub,
@@ -99,8 +102,8 @@ impl Control {
         spool: Arc<SpoolFigures>,
         names: Names,
     ) -> Control {
-        let (listens, shelf, hub) = (Vec::new(), Shelf::default(), Hub::default());
-        Control { seats, boot, node, socket, spool, revision: 0, names, listens, shelf, hub }
+        let (listens, fast, shelf, hub) = (Vec::new(), None, Shelf::default(), Hub::default());
+        Control { seats, boot, node, socket, spool, revision: 0, names, listens, fast, shelf, hub }
     }
 
     /// Wants that earlier lives left; the first shard hears their answers.
@@ -355,6 +358,7 @@ impl Control {
             journal_failing: self.spool.failing(),
             journal_disk_percent: self.spool.disk_percent(),
             counters: self.names.counters(),
+            fast_path: self.fast.as_ref().map(Standing::figures).unwrap_or_default(),
             ..panel::wire::Figures::default()
         }
     }

@@ -8,6 +8,7 @@ use shard::{Config, Effects, Shard};
 use uring::{Doorbell, Ring, host};
 
 use crate::blocked;
+use crate::fast::Standing;
 use crate::lag::Lag;
 use crate::listen::Listen;
 use crate::mail::{Mail, Report};
@@ -33,6 +34,8 @@ pub struct CoreThread {
     pub media: [Option<IpAddr>; 2],
     /// Its media ports.
     pub ports: PortRange,
+    /// Where its established media may go.
+    pub fast: Standing,
     /// Where a message that broke the shard is kept.
     pub keep: PathBuf,
 }
@@ -58,11 +61,16 @@ impl CoreThread {
         let config = self.config;
         let (number, keep) = (config.shard.0, self.keep);
         let sockets = Sockets::open(&mut ring, &self.listens, self.media, self.ports)?;
+        let (mut shard, lane) = (Shard::new(config), self.fast.lane());
+        if lane.is_some() {
+            shard.use_kernel();
+        }
         let mut pump = Pump {
             number,
             ring,
-            shard: Shard::new(config),
+            shard,
             sockets,
+            lane,
             streams: Streams::new(self.listens, self.keys),
             mail: self.mail,
             out: Effects::default(),

@@ -12,6 +12,7 @@ mod clocks;
 mod control;
 mod core_thread;
 mod disk;
+mod fast;
 mod lag;
 mod listen;
 mod mail;
@@ -45,6 +46,7 @@ use carry::Carried;
 use ceiling::Ceiling;
 use control::{Control, End, Names, Seat};
 use core_thread::CoreThread;
+use fast::Standing;
 use mail::{Mail, Outlet, RING_SLOTS, Report};
 use places::Places;
 use settings::Settings;
@@ -159,6 +161,7 @@ impl Plan {
         let (mut threads, mut sources, mut seats) = (Vec::new(), Vec::new(), Vec::new());
         let (mut outlets, mut parcels) = parcel_rings(&bells);
         let node_key = host::entropy()?;
+        let fast = Standing::new(settings, places.media_bound());
         for shard in (0..shards).rev() {
             let (orders_in, orders) = rtrb::RingBuffer::new(RING_SLOTS);
             let (journal, entries) = rtrb::RingBuffer::new(RING_SLOTS);
@@ -185,6 +188,7 @@ impl Plan {
                 mail,
                 bell: own.clone(),
                 ports,
+                fast: fast.clone(),
                 keep: folder.path.join(blocked::FOLDER),
             });
             sources.push(Source { entries, kept, bell: own.clone() });
@@ -198,6 +202,7 @@ impl Plan {
         let socket = folder.path.join("run/dataplane.sock");
         let mut control = Control::new(seats, settings.node, folder.boot, socket, figures.clone(), names);
         control.listens.clone_from(&places.listens);
+        control.fast = Some(fast);
         control.inherit(carried.closing);
         let spool = Spool {
             sources,

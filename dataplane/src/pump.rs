@@ -7,6 +7,7 @@ use units::{Clock, Instant};
 use uring::{Event, Packet, Ring};
 
 use crate::clocks;
+use crate::fast::Lane;
 use crate::lag::Lag;
 use crate::mail::{Entry, JOURNAL_BACKLOG_MAX, Mail, Report};
 use crate::sockets::{Role, Sockets};
@@ -25,6 +26,7 @@ pub struct Pump {
     pub ring: Ring,
     pub shard: Shard,
     pub sockets: Sockets,
+    pub lane: Option<Lane>,
     pub streams: Streams,
     pub mail: Mail,
     pub out: Effects,
@@ -54,6 +56,9 @@ impl Pump {
                 }
             }
             self.read_mail(clock);
+            if let Some(lane) = &mut self.lane {
+                lane.look(clock.now, |port, carried| self.shard.on_carried(port, carried));
+            }
             if self.shard.deadline().is_some_and(|deadline| deadline <= clock.now) {
                 self.shard.on_time(clock, &mut self.out);
             }
@@ -72,7 +77,9 @@ impl Pump {
         }
         let longest = if self.mail.stuck() || self.stop_at.is_some() { STUCK } else { SLEEP_MAX };
         let now = clocks::read().now;
-        self.shard.deadline().map_or(longest, |at| Duration::from_micros(at.micros_since(now)).min(longest))
+        let lane = self.lane.as_ref().and_then(Lane::deadline);
+        let deadline = [self.shard.deadline(), lane].into_iter().flatten().min();
+        deadline.map_or(longest, |at| Duration::from_micros(at.micros_since(now)).min(longest))
     }
 
     fn hear(&mut self, clock: Clock, mut packet: Packet) {
@@ -122,7 +129,7 @@ impl Pump {
     /// Carries out what the shard ordered, and what it orders when that fails.
     fn carry_out(&mut self, clock: Clock) {
         let mut list = std::mem::take(&mut self.out.list);
-        let (mut failed, mut lost) = (Vec::new(), Vec::new());
+        let (mut failed, mut lost, mut moved) = (Vec::new(), Vec::new(), Vec::new());
         for effect in list.drain(..) {
             match effect {
                 Effect::Sip { to, bytes } => {
@@ -138,6 +145,9 @@ impl Pump {
                 Effect::OpenPort { port, ipv6 } if self.sockets.open_port(&mut self.ring, port, ipv6) => {}
                 Effect::OpenPort { port, .. } => failed.push(port),
                 Effect::ClosePort { port } => self.sockets.close_port(&mut self.ring, port),
+                Effect::Media(change) => {
+                    moved.extend(self.lane.as_mut().and_then(|lane| lane.change(clock.now, change)))
+                }
                 Effect::Journal { ticket, bytes } => {
                     let bytes = self.out.bytes[bytes].to_vec();
                     self.mail.journal.send(Entry::Record { ticket, bytes });
@@ -155,6 +165,12 @@ impl Pump {
         }
         for flow in lost {
             self.lose(clock, flow);
+        }
+        for (port, carried) in moved {
+            match carried {
+                Some(carried) => self.shard.on_parted(clock, port, carried, &mut self.out),
+                None => self.shard.on_unjoined(port),
+            }
         }
         if !self.out.list.is_empty() {
             self.carry_out(clock);

@@ -8,6 +8,7 @@ use cdr::recover::Crash;
 use clap::{Parser, ValueEnum};
 use shard::Transport;
 
+use crate::fast::Mode;
 use crate::listen::Listen;
 
 /// Moves calls: SIP and media in, decisions from the snapshot, records to the journal. Needs neither database nor control plane.
@@ -41,6 +42,13 @@ pub struct Settings {
     /// Media ports, both included.
     #[arg(long, value_name = "LOW-HIGH", default_value = "10000-29999")]
     pub rtp: PortRange,
+    /// Where established media is relayed: xdp in the driver, tc behind it, off for sockets only, auto for the best that there is.
+    /// Both need the rights CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, or root.
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = Mode::Auto)]
+    pub fast_path: Mode,
+    /// An interface that media comes in by, once for each, of a VLAN its parent; that of the media address if not given.
+    #[arg(long, value_name = "NAME")]
+    pub fast_path_interface: Vec<String>,
     /// One shard a core; more shards than cores share them. All cores if not given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub shards: Option<u16>,

@@ -13,7 +13,8 @@ use crate::settings::PortRange;
 
 /// RFC 4594: signalling CS5, telephony EF, each with its two ECN bits empty.
 pub const SIGNAL_TRAFFIC: u8 = 40 << 2;
-const MEDIA_TRAFFIC: u8 = 46 << 2;
+/// See [`SIGNAL_TRAFFIC`].
+pub const MEDIA_TRAFFIC: u8 = 46 << 2;
 const SIGNAL: Options =
     Options { shared: true, receive_bytes: 4 << 20, send_bytes: 4 << 20, traffic_class: SIGNAL_TRAFFIC };
 const MEDIA: Options =

@@ -132,6 +132,7 @@ impl World {
                     self.sent.remove(0);
                 }
             }
+            Effect::Media(_) => panic!("the kernel has no part in this"),
             Effect::OpenPort { port, .. } => assert!(self.ports.insert(port), "port {port} was free"),
             Effect::ClosePort { port } => assert!(self.ports.remove(&port), "port {port} was open"),
             Effect::Journal { ticket, bytes: range } => {

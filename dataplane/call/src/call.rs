@@ -57,9 +57,9 @@ pub struct Context<'a> {
 /// Where a call stands; each state owns its deadline.
 ///
 /// ```text
-///  Taking ─▶ Reserving ─▶ TakingEgress ─▶ Trying ─▶ Ringing ─▶ Answering ─▶ Up ─▶ Over
+///  Taking ─▶ Reserving ─▶ TakingEgress ─▶ Trying ─▶ Ringing ─▶ Answering ─▶ Up ─▶ (Parting ─▶) Over
 ///                             ▲              │          │
-///                             └─ next route ─┴──────────┘          any state ─▶ Over
+///                             └─ next route ─┴──────────┘                  any state ─▶ Over
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 enum State {
@@ -77,6 +77,8 @@ enum State {
     Answering { give_up_at: Instant, body: Body, began_ns: u64, journaled: bool },
     /// Both sides talk.
     Up(Talk),
+    /// Both sides have heard goodbye; the kernel's last counts of their media are awaited.
+    Parting { release: Release, give_up_at: Instant },
     /// The record is written; transactions run out. `byes_at` is when waiting BYEs are answered at the latest.
     Over { byes_at: Option<Instant> },
 }
@@ -265,7 +267,7 @@ impl Call {
                 event => event,
             };
             match (leg, &self.state) {
-                (_, State::Over { .. }) => self.on_late_event(ctx, leg, event),
+                (_, State::Parting { .. } | State::Over { .. }) => self.on_late_event(ctx, leg, event),
                 (0, _) => self.on_ingress_event(ctx, event),
                 (leg, _) if leg == self.current => self.on_egress_event(ctx, event),
                 (leg, _) => self.on_retired_event(ctx, leg, event),
@@ -330,7 +332,9 @@ impl Call {
 
     /// The call is over, its peers may not know yet.
     fn on_late_event(&mut self, ctx: &mut Context<'_>, leg: u8, event: Event) {
-        if let (Event::Bye { .. }, State::Over { byes_at: Some(_) }) = (&event, &self.state) {
+        // It waits for the record.
+        let unwritten = matches!(self.state, State::Parting { .. } | State::Over { byes_at: Some(_) });
+        if unwritten && matches!(event, Event::Bye { .. }) {
             return;
         }
         self.on_retired_event(ctx, leg, event);
@@ -380,7 +384,7 @@ impl Call {
             | State::TakingEgress { give_up_at }
             | State::Trying { progress_at: give_up_at }
             | State::Ringing { give_up_at } => Some((*give_up_at).min(self.setup_at)),
-            State::Answering { give_up_at, .. } => Some(*give_up_at),
+            State::Answering { give_up_at, .. } | State::Parting { give_up_at, .. } => Some(*give_up_at),
             State::Up(talk) => {
                 [talk.paid_until, talk.extend_at, talk.media_at, Some(talk.end_at)].into_iter().flatten().min()
             }
@@ -423,6 +427,7 @@ impl Call {
                 self.on_journaled(ctx);
             }
             State::Up(_) => self.talk_on_time(ctx),
+            State::Parting { release, give_up_at } if *give_up_at <= now => self.settle(ctx, *release, true),
             _ if self.is_setting_up() && self.setup_at <= now => {
                 self.fail(ctx, Release::by_switch(Cause::TIMER_EXPIRED));
             }
@@ -432,7 +437,7 @@ impl Call {
 
     /// True before an answer came.
     fn is_setting_up(&self) -> bool {
-        !matches!(self.state, State::Answering { .. } | State::Up(_) | State::Over { .. })
+        !matches!(self.state, State::Answering { .. } | State::Up(_) | State::Parting { .. } | State::Over { .. })
     }
 
     /// True when the call may be forgotten: it is over and no transaction is left.
@@ -443,6 +448,11 @@ impl Call {
     /// True while both sides talk.
     pub fn is_up(&self) -> bool {
         matches!(self.state, State::Up(_))
+    }
+
+    /// True while both sides talk, and until what they said to each other is counted.
+    fn has_talked(&self) -> bool {
+        matches!(self.state, State::Up(_) | State::Parting { .. })
     }
 
     /// True once its record is written: it holds no room, no money, no ports.

@@ -34,6 +34,8 @@ pub const BOOK_TIMEOUT_MS: u64 = 2_000;
 pub const JOURNAL_TIMEOUT_MS: u64 = 4_000;
 /// Milliseconds that an answer may wait for the PRACK of an earlier response: a little longer than that is repeated.
 pub const PRACK_TIMEOUT_MS: u64 = 33_000;
+/// Milliseconds that the kernel's last counts of a call's media may take before its record is written without them.
+pub const PARTING_MS: u64 = 100;
 /// Milliseconds before the end of paid time at which the next slice is asked for.
 pub const EXTEND_AHEAD_MS: u64 = 5_000;
 /// Milliseconds of talk that one slice pays for at least.

@@ -97,8 +97,8 @@ pub struct Heard {
     pub lost: u32,
     /// Packets that came behind a later one, doubles included.
     pub reordered: u32,
-    /// The last packet's sequence number.
-    pub sequence: u16,
+    /// The sequence numbers of the last source's first packet and of its highest, counted on beyond 65,535 as in RFC 3550 A.1.
+    pub sequences: (u32, u32),
     /// Interarrival jitter of RFC 3550 §6.4.1, in timestamp units.
     pub jitter: u32,
     /// The longest silence between two packets, in microseconds.
@@ -121,7 +121,7 @@ impl Heard {
             sources,
             lost: word(52).saturating_add(expected.saturating_sub(received)),
             reordered: word(56),
-            sequence: highest as u16,
+            sequences: (base, highest),
             jitter: word(64) >> 4,
             gap_max_us: word(68),
         }

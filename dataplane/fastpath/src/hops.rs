@@ -74,14 +74,20 @@ impl Hops {
     pub fn refresh(&mut self) -> Result<u32, Broken> {
         let mut changed = 0;
         for place in 0..self.known.len() {
-            let (from, to) = (self.known[place].from, self.known[place].to);
-            let hop = self.links.way(from, to)?;
-            if hop != self.known[place].hop {
-                self.set(HopId(place as u32), hop)?;
-                changed += 1;
-            }
+            changed += u32::from(self.refresh_at(place)?);
         }
         Ok(changed)
+    }
+
+    /// Asks for one of the ways again, in the order in which they were found; true if it changed. A place beyond them is none.
+    pub fn refresh_at(&mut self, place: usize) -> Result<bool, Broken> {
+        let Some(known) = self.known.get(place) else { return Ok(false) };
+        let (from, to, before) = (known.from, known.to, known.hop);
+        let hop = self.links.way(from, to)?;
+        if hop != before {
+            self.set(HopId(place as u32), hop)?;
+        }
+        Ok(hop != before)
     }
 
     /// Ways that lead somewhere now, and all that are known.

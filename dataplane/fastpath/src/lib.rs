@@ -13,4 +13,4 @@ mod program;
 pub use flow::{Flow, Heard};
 pub use hops::{Hop, HopId, Hops};
 pub use links::Links;
-pub use program::{Attached, Broken, Count, Counts, FastPath, Flows, Mode, Settings, Tier, Unavailable};
+pub use program::{Attached, Broken, Count, Counts, FastPath, Flows, Mode, Settings, Tier, Unavailable, now_ns};

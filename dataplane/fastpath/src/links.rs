@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
 };
-use netlink_packet_route::link::{InfoData, InfoVlan, LinkAttribute, LinkInfo, LinkMessage};
+use netlink_packet_route::link::{InfoData, InfoKind, InfoVlan, LinkAttribute, LinkInfo, LinkMessage};
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
@@ -41,6 +41,26 @@ impl Links {
         Ok(Some(Hop { interface: link.parent, vlan: link.vlan, to: neighbour, from: link.address }))
     }
 
+    /// The interface that packets to this address of ours come in by, of a VLAN its parent; none if no interface of this machine has
+    /// the address, or only the loopback one.
+    pub fn interface_of(&self, address: IpAddr) -> io::Result<Option<String>> {
+        use nix::net::if_::{InterfaceFlags, if_indextoname, if_nametoindex};
+        let has = |entry: &nix::ifaddrs::InterfaceAddress| {
+            let loopback = entry.flags.contains(InterfaceFlags::IFF_LOOPBACK);
+            !loopback && entry.address.as_ref().is_some_and(|known| ip_of(known) == Some(address))
+        };
+        let Some(entry) = nix::ifaddrs::getifaddrs()?.find(has) else { return Ok(None) };
+        let index = if_nametoindex(entry.interface_name.as_str())?;
+        let parent = self.link(index)?.map_or(index, |link| link.parent);
+        Ok(Some(if_indextoname(parent)?.to_string_lossy().into_owned()))
+    }
+
+    /// True for one end of a virtual cable (veth(4)).
+    pub fn is_veth(&self, interface: &str) -> io::Result<bool> {
+        let index = nix::net::if_::if_nametoindex(interface)?;
+        Ok(self.link(index)?.is_some_and(|link| link.is_veth))
+    }
+
     fn route(&self, from: IpAddr, to: IpAddr) -> io::Result<Option<(u32, IpAddr)>> {
         let mut message = RouteMessage::default();
         message.header.address_family = if to.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
@@ -72,7 +92,7 @@ impl Links {
         let Some(RouteNetlinkMessage::NewLink(found)) = self.ask(RouteNetlinkMessage::GetLink(message), 0)? else {
             return Ok(None);
         };
-        let mut link = Link { parent: interface, vlan: 0, address: [0; 6] };
+        let mut link = Link { parent: interface, vlan: 0, address: [0; 6], is_veth: false };
         let mut parent = None;
         for attribute in found.attributes {
             match attribute {
@@ -81,7 +101,10 @@ impl Links {
                     Err(_) => return Ok(None),
                 },
                 LinkAttribute::Link(index) => parent = Some(index),
-                LinkAttribute::LinkInfo(infos) => link.vlan = infos.iter().find_map(vlan).unwrap_or(link.vlan),
+                LinkAttribute::LinkInfo(infos) => {
+                    link.vlan = infos.iter().find_map(vlan).unwrap_or(link.vlan);
+                    link.is_veth = infos.iter().any(|info| matches!(info, LinkInfo::Kind(InfoKind::Veth)));
+                }
                 _ => {}
             }
         }
@@ -147,6 +170,7 @@ struct Link {
     parent: u32,
     vlan: u16,
     address: [u8; 6],
+    is_veth: bool,
 }
 
 /// No route, no neighbour and no interface (ENODEV) are answers, not failures.
@@ -155,6 +179,11 @@ fn absent(error: io::Error) -> io::Result<Option<RouteNetlinkMessage>> {
     const NO_SUCH_INTERFACE: i32 = 19;
     let known = matches!(error.kind(), NotFound | NetworkUnreachable | HostUnreachable);
     if known || error.raw_os_error() == Some(NO_SUCH_INTERFACE) { Ok(None) } else { Err(error) }
+}
+
+fn ip_of(address: &nix::sys::socket::SockaddrStorage) -> Option<IpAddr> {
+    let v4 = address.as_sockaddr_in().map(|v4| v4.ip().into());
+    v4.or_else(|| address.as_sockaddr_in6().map(|v6| v6.ip().into()))
 }
 
 fn vlan(info: &LinkInfo) -> Option<u16> {

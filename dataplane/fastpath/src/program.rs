@@ -8,6 +8,7 @@ use aya::{Ebpf, EbpfLoader, Pod};
 
 use crate::flow::{FLOW_BYTES, Flow, HEARD_BYTES, Heard};
 use crate::hops::Hops;
+use crate::links::Links;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/relay.o"));
 
@@ -17,7 +18,8 @@ const LOCKED: u64 = 4;
 /// How packets may be met.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// XDP in the driver where the interface takes it, tc otherwise.
+    /// XDP in the driver where the interface takes it, tc otherwise. On virtual cables always tc: there XDP loses packets unless
+    /// the other end has a program too, which nobody can see from here.
     #[default]
     Auto,
     /// Only XDP in the driver.
@@ -141,7 +143,8 @@ impl FastPath {
 
     fn attach(&mut self, interface: &str, mode: Mode) -> Result<Tier, Unavailable> {
         let refused = |why: String| Unavailable::Attach { interface: interface.to_owned(), why };
-        if mode != Mode::Tc {
+        let blind = mode == Mode::Auto && Links::open().and_then(|links| links.is_veth(interface)).unwrap_or(false);
+        if mode != Mode::Tc && !blind {
             match self.attach_xdp(interface) {
                 Ok(()) => return Ok(Tier::Xdp),
                 Err(why) if mode == Mode::Xdp => return Err(refused(why)),
@@ -162,6 +165,8 @@ impl FastPath {
     fn attach_tc(&mut self, interface: &str) -> Result<(), String> {
         // Kernels before 6.6 need the queueing discipline; it may be there already.
         let _ = tc::qdisc_add_clsact(interface);
+        // There the program also outlives a process that was killed, with flows of calls that are no more.
+        let _ = tc::qdisc_detach_program(interface, TcAttachType::Ingress, "relay_tc");
         let program: &mut SchedClassifier = program(&mut self.kernel, "relay_tc")?;
         if program.fd().is_err() {
             program.load().map_err(|error| words(&error))?;
@@ -210,6 +215,12 @@ where
 {
     let found = kernel.program_mut(name).ok_or_else(|| format!("the object has no program {name}"))?;
     <&mut P>::try_from(found).map_err(|_| format!("{name} is of another type"))
+}
+
+/// The clock of [`Heard`]'s moments now, in nanoseconds.
+pub fn now_ns() -> io::Result<u64> {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)?;
+    Ok(now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64)
 }
 
 /// An error with its causes, on one line.

@@ -76,6 +76,12 @@ counters! {
     media_forged;
     /// Encrypted media datagrams dropped because their number came before, is too old to tell, or their key is used up.
     media_replayed;
+    /// Media streams handed to the kernel.
+    fastpath_joined;
+    /// Media streams taken back from the kernel.
+    fastpath_parted;
+    /// Media streams that the kernel could not take.
+    fastpath_refused;
     /// Times that an egress trunk was shut because it rests or is throttled.
     trunks_shut;
     /// Calls refused because the switch is full, draining or its disk is.

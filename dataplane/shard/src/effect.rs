@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::ops::Range;
 
+use media::Change;
 use panel::wire::Want;
 use sip::{Flow, Hop};
 use units::ShardId;
@@ -58,6 +59,9 @@ pub enum Effect {
         /// The local port.
         port: u16,
     },
+    /// Let the kernel relay a media stream, or relay it no longer. Part is answered by `Shard::on_parted`, Join by
+    /// `Shard::on_unjoined` if it cannot be done.
+    Media(Change),
     /// Append this encoded `cdr::Record` to the journal; report the ticket by `Shard::on_journaled` once it is durable. Tickets rise by one.
     Journal {
         /// The place in this shard's row of records.

@@ -14,6 +14,7 @@ pub mod health;
 mod hear;
 mod identity;
 mod limits;
+mod media_path;
 mod orders;
 pub mod parcel;
 mod peers;
@@ -51,6 +52,7 @@ use units::{AccountId, CallId, Clock, GrantId, Instant, Money, NodeId, ShardId};
 pub use call::{Listener, Target};
 pub use counters::COUNTERS;
 pub use effect::{Effect, Effects};
+pub use media::{Carried, Change};
 pub use parcel::Parcel;
 pub use sip::{Flow, Hop, Transport};
 
@@ -449,6 +451,7 @@ impl Shard {
         }
         self.due = due;
         self.pass_digits(clock, out);
+        self.move_media(out);
         self.streams_on_time(clock, out);
         self.book.on_time(clock.now, &mut self.book_orders);
         self.carry_out_book(out);
@@ -478,7 +481,7 @@ impl Shard {
             self.probes_at,
             self.standings.deadline(),
         ];
-        let digits = self.relay.has_digits().then_some(Instant::default());
+        let digits = (self.relay.has_digits() || self.relay.has_changes()).then_some(Instant::default());
         let own = [digits, self.wheel.deadline(), self.book.deadline(), self.streams.deadline(), mark];
         own.into_iter().chain(names).flatten().min()
     }

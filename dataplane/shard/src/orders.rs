@@ -102,6 +102,8 @@ impl Shard {
     /// Turns the call's orders into effects; questions to home shards go to the inbox or by parcel.
     pub(crate) fn carry_out(&mut self, clock: Clock, at: CallRef, out: &mut Effects) {
         self.streams.see(clock.now);
+        // Before the messages of the step: who hears of a change finds it done.
+        self.move_media(out);
         let shift = out.bytes.len();
         out.bytes.extend_from_slice(&self.work.bytes);
         let mut list = core::mem::take(&mut self.work.list);

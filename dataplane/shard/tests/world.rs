@@ -10,7 +10,7 @@ use std::sync::Arc;
 use cdr::{Cdr, Record};
 use panel::wire::{Reply, Want};
 use shard::guard::Settings;
-use shard::{Config, Effect, Effects, Listener, Loaded, Parcel, Shard, Transport};
+use shard::{Carried, Change, Config, Effect, Effects, Listener, Loaded, Parcel, Shard, Transport};
 use units::{Clock, Instant, Money, NodeId, ShardId, WallTime};
 
 /// Ours.
@@ -40,8 +40,13 @@ pub struct World {
     pub funds: Option<i64>,
     /// What it told other shards.
     pub parcels: Vec<(ShardId, Parcel)>,
+    /// What it told the kernel, and what that counts of every stream that is parted; without counts it never answers.
+    pub changes: Vec<Change>,
+    /// See there.
+    pub carried: Option<Carried>,
+    /// Media ports that are open.
+    pub ports: i32,
     out: Effects,
-    ports: i32,
 }
 
 fn loaded() -> Loaded {
@@ -110,6 +115,8 @@ impl World {
             cdrs: Vec::new(),
             funds: None,
             parcels: Vec::new(),
+            changes: Vec::new(),
+            carried: None,
             out: Effects::default(),
             ports: 0,
         };
@@ -178,6 +185,12 @@ impl World {
                 self.shard.on_reply(clock, Reply::Closed { grant }, &mut self.out);
             }
             Effect::Parcel { to, parcel } => self.parcels.push((to, *parcel)),
+            Effect::Media(change) => {
+                self.changes.push(change);
+                if let (Change::Part { port }, Some(carried)) = (change, self.carried) {
+                    self.shard.on_parted(clock, port, carried, &mut self.out);
+                }
+            }
             _ => {}
         }
     }

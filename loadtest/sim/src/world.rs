@@ -346,6 +346,7 @@ impl<'a> World<'a> {
             Effect::Connect { .. } | Effect::Stream { .. } | Effect::CloseStream { .. } => {
                 self.faults.push("a connection, although everybody speaks UDP".into());
             }
+            Effect::Media(_) => self.faults.push("a word to the kernel, although it has no part in this".into()),
             Effect::OpenPort { port, .. } => self.sites[node].node.open_port(number, port, &mut self.faults),
             Effect::ClosePort { port } => self.sites[node].node.close_port(port, &mut self.faults),
             Effect::Journal { ticket, bytes: range } => match node::record(&bytes[range]) {

@@ -225,10 +225,38 @@ pub struct Figures {
     pub journal_disk_percent: u8,
     /// Named counters, summed over shards: see `shard::COUNTERS`.
     pub counters: Vec<(String, u64)>,
+    /// Where established media is relayed.
+    #[serde(default)]
+    pub fast_path: FastPathFigures,
     /// One entry a shard.
     pub shards: Vec<ShardFigures>,
     /// Latency buckets by stage, merged over shards: name, then (upper bound in ns, count).
     pub stages: Vec<(String, Vec<(u64, u64)>)>,
+}
+
+/// Whether the kernel relays established media in the data plane's place. Counters only rise, since its start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FastPathFigures {
+    /// `xdp`, `tc`, `xdp and tc`, or `off`: sockets relay everything. Empty from a data plane that does not say.
+    pub tier: String,
+    /// Why it is off; empty if it is not.
+    pub why: String,
+    /// The interfaces, each with how packets are met there.
+    pub interfaces: Vec<String>,
+    /// Ways to peers that flows use.
+    pub ways: u32,
+    /// Those of them that lead somewhere now.
+    pub ways_known: u32,
+    /// Packets relayed in the kernel.
+    pub relayed: u64,
+    /// Packets to media ports that no flow was joined at; they went to the sockets, as all below did.
+    pub not_joined: u64,
+    /// Packets from another source than the flow's peer.
+    pub strangers: u64,
+    /// RTCP, and what is neither RTP nor RTCP.
+    pub not_rtp: u64,
+    /// Packets whose way out was not known.
+    pub no_way: u64,
 }
 
 /// What one shard counts.

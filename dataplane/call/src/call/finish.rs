@@ -10,6 +10,7 @@ use crate::bridge::Body;
 use crate::call::{Call, Context, State};
 use crate::effect::{Count, Effect};
 use crate::leg::InviteOut;
+use crate::limits::PARTING_MS;
 use crate::release::Release;
 
 impl Call {
@@ -57,7 +58,7 @@ impl Call {
 
     /// Ends a call in any state; one that is not answered fails.
     pub(super) fn end(&mut self, ctx: &mut Context<'_>, release: Release) {
-        if self.is_over() {
+        if matches!(self.state, State::Parting { .. } | State::Over { .. }) {
             return;
         }
         if self.is_setting_up() {
@@ -70,13 +71,29 @@ impl Call {
             let (status, reason) = self.verdict(ctx, &release);
             self.legs[0].answer_invite(&mut ctx.desk, 0, status, &Body::default(), reason);
         }
-        let egress = self.current;
-        self.say_goodbye(ctx, egress, release.cause);
+        self.say_goodbye(ctx, self.current, release.cause);
         if heard {
             self.say_goodbye(ctx, 0, release.cause);
         }
+        let Some(pair) = self.legs[0].pair.filter(|pair| heard && ctx.relay.is_below(pair.id)) else {
+            return self.settle(ctx, release, heard);
+        };
+        ctx.relay.lift(pair.id);
+        self.state = State::Parting { release, give_up_at: ctx.desk.clock.now.plus_millis(PARTING_MS) };
+    }
+
+    /// The kernel's last counts of one of our media ports have come.
+    pub fn on_parted(&mut self, ctx: &mut Context<'_>) {
+        let State::Parting { release, .. } = self.state else { return };
+        if !self.legs[0].pair.is_some_and(|pair| ctx.relay.is_below(pair.id)) {
+            self.settle(ctx, release, true);
+        }
+    }
+
+    /// What an answered call measured is complete: its records are written, and all that it held is given back.
+    pub(super) fn settle(&mut self, ctx: &mut Context<'_>, release: Release, heard: bool) {
         self.write_attempt(ctx, release);
-        self.close_pair(ctx, egress);
+        self.close_pair(ctx, self.current);
         self.return_egress(ctx);
         ctx.desk.out.list.push(Effect::Count(if heard { Count::Finished } else { Count::Failed }));
         let status = if heard { 200 } else { self.verdict(ctx, &release).0 };

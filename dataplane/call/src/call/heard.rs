@@ -43,7 +43,7 @@ impl Call {
     /// How the present attempt ended.
     pub(super) fn over(&self, ctx: &Context<'_>, attempt: &Attempt, release: Release) -> Over {
         let begun = attempt.started.now;
-        if let Some(answered) = self.answered.filter(|_| self.is_up()) {
+        if let Some(answered) = self.answered.filter(|_| self.has_talked()) {
             let talk_ms = ctx.desk.clock.now.millis_since(answered);
             return Over::Talked { begun, talk: Talk { talk_ms, ..Talk::default() } };
         }

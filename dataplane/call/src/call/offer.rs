@@ -2,7 +2,7 @@
 
 use core::net::SocketAddr;
 
-use media::Carries;
+use media::{Carries, Stay};
 
 use crate::bridge::{Body, Event};
 use crate::call::{Call, Context};
@@ -200,6 +200,7 @@ impl Call {
     fn point_media(&self, ctx: &mut Context<'_>, leg: u8) {
         let leg = &self.legs[usize::from(leg)];
         let (Some(pair), Some((rtp, rtcp))) = (leg.pair, leg.media.to) else { return };
+        ctx.relay.stay(pair.id, Stay::Hold, leg.media.held);
         ctx.relay.carry(pair.id, leg.media.carries);
         ctx.relay.expect(pair.id, rtp, rtcp);
     }

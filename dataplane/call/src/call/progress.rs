@@ -1,5 +1,6 @@
 //! Between INVITE and answer: what a terminator says early, and how much of it the originator hears.
 
+use media::Stay;
 use sip::{Message, Name};
 use snapshot::policy::{EarlyMedia, Reliable, TimerMode};
 use units::{Cause, EgressTrunkId};
@@ -70,6 +71,7 @@ impl Call {
         for (leg, passes) in [(0, from_originator), (self.current, from_terminator)] {
             if let Some(pair) = self.legs[usize::from(leg)].pair {
                 ctx.relay.hush(pair.id, !passes);
+                ctx.relay.stay(pair.id, Stay::Setup, !answered);
             }
         }
     }

@@ -56,7 +56,7 @@ impl Call {
                 State::Ringing { .. } => "ringing",
                 State::Answering { .. } => "answering",
                 State::Up(_) => "up",
-                State::Over { .. } => "releasing",
+                State::Parting { .. } | State::Over { .. } => "releasing",
             },
             ingress_trunk: self.opening.admission.ingress,
             originator: self.opening.admission.carrier,

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use cdr::GrantPart;
+use media::Path;
 use snapshot::policy::Silence;
 use units::Cause;
 use units::mutant::{self, Mutant};
@@ -12,7 +13,7 @@ use crate::call::setup::{micros, quoted};
 use crate::call::{Call, Context, State, Talk};
 use crate::effect::{Count, Effect, Stage};
 use crate::leg::{InviteOut, Leg};
-use crate::limits::{DURATION_MAX_S, EXTEND_AHEAD_MS, JOURNAL_TIMEOUT_MS, SLICE_MS};
+use crate::limits::{DURATION_MAX_S, EXTEND_AHEAD_MS, JOURNAL_TIMEOUT_MS, PARTING_MS, SLICE_MS};
 use crate::release::Release;
 
 /// How often a running call that could not be extended asks again, in milliseconds: a payment may have come.
@@ -87,10 +88,18 @@ impl Call {
             match self.media_deadline(ctx) {
                 None => talk.media_at = Some(now.plus_millis(ASK_AGAIN_MS)),
                 Some(at) if at > now => talk.media_at = Some(at),
+                // The kernel may have heard what we do not know of: its last counts decide.
+                Some(_) if self.lift_media(ctx) => talk.media_at = Some(now.plus_millis(PARTING_MS)),
                 Some(_) => return self.end(ctx, Release::by_switch(Cause::MEDIA_TIMEOUT)),
             }
         }
         self.state = State::Up(talk);
+    }
+
+    /// Takes media out of the kernel; false if it is not there.
+    fn lift_media(&self, ctx: &mut Context<'_>) -> bool {
+        let below = self.legs[0].pair.filter(|pair| ctx.relay.path(pair.id) == Path::Kernel);
+        below.map(|pair| ctx.relay.lift(pair.id)).is_some()
     }
 
     /// Whose silence ends the call, and how long it may last, in seconds: by the ingress trunk and by the egress trunk.

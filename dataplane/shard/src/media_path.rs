@@ -1,0 +1,43 @@
+//! Media between user space and the kernel: what the relay wants changed goes out, what the kernel counted comes in.
+
+use media::{Carried, Change};
+use units::Clock;
+
+use crate::{Effect, Effects, Shard};
+
+impl Shard {
+    /// From now on media streams are handed to the kernel by [`Effect::Media`] where they may be.
+    pub fn use_kernel(&mut self) {
+        self.relay.use_kernel(true);
+    }
+
+    /// Hands on what the relay wants changed.
+    pub(crate) fn move_media(&mut self, out: &mut Effects) {
+        while let Some(change) = self.relay.change() {
+            match change {
+                Change::Join { .. } => self.counters.fastpath_joined += 1,
+                Change::Part { .. } => self.counters.fastpath_parted += 1,
+            }
+            out.list.push(Effect::Media(change));
+        }
+    }
+
+    /// The kernel goes on relaying what comes to this RTP port, and counted this much since it was joined.
+    pub fn on_carried(&mut self, port: u16, carried: Carried) {
+        self.relay.on_carried(port, carried);
+    }
+
+    /// The kernel relays no longer what comes to this RTP port; these are its last counts.
+    pub fn on_parted(&mut self, clock: Clock, port: u16, carried: Carried, out: &mut Effects) {
+        self.relay.on_parted(port, carried);
+        if let Some(at) = self.ports.get(&port).copied() {
+            self.with_call(clock, at, out, |call, ctx| call.on_parted(ctx));
+        }
+    }
+
+    /// The kernel could not take over what comes to this RTP port.
+    pub fn on_unjoined(&mut self, port: u16) {
+        self.counters.fastpath_refused += 1;
+        self.relay.on_unjoined(port);
+    }
+}

@@ -1,0 +1,332 @@
+//! A whole call through the program with the kernel relaying its media, in network namespaces: every packet arrives once and in
+//! order, whichever way it takes, and the record has them all.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot set itself up has failed")]
+
+#[path = "../../rating/tests/world.rs"]
+mod world;
+
+#[path = "support/plane.rs"]
+mod plane;
+
+#[path = "../fastpath/tests/support/mod.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod cables;
+
+use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use cables::World;
+use cdr::{Cdr, Record, segment};
+use panel::wire::{Answer, Ask, Figures};
+use plane::{PATIENCE, Plane};
+use units::Cause;
+
+const SWITCH: &str = "192.0.2.1:5060";
+const HEADS: [&str; 5] = ["Via:", "From:", "To:", "Call-ID:", "CSeq:"];
+
+/// One end of a call.
+struct Phone {
+    sip: UdpSocket,
+    media: UdpSocket,
+    /// Where the switch wants its media.
+    to: SocketAddr,
+    sequence: u16,
+    version: u32,
+}
+
+impl Phone {
+    fn new(world: &World, host: u16, media_port: u16) -> Phone {
+        let sip = world.peer(&format!("192.0.2.{host}:5060"));
+        let media = world.peer(&format!("192.0.2.{host}:{media_port}"));
+        Phone { sip, media, to: SWITCH.parse().unwrap(), sequence: 0, version: 0 }
+    }
+
+    fn body(&mut self, direction: &str) -> String {
+        self.version += 1;
+        let at = self.media.local_addr().unwrap();
+        format!(
+            "v=0\r\no=- 1 {} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {} RTP/AVP 0\r\na={direction}\r\n",
+            self.version,
+            at.port(),
+            ip = at.ip()
+        )
+    }
+
+    fn say(&self, head: &str, body: &str) {
+        let contact = self.sip.local_addr().unwrap();
+        let text = format!(
+            "{head}\r\nContact: <sip:{contact}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        self.sip.send_to(text.as_bytes(), SWITCH).unwrap();
+    }
+
+    /// The next message that begins like this; others were said again or are of no matter.
+    fn hear(&mut self, begins: &str) -> String {
+        for _ in 0..100 {
+            let text = String::from_utf8(cables::next(&self.sip).0).unwrap();
+            if text.starts_with(begins) {
+                if let Some(media) = text.lines().find_map(|line| line.strip_prefix("m=audio ")) {
+                    let port = media.split(' ').next().unwrap().parse().unwrap();
+                    self.to = SocketAddr::new(self.to.ip(), port);
+                }
+                return text;
+            }
+        }
+        panic!("{begins} is heard");
+    }
+
+    fn accept(&mut self, invite: &str, direction: &str) {
+        let heads = HEADS.map(|name| line(invite, name)).join("\r\n");
+        let known = line(invite, "To:").contains(";tag=");
+        let heads = if known { heads } else { heads.replace("\r\nCall-ID", ";tag=called\r\nCall-ID") };
+        let body = self.body(direction);
+        self.say(&format!("SIP/2.0 200 OK\r\n{heads}"), &body);
+    }
+
+    /// The next packet of this end's stream reaches the other end whole, from the address that its description names.
+    fn speaks_to(&mut self, other: &Phone) {
+        let packet = cables::rtp(self.sequence, u32::from(self.media.local_addr().unwrap().port()));
+        self.sequence += 1;
+        self.media.send_to(&packet, self.to).unwrap();
+        assert_eq!(cables::next(&other.media), (packet, other.to));
+    }
+}
+
+fn line<'a>(message: &'a str, name: &str) -> &'a str {
+    message.lines().find(|line| line.starts_with(name)).unwrap()
+}
+
+/// A switch between two phones.
+struct Stage {
+    plane: Plane,
+    caller: Phone,
+    called: Phone,
+    /// What the caller's requests within the dialog begin with.
+    dialog: String,
+    number: u32,
+}
+
+impl Stage {
+    fn new(world: &World, data: &Path, mode: &'static str) -> Stage {
+        let mut model = world::world();
+        let way_in = world::way_in(&mut model, 1, &["192.0.2.2/32"], "");
+        (way_in.cps, way_in.capacity, way_in.media_timeout_s) = (0, 0, 2);
+        world::way_out(&mut model, 2, "0.5");
+        world::trunk(&mut model, 2).address = "192.0.2.3:5060".parse().unwrap();
+        let folder = data.join("snapshots");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("1.snap"), world::image(&model)).unwrap();
+        std::fs::write(folder.join("current"), "1.snap").unwrap();
+        let data = data.to_owned();
+        let plane = world.as_switch(move || {
+            let arguments = ["--sip", SWITCH, "--rtp", "20000-20099", "--fast-path", mode, "--log", "warn"];
+            Plane::start(&data, &arguments)
+        });
+        let (caller, called) = (Phone::new(world, 2, 4_000), Phone::new(world, 3, 6_000));
+        Stage { plane, caller, called, dialog: String::new(), number: 1 }
+    }
+
+    fn figures(&mut self) -> Figures {
+        let Answer::Figures(figures) = self.plane.ask(Ask::Figures) else { panic!("figures are told") };
+        *figures
+    }
+
+    fn counter(&mut self, name: &str) -> u64 {
+        self.figures().counters.iter().find(|(known, _)| known == name).map_or(0, |(_, value)| *value)
+    }
+
+    /// Both ends' media are described, and the caller has acknowledged.
+    fn call(&mut self, name: &str) {
+        let body = self.caller.body("sendrecv");
+        let from = "192.0.2.2:5060";
+        let invite = format!(
+            "INVITE sip:442071838750@{SWITCH} SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bK{name};rport\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:4930@{from}>;tag={name}\r\nTo: <sip:442071838750@{SWITCH}>\r\n\
+             Call-ID: {name}@here\r\nCSeq: 1 INVITE"
+        );
+        self.caller.say(&invite, &body);
+        self.lend();
+        let passed = self.called.hear("INVITE ");
+        self.called.accept(&passed, "sendrecv");
+        let answer = self.caller.hear("SIP/2.0 200");
+        let target = line(&answer, "Contact:").trim_start_matches("Contact: <").trim_end_matches('>').to_owned();
+        let heads = ["From:", "To:", "Call-ID:"].map(|name| line(&answer, name)).join("\r\n");
+        self.number = 1;
+        self.dialog =
+            format!("{target} SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bK{name}NUMBER;rport\r\n{heads}");
+        self.request("ACK", "");
+        self.called.hear("ACK ");
+    }
+
+    /// Money that the switch asks for, if it does.
+    fn lend(&mut self) {
+        let deadline = Instant::now() + Duration::from_millis(300);
+        while Instant::now() < deadline {
+            self.plane.serve();
+        }
+    }
+
+    fn request(&mut self, method: &str, body: &str) {
+        let branch = format!("{}{method}", self.number);
+        let dialog = self.dialog.replace("NUMBER", &branch);
+        let head = format!("{method} {dialog}\r\nMax-Forwards: 70\r\nCSeq: {} {method}", self.number);
+        self.caller.say(&head, body);
+    }
+
+    /// The caller describes its media anew; the other end agrees.
+    fn describe(&mut self, direction: &str, answer: &str) {
+        self.number += 1;
+        let body = self.caller.body(direction);
+        self.request("INVITE", &body);
+        let passed = self.called.hear("INVITE ");
+        self.called.accept(&passed, answer);
+        self.caller.hear("SIP/2.0 200");
+        self.request("ACK", "");
+        self.called.hear("ACK ");
+    }
+
+    /// A packet each way, so many times.
+    fn talk(&mut self, rounds: u32) {
+        for _ in 0..rounds {
+            self.caller.speaks_to(&self.called);
+            self.called.speaks_to(&self.caller);
+        }
+    }
+
+    /// Talks until the kernel relays.
+    fn talk_until_below(&mut self) {
+        let before = self.figures().fast_path.relayed;
+        let deadline = Instant::now() + PATIENCE;
+        while self.figures().fast_path.relayed < before + 2 {
+            assert!(Instant::now() < deadline, "the kernel relays: {:?}", self.figures().fast_path);
+            self.talk(2);
+        }
+    }
+
+    fn say_goodbye(&mut self) {
+        self.number += 1;
+        self.request("BYE", "");
+        self.called.hear("BYE ");
+        self.caller.hear("SIP/2.0 200");
+    }
+}
+
+/// The record of the call with this caller's Call-ID.
+fn record(data: &Path, name: &str) -> Option<Cdr> {
+    let files = std::fs::read_dir(data.join("journal")).unwrap().map(|entry| entry.unwrap().path());
+    let bytes: Vec<Vec<u8>> = files.map(|path| std::fs::read(path).unwrap()).collect();
+    let entries = bytes.iter().filter_map(|bytes| segment::Reader::new(bytes)).flatten().map_while(Result::ok);
+    let mut cdrs = entries.filter_map(|entry| if let Record::Cdr(cdr) = entry.record { Some(*cdr) } else { None });
+    cdrs.find(|cdr| cdr.attempt.0 == 0 && cdr.ingress_call_id.starts_with(name))
+}
+
+fn written(data: &Path, name: &str) -> Cdr {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(cdr) = record(data, name) {
+            return cdr;
+        }
+        assert!(Instant::now() < deadline, "the record of {name} is written");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Talk, hold, talk, another place for media, a stranger, goodbye.
+fn a_whole_call(stage: &mut Stage, world: &World, data: &Path, name: &str) {
+    stage.call(name);
+    stage.talk(3);
+    stage.talk_until_below();
+    stage.talk(50);
+
+    let stranger = world.peer("192.0.2.2:4999");
+    stranger.send_to(&cables::rtp(1, 666), stage.caller.to).unwrap();
+    stage.talk(5);
+
+    stage.describe("sendonly", "recvonly");
+    let above = stage.figures().fast_path.relayed;
+    stage.talk(20);
+    assert_eq!(stage.figures().fast_path.relayed, above, "on hold the sockets relay");
+    stage.describe("sendrecv", "sendrecv");
+    stage.talk_until_below();
+    stage.talk(20);
+
+    stage.caller.media = world.peer("192.0.2.2:4444");
+    stage.describe("sendrecv", "sendrecv");
+    stage.talk(3);
+    stage.talk_until_below();
+    stage.talk(20);
+
+    stage.say_goodbye();
+    let cdr = written(data, name);
+    let sent = [&stage.caller, &stage.called].map(|phone| u64::from(phone.sequence));
+    let media = [cdr.ingress_media, cdr.egress_media];
+    assert_eq!(media.map(|media| media.packets), sent, "{media:?}");
+    assert_eq!(media.map(|media| media.bytes), sent.map(|packets| packets * 172));
+    assert_eq!(media.map(|media| (media.lost, media.reordered, media.duplicates)), [(0, 0, 0); 2]);
+    assert_eq!(media.map(|media| media.strangers), [1, 0], "the stranger came up and went no further");
+    assert!(media.iter().all(|media| media.mos_x100 > 400), "{media:?}");
+}
+
+/// A call whose both ends fall silent while the kernel has it.
+fn a_silent_call(stage: &mut Stage, data: &Path, name: &str) {
+    (stage.caller.sequence, stage.called.sequence) = (0, 0);
+    stage.call(name);
+    stage.talk(3);
+    stage.talk_until_below();
+    stage.talk(10);
+    stage.caller.hear("BYE ");
+    stage.called.hear("BYE ");
+    let cdr = written(data, name);
+    assert_eq!(cdr.cause, Cause::MEDIA_TIMEOUT);
+    assert!(cdr.duration_ms >= 2_000, "{}", cdr.duration_ms);
+    let sent = [&stage.caller, &stage.called].map(|phone| u64::from(phone.sequence));
+    assert_eq!([cdr.ingress_media, cdr.egress_media].map(|media| media.packets), sent);
+    let left = stage.figures().fast_path;
+    stage.caller.media.send_to(&cables::rtp(9, 9), stage.caller.to).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while stage.figures().fast_path.not_joined == left.not_joined {
+        assert!(Instant::now() < deadline, "a late packet meets no flow");
+    }
+    assert_eq!(stage.figures().fast_path.relayed, left.relayed);
+    assert_eq!(stage.counter("fastpath_joined"), stage.counter("fastpath_parted"));
+}
+
+#[test]
+fn the_kernel_relays_a_call_and_lets_go_of_it_without_a_lost_packet() {
+    if !cables::may_run() {
+        return;
+    }
+    for mode in ["xdp", "tc"] {
+        let (world, data) = (World::addressed(), tempfile::TempDir::new().unwrap());
+        // A driver of virtual cables takes packets from XDP only if the other end listens in XDP too.
+        let _other_end = world.as_peer(|| {
+            let interfaces = vec!["a1".to_owned()];
+            let settings =
+                fastpath::Settings { mode: fastpath::Mode::Xdp, interfaces, port_low: 20_000, port_high: 20_099 };
+            fastpath::FastPath::load(&settings).expect("the kernel takes it")
+        });
+        let mut stage = Stage::new(&world, data.path(), mode);
+        let figures = stage.figures().fast_path;
+        assert_eq!((figures.tier.as_str(), figures.interfaces), (mode, vec![format!("a0 {mode}")]), "{}", figures.why);
+        a_whole_call(&mut stage, &world, data.path(), "first");
+        if mode == "xdp" {
+            a_silent_call(&mut stage, data.path(), "second");
+        }
+    }
+}
+
+#[test]
+fn where_the_kernel_cannot_relay_the_program_says_why() {
+    let data = tempfile::TempDir::new().unwrap();
+    let sip = UdpSocket::bind("127.0.45.1:0").unwrap().local_addr().unwrap().to_string();
+    for (mode, says) in
+        [("auto", "no interface but loopback has the media address 127.0.45.1"), ("off", "switched off")]
+    {
+        let mut plane = Plane::start(data.path(), &["--sip", &sip, "--fast-path", mode, "--log", "error"]);
+        let Answer::Figures(figures) = plane.ask(Ask::Figures) else { panic!("figures are told") };
+        assert!(figures.fast_path.why.contains(says), "{}", figures.fast_path.why);
+        assert_eq!(figures.fast_path.tier, "off");
+    }
+}

@@ -49,7 +49,7 @@ fn passes(stage: &mut Stage, port: u16, from: &str, bytes: &[u8]) -> Option<Stri
     let now = stage.clock().now;
     match stage.relay.on_packet(now, port, from.parse().unwrap(), bytes) {
         Verdict::Forward { to, .. } => Some(to.to_string()),
-        Verdict::Drop(_) | Verdict::Say { .. } => None,
+        Verdict::Drop(_) | Verdict::Say { .. } | Verdict::Changed { .. } => None,
     }
 }
 

@@ -46,7 +46,7 @@ fn voice_to_originator(stage: &mut Stage, from: &str) -> Option<String> {
     let packet = [&[0x80, 8, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1][..], &[0xd5; 160]].concat();
     match stage.relay.on_packet(now, into, from.parse().unwrap(), &packet) {
         Verdict::Forward { to, .. } => Some(to.to_string()),
-        Verdict::Drop(_) | Verdict::Say { .. } => None,
+        Verdict::Drop(_) | Verdict::Say { .. } | Verdict::Changed { .. } => None,
     }
 }
 

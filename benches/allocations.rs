@@ -206,7 +206,7 @@ impl World {
                         self.count(|shard, clock, out| shard.on_journaled(clock, ticket, out));
                     }
                     Effect::Want(Want::Grant { grant, account, want, .. }) => {
-                        let reply = Reply::Granted { grant, account, amount: want };
+                        let reply = Reply::Granted { grant, account, amount: want, cause: 0 };
                         self.count(|shard, clock, out| shard.on_reply(clock, reply, out));
                     }
                     Effect::Want(Want::Close { grant, .. }) => {

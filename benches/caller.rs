@@ -56,7 +56,11 @@ impl World {
                     }
                     Effect::Journal { ticket, .. } => self.shard.on_journaled(clock, ticket, &mut self.out),
                     Effect::Want(Want::Grant { grant, account, want, .. }) => {
-                        self.shard.on_reply(clock, Reply::Granted { grant, account, amount: want }, &mut self.out);
+                        self.shard.on_reply(
+                            clock,
+                            Reply::Granted { grant, account, amount: want, cause: 0 },
+                            &mut self.out,
+                        );
                     }
                     Effect::Want(Want::Close { grant, .. }) => {
                         self.shard.on_reply(clock, Reply::Closed { grant }, &mut self.out);

@@ -32,8 +32,9 @@ async fn once(store: &Store, id: GrantId, want: &Want) -> store::Result<Reply> {
     match want {
         Want::Grant { grant, account, want, slice } => {
             let ask = store::Ask { want: Money::from_nanos(*want), slice: Money::from_nanos(*slice) };
-            let amount = store.grant(id, AccountId(*account), ask).await?;
-            Ok(Reply::Granted { grant: grant.clone(), account: *account, amount: amount.nanos() })
+            let store::Answer { amount, cause } = store.grant(id, AccountId(*account), ask).await?;
+            let cause = cause.map_or(0, |cause| cause.0);
+            Ok(Reply::Granted { grant: grant.clone(), account: *account, amount: amount.nanos(), cause })
         }
         Want::Close { grant, account, used } => {
             store.close(id, AccountId(*account), Money::from_nanos(*used)).await?;
@@ -46,7 +47,7 @@ async fn once(store: &Store, id: GrantId, want: &Want) -> store::Result<Reply> {
 fn impossible(want: &Want, error: &StoreError) -> Option<Reply> {
     match (want, error) {
         (Want::Grant { grant, account, .. }, StoreError::NotFound { .. }) => {
-            Some(Reply::Granted { grant: grant.clone(), account: *account, amount: 0 })
+            Some(Reply::Granted { grant: grant.clone(), account: *account, amount: 0, cause: 0 })
         }
         (Want::Close { grant, .. }, StoreError::NotFound { .. }) => Some(Reply::Closed { grant: grant.clone() }),
         _ => None,

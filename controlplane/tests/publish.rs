@@ -125,12 +125,12 @@ async fn wants_are_answered_from_the_ledger(store: Store) {
     let want = Want::Grant { grant: grant.clone(), account: w.payer, want: money("3").nanos(), slice: 0 };
     for _ in 0..2 {
         data_plane.say(&Frame::Want(want.clone())).await;
-        let granted = Reply::Granted { grant: grant.clone(), account: w.payer, amount: money("3").nanos() };
+        let granted = Reply::Granted { grant: grant.clone(), account: w.payer, amount: money("3").nanos(), cause: 0 };
         assert_eq!(data_plane.hear().await, Frame::Reply(granted));
     }
     let unknown = Want::Grant { grant: "00".repeat(16), account: 999, want: 5, slice: 0 };
     data_plane.say(&Frame::Want(unknown)).await;
-    let refused = Reply::Granted { grant: "00".repeat(16), account: 999, amount: 0 };
+    let refused = Reply::Granted { grant: "00".repeat(16), account: 999, amount: 0, cause: 0 };
     assert_eq!(data_plane.hear().await, Frame::Reply(refused));
     let close = Want::Close { grant: grant.clone(), account: w.payer, used: money("1").nanos() };
     data_plane.say(&Frame::Want(close)).await;

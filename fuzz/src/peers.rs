@@ -291,7 +291,7 @@ impl World {
             let reply = match want {
                 Want::Grant { grant, account, want, .. } => {
                     let amount = if all { want } else { want / 3 };
-                    Reply::Granted { grant, account, amount }
+                    Reply::Granted { grant, account, amount, cause: 0 }
                 }
                 Want::Close { grant, .. } => Reply::Closed { grant },
             };

@@ -13,7 +13,7 @@ mod watch;
 use core::ops::AddAssign;
 
 use units::mutant::{self, Mutant};
-use units::{AccountId, GrantId, Money};
+use units::{AccountId, Cause, GrantId, Money};
 
 pub use posts::{Call, Posted, post};
 pub use watch::Watched;
@@ -57,8 +57,41 @@ pub struct Account {
     pub limited: bool,
     /// What may be lent at this moment.
     pub available: Money,
-    /// What caps of the day or month still let be lent, whatever is available; `None` without caps.
-    pub allowance: Option<Money>,
+    /// It keeps a minimum: what is available counts from there.
+    pub keeps: bool,
+    /// What the cap of the day still lets be lent, whatever is available; `None` without one.
+    pub day: Option<Money>,
+    /// What the cap of the month still lets be lent.
+    pub month: Option<Money>,
+}
+
+impl Account {
+    /// What may be lent in all; `None` where nothing limits it.
+    fn left(&self) -> Option<Money> {
+        let available = Some(self.available).filter(|_| self.limited);
+        [available, self.day, self.month].into_iter().flatten().min()
+    }
+
+    /// Why nothing may be lent: the balance before the caps, since a payment changes it sooner than time.
+    fn objection(&self) -> Cause {
+        let is_used_up = |left: Option<Money>| left.is_some_and(|left| !left.is_positive());
+        match self {
+            _ if self.limited && self.keeps && is_used_up(Some(self.available)) => Cause::MINIMUM_KEPT,
+            _ if self.limited && is_used_up(Some(self.available)) => Cause::ORIGINATOR_BALANCE,
+            _ if is_used_up(self.day) => Cause::DAY_CAP,
+            _ if is_used_up(self.month) => Cause::MONTH_CAP,
+            _ => Cause::ORIGINATOR_BALANCE,
+        }
+    }
+}
+
+/// What a node that asked for money is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// How much is lent; zero is a refusal.
+    pub amount: Money,
+    /// Why it was refused. A refusal is never taken back, but a repeated question hears what stands against it by then.
+    pub cause: Option<Cause>,
 }
 
 /// Where a grant stands.
@@ -151,10 +184,14 @@ pub fn grant(
     funds: &Account,
     ask: Ask,
     fenced: bool,
-) -> Result<(Money, Option<Step>), Flaw> {
+) -> Result<(Answer, Option<Step>), Flaw> {
+    let answer = |amount: Money| Answer {
+        amount,
+        cause: (!amount.is_positive()).then(|| if fenced { Cause::NODE_WRITTEN_OFF } else { funds.objection() }),
+    };
     if let Some(known) = known.filter(|_| !mutant::is(Mutant::LentTwice)) {
         return if known.account == account {
-            Ok((known.answer(), None))
+            Ok((answer(known.answer()), None))
         } else {
             Err(Flaw { account: known.account })
         };
@@ -163,11 +200,11 @@ pub fn grant(
     // A refusal is written down too: a doubled request that comes after a payment must not lend what nobody waits for.
     let state = if amount.is_positive() { State::Open } else { State::Refused };
     if state == State::Refused && mutant::is(Mutant::RefusalForgotten) {
-        return Ok((amount, None));
+        return Ok((answer(amount), None));
     }
     let change = Balance { available: -amount, held: amount, ..Balance::default() };
     let grant = Grant { id, account, amount, state, ..Grant::default() };
-    Ok((amount, Some(Step { grant, change })))
+    Ok((answer(amount), Some(Step { grant, change })))
 }
 
 /// How much a node may have: half of what is available and caps allow, so that others find something too; the slice that waits if half does not
@@ -177,8 +214,7 @@ fn lend(funds: &Account, ask: Ask) -> Money {
     if mutant::is(Mutant::LentBeyondFunds) {
         return want;
     }
-    let available = Some(funds.available).filter(|_| funds.limited);
-    let most = match [available, funds.allowance].into_iter().flatten().min() {
+    let most = match funds.left() {
         None => want,
         Some(left) if !left.is_positive() => Money::ZERO,
         Some(left) => Money::from_nanos(left.nanos() / 2).max(ask.slice).max(SMALLEST).min(left),

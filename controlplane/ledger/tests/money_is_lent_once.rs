@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use cdr::GrantPart;
 use ledger::{Account, Ask, Balance, Call, Grant, State, close, grant, post, write_off};
-use units::{AccountId, GrantId, Money};
+use units::{AccountId, Cause, GrantId, Money};
 
 const OWNER: AccountId = AccountId(7);
 
@@ -21,23 +21,24 @@ fn id(sequence: u64) -> GrantId {
 struct Book {
     row: Balance,
     limited: bool,
-    allowance: Option<Money>,
+    day: Option<Money>,
     grants: BTreeMap<GrantId, Grant>,
 }
 
 impl Book {
     fn with(funds: i64) -> Book {
         let row = Balance { available: nanos(funds), funds: nanos(funds), ..Balance::default() };
-        Book { row, limited: true, allowance: None, grants: BTreeMap::new() }
+        Book { row, limited: true, day: None, grants: BTreeMap::new() }
     }
 
     fn lend(&mut self, sequence: u64, want: i64, slice: i64) -> i64 {
-        let funds = Account { limited: self.limited, available: self.row.available, allowance: self.allowance };
+        let funds =
+            Account { limited: self.limited, available: self.row.available, day: self.day, ..Account::default() };
         let ask = Ask { want: nanos(want), slice: nanos(slice) };
         let known = self.grants.get(&id(sequence));
         let (answer, step) = grant(id(sequence), OWNER, known, &funds, ask, false).unwrap();
         self.take(step);
-        answer.nanos()
+        answer.amount.nanos()
     }
 
     fn close(&mut self, sequence: u64, used: i64) {
@@ -144,19 +145,42 @@ fn what_a_lost_node_held_comes_back_when_it_is_written_off_and_nothing_more_is_l
     assert_eq!(book.lend(1, 400, 400), 0);
     book.close(1, 400);
     assert_eq!(book.post(7, &[(1, 7)]), 7, "a late post is taken from what is available, for all to see");
-    let funds = Account { limited: true, available: nanos(900), allowance: None };
+    let funds = Account { limited: true, available: nanos(900), ..Account::default() };
     let ask = Ask { want: nanos(1), slice: nanos(1) };
     let (answer, step) = grant(id(2), OWNER, None, &funds, ask, true).unwrap();
-    assert_eq!((answer, step.unwrap().grant.state), (Money::ZERO, State::Refused));
+    assert_eq!((answer.amount, step.unwrap().grant.state), (Money::ZERO, State::Refused));
+    assert_eq!(answer.cause, Some(Cause::NODE_WRITTEN_OFF));
 }
 
 #[test]
 fn a_cap_bounds_what_is_lent_whatever_is_available() {
-    let mut book = Book { allowance: Some(nanos(30)), ..Book::with(1_000) };
+    let mut book = Book { day: Some(nanos(30)), ..Book::with(1_000) };
     assert_eq!(book.lend(1, 400, 40), 30);
-    book.allowance = Some(nanos(-5));
+    book.day = Some(nanos(-5));
     assert_eq!(book.lend(2, 400, 40), 0);
     let mut postpaid = Book { limited: false, ..Book::with(0) };
     assert_eq!(postpaid.lend(1, 400, 40), 400);
     assert_eq!(postpaid.figures(), (-400, 400, 0));
+}
+
+#[test]
+fn a_refusal_says_what_stands_against_it() {
+    let open = Account { limited: true, available: nanos(50), ..Account::default() };
+    let cases = [
+        (open, None),
+        (Account { available: nanos(0), ..open }, Some(Cause::ORIGINATOR_BALANCE)),
+        (Account { available: nanos(0), keeps: true, ..open }, Some(Cause::MINIMUM_KEPT)),
+        (Account { day: Some(nanos(0)), ..open }, Some(Cause::DAY_CAP)),
+        (Account { month: Some(nanos(-1)), day: Some(nanos(9)), ..open }, Some(Cause::MONTH_CAP)),
+        (Account { available: nanos(0), day: Some(nanos(0)), ..open }, Some(Cause::ORIGINATOR_BALANCE)),
+        (Account { limited: false, available: nanos(-9), month: Some(nanos(0)), ..open }, Some(Cause::MONTH_CAP)),
+    ];
+    let ask = Ask { want: nanos(5), slice: nanos(5) };
+    for (funds, cause) in cases {
+        assert_eq!(grant(id(1), OWNER, None, &funds, ask, false).unwrap().0.cause, cause, "{funds:?}");
+        let refused = Grant { account: OWNER, state: State::Refused, ..Grant::default() };
+        let again = grant(id(1), OWNER, Some(&refused), &funds, ask, false).unwrap().0;
+        assert_eq!(again.amount, Money::ZERO);
+        assert_eq!(again.cause, cause.or(Some(Cause::ORIGINATOR_BALANCE)));
+    }
 }

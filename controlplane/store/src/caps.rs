@@ -31,23 +31,23 @@ pub(crate) async fn spent(tx: &mut Tx, account: u32, zone: &str, at: WallTime) -
     Ok(spent)
 }
 
-/// How much more may be lent today; `None` without caps.
+/// How much more may be lent today by the caps of day and month; `None` without one.
 ///
 /// What is held may be spent today, so it counts as spent: no day's posts exceed the cap, however many nodes lend at once.
-pub(crate) async fn allowance(
+pub(crate) async fn allowances(
     tx: &mut Tx,
     account: u32,
     draft: &AccountDraft,
     balance: &Balance,
     at: WallTime,
-) -> Result<Option<Money>> {
+) -> Result<[Option<Money>; 2]> {
     let caps = [draft.caps.day, draft.caps.month];
     if caps == [None, None] {
-        return Ok(None);
+        return Ok(caps);
     }
     let spent = spent(tx, account, &draft.caps.zone, at).await?;
-    let left = caps.into_iter().zip(spent).filter_map(|(cap, spent)| Some(cap? - spent - balance.held));
-    Ok(left.min())
+    let [day, month] = spent.map(|spent| spent + balance.held);
+    Ok([draft.caps.day.map(|cap| cap - day), draft.caps.month.map(|cap| cap - month)])
 }
 
 /// What an account's calls cost lately, and how long its money lasts if they go on so.

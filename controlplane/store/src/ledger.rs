@@ -10,7 +10,7 @@ mod posts;
 pub use fence::WriteOff;
 pub(crate) use posts::post;
 
-use ::ledger::{Account, Ask, Balance, Flaw, Grant, State, Step};
+use ::ledger::{Account, Answer, Ask, Balance, Flaw, Grant, State, Step};
 use units::{AccountId, GrantId, Money, WallTime};
 
 use crate::Store;
@@ -96,8 +96,8 @@ impl Entry {
 }
 
 impl Store {
-    /// Lends money of an account to a node: the amount, or zero for a refusal. A known id gets the stored answer, a stored refusal too.
-    pub async fn grant(&self, id: GrantId, account: AccountId, ask: Ask) -> Result<Money> {
+    /// Lends money of an account to a node, or says why not. A known id gets the stored answer, a stored refusal too.
+    pub async fn grant(&self, id: GrantId, account: AccountId, ask: Ask) -> Result<Answer> {
         let mut tx = self.write().await?;
         let Some(balance) = lock(&mut tx, account.0).await? else {
             return Err(StoreError::missing("account", account));
@@ -105,9 +105,10 @@ impl Store {
         let known = find_grant(&mut tx, id).await?;
         let draft = object::get::<AccountDraft>(&mut tx, account.0).await?;
         let fenced = fence::is_fenced(&mut tx, id).await?;
-        let allowance = caps::allowance(&mut tx, account.0, &draft, &balance, now()).await?;
-        let funds = Account { limited: draft.is_limited(), available: balance.available, allowance };
-        let (amount, step) =
+        let [day, month] = caps::allowances(&mut tx, account.0, &draft, &balance, now()).await?;
+        let keeps = draft.credit_limit.is_some_and(|limit| limit < Money::ZERO);
+        let funds = Account { limited: draft.is_limited(), available: balance.available, keeps, day, month };
+        let (answer, step) =
             ::ledger::grant(id, account, known.as_ref(), &funds, ask, fenced).map_err(|flaw| foreign(id, flaw))?;
         if let Some(step) = step {
             write(&mut tx, &step, known.is_some(), "grant").await?;
@@ -117,7 +118,7 @@ impl Store {
             drop(tx);
         }
         self.acknowledged().await?;
-        Ok(amount)
+        Ok(answer)
     }
 
     /// Takes the unused rest of a grant back. An unknown grant is remembered as closed, so that a late request for it lends nothing.

@@ -9,7 +9,7 @@ mod sample;
 
 use sample::{World, call, grant_id, money, world};
 use store::{AccountDraft, Ask, Batch, Booking, Caps, Cursor, Store, StoreError, Thresholds, Way};
-use units::{AccountId, Money, NodeId};
+use units::{AccountId, Cause, Money, NodeId};
 
 on_both! {
     a_day_cap_lends_no_more_than_the_day_may_cost
@@ -52,7 +52,14 @@ fn ask(want: &str) -> Ask {
 }
 
 async fn lent(store: &Store, sequence: u64, account: AccountId, want: &str) -> Money {
-    store.grant(grant_id(sequence), account, ask(want)).await.unwrap()
+    store.grant(grant_id(sequence), account, ask(want)).await.unwrap().amount
+}
+
+/// Why nothing is lent.
+async fn refused(store: &Store, sequence: u64, account: AccountId, want: &str) -> Cause {
+    let answer = store.grant(grant_id(sequence), account, ask(want)).await.unwrap();
+    assert_eq!(answer.amount, Money::ZERO);
+    answer.cause.unwrap()
 }
 
 async fn a_day_cap_lends_no_more_than_the_day_may_cost(store: Store) {
@@ -60,7 +67,7 @@ async fn a_day_cap_lends_no_more_than_the_day_may_cost(store: Store) {
     let (_, account) = capped(&store, caps).await;
     assert_eq!(lent(&store, 1, account, "6").await, money("6"));
     assert_eq!(lent(&store, 2, account, "6").await, money("4"), "what is held counts as spent");
-    assert_eq!(lent(&store, 3, account, "6").await, Money::ZERO);
+    assert_eq!(refused(&store, 3, account, "6").await, Cause::DAY_CAP);
     store.close(grant_id(2), account, Money::ZERO).await.unwrap();
     assert_eq!(lent(&store, 4, account, "6").await, money("4"), "what comes back may be lent again");
 }
@@ -86,6 +93,7 @@ async fn a_month_cap_outlives_the_day(store: Store) {
     collect(&store, &[spent], 1).await;
     store.close(grant_id(1), account, money("2")).await.unwrap();
     assert_eq!(lent(&store, 2, account, "2").await, money("1"), "two of three are spent");
+    assert_eq!(refused(&store, 3, account, "2").await, Cause::MONTH_CAP);
 }
 
 async fn a_negative_credit_limit_keeps_money_in_the_account(store: Store) {
@@ -93,7 +101,7 @@ async fn a_negative_credit_limit_keeps_money_in_the_account(store: Store) {
     change(&store, w.payer, |draft| draft.credit_limit = Some(money("-990"))).await;
     assert_eq!(store.balance(w.payer).await.unwrap().available, money("10"));
     assert_eq!(lent(&store, 1, account, "50").await, money("10"));
-    assert_eq!(lent(&store, 2, account, "1").await, Money::ZERO);
+    assert_eq!(refused(&store, 2, account, "1").await, Cause::MINIMUM_KEPT);
 }
 
 async fn what_we_owe_is_the_carriers_money_where_it_is_netted(store: Store) {

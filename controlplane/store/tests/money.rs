@@ -79,7 +79,7 @@ async fn a_grant_lends_half_and_near_the_end_all(store: Store) {
     let lent =
         [("100", "5"), ("100", "2.5"), ("1.5", "1.25"), ("100", "1"), ("0.1", "0.1"), ("100", "0.15"), ("1", "0")];
     for (place, (want, given)) in lent.into_iter().enumerate() {
-        let amount = store.grant(grant_id(place as u64), account, ask(want)).await.unwrap();
+        let amount = store.grant(grant_id(place as u64), account, ask(want)).await.unwrap().amount;
         assert_eq!(amount, money(given), "grant {place}");
     }
     let balance = adds_up(&store, w.payer).await;
@@ -88,16 +88,16 @@ async fn a_grant_lends_half_and_near_the_end_all(store: Store) {
 
 async fn a_prepaid_account_at_exactly_zero_gets_nothing(store: Store) {
     let w = world(&store).await;
-    assert_eq!(store.grant(grant_id(1), AccountId(w.payer), ask("1")).await.unwrap(), Money::ZERO);
+    assert_eq!(store.grant(grant_id(1), AccountId(w.payer), ask("1")).await.unwrap().amount, Money::ZERO);
     store.payment(w.payer, Money::from_nanos(1), "a-nano", "").await.unwrap();
-    assert_eq!(store.grant(grant_id(2), AccountId(w.payer), ask("1")).await.unwrap(), Money::from_nanos(1));
+    assert_eq!(store.grant(grant_id(2), AccountId(w.payer), ask("1")).await.unwrap().amount, Money::from_nanos(1));
     adds_up(&store, w.payer).await;
 }
 
 async fn a_grant_asked_for_twice_is_lent_once(store: Store) {
     let (w, account) = paid(&store, "10").await;
     for _ in 0..3 {
-        assert_eq!(store.grant(grant_id(1), account, ask("2")).await.unwrap(), money("2"));
+        assert_eq!(store.grant(grant_id(1), account, ask("2")).await.unwrap().amount, money("2"));
     }
     assert_eq!(adds_up(&store, w.payer).await.held, money("2"));
 }
@@ -105,17 +105,17 @@ async fn a_grant_asked_for_twice_is_lent_once(store: Store) {
 async fn a_refusal_stays_a_refusal_after_the_carrier_has_paid(store: Store) {
     let w = world(&store).await;
     let account = AccountId(w.payer);
-    assert_eq!(store.grant(grant_id(1), account, ask("2")).await.unwrap(), Money::ZERO);
+    assert_eq!(store.grant(grant_id(1), account, ask("2")).await.unwrap().amount, Money::ZERO);
     store.payment(w.payer, money("10"), "late", "").await.unwrap();
-    assert_eq!(store.grant(grant_id(1), account, ask("2")).await.unwrap(), Money::ZERO);
-    assert_eq!(store.grant(grant_id(2), account, ask("2")).await.unwrap(), money("2"));
+    assert_eq!(store.grant(grant_id(1), account, ask("2")).await.unwrap().amount, Money::ZERO);
+    assert_eq!(store.grant(grant_id(2), account, ask("2")).await.unwrap().amount, money("2"));
     adds_up(&store, w.payer).await;
 }
 
 async fn a_grant_closed_before_it_was_asked_for_lends_nothing(store: Store) {
     let (w, account) = paid(&store, "10").await;
     store.close(grant_id(1), account, Money::ZERO).await.unwrap();
-    assert_eq!(store.grant(grant_id(1), account, ask("2")).await.unwrap(), Money::ZERO);
+    assert_eq!(store.grant(grant_id(1), account, ask("2")).await.unwrap().amount, Money::ZERO);
     assert_eq!(adds_up(&store, w.payer).await.available, money("10"));
 }
 
@@ -180,7 +180,7 @@ async fn set_terms(store: &Store, account: u32, kind: AccountKind, limit: Option
 async fn a_postpaid_account_without_a_limit_may_owe(store: Store) {
     let w = world(&store).await;
     set_terms(&store, w.payer, AccountKind::Postpaid, None).await;
-    assert_eq!(store.grant(grant_id(1), AccountId(w.payer), ask("50")).await.unwrap(), money("50"));
+    assert_eq!(store.grant(grant_id(1), AccountId(w.payer), ask("50")).await.unwrap().amount, money("50"));
     collect(&store, &[call(w, 1, "20", &[(grant_id(1), "20")])], 1).await;
     store.close(grant_id(1), AccountId(w.payer), money("20")).await.unwrap();
     let balance = adds_up(&store, w.payer).await;
@@ -191,12 +191,12 @@ async fn a_credit_limit_is_part_of_the_funds(store: Store) {
     let w = world(&store).await;
     set_terms(&store, w.payer, AccountKind::Postpaid, Some("0.8")).await;
     assert_eq!(adds_up(&store, w.payer).await.funds, money("0.8"));
-    assert_eq!(store.grant(grant_id(1), AccountId(w.payer), ask("5")).await.unwrap(), money("0.8"));
-    assert_eq!(store.grant(grant_id(2), AccountId(w.payer), ask("5")).await.unwrap(), Money::ZERO);
+    assert_eq!(store.grant(grant_id(1), AccountId(w.payer), ask("5")).await.unwrap().amount, money("0.8"));
+    assert_eq!(store.grant(grant_id(2), AccountId(w.payer), ask("5")).await.unwrap().amount, Money::ZERO);
     set_terms(&store, w.payer, AccountKind::Prepaid, Some("0.5")).await;
     let balance = adds_up(&store, w.payer).await;
     assert_eq!((balance.available, balance.funds), (money("-0.3"), money("0.5")));
-    assert_eq!(store.grant(grant_id(3), AccountId(w.payer), ask("5")).await.unwrap(), Money::ZERO);
+    assert_eq!(store.grant(grant_id(3), AccountId(w.payer), ask("5")).await.unwrap().amount, Money::ZERO);
 }
 
 async fn many_nodes_asking_at_once_never_get_more_than_there_is(store: Store) {
@@ -208,7 +208,7 @@ async fn many_nodes_asking_at_once_never_get_more_than_there_is(store: Store) {
             let id = grant_id(sequence % 40);
             loop {
                 match store.grant(id, account, ask("3")).await {
-                    Ok(amount) => return (sequence % 40, amount),
+                    Ok(answer) => return (sequence % 40, answer.amount),
                     Err(error) => assert!(error.is_away(), "{error}"),
                 }
             }
@@ -240,7 +240,7 @@ async fn what_a_lost_node_held_is_written_off_once_and_it_is_lent_nothing_more(s
     assert_eq!((balance.available, balance.held, balance.settled), (money("7.7"), money("2"), money("0.3")));
     assert_eq!(store.write_off(NodeId(7), "").await.unwrap().grants, 0, "once");
     for (grant, lent) in [(open, "0"), (id(7, 3, 9), "0"), (id(7, 4, 1), "1"), (other, "2")] {
-        assert_eq!(store.grant(grant, account, ask("1")).await.unwrap(), money(lent), "{grant:?}");
+        assert_eq!(store.grant(grant, account, ask("1")).await.unwrap().amount, money(lent), "{grant:?}");
     }
     // A record that turns up after all is paid from what is available, for all to see.
     collect(&store, &[call(w, 2, "0.5", &[(closed, "0.5")])], 20).await;

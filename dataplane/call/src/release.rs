@@ -95,6 +95,7 @@ pub fn status_of_cause(cause: Cause) -> u16 {
         | Cause::WRONG_NODE
         | Cause::OWN_TERMINATOR => 403,
         Cause::ORIGINATOR_BALANCE | Cause::BALANCE_TOO_LOW | Cause::MONEY_EXHAUSTED => 402,
+        Cause::MINIMUM_KEPT | Cause::DAY_CAP | Cause::MONTH_CAP => 402,
         Cause::DESTINATION_EMPTY | Cause::INVALID_NUMBER => 484,
         Cause::CALLER_CANCELLED => 487,
         Cause::CODECS_NOT_ALLOWED | Cause::INCOMPATIBLE | Cause::NOT_IMPLEMENTED => 488,
@@ -118,7 +119,8 @@ pub fn q850_of_cause(cause: Cause) -> u16 {
         Cause::ORIGINATOR_CARRIER_CPS | Cause::TERMINATOR_CARRIER_CPS => 42,
         Cause::ACK_MISSING => 102,
         Cause::NO_TERMINATOR | Cause::MARGIN_TOO_LOW => 34,
-        Cause::TRUNK_RESTS | Cause::TRUNK_THROTTLED => 34,
+        Cause::TRUNK_RESTS | Cause::TRUNK_THROTTLED | Cause::TERMINATOR_BALANCE => 34,
+        Cause::NODE_WRITTEN_OFF => 41,
         _ => 21,
     }
 }

@@ -231,8 +231,11 @@ impl Book {
 
     /// The ledger answered.
     pub fn on_reply(&mut self, now: Instant, reply: &Reply, out: &mut Vec<Order>) {
-        let (grant, account, amount) = match reply {
-            Reply::Granted { grant, account, amount } => (grant, AccountId(*account), amount),
+        let (grant, account, amount, cause) = match reply {
+            Reply::Granted { grant, account, amount, cause: 0 } => {
+                (grant, AccountId(*account), amount, Cause::ORIGINATOR_BALANCE)
+            }
+            Reply::Granted { grant, account, amount, cause } => (grant, AccountId(*account), amount, Cause(*cause)),
             Reply::Closed { grant } => {
                 let returned = grant_of(grant).map(|grant| Order::Journal(Record::GrantReturned { grant }));
                 return out.extend(returned);
@@ -243,7 +246,7 @@ impl Book {
         }
         let Some(grant) = grant_of(grant) else { return };
         let next = self.next_grant();
-        if self.purse(account).on_granted(now, grant, Money::from_nanos(*amount), next, out) {
+        if self.purse(account).on_granted(now, grant, (Money::from_nanos(*amount), cause), next, out) {
             self.grants_asked += 1;
         }
     }

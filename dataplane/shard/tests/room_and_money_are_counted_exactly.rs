@@ -49,9 +49,13 @@ fn reserve(book: &mut Book, ms: u64, want: i64, least: i64) -> Vec<Order> {
 }
 
 fn grant(book: &mut Book, ms: u64, sequence: u64, amount: i64) -> Vec<Order> {
+    answer(book, ms, sequence, (amount, 0))
+}
+
+fn answer(book: &mut Book, ms: u64, sequence: u64, (amount, cause): (i64, u16)) -> Vec<Order> {
     let mut out = Vec::new();
     let grant = grant_text(GrantId { node: NodeId(1), boot: 3, sequence });
-    book.on_reply(at(ms), &Reply::Granted { grant, account: ACCOUNT.0, amount }, &mut out);
+    book.on_reply(at(ms), &Reply::Granted { grant, account: ACCOUNT.0, amount, cause }, &mut out);
     out
 }
 
@@ -160,6 +164,14 @@ fn a_refusal_reaches_those_who_wait_and_stands_for_a_moment() {
     assert_eq!(parts(&orders), Some(Err(Cause::ORIGINATOR_BALANCE)), "without asking again");
     let orders = reserve(&mut book, 2_000, 100, 10);
     assert!(matches!(orders[0], Order::JournalThenWant(..)), "later the ledger is asked again");
+}
+
+#[test]
+fn who_is_refused_hears_what_the_ledger_says_against_it() {
+    let mut book = book();
+    reserve(&mut book, 0, 100, 10);
+    assert_eq!(parts(&answer(&mut book, 5, 0, (0, 423))), Some(Err(Cause::DAY_CAP)));
+    assert_eq!(parts(&reserve(&mut book, 6, 100, 10)), Some(Err(Cause::DAY_CAP)), "for as long as the refusal stands");
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn a_want_is_repeated_until_its_own_reply_comes() {
     assert_eq!(wants.due(PATIENCE_NANOS + 1), core::slice::from_ref(&want));
     assert_eq!(wants.due(0), [want], "who connects hears everything");
     assert_eq!(wants.shard_for(&Reply::Closed { grant: grant.clone() }), None);
-    let reply = Reply::Granted { grant, account: 7, amount: 0 };
+    let reply = Reply::Granted { grant, account: 7, amount: 0, cause: 0 };
     assert_eq!(wants.shard_for(&reply), Some(1));
     wants.settle(&reply);
     assert_eq!(wants.due(0), []);

@@ -179,7 +179,7 @@ impl World {
             Effect::Want(Want::Grant { grant, account, want, .. }) => {
                 let amount = self.funds.map_or(want, |funds| want.min(funds));
                 self.funds = self.funds.map(|funds| funds - amount);
-                self.shard.on_reply(clock, Reply::Granted { grant, account, amount }, &mut self.out);
+                self.shard.on_reply(clock, Reply::Granted { grant, account, amount, cause: 0 }, &mut self.out);
             }
             Effect::Want(Want::Close { grant, .. }) => {
                 self.shard.on_reply(clock, Reply::Closed { grant }, &mut self.out);

@@ -62,7 +62,7 @@ impl Plane {
         self.lines.read_line(&mut self.line).ok()?;
         match serde_json::from_str(&std::mem::take(&mut self.line)).unwrap() {
             Frame::Want(Want::Grant { grant, account, want, .. }) => {
-                self.say(&Frame::Reply(Reply::Granted { grant, account, amount: want }));
+                self.say(&Frame::Reply(Reply::Granted { grant, account, amount: want, cause: 0 }));
                 None
             }
             Frame::Answer { answer, .. } => Some(answer),

@@ -74,10 +74,11 @@ impl Bank {
         let (reply, step) = match want {
             Want::Grant { want, slice, .. } => {
                 let available = self.rows.accounts.get(&account).map_or(Money::ZERO, |row| row.available);
-                let funds = Account { limited: true, available, allowance: None };
+                let funds = Account { limited: true, available, ..Account::default() };
                 let ask = Ask { want: Money::from_nanos(*want), slice: Money::from_nanos(*slice) };
-                let (amount, step) = ledger::grant(id, account, known, &funds, ask, false).ok()?;
-                (Reply::Granted { grant: grant_text(id), account: account.0, amount: amount.nanos() }, step)
+                let (answer, step) = ledger::grant(id, account, known, &funds, ask, false).ok()?;
+                let (amount, cause) = (answer.amount.nanos(), answer.cause.map_or(0, |cause| cause.0));
+                (Reply::Granted { grant: grant_text(id), account: account.0, amount, cause }, step)
             }
             Want::Close { used, .. } => {
                 let step = ledger::close(id, account, known, Money::from_nanos(*used)).ok()?;

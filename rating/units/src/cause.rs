@@ -70,6 +70,7 @@ causes! {
     320 BALANCE_TOO_LOW "balance too low for a call";
     321 CALLING_NOT_ACCEPTED "calling number not accepted by the terminator's list";
     322 CALLING_REFUSED "calling number refused by the terminator's list";
+    323 TERMINATOR_BALANCE "terminator's maximum balance";
     324 MARGIN_TOO_LOW "rate margin lower than allowed";
     325 CALLED_DENIED "called number denied";
     326 CALLED_NOT_ALLOWED "called number not in the allow list";
@@ -103,6 +104,10 @@ causes! {
     420 CARRIER_CAPACITY "carrier's capacity in both directions";
     421 TERMINATOR_CARRIER_CPS "terminator's CPS over all its trunks";
     422 TERMINATOR_SHARE "terminator's capacity for one originator";
+    423 DAY_CAP "originator's spending of the day reached its cap";
+    424 MONTH_CAP "originator's spending of the month reached its cap";
+    425 MINIMUM_KEPT "what is left must stay on the originator's account";
+    426 NODE_WRITTEN_OFF "node was written off and has no money";
 }
 
 impl fmt::Display for Cause {

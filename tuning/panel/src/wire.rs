@@ -136,6 +136,9 @@ pub enum Reply {
         account: u32,
         /// Nano-units.
         amount: i64,
+        /// The release cause of calls that are refused for it; 0 where something was lent, or where a minimum balance is reached.
+        #[serde(default)]
+        cause: u16,
     },
     /// Taken back.
     Closed {

@@ -26,7 +26,7 @@ fn every_kind_of_frame_comes_back_as_it_was() {
         Frame::Answer { id: 3, answer: Answer::Calls(vec![call]) },
         Frame::Answer { id: 4, answer: Answer::Refused { reason: "damaged".into() } },
         Frame::Want(Want::Grant { grant: "0a".into(), account: 1, want: i64::MAX, slice: 1 }),
-        Frame::Reply(Reply::Granted { grant: "0a".into(), account: 1, amount: 0 }),
+        Frame::Reply(Reply::Granted { grant: "0a".into(), account: 1, amount: 0, cause: 306 }),
     ];
     for frame in frames {
         let line = serde_json::to_string(&frame).expect("every frame can be written");

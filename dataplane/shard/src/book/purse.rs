@@ -53,7 +53,8 @@ pub struct Purse {
     grants: Vec<Grant>,
     waiting: VecDeque<Waiting>,
     asked: Option<(GrantId, Instant)>,
-    refused_until: Option<Instant>,
+    /// Until when a refusal stands, and why.
+    refused: Option<(Instant, Cause)>,
     ask_size: Money,
     last_granted: Option<Instant>,
 }
@@ -66,7 +67,7 @@ impl Purse {
             grants: Vec::new(),
             waiting: VecDeque::new(),
             asked: None,
-            refused_until: None,
+            refused: None,
             ask_size: Money::ZERO,
             last_granted: None,
         }
@@ -94,14 +95,17 @@ impl Purse {
             return self.low(want) && self.ask(now, want, next, out);
         }
         let late = self.asked.is_some_and(|(_, at)| now.millis_since(at) >= LEDGER_TIMEOUT_MS);
-        let refused = self.refused_until.is_some_and(|until| now < until);
-        if late || refused {
-            let cause = if late { Cause::TEMPORARY } else { Cause::ORIGINATOR_BALANCE };
+        if let Some(cause) = self.refusal(now).or(late.then_some(Cause::TEMPORARY)) {
             out.push(Order::Tell(from, Entry::Reserved { call, account: self.account, reserved: Err(cause) }));
             return false;
         }
         self.waiting.push_back(Waiting { from, call, want, least });
         self.ask(now, want, next, out)
+    }
+
+    /// Why the ledger refused a moment ago.
+    fn refusal(&self, now: Instant) -> Option<Cause> {
+        self.refused.filter(|(until, _)| now < *until).map(|(_, cause)| cause)
     }
 
     fn free(&self) -> Money {
@@ -130,7 +134,7 @@ impl Purse {
 
     /// Asks the ledger, unless it was asked or has just refused.
     fn ask(&mut self, now: Instant, want: Money, next: GrantId, out: &mut Vec<Order>) -> bool {
-        if self.asked.is_some() || self.refused_until.is_some_and(|until| now < until) {
+        if self.asked.is_some() || self.refusal(now).is_some() {
             return false;
         }
         let quick = self.last_granted.is_some_and(|at| now.millis_since(at) < QUICK_MS);
@@ -155,7 +159,7 @@ impl Purse {
         &mut self,
         now: Instant,
         grant: GrantId,
-        amount: Money,
+        (amount, cause): (Money, Cause),
         next: GrantId,
         out: &mut Vec<Order>,
     ) -> bool {
@@ -166,17 +170,17 @@ impl Purse {
         out.push(Order::Journal(Record::Granted { grant, account: self.account, amount }));
         if amount.is_positive() {
             self.last_granted = Some(now);
-            self.refused_until = None;
+            self.refused = None;
             let (reserved, used) = (Money::ZERO, Money::ZERO);
             self.grants.push(Grant { id: grant, amount, reserved, used, touched: now });
         } else {
-            self.refused_until = Some(now.plus_millis(REFUSAL_MS));
+            self.refused = Some((now.plus_millis(REFUSAL_MS), cause));
         }
         self.serve(now, out);
         let Some(first) = self.waiting.front() else { return false };
         let want = first.want;
-        if self.refused_until.is_some() {
-            self.refuse_waiting(Cause::ORIGINATOR_BALANCE, out);
+        if let Some((_, cause)) = self.refused {
+            self.refuse_waiting(cause, out);
             return false;
         }
         self.ask(now, want, next, out)

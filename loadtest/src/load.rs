@@ -125,12 +125,27 @@ impl Load {
         away.then(|| format!("{} is not on this machine: say --allow-target if you may load it", self.target))
     }
 
+    /// Whether service levels are asked for.
+    pub fn has_levels(&self) -> bool {
+        !self.slo.0.is_empty()
+    }
+
+    /// The seed that was given, or one drawn.
+    pub fn drawn_seed(&self) -> u64 {
+        self.seed.unwrap_or_else(rand::random)
+    }
+
+    /// The same load with another seed.
+    pub fn seeded(&self, seed: u64) -> Load {
+        Load { seed: Some(seed), ..self.clone() }
+    }
+
     /// Decides everything that will happen.
     pub fn plan(&self, pace: &Pace) -> Result<Plan, String> {
         if pace.cps <= 0.0 || !pace.cps.is_finite() {
             return Err("--cps must be above 0".into());
         }
-        let seed = self.seed.unwrap_or_else(rand::random) & 0xFFFF_FFFF;
+        let seed = self.drawn_seed() & 0xFFFF_FFFF;
         let many = || format!("a plan holds at most {PLANNED_MAX} calls");
         if !matches!(pace.arrivals, Arrivals::Trace(_)) && pace.cps * pace.span.as_secs_f64() > PLANNED_MAX as f64 {
             return Err(many());

@@ -6,6 +6,7 @@ mod caller;
 mod cast;
 mod clock;
 mod draw;
+mod find;
 mod flow;
 mod load;
 mod plan;
@@ -40,6 +41,8 @@ struct Program {
 enum Verb {
     /// Place calls through a switch.
     Run(Box<run::Arguments>),
+    /// Find the highest rate that a switch carries within service levels.
+    FindMax(Box<find::Arguments>),
     /// Run a seed of the simulator and tell what happens.
     Sim {
         /// The seed.
@@ -55,12 +58,17 @@ enum Verb {
 
 fn main() -> ExitCode {
     match Program::parse().verb {
-        Verb::Run(arguments) => run::run(&arguments).unwrap_or_else(|error| {
-            eprintln!("tandem-loadtest: {error:#}");
-            ExitCode::from(1)
-        }),
+        Verb::Run(arguments) => or_failed(run::run(&arguments)),
+        Verb::FindMax(arguments) => or_failed(find::run(&arguments)),
         Verb::Sim { seed, torn, quiet } => simulate(seed, torn, quiet),
     }
+}
+
+fn or_failed(outcome: anyhow::Result<ExitCode>) -> ExitCode {
+    outcome.unwrap_or_else(|error| {
+        eprintln!("tandem-loadtest: {error:#}");
+        ExitCode::from(1)
+    })
 }
 
 fn simulate(seed: u64, torn: bool, quiet: bool) -> ExitCode {

@@ -36,7 +36,7 @@ pub enum Line<'a> {
 }
 
 /// A latency in milliseconds.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Percentiles {
     /// Values.
     pub count: u64,

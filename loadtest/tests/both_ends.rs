@@ -165,6 +165,30 @@ fn a_run_is_placed_again_at_the_moments_that_its_own_lines_name() {
 }
 
 #[test]
+fn the_highest_rate_within_a_level_is_found_confirmed_and_held() {
+    let at = free_address();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("found.json");
+    let who = format!("at={at},ring=1ms,answer=2ms");
+    let find = |more: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        command.args([
+            "find-max", "--target", &at, "--hold", "300ms", "--soak", "300ms", "--media", "0%", "--talk", "5ms",
+        ]);
+        command.args(["--late-max", "10s", "--terminator", &who, "--summary", path.to_str().unwrap()]).args(more);
+        command.output().unwrap()
+    };
+    let output = find(&["--rfc7502", "--from", "20", "--cps-max", "40"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    let found: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    assert_eq!((&found["best_cps"], &found["soaked"]), (&Value::from(40.0), &Value::Bool(true)), "{text}");
+    let output = find(&["--slo", "answer.p50<1ms", "--from", "4"]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert_eq!(find(&[]).status.code(), Some(2), "without a level there is nothing to find");
+}
+
+#[test]
 fn a_public_target_is_refused_and_nonsense_is_a_misuse() {
     let code = |arguments: &[&str]| Command::new(PROGRAM).args(arguments).output().unwrap().status.code();
     assert_eq!(code(&["run", "--target", "192.0.2.1:5060"]), Some(2));

@@ -1,9 +1,10 @@
 //! Workers: they take jobs from the store's queue, whichever node asked for them, and do them batch by batch.
 //!
 //! Each batch is written together with the place where the next one begins, so a worker that is killed leaves a job that another goes on
-//! with. Which kinds there are: `cdr_export` and `retention`.
+//! with. Which kinds there are: `cdr_export`, `recount` and `retention`.
 
 mod export;
+mod recount;
 mod retention;
 
 use std::time::Duration;
@@ -24,9 +25,12 @@ pub const LOCK: Duration = Duration::from_secs(60);
 const RETENTION_EVERY_S: i64 = 3_600;
 /// Tries of a look after what is old.
 const RETENTION_TRIES: u32 = 3;
+/// Tries of a recount, which goes on where it stood.
+const RECOUNT_TRIES: u32 = 100;
 
 /// All kinds that these workers do.
-const KINDS: [&str; 2] = [web::api::jobs::CDR_EXPORT, RETENTION];
+const KINDS: [&str; 3] = [web::api::jobs::CDR_EXPORT, RECOUNT, RETENTION];
+const RECOUNT: &str = "recount";
 const RETENTION: &str = "retention";
 
 /// How a handler ended without a mistake.
@@ -58,6 +62,7 @@ impl Workers {
         };
         let mut tasks: Vec<JoinHandle<()>> = (1..=WORKERS).map(worker).collect();
         tasks.push(tokio::spawn(ask_for_retention(store.clone())));
+        tasks.push(tokio::spawn(ask_for_recount(store.clone())));
         Workers { tasks }
     }
 }
@@ -82,6 +87,7 @@ async fn one(store: &Store, name: &str, lock: Duration) -> Duration {
 
 async fn work(store: &Store, turn: &Turn) -> Duration {
     let done = match turn.job.asked.kind.as_str() {
+        RECOUNT => recount::run(store, turn).await,
         RETENTION => retention::run(store, turn).await,
         _ => export::run(store, turn).await,
     };
@@ -115,6 +121,29 @@ async fn ask_for_retention(store: Store) {
             tracing::debug!(%error, "cannot ask for retention");
         }
         tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+}
+
+/// Asks once for the sums of records that were collected before sums were kept.
+async fn ask_for_recount(store: Store) {
+    let ask = JobAsk {
+        kind: RECOUNT.into(),
+        key: RECOUNT.into(),
+        ask: "{}".into(),
+        actor: "switch".into(),
+        tries_max: RECOUNT_TRIES,
+    };
+    loop {
+        let asked = match store.sums_to_count().await {
+            Ok(false) => return,
+            Ok(true) => store.ask_job(&ask).await.map(drop),
+            Err(error) => Err(error),
+        };
+        match asked {
+            Ok(()) => return,
+            Err(error) => tracing::debug!(%error, "cannot ask for a recount"),
+        }
+        tokio::time::sleep(RETRY).await;
     }
 }
 

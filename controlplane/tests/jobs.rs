@@ -13,13 +13,14 @@ use std::time::{Duration, Instant};
 
 use cdr::Cdr;
 use sample::{call_id, stranger};
-use store::{Batch, CDR_DAYS, Cursor, Job, JobAsk, JobState, Store};
+use store::{Batch, CDR_DAYS, Cursor, Job, JobAsk, JobState, StatisticsAsk, Store};
 use tandem_controlplane::jobs::Workers;
 use units::{NodeId, WallTime};
 
 on_both! {
     an_export_whose_worker_is_killed_goes_on_where_it_stood
     days_older_than_the_setting_go
+    records_from_before_sums_were_kept_are_summed
 }
 
 const LOCK: Duration = Duration::from_millis(400);
@@ -99,4 +100,27 @@ async fn days_older_than_the_setting_go(store: Store) {
     } else {
         assert!(store.story(call_id(1)).await.is_err() && store.story(call_id(2)).await.is_err());
     }
+}
+
+async fn records_from_before_sums_were_kept_are_summed(store: Store) {
+    let now = jiff::Timestamp::now().as_microsecond();
+    let at = |sequence: u64, hours: i64| Cdr {
+        started: WallTime::from_micros(now - hours * DAY / 24),
+        ..stranger(sequence)
+    };
+    collect(&store, &[at(1, 30), at(2, 3)]).await;
+    store.set_setting("sums_to_count", Some("1")).await.unwrap();
+    let _workers = Workers::start(&store, NodeId(1), LOCK);
+    let late = Instant::now() + Duration::from_secs(60);
+    while store.sums_to_count().await.unwrap() {
+        assert!(Instant::now() < late, "{:?}", store.jobs(None, 10).await.unwrap());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let ask = StatisticsAsk {
+        from: WallTime::from_micros(now - 4 * DAY),
+        till: WallTime::from_micros(now),
+        ..StatisticsAsk::default()
+    };
+    let (_, _, groups) = store.statistics(&ask).await.unwrap();
+    assert_eq!(groups[0].sums.calls, 2, "and none twice");
 }

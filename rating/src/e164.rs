@@ -48,10 +48,15 @@ const LONG: &[(u16, u16)] = &[
 /// True for 7 to 15 digits (ITU-T E.164 §6) behind a country code that is assigned; a leading plus does not count.
 pub fn is_international(number: &Number) -> bool {
     let digits = number.digits();
-    if !(7..=15).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
-        return false;
+    (7..=15).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit) && country_digits(digits) > 0
+}
+
+/// How many of the first digits are a country code that is assigned (ITU-T E.164 §6.2.1), 1 to 3; 0 for none.
+pub fn country_digits(digits: &[u8]) -> usize {
+    if let Some(code) = SHORT.iter().find(|code| digits.starts_with(code)) {
+        return code.len();
     }
-    let three = digits.iter().take(3).fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
-    let long = LONG.iter().any(|(first, last)| (*first..=*last).contains(&three));
-    long || SHORT.iter().any(|code| digits.starts_with(code))
+    let Some(three) = digits.first_chunk::<3>().filter(|three| three.iter().all(u8::is_ascii_digit)) else { return 0 };
+    let three = three.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
+    if LONG.iter().any(|(first, last)| (*first..=*last).contains(&three)) { 3 } else { 0 }
 }

@@ -25,7 +25,7 @@ pub mod whatif;
 pub use admit::{Admission, Arrival, admit, admit_by, is_known};
 pub use charge::{Charge, FIRST_SLICE_S, charge, first_slice, paid_ms, reserve};
 pub use destination::Destination;
-pub use e164::is_international;
+pub use e164::{country_digits, is_international};
 pub use jurisdiction::{judge, state_of};
 pub use margin::{asked, in_account, margin, minute, sell};
 pub use policy::choice::Choice;

@@ -1,4 +1,4 @@
-//! Days of CDRs are made ahead, old ones go, and so do jobs that ended long ago.
+//! Days of CDRs are made ahead, old ones go, and so do old half hours of sums and jobs that ended long ago.
 
 use store::{CDR_DAYS, Go, JobStep, Store, Turn};
 use units::WallTime;
@@ -34,6 +34,7 @@ pub(super) async fn run(store: &Store, turn: &Turn) -> Done {
             }
         }
     }
+    while store.drop_half_hours(now).await?.1 {}
     while store.forget_jobs(WallTime::from_micros(now.micros() - JOB_DAYS * DAY)).await? > 0 {}
     match store.job_step(turn, &step).await? {
         Go::On => Ok(Ended::Done),

@@ -10,6 +10,7 @@ use crate::Store;
 use crate::error::{ConflictKind, Result, StoreError};
 use crate::ledger;
 use crate::sql::{Arg, Dialect, Tx, args, marks, now};
+use crate::sums;
 use crate::traces;
 
 /// Records of one batch at most.
@@ -80,6 +81,7 @@ impl Store {
         if inserted != fresh.len() as u64 {
             return Err(StoreError::Broken("the database left records out without saying why".into()));
         }
+        sums::count(&mut tx, &fresh).await?;
         let posted = ledger::post(&mut tx, &fresh, &known).await?;
         traces::keep(&mut tx, batch.traces).await?;
         let Cursor { boot, segment, offset } = batch.cursor;

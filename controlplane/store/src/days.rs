@@ -4,12 +4,12 @@ use units::WallTime;
 
 use crate::Store;
 use crate::error::{Result, StoreError};
+use crate::settings;
 use crate::sql::{Dialect, Tx, args};
+use crate::sums::{DAY, GONE_BEFORE, floor};
 
 /// The setting that says how many days CDRs are kept for; not set, they are kept for good.
 pub const CDR_DAYS: &str = "cdr_days";
-/// A day in microseconds.
-const DAY: i64 = 86_400_000_000;
 /// Days that are made ahead: so long may nobody look after the table.
 const DAYS_AHEAD: i64 = 14;
 /// Days made in one change of the table at most.
@@ -67,6 +67,7 @@ impl Store {
     /// Removes CDRs that started before `before`: whole parts on MariaDB, one batch of rows on SQLite. Returns what went, and whether
     /// there may be more.
     pub async fn drop_cdrs(&self, before: WallTime) -> Result<(u64, bool)> {
+        self.note_gone(before).await?;
         let mut tx = self.write().await?;
         if tx.dialect() == Dialect::Sqlite {
             let sql = "DELETE FROM cdrs WHERE id IN (SELECT id FROM cdrs WHERE started<? ORDER BY started LIMIT ?)";
@@ -81,6 +82,20 @@ impl Store {
         let gone = tx.row(sql, args![]).await?.map_or(Ok(0), |row| row.num("gone"))?;
         alter(&mut tx, &format!("ALTER TABLE cdrs DROP PARTITION {}", day.name)).await?;
         Ok((gone, old.len() > 1))
+    }
+
+    /// Remembers what is about to go, so that a record that comes back is not counted again.
+    async fn note_gone(&self, before: WallTime) -> Result<()> {
+        let mut tx = self.write().await?;
+        let before = match tx.dialect() {
+            Dialect::Sqlite => before.micros(),
+            Dialect::MySql => floor(before.micros(), DAY),
+        };
+        let known = settings::get(&mut tx, GONE_BEFORE).await?.and_then(|text| text.parse().ok());
+        if known.is_none_or(|known: i64| known < before) {
+            settings::put(&mut tx, GONE_BEFORE, &before.to_string()).await?;
+        }
+        tx.commit().await
     }
 }
 

@@ -29,11 +29,14 @@ mod people;
 mod plans;
 mod policy;
 mod rates;
+mod recount;
 mod replica;
 mod revisions;
 mod search;
 mod settings;
 mod sql;
+mod statistics;
+mod sums;
 mod traces;
 mod traffic;
 mod ways;
@@ -70,6 +73,10 @@ pub use rates::{RATES_PAGE_MAX, RateAfter, check_rate};
 pub use replica::Replica;
 pub use revisions::REVISIONS_KEPT_MAX;
 pub use search::{CallStory, CdrFilter, CdrKind, OverviewRow, SEARCH_ROWS_MAX, Side};
+pub use statistics::{
+    DIMENSIONS_MAX, Dimension, GROUPS_MAX, HALF_HOUR_DAYS, StatisticsAsk, SumGroup, SumPeriod, SumPlace,
+};
+pub use sums::{SLOT, Sums, area};
 pub use traffic::Traffic;
 pub use ways::PlanStep;
 pub use zone::offsets;

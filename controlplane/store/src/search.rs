@@ -184,7 +184,7 @@ fn overview_row(row: &Row) -> Result<OverviewRow> {
     })
 }
 
-fn read(row: &Row) -> Result<Cdr> {
+pub(crate) fn read(row: &Row) -> Result<Cdr> {
     let (call, attempt) = CallId::from_bytes(row.id16("id")?);
     Ok(Cdr {
         call,

@@ -69,6 +69,16 @@ impl Dialect {
         }
     }
 
+    /// Behind an `INSERT`: where a row with these keys stands already, the values of `sums` are added to its own.
+    pub(crate) fn or_add(self, keys: &[&str], sums: &[&str]) -> String {
+        let (begin, new) = match self {
+            Dialect::Sqlite => (format!(" ON CONFLICT ({}) DO UPDATE SET ", keys.join(",")), ("excluded.", "")),
+            Dialect::MySql => (" ON DUPLICATE KEY UPDATE ".to_owned(), ("VALUES(", ")")),
+        };
+        let added: Vec<String> = sums.iter().map(|sum| format!("{sum}={sum}+{}{sum}{}", new.0, new.1)).collect();
+        begin + &added.join(",")
+    }
+
     /// A join whose left side is read first.
     pub(crate) fn join_in_order(self) -> &'static str {
         match self {
@@ -422,6 +432,18 @@ impl Tx {
         columns: &[&str],
         rows: Vec<Vec<Arg>>,
     ) -> Result<u64> {
+        self.insert_many_or(verb, table, columns, rows, "").await
+    }
+
+    /// As [`Tx::insert_many`], with what is to be done with rows whose keys are there; then the count says nothing.
+    pub(crate) async fn insert_many_or(
+        &mut self,
+        verb: &str,
+        table: &str,
+        columns: &[&str],
+        rows: Vec<Vec<Arg>>,
+        otherwise: &str,
+    ) -> Result<u64> {
         let group = format!("({})", vec!["?"; columns.len()].join(","));
         let mut inserted = 0;
         let mut rows = rows.into_iter();
@@ -430,7 +452,8 @@ impl Tx {
             let block = 1 << most.ilog2();
             let args: Vec<Arg> = rows.by_ref().take(block).flatten().collect();
             let groups = vec![group.as_str(); block].join(",");
-            inserted += self.run(format!("{verb} {table} ({}) VALUES {groups}", columns.join(",")), args).await?.rows;
+            let sql = format!("{verb} {table} ({}) VALUES {groups}{otherwise}", columns.join(","));
+            inserted += self.run(sql, args).await?.rows;
         }
         Ok(inserted)
     }

@@ -167,6 +167,33 @@ pub struct Cdr {
     pub decision: Vec<u8>,
 }
 
+impl Cdr {
+    /// Whether somebody was reached, answered or not: what a network effectiveness ratio counts (ITU-T E.425 §3.2). A busy, absent or
+    /// unwilling destination was reached, and so was one whose caller gave up; a refusal on the way was not.
+    pub fn reached(&self) -> bool {
+        match (self.released_by, self.cause) {
+            _ if self.answered_ms.is_some() => true,
+            (Party::Ingress, _) => true,
+            // It rang until we gave up.
+            (Party::Switch, Cause::TIMER_EXPIRED | Cause::TRUNK_UNREACHABLE | Cause::NO_ANSWER) => {
+                self.ringing_ms.is_some()
+            }
+            (Party::Switch, _) => false,
+            // RFC 3261 §21.6.2: the destination declines; 403 comes from a server on the way.
+            (Party::Egress, Cause::REJECTED) => self.sip_status == 603,
+            (Party::Egress, cause) => matches!(
+                cause,
+                Cause::BUSY
+                    | Cause::NO_RESPONSE
+                    | Cause::NO_ANSWER
+                    | Cause::ABSENT
+                    | Cause::NORMAL
+                    | Cause::NORMAL_UNSPECIFIED
+            ),
+        }
+    }
+}
+
 /// Written before an answer is passed on: enough to bill the call if the node dies a moment later.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Start {

@@ -18,6 +18,7 @@ mod replay;
 mod revision;
 mod route;
 mod standings;
+mod stats;
 mod up;
 mod whatif;
 
@@ -92,6 +93,9 @@ enum Noun {
         #[command(flatten)]
         form: Form,
     },
+    /// Sums of calls and attempts.
+    #[command(subcommand)]
+    Stats(stats::Verb),
     /// Published snapshots of the whole configuration.
     #[command(subcommand)]
     Revision(revision::Verb),
@@ -183,6 +187,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Noun::Jobs(verb) => jobs::run(verb).await,
         Noun::Node(verb) => node::run(verb).await,
         Noun::Route(verb) => route::run(verb).await,
+        Noun::Stats(verb) => stats::run(verb).await,
         Noun::Standings { place, form } => standings::run(&place, form).await,
         Noun::Revision(verb) => revision::run(verb).await,
         Noun::Replay(arguments) => replay::run(arguments).await,

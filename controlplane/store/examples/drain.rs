@@ -1,13 +1,15 @@
 //! How fast CDRs come into a database: `cargo run --release -p store --example drain -- sqlite:/tmp/x.sqlite` (or `mysql://…`).
 //!
-//! Writes batches of 1,000 records as the collector does, half of them answered and posted on one account, and prints rows a second.
+//! Writes batches of 1,000 records as the collector does, half of them answered and posted on one account, from 200 originators to 100 terminators
+//! and 300 destinations of which few have most of the calls, and prints rows a second. Sums are part of it.
 
 use std::time::Instant;
 
 use cdr::{Cdr, GrantPart, Priced};
-use store::{AccountDraft, AccountKind, Batch, CarrierDraft, Cursor, Store};
+use store::{AccountDraft, AccountKind, Batch, CarrierDraft, Cursor, StatisticsAsk, Store};
 use units::{
-    AccountId, AttemptIndex, CallId, CarrierId, Currency, GrantId, Money, NodeId, Number, ShardId, Terms, WallTime,
+    AccountId, AttemptIndex, CallId, CarrierId, Cause, Currency, EgressTrunkId, GrantId, IngressTrunkId, Money, NodeId,
+    Number, ShardId, Terms, WallTime,
 };
 
 const BATCHES: u64 = 60;
@@ -49,21 +51,48 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         BATCHES * RECORDS
     );
     println!("settled {}", store.balance(account.0).await?.settled);
+    let at = |days: i64| WallTime::from_micros(1_800_000_000_000_000 + days * 86_400_000_000);
+    let ask = StatisticsAsk { from: at(0), till: at(1), ..StatisticsAsk::default() };
+    let (_, _, groups) = store.statistics(&ask).await?;
+    println!("summed {} calls", groups.iter().map(|group| group.sums.calls).sum::<i64>());
     Ok(())
+}
+
+/// One of `many`, the first ones most often; the same for the same call.
+fn skewed(call: u64, salt: u64, many: u64) -> u64 {
+    let mut mixed = (call + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15 ^ salt);
+    mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let chance = (mixed >> 40) as f64 / (1_u64 << 24) as f64;
+    (chance.powi(3) * many as f64) as u64
 }
 
 fn record(place: u64, account: AccountId, grant: GrantId) -> Cdr {
     let answered = place.is_multiple_of(2);
     let amount = Money::from_nanos(12_000_000);
+    let call = place / 2;
+    let (originator, terminator) = (1 + skewed(call, 1, 200) as u32, 1 + skewed(call, 2, 100) as u32);
+    let destination = skewed(call, 3, 300);
+    let called = format!(
+        "{}{:03}{:06}",
+        ["44", "49", "1", "39", "86"][destination as usize % 5],
+        100 + destination,
+        call % 1_000_000
+    );
+    let called = Number::parse(called.as_bytes()).unwrap_or_default();
     let sell = Priced { terms: Terms::default(), billed_s: 60, price: amount, ..Priced::default() };
     Cdr {
-        call: CallId { node: NodeId(1), boot: 1, shard: ShardId(0), sequence: place / 2 },
+        call: CallId { node: NodeId(1), boot: 1, shard: ShardId(0), sequence: call },
         attempt: AttemptIndex((place % 2) as u8),
         originator_account: account,
         started: WallTime::from_micros(1_800_000_000_000_000 + place as i64 * 1_000),
         calling: Number::parse(b"14155550100").unwrap_or_default(),
-        called: Number::parse(b"442071234567").unwrap_or_default(),
-        called_routed: Number::parse(b"442071234567").unwrap_or_default(),
+        called,
+        called_routed: called,
+        originator: CarrierId(originator),
+        ingress_trunk: IngressTrunkId(originator * 2 + (call % 2) as u32),
+        terminator: CarrierId(terminator),
+        egress_trunk: EgressTrunkId(terminator * 2 + (call % 2) as u32),
+        cause: Cause([16, 16, 17, 19, 34][call as usize % 5]),
         ingress_call_id: format!("{place}@192.0.2.1"),
         egress_call_id: format!("{place}-egress"),
         sell: answered.then_some(sell),

@@ -199,36 +199,59 @@ async fn people_keys_and_logins_are_kept_by_hash(store: Store) {
     assert!(matches!(store.delete_user(anna.id).await, Err(StoreError::NotFound { .. })));
 }
 
-/// The view is for people with a database shell, so this story asks as they would: `sell_amount` as text, and the call's id.
-async fn readable(database: &databases::Database) -> Vec<String> {
-    let w = world(&database.store).await;
-    collect(&database.store, &[call(w, 1, "0.012345678", &[])], 1).await;
-    let columns = ["call_id", "started_utc", "sell_amount", "buy_amount", "released_by"];
+/// Views are for people with a database shell, so these stories ask as they would: columns as text.
+async fn shown(database: &databases::Database, view: &str, columns: &[&str]) -> Vec<Vec<String>> {
     let kind = if database.url.starts_with("sqlite:") { "TEXT" } else { "CHAR" };
-    let casts = columns.map(|column| format!("CAST({column} AS {kind}) AS {column}")).join(",");
-    let sql = format!("SELECT {casts} FROM cdrs_readable");
+    let casts: Vec<String> =
+        columns.iter().map(|column| format!("COALESCE(CAST({column} AS {kind}),'-') AS {column}")).collect();
+    let sql = sqlx::AssertSqlSafe(format!("SELECT {} FROM {view} ORDER BY 1,2", casts.join(",")));
     if let Some(path) = database.url.strip_prefix("sqlite:") {
         let pool = sqlx::SqlitePool::connect(path).await.unwrap();
-        let row = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_one(&pool).await.unwrap();
-        columns.map(|column| row.get::<String, _>(column)).to_vec()
+        let rows = sqlx::query(sql).fetch_all(&pool).await.unwrap();
+        rows.iter().map(|row| columns.iter().map(|column| row.get(*column)).collect()).collect()
     } else {
         let pool = sqlx::MySqlPool::connect(&database.url).await.unwrap();
-        let row = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_one(&pool).await.unwrap();
-        columns.map(|column| row.get::<String, _>(column)).to_vec()
+        let rows = sqlx::query(sql).fetch_all(&pool).await.unwrap();
+        rows.iter().map(|row| columns.iter().map(|column| row.get(*column)).collect()).collect()
     }
 }
 
-fn is_readable(row: &[String]) {
+async fn views_are_readable(database: databases::Database) {
+    let w = world(&database.store).await;
+    database.store.payment(w.payer, money("10"), "first", "").await.unwrap();
+    collect(&database.store, &[call(w, 1, "0.012345678", &[])], 1).await;
     let id = call_id(1).to_string();
-    assert_eq!(row, [id.as_str(), "2027-01-15 08:00:01.000000", "0.012345678", "0.006172839", "ingress"]);
+    let cdrs =
+        shown(&database, "cdrs_readable", &["call_id", "started_utc", "sell_amount", "buy_amount", "released_by"]);
+    assert_eq!(cdrs.await, [[id.as_str(), "2027-01-15 08:00:01.000000", "0.012345678", "0.006172839", "ingress"]]);
+    let accounts = ["account", "carrier", "kind", "available", "settled", "funds", "owed", "credit_limit", "zone"];
+    let accounts = shown(&database, "accounts_readable", &accounts).await;
+    let zero = "0.000000000";
+    let payer = ["acme-usd", "acme", "prepaid", "9.987654322", "0.012345678", "10.000000000", zero, "-", "UTC"];
+    assert_eq!(accounts, [payer, ["oria-usd", "oria", "prepaid", zero, zero, zero, "0.006172839", "-", "UTC"]]);
+    let entries = shown(&database, "entries_readable", &["account", "kind", "available", "owed"]).await;
+    let [paid, posted, owed] = &entries[..] else { panic!("three entries: {entries:?}") };
+    assert_eq!(paid, &["acme-usd", "payment", "10.000000000", zero]);
+    assert_eq!(posted, &["acme-usd", "post", "-0.012345678", zero]);
+    assert_eq!(owed, &["oria-usd", "cost", zero, "0.006172839"]);
+    let rates = ["deck", "prefix", "per_minute", "first_per_minute", "hours", "jurisdiction", "till_utc"];
+    let rates = shown(&database, "rates_readable", &rates).await;
+    assert_eq!(rates[1], ["acme-sell", "4420", "0.012000000", "-", "any", "any", "-"]);
+    let sums =
+        ["day_utc", "originator", "ingress_trunk", "terminator", "prefix", "currency", "calls", "revenue", "cost"];
+    let sums = shown(&database, "sums_readable", &sums).await;
+    let midnight = ["2027-01-15 00:00:00.000000", "acme", "acme-in", "oria", "44207"].map(str::to_owned);
+    assert_eq!(sums.len(), 1, "{sums:?}");
+    assert_eq!(sums[0][..5], midnight);
+    assert_eq!(sums[0][5..], ["USD", "1", "0.012345678", "0.006172839"]);
 }
 
 #[tokio::test]
-async fn the_readable_view_of_sqlite_shows_decimals_and_dates() {
-    is_readable(&readable(&databases::sqlite().await).await);
+async fn the_readable_views_of_sqlite_show_codes_decimals_and_dates() {
+    views_are_readable(databases::sqlite().await).await;
 }
 
 #[tokio::test]
-async fn the_readable_view_of_mariadb_shows_decimals_and_dates() {
-    is_readable(&readable(&databases::mariadb().await).await);
+async fn the_readable_views_of_mariadb_show_codes_decimals_and_dates() {
+    views_are_readable(databases::mariadb().await).await;
 }

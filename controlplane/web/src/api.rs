@@ -31,5 +31,6 @@ pub mod revisions;
 pub mod rewrites;
 pub mod simulate;
 pub mod standings;
+pub mod statistics;
 pub mod story;
 pub mod trunk_groups;

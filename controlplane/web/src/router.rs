@@ -75,6 +75,7 @@ fn paths() -> (OpenApiRouter<App>, OpenApiRouter<App>) {
         .merge(api::peers::routes())
         .merge(api::limits::routes())
         .merge(api::standings::routes())
+        .merge(api::statistics::routes())
         .merge(api::audit::routes())
         .merge(api::apply::routes());
     (guarded, api::ops::routes())

@@ -30,3 +30,5 @@ mod sheets;
 mod simulate;
 #[path = "api/standings.rs"]
 mod standings;
+#[path = "api/statistics.rs"]
+mod statistics;

@@ -55,6 +55,14 @@ function simulation(): Answer {
   return [200, { revision: 1881, at: data.moment(Date.now()), source: '127.0.1.1:5060', called: '919810123442', stages: [{ stage: 'arrival', calling: '0305', called: '0919810123442' }, { stage: 'originator', calling: '49305', called: '919810123442' }, { stage: 'plan', calling: '49305', called: '919810123442' }], admission: { ingress_trunk: named(data.ingress[0]), originator: named(data.carriers[0]), account: named(data.accounts[0]), plan: named(data.plans[0]), sell_deck: named(data.decks[0]), called_routed: '919810123442' }, refusal: null, sell: data.arithmetic(true), buy: data.arithmetic(false), candidates: data.candidates(false), elapsed_us: 38 }];
 }
 
+function statistics(): Answer {
+  const reading = (count: number) => ({ count, answered: Math.round(count * 0.46), asr_percent: 46, ner_percent: 88.2, acd_ms: 184_000, pdd_ms: 2_310 });
+  const figures = (count: number) => ({ per_call: reading(count), per_attempt: reading(Math.round(count * 1.4)), talked_ms: count * 84_600, sell_billed_s: count * 85, buy_billed_s: count * 84, ingress_loss_percent: 0.04, egress_loss_percent: 0.11, ingress_mos: 4.38, egress_mos: 4.21, money: [{ currency: 'USD', revenue: '241.05', cost: '210.94', margin: '30.11' }] });
+  const rows = data.carriers.map((carrier, index) => ({ period: null, originator: { id: carrier.id, code: carrier.code }, ingress_trunk: null, terminator: null, egress_trunk: null, country: null, prefix: null, cause: null, cause_text: null, figures: figures(9_000 - index * 1_100) }));
+  const now = Date.now();
+  return [200, { data: rows, total: figures(31_000), from: data.moment(now - 86_400_000), till: data.moment(now), next_cursor: null, as_of: data.moment(now) }];
+}
+
 function answer(method: string, path: string, query: URLSearchParams): Answer {
   const [noun = '', id = '', inner = ''] = path.split('/');
   const now = Date.now();
@@ -65,6 +73,7 @@ function answer(method: string, path: string, query: URLSearchParams): Answer {
   if (path === 'overview') return overview();
   if (path === 'calls') return list(Array.from({ length: 60 }, (_, index) => data.call(index, now)).sort((a, b) => b.age_ms - a.age_ms));
   if (path === 'cdrs') return list(Array.from({ length: 100 }, (_, index) => data.cdr(index, now)), 'more');
+  if (path === 'statistics') return statistics();
   if (noun === 'cdrs') return story(id);
   if (path === 'latency') return [200, { as_of: data.moment(now), uptime_s: 8_040, stages: [['parse', 2_100], ['admit', 480], ['limits', 310], ['route', 5_400], ['egress', 21_000], ['answer', 180_000], ['relay', 3_900]].map(([name, base]) => data.stage(String(name), Number(base))) }];
   if (path === 'nodes') return list([node()]);

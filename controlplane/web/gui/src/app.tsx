@@ -20,6 +20,7 @@ const Plan = lazy(() => import('./screens/routing/Plan'));
 const Simulate = lazy(() => import('./screens/routing/Simulate'));
 const Cdrs = lazy(() => import('./screens/cdrs/Cdrs'));
 const Story = lazy(() => import('./screens/story/Story'));
+const Statistics = lazy(() => import('./screens/statistics/Statistics'));
 const Latency = lazy(() => import('./screens/latency/Latency'));
 const Nodes = lazy(() => import('./screens/nodes/Nodes'));
 const System = lazy(() => import('./screens/system/System'));
@@ -59,6 +60,7 @@ function Screens() {
         <Route path="/routing/:id">{({ id }) => <Plan key={id} id={id} />}</Route>
         <Route path="/cdrs"><Cdrs /></Route>
         <Route path="/cdrs/:id">{({ id }) => <Story key={id} id={id} />}</Route>
+        <Route path="/statistics"><Statistics /></Route>
         <Route path="/latency"><Latency /></Route>
         <Route path="/nodes"><Nodes /></Route>
         <Route path="/system"><System /></Route>

@@ -1266,6 +1266,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/statistics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Adds up calls and attempts of a window, told apart by up to three dimensions.
+         * @description `per_call` counts a call once, whatever was tried (the originator's view); `per_attempt` counts each try of a route (the terminator's).
+         */
+        get: operations["get_statistics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/statistics:export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Gives all groups as a CSV file, in the order that was asked for. */
+        get: operations["get_statistics_export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/trunk-groups": {
         parameters: {
             query?: never;
@@ -5426,6 +5463,39 @@ export interface components {
              */
             revision: number;
         };
+        /** @description Calls or attempts, and how they went. */
+        Reading: {
+            /**
+             * Format: int64
+             * @description Mean talk time of the answered in milliseconds; absent without answered ones.
+             */
+            acd_ms?: number | null;
+            /**
+             * Format: int64
+             * @description Of these, answered.
+             */
+            answered: number;
+            /**
+             * Format: double
+             * @description Answered of all, per cent (answer-seizure ratio, ITU-T E.425 §3.1); absent without any.
+             */
+            asr_percent?: number | null;
+            /**
+             * Format: int64
+             * @description How many there were.
+             */
+            count: number;
+            /**
+             * Format: double
+             * @description Those that reached somebody, answered or not, of all, per cent (network effectiveness ratio, ITU-T E.425 §3.2); absent without any.
+             */
+            ner_percent?: number | null;
+            /**
+             * Format: int64
+             * @description Mean milliseconds from INVITE to the first 18x, of those that rang; absent without.
+             */
+            pdd_ms?: number | null;
+        };
         /**
          * @description Who refreshes (RFC 4028 §7.1).
          *     - Whoever the peer names; we if it names nobody.
@@ -6035,6 +6105,95 @@ export interface components {
             routes: components["schemas"]["RouteStanding"][];
             /** @description The trunks that are watched: by probes, floors or a throttle. */
             trunks: components["schemas"]["TrunkStanding"][];
+        };
+        /** @description A part of the groups, with the sums of all of them. */
+        Statistics: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The groups. */
+            data: components["schemas"]["StatisticsRow"][];
+            /** @description The beginning of the window, a full or half hour. */
+            from: components["schemas"]["Time"];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+            /** @description The end of the window, a full or half hour. */
+            till: components["schemas"]["Time"];
+            /** @description The sums of all groups, also of those on other pages. */
+            total: components["schemas"]["StatisticsFigures"];
+        };
+        /** @description Sums of a group and what follows from them. */
+        StatisticsFigures: {
+            /**
+             * Format: int64
+             * @description Seconds that terminators are owed for.
+             */
+            buy_billed_s: number;
+            /**
+             * Format: double
+             * @description Packets from terminators that were lost, per cent; absent without media.
+             */
+            egress_loss_percent?: number | null;
+            /**
+             * Format: double
+             * @description Mean estimated opinion score of media from terminators (ITU-T G.107); absent without media.
+             */
+            egress_mos?: number | null;
+            /**
+             * Format: double
+             * @description Packets from originators that were lost, per cent; absent without media.
+             */
+            ingress_loss_percent?: number | null;
+            /**
+             * Format: double
+             * @description Mean estimated opinion score of media from originators (ITU-T G.107); absent without media.
+             */
+            ingress_mos?: number | null;
+            /** @description By currency; none where nothing was charged. */
+            money: components["schemas"]["MoneySum"][];
+            /** @description Each try of a route counts: the terminator's view. */
+            per_attempt: components["schemas"]["Reading"];
+            /** @description A call counts once, whatever was tried: the originator's view. */
+            per_call: components["schemas"]["Reading"];
+            /**
+             * Format: int64
+             * @description Seconds that originators pay for.
+             */
+            sell_billed_s: number;
+            /**
+             * Format: int64
+             * @description Talk time of calls in milliseconds.
+             */
+            talked_ms: number;
+        };
+        /** @description An hour, day or month. */
+        StatisticsPeriod: {
+            /** @description Its first moment. */
+            from: components["schemas"]["Time"];
+            /** @description `2026-11-21T14:00+01:00`, `2026-11-21` or `2026-11`. */
+            name: string;
+            /** @description The first moment after it. */
+            till: components["schemas"]["Time"];
+        };
+        /** @description One group: what was asked for by `by` is there, the rest is absent. */
+        StatisticsRow: {
+            /**
+             * Format: int32
+             * @description The release cause.
+             */
+            cause?: number | null;
+            /** @description The cause in words. */
+            cause_text?: string | null;
+            /** @description Country code of the number as routed (ITU-T E.164); empty for numbers without one. */
+            country?: string | null;
+            egress_trunk?: null | components["schemas"]["Named_EgressTrunkRef"];
+            /** @description The sums and what follows from them. */
+            figures: components["schemas"]["StatisticsFigures"];
+            ingress_trunk?: null | components["schemas"]["Named_IngressTrunkRef"];
+            originator?: null | components["schemas"]["Named_CarrierRef"];
+            period?: null | components["schemas"]["StatisticsPeriod"];
+            /** @description Country code and three digits of the number as routed. */
+            prefix?: string | null;
+            terminator?: null | components["schemas"]["Named_CarrierRef"];
         };
         /** @description The status that an originator gets for a cause. */
         StatusOfCause: {
@@ -9723,6 +9882,140 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Standings"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_statistics: {
+        parameters: {
+            query: {
+                /** @description Calls that began in the half hour of this moment or later. */
+                from: string;
+                /** @description Calls that began before the end of the half hour in which the moment before this lies. */
+                till: string;
+                /**
+                 * @description By what, at most three words with commas: `originator`, `ingress_trunk`, `terminator`, `egress_trunk`, `country`, `prefix`, `cause`, and one of
+                 *     `hour`, `day`, `month`. Without it there is one group.
+                 * @example originator,country
+                 */
+                by?: string;
+                /**
+                 * @description Where days begin: an IANA zone that is whole half hours from UTC; default UTC.
+                 * @example Europe/Berlin
+                 */
+                zone?: string;
+                /** @description In which order, the greatest first; default `calls`. `place` is by name of what was asked by, the least first. */
+                sort?: "calls" | "place" | "attempts" | "answered" | "asr" | "attempt_asr" | "ner" | "acd" | "pdd" | "talked" | "revenue" | "cost" | "margin";
+                /** @description The least first. */
+                ascending?: boolean;
+                /** @description The currency that `revenue`, `cost` and `margin` are put in order by; default that of the greatest sum. */
+                currency?: string;
+                /** @description Only of this originator. */
+                originator?: string;
+                /** @description Only of this ingress trunk. */
+                ingress_trunk?: string;
+                /** @description Only of this terminator. */
+                terminator?: string;
+                /** @description Only of this egress trunk. */
+                egress_trunk?: string;
+                /** @description Only numbers that begin with these digits: country code and three at most. */
+                called?: string;
+                /** @description Only with this cause. */
+                cause?: number;
+                /** @description Groups at most, 1 to 1,000; default 200. */
+                limit?: number;
+                /** @description `next_cursor` of the part before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the groups. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Statistics"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_statistics_export: {
+        parameters: {
+            query: {
+                /** @description Calls that began in the half hour of this moment or later. */
+                from: string;
+                /** @description Calls that began before the end of the half hour in which the moment before this lies. */
+                till: string;
+                /**
+                 * @description By what, at most three words with commas: `originator`, `ingress_trunk`, `terminator`, `egress_trunk`, `country`, `prefix`, `cause`, and one of
+                 *     `hour`, `day`, `month`. Without it there is one group.
+                 * @example originator,country
+                 */
+                by?: string;
+                /**
+                 * @description Where days begin: an IANA zone that is whole half hours from UTC; default UTC.
+                 * @example Europe/Berlin
+                 */
+                zone?: string;
+                /** @description In which order, the greatest first; default `calls`. `place` is by name of what was asked by, the least first. */
+                sort?: "calls" | "place" | "attempts" | "answered" | "asr" | "attempt_asr" | "ner" | "acd" | "pdd" | "talked" | "revenue" | "cost" | "margin";
+                /** @description The least first. */
+                ascending?: boolean;
+                /** @description The currency that `revenue`, `cost` and `margin` are put in order by; default that of the greatest sum. */
+                currency?: string;
+                /** @description Only of this originator. */
+                originator?: string;
+                /** @description Only of this ingress trunk. */
+                ingress_trunk?: string;
+                /** @description Only of this terminator. */
+                terminator?: string;
+                /** @description Only of this egress trunk. */
+                egress_trunk?: string;
+                /** @description Only numbers that begin with these digits: country code and three at most. */
+                called?: string;
+                /** @description Only with this cause. */
+                cause?: number;
+                /** @description Groups at most, 1 to 1,000; default 200. */
+                limit?: number;
+                /** @description `next_cursor` of the part before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": number[];
                 };
             };
             /** @description What is wrong. */

@@ -11,6 +11,7 @@ import Check from '@mui/icons-material/CompareArrowsOutlined';
 import Routing from '@mui/icons-material/AltRouteOutlined';
 import Simulate from '@mui/icons-material/PlayCircleOutlined';
 import Cdrs from '@mui/icons-material/ReceiptLongOutlined';
+import StatisticsIcon from '@mui/icons-material/BarChartOutlined';
 import LatencyIcon from '@mui/icons-material/TimelineOutlined';
 import Nodes from '@mui/icons-material/DnsOutlined';
 import SystemIcon from '@mui/icons-material/SettingsOutlined';
@@ -39,6 +40,7 @@ const MENU = [
   { href: '/routing', name: 'Routing', icon: <Routing /> },
   { href: '/routing/simulate', name: 'Simulate', icon: <Simulate />, inner: true },
   { href: '/cdrs', name: 'CDRs', icon: <Cdrs /> },
+  { href: '/statistics', name: 'Statistics', icon: <StatisticsIcon /> },
   { href: '/latency', name: 'Latency', icon: <LatencyIcon /> },
   { href: '/nodes', name: 'Nodes', icon: <Nodes /> },
   { href: '/system', name: 'System', icon: <SystemIcon /> },

@@ -10,6 +10,7 @@ export const GO: Record<string, { href: string; name: string }> = {
   s: { href: '/routing/simulate', name: 'Simulate' },
   d: { href: '/cdrs', name: 'CDRs' },
   t: { href: '/rates', name: 'Rate decks' },
+  m: { href: '/statistics', name: 'Statistics' },
   l: { href: '/latency', name: 'Latency' },
   n: { href: '/nodes', name: 'Nodes' },
 };

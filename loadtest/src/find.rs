@@ -207,7 +207,7 @@ fn search(
     let most = confirmed.iter().copied().fold(0.0, f64::max);
     Ok(Found {
         schema: report::SCHEMA,
-        command: std::env::args().collect(),
+        command: report::command(),
         best_cps,
         confirmed_cps: best_cps.map(|_| (least, most)),
         limited_by_generator: limited,

@@ -236,7 +236,7 @@ impl Load {
         Summary {
             schema: report::SCHEMA,
             version: env!("CARGO_PKG_VERSION"),
-            command: std::env::args().collect(),
+            command: report::command(),
             seed: run.plan.seed,
             machine: machine(),
             placing_s: placing_ns as f64 / SECOND as f64,
@@ -248,6 +248,7 @@ impl Load {
             lateness: report::lateness(&latencies.lateness),
             valid: invalid.is_empty(),
             invalid,
+            reconciled: None,
             faults: report::faults(&counts, callees_left),
             breaches: report::breaches(&self.slo.0, &counts, &latencies),
             counts,

@@ -10,6 +10,7 @@ mod find;
 mod flow;
 mod load;
 mod plan;
+mod reconcile;
 mod report;
 mod run;
 mod stamp;

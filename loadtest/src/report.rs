@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::clock::MS;
+use crate::reconcile::Reconciled;
 use crate::tally::{Codes, Counts, Latencies};
 
 /// One line of `--live-json`.
@@ -88,6 +89,8 @@ pub struct Summary {
     pub valid: bool,
     /// Why not, in sentences.
     pub invalid: Vec<String>,
+    /// What the switch's own books say, if they were asked.
+    pub reconciled: Option<Reconciled>,
     /// What must never happen and did.
     pub faults: Vec<String>,
     /// Service levels asked for and not met.
@@ -134,6 +137,19 @@ pub fn invalid(counts: &Counts, lateness: &Histogram<u64>, late_max: Duration) -
         found.push(format!("{} calls were placed and {ends} ended: the generator lost count", counts.placed));
     }
     found
+}
+
+/// How this program was called, without the API key.
+pub fn command() -> Vec<String> {
+    let mut words: Vec<String> = std::env::args().collect();
+    for at in 0..words.len() {
+        if words[at].starts_with("--key=") {
+            words[at] = "--key=…".into();
+        } else if words[at] == "--key" && at + 1 < words.len() {
+            words[at + 1] = "…".into();
+        }
+    }
+    words
 }
 
 /// A latency's percentiles.
@@ -287,6 +303,9 @@ pub fn summary_text(summary: &Summary) -> String {
             row.count, row.p50_ms, row.p90_ms, row.p99_ms, row.p999_ms, row.max_ms
         );
     }
+    if let Some(books) = &summary.reconciled {
+        tell_books(&mut text, books);
+    }
     if !summary.valid {
         text.push_str("INVALID: the figures say little of the switch\n");
         for why in &summary.invalid {
@@ -306,6 +325,20 @@ pub fn summary_text(summary: &Summary) -> String {
         let _ = writeln!(text, "BREACH: {breach}");
     }
     text
+}
+
+fn tell_books(text: &mut String, books: &Reconciled) {
+    let Reconciled { expected, collected, answered, priced, wrong, .. } = books;
+    let _ = writeln!(
+        text,
+        "books: {expected} CDRs expected, {collected} found, {answered} answered, {priced} prices computed again, {wrong} disagreements"
+    );
+    for (account, [said, moved]) in &books.accounts {
+        let _ = writeln!(text, "  {account}: CDRs say {said}, the account moved by {moved}");
+    }
+    for disagreement in &books.disagreements {
+        let _ = writeln!(text, "  WRONG: {disagreement}");
+    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use clap::Args;
 use crate::arrivals::Arrivals;
 use crate::draw;
 use crate::load::{Load, Pace, Progress};
+use crate::reconcile::{self, Api};
 use crate::report::{self, Line, Summary};
 use crate::tally::CallLine;
 
@@ -46,6 +47,19 @@ pub struct Arguments {
     /// Writes a line of JSON for each call.
     #[arg(long, value_name = "FILE")]
     calls_out: Option<PathBuf>,
+    /// Compares every call with the switch's books, asked by its API at this address: CDRs, statuses, durations, prices, and what moved on
+    /// the accounts, which nobody else may use meanwhile. A disagreement is a fault.
+    #[arg(long, value_name = "URL", requires = "key")]
+    reconcile: Option<String>,
+    /// An API key that may read CDRs and accounts.
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// How far a duration in a CDR may lie from the caller's own.
+    #[arg(long, default_value = "250ms", value_parser = draw::span, value_name = "SPAN")]
+    reconcile_slack: Duration,
+    /// How long the books may take to be complete.
+    #[arg(long, default_value = "30s", value_parser = draw::span, value_name = "SPAN")]
+    reconcile_wait: Duration,
 }
 
 impl Arguments {
@@ -67,30 +81,46 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             return Ok(ExitCode::from(2));
         }
     };
-    let (lines, writer) = arguments.calls_out.as_deref().map(call_writer).transpose()?.unzip();
+    let books = arguments.reconcile.as_deref().zip(arguments.key.as_deref()).map(|(url, key)| Api::new(url, key));
+    let before = books.as_ref().map(Api::balances).transpose().context("cannot read the switch's accounts")?;
+    let wanted = arguments.calls_out.is_some() || books.is_some();
+    let writer = wanted.then(|| call_writer(arguments.calls_out.as_deref(), books.is_some())).transpose()?;
+    let (lines, writer) = writer.unzip();
     let stop = Arc::new(AtomicBool::new(false));
     watch_signals(&stop, arguments.until_stdin_closes);
     let planned = plan.due.len() as u64;
-    let summary = arguments.load.play(plan, lines, &stop, &mut |progress| show(arguments, planned, progress))?;
+    let mut summary = arguments.load.play(plan, lines, &stop, &mut |progress| show(arguments, planned, progress))?;
     // The writer ends when the last sender is gone.
-    if let Some(writer) = writer {
-        writer.join().map_err(|_| anyhow::anyhow!("the writer of calls panicked"))??;
+    let lines = writer.map(|writer| writer.join().map_err(|_| anyhow::anyhow!("the writer of calls panicked"))?);
+    let lines = lines.transpose()?.unwrap_or_default();
+    if let (Some(books), Some(before)) = (&books, &before) {
+        let found = reconcile::settle(books, before, &lines, arguments.reconcile_slack, arguments.reconcile_wait)?;
+        if found.wrong > 0 {
+            summary.faults.push(format!("{} disagreements with the switch's books", found.wrong));
+        }
+        summary.reconciled = Some(found);
     }
     publish(arguments, &summary)
 }
 
-type Writer = thread::JoinHandle<Result<()>>;
+type Writer = thread::JoinHandle<Result<Vec<CallLine>>>;
 
-fn call_writer(path: &Path) -> Result<(Sender<CallLine>, Writer)> {
-    let file = File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
+/// Writes calls into a file as they end, and gives them all at the end if they are to be kept.
+fn call_writer(path: Option<&Path>, keep: bool) -> Result<(Sender<CallLine>, Writer)> {
+    let create = |path: &Path| File::create(path).with_context(|| format!("cannot create {}", path.display()));
+    let mut out = path.map(create).transpose()?.map(BufWriter::new);
     let (lines, source): (_, Receiver<CallLine>) = channel();
     let writer = thread::spawn(move || {
-        let mut out = BufWriter::new(file);
+        let mut kept = Vec::new();
         for line in source {
-            serde_json::to_writer(&mut out, &line)?;
-            out.write_all(b"\n")?;
+            if let Some(out) = &mut out {
+                serde_json::to_writer(&mut *out, &line)?;
+                out.write_all(b"\n")?;
+            }
+            kept.extend(keep.then_some(line));
         }
-        out.flush().context("cannot write the calls")
+        out.as_mut().map_or(Ok(()), Write::flush).context("cannot write the calls")?;
+        Ok(kept)
     });
     Ok((lines, writer))
 }

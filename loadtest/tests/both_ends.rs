@@ -188,6 +188,36 @@ fn the_highest_rate_within_a_level_is_found_confirmed_and_held() {
     assert_eq!(find(&[]).status.code(), Some(2), "without a level there is nothing to find");
 }
 
+/// Books in which nothing stands: every answered call is missed, and the key is not told to whoever reads the summary.
+#[test]
+fn books_that_know_nothing_of_the_calls_are_a_fault() {
+    let listener = std::net::TcpListener::bind("127.0.7.4:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut asked = std::io::BufReader::new(stream.try_clone().unwrap());
+            let mut line = String::new();
+            while std::io::BufRead::read_line(&mut asked, &mut line).is_ok_and(|length| length > 2) {
+                line.clear();
+            }
+            let body = "{\"data\":[]}";
+            let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+            std::io::Write::write_all(&mut stream, format!("{head}{body}").as_bytes()).unwrap();
+        }
+    });
+    let at = free_address();
+    let who = format!("at={at},ring=5ms,answer=5ms");
+    let books = ["--reconcile", &url, "--key", "secret", "--reconcile-wait", "0s"];
+    let usual = ["--cps", "20", "--for", "500ms", "--media", "0%", "--talk", "20ms", "--terminator", &who];
+    let (output, summary) = run(&at, &[&usual[..], &books].concat());
+    assert_eq!(output.status.code(), Some(1), "{summary}");
+    let found = &summary["reconciled"];
+    assert_eq!((&found["wrong"], &found["collected"]), (&found["expected"], &Value::from(0)), "{summary}");
+    assert_eq!(found["expected"], summary["planned"]);
+    assert!(!summary.to_string().contains("secret"), "{summary}");
+}
+
 #[test]
 fn a_public_target_is_refused_and_nonsense_is_a_misuse() {
     let code = |arguments: &[&str]| Command::new(PROGRAM).args(arguments).output().unwrap().status.code();

@@ -80,23 +80,8 @@ impl Collector {
             [(Kind::Journal, folder.journal(), sender), (Kind::Traces, folder.traces(), unheard)]
         {
             let (stop, stopped) = oneshot::channel();
-            let work = Work {
-                store: store.clone(),
-                link: link.clone(),
-                node,
-                mark: mark.clone(),
-                kind,
-                path,
-                position: None,
-                ahead: Ahead::default(),
-                aside_till: Position::default(),
-                aside_in_row: 0,
-                stopped_at: None,
-                stored: Position::default(),
-                stored_at: Instant::now(),
-                removed_at: None,
-                progress,
-            };
+            let work =
+                Work { kind, path, progress, ..Work::new(store.clone(), folder, node, link.clone(), mark.clone()) };
             tasks.push(tokio::spawn(work.run(stopped)));
             stops.push(stop);
         }
@@ -152,6 +137,27 @@ struct Work {
 }
 
 impl Work {
+    /// One that has read nothing yet, of the journal.
+    fn new(store: Store, folder: &Folder, node: NodeId, link: Link, mark: String) -> Work {
+        Work {
+            store,
+            link,
+            node,
+            mark,
+            kind: Kind::Journal,
+            path: folder.journal(),
+            position: None,
+            ahead: Ahead::default(),
+            aside_till: Position::default(),
+            aside_in_row: 0,
+            stopped_at: None,
+            stored: Position::default(),
+            stored_at: Instant::now(),
+            removed_at: None,
+            progress: watch::channel(Progress::default()).0,
+        }
+    }
+
     async fn run(mut self, mut stopped: oneshot::Receiver<()>) {
         let (mut pause, mut last) = (RETRY, None);
         loop {
@@ -388,3 +394,6 @@ fn wall() -> WallTime {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     WallTime::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
+
+#[cfg(test)]
+mod tests;

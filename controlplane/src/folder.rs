@@ -1,8 +1,10 @@
 //! The data folder as both planes know it.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+use crate::disk::replace;
 
 /// Bytes of entropy in a folder's mark.
 const MARK_BYTES: usize = 16;
@@ -142,17 +144,4 @@ pub fn segments(folder: &Path) -> io::Result<Vec<SegmentFile>> {
     }
     found.sort();
     Ok(found)
-}
-
-/// Writes a file so that a reader sees the old bytes or the new ones, whatever happens meanwhile.
-pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let fresh = path.with_extension("new");
-    let mut file = File::create(&fresh)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&fresh, path)?;
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
 }

@@ -15,5 +15,15 @@ pub mod publish;
 pub mod run;
 pub mod up;
 
+mod disk;
 mod grants;
 mod services;
+
+#[cfg(test)]
+#[path = "../store/tests/support/databases.rs"]
+#[allow(dead_code, reason = "other test programs use the rest")]
+mod databases;
+#[cfg(test)]
+#[path = "../store/tests/support/sample.rs"]
+#[allow(dead_code, clippy::unwrap_used, reason = "other test programs use the rest, and a surprise ends a story")]
+mod sample;

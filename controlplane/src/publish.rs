@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use panel::wire::{Answer, Ask};
@@ -18,13 +18,18 @@ use store::Store;
 use tokio::sync::{Notify, watch};
 use web::snapshot_files::{self, Held, deck_file};
 
-use crate::folder::{Folder, replace};
+use crate::disk;
+use crate::folder::Folder;
 use crate::link::Link;
 
 /// How often the store is asked whether someone else changed it.
 const LOOK: Duration = Duration::from_millis(250);
 /// Changes that come this close together share a publication.
 const GATHER: Duration = Duration::from_millis(20);
+/// Pause after a publication failed, doubled each time: to read and write it all again costs something.
+const RETRY: Duration = Duration::from_millis(250);
+/// The longest such pause.
+const RETRY_MAX: Duration = Duration::from_secs(5);
 /// Snapshot files that are kept.
 const FILES_MAX: usize = 10;
 
@@ -56,7 +61,18 @@ impl Publisher {
         let revision = stands.as_ref().map_or(0, |snapshot| snapshot.view().revision().0);
         let (sender, state) = watch::channel(Published { revision, ..Published::default() });
         let decks = stands.iter().flat_map(Snapshot::decks).map(|image| image.mark()).collect();
-        let work = Work { store, folder, link, wake: Arc::clone(&wake), state: sender, seen: None, told: 0, decks };
+        let work = Work {
+            store,
+            folder,
+            link,
+            wake: Arc::clone(&wake),
+            state: sender,
+            seen: None,
+            failed: None,
+            told: 0,
+            refused: 0,
+            decks,
+        };
         tokio::spawn(work.run());
         Publisher { wake, state }
     }
@@ -91,8 +107,12 @@ struct Work {
     state: watch::Sender<Published>,
     /// The change counter of what was published last.
     seen: Option<i64>,
+    /// The last try failed: the change counter, when to try again, the pause that it took.
+    failed: Option<(i64, Instant, Duration)>,
     /// The connection that the data plane confirmed over.
     told: u64,
+    /// The revision that the data plane refused last.
+    refused: u64,
     /// Files of decks that this program has written or read.
     decks: BTreeSet<Mark>,
 }
@@ -106,7 +126,7 @@ impl Work {
                     self.state.send_if_modified(|state| !std::mem::replace(&mut state.database_up, true));
                     match snapshot_files::held(&self.folder.snapshots()).filter(|held| held.counter == counter) {
                         Some(held) => self.hold(held).await,
-                        None if self.seen != Some(counter) => self.publish(counter).await,
+                        None if self.seen != Some(counter) && self.is_time(counter) => self.publish(counter).await,
                         None => {}
                     }
                 }
@@ -140,51 +160,64 @@ impl Work {
         let written = tokio::task::spawn_blocking(move || write(&snapshots, &model, decks)).await;
         match written.map_err(|error| anyhow!(error)).and_then(|written| written) {
             Ok(decks) => {
-                self.seen = Some(counter);
-                self.decks = decks;
+                (self.seen, self.failed, self.decks) = (Some(counter), None, decks);
                 snapshot_files::let_go(&self.folder.snapshots());
                 tracing::info!(revision, "snapshot published");
                 self.state.send_modify(|state| (state.revision, state.problem) = (revision, String::new()));
             }
-            Err(error) => {
-                let problem = format!("{error:#}");
-                let news = self.state.send_if_modified(|state| {
-                    let news = state.problem != problem;
-                    state.problem.clone_from(&problem);
-                    news
-                });
-                if news {
-                    tracing::error!(
-                        problem,
-                        revision,
-                        "the configuration cannot be published; the older snapshot stays in force"
-                    );
-                }
-            }
+            Err(error) => self.fail(counter, revision, &error),
+        }
+    }
+
+    /// A try that failed is made again after a pause, and at once when the configuration has changed.
+    fn is_time(&self, counter: i64) -> bool {
+        self.failed.is_none_or(|(failed, again, _)| failed != counter || Instant::now() >= again)
+    }
+
+    fn fail(&mut self, counter: i64, revision: u64, error: &anyhow::Error) {
+        let before = self.failed.filter(|(failed, ..)| *failed == counter);
+        let pause = before.map_or(RETRY, |(_, _, pause)| (pause * 2).min(RETRY_MAX));
+        self.failed = Some((counter, Instant::now() + pause, pause));
+        let problem = format!("{error:#}");
+        let news = self.state.send_if_modified(|state| {
+            let news = state.problem != problem;
+            state.problem.clone_from(&problem);
+            news
+        });
+        if news {
+            tracing::error!(
+                problem,
+                revision,
+                "the configuration cannot be published; the older snapshot stays in force"
+            );
         }
     }
 
     /// Puts an older revision in force, because an operator wants it, until the configuration changes.
     async fn hold(&mut self, held: Held) {
-        self.seen = Some(held.counter);
-        if self.state.borrow().revision == held.revision {
+        let Held { revision, counter } = held;
+        self.seen = Some(counter);
+        if self.state.borrow().revision == revision || !self.is_time(counter) {
             return;
         }
         let snapshots = self.folder.snapshots();
-        let done = tokio::task::spawn_blocking(move || {
-            snapshot_files::open(&file(&snapshots, held.revision), &[])?;
-            name_current(&snapshots, held.revision)
-        });
-        match done.await.map_err(|error| anyhow!(error)).and_then(|done| done) {
+        let is_sound = {
+            let main = file(&snapshots, revision);
+            tokio::task::spawn_blocking(move || snapshot_files::open(&main, &[]).map(|_| ())).await
+        };
+        if let Err(error) = is_sound.map_err(|error| anyhow!(error)).and_then(|sound| Ok(sound?)) {
+            tracing::error!(error = format!("{error:#}"), revision, "the older revision cannot be put in force");
+            return snapshot_files::let_go(&snapshots);
+        }
+        let named = tokio::task::spawn_blocking(move || name_current(&snapshots, revision)).await;
+        match named.map_err(|error| anyhow!(error)).and_then(|named| named) {
             Ok(()) => {
-                tracing::warn!(revision = held.revision, "an older revision is in force until the next change");
-                self.state.send_modify(|state| state.revision = held.revision);
+                self.failed = None;
+                tracing::warn!(revision, "an older revision is in force until the next change");
+                self.state.send_modify(|state| (state.revision, state.problem) = (revision, String::new()));
             }
-            Err(error) => {
-                let revision = held.revision;
-                tracing::error!(error = format!("{error:#}"), revision, "the older revision cannot be put in force");
-                snapshot_files::let_go(&self.folder.snapshots());
-            }
+            // The operator's wish outlives a full disk.
+            Err(error) => self.fail(counter, revision, &error),
         }
     }
 
@@ -206,11 +239,34 @@ impl Work {
         match self.link.ask(Ask::Load { path }).await {
             Ok(Answer::Loaded { revision }) => {
                 tracing::info!(revision, "the data plane decides from the snapshot");
-                self.state.send_modify(|state| state.loaded = revision);
+                let was_refused = std::mem::take(&mut self.refused) != 0;
+                self.state.send_modify(|state| {
+                    state.loaded = revision;
+                    if was_refused {
+                        state.problem.clear();
+                    }
+                });
             }
-            Ok(Answer::Refused { reason }) => tracing::error!(reason, revision, "the data plane refuses the snapshot"),
+            Ok(Answer::Refused { reason }) => self.refuse(revision, &reason).await,
             Ok(other) => tracing::error!(?other, "the data plane gave an odd answer to Load"),
             Err(error) => tracing::debug!(%error, "the snapshot will be announced later"),
+        }
+    }
+
+    /// The data plane could not read or use it: announced again, and written again where its files are damaged.
+    async fn refuse(&mut self, revision: u64, reason: &str) {
+        if std::mem::replace(&mut self.refused, revision) == revision {
+            return;
+        }
+        tracing::error!(reason, revision, "the data plane refuses the snapshot; it is checked and announced again");
+        let problem = format!("the data plane refuses revision {revision}: {reason}");
+        self.state.send_modify(|state| state.problem = problem);
+        let snapshots = self.folder.snapshots();
+        let stands = tokio::task::spawn_blocking(move || on_disk(&snapshots).is_some()).await;
+        if !stands.unwrap_or(false) {
+            self.decks.clear();
+            self.seen = None;
+            self.state.send_modify(|state| state.revision = 0);
         }
     }
 }
@@ -226,14 +282,14 @@ fn write(snapshots: &Path, model: &Model, sound: BTreeSet<Mark>) -> Result<BTree
     Policies::compile(&encoded.view()).map_err(|flaw| anyhow!("{flaw}"))?;
     let marks = write_decks(snapshots, &encoded, &sound)?;
     let path = file(snapshots, model.revision.0);
-    replace(&path, &encoded.main).with_context(|| format!("cannot write {}", path.display()))?;
+    disk::replace(&path, &encoded.main).with_context(|| format!("cannot write {}", path.display()))?;
     name_current(snapshots, model.revision.0)?;
     forget_old(snapshots, model.revision.0);
     Ok(marks)
 }
 
 fn name_current(snapshots: &Path, revision: u64) -> Result<()> {
-    replace(&snapshots.join("current"), format!("{revision}.snap\n").as_bytes()).context("cannot write current")
+    disk::replace(&snapshots.join("current"), format!("{revision}.snap\n").as_bytes()).context("cannot write current")
 }
 
 fn write_decks(snapshots: &Path, encoded: &Encoded, sound: &BTreeSet<Mark>) -> Result<BTreeSet<Mark>> {
@@ -243,7 +299,7 @@ fn write_decks(snapshots: &Path, encoded: &Encoded, sound: &BTreeSet<Mark>) -> R
         let path = deck_file(snapshots, image.mark());
         let is_new = marks.insert(image.mark());
         if is_new && !(sound.contains(&image.mark()) && path.exists()) {
-            replace(&path, image.bytes()).with_context(|| format!("cannot write {}", path.display()))?;
+            disk::replace(&path, image.bytes()).with_context(|| format!("cannot write {}", path.display()))?;
         }
     }
     Ok(marks)
@@ -261,10 +317,15 @@ fn forget_old(snapshots: &Path, current: u64) {
     for old in revisions {
         let _ = fs::remove_file(file(snapshots, old));
     }
+    // What a program that died was writing.
+    let half_written = |entry: &fs::DirEntry| entry.file_name().to_str().is_some_and(is_half_written);
+    for entry in files(snapshots).filter(half_written) {
+        let _ = fs::remove_file(entry.path());
+    }
     let mut named = BTreeSet::new();
     for revision in kept.into_iter().chain([current]) {
-        // One that cannot be read cannot be gone back to either.
-        let Ok(main) = fs::read(file(snapshots, revision)) else { continue };
+        // Decks of one that cannot be read are not known, and stay until it can be, or is the oldest.
+        let Ok(main) = disk::read(&file(snapshots, revision)) else { return };
         named.extend(View::open(&main).wanted().map(|wanted| deck_file(snapshots, wanted.mark)));
     }
     for deck in files(&snapshots.join("decks")).map(|entry| entry.path()) {
@@ -272,6 +333,11 @@ fn forget_old(snapshots: &Path, current: u64) {
             let _ = fs::remove_file(deck);
         }
     }
+}
+
+/// `<revision>.new`; `held.new` may be somebody's who is at it.
+fn is_half_written(name: &str) -> bool {
+    name.strip_suffix(".new").is_some_and(|stem| stem.parse::<u64>().is_ok())
 }
 
 /// The snapshot that `current` names, if all its files are sound.
@@ -285,3 +351,6 @@ fn on_disk(snapshots: &Path) -> Option<Snapshot> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

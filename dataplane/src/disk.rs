@@ -1,9 +1,11 @@
-//! Every touch of the disk that the journal depends on, in one place, so that a test can let each of them fail.
+//! Every touch of the disk that the journal and snapshots depend on, in one place, so that a test can let each of them fail.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+
+use uring::host::Mapped;
 
 /// What is done to the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub enum Touch {
     Rename,
     /// A file is removed.
     Unlink,
+    /// A file is read, or mapped to be read.
+    Read,
 }
 
 /// Makes a file for writing; one that is there is made empty.
@@ -55,6 +59,18 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
 pub fn unlink(path: &Path) -> io::Result<()> {
     strike(Touch::Unlink, &mut || Ok(()))?;
     fs::remove_file(path)
+}
+
+/// Reads a file of text.
+pub fn read_text(path: &Path) -> io::Result<String> {
+    strike(Touch::Read, &mut || Ok(()))?;
+    fs::read_to_string(path)
+}
+
+/// Maps a file's bytes.
+pub fn map(path: &Path) -> io::Result<Mapped> {
+    strike(Touch::Read, &mut || Ok(()))?;
+    Mapped::open(path)
 }
 
 #[cfg(not(test))]

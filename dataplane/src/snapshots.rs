@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, anyhow};
 use shard::Loaded;
 use snapshot::{DeckImage, Snapshot, Wanted};
-use uring::host::Mapped;
+
+use crate::disk;
 
 /// Revisions whose decks stay mapped: the one in force and those that an operator may go back to in no time.
 const KEPT_MAX: usize = 3;
@@ -26,7 +27,7 @@ pub struct Shelf {
 impl Shelf {
     /// Maps and checks a main file and the decks' files that it names. The result is its revision and what shards decide from.
     pub fn open(&self, path: &Path) -> anyhow::Result<(u64, Loaded)> {
-        let main = Mapped::open(path).with_context(|| format!("cannot map {}", path.display()))?;
+        let main = disk::map(path).with_context(|| format!("cannot map {}", path.display()))?;
         let decks = path.with_file_name(DECKS);
         let snapshot = Snapshot::open(Arc::new(main), |wanted| self.deck(&decks, wanted));
         let snapshot = snapshot.map_err(|refusal| anyhow!("{} is refused: {refusal}", path.display()))?;
@@ -42,7 +43,7 @@ impl Shelf {
             return Ok(known);
         }
         let path = decks.join(wanted.mark.to_string());
-        let mapped = Mapped::open(&path).map_err(|error| format!("cannot map {}: {error}", path.display()))?;
+        let mapped = disk::map(&path).map_err(|error| format!("cannot map {}: {error}", path.display()))?;
         DeckImage::check(Arc::new(mapped)).map_err(|flaw| format!("{}: {flaw}", path.display()))
     }
 
@@ -65,7 +66,7 @@ impl Shelf {
 
     /// What to decide from at the start: the current file, else the youngest that is sound, else nothing.
     pub fn at_start(&self, folder: &Path) -> Option<(u64, Loaded)> {
-        let named = std::fs::read_to_string(folder.join("current")).map(|name| folder.join(name.trim()));
+        let named = disk::read_text(&folder.join("current")).map(|name| folder.join(name.trim()));
         match named {
             Ok(path) => match self.open(&path) {
                 Ok(found) => return Some(found),
@@ -119,7 +120,10 @@ mod tests {
     use snapshot::{Deck, DeckImage, Model, Rate, View};
     use units::{DeckId, Money, Revision};
 
+    use shard::Loaded;
+
     use super::{KEPT_MAX, Shelf};
+    use crate::disk::faults::{Faults, disarm};
 
     /// Writes a revision of two decks, of which the second is dearer with each; returns the main file's path.
     fn publish(folder: &Path, revision: u64) -> PathBuf {
@@ -164,6 +168,43 @@ mod tests {
         }
         drop(shelf);
         assert_eq!(mapped(folder.path()), 0);
+    }
+
+    #[test]
+    fn whichever_reading_fails_what_is_decided_from_is_whole_and_the_next_order_is_obeyed() {
+        let folder = tempfile::tempdir().unwrap();
+        let main = publish(folder.path(), 1);
+        publish(folder.path(), 2);
+        std::fs::write(folder.path().join("current"), "2.snap\n").unwrap();
+        let is_whole = |(revision, loaded): &(u64, Loaded)| price(loaded.view()) == Money::from_nanos(*revision as i64);
+        let mut struck = 0;
+        for first in 0.. {
+            let (shelf, faults) = (Shelf::default(), Faults::from(first, 1));
+            faults.arm();
+            let began = shelf.at_start(folder.path()).unwrap();
+            disarm();
+            assert!(is_whole(&began), "touch {first}: {}", began.0);
+            if faults.struck() == 0 {
+                assert_eq!(began.0, 2, "a sound disk");
+                break;
+            }
+            // An order that fails leaves in force what is, and may be given again.
+            for again in 0..=first {
+                let faults = Faults::from(again, 1);
+                faults.arm();
+                let ordered = shelf.open(&main);
+                disarm();
+                assert!(ordered.as_ref().map_or(faults.struck() == 1, is_whole), "touch {again}");
+                assert!(is_whole(&began));
+            }
+            assert_eq!(shelf.open(&main).unwrap().0, 1);
+            struck += 1;
+        }
+        assert!(struck >= 4, "`current`, a main file and two decks: {struck}");
+        let (shelf, faults) = (Shelf::default(), Faults::from(0, u64::MAX));
+        faults.arm();
+        assert!(shelf.at_start(folder.path()).is_none(), "nothing can be read: calls are refused, nobody guesses");
+        disarm();
     }
 
     #[test]

@@ -4,11 +4,13 @@
 //! line again; readers take the last line of a place.
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use crate::disk;
 
 /// The file's name within the journal's folder.
 const NAME: &str = "aside.jsonl";
@@ -50,23 +52,31 @@ impl AsideFile {
 
     /// Adds lines; they are safe when this returns.
     pub fn append(&self, all: &[Aside]) -> io::Result<()> {
-        let mut file = OpenOptions::new().create(true).read(true).append(true).open(&self.0)?;
         let mut text = String::new();
-        // A line that an earlier program died over is ended first.
-        if file.seek(SeekFrom::End(0))? > 0 {
-            let mut last = [0];
-            file.seek(SeekFrom::End(-1))?;
-            file.read_exact(&mut last)?;
-            if last != *b"\n" {
-                text.push('\n');
-            }
+        // A line that an earlier program died over, or that the disk did not take whole, is ended first.
+        if self.ends_within_a_line()? {
+            text.push('\n');
         }
         for aside in all {
             text.push_str(&serde_json::to_string(aside)?);
             text.push('\n');
         }
-        file.write_all(text.as_bytes())?;
-        file.sync_data()
+        disk::append(&self.0, text.as_bytes())
+    }
+
+    fn ends_within_a_line(&self) -> io::Result<bool> {
+        let mut file = match fs::File::open(&self.0) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        if file.seek(SeekFrom::End(0))? == 0 {
+            return Ok(false);
+        }
+        let mut last = [0];
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+        Ok(last != *b"\n")
     }
 
     /// Everything that was set aside, by place. A line that cannot be read is none.
@@ -88,10 +98,20 @@ impl AsideFile {
         Ok(found.into_values().collect())
     }
 
-    /// Puts the file away under another name, once all of it is dealt with.
-    pub fn put_away(&self, stamp: i64) -> io::Result<PathBuf> {
-        let done = self.0.with_file_name(format!("aside-{stamp}.done"));
-        fs::rename(&self.0, &done)?;
+    /// Puts the file away under another name, once what it told is dealt with. What was added since stays.
+    pub fn put_away(&self, mut stamp: i64, dealt_with: &[Aside]) -> io::Result<PathBuf> {
+        let name = |stamp| self.0.with_file_name(format!("aside-{stamp}.done"));
+        // Two may be put away within a second, and neither may take the other's place.
+        while name(stamp).try_exists()? {
+            stamp += 1;
+        }
+        let done = name(stamp);
+        disk::rename(&self.0, &done)?;
+        let added: Vec<Aside> =
+            AsideFile(done.clone()).read()?.into_iter().filter(|one| !dealt_with.contains(one)).collect();
+        if !added.is_empty() {
+            self.append(&added)?;
+        }
         Ok(done)
     }
 }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use cdr::segment::{self, Break, Frames, HEADER_BYTES};
 use cdr::{Cdr, Record, trace};
@@ -11,6 +11,7 @@ use store::Cursor;
 use units::{CallId, NodeId};
 
 use super::aside::{self, Aside};
+use crate::disk;
 use crate::folder::{SegmentFile, segments};
 
 /// Records of one batch at most.
@@ -138,7 +139,7 @@ pub fn gather(source: &Source, from: Position) -> io::Result<Gathered> {
 }
 
 fn read_segment(file: &SegmentFile, finished: bool, how: &Source, found: &mut Gathered) -> io::Result<()> {
-    let source = File::open(&file.path)?;
+    let source = disk::open(&file.path)?;
     if found.position.offset == 0 {
         match read_header(&source, how.node)? {
             Head::Sound => found.position.offset = HEADER_BYTES as u64,
@@ -193,11 +194,14 @@ fn pass_over(file: &SegmentFile, source: &File, finished: bool, found: &mut Gath
         return Ok(false);
     }
     let bytes = passed.unwrap_or(rest_length as u64);
+    // Damage is kept for whoever can read more from it, or nothing goes on: the segment itself will be removed.
+    disk::keep_as(&file.path, &file.path.with_extension("damaged")).map_err(|error| {
+        io::Error::other(format!("no copy of the damaged {} can be kept: {error}", file.path.display()))
+    })?;
     tracing::error!(file = %file.path.display(), at, bytes, "a segment is damaged; records in this stretch are LOST to the database");
     let (boot, segment) = found.position.file();
     let reason = "damaged; a copy of the segment is kept".to_owned();
     found.aside.push(Aside { boot, segment, offset: at, bytes, reason, record: String::new() });
-    keep_copy(&file.path);
     found.position.offset = at + bytes;
     Ok(passed.is_some())
 }
@@ -215,16 +219,6 @@ fn sequence_before(source: &File, at: u64) -> io::Result<u64> {
         if frames.resume(last).is_none() {
             return Ok(last);
         }
-    }
-}
-
-/// Damage is kept for whoever can read more from it: another name for the same bytes.
-fn keep_copy(path: &Path) {
-    match std::fs::hard_link(path, path.with_extension("damaged")) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            tracing::error!(%error, path = %path.display(), "no copy of the damaged segment can be kept");
-        }
-        _ => {}
     }
 }
 

@@ -115,14 +115,19 @@ fn from_database(cause: &dyn sqlx::error::DatabaseError, error: &sqlx::Error) ->
     }
     let number = cause.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>().map_or(0, |e| e.number());
     let text = error.to_string();
-    // MariaDB: 1021 disk full, 1040 too many connections, 1053 shutdown, 1205 lock wait, 1213 deadlock, 1290 read-only, 1792 read-only
-    // transaction, 1927 connection killed. SQLite: 5 busy, 6 locked, 8 read-only, 10 I/O, 13 full.
+    // MariaDB: 1021 disk full, 1026 writing failed, 1037 out of memory, 1040 too many connections, 1053 shutdown, 1114 a table's disk is
+    // full, 1205 lock wait, 1206 too many locks, 1213 deadlock, 1290 read-only, 1317 interrupted, 1792 read-only transaction, 1836
+    // read-only mode, 1927 connection killed. SQLite: 5 busy, 6 locked, 7 out of memory, 8 read-only, 9 interrupted, 10 I/O, 13 full, 14
+    // cannot open, 15 locking.
     let away = match number {
         0 => {
             let code = cause.code().and_then(|c| c.parse::<u32>().ok()).unwrap_or(0);
-            matches!(code & 0xff, 5 | 6 | 8 | 10 | 13)
+            matches!(code & 0xff, 5..=10 | 13..=15)
         }
-        _ => matches!(number, 1021 | 1040 | 1053 | 1205 | 1213 | 1290 | 1792 | 1927),
+        _ => matches!(
+            number,
+            1021 | 1026 | 1037 | 1040 | 1053 | 1114 | 1205 | 1206 | 1213 | 1290 | 1317 | 1792 | 1836 | 1927
+        ),
     };
     if away { StoreError::Away(text) } else { StoreError::Broken(text) }
 }

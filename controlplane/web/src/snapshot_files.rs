@@ -1,6 +1,7 @@
 //! Published revisions as files: `<revision>.snap` with everything but rates, and `decks/<checksum>.deck` with those of one deck.
 //! `held` stands beside them while an operator has put an older one in force.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -63,8 +64,11 @@ pub fn held(snapshots: &Path) -> Option<Held> {
 pub fn hold(snapshots: &Path, held: Held) -> Result<(), Unread> {
     open(&snapshots.join(format!("{}.snap", held.revision)), &[])?;
     let fresh = snapshots.join("held.new");
-    std::fs::write(&fresh, format!("{} {}\n", held.revision, held.counter))?;
-    Ok(std::fs::rename(&fresh, snapshots.join("held"))?)
+    let mut file = std::fs::File::create(&fresh)?;
+    file.write_all(format!("{} {}\n", held.revision, held.counter).as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&fresh, snapshots.join("held"))?;
+    Ok(std::fs::File::open(snapshots)?.sync_all()?)
 }
 
 /// Nothing is held from now on.

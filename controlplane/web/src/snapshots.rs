@@ -69,7 +69,10 @@ impl Snapshots {
         let folder = self.folder.clone();
         let done = tokio::task::spawn_blocking(move || snapshot_files::hold(&folder, held)).await;
         done.map_err(Problem::internal)?.map_err(|flaw| match flaw {
-            Unread::File(_) => Problem::not_found(format!("revision {} kept on this node", held.revision)),
+            Unread::File(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Problem::not_found(format!("revision {} kept on this node", held.revision))
+            }
+            Unread::File(error) => Problem::internal(format!("revision {} cannot be held: {error}", held.revision)),
             Unread::Refused(flaw) => Problem::new(Code::Conflict, format!("revision {}: {flaw}", held.revision)),
         })
     }

@@ -107,7 +107,8 @@ impl Replay {
 
     /// What the collector set aside; a file that holds nothing more that is missing is put away.
     async fn set_aside(&mut self, file: &AsideFile) -> Result<()> {
-        for one in file.read().with_context(|| format!("cannot read {}", file.path().display()))? {
+        let all = file.read().with_context(|| format!("cannot read {}", file.path().display()))?;
+        for one in &all {
             let record = aside::bytes(&one.record).and_then(|bytes| Record::decode(&bytes).ok());
             match record {
                 Some(Record::Cdr(cdr)) => self.take(cdr.call.node, vec![*cdr]).await?,
@@ -117,7 +118,7 @@ impl Replay {
         let report = &self.report;
         if self.write && report.cdrs > 0 && report.missing == report.written && report.faults == 0 {
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-            let done = file.put_away(i64::try_from(now.as_secs()).unwrap_or(i64::MAX))?;
+            let done = file.put_away(i64::try_from(now.as_secs()).unwrap_or(i64::MAX), &all)?;
             eprintln!("tandem: all of it is in the database; put away as {}", done.display());
         }
         Ok(())

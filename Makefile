@@ -65,6 +65,7 @@ test: ## everything that CI runs, servers and browser included
 	$(MAKE) --no-print-directory test-gui
 	$(MAKE) --no-print-directory test-unit
 	$(MAKE) --no-print-directory integration-programs
+	$(INTEGRATION)/ratchet benches/ratchet.txt --tolerance 10
 	$(MAKE) --no-print-directory test-integration
 	$(MAKE) --no-print-directory test-browser
 
@@ -88,7 +89,7 @@ test-gui: gui ## types and unit tests of the pages
 
 .PHONY: integration-programs
 integration-programs:
-	$(CARGO) build --profile integration $(PROGRAMS)
+	$(CARGO) build --profile integration $(PROGRAMS) -p ratchet
 
 .PHONY: test-integration
 test-integration: integration-programs ## foreign SIP programs through real servers, on SQLite and on MariaDB
@@ -134,9 +135,30 @@ fuzz: ## libFuzzer on every target or one (FOR=600s, ONLY=message); findings sta
 	    -print_final_stats=1 -artifact_prefix=$(TARGET)/fuzz/$$name/broken- $(TARGET)/fuzz/$$name; \
 	done
 
+# What every benchmark says goes here; a line that begins with `result` is a row of the table.
+BENCH_LOG := $(TARGET)/bench.log
+BENCH_TABLE := $(CARGO) run -q --release -p benches --bin bench-table --
+
 .PHONY: bench
-bench: ## every benchmark, against its yardstick
-	$(CARGO) bench -p benches
+bench: ## every benchmark against its yardstick, then one table of all targets; results in target/bench.json
+	mkdir -p $(TARGET)
+	$(CARGO) bench -p benches --no-fail-fast 2>&1 | tee $(BENCH_LOG)
+	$(CARGO) run --release -p rating --example what_if 2>&1 | tee -a $(BENCH_LOG)
+	if command -v kamailio sipp >/dev/null; then $(MAKE) --no-print-directory bench-kamailio 2>&1 | tee -a $(BENCH_LOG); fi
+	$(BENCH_TABLE) $(BENCH_LOG) --json $(TARGET)/bench.json
+
+.PHONY: bench-table
+bench-table: ## the table of the last `make bench` again
+	$(BENCH_TABLE) $(TARGET)/bench.json
+
+.PHONY: bench-page
+bench-page: ## write docs/benchmarks.md from the last `make bench`
+	$(BENCH_TABLE) $(TARGET)/bench.json --page docs/benchmarks.md
+
+.PHONY: ratchet
+ratchet: ## instructions of pure code by callgrind against those kept; fails when 2 % worse (ACCEPT=1 keeps what is)
+	$(CARGO) build -q --profile integration -p ratchet
+	$(INTEGRATION)/ratchet benches/ratchet.txt $(if $(ACCEPT),--accept) $(if $(TOLERANCE),--tolerance $(TOLERANCE))
 
 .PHONY: bench-swaps
 bench-swaps: ## a million rates published under calls, then ten thousand swaps that must leave nothing behind

@@ -13,6 +13,7 @@ mod network;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use benches::{Finding, Limit};
 use counting::counted;
 use panel::wire::{Reply, Want};
 use shard::{Config, Effect, Effects, Hop, Listener, Loaded, Shard, Transport};
@@ -30,7 +31,8 @@ const SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.60\r\ns=-\r\nc=IN IP4 192.0.2.6
 
 fn main() {
     println!("{:<44}{:>13}", "one message, buffers reused", "allocations");
-    messages();
+    let all = messages();
+    Finding::alone("T7", "messages read and printed", "allocations", vec![all as f64], Limit::Most(0.0)).say();
     println!("{:<44}{:>13}", "one call through a shard, by what it hears", "allocations");
     let mut world = World::new();
     for number in 0..WARM_UP {
@@ -44,6 +46,7 @@ fn main() {
     }
     row("the whole call", sum);
     let verdict = if sum == 0 { "met" } else { "MISSED" };
+    Finding::alone("T7", "a call through a shard", "allocations", vec![sum as f64], Limit::Most(0.0)).say();
     println!("target of a message in steady state (T7): 0 allocations: {verdict}");
 }
 
@@ -52,35 +55,39 @@ fn row(name: &str, allocations: u64) {
 }
 
 /// Counts what the work asks for after it was done often.
-fn steady(name: &str, mut work: impl FnMut()) {
+fn steady(name: &str, mut work: impl FnMut()) -> u64 {
     for _ in 0..WARM_UP {
         work();
     }
-    row(name, counted(work).1);
+    let asked = counted(work).1;
+    row(name, asked);
+    asked
 }
 
-fn messages() {
+/// Allocations of all of them together.
+fn messages() -> u64 {
+    let mut all = 0;
     let invite = invite(1);
     let message = parse::message(invite.as_bytes()).expect("our own INVITE is good");
     let source: SocketAddr = ORIGINATOR.parse().expect("an address");
     let own: SocketAddr = SWITCH.parse().expect("an address");
     let dialog = Dialog::received(&message, b"tag");
     let (mut out, mut stored) = (Vec::new(), Stored::default());
-    steady("parse an INVITE", || drop(parse::message(invite.as_bytes())));
-    steady("parse its description", || drop(sdp::parse(message.body())));
+    all += steady("parse an INVITE", || drop(parse::message(invite.as_bytes())));
+    all += steady("parse its description", || drop(sdp::parse(message.body())));
     for (name, method) in [("print an INVITE", &b"INVITE"[..]), ("print a BYE", b"BYE")] {
-        steady(name, || {
+        all += steady(name, || {
             out.clear();
             let mut printer = dialog.request(&mut out, method, 1, b"z9hG4bK1", (Transport::Udp, own), 70);
             printer.contact(Transport::Udp, own);
             printer.finish("application/sdp", SDP.as_bytes());
         });
     }
-    steady("print a 200", || {
+    all += steady("print a 200", || {
         out.clear();
         Printer::reply(&mut out, &message, 200, "OK", b"tag", source).finish("application/sdp", SDP.as_bytes());
     });
-    steady("keep an INVITE, print its 200 and a CANCEL", || {
+    all += steady("keep an INVITE, print its 200 and a CANCEL", || {
         stored.fill(&message);
         out.clear();
         stored.reply(&mut out, 200, "OK", b"tag", source).finish_empty();
@@ -97,11 +104,12 @@ fn messages() {
     };
     let filter = sdp::Filter { codecs: "PCMU,telephone-event", single_codec: true, ..sdp::Filter::NONE };
     for (name, filter) in [("rewrite a description", sdp::Filter::NONE), ("rewrite and filter a description", filter)] {
-        steady(name, || {
+        all += steady(name, || {
             out.clear();
             sdp::rewrite_filtered(SDP.as_bytes(), &rewrite, &filter, &mut out).expect("a codec is left");
         });
     }
+    all
 }
 
 /// One shard whose journal and ledger answer at once.

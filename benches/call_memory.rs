@@ -11,6 +11,7 @@ mod live_bytes;
 
 use std::sync::Arc;
 
+use benches::{Finding, Limit};
 use caller::World;
 use shard::Loaded;
 use sim::prices;
@@ -49,6 +50,8 @@ fn main() {
     for held in HELD {
         let (answered, settled) = measure(held);
         met &= settled <= BYTES_MAX;
+        let what = format!("a held call, {held} of them");
+        Finding::alone("MEM", &what, "bytes", vec![settled as f64], Limit::Most(BYTES_MAX as f64)).say();
         println!("{held:>6} calls: {answered} just answered, {settled} held");
     }
     println!("target of a held call: <= {BYTES_MAX} bytes: {}", if met { "met" } else { "MISSED" });

@@ -9,6 +9,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use benches::{Finding, Limit};
 use hashbrown::HashMap;
 use snapshot::{Deck, DeckView, Model, Rate, View};
 use units::{DeckId, Money, Terms, WallTime};
@@ -133,6 +134,11 @@ impl Maps {
         None
     }
 
+    /// Prefixes.
+    fn len(&self) -> usize {
+        self.lengths.iter().map(|(_, map)| map.len()).sum()
+    }
+
     fn bytes(&self) -> usize {
         self.lengths.iter().map(|(_, map)| map.allocation_size()).sum()
     }
@@ -183,6 +189,8 @@ fn compare(name: &str, deck: &DeckView<'_>, maps: &Maps, numbers: &[[u8; 12]], t
         own.push(turn(numbers, times, |number| ours(deck, number)));
         map.push(turn(numbers, times, |number| theirs(maps, number)));
     }
+    let what = format!("a lookup among {} prefixes, {name}", maps.len());
+    Finding::alone("T9", &what, "ns", own.clone(), Limit::Ratio(1.5)).beside("map per length", &map).say();
     let (own, map) = (median(own), median(map));
     println!(
         "{name:<6} ours {own:7.1} ns   map per length {map:7.1} ns   ratio {:.2}   (target 1.50): {}",
@@ -212,6 +220,8 @@ fn main() {
         assert_eq!(ours(&deck, number), theirs(&maps, number), "both must find the same rate");
     }
     let a_prefix = |bytes: usize| bytes as f64 / count as f64;
+    let index = vec![a_prefix(deck.index_bytes())];
+    Finding::alone("T9", "index, for each prefix", "bytes", index, Limit::Most(32.0)).say();
     println!(
         "bytes a prefix: index {:.1} (target 32): {}, whole image {:.1}, map per length {:.1}",
         a_prefix(deck.index_bytes()),

@@ -8,37 +8,19 @@
 //! for the same headers in their typed form, and for nothing of the body.
 
 mod counting;
+mod invite;
 
 use std::hint::black_box;
 use std::mem::MaybeUninit;
 use std::time::Instant;
 
+use benches::{Finding, Limit};
 use rsip::prelude::*;
 
 /// Rounds; in each of them every reader has one turn.
 const ROUNDS: usize = 9;
 /// How long one turn takes, in nanoseconds.
 const TURN_NS: u128 = 60_000_000;
-
-/// One INVITE of 1 kB as a carrier's switch sends it.
-fn invite() -> Vec<u8> {
-    let body = "v=0\r\no=- 1718092800 1718092800 IN IP4 192.0.2.30\r\ns=-\r\nc=IN IP4 192.0.2.30\r\nt=0 0\r\n\
-        m=audio 31884 RTP/AVP 8 0 18 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:18 G729/8000\r\n\
-        a=fmtp:18 annexb=no\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\na=sendrecv\r\n";
-    format!(
-        "INVITE sip:37060011111@198.51.100.20:5060;transport=udp SIP/2.0\r\n\
-         Via: SIP/2.0/UDP 192.0.2.20:5060;branch=z9hG4bK5d8f7a0c21b34e96;rport\r\nMax-Forwards: 69\r\n\
-         From: \"Ana Example\" <sip:+4930123456789@192.0.2.20>;tag=7f3a9c5e1b2d4680\r\n\
-         To: <sip:37060011111@198.51.100.20>\r\nCall-ID: 3c26701f-8a4be2d0-59c1e7@192.0.2.20\r\nCSeq: 101 INVITE\r\n\
-         Contact: <sip:+4930123456789@192.0.2.20:5060;transport=udp>\r\n\
-         Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY\r\nSupported: timer, 100rel\r\n\
-         P-Asserted-Identity: <sip:+4930123456789@192.0.2.20>\r\nSession-Expires: 1800;refresher=uac\r\nMin-SE: 90\r\n\
-         User-Agent: Example SBC 7.4\r\nAccept: application/sdp\r\n\
-         Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .into_bytes()
-}
 
 fn ours(bytes: &[u8]) -> u32 {
     let message = sip::parse::message(black_box(bytes)).expect("our own INVITE is good");
@@ -107,7 +89,7 @@ impl Reader {
 }
 
 fn main() {
-    let sip = invite();
+    let sip = invite::invite();
     let http = String::from_utf8(sip.clone()).expect("text").replacen(" SIP/2.0\r\n", " HTTP/1.1\r\n", 1).into_bytes();
     let mut readers = [
         Reader::new("httparse", with_httparse, &http),
@@ -129,5 +111,10 @@ fn main() {
     let (to_floor, to_ceiling) = (readers[2].median() / floor, readers[2].median() / ceiling);
     let met = to_floor <= 2.0 && to_ceiling <= 0.15 && readers[2].allocations == 0;
     let verdict = if met { "met" } else { "MISSED" };
+    let ours = |limit| Finding::alone("T8", "parse of an INVITE with SDP", "ns", readers[2].rounds.clone(), limit);
+    ours(Limit::Ratio(2.0)).beside("httparse", &readers[0].rounds).say();
+    ours(Limit::Ratio(0.15)).beside("rsip typed", &readers[3].rounds).say();
+    let asked = vec![readers[2].allocations as f64];
+    Finding::alone("T8", "parse of an INVITE with SDP", "allocations", asked, Limit::Most(0.0)).say();
     println!("target of \"ours with SDP\": <= 2.0 x httparse, <= 0.15 x rsip, 0 allocations: {verdict}");
 }

@@ -34,8 +34,11 @@ pub enum Write {
     Give(NodeId),
     /// Ends the lease at once: the database's process died.
     Drop,
-    /// An operator insists, although acknowledged commits may be lost.
+    /// Becomes the holder whatever the book says of the replica: of an address, which has no memory, or because an operator insists,
+    /// although acknowledged commits may be lost.
     Seize,
+    /// Names the next holder of an address, which has no memory.
+    Pass(NodeId),
 }
 
 /// A write with the one who asks and what it was decided on.
@@ -84,6 +87,7 @@ impl Book {
                 next.sync = Some(ask.by);
             }
             Write::Give(_) => return Err(Refused::NotInSync),
+            Write::Pass(to) => next.reign(to),
             Write::Drop => next.held = false,
         }
         Ok(next)

@@ -33,11 +33,17 @@ pub enum Broken {
     NoHoldDown,
     /// A database that must not take writes any more is set read-only instead of killed: what waits for the replica is committed.
     DemotedAlive,
+    /// An address is named another's before it is taken down here.
+    PassedBeforeDown,
+    /// An address stays with a service that does not work.
+    SickStays,
+    /// An address goes back to a better place that works for a moment.
+    PassedToFlapping,
 }
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Broken; 12] = [
+    pub const ALL: [Broken; 15] = [
         Broken::StaleWritten,
         Broken::TakesWithoutSync,
         Broken::AloneUnrecorded,
@@ -50,6 +56,9 @@ impl Broken {
         Broken::SlowIsDead,
         Broken::NoHoldDown,
         Broken::DemotedAlive,
+        Broken::PassedBeforeDown,
+        Broken::SickStays,
+        Broken::PassedToFlapping,
     ];
 }
 

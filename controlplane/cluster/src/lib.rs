@@ -5,15 +5,19 @@
 //! database must be, whether the shared address belongs here, and what to write into the book. A program carries that out; the
 //! simulator in `tests/` carries it out on databases and cables of its own.
 //!
+//! [`AddressKeeper`] does the same for a shared address without a database behind it: of SIP balancers, of the pages.
+//!
 //! What holds, whatever fails: no two databases take writes in the same moment, and no write that was acknowledged is lost while one
 //! of the two databases that had it lives on. The rules behind it stand at the lines that keep them.
 #![no_std]
 
+mod address;
 mod book;
 pub mod broken;
 mod keeper;
 mod reign;
 
+pub use address::{AddressKeeper, AddressSettings, AddressTurn};
 pub use book::{Ask, Book, Refused, Write};
 pub use keeper::{Keeper, Outcome, Role, Settings, Turn};
 pub use reign::{Local, Process, Replica};

@@ -17,6 +17,8 @@ pub enum Fault {
     CutBoth(u64),
     /// Nothing goes from the node to the arbiter, or back.
     CutArbiter(usize, bool, u64),
+    /// Nothing goes between the node and the arbiter.
+    Lonely(usize, u64),
     /// The arbiter answers nobody.
     ArbiterAway(u64),
     /// The database is overloaded: it answers no question, takes no order, and works on.
@@ -58,6 +60,11 @@ impl Story {
                 (at, fault)
             })
             .collect();
+        if kind == 3 && chance.percent(50) {
+            // The last answer before the holder is cut off was a late one.
+            let at = chance.between(20_000, 100_000);
+            faults = vec![(at, Fault::Late(12_000)), (at + chance.between(3_000, 12_000), Fault::Lonely(0, 25_000))];
+        }
         faults.sort_by_key(|(at, _)| *at);
         Story { seed, faults, healed: 180_000, only_slow }
     }
@@ -78,7 +85,8 @@ impl Story {
         let long = chance.between(1_000, 30_000);
         match chance.between(0, 5) {
             0 | 1 => Fault::Late(long),
-            2 | 3 => Fault::CutArbiter(node, chance.percent(50), long),
+            2 => Fault::CutArbiter(node, chance.percent(50), long),
+            3 => Fault::Lonely(node, long),
             _ => Fault::ArbiterAway(long),
         }
     }
@@ -90,7 +98,7 @@ impl Story {
     fn fault(chance: &mut Chance) -> Fault {
         let node = chance.between(0, 2) as usize;
         let long = chance.between(200, 30_000);
-        match chance.between(0, 12) {
+        match chance.between(0, 13) {
             0 | 1 => Fault::KillDatabase(node),
             2 => Fault::KillNode(node, long),
             3 => Fault::Pause(node, long),
@@ -100,6 +108,7 @@ impl Story {
             8 => Fault::ArbiterAway(long),
             9 => Fault::Slow(node, long),
             10 => Fault::Late(long),
+            11 => Fault::Lonely(node, long),
             _ => Fault::HandOver(node),
         }
     }

@@ -14,7 +14,7 @@ use super::story::{Fault, Story};
 /// Milliseconds between two looks of a keeper.
 const STEP_MS: u64 = 100;
 /// An ask without an answer for so long has none.
-const ANSWER_MS: u64 = 3_000;
+const ANSWER_MS: u64 = 5_000;
 /// A cable that is cut is noticed by TCP after so long.
 const NOTICED_MS: u64 = 3_000;
 /// After healing: a lease, a clone, and three hold-downs, for two tries to go home may come to nothing.
@@ -132,6 +132,7 @@ impl World<'_> {
                 let way = if up { &mut self.cut_up } else { &mut self.cut_down };
                 way[node] = now + long;
             }
+            Fault::Lonely(node, long) => (self.cut_up[node], self.cut_down[node]) = (now + long, now + long),
             Fault::ArbiterAway(long) => self.away_until = now + long,
             Fault::Slow(node, long) => self.nodes[node].database.slow_until = now + long,
             Fault::Late(long) => self.late_until = now + long,
@@ -295,7 +296,14 @@ impl World<'_> {
 
     fn travel(&mut self) -> u64 {
         let late = self.now < self.late_until && self.chance.percent(60);
-        self.now + if late { self.chance.between(500, 9_000) } else { self.chance.between(1, 150) }
+        self.now
+            + if late {
+                self.chance.between(500, 7_000)
+            } else if self.chance.percent(5) {
+                self.chance.between(150, 1_500)
+            } else {
+                self.chance.between(1, 150)
+            }
     }
 
     /// A dead node comes back, knowing nothing.

@@ -83,7 +83,12 @@ fn model() -> Model {
     Model {
         revision: Revision(1),
         carriers: vec![Carrier { id: CarrierId(1), code: "one".into(), ..Carrier::default() }],
-        accounts: vec![Account { id: AccountId(1), carrier: CarrierId(1), currency: Currency::USD }],
+        accounts: vec![Account {
+            id: AccountId(1),
+            carrier: CarrierId(1),
+            currency: Currency::USD,
+            ..Account::default()
+        }],
         ingress_trunks: vec![alice],
         decks: vec![Deck { id: DeckId(1), code: "deck".into(), ..Deck::default() }],
         plans: vec![Plan { id: PlanId(1), code: "plan".into(), routes: Vec::new(), ..Plan::default() }],

@@ -232,7 +232,8 @@ fn a_call_that_an_earlier_life_cut_is_billed_once_and_lost_grants_are_closed() {
     let (lent, asked) = (grant(1), grant(2));
     let reserved = vec![GrantPart { grant: lent, amount: Money::from_nanos(500_000_000) }];
     let answered = Instant::from_micros(1_000_000);
-    let start = Start { call: started, attempt, answered, reserved, paid_ms: 60_000 };
+    let owed_reserved = Vec::new();
+    let start = Start { call: started, attempt, answered, reserved, owed_reserved, paid_ms: 60_000 };
     let account = AccountId(3);
     let mark = |now| Record::Mark { shard: ShardId(1), now: Instant::from_micros(now), wall: WallTime::default() };
     let amount = Money::from_nanos(1_000_000_000);

@@ -77,7 +77,12 @@ fn model() -> Model {
     Model {
         revision: Revision(1),
         carriers: vec![Carrier { id: CarrierId(1), code: "acme".into(), ..Carrier::default() }],
-        accounts: vec![Account { id: AccountId(1), carrier: CarrierId(1), currency: Currency::USD }],
+        accounts: vec![Account {
+            id: AccountId(1),
+            carrier: CarrierId(1),
+            currency: Currency::USD,
+            ..Account::default()
+        }],
         ingress_trunks: vec![IngressTrunk {
             id: IngressTrunkId(1),
             code: "in".into(),

@@ -9,13 +9,14 @@ fn records() -> Vec<Record> {
     let grant = GrantId { sequence: 1, ..GrantId::default() };
     let part = || vec![GrantPart { grant, amount: Money::from_nanos(5_000) }];
     let whole = Cdr { call, grants: part(), sell: Some(Priced::default()), ..Cdr::default() };
-    let start = Start { call: whole.clone(), reserved: part(), paid_ms: 30_000, ..Start::default() };
+    let start =
+        Start { call: whole.clone(), reserved: part(), owed_reserved: part(), paid_ms: 30_000, ..Start::default() };
     vec![
         Record::Boot { boot: 1, wall: WallTime::from_micros(1) },
         Record::GrantAsked { grant, account: AccountId(1) },
         Record::Granted { grant, account: AccountId(1), amount: Money::from_nanos(10_000) },
         Record::Start(Box::new(start)),
-        Record::Paid { call, reserved: part(), paid_ms: 60_000 },
+        Record::Paid { call, reserved: part(), owed_reserved: part(), paid_ms: 60_000 },
         Record::Mark { shard: ShardId(0), now: Instant::from_micros(9), wall: WallTime::from_micros(9) },
         Record::Cdr(Box::new(whole)),
         Record::GrantClosed { grant, used: Money::from_nanos(5_000) },

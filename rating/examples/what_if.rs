@@ -132,7 +132,8 @@ fn model() -> Model {
         ..EgressTrunk::default()
     };
     let route = |id: u32| PlanRoute { egress_trunk: EgressTrunkId(id), ..PlanRoute::default() };
-    let account = |id: u32| Account { id: AccountId(id), carrier: CarrierId(id), currency: Currency::USD };
+    let account =
+        |id: u32| Account { id: AccountId(id), carrier: CarrierId(id), currency: Currency::USD, ..Account::default() };
     Model {
         revision: Revision(1),
         carriers: ids

@@ -22,7 +22,7 @@ fn mirrored(view: &View<'_>, like: &Model) -> Model {
     let plans = view.plans().map(|plan| mirrored_plan(&plan, &mut groups)).collect();
     let account = |of: &Account| {
         let read = view.account(of.id).unwrap();
-        Account { id: read.id(), carrier: read.carrier(), currency: read.currency() }
+        Account { id: read.id(), carrier: read.carrier(), currency: read.currency(), owed_limited: read.owed_limited() }
     };
     Model {
         revision: view.revision(),

@@ -36,7 +36,12 @@ pub fn world() -> Model {
 
 fn carrier(model: &mut Model, id: u32) {
     model.carriers.push(Carrier { id: CarrierId(id), code: format!("carrier-{id}"), ..Carrier::default() });
-    model.accounts.push(Account { id: AccountId(id), carrier: CarrierId(id), currency: Currency::USD });
+    model.accounts.push(Account {
+        id: AccountId(id),
+        carrier: CarrierId(id),
+        currency: Currency::USD,
+        ..Account::default()
+    });
 }
 
 /// Adds an ingress trunk of carrier 1: sources such as `10.0.0.0/8` or `10.0.0.1/32:5060`.

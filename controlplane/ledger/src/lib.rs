@@ -187,7 +187,11 @@ pub fn grant(
 ) -> Result<(Answer, Option<Step>), Flaw> {
     let answer = |amount: Money| Answer {
         amount,
-        cause: (!amount.is_positive()).then(|| if fenced { Cause::NODE_WRITTEN_OFF } else { funds.objection() }),
+        cause: (!amount.is_positive()).then(|| match () {
+            () if fenced => Cause::NODE_WRITTEN_OFF,
+            () if account.is_owed() => Cause::TERMINATOR_BALANCE,
+            () => funds.objection(),
+        }),
     };
     if let Some(known) = known.filter(|_| !mutant::is(Mutant::LentTwice)) {
         return if known.account == account {

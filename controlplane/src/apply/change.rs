@@ -129,6 +129,7 @@ impl Work<'_> {
             credit_limit: wanted.credit_limit,
             caps: wanted.caps.clone(),
             netted: wanted.netted,
+            owed_limit: wanted.owed_limit,
             thresholds: wanted.thresholds.clone(),
         };
         self.put(place, &draft, account_words).await.map(drop)
@@ -433,6 +434,7 @@ fn account_words(d: &AccountDraft, work: &Work<'_>) -> Words {
         ("day_cap", amount(d.caps.day)),
         ("month_cap", amount(d.caps.month)),
         ("netted", d.netted.to_string()),
+        ("owed_limit", amount(d.owed_limit)),
         ("notice_low", amount(d.thresholds.low)),
         ("notice_high", amount(d.thresholds.high)),
         ("notice_mail", d.thresholds.mail.clone()),

@@ -71,6 +71,7 @@ struct AccountText {
     day_cap: Text,
     month_cap: Text,
     netted: Text,
+    owed_limit: Text,
     notice_low: Text,
     notice_high: Text,
     notice_mail: Text,
@@ -207,6 +208,7 @@ pub struct Account {
     pub credit_limit: Option<Money>,
     pub caps: Caps,
     pub netted: bool,
+    pub owed_limit: Option<Money>,
     pub thresholds: Thresholds,
     pub payments: Vec<(Place, Payment)>,
 }
@@ -439,6 +441,7 @@ fn account(r: &mut Reader, p: &mut Place, t: &AccountText) -> Option<Account> {
         month: r.may(p, "month_cap", &t.month_cap, money)?,
     };
     let netted = r.or(p, "netted", &t.netted, false, flag);
+    let owed_limit = r.may(p, "owed_limit", &t.owed_limit, money);
     let thresholds = Thresholds {
         low: r.may(p, "notice_low", &t.notice_low, money)?,
         high: r.may(p, "notice_high", &t.notice_high, money)?,
@@ -455,6 +458,7 @@ fn account(r: &mut Reader, p: &mut Place, t: &AccountText) -> Option<Account> {
         credit_limit: credit_limit?,
         caps,
         netted: netted?,
+        owed_limit: owed_limit?,
         thresholds,
         payments,
     })

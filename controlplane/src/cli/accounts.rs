@@ -110,10 +110,12 @@ async fn list(place: &Place, form: Form) -> Result<()> {
         let figures = [balance, account.facts.available, account.facts.held, account.facts.owed, spent.day];
         let mut row = vec![account.code.clone(), account.currency.code()];
         row.extend(figures.iter().map(Money::to_string));
-        row.extend([cap, runway]);
+        let may_owe = spent.may_owe.map_or_else(|| "-".to_owned(), |left| left.to_string());
+        row.extend([cap, runway, may_owe]);
         rows.push(row);
     }
-    show(form, &["account", "currency", "balance", "available", "held", "owed", "today", "day_cap", "runway"], &rows)
+    let head = ["account", "currency", "balance", "available", "held", "owed", "today", "day_cap", "runway", "may_owe"];
+    show(form, &head, &rows)
 }
 
 async fn entries(account: &str, limit: u32, place: &Place, form: Form) -> Result<()> {

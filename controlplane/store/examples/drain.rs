@@ -29,6 +29,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         credit_limit: None,
         caps: store::Caps::default(),
         netted: false,
+        owed_limit: None,
         thresholds: store::Thresholds::default(),
     };
     let account = AccountId(edit.create(&draft).await?.id);

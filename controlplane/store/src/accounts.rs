@@ -37,6 +37,9 @@ pub struct AccountDraft {
     pub caps: Caps,
     /// What we owe the carrier for calls that it took counts as its money: one balance for both directions.
     pub netted: bool,
+    /// What the carrier may be owed for calls that it takes, less what we paid; 0 if we pay in advance. Where both directions are netted it
+    /// bounds the balance. `None` for no limit.
+    pub owed_limit: Option<Money>,
     /// When somebody is to be told.
     pub thresholds: Thresholds,
 }
@@ -118,6 +121,7 @@ impl Object for AccountDraft {
         "day_cap",
         "month_cap",
         "netted",
+        "owed_limit",
         "notice_low",
         "notice_high",
         "notice_mail",
@@ -139,6 +143,9 @@ impl Object for AccountDraft {
                 return Err(StoreError::invalid(field, "must be above 0; leave it out for no cap"));
             }
         }
+        if self.owed_limit.is_some_and(|limit| limit < Money::ZERO) {
+            return Err(StoreError::invalid("owed_limit", "must be 0 or more; leave it out for no limit"));
+        }
         self.thresholds.check()
     }
 
@@ -154,6 +161,7 @@ impl Object for AccountDraft {
             caps.day,
             caps.month,
             self.netted,
+            self.owed_limit,
             thresholds.low,
             thresholds.high,
             thresholds.mail.as_str(),
@@ -175,6 +183,7 @@ impl Object for AccountDraft {
                 month: row.opt_int("month_cap")?.map(Money::from_nanos),
             },
             netted: row.flag("netted")?,
+            owed_limit: row.opt_int("owed_limit")?.map(Money::from_nanos),
             thresholds: Thresholds {
                 low: row.opt_int("notice_low")?.map(Money::from_nanos),
                 high: row.opt_int("notice_high")?.map(Money::from_nanos),
@@ -201,14 +210,18 @@ impl Object for AccountDraft {
     }
 
     async fn save_more(&self, tx: &mut Tx, id: u32, old: Option<&Account>) -> Result<()> {
-        let Some(old) = old else { return ledger::open_account(tx, id, self.limit()).await };
+        let Some(old) = old else {
+            ledger::open_account(tx, id, self.limit()).await?;
+            return ledger::debts::change(tx, id, None, self, 0).await;
+        };
         if old.currency != self.currency && ledger::has_history(tx, id).await? {
             return Err(StoreError::invalid("currency", "cannot change once money has moved"));
         }
         if old.netted != self.netted {
             ledger::change_netting(tx, id, self.netted, old.version).await?;
         }
-        ledger::change_limit(tx, id, old.limit(), self.limit(), old.version).await
+        ledger::change_limit(tx, id, old.limit(), self.limit(), old.version).await?;
+        ledger::debts::change(tx, id, Some(old), self, old.version).await
     }
 
     async fn before_delete(tx: &mut Tx, id: u32) -> Result<()> {

@@ -59,6 +59,8 @@ pub struct Spending {
     pub month: Money,
     /// Seconds until what is available is spent at the pace of yesterday and today; `None` if nothing is spent or it cannot run out.
     pub runway_s: Option<u64>,
+    /// What its carrier may still be owed, what is lent to nodes apart; `None` where nothing limits it.
+    pub may_owe: Option<Money>,
 }
 
 impl Store {
@@ -73,7 +75,12 @@ impl Store {
         let (left, pace) = (account.facts.available.nanos().max(0), (day + yesterday).nanos());
         let runs_out = account.is_limited() && pace > 0;
         let runway_s = runs_out.then(|| (i128::from(left) * i128::from(elapsed_s) / i128::from(pace)) as u64);
-        Ok(Spending { day, month, runway_s })
+        let sql = "SELECT available FROM ledger_debts WHERE account=?";
+        let may_owe = match account.owed_limit {
+            Some(_) => tx.row(sql, args![account.id]).await?.map(|row| row.money("available")).transpose()?,
+            None => None,
+        };
+        Ok(Spending { day, month, runway_s, may_owe })
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use cdr::segment::Cursor;
 use cdr::{Cdr, Party, Priced, Quality};
-use units::{AttemptIndex, NodeId};
+use units::{AccountId, AttemptIndex, NodeId};
 
 use crate::Store;
 use crate::error::{ConflictKind, Result, StoreError};
@@ -103,11 +103,11 @@ async fn find_cursor(tx: &mut Tx, node: NodeId, kind: &str, folder: &str, lock: 
     Ok(Some(Cursor { boot: row.num("boot")?, segment: row.num("segment")?, offset: row.num("position")? }))
 }
 
-/// The accounts whose rows a record changes.
+/// The accounts whose rows a record changes, and what their carriers may be owed.
 fn paying_accounts(cdr: &Cdr) -> impl Iterator<Item = u32> {
     let sell = cdr.sell.filter(|_| cdr.attempt == AttemptIndex(0)).map(|_| cdr.originator_account.0);
     let buy = cdr.buy.filter(|_| cdr.attempt == AttemptIndex(0)).map(|_| cdr.terminator_account.0);
-    sell.into_iter().chain(buy)
+    sell.into_iter().chain(buy).flat_map(|account| [account, AccountId(account).owed().0])
 }
 
 /// The records that are not in the database yet, each once. A record is looked for at its start, which is part of the journal's record and

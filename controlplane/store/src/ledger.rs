@@ -4,6 +4,7 @@
 //! Every operation carries a globally unique id and answers a repetition as it answered the first time. For each account
 //! `available + held + settled = funds`; each change of a row is also an entry, and entries are never changed.
 
+pub(crate) mod debts;
 mod fence;
 mod posts;
 
@@ -103,11 +104,16 @@ impl Store {
             return Err(StoreError::missing("account", account));
         };
         let known = find_grant(&mut tx, id).await?;
-        let draft = object::get::<AccountDraft>(&mut tx, account.0).await?;
+        let draft = object::get::<AccountDraft>(&mut tx, account.account().0).await?;
         let fenced = fence::is_fenced(&mut tx, id).await?;
-        let [day, month] = caps::allowances(&mut tx, account.0, &draft, &balance, now()).await?;
-        let keeps = draft.credit_limit.is_some_and(|limit| limit < Money::ZERO);
-        let funds = Account { limited: draft.is_limited(), available: balance.available, keeps, day, month };
+        let available = balance.available;
+        let funds = if account.is_owed() {
+            Account { limited: draft.owed_limit.is_some(), available, ..Account::default() }
+        } else {
+            let [day, month] = caps::allowances(&mut tx, account.0, &draft, &balance, now()).await?;
+            let keeps = draft.credit_limit.is_some_and(|limit| limit < Money::ZERO);
+            Account { limited: draft.is_limited(), available, keeps, day, month }
+        };
         let (answer, step) =
             ::ledger::grant(id, account, known.as_ref(), &funds, ask, fenced).map_err(|flaw| foreign(id, flaw))?;
         if let Some(step) = step {
@@ -180,9 +186,11 @@ impl Store {
         Ok(entries.into_iter().map(with_balance).collect())
     }
 
-    /// The balance of one account.
+    /// The balance of one account, or by the number of [`AccountId::owed`] what its carrier may be owed.
     pub async fn balance(&self, account: u32) -> Result<Balance> {
-        let row = self.read().await?.row("SELECT * FROM ledger_accounts WHERE account=?", args![account]).await?;
+        let (table, number) = place_of(account);
+        let sql = format!("SELECT * FROM {table} WHERE account=?");
+        let row = self.read().await?.row(sql, args![number]).await?;
         balance(&row.ok_or_else(|| StoreError::missing("account", account))?)
     }
 
@@ -282,6 +290,12 @@ async fn book(tx: &mut Tx, kind: Booking, account: u32, amount: Money, reference
     };
     apply(tx, account, change).await?;
     let at = enter(tx, account, payment_id(reference), kind.name(), change, note).await?;
+    let more = match kind {
+        Booking::Payout => amount,
+        Booking::Payment | Booking::Correction if netted => -amount,
+        Booking::Payment | Booking::Correction => Money::ZERO,
+    };
+    debts::may_owe(tx, AccountId(account).owed(), more, (&format!("owed:{reference}"), kind.name())).await?;
     Ok(Payment { reference: reference.to_owned(), kind, account, amount, at, note: note.to_owned(), booked: true })
 }
 
@@ -329,16 +343,26 @@ async fn find_payment(tx: &mut Tx, reference: &str) -> Result<Option<Payment>> {
     .transpose()
 }
 
-/// Takes an account's row for this transaction. Transactions that take several do it in order of id, so that they cannot wait for each
+/// Where the row of a purse stands, and under which number.
+fn place_of(purse: u32) -> (&'static str, u32) {
+    let purse = AccountId(purse);
+    (if purse.is_owed() { "ledger_debts" } else { "ledger_accounts" }, purse.account().0)
+}
+
+/// Takes the row of an account, or of what its carrier may be owed, for this transaction. Transactions that take several do it in order of id, so that they cannot wait for each
 /// other in a ring.
 pub(crate) async fn lock(tx: &mut Tx, account: u32) -> Result<Option<Balance>> {
-    let sql = format!("SELECT * FROM ledger_accounts WHERE account=?{}", tx.dialect().for_update());
+    let (table, account) = place_of(account);
+    let sql = format!("SELECT * FROM {table} WHERE account=?{}", tx.dialect().for_update());
     tx.row(sql, args![account]).await?.map(|row| balance(&row)).transpose()
 }
 
-/// Adds to an account's row.
+/// Adds to the row of an account, or of what its carrier may be owed.
 pub(crate) async fn apply(tx: &mut Tx, account: u32, change: Balance) -> Result<()> {
-    let sql = "UPDATE ledger_accounts SET available=available+?,held=held+?,settled=settled+?,funds=funds+?,owed=owed+? WHERE account=?";
+    let (table, account) = place_of(account);
+    let sql = format!(
+        "UPDATE {table} SET available=available+?,held=held+?,settled=settled+?,funds=funds+?,owed=owed+? WHERE account=?"
+    );
     let Balance { available, held, settled, funds, owed } = change;
     assert!(change.adds_up(), "every ledger change keeps available + held + settled = funds");
     tx.run(sql, args![available, held, settled, funds, owed, account]).await?;
@@ -394,6 +418,7 @@ pub(crate) async fn has_history(tx: &mut Tx, account: u32) -> Result<bool> {
 }
 
 pub(crate) async fn drop_account(tx: &mut Tx, account: u32) -> Result<()> {
+    tx.run("DELETE FROM ledger_debts WHERE account=?", args![account]).await?;
     tx.run("DELETE FROM ledger_accounts WHERE account=?", args![account]).await?;
     Ok(())
 }

@@ -142,7 +142,12 @@ async fn gather(tx: &mut Tx, shelf: Option<&Shelf>) -> Result<Model> {
         });
     }
     for a in all::<AccountDraft>(tx).await? {
-        model.accounts.push(Account { id: AccountId(a.id), carrier: a.carrier, currency: a.currency });
+        model.accounts.push(Account {
+            id: AccountId(a.id),
+            carrier: a.carrier,
+            currency: a.currency,
+            owed_limited: a.owed_limit.is_some(),
+        });
     }
     model.exchange_rates = exchange::of_model(tx).await?;
     for trunk in all::<IngressTrunkDraft>(tx).await? {

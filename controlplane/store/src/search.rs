@@ -218,6 +218,7 @@ pub(crate) fn read(row: &Row) -> Result<Cdr> {
         sell: priced(row, "sell")?,
         buy: priced(row, "buy")?,
         grants: grant_parts(&row.bytes("grant_parts")?),
+        owed_grants: Vec::new(),
         ingress_address: address(row, "ingress_address")?,
         egress_address: address(row, "egress_address")?,
         ingress_call_id: row.text("ingress_call_id")?,

@@ -7,6 +7,7 @@ mod finish;
 mod heard;
 mod offer;
 pub mod outbound;
+mod owed;
 mod places;
 mod progress;
 mod record;
@@ -35,6 +36,7 @@ use crate::leg::{Desk, InviteOut, Leg};
 use crate::limits::{JOURNAL_TIMEOUT_MS, PRACK_TIMEOUT_MS, SETUP_TIMEOUT_S, TIMER_STEP_US};
 use crate::release::Release;
 use crate::ways::{Places, Ways};
+use owed::Owed;
 
 /// What a call works with during one step.
 pub struct Context<'a> {
@@ -57,9 +59,9 @@ pub struct Context<'a> {
 /// Where a call stands; each state owns its deadline.
 ///
 /// ```text
-///  Taking ─▶ Reserving ─▶ TakingEgress ─▶ Trying ─▶ Ringing ─▶ Answering ─▶ Up ─▶ (Parting ─▶) Over
-///                             ▲              │          │
-///                             └─ next route ─┴──────────┘                  any state ─▶ Over
+///  Taking ─▶ Reserving ─▶ TakingEgress ─▶ Owing ─▶ Trying ─▶ Ringing ─▶ Answering ─▶ Up ─▶ (Parting ─▶) Over
+///                             ▲             │         │          │
+///                             └─ next route ┴─────────┴──────────┘                  any state ─▶ Over
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 enum State {
@@ -69,6 +71,8 @@ enum State {
     Reserving { give_up_at: Instant },
     /// Waits for room on the egress trunk of the next route.
     TakingEgress { give_up_at: Instant },
+    /// Waits until the terminator of the next route may be owed the first slice.
+    Owing { give_up_at: Instant },
     /// The INVITE is out; nothing but 100 came.
     Trying { progress_at: Instant },
     /// A 18x came.
@@ -157,6 +161,7 @@ pub struct Call {
     last_refusal: Option<Release>,
     reserved: Vec<GrantPart>,
     reserving: bool,
+    owed: Owed,
     paid_ms: u64,
     ringing: Option<Instant>,
     answered: Option<Instant>,
@@ -201,6 +206,7 @@ impl Call {
             last_refusal: None,
             reserved: Vec::new(),
             reserving: false,
+            owed: Owed::default(),
             paid_ms: 0,
             ringing: None,
             answered: None,
@@ -382,6 +388,7 @@ impl Call {
             State::Taking { give_up_at }
             | State::Reserving { give_up_at }
             | State::TakingEgress { give_up_at }
+            | State::Owing { give_up_at }
             | State::Trying { progress_at: give_up_at }
             | State::Ringing { give_up_at } => Some((*give_up_at).min(self.setup_at)),
             State::Answering { give_up_at, .. } | State::Parting { give_up_at, .. } => Some(*give_up_at),
@@ -412,6 +419,7 @@ impl Call {
                 self.fail(ctx, Release::by_switch(Cause::TEMPORARY));
             }
             State::TakingEgress { give_up_at } if *give_up_at <= now => self.advance(ctx),
+            State::Owing { give_up_at } if *give_up_at <= now => self.on_owed_missing(ctx),
             State::Trying { progress_at } if *progress_at <= now => {
                 self.give_up_attempt(ctx, Release::by_switch(Cause::TIMER_EXPIRED));
             }

@@ -13,8 +13,8 @@ use rating::{Admission, Arrival, Policies};
 use sip::{Hop, Transport};
 use snapshot::{Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Plan, PlanRoute, Policy, Rate, Source, View};
 use units::{
-    AccountId, CallId, CarrierId, Clock, Currency, DeckId, EgressTrunkId, GrantId, IngressTrunkId, Instant, Money,
-    NodeId, Number, PlanId, Revision, WallTime,
+    AccountId, CallId, CarrierId, Cause, Clock, Currency, DeckId, EgressTrunkId, GrantId, IngressTrunkId, Instant,
+    Money, NodeId, Number, PlanId, Revision, WallTime,
 };
 
 pub const CALLER: &str = "127.0.0.2:5060";
@@ -34,6 +34,10 @@ pub struct Stage {
     pub sent: Vec<(u8, SocketAddr, String)>,
     pub records: Vec<Record>,
     pub grants: u64,
+    /// Purses that have nothing.
+    pub empty: Vec<AccountId>,
+    /// What went back: whose, how much was reserved, how much of it was used.
+    pub settled: Vec<(AccountId, i64, i64)>,
 }
 
 impl Stage {
@@ -74,6 +78,8 @@ impl Stage {
             sent: Vec::new(),
             records: Vec::new(),
             grants: 0,
+            empty: Vec::new(),
+            settled: Vec::new(),
         }
     }
 
@@ -109,10 +115,18 @@ impl Stage {
                         self.sent.push((leg, to.remote, String::from_utf8(bytes[range].to_vec()).unwrap()));
                     }
                     Effect::Take { place, .. } => self.with(|ctx| call.on_taken(ctx, place, Ok(()))),
-                    Effect::Reserve { want, .. } => {
+                    Effect::Reserve { account, .. } if self.empty.contains(&account) => {
+                        let cause = Cause::TERMINATOR_BALANCE;
+                        self.with(|ctx| call.on_reserved(ctx, account, Err(cause)));
+                    }
+                    Effect::Settle { account, reserved, used } => {
+                        let sum = |parts: &[GrantPart]| parts.iter().map(|part| part.amount.nanos()).sum();
+                        self.settled.push((account, sum(&reserved), sum(&used)));
+                    }
+                    Effect::Reserve { account, want, .. } => {
                         self.grants += 1;
                         let grant = GrantId { sequence: self.grants, ..GrantId::default() };
-                        self.with(|ctx| call.on_reserved(ctx, Ok(vec![GrantPart { grant, amount: want }])));
+                        self.with(|ctx| call.on_reserved(ctx, account, Ok(vec![GrantPart { grant, amount: want }])));
                     }
                     Effect::Journal { bytes: range, wait } => {
                         self.records.push(Record::decode(&bytes[range]).expect("records can be read"));
@@ -219,7 +233,8 @@ pub fn deck(id: u32, price: i64) -> Deck {
 
 pub fn model() -> Model {
     let carrier = |id: u32| Carrier { id: CarrierId(id), code: format!("carrier-{id}"), ..Carrier::default() };
-    let account = |id: u32| Account { id: AccountId(id), carrier: CarrierId(id), currency: Currency::USD };
+    let account =
+        |id: u32| Account { id: AccountId(id), carrier: CarrierId(id), currency: Currency::USD, ..Account::default() };
     let egress = |id: u32, carrier: u32, deck: u32, address: &str| EgressTrunk {
         id: EgressTrunkId(id),
         code: format!("out-{id}"),

@@ -233,7 +233,9 @@ impl Book {
     pub fn on_reply(&mut self, now: Instant, reply: &Reply, out: &mut Vec<Order>) {
         let (grant, account, amount, cause) = match reply {
             Reply::Granted { grant, account, amount, cause: 0 } => {
-                (grant, AccountId(*account), amount, Cause::ORIGINATOR_BALANCE)
+                let owed = AccountId(*account).is_owed();
+                let cause = if owed { Cause::TERMINATOR_BALANCE } else { Cause::ORIGINATOR_BALANCE };
+                (grant, AccountId(*account), amount, cause)
             }
             Reply::Granted { grant, account, amount, cause } => (grant, AccountId(*account), amount, Cause(*cause)),
             Reply::Closed { grant } => {

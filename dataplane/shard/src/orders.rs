@@ -231,7 +231,7 @@ impl Shard {
                 }
                 Entry::Reserved { call, reserved, account } => {
                     if self.table.get(call).is_some() {
-                        self.step(clock, call, out, |call, ctx| call.on_reserved(ctx, reserved));
+                        self.step(clock, call, out, |call, ctx| call.on_reserved(ctx, account, reserved));
                     } else if let Ok(reserved) = reserved {
                         let used = alloc::vec::Vec::new();
                         self.ask_home(Entry::Settle { account, reserved, used }, out);

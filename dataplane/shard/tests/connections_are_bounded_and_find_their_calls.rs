@@ -137,7 +137,8 @@ fn host_of(transport: Choice) -> String {
 
 fn model(first: Choice) -> Model {
     let carrier = |id: u32| Carrier { id: CarrierId(id), code: format!("carrier-{id}"), ..Carrier::default() };
-    let account = |id: u32| Account { id: AccountId(id), carrier: CarrierId(id), currency: Currency::USD };
+    let account =
+        |id: u32| Account { id: AccountId(id), carrier: CarrierId(id), currency: Currency::USD, ..Account::default() };
     let egress = |id: u32, address: &str, transport: Choice| EgressTrunk {
         id: EgressTrunkId(id),
         code: format!("out-{id}"),

@@ -56,9 +56,9 @@ fn start(known: OpenCall, read: &mut impl FnMut(Place) -> io::Result<Record>) ->
         return Ok(None);
     }
     if let Some(place) = known.paid
-        && let Record::Paid { reserved, paid_ms, .. } = read(place)?
+        && let Record::Paid { reserved, owed_reserved, paid_ms, .. } = read(place)?
     {
-        (start.reserved, start.paid_ms) = (reserved, paid_ms);
+        (start.reserved, start.owed_reserved, start.paid_ms) = (reserved, owed_reserved, paid_ms);
     }
     Ok(Some(Record::Start(start)))
 }

@@ -274,7 +274,11 @@ fn an_open_call_is_told_again_so_that_old_segments_are_not_needed() {
     let long = Cdr { call: started(1), ..Cdr::default() };
     let start = Start { call: long.clone(), attempt: long.clone(), ..Start::default() };
     running.hand(0, 1, bytes_of(&Record::Start(Box::new(start))));
-    running.hand(0, 2, bytes_of(&Record::Paid { call: started(1), reserved: Vec::new(), paid_ms: 77 }));
+    running.hand(
+        0,
+        2,
+        bytes_of(&Record::Paid { call: started(1), reserved: Vec::new(), owed_reserved: Vec::new(), paid_ms: 77 }),
+    );
     for ticket in 3..=60 {
         let short = Cdr { call: started(ticket), ..Cdr::default() };
         running.hand(0, ticket, bytes_of(&Record::Cdr(Box::new(short))));

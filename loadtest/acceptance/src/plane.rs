@@ -225,7 +225,8 @@ fn egress(address: SocketAddr, policy: Policy) -> EgressTrunk {
 
 fn model(sources: &[IpAddr], terminator: SocketAddr, policy: Policy) -> Model {
     let carrier = |id: u32| Carrier { id: CarrierId(id), code: format!("carrier-{id}"), ..Carrier::default() };
-    let account = |id: u32| Account { id: AccountId(id), carrier: CarrierId(id), currency: Currency::USD };
+    let account =
+        |id: u32| Account { id: AccountId(id), carrier: CarrierId(id), currency: Currency::USD, ..Account::default() };
     Model {
         revision: Revision(1),
         carriers: vec![carrier(1), carrier(2)],

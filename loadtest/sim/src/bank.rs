@@ -8,7 +8,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use cdr::Record;
+use cdr::{Cdr, Record};
 use ledger::{Account, Ask, Balance, Call, Grant, State};
 use panel::wire::{Reply, Want};
 use shard::book::{grant_of, grant_text};
@@ -98,20 +98,23 @@ impl Bank {
         let mut fresh = BTreeSet::new();
         for record in records {
             let Record::Cdr(cdr) = record else { continue };
-            let Some(sell) = cdr.sell.filter(|sell| cdr.attempt.0 == 0 && sell.price != Money::ZERO) else { continue };
-            for part in &cdr.grants {
+            for part in cdr.grants.iter().chain(&cdr.owed_grants) {
                 if let Some(known) = self.rows.grants.get(&part.grant) {
                     grants.entry(part.grant).or_insert(*known);
                 }
             }
-            let known = self.rows.posts.contains(&cdr.call) || !fresh.insert(cdr.call);
-            let call = Call { account: cdr.originator_account, price: sell.price, parts: &cdr.grants };
-            let Some(posted) = ledger::post(call, known, &mut grants) else { continue };
-            if posted.uncovered != Money::ZERO {
-                self.faults.push(format!("call {}: no grant covers {} of {}", cdr.call, posted.uncovered, sell.price));
+            let sides = sides(cdr);
+            let known = sides.is_empty() || self.rows.posts.contains(&cdr.call) || !fresh.insert(cdr.call);
+            for call in sides {
+                let Some(posted) = ledger::post(call, known, &mut grants) else { continue };
+                if posted.uncovered != Money::ZERO {
+                    let Call { account, price, .. } = call;
+                    let (id, open) = (cdr.call, posted.uncovered);
+                    self.faults.push(format!("call {id}: no grant of {account} covers {open} of {price}"));
+                }
+                commit.changes.push((call.account, posted.change));
+                commit.posts.push(cdr.call);
             }
-            commit.changes.push((call.account, posted.change));
-            commit.posts.push(cdr.call);
         }
         commit.grants = grants.into_values().collect();
         self.commit(commit);
@@ -165,4 +168,14 @@ impl Bank {
     pub fn row(&self, account: AccountId) -> Balance {
         self.rows.accounts.get(&account).copied().unwrap_or_default()
     }
+}
+
+/// What a call's record takes from whom: its price from the originator's funds, its cost from what the terminator may be owed.
+fn sides(cdr: &Cdr) -> Vec<Call<'_>> {
+    let sell = cdr.sell.map(|sell| Call { account: cdr.originator_account, price: sell.price, parts: &cdr.grants });
+    let limited = crate::prices::is_limited(cdr.terminator_account.0);
+    let account = cdr.terminator_account.owed();
+    let buy = cdr.buy.filter(|_| limited).map(|buy| Call { account, price: buy.price, parts: &cdr.owed_grants });
+    let costs = |call: &Call<'_>| cdr.attempt.0 == 0 && call.price != Money::ZERO;
+    sell.into_iter().chain(buy).filter(costs).collect()
 }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use crate::judge;
 use crate::story::{
-    CallStory, CalleeManner, CallerManner, Flaw, MS, ORIGINATORS, SECOND, Story, Strife, TERMINATORS, Weather,
+    CallStory, CalleeManner, CallerManner, Flaw, MS, ORIGINATORS, PLENTY, SECOND, Story, Strife, TERMINATORS, Weather,
 };
 use crate::world::World;
 
@@ -85,7 +85,8 @@ pub fn plain() -> Story {
         crash: None,
         away: 0,
         republish: None,
-        funds: [1_000_000_000_000; ORIGINATORS],
+        owed: [PLENTY; TERMINATORS],
+        funds: [PLENTY; ORIGINATORS],
         strife: Strife::default(),
     }
 }

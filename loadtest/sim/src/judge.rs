@@ -11,7 +11,7 @@ use units::{AccountId, CallId, Cause, EgressTrunkId, IngressTrunkId, Money};
 
 use crate::caller::{GIVE_UP, State};
 use crate::prices;
-use crate::story::{CallerManner, Flaw, MS, ORIGINATORS, TroubleKind};
+use crate::story::{CallerManner, Flaw, MS, ORIGINATORS, TERMINATORS, TroubleKind};
 use crate::world::World;
 
 /// Trunks and accounts of every story have numbers up to this.
@@ -36,8 +36,10 @@ pub fn judge(world: &World<'_>) -> Result<(), String> {
 
 /// I4 and I5: what the ledger took is what the records say, each once, and nothing is held.
 fn money_agrees(world: &World<'_>) -> Result<(), String> {
-    for id in 1..=ORIGINATORS as u32 {
-        let (row, billed) = (world.bank.row(AccountId(id)), world.sums.billed(AccountId(id)));
+    let originators = (1..=ORIGINATORS as u32).map(AccountId);
+    let terminators = (0..TERMINATORS as u32 - 1).map(|index| AccountId(prices::TERMINATOR_BASE + index).owed());
+    for id in originators.chain(terminators) {
+        let (row, billed) = (world.bank.row(id), world.sums.billed(id));
         if row.settled.nanos() != billed {
             return Err(format!("account {id}: its records bill {billed}, the ledger took {}", row.settled));
         }
@@ -90,7 +92,7 @@ fn nothing_is_left(world: &World<'_>) -> Result<(), String> {
         for id in 1..=TRUNKS_MAX {
             let (ingress, egress) = (Holder::Ingress(IngressTrunkId(id)), Holder::Egress(EgressTrunkId(id)));
             let taken = shard.book().taken(ingress) + shard.book().taken(egress);
-            let reserved = shard.book().reserved(AccountId(id));
+            let reserved = shard.book().reserved(AccountId(id)) + shard.book().reserved(AccountId(id).owed());
             if taken > 0 || reserved != Money::ZERO {
                 return Err(format!(
                     "at the end trunks {id} still have {taken} calls, account {id} {reserved} reserved"

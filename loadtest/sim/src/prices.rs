@@ -94,6 +94,11 @@ pub fn line_of(deck: u32, revision: u64, called: &str) -> Option<Line> {
     all.max_by_key(|line| line.prefix.len())
 }
 
+/// Whether what a carrier may be owed is limited: that of all terminators but the last.
+pub fn is_limited(id: u32) -> bool {
+    (TERMINATOR_BASE..TERMINATOR_BASE + TERMINATORS as u32 - 1).contains(&id)
+}
+
 /// The address that an originator calls from.
 pub fn originator_address(index: usize) -> SocketAddr {
     SocketAddr::from(([127, 0, 1, 1 + index as u8], 5_060))
@@ -169,7 +174,12 @@ pub fn model(revision: u64) -> Model {
         code: alloc::format!("carrier-{id}"),
         ..Carrier::default()
     });
-    let accounts = companies.map(|id| Account { id: AccountId(id), carrier: CarrierId(id), currency: Currency::USD });
+    let accounts = companies.map(|id| Account {
+        id: AccountId(id),
+        carrier: CarrierId(id),
+        currency: Currency::USD,
+        owed_limited: is_limited(id),
+    });
     let buy = (TERMINATOR_BASE..TERMINATOR_BASE + TERMINATORS as u32).map(|id| deck(id, revision));
     let route = |index| PlanRoute { egress_trunk: EgressTrunkId(1 + index), ..PlanRoute::default() };
     Model {

@@ -14,6 +14,8 @@ pub const SECOND: u64 = 1_000_000;
 pub const TERMINATORS: usize = 3;
 /// Carriers that send calls.
 pub const ORIGINATORS: usize = 3;
+/// More nano-units than any story spends.
+pub const PLENTY: i64 = 1_000_000_000_000;
 /// Answered calls are released by the switch after this, if nobody else does: the trunks' setting in every story.
 pub const TALK_MAX_S: u32 = 60;
 
@@ -192,6 +194,8 @@ pub struct Story {
     pub republish: Option<u64>,
     /// Each originator's money in nano-units.
     pub funds: [i64; ORIGINATORS],
+    /// What each terminator may be owed in nano-units; nothing limits the last.
+    pub owed: [i64; TERMINATORS],
     /// What goes wrong between nodes and ledger.
     pub strife: Strife,
 }
@@ -226,6 +230,7 @@ impl Story {
             away: chance.between(50 * MS, 3 * SECOND),
             republish: chance.happens(300).then(|| chance.below(span)),
             funds: [0; ORIGINATORS].map(|_: i64| funds(&mut chance)),
+            owed: [PLENTY; TERMINATORS],
             strife: Strife {
                 troubles: gone.map(|from| apart(from, &mut chance)).into_iter().collect(),
                 doubled: 100,
@@ -261,7 +266,8 @@ impl Story {
         let weather = Weather { lost: plain.weather.lost.min(10), ..plain.weather };
         let funds = [0; ORIGINATORS].map(|_: i64| scarce(&mut chance));
         let crash = if chance.happens(500) { Some(cue(&mut chance)) } else { plain.crash };
-        Story { nodes, funds, strife, weather, crash, ..plain }
+        let owed = [0; TERMINATORS].map(|_: i64| if chance.happens(500) { PLENTY } else { scarce(&mut chance) });
+        Story { nodes, funds, owed, strife, weather, crash, ..plain }
     }
 
     /// The call that a number belongs to.
@@ -306,7 +312,7 @@ fn trouble(chance: &mut Chance, nodes: usize, span: u64) -> Trouble {
 fn scarce(chance: &mut Chance) -> i64 {
     match chance.below(6) {
         0 => 0,
-        1 => 1_000_000_000_000,
+        1 => PLENTY,
         _ => chance.between(500_000, 150_000_000) as i64,
     }
 }
@@ -326,7 +332,7 @@ fn funds(chance: &mut Chance) -> i64 {
     match chance.below(8) {
         0 => 0,
         1 | 2 => chance.between(1_000_000, 400_000_000) as i64,
-        _ => 1_000_000_000_000,
+        _ => PLENTY,
     }
 }
 

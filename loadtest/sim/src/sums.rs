@@ -14,7 +14,7 @@ use units::{AccountId, CallId};
 use crate::prices::{self, Line};
 use crate::story::MS;
 
-/// A call that has started and not ended.
+/// One side of a call that has started and not ended: the originator's, or what a terminator may be owed.
 #[derive(Clone, Debug)]
 struct Running {
     account: AccountId,
@@ -35,7 +35,7 @@ impl Running {
     }
 }
 
-/// What a call has delivered that is over, until its record is safe.
+/// What one side of a call has delivered that is over, until its record is safe.
 #[derive(Clone, Copy, Debug)]
 struct Ended {
     account: AccountId,
@@ -61,8 +61,8 @@ struct Sum {
 #[derive(Clone, Debug, Default)]
 pub struct Sums {
     accounts: BTreeMap<AccountId, Sum>,
-    running: BTreeMap<CallId, Running>,
-    ended: BTreeMap<CallId, Ended>,
+    running: BTreeMap<(CallId, AccountId), Running>,
+    ended: BTreeMap<(CallId, AccountId), Ended>,
 }
 
 impl Sums {
@@ -76,29 +76,39 @@ impl Sums {
         match record {
             Record::Start(start) => self.on_start(node, start),
             Record::Cdr(cdr) if cdr.attempt.0 == 0 => {
-                let Some(running) = self.running.remove(&cdr.call) else { return };
-                let answered = running.answered.is_some();
-                let believed = running.stood_still || cdr.answered_ms.is_none();
-                let delivered = if believed { price_of(cdr) } else { running.cost(now) };
-                let account = running.account;
-                self.ended.insert(cdr.call, Ended { account, node, delivered, answered });
+                for side in sides(cdr) {
+                    self.on_end(now, node, cdr, side);
+                }
             }
             _ => {}
         }
     }
 
+    fn on_end(&mut self, now: u64, node: usize, cdr: &Cdr, side: Side) {
+        let key = (cdr.call, side.account);
+        let Some(running) = self.running.remove(&key) else { return };
+        let answered = running.answered.is_some();
+        let believed = running.stood_still || cdr.answered_ms.is_none();
+        let delivered = if believed { side.price } else { running.cost(now) };
+        self.ended.insert(key, Ended { account: side.account, node, delivered, answered });
+    }
+
     fn on_start(&mut self, node: usize, start: &Start) {
         let call = &start.call;
-        let line = prices::line_of(prices::SELL_DECK, call.revision.0, call.called_routed.as_str());
-        let (account, ingress_call_id) = (call.originator_account, call.ingress_call_id.clone());
-        let running = Running { account, line, ingress_call_id, node, answered: None, stood_still: false };
-        self.running.insert(call.call, running);
+        for Side { account, deck, .. } in sides(call) {
+            let line = prices::line_of(deck, call.revision.0, call.called_routed.as_str());
+            let ingress_call_id = call.ingress_call_id.clone();
+            let running = Running { account, line, ingress_call_id, node, answered: None, stood_still: false };
+            self.running.insert((call.call, account), running);
+        }
     }
 
     /// An answer leaves for the caller with this Call-ID.
     pub fn on_answer(&mut self, now: u64, call_id: &str) {
-        let mut own = self.running.values_mut().filter(|running| running.ingress_call_id == call_id);
-        if let Some(running) = own.next_back() {
+        let own = self.running.iter_mut().filter(|(_, running)| running.ingress_call_id == call_id);
+        let own: Vec<_> = own.collect();
+        let Some(last) = own.last().map(|((call, _), _)| *call) else { return };
+        for (_, running) in own.into_iter().filter(|((call, _), _)| *call == last) {
             running.answered.get_or_insert(now);
         }
     }
@@ -109,28 +119,32 @@ impl Sums {
         if cdr.attempt.0 > 0 {
             return Ok(());
         }
-        let price = price_of(cdr);
-        let delivered = self.ended.remove(&cdr.call).map_or(price, |ended| ended.delivered);
-        let sum = self.accounts.entry(cdr.originator_account).or_default();
+        sides(cdr).into_iter().try_for_each(|side| self.on_side_safe(now, cdr.call, side, cut))
+    }
+
+    fn on_side_safe(&mut self, now: u64, call: CallId, side: Side, cut: bool) -> Result<(), String> {
+        let Side { account, price, .. } = side;
+        let delivered = self.ended.remove(&(call, account)).map_or(price, |ended| ended.delivered);
+        let sum = self.accounts.entry(account).or_default();
         sum.billed += price;
         sum.delivered += delivered;
         if cut {
             sum.lost += (delivered - price).max(0);
         } else if delivered > price {
-            return Err(format!("call {} delivered {delivered} and is billed {price}", cdr.call));
+            return Err(format!("call {call} delivered {delivered} to {account} and is billed {price}"));
         }
-        self.check(now, cdr.originator_account)
+        self.check(now, account)
     }
 
     /// A node is dead: what its calls have delivered by this moment is all that they will.
     pub fn on_kill(&mut self, now: u64, node: usize) -> Result<(), String> {
         let accounts: Vec<AccountId> = self.accounts.keys().copied().collect();
         accounts.into_iter().try_for_each(|account| self.check(now, account))?;
-        let own = self.running.iter().filter(|(_, running)| running.node == node).map(|(call, _)| *call);
-        for call in own.collect::<Vec<CallId>>() {
-            let Some(running) = self.running.remove(&call) else { continue };
+        let own = self.running.iter().filter(|(_, running)| running.node == node).map(|(key, _)| *key);
+        for key in own.collect::<Vec<_>>() {
+            let Some(running) = self.running.remove(&key) else { continue };
             let (account, answered) = (running.account, running.answered.is_some());
-            self.ended.insert(call, Ended { account, node, delivered: running.cost(now), answered });
+            self.ended.insert(key, Ended { account, node, delivered: running.cost(now), answered });
         }
         Ok(())
     }
@@ -139,7 +153,7 @@ impl Sums {
     pub fn on_restart(&mut self, node: usize) -> Result<(), String> {
         let lost = self.ended.iter().find(|(_, ended)| ended.node == node && ended.answered);
         if let Some((call, ended)) = lost {
-            return Err(format!("call {call} was answered and is forgotten: {ended:?}"));
+            return Err(format!("call {call:?} was answered and is forgotten: {ended:?}"));
         }
         self.ended.retain(|_, ended| ended.node != node);
         Ok(())
@@ -179,6 +193,19 @@ impl Sums {
     }
 }
 
-fn price_of(cdr: &Cdr) -> i64 {
-    cdr.sell.map_or(0, |sell| sell.price.nanos())
+/// Who pays a call's price, or is owed its cost up to a limit, by which deck, and what its record says.
+struct Side {
+    account: AccountId,
+    deck: u32,
+    price: i64,
+}
+
+fn sides(cdr: &Cdr) -> Vec<Side> {
+    let price = |priced: Option<cdr::Priced>| priced.map_or(0, |priced| priced.price.nanos());
+    let (account, company) = (cdr.originator_account, cdr.terminator_account);
+    let mut sides = alloc::vec![Side { account, deck: prices::SELL_DECK, price: price(cdr.sell) }];
+    if prices::is_limited(company.0) {
+        sides.push(Side { account: company.owed(), deck: company.0, price: price(cdr.buy) });
+    }
+    sides
 }

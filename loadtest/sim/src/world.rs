@@ -20,7 +20,7 @@ use crate::caller::{Caller, Out};
 use crate::chance::Chance;
 use crate::disk::Disk;
 use crate::node::{self, Node};
-use crate::prices::originator_address;
+use crate::prices::{TERMINATOR_BASE, originator_address};
 use crate::story::{Crash, MS, ORIGINATORS, SECOND, Story, TroubleKind};
 use crate::sums::Sums;
 use money::{Answer, Link, Request};
@@ -180,6 +180,9 @@ impl<'a> World<'a> {
     fn plan(&mut self) {
         for originator in 0..ORIGINATORS {
             self.pay(originator, self.story.funds[originator]);
+        }
+        for (index, owed) in self.story.owed.into_iter().enumerate() {
+            self.fund(AccountId(TERMINATOR_BASE + index as u32).owed(), owed);
         }
         for index in 0..self.story.calls.len() {
             self.at(SECOND + self.story.calls[index].at, Event::Start(index));
@@ -452,7 +455,10 @@ impl<'a> World<'a> {
     }
 
     fn pay(&mut self, originator: usize, amount: i64) {
-        let account = AccountId(1 + originator as u32);
+        self.fund(AccountId(1 + originator as u32), amount);
+    }
+
+    fn fund(&mut self, account: AccountId, amount: i64) {
         self.bank.fund(account, amount);
         self.sums.fund(account, amount);
         self.replicate(0, None);

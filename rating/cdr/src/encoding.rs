@@ -14,8 +14,8 @@ use crate::record::{Cdr, GrantPart, Party, Priced, Quality, Record, Stages, Star
 
 /// The first byte of every record that this program writes. Version 1 had prices without tax, exchange and first-interval rate,
 /// version 2 no location routing number, jurisdiction and class of rates, version 3 no grants that are told again, version 4
-/// of media no order, bursts, first packet and round trip.
-const VERSION: u8 = 5;
+/// of media no order, bursts, first packet and round trip, version 5 nothing of what terminators may be owed.
+const VERSION: u8 = 6;
 
 mod kind {
     pub const BOOT: u8 = 1;
@@ -63,11 +63,13 @@ impl Record {
                 write_cdr(&mut out, &start.attempt);
                 out.u64(start.answered.micros());
                 write_parts(&mut out, &start.reserved);
+                write_parts(&mut out, &start.owed_reserved);
                 out.u64(start.paid_ms)
             }
-            Record::Paid { call, reserved, paid_ms } => {
+            Record::Paid { call, reserved, owed_reserved, paid_ms } => {
                 out.u8(kind::PAID).call(*call);
                 write_parts(&mut out, reserved);
+                write_parts(&mut out, owed_reserved);
                 out.u64(*paid_ms)
             }
             Record::Mark { shard, now, wall } => out.u8(kind::MARK).u16(shard.0).u64(now.micros()).i64(wall.micros()),
@@ -136,9 +138,15 @@ fn read(input: &mut Input<'_>, version: u8) -> Option<Record> {
             attempt: read_cdr(input, version)?,
             answered: Instant::from_micros(input.u64()?),
             reserved: read_parts(input)?,
+            owed_reserved: read_owed(input, version)?,
             paid_ms: input.u64()?,
         })),
-        kind::PAID => Record::Paid { call: input.call()?, reserved: read_parts(input)?, paid_ms: input.u64()? },
+        kind::PAID => Record::Paid {
+            call: input.call()?,
+            reserved: read_parts(input)?,
+            owed_reserved: read_owed(input, version)?,
+            paid_ms: input.u64()?,
+        },
         kind::MARK => {
             Record::Mark { shard: ShardId(input.u16()?), now: Instant::from_micros(input.u64()?), wall: wall(input)? }
         }
@@ -185,6 +193,7 @@ fn write_cdr(out: &mut Output<'_>, cdr: &Cdr) {
     out.blob(&cdr.decision).number(&cdr.lrn).u8(cdr.jurisdiction as u8);
     write_flow(out, &cdr.ingress_media);
     write_flow(out, &cdr.egress_media);
+    write_parts(out, &cdr.owed_grants);
 }
 
 /// Ends a chain of writes.
@@ -217,6 +226,7 @@ fn read_cdr(input: &mut Input<'_>, version: u8) -> Option<Cdr> {
         sell: input.option(read_priced)?,
         buy: input.option(read_priced)?,
         grants: read_parts(input)?,
+        owed_grants: Vec::new(),
         ingress_address: input.option(Input::address)?,
         egress_address: input.option(Input::address)?,
         ingress_call_id: input.text()?,
@@ -233,6 +243,7 @@ fn read_cdr(input: &mut Input<'_>, version: u8) -> Option<Cdr> {
         read_flow(input, &mut cdr.ingress_media)?;
         read_flow(input, &mut cdr.egress_media)?;
     }
+    cdr.owed_grants = read_owed(input, version)?;
     Some(cdr)
 }
 
@@ -255,6 +266,11 @@ fn write_parts(out: &mut Output<'_>, parts: &[GrantPart]) {
 fn read_parts(input: &mut Input<'_>) -> Option<Vec<GrantPart>> {
     let count = input.u32()? as usize;
     input.list(count, |input| Some(GrantPart { grant: input.grant()?, amount: input.money()? }))
+}
+
+/// Parts of what terminators may be owed; records before version 6 know none.
+fn read_owed(input: &mut Input<'_>, version: u8) -> Option<Vec<GrantPart>> {
+    if version > 5 { read_parts(input) } else { Some(Vec::new()) }
 }
 
 fn write_priced(out: &mut Output<'_>, priced: &Priced) {

@@ -71,6 +71,7 @@ impl Horizon {
                     && let Ok(Record::Cdr(cdr)) = Record::decode(payload)
                 {
                     self.use_up(&cdr.grants);
+                    self.use_up(&cdr.owed_grants);
                 }
             }
             Glimpse::Cdr(call, attempt) => {

@@ -147,6 +147,8 @@ pub struct Cdr {
     pub buy: Option<Priced>,
     /// Which grants the sell price was taken from; on the call record.
     pub grants: Vec<GrantPart>,
+    /// Which grants the buy price was taken from, where what the terminator may be owed is limited; on the call record.
+    pub owed_grants: Vec<GrantPart>,
     /// The originator's signalling address.
     pub ingress_address: Option<SocketAddr>,
     /// The terminator's signalling address.
@@ -205,6 +207,8 @@ pub struct Start {
     pub answered: Instant,
     /// Money reserved so far, by grant.
     pub reserved: Vec<GrantPart>,
+    /// What is reserved of what the terminator may be owed; empty where nothing limits that.
+    pub owed_reserved: Vec<GrantPart>,
     /// How long the reserve lasts, in milliseconds from the answer.
     pub paid_ms: u64,
 }
@@ -227,6 +231,8 @@ pub enum Record {
         call: CallId,
         /// All money reserved so far, by grant.
         reserved: Vec<GrantPart>,
+        /// The same of what the terminator may be owed.
+        owed_reserved: Vec<GrantPart>,
         /// How long the reserve lasts, in milliseconds from the answer.
         paid_ms: u64,
     },

@@ -101,7 +101,7 @@ pub fn replay(
     let calls = core::mem::take(&mut past.calls).into_values();
     for open in calls.filter(|_| !mutant::is(Mutant::CutCallForgotten)) {
         let (call, attempt) = past.cut(&open, crash, price);
-        past.use_up(&call.grants);
+        past.use_up(&call);
         books.written_off.extend(unbilled(&open, &call, price));
         books.cut.extend(attempt);
         books.cut.push(call);
@@ -155,9 +155,10 @@ impl Past {
                     self.calls.insert(start.call.call, Open { start, attempt: None });
                 }
             }
-            Record::Paid { call, reserved, paid_ms } => {
+            Record::Paid { call, reserved, owed_reserved, paid_ms } => {
                 if let Some(open) = self.calls.get_mut(&call) {
                     open.start.reserved = reserved;
+                    open.start.owed_reserved = owed_reserved;
                     open.start.paid_ms = paid_ms;
                 }
             }
@@ -190,7 +191,7 @@ impl Past {
         if cdr.attempt.0 == 0 {
             self.calls.remove(&cdr.call);
             if self.ended.insert(cdr.call) {
-                self.use_up(&cdr.grants);
+                self.use_up(&cdr);
             }
         } else if let Some(open) = self.calls.get_mut(&cdr.call)
             && open.start.attempt.attempt == cdr.attempt
@@ -213,8 +214,9 @@ impl Past {
         ends.filter_map(|(grant, used)| Some(Closing { grant, account: account(&grant)?, used })).collect()
     }
 
-    fn use_up(&mut self, parts: &[GrantPart]) {
-        for part in parts {
+    fn use_up(&mut self, call: &Cdr) {
+        let counts = !mutant::is(Mutant::OwedForgotten);
+        for part in call.grants.iter().chain(call.owed_grants.iter().filter(|_| counts)) {
             *self.used.entry(part.grant).or_default() += part.amount;
         }
     }
@@ -248,6 +250,7 @@ impl Past {
         let mut call = end(&start.call);
         let attempt = if open.attempt.is_some() { None } else { Some(end(&start.attempt)) };
         call.grants = parts_for(call.sell.map_or(Money::ZERO, |sell| sell.price), &start.reserved);
+        call.owed_grants = parts_for(call.buy.map_or(Money::ZERO, |buy| buy.price), &start.owed_reserved);
         (call, attempt)
     }
 }

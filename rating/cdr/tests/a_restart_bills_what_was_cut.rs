@@ -37,6 +37,7 @@ fn start(call: CallId, reserved: &[GrantPart], paid_ms: u64) -> Record {
         attempt,
         answered: ms(10_000),
         reserved: reserved.to_vec(),
+        owed_reserved: Vec::new(),
         paid_ms,
     }))
 }
@@ -82,7 +83,12 @@ fn a_call_ends_at_the_last_mark_of_its_shard() {
 fn a_call_is_never_billed_beyond_what_was_paid() {
     let call = start(call_id(1), &[part(1, 3_000)], 3_000);
     cut(&[boot(1), call.clone(), mark(0, 70_000)], 3_000, &[part(1, 3_000)]);
-    let more = Record::Paid { call: call_id(1), reserved: vec![part(1, 3_000), part(2, 9_000)], paid_ms: 12_000 };
+    let more = Record::Paid {
+        call: call_id(1),
+        reserved: vec![part(1, 3_000), part(2, 9_000)],
+        owed_reserved: vec![],
+        paid_ms: 12_000,
+    };
     cut(&[boot(1), call, more, mark(0, 18_000)], 8_000, &[part(1, 3_000), part(2, 5_000)]);
 }
 
@@ -131,6 +137,19 @@ fn a_second_start_owes_nothing_for_calls_that_the_first_billed() {
     story.extend([granted(1, 100_000), mark(0, 50_000)]);
     let second = books(&story);
     assert_eq!((second.cut.len(), second.grants.as_slice()), (0, &[open(1, 100_000, 2_000)][..]));
+}
+
+#[test]
+fn what_a_cut_call_cost_is_taken_from_what_its_terminator_may_be_owed() {
+    let Record::Start(mut begun) = start(call_id(1), &[part(1, 60_000)], 60_000) else { panic!("it starts") };
+    begun.owed_reserved = vec![part(2, 60_000)];
+    let (call, reserved) = (call_id(1), vec![part(1, 60_000)]);
+    let grown = Record::Paid { call, reserved, owed_reserved: vec![part(2, 3_000), part(3, 60_000)], paid_ms: 60_000 };
+    let lent = [granted(1, 100_000), granted(2, 90_000), granted(3, 80_000)];
+    let story = [boot(1), Record::Start(begun), grown, mark(0, 15_500)];
+    let found = books(&lent.into_iter().chain(story).collect::<Vec<_>>());
+    assert_eq!(found.cut[1].owed_grants, [part(2, 3_000), part(3, 2_500)]);
+    assert_eq!(found.grants, [open(1, 100_000, 5_500), open(2, 90_000, 3_000), open(3, 80_000, 2_500)]);
 }
 
 #[test]

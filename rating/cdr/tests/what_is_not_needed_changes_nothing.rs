@@ -118,7 +118,12 @@ impl Journal {
             }
             Event::Pay(which, more) => {
                 if let Some((call, grant)) = self.pick(which) {
-                    self.write(Record::Paid { call, reserved: vec![part(grant, more)], paid_ms: more as u64 });
+                    self.write(Record::Paid {
+                        call,
+                        reserved: vec![part(grant, more)],
+                        owed_reserved: vec![],
+                        paid_ms: more as u64,
+                    });
                 }
             }
             Event::End(which, whole) => {
@@ -162,6 +167,7 @@ fn start(call: CallId, grant: u64, now_ms: u64) -> Record {
         attempt,
         answered: instant(now_ms),
         reserved: vec![part(grant, 400)],
+        owed_reserved: Vec::new(),
         paid_ms: 400,
     }))
 }

@@ -87,6 +87,7 @@ pub fn full() -> Cdr {
         sell: Some(price(&Terms { minimum_s: 30, increment_s: 6, free_s: 1, ..rich() }, 61_001)),
         buy: Some(price(&Terms { rounding: units::Rounding::Floor, decimals: 9, ..Terms::default() }, 61_002)),
         grants: vec![part(1, 5), part(2, -6)],
+        owed_grants: vec![part(4, 7)],
         ingress_address: Some("192.0.2.1:5060".parse().unwrap()),
         egress_address: Some("[2001:db8::1]:65535".parse().unwrap()),
         ingress_call_id: "a84b4c76e66710@pc33".into(),
@@ -115,12 +116,18 @@ pub fn one_of_each() -> Vec<Record> {
         attempt: full(),
         answered: Instant::from_micros(77),
         reserved: vec![part(3, 1_000)],
+        owed_reserved: vec![part(4, 9)],
         paid_ms: u64::MAX,
     };
     vec![
         Record::Boot { boot: 3, wall },
         Record::Start(Box::new(start)),
-        Record::Paid { call: call_id(4), reserved: vec![part(1, 1), part(2, 2)], paid_ms: 60_000 },
+        Record::Paid {
+            call: call_id(4),
+            reserved: vec![part(1, 1), part(2, 2)],
+            owed_reserved: vec![part(3, 4)],
+            paid_ms: 60_000,
+        },
         Record::Mark { shard: ShardId(1), now: Instant::from_micros(99), wall },
         Record::Cdr(Box::new(full())),
         Record::Cdr(Box::default()),

@@ -104,7 +104,8 @@ impl File {
         accounts.sort_by_key(|account| account.id);
         for account in accounts {
             self.record(layout::ACCOUNTS, |row, _| {
-                row.u32(account.id.0).u32(account.carrier.0).bytes(&account.currency.bytes()).u8(0);
+                row.u32(account.id.0).u32(account.carrier.0).bytes(&account.currency.bytes());
+                row.flag(account.owed_limited);
             });
         }
     }

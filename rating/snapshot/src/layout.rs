@@ -5,7 +5,7 @@ pub const MAGIC: [u8; 8] = *b"TANDSNAP";
 /// The first eight bytes of a deck's image.
 pub const DECK_MAGIC: [u8; 8] = *b"TANDDECK";
 /// The number of this layout; a reader refuses all others.
-pub const FORMAT: u32 = 8;
+pub const FORMAT: u32 = 9;
 
 /// Byte offsets in the header of either kind.
 pub mod header {
@@ -109,6 +109,8 @@ pub mod account {
     /// Accounts have no code; their carrier stands in its place.
     pub const CARRIER: usize = 4;
     pub const CURRENCY: usize = 8;
+    /// Whether what its carrier may be owed is limited.
+    pub const OWED_LIMITED: usize = 11;
     pub const SIZE: usize = 12;
 }
 

@@ -96,6 +96,15 @@ pub struct Account {
     pub carrier: CarrierId,
     /// What it counts in.
     pub currency: Currency,
+    /// What its carrier may be owed for calls that it takes is limited: each of them must be granted its cost.
+    pub owed_limited: bool,
+}
+
+impl Default for Account {
+    fn default() -> Account {
+        let (id, carrier) = (AccountId::default(), CarrierId::default());
+        Account { id, carrier, currency: Currency::USD, owed_limited: false }
+    }
 }
 
 /// What one unit of a currency is worth in the base currency, from a moment on until the next one of the same currency.

@@ -270,6 +270,8 @@ views! {
         carrier: CarrierId = |record| CarrierId(record.u32(account::CARRIER));
         /// What it counts in.
         currency: Currency = |record| Currency::from_bytes(record.chunk(account::CURRENCY)).unwrap_or(Currency::USD);
+        /// What its carrier may be owed is limited.
+        owed_limited: bool = |record| record.u8(account::OWED_LIMITED) != 0;
     }
 
     /// An ingress trunk.

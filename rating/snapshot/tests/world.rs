@@ -29,7 +29,8 @@ pub fn source(network: &str, bits: u8, port: u16) -> Source {
 pub fn small() -> Model {
     let carrier =
         |id: u32| Carrier { id: CarrierId(id), code: format!("carrier-{id}"), blocked: id == 3, ..Carrier::default() };
-    let account = |id: u32| Account { id: AccountId(id), carrier: CarrierId(id), currency: Currency::USD };
+    let account =
+        |id: u32| Account { id: AccountId(id), carrier: CarrierId(id), currency: Currency::USD, ..Account::default() };
     let egress = |id: u32| EgressTrunk {
         id: EgressTrunkId(id),
         code: format!("out-{id}"),

@@ -88,7 +88,12 @@ pub fn switch(seed: u64, rates: usize) -> Model {
         blocked: dice.once_in(8),
         ..Carrier::default()
     };
-    let account = |id, dice: &mut Dice| Account { id: AccountId(id), carrier: CarrierId(id), currency: currency(dice) };
+    let account = |id, dice: &mut Dice| Account {
+        id: AccountId(id),
+        carrier: CarrierId(id),
+        currency: currency(dice),
+        ..Account::default()
+    };
     Model {
         revision: Revision(1),
         carriers: (1..=CARRIERS).map(|id| carrier(id, dice)).collect(),

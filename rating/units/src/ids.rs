@@ -41,6 +41,26 @@ ids! {
     AttemptIndex(u8);
 }
 
+impl AccountId {
+    /// Set in the id of what may be owed; ids of accounts are below it.
+    const OWED: u32 = 1 << 31;
+
+    /// The other purse of the account: what its carrier may still be owed for calls that it takes.
+    pub const fn owed(self) -> AccountId {
+        AccountId(self.0 | AccountId::OWED)
+    }
+
+    /// True for what may be owed.
+    pub const fn is_owed(self) -> bool {
+        self.0 & AccountId::OWED != 0
+    }
+
+    /// The account, whichever purse of it this is.
+    pub const fn account(self) -> AccountId {
+        AccountId(self.0 & !AccountId::OWED)
+    }
+}
+
 /// A call's identity in every record: node, boot of the data plane, shard and a sequence, so that it is unique without asking anyone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallId {

@@ -40,6 +40,14 @@ pub enum Mutant {
     IdleGrantKept,
     /// Node: what the ledger does not answer is not asked again.
     NeverAskedAgain,
+    /// Node: an attempt goes out although nothing was reserved of what its terminator may be owed.
+    OwedNotReserved,
+    /// Node: what a failed attempt reserved of what its terminator may be owed is not freed.
+    OwedRestKept,
+    /// Node: a call talks on when its terminator may be owed nothing more.
+    TalksBeyondOwed,
+    /// Restart: what ended calls used of what their terminators may be owed is not counted.
+    OwedForgotten,
     /// Restart: calls that a crash cut are not billed.
     CutCallForgotten,
     /// Restart: grants that were asked for without an answer are not closed.
@@ -50,7 +58,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 18] = [
+    pub const ALL: [Mutant; 22] = [
         Mutant::LentTwice,
         Mutant::RefusalForgotten,
         Mutant::NoTombstone,
@@ -66,6 +74,10 @@ impl Mutant {
         Mutant::RestKept,
         Mutant::IdleGrantKept,
         Mutant::NeverAskedAgain,
+        Mutant::OwedNotReserved,
+        Mutant::OwedRestKept,
+        Mutant::TalksBeyondOwed,
+        Mutant::OwedForgotten,
         Mutant::CutCallForgotten,
         Mutant::UnansweredForgotten,
         Mutant::UseForgotten,

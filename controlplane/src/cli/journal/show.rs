@@ -58,11 +58,15 @@ pub fn object(spot: Spot, record: &Record) -> Value {
             "reserved": parts(&start.reserved),
             "paid_ms": start.paid_ms,
         }),
-        Record::Paid { reserved, paid_ms, .. } => json!({ "reserved": parts(reserved), "paid_ms": paid_ms }),
+        Record::Paid { reserved, owed_reserved, paid_ms, .. } => {
+            json!({ "reserved": parts(reserved), "owed_reserved": parts(owed_reserved), "paid_ms": paid_ms })
+        }
         Record::Mark { shard, now, wall } => {
             json!({ "shard": shard.0, "now_us": now.micros(), "wall": moment(*wall) })
         }
-        Record::Cdr(record) => json!({ "record": cdr::plain(record), "grants": parts(&record.grants) }),
+        Record::Cdr(record) => {
+            json!({ "record": cdr::plain(record), "grants": parts(&record.grants), "owed_grants": parts(&record.owed_grants) })
+        }
         Record::GrantAsked { grant, account } => json!({ "grant": digits(*grant), "account": account.0 }),
         Record::Granted { grant, account, amount } => {
             json!({ "grant": digits(*grant), "account": account.0, "amount": amount.to_string() })

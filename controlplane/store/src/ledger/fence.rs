@@ -46,7 +46,10 @@ impl Store {
         for row in tx.rows(sql, values).await? {
             let Some(step) = ::ledger::write_off(&grant_row(&row)?) else { continue };
             grants += 1;
-            *returned.entry(step.grant.account).or_default() += step.change.available;
+            // What may be owed is nobody's money.
+            if !step.grant.account.is_owed() {
+                *returned.entry(step.grant.account).or_default() += step.change.available;
+            }
             write(&mut tx, &step, true, "write_off").await?;
         }
         tx.commit().await?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ::ledger::{Balance, Call, Grant};
 use cdr::Cdr;
-use units::{AttemptIndex, GrantId, Money};
+use units::{AccountId, AttemptIndex, GrantId, Money};
 
 use crate::caps;
 use crate::error::Result;
@@ -19,7 +19,9 @@ pub(crate) async fn post(tx: &mut Tx, cdrs: &[&Cdr], known: &BTreeSet<u32>) -> R
     let mut changes: BTreeMap<u32, Balance> = BTreeMap::new();
     let (mut posts, mut entries) = (Vec::new(), Vec::new());
     let at = now();
-    let manners = caps::manners(tx, known.iter().copied()).await?;
+    let accounts = known.iter().copied().filter(|account| !AccountId(*account).is_owed());
+    let manners = caps::manners(tx, accounts).await?;
+    let is_netted = |account: AccountId| manners.get(&account.0).is_some_and(|manner| manner.netted);
     let mut note = |account: u32, kind: &str, id: &[u8; 16], change: Balance| {
         *changes.entry(account).or_default() += change;
         entries.push(entry_values(account, at, format!("{kind}:{}", hex(id)), kind, change, ""));
@@ -33,13 +35,25 @@ pub(crate) async fn post(tx: &mut Tx, cdrs: &[&Cdr], known: &BTreeSet<u32>) -> R
             // Records that were there before are not among these.
             let Some(posted) = ::ledger::post(call, false, &mut grants) else { continue };
             note(call.account.0, "post", &id, posted.change);
+            let purse = call.account.owed();
+            if known.contains(&purse.0) && is_netted(call.account) {
+                // What the carrier's own calls cost, it is owed less.
+                let price = call.price;
+                note(purse.0, "netted", &id, Balance { available: price, funds: price, ..Balance::default() });
+            }
             posts.push(args![id, call.account.0, call.price, posted.uncovered, at]);
         }
         if let Some(buy) = cdr.buy.filter(|buy| buy.price != Money::ZERO)
             && known.contains(&cdr.terminator_account.0)
         {
-            let netted = manners.get(&cdr.terminator_account.0).is_some_and(|manner| manner.netted);
-            note(cdr.terminator_account.0, "cost", &id, owe(buy.price, netted));
+            let account = cdr.terminator_account;
+            note(account.0, "cost", &id, owe(buy.price, is_netted(account)));
+            let call = Call { account: account.owed(), price: buy.price, parts: &cdr.owed_grants };
+            if known.contains(&call.account.0)
+                && let Some(posted) = ::ledger::post(call, false, &mut grants)
+            {
+                note(call.account.0, "owed", &id, posted.change);
+            }
         }
     }
     let posted = posts.len() as u64;
@@ -47,7 +61,7 @@ pub(crate) async fn post(tx: &mut Tx, cdrs: &[&Cdr], known: &BTreeSet<u32>) -> R
     tx.insert_many("INSERT INTO", "ledger_entries", ENTRY_COLUMNS, entries).await?;
     for (account, change) in changes {
         apply(tx, account, change).await?;
-        if change.settled != Money::ZERO {
+        if change.settled != Money::ZERO && !AccountId(account).is_owed() {
             let manner = manners.get(&account).cloned().unwrap_or_default();
             caps::spend(tx, account, &manner, change.settled, at).await?;
         }
@@ -63,7 +77,8 @@ pub(crate) async fn post(tx: &mut Tx, cdrs: &[&Cdr], known: &BTreeSet<u32>) -> R
 
 /// The grants that these records name.
 async fn needed_grants(tx: &mut Tx, cdrs: &[&Cdr]) -> Result<BTreeMap<GrantId, Grant>> {
-    let wanted: BTreeSet<GrantId> = cdrs.iter().flat_map(|cdr| &cdr.grants).map(|part| part.grant).collect();
+    let wanted: BTreeSet<GrantId> =
+        cdrs.iter().flat_map(|cdr| cdr.grants.iter().chain(&cdr.owed_grants)).map(|part| part.grant).collect();
     let wanted: Vec<GrantId> = wanted.into_iter().collect();
     let mut found = BTreeMap::new();
     for block in wanted.chunks(500) {

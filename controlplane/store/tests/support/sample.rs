@@ -41,6 +41,7 @@ pub fn account(code: &str, carrier: u32) -> AccountDraft {
         credit_limit: None,
         caps: store::Caps::default(),
         netted: false,
+        owed_limit: None,
         thresholds: store::Thresholds::default(),
     }
 }
@@ -161,6 +162,7 @@ pub fn call(world: World, sequence: u64, price: &str, grants: &[(GrantId, &str)]
         sell: Some(sell),
         buy: Some(Priced { terms: buy_terms, billed_s: 61, price: half, ..Priced::default() }),
         grants: grants.iter().map(|(grant, amount)| GrantPart { grant: *grant, amount: money(amount) }).collect(),
+        owed_grants: Vec::new(),
         ingress_address: Some("127.0.1.1:5060".parse().unwrap()),
         egress_address: Some("[::1]:5070".parse().unwrap()),
         ingress_call_id: "abc@127.0.1.1".into(),

@@ -57,6 +57,9 @@ pub struct Account {
     pub month_cap: Option<Amount>,
     /// What we owe the carrier counts as its money: one balance for both directions.
     pub netted: bool,
+    /// What the carrier may be owed for calls that it takes, 0 if it is paid in advance; it bounds the balance where that is netted.
+    /// Routes to it are skipped beyond that with cause 323. Absent for no limit.
+    pub owed_limit: Option<Amount>,
     /// Somebody is told when the balance falls below this.
     pub notice_low: Option<Amount>,
     /// Somebody is told when the balance rises above this.
@@ -104,6 +107,8 @@ pub struct AccountNew {
     /// What we owe the carrier counts as its money: one balance for both directions.
     #[serde(default)]
     pub netted: bool,
+    /// What the carrier may be owed for calls that it takes, 0 or more; absent for no limit.
+    pub owed_limit: Option<Amount>,
     /// Somebody is told when the balance falls below this.
     pub notice_low: Option<Amount>,
     /// Somebody is told when the balance rises above this.
@@ -138,6 +143,10 @@ pub struct AccountPatch {
     pub month_cap: Option<Option<Amount>>,
     /// What we owe the carrier counts as its money.
     pub netted: Option<bool>,
+    /// What the carrier may be owed for calls that it takes; null takes the limit away.
+    #[serde(default, deserialize_with = "crate::extract::given")]
+    #[schema(value_type = Option<Amount>)]
+    pub owed_limit: Option<Option<Amount>>,
     /// Somebody is told when the balance falls below this; null for nobody.
     #[serde(default, deserialize_with = "crate::extract::given")]
     #[schema(value_type = Option<Amount>)]
@@ -324,6 +333,7 @@ impl Shown for Account {
             day_cap: stored.caps.day.map(Amount),
             month_cap: stored.caps.month.map(Amount),
             netted: stored.netted,
+            owed_limit: stored.owed_limit.map(Amount),
             notice_low: stored.thresholds.low.map(Amount),
             notice_high: stored.thresholds.high.map(Amount),
             notice_mail: stored.thresholds.mail.clone(),
@@ -385,6 +395,7 @@ impl AccountNew {
                 month: self.month_cap.map(|cap| cap.0),
             },
             netted: self.netted,
+            owed_limit: self.owed_limit.map(|limit| limit.0),
             thresholds: Thresholds {
                 low: self.notice_low.map(|low| low.0),
                 high: self.notice_high.map(|high| high.0),
@@ -405,6 +416,7 @@ impl AccountPatch {
         set(&mut draft.caps.day, amount(self.day_cap));
         set(&mut draft.caps.month, amount(self.month_cap));
         set(&mut draft.netted, self.netted);
+        set(&mut draft.owed_limit, amount(self.owed_limit));
         set(&mut draft.thresholds.low, amount(self.notice_low));
         set(&mut draft.thresholds.high, amount(self.notice_high));
         set(&mut draft.thresholds.mail, self.notice_mail);

@@ -38,6 +38,8 @@ pub struct Spent {
     pub spent_this_month: Amount,
     /// Seconds until what is available is spent at the pace of yesterday and today; absent if it does not run out.
     pub runway_s: Option<u64>,
+    /// What its carrier may still be owed, what is lent to nodes apart; absent where nothing limits it.
+    pub may_owe: Option<Amount>,
 }
 
 /// The path of balances.
@@ -58,6 +60,7 @@ async fn list(_caller: May<rights::Read>, State(app): State<App>) -> Answered<Js
             spent_today: Amount(spending.day),
             spent_this_month: Amount(spending.month),
             runway_s: spending.runway_s,
+            may_owe: spending.may_owe.map(Amount),
         });
     }
     Ok(Json(Balances { data, as_of: Time::now() }))

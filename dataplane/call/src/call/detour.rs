@@ -119,6 +119,7 @@ impl Call {
         let attempt = self.attempts.last_mut()?;
         attempt.redirects += 1;
         attempt.candidate.buy = buy;
+        self.owed.terms = buy;
         attempt.address = hop.remote;
         Some(())
     }
@@ -134,7 +135,7 @@ impl Call {
         let guard = ctx.view.plan(candidate.plan).map_or(Money::ZERO, |plan| plan.margin_min());
         let sell = self.sell?;
         let least = ctx.policies.choice(candidate.plan).least_margin(guard, rating::minute(&sell));
-        (rating::margin(&ctx.view, &sell, &buy, at)? >= least).then_some(buy)
+        (rating::margin(&ctx.view, &sell, &buy, at)? >= least && self.may_owe(&buy)).then_some(buy)
     }
 }
 

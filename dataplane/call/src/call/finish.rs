@@ -2,9 +2,9 @@
 
 use alloc::vec::Vec;
 
-use cdr::{GrantPart, Party};
+use cdr::Party;
 use rating::quality::Over;
-use units::{Cause, Money};
+use units::Cause;
 
 use crate::bridge::Body;
 use crate::call::{Call, Context, State};
@@ -49,6 +49,9 @@ impl Call {
         if open != 0 {
             self.legs[usize::from(open)].send_cancel(&mut ctx.desk, open);
             self.close_attempt(ctx, release);
+        } else {
+            self.free_owed(ctx);
+            self.return_egress(ctx);
         }
         let (status, reason) = self.verdict(ctx, &release);
         self.legs[0].answer_invite(&mut ctx.desk, 0, status, &Body::default(), reason);
@@ -113,7 +116,7 @@ impl Call {
     /// Writes the call's record and gives back media, room and money.
     fn finish(&mut self, ctx: &mut Context<'_>, release: Release, status: u16) {
         self.close_pair(ctx, 0);
-        let used = self.write_call(ctx, release, status);
+        let (used, owed) = self.write_call(ctx, release, status);
         if self.ingress_taken {
             self.ingress_taken = false;
             let (place, plan) = (self.way_in(), self.opening.admission.plan);
@@ -124,29 +127,11 @@ impl Call {
             let account = self.opening.admission.account;
             ctx.desk.out.list.push(Effect::Settle { account, reserved, used });
         }
+        self.settle_owed(ctx, owed);
         let byes_at = self.byes_deadline(ctx.desk.clock.now);
         self.state = State::Over { byes_at: Some(byes_at) };
         self.offer = Body::default();
         self.routes = Vec::new();
         self.decision = Vec::new();
-    }
-
-    /// Takes a price from the reserved parts in order; the rest of each stays free.
-    pub(super) fn used_parts(&self, price: Money) -> Vec<GrantPart> {
-        let mut open = price;
-        let mut used: Vec<GrantPart> = Vec::new();
-        for part in &self.reserved {
-            let amount = part.amount.min(open);
-            open -= amount;
-            if !amount.is_positive() {
-                continue;
-            }
-            match used.iter_mut().find(|known| known.grant == part.grant) {
-                Some(known) => known.amount += amount,
-                None => used.push(GrantPart { grant: part.grant, amount }),
-            }
-        }
-        debug_assert!(!open.is_positive(), "a price never exceeds its reserve");
-        used
     }
 }

@@ -2,10 +2,12 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec::Vec;
 
-use cdr::{Cdr, Party, Priced, Quality, Record, Start};
+use cdr::{Cdr, GrantPart, Party, Priced, Quality, Record, Start};
 use units::{AttemptIndex, Clock, Instant, Money, Terms};
 
+use crate::call::setup::used_of;
 use crate::call::{Attempt, Call, Context};
 use crate::effect::Effect;
 use crate::release::Release;
@@ -107,6 +109,7 @@ impl Call {
             attempt: self.attempt_record(ctx.desk.clock, attempt, release, true),
             answered: ctx.desk.clock.now,
             reserved: self.reserved.clone(),
+            owed_reserved: self.owed.parts.clone(),
             paid_ms: self.paid_ms,
         };
         self.unjournaled += 1;
@@ -115,7 +118,9 @@ impl Call {
 
     /// A grown reserve.
     pub(super) fn write_paid(&mut self, ctx: &mut Context<'_>) {
-        let record = Record::Paid { call: self.opening.id, reserved: self.reserved.clone(), paid_ms: self.paid_ms };
+        let (call, paid_ms) = (self.opening.id, self.paid_ms);
+        let (reserved, owed_reserved) = (self.reserved.clone(), self.owed.parts.clone());
+        let record = Record::Paid { call, reserved, owed_reserved, paid_ms };
         self.unjournaled += 1;
         append(ctx, &record, true);
     }
@@ -132,17 +137,18 @@ impl Call {
         }
     }
 
-    /// The call's record; returns which parts of its reserve were used.
+    /// The call's record; returns which parts of its reserves were used, the originator's and the terminator's.
     pub(super) fn write_call(
         &mut self,
         ctx: &mut Context<'_>,
         release: Release,
         status: u16,
-    ) -> alloc::vec::Vec<cdr::GrantPart> {
+    ) -> (Vec<GrantPart>, Vec<GrantPart>) {
         let mut record = self.call_record(ctx.desk.clock, release, status);
         let price = record.sell.map_or(Money::ZERO, |sell| sell.price);
-        record.grants = self.used_parts(price);
-        let used = record.grants.clone();
+        record.grants = used_of(&self.reserved, price);
+        record.owed_grants = self.owed_parts(record.buy.map_or(Money::ZERO, |buy| buy.price));
+        let used = (record.grants.clone(), record.owed_grants.clone());
         self.unjournaled += 1;
         append(ctx, &Record::Cdr(Box::new(record)), true);
         used

@@ -9,7 +9,7 @@ use rating::{Ask, Candidate, Today};
 use sip::Message;
 use snapshot::policy::Dtmf;
 use units::mutant::{self, Mutant};
-use units::{Cause, Money, Number, PlanId, Terms};
+use units::{AccountId, Cause, Money, Number, PlanId, Terms};
 
 use crate::bridge::Body;
 use crate::call::{Attempt, Call, Context, State};
@@ -75,7 +75,7 @@ impl Call {
             }
             (State::Taking { .. }, Trunk::Ingress(_), Err(cause)) => self.fail(ctx, Release::by_switch(cause)),
             (State::TakingEgress { .. }, Trunk::Egress(id), taken) if self.is_next(id) => match taken {
-                Ok(()) => self.attempt(ctx),
+                Ok(()) => self.reserve_owed(ctx),
                 Err(cause) => {
                     self.last_refusal = Some(Release::by_switch(cause));
                     self.next_route += 1;
@@ -105,21 +105,27 @@ impl Call {
         ctx.desk.out.list.push(Effect::Reserve { account, want, least });
     }
 
-    /// However long it talks, it costs nothing.
+    /// However long it talks, it costs nobody anything that is limited.
     pub(super) fn is_free(&self) -> bool {
-        self.sell.is_none_or(|terms| rating::paid_ms(&terms, Money::ZERO) == u64::MAX)
+        let costs = |terms: &Terms| rating::paid_ms(terms, Money::ZERO) != u64::MAX;
+        let owes = self.owed.purse.is_some() && self.owed.terms.as_ref().is_some_and(costs);
+        !owes && !self.sell.as_ref().is_some_and(costs)
     }
 
-    /// Milliseconds of talk that the reserve pays for.
+    /// Milliseconds of talk that both reserves pay for.
     pub(super) fn paid_for(&self, terms: &Terms) -> u64 {
-        match mutant::is(Mutant::AnsweredWithoutReserve) {
+        let paid_ms = match mutant::is(Mutant::AnsweredWithoutReserve) {
             true => SLICE_MS,
             false => rating::paid_ms(&quoted(terms), self.reserved_sum()),
-        }
+        };
+        paid_ms.min(self.owed.paid_ms())
     }
 
-    /// The home shard of the account decided; parts are what was reserved in addition.
-    pub fn on_reserved(&mut self, ctx: &mut Context<'_>, reserved: Result<Vec<GrantPart>, Cause>) {
+    /// The home shard of an account decided; parts are what was reserved in addition.
+    pub fn on_reserved(&mut self, ctx: &mut Context<'_>, account: AccountId, reserved: Result<Vec<GrantPart>, Cause>) {
+        if account.is_owed() {
+            return self.on_owed(ctx, account, reserved);
+        }
         self.reserving = false;
         match (&self.state, reserved) {
             (State::Reserving { .. }, Ok(parts)) => {
@@ -127,7 +133,10 @@ impl Call {
                 self.route(ctx);
             }
             (State::Reserving { .. }, Err(cause)) => self.fail(ctx, Release::by_switch(cause)),
-            (State::Up(_), reserved) => self.on_extended(ctx, reserved),
+            (State::Up(_), Ok(parts)) => {
+                self.reserved.extend(parts);
+                self.on_extended(ctx);
+            }
             (_, Ok(parts)) => {
                 let account = self.opening.admission.account;
                 ctx.desk.out.list.push(Effect::Settle { account, reserved: parts, used: Vec::new() });
@@ -203,16 +212,14 @@ impl Call {
     }
 
     /// Room was taken: opens media and sends the INVITE.
-    fn attempt(&mut self, ctx: &mut Context<'_>) {
-        let candidate = self.routes[self.next_route];
-        self.next_route += 1;
-        self.egress_taken = Some(candidate);
+    pub(super) fn attempt(&mut self, ctx: &mut Context<'_>, candidate: Candidate) {
         let egress = ctx.view.egress(candidate.egress);
         let numbers = egress.as_ref().and_then(|egress| {
             let (calling, called) = self.numbers_by(ctx, candidate.plan).ok()?;
             Some((calling, rating::outbound_number(egress, ctx.policies.egress(candidate.egress), &called)?))
         });
         let (Some(egress), Some(numbers)) = (egress, numbers) else {
+            self.free_owed(ctx);
             self.return_egress(ctx);
             return self.advance(ctx);
         };
@@ -283,8 +290,9 @@ impl Call {
     }
 
     /// The route cannot be tried: its room goes back, the next one's turn.
-    fn skip(&mut self, ctx: &mut Context<'_>, cause: Cause) {
+    pub(super) fn skip(&mut self, ctx: &mut Context<'_>, cause: Cause) {
         self.last_refusal = Some(Release::by_switch(cause));
+        self.free_owed(ctx);
         self.return_egress(ctx);
         self.advance(ctx);
     }
@@ -359,6 +367,7 @@ impl Call {
     pub(super) fn close_attempt(&mut self, ctx: &mut Context<'_>, release: Release) {
         self.write_attempt(ctx, release);
         self.close_pair(ctx, self.current);
+        self.free_owed(ctx);
         self.return_egress(ctx);
         self.current = 0;
     }
@@ -380,6 +389,25 @@ fn open_pair(ctx: &mut Context<'_>, now: units::Instant, ipv6: bool) -> Option<m
     let open = |port| Effect::OpenPort { port, ipv6 };
     ctx.desk.out.list.extend([open(pair.rtp_port), open(pair.rtp_port + 1)]);
     Some(pair)
+}
+
+/// Takes a price from reserved parts in order; the rest of each stays free.
+pub(super) fn used_of(reserved: &[GrantPart], price: Money) -> Vec<GrantPart> {
+    let mut open = price;
+    let mut used: Vec<GrantPart> = Vec::new();
+    for part in reserved {
+        let amount = part.amount.min(open);
+        open -= amount;
+        if !amount.is_positive() {
+            continue;
+        }
+        match used.iter_mut().find(|known| known.grant == part.grant) {
+            Some(known) => known.amount += amount,
+            None => used.push(GrantPart { grant: part.grant, amount }),
+        }
+    }
+    debug_assert!(!open.is_positive(), "a price never exceeds its reserve");
+    used
 }
 
 fn or_default(value: u16, default: u16) -> u16 {

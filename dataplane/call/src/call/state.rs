@@ -6,7 +6,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use cdr::{Cdr, Record, Stages, Start};
+use cdr::{Cdr, GrantPart, Record, Stages, Start};
 use media::Pair;
 use rating::{Admission, Candidate, Verdict};
 use sip::dialog::Dialog;
@@ -15,6 +15,7 @@ use snapshot::policy::{Refresher, SessionTimer, TimerMode};
 use units::{Clock, Instant, Money};
 
 use crate::bridge::Body;
+use crate::call::owed::Owed;
 use crate::call::{Attempt, Call, Opening, State, Talk};
 use crate::leg::Leg;
 use crate::leg::refresh::Timer;
@@ -39,6 +40,7 @@ impl Call {
         self.is_up()
             && self.current != 0
             && !self.reserving
+            && !self.owed.asking
             && self.unjournaled == 0
             && self.legs.iter().all(Leg::is_quiet)
     }
@@ -53,6 +55,7 @@ impl Call {
             attempt: self.attempt_record(clock, attempt, release, true),
             answered: self.answered?,
             reserved: self.reserved.clone(),
+            owed_reserved: self.owed.parts.clone(),
             paid_ms: self.paid_ms,
         };
         let mut record = Vec::new();
@@ -106,6 +109,7 @@ impl Call {
             last_refusal: None,
             reserved: head.start.reserved,
             reserving: false,
+            owed: owed_of(&attempt_record, head.start.owed_reserved),
             paid_ms: head.start.paid_ms,
             ringing: after_ms(started.now, record.ringing_ms),
             answered: Some(head.start.answered),
@@ -191,6 +195,12 @@ fn candidate_of(record: &Cdr, margin: Money) -> Candidate {
         verdict: Verdict::Kept,
         ..Candidate::default()
     }
+}
+
+/// What is reserved says whether anything is limited: a call with a price that is limited has reserved something.
+fn owed_of(record: &Cdr, parts: Vec<GrantPart>) -> Owed {
+    let purse = (!parts.is_empty()).then(|| record.terminator_account.owed());
+    Owed { purse, terms: record.buy.map(|buy| buy.terms), parts, ..Owed::default() }
 }
 
 fn attempt_of(record: &Cdr, started: Instant, margin: Money) -> Result<Attempt, StateFlaw> {

@@ -51,7 +51,7 @@ impl Call {
         Summary {
             state: match self.state {
                 State::Taking { .. } | State::Reserving { .. } => "admitting",
-                State::TakingEgress { .. } => "routing",
+                State::TakingEgress { .. } | State::Owing { .. } => "routing",
                 State::Trying { .. } => "trying",
                 State::Ringing { .. } => "ringing",
                 State::Answering { .. } => "answering",

@@ -1,12 +1,9 @@
 //! From answer to goodbye: the bridge, paid time, media.
 
-use alloc::vec::Vec;
-
-use cdr::GrantPart;
 use media::Path;
 use snapshot::policy::Silence;
-use units::Cause;
 use units::mutant::{self, Mutant};
+use units::{Cause, Money};
 
 use crate::bridge::Body;
 use crate::call::setup::{micros, quoted};
@@ -32,6 +29,7 @@ impl Call {
             return self.end(ctx, Release::by_switch(Cause::INCOMPATIBLE));
         };
         self.answered = Some(now);
+        self.paid_ms = self.sell.as_ref().map_or(self.paid_ms, |sell| self.paid_for(sell));
         self.write_start(ctx);
         self.state =
             State::Answering { give_up_at: now.plus_millis(JOURNAL_TIMEOUT_MS), body, began_ns, journaled: false };
@@ -78,7 +76,7 @@ impl Call {
             return self.end(ctx, Release::by_switch(Cause::MAX_DURATION));
         }
         if due(talk.paid_until) && !mutant::is(Mutant::TalksBeyondPaidTime) {
-            return self.end(ctx, Release::by_switch(Cause::MONEY_EXHAUSTED));
+            return self.end(ctx, self.end_of_money());
         }
         if due(talk.extend_at) {
             talk.extend_at = Some(now.plus_millis(ASK_AGAIN_MS));
@@ -130,23 +128,33 @@ impl Call {
         ends.min()
     }
 
-    /// Asks for the next slice, once at a time.
+    /// Asks for the next slice of each side that is short of it, once at a time.
     fn ask_for_more(&mut self, ctx: &mut Context<'_>) {
+        if let Some((account, want, least)) = self.owed.more(self.paid_ms) {
+            self.owed.asking = true;
+            ctx.desk.out.list.push(Effect::Reserve { account, want, least });
+        }
         let Some(terms) = self.sell.filter(|_| !self.reserving) else { return };
         let held = self.reserved_sum();
         let terms = quoted(&terms);
         let want = rating::reserve(&terms, self.paid_ms + SLICE_MS) - held;
-        let least = rating::reserve(&terms, self.paid_ms + 1_000) - held;
+        let least = (rating::reserve(&terms, self.paid_ms + 1_000) - held).max(Money::ZERO);
+        if !want.is_positive() {
+            return;
+        }
         self.reserving = true;
         let account = self.opening.admission.account;
         ctx.desk.out.list.push(Effect::Reserve { account, want: want.max(least), least });
     }
 
-    /// More money came, or none.
-    pub(super) fn on_extended(&mut self, ctx: &mut Context<'_>, reserved: Result<Vec<GrantPart>, Cause>) {
-        let (State::Up(mut talk), Some(terms), Ok(parts)) = (self.state.clone(), self.sell, reserved) else { return };
-        self.reserved.extend(parts);
-        self.paid_ms = self.paid_for(&terms);
+    /// More money came on one side; the call lasts longer when it is there on both.
+    pub(super) fn on_extended(&mut self, ctx: &mut Context<'_>) {
+        let (State::Up(mut talk), Some(terms)) = (self.state.clone(), self.sell) else { return };
+        let paid_ms = self.paid_for(&terms);
+        if paid_ms <= self.paid_ms {
+            return;
+        }
+        self.paid_ms = paid_ms;
         self.write_paid(ctx);
         // It may talk on when the journal has it.
         talk.extend_at = None;

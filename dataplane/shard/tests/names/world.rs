@@ -65,7 +65,12 @@ pub fn model() -> Model {
         revision: Revision(1),
         built: WallTime::from_micros(0),
         carriers: vec![Carrier { id: CarrierId(1), code: "one".into(), ..Carrier::default() }],
-        accounts: vec![Account { id: AccountId(1), carrier: CarrierId(1), currency: Currency::USD }],
+        accounts: vec![Account {
+            id: AccountId(1),
+            carrier: CarrierId(1),
+            currency: Currency::USD,
+            ..Account::default()
+        }],
         ingress_trunks: vec![
             ingress(1, &[], Some(digest("alice", "wonderland"))),
             ingress(2, &[], Some(digest("bob", "builder"))),

@@ -1483,6 +1483,7 @@ export interface components {
             notice_url: string;
             /** @description What we owe the carrier for calls that it took, less what we paid for them; part of the balance only where it is netted. */
             owed: components["schemas"]["Amount"];
+            owed_limit?: null | components["schemas"]["Amount"];
             /** @description Charged for ended calls. */
             settled: components["schemas"]["Amount"];
             /** @description When it was last changed, balances apart. */
@@ -1519,6 +1520,7 @@ export interface components {
             notice_mail?: string | null;
             /** @description Where notices are posted to as JSON, `http://` or `https://`. */
             notice_url?: string | null;
+            owed_limit?: null | components["schemas"]["Amount"];
             /** @description The zone in which its days and months begin, as IANA names it; UTC when absent. */
             zone?: string | null;
         };
@@ -1538,6 +1540,7 @@ export interface components {
             notice_mail?: string | null;
             /** @description Where notices are posted to as JSON; empty for nowhere. */
             notice_url?: string | null;
+            owed_limit?: null | components["schemas"]["Amount"];
             /** @description The zone in which its days and months begin; empty for UTC. */
             zone?: string | null;
         };
@@ -3471,6 +3474,7 @@ export interface components {
                 notice_url: string;
                 /** @description What we owe the carrier for calls that it took, less what we paid for them; part of the balance only where it is netted. */
                 owed: components["schemas"]["Amount"];
+                owed_limit?: null | components["schemas"]["Amount"];
                 /** @description Charged for ended calls. */
                 settled: components["schemas"]["Amount"];
                 /** @description When it was last changed, balances apart. */
@@ -6032,6 +6036,7 @@ export interface components {
         Spent: {
             /** @description The account. */
             account: components["schemas"]["Account"];
+            may_owe?: null | components["schemas"]["Amount"];
             /**
              * Format: int64
              * @description Seconds until what is available is spent at the pace of yesterday and today; absent if it does not run out.

@@ -43,7 +43,8 @@ function Row({ row }: { row: Schemas['Spent'] }) {
       <TableCell align="right">{decimal(account.held)}</TableCell>
       <TableCell align="right">{decimal(account.settled)}</TableCell>
       <TableCell align="right">{account.credit_limit == null ? NONE : decimal(account.credit_limit)}</TableCell>
-      <TableCell align="right">{decimal(account.owed)}</TableCell>
+      <TableCell align="right"><Cap spent={account.owed} cap={account.owed_limit} /></TableCell>
+      <TableCell align="right">{row.may_owe == null ? NONE : decimal(row.may_owe)}</TableCell>
       <TableCell align="right"><Cap spent={row.spent_today} cap={account.day_cap} /></TableCell>
       <TableCell align="right"><Cap spent={row.spent_this_month} cap={account.month_cap} /></TableCell>
       <TableCell align="right">{lasting(row.runway_s)}</TableCell>
@@ -104,7 +105,8 @@ export default function Balances() {
                     <TableCell align="right" title="Lent to nodes for running calls">Held</TableCell>
                     <TableCell align="right" title="Charged for ended calls">Settled</TableCell>
                     <TableCell align="right" title="How far the balance may fall below zero">Credit</TableCell>
-                    <TableCell align="right" title="What we owe the carrier for calls that it took, less what we paid">Owed</TableCell>
+                    <TableCell align="right" title="What we owe the carrier for calls that it took, less what we paid, and the limit">Owed</TableCell>
+                    <TableCell align="right" title="What calls to the carrier may still cost; less while nodes hold some of it for running calls">May be owed</TableCell>
                     <TableCell align="right" title="What calls cost since midnight of the account’s zone, and the cap">Today</TableCell>
                     <TableCell align="right" title="What calls cost this month, and the cap">This month</TableCell>
                     <TableCell align="right" title="How long what is available lasts at the pace of yesterday and today">Runway</TableCell>

@@ -1,0 +1,15 @@
+-- How much a carrier may be owed for calls that it takes; NULL for no limit.
+ALTER TABLE accounts ADD COLUMN owed_limit BIGINT;
+
+-- What accounts with such a limit may still be owed, lent to nodes like money: available + held + settled = funds, and funds is the limit
+-- plus what we paid, less what we owed when the limit was first set. Grants and ledger entries of this purse have the account's id plus
+-- 2147483648; `owed` is always 0 here.
+CREATE TABLE ledger_debts (
+    account BIGINT NOT NULL PRIMARY KEY,
+    available BIGINT NOT NULL,
+    held BIGINT NOT NULL,
+    settled BIGINT NOT NULL,
+    funds BIGINT NOT NULL,
+    owed BIGINT NOT NULL,
+    FOREIGN KEY (account) REFERENCES accounts (id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;

@@ -86,7 +86,7 @@ pub fn play(story: &Story, tell: &mut dyn FnMut(u64, String)) -> Result<(), Stri
 
 impl World<'_> {
     fn new(seed: u64, tell: &mut dyn FnMut(u64, String)) -> World<'_> {
-        let mut chance = Chance::new(seed ^ 0xCAB1_E5);
+        let mut chance = Chance::new(seed ^ 0xCAB1_E500);
         let node = |me: u16, chance: &mut Chance| Node {
             keeper: Keeper::new(settings(me)),
             database: Database::new(),

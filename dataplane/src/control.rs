@@ -14,6 +14,7 @@ use panel::wire::{Answer, Ask, Frame};
 use rtrb::Producer;
 use shard::Loaded;
 use shard::wants::Wants;
+use snapshot::policy::Captured;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -27,6 +28,7 @@ use crate::mail::{Order, Part, Report};
 use crate::resolve::Found;
 use crate::snapshots::Shelf;
 use crate::spool::Figures as SpoolFigures;
+use crate::tape::Figures as TapeFigures;
 use crate::tls::Keys;
 use connection::{Arrival, Heard};
 pub use names::Names;
@@ -56,6 +58,8 @@ pub struct Control {
     pub node: u16,
     pub socket: PathBuf,
     pub spool: Arc<SpoolFigures>,
+    /// What the tape counts.
+    pub tape: Arc<TapeFigures>,
     pub revision: u64,
     /// Host names of trunks.
     pub names: Names,
@@ -102,8 +106,9 @@ impl Control {
         spool: Arc<SpoolFigures>,
         names: Names,
     ) -> Control {
-        let (listens, fast, shelf, hub) = (Vec::new(), None, Shelf::default(), Hub::default());
-        Control { seats, boot, node, socket, spool, revision: 0, names, listens, fast, shelf, hub }
+        let (listens, fast, tape) = (Vec::new(), None, Arc::default());
+        let (shelf, hub) = (Shelf::default(), Hub::default());
+        Control { seats, boot, node, socket, spool, tape, revision: 0, names, listens, fast, shelf, hub }
     }
 
     /// Wants that earlier lives left; the first shard hears their answers.
@@ -235,7 +240,13 @@ impl Control {
             }
             Ask::Peers => self.ask_all(from, id, Kind::Peers(Box::default()), || Order::Peers { question }),
             Ask::Rooms => self.ask_all(from, id, Kind::Rooms(Vec::new()), || Order::Rooms { question }),
-            Ask::Release { call } => self.release(from, id, &call),
+            Ask::Release { call } => self.ask_one(from, id, &call, |call| Order::Release { question, call }),
+            Ask::Capture { call, what } => match depth(&what) {
+                Some(what) => self.ask_one(from, id, &call, |call| Order::Capture { question, call, what }),
+                None => {
+                    self.answer(from, id, Answer::Refused { reason: format!("{what} is not sip, rtp_headers or full") })
+                }
+            },
             Ask::Drain { on } => {
                 self.hub.draining = on;
                 let told = self.tell_all(|| Order::Drain(on));
@@ -244,15 +255,16 @@ impl Control {
         }
     }
 
-    fn release(&mut self, from: u64, id: u64, call: &str) {
+    /// Asks the shard that owns this call.
+    fn ask_one(&mut self, from: u64, id: u64, call: &str, order: impl FnOnce(CallId) -> Order) {
         let ours = |call: &CallId| {
             call.node.0 == self.node && call.boot == self.boot && usize::from(call.shard.0) < self.seats.len()
         };
         let Some(call) = CallId::parse(call).filter(ours) else {
             return self.answer(from, id, Answer::Refused { reason: format!("no call {call} on this node") });
         };
-        let question = self.keep(Question::new(from, id, 1, Kind::Release));
-        if !self.tell(call.shard.0, Order::Release { question, call }) {
+        let question = self.keep(Question::new(from, id, 1, Kind::OneCall));
+        if !self.tell(call.shard.0, order(call)) {
             self.hub.questions.remove(&question);
             self.answer(from, id, busy());
         }
@@ -357,7 +369,7 @@ impl Control {
             journal_needed_from: self.needed_from(),
             journal_failing: self.spool.failing(),
             journal_disk_percent: self.spool.disk_percent(),
-            counters: self.names.counters(),
+            counters: self.names.counters().into_iter().chain(self.tape.counters()).collect(),
             fast_path: self.fast.as_ref().map(Standing::figures).unwrap_or_default(),
             ..panel::wire::Figures::default()
         }
@@ -420,6 +432,15 @@ impl Control {
 }
 
 type Outcome = (u64, u64, anyhow::Result<(u64, Loaded)>);
+
+fn depth(text: &str) -> Option<Captured> {
+    match text {
+        "sip" => Some(Captured::Sip),
+        "rtp_headers" => Some(Captured::RtpHeaders),
+        "full" => Some(Captured::Full),
+        _ => None,
+    }
+}
 
 fn busy() -> Answer {
     Answer::Refused { reason: "the shards are busy; ask again".to_owned() }

@@ -8,11 +8,13 @@ use panel::metrics::Histogram;
 use panel::wire::{CallRow, Peers, Reply, RoomRow, ShardFigures, Want};
 use rtrb::{Consumer, Producer};
 use shard::{Loaded, Parcel, Target};
+use snapshot::policy::Captured;
 use tokio::sync::mpsc;
 use units::{CallId, EgressTrunkId};
 use uring::Doorbell;
 
 use crate::bell::SpoolBell;
+use crate::tape::TapeOutlet;
 use crate::tls::Keys;
 
 /// Records that may wait for the spool before the shard refuses new calls.
@@ -30,6 +32,8 @@ pub enum Order {
     Release { question: u64, call: CallId },
     /// What a trunk's host name stands for.
     Targets { trunk: EgressTrunkId, targets: Arc<[Target]> },
+    /// Capture a running call from here on.
+    Capture { question: u64, call: CallId, what: Captured },
     /// Count.
     Figures { question: u64 },
     /// Tell who is registered where, and who was refused.
@@ -64,8 +68,8 @@ pub enum Report {
 pub enum Part {
     /// Running calls.
     Calls(Vec<CallRow>),
-    /// Whether the call was there.
-    Released(bool),
+    /// Whether the call was there, and is released or captured as asked.
+    Found(bool),
     /// What it counts.
     Figures(Box<Counts>),
     /// Who is registered where, and who was refused.
@@ -147,6 +151,8 @@ pub struct Mail {
     pub outlets: Vec<(Outlet<Box<Parcel>>, Doorbell)>,
     /// To the spool.
     pub journal: Outlet<Entry>,
+    /// To the tape.
+    pub tape: TapeOutlet,
     /// Wakes the spool.
     pub spool_bell: Arc<SpoolBell>,
     /// The last ticket that the spool has kept.
@@ -195,6 +201,7 @@ impl Mail {
                 bell.ring();
             }
         }
+        self.tape.flush();
         if self.journal.flush() {
             self.spool_bell.ring();
         }

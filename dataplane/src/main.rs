@@ -26,6 +26,7 @@ mod snapshots;
 mod sockets;
 mod spool;
 mod streams;
+mod tape;
 mod tls;
 
 use std::io::IsTerminal;
@@ -51,6 +52,7 @@ use mail::{Mail, Outlet, RING_SLOTS, Report};
 use places::Places;
 use settings::Settings;
 use spool::{Figures, Limits, Source, Spool};
+use tape::Tape;
 
 /// Per-core heaps: threads allocate rarely, and then without meeting each other.
 #[global_allocator]
@@ -93,6 +95,8 @@ fn run(settings: &Settings) -> anyhow::Result<End> {
     tracing::info!(boot = folder.boot, shards, sip = %places, "the data plane starts");
     blocked::tell(&folder.path.join(blocked::FOLDER));
     let spool = start_spool(plan.spool)?;
+    let taped = plan.tape.figures.clone();
+    let tape = plan.tape.start()?;
     let threads: Vec<JoinHandle<()>> = plan
         .threads
         .into_iter()
@@ -109,6 +113,8 @@ fn run(settings: &Settings) -> anyhow::Result<End> {
     }
     plan.figures.stop();
     plan.bell.ring();
+    taped.stop();
+    tape::join(&tape);
     spool.join().map_err(|_| anyhow::anyhow!("the spool thread broke"))??;
     tracing::info!("the data plane has stopped; the journal is complete");
     Ok(end)
@@ -140,6 +146,7 @@ fn serve(mut control: Control, reports: mpsc::Receiver<Report>, folder: &Folder)
 struct Plan {
     threads: Vec<CoreThread>,
     spool: Spool,
+    tape: Tape,
     control: Control,
     reports: mpsc::Receiver<Report>,
     figures: Arc<Figures>,
@@ -158,7 +165,7 @@ impl Plan {
         let bell = Arc::new(SpoolBell::default());
         let figures = Arc::new(Figures::default());
         let (reports_in, reports) = mpsc::channel(RING_SLOTS);
-        let (mut threads, mut sources, mut seats) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut threads, mut sources, mut seats, mut taped) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (mut outlets, mut parcels) = parcel_rings(&bells);
         let node_key = host::entropy()?;
         let fast = Standing::new(settings, places.media_bound());
@@ -167,18 +174,20 @@ impl Plan {
             let (journal, entries) = rtrb::RingBuffer::new(RING_SLOTS);
             let kept = Arc::new(AtomicU64::new(0));
             let own = bells[usize::from(shard)].clone();
+            let (tape, notes) = tape::ring();
+            taped.push(notes);
             let mail = Mail {
                 orders,
                 parcels: parcels.pop().expect("one set of parcel rings a shard"),
                 outlets: outlets.pop().expect("one set of parcel rings a shard"),
                 journal: Outlet::new(journal),
+                tape,
                 spool_bell: bell.clone(),
                 kept: kept.clone(),
                 kept_told: 0,
                 reports: reports_in.clone(),
                 reports_left: Default::default(),
             };
-            let ports = settings.rtp.part(shard, shards);
             let config = facts(settings, places, folder, &carried, node_key, ShardId(shard), shards)?;
             threads.push(CoreThread {
                 config,
@@ -187,7 +196,7 @@ impl Plan {
                 media: places.media_bound(),
                 mail,
                 bell: own.clone(),
-                ports,
+                ports: settings.rtp.part(shard, shards),
                 fast: fast.clone(),
                 keep: folder.path.join(blocked::FOLDER),
             });
@@ -203,6 +212,8 @@ impl Plan {
         let mut control = Control::new(seats, settings.node, folder.boot, socket, figures.clone(), names);
         control.listens.clone_from(&places.listens);
         control.fast = Some(fast);
+        let tape = Tape::new(settings, places, &folder.path, taped);
+        control.tape.clone_from(&tape.figures);
         control.inherit(carried.closing);
         let spool = Spool {
             sources,
@@ -214,7 +225,7 @@ impl Plan {
             sync: settings.journal_sync,
             limits: Limits::default(),
         };
-        Ok(Plan { threads, spool, control, reports, figures, bell })
+        Ok(Plan { threads, spool, tape, control, reports, figures, bell })
     }
 }
 

@@ -23,7 +23,10 @@ impl Pump {
                 (question, Part::Calls(rows))
             }
             Order::Release { question, call } => {
-                (question, Part::Released(self.shard.on_release(clock, call, &mut self.out)))
+                (question, Part::Found(self.shard.on_release(clock, call, &mut self.out)))
+            }
+            Order::Capture { question, call, what } => {
+                (question, Part::Found(self.shard.on_capture(call, what, &mut self.out)))
             }
             Order::Figures { question } => (question, Part::Figures(Box::new(self.counts()))),
             Order::Peers { question } => (question, Part::Peers(Box::new(self.shard.peers(clock)))),
@@ -57,6 +60,7 @@ impl Pump {
         self.shard.stages(&mut |name, stage| counts.stages.push((name, stage.clone())));
         let tally = self.ring.tally();
         counts.counters.extend([
+            ("tape_lost", self.mail.tape.lost()),
             ("socket_received", tally.received),
             ("socket_sent", tally.sent),
             ("socket_send_failed", tally.send_failed),

@@ -94,8 +94,15 @@ impl Pump {
         };
         self.media_heard += 1;
         let started = self.media_heard.is_multiple_of(TIMED).then(clocks::ticks);
+        let taping = self.shard.is_taping();
+        if taping {
+            self.shard.tape_heard(clock, (port, packet.from), self.ring.bytes(&packet), &mut self.out);
+        }
         let (from, (room, length)) = (packet.from, self.ring.room_of(&mut packet));
         let forward = self.shard.on_media(clock, port, from, room, length);
+        if let Some(forward) = forward.as_ref().filter(|_| taping) {
+            self.shard.tape_said(clock, forward, room, &mut self.out);
+        }
         match forward.and_then(|forward| Some((self.sockets.socket(forward.port)?, forward))) {
             Some((socket, Forward { to, length, instead: None, .. })) => {
                 self.ring.resize(&mut packet, length);
@@ -153,6 +160,7 @@ impl Pump {
                     self.mail.journal.send(Entry::Record { ticket, bytes });
                 }
                 Effect::Trace { bytes } => self.mail.journal.send(Entry::Trace(self.out.bytes[bytes].to_vec())),
+                Effect::Tape { bytes, last } => self.mail.tape.send(&self.out.bytes[bytes], last),
                 Effect::Parcel { to, parcel } => self.mail.outlets[usize::from(to.0)].0.send(parcel),
                 Effect::Want(want) => self.mail.report(Report::Want { shard: self.number, want }),
             }

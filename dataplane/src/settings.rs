@@ -65,6 +65,15 @@ pub struct Settings {
     /// Calls whose messages are captured for their ladder, per cent.
     #[arg(long, value_name = "PERCENT", default_value_t = 100, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub trace_percent: u8,
+    /// Bytes that the capture of one call may have; what comes later is left out.
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, value_parser = clap::value_parser!(u64).range(1 << 16..=1 << 32))]
+    pub capture_call_bytes: u64,
+    /// Bytes that all captures together may have; the oldest are removed.
+    #[arg(long, value_name = "BYTES", default_value_t = 10 << 30, value_parser = clap::value_parser!(u64).range(1 << 20..))]
+    pub capture_bytes: u64,
+    /// Days after which captures are removed, 1 to 3650.
+    #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3_650))]
+    pub capture_days: u32,
     /// What to log: error, warn, info, debug, trace, or a filter by module.
     #[arg(long, value_name = "FILTER", default_value = "info")]
     pub log: String,

@@ -22,6 +22,16 @@ pub enum Verb {
         #[command(flatten)]
         form: Form,
     },
+    /// Captures a running call from here on, with what is still known of its beginning; `tandem cdr pcap` opens the file.
+    Capture {
+        /// Its 32 hexadecimal digits.
+        call: String,
+        /// How much of it: sip, rtp_headers (of media packets the headers) or full (whole packets: the call can be heard).
+        #[arg(long, default_value = "full")]
+        what: String,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Releases a running call.
     Release {
         /// Its 32 hexadecimal digits.
@@ -59,14 +69,19 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
-        Verb::Release { call, place } => match ask(&place, Ask::Release { call }).await? {
-            Answer::Done => Ok(ExitCode::SUCCESS),
-            Answer::Refused { reason } => {
-                eprintln!("tandem: {reason}");
-                Ok(ExitCode::from(EXIT_NOT_FOUND))
-            }
-            other => bail!("the data plane gave an odd answer: {other:?}"),
-        },
+        Verb::Capture { call, what, place } => done(ask(&place, Ask::Capture { call, what }).await?),
+        Verb::Release { call, place } => done(ask(&place, Ask::Release { call }).await?),
+    }
+}
+
+fn done(answer: Answer) -> Result<ExitCode> {
+    match answer {
+        Answer::Done => Ok(ExitCode::SUCCESS),
+        Answer::Refused { reason } => {
+            eprintln!("tandem: {reason}");
+            Ok(ExitCode::from(EXIT_NOT_FOUND))
+        }
+        other => bail!("the data plane gave an odd answer: {other:?}"),
     }
 }
 

@@ -74,6 +74,13 @@ pub enum Effect {
         /// Which bytes of [`Effects::bytes`].
         bytes: Range<usize>,
     },
+    /// Keep this encoded `tape::Note` if that is cheap; losing it is allowed and counted, but a note of an end must arrive.
+    Tape {
+        /// Which bytes of [`Effects::bytes`].
+        bytes: Range<usize>,
+        /// It is the last of its call.
+        last: bool,
+    },
     /// Hand this to another shard of the same node.
     Parcel {
         /// Whose it is.

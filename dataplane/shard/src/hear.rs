@@ -96,7 +96,7 @@ impl Shard {
         let Some((at, leg)) = self.leg_of(request.call_id(), request.from().tag()) else {
             return self.on_new_request(clock, from, request, parse_ns, out);
         };
-        if !self.is_peer(clock, from, at, leg, request) {
+        if !self.is_peer(clock, from, (at, leg), request, out) {
             return;
         }
         let Some(entry) = self.table.get(at) else { return };
@@ -122,7 +122,7 @@ impl Shard {
         let Some((at, leg)) = self.leg_of(response.call_id(), response.to().tag()) else {
             return self.on_trunk_answered(clock, from, response, out);
         };
-        if self.is_peer(clock, from, at, leg, response) {
+        if self.is_peer(clock, from, (at, leg), response, out) {
             self.with_call(clock, at, out, |call, ctx| call.on_response(ctx, leg, response));
         }
     }
@@ -144,16 +144,21 @@ impl Shard {
     }
 
     /// Identity is the source address: nobody else may speak in this dialog. Captures what the peer says.
-    fn is_peer(&mut self, clock: Clock, from: Hop, at: CallRef, leg: u8, message: &Message<'_>) -> bool {
+    fn is_peer(
+        &mut self,
+        clock: Clock,
+        from: Hop,
+        (at, leg): (CallRef, u8),
+        message: &Message<'_>,
+        out: &mut Effects,
+    ) -> bool {
         let Some(entry) = self.table.get_mut(at) else { return false };
         if entry.call.peer(leg).is_none_or(|peer| peer.remote.ip() != from.remote.ip()) {
             self.counters.sip_intruders += 1;
             self.guard.note(clock.wall, from.remote, message, Reason::Intruder);
             return false;
         }
-        if let Some(ladder) = &mut entry.ladder {
-            ladder.note(clock.wall, leg, true, from.remote, message.text());
-        }
+        entry.note(clock.wall, (leg, true), from, message.text(), out);
         true
     }
 
@@ -256,6 +261,7 @@ impl Shard {
         self.next_sequence += 1;
         let id = CallId { node: self.config.node, boot: self.config.boot, shard: self.config.shard, sequence };
         let (parse_us, admit_us) = ((parse_ns / 1_000) as u32, (admit_ns / 1_000) as u32);
+        let (ingress, plan) = (admission.ingress, admission.plan);
         let opening = Opening {
             id,
             admission,
@@ -276,12 +282,12 @@ impl Shard {
         );
         let call = Call::begin(&mut ctx, opening, invite, refusal);
         let chosen = sequence % 100 < u64::from(self.config.trace_percent);
-        let mut ladder = chosen.then(Ladder::default);
-        if let Some(ladder) = &mut ladder {
-            ladder.note(clock.wall, 0, true, from.remote, invite.text());
-        }
         self.counters.calls_begun += 1;
-        let at = self.table.insert(Box::new(call), ladder);
+        let at = self.table.insert(Box::new(call), chosen.then(Ladder::default));
+        self.begin_tape(at, &loaded, (ingress, plan));
+        if let Some(entry) = self.table.get_mut(at) {
+            entry.note(clock.wall, (0, true), from, invite.text(), out);
+        }
         self.table.register_foreign(at, 0);
         self.carry_out(clock, at, out);
         self.after_step(clock, at, out, (false, false));

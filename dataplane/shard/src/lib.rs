@@ -28,6 +28,7 @@ pub mod steer;
 pub mod streams;
 pub mod subscribers;
 pub mod table;
+mod tapes;
 mod targets;
 mod trace;
 pub mod vet;
@@ -206,6 +207,7 @@ pub struct Shard {
     book_orders: Vec<book::Order>,
     waiting: VecDeque<(u64, Waiting)>,
     ports: HashMap<u16, CallRef>,
+    taped: tapes::Ports,
     next_ticket: u64,
     next_sequence: u64,
     calls_up: u32,
@@ -266,6 +268,7 @@ impl Shard {
             book_orders: Vec::new(),
             waiting: VecDeque::new(),
             ports: HashMap::new(),
+            taped: tapes::Ports::default(),
             next_ticket: 1,
             next_sequence: 1,
             calls_up: 0,

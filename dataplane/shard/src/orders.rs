@@ -62,11 +62,11 @@ impl Shard {
             self.calls_up -= 1;
         }
         let Some(entry) = self.table.get_mut(at) else { return };
-        if entry.ladder.is_some() && entry.ladder_at.is_none() && entry.call.is_over() {
+        if entry.is_watched() && entry.ladder_at.is_none() && entry.call.is_over() {
             entry.ladder_at = Some(ladder_deadline(clock.now));
         }
         if entry.call.is_done() {
-            self.forget(at, out);
+            self.forget(clock, at, out);
         } else {
             self.file(at);
         }
@@ -74,15 +74,16 @@ impl Shard {
 
     pub(crate) fn file(&mut self, at: CallRef) {
         let Some(entry) = self.table.get_mut(at) else { return };
-        let ladder_at = entry.ladder_at.filter(|_| entry.ladder.is_some());
+        let ladder_at = entry.ladder_at.filter(|_| entry.is_watched());
         let Some(deadline) = [entry.call.deadline(), ladder_at].into_iter().flatten().min() else { return };
         if entry.filed.is_none_or(|filed| deadline < filed) {
             entry.filed = Some(self.wheel.file(deadline, at));
         }
     }
 
-    fn forget(&mut self, at: CallRef, out: &mut Effects) {
-        let Some(entry) = self.table.remove(at) else { return };
+    fn forget(&mut self, clock: Clock, at: CallRef, out: &mut Effects) {
+        let Some(mut entry) = self.table.remove(at) else { return };
+        entry.end_tape(clock.wall, out);
         if let Some(ladder) = entry.ladder {
             trace(&entry.call, &ladder, out);
         }
@@ -94,6 +95,7 @@ impl Shard {
         if entry.ladder_at.is_none_or(|due| due > clock.now) {
             return;
         }
+        entry.end_tape(clock.wall, out);
         if let Some(ladder) = entry.ladder.take() {
             trace(&entry.call, &ladder, out);
         }
@@ -112,17 +114,19 @@ impl Shard {
             match order {
                 CallOrder::Send { leg, to, bytes } => {
                     self.counters.sip_sent += 1;
-                    if let Some(ladder) = self.table.get_mut(at).and_then(|entry| entry.ladder.as_mut()) {
-                        ladder.note(clock.wall, leg, false, to.remote, &self.work.bytes[bytes.clone()]);
+                    if let Some(entry) = self.table.get_mut(at) {
+                        entry.note(clock.wall, (leg, false), to, &self.work.bytes[bytes.clone()], out);
                     }
                     self.emit(to, bytes.start + shift..bytes.end + shift, out);
                 }
                 CallOrder::OpenPort { port, ipv6 } => {
                     self.ports.insert(port, at);
+                    self.tape_port(at, port);
                     out.list.push(Effect::OpenPort { port, ipv6 });
                 }
                 CallOrder::ClosePort(port) => {
                     self.ports.remove(&port);
+                    self.taped.remove(&port);
                     out.list.push(Effect::ClosePort { port });
                 }
                 CallOrder::Journal { bytes, wait } => {
@@ -135,6 +139,7 @@ impl Shard {
                 }
                 CallOrder::Register { leg } => {
                     self.table.register_minted(at, leg);
+                    self.tape_attempt(clock, at, out);
                 }
                 CallOrder::Take { place, capacity, cps } => {
                     let question = self.take(at, place, (capacity, cps));

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use call::Call;
 use hashbrown::HashMap;
+use snapshot::policy::Captured;
 use units::Instant;
 
 use crate::guard::fold;
@@ -36,11 +37,20 @@ pub struct Entry {
     pub call: Box<Call>,
     /// Its captured messages, if it is among the chosen.
     pub ladder: Option<Ladder>,
-    /// When the captured messages are handed over; set once the call is over.
+    /// How much of it goes to tape.
+    pub tape: Captured,
+    /// When the captured messages are handed over and its tape ends; set once the call is over.
     pub ladder_at: Option<Instant>,
     /// The earliest deadline on file in the wheel.
     pub filed: Option<Instant>,
     keys: Vec<u64>,
+}
+
+impl Entry {
+    /// True if somebody waits for the messages of its end.
+    pub fn is_watched(&self) -> bool {
+        self.ladder.is_some() || self.tape != Captured::Off
+    }
 }
 
 #[derive(Debug, Default)]
@@ -83,7 +93,7 @@ impl Table {
             self.slots.len() as u32 - 1
         });
         let place = &mut self.slots[slot as usize];
-        place.entry = Some(Entry { call, ladder, ladder_at: None, filed: None, keys: Vec::new() });
+        place.entry = Some(Entry { call, ladder, tape: Captured::Off, ladder_at: None, filed: None, keys: Vec::new() });
         self.used += 1;
         CallRef { slot, generation: place.generation }
     }

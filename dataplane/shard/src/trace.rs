@@ -1,8 +1,8 @@
 //! Captured messages of chosen calls: what the ladder of a call is drawn from.
 
 use alloc::vec::Vec;
-use core::net::SocketAddr;
 
+use sip::Hop;
 use units::WallTime;
 
 /// Messages kept of one call at most; what comes later is counted only.
@@ -15,16 +15,19 @@ const BYTES_MAX: usize = 64 << 10;
 pub struct Ladder {
     /// In the order in which they came and went.
     pub messages: Vec<cdr::trace::Message>,
+    /// Which way each of them took.
+    pub hops: Vec<Hop>,
     bytes: usize,
 }
 
 impl Ladder {
     /// Keeps one message, if there is room.
-    pub fn note(&mut self, at: WallTime, leg: u8, inbound: bool, peer: SocketAddr, bytes: &[u8]) {
+    pub fn note(&mut self, at: WallTime, leg: u8, inbound: bool, hop: Hop, bytes: &[u8]) {
         if self.messages.len() >= MESSAGES_MAX || self.bytes + bytes.len() > BYTES_MAX {
             return;
         }
         self.bytes += bytes.len();
-        self.messages.push(cdr::trace::Message { at, leg, inbound, peer, bytes: bytes.to_vec() });
+        self.messages.push(cdr::trace::Message { at, leg, inbound, peer: hop.remote, bytes: bytes.to_vec() });
+        self.hops.push(hop);
     }
 }

@@ -21,8 +21,8 @@ pub enum Kind {
     Peers(Box<Peers>),
     /// What calls hold of limits.
     Rooms(Vec<RoomRow>),
-    /// Release a call.
-    Release,
+    /// Do something to one call.
+    OneCall,
     /// Take a snapshot into force.
     Load { revision: u64 },
 }
@@ -81,8 +81,8 @@ impl Question {
                 peers.registrations.extend(more.registrations);
             }
             (Kind::Rooms(rows), Part::Rooms(more)) => rows.extend(more),
-            (Kind::Release, Part::Released(true)) => {}
-            (Kind::Release, Part::Released(false)) => self.refused = Some("the call is over".to_owned()),
+            (Kind::OneCall, Part::Found(true)) => {}
+            (Kind::OneCall, Part::Found(false)) => self.refused = Some("the call is over".to_owned()),
             (Kind::Load { revision }, Part::Loaded(loaded, _)) if *revision == loaded => {}
             (Kind::Load { .. }, Part::Loaded(loaded, _)) => {
                 self.refused = Some(format!("a shard decides from revision {loaded}"));
@@ -92,7 +92,7 @@ impl Question {
                 | Kind::Figures(_)
                 | Kind::Peers(_)
                 | Kind::Rooms(_)
-                | Kind::Release
+                | Kind::OneCall
                 | Kind::Load { .. },
                 _,
             ) => self.refused = Some("a shard answered another question".to_owned()),
@@ -128,7 +128,7 @@ impl Question {
                 rows.sort();
                 Answer::Rooms(rows)
             }
-            Kind::Release => Answer::Done,
+            Kind::OneCall => Answer::Done,
             Kind::Load { revision } => Answer::Loaded { revision },
         }
     }

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 
 pub use check::{LINES_MAX, PolicyFlaw, REGEXES_MAX, RESERVED, RULES_MAX, Side, TEXT_MAX};
 pub use parts::{
-    Answers, Codecs, Digest, Dtmf, EarlyMedia, Floors, Header, Headers, Identity, IdentityHeader, Number, NumberKind,
-    Numbers, Pass, Portability, Probe, QualityIndex, Refresher, Registration, Relaying, Reliable, Rewrite,
-    RewriteField, SessionTimer, Silence, StatusOfCause, Throttle, TimerMode, Transport,
+    Answers, Capture, Captured, Codecs, Digest, Dtmf, EarlyMedia, Floors, Header, Headers, Identity, IdentityHeader,
+    Number, NumberKind, Numbers, Pass, Portability, Probe, QualityIndex, Refresher, Registration, Relaying, Reliable,
+    Rewrite, RewriteField, SessionTimer, Silence, StatusOfCause, Throttle, TimerMode, Transport,
 };
 
 /// Signalling policy of an ingress trunk, an egress trunk or a plan.
@@ -65,6 +65,9 @@ pub struct Policy {
     /// Both: how media is relayed and watched.
     #[serde(skip_serializing_if = "is_default")]
     pub media: Relaying,
+    /// All: which calls are captured, and how much of them.
+    #[serde(skip_serializing_if = "is_default")]
+    pub capture: Capture,
     /// Both: who is told who calls.
     #[serde(skip_serializing_if = "is_default")]
     pub identity: Identity,
@@ -136,6 +139,7 @@ impl Default for Policy {
             ringing_after_s: 0,
             codecs: Codecs::default(),
             media: Relaying::default(),
+            capture: Capture::default(),
             identity: Identity::default(),
             portability: Portability::default(),
             rewrite: Vec::new(),

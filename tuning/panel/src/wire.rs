@@ -58,6 +58,13 @@ pub enum Ask {
         /// 32 hexadecimal digits.
         call: String,
     },
+    /// Capture a running call from here on, with what is still known of its beginning.
+    Capture {
+        /// 32 hexadecimal digits.
+        call: String,
+        /// `sip`, `rtp_headers` or `full`.
+        what: String,
+    },
     /// Counters and latencies.
     Figures,
     /// Who is registered where, and who was refused.

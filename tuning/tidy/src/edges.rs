@@ -12,7 +12,7 @@ pub struct Room {
 
 const PLANES_MEET: &[&str] = &["units", "snapshot", "cdr", "rating", "panel"];
 const EVERYTHING: &[&str] = &[
-    "units", "snapshot", "cdr", "rating", "panel", "uring", "fastpath", "shard", "sip", "sdp", "call", "media",
+    "units", "snapshot", "cdr", "rating", "panel", "uring", "fastpath", "shard", "sip", "sdp", "call", "media", "tape",
     "cluster", "ledger", "store", "web", "sim",
 ];
 
@@ -42,14 +42,19 @@ pub const ROOMS: &[Room] = &[
     Room { name: "sip", may_use: &["units"] },
     Room { name: "sdp", may_use: &["units"] },
     Room { name: "media", may_use: &["units"] },
+    Room { name: "tape", may_use: &["units"] },
     Room { name: "call", may_use: &["units", "snapshot", "cdr", "rating", "sip", "sdp", "media"] },
-    Room { name: "shard", may_use: &["units", "snapshot", "cdr", "rating", "panel", "sip", "sdp", "media", "call"] },
+    Room {
+        name: "shard",
+        may_use: &["units", "snapshot", "cdr", "rating", "panel", "sip", "sdp", "media", "tape", "call"],
+    },
     Room { name: "uring", may_use: &[] },
     Room { name: "fastpath", may_use: &[] },
     Room {
         name: "tandem-dataplane",
         may_use: &[
-            "units", "snapshot", "cdr", "rating", "panel", "sip", "sdp", "media", "call", "shard", "uring", "fastpath",
+            "units", "snapshot", "cdr", "rating", "panel", "sip", "sdp", "media", "tape", "call", "shard", "uring",
+            "fastpath",
         ],
     },
     Room { name: "cluster", may_use: &["units"] },
@@ -77,6 +82,7 @@ pub const PURE: &[(&str, &str)] = &[
     ("sip", "dataplane/sip"),
     ("sdp", "dataplane/sdp"),
     ("media", "dataplane/media"),
+    ("tape", "dataplane/tape"),
     ("call", "dataplane/call"),
     ("shard", "dataplane/shard"),
     ("cluster", "controlplane/cluster"),

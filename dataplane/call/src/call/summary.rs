@@ -1,6 +1,6 @@
 //! A running call in a few words, for whoever watches.
 
-use media::{Quality, Relay};
+use media::{Pair, Quality, Relay};
 use units::{CarrierId, Clock, EgressTrunkId, IngressTrunkId, Money, Number, WallTime};
 
 use crate::call::{Call, State};
@@ -41,6 +41,11 @@ impl Call {
     pub fn media(&self, relay: &Relay) -> [Quality; 2] {
         let of = |leg: u8| self.legs[usize::from(leg)].pair.map(|pair| relay.quality(pair.id)).unwrap_or_default();
         [of(0), if self.current == 0 { Quality::default() } else { of(self.current) }]
+    }
+
+    /// The media ports that it has, by leg.
+    pub fn pairs(&self) -> impl Iterator<Item = (u8, Pair)> {
+        (0..).zip(&self.legs).filter_map(|(leg, of)| Some((leg, of.pair?)))
     }
 
     /// The call as it stands.

@@ -134,6 +134,7 @@ impl Policy {
         }
         range("redirects_max", u32::from(self.redirects_max), 1, 5)?;
         range("cps_window_s", u32::from(self.cps_window_s), 1, 60)?;
+        range("capture.percent", u32::from(self.capture.percent), 1, 100)?;
         range("probe.interval_s", u32::from(self.probe.interval_s), 5, 3_600)?;
         range("probe.failures", u32::from(self.probe.failures), 1, 10)?;
         crate::routing::tags("tags", &self.tags)?;

@@ -162,6 +162,30 @@ part! {
 }
 
 choice! {
+    /// How much of a call is captured; each includes what stands before it.
+    Captured {
+        /// Nothing.
+        Off,
+        /// SIP of both sides.
+        Sip,
+        /// The headers of media packets, and RTCP.
+        RtpHeaders,
+        /// Whole media packets: who may open the file can hear the call.
+        Full,
+    }
+}
+
+part! {
+    /// Which calls are captured for whoever looks into them (pcapng). Of the trunks and plans of a call, the one that wants most counts.
+    Capture {
+        /// How much of them.
+        what: Captured,
+        /// How many of a hundred calls, 1 to 100; 0 for all.
+        percent: u8,
+    }
+}
+
+choice! {
     /// The header that tells a terminator who calls.
     IdentityHeader {
         /// From alone.

@@ -2062,6 +2062,26 @@ export interface components {
             /** @description Kept or dropped. */
             verdict: components["schemas"]["Verdict"];
         };
+        /** @description Which calls are captured for whoever looks into them (pcapng). Of the trunks and plans of a call, the one that wants most counts. */
+        Capture: {
+            /**
+             * Format: int32
+             * @description How many of a hundred calls, 1 to 100; 0 for all.
+             * @default 0
+             */
+            percent?: number;
+            /** @default off */
+            what?: components["schemas"]["Captured"];
+        };
+        /**
+         * @description How much of a call is captured; each includes what stands before it.
+         *     - Nothing.
+         *     - SIP of both sides.
+         *     - The headers of media packets, and RTCP.
+         *     - Whole media packets: who may open the file can hear the call.
+         * @enum {string}
+         */
+        Captured: "off" | "sip" | "rtp_headers" | "full";
         /** @description A company we connect with. */
         Carrier: components["schemas"]["CarrierLimits"] & {
             /** @description Neither sends nor takes calls (cause 311). */
@@ -5062,6 +5082,8 @@ export interface components {
             answer_timeout_s?: number;
             /** @default {} */
             answers?: components["schemas"]["Answers"];
+            /** @default {} */
+            capture?: components["schemas"]["Capture"];
             /** @default {} */
             codecs?: components["schemas"]["Codecs"];
             /**

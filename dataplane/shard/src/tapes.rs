@@ -1,0 +1,209 @@
+//! Which calls are captured, and the notes about them.
+
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use call::Summary;
+use hashbrown::HashMap;
+use media::Stay;
+use sip::{Hop, Transport};
+use snapshot::policy::{Capture, Captured};
+use tape::{Note, Over, Sinks, What};
+use units::{CallId, Clock, IngressTrunkId, PlanId, WallTime};
+
+use crate::table::{CallRef, Entry};
+use crate::{Effect, Effects, Forward, Loaded, Shard};
+
+/// Media ports whose packets are noted: RTP and RTCP ports, each with its call and leg.
+pub(crate) type Ports = HashMap<u16, (CallRef, u8)>;
+
+impl Shard {
+    /// Captures a running call from here on, by an operator's wish; what is still known of its messages goes first. False if this
+    /// shard does not have it.
+    pub fn on_capture(&mut self, call: CallId, what: Captured, out: &mut Effects) -> bool {
+        let wanted = |entry: &Entry| entry.call.id() == call && !entry.call.is_over();
+        let Some(at) = self.table.iter().find(|(_, entry)| wanted(entry)).map(|(at, _)| at) else { return false };
+        self.deepen_tape(at, what, out);
+        true
+    }
+
+    /// The ingress trunk and its plan choose.
+    pub(crate) fn begin_tape(&mut self, at: CallRef, loaded: &Loaded, (ingress, plan): (IngressTrunkId, PlanId)) {
+        let Some(entry) = self.table.get_mut(at) else { return };
+        let policies = &loaded.policies;
+        let by_trunk = chosen(&policies.ingress(ingress).policy.capture, entry.call.id());
+        let by_plan = chosen(&policies.plan(plan).policy.capture, entry.call.id());
+        entry.tape = deeper(by_trunk, by_plan);
+    }
+
+    /// The egress trunk of the attempt that begins chooses too.
+    pub(crate) fn tape_attempt(&mut self, clock: Clock, at: CallRef, out: &mut Effects) {
+        let (Some(loaded), Some(entry)) = (&self.loaded, self.table.get(at)) else { return };
+        let Summary { egress_trunk, .. } = entry.call.summary(clock);
+        let wanted = chosen(&loaded.policies.egress(egress_trunk).policy.capture, entry.call.id());
+        self.deepen_tape(at, wanted, out);
+    }
+
+    /// From here on at least this much is noted. What the ladder has goes first, where nothing was.
+    fn deepen_tape(&mut self, at: CallRef, what: Captured, out: &mut Effects) {
+        let Some(entry) = self.table.get_mut(at) else { return };
+        let before = entry.tape;
+        entry.tape = deeper(before, what);
+        if entry.tape == before {
+            return;
+        }
+        if before == Captured::Off
+            && let Some(ladder) = &entry.ladder
+        {
+            for (message, hop) in ladder.messages.iter().zip(&ladder.hops) {
+                tape_sip(entry.call.id(), message.at, (message.leg, message.inbound), *hop, &message.bytes, out);
+            }
+        }
+        let ports: Vec<u16> = entry.call.pairs().flat_map(|(_, pair)| [pair.rtp_port, pair.rtp_port + 1]).collect();
+        ports.into_iter().for_each(|port| self.tape_port(at, port));
+    }
+
+    /// A port of a call was opened: its packets are noted if the call is captured so deep, and must come by us.
+    pub(crate) fn tape_port(&mut self, at: CallRef, port: u16) {
+        let Some(entry) = self.table.get(at).filter(|entry| is_media(entry.tape)) else { return };
+        if let Some((leg, pair)) = entry.call.pairs().find(|(_, pair)| pair.rtp_port == port & !1) {
+            self.taped.insert(port, (at, leg));
+            self.relay.stay(pair.id, Stay::Capture, true);
+        }
+    }
+
+    /// True if packets of some media port are noted, so that [`Shard::tape_heard`] and [`Shard::tape_said`] must be told of each.
+    pub fn is_taping(&self) -> bool {
+        !self.taped.is_empty()
+    }
+
+    /// A datagram came to a media port: it is noted if its call is captured so deep.
+    pub fn tape_heard(&self, clock: Clock, (port, from): (u16, SocketAddr), bytes: &[u8], out: &mut Effects) {
+        self.tape_media(clock, (port, from), true, bytes, out);
+    }
+
+    /// A datagram goes on from a media port, its bytes at the beginning of these: it is noted if its call is captured so deep.
+    pub fn tape_said(&self, clock: Clock, forward: &Forward, bytes: &[u8], out: &mut Effects) {
+        let sent = forward.instead.as_ref().map_or(&bytes[..forward.length.min(bytes.len())], |bytes| &bytes[..]);
+        self.tape_media(clock, (forward.port, forward.to), false, sent, out);
+    }
+
+    fn tape_media(
+        &self,
+        clock: Clock,
+        (port, peer): (u16, SocketAddr),
+        inbound: bool,
+        bytes: &[u8],
+        out: &mut Effects,
+    ) {
+        let Some((at, leg)) = self.taped.get(&port).copied() else { return };
+        let Some(entry) = self.table.get(at).filter(|entry| is_media(entry.tape)) else { return };
+        let note = Note {
+            what: What::Media,
+            sinks: Sinks::CAPTURE,
+            call: entry.call.id(),
+            leg,
+            inbound,
+            over: Over::Udp,
+            listener: 0,
+            port,
+            at: clock.wall,
+            peer,
+            length: bytes.len() as u32,
+        };
+        put(&note, if entry.tape == Captured::Full { bytes } else { headers(bytes) }, out);
+    }
+}
+
+impl Entry {
+    /// Keeps a message for the ladder and for the tape, if the call is among the chosen.
+    pub(crate) fn note(&mut self, at: WallTime, side: (u8, bool), hop: Hop, bytes: &[u8], out: &mut Effects) {
+        if let Some(ladder) = &mut self.ladder {
+            ladder.note(at, side.0, side.1, hop, bytes);
+        }
+        if self.tape != Captured::Off {
+            tape_sip(self.call.id(), at, side, hop, bytes, out);
+        }
+    }
+
+    /// Nothing more of this call is noted.
+    pub(crate) fn end_tape(&mut self, at: WallTime, out: &mut Effects) {
+        if core::mem::take(&mut self.tape) == Captured::Off {
+            return;
+        }
+        let note = Note {
+            what: What::End,
+            sinks: Sinks::CAPTURE,
+            call: self.call.id(),
+            leg: 0,
+            inbound: true,
+            over: Over::Udp,
+            listener: 0,
+            port: 0,
+            at,
+            peer: SocketAddr::new(core::net::Ipv4Addr::UNSPECIFIED.into(), 0),
+            length: 0,
+        };
+        put(&note, b"", out);
+    }
+}
+
+fn tape_sip(call: CallId, at: WallTime, (leg, inbound): (u8, bool), hop: Hop, bytes: &[u8], out: &mut Effects) {
+    let over = match hop.transport {
+        Transport::Udp => Over::Udp,
+        Transport::Tcp => Over::Tcp,
+        Transport::Tls => Over::Tls,
+    };
+    let note = Note {
+        what: What::Sip,
+        sinks: Sinks::CAPTURE,
+        call,
+        leg,
+        inbound,
+        over,
+        listener: hop.listener,
+        port: 0,
+        at,
+        peer: hop.remote,
+        length: bytes.len() as u32,
+    };
+    put(&note, bytes, out);
+}
+
+fn put(note: &Note, carried: &[u8], out: &mut Effects) {
+    let bytes = out.append(|bytes| note.encode(carried, bytes));
+    out.list.push(Effect::Tape { bytes, last: note.what == What::End });
+}
+
+/// What this wish means for this call. Calls are sampled evenly, and all wishes of one share sample the same calls.
+fn chosen(capture: &Capture, call: CallId) -> Captured {
+    // Fibonacci hashing: multiples of the golden ratio spread evenly over the whole range.
+    let place = call.sequence.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    match capture.percent {
+        0 => capture.what,
+        percent if place % 100 < u64::from(percent) => capture.what,
+        _ => Captured::Off,
+    }
+}
+
+fn deeper(one: Captured, other: Captured) -> Captured {
+    if one as u8 >= other as u8 { one } else { other }
+}
+
+fn is_media(tape: Captured) -> bool {
+    matches!(tape, Captured::RtpHeaders | Captured::Full)
+}
+
+/// The headers of an RTP packet (RFC 3550 §5.1); all of RTCP (§6); of anything else as much as RTP's fixed header.
+fn headers(bytes: &[u8]) -> &[u8] {
+    let length = match bytes {
+        [_, 192..=223, ..] => bytes.len(),
+        [first, ..] if first >> 6 == 2 => {
+            let fixed = 12 + 4 * usize::from(first & 0x0f);
+            let words = bytes.get(fixed + 2..fixed + 4).filter(|_| first & 0x10 != 0);
+            fixed + words.map_or(0, |words| 4 + 4 * usize::from(u16::from_be_bytes([words[0], words[1]])))
+        }
+        _ => 12,
+    };
+    &bytes[..length.min(bytes.len())]
+}

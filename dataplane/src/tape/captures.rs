@@ -1,0 +1,233 @@
+//! Captured calls: one pcapng file each, under its final name once it is whole.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tape::pcapng::{self, Packet, Way};
+use tape::{Note, Over, What, packet};
+use units::CallId;
+
+use super::Figures;
+use super::folder::{Folder, part_of, publish};
+use crate::disk;
+use crate::places::Places;
+
+/// What the name of a capture ends with.
+const EXTENSION: &str = "pcapng";
+/// Calls that are captured at the same time at most; of more nothing is kept.
+const OPEN_MAX: usize = 1_024;
+/// A file whose call says nothing for so long is finished: no call lasts longer.
+pub const SILENT_MAX: Duration = Duration::from_secs(26 * 3_600);
+
+/// One call's file.
+struct Open {
+    file: File,
+    part: PathBuf,
+    finished: PathBuf,
+    /// What waits for the end of the turn.
+    fresh: Vec<u8>,
+    written: u64,
+    heard: Instant,
+}
+
+/// All captures that are being written.
+pub struct Captures {
+    folder: Folder,
+    open: HashMap<CallId, Open>,
+    /// The listeners' addresses, and the file's beginning that names them.
+    listens: Vec<SocketAddr>,
+    media: [Option<IpAddr>; 2],
+    head: Vec<u8>,
+    call_bytes_max: u64,
+    figures: Arc<Figures>,
+    whole: Vec<u8>,
+    /// Somebody was told that files cannot be written.
+    failing: bool,
+}
+
+impl Captures {
+    /// None so far.
+    pub fn new(folder: Folder, places: &Places, call_bytes_max: u64, figures: Arc<Figures>) -> Captures {
+        let mut head = Vec::new();
+        pcapng::section(concat!("tandem ", env!("CARGO_PKG_VERSION")), &mut head);
+        for listen in &places.listens {
+            let name = format!("{:?} {}", listen.transport, listen.bind).to_lowercase();
+            pcapng::interface(&name, &listen.name, &mut head);
+        }
+        pcapng::interface("media", "RTP and RTCP", &mut head);
+        let listens = places.listens.iter().map(|listen| listen.bind).collect();
+        let (open, media) = (HashMap::new(), places.media_bound());
+        let whole = Vec::new();
+        Captures { folder, open, listens, media, head, call_bytes_max, figures, whole, failing: false }
+    }
+
+    /// A packet of a captured call, or its end.
+    pub fn on_note(&mut self, note: &Note, carried: &[u8]) {
+        if note.what == What::End {
+            if let Some(open) = self.open.remove(&note.call) {
+                self.finish(open);
+            }
+            return;
+        }
+        self.whole.clear();
+        let packet = self.describe(note, carried);
+        let full = self.open.len() >= OPEN_MAX;
+        let opened = match self.open.entry(note.call) {
+            Entry::Occupied(open) => Ok(open.into_mut()),
+            Entry::Vacant(_) if full => Err(io::ErrorKind::QuotaExceeded.into()),
+            Entry::Vacant(place) => Open::begin(&self.folder, note.call, &self.head).map(|open| place.insert(open)),
+        };
+        match opened {
+            Ok(open) if open.written + ((open.fresh.len() + packet.len()) as u64) <= self.call_bytes_max => {
+                open.fresh.extend_from_slice(&packet);
+                open.heard = Instant::now();
+                self.figures.packets.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(_) => lose(&self.figures),
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    /// A note as a packet of a file.
+    fn describe(&mut self, note: &Note, carried: &[u8]) -> Vec<u8> {
+        let own = self.own(note);
+        let (from, to) = if note.inbound { (note.peer, own) } else { (own, note.peer) };
+        let length = packet::datagram(from, to, carried, note.length as usize, &mut self.whole);
+        let side = if note.leg == 0 { "ingress".to_owned() } else { format!("egress, attempt {}", note.leg) };
+        let over = match note.over {
+            Over::Udp => "",
+            Over::Tcp => ", came over TCP and is shown as a datagram",
+            Over::Tls => ", came over TLS and is shown in clear as a datagram",
+        };
+        let mut block = Vec::with_capacity(self.whole.len() + 160);
+        pcapng::packet(
+            &Packet {
+                interface: if note.what == What::Sip { u32::from(note.listener) } else { self.listens.len() as u32 },
+                at: note.at,
+                way: if note.inbound { Way::In } else { Way::Out },
+                bytes: &self.whole,
+                length,
+                comment: &format!("call {}, {side}{over}", note.call),
+            },
+            &mut block,
+        );
+        block
+    }
+
+    /// Our address of a packet.
+    fn own(&self, note: &Note) -> SocketAddr {
+        if note.port == 0 {
+            let listen = self.listens.get(usize::from(note.listener)).or(self.listens.first());
+            return listen.copied().unwrap_or(SocketAddr::new(note.peer.ip(), 0));
+        }
+        let media = self.media[usize::from(note.peer.is_ipv6())];
+        SocketAddr::new(media.unwrap_or(note.peer.ip()), note.port)
+    }
+
+    /// Writes what the turn brought.
+    pub fn flush(&mut self) {
+        let silent = |open: &Open| open.heard.elapsed() > SILENT_MAX;
+        let mut failed = Vec::new();
+        for (call, open) in &mut self.open {
+            if let Err(error) = open.write() {
+                failed.push((*call, error));
+            } else if silent(open) {
+                failed.push((*call, io::ErrorKind::TimedOut.into()));
+            }
+        }
+        for (call, error) in failed {
+            let Some(open) = self.open.remove(&call) else { continue };
+            if error.kind() != io::ErrorKind::TimedOut {
+                self.fail(&error);
+            }
+            self.finish(open);
+        }
+    }
+
+    /// Finishes a file; what cannot be finished is made whole by the next start.
+    fn finish(&mut self, mut open: Open) {
+        match open.write().and_then(|()| publish(&open.file, &open.part, &open.finished)) {
+            Ok(()) => {
+                self.failing = false;
+                self.figures.files.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    /// The program ends.
+    pub fn finish_all(mut self) {
+        for (_, open) in std::mem::take(&mut self.open) {
+            self.finish(open);
+        }
+    }
+
+    /// Removes what is old.
+    pub fn keep_up(&self) {
+        self.folder.keep_up();
+    }
+
+    /// Files that an earlier life was writing keep their whole blocks, under their final names.
+    pub fn repair(&self) {
+        for (part, finished) in self.folder.torn() {
+            match repair(&part, &finished) {
+                Ok(()) => {
+                    tracing::info!(file = %finished.display(), "a capture that was cut is kept as far as it went")
+                }
+                Err(error) => {
+                    tracing::warn!(%error, file = %part.display(), "a capture that was cut cannot be repaired")
+                }
+            }
+        }
+        self.keep_up();
+    }
+
+    fn fail(&mut self, error: &io::Error) {
+        lose(&self.figures);
+        if !self.failing {
+            self.failing = true;
+            tracing::warn!(%error, folder = %self.folder.path.display(), "captures cannot be written; packets of them are lost");
+        }
+    }
+}
+
+fn lose(figures: &Figures) {
+    figures.packets_lost.fetch_add(1, Ordering::Relaxed);
+}
+
+impl Open {
+    fn begin(folder: &Folder, call: CallId, head: &[u8]) -> io::Result<Open> {
+        fs::create_dir_all(&folder.path)?;
+        let finished = folder.file(call, EXTENSION);
+        let part = part_of(&finished);
+        let file = disk::create(&part)?;
+        Ok(Open { file, part, finished, fresh: head.to_vec(), written: 0, heard: Instant::now() })
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        if self.fresh.is_empty() {
+            return Ok(());
+        }
+        disk::write_at(&self.file, &self.fresh, self.written)?;
+        self.written += self.fresh.len() as u64;
+        self.fresh.clear();
+        Ok(())
+    }
+}
+
+fn repair(part: &Path, finished: &Path) -> io::Result<()> {
+    let whole = pcapng::whole(&fs::read(part)?);
+    if whole == 0 {
+        return disk::unlink(part);
+    }
+    let file = OpenOptions::new().write(true).open(part)?;
+    file.set_len(whole as u64)?;
+    publish(&file, part, finished)
+}

@@ -1,0 +1,181 @@
+//! Calls are captured packet by packet, as foreign programs read it, and never wait for it.
+#![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
+#[path = "../../rating/tests/world.rs"]
+mod world;
+
+#[path = "support/plane.rs"]
+mod plane;
+#[path = "support/talk.rs"]
+mod talk;
+
+use std::net::{SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use panel::wire::{Answer, Ask};
+use plane::{PATIENCE, Plane};
+use talk::{Datagram, Talk};
+use tempfile::TempDir;
+
+const FULL: &str = r#"{"capture":{"what":"full"}}"#;
+
+/// An address of our own, so that nobody else takes its ports meanwhile.
+fn switch(last: u8) -> SocketAddr {
+    UdpSocket::bind((format!("127.0.45.{last}"), 0)).unwrap().local_addr().unwrap()
+}
+
+fn start(data: &Path, sip: SocketAddr, words: &[&str]) -> Plane {
+    let sip = sip.to_string();
+    let mut plane = Plane::start(data, &[&["--sip", &sip, "--rtp", "45200-45399", "--log", "warn"], words].concat());
+    // Every shard has opened its sockets when it answers.
+    plane.ask(Ask::Figures);
+    plane
+}
+
+/// The only finished capture, once there is one.
+fn finished(plane: &mut Plane, data: &Path) -> PathBuf {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        plane.serve();
+        let files = std::fs::read_dir(data.join("captures")).into_iter().flatten().flatten().map(|entry| entry.path());
+        if let Some(file) = files.into_iter().find(|path| path.extension().is_some_and(|kind| kind == "pcapng")) {
+            return file;
+        }
+        assert!(Instant::now() < deadline, "the capture is finished");
+    }
+}
+
+/// What Wireshark reads in a file, in its order; comments beside.
+fn read(file: &Path) -> (Vec<Datagram>, Vec<String>) {
+    let fields = ["ip.src", "udp.srcport", "ip.dst", "udp.dstport", "udp.payload", "frame.comment"];
+    let mut tshark = Command::new("tshark");
+    tshark.args(["-n", "-o", "udp.check_checksum:TRUE", "-Y", "udp.checksum.status == 1", "-T", "fields", "-r"]);
+    let output = tshark.arg(file).args(fields.iter().flat_map(|field| ["-e", field])).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let read = text.lines().map(|line| {
+        let cells: Vec<&str> = line.split('\t').collect();
+        let at = |place: usize| format!("{}:{}", cells[place], cells[place + 1]).parse().unwrap();
+        let digits = cells[4].replace(':', "");
+        let bytes = (0..digits.len() / 2).map(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).unwrap());
+        ((at(0), at(2), bytes.collect()), cells[5].to_owned())
+    });
+    read.unzip()
+}
+
+/// Between any two sockets exactly the same datagrams, in the same order.
+fn same(captured: &[Datagram], log: &[Datagram]) {
+    let flows: std::collections::BTreeSet<_> = log.iter().map(|(from, to, _)| (*from, *to)).collect();
+    assert!(flows.len() >= 4, "{flows:?}");
+    for flow in flows {
+        let of = |all: &[Datagram]| -> Vec<Vec<u8>> {
+            all.iter().filter(|(from, to, _)| (*from, *to) == flow).map(|(_, _, bytes)| bytes.clone()).collect()
+        };
+        let texts = |all: Vec<Vec<u8>>| all.iter().map(|bytes| bytes.escape_ascii().to_string()).collect::<Vec<_>>();
+        assert_eq!(texts(of(captured)), texts(of(log)), "from {} to {}", flow.0, flow.1);
+    }
+    assert_eq!(captured.len(), log.len());
+}
+
+#[test]
+fn a_call_is_captured_whole_and_foreign_programs_read_each_packet() {
+    let (data, switch) = (TempDir::new().unwrap(), switch(1));
+    let mut talk = Talk::new(switch);
+    talk.publish(data.path(), FULL, "");
+    let mut plane = start(data.path(), switch, &[]);
+    talk.begin(&mut plane, "7");
+    talk.speak(&mut plane, 40);
+    talk.end(&mut plane);
+    let file = finished(&mut plane, data.path());
+    let (captured, comments) = read(&file);
+    same(&captured, &talk.log);
+    let call = file.file_stem().unwrap().to_string_lossy().into_owned();
+    assert!(comments.iter().all(|comment| comment.contains(&call)), "{comments:?}");
+    // As root it becomes another user, who may not open the file.
+    let opened = std::fs::File::open(&file).unwrap();
+    let tcpdump = Command::new("tcpdump").args(["-n", "-q", "-r", "-"]).stdin(opened).output().unwrap();
+    let told = String::from_utf8_lossy(&tcpdump.stdout).into_owned();
+    let packets = told.lines().filter(|line| line.contains(" IP 127.")).count();
+    assert_eq!(packets, talk.log.len(), "{told}{}", String::from_utf8_lossy(&tcpdump.stderr));
+}
+
+#[test]
+fn an_operator_captures_a_running_call_with_its_beginning() {
+    let (data, switch) = (TempDir::new().unwrap(), switch(2));
+    let mut talk = Talk::new(switch);
+    talk.publish(data.path(), "", "");
+    let mut plane = start(data.path(), switch, &[]);
+    talk.begin(&mut plane, "8");
+    let setup = talk.log.len();
+    talk.speak(&mut plane, 5);
+    let unheard = setup..talk.log.len();
+    let Answer::Calls(rows) = plane.ask(Ask::Calls { limit: 1 }) else { panic!("calls are told") };
+    let capture = |what: &str| Ask::Capture { call: rows[0].call.clone(), what: what.into() };
+    assert!(matches!(plane.ask(capture("loud")), Answer::Refused { .. }));
+    assert_eq!(plane.ask(capture("full")), Answer::Done);
+    talk.speak(&mut plane, 5);
+    talk.end(&mut plane);
+    let (captured, _) = read(&finished(&mut plane, data.path()));
+    talk.log.drain(unheard);
+    same(&captured, &talk.log);
+}
+
+#[test]
+fn headers_alone_say_how_long_a_packet_was_and_nothing_of_its_voice() {
+    let (data, switch) = (TempDir::new().unwrap(), switch(3));
+    let mut talk = Talk::new(switch);
+    talk.publish(data.path(), "", r#"{"capture":{"what":"rtp_headers"}}"#);
+    let mut plane = start(data.path(), switch, &[]);
+    talk.begin(&mut plane, "9");
+    talk.speak(&mut plane, 5);
+    talk.end(&mut plane);
+    let file = finished(&mut plane, data.path());
+    let mut tshark = Command::new("tshark");
+    tshark.args(["-n", "-d", "udp.port==45200-45399,rtp", "-Y", "rtp.seq", "-T", "fields", "-e", "rtp.seq"]);
+    let output = tshark.args(["-e", "frame.len", "-e", "frame.cap_len", "-r"]).arg(&file).output().unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let wanted: Vec<String> = (1..=5).flat_map(|number| vec![format!("{number}\t214\t54"); 4]).collect();
+    assert_eq!(lines.lines().collect::<Vec<_>>(), wanted);
+    let (sip, _) = read(&file);
+    same(&sip, &talk.log.iter().filter(|(_, _, bytes)| bytes[0] != 0x80).cloned().collect::<Vec<_>>());
+}
+
+#[test]
+fn calls_do_not_wait_for_a_disk_that_does_not_answer_and_a_torn_file_is_made_whole() {
+    let (data, switch) = (TempDir::new().unwrap(), switch(4));
+    let mut talk = Talk::new(switch);
+    talk.publish(data.path(), FULL, "");
+    let (captures, torn) = (data.path().join("captures"), "00010000000100000000000000000100.pcapng");
+    std::fs::create_dir(&captures).unwrap();
+    // The thread looks at what an earlier life left, and is held by the first of it until somebody writes: no slower disk there is.
+    let held = captures.join("held.pcapng.part");
+    assert!(Command::new("mkfifo").arg(&held).status().unwrap().success());
+    let mut plane = start(data.path(), switch, &[]);
+    talk.begin(&mut plane, "6");
+    // More than the ring holds: each packet is noted twice, 172 bytes and a head.
+    talk.speak(&mut plane, 5_000);
+    talk.end(&mut plane);
+    let lost = |plane: &mut Plane| {
+        let Answer::Figures(figures) = plane.ask(Ask::Figures) else { panic!("figures are told") };
+        figures.counters.iter().find(|(name, _)| name == "tape_lost").map_or(0, |(_, lost)| *lost)
+    };
+    assert!(lost(&mut plane) > 0, "what does not fit is counted");
+    drop(std::fs::OpenOptions::new().write(true).open(&held).unwrap());
+    let file = finished(&mut plane, data.path());
+    let (captured, _) = read(&file);
+    assert_eq!(
+        captured.len() as u64 + lost(&mut plane),
+        talk.log.len() as u64,
+        "each packet is in the file or counted"
+    );
+    drop(plane);
+    let whole = std::fs::read(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    std::fs::write(captures.join(torn).with_extension("pcapng.part"), &whole[..whole.len() - 7]).unwrap();
+    let _ = std::fs::remove_file(&held);
+    let mut plane = start(data.path(), switch, &[]);
+    let repaired = finished(&mut plane, data.path());
+    assert_eq!(repaired.file_name().unwrap(), torn);
+    assert_eq!(read(&repaired).0.len(), captured.len() - 1, "all but the packet that was being written");
+}

@@ -162,13 +162,11 @@ impl Plan {
         shards: u16,
     ) -> anyhow::Result<Plan> {
         let bells: Vec<Doorbell> = (0..shards).map(|_| Doorbell::new()).collect::<Result<_, _>>()?;
-        let bell = Arc::new(SpoolBell::default());
-        let figures = Arc::new(Figures::default());
+        let (bell, figures) = (Arc::new(SpoolBell::default()), Arc::new(Figures::default()));
         let (reports_in, reports) = mpsc::channel(RING_SLOTS);
         let (mut threads, mut sources, mut seats, mut taped) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (mut outlets, mut parcels) = parcel_rings(&bells);
-        let node_key = host::entropy()?;
-        let fast = Standing::new(settings, places.media_bound());
+        let (node_key, fast) = (host::entropy()?, Standing::new(settings, places.media_bound()));
         for shard in (0..shards).rev() {
             let (orders_in, orders) = rtrb::RingBuffer::new(RING_SLOTS);
             let (journal, entries) = rtrb::RingBuffer::new(RING_SLOTS);
@@ -206,8 +204,7 @@ impl Plan {
         threads.reverse();
         sources.reverse();
         seats.reverse();
-        let transports: Vec<_> = places.listens.iter().map(|listen| listen.transport).collect();
-        let names = Names::new(settings.dns, &transports);
+        let names = Names::new(settings.dns, &places.transports());
         let socket = folder.path.join("run/dataplane.sock");
         let mut control = Control::new(seats, settings.node, folder.boot, socket, figures.clone(), names);
         control.listens.clone_from(&places.listens);

@@ -3,7 +3,7 @@
 use std::fmt::{Display, Formatter};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use shard::Listener;
+use shard::{Listener, Transport};
 
 use crate::listen::{self, Listen, MediaAddress};
 use crate::settings::Settings;
@@ -38,6 +38,11 @@ impl Places {
             address: listen.advertised(),
         };
         self.listens.iter().map(known).collect()
+    }
+
+    /// What each listener hears.
+    pub fn transports(&self) -> Vec<Transport> {
+        self.listens.iter().map(|listen| listen.transport).collect()
     }
 
     /// What stands in SDP.

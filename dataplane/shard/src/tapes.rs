@@ -24,6 +24,7 @@ impl Shard {
         let wanted = |entry: &Entry| entry.call.id() == call && !entry.call.is_over();
         let Some(at) = self.table.iter().find(|(_, entry)| wanted(entry)).map(|(at, _)| at) else { return false };
         self.deepen_tape(at, what, out);
+        self.move_media(out);
         true
     }
 

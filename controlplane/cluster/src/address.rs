@@ -55,7 +55,7 @@ enum Phase {
     Leaving { until: Instant, to: NodeId },
 }
 
-/// A better place that works, since when. A program that starts again begins another life.
+/// A better place that works, since when this node knows. A service that failed and works again is in another life.
 #[derive(Clone, Copy, Debug)]
 struct Better {
     node: NodeId,
@@ -126,8 +126,8 @@ impl AddressKeeper {
         }
     }
 
-    /// Looks at the service here and at the best place that is better and works, if there is one, with the number of its program's
-    /// life. `is_up`: the address is up here.
+    /// Looks at the service here and at the best place that is better and works, if there is one, with how often its service has begun
+    /// to work. `is_up`: the address is up here.
     pub fn turn(&mut self, now: Instant, works: bool, is_up: bool, better: Option<(NodeId, u64)>) -> AddressTurn {
         self.better = better.map(|(node, life)| match self.better {
             Some(known) if known.node == node && known.life == life => known,

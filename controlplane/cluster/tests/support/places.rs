@@ -126,7 +126,10 @@ impl World<'_> {
                 place.keeper = keeper(node as u16);
             }
             1 => place.paused_until = until,
-            2 | 3 => place.sick_until = until,
+            2 | 3 => {
+                place.sick_until = until;
+                place.life += 1;
+            }
             4 => place.cut_until = until,
             5 => self.away_until = until,
             _ => self.late_until = until,

@@ -60,6 +60,12 @@ impl Story {
                 (at, fault)
             })
             .collect();
+        if kind == 2 {
+            // One order after the other while answers come late, or too late.
+            let at = chance.between(20_000, 100_000);
+            faults = (0..5).map(|order| (at + order * 7_000, Fault::HandOver((order % 2) as usize))).collect();
+            faults.push((at - 500, Fault::Late(40_000)));
+        }
         if kind == 3 && chance.percent(50) {
             // The last answer before the holder is cut off was a late one.
             let at = chance.between(20_000, 100_000);

@@ -298,7 +298,7 @@ impl World<'_> {
         let late = self.now < self.late_until && self.chance.percent(60);
         self.now
             + if late {
-                self.chance.between(500, 7_000)
+                self.chance.between(500, 9_000)
             } else if self.chance.percent(5) {
                 self.chance.between(150, 1_500)
             } else {

@@ -67,11 +67,42 @@ impl Callees {
             }
             (0, _) => reply(wire, socket, from, message, 200),
             (200.., "BYE") => call.end(wire, who),
+            (200.., "INVITE") => call.on_changed(wire, who, message),
             _ => {}
         }
     }
 
+    /// Whether this INVITE proves the name that its terminator asks for; if not, it is told so.
+    fn proved(&self, wire: &mut Wire, came: &Came<'_>, name: u64) -> bool {
+        let plan = wire.plan.clone();
+        let Some(asked) = &plan.terminators[came.terminator].auth else { return true };
+        let message = came.message;
+        let nonce = format!("{name:016x}");
+        let proves = asked.proves(message.authorization, &nonce, message.method);
+        if proves {
+            Counters::one(&wire.counters().proved);
+            return true;
+        }
+        let local = wire.address(came.socket);
+        let mut bytes = wire.text();
+        if message.authorization.is_empty() {
+            let more = format!(
+                "Proxy-Authenticate: Digest realm=\"loadtest\",nonce=\"{nonce}\",algorithm=MD5,qop=\"auth\"\r\n"
+            );
+            message::response_with(&mut bytes, message, (407, &more), "asked", local, "");
+        } else {
+            Counters::one(&wire.counters().unproved);
+            message::response(&mut bytes, message, 403, "asked", local, "");
+        }
+        wire.send(came.socket, came.from, bytes.as_bytes());
+        wire.spare(bytes);
+        false
+    }
+
     fn take(&mut self, wire: &mut Wire, came: &Came<'_>, name: u64) {
+        if !self.proved(wire, came, name) {
+            return;
+        }
         let place = wire.plan.place_of(message::user_of(came.message.from).as_bytes());
         self.count += 1;
         let count = self.count;

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::digest::Name;
 use crate::draw::{Spread, share, span};
 
 /// Digits of the calling number that carry the call's place in the plan.
@@ -21,6 +22,8 @@ pub struct Originator {
     pub callers: String,
     /// Digits put before the called number.
     pub tech: String,
+    /// How it answers a challenge (401, 407).
+    pub auth: Option<Name>,
 }
 
 /// A carrier that takes calls, on one local socket.
@@ -36,10 +39,22 @@ pub struct Terminator {
     pub answer: Spread,
     /// 180, 183, or 0 to answer without ringing.
     pub progress: u16,
-    /// Share of calls refused with 486.
-    pub busy: f64,
-    /// Share of calls refused with 503.
-    pub flaky: f64,
+    /// Nothing is said before this: no 100, no answer to repeats.
+    pub delay: Option<Spread>,
+    /// Share of calls that ring with 183 and media before the answer.
+    pub early: f64,
+    /// Final statuses of refused calls, with their shares.
+    pub causes: Vec<(u16, f64)>,
+    /// Where a 302 sends the caller; its own address when absent.
+    pub moved_to: Option<SocketAddr>,
+    /// Share of calls answered at once, without anybody there (false answer supervision).
+    pub fas: f64,
+    /// INVITEs must prove this name (407).
+    pub auth: Option<Name>,
+    /// Between two re-INVITEs of an answered call.
+    pub reinvite: Option<Duration>,
+    /// The interval of the session timer (RFC 4028) in its answers, refreshed at half of it.
+    pub timer: Option<Duration>,
     /// Share of calls that ring for ever.
     pub unanswered: f64,
     /// Share of INVITEs that get no response at all.
@@ -48,6 +63,37 @@ pub struct Terminator {
     pub frozen: Option<(Duration, Duration)>,
     /// Its own talking time, for calls that it releases; the run's when absent.
     pub talk: Option<Spread>,
+}
+
+impl Default for Terminator {
+    fn default() -> Terminator {
+        Terminator {
+            name: String::new(),
+            at: SocketAddr::from(([127, 0, 0, 1], 0)),
+            ring: Spread::Fixed(Duration::from_millis(20)),
+            answer: Spread::Exponential(Duration::from_secs(1)),
+            progress: 180,
+            delay: None,
+            early: 0.0,
+            causes: Vec::new(),
+            moved_to: None,
+            fas: 0.0,
+            unanswered: 0.0,
+            dead: 0.0,
+            auth: None,
+            reinvite: None,
+            timer: None,
+            frozen: None,
+            talk: None,
+        }
+    }
+}
+
+impl Terminator {
+    /// Between two refreshments of an answered call, and whether the session timer asks for them.
+    pub fn refreshes(&self) -> Option<Duration> {
+        self.reinvite.or(self.timer.map(|timer| timer / 2))
+    }
 }
 
 fn pairs(text: &str) -> impl Iterator<Item = Result<(&str, &str), String>> {
@@ -62,6 +108,7 @@ pub fn originator(text: &str) -> Result<Originator, String> {
         weight: 1.0,
         callers: "1646".into(),
         tech: String::new(),
+        auth: None,
     };
     for pair in pairs(text) {
         let (key, value) = pair?;
@@ -71,7 +118,8 @@ pub fn originator(text: &str) -> Result<Originator, String> {
             "weight" => made.weight = positive(value)?,
             "callers" => made.callers = digits(value, 7)?,
             "tech" => made.tech = digits(value, 15)?,
-            _ => return Err(format!("an originator has no '{key}': name, from, weight, callers, tech")),
+            "auth" => made.auth = Some(Name::read(value)?),
+            _ => return Err(format!("an originator has no '{key}': name, from, weight, callers, tech, auth")),
         }
     }
     if made.name.is_empty() {
@@ -80,41 +128,17 @@ pub fn originator(text: &str) -> Result<Originator, String> {
     Ok(made)
 }
 
-/// Reads `name=blux,at=127.0.2.1:5060,ring=exp:300ms,answer=exp:2s,progress=183,busy=5%,flaky=30%,unanswered=2%,dead=0%,
-/// frozen=5s@10s,talk=…`.
+/// What a terminator may be told.
+const MANNERS: &str = "name, at, manner, delay, ring, answer, progress, early, talk, frozen, causes, busy, flaky, moved, moved_to, fas, unanswered, \
+ dead, auth, reinvite, timer";
+
+/// Reads `name=blux,at=127.0.2.1:5060,ring=exp:300ms,answer=exp:2s,progress=183,busy=5%,flaky=30%,unanswered=2%,dead=0%,\
+/// causes=404:5%/480:2%,frozen=5s@10s,talk=…`.
 pub fn terminator(text: &str) -> Result<Terminator, String> {
-    let mut made = Terminator {
-        name: String::new(),
-        at: SocketAddr::from(([127, 0, 0, 1], 0)),
-        ring: Spread::Fixed(Duration::from_millis(20)),
-        answer: Spread::Exponential(Duration::from_secs(1)),
-        progress: 180,
-        busy: 0.0,
-        flaky: 0.0,
-        unanswered: 0.0,
-        dead: 0.0,
-        talk: None,
-        frozen: None,
-    };
+    let mut made = Terminator::default();
     for pair in pairs(text) {
         let (key, value) = pair?;
-        match key {
-            "name" => made.name = value.into(),
-            "at" => made.at = value.parse().map_err(|_| format!("'{value}' is no ADDRESS:PORT"))?,
-            "ring" => made.ring = value.parse()?,
-            "answer" => made.answer = value.parse()?,
-            "talk" => made.talk = Some(value.parse()?),
-            "frozen" => made.frozen = Some(frozen(value)?),
-            "progress" => made.progress = progress(value)?,
-            "busy" => made.busy = share(value)?,
-            "flaky" => made.flaky = share(value)?,
-            "unanswered" => made.unanswered = share(value)?,
-            "dead" => made.dead = share(value)?,
-            _ => {
-                let known = "name, at, ring, answer, progress, talk, frozen, busy, flaky, unanswered, dead";
-                return Err(format!("a terminator has no '{key}': {known}"));
-            }
-        }
+        tell(&mut made, key, value)?;
     }
     if made.at.port() == 0 {
         return Err(format!("'{text}': a terminator needs at=ADDRESS:PORT"));
@@ -123,6 +147,66 @@ pub fn terminator(text: &str) -> Result<Terminator, String> {
         made.name = made.at.to_string();
     }
     Ok(made)
+}
+
+fn tell(made: &mut Terminator, key: &str, value: &str) -> Result<(), String> {
+    let address = || value.parse().map_err(|_| format!("'{value}' is no ADDRESS:PORT"));
+    match key {
+        "name" => made.name = value.into(),
+        "at" => made.at = address()?,
+        "manner" => {
+            for pair in pairs(manner(value)?) {
+                let (key, value) = pair?;
+                tell(made, key, value)?;
+            }
+        }
+        "delay" => made.delay = Some(value.parse()?),
+        "ring" => made.ring = value.parse()?,
+        "answer" => made.answer = value.parse()?,
+        "talk" => made.talk = Some(value.parse()?),
+        "frozen" => made.frozen = Some(frozen(value)?),
+        "progress" => made.progress = progress(value)?,
+        "early" => made.early = share(value)?,
+        "causes" => made.causes.extend(causes(value)?),
+        "busy" => made.causes.push((486, share(value)?)),
+        "flaky" => made.causes.push((503, share(value)?)),
+        "moved" => made.causes.push((302, share(value)?)),
+        "moved_to" => made.moved_to = Some(address()?),
+        "fas" => made.fas = share(value)?,
+        "unanswered" => made.unanswered = share(value)?,
+        "dead" => made.dead = share(value)?,
+        "auth" => made.auth = Some(Name::read(value)?),
+        "reinvite" => made.reinvite = Some(span(value)?),
+        "timer" => made.timer = Some(span(value)?),
+        _ => return Err(format!("a terminator has no '{key}': {MANNERS}")),
+    }
+    Ok(())
+}
+
+/// Well-known kinds of terminators; what is said after `manner` overrides it.
+fn manner(name: &str) -> Result<&'static str, String> {
+    match name {
+        // What a route abroad looks like: two to six seconds to the first ring, 45 of 100 calls answered.
+        "wholesale" => Ok(
+            "ring=uniform:2s-6s,answer=exp:8s,talk=lognormal:180s/0.8,busy=12%,flaky=5%,causes=480:8%/404:5%,unanswered=25%",
+        ),
+        // One of those that are tried before the one that answers: 15 of 100 calls answered, refused at once.
+        "hunting" => Ok("ring=exp:150ms,answer=exp:3s,flaky=60%,busy=5%,causes=480:10%/404:10%"),
+        "slow" => Ok("delay=uniform:1s-6s"),
+        "dead" => Ok("dead=100%"),
+        "fas" => Ok("fas=100%"),
+        _ => Err(format!("'{name}' is no manner: wholesale, hunting, slow, dead, fas")),
+    }
+}
+
+/// Reads `404:5%/480:2%`.
+fn causes(value: &str) -> Result<Vec<(u16, f64)>, String> {
+    let one = |text: &str| {
+        let (status, part) = text.split_once(':').ok_or_else(|| format!("'{text}': want STATUS:SHARE"))?;
+        let status = status.parse().ok().filter(|status| (300..700).contains(status));
+        Ok((status.ok_or_else(|| format!("'{text}': a refusal is 300 to 699"))?, share(part)?))
+    };
+    value.split('/').map(one).collect()
 }
 
 fn frozen(value: &str) -> Result<(Duration, Duration), String> {
@@ -196,6 +280,15 @@ mod tests {
         assert!(flaw.contains("colour") && flaw.contains("unanswered"), "{flaw}");
         assert!(terminator("name=x").is_err());
         assert!(originator("from=here").is_err());
+        for text in ["causes=200:5%", "causes=486", "manner=odd", "auth=joe", "early=2"] {
+            assert!(terminator(&format!("at=127.0.0.1:5070,{text}")).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_after_a_manner_overrides_it() {
+        let slow = terminator("at=127.0.0.1:5070,manner=wholesale,ring=1s").expect("a terminator");
+        assert_eq!((slow.ring, slow.unanswered), (Spread::Fixed(Duration::from_secs(1)), 0.25));
     }
 
     #[test]

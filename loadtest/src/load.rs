@@ -32,11 +32,13 @@ pub struct Load {
     /// Allows a target that is not on this machine.
     #[arg(long)]
     allow_target: bool,
-    /// An originator: name=acme,from=127.0.1.1,callers=1212,weight=3,tech=99. May be repeated.
+    /// An originator: name=acme,from=127.0.1.1,callers=1212,weight=3,tech=99,auth=user:password (answers 401 and 407). May be repeated.
     #[arg(long = "originator", value_parser = cast::originator, value_name = "KEY=VALUE,…")]
     originators: Vec<Originator>,
-    /// A terminator: name=blux,at=127.0.2.1:5060,ring=exp:300ms,answer=exp:2s,progress=183,talk=exp:20s and shares busy, flaky,
-    /// unanswered, dead. May be repeated; without any, somebody else takes the calls.
+    /// A terminator: name=blux,at=127.0.2.1:5060,ring=exp:300ms,answer=exp:2s,progress=183,talk=exp:20s; shares busy (486), flaky (503),
+    /// causes=404:5%/480:2%, moved (302 to moved_to=ADDRESS:PORT), unanswered, dead, fas (answered at once), early (183 with media);
+    /// delay=SPREAD (says nothing before), frozen=SPAN@MOMENT, auth=user:password (407), reinvite=SPAN, timer=SPAN (session timer, RFC 4028);
+    /// manner=wholesale|hunting|slow|dead|fas sets many of them. May be repeated; without any, somebody else takes the calls.
     #[arg(long = "terminator", value_parser = cast::terminator, value_name = "KEY=VALUE,…")]
     terminators: Vec<Terminator>,
     /// Called prefixes with weights, 44207,4930:3, or @FILE with one a line.
@@ -233,6 +235,7 @@ impl Load {
         let counts = Counts { unsent, ..Counters::read(&run.board.counters) };
         let planned = run.plan.due.len() as u64;
         let invalid = report::invalid(&counts, &latencies.lateness, self.late_max);
+        let levels = report::verdicts(&self.slo.0, &counts, &latencies);
         Summary {
             schema: report::SCHEMA,
             version: env!("CARGO_PKG_VERSION"),
@@ -250,7 +253,8 @@ impl Load {
             invalid,
             reconciled: None,
             faults: report::faults(&counts, callees_left),
-            breaches: report::breaches(&self.slo.0, &counts, &latencies),
+            breaches: levels.iter().filter_map(|level| level.breach.clone()).collect(),
+            levels,
             counts,
         }
     }

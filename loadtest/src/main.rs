@@ -5,16 +5,19 @@ mod callee;
 mod caller;
 mod cast;
 mod clock;
+mod digest;
 mod draw;
 mod find;
 mod flow;
 mod load;
+mod overload;
 mod plan;
 mod reconcile;
 mod report;
 mod run;
 mod stamp;
 mod tally;
+mod told;
 mod wire;
 mod worker;
 
@@ -44,6 +47,8 @@ enum Verb {
     Run(Box<run::Arguments>),
     /// Find the highest rate that a switch carries within service levels.
     FindMax(Box<find::Arguments>),
+    /// Offer half to five times what a switch carries.
+    Overload(Box<overload::Arguments>),
     /// Run a seed of the simulator and tell what happens.
     Sim {
         /// The seed.
@@ -61,6 +66,7 @@ fn main() -> ExitCode {
     match Program::parse().verb {
         Verb::Run(arguments) => or_failed(run::run(&arguments)),
         Verb::FindMax(arguments) => or_failed(find::run(&arguments)),
+        Verb::Overload(arguments) => or_failed(overload::run(&arguments)),
         Verb::Sim { seed, torn, quiet } => simulate(seed, torn, quiet),
     }
 }

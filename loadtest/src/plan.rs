@@ -106,13 +106,11 @@ impl Plan {
         if point < edge {
             return Outcome::Silence;
         }
-        edge += who.flaky;
-        if point < edge {
-            return Outcome::Refuse(503);
-        }
-        edge += who.busy;
-        if point < edge {
-            return Outcome::Refuse(486);
+        for (status, share) in &who.causes {
+            edge += share;
+            if point < edge {
+                return Outcome::Refuse(*status);
+            }
         }
         let ring = who.ring.draw(&mut source);
         edge += who.unanswered;
@@ -120,9 +118,24 @@ impl Plan {
             return Outcome::Ring(ring);
         }
         let answer = who.answer.draw(&mut source);
+        edge += who.fas;
+        let (ring, answer) = if point < edge { (Duration::ZERO, Duration::ZERO) } else { (ring, answer) };
         let talk = who.talk.unwrap_or(self.talk).draw(&mut source);
         let releases = place.is_none_or(|place| !self.caller_releases(place));
         Outcome::Answer { ring, answer, talks: releases.then_some(talk) }
+    }
+
+    /// How long this terminator says nothing of the call of this place.
+    pub fn delay(&self, place: Option<usize>, index: usize, nth: u64) -> Duration {
+        let who = &self.terminators[index];
+        let source = || chance(self.seed, place.map_or(nth, |place| place as u64), "delay");
+        who.delay.map_or(Duration::ZERO, |delay| delay.draw(&mut source()))
+    }
+
+    /// Whether the call of this place hears something before the answer.
+    pub fn is_early(&self, place: usize, index: usize) -> bool {
+        let share = self.terminators[index].early;
+        share > 0.0 && chance(self.seed, place as u64, "early").random::<f64>() < share
     }
 
     /// The place that a calling number carries, if it is one of ours.

@@ -1,6 +1,5 @@
-//! What a run says of itself: a line a second, a summary, and a verdict.
+//! What a run says of itself as values: a line a second, a summary, and a verdict.
 
-use std::fmt::Write;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -54,7 +53,7 @@ pub struct Percentiles {
 }
 
 /// Layout of `summary.json`; grows with each change that a reader could notice.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// `summary.json`.
 #[derive(Debug, Serialize)]
@@ -93,7 +92,9 @@ pub struct Summary {
     pub reconciled: Option<Reconciled>,
     /// What must never happen and did.
     pub faults: Vec<String>,
-    /// Service levels asked for and not met.
+    /// Service levels asked for.
+    pub levels: Vec<Verdict>,
+    /// Those of them that were not met.
     pub breaches: Vec<String>,
 }
 
@@ -166,18 +167,30 @@ pub fn percentiles(values: &Histogram<u64>) -> Percentiles {
 }
 
 /// What must never happen, whatever the switch was asked to do.
+pub const FAULTS: [&str; 8] = [
+    "calls got no final response",
+    "calls did not end",
+    "calls at terminators were never ended",
+    "BYEs were not answered",
+    "calls were released by one end and never at the other",
+    "answers were never acknowledged",
+    "RTP packets came to the wrong call",
+    "ends of calls heard nothing",
+];
+
+/// Those that did, each with how often.
 pub fn faults(counts: &Counts, callees_left: u64) -> Vec<String> {
-    let rows = [
-        (counts.unheard, "calls got no final response"),
-        (counts.abandoned, "calls did not end"),
-        (callees_left, "calls at terminators were never ended"),
-        (counts.bye_unanswered, "BYEs were not answered"),
-        (counts.release_missing, "calls were released by one end and never at the other"),
-        (counts.ack_missing, "answers were never acknowledged"),
-        (counts.rtp_misrouted, "RTP packets came to the wrong call"),
-        (counts.rtp_silent_ends, "ends of calls heard nothing"),
+    let times = [
+        counts.unheard,
+        counts.abandoned,
+        callees_left,
+        counts.bye_unanswered,
+        counts.release_missing,
+        counts.ack_missing,
+        counts.rtp_misrouted,
+        counts.rtp_silent_ends,
     ];
-    rows.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect()
+    times.iter().zip(FAULTS).filter(|(times, _)| **times > 0).map(|(times, what)| format!("{times} {what}")).collect()
 }
 
 /// One service level: `answer.p99<50ms`, `refused<1%`, `rtp_lost<0.1%`.
@@ -214,16 +227,24 @@ fn level(text: &str) -> Result<Level, String> {
     Ok(Level::Latency(name.into(), percent / 100.0, crate::draw::span(right)?.as_secs_f64() * 1_000.0))
 }
 
-/// The levels that were not met, as sentences.
-pub fn breaches(levels: &[Level], counts: &Counts, latencies: &Latencies) -> Vec<String> {
-    let mut found = Vec::new();
-    for level in levels {
-        let (name, value, most) = match level {
+/// Whether a level was met.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Verdict {
+    /// The level as asked for.
+    pub name: String,
+    /// What was found where it was not met.
+    pub breach: Option<String>,
+}
+
+/// Each level with what was found.
+pub fn verdicts(levels: &[Level], counts: &Counts, latencies: &Latencies) -> Vec<Verdict> {
+    let judge = |level: &Level| {
+        let (name, unit, value, most) = match level {
             Level::Latency(name, quantile, most) => {
                 let all = latencies.each();
                 let values = all.iter().find(|(known, _)| known == name).map(|(_, values)| *values);
                 let value = values.map_or(0.0, |values| values.value_at_quantile(*quantile) as f64 / MS as f64);
-                (format!("{name} p{} in ms", quantile * 100.0), value, *most)
+                (format!("{name} p{}", quantile * 100.0), " ms", value, *most)
             }
             Level::Share(name, most) => {
                 let (part, whole) = match name.as_str() {
@@ -232,113 +253,13 @@ pub fn breaches(levels: &[Level], counts: &Counts, latencies: &Latencies) -> Vec
                     "late" => (counts.late, counts.placed),
                     _ => (counts.rtp_lost, counts.rtp_sent),
                 };
-                (format!("share of {name}"), part as f64 / whole.max(1) as f64, *most)
+                (format!("share of {name}"), " %", 100.0 * part as f64 / whole.max(1) as f64, most * 100.0)
             }
         };
-        if value >= most {
-            found.push(format!("{name} is {value:.4}, wanted below {most}"));
-        }
-    }
-    found
-}
-
-/// The line that people watch.
-pub fn live_text(elapsed_s: f64, due: u64, calls: u64, cps: u64, counts: &Counts) -> String {
-    let failed = counts.refused + counts.cancelled + counts.unheard;
-    format!(
-        "{elapsed_s:6.1} s  due {due}  placed {}  {cps}/s  in progress {calls}  answered {}  completed {}  failed {failed}  \
-         late {}  skipped {}  rtp {}/{} lost {} misrouted {}",
-        counts.placed,
-        counts.answered,
-        counts.completed,
-        counts.late,
-        counts.skipped,
-        counts.rtp_received,
-        counts.rtp_sent,
-        counts.rtp_lost,
-        counts.rtp_misrouted,
-    )
-}
-
-/// The summary for people.
-pub fn summary_text(summary: &Summary) -> String {
-    let counts = &summary.counts;
-    let mut text = String::new();
-    let _ = writeln!(
-        text,
-        "planned {}  placed {}  late {}  skipped {}  unplaced {}\nanswered {}  completed {}  refused {}  cancelled {}  unheard {}",
-        summary.planned,
-        counts.placed,
-        counts.late,
-        counts.skipped,
-        summary.unplaced,
-        counts.answered,
-        counts.completed,
-        counts.refused,
-        counts.cancelled,
-        counts.unheard
-    );
-    let codes: Vec<String> = summary.codes.iter().map(|(code, count)| format!("{code}: {count}")).collect();
-    let _ = writeln!(text, "final responses  {}", codes.join("  "));
-    let _ = writeln!(
-        text,
-        "rtp sent {}  received {}  lost {}  late {}  misrouted {}\n{:16} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
-        counts.rtp_sent,
-        counts.rtp_received,
-        counts.rtp_lost,
-        counts.rtp_late,
-        counts.rtp_misrouted,
-        "latency, ms",
-        "count",
-        "p50",
-        "p90",
-        "p99",
-        "p99.9",
-        "max"
-    );
-    for (name, row) in summary.latencies.iter().filter(|(_, row)| row.count > 0) {
-        let _ = writeln!(
-            text,
-            "{name:16} {:>9} {:>9.3} {:>9.3} {:>9.3} {:>9.3} {:>9.3}",
-            row.count, row.p50_ms, row.p90_ms, row.p99_ms, row.p999_ms, row.max_ms
-        );
-    }
-    if let Some(books) = &summary.reconciled {
-        tell_books(&mut text, books);
-    }
-    if !summary.valid {
-        text.push_str("INVALID: the figures say little of the switch\n");
-        for why in &summary.invalid {
-            let _ = writeln!(text, "  {why}");
-        }
-        text.push_str("  lateness of the generator:");
-        for row in summary.lateness.iter().filter(|row| row.calls > 0) {
-            let upto = row.upto_ms.map_or("more".into(), |upto_ms| format!("≤ {upto_ms} ms"));
-            let _ = write!(text, "  {upto}: {}", row.calls);
-        }
-        text.push('\n');
-    }
-    for fault in &summary.faults {
-        let _ = writeln!(text, "FAULT: {fault}");
-    }
-    for breach in &summary.breaches {
-        let _ = writeln!(text, "BREACH: {breach}");
-    }
-    text
-}
-
-fn tell_books(text: &mut String, books: &Reconciled) {
-    let Reconciled { expected, collected, answered, priced, wrong, .. } = books;
-    let _ = writeln!(
-        text,
-        "books: {expected} CDRs expected, {collected} found, {answered} answered, {priced} prices computed again, {wrong} disagreements"
-    );
-    for (account, [said, moved]) in &books.accounts {
-        let _ = writeln!(text, "  {account}: CDRs say {said}, the account moved by {moved}");
-    }
-    for disagreement in &books.disagreements {
-        let _ = writeln!(text, "  WRONG: {disagreement}");
-    }
+        let breach = (value >= most).then(|| format!("{name} is {value:.4}{unit}, wanted below {most}{unit}"));
+        Verdict { name: format!("{name} below {most}{unit}"), breach }
+    };
+    levels.iter().map(judge).collect()
 }
 
 #[cfg(test)]
@@ -351,9 +272,12 @@ mod tests {
         let mut latencies = Latencies::default();
         latencies.answer.saturating_record(3 * MS);
         let counts = Counts { placed: 100, refused: 1, ..Counts::default() };
-        assert_eq!(breaches(&asked, &counts, &latencies).len(), 2);
+        let breaches = |counts: &Counts, latencies: &Latencies| {
+            verdicts(&asked, counts, latencies).into_iter().filter_map(|verdict| verdict.breach).count()
+        };
+        assert_eq!(breaches(&counts, &latencies), 2);
         latencies.answer.reset();
-        assert!(breaches(&asked, &Counts { placed: 1_000, ..Counts::default() }, &latencies).is_empty());
+        assert_eq!(breaches(&Counts { placed: 1_000, ..Counts::default() }, &latencies), 0);
         assert!(levels("colour.p99<2ms").is_err() && levels("answer").is_err());
     }
 }

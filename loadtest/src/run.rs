@@ -17,8 +17,9 @@ use crate::arrivals::Arrivals;
 use crate::draw;
 use crate::load::{Load, Pace, Progress};
 use crate::reconcile::{self, Api};
-use crate::report::{self, Line, Summary};
+use crate::report::{Line, Summary};
 use crate::tally::CallLine;
+use crate::told;
 
 /// Places calls through a switch and takes them at its other side.
 #[derive(Args, Debug)]
@@ -154,7 +155,7 @@ pub fn watch_signals(stop: &Arc<AtomicBool>, stdin: bool) {
 fn show(arguments: &Arguments, planned: u64, progress: Option<&Progress>) {
     let Some(progress) = progress else { return tell(arguments, &Line::Ready { planned }, "") };
     let Progress { elapsed_s, due, calls, cps, ref counts } = *progress;
-    let text = report::live_text(elapsed_s, due, calls, cps, counts);
+    let text = told::live_text(elapsed_s, due, calls, cps, counts);
     tell(arguments, &Line::Live { elapsed_s, due, calls, cps, counts }, &text);
 }
 
@@ -179,7 +180,7 @@ fn publish(arguments: &Arguments, summary: &Summary) -> Result<ExitCode> {
     if arguments.live_json {
         tell(arguments, &Line::Summary(summary), "");
     } else {
-        println!("\n{}", report::summary_text(summary));
+        println!("\n{}", told::summary_text(summary));
     }
     if summary.counts.placed == 0 && summary.planned > 0 {
         bail!("no call was placed");

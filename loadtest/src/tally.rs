@@ -51,6 +51,14 @@ counters! {
     release_missing,
     /// 200s of ours that were never acknowledged.
     ack_missing,
+    /// INVITEs that proved their name to a terminator after its 407.
+    proved,
+    /// INVITEs that a terminator asked to prove their name and that did not.
+    unproved,
+    /// Re-INVITEs of terminators that got a 200.
+    refreshed,
+    /// Re-INVITEs of terminators that were refused or got no answer.
+    unrefreshed,
     /// Datagrams sent again.
     resent,
     /// Datagrams that the kernel of this machine did not take.

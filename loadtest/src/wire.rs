@@ -46,14 +46,16 @@ pub enum Kind {
     Act,
     /// The next packet of media.
     Packet,
+    /// The next change within the call.
+    Change,
 }
 
-const KINDS: [Kind; 4] = [Kind::Resend, Kind::GiveUp, Kind::Act, Kind::Packet];
+const KINDS: [Kind; 5] = [Kind::Resend, Kind::GiveUp, Kind::Act, Kind::Packet, Kind::Change];
 
 /// When each timer of one end is due; 0 for never. The heap has one entry that counts for each end, whatever is armed and disarmed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Dues {
-    at: [u64; 4],
+    at: [u64; 5],
     filed: u64,
 }
 

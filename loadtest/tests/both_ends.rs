@@ -85,6 +85,46 @@ fn refusals_and_cancels_are_counted_by_code_and_are_no_fault() {
 }
 
 #[test]
+fn terminators_ask_for_names_change_calls_and_speak_before_they_answer() {
+    let at = free_address();
+    let who = format!(
+        "name=odd,at={at},ring=20ms,answer=300ms,early=100%,reinvite=150ms,auth=joe:secret,causes=404:10%,moved=10%"
+    );
+    let usual = ["--cps", "20", "--for", "1500ms", "--arrivals", "constant", "--talk", "400ms", "--media", "100%"];
+    let more = ["--caller-releases", "50%", "--drain", "3s", "--terminator", &who, "--originator"];
+    let (output, summary) = run(&at, &[&usual[..], &more, &["from=127.0.0.1,auth=joe:secret"]].concat());
+    let count = |name: &str| summary["counts"][name].as_u64().unwrap();
+    assert!(output.status.success(), "{summary}");
+    assert_eq!((count("proved"), count("unproved"), count("unrefreshed")), (30, 0, 0), "{summary}");
+    assert_eq!(summary["codes"]["404"].as_u64().unwrap() + summary["codes"]["302"].as_u64().unwrap(), count("refused"));
+    assert!(count("refreshed") >= count("answered"), "{summary}");
+    assert_eq!([count("rtp_lost"), count("rtp_misrouted"), count("rtp_silent_ends")], [0, 0, 0]);
+    // Media flows from the ring on: 300 ms more than the talk.
+    assert!(count("rtp_received") > count("answered") * 50, "{summary}");
+    let (output, summary) = run(&at, &[&usual[..], &more, &["from=127.0.0.1,auth=joe:guessed"]].concat());
+    assert!(output.status.success(), "{summary}");
+    assert_eq!(
+        (&summary["codes"]["403"], &summary["counts"]["unproved"]),
+        (&Value::from(30), &Value::from(30)),
+        "{summary}"
+    );
+}
+
+#[test]
+fn an_overload_that_the_switch_does_not_carry_is_a_breach() {
+    let at = free_address();
+    let overload = |who: &str, late_max: &str| {
+        let mut command = Command::new(PROGRAM);
+        command.args(["overload", "--target", &at, "--capacity", "20", "--hold", "300ms", "--late-max", late_max]);
+        command.args(["--media", "0%", "--talk", "5ms", "--terminator", who]).output().unwrap()
+    };
+    let output = overload(&format!("at={at},ring=0ms,answer=1ms"), "0s");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(text.contains("BREACH") && text.contains("generator itself was late"), "{text}");
+}
+
+#[test]
 fn a_target_that_says_nothing_is_a_fault() {
     let silent = UdpSocket::bind("127.0.7.2:0").unwrap();
     let at = silent.local_addr().unwrap().to_string();

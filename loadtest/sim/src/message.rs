@@ -55,6 +55,10 @@ pub struct Message<'a> {
     pub record_routes: Lines<'a>,
     /// The request's URI.
     pub uri: &'a str,
+    /// The first WWW-Authenticate or Proxy-Authenticate that names MD5, or else the first one.
+    pub challenge: &'a str,
+    /// Authorization or Proxy-Authorization.
+    pub authorization: &'a str,
     /// What follows the empty line.
     pub body: &'a str,
 }
@@ -111,6 +115,12 @@ fn keep<'a>(message: &mut Message<'a>, name: &str, value: &'a str) {
         message.record_routes.push(value);
     } else if is("contact", "m") && message.contact.is_empty() {
         message.contact = uri_of(value);
+    } else if is("www-authenticate", "") || is("proxy-authenticate", "") {
+        if message.challenge.is_empty() || (!message.challenge.contains("MD5") && value.contains("MD5")) {
+            message.challenge = value;
+        }
+    } else if is("authorization", "") || is("proxy-authorization", "") {
+        message.authorization = value;
     } else if is("cseq", "") {
         let (number, method) = value.split_once(' ').unwrap_or((value, ""));
         message.cseq = number.trim().parse().unwrap_or(0);
@@ -221,6 +231,18 @@ pub fn request(out: &mut String, ask: &Request<'_>) {
 
 /// Writes a response to a request; `tag` is put on To if it has none.
 pub fn response(out: &mut String, to: &Message<'_>, status: u16, tag: &str, local: SocketAddr, body: &str) {
+    response_with(out, to, (status, ""), tag, local, body);
+}
+
+/// Writes a response with more header lines, each with its end of line.
+pub fn response_with(
+    out: &mut String,
+    to: &Message<'_>,
+    (status, more): (u16, &str),
+    tag: &str,
+    local: SocketAddr,
+    body: &str,
+) {
     out.clear();
     let _ = write!(out, "SIP/2.0 {status} {}\r\n", reason(status));
     for via in to.vias.iter() {
@@ -236,6 +258,7 @@ pub fn response(out: &mut String, to: &Message<'_>, status: u16, tag: &str, loca
     if to.method == "INVITE" && (101..300).contains(&status) {
         let _ = write!(out, "Contact: <sip:{local}>\r\n");
     }
+    out.push_str(more);
     finish(out, body);
 }
 
@@ -253,6 +276,11 @@ fn reason(status: u16) -> &'static str {
         180 => "Ringing",
         183 => "Session Progress",
         200 => "OK",
+        302 => "Moved Temporarily",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        407 => "Proxy Authentication Required",
         480 => "Temporarily Unavailable",
         481 => "Call/Transaction Does Not Exist",
         486 => "Busy Here",

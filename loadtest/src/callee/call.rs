@@ -16,6 +16,8 @@ use sim::message::{self, Message, Request};
 /// How long a callee that never answers lets it ring.
 const RING_MAX: u64 = 180 * SECOND;
 const MEDIA_LINGER: u64 = 500 * MS;
+/// From the 183 to the first packet of early media.
+const EARLY: u64 = 40 * MS;
 
 /// Where a call stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,6 +53,9 @@ pub struct Callee {
     branch: String,
     tag: String,
     last: String,
+    /// CSeq of the last request of ours; a re-INVITE of ours waits for its response.
+    cseq: u32,
+    changing: bool,
     wait: u64,
     media_peer: Option<SocketAddr>,
     answered: u64,
@@ -82,15 +87,19 @@ impl Callee {
         self.dues = Dues::default();
         self.flow = None;
         self.media_peer = message::media_address(asked.body);
-        (self.answered, self.ended) = (0, 0);
+        (self.answered, self.ended, self.cseq, self.changing) = (0, 0, 0, false);
         wire.board.active.fetch_add(1, Relaxed);
         let (who, now) = (Who::Callee(count), wire.clock.now());
+        let delay = wire.plan.delay(place, terminator, u64::from(count));
         match outcome {
             Outcome::Silence => self.end(wire, who),
-            Outcome::Refuse(status) => self.refuse(wire, who, status),
+            Outcome::Refuse(status) if delay.is_zero() => self.refuse(wire, who, status),
+            Outcome::Refuse(_) => wire.arm(&mut self.dues, who, Kind::Act, now + nanos(delay)),
             Outcome::Ring(ring) | Outcome::Answer { ring, .. } => {
-                self.respond(wire, 100, "");
-                wire.arm(&mut self.dues, who, Kind::Act, now + nanos(ring));
+                if delay.is_zero() {
+                    self.respond(wire, 100, "");
+                }
+                wire.arm(&mut self.dues, who, Kind::Act, now + nanos(delay + ring));
             }
         }
     }
@@ -104,7 +113,18 @@ impl Callee {
     fn respond(&mut self, wire: &mut Wire, status: u16, body: &str) {
         let asked = message::read(self.invite.as_bytes()).expect("the INVITE was read before it was kept");
         let tag = if status == 100 { "" } else { &self.tag };
-        message::response(&mut self.last, &asked, status, tag, wire.address(self.socket), body);
+        let local = wire.address(self.socket);
+        let mut more = wire.text();
+        let terminator = &wire.plan.terminators[self.terminator];
+        if status == 302 {
+            let _ = write!(more, "Contact: <sip:{}>\r\n", terminator.moved_to.unwrap_or(terminator.at));
+        }
+        if let (200, Some(timer)) = (status, terminator.timer) {
+            // RFC 4028 §9: a UAS that refreshes needs nothing of the other side.
+            let _ = write!(more, "Session-Expires: {};refresher=uas\r\n", timer.as_secs().max(90));
+        }
+        message::response_with(&mut self.last, &asked, (status, &more), tag, local, body);
+        wire.spare(more);
         self.send(wire, &self.last);
     }
 
@@ -112,7 +132,7 @@ impl Callee {
     pub fn on_invite(&mut self, wire: &mut Wire, from: SocketAddr, asked: &Message<'_>) {
         if message::branch_of(asked.vias[0]) == self.branch {
             // Silence means silence, to repeats too.
-            if !self.last.is_empty() {
+            if !self.last.is_empty() && self.cseq == 0 {
                 self.send(wire, &self.last);
             }
             return;
@@ -141,6 +161,7 @@ impl Callee {
                 if let (Some(flow), Some(peer)) = (self.flow.as_mut(), self.media_peer) {
                     flow.start(wire, &mut self.dues, peer, now);
                 }
+                self.change_later(wire, who);
             }
             State::Alerting { .. } | State::Talking | State::Releasing | State::Ended => {}
         }
@@ -174,18 +195,17 @@ impl Callee {
             Kind::GiveUp => self.give_up(wire, who),
             Kind::Act => self.act(wire, who),
             Kind::Packet => self.packet(wire, due),
+            Kind::Change => self.change(wire, who),
         }
     }
 
     fn act(&mut self, wire: &mut Wire, who: Who) {
         let now = wire.clock.now();
         match (self.state, self.outcome) {
+            (State::Alerting { rings: false }, Outcome::Refuse(status)) => self.refuse(wire, who, status),
             (State::Alerting { rings: false }, outcome) => {
                 self.state = State::Alerting { rings: true };
-                let progress = wire.plan.terminators[self.terminator].progress;
-                if progress > 0 {
-                    self.respond(wire, progress, "");
-                }
+                self.progress(wire, who, now);
                 let wait = match outcome {
                     Outcome::Answer { answer, .. } => nanos(answer),
                     _ => RING_MAX,
@@ -204,10 +224,32 @@ impl Callee {
         }
     }
 
+    /// Rings, with media before the answer if the call has such.
+    fn progress(&mut self, wire: &mut Wire, who: Who, now: u64) {
+        let place = self.place.map(|place| place as usize);
+        let early = place.is_some_and(|place| wire.plan.has_media(place) && wire.plan.is_early(place, self.terminator));
+        let progress = wire.plan.terminators[self.terminator].progress;
+        if !early {
+            return if progress > 0 {
+                self.respond(wire, progress, "")
+            };
+        }
+        let local = wire.address(self.socket);
+        self.flow = self.place.and_then(|place| Flow::open(wire, who, place, local));
+        let mut body = wire.text();
+        message::write_sdp(&mut body, self.media_address(local));
+        self.respond(wire, 183, &body);
+        wire.spare(body);
+        if let (Some(flow), Some(peer)) = (self.flow.as_mut(), self.media_peer) {
+            // The first packet must not overtake the response that lets it through.
+            flow.start(wire, &mut self.dues, peer, now + EARLY);
+        }
+    }
+
     fn answer(&mut self, wire: &mut Wire, who: Who) {
         let local = wire.address(self.socket);
         if let Some(place) = self.place {
-            if wire.plan.has_media(place as usize) {
+            if self.flow.is_none() && wire.plan.has_media(place as usize) {
                 self.flow = Flow::open(wire, who, place, local);
             }
             wire.board.note_answer(place as usize, self.terminator);
@@ -226,36 +268,95 @@ impl Callee {
         self.flow.as_ref().map_or(SocketAddr::new(local.ip(), 9), Flow::address)
     }
 
-    fn release(&mut self, wire: &mut Wire, who: Who) {
+    /// Writes a request within the call. `mark` tells its transaction from others.
+    fn request(&self, wire: &mut Wire, method: &str, mark: char, cseq: u32, body: &str) -> String {
         let local = wire.address(self.socket);
         let (mut from, mut branch, mut routes) = (wire.text(), wire.text(), wire.text());
         let mut bytes = wire.text();
         let asked = message::read(self.invite.as_bytes()).expect("the INVITE was read before it was kept");
         // Writing to a text cannot fail.
         let _ = write!(from, "{};tag={}", asked.to, self.tag);
-        let _ = write!(branch, "{}b{}", self.tag, wire.plan.seed);
+        let _ = write!(branch, "{}{mark}{cseq}x{}", self.tag, wire.plan.seed);
         for route in asked.record_routes.iter() {
             let _ = write!(routes, "Route: {route}\r\n");
         }
+        let uri = if asked.contact.is_empty() { message::uri_of(asked.from) } else { asked.contact };
+        let (call_id, to) = (asked.call_id, asked.from);
+        let (branch_of, from_of, routes_of) = (branch.as_str(), from.as_str(), routes.as_str());
         let ask = Request {
-            method: "BYE",
-            uri: if asked.contact.is_empty() { message::uri_of(asked.from) } else { asked.contact },
+            method,
+            uri,
             local,
-            branch: &branch,
-            from: &from,
-            to: asked.from,
-            call_id: asked.call_id,
-            cseq: 1,
-            routes: &routes,
-            body: "",
+            branch: branch_of,
+            from: from_of,
+            to,
+            call_id,
+            cseq,
+            routes: routes_of,
+            body,
         };
         message::request(&mut bytes, &ask);
-        self.send(wire, &bytes);
         [from, branch, routes].into_iter().for_each(|text| wire.spare(text));
+        bytes
+    }
+
+    fn release(&mut self, wire: &mut Wire, who: Who) {
+        self.cseq += 1;
+        let bytes = self.request(wire, "BYE", 'b', self.cseq, "");
+        self.send(wire, &bytes);
         wire.spare(std::mem::replace(&mut self.last, bytes));
         self.state = State::Releasing;
-        wire.arm(&mut self.dues, who, Kind::Packet, 0);
+        for kind in [Kind::Packet, Kind::Change] {
+            wire.arm(&mut self.dues, who, kind, 0);
+        }
         self.repeat(wire, who);
+    }
+
+    fn change_later(&mut self, wire: &mut Wire, who: Who) {
+        if let Some(span) = wire.plan.terminators[self.terminator].refreshes() {
+            let due = wire.clock.now() + nanos(span);
+            wire.arm(&mut self.dues, who, Kind::Change, due);
+        }
+    }
+
+    /// Offers the same media again (RFC 3261 §14.1).
+    fn change(&mut self, wire: &mut Wire, who: Who) {
+        if self.state != State::Talking || self.changing {
+            return;
+        }
+        (self.cseq, self.changing) = (self.cseq + 1, true);
+        let mut body = wire.text();
+        message::write_sdp(&mut body, self.media_address(wire.address(self.socket)));
+        let bytes = self.request(wire, "INVITE", 'v', self.cseq, &body);
+        wire.spare(body);
+        self.send(wire, &bytes);
+        wire.spare(std::mem::replace(&mut self.last, bytes));
+        let now = wire.clock.now();
+        self.wait = T1;
+        wire.arm(&mut self.dues, who, Kind::Resend, now + T1);
+        wire.arm(&mut self.dues, who, Kind::GiveUp, now + GIVE_UP);
+    }
+
+    /// A final response to a re-INVITE of ours.
+    pub fn on_changed(&mut self, wire: &mut Wire, who: Who, message: &Message<'_>) {
+        // An ended call has given its INVITE back.
+        if self.state == State::Ended {
+            return;
+        }
+        let agreed = message.status < 300;
+        // RFC 3261 §17.1.1.3: the ACK of a refusal belongs to the transaction, that of a 200 is one of its own.
+        let bytes = self.request(wire, "ACK", if agreed { 'k' } else { 'v' }, message.cseq, "");
+        self.send(wire, &bytes);
+        wire.spare(bytes);
+        if !self.changing || message.cseq != self.cseq || self.state != State::Talking {
+            return;
+        }
+        self.changing = false;
+        let counters = wire.counters();
+        Counters::one(if agreed { &counters.refreshed } else { &counters.unrefreshed });
+        wire.arm(&mut self.dues, who, Kind::Resend, 0);
+        wire.arm(&mut self.dues, who, Kind::GiveUp, 0);
+        self.change_later(wire, who);
     }
 
     fn again(&mut self, wire: &mut Wire, who: Who) {
@@ -278,12 +379,18 @@ impl Callee {
                 self.end(wire, who);
             }
             State::Refused => self.end(wire, who),
+            State::Talking if self.changing => {
+                self.changing = false;
+                wire.arm(&mut self.dues, who, Kind::Resend, 0);
+                Counters::one(&wire.counters().unrefreshed);
+            }
             State::Alerting { .. } | State::Talking | State::Ended => {}
         }
     }
 
     fn packet(&mut self, wire: &mut Wire, due: u64) {
-        if let (State::Talking, Some(flow)) = (self.state, self.flow.as_mut()) {
+        let speaks = matches!(self.state, State::Alerting { .. } | State::Answered | State::Talking);
+        if let (true, Some(flow)) = (speaks, self.flow.as_mut()) {
             let now = wire.clock.now().max(due);
             flow.tick(wire, &mut self.dues, now);
         }
@@ -299,7 +406,7 @@ impl Callee {
         self.ended = now;
         wire.spare(std::mem::take(&mut self.invite));
         wire.spare(std::mem::take(&mut self.last));
-        for kind in [Kind::Resend, Kind::Packet] {
+        for kind in [Kind::Resend, Kind::Packet, Kind::Change] {
             wire.arm(&mut self.dues, who, kind, 0);
         }
         wire.arm(&mut self.dues, who, Kind::Act, if self.flow.is_some() { now + MEDIA_LINGER } else { 0 });

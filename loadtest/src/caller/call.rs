@@ -46,6 +46,8 @@ pub struct Caller {
     uri: String,
     routes: String,
     branch: String,
+    /// CSeq of the INVITE: 1, or 2 after a challenge.
+    cseq: u32,
     resend: String,
     wait: u64,
     planned: Planned,
@@ -67,6 +69,7 @@ impl Caller {
         self.flow = if *media { Flow::open(wire, Who::Caller(place), place, local) } else { None };
         self.state = State::Inviting { heard: false };
         (self.place, self.socket, self.due, self.wait) = (place, socket, due, T1);
+        self.cseq = 1;
         (self.sent, self.ringing, self.answered, self.released, self.trying) = (0, 0, 0, 0, false);
         self.dues = Dues::default();
         self.routes.clear();
@@ -80,13 +83,9 @@ impl Caller {
     /// Sends the INVITE.
     pub fn invite(&mut self, wire: &mut Wire, who: Who) {
         let local = wire.address(self.socket);
-        let (mut body, mut bytes) = (wire.text(), wire.text());
-        message::write_sdp(&mut body, self.media_address(local));
-        message::request(&mut bytes, &self.ask("INVITE", local, &self.branch, 1, &body));
-        wire.spare(body);
         self.sent = wire.clock.now();
         wire.board.note_sent(self.place as usize, self.sent);
-        wire.send(self.socket, wire.target, bytes.as_bytes());
+        self.offer(wire, who, local);
         let lateness = self.sent.saturating_sub(self.due);
         wire.latencies.lateness.saturating_record(lateness);
         Counters::one(&wire.counters().placed);
@@ -95,12 +94,35 @@ impl Caller {
         }
         wire.board.active.fetch_add(1, Relaxed);
         wire.board.calls.fetch_add(1, Relaxed);
-        wire.spare(std::mem::replace(&mut self.resend, bytes));
-        wire.arm(&mut self.dues, who, Kind::Resend, self.sent + T1);
-        wire.arm(&mut self.dues, who, Kind::GiveUp, self.sent + GIVE_UP);
         if let Some(patience) = self.planned.gives_up {
             wire.arm(&mut self.dues, who, Kind::Act, self.sent + patience.as_nanos() as u64);
         }
+    }
+
+    fn offer(&mut self, wire: &mut Wire, who: Who, local: SocketAddr) {
+        let (mut body, mut bytes) = (wire.text(), wire.text());
+        message::write_sdp(&mut body, self.media_address(local));
+        message::request(&mut bytes, &self.ask("INVITE", local, &self.branch, self.cseq, &body));
+        wire.spare(body);
+        self.insist(wire, who, bytes);
+    }
+
+    /// Offers the call again with an answer to the challenge; false if it has none.
+    fn prove(&mut self, wire: &mut Wire, who: Who, message: &Message<'_>) -> bool {
+        let plan = wire.plan.clone();
+        let name = plan.originators[self.planned.originator].auth.as_ref().filter(|_| self.cseq == 1);
+        let Some(value) = name.and_then(|name| name.answer(message.challenge, "INVITE", &self.uri)) else {
+            return false;
+        };
+        let header = if message.status == 401 { "Authorization" } else { "Proxy-Authorization" };
+        // The header stands where the routes of the call will stand once it has any.
+        over(&mut self.routes, format_args!("{header}: {value}\r\n"));
+        self.branch.push('p');
+        self.cseq = 2;
+        self.state = State::Inviting { heard: false };
+        let local = wire.address(self.socket);
+        self.offer(wire, who, local);
+        true
     }
 
     /// Without media the discard port: nothing is sent, nothing is expected.
@@ -138,6 +160,8 @@ impl Caller {
             Kind::GiveUp => self.give_up(wire, who),
             Kind::Act => self.act(wire, who, stopping),
             Kind::Packet => self.packet(wire, due),
+            // Only terminators change a call.
+            Kind::Change => {}
         }
         true
     }
@@ -164,6 +188,10 @@ impl Caller {
             self.ringing = now;
             wire.latencies.ringing.saturating_record(now - self.sent);
             wire.latencies.ringing_planned.saturating_record(now.saturating_sub(self.due));
+        }
+        // Early media goes both ways, as a phone would have it.
+        if let (Some(flow), Some(peer)) = (self.flow.as_mut(), message::media_address(message.body)) {
+            flow.start(wire, &mut self.dues, peer, now);
         }
     }
 
@@ -212,25 +240,40 @@ impl Caller {
         let local = wire.address(self.socket);
         let (mut branch, mut bytes) = (wire.text(), wire.text());
         over(&mut branch, format_args!("{}a", self.branch));
-        message::request(&mut bytes, &self.ask("ACK", local, &branch, 1, ""));
+        message::request(&mut bytes, &self.ask("ACK", local, &branch, self.cseq, ""));
         wire.send(self.socket, wire.target, bytes.as_bytes());
         wire.spare(branch);
         wire.spare(bytes);
     }
 
     fn on_refusal(&mut self, wire: &mut Wire, who: Who, message: &Message<'_>) {
+        self.ack_refusal(wire, message);
+        if message.cseq != self.cseq {
+            // The challenge again: its acknowledgement was lost.
+            return;
+        }
+        match self.state {
+            State::Cancelling if message.status == 487 => self.end(wire, who, 487, "cancelled"),
+            State::Inviting { .. } | State::Cancelling => {
+                // RFC 3261 §22.2: a challenge is answered, once.
+                let asked = self.state != State::Cancelling && matches!(message.status, 401 | 407);
+                if !asked || !self.prove(wire, who, message) {
+                    self.end(wire, who, message.status, "refused");
+                }
+            }
+            State::Talking | State::Releasing | State::Ended => {}
+        }
+    }
+
+    fn ack_refusal(&self, wire: &mut Wire, message: &Message<'_>) {
         let local = wire.address(self.socket);
         let mut bytes = wire.text();
+        let branch = if message.cseq == self.cseq { &self.branch } else { self.branch.trim_end_matches('p') };
         // RFC 3261 §17.1.1.3: the ACK of a refusal has the INVITE's branch and URI, and the response's To.
-        let ask = Request { to: message.to, ..self.ask("ACK", local, &self.branch, 1, "") };
+        let ask = Request { to: message.to, ..self.ask("ACK", local, branch, message.cseq, "") };
         message::request(&mut bytes, &ask);
         wire.send(self.socket, wire.target, bytes.as_bytes());
         wire.spare(bytes);
-        match self.state {
-            State::Cancelling if message.status == 487 => self.end(wire, who, 487, "cancelled"),
-            State::Inviting { .. } | State::Cancelling => self.end(wire, who, message.status, "refused"),
-            State::Talking | State::Releasing | State::Ended => {}
-        }
     }
 
     fn on_request(&mut self, wire: &mut Wire, who: Who, from: SocketAddr, asked: &Message<'_>) {
@@ -273,7 +316,7 @@ impl Caller {
 
     fn cancel(&mut self, wire: &mut Wire, who: Who) {
         let mut bytes = wire.text();
-        message::request(&mut bytes, &self.ask("CANCEL", wire.address(self.socket), &self.branch, 1, ""));
+        message::request(&mut bytes, &self.ask("CANCEL", wire.address(self.socket), &self.branch, self.cseq, ""));
         self.state = State::Cancelling;
         self.insist(wire, who, bytes);
     }
@@ -282,7 +325,7 @@ impl Caller {
         let local = wire.address(self.socket);
         let (mut branch, mut bytes) = (wire.text(), wire.text());
         over(&mut branch, format_args!("{}b", self.branch));
-        message::request(&mut bytes, &self.ask("BYE", local, &branch, 2, ""));
+        message::request(&mut bytes, &self.ask("BYE", local, &branch, self.cseq + 1, ""));
         wire.spare(branch);
         self.state = State::Releasing;
         self.released = wire.clock.now();
@@ -323,7 +366,7 @@ impl Caller {
     }
 
     fn packet(&mut self, wire: &mut Wire, due: u64) {
-        if let (State::Talking, Some(flow)) = (self.state, self.flow.as_mut()) {
+        if let (State::Talking | State::Inviting { .. }, Some(flow)) = (self.state, self.flow.as_mut()) {
             let now = wire.clock.now().max(due);
             flow.tick(wire, &mut self.dues, now);
         }

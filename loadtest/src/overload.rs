@@ -1,0 +1,138 @@
+//! `tandem-loadtest overload`: half to five times what a switch is said to carry. What it answers must not fall when more is asked of it.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::arrivals::Arrivals;
+use crate::draw;
+use crate::load::{Load, Pace};
+use crate::report::Summary;
+use crate::run::watch_signals;
+
+/// Times the capacity.
+const FACTORS: [f64; 6] = [0.5, 1.0, 1.5, 2.0, 3.0, 5.0];
+/// What must be left of the answers at capacity when more is offered.
+const GOODPUT_MIN: f64 = 0.95;
+
+/// Offers half to five times a capacity, step by step.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    #[command(flatten)]
+    load: Load,
+    /// Calls a second that the switch carries, as find-max says.
+    #[arg(long)]
+    capacity: f64,
+    /// How long each step is held.
+    #[arg(long, default_value = "10s", value_parser = draw::span, value_name = "SPAN")]
+    hold: Duration,
+}
+
+/// One step's figures.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Step {
+    factor: f64,
+    offered_cps: f64,
+    answered_cps: f64,
+    /// Answered calls that did not end as they should.
+    spoilt: u64,
+    valid: bool,
+}
+
+/// Runs it. Exit codes: 0 the answers held, 1 it failed, 2 misused, 3 they fell, an established call was spoilt, or the generator was late.
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let flaw = arguments.load.refusal();
+    if let Some(flaw) = flaw.or((arguments.capacity <= 0.0).then(|| "--capacity is above 0".into())) {
+        eprintln!("tandem-loadtest: {flaw}");
+        return Ok(ExitCode::from(2));
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    watch_signals(&stop, false);
+    let seed = arguments.load.drawn_seed();
+    let mut steps = Vec::new();
+    println!(
+        "{:>6} {:>10} {:>10} {:>10} {:>8} {:>10}  codes",
+        "factor", "offered", "answered", "p99 ms", "spoilt", "generator"
+    );
+    for (nth, factor) in FACTORS.into_iter().enumerate() {
+        let load = arguments.load.seeded(seed.wrapping_add(nth as u64));
+        let pace = Pace { arrivals: Arrivals::Poisson, cps: arguments.capacity * factor, span: arguments.hold };
+        let plan = load.plan(&pace).map_err(anyhow::Error::msg)?;
+        let summary = load.play(plan, None, &stop, &mut |_| {})?;
+        if stop.load(Relaxed) {
+            break;
+        }
+        let step = step(factor, &summary);
+        tell(step, &summary);
+        steps.push(step);
+    }
+    let flaws = judge(&steps);
+    flaws.iter().for_each(|flaw| println!("BREACH: {flaw}"));
+    Ok(if flaws.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(3) })
+}
+
+fn step(factor: f64, summary: &Summary) -> Step {
+    let (counts, seconds) = (&summary.counts, summary.placing_s.max(1e-3));
+    let spoilt =
+        counts.answered - counts.completed + counts.release_missing + counts.bye_unanswered + counts.ack_missing;
+    let (offered_cps, answered_cps) = (counts.placed as f64 / seconds, counts.answered as f64 / seconds);
+    Step { factor, offered_cps, answered_cps, spoilt: spoilt + summary.callees_left, valid: summary.valid }
+}
+
+fn tell(step: Step, summary: &Summary) {
+    let Step { factor, offered_cps, answered_cps, spoilt, valid } = step;
+    let p99_ms = summary.latencies.get("answer").map_or(0.0, |row| row.p99_ms);
+    let codes: Vec<String> = summary.codes.iter().map(|(code, count)| format!("{code}: {count}")).collect();
+    let generator = if valid { "in time" } else { "LATE" };
+    let codes = codes.join("  ");
+    println!("{factor:6.1} {offered_cps:10.1} {answered_cps:10.1} {p99_ms:10.3} {spoilt:8} {generator:>10}  {codes}");
+}
+
+/// What is wrong with these steps.
+fn judge(steps: &[Step]) -> Vec<String> {
+    let mut found = Vec::new();
+    let at_capacity = steps.iter().find(|step| step.factor == 1.0).map_or(0.0, |step| step.answered_cps);
+    if steps.len() < FACTORS.len() {
+        found.push("it was ended before the last step".into());
+    }
+    for step in steps {
+        if step.factor > 1.0 && step.answered_cps < at_capacity * GOODPUT_MIN {
+            let (percent, factor) = (100.0 * step.answered_cps / at_capacity, step.factor);
+            found.push(format!("at {factor} times the capacity {percent:.1} % of the answers at capacity were left"));
+        }
+        if step.spoilt > 0 {
+            found.push(format!(
+                "at {} times the capacity {} answered calls did not end as they should",
+                step.factor, step.spoilt
+            ));
+        }
+        if !step.valid {
+            found.push(format!("at {} times the capacity the generator itself was late", step.factor));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn steps(answers: impl Fn(f64) -> f64) -> Vec<Step> {
+        let step = |factor| Step { factor, offered_cps: factor, answered_cps: answers(factor), spoilt: 0, valid: true };
+        FACTORS.into_iter().map(step).collect()
+    }
+
+    #[test]
+    fn answers_that_hold_are_told_from_answers_that_fall() {
+        assert_eq!(judge(&steps(|factor| factor.min(1.0))), [""; 0]);
+        assert_eq!(judge(&steps(|factor| factor.min(1.0) - if factor > 2.5 { 0.06 } else { 0.0 })).len(), 2);
+        let mut odd = steps(|factor| factor.min(1.0));
+        (odd[3].spoilt, odd[4].valid) = (1, false);
+        assert_eq!(judge(&odd).len(), 2);
+        assert_eq!(judge(&odd[..2]).len(), 1);
+    }
+}

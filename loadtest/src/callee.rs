@@ -110,7 +110,9 @@ impl Callees {
         match place {
             Some(place) => {
                 if let Some(sent) = wire.board.note_attempt(place) {
-                    wire.latencies.transit.saturating_record(wire.clock.now().saturating_sub(sent));
+                    let transit = wire.clock.now().saturating_sub(sent);
+                    wire.latencies.transit.saturating_record(transit);
+                    wire.transit.record(sent.saturating_sub(wire.base), transit);
                 }
             }
             None => Counters::one(&wire.counters().foreign),

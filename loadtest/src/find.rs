@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::arrivals::Arrivals;
 use crate::draw;
+use crate::html::{self, Tried};
 use crate::load::{Load, Pace};
 use crate::report::{self, Summary};
 use crate::run::watch_signals;
@@ -53,6 +54,9 @@ pub struct Arguments {
     /// Writes everything that was tried as JSON.
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
+    /// Writes a page with the knee: one HTML file that needs nothing else.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
 }
 
 /// What a trial is for.
@@ -122,7 +126,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         // Each trial has Call-IDs of its own: a switch may remember those of the trial before.
         let load = arguments.load.seeded(seed.wrapping_add(nth as u64));
         let plan = load.plan(&Pace { arrivals: arguments.arrivals.clone(), cps, span }).map_err(anyhow::Error::msg)?;
-        let trial = judge(phase, cps, arguments.rfc7502, &load.play(plan, None, &stop, &mut |_| {})?);
+        let trial = judge(phase, cps, arguments.rfc7502, &load.play(plan, None, &stop, &mut |_| {})?.summary);
         eprintln!("{}", row(&trial));
         Ok((!stop.load(Relaxed)).then_some(trial))
     };
@@ -130,6 +134,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     if let Some(path) = &arguments.summary {
         let file = File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
         serde_json::to_writer_pretty(BufWriter::new(file), &found).context("cannot write the summary")?;
+    }
+    if let Some(path) = &arguments.report {
+        std::fs::write(path, page(&found)).with_context(|| format!("cannot write {}", path.display()))?;
     }
     println!("{}", told(&found));
     Ok(if found.best_cps.is_some() && found.soaked { ExitCode::SUCCESS } else { ExitCode::from(3) })
@@ -230,6 +237,19 @@ fn row(trial: &Trial) -> String {
         "{phase:8} {cps:10.1} {achieved_cps:10.1} {answer_p50_ms:10.3} {answer_p99_ms:10.3} {answer_p999_ms:10.3} \
          {transit_p99_ms:10.3}  {verdict}"
     )
+}
+
+/// The knee as a page.
+fn page(found: &Found) -> String {
+    let mut sorted: Vec<&Trial> = found.trials.iter().collect();
+    sorted.sort_by(|a, b| a.cps.total_cmp(&b.cps));
+    let tried = |trial: &&Trial| Tried {
+        offered: trial.cps,
+        answered: trial.achieved_cps,
+        answer_ms: (trial.answer_p50_ms, trial.answer_p99_ms),
+        why: trial.why.join("; "),
+    };
+    html::knee(&sorted.iter().map(tried).collect::<Vec<_>>(), &told(found), &found.command)
 }
 
 /// The knee as a table, and what was found.

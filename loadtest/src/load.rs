@@ -15,6 +15,8 @@ use crate::arrivals::{Arrivals, schedule};
 use crate::cast::{self, Destinations, Originator, Terminator};
 use crate::clock::{Clock, MS, SECOND};
 use crate::draw::{self, Spread};
+use crate::heat::Heat;
+use crate::ladder::Samples;
 use crate::plan::Plan;
 use crate::report::{self, Level, Summary};
 use crate::tally::{Board, CallLine, Codes, Counters, Counts, Latencies};
@@ -106,7 +108,22 @@ pub struct Pace {
     pub span: Duration,
 }
 
+/// What a load left behind.
+pub struct Outcome {
+    /// What is said of it.
+    pub summary: Summary,
+    /// Latencies of all threads together.
+    pub latencies: Latencies,
+    /// From INVITE to ringing, over time.
+    pub ringing: Heat,
+    /// From the caller's INVITE to the first terminator's, over time.
+    pub transit: Heat,
+    /// The first few calls of each way to fail.
+    pub samples: Samples,
+}
+
 /// A load while it is under way.
+#[derive(Clone, Debug)]
 pub struct Progress {
     /// Seconds since the first call could be due.
     pub elapsed_s: f64,
@@ -182,7 +199,7 @@ impl Load {
         lines: Option<Sender<CallLine>>,
         stop: &Arc<AtomicBool>,
         watch: &mut dyn FnMut(Option<&Progress>),
-    ) -> Result<Summary> {
+    ) -> Result<Outcome> {
         let clock = Clock::start();
         let plan = Arc::new(plan);
         let run = Run {
@@ -222,12 +239,17 @@ impl Load {
         Ok(self.conclude(&run, harvests, placing_ns))
     }
 
-    fn conclude(&self, run: &Run, harvests: Vec<Harvest>, placing_ns: u64) -> Summary {
+    fn conclude(&self, run: &Run, harvests: Vec<Harvest>, placing_ns: u64) -> Outcome {
         let mut latencies = Latencies::default();
+        let long = run.plan.span.as_nanos() as u64;
+        let (mut ringing, mut transit, mut samples) = (Heat::new(long), Heat::new(long), Samples::default());
         let mut codes = Codes::new();
         let (mut callees_left, mut unsent) = (0, 0);
-        for harvest in &harvests {
+        for harvest in harvests {
             latencies.merge(&harvest.latencies);
+            ringing.merge(&harvest.ringing);
+            transit.merge(&harvest.transit);
+            samples.merge(harvest.samples);
             harvest.codes.iter().for_each(|(code, count)| *codes.entry(*code).or_default() += count);
             callees_left += harvest.callees_left;
             unsent += harvest.unsent;
@@ -236,7 +258,7 @@ impl Load {
         let planned = run.plan.due.len() as u64;
         let invalid = report::invalid(&counts, &latencies.lateness, self.late_max);
         let levels = report::verdicts(&self.slo.0, &counts, &latencies);
-        Summary {
+        let summary = Summary {
             schema: report::SCHEMA,
             version: env!("CARGO_PKG_VERSION"),
             command: report::command(),
@@ -256,7 +278,8 @@ impl Load {
             breaches: levels.iter().filter_map(|level| level.breach.clone()).collect(),
             levels,
             counts,
-        }
+        };
+        Outcome { summary, latencies, ringing, transit, samples }
     }
 }
 

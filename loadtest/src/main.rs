@@ -5,10 +5,16 @@ mod callee;
 mod caller;
 mod cast;
 mod clock;
+mod compare;
 mod digest;
 mod draw;
 mod find;
 mod flow;
+mod heat;
+mod hlog;
+mod html;
+mod junit;
+mod ladder;
 mod load;
 mod overload;
 mod plan;
@@ -47,6 +53,8 @@ enum Verb {
     Run(Box<run::Arguments>),
     /// Find the highest rate that a switch carries within service levels.
     FindMax(Box<find::Arguments>),
+    /// Tell what changed from one run to another by more than chance.
+    Compare(compare::Arguments),
     /// Offer half to five times what a switch carries.
     Overload(Box<overload::Arguments>),
     /// Run a seed of the simulator and tell what happens.
@@ -66,6 +74,7 @@ fn main() -> ExitCode {
     match Program::parse().verb {
         Verb::Run(arguments) => or_failed(run::run(&arguments)),
         Verb::FindMax(arguments) => or_failed(find::run(&arguments)),
+        Verb::Compare(arguments) => or_failed(compare::run(&arguments)),
         Verb::Overload(arguments) => or_failed(overload::run(&arguments)),
         Verb::Sim { seed, torn, quiet } => simulate(seed, torn, quiet),
     }

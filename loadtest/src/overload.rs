@@ -62,7 +62,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         let load = arguments.load.seeded(seed.wrapping_add(nth as u64));
         let pace = Pace { arrivals: Arrivals::Poisson, cps: arguments.capacity * factor, span: arguments.hold };
         let plan = load.plan(&pace).map_err(anyhow::Error::msg)?;
-        let summary = load.play(plan, None, &stop, &mut |_| {})?;
+        let summary = load.play(plan, None, &stop, &mut |_| {})?.summary;
         if stop.load(Relaxed) {
             break;
         }

@@ -8,18 +8,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::arrivals::Arrivals;
 use crate::draw;
-use crate::load::{Load, Pace, Progress};
+use crate::load::{Load, Outcome, Pace, Progress};
+
 use crate::reconcile::{self, Api};
 use crate::report::{Line, Summary};
 use crate::tally::CallLine;
 use crate::told;
+use crate::{hlog, html, junit};
 
 /// Places calls through a switch and takes them at its other side.
 #[derive(Args, Debug)]
@@ -45,6 +47,10 @@ pub struct Arguments {
     /// Writes the summary as JSON.
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
+    /// Writes everything into this folder: summary.json, report.html (one page that needs nothing else), junit.xml, and a .hlog of each
+    /// latency. Two such folders can be compared.
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
     /// Writes a line of JSON for each call.
     #[arg(long, value_name = "FILE")]
     calls_out: Option<PathBuf>,
@@ -90,18 +96,38 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let stop = Arc::new(AtomicBool::new(false));
     watch_signals(&stop, arguments.until_stdin_closes);
     let planned = plan.due.len() as u64;
-    let mut summary = arguments.load.play(plan, lines, &stop, &mut |progress| show(arguments, planned, progress))?;
+    let (began, mut timeline) = (SystemTime::now(), Vec::new());
+    let mut outcome = arguments.load.play(plan, lines, &stop, &mut |progress| {
+        show(arguments, planned, progress);
+        timeline.extend(progress.cloned());
+    })?;
     // The writer ends when the last sender is gone.
     let lines = writer.map(|writer| writer.join().map_err(|_| anyhow::anyhow!("the writer of calls panicked"))?);
     let lines = lines.transpose()?.unwrap_or_default();
     if let (Some(books), Some(before)) = (&books, &before) {
         let found = reconcile::settle(books, before, &lines, arguments.reconcile_slack, arguments.reconcile_wait)?;
         if found.wrong > 0 {
-            summary.faults.push(format!("{} disagreements with the switch's books", found.wrong));
+            outcome.summary.faults.push(format!("{} disagreements with the switch's books", found.wrong));
         }
-        summary.reconciled = Some(found);
+        outcome.summary.reconciled = Some(found);
     }
-    publish(arguments, &summary)
+    if let Some(folder) = &arguments.out {
+        keep(folder, &outcome, &timeline, began)?;
+    }
+    publish(arguments, &outcome.summary)
+}
+
+/// Writes all that a run left behind.
+fn keep(folder: &Path, outcome: &Outcome, timeline: &[Progress], began: SystemTime) -> Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let put = |name: &str, text: String| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+    };
+    put("summary.json", serde_json::to_string_pretty(&outcome.summary).context("cannot write the summary")?)?;
+    put("junit.xml", junit::written(&outcome.summary))?;
+    put("report.html", html::page(outcome, timeline))?;
+    hlog::write(folder, &outcome.latencies, began, Duration::from_secs_f64(outcome.summary.placing_s))
 }
 
 type Writer = thread::JoinHandle<Result<Vec<CallLine>>>;

@@ -196,7 +196,8 @@ latencies! {
     rtp_transit,
 }
 
-fn empty() -> Histogram<u64> {
+/// A histogram without values.
+pub fn empty() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 3_600_000_000_000, 3).expect("the bounds are valid")
 }
 

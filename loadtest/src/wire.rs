@@ -12,6 +12,8 @@ use uring::socket::Options;
 use uring::{Class, Doorbell, Event, Ring, Settings, SocketId, UdpSocket};
 
 use crate::clock::{Clock, MS};
+use crate::heat::Heat;
+use crate::ladder::Samples;
 use crate::plan::Plan;
 use crate::tally::{Board, CallLine, Codes, Counters, Latencies};
 
@@ -109,6 +111,14 @@ pub struct Wire {
     pub latencies: Latencies,
     /// This worker's final responses.
     pub codes: Codes,
+    /// From INVITE to ringing, over time.
+    pub ringing: Heat,
+    /// From the caller's INVITE to the first terminator's, over time.
+    pub transit: Heat,
+    /// Calls that failed.
+    pub samples: Samples,
+    /// When the first call may be due, on the clock.
+    pub base: u64,
     /// Finished calls go here.
     pub lines: Option<Sender<CallLine>>,
     /// Where INVITEs go.
@@ -134,12 +144,17 @@ impl Wire {
         number: usize,
     ) -> io::Result<Wire> {
         let settings = Settings { stream_buffers: 1, ..Settings::fitting() };
+        let heat = Heat::new(plan.span.as_nanos() as u64);
         Ok(Wire {
             clock,
             plan,
             board,
             latencies: Latencies::default(),
             codes: Codes::new(),
+            ringing: heat.clone(),
+            transit: heat,
+            samples: Samples::default(),
+            base: 0,
             lines,
             target,
             number,

@@ -10,6 +10,8 @@ use std::time::Duration;
 use crate::callee::{Callees, Came};
 use crate::caller::Callers;
 use crate::clock::{Clock, MS, SECOND};
+use crate::heat::Heat;
+use crate::ladder::Samples;
 use crate::plan::Plan;
 use crate::tally::{Board, CallLine, Codes, Counters, Latencies};
 use crate::wire::{Heard, Who, Whose, Wire};
@@ -47,6 +49,12 @@ pub struct Run {
 pub struct Harvest {
     /// Its latencies.
     pub latencies: Latencies,
+    /// From INVITE to ringing, over time.
+    pub ringing: Heat,
+    /// From the caller's INVITE to the first terminator's, over time.
+    pub transit: Heat,
+    /// Calls that failed.
+    pub samples: Samples,
     /// Final responses to its callers.
     pub codes: Codes,
     /// Calls at its terminators that nobody ended.
@@ -115,7 +123,7 @@ impl Worker {
 
     /// Plays until every call has ended. The first call may be due at `base`.
     pub fn play(mut self, base: u64) -> io::Result<Harvest> {
-        self.base = base;
+        (self.base, self.wire.base) = (base, base);
         let end = base + self.run.plan.span.as_nanos() as u64;
         let mut give_up = None;
         loop {
@@ -139,7 +147,8 @@ impl Worker {
         let callees_left = self.callees.abandon(&mut self.wire);
         self.callers.abandon(&mut self.wire);
         let unsent = self.wire.unsent();
-        Ok(Harvest { latencies: self.wire.latencies, codes: self.wire.codes, callees_left, unsent })
+        let Wire { latencies, ringing, transit, samples, codes, .. } = self.wire;
+        Ok(Harvest { latencies, ringing, transit, samples, codes, callees_left, unsent })
     }
 
     /// Media and repeats under way get a moment to arrive.
@@ -263,7 +272,8 @@ mod tests {
             let placed = progress.map_or(0, |progress| progress.counts.placed);
             seen.push((placed, stats_alloc::INSTRUMENTED_SYSTEM.stats().allocations));
         };
-        let summary = load.play(plan, None, &Arc::new(AtomicBool::new(false)), &mut watch).expect("a run");
+        let outcome = load.play(plan, None, &Arc::new(AtomicBool::new(false)), &mut watch).expect("a run");
+        let summary = outcome.summary;
         assert!(summary.counts.completed > 1_000, "{summary:?}");
         let (before, after) = (seen[2], seen[3]);
         let (calls, allocations) = (after.0 - before.0, (after.1 - before.1) as u64);

@@ -259,6 +259,39 @@ fn books_that_know_nothing_of_the_calls_are_a_fault() {
 }
 
 #[test]
+fn everything_about_a_run_stands_in_one_folder_and_two_folders_are_compared() {
+    let at = free_address();
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let play = |name: &str, who: &str| {
+        let usual = ["--cps", "120", "--for", "1500ms", "--media", "0%", "--talk", "30ms", "--slo", "answer.p50<60ms"];
+        run(&at, &[&usual[..], &["--terminator", &format!("at={at},ring=5ms,{who}"), "--out", &place(name)]].concat()).0
+    };
+    assert!(play("before", "answer=10ms").status.success());
+    assert_eq!(play("after", "answer=80ms,busy=30%").status.code(), Some(3));
+    let read = |name: &str| std::fs::read_to_string(place(name)).unwrap();
+    let page = read("after/report.html");
+    for part in ["Not as asked for", "<svg", "Percentiles", "over time", "486 (INVITE)", "caller ◀─", "--seed 7"] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(!page.contains("http://") && !page.contains("<script"), "the page needs something else");
+    let cases = read("after/junit.xml");
+    assert!(cases.contains("failures=\"1\"") && cases.contains("answer p50"), "{cases}");
+    assert!(read("before/junit.xml").contains("failures=\"0\""));
+    assert_eq!(serde_json::from_str::<Value>(&read("before/summary.json")).unwrap()["schema"], 3);
+    let compare = |before: &str, after: &str| {
+        let output = Command::new(PROGRAM).args(["compare", &place(before), &place(after)]).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, text) = compare("before", "after");
+    assert_eq!(code, Some(3), "{text}");
+    let row = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
+    assert!(row("answer p50").contains("WORSE") && row("share of refused").contains("WORSE"), "{text}");
+    assert_eq!(compare("before", "before").0, Some(0));
+    assert_eq!(compare("before", "nowhere").0, Some(1));
+}
+
+#[test]
 fn a_public_target_is_refused_and_nonsense_is_a_misuse() {
     let code = |arguments: &[&str]| Command::new(PROGRAM).args(arguments).output().unwrap().status.code();
     assert_eq!(code(&["run", "--target", "192.0.2.1:5060"]), Some(2));

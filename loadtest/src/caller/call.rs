@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::over;
 use crate::clock::{MS, SECOND};
 use crate::flow::Flow;
+use crate::ladder::{self, Ladder, Sample, Step};
 use crate::plan::{Outcome, Planned};
 use crate::tally::{CallLine, Counters};
 use crate::wire::{Dues, GIVE_UP, Kind, LINGER, T1, T2, Who, Wire};
@@ -50,6 +51,7 @@ pub struct Caller {
     cseq: u32,
     resend: String,
     wait: u64,
+    ladder: Ladder,
     planned: Planned,
     due: u64,
     sent: u64,
@@ -73,6 +75,7 @@ impl Caller {
         (self.sent, self.ringing, self.answered, self.released, self.trying) = (0, 0, 0, 0, false);
         self.dues = Dues::default();
         self.routes.clear();
+        self.ladder.clear();
         over(&mut self.call_id, format_args!("{place:08x}-{seed:x}@{}", local.ip()));
         over(&mut self.branch, format_args!("{place:x}i{seed:x}"));
         over(&mut self.from, format_args!("<sip:{calling}@{local}>;tag=c{place:x}"));
@@ -137,6 +140,7 @@ impl Caller {
 
     /// A response, or a request of the other side.
     pub fn on_message(&mut self, wire: &mut Wire, who: Who, from: SocketAddr, message: &Message<'_>, stopping: bool) {
+        self.note(wire, false, message.status, ladder::method(message.method));
         match (message.status, message.method) {
             (0, "ACK") => {}
             (0, _) => self.on_request(wire, who, from, message),
@@ -150,6 +154,11 @@ impl Caller {
             }
             _ => {}
         }
+    }
+
+    fn note(&mut self, wire: &Wire, out: bool, status: u16, method: &'static str) {
+        let after_ns = wire.clock.now().saturating_sub(self.due);
+        self.ladder.note(Step { after_ns, out, status, method });
     }
 
     /// A timer that was due; false when the call may be forgotten.
@@ -187,6 +196,7 @@ impl Caller {
         if message.status > 100 && self.ringing == 0 {
             self.ringing = now;
             wire.latencies.ringing.saturating_record(now - self.sent);
+            wire.ringing.record(self.due.saturating_sub(wire.base), now.saturating_sub(self.due));
             wire.latencies.ringing_planned.saturating_record(now.saturating_sub(self.due));
         }
         // Early media goes both ways, as a phone would have it.
@@ -237,6 +247,7 @@ impl Caller {
     }
 
     fn ack(&mut self, wire: &mut Wire) {
+        self.note(wire, true, 0, "ACK");
         let local = wire.address(self.socket);
         let (mut branch, mut bytes) = (wire.text(), wire.text());
         over(&mut branch, format_args!("{}a", self.branch));
@@ -265,7 +276,8 @@ impl Caller {
         }
     }
 
-    fn ack_refusal(&self, wire: &mut Wire, message: &Message<'_>) {
+    fn ack_refusal(&mut self, wire: &mut Wire, message: &Message<'_>) {
+        self.note(wire, true, 0, "ACK");
         let local = wire.address(self.socket);
         let mut bytes = wire.text();
         let branch = if message.cseq == self.cseq { &self.branch } else { self.branch.trim_end_matches('p') };
@@ -282,6 +294,7 @@ impl Caller {
         if matches!(asked.method, "INVITE" | "UPDATE") {
             message::write_sdp(&mut body, self.media_address(local));
         }
+        self.note(wire, true, 200, ladder::method(asked.method));
         message::response(&mut bytes, asked, 200, "", local, &body);
         wire.send(self.socket, from, bytes.as_bytes());
         wire.spare(body);
@@ -336,6 +349,7 @@ impl Caller {
     /// Sends a request that is repeated until it is answered.
     fn insist(&mut self, wire: &mut Wire, who: Who, bytes: String) {
         let now = wire.clock.now();
+        self.note(wire, true, 0, ladder::method(bytes.split(' ').next().unwrap_or("")));
         wire.send(self.socket, wire.target, bytes.as_bytes());
         wire.spare(std::mem::replace(&mut self.resend, bytes));
         self.wait = T1;
@@ -344,6 +358,7 @@ impl Caller {
     }
 
     fn again(&mut self, wire: &mut Wire, who: Who) {
+        self.note(wire, true, 0, ladder::method(self.resend.split(' ').next().unwrap_or("")));
         wire.send(self.socket, wire.target, self.resend.as_bytes());
         Counters::one(&wire.counters().resent);
         // RFC 3261 §17.1.1.2: INVITE doubles without bound; §17.1.2.2: others up to T2.
@@ -397,6 +412,12 @@ impl Caller {
         *wire.codes.entry(code).or_default() += 1;
         wire.board.active.fetch_sub(1, Relaxed);
         wire.board.calls.fetch_sub(1, Relaxed);
+        let failed = !matches!(ended_by, "caller" | "callee" | "cancelled");
+        if failed && wire.samples.wants(code, ended_by) {
+            let (attempts, _) = wire.board.seen(self.place as usize);
+            let (call_id, called) = (self.call_id.clone(), self.planned.called.clone());
+            wire.samples.keep(&self.ladder, Sample { code, ended_by, call_id, called, attempts, steps: Vec::new() });
+        }
         if wire.lines.is_some() {
             self.report(wire, code, ended_by);
         }

@@ -1,0 +1,195 @@
+//! `tandem-loadtest compare A B`: what changed from one run to another, and whether it is more than chance.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use hdrhistogram::Histogram;
+use serde_json::Value;
+
+use crate::hlog;
+
+/// Standard errors of a 99 % interval.
+const ERRORS: f64 = 2.576;
+const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)];
+const SHARES: [(&str, &str); 5] = [
+    ("refused", "placed"),
+    ("unheard", "placed"),
+    ("cancelled", "placed"),
+    ("rtp_lost", "rtp_sent"),
+    ("rtp_late", "rtp_sent"),
+];
+
+/// Compares two runs.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// The folder that --out of the earlier run wrote.
+    before: PathBuf,
+    /// That of the later one.
+    after: PathBuf,
+}
+
+/// What a difference amounts to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Same,
+    Better,
+    Worse,
+    /// Too few values to tell.
+    Unknown,
+}
+
+/// Runs it. Exit codes: 0 nothing is worse, 1 a file is missing, 3 something is worse by more than chance, or a run was invalid.
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let [before, after] = [summary(&arguments.before)?, summary(&arguments.after)?];
+    let mut worse = 0;
+    for (folder, summary) in [(&arguments.before, &before), (&arguments.after, &after)] {
+        if summary["valid"] != Value::Bool(true) {
+            println!("INVALID: {}: the generator itself was not what it promised", folder.display());
+            worse += 1;
+        }
+    }
+    println!("{:22} {:>12} {:>12} {:>9}  99 % intervals", "", "before", "after", "change");
+    let names =
+        before["latencies"].as_object().map(|rows| rows.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
+    for name in names {
+        let paths = [&arguments.before, &arguments.after].map(|folder| folder.join(format!("{name}.hlog")));
+        if paths.iter().all(|path| path.exists()) {
+            worse += latencies(&name, &hlog::read(&paths[0])?, &hlog::read(&paths[1])?);
+        }
+    }
+    for (part, whole) in SHARES {
+        worse += share(part, counts(&before, part, whole), counts(&after, part, whole));
+    }
+    println!("{}", if worse == 0 { "nothing is worse by more than chance" } else { "WORSE" });
+    Ok(if worse == 0 { ExitCode::SUCCESS } else { ExitCode::from(3) })
+}
+
+fn summary(folder: &Path) -> Result<Value> {
+    let path = folder.join("summary.json");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is no summary", path.display()))
+}
+
+fn counts(summary: &Value, part: &str, whole: &str) -> (f64, f64) {
+    let of = |name: &str| summary["counts"][name].as_f64().unwrap_or(0.0);
+    (of(part), of(whole))
+}
+
+fn latencies(name: &str, before: &Histogram<u64>, after: &Histogram<u64>) -> usize {
+    let mut worse = 0;
+    for (label, quantile) in QUANTILES {
+        let at = |values: &Histogram<u64>| values.value_at_quantile(quantile) as f64 / 1e6;
+        let (old, new) = (at(before), at(after));
+        let intervals = (interval(before, quantile), interval(after, quantile));
+        let (verdict, said) = match intervals {
+            (Some(old), Some(new)) => {
+                (apart(old, new), format!("{:.3} to {:.3} ms, {:.3} to {:.3} ms", old.0, old.1, new.0, new.1))
+            }
+            _ => (Verdict::Unknown, "too few values".into()),
+        };
+        tell(&format!("{name} {label} ms"), (old, new), verdict, &said);
+        worse += usize::from(verdict == Verdict::Worse);
+    }
+    worse
+}
+
+/// Where a quantile lies with 99 % confidence, in milliseconds: from the ranks between which it falls, whatever the distribution.
+fn interval(values: &Histogram<u64>, quantile: f64) -> Option<(f64, f64)> {
+    let count = values.len() as f64;
+    let (middle, spread) = (count * quantile, ERRORS * (count * quantile * (1.0 - quantile)).sqrt());
+    let (low, high) = (middle - spread, middle + spread);
+    let at = |rank: f64| values.value_at_quantile(rank / count) as f64 / 1e6;
+    (low >= 1.0 && high <= count).then(|| (at(low), at(high)))
+}
+
+fn apart(old: (f64, f64), new: (f64, f64)) -> Verdict {
+    match (new.0 > old.1, new.1 < old.0) {
+        (true, _) => Verdict::Worse,
+        (_, true) => Verdict::Better,
+        _ => Verdict::Same,
+    }
+}
+
+fn share(name: &str, old: (f64, f64), new: (f64, f64)) -> usize {
+    if old.1 == 0.0 || new.1 == 0.0 {
+        return 0;
+    }
+    let verdict = shares_apart(old, new);
+    let percent = |(part, whole): (f64, f64)| 100.0 * part / whole;
+    tell(&format!("share of {name} %"), (percent(old), percent(new)), verdict, &format!("of {} and {}", old.1, new.1));
+    usize::from(verdict == Verdict::Worse)
+}
+
+/// Two shares by the pooled test of two proportions.
+fn shares_apart(old: (f64, f64), new: (f64, f64)) -> Verdict {
+    let pooled = (old.0 + new.0) / (old.1 + new.1);
+    let error = (pooled * (1.0 - pooled) * (1.0 / old.1 + 1.0 / new.1)).sqrt();
+    let difference = new.0 / new.1 - old.0 / old.1;
+    match difference {
+        _ if error == 0.0 => Verdict::Same,
+        _ if difference > ERRORS * error => Verdict::Worse,
+        _ if difference < -ERRORS * error => Verdict::Better,
+        _ => Verdict::Same,
+    }
+}
+
+fn tell(name: &str, (old, new): (f64, f64), verdict: Verdict, said: &str) {
+    let change = if old == 0.0 { "–".to_owned() } else { format!("{:+.1} %", 100.0 * (new - old) / old) };
+    let word = match verdict {
+        Verdict::Same => "same",
+        Verdict::Better => "better",
+        Verdict::Worse => "WORSE",
+        Verdict::Unknown => "",
+    };
+    println!("{name:22} {old:12.3} {new:12.3} {change:>9}  {word:6} {said}");
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::Rng;
+
+    use super::*;
+    use crate::draw::{chance, exponential};
+
+    fn drawn(seed: u64, factor: f64, count: usize) -> Histogram<u64> {
+        let mut source = chance(seed, 0, "compare");
+        let mut values = crate::tally::empty();
+        for _ in 0..count {
+            values.saturating_record((factor * 1e6 * (1.0 + exponential(&mut source))) as u64);
+        }
+        values
+    }
+
+    fn verdict(old: &Histogram<u64>, new: &Histogram<u64>, quantile: f64) -> Verdict {
+        match (interval(old, quantile), interval(new, quantile)) {
+            (Some(old), Some(new)) => apart(old, new),
+            _ => Verdict::Unknown,
+        }
+    }
+
+    #[test]
+    fn chance_is_no_change_and_a_tenth_slower_is_one() {
+        for seed in 0..20 {
+            let (old, new, slower) =
+                (drawn(seed, 1.0, 5_000), drawn(seed + 100, 1.0, 5_000), drawn(seed + 200, 1.1, 5_000));
+            for (_, quantile) in QUANTILES {
+                assert!(matches!(verdict(&old, &new, quantile), Verdict::Same | Verdict::Unknown), "seed {seed}");
+            }
+            assert_eq!(verdict(&old, &slower, 0.5), Verdict::Worse);
+            assert_eq!(verdict(&slower, &old, 0.5), Verdict::Better);
+        }
+        assert_eq!(verdict(&drawn(1, 1.0, 50), &drawn(2, 3.0, 50), 0.999), Verdict::Unknown);
+    }
+
+    #[test]
+    fn shares_differ_only_by_more_than_chance() {
+        let mut source = chance(5, 0, "shares");
+        let mut refused = |share: f64| (0..2_000).filter(|_| source.random::<f64>() < share).count() as f64;
+        let (old, same, more) = (refused(0.05), refused(0.05), refused(0.09));
+        assert_eq!(shares_apart((old, 2_000.0), (same, 2_000.0)), Verdict::Same);
+        assert_eq!(shares_apart((old, 2_000.0), (more, 2_000.0)), Verdict::Worse);
+        assert_eq!(shares_apart((0.0, 10.0), (0.0, 10.0)), Verdict::Same);
+    }
+}

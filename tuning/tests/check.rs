@@ -45,7 +45,9 @@ fn a_good_host_passes_every_check() {
         .filter(|row| row["ok"].is_null())
         .filter_map(|row| row["check"].as_str())
         .collect();
-    let expected = ["early-demux", "arp", "nonlocal-bind", "steal", "vip-nic", "peer-wire", "database-latency"];
+    // The host of this test has no BTF, as a container may not; sockets relay everything then.
+    let expected =
+        ["fast-path", "early-demux", "arp", "nonlocal-bind", "steal", "vip-nic", "peer-wire", "database-latency"];
     assert_eq!(beside, expected);
 }
 

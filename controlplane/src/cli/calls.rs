@@ -61,6 +61,7 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
                         "rate",
                         "codec",
                         "shard",
+                        "relayed by",
                         "media from",
                         "media to",
                     ];
@@ -103,9 +104,15 @@ fn cells(row: &CallRow) -> Vec<String> {
         Money::from_nanos(row.sell_per_minute).to_string(),
         row.codec.clone(),
         row.shard.to_string(),
+        relayed_by(row),
         heard(&row.ingress_media),
         heard(&row.egress_media),
     ]
+}
+
+/// What relays a call's media, and why it is not the kernel.
+fn relayed_by(row: &CallRow) -> String {
+    if row.stays.is_empty() { row.media_path.clone() } else { format!("{}: {}", row.media_path, row.stays.join(", ")) }
 }
 
 /// MOS, share of loss and jitter of one direction.

@@ -217,7 +217,7 @@ pub fn plain(cdr: &Cdr) -> Value {
 }
 
 fn object(cdr: &Cdr, names: &Names) -> Value {
-    json!({
+    let mut row = json!({
         "call": cdr.call.to_string(),
         "attempt": cdr.attempt.0,
         "attempts": cdr.attempts,
@@ -262,7 +262,11 @@ fn object(cdr: &Cdr, names: &Names) -> Value {
         "egress_jitter_us": cdr.egress_media.jitter_us,
         "egress_rtt_us": cdr.egress_media.rtt_us,
         "pdd_us": cdr.stages.pdd_us,
-    })
+    });
+    // One macro takes no more fields.
+    row["ingress_kernel_packets"] = cdr.ingress_media.kernel_packets.into();
+    row["egress_kernel_packets"] = cdr.egress_media.kernel_packets.into();
+    row
 }
 
 fn priced(priced: Option<Priced>) -> Value {

@@ -135,7 +135,7 @@ async fn unseen<'a>(tx: &mut Tx, cdrs: &'a [Cdr]) -> Result<Vec<&'a Cdr>> {
 }
 
 /// All columns of `cdrs`, in the order of [`values`].
-pub(crate) const COLUMNS: [&str; 101] = [
+pub(crate) const COLUMNS: [&str; 103] = [
     "id",
     "attempt",
     "attempts",
@@ -237,6 +237,8 @@ pub(crate) const COLUMNS: [&str; 101] = [
     "egress_burst_ms",
     "egress_first_ms",
     "egress_rtt_us",
+    "ingress_kernel_packets",
+    "egress_kernel_packets",
 ];
 
 fn values(cdr: &Cdr) -> Vec<Arg> {
@@ -291,6 +293,7 @@ fn values(cdr: &Cdr) -> Vec<Arg> {
     all.push(Arg::from(cdr.decision.clone()));
     all.extend(flow_values(&cdr.ingress_media));
     all.extend(flow_values(&cdr.egress_media));
+    all.extend(args![cdr.ingress_media.kernel_packets, cdr.egress_media.kernel_packets]);
     all
 }
 

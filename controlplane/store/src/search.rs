@@ -285,6 +285,7 @@ fn quality(row: &Row, side: &str) -> Result<Quality> {
     let column = |name: &str| format!("{side}_{name}");
     Ok(Quality {
         packets: row.num(&column("packets"))?,
+        kernel_packets: row.num(&column("kernel_packets"))?,
         bytes: row.num(&column("bytes"))?,
         lost: row.num(&column("lost"))?,
         strangers: row.num(&column("strangers"))?,

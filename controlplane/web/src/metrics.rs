@@ -40,6 +40,7 @@ pub(crate) fn text(app: &Inner) -> String {
         node(&mut out, &heard);
         shards(&mut out, &heard);
         standings(&mut out, &heard);
+        fast_path(&mut out, &heard);
         counters(&mut out, &heard);
         stages(&mut out, &heard);
     }
@@ -102,6 +103,30 @@ fn standings(out: &mut String, heard: &Heard) {
         let all = heard.figures.shards.iter().flat_map(|shard| &shard.standings);
         let count = all.filter(|standing| standing.state == state).count();
         line(out, name, &format!("{{state=\"{state}\"}}"), count as u64);
+    }
+}
+
+fn fast_path(out: &mut String, heard: &Heard) {
+    let path = &heard.figures.fast_path;
+    let name = "fastpath_interface";
+    header(out, name, "Interfaces where the kernel relays established media, and how it meets packets there.", "gauge");
+    for (interface, tier) in path.interfaces.iter().filter_map(|place| place.rsplit_once(' ')) {
+        line(out, name, &format!("{{interface=\"{interface}\",tier=\"{tier}\"}}"), 1);
+    }
+    gauge(out, "fastpath_up", "The kernel relays established media.", u64::from(!path.interfaces.is_empty()));
+    gauge(out, "fastpath_ways", "Ways to peers that flows in the kernel use.", u64::from(path.ways));
+    gauge(out, "fastpath_ways_known", "Those of them that lead somewhere.", u64::from(path.ways_known));
+    let name = "fastpath_packets_total";
+    header(out, name, "Packets to media ports that the kernel relayed, or why they went to the sockets.", "counter");
+    let rows = [
+        ("relayed", path.relayed),
+        ("not_joined", path.not_joined),
+        ("stranger", path.strangers),
+        ("not_rtp", path.not_rtp),
+        ("no_way", path.no_way),
+    ];
+    for (what, value) in rows {
+        line(out, name, &format!("{{what=\"{what}\"}}"), value);
     }
 }
 

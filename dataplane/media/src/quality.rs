@@ -50,34 +50,36 @@ const MISORDER_MAX: u16 = 100;
 /// RFC 3550 A.8: after so many packets the jitter has forgotten where it began.
 const JITTER_PACKETS: u64 = 16;
 
-/// The running counts behind [`Quality`].
+/// The running counts behind [`Quality`]; in order, what every packet touches comes first.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
 pub(crate) struct Tally {
     packets: u64,
-    kernel_packets: u64,
     bytes: u64,
+    jitter_us_x16: u64,
+    last: Option<Instant>,
+    /// The codec that was heard last.
+    voice: Voice,
+    run: Option<Run>,
+    first: Option<Instant>,
+    /// Losses of the sources that went before.
+    before: Losses,
     strangers: u32,
     reordered: u32,
     duplicates: u32,
-    first: Option<Instant>,
-    last: Option<Instant>,
-    /// Losses of the sources that went before.
-    before: Losses,
-    run: Option<Run>,
-    /// The codec that was heard last.
-    voice: Voice,
-    jitter_us_x16: u64,
+    kernel_packets: u64,
 }
 
 /// One source's unbroken run of sequence numbers.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 struct Run {
     source: u32,
     highest: u16,
-    window: Window,
     /// What follows a jump that may turn out to be another run.
     suspect: Option<u16>,
     transit: Option<Transit>,
+    window: Window,
 }
 
 /// Arrival minus timestamp of the last packet, in units of the clock.
@@ -107,7 +109,9 @@ impl Tally {
     pub(crate) fn packet(&mut self, now: Instant, header: &Header, format: Format, bytes: usize) {
         self.packets += 1;
         self.bytes += bytes as u64;
-        self.first = self.first.or(Some(now));
+        if self.packets == 1 {
+            self.first = Some(now);
+        }
         self.last = Some(now);
         if format.voice != Voice::Mute {
             self.voice = format.voice;
@@ -125,6 +129,11 @@ impl Tally {
         if format.voice != Voice::Mute && format.clock_hz > 0 {
             self.jitter(now, header, u64::from(format.clock_hz));
         }
+    }
+
+    /// True once an RTP packet came.
+    pub(crate) fn has_packets(&self) -> bool {
+        self.packets > 0
     }
 
     /// A packet of a stream that the kernel relays came here: its place in the row is known when the kernel's counts are.
@@ -162,12 +171,19 @@ impl Tally {
         let jitter_us = (self.jitter_us_x16 / 16).min(u64::from(u32::MAX)) as u32;
         let (packets, voice) = (self.packets, self.voice);
         let delay_us = (u64::from(rtt_us) + u64::from(beyond_us)) / 2;
-        let heard = Impaired { packets, lost: losses.all, loss_runs: losses.runs, jitter_us, delay_us, voice };
+        let heard = Impaired {
+            packets,
+            lost: u64::from(losses.all),
+            loss_runs: u64::from(losses.runs),
+            jitter_us,
+            delay_us,
+            voice,
+        };
         Quality {
             packets,
             kernel_packets: self.kernel_packets,
             bytes: self.bytes,
-            lost: losses.all.min(u64::from(u32::MAX)) as u32,
+            lost: losses.all,
             reordered: self.reordered,
             duplicates: self.duplicates,
             burst_loss_permille: losses.burst_loss_permille(),
@@ -187,7 +203,7 @@ impl Tally {
     /// A burst's packets, at the pace at which packets came over all.
     fn burst_ms(&self, losses: &Losses) -> u32 {
         let (Some(first), Some(last)) = (self.first, self.last) else { return 0 };
-        let sent = self.packets.saturating_add(losses.all).saturating_sub(1).max(1);
+        let sent = self.packets.saturating_add(u64::from(losses.all)).saturating_sub(1).max(1);
         let pace_us = last.micros_since(first) / sent;
         (losses.burst_packets_x1000().saturating_mul(pace_us) / 1_000_000).min(u64::from(u32::MAX)) as u32
     }

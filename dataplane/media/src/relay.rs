@@ -240,7 +240,7 @@ impl Relay {
     /// What the payload types mean that this stream's peer may send; the first [`crate::FORMATS_MAX`] are remembered.
     pub fn formats(&mut self, id: StreamId, formats: impl Iterator<Item = Format>) {
         if let Some(stream) = self.stream_mut(id) {
-            stream.formats = Formats::of(formats);
+            stream.describe(Formats::of(formats));
             self.touch(id.pair);
         }
     }
@@ -389,7 +389,7 @@ impl Relay {
         stream.heard = Some(now);
         if let Packet::Rtp(header) = packet {
             stream.measure(now, &header, bytes.len());
-            if stream.digits.keeps(&header) {
+            if stream.stays.has(Stay::Digits) && stream.digits.keeps(&header) {
                 self.keep(pair, &header, bytes);
                 return Err(Dropped::Told);
             }
@@ -399,8 +399,8 @@ impl Relay {
         }
         let stream = self.streams[usize::from(pair)].as_mut().ok_or(Dropped::Closed)?;
         let said = match packet {
-            Packet::Rtp(header) => stream.digits.replace(&header, bytes),
-            Packet::Rtcp | Packet::Opaque => None,
+            Packet::Rtp(header) if stream.stays.has(Stay::Digits) => stream.digits.replace(&header, bytes),
+            Packet::Rtp(_) | Packet::Rtcp | Packet::Opaque => None,
         };
         let joined = stream.joined.filter(|_| !stream.hushed).ok_or(Dropped::Nowhere)?;
         let half = self.streams[usize::from(joined)].as_ref().ok_or(Dropped::Nowhere)?;

@@ -45,6 +45,11 @@ impl Stays {
         self.0 == 0
     }
 
+    /// True with this reason.
+    pub const fn has(self, why: Stay) -> bool {
+        self.0 & 1 << why as u8 != 0
+    }
+
     /// Those that either has.
     pub const fn or(self, other: Stays) -> Stays {
         Stays(self.0 | other.0)
@@ -52,7 +57,7 @@ impl Stays {
 
     /// The reasons, in the order of [`Stay::ALL`].
     pub fn each(self) -> impl Iterator<Item = Stay> {
-        Stay::ALL.into_iter().filter(move |why| self.0 & 1 << *why as u8 != 0)
+        Stay::ALL.into_iter().filter(move |why| self.has(*why))
     }
 
     pub(crate) fn set(&mut self, why: Stay, holds: bool) {

@@ -7,6 +7,7 @@ const GMIN: u32 = 16;
 
 /// Which of the last sequence numbers came.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
 pub(crate) struct Window {
     /// Bit n is set if the n-th number before the highest came.
     came: u64,
@@ -16,20 +17,22 @@ pub(crate) struct Window {
 }
 
 /// How losses bunched. A burst is two losses or more with fewer than [`GMIN`] packets between each and the next.
+/// Counts stop at their limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
 pub(crate) struct Losses {
-    /// Packets that came since the last loss.
+    /// Packets that came since the last loss: the only one that changes while nothing is lost.
     came: u32,
     /// Losses that may be a burst, and packets that came between them.
     group_lost: u32,
     group_came: u32,
     /// All losses, and runs of losses in a row.
-    pub(crate) all: u64,
-    pub(crate) runs: u64,
+    pub(crate) all: u32,
+    pub(crate) runs: u32,
     /// Bursts, the packets lost in them and those that came between.
-    pub(crate) bursts: u64,
-    burst_lost: u64,
-    burst_came: u64,
+    pub(crate) bursts: u32,
+    burst_lost: u32,
+    burst_came: u32,
 }
 
 impl Window {
@@ -89,13 +92,13 @@ impl Losses {
             self.came = self.came.saturating_add(1);
             return;
         }
-        self.runs += u64::from(self.came > 0 || self.all == 0);
-        self.all += 1;
+        self.runs = self.runs.saturating_add(u32::from(self.came > 0 || self.all == 0));
+        self.all = self.all.saturating_add(1);
         if self.came >= GMIN {
             self.close_group();
         }
         if self.group_lost > 0 {
-            self.group_came += self.came;
+            self.group_came = self.group_came.saturating_add(self.came);
         }
         self.group_lost = self.group_lost.saturating_add(1);
         self.came = 0;
@@ -105,7 +108,7 @@ impl Losses {
     fn many(&mut self, count: u32) {
         if count > 0 {
             self.note(false);
-            self.all += u64::from(count - 1);
+            self.all = self.all.saturating_add(count - 1);
             self.group_lost = self.group_lost.saturating_add(count - 1);
         }
     }
@@ -113,28 +116,30 @@ impl Losses {
     /// So many are lost, nobody knows where: counted one by one, in no burst.
     pub(crate) fn scattered(&mut self, count: u32) {
         self.close_group();
-        self.all += u64::from(count);
-        self.runs += u64::from(count);
+        self.all = self.all.saturating_add(count);
+        self.runs = self.runs.saturating_add(count);
         self.came = GMIN;
     }
 
     fn close_group(&mut self) {
         if self.group_lost > 1 {
-            self.bursts += 1;
-            self.burst_lost += u64::from(self.group_lost);
-            self.burst_came += u64::from(self.group_came);
+            self.bursts = self.bursts.saturating_add(1);
+            self.burst_lost = self.burst_lost.saturating_add(self.group_lost);
+            self.burst_came = self.burst_came.saturating_add(self.group_came);
         }
         (self.group_lost, self.group_came) = (0, 0);
     }
 
     /// The share of packets lost within bursts, per mille; 0 without bursts.
     pub(crate) fn burst_loss_permille(&self) -> u16 {
-        let share = (self.burst_lost * 1_000).checked_div(self.burst_lost + self.burst_came);
+        let (lost, came) = (u64::from(self.burst_lost), u64::from(self.burst_came));
+        let share = (lost * 1_000).checked_div(lost + came);
         share.unwrap_or(0) as u16
     }
 
     /// The mean length of a burst in packets × 1,000; 0 without bursts.
     pub(crate) fn burst_packets_x1000(&self) -> u64 {
-        ((self.burst_lost + self.burst_came) * 1_000).checked_div(self.bursts).unwrap_or(0)
+        let packets = u64::from(self.burst_lost) + u64::from(self.burst_came);
+        (packets * 1_000).checked_div(u64::from(self.bursts)).unwrap_or(0)
     }
 }

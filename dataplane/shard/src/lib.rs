@@ -499,8 +499,10 @@ impl Shard {
 
     fn row(&self, entry: &table::Entry, clock: Clock) -> CallRow {
         let summary = entry.call.summary(clock);
+        let (media_path, stays) = self.media_path(&entry.call);
         let [ingress_media, egress_media] = entry.call.media(&self.relay).map(|quality| MediaRow {
             packets: quality.packets,
+            kernel_packets: quality.kernel_packets,
             lost: quality.lost,
             jitter_us: quality.jitter_us,
             rtt_us: quality.rtt_us,
@@ -522,6 +524,8 @@ impl Shard {
             buy_per_minute: summary.buy_per_minute.nanos(),
             codec: summary.codec.to_string(),
             shard: self.config.shard.0,
+            media_path,
+            stays,
             ingress_media,
             egress_media,
         }

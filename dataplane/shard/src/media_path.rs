@@ -1,6 +1,10 @@
 //! Media between user space and the kernel: what the relay wants changed goes out, what the kernel counted comes in.
 
-use media::{Carried, Change};
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use call::Call;
+use media::{Carried, Change, Path};
 use units::Clock;
 
 use crate::{Effect, Effects, Shard};
@@ -9,6 +13,13 @@ impl Shard {
     /// From now on media streams are handed to the kernel by [`Effect::Media`] where they may be.
     pub fn use_kernel(&mut self) {
         self.relay.use_kernel(true);
+    }
+
+    /// Where a call's media is relayed, and why it stays here, in words.
+    pub(crate) fn media_path(&self, call: &Call) -> (String, Vec<String>) {
+        let Some((path, stays)) = call.media_path(&self.relay) else { return Default::default() };
+        let path = if path == Path::Kernel { "kernel" } else { "sockets" };
+        (path.to_string(), stays.each().map(|why| why.name().to_string()).collect())
     }
 
     /// Hands on what the relay wants changed.

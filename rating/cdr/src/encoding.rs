@@ -14,8 +14,9 @@ use crate::record::{Cdr, GrantPart, Party, Priced, Quality, Record, Stages, Star
 
 /// The first byte of every record that this program writes. Version 1 had prices without tax, exchange and first-interval rate,
 /// version 2 no location routing number, jurisdiction and class of rates, version 3 no grants that are told again, version 4
-/// of media no order, bursts, first packet and round trip, version 5 nothing of what terminators may be owed.
-const VERSION: u8 = 6;
+/// of media no order, bursts, first packet and round trip, version 5 nothing of what terminators may be owed, version 6 not the
+/// packets that the kernel relayed.
+const VERSION: u8 = 7;
 
 mod kind {
     pub const BOOT: u8 = 1;
@@ -194,6 +195,7 @@ fn write_cdr(out: &mut Output<'_>, cdr: &Cdr) {
     write_flow(out, &cdr.ingress_media);
     write_flow(out, &cdr.egress_media);
     write_parts(out, &cdr.owed_grants);
+    out.u64(cdr.ingress_media.kernel_packets).u64(cdr.egress_media.kernel_packets);
 }
 
 /// Ends a chain of writes.
@@ -244,6 +246,10 @@ fn read_cdr(input: &mut Input<'_>, version: u8) -> Option<Cdr> {
         read_flow(input, &mut cdr.egress_media)?;
     }
     cdr.owed_grants = read_owed(input, version)?;
+    if version > 6 {
+        cdr.ingress_media.kernel_packets = input.u64()?;
+        cdr.egress_media.kernel_packets = input.u64()?;
+    }
     Some(cdr)
 }
 

@@ -68,6 +68,9 @@ pub struct Stages {
 pub struct Quality {
     /// RTP packets relayed.
     pub packets: u64,
+    /// Those among them that the kernel relayed: it counts doubles as packets out of order, sees no bursts, and `mos_x100` takes
+    /// its losses as spread evenly.
+    pub kernel_packets: u64,
     /// RTP bytes relayed.
     pub bytes: u64,
     /// Packets missing by sequence number.

@@ -187,6 +187,12 @@ pub struct CallRow {
     pub codec: String,
     /// The shard that owns the call.
     pub shard: u16,
+    /// Where its media is relayed: `kernel`, `sockets`, or empty without media.
+    #[serde(default)]
+    pub media_path: String,
+    /// Why its media stays in user space: names of `media::Stay`.
+    #[serde(default)]
+    pub stays: Vec<String>,
     /// Media from the originator.
     #[serde(default)]
     pub ingress_media: MediaRow,
@@ -200,6 +206,9 @@ pub struct CallRow {
 pub struct MediaRow {
     /// RTP packets.
     pub packets: u64,
+    /// Those among them that the kernel relayed.
+    #[serde(default)]
+    pub kernel_packets: u64,
     /// Packets missing by sequence number.
     pub lost: u32,
     /// Interarrival jitter in microseconds.

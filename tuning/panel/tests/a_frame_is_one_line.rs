@@ -8,7 +8,7 @@ fn every_kind_of_frame_comes_back_as_it_was() {
         call: "00ff".into(),
         calling: "line\nbreak \"quoted\"".into(),
         talking_ms: Some(7),
-        ingress_media: MediaRow { packets: 1, lost: 2, jitter_us: 3, rtt_us: 4, mos_x100: 5 },
+        ingress_media: MediaRow { packets: 1, lost: 2, jitter_us: 3, rtt_us: 4, mos_x100: 5, ..MediaRow::default() },
         ..CallRow::default()
     };
     let figures = Figures {

@@ -1,6 +1,6 @@
 //! The kernel and what it lets us do.
 
-use super::{Change, Check, Fatal, Found, Sight};
+use super::{Change, Check, Fatal, Found, Info, Sight};
 
 /// The first kernel with all that the data plane uses.
 const KERNEL_MIN: (u32, u32) = (6, 1);
@@ -35,6 +35,15 @@ pub const CHECKS: &[Check] = &[
         in_a_lab: Fatal,
         look: io_uring_features,
     },
+    Check {
+        name: "fast-path",
+        asks: "may the kernel relay established media itself?",
+        why: "Without it each packet passes through sockets, at several times the cost. The data plane says at its start which way it took.",
+        mend: "Run the data plane as root or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, on a kernel with BTF, as those of distributions are.",
+        severity: Info,
+        in_a_lab: Info,
+        look: fast_path,
+    },
 ];
 
 fn version(sight: &Sight) -> Found {
@@ -54,6 +63,18 @@ fn io_uring(sight: &Sight) -> Found {
         Some(value) => Found::compared(want, value.to_string(), false).with([Change::kernel(sight.host, SWITCH, 0)]),
         // The switch came with Linux 6.6; before it, io_uring is there when it was built in.
         None => Found::compared(want, "no such switch in this kernel", sight.host.exists("proc/sys/kernel/osrelease")),
+    }
+}
+
+fn fast_path(sight: &Sight) -> Found {
+    let want = "a kernel with BTF, and the rights";
+    // capabilities(7): 12 is CAP_NET_ADMIN, 38 CAP_PERFMON, 39 CAP_BPF.
+    let rights = [12, 38, 39].into_iter().all(|number| sight.host.capable(number));
+    match (sight.host.exists("sys/kernel/btf/vmlinux"), rights) {
+        (true, true) => Found::compared(want, "both", true),
+        // Sockets relay everything then, which is allowed.
+        (true, false) => Found::not_applicable(want, "this process has not the rights"),
+        (false, _) => Found::not_applicable(want, "no BTF"),
     }
 }
 

@@ -170,6 +170,7 @@ pub fn call(world: World, sequence: u64, price: &str, grants: &[(GrantId, &str)]
         codec: "PCMA/8000".into(),
         ingress_media: Quality {
             packets: 3_000,
+            kernel_packets: 2_900,
             bytes: 480_000,
             lost: 2,
             reordered: 3,

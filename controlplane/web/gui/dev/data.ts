@@ -57,13 +57,13 @@ export function call(index: number, now: number): S['Call'] {
   const state = up ? 'up' : (['trying', 'ringing', 'routing'][index % 3] ?? 'trying');
   return {
     id: `${index}`.padStart(4, '0').padStart(32, '0a1b2c3d'), state, originator: carrier(index % 3), ingress_trunk: named(ingress[index % 3] ?? { id: '', code: '' }), terminator: carrier(3 + (index % 3)), egress_trunk: named(egress[index % 3] ?? { id: '', code: '' }),
-    calling: index === 3 ? '<script>alert(1)</script>' : `4420${(7_000_000 + index * 997) % 10_000_000}`, called: `9198${(1_000_000 + index * 1_993) % 10_000_000}`, attempt: 1 + (index % 2), started_at: at(now - age), age_ms: age, talking_ms: up ? Math.floor(age * 0.9) : null, sell_per_minute: '0.0124', buy_per_minute: '0.011', codec: up ? 'PCMA/8000' : '', shard: index % 2,
-    ingress_media: { packets: up ? 900 : 0, lost: 0, jitter_us: 310, rtt_us: null, mos: up ? 4.4 : null }, egress_media: { packets: up ? 890 : 0, lost: 4, jitter_us: 820, rtt_us: 51_000, mos: up ? 4.21 : null },
+    calling: index === 3 ? '<script>alert(1)</script>' : `4420${(7_000_000 + index * 997) % 10_000_000}`, called: `9198${(1_000_000 + index * 1_993) % 10_000_000}`, attempt: 1 + (index % 2), started_at: at(now - age), age_ms: age, talking_ms: up ? Math.floor(age * 0.9) : null, sell_per_minute: '0.0124', buy_per_minute: '0.011', codec: up ? 'PCMA/8000' : '', shard: index % 2, media_path: up ? 'kernel' : 'sockets', stays: up ? [] : ['setup'],
+    ingress_media: { packets: up ? 900 : 0, kernel_packets: up ? 880 : 0, lost: 0, jitter_us: 310, rtt_us: null, mos: up ? 4.4 : null }, egress_media: { packets: up ? 890 : 0, kernel_packets: up ? 870 : 0, lost: 4, jitter_us: 820, rtt_us: 51_000, mos: up ? 4.21 : null },
   };
 }
 
 const price = (sell: boolean, billed_s: number): S['Price'] => ({ currency: 'USD', deck_currency: 'USD', exchange: '1.00', price: sell ? '0.039684' : '0.035204', tax: '0', tax_percent: '0', billed_s, per_minute: sell ? '0.0124' : '0.011', connection_fee: '0', minimum_s: 1, increment_s: 1, steps_from_zero: false, free_s: 0, decimals: 6, prefix_digits: 4, hours: 'any', jurisdiction: 'any', deck: deck(sell ? 0 : 3) });
-const media = (packets: number): S['Media'] => ({ packets, bytes: packets * 172, lost: packets > 0 ? 3 : 0, lost_percent: packets > 0 ? 0.03 : null, strangers: 0, reordered: 1, duplicates: 0, burst_loss_percent: null, burst_ms: 0, first_ms: packets > 0 ? 12 : null, rtt_us: packets > 0 ? 48_200 : null, jitter_us: 412, mos: packets > 0 ? 4.36 : null });
+const media = (packets: number): S['Media'] => ({ packets, kernel_packets: Math.floor(packets * 0.98), bytes: packets * 172, lost: packets > 0 ? 3 : 0, lost_percent: packets > 0 ? 0.03 : null, strangers: 0, reordered: 1, duplicates: 0, burst_loss_percent: null, burst_ms: 0, first_ms: packets > 0 ? 12 : null, rtt_us: packets > 0 ? 48_200 : null, jitter_us: 412, mos: packets > 0 ? 4.36 : null });
 
 export function cdr(index: number, now: number, attempt = 0): S['Cdr'] {
   const answered = index % 3 !== 1;

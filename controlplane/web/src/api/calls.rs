@@ -53,6 +53,10 @@ pub struct Call {
     pub codec: String,
     /// The shard that owns the call.
     pub shard: u16,
+    /// Where its media is relayed this moment: `kernel`, `sockets`, or empty without media.
+    pub media_path: String,
+    /// Why its media stays in user space: `setup`, `hold`, `crypt`, `record`, `capture`, `digits`; empty if nothing keeps it there.
+    pub stays: Vec<String>,
     /// Media from the originator so far.
     pub ingress_media: LiveMedia,
     /// Media from the terminator so far.
@@ -64,6 +68,8 @@ pub struct Call {
 pub struct LiveMedia {
     /// RTP packets relayed.
     pub packets: u64,
+    /// Those among them that the kernel relayed.
+    pub kernel_packets: u64,
     /// Packets missing by sequence number.
     pub lost: u32,
     /// Interarrival jitter in microseconds.
@@ -78,6 +84,7 @@ impl LiveMedia {
     fn show(row: &MediaRow) -> LiveMedia {
         LiveMedia {
             packets: row.packets,
+            kernel_packets: row.kernel_packets,
             lost: row.lost,
             jitter_us: row.jitter_us,
             rtt_us: (row.rtt_us > 0).then_some(row.rtt_us),
@@ -189,6 +196,8 @@ impl Call {
             buy_per_minute: Amount(Money::from_nanos(row.buy_per_minute)),
             codec: row.codec.clone(),
             shard: row.shard,
+            media_path: row.media_path.clone(),
+            stays: row.stays.clone(),
             ingress_media: LiveMedia::show(&row.ingress_media),
             egress_media: LiveMedia::show(&row.egress_media),
         }

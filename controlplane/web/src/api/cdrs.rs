@@ -92,6 +92,9 @@ pub struct Price {
 pub struct Media {
     /// RTP packets relayed.
     pub packets: u64,
+    /// Those among them that the kernel relayed. It counts doubles as packets out of order and sees no bursts; `mos` takes its losses
+    /// as spread evenly.
+    pub kernel_packets: u64,
     /// RTP bytes relayed.
     pub bytes: u64,
     /// Packets missing by sequence number.
@@ -401,6 +404,7 @@ impl Media {
         let lost = f64::from(quality.lost) * 100.0;
         Media {
             packets: quality.packets,
+            kernel_packets: quality.kernel_packets,
             bytes: quality.bytes,
             lost: quality.lost,
             lost_percent: (sent > 0).then(|| (lost / sent as f64 * 1_000.0).round() / 1_000.0),

@@ -67,6 +67,19 @@ pub struct Counter {
     pub value: u64,
 }
 
+/// Whether the kernel relays established media in the data plane's place.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct FastPath {
+    /// `xdp`, `tc`, `xdp and tc`, `off` where sockets relay everything, or empty if it is not known.
+    pub tier: String,
+    /// Why it is off; empty if it is not.
+    pub why: String,
+    /// The interfaces, each with how packets are met there.
+    pub interfaces: Vec<String>,
+    /// Packets relayed in the kernel since the data plane's start.
+    pub relayed: u64,
+}
+
 /// A machine.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Node {
@@ -94,6 +107,8 @@ pub struct Node {
     pub shards: Vec<NodeShard>,
     /// Its journal.
     pub journal: Journal,
+    /// Where it relays established media.
+    pub fast_path: FastPath,
     /// What it counted.
     pub counters: Vec<Counter>,
 }
@@ -186,6 +201,12 @@ fn node(app: &App, database_up: bool) -> Node {
             set_aside: backlog.set_aside,
             failing: figures.journal_failing,
             collected_at: backlog.collected.map(Time),
+        },
+        fast_path: FastPath {
+            tier: figures.fast_path.tier,
+            why: figures.fast_path.why,
+            interfaces: figures.fast_path.interfaces,
+            relayed: figures.fast_path.relayed,
         },
         counters: figures.counters.into_iter().map(|(name, value)| Counter { name, value }).collect(),
     }

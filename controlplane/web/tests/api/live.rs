@@ -26,7 +26,9 @@ fn row() -> CallRow {
         buy_per_minute: 9_800_000,
         codec: "PCMA/8000".into(),
         shard: 1,
-        ingress_media: MediaRow { packets: 75, lost: 1, jitter_us: 300, rtt_us: 0, mos_x100: 431 },
+        media_path: "sockets".into(),
+        stays: vec!["record".into()],
+        ingress_media: MediaRow { packets: 75, kernel_packets: 70, lost: 1, jitter_us: 300, rtt_us: 0, mos_x100: 431 },
         egress_media: MediaRow::default(),
     }
 }
@@ -71,8 +73,9 @@ async fn running_calls_are_told_with_names_and_can_be_released() {
     assert_eq!((call["sell_per_minute"].as_str(), call["talking_ms"].as_u64()), (Some("0.0124"), Some(1_500)));
     assert_eq!(
         call["ingress_media"],
-        json!({ "packets": 75, "lost": 1, "jitter_us": 300, "rtt_us": null, "mos": 4.31 })
+        json!({ "packets": 75, "kernel_packets": 70, "lost": 1, "jitter_us": 300, "rtt_us": null, "mos": 4.31 })
     );
+    assert_eq!((&call["media_path"], &call["stays"]), (&json!("sockets"), &json!(["record"])));
     assert_eq!(call["egress_media"]["mos"], Value::Null);
     let none = admin.get("/api/v1/calls?terminator=car_3").await.expect(200);
     assert_eq!(none["data"], json!([]));

@@ -173,6 +173,7 @@ pub(super) fn quality(measured: &media::Quality, answered: Option<Instant>) -> Q
     let first = answered.zip(measured.first);
     Quality {
         packets: measured.packets,
+        kernel_packets: measured.kernel_packets,
         bytes: measured.bytes,
         lost: measured.lost,
         strangers: measured.strangers,

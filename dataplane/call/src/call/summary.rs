@@ -1,6 +1,6 @@
 //! A running call in a few words, for whoever watches.
 
-use media::{Pair, Quality, Relay};
+use media::{Pair, Path, Quality, Relay, Stays};
 use units::{CarrierId, Clock, EgressTrunkId, IngressTrunkId, Money, Number, WallTime};
 
 use crate::call::{Call, State};
@@ -46,6 +46,12 @@ impl Call {
     /// The media ports that it has, by leg.
     pub fn pairs(&self) -> impl Iterator<Item = (u8, Pair)> {
         (0..).zip(&self.legs).filter_map(|(leg, of)| Some((leg, of.pair?)))
+    }
+
+    /// Where the call's media is relayed, and why it stays in user space; nothing without media.
+    pub fn media_path(&self, relay: &Relay) -> Option<(Path, Stays)> {
+        let pair = self.legs[0].pair?;
+        Some((relay.path(pair.id), relay.stays(pair.id)))
     }
 
     /// The call as it stands.

@@ -167,7 +167,8 @@ impl Relay {
     fn passage(&self, from: u16, to: u16) -> Option<Change> {
         let [here, there] = [from, to].map(|pair| self.streams[usize::from(pair)].as_ref());
         let (here, there) = (here?, there?);
-        let plain = here.carries != Carries::Datagrams && !here.hushed && here.stays.is_empty();
+        let plain =
+            here.carries != Carries::Datagrams && !here.hushed && here.stays.is_empty() && here.tally.has_packets();
         if !plain || here.path != Path::Socket || there.joined != Some(from) {
             return None;
         }

@@ -1986,6 +1986,8 @@ export interface components {
             ingress_media: components["schemas"]["LiveMedia"];
             /** @description Where it came in. */
             ingress_trunk: components["schemas"]["Named_IngressTrunkRef"];
+            /** @description Where its media is relayed this moment: `kernel`, `sockets`, or empty without media. */
+            media_path: string;
             /** @description Who sent it. */
             originator: components["schemas"]["Named_CarrierRef"];
             /** @description Sell price of a minute, in the originator's currency. */
@@ -1999,6 +2001,8 @@ export interface components {
             started_at: components["schemas"]["Time"];
             /** @description `admitting`, `routing`, `trying`, `ringing`, `answering`, `up` or `releasing`. */
             state: string;
+            /** @description Why its media stays in user space: `setup`, `hold`, `crypt`, `record`, `capture`, `digits`; empty if nothing keeps it there. */
+            stays: string[];
             /**
              * Format: int64
              * @description Milliseconds since the answer; absent before it.
@@ -2838,6 +2842,20 @@ export interface components {
          * @example exr_EUR_1767225600000000
          */
         ExchangeRef: string;
+        /** @description Whether the kernel relays established media in the data plane's place. */
+        FastPath: {
+            /** @description The interfaces, each with how packets are met there. */
+            interfaces: string[];
+            /**
+             * Format: int64
+             * @description Packets relayed in the kernel since the data plane's start.
+             */
+            relayed: number;
+            /** @description `xdp`, `tc`, `xdp and tc`, `off` where sockets relay everything, or empty if it is not known. */
+            tier: string;
+            /** @description Why it is off; empty if it is not. */
+            why: string;
+        };
         /** @description The figures that change every second. */
         Figures: {
             /**
@@ -3589,6 +3607,8 @@ export interface components {
                 ingress_media: components["schemas"]["LiveMedia"];
                 /** @description Where it came in. */
                 ingress_trunk: components["schemas"]["Named_IngressTrunkRef"];
+                /** @description Where its media is relayed this moment: `kernel`, `sockets`, or empty without media. */
+                media_path: string;
                 /** @description Who sent it. */
                 originator: components["schemas"]["Named_CarrierRef"];
                 /** @description Sell price of a minute, in the originator's currency. */
@@ -3602,6 +3622,8 @@ export interface components {
                 started_at: components["schemas"]["Time"];
                 /** @description `admitting`, `routing`, `trying`, `ringing`, `answering`, `up` or `releasing`. */
                 state: string;
+                /** @description Why its media stays in user space: `setup`, `hold`, `crypt`, `record`, `capture`, `digits`; empty if nothing keeps it there. */
+                stays: string[];
                 /**
                  * Format: int64
                  * @description Milliseconds since the answer; absent before it.
@@ -4064,6 +4086,8 @@ export interface components {
                 database_up: boolean;
                 /** @description New calls are refused. */
                 draining: boolean;
+                /** @description Where it relays established media. */
+                fast_path: components["schemas"]["FastPath"];
                 /**
                  * Format: int32
                  * @description Its number.
@@ -4366,6 +4390,11 @@ export interface components {
              */
             jitter_us: number;
             /**
+             * Format: int64
+             * @description Those among them that the kernel relayed.
+             */
+            kernel_packets: number;
+            /**
              * Format: int32
              * @description Packets missing by sequence number.
              */
@@ -4443,6 +4472,12 @@ export interface components {
              * @description Interarrival jitter in microseconds.
              */
             jitter_us: number;
+            /**
+             * Format: int64
+             * @description Those among them that the kernel relayed. It counts doubles as packets out of order and sees no bursts; `mos` takes its losses
+             *     as spread evenly.
+             */
+            kernel_packets: number;
             /**
              * Format: int32
              * @description Packets missing by sequence number.
@@ -4610,6 +4645,8 @@ export interface components {
             database_up: boolean;
             /** @description New calls are refused. */
             draining: boolean;
+            /** @description Where it relays established media. */
+            fast_path: components["schemas"]["FastPath"];
             /**
              * Format: int32
              * @description Its number.

@@ -41,6 +41,7 @@ function columns(release: (call: Call) => void): Column<Call>[] {
     { field: 'buy_per_minute', headerName: 'Buy/min', description: definitions.buyPerMinute, width: 92, ...figures, narrow: false, renderCell: ({ row }) => (row.attempt === 0 ? NONE : decimal(row.buy_per_minute, 4)) },
     { field: 'codec', headerName: 'Codec', width: 98, sortable: false, narrow: false, valueGetter: (_, row) => row.codec || NONE },
     { field: 'mos', headerName: 'MOS', description: definitions.mos, width: 92, sortable: false, align: 'right', headerAlign: 'right', narrow: false, valueGetter: (_, row) => `${fixed(row.ingress_media.mos, 2)} ${fixed(row.egress_media.mos, 2)}` },
+    { field: 'media_path', headerName: 'Relayed by', description: definitions.mediaPath, width: 92, sortable: false, narrow: false, valueGetter: (_, row) => [row.media_path || NONE, ...row.stays].join(' ') },
     { field: 'shard', headerName: 'Shard', width: 56, ...figures, narrow: false },
     {
       field: 'release', headerName: '', width: 76, sortable: false, hideable: false, align: 'right',

@@ -5,7 +5,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { api, body, type Schemas } from '../../api/http';
 import { Confirm } from '../../common/Form';
 import { Fact, Facts, State, When } from '../../common/Fact';
-import { age, bytes, count } from '../../common/format';
+import { age, bytes, count, NONE } from '../../common/format';
 import { Empty, Head, Panel, Trouble, Waiting } from '../../common/Panel';
 import { Limits } from './Limits';
 import { Peers } from './Peers';
@@ -40,6 +40,7 @@ function One({ node, onDrain }: { node: Node; onDrain: () => void }) {
           <Facts>
             <Fact name="Data plane"><State tone={node.data_plane_up ? 'success' : 'error'}>{node.data_plane_up ? 'up' : 'away'}</State> {!node.data_plane_up && <>last seen <When at={node.last_seen_at} /></>} {node.draining && <State tone="warning">draining</State>}</Fact>
             <Fact name="Database"><State tone={node.database_up ? 'success' : 'error'}>{node.database_up ? 'up' : 'away'}</State></Fact>
+            <Fact name="Fast path" figure="fast_path">{node.fast_path.interfaces.length > 0 ? <>{node.fast_path.interfaces.join(', ')} <Box component="span" sx={{ color: 'text.secondary' }}>({count(node.fast_path.relayed)} packets)</Box></> : node.fast_path.why || NONE}</Fact>
             <Fact name="Runs since">{age(node.uptime_s * 1000)}, start {count(node.boot)}</Fact>
             <Fact name="Revision" figure="revision">{count(node.revision)} {behind && <State tone="warning">published is {node.published_revision}</State>}</Fact>
             <Fact name="Version">{node.version}</Fact>

@@ -66,7 +66,7 @@ function MediaTable({ call, from, to }: { call: Cdr; from: Media; to: Media }) {
     <Table size="small" sx={{ '& td, & th': { whiteSpace: 'nowrap' }, '& tr:last-child td': { borderBottom: 0 } }}>
       <TableHead>
         <TableRow>
-          <TableCell>Direction</TableCell><TableCell align="right">Packets</TableCell><TableCell align="right"><Defined figure="lost">Lost</Defined></TableCell>
+          <TableCell>Direction</TableCell><TableCell align="right">Packets</TableCell><TableCell align="right"><Defined figure="kernelPackets">Kernel</Defined></TableCell><TableCell align="right"><Defined figure="lost">Lost</Defined></TableCell>
           <TableCell align="right"><Defined figure="reordered">Late, twice</Defined></TableCell>
           <TableCell align="right"><Defined figure="burst">Bursts</Defined></TableCell><TableCell align="right"><Defined figure="firstPacket">First</Defined></TableCell><TableCell align="right"><Defined figure="rtt">Round trip</Defined></TableCell>
           <TableCell align="right"><Defined figure="jitter">Jitter</Defined></TableCell><TableCell align="right"><Defined figure="strangers">Strangers</Defined></TableCell><TableCell align="right"><Defined figure="mos">MOS</Defined></TableCell>
@@ -77,6 +77,7 @@ function MediaTable({ call, from, to }: { call: Cdr; from: Media; to: Media }) {
           <TableRow key={name}>
             <TableCell>{name}{media.packets === 0 && <> <State tone="error">silent</State></>}</TableCell>
             <TableCell align="right">{count(media.packets)}</TableCell>
+            <TableCell align="right">{media.kernel_packets === 0 ? NONE : count(media.kernel_packets)}</TableCell>
             <TableCell align="right">{count(media.lost)} <Box component="span" sx={{ color: 'text.secondary' }}>({percent(media.lost_percent, 2)})</Box></TableCell>
             <TableCell align="right">{count(media.reordered)}, {count(media.duplicates)}</TableCell>
             <TableCell align="right">{media.burst_ms === 0 ? NONE : `${count(media.burst_ms)} ms, ${percent(media.burst_loss_percent, 0)}`}</TableCell>

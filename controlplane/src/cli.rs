@@ -9,6 +9,7 @@ mod cdr;
 mod db;
 mod deck;
 mod external;
+mod host;
 mod jobs;
 mod journal;
 mod limits;

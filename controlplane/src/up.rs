@@ -57,6 +57,8 @@ pub struct Options {
     pub media: Vec<IpAddr>,
     /// The addresses in our SDP where they are not the ones that are bound.
     pub media_advertise: Vec<IpAddr>,
+    /// Whether somebody looked at the host already: then the data plane does not.
+    pub host_seen: bool,
     /// What the planes log; `info` for all if `None`.
     pub log: Option<String>,
     /// Where the planes' logs go: this file, or our own stderr if `None`.
@@ -78,6 +80,7 @@ impl Options {
             shards: None,
             media: Vec::new(),
             media_advertise: Vec::new(),
+            host_seen: false,
             log: None,
             log_file: None,
         }
@@ -236,6 +239,7 @@ impl Node {
                 option("--shards", o.shards.map(|shards| shards.to_string()));
                 o.media.iter().for_each(|media| option("--media", Some(media.to_string())));
                 o.media_advertise.iter().for_each(|media| option("--media-advertise", Some(media.to_string())));
+                option("--host-profile", o.host_seen.then(|| "off".to_owned()));
                 "tandem-dataplane"
             }
             Plane::Control => {

@@ -28,6 +28,7 @@ mod spool;
 mod streams;
 mod tape;
 mod tls;
+mod tuned;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -81,6 +82,7 @@ fn main() -> ExitCode {
 
 fn run(settings: &Settings) -> anyhow::Result<End> {
     clocks::read();
+    tuned::look(settings)?;
     let folder = Folder::open(&settings.data)?;
     let places = Places::new(settings)?;
     let carried = carry::carry(&folder, NodeId(settings.node), clocks::read().wall, settings.crash_billing.into())?;

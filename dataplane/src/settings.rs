@@ -10,6 +10,7 @@ use shard::Transport;
 
 use crate::fast::Mode;
 use crate::listen::Listen;
+use crate::tuned::HostProfile;
 
 /// Moves calls: SIP and media in, decisions from the snapshot, records to the journal. Needs neither database nor control plane.
 #[derive(Clone, Debug, Parser)]
@@ -74,6 +75,13 @@ pub struct Settings {
     /// Days after which captures are removed, 1 to 3650.
     #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3_650))]
     pub capture_days: u32,
+    /// What kind of host this is meant to be. At the start tandem-tune looks at it: in a lab what it lacks is only said; elsewhere
+    /// something fatal refuses the start.
+    #[arg(long, value_enum, value_name = "KIND", default_value_t = HostProfile::Lab)]
+    pub host_profile: HostProfile,
+    /// Start although something fatal was found on this host.
+    #[arg(long)]
+    pub i_know: bool,
     /// What to log: error, warn, info, debug, trace, or a filter by module.
     #[arg(long, value_name = "FILTER", default_value = "info")]
     pub log: String,

@@ -145,6 +145,23 @@ fn a_crash_in_the_middle_of_apply_loses_no_old_value() {
 }
 
 #[test]
+fn killed_between_two_values_it_puts_the_first_one_back() {
+    let host = poor();
+    let before = state(host.path());
+    // Setting the ring's length ends the program that asked for it, as SIGKILL does at any moment.
+    let deadly = r#"-G) echo "$4" >"$at/G.$3"; kill -9 $PPID ;;"#;
+    let program = include_str!("made_up/ethtool.sh");
+    let path = host.path().join("usr/sbin/ethtool");
+    std::fs::write(&path, program.replace("-N) echo", &format!("{deadly}\n-N) echo"))).expect("a file can be written");
+    assert_eq!(run("apply", host.path(), &["--only=backlog,rings,swappiness"]).0, None, "it was killed");
+    assert_eq!(text(host.path(), "proc/sys/net/core/netdev_max_backlog"), "16384");
+    assert_eq!(text(host.path(), "proc/sys/vm/swappiness"), "60", "it came no further");
+    std::fs::write(&path, program).expect("a file can be written");
+    assert_eq!(run("revert", host.path(), &[]).0, Some(0));
+    assert_eq!(state(host.path()), before);
+}
+
+#[test]
 fn a_journal_that_is_not_understood_is_left_alone() {
     let host = poor();
     let journal = host.path().join("var/lib/tandem-tune/journal");

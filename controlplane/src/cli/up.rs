@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::host;
 use crate::up::{Node, Options};
 
 /// Where SIP is heard if nobody says where.
@@ -52,6 +53,13 @@ pub struct Arguments {
     /// The address in our SDP where it is not the one that is bound (behind NAT), once for IPv4 and once for IPv6.
     #[arg(long, value_name = "ADDR")]
     media_advertise: Vec<IpAddr>,
+    /// What kind of host this is meant to be. At the start tandem-tune looks at it: in a lab what it lacks is only said; elsewhere
+    /// something fatal refuses the start.
+    #[arg(long, value_name = "KIND", default_value = "lab", value_parser = ["off", "lab", "vm", "metal", "cloud"])]
+    host_profile: String,
+    /// Start although something fatal was found on this host.
+    #[arg(long)]
+    i_know: bool,
     /// What the planes log: error, warn, info, debug, trace, or a filter by module.
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
@@ -62,6 +70,7 @@ pub async fn up(a: Arguments) -> Result<ExitCode> {
     let input = a.apply.as_deref().map(super::read).transpose()?;
     let mut term = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    host::look(&a.host_profile, a.i_know, &a.data, a.rtp.as_deref(), a.shards).await?;
     let Arguments { data, listen, stream_idle, dns, http, database, rtp, shards, media, media_advertise, log, .. } = a;
     let sip = a.sip.or_else(|| listen.is_empty().then_some(SIP));
     let reached: Vec<String> =
@@ -77,6 +86,7 @@ pub async fn up(a: Arguments) -> Result<ExitCode> {
         media,
         media_advertise,
         log,
+        host_seen: true,
         ..Options::new(&data, SIP, http)
     };
     let node = tokio::select! {

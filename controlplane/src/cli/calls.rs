@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use panel::wire::{Answer, Ask, CallRow, MediaRow};
-use units::Money;
+use units::{Money, Suite};
 
 use super::{EXIT_NOT_FOUND, Form, Output, Place, table};
 use crate::link::ask_once;
@@ -115,12 +115,13 @@ fn relayed_by(row: &CallRow) -> String {
     if row.stays.is_empty() { row.media_path.clone() } else { format!("{}: {}", row.media_path, row.stays.join(", ")) }
 }
 
-/// MOS, share of loss and jitter of one direction.
+/// MOS, share of loss, jitter and suite of one direction.
 fn heard(media: &MediaRow) -> String {
     if media.packets == 0 {
         return "silent".into();
     }
     let lost = f64::from(media.lost) * 100.0 / (media.packets + u64::from(media.lost)) as f64;
     let (mos, jitter_ms) = (f64::from(media.mos_x100) / 100.0, media.jitter_us / 1_000);
-    format!("{mos:.2} {lost:.1}% {jitter_ms}ms")
+    let suite = Suite::from_code(media.suite).map_or(String::new(), |suite| format!(" {}", suite.name()));
+    format!("{mos:.2} {lost:.1}% {jitter_ms}ms{suite}")
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use cdr::segment::Cursor;
 use cdr::{Cdr, Party, Priced, Quality};
-use units::{AccountId, AttemptIndex, NodeId};
+use units::{AccountId, AttemptIndex, NodeId, Suite};
 
 use crate::Store;
 use crate::error::{ConflictKind, Result, StoreError};
@@ -135,7 +135,7 @@ async fn unseen<'a>(tx: &mut Tx, cdrs: &'a [Cdr]) -> Result<Vec<&'a Cdr>> {
 }
 
 /// All columns of `cdrs`, in the order of [`values`].
-pub(crate) const COLUMNS: [&str; 103] = [
+pub(crate) const COLUMNS: [&str; 105] = [
     "id",
     "attempt",
     "attempts",
@@ -239,6 +239,8 @@ pub(crate) const COLUMNS: [&str; 103] = [
     "egress_rtt_us",
     "ingress_kernel_packets",
     "egress_kernel_packets",
+    "ingress_suite",
+    "egress_suite",
 ];
 
 fn values(cdr: &Cdr) -> Vec<Arg> {
@@ -294,6 +296,8 @@ fn values(cdr: &Cdr) -> Vec<Arg> {
     all.extend(flow_values(&cdr.ingress_media));
     all.extend(flow_values(&cdr.egress_media));
     all.extend(args![cdr.ingress_media.kernel_packets, cdr.egress_media.kernel_packets]);
+    let suite = |q: &Quality| q.suite.map_or("", Suite::name);
+    all.extend(args![suite(&cdr.ingress_media), suite(&cdr.egress_media)]);
     all
 }
 

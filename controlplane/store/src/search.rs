@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use cdr::{Cdr, GrantPart, Party, Priced, Quality, Stages};
 use units::{
     AccountId, AttemptIndex, CallId, CarrierId, Cause, DeckId, EXCHANGE_ONE, EgressTrunkId, GrantId, IngressTrunkId,
-    Money, Number, RateClass, Revision, Rounding, Terms, WallTime,
+    Money, Number, RateClass, Revision, Rounding, Suite, Terms, WallTime,
 };
 
 use crate::Store;
@@ -297,6 +297,7 @@ fn quality(row: &Row, side: &str) -> Result<Quality> {
         burst_ms: row.num(&column("burst_ms"))?,
         first_ms: row.opt_num(&column("first_ms"))?,
         rtt_us: row.num(&column("rtt_us"))?,
+        suite: Suite::named(row.text(&column("suite"))?.as_bytes()),
     })
 }
 

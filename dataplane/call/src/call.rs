@@ -1,6 +1,7 @@
 //! One call: ingress leg, bridge, egress legs, and the deadlines that end every state.
 
 mod carry;
+mod crypt;
 mod detour;
 mod dtmf;
 mod finish;
@@ -471,6 +472,17 @@ impl Call {
     /// Rooms on trunks that it holds, 0 to 2: for audits.
     pub fn rooms_held(&self) -> u32 {
         u32::from(self.ingress_taken) + u32::from(self.egress_taken.is_some())
+    }
+
+    /// The policy of the leg's trunk; `None` for an egress leg before there is a route.
+    fn rules<'a>(&self, ctx: &Context<'a>, leg: u8) -> Option<&'a rating::Rules> {
+        // While an attempt begins, the last one that is written down is the one before it.
+        let egress = self.egress_taken.as_ref().map(|candidate| candidate.egress);
+        let egress = egress.or(self.attempts.last().map(|attempt| attempt.candidate.egress));
+        match leg {
+            0 => Some(ctx.policies.ingress(self.opening.admission.ingress)),
+            _ => egress.map(|egress| ctx.policies.egress(egress)),
+        }
     }
 
     /// The leg's Call-ID and tags, for the shard's table.

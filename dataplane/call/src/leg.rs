@@ -12,7 +12,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use media::srtp::Secret;
 use media::{Carries, Pair};
+use sdp::Profile;
 use sip::client::Client;
 use sip::dialog::Dialog;
 use sip::invite_client::InviteClient;
@@ -222,6 +224,17 @@ pub struct RequestOut {
     pub proven: bool,
 }
 
+/// The keys of encrypted media between us and a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// The number of the line that offer and answer agreed on.
+    pub tag: u32,
+    /// What the peer encrypts with.
+    pub theirs: Secret,
+    /// What we encrypt with.
+    pub ours: Secret,
+}
+
 /// What a peer's description wants of media.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
@@ -235,6 +248,10 @@ pub struct Wanted {
     pub held: bool,
     /// The payload type and the clock in Hz of the peer's telephone events.
     pub events: Option<(u8, u32)>,
+    /// The profile in the peer's last offer.
+    pub profile: Profile,
+    /// Keys, if media is encrypted between us and the peer.
+    pub keys: Option<Keys>,
 }
 
 /// One side of a call.
@@ -286,6 +303,10 @@ pub struct Leg {
     pub redescribe: bool,
     /// What the peer's last description wants of media.
     pub media: Wanted,
+    /// Keys of ours that the peer was offered last, by their lines' numbers.
+    pub offered_keys: Vec<(u32, Secret)>,
+    /// The peer knows the key that it is sent media with.
+    pub seals: bool,
     /// What the description before wanted, while an offer may still be refused.
     pub media_before: Option<Wanted>,
 }
@@ -331,6 +352,8 @@ impl Leg {
             last_sdp: Vec::new(),
             redescribe: false,
             media: Wanted::default(),
+            offered_keys: Vec::new(),
+            seals: false,
             media_before: None,
         }
     }

@@ -1,7 +1,9 @@
 //! Unpredictable identifiers, drawn from entropy that came in as a value.
 
-use rand_chacha::ChaCha8Rng;
+use media::srtp::Secret;
+use rand_chacha::{ChaCha8Rng, ChaCha20Rng};
 use rand_core::{RngCore, SeedableRng};
+use units::{SECRET_BYTES_MAX, Suite};
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
@@ -9,17 +11,29 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 #[derive(Clone, Debug)]
 pub struct Random {
     source: ChaCha8Rng,
+    /// Of a stream of its own: what is told to everybody says nothing about keys.
+    secrets: ChaCha20Rng,
 }
 
 impl Random {
     /// From 32 bytes of entropy.
     pub fn new(seed: [u8; 32]) -> Random {
-        Random { source: ChaCha8Rng::from_seed(seed) }
+        let mut secrets = ChaCha20Rng::from_seed(seed);
+        secrets.set_stream(1);
+        Random { source: ChaCha8Rng::from_seed(seed), secrets }
     }
 
     /// The next 64 bits.
     pub fn bits(&mut self) -> u64 {
         self.source.next_u64()
+    }
+
+    /// A key of this suite, with its salt.
+    pub fn secret(&mut self, suite: Suite) -> Secret {
+        let mut bytes = [0; SECRET_BYTES_MAX];
+        let bytes = &mut bytes[..suite.secret_bytes()];
+        self.secrets.fill_bytes(bytes);
+        Secret::new(suite, bytes).expect("it was given the suite's length")
     }
 
     /// `head` and sixteen hexadecimal digits: 64 random bits, what tags and branches need to be hard to guess.

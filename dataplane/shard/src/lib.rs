@@ -500,14 +500,17 @@ impl Shard {
     fn row(&self, entry: &table::Entry, clock: Clock) -> CallRow {
         let summary = entry.call.summary(clock);
         let (media_path, stays) = self.media_path(&entry.call);
-        let [ingress_media, egress_media] = entry.call.media(&self.relay).map(|quality| MediaRow {
+        let suites = entry.call.suites().map(|suite| suite.map_or(0, |suite| suite as u8));
+        let [mut ingress_media, mut egress_media] = entry.call.media(&self.relay).map(|quality| MediaRow {
             packets: quality.packets,
             kernel_packets: quality.kernel_packets,
             lost: quality.lost,
             jitter_us: quality.jitter_us,
             rtt_us: quality.rtt_us,
             mos_x100: quality.mos_x100,
+            suite: 0,
         });
+        [ingress_media.suite, egress_media.suite] = suites;
         CallRow {
             call: entry.call.id().to_string(),
             state: summary.state.to_string(),

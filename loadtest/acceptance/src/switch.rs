@@ -232,6 +232,19 @@ impl Switch {
 
     /// The data plane's latencies by stage since it started, asked over its own socket: upper bound in nanoseconds, count.
     pub fn stages(&self) -> BTreeMap<String, Vec<(u64, u64)>> {
+        serde_json::from_value(self.figures()["stages"].clone())
+            .map(|all: Vec<(String, Vec<(u64, u64)>)>| all.into_iter().collect())
+            .expect("stages")
+    }
+
+    /// One of the data plane's counters, asked the same way.
+    pub fn counter(&self, name: &str) -> u64 {
+        let counters: Vec<(String, u64)> =
+            serde_json::from_value(self.figures()["counters"].clone()).expect("names and values");
+        counters.into_iter().find(|(found, _)| found == name).expect("the counter is known").1
+    }
+
+    fn figures(&self) -> Value {
         let socket = self.folder.path().join("data/run/dataplane.sock");
         let stream = until(UP_MAX, "the data plane is up", || UnixStream::connect(&socket).ok());
         let mut stream = BufReader::new(stream);
@@ -239,10 +252,7 @@ impl Switch {
         let mut answer = String::new();
         stream.read_line(&mut answer).expect("the data plane answers");
         let answer: Value = serde_json::from_str(&answer).expect("answers are JSON");
-        let stages = answer["answer"]["answer"]["figures"]["stages"].clone();
-        serde_json::from_value(stages)
-            .map(|all: Vec<(String, Vec<(u64, u64)>)>| all.into_iter().collect())
-            .expect("stages")
+        answer["answer"]["answer"]["figures"].clone()
     }
 
     /// The API listens.
@@ -321,8 +331,8 @@ pub fn deck(text: &mut String, code: &str, lines: &[Line]) {
     }
 }
 
-/// One originator, one terminator.
-fn declaration(net: Net) -> String {
+/// One originator, one terminator: what [`Switch::up`] declares.
+pub fn declaration(net: Net) -> String {
     let (originator, terminator) = (net.host(2), net.host(3));
     let mut text = format!(
         "carriers:\n  - {{ code: acme, name: Acme }}\n  - {{ code: oria, name: Oria }}\n\

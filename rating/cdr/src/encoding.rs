@@ -6,7 +6,7 @@ use core::fmt;
 
 use units::{
     AccountId, AttemptIndex, CallId, CarrierId, Cause, DeckId, EgressTrunkId, IngressTrunkId, Instant, Jurisdiction,
-    Money, Number, RateClass, Revision, Rounding, ShardId, Terms, WallTime,
+    Money, Number, RateClass, Revision, Rounding, ShardId, Suite, Terms, WallTime,
 };
 
 use crate::bytes::{Input, Output};
@@ -15,8 +15,8 @@ use crate::record::{Cdr, GrantPart, Party, Priced, Quality, Record, Stages, Star
 /// The first byte of every record that this program writes. Version 1 had prices without tax, exchange and first-interval rate,
 /// version 2 no location routing number, jurisdiction and class of rates, version 3 no grants that are told again, version 4
 /// of media no order, bursts, first packet and round trip, version 5 nothing of what terminators may be owed, version 6 not the
-/// packets that the kernel relayed.
-const VERSION: u8 = 7;
+/// packets that the kernel relayed, version 7 nothing of encryption.
+const VERSION: u8 = 8;
 
 mod kind {
     pub const BOOT: u8 = 1;
@@ -196,6 +196,8 @@ fn write_cdr(out: &mut Output<'_>, cdr: &Cdr) {
     write_flow(out, &cdr.egress_media);
     write_parts(out, &cdr.owed_grants);
     out.u64(cdr.ingress_media.kernel_packets).u64(cdr.egress_media.kernel_packets);
+    let suite = |quality: &Quality| quality.suite.map_or(0, |suite| suite as u8);
+    out.u8(suite(&cdr.ingress_media)).u8(suite(&cdr.egress_media));
 }
 
 /// Ends a chain of writes.
@@ -249,6 +251,15 @@ fn read_cdr(input: &mut Input<'_>, version: u8) -> Option<Cdr> {
     if version > 6 {
         cdr.ingress_media.kernel_packets = input.u64()?;
         cdr.egress_media.kernel_packets = input.u64()?;
+    }
+    if version > 7 {
+        for quality in [&mut cdr.ingress_media, &mut cdr.egress_media] {
+            let code = input.u8()?;
+            quality.suite = Suite::from_code(code);
+            if code != 0 && quality.suite.is_none() {
+                return None;
+            }
+        }
     }
     Some(cdr)
 }

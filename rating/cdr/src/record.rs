@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 
 use units::{
     AccountId, AttemptIndex, CallId, CarrierId, Cause, EgressTrunkId, GrantId, IngressTrunkId, Instant, Jurisdiction,
-    Money, Number, Revision, ShardId, Terms, WallTime,
+    Money, Number, Revision, ShardId, Suite, Terms, WallTime,
 };
 
 /// Who ended a call.
@@ -87,6 +87,8 @@ pub struct Quality {
     pub first_ms: Option<u32>,
     /// Round trip between us and the peer by its RTCP, in microseconds; 0 if it told nothing.
     pub rtt_us: u32,
+    /// What we encrypted it with between us and the peer; `None` for media in the clear, and for keys that only passed us.
+    pub suite: Option<Suite>,
     /// Packets that came from an address that was not the peer's, and were dropped.
     pub strangers: u32,
     /// Interarrival jitter in microseconds (RFC 3550 §6.4.1).

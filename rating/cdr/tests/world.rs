@@ -60,6 +60,7 @@ pub fn full() -> Cdr {
         first_ms: Some(base + 10),
         rtt_us: base + 11,
         kernel_packets: u64::from(base) << 31,
+        suite: Some(units::Suite::AesGcm256),
     };
     Cdr {
         call: CallId { node: NodeId(7), boot: 8, shard: ShardId(9), sequence: 0xABCD_EF01_2345 },

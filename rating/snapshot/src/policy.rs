@@ -15,7 +15,7 @@ pub use check::{LINES_MAX, PolicyFlaw, REGEXES_MAX, RESERVED, RULES_MAX, Side, T
 pub use parts::{
     Answers, Capture, Captured, Codecs, Digest, Dtmf, EarlyMedia, Floors, Header, Headers, Identity, IdentityHeader,
     Number, NumberKind, Numbers, Pass, Portability, Probe, QualityIndex, Refresher, Registration, Relaying, Reliable,
-    Rewrite, RewriteField, SessionTimer, Silence, StatusOfCause, Throttle, TimerMode, Transport,
+    Rewrite, RewriteField, SessionTimer, Silence, Srtp, StatusOfCause, Throttle, TimerMode, Transport,
 };
 
 /// Signalling policy of an ingress trunk, an egress trunk or a plan.

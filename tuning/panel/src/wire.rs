@@ -217,6 +217,9 @@ pub struct MediaRow {
     pub rtt_us: u32,
     /// Mean opinion score × 100; 0 without media.
     pub mos_x100: u16,
+    /// The number of the suite that we encrypt it with; 0 for none.
+    #[serde(default)]
+    pub suite: u8,
 }
 
 /// What the data plane counts. Counters only rise, since its start.

@@ -182,6 +182,7 @@ pub fn call(world: World, sequence: u64, price: &str, grants: &[(GrantId, &str)]
             strangers: 1,
             jitter_us: 40,
             mos_x100: 438,
+            suite: Some(units::Suite::AesCm128Sha80),
         },
         egress_media: Quality { packets: 2_999, ..Quality::default() },
         stages: Stages {

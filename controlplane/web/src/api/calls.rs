@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use panel::wire::{Answer, Ask, CallRow, MediaRow};
 use serde::{Deserialize, Serialize};
-use units::{CallId, Money};
+use units::{CallId, Money, Suite};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -78,6 +78,8 @@ pub struct LiveMedia {
     pub rtt_us: Option<u32>,
     /// Mean opinion score, 1 to 4.5; absent without media.
     pub mos: Option<f64>,
+    /// What it is encrypted with between the switch and the peer, as in `a=crypto`; absent for media in the clear.
+    pub suite: Option<String>,
 }
 
 impl LiveMedia {
@@ -89,6 +91,7 @@ impl LiveMedia {
             jitter_us: row.jitter_us,
             rtt_us: (row.rtt_us > 0).then_some(row.rtt_us),
             mos: (row.mos_x100 > 0).then(|| f64::from(row.mos_x100) / 100.0),
+            suite: Suite::from_code(row.suite).map(|suite| suite.name().to_owned()),
         }
     }
 }

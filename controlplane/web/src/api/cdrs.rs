@@ -113,6 +113,9 @@ pub struct Media {
     pub first_ms: Option<u32>,
     /// Round trip between the switch and the peer by its RTCP, in microseconds; absent if it told nothing.
     pub rtt_us: Option<u32>,
+    /// What it was encrypted with between the switch and the peer, as in `a=crypto`; absent for media in the clear, and for keys that
+    /// only passed the switch.
+    pub suite: Option<String>,
     /// Packets of strangers, dropped.
     pub strangers: u32,
     /// Interarrival jitter in microseconds.
@@ -408,6 +411,7 @@ impl Media {
             bytes: quality.bytes,
             lost: quality.lost,
             lost_percent: (sent > 0).then(|| (lost / sent as f64 * 1_000.0).round() / 1_000.0),
+            suite: quality.suite.map(|suite| suite.name().to_owned()),
             strangers: quality.strangers,
             reordered: quality.reordered,
             duplicates: quality.duplicates,

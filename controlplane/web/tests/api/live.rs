@@ -28,7 +28,15 @@ fn row() -> CallRow {
         shard: 1,
         media_path: "sockets".into(),
         stays: vec!["record".into()],
-        ingress_media: MediaRow { packets: 75, kernel_packets: 70, lost: 1, jitter_us: 300, rtt_us: 0, mos_x100: 431 },
+        ingress_media: MediaRow {
+            packets: 75,
+            kernel_packets: 70,
+            lost: 1,
+            jitter_us: 300,
+            rtt_us: 0,
+            mos_x100: 431,
+            suite: 4,
+        },
         egress_media: MediaRow::default(),
     }
 }
@@ -73,7 +81,7 @@ async fn running_calls_are_told_with_names_and_can_be_released() {
     assert_eq!((call["sell_per_minute"].as_str(), call["talking_ms"].as_u64()), (Some("0.0124"), Some(1_500)));
     assert_eq!(
         call["ingress_media"],
-        json!({ "packets": 75, "kernel_packets": 70, "lost": 1, "jitter_us": 300, "rtt_us": null, "mos": 4.31 })
+        json!({ "packets": 75, "kernel_packets": 70, "lost": 1, "jitter_us": 300, "rtt_us": null, "mos": 4.31, "suite": "AEAD_AES_128_GCM" })
     );
     assert_eq!((&call["media_path"], &call["stays"]), (&json!("sockets"), &json!(["record"])));
     assert_eq!(call["egress_media"]["mos"], Value::Null);

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use media::{FORMATS_MAX, Format, Voice};
 use rating::Rules;
-use sdp::{Filter, Order};
+use sdp::{Crypt, Filter, Order};
 
 use crate::bridge::Body;
 use crate::call::{Call, Context};
@@ -22,17 +22,19 @@ impl Call {
         let [first, second] = self.filters(ctx, from, to, answers);
         let kept = |media: &sdp::Media<'_>| media.port != 0 && first.keeps(media) && second.keeps(media);
         let active = description.media().position(|media| kept(&media));
-        self.hear_media(ctx, from, &description, active.or(description.first_active()))?;
+        self.hear_media(ctx, from, &description, active.or(description.first_active()), answers)?;
         let leg = &self.legs[usize::from(to)];
         let (direct, port) = leg.pair.map_or((true, u16::MAX), |pair| (false, pair.rtp_port));
         let ports = (0..description.media_count()).map(|index| if direct || Some(index) == active { port } else { 0 });
         let ports: Vec<u16> = ports.collect();
         let address = ctx.desk.switch.media_address(leg.peer.remote.is_ipv6()).ok_or(sdp::Flaw::REFUSED_ADDRESS)?;
         let events = self.events_for(ctx, from, to, answers, &description);
+        let keys = self.keys_for(ctx, to, answers, active.and_then(|index| description.get(index)));
+        let crypt = keys.as_ref().map(|(profile, lines)| Crypt { profile: *profile, lines });
         let leg = &self.legs[usize::from(to)];
         let (session_id, known) = (leg.sdp_session, leg.sdp_version);
         let written = |version: u64| {
-            let rewrite = sdp::Rewrite { address, ports: &ports, session_id, version, direct, events, crypt: None };
+            let rewrite = sdp::Rewrite { address, ports: &ports, session_id, version, direct, events, crypt };
             let mut bytes = Vec::with_capacity(body.bytes.len() + 64);
             sdp::rewrite_filtered(&body.bytes, &rewrite, &first, &mut bytes)?;
             if second != Filter::NONE {
@@ -49,6 +51,9 @@ impl Call {
         };
         self.legs[usize::from(to)].describe(&bytes);
         self.convert_digits(ctx);
+        if answers {
+            self.seal(ctx, to);
+        }
         let carried = sdp::parse(&bytes)?;
         let agreed = carried.first_active().and_then(|index| carried.get(index));
         if answers && agreed.is_some_and(|media| !media.rtcp_mux) {

@@ -18,13 +18,7 @@ const LONGEST_MS: u16 = 5_000;
 impl Call {
     /// True if the policy of the leg's trunk wants its digits by INFO.
     fn is_by_info(&self, ctx: &Context<'_>, leg: u8) -> bool {
-        let egress = self.attempts.last().map(|attempt| attempt.candidate.egress);
-        let egress = egress.or(self.egress_taken.as_ref().map(|candidate| candidate.egress));
-        let rules = match leg {
-            0 => Some(ctx.policies.ingress(self.opening.admission.ingress)),
-            _ => egress.map(|egress| ctx.policies.egress(egress)),
-        };
-        rules.is_some_and(|rules| rules.policy.media.dtmf == Dtmf::Info)
+        self.rules(ctx, leg).is_some_and(|rules| rules.policy.media.dtmf == Dtmf::Info)
     }
 
     /// What becomes of telephone events in a description on its way.

@@ -2,7 +2,7 @@
 
 use core::net::SocketAddr;
 
-use media::{Carries, Stay};
+use media::{Carries, Seal, Stay};
 
 use crate::bridge::{Body, Event};
 use crate::call::{Call, Context};
@@ -21,7 +21,7 @@ impl Call {
             Event::OfferAccepted { body, stands_for: StandsFor::Refresh } => {
                 // Its answer concerns nobody but our relay.
                 let _ = sdp::parse(&body.bytes)
-                    .and_then(|description| self.hear_media(ctx, leg, &description, description.first_active()));
+                    .and_then(|description| self.hear_media(ctx, leg, &description, description.first_active(), true));
             }
             Event::OfferAccepted { body, stands_for } => {
                 let carried = self.carry(ctx, leg, other, &body);
@@ -148,6 +148,7 @@ impl Call {
             offering.media = before;
             self.described_at = ctx.desk.clock.now;
             self.point_media(ctx, leg);
+            self.seal(ctx, leg);
         }
     }
 
@@ -172,12 +173,18 @@ impl Call {
         from: u8,
         description: &sdp::Session<'_>,
         index: Option<usize>,
+        answers: bool,
     ) -> Result<(), sdp::Flaw> {
         let Some((index, section)) = index.and_then(|index| Some((index, description.get(index)?))) else {
             return Ok(());
         };
+        let keys = self.hear_keys(ctx, from, &section, answers)?;
         self.described_at = ctx.desk.clock.now;
         let leg = &mut self.legs[usize::from(from)];
+        leg.media.keys = keys;
+        if !answers {
+            leg.media.profile = sdp::Profile::of(section.proto).unwrap_or_default();
+        }
         leg.media.mux = section.rtcp_mux;
         leg.media.held = description.direction(index) != sdp::Direction::SendRecv;
         leg.media.events = events_of(&section);
@@ -193,6 +200,9 @@ impl Call {
             leg.media.to = Some((rtp, description.rtcp_address(index).unwrap_or(rtp)));
         }
         self.point_media(ctx, from);
+        if answers {
+            self.seal(ctx, from);
+        }
         Ok(())
     }
 
@@ -202,6 +212,10 @@ impl Call {
         let (Some(pair), Some((rtp, rtcp))) = (leg.pair, leg.media.to) else { return };
         ctx.relay.stay(pair.id, Stay::Hold, leg.media.held);
         ctx.relay.carry(pair.id, leg.media.carries);
+        ctx.relay.open_with(pair.id, leg.media.keys.map(|keys| keys.theirs));
+        if leg.media.keys.is_some() && !leg.seals {
+            ctx.relay.seal_with(pair.id, Seal::Wait);
+        }
         ctx.relay.expect(pair.id, rtp, rtcp);
     }
 

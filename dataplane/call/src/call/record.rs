@@ -185,5 +185,6 @@ pub(super) fn quality(measured: &media::Quality, answered: Option<Instant>) -> Q
         burst_ms: measured.burst_ms,
         first_ms: first.map(|(answered, first)| first.millis_since(answered).min(u64::from(u32::MAX)) as u32),
         rtt_us: measured.rtt_us,
+        suite: None,
     }
 }

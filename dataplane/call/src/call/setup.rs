@@ -7,7 +7,7 @@ use cdr::GrantPart;
 use rating::quality::Over;
 use rating::{Ask, Candidate, Today};
 use sip::Message;
-use snapshot::policy::Dtmf;
+use snapshot::policy::{Dtmf, Srtp};
 use units::mutant::{self, Mutant};
 use units::{AccountId, Cause, Money, Number, PlanId, Terms};
 
@@ -323,9 +323,12 @@ impl Call {
         }
     }
 
-    /// True if both trunks let media go past us, and both peers speak one family of addresses.
+    /// True if both trunks let media go past us, and neither wants anything done to it.
     fn is_direct(&self, ctx: &Context<'_>) -> bool {
-        let direct = |rules: &rating::Rules| rules.policy.media.direct && rules.policy.media.dtmf == Dtmf::Pass;
+        let direct = |rules: &rating::Rules| {
+            let media = &rules.policy.media;
+            media.direct && media.dtmf == Dtmf::Pass && media.srtp == Srtp::Pass
+        };
         let egress = self.egress_taken.as_ref().map(|candidate| ctx.policies.egress(candidate.egress));
         egress.is_some_and(direct) && direct(ctx.policies.ingress(self.opening.admission.ingress))
     }

@@ -35,7 +35,7 @@ pub enum StateFlaw {
 }
 
 impl Call {
-    /// True when both sides talk and nothing is under way.
+    /// True when both sides talk, nothing is under way, and media is not encrypted by us.
     pub fn is_stable(&self) -> bool {
         self.is_up()
             && self.current != 0
@@ -43,6 +43,8 @@ impl Call {
             && !self.owed.asking
             && self.unjournaled == 0
             && self.legs.iter().all(Leg::is_quiet)
+            // Which numbers a key has used is known to the relay alone, and no key may use one twice.
+            && self.legs.iter().all(|leg| leg.media.keys.is_none())
     }
 
     /// The call as bytes; `None` unless it is stable. `clock` is the moment of the export.

@@ -1,7 +1,7 @@
 //! A running call in a few words, for whoever watches.
 
 use media::{Pair, Path, Quality, Relay, Stays};
-use units::{CarrierId, Clock, EgressTrunkId, IngressTrunkId, Money, Number, WallTime};
+use units::{CarrierId, Clock, EgressTrunkId, IngressTrunkId, Money, Number, Suite, WallTime};
 
 use crate::call::{Call, State};
 
@@ -52,6 +52,11 @@ impl Call {
     pub fn media_path(&self, relay: &Relay) -> Option<(Path, Stays)> {
         let pair = self.legs[0].pair?;
         Some((relay.path(pair.id), relay.stays(pair.id)))
+    }
+
+    /// What media between us and the originator, and between us and the terminator, is encrypted with.
+    pub fn suites(&self) -> [Option<Suite>; 2] {
+        [self.suite(0), self.suite(self.current).filter(|_| self.current != 0)]
     }
 
     /// The call as it stands.

@@ -25,6 +25,9 @@ impl Call {
         let now = ctx.desk.clock.now;
         let began_ns = (ctx.ticks)();
         let Ok(body) = self.carry(ctx, self.current, 0, &body) else {
+            // The terminator has answered all the same: it must hear a goodbye.
+            let give_up_at = now;
+            self.state = State::Answering { give_up_at, body: Body::default(), began_ns, journaled: false };
             self.answered = Some(now);
             return self.end(ctx, Release::by_switch(Cause::INCOMPATIBLE));
         };
@@ -175,7 +178,8 @@ impl Call {
     /// Closes a leg's media ports and keeps what they measured.
     pub(super) fn close_pair(&mut self, ctx: &mut Context<'_>, leg: u8) {
         let Some(pair) = self.legs[usize::from(leg)].pair.take() else { return };
-        let quality = crate::call::record::quality(&ctx.relay.close(ctx.desk.clock.now, pair.id), self.answered);
+        let mut quality = crate::call::record::quality(&ctx.relay.close(ctx.desk.clock.now, pair.id), self.answered);
+        quality.suite = self.suite(leg);
         if leg == 0 {
             self.ingress_media = quality;
         } else {

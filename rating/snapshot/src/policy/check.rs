@@ -17,6 +17,11 @@ pub enum Side {
     Plan,
 }
 
+/// The names of all crypto suites.
+fn suites() -> String {
+    units::Suite::ALL.map(units::Suite::name).join(", ")
+}
+
 /// What is wrong with a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyFlaw {
@@ -146,6 +151,11 @@ impl Policy {
         self.check_answers()?;
         self.digest.iter().try_for_each(digest)?;
         self.registration.iter().try_for_each(registration)?;
+        count("media.srtp_suites", self.media.srtp_suites.len(), units::Suite::ALL.len())?;
+        each(&self.media.srtp_suites, |name| match units::Suite::named(name.as_bytes()) {
+            Some(_) => Ok(()),
+            None => flaw("media.srtp_suites", format!("no crypto suite of this name: {}", suites())),
+        })?;
         count("codecs.allow", self.codecs.allow.len(), RULES_MAX)?;
         each(&self.codecs.allow, |name| token("codecs.allow", name))?;
         self.check_target()

@@ -147,6 +147,20 @@ choice! {
     }
 }
 
+choice! {
+    /// How media of a peer is encrypted by keys in its descriptions (SRTP, RFC 4568).
+    Srtp {
+        /// Keys go through untouched where the other trunk of the call says so too. Beside another trunk the peer may offer SRTP and is offered none.
+        Pass,
+        /// Never: an offer of it is refused.
+        Off,
+        /// Where the peer wants it: it may offer it, and is offered both (RTP/AVP with keys).
+        Optional,
+        /// Always (RTP/SAVP): media in the clear is refused with 488. The keys are as secret as the trunk's signalling: use TLS.
+        Required,
+    }
+}
+
 part! {
     /// How media is relayed and watched.
     Relaying {
@@ -158,6 +172,10 @@ part! {
         timeout_s: u16,
         /// How the peer sends and hears digits. Media of such a trunk is always relayed.
         dtmf: Dtmf,
+        /// How media to and from the peer is encrypted. Media of a trunk that does not pass it is always relayed.
+        srtp: Srtp,
+        /// Crypto suites by their names in `a=crypto`, in order of preference; empty takes all that we have, in the peer's order, and offers `AEAD_AES_128_GCM` and `AES_CM_128_HMAC_SHA1_80`.
+        srtp_suites: Vec<String>,
     }
 }
 

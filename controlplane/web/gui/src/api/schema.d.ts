@@ -4414,6 +4414,8 @@ export interface components {
              * @description Round trip between the switch and the peer by its RTCP, in microseconds; absent if it told nothing.
              */
             rtt_us?: number | null;
+            /** @description What it is encrypted with between the switch and the peer, as in `a=crypto`; absent for media in the clear. */
+            suite?: string | null;
         };
         /** @description A one-time token, or a user with a password. */
         LogIn: {
@@ -4513,6 +4515,11 @@ export interface components {
              * @description Packets of strangers, dropped.
              */
             strangers: number;
+            /**
+             * @description What it was encrypted with between the switch and the peer, as in `a=crypto`; absent for media in the clear, and for keys that
+             *     only passed the switch.
+             */
+            suite?: string | null;
         };
         /** @description One SIP message. */
         Message: {
@@ -5632,6 +5639,13 @@ export interface components {
             dtmf?: components["schemas"]["Dtmf"];
             /** @default both */
             silence?: components["schemas"]["Silence"];
+            /** @default pass */
+            srtp?: components["schemas"]["Srtp"];
+            /**
+             * @description Crypto suites by their names in `a=crypto`, in order of preference; empty takes all that we have, in the peer's order, and offers `AEAD_AES_128_GCM` and `AES_CM_128_HMAC_SHA1_80`.
+             * @default []
+             */
+            srtp_suites?: string[];
             /**
              * Format: int32
              * @description Egress: seconds of silence that end a call (cause 401); 0 for never. An ingress trunk has a field of its own for it.
@@ -6106,6 +6120,15 @@ export interface components {
             /** @description What calls cost in this day of its zone. */
             spent_today: components["schemas"]["Amount"];
         };
+        /**
+         * @description How media of a peer is encrypted by keys in its descriptions (SRTP, RFC 4568).
+         *     - Keys go through untouched where the other trunk of the call says so too. Beside another trunk the peer may offer SRTP and is offered none.
+         *     - Never: an offer of it is refused.
+         *     - Where the peer wants it: it may offer it, and is offered both (RTP/AVP with keys).
+         *     - Always (RTP/SAVP): media in the clear is refused with 488. The keys are as secret as the trunk's signalling: use TLS.
+         * @enum {string}
+         */
+        Srtp: "pass" | "off" | "optional" | "required";
         /** @description One stage's distribution. There is no mean, on purpose. */
         StageLatency: {
             /**

@@ -37,6 +37,7 @@ export const definitions = {
   reordered: 'Packets that came after one of a higher number, and packets that came more than once.',
   burst: 'Mean length of bursts of loss, and the share lost within them: losses with fewer than 16 packets between them (RFC 3611 §4.7.2).',
   firstPacket: 'From the answer to the first packet; 0 if media came before it.',
+  suite: 'What the media is encrypted with between the switch and this peer (SRTP); none where it is in the clear or keys only pass.',
   rtt: 'Round trip between the switch and the peer, told by its RTCP reports.',
   mos: 'Mean opinion score estimated by the E-model (ITU-T G.107), from 1 to 4.5.',
   lost: 'RTP packets missing by sequence number.',

@@ -69,7 +69,7 @@ function MediaTable({ call, from, to }: { call: Cdr; from: Media; to: Media }) {
           <TableCell>Direction</TableCell><TableCell align="right">Packets</TableCell><TableCell align="right"><Defined figure="kernelPackets">Kernel</Defined></TableCell><TableCell align="right"><Defined figure="lost">Lost</Defined></TableCell>
           <TableCell align="right"><Defined figure="reordered">Late, twice</Defined></TableCell>
           <TableCell align="right"><Defined figure="burst">Bursts</Defined></TableCell><TableCell align="right"><Defined figure="firstPacket">First</Defined></TableCell><TableCell align="right"><Defined figure="rtt">Round trip</Defined></TableCell>
-          <TableCell align="right"><Defined figure="jitter">Jitter</Defined></TableCell><TableCell align="right"><Defined figure="strangers">Strangers</Defined></TableCell><TableCell align="right"><Defined figure="mos">MOS</Defined></TableCell>
+          <TableCell><Defined figure="suite">Encryption</Defined></TableCell><TableCell align="right"><Defined figure="jitter">Jitter</Defined></TableCell><TableCell align="right"><Defined figure="strangers">Strangers</Defined></TableCell><TableCell align="right"><Defined figure="mos">MOS</Defined></TableCell>
         </TableRow>
       </TableHead>
       <TableBody>
@@ -83,6 +83,7 @@ function MediaTable({ call, from, to }: { call: Cdr; from: Media; to: Media }) {
             <TableCell align="right">{media.burst_ms === 0 ? NONE : `${count(media.burst_ms)} ms, ${percent(media.burst_loss_percent, 0)}`}</TableCell>
             <TableCell align="right">{media.first_ms == null ? NONE : `${count(media.first_ms)} ms`}</TableCell>
             <TableCell align="right">{micros(media.rtt_us)}</TableCell>
+            <TableCell>{media.suite ?? NONE}</TableCell>
             <TableCell align="right">{micros(media.jitter_us)}</TableCell>
             <TableCell align="right">{count(media.strangers)}</TableCell>
             <TableCell align="right"><b>{fixed(media.mos, 2)}</b></TableCell>

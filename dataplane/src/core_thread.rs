@@ -65,6 +65,9 @@ impl CoreThread {
         if lane.is_some() {
             shard.use_kernel();
         }
+        if self.mail.tape.collects {
+            shard.use_collector();
+        }
         let mut pump = Pump {
             number,
             ring,

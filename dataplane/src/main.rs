@@ -174,7 +174,7 @@ impl Plan {
             let (journal, entries) = rtrb::RingBuffer::new(RING_SLOTS);
             let kept = Arc::new(AtomicU64::new(0));
             let own = bells[usize::from(shard)].clone();
-            let (tape, notes) = tape::ring();
+            let (tape, notes) = tape::ring(settings.hep.is_some());
             taped.push(notes);
             let mail = Mail {
                 orders,
@@ -211,7 +211,7 @@ impl Plan {
         let mut control = Control::new(seats, settings.node, folder.boot, socket, figures.clone(), names);
         control.listens.clone_from(&places.listens);
         control.fast = Some(fast);
-        let tape = Tape::new(settings, places, &folder.path, taped);
+        let tape = Tape::new(settings, places, &folder.path, taped)?;
         control.tape.clone_from(&tape.figures);
         control.inherit(carried.closing);
         let spool = Spool {

@@ -66,6 +66,9 @@ pub struct Settings {
     /// Calls whose messages are captured for their ladder, per cent.
     #[arg(long, value_name = "PERCENT", default_value_t = 100, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub trace_percent: u8,
+    /// A collector of Homer's kind that hears SIP, RTCP and media reports of all calls by HEP3 over UDP; nobody if not given.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub hep: Option<SocketAddr>,
     /// Bytes that the capture of one call may have; what comes later is left out.
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, value_parser = clap::value_parser!(u64).range(1 << 16..=1 << 32))]
     pub capture_call_bytes: u64,

@@ -3,8 +3,10 @@
 //! Each shard has a ring of bytes to it. A note that does not fit is lost and counted; only the note of a call's end waits.
 
 mod captures;
+mod collector;
 mod folder;
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,6 +21,7 @@ use tape::{Note, Sinks};
 use crate::places::Places;
 use crate::settings::Settings;
 use captures::Captures;
+use collector::Collector;
 use folder::Folder;
 
 /// Bytes of notes that a shard may be ahead of the thread.
@@ -34,10 +37,10 @@ const UPKEEP: Duration = Duration::from_secs(60);
 /// How long the end of the program waits for the last files.
 const STOP_MAX: Duration = Duration::from_secs(2);
 
-/// A ring of notes.
-pub fn ring() -> (TapeOutlet, Consumer<u8>) {
+/// A ring of notes; `collects` says that a collector wants to hear of all calls.
+pub fn ring(collects: bool) -> (TapeOutlet, Consumer<u8>) {
     let (ring, notes) = RingBuffer::new(RING_BYTES);
-    (TapeOutlet { ring, ends: Vec::new(), lost: 0 }, notes)
+    (TapeOutlet { ring, ends: Vec::new(), lost: 0, collects }, notes)
 }
 
 /// A shard's end of its ring.
@@ -45,6 +48,8 @@ pub struct TapeOutlet {
     ring: Producer<u8>,
     ends: Vec<u8>,
     lost: u64,
+    /// A collector wants to hear of all calls.
+    pub collects: bool,
 }
 
 impl TapeOutlet {
@@ -82,6 +87,8 @@ pub struct Figures {
     packets: AtomicU64,
     packets_lost: AtomicU64,
     files: AtomicU64,
+    collected: AtomicU64,
+    collected_lost: AtomicU64,
     stop: AtomicBool,
 }
 
@@ -97,8 +104,32 @@ impl Figures {
             ("capture_packets", &self.packets),
             ("capture_packets_lost", &self.packets_lost),
             ("capture_files", &self.files),
+            ("collector_sent", &self.collected),
+            ("collector_lost", &self.collected_lost),
         ];
         rows.into_iter().map(|(name, value)| (name.to_owned(), value.load(Ordering::Relaxed))).collect()
+    }
+}
+
+/// Our own addresses.
+struct Here {
+    listens: Vec<SocketAddr>,
+    media: [Option<IpAddr>; 2],
+}
+
+impl Here {
+    fn new(places: &Places) -> Here {
+        Here { listens: places.listens.iter().map(|listen| listen.bind).collect(), media: places.media_bound() }
+    }
+
+    /// Our address of what a note carries.
+    fn own(&self, note: &Note) -> SocketAddr {
+        if note.port == 0 {
+            let listen = self.listens.get(usize::from(note.listener)).or(self.listens.first());
+            return listen.copied().unwrap_or(SocketAddr::new(note.peer.ip(), 0));
+        }
+        let media = self.media[usize::from(note.peer.is_ipv6())];
+        SocketAddr::new(media.unwrap_or(note.peer.ip()), note.port)
     }
 }
 
@@ -106,21 +137,25 @@ impl Figures {
 pub struct Tape {
     sources: Vec<Consumer<u8>>,
     captures: Captures,
+    collector: Option<Collector>,
+    here: Here,
     /// What it counts.
     pub figures: Arc<Figures>,
 }
 
 impl Tape {
     /// Hears these rings and writes below the data folder.
-    pub fn new(settings: &Settings, places: &Places, data: &Path, sources: Vec<Consumer<u8>>) -> Tape {
+    pub fn new(settings: &Settings, places: &Places, data: &Path, sources: Vec<Consumer<u8>>) -> anyhow::Result<Tape> {
         let figures = Arc::new(Figures::default());
         let folder = Folder {
             path: data.join("captures"),
             bytes_max: settings.capture_bytes,
             age_max: Duration::from_secs(u64::from(settings.capture_days) * 86_400),
         };
-        let captures = Captures::new(folder, places, settings.capture_call_bytes, figures.clone());
-        Tape { sources, captures, figures }
+        let captures = Captures::new(folder, captures::head(places), settings.capture_call_bytes, figures.clone());
+        let to = settings.hep.map(|to| Collector::new(to, u32::from(settings.node), figures.clone()));
+        let (collector, here) = (to.transpose()?, Here::new(places));
+        Ok(Tape { sources, captures, collector, here, figures })
     }
 
     /// Starts it.
@@ -139,7 +174,15 @@ impl Tape {
             let stopping = self.figures.stop.load(Ordering::Relaxed);
             let mut heard = 0;
             for source in &mut self.sources {
-                heard += hear(source, &mut carried, &mut self.captures);
+                heard += hear(source, &mut carried, |note, carried| {
+                    let own = self.here.own(note);
+                    if note.sinks.has(Sinks::CAPTURE) {
+                        self.captures.on_note(note, own, carried);
+                    }
+                    if let Some(collector) = self.collector.as_mut().filter(|_| note.sinks.has(Sinks::COLLECTOR)) {
+                        collector.on_note(note, own, carried);
+                    }
+                });
             }
             self.captures.flush();
             if looked.elapsed() >= UPKEEP {
@@ -168,7 +211,7 @@ pub fn join(thread: &JoinHandle<()>) {
 }
 
 /// Reads what is there, up to a turn's worth; says how many notes that was.
-fn hear(source: &mut Consumer<u8>, carried: &mut [u8], captures: &mut Captures) -> usize {
+fn hear(source: &mut Consumer<u8>, carried: &mut [u8], mut each: impl FnMut(&Note, &[u8])) -> usize {
     let mut head = [0; HEAD_BYTES];
     for count in 0..TURN_NOTES {
         // Notes are put in whole: where a head is, the rest of its note is too.
@@ -178,10 +221,8 @@ fn hear(source: &mut Consumer<u8>, carried: &mut [u8], captures: &mut Captures) 
         let carried = &mut carried[..Note::carried_bytes([head[0], head[1]])];
         let whole = source.pop_entire_slice(carried).is_ok();
         debug_assert!(whole, "a note is put in whole");
-        if let Some(note) = Note::decode(&head)
-            && note.sinks.has(Sinks::CAPTURE)
-        {
-            captures.on_note(&note, carried);
+        if let Some(note) = Note::decode(&head) {
+            each(&note, carried);
         }
     }
     TURN_NOTES

@@ -86,6 +86,7 @@ fn a_call_is_captured_whole_and_foreign_programs_read_each_packet() {
     let mut plane = start(data.path(), switch, &[]);
     talk.begin(&mut plane, "7");
     talk.speak(&mut plane, 40);
+    talk.report(&mut plane);
     talk.end(&mut plane);
     let file = finished(&mut plane, data.path());
     let (captured, comments) = read(&file);

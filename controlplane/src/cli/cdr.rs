@@ -1,6 +1,8 @@
 //! `tandem cdr`: finished calls, from the database.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
@@ -10,12 +12,22 @@ use serde_json::{Value, json};
 use store::{CarrierDraft, CdrFilter, CdrKind, EgressTrunkDraft, IngressTrunkDraft, Object, SEARCH_ROWS_MAX, Store};
 use units::{AttemptIndex, CallId, WallTime};
 
-use super::{Form, Output, Place, moment, table};
+use super::{EXIT_NOT_FOUND, Form, Output, Place, moment, table};
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Finds records of a window, newest first.
     Search(Box<Search>),
+    /// Writes the capture of a call of this node to a file or to standard output, for tshark, tcpdump or Wireshark.
+    Pcap {
+        /// Its 32 hexadecimal digits.
+        call: String,
+        /// The file; standard output if not given.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        #[command(flatten)]
+        place: Place,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -69,7 +81,10 @@ pub struct Search {
 }
 
 pub async fn run(verb: Verb) -> Result<ExitCode> {
-    let Verb::Search(search) = verb;
+    let search = match verb {
+        Verb::Search(search) => search,
+        Verb::Pcap { call, out, place } => return pcap(&call, out.as_deref(), &place),
+    };
     let store = search.place.store().await?;
     let filter = filter(&search, &store).await?;
     let found = pages(&store, filter, search.limit).await?;
@@ -97,6 +112,23 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
             table(&head, &found.iter().map(|cdr| cells(cdr, &names)).collect::<Vec<_>>());
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn pcap(call: &str, out: Option<&Path>, place: &Place) -> Result<ExitCode> {
+    let call = CallId::parse(call).with_context(|| format!("{call:?} is no call id"))?;
+    let folder = place.folder()?.path().join("captures");
+    let names = [format!("{call}.pcapng"), format!("{call}.pcapng.part")];
+    let Some(mut file) = names.iter().find_map(|name| File::open(folder.join(name)).ok()) else {
+        eprintln!("tandem: no capture of the call {call} on this node");
+        return Ok(ExitCode::from(EXIT_NOT_FOUND));
+    };
+    match out {
+        Some(out) => {
+            std::io::copy(&mut file, &mut File::create(out).with_context(|| format!("cannot write {}", out.display()))?)
+        }
+        None => std::io::copy(&mut file, &mut std::io::stdout().lock()),
+    }?;
     Ok(ExitCode::SUCCESS)
 }
 

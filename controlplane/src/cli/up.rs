@@ -60,9 +60,41 @@ pub struct Arguments {
     /// Start although something fatal was found on this host.
     #[arg(long)]
     i_know: bool,
+    #[command(flatten)]
+    tape: TapeArguments,
     /// What the planes log: error, warn, info, debug, trace, or a filter by module.
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
+}
+
+/// What is kept of calls.
+#[derive(Debug, Args)]
+struct TapeArguments {
+    /// A collector of Homer's kind that hears SIP, RTCP and media reports of all calls by HEP3 over UDP; nobody if not given.
+    #[arg(long, value_name = "ADDR:PORT")]
+    hep: Option<SocketAddr>,
+    /// Bytes that the capture of one call may have; 64 MiB if not given.
+    #[arg(long, value_name = "BYTES")]
+    capture_call_bytes: Option<u64>,
+    /// Bytes that all captures together may have; the oldest are removed. 10 GiB if not given.
+    #[arg(long, value_name = "BYTES")]
+    capture_bytes: Option<u64>,
+    /// Days after which captures are removed, 1 to 3650; 30 if not given.
+    #[arg(long, value_name = "DAYS")]
+    capture_days: Option<u32>,
+}
+
+impl TapeArguments {
+    /// As the data plane takes them.
+    fn words(&self) -> Vec<(&'static str, String)> {
+        let rows = [
+            ("--hep", self.hep.map(|to| to.to_string())),
+            ("--capture-call-bytes", self.capture_call_bytes.map(|bytes| bytes.to_string())),
+            ("--capture-bytes", self.capture_bytes.map(|bytes| bytes.to_string())),
+            ("--capture-days", self.capture_days.map(|days| days.to_string())),
+        ];
+        rows.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
 }
 
 pub async fn up(a: Arguments) -> Result<ExitCode> {
@@ -72,6 +104,7 @@ pub async fn up(a: Arguments) -> Result<ExitCode> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     host::look(&a.host_profile, a.i_know, &a.data, a.rtp.as_deref(), a.shards).await?;
     let Arguments { data, listen, stream_idle, dns, http, database, rtp, shards, media, media_advertise, log, .. } = a;
+    let tape = a.tape.words();
     let sip = a.sip.or_else(|| listen.is_empty().then_some(SIP));
     let reached: Vec<String> =
         sip.iter().map(ToString::to_string).chain(listen.iter().map(|text| place(text))).collect();
@@ -85,6 +118,7 @@ pub async fn up(a: Arguments) -> Result<ExitCode> {
         shards,
         media,
         media_advertise,
+        tape,
         log,
         host_seen: true,
         ..Options::new(&data, SIP, http)

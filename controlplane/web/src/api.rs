@@ -7,6 +7,7 @@ pub mod audit;
 pub mod balances;
 pub mod batch;
 pub mod calls;
+pub mod captures;
 pub mod carriers;
 pub mod cdrs;
 pub mod changes;

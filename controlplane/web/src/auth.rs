@@ -37,6 +37,9 @@ pub enum Scope {
     /// Release running calls.
     #[serde(rename = "calls:release")]
     CallsRelease,
+    /// Capture calls and open captures; with whole media packets a call can be heard.
+    #[serde(rename = "calls:open")]
+    CallsOpen,
     /// Users, keys, audit; implies all others.
     #[serde(rename = "admin")]
     Admin,
@@ -44,13 +47,14 @@ pub enum Scope {
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Scope; 7] = [
+    pub const ALL: [Scope; 8] = [
         Scope::Read,
         Scope::CdrRead,
         Scope::Write,
         Scope::RatesWrite,
         Scope::MoneyWrite,
         Scope::CallsRelease,
+        Scope::CallsOpen,
         Scope::Admin,
     ];
 
@@ -63,6 +67,7 @@ impl Scope {
             Scope::RatesWrite => "rates:write",
             Scope::MoneyWrite => "money:write",
             Scope::CallsRelease => "calls:release",
+            Scope::CallsOpen => "calls:open",
             Scope::Admin => "admin",
         }
     }

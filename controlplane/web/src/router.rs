@@ -49,6 +49,7 @@ fn paths() -> (OpenApiRouter<App>, OpenApiRouter<App>) {
         .merge(api::access::routes())
         .merge(api::overview::routes())
         .merge(api::calls::routes())
+        .merge(api::captures::routes())
         .merge(api::cdrs::routes())
         .merge(api::jobs::routes())
         .merge(api::story::routes())

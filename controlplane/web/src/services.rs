@@ -112,6 +112,8 @@ pub(crate) struct Inner {
     pub(crate) remembered: Remembered,
     pub(crate) names: NameBook,
     pub(crate) snapshots: Arc<Snapshots>,
+    /// Where the data plane writes captures.
+    pub(crate) captures: PathBuf,
     pub(crate) live: Live,
     pub(crate) analyses: LastAnalysis,
 }
@@ -124,6 +126,7 @@ impl Inner {
         Inner {
             names: NameBook::default(),
             snapshots: Arc::new(Snapshots::new(services.data_dir.join("snapshots"))),
+            captures: services.data_dir.join("captures"),
             live: Live::default(),
             analyses: LastAnalysis::default(),
             passwords: Passwords::default(),

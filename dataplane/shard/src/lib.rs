@@ -208,6 +208,8 @@ pub struct Shard {
     waiting: VecDeque<(u64, Waiting)>,
     ports: HashMap<u16, CallRef>,
     taped: tapes::Ports,
+    /// Somebody collects the messages and reports of all calls.
+    collects: bool,
     next_ticket: u64,
     next_sequence: u64,
     calls_up: u32,
@@ -269,6 +271,7 @@ impl Shard {
             waiting: VecDeque::new(),
             ports: HashMap::new(),
             taped: tapes::Ports::default(),
+            collects: false,
             next_ticket: 1,
             next_sequence: 1,
             calls_up: 0,

@@ -39,6 +39,8 @@ pub struct Entry {
     pub ladder: Option<Ladder>,
     /// How much of it goes to tape.
     pub tape: Captured,
+    /// A collector hears of it.
+    pub collected: bool,
     /// When the captured messages are handed over and its tape ends; set once the call is over.
     pub ladder_at: Option<Instant>,
     /// The earliest deadline on file in the wheel.
@@ -49,7 +51,7 @@ pub struct Entry {
 impl Entry {
     /// True if somebody waits for the messages of its end.
     pub fn is_watched(&self) -> bool {
-        self.ladder.is_some() || self.tape != Captured::Off
+        self.ladder.is_some() || self.collected || self.tape != Captured::Off
     }
 }
 
@@ -93,7 +95,15 @@ impl Table {
             self.slots.len() as u32 - 1
         });
         let place = &mut self.slots[slot as usize];
-        place.entry = Some(Entry { call, ladder, tape: Captured::Off, ladder_at: None, filed: None, keys: Vec::new() });
+        place.entry = Some(Entry {
+            call,
+            ladder,
+            tape: Captured::Off,
+            collected: false,
+            ladder_at: None,
+            filed: None,
+            keys: Vec::new(),
+        });
         self.used += 1;
         CallRef { slot, generation: place.generation }
     }

@@ -1,5 +1,6 @@
 //! Which calls are captured, and the notes about them.
 
+use alloc::format;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
@@ -35,6 +36,7 @@ impl Shard {
         let by_trunk = chosen(&policies.ingress(ingress).policy.capture, entry.call.id());
         let by_plan = chosen(&policies.plan(plan).policy.capture, entry.call.id());
         entry.tape = deeper(by_trunk, by_plan);
+        entry.collected = self.collects;
     }
 
     /// The egress trunk of the attempt that begins chooses too.
@@ -57,7 +59,8 @@ impl Shard {
             && let Some(ladder) = &entry.ladder
         {
             for (message, hop) in ladder.messages.iter().zip(&ladder.hops) {
-                tape_sip(entry.call.id(), message.at, (message.leg, message.inbound), *hop, &message.bytes, out);
+                let (call, side) = (entry.call.id(), (message.leg, message.inbound));
+                tape_sip(call, Sinks::CAPTURE, message.at, side, *hop, &message.bytes, out);
             }
         }
         let ports: Vec<u16> = entry.call.pairs().flat_map(|(_, pair)| [pair.rtp_port, pair.rtp_port + 1]).collect();
@@ -73,9 +76,14 @@ impl Shard {
         }
     }
 
+    /// From here on the messages of all calls that begin are noted for a collector, and RTCP and reports of their media.
+    pub fn use_collector(&mut self) {
+        self.collects = true;
+    }
+
     /// True if packets of some media port are noted, so that [`Shard::tape_heard`] and [`Shard::tape_said`] must be told of each.
     pub fn is_taping(&self) -> bool {
-        !self.taped.is_empty()
+        self.collects || !self.taped.is_empty()
     }
 
     /// A datagram came to a media port: it is noted if its call is captured so deep.
@@ -97,21 +105,19 @@ impl Shard {
         bytes: &[u8],
         out: &mut Effects,
     ) {
-        let Some((at, leg)) = self.taped.get(&port).copied() else { return };
-        let Some(entry) = self.table.get(at).filter(|entry| is_media(entry.tape)) else { return };
-        let note = Note {
-            what: What::Media,
-            sinks: Sinks::CAPTURE,
-            call: entry.call.id(),
-            leg,
-            inbound,
-            over: Over::Udp,
-            listener: 0,
-            port,
-            at: clock.wall,
-            peer,
-            length: bytes.len() as u32,
-        };
+        let collected = self.collects && is_rtcp(bytes);
+        let known = self.taped.get(&port).map(|(at, _)| at);
+        let Some(at) = known.or(self.ports.get(&port).filter(|_| collected)) else { return };
+        let Some(entry) = self.table.get(*at) else { return };
+        let captured = if is_media(entry.tape) { Sinks::CAPTURE } else { Sinks::default() };
+        let sinks = captured.and(if collected && entry.collected { Sinks::COLLECTOR } else { Sinks::default() });
+        let Some((leg, _)) = entry.call.pairs().find(|(_, pair)| pair.rtp_port == port & !1) else { return };
+        if sinks.is_empty() {
+            return;
+        }
+        let length = bytes.len() as u32;
+        let note =
+            Note { what: What::Media, sinks, leg, inbound, port, peer, length, ..blank(entry.call.id(), clock.wall) };
         put(&note, if entry.tape == Captured::Full { bytes } else { headers(bytes) }, out);
     }
 }
@@ -122,53 +128,89 @@ impl Entry {
         if let Some(ladder) = &mut self.ladder {
             ladder.note(at, side.0, side.1, hop, bytes);
         }
-        if self.tape != Captured::Off {
-            tape_sip(self.call.id(), at, side, hop, bytes, out);
+        let sinks = self.sinks();
+        if !sinks.is_empty() {
+            tape_sip(self.call.id(), sinks, at, side, hop, bytes, out);
         }
+    }
+
+    fn sinks(&self) -> Sinks {
+        let captured = if self.tape == Captured::Off { Sinks::default() } else { Sinks::CAPTURE };
+        captured.and(if self.collected { Sinks::COLLECTOR } else { Sinks::default() })
     }
 
     /// Nothing more of this call is noted.
     pub(crate) fn end_tape(&mut self, at: WallTime, out: &mut Effects) {
-        if core::mem::take(&mut self.tape) == Captured::Off {
-            return;
+        if core::mem::take(&mut self.collected) {
+            self.report(at, out);
         }
-        let note = Note {
-            what: What::End,
-            sinks: Sinks::CAPTURE,
-            call: self.call.id(),
-            leg: 0,
-            inbound: true,
-            over: Over::Udp,
-            listener: 0,
-            port: 0,
-            at,
-            peer: SocketAddr::new(core::net::Ipv4Addr::UNSPECIFIED.into(), 0),
-            length: 0,
-        };
-        put(&note, b"", out);
+        if core::mem::take(&mut self.tape) != Captured::Off {
+            put(&Note { what: What::End, sinks: Sinks::CAPTURE, ..blank(self.call.id(), at) }, b"", out);
+        }
+    }
+
+    /// How the media of both sides was.
+    fn report(&self, at: WallTime, out: &mut Effects) {
+        for (party, (leg, quality)) in self.call.measured().into_iter().enumerate() {
+            let Some(peer) = self.call.peer(leg).filter(|_| quality.packets > 0) else { continue };
+            // The names are those that agents for Homer use.
+            let text = format!(
+                "{{\"CORRELATION_ID\":\"{}\",\"TYPE\":\"FINAL\",\"PARTY\":{party},\"REPORT_NAME\":\"{}\",\"TOTAL_PK\":{},\
+                 \"PACKET_LOSS\":{},\"OUT_ORDER\":{},\"DUPLICATES\":{},\"JITTER\":{}.{:03},\"MOS\":{}.{:02},\"RTT\":{}.{:03}}}",
+                self.call.id(),
+                if party == 0 { "originator" } else { "terminator" },
+                quality.packets,
+                quality.lost,
+                quality.reordered,
+                quality.duplicates,
+                quality.jitter_us / 1_000,
+                quality.jitter_us % 1_000,
+                quality.mos_x100 / 100,
+                quality.mos_x100 % 100,
+                quality.rtt_us / 1_000,
+                quality.rtt_us % 1_000,
+            );
+            let (what, sinks, length) = (What::Report, Sinks::COLLECTOR, text.len() as u32);
+            let (listener, peer) = (peer.listener, peer.remote);
+            let note = Note { what, sinks, leg, listener, peer, length, ..blank(self.call.id(), at) };
+            put(&note, text.as_bytes(), out);
+        }
     }
 }
 
-fn tape_sip(call: CallId, at: WallTime, (leg, inbound): (u8, bool), hop: Hop, bytes: &[u8], out: &mut Effects) {
+/// A note about nothing yet.
+fn blank(call: CallId, at: WallTime) -> Note {
+    Note {
+        what: What::End,
+        sinks: Sinks::default(),
+        call,
+        leg: 0,
+        inbound: true,
+        over: Over::Udp,
+        listener: 0,
+        port: 0,
+        at,
+        peer: SocketAddr::new(core::net::Ipv4Addr::UNSPECIFIED.into(), 0),
+        length: 0,
+    }
+}
+
+fn tape_sip(
+    call: CallId,
+    sinks: Sinks,
+    at: WallTime,
+    (leg, inbound): (u8, bool),
+    hop: Hop,
+    bytes: &[u8],
+    out: &mut Effects,
+) {
     let over = match hop.transport {
         Transport::Udp => Over::Udp,
         Transport::Tcp => Over::Tcp,
         Transport::Tls => Over::Tls,
     };
-    let note = Note {
-        what: What::Sip,
-        sinks: Sinks::CAPTURE,
-        call,
-        leg,
-        inbound,
-        over,
-        listener: hop.listener,
-        port: 0,
-        at,
-        peer: hop.remote,
-        length: bytes.len() as u32,
-    };
-    put(&note, bytes, out);
+    let (listener, peer, length) = (hop.listener, hop.remote, bytes.len() as u32);
+    put(&Note { what: What::Sip, sinks, leg, inbound, over, listener, peer, length, ..blank(call, at) }, bytes, out);
 }
 
 fn put(note: &Note, carried: &[u8], out: &mut Effects) {
@@ -191,6 +233,11 @@ fn deeper(one: Captured, other: Captured) -> Captured {
     if one as u8 >= other as u8 { one } else { other }
 }
 
+/// RFC 5761 §4: what shares a port with RTP is told apart by its second byte.
+fn is_rtcp(bytes: &[u8]) -> bool {
+    bytes.len() >= 8 && bytes[0] >> 6 == 2 && (192..=223).contains(&bytes[1])
+}
+
 fn is_media(tape: Captured) -> bool {
     matches!(tape, Captured::RtpHeaders | Captured::Full)
 }
@@ -198,7 +245,7 @@ fn is_media(tape: Captured) -> bool {
 /// The headers of an RTP packet (RFC 3550 §5.1); all of RTCP (§6); of anything else as much as RTP's fixed header.
 fn headers(bytes: &[u8]) -> &[u8] {
     let length = match bytes {
-        [_, 192..=223, ..] => bytes.len(),
+        _ if is_rtcp(bytes) => bytes.len(),
         [first, ..] if first >> 6 == 2 => {
             let fixed = 12 + 4 * usize::from(first & 0x0f);
             let words = bytes.get(fixed + 2..fixed + 4).filter(|_| first & 0x10 != 0);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -41,10 +41,9 @@ struct Open {
 pub struct Captures {
     folder: Folder,
     open: HashMap<CallId, Open>,
-    /// The listeners' addresses, and the file's beginning that names them.
-    listens: Vec<SocketAddr>,
-    media: [Option<IpAddr>; 2],
+    /// A file's beginning, and the place in it of the interface that media has.
     head: Vec<u8>,
+    media: u32,
     call_bytes_max: u64,
     figures: Arc<Figures>,
     whole: Vec<u8>,
@@ -53,23 +52,14 @@ pub struct Captures {
 }
 
 impl Captures {
-    /// None so far.
-    pub fn new(folder: Folder, places: &Places, call_bytes_max: u64, figures: Arc<Figures>) -> Captures {
-        let mut head = Vec::new();
-        pcapng::section(concat!("tandem ", env!("CARGO_PKG_VERSION")), &mut head);
-        for listen in &places.listens {
-            let name = format!("{:?} {}", listen.transport, listen.bind).to_lowercase();
-            pcapng::interface(&name, &listen.name, &mut head);
-        }
-        pcapng::interface("media", "RTP and RTCP", &mut head);
-        let listens = places.listens.iter().map(|listen| listen.bind).collect();
-        let (open, media) = (HashMap::new(), places.media_bound());
-        let whole = Vec::new();
-        Captures { folder, open, listens, media, head, call_bytes_max, figures, whole, failing: false }
+    /// None so far; each file has this beginning and this interface for media.
+    pub fn new(folder: Folder, (head, media): (Vec<u8>, u32), call_bytes_max: u64, figures: Arc<Figures>) -> Captures {
+        let (open, whole) = (HashMap::new(), Vec::new());
+        Captures { folder, open, head, media, call_bytes_max, figures, whole, failing: false }
     }
 
     /// A packet of a captured call, or its end.
-    pub fn on_note(&mut self, note: &Note, carried: &[u8]) {
+    pub fn on_note(&mut self, note: &Note, own: SocketAddr, carried: &[u8]) {
         if note.what == What::End {
             if let Some(open) = self.open.remove(&note.call) {
                 self.finish(open);
@@ -77,7 +67,7 @@ impl Captures {
             return;
         }
         self.whole.clear();
-        let packet = self.describe(note, carried);
+        let packet = self.describe(note, own, carried);
         let full = self.open.len() >= OPEN_MAX;
         let opened = match self.open.entry(note.call) {
             Entry::Occupied(open) => Ok(open.into_mut()),
@@ -96,8 +86,7 @@ impl Captures {
     }
 
     /// A note as a packet of a file.
-    fn describe(&mut self, note: &Note, carried: &[u8]) -> Vec<u8> {
-        let own = self.own(note);
+    fn describe(&mut self, note: &Note, own: SocketAddr, carried: &[u8]) -> Vec<u8> {
         let (from, to) = if note.inbound { (note.peer, own) } else { (own, note.peer) };
         let length = packet::datagram(from, to, carried, note.length as usize, &mut self.whole);
         let side = if note.leg == 0 { "ingress".to_owned() } else { format!("egress, attempt {}", note.leg) };
@@ -109,7 +98,7 @@ impl Captures {
         let mut block = Vec::with_capacity(self.whole.len() + 160);
         pcapng::packet(
             &Packet {
-                interface: if note.what == What::Sip { u32::from(note.listener) } else { self.listens.len() as u32 },
+                interface: if note.what == What::Sip { u32::from(note.listener) } else { self.media },
                 at: note.at,
                 way: if note.inbound { Way::In } else { Way::Out },
                 bytes: &self.whole,
@@ -119,16 +108,6 @@ impl Captures {
             &mut block,
         );
         block
-    }
-
-    /// Our address of a packet.
-    fn own(&self, note: &Note) -> SocketAddr {
-        if note.port == 0 {
-            let listen = self.listens.get(usize::from(note.listener)).or(self.listens.first());
-            return listen.copied().unwrap_or(SocketAddr::new(note.peer.ip(), 0));
-        }
-        let media = self.media[usize::from(note.peer.is_ipv6())];
-        SocketAddr::new(media.unwrap_or(note.peer.ip()), note.port)
     }
 
     /// Writes what the turn brought.
@@ -198,6 +177,18 @@ impl Captures {
     }
 }
 
+/// A file's beginning, with an interface for each listener and one for media; and the place of that one.
+pub fn head(places: &Places) -> (Vec<u8>, u32) {
+    let mut head = Vec::new();
+    pcapng::section(concat!("tandem ", env!("CARGO_PKG_VERSION")), &mut head);
+    for listen in &places.listens {
+        let name = format!("{:?} {}", listen.transport, listen.bind).to_lowercase();
+        pcapng::interface(&name, &listen.name, &mut head);
+    }
+    pcapng::interface("media", "RTP and RTCP", &mut head);
+    (head, places.listens.len() as u32)
+}
+
 fn lose(figures: &Figures) {
     figures.packets_lost.fetch_add(1, Ordering::Relaxed);
 }
@@ -231,3 +222,7 @@ fn repair(part: &Path, finished: &Path) -> io::Result<()> {
     file.set_len(whole as u64)?;
     publish(&file, part, finished)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
+mod tests;

@@ -5,6 +5,7 @@
 
 extern crate alloc;
 
+pub mod hep;
 pub mod note;
 pub mod packet;
 pub mod pcapng;

@@ -23,6 +23,8 @@ pub enum What {
     Media = 1,
     /// Nothing: the call is over, and so is what was kept of it.
     End = 2,
+    /// How one side's media was, in JSON.
+    Report = 3,
 }
 
 /// Who wants it.
@@ -32,6 +34,8 @@ pub struct Sinks(pub u8);
 impl Sinks {
     /// The file of captured packets.
     pub const CAPTURE: Sinks = Sinks(1);
+    /// The collector.
+    pub const COLLECTOR: Sinks = Sinks(2);
 
     /// Both.
     #[must_use]
@@ -121,6 +125,7 @@ impl Note {
             0 => What::Sip,
             1 => What::Media,
             2 => What::End,
+            3 => What::Report,
             _ => return None,
         };
         let over = match head[6] {

@@ -175,6 +175,16 @@ impl Talk {
         }
     }
 
+    /// Each side sends a report (RTCP) that the other hears.
+    pub fn report(&mut self, plane: &mut Plane) {
+        for side in [0, 1] {
+            // RFC 3550 §6.4.2: a receiver report without blocks. RFC 5761: on the port of RTP, by its second byte.
+            let said = vec![0x80, 201, 0, 1, 0, 0, 0, side as u8];
+            self.send(MEDIA[side], self.ports[side], &said);
+            self.hear(plane, MEDIA[1 - side], |heard| heard == said, "a report, as it was sent,");
+        }
+    }
+
     /// The originator ends the call.
     pub fn end(&mut self, plane: &mut Plane) {
         self.request("BYE", 2);

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::captures;
 use super::cdrs::{self, Cdr, Media};
 use super::simulate::{Candidate, percent};
 use crate::auth::{May, rights};
@@ -30,6 +31,8 @@ pub struct Story {
     pub verdict: String,
     /// The captured messages; absent when this call was not captured.
     pub ladder: Option<Ladder>,
+    /// Bytes of the call's capture on this node, to be opened at `/api/v1/calls/{id}/pcap`; absent without one.
+    pub capture_bytes: Option<u64>,
     /// How the route was chosen; absent when the call was refused before.
     pub decision: Option<Decision>,
     /// What the originator pays, step by step.
@@ -174,10 +177,11 @@ async fn story(_caller: May<rights::CdrRead>, State(app): State<App>, Key(id): K
     let call = CallId::parse(&id).ok_or_else(|| Problem::not_found(format!("call {id}")))?;
     let told = app.store.story(call).await?;
     let names = app.names.read(&app.store).await?;
-    tell(&told, &names).map(Json)
+    let capture = captures::capture_of(&app.captures, call).await;
+    tell(&told, &names, capture.map(|(_, bytes)| bytes)).map(Json)
 }
 
-fn tell(told: &CallStory, names: &Names) -> Answered<Story> {
+fn tell(told: &CallStory, names: &Names, capture_bytes: Option<u64>) -> Answered<Story> {
     let whole = told.call.as_ref().ok_or_else(|| {
         Problem::not_found("record of the call yet: only attempts have been collected, ask again in a second")
     })?;
@@ -197,6 +201,7 @@ fn tell(told: &CallStory, names: &Names) -> Answered<Story> {
         attempts: told.attempts.iter().map(|attempt| Cdr::show(attempt, names)).collect(),
         verdict: verdict(whole, &told.attempts, names),
         ladder: told.trace.as_deref().and_then(Ladder::read),
+        capture_bytes,
         decision,
         sell: whole.sell.as_ref().map(|priced| Arithmetic::stored(priced, whole.duration_ms)),
         buy: whole.buy.as_ref().map(|priced| Arithmetic::stored(priced, whole.duration_ms)),

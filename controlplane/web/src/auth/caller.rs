@@ -137,6 +137,8 @@ pub mod rights {
         MoneyWrite;
         /// Release calls.
         CallsRelease;
+        /// Capture calls and open captures: whole packets can be heard.
+        CallsOpen;
         /// Users, keys, audit.
         Admin;
     }

@@ -97,6 +97,29 @@ async fn running_calls_are_told_with_names_and_can_be_released() {
 }
 
 #[tokio::test]
+async fn calls_are_captured_and_captures_opened_by_those_who_may_and_it_is_written_down() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    let (capture, pcap) = (format!("/api/v1/calls/{CALL}/capture"), format!("/api/v1/calls/{CALL}/pcap"));
+    admin.send("POST", &capture, json!({ "what": "rtp_headers" })).await.expect(204);
+    let asked = Ask::Capture { call: CALL.into(), what: "rtp_headers".into() };
+    assert!(node.link.asked.lock().unwrap().contains(&asked));
+    assert_eq!(admin.send("POST", &capture, json!({ "what": "loud" })).await.status, 422);
+    admin.get(&pcap).await.problem(404, "not_found");
+    let folder = node.folder.path().join("captures");
+    std::fs::create_dir(&folder).unwrap();
+    let packets: Vec<u8> = (0..200_000u32).map(|place| place as u8).collect();
+    std::fs::write(folder.join(format!("{CALL}.pcapng")), &packets).unwrap();
+    let opened = admin.get(&pcap).await;
+    assert_eq!((opened.status, opened.header("content-type")), (200, "application/x-pcapng"));
+    assert!(opened.body == packets, "{} bytes", opened.body.len());
+    admin.get("/api/v1/calls/..%2f..%2fetc/pcap").await.problem(404, "not_found");
+    let audit = admin.get(&format!("/api/v1/audit?object={CALL}")).await.expect(200);
+    let acts: Vec<_> = audit["data"].as_array().unwrap().iter().map(|entry| entry["action"].clone()).collect();
+    assert_eq!(acts, ["open_capture", "capture"]);
+}
+
+#[tokio::test]
 async fn strangers_bindings_and_registrations_are_told() {
     let node = Node::start().await;
     let admin = node.log_in().await;

@@ -43,6 +43,11 @@ impl Call {
         [of(0), if self.current == 0 { Quality::default() } else { of(self.current) }]
     }
 
+    /// What was measured of both sides' media, once the call is over: leg and measure.
+    pub fn measured(&self) -> [(u8, &cdr::Quality); 2] {
+        [(0, &self.ingress_media), (self.current, &self.egress_media)]
+    }
+
     /// The media ports that it has, by leg.
     pub fn pairs(&self) -> impl Iterator<Item = (u8, Pair)> {
         (0..).zip(&self.legs).filter_map(|(leg, of)| Some((leg, of.pair?)))

@@ -232,6 +232,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/calls/{id}/capture": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Captures a running call from here on, with the messages of its beginning that are still known. */
+        post: operations["post_calls_id_capture"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/calls/{id}/pcap": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Gives a call's capture as pcapng; of a running call as far as it is written. Captures stay on the node that carried the call. */
+        get: operations["get_calls_id_pcap"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/carriers": {
         parameters: {
             query?: never;
@@ -2077,6 +2111,16 @@ export interface components {
             /** @default off */
             what?: components["schemas"]["Captured"];
         };
+        /** @description What is asked of a running call. */
+        CaptureAsk: {
+            /** @default full */
+            what?: components["schemas"]["CaptureDepth"];
+        };
+        /**
+         * @description How much of a call is captured; each includes what stands before it.
+         * @enum {string}
+         */
+        CaptureDepth: "sip" | "rtp_headers" | "full";
         /**
          * @description How much of a call is captured; each includes what stands before it.
          *     - Nothing.
@@ -5975,7 +6019,7 @@ export interface components {
          * @description What a caller may do.
          * @enum {string}
          */
-        Scope: "read" | "cdr:read" | "write" | "rates:write" | "money:write" | "calls:release" | "admin";
+        Scope: "read" | "cdr:read" | "write" | "rates:write" | "money:write" | "calls:release" | "calls:open" | "admin";
         /**
          * @description What it means that a code is not in the sheet.
          * @enum {string}
@@ -6309,6 +6353,11 @@ export interface components {
             buy?: null | components["schemas"]["Arithmetic"];
             /** @description The call's row. */
             call: components["schemas"]["Cdr"];
+            /**
+             * Format: int64
+             * @description Bytes of the call's capture on this node, to be opened at `/api/v1/calls/{id}/pcap`; absent without one.
+             */
+            capture_bytes?: number | null;
             decision?: null | components["schemas"]["Decision"];
             /** @description Media from the terminator. */
             egress_media: components["schemas"]["Media"];
@@ -7248,6 +7297,72 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_calls_id_capture: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Thirty-two hexadecimal digits. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CaptureAsk"];
+            };
+        };
+        responses: {
+            /** @description The call is being captured. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_calls_id_pcap: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Thirty-two hexadecimal digits. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-pcapng": number[];
+                };
             };
             /** @description What is wrong. */
             default: {

@@ -26,7 +26,7 @@ function tone(state: string) {
   return state === 'ringing' || state === 'answering' ? 'info' : 'default';
 }
 
-function columns(release: (call: Call) => void): Column<Call>[] {
+function columns(release: (call: Call) => void, capture: (call: Call) => void): Column<Call>[] {
   return [
     { field: 'age_ms', headerName: 'Age', width: 62, ...figures, renderCell: ({ row }) => talk(row.age_ms) },
     { field: 'state', headerName: 'State', width: 88, sortable: false, renderCell: ({ row }) => <State tone={tone(row.state)}>{row.state}</State> },
@@ -44,6 +44,12 @@ function columns(release: (call: Call) => void): Column<Call>[] {
     { field: 'media_path', headerName: 'Relayed by', description: definitions.mediaPath, width: 92, sortable: false, narrow: false, valueGetter: (_, row) => [row.media_path || NONE, ...row.stays].join(' ') },
     { field: 'suite', headerName: 'Encryption', description: definitions.suite, width: 120, sortable: false, narrow: false, valueGetter: (_, row) => (row.ingress_media.suite || row.egress_media.suite ? `${row.ingress_media.suite ?? NONE} / ${row.egress_media.suite ?? NONE}` : NONE) },
     { field: 'shard', headerName: 'Shard', width: 56, ...figures, narrow: false },
+    {
+      field: 'capture', headerName: '', width: 76, sortable: false, hideable: false, align: 'right', narrow: false,
+      renderCell: ({ row }) => (
+        <Button sx={{ py: 0, minWidth: 0 }} onClick={(event) => { event.stopPropagation(); capture(row); }}>Capture</Button>
+      ),
+    },
     {
       field: 'release', headerName: '', width: 76, sortable: false, hideable: false, align: 'right',
       renderCell: ({ row }) => (
@@ -73,12 +79,27 @@ function ReleaseCall({ call, onClose }: { call: Call; onClose: () => void }) {
   );
 }
 
+function CaptureCall({ call, onClose }: { call: Call; onClose: () => void }) {
+  return (
+    <Confirm
+      title="Capture this call?"
+      verb="Capture"
+      onClose={onClose}
+      onSend={() => body(api.POST('/api/v1/calls/{id}/capture', { params: { path: { id: call.id } }, body: { what: 'full' } }))}
+    >
+      {call.calling || 'anonymous'} → <b>{call.called}</b>: from here on every packet of both sides goes to a file, with the messages so far.
+      The file can be opened from the call's page (“Open capture”) and holds the voice as well; who captured it is written down.
+    </Confirm>
+  );
+}
+
 /** The screen. */
 export default function Calls() {
   const [query] = useFilters();
   const [, go] = useLocation();
   const [paused, setPaused] = useState(false);
   const [release, setRelease] = useState<Call | null>(null);
+  const [capture, setCapture] = useState<Call | null>(null);
   const carriers = useCarriers();
   const { last } = useLive();
   const filter = { originator: query.get('originator') ?? undefined, terminator: query.get('terminator') ?? undefined, state: query.get('state') ?? undefined };
@@ -90,7 +111,7 @@ export default function Calls() {
   });
   const q = query.get('q') ?? '';
   const rows = useMemo(() => (calls.data?.data ?? []).filter((call) => q === '' || fits(call, q)), [calls.data, q]);
-  const shown = useMemo(() => columns(setRelease), []);
+  const shown = useMemo(() => columns(setRelease, setCapture), []);
   const filtered = q !== '' || Object.values(filter).some(Boolean);
   return (
     <>
@@ -120,6 +141,7 @@ export default function Calls() {
         {count(rows.length)} shown, oldest first{paused ? ', paused' : ', refreshed every second'}.{' '}
         {(last?.calls ?? 0) > PAGE_ROWS && <Tooltip title="Choose a carrier or a state to see others."><span>The table holds {PAGE_ROWS} at most.</span></Tooltip>}
       </Typography>
+      {capture && <CaptureCall call={capture} onClose={() => setCapture(null)} />}
       {release && <ReleaseCall call={release} onClose={() => setRelease(null)} />}
     </>
   );

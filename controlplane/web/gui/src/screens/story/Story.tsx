@@ -154,6 +154,11 @@ function Told({ story }: { story: Whole }) {
         title={<>{call.calling || 'anonymous'} → {call.called_routed || call.called}</>}
         note={<Box sx={{ display: 'flex', gap: 1, alignItems: 'center' }}><State tone={call.answered_at ? 'success' : 'error'}>{call.answered_at ? 'answered' : `${call.sip_status || ''} not answered`}</State><When at={call.started_at} /></Box>}
       >
+        {story.capture_bytes != null && (
+          <Button component="a" href={`/api/v1/calls/${call.call}/pcap`} download variant="outlined" title="Opens in Wireshark, tshark or tcpdump; whoever opens it is written down">
+            Open capture ({count(Math.ceil(story.capture_bytes / 1024))} KiB)
+          </Button>
+        )}
         <Button component={Link} href={`/routing/simulate?${again.toString()}`} variant="outlined">Simulate again</Button>
       </Head>
       <Typography variant="body2" component="p" sx={{ mt: -0.75, mb: 1.5, color: 'text.secondary' }} data-verdict>{story.verdict}</Typography>

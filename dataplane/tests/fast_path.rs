@@ -175,6 +175,12 @@ impl Stage {
         self.caller.say(&head, body);
     }
 
+    /// What relays the call's media, and why not the kernel.
+    fn relayed_by(&mut self) -> (String, Vec<String>) {
+        let Answer::Calls(rows) = self.plane.ask(Ask::Calls { limit: 1 }) else { panic!("calls are told") };
+        (rows[0].media_path.clone(), rows[0].stays.clone())
+    }
+
     /// The caller describes its media anew; the other end agrees.
     fn describe(&mut self, direction: &str, answer: &str) {
         self.number += 1;
@@ -235,10 +241,12 @@ fn written(data: &Path, name: &str) -> Cdr {
 
 /// Talk, hold, talk, another place for media, a stranger, goodbye.
 fn a_whole_call(stage: &mut Stage, world: &World, data: &Path, name: &str) {
+    let before = stage.figures().fast_path.relayed;
     stage.call(name);
     stage.talk(3);
     stage.talk_until_below();
     stage.talk(50);
+    assert_eq!(stage.relayed_by(), ("kernel".to_owned(), Vec::new()));
 
     let stranger = world.peer("192.0.2.2:4999");
     stranger.send_to(&cables::rtp(1, 666), stage.caller.to).unwrap();
@@ -248,6 +256,7 @@ fn a_whole_call(stage: &mut Stage, world: &World, data: &Path, name: &str) {
     let above = stage.figures().fast_path.relayed;
     stage.talk(20);
     assert_eq!(stage.figures().fast_path.relayed, above, "on hold the sockets relay");
+    assert_eq!(stage.relayed_by(), ("sockets".to_owned(), vec!["hold".to_owned()]));
     stage.describe("sendrecv", "sendrecv");
     stage.talk_until_below();
     stage.talk(20);
@@ -266,6 +275,8 @@ fn a_whole_call(stage: &mut Stage, world: &World, data: &Path, name: &str) {
     assert_eq!(media.map(|media| media.bytes), sent.map(|packets| packets * 172));
     assert_eq!(media.map(|media| (media.lost, media.reordered, media.duplicates)), [(0, 0, 0); 2]);
     assert_eq!(media.map(|media| media.strangers), [1, 0], "the stranger came up and went no further");
+    let by_kernel: u64 = media.iter().map(|media| media.kernel_packets).sum();
+    assert_eq!(by_kernel, stage.figures().fast_path.relayed - before);
     assert!(media.iter().all(|media| media.mos_x100 > 400), "{media:?}");
 }
 

@@ -1,7 +1,9 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use panel::wire::{Ask, BindingRow, CallRow, Figures, MediaRow, Peers, RegistrationRow, ShardFigures, StrangerRow};
+use panel::wire::{
+    Ask, BindingRow, CallRow, FastPathFigures, Figures, MediaRow, Peers, RegistrationRow, ShardFigures, StrangerRow,
+};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
@@ -47,6 +49,12 @@ fn figures(begun: u64) -> Figures {
         uptime_s: 60,
         revision: 7,
         journal_disk_percent: 12,
+        fast_path: FastPathFigures {
+            tier: "xdp".into(),
+            interfaces: vec!["eth0 xdp".into()],
+            relayed: 77,
+            ..Default::default()
+        },
         counters: vec![("calls_begun".into(), begun), ("calls_answered".into(), begun / 2)],
         shards: (0..2)
             .map(|shard| ShardFigures { shard, calls: 5, answered: 4, revision: 7, ..ShardFigures::default() })
@@ -237,12 +245,15 @@ async fn nodes_and_metrics_tell_what_the_data_plane_counts() {
     let first = &told["data"][0];
     assert_eq!((first["data_plane_up"].as_bool(), first["database_up"].as_bool()), (Some(true), Some(true)));
     assert_eq!(first["shards"].as_array().unwrap().len(), 2);
+    assert_eq!(first["fast_path"], json!({ "tier": "xdp", "why": "", "interfaces": ["eth0 xdp"], "relayed": 77 }));
     let metrics = node.send("GET", "/metrics", &[], b"").await;
     for line in [
         "tandem_data_plane_up 1",
         "tandem_calls_active{shard=\"1\"} 5",
         "tandem_calls_begun_total 100",
         "tandem_cdr_backlog 3",
+        "tandem_fastpath_interface{interface=\"eth0\",tier=\"xdp\"} 1",
+        "tandem_fastpath_packets_total{what=\"relayed\"} 77",
         "tandem_stage_seconds_bucket{stage=\"route\",le=\"0.000005\"} 9995",
         "tandem_stage_seconds_count{stage=\"route\"} 10000",
     ] {

@@ -5,8 +5,7 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -17,6 +16,7 @@ use crate::arrivals::Arrivals;
 use crate::draw;
 use crate::html::{self, Tried};
 use crate::load::{Load, Pace};
+use crate::pacer::Reins;
 use crate::report::{self, Summary};
 use crate::run::watch_signals;
 
@@ -118,17 +118,17 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         eprintln!("tandem-loadtest: {flaw}");
         return Ok(ExitCode::from(2));
     }
-    let stop = Arc::new(AtomicBool::new(false));
-    watch_signals(&stop, false);
+    let reins = Reins::default();
+    watch_signals(&reins.stop, false);
     let seed = arguments.load.drawn_seed();
     let mut try_rate = |phase, cps, nth: usize| {
         let span = if phase == Phase::Soak { arguments.soak.unwrap_or(arguments.hold * 6) } else { arguments.hold };
         // Each trial has Call-IDs of its own: a switch may remember those of the trial before.
         let load = arguments.load.seeded(seed.wrapping_add(nth as u64));
         let plan = load.plan(&Pace { arrivals: arguments.arrivals.clone(), cps, span }).map_err(anyhow::Error::msg)?;
-        let trial = judge(phase, cps, arguments.rfc7502, &load.play(plan, None, &stop, &mut |_| {})?.summary);
+        let trial = judge(phase, cps, arguments.rfc7502, &load.play(plan, None, &reins, &mut |_| {})?.summary);
         eprintln!("{}", row(&trial));
-        Ok((!stop.load(Relaxed)).then_some(trial))
+        Ok((!reins.stop.load(Relaxed)).then_some(trial))
     };
     let found = search(arguments, &mut try_rate)?;
     if let Some(path) = &arguments.summary {

@@ -47,7 +47,7 @@ impl Heat {
 }
 
 /// The step of a latency in nanoseconds.
-fn step(latency: u64) -> usize {
+pub fn step(latency: u64) -> usize {
     let decades = (latency.max(1) as f64 / 1e4).log10();
     (decades * 4.0).clamp(0.0, (STEPS - 1) as f64) as usize
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
@@ -13,10 +13,11 @@ use clap::Args;
 
 use crate::arrivals::{Arrivals, schedule};
 use crate::cast::{self, Destinations, Originator, Terminator};
-use crate::clock::{Clock, MS, SECOND};
+use crate::clock::{MS, SECOND};
 use crate::draw::{self, Spread};
-use crate::heat::Heat;
+use crate::heat::{self, Heat, STEPS};
 use crate::ladder::Samples;
+use crate::pacer::Reins;
 use crate::plan::Plan;
 use crate::report::{self, Level, Summary};
 use crate::tally::{Board, CallLine, Codes, Counters, Counts, Latencies};
@@ -133,6 +134,8 @@ pub struct Progress {
     pub calls: u64,
     /// Calls placed in the last second.
     pub cps: u64,
+    /// From INVITE to ringing: 99 of 100 calls that rang in the last second were below this, coarsely.
+    pub ringing_p99_ms: f64,
     /// Everything counted.
     pub counts: Counts,
 }
@@ -197,15 +200,13 @@ impl Load {
         &self,
         plan: Plan,
         lines: Option<Sender<CallLine>>,
-        stop: &Arc<AtomicBool>,
+        reins: &Reins,
         watch: &mut dyn FnMut(Option<&Progress>),
     ) -> Result<Outcome> {
-        let clock = Clock::start();
         let plan = Arc::new(plan);
         let run = Run {
-            clock,
             board: Arc::new(Board::new(plan.due.len(), usize::from(self.threads))),
-            stop: stop.clone(),
+            reins: reins.clone(),
             lines,
             target: self.target,
             drain: self.drain,
@@ -226,12 +227,14 @@ impl Load {
             openings.recv().context("a worker panicked")?.context("cannot open the sockets of the run")?;
         }
         watch(None);
-        let base = clock.now() + 20 * MS;
+        let base = reins.clock.now() + 20 * MS;
+        reins.begin(base);
         starts.iter().try_for_each(|start| start.send(base)).context("a worker is gone")?;
         while !threads.iter().all(|thread| thread.is_finished()) {
             watch(Some(&progress(&run, base, || threads.iter().all(|thread| thread.is_finished()))));
         }
-        let placing_ns = clock.now().saturating_sub(base).min(run.plan.span.as_nanos() as u64);
+        let placing_ns =
+            reins.clock.now().min(reins.segment().clock(run.plan.span.as_nanos() as u64)).saturating_sub(base);
         let mut harvests = Vec::new();
         for thread in threads {
             harvests.push(thread.join().map_err(|_| anyhow!("a worker panicked"))?.context("a worker failed")?);
@@ -273,6 +276,7 @@ impl Load {
             lateness: report::lateness(&latencies.lateness),
             valid: invalid.is_empty(),
             invalid,
+            paced_by_hand: run.reins.changes(),
             reconciled: None,
             faults: report::faults(&counts, callees_left),
             breaches: levels.iter().filter_map(|level| level.breach.clone()).collect(),
@@ -307,19 +311,44 @@ fn work(
 /// Waits a second, or until the load is over, and says how it goes.
 fn progress(run: &Run, base: u64, over: impl Fn() -> bool) -> Progress {
     let before = Counters::read(&run.board.counters).placed;
-    let began = run.clock.now();
-    while run.clock.now() < began + SECOND && !over() {
+    let (rang, clock) = (rang(run), run.reins.clock);
+    let began = clock.now();
+    while clock.now() < began + SECOND && !over() {
         thread::sleep(Duration::from_millis(20));
     }
     let counts = Counters::read(&run.board.counters);
-    let elapsed = run.clock.now().saturating_sub(base);
+    let elapsed = clock.now().saturating_sub(base);
+    let planned = run.reins.segment().plan(clock.now());
     Progress {
         elapsed_s: elapsed as f64 / SECOND as f64,
-        due: run.plan.due.partition_point(|due| *due <= elapsed) as u64,
+        due: run.plan.due.partition_point(|due| *due <= planned) as u64,
         calls: run.board.calls.load(Relaxed),
         cps: counts.placed - before,
+        ringing_p99_ms: p99_ms(&rang, &self::rang(run)),
         counts,
     }
+}
+
+/// Calls that rang so far, by step.
+fn rang(run: &Run) -> [u64; STEPS] {
+    std::array::from_fn(|step| run.board.ringing.iter().map(|steps| steps[step].load(Relaxed)).sum())
+}
+
+/// The upper end of the step below which 99 of 100 calls rang between two looks; 0 if none did.
+fn p99_ms(before: &[u64; STEPS], after: &[u64; STEPS]) -> f64 {
+    let rows: Vec<u64> = after.iter().zip(before).map(|(after, before)| after - before).collect();
+    let mut above = rows.iter().sum::<u64>();
+    let allowed = above / 100;
+    if above == 0 {
+        return 0.0;
+    }
+    for (step, count) in rows.iter().enumerate() {
+        above -= count;
+        if above <= allowed {
+            return heat::from_ms(step + 1);
+        }
+    }
+    heat::from_ms(STEPS)
 }
 
 fn machine() -> String {

@@ -1,8 +1,7 @@
 //! `tandem-loadtest overload`: half to five times what a switch is said to carry. What it answers must not fall when more is asked of it.
 
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -11,6 +10,7 @@ use clap::Args;
 use crate::arrivals::Arrivals;
 use crate::draw;
 use crate::load::{Load, Pace};
+use crate::pacer::Reins;
 use crate::report::Summary;
 use crate::run::watch_signals;
 
@@ -50,8 +50,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         eprintln!("tandem-loadtest: {flaw}");
         return Ok(ExitCode::from(2));
     }
-    let stop = Arc::new(AtomicBool::new(false));
-    watch_signals(&stop, false);
+    let reins = Reins::default();
+    watch_signals(&reins.stop, false);
     let seed = arguments.load.drawn_seed();
     let mut steps = Vec::new();
     println!(
@@ -62,8 +62,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         let load = arguments.load.seeded(seed.wrapping_add(nth as u64));
         let pace = Pace { arrivals: Arrivals::Poisson, cps: arguments.capacity * factor, span: arguments.hold };
         let plan = load.plan(&pace).map_err(anyhow::Error::msg)?;
-        let summary = load.play(plan, None, &stop, &mut |_| {})?.summary;
-        if stop.load(Relaxed) {
+        let summary = load.play(plan, None, &reins, &mut |_| {})?.summary;
+        if reins.stop.load(Relaxed) {
             break;
         }
         let step = step(factor, &summary);

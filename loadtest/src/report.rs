@@ -86,6 +86,8 @@ pub struct Summary {
     pub lateness: Vec<Late>,
     /// The generator itself kept up: no call skipped, few late.
     pub valid: bool,
+    /// How often the rate was changed by hand: the plan was then placed at other moments than it says.
+    pub paced_by_hand: u64,
     /// Why not, in sentences.
     pub invalid: Vec<String>,
     /// What the switch's own books say, if they were asked.

@@ -17,8 +17,10 @@ use crate::arrivals::Arrivals;
 use crate::draw;
 use crate::load::{Load, Outcome, Pace, Progress};
 
+use crate::pacer::Reins;
 use crate::reconcile::{self, Api};
 use crate::report::{Line, Summary};
+use crate::screen::Screen;
 use crate::tally::CallLine;
 use crate::told;
 use crate::{hlog, html, junit};
@@ -38,6 +40,9 @@ pub struct Arguments {
     /// How long calls are placed; 30s, or to the end of a trace.
     #[arg(long = "for", value_parser = draw::span, value_name = "SPAN")]
     span: Option<Duration>,
+    /// Shows the run on the whole terminal, with SIPp's keys: + - one call a second more or less, * / ten, p pauses, q ends it in order.
+    #[arg(long, conflicts_with = "live_json")]
+    screen: bool,
     /// One line of JSON a second on standard output, the summary last.
     #[arg(long)]
     live_json: bool,
@@ -93,14 +98,22 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let wanted = arguments.calls_out.is_some() || books.is_some();
     let writer = wanted.then(|| call_writer(arguments.calls_out.as_deref(), books.is_some())).transpose()?;
     let (lines, writer) = writer.unzip();
-    let stop = Arc::new(AtomicBool::new(false));
-    watch_signals(&stop, arguments.until_stdin_closes);
+    let reins = Reins::default();
+    watch_signals(&reins.stop, arguments.until_stdin_closes);
     let planned = plan.due.len() as u64;
     let (began, mut timeline) = (SystemTime::now(), Vec::new());
-    let mut outcome = arguments.load.play(plan, lines, &stop, &mut |progress| {
-        show(arguments, planned, progress);
+    let screen = arguments.screen.then(|| Screen::open(&reins, planned, arguments.cps)).transpose();
+    let mut screen = screen.context("--screen needs a terminal")?;
+    let mut outcome = arguments.load.play(plan, lines, &reins, &mut |progress| {
         timeline.extend(progress.cloned());
+        match (&mut screen, progress) {
+            // A terminal that went away ends the run by its own means.
+            (Some(screen), Some(progress)) => drop(screen.show(progress)),
+            (Some(_), None) => {}
+            (None, _) => show(arguments, planned, progress),
+        }
     })?;
+    drop(screen);
     // The writer ends when the last sender is gone.
     let lines = writer.map(|writer| writer.join().map_err(|_| anyhow::anyhow!("the writer of calls panicked"))?);
     let lines = lines.transpose()?.unwrap_or_default();
@@ -180,7 +193,7 @@ pub fn watch_signals(stop: &Arc<AtomicBool>, stdin: bool) {
 
 fn show(arguments: &Arguments, planned: u64, progress: Option<&Progress>) {
     let Some(progress) = progress else { return tell(arguments, &Line::Ready { planned }, "") };
-    let Progress { elapsed_s, due, calls, cps, ref counts } = *progress;
+    let Progress { elapsed_s, due, calls, cps, ref counts, .. } = *progress;
     let text = told::live_text(elapsed_s, due, calls, cps, counts);
     tell(arguments, &Line::Live { elapsed_s, due, calls, cps, counts }, &text);
 }

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use crate::heat::STEPS;
+
 macro_rules! counters {
     ($($(#[$meta:meta])* $name:ident,)*) => {
         /// Counters of one worker, on cache lines of their own.
@@ -98,6 +100,8 @@ impl Counters {
 /// What both ends of a call know of each other, by the call's place in the plan.
 #[derive(Debug)]
 pub struct Board {
+    /// Calls by their step from INVITE to ringing (see `heat`), by worker.
+    pub ringing: Box<[[AtomicU64; STEPS]]>,
     /// Counters by worker.
     pub counters: Box<[Counters]>,
     /// Calls of either end that have not ended.
@@ -113,6 +117,7 @@ impl Board {
     /// For this many planned calls and workers.
     pub fn new(planned: usize, workers: usize) -> Board {
         Board {
+            ringing: (0..workers).map(|_| std::array::from_fn(|_| AtomicU64::new(0))).collect(),
             counters: (0..workers).map(|_| Counters::default()).collect(),
             active: AtomicU64::new(0),
             calls: AtomicU64::new(0),

@@ -65,6 +65,9 @@ pub fn summary_text(summary: &Summary) -> String {
     if !summary.valid {
         tell_lateness(&mut text, summary);
     }
+    if summary.paced_by_hand > 0 {
+        let _ = writeln!(text, "the rate was changed by hand {} times", summary.paced_by_hand);
+    }
     for fault in &summary.faults {
         let _ = writeln!(text, "FAULT: {fault}");
     }

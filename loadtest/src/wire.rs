@@ -12,7 +12,7 @@ use uring::socket::Options;
 use uring::{Class, Doorbell, Event, Ring, Settings, SocketId, UdpSocket};
 
 use crate::clock::{Clock, MS};
-use crate::heat::Heat;
+use crate::heat::{self, Heat};
 use crate::ladder::Samples;
 use crate::plan::Plan;
 use crate::tally::{Board, CallLine, Codes, Counters, Latencies};
@@ -170,6 +170,12 @@ impl Wire {
     /// This worker's counters.
     pub fn counters(&self) -> &Counters {
         &self.board.counters[self.number]
+    }
+
+    /// A call that was due then rang so long after that.
+    pub fn note_ringing(&mut self, due: u64, latency: u64) {
+        self.ringing.record(due.saturating_sub(self.base), latency);
+        Counters::one(&self.board.ringing[self.number][heat::step(latency)]);
     }
 
     /// Opens a SIP socket and returns its index.

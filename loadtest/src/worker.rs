@@ -3,15 +3,16 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use crate::callee::{Callees, Came};
 use crate::caller::Callers;
-use crate::clock::{Clock, MS, SECOND};
+use crate::clock::{MS, SECOND};
 use crate::heat::Heat;
 use crate::ladder::Samples;
+use crate::pacer::{Reins, Segment};
 use crate::plan::Plan;
 use crate::tally::{Board, CallLine, Codes, Counters, Latencies};
 use crate::wire::{Heard, Who, Whose, Wire};
@@ -25,14 +26,12 @@ const BATCH: usize = 256;
 /// What every worker of a run needs.
 #[derive(Clone)]
 pub struct Run {
-    /// The clock.
-    pub clock: Clock,
     /// What is to happen.
     pub plan: Arc<Plan>,
     /// What both ends know.
     pub board: Arc<Board>,
-    /// Someone wants the run to end.
-    pub stop: Arc<AtomicBool>,
+    /// The hand on the run.
+    pub reins: Reins,
     /// Finished calls.
     pub lines: Option<Sender<CallLine>>,
     /// Where INVITEs go.
@@ -77,6 +76,9 @@ pub struct Worker {
     freezes: Vec<Freeze>,
     /// When the first call may be due, on the clock.
     base: u64,
+    /// How the plan's time runs, as it was after so many changes.
+    segment: Segment,
+    changes: u64,
     next: usize,
     buffer: Box<[u8]>,
 }
@@ -92,7 +94,7 @@ impl Worker {
     /// Opens the sockets of the worker with this number. It must play on the thread that opened it.
     pub fn open(run: Run, number: usize) -> io::Result<Worker> {
         let (plan, board) = (run.plan.clone(), run.board.clone());
-        let mut wire = Wire::new(run.clock, plan, board, run.lines.clone(), run.target, number)?;
+        let mut wire = Wire::new(run.reins.clock, plan, board, run.lines.clone(), run.target, number)?;
         let (mut terminator_of, mut originators, mut freezes) = (Vec::new(), Vec::new(), Vec::new());
         for from in &run.plan.originators {
             originators.push(wire.listen(SocketAddr::new(from.from, 0))?);
@@ -107,7 +109,10 @@ impl Worker {
                 terminator_of.push(Some(index));
             }
         }
+        let segment = run.reins.segment();
         Ok(Worker {
+            segment,
+            changes: 0,
             run,
             wire,
             callers: Callers::default(),
@@ -124,11 +129,15 @@ impl Worker {
     /// Plays until every call has ended. The first call may be due at `base`.
     pub fn play(mut self, base: u64) -> io::Result<Harvest> {
         (self.base, self.wire.base) = (base, base);
-        let end = base + self.run.plan.span.as_nanos() as u64;
+        let span = self.run.plan.span.as_nanos() as u64;
+        self.segment = self.run.reins.segment();
         let mut give_up = None;
         loop {
             let now = self.wire.clock.now();
-            if give_up.is_none() && (now >= end || self.run.stop.load(Relaxed)) {
+            if self.changes != self.run.reins.changes() {
+                (self.changes, self.segment) = (self.run.reins.changes(), self.run.reins.segment());
+            }
+            if give_up.is_none() && (now >= self.segment.clock(span) || self.run.reins.stop.load(Relaxed)) {
                 give_up = Some(now + self.run.drain.as_nanos() as u64);
                 self.callers.stop(&mut self.wire);
             }
@@ -164,7 +173,7 @@ impl Worker {
 
     fn place_due(&mut self, now: u64) {
         for _ in 0..BATCH {
-            let Some(due) = self.run.plan.due.get(self.next).map(|due| due + self.base) else { return };
+            let Some(due) = self.run.plan.due.get(self.next).map(|due| self.segment.clock(*due)) else { return };
             if due > now {
                 return;
             }
@@ -208,7 +217,7 @@ impl Worker {
             moment = moment.min(due);
         }
         match self.run.plan.due.get(self.next) {
-            Some(due) if placing => moment.min(due + self.base),
+            Some(due) if placing => moment.min(self.segment.clock(*due)),
             _ => moment,
         }
     }
@@ -246,6 +255,7 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use std::net::UdpSocket;
+    use std::sync::{Mutex, PoisonError};
 
     use clap::Parser;
 
@@ -258,13 +268,41 @@ mod tests {
         load: Load,
     }
 
+    /// One run at a time, since one of them counts allocations.
+    static ALONE: Mutex<()> = Mutex::new(());
+
+    fn load(more: &[&str]) -> Load {
+        let free = UdpSocket::bind("127.0.7.3:0").and_then(|socket| socket.local_addr()).expect("an address");
+        let who = format!("at={free},ring=2ms,answer=uniform:2ms-5ms,busy=10%");
+        let target = free.to_string();
+        let words = ["load", "--target", &target, "--terminator", &who, "--media", "0%", "--talk", "10ms"];
+        Program::parse_from(words.iter().chain(more)).load
+    }
+
+    #[test]
+    fn a_run_that_is_paused_and_hastened_by_hand_places_its_whole_plan() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let load = load(&["--threads", "2"]);
+        let pace = Pace { arrivals: crate::arrivals::Arrivals::Constant, cps: 20.0, span: Duration::from_secs(10) };
+        let (plan, reins) = (load.plan(&pace).expect("a plan"), Reins::default());
+        let mut speeds = [0.0, 20.0].into_iter();
+        let mut stood = Vec::new();
+        let mut watch = |progress: Option<&Progress>| {
+            let Some(progress) = progress else { return };
+            stood.push(progress.counts.placed);
+            speeds.next().into_iter().for_each(|speed| reins.pace(speed));
+        };
+        let summary = load.play(plan, None, &reins, &mut watch).expect("a run").summary;
+        assert_eq!((summary.counts.placed, summary.planned, summary.paced_by_hand), (200, 200, 2));
+        // While it stood, no more than a turn of each worker was placed.
+        assert!(stood[1] <= stood[0] + 2 && stood[0] < 100, "{stood:?}");
+    }
+
     /// Allocations of the whole process, the test's own and that of tests beside it included: a few a second are not ours.
     #[test]
     fn calls_in_a_steady_state_ask_for_no_memory() {
-        let free = UdpSocket::bind("127.0.7.3:0").and_then(|socket| socket.local_addr()).expect("an address");
-        let who = format!("at={free},ring=2ms,answer=uniform:2ms-5ms,busy=10%");
-        let words = ["load", "--target", &free.to_string(), "--terminator", &who, "--media", "0%", "--talk", "10ms"];
-        let load = Program::parse_from(words).load;
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let load = load(&[]);
         let pace = Pace { arrivals: crate::arrivals::Arrivals::Constant, cps: 400.0, span: Duration::from_secs(4) };
         let plan = load.plan(&pace).expect("a plan");
         let mut seen: Vec<(u64, usize)> = Vec::with_capacity(64);
@@ -272,7 +310,7 @@ mod tests {
             let placed = progress.map_or(0, |progress| progress.counts.placed);
             seen.push((placed, stats_alloc::INSTRUMENTED_SYSTEM.stats().allocations));
         };
-        let outcome = load.play(plan, None, &Arc::new(AtomicBool::new(false)), &mut watch).expect("a run");
+        let outcome = load.play(plan, None, &Reins::default(), &mut watch).expect("a run");
         let summary = outcome.summary;
         assert!(summary.counts.completed > 1_000, "{summary:?}");
         let (before, after) = (seen[2], seen[3]);

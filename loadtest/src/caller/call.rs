@@ -196,7 +196,7 @@ impl Caller {
         if message.status > 100 && self.ringing == 0 {
             self.ringing = now;
             wire.latencies.ringing.saturating_record(now - self.sent);
-            wire.ringing.record(self.due.saturating_sub(wire.base), now.saturating_sub(self.due));
+            wire.note_ringing(self.due, now.saturating_sub(self.due));
             wire.latencies.ringing_planned.saturating_record(now.saturating_sub(self.due));
         }
         // Early media goes both ways, as a phone would have it.

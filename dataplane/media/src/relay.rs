@@ -153,6 +153,12 @@ impl Relay {
         }
     }
 
+    /// Says which life of the program this is, from 1, before the first stream opens: pairs that an earlier life may have used a moment
+    /// ago are left alone for [`crate::QUARANTINE_MS`].
+    pub fn begin_life(&mut self, boot: u32) {
+        self.ports.begin_life(boot);
+    }
+
     /// Takes a random free pair; none when all are in use or rest after use.
     pub fn open(&mut self, now: Instant) -> Option<Pair> {
         let pair = self.ports.take(now)?;

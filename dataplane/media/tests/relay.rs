@@ -216,6 +216,30 @@ fn every_pair_is_even_is_given_once_and_rests_after_use() {
     assert_eq!(relay.open(at(10 + QUARANTINE_MS)).unwrap().rtp_port, pairs[4].rtp_port);
 }
 
+/// Pairs that a life has while it uses so many of a hundred, at its first moment and after the quarantine.
+fn life(boot: u32, used: usize) -> [BTreeSet<u16>; 2] {
+    let mut relay = Relay::new(20_000, 20_199, u64::from(boot));
+    relay.begin_life(boot);
+    let mut draw = |ms, most| -> BTreeSet<u16> {
+        std::iter::from_fn(|| relay.open(at(ms))).take(most).map(|pair| pair.rtp_port).collect()
+    };
+    let first = draw(0, used);
+    let later = draw(QUARANTINE_MS, used - first.len());
+    [first.clone(), &first | &later]
+}
+
+#[test]
+fn a_life_leaves_alone_what_an_earlier_one_may_have_used_until_that_has_rested() {
+    for boot in 1..9 {
+        let [_, before] = life(boot, 75);
+        let [first, all] = life(boot + 1, 100);
+        assert_eq!((before.len(), first.len(), all.len()), (75, 25, 100), "boot {boot}");
+        assert!(before.is_disjoint(&first), "boot {boot}");
+    }
+    let [first, _] = life(1, 100);
+    assert_eq!(first.len(), 100, "the first life follows nobody");
+}
+
 #[test]
 fn the_same_seed_gives_the_same_ports() {
     let drawn = |seed| {

@@ -236,6 +236,7 @@ impl Shard {
             shard_mark: steer::mark(config.shard),
         };
         let mut relay = Relay::new(config.port_low, config.port_high, random.bits());
+        relay.begin_life(config.boot);
         for listener in &config.listeners {
             relay.exclude(listener.address.port());
         }

@@ -24,7 +24,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-pub use node::plain_config;
+pub use node::{Ticks, plain_config};
 pub use story::{Story, Weather};
 use world::World;
 
@@ -59,6 +59,11 @@ pub fn run_in(seed: u64, weather: Weather, tell: &mut dyn FnMut(u64, &str)) -> R
 /// late, ways are cut on one side or both, the database is lost and its replica takes over.
 pub fn run_torn(seed: u64, tell: &mut dyn FnMut(u64, &str)) -> Result<Outcome, String> {
     play(Story::torn(seed), tell)
+}
+
+/// Runs a seed in which calls contest the last money of one grant as the node is killed.
+pub fn run_contested(seed: u64, tell: &mut dyn FnMut(u64, &str)) -> Result<Outcome, String> {
+    play(Story::contested(seed), tell)
 }
 
 /// Runs a story.

@@ -9,6 +9,7 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use cdr::Record;
 use cdr::recover::{Books, Crash};
+use media::QUARANTINE_MS;
 use panel::wire::Want;
 use shard::book::grant_text;
 use shard::{Config, Listener, Loaded, Shard, Transport};
@@ -18,9 +19,12 @@ use crate::chance::Chance;
 use crate::prices;
 use crate::story::{SECOND, Story};
 
+const MILLION: u128 = 1_000_000;
 /// Media ports of each shard.
 const PORTS: u16 = 400;
 const PORT_LOW: u16 = 20_000;
+/// How long a port must rest, in microseconds: the quarantine by the fastest clock.
+const REST: u64 = QUARANTINE_MS * 999;
 /// 2023-11-14, so that wall times look like wall times.
 const WALL: i64 = 1_700_000_000_000_000;
 /// Bytes of a simulated media packet: an RTP header, the call's index, the side.
@@ -63,24 +67,53 @@ pub struct Node {
     number: usize,
     strict: bool,
     ports: BTreeMap<u16, ShardId>,
+    /// When each port was closed last, by a call's end or by the process's.
+    used: BTreeMap<u16, u64>,
     count: u16,
     seed: u64,
+    /// How its clocks run.
+    pub ticks: Ticks,
+}
+
+/// A clock that starts with its process and runs a little faster or slower than the world's.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ticks {
     started: u64,
+    /// Millionths.
+    drift: i64,
+}
+
+impl Ticks {
+    /// What it shows, in microseconds.
+    pub fn at(self, world: u64) -> u64 {
+        (u128::from(world - self.started) * self.rate() / MILLION) as u64
+    }
+
+    /// The first moment at which it shows this.
+    fn world(self, ticks: u64) -> u64 {
+        (u128::from(ticks) * MILLION).div_ceil(self.rate()) as u64 + self.started
+    }
+
+    fn rate(self) -> u128 {
+        MILLION.saturating_add_signed(i128::from(self.drift))
+    }
 }
 
 impl Node {
     /// A node that has not started yet.
     pub fn new(story: &Story, number: usize, loaded: Loaded) -> Node {
-        let (shards, ports) = (Vec::new(), BTreeMap::new());
+        let (shards, ports, used) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
         let (count, seed) = (story.shards, story.seed ^ (number as u64) << 48);
         let strict = story.strife.strict;
-        Node { shards, boot: 0, loaded, number, strict, ports, count, seed, started: 0 }
+        let ticks = Ticks { started: 0, drift: story.strife.drift[number] };
+        Node { shards, boot: 0, loaded, number, strict, ports, used, count, seed, ticks }
     }
 
     /// Both clocks. The monotonic one starts anew with each boot, as on another machine.
     pub fn clock(&self, now: u64) -> Clock {
-        let monotonic = now - self.started + u64::from(self.boot) * 7 * SECOND;
-        Clock { now: Instant::from_micros(monotonic), wall: WallTime::from_micros(WALL) + now }
+        let monotonic = self.ticks.at(now) + u64::from(self.boot) * 7 * SECOND;
+        let wall = Ticks { started: 0, ..self.ticks }.at(now);
+        Clock { now: Instant::from_micros(monotonic), wall: WallTime::from_micros(WALL) + wall }
     }
 
     /// The earliest deadline of a shard, on the world's clock.
@@ -88,23 +121,23 @@ impl Node {
         let each = self.shards.iter().enumerate();
         let due = each.filter_map(|(index, shard)| {
             let due = shard.deadline()?.micros();
-            let world = due.saturating_sub(u64::from(self.boot) * 7 * SECOND) + self.started;
+            let world = self.ticks.world(due.saturating_sub(u64::from(self.boot) * 7 * SECOND));
             Some((world, ShardId(index as u16)))
         });
         due.min()
     }
 
     /// The process is gone, and its ports with it.
-    pub fn kill(&mut self) {
+    pub fn kill(&mut self, now: u64) {
         self.shards.clear();
-        self.ports.clear();
+        self.used.extend(core::mem::take(&mut self.ports).into_keys().map(|port| (port, now)));
     }
 
     /// The process starts: reads the journal, bills what was cut, and makes new shards. Returns what it writes first and what it asks
     /// of the ledger.
     pub fn restart(&mut self, now: u64, records: &[Record]) -> (Vec<Record>, Vec<Want>) {
         self.boot += 1;
-        self.started = now;
+        self.ticks.started = now;
         let books = replay(records, self.strict);
         let open = books.grants.iter().map(|open| (open.grant, open.account, open.amount, open.used));
         let open: Vec<Carried> = open.collect();
@@ -132,7 +165,10 @@ impl Node {
     }
 
     /// A shard opened a port: it must be its own and not open yet.
-    pub fn open_port(&mut self, shard: ShardId, port: u16, faults: &mut Vec<String>) {
+    pub fn open_port(&mut self, now: u64, shard: ShardId, port: u16, faults: &mut Vec<String>) {
+        if self.used.get(&port).is_some_and(|used| now - used < REST) {
+            faults.push(format!("shard {shard} opened port {port}, to which an earlier call's packets may still come"));
+        }
         let low = PORT_LOW + shard.0 * PORTS;
         if !(low..low + PORTS).contains(&port) || self.ports.insert(port, shard).is_some() {
             faults.push(format!("shard {shard} opened port {port}, which is not its own or open already"));
@@ -140,7 +176,8 @@ impl Node {
     }
 
     /// A shard closed a port.
-    pub fn close_port(&mut self, port: u16, faults: &mut Vec<String>) {
+    pub fn close_port(&mut self, now: u64, port: u16, faults: &mut Vec<String>) {
+        self.used.insert(port, now);
         if self.ports.remove(&port).is_none() {
             faults.push(format!("port {port} was closed and had not been open"));
         }

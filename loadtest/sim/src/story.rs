@@ -10,12 +10,18 @@ use crate::chance::Chance;
 pub const MS: u64 = 1_000;
 /// Microseconds in a second.
 pub const SECOND: u64 = 1_000_000;
+/// Nodes of a cluster at most.
+pub const NODES_MAX: usize = 3;
+/// A clock that is off by more is broken: quartz is off by a tenth of this. In millionths.
+const DRIFT_MAX: u64 = 1_000;
 /// Carriers that take calls.
 pub const TERMINATORS: usize = 3;
 /// Carriers that send calls.
 pub const ORIGINATORS: usize = 3;
 /// More nano-units than any story spends.
 pub const PLENTY: i64 = 1_000_000_000_000;
+/// Nano-units, by the first revision.
+const A_SECOND_OF_447: i64 = 205_761;
 /// Answered calls are released by the switch after this, if nobody else does: the trunks' setting in every story.
 pub const TALK_MAX_S: u32 = 60;
 
@@ -90,6 +96,8 @@ pub enum Crash {
     OnRelease(u64),
     /// Just as its so-manieth journal record is handed over, before anything of that moment is safe.
     OnRecord(u64),
+    /// Just as the so-manieth reserve of a running call is handed to the journal.
+    OnPaid(u64),
     /// Just as the so-manieth end of a grant is handed to the journal.
     OnClose(u64),
     /// Just as its so-manieth message for the ledger leaves, which comes there after the next life's first.
@@ -146,6 +154,8 @@ pub enum TroubleKind {
     Deaf,
     /// Neither hears the other.
     Apart,
+    /// Its disk takes nothing, of which the node hears a second later.
+    Full,
 }
 
 /// What goes wrong between nodes and the ledger, in thousandths and microseconds.
@@ -169,6 +179,8 @@ pub struct Strife {
     pub payment: Option<(u64, usize, i64)>,
     /// A crash is billed to the end of paid time.
     pub strict: bool,
+    /// How much faster each node's clocks run than the world's, in millionths.
+    pub drift: [i64; NODES_MAX],
 }
 
 /// All of a run.
@@ -262,12 +274,41 @@ impl Story {
             late_max: [20 * MS, 2 * SECOND, 40 * SECOND][chance.below(3) as usize],
             payment: paid.map(|(at, who)| (at, who, chance.between(1_000_000, 100_000_000) as i64)),
             strict: chance.happens(500),
+            drift: [0; NODES_MAX],
         };
         let weather = Weather { lost: plain.weather.lost.min(10), ..plain.weather };
         let funds = [0; ORIGINATORS].map(|_: i64| scarce(&mut chance));
         let crash = if chance.happens(500) { Some(cue(&mut chance)) } else { plain.crash };
         let owed = [0; TERMINATORS].map(|_: i64| if chance.happens(500) { PLENTY } else { scarce(&mut chance) });
-        Story { nodes, funds, owed, strife, weather, crash, ..plain }
+        let drifts = chance.happens(500);
+        let drift = strife.drift.map(|_| if drifts { drift(&mut chance) } else { 0 });
+        Story { nodes, funds, owed, strife: Strife { drift, ..strife }, weather, crash, ..plain }
+    }
+
+    /// One call holds what there was, another what was paid in later. The second one wants more while the ledger is silent, and gets what
+    /// the first one frees in the very moment in which that ends. There the node is killed, perhaps with the record of one shard safe and
+    /// not that of the other.
+    pub fn contested(seed: u64) -> Story {
+        let mut chance = Chance::new(seed ^ 0x05_70);
+        // The second call has six seconds, and asks for more five seconds before their end; it waits for a second.
+        let ends = [1_200 * MS + chance.below(700 * MS), 4 * SECOND, 9 * SECOND];
+        // One in between would be the first one's neighbour on its shard.
+        let begins = [0, 20 * SECOND, 100 * MS];
+        let call = |index: usize| CallStory {
+            at: begins[index],
+            originator: 0,
+            calling: format!("1646{index:08}"),
+            called: format!("447{index:08}"),
+            caller: CallerManner::Releases(ends[index]),
+            callees: [CalleeManner::Answers { ring: 0, answer: 0, talks: None }; TERMINATORS],
+        };
+        let mut funds = [0; ORIGINATORS];
+        funds[0] = 32 * A_SECOND_OF_447;
+        let silent = Trouble { node: 0, from: SECOND, till: 10 * SECOND, kind: TroubleKind::Apart };
+        let payment = Some((50 * MS, 0, 7 * A_SECOND_OF_447 + A_SECOND_OF_447 / 4));
+        let strife = Strife { troubles: alloc::vec![silent], payment, strict: true, ..Strife::default() };
+        let (calls, crash) = ((0..3).map(call).collect(), Some(Crash::OnPaid(1)));
+        Story { seed, shards: 2, calls, funds, crash, away: 80 * MS, strife, ..crate::fault::plain() }
     }
 
     /// The call that a number belongs to.
@@ -296,16 +337,22 @@ fn cue(chance: &mut Chance) -> Crash {
 
 fn trouble(chance: &mut Chance, nodes: usize, span: u64) -> Trouble {
     let from = chance.below(span);
-    let kind = match chance.below(6) {
+    let kind = match chance.below(7) {
         0 | 1 => TroubleKind::Dead,
         2 => TroubleKind::Still,
         3 => TroubleKind::Unheard,
         4 => TroubleKind::Deaf,
+        5 => TroubleKind::Full,
         _ => TroubleKind::Apart,
     };
     let longest = if kind == TroubleKind::Still { 4 * SECOND } else { 20 * SECOND };
     let till = from + chance.between(50 * MS, longest);
     Trouble { node: chance.below(nodes as u64) as usize, from, till, kind }
+}
+
+/// Either way.
+fn drift(chance: &mut Chance) -> i64 {
+    chance.below(2 * DRIFT_MAX + 1) as i64 - DRIFT_MAX as i64
 }
 
 /// Enough for a few calls, as a rule.

@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use cdr::{Cdr, Record, Start};
 use units::{AccountId, CallId};
 
+use crate::node::Ticks;
 use crate::prices::{self, Line};
 use crate::story::MS;
 
@@ -21,7 +22,7 @@ struct Running {
     line: Option<Line>,
     ingress_call_id: String,
     node: usize,
-    /// When its answer left for the caller.
+    /// When its answer left for the caller, by its node's clock.
     answered: Option<u64>,
     /// Its node stood still for a while: it delivered nothing then, so that its own record must be believed.
     stood_still: bool,
@@ -63,6 +64,8 @@ pub struct Sums {
     accounts: BTreeMap<AccountId, Sum>,
     running: BTreeMap<(CallId, AccountId), Running>,
     ended: BTreeMap<(CallId, AccountId), Ended>,
+    /// How each node's clock runs.
+    clocks: BTreeMap<usize, Ticks>,
 }
 
 impl Sums {
@@ -89,7 +92,7 @@ impl Sums {
         let Some(running) = self.running.remove(&key) else { return };
         let answered = running.answered.is_some();
         let believed = running.stood_still || cdr.answered_ms.is_none();
-        let delivered = if believed { side.price } else { running.cost(now) };
+        let delivered = if believed { side.price } else { running.cost(self.by_clock(node, now)) };
         self.ended.insert(key, Ended { account: side.account, node, delivered, answered });
     }
 
@@ -109,6 +112,7 @@ impl Sums {
         let own: Vec<_> = own.collect();
         let Some(last) = own.last().map(|((call, _), _)| *call) else { return };
         for (_, running) in own.into_iter().filter(|((call, _), _)| *call == last) {
+            let now = self.clocks.get(&running.node).map_or(now, |ticks| ticks.at(now));
             running.answered.get_or_insert(now);
         }
     }
@@ -144,13 +148,15 @@ impl Sums {
         for key in own.collect::<Vec<_>>() {
             let Some(running) = self.running.remove(&key) else { continue };
             let (account, answered) = (running.account, running.answered.is_some());
-            self.ended.insert(key, Ended { account, node, delivered: running.cost(now), answered });
+            self.ended
+                .insert(key, Ended { account, node, delivered: running.cost(self.by_clock(node, now)), answered });
         }
         Ok(())
     }
 
     /// A node lives again and has written what it found. Whoever heard an answer must have been found.
-    pub fn on_restart(&mut self, node: usize) -> Result<(), String> {
+    pub fn on_restart(&mut self, node: usize, ticks: Ticks) -> Result<(), String> {
+        self.clocks.insert(node, ticks);
         let lost = self.ended.iter().find(|(_, ended)| ended.node == node && ended.answered);
         if let Some((call, ended)) = lost {
             return Err(format!("call {call:?} was answered and is forgotten: {ended:?}"));
@@ -168,13 +174,17 @@ impl Sums {
     fn check(&self, now: u64, account: AccountId) -> Result<(), String> {
         let sum = self.accounts.get(&account).copied().unwrap_or_default();
         let own = self.running.values().filter(|running| running.account == account && !running.stood_still);
-        let under_way: i64 = own.map(|running| running.cost(now)).sum();
+        let under_way: i64 = own.map(|running| running.cost(self.by_clock(running.node, now))).sum();
         let over: i64 = self.ended.values().filter(|ended| ended.account == account).map(|ended| ended.delivered).sum();
         let all = sum.delivered + under_way + over;
         if all - sum.lost > sum.funds {
             return Err(format!("account {account}: {all} are delivered, which is more than its funds: {sum:?}"));
         }
         Ok(())
+    }
+
+    fn by_clock(&self, node: usize, now: u64) -> u64 {
+        self.clocks.get(&node).map_or(now, |ticks| ticks.at(now))
     }
 
     /// What all records together bill an account.

@@ -59,6 +59,7 @@ enum Event {
         away: u64,
     },
     Restart(usize),
+    LookAtDisk(usize),
     Still(usize),
     Publish,
     Pay {
@@ -201,6 +202,11 @@ impl<'a> World<'a> {
             match trouble.kind {
                 TroubleKind::Dead => self.at(from, Event::Kill { node, away: trouble.till - trouble.from }),
                 TroubleKind::Still => self.at(from, Event::Still(node)),
+                TroubleKind::Full => {
+                    for moment in [from, SECOND + trouble.till] {
+                        self.at(moment + SECOND, Event::LookAtDisk(node));
+                    }
+                }
                 // The link looks at the clock itself.
                 TroubleKind::Unheard | TroubleKind::Deaf | TroubleKind::Apart => {}
             }
@@ -284,10 +290,18 @@ impl<'a> World<'a> {
             Event::Parcel { node, boot, to, parcel } if boot == self.sites[node].node.boot => {
                 self.turn(node, to, |shard, clock, out| shard.on_parcel(clock, *parcel, out));
             }
-            Event::Sync { node, boot } if boot == self.sites[node].node.boot => self.sync(node),
+            Event::Sync { node, boot } if boot == self.sites[node].node.boot => match self.full_till(node) {
+                Some(till) => self.at(till, Event::Sync { node, boot }),
+                None => self.sync(node),
+            },
             Event::Parcel { .. } | Event::Sync { .. } => {}
             Event::Kill { node, away } => self.kill(node, away),
-            Event::Restart(node) => self.restart(node),
+            // A start that cannot write is made again by whoever keeps the program running.
+            Event::Restart(node) => match self.full_till(node) {
+                Some(till) => self.at(till, Event::Restart(node)),
+                None => self.restart(node),
+            },
+            Event::LookAtDisk(node) => self.look_at_disk(node),
             Event::Still(node) => self.stand_still(node),
             Event::Publish => self.publish(),
             Event::Pay { originator, amount } => self.pay(originator, amount),
@@ -350,8 +364,8 @@ impl<'a> World<'a> {
                 self.faults.push("a connection, although everybody speaks UDP".into());
             }
             Effect::Media(_) => self.faults.push("a word to the kernel, although it has no part in this".into()),
-            Effect::OpenPort { port, .. } => self.sites[node].node.open_port(number, port, &mut self.faults),
-            Effect::ClosePort { port } => self.sites[node].node.close_port(port, &mut self.faults),
+            Effect::OpenPort { port, .. } => self.sites[node].node.open_port(self.now, number, port, &mut self.faults),
+            Effect::ClosePort { port } => self.sites[node].node.close_port(self.now, port, &mut self.faults),
             Effect::Journal { ticket, bytes: range } => match node::record(&bytes[range]) {
                 Some(record) => self.journal(node, (number, ticket), record),
                 None => self.faults.push("a journal record that nobody can decode".into()),
@@ -369,7 +383,7 @@ impl<'a> World<'a> {
         self.sums.on_record(self.now, node, &record);
         let boot = site.node.boot;
         let first = !site.disk.dirty();
-        let closes = matches!(record, Record::GrantClosed { .. });
+        let (paid, closes) = (matches!(record, Record::Paid { .. }), matches!(record, Record::GrantClosed { .. }));
         site.disk.append(shard, ticket, record);
         if first {
             let moment = self.now + 50 + self.chance.below(5 * MS);
@@ -377,6 +391,7 @@ impl<'a> World<'a> {
         }
         let left = match &mut self.story.crash {
             Some(Crash::OnRecord(left)) => left,
+            Some(Crash::OnPaid(left)) if paid => left,
             Some(Crash::OnClose(left)) if closes => left,
             _ => return,
         };
@@ -408,7 +423,7 @@ impl<'a> World<'a> {
         for record in site.disk.kill(&mut self.chance) {
             self.faults.extend(self.sums.on_safe(self.now, record, false).err());
         }
-        site.node.kill();
+        site.node.kill(self.now);
         site.link.die();
         site.still = 0;
         self.at(self.now + away, Event::Restart(node));
@@ -421,7 +436,7 @@ impl<'a> World<'a> {
             self.faults.extend(self.sums.on_safe(self.now, &record, true).err());
             site.disk.write(record);
         }
-        self.faults.extend(self.sums.on_restart(node).err());
+        self.faults.extend(self.sums.on_restart(node, self.sites[node].node.ticks).err());
         self.say(|| format!("the data plane of node {node} starts"));
         wants.into_iter().for_each(|want| self.want(node, 0, want));
         self.load(node);
@@ -435,6 +450,21 @@ impl<'a> World<'a> {
         self.say(|| format!("node {node} stands still"));
         self.sums.on_pause(node);
         self.sites[node].still = till;
+    }
+
+    /// Until when a node's disk takes nothing.
+    fn full_till(&self, node: usize) -> Option<u64> {
+        let own = self.story.strife.troubles.iter().filter(|trouble| trouble.node == node);
+        let full = own.filter(|trouble| trouble.kind == TroubleKind::Full);
+        let till =
+            full.map(|trouble| SECOND + trouble.from..SECOND + trouble.till).filter(|span| span.contains(&self.now));
+        till.map(|span| span.end).max()
+    }
+
+    fn look_at_disk(&mut self, node: usize) {
+        let full = self.full_till(node).is_some();
+        self.say(|| format!("node {node}, its disk is full: {full}"));
+        self.sites[node].node.shards.iter_mut().for_each(|shard| shard.on_disk_full(full));
     }
 
     fn publish(&mut self) {

@@ -4,6 +4,7 @@
 use cdr::{Cdr, GrantPart, Priced, Record, Start};
 use panel::wire::{Reply, Want};
 use shard::book::grant_text;
+use sim::Ticks;
 use sim::bank::Bank;
 use sim::prices::{Line, line_of, price};
 use sim::sums::Sums;
@@ -148,8 +149,12 @@ fn an_answer_without_a_safe_record_is_noticed() {
     let mut sums = Sums::default();
     sums.fund(ACCOUNT, 10_000_000);
     sums.on_record(0, 0, &start(1));
-    assert_eq!(sums.on_kill(5, 0).and_then(|()| sums.on_restart(0)), Ok(()), "nobody heard an answer");
+    assert_eq!(
+        sums.on_kill(5, 0).and_then(|()| sums.on_restart(0, Ticks::default())),
+        Ok(()),
+        "nobody heard an answer"
+    );
     sums.on_record(0, 0, &start(2));
     sums.on_answer(0, "2-sim");
-    assert!(sums.on_kill(5, 0).and_then(|()| sums.on_restart(0)).is_err());
+    assert!(sums.on_kill(5, 0).and_then(|()| sums.on_restart(0, Ticks::default())).is_err());
 }

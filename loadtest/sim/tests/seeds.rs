@@ -59,6 +59,16 @@ fn no_seed_breaks_a_promise_while_nodes_and_ledger_lose_each_other() {
     judged("while_nodes_and_ledger", 5, |seed| sim::run_torn(seed, &mut |_, _| {}));
 }
 
+/// What a call did not use may be lent on only once its record is safe: the mutant that forgets it is found here.
+#[test]
+fn no_seed_breaks_a_promise_while_calls_contest_the_last_money_of_a_grant() {
+    let crashes = (1..=100).filter(|seed| match sim::run_contested(*seed, &mut |_, _| {}) {
+        Ok(outcome) => outcome.crashes == 1,
+        Err(fault) => panic!("seed {seed}: {fault}"),
+    });
+    assert!(crashes.count() > 90, "they die in the moment that the story is about");
+}
+
 #[test]
 fn a_seed_repeats_to_the_byte() {
     let trace = |seed| {

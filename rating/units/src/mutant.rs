@@ -36,6 +36,8 @@ pub enum Mutant {
     TalksBeyondPaidTime,
     /// Node: what a call did not use is not freed.
     RestKept,
+    /// Node: what a call did not use is freed before its record is safe.
+    RestFreedEarly,
     /// Node: idle grants are kept.
     IdleGrantKept,
     /// Node: what the ledger does not answer is not asked again.
@@ -58,7 +60,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 22] = [
+    pub const ALL: [Mutant; 23] = [
         Mutant::LentTwice,
         Mutant::RefusalForgotten,
         Mutant::NoTombstone,
@@ -72,6 +74,7 @@ impl Mutant {
         Mutant::ReservedByAnotherRevision,
         Mutant::TalksBeyondPaidTime,
         Mutant::RestKept,
+        Mutant::RestFreedEarly,
         Mutant::IdleGrantKept,
         Mutant::NeverAskedAgain,
         Mutant::OwedNotReserved,

@@ -24,7 +24,7 @@ struct Machine {
     /// Whole seconds since 1970.
     at_s: u64,
     revision: String,
-    /// How the programs were built, where it was not as the profile says.
+    /// How the programs were built; the variable BENCH_BUILT says it where it was not for release.
     build: String,
 }
 
@@ -104,9 +104,14 @@ impl Machine {
             load: read("/proc/loadavg").split_whitespace().take(3).collect::<Vec<_>>().join(" "),
             at_s: now.map_or(0, |since| since.as_secs()),
             revision: head.map(|said| String::from_utf8_lossy(&said.stdout).trim().to_owned()).unwrap_or_default(),
-            build: std::env::var("CARGO_PROFILE_BENCH_LTO")
-                .map_or_else(|_| "release".into(), |lto| format!("release with lto={lto}")),
+            build: std::env::var("BENCH_BUILT").unwrap_or_else(|_| "release".into()),
         }
+    }
+
+    /// More wanted to run than there are cores, when the table was made.
+    fn busy(&self) -> bool {
+        let load = self.load.split_whitespace().next().and_then(|word| word.parse::<f64>().ok());
+        load.is_some_and(|load| load > self.cores as f64)
     }
 
     fn sentence(&self) -> String {
@@ -190,6 +195,9 @@ fn markdown(run: &Run) -> String {
          Ours and the yardstick take turns; medians are compared; the spread is that of the ratios where there is a yardstick.\n\n",
     );
     page.push_str(&format!("Measured on: {}.\n\n", run.machine.sentence()));
+    if run.machine.busy() {
+        page.push_str("**The machine was busy with other work meanwhile: none of these times is to be quoted.**\n\n");
+    }
     page.push_str(&format!("| {} |\n|{}\n", HEADING.map(title).join(" | "), "---|".repeat(HEADING.len())));
     for row in rows(run) {
         page.push_str(&format!("| {} |\n", row.map(|cell| cell.replace('|', "\\|")).join(" | ")));

@@ -97,6 +97,8 @@ fn record(place: u64, account: AccountId, grant: GrantId) -> Cdr {
         ingress_call_id: format!("{place}@192.0.2.1"),
         egress_call_id: format!("{place}-egress"),
         sell: answered.then_some(sell),
+        // A try knows what it would have cost.
+        buy: (!answered).then_some(Priced { terms: sell.terms, ..Priced::default() }),
         grants: if answered { vec![GrantPart { grant, amount }] } else { Vec::new() },
         decision: vec![7; 400],
         ..Cdr::default()

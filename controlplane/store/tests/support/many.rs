@@ -1,7 +1,7 @@
 //! Many CDRs that look like a switch's, made by MariaDB itself, and the searches that are asked of them.
 
 use sqlx::{AssertSqlSafe, Executor as _, MySqlPool};
-use store::CdrFilter;
+use store::{CdrFilter, Dimension, StatisticsAsk};
 use units::WallTime;
 
 /// The first record's start: 2027-01-15.
@@ -92,5 +92,61 @@ pub async fn searches(
         ("egress trunk", "cdrs_egress_trunk", CdrFilter { egress_trunk: Some(rare / 2 * 4), ..base.clone() }),
         ("Call-ID", "cdrs_ingress_call_id", CdrFilter { sip_call_id: Some(header), ..base.clone() }),
         ("all", "PRIMARY", base.clone()),
+    ]
+}
+
+/// Makes sums of so many days if there are none: 1,000 rows each half hour, of 200 originators, 100 terminators, 300 destinations and 5 causes.
+/// Returns how many rows there are.
+pub async fn fill_sums(pool: &MySqlPool, days: i64) -> i64 {
+    let there: i64 =
+        sqlx::query_scalar("SELECT COUNT(*) FROM sums_by_half_hour").fetch_one(pool).await.expect("a count");
+    if there > 0 {
+        return there;
+    }
+    const COUNTS: &str = "calls,calls_answered,calls_reached,calls_rung,calls_ring_ms,talk_ms,attempts,attempts_answered,attempts_reached,\
+         attempts_rung,attempts_ring_ms,attempts_talk_ms,sell_billed_s,buy_billed_s,revenue,cost,ingress_packets,ingress_lost,\
+         ingress_mos_calls,ingress_mos_x100,egress_packets,egress_lost,egress_mos_calls,egress_mos_x100";
+    const KEYS: &str = "slot,originator,ingress_trunk,terminator,egress_trunk,prefix,cause,currency,node";
+    for day in 0..days {
+        let slot = format!("{}+FLOOR(seq/1000)*{}", START + day * DAY, store::SLOT);
+        let of =
+            |salt: &str, many: u32| format!("FLOOR(POW(CRC32(CONCAT('{salt}',seq+{day}*48000))/4294967296,3)*{many})");
+        let (originator, terminator, destination) = (of("o", 200), of("t", 100), of("d", 300));
+        let sql = format!(
+            "INSERT IGNORE INTO sums_by_half_hour ({KEYS},{COUNTS}) SELECT {slot},{originator},{originator}*2,{terminator},\
+             {terminator}*2,CONCAT('44',100+{destination}),ELT(1+MOD(seq,5),16,17,19,34,310),'USD',1,\
+             {} FROM seq_0_to_47999",
+            vec!["1+MOD(seq,7)"; COUNTS.split(',').count()].join(",")
+        );
+        pool.execute(AssertSqlSafe(sql)).await.expect("MariaDB makes sums");
+    }
+    let sums: Vec<String> = COUNTS.split(',').map(|name| format!("SUM({})", name.trim())).collect();
+    let others = KEYS.trim_start_matches("slot,");
+    let sql = format!(
+        "INSERT INTO sums_by_day ({KEYS},{COUNTS}) SELECT slot-MOD(slot,{DAY}) AS day,{others},{} FROM sums_by_half_hour GROUP BY day,{others}",
+        sums.join(",")
+    );
+    pool.execute(AssertSqlSafe(sql)).await.expect("MariaDB adds up");
+    pool.execute("ANALYZE TABLE sums_by_half_hour, sums_by_day").await.expect("MariaDB looks at them");
+    sqlx::query_scalar("SELECT COUNT(*) FROM sums_by_half_hour").fetch_one(pool).await.expect("a count")
+}
+
+/// Questions over a day and over all days.
+pub fn questions(days: i64, chance: u64) -> Vec<(&'static str, StatisticsAsk)> {
+    use Dimension as D;
+    let at = |day: i64| WallTime::from_micros(START + day * DAY);
+    let one = i64::try_from(chance).unwrap_or(0) * 7 % (days - 1);
+    let whole = |by: &[D]| StatisticsAsk { from: at(0), till: at(days), by: by.to_vec(), ..StatisticsAsk::default() };
+    let carrier = Some(1 + u32::try_from(chance).unwrap_or(0));
+    vec![
+        (
+            "a day by originator, hour",
+            StatisticsAsk { from: at(one), till: at(one + 1), ..whole(&[D::Originator, D::Hour]) },
+        ),
+        ("90 days by originator", whole(&[D::Originator])),
+        ("90 days by terminator, cause", whole(&[D::Terminator, D::Cause])),
+        ("90 days by day", whole(&[D::Day])),
+        ("90 days of one by destination", StatisticsAsk { originator: carrier, ..whole(&[D::Prefix, D::Terminator]) }),
+        ("90 days by day of Berlin", StatisticsAsk { zone: "Europe/Berlin".into(), ..whole(&[D::Day]) }),
     ]
 }

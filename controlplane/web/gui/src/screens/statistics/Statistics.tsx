@@ -53,11 +53,16 @@ function Leads({ row, shown, answered, value }: { row: Row; shown: Shown; answer
   );
 }
 
+function headOf(word: string): string {
+  const text = DIMENSIONS.find((known) => known.value === word)?.text ?? word;
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 function columns(by: string[], shown: Shown): Column<Row>[] {
   const { attempts } = shown;
   const of = (row: Row) => reading(row.figures, attempts);
   const places = by.map((word): Column<Row> => ({
-    field: word, headerName: DIMENSIONS.find((known) => known.value === word)?.text ?? word, flex: 1, minWidth: 96, sortable: false, valueGetter: (_, row) => place(row, word),
+    field: word, headerName: headOf(word), flex: 1, minWidth: 96, sortable: false, valueGetter: (_, row) => place(row, word),
   }));
   return [
     ...places,

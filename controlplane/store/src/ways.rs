@@ -53,26 +53,32 @@ impl Store {
     }
 }
 
-/// The newest part of a window, in which a page of numbers with a short beginning is looked for in the order of time: numbers that are so
-/// frequent fill the page there, and of others the index holds few. `None` where the search is narrow anyway.
-fn newest(filter: &CdrFilter, dialect: Dialect) -> Option<CdrFilter> {
+/// The newest part of a window, ending at its newest record, in which a page of numbers with a short beginning is looked for in the order of
+/// time: numbers that are so frequent fill the page there, and of others the index holds few. `None` where the search is narrow anyway.
+async fn newest(tx: &mut Tx, filter: &CdrFilter) -> Result<Option<CdrFilter>> {
+    let dialect = tx.dialect();
     let short =
         |digits: &Option<String>| digits.as_ref().is_some_and(|d| d.trim_start_matches('+').len() < NARROW_DIGITS);
     let by_number = matches!(index(filter, dialect), "cdrs_called" | "cdrs_calling");
     if filter.exact || !by_number || !(short(&filter.called) || short(&filter.calling)) {
-        return None;
+        return Ok(None);
     }
-    let end = filter.after.map_or(filter.till, |(started, _)| started).min(filter.till);
+    let end = filter.after.map_or(filter.till, |(started, _)| started + 1).min(filter.till);
+    // A window may reach beyond what was collected, or end in a quiet night.
+    let index = dialect.by_index(by_time(dialect));
+    let sql = format!("SELECT started FROM cdrs{index} WHERE started>=? AND started<? ORDER BY started DESC LIMIT 1");
+    let Some(row) = tx.row(sql, args![filter.from, end]).await? else { return Ok(None) };
+    let end = row.time("started")?;
     let part = filter.till.micros().saturating_sub(filter.from.micros()) / NEWEST_PART;
     let from = units::WallTime::from_micros(end.micros().saturating_sub(part)).max(filter.from);
-    Some(CdrFilter { from, ..filter.clone() })
+    Ok(Some(CdrFilter { from, ..filter.clone() }))
 }
 
 /// The rows of a page, newest first.
 pub(crate) async fn page(tx: &mut Tx, filter: &CdrFilter) -> Result<Vec<Row>> {
     let dialect = tx.dialect();
     let limit = filter.limit.clamp(1, SEARCH_ROWS_MAX);
-    if let Some(newest) = newest(filter, dialect) {
+    if let Some(newest) = newest(tx, filter).await? {
         let (sql, values) = statement(&newest, dialect, by_time(dialect))?;
         let rows = tx.rows(sql, values).await?;
         if rows.len() == limit as usize {

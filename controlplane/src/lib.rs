@@ -6,6 +6,7 @@ pub mod apply;
 pub mod cli;
 pub mod collect;
 pub mod demo;
+pub mod fence;
 pub mod folder;
 pub mod inbox;
 pub mod jobs;

@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use units::NodeId;
 
 use crate::collect::Collector;
+use crate::fence;
 use crate::folder::{Folder, write_secret};
 use crate::inbox;
 use crate::jobs::{self, Workers};
@@ -89,6 +90,7 @@ pub async fn run(settings: Settings) -> Result<()> {
 
     let node = NodeId(settings.node);
     let link = Link::start(folder.socket(), store.clone());
+    fence::watch(store.clone(), link.clone(), node);
     let publisher = Publisher::start(store.clone(), folder.clone(), link.clone());
     let collector = Collector::start(store.clone(), &folder, node, link.clone()).context("cannot read the journal")?;
     tokio::spawn(inbox::watch(store.clone(), folder.clone()));

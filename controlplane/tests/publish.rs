@@ -20,11 +20,13 @@ use tandem_controlplane::publish::Publisher;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
+use units::NodeId;
 use web::snapshot_files::{self, Held};
 
 on_both! {
     a_change_is_published_and_announced
     wants_are_answered_from_the_ledger
+    a_written_off_node_hears_of_it_with_each_connection_until_it_is_admitted
 }
 
 /// The data plane's end of a connection.
@@ -53,6 +55,13 @@ impl Played {
         let mut line = serde_json::to_vec(frame).unwrap();
         line.push(b'\n');
         self.write.write_all(&line).await.unwrap();
+    }
+
+    /// Takes note of being fenced, as the data plane does.
+    async fn fence(&mut self) -> (u32, bool) {
+        let Frame::Ask { id, ask: Ask::Fence { boot, barred } } = self.hear().await else { panic!("Fence is asked") };
+        self.say(&Frame::Answer { id, answer: Answer::Done }).await;
+        (boot, barred)
     }
 
     /// Loads what is announced, as the data plane does; the revision.
@@ -137,6 +146,21 @@ async fn wants_are_answered_from_the_ledger(store: Store) {
     assert_eq!(data_plane.hear().await, Frame::Reply(Reply::Closed { grant }));
     let balance = store.balance(w.payer).await.unwrap();
     assert_eq!((balance.held, balance.available), (money("1"), money("9")));
+}
+
+async fn a_written_off_node_hears_of_it_with_each_connection_until_it_is_admitted(store: Store) {
+    store.write_off(NodeId(1), "its board is dead").await.unwrap();
+    let scene = scene();
+    let link = Link::start(scene.folder.socket(), store.clone());
+    tandem_controlplane::fence::watch(store.clone(), link, NodeId(1));
+    for _ in 0..2 {
+        let mut data_plane = Played::accept(&scene.listener).await;
+        assert_eq!(data_plane.fence().await, (0, true));
+    }
+    let mut data_plane = Played::accept(&scene.listener).await;
+    assert_eq!(data_plane.fence().await, (0, true));
+    store.admit_node(NodeId(1)).await.unwrap();
+    assert_eq!(data_plane.fence().await, (0, false));
 }
 
 #[tokio::test]

@@ -247,6 +247,11 @@ impl Control {
                     self.answer(from, id, Answer::Refused { reason: format!("{what} is not sip, rtp_headers or full") })
                 }
             },
+            Ask::Fence { boot, barred } => {
+                tracing::warn!(boot, barred, "this node was written off: what it was lent until then is void");
+                let told = self.tell_all(|| Order::Fence { boot, barred });
+                self.answer(from, id, if told { Answer::Done } else { busy() });
+            }
             Ask::Drain { on } => {
                 self.hub.draining = on;
                 let told = self.tell_all(|| Order::Drain(on));

@@ -42,6 +42,8 @@ pub enum Order {
     Rooms { question: u64 },
     /// Refuse new calls or take them again.
     Drain(bool),
+    /// What boots up to this one were lent is void; `barred`: nothing more may be used.
+    Fence { boot: u32, barred: bool },
     /// The journal's disk is nearly full, or has room again.
     DiskFull(bool),
     /// The ledger's answer.

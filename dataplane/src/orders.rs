@@ -33,6 +33,7 @@ impl Pump {
             Order::Rooms { question } => (question, Part::Rooms(self.shard.rooms(clock))),
             Order::Targets { trunk, targets } => return self.shard.on_targets(trunk, &targets),
             Order::Drain(on) => return self.shard.on_drain(on),
+            Order::Fence { boot, barred } => return self.shard.on_fence(clock, boot, barred, &mut self.out),
             Order::DiskFull(full) => {
                 self.disk_full = full;
                 return self.shard.on_disk_full(full);

@@ -268,6 +268,29 @@ fn a_call_that_an_earlier_life_cut_is_billed_once_and_lost_grants_are_closed() {
     assert!(records(data.path(), 6).iter().all(|record| cdr_of(record).is_none()), "billed once");
 }
 
+/// Its starts so far are void for the ledger: what they were lent is back with its account.
+#[test]
+fn what_a_written_off_node_holds_of_earlier_starts_goes_back_as_soon_as_it_hears_of_it() {
+    let data = TempDir::new().unwrap();
+    let (account, amount) = (AccountId(3), Money::from_nanos(1_000_000_000));
+    let past =
+        [Record::Boot { boot: 4, wall: WallTime::default() }, Record::Granted { grant: grant(1), account, amount }];
+    earlier(data.path(), 4, &past);
+    let mut plane = start_plane(data.path());
+    plane.say(r#"{"hello":{"role":"controller"}}"#);
+    let ask = Frame::Ask { id: 7, ask: Ask::Fence { boot: 4, barred: true } };
+    plane.say(&serde_json::to_string(&ask).unwrap());
+    let text = grant(1).to_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let heard = [plane.hear(), plane.hear()];
+    assert!(heard.contains(&Frame::Answer { id: 7, answer: Answer::Done }), "{heard:?}");
+    assert!(heard.contains(&Frame::Want(Want::Close { grant: text.clone(), account: 3, used: 0 })), "{heard:?}");
+    plane.say(&serde_json::to_string(&Frame::Reply(Reply::Closed { grant: text })).unwrap());
+    assert!(plane.terminate().success());
+    assert!(start_plane(data.path()).terminate().success());
+    let carried = |record: &Record| matches!(record, Record::GrantCarried { .. } | Record::GrantAsked { .. });
+    assert!(!records(data.path(), 6).iter().any(carried), "nobody needs to mention it again");
+}
+
 fn grant(sequence: u64) -> GrantId {
     GrantId { node: NodeId(1), boot: 4, sequence }
 }

@@ -85,6 +85,22 @@ impl Account {
     }
 }
 
+/// A node that was written off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fence {
+    /// Its boots up to this one had started before; what they were lent is void, and they are lent nothing more.
+    pub boot: u32,
+    /// Nobody has admitted the node again: no boot of it is lent anything.
+    pub barred: bool,
+}
+
+impl Fence {
+    /// True if a boot of the node may be lent nothing.
+    pub fn holds(&self, boot: u32) -> bool {
+        boot <= self.boot || (self.barred && !mutant::is(Mutant::FencedBootsOnly))
+    }
+}
+
 /// What a node that asked for money is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {

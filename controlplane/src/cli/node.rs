@@ -28,10 +28,25 @@ pub enum Verb {
         #[command(flatten)]
         form: Form,
     },
+    /// Admits a node again that was written off: it is lent money from the next start of its data plane on.
+    Admit {
+        /// The node's number.
+        #[arg(value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+        node: u16,
+        #[command(flatten)]
+        place: Place,
+    },
 }
 
 pub async fn run(verb: Verb) -> Result<ExitCode> {
-    let Verb::WriteOff { node, fenced, note, place, form } = verb;
+    let (node, fenced, note, place, form) = match verb {
+        Verb::WriteOff { node, fenced, note, place, form } => (node, fenced, note, place, form),
+        Verb::Admit { node, place } => {
+            let boot = place.store().await?.admit_node(NodeId(node)).await?;
+            println!("node {node} is admitted from its next start on; those up to {boot} stay refused");
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
     ensure!(
         fenced,
         "say --fenced when the node is off for good: one that lives on would spend the money a second time"

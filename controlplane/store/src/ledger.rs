@@ -105,7 +105,7 @@ impl Store {
         };
         let known = find_grant(&mut tx, id).await?;
         let draft = object::get::<AccountDraft>(&mut tx, account.account().0).await?;
-        let fenced = fence::is_fenced(&mut tx, id).await?;
+        let fenced = fence::find(&mut tx, id.node).await?.is_some_and(|fence| fence.holds(id.boot));
         let available = balance.available;
         let funds = if account.is_owed() {
             Account { limited: draft.owed_limit.is_some(), available, ..Account::default() }

@@ -45,7 +45,7 @@ mod zone;
 use std::sync::Arc;
 
 pub use self::ledger::{Booking, Entry, Payment, WriteOff};
-pub use ::ledger::{Answer, Ask, Balance, Grant, State as GrantState};
+pub use ::ledger::{Answer, Ask, Balance, Fence, Grant, State as GrantState};
 pub use accounts::{Account, AccountDraft, AccountKind, Caps, Thresholds};
 pub use audit::AuditEntry;
 pub use backup::{Backup, BackupTable, read_backup, restore};

@@ -8,7 +8,7 @@ mod databases;
 mod sample;
 
 use sample::{World, attempt, call, grant_id, money, world};
-use store::{AccountDraft, AccountKind, Ask, Balance, Batch, Cursor, Store, StoreError};
+use store::{AccountDraft, AccountKind, Ask, Balance, Batch, Cursor, Fence, Store, StoreError};
 use units::{AccountId, Money, NodeId};
 
 on_both! {
@@ -239,9 +239,18 @@ async fn what_a_lost_node_held_is_written_off_once_and_it_is_lent_nothing_more(s
     let balance = adds_up(&store, w.payer).await;
     assert_eq!((balance.available, balance.held, balance.settled), (money("7.7"), money("2"), money("0.3")));
     assert_eq!(store.write_off(NodeId(7), "").await.unwrap().grants, 0, "once");
-    for (grant, lent) in [(open, "0"), (id(7, 3, 9), "0"), (id(7, 4, 1), "1"), (other, "2")] {
-        assert_eq!(store.grant(grant, account, ask("1")).await.unwrap().amount, money(lent), "{grant:?}");
-    }
+    let lends = async |wanted: &[(units::GrantId, &str)]| {
+        for (grant, lent) in wanted {
+            assert_eq!(store.grant(*grant, account, ask("1")).await.unwrap().amount, money(lent), "{grant:?}");
+        }
+    };
+    // It comes back with its old folder: its next starts are refused too, until somebody admits it.
+    lends(&[(open, "0"), (id(7, 3, 9), "0"), (id(7, 4, 1), "0"), (other, "2")]).await;
+    assert_eq!(store.node_fence(NodeId(7)).await.unwrap(), Some(Fence { boot: 3, barred: true }));
+    assert_eq!(store.admit_node(NodeId(7)).await.unwrap(), 4);
+    assert_eq!(store.node_fence(NodeId(7)).await.unwrap(), Some(Fence { boot: 4, barred: false }));
+    lends(&[(id(7, 4, 2), "0"), (id(7, 5, 1), "1")]).await;
+    assert!(store.admit_node(NodeId(9)).await.is_err(), "it was never written off");
     // A record that turns up after all is paid from what is available, for all to see.
     collect(&store, &[call(w, 2, "0.5", &[(closed, "0.5")])], 20).await;
     assert_eq!(adds_up(&store, w.payer).await.available, money("6.2"));

@@ -17,6 +17,7 @@ use cdr::{GrantPart, Record};
 use hashbrown::HashMap;
 use panel::wire::{Reply, Want};
 use rating::quality::Over;
+use units::mutant::{self, Mutant};
 use units::{AccountId, CarrierId, Cause, EgressTrunkId, GrantId, Instant, Money, NodeId, PlanId, ShardId};
 
 use crate::table::CallRef;
@@ -164,6 +165,8 @@ pub struct Book {
     /// Accounts with a purse, in order of first use: what is walked through must not depend on a hash.
     accounts: Vec<AccountId>,
     grants_asked: u64,
+    /// The node was written off, and nobody has admitted it again.
+    barred: bool,
 }
 
 impl Book {
@@ -178,6 +181,7 @@ impl Book {
             purses: HashMap::new(),
             accounts: Vec::new(),
             grants_asked: 0,
+            barred: false,
         }
     }
 
@@ -218,6 +222,10 @@ impl Book {
                 self.rooms.put_back(place);
                 leave(place, out);
             }
+            Entry::Reserve { call, account, .. } if self.barred => {
+                let reserved = Err(Cause::NODE_WRITTEN_OFF);
+                out.push(Order::Tell(from, Entry::Reserved { call, account, reserved }));
+            }
             Entry::Reserve { call, account, want, least } => {
                 let next = self.next_grant();
                 if self.purse(account).reserve(now, from, call, (want, least), next, out) {
@@ -250,6 +258,19 @@ impl Book {
         let next = self.next_grant();
         if self.purse(account).on_granted(now, grant, (Money::from_nanos(*amount), cause), next, out) {
             self.grants_asked += 1;
+        }
+    }
+
+    /// The node was written off: what boots up to this one were lent is somebody else's. While it is barred it may use nothing at all.
+    pub fn on_fence(&mut self, boot: u32, barred: bool, out: &mut Vec<Order>) {
+        self.barred = barred && !mutant::is(Mutant::FenceIgnored);
+        if mutant::is(Mutant::FenceIgnored) {
+            return;
+        }
+        for account in &self.accounts {
+            if let Some(purse) = self.purses.get_mut(account) {
+                purse.void(if barred { u32::MAX } else { boot }, barred, out);
+            }
         }
     }
 

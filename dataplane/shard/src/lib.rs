@@ -430,6 +430,13 @@ impl Shard {
         true
     }
 
+    /// The node was written off: what boots up to this one were lent is void; while it is barred, nothing more may be used.
+    pub fn on_fence(&mut self, clock: Clock, boot: u32, barred: bool, out: &mut Effects) {
+        self.book.on_fence(boot, barred, &mut self.book_orders);
+        self.carry_out_book(out);
+        self.work_inbox(clock, out);
+    }
+
     /// Refuse new calls or take them again.
     pub fn on_drain(&mut self, on: bool) {
         self.draining = on;

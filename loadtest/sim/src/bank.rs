@@ -9,7 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use cdr::{Cdr, Record};
-use ledger::{Account, Ask, Balance, Call, Grant, State};
+use ledger::{Account, Ask, Balance, Call, Fence, Grant, State};
 use panel::wire::{Reply, Want};
 use shard::book::{grant_of, grant_text};
 use units::{AccountId, CallId, GrantId, Money};
@@ -54,6 +54,8 @@ pub struct Bank {
     unacknowledged: VecDeque<Commit>,
     /// How often a replica took over: what was under way before is lost.
     pub epoch: u32,
+    /// Nodes that were written off.
+    fences: BTreeMap<u16, Fence>,
     /// What did not add up.
     pub faults: Vec<String>,
 }
@@ -71,12 +73,13 @@ impl Bank {
         let (Want::Grant { grant: text, account, .. } | Want::Close { grant: text, account, .. }) = want;
         let (id, account) = (grant_of(text)?, AccountId(*account));
         let known = self.rows.grants.get(&id);
+        let fenced = self.fences.get(&id.node.0).is_some_and(|fence| fence.holds(id.boot));
         let (reply, step) = match want {
             Want::Grant { want, slice, .. } => {
                 let available = self.rows.accounts.get(&account).map_or(Money::ZERO, |row| row.available);
                 let funds = Account { limited: true, available, ..Account::default() };
                 let ask = Ask { want: Money::from_nanos(*want), slice: Money::from_nanos(*slice) };
-                let (answer, step) = ledger::grant(id, account, known, &funds, ask, false).ok()?;
+                let (answer, step) = ledger::grant(id, account, known, &funds, ask, fenced).ok()?;
                 let (amount, cause) = (answer.amount.nanos(), answer.cause.map_or(0, |cause| cause.0));
                 (Reply::Granted { grant: grant_text(id), account: account.0, amount, cause }, step)
             }
@@ -127,6 +130,22 @@ impl Bank {
             self.check(*account);
         }
         self.unacknowledged.push_back(commit);
+    }
+
+    /// A node is given up: what it was lent is back with its accounts, and it is barred.
+    pub fn write_off(&mut self, node: u16) {
+        let own: Vec<Grant> = self.rows.grants.values().filter(|grant| grant.id.node.0 == node).copied().collect();
+        let boot = own.iter().map(|grant| grant.id.boot).max().unwrap_or_default();
+        let steps: Vec<ledger::Step> = own.iter().filter_map(ledger::write_off).collect();
+        let changes = steps.iter().map(|step| (step.grant.account, step.change)).collect();
+        let grants = steps.iter().map(|step| step.grant).collect();
+        self.commit(Commit { changes, grants, ..Commit::default() });
+        self.fences.insert(node, Fence { boot, barred: true });
+    }
+
+    /// How a node is fenced.
+    pub fn fence(&self, node: u16) -> Option<Fence> {
+        self.fences.get(&node).copied()
     }
 
     /// The replica has one transaction more.

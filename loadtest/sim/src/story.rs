@@ -181,6 +181,8 @@ pub struct Strife {
     pub strict: bool,
     /// How much faster each node's clocks run than the world's, in millionths.
     pub drift: [i64; NODES_MAX],
+    /// When the first node is written off.
+    pub written_off: Option<u64>,
 }
 
 /// All of a run.
@@ -275,6 +277,7 @@ impl Story {
             payment: paid.map(|(at, who)| (at, who, chance.between(1_000_000, 100_000_000) as i64)),
             strict: chance.happens(500),
             drift: [0; NODES_MAX],
+            written_off: None,
         };
         let weather = Weather { lost: plain.weather.lost.min(10), ..plain.weather };
         let funds = [0; ORIGINATORS].map(|_: i64| scarce(&mut chance));
@@ -309,6 +312,49 @@ impl Story {
         let strife = Strife { troubles: alloc::vec![silent], payment, strict: true, ..Strife::default() };
         let (calls, crash) = ((0..3).map(call).collect(), Some(Crash::OnPaid(1)));
         Story { seed, shards: 2, calls, funds, crash, away: 80 * MS, strife, ..crate::fault::plain() }
+    }
+
+    /// The story of a seed in which the first node dies, is written off, and comes back with its old folder while calls race to the money.
+    pub fn fenced(seed: u64) -> Story {
+        let mut chance = Chance::new(seed ^ 0xFE_2C);
+        let calls = chance.between(20, 60);
+        let call = |index: u64, chance: &mut Chance| {
+            let late = index >= calls / 4;
+            let at = if late { chance.between(12 * SECOND, 25 * SECOND) } else { chance.below(2 * SECOND) };
+            let talks = if late { chance.between(SECOND, 40 * SECOND) } else { chance.between(50 * MS, 2 * SECOND) };
+            let answers = CalleeManner::Answers { ring: 20 * MS, answer: 50 * MS, talks: None };
+            CallStory {
+                at,
+                originator: chance.below(ORIGINATORS as u64) as usize,
+                calling: String::new(),
+                called: format!("{}{:08}", ["4420", "4930", "331"][chance.below(3) as usize], index),
+                caller: CallerManner::Releases(talks),
+                callees: [answers; TERMINATORS],
+            }
+        };
+        let mut told: Vec<CallStory> = (0..calls).map(|index| call(index, &mut chance)).collect();
+        told.sort_by_key(|call| call.at);
+        for (index, call) in told.iter_mut().enumerate() {
+            call.calling = format!("1646{index:08}");
+        }
+        let dead = Trouble { node: 0, from: 7 * SECOND, till: 11 * SECOND, kind: TroubleKind::Dead };
+        let strife = Strife {
+            troubles: [dead].into(),
+            doubled: 100,
+            late_max: MS,
+            written_off: Some(9 * SECOND),
+            ..Strife::default()
+        };
+        let funds = [0; ORIGINATORS].map(|_: i64| chance.between(20_000_000, 400_000_000) as i64);
+        Story {
+            seed,
+            nodes: 2,
+            shards: chance.between(1, 4) as u16,
+            calls: told,
+            funds,
+            strife,
+            ..crate::fault::plain()
+        }
     }
 
     /// The call that a number belongs to.

@@ -87,6 +87,7 @@ enum Event {
     /// A node's collector looks at the journal.
     Collect(usize),
     TakeOver,
+    WriteOff(usize),
 }
 
 /// One node with what is its own.
@@ -214,6 +215,9 @@ impl<'a> World<'a> {
         for (from, _) in self.story.strife.take_overs.clone() {
             self.at(SECOND + from, Event::TakeOver);
         }
+        if let Some(at) = self.story.strife.written_off {
+            self.at(SECOND + at, Event::WriteOff(0));
+        }
         if let Some((at, originator, amount)) = self.story.strife.payment {
             self.at(SECOND + at, Event::Pay { originator, amount });
         }
@@ -310,6 +314,11 @@ impl<'a> World<'a> {
             Event::Answered { node, answer } => self.on_answered(node, answer),
             Event::Again(node) => self.ask_again(node),
             Event::Collect(node) => self.collect(node),
+            Event::WriteOff(node) => {
+                self.say(|| format!("node {node} is written off"));
+                self.bank.write_off(1 + node as u16);
+                self.replicate(node, None);
+            }
             Event::TakeOver => {
                 self.say(|| "the replica takes over".into());
                 self.bank.take_over();
@@ -381,6 +390,9 @@ impl<'a> World<'a> {
     fn journal(&mut self, node: usize, (shard, ticket): (ShardId, u64), record: Record) {
         let site = &mut self.sites[node];
         self.sums.on_record(self.now, node, &record);
+        if matches!(record, Record::Start(_)) && self.bank.fence(1 + node as u16).is_some() {
+            self.faults.push(format!("node {node} was written off and carries a call all the same"));
+        }
         let boot = site.node.boot;
         let first = !site.disk.dirty();
         let (paid, closes) = (matches!(record, Record::Paid { .. }), matches!(record, Record::GrantClosed { .. }));
@@ -439,8 +451,18 @@ impl<'a> World<'a> {
         self.faults.extend(self.sums.on_restart(node, self.sites[node].node.ticks).err());
         self.say(|| format!("the data plane of node {node} starts"));
         wants.into_iter().for_each(|want| self.want(node, 0, want));
+        self.fence(node);
         self.load(node);
         self.wake_collector(node);
+    }
+
+    /// The control plane beside the data plane tells it that it was written off.
+    fn fence(&mut self, node: usize) {
+        let Some(fence) = self.bank.fence(1 + node as u16) else { return };
+        for shard in 0..self.sites[node].node.shards.len() as u16 {
+            let (boot, barred) = (fence.boot, fence.barred);
+            self.turn(node, ShardId(shard), |shard, clock, out| shard.on_fence(clock, boot, barred, out));
+        }
     }
 
     fn stand_still(&mut self, node: usize) {

@@ -5,6 +5,7 @@
 
 use std::panic::{catch_unwind, set_hook, take_hook};
 
+use sim::Story;
 use units::mutant::{Mutant, choose};
 
 /// Seeds in which a mistake must be noticed.
@@ -12,7 +13,11 @@ const SEEDS: u64 = 200;
 
 /// The first seed that notices, and how it says so. Nothing is caught by a panic alone: an assertion of ours is a notice too.
 fn caught() -> Option<(u64, String)> {
-    let play = |seed| sim::run_torn(seed, &mut |_, _| {}).and_then(|_| sim::run_contested(seed, &mut |_, _| {}));
+    let play = |seed| {
+        sim::run_torn(seed, &mut |_, _| {})?;
+        sim::run_contested(seed, &mut |_, _| {})?;
+        sim::play(Story::fenced(seed), &mut |_, _| {})
+    };
     (1..=SEEDS).find_map(|seed| match catch_unwind(|| play(seed)) {
         Ok(Ok(_)) => None,
         Ok(Err(fault)) => Some((seed, fault)),

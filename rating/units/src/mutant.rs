@@ -50,6 +50,10 @@ pub enum Mutant {
     TalksBeyondOwed,
     /// Restart: what ended calls used of what their terminators may be owed is not counted.
     OwedForgotten,
+    /// Node: a node that was written off goes on with what it was lent.
+    FenceIgnored,
+    /// Ledger: a node that was written off is lent to again as soon as it has started anew.
+    FencedBootsOnly,
     /// Restart: calls that a crash cut are not billed.
     CutCallForgotten,
     /// Restart: grants that were asked for without an answer are not closed.
@@ -60,7 +64,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 23] = [
+    pub const ALL: [Mutant; 25] = [
         Mutant::LentTwice,
         Mutant::RefusalForgotten,
         Mutant::NoTombstone,
@@ -81,6 +85,8 @@ impl Mutant {
         Mutant::OwedRestKept,
         Mutant::TalksBeyondOwed,
         Mutant::OwedForgotten,
+        Mutant::FenceIgnored,
+        Mutant::FencedBootsOnly,
         Mutant::CutCallForgotten,
         Mutant::UnansweredForgotten,
         Mutant::UseForgotten,

@@ -76,6 +76,13 @@ pub enum Ask {
         /// Refuse.
         on: bool,
     },
+    /// The node was written off: what it was lent is back with its accounts, and it hands back what it still holds of that.
+    Fence {
+        /// What boots up to this one were lent is void.
+        boot: u32,
+        /// Nobody has admitted the node again: nothing is lent to it, and calls that cost something are refused (cause 426).
+        barred: bool,
+    },
 }
 
 /// What the data plane answers.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ::ledger::State;
+use ::ledger::{Fence, State};
 use units::{AccountId, GrantId, Money, NodeId};
 
 use crate::Store;
@@ -56,6 +56,25 @@ impl Store {
         self.acknowledged().await?;
         Ok(WriteOff { boot, grants, returned: returned.into_iter().collect() })
     }
+
+    /// Admits a node again that was written off: from its next start on it is lent money. Its starts so far stay refused. Returns the last
+    /// of them.
+    pub async fn admit_node(&self, node: NodeId) -> Result<u32> {
+        let mut tx = self.write().await?;
+        let Some(fence) = find(&mut tx, node).await? else {
+            return Err(StoreError::missing("written-off node", node));
+        };
+        let boot = fence.boot.max(last_boot(&mut tx, node).await?);
+        tx.run("UPDATE node_fences SET boot=?,admitted=? WHERE node=?", args![boot, now(), node.0]).await?;
+        tx.commit().await?;
+        self.acknowledged().await?;
+        Ok(boot)
+    }
+
+    /// How a node is fenced; `None` if it was never written off.
+    pub async fn node_fence(&self, node: NodeId) -> Result<Option<Fence>> {
+        find(&mut self.read().await?, node).await
+    }
 }
 
 /// The ids of a node's grants begin with its number.
@@ -66,21 +85,28 @@ fn bounds(node: NodeId) -> ([u8; 16], [u8; 16]) {
     (low, high)
 }
 
-/// Refuses the node's boots so far: up to the last that asked for money.
+/// Refuses the node until it is admitted again, and its boots so far for good.
 async fn fence(tx: &mut Tx, node: NodeId, note: &str) -> Result<u32> {
-    let (low, high) = bounds(node);
-    let last =
-        tx.row("SELECT * FROM grants WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1", args![low, high]).await?;
-    let last = last.map(|row| grant_row(&row)).transpose()?;
-    let boot = last.map_or(0, |grant| grant.id.boot);
+    let boot = last_boot(tx, node).await?;
     tx.run("DELETE FROM node_fences WHERE node=?", args![node.0]).await?;
-    let sql = "INSERT INTO node_fences (node,boot,at,note) VALUES (?,?,?,?)";
+    let sql = "INSERT INTO node_fences (node,boot,at,note,admitted) VALUES (?,?,?,?,NULL)";
     tx.run(sql, args![node.0, boot, now(), note]).await?;
     Ok(boot)
 }
 
-/// True when the boot that asks was given up.
-pub(crate) async fn is_fenced(tx: &mut Tx, id: GrantId) -> Result<bool> {
-    let row = tx.row("SELECT boot FROM node_fences WHERE node=?", args![id.node.0]).await?;
-    Ok(row.map(|row| row.num::<u32>("boot")).transpose()?.is_some_and(|boot| id.boot <= boot))
+/// The last start of the node that is known: by what it asked for, and by what was collected of it.
+async fn last_boot(tx: &mut Tx, node: NodeId) -> Result<u32> {
+    let (low, high) = bounds(node);
+    let last =
+        tx.row("SELECT * FROM grants WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1", args![low, high]).await?;
+    let asked = last.map(|row| grant_row(&row)).transpose()?.map_or(0, |grant| grant.id.boot);
+    let sql = "SELECT boot FROM collector_cursors WHERE node=? ORDER BY boot DESC LIMIT 1";
+    let told = tx.row(sql, args![node.0]).await?.map(|row| row.num("boot")).transpose()?.unwrap_or(0);
+    Ok(asked.max(told))
+}
+
+/// How the node is fenced, if it is.
+pub(crate) async fn find(tx: &mut Tx, node: NodeId) -> Result<Option<Fence>> {
+    let row = tx.row("SELECT * FROM node_fences WHERE node=?", args![node.0]).await?;
+    row.map(|row| Ok(Fence { boot: row.num("boot")?, barred: row.opt_int("admitted")?.is_none() })).transpose()
 }

@@ -131,6 +131,21 @@ pub struct WriteOffAsk {
     pub note: String,
 }
 
+/// Admit a written-off node again.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdmitAsk {
+    /// Why, for people.
+    pub note: String,
+}
+
+/// A node that was admitted again.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Admitted {
+    /// Starts of the node's data plane up to this one stay refused: start it anew.
+    pub boot: u32,
+}
+
 /// What came back to one account.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Returned {
@@ -153,7 +168,7 @@ pub struct WrittenOff {
 
 /// The paths of nodes.
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(drain)).routes(routes!(write_off))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(drain)).routes(routes!(write_off)).routes(routes!(admit))
 }
 
 /// Lists the nodes.
@@ -235,7 +250,8 @@ async fn drain(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Gives what a lost node held back to the accounts, and lends nothing more to its starts so far. Records of its calls that turn up
+/// Gives what a lost node held back to the accounts, and bars it: should it come back with its old folder, it may use nothing until it
+/// is admitted again. Records of its calls that turn up
 /// later are paid from what is available then.
 #[utoipa::path(post, path = "/api/v1/nodes/{id}/write-off", tag = "nodes", request_body = WriteOffAsk,
     params(("id" = u16, Path)), responses((status = 200, description = "What came back.", body = WrittenOff)))]
@@ -260,4 +276,20 @@ async fn write_off(
         .into_iter()
         .map(|(account, amount)| Returned { account: AccountRef(account.0), amount: Amount(amount) });
     Ok(Json(WrittenOff { boot: done.boot, grants: done.grants, returned: returned.collect() }))
+}
+
+/// Admits a node again that was written off: from the next start of its data plane on it is lent money.
+#[utoipa::path(post, path = "/api/v1/nodes/{id}/admit", tag = "nodes", request_body = AdmitAsk,
+    params(("id" = u16, Path)), responses((status = 200, description = "Admitted from its next start on.", body = Admitted)))]
+async fn admit(
+    caller: May<rights::MoneyWrite>,
+    State(app): State<App>,
+    Key(id): Key<u16>,
+    Body(ask): Body<AdmitAsk>,
+) -> Answered<Json<Admitted>> {
+    let boot = app.store.admit_node(NodeId(id)).await?;
+    if let Err(flaw) = app.store.audit(&caller.entry("admit", format!("node {id}"), None, Some(&ask))).await {
+        tracing::warn!(%flaw, actor = caller.actor(), "an admission could not be written down");
+    }
+    Ok(Json(Admitted { boot }))
 }

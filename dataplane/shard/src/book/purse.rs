@@ -205,6 +205,22 @@ impl Purse {
         }
     }
 
+    /// What boots up to this one were lent is void: it is handed back, whatever calls hold of it. Who waits is refused if nothing more
+    /// may be used.
+    pub fn void(&mut self, boot: u32, barred: bool, out: &mut Vec<Order>) {
+        let account = self.account;
+        self.grants.retain(|grant| {
+            let stays = grant.id.boot > boot;
+            if !stays {
+                out.push(closing(account, grant));
+            }
+            stays
+        });
+        if barred {
+            self.refuse_waiting(Cause::NODE_WRITTEN_OFF, out);
+        }
+    }
+
     /// A call is over.
     pub fn settle(&mut self, now: Instant, reserved: &[GrantPart], used: &[GrantPart], out: &mut Vec<Order>) {
         for part in reserved {
@@ -229,8 +245,7 @@ impl Purse {
         self.grants.retain(|grant| {
             let close = grant.reserved == Money::ZERO && closes(grant);
             if close {
-                let want = Want::Close { grant: grant_text(grant.id), account: account.0, used: grant.used.nanos() };
-                out.push(Order::JournalThenWant(Record::GrantClosed { grant: grant.id, used: grant.used }, want));
+                out.push(closing(account, grant));
             }
             !close
         });
@@ -264,4 +279,10 @@ impl Purse {
     pub fn reserved(&self) -> Money {
         self.grants.iter().fold(Money::ZERO, |sum, grant| sum + grant.reserved)
     }
+}
+
+/// A grant goes back.
+fn closing(account: AccountId, grant: &Grant) -> Order {
+    let want = Want::Close { grant: grant_text(grant.id), account: account.0, used: grant.used.nanos() };
+    Order::JournalThenWant(Record::GrantClosed { grant: grant.id, used: grant.used }, want)
 }

@@ -18,6 +18,7 @@ use units::{CarrierId, Money};
 on_both! {
     the_sample_of_all_limits_is_applied_once_and_can_be_published
     a_low_balance_is_told_by_mail_and_by_post
+    who_is_slow_delays_nobody_else
 }
 
 const SAMPLE: &str = include_str!("../samples/balances.yaml");
@@ -111,6 +112,8 @@ async fn a_low_balance_is_told_by_mail_and_by_post(store: Store) {
          notice_mail: \"noc@example.net,billing@example.net\" }}\n"
     );
     told(&store, &yaml).await;
+    let secret = store::draw_secret();
+    store.set_notice_secret(1, &secret).await.unwrap();
     let relay_url = format!("smtp://{}", relay.local_addr().unwrap());
     notify::start(store.clone(), &Relay { url: Some(relay_url), from: "tandem@example.org".into() }).unwrap();
     let both = async {
@@ -125,6 +128,13 @@ async fn a_low_balance_is_told_by_mail_and_by_post(store: Store) {
     assert!(mail.contains("Subject: Account acme-usd: balance is low"), "{mail}");
     assert!(mail.contains("The balance is 0.00 USD, below 50.00 USD."), "{mail}");
     assert!(post.starts_with("POST /balance HTTP/1.1") && post.contains("webhook-id: low:1:"), "{post}");
+    let head = |name: &str| {
+        let line = post.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        line.unwrap_or_else(|| panic!("{name} is in {post}")).to_owned()
+    };
+    let (id, at, said) = (head("webhook-id"), head("webhook-timestamp"), head("webhook-signature"));
+    let text = post.split("\r\n\r\n").nth(1).unwrap();
+    assert_eq!(said, notify::signature(&secret, &id, &at, text));
     let body: serde_json::Value = serde_json::from_str(post.split("\r\n\r\n").nth(1).unwrap()).unwrap();
     assert_eq!((&body["type"], &body["data"]["account"]), (&"account.low".into(), &"acme-usd".into()));
     let done = async {
@@ -138,4 +148,33 @@ async fn a_low_balance_is_told_by_mail_and_by_post(store: Store) {
     };
     let notice = tokio::time::timeout(PATIENCE, done).await.expect("it is noted that they were told");
     assert_eq!((notice.problem.as_str(), notice.cleared), ("", None));
+    assert_eq!(store.notice_tries(&notice.id).await.unwrap().len(), 2);
+}
+
+/// The example of the Standard Webhooks specification.
+#[test]
+fn a_signature_is_the_one_that_standard_webhooks_shows() {
+    use base64ct::Encoding;
+    let secret = base64ct::Base64::decode_vec("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+    let said = notify::signature(&secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", "{\"test\": 2432232314}");
+    assert_eq!(said, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+}
+
+/// One server never answers; notices to another are told all the same.
+async fn who_is_slow_delays_nobody_else(store: Store) {
+    let (slow, hook) =
+        (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let mut yaml = "carriers: [{ code: acme }]\naccounts:\n".to_owned();
+    for number in 0..7 {
+        let to = if number == 6 { &hook } else { &slow }.local_addr().unwrap();
+        yaml +=
+            &format!("  - {{ code: a{number}, carrier: acme, notice_low: \"50\", notice_url: \"http://{to}/x\" }}\n");
+    }
+    told(&store, &yaml).await;
+    notify::start(store.clone(), &Relay::default()).unwrap();
+    let post = async { take_post(hook.accept().await.unwrap().0).await };
+    let post = tokio::time::timeout(PATIENCE, post).await.expect("the other one is told");
+    assert!(post.contains("webhook-id: low:7:") && !post.contains("webhook-signature"), "{post}");
+    let silent = store.notices(Some(1), None, 1).await.unwrap().remove(0);
+    assert_eq!((silent.url_tries, silent.problem.as_str()), (Some(0), ""), "nobody has given up the slow one");
 }

@@ -50,6 +50,29 @@ pub enum Verb {
         #[command(flatten)]
         place: Place,
     },
+    /// Draws the secret that an account's notices are signed with from now on (Standard Webhooks), and shows it this once.
+    NoticeSecret {
+        /// The account's code.
+        account: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Tells a notice again, by mail and POST as its account has them by now.
+    Replay {
+        /// Its id, as `notices` shows it.
+        notice: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Every try to tell somebody of a notice.
+    Tries {
+        /// Its id, as `notices` shows it.
+        notice: String,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        form: Form,
+    },
     /// Thresholds that balances crossed, newest first.
     Notices {
         /// Rows at most.
@@ -79,6 +102,17 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Pay { account, amount, reference, kind, note, place } => {
             pay(&place, &account, &amount, &reference, kind, &note).await?;
         }
+        Verb::NoticeSecret { account, place } => {
+            let store = place.store().await?;
+            let all = store.all::<AccountDraft>().await?;
+            let found = all.iter().find(|known| known.code == account);
+            let found = found.with_context(|| format!("there is no account {account}"))?;
+            let secret = store::draw_secret();
+            store.set_notice_secret(found.id, &secret).await?;
+            println!("{}", store::secret_text(&secret));
+        }
+        Verb::Replay { notice, place } => place.store().await?.replay_notice(&notice).await?,
+        Verb::Tries { notice, place, form } => tries(&notice, &place, form).await?,
         Verb::Notices { limit, place, form } => notices(limit, &place, form).await?,
     }
     Ok(ExitCode::SUCCESS)
@@ -159,6 +193,15 @@ async fn pay(place: &Place, code: &str, amount: &str, reference: &str, kind: Kin
     Ok(())
 }
 
+async fn tries(notice: &str, place: &Place, form: Form) -> Result<()> {
+    let row = |tried: store::NoticeTry| {
+        let number = tried.number.to_string();
+        vec![number, tried.way, moment(tried.at), tried.took_ms.to_string(), tried.problem]
+    };
+    let rows: Vec<_> = place.store().await?.notice_tries(notice).await?.into_iter().map(row).collect();
+    show(form, &["number", "way", "at", "took_ms", "problem"], &rows)
+}
+
 async fn notices(limit: u32, place: &Place, form: Form) -> Result<()> {
     let store = place.store().await?;
     let codes: std::collections::BTreeMap<u32, String> =
@@ -174,8 +217,9 @@ async fn notices(limit: u32, place: &Place, form: Form) -> Result<()> {
             notice.cleared.map_or_else(String::new, moment),
             told.to_owned(),
             notice.problem.clone(),
+            notice.id.clone(),
         ]
     };
     let rows: Vec<_> = store.notices(None, None, limit).await?.iter().map(row).collect();
-    show(form, &["raised", "account", "kind", "value", "threshold", "cleared", "told", "problem"], &rows)
+    show(form, &["raised", "account", "kind", "value", "threshold", "cleared", "told", "problem", "id"], &rows)
 }

@@ -418,6 +418,7 @@ pub(crate) async fn has_history(tx: &mut Tx, account: u32) -> Result<bool> {
 }
 
 pub(crate) async fn drop_account(tx: &mut Tx, account: u32) -> Result<()> {
+    tx.run("DELETE FROM notice_secrets WHERE account=?", args![account]).await?;
     tx.run("DELETE FROM ledger_debts WHERE account=?", args![account]).await?;
     tx.run("DELETE FROM ledger_accounts WHERE account=?", args![account]).await?;
     Ok(())

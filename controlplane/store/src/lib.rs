@@ -64,7 +64,7 @@ pub use jobs::{Go, JOB_FILE_MAX, JOB_PART_MAX, Job, JobAsk, JobState, JobStep, T
 pub use limits::{LimitOf, LimitRow};
 pub use migrate::{MigrationPlan, MigrationStep, migration_plan};
 pub use model::RevisionRow;
-pub use notices::{Notice, Way};
+pub use notices::{DueNotice, Notice, NoticeFigures, NoticeTry, Way, draw_secret, secret_text};
 pub use object::{CODE_CHARS_MAX, Edit, Object, PAGE_MAX, Page, Stored};
 pub use people::{ApiKey, ApiKeyDraft, User, UserDraft, WebSession};
 pub use plans::{Plan, PlanDraft};
@@ -89,6 +89,7 @@ pub struct Store {
     database: Database,
     rates: Arc<rates::Shelf>,
     standby: Arc<replica::Standby>,
+    told: Arc<NoticeFigures>,
 }
 
 impl core::fmt::Debug for Store {
@@ -100,7 +101,12 @@ impl core::fmt::Debug for Store {
 impl Store {
     /// Opens `sqlite:PATH` or `mysql://user:password@host:port/name?socket=…` and brings its tables up to date.
     pub async fn open(url: &str) -> Result<Store> {
-        Ok(Store { database: Database::open(url).await?, rates: Arc::default(), standby: Arc::default() })
+        Ok(Store {
+            database: Database::open(url).await?,
+            rates: Arc::default(),
+            standby: Arc::default(),
+            told: Arc::default(),
+        })
     }
 
     async fn read(&self) -> Result<Tx> {

@@ -7,6 +7,9 @@ mod databases;
 #[allow(dead_code, reason = "other test programs use the rest")]
 mod sample;
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use sample::{World, call, grant_id, money, world};
 use store::{AccountDraft, Ask, Batch, Booking, Caps, Cursor, Store, StoreError, Thresholds, Way};
 use units::{AccountId, Cause, Money, NodeId};
@@ -172,7 +175,7 @@ async fn a_notice_is_raised_once_and_cleared_when_the_balance_is_well_back(store
     let told: Vec<_> = notices.iter().map(|notice| (notice.kind.as_str(), notice.cleared.is_some())).collect();
     assert_eq!(told, [("high", false), ("low", true)]);
     assert_eq!(notices[0].value, money("652"));
-    assert!(store.due_notices().await.unwrap().is_empty(), "nobody wants to be told");
+    assert!(store.take_due_notices(|_, _| true).await.unwrap().is_empty(), "nobody wants to be told");
     let first = (notices[0].raised, notices[0].id.as_str());
     assert_eq!(store.notices(None, Some(first), 10).await.unwrap().len(), 1);
     let caps = Caps { day: Some(money("3")), ..Caps::default() };
@@ -189,19 +192,38 @@ async fn a_notice_is_tried_again_until_it_is_told(store: Store) {
     let thresholds = Thresholds { low: Some(money("1")), high: None, mail, url };
     change(&store, w.payer, |draft| draft.thresholds = thresholds).await;
     store.watch_balances().await.unwrap();
-    let due = store.due_notices().await.unwrap();
-    let (notice, account) = &due[0];
-    assert_eq!((notice.mail_tries, notice.url_tries, account.id), (Some(0), Some(0), w.payer));
-    store.notice_tried(&notice.id, Way::Mail, None).await.unwrap();
-    store.notice_tried(&notice.id, Way::Url, Some("nobody answers")).await.unwrap();
-    assert!(store.due_notices().await.unwrap().is_empty(), "after a pause");
-    let stands = store.notices(None, None, 1).await.unwrap().remove(0);
-    assert_eq!((stands.mail_tries, stands.url_tries, stands.problem.as_str()), (None, Some(1), "nobody answers"));
-    for _ in 0..20 {
-        store.notice_tried(&notice.id, Way::Url, Some("nobody answers")).await.unwrap();
+    let secret = [7; 32];
+    store.set_notice_secret(w.payer, &secret).await.unwrap();
+    let none = store.take_due_notices(|way, _| way == Way::Mail).await.unwrap();
+    assert_eq!(none.iter().map(|due| due.way).collect::<Vec<_>>(), [Way::Mail], "there is no room for another");
+    let due = store.take_due_notices(|_, _| true).await.unwrap();
+    assert_eq!(due.iter().map(|due| due.way).collect::<Vec<_>>(), [Way::Url], "what is taken is taken once");
+    let (id, account) = (due[0].notice.id.as_str(), due[0].account.id);
+    assert_eq!((account, due[0].secret.as_deref()), (w.payer, Some(&secret[..])));
+    let tried = async |way, problem| store.notice_tried(id, way, Duration::from_millis(12), problem).await.unwrap();
+    tried(Way::Mail, None).await;
+    tried(Way::Url, Some("nobody answers")).await;
+    assert!(store.take_due_notices(|_, _| true).await.unwrap().is_empty(), "after a pause");
+    let stands = async || store.notices(None, None, 1).await.unwrap().remove(0);
+    let now = stands().await;
+    assert_eq!((now.mail_tries, now.url_tries, now.problem.as_str()), (None, Some(1), "nobody answers"));
+    store.count_notices().await.unwrap();
+    let figures = store.notice_figures();
+    let figures = [&figures.sent, &figures.failed, &figures.waiting].map(|figure| figure.load(Ordering::Relaxed));
+    assert_eq!(figures, [1, 1, 1]);
+    for _ in 0..22 {
+        tried(Way::Url, Some("nobody answers")).await;
     }
-    let stands = store.notices(None, None, 1).await.unwrap().remove(0);
-    assert_eq!((stands.url_tries, stands.problem.as_str()), (None, "nobody answers"), "given up, and why");
+    let now = stands().await;
+    assert_eq!((now.url_tries, now.problem.as_str()), (None, "nobody answers"), "given up, and why");
+    let log = store.notice_tries(id).await.unwrap();
+    assert_eq!(
+        (log.len(), log[0].way.as_str(), log[1].took_ms, log[1].problem.as_str()),
+        (24, "mail", 12, "nobody answers")
+    );
+    store.replay_notice(id).await.unwrap();
+    assert_eq!(store.take_due_notices(|_, _| true).await.unwrap().len(), 2, "both ways again");
+    assert!(store.replay_notice("low:9:1").await.is_err() && store.notice_tries("low:9:1").await.is_err());
 }
 
 async fn what_was_spent_lately_says_how_long_the_money_lasts(store: Store) {

@@ -1,6 +1,9 @@
 //! Metrics in Prometheus's text format: prefix `tandem_`, base units, bounded labels.
 
 use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use store::NoticeFigures;
 
 use crate::live::Heard;
 use crate::services::{Backlog, Inner};
@@ -36,6 +39,7 @@ pub(crate) fn text(app: &Inner) -> String {
     let silent = u64::from(app.store.replica_is_silent());
     let help = "The ledger waits for a replica that does not acknowledge; nodes live on what they hold.";
     gauge(&mut out, "ledger_replica_silent", help, silent);
+    notices(&mut out, app.store.notice_figures());
     if let Some(heard) = heard {
         node(&mut out, &heard);
         shards(&mut out, &heard);
@@ -45,6 +49,17 @@ pub(crate) fn text(app: &Inner) -> String {
         stages(&mut out, &heard);
     }
     out
+}
+
+fn notices(out: &mut String, figures: &NoticeFigures) {
+    let read = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
+    counter(out, "notices_sent_total", "Notices of balances that mail or a POST told.", read(&figures.sent));
+    counter(out, "notices_failed_total", "Tries to tell a notice that failed.", read(&figures.failed));
+    gauge(out, "notices_waiting", "Notices that are still to be told, counted by way.", read(&figures.waiting));
+    let oldest = figures.oldest.load(Ordering::Relaxed);
+    let waits = if oldest == 0 { 0 } else { Time::now().micros().saturating_sub(oldest) / 1_000_000 };
+    let waits = u64::try_from(waits).unwrap_or(0);
+    gauge(out, "notices_oldest_seconds", "Since the oldest notice that is still to be told was raised.", waits);
 }
 
 fn backlog(out: &mut String, backlog: &Backlog) {
@@ -159,6 +174,11 @@ fn stages(out: &mut String, heard: &Heard) {
 
 fn gauge(out: &mut String, name: &str, help: &str, value: u64) {
     header(out, name, help, "gauge");
+    line(out, name, "", value);
+}
+
+fn counter(out: &mut String, name: &str, help: &str, value: u64) {
+    header(out, name, help, "counter");
     line(out, name, "", value);
 }
 

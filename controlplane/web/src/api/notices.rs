@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use units::WallTime;
 use utoipa::{IntoParams, ToSchema};
@@ -9,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::{May, rights};
-use crate::extract::Query;
+use crate::extract::{Key, Query};
 use crate::names::Names;
 use crate::page::{self, List};
 use crate::problem::Answered;
@@ -53,9 +54,85 @@ pub struct Notice {
     pub problem: String,
 }
 
-/// The path of notices.
+/// One try to tell somebody of a notice.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct NoticeTry {
+    /// Counts the notice's tries from 1.
+    pub number: u32,
+    /// `mail` or `url`.
+    #[schema(example = "url")]
+    pub way: String,
+    /// When it ended.
+    pub at: Time,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+    /// Why it failed; empty if it did not.
+    pub problem: String,
+}
+
+/// What was tried.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct NoticeTries {
+    /// The first one first, 1,000 at most.
+    pub data: Vec<NoticeTry>,
+}
+
+/// What an account's notices are signed with from now on.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct NoticeSecret {
+    /// `whsec_` and 32 bytes in base64, as Standard Webhooks wants it. It is shown this once.
+    pub secret: String,
+}
+
+/// The paths of notices.
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list))
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(tries))
+        .routes(routes!(replay))
+        .routes(routes!(draw_secret))
+}
+
+/// Lists every try to tell somebody of a notice.
+#[utoipa::path(get, path = "/api/v1/notices/{id}/tries", tag = "accounts", params(("id" = String, Path)),
+    responses((status = 200, description = "All of them.", body = NoticeTries)))]
+async fn tries(
+    _caller: May<rights::Read>,
+    State(app): State<App>,
+    Key(id): Key<String>,
+) -> Answered<Json<NoticeTries>> {
+    let show = |tried: store::NoticeTry| {
+        let store::NoticeTry { number, way, at, took_ms, problem } = tried;
+        NoticeTry { number, way, at: Time(at), took_ms, problem }
+    };
+    Ok(Json(NoticeTries { data: app.store.notice_tries(&id).await?.into_iter().map(show).collect() }))
+}
+
+/// Tells a notice again, by mail and POST as its account has them by now.
+#[utoipa::path(post, path = "/api/v1/notices/{id}/replay", tag = "accounts", params(("id" = String, Path)),
+    responses((status = 204, description = "It is on its way.")))]
+async fn replay(caller: May<rights::Write>, State(app): State<App>, Key(id): Key<String>) -> Answered<StatusCode> {
+    app.store.replay_notice(&id).await?;
+    if let Err(flaw) = app.store.audit(&caller.entry("replay", format!("notice {id}"), None, None::<&()>)).await {
+        tracing::warn!(%flaw, actor = caller.actor(), "a replay could not be written down");
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Draws the secret that an account's notices are signed with from now on; the one before counts no more.
+#[utoipa::path(post, path = "/api/v1/accounts/{id}/notice-secret", tag = "accounts", params(("id" = AccountRef, Path)),
+    responses((status = 200, description = "It, shown this once.", body = NoticeSecret)))]
+async fn draw_secret(
+    caller: May<rights::Write>,
+    State(app): State<App>,
+    Key(id): Key<AccountRef>,
+) -> Answered<Json<NoticeSecret>> {
+    let secret = store::draw_secret();
+    app.store.set_notice_secret(id.0, &secret).await?;
+    if let Err(flaw) = app.store.audit(&caller.entry("notice_secret", id, None, None::<&()>)).await {
+        tracing::warn!(%flaw, actor = caller.actor(), "a new secret could not be written down");
+    }
+    Ok(Json(NoticeSecret { secret: store::secret_text(&secret) }))
 }
 
 /// Lists notices, newest first.

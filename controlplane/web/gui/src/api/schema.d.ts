@@ -75,6 +75,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/accounts/{id}/notice-secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Draws the secret that an account's notices are signed with from now on; the one before counts no more. */
+        post: operations["post_accounts_id_notice_secret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/accounts/{id}/payments": {
         parameters: {
             query?: never;
@@ -1009,6 +1026,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/nodes/{id}/admit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Admits a node again that was written off: from the next start of its data plane on it is lent money. */
+        post: operations["post_nodes_id_admit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/nodes/{id}/drain": {
         parameters: {
             query?: never;
@@ -1036,7 +1070,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Gives what a lost node held back to the accounts, and lends nothing more to its starts so far. Records of its calls that turn up
+         * Gives what a lost node held back to the accounts, and bars it: should it come back with its old folder, it may use nothing until it
+         *     is admitted again. Records of its calls that turn up
          *     later are paid from what is available then.
          */
         post: operations["post_nodes_id_write_off"];
@@ -1055,6 +1090,40 @@ export interface paths {
         };
         /** Lists notices, newest first. */
         get: operations["get_notices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notices/{id}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tells a notice again, by mail and POST as its account has them by now. */
+        post: operations["post_notices_id_replay"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notices/{id}/tries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists every try to tell somebody of a notice. */
+        get: operations["get_notices_id_tries"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1607,6 +1676,19 @@ export interface components {
             plan: components["schemas"]["Named_PlanRef"];
             /** @description The deck that it is sold from. */
             sell_deck: components["schemas"]["Named_DeckRef"];
+        };
+        /** @description Admit a written-off node again. */
+        AdmitAsk: {
+            /** @description Why, for people. */
+            note: string;
+        };
+        /** @description A node that was admitted again. */
+        Admitted: {
+            /**
+             * Format: int32
+             * @description Starts of the node's data plane up to this one stay refused: start it anew.
+             */
+            boot: number;
         };
         /**
          * @description A decimal; the currency stands beside it.
@@ -4782,6 +4864,38 @@ export interface components {
             /** @description The balance, or what was spent. */
             value: components["schemas"]["Amount"];
         };
+        /** @description What an account's notices are signed with from now on. */
+        NoticeSecret: {
+            /** @description `whsec_` and 32 bytes in base64, as Standard Webhooks wants it. It is shown this once. */
+            secret: string;
+        };
+        /** @description What was tried. */
+        NoticeTries: {
+            /** @description The first one first, 1,000 at most. */
+            data: components["schemas"]["NoticeTry"][];
+        };
+        /** @description One try to tell somebody of a notice. */
+        NoticeTry: {
+            /** @description When it ended. */
+            at: components["schemas"]["Time"];
+            /**
+             * Format: int32
+             * @description Counts the notice's tries from 1.
+             */
+            number: number;
+            /** @description Why it failed; empty if it did not. */
+            problem: string;
+            /**
+             * Format: int64
+             * @description How long it took, in milliseconds.
+             */
+            took_ms: number;
+            /**
+             * @description `mail` or `url`.
+             * @example url
+             */
+            way: string;
+        };
         /** @description One line of a list of numbers. */
         Number: {
             /** @default prefix */
@@ -6971,6 +7085,37 @@ export interface operations {
                 };
                 content: {
                     "text/csv": number[];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_accounts_id_notice_secret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["AccountRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It, shown this once. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoticeSecret"];
                 };
             };
             /** @description What is wrong. */
@@ -9407,6 +9552,41 @@ export interface operations {
             };
         };
     };
+    post_nodes_id_admit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AdmitAsk"];
+            };
+        };
+        responses: {
+            /** @description Admitted from its next start on. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Admitted"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     post_nodes_id_drain: {
         parameters: {
             query?: never;
@@ -9498,6 +9678,66 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["List_Notice"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_notices_id_replay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is on its way. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_notices_id_tries: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoticeTries"];
                 };
             };
             /** @description What is wrong. */

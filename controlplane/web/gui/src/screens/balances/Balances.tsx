@@ -1,6 +1,7 @@
 /** All balances: what is left, what is lent, what a day costs, how long it lasts; and whom has been told of what. */
-import { Box, Table, TableBody, TableCell, TableHead, TableRow } from '@mui/material';
-import { useQuery } from '@tanstack/react-query';
+import { Box, Button, Table, TableBody, TableCell, TableHead, TableRow } from '@mui/material';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { Fragment, useState } from 'react';
 import { Link } from 'wouter';
 import { api, body, type Schemas } from '../../api/http';
 import { State, When } from '../../common/Fact';
@@ -53,7 +54,30 @@ function Row({ row }: { row: Schemas['Spent'] }) {
   );
 }
 
+/** Every try to tell somebody of a notice, and a button that tells it again. */
+function Tries({ id }: { id: string }) {
+  const queries = useQueryClient();
+  const tries = useQuery({ queryKey: ['notices', id, 'tries'], queryFn: () => body(api.GET('/api/v1/notices/{id}/tries', { params: { path: { id } } })), refetchInterval: 5_000 });
+  const again = useMutation({
+    mutationFn: () => body(api.POST('/api/v1/notices/{id}/replay', { params: { path: { id } } })),
+    onSuccess: () => queries.invalidateQueries({ queryKey: ['notices'] }),
+  });
+  return (
+    <Box sx={{ py: 1 }}>
+      <Trouble error={tries.error ?? again.error} />
+      {tries.data?.data.length === 0 && <Box>Nobody was told yet.</Box>}
+      {tries.data?.data.map((tried) => (
+        <Box key={tried.number} sx={{ color: tried.problem ? 'error.main' : undefined }}>
+          {tried.number}. {tried.way === 'mail' ? 'mail' : 'POST'}, <When at={tried.at} />, {tried.took_ms} ms: {tried.problem || 'taken'}
+        </Box>
+      ))}
+      <Button size="small" disabled={again.isPending} onClick={() => again.mutate()}>Tell again</Button>
+    </Box>
+  );
+}
+
 function Notices() {
+  const [open, setOpen] = useState<string | null>(null);
   const notices = useQuery({ queryKey: ['notices'], queryFn: () => body(api.GET('/api/v1/notices', { params: { query: { limit: 100 } } })), refetchInterval: 5_000 });
   const rows = notices.data?.data ?? [];
   return (
@@ -65,7 +89,8 @@ function Notices() {
           <TableHead><TableRow><TableCell>When</TableCell><TableCell>Account</TableCell><TableCell>What</TableCell><TableCell align="right">Value</TableCell><TableCell align="right">Threshold</TableCell><TableCell>State</TableCell><TableCell>Telling</TableCell></TableRow></TableHead>
           <TableBody>
             {rows.map((notice) => (
-              <TableRow key={notice.id}>
+              <Fragment key={notice.id}>
+              <TableRow hover onClick={() => setOpen(open === notice.id ? null : notice.id)} sx={{ cursor: 'pointer' }} title="Every try to tell it">
                 <TableCell><When at={notice.raised_at} /></TableCell>
                 <TableCell>{notice.account.code}</TableCell>
                 <TableCell>{WORDS[notice.kind] ?? notice.kind}</TableCell>
@@ -74,6 +99,8 @@ function Notices() {
                 <TableCell>{notice.cleared_at ? <>over since <When at={notice.cleared_at} /></> : <State tone="warning">stands</State>}</TableCell>
                 <TableCell sx={{ color: notice.problem ? 'error.main' : undefined }}>{notice.problem || (notice.pending ? 'under way' : 'done')}</TableCell>
               </TableRow>
+              {open === notice.id && <TableRow><TableCell colSpan={7}><Tries id={notice.id} /></TableCell></TableRow>}
+              </Fragment>
             ))}
           </TableBody>
         </Table>

@@ -45,6 +45,7 @@ export const GROUPS: { title: string; fields: string[] }[] = [
   { title: 'Transport and target', fields: ['transport', 'listener', 'host', 'subscriber', 'redirects_max', 'nat', 'nodes', 'own_terminators', 'tags', 'cps_window_s'] },
   { title: 'Timers', fields: ['answer_timeout_s', 'ringing_after_s', 'session_timer'] },
   { title: 'Media and codecs', fields: ['codecs', 'media', 'early_media', 'reliable'] },
+  { title: 'Captures', fields: ['capture'] },
   { title: 'Who calls', fields: ['identity'] },
   { title: 'Numbers', fields: ['numbers'] },
   { title: 'Ported numbers', fields: ['portability'] },

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 pub const CALLING: &str = "12125550100";
 
 /// Samples as baresip reads them: WAV, 8,000 a second of 16 bits, one direction.
-pub fn wav(samples: &[i16]) -> Vec<u8> {
+fn wav(samples: &[i16]) -> Vec<u8> {
     let data_bytes = 2 * samples.len() as u32;
     let mut wav = b"RIFF".to_vec();
     wav.extend((36 + data_bytes).to_le_bytes());
@@ -30,13 +30,6 @@ pub fn wav(samples: &[i16]) -> Vec<u8> {
     wav
 }
 
-/// The samples that baresip has heard.
-pub fn heard(folder: &Path) -> Vec<i16> {
-    let bytes = fs::read(folder.join("heard.wav")).expect("baresip has heard something");
-    let (_, samples) = bytes.split_at(44.min(bytes.len()));
-    samples.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect()
-}
-
 /// Writes what baresip wants to know into a folder of its own: `uri_params` stand behind its address, `lines` are settings besides.
 pub fn furnish(parent: &Path, own: Ipv4Addr, uri_params: &str, lines: &str) -> PathBuf {
     let folder = parent.join("baresip");
@@ -53,7 +46,7 @@ pub fn furnish(parent: &Path, own: Ipv4Addr, uri_params: &str, lines: &str) -> P
         ("config", text.into_bytes()),
         ("accounts", format!("<sip:{CALLING}@{own}{uri_params}>;regint=0\n").into_bytes()),
         ("contacts", Vec::new()),
-        // A minute of silence; a test may put a voice in its place.
+        // A minute of silence.
         ("silence.wav", wav(&[0; 60 * 8_000])),
     ];
     for (name, content) in files {

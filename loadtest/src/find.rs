@@ -147,8 +147,10 @@ fn judge(phase: Phase, cps: f64, every_call: bool, summary: &Summary) -> Trial {
     let latency = |name: &str| summary.latencies.get(name).cloned().unwrap_or_default();
     let (answer, counts) = (latency("answer"), &summary.counts);
     let mut why: Vec<String> = summary.faults.iter().chain(&summary.breaches).cloned().collect();
-    if every_call && counts.answered < counts.placed {
-        why.push(format!("{} calls were not established", counts.placed - counts.answered));
+    // A call that was still ringing when its trial ended was cancelled by its own caller: the switch did not fail it.
+    let failed = counts.refused + counts.unheard + counts.abandoned;
+    if every_call && failed > 0 {
+        why.push(format!("{failed} calls were not established"));
     }
     let generator = why.is_empty() && !summary.valid;
     why.extend(summary.invalid.iter().cloned());

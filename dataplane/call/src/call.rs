@@ -83,7 +83,7 @@ enum State {
     /// Both sides talk.
     Up(Talk),
     /// Both sides have heard goodbye; the kernel's last counts of their media are awaited.
-    Parting { release: Release, give_up_at: Instant },
+    Parting { release: Release, ended: Clock, give_up_at: Instant },
     /// The record is written; transactions run out. `byes_at` is when waiting BYEs are answered at the latest.
     Over { byes_at: Option<Instant> },
 }
@@ -436,7 +436,7 @@ impl Call {
                 self.on_journaled(ctx);
             }
             State::Up(_) => self.talk_on_time(ctx),
-            State::Parting { release, give_up_at } if *give_up_at <= now => self.settle(ctx, *release, true),
+            State::Parting { release, ended, give_up_at } if *give_up_at <= now => self.part(ctx, *release, *ended),
             _ if self.is_setting_up() && self.setup_at <= now => {
                 self.fail(ctx, Release::by_switch(Cause::TIMER_EXPIRED));
             }

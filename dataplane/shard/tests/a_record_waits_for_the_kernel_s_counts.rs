@@ -86,6 +86,7 @@ fn a_kernel_that_does_not_answer_delays_the_record_a_tenth_of_a_second() {
     assert!(find(&said, ORIGINATOR, "SIP/2.0 200").is_some(), "{said:#?}");
     assert_eq!(world.cdrs.len(), 2);
     assert_eq!(world.cdrs[1].ingress_media.packets, 1);
+    assert!(world.cdrs.iter().all(|cdr| cdr.duration_ms == 1), "nobody pays for the wait");
     world.pass(60_000);
     assert_eq!((world.shard.calls_held(), world.ports), (0, 0), "nothing is left");
 }

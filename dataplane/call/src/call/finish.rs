@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use cdr::Party;
 use rating::quality::Over;
-use units::Cause;
+use units::{Cause, Clock};
 
 use crate::bridge::Body;
 use crate::call::{Call, Context, State};
@@ -82,15 +82,23 @@ impl Call {
             return self.settle(ctx, release, heard);
         };
         ctx.relay.lift(pair.id);
-        self.state = State::Parting { release, give_up_at: ctx.desk.clock.now.plus_millis(PARTING_MS) };
+        let ended = ctx.desk.clock;
+        self.state = State::Parting { release, ended, give_up_at: ended.now.plus_millis(PARTING_MS) };
     }
 
     /// The kernel's last counts of one of our media ports have come.
     pub fn on_parted(&mut self, ctx: &mut Context<'_>) {
-        let State::Parting { release, .. } = self.state else { return };
+        let State::Parting { release, ended, .. } = self.state else { return };
         if !self.legs[0].pair.is_some_and(|pair| ctx.relay.is_below(pair.id)) {
-            self.settle(ctx, release, true);
+            self.part(ctx, release, ended);
         }
+    }
+
+    /// Settles a call that ended a moment ago: nobody pays for the wait for the kernel.
+    pub(super) fn part(&mut self, ctx: &mut Context<'_>, release: Release, ended: Clock) {
+        let clock = core::mem::replace(&mut ctx.desk.clock, ended);
+        self.settle(ctx, release, true);
+        ctx.desk.clock = clock;
     }
 
     /// What an answered call measured is complete: its records are written, and all that it held is given back.

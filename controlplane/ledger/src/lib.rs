@@ -97,7 +97,7 @@ pub struct Fence {
 impl Fence {
     /// True if a boot of the node may be lent nothing.
     pub fn holds(&self, boot: u32) -> bool {
-        boot <= self.boot || (self.barred && !mutant::is(Mutant::FencedBootsOnly))
+        boot <= self.boot || self.barred
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use cdr::GrantPart;
-use ledger::{Account, Ask, Balance, Call, Grant, State, close, grant, post, write_off};
+use ledger::{Account, Ask, Balance, Call, Fence, Grant, State, close, grant, post, write_off};
 use units::{AccountId, Cause, GrantId, Money};
 
 const OWNER: AccountId = AccountId(7);
@@ -183,4 +183,16 @@ fn a_refusal_says_what_stands_against_it() {
         assert_eq!(again.amount, Money::ZERO);
         assert_eq!(again.cause, cause.or(Some(Cause::ORIGINATOR_BALANCE)));
     }
+}
+
+/// A barred node is lent nothing, however often it starts; one that was admitted again, only from its next start on.
+#[test]
+fn a_node_that_was_written_off_is_lent_nothing_until_it_is_admitted_and_starts() {
+    let (barred, admitted) = (Fence { boot: 3, barred: true }, Fence { boot: 3, barred: false });
+    assert_eq!([1, 3, 4, 90].map(|boot| barred.holds(boot)), [true; 4]);
+    assert_eq!([1, 3, 4, 90].map(|boot| admitted.holds(boot)), [true, true, false, false]);
+    let funds = Account { limited: true, available: nanos(50), ..Account::default() };
+    let ask = Ask { want: nanos(5), slice: nanos(5) };
+    let (answer, _) = grant(id(1), OWNER, None, &funds, ask, barred.holds(4)).unwrap();
+    assert_eq!((answer.amount, answer.cause), (Money::ZERO, Some(Cause::NODE_WRITTEN_OFF)));
 }

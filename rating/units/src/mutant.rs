@@ -52,8 +52,6 @@ pub enum Mutant {
     OwedForgotten,
     /// Node: a node that was written off goes on with what it was lent.
     FenceIgnored,
-    /// Ledger: a node that was written off is lent to again as soon as it has started anew.
-    FencedBootsOnly,
     /// Restart: calls that a crash cut are not billed.
     CutCallForgotten,
     /// Restart: grants that were asked for without an answer are not closed.
@@ -64,7 +62,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 25] = [
+    pub const ALL: [Mutant; 24] = [
         Mutant::LentTwice,
         Mutant::RefusalForgotten,
         Mutant::NoTombstone,
@@ -86,7 +84,6 @@ impl Mutant {
         Mutant::TalksBeyondOwed,
         Mutant::OwedForgotten,
         Mutant::FenceIgnored,
-        Mutant::FencedBootsOnly,
         Mutant::CutCallForgotten,
         Mutant::UnansweredForgotten,
         Mutant::UseForgotten,

@@ -11,8 +11,8 @@ declare module '@mui/x-data-grid' {
   }
 }
 
-/** A column; `narrow: false` leaves it out below 700 px. */
-export type Column<R extends GridValidRowModel> = GridColDef<R> & { narrow?: boolean };
+/** A column; `narrow: false` leaves it out below 700 px, `spare` below 1,900 px unless it was chosen. */
+export type Column<R extends GridValidRowModel> = GridColDef<R> & { narrow?: boolean; spare?: boolean };
 
 interface Props<R extends GridValidRowModel> extends Omit<DataGridProps<R>, 'columns'> {
   /** Under which name chosen columns are remembered. */
@@ -38,13 +38,15 @@ function shown(stored: string): Record<string, boolean> {
 /** A table of `columns`; Enter or a click opens a row. */
 export function Grid<R extends GridValidRowModel>({ name, columns, onOpen, empty, sx, above = 210, ...rest }: Props<R>) {
   const wide = useMediaQuery('(min-width:700px)');
+  const huge = useMediaQuery('(min-width:1900px)');
   const chosen = useRemembered(`columns.${name}`, '');
   const visible = useMemo(() => {
     const model: Record<string, boolean> = {};
+    if (!huge) for (const column of columns) if (column.spare) model[column.field] = false;
     if (!wide) for (const column of columns) if (column.narrow === false) model[column.field] = false;
     return { ...model, ...(wide ? shown(chosen) : {}) };
-  }, [wide, columns, chosen]);
-  const all = useMemo(() => columns.map(({ narrow: _, ...column }) => ({ ...column, ...(wide ? {} : { flex: undefined }) })) as GridColDef<R>[], [columns, wide]);
+  }, [wide, huge, columns, chosen]);
+  const all = useMemo(() => columns.map(({ narrow: _, spare: __, ...column }) => ({ ...column, ...(wide ? {} : { flex: undefined }) })) as GridColDef<R>[], [columns, wide]);
   return (
     <Box sx={{ display: 'flex', flexDirection: 'column', maxHeight: { xs: '75vh', md: `calc(100vh - ${above}px)` }, minHeight: 0 }}>
     <DataGrid<R>

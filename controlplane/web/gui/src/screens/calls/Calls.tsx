@@ -39,11 +39,11 @@ function columns(release: (call: Call) => void, capture: (call: Call) => void): 
     { field: 'attempt', headerName: 'Try', description: definitions.attempts, width: 48, ...figures, narrow: false },
     { field: 'sell_per_minute', headerName: 'Sell/min', description: definitions.sellPerMinute, width: 92, ...figures, narrow: false, renderCell: ({ row }) => decimal(row.sell_per_minute, 4) },
     { field: 'buy_per_minute', headerName: 'Buy/min', description: definitions.buyPerMinute, width: 92, ...figures, narrow: false, renderCell: ({ row }) => (row.attempt === 0 ? NONE : decimal(row.buy_per_minute, 4)) },
-    { field: 'codec', headerName: 'Codec', width: 98, sortable: false, narrow: false, valueGetter: (_, row) => row.codec || NONE },
+    { field: 'codec', headerName: 'Codec', width: 98, sortable: false, narrow: false, spare: true, valueGetter: (_, row) => row.codec || NONE },
     { field: 'mos', headerName: 'MOS', description: definitions.mos, width: 92, sortable: false, align: 'right', headerAlign: 'right', narrow: false, valueGetter: (_, row) => `${fixed(row.ingress_media.mos, 2)} ${fixed(row.egress_media.mos, 2)}` },
-    { field: 'media_path', headerName: 'Relayed by', description: definitions.mediaPath, width: 92, sortable: false, narrow: false, valueGetter: (_, row) => [row.media_path || NONE, ...row.stays].join(' ') },
-    { field: 'suite', headerName: 'Encryption', description: definitions.suite, width: 120, sortable: false, narrow: false, valueGetter: (_, row) => (row.ingress_media.suite || row.egress_media.suite ? `${row.ingress_media.suite ?? NONE} / ${row.egress_media.suite ?? NONE}` : NONE) },
-    { field: 'shard', headerName: 'Shard', width: 56, ...figures, narrow: false },
+    { field: 'media_path', headerName: 'Relayed by', description: definitions.mediaPath, width: 92, sortable: false, narrow: false, spare: true, valueGetter: (_, row) => [row.media_path || NONE, ...row.stays].join(' ') },
+    { field: 'suite', headerName: 'Encryption', description: definitions.suite, width: 120, sortable: false, narrow: false, spare: true, valueGetter: (_, row) => (row.ingress_media.suite || row.egress_media.suite ? `${row.ingress_media.suite ?? NONE} / ${row.egress_media.suite ?? NONE}` : NONE) },
+    { field: 'shard', headerName: 'Shard', width: 56, ...figures, narrow: false, spare: true },
     {
       field: 'capture', headerName: '', width: 76, sortable: false, hideable: false, align: 'right', narrow: false,
       renderCell: ({ row }) => (

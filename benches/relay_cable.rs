@@ -19,7 +19,7 @@ use aya::maps::Array;
 use aya::programs::{Xdp, XdpMode};
 use benches::{Finding, Limit};
 use cable::{Cable, PEER, SWITCH};
-use fastpath::{Count, FastPath, Flow, Mode, Settings};
+use fastpath::{Count, FastPath, Flow, Links, Mode, Settings};
 use pace::{BURST, PACKETS, Progress, Turn, WARM_UP, cpu_nanos, measure, median};
 
 /// RTP ports, two a call: a thousand pairs of them for the socket relays as T1 says.
@@ -221,7 +221,8 @@ fn fast(mode: Mode) -> f64 {
     let path = FastPath::load(&settings).expect("the kernel takes the program");
     let (mut flows, mut hops) = (path.flows().expect("tables"), path.hops().expect("ways"));
     let ports: Vec<SocketAddr> = (0..PORTS).map(|place| address(SWITCH, PORT_LOW + 2 * place)).collect();
-    let hop = hops.find(own(), PEER.parse().expect("an address")).expect("netlink").expect("room");
+    let (hop, _) = hops.find(own(), PEER.parse().expect("an address")).expect("room");
+    hops.refresh(&Links::open().expect("netlink")).expect("a way");
     for (place, &local) in ports.iter().enumerate() {
         let peer = address(PEER, PEER_PORT);
         let flow = Flow { local, peer, from: ports[place ^ 1], to: peer, class: 0xb8, hop, clock_rate: 8_000 };

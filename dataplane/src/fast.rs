@@ -3,12 +3,13 @@
 mod lane;
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
-use fastpath::{Attached, Count, Counts, FastPath, Hops, Links, Tier};
+use fastpath::{Attached, Broken, Count, Counts, FastPath, HopId, Hops, Links, Tier};
 use panel::wire::FastPathFigures;
 
 use crate::clocks;
@@ -34,7 +35,10 @@ pub enum Mode {
 /// The loaded program. The last to let go of it takes it off the interfaces.
 pub struct Fast {
     path: FastPath,
+    /// Held for a look or a change of a table, never for a question to the kernel: shards join streams by it.
     hops: Mutex<Hops>,
+    /// Who asks the kernel for ways.
+    asker: OnceLock<Thread>,
     counts: Mutex<Counts>,
     media: [Option<IpAddr>; 2],
     /// What our clock counts from, in nanoseconds of the kernel's.
@@ -58,13 +62,16 @@ impl Standing {
     pub fn new(settings: &Settings, media: [Option<IpAddr>; 2]) -> Standing {
         let (low, high) = (settings.rtp.low, settings.rtp.high);
         let standing = match load(settings.fast_path, &settings.fast_path_interface, media, (low, high)) {
-            Ok(fast) => Standing::On(Arc::new(fast)),
+            Ok((fast, links)) => {
+                let fast = Arc::new(fast);
+                fast.keep_ways(links);
+                Standing::On(fast)
+            }
             Err(error) => Standing::Off { why: format!("{error:#}") },
         };
         match &standing {
             Standing::On(fast) => {
                 tracing::info!(on = fast.places().join(", "), "established media is relayed in the kernel");
-                fast.keep_ways();
             }
             Standing::Off { why } if matches!(settings.fast_path, Mode::Auto | Mode::Off) => {
                 tracing::info!(why, "all media is relayed by sockets");
@@ -95,18 +102,23 @@ impl Standing {
     }
 }
 
-fn load(mode: Mode, interfaces: &[String], media: [Option<IpAddr>; 2], ports: (u16, u16)) -> anyhow::Result<Fast> {
+fn load(
+    mode: Mode,
+    interfaces: &[String],
+    media: [Option<IpAddr>; 2],
+    ports: (u16, u16),
+) -> anyhow::Result<(Fast, Links)> {
     let mode = match mode {
         Mode::Auto => fastpath::Mode::Auto,
         Mode::Xdp => fastpath::Mode::Xdp,
         Mode::Tc => fastpath::Mode::Tc,
         Mode::Off => anyhow::bail!("it is switched off"),
     };
-    let mut found = interfaces.to_vec();
+    let (links, mut found) = (Links::open()?, interfaces.to_vec());
     for address in media.into_iter().flatten() {
         ensure!(!address.is_unspecified(), "media is bound to no certain address");
         if interfaces.is_empty() {
-            let name = Links::open()?.interface_of(address).with_context(|| format!("the interface of {address}"))?;
+            let name = links.interface_of(address).with_context(|| format!("the interface of {address}"))?;
             found.push(name.with_context(|| format!("no interface but loopback has the media address {address}"))?);
         }
     }
@@ -116,7 +128,7 @@ fn load(mode: Mode, interfaces: &[String], media: [Option<IpAddr>; 2], ports: (u
     let path = FastPath::load(&wished)?;
     let (hops, counts) = (Mutex::new(path.hops()?), Mutex::new(path.counts()?));
     let epoch_ns = fastpath::now_ns()?.saturating_sub(clocks::ticks());
-    Ok(Fast { path, hops, counts, media, epoch_ns })
+    Ok((Fast { path, hops, asker: OnceLock::new(), counts, media, epoch_ns }, links))
 }
 
 impl Fast {
@@ -124,13 +136,31 @@ impl Fast {
         self.hops.lock().expect("nobody breaks while holding the ways")
     }
 
-    /// Asks for the ways again and again while anybody has the program; joins wait for one of them at most.
-    fn keep_ways(self: &Arc<Fast>) {
-        let fast = Arc::downgrade(self);
-        let started = std::thread::Builder::new().name("ways".into()).spawn(move || refresh(&fast));
-        if let Err(error) = started {
-            tracing::error!(%error, "ways of the fast path are not kept true");
+    /// Names the way to a peer; one that is new is asked for at once, by the thread that may wait for it.
+    fn way(&self, from: IpAddr, to: IpAddr) -> Option<HopId> {
+        let (hop, is_new) = self.ways().find(from, to)?;
+        if is_new && let Some(asker) = self.asker.get() {
+            asker.unpark();
         }
+        Some(hop)
+    }
+
+    /// Asks for the ways again and again while anybody has the program.
+    fn keep_ways(self: &Arc<Fast>, links: Links) {
+        let fast = Arc::downgrade(self);
+        match thread::Builder::new().name("ways".into()).spawn(move || ask(&fast, &links)) {
+            Ok(asker) => self.asker.set(asker.thread().clone()).expect("ways are kept by one thread"),
+            Err(error) => tracing::error!(%error, "ways of the fast path are not kept true"),
+        }
+    }
+
+    fn end_of(&self, place: usize) -> Option<(IpAddr, IpAddr)> {
+        self.ways().ends(place)
+    }
+
+    fn learn(&self, links: &Links, place: usize, (from, to): (IpAddr, IpAddr)) -> Result<bool, Broken> {
+        let hop = links.way(from, to)?;
+        self.ways().learn(place, hop)
     }
 
     fn places(&self) -> Vec<String> {
@@ -163,18 +193,24 @@ impl Fast {
     }
 }
 
-fn refresh(fast: &Weak<Fast>) {
+/// Asks for new ways when woken, and for all of them each second.
+fn ask(fast: &Weak<Fast>, links: &Links) {
+    let (mut known, mut all_at) = (0, Instant::now());
     loop {
-        std::thread::sleep(WAYS);
+        thread::park_timeout(all_at.saturating_duration_since(Instant::now()));
         let Some(fast) = fast.upgrade() else { return };
-        let (_, all) = fast.ways().tally();
-        for place in 0..all {
-            let asked = fast.ways().refresh_at(place);
-            if let Err(error) = asked {
+        let mut place = known;
+        if Instant::now() >= all_at {
+            (place, all_at) = (0, Instant::now() + WAYS);
+        }
+        while let Some(ends) = fast.end_of(place) {
+            if let Err(error) = fast.learn(links, place, ends) {
                 tracing::error!(%error, "a way of the fast path cannot be asked for");
                 break;
             }
+            place += 1;
         }
+        known = known.max(place);
     }
 }
 

@@ -1,7 +1,6 @@
 //! The ways to peers. Wholesale peers are few, so flows share entries, and a change of one entry moves all its flows at once.
 
 use std::collections::HashMap;
-use std::io;
 use std::net::IpAddr;
 
 use aya::maps::{Array, MapData};
@@ -39,9 +38,8 @@ struct Known {
     turn: u32,
 }
 
-/// All ways, and who keeps them true.
+/// All ways. Looking them up is for whoever may wait for the kernel's answer: see [`Hops::refresh`].
 pub struct Hops {
-    links: Links,
     turns: Array<MapData, u32>,
     entries: Array<MapData, [u8; HOP_BYTES]>,
     by_ends: HashMap<(IpAddr, IpAddr), HopId>,
@@ -49,45 +47,46 @@ pub struct Hops {
 }
 
 impl Hops {
-    pub(crate) fn new(turns: Array<MapData, u32>, entries: Array<MapData, [u8; HOP_BYTES]>) -> io::Result<Hops> {
-        Ok(Hops { links: Links::open()?, turns, entries, by_ends: HashMap::new(), known: Vec::new() })
+    pub(crate) fn new(turns: Array<MapData, u32>, entries: Array<MapData, [u8; HOP_BYTES]>) -> Hops {
+        Hops { turns, entries, by_ends: HashMap::new(), known: Vec::new() }
     }
 
-    /// The way from our address to a peer, looked up when it is asked for the first time. A way that is not known now still has its
-    /// id: its packets go up until a later [`Hops::refresh`] finds it. None when the table is full.
-    pub fn find(&mut self, from: IpAddr, to: IpAddr) -> Result<Option<HopId>, Broken> {
+    /// Names the way from our address to a peer, without asking the kernel: packets of one that is not known yet go up until it is
+    /// [learnt](Hops::learn). True if it is named for the first time. None when the table is full.
+    pub fn find(&mut self, from: IpAddr, to: IpAddr) -> Option<(HopId, bool)> {
         if let Some(&id) = self.by_ends.get(&(from, to)) {
-            return Ok(Some(id));
+            return Some((id, false));
         }
         let id = HopId(self.known.len() as u32);
-        if id.0 >= HOPS_MAX {
-            return Ok(None);
-        }
-        let hop = self.links.way(from, to)?;
-        self.known.push(Known { from, to, hop: None, turn: 0 });
-        self.by_ends.insert((from, to), id);
-        self.set(id, hop)?;
-        Ok(Some(id))
+        (id.0 < HOPS_MAX).then(|| {
+            self.known.push(Known { from, to, hop: None, turn: 0 });
+            self.by_ends.insert((from, to), id);
+            (id, true)
+        })
     }
 
     /// Asks for every way again; to be called about once a second, not oftener than each 100 ms. Returns how many changed.
-    pub fn refresh(&mut self) -> Result<u32, Broken> {
+    pub fn refresh(&mut self, links: &Links) -> Result<u32, Broken> {
         let mut changed = 0;
         for place in 0..self.known.len() {
-            changed += u32::from(self.refresh_at(place)?);
+            let (from, to) = (self.known[place].from, self.known[place].to);
+            changed += u32::from(self.learn(place, links.way(from, to)?)?);
         }
         Ok(changed)
     }
 
-    /// Asks for one of the ways again, in the order in which they were found; true if it changed. A place beyond them is none.
-    pub fn refresh_at(&mut self, place: usize) -> Result<bool, Broken> {
-        let Some(known) = self.known.get(place) else { return Ok(false) };
-        let (from, to, before) = (known.from, known.to, known.hop);
-        let hop = self.links.way(from, to)?;
-        if hop != before {
+    /// From where and to whom a way leads, in the order in which they were named; none beyond the last.
+    pub fn ends(&self, place: usize) -> Option<(IpAddr, IpAddr)> {
+        self.known.get(place).map(|known| (known.from, known.to))
+    }
+
+    /// How the packets of a way go from here on; true if that is a change. A place beyond the last changes nothing.
+    pub fn learn(&mut self, place: usize, hop: Option<Hop>) -> Result<bool, Broken> {
+        let changed = self.known.get(place).is_some_and(|known| known.hop != hop);
+        if changed {
             self.set(HopId(place as u32), hop)?;
         }
-        Ok(hop != before)
+        Ok(changed)
     }
 
     /// Ways that lead somewhere now, and all that are known.

@@ -186,7 +186,7 @@ impl FastPath {
 
     /// The ways to peers. One thread keeps them.
     pub fn hops(&self) -> Result<Hops, Broken> {
-        Ok(Hops::new(self.table("turns")?, self.table("hops")?)?)
+        Ok(Hops::new(self.table("turns")?, self.table("hops")?))
     }
 
     /// What became of packets, for whoever prints it.

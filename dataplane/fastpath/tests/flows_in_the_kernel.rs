@@ -7,16 +7,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use fastpath::{Count, FastPath, Flow, Flows, Hops, Mode};
+use fastpath::{Count, FastPath, Flow, Flows, Hops, Links, Mode};
 use support::{PORT_LOW, World, may_run, next, rtp};
 
 fn at(address: &str) -> SocketAddr {
     address.parse().expect("an address")
 }
 
-/// Joins one direction; the way must be known already.
-fn join(flows: &mut Flows, hops: &mut Hops, [local, peer, from, to]: [&str; 4]) {
-    let hop = hops.find(at(from).ip(), at(to).ip()).expect("netlink answers").expect("the table has room");
+/// Joins one direction, by the way that the kernel knows now.
+fn join(handles: &mut Handles, [local, peer, from, to]: [&str; 4]) {
+    let Handles { flows, hops, links } = handles;
+    let (hop, _) = hops.find(at(from).ip(), at(to).ip()).expect("the table has room");
+    hops.refresh(links).expect("netlink answers");
     let flow =
         Flow { local: at(local), peer: at(peer), from: at(from), to: at(to), class: 0xb8, hop, clock_rate: 8_000 };
     assert!(flows.join(&flow).expect("the kernel takes it"), "all of one family");
@@ -25,13 +27,14 @@ fn join(flows: &mut Flows, hops: &mut Hops, [local, peer, from, to]: [&str; 4]) 
 struct Handles {
     flows: Flows,
     hops: Hops,
+    links: Links,
 }
 
 fn handles(world: &World, path: FastPath) -> (Handles, FastPath) {
     world.as_switch(move || {
         let flows = path.flows().expect("tables");
         let hops = path.hops().expect("ways");
-        (Handles { flows, hops }, path)
+        (Handles { flows, hops, links: Links::open().expect("netlink") }, path)
     })
 }
 
@@ -65,7 +68,7 @@ fn packets_leave_for_the_other_peer_with_our_address() {
             meet(&world, &end(b, 1, 9), &end(b, 3, 9));
             let (path, _listening) = world.fast_path(mode);
             let (mut handles, path) = handles(&world, path);
-            join(&mut handles.flows, &mut handles.hops, [&local, &speaker, &from, &listener]);
+            join(&mut handles, [&local, &speaker, &from, &listener]);
             let (talking, hearing) = (world.peer(&speaker), world.peer(&listener));
             for sequence in 0..50 {
                 talking.send_to(&rtp(sequence, 7), at(&local)).expect("sent");
@@ -90,7 +93,7 @@ fn everything_else_goes_up() {
         let (path, _listening) = world.fast_path(mode);
         let (mut handles, path) = handles(&world, path);
         let ends = ["192.0.2.1:20000", "192.0.2.2:4000", "198.51.100.1:20002", "198.51.100.3:6000"];
-        join(&mut handles.flows, &mut handles.hops, ends);
+        join(&mut handles, ends);
         let ours = world.ours("192.0.2.1:20000");
         let (peer, stranger) = (world.peer("192.0.2.2:4000"), world.peer("192.0.2.3:4000"));
         let expect_up = |socket: &std::net::UdpSocket, bytes: &[u8]| {
@@ -121,11 +124,7 @@ fn what_was_heard_is_counted() {
     meet(&world, "198.51.100.1:9", "198.51.100.3:9");
     let (path, _listening) = world.fast_path(Mode::Auto);
     let (mut handles, _path) = handles(&world, path);
-    join(
-        &mut handles.flows,
-        &mut handles.hops,
-        ["192.0.2.1:20000", "192.0.2.2:4000", "198.51.100.1:20002", "198.51.100.3:6000"],
-    );
+    join(&mut handles, ["192.0.2.1:20000", "192.0.2.2:4000", "198.51.100.1:20002", "198.51.100.3:6000"]);
     let (peer, hearing) = (world.peer("192.0.2.2:4000"), world.peer("198.51.100.3:6000"));
     let first = [65_530u16, 65_531, 65_534, 65_533, 65_535, 0, 1, 1, 4];
     for sequence in first {
@@ -182,7 +181,7 @@ fn joining_and_parting_lose_no_packet() {
     let mut fast = 0;
     for sequence in 0..PACKETS {
         match sequence % 40 {
-            10 => join(&mut handles.flows, &mut handles.hops, ends),
+            10 => join(&mut handles, ends),
             30 => fast += handles.flows.part(PORT_LOW).expect("parted").packets,
             _ => {}
         }
@@ -209,22 +208,22 @@ fn a_way_is_found_lost_and_changed() {
     let (path, _listening) = world.fast_path(Mode::Auto);
     let (mut handles, _path) = handles(&world, path);
     let ends = ["192.0.2.1:20000", "192.0.2.2:4000", "198.51.100.1:20002", "198.51.100.3:6000"];
-    join(&mut handles.flows, &mut handles.hops, ends);
+    join(&mut handles, ends);
     let (ours, peer, hearing) = (world.ours(ends[0]), world.peer(ends[1]), world.peer(ends[3]));
     peer.send_to(&rtp(1, 7), at(ends[0])).expect("sent");
     assert_eq!(next(&ours).0, rtp(1, 7), "nobody knows the way yet");
     meet(&world, "198.51.100.1:9", "198.51.100.3:9");
-    assert_eq!(handles.hops.refresh().expect("netlink"), 1);
+    assert_eq!(handles.hops.refresh(&handles.links).expect("netlink"), 1);
     assert_eq!(handles.hops.tally(), (1, 1));
     peer.send_to(&rtp(2, 7), at(ends[0])).expect("sent");
     assert_eq!(next(&hearing).0, rtp(2, 7));
     world.on_peers(&["link", "set", "b1", "address", "02:00:00:00:00:77"]);
     world.on_switch(&["neigh", "replace", "198.51.100.3", "lladdr", "02:00:00:00:00:77", "dev", "b0"]);
-    assert_eq!(handles.hops.refresh().expect("netlink"), 1);
+    assert_eq!(handles.hops.refresh(&handles.links).expect("netlink"), 1);
     peer.send_to(&rtp(3, 7), at(ends[0])).expect("sent");
     assert_eq!(next(&hearing).0, rtp(3, 7));
     world.on_switch(&["neigh", "del", "198.51.100.3", "dev", "b0"]);
-    handles.hops.refresh().expect("netlink");
+    handles.hops.refresh(&handles.links).expect("netlink");
     peer.send_to(&rtp(4, 7), at(ends[0])).expect("sent");
     assert_eq!(next(&ours).0, rtp(4, 7), "the way is lost");
 }
@@ -253,8 +252,8 @@ fn tags_of_vlans_are_put_on_and_taken_off() {
         let (mut handles, _path) = handles(&world, path);
         let there = ["192.0.2.1:20000", "192.0.2.2:4000", "203.0.113.1:20002", "203.0.113.3:6000"];
         let back = [there[2], there[3], there[0], there[1]];
-        join(&mut handles.flows, &mut handles.hops, there);
-        join(&mut handles.flows, &mut handles.hops, back);
+        join(&mut handles, there);
+        join(&mut handles, back);
         let (plain, tagged) = (world.peer(there[1]), world.peer(there[3]));
         for sequence in 0..20 {
             plain.send_to(&rtp(sequence, 7), at(there[0])).expect("sent");

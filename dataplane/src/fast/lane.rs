@@ -59,7 +59,7 @@ impl Lane {
         clock_rate: u32,
     ) -> Result<bool, fastpath::Broken> {
         let Some(ours) = self.fast.media[usize::from(to.is_ipv6())] else { return Ok(false) };
-        let Some(hop) = self.fast.ways().find(ours, to.ip())? else { return Ok(false) };
+        let Some(hop) = self.fast.way(ours, to.ip()) else { return Ok(false) };
         let (local, from) = ((ours, port).into(), (ours, from_port).into());
         self.flows.join(&Flow { local, peer, from, to, class: MEDIA_TRAFFIC, hop, clock_rate })
     }

@@ -79,6 +79,19 @@ pub fn write_crypto(out: &mut Vec<u8>, tag: u32, suite: &str, key: &[u8]) {
     }
 }
 
+/// Makes the keys of a description, or of a message that carries one, unreadable in place: for copies that people look at.
+pub fn mask_keys(text: &mut [u8]) {
+    const NAME: &[u8] = b"inline:";
+    for line in text.split_mut(|byte| *byte == b'\n').filter(|line| line.starts_with(b"a=crypto:")) {
+        let mut at = 0;
+        while let Some(found) = line[at..].windows(NAME.len()).position(|word| word.eq_ignore_ascii_case(NAME)) {
+            at += found + NAME.len();
+            let key = line[at..].iter_mut().take_while(|byte| !matches!(byte, b'|' | b';' | b' ' | b'\t' | b'\r'));
+            key.for_each(|byte| *byte = b'*');
+        }
+    }
+}
+
 /// `inline:` key, and perhaps `|` lifetime and `|` identifier `:` length. The key, and whether it has an identifier.
 fn read_key(text: &[u8]) -> Result<(&[u8], bool), Flaw> {
     let mut parts = text.strip_prefix(b"inline:").ok_or(BAD)?.split(|byte| *byte == b'|');

@@ -15,7 +15,7 @@ pub mod rewrite;
 
 pub use address::address_refused;
 pub use codec::Codec;
-pub use crypto::{CRYPTO_MAX, Crypto, KEY_BYTES_MAX, Profile, write_crypto};
+pub use crypto::{CRYPTO_MAX, Crypto, KEY_BYTES_MAX, Profile, mask_keys, write_crypto};
 pub use filter::{Filter, Order};
 pub use flaw::Flaw;
 pub use media::{CarriedBy, Direction, Media};

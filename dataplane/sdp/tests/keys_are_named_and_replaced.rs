@@ -4,13 +4,34 @@
 use std::net::IpAddr;
 
 use proptest::prelude::*;
-use sdp::{Crypt, Crypto, Events, KEY_BYTES_MAX, Profile, Rewrite, parse, rewrite, write_crypto};
+use sdp::{Crypt, Crypto, Events, KEY_BYTES_MAX, Profile, Rewrite, mask_keys, parse, rewrite, write_crypto};
 
 const KEY: &str = "inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
 
 fn read(line: &str) -> Result<(u32, String, bool), u16> {
     let crypto = Crypto::read(line.as_bytes()).map_err(|flaw| flaw.status)?;
     Ok((crypto.tag, String::from_utf8(crypto.suite.to_vec()).unwrap(), crypto.plain))
+}
+
+#[test]
+fn keys_are_masked_and_nothing_else() {
+    let key = &KEY["inline:".len()..];
+    let stars = "*".repeat(key.len());
+    for told in [
+        format!(
+            "INVITE sip:1@host SIP/2.0\r\n\r\nv=0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 {KEY}|2^20|1:4;{KEY} WSH=64\r\na=sendrecv\r\n"
+        ),
+        format!("a=crypto:2 AEAD_AES_128_GCM {KEY}\na=crypto:3 F8_128_HMAC_SHA1_80 INLINE:{key}"),
+    ] {
+        let mut text = told.clone().into_bytes();
+        mask_keys(&mut text);
+        assert_eq!(String::from_utf8(text).unwrap(), told.replace(key, &stars));
+    }
+    let mut plain = format!("a=note:{KEY}\r\nContent-Disposition: inline\r\n").into_bytes();
+    let before = plain.clone();
+    mask_keys(&mut plain);
+    assert_eq!(plain, before);
+    mask_keys(&mut []);
 }
 
 #[test]

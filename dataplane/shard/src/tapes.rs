@@ -215,6 +215,10 @@ fn tape_sip(
 
 fn put(note: &Note, carried: &[u8], out: &mut Effects) {
     let bytes = out.append(|bytes| note.encode(carried, bytes));
+    if note.what == What::Sip {
+        // Who may see a message may not hear the call by it.
+        sdp::mask_keys(&mut out.bytes[bytes.clone()]);
+    }
     out.list.push(Effect::Tape { bytes, last: note.what == What::End });
 }
 

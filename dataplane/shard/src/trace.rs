@@ -21,13 +21,15 @@ pub struct Ladder {
 }
 
 impl Ladder {
-    /// Keeps one message, if there is room.
+    /// Keeps one message, if there is room; without the keys of its media.
     pub fn note(&mut self, at: WallTime, leg: u8, inbound: bool, hop: Hop, bytes: &[u8]) {
         if self.messages.len() >= MESSAGES_MAX || self.bytes + bytes.len() > BYTES_MAX {
             return;
         }
         self.bytes += bytes.len();
-        self.messages.push(cdr::trace::Message { at, leg, inbound, peer: hop.remote, bytes: bytes.to_vec() });
+        let mut bytes = bytes.to_vec();
+        sdp::mask_keys(&mut bytes);
+        self.messages.push(cdr::trace::Message { at, leg, inbound, peer: hop.remote, bytes });
         self.hops.push(hop);
     }
 }

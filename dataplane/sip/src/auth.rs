@@ -6,7 +6,7 @@
 mod answer;
 mod challenge;
 mod credentials;
-mod hash;
+pub(crate) mod hash;
 pub mod nonce;
 mod params;
 

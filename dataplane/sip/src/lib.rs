@@ -5,6 +5,7 @@ extern crate alloc;
 
 pub mod address;
 pub mod auth;
+pub mod behind;
 pub mod client;
 pub mod dialog;
 pub mod effect;

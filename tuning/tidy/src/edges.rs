@@ -12,8 +12,8 @@ pub struct Room {
 
 const PLANES_MEET: &[&str] = &["units", "snapshot", "cdr", "rating", "panel"];
 const EVERYTHING: &[&str] = &[
-    "units", "snapshot", "cdr", "rating", "panel", "uring", "fastpath", "shard", "sip", "sdp", "call", "media", "tape",
-    "cluster", "ledger", "store", "web", "sim",
+    "units", "snapshot", "cdr", "rating", "panel", "uring", "fastpath", "shard", "sip", "sdp", "call", "media",
+    "balance", "tape", "cluster", "ledger", "store", "web", "sim",
 ];
 
 /// What the fuzz targets read: everything, and the control plane's decks.
@@ -43,6 +43,7 @@ pub const ROOMS: &[Room] = &[
     Room { name: "sdp", may_use: &["units"] },
     Room { name: "media", may_use: &["units"] },
     Room { name: "tape", may_use: &["units"] },
+    Room { name: "balance", may_use: &["units", "sip"] },
     Room { name: "call", may_use: &["units", "snapshot", "cdr", "rating", "sip", "sdp", "media"] },
     Room {
         name: "shard",
@@ -54,7 +55,7 @@ pub const ROOMS: &[Room] = &[
         name: "tandem-dataplane",
         may_use: &[
             "units", "snapshot", "cdr", "rating", "panel", "sip", "sdp", "media", "tape", "call", "shard", "uring",
-            "fastpath",
+            "fastpath", "balance",
         ],
     },
     Room { name: "cluster", may_use: &["units"] },
@@ -83,6 +84,7 @@ pub const PURE: &[(&str, &str)] = &[
     ("sdp", "dataplane/sdp"),
     ("media", "dataplane/media"),
     ("tape", "dataplane/tape"),
+    ("balance", "dataplane/balance"),
     ("call", "dataplane/call"),
     ("shard", "dataplane/shard"),
     ("cluster", "controlplane/cluster"),

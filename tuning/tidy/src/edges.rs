@@ -32,7 +32,7 @@ const EVERYTHING_AND_CONTROL: &[&str] = &[
     "tandem-controlplane",
 ];
 
-/// The layers. `dataplane` and `controlplane` meet only in `rating/*` and `panel`; nobody leans on `benches` or `loadtest`.
+/// The layers. `dataplane` and `controlplane` meet only in `rating/*` and `panel`, and in what `live` says of nodes; nobody leans on `benches` or `loadtest`.
 pub const ROOMS: &[Room] = &[
     Room { name: "units", may_use: &[] },
     Room { name: "snapshot", may_use: &["units"] },
@@ -55,10 +55,11 @@ pub const ROOMS: &[Room] = &[
         name: "tandem-dataplane",
         may_use: &[
             "units", "snapshot", "cdr", "rating", "panel", "sip", "sdp", "media", "tape", "call", "shard", "uring",
-            "fastpath", "balance",
+            "fastpath", "balance", "live",
         ],
     },
     Room { name: "cluster", may_use: &["units"] },
+    Room { name: "live", may_use: &[] },
     Room { name: "ledger", may_use: &["units", "cdr"] },
     Room { name: "store", may_use: &["units", "snapshot", "cdr", "rating", "ledger"] },
     Room { name: "web", may_use: &["units", "snapshot", "cdr", "rating", "panel", "store"] },

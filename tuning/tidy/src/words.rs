@@ -85,6 +85,13 @@ pub const ALLOWED: &[Allowed] = &[
     allowed("client", "controlplane/web/gui", "vite/client", "Vite's types"),
     allowed("client", "", "http client", "the program that asks a web server"),
     allowed("client", "", "user agent client", "RFC 3261 §6"),
+    allowed("client", "", "etcd-client", "the name of Debian's package"),
+    allowed("client", "", "-client-urls", "etcd's flags"),
+    allowed("endpoint", "", "--endpoints=", "etcdctl's flag"),
+    allowed("client", "controlplane/live", "client_cert", "ureq's names for our certificate"),
+    allowed("client", "controlplane/live", "clientcert", "ureq's names for our certificate"),
+    allowed("config", "controlplane/live", "", "ureq's settings of a question and of TLS"),
+    allowed("lease", "controlplane/live", "", "etcd's leases: it speaks etcd's protocol"),
     allowed("client", "", "mariadb-client", "the name of Debian's package"),
     allowed(
         "lease",

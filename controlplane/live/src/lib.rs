@@ -1,0 +1,15 @@
+//! What the nodes of a cluster know of each other at this moment, in etcd.
+//!
+//! [`Etcd`] speaks etcd's v3 API as JSON over HTTP (its gRPC gateway) and moves on to the next member when one is away. [`Presence`] keeps
+//! a node's own key alive, [`Mirror`] keeps a copy of everything below a prefix, which stays when no member answers: without a majority
+//! each node works on with what it knew last. Nothing here knows calls, money or a database.
+
+mod etcd;
+mod mirror;
+mod node;
+mod wire;
+
+pub use etcd::{Etcd, LiveError, Members};
+pub use mirror::Mirror;
+pub use node::{DRAINS, NODES, Node, Presence, set_drain};
+pub use wire::{Compare, Entry, Lease, Page, Write};

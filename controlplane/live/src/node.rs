@@ -1,0 +1,136 @@
+//! What a node tells the others of itself.
+
+use std::net::SocketAddr;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::etcd::{Etcd, LiveError};
+use crate::wire::{Compare, Lease, Write};
+
+/// Below it stand the nodes that are there: `/tandem/node/NUMBER`, each a [`Node`] as JSON.
+pub const NODES: &str = "/tandem/node/";
+/// Below it stand the nodes that an operator drains: `/tandem/drain/NUMBER`. The key alone counts.
+pub const DRAINS: &str = "/tandem/drain/";
+
+/// A node that is there. Fields that a reader does not know are passed over, those that are missing are empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Node {
+    /// Its number, 1 to 65,535.
+    pub number: u16,
+    /// What it does: `core`, `balancer`, `web`, `controller`, `sql` and others.
+    pub roles: Vec<String>,
+    /// Where it hears SIP over UDP.
+    pub sip: Vec<SocketAddr>,
+    /// Calls that run on it.
+    pub calls: u32,
+    /// Calls that may run on it; 0: not known.
+    pub calls_max: u32,
+    /// It takes no calls that are not there yet: it goes down, or finds itself overloaded.
+    pub leaving: bool,
+}
+
+/// Keeps a node's key alive by a thread, and removes it when dropped. When etcd is away it comes back with it.
+#[derive(Debug)]
+pub struct Presence {
+    node: Arc<Mutex<Node>>,
+    nudge: Option<Sender<()>>,
+    keeper: Option<JoinHandle<()>>,
+}
+
+impl Presence {
+    /// Tells of the node. It is taken for gone when nothing was heard of it for so many seconds, two at least.
+    pub fn start(etcd: Arc<Etcd>, node: Node, seconds: u64) -> Presence {
+        let key = format!("{NODES}{}", node.number);
+        let node = Arc::new(Mutex::new(node));
+        let (nudge, nudged) = mpsc::channel();
+        let theirs = node.clone();
+        let run = move || {
+            let mut teller = Teller { etcd, key, node: theirs, seconds, lease: None, told: None };
+            loop {
+                if let Err(error) = teller.tell() {
+                    tracing::debug!(error = error.to_string(), "the other nodes are not told of this one");
+                    teller.told = None;
+                }
+                match nudged.recv_timeout(Duration::from_secs(seconds) / 5) {
+                    Ok(()) | Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
+            }
+            if let Some(lease) = teller.lease {
+                // Who cannot say goodbye is missed when the lease ends.
+                let _ = teller.etcd.revoke(lease);
+            }
+        };
+        let keeper = thread::Builder::new().name("live presence".to_owned()).spawn(run);
+        Presence { node, nudge: Some(nudge), keeper: Some(keeper.expect("the system starts threads")) }
+    }
+
+    /// Changes what is told: at once if it is another than before.
+    pub fn update(&self, change: impl FnOnce(&mut Node)) {
+        let mut node = self.node.lock().expect("nobody panics with the node");
+        let before = node.clone();
+        change(&mut node);
+        if *node != before
+            && let Some(nudge) = &self.nudge
+        {
+            // The thread lives as long as this sender.
+            let _ = nudge.send(());
+        }
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        drop(self.nudge.take());
+        if let Some(keeper) = self.keeper.take() {
+            // A keeper that panicked has no lease to give back.
+            let _ = keeper.join();
+        }
+    }
+}
+
+struct Teller {
+    etcd: Arc<Etcd>,
+    key: String,
+    node: Arc<Mutex<Node>>,
+    seconds: u64,
+    lease: Option<Lease>,
+    told: Option<Node>,
+}
+
+impl Teller {
+    fn tell(&mut self) -> Result<(), LiveError> {
+        let lease = match self.lease {
+            Some(lease) if self.etcd.keep(lease)? => lease,
+            _ => {
+                self.told = None;
+                let lease = self.etcd.grant(self.seconds)?;
+                *self.lease.insert(lease)
+            }
+        };
+        let node = self.node.lock().expect("nobody panics with the node").clone();
+        if self.told.as_ref() != Some(&node) {
+            let text = serde_json::to_vec(&node).expect("a node is plain data");
+            self.etcd.put(&self.key, &text, Some(lease))?;
+            self.told = Some(node);
+        }
+        Ok(())
+    }
+}
+
+/// Drains a node, or ends that: whoever places calls looks at [`DRAINS`].
+pub fn set_drain(etcd: &Etcd, node: u16, on: bool) -> Result<(), LiveError> {
+    let key = format!("{DRAINS}{node}");
+    let (compare, write) = if on {
+        (Compare::WrittenBy(&key, 0), Write::Put(&key, b"1", None))
+    } else {
+        (Compare::Present(&key), Write::Delete(&key))
+    };
+    // Nothing is written if it is so already.
+    etcd.change(&[compare], &[write]).map(drop)
+}

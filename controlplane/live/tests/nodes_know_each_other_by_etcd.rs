@@ -1,0 +1,105 @@
+#![allow(clippy::unwrap_used, reason = "a test may end at once")]
+//! A real etcd, told and asked.
+
+mod support;
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use live::{Compare, DRAINS, Etcd, LiveError, Members, Mirror, NODES, Node, Presence, Write, set_drain};
+use support::{Server, until};
+
+#[test]
+fn what_was_decided_on_an_older_page_is_not_written() {
+    let server = Server::start();
+    let etcd = server.ask(server.members());
+    let read = etcd.put("/book", b"first", None).unwrap();
+    let write =
+        |decided_on| etcd.change(&[Compare::WrittenBy("/book", decided_on)], &[Write::Put("/book", b"next", None)]);
+    let written = write(read).unwrap().unwrap();
+    assert!(written > read);
+    assert_eq!(write(read).unwrap(), None);
+    let entry = etcd.get("/book").unwrap().unwrap();
+    assert_eq!((entry.value.as_slice(), entry.revision, entry.lease), (&b"next"[..], written, None));
+    assert!(etcd.delete("/book").unwrap());
+    assert_eq!(etcd.get("/book").unwrap(), None);
+}
+
+#[test]
+fn a_key_goes_with_its_lease_unless_that_is_kept() {
+    let server = Server::start();
+    let etcd = server.ask(server.members());
+    let lease = etcd.grant(2).unwrap();
+    etcd.put("/holder", b"1", Some(lease)).unwrap();
+    assert_eq!(etcd.get("/holder").unwrap().unwrap().lease, Some(lease));
+    assert!(etcd.keep(lease).unwrap());
+    let page = etcd.list("/").unwrap();
+    assert_eq!(page.entries.len(), 1);
+    let began = Instant::now();
+    assert!(etcd.wait("/", page.revision + 1, Duration::from_secs(20)).unwrap(), "the end of a lease is told");
+    assert!(began.elapsed() > Duration::from_secs(1));
+    assert_eq!(etcd.get("/holder").unwrap(), None);
+    assert!(!etcd.keep(lease).unwrap());
+}
+
+#[test]
+fn a_member_that_is_away_is_passed_over() {
+    let server = Server::start();
+    let mut members = server.members();
+    members.urls.insert(0, "http://127.0.0.1:1".to_owned());
+    let etcd = server.ask(members);
+    assert!(etcd.put("/a", b"1", None).is_ok());
+    let alone = Etcd::new(Members { urls: vec!["http://127.0.0.1:1".to_owned()], ..server.members() }).unwrap();
+    assert!(matches!(alone.put("/a", b"2", None), Err(LiveError::Away(_))));
+}
+
+#[test]
+fn certificate_user_and_password_are_asked_for_and_given() {
+    let server = Server::start_with_tls();
+    let url = server.members().urls[0].clone();
+    let ca = server.folder.path().join("ca.pem");
+    let open = Members { ca: Some(ca.clone()), ..server.members() };
+    server.ask(open.clone());
+    for words in [&["user", "add", "root:secret"][..], &["user", "grant-role", "root", "root"], &["auth", "enable"]] {
+        let mut order = Command::new("etcdctl");
+        order.env("ETCDCTL_API", "3").arg(format!("--endpoints={url}")).arg(format!("--cacert={}", ca.display()));
+        let done = order.args(words).output().unwrap();
+        assert!(done.status.success(), "{words:?}: {}", String::from_utf8_lossy(&done.stderr));
+    }
+    assert!(matches!(Etcd::new(open.clone()).unwrap().list("/"), Err(LiveError::Refused(_))));
+    let user = |password: &str| Some(("root".to_owned(), password.to_owned()));
+    assert!(Etcd::new(Members { user: user("wrong"), ..open.clone() }).unwrap().list("/").is_err());
+    let etcd = Etcd::new(Members { user: user("secret"), ..open }).unwrap();
+    let revision = etcd.put("/a", b"1", None).unwrap();
+    assert!(!etcd.wait("/", revision + 1, Duration::from_millis(300)).unwrap());
+    let stranger = Etcd::new(Members { ca: None, ..server.members() }).unwrap();
+    assert!(stranger.list("/").is_err(), "a certificate that nobody known signed");
+}
+
+#[test]
+fn a_node_is_seen_with_its_load_until_it_leaves() {
+    let server = Server::start();
+    let etcd = Arc::new(server.ask(server.members()));
+    let mirror = Mirror::start(etcd.clone(), "/tandem/");
+    let node =
+        Node { number: 7, roles: vec!["core".to_owned()], sip: vec!["[::1]:5060".parse().unwrap()], ..Node::default() };
+    let presence = Presence::start(etcd.clone(), node.clone(), 3);
+    let seen = || -> Option<Node> {
+        mirror.copy().get(&format!("{NODES}7")).map(|text| serde_json::from_slice(text).unwrap())
+    };
+    assert_eq!(until("the node is seen", seen), node);
+    presence.update(|node| node.calls = 12);
+    until("its load is seen", || seen().filter(|node| node.calls == 12));
+    let drained = || mirror.copy().contains_key(&format!("{DRAINS}7"));
+    set_drain(&etcd, 7, true).unwrap();
+    set_drain(&etcd, 7, true).unwrap();
+    until("it is drained", || drained().then_some(()));
+    set_drain(&etcd, 7, false).unwrap();
+    until("it is not", || (!drained()).then_some(()));
+    drop(presence);
+    until("it has left", || seen().is_none().then_some(()));
+    drop(server);
+    until("etcd is missed", || (!mirror.is_reached()).then_some(()));
+    assert!(mirror.version() > 0);
+}

@@ -1,0 +1,100 @@
+//! An etcd of the test's own.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use live::{Etcd, Members};
+
+/// One member in a temporary folder, gone with this value.
+pub struct Server {
+    pub folder: tempfile::TempDir,
+    process: Child,
+    url: String,
+}
+
+impl Server {
+    pub fn start() -> Server {
+        Server::run("http", |_| vec![])
+    }
+
+    /// With a certificate of its own that is signed by `ca.pem` in the folder.
+    pub fn start_with_tls() -> Server {
+        Server::run("https", |folder| {
+            certify(folder);
+            let file = |name: &str| folder.join(name).display().to_string();
+            vec![format!("--cert-file={}", file("ca.pem")), format!("--key-file={}", file("key.pem"))]
+        })
+    }
+
+    fn run(scheme: &str, more: impl FnOnce(&Path) -> Vec<String>) -> Server {
+        let folder = tempfile::Builder::new().prefix("tandem-etcd-").tempdir().unwrap();
+        let port = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let (url, peers) = (format!("{scheme}://127.0.0.1:{}", port()), format!("http://127.0.0.1:{}", port()));
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        // It dies with the test, however the test dies.
+        let process = Command::new("setpriv")
+            .args([
+                "--pdeathsig",
+                "KILL",
+                "etcd",
+                "--unsafe-no-fsync",
+                "--name=one",
+                "--log-outputs=stderr",
+                "--logger=zap",
+            ])
+            .arg(format!("--data-dir={}", folder.path().join("data").display()))
+            .arg(format!("--listen-client-urls={url}"))
+            .arg(format!("--advertise-client-urls={url}"))
+            .arg(format!("--listen-peer-urls={peers}"))
+            .arg(format!("--initial-advertise-peer-urls={peers}"))
+            .arg(format!("--initial-cluster=one={peers}"))
+            .args(more(folder.path()))
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("etcd-server is installed: setup/install --test");
+        Server { folder, process, url }
+    }
+
+    pub fn members(&self) -> Members {
+        Members { urls: vec![self.url.clone()], patience: Duration::from_secs(5), ..Members::default() }
+    }
+
+    pub fn ask(&self, members: Members) -> Etcd {
+        let etcd = Etcd::new(members).unwrap();
+        until("etcd answers", || etcd.list("/").ok());
+        etcd
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+fn certify(folder: &Path) {
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
+        .args(["-subj", "/CN=etcd", "-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=CA:FALSE"])
+        .args(["-keyout", "key.pem", "-out", "ca.pem"])
+        .current_dir(folder)
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(made.success(), "openssl makes a certificate");
+}
+
+/// Looks until something is there.
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let late = Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < late, "gave up waiting until {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

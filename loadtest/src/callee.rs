@@ -133,7 +133,8 @@ impl Callees {
             if frozen > now {
                 wire.arm(&mut call.dues, who, kind, frozen);
             } else if kind == Kind::GiveUp && call.state == State::Ended {
-                let call = self.calls.remove(&count).expect("looked up above");
+                let mut call = self.calls.remove(&count).expect("looked up above");
+                call.settle(wire, now);
                 self.names.remove(&call.name);
                 return self.spare.push(call);
             } else {
@@ -154,10 +155,8 @@ impl Callees {
     pub fn abandon(&mut self, wire: &mut Wire) -> u64 {
         self.names.clear();
         let left = self.calls.values().filter(|call| call.state != State::Ended).count();
-        for (_, call) in self.calls.drain() {
-            if let Some(flow) = call.flow {
-                flow.close(wire, wire.clock.now());
-            }
+        for (_, mut call) in self.calls.drain() {
+            call.settle(wire, wire.clock.now());
         }
         left as u64
     }

@@ -53,6 +53,7 @@ impl Callers {
         let who = Who::Caller(place);
         while let Some((kind, due)) = call.dues.take(now) {
             if !call.on_time(wire, who, (kind, due), self.stopping) {
+                call.settle(wire);
                 self.spare.extend(self.calls.remove(&place));
                 return;
             }
@@ -83,10 +84,8 @@ impl Callers {
             Counters::one(&wire.counters().abandoned);
             call.end(wire, Who::Caller(*place), 0, "abandoned");
         }
-        for (_, call) in self.calls.drain() {
-            if let Some(flow) = call.flow {
-                flow.close(wire, wire.clock.now());
-            }
+        for (_, mut call) in self.calls.drain() {
+            call.settle(wire);
         }
     }
 }

@@ -63,6 +63,10 @@ pub struct Terminator {
     pub frozen: Option<(Duration, Duration)>,
     /// Its own talking time, for calls that it releases; the run's when absent.
     pub talk: Option<Spread>,
+    /// Share of its RTP packets that it does not send.
+    pub rtp_loss: f64,
+    /// Share of calls in which it sends no RTP at all.
+    pub mute: f64,
 }
 
 impl Default for Terminator {
@@ -85,6 +89,8 @@ impl Default for Terminator {
             timer: None,
             frozen: None,
             talk: None,
+            rtp_loss: 0.0,
+            mute: 0.0,
         }
     }
 }
@@ -130,7 +136,7 @@ pub fn originator(text: &str) -> Result<Originator, String> {
 
 /// What a terminator may be told.
 const MANNERS: &str = "name, at, manner, delay, ring, answer, progress, early, talk, frozen, causes, busy, flaky, moved, moved_to, fas, unanswered, \
- dead, auth, reinvite, timer";
+ dead, auth, reinvite, timer, rtp_loss, mute";
 
 /// Reads `name=blux,at=127.0.2.1:5060,ring=exp:300ms,answer=exp:2s,progress=183,busy=5%,flaky=30%,unanswered=2%,dead=0%,\
 /// causes=404:5%/480:2%,frozen=5s@10s,talk=…`.
@@ -175,6 +181,8 @@ fn tell(made: &mut Terminator, key: &str, value: &str) -> Result<(), String> {
         "fas" => made.fas = share(value)?,
         "unanswered" => made.unanswered = share(value)?,
         "dead" => made.dead = share(value)?,
+        "rtp_loss" => made.rtp_loss = share(value)?,
+        "mute" => made.mute = share(value)?,
         "auth" => made.auth = Some(Name::read(value)?),
         "reinvite" => made.reinvite = Some(span(value)?),
         "timer" => made.timer = Some(span(value)?),

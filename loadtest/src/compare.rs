@@ -13,12 +13,13 @@ use crate::hlog;
 /// Standard errors of a 99 % interval.
 const ERRORS: f64 = 2.576;
 const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)];
-const SHARES: [(&str, &str); 5] = [
+const SHARES: [(&str, &str); 6] = [
     ("refused", "placed"),
     ("unheard", "placed"),
     ("cancelled", "placed"),
     ("rtp_lost", "rtp_sent"),
     ("rtp_late", "rtp_sent"),
+    ("rtp_poor", "rtp_ends"),
 ];
 
 /// Compares two runs.

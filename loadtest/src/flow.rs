@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use uring::SocketId;
 
-use crate::clock::SECOND;
+use crate::clock::{MS, SECOND};
+use crate::quality::{Heard, POOR};
 use crate::stamp::{self, PACKET_BYTES, PACKET_NS, Stamp, Stream};
 use crate::tally::Counters;
 use crate::wire::{Dues, Kind, Who, Wire};
@@ -13,18 +14,24 @@ use crate::wire::{Dues, Kind, Who, Wire};
 pub struct Flow {
     socket: SocketId,
     address: SocketAddr,
+    peer: SocketAddr,
     stream: Stream,
     place: u32,
     who: Who,
     began: u64,
+    /// Share of its packets that it does not send.
+    unspoken: f64,
 }
 
 impl Flow {
     /// A socket that listens and does not send yet; `None` (and no media) when there are no descriptors left.
-    pub fn open(wire: &mut Wire, who: Who, place: u32, at: SocketAddr) -> Option<Flow> {
+    ///
+    /// `unspoken` is the share of its packets that are lost on purpose.
+    pub fn open(wire: &mut Wire, who: Who, place: u32, at: SocketAddr, unspoken: f64) -> Option<Flow> {
         let (socket, address) = wire.open_media(who, at.ip()).ok()?;
         let nowhere = SocketAddr::new(at.ip(), 0);
-        Some(Flow { socket, address, stream: Stream::new(nowhere), place, who, began: 0 })
+        let spoken = if who.is_caller() { 0 } else { wire.board.rtp_sent(place, true) };
+        Some(Flow { socket, address, peer: nowhere, stream: Stream::new(spoken), place, who, began: 0, unspoken })
     }
 
     /// The address for our SDP.
@@ -34,7 +41,7 @@ impl Flow {
 
     /// Starts sending to where the other side's SDP says.
     pub fn start(&mut self, wire: &mut Wire, dues: &mut Dues, peer: SocketAddr, now: u64) {
-        self.stream.peer = peer;
+        self.peer = peer;
         if self.began == 0 {
             self.began = now;
             wire.arm(dues, self.who, Kind::Packet, now);
@@ -50,45 +57,67 @@ impl Flow {
             self.began += now - due;
             due = now;
         }
+        let (place, by_caller, agent) = (self.place, self.who.is_caller(), wire.agent);
+        let source = match self.who {
+            Who::Caller(_) => 0,
+            Who::Callee(count) => count,
+        };
         while due <= now {
-            let by_caller = matches!(self.who, Who::Caller(_));
             let sequence = self.stream.sent;
-            stamp::write(&mut packet, Stamp { place: self.place, by_caller, sequence, sent: wire.clock.now() });
-            if wire.send_media(self.socket, self.stream.peer, &packet) {
+            stamp::write(&mut packet, Stamp { place, by_caller, source, agent, sequence, sent: wire.clock.now() });
+            if !self.keeps(sequence) && wire.send_media(self.socket, self.peer, &packet) {
                 Counters::one(&wire.counters().rtp_sent);
             }
             self.stream.sent += 1;
             due += PACKET_NS;
         }
+        wire.board.note_rtp_sent(place, by_caller, self.stream.sent);
         wire.arm(dues, self.who, Kind::Packet, due);
+    }
+
+    /// Whether this packet is one of those that are not sent: the same ones each time.
+    fn keeps(&self, sequence: u32) -> bool {
+        let mixed = ((u64::from(self.place) << 32) | u64::from(sequence)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        self.unspoken > 0.0 && (mixed >> 11) as f64 / (1_u64 << 53) as f64 <= self.unspoken
     }
 
     /// Reads a packet that came.
     pub fn hear(&mut self, wire: &mut Wire, bytes: &[u8]) {
-        let by_caller = !matches!(self.who, Who::Caller(_));
-        let stamp = stamp::read(bytes);
-        if self.stream.hear(stamp, self.place, by_caller) {
-            Counters::one(&wire.counters().rtp_received);
-            let sent = stamp.map_or(0, |stamp| stamp.sent);
-            wire.latencies.rtp_transit.saturating_record(wire.clock.now().saturating_sub(sent));
-        } else {
-            Counters::one(&wire.counters().rtp_misrouted);
+        let (stamp, now) = (stamp::read(bytes), wire.clock.now());
+        if !self.stream.hear(stamp, (self.place, !self.who.is_caller()), (now, wire.agent)) {
+            return Counters::one(&wire.counters().rtp_misrouted);
+        }
+        Counters::one(&wire.counters().rtp_received);
+        // Another agent's clock says nothing here.
+        if let Some(stamp) = stamp.filter(|stamp| stamp.agent == wire.agent) {
+            wire.latencies.rtp_transit.saturating_record(now.saturating_sub(stamp.sent));
         }
     }
 
-    /// Packets heard that belong to this end.
-    pub fn received(&self) -> u32 {
-        self.stream.received
-    }
-
-    /// Ends it and counts what was missing. `ended` is when its call ended.
-    pub fn close(self, wire: &mut Wire, ended: u64) {
+    /// Ends it and says what was heard, if there was anything to hear. `ended` is when its call ended.
+    pub fn close(self, wire: &mut Wire, ended: u64) -> Option<Heard> {
         wire.close_media(self.socket);
+        let (caller, long) = (self.who.is_caller(), self.began > 0 && ended > self.began + SECOND);
+        let heard = self.stream.heard(self.place, caller, wire.board.rtp_sent(self.place, !caller));
+        if !long && heard.received == 0 {
+            return None;
+        }
         let counters = wire.counters();
-        Counters::add(&counters.rtp_lost, self.stream.lost());
-        Counters::add(&counters.rtp_late, self.stream.late);
-        if self.began > 0 && ended > self.began + SECOND && self.stream.received == 0 {
+        Counters::one(&counters.rtp_ends);
+        Counters::add(&counters.rtp_lost, heard.lost);
+        Counters::add(&counters.rtp_late, heard.late);
+        Counters::add(&counters.rtp_duplicate, heard.duplicate);
+        Counters::add(&counters.rtp_unplayable, heard.unplayable);
+        Counters::add(&counters.rtp_poor, u32::from(heard.mos < POOR));
+        if heard.received == 0 {
             Counters::one(&counters.rtp_silent_ends);
         }
+        if wire.board.note_heard(self.place, caller, heard.received > 0) {
+            Counters::one(&counters.rtp_one_way);
+        }
+        wire.latencies.rtp_jitter.saturating_record((heard.jitter_ms * MS as f64) as u64);
+        wire.quality.keep(&heard);
+        Some(heard)
     }
 }

@@ -38,6 +38,9 @@ pub fn page(outcome: &Outcome, timeline: &[Progress]) -> String {
     );
     spectrum(&mut out, outcome);
     latencies(&mut out, summary);
+    if summary.media.ends > 0 {
+        media(&mut out, outcome);
+    }
     if !outcome.samples.0.is_empty() {
         failures(&mut out, &outcome.samples.0);
     }
@@ -91,7 +94,11 @@ fn figures(out: &mut String, summary: &Summary) {
         ("attempts at terminators", counts.attempts),
         ("RTP packets sent", counts.rtp_sent),
         ("RTP packets lost", counts.rtp_lost),
+        ("RTP packets late", counts.rtp_late),
+        ("RTP packets repeated", counts.rtp_duplicate),
+        ("RTP packets too late to be played", counts.rtp_unplayable),
         ("RTP packets at the wrong call", counts.rtp_misrouted),
+        ("calls heard at one end only", counts.rtp_one_way),
     ];
     rows.iter().for_each(|(name, count)| row(out, &[(*name).to_owned(), count.to_string()]));
     out.push_str("</table><h2>Final responses</h2><table>");
@@ -142,7 +149,7 @@ fn maps(out: &mut String, maps: &[(&str, &Heat)]) {
 
 /// Percentiles on an axis of nines: 90 %, 99 %, 99.9 % stand equally far apart.
 fn spectrum(out: &mut String, outcome: &Outcome) {
-    let shown = ["transit", "trying", "ringing", "answer", "bye", "lateness"];
+    let shown = ["transit", "trying", "ringing", "answer", "bye", "lateness", "rtp_jitter"];
     let all = outcome.latencies.each();
     let series: Vec<Series<'_>> = all
         .iter()
@@ -178,6 +185,42 @@ fn latencies(out: &mut String, summary: &Summary) {
         let mut cells = vec![(*name).to_owned(), found.count.to_string()];
         let values = [found.p50_ms, found.p90_ms, found.p99_ms, found.p999_ms, found.max_ms];
         cells.extend(values.map(|value| format!("{value:.3}")));
+        row(out, &cells);
+    }
+    out.push_str("</table>");
+}
+
+/// How many ends heard how well, and those that heard the worst.
+fn media(out: &mut String, outcome: &Outcome) {
+    let (media, mos) = (&outcome.summary.media, &outcome.quality.mos);
+    let _ = write!(
+        out,
+        "<h2>What was heard</h2><p>{} ends of calls, mean opinion score {:.2} (E-model, ITU-T G.107, a buffer of 60 ms)</p>",
+        media.ends, media.mos_mean
+    );
+    let rising = |nth: u32| (1.0 + f64::from(nth) * 0.05, f64::from(nth) * 50.0 + 1_000.0);
+    let points = (0..=70).map(|nth| {
+        let (score, upto) = rising(nth);
+        (score, 100.0 * mos.count_between(0, upto as u64) as f64 / mos.len().max(1) as f64)
+    });
+    let series = [Series { name: "ends that heard this or worse", points: points.collect() }];
+    let axes = [("mean opinion score", false), ("per cent of the ends", false)];
+    let [score, share] = axes.map(|(name, logarithmic)| Axis { name, logarithmic });
+    out.push_str(&chart::lines(score, share, &series, &|value| format!("{value:.1}")));
+    out.push_str("<h2>The ends that heard the worst</h2><table><tr>");
+    for name in
+        ["call", "end", "score", "received", "lost", "runs", "late", "repeated", "too late", "jitter ms", "transit ms"]
+    {
+        let _ = write!(out, "<th>{name}</th>");
+    }
+    out.push_str("</tr>");
+    for heard in &media.worst {
+        let end = if heard.caller { "caller" } else { "callee" };
+        let mut cells = vec![heard.place.to_string(), end.to_owned(), format!("{:.2}", heard.mos)];
+        let counts = [heard.received, heard.lost, heard.loss_runs, heard.late, heard.duplicate, heard.unplayable];
+        cells.extend(counts.map(|count| count.to_string()));
+        cells.push(format!("{:.2}", heard.jitter_ms));
+        cells.push(heard.transit_ms.map_or("–".into(), |transit_ms| format!("{transit_ms:.2}")));
         row(out, &cells);
     }
     out.push_str("</table>");

@@ -19,8 +19,9 @@ use crate::heat::{self, Heat, STEPS};
 use crate::ladder::Samples;
 use crate::pacer::Reins;
 use crate::plan::Plan;
+use crate::quality::Quality;
 use crate::report::{self, Level, Summary};
-use crate::tally::{Board, CallLine, Codes, Counters, Counts, Latencies};
+use crate::tally::{Board, Codes, Counters, Counts, Latencies, Told};
 use crate::worker::{Harvest, Run, Worker};
 
 /// Calls in one plan at most: places are eight digits.
@@ -41,6 +42,7 @@ pub struct Load {
     /// A terminator: name=blux,at=127.0.2.1:5060,ring=exp:300ms,answer=exp:2s,progress=183,talk=exp:20s; shares busy (486), flaky (503),
     /// causes=404:5%/480:2%, moved (302 to moved_to=ADDRESS:PORT), unanswered, dead, fas (answered at once), early (183 with media);
     /// delay=SPREAD (says nothing before), frozen=SPAN@MOMENT, auth=user:password (407), reinvite=SPAN, timer=SPAN (session timer, RFC 4028);
+    /// rtp_loss (share of its RTP packets that it does not send), mute (share of calls in which it sends none);
     /// manner=wholesale|hunting|slow|dead|fas sets many of them. May be repeated; without any, somebody else takes the calls.
     #[arg(long = "terminator", value_parser = cast::terminator, value_name = "KEY=VALUE,…")]
     terminators: Vec<Terminator>,
@@ -83,7 +85,7 @@ pub struct Load {
     /// The run is invalid when one call in a hundred was sent later than this after it was due.
     #[arg(long, default_value = "1ms", value_parser = draw::span)]
     late_max: Duration,
-    /// Service levels: answer.p99<50ms,refused<1%,rtp_lost<0.1%.
+    /// Service levels: answer.p99<50ms,refused<1%,rtp_lost<0.1%,rtp_jitter.p99<5ms,mos.p5>4,mos.min>3.6.
     #[arg(long, default_value = "", value_parser = Levels::read)]
     slo: Levels,
 }
@@ -121,6 +123,8 @@ pub struct Outcome {
     pub transit: Heat,
     /// The first few calls of each way to fail.
     pub samples: Samples,
+    /// What ends of calls heard.
+    pub quality: Quality,
 }
 
 /// A load while it is under way.
@@ -199,13 +203,13 @@ impl Load {
     pub fn play(
         &self,
         plan: Plan,
-        lines: Option<Sender<CallLine>>,
+        lines: Option<Sender<Told>>,
         reins: &Reins,
         watch: &mut dyn FnMut(Option<&Progress>),
     ) -> Result<Outcome> {
         let plan = Arc::new(plan);
         let run = Run {
-            board: Arc::new(Board::new(plan.due.len(), usize::from(self.threads))),
+            board: Arc::new(Board::new(plan.due.len(), plan.media > 0.0, usize::from(self.threads))),
             reins: reins.clone(),
             lines,
             target: self.target,
@@ -246,13 +250,14 @@ impl Load {
         let mut latencies = Latencies::default();
         let long = run.plan.span.as_nanos() as u64;
         let (mut ringing, mut transit, mut samples) = (Heat::new(long), Heat::new(long), Samples::default());
-        let mut codes = Codes::new();
+        let (mut codes, mut quality) = (Codes::new(), Quality::default());
         let (mut callees_left, mut unsent) = (0, 0);
         for harvest in harvests {
             latencies.merge(&harvest.latencies);
             ringing.merge(&harvest.ringing);
             transit.merge(&harvest.transit);
             samples.merge(harvest.samples);
+            quality.merge(&harvest.quality);
             harvest.codes.iter().for_each(|(code, count)| *codes.entry(*code).or_default() += count);
             callees_left += harvest.callees_left;
             unsent += harvest.unsent;
@@ -260,7 +265,7 @@ impl Load {
         let counts = Counts { unsent, ..Counters::read(&run.board.counters) };
         let planned = run.plan.due.len() as u64;
         let invalid = report::invalid(&counts, &latencies.lateness, self.late_max);
-        let levels = report::verdicts(&self.slo.0, &counts, &latencies);
+        let levels = report::verdicts(&self.slo.0, &counts, &latencies, &quality);
         let summary = Summary {
             schema: report::SCHEMA,
             version: env!("CARGO_PKG_VERSION"),
@@ -273,6 +278,7 @@ impl Load {
             callees_left,
             codes,
             latencies: latencies.each().into_iter().map(|(name, values)| (name, report::percentiles(values))).collect(),
+            media: quality.told(),
             lateness: report::lateness(&latencies.lateness),
             valid: invalid.is_empty(),
             invalid,
@@ -283,7 +289,7 @@ impl Load {
             levels,
             counts,
         };
-        Outcome { summary, latencies, ringing, transit, samples }
+        Outcome { summary, latencies, ringing, transit, samples, quality }
     }
 }
 

@@ -19,6 +19,7 @@ mod load;
 mod overload;
 mod pacer;
 mod plan;
+mod quality;
 mod reconcile;
 mod report;
 mod run;

@@ -138,6 +138,13 @@ impl Plan {
         share > 0.0 && chance(self.seed, place as u64, "early").random::<f64>() < share
     }
 
+    /// Share of its RTP packets that this terminator keeps to itself in the call of this place.
+    pub fn unspoken(&self, place: usize, index: usize) -> f64 {
+        let Terminator { rtp_loss, mute, .. } = self.terminators[index];
+        let silent = mute > 0.0 && chance(self.seed, place as u64, "mute").random::<f64>() < mute;
+        if silent { 1.0 } else { rtp_loss }
+    }
+
     /// The place that a calling number carries, if it is one of ours.
     pub fn place_of(&self, calling: &[u8]) -> Option<usize> {
         let tail = calling.get(calling.len().checked_sub(PLACE_DIGITS)?..)?;

@@ -6,6 +6,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::clock::MS;
+use crate::quality::{Media, Quality};
 use crate::reconcile::Reconciled;
 use crate::tally::{Codes, Counts, Latencies};
 
@@ -53,7 +54,7 @@ pub struct Percentiles {
 }
 
 /// Layout of `summary.json`; grows with each change that a reader could notice.
-pub const SCHEMA: u32 = 3;
+pub const SCHEMA: u32 = 4;
 
 /// `summary.json`.
 #[derive(Debug, Serialize)]
@@ -82,6 +83,8 @@ pub struct Summary {
     pub codes: Codes,
     /// Latencies by name.
     pub latencies: std::collections::BTreeMap<&'static str, Percentiles>,
+    /// How good media was for those who heard it.
+    pub media: Media,
     /// How late the generator itself was: calls by the upper end of their lateness.
     pub lateness: Vec<Late>,
     /// The generator itself kept up: no call skipped, few late.
@@ -195,13 +198,15 @@ pub fn faults(counts: &Counts, callees_left: u64) -> Vec<String> {
     times.iter().zip(FAULTS).filter(|(times, _)| **times > 0).map(|(times, what)| format!("{times} {what}")).collect()
 }
 
-/// One service level: `answer.p99<50ms`, `refused<1%`, `rtp_lost<0.1%`.
+/// One service level: `answer.p99<50ms`, `refused<1%`, `rtp_lost<0.1%`, `mos.p5>4`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Level {
     /// A percentile of a latency in milliseconds.
     Latency(String, f64, f64),
-    /// A share: refused, unheard or late of placed; rtp_lost of rtp_sent.
+    /// One of [`SHARES`].
     Share(String, f64),
+    /// The mean opinion score that all but this share of the ends must reach.
+    Mos(f64, f64),
 }
 
 /// Reads service levels, separated by commas.
@@ -210,10 +215,14 @@ pub fn levels(text: &str) -> Result<Vec<Level>, String> {
 }
 
 fn level(text: &str) -> Result<Level, String> {
+    if let Some((left, right)) = text.split_once('>') {
+        return score(left, right).ok_or_else(|| format!("'{text}': want mos.p5>4 or mos.min>3.6"));
+    }
     let (left, right) = text.split_once('<').ok_or_else(|| format!("'{text}': want NAME.p99<50ms or NAME<1%"))?;
     let Some((name, rank)) = left.split_once(".p") else {
-        if !["refused", "unheard", "late", "rtp_lost"].contains(&left) {
-            return Err(format!("'{left}' is no share: refused, unheard, late, rtp_lost"));
+        if !SHARES.iter().any(|(known, ..)| *known == left) {
+            let known: Vec<&str> = SHARES.iter().map(|(known, ..)| *known).collect();
+            return Err(format!("'{left}' is no share: {}", known.join(", ")));
         }
         return Ok(Level::Share(left.into(), crate::draw::share(right)?));
     };
@@ -229,6 +238,29 @@ fn level(text: &str) -> Result<Level, String> {
     Ok(Level::Latency(name.into(), percent / 100.0, crate::draw::span(right)?.as_secs_f64() * 1_000.0))
 }
 
+/// Reads what a mean opinion score must be above: `min` or a percentile such as `p5`, and a number of 1 to 4.5.
+fn score(left: &str, right: &str) -> Option<Level> {
+    let share = match left.strip_prefix("mos.")? {
+        "min" => 0.0,
+        rank => rank.strip_prefix('p')?.parse::<f64>().ok().filter(|rank| (0.0..=100.0).contains(rank))? / 100.0,
+    };
+    let least = right.parse().ok().filter(|least| (1.0..=4.5).contains(least))?;
+    Some(Level::Mos(share, least))
+}
+
+type Count = fn(&Counts) -> u64;
+
+/// Shares that a level may be asked of: the part, and of what.
+const SHARES: [(&str, Count, Count); 7] = [
+    ("refused", |counts| counts.refused, |counts| counts.placed),
+    ("unheard", |counts| counts.unheard, |counts| counts.placed),
+    ("late", |counts| counts.late, |counts| counts.placed),
+    ("rtp_lost", |counts| counts.rtp_lost, |counts| counts.rtp_sent),
+    ("rtp_late", |counts| counts.rtp_late, |counts| counts.rtp_sent),
+    ("rtp_duplicate", |counts| counts.rtp_duplicate, |counts| counts.rtp_sent),
+    ("rtp_poor", |counts| counts.rtp_poor, |counts| counts.rtp_ends),
+];
+
 /// Whether a level was met.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Verdict {
@@ -239,7 +271,7 @@ pub struct Verdict {
 }
 
 /// Each level with what was found.
-pub fn verdicts(levels: &[Level], counts: &Counts, latencies: &Latencies) -> Vec<Verdict> {
+pub fn verdicts(levels: &[Level], counts: &Counts, latencies: &Latencies, quality: &Quality) -> Vec<Verdict> {
     let judge = |level: &Level| {
         let (name, unit, value, most) = match level {
             Level::Latency(name, quantile, most) => {
@@ -248,13 +280,10 @@ pub fn verdicts(levels: &[Level], counts: &Counts, latencies: &Latencies) -> Vec
                 let value = values.map_or(0.0, |values| values.value_at_quantile(*quantile) as f64 / MS as f64);
                 (format!("{name} p{}", quantile * 100.0), " ms", value, *most)
             }
+            Level::Mos(share, least) => return heard_well(quality, *share, *least),
             Level::Share(name, most) => {
-                let (part, whole) = match name.as_str() {
-                    "refused" => (counts.refused, counts.placed),
-                    "unheard" => (counts.unheard, counts.placed),
-                    "late" => (counts.late, counts.placed),
-                    _ => (counts.rtp_lost, counts.rtp_sent),
-                };
+                let (_, part, whole) = SHARES.iter().find(|(known, ..)| known == name).expect("it was read");
+                let (part, whole) = (part(counts), whole(counts));
                 (format!("share of {name}"), " %", 100.0 * part as f64 / whole.max(1) as f64, most * 100.0)
             }
         };
@@ -262,6 +291,18 @@ pub fn verdicts(levels: &[Level], counts: &Counts, latencies: &Latencies) -> Vec
         Verdict { name: format!("{name} below {most}{unit}"), breach }
     };
     levels.iter().map(judge).collect()
+}
+
+/// Without an end that heard something no score was reached.
+fn heard_well(quality: &Quality, share: f64, least: f64) -> Verdict {
+    let found = quality.mos_at(share);
+    let what = if share == 0.0 {
+        "lowest mean opinion score".into()
+    } else {
+        format!("mean opinion score p{}", share * 100.0)
+    };
+    let breach = (found <= least).then(|| format!("{what} is {found:.2}, wanted above {least}"));
+    Verdict { name: format!("{what} above {least}"), breach }
 }
 
 #[cfg(test)]
@@ -275,11 +316,16 @@ mod tests {
         latencies.answer.saturating_record(3 * MS);
         let counts = Counts { placed: 100, refused: 1, ..Counts::default() };
         let breaches = |counts: &Counts, latencies: &Latencies| {
-            verdicts(&asked, counts, latencies).into_iter().filter_map(|verdict| verdict.breach).count()
+            verdicts(&asked, counts, latencies, &Quality::default())
+                .into_iter()
+                .filter_map(|verdict| verdict.breach)
+                .count()
         };
         assert_eq!(breaches(&counts, &latencies), 2);
         latencies.answer.reset();
         assert_eq!(breaches(&Counts { placed: 1_000, ..Counts::default() }, &latencies), 0);
-        assert!(levels("colour.p99<2ms").is_err() && levels("answer").is_err());
+        for text in ["colour.p99<2ms", "answer", "mos.p5>9", "mos>4", "mos.p5<4"] {
+            assert!(levels(text).is_err(), "{text}");
+        }
     }
 }

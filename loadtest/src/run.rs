@@ -1,5 +1,6 @@
 //! `tandem-loadtest run`: from the command line to the exit code.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ use crate::pacer::Reins;
 use crate::reconcile::{self, Api};
 use crate::report::{Line, Summary};
 use crate::screen::Screen;
-use crate::tally::CallLine;
+use crate::tally::{CallLine, Told};
 use crate::told;
 use crate::{hlog, html, junit};
 
@@ -146,13 +147,21 @@ fn keep(folder: &Path, outcome: &Outcome, timeline: &[Progress], began: SystemTi
 type Writer = thread::JoinHandle<Result<Vec<CallLine>>>;
 
 /// Writes calls into a file as they end, and gives them all at the end if they are to be kept.
-fn call_writer(path: Option<&Path>, keep: bool) -> Result<(Sender<CallLine>, Writer)> {
+fn call_writer(path: Option<&Path>, keep: bool) -> Result<(Sender<Told>, Writer)> {
     let create = |path: &Path| File::create(path).with_context(|| format!("cannot create {}", path.display()));
     let mut out = path.map(create).transpose()?.map(BufWriter::new);
-    let (lines, source): (_, Receiver<CallLine>) = channel();
+    let (lines, source): (_, Receiver<Told>) = channel();
     let writer = thread::spawn(move || {
-        let mut kept = Vec::new();
-        for line in source {
+        let (mut kept, mut callees) = (Vec::new(), HashMap::new());
+        for told in source {
+            let mut line = match told {
+                Told::Call(line) => *line,
+                Told::Callee(heard) => {
+                    callees.insert(heard.place, heard);
+                    continue;
+                }
+            };
+            line.callee_heard = callees.remove(&line.place);
             if let Some(out) = &mut out {
                 serde_json::to_writer(&mut *out, &line)?;
                 out.write_all(b"\n")?;

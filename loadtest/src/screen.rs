@@ -114,7 +114,7 @@ fn wish(letter: char, speed: f64, planned_rate: f64, before_pause: f64) -> Wish 
 }
 
 fn draw(frame: &mut Frame<'_>, progress: &Progress, (planned, rate): (u64, f64), cps: &[u64], p99_us: &[u64]) {
-    let heights = [Constraint::Length(9), Constraint::Min(4), Constraint::Min(4), Constraint::Length(1)];
+    let heights = [Constraint::Length(10), Constraint::Min(4), Constraint::Min(4), Constraint::Length(1)];
     let [figures, rates, latencies, keys] = Layout::vertical(heights).areas(frame.area());
     let counts = &progress.counts;
     let lines = vec![
@@ -135,6 +135,10 @@ fn draw(frame: &mut Frame<'_>, progress: &Progress, (planned, rate): (u64, f64),
         Line::from(format!(
             "rtp sent {}   received {}   lost {}   misrouted {}",
             counts.rtp_sent, counts.rtp_received, counts.rtp_lost, counts.rtp_misrouted
+        )),
+        Line::from(format!(
+            "ends that heard {}   poorly {}   late packets {}   repeated {}   one-way calls {}",
+            counts.rtp_ends, counts.rtp_poor, counts.rtp_late, counts.rtp_duplicate, counts.rtp_one_way
         )),
     ];
     frame.render_widget(Paragraph::new(lines).block(Block::bordered().title("tandem-loadtest".bold())), figures);

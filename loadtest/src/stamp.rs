@@ -1,22 +1,27 @@
 //! RTP packets that know whose they are: a relay that loses, repeats, reorders or mixes them up is found out.
 
-use std::net::SocketAddr;
-
 use crate::clock::MS;
+use crate::quality::{BUFFER_NS, Heard};
 
 /// Bytes of a packet: RTP header and 20 ms of G.711.
 pub const PACKET_BYTES: usize = 172;
 /// Between two packets.
 pub const PACKET_NS: u64 = 20 * MS;
+/// Packets at the end of a call that may be on their way when it ends: 200 ms.
+const TAIL: u32 = 10;
 const MAGIC: [u8; 4] = *b"TdmL";
 
 /// What a received packet says of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stamp {
     /// The call's place in the plan.
     pub place: u32,
     /// Sent by the caller's end.
     pub by_caller: bool,
+    /// Which of the terminators' calls sent it; 0 for callers. A call that is tried at several is heard from each.
+    pub source: u32,
+    /// The agent of a run on several machines whose clock `sent` is of.
+    pub agent: u8,
     /// Counts from 0.
     pub sequence: u32,
     /// When it was sent, on the run's clock.
@@ -37,6 +42,8 @@ pub fn write(packet: &mut [u8; PACKET_BYTES], stamp: Stamp) {
     packet[20] = u8::from(stamp.by_caller);
     packet[21..25].copy_from_slice(&stamp.sequence.to_be_bytes());
     packet[25..33].copy_from_slice(&stamp.sent.to_be_bytes());
+    packet[33..37].copy_from_slice(&stamp.source.to_be_bytes());
+    packet[37] = stamp.agent;
 }
 
 /// Reads one packet; `None` if it is not of this program.
@@ -46,54 +53,146 @@ pub fn read(packet: &[u8]) -> Option<Stamp> {
     }
     let word = |at: usize| u32::from_be_bytes([packet[at], packet[at + 1], packet[at + 2], packet[at + 3]]);
     let sent = (u64::from(word(25)) << 32) | u64::from(word(29));
-    Some(Stamp { place: word(16), by_caller: packet[20] == 1, sequence: word(21), sent })
+    Some(Stamp {
+        place: word(16),
+        by_caller: packet[20] == 1,
+        source: word(33),
+        agent: packet[37],
+        sequence: word(21),
+        sent,
+    })
 }
 
 /// One end of one call's media.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Stream {
-    /// Where packets go.
-    pub peer: SocketAddr,
     /// Packets sent.
     pub sent: u32,
-    /// Packets received that belong here.
+    /// Packets received that belong here, each counted once.
     pub received: u32,
-    /// Highest sequence received, plus one.
-    pub next: u32,
-    /// Packets that came after a later one.
-    pub late: u32,
     /// Packets of another call, or not ours at all.
     pub misrouted: u32,
+    source: u32,
+    /// The sequence that is expected: one above the highest that came.
+    next: u32,
+    /// Which of the 64 packets below `next` came, the latest in the lowest bit.
+    came: u64,
+    /// What was expected of sources before this one, and before the first packet that is for this end.
+    expected_before: u32,
+    skipped: u32,
+    loss_runs: u32,
+    late: u32,
+    duplicate: u32,
+    unplayable: u32,
+    /// RFC 3550's estimate, in nanoseconds.
+    jitter: f64,
+    transit: Transit,
+}
+
+/// From end to end, in nanoseconds. Below 0 where the ends go by different clocks.
+#[derive(Clone, Copy, Debug, Default)]
+struct Transit {
+    before: i64,
+    least: i64,
+    sum: i64,
+    count: u32,
+    /// Some of it is the difference of two clocks.
+    foreign: bool,
 }
 
 impl Stream {
-    /// Nothing sent or heard yet.
-    pub fn new(peer: SocketAddr) -> Stream {
-        Stream { peer, sent: 0, received: 0, next: 0, late: 0, misrouted: 0 }
+    /// Nothing sent or heard yet. The other end has sent so many packets before this one listened.
+    pub fn new(skipped: u32) -> Stream {
+        Stream { skipped, next: skipped, came: u64::MAX, ..Stream::default() }
     }
 
-    /// Counts a packet; true if it belongs to this end of this call.
-    pub fn hear(&mut self, stamp: Option<Stamp>, place: u32, by_caller: bool) -> bool {
-        match stamp {
-            Some(stamp) if stamp.place == place && stamp.by_caller == by_caller => {
-                self.received += 1;
-                if stamp.sequence >= self.next {
-                    self.next = stamp.sequence + 1;
-                } else {
-                    self.late += 1;
-                }
+    /// Counts a packet that comes now at this agent; true if it belongs to this end of this call.
+    pub fn hear(&mut self, stamp: Option<Stamp>, (place, by_caller): (u32, bool), (now, agent): (u64, u8)) -> bool {
+        let Some(stamp) = stamp.filter(|stamp| stamp.place == place && stamp.by_caller == by_caller) else {
+            self.misrouted += 1;
+            return false;
+        };
+        if self.source != stamp.source {
+            self.expected_before += self.next - self.skipped;
+            (self.source, self.next, self.skipped, self.came) = (stamp.source, 0, 0, u64::MAX);
+            self.transit.count = 0;
+        }
+        if self.first_time(stamp.sequence) {
+            self.received += 1;
+            self.time(now as i64 - stamp.sent as i64, stamp.agent != agent);
+        }
+        true
+    }
+
+    /// Whether this packet came for the first time.
+    fn first_time(&mut self, sequence: u32) -> bool {
+        if sequence >= self.next {
+            let gap = sequence - self.next;
+            self.loss_runs += u32::from(gap > 0);
+            self.came = self.came.checked_shl(gap.saturating_add(1)).unwrap_or(0) | 1;
+            self.next = sequence.saturating_add(1);
+            return true;
+        }
+        let back = self.next - 1 - sequence;
+        match 1_u64.checked_shl(back) {
+            Some(bit) if self.came & bit != 0 => {
+                self.duplicate += 1;
+                false
+            }
+            Some(bit) => {
+                self.came |= bit;
+                self.late += 1;
                 true
             }
-            _ => {
-                self.misrouted += 1;
+            // More than a second late: whether it came before is not known, and it is of no use.
+            None => {
+                self.late += 1;
                 false
             }
         }
     }
 
-    /// Gaps in what was heard, up to the last packet heard.
-    pub fn lost(&self) -> u32 {
-        self.next.saturating_sub(self.received)
+    fn time(&mut self, transit: i64, foreign: bool) {
+        let Transit { before, least, sum, count, .. } = self.transit;
+        let first = count == 0;
+        if !first {
+            // RFC 3550 §6.4.1.
+            self.jitter += ((transit - before).abs() as f64 - self.jitter) / 16.0;
+        }
+        let least = if first { transit } else { least.min(transit) };
+        self.unplayable += u32::from(transit - least > BUFFER_NS as i64);
+        self.transit = Transit {
+            before: transit,
+            least,
+            sum: sum + transit,
+            count: count + 1,
+            foreign: self.transit.foreign | foreign,
+        };
+    }
+
+    /// What was heard, when the other end is known to have sent so many packets; 0 where that is not known.
+    pub fn heard(&self, place: u32, caller: bool, sent: u32) -> Heard {
+        // What is under way when a call ends is not delivered by everybody, and that is nobody's loss.
+        let ended = sent.saturating_sub(TAIL);
+        let silent = ended.saturating_sub(self.next);
+        let expected = self.expected_before + self.next.max(ended).saturating_sub(self.skipped);
+        let Transit { sum, count, foreign, .. } = self.transit;
+        let known = count > 0 && !foreign;
+        Heard {
+            place,
+            caller,
+            received: self.received,
+            lost: expected.saturating_sub(self.received),
+            loss_runs: self.loss_runs + u32::from(silent > 0),
+            late: self.late,
+            duplicate: self.duplicate,
+            misrouted: self.misrouted,
+            unplayable: self.unplayable,
+            jitter_ms: self.jitter / MS as f64,
+            transit_ms: known.then(|| sum as f64 / f64::from(count) / MS as f64),
+            mos: 0.0,
+        }
+        .judged()
     }
 }
 
@@ -101,17 +200,74 @@ impl Stream {
 mod tests {
     use super::*;
 
+    fn stamp(sequence: u32) -> Stamp {
+        Stamp { place: 9, by_caller: true, sequence, sent: u64::from(sequence) * PACKET_NS, ..Stamp::default() }
+    }
+
+    /// Hears packets, each after so many milliseconds on its way.
+    fn heard(packets: &[(u32, u64)], sent: u32) -> Heard {
+        let mut stream = Stream::new(0);
+        for (sequence, way_ms) in packets {
+            let now = u64::from(*sequence) * PACKET_NS + way_ms * MS;
+            assert!(stream.hear(Some(stamp(*sequence)), (9, true), (now, 0)));
+        }
+        stream.heard(9, false, sent)
+    }
+
     #[test]
     fn a_packet_of_another_call_is_found_out() {
-        let mut packet = [0; PACKET_BYTES];
-        let mut stream = Stream::new(SocketAddr::from(([127, 0, 0, 1], 4000)));
-        for sequence in [0, 1, 3, 2, 5] {
-            write(&mut packet, Stamp { place: 9, by_caller: true, sequence, sent: 77 });
-            assert!(stream.hear(read(&packet), 9, true));
+        let (mut packet, mut stream) = ([0; PACKET_BYTES], Stream::new(0));
+        let mut hear = |stamp: Stamp, bytes: usize| {
+            write(&mut packet, stamp);
+            stream.hear(read(&packet[..bytes]), (9, true), (1, 0))
+        };
+        assert!(hear(stamp(0), PACKET_BYTES));
+        assert!(!hear(Stamp { place: 8, ..stamp(1) }, PACKET_BYTES));
+        assert!(!hear(Stamp { by_caller: false, ..stamp(1) }, PACKET_BYTES));
+        assert!(!hear(stamp(1), 40));
+        assert_eq!((stream.received, stream.misrouted), (1, 3));
+        let whole = Stamp { place: 7, by_caller: true, source: 3, agent: 2, sequence: 70_000, sent: 1 << 40 };
+        write(&mut packet, whole);
+        assert_eq!(read(&packet), Some(whole));
+    }
+
+    #[test]
+    fn loss_reordering_and_repeats_are_told_apart() {
+        let told = heard(&[(0, 5), (1, 5), (3, 5), (2, 30), (2, 31), (5, 5), (5, 5), (9, 5)], 10);
+        assert_eq!((told.received, told.lost, told.late, told.duplicate), (6, 4, 1, 2));
+        assert_eq!(heard(&[(0, 5), (100, 5), (1, 5)], 100).late, 1);
+        // Media that stops in the middle is lost, a few packets at the end are not.
+        let steady: Vec<(u32, u64)> = (0..50).map(|sequence| (sequence, 5)).collect();
+        assert_eq!((heard(&steady, 58).lost, heard(&steady, 110).lost, heard(&steady, 0).lost), (0, 50, 0));
+    }
+
+    #[test]
+    fn jitter_is_that_of_the_rfc_and_what_comes_too_late_is_not_played() {
+        let steady: Vec<(u32, u64)> = (0..200).map(|sequence| (sequence, 5)).collect();
+        let told = heard(&steady, 200);
+        assert!(told.jitter_ms < 1e-6 && told.transit_ms == Some(5.0) && told.mos > 4.4, "{told:?}");
+        // Every second packet is 8 ms slower: differences of 8 ms, which the estimate comes close to.
+        let uneven: Vec<(u32, u64)> = (0..200).map(|sequence| (sequence, 5 + u64::from(sequence % 2) * 8)).collect();
+        let told = heard(&uneven, 200);
+        assert!((told.jitter_ms - 8.0).abs() < 0.01 && told.unplayable == 0, "{told:?}");
+        let stalled: Vec<(u32, u64)> = (0..200).map(|nth| (nth, if nth % 10 == 9 { 70 } else { 5 })).collect();
+        let told = heard(&stalled, 200);
+        assert!(told.unplayable == 20 && told.lost == 0 && told.mos < 3.9, "{told:?}");
+    }
+
+    #[test]
+    fn a_call_that_is_heard_from_one_terminator_after_another_loses_nothing_by_that() {
+        let mut stream = Stream::new(0);
+        for (source, sequences) in [(4, 0..30), (5, 0..200)] {
+            for sequence in sequences {
+                assert!(stream.hear(Some(Stamp { source, ..stamp(sequence) }), (9, true), (1, 0)));
+            }
         }
-        write(&mut packet, Stamp { place: 8, by_caller: true, sequence: 6, sent: 77 });
-        assert!(!stream.hear(read(&packet), 9, true));
-        assert!(!stream.hear(read(&packet[..40]), 9, true));
-        assert_eq!((stream.received, stream.late, stream.lost(), stream.misrouted), (5, 1, 1, 2));
+        let told = stream.heard(9, true, 200);
+        assert_eq!((told.received, told.lost, told.duplicate), (230, 0, 0));
+        // The second terminator hears the caller from the middle on.
+        let mut later = Stream::new(40);
+        (41..100).for_each(|sequence| assert!(later.hear(Some(stamp(sequence)), (9, true), (1, 0))));
+        assert_eq!(later.heard(9, false, 100).lost, 1);
     }
 }

@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::heat::STEPS;
+use crate::quality::Heard;
 
 macro_rules! counters {
     ($($(#[$meta:meta])* $name:ident,)*) => {
@@ -75,12 +76,22 @@ counters! {
     rtp_sent,
     /// RTP packets received by the end that they were meant for.
     rtp_received,
-    /// Gaps in received RTP.
+    /// RTP packets that never came.
     rtp_lost,
     /// RTP packets that came after a later one.
     rtp_late,
+    /// RTP packets that had come before.
+    rtp_duplicate,
+    /// RTP packets that came too late for a buffer of 60 ms.
+    rtp_unplayable,
     /// RTP packets received by an end that they were not meant for.
     rtp_misrouted,
+    /// Ends of calls with media whose hearing was judged.
+    rtp_ends,
+    /// Of these, those with a mean opinion score below 3.6: many of their users would be dissatisfied (G.107).
+    rtp_poor,
+    /// Calls with media of a second or more of which one end heard the other and the other heard nothing.
+    rtp_one_way,
     /// Ends of calls with media of a second or more that heard nothing.
     rtp_silent_ends,
 }
@@ -111,11 +122,16 @@ pub struct Board {
     sent: Vec<AtomicU64>,
     attempts: Vec<AtomicU8>,
     answered_by: Vec<AtomicU32>,
+    /// RTP packets that the callee's and the caller's end sent; empty without media.
+    spoken: Vec<[AtomicU32; 2]>,
+    /// By pairs of bits, the callee's lower: the end is closed, it heard something.
+    ears: Vec<AtomicU8>,
 }
 
 impl Board {
-    /// For this many planned calls and workers.
-    pub fn new(planned: usize, workers: usize) -> Board {
+    /// For this many planned calls, with or without media, and workers.
+    pub fn new(planned: usize, media: bool, workers: usize) -> Board {
+        let with_media = if media { planned } else { 0 };
         Board {
             ringing: (0..workers).map(|_| std::array::from_fn(|_| AtomicU64::new(0))).collect(),
             counters: (0..workers).map(|_| Counters::default()).collect(),
@@ -124,6 +140,8 @@ impl Board {
             sent: (0..planned).map(|_| AtomicU64::new(0)).collect(),
             attempts: (0..planned).map(|_| AtomicU8::new(0)).collect(),
             answered_by: (0..planned).map(|_| AtomicU32::new(0)).collect(),
+            spoken: (0..with_media).map(|_| [AtomicU32::new(0), AtomicU32::new(0)]).collect(),
+            ears: (0..with_media).map(|_| AtomicU8::new(0)).collect(),
         }
     }
 
@@ -141,6 +159,25 @@ impl Board {
     /// A terminator answered.
     pub fn note_answer(&self, place: usize, terminator: usize) {
         self.answered_by[place].store(terminator as u32 + 1, Relaxed);
+    }
+
+    /// One end has sent so many RTP packets.
+    pub fn note_rtp_sent(&self, place: u32, by_caller: bool, sent: u32) {
+        self.spoken[place as usize][usize::from(by_caller)].store(sent, Relaxed);
+    }
+
+    /// How many RTP packets an end has sent; 0 if it is on another machine.
+    pub fn rtp_sent(&self, place: u32, by_caller: bool) -> u32 {
+        self.spoken[place as usize][usize::from(by_caller)].load(Relaxed)
+    }
+
+    /// An end that had something to hear is closed. True if this shows that one end heard and the other did not.
+    pub fn note_heard(&self, place: u32, caller: bool, heard: bool) -> bool {
+        let mark = (1 | u8::from(heard) << 1) << if caller { 2 } else { 0 };
+        let before = self.ears[place as usize].fetch_or(mark, Relaxed);
+        let after = before | mark;
+        // Both are closed by this, and the two differ.
+        before & 0b101 != 0b101 && after & 0b101 == 0b101 && (after >> 1 ^ after >> 3) & 1 == 1
     }
 
     /// How many attempts the switch made, and the index of the terminator that answered.
@@ -199,6 +236,8 @@ latencies! {
     bye,
     /// One packet of media from end to end.
     rtp_transit,
+    /// Interarrival jitter of each end when its call ended (RFC 3550).
+    rtp_jitter,
 }
 
 /// A histogram without values.
@@ -208,6 +247,15 @@ pub fn empty() -> Histogram<u64> {
 
 /// Final responses to callers, by status.
 pub type Codes = BTreeMap<u16, u64>;
+
+/// What a worker tells of calls one by one.
+#[derive(Debug)]
+pub enum Told {
+    /// A caller's end, complete.
+    Call(Box<CallLine>),
+    /// What a callee's end heard, a moment before its caller's end is complete.
+    Callee(Heard),
+}
 
 /// One call's line in `--calls-out`.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -244,4 +292,8 @@ pub struct CallLine {
     pub attempts: u8,
     /// Media packets that the caller's end received.
     pub rtp_received: u32,
+    /// What the caller's end heard.
+    pub caller_heard: Option<Heard>,
+    /// What the callee's end heard; absent too where a terminator never closed it.
+    pub callee_heard: Option<Heard>,
 }

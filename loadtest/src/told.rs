@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::quality::POOR;
 use crate::reconcile::Reconciled;
 use crate::report::Summary;
 use crate::tally::Counts;
@@ -53,11 +54,7 @@ pub fn summary_text(summary: &Summary) -> String {
     );
     let codes: Vec<String> = summary.codes.iter().map(|(code, count)| format!("{code}: {count}")).collect();
     let _ = writeln!(text, "final responses  {}", codes.join("  "));
-    let _ = writeln!(
-        text,
-        "rtp sent {}  received {}  lost {}  late {}  misrouted {}",
-        counts.rtp_sent, counts.rtp_received, counts.rtp_lost, counts.rtp_late, counts.rtp_misrouted,
-    );
+    tell_media(&mut text, summary);
     tell_latencies(&mut text, summary);
     if let Some(books) = &summary.reconciled {
         tell_books(&mut text, books);
@@ -75,6 +72,48 @@ pub fn summary_text(summary: &Summary) -> String {
         let _ = writeln!(text, "BREACH: {breach}");
     }
     text
+}
+
+fn tell_media(text: &mut String, summary: &Summary) {
+    let (counts, media) = (&summary.counts, &summary.media);
+    let _ = writeln!(
+        text,
+        "rtp sent {}  received {}  lost {}  late {}  repeated {}  too late to play {}  misrouted {}",
+        counts.rtp_sent,
+        counts.rtp_received,
+        counts.rtp_lost,
+        counts.rtp_late,
+        counts.rtp_duplicate,
+        counts.rtp_unplayable,
+        counts.rtp_misrouted,
+    );
+    if media.ends == 0 {
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "heard by {} ends  mean opinion score {:.2}  p50 {:.2}  p5 {:.2}  p1 {:.2}  lowest {:.2}  poor {}  one-way calls {}",
+        media.ends,
+        media.mos_mean,
+        media.mos_p50,
+        media.mos_p5,
+        media.mos_p1,
+        media.mos_min,
+        counts.rtp_poor,
+        counts.rtp_one_way
+    );
+    for heard in media.worst.iter().filter(|heard| heard.mos < POOR).take(3) {
+        let end = if heard.caller { "caller" } else { "callee" };
+        let _ = writeln!(
+            text,
+            "  call {} at its {end}: {:.2}, lost {} of {}, jitter {:.1} ms",
+            heard.place,
+            heard.mos,
+            heard.lost,
+            heard.received + heard.lost,
+            heard.jitter_ms
+        );
+    }
 }
 
 fn tell_books(text: &mut String, books: &Reconciled) {

@@ -15,7 +15,8 @@ use crate::clock::{Clock, MS};
 use crate::heat::{self, Heat};
 use crate::ladder::Samples;
 use crate::plan::Plan;
-use crate::tally::{Board, CallLine, Codes, Counters, Latencies};
+use crate::quality::Quality;
+use crate::tally::{Board, Codes, Counters, Latencies, Told};
 
 /// RFC 3261 §17.1.1.1: the round-trip estimate that retransmission starts from.
 pub const T1: u64 = 500 * MS;
@@ -35,6 +36,13 @@ pub enum Who {
     Caller(u32),
     /// The callee's end, by a count of this worker.
     Callee(u32),
+}
+
+impl Who {
+    /// Whether it is the caller's end.
+    pub fn is_caller(self) -> bool {
+        matches!(self, Who::Caller(_))
+    }
 }
 
 /// What a timer is for; each end of a call has at most one of each.
@@ -117,10 +125,14 @@ pub struct Wire {
     pub transit: Heat,
     /// Calls that failed.
     pub samples: Samples,
+    /// What ends of calls heard.
+    pub quality: Quality,
+    /// Which of the agents of a run on several machines this is.
+    pub agent: u8,
     /// When the first call may be due, on the clock.
     pub base: u64,
     /// Finished calls go here.
-    pub lines: Option<Sender<CallLine>>,
+    pub lines: Option<Sender<Told>>,
     /// Where INVITEs go.
     pub target: SocketAddr,
     number: usize,
@@ -139,7 +151,7 @@ impl Wire {
         clock: Clock,
         plan: Arc<Plan>,
         board: Arc<Board>,
-        lines: Option<Sender<CallLine>>,
+        lines: Option<Sender<Told>>,
         target: SocketAddr,
         number: usize,
     ) -> io::Result<Wire> {
@@ -154,6 +166,8 @@ impl Wire {
             ringing: heat.clone(),
             transit: heat,
             samples: Samples::default(),
+            quality: Quality::default(),
+            agent: 0,
             base: 0,
             lines,
             target,

@@ -14,7 +14,8 @@ use crate::heat::Heat;
 use crate::ladder::Samples;
 use crate::pacer::{Reins, Segment};
 use crate::plan::Plan;
-use crate::tally::{Board, CallLine, Codes, Counters, Latencies};
+use crate::quality::Quality;
+use crate::tally::{Board, Codes, Counters, Latencies, Told};
 use crate::wire::{Heard, Who, Whose, Wire};
 use sim::message;
 
@@ -33,7 +34,7 @@ pub struct Run {
     /// The hand on the run.
     pub reins: Reins,
     /// Finished calls.
-    pub lines: Option<Sender<CallLine>>,
+    pub lines: Option<Sender<Told>>,
     /// Where INVITEs go.
     pub target: SocketAddr,
     /// How long the calls' end is waited for.
@@ -54,6 +55,8 @@ pub struct Harvest {
     pub transit: Heat,
     /// Calls that failed.
     pub samples: Samples,
+    /// What ends of calls heard.
+    pub quality: Quality,
     /// Final responses to its callers.
     pub codes: Codes,
     /// Calls at its terminators that nobody ended.
@@ -137,7 +140,9 @@ impl Worker {
             if self.changes != self.run.reins.changes() {
                 (self.changes, self.segment) = (self.run.reins.changes(), self.run.reins.segment());
             }
-            if give_up.is_none() && (now >= self.segment.clock(span) || self.run.reins.stop.load(Relaxed)) {
+            // A worker that comes late to the end still owes what was due before it.
+            let over = self.next >= self.run.plan.due.len() && now >= self.segment.clock(span);
+            if give_up.is_none() && (over || self.run.reins.stop.load(Relaxed)) {
                 give_up = Some(now + self.run.drain.as_nanos() as u64);
                 self.callers.stop(&mut self.wire);
             }
@@ -156,8 +161,8 @@ impl Worker {
         let callees_left = self.callees.abandon(&mut self.wire);
         self.callers.abandon(&mut self.wire);
         let unsent = self.wire.unsent();
-        let Wire { latencies, ringing, transit, samples, codes, .. } = self.wire;
-        Ok(Harvest { latencies, ringing, transit, samples, codes, callees_left, unsent })
+        let Wire { latencies, ringing, transit, samples, quality, codes, .. } = self.wire;
+        Ok(Harvest { latencies, ringing, transit, samples, quality, codes, callees_left, unsent })
     }
 
     /// Media and repeats under way get a moment to arrive.

@@ -71,6 +71,42 @@ fn every_call_is_answered_released_by_both_sides_and_heard_by_both_ends() {
     assert!(long * 4 > lines.len(), "calls are too short");
 }
 
+/// One of ten packets is not sent by one end, and nothing at all in a third of the calls: the other end hears just that.
+#[test]
+fn what_each_end_heard_is_judged_and_the_worst_are_named() {
+    let at = free_address();
+    let folder = tempfile::tempdir().unwrap();
+    let calls = folder.path().join("calls.ndjson");
+    let who = format!("at={at},ring=0ms,answer=5ms,rtp_loss=10%,mute=30%");
+    let usual = ["--cps", "12", "--for", "2500ms", "--arrivals", "constant", "--talk", "1200ms", "--media", "100%"];
+    let levels = ["--slo", "mos.p5>4,rtp_jitter.p50<1h,rtp_poor<90%", "--calls-out", calls.to_str().unwrap()];
+    let out = ["--out", folder.path().to_str().unwrap(), "--terminator", &who];
+    let (output, summary) = run(&at, &[&usual[..], &levels, &out].concat());
+    let count = |name: &str| summary["counts"][name].as_u64().unwrap();
+    assert_eq!(output.status.code(), Some(1), "silence is a fault: {summary}");
+    assert_eq!(summary["breaches"].as_array().unwrap().len(), 1, "{summary}");
+    // Calls that the end of the run cuts short are not long enough for silence to mean something.
+    assert!(count("rtp_ends") > 40 && count("rtp_ends") <= 60, "{summary}");
+    assert!((1..=12).contains(&count("rtp_one_way")), "{summary}");
+    assert_eq!(count("rtp_one_way"), count("rtp_silent_ends"));
+    let lines = std::fs::read_to_string(calls).unwrap();
+    let (mut lost, mut received) = (0, 0);
+    for line in lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+        let of = |end: &str, name: &str| line[end][name].as_u64().unwrap_or(0);
+        assert_eq!(["lost", "duplicate", "misrouted"].map(|name| of("callee_heard", name)), [0; 3], "{line}");
+        assert!(of("callee_heard", "received") > 0, "{line}");
+        let heard = of("caller_heard", "received");
+        received += heard;
+        lost += if heard > 0 { of("caller_heard", "lost") } else { 0 };
+    }
+    assert!((5..15).contains(&(100 * lost / (lost + received))), "{lost} of {}", lost + received);
+    let media = &summary["media"];
+    assert!(media["worst"].as_array().unwrap().len() == 20 && media["mos_min"] == 1.0, "{summary}");
+    assert!((0..5).all(|nth| media["worst"][nth]["caller"] == true), "{summary}");
+    let page = std::fs::read_to_string(folder.path().join("report.html")).unwrap();
+    assert!(page.contains("The ends that heard the worst") && page.contains("mean opinion score"));
+}
+
 #[test]
 fn refusals_and_cancels_are_counted_by_code_and_are_no_fault() {
     let at = free_address();
@@ -278,7 +314,7 @@ fn everything_about_a_run_stands_in_one_folder_and_two_folders_are_compared() {
     let cases = read("after/junit.xml");
     assert!(cases.contains("failures=\"1\"") && cases.contains("answer p50"), "{cases}");
     assert!(read("before/junit.xml").contains("failures=\"0\""));
-    assert_eq!(serde_json::from_str::<Value>(&read("before/summary.json")).unwrap()["schema"], 3);
+    assert_eq!(serde_json::from_str::<Value>(&read("before/summary.json")).unwrap()["schema"], 4);
     let compare = |before: &str, after: &str| {
         let output = Command::new(PROGRAM).args(["compare", &place(before), &place(after)]).output().unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap())

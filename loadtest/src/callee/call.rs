@@ -9,7 +9,7 @@ use super::Came;
 use crate::clock::{MS, SECOND};
 use crate::flow::Flow;
 use crate::plan::Outcome;
-use crate::tally::Counters;
+use crate::tally::{Counters, Told};
 use crate::wire::{Dues, GIVE_UP, Kind, LINGER, T1, T2, Who, Wire};
 use sim::message::{self, Message, Request};
 
@@ -215,12 +215,24 @@ impl Callee {
             (State::Alerting { rings: true }, Outcome::Answer { .. }) => self.answer(wire, who),
             (State::Alerting { rings: true }, _) => self.refuse(wire, who, 480),
             (State::Talking, _) => self.release(wire, who),
-            (State::Ended, _) => {
-                if let Some(flow) = self.flow.take() {
-                    flow.close(wire, self.ended);
-                }
-            }
+            (State::Ended, _) => self.settle(wire, self.ended),
             (State::Answered | State::Releasing | State::Refused, _) => {}
+        }
+    }
+
+    /// Opens the media of a call of the plan.
+    fn listen(&mut self, wire: &mut Wire, who: Who) {
+        let Some(place) = self.place else { return };
+        let (local, unspoken) = (wire.address(self.socket), wire.plan.unspoken(place as usize, self.terminator));
+        self.flow = Flow::open(wire, who, place, local, unspoken);
+    }
+
+    /// Closes the media of a call that ended at this moment, if it is still open.
+    pub fn settle(&mut self, wire: &mut Wire, ended: u64) {
+        let heard = self.flow.take().and_then(|flow| flow.close(wire, ended));
+        if let (Some(lines), Some(heard)) = (&wire.lines, heard) {
+            // The writer outlives the workers; if it failed, it says so itself.
+            let _ = lines.send(Told::Callee(heard));
         }
     }
 
@@ -235,7 +247,7 @@ impl Callee {
             };
         }
         let local = wire.address(self.socket);
-        self.flow = self.place.and_then(|place| Flow::open(wire, who, place, local));
+        self.listen(wire, who);
         let mut body = wire.text();
         message::write_sdp(&mut body, self.media_address(local));
         self.respond(wire, 183, &body);
@@ -250,7 +262,7 @@ impl Callee {
         let local = wire.address(self.socket);
         if let Some(place) = self.place {
             if self.flow.is_none() && wire.plan.has_media(place as usize) {
-                self.flow = Flow::open(wire, who, place, local);
+                self.listen(wire, who);
             }
             wire.board.note_answer(place as usize, self.terminator);
         }

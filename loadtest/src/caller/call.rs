@@ -9,7 +9,8 @@ use crate::clock::{MS, SECOND};
 use crate::flow::Flow;
 use crate::ladder::{self, Ladder, Sample, Step};
 use crate::plan::{Outcome, Planned};
-use crate::tally::{CallLine, Counters};
+use crate::quality::Heard;
+use crate::tally::{CallLine, Counters, Told};
 use crate::wire::{Dues, GIVE_UP, Kind, LINGER, T1, T2, Who, Wire};
 use sim::message::{self, Message, Request};
 
@@ -18,7 +19,8 @@ const PATIENCE: u64 = 200 * SECOND;
 /// How much later than the other end should have released before this end does.
 const RELEASE_GRACE: u64 = 10 * SECOND;
 /// Media of an ended call is still heard this long: what was under way is neither lost nor misrouted.
-const MEDIA_LINGER: u64 = 500 * MS;
+/// The other end closes before this one, whose line tells of both.
+const MEDIA_LINGER: u64 = 600 * MS;
 
 /// Where a call stands. Ended calls stay a while to answer repeats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,6 +61,8 @@ pub struct Caller {
     ringing: u64,
     answered: u64,
     released: u64,
+    /// Its final status, and how it ended.
+    ended: (u16, &'static str),
 }
 
 impl Caller {
@@ -68,7 +72,7 @@ impl Caller {
         let socket = sockets[self.planned.originator];
         let (local, target, seed) = (wire.address(socket), wire.target, wire.plan.seed);
         let Planned { calling, called, media, .. } = &self.planned;
-        self.flow = if *media { Flow::open(wire, Who::Caller(place), place, local) } else { None };
+        self.flow = if *media { Flow::open(wire, Who::Caller(place), place, local, 0.0) } else { None };
         self.state = State::Inviting { heard: false };
         (self.place, self.socket, self.due, self.wait) = (place, socket, due, T1);
         self.cseq = 1;
@@ -318,11 +322,7 @@ impl Caller {
                 }
                 self.release(wire, who);
             }
-            State::Ended => {
-                if let Some(flow) = self.flow.take() {
-                    flow.close(wire, self.released);
-                }
-            }
+            State::Ended => self.settle(wire),
             State::Cancelling | State::Releasing => {}
         }
     }
@@ -418,12 +418,22 @@ impl Caller {
             let (call_id, called) = (self.call_id.clone(), self.planned.called.clone());
             wire.samples.keep(&self.ladder, Sample { code, ended_by, call_id, called, attempts, steps: Vec::new() });
         }
-        if wire.lines.is_some() {
-            self.report(wire, code, ended_by);
+        self.ended = (code, ended_by);
+        if self.flow.is_none() {
+            self.report(wire, None);
         }
     }
 
-    fn report(&self, wire: &Wire, code: u16, ended_by: &'static str) {
+    /// Closes the media of an ended call, if it is still open, and tells of the call.
+    pub fn settle(&mut self, wire: &mut Wire) {
+        if let Some(flow) = self.flow.take() {
+            let heard = flow.close(wire, self.released);
+            self.report(wire, heard);
+        }
+    }
+
+    fn report(&self, wire: &Wire, caller_heard: Option<Heard>) {
+        let Some(lines) = &wire.lines else { return };
         let (attempts, terminator) = wire.board.seen(self.place as usize);
         let line = CallLine {
             place: self.place,
@@ -436,16 +446,16 @@ impl Caller {
             ringing_us: wire.clock.wall_us(self.ringing),
             answered_us: wire.clock.wall_us(self.answered),
             ended_us: wire.clock.wall_us(self.released),
-            code,
+            code: self.ended.0,
             duration_ms: if self.answered > 0 { (self.released - self.answered) / MS } else { 0 },
-            ended_by,
+            ended_by: self.ended.1,
             terminator: terminator.map_or(String::new(), |index| wire.plan.terminators[index].name.clone()),
             attempts,
-            rtp_received: self.flow.as_ref().map_or(0, Flow::received),
+            rtp_received: caller_heard.as_ref().map_or(0, |heard| heard.received),
+            caller_heard,
+            callee_heard: None,
         };
-        if let Some(lines) = &wire.lines {
-            // The writer outlives the workers; if it failed, it says so itself.
-            let _ = lines.send(line);
-        }
+        // The writer outlives the workers; if it failed, it says so itself.
+        let _ = lines.send(Told::Call(Box::new(line)));
     }
 }

@@ -11,13 +11,13 @@ use crate::disk;
 pub struct Folder {
     /// Where.
     pub path: PathBuf,
-    /// How often a data plane has started from it, this one included.
+    /// How often a data plane has started from it, this one included; 0 before [`Folder::begin_life`].
     pub boot: u32,
     _lock: File,
 }
 
 impl Folder {
-    /// Makes what is missing, locks, and counts this start.
+    /// Makes what is missing and locks.
     pub fn open(path: &Path) -> anyhow::Result<Folder> {
         for name in ["run", "snapshots", "journal", "traces"] {
             let folder = path.join(name);
@@ -27,8 +27,14 @@ impl Folder {
         if lock.try_lock().is_err() {
             bail!("another data plane works in {}", path.display());
         }
-        let boot = next_boot(path)?;
-        Ok(Folder { path: path.to_owned(), boot, _lock: lock })
+        Ok(Folder { path: path.to_owned(), boot: 0, _lock: lock })
+    }
+
+    /// Counts this start. One that had to give up before, because it found its addresses taken, was no life: the windows of media ports
+    /// go by this number, and one must not return while calls of its last life still send there.
+    pub fn begin_life(&mut self) -> anyhow::Result<()> {
+        self.boot = next_boot(&self.path)?;
+        Ok(())
     }
 }
 

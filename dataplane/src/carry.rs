@@ -118,7 +118,8 @@ mod tests {
 
     /// A first life that lent from a grant and was cut in the middle of a call.
     fn first_life(path: &std::path::Path) {
-        let folder = Folder::open(path).unwrap();
+        let mut folder = Folder::open(path).unwrap();
+        folder.begin_life().unwrap();
         let journal = path.join("journal");
         let (file, length) = segments::create(&journal, NodeId(1), folder.boot, 1).unwrap();
         let grant = GrantId { node: NodeId(1), boot: 1, sequence: 1 };
@@ -138,7 +139,8 @@ mod tests {
 
     /// All that a start does with the disk; the boot that it got.
     fn start(path: &std::path::Path) -> anyhow::Result<(u32, usize)> {
-        let folder = Folder::open(path)?;
+        let mut folder = Folder::open(path)?;
+        folder.begin_life()?;
         let carried = carry(&folder, NodeId(1), WallTime::default(), Crash::AtMark)?;
         Ok((folder.boot, carried.grants.len()))
     }

@@ -83,8 +83,9 @@ fn main() -> ExitCode {
 fn run(settings: &Settings) -> anyhow::Result<End> {
     clocks::read();
     tuned::look(settings)?;
-    let folder = Folder::open(&settings.data)?;
+    let mut folder = Folder::open(&settings.data)?;
     let places = Places::new(settings)?;
+    folder.begin_life()?;
     let carried = carry::carry(&folder, NodeId(settings.node), clocks::read().wall, settings.crash_billing.into())?;
     let cores = host::cores();
     let shards = settings.shards.unwrap_or(cores.len().min(64) as u16);

@@ -1,4 +1,5 @@
-//! A carrier's limit over two trunks and two shards, over real sockets: exact with calls in every state, and exact again after kill -9.
+//! A carrier's limit over two trunks and two shards, over real sockets: exact with calls in every state, and exact again after kill -9. And
+//! no port of a call that a kill cut goes to another call while its peers may still send to it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
 #[path = "../../rating/tests/world.rs"]
@@ -8,8 +9,10 @@ mod world;
 mod plane;
 
 use std::collections::BTreeSet;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::ops::RangeInclusive;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use panel::wire::{Answer, Ask, RoomRow};
@@ -37,8 +40,20 @@ fn line<'a>(message: &'a str, name: &str) -> &'a str {
     message.lines().find(|line| line.starts_with(name)).unwrap()
 }
 
+/// Media ports, of an address that this test alone has and below those that the kernel gives to whoever asks for any.
+const MEDIA: RangeInclusive<u16> = 20_000..=20_399;
+
 fn start(data: &Path, sip: SocketAddr) -> Plane {
-    Plane::start(data, &["--sip", &sip.to_string(), "--rtp", "44800-45199", "--log", "warn"])
+    Plane::start(data, &["--sip", &sip.to_string(), "--rtp", "20000-20399", "--log", "warn"])
+}
+
+/// Media ports that are open on this address, by proc(5).
+fn ports_open(ip: Ipv4Addr) -> BTreeSet<u16> {
+    let table = std::fs::read_to_string("/proc/net/udp").unwrap();
+    let wanted = format!("{:08X}", u32::from_le_bytes(ip.octets()));
+    let local = table.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1)?.split_once(':'));
+    let ports = local.filter(|(ip, _)| *ip == wanted).filter_map(|(_, port)| u16::from_str_radix(port, 16).ok());
+    ports.filter(|port| MEDIA.contains(port)).collect()
 }
 
 /// What calls hold: of what, of whom, how many.
@@ -47,8 +62,8 @@ fn rooms(plane: &mut Plane) -> BTreeSet<(String, u32, u32)> {
     rooms.into_iter().map(|RoomRow { of, id, calls, .. }| (of, id, calls)).collect()
 }
 
-/// Two ways in of carrier 1, which may have three calls; one way out.
-fn publish(data: &Path, originators: [&UdpSocket; 2], terminator: &UdpSocket) {
+/// Two ways in of carrier 1, which may have so many calls; one way out.
+fn publish(data: &Path, originators: [&UdpSocket; 2], terminator: &UdpSocket, capacity: u32) {
     let mut model = world::world();
     for (id, originator) in [1, 2].into_iter().zip(originators) {
         let way_in = world::way_in(&mut model, id, &[&format!("127.0.0.1/32:{}", at(originator).port())], "");
@@ -56,7 +71,7 @@ fn publish(data: &Path, originators: [&UdpSocket; 2], terminator: &UdpSocket) {
     }
     world::way_out(&mut model, 2, "0.5");
     world::trunk(&mut model, 2).address = at(terminator);
-    model.carriers[0].limits.ingress.capacity = 3;
+    model.carriers[0].limits.ingress.capacity = capacity;
     let folder = data.join("snapshots");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("1.snap"), world::image(&model)).unwrap();
@@ -142,7 +157,7 @@ fn three_and_no_more(
 fn a_limit_is_exact_with_calls_in_every_state_and_after_a_kill() {
     let data = tempfile::TempDir::new().unwrap();
     let (one, two, terminator) = (socket(), socket(), socket());
-    publish(data.path(), [&one, &two], &terminator);
+    publish(data.path(), [&one, &two], &terminator, 3);
     // Nobody else takes ports of this address meanwhile.
     let switch = at(&UdpSocket::bind("127.0.44.1:0").unwrap());
     let mut plane = start(data.path(), switch);
@@ -152,4 +167,47 @@ fn a_limit_is_exact_with_calls_in_every_state_and_after_a_kill() {
     let mut plane = start(data.path(), switch);
     assert_eq!(rooms(&mut plane), BTreeSet::new(), "calls and counts are gone together");
     three_and_no_more(&mut plane, [&one, &two], &terminator, switch, "8");
+}
+
+#[test]
+fn ports_of_calls_that_a_kill_cut_rest_before_another_call_gets_them() {
+    let data = tempfile::TempDir::new().unwrap();
+    let (one, two, terminator) = (socket(), socket(), socket());
+    publish(data.path(), [&one, &two], &terminator, 100);
+    let ip = Ipv4Addr::new(127, 0, 44, 2);
+    let switch = at(&UdpSocket::bind((ip, 0)).unwrap());
+    let mut earlier = BTreeSet::new();
+    for life in 1..=3 {
+        // The first call is placed before the snapshot is in force, and sent again.
+        let mut plane = start(data.path(), switch);
+        // By chance alone a life would hit ports of the one before it nineteen times in twenty.
+        for call in 0..12 {
+            place(&mut plane, &one, &terminator, switch, &format!("{life}0{call}")).expect("it fits");
+        }
+        let own = ports_open(ip);
+        assert!(own.len() >= 48, "two pairs a call: {own:?}");
+        let both: Vec<&u16> = own.intersection(&earlier).collect();
+        assert!(both.is_empty(), "life {life} uses ports of the one before it: {both:?}");
+        earlier = own;
+        // Killed here; the kernel closes the ring's sockets some time later.
+        drop(plane);
+        let deadline = Instant::now() + PATIENCE;
+        let taken = loop {
+            match UdpSocket::bind(switch) {
+                Ok(taken) if ports_open(ip).is_empty() => break taken,
+                _ => assert!(Instant::now() < deadline, "its sockets are closed"),
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        // Starts that find the address taken are no lives: after three of them the windows would begin anew.
+        (0..3).for_each(|_| in_vain(data.path(), switch));
+        drop(taken);
+    }
+}
+
+/// Starts a data plane that cannot have its address.
+fn in_vain(data: &Path, sip: SocketAddr) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tandem-dataplane"));
+    command.args(["--shards", "2", "--sip", &sip.to_string(), "--data"]).arg(data).stderr(Stdio::null());
+    assert!(!command.status().unwrap().success(), "somebody has the address");
 }

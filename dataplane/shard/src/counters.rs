@@ -36,6 +36,8 @@ counters! {
     sip_flawed;
     /// Requests from addresses that are nobody's.
     sip_strangers;
+    /// Requests that came before the first snapshot, when nobody could be told from a stranger.
+    sip_early;
     /// Messages within a dialog that another than its peer sent.
     sip_intruders;
     /// Datagrams dropped unread: their source sends too much, or nobody knows it and the shard is busy.

@@ -168,6 +168,15 @@ impl Shard {
         if method == Method::Ack {
             return;
         }
+        // Who is a stranger is not known before the first snapshot. Datagrams are sent again until it is (RFC 3261 §17.1.1.2); over a
+        // connection nothing is, and a 503 lets the peer try another node.
+        if self.loaded.is_none() {
+            self.counters.sip_early += 1;
+            if from.transport != Transport::Udp {
+                self.refuse(from, request, 503, out);
+            }
+            return;
+        }
         let may_prove = self.may_prove(method);
         if method == Method::Register && may_prove {
             return self.on_register(clock, from, request, out);
@@ -215,7 +224,7 @@ impl Shard {
 
     /// What stands against an INVITE of somebody we know.
     fn objection(&mut self, invite: &Message<'_>) -> Option<u16> {
-        if self.draining || self.disk_full || self.loaded.is_none() || self.table.len() >= CALLS_MAX {
+        if self.draining || self.disk_full || self.table.len() >= CALLS_MAX {
             self.counters.calls_turned_away += 1;
             return Some(503);
         }

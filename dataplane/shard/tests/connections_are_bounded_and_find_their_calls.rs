@@ -46,9 +46,17 @@ impl Story {
 
     /// The first trunk is reached over this.
     fn over(shards: u16, first: Choice) -> Story {
+        let mut story = Story::early(shards);
+        let loaded = Loaded::new(Arc::new(model(first).encode().unwrap())).unwrap();
+        story.shard.on_snapshot(Clock::default(), loaded, &mut story.out);
+        story
+    }
+
+    /// Before the first snapshot.
+    fn early(shards: u16) -> Story {
         let address = "127.0.0.1:5060".parse().unwrap();
         let listener = |transport| Listener { name: String::new(), transport, address };
-        let mut shard = Shard::new(Config {
+        let shard = Shard::new(Config {
             node: NodeId(1),
             boot: 1,
             shard: ShardId(0),
@@ -66,10 +74,7 @@ impl Story {
             streams: streams::Settings::default(),
             ticks: || 0,
         });
-        let mut out = Effects::default();
-        let loaded = Loaded::new(Arc::new(model(first).encode().unwrap())).unwrap();
-        shard.on_snapshot(Clock::default(), loaded, &mut out);
-        Story { shard, now_ms: 1_000, out, parcels: Vec::new() }
+        Story { shard, now_ms: 1_000, out: Effects::default(), parcels: Vec::new() }
     }
 
     fn clock(&self) -> Clock {
@@ -210,6 +215,16 @@ fn answer(request: &str, status: &str) -> String {
     format!(
         "SIP/2.0 {status}\r\n{copy}To: {to};tag=taker\r\nContact: <sip:127.0.0.3:5070>\r\nContent-Length: 0\r\n\r\n"
     )
+}
+
+#[test]
+fn before_the_first_snapshot_a_connected_peer_is_sent_to_another_node() {
+    let mut story = Story::early(1);
+    let flow = story.accept(ORIGINATOR).unwrap();
+    let told = story.hear(flow, &request("OPTIONS", "one", "", ""));
+    let [Told::Stream(to, answer), ..] = &told[..] else { panic!("nothing is sent again over TCP: {told:?}") };
+    assert_eq!(*to, flow);
+    assert!(answer.starts_with("SIP/2.0 503 ") && answer.contains("\r\nRetry-After: "), "{answer}");
 }
 
 #[test]

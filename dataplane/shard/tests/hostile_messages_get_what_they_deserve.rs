@@ -107,6 +107,16 @@ fn a_stranger_gets_one_short_packet_or_none_and_is_reported() {
 }
 
 #[test]
+fn nobody_is_a_stranger_before_the_first_snapshot() {
+    let mut world = World::early();
+    assert_eq!(world.hear(ORIGINATOR, invite("one").as_bytes()), [], "it is sent again");
+    assert_eq!((world.counter("sip_early"), world.counter("sip_strangers")), (1, 0));
+    world.load_first();
+    let sent = world.hear(ORIGINATOR, invite("one").as_bytes());
+    assert!(find(&sent, TERMINATOR, "INVITE ").is_some(), "the repeat finds its trunk: {sent:?}");
+}
+
+#[test]
 fn the_report_keeps_the_latest_in_clear_text_only() {
     let mut world = World::new(Settings { stranger_per_s: 0, strangers_per_s: 0, ..Settings::default() });
     for number in 0..1_000 {

@@ -68,12 +68,26 @@ impl Default for World {
 impl World {
     /// A shard with this guard.
     pub fn new(guard: Settings) -> World {
-        World::begin(guard, loaded(), (0, 1))
+        let mut world = World::begin(guard, (0, 1));
+        world.load(loaded());
+        world
+    }
+
+    /// A shard without a snapshot, before [`World::load_first`].
+    pub fn early() -> World {
+        World::begin(Settings::default(), (0, 1))
+    }
+
+    /// The first snapshot comes into force.
+    pub fn load_first(&mut self) {
+        self.load(loaded());
     }
 
     /// One of several shards with this snapshot; what it says to the others is kept.
     pub fn sharded(loaded: Loaded, shard: u16, shards: u16) -> World {
-        World::begin(Settings::default(), loaded, (shard, shards))
+        let mut world = World::begin(Settings::default(), (shard, shards));
+        world.load(loaded);
+        world
     }
 
     /// Another snapshot comes into force.
@@ -89,7 +103,7 @@ impl World {
         self.settle()
     }
 
-    fn begin(guard: Settings, loaded: Loaded, (shard, shards): (u16, u16)) -> World {
+    fn begin(guard: Settings, (shard, shards): (u16, u16)) -> World {
         let listener = Listener { name: String::new(), transport: Transport::Udp, address: SWITCH.parse().unwrap() };
         let shard = Shard::new(Config {
             node: NodeId(1),
@@ -109,7 +123,7 @@ impl World {
             streams: shard::streams::Settings::default(),
             ticks: || 0,
         });
-        let mut world = World {
+        World {
             shard,
             now_us: 1_000_000,
             cdrs: Vec::new(),
@@ -119,9 +133,7 @@ impl World {
             carried: None,
             out: Effects::default(),
             ports: 0,
-        };
-        world.load(loaded);
-        world
+        }
     }
 
     /// Both clocks.

@@ -375,6 +375,11 @@ fn a_message_that_broke_a_shard_once_is_dropped_unread_after_the_next_start() {
         )
     };
     std::fs::write(blocked.join("kept.datagram"), options("poison")).unwrap();
+    // Nobody is a stranger before there is a snapshot.
+    let (snapshots, model) = (data.path().join("snapshots"), Model { revision: Revision(1), ..Model::default() });
+    std::fs::create_dir(&snapshots).unwrap();
+    std::fs::write(snapshots.join("1.snap"), model.encode().unwrap()).unwrap();
+    std::fs::write(snapshots.join("current"), "1.snap").unwrap();
     let mut plane = start_on(data.path(), sip);
     us.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
     let mut answer = [0; 2_048];

@@ -6,6 +6,7 @@
 pub mod baresip;
 pub mod books;
 pub mod database;
+pub mod hand;
 pub mod plane;
 pub mod relay;
 pub mod scenario;

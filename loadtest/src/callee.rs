@@ -61,6 +61,10 @@ impl Callees {
                 call.on_cancel(wire, who);
                 reply(wire, socket, from, message, 200);
             }
+            (0, "INFO") => {
+                call.on_info(wire, message);
+                reply(wire, socket, from, message, 200);
+            }
             (0, "BYE") => {
                 call.end(wire, who);
                 reply(wire, socket, from, message, 200);

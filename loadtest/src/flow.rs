@@ -1,10 +1,12 @@
 //! One end of one call's media, on its own socket.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use uring::SocketId;
 
 use crate::clock::{MS, SECOND};
+use crate::dtmf::{self, Dialled, EVENT_BYTES, Tick};
 use crate::quality::{Heard, POOR};
 use crate::stamp::{self, PACKET_BYTES, PACKET_NS, Stamp, Stream};
 use crate::tally::Counters;
@@ -21,6 +23,12 @@ pub struct Flow {
     began: u64,
     /// Share of its packets that it does not send.
     unspoken: f64,
+    /// Times of 20 ms in which something was sent, and RTP packets of any kind.
+    ticks: u32,
+    packets: u16,
+    /// The tick in which the plan's digits begin.
+    dials_from: Option<u32>,
+    dialled: Dialled,
 }
 
 impl Flow {
@@ -31,7 +39,23 @@ impl Flow {
         let (socket, address) = wire.open_media(who, at.ip()).ok()?;
         let nowhere = SocketAddr::new(at.ip(), 0);
         let spoken = if who.is_caller() { 0 } else { wire.board.rtp_sent(place, true) };
-        Some(Flow { socket, address, peer: nowhere, stream: Stream::new(spoken), place, who, began: 0, unspoken })
+        let stream = Stream::new(spoken);
+        let (ticks, packets, dials_from, dialled) = (0, 0, None, Dialled::default());
+        let peer = nowhere;
+        Some(Flow {
+            socket,
+            address,
+            peer,
+            stream,
+            place,
+            who,
+            began: 0,
+            unspoken,
+            ticks,
+            packets,
+            dials_from,
+            dialled,
+        })
     }
 
     /// The address for our SDP.
@@ -48,31 +72,61 @@ impl Flow {
         }
     }
 
+    /// Dials the plan's digits so long from now.
+    pub fn dial_after(&mut self, after: Duration) {
+        self.dials_from = Some(self.ticks + (after.as_nanos() as u64 / PACKET_NS) as u32);
+    }
+
     /// Sends the packets that are due.
     pub fn tick(&mut self, wire: &mut Wire, dues: &mut Dues, now: u64) {
-        let mut packet = [0; PACKET_BYTES];
-        let mut due = self.began + u64::from(self.stream.sent) * PACKET_NS;
+        let mut due = self.began + u64::from(self.ticks) * PACKET_NS;
         // After a stall of ours at most five packets catch up; a real phone would not burst either.
         if now > due + 5 * PACKET_NS {
             self.began += now - due;
             due = now;
         }
+        while due <= now {
+            let digits = wire.plan.dtmf.as_ref().zip(self.dials_from);
+            match digits.map_or(Tick::Speech, |(dtmf, from)| dtmf::tick(&dtmf.digits, from, self.ticks)) {
+                Tick::Speech => self.speak(wire),
+                event => self.dial(wire, event),
+            }
+            self.ticks += 1;
+            due += PACKET_NS;
+        }
+        wire.board.note_rtp_sent(self.place, self.who.is_caller(), self.stream.sent);
+        wire.arm(dues, self.who, Kind::Packet, due);
+    }
+
+    fn speak(&mut self, wire: &mut Wire) {
+        let mut packet = [0; PACKET_BYTES];
+        let sequence = self.stream.sent;
         let (place, by_caller, agent) = (self.place, self.who.is_caller(), wire.agent);
         let source = match self.who {
             Who::Caller(_) => 0,
             Who::Callee(count) => count,
         };
-        while due <= now {
-            let sequence = self.stream.sent;
-            stamp::write(&mut packet, Stamp { place, by_caller, source, agent, sequence, sent: wire.clock.now() });
-            if !self.keeps(sequence) && wire.send_media(self.socket, self.peer, &packet) {
-                Counters::one(&wire.counters().rtp_sent);
-            }
-            self.stream.sent += 1;
-            due += PACKET_NS;
+        let stamp = Stamp { place, by_caller, source, agent, sequence, sent: wire.clock.now() };
+        stamp::write(&mut packet, stamp, (self.packets, self.ticks.wrapping_mul(160)));
+        if !self.keeps(sequence) && wire.send_media(self.socket, self.peer, &packet) {
+            Counters::one(&wire.counters().rtp_sent);
         }
-        wire.board.note_rtp_sent(place, by_caller, self.stream.sent);
-        wire.arm(dues, self.who, Kind::Packet, due);
+        self.stream.sent += 1;
+        self.packets = self.packets.wrapping_add(1);
+    }
+
+    fn dial(&mut self, wire: &mut Wire, tick: Tick) {
+        let Tick::Event { event, nth, times } = tick else { return };
+        let (mut packet, source) = ([0; EVENT_BYTES], stamp::source(self.place, self.who.is_caller()));
+        let begun = (self.ticks - nth).wrapping_mul(160);
+        for _ in 0..times {
+            dtmf::write(&mut packet, (event, nth), self.packets, begun, source);
+            wire.send_media(self.socket, self.peer, &packet);
+            self.packets = self.packets.wrapping_add(1);
+        }
+        if tick.is_last() {
+            Counters::one(&wire.counters().dtmf_sent);
+        }
     }
 
     /// Whether this packet is one of those that are not sent: the same ones each time.
@@ -84,6 +138,9 @@ impl Flow {
 
     /// Reads a packet that came.
     pub fn hear(&mut self, wire: &mut Wire, bytes: &[u8]) {
+        if let Some(event) = dtmf::read(bytes, stamp::source(self.place, !self.who.is_caller())) {
+            return wire.note_dialled(&mut self.dialled, event);
+        }
         let (stamp, now) = (stamp::read(bytes), wire.clock.now());
         if !self.stream.hear(stamp, (self.place, !self.who.is_caller()), (now, wire.agent)) {
             return Counters::one(&wire.counters().rtp_misrouted);

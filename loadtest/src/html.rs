@@ -99,6 +99,8 @@ fn figures(out: &mut String, summary: &Summary) {
         ("RTP packets too late to be played", counts.rtp_unplayable),
         ("RTP packets at the wrong call", counts.rtp_misrouted),
         ("calls heard at one end only", counts.rtp_one_way),
+        ("digits dialled", counts.dtmf_sent),
+        ("digits heard", counts.dtmf_heard),
     ];
     rows.iter().for_each(|(name, count)| row(out, &[(*name).to_owned(), count.to_string()]));
     out.push_str("</table><h2>Final responses</h2><table>");

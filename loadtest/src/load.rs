@@ -15,13 +15,14 @@ use crate::arrivals::{Arrivals, schedule};
 use crate::cast::{self, Destinations, Originator, Terminator};
 use crate::clock::{MS, SECOND};
 use crate::draw::{self, Spread};
+use crate::dtmf::{By, Dtmf};
 use crate::heat::{self, Heat, STEPS};
 use crate::ladder::Samples;
 use crate::pacer::Reins;
 use crate::plan::Plan;
 use crate::quality::Quality;
 use crate::report::{self, Level, Summary};
-use crate::tally::{Board, Codes, Counters, Counts, Latencies, Told};
+use crate::tally::{Board, Codes, Counters, Counts, Latencies, Rang, Told};
 use crate::worker::{Harvest, Run, Worker};
 
 /// Calls in one plan at most: places are eight digits.
@@ -61,6 +62,12 @@ pub struct Load {
     /// Share of calls with RTP both ways.
     #[arg(long, default_value = "5%", value_parser = draw::share)]
     media: f64,
+    /// Digits that callers dial in answered calls, and when after the answer: 1234#@2s.
+    #[arg(long, value_parser = Dtmf::read, value_name = "DIGITS@SPAN")]
+    dtmf: Option<Dtmf>,
+    /// How they travel: as telephone events (RFC 4733) in calls with media, or as INFO requests in all calls.
+    #[arg(long, default_value = "rfc4733", value_enum, requires = "dtmf")]
+    dtmf_by: By,
     /// Share of callers who give up before the answer.
     #[arg(long, default_value = "0%", value_parser = draw::share)]
     cancel: f64,
@@ -142,6 +149,10 @@ pub struct Progress {
     pub ringing_p99_ms: f64,
     /// Everything counted.
     pub counts: Counts,
+    /// Final responses to callers.
+    pub codes: Codes,
+    /// Calls that rang.
+    pub rang: Rang,
 }
 
 impl Load {
@@ -194,6 +205,7 @@ impl Load {
             talk: self.talk,
             caller_releases: self.caller_releases,
             media: self.media,
+            dtmf: self.dtmf.clone().map(|dtmf| Dtmf { by: self.dtmf_by, ..dtmf }),
             cancel: self.cancel,
             cancel_after: self.cancel_after,
         })
@@ -250,7 +262,7 @@ impl Load {
         let mut latencies = Latencies::default();
         let long = run.plan.span.as_nanos() as u64;
         let (mut ringing, mut transit, mut samples) = (Heat::new(long), Heat::new(long), Samples::default());
-        let (mut codes, mut quality) = (Codes::new(), Quality::default());
+        let mut quality = Quality::default();
         let (mut callees_left, mut unsent) = (0, 0);
         for harvest in harvests {
             latencies.merge(&harvest.latencies);
@@ -258,7 +270,6 @@ impl Load {
             transit.merge(&harvest.transit);
             samples.merge(harvest.samples);
             quality.merge(&harvest.quality);
-            harvest.codes.iter().for_each(|(code, count)| *codes.entry(*code).or_default() += count);
             callees_left += harvest.callees_left;
             unsent += harvest.unsent;
         }
@@ -276,7 +287,7 @@ impl Load {
             planned,
             unplaced: planned - counts.placed - counts.skipped,
             callees_left,
-            codes,
+            codes: run.board.codes(),
             latencies: latencies.each().into_iter().map(|(name, values)| (name, report::percentiles(values))).collect(),
             media: quality.told(),
             lateness: report::lateness(&latencies.lateness),
@@ -317,12 +328,12 @@ fn work(
 /// Waits a second, or until the load is over, and says how it goes.
 fn progress(run: &Run, base: u64, over: impl Fn() -> bool) -> Progress {
     let before = Counters::read(&run.board.counters).placed;
-    let (rang, clock) = (rang(run), run.reins.clock);
+    let (before_rang, clock) = (run.board.rang(), run.reins.clock);
     let began = clock.now();
     while clock.now() < began + SECOND && !over() {
         thread::sleep(Duration::from_millis(20));
     }
-    let counts = Counters::read(&run.board.counters);
+    let (counts, rang) = (Counters::read(&run.board.counters), run.board.rang());
     let elapsed = clock.now().saturating_sub(base);
     let planned = run.reins.segment().plan(clock.now());
     Progress {
@@ -330,14 +341,11 @@ fn progress(run: &Run, base: u64, over: impl Fn() -> bool) -> Progress {
         due: run.plan.due.partition_point(|due| *due <= planned) as u64,
         calls: run.board.calls.load(Relaxed),
         cps: counts.placed - before,
-        ringing_p99_ms: p99_ms(&rang, &self::rang(run)),
+        ringing_p99_ms: p99_ms(&before_rang.steps, &rang.steps),
         counts,
+        codes: run.board.codes(),
+        rang,
     }
-}
-
-/// Calls that rang so far, by step.
-fn rang(run: &Run) -> [u64; STEPS] {
-    std::array::from_fn(|step| run.board.ringing.iter().map(|steps| steps[step].load(Relaxed)).sum())
 }
 
 /// The upper end of the step below which 99 of 100 calls rang between two looks; 0 if none did.

@@ -7,6 +7,7 @@ use rand::Rng;
 
 use crate::cast::{Destinations, Originator, PLACE_DIGITS, Terminator};
 use crate::draw::{Spread, chance};
+use crate::dtmf::Dtmf;
 
 /// A run's parameters that draws depend on.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub struct Plan {
     pub caller_releases: f64,
     /// Share of calls with media.
     pub media: f64,
+    /// What callers dial in answered calls.
+    pub dtmf: Option<Dtmf>,
     /// Share of callers who give up before the answer.
     pub cancel: f64,
     /// When they give up.

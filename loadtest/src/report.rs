@@ -172,7 +172,7 @@ pub fn percentiles(values: &Histogram<u64>) -> Percentiles {
 }
 
 /// What must never happen, whatever the switch was asked to do.
-pub const FAULTS: [&str; 8] = [
+pub const FAULTS: [&str; 9] = [
     "calls got no final response",
     "calls did not end",
     "calls at terminators were never ended",
@@ -181,6 +181,7 @@ pub const FAULTS: [&str; 8] = [
     "answers were never acknowledged",
     "RTP packets came to the wrong call",
     "ends of calls heard nothing",
+    "digits came that were not dialled",
 ];
 
 /// Those that did, each with how often.
@@ -194,6 +195,7 @@ pub fn faults(counts: &Counts, callees_left: u64) -> Vec<String> {
         counts.ack_missing,
         counts.rtp_misrouted,
         counts.rtp_silent_ends,
+        counts.dtmf_wrong,
     ];
     times.iter().zip(FAULTS).filter(|(times, _)| **times > 0).map(|(times, what)| format!("{times} {what}")).collect()
 }
@@ -251,13 +253,14 @@ fn score(left: &str, right: &str) -> Option<Level> {
 type Count = fn(&Counts) -> u64;
 
 /// Shares that a level may be asked of: the part, and of what.
-const SHARES: [(&str, Count, Count); 7] = [
+const SHARES: [(&str, Count, Count); 8] = [
     ("refused", |counts| counts.refused, |counts| counts.placed),
     ("unheard", |counts| counts.unheard, |counts| counts.placed),
     ("late", |counts| counts.late, |counts| counts.placed),
     ("rtp_lost", |counts| counts.rtp_lost, |counts| counts.rtp_sent),
     ("rtp_late", |counts| counts.rtp_late, |counts| counts.rtp_sent),
     ("rtp_duplicate", |counts| counts.rtp_duplicate, |counts| counts.rtp_sent),
+    ("dtmf_lost", |counts| counts.dtmf_sent.saturating_sub(counts.dtmf_heard), |counts| counts.dtmf_sent),
     ("rtp_poor", |counts| counts.rtp_poor, |counts| counts.rtp_ends),
 ];
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Read, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use clap::Args;
 use crate::arrivals::Arrivals;
 use crate::draw;
 use crate::load::{Load, Outcome, Pace, Progress};
+use crate::metrics::Metrics;
 
 use crate::pacer::Reins;
 use crate::reconcile::{self, Api};
@@ -24,7 +26,7 @@ use crate::report::{Line, Summary};
 use crate::screen::Screen;
 use crate::tally::{CallLine, Told};
 use crate::told;
-use crate::{hlog, html, junit};
+use crate::{hlog, html, junit, metrics};
 
 /// Places calls through a switch and takes them at its other side.
 #[derive(Args, Debug)]
@@ -60,6 +62,12 @@ pub struct Arguments {
     /// Writes a line of JSON for each call.
     #[arg(long, value_name = "FILE")]
     calls_out: Option<PathBuf>,
+    /// Tells Prometheus how it goes, at this address: http://ADDRESS:PORT/metrics.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    metrics: Option<SocketAddr>,
+    /// Writes the same at the end, for the text file collector of node exporter.
+    #[arg(long, value_name = "FILE")]
+    metrics_out: Option<PathBuf>,
     /// Compares every call with the switch's books, asked by its API at this address: CDRs, statuses, durations, prices, and what moved on
     /// the accounts, which nobody else may use meanwhile. A disagreement is a fault.
     #[arg(long, value_name = "URL", requires = "key")]
@@ -102,11 +110,13 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let reins = Reins::default();
     watch_signals(&reins.stop, arguments.until_stdin_closes);
     let planned = plan.due.len() as u64;
+    let metrics = arguments.metrics.map(Metrics::open).transpose().context("--metrics cannot listen")?;
     let (began, mut timeline) = (SystemTime::now(), Vec::new());
     let screen = arguments.screen.then(|| Screen::open(&reins, planned, arguments.cps)).transpose();
     let mut screen = screen.context("--screen needs a terminal")?;
     let mut outcome = arguments.load.play(plan, lines, &reins, &mut |progress| {
         timeline.extend(progress.cloned());
+        metrics.iter().zip(progress).for_each(|(metrics, progress)| metrics.put(metrics::text(progress)));
         match (&mut screen, progress) {
             // A terminal that went away ends the run by its own means.
             (Some(screen), Some(progress)) => drop(screen.show(progress)),
@@ -115,6 +125,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
     })?;
     drop(screen);
+    if let (Some(path), Some(last)) = (&arguments.metrics_out, timeline.last()) {
+        metrics::write(path, last)?;
+    }
     // The writer ends when the last sender is gone.
     let lines = writer.map(|writer| writer.join().map_err(|_| anyhow::anyhow!("the writer of calls panicked"))?);
     let lines = lines.transpose()?.unwrap_or_default();

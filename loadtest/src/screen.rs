@@ -163,7 +163,7 @@ mod tests {
     use ratatui::backend::TestBackend;
 
     use super::*;
-    use crate::tally::Counts;
+    use crate::tally::{Codes, Counts, Rang};
 
     #[test]
     fn keys_do_what_they_do_in_sipp() {
@@ -177,7 +177,16 @@ mod tests {
     #[test]
     fn the_screen_says_how_it_goes() {
         let counts = Counts { placed: 123, answered: 45, ..Counts::default() };
-        let progress = Progress { elapsed_s: 7.0, due: 124, calls: 9, cps: 20, ringing_p99_ms: 12.5, counts };
+        let progress = Progress {
+            elapsed_s: 7.0,
+            due: 124,
+            calls: 9,
+            cps: 20,
+            ringing_p99_ms: 12.5,
+            counts,
+            codes: Codes::new(),
+            rang: Rang::default(),
+        };
         let mut terminal = Terminal::new(TestBackend::new(80, 24)).expect("a terminal");
         terminal.draw(|frame| draw(frame, &progress, (600, 21.0), &[1, 5, 20], &[9, 3, 12])).expect("a drawing");
         let text: String = terminal.backend().buffer().content().iter().map(ratatui::buffer::Cell::symbol).collect();

@@ -28,15 +28,19 @@ pub struct Stamp {
     pub sent: u64,
 }
 
-/// Writes one packet.
-pub fn write(packet: &mut [u8; PACKET_BYTES], stamp: Stamp) {
+/// The SSRC of one end of a call.
+pub fn source(place: u32, by_caller: bool) -> u32 {
+    (place << 1) | u32::from(by_caller)
+}
+
+/// Writes one packet with these sequence number and timestamp of RTP.
+pub fn write(packet: &mut [u8; PACKET_BYTES], stamp: Stamp, (sequence, timestamp): (u16, u32)) {
     packet.fill(0xD5);
     packet[0] = 0x80;
     packet[1] = if stamp.sequence == 0 { 0x88 } else { 8 };
-    packet[2..4].copy_from_slice(&(stamp.sequence as u16).to_be_bytes());
-    packet[4..8].copy_from_slice(&stamp.sequence.wrapping_mul(160).to_be_bytes());
-    let source = (stamp.place << 1) | u32::from(stamp.by_caller);
-    packet[8..12].copy_from_slice(&source.to_be_bytes());
+    packet[2..4].copy_from_slice(&sequence.to_be_bytes());
+    packet[4..8].copy_from_slice(&timestamp.to_be_bytes());
+    packet[8..12].copy_from_slice(&source(stamp.place, stamp.by_caller).to_be_bytes());
     packet[12..16].copy_from_slice(&MAGIC);
     packet[16..20].copy_from_slice(&stamp.place.to_be_bytes());
     packet[20] = u8::from(stamp.by_caller);
@@ -218,7 +222,7 @@ mod tests {
     fn a_packet_of_another_call_is_found_out() {
         let (mut packet, mut stream) = ([0; PACKET_BYTES], Stream::new(0));
         let mut hear = |stamp: Stamp, bytes: usize| {
-            write(&mut packet, stamp);
+            write(&mut packet, stamp, (0, 0));
             stream.hear(read(&packet[..bytes]), (9, true), (1, 0))
         };
         assert!(hear(stamp(0), PACKET_BYTES));
@@ -227,7 +231,7 @@ mod tests {
         assert!(!hear(stamp(1), 40));
         assert_eq!((stream.received, stream.misrouted), (1, 3));
         let whole = Stamp { place: 7, by_caller: true, source: 3, agent: 2, sequence: 70_000, sent: 1 << 40 };
-        write(&mut packet, whole);
+        write(&mut packet, whole, (9, 9));
         assert_eq!(read(&packet), Some(whole));
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::heat::STEPS;
 use crate::quality::Heard;
@@ -17,7 +17,7 @@ macro_rules! counters {
         pub struct Counters { $($(#[$meta])* pub $name: AtomicU64,)* }
 
         /// The counters at one moment.
-        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
         pub struct Counts { $($(#[$meta])* pub $name: u64,)* }
 
         impl Counters {
@@ -94,6 +94,12 @@ counters! {
     rtp_one_way,
     /// Ends of calls with media of a second or more that heard nothing.
     rtp_silent_ends,
+    /// Digits that callers dialled to their end.
+    dtmf_sent,
+    /// Digits that callees heard, in their order.
+    dtmf_heard,
+    /// Digits that callees heard and that their callers did not dial, or not then.
+    dtmf_wrong,
 }
 
 impl Counters {
@@ -108,11 +114,40 @@ impl Counters {
     }
 }
 
+/// Statuses that are counted one by one: up to 699.
+const CODES: usize = 700;
+
+/// From INVITE to ringing, counted while calls go on.
+#[derive(Debug, Default)]
+pub struct Ringing {
+    steps: [AtomicU64; STEPS],
+    sum_ns: AtomicU64,
+}
+
+impl Ringing {
+    /// Counts a call. Only the worker that it belongs to writes it.
+    pub fn note(&self, step: usize, latency: u64) {
+        Counters::one(&self.steps[step]);
+        self.sum_ns.store(self.sum_ns.load(Relaxed) + latency, Relaxed);
+    }
+}
+
+/// Calls that rang, by their step (see `heat`), and their latencies added up.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Rang {
+    /// By step.
+    pub steps: [u64; STEPS],
+    /// Nanoseconds.
+    pub sum_ns: u64,
+}
+
 /// What both ends of a call know of each other, by the call's place in the plan.
 #[derive(Debug)]
 pub struct Board {
-    /// Calls by their step from INVITE to ringing (see `heat`), by worker.
-    pub ringing: Box<[[AtomicU64; STEPS]]>,
+    /// Calls by how long it took from INVITE to ringing, by worker.
+    pub ringing: Box<[Ringing]>,
+    /// Final responses to callers by status, by worker; 0 stands for none, the last for all above it.
+    pub codes: Box<[[AtomicU64; CODES]]>,
     /// Counters by worker.
     pub counters: Box<[Counters]>,
     /// Calls of either end that have not ended.
@@ -133,7 +168,8 @@ impl Board {
     pub fn new(planned: usize, media: bool, workers: usize) -> Board {
         let with_media = if media { planned } else { 0 };
         Board {
-            ringing: (0..workers).map(|_| std::array::from_fn(|_| AtomicU64::new(0))).collect(),
+            ringing: (0..workers).map(|_| Ringing::default()).collect(),
+            codes: (0..workers).map(|_| [const { AtomicU64::new(0) }; CODES]).collect(),
             counters: (0..workers).map(|_| Counters::default()).collect(),
             active: AtomicU64::new(0),
             calls: AtomicU64::new(0),
@@ -143,6 +179,22 @@ impl Board {
             spoken: (0..with_media).map(|_| [AtomicU32::new(0), AtomicU32::new(0)]).collect(),
             ears: (0..with_media).map(|_| AtomicU8::new(0)).collect(),
         }
+    }
+
+    /// Final responses so far.
+    pub fn codes(&self) -> Codes {
+        let all = |code: usize| self.codes.iter().map(|codes| codes[code].load(Relaxed)).sum();
+        (0..CODES).map(|code| (code as u16, all(code))).filter(|(_, count): &(u16, u64)| *count > 0).collect()
+    }
+
+    /// Calls that rang so far.
+    pub fn rang(&self) -> Rang {
+        let mut rang = Rang::default();
+        for worker in &self.ringing {
+            rang.steps.iter_mut().zip(&worker.steps).for_each(|(sum, step)| *sum += step.load(Relaxed));
+            rang.sum_ns += worker.sum_ns.load(Relaxed);
+        }
+        rang
     }
 
     /// The caller's end sent its INVITE.

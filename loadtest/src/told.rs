@@ -87,6 +87,13 @@ fn tell_media(text: &mut String, summary: &Summary) {
         counts.rtp_unplayable,
         counts.rtp_misrouted,
     );
+    if counts.dtmf_sent > 0 {
+        let _ = writeln!(
+            text,
+            "digits dialled {}  heard {}  wrong {}",
+            counts.dtmf_sent, counts.dtmf_heard, counts.dtmf_wrong
+        );
+    }
     if media.ends == 0 {
         return;
     }

@@ -5,6 +5,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
@@ -12,11 +13,13 @@ use uring::socket::Options;
 use uring::{Class, Doorbell, Event, Ring, Settings, SocketId, UdpSocket};
 
 use crate::clock::{Clock, MS};
+use crate::dtmf::{self, By, Dialled, Event as Digit};
 use crate::heat::{self, Heat};
 use crate::ladder::Samples;
 use crate::plan::Plan;
 use crate::quality::Quality;
-use crate::tally::{Board, Codes, Counters, Latencies, Told};
+use crate::tally::{Board, Counters, Latencies, Told};
+use sim::message;
 
 /// RFC 3261 §17.1.1.1: the round-trip estimate that retransmission starts from.
 pub const T1: u64 = 500 * MS;
@@ -117,8 +120,6 @@ pub struct Wire {
     pub board: Arc<Board>,
     /// This worker's latencies.
     pub latencies: Latencies,
-    /// This worker's final responses.
-    pub codes: Codes,
     /// From INVITE to ringing, over time.
     pub ringing: Heat,
     /// From the caller's INVITE to the first terminator's, over time.
@@ -162,7 +163,6 @@ impl Wire {
             plan,
             board,
             latencies: Latencies::default(),
-            codes: Codes::new(),
             ringing: heat.clone(),
             transit: heat,
             samples: Samples::default(),
@@ -189,7 +189,30 @@ impl Wire {
     /// A call that was due then rang so long after that.
     pub fn note_ringing(&mut self, due: u64, latency: u64) {
         self.ringing.record(due.saturating_sub(self.base), latency);
-        Counters::one(&self.board.ringing[self.number][heat::step(latency)]);
+        self.board.ringing[self.number].note(heat::step(latency), latency);
+    }
+
+    /// A digit came; counts it once, as the one that was dialled or not.
+    pub fn note_dialled(&self, dialled: &mut Dialled, event: Digit) {
+        let digits = self.plan.dtmf.as_ref().map_or(&[][..], |dtmf| &dtmf.digits);
+        match dialled.hear(digits, event) {
+            Some(true) => Counters::one(&self.counters().dtmf_heard),
+            Some(false) => Counters::one(&self.counters().dtmf_wrong),
+            None => {}
+        }
+    }
+
+    /// Writes a description of media at this address.
+    pub fn describe(&self, body: &mut String, media: SocketAddr) {
+        let events = self.plan.dtmf.as_ref().is_some_and(|dtmf| dtmf.by == By::Rfc4733);
+        message::write_sdp_with(body, media, events.then_some(dtmf::PAYLOAD_TYPE));
+    }
+
+    /// Counts a call's final status; 0 for none.
+    pub fn note_code(&self, code: u16) {
+        let codes = &self.board.codes[self.number];
+        let code = usize::from(code).min(codes.len() - 1);
+        codes[code].store(codes[code].load(Relaxed) + 1, Relaxed);
     }
 
     /// Opens a SIP socket and returns its index.

@@ -15,7 +15,7 @@ use crate::ladder::Samples;
 use crate::pacer::{Reins, Segment};
 use crate::plan::Plan;
 use crate::quality::Quality;
-use crate::tally::{Board, Codes, Counters, Latencies, Told};
+use crate::tally::{Board, Counters, Latencies, Told};
 use crate::wire::{Heard, Who, Whose, Wire};
 use sim::message;
 
@@ -57,8 +57,6 @@ pub struct Harvest {
     pub samples: Samples,
     /// What ends of calls heard.
     pub quality: Quality,
-    /// Final responses to its callers.
-    pub codes: Codes,
     /// Calls at its terminators that nobody ended.
     pub callees_left: u64,
     /// Datagrams that the kernel did not take.
@@ -161,8 +159,8 @@ impl Worker {
         let callees_left = self.callees.abandon(&mut self.wire);
         self.callers.abandon(&mut self.wire);
         let unsent = self.wire.unsent();
-        let Wire { latencies, ringing, transit, samples, quality, codes, .. } = self.wire;
-        Ok(Harvest { latencies, ringing, transit, samples, quality, codes, callees_left, unsent })
+        let Wire { latencies, ringing, transit, samples, quality, .. } = self.wire;
+        Ok(Harvest { latencies, ringing, transit, samples, quality, callees_left, unsent })
     }
 
     /// Media and repeats under way get a moment to arrive.

@@ -108,6 +108,92 @@ fn what_each_end_heard_is_judged_and_the_worst_are_named() {
 }
 
 #[test]
+fn digits_that_callers_dial_are_heard_by_callees_both_ways() {
+    let at = free_address();
+    let who = format!("at={at},ring=0ms,answer=5ms");
+    let usual = ["--cps", "5", "--for", "2s", "--arrivals", "constant", "--talk", "900ms", "--caller-releases", "100%"];
+    for (by, media) in [("rfc4733", "100%"), ("info", "0%")] {
+        let dials = ["--dtmf", "19#@100ms", "--dtmf-by", by, "--media", media, "--slo", "dtmf_lost<100%"];
+        let (output, summary) = run(&at, &[&usual[..], &dials, &["--terminator", &who]].concat());
+        let count = |name: &str| summary["counts"][name].as_u64().unwrap();
+        assert!(output.status.success(), "{summary}");
+        // The calls that the end of the run cuts short dial less.
+        assert!(count("dtmf_sent") >= 15 && count("dtmf_sent") <= 30, "{summary}");
+        assert_eq!((count("dtmf_heard"), count("dtmf_wrong")), (count("dtmf_sent"), 0), "{summary}");
+        assert_eq!([count("rtp_lost"), count("rtp_misrouted"), count("stray")], [0; 3], "{summary}");
+    }
+}
+
+/// What `GET /metrics` says, if anybody answers.
+fn scraped(at: &str) -> Option<String> {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(at).ok()?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n").ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+#[test]
+fn prometheus_sees_a_run_while_it_goes_on_and_its_last_word_in_a_file() {
+    let (at, folder) = (free_address(), tempfile::tempdir().unwrap());
+    let metrics = std::net::TcpListener::bind("127.0.7.5:0").unwrap().local_addr().unwrap().to_string();
+    let file = folder.path().join("loadtest.prom");
+    let who = format!("at={at},ring=5ms,answer=5ms,busy=50%");
+    let mut command = Command::new(PROGRAM);
+    command.args([
+        "run",
+        "--target",
+        &at,
+        "--cps",
+        "40",
+        "--for",
+        "60s",
+        "--late-max",
+        "10s",
+        "--media",
+        "0%",
+        "--talk",
+        "50ms",
+    ]);
+    command.args([
+        "--until-stdin-closes",
+        "--live-json",
+        "--metrics",
+        &metrics,
+        "--metrics-out",
+        file.to_str().unwrap(),
+    ]);
+    command.args(["--terminator", &who]).stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let value = |text: &str, name: &str| {
+        let line = text.lines().find(|line| line.split(' ').next() == Some(name));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+    };
+    let failed = "tandem_loadtest_failed_total{code=\"486\"}";
+    let seen = loop {
+        let text = scraped(&metrics).unwrap_or_default();
+        if value(&text, failed).is_some_and(|failed| failed >= 10.0) {
+            break text;
+        }
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it was seen");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    };
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+    let last = std::fs::read_to_string(file).unwrap();
+    for text in [&seen, &last] {
+        let of = |name: &str| value(text, &format!("tandem_loadtest_{name}")).unwrap();
+        assert!(of("offered_total") >= of("started_total") && of("started_total") >= of("answered_total"), "{text}");
+        assert_eq!(of("ringing_seconds_count"), of("ringing_seconds_bucket{le=\"+Inf\"}"), "{text}");
+        assert!(of("ringing_seconds_sum") > 0.0 && of("skipped_total") == 0.0, "{text}");
+    }
+    let of = |name: &str| value(&last, &format!("tandem_loadtest_{name}")).unwrap();
+    let ends = of("answered_total") + value(&last, failed).unwrap() + of("cancelled_total");
+    assert_eq!((of("started_total"), of("concurrent")), (ends, 0.0), "{last}");
+}
+
+#[test]
 fn refusals_and_cancels_are_counted_by_code_and_are_no_fault() {
     let at = free_address();
     let who = format!("name=bad,at={at},answer=5s,busy=30%,flaky=30%");

@@ -180,20 +180,28 @@ pub fn sdp(media: SocketAddr) -> String {
 
 /// Writes the same into memory that is there already.
 pub fn write_sdp(out: &mut String, media: SocketAddr) {
+    write_sdp_with(out, media, None);
+}
+
+/// The same with telephone events (RFC 4733) under this payload type.
+pub fn write_sdp_with(out: &mut String, media: SocketAddr, events: Option<u8>) {
     out.clear();
     let (ip, port) = (media.ip(), media.port());
     let family = if media.is_ipv4() { "IP4" } else { "IP6" };
     let _ = write!(
         out,
-        "v=0\r\no=- {port} 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 8 0\r\n\
-         a=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\na=ptime:20\r\na=sendrecv\r\n"
+        "v=0\r\no=- {port} 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 8 0"
     );
+    if let Some(events) = events {
+        let _ = write!(out, " {events}\r\na=rtpmap:{events} telephone-event/8000\r\na=fmtp:{events} 0-15");
+    }
+    out.push_str("\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\na=ptime:20\r\na=sendrecv\r\n");
 }
 
 /// What every request of ours has.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// INVITE, ACK, BYE or CANCEL.
+    /// INVITE, ACK, BYE, CANCEL or INFO.
     pub method: &'a str,
     /// Request-URI.
     pub uri: &'a str,
@@ -211,7 +219,7 @@ pub struct Request<'a> {
     pub cseq: u32,
     /// Route lines as they are to stand in the message, each with its end of line.
     pub routes: &'a str,
-    /// SDP; empty for none.
+    /// SDP, or the digit of an INFO; empty for none.
     pub body: &'a str,
 }
 
@@ -226,7 +234,7 @@ pub fn request(out: &mut String, ask: &Request<'_>) {
     if matches!(*method, "INVITE" | "UPDATE") {
         let _ = write!(out, "Contact: <sip:{local}>\r\nAllow: INVITE, ACK, BYE, CANCEL, OPTIONS\r\n");
     }
-    finish(out, ask.body);
+    finish(out, if *method == "INFO" { "application/dtmf-relay" } else { "application/sdp" }, ask.body);
 }
 
 /// Writes a response to a request; `tag` is put on To if it has none.
@@ -259,14 +267,14 @@ pub fn response_with(
         let _ = write!(out, "Contact: <sip:{local}>\r\n");
     }
     out.push_str(more);
-    finish(out, body);
+    finish(out, "application/sdp", body);
 }
 
-fn finish(out: &mut String, body: &str) {
+fn finish(out: &mut String, kind: &str, body: &str) {
     if body.is_empty() {
         out.push_str("Content-Length: 0\r\n\r\n");
     } else {
-        let _ = write!(out, "Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let _ = write!(out, "Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     }
 }
 

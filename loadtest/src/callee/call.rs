@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::Came;
 use crate::clock::{MS, SECOND};
+use crate::dtmf::{self, Dialled, Event};
 use crate::flow::Flow;
 use crate::plan::Outcome;
 use crate::tally::{Counters, Told};
@@ -58,6 +59,7 @@ pub struct Callee {
     changing: bool,
     wait: u64,
     media_peer: Option<SocketAddr>,
+    dialled: Dialled,
     answered: u64,
     ended: u64,
 }
@@ -85,7 +87,7 @@ impl Callee {
         self.last = wire.text();
         self.wait = T1;
         self.dues = Dues::default();
-        self.flow = None;
+        (self.flow, self.dialled) = (None, Dialled::default());
         self.media_peer = message::media_address(asked.body);
         (self.answered, self.ended, self.cseq, self.changing) = (0, 0, 0, false);
         wire.board.active.fetch_add(1, Relaxed);
@@ -139,7 +141,7 @@ impl Callee {
         }
         let local = wire.address(self.socket);
         let (mut body, mut bytes) = (wire.text(), wire.text());
-        message::write_sdp(&mut body, self.media_address(local));
+        wire.describe(&mut body, self.media_address(local));
         message::response(&mut bytes, asked, 200, &self.tag, local, &body);
         wire.send(self.socket, from, bytes.as_bytes());
         wire.spare(body);
@@ -164,6 +166,13 @@ impl Callee {
                 self.change_later(wire, who);
             }
             State::Alerting { .. } | State::Talking | State::Releasing | State::Ended => {}
+        }
+    }
+
+    /// A digit as INFO; a repeat of it is the same digit.
+    pub fn on_info(&mut self, wire: &mut Wire, asked: &Message<'_>) {
+        if let Some(digit) = dtmf::of_info(asked.body) {
+            wire.note_dialled(&mut self.dialled, Event { digit, end: true, begun: asked.cseq });
         }
     }
 
@@ -249,7 +258,7 @@ impl Callee {
         let local = wire.address(self.socket);
         self.listen(wire, who);
         let mut body = wire.text();
-        message::write_sdp(&mut body, self.media_address(local));
+        wire.describe(&mut body, self.media_address(local));
         self.respond(wire, 183, &body);
         wire.spare(body);
         if let (Some(flow), Some(peer)) = (self.flow.as_mut(), self.media_peer) {
@@ -268,7 +277,7 @@ impl Callee {
         }
         self.answered = wire.clock.now();
         let mut body = wire.text();
-        message::write_sdp(&mut body, self.media_address(local));
+        wire.describe(&mut body, self.media_address(local));
         self.respond(wire, 200, &body);
         wire.spare(body);
         self.state = State::Answered;
@@ -338,7 +347,7 @@ impl Callee {
         }
         (self.cseq, self.changing) = (self.cseq + 1, true);
         let mut body = wire.text();
-        message::write_sdp(&mut body, self.media_address(wire.address(self.socket)));
+        wire.describe(&mut body, self.media_address(wire.address(self.socket)));
         let bytes = self.request(wire, "INVITE", 'v', self.cseq, &body);
         wire.spare(body);
         self.send(wire, &bytes);

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::over;
 use crate::clock::{MS, SECOND};
+use crate::dtmf::{self, By};
 use crate::flow::Flow;
 use crate::ladder::{self, Ladder, Sample, Step};
 use crate::plan::{Outcome, Planned};
@@ -19,6 +20,8 @@ const PATIENCE: u64 = 200 * SECOND;
 /// How much later than the other end should have released before this end does.
 const RELEASE_GRACE: u64 = 10 * SECOND;
 /// Media of an ended call is still heard this long: what was under way is neither lost nor misrouted.
+/// From one digit to the next.
+const DIGIT_PAUSE: u64 = 100 * MS;
 /// The other end closes before this one, whose line tells of both.
 const MEDIA_LINGER: u64 = 600 * MS;
 
@@ -51,6 +54,8 @@ pub struct Caller {
     branch: String,
     /// CSeq of the INVITE: 1, or 2 after a challenge.
     cseq: u32,
+    /// Digits that were sent as INFO.
+    dialled: u32,
     resend: String,
     wait: u64,
     ladder: Ladder,
@@ -75,7 +80,7 @@ impl Caller {
         self.flow = if *media { Flow::open(wire, Who::Caller(place), place, local, 0.0) } else { None };
         self.state = State::Inviting { heard: false };
         (self.place, self.socket, self.due, self.wait) = (place, socket, due, T1);
-        self.cseq = 1;
+        (self.cseq, self.dialled) = (1, 0);
         (self.sent, self.ringing, self.answered, self.released, self.trying) = (0, 0, 0, 0, false);
         self.dues = Dues::default();
         self.routes.clear();
@@ -108,7 +113,7 @@ impl Caller {
 
     fn offer(&mut self, wire: &mut Wire, who: Who, local: SocketAddr) {
         let (mut body, mut bytes) = (wire.text(), wire.text());
-        message::write_sdp(&mut body, self.media_address(local));
+        wire.describe(&mut body, self.media_address(local));
         message::request(&mut bytes, &self.ask("INVITE", local, &self.branch, self.cseq, &body));
         wire.spare(body);
         self.insist(wire, who, bytes);
@@ -151,6 +156,7 @@ impl Caller {
             (100..=199, "INVITE") => self.on_progress(wire, who, message),
             (200..=299, "INVITE") => self.on_answer(wire, who, message, stopping),
             (_, "INVITE") => self.on_refusal(wire, who, message),
+            (200.., "INFO") => self.on_dialled(wire, who, message.cseq),
             (200.., "BYE") if self.state == State::Releasing => {
                 let waited = wire.clock.now() - self.released;
                 wire.latencies.bye.saturating_record(waited);
@@ -173,8 +179,7 @@ impl Caller {
             Kind::GiveUp => self.give_up(wire, who),
             Kind::Act => self.act(wire, who, stopping),
             Kind::Packet => self.packet(wire, due),
-            // Only terminators change a call.
-            Kind::Change => {}
+            Kind::Change => self.dial(wire, who),
         }
         true
     }
@@ -235,8 +240,48 @@ impl Caller {
         if let (Some(flow), Some(peer)) = (self.flow.as_mut(), message::media_address(message.body)) {
             flow.start(wire, &mut self.dues, peer, now);
         }
+        self.dial_later(wire, who, now);
         let talks = self.planned.caller_talks.map_or_else(|| self.patience(wire), |talks| talks.as_nanos() as u64);
         self.act_at(wire, who, if unwanted { now } else { now + talks });
+    }
+
+    /// Dials the plan's digits when their moment comes.
+    fn dial_later(&mut self, wire: &mut Wire, who: Who, now: u64) {
+        let Some((after, by)) = wire.plan.dtmf.as_ref().map(|dtmf| (dtmf.after, dtmf.by)) else { return };
+        match (by, self.flow.as_mut()) {
+            (By::Info, _) => wire.arm(&mut self.dues, who, Kind::Change, now + after.as_nanos() as u64),
+            (By::Rfc4733, Some(flow)) => flow.dial_after(after),
+            (By::Rfc4733, None) => {}
+        }
+    }
+
+    /// Sends the next digit as INFO.
+    fn dial(&mut self, wire: &mut Wire, who: Who) {
+        let digits = wire.plan.dtmf.as_ref().map_or(&[][..], |dtmf| &dtmf.digits);
+        let Some(digit) = digits.get(self.dialled as usize).copied() else { return };
+        if self.state != State::Talking {
+            return;
+        }
+        self.dialled += 1;
+        let local = wire.address(self.socket);
+        let (mut branch, mut body, mut bytes) = (wire.text(), wire.text(), wire.text());
+        over(&mut branch, format_args!("{}f{}", self.branch, self.dialled));
+        over(&mut body, format_args!("Signal={}\r\nDuration=120\r\n", dtmf::letter(digit)));
+        message::request(&mut bytes, &self.ask("INFO", local, &branch, self.cseq + self.dialled, &body));
+        wire.spare(branch);
+        wire.spare(body);
+        Counters::one(&wire.counters().dtmf_sent);
+        self.insist(wire, who, bytes);
+    }
+
+    /// A digit was taken, or refused: the next one follows.
+    fn on_dialled(&mut self, wire: &mut Wire, who: Who, cseq: u32) {
+        if self.state == State::Talking && cseq == self.cseq + self.dialled {
+            let next = wire.clock.now() + DIGIT_PAUSE;
+            for (kind, due) in [(Kind::Resend, 0), (Kind::GiveUp, 0), (Kind::Change, next)] {
+                wire.arm(&mut self.dues, who, kind, due);
+            }
+        }
     }
 
     /// How long to wait for the other end's release: its own talking time is drawn there, so the longest one plausible.
@@ -296,7 +341,7 @@ impl Caller {
         let local = wire.address(self.socket);
         let (mut body, mut bytes) = (wire.text(), wire.text());
         if matches!(asked.method, "INVITE" | "UPDATE") {
-            message::write_sdp(&mut body, self.media_address(local));
+            wire.describe(&mut body, self.media_address(local));
         }
         self.note(wire, true, 200, ladder::method(asked.method));
         message::response(&mut bytes, asked, 200, "", local, &body);
@@ -338,11 +383,13 @@ impl Caller {
         let local = wire.address(self.socket);
         let (mut branch, mut bytes) = (wire.text(), wire.text());
         over(&mut branch, format_args!("{}b", self.branch));
-        message::request(&mut bytes, &self.ask("BYE", local, &branch, self.cseq + 1, ""));
+        message::request(&mut bytes, &self.ask("BYE", local, &branch, self.cseq + self.dialled + 1, ""));
         wire.spare(branch);
         self.state = State::Releasing;
         self.released = wire.clock.now();
-        wire.arm(&mut self.dues, who, Kind::Packet, 0);
+        for kind in [Kind::Packet, Kind::Change] {
+            wire.arm(&mut self.dues, who, kind, 0);
+        }
         self.insist(wire, who, bytes);
     }
 
@@ -376,7 +423,9 @@ impl Caller {
                 Counters::one(&wire.counters().bye_unanswered);
                 self.end(wire, who, 200, "caller");
             }
-            State::Talking | State::Ended => {}
+            // A digit that nobody took.
+            State::Talking => wire.arm(&mut self.dues, who, Kind::Resend, 0),
+            State::Ended => {}
         }
     }
 
@@ -396,7 +445,7 @@ impl Caller {
         if self.released == 0 {
             self.released = now;
         }
-        for kind in [Kind::Resend, Kind::Packet] {
+        for kind in [Kind::Resend, Kind::Packet, Kind::Change] {
             wire.arm(&mut self.dues, who, kind, 0);
         }
         self.act_at(wire, who, if self.flow.is_some() { now + MEDIA_LINGER } else { 0 });
@@ -409,7 +458,7 @@ impl Caller {
             "unheard" => Counters::one(&counters.unheard),
             _ => {}
         }
-        *wire.codes.entry(code).or_default() += 1;
+        wire.note_code(code);
         wire.board.active.fetch_sub(1, Relaxed);
         wire.board.calls.fetch_sub(1, Relaxed);
         let failed = !matches!(ended_by, "caller" | "callee" | "cancelled");

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 
+use crate::numbered::{ByNumber, Numbers};
 use crate::tally::Counters;
 use crate::wire::{Kind, Who, Wire};
 use call::{Callee, State};
@@ -28,11 +29,13 @@ pub struct Came<'a> {
 /// All calls of this worker's terminators.
 #[derive(Default)]
 pub struct Callees {
-    calls: HashMap<u32, Callee>,
+    /// In boxes: the table grows and moves what it holds.
+    calls: ByNumber<Box<Callee>>,
     /// Calls that are over; their memory is used again.
-    spare: Vec<Callee>,
+    #[expect(clippy::vec_box, reason = "the boxes go back into the table as they are")]
+    spare: Vec<Box<Callee>>,
     /// By the hash of the Call-ID: a text a call would be memory that comes and goes.
-    names: HashMap<u64, u32>,
+    names: HashMap<u64, u32, Numbers>,
     hash: RandomState,
     count: u32,
 }

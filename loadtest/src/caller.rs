@@ -2,11 +2,11 @@
 
 mod call;
 
-use std::collections::HashMap;
 use std::fmt::Write;
 use std::net::SocketAddr;
 
 use crate::clock::MS;
+use crate::numbered::ByNumber;
 use crate::tally::Counters;
 use crate::wire::{Who, Wire};
 use call::{Caller, State};
@@ -15,9 +15,11 @@ use sim::message::{self, Message};
 /// All calls of this worker's originators.
 #[derive(Default)]
 pub struct Callers {
-    calls: HashMap<u32, Caller>,
+    /// In boxes: the table grows and moves what it holds.
+    calls: ByNumber<Box<Caller>>,
     /// Calls that are over; their memory is used again.
-    spare: Vec<Caller>,
+    #[expect(clippy::vec_box, reason = "the boxes go back into the table as they are")]
+    spare: Vec<Box<Caller>>,
     stopping: bool,
 }
 

@@ -31,6 +31,8 @@ pub struct Originator {
 pub struct Terminator {
     /// How reports call it.
     pub name: String,
+    /// The agent that plays it, from 1; they take turns when absent.
+    pub agent: Option<u8>,
     /// The local address and port that it listens on.
     pub at: SocketAddr,
     /// From INVITE to 18x.
@@ -73,6 +75,7 @@ impl Default for Terminator {
     fn default() -> Terminator {
         Terminator {
             name: String::new(),
+            agent: None,
             at: SocketAddr::from(([127, 0, 0, 1], 0)),
             ring: Spread::Fixed(Duration::from_millis(20)),
             answer: Spread::Exponential(Duration::from_secs(1)),
@@ -135,7 +138,7 @@ pub fn originator(text: &str) -> Result<Originator, String> {
 }
 
 /// What a terminator may be told.
-const MANNERS: &str = "name, at, manner, delay, ring, answer, progress, early, talk, frozen, causes, busy, flaky, moved, moved_to, fas, unanswered, \
+const MANNERS: &str = "name, at, agent, manner, delay, ring, answer, progress, early, talk, frozen, causes, busy, flaky, moved, moved_to, fas, unanswered, \
  dead, auth, reinvite, timer, rtp_loss, mute";
 
 /// Reads `name=blux,at=127.0.2.1:5060,ring=exp:300ms,answer=exp:2s,progress=183,busy=5%,flaky=30%,unanswered=2%,dead=0%,\
@@ -160,6 +163,7 @@ fn tell(made: &mut Terminator, key: &str, value: &str) -> Result<(), String> {
     match key {
         "name" => made.name = value.into(),
         "at" => made.at = address()?,
+        "agent" => made.agent = Some(value.parse().map_err(|_| format!("'{value}' is no number of an agent"))?),
         "manner" => {
             for pair in pairs(manner(value)?) {
                 let (key, value) = pair?;

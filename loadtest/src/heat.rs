@@ -1,5 +1,7 @@
 //! Latencies over time, coarsely: how many calls of each second fell into each of a few dozen steps. What the heat map is drawn from.
 
+use serde::{Deserialize, Serialize};
+
 use crate::clock::SECOND;
 
 /// Steps from ten microseconds to a hundred seconds, four in ten.
@@ -8,7 +10,7 @@ pub const STEPS: usize = 28;
 const COLUMNS: usize = 600;
 
 /// Counts by column and step.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Heat {
     /// Seconds that a column stands for.
     pub wide_s: u64,

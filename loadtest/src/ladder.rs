@@ -1,14 +1,17 @@
-//! What one call said and heard, message by message: kept for every call in little room, told of the few that failed.
+//! What one call said and heard, message by message: kept while the call is in progress, told of the few that failed.
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Messages of one call that are kept; later ones are not.
 const STEPS_MAX: usize = 14;
 /// Calls told of each final status.
 const SAMPLES_MAX: usize = 3;
 
+/// A word of this program, whoever said it.
+pub type Word = &'static str;
+
 /// One message at the caller's end.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Step {
     /// Nanoseconds since the call was due.
     pub after_ns: u64,
@@ -17,7 +20,8 @@ pub struct Step {
     /// 0 for a request.
     pub status: u16,
     /// The method, or that of the CSeq.
-    pub method: &'static str,
+    #[serde(deserialize_with = "known")]
+    pub method: Word,
 }
 
 /// The messages of one call.
@@ -28,9 +32,9 @@ pub struct Ladder {
 }
 
 impl Ladder {
-    /// Forgets the call before.
-    pub fn clear(&mut self) {
-        self.count = 0;
+    /// Its messages.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps[..self.count]
     }
 
     /// Keeps a message, as long as there is room.
@@ -42,13 +46,43 @@ impl Ladder {
     }
 }
 
+/// The ladders of the calls in progress. Those of ended calls are used again.
+#[derive(Debug, Default)]
+pub struct Ladders {
+    all: Vec<Ladder>,
+    free: Vec<u32>,
+}
+
+impl Ladders {
+    /// An empty one for a call that begins.
+    pub fn take(&mut self) -> u32 {
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.all.push(Ladder::default());
+            self.all.len() as u32 - 1
+        });
+        self.all[place as usize].count = 0;
+        place
+    }
+
+    /// That of a call.
+    pub fn of(&mut self, place: u32) -> &mut Ladder {
+        &mut self.all[place as usize]
+    }
+
+    /// The call has ended.
+    pub fn give_back(&mut self, place: u32) {
+        self.free.push(place);
+    }
+}
+
 /// A call that failed.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Sample {
     /// Its final status; 0 for none.
     pub code: u16,
     /// How it ended.
-    pub ended_by: &'static str,
+    #[serde(deserialize_with = "known")]
+    pub ended_by: Word,
     /// Call-ID.
     pub call_id: String,
     /// The number dialled.
@@ -60,18 +94,13 @@ pub struct Sample {
 }
 
 /// The first few calls of each way to fail.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Samples(pub Vec<Sample>);
 
 impl Samples {
     /// Whether another call with this end would be told.
     pub fn wants(&self, code: u16, ended_by: &str) -> bool {
         self.0.iter().filter(|sample| sample.code == code && sample.ended_by == ended_by).count() < SAMPLES_MAX
-    }
-
-    /// Keeps one. Only the first few of each kind cost memory.
-    pub fn keep(&mut self, ladder: &Ladder, sample: Sample) {
-        self.0.push(Sample { steps: ladder.steps[..ladder.count].to_vec(), ..sample });
     }
 
     /// Adds another worker's.
@@ -88,4 +117,11 @@ impl Samples {
 pub fn method(name: &str) -> &'static str {
     const KNOWN: [&str; 8] = ["INVITE", "ACK", "BYE", "CANCEL", "UPDATE", "INFO", "PRACK", "OPTIONS"];
     KNOWN.into_iter().find(|known| *known == name).unwrap_or("other")
+}
+
+/// A word of ours that came from another process: a method, or how a call ended.
+fn known<'de, D: Deserializer<'de>>(from: D) -> Result<Word, D::Error> {
+    const ENDS: [&str; 6] = ["caller", "callee", "refused", "cancelled", "unheard", "abandoned"];
+    let word = String::deserialize(from)?;
+    Ok(ENDS.into_iter().find(|end| *end == word).unwrap_or_else(|| method(&word)))
 }

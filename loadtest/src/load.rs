@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
+use serde::{Deserialize, Serialize};
 
+use crate::agents::{Part, Takings};
 use crate::arrivals::{Arrivals, schedule};
 use crate::cast::{self, Destinations, Originator, Terminator};
 use crate::clock::{MS, SECOND};
@@ -135,7 +137,7 @@ pub struct Outcome {
 }
 
 /// A load while it is under way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Progress {
     /// Seconds since the first call could be due.
     pub elapsed_s: f64,
@@ -143,6 +145,8 @@ pub struct Progress {
     pub due: u64,
     /// Calls in progress.
     pub calls: u64,
+    /// Ends of calls in progress.
+    pub active: u64,
     /// Calls placed in the last second.
     pub cps: u64,
     /// From INVITE to ringing: 99 of 100 calls that rang in the last second were below this, coarsely.
@@ -220,7 +224,21 @@ impl Load {
         watch: &mut dyn FnMut(Option<&Progress>),
     ) -> Result<Outcome> {
         let plan = Arc::new(plan);
+        let takings = self.perform(&plan, Part::WHOLE, lines, reins, watch)?;
+        Ok(self.conclude(&plan, takings))
+    }
+
+    /// Plays a part of a plan.
+    pub fn perform(
+        &self,
+        plan: &Arc<Plan>,
+        part: Part,
+        lines: Option<Sender<Told>>,
+        reins: &Reins,
+        watch: &mut dyn FnMut(Option<&Progress>),
+    ) -> Result<Takings> {
         let run = Run {
+            part,
             board: Arc::new(Board::new(plan.due.len(), plan.media > 0.0, usize::from(self.threads))),
             reins: reins.clone(),
             lines,
@@ -228,7 +246,7 @@ impl Load {
             drain: self.drain,
             calls_max: self.calls_max,
             workers: usize::from(self.threads),
-            plan,
+            plan: plan.clone(),
         };
         let (opened, openings) = channel();
         let (starts, threads): (Vec<_>, Vec<_>) = (0..run.workers)
@@ -255,51 +273,45 @@ impl Load {
         for thread in threads {
             harvests.push(thread.join().map_err(|_| anyhow!("a worker panicked"))?.context("a worker failed")?);
         }
-        Ok(self.conclude(&run, harvests, placing_ns))
+        let counts = Counters::read(&run.board.counters);
+        let mut takings =
+            Takings { codes: run.board.codes(), placing_ns, ..Takings::new(run.plan.span.as_nanos() as u64) };
+        (takings.counts, takings.paced_by_hand) = (counts, reins.changes());
+        harvests.into_iter().for_each(|harvest| harvest.bring(&mut takings));
+        Ok(takings)
     }
 
-    fn conclude(&self, run: &Run, harvests: Vec<Harvest>, placing_ns: u64) -> Outcome {
-        let mut latencies = Latencies::default();
-        let long = run.plan.span.as_nanos() as u64;
-        let (mut ringing, mut transit, mut samples) = (Heat::new(long), Heat::new(long), Samples::default());
-        let mut quality = Quality::default();
-        let (mut callees_left, mut unsent) = (0, 0);
-        for harvest in harvests {
-            latencies.merge(&harvest.latencies);
-            ringing.merge(&harvest.ringing);
-            transit.merge(&harvest.transit);
-            samples.merge(harvest.samples);
-            quality.merge(&harvest.quality);
-            callees_left += harvest.callees_left;
-            unsent += harvest.unsent;
-        }
-        let counts = Counts { unsent, ..Counters::read(&run.board.counters) };
-        let planned = run.plan.due.len() as u64;
+    /// What is said of it all.
+    pub fn conclude(&self, plan: &Plan, takings: Takings) -> Outcome {
+        let Takings { counts, codes, callees_left, placing_ns, paced_by_hand, latencies, quality, .. } = takings;
+        let planned = plan.due.len() as u64;
         let invalid = report::invalid(&counts, &latencies.lateness, self.late_max);
         let levels = report::verdicts(&self.slo.0, &counts, &latencies, &quality);
         let summary = Summary {
             schema: report::SCHEMA,
             version: env!("CARGO_PKG_VERSION"),
             command: report::command(),
-            seed: run.plan.seed,
+            seed: plan.seed,
             machine: machine(),
+            agents: Vec::new(),
             placing_s: placing_ns as f64 / SECOND as f64,
             planned,
             unplaced: planned - counts.placed - counts.skipped,
             callees_left,
-            codes: run.board.codes(),
+            codes,
             latencies: latencies.each().into_iter().map(|(name, values)| (name, report::percentiles(values))).collect(),
             media: quality.told(),
             lateness: report::lateness(&latencies.lateness),
             valid: invalid.is_empty(),
             invalid,
-            paced_by_hand: run.reins.changes(),
+            paced_by_hand,
             reconciled: None,
             faults: report::faults(&counts, callees_left),
             breaches: levels.iter().filter_map(|level| level.breach.clone()).collect(),
             levels,
             counts,
         };
+        let Takings { ringing, transit, samples, .. } = takings;
         Outcome { summary, latencies, ringing, transit, samples, quality }
     }
 }
@@ -340,6 +352,7 @@ fn progress(run: &Run, base: u64, over: impl Fn() -> bool) -> Progress {
         elapsed_s: elapsed as f64 / SECOND as f64,
         due: run.plan.due.partition_point(|due| *due <= planned) as u64,
         calls: run.board.calls.load(Relaxed),
+        active: run.board.active.load(Relaxed),
         cps: counts.placed - before,
         ringing_p99_ms: p99_ms(&before_rang.steps, &rang.steps),
         counts,
@@ -349,7 +362,7 @@ fn progress(run: &Run, base: u64, over: impl Fn() -> bool) -> Progress {
 }
 
 /// The upper end of the step below which 99 of 100 calls rang between two looks; 0 if none did.
-fn p99_ms(before: &[u64; STEPS], after: &[u64; STEPS]) -> f64 {
+pub fn p99_ms(before: &[u64; STEPS], after: &[u64; STEPS]) -> f64 {
     let rows: Vec<u64> = after.iter().zip(before).map(|(after, before)| after - before).collect();
     let mut above = rows.iter().sum::<u64>();
     let allowed = above / 100;
@@ -365,7 +378,8 @@ fn p99_ms(before: &[u64; STEPS], after: &[u64; STEPS]) -> f64 {
     heat::from_ms(STEPS)
 }
 
-fn machine() -> String {
+/// Kernel and number of cores.
+pub fn machine() -> String {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let cores = thread::available_parallelism().map_or(0, usize::from);
     format!("Linux {}, {cores} cores", kernel.trim())

@@ -1,5 +1,6 @@
 //! `tandem-loadtest`: carriers that place and take calls, over real sockets, and count what comes through.
 
+mod agents;
 mod arrivals;
 mod callee;
 mod caller;
@@ -18,6 +19,7 @@ mod junit;
 mod ladder;
 mod load;
 mod metrics;
+mod numbered;
 mod overload;
 mod pacer;
 mod plan;
@@ -58,6 +60,8 @@ enum Verb {
     Run(Box<run::Arguments>),
     /// Find the highest rate that a switch carries within service levels.
     FindMax(Box<find::Arguments>),
+    /// Wait for a controller, and play its share of a run.
+    Agent(agents::Arguments),
     /// Tell what changed from one run to another by more than chance.
     Compare(compare::Arguments),
     /// Offer half to five times what a switch carries.
@@ -79,6 +83,7 @@ fn main() -> ExitCode {
     match Program::parse().verb {
         Verb::Run(arguments) => or_failed(run::run(&arguments)),
         Verb::FindMax(arguments) => or_failed(find::run(&arguments)),
+        Verb::Agent(arguments) => or_failed(agents::run(&arguments)),
         Verb::Compare(arguments) => or_failed(compare::run(&arguments)),
         Verb::Overload(arguments) => or_failed(overload::run(&arguments)),
         Verb::Sim { seed, torn, quiet } => simulate(seed, torn, quiet),

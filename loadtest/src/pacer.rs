@@ -48,6 +48,8 @@ pub struct Reins {
     pub clock: Clock,
     /// Someone wants the run to end.
     pub stop: Arc<AtomicBool>,
+    /// Calls of others may still come: nobody leaves because all of his own have ended.
+    pub hold: Arc<AtomicBool>,
     changes: Arc<AtomicU64>,
     segment: Arc<Mutex<Segment>>,
 }
@@ -58,6 +60,7 @@ impl Default for Reins {
         Reins {
             clock: Clock::start(),
             stop: Arc::default(),
+            hold: Arc::default(),
             changes: Arc::default(),
             segment: Arc::new(Mutex::new(segment)),
         }

@@ -69,6 +69,8 @@ pub struct Summary {
     pub seed: u64,
     /// Kernel and number of cores.
     pub machine: String,
+    /// The agents that played it, with their machines, if it was played by several.
+    pub agents: Vec<String>,
     /// Seconds during which calls were placed.
     pub placing_s: f64,
     /// Calls in the plan.

@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
+use crate::agents::{self, Crew};
 use crate::arrivals::Arrivals;
 use crate::draw;
 use crate::load::{Load, Outcome, Pace, Progress};
@@ -46,6 +47,13 @@ pub struct Arguments {
     /// Shows the run on the whole terminal, with SIPp's keys: + - one call a second more or less, * / ten, p pauses, q ends it in order.
     #[arg(long, conflicts_with = "live_json")]
     screen: bool,
+    /// Lets these agents (`tandem-loadtest agent`) play it instead of this process, each its share of the calls. Terminators are theirs in turn,
+    /// or as agent=N says; what the switch adds is measured where both ends of a call are at one agent.
+    #[arg(long, value_delimiter = ',', value_name = "ADDRESS:PORT,…", requires = "token_file", conflicts_with_all = ["calls_out", "reconcile", "screen"])]
+    agents: Vec<SocketAddr>,
+    /// The file with the token that agents ask for.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
     /// One line of JSON a second on standard output, the summary last.
     #[arg(long)]
     live_json: bool,
@@ -84,6 +92,18 @@ pub struct Arguments {
 }
 
 impl Arguments {
+    /// What is played, and when.
+    pub fn load_and_pace(&self) -> (&Load, Pace) {
+        (&self.load, self.pace())
+    }
+
+    /// Calls the agents together. They read the same words as this process.
+    fn gather(&self, seed: u64) -> Result<Crew> {
+        let token = agents::token(self.token_file.as_deref().context("--agents needs --token-file")?)?;
+        let words: Vec<String> = std::env::args().skip(2).collect();
+        Crew::gather(&self.agents, &token, &words, seed)
+    }
+
     fn pace(&self) -> Pace {
         let usual = match self.arrivals {
             Arrivals::Trace(_) => Duration::MAX,
@@ -95,13 +115,16 @@ impl Arguments {
 
 /// Runs it. Exit codes: 0 fine, 1 a fault, 2 misused, 3 a service level not met or the run invalid.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let plan = match arguments.load.refusal().map_or_else(|| arguments.load.plan(&arguments.pace()), Err) {
+    // The seed is drawn once, for agents too.
+    let load = arguments.load.seeded(arguments.load.drawn_seed());
+    let plan = match load.refusal().map_or_else(|| load.plan(&arguments.pace()), Err) {
         Ok(plan) => plan,
         Err(flaw) => {
             eprintln!("tandem-loadtest: {flaw}");
             return Ok(ExitCode::from(2));
         }
     };
+    let crew = (!arguments.agents.is_empty()).then(|| arguments.gather(plan.seed)).transpose()?;
     let books = arguments.reconcile.as_deref().zip(arguments.key.as_deref()).map(|(url, key)| Api::new(url, key));
     let before = books.as_ref().map(Api::balances).transpose().context("cannot read the switch's accounts")?;
     let wanted = arguments.calls_out.is_some() || books.is_some();
@@ -114,7 +137,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let (began, mut timeline) = (SystemTime::now(), Vec::new());
     let screen = arguments.screen.then(|| Screen::open(&reins, planned, arguments.cps)).transpose();
     let mut screen = screen.context("--screen needs a terminal")?;
-    let mut outcome = arguments.load.play(plan, lines, &reins, &mut |progress| {
+    let mut watch = |progress: Option<&Progress>| {
         timeline.extend(progress.cloned());
         metrics.iter().zip(progress).for_each(|(metrics, progress)| metrics.put(metrics::text(progress)));
         match (&mut screen, progress) {
@@ -123,7 +146,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             (Some(_), None) => {}
             (None, _) => show(arguments, planned, progress),
         }
-    })?;
+    };
+    let mut outcome = match crew {
+        None => load.play(plan, lines, &reins, &mut watch)?,
+        Some(crew) => crew.play(&load, &plan, &reins, &mut watch)?,
+    };
     drop(screen);
     if let (Some(path), Some(last)) = (&arguments.metrics_out, timeline.last()) {
         metrics::write(path, last)?;

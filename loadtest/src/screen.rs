@@ -181,6 +181,7 @@ mod tests {
             elapsed_s: 7.0,
             due: 124,
             calls: 9,
+            active: 18,
             cps: 20,
             ringing_p99_ms: 12.5,
             counts,

@@ -20,6 +20,13 @@ macro_rules! counters {
         #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
         pub struct Counts { $($(#[$meta])* pub $name: u64,)* }
 
+        impl Counts {
+            /// Adds another process's.
+            pub fn add(&mut self, other: &Counts) {
+                $(self.$name += other.$name;)*
+            }
+        }
+
         impl Counters {
             /// Reads those of all workers, added up.
             pub fn read(all: &[Counters]) -> Counts {
@@ -242,7 +249,7 @@ impl Board {
 macro_rules! latencies {
     ($($(#[$meta:meta])* $name:ident,)*) => {
         /// Latencies in nanoseconds, three digits.
-        #[derive(Debug)]
+        #[derive(Clone, Debug)]
         pub struct Latencies { $($(#[$meta])* pub $name: Histogram<u64>,)* }
 
         impl Default for Latencies {
@@ -255,6 +262,11 @@ macro_rules! latencies {
             /// Adds another worker's.
             pub fn merge(&mut self, other: &Latencies) {
                 $(self.$name.add(&other.$name).expect("all histograms have the same bounds");)*
+            }
+
+            /// Each with its name, to be added to.
+            pub fn each_mut(&mut self) -> Vec<(&'static str, &mut Histogram<u64>)> {
+                vec![$((stringify!($name), &mut self.$name),)*]
             }
 
             /// Each with its name.

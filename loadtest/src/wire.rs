@@ -15,7 +15,7 @@ use uring::{Class, Doorbell, Event, Ring, Settings, SocketId, UdpSocket};
 use crate::clock::{Clock, MS};
 use crate::dtmf::{self, By, Dialled, Event as Digit};
 use crate::heat::{self, Heat};
-use crate::ladder::Samples;
+use crate::ladder::{Ladders, Samples};
 use crate::plan::Plan;
 use crate::quality::Quality;
 use crate::tally::{Board, Counters, Latencies, Told};
@@ -126,6 +126,8 @@ pub struct Wire {
     pub transit: Heat,
     /// Calls that failed.
     pub samples: Samples,
+    /// What the calls in progress said and heard.
+    pub ladders: Ladders,
     /// What ends of calls heard.
     pub quality: Quality,
     /// Which of the agents of a run on several machines this is.
@@ -166,6 +168,7 @@ impl Wire {
             ringing: heat.clone(),
             transit: heat,
             samples: Samples::default(),
+            ladders: Ladders::default(),
             quality: Quality::default(),
             agent: 0,
             base: 0,

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
+use crate::agents::{Part, Takings};
 use crate::callee::{Callees, Came};
 use crate::caller::Callers;
 use crate::clock::{MS, SECOND};
@@ -41,8 +42,27 @@ pub struct Run {
     pub drain: Duration,
     /// Callers' calls in progress at most; 0 for no limit.
     pub calls_max: u64,
-    /// How many workers there are.
+    /// How many workers this process has.
     pub workers: usize,
+    /// Which calls of the plan they play.
+    pub part: Part,
+}
+
+impl Run {
+    /// Workers of all processes, and which of them this one of ours is.
+    fn numbered(&self, number: usize) -> (usize, usize) {
+        let Part { agent, agents } = self.part;
+        (usize::from(agents) * self.workers, usize::from(agent) * self.workers + number)
+    }
+
+    /// Whether this worker of ours plays a terminator.
+    fn plays(&self, number: usize, terminator: usize) -> bool {
+        let (workers, own) = self.numbered(number);
+        match self.plan.terminators[terminator].agent {
+            Some(agent) => agent == self.part.agent + 1 && terminator % self.workers == number,
+            None => terminator % workers == own,
+        }
+    }
 }
 
 /// What a worker brings home.
@@ -63,6 +83,19 @@ pub struct Harvest {
     pub unsent: u64,
 }
 
+impl Harvest {
+    /// Adds it to what the others brought.
+    pub fn bring(self, into: &mut Takings) {
+        into.latencies.merge(&self.latencies);
+        into.ringing.merge(&self.ringing);
+        into.transit.merge(&self.transit);
+        into.samples.merge(self.samples);
+        into.quality.merge(&self.quality);
+        into.callees_left += self.callees_left;
+        into.counts.unsent += self.unsent;
+    }
+}
+
 /// A worker with its sockets open.
 pub struct Worker {
     run: Run,
@@ -80,7 +113,9 @@ pub struct Worker {
     /// How the plan's time runs, as it was after so many changes.
     segment: Segment,
     changes: u64,
+    /// The next call of the plan to be placed, and how far the one after it is.
     next: usize,
+    step: usize,
     buffer: Box<[u8]>,
 }
 
@@ -96,13 +131,14 @@ impl Worker {
     pub fn open(run: Run, number: usize) -> io::Result<Worker> {
         let (plan, board) = (run.plan.clone(), run.board.clone());
         let mut wire = Wire::new(run.reins.clock, plan, board, run.lines.clone(), run.target, number)?;
+        wire.agent = run.part.agent;
         let (mut terminator_of, mut originators, mut freezes) = (Vec::new(), Vec::new(), Vec::new());
         for from in &run.plan.originators {
             originators.push(wire.listen(SocketAddr::new(from.from, 0))?);
             terminator_of.push(None);
         }
         for (index, who) in run.plan.terminators.iter().enumerate() {
-            if index % run.workers == number {
+            if run.plays(number, index) {
                 let socket = wire.listen(who.at);
                 let socket = socket.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", who.at)))?;
                 let nanos = |span: Duration| span.as_nanos() as u64;
@@ -111,6 +147,7 @@ impl Worker {
             }
         }
         let segment = run.reins.segment();
+        let (step, next) = run.numbered(number);
         Ok(Worker {
             segment,
             changes: 0,
@@ -122,7 +159,8 @@ impl Worker {
             originators,
             freezes,
             base: 0,
-            next: number,
+            next,
+            step,
             buffer: vec![0; 65_536].into_boxed_slice(),
         })
     }
@@ -149,7 +187,8 @@ impl Worker {
             }
             self.freeze(now);
             self.fire_due(now);
-            if give_up.is_some_and(|at| now > at || self.run.board.active.load(Relaxed) == 0) {
+            let idle = self.run.board.active.load(Relaxed) == 0 && !self.run.reins.hold.load(Relaxed);
+            if give_up.is_some_and(|at| now > at || idle) {
                 break;
             }
             self.wire.wait(self.next_moment(now, give_up.is_none()))?;
@@ -186,7 +225,7 @@ impl Worker {
             } else {
                 self.callers.place(&mut self.wire, self.next as u32, &self.originators, due);
             }
-            self.next += self.run.workers;
+            self.next += self.step;
         }
     }
 

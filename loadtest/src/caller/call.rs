@@ -8,7 +8,7 @@ use super::over;
 use crate::clock::{MS, SECOND};
 use crate::dtmf::{self, By};
 use crate::flow::Flow;
-use crate::ladder::{self, Ladder, Sample, Step};
+use crate::ladder::{self, Sample, Step};
 use crate::plan::{Outcome, Planned};
 use crate::quality::Heard;
 use crate::tally::{CallLine, Counters, Told};
@@ -58,7 +58,8 @@ pub struct Caller {
     dialled: u32,
     resend: String,
     wait: u64,
-    ladder: Ladder,
+    /// While it is in progress.
+    ladder: Option<u32>,
     planned: Planned,
     due: u64,
     sent: u64,
@@ -84,7 +85,7 @@ impl Caller {
         (self.sent, self.ringing, self.answered, self.released, self.trying) = (0, 0, 0, 0, false);
         self.dues = Dues::default();
         self.routes.clear();
-        self.ladder.clear();
+        self.ladder = Some(wire.ladders.take());
         over(&mut self.call_id, format_args!("{place:08x}-{seed:x}@{}", local.ip()));
         over(&mut self.branch, format_args!("{place:x}i{seed:x}"));
         over(&mut self.from, format_args!("<sip:{calling}@{local}>;tag=c{place:x}"));
@@ -166,9 +167,11 @@ impl Caller {
         }
     }
 
-    fn note(&mut self, wire: &Wire, out: bool, status: u16, method: &'static str) {
-        let after_ns = wire.clock.now().saturating_sub(self.due);
-        self.ladder.note(Step { after_ns, out, status, method });
+    fn note(&mut self, wire: &mut Wire, out: bool, status: u16, method: &'static str) {
+        if let Some(ladder) = self.ladder {
+            let after_ns = wire.clock.now().saturating_sub(self.due);
+            wire.ladders.of(ladder).note(Step { after_ns, out, status, method });
+        }
     }
 
     /// A timer that was due; false when the call may be forgotten.
@@ -461,12 +464,15 @@ impl Caller {
         wire.note_code(code);
         wire.board.active.fetch_sub(1, Relaxed);
         wire.board.calls.fetch_sub(1, Relaxed);
+        let ladder = self.ladder.take();
         let failed = !matches!(ended_by, "caller" | "callee" | "cancelled");
         if failed && wire.samples.wants(code, ended_by) {
             let (attempts, _) = wire.board.seen(self.place as usize);
             let (call_id, called) = (self.call_id.clone(), self.planned.called.clone());
-            wire.samples.keep(&self.ladder, Sample { code, ended_by, call_id, called, attempts, steps: Vec::new() });
+            let steps = ladder.map_or_else(Vec::new, |ladder| wire.ladders.of(ladder).steps().to_vec());
+            wire.samples.0.push(Sample { code, ended_by, call_id, called, attempts, steps });
         }
+        ladder.into_iter().for_each(|ladder| wire.ladders.give_back(ladder));
         self.ended = (code, ended_by);
         if self.flow.is_none() {
             self.report(wire, None);

@@ -1,0 +1,149 @@
+//! `tandem-loadtest agent`: waits for a controller, plays its share of a run, hands over what it brought home, and waits again.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+
+use super::line::{Line, Role};
+use super::{Order, Part, Report, Takings};
+use crate::load;
+use crate::pacer::Reins;
+use crate::run;
+
+/// How long a controller may be silent before it begins.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Plays a share of the runs that controllers ask for, one after the other.
+#[derive(clap::Args, Debug)]
+pub struct Arguments {
+    /// Where controllers come.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: SocketAddr,
+    /// The file with the token that controller and agents have in common, at least 16 bytes.
+    #[arg(long, value_name = "FILE")]
+    token_file: PathBuf,
+    /// The address that originators' calls come from on this machine, whatever the controller says.
+    #[arg(long, value_name = "ADDRESS")]
+    from: Option<IpAddr>,
+    /// Allows targets that are not on this machine.
+    #[arg(long)]
+    allow_target: bool,
+}
+
+/// The words of a run, without the program's name and verb.
+#[derive(Parser)]
+#[command(no_binary_name = true)]
+struct Words {
+    #[command(flatten)]
+    run: run::Arguments,
+}
+
+/// Runs it until the program is ended.
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let token = super::token(&arguments.token_file)?;
+    let listener =
+        TcpListener::bind(arguments.listen).with_context(|| format!("cannot listen on {}", arguments.listen))?;
+    say(format_args!("agent listens on {}", listener.local_addr().context("no address")?));
+    for stream in listener.incoming() {
+        let Ok(stream) = stream else { continue };
+        let who = stream.peer_addr().map_or_else(|_| "a controller".into(), |at| at.to_string());
+        match serve(arguments, &token, stream) {
+            Ok(calls) => say(format_args!("{who}: {calls} calls placed")),
+            Err(why) => say(format_args!("{who}: {why:#}")),
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says it to whoever still listens.
+fn say(what: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stdout(), "{what}");
+}
+
+/// One run for one controller. Returns how many calls were placed.
+fn serve(arguments: &Arguments, token: &str, stream: TcpStream) -> Result<u64> {
+    let mut line = Line::open(stream, token, Role::Agent)?;
+    line.patience(Some(PATIENCE))?;
+    let Order::Prepare { words, seed, part } = line.hear()? else { bail!("it gave an order before the plan") };
+    match play(arguments, &mut line, words, seed, part) {
+        Ok(takings) => {
+            let placed = takings.counts.placed;
+            line.say(&Report::Done(Box::new(takings)))?;
+            Ok(placed)
+        }
+        Err(why) => {
+            line.say(&Report::Refused(format!("{why:#}")))?;
+            Err(why)
+        }
+    }
+}
+
+fn play(arguments: &Arguments, line: &mut Line, words: Vec<String>, seed: u64, part: Part) -> Result<Takings> {
+    let words =
+        Words::try_parse_from(words.into_iter().map(OsString::from)).context("words that it does not understand")?;
+    let (load, pace) = words.run.load_and_pace();
+    let load = load.seeded(seed);
+    if !load.target.ip().is_loopback() && !arguments.allow_target {
+        bail!("{} is not on this machine: the agent was not started with --allow-target", load.target);
+    }
+    let mut plan = load.plan(&pace).map_err(anyhow::Error::msg)?;
+    if let Some(from) = arguments.from {
+        plan.originators.iter_mut().for_each(|originator| originator.from = from);
+    }
+    let reins = Reins::default();
+    reins.hold.store(true, Relaxed);
+    let (mut reports, orders, hands) = (line.split()?, line.split()?, reins.clone());
+    let mut watch = |progress: Option<&load::Progress>| {
+        let said = match progress {
+            Some(progress) => reports.say(&Report::Live(Box::new(progress.clone()))),
+            None => reports.say(&Report::Ready(load::machine())).and_then(|()| begin(line, &reins)),
+        };
+        // A controller that went away ends the run.
+        if said.is_err() {
+            end(&reins);
+        } else if progress.is_none() {
+            let (mut orders, hands) = (orders.split(), hands.clone());
+            thread::spawn(move || {
+                if let Ok(orders) = &mut orders {
+                    obey(orders, &hands);
+                }
+            });
+        }
+    };
+    load.perform(&Arc::new(plan), part, None, &reins, &mut watch)
+}
+
+/// Waits for the common beginning.
+fn begin(line: &mut Line, reins: &Reins) -> Result<()> {
+    match line.hear()? {
+        Order::Begin { after_us } => thread::sleep(Duration::from_micros(after_us)),
+        Order::Stop => end(reins),
+        Order::Prepare { .. } | Order::Finish => bail!("an order out of its turn"),
+    }
+    line.patience(None)
+}
+
+/// Does what the controller says while calls are played.
+fn obey(orders: &mut Line, reins: &Reins) {
+    while !reins.stop.load(Relaxed) {
+        match orders.hear() {
+            Ok(Order::Finish) => return reins.hold.store(false, Relaxed),
+            // A line that broke too: calls that nobody asked for any more are not gone on with.
+            Ok(Order::Stop | Order::Prepare { .. } | Order::Begin { .. }) | Err(_) => end(reins),
+        }
+    }
+}
+
+fn end(reins: &Reins) {
+    reins.hold.store(false, Relaxed);
+    reins.stop.store(true, Relaxed);
+}

@@ -1,0 +1,205 @@
+//! The controller: it hands the plan to its agents, lets them begin together, watches them, and adds up what they bring home.
+
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use super::line::{Line, Role};
+use super::{Order, Part, Report, Takings};
+use crate::load::{Load, Outcome, Progress, p99_ms};
+use crate::pacer::Reins;
+use crate::plan::Plan;
+
+/// An agent that says nothing for so long is lost.
+const SILENCE: Duration = Duration::from_secs(10);
+/// How long an agent may take to compute the plan and open its sockets.
+const PREPARING: Duration = Duration::from_secs(60);
+/// From the order to the beginning: long enough for it to reach everybody.
+const AHEAD: Duration = Duration::from_millis(200);
+
+/// One agent as the controller sees it.
+struct Agent {
+    at: SocketAddr,
+    line: Line,
+    machine: String,
+    /// What it said last.
+    live: Box<Progress>,
+    takings: Option<Box<Takings>>,
+    /// It is gone.
+    lost: bool,
+}
+
+/// All agents of a run.
+pub struct Crew {
+    agents: Vec<Agent>,
+    heard: Receiver<(usize, Result<Report>)>,
+    lost: Vec<String>,
+    began: Instant,
+    before: Progress,
+}
+
+impl Crew {
+    /// Connects to every agent and hands it its part of the plan.
+    pub fn gather(addresses: &[SocketAddr], token: &str, words: &[String], seed: u64) -> Result<Crew> {
+        let count = u8::try_from(addresses.len()).context("at most 255 agents")?;
+        let (tell, heard) = channel();
+        let mut agents = Vec::new();
+        for (index, at) in addresses.iter().enumerate() {
+            let part = Part { agent: index as u8, agents: count };
+            agents.push(prepare(*at, token, words, seed, part).with_context(|| format!("agent {at}"))?);
+        }
+        let mut crew = Crew { agents, heard, lost: Vec::new(), began: Instant::now(), before: Progress::default() };
+        for agent in &mut crew.agents {
+            let ready = agent.line.hear().with_context(|| format!("agent {}", agent.at))?;
+            match ready {
+                Report::Ready(machine) => agent.machine = machine,
+                Report::Refused(why) => bail!("agent {} refused: {why}", agent.at),
+                Report::Live(_) | Report::Done(_) => bail!("agent {} spoke out of its turn", agent.at),
+            }
+        }
+        for (index, agent) in crew.agents.iter().enumerate() {
+            let line = agent.line.split()?;
+            line.patience(Some(SILENCE))?;
+            let tell = tell.clone();
+            thread::spawn(move || listen(line, index, &tell));
+        }
+        Ok(crew)
+    }
+
+    /// Lets them begin, and waits for their end. An agent that is lost ends the run for all.
+    pub fn play(
+        mut self,
+        load: &Load,
+        plan: &Plan,
+        reins: &Reins,
+        watch: &mut dyn FnMut(Option<&Progress>),
+    ) -> Result<Outcome> {
+        watch(None);
+        self.begin();
+        let (mut stopped, mut finished, mut told) = (false, false, Instant::now());
+        while self.agents.iter().any(|agent| !agent.lost && agent.takings.is_none()) {
+            match self.heard.recv_timeout(Duration::from_millis(50)) {
+                Ok((index, report)) => self.hear(index, report),
+                Err(_) if self.agents.iter().all(|agent| agent.lost) => break,
+                Err(_) => {}
+            }
+            if !stopped && (reins.stop.load(Relaxed) || !self.lost.is_empty()) {
+                stopped = true;
+                self.tell(&Order::Stop);
+            }
+            if !finished && self.is_idle(plan.span) {
+                finished = true;
+                self.tell(&Order::Finish);
+            }
+            if told.elapsed() >= Duration::from_secs(1) {
+                told = Instant::now();
+                let progress = self.progress();
+                watch(Some(&progress));
+            }
+        }
+        self.conclude(load, plan)
+    }
+
+    fn begin(&mut self) {
+        self.began = Instant::now() + AHEAD;
+        for agent in &mut self.agents {
+            let after_us = self.began.saturating_duration_since(Instant::now()).as_micros() as u64;
+            // Whoever is not there is missed by its reader.
+            let _ = agent.line.say(&Order::Begin { after_us });
+        }
+    }
+
+    fn tell(&mut self, order: &Order) {
+        for agent in self.agents.iter_mut().filter(|agent| !agent.lost) {
+            // Whoever is not there is missed by its reader.
+            let _ = agent.line.say(order);
+        }
+    }
+
+    fn hear(&mut self, index: usize, report: Result<Report>) {
+        let agent = &mut self.agents[index];
+        match report {
+            Ok(Report::Live(progress)) => agent.live = progress,
+            Ok(Report::Done(takings)) => agent.takings = Some(takings),
+            Ok(Report::Refused(why)) => self.lose(index, &anyhow!(why)),
+            Ok(Report::Ready(_)) => self.lose(index, &anyhow!("it spoke out of its turn")),
+            // After its end an agent has nothing more to say.
+            Err(_) if agent.takings.is_some() => {}
+            Err(why) => self.lose(index, &why),
+        }
+    }
+
+    fn lose(&mut self, index: usize, why: &anyhow::Error) {
+        let (agent, after) = (&mut self.agents[index], self.began.elapsed().as_secs_f64());
+        agent.lost = true;
+        self.lost.push(format!("agent {} was lost after {after:.1} s ({why:#})", agent.at));
+    }
+
+    /// Every call was placed and has ended, wherever its two ends are.
+    fn is_idle(&self, span: Duration) -> bool {
+        let there = || self.agents.iter().filter(|agent| !agent.lost && agent.takings.is_none());
+        there().all(|agent| agent.live.elapsed_s > span.as_secs_f64() && agent.live.active == 0)
+    }
+
+    /// What all of them do together.
+    fn progress(&mut self) -> Progress {
+        let mut sum = Progress { elapsed_s: self.began.elapsed().as_secs_f64(), ..Progress::default() };
+        for Agent { live, .. } in &self.agents {
+            sum.counts.add(&live.counts);
+            // Each of them knows the whole plan.
+            sum.due = sum.due.max(live.due);
+            sum.calls += live.calls;
+            sum.active += live.active;
+            sum.cps += live.cps;
+            live.codes.iter().for_each(|(code, count)| *sum.codes.entry(*code).or_default() += count);
+            sum.rang.steps.iter_mut().zip(&live.rang.steps).for_each(|(sum, step)| *sum += step);
+            sum.rang.sum_ns += live.rang.sum_ns;
+        }
+        sum.ringing_p99_ms = p99_ms(&self.before.rang.steps, &sum.rang.steps);
+        self.before = sum.clone();
+        sum
+    }
+
+    fn conclude(self, load: &Load, plan: &Plan) -> Result<Outcome> {
+        let mut sum = Takings::new(plan.span.as_nanos() as u64);
+        let brought: Vec<&Takings> = self.agents.iter().filter_map(|agent| agent.takings.as_deref()).collect();
+        if brought.is_empty() {
+            bail!("{}", self.lost.join("; "));
+        }
+        brought.into_iter().for_each(|takings| sum.merge(takings));
+        let mut outcome = load.conclude(plan, sum);
+        let summary = &mut outcome.summary;
+        summary.agents = self.agents.iter().map(|agent| format!("{} ({})", agent.at, agent.machine)).collect();
+        if !self.lost.is_empty() {
+            // Calls whose other end went away are nobody's fault but ours.
+            summary.faults.clear();
+            summary.valid = false;
+            summary.invalid.extend(self.lost);
+        }
+        Ok(outcome)
+    }
+}
+
+fn prepare(at: SocketAddr, token: &str, words: &[String], seed: u64, part: Part) -> Result<Agent> {
+    let stream = TcpStream::connect_timeout(&at, Duration::from_secs(5)).context("it is not there")?;
+    let mut line = Line::open(stream, token, Role::Controller)?;
+    line.patience(Some(PREPARING))?;
+    line.say(&Order::Prepare { words: words.to_vec(), seed, part })?;
+    Ok(Agent { at, line, machine: String::new(), live: Box::default(), takings: None, lost: false })
+}
+
+/// Passes on what an agent says, until it has nothing more to say.
+fn listen(mut line: Line, index: usize, tell: &Sender<(usize, Result<Report>)>) {
+    loop {
+        let report = line.hear::<Report>();
+        let over = !matches!(report, Ok(Report::Live(_)));
+        // Nobody listens any more when the run is over.
+        if tell.send((index, report)).is_err() || over {
+            return;
+        }
+    }
+}

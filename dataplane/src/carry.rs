@@ -37,8 +37,9 @@ pub fn carry(folder: &Folder, node: NodeId, wall: WallTime, crash: Crash) -> any
     if !books.cut.is_empty() {
         tracing::warn!(records = books.cut.len(), "calls that an earlier start cut are billed");
     }
-    for lost in &books.written_off {
-        tracing::warn!(call = %lost.call, account = %lost.account, amount = %lost.amount, "talk after the last mark is written off, this at most");
+    for lost in books.cut.iter().filter(|cdr| cdr.written_off.is_positive()) {
+        let (account, amount) = (lost.originator_account, lost.written_off);
+        tracing::warn!(call = %lost.call, %account, %amount, "talk after the last mark is written off, this at most");
     }
     let (mut bytes, mut payload, mut horizon) = (Vec::new(), Vec::new(), Horizon::default());
     let mut sequence = 1;

@@ -15,7 +15,7 @@ use core::ops::AddAssign;
 use units::mutant::{self, Mutant};
 use units::{AccountId, Cause, GrantId, Money};
 
-pub use posts::{Call, Posted, post};
+pub use posts::{Call, Posted, lost, post};
 pub use watch::Watched;
 
 /// An account's row, or a change of one.

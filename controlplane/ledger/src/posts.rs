@@ -47,3 +47,10 @@ pub fn post(call: Call<'_>, known: bool, grants: &mut BTreeMap<GrantId, Grant>) 
     let change = Balance { available: -uncovered, held: -covered, settled: call.price, ..Balance::default() };
     Some(Posted { change, uncovered })
 }
+
+/// What is to be noted of talk that a crash kept from the bill: money that nobody pays, so that nothing moves; `None` if there is none.
+///
+/// `known` says that a record of this id is written already: a repetition notes nothing.
+pub fn lost(written_off: Money, known: bool) -> Option<Money> {
+    Some(written_off).filter(|amount| amount.is_positive() && (!known || mutant::is(Mutant::PostedTwice)))
+}

@@ -158,11 +158,13 @@ async fn entries(account: &str, limit: u32, place: &Place, form: Form) -> Result
     let entries = store.statement(id, None, limit).await?;
     let row = |(entry, after): &(store::Entry, Money)| {
         let reference = entry.id.split_once(':').map_or("", |(_, rest)| rest).to_owned();
-        let (moved, owed) = (entry.moved().to_string(), entry.change.owed.to_string());
-        vec![moment(entry.at), entry.kind.clone(), moved, after.to_string(), owed, reference, entry.note.clone()]
+        let figures = [entry.moved(), *after, entry.change.owed].map(|money| money.to_string());
+        let given_up = entry.written_off.map_or_else(String::new, |lost| lost.amount.to_string());
+        let texts = [given_up, reference, entry.note.clone()];
+        [moment(entry.at), entry.kind.clone()].into_iter().chain(figures).chain(texts).collect()
     };
-    let rows: Vec<_> = entries.iter().map(row).collect();
-    show(form, &["at", "kind", "amount", "balance", "owed", "reference", "note"], &rows)
+    let rows: Vec<Vec<String>> = entries.iter().map(row).collect();
+    show(form, &["at", "kind", "amount", "balance", "owed", "written_off", "reference", "note"], &rows)
 }
 
 async fn pay(place: &Place, code: &str, amount: &str, reference: &str, kind: Kind, note: &str) -> Result<()> {

@@ -12,7 +12,7 @@ pub use fence::WriteOff;
 pub(crate) use posts::post;
 
 use ::ledger::{Account, Answer, Ask, Balance, Flaw, Grant, State, Step};
-use units::{AccountId, GrantId, Money, WallTime};
+use units::{AccountId, CallId, GrantId, Money, NodeId, WallTime};
 
 use crate::Store;
 use crate::accounts::AccountDraft;
@@ -85,8 +85,21 @@ pub struct Entry {
     pub kind: String,
     /// What it changed.
     pub change: Balance,
+    /// What was given up, if it is a write-off.
+    pub written_off: Option<WrittenOff>,
     /// Free text.
     pub note: String,
+}
+
+/// Money that was given up: talk that a crash kept from the bill, or what a lost node held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WrittenOff {
+    /// How much, in the account's currency: what the talk would have cost at most, or what went back to the account.
+    pub amount: Money,
+    /// The call that a crash cut; `None` for what a lost node held.
+    pub call: Option<CallId>,
+    /// The node that crashed or was lost.
+    pub node: NodeId,
 }
 
 impl Entry {
@@ -117,7 +130,7 @@ impl Store {
         let (answer, step) =
             ::ledger::grant(id, account, known.as_ref(), &funds, ask, fenced).map_err(|flaw| foreign(id, flaw))?;
         if let Some(step) = step {
-            write(&mut tx, &step, known.is_some(), "grant").await?;
+            write(&mut tx, &step, known.is_some(), ("grant", "")).await?;
             tx.commit().await?;
         } else {
             // What follows takes a connection of its own.
@@ -137,7 +150,7 @@ impl Store {
         }
         let known = find_grant(&mut tx, id).await?;
         if let Some(step) = ::ledger::close(id, account, known.as_ref(), used).map_err(|flaw| foreign(id, flaw))? {
-            write(&mut tx, &step, known.is_some(), "close").await?;
+            write(&mut tx, &step, known.is_some(), ("close", "")).await?;
             tx.commit().await?;
         } else {
             drop(tx);
@@ -237,8 +250,8 @@ impl Store {
     }
 }
 
-/// Writes what the ledger decided about one grant.
-async fn write(tx: &mut Tx, step: &Step, known: bool, kind: &str) -> Result<()> {
+/// Writes what the ledger decided about one grant, and its entry of this kind with this note.
+async fn write(tx: &mut Tx, step: &Step, known: bool, (kind, note): (&str, &str)) -> Result<()> {
     let Step { grant, change } = step;
     let (id, at) = (grant.id.to_bytes(), now());
     let closed = (grant.state != State::Open && grant.state != State::Refused).then_some(at);
@@ -252,7 +265,10 @@ async fn write(tx: &mut Tx, step: &Step, known: bool, kind: &str) -> Result<()> 
     }
     if *change != Balance::default() || kind == "close" && known {
         apply(tx, grant.account.0, *change).await?;
-        enter(tx, grant.account.0, format!("{kind}:{}", hex(&id)), kind, *change, "").await?;
+        let lost = WrittenOff { amount: change.available, call: None, node: grant.id.node };
+        let written_off = Some(lost).filter(|_| grant.state == State::WrittenOff);
+        let row = entry_values(grant.account.0, at, format!("{kind}:{}", hex(&id)), kind, *change, written_off, note);
+        tx.insert_many("INSERT INTO", "ledger_entries", ENTRY_COLUMNS, vec![row]).await?;
     }
     Ok(())
 }
@@ -369,9 +385,12 @@ pub(crate) async fn apply(tx: &mut Tx, account: u32, change: Balance) -> Result<
     Ok(())
 }
 
+/// What ids of entries begin with that write off talk of a call; the call follows.
+pub(crate) const CUT: &str = "cut:";
+
 /// Columns of an entry, in the order of [`entry_values`].
 pub(crate) const ENTRY_COLUMNS: &[&str] =
-    &["id", "account", "at", "kind", "available", "held", "settled", "funds", "owed", "note"];
+    &["id", "account", "at", "kind", "available", "held", "settled", "funds", "owed", "written_off", "node", "note"];
 
 pub(crate) fn entry_values(
     account: u32,
@@ -379,15 +398,18 @@ pub(crate) fn entry_values(
     id: String,
     kind: &str,
     change: Balance,
+    written_off: Option<WrittenOff>,
     note: &str,
 ) -> Vec<Arg> {
     let Balance { available, held, settled, funds, owed } = change;
-    args![id, account, at, kind, available, held, settled, funds, owed, note]
+    let amount = written_off.map_or(Money::ZERO, |lost| lost.amount);
+    let node = written_off.map(|lost| u32::from(lost.node.0));
+    args![id, account, at, kind, available, held, settled, funds, owed, amount, node, note]
 }
 
 async fn enter(tx: &mut Tx, account: u32, id: String, kind: &str, change: Balance, note: &str) -> Result<WallTime> {
     let at = now();
-    let row = entry_values(account, at, id, kind, change, note);
+    let row = entry_values(account, at, id, kind, change, None, note);
     tx.insert_many("INSERT INTO", "ledger_entries", ENTRY_COLUMNS, vec![row]).await?;
     Ok(at)
 }
@@ -452,8 +474,16 @@ fn entry(row: &Row) -> Result<Entry> {
         at: row.time("at")?,
         kind: row.text("kind")?,
         change: balance(row)?,
+        written_off: written_off(row)?,
         note: row.text("note")?,
     })
+}
+
+fn written_off(row: &Row) -> Result<Option<WrittenOff>> {
+    let Some(node) = row.opt_int("node")? else { return Ok(None) };
+    let call = row.text("id")?.strip_prefix(CUT).and_then(CallId::parse);
+    let node = NodeId(u16::try_from(node).map_err(|_| StoreError::Broken(format!("an entry names node {node}")))?);
+    Ok(Some(WrittenOff { amount: row.money("written_off")?, call, node }))
 }
 
 async fn find_grant(tx: &mut Tx, id: GrantId) -> Result<Option<Grant>> {

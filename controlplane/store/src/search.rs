@@ -219,6 +219,8 @@ pub(crate) fn read(row: &Row) -> Result<Cdr> {
         buy: priced(row, "buy")?,
         grants: grant_parts(&row.bytes("grant_parts")?),
         owed_grants: Vec::new(),
+        // It stands in the ledger.
+        written_off: Money::ZERO,
         ingress_address: address(row, "ingress_address")?,
         egress_address: address(row, "egress_address")?,
         ingress_call_id: row.text("ingress_call_id")?,

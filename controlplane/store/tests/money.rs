@@ -8,7 +8,7 @@ mod databases;
 mod sample;
 
 use sample::{World, attempt, call, grant_id, money, world};
-use store::{AccountDraft, AccountKind, Ask, Balance, Batch, Cursor, Fence, Store, StoreError};
+use store::{AccountDraft, AccountKind, Ask, Balance, Batch, Cursor, Fence, Store, StoreError, WrittenOff};
 use units::{AccountId, Money, NodeId};
 
 on_both! {
@@ -26,6 +26,7 @@ on_both! {
     a_credit_limit_is_part_of_the_funds
     many_nodes_asking_at_once_never_get_more_than_there_is
     what_a_lost_node_held_is_written_off_once_and_it_is_lent_nothing_more
+    talk_that_a_crash_kept_from_the_bill_is_written_off_once_and_moves_nothing
 }
 
 /// `available + held + settled = funds`, and the account's row is the sum of its entries.
@@ -238,6 +239,13 @@ async fn what_a_lost_node_held_is_written_off_once_and_it_is_lent_nothing_more(s
     assert_eq!((back.boot, back.grants, back.returned), (3, 2, vec![(account, money("2.2"))]));
     let balance = adds_up(&store, w.payer).await;
     assert_eq!((balance.available, balance.held, balance.settled), (money("7.7"), money("2"), money("0.3")));
+    let mut entries = store.entries(w.payer, None, 100).await.unwrap();
+    entries.retain(|entry| entry.written_off.is_some());
+    let notes: Vec<&str> = entries.iter().map(|entry| entry.note.as_str()).collect();
+    assert_eq!(notes, ["its disk is gone"; 2]);
+    let lost = |amount| Some(WrittenOff { amount: money(amount), call: None, node: NodeId(7) });
+    let given_up: Vec<_> = entries.iter().map(|entry| entry.written_off).collect();
+    assert!(given_up.contains(&lost("1.7")) && given_up.contains(&lost("0.5")), "{given_up:?}");
     assert_eq!(store.write_off(NodeId(7), "").await.unwrap().grants, 0, "once");
     let lends = async |wanted: &[(units::GrantId, &str)]| {
         for (grant, lent) in wanted {
@@ -254,4 +262,28 @@ async fn what_a_lost_node_held_is_written_off_once_and_it_is_lent_nothing_more(s
     // A record that turns up after all is paid from what is available, for all to see.
     collect(&store, &[call(w, 2, "0.5", &[(closed, "0.5")])], 20).await;
     assert_eq!(adds_up(&store, w.payer).await.available, money("6.2"));
+}
+
+async fn talk_that_a_crash_kept_from_the_bill_is_written_off_once_and_moves_nothing(store: Store) {
+    let (w, account) = paid(&store, "10").await;
+    store.grant(grant_id(1), account, ask("2")).await.unwrap();
+    // One was billed to its last mark, the other for nothing.
+    let cut = |n, price, lost| cdr::Cdr { written_off: money(lost), ..call(w, n, price, &[(grant_id(1), price)]) };
+    let both = [cut(1, "0.3", "0.2"), cut(2, "0", "0.5")];
+    for offset in [10, 20] {
+        collect(&store, &both, offset).await;
+    }
+    let balance = adds_up(&store, w.payer).await;
+    assert_eq!((balance.settled, balance.funds), (money("0.3"), money("10")));
+    let lines = store.statement(w.payer, None, 100).await.unwrap();
+    assert_eq!(lines.first().map(|(_, after)| *after), Some(money("9.7")), "the running sum passes over it");
+    let lines = lines.iter().filter_map(|(entry, _)| Some((entry, entry.written_off?)));
+    let mut told = Vec::new();
+    for (entry, WrittenOff { amount, call, node }) in lines {
+        assert_eq!((entry.kind.as_str(), entry.change, entry.moved()), ("write_off", Balance::default(), Money::ZERO));
+        told.push((call, node, amount));
+    }
+    told.sort_by_key(|(_, _, amount)| *amount);
+    let own = |cdr: &cdr::Cdr| (Some(cdr.call), cdr.call.node, cdr.written_off);
+    assert_eq!(told, [own(&both[0]), own(&both[1])]);
 }

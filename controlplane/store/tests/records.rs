@@ -219,7 +219,8 @@ async fn shown(database: &databases::Database, view: &str, columns: &[&str]) -> 
 async fn views_are_readable(database: databases::Database) {
     let w = world(&database.store).await;
     database.store.payment(w.payer, money("10"), "first", "").await.unwrap();
-    collect(&database.store, &[call(w, 1, "0.012345678", &[])], 1).await;
+    let cut = Cdr { written_off: money("0.5"), ..call(w, 1, "0.012345678", &[]) };
+    collect(&database.store, &[cut], 1).await;
     let id = call_id(1).to_string();
     let cdrs =
         shown(&database, "cdrs_readable", &["call_id", "started_utc", "sell_amount", "buy_amount", "released_by"]);
@@ -230,10 +231,14 @@ async fn views_are_readable(database: databases::Database) {
     let payer = ["acme-usd", "acme", "prepaid", "9.987654322", "0.012345678", "10.000000000", zero, "-", "UTC"];
     assert_eq!(accounts, [payer, ["oria-usd", "oria", "prepaid", zero, zero, zero, "0.006172839", "-", "UTC"]]);
     let entries = shown(&database, "entries_readable", &["account", "kind", "available", "owed"]).await;
-    let [paid, posted, owed] = &entries[..] else { panic!("three entries: {entries:?}") };
+    let [paid, posted, _, owed] = &entries[..] else { panic!("four entries: {entries:?}") };
     assert_eq!(paid, &["acme-usd", "payment", "10.000000000", zero]);
     assert_eq!(posted, &["acme-usd", "post", "-0.012345678", zero]);
     assert_eq!(owed, &["oria-usd", "cost", zero, "0.006172839"]);
+    let given_up = shown(&database, "entries_readable", &["kind", "written_off", "call_id", "node"]).await;
+    assert!(
+        given_up.contains(&["write_off", "0.500000000", &id, &call_id(1).node.to_string()].map(str::to_owned).into())
+    );
     let rates = ["deck", "prefix", "per_minute", "first_per_minute", "hours", "jurisdiction", "till_utc"];
     let rates = shown(&database, "rates_readable", &rates).await;
     assert_eq!(rates[1], ["acme-sell", "4420", "0.012000000", "-", "any", "any", "-"]);

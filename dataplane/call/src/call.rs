@@ -34,7 +34,7 @@ use units::{CallId, Cause, Clock, Instant, Money, Number, Revision, Terms};
 
 use crate::bridge::{Body, Event, Events};
 use crate::leg::{Desk, InviteOut, Leg};
-use crate::limits::{JOURNAL_TIMEOUT_MS, PRACK_TIMEOUT_MS, SETUP_TIMEOUT_S, TIMER_STEP_US};
+use crate::limits::{PRACK_TIMEOUT_MS, SETUP_TIMEOUT_S, TIMER_STEP_US};
 use crate::release::Release;
 use crate::ways::{Places, Ways};
 use owed::Owed;
@@ -84,8 +84,9 @@ enum State {
     Up(Talk),
     /// Both sides have heard goodbye; the kernel's last counts of their media are awaited.
     Parting { release: Release, ended: Clock, give_up_at: Instant },
-    /// The record is written; transactions run out. `byes_at` is when waiting BYEs are answered at the latest.
-    Over { byes_at: Option<Instant> },
+    /// The record is written; transactions run out. BYEs wait until it is safe, and go unanswered if it never is: `waits_till` is when
+    /// their peers have given them up.
+    Over { waits_till: Option<Instant> },
 }
 
 /// The deadlines of an answered call.
@@ -340,8 +341,8 @@ impl Call {
     /// The call is over, its peers may not know yet.
     fn on_late_event(&mut self, ctx: &mut Context<'_>, leg: u8, event: Event) {
         // It waits for the record.
-        let unwritten = matches!(self.state, State::Parting { .. } | State::Over { byes_at: Some(_) });
-        if unwritten && matches!(event, Event::Bye { .. }) {
+        let unsafe_yet = matches!(self.state, State::Parting { .. }) || self.unjournaled > 0;
+        if unsafe_yet && matches!(event, Event::Bye { .. }) {
             return;
         }
         self.on_retired_event(ctx, leg, event);
@@ -350,7 +351,7 @@ impl Call {
     /// The record that this call waited for is durable.
     pub fn on_journaled(&mut self, ctx: &mut Context<'_>) {
         self.unjournaled = self.unjournaled.saturating_sub(1);
-        match core::mem::replace(&mut self.state, State::Over { byes_at: None }) {
+        match core::mem::replace(&mut self.state, State::Over { waits_till: None }) {
             // RFC 3262 §3: the 2xx waits for the PRACK of a response that had a description.
             State::Answering { body, began_ns, .. } if self.legs[0].holds_answer() => {
                 let give_up_at = ctx.desk.clock.now.plus_millis(PRACK_TIMEOUT_MS);
@@ -396,7 +397,7 @@ impl Call {
             State::Up(talk) => {
                 [talk.paid_until, talk.extend_at, talk.media_at, Some(talk.end_at)].into_iter().flatten().min()
             }
-            State::Over { byes_at } => *byes_at,
+            State::Over { waits_till } => *waits_till,
         };
         let ring = self.ring_at.filter(|_| self.is_setting_up());
         // A transaction may be a little late: then many share one wake-up.
@@ -431,10 +432,7 @@ impl Call {
             State::Answering { give_up_at, .. } if *give_up_at <= now => {
                 self.end(ctx, Release::by_switch(Cause::START_NOT_RECORDED));
             }
-            State::Over { byes_at: Some(at) } if *at <= now => {
-                self.unjournaled = 0;
-                self.on_journaled(ctx);
-            }
+            State::Over { waits_till: Some(at) } if *at <= now => self.state = State::Over { waits_till: None },
             State::Up(_) => self.talk_on_time(ctx),
             State::Parting { release, ended, give_up_at } if *give_up_at <= now => self.part(ctx, *release, *ended),
             _ if self.is_setting_up() && self.setup_at <= now => {
@@ -451,7 +449,7 @@ impl Call {
 
     /// True when the call may be forgotten: it is over and no transaction is left.
     pub fn is_done(&self) -> bool {
-        matches!(self.state, State::Over { byes_at: None }) && self.legs.iter().all(Leg::is_quiet)
+        matches!(self.state, State::Over { waits_till: None }) && self.legs.iter().all(Leg::is_quiet)
     }
 
     /// True while both sides talk.
@@ -503,10 +501,6 @@ impl Call {
     /// True if this is the INVITE that began the call, or a repeat of it.
     pub fn is_first_invite(&self, invite: &Message<'_>) -> bool {
         self.legs[0].invite_in.as_ref().is_some_and(|stored| stored.request.is_branch_of(invite))
-    }
-
-    fn byes_deadline(&self, now: Instant) -> Instant {
-        now.plus_millis(JOURNAL_TIMEOUT_MS)
     }
 
     fn reserved_sum(&self) -> Money {

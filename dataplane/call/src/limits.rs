@@ -30,7 +30,7 @@ pub const SETUP_TIMEOUT_S: u16 = 180;
 pub const DURATION_MAX_S: u32 = 7_200;
 /// Milliseconds that a home shard may take to answer; also how long the ledger may take to lend money.
 pub const BOOK_TIMEOUT_MS: u64 = 2_000;
-/// Milliseconds that the journal may take before a call that waits for it is released.
+/// Milliseconds that the journal may take before a call that waits to be answered is released.
 pub const JOURNAL_TIMEOUT_MS: u64 = 4_000;
 /// Milliseconds that an answer may wait for the PRACK of an earlier response: a little longer than that is repeated.
 pub const PRACK_TIMEOUT_MS: u64 = 33_000;

@@ -182,14 +182,19 @@ impl Switch {
 
     /// Waits until the originator's account was charged so much, and not a nano-unit more.
     pub fn charged(&self, nano_units: i64) {
+        self.charged_of("acme", PAID, nano_units);
+    }
+
+    /// The same of any account, and of what was paid for it in all.
+    pub fn charged_of(&self, account: &str, paid: &str, nano_units: i64) {
         let mut seen = Value::Null;
         let late = std::time::Instant::now() + BOOKS_MAX;
         loop {
-            if let Some(account) = self.account("acme") {
+            if let Some(account) = self.account(account) {
                 let of = |field: &str| nanos(account[field].as_str().expect("an amount"));
                 assert_eq!(
                     of("available") + of("held") + of("settled"),
-                    nanos(PAID),
+                    nanos(paid),
                     "no money is made or lost: {account}"
                 );
                 if of("settled") == nano_units {
@@ -200,6 +205,15 @@ impl Switch {
             assert!(std::time::Instant::now() < late, "charged {nano_units} nano-units: {seen:#}\n{}", self.log());
             std::thread::sleep(Duration::from_millis(100));
         }
+    }
+
+    /// Books a payment by the API.
+    pub fn pay(&self, account: &str, amount: &str, reference: &str) {
+        let account = self.account(account).expect("the account is there");
+        let path = format!("/api/v1/accounts/{}/payments", account["id"].as_str().expect("it has an id"));
+        let paid = serde_json::json!({ "amount": amount, "reference": reference, "note": "" });
+        let (head, body) = self.http("POST", &path, &paid.to_string());
+        assert!(head.contains(" 200 "), "the payment is booked: {head}\n{body}");
     }
 
     /// How many calls the node has, as the API says.

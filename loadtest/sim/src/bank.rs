@@ -20,6 +20,8 @@ struct Commit {
     changes: Vec<(AccountId, Balance)>,
     grants: Vec<Grant>,
     posts: Vec<CallId>,
+    /// What was written off of calls that a crash cut.
+    lost: Vec<(AccountId, Money)>,
     cursor: Option<(usize, usize)>,
 }
 
@@ -29,6 +31,7 @@ struct Rows {
     accounts: BTreeMap<AccountId, Balance>,
     grants: BTreeMap<GrantId, Grant>,
     posts: BTreeSet<CallId>,
+    lost: BTreeMap<AccountId, Money>,
     cursors: BTreeMap<usize, usize>,
 }
 
@@ -39,6 +42,9 @@ impl Rows {
         }
         self.grants.extend(commit.grants.iter().map(|grant| (grant.id, *grant)));
         self.posts.extend(&commit.posts);
+        for (account, amount) in &commit.lost {
+            *self.lost.entry(*account).or_default() += *amount;
+        }
         if let Some((node, place)) = commit.cursor {
             let cursor = self.cursors.entry(node).or_default();
             *cursor = place.max(*cursor);
@@ -107,7 +113,11 @@ impl Bank {
                 }
             }
             let sides = sides(cdr);
-            let known = sides.is_empty() || self.rows.posts.contains(&cdr.call) || !fresh.insert(cdr.call);
+            let known = self.rows.posts.contains(&cdr.call) || !fresh.insert((cdr.call, cdr.attempt));
+            if let Some(amount) = ledger::lost(cdr.written_off, known) {
+                commit.lost.push((cdr.originator_account, amount));
+                commit.posts.push(cdr.call);
+            }
             for call in sides {
                 let Some(posted) = ledger::post(call, known, &mut grants) else { continue };
                 if posted.uncovered != Money::ZERO {
@@ -181,6 +191,11 @@ impl Bank {
     /// How much was lent under an id, as far as this database knows.
     pub fn lent(&self, grant: GrantId) -> Option<Money> {
         self.rows.grants.get(&grant).map(Grant::answer)
+    }
+
+    /// What was written off of an account's calls that a crash cut.
+    pub fn lost(&self, account: AccountId) -> Money {
+        self.rows.lost.get(&account).copied().unwrap_or_default()
     }
 
     /// The row of an account.

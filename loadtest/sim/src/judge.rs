@@ -43,6 +43,10 @@ fn money_agrees(world: &World<'_>) -> Result<(), String> {
         if row.settled.nanos() != billed {
             return Err(format!("account {id}: its records bill {billed}, the ledger took {}", row.settled));
         }
+        let (noted, written_off) = (world.bank.lost(id), world.sums.written_off(id));
+        if noted.nanos() != written_off {
+            return Err(format!("account {id}: its records write off {written_off}, the ledger noted {noted}"));
+        }
         if row.held != Money::ZERO {
             return Err(format!("account {id}: at the end {} are held for nobody", row.held));
         }
@@ -219,10 +223,9 @@ fn caller_agrees(world: &World<'_>, books: &Books<'_>, index: usize) -> Result<(
     if caller.answered.is_some() && !right {
         return Err(format!("call {index} was answered and has {answered} answered call records"));
     }
-    // The answer to a BYE leaves when the call's record is safe: no restart may cut the call again. Where the disk takes nothing for four
-    // seconds the answer leaves all the same.
+    // The answer to a BYE leaves when the call's record is safe: no restart may cut the call again.
     let cut = own.iter().any(|cdr| cdr.answered_ms.is_some() && cdr.cause == Cause::SWITCH_RESTARTED);
-    if caller.release_answered && cut && own.len() == 1 && !was_full(world) {
+    if caller.release_answered && cut && own.len() == 1 {
         return Err(format!("call {index} was released in good order and is recorded as cut by a restart"));
     }
     // What a node with a full disk turns away is no call.

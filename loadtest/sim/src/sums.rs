@@ -54,6 +54,8 @@ struct Sum {
     delivered: i64,
     /// Of that, what a crash left unbilled.
     lost: i64,
+    /// What records write off of such talk.
+    written_off: i64,
     /// By the safe records of calls.
     billed: i64,
 }
@@ -123,17 +125,24 @@ impl Sums {
         if cdr.attempt.0 > 0 {
             return Ok(());
         }
+        let sum = self.accounts.entry(cdr.originator_account).or_default();
+        sum.written_off += cdr.written_off.nanos();
         sides(cdr).into_iter().try_for_each(|side| self.on_side_safe(now, cdr.call, side, cut))
     }
 
     fn on_side_safe(&mut self, now: u64, call: CallId, side: Side, cut: bool) -> Result<(), String> {
-        let Side { account, price, .. } = side;
+        let Side { account, price, written_off, .. } = side;
         let delivered = self.ended.remove(&(call, account)).map_or(price, |ended| ended.delivered);
         let sum = self.accounts.entry(account).or_default();
         sum.billed += price;
         sum.delivered += delivered;
         if cut {
             sum.lost += (delivered - price).max(0);
+            if written_off.is_some_and(|written_off| delivered - price > written_off) {
+                return Err(format!(
+                    "call {call} delivered {delivered}, is billed {price}, and {side:?} is written off"
+                ));
+            }
         } else if delivered > price {
             return Err(format!("call {call} delivered {delivered} to {account} and is billed {price}"));
         }
@@ -192,6 +201,11 @@ impl Sums {
         self.accounts.get(&account).map_or(0, |sum| sum.billed)
     }
 
+    /// What all records together write off of an account's cut calls.
+    pub fn written_off(&self, account: AccountId) -> i64 {
+        self.accounts.get(&account).map_or(0, |sum| sum.written_off)
+    }
+
     /// Talk that crashes left unbilled.
     pub fn lost(&self) -> i64 {
         self.accounts.values().map(|sum| sum.lost).sum()
@@ -204,18 +218,22 @@ impl Sums {
 }
 
 /// Who pays a call's price, or is owed its cost up to a limit, by which deck, and what its record says.
+#[derive(Clone, Copy, Debug)]
 struct Side {
     account: AccountId,
     deck: u32,
     price: i64,
+    /// What may have been talked beyond it; the originator's side alone says so.
+    written_off: Option<i64>,
 }
 
 fn sides(cdr: &Cdr) -> Vec<Side> {
     let price = |priced: Option<cdr::Priced>| priced.map_or(0, |priced| priced.price.nanos());
     let (account, company) = (cdr.originator_account, cdr.terminator_account);
-    let mut sides = alloc::vec![Side { account, deck: prices::SELL_DECK, price: price(cdr.sell) }];
+    let written_off = Some(cdr.written_off.nanos());
+    let mut sides = alloc::vec![Side { account, deck: prices::SELL_DECK, price: price(cdr.sell), written_off }];
     if prices::is_limited(company.0) {
-        sides.push(Side { account: company.owed(), deck: company.0, price: price(cdr.buy) });
+        sides.push(Side { account: company.owed(), deck: company.0, price: price(cdr.buy), written_off: None });
     }
     sides
 }

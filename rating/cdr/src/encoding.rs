@@ -15,8 +15,9 @@ use crate::record::{Cdr, GrantPart, Party, Priced, Quality, Record, Stages, Star
 /// The first byte of every record that this program writes. Version 1 had prices without tax, exchange and first-interval rate,
 /// version 2 no location routing number, jurisdiction and class of rates, version 3 no grants that are told again, version 4
 /// of media no order, bursts, first packet and round trip, version 5 nothing of what terminators may be owed, version 6 not the
-/// packets that the kernel relayed, version 7 nothing of encryption.
-const VERSION: u8 = 8;
+/// packets that the kernel relayed, version 7 nothing of encryption, version 8 not
+/// what was written off.
+const VERSION: u8 = 9;
 
 mod kind {
     pub const BOOT: u8 = 1;
@@ -197,7 +198,7 @@ fn write_cdr(out: &mut Output<'_>, cdr: &Cdr) {
     write_parts(out, &cdr.owed_grants);
     out.u64(cdr.ingress_media.kernel_packets).u64(cdr.egress_media.kernel_packets);
     let suite = |quality: &Quality| quality.suite.map_or(0, |suite| suite as u8);
-    out.u8(suite(&cdr.ingress_media)).u8(suite(&cdr.egress_media));
+    out.u8(suite(&cdr.ingress_media)).u8(suite(&cdr.egress_media)).money(cdr.written_off);
 }
 
 /// Ends a chain of writes.
@@ -231,6 +232,7 @@ fn read_cdr(input: &mut Input<'_>, version: u8) -> Option<Cdr> {
         buy: input.option(read_priced)?,
         grants: read_parts(input)?,
         owed_grants: Vec::new(),
+        written_off: Money::ZERO,
         ingress_address: input.option(Input::address)?,
         egress_address: input.option(Input::address)?,
         ingress_call_id: input.text()?,
@@ -260,6 +262,9 @@ fn read_cdr(input: &mut Input<'_>, version: u8) -> Option<Cdr> {
                 return None;
             }
         }
+    }
+    if version > 8 {
+        cdr.written_off = input.money()?;
     }
     Some(cdr)
 }

@@ -154,6 +154,9 @@ pub struct Cdr {
     pub grants: Vec<GrantPart>,
     /// Which grants the buy price was taken from, where what the terminator may be owed is limited; on the call record.
     pub owed_grants: Vec<GrantPart>,
+    /// What the originator's reserve would have paid for beyond the sell price, in its currency: talk of a call that a crash cut, after
+    /// the last sign of its life, which nobody is billed for. Zero on all other records.
+    pub written_off: Money,
     /// The originator's signalling address.
     pub ingress_address: Option<SocketAddr>,
     /// The terminator's signalling address.

@@ -33,17 +33,6 @@ pub struct Closing {
     pub used: Money,
 }
 
-/// What a cut call may have talked without paying for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WrittenOff {
-    /// The call.
-    pub call: CallId,
-    /// Whose money it would have been.
-    pub account: AccountId,
-    /// At most: the price of all paid time less what is billed.
-    pub amount: Money,
-}
-
 /// How long a call is taken to have lasted that a crash cut.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Crash {
@@ -59,8 +48,6 @@ pub enum Crash {
 pub struct Books {
     /// Records of calls that were cut: the attempt's, unless it was written, then the call's; calls in order of their id.
     pub cut: Vec<Cdr>,
-    /// What of them is not billed.
-    pub written_off: Vec<WrittenOff>,
     /// Grants that are still open, in order of their id.
     pub grants: Vec<OpenGrant>,
     /// Grants that the ledger may not know to be closed, in order of their id: closing one twice is harmless, not closing it keeps
@@ -102,7 +89,6 @@ pub fn replay(
     for open in calls.filter(|_| !mutant::is(Mutant::CutCallForgotten)) {
         let (call, attempt) = past.cut(&open, crash, price);
         past.use_up(&call);
-        books.written_off.extend(unbilled(&open, &call, price));
         books.cut.extend(attempt);
         books.cut.push(call);
     }
@@ -114,13 +100,6 @@ pub fn replay(
         open.map(|(&grant, &(account, amount))| OpenGrant { grant, account, amount, used: used(&grant) }).collect();
     books.closing = past.closing();
     books
-}
-
-/// What a cut call had paid for and is not billed.
-fn unbilled(open: &Open, call: &Cdr, price: &mut dyn FnMut(&Terms, u64) -> Priced) -> Option<WrittenOff> {
-    let sell = call.sell.filter(|_| call.cause == Cause::SWITCH_RESTARTED)?;
-    let amount = price(&sell.terms, open.start.paid_ms).price - sell.price;
-    amount.is_positive().then_some(WrittenOff { call: call.call, account: call.originator_account, amount })
 }
 
 /// A call that was started.
@@ -249,6 +228,10 @@ impl Past {
         };
         let mut call = end(&start.call);
         let attempt = if open.attempt.is_some() { None } else { Some(end(&start.attempt)) };
+        // What is known to the end has no tail; of the others, more than was paid for cannot have been talked.
+        if let Some(sell) = call.sell.filter(|_| attempt.is_some() && !mutant::is(Mutant::WriteOffForgotten)) {
+            call.written_off = (price(&sell.terms, start.paid_ms).price - sell.price).max(Money::ZERO);
+        }
         call.grants = parts_for(call.sell.map_or(Money::ZERO, |sell| sell.price), &start.reserved);
         call.owed_grants = parts_for(call.buy.map_or(Money::ZERO, |buy| buy.price), &start.owed_reserved);
         (call, attempt)

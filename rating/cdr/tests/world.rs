@@ -90,6 +90,7 @@ pub fn full() -> Cdr {
         buy: Some(price(&Terms { rounding: units::Rounding::Floor, decimals: 9, ..Terms::default() }, 61_002)),
         grants: vec![part(1, 5), part(2, -6)],
         owed_grants: vec![part(4, 7)],
+        written_off: Money::from_nanos(77),
         ingress_address: Some("192.0.2.1:5060".parse().unwrap()),
         egress_address: Some("[2001:db8::1]:65535".parse().unwrap()),
         ingress_call_id: "a84b4c76e66710@pc33".into(),

@@ -30,6 +30,8 @@ pub enum Mutant {
     AnsweredWithoutReserve,
     /// Node: a call is answered before its start is safe in the journal.
     AnsweredBeforeStart,
+    /// Node: a BYE is answered before the call's record is safe in the journal.
+    ByeAnsweredBeforeRecord,
     /// Node: money is reserved by cheaper rates than the call is charged by.
     ReservedByAnotherRevision,
     /// Node: a call talks on when its paid time is over.
@@ -56,13 +58,15 @@ pub enum Mutant {
     CutCallForgotten,
     /// Restart: grants that were asked for without an answer are not closed.
     UnansweredForgotten,
+    /// Restart: what a cut call may have talked unbilled is not written off.
+    WriteOffForgotten,
     /// Restart: an open grant is taken over as if nothing of it had been used.
     UseForgotten,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 24] = [
+    pub const ALL: [Mutant; 26] = [
         Mutant::LentTwice,
         Mutant::RefusalForgotten,
         Mutant::NoTombstone,
@@ -73,6 +77,7 @@ impl Mutant {
         Mutant::LateReplyTaken,
         Mutant::AnsweredWithoutReserve,
         Mutant::AnsweredBeforeStart,
+        Mutant::ByeAnsweredBeforeRecord,
         Mutant::ReservedByAnotherRevision,
         Mutant::TalksBeyondPaidTime,
         Mutant::RestKept,
@@ -86,6 +91,7 @@ impl Mutant {
         Mutant::FenceIgnored,
         Mutant::CutCallForgotten,
         Mutant::UnansweredForgotten,
+        Mutant::WriteOffForgotten,
         Mutant::UseForgotten,
     ];
 }

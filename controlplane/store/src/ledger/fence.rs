@@ -50,7 +50,7 @@ impl Store {
             if !step.grant.account.is_owed() {
                 *returned.entry(step.grant.account).or_default() += step.change.available;
             }
-            write(&mut tx, &step, true, "write_off").await?;
+            write(&mut tx, &step, true, ("write_off", note)).await?;
         }
         tx.commit().await?;
         self.acknowledged().await?;

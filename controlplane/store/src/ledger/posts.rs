@@ -8,7 +8,7 @@ use units::{AccountId, AttemptIndex, GrantId, Money};
 
 use crate::caps;
 use crate::error::Result;
-use crate::ledger::{ENTRY_COLUMNS, apply, entry_values, grant_row, hex, owe};
+use crate::ledger::{CUT, ENTRY_COLUMNS, WrittenOff, apply, entry_values, grant_row, hex, owe};
 use crate::sql::{Arg, Tx, args, marks, now};
 
 /// Moves the money of records that were not in the database before; accounts that are not `known` have no rows to change. Returns how
@@ -24,7 +24,7 @@ pub(crate) async fn post(tx: &mut Tx, cdrs: &[&Cdr], known: &BTreeSet<u32>) -> R
     let is_netted = |account: AccountId| manners.get(&account.0).is_some_and(|manner| manner.netted);
     let mut note = |account: u32, kind: &str, id: &[u8; 16], change: Balance| {
         *changes.entry(account).or_default() += change;
-        entries.push(entry_values(account, at, format!("{kind}:{}", hex(id)), kind, change, ""));
+        entries.push(entry_values(account, at, format!("{kind}:{}", hex(id)), kind, change, None, ""));
     };
     for cdr in cdrs.iter().filter(|cdr| cdr.attempt == AttemptIndex(0)) {
         let id = cdr.call.to_bytes(cdr.attempt);
@@ -54,6 +54,26 @@ pub(crate) async fn post(tx: &mut Tx, cdrs: &[&Cdr], known: &BTreeSet<u32>) -> R
             {
                 note(call.account.0, "owed", &id, posted.change);
             }
+        }
+    }
+    for (cdr, amount) in cdrs.iter().filter_map(|cdr| Some((cdr, ::ledger::lost(cdr.written_off, false)?))) {
+        let (account, id) = (cdr.originator_account.0, cdr.call.to_bytes(cdr.attempt));
+        if !known.contains(&account) {
+            continue;
+        }
+        let lost = Some(WrittenOff { amount, call: Some(cdr.call), node: cdr.call.node });
+        entries.push(entry_values(
+            account,
+            at,
+            format!("{CUT}{}", hex(&id)),
+            "write_off",
+            Balance::default(),
+            lost,
+            "talk of a call that a crash cut, at most",
+        ));
+        if cdr.sell.is_none_or(|sell| sell.price == Money::ZERO) {
+            // Known by its id for good, like records that moved money.
+            posts.push(args![id, account, Money::ZERO, Money::ZERO, at]);
         }
     }
     let posted = posts.len() as u64;

@@ -163,6 +163,7 @@ pub fn call(world: World, sequence: u64, price: &str, grants: &[(GrantId, &str)]
         buy: Some(Priced { terms: buy_terms, billed_s: 61, price: half, ..Priced::default() }),
         grants: grants.iter().map(|(grant, amount)| GrantPart { grant: *grant, amount: money(amount) }).collect(),
         owed_grants: Vec::new(),
+        written_off: Money::ZERO,
         ingress_address: Some("127.0.1.1:5060".parse().unwrap()),
         egress_address: Some("[::1]:5070".parse().unwrap()),
         ingress_call_id: "abc@127.0.1.1".into(),

@@ -214,17 +214,32 @@ pub struct Entry {
     pub id: String,
     /// When.
     pub at: Time,
-    /// `limit`, `netting`, `payment`, `correction`, `payout`, `grant`, `close`, `post` (a call's price) or `cost` (what we owe for a call).
+    /// `limit`, `netting`, `payment`, `correction`, `payout`, `grant`, `close`, `post` (a call's price), `cost` (what we owe for a call)
+    /// or `write_off` (talk that a crash kept from the bill, or what a lost node held).
     #[schema(example = "payment")]
     pub kind: String,
     /// How much, in the account's currency: payments and returns are positive, charges and loans negative, debts of ours positive.
+    /// Zero for talk that is written off: nothing moves.
     pub amount: Amount,
     /// The balance after it: payments less charges.
     pub balance: Amount,
     /// What it changed.
     pub change: BalanceChange,
+    /// What was given up, on a `write_off`.
+    pub written_off: Option<GivenUp>,
     /// Who or what caused it.
     pub note: String,
+}
+
+/// Money that was given up.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct GivenUp {
+    /// How much: what the talk would have cost at most, or what went back to the account from a lost node.
+    pub amount: Amount,
+    /// The call that a crash cut; absent for what a lost node held.
+    pub call: Option<String>,
+    /// The node that crashed or was lost.
+    pub node: u16,
 }
 
 /// A payment as booked.
@@ -475,7 +490,8 @@ async fn export(
     let account = app.store.get::<AccountDraft>(id.0).await?;
     let mut lines = csv::Writer::from_writer(Vec::new());
     let broken = |error: csv::Error| Problem::internal(format!("a line of a statement cannot be written: {error}"));
-    lines.write_record(["at", "kind", "amount", "balance", "currency", "reference", "note"]).map_err(broken)?;
+    let head = ["at", "kind", "amount", "balance", "currency", "reference", "note", "written_off", "call", "node"];
+    lines.write_record(head).map_err(broken)?;
     let mut before: Option<(WallTime, String, Money)> = None;
     for _ in 0..STATEMENT_PAGES_MAX {
         let from = before.as_ref().map(|(at, id, balance)| (*at, id.as_str(), *balance));
@@ -487,7 +503,10 @@ async fn export(
             let (_, reference) = line.id.split_once(':').unwrap_or(("", &line.id));
             let cells = [line.at.to_string(), line.kind, line.amount.0.to_string(), line.balance.0.to_string()];
             let more = [account.currency.code(), reference.to_owned(), line.note];
-            lines.write_record(cells.iter().chain(&more)).map_err(broken)?;
+            let lost =
+                line.written_off.map(|lost| (lost.amount.0.to_string(), lost.call.unwrap_or_default(), lost.node));
+            let lost = lost.map_or_else(Default::default, |(amount, call, node)| [amount, call, node.to_string()]);
+            lines.write_record(cells.iter().chain(&more).chain(&lost)).map_err(broken)?;
         }
         if !full {
             break;
@@ -554,6 +573,11 @@ impl Entry {
                 funds: Amount(funds),
                 owed: Amount(owed),
             },
+            written_off: entry.written_off.map(|lost| GivenUp {
+                amount: Amount(lost.amount),
+                call: lost.call.map(|call| call.to_string()),
+                node: lost.node.0,
+            }),
             note: entry.note,
         }
     }

@@ -4,6 +4,8 @@ use alloc::vec::Vec;
 
 use cdr::Party;
 use rating::quality::Over;
+use sip::effect::GIVE_UP_MS;
+use units::mutant::{self, Mutant};
 use units::{Cause, Clock};
 
 use crate::bridge::Body;
@@ -136,8 +138,12 @@ impl Call {
             ctx.desk.out.list.push(Effect::Settle { account, reserved, used });
         }
         self.settle_owed(ctx, owed);
-        let byes_at = self.byes_deadline(ctx.desk.clock.now);
-        self.state = State::Over { byes_at: Some(byes_at) };
+        let waits_till = Some(ctx.desk.clock.now.plus_millis(GIVE_UP_MS));
+        self.state = State::Over { waits_till };
+        if mutant::is(Mutant::ByeAnsweredBeforeRecord) {
+            self.unjournaled = 1;
+            self.on_journaled(ctx);
+        }
         self.offer = Body::default();
         self.routes = Vec::new();
         self.decision = Vec::new();

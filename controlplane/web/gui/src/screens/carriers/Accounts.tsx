@@ -3,6 +3,7 @@ import { useState } from 'react';
 import { Box, Button, Table, TableBody, TableCell, TableHead, TableRow } from '@mui/material';
 import Add from '@mui/icons-material/AddOutlined';
 import { useQuery } from '@tanstack/react-query';
+import { Link } from 'wouter';
 import { api, body, tagged, type Schemas } from '../../api/http';
 import { useAccounts, type Account, type Carrier } from '../../api/objects';
 import { ChangeDialog, NewDialog } from '../../common/Change';
@@ -16,6 +17,13 @@ type Doing = { what: 'new' } | { what: 'change' | 'pay' | 'entries'; account: Ac
 /** Entries that an operator booked carry the reference that was given. */
 const BOOKED = ['payment', 'correction', 'payout'];
 
+function reference(entry: Schemas['Entry']) {
+  const lost = entry.written_off;
+  if (lost?.call) return <Link href={`/cdrs/${lost.call}`}>call on node {lost.node}</Link>;
+  if (lost) return `node ${lost.node}`;
+  return BOOKED.includes(entry.kind) && entry.id.slice(entry.id.indexOf(':') + 1);
+}
+
 function Entries({ account }: { account: Account }) {
   const entries = useQuery({
     queryKey: ['entries', account.id],
@@ -27,7 +35,7 @@ function Entries({ account }: { account: Account }) {
       {entries.error && <Box sx={{ p: 1.5 }}><Trouble error={entries.error} /></Box>}
       {entries.data && rows.length === 0 && <Empty title="No entries">Payments and charges will be listed here.</Empty>}
       <Table size="small">
-        {rows.length > 0 && <TableHead><TableRow><TableCell>When</TableCell><TableCell>What</TableCell><TableCell align="right">Amount</TableCell><TableCell align="right" title="Payments less charges, after this entry">Balance</TableCell><TableCell>Reference</TableCell><TableCell>Note <Button size="small" href={`/api/v1/accounts/${account.id}/entries:export`} download>CSV</Button></TableCell></TableRow></TableHead>}
+        {rows.length > 0 && <TableHead><TableRow><TableCell>When</TableCell><TableCell>What</TableCell><TableCell align="right">Amount</TableCell><TableCell align="right" title="Payments less charges, after this entry">Balance</TableCell><TableCell align="right" title="Talk that a crash kept from the bill, at most, or what a lost node held: it moves no money of the balance">Written off</TableCell><TableCell>Reference</TableCell><TableCell>Note <Button size="small" href={`/api/v1/accounts/${account.id}/entries:export`} download>CSV</Button></TableCell></TableRow></TableHead>}
         <TableBody>
           {rows.map((entry) => (
             <TableRow key={entry.id}>
@@ -35,7 +43,8 @@ function Entries({ account }: { account: Account }) {
               <TableCell>{entry.kind}</TableCell>
               <TableCell align="right" sx={{ color: signOf(entry.amount) < 0 ? 'error.main' : undefined }}>{decimal(entry.amount)}</TableCell>
               <TableCell align="right">{decimal(entry.balance)}</TableCell>
-              <TableCell>{BOOKED.includes(entry.kind) && entry.id.slice(entry.id.indexOf(':') + 1)}</TableCell>
+              <TableCell align="right">{entry.written_off && decimal(entry.written_off.amount)}</TableCell>
+              <TableCell>{reference(entry)}</TableCell>
               <TableCell>{entry.note}</TableCell>
             </TableRow>
           ))}

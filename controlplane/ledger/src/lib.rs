@@ -67,13 +67,13 @@ pub struct Account {
 
 impl Account {
     /// What may be lent in all; `None` where nothing limits it.
-    fn left(&self) -> Option<Money> {
+    pub fn left(&self) -> Option<Money> {
         let available = Some(self.available).filter(|_| self.limited);
         [available, self.day, self.month].into_iter().flatten().min()
     }
 
     /// Why nothing may be lent: the balance before the caps, since a payment changes it sooner than time.
-    fn objection(&self) -> Cause {
+    pub fn objection(&self) -> Cause {
         let is_used_up = |left: Option<Money>| left.is_some_and(|left| !left.is_positive());
         match self {
             _ if self.limited && self.keeps && is_used_up(Some(self.available)) => Cause::MINIMUM_KEPT,

@@ -12,7 +12,7 @@ pub use fence::WriteOff;
 pub(crate) use posts::post;
 
 use ::ledger::{Account, Answer, Ask, Balance, Flaw, Grant, State, Step};
-use units::{AccountId, CallId, GrantId, Money, NodeId, WallTime};
+use units::{AccountId, CallId, Cause, GrantId, Money, NodeId, WallTime};
 
 use crate::Store;
 use crate::accounts::AccountDraft;
@@ -102,6 +102,17 @@ pub struct WrittenOff {
     pub node: NodeId,
 }
 
+/// What an account, or what its carrier may be owed, would lend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Purse {
+    /// So much in all; `None` where nothing limits it.
+    pub left: Option<Money>,
+    /// What nodes hold of it for calls; how much of that is free they know alone.
+    pub held: Money,
+    /// What a call hears for which it is not enough.
+    pub objection: Cause,
+}
+
 impl Entry {
     /// What it did to the balance: payments less charges. A credit limit is no money.
     pub fn moved(&self) -> Money {
@@ -117,16 +128,8 @@ impl Store {
             return Err(StoreError::missing("account", account));
         };
         let known = find_grant(&mut tx, id).await?;
-        let draft = object::get::<AccountDraft>(&mut tx, account.account().0).await?;
+        let funds = funds(&mut tx, account, &balance).await?;
         let fenced = fence::find(&mut tx, id.node).await?.is_some_and(|fence| fence.holds(id.boot));
-        let available = balance.available;
-        let funds = if account.is_owed() {
-            Account { limited: draft.owed_limit.is_some(), available, ..Account::default() }
-        } else {
-            let [day, month] = caps::allowances(&mut tx, account.0, &draft, &balance, now()).await?;
-            let keeps = draft.credit_limit.is_some_and(|limit| limit < Money::ZERO);
-            Account { limited: draft.is_limited(), available, keeps, day, month }
-        };
         let (answer, step) =
             ::ledger::grant(id, account, known.as_ref(), &funds, ask, fenced).map_err(|flaw| foreign(id, flaw))?;
         if let Some(step) = step {
@@ -138,6 +141,18 @@ impl Store {
         }
         self.acknowledged().await?;
         Ok(answer)
+    }
+
+    /// What a purse would lend at this moment; `None` if it does not exist.
+    pub async fn purse(&self, purse: AccountId) -> Result<Option<Purse>> {
+        let mut tx = self.read().await?;
+        let (table, number) = place_of(purse.0);
+        let sql = format!("SELECT * FROM {table} WHERE account=?");
+        let Some(row) = tx.row(sql, args![number]).await? else { return Ok(None) };
+        let stands = balance(&row)?;
+        let funds = funds(&mut tx, purse, &stands).await?;
+        let objection = if purse.is_owed() { Cause::TERMINATOR_BALANCE } else { funds.objection() };
+        Ok(Some(Purse { left: funds.left(), held: stands.held, objection }))
     }
 
     /// Takes the unused rest of a grant back. An unknown grant is remembered as closed, so that a late request for it lends nothing.
@@ -248,6 +263,18 @@ impl Store {
     pub async fn find_payment(&self, reference: &str) -> Result<Option<Payment>> {
         find_payment(&mut self.read().await?, reference).await
     }
+}
+
+/// What the ledger must know of a purse to lend from it.
+async fn funds(tx: &mut Tx, purse: AccountId, stands: &Balance) -> Result<Account> {
+    let draft = object::get::<AccountDraft>(tx, purse.account().0).await?;
+    let available = stands.available;
+    if purse.is_owed() {
+        return Ok(Account { limited: draft.owed_limit.is_some(), available, ..Account::default() });
+    }
+    let [day, month] = caps::allowances(tx, purse.0, &draft, stands, now()).await?;
+    let keeps = draft.credit_limit.is_some_and(|limit| limit < Money::ZERO);
+    Ok(Account { limited: draft.is_limited(), available, keeps, day, month })
 }
 
 /// Writes what the ledger decided about one grant, and its entry of this kind with this note.

@@ -44,7 +44,7 @@ mod zone;
 
 use std::sync::Arc;
 
-pub use self::ledger::{Booking, Entry, Payment, WriteOff, WrittenOff};
+pub use self::ledger::{Booking, Entry, Payment, Purse, WriteOff, WrittenOff};
 pub use ::ledger::{Answer, Ask, Balance, Fence, Grant, State as GrantState};
 pub use accounts::{Account, AccountDraft, AccountKind, Caps, Thresholds};
 pub use audit::AuditEntry;

@@ -101,6 +101,8 @@ pub struct Node {
     pub revision: u64,
     /// New calls are refused.
     pub draining: bool,
+    /// It was written off and nobody has admitted it again: it is lent nothing. False while the database is away.
+    pub barred: bool,
     /// The database answers.
     pub database_up: bool,
     /// Its shards.
@@ -176,10 +178,12 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     responses((status = 200, description = "All of them.", body = List<Node>)))]
 async fn list(_caller: May<rights::Read>, State(app): State<App>) -> Answered<Json<List<Node>>> {
     let database_up = app.store.changes().await.is_ok();
-    Ok(Json(List::whole(vec![node(&app, database_up)])))
+    let fence = app.store.node_fence(app.node).await.ok().flatten();
+    let barred = fence.is_some_and(|fence| fence.barred);
+    Ok(Json(List::whole(vec![node(&app, database_up, barred)])))
 }
 
-fn node(app: &App, database_up: bool) -> Node {
+fn node(app: &App, database_up: bool, barred: bool) -> Node {
     let heard = app.live.heard();
     let backlog = app.link.backlog();
     let figures = heard.as_ref().map(|heard| (*heard.figures).clone()).unwrap_or_default();
@@ -193,6 +197,7 @@ fn node(app: &App, database_up: bool) -> Node {
         published_revision: app.snapshots.revision(),
         revision: figures.revision,
         draining: figures.draining,
+        barred,
         database_up,
         shards: figures
             .shards

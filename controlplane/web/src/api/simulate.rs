@@ -1,5 +1,7 @@
 //! Routing without a call: the data plane's own code on the data plane's own snapshot.
 
+pub(crate) mod hurdles;
+
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -11,11 +13,12 @@ use rating::{Policies, Routes};
 use serde::{Deserialize, Serialize};
 use snapshot::policy::{RewriteField, Transport};
 use snapshot::{IngressView, Side, View};
-use units::{Cause, Money, NodeId, Number, Terms};
+use units::{AccountId, Cause, Money, NodeId, Number, Terms};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::hurdles::Hurdle;
 use super::standings::{broken, of_the_moment};
 use super::story::Arithmetic;
 use crate::auth::{May, rights};
@@ -51,7 +54,7 @@ pub struct SimulateAsk {
     pub at: Option<Time>,
     /// Breaks ties; 0 when absent.
     pub seed: Option<u64>,
-    /// Whether to heed what the data plane knows at this moment: trunks that do not answer, rest or are throttled, and quality indexes.
+    /// Whether to heed what is known at this moment: trunks that do not answer, rest or are throttled, quality indexes, limits and money.
     /// Yes when absent, unless `at` is another time.
     pub live: Option<bool>,
     /// Price a call of this many milliseconds; 60,000 when absent.
@@ -113,6 +116,13 @@ pub struct Candidate {
     pub called_out: Option<String>,
     /// The caller that would be sent; absent as `called_out` is.
     pub calling_out: Option<String>,
+    /// What of limits and of what the terminator may be owed would make the call pass over it at this moment; empty where `limits_unknown`
+    /// of the simulation says so.
+    #[serde(default)]
+    pub hurdles: Vec<Hurdle>,
+    /// Whose purse lends for it, and what the call needs of it to begin.
+    #[serde(skip)]
+    owes: Option<(AccountId, Money)>,
 }
 
 /// Whose rules were applied.
@@ -204,8 +214,16 @@ pub struct Simulation {
     pub buy: Option<Arithmetic>,
     /// Every candidate, kept ones first in the order of trying.
     pub candidates: Vec<Candidate>,
+    /// What of limits, balance and caps of the originator would refuse the call at this moment.
+    #[serde(default)]
+    pub hurdles: Vec<Hurdle>,
+    /// Which limits and purses could not be looked at, and why; absent if all were.
+    pub limits_unknown: Option<String>,
     /// Microseconds that the decision took here.
     pub elapsed_us: u64,
+    /// What the call needs of its account to begin.
+    #[serde(skip)]
+    least: Money,
 }
 
 /// The source port that is assumed where a trunk takes any.
@@ -220,7 +238,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// Decides about a call that does not take place: every candidate with its reason, and the price.
 ///
-/// Capacity, CPS and balances are of the moment and are not looked at.
+/// Limits, balances and caps are of this moment: what stands against the call or a route of it now is told beside the decision, which does not
+/// depend on it.
 #[utoipa::path(post, path = "/api/v1/route:simulate", tag = "routing", request_body = SimulateAsk,
     responses((status = 200, description = "What would happen.", body = Simulation)))]
 async fn simulate(
@@ -234,7 +253,13 @@ async fn simulate(
     let is_live = ask.live.unwrap_or(ask.at.is_none());
     let heard = app.live.heard().filter(|heard| is_live && heard.is_up());
     let day = heard.map(|heard| heard.figures);
-    decide(&snapshot.view(), &policies, app.node, &names, &ask, day.as_deref()).map(Json)
+    let mut told = decide(&snapshot.view(), &policies, app.node, &names, &ask, day.as_deref())?;
+    if is_live {
+        told.meet(&app).await;
+    } else {
+        told.limits_unknown = Some("limits and money: asked about another moment".to_owned());
+    }
+    Ok(Json(told))
 }
 
 /// What the data plane would decide.
@@ -287,7 +312,12 @@ pub(super) fn decide(
     told.elapsed_us += micros(started);
     told.sell = Some(Arithmetic::of(&sell, talk_ms));
     let out = |candidate: &rating::Candidate| sent(view, policies, &admitted, candidate);
+    told.least = rating::first_slice(&sell).0;
     told.candidates = Candidate::show_all(routes.all(), &sell, names, out);
+    for (candidate, told) in routes.all().iter().zip(&mut told.candidates) {
+        let account = view.egress(candidate.egress).map(|trunk| trunk.account());
+        told.owes = account.zip(candidate.buy.map(|terms| rating::first_slice(&terms).0));
+    }
     told.explain(day);
     told.buy = routes.kept().first().and_then(|best| best.buy).map(|terms| Arithmetic::of(&terms, talk_ms));
     match judged {
@@ -367,7 +397,10 @@ impl Simulation {
             sell: None,
             buy: None,
             candidates: Vec::new(),
+            hurdles: Vec::new(),
+            limits_unknown: None,
             elapsed_us: 0,
+            least: Money::ZERO,
         }
     }
 
@@ -492,6 +525,8 @@ impl Candidate {
             drawn_percent: because.and_then(rating::Reason::percent),
             called_out,
             calling_out,
+            hurdles: Vec::new(),
+            owes: None,
         }
     }
 }

@@ -268,6 +268,8 @@ async fn nodes_and_metrics_tell_what_the_data_plane_counts() {
     admin.send("POST", "/api/v1/nodes/9/write-off", alive).await.problem(422, "invalid");
     let back = admin.send("POST", "/api/v1/nodes/9/write-off", lost).await.expect(200);
     assert_eq!((back["grants"].as_u64(), back["returned"].as_array().unwrap().len()), (Some(0), 0));
+    node.store.write_off(units::NodeId(1), "its board is dead").await.unwrap();
+    assert_eq!(admin.get("/api/v1/nodes").await.expect(200)["data"][0]["barred"], true);
     let repaired = json!({ "note": "a new board" });
     let admitted = admin.send("POST", "/api/v1/nodes/9/admit", repaired.clone()).await.expect(200);
     assert_eq!(admitted["boot"].as_u64(), Some(0));

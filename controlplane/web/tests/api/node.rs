@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use panel::wire::{Answer, Ask, CallRow, Figures, Peers};
+use panel::wire::{Answer, Ask, CallRow, Figures, Peers, RoomRow};
 use serde_json::{Value, json};
 use store::Store;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,6 +20,7 @@ pub struct Pretend {
     pub figures: Mutex<Figures>,
     pub calls: Mutex<Vec<CallRow>>,
     pub peers: Mutex<Peers>,
+    pub rooms: Mutex<Vec<RoomRow>>,
     pub asked: Mutex<Vec<Ask>>,
 }
 
@@ -36,6 +37,7 @@ impl Link for Pretend {
                     Answer::Calls(self.calls.lock().unwrap().iter().take(limit as usize).cloned().collect())
                 }
                 Ask::Peers => Answer::Peers(Box::new(self.peers.lock().unwrap().clone())),
+                Ask::Rooms => Answer::Rooms(self.rooms.lock().unwrap().clone()),
                 Ask::Release { call } if !self.calls.lock().unwrap().iter().any(|row| row.call == call) => {
                     Answer::Refused { reason: "no such call".into() }
                 }

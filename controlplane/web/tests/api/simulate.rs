@@ -1,3 +1,6 @@
+use std::sync::atomic::Ordering;
+
+use panel::wire::RoomRow;
 use serde_json::json;
 
 use crate::node::Node;
@@ -186,4 +189,44 @@ async fn every_row_of_a_file_is_answered_in_its_place() {
     ] {
         admin.upload(path, file).await.problem(422, "invalid");
     }
+}
+
+#[tokio::test]
+async fn limits_and_money_of_this_moment_are_told_beside_the_decision() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    admin.furnish().await;
+    for (path, capacity) in [("ingress-trunks/itr_1", 2), ("egress-trunks/etr_1", 5)] {
+        let path = format!("/api/v1/{path}");
+        admin.send_if("PATCH", &path, Some("*"), json!({ "capacity": capacity, "cps": 0 })).await.expect(200);
+    }
+    node.publish().await;
+    let room = |of: &str, calls| RoomRow { of: of.into(), id: 1, calls, ..RoomRow::default() };
+    *node.link.rooms.lock().unwrap() = vec![room("ingress_trunk", 2), room("egress_trunk", 5)];
+    let ask = json!({ "ingress_trunk": "acme-in", "called": "442071234567" });
+    let told = admin.send("POST", PATH, ask.clone()).await.expect(200);
+    let full = |cause: u16, reason: &str| json!({ "cause": cause, "certain": true, "reason": reason });
+    let money =
+        "originator minimum balance: a call needs 0.000207 to begin, 0.00 may still be lent, and nodes hold 0.00";
+    assert_eq!(told["hurdles"], json!([full(303, "the ingress trunk has 2 of 2 calls"), full(306, money)]));
+    assert_eq!(told["candidates"][0]["hurdles"], json!([full(327, "the egress trunk has 5 of 5 calls")]));
+    assert_eq!((&told["candidates"][1]["hurdles"], &told["limits_unknown"]), (&json!([]), &json!(null)));
+    assert_eq!(told["candidates"][0]["place"], 1, "the decision itself does not depend on it");
+
+    let paid = json!({ "amount": "5", "note": "" });
+    admin.send("POST", "/api/v1/accounts/acc_1/payments", paid).await.expect(200);
+    let owed = json!({ "owed_limit": "0.0001" });
+    admin.send_if("PATCH", "/api/v1/accounts/acc_2", Some("*"), owed).await.expect(200);
+    *node.link.rooms.lock().unwrap() = vec![room("ingress_trunk", 1)];
+    let told = admin.send("POST", PATH, ask.clone()).await.expect(200);
+    assert_eq!(told["hurdles"], json!([]));
+    let hurdle = &told["candidates"][0]["hurdles"][0];
+    assert_eq!((&hurdle["cause"], &hurdle["certain"]), (&json!(323), &json!(true)), "{told}");
+
+    node.link.down.store(true, Ordering::SeqCst);
+    let told = admin.send("POST", PATH, ask).await.expect(200);
+    assert_eq!(told["limits_unknown"], "capacity and CPS: the data plane does not answer");
+    let another = json!({ "ingress_trunk": "acme-in", "called": "442071234567", "at": "2099-06-01T00:00:00Z" });
+    let told = admin.send("POST", PATH, another).await.expect(200);
+    assert_eq!(told["limits_unknown"], "limits and money: asked about another moment");
 }

@@ -7,6 +7,7 @@ import { api, body, type Schemas } from '../../api/http';
 import { State, When } from '../../common/Fact';
 import { decimal, NONE, signOf } from '../../common/format';
 import { Empty, Head, Panel, Trouble, Waiting } from '../../common/Panel';
+import { Secret } from './Secret';
 
 const TABLE = { '& td, & th': { whiteSpace: 'nowrap' }, '& tr:last-child td': { borderBottom: 0 } } as const;
 
@@ -78,10 +79,12 @@ function Tries({ id }: { id: string }) {
 
 function Notices() {
   const [open, setOpen] = useState<string | null>(null);
+  const [draw, setDraw] = useState(false);
   const notices = useQuery({ queryKey: ['notices'], queryFn: () => body(api.GET('/api/v1/notices', { params: { query: { limit: 100 } } })), refetchInterval: 5_000 });
   const rows = notices.data?.data ?? [];
   return (
-    <Panel title="Notices" note="the latest 100" flush>
+    <Panel title="Notices" note="the latest 100" flush tools={<Button onClick={() => setDraw(true)}>Signing secret</Button>}>
+      {draw && <Secret onClose={() => setDraw(false)} />}
       <Trouble error={notices.error} />
       {notices.data && rows.length === 0 && <Empty title="Nobody had to be told">Give an account a threshold or a cap, and it is told here, by mail and by POST when its balance crosses it.</Empty>}
       {rows.length > 0 && (

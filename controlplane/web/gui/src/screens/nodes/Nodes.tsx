@@ -3,11 +3,13 @@ import { useState } from 'react';
 import { Box, Button, LinearProgress, Table, TableBody, TableCell, TableHead, TableRow } from '@mui/material';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { api, body, type Schemas } from '../../api/http';
+import { useAccounts } from '../../api/objects';
 import { Confirm } from '../../common/Form';
 import { Fact, Facts, State, When } from '../../common/Fact';
 import { age, bytes, count, NONE } from '../../common/format';
 import { Empty, Head, Panel, Trouble, Waiting } from '../../common/Panel';
 import { Limits } from './Limits';
+import { Admit, WriteOff } from './Lost';
 import { Peers } from './Peers';
 
 type Node = Schemas['Node'];
@@ -30,15 +32,15 @@ function Shards({ node }: { node: Node }) {
   );
 }
 
-function One({ node, onDrain }: { node: Node; onDrain: () => void }) {
+function One({ node, onDrain, onAdmit }: { node: Node; onDrain: () => void; onAdmit: () => void }) {
   const { journal } = node;
   const behind = node.published_revision !== node.revision;
   return (
     <Box sx={{ opacity: node.data_plane_up ? 1 : 0.75 }}>
       <Box sx={{ display: 'grid', gap: 1.5, gridTemplateColumns: { xs: 'minmax(0, 1fr)', lg: '320px 320px minmax(0, 1fr)' }, alignItems: 'start', mb: 1.5 }}>
-        <Panel title={`Node ${node.id}`} tools={<Button color={node.draining ? 'success' : 'warning'} onClick={onDrain}>{node.draining ? 'Take calls again' : 'Drain'}</Button>}>
+        <Panel title={`Node ${node.id}`} tools={<>{node.barred && <Button onClick={onAdmit}>Admit</Button>}<Button color={node.draining ? 'success' : 'warning'} onClick={onDrain}>{node.draining ? 'Take calls again' : 'Drain'}</Button></>}>
           <Facts>
-            <Fact name="Data plane"><State tone={node.data_plane_up ? 'success' : 'error'}>{node.data_plane_up ? 'up' : 'away'}</State> {!node.data_plane_up && <>last seen <When at={node.last_seen_at} /></>} {node.draining && <State tone="warning">draining</State>}</Fact>
+            <Fact name="Data plane"><State tone={node.data_plane_up ? 'success' : 'error'}>{node.data_plane_up ? 'up' : 'away'}</State> {!node.data_plane_up && <>last seen <When at={node.last_seen_at} /></>} {node.draining && <State tone="warning">draining</State>} {node.barred && <State tone="error">written off</State>}</Fact>
             <Fact name="Database"><State tone={node.database_up ? 'success' : 'error'}>{node.database_up ? 'up' : 'away'}</State></Fact>
             <Fact name="Fast path" figure="fast_path">{node.fast_path.interfaces.length > 0 ? <>{node.fast_path.interfaces.join(', ')} <Box component="span" sx={{ color: 'text.secondary' }}>({count(node.fast_path.relayed)} packets)</Box></> : node.fast_path.why || NONE}</Fact>
             <Fact name="Runs since">{age(node.uptime_s * 1000)}, start {count(node.boot)}</Fact>
@@ -78,13 +80,19 @@ function One({ node, onDrain }: { node: Node; onDrain: () => void }) {
 export default function Nodes() {
   const queries = useQueryClient();
   const nodes = useQuery({ queryKey: ['nodes'], queryFn: () => body(api.GET('/api/v1/nodes')), refetchInterval: 2_000 });
+  const accounts = useAccounts();
+  const codeOf = (id: string) => accounts.data?.find((account) => account.id === id)?.code ?? id;
   const [drain, setDrain] = useState<Node | null>(null);
+  const [admit, setAdmit] = useState<Node | null>(null);
+  const [lost, setLost] = useState(false);
   if (nodes.isPending) return <Waiting rows={8} />;
   return (
     <>
-      <Head title="Nodes" />
+      <Head title="Nodes"><Button color="error" onClick={() => setLost(true)}>Write a lost node off</Button></Head>
+      {lost && <WriteOff node={nodes.data?.data.find((node) => !node.data_plane_up)?.id ?? null} code={codeOf} onClose={() => setLost(false)} />}
+      {admit && <Admit node={admit.id} onClose={() => setAdmit(null)} />}
       <Trouble error={nodes.error} retry={() => void nodes.refetch()} />
-      {nodes.data?.data.map((node) => <One key={node.id} node={node} onDrain={() => setDrain(node)} />)}
+      {nodes.data?.data.map((node) => <One key={node.id} node={node} onDrain={() => setDrain(node)} onAdmit={() => setAdmit(node)} />)}
       {nodes.data && nodes.data.data.length > 0 && <Limits />}
       {nodes.data && nodes.data.data.length > 0 && <Peers />}
       {nodes.data?.data.length === 0 && <Empty title="No node has reported">The control plane waits for the data plane’s socket.</Empty>}

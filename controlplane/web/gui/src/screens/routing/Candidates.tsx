@@ -29,6 +29,7 @@ function Row({ candidate: c, places, result, chained, indexed }: { candidate: Ca
         <Box sx={{ display: 'flex', alignItems: 'center', gap: 1, minWidth: 130, flexWrap: 'wrap' }}>
           {result ? <State tone={result.good ? 'success' : 'error'}>{result.text}</State> : <State tone={dropped ? 'default' : 'success'}>{dropped ? `dropped${c.cause ? ` · ${c.cause}` : ''}` : 'kept'}</State>}
           {(dropped || !result || c.because) && <span>{c.reason}</span>}
+          {(c.hurdles ?? []).map((hurdle) => <Box component="span" key={hurdle.reason} data-hurdle={hurdle.cause}><State tone={hurdle.certain ? 'error' : 'warning'}>{hurdle.certain ? 'passed over now' : 'may be passed over now'} · {hurdle.cause}</State> {hurdle.reason}</Box>)}
           {c.called_out && <Box component="span" data-sent sx={{ color: 'text.secondary' }}>sent as {c.calling_out || NONE} → {c.called_out}</Box>}
         </Box>
       </TableCell>

@@ -53,11 +53,19 @@ function Question({ asked, onAsk }: { asked: Asked; onAsk: (asked: Asked) => voi
   );
 }
 
+/** The first route that nothing stands against at this moment; the first of all if something stands against each. */
+export function firstOf(candidates: Simulation['candidates']) {
+  const kept = candidates.filter((candidate) => candidate.verdict === 'kept');
+  return kept.find((candidate) => !(candidate.hurdles ?? []).some((hurdle) => hurdle.certain)) ?? kept[0];
+}
+
 function Answer({ simulation: s }: { simulation: Simulation }) {
-  const first = s.candidates.find((candidate) => candidate.place === 1);
+  const first = firstOf(s.candidates);
   return (
     <Box data-simulation>
       {s.refusal && <Alert severity="warning" variant="outlined" sx={{ mb: 1.5 }}><b>The call would be refused: cause {s.refusal.cause}.</b> {s.refusal.text} (at: {s.refusal.step})</Alert>}
+      {(s.hurdles ?? []).map((hurdle) => <Alert key={hurdle.reason} severity="warning" variant="outlined" data-hurdle={hurdle.cause} sx={{ mb: 1.5 }}><b>At this moment the call {hurdle.certain ? 'would' : 'may'} be refused: cause {hurdle.cause}.</b> {hurdle.reason}</Alert>)}
+      {s.limits_unknown && <Alert severity="info" variant="outlined" sx={{ mb: 1.5 }}>Not looked at: {s.limits_unknown}</Alert>}
       {!s.refusal && first && <Alert severity="success" variant="outlined" sx={{ mb: 1.5 }}>First choice is <b>{first.terminator.code}</b> by trunk {first.egress_trunk.code}{first.called_out ? `, called as ${first.called_out}` : ''}.</Alert>}
       <Box sx={{ display: 'grid', gap: 1.5, gridTemplateColumns: { xs: 'minmax(0, 1fr)', lg: '340px minmax(0, 1fr)' }, alignItems: 'start' }}>
         <Box sx={{ display: 'grid', gap: 1.5 }}>

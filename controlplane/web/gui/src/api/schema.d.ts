@@ -1304,7 +1304,8 @@ export interface paths {
         put?: never;
         /**
          * Decides about a call that does not take place: every candidate with its reason, and the price.
-         * @description Capacity, CPS and balances are of the moment and are not looked at.
+         * @description Limits, balances and caps are of this moment: what stands against the call or a route of it now is told beside the decision, which does not
+         *     depend on it.
          */
         post: operations["post_route_simulate"];
         delete?: never;
@@ -2151,6 +2152,11 @@ export interface components {
             egress_trunk: components["schemas"]["Named_EgressTrunkRef"];
             hours?: null | components["schemas"]["RateHours"];
             /**
+             * @description What of limits and of what the terminator may be owed would make the call pass over it at this moment; empty where `limits_unknown`
+             *     of the simulation says so.
+             */
+            hurdles?: components["schemas"]["Hurdle"][];
+            /**
              * Format: double
              * @description Its quality index, where the plan's order is by quality and enough calls are known.
              */
@@ -2913,7 +2919,10 @@ export interface components {
         EgressTrunkRef: string;
         /** @description One line of an account's ledger. */
         Entry: {
-            /** @description How much, in the account's currency: payments and returns are positive, charges and loans negative, debts of ours positive. */
+            /**
+             * @description How much, in the account's currency: payments and returns are positive, charges and loans negative, debts of ours positive.
+             *     Zero for talk that is written off: nothing moves.
+             */
             amount: components["schemas"]["Amount"];
             /** @description When. */
             at: components["schemas"]["Time"];
@@ -2924,12 +2933,14 @@ export interface components {
             /** @description Globally unique. */
             id: string;
             /**
-             * @description `limit`, `netting`, `payment`, `correction`, `payout`, `grant`, `close`, `post` (a call's price) or `cost` (what we owe for a call).
+             * @description `limit`, `netting`, `payment`, `correction`, `payout`, `grant`, `close`, `post` (a call's price), `cost` (what we owe for a call)
+             *     or `write_off` (talk that a crash kept from the bill, or what a lost node held).
              * @example payment
              */
             kind: string;
             /** @description Who or what caused it. */
             note: string;
+            written_off?: null | components["schemas"]["GivenUp"];
         };
         /** @description What one unit of a currency is worth, from a moment on until the next one of the same currency. */
         ExchangeRate: {
@@ -3107,6 +3118,18 @@ export interface components {
              */
             test_per_minute?: number;
         };
+        /** @description Money that was given up. */
+        GivenUp: {
+            /** @description How much: what the talk would have cost at most, or what went back to the account from a lost node. */
+            amount: components["schemas"]["Amount"];
+            /** @description The call that a crash cut; absent for what a lost node held. */
+            call?: string | null;
+            /**
+             * Format: int32
+             * @description The node that crashed or was lost.
+             */
+            node: number;
+        };
         /** @description One trunk of a group. */
         GroupMember: {
             /** @description The trunk. */
@@ -3171,6 +3194,21 @@ export interface components {
              * @default []
              */
             remove?: string[];
+        };
+        /** @description What stands against a call at this moment. */
+        Hurdle: {
+            /**
+             * Format: int32
+             * @description What the call would be refused with, or the route passed over.
+             */
+            cause: number;
+            /**
+             * @description No call gets past it. Else one may still: nodes hold money of the account, and only they know how much of it is
+             *     free.
+             */
+            certain: boolean;
+            /** @description In words, with numbers. */
+            reason: string;
         };
         /** @description Who is told who calls (RFC 3323, 3325, 5806, 7044). */
         Identity: {
@@ -4765,6 +4803,8 @@ export interface components {
         };
         /** @description A machine. */
         Node: {
+            /** @description It was written off and nobody has admitted it again: it is lent nothing. False while the database is away. */
+            barred: boolean;
             /**
              * Format: int32
              * @description How often its data plane has started.
@@ -6190,7 +6230,7 @@ export interface components {
             /** @description The ingress trunk, by id (`itr_1`) or code; its first address and tech prefix are used. Either this or `source` is needed. */
             ingress_trunk?: string | null;
             /**
-             * @description Whether to heed what the data plane knows at this moment: trunks that do not answer, rest or are throttled, and quality indexes.
+             * @description Whether to heed what is known at this moment: trunks that do not answer, rest or are throttled, quality indexes, limits and money.
              *     Yes when absent, unless `at` is another time.
              */
             live?: boolean | null;
@@ -6235,6 +6275,10 @@ export interface components {
              * @description Microseconds that the decision took here.
              */
             elapsed_us: number;
+            /** @description What of limits, balance and caps of the originator would refuse the call at this moment. */
+            hurdles?: components["schemas"]["Hurdle"][];
+            /** @description Which limits and purses could not be looked at, and why; absent if all were. */
+            limits_unknown?: string | null;
             refusal?: null | components["schemas"]["Refusal"];
             /**
              * Format: int64

@@ -14,7 +14,7 @@ use crate::services::App;
 pub struct Hurdle {
     /// What the call would be refused with, or the route passed over.
     pub cause: u16,
-    /// Nothing can be in its way. Else a call may still get through: nodes hold money of the account, and only they know how much of it is
+    /// No call gets past it. Else one may still: nodes hold money of the account, and only they know how much of it is
     /// free.
     pub certain: bool,
     /// In words, with numbers.

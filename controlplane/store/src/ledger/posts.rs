@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ::ledger::{Balance, Call, Grant};
 use cdr::Cdr;
-use units::{AccountId, AttemptIndex, GrantId, Money};
+use units::{AccountId, AttemptIndex, GrantId, Money, WallTime};
 
 use crate::caps;
 use crate::error::Result;
@@ -56,26 +56,7 @@ pub(crate) async fn post(tx: &mut Tx, cdrs: &[&Cdr], known: &BTreeSet<u32>) -> R
             }
         }
     }
-    for (cdr, amount) in cdrs.iter().filter_map(|cdr| Some((cdr, ::ledger::lost(cdr.written_off, false)?))) {
-        let (account, id) = (cdr.originator_account.0, cdr.call.to_bytes(cdr.attempt));
-        if !known.contains(&account) {
-            continue;
-        }
-        let lost = Some(WrittenOff { amount, call: Some(cdr.call), node: cdr.call.node });
-        entries.push(entry_values(
-            account,
-            at,
-            format!("{CUT}{}", hex(&id)),
-            "write_off",
-            Balance::default(),
-            lost,
-            "talk of a call that a crash cut, at most",
-        ));
-        if cdr.sell.is_none_or(|sell| sell.price == Money::ZERO) {
-            // Known by its id for good, like records that moved money.
-            posts.push(args![id, account, Money::ZERO, Money::ZERO, at]);
-        }
-    }
+    write_off(cdrs, known, at, (&mut posts, &mut entries));
     let posted = posts.len() as u64;
     tx.insert_many("INSERT INTO", "posts", &["id", "account", "price", "uncovered", "posted"], posts).await?;
     tx.insert_many("INSERT INTO", "ledger_entries", ENTRY_COLUMNS, entries).await?;
@@ -93,6 +74,26 @@ pub(crate) async fn post(tx: &mut Tx, cdrs: &[&Cdr], known: &BTreeSet<u32>) -> R
         }
     }
     Ok(posted)
+}
+
+/// Notes what crashes kept from the bill, in posts and entries: it moves nothing.
+fn write_off(
+    cdrs: &[&Cdr],
+    known: &BTreeSet<u32>,
+    at: WallTime,
+    (posts, entries): (&mut Vec<Vec<Arg>>, &mut Vec<Vec<Arg>>),
+) {
+    let cut = cdrs.iter().filter_map(|cdr| Some((cdr, ::ledger::lost(cdr.written_off, false)?)));
+    for (cdr, amount) in cut.filter(|(cdr, _)| known.contains(&cdr.originator_account.0)) {
+        let (account, id) = (cdr.originator_account.0, cdr.call.to_bytes(cdr.attempt));
+        let lost = Some(WrittenOff { amount, call: Some(cdr.call), node: cdr.call.node });
+        let (entry, why) = (format!("{CUT}{}", hex(&id)), "talk of a call that a crash cut, at most");
+        entries.push(entry_values(account, at, entry, "write_off", Balance::default(), lost, why));
+        if cdr.sell.is_none_or(|sell| sell.price == Money::ZERO) {
+            // Known by its id for good, like records that moved money.
+            posts.push(args![id, account, Money::ZERO, Money::ZERO, at]);
+        }
+    }
 }
 
 /// The grants that these records name.

@@ -27,8 +27,8 @@ const STOP_MAX: Duration = Duration::from_secs(10);
 const BACK_OFF: Duration = Duration::from_millis(100);
 /// The longest such pause.
 const BACK_OFF_MAX: Duration = Duration::from_secs(10);
-/// A plane that ran this long has not died "in a row".
-const STEADY: Duration = Duration::from_secs(30);
+/// A plane that ran this long has not died "in a row": it had started, and calls must not wait for what kills it once in a while.
+const STEADY: Duration = Duration::from_secs(2);
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 

@@ -3,7 +3,7 @@
 //!
 //! `KILL_ROUNDS` and `KILL_CPS` make it longer and denser, `KILL_SEED` repeats the moments: `make kills`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use acceptance::books::exact;
@@ -95,6 +95,11 @@ fn every_answered_call_has_one_record_and_its_price_is_charged_once() {
     });
     let phantoms = records.iter().filter(|record| !placed.contains(record.text("ingress_call_id"))).count();
     assert_eq!(phantoms, 0, "every record is of a call that somebody placed");
+    let mut causes = BTreeMap::new();
+    for record in records.iter().filter(|record| !record.answered()) {
+        *causes.entry(record.number("cause")).or_insert(0) += 1;
+    }
+    eprintln!("{} calls placed, {} answered; the others' causes: {causes:?}", placed.len(), answered.len());
     assert!(answered.len() * 4 > calls as usize, "most calls went on: {} of {calls} answered", answered.len());
     assert!(
         records.iter().all(|record| record.number("duration_ms") < 30_000),

@@ -15,6 +15,7 @@ mod journal;
 mod limits;
 mod node;
 mod past;
+mod recordings;
 mod replay;
 mod revision;
 mod route;
@@ -84,6 +85,9 @@ enum Noun {
     /// Machines.
     #[command(subcommand)]
     Node(node::Verb),
+    /// Recordings of calls.
+    #[command(subcommand)]
+    Recordings(recordings::Verb),
     /// Routing.
     #[command(subcommand)]
     Route(route::Verb),
@@ -181,6 +185,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Noun::Accounts(verb) => accounts::run(verb).await,
         Noun::Calls(verb) => calls::run(verb).await,
         Noun::Cdr(verb) => cdr::run(verb).await,
+        Noun::Recordings(verb) => recordings::run(verb),
         Noun::Journal(verb) => journal::run(verb).await,
         Noun::Db(verb) => db::run(verb).await,
         Noun::Deck(verb) => deck::run(verb).await,

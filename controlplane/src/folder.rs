@@ -66,6 +66,11 @@ impl Folder {
         self.path.join("traces")
     }
 
+    /// Recorded calls.
+    pub fn recordings(&self) -> PathBuf {
+        self.path.join("recordings")
+    }
+
     /// The database that is used when no other is named.
     pub fn default_database(&self) -> String {
         format!("sqlite:{}", self.path.join("tandem.sqlite").display())

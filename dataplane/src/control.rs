@@ -241,6 +241,7 @@ impl Control {
             Ask::Peers => self.ask_all(from, id, Kind::Peers(Box::default()), || Order::Peers { question }),
             Ask::Rooms => self.ask_all(from, id, Kind::Rooms(Vec::new()), || Order::Rooms { question }),
             Ask::Release { call } => self.ask_one(from, id, &call, |call| Order::Release { question, call }),
+            Ask::Record { call, on } => self.ask_one(from, id, &call, |call| Order::Record { question, call, on }),
             Ask::Capture { call, what } => match depth(&what) {
                 Some(what) => self.ask_one(from, id, &call, |call| Order::Capture { question, call, what }),
                 None => {

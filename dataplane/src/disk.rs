@@ -24,10 +24,10 @@ pub enum Touch {
     Read,
 }
 
-/// Makes a file for writing; one that is there is made empty.
+/// Makes a file for writing, and reading what was written; one that is there is made empty.
 pub fn create(path: &Path) -> io::Result<File> {
     strike(Touch::Open, &mut || Ok(()))?;
-    OpenOptions::new().write(true).create(true).truncate(true).open(path)
+    OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)
 }
 
 /// Writes all these bytes at this place.

@@ -34,6 +34,8 @@ pub enum Order {
     Targets { trunk: EgressTrunkId, targets: Arc<[Target]> },
     /// Capture a running call from here on.
     Capture { question: u64, call: CallId, what: Captured },
+    /// Record a running call from here on, or no longer.
+    Record { question: u64, call: CallId, on: bool },
     /// Count.
     Figures { question: u64 },
     /// Tell who is registered where, and who was refused.
@@ -70,7 +72,7 @@ pub enum Report {
 pub enum Part {
     /// Running calls.
     Calls(Vec<CallRow>),
-    /// Whether the call was there, and is released or captured as asked.
+    /// Whether the call was there, and is released, captured or recorded as asked.
     Found(bool),
     /// What it counts.
     Figures(Box<Counts>),

@@ -28,6 +28,9 @@ impl Pump {
             Order::Capture { question, call, what } => {
                 (question, Part::Found(self.shard.on_capture(call, what, &mut self.out)))
             }
+            Order::Record { question, call, on } => {
+                (question, Part::Found(self.shard.on_record(call, on, &mut self.out)))
+            }
             Order::Figures { question } => (question, Part::Figures(Box::new(self.counts()))),
             Order::Peers { question } => (question, Part::Peers(Box::new(self.shard.peers(clock)))),
             Order::Rooms { question } => (question, Part::Rooms(self.shard.rooms(clock))),

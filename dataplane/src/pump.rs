@@ -100,6 +100,7 @@ impl Pump {
         }
         let (from, (room, length)) = (packet.from, self.ring.room_of(&mut packet));
         let forward = self.shard.on_media(clock, port, from, room, length);
+        self.shard.record_said(clock, &mut self.out);
         if let Some(forward) = forward.as_ref().filter(|_| taping) {
             self.shard.tape_said(clock, forward, room, &mut self.out);
         }
@@ -160,7 +161,11 @@ impl Pump {
                     self.mail.journal.send(Entry::Record { ticket, bytes });
                 }
                 Effect::Trace { bytes } => self.mail.journal.send(Entry::Trace(self.out.bytes[bytes].to_vec())),
-                Effect::Tape { bytes, last } => self.mail.tape.send(&self.out.bytes[bytes], last),
+                Effect::Tape { bytes, last } => {
+                    self.mail.tape.send(&self.out.bytes[bytes], last);
+                }
+                Effect::Voice { bytes, .. } if self.mail.tape.send(&self.out.bytes[bytes.clone()], false) => {}
+                Effect::Voice { call, .. } => self.shard.on_unrecorded(call),
                 Effect::Parcel { to, parcel } => self.mail.outlets[usize::from(to.0)].0.send(parcel),
                 Effect::Want(want) => self.mail.report(Report::Want { shard: self.number, want }),
             }

@@ -78,6 +78,15 @@ pub struct Settings {
     /// Days after which captures are removed, 1 to 3650.
     #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3_650))]
     pub capture_days: u32,
+    /// Bytes that the recording of one call may have, 32,000 a second; what comes later is left out.
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 30, value_parser = clap::value_parser!(u64).range(1 << 16..=(1 << 32) - 1))]
+    pub recording_call_bytes: u64,
+    /// Bytes that all recordings together may have; the oldest are removed.
+    #[arg(long, value_name = "BYTES", default_value_t = 50 << 30, value_parser = clap::value_parser!(u64).range(1 << 20..))]
+    pub recording_bytes: u64,
+    /// Days after which recordings are removed, 1 to 3650.
+    #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3_650))]
+    pub recording_days: u32,
     /// What kind of host this is meant to be. At the start tandem-tune looks at it: in a lab what it lacks is only said; elsewhere
     /// something fatal refuses the start.
     #[arg(long, value_enum, value_name = "KIND", default_value_t = HostProfile::Lab)]

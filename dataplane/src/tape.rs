@@ -5,6 +5,7 @@
 mod captures;
 mod collector;
 mod folder;
+mod recordings;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -23,6 +24,7 @@ use crate::settings::Settings;
 use captures::Captures;
 use collector::Collector;
 use folder::Folder;
+use recordings::Recordings;
 
 /// Bytes of notes that a shard may be ahead of the thread.
 const RING_BYTES: usize = 4 << 20;
@@ -53,17 +55,18 @@ pub struct TapeOutlet {
 }
 
 impl TapeOutlet {
-    /// Hands a note over if there is room. The last note of a call waits for room, so that its file ends.
-    pub fn send(&mut self, note: &[u8], last: bool) {
+    /// Hands a note over if there is room; false if it is lost. The last note of a call waits for room, so that its file ends.
+    pub fn send(&mut self, note: &[u8], last: bool) -> bool {
         self.flush();
         if self.ends.is_empty() && self.ring.push_entire_slice(note).is_ok() {
-            return;
+            return true;
         }
         if last && self.ends.len() + note.len() <= ENDS_BYTES_MAX {
             self.ends.extend_from_slice(note);
-        } else {
-            self.lost += 1;
+            return true;
         }
+        self.lost += 1;
+        false
     }
 
     /// Moves what waits.
@@ -87,6 +90,9 @@ pub struct Figures {
     packets: AtomicU64,
     packets_lost: AtomicU64,
     files: AtomicU64,
+    recordings: AtomicU64,
+    frames: AtomicU64,
+    frames_lost: AtomicU64,
     collected: AtomicU64,
     collected_lost: AtomicU64,
     stop: AtomicBool,
@@ -104,6 +110,9 @@ impl Figures {
             ("capture_packets", &self.packets),
             ("capture_packets_lost", &self.packets_lost),
             ("capture_files", &self.files),
+            ("recording_files", &self.recordings),
+            ("recording_packets", &self.frames),
+            ("recording_packets_lost", &self.frames_lost),
             ("collector_sent", &self.collected),
             ("collector_lost", &self.collected_lost),
         ];
@@ -137,6 +146,7 @@ impl Here {
 pub struct Tape {
     sources: Vec<Consumer<u8>>,
     captures: Captures,
+    recordings: Recordings,
     collector: Option<Collector>,
     here: Here,
     /// What it counts.
@@ -147,15 +157,17 @@ impl Tape {
     /// Hears these rings and writes below the data folder.
     pub fn new(settings: &Settings, places: &Places, data: &Path, sources: Vec<Consumer<u8>>) -> anyhow::Result<Tape> {
         let figures = Arc::new(Figures::default());
-        let folder = Folder {
-            path: data.join("captures"),
-            bytes_max: settings.capture_bytes,
-            age_max: Duration::from_secs(u64::from(settings.capture_days) * 86_400),
+        let folder = |name: &str, bytes_max, days: u32| {
+            let age_max = Duration::from_secs(u64::from(days) * 86_400);
+            Folder { path: data.join(name), bytes_max, age_max }
         };
+        let recorded = folder("recordings", settings.recording_bytes, settings.recording_days);
+        let recordings = Recordings::new(recorded, settings.recording_call_bytes, figures.clone());
+        let folder = folder("captures", settings.capture_bytes, settings.capture_days);
         let captures = Captures::new(folder, captures::head(places), settings.capture_call_bytes, figures.clone());
         let to = settings.hep.map(|to| Collector::new(to, u32::from(settings.node), figures.clone()));
         let (collector, here) = (to.transpose()?, Here::new(places));
-        Ok(Tape { sources, captures, collector, here, figures })
+        Ok(Tape { sources, captures, recordings, collector, here, figures })
     }
 
     /// Starts it.
@@ -168,6 +180,7 @@ impl Tape {
 
     fn run(mut self) {
         self.captures.repair();
+        self.recordings.repair();
         let mut carried = vec![0; CARRIED_BYTES_MAX];
         let mut looked = Instant::now();
         loop {
@@ -179,19 +192,25 @@ impl Tape {
                     if note.sinks.has(Sinks::CAPTURE) {
                         self.captures.on_note(note, own, carried);
                     }
+                    if note.sinks.has(Sinks::RECORDING) {
+                        self.recordings.on_note(note, carried);
+                    }
                     if let Some(collector) = self.collector.as_mut().filter(|_| note.sinks.has(Sinks::COLLECTOR)) {
                         collector.on_note(note, own, carried);
                     }
                 });
             }
             self.captures.flush();
+            self.recordings.look();
             if looked.elapsed() >= UPKEEP {
                 looked = Instant::now();
                 self.captures.keep_up();
+                self.recordings.keep_up();
             }
             if heard == 0 {
                 if stopping {
-                    return self.captures.finish_all();
+                    self.captures.finish_all();
+                    return self.recordings.finish_all();
                 }
                 std::thread::park_timeout(REST);
             }
@@ -206,7 +225,7 @@ pub fn join(thread: &JoinHandle<()>) {
         std::thread::sleep(REST / 10);
     }
     if !thread.is_finished() {
-        tracing::warn!("captures are not written out: the disk does not answer");
+        tracing::warn!("captures and recordings are not written out: the disk does not answer");
     }
 }
 

@@ -70,7 +70,7 @@ fn a_collector_hears_each_message_with_its_call_and_a_report_of_each_side() {
     talk.report(&mut plane);
     talk.end(&mut plane);
     let (mut heard, mut bytes, deadline) = (Vec::new(), [0; 65_536], Instant::now() + PATIENCE);
-    while heard.iter().filter(|chunks: &&BTreeMap<_, Vec<u8>>| chunks[&11] == [34]).count() < 2 {
+    while heard.iter().filter(|chunks: &&BTreeMap<_, Vec<u8>>| chunks[&11] == [35]).count() < 2 {
         assert!(Instant::now() < deadline, "the reports come: {} packets", heard.len());
         plane.serve();
         if let Ok(length) = socket.recv(&mut bytes) {
@@ -90,11 +90,12 @@ fn a_collector_hears_each_message_with_its_call_and_a_report_of_each_side() {
     assert_eq!(told(of(5).map(datagram).collect()), logged(|bytes| bytes[..2] == [0x80, 201]));
     let calls: Vec<_> = heard.iter().map(|chunks| chunks[&17].clone()).collect();
     assert!(calls.iter().all(|call| *call == calls[0] && call.len() == 32), "one call is one correlation");
-    for (chunks, name) in of(34).zip(["originator", "terminator"]) {
+    for (chunks, name) in of(35).zip(["originator", "terminator"]) {
         let report: serde_json::Value = serde_json::from_slice(&chunks[&15]).unwrap();
         assert_eq!((report["REPORT_NAME"].as_str(), report["TOTAL_PK"].as_u64()), (Some(name), Some(10)), "{report}");
         assert!(report["MOS"].as_f64().unwrap() > 4.0, "{report}");
-        assert_eq!(report["PACKET_LOSS"], 0);
+        assert_eq!((&report["PACKET_LOSS"], &report["EXPECTED_PK"]), (&0.into(), &10.into()), "{report}");
+        assert!(!report["RTP_SIP_CALL_ID"].as_str().unwrap().is_empty() && report["REPORT_TS"].is_number(), "{report}");
     }
     assert_eq!(counter(&mut plane, "collector_sent"), heard.len() as u64);
 }

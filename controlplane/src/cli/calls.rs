@@ -32,6 +32,16 @@ pub enum Verb {
         #[command(flatten)]
         place: Place,
     },
+    /// Records a running call from here on, or no longer; `tandem recordings get` fetches the file.
+    Record {
+        /// Its 32 hexadecimal digits.
+        call: String,
+        /// No longer.
+        #[arg(long)]
+        stop: bool,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Releases a running call.
     Release {
         /// Its 32 hexadecimal digits.
@@ -71,6 +81,7 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Verb::Capture { call, what, place } => done(ask(&place, Ask::Capture { call, what }).await?),
+        Verb::Record { call, stop, place } => done(ask(&place, Ask::Record { call, on: !stop }).await?),
         Verb::Release { call, place } => done(ask(&place, Ask::Release { call }).await?),
     }
 }

@@ -298,6 +298,7 @@ fn object(cdr: &Cdr, names: &Names) -> Value {
     // One macro takes no more fields.
     row["ingress_kernel_packets"] = cdr.ingress_media.kernel_packets.into();
     row["egress_kernel_packets"] = cdr.egress_media.kernel_packets.into();
+    row["recorded"] = cdr.recorded.word().into();
     for (name, media) in [("ingress_suite", &cdr.ingress_media), ("egress_suite", &cdr.egress_media)] {
         row[name] = media.suite.map(units::Suite::name).into();
     }

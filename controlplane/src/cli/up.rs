@@ -82,6 +82,15 @@ struct TapeArguments {
     /// Days after which captures are removed, 1 to 3650; 30 if not given.
     #[arg(long, value_name = "DAYS")]
     capture_days: Option<u32>,
+    /// Bytes that the recording of one call may have, 32,000 a second; 1 GiB if not given.
+    #[arg(long, value_name = "BYTES")]
+    recording_call_bytes: Option<u64>,
+    /// Bytes that all recordings together may have; the oldest are removed. 50 GiB if not given.
+    #[arg(long, value_name = "BYTES")]
+    recording_bytes: Option<u64>,
+    /// Days after which recordings are removed, 1 to 3650; 30 if not given.
+    #[arg(long, value_name = "DAYS")]
+    recording_days: Option<u32>,
 }
 
 impl TapeArguments {
@@ -92,6 +101,9 @@ impl TapeArguments {
             ("--capture-call-bytes", self.capture_call_bytes.map(|bytes| bytes.to_string())),
             ("--capture-bytes", self.capture_bytes.map(|bytes| bytes.to_string())),
             ("--capture-days", self.capture_days.map(|days| days.to_string())),
+            ("--recording-call-bytes", self.recording_call_bytes.map(|bytes| bytes.to_string())),
+            ("--recording-bytes", self.recording_bytes.map(|bytes| bytes.to_string())),
+            ("--recording-days", self.recording_days.map(|days| days.to_string())),
         ];
         rows.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }

@@ -135,7 +135,7 @@ async fn unseen<'a>(tx: &mut Tx, cdrs: &'a [Cdr]) -> Result<Vec<&'a Cdr>> {
 }
 
 /// All columns of `cdrs`, in the order of [`values`].
-pub(crate) const COLUMNS: [&str; 105] = [
+pub(crate) const COLUMNS: [&str; 106] = [
     "id",
     "attempt",
     "attempts",
@@ -241,6 +241,7 @@ pub(crate) const COLUMNS: [&str; 105] = [
     "egress_kernel_packets",
     "ingress_suite",
     "egress_suite",
+    "recorded",
 ];
 
 fn values(cdr: &Cdr) -> Vec<Arg> {
@@ -297,7 +298,7 @@ fn values(cdr: &Cdr) -> Vec<Arg> {
     all.extend(flow_values(&cdr.egress_media));
     all.extend(args![cdr.ingress_media.kernel_packets, cdr.egress_media.kernel_packets]);
     let suite = |q: &Quality| q.suite.map_or("", Suite::name);
-    all.extend(args![suite(&cdr.ingress_media), suite(&cdr.egress_media)]);
+    all.extend(args![suite(&cdr.ingress_media), suite(&cdr.egress_media), cdr.recorded as u8]);
     all
 }
 

@@ -2,7 +2,7 @@
 
 use core::net::SocketAddr;
 
-use cdr::{Cdr, GrantPart, Party, Priced, Quality, Stages};
+use cdr::{Cdr, GrantPart, Party, Priced, Quality, Recorded, Stages};
 use units::{
     AccountId, AttemptIndex, CallId, CarrierId, Cause, DeckId, EXCHANGE_ONE, EgressTrunkId, GrantId, IngressTrunkId,
     Money, Number, RateClass, Revision, Rounding, Suite, Terms, WallTime,
@@ -228,6 +228,7 @@ pub(crate) fn read(row: &Row) -> Result<Cdr> {
         codec: row.text("codec")?,
         ingress_media: quality(row, "ingress")?,
         egress_media: quality(row, "egress")?,
+        recorded: Recorded::from_code(row.num("recorded")?).unwrap_or_default(),
         stages: stages(row)?,
         decision: row.bytes("decision")?,
     })

@@ -28,6 +28,7 @@ pub mod overview;
 pub mod peers;
 pub mod plans;
 pub mod rates;
+pub mod recordings;
 pub mod revisions;
 pub mod rewrites;
 pub mod simulate;

@@ -40,6 +40,9 @@ pub enum Scope {
     /// Capture calls and open captures; with whole media packets a call can be heard.
     #[serde(rename = "calls:open")]
     CallsOpen,
+    /// Record calls, listen to recordings, remove them.
+    #[serde(rename = "recordings")]
+    Recordings,
     /// Users, keys, audit; implies all others.
     #[serde(rename = "admin")]
     Admin,
@@ -47,7 +50,7 @@ pub enum Scope {
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Scope; 8] = [
+    pub const ALL: [Scope; 9] = [
         Scope::Read,
         Scope::CdrRead,
         Scope::Write,
@@ -55,6 +58,7 @@ impl Scope {
         Scope::MoneyWrite,
         Scope::CallsRelease,
         Scope::CallsOpen,
+        Scope::Recordings,
         Scope::Admin,
     ];
 
@@ -68,6 +72,7 @@ impl Scope {
             Scope::MoneyWrite => "money:write",
             Scope::CallsRelease => "calls:release",
             Scope::CallsOpen => "calls:open",
+            Scope::Recordings => "recordings",
             Scope::Admin => "admin",
         }
     }

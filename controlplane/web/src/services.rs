@@ -114,6 +114,8 @@ pub(crate) struct Inner {
     pub(crate) snapshots: Arc<Snapshots>,
     /// Where the data plane writes captures.
     pub(crate) captures: PathBuf,
+    /// Where the data plane writes recordings.
+    pub(crate) recordings: PathBuf,
     pub(crate) live: Live,
     pub(crate) analyses: LastAnalysis,
 }
@@ -127,6 +129,7 @@ impl Inner {
             names: NameBook::default(),
             snapshots: Arc::new(Snapshots::new(services.data_dir.join("snapshots"))),
             captures: services.data_dir.join("captures"),
+            recordings: services.data_dir.join("recordings"),
             live: Live::default(),
             analyses: LastAnalysis::default(),
             passwords: Passwords::default(),

@@ -24,7 +24,7 @@ use core::net::SocketAddr;
 pub use state::StateFlaw;
 pub use summary::Summary;
 
-use cdr::{GrantPart, Quality, Stages};
+use cdr::{GrantPart, Quality, Recorded, Stages};
 use media::Relay;
 use rating::quality::Over;
 use rating::{Admission, Candidate, Policies};
@@ -173,6 +173,8 @@ pub struct Call {
     stages: Stages,
     ingress_media: Quality,
     egress_media: Quality,
+    /// What became of the wish to record it.
+    pub recorded: Recorded,
     ingress_taken: bool,
     egress_taken: Option<Candidate>,
     /// How the attempt ended that still holds its room.
@@ -217,6 +219,7 @@ impl Call {
             stages: opening.stages,
             ingress_media: Quality::default(),
             egress_media: Quality::default(),
+            recorded: Recorded::No,
             ingress_taken: false,
             egress_taken: None,
             over: Over::Void,

@@ -28,6 +28,18 @@ impl Voice {
     }
 }
 
+/// How a payload becomes samples, as far as we can tell (ITU-T G.711).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sound {
+    /// By a codec that we have no decoder for.
+    #[default]
+    Unknown,
+    /// G.711 µ-law, 8,000 samples a second.
+    Ulaw,
+    /// G.711 A-law, 8,000 samples a second.
+    Alaw,
+}
+
 /// What one payload type of a stream means, by its description.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Format {
@@ -37,6 +49,8 @@ pub struct Format {
     pub clock_hz: u32,
     /// Its codec.
     pub voice: Voice,
+    /// How it becomes samples.
+    pub sound: Sound,
 }
 
 /// Formats of one description that are remembered.
@@ -93,5 +107,10 @@ fn fixed(payload_type: u8) -> Format {
         13 => Voice::Mute,
         _ => Voice::Plain,
     };
-    Format { payload_type, clock_hz, voice }
+    let sound = match payload_type {
+        0 => Sound::Ulaw,
+        8 => Sound::Alaw,
+        _ => Sound::Unknown,
+    };
+    Format { payload_type, clock_hz, voice, sound }
 }

@@ -18,6 +18,7 @@ use crate::latch::Speaker;
 use crate::ports::Ports;
 use crate::quality::Quality;
 use crate::rtp::{self, Header, Packet};
+use crate::said::Said;
 use crate::srtp::{Refused, Secret};
 use crate::stay::{Stay, Stays};
 use crate::stream::{Carries, Stream};
@@ -122,6 +123,8 @@ pub struct Relay {
     generation: u32,
     dropped: [u64; 7],
     digits: VecDeque<(u16, Digit)>,
+    /// What was said last where it is recorded.
+    said: Said,
     /// The kernel may relay.
     kernel: bool,
     changes: VecDeque<Change>,
@@ -148,6 +151,7 @@ impl Relay {
             generation: 0,
             dropped: [0; 7],
             digits,
+            said: Said::default(),
             kernel: false,
             changes: VecDeque::new(),
         }
@@ -412,10 +416,26 @@ impl Relay {
         let half = self.streams[usize::from(joined)].as_ref().ok_or(Dropped::Nowhere)?;
         let to = if is_rtcp_port { half.rtcp.peer() } else { half.rtp.peer() }.ok_or(Dropped::Nowhere)?;
         let seals = half.crypt.as_ref().is_some_and(|crypt| crypt.seals()).then_some(joined);
+        if let Packet::Rtp(header) = packet {
+            self.record(pair, &header, bytes);
+        }
         if self.kernel {
             self.follow(pair);
         }
         Ok(Way { port: self.port_low + 2 * joined + u16::from(is_rtcp_port), to, said, seals })
+    }
+
+    /// Keeps what is passed on, where it is recorded.
+    fn record(&mut self, pair: u16, header: &Header, bytes: &[u8]) {
+        let stream = self.streams[usize::from(pair)].as_mut().filter(|stream| stream.stays.has(Stay::Record));
+        if let Some(stream) = stream {
+            self.said.keep(self.port_low + 2 * pair, header, stream.format(header.payload_type), bytes);
+        }
+    }
+
+    /// The voice that the packet before brought, if its stream stays here to be recorded; once.
+    pub fn said(&mut self) -> Option<&Said> {
+        self.said.take()
     }
 
     /// An event that becomes a message.

@@ -103,7 +103,8 @@ impl Stream {
         }
     }
 
-    fn format(&mut self, payload_type: u8) -> Format {
+    /// What a payload type means.
+    pub(crate) fn format(&mut self, payload_type: u8) -> Format {
         match self.format {
             Some(format) if format.payload_type == payload_type => format,
             Some(_) | None => *self.format.insert(self.formats.find(payload_type)),

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use media::srtp::{Context, Refused, SEAL_BYTES_MAX, SOURCES_MAX, Secret};
-use media::{Digit, Dropped, Pair, Relay, Seal, Stay, Verdict};
+use media::{Digit, Dropped, Pair, Relay, Seal, Sound, Stay, Verdict};
 use proptest::prelude::*;
 use units::{Instant, Suite};
 
@@ -313,4 +313,54 @@ proptest! {
         prop_assert!(hears.open(&mut short).is_err());
         prop_assert_eq!(opened(&mut hears, &whole), Ok(plain));
     }
+}
+
+#[test]
+fn what_is_recorded_is_in_the_clear_and_only_what_was_passed_on() {
+    let mut call = Call::new(Suite::AesCm128Sha80);
+    let packet = |sequence| rtp(sequence, 5, &[sequence as u8; 160]);
+    let sealed = |call: &mut Call, sequence| sealed(&mut call.alice, &packet(sequence));
+    let first = sealed(&mut call, 1);
+    call.alice_says(&first).unwrap();
+    assert!(call.relay.said().is_none(), "nobody wished it");
+    call.relay.stay(call.ingress.id, Stay::Record, true);
+    let second = sealed(&mut call, 2);
+    call.alice_says(&second).unwrap();
+    let said = call.relay.said().unwrap();
+    assert_eq!((said.port, said.sound, said.source, said.timestamp), (call.ingress.rtp_port, Sound::Alaw, 5, 320));
+    assert_eq!(said.payload, [2; 160]);
+    assert!(call.relay.said().is_none(), "once");
+    // Neither what a stranger says, nor what is played again, nor what nobody hears.
+    let third = sealed(&mut call, 3);
+    assert!(call.hear(call.ingress.rtp_port, "203.0.113.66:4000", &third).is_err());
+    assert!(call.alice_says(&second).is_err());
+    call.relay.hush(call.ingress.id, true);
+    assert!(call.alice_says(&third).is_err());
+    assert!(call.relay.said().is_none());
+}
+
+#[test]
+fn a_recorded_voice_ends_before_its_padding_and_events_and_noise_are_none() {
+    let mut call = Call::new(Suite::AesCm128Sha80);
+    call.relay.open_with(call.ingress.id, None);
+    call.relay.stay(call.ingress.id, Stay::Record, true);
+    let mut padded = rtp(1, 5, &[7; 100]);
+    padded[0] |= 0x20;
+    *padded.last_mut().unwrap() = 20;
+    call.alice_says(&padded).unwrap();
+    assert_eq!(call.relay.said().unwrap().payload, [7; 80]);
+    // More padding than there is.
+    *padded.last_mut().unwrap() = 255;
+    padded[3] = 2;
+    call.alice_says(&padded).unwrap();
+    assert!(call.relay.said().unwrap().payload.is_empty());
+    let mut noise = rtp(3, 5, &[60]);
+    noise[1] = 13;
+    call.alice_says(&noise).unwrap();
+    assert!(call.relay.said().is_none());
+    let mut other = rtp(4, 5, &[1; 20]);
+    other[1] = 18;
+    call.alice_says(&other).unwrap();
+    let said = call.relay.said().unwrap();
+    assert_eq!((said.sound, said.payload.len()), (Sound::Unknown, 0), "G.729 has no decoder here");
 }

@@ -189,7 +189,10 @@ fn the_score_is_that_of_the_e_model_for_each_codec() {
     ] {
         for percent in [0u16, 2, 5, 10] {
             let mut ear = Ear::new();
-            ear.relay.formats(ear.pair.id, [Format { payload_type: 97, clock_hz: 8_000, voice }].into_iter());
+            ear.relay.formats(
+                ear.pair.id,
+                [Format { payload_type: 97, clock_hz: 8_000, voice, ..Format::default() }].into_iter(),
+            );
             for number in (0..10_000u16).filter(|number| number % 100 >= percent) {
                 ear.hear(20_000 * u64::from(number), 97, number, 160 * u32::from(number), 1);
             }

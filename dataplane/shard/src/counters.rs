@@ -78,6 +78,8 @@ counters! {
     media_forged;
     /// Encrypted media datagrams dropped because their number came before, is too old to tell, or their key is used up.
     media_replayed;
+    /// Packets of recorded calls that are silence in their files, because the tape had no room for them.
+    recording_lost;
     /// Media streams handed to the kernel.
     fastpath_joined;
     /// Media streams taken back from the kernel.

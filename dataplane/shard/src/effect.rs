@@ -12,6 +12,7 @@ use sip::{Flow, Hop};
 use units::ShardId;
 
 use crate::parcel::Parcel;
+use crate::table::CallRef;
 
 /// One order to the pump.
 #[derive(Debug)]
@@ -80,6 +81,13 @@ pub enum Effect {
         bytes: Range<usize>,
         /// It is the last of its call.
         last: bool,
+    },
+    /// Keep this encoded `tape::Note` of a recorded voice if that is cheap; report by `Shard::on_unrecorded` if it is not.
+    Voice {
+        /// Whose it is.
+        call: CallRef,
+        /// Which bytes of [`Effects::bytes`].
+        bytes: Range<usize>,
     },
     /// Hand this to another shard of the same node.
     Parcel {

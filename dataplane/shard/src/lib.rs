@@ -21,6 +21,7 @@ mod peers;
 pub mod proof;
 mod pulse;
 pub mod recent;
+mod recordings;
 pub mod registrar;
 pub mod registrations;
 pub mod standings;

@@ -123,6 +123,7 @@ impl Shard {
                 CallOrder::OpenPort { port, ipv6 } => {
                     self.ports.insert(port, at);
                     self.tape_port(at, port);
+                    self.record_port(at, port);
                     out.list.push(Effect::OpenPort { port, ipv6 });
                 }
                 CallOrder::ClosePort(port) => {

@@ -9,6 +9,7 @@ use snapshot::policy::Captured;
 use units::Instant;
 
 use crate::guard::fold;
+use crate::recordings::Recording;
 use crate::trace::Ladder;
 
 /// A call's place in the table; stale once the call is gone.
@@ -39,6 +40,8 @@ pub struct Entry {
     pub ladder: Option<Ladder>,
     /// How much of it goes to tape.
     pub tape: Captured,
+    /// How far its recording is.
+    pub recording: Recording,
     /// A collector hears of it.
     pub collected: bool,
     /// When the captured messages are handed over and its tape ends; set once the call is over.
@@ -51,7 +54,7 @@ pub struct Entry {
 impl Entry {
     /// True if somebody waits for the messages of its end.
     pub fn is_watched(&self) -> bool {
-        self.ladder.is_some() || self.collected || self.tape != Captured::Off
+        self.ladder.is_some() || self.collected || self.tape != Captured::Off || self.recording.is_begun()
     }
 }
 
@@ -99,6 +102,7 @@ impl Table {
             call,
             ladder,
             tape: Captured::Off,
+            recording: Recording::default(),
             collected: false,
             ladder_at: None,
             filed: None,

@@ -1,16 +1,17 @@
-//! Which calls are captured, and the notes about them.
+//! Which calls are captured or recorded, and the notes about captured ones.
 
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
-use call::Summary;
+use call::{Call, Summary};
 use hashbrown::HashMap;
 use media::Stay;
 use sip::{Hop, Transport};
-use snapshot::policy::{Capture, Captured};
+use snapshot::policy::{Capture, Captured, Recording};
 use tape::{Note, Over, Sinks, What};
-use units::{CallId, Clock, IngressTrunkId, PlanId, WallTime};
+use units::{CallId, Clock, IngressTrunkId, Number, PlanId, WallTime};
 
 use crate::table::{CallRef, Entry};
 use crate::{Effect, Effects, Forward, Loaded, Shard};
@@ -32,19 +33,25 @@ impl Shard {
     /// The ingress trunk and its plan choose.
     pub(crate) fn begin_tape(&mut self, at: CallRef, loaded: &Loaded, (ingress, plan): (IngressTrunkId, PlanId)) {
         let Some(entry) = self.table.get_mut(at) else { return };
-        let policies = &loaded.policies;
-        let by_trunk = chosen(&policies.ingress(ingress).policy.capture, entry.call.id());
-        let by_plan = chosen(&policies.plan(plan).policy.capture, entry.call.id());
+        let rules = [loaded.policies.ingress(ingress), loaded.policies.plan(plan)];
+        let [by_trunk, by_plan] = rules.map(|rules| captured(&rules.policy.capture, &entry.call));
         entry.tape = deeper(by_trunk, by_plan);
         entry.collected = self.collects;
+        if rules.iter().any(|rules| is_recorded(&rules.policy.recording, &entry.call)) {
+            self.begin_recording(at);
+        }
     }
 
     /// The egress trunk of the attempt that begins chooses too.
     pub(crate) fn tape_attempt(&mut self, clock: Clock, at: CallRef, out: &mut Effects) {
         let (Some(loaded), Some(entry)) = (&self.loaded, self.table.get(at)) else { return };
         let Summary { egress_trunk, .. } = entry.call.summary(clock);
-        let wanted = chosen(&loaded.policies.egress(egress_trunk).policy.capture, entry.call.id());
+        let policy = &loaded.policies.egress(egress_trunk).policy;
+        let (wanted, recorded) = (captured(&policy.capture, &entry.call), is_recorded(&policy.recording, &entry.call));
         self.deepen_tape(at, wanted, out);
+        if recorded {
+            self.begin_recording(at);
+        }
     }
 
     /// From here on at least this much is noted. What the ladder has goes first, where nothing was.
@@ -144,8 +151,11 @@ impl Entry {
         if core::mem::take(&mut self.collected) {
             self.report(at, out);
         }
-        if core::mem::take(&mut self.tape) != Captured::Off {
-            put(&Note { what: What::End, sinks: Sinks::CAPTURE, ..blank(self.call.id(), at) }, b"", out);
+        let taped = if core::mem::take(&mut self.tape) == Captured::Off { Sinks::default() } else { Sinks::CAPTURE };
+        let recorded = core::mem::take(&mut self.recording).is_begun();
+        let sinks = taped.and(if recorded { Sinks::RECORDING } else { Sinks::default() });
+        if !sinks.is_empty() {
+            put(&Note { what: What::End, sinks, ..blank(self.call.id(), at) }, b"", out);
         }
     }
 
@@ -153,22 +163,28 @@ impl Entry {
     fn report(&self, at: WallTime, out: &mut Effects) {
         for (party, (leg, quality)) in self.call.measured().into_iter().enumerate() {
             let Some(peer) = self.call.peer(leg).filter(|_| quality.packets > 0) else { continue };
-            // The names are those that agents for Homer use.
+            let dialog = self.call.dialog(leg).map_or(&b""[..], |dialog| &dialog.call_id);
+            // The names and units are those of reports that Homer takes: moments in seconds, jitter in milliseconds.
             let text = format!(
-                "{{\"CORRELATION_ID\":\"{}\",\"TYPE\":\"FINAL\",\"PARTY\":{party},\"REPORT_NAME\":\"{}\",\"TOTAL_PK\":{},\
-                 \"PACKET_LOSS\":{},\"OUT_ORDER\":{},\"DUPLICATES\":{},\"JITTER\":{}.{:03},\"MOS\":{}.{:02},\"RTT\":{}.{:03}}}",
+                "{{\"CORRELATION_ID\":\"{}\",\"RTP_SIP_CALL_ID\":\"{}\",\"TYPE\":\"HANGUP\",\"PARTY\":{party},\"DIR\":{party},\
+                 \"REPORT_NAME\":\"{}\",\"REPORT_TS\":{}.{:06},\"TL_BYTE\":{},\"TOTAL_PK\":{},\"EXPECTED_PK\":{},\
+                 \"PACKET_LOSS\":{},\"OUT_ORDER\":{},\"DUPLICATES\":{},\"JITTER\":{jitter},\"MEAN_JITTER\":{jitter},\
+                 \"MOS\":{mos},\"MEAN_MOS\":{mos},\"RTT\":{}.{:03}}}",
                 self.call.id(),
+                plain(dialog),
                 if party == 0 { "originator" } else { "terminator" },
+                at.micros() / 1_000_000,
+                at.micros() % 1_000_000,
+                quality.bytes,
                 quality.packets,
+                quality.packets + u64::from(quality.lost),
                 quality.lost,
                 quality.reordered,
                 quality.duplicates,
-                quality.jitter_us / 1_000,
-                quality.jitter_us % 1_000,
-                quality.mos_x100 / 100,
-                quality.mos_x100 % 100,
                 quality.rtt_us / 1_000,
                 quality.rtt_us % 1_000,
+                jitter = format_args!("{}.{:03}", quality.jitter_us / 1_000, quality.jitter_us % 1_000),
+                mos = format_args!("{}.{:02}", quality.mos_x100 / 100, quality.mos_x100 % 100),
             );
             let (what, sinks, length) = (What::Report, Sinks::COLLECTOR, text.len() as u32);
             let (listener, peer) = (peer.listener, peer.remote);
@@ -178,8 +194,14 @@ impl Entry {
     }
 }
 
+/// A Call-ID as it may stand between quotes in JSON; without what would need an escape there.
+fn plain(call_id: &[u8]) -> String {
+    let plain = |byte: &&u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
+    call_id.iter().filter(plain).map(|byte| char::from(*byte)).collect()
+}
+
 /// A note about nothing yet.
-fn blank(call: CallId, at: WallTime) -> Note {
+pub(crate) fn blank(call: CallId, at: WallTime) -> Note {
     Note {
         what: What::End,
         sinks: Sinks::default(),
@@ -222,15 +244,26 @@ fn put(note: &Note, carried: &[u8], out: &mut Effects) {
     out.list.push(Effect::Tape { bytes, last: note.what == What::End });
 }
 
-/// What this wish means for this call. Calls are sampled evenly, and all wishes of one share sample the same calls.
-fn chosen(capture: &Capture, call: CallId) -> Captured {
+/// What this wish means for this call.
+fn captured(capture: &Capture, call: &Call) -> Captured {
+    let percent = if capture.percent == 0 { 100 } else { capture.percent };
+    let wished = capture.what != Captured::Off && is_chosen(percent, (&capture.called, &capture.calling), call);
+    if wished { capture.what } else { Captured::Off }
+}
+
+fn is_recorded(recording: &Recording, call: &Call) -> bool {
+    recording.percent > 0 && is_chosen(recording.percent, (&recording.called, &recording.calling), call)
+}
+
+/// Calls are sampled evenly, and all wishes of one share sample the same calls.
+fn is_chosen(percent: u8, (to, from): (&[String], &[String]), call: &Call) -> bool {
     // Fibonacci hashing: multiples of the golden ratio spread evenly over the whole range.
-    let place = call.sequence.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    match capture.percent {
-        0 => capture.what,
-        percent if place % 100 < u64::from(percent) => capture.what,
-        _ => Captured::Off,
-    }
+    let place = call.id().sequence.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    let (calling, called) = call.numbers();
+    let begins = |number: &Number, list: &[String]| {
+        list.is_empty() || list.iter().any(|beginning| number.digits().starts_with(beginning.as_bytes()))
+    };
+    place % 100 < u64::from(percent) && begins(called, to) && begins(calling, from)
 }
 
 fn deeper(one: Captured, other: Captured) -> Captured {

@@ -37,7 +37,7 @@ impl Collector {
             What::Sip => Kind::Sip,
             What::Media => Kind::Rtcp,
             What::Report => Kind::Quality,
-            What::End => return,
+            What::Voice | What::End => return,
         };
         let (from, to) = if note.inbound { (note.peer, own) } else { (own, note.peer) };
         let (stream, correlation) = (note.over != Over::Udp, note.call.to_string());

@@ -24,8 +24,8 @@ pub enum Kind {
     Sip = 1,
     /// RTCP as it came.
     Rtcp = 5,
-    /// How one side's media was, in JSON.
-    Quality = 34,
+    /// How one side's media was once the call is over, in JSON; 34 would be a report while it runs.
+    Quality = 35,
 }
 
 /// One packet for the collector.

@@ -5,9 +5,14 @@
 
 extern crate alloc;
 
+pub mod frame;
+pub mod g711;
 pub mod hep;
+pub mod mix;
 pub mod note;
 pub mod packet;
 pub mod pcapng;
+pub mod wav;
 
+pub use frame::{Frame, Law};
 pub use note::{Note, Over, Sinks, What};

@@ -25,6 +25,8 @@ pub enum What {
     End = 2,
     /// How one side's media was, in JSON.
     Report = 3,
+    /// A [`crate::Frame`] of a recorded voice.
+    Voice = 4,
 }
 
 /// Who wants it.
@@ -36,6 +38,8 @@ impl Sinks {
     pub const CAPTURE: Sinks = Sinks(1);
     /// The collector.
     pub const COLLECTOR: Sinks = Sinks(2);
+    /// The file of a recorded call.
+    pub const RECORDING: Sinks = Sinks(4);
 
     /// Both.
     #[must_use]
@@ -86,7 +90,7 @@ pub struct Note {
     pub listener: u8,
     /// Our media port; 0 for SIP.
     pub port: u16,
-    /// When.
+    /// When; of a recorded voice by a clock that never jumps.
     pub at: WallTime,
     /// The peer's address.
     pub peer: SocketAddr,
@@ -98,7 +102,12 @@ impl Note {
     /// Appends the note with what it carries; of that at most [`CARRIED_BYTES_MAX`] bytes.
     pub fn encode(&self, carried: &[u8], out: &mut Vec<u8>) {
         let carried = &carried[..carried.len().min(CARRIED_BYTES_MAX)];
-        out.extend_from_slice(&(carried.len() as u16).to_le_bytes());
+        self.encode_with(carried.len(), out, |out| out.extend_from_slice(carried));
+    }
+
+    /// Appends the note; `carry` appends what it carries, of exactly so many bytes, at most [`CARRIED_BYTES_MAX`].
+    pub fn encode_with(&self, carried_bytes: usize, out: &mut Vec<u8>, carry: impl FnOnce(&mut Vec<u8>)) {
+        out.extend_from_slice(&(carried_bytes as u16).to_le_bytes());
         out.extend_from_slice(&[self.what as u8, self.sinks.0, self.leg, u8::from(self.inbound), self.over as u8]);
         out.push(self.listener);
         out.extend_from_slice(&self.port.to_le_bytes());
@@ -111,7 +120,7 @@ impl Note {
         out.extend_from_slice(&mapped.octets());
         out.extend_from_slice(&self.peer.port().to_le_bytes());
         out.extend_from_slice(&self.length.to_le_bytes());
-        out.extend_from_slice(carried);
+        carry(out);
     }
 
     /// How many bytes follow a head, if these are one's first two.
@@ -126,6 +135,7 @@ impl Note {
             1 => What::Media,
             2 => What::End,
             3 => What::Report,
+            4 => What::Voice,
             _ => return None,
         };
         let over = match head[6] {

@@ -19,7 +19,7 @@ fn address() -> impl Strategy<Value = SocketAddr> {
 }
 
 fn note() -> impl Strategy<Value = Note> {
-    let what = prop_oneof![Just(What::Sip), Just(What::Media), Just(What::End), Just(What::Report)];
+    let what = prop_oneof![Just(What::Sip), Just(What::Media), Just(What::End), Just(What::Report), Just(What::Voice)];
     let over = prop_oneof![Just(Over::Udp), Just(Over::Tcp), Just(Over::Tls)];
     (what, over, any::<(u8, bool, u8, u16, u32, i64)>(), address(), any::<(u16, u32, u32)>()).prop_map(
         |(what, over, (leg, inbound, listener, port, length, at), peer, (node, boot, sequence))| Note {

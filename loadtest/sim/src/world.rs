@@ -379,7 +379,7 @@ impl<'a> World<'a> {
                 Some(record) => self.journal(node, (number, ticket), record),
                 None => self.faults.push("a journal record that nobody can decode".into()),
             },
-            Effect::Trace { .. } | Effect::Tape { .. } => {}
+            Effect::Trace { .. } | Effect::Tape { .. } | Effect::Voice { .. } => {}
             Effect::Parcel { to, parcel } => {
                 self.at(self.now + 3, Event::Parcel { node, boot, to, parcel });
             }

@@ -10,14 +10,13 @@ use units::{
 };
 
 use crate::bytes::{Input, Output};
-use crate::record::{Cdr, GrantPart, Party, Priced, Quality, Record, Stages, Start};
+use crate::record::{Cdr, GrantPart, Party, Priced, Quality, Record, Recorded, Stages, Start};
 
 /// The first byte of every record that this program writes. Version 1 had prices without tax, exchange and first-interval rate,
 /// version 2 no location routing number, jurisdiction and class of rates, version 3 no grants that are told again, version 4
 /// of media no order, bursts, first packet and round trip, version 5 nothing of what terminators may be owed, version 6 not the
-/// packets that the kernel relayed, version 7 nothing of encryption, version 8 not
-/// what was written off.
-const VERSION: u8 = 9;
+/// packets that the kernel relayed, version 7 nothing of encryption, version 8 not what was written off, version 9 nothing of recordings.
+const VERSION: u8 = 10;
 
 mod kind {
     pub const BOOT: u8 = 1;
@@ -198,7 +197,7 @@ fn write_cdr(out: &mut Output<'_>, cdr: &Cdr) {
     write_parts(out, &cdr.owed_grants);
     out.u64(cdr.ingress_media.kernel_packets).u64(cdr.egress_media.kernel_packets);
     let suite = |quality: &Quality| quality.suite.map_or(0, |suite| suite as u8);
-    out.u8(suite(&cdr.ingress_media)).u8(suite(&cdr.egress_media)).money(cdr.written_off);
+    out.u8(suite(&cdr.ingress_media)).u8(suite(&cdr.egress_media)).money(cdr.written_off).u8(cdr.recorded as u8);
 }
 
 /// Ends a chain of writes.
@@ -240,6 +239,7 @@ fn read_cdr(input: &mut Input<'_>, version: u8) -> Option<Cdr> {
         codec: input.text()?,
         ingress_media: read_quality(input)?,
         egress_media: read_quality(input)?,
+        recorded: Recorded::No,
         stages: read_stages(input)?,
         decision: input.blob()?.to_vec(),
         lrn: if version > 2 { input.number()? } else { Number::EMPTY },
@@ -265,6 +265,9 @@ fn read_cdr(input: &mut Input<'_>, version: u8) -> Option<Cdr> {
     }
     if version > 8 {
         cdr.written_off = input.money()?;
+    }
+    if version > 9 {
+        cdr.recorded = Recorded::from_code(input.u8()?)?;
     }
     Some(cdr)
 }

@@ -17,4 +17,4 @@ pub mod trace;
 
 pub use crc32c::crc32c;
 pub use encoding::{Glimpse, RecordFlaw};
-pub use record::{Cdr, GrantPart, Party, Priced, Quality, Record, Stages, Start};
+pub use record::{Cdr, GrantPart, Party, Priced, Quality, Record, Recorded, Stages, Start};

@@ -98,6 +98,7 @@ pub fn full() -> Cdr {
         codec: "PCMA/8000".into(),
         ingress_media: quality(10),
         egress_media: quality(20),
+        recorded: cdr::Recorded::Gaps,
         stages: Stages {
             parse_us: 1,
             admit_us: 2,

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 pub use check::{LINES_MAX, PolicyFlaw, REGEXES_MAX, RESERVED, RULES_MAX, Side, TEXT_MAX};
 pub use parts::{
     Answers, Capture, Captured, Codecs, Digest, Dtmf, EarlyMedia, Floors, Header, Headers, Identity, IdentityHeader,
-    Number, NumberKind, Numbers, Pass, Portability, Probe, QualityIndex, Refresher, Registration, Relaying, Reliable,
-    Rewrite, RewriteField, SessionTimer, Silence, Srtp, StatusOfCause, Throttle, TimerMode, Transport,
+    Number, NumberKind, Numbers, Pass, Portability, Probe, QualityIndex, Recording, Refresher, Registration, Relaying,
+    Reliable, Rewrite, RewriteField, SessionTimer, Silence, Srtp, StatusOfCause, Throttle, TimerMode, Transport,
 };
 
 /// Signalling policy of an ingress trunk, an egress trunk or a plan.
@@ -68,6 +68,9 @@ pub struct Policy {
     /// All: which calls are captured, and how much of them.
     #[serde(skip_serializing_if = "is_default")]
     pub capture: Capture,
+    /// All: which calls are recorded, so that they can be listened to.
+    #[serde(skip_serializing_if = "is_default")]
+    pub recording: Recording,
     /// Both: who is told who calls.
     #[serde(skip_serializing_if = "is_default")]
     pub identity: Identity,
@@ -140,6 +143,7 @@ impl Default for Policy {
             codecs: Codecs::default(),
             media: Relaying::default(),
             capture: Capture::default(),
+            recording: Recording::default(),
             identity: Identity::default(),
             portability: Portability::default(),
             rewrite: Vec::new(),

@@ -65,6 +65,13 @@ pub enum Ask {
         /// `sip`, `rtp_headers` or `full`.
         what: String,
     },
+    /// Record what is said in a running call from here on, or no longer.
+    Record {
+        /// 32 hexadecimal digits.
+        call: String,
+        /// Record.
+        on: bool,
+    },
     /// Counters and latencies.
     Figures,
     /// Who is registered where, and who was refused.

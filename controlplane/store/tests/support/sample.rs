@@ -186,6 +186,7 @@ pub fn call(world: World, sequence: u64, price: &str, grants: &[(GrantId, &str)]
             suite: Some(units::Suite::AesCm128Sha80),
         },
         egress_media: Quality { packets: 2_999, ..Quality::default() },
+        recorded: cdr::Recorded::Gaps,
         stages: Stages {
             parse_us: 4,
             admit_us: 1,

@@ -20,7 +20,7 @@ test('every field of a policy stands in one section', () => {
 
 test('each side sees the fields that mean something there', () => {
   const paths = (side: Side) => all(side).map((setting) => setting.path);
-  expect(paths('plan').filter((path) => !path.includes('.') && NAMES.includes(path))).toEqual(['capture', 'numbers', 'rewrite', 'answers', 'quality']);
+  expect(paths('plan').filter((path) => !path.includes('.') && NAMES.includes(path))).toEqual(['capture', 'recording', 'numbers', 'rewrite', 'answers', 'quality']);
   expect(paths('plan').filter((path) => path.startsWith('answers.'))).toEqual(['answers.next', 'answers.stop']);
   expect(paths('ingress')).toEqual(expect.arrayContaining(['transport', 'early_media', 'identity.calling_from_identity', 'digest.password', 'answers.always_503']));
   for (const egress of ['host', 'probe', 'headers', 'identity.send', 'answers.stop', 'registration']) expect(paths('ingress')).not.toContain(egress);

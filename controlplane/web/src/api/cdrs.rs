@@ -124,6 +124,39 @@ pub struct Media {
     pub mos: Option<f64>,
 }
 
+/// What became of the wish to record a call: `no` wish, `yes`, with `gaps` (parts are silence: they were lost on the way to the file,
+/// or said by a codec that cannot be decoded here); no file because of the `codec`, because no voice came by us (`silent`), or because
+/// all was `lost`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Recorded {
+    /// Nobody wished it.
+    No,
+    /// All of it.
+    Yes,
+    /// Parts of it.
+    Gaps,
+    /// Not decoded.
+    Codec,
+    /// No voice.
+    Silent,
+    /// All lost.
+    Lost,
+}
+
+impl From<cdr::Recorded> for Recorded {
+    fn from(recorded: cdr::Recorded) -> Recorded {
+        match recorded {
+            cdr::Recorded::No => Recorded::No,
+            cdr::Recorded::Yes => Recorded::Yes,
+            cdr::Recorded::Gaps => Recorded::Gaps,
+            cdr::Recorded::Codec => Recorded::Codec,
+            cdr::Recorded::Silent => Recorded::Silent,
+            cdr::Recorded::Lost => Recorded::Lost,
+        }
+    }
+}
+
 /// A finished call, or one of its attempts.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Cdr {
@@ -191,6 +224,8 @@ pub struct Cdr {
     pub egress_call_id: String,
     /// First codec of the answer.
     pub codec: String,
+    /// Whether it was recorded, and why not.
+    pub recorded: Recorded,
     /// Media from the originator.
     pub ingress_media: Media,
     /// Media from the terminator.
@@ -362,6 +397,7 @@ impl Cdr {
             ingress_call_id: cdr.ingress_call_id.clone(),
             egress_call_id: cdr.egress_call_id.clone(),
             codec: cdr.codec.clone(),
+            recorded: cdr.recorded.into(),
             ingress_media: Media::show(&cdr.ingress_media),
             egress_media: Media::show(&cdr.egress_media),
         }

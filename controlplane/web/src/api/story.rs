@@ -10,9 +10,9 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::captures;
 use super::cdrs::{self, Cdr, Media};
 use super::simulate::{Candidate, percent};
+use super::{captures, recordings};
 use crate::auth::{May, rights};
 use crate::extract::Key;
 use crate::names::Names;
@@ -33,6 +33,8 @@ pub struct Story {
     pub ladder: Option<Ladder>,
     /// Bytes of the call's capture on this node, to be opened at `/api/v1/calls/{id}/pcap`; absent without one.
     pub capture_bytes: Option<u64>,
+    /// Seconds of the call's recording on this node, to be heard at `/api/v1/calls/{id}/recording`; absent without one.
+    pub recording_s: Option<f64>,
     /// How the route was chosen; absent when the call was refused before.
     pub decision: Option<Decision>,
     /// What the originator pays, step by step.
@@ -178,10 +180,14 @@ async fn story(_caller: May<rights::CdrRead>, State(app): State<App>, Key(id): K
     let told = app.store.story(call).await?;
     let names = app.names.read(&app.store).await?;
     let capture = captures::capture_of(&app.captures, call).await;
-    tell(&told, &names, capture.map(|(_, bytes)| bytes)).map(Json)
+    let recording = recordings::recording_of(&app.recordings, call).await;
+    let mut story = tell(&told, &names)?;
+    (story.capture_bytes, story.recording_s) =
+        (capture.map(|(_, bytes)| bytes), recording.map(|found| found.seconds()));
+    Ok(Json(story))
 }
 
-fn tell(told: &CallStory, names: &Names, capture_bytes: Option<u64>) -> Answered<Story> {
+fn tell(told: &CallStory, names: &Names) -> Answered<Story> {
     let whole = told.call.as_ref().ok_or_else(|| {
         Problem::not_found("record of the call yet: only attempts have been collected, ask again in a second")
     })?;
@@ -201,7 +207,8 @@ fn tell(told: &CallStory, names: &Names, capture_bytes: Option<u64>) -> Answered
         attempts: told.attempts.iter().map(|attempt| Cdr::show(attempt, names)).collect(),
         verdict: verdict(whole, &told.attempts, names),
         ladder: told.trace.as_deref().and_then(Ladder::read),
-        capture_bytes,
+        capture_bytes: None,
+        recording_s: None,
         decision,
         sell: whole.sell.as_ref().map(|priced| Arithmetic::stored(priced, whole.duration_ms)),
         buy: whole.buy.as_ref().map(|priced| Arithmetic::stored(priced, whole.duration_ms)),

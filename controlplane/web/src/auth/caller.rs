@@ -139,6 +139,8 @@ pub mod rights {
         CallsRelease;
         /// Capture calls and open captures: whole packets can be heard.
         CallsOpen;
+        /// Record calls, listen to recordings, remove them.
+        Recordings;
         /// Users, keys, audit.
         Admin;
     }

@@ -128,6 +128,38 @@ async fn calls_are_captured_and_captures_opened_by_those_who_may_and_it_is_writt
 }
 
 #[tokio::test]
+async fn calls_are_recorded_and_listened_to_by_those_who_may_and_it_is_written_down() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    let (record, recording) = (format!("/api/v1/calls/{CALL}/record"), format!("/api/v1/calls/{CALL}/recording"));
+    for on in [true, false] {
+        admin.send("POST", &record, json!({ "on": on })).await.expect(204);
+        assert!(node.link.asked.lock().unwrap().contains(&Ask::Record { call: CALL.into(), on }));
+    }
+    admin.get(&recording).await.problem(404, "not_found");
+    let folder = node.folder.path().join("recordings");
+    std::fs::create_dir(&folder).unwrap();
+    let samples: Vec<u8> = (0..64_044u32).map(|place| place as u8).collect();
+    std::fs::write(folder.join(format!("{CALL}.wav.part")), &samples).unwrap();
+    admin.send("DELETE", &recording, json!(null)).await.problem(409, "conflict");
+    std::fs::rename(folder.join(format!("{CALL}.wav.part")), folder.join(format!("{CALL}.wav"))).unwrap();
+    let heard = admin.get(&recording).await;
+    assert_eq!(
+        (heard.status, heard.header("content-type"), heard.header("accept-ranges")),
+        (200, "audio/wav", "bytes")
+    );
+    assert!(heard.body == samples, "{} bytes", heard.body.len());
+    let listed = admin.get("/api/v1/recordings").await.expect(200);
+    let row = &listed["data"][0];
+    assert_eq!((&row["call"], &row["seconds"], &row["finished"]), (&json!(CALL), &json!(2.0), &json!(true)));
+    admin.send("DELETE", &recording, json!(null)).await.expect(204);
+    admin.get(&recording).await.problem(404, "not_found");
+    let audit = admin.get(&format!("/api/v1/audit?object={CALL}")).await.expect(200);
+    let acts: Vec<_> = audit["data"].as_array().unwrap().iter().map(|entry| entry["action"].clone()).collect();
+    assert_eq!(acts, ["remove_recording", "listen", "end_recording", "record"]);
+}
+
+#[tokio::test]
 async fn strangers_bindings_and_registrations_are_told() {
     let node = Node::start().await;
     let admin = node.log_in().await;

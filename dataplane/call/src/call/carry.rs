@@ -3,7 +3,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use media::{FORMATS_MAX, Format, Voice};
+use media::{FORMATS_MAX, Format, Sound, Voice};
 use rating::Rules;
 use sdp::{Crypt, Filter, Order};
 
@@ -111,5 +111,10 @@ fn format_of(media: &sdp::Media<'_>, payload_type: u8) -> Format {
         () if called("GSM-EFR") || called("AMR") => Voice::Efr,
         () => Voice::Plain,
     };
-    Format { payload_type, clock_hz: codec.clock_hz(), voice }
+    let sound = match () {
+        () if codec.is_called(b"PCMU/8000/1") => Sound::Ulaw,
+        () if codec.is_called(b"PCMA/8000/1") => Sound::Alaw,
+        () => Sound::Unknown,
+    };
+    Format { payload_type, clock_hz: codec.clock_hz(), voice, sound }
 }

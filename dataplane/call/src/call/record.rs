@@ -94,6 +94,7 @@ impl Call {
             codec: if self.answered.is_some() { self.codec.clone() } else { String::new() },
             ingress_media: self.ingress_media,
             egress_media: self.egress_media,
+            recorded: self.recorded,
             stages: self.stages,
             decision: self.decision.clone(),
             ..self.record_base()

@@ -120,6 +120,7 @@ impl Call {
             stages: record.stages,
             ingress_media: record.ingress_media,
             egress_media: record.egress_media,
+            recorded: record.recorded,
             ingress_taken: true,
             egress_taken: Some(candidate_of(&attempt_record, head.margin)),
             over: rating::quality::Over::Void,

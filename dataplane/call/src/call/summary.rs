@@ -53,6 +53,11 @@ impl Call {
         (0..).zip(&self.legs).filter_map(|(leg, of)| Some((leg, of.pair?)))
     }
 
+    /// Who calls, and the destination as routed.
+    pub fn numbers(&self) -> (&Number, &Number) {
+        (&self.opening.calling, &self.opening.admission.called)
+    }
+
     /// Where the call's media is relayed, and why it stays in user space; nothing without media.
     pub fn media_path(&self, relay: &Relay) -> Option<(Path, Stays)> {
         let pair = self.legs[0].pair?;

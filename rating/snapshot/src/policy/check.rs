@@ -140,6 +140,12 @@ impl Policy {
         range("redirects_max", u32::from(self.redirects_max), 1, 5)?;
         range("cps_window_s", u32::from(self.cps_window_s), 1, 60)?;
         range("capture.percent", u32::from(self.capture.percent), 1, 100)?;
+        range("recording.percent", u32::from(self.recording.percent), 1, 100)?;
+        let (capture, recording) = (&self.capture, &self.recording);
+        beginnings("capture.called", &capture.called)?;
+        beginnings("capture.calling", &capture.calling)?;
+        beginnings("recording.called", &recording.called)?;
+        beginnings("recording.calling", &recording.calling)?;
         range("probe.interval_s", u32::from(self.probe.interval_s), 5, 3_600)?;
         range("probe.failures", u32::from(self.probe.failures), 1, 10)?;
         crate::routing::tags("tags", &self.tags)?;
@@ -333,6 +339,15 @@ fn text(field: &'static str, text: &str, least: usize) -> Check {
         return flaw(field, format!("must have {least} to {TEXT_MAX} characters"));
     }
     if text.chars().any(char::is_control) { flaw(field, "holds a control character") } else { Ok(()) }
+}
+
+/// Beginnings of numbers, without a leading `+`.
+fn beginnings(field: &'static str, list: &[String]) -> Check {
+    count(field, list.len(), RULES_MAX)?;
+    each(list, |beginning| match units::Number::parse(beginning.as_bytes()) {
+        Ok(number) if !number.is_empty() && !beginning.starts_with('+') => Ok(()),
+        _ => flaw(field, format!("{beginning:?} is no beginning of a number; write it without +")),
+    })
 }
 
 fn token(field: &'static str, name: &str) -> Check {

@@ -200,6 +200,22 @@ part! {
         what: Captured,
         /// How many of a hundred calls, 1 to 100; 0 for all.
         percent: u8,
+        /// Only calls to numbers that begin with one of these, as routed; empty for all. Up to 64.
+        called: Vec<String>,
+        /// Only calls from numbers that begin with one of these; empty for all. Up to 64.
+        calling: Vec<String>,
+    }
+}
+
+part! {
+    /// Which calls are recorded (WAV, the originator's voice left, the terminator's right; G.711 alone). Where a trunk or a plan of a call wishes it, it is. Its media is relayed by user space meanwhile.
+    Recording {
+        /// How many of a hundred calls, 1 to 100; 0 for none.
+        percent: u8,
+        /// Only calls to numbers that begin with one of these, as routed; empty for all. Up to 64.
+        called: Vec<String>,
+        /// Only calls from numbers that begin with one of these; empty for all. Up to 64.
+        calling: Vec<String>,
     }
 }
 

@@ -42,6 +42,7 @@ export const definitions = {
   mos: 'Mean opinion score estimated by the E-model (ITU-T G.107), from 1 to 4.5.',
   lost: 'RTP packets missing by sequence number.',
   strangers: 'Packets that came from an address that was not the peer\'s; they were dropped.',
+  recorded: 'Whether the call was recorded. Gaps: parts are silence, because they were lost on the way to the file or said by a codec that cannot be decoded here. Not recorded: its codec cannot be decoded, no voice came by the switch, or all was lost.',
   capacity: 'Calls that may be in progress at once on this trunk.',
   cpsLimit: 'New calls that this trunk may carry in a second.',
   failover: 'The plan whose routes are tried when none of this plan is left.',

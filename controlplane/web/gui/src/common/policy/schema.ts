@@ -46,6 +46,7 @@ export const GROUPS: { title: string; fields: string[] }[] = [
   { title: 'Timers', fields: ['answer_timeout_s', 'ringing_after_s', 'session_timer'] },
   { title: 'Media and codecs', fields: ['codecs', 'media', 'early_media', 'reliable'] },
   { title: 'Captures', fields: ['capture'] },
+  { title: 'Recordings', fields: ['recording'] },
   { title: 'Who calls', fields: ['identity'] },
   { title: 'Numbers', fields: ['numbers'] },
   { title: 'Ported numbers', fields: ['portability'] },

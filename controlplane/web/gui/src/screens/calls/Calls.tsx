@@ -26,21 +26,21 @@ function tone(state: string) {
   return state === 'ringing' || state === 'answering' ? 'info' : 'default';
 }
 
-function columns(release: (call: Call) => void, capture: (call: Call) => void): Column<Call>[] {
+function columns(release: (call: Call) => void, capture: (call: Call) => void, record: (call: Call) => void): Column<Call>[] {
   return [
     { field: 'age_ms', headerName: 'Age', width: 62, ...figures, renderCell: ({ row }) => talk(row.age_ms) },
     { field: 'state', headerName: 'State', width: 88, sortable: false, renderCell: ({ row }) => <State tone={tone(row.state)}>{row.state}</State> },
     { field: 'talking_ms', headerName: 'Talking', description: definitions.duration, width: 70, ...figures, narrow: false, renderCell: ({ row }) => talk(row.talking_ms) },
     { field: 'originator', headerName: 'Originator', flex: 1, minWidth: 84, sortable: false, valueGetter: (_, row) => row.originator.code },
-    { field: 'calling', headerName: 'From', width: 124, sortable: false, narrow: false },
-    { field: 'called', headerName: 'To', width: 124, sortable: false },
+    { field: 'calling', headerName: 'From', width: 112, sortable: false, narrow: false },
+    { field: 'called', headerName: 'To', width: 112, sortable: false },
     { field: 'terminator', headerName: 'Terminator', flex: 1, minWidth: 84, sortable: false, valueGetter: (_, row) => row.terminator?.code ?? NONE },
     { field: 'egress_trunk', headerName: 'Egress trunk', flex: 1, minWidth: 84, sortable: false, narrow: false, valueGetter: (_, row) => row.egress_trunk?.code ?? NONE },
     { field: 'attempt', headerName: 'Try', description: definitions.attempts, width: 48, ...figures, narrow: false },
-    { field: 'sell_per_minute', headerName: 'Sell/min', description: definitions.sellPerMinute, width: 92, ...figures, narrow: false, renderCell: ({ row }) => decimal(row.sell_per_minute, 4) },
-    { field: 'buy_per_minute', headerName: 'Buy/min', description: definitions.buyPerMinute, width: 92, ...figures, narrow: false, renderCell: ({ row }) => (row.attempt === 0 ? NONE : decimal(row.buy_per_minute, 4)) },
+    { field: 'sell_per_minute', headerName: 'Sell/min', description: definitions.sellPerMinute, width: 76, ...figures, narrow: false, renderCell: ({ row }) => decimal(row.sell_per_minute, 4) },
+    { field: 'buy_per_minute', headerName: 'Buy/min', description: definitions.buyPerMinute, width: 76, ...figures, narrow: false, renderCell: ({ row }) => (row.attempt === 0 ? NONE : decimal(row.buy_per_minute, 4)) },
     { field: 'codec', headerName: 'Codec', width: 98, sortable: false, narrow: false, spare: true, valueGetter: (_, row) => row.codec || NONE },
-    { field: 'mos', headerName: 'MOS', description: definitions.mos, width: 92, sortable: false, align: 'right', headerAlign: 'right', narrow: false, valueGetter: (_, row) => `${fixed(row.ingress_media.mos, 2)} ${fixed(row.egress_media.mos, 2)}` },
+    { field: 'mos', headerName: 'MOS', description: definitions.mos, width: 84, sortable: false, align: 'right', headerAlign: 'right', narrow: false, valueGetter: (_, row) => `${fixed(row.ingress_media.mos, 2)} ${fixed(row.egress_media.mos, 2)}` },
     { field: 'media_path', headerName: 'Relayed by', description: definitions.mediaPath, width: 92, sortable: false, narrow: false, spare: true, valueGetter: (_, row) => [row.media_path || NONE, ...row.stays].join(' ') },
     { field: 'suite', headerName: 'Encryption', description: definitions.suite, width: 120, sortable: false, narrow: false, spare: true, valueGetter: (_, row) => (row.ingress_media.suite || row.egress_media.suite ? `${row.ingress_media.suite ?? NONE} / ${row.egress_media.suite ?? NONE}` : NONE) },
     { field: 'shard', headerName: 'Shard', width: 56, ...figures, narrow: false, spare: true },
@@ -48,6 +48,12 @@ function columns(release: (call: Call) => void, capture: (call: Call) => void): 
       field: 'capture', headerName: '', width: 76, sortable: false, hideable: false, align: 'right', narrow: false,
       renderCell: ({ row }) => (
         <Button sx={{ py: 0, minWidth: 0 }} onClick={(event) => { event.stopPropagation(); capture(row); }}>Capture</Button>
+      ),
+    },
+    {
+      field: 'record', headerName: '', width: 66, sortable: false, hideable: false, align: 'right', narrow: false,
+      renderCell: ({ row }) => (
+        <Button sx={{ py: 0, minWidth: 0 }} onClick={(event) => { event.stopPropagation(); record(row); }}>{isRecorded(row) ? 'Stop' : 'Record'}</Button>
       ),
     },
     {
@@ -79,6 +85,25 @@ function ReleaseCall({ call, onClose }: { call: Call; onClose: () => void }) {
   );
 }
 
+function isRecorded(call: Call): boolean {
+  return call.stays.includes('record');
+}
+
+function RecordCall({ call, onClose }: { call: Call; onClose: () => void }) {
+  const on = !isRecorded(call);
+  return (
+    <Confirm
+      title={on ? 'Record this call?' : 'End this recording?'}
+      verb={on ? 'Record' : 'End'}
+      onClose={onClose}
+      onSend={() => body(api.POST('/api/v1/calls/{id}/record', { params: { path: { id: call.id } }, body: { on } }))}
+    >
+      {call.calling || 'anonymous'} → <b>{call.called}</b>: {on ? 'from here on what both sides say goes to a file, to be heard on the call\u2019s page' : 'what is said from here on is not recorded'};
+      {' '}who asked for it is written down.
+    </Confirm>
+  );
+}
+
 function CaptureCall({ call, onClose }: { call: Call; onClose: () => void }) {
   return (
     <Confirm
@@ -100,6 +125,7 @@ export default function Calls() {
   const [paused, setPaused] = useState(false);
   const [release, setRelease] = useState<Call | null>(null);
   const [capture, setCapture] = useState<Call | null>(null);
+  const [record, setRecord] = useState<Call | null>(null);
   const carriers = useCarriers();
   const { last } = useLive();
   const filter = { originator: query.get('originator') ?? undefined, terminator: query.get('terminator') ?? undefined, state: query.get('state') ?? undefined };
@@ -111,7 +137,7 @@ export default function Calls() {
   });
   const q = query.get('q') ?? '';
   const rows = useMemo(() => (calls.data?.data ?? []).filter((call) => q === '' || fits(call, q)), [calls.data, q]);
-  const shown = useMemo(() => columns(setRelease, setCapture), []);
+  const shown = useMemo(() => columns(setRelease, setCapture, setRecord), []);
   const filtered = q !== '' || Object.values(filter).some(Boolean);
   return (
     <>
@@ -142,6 +168,7 @@ export default function Calls() {
         {(last?.calls ?? 0) > PAGE_ROWS && <Tooltip title="Choose a carrier or a state to see others."><span>The table holds {PAGE_ROWS} at most.</span></Tooltip>}
       </Typography>
       {capture && <CaptureCall call={capture} onClose={() => setCapture(null)} />}
+      {record && <RecordCall call={record} onClose={() => setRecord(null)} />}
       {release && <ReleaseCall call={release} onClose={() => setRelease(null)} />}
     </>
   );

@@ -37,8 +37,10 @@ function statusTone(status: number) {
 
 const where: Column<Cdr> = { field: 'jurisdiction', headerName: 'Where', description: definitions.jurisdiction, width: 78, sortable: false, narrow: false, renderCell: ({ row }) => <span title={row.lrn ? `routing number ${row.lrn}` : undefined}>{row.jurisdiction === 'any' ? NONE : row.jurisdiction}</span> };
 
-/** `states`: some call was judged by states, so where each went is worth a column. */
-function columns(zone: string, attempts: boolean, states: boolean): Column<Cdr>[] {
+const recorded: Column<Cdr> = { field: 'recorded', headerName: 'Recorded', description: definitions.recorded, width: 76, sortable: false, narrow: false, spare: true, valueGetter: (_, row) => (row.recorded === 'no' ? NONE : row.recorded) };
+
+/** `states`: some call was judged by states, so where each went is worth a column; `records`: some call was to be recorded. */
+function columns(zone: string, attempts: boolean, states: boolean, records: boolean): Column<Cdr>[] {
   return [
     { field: 'started_at', headerName: `Time (${zone})`, width: 112, sortable: false, renderCell: ({ row }) => <When at={row.started_at} part="day" /> },
     { field: 'duration_ms', headerName: 'Duration', description: definitions.duration, width: 68, ...figures, renderCell: ({ row }) => talk(row.duration_ms) },
@@ -54,6 +56,7 @@ function columns(zone: string, attempts: boolean, states: boolean): Column<Cdr>[
     { field: 'pdd_ms', headerName: 'PDD', description: definitions.pdd, width: 66, ...figures, narrow: false, renderCell: ({ row }) => span(row.pdd_ms) },
     { field: 'sell', headerName: 'Sell', description: definitions.revenue, width: 78, ...figures, renderCell: ({ row }) => <span title={row.sell ? `rate of ${row.sell.prefix_digits} digits ${classOf(row.sell)}`.trim() : undefined}>{decimal(row.sell?.price, 4)}</span> },
     ...(states ? [where] : []),
+    ...(records ? [recorded] : []),
     { field: 'buy', headerName: 'Cost', description: definitions.cost, width: 78, ...figures, narrow: false, renderCell: ({ row }) => decimal(row.buy?.price, 4) },
     {
       field: 'margin', headerName: 'Margin', description: definitions.margin, width: 78, ...figures, narrow: false,
@@ -138,7 +141,8 @@ export default function Cdrs() {
   });
   const rows = cdrs.data?.data ?? [];
   const states = rows.some((row) => row.jurisdiction !== 'any' && row.jurisdiction !== 'international');
-  const shown = useMemo(() => columns(zoneName(zone), attempts, states), [zone, attempts, states]);
+  const records = rows.some((row) => row.recorded !== 'no');
+  const shown = useMemo(() => columns(zoneName(zone), attempts, states, records), [zone, attempts, states, records]);
   const again = () => setNow(Date.now());
   return (
     <>

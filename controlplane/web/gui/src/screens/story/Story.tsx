@@ -51,9 +51,25 @@ function Summary({ call }: { call: Cdr }) {
           <Fact name="Release" figure="cause">{call.cause} {call.cause_text}, SIP {call.sip_status || NONE}</Fact>
           <Fact name="Ended by" figure="releasedBy">{call.released_by}</Fact>
           <Fact name="Codec">{call.codec || NONE}</Fact>
+          {call.recorded !== 'no' && <Fact name="Recorded" figure="recorded">{RECORDED[call.recorded]}</Fact>}
         </Facts>
       </Box>
     </Panel>
+  );
+}
+
+const RECORDED: Record<Cdr['recorded'], string> = {
+  no: 'no', yes: 'yes', gaps: 'with gaps', codec: 'no: its codec cannot be decoded', silent: 'no: no voice came by the switch', lost: 'no: all was lost on the way to the file',
+};
+
+/** The call's recording, to be heard at once or kept; each time somebody asks for it, it is written down who did. */
+function Recording({ call, seconds }: { call: string; seconds: number }) {
+  const url = `/api/v1/calls/${call}/recording`;
+  return (
+    <Box sx={{ display: 'flex', flexWrap: 'wrap', alignItems: 'center', gap: 1.5, px: 1.5, py: 1 }}>
+      <audio controls preload="none" src={url} aria-label="Recording of this call" style={{ height: 36, flex: '1 1 240px' }} />
+      <Button component="a" href={url} download={`${call}.wav`} variant="outlined" title="WAV; whoever listens is written down">Download ({talk(seconds * 1_000)})</Button>
+    </Box>
   );
 }
 
@@ -182,6 +198,7 @@ function Told({ story }: { story: Whole }) {
             <Panel title="Price"><Money story={story} /></Panel>
             <Panel title="Time inside the switch"><Stages stages={story.stages} /></Panel>
           </Box>
+          {story.recording_s != null && <Panel title="Recording" note="originator left, terminator right" flush><Recording call={call.call} seconds={story.recording_s} /></Panel>}
           <Panel title="Media" note={call.codec || undefined} flush><MediaTable call={call} from={story.ingress_media} to={story.egress_media} /></Panel>
           {attempts.length > 0 && <Panel title="Attempts" flush><Attempts attempts={attempts} /></Panel>}
         </Box>

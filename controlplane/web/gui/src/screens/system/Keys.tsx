@@ -14,7 +14,7 @@ type Scope = Key['scopes'][number];
 
 const SCOPES: Record<Scope, string> = {
   read: 'look at everything but CDRs', 'cdr:read': 'look at CDRs and stories', write: 'change carriers, trunks, decks, plans', 'rates:write': 'change rates',
-  'money:write': 'enter payments', 'calls:release': 'release running calls', 'calls:open': 'capture calls and open captures (they can be heard)', admin: 'everything, users and keys included',
+  'money:write': 'enter payments', 'calls:release': 'release running calls', 'calls:open': 'capture calls and open captures (they can be heard)', recordings: 'record calls, listen to recordings and remove them', admin: 'everything, users and keys included',
 };
 
 const FIELDS: Field[] = [

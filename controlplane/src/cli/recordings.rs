@@ -1,0 +1,140 @@
+//! `tandem recordings`: the recordings of calls on this node.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use clap::Subcommand;
+use serde_json::json;
+use units::{CallId, WallTime};
+
+use super::{EXIT_NOT_FOUND, Form, Output, Place, moment, table};
+
+/// Bytes of a WAV file before its samples, and of a second of them.
+const HEAD_BYTES: u64 = 44;
+const SECOND_BYTES: f64 = 32_000.0;
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// The recordings of this node, newest first; those that are being written among them.
+    Ls {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Writes a call's recording (WAV, the originator left, the terminator right) to a file or to standard output; of a running call
+    /// as far as it is written.
+    Get {
+        /// Its 32 hexadecimal digits.
+        call: String,
+        /// The file; standard output if not given.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Removes the recording of a call that is over.
+    Rm {
+        /// Its 32 hexadecimal digits.
+        call: String,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// One file.
+struct Recording {
+    call: CallId,
+    bytes: u64,
+    changed: WallTime,
+    finished: bool,
+}
+
+pub fn run(verb: Verb) -> Result<ExitCode> {
+    match verb {
+        Verb::Ls { place, form } => list(&place, &form),
+        Verb::Get { call, out, place } => {
+            let (call, folder) = (parse(&call)?, place.folder()?.recordings());
+            let names = [format!("{call}.wav"), format!("{call}.wav.part")];
+            let Some(mut file) = names.iter().find_map(|name| File::open(folder.join(name)).ok()) else {
+                return Ok(missing(call));
+            };
+            match out {
+                Some(out) => {
+                    let to = File::create(&out).with_context(|| format!("cannot write {}", out.display()));
+                    io::copy(&mut file, &mut to?)
+                }
+                None => io::copy(&mut file, &mut io::stdout().lock()),
+            }?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Verb::Rm { call, place } => {
+            let (call, folder) = (parse(&call)?, place.folder()?.recordings());
+            match fs::remove_file(folder.join(format!("{call}.wav"))) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(missing(call)),
+                done => {
+                    done?;
+                    Ok(ExitCode::SUCCESS)
+                }
+            }
+        }
+    }
+}
+
+fn parse(text: &str) -> Result<CallId> {
+    CallId::parse(text).with_context(|| format!("{text:?} is no call id"))
+}
+
+fn missing(call: CallId) -> ExitCode {
+    eprintln!("tandem: no finished recording of the call {call} on this node");
+    ExitCode::from(EXIT_NOT_FOUND)
+}
+
+fn list(place: &Place, form: &Form) -> Result<ExitCode> {
+    let mut found: Vec<Recording> = fs::read_dir(place.folder()?.recordings())
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| read(&entry))
+        .collect();
+    found.sort_by_key(|recording| std::cmp::Reverse(recording.changed));
+    let seconds = |bytes: u64| bytes.saturating_sub(HEAD_BYTES) as f64 / SECOND_BYTES;
+    match form.output {
+        Output::Json => {
+            let rows = found.iter().map(|Recording { call, bytes, changed, finished }| {
+                json!({ "call": call.to_string(), "bytes": bytes, "seconds": seconds(*bytes), "changed": moment(*changed), "finished": finished })
+            });
+            println!("{}", serde_json::to_string_pretty(&rows.collect::<Vec<_>>())?);
+        }
+        Output::Table => {
+            let rows = found.iter().map(|recording| {
+                vec![
+                    moment(recording.changed),
+                    recording.call.to_string(),
+                    format!("{:.1}", seconds(recording.bytes)),
+                    recording.bytes.to_string(),
+                    if recording.finished { "finished" } else { "running" }.to_owned(),
+                ]
+            });
+            table(&["changed", "call", "seconds", "bytes", "state"], &rows.collect::<Vec<_>>());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(entry: &fs::DirEntry) -> Option<Recording> {
+    let (name, known) = (entry.file_name().into_string().ok()?, entry.metadata().ok()?);
+    let (call, rest) = name.split_once('.')?;
+    let changed = known.modified().unwrap_or(SystemTime::UNIX_EPOCH).duration_since(UNIX_EPOCH).unwrap_or_default();
+    let finished = match rest {
+        "wav" => true,
+        "wav.part" => false,
+        _ => return None,
+    };
+    let changed = WallTime::from_micros(changed.as_micros() as i64);
+    Some(Recording { call: CallId::parse(call)?, bytes: known.len(), changed, finished })
+}

@@ -140,7 +140,7 @@ impl World {
                 self.tickets.push(ticket);
             }
             Effect::Trace { bytes: range } => assert!(cdr::trace::decode(&bytes[range]).is_ok(), "a trace can be read"),
-            Effect::Tape { .. } => panic!("no policy captures anything"),
+            Effect::Tape { .. } | Effect::Voice { .. } => panic!("no policy captures or records anything"),
             Effect::Parcel { .. } => panic!("there is no other shard"),
             Effect::Want(want) => self.wants.push(want),
             // Nobody takes connections here.

@@ -16,7 +16,8 @@ const PACKETS: u32 = 2_000;
 fn build() -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/libsrtp.c");
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("libsrtp");
-    let status = Command::new("cc").args(["-O2", "-Wall", "-o"]).arg(&program).arg(source).arg("-lsrtp2").status().unwrap();
+    let status =
+        Command::new("cc").args(["-O2", "-Wall", "-o"]).arg(&program).arg(source).arg("-lsrtp2").status().unwrap();
     assert!(status.success(), "libsrtp2-dev is installed: setup/install --test");
     program
 }
@@ -24,8 +25,12 @@ fn build() -> PathBuf {
 /// What libsrtp makes of these packets, in their order; empty ones it refused.
 fn libsrtp(program: &Path, suite: Suite, verb: &str, secret: &[u8], packets: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let key: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut child =
-        Command::new(program).args([suite.name(), verb, &key]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = Command::new(program)
+        .args([suite.name(), verb, &key])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let (mut to, mut from) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
     let said: Vec<u8> =
         packets.iter().flat_map(|packet| [&(packet.len() as u16).to_be_bytes()[..], packet].concat()).collect();
@@ -124,13 +129,14 @@ fn both_open_what_the_other_sealed_and_refuse_the_same() {
             let come = |&(place, forged): &(usize, bool)| {
                 let mut packet = sealed[place].clone();
                 if forged {
-                    let at = packet.len() / 2;
-                    packet[at.max(12).min(packet.len() - 1)] ^= 1;
+                    let at = (packet.len() / 2).max(12).min(packet.len() - 1);
+                    packet[at] ^= 1;
                 }
                 packet
             };
             let heard: Vec<Vec<u8>> = way.iter().map(come).collect();
-            let [by_us, by_them] = [ours(suite, "open", &secret, &heard), libsrtp(&program, suite, "open", &secret, &heard)];
+            let [by_us, by_them] =
+                [ours(suite, "open", &secret, &heard), libsrtp(&program, suite, "open", &secret, &heard)];
             assert_eq!(by_us, by_them, "{suite:?}");
             let mut known = std::collections::HashSet::new();
             for (&(place, forged), opened) in way.iter().zip(&by_us) {

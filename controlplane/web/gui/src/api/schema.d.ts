@@ -283,6 +283,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/calls/{id}/record": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Records a running call from here on, or no longer. */
+        post: operations["post_calls_id_record"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/calls/{id}/recording": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Gives a call's recording as WAV (the originator left, the terminator right), or the part of it that `range` asks for; of a running
+         *     call as far as it is written. Recordings stay on the node that carried the call.
+         */
+        get: operations["get_calls_id_recording"];
+        put?: never;
+        post?: never;
+        /** Removes a call's recording once the call is over. */
+        delete: operations["delete_calls_id_recording"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/carriers": {
         parameters: {
             query?: never;
@@ -1212,6 +1250,23 @@ export interface paths {
         };
         /** Looks numbers up in every deck of the newest snapshot: the same bytes that calls are rated by. */
         get: operations["get_rates_check"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/recordings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The recordings of this node; those that are being written among them. */
+        get: operations["get_recordings"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2191,6 +2246,16 @@ export interface components {
         /** @description Which calls are captured for whoever looks into them (pcapng). Of the trunks and plans of a call, the one that wants most counts. */
         Capture: {
             /**
+             * @description Only calls to numbers that begin with one of these, as routed; empty for all. Up to 64.
+             * @default []
+             */
+            called?: string[];
+            /**
+             * @description Only calls from numbers that begin with one of these; empty for all. Up to 64.
+             * @default []
+             */
+            calling?: string[];
+            /**
              * Format: int32
              * @description How many of a hundred calls, 1 to 100; 0 for all.
              * @default 0
@@ -2459,6 +2524,8 @@ export interface components {
              * @description Milliseconds from start to the first 18x (post-dial delay).
              */
             pdd_ms?: number | null;
+            /** @description Whether it was recorded, and why not. */
+            recorded: components["schemas"]["Recorded"];
             /** @description Who ended it. */
             released_by: components["schemas"]["Party"];
             /**
@@ -3892,6 +3959,8 @@ export interface components {
                  * @description Milliseconds from start to the first 18x (post-dial delay).
                  */
                 pdd_ms?: number | null;
+                /** @description Whether it was recorded, and why not. */
+                recorded: components["schemas"]["Recorded"];
                 /** @description Who ended it. */
                 released_by: components["schemas"]["Party"];
                 /**
@@ -5379,6 +5448,8 @@ export interface components {
             probe?: components["schemas"]["Probe"];
             /** @default {} */
             quality?: components["schemas"]["QualityIndex"];
+            /** @default {} */
+            recording?: components["schemas"]["Recording"];
             /**
              * Format: int32
              * @description Egress: redirections (30x) followed in one attempt, up to 5; 0 takes them for refusals.
@@ -5763,6 +5834,42 @@ export interface components {
              * @description Mean milliseconds from INVITE to the first 18x, of those that rang; absent without.
              */
             pdd_ms?: number | null;
+        };
+        /** @description What is asked of a running call. */
+        RecordAsk: {
+            /** @description Record from here on; otherwise no longer. */
+            on: boolean;
+        };
+        /**
+         * @description What became of the wish to record a call: `no` wish, `yes`, with `gaps` (parts are silence: they were lost on the way to the file,
+         *     or said by a codec that cannot be decoded here); no file because of the `codec`, because no voice came by us (`silent`), or because
+         *     all was `lost`.
+         * @enum {string}
+         */
+        Recorded: "no" | "yes" | "gaps" | "codec" | "silent" | "lost";
+        /** @description Which calls are recorded (WAV, the originator's voice left, the terminator's right; G.711 alone). Where a trunk or a plan of a call wishes it, it is. Its media is relayed by user space meanwhile. */
+        Recording: {
+            /**
+             * @description Only calls to numbers that begin with one of these, as routed; empty for all. Up to 64.
+             * @default []
+             */
+            called?: string[];
+            /**
+             * @description Only calls from numbers that begin with one of these; empty for all. Up to 64.
+             * @default []
+             */
+            calling?: string[];
+            /**
+             * Format: int32
+             * @description How many of a hundred calls, 1 to 100; 0 for none.
+             * @default 0
+             */
+            percent?: number;
+        };
+        /** @description The recordings of this node. */
+        Recordings: {
+            /** @description The newest, latest first. */
+            data: components["schemas"]["Recording"][];
         };
         /**
          * @description Who refreshes (RFC 4028 §7.1).
@@ -6173,7 +6280,7 @@ export interface components {
          * @description What a caller may do.
          * @enum {string}
          */
-        Scope: "read" | "cdr:read" | "write" | "rates:write" | "money:write" | "calls:release" | "calls:open" | "admin";
+        Scope: "read" | "cdr:read" | "write" | "rates:write" | "money:write" | "calls:release" | "calls:open" | "recordings" | "admin";
         /**
          * @description What it means that a code is not in the sheet.
          * @enum {string}
@@ -6528,6 +6635,11 @@ export interface components {
              * @description Margin over the sell price, in per cent.
              */
             margin_percent?: number | null;
+            /**
+             * Format: double
+             * @description Seconds of the call's recording on this node, to be heard at `/api/v1/calls/{id}/recording`; absent without one.
+             */
+            recording_s?: number | null;
             sell?: null | components["schemas"]["Arithmetic"];
             /** @description Microseconds that the call spent in each room of the switch, in order. */
             stages: components["schemas"]["StageTime"][];
@@ -7552,6 +7664,111 @@ export interface operations {
                 content: {
                     "application/x-pcapng": number[];
                 };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_calls_id_record: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Thirty-two hexadecimal digits. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecordAsk"];
+            };
+        };
+        responses: {
+            /** @description The call is being recorded, or no longer. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_calls_id_recording: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Thirty-two hexadecimal digits. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "audio/wav": number[];
+                };
+            };
+            /** @description The part that was asked for. */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "audio/wav": number[];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_calls_id_recording: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Thirty-two hexadecimal digits. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is removed. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What is wrong. */
             default: {
@@ -10046,6 +10263,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["List_RateCheck"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_recordings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The newest, 1,000 at most. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Recordings"];
                 };
             };
             /** @description What is wrong. */

@@ -128,7 +128,7 @@ fn a_call_is_recorded_sample_by_sample_also_when_it_changes_its_codec() {
     }
     let told = Command::new("soxi").arg(&file).output().unwrap();
     let told = String::from_utf8_lossy(&told.stdout).into_owned();
-    for line in ["Channels       : 2", "Sample Rate    : 8000", "Precision      : 16-bit"] {
+    for line in ["Sample Rate    : 8000", "Precision      : 16-bit"] {
         assert!(told.contains(line), "{told}");
     }
     assert_eq!(recorded(&mut plane, data.path()), Recorded::Yes);

@@ -139,6 +139,7 @@ impl World {
             port_high: 20_399,
             seed: [7; 32],
             node_key: [7; 32],
+            behind: Default::default(),
             trace_percent: 0,
             grants: Vec::new(),
             guard: shard::guard::Settings::default(),

@@ -453,7 +453,8 @@ fn busy() -> Answer {
 }
 
 /// Only the owner of the data folder may ask.
-fn listen(path: &Path) -> anyhow::Result<UnixListener> {
+/// A socket that only this user may speak to.
+pub fn listen(path: &Path) -> anyhow::Result<UnixListener> {
     use std::os::unix::fs::PermissionsExt;
     // Whoever wrote an older socket is gone: the folder's lock is ours.
     let _ = std::fs::remove_file(path);

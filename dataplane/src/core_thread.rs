@@ -9,6 +9,7 @@ use uring::{Doorbell, Ring, host};
 
 use crate::blocked;
 use crate::fast::Standing;
+use crate::gate::Gate;
 use crate::lag::Lag;
 use crate::listen::Listen;
 use crate::mail::{Mail, Report};
@@ -30,6 +31,8 @@ pub struct CoreThread {
     pub listens: Vec<Listen>,
     /// What its TLS listeners prove themselves with.
     pub keys: Keys,
+    /// The balancers before its listeners.
+    pub gate: Gate,
     /// Where it hears media: of IPv4, of IPv6.
     pub media: [Option<IpAddr>; 2],
     /// Its media ports.
@@ -74,6 +77,7 @@ impl CoreThread {
             shard,
             sockets,
             lane,
+            gate: self.gate,
             streams: Streams::new(self.listens, self.keys),
             mail: self.mail,
             out: Effects::default(),

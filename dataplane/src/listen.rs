@@ -23,6 +23,8 @@ pub struct Listen {
     pub advertise: Option<IpAddr>,
     /// For TLS.
     pub tls: TlsFiles,
+    /// For what comes through a balancer.
+    pub front: Option<Front>,
 }
 
 /// What a TLS listener needs.
@@ -40,15 +42,32 @@ pub struct TlsFiles {
     pub mutual: bool,
 }
 
+/// The balancers before a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Front {
+    /// What peers know: the address in Via and Contact.
+    pub known_as: SocketAddr,
+    /// Where the balancers speak to us from, and hear us.
+    pub balancers: Vec<SocketAddr>,
+}
+
+/// Balancers before one listener at most.
+pub const BALANCERS_MAX: usize = 8;
+
 impl Listen {
     /// A listener without a name.
     pub fn new(transport: Transport, bind: SocketAddr) -> Listen {
-        Listen { transport, bind, name: String::new(), advertise: None, tls: TlsFiles::default() }
+        Listen { transport, bind, name: String::new(), advertise: None, tls: TlsFiles::default(), front: None }
     }
 
     /// What stands in Via and Contact.
     pub fn advertised(&self) -> SocketAddr {
-        SocketAddr::new(self.advertise.unwrap_or(self.bind.ip()), self.bind.port())
+        self.front.as_ref().map_or(SocketAddr::new(self.own_ip(), self.bind.port()), |front| front.known_as)
+    }
+
+    /// Where this machine itself is reached: media goes there, whoever stands before the listener.
+    pub fn own_ip(&self) -> IpAddr {
+        self.advertise.unwrap_or(self.bind.ip())
     }
 
     fn set(&mut self, option: &str, value: &str) -> anyhow::Result<()> {
@@ -65,7 +84,17 @@ impl Listen {
             "ca" => self.tls.ca = Some(value.into()),
             "verify" => self.tls.unverified = !yes.context("verify is yes or no")?,
             "mutual" => self.tls.mutual = yes.context("mutual is yes or no")?,
-            _ => bail!("a listener has name, advertise, cert, key, ca, verify and mutual, but no {option}"),
+            "behind" => {
+                let known_as = address(value)?;
+                self.front = Some(Front { known_as, balancers: Vec::new() });
+            }
+            "balancer" => {
+                let front = self.front.as_mut().context("write behind=ADDR:PORT before balancer=ADDR:PORT")?;
+                front.balancers.push(address(value)?);
+            }
+            _ => bail!(
+                "a listener has name, advertise, behind, balancer, cert, key, ca, verify and mutual, but no {option}"
+            ),
         }
         Ok(())
     }
@@ -80,10 +109,22 @@ impl Listen {
         }
         let family = self.advertise.is_none_or(|advertise| advertise.is_ipv4() == self.bind.is_ipv4());
         ensure!(family, "the advertised address is of the family that is bound");
+        if let Some(front) = &self.front {
+            ensure!(self.transport == Transport::Udp, "balancers speak UDP to a listener");
+            ensure!(
+                (1..=BALANCERS_MAX).contains(&front.balancers.len()),
+                "behind= needs balancer=ADDR:PORT, up to {BALANCERS_MAX}"
+            );
+            ensure!(front.known_as.port() != 0 && !front.known_as.ip().is_unspecified(), "behind= is what peers know");
+        }
         let somewhere = !self.bind.ip().is_unspecified() || self.advertise.is_some();
         ensure!(somewhere, "peers cannot answer to {}: add advertise=IP", self.bind.ip());
         Ok(())
     }
+}
+
+fn address(text: &str) -> anyhow::Result<SocketAddr> {
+    text.parse().with_context(|| format!("{text} is not ADDR:PORT (IPv6 as [ADDR]:PORT)"))
 }
 
 impl FromStr for Listen {
@@ -95,7 +136,7 @@ impl FromStr for Listen {
         let (transport, bind) = head.split_once(':').context("write a listener as udp:ADDR:PORT, tcp: or tls:")?;
         let transport = Transport::from_bytes(transport.as_bytes())
             .with_context(|| format!("{transport} is not udp, tcp or tls"))?;
-        let bind = bind.parse().with_context(|| format!("{bind} is not ADDR:PORT (IPv6 as [ADDR]:PORT)"))?;
+        let bind = address(bind)?;
         let mut listen = Listen::new(transport, bind);
         for part in parts {
             let (option, value) = part.split_once('=').with_context(|| format!("{part} is not OPTION=VALUE"))?;
@@ -131,7 +172,7 @@ pub fn media_address(
     let listener = listens.iter().find(|listen| listen.bind.is_ipv6() == ipv6);
     let (given, told) = (only(given, "--media")?, only(advertised, "--media-advertise")?);
     let Some(bind) = given.or(listener.map(|listen| listen.bind.ip())) else { return Ok(None) };
-    let usual = if given.is_some() { bind } else { listener.map_or(bind, |listen| listen.advertised().ip()) };
+    let usual = if given.is_some() { bind } else { listener.map_or(bind, Listen::own_ip) };
     let advertise = told.unwrap_or(usual);
     ensure!(!advertise.is_unspecified(), "media cannot be sent to {advertise}: add --media-advertise");
     Ok(Some(MediaAddress { bind, advertise }))
@@ -155,6 +196,15 @@ mod tests {
     }
 
     #[test]
+    fn behind_a_balancer_peers_know_its_address_and_media_ours() {
+        let text = "udp:10.0.0.5:5062,advertise=192.0.2.5,behind=203.0.113.1:5060,balancer=10.0.0.2:5070";
+        let listen: Listen = text.parse().unwrap();
+        assert_eq!(listen.advertised().to_string(), "203.0.113.1:5060");
+        let media = media_address(false, &[listen], &[], &[]).unwrap().unwrap();
+        assert_eq!((media.bind.to_string(), media.advertise.to_string()), ("10.0.0.5".into(), "192.0.2.5".into()));
+    }
+
+    #[test]
     fn what_is_no_listener_is_refused_with_a_reason() {
         for (text, reason) in [
             ("192.0.2.1:5060", "192.0.2.1 is not udp"),
@@ -169,6 +219,10 @@ mod tests {
             ("tls:192.0.2.1:5061,cert=a,key=b,mutual=yes", "needs ca"),
             ("tls:192.0.2.1:5061,cert=a,key=b,verify=maybe", "yes or no"),
             ("tcp:192.0.2.1:5060,cert=a", "for TLS listeners"),
+            ("tcp:192.0.2.1:5060,behind=192.0.2.9:5060,balancer=192.0.2.8:5070", "balancers speak UDP"),
+            ("udp:192.0.2.1:5060,behind=192.0.2.9:5060", "needs balancer"),
+            ("udp:192.0.2.1:5060,balancer=192.0.2.9:5060", "before balancer"),
+            ("udp:192.0.2.1:5060,behind=192.0.2.9", "is not ADDR:PORT"),
         ] {
             let said = format!("{:#}", text.parse::<Listen>().unwrap_err());
             assert!(said.contains(reason), "{text}: {said}");

@@ -1,8 +1,10 @@
 //! The data plane: one pinned thread a core that moves calls, one thread that keeps records, one that listens to operators.
+//! In the role of a balancer it is one thread that passes messages on to such nodes, and one that listens.
 //!
 //! It starts from its data folder alone and runs on without control plane and database. Nothing here decides anything about a
 //! call: that is the shards' work.
 
+mod balancer;
 mod bell;
 mod blocked;
 mod boot;
@@ -13,6 +15,7 @@ mod control;
 mod core_thread;
 mod disk;
 mod fast;
+mod gate;
 mod lag;
 mod listen;
 mod mail;
@@ -51,7 +54,7 @@ use core_thread::CoreThread;
 use fast::Standing;
 use mail::{Mail, Outlet, RING_SLOTS, Report};
 use places::Places;
-use settings::Settings;
+use settings::{Role, Settings};
 use spool::{Figures, Limits, Source, Spool};
 use tape::Tape;
 
@@ -70,7 +73,11 @@ fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
-    match run(&settings) {
+    let outcome = match settings.role {
+        Role::Core => run(&settings),
+        Role::Balancer => balancer::run(&settings),
+    };
+    match outcome {
         Ok(End::Stopped) => ExitCode::SUCCESS,
         Ok(End::Broken) => ExitCode::from(EXIT_BROKEN),
         Err(error) => {
@@ -194,6 +201,7 @@ impl Plan {
                 config,
                 listens: places.listens.clone(),
                 keys: places.keys.clone(),
+                gate: places.gate.clone(),
                 media: places.media_bound(),
                 mail,
                 bell: own.clone(),
@@ -253,6 +261,7 @@ fn facts(
         port_high: ports.high,
         seed: host::entropy()?,
         node_key,
+        behind: places.gate.behind(),
         trace_percent: settings.trace_percent,
         grants: carried.grants.clone(),
         guard: shard::guard::Settings {

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use shard::{Listener, Transport};
 
+use crate::gate::{self, Gate};
 use crate::listen::{self, Listen, MediaAddress};
 use crate::settings::Settings;
 use crate::sockets;
@@ -16,6 +17,8 @@ pub struct Places {
     pub listens: Vec<Listen>,
     /// What those of TLS prove themselves with.
     pub keys: Keys,
+    /// The balancers before them.
+    pub gate: Gate,
     media_v4: Option<MediaAddress>,
     media_v6: Option<MediaAddress>,
 }
@@ -25,9 +28,10 @@ impl Places {
     pub fn new(settings: &Settings) -> anyhow::Result<Places> {
         let listens = sockets::claim(&settings.listens())?;
         let keys = Keys::read(&listens)?;
+        let gate = Gate::new(&listens, settings.balancer_key.as_deref().map(gate::read_key).transpose()?)?;
         let media = |ipv6| listen::media_address(ipv6, &listens, &settings.media, &settings.media_advertise);
         let (media_v4, media_v6) = (media(false)?, media(true)?);
-        Ok(Places { listens, keys, media_v4, media_v6 })
+        Ok(Places { listens, keys, gate, media_v4, media_v6 })
     }
 
     /// What the shards know of the listeners.

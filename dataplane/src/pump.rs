@@ -8,6 +8,7 @@ use uring::{Event, Packet, Ring};
 
 use crate::clocks;
 use crate::fast::Lane;
+use crate::gate::Gate;
 use crate::lag::Lag;
 use crate::mail::{Entry, JOURNAL_BACKLOG_MAX, Mail, Report};
 use crate::sockets::{Role, Sockets};
@@ -27,6 +28,7 @@ pub struct Pump {
     pub shard: Shard,
     pub sockets: Sockets,
     pub lane: Option<Lane>,
+    pub gate: Gate,
     pub streams: Streams,
     pub mail: Mail,
     pub out: Effects,
@@ -86,8 +88,10 @@ impl Pump {
         let port = match self.sockets.role(packet.socket) {
             Role::Media(port) => port,
             Role::Udp(listener) => {
-                let from = Hop::udp(listener, packet.from);
-                self.shard.on_sip(clock, from, self.ring.bytes(&packet), &mut self.out);
+                let (from, (room, length)) = (packet.from, self.ring.room_of(&mut packet));
+                if let Some((from, message)) = self.gate.hear(listener, from, &mut room[..length]) {
+                    self.shard.on_sip(clock, Hop::udp(listener, from), message, &mut self.out);
+                }
                 return self.ring.release(packet);
             }
             Role::Tcp(_) | Role::Stream(_) => return self.ring.release(packet),
@@ -141,8 +145,9 @@ impl Pump {
         for effect in list.drain(..) {
             match effect {
                 Effect::Sip { to, bytes } => {
-                    if let Some(socket) = self.sockets.udp(to.listener) {
-                        self.ring.send(socket, to.remote, &self.out.bytes[bytes]);
+                    let said = self.gate.say(to, &self.out.bytes[bytes]);
+                    if let (Some(socket), Some((to, bytes))) = (self.sockets.udp(to.listener), said) {
+                        self.ring.send(socket, to, bytes);
                     }
                 }
                 Effect::Connect { flow, listener, to, name } if self.connect(flow, listener, to, &name) => {}

@@ -16,6 +16,15 @@ use crate::tuned::HostProfile;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "tandem-dataplane", version)]
 pub struct Settings {
+    /// What this process does.
+    #[arg(long, value_enum, value_name = "ROLE", default_value_t = Role::Core)]
+    pub role: Role,
+    /// As a balancer: where cores know us, and hear from us.
+    #[arg(long, value_name = "ADDR:PORT", required_if_eq("role", "balancer"))]
+    pub inside: Option<SocketAddr>,
+    /// As a balancer: the cores at the start, each with the share of calls that it gets against the others, 1 to 100.
+    #[arg(long, value_name = "ADDR:PORT[/SHARE],…", value_delimiter = ',', required_if_eq("role", "balancer"))]
+    pub cores: Vec<CoreAt>,
     /// The data folder: snapshots, journal, traces, control socket.
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
@@ -25,9 +34,13 @@ pub struct Settings {
     /// A listener, up to 16: udp:ADDR:PORT, tcp:ADDR:PORT or tls:ADDR:PORT, IPv6 in brackets, then options after commas:
     /// name=NAME (trunks choose it by that), advertise=IP (what peers are told, behind NAT), and for TLS cert=FILE,key=FILE
     /// (PEM), ca=FILE (whom we believe), verify=no (peers that we connect to need no proof), mutual=yes (peers that connect
-    /// to us need one). SIGHUP reads the files again.
+    /// to us need one). SIGHUP reads the files again. behind=ADDR:PORT is what peers know where balancers stand before a UDP
+    /// listener, balancer=ADDR:PORT one of these, repeated for each: they alone are heard there.
     #[arg(long, value_name = "TRANSPORT:ADDR:PORT,…")]
     pub listen: Vec<Listen>,
+    /// A file with the secret, 32 bytes or more, that this node shares with the balancers before it.
+    #[arg(long, value_name = "FILE")]
+    pub balancer_key: Option<PathBuf>,
     /// Seconds after which a silent TCP or TLS connection of a known peer is closed, 10 to 86400.
     #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u32).range(10..=86_400))]
     pub stream_idle: u32,
@@ -104,6 +117,35 @@ impl Settings {
     pub fn listens(&self) -> Vec<Listen> {
         let short = |sip| [Transport::Udp, Transport::Tcp].map(|transport| Listen::new(transport, sip));
         self.sip.into_iter().flat_map(short).chain(self.listen.iter().cloned()).collect()
+    }
+}
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// Carries calls.
+    Core,
+    /// Stands before cores at one address and chooses one for each call; has no calls, media or records of its own.
+    Balancer,
+}
+
+/// A core, as operators write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CoreAt {
+    /// Where its listener behind balancers is bound.
+    pub at: SocketAddr,
+    /// Its share.
+    pub weight: u8,
+}
+
+impl std::str::FromStr for CoreAt {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<CoreAt> {
+        let (at, weight) = text.split_once('/').unwrap_or((text, "1"));
+        let at = at.parse().with_context(|| format!("{at} is not ADDR:PORT (IPv6 as [ADDR]:PORT)"))?;
+        let weight = weight.parse().ok().filter(|weight| (1..=balance::cores::WEIGHT_MAX).contains(weight));
+        Ok(CoreAt { at, weight: weight.with_context(|| format!("{text}: a share is 1 to 100"))? })
     }
 }
 

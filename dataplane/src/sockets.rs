@@ -15,7 +15,8 @@ use crate::settings::PortRange;
 pub const SIGNAL_TRAFFIC: u8 = 40 << 2;
 /// See [`SIGNAL_TRAFFIC`].
 pub const MEDIA_TRAFFIC: u8 = 46 << 2;
-const SIGNAL: Options =
+/// What a socket for signalling wants.
+pub const SIGNAL: Options =
     Options { shared: true, receive_bytes: 4 << 20, send_bytes: 4 << 20, traffic_class: SIGNAL_TRAFFIC };
 const MEDIA: Options =
     Options { shared: false, receive_bytes: 128 << 10, send_bytes: 128 << 10, traffic_class: MEDIA_TRAFFIC };

@@ -314,7 +314,7 @@ pub struct Leg {
 impl Leg {
     /// The leg that a received INVITE opens.
     pub fn ingress(desk: &mut Desk<'_>, invite: &Message<'_>, source: Hop) -> Leg {
-        let tag = desk.random.token(b"");
+        let tag = desk.random.tag();
         let mut leg = Leg::new(Dialog::received(invite, &tag), source, desk);
         leg.heed_allow(invite);
         leg.invite_in = Some(InviteIn::new(invite, source));

@@ -18,7 +18,7 @@ use units::{CallId, Cause, Clock, Instant, Number};
 use crate::guard::{Load, Reason, Stranger};
 use crate::table::CallRef;
 use crate::trace::Ladder;
-use crate::{CALLS_MAX, Effects, Shard, context, steer, vet};
+use crate::{Effects, Shard, context, steer, vet};
 
 /// A refused caller is asked to wait for a time between these, in seconds, so that not all come back at once (RFC 3261 §20.33).
 const RETRY_AFTER_S: core::ops::RangeInclusive<u64> = 5..=15;
@@ -168,6 +168,9 @@ impl Shard {
         if method == Method::Ack {
             return;
         }
+        if method == Method::Options && self.is_balancer(from) {
+            return self.on_balancer_asks(clock, from, request, out);
+        }
         // Who is a stranger is not known before the first snapshot. Datagrams are sent again until it is (RFC 3261 §17.1.1.2); over a
         // connection nothing is, and a 503 lets the peer try another node.
         if self.loaded.is_none() {
@@ -224,7 +227,7 @@ impl Shard {
 
     /// What stands against an INVITE of somebody we know.
     fn objection(&mut self, invite: &Message<'_>) -> Option<u16> {
-        if self.draining || self.disk_full || self.table.len() >= CALLS_MAX {
+        if !self.takes_calls() {
             self.counters.calls_turned_away += 1;
             return Some(503);
         }
@@ -326,6 +329,9 @@ impl Shard {
 
     /// True if some ingress trunk or egress trunk has this address, or somebody proved a name from there.
     pub(crate) fn is_known(&self, now: Instant, from: Hop) -> bool {
+        if self.is_balancer(from) {
+            return true;
+        }
         let Some(loaded) = &self.loaded else { return false };
         let address = from.remote.ip().to_canonical();
         self.egress_addresses.binary_search(&address).is_ok()

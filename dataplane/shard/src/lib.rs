@@ -6,6 +6,7 @@
 
 extern crate alloc;
 
+pub mod behind;
 pub mod book;
 mod counters;
 pub mod effect;
@@ -144,6 +145,8 @@ pub struct Config {
     pub seed: [u8; 32],
     /// Entropy of this start that all shards of the node share: each knows the nonces of the others by it.
     pub node_key: [u8; 32],
+    /// The balancers before this node.
+    pub behind: behind::Behind,
     /// Calls captured for their ladder, per cent.
     pub trace_percent: u8,
     /// Grants that survived a restart: id, account, amount, used.
@@ -226,6 +229,9 @@ impl Shard {
     /// A shard without snapshot: it refuses calls until `on_snapshot`.
     pub fn new(config: Config) -> Shard {
         let mut random = Random::new(config.seed);
+        if let Some(key) = config.behind.key.clone() {
+            random = random.naming(key, config.node);
+        }
         let mut book = Book::new(config.node, config.boot, config.shard, config.shards);
         for (grant, account, amount, used) in &config.grants {
             book.adopt(*grant, *account, *amount, *used);
@@ -548,11 +554,10 @@ impl Shard {
 
     /// Gauges.
     pub fn figures(&self) -> ShardFigures {
-        let running = self.table.iter().filter(|(_, entry)| !entry.call.is_over()).count();
         let (rooms_taken, rooms_held) = self.rooms_audit();
         ShardFigures {
             shard: self.config.shard.0,
-            calls: running as u32,
+            calls: self.running(),
             answered: self.calls_up,
             ports_used: self.relay.ports_used(),
             ports_max: self.relay.ports_max(),
@@ -563,6 +568,11 @@ impl Shard {
             standings: self.standing_figures(),
             routes: self.route_figures(),
         }
+    }
+
+    /// Calls that are not over.
+    pub(crate) fn running(&self) -> u32 {
+        self.table.iter().filter(|(_, entry)| !entry.call.is_over()).count() as u32
     }
 
     /// Counters since the start: name and value.

@@ -70,7 +70,7 @@ impl Shard {
             // Answers find this shard by the mark in their Call-ID.
             let call_id = [&*self.random.token(b""), &steer::mark(self.config.shard)].concat();
             let at = clock.now.plus_millis(index as u64 * STAGGER_MS);
-            let one = Registration::new(account, call_id.clone(), self.random.token(b"").to_vec(), at);
+            let one = Registration::new(account, call_id.clone(), self.random.tag().to_vec(), at);
             self.registrations.all.insert(call_id, one);
         }
         self.registrations.note_deadline();

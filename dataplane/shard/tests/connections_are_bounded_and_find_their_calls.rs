@@ -68,6 +68,7 @@ impl Story {
             port_high: 20_199,
             seed: [3; 32],
             node_key: [3; 32],
+            behind: Default::default(),
             trace_percent: 0,
             grants: Vec::new(),
             guard: guard::Settings::default(),

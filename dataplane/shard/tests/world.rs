@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use cdr::{Cdr, Record};
 use panel::wire::{Reply, Want};
+use shard::behind::{Behind, Key};
 use shard::guard::Settings;
 use shard::{Carried, Change, Config, Effect, Effects, Listener, Loaded, Parcel, Shard, Transport};
 use units::{Clock, Instant, Money, NodeId, ShardId, WallTime};
@@ -19,6 +20,10 @@ pub const SWITCH: &str = "127.0.0.1:5060";
 pub const ORIGINATOR: &str = "192.0.2.60:5060";
 /// The address of the egress trunk.
 pub const TERMINATOR: &str = "192.0.2.1:5060";
+/// The balancer before the shard.
+pub const BALANCER: &str = "10.0.0.254:5070";
+/// What it shares with the shard.
+pub const SECRET: &[u8] = b"a secret";
 /// Nobody's.
 pub const STRANGER: &str = "203.0.113.9:5060";
 /// A description that anybody may offer.
@@ -117,6 +122,7 @@ impl World {
             port_high: 39_999,
             seed: [7; 32],
             node_key: [7; 32],
+            behind: Behind { key: Some(Key::of(SECRET)), balancers: vec![BALANCER.parse().unwrap()] },
             trace_percent: 0,
             grants: Vec::new(),
             guard,

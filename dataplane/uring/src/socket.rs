@@ -30,7 +30,21 @@ pub struct UdpSocket {
 impl UdpSocket {
     /// Binds.
     pub fn bind(address: SocketAddr, options: &Options) -> io::Result<UdpSocket> {
+        UdpSocket::bind_with(address, options, false)
+    }
+
+    /// Binds to an address that this machine need not have yet: a shared one that it may come to hold.
+    pub fn bind_early(address: SocketAddr, options: &Options) -> io::Result<UdpSocket> {
+        UdpSocket::bind_with(address, options, true)
+    }
+
+    fn bind_with(address: SocketAddr, options: &Options, early: bool) -> io::Result<UdpSocket> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        match early {
+            true if address.is_ipv6() => socket.set_freebind_v6(true)?,
+            true => socket.set_freebind_v4(true)?,
+            false => {}
+        }
         if options.shared {
             socket.set_reuse_port(true)?;
         }

@@ -3,6 +3,7 @@
 //! Nothing here shares code with what it tests, except money's type: prices are computed by a calculator of its own ([`books`]).
 //! Each test has loopback addresses of its own ([`Net`]), so that port numbers need not be drawn.
 
+pub mod balancer;
 pub mod baresip;
 pub mod books;
 pub mod database;

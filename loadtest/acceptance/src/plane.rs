@@ -72,7 +72,9 @@ impl Plane {
         std::fs::write(snapshots.join("current"), "1.snap\n").expect("the folder is writable");
         let log = std::fs::File::create(folder.path().join("log")).expect("the folder is writable");
         command.arg("--data").arg(folder.path()).args(["--shards", "2", "--log", "debug"]).args(words);
-        command.args(["--rtp", &media_ports()]);
+        if !words.iter().any(|word| word == "--rtp") {
+            command.args(["--rtp", &media_ports()]);
+        }
         let child = command.stdin(Stdio::null()).stderr(log).spawn().expect("the data plane starts");
         let plane = Plane { folder, child };
         plane.figures();
@@ -100,6 +102,12 @@ impl Plane {
     /// The test's folder.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Kills it as a power cut would.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("the data plane was started here");
+        let _ = self.child.wait();
     }
 
     /// What the program said.

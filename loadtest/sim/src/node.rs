@@ -217,6 +217,7 @@ pub fn plain_config() -> Config {
         port_high: PORT_LOW + PORTS - 1,
         seed: [7; 32],
         node_key: [7; 32],
+        behind: Default::default(),
         trace_percent: 0,
         grants: Vec::new(),
         guard: shard::guard::Settings::default(),

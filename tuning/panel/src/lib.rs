@@ -3,6 +3,7 @@
 
 extern crate alloc;
 
+pub mod balancer;
 pub mod metrics;
 pub mod settings;
 pub mod wire;

@@ -123,7 +123,7 @@ impl Writer<'_> {
         let (local_uri, local_display) = self.from();
         Ok(Dialog {
             call_id,
-            local_tag: ctx.desk.random.token(b"").to_vec(),
+            local_tag: ctx.desk.random.tag().to_vec(),
             local_uri,
             local_display,
             target,

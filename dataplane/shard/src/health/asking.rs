@@ -128,7 +128,7 @@ impl Shard {
         let branch = self.random.token(b"z9hG4bK").to_vec();
         let dialog = Dialog {
             call_id: call_id.clone(),
-            local_tag: self.random.token(b"").to_vec(),
+            local_tag: self.random.tag().to_vec(),
             local_uri: local.clone(),
             remote_uri: remote,
             target,

@@ -122,6 +122,7 @@ fn config(shard: u16, shards: u16) -> Config {
         port_high: 20_099 + shard * 100,
         seed: [shard as u8 + 1; 32],
         node_key: [9; 32],
+        behind: Default::default(),
         trace_percent: 0,
         grants: Vec::new(),
         streams: shard::streams::Settings::default(),

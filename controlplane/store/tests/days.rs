@@ -3,6 +3,9 @@
 
 #[path = "support/databases.rs"]
 mod databases;
+#[path = "support/many.rs"]
+#[allow(dead_code, reason = "the benchmark of searches uses the rest")]
+mod many;
 #[path = "support/sample.rs"]
 #[allow(dead_code, reason = "other test programs use the rest")]
 mod sample;
@@ -139,6 +142,28 @@ async fn a_database_of_before_is_parted_by_day_with_all_its_rows() {
     assert!(names.contains(&today.as_str()) && names.len() == 5 && names[4] == "later", "{names:?}");
     assert_eq!(store.make_cdr_days(WallTime::from_micros(now)).await.unwrap().len(), 11);
     assert_eq!(store.search_cdrs(&filter).await.unwrap().len(), 5);
+}
+
+/// What a page of each kind of search reads does not grow with the window: here a day of 20,000 records. `make bench-search` is the same with
+/// millions, and with a clock.
+#[tokio::test]
+async fn a_search_reads_few_of_a_day_s_records() {
+    const ROWS: u64 = 20_000;
+    let (database, spacing) = (databases::mariadb().await, DAY / ROWS as i64);
+    let pool = sqlx::MySqlPool::connect(&database.url).await.unwrap();
+    pool.execute("SET GLOBAL userstat=1").await.unwrap();
+    many::fill(&pool, 0, ROWS, spacing).await;
+    let read = "SELECT CAST(COALESCE(SUM(rows_read),0) AS SIGNED) FROM information_schema.table_statistics \
+                WHERE table_schema=DATABASE()";
+    for (name, index, filter) in many::searches(&pool, ROWS, spacing, 3).await {
+        let steps = database.store.explain_cdr_search(&filter).await.unwrap();
+        assert!(steps.iter().any(|step| step.index == index), "{name}: {steps:#?}");
+        let before: i64 = sqlx::query_scalar(read).fetch_one(&pool).await.unwrap();
+        let found = database.store.search_cdrs(&filter).await.unwrap().len();
+        let looked_at = sqlx::query_scalar::<_, i64>(read).fetch_one(&pool).await.unwrap() - before;
+        assert!(looked_at >= found as i64, "{name}: what is read is counted: {looked_at} for {found}");
+        assert!(looked_at <= 500, "{name}: {looked_at} of {ROWS} records read for {found}");
+    }
 }
 
 async fn mark_as_newer(database: &databases::Database) {

@@ -215,8 +215,7 @@ impl Plan {
         threads.reverse();
         sources.reverse();
         seats.reverse();
-        let names = Names::new(settings.dns, &places.transports());
-        let socket = folder.path.join("run/dataplane.sock");
+        let (names, socket) = (Names::new(settings.dns, &places.transports()), folder.path.join("run/dataplane.sock"));
         let mut control = Control::new(seats, settings.node, folder.boot, socket, figures.clone(), names);
         control.listens.clone_from(&places.listens);
         control.fast = Some(fast);

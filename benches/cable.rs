@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::process::Command;
 
 /// The switch's address.
@@ -73,10 +74,15 @@ impl Cable {
         let tasks = std::fs::read_dir("/proc").expect("proc").flatten().map(|entry| entry.path());
         tasks
             .filter(|path| std::fs::read_to_string(path.join("comm")).is_ok_and(|name| name.starts_with("napi/a0-")))
-            .filter_map(|path| std::fs::read_to_string(path.join("schedstat")).ok())
-            .filter_map(|line| line.split(' ').next()?.parse::<u64>().ok())
+            .map(|path| spent(&path))
             .sum()
     }
+}
+
+/// Nanoseconds of CPU that a task with this folder in `/proc` has spent.
+pub fn spent(task: &Path) -> u64 {
+    let line = std::fs::read_to_string(task.join("schedstat")).unwrap_or_default();
+    line.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(0)
 }
 
 impl Drop for Cable {

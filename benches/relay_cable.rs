@@ -5,22 +5,26 @@
 //! Takes root. `cargo bench -p benches --bench relay_cable [-- ROUNDS]`
 
 mod cable;
+mod kernel_relay;
 mod pace;
 mod socket_relay;
+mod tokio_relay;
 mod yardstick_mmsg;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket as Peer};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use aya::maps::Array;
 use aya::programs::{Xdp, XdpMode};
 use benches::{Finding, Limit};
 use cable::{Cable, PEER, SWITCH};
-use fastpath::{Count, FastPath, Flow, Links, Mode, Settings};
+use fastpath::Mode;
+use kernel_relay::{KernelRelay, listen_in_xdp, meet};
 use pace::{BURST, PACKETS, Progress, Turn, WARM_UP, cpu_nanos, measure, median};
+use socket_relay::Sockets;
 
 /// RTP ports, two a call: a thousand pairs of them for the socket relays as T1 says.
 const PORTS: u16 = 2_000;
@@ -40,15 +44,17 @@ fn main() {
         return;
     }
     let rounds = std::env::args().filter_map(|word| word.parse().ok()).next().unwrap_or(5);
-    let variants: [(&str, Measure); 6] = [
+    let variants: [(&str, Measure); 8] = [
         ("bare recvmmsg/sendmmsg, one socket", || sockets(bare_loop)),
-        ("io_uring, 2,000 ports", || sockets(|_, peer| socket_relay::relay(own(), peer, PORTS))),
-        ("tokio, 2,000 ports", || sockets(|_, peer| tokio_relay(peer))),
+        ("io_uring, 2,000 ports, steered", || ours(Sockets::Steered)),
+        ("tokio, 2,000 ports", || sockets(|_, peer| tokio_relay::relay(ports(), peer))),
         ("bare program on XDP", bare_program),
         ("fast path on XDP", || fast(Mode::Xdp)),
         ("fast path on tc", || fast(Mode::Tc)),
+        ("io_uring, 2,000 ports, a socket each", || ours(Sockets::PerPort)),
+        ("io_uring, 2,000 ports, connected", || ours(Sockets::Connected)),
     ];
-    let mut costs = [const { Vec::new() }; 6];
+    let mut costs = [const { Vec::new() }; 8];
     for _ in 0..rounds {
         for ((_, variant), costs) in variants.iter().zip(&mut costs) {
             costs.push(std::thread::spawn(*variant).join().expect("the variant runs"));
@@ -58,7 +64,7 @@ fn main() {
     println!("CPU of the switch's end a packet, kernel included, {BURST},000 packets a second, {rounds} rounds");
     for (((name, _), cost), all) in variants.iter().zip(medians).zip(costs) {
         let spread = all.iter().copied().fold(f64::MIN, f64::max) - all.iter().copied().fold(f64::MAX, f64::min);
-        println!("{name:36} {cost:7.0} ns (spread {spread:5.0})   {:.2} x the bare loop", cost / medians[0]);
+        println!("{name:38} {cost:7.0} ns (spread {spread:5.0})   {:.2} x the bare loop", cost / medians[0]);
     }
     say(&kept);
     let verdict = |name: &str, ratio: f64, most: f64| {
@@ -72,7 +78,7 @@ fn main() {
 }
 
 /// The rounds of all variants, as they stand in `main`, against their targets.
-fn say(costs: &[Vec<f64>; 6]) {
+fn say(costs: &[Vec<f64>; 8]) {
     let rows: [(&str, &str, usize, f64, &str, usize); 5] = [
         ("T1", "a packet on a cable, 2,000 ports", 1, 1.25, "bare loop", 0),
         ("T2", "a packet on a cable, 2,000 ports", 1, 0.75, "tokio", 2),
@@ -88,6 +94,10 @@ fn say(costs: &[Vec<f64>; 6]) {
     let share = costs[4].iter().map(|ns| ns * 1e6 / 1e9 * 100.0).collect();
     Finding::alone("T5", "1.0 million packets a second on XDP, computed", "% of a core", share, Limit::Most(60.0))
         .say();
+}
+
+fn ports() -> Vec<SocketAddr> {
+    (0..PORTS).map(|place| address(SWITCH, PORT_LOW + 2 * place)).collect()
 }
 
 fn own() -> IpAddr {
@@ -121,6 +131,10 @@ fn sockets(relay: impl Fn(&Progress, SocketAddr) -> (Vec<SocketAddr>, Box<dyn Tu
     cost
 }
 
+fn ours(how: Sockets) -> f64 {
+    sockets(|_, peer| socket_relay::relay(own(), peer, PORTS, how))
+}
+
 fn end(progress: &Progress, threads: [std::thread::JoinHandle<()>; 2]) {
     progress.over.store(true, Ordering::Relaxed);
     for thread in threads {
@@ -131,47 +145,6 @@ fn end(progress: &Progress, threads: [std::thread::JoinHandle<()>; 2]) {
 fn bare_loop(_: &Progress, peer: SocketAddr) -> (Vec<SocketAddr>, Box<dyn Turn>) {
     let socket = Peer::bind(address(SWITCH, PORT_LOW)).expect("a port for the bare loop");
     (vec![address(SWITCH, PORT_LOW)], Box::new(yardstick_mmsg::Bare::new(socket, peer)))
-}
-
-struct Tokio {
-    runtime: tokio::runtime::Runtime,
-    relayed: Arc<AtomicU64>,
-}
-
-/// One task a port: receive, send from the pair's other port.
-fn tokio_relay(peer: SocketAddr) -> (Vec<SocketAddr>, Box<dyn Turn>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let relayed = Arc::new(AtomicU64::new(0));
-    let ports: Vec<SocketAddr> = (0..PORTS).map(|place| address(SWITCH, PORT_LOW + 2 * place)).collect();
-    let inside = runtime.enter();
-    let sockets: Vec<Arc<tokio::net::UdpSocket>> = ports
-        .iter()
-        .map(|port| {
-            let socket = Peer::bind(port).expect("a media port");
-            socket.set_nonblocking(true).expect("a socket that does not block");
-            Arc::new(tokio::net::UdpSocket::from_std(socket).expect("a socket of the runtime"))
-        })
-        .collect();
-    for place in 0..sockets.len() {
-        let (from, to, relayed) = (Arc::clone(&sockets[place]), Arc::clone(&sockets[place ^ 1]), Arc::clone(&relayed));
-        runtime.spawn(async move {
-            let mut bytes = [0; 2_048];
-            while let Ok((length, _)) = from.recv_from(&mut bytes).await {
-                if to.send_to(&bytes[..length], peer).await.is_ok() {
-                    relayed.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        });
-    }
-    drop(inside);
-    (ports, Box::new(Tokio { runtime, relayed }))
-}
-
-impl Turn for Tokio {
-    fn turn(&mut self, progress: &Progress) {
-        self.runtime.block_on(async { tokio::time::sleep(Duration::from_millis(20)).await });
-        progress.relayed.store(self.relayed.load(Ordering::Relaxed), Ordering::Relaxed);
-    }
 }
 
 /// Measures what the kernel's thread spends while nobody else relays.
@@ -193,43 +166,10 @@ fn in_the_kernel(cable: &Cable, ports: Vec<SocketAddr>, relayed: impl Fn() -> u6
     cost
 }
 
-/// Makes both ends learn each other's link address.
-fn meet(cable: &Cable) {
-    cable.stand_at_switch();
-    let socket = Peer::bind(address(SWITCH, 9)).expect("a port");
-    socket.send_to(b"hello", address(PEER, 9)).expect("sent");
-    std::thread::sleep(Duration::from_millis(50));
-}
-
-/// Over veth a driver takes packets of XDP only if the other end has a program too: ours, with no flows.
-fn listen_in_xdp(cable: &Cable) -> FastPath {
-    let settings =
-        Settings { mode: Mode::Xdp, interfaces: vec!["a1".into()], port_low: PORT_LOW, port_high: PORT_LOW + 1 };
-    let load = || {
-        cable.stand_at_peer();
-        FastPath::load(&settings).expect("the kernel takes the program")
-    };
-    std::thread::scope(|scope| scope.spawn(load).join().expect("the peer stands"))
-}
-
 fn fast(mode: Mode) -> f64 {
     let cable = Cable::lay();
-    meet(&cable);
-    let _listening = (mode == Mode::Xdp).then(|| listen_in_xdp(&cable));
-    let settings =
-        Settings { mode, interfaces: vec!["a0".into()], port_low: PORT_LOW, port_high: PORT_LOW + 2 * PORTS - 1 };
-    let path = FastPath::load(&settings).expect("the kernel takes the program");
-    let (mut flows, mut hops) = (path.flows().expect("tables"), path.hops().expect("ways"));
-    let ports: Vec<SocketAddr> = (0..PORTS).map(|place| address(SWITCH, PORT_LOW + 2 * place)).collect();
-    let (hop, _) = hops.find(own(), PEER.parse().expect("an address")).expect("room");
-    hops.refresh(&Links::open().expect("netlink")).expect("a way");
-    for (place, &local) in ports.iter().enumerate() {
-        let peer = address(PEER, PEER_PORT);
-        let flow = Flow { local, peer, from: ports[place ^ 1], to: peer, class: 0xb8, hop, clock_rate: 8_000 };
-        assert!(flows.join(&flow).expect("joined"), "of one family");
-    }
-    let counts = path.counts().expect("counts");
-    in_the_kernel(&cable, ports, || counts.get(Count::Relayed).expect("a count"))
+    let kernel = KernelRelay::start(&cable, mode, &ports());
+    in_the_kernel(&cable, ports(), || kernel.relayed())
 }
 
 fn bare_program() -> f64 {
@@ -248,7 +188,7 @@ fn bare_program() -> f64 {
     std::fs::remove_file(&object).expect("written just now");
     let mut ways: Array<_, [u8; 16]> =
         Array::try_from(kernel.take_map("ways").expect("declared")).expect("an array of sixteen bytes");
-    let ports: Vec<SocketAddr> = (0..PORTS).map(|place| address(SWITCH, PORT_LOW + 2 * place)).collect();
+    let ports = ports();
     for (place, local) in ports.iter().enumerate() {
         let from = ports[place ^ 1].port();
         ways.set(u32::from(local.port()), way(local.port(), from), 0).expect("written");

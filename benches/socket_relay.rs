@@ -1,12 +1,14 @@
 //! Our relay over sockets and io_uring, as the data plane runs it, without calls.
 
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use fastpath::Steer;
 use media::{Relay, Verdict};
 use uring::socket::{Options, UdpSocket};
-use uring::{Class, Doorbell, Event, Ring, Settings, SocketId};
+use uring::{Class, Doorbell, Event, Outlet, RawSocket, Ring, Settings, SocketId};
 
 use crate::{Progress, Turn};
 
@@ -14,35 +16,80 @@ const OPTIONS: Options = Options { shared: false, receive_bytes: 4 << 20, send_b
 /// Below the range from which the kernel gives ports to others.
 const PORT_LOW: u16 = 12_000;
 
+/// How ports are heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sockets {
+    /// Each by a socket of its own.
+    PerPort,
+    /// The same, connected to the peer: a stranger is not even seen.
+    Connected,
+    /// All by one that datagrams are steered to, and left by a raw one.
+    Steered,
+}
+
 struct Uring {
     ring: Ring,
     relay: Relay,
+    /// By port, where each has its own.
     socket_of: Vec<Option<SocketId>>,
     port_of: Vec<u16>,
+    /// The raw socket, and what steers; as long as this lives.
+    raw: Option<(Outlet, Steer)>,
     started: Instant,
 }
 
 /// A relay on `ports` RTP ports of an address; what comes to one leaves from its pair for the peer.
-pub fn relay(own: IpAddr, peer: SocketAddr, ports: u16) -> (Vec<SocketAddr>, Box<dyn Turn>) {
+pub fn relay(own: IpAddr, peer: SocketAddr, ports: u16, sockets: Sockets) -> (Vec<SocketAddr>, Box<dyn Turn>) {
     let doorbell = Doorbell::new().expect("an event descriptor");
-    let mut ring = Ring::new(&Settings::fitting(), doorbell).expect("an io_uring");
-    let mut relay = Relay::new(PORT_LOW, PORT_LOW + 2 * ports - 1, 1);
-    let (mut addresses, mut socket_of, mut port_of) = (Vec::new(), vec![None; 2 * usize::from(ports)], Vec::new());
+    let ring = Ring::new(&Settings::fitting(), doorbell).expect("an io_uring");
+    let relay = Relay::new(PORT_LOW, PORT_LOW + 2 * ports - 1, 1);
+    let (socket_of, started) = (vec![None; 2 * usize::from(ports)], Instant::now());
+    let mut uring = Uring { ring, relay, socket_of, port_of: Vec::new(), raw: None, started };
+    let mut addresses = Vec::new();
     for _ in 0..ports / 2 {
-        let legs = [(); 2].map(|()| relay.open(units::Instant::default()).expect("a free pair"));
-        relay.join(legs[0].id, legs[1].id);
+        let legs = [(); 2].map(|()| uring.relay.open(units::Instant::default()).expect("a free pair"));
+        uring.relay.join(legs[0].id, legs[1].id);
         for leg in legs {
-            relay.expect(leg.id, peer, peer);
-            let address = SocketAddr::new(own, leg.rtp_port);
-            let socket = UdpSocket::bind(address, &OPTIONS).expect("a media port");
-            let id = ring.add(&socket, Class::Media).expect("a place in the ring");
-            socket_of[usize::from(leg.rtp_port - PORT_LOW)] = Some(id);
-            port_of.resize(port_of.len().max(id.place() + 1), 0);
-            port_of[id.place()] = leg.rtp_port;
-            addresses.push(address);
+            uring.relay.expect(leg.id, peer, peer);
+            addresses.push(SocketAddr::new(own, leg.rtp_port));
         }
     }
-    (addresses, Box::new(Uring { ring, relay, socket_of, port_of, started: Instant::now() }))
+    match sockets {
+        Sockets::Steered => uring.steer(own, &addresses),
+        Sockets::PerPort => uring.open(&addresses, None),
+        Sockets::Connected => uring.open(&addresses, Some(peer)),
+    }
+    (addresses, Box::new(uring))
+}
+
+impl Uring {
+    fn open(&mut self, addresses: &[SocketAddr], peer: Option<SocketAddr>) {
+        for address in addresses {
+            let socket = UdpSocket::bind(*address, &OPTIONS).expect("a media port");
+            if let Some(peer) = peer {
+                let twin = socket.as_fd().try_clone_to_owned().expect("a descriptor");
+                std::net::UdpSocket::from(twin).connect(peer).expect("a socket can be connected");
+            }
+            let id = self.ring.add(&socket, Class::Media).expect("a place in the ring");
+            self.socket_of[usize::from(address.port() - PORT_LOW)] = Some(id);
+            self.port_of.resize(self.port_of.len().max(id.place() + 1), 0);
+            self.port_of[id.place()] = address.port();
+        }
+    }
+
+    fn steer(&mut self, own: IpAddr, addresses: &[SocketAddr]) {
+        let steer = Steer::load([Some(own), None]).expect("the kernel takes the program");
+        let mut steering = steer.steering(0).expect("its tables");
+        let socket = UdpSocket::steered(own, &OPTIONS).expect("a socket");
+        steering.take(&socket, false).expect("the table takes a socket");
+        self.ring.add(&socket, Class::Steered).expect("a place in the ring");
+        for address in addresses {
+            steering.open(address.port(), false).expect("the table takes a port");
+        }
+        let raw = RawSocket::open(false, OPTIONS.send_bytes).expect("a raw socket");
+        let socket = self.ring.add_raw(&raw).expect("a place in the ring");
+        self.raw = Some((Outlet { socket, from: SocketAddr::new(own, 0), traffic_class: 0 }, steer));
+    }
 }
 
 impl Turn for Uring {
@@ -52,14 +99,19 @@ impl Turn for Uring {
         let mut relayed = 0;
         while let Some(event) = self.ring.event() {
             let Event::Datagram(packet) = event else { continue };
-            let port = self.port_of[packet.socket.place()];
+            let port = if self.raw.is_some() { packet.port } else { self.port_of[packet.socket.place()] };
             let Verdict::Forward { port, to } = self.relay.on_packet(now, port, packet.from, self.ring.bytes(&packet))
             else {
                 self.ring.release(packet);
                 continue;
             };
-            let socket = self.socket_of[usize::from(port - PORT_LOW)].expect("joined ports are open");
-            self.ring.forward(packet, socket, to);
+            if let Some((outlet, _)) = &self.raw {
+                let outlet = Outlet { from: SocketAddr::new(outlet.from.ip(), port), ..*outlet };
+                self.ring.forward_by(packet, &outlet, to);
+            } else {
+                let socket = self.socket_of[usize::from(port - PORT_LOW)].expect("joined ports are open");
+                self.ring.forward(packet, socket, to);
+            }
             relayed += 1;
         }
         progress.relayed.fetch_add(relayed, Ordering::Relaxed);

@@ -4,9 +4,11 @@ use std::fmt::{Display, Formatter};
 
 /// Sockets that a call has: RTP and RTCP of both legs.
 const SOCKETS_PER_CALL: u64 = 4;
-/// Memory that a call with media takes at most, kernel and ourselves together, in bytes: four sockets that hold some packets, a
-/// call with its transactions and its captured messages.
-const BYTES_PER_CALL: u64 = 48 << 10;
+/// Memory that a call with media takes at most, kernel and ourselves together, in bytes: a call with its transactions and its
+/// captured messages, and packets of its ports that wait.
+const BYTES_PER_CALL: u64 = 32 << 10;
+/// A socket of its own for a port, in bytes.
+const BYTES_PER_SOCKET: u64 = 4 << 10;
 /// Descriptors of a process that are not sockets of calls.
 const OTHER_FILES: u64 = 256;
 /// From this share of the ceiling on, an operator is told.
@@ -17,40 +19,54 @@ pub const ALARM_PERCENT: u64 = 80;
 pub struct Ceiling {
     /// By the range of media ports.
     pub ports: u64,
-    /// By descriptors: of the process, and of each shard's ring.
-    pub descriptors: u64,
+    /// By descriptors: of the process, and of each shard's ring; none where ports share sockets.
+    pub descriptors: Option<u64>,
     /// By memory that is free at the start.
     pub memory: u64,
 }
 
 impl Ceiling {
-    /// Of `ports` media ports, shards whose rings take `ring` sockets each, a process with `files` descriptors, and `free` bytes.
+    /// Of `ports` media ports that have a socket each, shards whose rings take `ring` sockets each, a process with `files`
+    /// descriptors, and `free` bytes.
     pub fn new(ports: u64, (shards, ring): (u64, u64), files: u64, free: u64) -> Ceiling {
         let rings = shards * ring.saturating_sub(OTHER_FILES.min(ring / 4));
-        Ceiling {
-            ports: ports / SOCKETS_PER_CALL,
-            // The ring's table holds sockets; their own descriptors are closed once they are in it.
-            descriptors: rings.min(shards * files.saturating_sub(OTHER_FILES)) / SOCKETS_PER_CALL,
-            memory: free / BYTES_PER_CALL,
-        }
+        // The ring's table holds sockets; their own descriptors are closed once they are in it.
+        let descriptors = rings.min(shards * files.saturating_sub(OTHER_FILES)) / SOCKETS_PER_CALL;
+        let memory = free / (BYTES_PER_CALL + SOCKETS_PER_CALL * BYTES_PER_SOCKET);
+        Ceiling { ports: ports / SOCKETS_PER_CALL, descriptors: Some(descriptors), memory }
+    }
+
+    /// Of `ports` media ports that share sockets, and `free` bytes.
+    pub fn shared(ports: u64, free: u64) -> Ceiling {
+        Ceiling { ports: ports / SOCKETS_PER_CALL, descriptors: None, memory: free / BYTES_PER_CALL }
     }
 
     /// As this machine is.
-    pub fn here(ports: u64, shards: u64) -> Ceiling {
+    pub fn here(ports: u64, shards: u64, shared: bool) -> Ceiling {
+        let free = free_bytes().unwrap_or(u64::MAX);
+        if shared {
+            return Ceiling::shared(ports, free);
+        }
         let ring = u64::from(uring::Settings::fitting().sockets);
-        Ceiling::new(ports, (shards, ring), uring::host::open_files_max(), free_bytes().unwrap_or(u64::MAX))
+        Ceiling::new(ports, (shards, ring), uring::host::open_files_max(), free)
     }
 
     /// What ends first, and at how many calls.
     pub fn calls(&self) -> (u64, &'static str) {
-        let rows = [(self.ports, "media ports"), (self.descriptors, "descriptors"), (self.memory, "memory")];
+        let descriptors = self.descriptors.unwrap_or(u64::MAX);
+        let rows = [(self.ports, "media ports"), (descriptors, "descriptors"), (self.memory, "memory")];
         rows.into_iter().min_by_key(|(calls, _)| *calls).expect("there are three of them")
     }
 }
 
 impl Display for Ceiling {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} by ports, {} by descriptors, {} by memory", self.ports, self.descriptors, self.memory)
+        write!(f, "{} by ports, ", self.ports)?;
+        match self.descriptors {
+            Some(calls) => write!(f, "{calls} by descriptors, ")?,
+            None => f.write_str("any by descriptors, ")?,
+        }
+        write!(f, "{} by memory", self.memory)
     }
 }
 
@@ -76,6 +92,11 @@ mod tests {
             assert_eq!(Ceiling::new(ports, (2, ring), files, free).calls(), (calls, named));
         }
         assert_eq!(Ceiling::new(8, (1, 16), 64, vast).calls(), (0, "descriptors"));
+        assert_eq!(Ceiling::shared(65_000, vast).calls(), (16_250, "media ports"));
+        assert_eq!(
+            Ceiling::shared(8, vast).to_string(),
+            format!("2 by ports, any by descriptors, {} by memory", vast >> 15)
+        );
         assert!(free_bytes().is_some_and(|bytes| bytes > 0), "this machine has memory");
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use panel::wire::{Answer, Ask, Frame};
+use panel::wire::{Answer, Ask, Frame, MediaSocketsFigures};
 use rtrb::Producer;
 use shard::Loaded;
 use shard::wants::Wants;
@@ -67,6 +67,8 @@ pub struct Control {
     pub listens: Vec<Listen>,
     /// Where established media is relayed.
     pub fast: Option<Standing>,
+    /// How media ports are heard.
+    pub media_sockets: MediaSocketsFigures,
     /// Snapshot files that are mapped.
     pub shelf: Shelf,
     hub: Hub,
@@ -106,9 +108,9 @@ impl Control {
         spool: Arc<SpoolFigures>,
         names: Names,
     ) -> Control {
-        let (listens, fast, tape) = (Vec::new(), None, Arc::default());
+        let (listens, fast, media_sockets, tape) = (Vec::new(), None, Default::default(), Arc::default());
         let (shelf, hub) = (Shelf::default(), Hub::default());
-        Control { seats, boot, node, socket, spool, tape, revision: 0, names, listens, fast, shelf, hub }
+        Control { seats, boot, node, socket, spool, tape, revision: 0, names, listens, fast, media_sockets, shelf, hub }
     }
 
     /// Wants that earlier lives left; the first shard hears their answers.
@@ -376,6 +378,7 @@ impl Control {
             journal_failing: self.spool.failing(),
             journal_disk_percent: self.spool.disk_percent(),
             counters: self.names.counters().into_iter().chain(self.tape.counters()).collect(),
+            media_sockets: self.media_sockets.clone(),
             fast_path: self.fast.as_ref().map(Standing::figures).unwrap_or_default(),
             ..panel::wire::Figures::default()
         }

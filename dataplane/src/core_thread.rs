@@ -16,6 +16,7 @@ use crate::mail::{Mail, Report};
 use crate::pump::Pump;
 use crate::settings::PortRange;
 use crate::sockets::Sockets;
+use crate::steered::Steered;
 use crate::streams::Streams;
 use crate::tls::Keys;
 
@@ -37,6 +38,8 @@ pub struct CoreThread {
     pub media: [Option<IpAddr>; 2],
     /// Its media ports.
     pub ports: PortRange,
+    /// Whether they share a socket.
+    pub steered: Steered,
     /// Where its established media may go.
     pub fast: Standing,
     /// Where a message that broke the shard is kept.
@@ -63,7 +66,8 @@ impl CoreThread {
         let mut ring = Ring::new(&uring::Settings::fitting(), self.bell)?;
         let config = self.config;
         let (number, keep) = (config.shard.0, self.keep);
-        let sockets = Sockets::open(&mut ring, &self.listens, self.media, self.ports)?;
+        let steering = self.steered.steering(number)?;
+        let sockets = Sockets::open(&mut ring, &self.listens, self.media, self.ports, steering)?;
         let (mut shard, lane) = (Shard::new(config), self.fast.lane());
         if lane.is_some() {
             shard.use_kernel();

@@ -28,6 +28,7 @@ mod settings;
 mod snapshots;
 mod sockets;
 mod spool;
+mod steered;
 mod streams;
 mod tape;
 mod tls;
@@ -56,6 +57,7 @@ use mail::{Mail, Outlet, RING_SLOTS, Report};
 use places::Places;
 use settings::{Role, Settings};
 use spool::{Figures, Limits, Source, Spool};
+use steered::Steered;
 use tape::Tape;
 
 /// Per-core heaps: threads allocate rarely, and then without meeting each other.
@@ -98,10 +100,12 @@ fn run(settings: &Settings) -> anyhow::Result<End> {
     let shards = settings.shards.unwrap_or(cores.len().min(64) as u16);
     ensure!(settings.rtp.part(shards - 1, shards).low < settings.rtp.high, "fewer media ports than shards");
     let ports = u64::from(settings.rtp.high) + 1 - u64::from(settings.rtp.low);
-    let ceiling = Ceiling::here(ports, u64::from(shards));
+    let steered = Steered::new(settings, places.media_bound(), shards);
+    let ceiling = Ceiling::here(ports, u64::from(shards), steered.is_on());
     let (calls, by) = ceiling.calls();
     tracing::info!(calls, by, %ceiling, "calls with media at most");
-    let plan = Plan::new(settings, &places, &folder, carried, shards)?;
+    let mut plan = Plan::new(settings, &places, &folder, carried, shards, &steered)?;
+    plan.control.media_sockets = steered.figures(&ceiling);
     tracing::info!(boot = folder.boot, shards, sip = %places, "the data plane starts");
     blocked::tell(&folder.path.join(blocked::FOLDER));
     let spool = start_spool(plan.spool)?;
@@ -170,6 +174,7 @@ impl Plan {
         folder: &Folder,
         carried: Carried,
         shards: u16,
+        steered: &Steered,
     ) -> anyhow::Result<Plan> {
         let bells: Vec<Doorbell> = (0..shards).map(|_| Doorbell::new()).collect::<Result<_, _>>()?;
         let (bell, figures) = (Arc::new(SpoolBell::default()), Arc::new(Figures::default()));
@@ -180,8 +185,7 @@ impl Plan {
         for shard in (0..shards).rev() {
             let (orders_in, orders) = rtrb::RingBuffer::new(RING_SLOTS);
             let (journal, entries) = rtrb::RingBuffer::new(RING_SLOTS);
-            let kept = Arc::new(AtomicU64::new(0));
-            let own = bells[usize::from(shard)].clone();
+            let (kept, own) = (Arc::new(AtomicU64::new(0)), bells[usize::from(shard)].clone());
             let (tape, notes) = tape::ring(settings.hep.is_some());
             taped.push(notes);
             let mail = Mail {
@@ -206,6 +210,7 @@ impl Plan {
                 mail,
                 bell: own.clone(),
                 ports: settings.rtp.part(shard, shards),
+                steered: steered.clone(),
                 fast: fast.clone(),
                 keep: folder.path.join(blocked::FOLDER),
             });

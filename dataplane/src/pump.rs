@@ -87,6 +87,7 @@ impl Pump {
     fn hear(&mut self, clock: Clock, mut packet: Packet) {
         let port = match self.sockets.role(packet.socket) {
             Role::Media(port) => port,
+            Role::Steered => packet.port,
             Role::Udp(listener) => {
                 let (from, (room, length)) = (packet.from, self.ring.room_of(&mut packet));
                 if let Some((from, message)) = self.gate.hear(listener, from, &mut room[..length]) {
@@ -108,13 +109,13 @@ impl Pump {
         if let Some(forward) = forward.as_ref().filter(|_| taping) {
             self.shard.tape_said(clock, forward, room, &mut self.out);
         }
-        match forward.and_then(|forward| Some((self.sockets.socket(forward.port)?, forward))) {
-            Some((socket, Forward { to, length, instead: None, .. })) => {
+        match forward {
+            Some(Forward { port, to, length, instead: None }) => {
                 self.ring.resize(&mut packet, length);
-                self.ring.forward(packet, socket, to);
+                self.sockets.forward(&mut self.ring, packet, port, to);
             }
-            Some((socket, Forward { to, instead: Some(bytes), .. })) => {
-                self.ring.send(socket, to, &bytes);
+            Some(Forward { port, to, instead: Some(bytes), .. }) => {
+                self.sockets.say(&mut self.ring, port, to, &bytes);
                 self.ring.release(packet);
             }
             None => self.ring.release(packet),

@@ -10,6 +10,7 @@ use shard::Transport;
 
 use crate::fast::Mode;
 use crate::listen::Listen;
+use crate::steered::MediaSockets;
 use crate::tuned::HostProfile;
 
 /// Moves calls: SIP and media in, decisions from the snapshot, records to the journal. Needs neither database nor control plane.
@@ -63,6 +64,11 @@ pub struct Settings {
     /// An interface that media comes in by, once for each, of a VLAN its parent; that of the media address if not given.
     #[arg(long, value_name = "NAME")]
     pub fast_path_interface: Vec<String>,
+    /// How media ports are heard: shared lets all ports of a shard have one socket, for fewer cycles a packet and no descriptor a
+    /// port, which takes the rights CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW, or root; per-port is a socket each; auto is shared where
+    /// that is allowed, but not on loopback.
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = MediaSockets::Auto)]
+    pub media_sockets: MediaSockets,
     /// One shard a core; more shards than cores share them. All cores if not given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub shards: Option<u16>,

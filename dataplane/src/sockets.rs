@@ -3,9 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Context, ensure};
+use fastpath::Steering;
 use shard::{Flow, Transport};
 use uring::socket::{Options, UdpSocket};
-use uring::{Class, Listener, Ring, SocketId};
+use uring::{Class, Listener, Outlet, Packet, RawSocket, Ring, SocketId};
 
 use crate::ceiling::ALARM_PERCENT;
 use crate::listen::{LISTENERS_MAX, Listen};
@@ -20,6 +21,8 @@ pub const SIGNAL: Options =
     Options { shared: true, receive_bytes: 4 << 20, send_bytes: 4 << 20, traffic_class: SIGNAL_TRAFFIC };
 const MEDIA: Options =
     Options { shared: false, receive_bytes: 128 << 10, send_bytes: 128 << 10, traffic_class: MEDIA_TRAFFIC };
+/// For all ports of a shard: what comes while the shard is away for a moment waits here.
+const STEERED: Options = Options { receive_bytes: 16 << 20, send_bytes: 4 << 20, ..MEDIA };
 /// How often another port is tried where any will do.
 const TRIES: usize = 64;
 
@@ -65,6 +68,8 @@ fn claim_once(listens: &[Listen]) -> anyhow::Result<Vec<Listen>> {
 pub enum Role {
     /// The media port with this number.
     Media(u16),
+    /// Media ports that share a socket; each datagram names its port.
+    Steered,
     /// The UDP socket of this listener.
     Udp(u8),
     /// The TCP socket of this listener.
@@ -73,14 +78,30 @@ pub enum Role {
     Stream(Flow),
 }
 
+/// How a media port hears and speaks.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// By a socket of its own.
+    Own(SocketId),
+    /// By those that the ports of its family share.
+    Steered { ipv6: bool },
+}
+
+/// What the ports of a shard share.
+struct Shared {
+    steering: Steering,
+    /// The raw sockets, of IPv4 and of IPv6.
+    outlets: [Option<Outlet>; 2],
+}
+
 /// The sockets, found by port, by listener and by place in the ring.
 pub struct Sockets {
     /// By listener.
     udp: Vec<Option<SocketId>>,
-    media_v4: Option<IpAddr>,
-    media_v6: Option<IpAddr>,
+    media: [Option<IpAddr>; 2],
     ports: PortRange,
-    by_port: Vec<Option<SocketId>>,
+    by_port: Vec<Option<Way>>,
+    shared: Option<Shared>,
     roles: Vec<Role>,
     warned: bool,
     /// Media ports that are open, and how many there can be.
@@ -91,31 +112,52 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// Opens the listeners' sockets. Each shard has its own on the same addresses.
+    /// Opens the listeners' sockets, and those that media ports share if they do. Each shard has its own on the same addresses.
     pub fn open(
         ring: &mut Ring,
         listens: &[Listen],
         media: [Option<IpAddr>; 2],
         ports: PortRange,
+        steering: Option<Steering>,
     ) -> anyhow::Result<Sockets> {
-        let [media_v4, media_v6] = media;
+        let ports_max = u64::from(ports.high) + 1 - u64::from(ports.low);
+        let open_max = if steering.is_some() { ports_max } else { ports_max.min(u64::from(ring.room())) };
         let mut sockets = Sockets {
             udp: Vec::new(),
-            media_v4,
-            media_v6,
+            media,
             ports,
+            shared: None,
             by_port: vec![None; usize::from(ports.high) + 1 - usize::from(ports.low)],
             roles: Vec::new(),
             warned: false,
             open: 0,
-            open_max: u64::from(ring.room()).min(u64::from(ports.high) + 1 - u64::from(ports.low)),
+            open_max,
             alarmed: false,
         };
         for (place, listen) in listens.iter().enumerate() {
             sockets.listen(ring, place as u8, listen).with_context(|| format!("cannot open SIP on {}", listen.bind))?;
         }
+        if let Some(steering) = steering {
+            sockets.share(ring, steering).context("cannot open the socket that media ports share")?;
+        }
         sockets.warned = false;
         Ok(sockets)
+    }
+
+    fn share(&mut self, ring: &mut Ring, mut steering: Steering) -> anyhow::Result<()> {
+        let mut outlets = [None; 2];
+        for (address, outlet) in self.media.into_iter().zip(&mut outlets) {
+            let Some(address) = address else { continue };
+            let socket = UdpSocket::steered(address, &STEERED)?;
+            steering.take(&socket, address.is_ipv6())?;
+            let id = ring.add(&socket, Class::Steered)?;
+            self.note(id, Role::Steered);
+            let raw = RawSocket::open(address.is_ipv6(), STEERED.send_bytes)?;
+            let (socket, from) = (ring.add_raw(&raw)?, SocketAddr::new(address, 0));
+            *outlet = Some(Outlet { socket, from, traffic_class: MEDIA_TRAFFIC });
+        }
+        self.shared = Some(Shared { steering, outlets });
+        Ok(())
     }
 
     fn listen(&mut self, ring: &mut Ring, place: u8, listen: &Listen) -> anyhow::Result<()> {
@@ -135,18 +177,11 @@ impl Sockets {
 
     /// Opens a media port; false if that failed.
     pub fn open_port(&mut self, ring: &mut Ring, port: u16, ipv6: bool) -> bool {
-        let media = if ipv6 { self.media_v6 } else { self.media_v4 };
-        let (Some(index), Some(media)) = (self.index(port), media) else { return false };
+        let (Some(index), Some(media)) = (self.index(port), self.media[usize::from(ipv6)]) else { return false };
         let address = SocketAddr::new(media, port);
-        let opened = UdpSocket::bind(address, &MEDIA).and_then(|socket| {
-            let id = ring.add(&socket, Class::Media)?;
-            Ok((socket, id))
-        });
-        match opened {
-            Ok((socket, id)) => {
-                self.check(&socket, &MEDIA, "net.core.rmem_max and net.core.wmem_max limit the media sockets' buffers");
-                self.by_port[index] = Some(id);
-                self.note(id, Role::Media(port));
+        match self.open_way(ring, address) {
+            Ok(way) => {
+                self.by_port[index] = Some(way);
                 self.open += 1;
                 self.alarm();
                 true
@@ -158,13 +193,65 @@ impl Sockets {
         }
     }
 
+    fn open_way(&mut self, ring: &mut Ring, address: SocketAddr) -> anyhow::Result<Way> {
+        // Bound in any case: a port that another program has is not ours to take.
+        let socket = UdpSocket::bind(address, &MEDIA)?;
+        if let Some(shared) = &mut self.shared {
+            shared.steering.open(address.port(), address.is_ipv6())?;
+            return Ok(Way::Steered { ipv6: address.is_ipv6() });
+        }
+        let id = ring.add(&socket, Class::Media)?;
+        self.check(&socket, &MEDIA, "net.core.rmem_max and net.core.wmem_max limit the media sockets' buffers");
+        self.note(id, Role::Media(address.port()));
+        Ok(Way::Own(id))
+    }
+
     /// Closes a media port.
     pub fn close_port(&mut self, ring: &mut Ring, port: u16) {
-        if let Some(id) = self.index(port).and_then(|index| self.by_port[index].take()) {
-            ring.close(id);
-            self.open -= 1;
-            self.alarm();
+        let Some(way) = self.index(port).and_then(|index| self.by_port[index].take()) else { return };
+        match (way, &mut self.shared) {
+            (Way::Own(id), _) => ring.close(id),
+            (Way::Steered { .. }, Some(shared)) => {
+                if let Err(error) = shared.steering.close(port) {
+                    tracing::error!(%error, port, "the kernel does not let go of a media port");
+                }
+            }
+            (Way::Steered { .. }, None) => {}
         }
+        self.open -= 1;
+        self.alarm();
+    }
+
+    /// Sends a datagram on from a media port as it is; a port that is closed sends nothing.
+    pub fn forward(&self, ring: &mut Ring, packet: Packet, port: u16, to: SocketAddr) {
+        match self.way(port) {
+            Some(Way::Own(socket)) => ring.forward(packet, socket, to),
+            Some(Way::Steered { ipv6 }) => match self.outlet(port, ipv6) {
+                Some(outlet) => ring.forward_by(packet, &outlet, to),
+                None => ring.release(packet),
+            },
+            None => ring.release(packet),
+        }
+    }
+
+    /// Sends bytes from a media port; a port that is closed sends nothing.
+    pub fn say(&self, ring: &mut Ring, port: u16, to: SocketAddr, bytes: &[u8]) {
+        match self.way(port) {
+            Some(Way::Own(socket)) => {
+                ring.send(socket, to, bytes);
+            }
+            Some(Way::Steered { ipv6 }) => {
+                if let Some(outlet) = self.outlet(port, ipv6) {
+                    ring.send_by(&outlet, to, bytes);
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn outlet(&self, port: u16, ipv6: bool) -> Option<Outlet> {
+        let outlet = self.shared.as_ref()?.outlets[usize::from(ipv6)]?;
+        Some(Outlet { from: SocketAddr::new(outlet.from.ip(), port), ..outlet })
     }
 
     /// Tells the operator once that media ports run out, and again after it was better.
@@ -190,8 +277,7 @@ impl Sockets {
         self.roles.get(socket.place()).copied().unwrap_or(Role::Media(0))
     }
 
-    /// The socket of a media port.
-    pub fn socket(&self, port: u16) -> Option<SocketId> {
+    fn way(&self, port: u16) -> Option<Way> {
         self.by_port[self.index(port)?]
     }
 

@@ -109,7 +109,7 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(world: &World, data: &Path, mode: &'static str) -> Stage {
+    fn new(world: &World, data: &Path, mode: &'static str, sockets: &'static str) -> Stage {
         let mut model = world::world();
         let way_in = world::way_in(&mut model, 1, &["192.0.2.2/32"], "");
         (way_in.cps, way_in.capacity, way_in.media_timeout_s) = (0, 0, 2);
@@ -121,8 +121,8 @@ impl Stage {
         std::fs::write(folder.join("current"), "1.snap").unwrap();
         let data = data.to_owned();
         let plane = world.as_switch(move || {
-            let arguments = ["--sip", SWITCH, "--rtp", "20000-20099", "--fast-path", mode, "--log", "warn"];
-            Plane::start(&data, &arguments)
+            let ways = ["--fast-path", mode, "--media-sockets", sockets];
+            Plane::start(&data, &[&["--sip", SWITCH, "--rtp", "20000-20099", "--log", "warn"][..], &ways].concat())
         });
         let (caller, called) = (Phone::new(world, 2, 4_000), Phone::new(world, 3, 6_000));
         Stage { plane, caller, called, dialog: String::new(), number: 1 }
@@ -160,12 +160,15 @@ impl Stage {
         self.called.hear("ACK ");
     }
 
-    /// Money that the switch asks for, if it does.
+    /// Money that the switch asks for, if it does, until the called end hears of the call.
     fn lend(&mut self) {
-        let deadline = Instant::now() + Duration::from_millis(300);
-        while Instant::now() < deadline {
+        let deadline = Instant::now() + PATIENCE;
+        self.called.sip.set_nonblocking(true).unwrap();
+        while self.called.sip.peek(&mut [0]).is_err() {
+            assert!(Instant::now() < deadline, "the called end hears of the call");
             self.plane.serve();
         }
+        self.called.sip.set_nonblocking(false).unwrap();
     }
 
     fn request(&mut self, method: &str, body: &str) {
@@ -309,7 +312,7 @@ fn the_kernel_relays_a_call_and_lets_go_of_it_without_a_lost_packet() {
     if !cables::may_run() {
         return;
     }
-    for mode in ["xdp", "tc"] {
+    for (mode, sockets) in [("xdp", "auto"), ("tc", "per-port")] {
         let (world, data) = (World::addressed(), tempfile::TempDir::new().unwrap());
         // A driver of virtual cables takes packets from XDP only if the other end listens in XDP too.
         let _other_end = world.as_peer(|| {
@@ -318,7 +321,9 @@ fn the_kernel_relays_a_call_and_lets_go_of_it_without_a_lost_packet() {
                 fastpath::Settings { mode: fastpath::Mode::Xdp, interfaces, port_low: 20_000, port_high: 20_099 };
             fastpath::FastPath::load(&settings).expect("the kernel takes it")
         });
-        let mut stage = Stage::new(&world, data.path(), mode);
+        let mut stage = Stage::new(&world, data.path(), mode, sockets);
+        let shared = stage.figures().media_sockets;
+        assert_eq!(shared.shared, sockets == "auto", "{}", shared.why);
         let figures = stage.figures().fast_path;
         assert_eq!((figures.tier.as_str(), figures.interfaces), (mode, vec![format!("a0 {mode}")]), "{}", figures.why);
         a_whole_call(&mut stage, &world, data.path(), "first");
@@ -338,6 +343,49 @@ fn where_the_kernel_cannot_relay_the_program_says_why() {
         let mut plane = Plane::start(data.path(), &["--sip", &sip, "--fast-path", mode, "--log", "error"]);
         let Answer::Figures(figures) = plane.ask(Ask::Figures) else { panic!("figures are told") };
         assert!(figures.fast_path.why.contains(says), "{}", figures.fast_path.why);
+        assert_eq!(figures.media_sockets.why, "media is bound to loopback");
         assert_eq!(figures.fast_path.tier, "off");
+    }
+}
+
+/// Through sockets alone: a call, a stranger, a port that another program has, packets after the end.
+fn a_call_by_sockets(stage: &mut Stage, world: &World, data: &Path, name: &str) {
+    (stage.caller.sequence, stage.called.sequence) = (0, 0);
+    stage.call(name);
+    stage.talk(20);
+    let calls = [stage.caller.to.port(), stage.called.to.port()];
+    let free = (20_000..20_100).step_by(2).find(|port| !calls.contains(port)).unwrap();
+    let other = world.ours(&format!("192.0.2.1:{free}"));
+    let stranger = world.peer("192.0.2.2:4999");
+    stranger.send_to(b"not for the switch", other.local_addr().unwrap()).unwrap();
+    assert_eq!(cables::next(&other).0, b"not for the switch");
+    stranger.send_to(&cables::rtp(1, 666), stage.caller.to).unwrap();
+    // RTCP goes its own way: an empty receiver report (RFC 3550 §6.4.2).
+    let report = [0x80, 201, 0, 1, 0, 0, 0, 7].to_vec();
+    let controls = [(&stage.caller, 4_001), (&stage.called, 6_001)]
+        .map(|(phone, port)| world.peer(&format!("{}:{port}", phone.sip.local_addr().unwrap().ip())));
+    let at = |phone: &Phone| SocketAddr::new(phone.to.ip(), phone.to.port() + 1);
+    controls[0].send_to(&report, at(&stage.caller)).unwrap();
+    assert_eq!(cables::next(&controls[1]), (report, at(&stage.called)));
+    stage.talk(20);
+    stage.say_goodbye();
+    let cdr = written(data, name);
+    let media = [cdr.ingress_media, cdr.egress_media];
+    assert_eq!(media.map(|media| (media.packets, media.lost, media.strangers)), [(40, 0, 1), (40, 0, 0)]);
+    stage.caller.media.send_to(&cables::rtp(99, 9), stage.caller.to).unwrap();
+}
+
+#[test]
+fn a_call_sounds_the_same_whether_its_ports_share_a_socket_or_not() {
+    if !cables::may_run() {
+        return;
+    }
+    for sockets in ["shared", "per-port"] {
+        let (world, data) = (World::addressed(), tempfile::TempDir::new().unwrap());
+        let mut stage = Stage::new(&world, data.path(), "off", sockets);
+        let figures = stage.figures().media_sockets;
+        assert_eq!((figures.shared, figures.calls_max), (sockets == "shared", 25), "{}", figures.why);
+        a_call_by_sockets(&mut stage, &world, data.path(), "first");
+        a_call_by_sockets(&mut stage, &world, data.path(), "second");
     }
 }

@@ -46,8 +46,17 @@ fn a_good_host_passes_every_check() {
         .filter_map(|row| row["check"].as_str())
         .collect();
     // The host of this test has no BTF, as a container may not; sockets relay everything then.
-    let expected =
-        ["fast-path", "early-demux", "arp", "nonlocal-bind", "steal", "vip-nic", "peer-wire", "database-latency"];
+    let expected = [
+        "fast-path",
+        "media-sockets",
+        "early-demux",
+        "arp",
+        "nonlocal-bind",
+        "steal",
+        "vip-nic",
+        "peer-wire",
+        "database-latency",
+    ];
     assert_eq!(beside, expected);
 }
 

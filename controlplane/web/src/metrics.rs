@@ -44,6 +44,7 @@ pub(crate) fn text(app: &Inner) -> String {
         node(&mut out, &heard);
         shards(&mut out, &heard);
         standings(&mut out, &heard);
+        media_sockets(&mut out, &heard);
         fast_path(&mut out, &heard);
         counters(&mut out, &heard);
         stages(&mut out, &heard);
@@ -119,6 +120,12 @@ fn standings(out: &mut String, heard: &Heard) {
         let count = all.filter(|standing| standing.state == state).count();
         line(out, name, &format!("{{state=\"{state}\"}}"), count as u64);
     }
+}
+
+fn media_sockets(out: &mut String, heard: &Heard) {
+    let sockets = &heard.figures.media_sockets;
+    gauge(out, "media_sockets_shared", "All media ports of a shard share one socket.", u64::from(sockets.shared));
+    gauge(out, "media_calls_max", "Calls with media that ports, descriptors and memory allow.", sockets.calls_max);
 }
 
 fn fast_path(out: &mut String, heard: &Heard) {

@@ -199,17 +199,22 @@ impl FastPath {
     }
 
     fn map(&self, name: &str) -> Result<aya::maps::Map, Broken> {
-        let Some(map) = self.kernel.map(name) else { panic!("bpf/relay.c declares {name}") };
-        let data = match map {
-            aya::maps::Map::Array(data) | aya::maps::Map::PerCpuArray(data) => data,
-            other => panic!("{name} is an array, not {other:?}"),
-        };
-        let own = std::os::fd::AsFd::as_fd(data.fd()).try_clone_to_owned()?;
-        Ok(aya::maps::Map::from_map_data(MapData::from_fd(own)?)?)
+        own(&self.kernel, name)
     }
 }
 
-fn program<'a, P>(kernel: &'a mut Ebpf, name: &str) -> Result<&'a mut P, String>
+/// A table of its own descriptor, so that a thread may have it.
+pub(crate) fn own(kernel: &Ebpf, name: &str) -> Result<aya::maps::Map, Broken> {
+    let Some(map) = kernel.map(name) else { panic!("a program in bpf/ declares {name}") };
+    let data = match map {
+        aya::maps::Map::Array(data) | aya::maps::Map::PerCpuArray(data) | aya::maps::Map::SockMap(data) => data,
+        other => panic!("{name} is neither array nor table of sockets, but {other:?}"),
+    };
+    let own = std::os::fd::AsFd::as_fd(data.fd()).try_clone_to_owned()?;
+    Ok(aya::maps::Map::from_map_data(MapData::from_fd(own)?)?)
+}
+
+pub(crate) fn program<'a, P>(kernel: &'a mut Ebpf, name: &str) -> Result<&'a mut P, String>
 where
     &'a mut P: TryFrom<&'a mut aya::programs::Program>,
 {
@@ -224,7 +229,7 @@ pub fn now_ns() -> io::Result<u64> {
 }
 
 /// An error with its causes, on one line.
-fn words(error: &dyn std::error::Error) -> String {
+pub(crate) fn words(error: &dyn std::error::Error) -> String {
     let mut out = error.to_string();
     let mut cause = error.source();
     while let Some(deeper) = cause {

@@ -1,5 +1,6 @@
 //! One thread's io_uring: what it listens to, what it waits for, what it sends.
 
+mod forward;
 mod streams;
 
 use std::io;
@@ -13,10 +14,12 @@ use io_uring::{IoUring, cqueue, opcode, squeue};
 use crate::address;
 use crate::buffers::Buffers;
 use crate::doorbell::Doorbell;
-use crate::sends::{Sends, Source};
+use crate::sends::{Forwards, Sends};
 use crate::socket::UdpSocket;
 use crate::sockets::{Class, Kind, STREAM_BUFFERS, SocketId, Sockets, State};
 use crate::streams::Table;
+
+pub use forward::Outlet;
 
 /// How large a ring is.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +82,8 @@ pub struct Packet {
     pub socket: SocketId,
     /// Who sent it.
     pub from: SocketAddr,
+    /// The port of ours that it came to, on a socket of [`Class::Steered`]; 0 on others.
+    pub port: u16,
     class: u8,
     buffer: u16,
     start: u16,
@@ -132,6 +137,7 @@ const ACCEPT: u64 = 5 << 56;
 const CONNECT: u64 = 6 << 56;
 const STREAM_RECEIVE: u64 = 7 << 56;
 const STREAM_SEND: u64 = 8 << 56;
+const FORWARD: u64 = 9 << 56;
 const KIND: u64 = 0xff << 56;
 /// How long a listener rests after the kernel refused it a descriptor.
 const REST: Duration = Duration::from_millis(100);
@@ -149,6 +155,9 @@ pub struct Ring {
     ring: IoUring,
     buffers: [Buffers; 3],
     sends: Sends,
+    forwards: Forwards,
+    /// Forwarded datagrams that the kernel would not send.
+    refused: u64,
     sockets: Sockets,
     streams: Table,
     /// Listeners that the kernel refused descriptors, and when they listen again.
@@ -156,6 +165,8 @@ pub struct Ring {
     rest_until: Option<Instant>,
     /// Tells the kernel how much room for an address to leave in each receive buffer.
     shape: Box<libc::msghdr>,
+    /// The same where datagrams say which port they came to.
+    steered_shape: Box<libc::msghdr>,
     doorbell: Doorbell,
     rung: Box<u64>,
     listens: bool,
@@ -182,15 +193,20 @@ impl Ring {
         // SAFETY: all zeroes is a valid msghdr: no name, no vector, no control data.
         let mut shape: Box<libc::msghdr> = Box::new(unsafe { mem::zeroed() });
         shape.msg_namelen = NAME_BYTES;
+        let mut steered_shape = shape.clone();
+        steered_shape.msg_controllen = forward::PORT_BYTES;
         Ok(Ring {
             ring,
             buffers: [signal, media, stream],
             sends: Sends::new(settings.sends),
+            forwards: Forwards::new(SUBMISSIONS as usize),
+            refused: 0,
             sockets: Sockets::new(settings.sockets),
             streams: Table::new(settings.sockets),
             resting: Vec::new(),
             rest_until: None,
             shape,
+            steered_shape,
             doorbell,
             rung: Box::new(0),
             listens: false,
@@ -261,6 +277,7 @@ impl Ring {
             self.ring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&timeout))
         };
         self.doorbell.wake_up();
+        self.settle();
         match waited.map_err(|error| (error.raw_os_error(), error)) {
             // A full completion queue (EBUSY) empties below; ETIME is the limit.
             Ok(_) | Err((Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN), _)) => {}
@@ -285,6 +302,7 @@ impl Ring {
             let event = match done.about & KIND {
                 RECEIVE => self.received(done),
                 SEND => self.sent(done),
+                FORWARD => self.refused(),
                 STREAM_RECEIVE => self.stream_received(done),
                 STREAM_SEND => self.stream_sent(done),
                 ACCEPT => self.accepted(done),
@@ -328,24 +346,6 @@ impl Ring {
         self.buffers[usize::from(packet.class)].put(packet.buffer);
     }
 
-    /// Sends the datagram on as it is. It is dropped and counted if the socket has no room at once: late media is worth nothing.
-    pub fn forward(&mut self, packet: Packet, socket: SocketId, to: SocketAddr) {
-        let class = usize::from(packet.class);
-        let slot = if self.sockets.open(socket) { self.sends.forward(to, class, packet.buffer) } else { None };
-        let Some((index, slot)) = slot else {
-            self.tally.send_failed += 1;
-            return self.release(packet);
-        };
-        let bytes = self.buffers[class].bytes(packet.buffer, usize::from(packet.start), usize::from(packet.length));
-        let order = opcode::Send::new(Fixed(socket.slot), bytes.as_ptr(), bytes.len() as u32)
-            .flags(libc::MSG_DONTWAIT)
-            .dest_addr(slot.to.pointer())
-            .dest_addr_len(slot.to.length())
-            .build()
-            .user_data(SEND | u64::from(index));
-        self.push(&order);
-    }
-
     /// Copies and sends. False if no slot was free or the socket is closed; that is counted as a failed send.
     pub fn send(&mut self, socket: SocketId, to: SocketAddr, bytes: &[u8]) -> bool {
         let slot = if self.sockets.open(socket) { self.sends.copy(to, bytes) } else { None };
@@ -369,7 +369,8 @@ impl Ring {
 
     /// Counts since the start.
     pub fn tally(&self) -> Tally {
-        self.tally
+        let Tally { sent, send_failed, .. } = self.tally;
+        Tally { sent: sent.saturating_sub(self.refused), send_failed: send_failed + self.refused, ..self.tally }
     }
 
     fn received(&mut self, done: Completion) -> Option<Event> {
@@ -399,21 +400,28 @@ impl Ring {
 
     fn read(&mut self, slot: u32, class: usize, buffer: u16, length: i32) -> Option<Packet> {
         let bytes = self.buffers[class].bytes(buffer, 0, length as usize);
-        let out = RecvMsgOut::parse(bytes, &self.shape).ok()?;
+        let out = RecvMsgOut::parse(bytes, self.shape_of(slot)).ok()?;
         if out.is_payload_truncated() {
             self.tally.truncated += 1;
             return None;
         }
         let from = address::read(out.name_data())?;
-        let start = bytes.len() - out.payload_data().len();
+        let port = forward::port(out.control_data());
+        let start = (bytes.len() - out.payload_data().len()) as u16;
         let length = out.payload_data().len() as u16;
-        Some(Packet { socket: self.sockets.id(slot), from, class: class as u8, buffer, start: start as u16, length })
+        Some(Packet { socket: self.sockets.id(slot), from, port, class: class as u8, buffer, start, length })
+    }
+
+    /// How a receive buffer of this socket is laid out.
+    fn shape_of(&self, slot: u32) -> &libc::msghdr {
+        match self.sockets.kind(slot) {
+            Kind::Datagrams(Class::Steered) => &self.steered_shape,
+            Kind::Datagrams(Class::Signal | Class::Media) | Kind::Listener | Kind::Stream => &self.shape,
+        }
     }
 
     fn sent(&mut self, done: Completion) -> Option<Event> {
-        if let Source::Received { class, buffer } = self.sends.done((done.about & !KIND) as u32) {
-            self.buffers[class].put(buffer);
-        }
+        self.sends.done((done.about & !KIND) as u32);
         if done.result >= 0 {
             self.tally.sent += 1;
         } else {
@@ -445,7 +453,7 @@ impl Ring {
 
     fn receive(&mut self, slot: u32) {
         let group = self.buffers[self.sockets.kind(slot).buffers()].group();
-        let order = opcode::RecvMsgMulti::new(Fixed(slot), &raw const *self.shape, group).build();
+        let order = opcode::RecvMsgMulti::new(Fixed(slot), self.shape_of(slot), group).build();
         self.sockets.set(slot, State::Listening);
         self.push(&order.user_data(RECEIVE | u64::from(slot)));
     }
@@ -457,10 +465,10 @@ impl Ring {
 
     fn push(&mut self, order: &squeue::Entry) {
         loop {
-            // SAFETY: every order points into a send slot, a receive buffer, a stream's bytes or address, the bell's word or the message
-            // shape. All of them stay in place until the order's completion is read: slots and buffers are handed out again only by
-            // `sent` and `received`, a stream's memory is neither touched nor freed while `under_way` names the order, the word and the
-            // shape live as long as the ring, and `drop` waits for the rest.
+            // SAFETY: every order points into a send slot, a receive buffer, a stream's bytes or address, the bell's word or a message
+            // shape. All of them stay in place until the kernel is done with the order: slots and buffers are handed out again only by
+            // `sent`, `received` and `settle`, a stream's memory is neither touched nor freed while `under_way` names the order, the
+            // word and the shapes live as long as the ring, and `drop` waits for the rest.
             if unsafe { self.ring.submission().push(order) }.is_ok() {
                 return;
             }
@@ -482,7 +490,7 @@ impl Ring {
     }
 
     fn quiet(&self) -> bool {
-        self.sends.under_way() == 0 && self.sockets.armed() == 0 && !self.listens
+        self.sends.under_way() == 0 && self.forwards.buffers.is_empty() && self.sockets.armed() == 0 && !self.listens
     }
 }
 
@@ -506,6 +514,7 @@ impl Drop for Ring {
             let _ = self.ring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&limit));
             self.batch.clear();
             self.next = 0;
+            self.settle();
             self.make_room();
             assert!(Instant::now() < deadline, "the kernel keeps buffers of a ring that is going away");
         }

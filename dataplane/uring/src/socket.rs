@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -61,6 +61,21 @@ impl UdpSocket {
         Ok(UdpSocket { socket, address })
     }
 
+    /// A socket at any free port of an address, for what a program of type `sk_lookup` steers to it, to whichever port of ours it
+    /// came: each datagram tells that port.
+    pub fn steered(address: IpAddr, options: &Options) -> io::Result<UdpSocket> {
+        let bound = UdpSocket::bind(SocketAddr::new(address, 0), options)?;
+        let (level, name) = if address.is_ipv6() {
+            (libc::IPPROTO_IPV6, libc::IPV6_RECVORIGDSTADDR)
+        } else {
+            (libc::IPPROTO_IP, libc::IP_RECVORIGDSTADDR)
+        };
+        // Many ports wait in one buffer. Who may steer may also pass net.core.rmem_max.
+        let _ = set(&bound.socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, options.receive_bytes as i32);
+        set(&bound.socket, level, name, 1)?;
+        Ok(bound)
+    }
+
     /// Where it is bound.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -73,6 +88,30 @@ impl UdpSocket {
 
     pub(crate) fn descriptor(&self) -> i32 {
         self.socket.as_raw_fd()
+    }
+}
+
+impl AsFd for UdpSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// A socket that takes datagrams with their IP headers (raw(7)); it takes the right `CAP_NET_RAW`, and hears nothing.
+#[derive(Debug)]
+pub struct RawSocket(Socket);
+
+impl RawSocket {
+    /// Opens one of a family, with room for so many bytes on their way.
+    pub fn open(ipv6: bool, send_bytes: usize) -> io::Result<RawSocket> {
+        let domain = if ipv6 { Domain::IPV6 } else { Domain::IPV4 };
+        let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(libc::IPPROTO_RAW)))?;
+        let _ = set(&socket, libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, send_bytes as i32);
+        Ok(RawSocket(socket))
+    }
+
+    pub(crate) fn descriptor(&self) -> i32 {
+        self.0.as_raw_fd()
     }
 }
 
@@ -140,6 +179,13 @@ fn stream_options(socket: &Socket) -> io::Result<()> {
     // Messages are written whole; waiting for more of them only delays.
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))
+}
+
+fn set(socket: &Socket, level: i32, name: i32, value: i32) -> io::Result<()> {
+    let length = size_of::<i32>() as libc::socklen_t;
+    // SAFETY: the kernel reads one integer of the length that it is told, and keeps nothing of it.
+    let outcome = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), length) };
+    if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 fn mark(socket: &Socket, v4: bool, traffic_class: u8) {

@@ -7,6 +7,8 @@ pub enum Class {
     Signal = 0,
     /// RTP and RTCP: many datagrams of up to 2 kB less the address; longer ones are dropped.
     Media = 1,
+    /// Media to many of our ports on one socket ([`crate::UdpSocket::steered`]); each datagram says to which.
+    Steered = 2,
 }
 
 /// A socket of one ring. An id outlives its socket harmlessly: what is asked of a closed socket is not done.
@@ -38,13 +40,14 @@ impl Kind {
     /// Which receive buffers the kernel takes for it.
     pub(crate) fn buffers(self) -> usize {
         match self {
-            Kind::Datagrams(class) => class as usize,
+            Kind::Datagrams(Class::Signal) => Class::Signal as usize,
+            Kind::Datagrams(Class::Media | Class::Steered) => Class::Media as usize,
             Kind::Listener | Kind::Stream => STREAM_BUFFERS,
         }
     }
 }
 
-/// The group of receive buffers for streams; the two before it are those of [`Class`].
+/// The group of receive buffers for streams, behind those of SIP and of media.
 pub(crate) const STREAM_BUFFERS: usize = 2;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

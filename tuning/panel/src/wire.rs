@@ -264,10 +264,26 @@ pub struct Figures {
     /// Where established media is relayed.
     #[serde(default)]
     pub fast_path: FastPathFigures,
+    /// How media ports are heard.
+    #[serde(default)]
+    pub media_sockets: MediaSocketsFigures,
     /// One entry a shard.
     pub shards: Vec<ShardFigures>,
     /// Latency buckets by stage, merged over shards: name, then (upper bound in ns, count).
     pub stages: Vec<(String, Vec<(u64, u64)>)>,
+}
+
+/// How a data plane hears its media ports, and how many calls with media that allows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MediaSocketsFigures {
+    /// All ports of a shard share one socket; otherwise each has its own.
+    pub shared: bool,
+    /// Why they do not share; empty if they do.
+    pub why: String,
+    /// Calls with media at most; 0 from a data plane that does not say.
+    pub calls_max: u64,
+    /// What ends first: media ports, descriptors or memory.
+    pub calls_max_by: String,
 }
 
 /// Whether the kernel relays established media in the data plane's place. Counters only rise, since its start.

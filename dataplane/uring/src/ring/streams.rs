@@ -188,7 +188,7 @@ impl Ring {
             if done.result > 0 && open && !finishing {
                 let from = self.streams.get(slot).expect("an open stream is in the table").peer;
                 let (class, length) = (STREAM_BUFFERS as u8, done.result as u16);
-                return Some(Packet { socket: self.sockets.id(slot), from, class, buffer, start: 0, length });
+                return Some(Packet { socket: self.sockets.id(slot), from, port: 0, class, buffer, start: 0, length });
             }
             self.buffers[STREAM_BUFFERS].put(buffer);
             None

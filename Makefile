@@ -180,6 +180,14 @@ bench-loadtest: ## calls per second of CPU that the load test plays, against SIP
 	$(CARGO) build --profile integration -p tandem-loadtest
 	TANDEM_BIN_DIR=$(INTEGRATION) loadtest/bench-ceiling
 
+# Rounds, and seconds that each relay is measured for at each rate.
+MEDIA_ROUNDS ?= 3
+MEDIA_SECONDS ?= 3
+.PHONY: bench-media
+bench-media: ## our relays against a bare loop, tokio and rtpengine at 10k, 50k and 100k packets a second (root)
+	setup/install --bench
+	$(CARGO) bench -p benches --bench media -- $(MEDIA_ROUNDS) $(MEDIA_SECONDS)
+
 .PHONY: bench-kamailio
 bench-kamailio: build ## CPU per call against Kamailio doing the same work
 	TANDEM_BIN_DIR=$(TARGET)/release benches/kamailio/run

@@ -59,6 +59,7 @@ pub const TARGETS: &[(&str, &str)] = &[
     ("H11", "a rate sheet read, compared and reported"),
     ("CPU", "processor time of the data plane for a call"),
     ("MEM", "memory of a held call"),
+    ("MEDIA", "media at equal offered rates, beside rtpengine in user space"),
 ];
 
 impl Finding {

@@ -1,0 +1,264 @@
+//! Media at equal offered rates through our relays and through others', Debian's rtpengine among them: CPU, delay, loss, memory.
+//!
+//! A peer in a network namespace of its own sends stamped RTP to 2,000 ports (1,000 calls) and gets it back. Counted are the relay's
+//! threads and the kernel's thread that receives at the switch's end. Variants take turns; medians count. Takes root.
+//! `make bench-media`, or `cargo bench -p benches --bench media [-- ROUNDS [SECONDS]]`
+
+mod cable;
+#[allow(dead_code, reason = "the other bench counts what the kernel relays")]
+mod kernel_relay;
+#[allow(dead_code, reason = "the other bench uses the rest")]
+mod pace;
+mod rtpengine;
+#[allow(dead_code, reason = "the other bench has every kind of socket")]
+mod socket_relay;
+mod stamped;
+mod tokio_relay;
+mod yardstick_mmsg;
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use benches::{Finding, Limit, median};
+use cable::{Cable, PEER, SWITCH, spent};
+use fastpath::Mode;
+use kernel_relay::KernelRelay;
+use pace::{Progress, Turn};
+use rtpengine::{Rtpengine, resident};
+use socket_relay::Sockets;
+use stamped::{PEER_PORT, Peer, percentile};
+
+const CALLS: u16 = 1_000;
+const PORT_LOW: u16 = 12_000;
+/// Packets a second of a G.711 call with packets of 20 ms, both directions.
+const PACKETS_A_CALL: f64 = 100.0;
+const RATES: [u64; 3] = [10_000, 50_000, 100_000];
+const WARM_UP: Duration = Duration::from_millis(500);
+
+/// Who relays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Variant {
+    Sockets,
+    Fast,
+    Bare,
+    Tokio,
+    Rtpengine,
+}
+
+const VARIANTS: [(Variant, &str); 5] = [
+    (Variant::Sockets, "our sockets"),
+    (Variant::Fast, "our fast path"),
+    (Variant::Bare, "bare mmsg loop"),
+    (Variant::Tokio, "tokio"),
+    (Variant::Rtpengine, "rtpengine"),
+];
+
+/// A relay at work.
+enum Relay {
+    Thread {
+        over: Arc<AtomicBool>,
+        task: PathBuf,
+        thread: Option<JoinHandle<()>>,
+        memory: [u64; 2],
+    },
+    /// It relays as long as it is there.
+    Kernel {
+        _program: KernelRelay,
+    },
+    Rtpengine(Rtpengine),
+}
+
+/// What one run of one variant at one rate showed.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    /// CPU of the switch's end a packet that came back, in nanoseconds.
+    nanos: f64,
+    /// Packets a second that the peer managed to send.
+    offered: f64,
+    /// Of those sent, the share that did not come back.
+    lost: f64,
+    /// Microseconds that half, 99 % and 99.9 % of the packets did not pass.
+    delays: [u64; 3],
+    /// Resident bytes of the relay's process a call; nothing of the kernel's.
+    memory: f64,
+}
+
+fn main() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("NOT RUN: network namespaces take root");
+        return;
+    }
+    let mut numbers = std::env::args().filter_map(|word| word.parse::<u64>().ok());
+    let (rounds, seconds) = (numbers.next().unwrap_or(3), numbers.next().unwrap_or(3));
+    let with_rtpengine = std::process::Command::new("rtpengine").arg("--version").output().is_ok();
+    if !with_rtpengine {
+        println!("!!! NOT RUN beside rtpengine: it is not installed (setup/install --bench)");
+    }
+    for rate in RATES {
+        let mut runs: [Vec<Run>; VARIANTS.len()] = Default::default();
+        for _ in 0..rounds {
+            for ((variant, _), runs) in VARIANTS.iter().zip(&mut runs) {
+                if *variant != Variant::Rtpengine || with_rtpengine {
+                    let (variant, time) = (*variant, Duration::from_secs(seconds));
+                    let turn = std::thread::spawn(move || run(variant, rate, time));
+                    runs.push(turn.join().expect("the variant runs"));
+                }
+            }
+        }
+        print(rate, &runs);
+        say(rate, &runs);
+    }
+}
+
+/// One variant at one rate, on a thread of its own, which stands at the switch from now on.
+fn run(variant: Variant, rate: u64, time: Duration) -> Run {
+    let cable = Cable::lay();
+    cable.stand_at_switch();
+    let (relay, ports) = start(variant, &cable);
+    let came_back = cable.received_by_peer();
+    let peer = Peer::start(&cable, ports, rate);
+    let first = came_back();
+    std::thread::sleep(WARM_UP);
+    let spent = || relay.cpu_nanos() + cable.receiving_nanos();
+    let (begun, nanos, sent, back) = (Instant::now(), spent(), peer.sent(), came_back());
+    std::thread::sleep(time);
+    let (nanos, sent, back) = (spent() - nanos, peer.sent() - sent, came_back() - back);
+    let offered = sent as f64 / begun.elapsed().as_secs_f64();
+    let (all, delays) = peer.stop();
+    Run {
+        nanos: nanos as f64 / back.max(1) as f64,
+        offered,
+        lost: 1.0 - (came_back() - first) as f64 / all.max(1) as f64,
+        delays: [500, 990, 999].map(|permille| percentile(&delays, permille)),
+        memory: relay.memory() / f64::from(CALLS),
+    }
+}
+
+fn own() -> IpAddr {
+    SWITCH.parse().expect("an address")
+}
+
+fn start(variant: Variant, cable: &Cable) -> (Relay, Vec<SocketAddr>) {
+    let ports: Vec<SocketAddr> = (0..2 * CALLS).map(|place| (own(), PORT_LOW + 2 * place).into()).collect();
+    match variant {
+        Variant::Sockets => on_a_thread(|peer| socket_relay::relay(own(), peer, 2 * CALLS, Sockets::Steered)),
+        Variant::Tokio => on_a_thread(move |peer| tokio_relay::relay(ports, peer)),
+        Variant::Bare => on_a_thread(|peer| {
+            let socket = UdpSocket::bind((own(), PORT_LOW)).expect("a port for the bare loop");
+            (vec![(own(), PORT_LOW).into()], Box::new(yardstick_mmsg::Bare::new(socket, peer)))
+        }),
+        Variant::Fast => (Relay::Kernel { _program: KernelRelay::start(cable, Mode::Auto, &ports) }, ports),
+        Variant::Rtpengine => {
+            let engine = Rtpengine::start(cable, usize::from(CALLS)).expect("rtpengine takes calls");
+            let ports = engine.ports.clone();
+            (Relay::Rtpengine(engine), ports)
+        }
+    }
+}
+
+type Made = (Vec<SocketAddr>, Box<dyn Turn>);
+
+/// Runs a relay on a thread of its own, which makes it.
+fn on_a_thread(make: impl FnOnce(SocketAddr) -> Made + Send + 'static) -> (Relay, Vec<SocketAddr>) {
+    let (over, (tell, told)) = (Arc::new(AtomicBool::new(false)), mpsc::channel());
+    let known = Arc::clone(&over);
+    let thread = std::thread::spawn(move || {
+        let before = resident(std::process::id());
+        let (ports, mut turn) = make((PEER.parse::<IpAddr>().expect("an address"), PEER_PORT).into());
+        let memory = [before, resident(std::process::id())];
+        let task = std::fs::canonicalize("/proc/thread-self").expect("this thread");
+        tell.send((ports, task, memory)).expect("somebody waits");
+        let progress = Progress::default();
+        while !known.load(Ordering::Relaxed) {
+            turn.turn(&progress);
+        }
+    });
+    let (ports, task, memory) = told.recv().expect("the relay stands");
+    (Relay::Thread { over, task, thread: Some(thread), memory }, ports)
+}
+
+impl Relay {
+    /// Nanoseconds of CPU that its own threads have spent.
+    fn cpu_nanos(&self) -> u64 {
+        match self {
+            Relay::Thread { task, .. } => spent(task),
+            Relay::Kernel { .. } => 0,
+            Relay::Rtpengine(engine) => engine.cpu_nanos(),
+        }
+    }
+
+    /// Resident bytes that all calls took; nothing in the kernel.
+    fn memory(&self) -> f64 {
+        let [before, after] = match self {
+            Relay::Thread { memory, .. } => *memory,
+            Relay::Kernel { .. } => [0; 2],
+            Relay::Rtpengine(engine) => engine.memory,
+        };
+        after.saturating_sub(before) as f64
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        if let Relay::Thread { over, thread, .. } = self {
+            over.store(true, Ordering::Relaxed);
+            // A relay that broke has said so.
+            let _ = thread.take().map(JoinHandle::join);
+        }
+    }
+}
+
+fn each(runs: &[Run], figure: impl Fn(&Run) -> f64) -> Vec<f64> {
+    runs.iter().map(figure).collect()
+}
+
+fn middle(runs: &[Run], figure: impl Fn(&Run) -> f64) -> f64 {
+    median(&each(runs, figure)).unwrap_or(f64::NAN)
+}
+
+fn print(rate: u64, all: &[Vec<Run>]) {
+    println!("\n{rate} packets a second, medians of {} rounds", all[0].len());
+    println!(
+        "{:16}{:>8}{:>12}{:>13}{:>9}{:>24}{:>13}",
+        "", "ns", "x rtpengine", "calls a core", "lost %", "delay p50/p99/p99.9 us", "bytes a call"
+    );
+    let theirs = all.last().map_or(f64::NAN, |runs| middle(runs, |run| run.nanos));
+    for ((_, name), runs) in VARIANTS.iter().zip(all).filter(|(_, runs)| !runs.is_empty()) {
+        let nanos = middle(runs, |run| run.nanos);
+        let delays = [0, 1, 2].map(|place| middle(runs, |run| run.delays[place] as f64) as u64);
+        println!(
+            "{name:16}{nanos:8.0}{:12.2}{:13.0}{:9.2}{:>24}{:13.0}   (offered {:.0})",
+            nanos / theirs,
+            1e9 / nanos / PACKETS_A_CALL,
+            middle(runs, |run| run.lost * 100.0),
+            delays.map(|delay| delay.to_string()).join("/"),
+            middle(runs, |run| run.memory),
+            middle(runs, |run| run.offered),
+        );
+    }
+}
+
+/// The rows of the table of all targets.
+fn say(rate: u64, [ours, fast, bare, _, theirs]: &[Vec<Run>; VARIANTS.len()]) {
+    let what = |what: &str| format!("{what}, {rate} packets a second");
+    let nanos = |runs: &[Run]| each(runs, |run| run.nanos);
+    if !theirs.is_empty() {
+        let sockets = Limit::Ratio(if rate >= 50_000 { 0.9 } else { 1.0 });
+        let finding = Finding::alone("MEDIA", &what("CPU of the socket relay"), "ns", nanos(ours), sockets);
+        finding.beside("rtpengine", &nanos(theirs)).say();
+        let finding = Finding::alone("MEDIA", &what("CPU of the fast path"), "ns", nanos(fast), Limit::Ratio(0.15));
+        finding.beside("rtpengine", &nanos(theirs)).say();
+    }
+    // What the cable and the peer themselves add is in both.
+    let p99 = |runs: &[Run]| each(runs, |run| run.delays[1] as f64);
+    let added = p99(ours).iter().zip(p99(bare)).map(|(ours, bare)| (ours - bare).max(0.0)).collect();
+    let name = what("delay that the socket relay adds to a bare loop's, p99");
+    Finding::alone("MEDIA", &name, "us", added, Limit::Most(200.0)).say();
+    let memory = each(ours, |run| run.memory);
+    Finding::alone("MEDIA", &what("memory of a media call"), "bytes", memory, Limit::Most(16_384.0)).say();
+}

@@ -97,7 +97,7 @@ fn what_is_lost_is_silence_and_what_is_late_or_doubled_finds_its_place() {
 fn a_voice_that_comes_seconds_late_still_finds_its_place() {
     // The network holds the first voice back for three seconds; the second one goes on.
     let right: Vec<Said> = (0..200).map(|place| said(place, 1, 160 * place as u32, place as u8)).collect();
-    let left = (0..50).map(|place| said(0.max(150), 0, 160 * place as u32, place as u8));
+    let left = (0..50).map(|place| said(150, 0, 160 * place as u32, place as u8));
     let mut all = vec![said(0, 0, 0, 0)];
     all.extend(&right[..150]);
     all.extend(left.skip(1));

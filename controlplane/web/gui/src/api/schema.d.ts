@@ -4124,7 +4124,10 @@ export interface components {
             as_of: components["schemas"]["Time"];
             /** @description The rows. */
             data: {
-                /** @description How much, in the account's currency: payments and returns are positive, charges and loans negative, debts of ours positive. */
+                /**
+                 * @description How much, in the account's currency: payments and returns are positive, charges and loans negative, debts of ours positive.
+                 *     Zero for talk that is written off: nothing moves.
+                 */
                 amount: components["schemas"]["Amount"];
                 /** @description When. */
                 at: components["schemas"]["Time"];
@@ -4135,12 +4138,14 @@ export interface components {
                 /** @description Globally unique. */
                 id: string;
                 /**
-                 * @description `limit`, `netting`, `payment`, `correction`, `payout`, `grant`, `close`, `post` (a call's price) or `cost` (what we owe for a call).
+                 * @description `limit`, `netting`, `payment`, `correction`, `payout`, `grant`, `close`, `post` (a call's price), `cost` (what we owe for a call)
+                 *     or `write_off` (talk that a crash kept from the bill, or what a lost node held).
                  * @example payment
                  */
                 kind: string;
                 /** @description Who or what caused it. */
                 note: string;
+                written_off?: null | components["schemas"]["GivenUp"];
             }[];
             /** @description Where the next part starts; absent at the end. */
             next_cursor?: string | null;
@@ -4306,6 +4311,8 @@ export interface components {
             as_of: components["schemas"]["Time"];
             /** @description The rows. */
             data: {
+                /** @description It was written off and nobody has admitted it again: it is lent nothing. False while the database is away. */
+                barred: boolean;
                 /**
                  * Format: int32
                  * @description How often its data plane has started.

@@ -32,6 +32,8 @@ pub struct Switch {
     folder: tempfile::TempDir,
     child: Child,
     cookie: String,
+    /// What changes by the API must carry beside the cookie.
+    token: String,
 }
 
 impl Switch {
@@ -58,7 +60,7 @@ impl Switch {
         // What the node remembers of the user's last one stays in the test's folder.
         command.env("HOME", folder.path()).env_remove("XDG_STATE_HOME");
         let child = command.stdin(Stdio::null()).stdout(out).stderr(log).spawn().expect("tandem starts");
-        let mut switch = Switch { net, folder, child, cookie: String::new() };
+        let mut switch = Switch { net, folder, child, cookie: String::new(), token: String::new() };
         switch.ready();
         switch
     }
@@ -77,6 +79,8 @@ impl Switch {
         let (head, _) = self.http("POST", "/api/v1/sessions", &body);
         let cookie = head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).expect("the log-in sets a cookie");
         self.cookie = cookie.split(';').next().unwrap_or_default().to_owned();
+        let me: Value = serde_json::from_str(&self.http("GET", "/api/v1/me", "").1).expect("JSON");
+        self.token = me["csrf_token"].as_str().expect("the token of this log-in").to_owned();
     }
 
     /// Where SIP is heard.
@@ -303,9 +307,10 @@ impl Switch {
         stream.set_read_timeout(Some(UP_MAX)).expect("a limit can be set");
         // HTTP/1.0: the answer ends where the connection does.
         let request = format!(
-            "{method} {path} HTTP/1.0\r\nhost: {host}:8080\r\ncookie: {}\r\ncontent-type: application/json\r\n\
-             content-length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.0\r\nhost: {host}:8080\r\ncookie: {}\r\nx-csrf-token: {}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             self.cookie,
+            self.token,
             body.len()
         );
         stream.write_all(request.as_bytes()).expect("the API reads");

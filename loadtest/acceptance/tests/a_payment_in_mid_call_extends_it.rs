@@ -9,12 +9,12 @@ use acceptance::switch::{SIP, Switch, declaration};
 use acceptance::{Net, until};
 use units::Cause;
 
-/// A second costs 0.0002: this is worth four of them.
-const FOUR_SECONDS: &str = "0.0008";
+/// A second costs 0.0002: this is worth five of them, the least that a call begins with.
+const FIVE_SECONDS: &str = "0.0010";
 /// How long both callers want to talk.
 const TALK_MS: u64 = 7_000;
 
-/// Two originators beside the usual one, each with a prepaid account worth four seconds.
+/// Two originators beside the usual one, each with a prepaid account worth five seconds.
 fn declared(net: Net) -> String {
     let mut text = declaration(net);
     let mut add = |section: &str, lines: &str| {
@@ -24,7 +24,7 @@ fn declared(net: Net) -> String {
     for (code, host) in [("paid", 4), ("poor", 5)] {
         add("carriers:\n", &format!("  - {{ code: {code}, name: {code} }}\n"));
         let mut account = format!("  - code: {code}\n    carrier: {code}\n    currency: USD\n    kind: prepaid\n");
-        let _ = writeln!(account, "    payments:\n      - {{ reference: {code}-1, amount: \"{FOUR_SECONDS}\" }}");
+        let _ = writeln!(account, "    payments:\n      - {{ reference: {code}-1, amount: \"{FIVE_SECONDS}\" }}");
         add("accounts:\n", &account);
         let trunk = format!("  - {{ code: {code}, carrier: {code}, account: {code}, sources: [{}]", net.host(host));
         add("ingress_trunks:\n", &format!("{trunk}, plan: main, sell_deck: sell }}\n"));
@@ -55,8 +55,8 @@ fn a_paid_call_goes_on_and_an_unpaid_one_ends_with_its_money() {
     assert_eq!((went_on.text("released_by"), went_on.number("cause")), ("ingress", u64::from(Cause::NORMAL.0)));
     assert!((TALK_MS - 150..TALK_MS + 900).contains(&went_on.number("duration_ms")), "{went_on:#?}");
     assert_eq!((ended.text("released_by"), ended.number("cause")), ("switch", u64::from(Cause::MONEY_EXHAUSTED.0)));
-    assert_eq!(ended.number("duration_ms"), 4_000, "to the end of paid time and not a millisecond longer");
+    assert_eq!(ended.number("duration_ms"), 5_000, "to the end of paid time and not a millisecond longer");
     let price = nanos("0.0002") * went_on.number("duration_ms").div_ceil(1_000) as i64;
-    switch.charged_of("paid", "0.5008", price);
-    switch.charged_of("poor", FOUR_SECONDS, nanos(FOUR_SECONDS));
+    switch.charged_of("paid", "0.5010", price);
+    switch.charged_of("poor", FIVE_SECONDS, nanos(FIVE_SECONDS));
 }

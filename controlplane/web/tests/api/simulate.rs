@@ -207,7 +207,7 @@ async fn limits_and_money_of_this_moment_are_told_beside_the_decision() {
     let told = admin.send("POST", PATH, ask.clone()).await.expect(200);
     let full = |cause: u16, reason: &str| json!({ "cause": cause, "certain": true, "reason": reason });
     let money =
-        "originator minimum balance: a call needs 0.000207 to begin, 0.00 may still be lent, and nodes hold 0.00";
+        "originator minimum balance: a call needs 0.001033 to begin, 0.00 may still be lent, and nodes hold 0.00";
     assert_eq!(told["hurdles"], json!([full(303, "the ingress trunk has 2 of 2 calls"), full(306, money)]));
     assert_eq!(told["candidates"][0]["hurdles"], json!([full(327, "the egress trunk has 5 of 5 calls")]));
     assert_eq!((&told["candidates"][1]["hurdles"], &told["limits_unknown"]), (&json!([]), &json!(null)));

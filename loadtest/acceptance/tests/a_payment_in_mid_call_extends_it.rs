@@ -44,7 +44,7 @@ fn a_paid_call_goes_on_and_an_unpaid_one_ends_with_its_money() {
     };
     let (paid, _poor) = (call(4), call(5));
     until(Duration::from_secs(10), "both talk", || (switch.counter("calls_answered") == 2).then_some(()));
-    switch.pay("paid", "0.5000", "in mid-call");
+    switch.pay("paid", "0.5000", "mid-call");
     paid.all_calls_succeed();
     let records = switch.collected(2);
     exact(&records);

@@ -188,6 +188,15 @@ bench-media: ## our relays against a bare loop, tokio and rtpengine at 10k, 50k 
 	setup/install --bench
 	$(CARGO) bench -p benches --bench media -- $(MEDIA_ROUNDS) $(MEDIA_SECONDS)
 
+.PHONY: bench-loadtest-media
+bench-loadtest-media: ## 10,000 calls of the load test without media, with a sample and with all of it, in a network namespace (CALLS=10000)
+	$(CARGO) build --profile integration -p tandem-loadtest
+	TANDEM_BIN_DIR=$(INTEGRATION) loadtest/bench-media
+
+.PHONY: capacity
+capacity: integration-programs ## a whole switch here: its books, its highest rate, five times that (HOLD=3s CPS_MAX=800)
+	TANDEM_BIN_DIR=$(INTEGRATION) loadtest/capacity
+
 .PHONY: bench-kamailio
 bench-kamailio: build ## CPU per call against Kamailio doing the same work
 	TANDEM_BIN_DIR=$(TARGET)/release benches/kamailio/run

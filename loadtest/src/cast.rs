@@ -41,6 +41,8 @@ pub struct Terminator {
     pub answer: Spread,
     /// 180, 183, or 0 to answer without ringing.
     pub progress: u16,
+    /// It says 100 at once.
+    pub trying: bool,
     /// Nothing is said before this: no 100, no answer to repeats.
     pub delay: Option<Spread>,
     /// Share of calls that ring with 183 and media before the answer.
@@ -80,6 +82,7 @@ impl Default for Terminator {
             ring: Spread::Fixed(Duration::from_millis(20)),
             answer: Spread::Exponential(Duration::from_secs(1)),
             progress: 180,
+            trying: true,
             delay: None,
             early: 0.0,
             causes: Vec::new(),
@@ -138,7 +141,7 @@ pub fn originator(text: &str) -> Result<Originator, String> {
 }
 
 /// What a terminator may be told.
-const MANNERS: &str = "name, at, agent, manner, delay, ring, answer, progress, early, talk, frozen, causes, busy, flaky, moved, moved_to, fas, unanswered, \
+const MANNERS: &str = "name, at, agent, manner, delay, ring, answer, progress, trying, early, talk, frozen, causes, busy, flaky, moved, moved_to, fas, unanswered, \
  dead, auth, reinvite, timer, rtp_loss, mute";
 
 /// Reads `name=blux,at=127.0.2.1:5060,ring=exp:300ms,answer=exp:2s,progress=183,busy=5%,flaky=30%,unanswered=2%,dead=0%,\
@@ -176,6 +179,7 @@ fn tell(made: &mut Terminator, key: &str, value: &str) -> Result<(), String> {
         "talk" => made.talk = Some(value.parse()?),
         "frozen" => made.frozen = Some(frozen(value)?),
         "progress" => made.progress = progress(value)?,
+        "trying" => made.trying = yes(value)?,
         "early" => made.early = share(value)?,
         "causes" => made.causes.extend(causes(value)?),
         "busy" => made.causes.push((486, share(value)?)),
@@ -231,6 +235,14 @@ fn progress(value: &str) -> Result<u16, String> {
         "180" | "183" => Ok(if value == "180" { 180 } else { 183 }),
         "none" => Ok(0),
         _ => Err(format!("'{value}': progress is 180, 183 or none")),
+    }
+}
+
+fn yes(value: &str) -> Result<bool, String> {
+    match value {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err(format!("'{value}': want yes or no")),
     }
 }
 

@@ -35,14 +35,14 @@ impl Flow {
     /// A socket that listens and does not send yet; `None` (and no media) when there are no descriptors left.
     ///
     /// `unspoken` is the share of its packets that are lost on purpose.
-    pub fn open(wire: &mut Wire, who: Who, place: u32, at: SocketAddr, unspoken: f64) -> Option<Flow> {
+    pub fn open(wire: &mut Wire, who: Who, place: u32, at: SocketAddr, unspoken: f64) -> Option<Box<Flow>> {
         let (socket, address) = wire.open_media(who, at.ip()).ok()?;
         let nowhere = SocketAddr::new(at.ip(), 0);
         let spoken = if who.is_caller() { 0 } else { wire.board.rtp_sent(place, true) };
         let stream = Stream::new(spoken);
         let (ticks, packets, dials_from, dialled) = (0, 0, None, Dialled::default());
         let peer = nowhere;
-        Some(Flow {
+        Some(Box::new(Flow {
             socket,
             address,
             peer,
@@ -55,7 +55,7 @@ impl Flow {
             packets,
             dials_from,
             dialled,
-        })
+        }))
     }
 
     /// The address for our SDP.

@@ -45,7 +45,7 @@ pub struct Load {
     /// A terminator: name=blux,at=127.0.2.1:5060,ring=exp:300ms,answer=exp:2s,progress=183,talk=exp:20s; shares busy (486), flaky (503),
     /// causes=404:5%/480:2%, moved (302 to moved_to=ADDRESS:PORT), unanswered, dead, fas (answered at once), early (183 with media);
     /// delay=SPREAD (says nothing before), frozen=SPAN@MOMENT, auth=user:password (407), reinvite=SPAN, timer=SPAN (session timer, RFC 4028);
-    /// rtp_loss (share of its RTP packets that it does not send), mute (share of calls in which it sends none);
+    /// trying=no (no 100), rtp_loss (share of its RTP packets that it does not send), mute (share of calls in which it sends none);
     /// manner=wholesale|hunting|slow|dead|fas sets many of them. May be repeated; without any, somebody else takes the calls.
     #[arg(long = "terminator", value_parser = cast::terminator, value_name = "KEY=VALUE,…")]
     terminators: Vec<Terminator>,

@@ -29,6 +29,8 @@ pub const T2: u64 = 4_000 * MS;
 pub const GIVE_UP: u64 = 64 * T1;
 /// How long an ended call is kept to answer what is repeated: a little more than the longest wait between repeats.
 pub const LINGER: u64 = if cfg!(test) { 200 * MS } else { 5_000 * MS };
+/// How long the end that released a call is kept after its BYE was answered: nobody repeats anything to it, but media may be under way.
+pub const BRIEF: u64 = if cfg!(test) { 200 * MS } else { 700 * MS };
 /// Datagrams that wait for a terminator that stands still: what a socket of four megabytes holds.
 const HELD_MAX: usize = 2_048;
 
@@ -79,6 +81,11 @@ impl Dues {
         let kind = kind.min_by_key(|kind| self.at[*kind as usize])?;
         Some((kind, std::mem::take(&mut self.at[kind as usize])))
     }
+}
+
+/// The next moment at which such things are done; never before they are due, and 0 stays 0.
+pub fn together(due: u64, step: u64) -> u64 {
+    due.next_multiple_of(step)
 }
 
 /// A datagram that came.
@@ -329,7 +336,14 @@ impl Wire {
     }
 
     /// Sets a timer; 0 stops it.
+    ///
+    /// What nobody measures is done together with what is due in the same few milliseconds: each moment of its own costs waking up.
     pub fn arm(&mut self, dues: &mut Dues, who: Who, kind: Kind, due: u64) {
+        let due = match kind {
+            Kind::Resend => together(due, 4 * MS),
+            Kind::GiveUp => together(due, 20 * MS),
+            Kind::Act | Kind::Packet | Kind::Change => due,
+        };
         dues.at[kind as usize] = due;
         if due > 0 && (dues.filed == 0 || due < dues.filed) {
             dues.filed = due;

@@ -82,8 +82,9 @@ pub fn read(bytes: &[u8]) -> Option<Message<'_>> {
         if header.is_empty() {
             break;
         }
-        if let Some((name, value)) = header.split_once(':') {
-            keep(&mut message, name.trim_end(), value.trim());
+        // Names are short: a search made for long texts would cost more than it saves.
+        if let Some(colon) = header.bytes().position(|byte| byte == b':') {
+            keep(&mut message, header[..colon].trim_end(), header[colon + 1..].trim());
         }
     }
     message.body = rest;
@@ -99,9 +100,10 @@ fn line(text: &str) -> Option<(&str, &str)> {
 }
 
 fn keep<'a>(message: &mut Message<'a>, name: &str, value: &'a str) {
+    let Some(first) = name.bytes().next().map(|byte| byte.to_ascii_lowercase()) else { return };
     let is = |long: &str, short: &str| match name.len() {
         1 => name.eq_ignore_ascii_case(short),
-        _ => name.eq_ignore_ascii_case(long),
+        _ => first == long.as_bytes()[0] && name.eq_ignore_ascii_case(long),
     };
     if is("via", "v") {
         message.vias.push(value);

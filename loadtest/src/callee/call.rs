@@ -11,7 +11,7 @@ use crate::dtmf::{self, Dialled, Event};
 use crate::flow::Flow;
 use crate::plan::Outcome;
 use crate::tally::{Counters, Told};
-use crate::wire::{Dues, GIVE_UP, Kind, LINGER, T1, T2, Who, Wire};
+use crate::wire::{BRIEF, Dues, GIVE_UP, Kind, LINGER, T1, T2, Who, Wire, together};
 use sim::message::{self, Message, Request};
 
 /// How long a callee that never answers lets it ring.
@@ -42,7 +42,7 @@ pub enum State {
 pub struct Callee {
     pub state: State,
     pub dues: Dues,
-    pub flow: Option<Flow>,
+    pub flow: Option<Box<Flow>>,
     /// The hash of its Call-ID.
     pub name: u64,
     pub socket: usize,
@@ -98,7 +98,7 @@ impl Callee {
             Outcome::Refuse(status) if delay.is_zero() => self.refuse(wire, who, status),
             Outcome::Refuse(_) => wire.arm(&mut self.dues, who, Kind::Act, now + nanos(delay)),
             Outcome::Ring(ring) | Outcome::Answer { ring, .. } => {
-                if delay.is_zero() {
+                if delay.is_zero() && wire.plan.terminators[terminator].trying {
                     self.respond(wire, 100, "");
                 }
                 wire.arm(&mut self.dues, who, Kind::Act, now + nanos(delay + ring));
@@ -158,7 +158,7 @@ impl Callee {
                 wire.arm(&mut self.dues, who, Kind::Resend, 0);
                 wire.arm(&mut self.dues, who, Kind::GiveUp, 0);
                 if let Outcome::Answer { talks: Some(talks), .. } = self.outcome {
-                    wire.arm(&mut self.dues, who, Kind::Act, self.answered.max(now) + nanos(talks));
+                    wire.arm(&mut self.dues, who, Kind::Act, together(self.answered.max(now) + nanos(talks), MS));
                 }
                 if let (Some(flow), Some(peer)) = (self.flow.as_mut(), self.media_peer) {
                     flow.start(wire, &mut self.dues, peer, now);
@@ -286,7 +286,7 @@ impl Callee {
 
     /// Without media the discard port: nothing is sent, nothing is expected.
     fn media_address(&self, local: SocketAddr) -> SocketAddr {
-        self.flow.as_ref().map_or(SocketAddr::new(local.ip(), 9), Flow::address)
+        self.flow.as_ref().map_or(SocketAddr::new(local.ip(), 9), |flow| flow.address())
     }
 
     /// Writes a request within the call. `mark` tells its transaction from others.
@@ -422,7 +422,7 @@ impl Callee {
         if self.state == State::Ended {
             return;
         }
-        let now = wire.clock.now();
+        let (now, released) = (wire.clock.now(), self.state == State::Releasing);
         self.state = State::Ended;
         self.ended = now;
         wire.spare(std::mem::take(&mut self.invite));
@@ -432,7 +432,11 @@ impl Callee {
         }
         wire.arm(&mut self.dues, who, Kind::Act, if self.flow.is_some() { now + MEDIA_LINGER } else { 0 });
         // An INVITE may be repeated for as long as its transaction lives, to silence above all.
-        let keep = if self.outcome == Outcome::Silence { GIVE_UP + LINGER } else { LINGER };
+        let keep = match (self.outcome, released) {
+            (Outcome::Silence, _) => GIVE_UP + LINGER,
+            (_, true) => BRIEF,
+            (_, false) => LINGER,
+        };
         wire.arm(&mut self.dues, who, Kind::GiveUp, now + keep);
         wire.board.active.fetch_sub(1, Relaxed);
     }

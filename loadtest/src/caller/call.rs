@@ -12,7 +12,7 @@ use crate::ladder::{self, Sample, Step};
 use crate::plan::{Outcome, Planned};
 use crate::quality::Heard;
 use crate::tally::{CallLine, Counters, Told};
-use crate::wire::{Dues, GIVE_UP, Kind, LINGER, T1, T2, Who, Wire};
+use crate::wire::{BRIEF, Dues, GIVE_UP, Kind, LINGER, T1, T2, Who, Wire, together};
 use sim::message::{self, Message, Request};
 
 /// How long a ringing call is waited for.
@@ -44,7 +44,7 @@ pub struct Caller {
     pub state: State,
     pub call_id: String,
     pub dues: Dues,
-    pub flow: Option<Flow>,
+    pub flow: Option<Box<Flow>>,
     place: u32,
     socket: usize,
     from: String,
@@ -77,6 +77,7 @@ impl Caller {
         wire.plan.call(place as usize, &mut self.planned);
         let socket = sockets[self.planned.originator];
         let (local, target, seed) = (wire.address(socket), wire.target, wire.plan.seed);
+        self.make_room();
         let Planned { calling, called, media, .. } = &self.planned;
         self.flow = if *media { Flow::open(wire, Who::Caller(place), place, local, 0.0) } else { None };
         self.state = State::Inviting { heard: false };
@@ -91,6 +92,15 @@ impl Caller {
         over(&mut self.from, format_args!("<sip:{calling}@{local}>;tag=c{place:x}"));
         over(&mut self.to, format_args!("<sip:{called}@{target}>"));
         over(&mut self.uri, format_args!("sip:{called}@{target}"));
+    }
+
+    /// Texts that grow by halves cost more than the call.
+    fn make_room(&mut self) {
+        let Caller { call_id, from, to, uri, branch, .. } = self;
+        for (text, room) in [(call_id, 48), (from, 64), (to, 80), (uri, 48), (branch, 24)] {
+            text.clear();
+            text.reserve(room);
+        }
     }
 
     /// Sends the INVITE.
@@ -140,7 +150,7 @@ impl Caller {
 
     /// Without media the discard port: nothing is sent, nothing is expected.
     fn media_address(&self, local: SocketAddr) -> SocketAddr {
-        self.flow.as_ref().map_or(SocketAddr::new(local.ip(), 9), Flow::address)
+        self.flow.as_ref().map_or(SocketAddr::new(local.ip(), 9), |flow| flow.address())
     }
 
     fn ask<'a>(&'a self, method: &'a str, local: SocketAddr, branch: &'a str, cseq: u32, body: &'a str) -> Request<'a> {
@@ -245,7 +255,7 @@ impl Caller {
         }
         self.dial_later(wire, who, now);
         let talks = self.planned.caller_talks.map_or_else(|| self.patience(wire), |talks| talks.as_nanos() as u64);
-        self.act_at(wire, who, if unwanted { now } else { now + talks });
+        self.act_at(wire, who, if unwanted { now } else { together(now + talks, MS) });
     }
 
     /// Dials the plan's digits when their moment comes.
@@ -452,7 +462,8 @@ impl Caller {
             wire.arm(&mut self.dues, who, kind, 0);
         }
         self.act_at(wire, who, if self.flow.is_some() { now + MEDIA_LINGER } else { 0 });
-        wire.arm(&mut self.dues, who, Kind::GiveUp, now + LINGER);
+        let keep = if ended_by == "caller" { BRIEF } else { LINGER };
+        wire.arm(&mut self.dues, who, Kind::GiveUp, now + keep);
         let counters = wire.counters();
         match ended_by {
             "caller" | "callee" => Counters::one(&counters.completed),

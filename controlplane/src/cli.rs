@@ -4,6 +4,7 @@
 //! 5 refused.
 
 mod accounts;
+mod balancer;
 mod calls;
 mod cdr;
 mod db;
@@ -62,6 +63,9 @@ enum Noun {
     /// Balances, statements, payments and notices.
     #[command(subcommand)]
     Accounts(accounts::Verb),
+    /// The balancer on this machine and the cores behind it.
+    #[command(subcommand)]
+    Balancer(balancer::Verb),
     /// Running calls.
     #[command(subcommand)]
     Calls(calls::Verb),
@@ -183,6 +187,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Noun::Demo(arguments) => crate::demo::run(*arguments).await,
         Noun::Apply(arguments) => apply(arguments).await,
         Noun::Accounts(verb) => accounts::run(verb).await,
+        Noun::Balancer(verb) => balancer::run(verb),
         Noun::Calls(verb) => calls::run(verb).await,
         Noun::Cdr(verb) => cdr::run(verb).await,
         Noun::Recordings(verb) => recordings::run(verb),

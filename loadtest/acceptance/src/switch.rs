@@ -171,17 +171,22 @@ impl Switch {
         command.args(words).arg("--data").arg(self.folder.path().join("data")).output().expect("tandem starts")
     }
 
-    /// Waits until as many calls have their records.
+    /// Waits until as many calls have their records, as long as more of them come.
+    ///
+    /// # Panics
+    /// When none comes any more.
     pub fn collected(&self, calls: usize) -> Vec<Record> {
         let mut had = 0;
-        until(BOOKS_MAX, "every call has its record", || {
-            let records = self.records()?;
-            if records.len() != had {
-                had = records.len();
-                eprintln!("{had} of {calls} records");
+        loop {
+            let more = until(BOOKS_MAX, "more calls have their records", || {
+                self.records().filter(|records| records.len() >= calls || records.len() > had)
+            });
+            if more.len() >= calls {
+                return more;
             }
-            (records.len() >= calls).then_some(records)
-        })
+            had = more.len();
+            eprintln!("{had} of {calls} records");
+        }
     }
 
     /// Waits until the originator's account was charged so much, and not a nano-unit more.

@@ -200,9 +200,8 @@ impl Plan {
                 reports: reports_in.clone(),
                 reports_left: Default::default(),
             };
-            let config = facts(settings, places, folder, &carried, node_key, ShardId(shard), shards)?;
             threads.push(CoreThread {
-                config,
+                config: facts(settings, places, folder, &carried, node_key, ShardId(shard), shards)?,
                 listens: places.listens.clone(),
                 keys: places.keys.clone(),
                 gate: places.gate.clone(),

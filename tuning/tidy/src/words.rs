@@ -91,6 +91,7 @@ pub const ALLOWED: &[Allowed] = &[
     allowed("endpoint", "", "--endpoints=", "etcdctl's flag"),
     allowed("client", "controlplane/live", "client_cert", "ureq's names for our certificate"),
     allowed("client", "controlplane/live", "clientcert", "ureq's names for our certificate"),
+    allowed("config", "benches/rtpengine.rs", "--config-file", "rtpengine's option"),
     allowed("config", "controlplane/live", "", "ureq's settings of a question and of TLS"),
     allowed("lease", "controlplane/live", "", "etcd's leases: it speaks etcd's protocol"),
     allowed("client", "", "mariadb-client", "the name of Debian's package"),

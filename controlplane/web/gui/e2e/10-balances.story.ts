@@ -30,7 +30,7 @@ export const stories: Story[] = [
       await form.locator('[name=note]').fill('its board is dead');
       await form.locator('[name=typed]').fill('node 1 is off');
       await form.getByRole('button', { name: 'Write off' }).click();
-      await form.getByText('Type “node 9 is off” when it is.').waitFor();
+      await form.getByText('Type “node 9 is off” when it is.').first().waitFor();
       await form.locator('[name=typed]').fill('node 9 is off');
       await form.getByRole('button', { name: 'Write off' }).click();
       await page.locator('[data-written-off="9"]').getByText('It held nothing').waitFor();

@@ -2,9 +2,9 @@
 import { useRef, useState } from 'react';
 import { Alert } from '@mui/material';
 import { useQueryClient } from '@tanstack/react-query';
-import { api, body, type Schemas } from '../../api/http';
+import { api, body, Refused, type Schemas } from '../../api/http';
 import { decimal } from '../../common/format';
-import { FormDialog, Confirm, type Field } from '../../common/Form';
+import { Confirm, FormDialog, type Field } from '../../common/Form';
 
 type WrittenOff = Schemas['WrittenOff'];
 type Code = (account: string) => string;
@@ -32,7 +32,10 @@ export function WriteOff({ node, code, onClose }: { node: number | null; code: C
   const sent = useRef(false);
   const send = async (values: Record<string, unknown>) => {
     const id = Number(values['node']);
-    if (values['typed'] !== sentenceOf(id)) throw new Error(`Type “${sentenceOf(id)}” when it is.`);
+    if (values['typed'] !== sentenceOf(id)) {
+      const message = `Type “${sentenceOf(id)}” when it is.`;
+      throw new Refused(422, { title: 'Nothing was written off', errors: [{ pointer: '/typed', message }] });
+    }
     const what = await body(api.POST('/api/v1/nodes/{id}/write-off', { params: { path: { id } }, body: { fenced: true, note: String(values['note']) } }));
     sent.current = true;
     setDone({ node: id, what });

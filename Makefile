@@ -9,7 +9,7 @@ GUI := controlplane/web/gui
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 # Where the programs that the tests start are built: optimised, without the minutes that link-time optimisation takes.
 INTEGRATION := $(TARGET)/integration
-PROGRAMS := -p tandem-dataplane -p tandem-controlplane -p tandem-loadtest -p tandem-tune
+PROGRAMS := -p tandem-dataplane -p tandem-controlplane -p tandem-loadtest -p tandem-tune -p tandem-keeper
 # How long the demo of `make demo` runs, and each target of `make fuzz`; empty: until Ctrl-C, or a minute. Example: make demo FOR=30s
 FOR ?=
 # Node, when setup/install had to bring it.
@@ -102,6 +102,10 @@ kills: integration-programs ## kill -9 of planes and database at random moments,
 .PHONY: frozen
 frozen: ## a callee that stands still for 5 s at 500 calls a second: all 7,000 planned calls are accounted for
 	FROZEN_CPS=500 $(CARGO) test -p tandem-loadtest --test both_ends -- stands_still --nocapture
+
+.PHONY: cluster-test
+cluster-test: ## a pair of databases with keepers and etcd on hosts of their own: processes killed, cables pulled, all stories (as root)
+	CLUSTER_STORIES=all $(CARGO) test -p tandem-keeper --test cables_are_pulled_for_real -- --nocapture --test-threads=1
 
 .PHONY: outage
 outage: integration-programs ## ten real minutes without the database under load (AWAY_S=1200 for more seconds)

@@ -60,6 +60,7 @@ pub const ROOMS: &[Room] = &[
     },
     Room { name: "cluster", may_use: &["units"] },
     Room { name: "live", may_use: &[] },
+    Room { name: "tandem-keeper", may_use: &["units", "cluster", "live"] },
     Room { name: "ledger", may_use: &["units", "cdr"] },
     Room { name: "store", may_use: &["units", "snapshot", "cdr", "rating", "ledger"] },
     Room { name: "web", may_use: &["units", "snapshot", "cdr", "rating", "panel", "store"] },
@@ -116,7 +117,11 @@ const PURE_OUTSIDERS: &[&str] = &[
 
 /// Crates of others that are confined to the rooms that know what they are for.
 const CONFINED: &[(&str, &[&str], &str)] = &[
-    ("sqlx", &["store"], "only `store` knows SQL"),
+    (
+        "sqlx",
+        &["store", "tandem-keeper"],
+        "only `store` knows SQL; the keeper tells a server who it is, and reads no table",
+    ),
     ("sea-orm", &["store"], "only `store` knows SQL"),
     ("axum", &["web"], "only `web` knows HTTP"),
     ("tower-http", &["web"], "only `web` knows HTTP"),

@@ -1,0 +1,437 @@
+//! Makes the local database what the pure core says, step by step, as often as it is told.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use cluster::{Local, Process, Replica, Role};
+use tokio::sync::watch;
+use units::NodeId;
+
+use crate::copy;
+use crate::guard::Guarded;
+use crate::server::{PATIENCE, Place, Server};
+use crate::settings::Settings;
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(100);
+/// Between two tries of what failed.
+const AGAIN: Duration = Duration::from_millis(500);
+/// "The requested position is not in the other's binary log": this one has what the other lacks, or the other forgot too much.
+const NOT_IN_BINLOG: u32 = 1_236;
+
+/// The database's process, reached by whoever may kill it.
+#[derive(Clone, Debug, Default)]
+pub struct Slot {
+    guard: Arc<Mutex<Option<Arc<Guarded>>>>,
+}
+
+impl Slot {
+    /// The process, dead or alive.
+    pub fn guard(&self) -> Option<Arc<Guarded>> {
+        self.guard.lock().expect("nobody panics with the guard").clone()
+    }
+
+    fn put(&self, guard: Guarded) {
+        *self.guard.lock().expect("nobody panics with the guard") = Some(Arc::new(guard));
+    }
+
+    /// The process, if it lives.
+    pub fn alive(&self) -> Option<Arc<Guarded>> {
+        self.guard().filter(|guard| guard.is_alive())
+    }
+}
+
+/// What the database must be.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// As the core says.
+    pub role: Role,
+    /// Rises whenever the role becomes another.
+    pub number: u64,
+}
+
+impl Default for Wanted {
+    fn default() -> Wanted {
+        Wanted { role: Role::Stopped, number: 0 }
+    }
+}
+
+/// What the database says.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seen {
+    /// As the core takes it.
+    pub local: Local,
+    /// It was asked after it had been told what [`Wanted`] of this number says.
+    pub number: u64,
+}
+
+/// One database of the pair.
+#[derive(Debug)]
+pub struct Agent {
+    settings: Arc<Settings>,
+    slot: Slot,
+    server: Option<Server>,
+    /// Holds all writes back as long as it is there.
+    lock: Option<Server>,
+    /// A copy of the primary's database that is on its way.
+    copying: Option<tokio::task::JoinHandle<Result<()>>>,
+    /// Whom this process was told to follow.
+    follows: Option<NodeId>,
+    local: Local,
+}
+
+impl Agent {
+    /// Starts nothing yet.
+    pub fn new(settings: Arc<Settings>, slot: Slot) -> Agent {
+        Agent { settings, slot, server: None, lock: None, copying: None, follows: None, local: Local::default() }
+    }
+
+    /// Carries out the role that is wanted, and tells what the database says, until nobody wants anything.
+    pub async fn run(
+        mut self,
+        mut wanted: watch::Receiver<Wanted>,
+        replica: watch::Receiver<Replica>,
+        seen: watch::Sender<Seen>,
+    ) {
+        let mut failed = String::new();
+        loop {
+            let Wanted { role, number } = *wanted.borrow_and_update();
+            let done = self.become_role(role).await;
+            let pause = if done.is_ok() { LOOK } else { AGAIN };
+            let why = done.err().map_or_else(String::new, |error| format!("{error:#}"));
+            if why != failed && !why.is_empty() {
+                tracing::warn!(?role, why, "the database is not there yet");
+            }
+            failed = why;
+            self.look().await;
+            self.local.replica = *replica.borrow();
+            seen.send_replace(Seen { local: self.local, number });
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                changed = wanted.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    async fn become_role(&mut self, role: Role) -> Result<()> {
+        if let Role::Stopped = role {
+            if let Some(guard) = self.slot.alive() {
+                guard.kill();
+            }
+            return Ok(());
+        }
+        if let Role::Clone(from) = role {
+            return self.copy(from).await;
+        }
+        if self.copying.is_some() {
+            return self.copied().await;
+        }
+        if self.slot.alive().is_none() {
+            self.forget();
+            return self.start();
+        }
+        match role {
+            Role::Stopped | Role::Clone(_) => Ok(()),
+            Role::Standby => self.stand_by().await,
+            Role::Replica(of) => self.follow(of).await,
+            Role::Primary { wait, .. } => self.lead(wait, false).await,
+            Role::Frozen { wait, .. } => self.lead(wait, true).await,
+        }
+    }
+
+    /// Takes a fresh copy of the database on that node, once the own process is dead.
+    async fn copy(&mut self, from: NodeId) -> Result<()> {
+        if let Some(guard) = self.slot.alive() {
+            guard.kill();
+            return Ok(());
+        }
+        if self.copying.is_none() {
+            let settings = self.settings.clone();
+            let host = *settings.database.nodes.get(&from.0).with_context(|| format!("no database on node {from}"))?;
+            self.copying = Some(tokio::task::spawn_blocking(move || copy::fetch(&settings, host)));
+        }
+        self.copied().await
+    }
+
+    /// Looks whether the copy is there.
+    async fn copied(&mut self) -> Result<()> {
+        if self.copying.as_ref().is_none_or(|copying| !copying.is_finished()) {
+            return Ok(());
+        }
+        if let Some(copying) = self.copying.take() {
+            copying.await?.context("cannot copy the primary's database")?;
+            self.local.diverged = false;
+        }
+        Ok(())
+    }
+
+    /// What belonged to a process that is gone.
+    fn forget(&mut self) {
+        (self.server, self.lock, self.follows) = (None, None, None);
+        self.local = Local { diverged: self.local.diverged, ..Local::default() };
+    }
+
+    fn start(&self) -> Result<()> {
+        let database = &self.settings.database;
+        let data = &database.data;
+        if !data.join("mysql").is_dir() {
+            found(data, database.system_user.as_deref())?;
+        }
+        let init = data.join("keeper.sql");
+        write_secret(&init, &self.init_file()).context("cannot write keeper.sql")?;
+        if let Some(user) = &database.system_user {
+            hand_to(user, &init)?;
+        }
+        // A server that was killed leaves its socket.
+        let _ = std::fs::remove_file(self.socket());
+        let log = data.with_extension("log");
+        let guard = Guarded::start(&self.words(&init), database.address.as_ref(), &log);
+        self.slot.put(guard.context("cannot start the database's guard")?);
+        Ok(())
+    }
+
+    /// The database's program and arguments: always read-only, always as a replica, so that recovery cuts what no replica has.
+    fn words(&self, init: &Path) -> Vec<String> {
+        let (database, node) = (&self.settings.database, self.settings.node);
+        let mut words: Vec<String> = ["setpriv", "--pdeathsig", "KILL"].map(str::to_owned).into();
+        if let Some(user) = &database.system_user {
+            words.extend([format!("--reuid={user}"), format!("--regid={user}"), "--init-groups".to_owned()]);
+        }
+        words.extend(["mariadbd", "--no-defaults"].map(str::to_owned));
+        if database.system_user.is_none() {
+            words.push("--user=root".to_owned());
+        }
+        words.extend([
+            format!("--datadir={}", database.data.display()),
+            format!("--socket={}", self.socket().display()),
+            format!("--pid-file={}", database.data.join("pid").display()),
+            format!("--init-file={}", init.display()),
+            format!("--port={}", database.port),
+            format!("--server-id={node}"),
+        ]);
+        words.extend(database.arguments.iter().cloned());
+        words.extend(ALWAYS.iter().map(|word| (*word).to_owned()));
+        words
+    }
+
+    /// Done at each start and by each server for itself: users are not replicated.
+    fn init_file(&self) -> String {
+        let database = &self.settings.database;
+        let (keeper, password, user_password) = (crate::server::USER, &database.password, &database.user_password);
+        let name = &database.name;
+        format!(
+            "SET SESSION sql_log_bin=0;\n\
+             CREATE DATABASE IF NOT EXISTS `{name}`;\n\
+             CREATE OR REPLACE USER {keeper}@'%' IDENTIFIED BY '{password}';\n\
+             GRANT ALL ON *.* TO {keeper}@'%' WITH GRANT OPTION;\n\
+             CREATE OR REPLACE USER tandem@'%' IDENTIFIED BY '{user_password}';\n\
+             GRANT ALL ON `{name}`.* TO tandem@'%';\n\
+             GRANT SLAVE MONITOR, BINLOG MONITOR ON *.* TO tandem@'%';\n"
+        )
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.settings.database.data.join("socket")
+    }
+
+    async fn server(&mut self) -> Result<&mut Server> {
+        if self.server.is_none() {
+            let place = Place::Socket(self.socket());
+            self.server = Some(Server::connect(&place, &self.settings.database.password).await?);
+        }
+        Ok(self.server.as_mut().expect("it was put there"))
+    }
+
+    /// A database that takes writes is never told to take none: it is killed.
+    async fn must_be_read_only(&mut self) -> Result<()> {
+        if !self.server().await?.is_on("read_only").await? {
+            if let Some(guard) = self.slot.alive() {
+                guard.kill();
+            }
+            bail!("a database that took writes is killed before it follows");
+        }
+        if let Some(mut lock) = self.lock.take() {
+            // Handed over: nothing is on its way. Who waits to write must go where the primary is.
+            lock.tell("KILL HARD CONNECTION USER tandem").await?;
+            lock.tell("UNLOCK TABLES").await?;
+        }
+        Ok(())
+    }
+
+    async fn stand_by(&mut self) -> Result<()> {
+        self.must_be_read_only().await?;
+        if self.follows.take().is_some() {
+            self.server().await?.tell("STOP SLAVE").await?;
+        }
+        Ok(())
+    }
+
+    async fn follow(&mut self, of: NodeId) -> Result<()> {
+        self.must_be_read_only().await?;
+        let database = self.settings.database.clone();
+        let host = *database.nodes.get(&of.0).with_context(|| format!("no database is known on node {of}"))?;
+        if self.follows != Some(of) {
+            let copied = copy::copied(&database.data);
+            self.server().await?.follow(host, database.port, &database.password, copied.as_deref()).await?;
+            if copied.is_some() {
+                copy::followed(&database.data)?;
+            }
+            self.follows = Some(of);
+            self.local.diverged = false;
+            return Ok(());
+        }
+        let Some(following) = self.server().await?.following().await? else {
+            self.follows = None;
+            return Ok(());
+        };
+        self.local.diverged = following.receive_error == NOT_IN_BINLOG || following.apply_error != 0;
+        if !self.local.diverged && (!following.receives || !following.applies) && following.receive_error == 0 {
+            self.server().await?.tell("START SLAVE").await?;
+        }
+        Ok(())
+    }
+
+    async fn lead(&mut self, wait: bool, freeze: bool) -> Result<()> {
+        if freeze {
+            return self.freeze().await;
+        }
+        if self.server().await?.is_on("read_only").await? {
+            self.promote(wait).await?;
+        }
+        if let Some(mut lock) = self.lock.take() {
+            lock.tell("UNLOCK TABLES").await?;
+        }
+        let server = self.server().await?;
+        if server.is_on("rpl_semi_sync_master_enabled").await? != wait {
+            server.tell(&format!("SET GLOBAL rpl_semi_sync_master_enabled={}", u8::from(wait))).await?;
+        }
+        Ok(())
+    }
+
+    /// Stops writes so that nothing is left on its way; a database that took none stays as it is.
+    async fn freeze(&mut self) -> Result<()> {
+        if self.lock.is_some() || self.server().await?.is_on("read_only").await? {
+            return Ok(());
+        }
+        let place = Place::Socket(self.socket());
+        let mut lock = Server::connect(&place, &self.settings.database.password).await?;
+        // It waits for commits that are under way, and they for the replica: after it read-only commits nothing.
+        lock.tell("FLUSH TABLES WITH READ LOCK").await?;
+        lock.tell("SET GLOBAL read_only=1").await?;
+        self.lock = Some(lock);
+        Ok(())
+    }
+
+    /// Applies everything received, then takes writes.
+    async fn promote(&mut self, wait: bool) -> Result<()> {
+        let server = self.server().await?;
+        if let Some(following) = server.following().await? {
+            server.tell("STOP SLAVE IO_THREAD").await?;
+            let stored = server.following().await?.map_or(following.stored, |following| following.stored);
+            let applied = server.position().await?;
+            if applied < stored {
+                if !following.applies {
+                    server.tell("START SLAVE SQL_THREAD").await?;
+                }
+                bail!("{} commits are received and not applied", stored - applied);
+            }
+            server.tell("STOP SLAVE").await?;
+            server.tell("RESET SLAVE ALL").await?;
+        }
+        server.tell("SET GLOBAL rpl_semi_sync_slave_enabled=0").await?;
+        server.tell(&format!("SET GLOBAL rpl_semi_sync_master_enabled={}", u8::from(wait))).await?;
+        let may = self.slot.alive().is_some_and(|guard| guard.may_write());
+        ensure!(may, "the time to be primary is over or not known to the guard");
+        self.server().await?.tell("SET GLOBAL read_only=0").await?;
+        self.follows = None;
+        tracing::info!(wait, "the database takes writes");
+        Ok(())
+    }
+
+    async fn look(&mut self) {
+        if self.slot.alive().is_none() {
+            self.forget();
+            if self.copying.is_some() {
+                self.local.process = Process::Silent;
+            }
+            return;
+        }
+        let before = self.local;
+        let seen = tokio::time::timeout(PATIENCE, self.ask()).await;
+        self.local = match seen {
+            Ok(Ok(local)) => local,
+            _ => {
+                self.server = None;
+                Local { process: Process::Silent, ..before }
+            }
+        };
+    }
+
+    /// In this order: every commit that was acknowledged alone is before a position that was read while commits wait, and nothing is on
+    /// its way behind a position that was read while frozen.
+    async fn ask(&mut self) -> Result<Local> {
+        let diverged = self.local.diverged;
+        let server = self.server().await?;
+        let writable = !server.is_on("read_only").await?;
+        let waits = server.is_on("rpl_semi_sync_master_enabled").await?;
+        let position = server.position().await?;
+        let frozen = !writable;
+        let replica = Replica::default();
+        Ok(Local { process: Process::Running, writable, frozen, waits, position, diverged, replica })
+    }
+}
+
+/// What no operator may change.
+const ALWAYS: &[&str] = &[
+    "--read-only=1",
+    "--skip-slave-start",
+    "--init-rpl-role=SLAVE",
+    "--rpl-semi-sync-slave-enabled=1",
+    "--rpl-semi-sync-master-enabled=0",
+    "--rpl-semi-sync-master-wait-point=AFTER_SYNC",
+    // It never goes on alone by itself: fifty days.
+    "--rpl-semi-sync-master-timeout=4294967295",
+    "--log-bin=tandem-bin",
+    "--relay-log=tandem-relay",
+    "--log-slave-updates",
+    "--binlog-format=ROW",
+    "--gtid-strict-mode=1",
+    "--gtid-domain-id=0",
+    "--sync-binlog=1",
+    "--innodb-flush-log-at-trx-commit=1",
+    "--slave-net-timeout=4",
+    "--skip-name-resolve",
+    "--lock-wait-timeout=5",
+];
+
+/// Makes the tables of a server.
+fn found(data: &Path, user: Option<&str>) -> Result<()> {
+    let out = Command::new("mariadb-install-db")
+        .args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=socket"])
+        .arg(format!("--datadir={}", data.display()))
+        .arg(format!("--user={}", user.unwrap_or("root")))
+        .stdin(Stdio::null())
+        .output()
+        .context("mariadb-install-db cannot be run: is mariadb-server installed?")?;
+    let said = String::from_utf8_lossy(&out.stderr);
+    ensure!(out.status.success(), "mariadb-install-db: {}", said.trim());
+    Ok(())
+}
+
+/// Gives a file or a folder to a user of the system.
+pub fn hand_to(user: &str, file: &Path) -> Result<()> {
+    let done = Command::new("chown").arg("-R").arg(format!("{user}:")).arg(file).status()?;
+    ensure!(done.success(), "cannot give {} to {user}", file.display());
+    Ok(())
+}
+
+/// Written so that only its owner may read it.
+pub fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
+}

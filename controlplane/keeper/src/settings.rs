@@ -1,0 +1,230 @@
+//! The keeper's settings file (YAML). It holds passwords: nobody but its owner may read it.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use live::{Etcd, Members};
+use serde::{Deserialize, Serialize};
+use units::NodeId;
+
+/// Everything that an operator sets.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// This node's number in the cluster, 1 to 65,535.
+    pub node: u16,
+    /// Where the arbiter is.
+    pub etcd: EtcdSettings,
+    /// The pair of databases.
+    pub database: DatabaseSettings,
+}
+
+/// etcd's members and how to log in.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EtcdSettings {
+    /// Base addresses, such as `https://10.0.0.1:2379`; three or five on different hosts.
+    pub members: Vec<String>,
+    /// The user, where etcd asks for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The user's password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// Who signed the members' certificates (PEM).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// Our certificate (PEM), where members ask for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
+    /// Its key (PEM).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+}
+
+/// A pair of databases, one of them primary.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseSettings {
+    /// The node where the primary is while all is well.
+    pub home: u16,
+    /// The two nodes and the addresses of their databases.
+    pub nodes: BTreeMap<u16, IpAddr>,
+    /// The databases' port.
+    #[serde(default = "port")]
+    pub port: u16,
+    /// The port at which a keeper hands the other a copy of its database.
+    #[serde(default = "copy_port")]
+    pub copy_port: u16,
+    /// The database's own folder, made if it is missing. Nobody else may start a server on it.
+    pub data: PathBuf,
+    /// The system's user that the server runs as; the keeper's own if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_user: Option<String>,
+    /// More of mariadbd's arguments, such as `--innodb-buffer-pool-size=4G`.
+    #[serde(default)]
+    pub arguments: Vec<String>,
+    /// The keepers' and replicas' password; the same on both nodes.
+    pub password: String,
+    /// The switch's database.
+    #[serde(default = "name")]
+    pub name: String,
+    /// The password of the switch's user `tandem`.
+    pub user_password: String,
+    /// The shared address that is where the primary is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<AddressSettings>,
+    /// Seconds without a sign of the primary after which the other takes over, 3 to 600.
+    #[serde(default = "takeover_s")]
+    pub takeover_s: u64,
+    /// Seconds that the home node must be in sync before the primary goes back to it.
+    #[serde(default = "hold_down_s")]
+    pub hold_down_s: u64,
+    /// Milliseconds without an acknowledgement after which the primary goes on without its replica; less than four fifths of the take-over.
+    #[serde(default = "alone_ms")]
+    pub alone_ms: u64,
+    /// Milliseconds that writes stop at most for handing over.
+    #[serde(default = "freeze_ms")]
+    pub freeze_ms: u64,
+}
+
+impl DatabaseSettings {
+    /// The usual values, without nodes and passwords.
+    pub fn of(home: u16) -> DatabaseSettings {
+        DatabaseSettings {
+            home,
+            nodes: BTreeMap::new(),
+            port: port(),
+            copy_port: copy_port(),
+            data: PathBuf::new(),
+            system_user: None,
+            arguments: Vec::new(),
+            password: String::new(),
+            name: name(),
+            user_password: String::new(),
+            address: None,
+            takeover_s: takeover_s(),
+            hold_down_s: hold_down_s(),
+            alone_ms: alone_ms(),
+            freeze_ms: freeze_ms(),
+        }
+    }
+}
+
+/// A shared address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddressSettings {
+    /// The address.
+    pub ip: IpAddr,
+    /// Bits of its network.
+    pub prefix: u8,
+    /// The interface that gets it.
+    pub interface: String,
+    /// Who puts it there.
+    #[serde(default)]
+    pub driver: Driver,
+}
+
+/// Who moves a shared address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Driver {
+    /// This program, by netlink.
+    #[default]
+    Agent,
+    /// Nobody: something else looks at `tandem cluster status`.
+    None,
+}
+
+const fn port() -> u16 {
+    3_306
+}
+const fn copy_port() -> u16 {
+    4_444
+}
+fn name() -> String {
+    "tandem".to_owned()
+}
+const fn takeover_s() -> u64 {
+    10
+}
+const fn hold_down_s() -> u64 {
+    60
+}
+const fn alone_ms() -> u64 {
+    5_000
+}
+const fn freeze_ms() -> u64 {
+    1_000
+}
+
+impl Settings {
+    /// Reads the file and checks what it says.
+    pub fn read(path: &Path) -> Result<Settings> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let settings: Settings = serde_saphyr::from_str(&text).with_context(|| path.display().to_string())?;
+        settings.check().with_context(|| path.display().to_string())?;
+        Ok(settings)
+    }
+
+    /// Whether these settings can work.
+    pub fn check(&self) -> Result<()> {
+        let database = &self.database;
+        ensure!(database.nodes.len() == 2, "database.nodes names {} nodes; a pair has two", database.nodes.len());
+        ensure!(database.nodes.contains_key(&self.node), "database.nodes lacks this node, {}", self.node);
+        ensure!(database.nodes.contains_key(&database.home), "database.home is none of database.nodes");
+        ensure!((3..=600).contains(&database.takeover_s), "database.takeover_s must be 3 to 600");
+        let reign_ms = database.takeover_s * 800;
+        ensure!(
+            database.alone_ms < reign_ms,
+            "database.alone_ms must be less than {reign_ms}, four fifths of the take-over"
+        );
+        let plain =
+            |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.+".contains(c));
+        ensure!(
+            plain(&database.password) && plain(&database.user_password),
+            "passwords consist of letters, digits and _-.+"
+        );
+        ensure!(plain(&database.name), "database.name consists of letters, digits and _-.+");
+        Ok(())
+    }
+
+    /// What the pure core needs.
+    pub fn core(&self) -> cluster::Settings {
+        let database = &self.database;
+        cluster::Settings {
+            me: NodeId(self.node),
+            other: self.other(),
+            home: NodeId(database.home),
+            takeover_ms: database.takeover_s * 1_000,
+            hold_down_ms: database.hold_down_s * 1_000,
+            alone_ms: database.alone_ms,
+            freeze_ms: database.freeze_ms,
+        }
+    }
+
+    /// The node of the other database.
+    pub fn other(&self) -> NodeId {
+        let other = self.database.nodes.keys().find(|node| **node != self.node);
+        NodeId(*other.expect("a pair was checked to have two nodes"))
+    }
+
+    /// A way to etcd.
+    pub fn etcd(&self) -> Result<Arc<Etcd>> {
+        let etcd = &self.etcd;
+        let members = Members {
+            urls: etcd.members.clone(),
+            user: etcd.user.clone().zip(etcd.password.clone()),
+            ca: etcd.ca.clone(),
+            certificate: etcd.certificate.clone().zip(etcd.key.clone()),
+            // Three questions make a write, and two of them may find a member gone.
+            patience: Duration::from_millis(self.database.takeover_s * 1_000 / 8).min(Duration::from_secs(2)),
+        };
+        Ok(Arc::new(Etcd::new(members)?))
+    }
+}

@@ -131,7 +131,7 @@ impl Agent {
         }
         if self.slot.alive().is_none() {
             self.forget();
-            return self.start();
+            return self.start(role);
         }
         match role {
             Role::Stopped | Role::Clone(_) => Ok(()),
@@ -174,7 +174,7 @@ impl Agent {
         self.local = Local { diverged: self.local.diverged, ..Local::default() };
     }
 
-    fn start(&self) -> Result<()> {
+    fn start(&self, role: Role) -> Result<()> {
         let database = &self.settings.database;
         let data = &database.data;
         if !data.join("mysql").is_dir() {
@@ -188,13 +188,14 @@ impl Agent {
         // A server that was killed leaves its socket.
         let _ = std::fs::remove_file(self.socket());
         let log = data.with_extension("log");
-        let guard = Guarded::start(&self.words(&init), database.address.as_ref(), &log);
+        let guard = Guarded::start(&self.words(&init, role), database.address.as_ref(), &log);
         self.slot.put(guard.context("cannot start the database's guard")?);
         Ok(())
     }
 
-    /// The database's program and arguments: always read-only, always as a replica, so that recovery cuts what no replica has.
-    fn words(&self, init: &Path) -> Vec<String> {
+    /// The database's program and arguments: always read-only. Where another is primary, recovery cuts what no replica has. Where nobody
+    /// took over since, it keeps everything: the last commits that were acknowledged stand in the binary log alone.
+    fn words(&self, init: &Path, role: Role) -> Vec<String> {
         let (database, node) = (&self.settings.database, self.settings.node);
         let mut words: Vec<String> = ["setpriv", "--pdeathsig", "KILL"].map(str::to_owned).into();
         if let Some(user) = &database.system_user {
@@ -211,6 +212,7 @@ impl Agent {
             format!("--init-file={}", init.display()),
             format!("--port={}", database.port),
             format!("--server-id={node}"),
+            format!("--init-rpl-role={}", if matches!(role, Role::Replica(_)) { "SLAVE" } else { "MASTER" }),
         ]);
         words.extend(database.arguments.iter().cloned());
         words.extend(ALWAYS.iter().map(|word| (*word).to_owned()));
@@ -388,7 +390,6 @@ impl Agent {
 const ALWAYS: &[&str] = &[
     "--read-only=1",
     "--skip-slave-start",
-    "--init-rpl-role=SLAVE",
     "--rpl-semi-sync-slave-enabled=1",
     "--rpl-semi-sync-master-enabled=0",
     "--rpl-semi-sync-master-wait-point=AFTER_SYNC",

@@ -21,6 +21,8 @@ use crate::status::{KEEPERS, Status};
 
 /// How long a planned change may take before it is given up.
 const SWAP_MAX: Duration = Duration::from_secs(20);
+/// How long an operator waits for an answer of etcd.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Exit code: refused, or in conflict with what stands.
 const EXIT_REFUSED: u8 = 5;
 
@@ -139,7 +141,7 @@ pub fn run(cluster: Cluster) -> Result<ExitCode> {
         Verb::Status { place, output } => status(&place.settings()?, output),
         Verb::Promote { node, place } => promote(&place.settings()?, node),
         Verb::Drain { node, off, place } => {
-            live::set_drain(&*place.settings()?.etcd()?, node, !off)?;
+            live::set_drain(&*place.settings()?.etcd(PATIENCE)?, node, !off)?;
             println!("node {node} {}", if off { "takes calls" } else { "takes no more calls" });
             Ok(ExitCode::SUCCESS)
         }
@@ -240,7 +242,7 @@ fn told<T: serde::de::DeserializeOwned>(etcd: &Etcd, prefix: &str) -> Result<Vec
 }
 
 fn status(settings: &Settings, output: Output) -> Result<ExitCode> {
-    let report = report(&settings.etcd()?)?;
+    let report = report(&settings.etcd(PATIENCE)?)?;
     if output == Output::Json {
         println!("{}", serde_json::to_string_pretty(&report)?);
         return Ok(ExitCode::SUCCESS);
@@ -272,7 +274,7 @@ fn status(settings: &Settings, output: Output) -> Result<ExitCode> {
 
 fn promote(settings: &Settings, node: u16) -> Result<ExitCode> {
     ensure!(settings.database.nodes.contains_key(&node), "node {node} has no database of the pair");
-    let etcd = settings.etcd()?;
+    let etcd = settings.etcd(PATIENCE)?;
     let before = report(&etcd)?;
     if before.book.holder == Some(node) && before.held {
         println!("node {node} is primary already");
@@ -297,7 +299,7 @@ fn promote(settings: &Settings, node: u16) -> Result<ExitCode> {
 }
 
 fn remove(settings: &Settings, node: u16) -> Result<ExitCode> {
-    let etcd = settings.etcd()?;
+    let etcd = settings.etcd(PATIENCE)?;
     let report = report(&etcd)?;
     let there =
         report.nodes.iter().any(|known| known.number == node) || report.keepers.iter().any(|known| known.node == node);

@@ -39,7 +39,7 @@ enum Event {
 /// Runs until SIGTERM or Ctrl-C; the database dies with it.
 pub fn run(settings: Settings) -> Result<()> {
     let settings = Arc::new(settings);
-    let etcd = settings.etcd()?;
+    let etcd = settings.etcd(settings.patience())?;
     let arbiter = Arbiter::new(etcd.clone(), SERVICE, settings.database.takeover_s);
     let address = settings.database.address.clone().filter(|address| address.driver == Driver::Agent);
     if let Some(address) = &address {
@@ -192,7 +192,9 @@ fn reign(settings: &Settings, heard: &Receiver<Event>, seen: &watch::Receiver<Se
         }
         let (local, fresh) = hands.known(*seen.borrow());
         let turn = keeper.turn(now(), &local);
-        hands.carry_out(turn.role, turn.address, &local, fresh);
+        // How a database recovers depends on who is primary: none starts before that is known.
+        let role = if keeper.book().is_some() { turn.role } else { Role::Stopped };
+        hands.carry_out(role, turn.address, &local, fresh);
         if let Some(ask) = turn.ask {
             // Without the thread that asks there is no answer: the guard ends the reign.
             let _ = hands.asks.send(ask);

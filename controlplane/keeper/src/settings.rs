@@ -214,16 +214,20 @@ impl Settings {
         NodeId(*other.expect("a pair was checked to have two nodes"))
     }
 
+    /// How long a keeper waits for one answer of etcd: it asks often, and may find a member gone.
+    pub fn patience(&self) -> Duration {
+        Duration::from_millis(self.database.takeover_s * 200).min(Duration::from_secs(2))
+    }
+
     /// A way to etcd.
-    pub fn etcd(&self) -> Result<Arc<Etcd>> {
+    pub fn etcd(&self, patience: Duration) -> Result<Arc<Etcd>> {
         let etcd = &self.etcd;
         let members = Members {
             urls: etcd.members.clone(),
             user: etcd.user.clone().zip(etcd.password.clone()),
             ca: etcd.ca.clone(),
             certificate: etcd.certificate.clone().zip(etcd.key.clone()),
-            // Three questions make a write, and two of them may find a member gone.
-            patience: Duration::from_millis(self.database.takeover_s * 1_000 / 8).min(Duration::from_secs(2)),
+            patience,
         };
         Ok(Arc::new(Etcd::new(members)?))
     }

@@ -10,7 +10,7 @@ use support::writer::{Watcher, Writer};
 use support::{TAKEOVER_S, World, until};
 
 /// A busy machine may be so late.
-const SLACK: Duration = Duration::from_secs(10);
+const SLACK: Duration = Duration::from_secs(15);
 
 fn holder(world: &World) -> Option<u16> {
     [1, 2].into_iter().find(|node| world.ask(*node, "SELECT @@read_only").as_deref() == Some("0"))
@@ -42,6 +42,7 @@ fn say(story: &str, outage: Duration) {
 }
 
 #[test]
+#[ignore = "takes minutes on a busy machine: make cluster-test"]
 fn nothing_acknowledged_is_lost_when_the_primary_dies() {
     if !support::may_run() {
         return;

@@ -94,7 +94,7 @@ impl World {
         let words = "--unsafe-no-fsync --name=one --logger=zap --log-outputs=stderr --initial-cluster=one=http://10.77.0.9:2380 \
             --listen-client-urls=http://10.77.0.9:2379 --advertise-client-urls=http://10.77.0.9:2379 \
             --listen-peer-urls=http://10.77.0.9:2380 --initial-advertise-peer-urls=http://10.77.0.9:2380";
-        let data = format!("--data-dir={}", self.folder.path().join("etcd").display());
+        let data = format!("--data-dir={}", self.folder.path().join("etcd.data").display());
         words.split_whitespace().map(str::to_owned).chain([data]).collect()
     }
 
@@ -146,20 +146,12 @@ impl World {
     }
 
     pub fn start_keeper(&mut self, node: u16) {
-        let words = ["--log=debug,sqlx=warn,ureq=warn,ureq_proto=warn,rustls=warn", "--settings"].map(str::to_owned);
+        let words = ["--log=info,sqlx=warn", "--settings"].map(str::to_owned);
         let settings = self.settings(node).display().to_string();
         let words: Vec<String> = words.into_iter().chain([settings]).collect();
         let at = usize::from(node) - 1;
         let child = self.start(at, env!("CARGO_BIN_EXE_tandem-keeper"), &words, &format!("keeper{node}"));
         self.keepers[at] = Some(child);
-    }
-
-    /// kill -9.
-    pub fn kill_keeper(&mut self, node: u16) {
-        if let Some(mut keeper) = self.keepers[usize::from(node) - 1].take() {
-            keeper.kill().unwrap();
-            keeper.wait().unwrap();
-        }
     }
 
     /// kill -9 of a node's database.
@@ -171,12 +163,6 @@ impl World {
     /// Pulls a node's cable, or plugs it in.
     pub fn cable(&self, node: u16, plugged: bool) {
         run("ip", &["-n", &self.names[2], "link", "set", &format!("to{node}"), if plugged { "up" } else { "down" }]);
-    }
-
-    /// Nothing goes from a node to an address any more, or does again; what comes from there comes.
-    pub fn silence(&self, node: u16, to: &str, silent: bool) {
-        let name = &self.names[usize::from(node) - 1];
-        run("ip", &["-n", name, "route", if silent { "add" } else { "del" }, "blackhole", to]);
     }
 
     /// The third host, where the arbiter is.
@@ -203,7 +189,7 @@ impl World {
 
     /// What keepers and databases wrote last, for who has to find out why.
     pub fn tell(&self) {
-        for name in ["keeper1", "keeper2", "data1.log", "data2.log"] {
+        for name in ["etcd", "keeper1", "keeper2", "data1.log", "data2.log"] {
             let text = fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
             let lines: Vec<&str> = text.lines().collect();
             eprintln!("--- {name}\n{}", lines[lines.len().saturating_sub(60)..].join("\n"));

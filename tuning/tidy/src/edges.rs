@@ -117,11 +117,7 @@ const PURE_OUTSIDERS: &[&str] = &[
 
 /// Crates of others that are confined to the rooms that know what they are for.
 const CONFINED: &[(&str, &[&str], &str)] = &[
-    (
-        "sqlx",
-        &["store", "tandem-keeper"],
-        "only `store` knows SQL; the keeper tells a server who it is, and reads no table",
-    ),
+    ("sqlx", &["store", "tandem-keeper"], "only `store` knows SQL"),
     ("sea-orm", &["store"], "only `store` knows SQL"),
     ("axum", &["web"], "only `web` knows HTTP"),
     ("tower-http", &["web"], "only `web` knows HTTP"),

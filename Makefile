@@ -9,7 +9,7 @@ GUI := controlplane/web/gui
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 # Where the programs that the tests start are built: optimised, without the minutes that link-time optimisation takes.
 INTEGRATION := $(TARGET)/integration
-PROGRAMS := -p tandem-dataplane -p tandem-controlplane -p tandem-loadtest -p tandem-tune -p tandem-keeper
+PROGRAMS := -p tandem-dataplane -p tandem-controlplane -p tandem-loadtest -p tandem-tune
 # How long the demo of `make demo` runs, and each target of `make fuzz`; empty: until Ctrl-C, or a minute. Example: make demo FOR=30s
 FOR ?=
 # Node, when setup/install had to bring it.
@@ -41,7 +41,7 @@ $(PAGES): $(PAGES_SOURCES)
 
 .PHONY: build
 build: gui ## build all programs, release
-	$(CARGO) build --release $(PROGRAMS)
+	$(CARGO) build --release $(PROGRAMS) -p tandem-keeper
 
 .PHONY: demo
 demo: build ## a whole switch with calls on 127.0.0.1; Ctrl-C ends it (FOR=30s: ends by itself)

@@ -74,7 +74,7 @@ fn hex(text: &str) -> String {
 }
 
 /// A parameter of a challenge or an answer, without its quotes. Commas within quotes do not end it.
-fn parameter<'a>(value: &'a str, name: &str) -> Option<&'a str> {
+pub fn parameter<'a>(value: &'a str, name: &str) -> Option<&'a str> {
     let mut rest = value.trim_start().strip_prefix("Digest")?;
     loop {
         rest = rest.trim_start_matches([' ', ',']);

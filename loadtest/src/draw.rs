@@ -94,7 +94,7 @@ pub fn exponential(chance: &mut SmallRng) -> f64 {
 }
 
 /// Standard normal by Box and Muller.
-fn normal(chance: &mut SmallRng) -> f64 {
+pub fn normal(chance: &mut SmallRng) -> f64 {
     let radius = (2.0 * exponential(chance)).sqrt();
     radius * (std::f64::consts::TAU * chance.random::<f64>()).cos()
 }

@@ -28,6 +28,7 @@ mod reconcile;
 mod report;
 mod run;
 mod screen;
+mod sipp;
 mod stamp;
 mod tally;
 mod told;
@@ -66,6 +67,15 @@ enum Verb {
     Compare(compare::Arguments),
     /// Offer half to five times what a switch carries.
     Overload(Box<overload::Arguments>),
+    /// Play a scenario of SIPp's, with its command line (`sipp -h`); also under the name `sipp`.
+    #[command(disable_help_flag = true)]
+    Sipp {
+        /// Words as SIPp has them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
+    /// Tell what of scenario files is supported, and what is wrong with them.
+    Lint(sipp::lint::Arguments),
     /// Run a seed of the simulator and tell what happens.
     Sim {
         /// The seed.
@@ -80,7 +90,14 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
+    let mut words = std::env::args();
+    let name = words.next().unwrap_or_default();
+    if std::path::Path::new(&name).file_name().is_some_and(|name| name == "sipp") {
+        return sipp::run(&words.collect::<Vec<_>>());
+    }
     match Program::parse().verb {
+        Verb::Sipp { words } => sipp::run(&words),
+        Verb::Lint(arguments) => sipp::lint::run(&arguments),
         Verb::Run(arguments) => or_failed(run::run(&arguments)),
         Verb::FindMax(arguments) => or_failed(find::run(&arguments)),
         Verb::Agent(arguments) => or_failed(agents::run(&arguments)),

@@ -1,0 +1,296 @@
+//! Elements within `<action>`.
+
+use super::{Attributes, Compiler};
+use crate::sipp::scenario::{Action, Arithmetic, Check, Compare, Internal, Media, Operand, Place, Said, VariableId};
+use crate::sipp::template::{Names as _, Template};
+use crate::sipp::xml::{self, Element};
+
+impl Compiler<'_> {
+    pub(super) fn actions(&mut self, children: Vec<Element>) -> Vec<Action> {
+        let mut out = Vec::new();
+        for child in children {
+            if child.name != "action" {
+                self.fault(child.at, format!("unknown element <{}> within a step: want <action>", child.name));
+                continue;
+            }
+            for mut element in child.children {
+                let mut attributes = Attributes::of(&mut element);
+                out.extend(self.action(&element.name, &mut attributes));
+                self.nothing_left(attributes);
+            }
+        }
+        out
+    }
+
+    /// One action; `None` if it is wrong, which is told.
+    fn action(&mut self, name: &str, of: &mut Attributes) -> Option<Action> {
+        match name {
+            "ereg" => self.search(of),
+            "assign" => self.calculate(of, Arithmetic::Assign),
+            "add" => self.calculate(of, Arithmetic::Add),
+            "subtract" => self.calculate(of, Arithmetic::Subtract),
+            "multiply" => self.calculate(of, Arithmetic::Multiply),
+            "divide" => self.calculate(of, Arithmetic::Divide),
+            "assignstr" => {
+                let into = self.into(of)?;
+                Some(Action::SetText { into, text: self.wanted_text(of, "value")? })
+            }
+            "test" => self.test(of),
+            "strcmp" => self.compare_text(of),
+            "todouble" => {
+                let into = self.into(of)?;
+                Some(Action::ToNumber { into, from: self.wanted_variable(of, "variable")? })
+            }
+            "trim" => self.into(of).map(Action::Trim),
+            "urldecode" => self.wanted_variable(of, "variable").map(Action::UrlDecode),
+            "jump" => self.operand(of).map(Action::Jump),
+            "log" => Some(Action::Say(Said::Log, self.wanted_text(of, "message")?)),
+            "warning" => Some(Action::Say(Said::Warning, self.wanted_text(of, "message")?)),
+            "error" => Some(Action::Say(Said::Error, self.wanted_text(of, "message")?)),
+            "lookup" => self.lookup(of),
+            "verifyauth" => {
+                let into = self.into(of)?;
+                let username = self.wanted_text(of, "username")?;
+                Some(Action::VerifyAuth { into, username, password: self.wanted_text(of, "password")? })
+            }
+            "gettimeofday" => self.time_of_day(of),
+            "sample" => {
+                let into = self.into(of)?;
+                Some(Action::Sample(into, self.spread(of)?))
+            }
+            "exec" => self.exec(of),
+            _ => {
+                self.fault(of.at, refusal(name));
+                of.left.clear();
+                None
+            }
+        }
+    }
+
+    fn wanted(&mut self, of: &mut Attributes, name: &str) -> Option<xml::Attribute> {
+        let found = of.take(name);
+        if found.is_none() {
+            self.fault(of.at, format!("<{}> wants {name}", of.element));
+        }
+        found
+    }
+
+    fn into(&mut self, of: &mut Attributes) -> Option<VariableId> {
+        self.wanted_variable(of, "assign_to")
+    }
+
+    fn wanted_variable(&mut self, of: &mut Attributes, name: &str) -> Option<VariableId> {
+        let attribute = self.wanted(of, name)?;
+        Some(self.variable(&attribute.value))
+    }
+
+    fn wanted_text(&mut self, of: &mut Attributes, name: &str) -> Option<Template> {
+        let attribute = self.wanted(of, name)?;
+        Some(self.template(&attribute.value, attribute.at))
+    }
+
+    fn check(&mut self, of: &mut Attributes) -> Check {
+        match (self.flag(of, "check_it"), self.flag(of, "check_it_inverse")) {
+            (false, false) => Check::No,
+            (true, false) => Check::True,
+            (false, true) => Check::False,
+            (true, true) => {
+                self.fault(of.at, "check_it and check_it_inverse contradict each other");
+                Check::No
+            }
+        }
+    }
+
+    fn search(&mut self, of: &mut Attributes) -> Option<Action> {
+        let expression = self.wanted(of, "regexp")?;
+        let expression = self.regex(&expression.value, expression.at);
+        let check = self.check(of);
+        let any_case = self.flag(of, "case_indep");
+        self.flag(of, "start_line");
+        let occurrence = of.take("occurrence").map_or(1, |attribute| self.number(&attribute) as usize).max(1);
+        let place = match of.take("search_in") {
+            None => Place::Message,
+            Some(place) => match place.value.as_str() {
+                "msg" => Place::Message,
+                "body" => Place::Body,
+                "hdr" => Place::Header(self.wanted(of, "header")?.value, occurrence, any_case),
+                "var" => Place::Variable(self.wanted_variable(of, "variable")?),
+                _ => {
+                    self.fault(place.at, format!("'{}': want msg, hdr, body or var", place.value));
+                    Place::Message
+                }
+            },
+        };
+        let into = self.wanted(of, "assign_to")?;
+        let into: Vec<VariableId> = into.value.split(',').map(|name| self.variable(name)).collect();
+        let expression = expression?;
+        if into.len() > expression.captures_len() {
+            self.fault(
+                of.at,
+                format!("{} variables, but the expression has {} groups", into.len(), expression.captures_len() - 1),
+            );
+        }
+        Some(Action::Search { expression, place, check, into })
+    }
+
+    fn operand(&mut self, of: &mut Attributes) -> Option<Operand> {
+        if let Some(value) = of.take("value") {
+            return Some(Operand::Number(self.number(&value)));
+        }
+        let variable = of.take("variable2").or_else(|| of.take("variable"));
+        if variable.is_none() {
+            self.fault(of.at, format!("<{}> wants value or variable", of.element));
+        }
+        variable.map(|variable| Operand::Variable(self.variable(&variable.value)))
+    }
+
+    fn calculate(&mut self, of: &mut Attributes, how: Arithmetic) -> Option<Action> {
+        let into = self.into(of)?;
+        let by = self.operand(of)?;
+        if how == Arithmetic::Divide && matches!(by, Operand::Number(0.0)) {
+            self.fault(of.at, "nothing is divided by zero");
+        }
+        Some(Action::Calculate { how, into, by })
+    }
+
+    fn test(&mut self, of: &mut Attributes) -> Option<Action> {
+        let check = self.check(of);
+        let into = of.take("assign_to").map(|attribute| self.variable(&attribute.value));
+        let left = self.wanted_variable(of, "variable")?;
+        let compare = self.wanted(of, "compare")?;
+        let right = self.operand(of)?;
+        let compare = match compare.value.as_str() {
+            "equal" => Compare::Equal,
+            "not_equal" => Compare::NotEqual,
+            "greater_than" => Compare::Greater,
+            "less_than" => Compare::Less,
+            "greater_than_equal" => Compare::GreaterOrEqual,
+            "less_than_equal" => Compare::LessOrEqual,
+            _ => {
+                let wants = "equal, not_equal, greater_than, less_than, greater_than_equal or less_than_equal";
+                self.fault(compare.at, format!("'{}': want {wants}", compare.value));
+                return None;
+            }
+        };
+        Some(Action::Test { into, left, compare, right, check })
+    }
+
+    fn compare_text(&mut self, of: &mut Attributes) -> Option<Action> {
+        let check = self.check(of);
+        let into = of.take("assign_to").map(|attribute| self.variable(&attribute.value));
+        let left = self.wanted_variable(of, "variable")?;
+        let right = match of.take("variable2") {
+            Some(other) => self.template(&format!("[${}]", other.value.trim()), other.at),
+            None => self.wanted_text(of, "value")?,
+        };
+        Some(Action::CompareText { into, left, right, check })
+    }
+
+    fn lookup(&mut self, of: &mut Attributes) -> Option<Action> {
+        let into = self.into(of)?;
+        let file = self.wanted(of, "file")?;
+        let key = self.wanted_text(of, "key")?;
+        let mut names = super::Resolver { scenario: &mut self.out.scenario, given: self.given };
+        let found = names.file(Some(&file.value));
+        let file = found.map_err(|what| self.fault(file.at, what)).ok()?;
+        Some(Action::Lookup { into, file, key })
+    }
+
+    fn time_of_day(&mut self, of: &mut Attributes) -> Option<Action> {
+        let attribute = self.wanted(of, "assign_to")?;
+        let names: Vec<&str> = attribute.value.split(',').collect();
+        let [seconds, micros] = names[..] else {
+            self.fault(attribute.at, "want two variables: seconds and microseconds");
+            return None;
+        };
+        Some(Action::TimeOfDay { seconds: self.variable(seconds), micros: self.variable(micros) })
+    }
+
+    fn exec(&mut self, of: &mut Attributes) -> Option<Action> {
+        if of.take("command").is_some() {
+            self.fault(of.at, "exec command is refused: a load test starts no programs; do that around it");
+            return None;
+        }
+        if let Some(order) = of.take("int_cmd") {
+            return match order.value.as_str() {
+                "stop_call" => Some(Action::Internal(Internal::StopCall)),
+                "stop_gracefully" => Some(Action::Internal(Internal::StopGracefully)),
+                "stop_now" => Some(Action::Internal(Internal::StopNow)),
+                _ => {
+                    self.fault(order.at, format!("'{}': want stop_call, stop_gracefully or stop_now", order.value));
+                    None
+                }
+            };
+        }
+        if let Some(stream) = of.take("rtp_stream") {
+            let media = rtp_stream(&stream.value);
+            return media.map_err(|what| self.fault(stream.at, what)).ok().map(Action::Media);
+        }
+        if let Some(capture) = of.take("play_pcap_audio") {
+            return Some(Action::Media(Media::Capture(capture.value)));
+        }
+        if let Some(digits) = of.take("play_dtmf") {
+            let media = self.digits(&digits);
+            return media.map(Action::Media);
+        }
+        let other = of.left.first().map_or("nothing", |attribute| attribute.name.as_str()).to_owned();
+        of.left.clear();
+        self.fault(
+            of.at,
+            format!("exec {other} is not supported: want int_cmd, rtp_stream, play_pcap_audio or play_dtmf"),
+        );
+        None
+    }
+
+    fn digits(&mut self, attribute: &xml::Attribute) -> Option<Media> {
+        let digits = attribute.value.trim();
+        if digits.is_empty() || !digits.bytes().all(|digit| b"0123456789*#ABCDabcd".contains(&digit)) {
+            self.fault(attribute.at, "play_dtmf wants digits 0 to 9, *, #, A to D");
+            return None;
+        }
+        Some(Media::Digits(digits.to_ascii_uppercase()))
+    }
+}
+
+fn refusal(name: &str) -> String {
+    match name {
+        "insert" | "replace" | "index" => format!("<{name}> is not supported: files of values are not written to"),
+        "setdest" | "closecon" => format!("<{name}> is not supported: a call stays where it was begun"),
+        "pauserestore" => "<pauserestore> is not supported: a pause that was broken off is over".to_owned(),
+        _ => format!(
+            "unknown action <{name}>: want ereg, assign, assignstr, add, subtract, multiply, divide, test, strcmp, todouble, trim, \
+             urldecode, jump, log, warning, error, lookup, verifyauth, gettimeofday, sample or exec"
+        ),
+    }
+}
+
+/// `file,loops,payload,codec`, or `pause`, `resume`, `stop`.
+fn rtp_stream(text: &str) -> Result<Media, String> {
+    match text.trim() {
+        "pause" | "pauseapattern" => return Ok(Media::Pause),
+        "resume" | "resumeapattern" => return Ok(Media::Resume),
+        "stop" => return Ok(Media::Stop),
+        _ => {}
+    }
+    let mut parts = text.split(',').map(str::trim);
+    let file = parts.next().unwrap_or_default();
+    if file.is_empty() || file == "apattern" || file == "vpattern" {
+        return Err(format!("rtp_stream '{text}': want FILE[,loops[,payload[,codec/rate]]], pause, resume or stop"));
+    }
+    let number = |part: Option<&str>, usual: i32| match part {
+        Some(text) if !text.is_empty() => text.parse::<i32>().map_err(|_| format!("rtp_stream: '{text}' is no number")),
+        _ => Ok(usual),
+    };
+    let times = number(parts.next(), 1)?;
+    let payload = number(parts.next(), 0)?;
+    let payload =
+        u8::try_from(payload).ok().filter(|payload| *payload < 128).ok_or("rtp_stream: a payload type is 0 to 127")?;
+    let bytes = match parts.next().unwrap_or_default() {
+        "" if payload == 0 || payload == 8 || payload == 9 => 160,
+        "PCMU/8000" | "PCMA/8000" | "G722/8000" => 160,
+        "" if payload == 18 => 20,
+        "G729/8000" => 20,
+        other => return Err(format!("rtp_stream: codec '{other}': want PCMU/8000, PCMA/8000, G722/8000 or G729/8000")),
+    };
+    Ok(Media::Play { file: file.to_owned(), times, payload, bytes })
+}

@@ -1,0 +1,152 @@
+//! What changes a run from outside: keys, signals, and the control port.
+
+use std::net::UdpSocket;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Order {
+    /// So many calls a second more, or users.
+    Faster(i32),
+    /// So many calls a period.
+    Rate(f64),
+    /// So many users.
+    Users(u64),
+    /// So many calls at a time at most.
+    Limit(u64),
+    /// Stands, or goes on.
+    Pause,
+    /// Ends when the calls have ended; asked twice, at once.
+    Quit,
+    /// Ends at once.
+    QuitNow,
+    /// Writes the screens.
+    Screen,
+}
+
+/// Where orders come from.
+pub struct Orders {
+    /// For who gives orders.
+    pub give: Sender<Order>,
+    heard: Receiver<Order>,
+}
+
+impl Orders {
+    /// Nobody gives any yet.
+    pub fn new() -> Orders {
+        let (give, heard) = mpsc::channel();
+        Orders { give, heard }
+    }
+
+    /// The next one.
+    pub fn next(&self) -> Option<Order> {
+        self.heard.try_recv().ok()
+    }
+}
+
+/// What one character means, typed or sent.
+fn key(character: char) -> Option<Order> {
+    Some(match character {
+        '+' => Order::Faster(1),
+        '-' => Order::Faster(-1),
+        '*' => Order::Faster(10),
+        '/' => Order::Faster(-10),
+        'p' => Order::Pause,
+        'q' => Order::Quit,
+        'Q' => Order::QuitNow,
+        's' => Order::Screen,
+        _ => return None,
+    })
+}
+
+/// What a datagram to the control port asks for: keys, or `c` and `set rate 10`.
+pub fn read(text: &str) -> Vec<Order> {
+    let text = text.trim();
+    let Some(words) = text.strip_prefix('c') else { return text.chars().filter_map(key).collect() };
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let order = match words[..] {
+        ["set", "rate", rate] => rate.parse().ok().filter(|rate: &f64| rate.is_finite()).map(Order::Rate),
+        ["set", "users", users] => users.parse().ok().map(Order::Users),
+        ["set", "limit", limit] => limit.parse().ok().map(Order::Limit),
+        ["trace", "screen"] => Some(Order::Screen),
+        _ => None,
+    };
+    order.into_iter().collect()
+}
+
+/// Listens to the control port from another thread.
+pub fn listen(socket: UdpSocket, orders: Sender<Order>) {
+    thread::spawn(move || {
+        let mut buffer = [0; 1_024];
+        while let Ok((length, _)) = socket.recv_from(&mut buffer) {
+            for order in read(&String::from_utf8_lossy(&buffer[..length])) {
+                if orders.send(order).is_err() {
+                    return;
+                }
+            }
+        }
+    });
+}
+
+/// Reads keys from another thread; the terminal gives each at once.
+pub fn keys(orders: Sender<Order>) {
+    thread::spawn(move || {
+        while let Ok(event) = event::read() {
+            let Event::Key(pressed) = event else { continue };
+            if pressed.kind != KeyEventKind::Press {
+                continue;
+            }
+            let order = match pressed.code {
+                KeyCode::Char('c') if pressed.modifiers.contains(KeyModifiers::CONTROL) => Some(Order::Quit),
+                KeyCode::Char(character) => key(character),
+                _ => None,
+            };
+            if order.is_some_and(|order| orders.send(order).is_err()) {
+                return;
+            }
+        }
+    });
+}
+
+/// Hears signals from another thread: USR1 ends the run softly, as do INT and TERM; USR2 writes the screens.
+pub fn signals(orders: Sender<Order>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let [mut interrupt, mut terminate, mut soft, mut screen] = [
+                signal(SignalKind::interrupt())?,
+                signal(SignalKind::terminate())?,
+                signal(SignalKind::user_defined1())?,
+                signal(SignalKind::user_defined2())?,
+            ];
+            loop {
+                let order = tokio::select! {
+                    _ = interrupt.recv() => Order::Quit,
+                    _ = terminate.recv() => Order::QuitNow,
+                    _ = soft.recv() => Order::Quit,
+                    _ = screen.recv() => Order::Screen,
+                };
+                if orders.send(order).is_err() {
+                    return std::io::Result::Ok(());
+                }
+            }
+        })
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_control_port_takes_keys_and_commands() {
+        assert_eq!(read("p+*q"), [Order::Pause, Order::Faster(1), Order::Faster(10), Order::Quit]);
+        assert_eq!(read("cset rate 12.5\n"), [Order::Rate(12.5)]);
+        assert_eq!(read("cset users 3"), [Order::Users(3)]);
+        assert_eq!((read("cset rate NaN"), read("cdo harm"), read("")), (vec![], vec![], vec![]));
+    }
+}

@@ -1,0 +1,417 @@
+//! A run: calls are placed at their rate or taken as they come, and asked when their time is due.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use uring::SocketId;
+
+use super::call::{Birth, Call};
+use super::control::Order;
+use super::heard;
+use super::options::Transport;
+use super::output::Output;
+use super::statistics::Count;
+use super::wire::{Came, Way};
+use super::world::{Quit, World};
+use crate::clock::{MS, SECOND};
+
+/// Calls placed before what came is heard.
+const BATCH: u64 = 256;
+/// Longest wait, so that orders and signals are heard.
+const NAP: u64 = 20 * MS;
+/// Ended calls that are remembered at most.
+const DEAD_MAX: usize = 200_000;
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every call was placed and ended.
+    Done,
+    /// The time was over (`-timeout`).
+    TimedOut,
+}
+
+/// A run.
+pub struct Engine {
+    world: World,
+    output: Output,
+    calls: Vec<Option<Box<Call>>>,
+    free: Vec<usize>,
+    by_id: HashMap<String, usize>,
+    by_way: HashMap<usize, usize>,
+    dead: HashMap<String, u64>,
+    dying: VecDeque<(u64, String)>,
+    timers: BinaryHeap<Reverse<(u64, usize)>>,
+    /// The connection that all calls share.
+    shared: Option<Way>,
+    placed: u64,
+    idle_users: VecDeque<u64>,
+    users: u64,
+    rate: f64,
+    /// Since when calls are placed at this rate, and how many were due by then.
+    rate_since: u64,
+    due_before: f64,
+    paused: bool,
+    raise_at: u64,
+}
+
+impl Engine {
+    /// A run that has not begun.
+    pub fn new(world: World, output: Output) -> Engine {
+        let (rate, now) = (world.options.rate, world.clock.now());
+        let interval = world.options.rate_interval_ms.unwrap_or(world.options.stat_every_ms) * MS;
+        Engine {
+            shared: world.wire.shared(),
+            world,
+            output,
+            calls: Vec::new(),
+            free: Vec::new(),
+            by_id: HashMap::new(),
+            by_way: HashMap::new(),
+            dead: HashMap::new(),
+            dying: VecDeque::new(),
+            timers: BinaryHeap::new(),
+            placed: 0,
+            idle_users: VecDeque::new(),
+            users: 0,
+            rate,
+            rate_since: now,
+            due_before: 0.0,
+            paused: false,
+            raise_at: now + interval,
+        }
+    }
+
+    /// Plays until it is over; gives the world back to be reported.
+    pub fn play(mut self) -> io::Result<(Outcome, World)> {
+        self.world.users_set(self.world.options.users.unwrap_or(0));
+        let timeout = self.world.options.timeout_ms.map(|ms| self.world.clock.now() + ms * MS);
+        let mut outcome = Outcome::Done;
+        loop {
+            let now = self.world.clock.now();
+            self.orders(now);
+            self.raise(now);
+            if self.world.scenario.calls() {
+                self.place(now)?;
+            }
+            self.due(now);
+            self.enough();
+            self.output.look(&mut self.world, self.rate, self.paused)?;
+            if timeout.is_some_and(|at| at <= now) && self.world.quit < Quit::Now {
+                outcome = Outcome::TimedOut;
+                self.world.end(Quit::Now);
+            }
+            if self.ended() {
+                break;
+            }
+            self.world.wire.wait(Duration::from_nanos(self.sleep(now)))?;
+            while let Some(came) = self.world.wire.next() {
+                self.came(came)?;
+            }
+        }
+        self.cut_off();
+        self.output.last(&mut self.world, self.rate)?;
+        Ok((outcome, self.world))
+    }
+
+    fn ended(&self) -> bool {
+        match self.world.quit {
+            Quit::No => false,
+            Quit::Softly => self.by_id.is_empty(),
+            Quit::Now => true,
+        }
+    }
+
+    /// As many calls as were wanted are there: no new ones.
+    fn enough(&mut self) {
+        let wanted = self.world.options.calls;
+        if wanted.is_some_and(|wanted| self.world.statistics.created() + self.world.statistics.skipped >= wanted) {
+            self.world.end(Quit::Softly);
+        }
+    }
+
+    /// How long nothing is due.
+    fn sleep(&self, now: u64) -> u64 {
+        let mut until = now + NAP;
+        if let Some(Reverse((at, _))) = self.timers.peek() {
+            until = until.min(*at);
+        }
+        if self.world.quit == Quit::No && self.world.scenario.calls() && !self.paused && self.users == 0 {
+            until = until.min(self.next_due());
+        }
+        until.saturating_sub(now)
+    }
+
+    /// When the next call is to be placed.
+    fn next_due(&self) -> u64 {
+        if self.rate <= 0.0 {
+            return u64::MAX;
+        }
+        let ahead = (self.placed as f64 + 1.0 - self.due_before) * self.world.options.period_ms as f64 * MS as f64;
+        self.rate_since + (ahead / self.rate).max(0.0) as u64
+    }
+
+    fn set_rate(&mut self, rate: f64, now: u64) {
+        self.due_before = self.placed as f64;
+        (self.rate, self.rate_since) = (rate.max(0.0), now);
+    }
+
+    /// `-rate_increase`.
+    fn raise(&mut self, now: u64) {
+        let options = &self.world.options;
+        if options.rate_increase == 0.0 || now < self.raise_at {
+            return;
+        }
+        self.raise_at += options.rate_interval_ms.unwrap_or(options.stat_every_ms) * MS;
+        let (to, most, quits) = (self.rate + options.rate_increase, options.rate_max, !options.no_rate_quit);
+        if most > 0.0 && to > most {
+            self.set_rate(most, now);
+            if quits {
+                self.world.end(Quit::Softly);
+            }
+        } else {
+            self.set_rate(to, now);
+        }
+    }
+
+    /// What keys, signals and the control port ask for.
+    fn orders(&mut self, now: u64) {
+        while let Some(order) = self.output.order() {
+            let scale = self.world.options.rate_scale;
+            match order {
+                Order::Faster(steps) if self.users > 0 => {
+                    let users = (self.users as f64 + f64::from(steps)).max(1.0);
+                    self.world.users_set(users as u64);
+                }
+                Order::Faster(steps) => self.set_rate(self.rate + f64::from(steps) * scale, now),
+                Order::Rate(rate) => self.set_rate(rate, now),
+                Order::Users(users) => self.world.users_set(users),
+                Order::Limit(limit) => self.world.options.limit = Some(limit),
+                Order::Pause => {
+                    self.paused = !self.paused;
+                    self.set_rate(self.rate, now);
+                }
+                Order::Quit if self.world.quit == Quit::No => self.world.end(Quit::Softly),
+                Order::Quit | Order::QuitNow => self.world.end(Quit::Now),
+                Order::Screen => self.output.screen(&self.world, self.rate),
+            }
+        }
+    }
+
+    /// Places the calls that are due.
+    fn place(&mut self, now: u64) -> io::Result<()> {
+        if self.world.quit != Quit::No || self.paused {
+            return Ok(());
+        }
+        let wanted = self.world.users_wanted;
+        if wanted > 0 || self.users > 0 {
+            while self.users < wanted {
+                self.users += 1;
+                self.idle_users.push_back(self.users);
+            }
+            for _ in 0..BATCH {
+                let more = self.world.options.calls.is_none_or(|calls| self.world.statistics.created() < calls);
+                let Some(user) = self.idle_users.pop_front().filter(|user| more && *user <= wanted) else { break };
+                self.call(user)?;
+            }
+            return Ok(());
+        }
+        for _ in 0..BATCH {
+            let made = self.world.statistics.created() + self.world.statistics.skipped;
+            if self.next_due() > now || self.world.options.calls.is_some_and(|calls| made >= calls) {
+                break;
+            }
+            self.placed += 1;
+            if self.world.options.limit.is_some_and(|limit| self.world.statistics.current >= limit) {
+                self.world.statistics.skipped += 1;
+                continue;
+            }
+            self.call(0)?;
+        }
+        Ok(())
+    }
+
+    /// Places one call.
+    fn call(&mut self, user: u64) -> io::Result<()> {
+        let peer = self.world.remote.expect("who places calls knows whom to call");
+        let to = self.world.remote_sending.unwrap_or(peer);
+        let local = self.world.local;
+        let (way, own, port) = match self.world.options.transport {
+            Transport::Udp => (self.shared, false, local.port()),
+            Transport::UdpEach => {
+                let (way, port) = self.world.wire.open_one(local.ip())?;
+                (Some(way), true, port)
+            }
+            Transport::Tcp => {
+                if self.shared.is_none() {
+                    self.shared = Some(self.world.wire.connect(local.ip(), to)?);
+                }
+                (self.shared, false, local.port())
+            }
+            Transport::TcpEach => (Some(self.world.wire.connect(local.ip(), to)?), true, local.port()),
+        };
+        let Some(way) = way else { return Err(io::Error::other("no socket is open")) };
+        let number = self.world.statistics.created() + 1;
+        let id = self.world.call_id(number);
+        self.begin(Birth { number, id, way, own_way: own, port, peer, user, lines: Vec::new() }, Count::Outgoing, None);
+        Ok(())
+    }
+
+    /// A call begins, perhaps with a message that came.
+    fn begin(&mut self, mut birth: Birth, what: Count, message: Option<(SocketAddr, String)>) {
+        let World { files, chance, .. } = &mut self.world;
+        birth.lines = files.iter_mut().map(|values| values.take(birth.user as usize, chance)).collect();
+        let (id, way) = (birth.id.clone(), birth.way);
+        let second = self.world.clock.now() / SECOND;
+        self.world.statistics.begin(what, second);
+        let call = Box::new(Call::new(birth, &self.world));
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.calls.push(None);
+            self.calls.len() - 1
+        });
+        if call.birth.own_way
+            && let Way::Stream(stream) = way
+        {
+            self.by_way.insert(stream.place(), slot);
+        }
+        self.calls[slot] = Some(call);
+        self.by_id.insert(id, slot);
+        self.with(slot, |call, world| match message {
+            Some((from, text)) => call.hear(way, from, text, world),
+            None => call.run(world),
+        });
+    }
+
+    /// Lets a call do something, and files or forgets it.
+    fn with(&mut self, slot: usize, what: impl FnOnce(&mut Call, &mut World)) {
+        let Some(mut call) = self.calls.get_mut(slot).and_then(Option::take) else { return };
+        what(&mut call, &mut self.world);
+        if call.over() {
+            return self.forget(slot, &call);
+        }
+        if let Some(due) = call.due()
+            && (call.filed == 0 || due < call.filed)
+        {
+            call.filed = due;
+            self.timers.push(Reverse((due, slot)));
+        }
+        self.calls[slot] = Some(call);
+    }
+
+    fn forget(&mut self, slot: usize, call: &Call) {
+        self.by_id.remove(&call.birth.id);
+        self.free.push(slot);
+        if call.birth.own_way {
+            if let Way::Stream(stream) = call.birth.way {
+                self.by_way.remove(&stream.place());
+            }
+            self.world.wire.close(call.birth.way);
+        }
+        if call.birth.user > 0 {
+            self.idle_users.push_back(call.birth.user);
+        }
+        let until = self.world.clock.now() + self.world.options.dead_call_ms * MS;
+        if self.dead.len() < DEAD_MAX {
+            self.dead.insert(call.birth.id.clone(), until);
+            self.dying.push_back((until, call.birth.id.clone()));
+        }
+    }
+
+    /// Asks the calls whose time is due.
+    fn due(&mut self, now: u64) {
+        while let Some(Reverse((at, slot))) = self.timers.peek().copied().filter(|Reverse((at, _))| *at <= now) {
+            self.timers.pop();
+            let counts = self.calls.get(slot).and_then(Option::as_ref).is_some_and(|call| call.filed == at);
+            if counts {
+                self.with(slot, |call, world| {
+                    call.filed = 0;
+                    call.time(world);
+                });
+            }
+            if at == 1 {
+                // A call that goes in circles has had its turn; others have theirs.
+                break;
+            }
+        }
+        while self.dying.front().is_some_and(|(until, _)| *until <= now) {
+            if let Some((_, id)) = self.dying.pop_front() {
+                self.dead.remove(&id);
+            }
+        }
+    }
+
+    fn came(&mut self, came: Came) -> io::Result<()> {
+        match came {
+            Came::Message { way, from, text } => self.message(way, from, text),
+            Came::Media { socket, from, bytes } => self.media(socket, from, &bytes),
+            Came::Ended(stream, never_stood) => self.cut(stream, never_stood),
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, way: Way, from: SocketAddr, text: String) {
+        self.world.traces.message(self.world.options.transport.name(), false, &text);
+        let Some(id) = heard::call_id(&text).map(str::to_owned) else {
+            self.world.statistics.count(Count::OutOfCall);
+            return self.world.traces.error("a message without Call-ID came and was forgotten");
+        };
+        if let Some(slot) = self.by_id.get(&id).copied() {
+            return self.with(slot, |call, world| call.hear(way, from, text, world));
+        }
+        if self.dead.contains_key(&id) {
+            return self.world.statistics.count(Count::DeadCall);
+        }
+        if self.world.scenario.calls() || self.world.quit != Quit::No {
+            self.world.statistics.count(Count::OutOfCall);
+            let first = text.lines().next().unwrap_or_default();
+            return self
+                .world
+                .traces
+                .error(&format!("Discarding message which can't be mapped to a known call: {first}"));
+        }
+        let number = self.world.statistics.created() + 1;
+        let birth = Birth {
+            number,
+            id,
+            way,
+            own_way: false,
+            port: self.world.local.port(),
+            peer: from,
+            user: 0,
+            lines: Vec::new(),
+        };
+        self.begin(birth, Count::Incoming, Some((from, text)));
+        self.enough();
+    }
+
+    fn media(&mut self, socket: SocketId, from: SocketAddr, bytes: &[u8]) {
+        self.world.packets_heard += 1;
+        if self.world.options.rtp_echo && self.world.echoes.contains(&socket) {
+            self.world.packets_sent += u64::from(self.world.wire.send_media(socket, from, bytes));
+        }
+    }
+
+    /// A connection ended, and with it the calls that need it.
+    fn cut(&mut self, stream: SocketId, never_stood: bool) {
+        if self.shared == Some(Way::Stream(stream)) {
+            self.shared = None;
+            for slot in 0..self.calls.len() {
+                self.with(slot, |call, world| call.cut(world, never_stood));
+            }
+        } else if let Some(slot) = self.by_way.get(&stream.place()).copied() {
+            self.with(slot, |call, world| call.cut(world, never_stood));
+        }
+    }
+
+    /// Calls that the end of the run breaks off are told so.
+    fn cut_off(&mut self) {
+        for slot in 0..self.calls.len() {
+            self.with(slot, |call, world| call.cut_off(world));
+        }
+        // What was said last leaves with this.
+        let _ = self.world.wire.wait(Duration::ZERO);
+    }
+}

@@ -1,0 +1,131 @@
+//! Files that a run writes beside its statistics: messages, errors, logs of the scenario, response times.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+
+use jiff::Zoned;
+
+use super::options::Options;
+
+/// A moment as SIPp writes it: date, tab, time, tab, seconds since 1970.
+pub fn moment() -> String {
+    let now = Zoned::now();
+    let us = now.timestamp().as_microsecond();
+    format!("{}\t{:.6}", now.strftime("%Y-%m-%d\t%H:%M:%S.%6f"), us as f64 / 1e6)
+}
+
+/// A file that is opened when something is written to it first.
+struct Trace {
+    wanted: bool,
+    name: String,
+    file: Option<BufWriter<File>>,
+}
+
+impl Trace {
+    fn new(wanted: bool, named: Option<&String>, usual: String) -> Trace {
+        Trace { wanted: wanted || named.is_some(), name: named.cloned().unwrap_or(usual), file: None }
+    }
+
+    fn write(&mut self, text: &str) {
+        if !self.wanted {
+            return;
+        }
+        if self.file.is_none() {
+            match File::create(&self.name) {
+                Ok(file) => self.file = Some(BufWriter::new(file)),
+                Err(error) => {
+                    eprintln!("{}: {error}", self.name);
+                    self.wanted = false;
+                }
+            }
+        }
+        if let Some(file) = &mut self.file {
+            // A full disk must not stop a run.
+            let _ = file.write_all(text.as_bytes());
+        }
+    }
+}
+
+/// All files of traces.
+pub struct Traces {
+    messages: Trace,
+    errors: Trace,
+    logs: Trace,
+    times: Trace,
+    /// Lines of response times that are not written yet.
+    waiting: Vec<String>,
+    every: usize,
+}
+
+impl Traces {
+    /// Files are named after the scenario and our process, as SIPp's are.
+    pub fn new(options: &Options, stem: &str) -> Traces {
+        let usual = |kind: &str| format!("{stem}_{}_{kind}", std::process::id());
+        Traces {
+            messages: Trace::new(options.trace_msg, options.message_file.as_ref(), usual("messages.log")),
+            errors: Trace::new(options.trace_err, options.error_file.as_ref(), usual("errors.log")),
+            logs: Trace::new(options.trace_logs, options.log_file.as_ref(), usual("logs.log")),
+            times: Trace::new(options.trace_rtt, None, usual("rtt.csv")),
+            waiting: Vec::new(),
+            every: options.rtt_every,
+        }
+    }
+
+    /// A message that was sent or heard.
+    pub fn message(&mut self, transport: &str, sent: bool, text: &str) {
+        if self.messages.wanted {
+            let time = Zoned::now().strftime("%Y-%m-%d %H:%M:%S.%6f").to_string();
+            let (verb, length) = match sent {
+                true => ("sent", format!("({} bytes)", text.len())),
+                false => ("received", format!("[{}] bytes ", text.len())),
+            };
+            let line = "-".repeat(47);
+            self.messages.write(&format!("{line} {time}\n{transport} message {verb} {length}:\n\n{text}\n"));
+        }
+    }
+
+    /// Something went wrong.
+    pub fn error(&mut self, text: &str) {
+        if self.errors.wanted {
+            let line = format!("{}: {text}\n", moment());
+            self.errors.write(&line);
+        }
+    }
+
+    /// The scenario says something.
+    pub fn log(&mut self, text: &str) {
+        self.logs.write(&format!("{text}\n"));
+    }
+
+    /// A response time, in milliseconds since the start, with its name.
+    pub fn time(&mut self, at_ms: f64, span_ms: f64, name: &str) {
+        if self.times.wanted {
+            self.waiting.push(format!("{at_ms:.3};{span_ms:.3};{name}\n"));
+            if self.waiting.len() >= self.every {
+                self.write_times();
+            }
+        }
+    }
+
+    fn write_times(&mut self) {
+        if self.times.file.is_none() {
+            self.times.write("Date_ms;response_time_ms;rtd_no\n");
+        }
+        for line in self.waiting.drain(..) {
+            self.times.write(&line);
+        }
+    }
+
+    /// Writes what waits.
+    pub fn flush(&mut self) -> io::Result<()> {
+        if self.times.wanted {
+            self.write_times();
+        }
+        for trace in [&mut self.messages, &mut self.errors, &mut self.logs, &mut self.times] {
+            if let Some(file) = &mut trace.file {
+                file.flush()?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,172 @@
+//! What the calls of a run share.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+
+use rand::rngs::SmallRng;
+use uring::SocketId;
+
+use super::inject::Values;
+use super::options::Options;
+use super::scenario::{Scenario, VariableId};
+use super::sound::Sound;
+use super::statistics::Statistics;
+use super::template::Template;
+use super::traces::Traces;
+use super::wire::Wire;
+use crate::clock::Clock;
+
+/// What a variable holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Value {
+    /// Nothing yet.
+    #[default]
+    Unset,
+    /// A text.
+    Text(String),
+    /// A number.
+    Number(f64),
+    /// The outcome of a test.
+    Truth(bool),
+}
+
+impl Value {
+    /// As `test` and `condexec` ask for it.
+    pub fn is_set(&self) -> bool {
+        !matches!(self, Value::Unset | Value::Truth(false))
+    }
+
+    /// As a number; a text that is none is zero.
+    pub fn number(&self) -> f64 {
+        match self {
+            Value::Unset => 0.0,
+            Value::Text(text) => text.trim().parse().unwrap_or(0.0),
+            Value::Number(number) => *number,
+            Value::Truth(truth) => f64::from(u8::from(*truth)),
+        }
+    }
+
+    /// As a text: numbers with six digits after the point, as SIPp writes them.
+    pub fn write(&self, out: &mut String) {
+        match self {
+            Value::Unset => {}
+            Value::Text(text) => out.push_str(text),
+            Value::Number(number) => out.push_str(&format!("{number:.6}")),
+            Value::Truth(truth) => out.push_str(if *truth { "true" } else { "false" }),
+        }
+    }
+}
+
+/// How a run ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Quit {
+    /// Not yet.
+    No,
+    /// No new calls; what is under way goes on.
+    Softly,
+    /// At once.
+    Now,
+}
+
+/// Messages that SIPp sends on its own.
+pub struct Own {
+    /// Answers any request.
+    pub ok: Template,
+    /// Acknowledges a final response.
+    pub ack: Template,
+    /// Ends a call that was answered.
+    pub bye: Template,
+    /// Ends one that was not.
+    pub cancel: Template,
+}
+
+/// What calls share.
+pub struct World {
+    /// What was asked for.
+    pub options: Options,
+    /// What is played.
+    pub scenario: Rc<Scenario>,
+    /// Sockets.
+    pub wire: Wire,
+    /// Counters.
+    pub statistics: Statistics,
+    /// Files of values.
+    pub files: Vec<Values>,
+    /// What `-key` gave.
+    pub keys: HashMap<String, String>,
+    /// Global variables, by number.
+    pub globals: Vec<Value>,
+    /// Users' variables, by user.
+    pub users: HashMap<u64, Vec<Value>>,
+    /// Files that are written.
+    pub traces: Traces,
+    /// The clock.
+    pub clock: Clock,
+    /// Chance.
+    pub chance: SmallRng,
+    /// Where we are; the port is that of the shared socket.
+    pub local: SocketAddr,
+    /// Where media is.
+    pub media_ip: IpAddr,
+    /// Files that calls play.
+    pub sounds: HashMap<String, Sound>,
+    /// The media socket that calls without one of their own share.
+    pub media: Option<SocketId>,
+    /// Media sockets whose packets go back (`-rtp_echo`).
+    pub echoes: Vec<SocketId>,
+    /// Packets of media sent.
+    pub packets_sent: u64,
+    /// Packets of media heard.
+    pub packets_heard: u64,
+    /// The next port of media to try.
+    pub media_next: u16,
+    /// The other side.
+    pub remote: Option<SocketAddr>,
+    /// Where messages go instead.
+    pub remote_sending: Option<SocketAddr>,
+    /// Messages of our own.
+    pub own: Rc<Own>,
+    /// How the run ends.
+    pub quit: Quit,
+    /// It ends because the scenario wants it.
+    pub commanded: bool,
+    /// As many calls all the time (`-users`); 0 where a rate decides.
+    pub users_wanted: u64,
+    /// Numbers given to `[dynamic_id]`.
+    pub dynamic: u64,
+}
+
+impl World {
+    /// The run is to end, at least like this.
+    pub fn end(&mut self, how: Quit) {
+        self.quit = self.quit.max(how);
+    }
+
+    /// From now on so many users call.
+    pub fn users_set(&mut self, users: u64) {
+        self.users_wanted = users;
+    }
+
+    /// The Call-ID of a call, as `-cid_str` wants it: `%u` its number, `%p` our process, `%s` our address.
+    pub fn call_id(&self, number: u64) -> String {
+        let mut out = String::new();
+        let mut rest = self.options.call_id.chars();
+        while let Some(character) = rest.next() {
+            match (character, if character == '%' { rest.next() } else { None }) {
+                ('%', Some('u')) => out.push_str(&number.to_string()),
+                ('%', Some('p')) => out.push_str(&std::process::id().to_string()),
+                ('%', Some('s')) => out.push_str(&self.local.ip().to_string()),
+                ('%', Some(other)) => out.push(other),
+                (character, _) => out.push(character),
+            }
+        }
+        out
+    }
+
+    /// A variable that the calls of one user share.
+    pub fn of_user(&mut self, id: VariableId, user: u64) -> &mut Value {
+        let count = self.scenario.variables.len();
+        &mut self.users.entry(user).or_insert_with(|| vec![Value::Unset; count])[id]
+    }
+}

@@ -1,0 +1,237 @@
+//! SIPp's own scenarios, as the installed program prints them, and SIPp at the other end of thousands of calls.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::BTreeMap;
+use std::net::UdpSocket;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const OURS: &str = env!("CARGO_BIN_EXE_tandem-loadtest");
+
+/// A program that ends with this value.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn start(program: &str, folder: &Path, words: &[&str]) -> Running {
+    let mut command = Command::new(program);
+    if program == OURS {
+        command.arg("sipp");
+    }
+    let child = command
+        .args(words)
+        .args(["-nostdin", "-i", "127.0.0.1"])
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    Running(child.unwrap_or_else(|error| panic!("{program} (sip-tester): {error}")))
+}
+
+fn finish(program: &str, folder: &Path, words: &[&str]) -> Output {
+    let mut command = Command::new(program);
+    if program == OURS {
+        command.arg("sipp");
+    }
+    command.args(words).args(["-nostdin", "-i", "127.0.0.1"]).current_dir(folder).stdin(Stdio::null()).output().unwrap()
+}
+
+fn succeeds(program: &str, folder: &Path, words: &[&str]) {
+    let output = finish(program, folder, words);
+    let errors = std::fs::read_to_string(folder.join("errors")).unwrap_or_default();
+    let told = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{program} {words:?}: {}\n{}\n{}\n{errors}", output.status, told.0, told.1);
+}
+
+/// A port that was free a moment ago; whoever listens there is waited for.
+fn port() -> u16 {
+    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Waits until a port is taken: who was started listens.
+fn listens(port: u16, tcp: bool) {
+    let until = Instant::now() + Duration::from_secs(20);
+    let taken = || match tcp {
+        true => std::net::TcpListener::bind(("127.0.0.1", port)).is_err(),
+        false => UdpSocket::bind(("127.0.0.1", port)).is_err(),
+    };
+    while !taken() {
+        assert!(Instant::now() < until, "nobody listens on {port}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Writes one of SIPp's own scenarios into the folder, with some of its words changed.
+fn sipps(folder: &Path, name: &str, changes: &[(&str, &str)]) -> String {
+    let output = Command::new("sipp").args(["-sd", name]).output().expect("sipp is installed (sip-tester)");
+    let mut text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    let begin = text.find("<?xml").unwrap_or_else(|| panic!("{name}: {text}"));
+    text.drain(..begin);
+    for (from, to) in changes {
+        assert!(text.contains(from), "{name} has {from}");
+        text = text.replace(from, to);
+    }
+    let file = format!("{name}.xml");
+    std::fs::write(folder.join(&file), text).unwrap();
+    file
+}
+
+fn lint(folder: &Path, file: &str) -> (bool, String) {
+    let output = Command::new(OURS).args(["lint", file]).current_dir(folder).output().unwrap();
+    (output.status.success(), String::from_utf8(output.stdout).unwrap())
+}
+
+/// The last line of a statistics file, by column.
+fn last_row(path: &Path) -> BTreeMap<String, String> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let split = |line: &str| line.split(';').map(str::to_owned).collect::<Vec<_>>();
+    let (head, last) = (split(text.lines().next().unwrap()), split(text.lines().last().unwrap()));
+    assert_eq!(head.len(), last.len(), "{text}");
+    head.into_iter().zip(last).collect()
+}
+
+#[test]
+fn every_scenario_of_sipps_is_supported_but_those_of_third_party_control() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["uac", "uas", "regexp", "branchc", "branchs", "uac_pcap", "ooc_default"] {
+        let (fine, told) = lint(folder.path(), &sipps(folder.path(), name, &[]));
+        assert!(fine && !told.contains("refused") && !told.contains("differs"), "{name}: {told}");
+    }
+    for name in ["3pcc-C-A", "3pcc-C-B", "3pcc-A", "3pcc-B"] {
+        let (fine, told) = lint(folder.path(), &sipps(folder.path(), name, &[]));
+        let third_party = told.contains("third-party call control");
+        assert_eq!(fine, !third_party, "{name}: {told}");
+    }
+}
+
+#[test]
+fn what_is_unknown_is_refused_with_its_line_and_column() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "<?xml version=\"1.0\"?>\n<scenario>\n  <recv request=\"INVITE\" colour=\"red\"/>\n  <dance/>\n  <send next=\"9\"><![CDATA[\n\
+                \n    SIP/2.0 200 OK\n    X: [wisdom]\n  ]]></send>\n  <nop><action><exec command=\"rm\"/></action></nop>\n</scenario>\n";
+    std::fs::write(folder.path().join("wrong.xml"), text).unwrap();
+    let (fine, told) = lint(folder.path(), "wrong.xml");
+    assert!(!fine);
+    for wanted in ["wrong.xml:3:26: ", "wrong.xml:4:3: ", "wrong.xml:5:9: ", "wrong.xml:8:8: ", "wrong.xml:10:16: "] {
+        assert!(told.contains(wanted), "{wanted} in {told}");
+    }
+    for wanted in ["colour", "<dance>", "label", "[wisdom]", "starts no programs"] {
+        assert!(told.contains(wanted), "{wanted} in {told}");
+    }
+    let played = finish(OURS, folder.path(), &["-sf", "wrong.xml"]);
+    assert_eq!(played.status.code(), Some(255));
+}
+
+#[test]
+fn two_thousand_calls_of_ours_are_taken_by_sipp_and_its_columns_are_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = port();
+    let sipp = ["-sn", "uas", "-p", &at.to_string(), "-trace_stat", "-stf", "theirs.csv"];
+    let _callee = start("sipp", folder.path(), &sipp);
+    listens(at, false);
+    let file = sipps(folder.path(), "uac", &[]);
+    let to = format!("127.0.0.1:{at}");
+    let words = ["-sf", &file, &to, "-m", "2000", "-r", "1000", "-d", "20", "-trace_err", "-error_file", "errors"];
+    succeeds(OURS, folder.path(), &[&words[..], &["-trace_stat", "-stf", "ours.csv", "-timeout", "60"]].concat());
+    let row = last_row(&folder.path().join("ours.csv"));
+    for (column, wanted) in
+        [("SuccessfulCall(C)", "2000"), ("FailedCall(C)", "0"), ("CurrentCall", "0"), ("OutgoingCall(C)", "2000")]
+    {
+        assert_eq!(row[column], wanted, "{column}");
+    }
+    let heads = ["ours.csv", "theirs.csv"].map(|file| {
+        let text = std::fs::read_to_string(folder.path().join(file)).unwrap();
+        text.lines().next().unwrap().to_owned()
+    });
+    assert_eq!(heads[0], heads[1], "the same columns in the same order");
+}
+
+#[test]
+fn two_thousand_calls_of_sipps_are_taken_by_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = port();
+    let file = sipps(folder.path(), "uas", &[("milliseconds=\"4000\"", "milliseconds=\"1\"")]);
+    let ours = ["-sf", &file, "-p", &at.to_string(), "-m", "2000", "-trace_stat", "-stf", "ours.csv", "-fd", "1"];
+    let mut callee = start(OURS, folder.path(), &ours);
+    listens(at, false);
+    let words = ["-sn", "uac", &format!("127.0.0.1:{at}"), "-m", "2000", "-r", "1000", "-d", "20", "-timeout", "60"];
+    succeeds("sipp", folder.path(), &words);
+    let status = callee.0.wait().unwrap();
+    assert!(status.success(), "{status}");
+    assert_eq!(last_row(&folder.path().join("ours.csv"))["SuccessfulCall(C)"], "2000");
+}
+
+#[test]
+fn expressions_and_branches_do_what_sipp_does_with_them_over_tcp_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let short = ("milliseconds = \"1000\"", "milliseconds=\"10\"");
+    let regexp = sipps(folder.path(), "regexp", &[short]);
+    let quick = [("milliseconds=\"4000\"", "milliseconds=\"1\"")];
+    let (branchs, uas) = (sipps(folder.path(), "branchs", &quick), sipps(folder.path(), "uas", &quick));
+    let branchc = sipps(folder.path(), "branchc", &[quick[0], ("milliseconds=\"5000\"", "milliseconds=\"10\"")]);
+    for (callee, taking, caller, calling, transport) in [
+        ("sipp", &uas, OURS, &regexp, "t1"),
+        (OURS, &branchs, "sipp", &branchc, "u1"),
+        (OURS, &uas, OURS, &regexp, "tn"),
+    ] {
+        let at = port();
+        let taker = start(callee, folder.path(), &["-sf", taking, "-p", &at.to_string(), "-t", transport]);
+        listens(at, transport != "u1");
+        let to = format!("127.0.0.1:{at}");
+        let words = ["-sf", calling, &to, "-m", "60", "-r", "100", "-t", transport, "-timeout", "30"];
+        succeeds(caller, folder.path(), &[&words[..], &["-trace_err", "-error_file", "errors"]].concat());
+        drop(taker);
+    }
+}
+
+#[test]
+fn calls_take_their_lines_of_a_file_and_a_failed_expression_fails_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("users.csv"), "SEQUENTIAL\nann;first\nbob;second\n").unwrap();
+    let at = port();
+    let uac = sipps(
+        folder.path(),
+        "uac",
+        &[("INVITE sip:[service]", "INVITE sip:[field0]"), ("Subject: Performance Test", "Subject: [field1]")],
+    );
+    let fits = "<recv request=\"INVITE\" crlf=\"true\"><action><ereg regexp=\"first|second\" search_in=\"hdr\" header=\"Subject:\" check_it=\"true\" assign_to=\"1\"/>\
+                <ereg regexp=\"INVITE sip:(ann|bob)@\" search_in=\"msg\" check_it=\"true\" assign_to=\"2\"/></action>";
+    let changes = [("<recv request=\"INVITE\" crlf=\"true\">", fits), ("milliseconds=\"4000\"", "milliseconds=\"1\"")];
+    let uas = sipps(folder.path(), "uas", &changes);
+    for (calls, wanted) in [("users.csv", 0), ("others.csv", 1)] {
+        std::fs::write(folder.path().join("others.csv"), "RANDOM\neve;third\n").unwrap();
+        let mut callee = start(OURS, folder.path(), &["-sf", &uas, "-p", &at.to_string(), "-m", "20"]);
+        listens(at, false);
+        let to = format!("127.0.0.1:{at}");
+        succeeds(OURS, folder.path(), &["-sf", &uac, &to, "-m", "20", "-r", "200", "-inf", calls, "-timeout", "30"]);
+        assert_eq!(callee.0.wait().unwrap().code(), Some(wanted), "{calls}");
+    }
+}
+
+#[test]
+fn exit_codes_are_sipps() {
+    let folder = tempfile::tempdir().unwrap();
+    let (taken, nobody) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+    let (busy, deaf) = (taken.local_addr().unwrap().port().to_string(), nobody.local_addr().unwrap().to_string());
+    for (words, wanted) in [
+        (&["-sn", "uas", "-p", &busy][..], 254),
+        (&["-sn", "uas", "-timeout", "0.1"], 97),
+        (&["-sn", "uas", "-timeout", "0.1", "-timeout_error"], 255),
+        (&["-sn", "uac", &deaf, "-nr", "-recv_timeout", "50", "-m", "2"], 1),
+        (&["-sn", "uac", &deaf, "-m", "0"], 99),
+        (&["-sf", "none.xml"], 255),
+        (&["-sn", "uac"], 255),
+        (&["-sn", "uac", "192.0.2.1"], 255),
+        (&["-colour"], 255),
+    ] {
+        let output = finish(OURS, folder.path(), words);
+        assert_eq!(output.status.code(), Some(wanted), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}

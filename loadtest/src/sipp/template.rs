@@ -224,11 +224,10 @@ const PLAIN: [(&str, Key); 31] = [
 ];
 
 /// Keywords of SIPp's that we do not have, and why.
-const REFUSED: [(&str, &str); 4] = [
+const REFUSED: [(&str, &str); 3] = [
     ("tdmmap", "circuits of TDM are not played here"),
     ("file", "use a file of values (-inf) instead"),
     ("rtpstream_video_port", "only audio is played"),
-    ("client_ip", "use [local_ip]"),
 ];
 
 fn key(inner: &str, names: &mut impl Names) -> Result<(Key, i64), String> {

@@ -46,9 +46,10 @@ impl Compiler<'_> {
                 let skipped = element.text.len() - element.text.trim_start().len();
                 let mut file_at = element.text_at + "<![CDATA[".len() + skipped;
                 for _ in 0..line {
-                    file_at += self.text[file_at..].find('\n').map_or(0, |end| end + 1);
+                    let rest = self.text.get(file_at..).unwrap_or_default();
+                    file_at += rest.find('\n').map_or(0, |end| end + 1);
                 }
-                let rest = &self.text[file_at..];
+                let rest = self.text.get(file_at..).unwrap_or_default();
                 let within = text[..at].rsplit('\n').next().map_or(0, str::len);
                 let indented = rest.len() - rest.trim_start_matches([' ', '\t']).len();
                 self.out.faults.push(xml::fault(self.text, file_at + indented + within, what));
@@ -74,8 +75,25 @@ impl Compiler<'_> {
     pub(super) fn recv(&mut self, mut element: Element) {
         let mut attributes = Attributes::of(&mut element);
         let like = self.flag(&mut attributes, "regexp_match");
+        let (what, title) = self.expected(&mut attributes, like);
+        let optional = self.optional(&mut attributes);
+        let timeout_ms = attributes.take("timeout").map(|attribute| self.milliseconds(&attribute));
+        let routes = self.flag(&mut attributes, "rrs");
+        let auth = self.flag(&mut attributes, "auth");
+        let lost = self.share(&mut attributes, "lost");
+        let transaction = self.transaction(&mut attributes, "response_txn");
+        self.flag(&mut attributes, "ignoresdp");
+        let answers = self.methods.clone();
+        let what = what.unwrap_or(Expected::Response(0));
+        let expecting =
+            Expecting { what, title, optional, timeout_ms, on_timeout: None, routes, auth, lost, transaction, answers };
+        self.step(element, attributes, Kind::Recv(Box::new(expecting)));
+    }
+
+    /// What is expected, and how it is called.
+    fn expected(&mut self, attributes: &mut Attributes, like: bool) -> (Option<Expected>, String) {
         let (request, response) = (attributes.take("request"), attributes.take("response"));
-        let (what, title) = match (request, response) {
+        match (request, response) {
             (Some(request), None) if like => {
                 (self.regex(&request.value, request.at).map(Expected::RequestLike), request.value)
             }
@@ -98,31 +116,23 @@ impl Compiler<'_> {
                 (None, String::new())
             }
             (None, None) => {
-                self.fault(element.at, "<recv> wants request or response");
+                self.fault(attributes.at, "<recv> wants request or response");
                 (None, String::new())
             }
-        };
-        let optional = match attributes.take("optional") {
-            Some(attribute) if attribute.value == "global" => Optional::Global,
-            Some(attribute) if attribute.value == "true" => Optional::Yes,
-            Some(attribute) if attribute.value == "false" => Optional::No,
-            Some(attribute) => {
+        }
+    }
+
+    fn optional(&mut self, attributes: &mut Attributes) -> Optional {
+        let Some(attribute) = attributes.take("optional") else { return Optional::No };
+        match attribute.value.as_str() {
+            "global" => Optional::Global,
+            "true" => Optional::Yes,
+            "false" => Optional::No,
+            _ => {
                 self.fault(attribute.at, format!("'{}': want true, false or global", attribute.value));
                 Optional::No
             }
-            None => Optional::No,
-        };
-        let timeout_ms = attributes.take("timeout").map(|attribute| self.milliseconds(&attribute));
-        let routes = self.flag(&mut attributes, "rrs");
-        let auth = self.flag(&mut attributes, "auth");
-        let lost = self.share(&mut attributes, "lost");
-        let transaction = self.transaction(&mut attributes, "response_txn");
-        self.flag(&mut attributes, "ignoresdp");
-        let answers = self.methods.clone();
-        let what = what.unwrap_or(Expected::Response(0));
-        let expecting =
-            Expecting { what, title, optional, timeout_ms, on_timeout: None, routes, auth, lost, transaction, answers };
-        self.step(element, attributes, Kind::Recv(Box::new(expecting)));
+        }
     }
 
     pub(super) fn regex(&mut self, expression: &str, at: usize) -> Option<regex::Regex> {

@@ -240,11 +240,11 @@ pub enum Said {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Internal {
     /// The call ends, failed.
-    StopCall,
+    Call,
     /// The run ends when its calls have.
-    StopGracefully,
+    Gracefully,
     /// The run ends.
-    StopNow,
+    Now,
 }
 
 /// What is done at a step.

@@ -71,7 +71,7 @@ impl Spread {
             Spread::Exponential(mean) => mean * exponential(chance),
             Spread::Weibull(scale, shape, offset) => offset + scale * exponential(chance).powf(1.0 / shape),
             Spread::Pareto(shape, least) => least * (exponential(chance) / shape).exp(),
-            Spread::GeneralPareto(shape, scale, location) if shape == 0.0 => location + scale * exponential(chance),
+            Spread::GeneralPareto(0.0, scale, location) => location + scale * exponential(chance),
             Spread::GeneralPareto(shape, scale, location) => {
                 location + scale * ((shape * exponential(chance)).exp() - 1.0) / shape
             }

@@ -194,12 +194,12 @@ impl Call {
 
     fn obey(&mut self, order: Internal, world: &mut World) {
         match order {
-            Internal::StopCall => self.end(world, Some(Count::Rejected)),
-            Internal::StopGracefully => {
+            Internal::Call => self.end(world, Some(Count::Rejected)),
+            Internal::Gracefully => {
                 world.commanded = true;
                 world.end(Quit::Softly);
             }
-            Internal::StopNow => {
+            Internal::Now => {
                 world.commanded = true;
                 world.end(Quit::Now);
             }

@@ -213,9 +213,9 @@ impl Compiler<'_> {
         }
         if let Some(order) = of.take("int_cmd") {
             return match order.value.as_str() {
-                "stop_call" => Some(Action::Internal(Internal::StopCall)),
-                "stop_gracefully" => Some(Action::Internal(Internal::StopGracefully)),
-                "stop_now" => Some(Action::Internal(Internal::StopNow)),
+                "stop_call" => Some(Action::Internal(Internal::Call)),
+                "stop_gracefully" => Some(Action::Internal(Internal::Gracefully)),
+                "stop_now" => Some(Action::Internal(Internal::Now)),
                 _ => {
                     self.fault(order.at, format!("'{}': want stop_call, stop_gracefully or stop_now", order.value));
                     None

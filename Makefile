@@ -7,7 +7,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 GUI := controlplane/web/gui
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
-# Where the programs that the tests start are built: optimised, without the minutes that link-time optimisation takes.
+# Where the programs of long runs are built: optimised, without the minutes that link-time optimisation takes.
 INTEGRATION := $(TARGET)/integration
 PROGRAMS := -p tandem-dataplane -p tandem-controlplane -p tandem-loadtest -p tandem-tune
 # How long the demo of `make demo` runs, and each target of `make fuzz`; empty: until Ctrl-C, or a minute. Example: make demo FOR=30s
@@ -50,8 +50,8 @@ demo: build ## a whole switch with calls on 127.0.0.1; Ctrl-C ends it (FOR=30s: 
 .PHONY: lint
 lint: ## format, clippy, the rules of the house
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	$(CARGO) test -p tidy
+	$(CARGO) clippy --profile ci --workspace --all-targets -- -D warnings
+	$(CARGO) test --profile ci -p tidy
 
 .PHONY: quick
 quick: ## what to run before each commit: format, the rules of the house, pure crates
@@ -64,20 +64,26 @@ test: ## everything that CI runs, servers and browser included
 	$(MAKE) --no-print-directory lint
 	$(MAKE) --no-print-directory test-gui
 	$(MAKE) --no-print-directory test-unit
-	$(MAKE) --no-print-directory integration-programs
-	$(INTEGRATION)/ratchet benches/ratchet.txt --tolerance 10
+	$(MAKE) --no-print-directory ratchet TOLERANCE=10
 	$(MAKE) --no-print-directory test-integration
 	$(MAKE) --no-print-directory test-browser
 
+# Always the whole workspace, so that each crate is built once: what is chosen decides the features of foreign crates.
+CI_TEST := $(CARGO) test --profile ci --workspace --exclude tidy
+ACCEPTANCE := $(basename $(notdir $(wildcard loadtest/acceptance/tests/*.rs)))
+
 .PHONY: test-unit
-test-unit: ## tests of every crate, simulator's seeds included
-	$(CARGO) test --workspace --exclude acceptance --exclude tidy
+test-unit: ci-programs ## tests of every crate, simulator's seeds included
+	$(CI_TEST) --exclude acceptance
 	$(MAKE) --no-print-directory mutants
 
 .PHONY: mutants
 mutants: ## deliberate mistakes about money and about who is primary: the simulators must notice each of them
-	$(CARGO) test -p sim --features mutants --test mutants -- --nocapture
-	$(CARGO) test -p cluster --features mutants --test mutants -- --nocapture
+	$(CI_TEST) --features sim/mutants,cluster/mutants --test mutants -- --nocapture
+
+.PHONY: ci-programs
+ci-programs: gui
+	$(CI_TEST) --no-run
 
 .PHONY: oracle
 oracle: ## a million random calls by an independent calculator of routes and prices: no difference may be left
@@ -89,11 +95,11 @@ test-gui: gui ## types and unit tests of the pages
 
 .PHONY: integration-programs
 integration-programs:
-	$(CARGO) build --profile integration $(PROGRAMS) -p ratchet
+	$(CARGO) build --profile integration $(PROGRAMS)
 
 .PHONY: test-integration
-test-integration: integration-programs ## foreign SIP programs through real servers, on SQLite and on MariaDB
-	TANDEM_BIN_DIR=$(INTEGRATION) $(CARGO) test -p acceptance -- --test-threads=1
+test-integration: ci-programs ## foreign SIP programs through real servers, on SQLite and on MariaDB
+	TANDEM_BIN_DIR=$(TARGET)/ci $(CI_TEST) $(ACCEPTANCE:%=--test %) -- --test-threads=1
 
 .PHONY: kills
 kills: integration-programs ## kill -9 of planes and database at random moments, 100 rounds at 200 calls a second
@@ -116,8 +122,8 @@ hour: ## the journal of an hour without the database handed back to both databas
 	$(CARGO) test --profile integration -p tandem-controlplane --test an_hour -- --ignored --nocapture --test-threads=1
 
 .PHONY: test-browser
-test-browser: gui integration-programs ## the pages in a real browser against a running switch
-	TANDEM_BIN_DIR=$(INTEGRATION) setup/browser
+test-browser: ci-programs ## the pages in a real browser against a running switch
+	TANDEM_BIN_DIR=$(TARGET)/ci setup/browser
 
 # Coverage for libFuzzer on the stable compiler; a folder of its own, since everything is built with it.
 FUZZ_FLAGS := --cfg fuzzing -Cdebug-assertions -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

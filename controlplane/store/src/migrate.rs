@@ -1,6 +1,10 @@
 //! What bringing a database up to date would do, before it is done.
 
-use sqlx::migrate::Migrator;
+use std::sync::LazyLock;
+
+use rust_embed::RustEmbed;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{AssertSqlSafe, SqlSafeStr};
 
 use crate::error::{Result, StoreError};
 use crate::sql::{Database, Dialect, Tx, args};
@@ -29,14 +33,37 @@ pub struct MigrationPlan {
     pub steps: Vec<MigrationStep>,
 }
 
+#[derive(RustEmbed)]
+#[folder = "migrations/sqlite"]
+struct ForSqlite;
+
+#[derive(RustEmbed)]
+#[folder = "migrations/mysql"]
+struct ForMySql;
+
 /// The steps of a database's dialect.
 pub(crate) fn steps(dialect: Dialect) -> &'static Migrator {
-    static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
-    static MYSQL: Migrator = sqlx::migrate!("migrations/mysql");
+    static SQLITE: LazyLock<Migrator> = LazyLock::new(embedded::<ForSqlite>);
+    static MYSQL: LazyLock<Migrator> = LazyLock::new(embedded::<ForMySql>);
     match dialect {
         Dialect::Sqlite => &SQLITE,
         Dialect::MySql => &MYSQL,
     }
+}
+
+/// Files as `0001_first.sql`, in order. sqlx's own macro does the same and builds both database drivers a second time for the compiler.
+fn embedded<F: RustEmbed>() -> Migrator {
+    let step = |name: &str| {
+        let sql = String::from_utf8(F::get(name)?.data.into_owned()).ok()?;
+        let (version, about) = name.strip_suffix(".sql")?.split_once('_')?;
+        let about = about.replace('_', " ").into();
+        let sql = AssertSqlSafe(sql).into_sql_str();
+        Some(Migration::new(version.parse().ok()?, about, MigrationType::Simple, sql, false))
+    };
+    let mut steps: Vec<Migration> =
+        F::iter().map(|name| step(&name).unwrap_or_else(|| panic!("{name} is no step of a migration"))).collect();
+    steps.sort();
+    Migrator { migrations: steps.into(), ..Migrator::DEFAULT }
 }
 
 /// What opening the database at `url` would change. Changes nothing; refuses a database that is newer than this program.

@@ -69,7 +69,7 @@ test: ## everything that CI runs, servers and browser included
 	$(MAKE) --no-print-directory test-browser
 
 # Always the whole workspace, so that each crate is built once: what is chosen decides the features of foreign crates.
-CI_TEST := $(CARGO) test --profile ci --workspace --exclude tidy
+CI_TEST := $(CARGO) test --profile ci --workspace --exclude tidy --no-fail-fast
 ACCEPTANCE := $(basename $(notdir $(wildcard loadtest/acceptance/tests/*.rs)))
 
 .PHONY: test-unit

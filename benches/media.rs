@@ -68,7 +68,7 @@ enum Relay {
     },
     /// It relays as long as it is there.
     Kernel {
-        _program: KernelRelay,
+        _program: Box<KernelRelay>,
     },
     Rtpengine(Rtpengine),
 }
@@ -152,7 +152,7 @@ fn start(variant: Variant, cable: &Cable) -> (Relay, Vec<SocketAddr>) {
             let socket = UdpSocket::bind((own(), PORT_LOW)).expect("a port for the bare loop");
             (vec![(own(), PORT_LOW).into()], Box::new(yardstick_mmsg::Bare::new(socket, peer)))
         }),
-        Variant::Fast => (Relay::Kernel { _program: KernelRelay::start(cable, Mode::Auto, &ports) }, ports),
+        Variant::Fast => (Relay::Kernel { _program: Box::new(KernelRelay::start(cable, Mode::Auto, &ports)) }, ports),
         Variant::Rtpengine => {
             let engine = Rtpengine::start(cable, usize::from(CALLS)).expect("rtpengine takes calls");
             let ports = engine.ports.clone();

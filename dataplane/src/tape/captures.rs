@@ -155,17 +155,7 @@ impl Captures {
 
     /// Files that an earlier life was writing keep their whole blocks, under their final names.
     pub fn repair(&self) {
-        for (part, finished) in self.folder.torn() {
-            match repair(&part, &finished) {
-                Ok(()) => {
-                    tracing::info!(file = %finished.display(), "a capture that was cut is kept as far as it went")
-                }
-                Err(error) => {
-                    tracing::warn!(%error, file = %part.display(), "a capture that was cut cannot be repaired")
-                }
-            }
-        }
-        self.keep_up();
+        self.folder.repair(repair);
     }
 
     fn fail(&mut self, error: &io::Error) {

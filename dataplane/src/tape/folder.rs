@@ -29,8 +29,19 @@ impl Folder {
         self.path.join(format!("{call}.{extension}"))
     }
 
-    /// Files that an earlier life was writing, whose finished names they say.
-    pub fn torn(&self) -> Vec<(PathBuf, PathBuf)> {
+    /// Makes whole what an earlier life was writing, as far as it went, by what `mend` does with a torn file and its finished name; and
+    /// removes what is old.
+    pub fn repair(&self, mend: impl Fn(&Path, &Path) -> io::Result<()>) {
+        for (part, finished) in self.torn() {
+            match mend(&part, &finished) {
+                Ok(()) => tracing::info!(file = %finished.display(), "a file that was cut is kept as far as it went"),
+                Err(error) => tracing::warn!(%error, file = %part.display(), "a file that was cut cannot be repaired"),
+            }
+        }
+        self.keep_up();
+    }
+
+    fn torn(&self) -> Vec<(PathBuf, PathBuf)> {
         let Ok(entries) = fs::read_dir(&self.path) else { return Vec::new() };
         let paths = entries.flatten().map(|entry| entry.path());
         let torn = paths.filter(|path| path.extension().is_some_and(|extension| extension == PART));

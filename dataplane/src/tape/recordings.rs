@@ -121,17 +121,7 @@ impl Recordings {
 
     /// Files that an earlier life was writing keep what they have, under their final names.
     pub fn repair(&self) {
-        for (part, finished) in self.folder.torn() {
-            match repair(&part, &finished) {
-                Ok(()) => {
-                    tracing::info!(file = %finished.display(), "a recording that was cut is kept as far as it went")
-                }
-                Err(error) => {
-                    tracing::warn!(%error, file = %part.display(), "a recording that was cut cannot be repaired")
-                }
-            }
-        }
-        self.keep_up();
+        self.folder.repair(repair);
     }
 
     fn fail(&mut self, error: &io::Error) {

@@ -331,7 +331,7 @@ impl Agent {
     async fn promote(&mut self, wait: bool) -> Result<()> {
         let server = self.server().await?;
         if let Some(following) = server.following().await? {
-            server.tell("STOP SLAVE IO_THREAD").await?;
+            server.stop_receiving().await?;
             let stored = server.following().await?.map_or(following.stored, |following| following.stored);
             let applied = server.position().await?;
             if applied < stored {
@@ -404,6 +404,7 @@ const ALWAYS: &[&str] = &[
     "--sync-binlog=1",
     "--innodb-flush-log-at-trx-commit=1",
     "--slave-net-timeout=4",
+    "--rpl-semi-sync-slave-kill-conn-timeout=1",
     "--skip-name-resolve",
     "--lock-wait-timeout=5",
 ];

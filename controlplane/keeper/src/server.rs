@@ -66,6 +66,12 @@ impl Server {
         Ok(())
     }
 
+    /// Ends receiving. One that acknowledged asks the other database first to forget it: in vain, and for a second, over a cut cable.
+    pub async fn stop_receiving(&mut self) -> Result<()> {
+        timeout(PATIENCE * 3, sqlx::raw_sql("STOP SLAVE IO_THREAD").execute(&mut self.connection)).await??;
+        Ok(())
+    }
+
     async fn row(&mut self, sql: &str) -> Result<Option<MySqlRow>> {
         Ok(timeout(PATIENCE, sqlx::raw_sql(AssertSqlSafe(sql)).fetch_optional(&mut self.connection)).await??)
     }

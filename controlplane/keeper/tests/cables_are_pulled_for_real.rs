@@ -10,7 +10,7 @@ use support::writer::{Watcher, Writer};
 use support::{TAKEOVER_S, World, until};
 
 /// A busy machine may be so late.
-const SLACK: Duration = Duration::from_secs(15);
+const SLACK: Duration = Duration::from_secs(5);
 
 fn holder(world: &World) -> Option<u16> {
     [1, 2].into_iter().find(|node| world.ask(*node, "SELECT @@read_only").as_deref() == Some("0"))

@@ -100,6 +100,7 @@ integration-programs:
 .PHONY: test-integration
 test-integration: ci-programs ## foreign SIP programs through real servers, on SQLite and on MariaDB
 	TANDEM_BIN_DIR=$(TARGET)/ci $(CI_TEST) $(ACCEPTANCE:%=--test %) -- --test-threads=1
+	TANDEM_BIN_DIR=$(TARGET)/ci $(CI_TEST) --test a_core_dies_behind_a_balancer -- --ignored
 
 .PHONY: kills
 kills: integration-programs ## kill -9 of planes and database at random moments, 100 rounds at 200 calls a second
@@ -112,6 +113,11 @@ frozen: ## a callee that stands still for 5 s at 500 calls a second: all 7,000 p
 .PHONY: cluster-test
 cluster-test: ## a pair of databases with keepers and etcd on hosts of their own: processes killed, cables pulled (as root)
 	$(CARGO) test -p tandem-keeper --test cables_are_pulled_for_real -- --ignored --nocapture
+
+.PHONY: topologies
+topologies: ## each topology of several hosts with calls through it while something breaks; writes docs/topologies.md (as root; ONLY=balanced)
+	$(CARGO) build --profile integration $(PROGRAMS) -p tandem-keeper -p plant
+	TANDEM_BIN_DIR=$(INTEGRATION) $(INTEGRATION)/plant $(or $(ONLY),--page docs/topologies.md)
 
 .PHONY: outage
 outage: integration-programs ## ten real minutes without the database under load (AWAY_S=1200 for more seconds)

@@ -1,8 +1,6 @@
 //! The data plane as a balancer before other data planes.
 
-use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
-use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -10,7 +8,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::{program, signal, until};
+use crate::{asked, program, signal, until};
 
 const UP_MAX: Duration = Duration::from_secs(20);
 
@@ -50,12 +48,7 @@ impl Balancer {
     /// What it answers to this question.
     pub fn ask(&self, question: &str) -> Value {
         let socket = self.folder.path().join("run/balancer.sock");
-        let stream = until(UP_MAX, "the balancer is up", || UnixStream::connect(&socket).ok());
-        let mut stream = BufReader::new(stream);
-        stream.get_mut().write_all(format!("{question}\n").as_bytes()).expect("the balancer reads");
-        let mut answer = String::new();
-        stream.read_line(&mut answer).expect("the balancer answers");
-        serde_json::from_str(&answer).expect("answers are JSON")
+        until(UP_MAX, "the balancer answers", || asked(&socket, question))
     }
 
     /// A core's row: its state and the calls that it was given.

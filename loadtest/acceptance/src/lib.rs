@@ -14,15 +14,20 @@ pub mod scenario;
 pub mod sipp;
 pub mod switch;
 
+use std::io::{BufRead, BufReader, Write};
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
+use serde_json::Value;
 
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(50);
+/// How long a program may think about an answer.
+const ANSWER_MAX: Duration = Duration::from_secs(20);
 
 /// 256 loopback addresses that no other test uses.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +83,21 @@ pub fn program(name: &str) -> PathBuf {
 /// When it is not a number.
 pub fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
+
+/// What a program of ours answers on its socket to a line of JSON; `None` while it does not.
+pub fn asked(socket: &Path, question: &str) -> Option<Value> {
+    let mut stream = BufReader::new(UnixStream::connect(socket).ok()?);
+    stream.get_mut().set_read_timeout(Some(ANSWER_MAX)).expect("a limit can be set");
+    writeln!(stream.get_mut(), "{question}").ok()?;
+    let mut answer = String::new();
+    stream.read_line(&mut answer).ok()?;
+    serde_json::from_str(&answer).ok()
+}
+
+/// A data plane's figures, asked over its own socket.
+pub fn figures(socket: &Path) -> Option<Value> {
+    asked(socket, r#"{"ask":{"id":1,"ask":"figures"}}"#).map(|mut answer| answer["answer"]["answer"]["figures"].take())
 }
 
 /// Sends a signal to a process that the test started.

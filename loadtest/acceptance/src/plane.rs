@@ -1,8 +1,6 @@
 //! The data plane alone, deciding from a snapshot that the test writes: for stories about transports, in which nobody pays.
 
-use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -14,7 +12,7 @@ use snapshot::{Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Plan, P
 use units::{AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, PlanId, Revision};
 
 use crate::sipp::{Scenario, Sipp};
-use crate::{program, signal, until};
+use crate::{figures, program, signal, until};
 
 const UP_MAX: Duration = Duration::from_secs(30);
 /// What SIPp may have open; it wants 50,000 if nobody says otherwise.
@@ -84,12 +82,7 @@ impl Plane {
     /// What the data plane answers to a question for its figures; every shard has opened its sockets when all have answered.
     fn figures(&self) -> Value {
         let socket = self.folder.path().join("run/dataplane.sock");
-        let stream = until(UP_MAX, "the data plane is up", || UnixStream::connect(&socket).ok());
-        let mut stream = BufReader::new(stream);
-        stream.get_mut().write_all(b"{\"ask\":{\"id\":1,\"ask\":\"figures\"}}\n").expect("the data plane reads");
-        let mut answer = String::new();
-        stream.read_line(&mut answer).expect("the data plane answers");
-        serde_json::from_str(&answer).expect("answers are JSON")
+        until(UP_MAX, "the data plane answers", || figures(&socket))
     }
 
     /// What all shards together counted under this name.

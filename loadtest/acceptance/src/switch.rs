@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -14,7 +13,7 @@ use serde_json::Value;
 
 use crate::books::{BUY, Line, Record, SELL, nanos};
 use crate::sipp::{Scenario, Sipp};
-use crate::{Net, program, signal, until};
+use crate::{Net, figures, program, signal, until};
 
 /// SIP's own port, on addresses of our own.
 pub const SIP: u16 = 5060;
@@ -269,13 +268,7 @@ impl Switch {
 
     fn figures(&self) -> Value {
         let socket = self.folder.path().join("data/run/dataplane.sock");
-        let stream = until(UP_MAX, "the data plane is up", || UnixStream::connect(&socket).ok());
-        let mut stream = BufReader::new(stream);
-        stream.get_mut().write_all(b"{\"ask\":{\"id\":1,\"ask\":\"figures\"}}\n").expect("the data plane reads");
-        let mut answer = String::new();
-        stream.read_line(&mut answer).expect("the data plane answers");
-        let answer: Value = serde_json::from_str(&answer).expect("answers are JSON");
-        answer["answer"]["answer"]["figures"].clone()
+        until(UP_MAX, "the data plane answers", || figures(&socket))
     }
 
     /// The API listens.
@@ -357,7 +350,11 @@ pub fn deck(text: &mut String, code: &str, lines: &[Line]) {
 
 /// One originator, one terminator: what [`Switch::up`] declares.
 pub fn declaration(net: Net) -> String {
-    let (originator, terminator) = (net.host(2), net.host(3));
+    declaration_of(net.host(2), net.host(3))
+}
+
+/// The same of carriers elsewhere.
+pub fn declaration_of(originator: Ipv4Addr, terminator: Ipv4Addr) -> String {
     let mut text = format!(
         "carriers:\n  - {{ code: acme, name: Acme }}\n  - {{ code: oria, name: Oria }}\n\
          accounts:\n  - code: acme\n    carrier: acme\n    currency: USD\n    kind: prepaid\n    payments:\n      \

@@ -73,6 +73,7 @@ pub const ROOMS: &[Room] = &[
     Room { name: "tandem-loadtest", may_use: EVERYTHING },
     Room { name: "sim", may_use: EVERYTHING },
     Room { name: "acceptance", may_use: PLANES_MEET },
+    Room { name: "plant", may_use: &["acceptance"] },
 ];
 
 /// The crates without a clock, socket, file, thread or chance, and their folders.

@@ -1,0 +1,310 @@
+//! A site: the programs of a layout on its hosts, started, killed, frozen, asked.
+
+mod parts;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use acceptance::books::Record;
+use acceptance::switch::declaration_of;
+use acceptance::{asked, figures, program, signal, until};
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::carriers::{self, ORIGINATOR, TERMINATOR};
+use crate::hosts::{Hosts, run};
+use crate::layout::{Host, Layout, Role};
+pub use parts::Part;
+
+/// The database's shared address, where there is a pair.
+const DATABASE_SHARED: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 200);
+/// The balancers' shared address, where it is not the database's.
+const SIP_SHARED: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 201);
+/// The password of all.
+const PASSWORD: &str = "secret";
+/// Seconds without a sign of the primary after which the other database takes over.
+pub const TAKEOVER_S: u64 = 3;
+/// How long anything may take to be up.
+const UP_MAX: Duration = Duration::from_secs(90);
+
+/// A running site. Everything goes with this value.
+#[derive(Debug)]
+pub struct Site {
+    running: BTreeMap<(String, Part), Child>,
+    hosts: Hosts,
+    layout: Layout,
+    folder: tempfile::TempDir,
+    runs: u32,
+}
+
+impl Site {
+    /// Lays cables and starts everything; calls can come when this returns.
+    pub fn build(line: &str) -> Site {
+        let layout: Layout = line.parse().unwrap_or_else(|flaw| panic!("{line}: {flaw:#}"));
+        let folder = tempfile::Builder::new().prefix("tandem-plant-").tempdir().expect("a temporary folder");
+        let mut hosts = Hosts::new();
+        hosts.add(carriers::HOST, &[ORIGINATOR, TERMINATOR]);
+        layout.hosts().iter().for_each(|host| hosts.add(&host.name, &[host.ip()]));
+        let mut site = Site { running: BTreeMap::new(), hosts, layout, folder, runs: 0 };
+        site.start_databases();
+        site.start_switch();
+        site
+    }
+
+    /// The hosts, for pulling cables.
+    pub fn hosts(&self) -> &Hosts {
+        &self.hosts
+    }
+
+    /// What stands where.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Where carriers send their calls, unless they have a core of their own.
+    pub fn sip(&self) -> Ipv4Addr {
+        let balancers: Vec<&Host> = self.layout.with(Role::Balancer).collect();
+        match balancers[..] {
+            [] => self.layout.with(Role::Core).next().expect("a layout has a core").ip(),
+            [one] => one.ip(),
+            _ if balancers.iter().all(|host| host.is(Role::Sql)) => DATABASE_SHARED,
+            _ => SIP_SHARED,
+        }
+    }
+
+    /// Where the database is.
+    fn database(&self) -> Ipv4Addr {
+        let one = self.layout.with(Role::Sql).next().expect("a layout has a database");
+        if self.layout.has_pair() { DATABASE_SHARED } else { one.ip() }
+    }
+
+    /// The host where operators work.
+    fn desk(&self) -> &Host {
+        let web = self.layout.with(Role::Web).next();
+        web.or_else(|| self.layout.with(Role::Core).next()).expect("a layout has a core")
+    }
+
+    fn start_databases(&mut self) {
+        self.found_databases();
+        let of = |role: Role| -> Vec<String> { self.layout.with(role).map(|host| host.name.clone()).collect() };
+        let (states, databases) = (of(Role::State), of(Role::Sql));
+        states.iter().for_each(|host| self.start(host, Part::State));
+        let part = if self.layout.has_pair() { Part::Keeper } else { Part::Database };
+        databases.iter().for_each(|host| self.start(host, part));
+        until(UP_MAX, "the database answers", || self.sql("SELECT 1"));
+        if self.layout.has_pair() {
+            self.until_home();
+        }
+    }
+
+    fn start_switch(&mut self) {
+        std::fs::write(self.folder.path().join("key"), [b'k'; 40]).expect("the folder is writable");
+        let desk = self.desk().name.clone();
+        self.start(&desk, Part::Control);
+        until(UP_MAX, "the control plane has made its tables", || {
+            self.data(&desk).join("run/database").is_file().then_some(())
+        });
+        let file = self.folder.path().join("switch.yaml");
+        std::fs::write(&file, declaration_of(ORIGINATOR, TERMINATOR)).expect("the folder is writable");
+        self.tandem(&["apply", "--file", &file.display().to_string()]).expect("the file is applied");
+        let hosts: Vec<Host> = self.layout.hosts().to_vec();
+        hosts.iter().for_each(|host| self.start_host(&host.name));
+        hosts.iter().filter(|host| host.is(Role::Core)).for_each(|host| self.until_core_works(&host.name));
+        self.hold_sip_by_hand();
+    }
+
+    /// Starts all of a host's programs that do not run.
+    pub fn start_host(&mut self, name: &str) {
+        for part in self.parts(name) {
+            if !self.running.contains_key(&(name.to_owned(), part)) {
+                self.start(name, part);
+            }
+        }
+    }
+
+    fn start(&mut self, host: &str, part: Part) {
+        let log = File::options().create(true).append(true).open(self.log(host, part)).expect("the folder is writable");
+        let mut command = self.command(self.layout.host(host), part);
+        let child = command.stdout(log.try_clone().expect("a file can be named twice")).stderr(log).spawn();
+        self.running.insert((host.to_owned(), part), child.expect("ip starts"));
+    }
+
+    /// kill -9 of one program.
+    pub fn kill(&mut self, host: &str, part: Part) {
+        let mut child = self.running.remove(&(host.to_owned(), part)).unwrap_or_else(|| panic!("{host} runs {part:?}"));
+        child.kill().expect("the program was started here");
+        let _ = child.wait();
+    }
+
+    /// kill -9 of everything on a host, at once.
+    pub fn kill_host(&mut self, host: &str) {
+        let parts: Vec<Part> = self.running.keys().filter(|(at, _)| at == host).map(|(_, part)| *part).collect();
+        parts.iter().for_each(|part| signal(self.pid(host, *part), Signal::KILL));
+        parts.iter().for_each(|part| self.kill(host, *part));
+    }
+
+    /// kill -9 of a database of a pair; its keeper lives.
+    pub fn kill_database(&self, host: &str) {
+        let pid = std::fs::read_to_string(self.base(host).join("pid")).expect("the database says its process");
+        signal(pid.trim().parse().expect("a number"), Signal::KILL);
+    }
+
+    /// Lets a program stand still, or go on.
+    pub fn freeze(&self, host: &str, part: Part, still: bool) {
+        signal(self.pid(host, part), if still { Signal::STOP } else { Signal::CONT });
+    }
+
+    fn pid(&self, host: &str, part: Part) -> u32 {
+        self.running.get(&(host.to_owned(), part)).unwrap_or_else(|| panic!("{host} runs {part:?}")).id()
+    }
+
+    /// What `tandem` says where operators work; the reason if it fails.
+    pub fn tandem(&self, words: &[&str]) -> Result<String, String> {
+        let desk = &self.desk().name;
+        let mut command = self.hosts.command(desk, &program("tandem"));
+        let out = command.args(words).arg("--data").arg(self.data(desk)).output().expect("tandem starts");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if out.status.success() { Ok(text(&out.stdout)) } else { Err(text(&out.stderr)) }
+    }
+
+    fn asked(&self, words: &[&str]) -> Option<Value> {
+        serde_json::from_str(&self.tandem(words).ok()?).ok()
+    }
+
+    /// All calls' records so far; `None` while the database does not answer.
+    pub fn records(&self) -> Option<Vec<Record>> {
+        let rows = self.asked(&["cdr", "search", "--limit", "0", "-o", "json"])?;
+        Some(rows.as_array()?.iter().cloned().map(Record).collect())
+    }
+
+    /// All balances; `None` while the database does not answer.
+    pub fn accounts(&self) -> Option<Value> {
+        self.asked(&["accounts", "list", "-o", "json"])
+    }
+
+    /// A database shell on the carriers' host, as the switch's own user.
+    pub fn shell(&self) -> Command {
+        let mut command = self.hosts.command(carriers::HOST, "mariadb".as_ref());
+        command.args(["--no-defaults", "-utandem", "-n", "-BN", "--connect-timeout=1"]);
+        command.arg(format!("-p{PASSWORD}")).arg(format!("-h{}", self.database())).arg("tandem");
+        command
+    }
+
+    /// What the database answers; `None` if it does not.
+    pub fn sql(&self, sql: &str) -> Option<String> {
+        let out = self.shell().args(["-e", sql]).output().expect("the mariadb program is installed");
+        out.status.success().then(|| String::from_utf8_lossy(&out.stdout).trim().to_owned())
+    }
+
+    /// `tandem cluster` on a host with etcd.
+    pub fn cluster(&self, words: &[&str]) -> Option<Value> {
+        let states: Vec<&Host> = self.layout.with(Role::State).collect();
+        let ask = |host: &&Host| {
+            let mut command = self.hosts.command(&host.name, &program("tandem-cluster"));
+            let settings = self.keeper_settings(&self.layout.with(Role::Sql).next()?.name);
+            let out = command.args(words).arg("--settings").arg(settings).output().expect("tandem-cluster starts");
+            out.status.success().then(|| serde_json::from_slice(&out.stdout).unwrap_or(Value::Null))
+        };
+        states.iter().find_map(ask)
+    }
+
+    /// The number of the host whose database is primary, and of the one that has every acknowledged commit as well.
+    pub fn book(&self) -> Option<(u64, u64)> {
+        let status = self.cluster(&["status", "--output", "json"])?;
+        status["held"].as_bool()?.then_some(())?;
+        Some((status["book"]["holder"].as_u64()?, status["book"]["sync"].as_u64().unwrap_or(0)))
+    }
+
+    /// Waits until the first database is primary and counts on the other.
+    pub fn until_home(&self) {
+        let numbers: Vec<u64> = self.layout.with(Role::Sql).map(|host| u64::from(host.number)).collect();
+        until(UP_MAX, "the database is at home and in sync", || {
+            (self.book()? == (numbers[0], numbers[1])).then_some(())
+        });
+    }
+
+    /// Waits until a core decides from what was entered and balancers send it calls.
+    pub fn until_core_works(&self, core: &str) {
+        let socket = self.data(core).join("run/dataplane.sock");
+        let loaded = || (figures(&socket)?["revision"].as_u64()? > 0).then_some(());
+        until(UP_MAX, &format!("{core} decides"), loaded);
+        let inside = format!("{}:5062", self.layout.host(core).ip());
+        for host in self.layout.with(Role::Balancer) {
+            let socket = self.balancer_data(&host.name).join("run/balancer.sock");
+            let is_up = |row: &Value| row["at"] == inside && row["state"] == "up";
+            until(UP_MAX, &format!("{core} is up at {}", host.name), || {
+                asked(&socket, "\"cores\"")?["cores"].as_array()?.iter().any(is_up).then_some(())
+            });
+        }
+    }
+
+    /// Calls that a core began since it was started; 0 while it does not answer.
+    pub fn begun(&self, core: &str) -> u64 {
+        let counters = figures(&self.data(core).join("run/dataplane.sock")).map(|mut all| all["counters"].take());
+        let counters: Vec<(String, u64)> =
+            counters.and_then(|all| serde_json::from_value(all).ok()).unwrap_or_default();
+        counters.into_iter().find(|(name, _)| name == "calls_begun").map_or(0, |(_, count)| count)
+    }
+
+    /// A folder or file name that no run had before.
+    pub fn next_run(&mut self) -> String {
+        self.runs += 1;
+        format!("run{}", self.runs)
+    }
+
+    /// Where files of runs go.
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+
+    /// What the programs wrote last, for who has to find out why.
+    pub fn tell(&self) {
+        for (host, part) in self.running.keys() {
+            let text = std::fs::read_to_string(self.log(host, *part)).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            eprintln!("--- {host} {part:?}\n{}", lines[lines.len().saturating_sub(25)..].join("\n"));
+        }
+    }
+
+    /// The shared SIP address on the first balancer, where no keeper holds it.
+    fn hold_sip_by_hand(&self) {
+        if self.sip() == SIP_SHARED {
+            let first = self.layout.with(Role::Balancer).next().expect("there are two");
+            self.hosts.ip(&first.name, &format!("addr add {SIP_SHARED}/24 dev eth0"));
+        }
+    }
+
+    /// The same tables for all databases: made once.
+    fn found_databases(&self) {
+        let mut made: Option<PathBuf> = None;
+        for host in self.layout.with(Role::Sql) {
+            let data = self.base(&host.name);
+            match &made {
+                Some(first) => drop(run("cp", &["-a", &first.display().to_string(), &data.display().to_string()])),
+                None => {
+                    let words =
+                        ["--no-defaults", "--user=root", "--skip-test-db", &format!("--datadir={}", data.display())];
+                    run("mariadb-install-db", &words);
+                    made = Some(data);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.tell();
+        }
+        for child in self.running.values_mut() {
+            // One that has ended meanwhile needs no killing.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}

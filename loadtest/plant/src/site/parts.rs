@@ -1,0 +1,178 @@
+//! The programs of a host and their command lines.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use acceptance::program;
+
+use super::{DATABASE_SHARED, PASSWORD, Site, TAKEOVER_S};
+use crate::layout::{Host, Role};
+
+/// A program of a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// A member of etcd.
+    State,
+    /// A database alone.
+    Database,
+    /// The keeper of a database of a pair, with the database.
+    Keeper,
+    /// The control plane.
+    Control,
+    /// The data plane.
+    Data,
+    /// The balancer.
+    Balancer,
+}
+
+/// What a database is given on a host with many others.
+const SMALL: [&str; 3] = ["--innodb-buffer-pool-size=32M", "--innodb-flush-method=fsync", "--innodb-log-file-size=8M"];
+
+impl Site {
+    /// What runs on a host while all is well.
+    pub(super) fn parts(&self, name: &str) -> Vec<Part> {
+        let host = self.layout.host(name);
+        let pair = self.layout.has_pair();
+        let all = [
+            (host.is(Role::State), Part::State),
+            (host.is(Role::Sql) && !pair, Part::Database),
+            (host.is(Role::Sql) && pair, Part::Keeper),
+            (host.is(Role::Core) || host.is(Role::Web), Part::Control),
+            (host.is(Role::Core), Part::Data),
+            (host.is(Role::Balancer), Part::Balancer),
+        ];
+        all.into_iter().filter_map(|(runs, part)| runs.then_some(part)).collect()
+    }
+
+    pub(super) fn command(&self, host: &Host, part: Part) -> Command {
+        match part {
+            Part::State => self.member(host),
+            Part::Database => self.alone(host),
+            Part::Keeper => self.keeper(host),
+            Part::Control => self.control_plane(host),
+            Part::Data => self.data_plane(host),
+            Part::Balancer => self.balancer(host),
+        }
+    }
+
+    /// What a host's programs say.
+    pub(super) fn log(&self, host: &str, part: Part) -> PathBuf {
+        self.folder.path().join(format!("{host}.{part:?}.log"))
+    }
+
+    /// A host's data folder, of both planes.
+    pub(super) fn data(&self, host: &str) -> PathBuf {
+        self.folder.path().join(host).join("data")
+    }
+
+    /// A host's balancer's folder.
+    pub(super) fn balancer_data(&self, host: &str) -> PathBuf {
+        self.folder.path().join(host).join("balancer")
+    }
+
+    /// A host's database's folder.
+    pub(super) fn base(&self, host: &str) -> PathBuf {
+        self.folder.path().join(format!("{host}.database"))
+    }
+
+    /// What a host's keeper is told.
+    pub(super) fn keeper_settings(&self, host: &str) -> PathBuf {
+        self.folder.path().join(format!("{host}.keeper.yaml"))
+    }
+
+    fn member(&self, host: &Host) -> Command {
+        let url = |host: &Host, port: u16| format!("http://{}:{port}", host.ip());
+        let all: Vec<String> =
+            self.layout.with(Role::State).map(|host| format!("{}={}", host.name, url(host, 2_380))).collect();
+        let mut command = self.hosts.command(&host.name, "etcd".as_ref());
+        // Processes are killed here, machines are not: the kernel keeps what they wrote.
+        command.args(["--unsafe-no-fsync", "--logger=zap", "--log-outputs=stderr", "--log-level=warn"]);
+        command.arg(format!("--name={}", host.name)).arg(format!("--initial-cluster={}", all.join(",")));
+        for (flags, port) in [
+            (["--listen-client-urls", "--advertise-client-urls"], 2_379),
+            (["--listen-peer-urls", "--initial-advertise-peer-urls"], 2_380),
+        ] {
+            command.args(flags.map(|flag| format!("{flag}={}", url(host, port))));
+        }
+        command.arg(format!("--data-dir={}", self.folder.path().join(format!("{}.etcd", host.name)).display()));
+        command
+    }
+
+    fn alone(&self, host: &Host) -> Command {
+        let data = self.base(&host.name);
+        let init = self.folder.path().join("init.sql");
+        let text = format!(
+            "CREATE DATABASE IF NOT EXISTS tandem;\nCREATE OR REPLACE USER tandem@'%' IDENTIFIED BY '{PASSWORD}';\n\
+             GRANT ALL ON tandem.* TO tandem@'%';\n"
+        );
+        std::fs::write(&init, text).expect("the folder is writable");
+        let mut command = self.hosts.command(&host.name, "mariadbd".as_ref());
+        command.args(["--no-defaults", "--user=root", "--skip-name-resolve"]).args(SMALL);
+        let paths = [
+            ("datadir", &data),
+            ("socket", &data.join("socket")),
+            ("pid-file", &data.join("pid")),
+            ("init-file", &init),
+        ];
+        command.args(paths.map(|(name, path)| format!("--{name}={}", path.display())));
+        command
+    }
+
+    fn keeper(&self, host: &Host) -> Command {
+        let data = self.base(&host.name);
+        let pair: Vec<String> =
+            self.layout.with(Role::Sql).map(|host| format!("{}: {}", host.number, host.ip())).collect();
+        let members: Vec<String> =
+            self.layout.with(Role::State).map(|host| format!("'http://{}:2379'", host.ip())).collect();
+        let home = self.layout.with(Role::Sql).next().expect("a layout has a database").number;
+        let text = format!(
+            "node: {}\netcd: {{ members: [{}] }}\ndatabase:\n  home: {home}\n  nodes: {{ {} }}\n  data: {}\n  \
+             password: {PASSWORD}\n  user_password: {PASSWORD}\n  arguments: ['{}']\n  \
+             address: {{ ip: {DATABASE_SHARED}, prefix: 24, interface: eth0 }}\n  takeover_s: {TAKEOVER_S}\n  \
+             hold_down_s: 2\n  alone_ms: 1500\n",
+            host.number,
+            members.join(", "),
+            pair.join(", "),
+            data.display(),
+            SMALL.join("', '"),
+        );
+        let settings = self.keeper_settings(&host.name);
+        std::fs::write(&settings, text).expect("the folder is writable");
+        let mut command = self.hosts.command(&host.name, &program("tandem-keeper"));
+        command.args(["--log=info,sqlx=warn", "--settings"]).arg(settings);
+        command
+    }
+
+    fn control_plane(&self, host: &Host) -> Command {
+        let mut command = self.hosts.command(&host.name, &program("tandem-controlplane"));
+        command.arg("--data").arg(self.data(&host.name)).args(["--node", &host.number.to_string()]);
+        command.env("TANDEM_DATABASE", format!("mysql://tandem:{PASSWORD}@{}/tandem", self.database()));
+        command
+    }
+
+    fn data_plane(&self, host: &Host) -> Command {
+        let mut command = self.hosts.command(&host.name, &program("tandem-dataplane"));
+        command.arg("--data").arg(self.data(&host.name)).args(["--node", &host.number.to_string(), "--shards", "1"]);
+        command.args(["--host-profile", "off", "--fast-path", "off", "--rtp", "20000-24999"]);
+        // A balancer on the same host has SIP's own port.
+        let port = if host.is(Role::Balancer) { 5_064 } else { 5_060 };
+        command.args(["--listen", &format!("udp:{}:{port}", host.ip())]);
+        let fronts: Vec<String> =
+            self.layout.with(Role::Balancer).map(|host| format!("balancer={}:5070", host.ip())).collect();
+        if !fronts.is_empty() {
+            let front = format!("udp:{}:5062,name=front,behind={}:5060,{}", host.ip(), self.sip(), fronts.join(","));
+            command.args(["--listen", &front]).arg("--balancer-key").arg(self.folder.path().join("key"));
+        }
+        command
+    }
+
+    fn balancer(&self, host: &Host) -> Command {
+        let cores: Vec<String> = self.layout.with(Role::Core).map(|core| format!("{}:5062", core.ip())).collect();
+        let mut command = self.hosts.command(&host.name, &program("tandem-dataplane"));
+        command.args(["--role", "balancer", "--data"]).arg(self.balancer_data(&host.name));
+        command.args(["--listen", &format!("udp:{}:5060", self.sip()), "--inside", &format!("{}:5070", host.ip())]);
+        command.args(["--cores", &cores.join(","), "--host-profile", "off", "--balancer-key"]);
+        command.arg(self.folder.path().join("key"));
+        command
+    }
+}

@@ -1,0 +1,133 @@
+//! Something breaks while calls go through; afterwards the books are compared.
+
+mod told;
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use acceptance::switch::PAID;
+use acceptance::until;
+
+use crate::books::{balanced, compare, missing};
+use crate::carriers::{Call, Carriers, Load, now_us, outage};
+use crate::layout::Role;
+use crate::rows::Rows;
+use crate::site::Site;
+use crate::table::Row;
+pub use told::{STORIES, Story, core_dies};
+
+/// How long books may take to be complete once everything runs.
+const BOOKS_MAX: Duration = Duration::from_secs(90);
+/// A machine on which much else runs may be so late; the table says what was seen.
+const BUSY: Duration = Duration::from_secs(3);
+/// How often books are read while they are not complete.
+const LOOK: Duration = Duration::from_millis(200);
+/// A call that was due so long before something broke may not have been answered yet.
+const SETUP_US: u64 = 1_000_000;
+
+/// What breaks, and what it may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Fault<'a> {
+    /// What breaks.
+    pub what: &'a str,
+    /// How long calls are placed, in seconds.
+    pub seconds: u32,
+    /// How long new calls may be hindered.
+    pub calls_max: Duration,
+    /// How long no row may be acknowledged.
+    pub rows_max: Duration,
+}
+
+/// Lets calls go through a site, breaks something, mends it when they are over, and judges.
+pub fn play(site: &mut Site, fault: Fault<'_>, breaks: impl FnOnce(&mut Site), mends: impl FnOnce(&mut Site)) -> Row {
+    let rows = Rows::start(site.shell());
+    let (name, before) = (site.next_run(), begun(site));
+    let load = Load { cps: 20, seconds: fault.seconds };
+    let carriers = Carriers::start(site.hosts(), &site.folder(), &name, &format!("{}:5060", site.sip()), load);
+    until(BOOKS_MAX, "calls go through and rows are acknowledged", || {
+        (begun(site) > before + 20 && rows.count() > 20).then_some(())
+    });
+    rows.longest();
+    let broke_us = now_us();
+    breaks(site);
+    let calls = carriers.calls();
+    mends(site);
+    let goes_on = rows.count() + 20;
+    until(BOOKS_MAX, "rows are acknowledged again", || (rows.count() > goes_on).then_some(()));
+    let mut row = Row {
+        fault: fault.what.to_owned(),
+        calls_outage: outage(&calls, broke_us),
+        rows_outage: rows.longest(),
+        planned: calls.len(),
+        answered: calls.iter().filter(|call| call.answered_us.is_some()).count(),
+        ..Row::default()
+    };
+    in_time(&fault, &calls, broke_us, &mut row);
+    exact(site, &calls, &mut row);
+    kept(site, &rows.acknowledged(), &mut row);
+    row.flaws.iter().for_each(|flaw| eprintln!("  !!! {}: {flaw}", fault.what));
+    row
+}
+
+/// Calls that all cores began since they were started.
+fn begun(site: &Site) -> u64 {
+    site.layout().with(Role::Core).map(|core| site.begun(&core.name)).sum()
+}
+
+fn in_time(fault: &Fault<'_>, calls: &[Call], broke_us: u64, row: &mut Row) {
+    let (calls_max, rows_max) = (fault.calls_max + BUSY, fault.rows_max + BUSY);
+    let hindered = broke_us.saturating_sub(SETUP_US)..=broke_us + calls_max.as_micros() as u64;
+    let strange = calls.iter().filter(|call| call.answered_us.is_none() && !hindered.contains(&call.due())).count();
+    if strange > 0 {
+        row.flaws.push(format!("{strange} calls failed that nothing hindered"));
+    }
+    for (what, seen, max) in [("new calls", row.calls_outage, calls_max), ("rows", row.rows_outage, rows_max)] {
+        if seen > max {
+            row.flaws.push(format!("{what} were hindered for {seen:.2?}, more than {max:.2?}"));
+        }
+    }
+}
+
+/// Each answered call one record, prices and balances to the last unit.
+fn exact(site: &Site, calls: &[Call], row: &mut Row) {
+    let records = settled(|| {
+        let records = site.records().ok_or("the records cannot be read")?;
+        match missing(calls, &records) {
+            0 => Ok(records),
+            late => Err(format!("{late} answered calls have no record")),
+        }
+    });
+    let records = records.unwrap_or_else(|flaw| {
+        row.flaws.push(flaw);
+        site.records().unwrap_or_default()
+    });
+    let books = compare(calls, &records);
+    (row.cut, row.records_wrong) = (books.cut, books.lost + books.doubled);
+    row.flaws.extend(books.flaws);
+    let agreed = settled(|| {
+        let (records, accounts) = site.records().zip(site.accounts()).ok_or("the books cannot be read")?;
+        balanced(&records, PAID, &accounts)
+    });
+    row.flaws.extend(agreed.err());
+}
+
+/// Looks until something is so; after a while, why it is not.
+fn settled<T>(mut look: impl FnMut() -> Result<T, String>) -> Result<T, String> {
+    let late = Instant::now() + BOOKS_MAX;
+    loop {
+        match look() {
+            Err(_) if Instant::now() < late => std::thread::sleep(LOOK),
+            found => return found,
+        }
+    }
+}
+
+/// Every acknowledged row is in the database that is primary.
+fn kept(site: &Site, acknowledged: &BTreeSet<u64>, row: &mut Row) {
+    let there = until(BOOKS_MAX, "the database tells its rows", || site.sql("SELECT id FROM rows_written"));
+    let there: BTreeSet<u64> = there.lines().filter_map(|line| line.trim().parse().ok()).collect();
+    (row.rows, row.rows_lost) = (acknowledged.len(), acknowledged.difference(&there).count());
+    if row.rows_lost > 0 {
+        row.flaws.push(format!("{} of {} acknowledged rows are lost", row.rows_lost, row.rows));
+    }
+}

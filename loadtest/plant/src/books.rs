@@ -1,6 +1,7 @@
 //! Whether what callers saw and what the switch keeps agree: each answered call one record, each record a call, prices, balances.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use acceptance::books::{Record, exact, nanos};
 use serde_json::Value;
@@ -40,8 +41,9 @@ fn by_call(records: &[Record]) -> BTreeMap<&str, Vec<&Record>> {
     known
 }
 
-/// Compares one run's calls with all records that there are.
-pub fn compare(calls: &[Call], records: &[Record]) -> Books {
+/// Compares one run's calls with all records that there are. Something stood still for so long as `late` says: durations may differ by that.
+pub fn compare(calls: &[Call], records: &[Record], late: Duration) -> Books {
+    let slack = SLACK_MS + late.as_millis() as u64;
     let known = by_call(records);
     let mut books = Books { lost: missing(calls, records), ..Books::default() };
     for call in calls {
@@ -49,7 +51,7 @@ pub fn compare(calls: &[Call], records: &[Record]) -> Books {
         books.doubled += usize::from(found.len() > 1);
         let Some(record) = found.first() else { continue };
         match (call.answered_us.is_some(), record.answered()) {
-            (true, true) => duration(call, record, &mut books),
+            (true, true) => duration(call, record, slack, &mut books),
             // Its 200 died with its core: the caller never heard it.
             (false, true) if call.code == 0 && record.number("cause") == RESTARTED => books.cut += 1,
             (false, true) => {
@@ -61,14 +63,14 @@ pub fn compare(calls: &[Call], records: &[Record]) -> Books {
     books
 }
 
-fn duration(call: &Call, record: &Record, books: &mut Books) {
+fn duration(call: &Call, record: &Record, slack_ms: u64, books: &mut Books) {
     let (theirs, ours) = (record.number("duration_ms"), call.duration_ms);
     if record.number("cause") == RESTARTED {
         books.cut += 1;
-        if theirs > ours + SLACK_MS {
+        if theirs > ours + slack_ms {
             books.flaws.push(format!("{}: cut after {ours} ms, billed {theirs} ms", call.call_id));
         }
-    } else if theirs.abs_diff(ours) > SLACK_MS {
+    } else if theirs.abs_diff(ours) > slack_ms {
         books.flaws.push(format!("{}: {ours} ms for its caller, {theirs} ms in its record", call.call_id));
     }
 }
@@ -113,7 +115,7 @@ mod tests {
     #[test]
     fn what_agrees_is_told_from_each_way_to_differ() {
         let found = |call: Call, records: &[Record]| {
-            let books = compare(&[call], records);
+            let books = compare(&[call], records, Duration::ZERO);
             (books.lost, books.doubled, books.cut, books.flaws.len())
         };
         assert_eq!(found(call(true, 2_000), &[record(true, 2_010, 16)]), (0, 0, 0, 0));

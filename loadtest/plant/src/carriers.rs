@@ -42,6 +42,8 @@ pub struct Call {
     pub duration_ms: u64,
     /// The final status; 0 if there was none.
     pub code: u16,
+    /// Who ended it, as the load test says it.
+    pub ended_by: String,
 }
 
 impl Call {
@@ -66,6 +68,13 @@ pub fn outage(calls: &[Call], broke_us: u64) -> Duration {
     Duration::from_micros(hindered.map(|call| call.due() - broke_us).max().unwrap_or(0))
 }
 
+/// Without the calls that the end of the plan overtook: it cancels those that are not answered by then.
+fn played(mut calls: Vec<Call>) -> Vec<Call> {
+    let end = calls.iter().map(Call::due).max().unwrap_or(0);
+    calls.retain(|call| call.ended_by != "cancelled" || call.due() + PROMPT_US < end);
+    calls
+}
+
 /// A running load test.
 #[derive(Debug)]
 pub struct Carriers {
@@ -81,11 +90,11 @@ impl Carriers {
         let out = File::create(&log).expect("the folder is writable");
         let mut command = hosts.command(HOST, &acceptance::program("tandem-loadtest"));
         command.args(["run", "--allow-target", "--target", target, "--arrivals", "constant", "--late-max", "10s"]);
-        command.args(["--cps", &load.cps.to_string(), "--for", &format!("{}s", load.seconds), "--drain", "8s"]);
+        command.args(["--cps", &load.cps.to_string(), "--for", &format!("{}s", load.seconds), "--drain", "6s"]);
         command.args(["--originator", &format!("name=acme,from={ORIGINATOR},callers=1212")]);
         command.args(["--terminator", &format!("name=oria,at={TERMINATOR}:5060,ring=20ms,answer=40ms")]);
         command
-            .args(["--called", "4930,44207", "--talk", "uniform:1s-4s", "--media", "20%", "--calls-out"])
+            .args(["--called", "4930,44207", "--talk", "uniform:1s-3s", "--media", "20%", "--calls-out"])
             .arg(&calls);
         let child = command.stdout(out.try_clone().expect("a file can be named twice")).stderr(out).spawn();
         Carriers { child: child.expect("the load test starts"), calls, log }
@@ -99,7 +108,7 @@ impl Carriers {
         assert!(matches!(status.code(), Some(0 | 1 | 3)), "the load test plays its plan: {status}\n{said}");
         let text = std::fs::read_to_string(&self.calls).expect("the load test wrote its calls");
         let read = |line| serde_json::from_str::<Call>(line).unwrap_or_else(|flaw| panic!("{flaw}: {line}"));
-        text.lines().map(read).collect()
+        played(text.lines().map(read).collect())
     }
 }
 

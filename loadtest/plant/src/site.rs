@@ -149,13 +149,28 @@ impl Site {
 
     /// kill -9 of a database of a pair; its keeper lives.
     pub fn kill_database(&self, host: &str) {
+        signal(self.database_pid(host), Signal::KILL);
+    }
+
+    /// Lets a database of a pair stand still, or go on.
+    pub fn freeze_database(&self, host: &str, still: bool) {
+        signal(self.database_pid(host), if still { Signal::STOP } else { Signal::CONT });
+    }
+
+    fn database_pid(&self, host: &str) -> u32 {
         let pid = std::fs::read_to_string(self.base(host).join("pid")).expect("the database says its process");
-        signal(pid.trim().parse().expect("a number"), Signal::KILL);
+        pid.trim().parse().expect("a number")
     }
 
     /// Lets a program stand still, or go on.
     pub fn freeze(&self, host: &str, part: Part, still: bool) {
         signal(self.pid(host, part), if still { Signal::STOP } else { Signal::CONT });
+    }
+
+    /// Starts what is missing on a core, until it carries calls again.
+    pub fn comes_back(&mut self, core: &str) {
+        self.start_host(core);
+        self.until_core_works(core);
     }
 
     fn pid(&self, host: &str, part: Part) -> u32 {

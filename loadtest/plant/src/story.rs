@@ -1,5 +1,6 @@
 //! Something breaks while calls go through; afterwards the books are compared.
 
+pub mod faults;
 mod told;
 
 use std::collections::BTreeSet;
@@ -14,7 +15,7 @@ use crate::layout::Role;
 use crate::rows::Rows;
 use crate::site::Site;
 use crate::table::Row;
-pub use told::{STORIES, Story, core_dies};
+pub use told::{STORIES, Story};
 
 /// How long books may take to be complete once everything runs.
 const BOOKS_MAX: Duration = Duration::from_secs(90);
@@ -22,6 +23,8 @@ const BOOKS_MAX: Duration = Duration::from_secs(90);
 const BUSY: Duration = Duration::from_secs(3);
 /// How often books are read while they are not complete.
 const LOOK: Duration = Duration::from_millis(200);
+/// How long calls and rows are hindered at most while nothing is wrong with what they need.
+const USUAL: Duration = Duration::from_secs(1);
 /// A call that was due so long before something broke may not have been answered yet.
 const SETUP_US: u64 = 1_000_000;
 
@@ -36,6 +39,15 @@ pub struct Fault<'a> {
     pub calls_max: Duration,
     /// How long no row may be acknowledged.
     pub rows_max: Duration,
+    /// How far durations may lie from the callers' own.
+    pub late: Duration,
+}
+
+impl<'a> Fault<'a> {
+    /// One that hinders neither calls nor rows for long.
+    pub fn new(what: &'a str, seconds: u32) -> Fault<'a> {
+        Fault { what, seconds, calls_max: USUAL, rows_max: USUAL, late: Duration::ZERO }
+    }
 }
 
 /// Lets calls go through a site, breaks something, mends it when they are over, and judges.
@@ -63,8 +75,11 @@ pub fn play(site: &mut Site, fault: Fault<'_>, breaks: impl FnOnce(&mut Site), m
         ..Row::default()
     };
     in_time(&fault, &calls, broke_us, &mut row);
-    exact(site, &calls, &mut row);
+    exact(site, &calls, fault.late, &mut row);
     kept(site, &rows.acknowledged(), &mut row);
+    if !row.flaws.is_empty() {
+        site.tell();
+    }
     row.flaws.iter().for_each(|flaw| eprintln!("  !!! {}: {flaw}", fault.what));
     row
 }
@@ -77,9 +92,14 @@ fn begun(site: &Site) -> u64 {
 fn in_time(fault: &Fault<'_>, calls: &[Call], broke_us: u64, row: &mut Row) {
     let (calls_max, rows_max) = (fault.calls_max + BUSY, fault.rows_max + BUSY);
     let hindered = broke_us.saturating_sub(SETUP_US)..=broke_us + calls_max.as_micros() as u64;
-    let strange = calls.iter().filter(|call| call.answered_us.is_none() && !hindered.contains(&call.due())).count();
-    if strange > 0 {
-        row.flaws.push(format!("{strange} calls failed that nothing hindered"));
+    let strange: Vec<&Call> =
+        calls.iter().filter(|call| call.answered_us.is_none() && !hindered.contains(&call.due())).collect();
+    if let Some(first) = strange.first() {
+        let after_s = (first.due() as f64 - broke_us as f64) / 1e6;
+        row.flaws.push(format!(
+            "{} calls failed that nothing hindered, one due {after_s:.2} s after: {first:?}",
+            strange.len()
+        ));
     }
     for (what, seen, max) in [("new calls", row.calls_outage, calls_max), ("rows", row.rows_outage, rows_max)] {
         if seen > max {
@@ -89,7 +109,7 @@ fn in_time(fault: &Fault<'_>, calls: &[Call], broke_us: u64, row: &mut Row) {
 }
 
 /// Each answered call one record, prices and balances to the last unit.
-fn exact(site: &Site, calls: &[Call], row: &mut Row) {
+fn exact(site: &Site, calls: &[Call], late: Duration, row: &mut Row) {
     let records = settled(|| {
         let records = site.records().ok_or("the records cannot be read")?;
         match missing(calls, &records) {
@@ -101,7 +121,7 @@ fn exact(site: &Site, calls: &[Call], row: &mut Row) {
         row.flaws.push(flaw);
         site.records().unwrap_or_default()
     });
-    let books = compare(calls, &records);
+    let books = compare(calls, &records, late);
     (row.cut, row.records_wrong) = (books.cut, books.lost + books.doubled);
     row.flaws.extend(books.flaws);
     let agreed = settled(|| {

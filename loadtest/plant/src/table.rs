@@ -97,7 +97,7 @@ const BEFORE: &str = "# Topologies while things break
 
 `make topologies` (as root) builds each of these on hosts of its own, which are network namespaces on one bridge, with the programs that a
 site has: data planes, control planes, balancers, MariaDB, keepers, etcd. Carriers on one more host place 20 calls a second through it, talk
-for one to four seconds, and a fifth of them with media; somebody else writes rows through the database's address. Then something breaks, and
+for one to three seconds, and a fifth of them with media; somebody else writes rows through the database's address. Then something breaks, and
 afterwards every call is compared with the switch's records, prices and balances, and every acknowledged row is looked for.
 
 | Topology | Hosts |

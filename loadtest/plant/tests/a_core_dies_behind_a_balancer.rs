@@ -2,7 +2,7 @@
 
 use plant::hosts::obstacle;
 use plant::site::Site;
-use plant::story::core_dies;
+use plant::story::faults::core_dies;
 
 #[test]
 #[ignore = "starts real programs on hosts of their own: make test-integration"]

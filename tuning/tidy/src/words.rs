@@ -97,6 +97,7 @@ pub const ALLOWED: &[Allowed] = &[
     allowed("master", "controlplane/keeper", "", "MariaDB's names for settings, orders and figures of replication"),
     allowed("slave", "controlplane/keeper", "", "MariaDB's names for settings, orders and figures of replication"),
     allowed("client", "controlplane/keeper", "-client-urls", "etcd's flags"),
+    allowed("master", "loadtest/plant/src/hosts.rs", "link set", "iproute2's word for the bridge of a port"),
     allowed("lease", "controlplane/live", "", "etcd's leases: it speaks etcd's protocol"),
     allowed("client", "", "mariadb-client", "the name of Debian's package"),
     allowed(

@@ -1,15 +1,8 @@
 //! The topologies and what breaks in each.
 
-use std::time::Duration;
-
-use super::{Fault, play};
-use crate::site::{Part, Site};
+use super::faults::*;
+use crate::site::Site;
 use crate::table::Row;
-
-/// How long new calls may be hindered when a core dies.
-const CORE_DIES: Duration = Duration::from_secs(3);
-/// A row is acknowledged at least so often while nothing is wrong with the database.
-const USUAL: Duration = Duration::from_secs(1);
 
 /// A topology and what happens to it.
 #[derive(Clone, Copy, Debug)]
@@ -23,31 +16,42 @@ pub struct Story {
 }
 
 /// All of them.
-pub const STORIES: &[Story] = &[Story {
-    name: "balanced",
-    site: "front: balancer; core1: core; core2: core; data: sql",
-    tell: |site| vec![core_dies(site, "core2", 12), database_dies(site, "data")],
-}];
-
-/// kill -9 of everything on a core; it comes back when the calls are over.
-pub fn core_dies(site: &mut Site, core: &str, seconds: u32) -> Row {
-    let fault = Fault { what: "a core dies", seconds, calls_max: CORE_DIES, rows_max: USUAL };
-    play(
-        site,
-        fault,
-        |site| site.kill_host(core),
-        |site| {
-            site.start_host(core);
-            site.until_core_works(core);
+pub const STORIES: &[Story] = &[
+    Story {
+        name: "one",
+        site: "one: core+sql+web",
+        tell: |site| vec![only_core_dies(site, "one"), only_database_dies(site, "one")],
+    },
+    Story {
+        name: "two",
+        site: "one: core+balancer+sql+state; two: core+balancer+sql+state; witness: state",
+        tell: |site| vec![server_dies(site, "one"), server_dies(site, "two")],
+    },
+    Story {
+        name: "three",
+        site: "web: web; data: sql; core: core",
+        tell: |site| vec![only_core_dies(site, "core"), only_database_dies(site, "data"), web_dies(site, "web")],
+    },
+    Story {
+        name: "balanced",
+        site: "front: balancer; core1: core; core2: core; data: sql",
+        tell: |site| vec![core_dies(site, "core2", 12), only_database_dies(site, "data")],
+    },
+    Story {
+        name: "full",
+        site: "front1: balancer+state; front2: balancer+state; core1: core; core2: core; data1: sql; data2: sql; web: web+state",
+        tell: |site| {
+            vec![
+                core_dies(site, "core2", 12),
+                primary_dies(site),
+                primary_is_cut_off(site),
+                primary_comes_home(site),
+                databases_part(site),
+                primary_is_deaf(site),
+                primary_stands_still(site),
+                member_dies(site, "front2"),
+                planned_swap(site),
+            ]
         },
-    )
-}
-
-/// kill -9 of the only database, which comes back when the calls are over.
-fn database_dies(site: &mut Site, host: &str) -> Row {
-    let seconds = 10;
-    let away = Duration::from_secs(2 * u64::from(seconds));
-    let fault =
-        Fault { what: "the only database dies until the calls are over", seconds, calls_max: USUAL, rows_max: away };
-    play(site, fault, |site| site.kill(host, Part::Database), |site| site.start_host(host))
-}
+    },
+];

@@ -39,11 +39,29 @@ pub enum Broken {
     SickStays,
     /// An address goes back to a better place that works for a moment.
     PassedToFlapping,
+    /// One of two servers takes for written what the other does not have.
+    WrittenByOne,
+    /// Of two servers the one with the right takes over before the holder's time is over.
+    RightTooEarly,
+    /// A right is used although the other may have a page that gives the right to it.
+    RightUnclear,
+    /// A server that was restarted trusts the page on its disk.
+    RightAfterRestart,
+    /// A server that comes back has a say before the other waits for it.
+    RightsAtOnce,
+    /// A fence command counts although the other could have gone on before it was turned off.
+    FencedLate,
+    /// A fence command that failed counts.
+    FencedUnsure,
+    /// A server that reaches nobody turns the other off.
+    FencesCutOff,
+    /// An old beat counts as a sign of life.
+    ReplaysHeard,
 }
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Broken; 15] = [
+    pub const ALL: [Broken; 24] = [
         Broken::StaleWritten,
         Broken::TakesWithoutSync,
         Broken::AloneUnrecorded,
@@ -59,6 +77,15 @@ impl Broken {
         Broken::PassedBeforeDown,
         Broken::SickStays,
         Broken::PassedToFlapping,
+        Broken::WrittenByOne,
+        Broken::RightTooEarly,
+        Broken::RightUnclear,
+        Broken::RightAfterRestart,
+        Broken::RightsAtOnce,
+        Broken::FencedLate,
+        Broken::FencedUnsure,
+        Broken::FencesCutOff,
+        Broken::ReplaysHeard,
     ];
 }
 

@@ -5,6 +5,8 @@
 //! database must be, whether the shared address belongs here, and what to write into the book. A program carries that out; the
 //! simulator in `tests/` carries it out on databases and cables of its own.
 //!
+//! The arbiter is etcd, or, where there are two servers and no third, a [`Pair`] on each of them.
+//!
 //! [`AddressKeeper`] does the same for a shared address without a database behind it: of SIP balancers, of the pages.
 //!
 //! What holds, whatever fails: no two databases take writes in the same moment, and no write that was acknowledged is lost while one
@@ -15,9 +17,11 @@ mod address;
 mod book;
 pub mod broken;
 mod keeper;
+mod pair;
 mod reign;
 
 pub use address::{AddressKeeper, AddressSettings, AddressTurn};
 pub use book::{Ask, Book, Refused, Write};
 pub use keeper::{Keeper, Outcome, Role, Settings, Turn};
+pub use pair::{Beat, Page, Pair, PairSettings, PairTurn, Standing};
 pub use reign::{Local, Process, Replica};

@@ -6,6 +6,8 @@
 mod arbiter;
 #[path = "support/chance.rs"]
 mod chance;
+#[path = "support/commits.rs"]
+mod commits;
 #[path = "support/database.rs"]
 mod database;
 #[path = "support/story.rs"]

@@ -7,12 +7,18 @@
 mod arbiter;
 #[path = "support/chance.rs"]
 mod chance;
+#[path = "support/commits.rs"]
+mod commits;
 #[path = "support/database.rs"]
 mod database;
 #[path = "support/places.rs"]
 mod places;
 #[path = "support/story.rs"]
 mod story;
+#[path = "support/twins.rs"]
+mod twins;
+#[path = "support/twins_story.rs"]
+mod twins_story;
 #[path = "support/world.rs"]
 mod world;
 
@@ -23,10 +29,20 @@ use cluster::broken::{Broken, choose};
 /// Seeds in which a broken rule must be noticed.
 const SEEDS: u64 = 3_000;
 
-/// Rules about addresses are broken where addresses move; all others where databases do.
+/// Rules about addresses are broken where addresses move, those of two servers where there is no third, all others with an arbiter of its
+/// own.
 fn play(broken: Broken, seed: u64) -> Result<(), String> {
     match broken {
         Broken::PassedBeforeDown | Broken::SickStays | Broken::PassedToFlapping => places::play(seed, &mut |_, _| {}),
+        Broken::WrittenByOne
+        | Broken::RightTooEarly
+        | Broken::RightUnclear
+        | Broken::RightAfterRestart
+        | Broken::RightsAtOnce
+        | Broken::FencedLate
+        | Broken::FencedUnsure
+        | Broken::FencesCutOff
+        | Broken::ReplaysHeard => twins::play(&twins_story::Story::new(seed), &mut |_, _| {}),
         _ => world::play(&story::Story::new(seed), &mut |_, _| {}),
     }
 }

@@ -1,22 +1,19 @@
 //! Two nodes with a database each, an arbiter, three cables, and what goes wrong with them.
 
-use std::collections::BTreeSet;
-
 use cluster::broken::{Broken, is};
 use cluster::{Ask, Book, Keeper, Outcome, Role, Settings, Write};
 use units::{Instant, NodeId};
 
 use super::arbiter::{Arbiter, Letter, due};
 use super::chance::Chance;
-use super::database::{Database, Life};
+use super::commits::Commits;
+use super::database::Database;
 use super::story::{Fault, Story};
 
 /// Milliseconds between two looks of a keeper.
 const STEP_MS: u64 = 100;
 /// An ask without an answer for so long has none.
 const ANSWER_MS: u64 = 5_000;
-/// A cable that is cut is noticed by TCP after so long.
-const NOTICED_MS: u64 = 3_000;
 /// After healing: a lease, a clone, and three hold-downs, for two tries to go home may come to nothing.
 const HEALED_MS: u64 = 200_000;
 
@@ -29,7 +26,6 @@ struct Node {
     back_at: Option<u64>,
     paused_until: u64,
     asked: Option<(u64, u64)>,
-    was_writable: bool,
 }
 
 impl Node {
@@ -53,8 +49,7 @@ struct World<'a> {
     nodes: [Node; 2],
     arbiter: Arbiter,
     number: u64,
-    commit: u32,
-    acknowledged: BTreeSet<u32>,
+    commits: Commits,
     /// Until when nothing goes from this node to the other.
     cut: [u64; 2],
     /// Until when nothing goes from this node to the arbiter, and back.
@@ -95,7 +90,6 @@ impl World<'_> {
             back_at: None,
             paused_until: 0,
             asked: None,
-            was_writable: false,
         };
         World {
             now: 0,
@@ -103,8 +97,7 @@ impl World<'_> {
             chance,
             arbiter: Arbiter::new(),
             number: 0,
-            commit: 0,
-            acknowledged: BTreeSet::new(),
+            commits: Commits::default(),
             cut: [0; 2],
             cut_up: [0; 2],
             cut_down: [0; 2],
@@ -154,7 +147,11 @@ impl World<'_> {
     }
 
     fn step(&mut self) -> Result<(), String> {
-        self.write_and_replicate();
+        let works = [0, 1].map(|node| self.nodes[node].works(self.now));
+        let open = [0, 1].map(|node| self.now >= self.cut[node]);
+        let [first, second] = &mut self.nodes;
+        let both = [&mut first.database, &mut second.database];
+        self.commits.replicate(self.now, both, works, open, &mut self.chance);
         self.arbitrate()?;
         for node in 0..2 {
             self.revive(node);
@@ -166,76 +163,12 @@ impl World<'_> {
                 self.nodes[node].database.live(now, &mut self.chance);
             }
         }
-        self.judge()
-    }
-
-    /// Whoever takes writes gets some, and the replica takes what it can.
-    fn write_and_replicate(&mut self) {
-        for leader in [0, 1] {
-            let follower = 1 - leader;
-            if self.nodes[leader].works(self.now)
-                && self.nodes[leader].database.takes_writes()
-                && self.chance.percent(40)
-            {
-                self.commit += 1;
-                let database = &mut self.nodes[leader].database;
-                database.log.push(self.commit);
-                database.applied = database.log.len();
-                if database.waits {
-                    database.waiting.push(self.commit);
-                } else {
-                    self.acknowledged.insert(self.commit);
-                }
-            }
-            if self.nodes[follower].works(self.now) && self.nodes[follower].database.follows == Some(leader) {
-                self.replicate(leader, follower);
-            }
+        let works = [0, 1].map(|node| self.nodes[node].works(self.now));
+        let both = [&self.nodes[0].database, &self.nodes[1].database];
+        if let Some(node) = self.commits.judge(both, works)? {
+            (self.tell)(self.now, format!("node {node} takes writes"));
         }
-    }
-
-    fn replicate(&mut self, leader: usize, follower: usize) {
-        let joined = self.now >= self.cut[leader] && self.now >= self.cut[follower];
-        let leads = self.nodes[leader].works(self.now) && self.nodes[leader].database.life == Life::Running;
-        let [first, second] = &mut self.nodes;
-        let (from, to) = if leader == 0 {
-            (&mut first.database, &mut second.database)
-        } else {
-            (&mut second.database, &mut first.database)
-        };
-        if matches!(to.life, Life::Cloning { ready, from } if self.now >= ready && from == leader) && joined && leads {
-            to.log = from.log.clone();
-            (to.applied, to.diverged, to.life) = (to.log.len(), false, Life::Running);
-        }
-        if to.life != Life::Running {
-            return;
-        }
-        if !leads || (!joined && self.now - *to.cut_since.get_or_insert(self.now) >= NOTICED_MS) {
-            to.attached = false;
-            from.replica = cluster::Replica::default();
-            return;
-        }
-        if !to.attached {
-            if joined && self.chance.percent(30) {
-                to.diverged = !from.log.starts_with(&to.log);
-                to.attached = !to.diverged;
-                to.cut_since = None;
-            }
-            return;
-        }
-        // A cable that carries one way only carries commits, but no acknowledgement of them.
-        if self.now >= self.cut[leader] && self.now >= to.slow_until {
-            let more = self.chance.between(0, 6) as usize;
-            let has = to.log.len();
-            to.log.extend(from.log[has..].iter().take(more).copied());
-        }
-        if joined {
-            to.cut_since = None;
-            let stored = to.log.len() as u64;
-            from.replica = cluster::Replica { attached: true, stored, applied: to.applied as u64 };
-            let last = to.log.last().copied().unwrap_or(0);
-            let heard: Vec<u32> = from.waiting.extract_if(.., |commit| *commit <= last).collect();
-            self.acknowledged.extend(heard);
-        }
+        Ok(())
     }
 
     /// The arbiter takes what has come, and tells what changed.
@@ -362,7 +295,7 @@ impl World<'_> {
             return Err(format!("node {node} throws away the copy that the book counts on"));
         }
         let acknowledged = self.nodes[node].database.become_role(self.now, turn.role, &mut self.chance);
-        self.acknowledged.extend(acknowledged);
+        self.commits.acknowledged.extend(acknowledged);
         Ok(())
     }
 
@@ -372,31 +305,6 @@ impl World<'_> {
         let over = self.nodes[node].database.until.is_some_and(|until| clock >= until);
         if over && !is(Broken::NoDeadline) {
             self.nodes[node].database.kill();
-        }
-    }
-
-    /// What must hold at every moment.
-    fn judge(&mut self) -> Result<(), String> {
-        let writes = |node: &&Node| node.works(self.now) && node.database.takes_writes();
-        if self.nodes.iter().filter(writes).count() > 1 {
-            return Err("two databases take writes".to_owned());
-        }
-        for node in 0..2 {
-            let writable = self.nodes[node].database.takes_writes();
-            if writable && !self.nodes[node].was_writable {
-                (self.tell)(self.now, format!("node {node} takes writes"));
-                self.has_all(node)?;
-            }
-            self.nodes[node].was_writable = writable;
-        }
-        Ok(())
-    }
-
-    fn has_all(&self, node: usize) -> Result<(), String> {
-        let log: BTreeSet<u32> = self.nodes[node].database.log.iter().copied().collect();
-        match self.acknowledged.iter().find(|commit| !log.contains(commit)) {
-            Some(lost) => Err(format!("node {node} lacks commit {lost}, which was acknowledged")),
-            None => Ok(()),
         }
     }
 
@@ -412,11 +320,8 @@ impl World<'_> {
         if book.sync != Some(NodeId(1)) || !self.nodes[1].database.attached {
             return Err(format!("the home database has no replica: {book:?}"));
         }
-        self.has_all(0)?;
-        if self.commit < 300 || self.acknowledged.len() < 100 {
-            return Err(format!("{} of {} writes were acknowledged", self.acknowledged.len(), self.commit));
-        }
-        Ok(())
+        self.commits.all_are_in(0, &self.nodes[0].database)?;
+        self.commits.were_many()
     }
 }
 

@@ -1,12 +1,14 @@
 //! One plan played by several processes: agents that wait to be told, and a controller that splits, starts, watches and adds up.
 //!
 //! Both sides compute the same plan from the same words and seed; each agent plays every n-th call of it. Frames are JSON behind four bytes of
-//! length. Who speaks proves the token (HMAC-SHA-256 over both sides' nonces) before anything is read from it; what follows is not encrypted.
+//! length, and encrypted. Who speaks proves the token (HMAC-SHA-256 over both sides' nonces and their encryption) before anything is read
+//! from it.
 
 mod agent;
 mod controller;
 mod line;
 mod takings;
+mod tunnel;
 
 use std::path::Path;
 
@@ -20,7 +22,7 @@ pub use controller::Crew;
 pub use takings::Takings;
 
 /// Grows with each change of what is said here.
-const PROTOCOL: u32 = 1;
+const PROTOCOL: u32 = 2;
 /// Bytes that a token has at least.
 const TOKEN_MIN: usize = 16;
 

@@ -1,6 +1,5 @@
 //! SIPp mode: its scenarios, its command line, its files, its exit codes.
 
-mod auth;
 mod call;
 mod compile;
 mod control;
@@ -12,11 +11,14 @@ pub mod lint;
 mod options;
 mod output;
 mod scenario;
+mod seal;
 mod sound;
 mod spread;
 mod statistics;
 mod template;
 mod traces;
+mod transport;
+mod users;
 mod wire;
 mod world;
 mod xml;
@@ -27,6 +29,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::rc::Rc;
+use std::time::Duration;
 
 use compile::Given;
 use control::Orders;
@@ -35,9 +38,12 @@ use inject::Values;
 use options::{Options, Source};
 use output::Output;
 use scenario::{Action, Scenario};
+use seal::Keys;
 use statistics::{Count, Statistics};
 use template::{Names, Template};
 use traces::Traces;
+use transport::Protocol;
+use users::Users;
 use wire::Wire;
 use world::{Own, Quit, Value, World};
 
@@ -146,10 +152,12 @@ fn load(options: &Options) -> Result<(Scenario, String), Fatal> {
 
 fn play(options: Options) -> Result<ExitCode, Fatal> {
     let (scenario, stem) = load(&options)?;
+    std::thread::sleep(Duration::from_millis(options.sleep_ms));
     let orders = Orders::new();
     control::signals(orders.give.clone());
     if let Some(port) = options.control_port {
-        let at = SocketAddr::new(options.local_ip.unwrap_or(Ipv4Addr::LOCALHOST.into()), port);
+        let ip = options.control_ip.or(options.local_ip).unwrap_or(Ipv4Addr::LOCALHOST.into());
+        let at = SocketAddr::new(ip, port);
         let socket = UdpSocket::bind(at).map_err(|error| Fatal(format!("control port {at}: {error}"), NOT_BOUND))?;
         control::listen(socket, orders.give.clone());
     }
@@ -191,7 +199,14 @@ fn world(mut options: Options, scenario: Scenario, stem: &str) -> Result<World, 
             return Err(format!("{to} is not this machine: -allow_target says that it may be loaded").into());
         }
     }
-    let mut wire = Wire::new()?;
+    let keys = match options.transport.protocol {
+        Protocol::Tls => Some(Keys::read(&options.tls)?),
+        Protocol::Udp | Protocol::Tcp => None,
+    };
+    if keys.as_ref().is_some_and(|keys| !keys.accepting()) && !scenario.calls() {
+        return Err("who takes calls over TLS shows a certificate: -tls_cert and -tls_key".to_owned().into());
+    }
+    let mut wire = Wire::new(keys)?;
     let at = SocketAddr::new(options.local_ip.unwrap_or_else(|| any(remote)), options.local_port);
     let bound = wire.open(at, options.transport.datagrams());
     let bound = bound.map_err(|error| Fatal(format!("Unable to bind main socket {at}: {error}"), NOT_BOUND))?;
@@ -206,7 +221,7 @@ fn world(mut options: Options, scenario: Scenario, stem: &str) -> Result<World, 
         files: files(&options)?,
         keys: options.keys.iter().cloned().collect(),
         globals,
-        users: HashMap::new(),
+        of_users: HashMap::new(),
         traces: Traces::new(&options, stem),
         clock: Clock::start(),
         chance: crate::draw::chance(u64::from(std::process::id()), 1, "sipp"),
@@ -223,7 +238,7 @@ fn world(mut options: Options, scenario: Scenario, stem: &str) -> Result<World, 
         own: Rc::new(own()),
         quit: Quit::No,
         commanded: false,
-        users_wanted: 0,
+        users: Users::new(options.users),
         dynamic: 0,
         options,
         scenario,
@@ -353,8 +368,9 @@ const HELP: &str = "tandem-loadtest sipp [HOST[:PORT]] [options of SIPp]
 
 What is played:  -sf FILE | -sn uac|uas | -sd uac|uas   -s USER  -key WORD VALUE  -set VARIABLE VALUE
                  -inf FILE  -infindex FILE FIELD  -cid_str FORMAT  -base_cseq N  -au USER  -ap PASSWORD  -auth_uri URI
-Between whom:    -i IP  -p PORT  -t u1|un|t1|tn  -rsa HOST[:PORT]  -mi IP  -mp PORT  -min_rtp_port N  -max_rtp_port N
-                 -rtp_echo  -allow_target (hosts beyond this machine)
+Between whom:    -i IP  -p PORT  -t u1|un|t1|tn|l1|ln  -rsa HOST[:PORT]  -mi IP  -mp PORT  -min_rtp_port N  -max_rtp_port N
+                 -rtp_echo  -tls_cert FILE  -tls_key FILE  -tls_ca FILE  -tls_crl FILE  -tls_version 1.2|1.3
+                 -allow_target (hosts beyond this machine)
 How much:        -r RATE  -rp MS  -rate_increase N  -rate_max N  -rate_interval S  -no_rate_quit  -rate_scale N
                  -l LIMIT (a call that is due beyond it is skipped and reported, not delayed; none without)  -m CALLS
                  -users N  -d MS  -timeout S  -timeout_error  -lost PERCENT
@@ -362,7 +378,8 @@ How calls go:    -recv_timeout MS  -nr  -max_retrans N  -max_invite_retrans N  -
                  -nd  -default_behaviors all|none|[-]bye|[-]abortunexp|[-]pingreply  -pause_msg_ign  -deadcall_wait MS
 What is written: -trace_stat  -stf FILE  -fd S  -stat_delimiter D  -trace_rtt  -rtt_freq N  -trace_err  -error_file FILE
                  -trace_msg  -message_file FILE  -trace_logs  -log_file FILE  -trace_screen  -screen_file FILE  -f S
-Its hand:        + - * /  p  q  s (keys; as datagrams to -cp PORT, with cset rate|users|limit N)  -bg  -nostdin
+Its hand:        + - * /  p  q  s (keys; as datagrams to -cp PORT at -ci IP, with cset rate|users|limit N)
+                 -sleep S  -bg  -nostdin
                  SIGUSR1 ends softly, SIGUSR2 writes the screens
 
 Exit codes: 0 every call was successful, 1 one failed, 97 a command or -timeout ended it, 99 no call, 255 fatal, 254 no socket.

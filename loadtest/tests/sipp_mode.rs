@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
 use std::net::UdpSocket;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -194,6 +195,73 @@ fn expressions_and_branches_do_what_sipp_does_with_them_over_tcp_too() {
         let words = ["-sf", calling, &to, "-m", "60", "-r", "100", "-t", transport, "-timeout", "30"];
         succeeds(caller, folder.path(), &[&words[..], &["-trace_err", "-error_file", "errors"]].concat());
         drop(taker);
+    }
+}
+
+/// Certificate and key for this name as options, and the file of who vouches for it.
+fn proof(folder: &Path) -> (Vec<String>, String) {
+    std::fs::create_dir(folder).unwrap();
+    let (ca, cert, key) = acceptance::plane::certificates(folder, "DNS:test.example.net");
+    let [ca, cert, key] = [ca, cert, key].map(|path| path.display().to_string());
+    (["-tls_cert", &cert, "-tls_key", &key].map(str::to_owned).into(), ca)
+}
+
+#[test]
+fn calls_over_tls_need_who_vouches_for_both_sides() {
+    let folder = tempfile::tempdir().unwrap();
+    let ((caller, caller_ca), (callee, callee_ca)) = (proof(&folder.path().join("a")), proof(&folder.path().join("b")));
+    let at = port();
+    let taking =
+        [&["-sn", "uas", "-t", "l1", "-p", &at.to_string(), "-tls_ca", &caller_ca].map(str::to_owned)[..], &callee]
+            .concat();
+    let _callee = start(OURS, folder.path(), &taking.iter().map(String::as_str).collect::<Vec<_>>());
+    listens(at, true);
+    let to = format!("127.0.0.1:{at}");
+    for (transport, ca, own, wanted) in [
+        ("l1", Some(&callee_ca), &caller[..], 0),
+        ("ln", None, &caller, 0),
+        // The other side is not who we believe, and does not believe us.
+        ("l1", Some(&caller_ca), &caller, 1),
+        ("ln", None, &callee, 1),
+        ("l1", None, &[], 1),
+    ] {
+        let mut words = vec!["-sn", "uac", &to, "-m", "30", "-r", "200", "-t", transport, "-timeout", "30"];
+        words.extend(["-error_file", "errors"]);
+        words.extend(ca.iter().flat_map(|ca| ["-tls_ca", ca.as_str()]));
+        words.extend(own.iter().map(String::as_str));
+        let output = finish(OURS, folder.path(), &words);
+        let errors = std::fs::read_to_string(folder.path().join("errors")).unwrap_or_default();
+        assert_eq!(output.status.code(), Some(wanted), "{transport} {ca:?}: {errors}");
+        assert_eq!(errors.contains("TLS: "), wanted == 1, "{transport} {ca:?}: {errors}");
+        let _ = std::fs::remove_file(folder.path().join("errors"));
+    }
+}
+
+#[test]
+fn openssl_is_answered_over_tls_of_both_versions() {
+    let folder = tempfile::tempdir().unwrap();
+    let (own, ca) = proof(&folder.path().join("a"));
+    let text = "<?xml version=\"1.0\"?><scenario><recv request=\"OPTIONS\"/><send><![CDATA[\nSIP/2.0 200 OK\n[last_Via:]\n\
+                [last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]\nContent-Length: 0\n\n]]></send></scenario>";
+    std::fs::write(folder.path().join("options.xml"), text).unwrap();
+    let at = port();
+    let taking = ["-sf", "options.xml", "-t", "l1", "-p", &at.to_string()].map(str::to_owned);
+    let taking = [&taking[..], &own].concat();
+    let _callee = start(OURS, folder.path(), &taking.iter().map(String::as_str).collect::<Vec<_>>());
+    listens(at, true);
+    for version in ["-tls1_2", "-tls1_3"] {
+        let mut openssl = Command::new("openssl");
+        openssl.args(["s_client", "-quiet", "-verify_return_error", version, "-CAfile", &ca]);
+        openssl.args(["-connect", &format!("127.0.0.1:{at}")]);
+        let mut asking = Running(openssl.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap());
+        let message = format!(
+            "OPTIONS sip:a@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1;branch=z9hG4bK{version}\r\nFrom: <sip:b@c>;tag=1\r\n\
+             To: <sip:a@c>\r\nCall-ID: {version}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+        );
+        asking.0.stdin.as_mut().unwrap().write_all(message.as_bytes()).unwrap();
+        let mut line = String::new();
+        BufReader::new(asking.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "SIP/2.0 200 OK\r\n", "{version}");
     }
 }
 

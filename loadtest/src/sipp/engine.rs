@@ -11,9 +11,9 @@ use uring::SocketId;
 use super::call::{Birth, Call};
 use super::control::Order;
 use super::heard;
-use super::options::Transport;
 use super::output::Output;
 use super::statistics::Count;
+use super::transport::Protocol;
 use super::wire::{Came, Way};
 use super::world::{Quit, World};
 use crate::clock::{MS, SECOND};
@@ -48,8 +48,6 @@ pub struct Engine {
     /// The connection that all calls share.
     shared: Option<Way>,
     placed: u64,
-    idle_users: VecDeque<u64>,
-    users: u64,
     rate: f64,
     /// Since when calls are placed at this rate, and how many were due by then.
     rate_since: u64,
@@ -75,8 +73,6 @@ impl Engine {
             dying: VecDeque::new(),
             timers: BinaryHeap::new(),
             placed: 0,
-            idle_users: VecDeque::new(),
-            users: 0,
             rate,
             rate_since: now,
             due_before: 0.0,
@@ -87,7 +83,6 @@ impl Engine {
 
     /// Plays until it is over; gives the world back to be reported.
     pub fn play(mut self) -> io::Result<(Outcome, World)> {
-        self.world.users_set(self.world.options.users.unwrap_or(0));
         let timeout = self.world.options.timeout_ms.map(|ms| self.world.clock.now() + ms * MS);
         let mut outcome = Outcome::Done;
         loop {
@@ -139,7 +134,11 @@ impl Engine {
         if let Some(Reverse((at, _))) = self.timers.peek() {
             until = until.min(*at);
         }
-        if self.world.quit == Quit::No && self.world.scenario.calls() && !self.paused && self.users == 0 {
+        if self.world.quit == Quit::No
+            && self.world.scenario.calls()
+            && !self.paused
+            && self.world.users.wanted().is_none()
+        {
             until = until.min(self.next_due());
         }
         until.saturating_sub(now)
@@ -182,13 +181,12 @@ impl Engine {
         while let Some(order) = self.output.order() {
             let scale = self.world.options.rate_scale;
             match order {
-                Order::Faster(steps) if self.users > 0 => {
-                    let users = (self.users as f64 + f64::from(steps)).max(1.0);
-                    self.world.users_set(users as u64);
-                }
-                Order::Faster(steps) => self.set_rate(self.rate + f64::from(steps) * scale, now),
+                Order::Faster(steps) => match self.world.users.wanted() {
+                    Some(users) => self.world.users.set(users.saturating_add_signed(i64::from(steps))),
+                    None => self.set_rate(self.rate + f64::from(steps) * scale, now),
+                },
                 Order::Rate(rate) => self.set_rate(rate, now),
-                Order::Users(users) => self.world.users_set(users),
+                Order::Users(users) => self.world.users.set(users),
                 Order::Limit(limit) => self.world.options.limit = Some(limit),
                 Order::Pause => {
                     self.paused = !self.paused;
@@ -206,15 +204,11 @@ impl Engine {
         if self.world.quit != Quit::No || self.paused {
             return Ok(());
         }
-        let wanted = self.world.users_wanted;
-        if wanted > 0 || self.users > 0 {
-            while self.users < wanted {
-                self.users += 1;
-                self.idle_users.push_back(self.users);
-            }
+        if self.world.users.wanted().is_some() {
             for _ in 0..BATCH {
                 let more = self.world.options.calls.is_none_or(|calls| self.world.statistics.created() < calls);
-                let Some(user) = self.idle_users.pop_front().filter(|user| more && *user <= wanted) else { break };
+                let user = if more { self.world.users.next() } else { None };
+                let Some(user) = user else { break };
                 self.call(user)?;
             }
             return Ok(());
@@ -239,24 +233,29 @@ impl Engine {
         let peer = self.world.remote.expect("who places calls knows whom to call");
         let to = self.world.remote_sending.unwrap_or(peer);
         let local = self.world.local;
-        let (way, own, port) = match self.world.options.transport {
-            Transport::Udp => (self.shared, false, local.port()),
-            Transport::UdpEach => {
+        let transport = self.world.options.transport;
+        let (way, port) = match (transport.protocol, transport.each) {
+            (Protocol::Udp, false) => (self.shared, local.port()),
+            (Protocol::Udp, true) => {
                 let (way, port) = self.world.wire.open_one(local.ip())?;
-                (Some(way), true, port)
+                (Some(way), port)
             }
-            Transport::Tcp => {
+            (Protocol::Tcp | Protocol::Tls, false) => {
                 if self.shared.is_none() {
                     self.shared = Some(self.world.wire.connect(local.ip(), to)?);
                 }
-                (self.shared, false, local.port())
+                (self.shared, local.port())
             }
-            Transport::TcpEach => (Some(self.world.wire.connect(local.ip(), to)?), true, local.port()),
+            (Protocol::Tcp | Protocol::Tls, true) => (Some(self.world.wire.connect(local.ip(), to)?), local.port()),
         };
         let Some(way) = way else { return Err(io::Error::other("no socket is open")) };
         let number = self.world.statistics.created() + 1;
         let id = self.world.call_id(number);
-        self.begin(Birth { number, id, way, own_way: own, port, peer, user, lines: Vec::new() }, Count::Outgoing, None);
+        self.begin(
+            Birth { number, id, way, own_way: transport.each, port, peer, user, lines: Vec::new() },
+            Count::Outgoing,
+            None,
+        );
         Ok(())
     }
 
@@ -311,7 +310,7 @@ impl Engine {
             self.world.wire.close(call.birth.way);
         }
         if call.birth.user > 0 {
-            self.idle_users.push_back(call.birth.user);
+            self.world.users.free(call.birth.user);
         }
         let until = self.world.clock.now() + self.world.options.dead_call_ms * MS;
         if self.dead.len() < DEAD_MAX {
@@ -347,7 +346,12 @@ impl Engine {
         match came {
             Came::Message { way, from, text } => self.message(way, from, text),
             Came::Media { socket, from, bytes } => self.media(socket, from, &bytes),
-            Came::Ended(stream, never_stood) => self.cut(stream, never_stood),
+            Came::Ended { stream, never_stood, why } => {
+                if let Some(why) = why {
+                    self.world.traces.error(&format!("TLS: {why}"));
+                }
+                self.cut(stream, never_stood);
+            }
         }
         Ok(())
     }

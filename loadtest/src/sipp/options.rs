@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use super::transport::{TlsFiles, Transport};
+
 /// Reads a span of time as SIPp does: a bare number has the usual unit; `ms`, `s`, `m` and `h` may follow. In milliseconds.
 pub fn span_ms(text: &str, usual_ms: u64) -> Result<u64, String> {
     let text = text.trim();
@@ -16,32 +18,6 @@ pub fn span_ms(text: &str, usual_ms: u64) -> Result<u64, String> {
     };
     let number = digits.parse::<f64>().ok().filter(|number| (0.0..=1e12).contains(number));
     number.map(|number| (number * unit as f64) as u64).ok_or_else(|| format!("'{text}' is no span of time"))
-}
-
-/// How messages travel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Transport {
-    /// One UDP socket.
-    #[default]
-    Udp,
-    /// A UDP socket for each call.
-    UdpEach,
-    /// One TCP connection.
-    Tcp,
-    /// A TCP connection for each call.
-    TcpEach,
-}
-
-impl Transport {
-    /// Over UDP.
-    pub fn datagrams(self) -> bool {
-        matches!(self, Transport::Udp | Transport::UdpEach)
-    }
-
-    /// As Via and `[transport]` name it.
-    pub fn name(self) -> &'static str {
-        if self.datagrams() { "UDP" } else { "TCP" }
-    }
 }
 
 /// Where a scenario comes from.
@@ -77,6 +53,8 @@ pub struct Options {
     pub remote_sending: Option<String>,
     /// How.
     pub transport: Transport,
+    /// What TLS wants.
+    pub tls: TlsFiles,
     /// Our address.
     pub local_ip: Option<IpAddr>,
     /// Our port; 0 for any.
@@ -191,6 +169,10 @@ pub struct Options {
     pub screen_file: Option<String>,
     /// `-cp`.
     pub control_port: Option<u16>,
+    /// `-ci`; without it, our address.
+    pub control_ip: Option<IpAddr>,
+    /// `-sleep`: what the run begins with.
+    pub sleep_ms: u64,
     /// Hosts beyond this machine may be loaded.
     pub allow_target: bool,
 }
@@ -202,7 +184,8 @@ impl Default for Options {
             source: Source::BuiltIn("uac".to_owned()),
             remote: None,
             remote_sending: None,
-            transport: Transport::Udp,
+            transport: Transport::default(),
+            tls: TlsFiles::default(),
             local_ip: None,
             local_port: 0,
             media_ip: None,
@@ -260,6 +243,8 @@ impl Default for Options {
             trace_screen: false,
             screen_file: None,
             control_port: None,
+            control_ip: None,
+            sleep_ms: 0,
             allow_target: false,
         }
     }
@@ -356,7 +341,12 @@ impl Options {
             "-sn" => self.source = Source::BuiltIn(words.text()?),
             "-i" => self.local_ip = Some(words.address()?),
             "-p" => self.local_port = words.number()?,
-            "-t" => self.transport = transport(&words.text()?)?,
+            "-t" => self.transport = Transport::read(&words.text()?)?,
+            "-tls_cert" => self.tls.cert = Some(words.text()?),
+            "-tls_key" => self.tls.key = Some(words.text()?),
+            "-tls_ca" => self.tls.ca = Some(words.text()?),
+            "-tls_crl" => self.tls.crl = Some(words.text()?),
+            "-tls_version" => self.tls.version = Some(words.text()?),
             "-rsa" => self.remote_sending = Some(words.text()?),
             "-mi" => self.media_ip = Some(words.address()?),
             "-mp" => self.media_port = words.number()?,
@@ -422,6 +412,8 @@ impl Options {
             "-bg" => self.background = true,
             "-nostdin" => self.no_stdin = true,
             "-cp" => self.control_port = Some(words.number()?),
+            "-ci" => self.control_ip = Some(words.address()?),
+            "-sleep" => self.sleep_ms = words.span(1_000)?,
             "-plugin" => return Err("-plugin is refused: no foreign code is loaded".to_owned()),
             "-3pcc" => return Err("-3pcc is not supported: play each side alone".to_owned()),
             _ => return Ok(false),
@@ -456,19 +448,6 @@ impl Options {
 fn positive(words: &mut Words<'_>) -> Result<f64, String> {
     let number: f64 = words.number()?;
     if number.is_finite() && number >= 0.0 { Ok(number) } else { Err(format!("{} must not be negative", words.option)) }
-}
-
-fn transport(text: &str) -> Result<Transport, String> {
-    match text {
-        "u1" => Ok(Transport::Udp),
-        "un" => Ok(Transport::UdpEach),
-        "t1" => Ok(Transport::Tcp),
-        "tn" => Ok(Transport::TcpEach),
-        "l1" | "ln" => {
-            Err(format!("-t {text}: TLS is not played here; a switch with a TLS trunk between two runs tests it"))
-        }
-        _ => Err(format!("-t {text}: want u1, un, t1 or tn")),
-    }
 }
 
 fn behaviours(text: &str, mut now: Behaviours) -> Result<Behaviours, String> {

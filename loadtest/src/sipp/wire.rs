@@ -6,9 +6,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use uring::socket::{Listener, Options};
-use uring::{Class, Doorbell, Event, Ring, Settings, SocketId, UdpSocket};
+use uring::{Class, Doorbell, Event, Packet, Ring, Settings, SocketId, UdpSocket};
 
 use super::heard;
+use super::seal::{Keys, Seal};
 
 /// Bytes of one message on a connection at most; a peer that sends more without an end is cut off.
 const MESSAGE_BYTES_MAX: usize = 256 << 10;
@@ -43,14 +44,23 @@ pub enum Came {
         /// What.
         bytes: Vec<u8>,
     },
-    /// A connection ended; true if it never stood.
-    Ended(SocketId, bool),
+    /// A connection ended.
+    Ended {
+        /// Which.
+        stream: SocketId,
+        /// It was never made.
+        never_stood: bool,
+        /// What TLS has against it.
+        why: Option<String>,
+    },
 }
 
 struct Stream {
     id: SocketId,
     peer: SocketAddr,
     stands: bool,
+    seal: Option<Seal>,
+    /// What came and is no whole message yet, plain.
     bytes: Vec<u8>,
 }
 
@@ -63,6 +73,9 @@ pub struct Wire {
     media: HashMap<usize, SocketId>,
     streams: HashMap<usize, Stream>,
     came: VecDeque<Came>,
+    /// Connections are sealed with these.
+    keys: Option<Keys>,
+    sealed: Vec<u8>,
 }
 
 fn bound(at: SocketAddr, bytes: usize) -> io::Result<UdpSocket> {
@@ -70,8 +83,8 @@ fn bound(at: SocketAddr, bytes: usize) -> io::Result<UdpSocket> {
 }
 
 impl Wire {
-    /// Without sockets.
-    pub fn new() -> io::Result<Wire> {
+    /// Without sockets. With keys, connections speak TLS.
+    pub fn new(keys: Option<Keys>) -> io::Result<Wire> {
         let ring = Ring::new(&Settings::fitting(), Doorbell::new()?)?;
         Ok(Wire {
             ring,
@@ -80,6 +93,8 @@ impl Wire {
             media: HashMap::new(),
             streams: HashMap::new(),
             came: VecDeque::new(),
+            keys,
+            sealed: Vec::new(),
         })
     }
 
@@ -113,7 +128,10 @@ impl Wire {
     pub fn connect(&mut self, from: IpAddr, to: SocketAddr) -> io::Result<Way> {
         let from = Some(from).filter(|ip| !ip.is_unspecified());
         let id = self.ring.connect(from, to, 0)?;
-        self.streams.insert(id.place(), Stream { id, peer: to, stands: false, bytes: Vec::new() });
+        let seal = self.keys.as_ref().and_then(|keys| keys.connect(to.ip()));
+        self.streams.insert(id.place(), Stream { id, peer: to, stands: false, seal, bytes: Vec::new() });
+        // A greeting waits for the connection.
+        self.send_stream(id, b"");
         Ok(Way::Stream(id))
     }
 
@@ -136,6 +154,10 @@ impl Wire {
         match way {
             Way::Datagrams(id) => self.ring.close(id),
             Way::Stream(id) => {
+                if let Some(seal) = self.seal(id) {
+                    seal.part();
+                    self.send_stream(id, b"");
+                }
                 self.streams.remove(&id.place());
                 self.ring.finish(id);
             }
@@ -146,8 +168,29 @@ impl Wire {
     pub fn send(&mut self, way: Way, to: SocketAddr, text: &str) -> bool {
         match way {
             Way::Datagrams(id) => self.ring.send(id, to, text.as_bytes()),
-            Way::Stream(id) => self.ring.send_stream(id, text.as_bytes()),
+            Way::Stream(id) => self.send_stream(id, text.as_bytes()),
         }
+    }
+
+    fn seal(&mut self, id: SocketId) -> Option<&mut Seal> {
+        self.streams.get_mut(&id.place())?.seal.as_mut()
+    }
+
+    /// Sends on a connection, and what its seal has to say besides.
+    fn send_stream(&mut self, id: SocketId, plain: &[u8]) -> bool {
+        let mut sealed = std::mem::take(&mut self.sealed);
+        let bytes = match self.seal(id) {
+            None => plain,
+            Some(seal) => {
+                seal.say(plain);
+                sealed.clear();
+                seal.take(&mut sealed);
+                &sealed
+            }
+        };
+        let sent = bytes.is_empty() || self.ring.send_stream(id, bytes);
+        self.sealed = sealed;
+        sent
     }
 
     /// Sends a packet of media.
@@ -180,30 +223,54 @@ impl Wire {
                         return Some(Came::Message { way: Way::Datagrams(socket), from, text: text(bytes) });
                     }
                 }
-                Event::Bytes(packet) => {
-                    let id = packet.socket;
-                    if let Some(stream) = self.streams.get_mut(&id.place()) {
-                        stream.bytes.extend_from_slice(self.ring.bytes(&packet));
-                    }
-                    self.ring.release(packet);
-                    self.cut(id);
-                }
+                Event::Bytes(packet) => self.hear(packet),
                 Event::Accepted { stream: id, from, .. } => {
-                    self.streams.insert(id.place(), Stream { id, peer: from, stands: true, bytes: Vec::new() });
+                    let seal = self.keys.as_ref().and_then(Keys::accept);
+                    if seal.is_none() && self.keys.is_some() {
+                        // Without a certificate we call, and take no calls.
+                        self.ring.close(id);
+                        continue;
+                    }
+                    self.streams.insert(id.place(), Stream { id, peer: from, stands: true, seal, bytes: Vec::new() });
                 }
                 Event::Connected(id) => {
                     if let Some(stream) = self.streams.get_mut(&id.place()) {
-                        stream.stands = true;
+                        stream.stands = stream.seal.is_none();
                     }
                 }
                 Event::Ended { stream: id, .. } => {
                     let known = self.streams.get(&id.place()).is_some_and(|stream| stream.id == id);
                     if known && let Some(stream) = self.streams.remove(&id.place()) {
-                        return Some(Came::Ended(id, !stream.stands));
+                        return Some(Came::Ended { stream: id, never_stood: !stream.stands, why: None });
                     }
                 }
                 Event::Doorbell => {}
             }
+        }
+    }
+
+    /// Bytes came on a connection.
+    fn hear(&mut self, packet: Packet) {
+        let id = packet.socket;
+        let mut wrong = None;
+        if let Some(stream) = self.streams.get_mut(&id.place()) {
+            let bytes = self.ring.bytes(&packet);
+            match &mut stream.seal {
+                None => stream.bytes.extend_from_slice(bytes),
+                Some(seal) => {
+                    wrong = seal.hear(bytes, &mut stream.bytes).err();
+                    stream.stands |= seal.stands();
+                }
+            }
+        }
+        self.ring.release(packet);
+        self.send_stream(id, b"");
+        self.cut(id);
+        if wrong.is_some()
+            && let Some(stream) = self.streams.remove(&id.place())
+        {
+            self.ring.finish(id);
+            self.came.push_back(Came::Ended { stream: id, never_stood: !stream.stands, why: wrong });
         }
     }
 
@@ -226,7 +293,7 @@ impl Wire {
         if stream.bytes.len() > MESSAGE_BYTES_MAX {
             self.streams.remove(&id.place());
             self.ring.close(id);
-            self.came.push_back(Came::Ended(id, false));
+            self.came.push_back(Came::Ended { stream: id, never_stood: false, why: None });
         }
     }
 }

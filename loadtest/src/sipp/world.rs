@@ -14,6 +14,7 @@ use super::sound::Sound;
 use super::statistics::Statistics;
 use super::template::Template;
 use super::traces::Traces;
+use super::users::Users;
 use super::wire::Wire;
 use crate::clock::Clock;
 
@@ -98,7 +99,7 @@ pub struct World {
     /// Global variables, by number.
     pub globals: Vec<Value>,
     /// Users' variables, by user.
-    pub users: HashMap<u64, Vec<Value>>,
+    pub of_users: HashMap<u64, Vec<Value>>,
     /// Files that are written.
     pub traces: Traces,
     /// The clock.
@@ -131,8 +132,8 @@ pub struct World {
     pub quit: Quit,
     /// It ends because the scenario wants it.
     pub commanded: bool,
-    /// As many calls all the time (`-users`); 0 where a rate decides.
-    pub users_wanted: u64,
+    /// Who calls (`-users`).
+    pub users: Users,
     /// Numbers given to `[dynamic_id]`.
     pub dynamic: u64,
 }
@@ -141,11 +142,6 @@ impl World {
     /// The run is to end, at least like this.
     pub fn end(&mut self, how: Quit) {
         self.quit = self.quit.max(how);
-    }
-
-    /// From now on so many users call.
-    pub fn users_set(&mut self, users: u64) {
-        self.users_wanted = users;
     }
 
     /// The Call-ID of a call, as `-cid_str` wants it: `%u` its number, `%p` our process, `%s` our address.
@@ -167,6 +163,6 @@ impl World {
     /// A variable that the calls of one user share.
     pub fn of_user(&mut self, id: VariableId, user: u64) -> &mut Value {
         let count = self.scenario.variables.len();
-        &mut self.users.entry(user).or_insert_with(|| vec![Value::Unset; count])[id]
+        &mut self.of_users.entry(user).or_insert_with(|| vec![Value::Unset; count])[id]
     }
 }

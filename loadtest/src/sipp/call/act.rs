@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Call;
-use crate::sipp::auth::{self, Asking};
+use crate::digest::Asking;
 use crate::sipp::heard;
 use crate::sipp::scenario::{Action, Arithmetic, Check, Compare, Internal, Operand, Place, Said, VariableId};
 use crate::sipp::statistics::Count;
@@ -188,8 +188,8 @@ impl Call {
     fn proven(&self, username: &str, password: &str) -> bool {
         let value = heard::value(&self.heard, "Proxy-Authorization").or(heard::value(&self.heard, "Authorization"));
         let (method, body) = (heard::method(&self.heard), heard::body(&self.heard));
-        let asking = Asking { username, password, method, uri: "", body, count: 1 };
-        value.is_some_and(|value| auth::proves(value, &asking))
+        let asking = Asking { username, password, method, uri: "", body: Some(body), count: 1 };
+        value.is_some_and(|value| asking.proven(value))
     }
 
     fn obey(&mut self, order: Internal, world: &mut World) {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::Call;
 use crate::clock::MS;
-use crate::sipp::auth::{self, Asking};
+use crate::digest::Asking;
 use crate::sipp::heard;
 use crate::sipp::template::{Key, Piece, Template};
 use crate::sipp::world::World;
@@ -101,7 +101,7 @@ impl Call {
             Key::MediaPort => number(i64::from(self.sounding.port().unwrap_or(world.options.media_port)), out),
             Key::AutoMediaPort => number(i64::from(self.own_port(world)), out),
             Key::MsgIndex => number(self.step as i64, out),
-            Key::Users => number(world.options.users.unwrap_or(0) as i64, out),
+            Key::Users => number(world.users.wanted().unwrap_or(0) as i64, out),
             Key::UserId => number(self.birth.user as i64, out),
             Key::Field { file, field, line } => self.write_field(*file, *field, line.as_ref(), out, world),
             Key::PeerTag => out.push_str(&self.peer_tag),
@@ -192,11 +192,11 @@ impl Call {
             password: &password,
             method: message.split(' ').next().unwrap_or_default(),
             uri: &uri,
-            body: heard::body(message),
+            body: Some(heard::body(message)),
             count: self.proofs,
         };
         let name = if *proxy { "Proxy-Authorization" } else { "Authorization" };
-        auth::answer(challenge, &asking).map_or_else(String::new, |value| format!("{name}: {value}"))
+        asking.answer(challenge).map_or_else(String::new, |value| format!("{name}: {value}"))
     }
 }
 

@@ -99,7 +99,7 @@ pub fn row(world: &World, moments: &Moments, rate: f64, delimiter: &str) -> Stri
     [moments.began, moments.reset, moments.now].into_iter().for_each(|at| row.put(moment(at)));
     row.put(seconds(moments.period_s));
     row.put(seconds(moments.elapsed_s));
-    row.put(if world.users_wanted > 0 { world.users_wanted as f64 } else { rate });
+    row.put(world.users.wanted().map_or(rate, |users| users as f64));
     let created = |(period, whole): (u64, u64), (more, most): (u64, u64)| (period + more, whole + most);
     let (incoming, outgoing) = (statistics.of(Count::Incoming), statistics.of(Count::Outgoing));
     let (period, whole) = created(incoming, outgoing);

@@ -1,9 +1,11 @@
-//! SIPp, unmodified, at either side of the switch.
+//! SIPp, unmodified, at either side of the switch; or our runner of its scenarios, which must say and hear the same.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+
+use crate::program;
 
 /// What SIPp is to play.
 #[derive(Clone, Debug)]
@@ -14,6 +16,33 @@ pub enum Scenario {
     Ours(&'static str),
     /// A scenario file that the test has made.
     File(PathBuf),
+}
+
+/// Who plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Player {
+    /// SIPp as Debian has it.
+    Sipp,
+    /// `tandem-loadtest sipp`.
+    Ours,
+}
+
+impl Player {
+    /// SIPp, but where `TANDEM_SIPP=ours` asks for our runner.
+    pub fn asked() -> Player {
+        if std::env::var("TANDEM_SIPP").is_ok_and(|who| who == "ours") { Player::Ours } else { Player::Sipp }
+    }
+
+    fn command(self) -> Command {
+        match self {
+            Player::Sipp => Command::new("sipp"),
+            Player::Ours => {
+                let mut command = Command::new(program("tandem-loadtest"));
+                command.arg("sipp");
+                command
+            }
+        }
+    }
 }
 
 /// A running SIPp, killed with this value.
@@ -27,10 +56,15 @@ pub struct Sipp {
 impl Sipp {
     /// Starts SIPp on an address, with more words for its command line. Its files go into the folder.
     pub fn start(folder: &Path, at: SocketAddr, scenario: Scenario, words: &[String]) -> Sipp {
+        Sipp::start_as(Player::asked(), folder, at, scenario, words)
+    }
+
+    /// The same, played by one or the other.
+    pub fn start_as(player: Player, folder: &Path, at: SocketAddr, scenario: Scenario, words: &[String]) -> Sipp {
         let file = |kind: &str| folder.join(format!("sipp-{}-{}-{kind}", at.ip(), at.port()));
         let (messages, errors, screen) = (file("messages"), file("errors"), file("screen"));
         let screen = std::fs::File::create(screen).expect("the folder is writable");
-        let mut command = Command::new("sipp");
+        let mut command = player.command();
         match scenario {
             Scenario::BuiltIn(name) => command.args(["-sn", name]),
             Scenario::File(path) => command.arg("-sf").arg(path),

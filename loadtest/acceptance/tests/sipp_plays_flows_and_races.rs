@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use acceptance::books::{BUY, Record, SELL, exact};
-use acceptance::sipp::{Scenario, Sipp};
+use acceptance::sipp::{Player, Scenario, Sipp};
 use acceptance::switch::{PAID, SIP, Switch, deck};
 use acceptance::{Net, scenario, until};
 
@@ -190,7 +190,7 @@ fn declaration(net: Net, flows: &[&Flow]) -> String {
 }
 
 /// Plays one flow; what went wrong, if something did.
-fn play(switch: &Switch, net: Net, index: usize, flow: &Flow) -> Result<(), String> {
+fn play(player: Player, switch: &Switch, net: Net, index: usize, flow: &Flow) -> Result<(), String> {
     let folder = switch.folder().join(flow.0);
     std::fs::create_dir_all(&folder).unwrap();
     let [caller, first, second] = places(net, index);
@@ -208,14 +208,15 @@ fn play(switch: &Switch, net: Net, index: usize, flow: &Flow) -> Result<(), Stri
     let of_terminator = [&always[..], &moved].concat();
     for (end, at) in [("uas", first), ("uas2", second), ("elsewhere", second)] {
         if let Some(scenario) = prepared(end) {
-            ends.push((end, Sipp::start(&folder, at, scenario, &of_terminator)));
+            ends.push((end, Sipp::start_as(player, &folder, at, scenario, &of_terminator)));
             until(Duration::from_secs(20), "a terminator listens", || UdpSocket::bind(at).err());
         }
     }
     let mut words = vec![switch.sip().to_string(), "-s".into(), called(index), "-r".into(), "10".into()];
     words.extend(["-key".into(), "nothing".into(), String::new()]);
     words.extend(always);
-    ends.push(("uac", Sipp::start(&folder, caller, prepared("uac").expect("each flow has a caller"), &words)));
+    let caller_plays = prepared("uac").expect("each flow has a caller");
+    ends.push(("uac", Sipp::start_as(player, &folder, caller, caller_plays, &words)));
     let mut wrong = String::new();
     for (end, sipp) in ends.into_iter().rev() {
         if let Err(why) = sipp.ends() {
@@ -251,10 +252,23 @@ fn judged(records: &[Record], flow: &Flow) -> Result<(), String> {
     if seen == expected { Ok(()) } else { Err(format!("{}: records {seen:#?}, expected {expected:#?}\n", flow.0)) }
 }
 
+/// Flows that are in our runner's hands too: branches, optional steps, routes, proofs, repeats, expressions.
+const OURS: &str = "caller_releases,challenge_401_answered,glare_491,merged_482,record_route_loose,retransmitted_invite_one_call,\
+    reject_503_tries_next_route,update_crosses_when_up";
+
 #[test]
 fn every_flow_behaves_and_leaves_its_records() {
     // FLOWS=caller_releases,glare_491 plays these only.
-    let chosen = std::env::var("FLOWS").unwrap_or_default();
+    play_all(Player::asked(), &std::env::var("FLOWS").unwrap_or_default());
+}
+
+#[test]
+fn our_runner_plays_what_sipp_plays() {
+    play_all(Player::Ours, OURS);
+}
+
+/// Plays the flows of these names, or all.
+fn play_all(player: Player, chosen: &str) {
     let wanted = |flow: &&Flow| chosen.is_empty() || chosen.split(',').any(|name| name == flow.0);
     let flows: Vec<&Flow> = FLOWS.iter().filter(wanted).collect();
     let net = Net::draw();
@@ -266,7 +280,7 @@ fn every_flow_behaves_and_leaves_its_records() {
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(flow) = flows.get(index) else { return };
-                    if let Err(why) = play(&switch, net, index, flow) {
+                    if let Err(why) = play(player, &switch, net, index, flow) {
                         wrong.lock().unwrap().push_str(&why);
                     }
                 }

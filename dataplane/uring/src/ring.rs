@@ -14,7 +14,7 @@ use io_uring::{IoUring, cqueue, opcode, squeue};
 use crate::address;
 use crate::buffers::Buffers;
 use crate::doorbell::Doorbell;
-use crate::sends::{Forwards, Sends};
+use crate::sends::{Forwards, Sends, Slot};
 use crate::socket::UdpSocket;
 use crate::sockets::{Class, Kind, STREAM_BUFFERS, SocketId, Sockets, State};
 use crate::streams::Table;
@@ -353,11 +353,7 @@ impl Ring {
             self.tally.send_failed += 1;
             return false;
         };
-        let order = opcode::Send::new(Fixed(socket.slot), slot.copy.as_ptr(), slot.copy.len() as u32)
-            .dest_addr(slot.to.pointer())
-            .dest_addr_len(slot.to.length())
-            .build()
-            .user_data(SEND | u64::from(index));
+        let order = copied(socket, index, slot);
         self.push(&order);
         true
     }
@@ -519,4 +515,13 @@ impl Drop for Ring {
             assert!(Instant::now() < deadline, "the kernel keeps buffers of a ring that is going away");
         }
     }
+}
+
+/// The order to send what a slot holds.
+fn copied(socket: SocketId, index: u32, slot: &Slot) -> squeue::Entry {
+    opcode::Send::new(Fixed(socket.slot), slot.copy.as_ptr(), slot.copy.len() as u32)
+        .dest_addr(slot.to.pointer())
+        .dest_addr_len(slot.to.length())
+        .build()
+        .user_data(SEND | u64::from(index))
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use io_uring::types::Fixed;
 use io_uring::{opcode, squeue};
 
-use super::{Event, FORWARD, Packet, Ring, SEND};
+use super::{Event, FORWARD, Packet, Ring, copied};
 use crate::address;
 use crate::head;
 use crate::socket::RawSocket;
@@ -71,11 +71,7 @@ impl Ring {
         slot.copy.resize(size, 0);
         slot.copy.extend_from_slice(bytes);
         head::write(&mut slot.copy, outlet.from, to, outlet.traffic_class);
-        let order = opcode::Send::new(Fixed(outlet.socket.slot), slot.copy.as_ptr(), slot.copy.len() as u32)
-            .dest_addr(slot.to.pointer())
-            .dest_addr_len(slot.to.length())
-            .build()
-            .user_data(SEND | u64::from(index));
+        let order = copied(outlet.socket, index, slot);
         self.push(&order);
         true
     }

@@ -104,15 +104,15 @@ test-integration: ci-programs ## foreign SIP programs through real servers, on S
 
 .PHONY: kills
 kills: integration-programs ## kill -9 of planes and database at random moments, 100 rounds at 200 calls a second
-	KILL_ROUNDS=$(or $(ROUNDS),100) TANDEM_BIN_DIR=$(INTEGRATION) $(CARGO) test -p acceptance --test killed_at_any_moment_nothing_is_lost -- --nocapture
+	KILL_ROUNDS=$(or $(ROUNDS),100) TANDEM_BIN_DIR=$(INTEGRATION) $(CI_TEST) --test killed_at_any_moment_nothing_is_lost -- --nocapture
 
 .PHONY: frozen
 frozen: ## a callee that stands still for 5 s at 500 calls a second: all 7,000 planned calls are accounted for
-	FROZEN_CPS=500 $(CARGO) test -p tandem-loadtest --test both_ends -- stands_still --nocapture
+	FROZEN_CPS=500 $(CI_TEST) --test both_ends -- stands_still --nocapture
 
 .PHONY: cluster-test
 cluster-test: ## a pair of databases with keepers and etcd on hosts of their own: processes killed, cables pulled (as root)
-	$(CARGO) test -p tandem-keeper --test cables_are_pulled_for_real -- --ignored --nocapture
+	$(CI_TEST) --test cables_are_pulled_for_real -- --ignored --nocapture
 
 .PHONY: topologies
 topologies: ## each topology of several hosts with calls through it while something breaks; writes docs/topologies.md (as root; ONLY=balanced)
@@ -121,7 +121,7 @@ topologies: ## each topology of several hosts with calls through it while someth
 
 .PHONY: outage
 outage: integration-programs ## ten real minutes without the database under load (AWAY_S=1200 for more seconds)
-	AWAY_S=$(or $(AWAY_S),600) TANDEM_BIN_DIR=$(INTEGRATION) $(CARGO) test -p acceptance --test calls_go_on_without_the_database -- --nocapture
+	AWAY_S=$(or $(AWAY_S),600) TANDEM_BIN_DIR=$(INTEGRATION) $(CI_TEST) --test calls_go_on_without_the_database -- --nocapture
 
 .PHONY: hour
 hour: ## the journal of an hour without the database handed back to both databases (HOUR_CPS=100)

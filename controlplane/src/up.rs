@@ -295,10 +295,15 @@ impl Recipe {
     }
 }
 
+/// The pause after a death, given the one before and how long the plane ran since.
+fn pause_after(before: Duration, ran: Duration) -> Duration {
+    if ran > STEADY { BACK_OFF } else { (before * 2).clamp(BACK_OFF, BACK_OFF_MAX) }
+}
+
 /// Keeps a plane running until the node stops.
 async fn keep(mut recipe: Recipe, mut stop: watch::Receiver<Wish>, pid: Arc<AtomicU32>) {
     let end_at = recipe.plane.ends_at();
-    let mut pause = BACK_OFF;
+    let mut pause = Duration::ZERO;
     loop {
         let began = Instant::now();
         match recipe.start() {
@@ -321,14 +326,11 @@ async fn keep(mut recipe: Recipe, mut stop: watch::Receiver<Wish>, pid: Arc<Atom
                 tracing::error!(plane = ?recipe.plane, error = format!("{error:#}"), "a plane cannot be started")
             }
         }
-        if began.elapsed() > STEADY {
-            pause = BACK_OFF;
-        }
+        pause = pause_after(pause, began.elapsed());
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             _ = stop.wait_for(|wish| *wish >= end_at) => return,
         }
-        pause = (pause * 2).min(BACK_OFF_MAX);
     }
 }
 
@@ -349,5 +351,20 @@ async fn end(child: &mut Child, plane: Plane) {
     if tokio::time::timeout(STOP_MAX, child.wait()).await.is_err() {
         tracing::error!(?plane, "a plane did not end when asked and is killed");
         let _ = child.kill().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plane_that_dies_at_once_is_started_ever_more_rarely_and_one_that_ran_is_started_at_once() {
+        let at_once = |before: &Duration| Some(pause_after(*before, Duration::from_millis(5)));
+        let pauses: Vec<u128> =
+            std::iter::successors(Some(BACK_OFF), at_once).take(9).map(|pause| pause.as_millis()).collect();
+        assert_eq!(pauses, [100, 200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000]);
+        assert_eq!(pause_after(BACK_OFF_MAX, STEADY + LOOK), BACK_OFF);
+        assert_eq!(pause_after(Duration::ZERO, Duration::ZERO), BACK_OFF);
     }
 }

@@ -147,9 +147,9 @@ fn a_call_waits_for_the_ledger_and_its_question_is_journaled_first() {
     let orders = reserve(&mut book, 0, 100, 10);
     assert!(matches!(
         &orders[..],
-        [Order::JournalThenWant(Record::GrantAsked { .. }, Want::Grant { account: 4, want: 409_600, .. })]
+        [Order::JournalThenWant(Record::GrantAsked { .. }, Want::Grant { account: 4, want: 102_400, .. })]
     ));
-    let orders = grant(&mut book, 5, 0, 409_600);
+    let orders = grant(&mut book, 5, 0, 102_400);
     assert!(matches!(orders[0], Order::Journal(Record::Granted { .. })), "before it is lent on");
     assert_eq!(sum(&parts(&orders).expect("it is answered").expect("there is money")), 100);
     assert_eq!(book.reserved(ACCOUNT), Money::from_nanos(100));
@@ -222,8 +222,52 @@ fn idle_money_goes_back() {
         Money::from_nanos(20),
     );
     let mut out = Vec::new();
-    book.on_time(at(31_000), &mut out);
+    book.on_time(at(899_999), &mut out);
+    assert!(out.is_empty(), "a rest of an hour ago may be all that there is while the ledger is away");
+    book.on_time(at(900_000), &mut out);
     assert!(matches!(&out[..], [Order::JournalThenWant(_, Want::Close { used: 20, .. })]));
+}
+
+#[test]
+fn idle_money_of_a_scarce_account_goes_back_soon() {
+    let mut book = book();
+    reserve(&mut book, 0, 100, 10);
+    let reserved = parts(&grant(&mut book, 1, 0, 102_399)).expect("answered").expect("money");
+    let mut out = Vec::new();
+    book.on_entry(at(2), HOME, Entry::Settle { account: ACCOUNT, reserved, used: Vec::new() }, &mut out);
+    book.on_time(at(30_001), &mut out);
+    assert!(out.is_empty(), "{out:?}");
+    book.on_time(at(30_002), &mut out);
+    assert!(matches!(&out[..], [Order::JournalThenWant(_, Want::Close { used: 0, .. })]));
+}
+
+#[test]
+fn what_is_asked_for_lasts_twenty_minutes_at_the_pace_of_the_moment() {
+    let mut book = book();
+    reserve(&mut book, 0, 100_000, 100_000);
+    grant(&mut book, 1, 0, 102_400_000);
+    // A thousand calls a second, each of which takes 100,000 and gives 40,000 back.
+    let mut asked = None;
+    for ms in 2..10_100 {
+        let orders = reserve(&mut book, ms, 100_000, 100_000);
+        let want = orders.iter().find_map(|order| match order {
+            Order::JournalThenWant(_, Want::Grant { grant, want, .. }) => Some((grant.clone(), *want)),
+            _ => None,
+        });
+        if let Some((text, want)) = want {
+            asked = Some(want);
+            let reply = Reply::Granted { grant: text, account: ACCOUNT.0, amount: want, cause: 0 };
+            book.on_reply(at(ms), &reply, &mut Vec::new());
+        }
+        let reserved = parts(&orders).expect("answered").expect("money");
+        let used =
+            reserved.iter().map(|part| GrantPart { amount: Money::from_nanos(part.amount.nanos() * 6 / 10), ..*part });
+        let used = used.collect();
+        book.on_entry(at(ms), HOME, Entry::Settle { account: ACCOUNT, reserved, used }, &mut Vec::new());
+    }
+    let pace = 60_000 * 1_000;
+    let asked = asked.expect("what was lent first is used up");
+    assert!((pace * 1_190..=pace * 1_210).contains(&asked), "{asked}");
 }
 
 #[test]

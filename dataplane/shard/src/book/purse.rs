@@ -15,13 +15,17 @@ use crate::table::CallRef;
 const LEDGER_TIMEOUT_MS: u64 = 1_000;
 /// Milliseconds that a refusal stands before the ledger is asked again.
 const REFUSAL_MS: u64 = 500;
-/// Milliseconds without use after which a grant goes back.
+/// Milliseconds without use after which a grant goes back where the ledger had less than was asked for: others wait for it.
 const IDLE_MS: u64 = 30_000;
-/// A grant is asked for this many slices ahead: what is held must carry a busy account through an outage of the ledger. The
-/// ledger lends half of what is left at most, so a small account is not emptied by it.
-const SLICES_AHEAD: i64 = 4_096;
-/// A grant of which half is used up faster than this, in milliseconds, doubles the next one.
-const QUICK_MS: u64 = 60_000;
+/// The same where it had plenty: who calls now and then must have money when the ledger is away.
+const IDLE_RICH_MS: u64 = 900_000;
+/// Slices that are asked for at least, so that not each call asks.
+const SLICES_AHEAD: i64 = 1_024;
+/// Milliseconds over which spending is measured.
+const PACE_MS: u64 = 10_000;
+/// What is asked for lasts this many times as long: twenty minutes. More is asked for when half is left, so ten minutes without the
+/// ledger are covered at any time, as far as the account's money goes: it lends half of what is left at most.
+const PACES_AHEAD: i64 = 120;
 
 #[derive(Debug)]
 struct Grant {
@@ -56,7 +60,34 @@ pub struct Purse {
     /// Until when a refusal stands, and why.
     refused: Option<(Instant, Cause)>,
     ask_size: Money,
-    last_granted: Option<Instant>,
+    /// The ledger had less than was asked for.
+    scarce: bool,
+    pace: Pace,
+}
+
+/// How fast money is spent.
+#[derive(Debug, Default)]
+struct Pace {
+    /// Since when it is measured, and what calls have taken since, less what they gave back.
+    window: Option<(Instant, Money)>,
+    /// Spent in [`PACE_MS`]; falls by an eighth in that time when calls cease.
+    spent: Money,
+}
+
+impl Pace {
+    /// Calls took money, or gave it back.
+    fn count(&mut self, now: Instant, amount: Money) {
+        let (began, taken) = self.window.unwrap_or((now, Money::ZERO));
+        let (taken, span) = (taken + amount, now.millis_since(began));
+        self.window = Some((began, taken));
+        if span >= PACE_MS {
+            // The span is no shorter, so it fits.
+            let spent = (i128::from(taken.nanos()) * i128::from(PACE_MS) / i128::from(span)) as i64;
+            let before = (0..(span / PACE_MS).min(64)).fold(self.spent.nanos(), |spent, _| spent / 8 * 7);
+            self.spent = Money::from_nanos(spent.max(before));
+            self.window = Some((now, Money::ZERO));
+        }
+    }
 }
 
 impl Purse {
@@ -69,7 +100,8 @@ impl Purse {
             asked: None,
             refused: None,
             ask_size: Money::ZERO,
-            last_granted: None,
+            scarce: false,
+            pace: Pace::default(),
         }
     }
 
@@ -112,9 +144,15 @@ impl Purse {
         self.grants.iter().fold(Money::ZERO, |sum, grant| sum + grant.free())
     }
 
-    /// Less is free than half of what is asked for at a time.
+    /// What the ledger is asked for at a time.
+    fn goal(&self, want: Money) -> Money {
+        let least = want.nanos().saturating_mul(SLICES_AHEAD);
+        Money::from_nanos(self.pace.spent.nanos().saturating_mul(PACES_AHEAD).max(least))
+    }
+
+    /// Less is free than half of that.
     fn low(&self, want: Money) -> bool {
-        self.free().nanos() < self.ask_size.max(want).nanos() / 2
+        self.free().nanos() < self.goal(want).nanos() / 2
     }
 
     /// Takes up to `want` from the free parts, oldest grant first.
@@ -129,6 +167,7 @@ impl Purse {
                 parts.push(GrantPart { grant: grant.id, amount });
             }
         }
+        self.pace.count(now, want - open);
         parts
     }
 
@@ -137,10 +176,7 @@ impl Purse {
         if self.asked.is_some() || self.refusal(now).is_some() {
             return false;
         }
-        let quick = self.last_granted.is_some_and(|at| now.millis_since(at) < QUICK_MS);
-        let floor = Money::from_nanos(want.nanos().saturating_mul(SLICES_AHEAD));
-        let grown = if quick { self.ask_size + self.ask_size } else { self.ask_size };
-        self.ask_size = grown.max(floor);
+        self.ask_size = self.goal(want);
         self.asked = Some((next, now));
         out.push(Order::JournalThenWant(
             Record::GrantAsked { grant: next, account: self.account },
@@ -168,8 +204,8 @@ impl Purse {
         }
         self.asked = None;
         out.push(Order::Journal(Record::Granted { grant, account: self.account, amount }));
+        self.scarce = amount < self.ask_size;
         if amount.is_positive() {
-            self.last_granted = Some(now);
             self.refused = None;
             let (reserved, used) = (Money::ZERO, Money::ZERO);
             self.grants.push(Grant { id: grant, amount, reserved, used, touched: now });
@@ -223,6 +259,8 @@ impl Purse {
 
     /// A call is over.
     pub fn settle(&mut self, now: Instant, reserved: &[GrantPart], used: &[GrantPart], out: &mut Vec<Order>) {
+        let all = |parts: &[GrantPart]| parts.iter().fold(Money::ZERO, |sum, part| sum + part.amount);
+        self.pace.count(now, all(used) - all(reserved));
         for part in reserved {
             if let Some(grant) = self.grants.iter_mut().find(|grant| grant.id == part.grant) {
                 grant.reserved -= if mutant::is(Mutant::RestKept) { Money::ZERO } else { part.amount };
@@ -251,13 +289,19 @@ impl Purse {
         });
     }
 
+    /// Milliseconds that a grant may be without use.
+    fn idle_ms(&self) -> u64 {
+        if self.scarce { IDLE_MS } else { IDLE_RICH_MS }
+    }
+
     /// Time went on.
     pub fn on_time(&mut self, now: Instant, out: &mut Vec<Order>) {
         if self.asked.is_some_and(|(_, at)| now.millis_since(at) >= LEDGER_TIMEOUT_MS) {
             self.refuse_waiting(Cause::TEMPORARY, out);
         }
         if !mutant::is(Mutant::IdleGrantKept) {
-            self.close_where(|grant| now.millis_since(grant.touched) >= IDLE_MS, out);
+            let idle_ms = self.idle_ms();
+            self.close_where(|grant| now.millis_since(grant.touched) >= idle_ms, out);
         }
     }
 
@@ -266,7 +310,7 @@ impl Purse {
         let ledger = self.asked.filter(|_| !self.waiting.is_empty()).map(|(_, at)| at.plus_millis(LEDGER_TIMEOUT_MS));
         let kept = mutant::is(Mutant::IdleGrantKept);
         let idle = self.grants.iter().filter(|grant| grant.reserved == Money::ZERO && !kept);
-        let idle = idle.map(|grant| grant.touched.plus_millis(IDLE_MS)).min();
+        let idle = idle.map(|grant| grant.touched.plus_millis(self.idle_ms())).min();
         [ledger, idle].into_iter().flatten().min()
     }
 

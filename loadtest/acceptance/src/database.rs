@@ -65,7 +65,7 @@ impl MariaDb {
     pub fn run(&mut self) {
         // The shell ends the server when this process dies, however it dies: its end of the pipe closes.
         let script =
-            "mariadbd --no-defaults --datadir=\"$PWD/data\" --socket=\"$PWD/socket\" --pid-file=\"$PWD/pid\" --user=root \
+            "mkdir -p tmp; mariadbd --no-defaults --tmpdir=\"$PWD/tmp\" --datadir=\"$PWD/data\" --socket=\"$PWD/socket\" --pid-file=\"$PWD/pid\" --user=root \
              --skip-networking --skip-name-resolve --innodb-buffer-pool-size=64M >>server.log 2>&1 </dev/null &
              echo $!; read -r closed; kill -9 $!; wait $!";
         let _ = std::fs::remove_file(self.socket());

@@ -54,15 +54,16 @@ fn server_socket() -> PathBuf {
 }
 
 /// Starts a server that ends, and removes its folder, when this program's end of the pipe closes: also when a test panics or is killed.
+/// Its temporary tables are in a folder of its own: in a shared one each server that starts removes those of the others.
 fn start() -> (Child, PathBuf) {
     let folder = tempfile::Builder::new().prefix("tandem-mariadb-").tempdir().expect("a temporary folder").keep();
     let socket = folder.join("socket");
     let script = format!(
-        "set -e; cd {folder}; trap 'rm -rf {folder}' EXIT
+        "set -e; cd {folder}; trap 'rm -rf {folder}' EXIT; mkdir tmp
          mariadb-install-db --no-defaults --datadir={folder}/data --user=root --skip-test-db \
              --auth-root-authentication-method=normal >install.log 2>&1
          mariadbd --no-defaults --datadir={folder}/data --socket={socket} --pid-file={folder}/pid --user=root \
-             --skip-networking --skip-name-resolve --log-bin=binlog --innodb-buffer-pool-size=64M >server.log 2>&1 </dev/null &
+             --tmpdir={folder}/tmp --skip-networking --skip-name-resolve --log-bin=binlog --innodb-buffer-pool-size=64M >server.log 2>&1 </dev/null &
          echo started; read -r closed || true; kill $!; wait $! || true",
         folder = folder.display(),
         socket = socket.display()

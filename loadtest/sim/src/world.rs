@@ -26,7 +26,7 @@ use crate::sums::Sums;
 use money::{Answer, Link, Request};
 
 /// A run ends at this moment whatever stands; every deadline of the switch lies well before it.
-pub const HORIZON: u64 = 900 * SECOND;
+pub const HORIZON: u64 = 3_600 * SECOND;
 /// Steps of a run at most: what is above it turns in circles.
 const STEPS_MAX: u64 = 2_000_000;
 

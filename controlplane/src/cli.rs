@@ -207,8 +207,19 @@ pub async fn run(cli: Cli) -> ExitCode {
     };
     done.unwrap_or_else(|error| {
         eprintln!("tandem: {error:#}");
+        if is_away(&error) {
+            eprintln!("Nothing was changed. Calls, balances and records go on; `tandem journal ls` says what waits on this node.");
+        }
         exit_code(&error)
     })
+}
+
+fn is_away(error: &anyhow::Error) -> bool {
+    let applying = error.downcast_ref::<ApplyError>().is_some_and(|error| match error {
+        ApplyError::Store(error) => error.is_away(),
+        ApplyError::Mistakes(_) => false,
+    });
+    applying || error.downcast_ref::<StoreError>().is_some_and(StoreError::is_away)
 }
 
 fn exit_code(error: &anyhow::Error) -> ExitCode {

@@ -59,6 +59,8 @@ pub struct Progress {
     pub at: Option<WallTime>,
     /// Why it stands still; empty if it does not.
     pub problem: String,
+    /// Since when the database has taken nothing; `None` if it does.
+    pub away_since: Option<WallTime>,
 }
 
 /// The running collector; dropped, it ends in the middle of whatever it does.
@@ -234,6 +236,7 @@ impl Work {
             (progress.backlog_bytes, progress.backlog_records) = (Some(behind), Some(records));
             progress.oldest = oldest;
             progress.problem.clear();
+            progress.away_since = None;
         });
         Ok(gathered.full)
     }
@@ -348,6 +351,9 @@ impl Work {
         let news = self.progress.send_if_modified(|progress| {
             let news = progress.problem != problem;
             progress.problem.clone_from(&problem);
+            if error.is_away() {
+                progress.away_since.get_or_insert_with(wall);
+            }
             news
         });
         match (news, error.is_away()) {

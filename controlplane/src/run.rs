@@ -124,7 +124,7 @@ async fn open(url: &str) -> Result<Store> {
     loop {
         match Store::open(url).await {
             Ok(store) => return Ok(store),
-            Err(error @ StoreError::Away(_)) => {
+            Err(error) if error.is_away() => {
                 if !complained {
                     tracing::warn!(%error, "waiting for the database");
                     complained = true;

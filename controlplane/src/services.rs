@@ -29,6 +29,7 @@ impl web::Link for WebLink {
             oldest: progress.oldest,
             set_aside: progress.set_aside,
             collected: progress.at,
+            away_since: progress.away_since,
         }
     }
 }

@@ -4,7 +4,7 @@ mod connection;
 mod names;
 mod question;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use anyhow::Context;
 use panel::wire::{Answer, Ask, Frame, MediaSocketsFigures};
 use rtrb::Producer;
 use shard::Loaded;
+use shard::registrar::Change;
 use shard::wants::Wants;
 use snapshot::policy::Captured;
 use tokio::net::UnixListener;
@@ -30,6 +31,7 @@ use crate::snapshots::Shelf;
 use crate::spool::Figures as SpoolFigures;
 use crate::tape::Figures as TapeFigures;
 use crate::tls::Keys;
+use crate::together::{Heard as Said, Together};
 use connection::{Arrival, Heard};
 pub use names::Names;
 use question::{Kind, Question};
@@ -71,6 +73,8 @@ pub struct Control {
     pub media_sockets: MediaSocketsFigures,
     /// Snapshot files that are mapped.
     pub shelf: Shelf,
+    /// The other nodes.
+    pub together: Together,
     hub: Hub,
 }
 
@@ -84,6 +88,8 @@ struct Hub {
     next_question: u64,
     wants: Wants,
     draining: bool,
+    /// What other nodes said and the shards have not been told.
+    unheard: VecDeque<Arc<[Change]>>,
     needed_from: u32,
     disk_full: bool,
     stopped: usize,
@@ -109,8 +115,24 @@ impl Control {
         names: Names,
     ) -> Control {
         let (listens, fast, media_sockets, tape) = (Vec::new(), None, Default::default(), Arc::default());
-        let (shelf, hub) = (Shelf::default(), Hub::default());
-        Control { seats, boot, node, socket, spool, tape, revision: 0, names, listens, fast, media_sockets, shelf, hub }
+        let (shelf, together, hub) = (Shelf::default(), Together::alone(), Hub::default());
+        let revision = 0;
+        Control {
+            seats,
+            boot,
+            node,
+            socket,
+            spool,
+            tape,
+            revision,
+            names,
+            listens,
+            fast,
+            media_sockets,
+            shelf,
+            together,
+            hub,
+        }
     }
 
     /// Wants that earlier lives left; the first shard hears their answers.
@@ -165,6 +187,7 @@ impl Control {
                 Some(arrival) = heard.recv() => self.on_arrival(arrival, &loaded_in),
                 Some((connection, id, outcome)) = loaded.recv() => self.on_loaded(connection, id, outcome),
                 found = self.names.next() => self.on_found(found),
+                said = self.together.next() => self.on_said(said),
                 _ = tick.tick() => self.on_tick(),
             }
             if self.hub.stopped == self.seats.len() {
@@ -314,6 +337,7 @@ impl Control {
                     self.answer(asked.connection, asked.id, asked.answer());
                 }
             }
+            Report::Binding(change) => self.together.tell(&change),
             Report::Stopped => self.hub.stopped += 1,
             Report::Broken { .. } => {}
         }
@@ -334,8 +358,26 @@ impl Control {
         }
     }
 
+    fn on_said(&mut self, said: Said) {
+        match said {
+            Said::Bindings(changes) => self.hub.unheard.push_back(changes),
+        }
+        self.tell_bindings();
+    }
+
+    /// Tells the shards what other nodes said; what does not fit is told with the next tick.
+    fn tell_bindings(&mut self) {
+        while let Some(changes) = self.hub.unheard.front().cloned() {
+            if !self.tell_all(|| Order::Bindings(changes.clone())) {
+                return;
+            }
+            self.hub.unheard.pop_front();
+        }
+    }
+
     fn on_tick(&mut self) {
         self.tell_names();
+        self.tell_bindings();
         self.send_wants(clocks::ticks());
         let full = self.spool.disk_percent() >= DISK_FULL_PERCENT || self.spool.failing();
         if full != self.hub.disk_full {

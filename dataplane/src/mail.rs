@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use panel::metrics::Histogram;
 use panel::wire::{CallRow, Peers, Reply, RoomRow, ShardFigures, Want};
 use rtrb::{Consumer, Producer};
+use shard::registrar::Change;
 use shard::{Loaded, Parcel, Target};
 use snapshot::policy::Captured;
 use tokio::sync::mpsc;
@@ -32,6 +33,8 @@ pub enum Order {
     Release { question: u64, call: CallId },
     /// What a trunk's host name stands for.
     Targets { trunk: EgressTrunkId, targets: Arc<[Target]> },
+    /// Other nodes' subscribers registered.
+    Bindings(Arc<[Change]>),
     /// Capture a running call from here on.
     Capture { question: u64, call: CallId, what: Captured },
     /// Record a running call from here on, or no longer.
@@ -60,6 +63,8 @@ pub enum Order {
 pub enum Report {
     /// Something for the ledger.
     Want { shard: u16, want: Want },
+    /// Something for the other nodes.
+    Binding(Box<Change>),
     /// This shard's part of an answer.
     Part { question: u64, part: Part },
     /// The shard has ended as ordered.

@@ -32,6 +32,7 @@ mod steered;
 mod streams;
 mod tape;
 mod tls;
+mod together;
 mod tuned;
 
 use std::io::IsTerminal;
@@ -59,6 +60,7 @@ use settings::{Role, Settings};
 use spool::{Figures, Limits, Source, Spool};
 use steered::Steered;
 use tape::Tape;
+use together::Together;
 
 /// Per-core heaps: threads allocate rarely, and then without meeting each other.
 #[global_allocator]
@@ -223,6 +225,7 @@ impl Plan {
         let mut control = Control::new(seats, settings.node, folder.boot, socket, figures.clone(), names);
         control.listens.clone_from(&places.listens);
         control.fast = Some(fast);
+        control.together = Together::start(settings.together.etcd()?)?;
         let tape = Tape::new(settings, places, &folder.path, taped)?;
         control.tape.clone_from(&tape.figures);
         control.inherit(carried.closing);

@@ -35,6 +35,7 @@ impl Pump {
             Order::Peers { question } => (question, Part::Peers(Box::new(self.shard.peers(clock)))),
             Order::Rooms { question } => (question, Part::Rooms(self.shard.rooms(clock))),
             Order::Targets { trunk, targets } => return self.shard.on_targets(trunk, &targets),
+            Order::Bindings(changes) => return self.shard.on_bindings(clock, &changes),
             Order::Drain(on) => return self.shard.on_drain(on),
             Order::Fence { boot, barred } => return self.shard.on_fence(clock, boot, barred, &mut self.out),
             Order::DiskFull(full) => {

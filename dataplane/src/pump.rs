@@ -173,6 +173,7 @@ impl Pump {
                 Effect::Voice { bytes, .. } if self.mail.tape.send(&self.out.bytes[bytes.clone()], false) => {}
                 Effect::Voice { call, .. } => self.shard.on_unrecorded(call),
                 Effect::Parcel { to, parcel } => self.mail.outlets[usize::from(to.0)].0.send(parcel),
+                Effect::Binding(change) => self.mail.report(Report::Binding(change)),
                 Effect::Want(want) => self.mail.report(Report::Want { shard: self.number, want }),
             }
         }

@@ -1,6 +1,9 @@
 //! A name proved by a foreign program: sipsak and SIPp register a subscriber with the running data plane.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "support/phone.rs"]
+mod phone;
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::UdpSocket;
 use std::os::unix::net::UnixStream;
@@ -9,48 +12,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use panel::wire::{Answer, Ask, Frame, Peers};
-use snapshot::policy::Digest;
 use snapshot::{Account, Carrier, Deck, IngressTrunk, Model, Plan, Policy};
 use tempfile::TempDir;
 use units::{AccountId, CarrierId, Currency, DeckId, IngressTrunkId, PlanId, Revision};
 
 const PATIENCE: Duration = Duration::from_secs(20);
-
-const SCENARIO: &str = r#"<?xml version="1.0" encoding="ISO-8859-1" ?>
-<scenario name="a registration">
-  <send retrans="500"><![CDATA[
-REGISTER sip:[remote_ip]:[remote_port] SIP/2.0
-Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport
-Max-Forwards: 70
-From: <sip:alice@[remote_ip]>;tag=[pid]
-To: <sip:alice@[remote_ip]>
-Call-ID: [call_id]
-CSeq: 1 REGISTER
-Contact: <sip:alice@[local_ip]:[local_port]>
-User-Agent: a foreign program that registers a subscriber with this switch, as phones do
-Expires: 600
-Content-Length: 0
-
-  ]]></send>
-  <recv response="401" auth="true"/>
-  <send retrans="500"><![CDATA[
-REGISTER sip:[remote_ip]:[remote_port] SIP/2.0
-Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport
-Max-Forwards: 70
-From: <sip:alice@[remote_ip]>;tag=[pid]
-To: <sip:alice@[remote_ip]>
-Call-ID: [call_id]
-CSeq: 2 REGISTER
-Contact: <sip:alice@[local_ip]:[local_port]>
-[authentication username=alice password=PASSWORD]
-User-Agent: a foreign program that registers a subscriber with this switch, as phones do
-Expires: 600
-Content-Length: 0
-
-  ]]></send>
-  <recv response="200"/>
-</scenario>
-"#;
 
 struct Plane(Child);
 
@@ -61,15 +27,8 @@ impl Drop for Plane {
     }
 }
 
-/// Alice, who may come from anywhere: the digest is that of `alice`, `127.0.0.1`, `wonderland`.
+/// Alice, who may come from anywhere.
 fn model() -> Model {
-    let digest = Digest {
-        user: "alice".into(),
-        realm: "127.0.0.1".into(),
-        ha1_md5: "94488eb5f6ad033fd898862e1dfc1211".into(),
-        ha1_sha256: "cd90454af7ae5030a72396c0d14e5d2a15c56f78af37bb2129f66948ddbbad51".into(),
-        ..Digest::default()
-    };
     let alice = IngressTrunk {
         id: IngressTrunkId(1),
         code: "alice".into(),
@@ -77,7 +36,7 @@ fn model() -> Model {
         account: AccountId(1),
         plan: PlanId(1),
         sell_deck: DeckId(1),
-        policy: Policy { digest: Some(digest), ..Policy::default() },
+        policy: Policy { digest: Some(phone::alice()), ..Policy::default() },
         ..IngressTrunk::default()
     };
     Model {
@@ -162,24 +121,6 @@ fn sipsak(sip: u16, password: &str) -> bool {
         .success()
 }
 
-fn sipp(folder: &Path, sip: u16, password: &str) -> bool {
-    let scenario = folder.join("register.xml");
-    std::fs::write(&scenario, SCENARIO.replace("PASSWORD", password)).unwrap();
-    Command::new("sipp")
-        .arg("-sf")
-        .arg(&scenario)
-        .args(["-i", "127.0.0.1", "-p", &free_port().to_string(), "-m", "1", "-nostdin"])
-        .args(["-timeout", "10", "-timeout_error"])
-        .arg(format!("127.0.0.1:{sip}"))
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .expect("sipp is installed (sip-tester)")
-        .success()
-}
-
 #[test]
 fn foreign_programs_register_with_the_right_password_only() {
     let data = TempDir::new().unwrap();
@@ -187,8 +128,8 @@ fn foreign_programs_register_with_the_right_password_only() {
     let _plane = start(data.path(), sip);
     assert!(sipsak(sip, "wonderland"));
     assert!(!sipsak(sip, "guess"));
-    assert!(sipp(data.path(), sip, "wonderland"));
-    assert!(!sipp(data.path(), sip, "guess"));
+    assert!(phone::registers(data.path(), free_port(), sip, "wonderland"));
+    assert!(!phone::registers(data.path(), free_port(), sip, "guess"));
 
     let peers = peers(data.path());
     let records: Vec<&str> = peers.bindings.iter().map(|binding| &*binding.record).collect();

@@ -142,6 +142,7 @@ impl World {
             Effect::Trace { bytes: range } => assert!(cdr::trace::decode(&bytes[range]).is_ok(), "a trace can be read"),
             Effect::Tape { .. } | Effect::Voice { .. } => panic!("no policy captures or records anything"),
             Effect::Parcel { .. } => panic!("there is no other shard"),
+            Effect::Binding(_) => panic!("there is no subscriber"),
             Effect::Want(want) => self.wants.push(want),
             // Nobody takes connections here.
             Effect::Connect { flow, .. } => self.refused.push(flow),

@@ -89,6 +89,13 @@ impl Etcd {
         read(wire::page(&self.ask("kv/range", &wire::range(prefix))?))
     }
 
+    /// What below a prefix was written by this revision of the store or a later one.
+    pub fn list_since(&self, prefix: &str, revision: i64) -> Result<Page, LiveError> {
+        let mut question = wire::range(prefix);
+        question["min_mod_revision"] = json!(revision.to_string());
+        read(wire::page(&self.ask("kv/range", &question)?))
+    }
+
     /// Writes a key. The result is the store's revision.
     pub fn put(&self, key: &str, value: &[u8], lease: Option<Lease>) -> Result<i64, LiveError> {
         let answer = self.ask("kv/put", &wire::put(key, value, lease))?;

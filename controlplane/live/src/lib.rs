@@ -2,14 +2,16 @@
 //!
 //! [`Etcd`] speaks etcd's v3 API as JSON over HTTP (its gRPC gateway) and moves on to the next member when one is away. [`Presence`] keeps
 //! a node's own key alive, [`Mirror`] keeps a copy of everything below a prefix, which stays when no member answers: without a majority
-//! each node works on with what it knew last. Nothing here knows calls, money or a database.
+//! each node works on with what it knew last. [`feed`] tells each change once instead, where there is much below the prefix. Nothing here knows calls, money or a database.
 
 mod etcd;
+mod feed;
 mod mirror;
 mod node;
 mod wire;
 
 pub use etcd::{Etcd, LiveError, Members};
+pub use feed::feed;
 pub use mirror::Mirror;
 pub use node::{DRAINS, NODES, Node, Presence, set_drain};
 pub use wire::{Compare, Entry, Lease, Page, Write};

@@ -48,6 +48,9 @@ pub enum StoreError {
     /// The database cannot be reached, is full or gave up; the same operation may work later.
     #[error("the database is away: {0}")]
     Away(String),
+    /// The database takes no changes: it is a replica, or its primary is being chosen or handed over. The same operation may work later.
+    #[error("the database takes no changes: {0}")]
+    ReadOnly(String),
     /// The database holds or says something that it should not; a person must look.
     #[error("the database is not as expected: {0}")]
     Broken(String),
@@ -70,7 +73,7 @@ pub type Result<T> = core::result::Result<T, StoreError>;
 impl StoreError {
     /// True when the same operation may work later without anyone changing its input.
     pub fn is_away(&self) -> bool {
-        matches!(self, StoreError::Away(_))
+        matches!(self, StoreError::Away(_) | StoreError::ReadOnly(_))
     }
 
     pub(crate) fn invalid(field: &'static str, why: impl Into<String>) -> StoreError {
@@ -119,15 +122,11 @@ fn from_database(cause: &dyn sqlx::error::DatabaseError, error: &sqlx::Error) ->
     // full, 1205 lock wait, 1206 too many locks, 1213 deadlock, 1290 read-only, 1317 interrupted, 1792 read-only transaction, 1836
     // read-only mode, 1927 connection killed. SQLite: 5 busy, 6 locked, 7 out of memory, 8 read-only, 9 interrupted, 10 I/O, 13 full, 14
     // cannot open, 15 locking.
-    let away = match number {
-        0 => {
-            let code = cause.code().and_then(|c| c.parse::<u32>().ok()).unwrap_or(0);
-            matches!(code & 0xff, 5..=10 | 13..=15)
-        }
-        _ => matches!(
-            number,
-            1021 | 1026 | 1037 | 1040 | 1053 | 1114 | 1205 | 1206 | 1213 | 1290 | 1317 | 1792 | 1836 | 1927
-        ),
-    };
-    if away { StoreError::Away(text) } else { StoreError::Broken(text) }
+    let of_sqlite = cause.code().and_then(|code| code.parse::<u32>().ok()).unwrap_or(0) & 0xff;
+    match (number, of_sqlite) {
+        (1290 | 1792 | 1836, _) | (0, 8) => StoreError::ReadOnly(text),
+        (0, 5..=10 | 13..=15) => StoreError::Away(text),
+        (1021 | 1026 | 1037 | 1040 | 1053 | 1114 | 1205 | 1206 | 1213 | 1317 | 1927, _) => StoreError::Away(text),
+        _ => StoreError::Broken(text),
+    }
 }

@@ -1,13 +1,19 @@
 //! Errors as RFC 9457 problem details.
 
+use std::sync::Arc;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::services::Link;
+
 tokio::task_local! {
     /// The id of the request that is being answered; set by `frame`.
     pub(crate) static REQUEST_ID: String;
+    /// Who knows what waits for the database; set by `frame`.
+    pub(crate) static LINK: Arc<dyn Link>;
 }
 
 /// What went wrong with a request.
@@ -155,8 +161,13 @@ impl IntoResponse for Problem {
         let mut response = (status, axum::Json(details)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
-        if status == StatusCode::TOO_MANY_REQUESTS {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
+        let retry_after_s = match self.code {
+            Code::TooMany => Some("60"),
+            Code::DatabaseAway => Some("10"),
+            _ => None,
+        };
+        if let Some(seconds) = retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
         }
         response
     }
@@ -185,10 +196,8 @@ impl From<store::StoreError> for Problem {
                 problem.errors.push(Flaw { pointer: policy_pointer(&at, &flaw), message: flaw.reason });
                 problem
             }
-            StoreError::Away(why) => {
-                tracing::warn!(%why, "the database is away");
-                Problem::new(Code::DatabaseAway, "the database does not answer; calls go on without it")
-            }
+            StoreError::Away(why) => Problem::without_database("does not answer", &why),
+            StoreError::ReadOnly(why) => Problem::without_database("takes no changes", &why),
             StoreError::Broken(why) => Problem::internal(why),
         }
     }
@@ -200,6 +209,13 @@ impl Problem {
         let mut problem = Problem::new(Code::Invalid, format!("policy.{flaw}"));
         problem.errors.push(Flaw { pointer: policy_pointer(at, flaw), message: flaw.reason.clone() });
         problem
+    }
+
+    /// The database cannot do what was asked, and so nothing was changed. Says since when, and what waits for it meanwhile.
+    fn without_database(state: &str, why: &str) -> Problem {
+        tracing::warn!(why, "the database {state}");
+        let backlog = LINK.try_with(|link| link.backlog()).unwrap_or_default();
+        Problem::new(Code::DatabaseAway, backlog.tell(state))
     }
 
     /// Our own broken promise: the reason goes to the log, under the request's id.

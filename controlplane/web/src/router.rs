@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
@@ -18,7 +18,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::api;
 use crate::auth::{self, Secret};
 use crate::gui;
-use crate::problem::{Code, Details, Problem, REQUEST_ID};
+use crate::problem::{Code, Details, LINK, Problem, REQUEST_ID};
 use crate::services::{App, Inner, Services};
 
 /// Bytes of a request at most, where a path does not say otherwise.
@@ -148,7 +148,7 @@ pub(crate) fn router(services: Services) -> (Router, App) {
         .fallback(gui::page)
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(PACKED)))
-        .layer(middleware::from_fn(frame));
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), frame));
     (all, app)
 }
 
@@ -158,11 +158,12 @@ pub(crate) async fn wrong_method() -> Problem {
 }
 
 /// Gives each request an id and each answer the headers that keep browsers out of trouble.
-async fn frame(request: Request, next: Next) -> Response {
+async fn frame(State(app): State<App>, request: Request, next: Next) -> Response {
     let api = request.uri().path().starts_with("/api/v1/");
     let id = Secret::draw().text()[..16].to_owned();
     let shown = HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("?"));
-    let mut response = REQUEST_ID.scope(id, next.run(request)).await;
+    let answered = LINK.scope(Arc::clone(&app.link), next.run(request));
+    let mut response = REQUEST_ID.scope(id, answered).await;
     let headers = response.headers_mut();
     headers.insert(HeaderName::from_static("x-request-id"), shown);
     let fixed = [

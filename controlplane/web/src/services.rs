@@ -16,6 +16,7 @@ use crate::live::Live;
 use crate::names::NameBook;
 use crate::sheets::LastAnalysis;
 use crate::snapshots::Snapshots;
+use crate::value::Time;
 
 /// A value that comes later.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -38,6 +39,26 @@ pub struct Backlog {
     pub set_aside: u64,
     /// When records last came into the database.
     pub collected: Option<WallTime>,
+    /// Since when the database has taken nothing; `None` if it does, or nobody noticed yet.
+    pub away_since: Option<WallTime>,
+}
+
+impl Backlog {
+    /// Why an edit is refused while the database is `state`, what goes on without it, and what waits for it.
+    pub(crate) fn tell(&self, state: &str) -> String {
+        let moment = |at: Option<WallTime>| at.map(|at| Time(at).to_string());
+        let since = moment(self.away_since).map_or(String::new(), |at| format!(" since {at}"));
+        let waits = match (self.records, moment(self.oldest)) {
+            (None | Some(0), _) => "No call record of this node waits for it".to_owned(),
+            (Some(records), None) => format!("{records} call records of this node wait for it"),
+            (Some(records), Some(oldest)) => {
+                format!("{records} call records of this node wait for it, the oldest of {oldest}")
+            }
+        };
+        format!(
+            "the database {state}{since}: nothing was changed; try again when it is back. {waits}; calls and balances go on"
+        )
+    }
 }
 
 /// The connection to the data plane.

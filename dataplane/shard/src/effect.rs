@@ -6,12 +6,12 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::ops::Range;
 
-use media::Change;
 use panel::wire::Want;
 use sip::{Flow, Hop};
 use units::ShardId;
 
 use crate::parcel::Parcel;
+use crate::registrar::Change;
 use crate::table::CallRef;
 
 /// One order to the pump.
@@ -62,7 +62,7 @@ pub enum Effect {
     },
     /// Let the kernel relay a media stream, or relay it no longer. Part is answered by `Shard::on_parted`, Join by
     /// `Shard::on_unjoined` if it cannot be done.
-    Media(Change),
+    Media(media::Change),
     /// Append this encoded `cdr::Record` to the journal; report the ticket by `Shard::on_journaled` once it is durable. Tickets rise by one.
     Journal {
         /// The place in this shard's row of records.
@@ -96,6 +96,8 @@ pub enum Effect {
         /// What.
         parcel: Box<Parcel>,
     },
+    /// Tell the other nodes, if there are any, that a binding changed here.
+    Binding(Box<Change>),
     /// Tell the control plane, if it is there; repeated until answered.
     Want(Want),
 }

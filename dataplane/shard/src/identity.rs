@@ -11,7 +11,7 @@ use sip::auth::{Algorithm, Challenge};
 use sip::effect::GIVE_UP_MS;
 use sip::print::reason_phrase;
 use sip::{Hop, Message, Method, Name, Printer};
-use units::{Cause, Clock, IngressTrunkId, ShardId};
+use units::{Cause, Clock, IngressTrunkId, NodeId, ShardId};
 
 use crate::proof::{News, Proof, Proofs};
 use crate::recent::Recent;
@@ -40,11 +40,11 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    pub(crate) fn new(key: Key, shard: ShardId, decoy: [u8; 32]) -> Identity {
+    pub(crate) fn new(key: Key, (node, shard): (NodeId, ShardId), decoy: [u8; 32]) -> Identity {
         let half = core::array::from_fn(|at| decoy[at]);
         Identity {
             subscribers: Subscribers::default(),
-            registrar: Registrar::default(),
+            registrar: Registrar::new(node),
             proofs: Proofs::new(key, shard, (half, decoy)),
             answered: Recent::new(ANSWERS_MAX, GIVE_UP_MS),
         }

@@ -253,7 +253,7 @@ impl Shard {
         let mut decoy = [0; 32];
         decoy.chunks_exact_mut(8).for_each(|part| part.copy_from_slice(&random.bits().to_be_bytes()));
         Shard {
-            identity: Identity::new(Key(config.node_key), config.shard, decoy),
+            identity: Identity::new(Key(config.node_key), (config.node, config.shard), decoy),
             registrations: Registrations::default(),
             config,
             switch,

@@ -22,8 +22,10 @@ impl Shard {
             record: record.to_string(),
             contact: String::from_utf8_lossy(&binding.contact).into_owned(),
             from: binding.hop.remote.to_string(),
-            since: wall(clock, binding.since),
+            since: binding.since.micros(),
             until: wall(clock, binding.until),
+            node: binding.node.0,
+            reached: binding.is_reached(),
         };
         let registration = |(trunk, standing): (units::EgressTrunkId, Standing)| {
             let (state, until, status) = match standing {

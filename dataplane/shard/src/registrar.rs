@@ -1,7 +1,8 @@
 //! Where subscribers are: bindings of addresses of record to contacts (RFC 3261 §10.3).
 //!
 //! Each address of record has one home shard, which decides; it tells every change, so that the others keep copies and any
-//! shard finds a subscriber at once. Nothing here knows how a subscriber proved its name.
+//! shard finds a subscriber at once. Other nodes decide as well: of what two say of one contact, the later REGISTER holds. Nothing
+//! here knows how a subscriber proved its name.
 
 mod receive;
 
@@ -10,7 +11,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use sip::{Address, Hop, Message, Name, Uri};
-use units::{Instant, ShardId};
+use units::{Clock, Instant, NodeId, ShardId, WallTime};
 
 /// Contacts of one address of record at most; the one that ends first makes room.
 pub const CONTACTS_MAX: usize = 10;
@@ -34,10 +35,19 @@ pub struct Binding {
     pub call_id: Vec<u8>,
     /// CSeq of the REGISTER.
     pub cseq: u32,
-    /// When it was last refreshed.
-    pub since: Instant,
+    /// When it was last refreshed, by the clock that all nodes have: the latest word holds.
+    pub since: WallTime,
     /// When it ends.
     pub until: Instant,
+    /// The node that heard the REGISTER.
+    pub node: NodeId,
+}
+
+impl Binding {
+    /// True if a call from this node gets there: a connection of another node, or of an earlier life, is nobody's here.
+    pub fn is_reached(&self) -> bool {
+        !self.hop.transport.is_reliable() || self.hop.flow.is_some()
+    }
 }
 
 /// What became of a binding.
@@ -90,6 +100,7 @@ struct Record {
 /// All bindings that a shard knows.
 #[derive(Debug, Default)]
 pub struct Registrar {
+    node: NodeId,
     records: BTreeMap<String, Record>,
     due: BTreeSet<(Instant, String)>,
     changes: Vec<Change>,
@@ -102,11 +113,16 @@ pub fn home(user: &[u8], realm: &str, shards: u16) -> ShardId {
 }
 
 impl Registrar {
+    /// One of this node that knows nobody.
+    pub fn new(node: NodeId) -> Registrar {
+        Registrar { node, ..Registrar::default() }
+    }
+
     /// Carries out a REGISTER whose sender has proved to be this subscriber. All of it is done or nothing.
     ///
     /// # Errors
     /// See [`Refusal`].
-    pub fn register(&mut self, now: Instant, record: &str, from: Hop, request: &Message<'_>) -> Result<(), Refusal> {
+    pub fn register(&mut self, clock: Clock, record: &str, from: Hop, request: &Message<'_>) -> Result<(), Refusal> {
         let wish = wish(request)?;
         let (call_id, cseq) = (request.call_id(), request.cseq().number);
         let known = self.records.get(record).map_or(&[][..], |known| &known.bindings);
@@ -116,15 +132,16 @@ impl Registrar {
         match wish {
             Wish::Query => return Ok(()),
             Wish::RemoveAll if known.iter().any(is_old) => return Err(Refusal::OutOfOrder),
-            Wish::RemoveAll => self.remove_all(record),
+            Wish::RemoveAll => self.remove_all(clock.wall, record),
             Wish::Set(ref contacts) if contacts.iter().any(|(contact, _)| stands_against(contact)) => {
                 return Err(Refusal::OutOfOrder);
             }
             Wish::Set(contacts) => {
                 for (contact, seconds) in contacts {
-                    let until = now.plus_millis(u64::from(seconds) * 1_000);
-                    let call_id = call_id.to_vec();
-                    let binding = Binding { contact: contact.to_vec(), hop: from, call_id, cseq, since: now, until };
+                    let (contact, call_id) = (contact.to_vec(), call_id.to_vec());
+                    let until = clock.now.plus_millis(u64::from(seconds) * 1_000);
+                    let (since, node) = (clock.wall, self.node);
+                    let binding = Binding { contact, hop: from, call_id, cseq, since, until, node };
                     self.set(record, binding, seconds > 0);
                 }
             }
@@ -133,8 +150,28 @@ impl Registrar {
         Ok(())
     }
 
-    /// Takes over what the home shard changed.
+    /// Takes over what the home shard changed, unless another node had a later word.
     pub fn copy(&mut self, change: Change) {
+        if self.said(&change).is_none_or(|known| known <= change.binding.since) {
+            self.take(change);
+        }
+    }
+
+    /// Takes over what another node changed, if that is news.
+    pub fn hear(&mut self, change: Change) {
+        if self.said(&change).is_none_or(|known| known < change.binding.since) {
+            self.take(change);
+        }
+    }
+
+    /// When the last word was said of the contact that a change is about.
+    fn said(&self, change: &Change) -> Option<WallTime> {
+        let known = self.records.get(&change.record)?;
+        let about = known.bindings.iter().find(|binding| same(&binding.contact, &change.binding.contact));
+        about.map(|binding| binding.since)
+    }
+
+    fn take(&mut self, change: Change) {
         let told = self.changes.len();
         self.set(&change.record, change.binding, change.what != What::Removed);
         self.changes.truncate(told);
@@ -204,6 +241,7 @@ impl Registrar {
         }
         let Some(known) = self.records.get_mut(record) else { return };
         let place = known.bindings.iter().position(|old| same(&old.contact, &binding.contact));
+        let since = binding.since;
         let what = match (place, stays) {
             (Some(place), true) => {
                 known.bindings[place] = binding.clone();
@@ -223,14 +261,15 @@ impl Registrar {
         if known.bindings.len() > CONTACTS_MAX
             && let Some(first) = (0..CONTACTS_MAX).min_by_key(|at| known.bindings[*at].until)
         {
-            let gone = known.bindings.remove(first);
+            let gone = Binding { since, node: self.node, ..known.bindings.remove(first) };
             self.changes.push(change(record, What::Removed, gone));
         }
     }
 
-    fn remove_all(&mut self, record: &str) {
+    fn remove_all(&mut self, wall: WallTime, record: &str) {
         let Some(known) = self.records.get_mut(record) else { return };
-        self.changes.extend(known.bindings.drain(..).map(|binding| change(record, What::Removed, binding)));
+        let gone = known.bindings.drain(..).map(|binding| Binding { since: wall, node: self.node, ..binding });
+        self.changes.extend(gone.map(|binding| change(record, What::Removed, binding)));
     }
 
     /// Files the record's next deadline; one that holds nothing is forgotten.

@@ -19,15 +19,23 @@ impl Shard {
     /// Calls to a trunk with a subscriber go to its latest binding, back to where its REGISTER came from.
     pub(crate) fn find_subscribers(&mut self, clock: Clock) {
         let Some(loaded) = &self.loaded else { return };
+        let mut moved = false;
         for (trunk, rules) in loaded.policies.egress_trunks().filter(|(_, rules)| !rules.policy.subscriber.is_empty()) {
             let bindings = self.identity.registrar.find(clock.now, &rules.policy.subscriber);
-            let latest = bindings.first().map(|binding| binding.hop);
+            let latest = bindings.iter().find(|binding| binding.is_reached()).map(|binding| binding.hop);
             let target = latest.map(|hop| Target {
                 transport: hop.transport,
                 addresses: [hop.remote].into(),
                 ..Target::default()
             });
-            self.ways.set_targets(trunk, target.into_iter().collect::<Vec<_>>());
+            if self.ways.targets(trunk) != Some(target.as_slice()) {
+                self.ways.set_targets(trunk, target.into_iter().collect::<Vec<_>>());
+                moved = true;
+            }
+        }
+        // Who registered with another node has proved nothing here, but is called from here.
+        if moved {
+            self.map_addresses();
         }
     }
 

@@ -383,6 +383,7 @@ impl<'a> World<'a> {
             Effect::Parcel { to, parcel } => {
                 self.at(self.now + 3, Event::Parcel { node, boot, to, parcel });
             }
+            Effect::Binding(_) => self.faults.push("a registration, although nobody registers".into()),
             Effect::Want(want) => self.want(node, number.0, want),
         }
     }

@@ -411,6 +411,12 @@ pub struct BindingRow {
     pub since: i64,
     /// When it ends.
     pub until: i64,
+    /// The node that heard the REGISTER; 0 from a data plane that does not say.
+    #[serde(default)]
+    pub node: u16,
+    /// Calls from this node get there; not so where a connection of another node would be needed.
+    #[serde(default)]
+    pub reached: bool,
 }
 
 /// One of our own registrations.

@@ -68,6 +68,10 @@ pub struct Binding {
     pub since: Time,
     /// When it ends unless it is refreshed.
     pub until: Time,
+    /// The node that heard the REGISTER; this one, or one that shares its registrations by etcd.
+    pub node: u16,
+    /// Calls from this node get there. Not so where the subscriber is behind a connection (TCP, TLS) to another node.
+    pub reached: bool,
 }
 
 /// How a registration stands.
@@ -133,7 +137,8 @@ impl Stranger {
 impl Binding {
     fn show(row: BindingRow) -> Binding {
         let (since, until) = (Time::from_micros(row.since), Time::from_micros(row.until));
-        Binding { record: row.record, contact: row.contact, from: row.from, since, until }
+        let BindingRow { record, contact, from, node, reached, .. } = row;
+        Binding { record, contact, from, since, until, node, reached }
     }
 }
 

@@ -184,6 +184,8 @@ async fn strangers_bindings_and_registrations_are_told() {
             from,
             since: at,
             until: at + 600_000_000,
+            node: 2,
+            reached: true,
         }],
         registrations: vec![RegistrationRow {
             egress_trunk: 1,
@@ -195,6 +197,7 @@ async fn strangers_bindings_and_registrations_are_told() {
     let told = admin.get("/api/v1/peers").await.expect(200);
     assert_eq!(told["strangers"][0]["reason"], "intruder");
     assert_eq!(told["bindings"][0]["until"], "2023-11-14T22:23:20.000000Z");
+    assert_eq!((&told["bindings"][0]["node"], &told["bindings"][0]["reached"]), (&json!(2), &json!(true)));
     assert_eq!(told["registrations"][0]["egress_trunk"], json!({ "id": "etr_1", "code": "blux" }));
     assert_eq!(
         (told["registrations"][0]["state"].as_str(), told["registrations"][0]["status"].as_u64()),

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 
 use panel::wire::{Answer, Ask, CallRow, Figures, Peers, RoomRow};
 use serde_json::{Value, json};
-use store::Store;
+use store::{Store, StoreError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
+use units::WallTime;
 use web::api::apply::{ApplyAction, ApplyAsk, ApplyChange, ApplyReport};
 use web::{Apply, ApplyMistake, ApplyRefusal, Backlog, Later, Link, LinkDown, OneTimeTokens, Services};
 
@@ -47,16 +48,21 @@ impl Link for Pretend {
     }
 
     fn backlog(&self) -> Backlog {
-        Backlog { records: Some(3), bytes: Some(300), set_aside: 2, ..Backlog::default() }
+        let at = |seconds| Some(WallTime::from_micros(1_700_000_000_000_000 + seconds * 1_000_000));
+        let (oldest, away_since) = (at(0), at(60));
+        Backlog { records: Some(3), bytes: Some(300), oldest, away_since, set_aside: 2, ..Backlog::default() }
     }
 }
 
-/// Takes a file whose text is `good`, and finds a mistake in any other.
+/// Takes a file whose text is `good`, has no primary for one that is `too late`, and finds a mistake in any other.
 struct Applier;
 
 impl Apply for Applier {
     fn apply(&self, ask: ApplyAsk, _actor: String) -> Later<'_, Result<ApplyReport, ApplyRefusal>> {
         Box::pin(async move {
+            if ask.yaml == "too late" {
+                return Err(ApplyRefusal::Store(StoreError::ReadOnly("--read-only".into())));
+            }
             if ask.yaml != "good" {
                 let field = "carriers[0].code".to_owned();
                 let mistake = ApplyMistake { file: ask.name, line: 2, column: 9, field, why: "is empty".into() };

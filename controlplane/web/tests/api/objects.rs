@@ -147,6 +147,16 @@ async fn an_unknown_path_and_a_wrong_method_are_problems_too() {
 async fn a_file_is_applied_or_its_mistakes_are_named() {
     let node = Node::start().await;
     let admin = node.log_in().await;
+    let late = admin.send("POST", "/api/v1/apply", json!({ "yaml": "too late" })).await;
+    assert_eq!(late.header("retry-after"), "10");
+    let why = late.problem(503, "database_away")["detail"].to_string();
+    for part in [
+        "takes no changes since 2023-11-14T22:14:20",
+        "nothing was changed",
+        "3 call records of this node wait for it, the oldest of 2023-11-14T22:13:20",
+    ] {
+        assert!(why.contains(part), "{part} in {why}");
+    }
     let done = admin.send("POST", "/api/v1/apply", json!({ "yaml": "good", "dry_run": true })).await.expect(200);
     assert_eq!((done["applied"].as_bool(), done["changes"][0]["code"].as_str()), (Some(false), Some("acme")));
     let bad = json!({ "name": "switch.yaml", "yaml": "bad" });

@@ -8,7 +8,7 @@ use sip::print::decimal;
 use sip::{Hop, Message, Name};
 use units::{Clock, IngressTrunkId, Instant};
 
-use super::{Binding, EXPIRES_MIN_S, Refusal, Registrar, home};
+use super::{Binding, Change, EXPIRES_MIN_S, Refusal, Registrar, home};
 use crate::identity::Question;
 use crate::proof::Proof;
 use crate::{Effect, Effects, Parcel, Shard, steer};
@@ -94,7 +94,7 @@ impl Shard {
             self.answer(from, request, 403, out, |_| {});
             return;
         };
-        match self.identity.registrar.register(clock.now, &record, from, request) {
+        match self.identity.registrar.register(clock, &record, from, request) {
             Ok(()) => {
                 self.counters.registered += 1;
                 let contacts = contacts(&self.identity.registrar, clock.now, &record);
@@ -123,11 +123,18 @@ impl Shard {
         (is_active && comes_right && subscriber.user.as_bytes() == user).then(|| subscriber.record())
     }
 
-    /// Hands changes of bindings to the other shards, so that each finds every subscriber.
+    /// Hands changes of bindings to the other shards and nodes, so that each finds every subscriber.
     pub(crate) fn spread_bindings(&mut self, out: &mut Effects) {
         for change in self.identity.registrar.take_changes() {
             self.tell_others(out, || Parcel::Binding(change.clone()));
+            out.list.push(Effect::Binding(change.into()));
         }
+    }
+
+    /// Other nodes changed bindings.
+    pub fn on_bindings(&mut self, clock: Clock, changes: &[Change]) {
+        changes.iter().for_each(|change| self.identity.registrar.hear(change.clone()));
+        self.find_subscribers(clock);
     }
 
     /// Bindings end; every shard sees that by its own clock, so nobody needs to be told.

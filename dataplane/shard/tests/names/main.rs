@@ -3,6 +3,7 @@
 
 mod calls;
 mod guesses;
+mod nodes;
 mod registrar;
 mod registrations;
 mod world;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use shard::guard::Settings;
+use shard::registrar::Change;
 use shard::{Config, Effect, Effects, Hop, Listener, Loaded, Parcel, Shard, Transport};
 use sip::auth::{Request, Secret, answer, challenge_of};
 use sip::{Name, parse};
@@ -109,9 +110,9 @@ pub fn registering() -> Model {
     model
 }
 
-fn config(shard: u16, shards: u16) -> Config {
+fn config(node: u16, shard: u16, shards: u16) -> Config {
     Config {
-        node: NodeId(1),
+        node: NodeId(node),
         boot: 1,
         shard: ShardId(shard),
         shards,
@@ -135,13 +136,20 @@ fn config(shard: u16, shards: u16) -> Config {
 pub struct World {
     pub shards: Vec<Shard>,
     pub now_ms: u64,
+    /// What the other nodes are to be told.
+    pub told: Vec<Change>,
 }
 
 impl World {
     /// A switch that has this snapshot in force.
     pub fn new(shards: u16, model: &Model) -> World {
-        let shards = (0..shards).map(|shard| Shard::new(config(shard, shards))).collect();
-        let mut world = World { shards, now_ms: 1_000_000 };
+        World::of_node(1, shards, model)
+    }
+
+    /// One node of several.
+    pub fn of_node(node: u16, shards: u16, model: &Model) -> World {
+        let shards = (0..shards).map(|shard| Shard::new(config(node, shard, shards))).collect();
+        let mut world = World { shards, now_ms: 1_000_000, told: Vec::new() };
         world.publish(model);
         world
     }
@@ -155,7 +163,10 @@ impl World {
     }
 
     pub fn clock(&self) -> Clock {
-        Clock { now: Instant::from_micros(self.now_ms * 1_000), wall: WallTime::from_micros(0) }
+        Clock {
+            now: Instant::from_micros(self.now_ms * 1_000),
+            wall: WallTime::from_micros(self.now_ms as i64 * 1_000),
+        }
     }
 
     /// Gives a message to a shard, and all parcels to whom they are for; what the switch sends comes back.
@@ -164,6 +175,12 @@ impl World {
         let hop = Hop::from(from.parse::<SocketAddr>().unwrap());
         self.shards[shard].on_sip(clock, hop, bytes, &mut out);
         self.carry(out)
+    }
+
+    /// What another node's subscribers did becomes known here.
+    pub fn learn(&mut self, changes: &[Change]) {
+        let clock = self.clock();
+        self.shards.iter_mut().for_each(|shard| shard.on_bindings(clock, changes));
     }
 
     /// Gives a message to the first shard.
@@ -203,6 +220,7 @@ impl World {
                         let parcel: Parcel = *parcel;
                         self.shards[usize::from(to.0)].on_parcel(clock, parcel, &mut next);
                     }
+                    Effect::Binding(change) => self.told.push(*change),
                     _ => {}
                 }
             }

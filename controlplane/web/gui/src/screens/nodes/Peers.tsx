@@ -32,11 +32,12 @@ function Bindings({ rows }: { rows: Told['bindings'] }) {
   if (rows.length === 0) return <Empty title="Nobody has registered">Subscribers register with the digest of an ingress trunk’s policy.</Empty>;
   return (
     <Table size="small" sx={TABLE}>
-      <TableHead><TableRow><TableCell>Subscriber</TableCell><TableCell>Contact</TableCell><TableCell>From</TableCell><TableCell>Since</TableCell><TableCell>Until</TableCell></TableRow></TableHead>
+      <TableHead><TableRow><TableCell>Subscriber</TableCell><TableCell>Contact</TableCell><TableCell>From</TableCell><TableCell>At node</TableCell><TableCell>Since</TableCell><TableCell>Until</TableCell></TableRow></TableHead>
       <TableBody>
         {rows.map((row) => (
           <TableRow key={`${row.record} ${row.contact}`}>
             <TableCell>{row.record}</TableCell><TableCell>{row.contact}</TableCell><TableCell>{row.from}</TableCell>
+            <TableCell>{row.node}{!row.reached && <> <State tone="warning">not called from here</State></>}</TableCell>
             <TableCell><When at={row.since} /></TableCell><TableCell><When at={row.until} /></TableCell>
           </TableRow>
         ))}

@@ -1,0 +1,125 @@
+//! Two data planes and an etcd: a subscriber registers with one, and the other calls it, whatever dies meanwhile.
+#![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
+#[path = "../../rating/tests/world.rs"]
+mod world;
+
+#[path = "support/etcd.rs"]
+mod etcd;
+#[path = "support/phone.rs"]
+mod phone;
+#[path = "support/plane.rs"]
+mod plane;
+
+use std::net::UdpSocket;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use panel::wire::{Answer, Ask, BindingRow};
+use plane::{PATIENCE, Plane};
+use snapshot::Policy;
+use tempfile::TempDir;
+
+const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n";
+
+fn port(socket: &UdpSocket) -> u16 {
+    socket.local_addr().unwrap().port()
+}
+
+fn socket() -> UdpSocket {
+    UdpSocket::bind("127.0.0.1:0").unwrap()
+}
+
+/// Calls of this port go to alice, for nothing.
+fn publish(data: &Path, caller: u16) {
+    let mut model = world::world();
+    let way_in = world::way_in(&mut model, 1, &[&format!("127.0.0.1/32:{caller}")], "");
+    (way_in.cps, way_in.capacity) = (0, 0);
+    let alice = world::way_in(&mut model, 2, &[], "");
+    alice.policy = Policy { digest: Some(phone::alice()), ..Policy::default() };
+    world::way_out(&mut model, 2, "0");
+    world::deck_of(&mut model, 2).rates = vec![world::rate("44", "0")];
+    model.decks[0].rates = vec![world::rate("44", "0")];
+    world::trunk(&mut model, 2).policy.subscriber = "alice".into();
+    let folder = data.join("snapshots");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("1.snap"), world::image(&model)).unwrap();
+    std::fs::write(folder.join("current"), "1.snap").unwrap();
+}
+
+/// A node of a cluster, whose data folder outlives it.
+struct Site {
+    folder: TempDir,
+    number: u16,
+    sip: u16,
+}
+
+impl Site {
+    fn new(number: u16, caller: u16) -> Site {
+        let folder = TempDir::new().unwrap();
+        publish(folder.path(), caller);
+        Site { folder, number, sip: port(&socket()) }
+    }
+
+    fn start(&self, etcd: &str) -> Plane {
+        let sip = format!("127.0.0.1:{}", self.sip);
+        let rtp = format!("{}-{}", 45_000 + self.number * 400, 45_399 + self.number * 400);
+        let node = self.number.to_string();
+        let words = ["--sip", &sip, "--rtp", &rtp, "--node", &node, "--etcd", etcd, "--log", "warn"];
+        Plane::start(self.folder.path(), &words)
+    }
+}
+
+fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn binding(plane: &mut Plane) -> Option<BindingRow> {
+    let Answer::Peers(peers) = plane.ask(Ask::Peers) else { panic!("peers are told") };
+    peers.bindings.first().cloned()
+}
+
+fn invite(caller: u16, switch: u16) -> String {
+    format!(
+        "INVITE sip:442071838750@127.0.0.1:{switch} SIP/2.0\r\n\
+         Via: SIP/2.0/UDP 127.0.0.1:{caller};branch=z9hG4bKone;rport\r\nMax-Forwards: 70\r\n\
+         From: <sip:4930@127.0.0.1>;tag=a\r\nTo: <sip:442071838750@127.0.0.1>\r\nCall-ID: one@here\r\nCSeq: 1 INVITE\r\n\
+         Contact: <sip:4930@127.0.0.1:{caller}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}",
+        SDP.len()
+    )
+}
+
+#[test]
+fn a_subscriber_of_a_dead_node_is_called_from_another_though_etcd_has_died_too() {
+    let (server, caller) = (etcd::Server::start(), socket());
+    let [one, two] = [1, 2].map(|number| Site::new(number, port(&caller)));
+    let (mut plane_one, mut plane_two) = (one.start(&server.url), two.start(&server.url));
+    let alice = port(&socket());
+    assert!(phone::registers(one.folder.path(), alice, one.sip, "wonderland"));
+    let heard = until("the other node hears of her", || binding(&mut plane_two));
+    assert_eq!((heard.node, heard.reached, heard.from), (1, true, format!("127.0.0.1:{alice}")));
+    let own = binding(&mut plane_one).unwrap();
+    assert_eq!((heard.since, (heard.until - own.until).abs() < 1_000_000), (own.since, true));
+
+    drop(plane_one);
+    let mut plane_one = one.start(&server.url);
+    until("her node has heard what it knew before its end", || binding(&mut plane_one));
+    drop((plane_one, server));
+
+    let alice = UdpSocket::bind(("127.0.0.1", alice)).unwrap();
+    alice.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+    caller.send_to(invite(port(&caller), two.sip).as_bytes(), ("127.0.0.1", two.sip)).unwrap();
+    until("the call comes to her", || {
+        plane_two.serve();
+        let mut bytes = [0; 4_096];
+        let length = alice.recv(&mut bytes).ok()?;
+        bytes[..length].starts_with(b"INVITE sip:442071838750@").then_some(())
+    });
+}

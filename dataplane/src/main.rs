@@ -225,7 +225,7 @@ impl Plan {
         let mut control = Control::new(seats, settings.node, folder.boot, socket, figures.clone(), names);
         control.listens.clone_from(&places.listens);
         control.fast = Some(fast);
-        control.together = Together::start(settings.together.etcd()?)?;
+        control.together = Together::start(&settings.together)?;
         let tape = Tape::new(settings, places, &folder.path, taped)?;
         control.tape.clone_from(&tape.figures);
         control.inherit(carried.closing);

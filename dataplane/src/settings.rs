@@ -106,9 +106,9 @@ pub struct Settings {
     /// Days after which recordings are removed, 1 to 3650.
     #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3_650))]
     pub recording_days: u32,
-    /// The other nodes.
+    /// Where the other nodes are heard of: subscribers that registered with them are called from here too.
     #[command(flatten)]
-    pub together: crate::together::Settings,
+    pub together: live::EtcdArguments,
     /// What kind of host this is meant to be. At the start tandem-tune looks at it: in a lab what it lacks is only said; elsewhere
     /// something fatal refuses the start.
     #[arg(long, value_enum, value_name = "KIND", default_value_t = HostProfile::Lab)]

@@ -4,12 +4,14 @@
 //! a node's own key alive, [`Mirror`] keeps a copy of everything below a prefix, which stays when no member answers: without a majority
 //! each node works on with what it knew last. [`feed`] tells each change once instead, where there is much below the prefix. Nothing here knows calls, money or a database.
 
+mod arguments;
 mod etcd;
 mod feed;
 mod mirror;
 mod node;
 mod wire;
 
+pub use arguments::EtcdArguments;
 pub use etcd::{Etcd, LiveError, Members};
 pub use feed::feed;
 pub use mirror::Mirror;

@@ -2043,6 +2043,13 @@ export interface components {
             /** @description Address and port that the REGISTER came from: calls go there. */
             from: string;
             /**
+             * Format: int32
+             * @description The node that heard the REGISTER; this one, or one that shares its registrations by etcd.
+             */
+            node: number;
+            /** @description Calls from this node get there. Not so where the subscriber is behind a connection (TCP, TLS) to another node. */
+            reached: boolean;
+            /**
              * @description The address of record.
              * @example alice@example.net
              */

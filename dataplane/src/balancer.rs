@@ -3,11 +3,13 @@
 //! It has no state that outlives it: whoever takes its place, or its next start, chooses the same cores.
 
 mod control;
+mod follow;
 mod rows;
 mod turn;
 
 use std::net::SocketAddr;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use balance::Balancer;
@@ -20,10 +22,14 @@ use crate::listen::Listen;
 use crate::settings::Settings;
 use crate::sockets::SIGNAL;
 use crate::{clocks, gate};
+use follow::Follow;
 use turn::{Order, Turn};
 
 /// Datagrams under way at most, each with a copy of its own.
 const SENDS_MAX: u32 = 4_096;
+
+/// How long a question to one member of etcd may take.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Runs until stopped.
 pub fn run(settings: &Settings) -> anyhow::Result<End> {
@@ -36,6 +42,12 @@ pub fn run(settings: &Settings) -> anyhow::Result<End> {
         let added = balancer.cores_mut().add(core.at, core.weight);
         added.map_err(|refusal| anyhow::anyhow!("{}: {refusal}", core.at))?;
     }
+    let etcd = settings.together.open(PATIENCE)?;
+    ensure!(
+        etcd.is_some() || !settings.cores.is_empty(),
+        "a balancer needs --cores, or --etcd by which cores tell of themselves"
+    );
+    let follow = etcd.map(|etcd| Follow::new(etcd, inner.address()));
     let folder = settings.data.join("run");
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let (orders_in, orders) = mpsc::channel();
@@ -43,7 +55,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<End> {
     let bell = Doorbell::new()?;
     let (own_bell, seen) = (bell.clone(), (outer.address(), inner.address()));
     let thread = std::thread::Builder::new().name("balancer".into()).spawn(move || {
-        let turned = turn(own_bell, outer, inner, balancer, orders);
+        let turned = turn(own_bell, (outer, inner), (balancer, follow), orders);
         // The control thread waits for it until it ends itself.
         let _ = ended_in.send(turned);
     });
@@ -78,14 +90,13 @@ fn turn_options() -> uring::socket::Options {
 
 fn turn(
     bell: Doorbell,
-    outer: UdpSocket,
-    inner: UdpSocket,
-    balancer: Balancer,
+    (outer, inner): (UdpSocket, UdpSocket),
+    (balancer, follow): (Balancer, Option<Follow>),
     orders: mpsc::Receiver<Order>,
 ) -> anyhow::Result<()> {
     let sizes =
         uring::Settings { sockets: 16, sends: SENDS_MAX, media_buffers: 1, stream_buffers: 1, ..Default::default() };
     let mut ring = Ring::new(&sizes, bell)?;
     let (outer, inner) = (ring.add(&outer, Class::Signal)?, ring.add(&inner, Class::Signal)?);
-    Ok(Turn { ring, outer, inner, balancer, orders, scratch: Vec::new(), stopping: false }.run()?)
+    Ok(Turn { ring, outer, inner, balancer, follow, orders, scratch: Vec::new(), stopping: false }.run()?)
 }

@@ -38,6 +38,8 @@ use question::{Kind, Question};
 
 /// Connections at most.
 const CONNECTIONS_MAX: usize = 64;
+/// The number of no connection: this thread asks for itself.
+const NOBODY: u64 = u64::MAX;
 /// Asks for the TLS files to be read again (signal(7)).
 const SIGHUP: i32 = 1;
 /// How often wants are repeated, disks looked at and lost questions given up.
@@ -334,7 +336,10 @@ impl Control {
                 if asked.add(part)
                     && let Some(asked) = self.hub.questions.remove(&question)
                 {
-                    self.answer(asked.connection, asked.id, asked.answer());
+                    match asked.running() {
+                        Some(calls) => self.together.stand(calls, self.hub.draining || self.hub.disk_full),
+                        None => self.answer(asked.connection, asked.id, asked.answer()),
+                    }
                 }
             }
             Report::Binding(change) => self.together.tell(&change),
@@ -379,6 +384,10 @@ impl Control {
         self.tell_names();
         self.tell_bindings();
         self.send_wants(clocks::ticks());
+        if self.together.has_others() {
+            let question = self.hub.next_question;
+            self.ask_all(NOBODY, 0, Kind::Running(0), || Order::Running { question });
+        }
         let full = self.spool.disk_percent() >= DISK_FULL_PERCENT || self.spool.failing();
         if full != self.hub.disk_full {
             tracing::error!(

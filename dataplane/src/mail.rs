@@ -45,6 +45,8 @@ pub enum Order {
     Peers { question: u64 },
     /// Tell what calls hold of limits.
     Rooms { question: u64 },
+    /// Count the calls that run.
+    Running { question: u64 },
     /// Refuse new calls or take them again.
     Drain(bool),
     /// What boots up to this one were lent is void; `barred`: nothing more may be used.
@@ -85,6 +87,8 @@ pub enum Part {
     Peers(Box<Peers>),
     /// What calls hold of limits.
     Rooms(Vec<RoomRow>),
+    /// Calls that run.
+    Running(u32),
     /// The revision that it decides from, and the snapshot that it decided from before: taken apart where nobody waits.
     Loaded(u64, Option<Loaded>),
 }

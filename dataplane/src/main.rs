@@ -108,6 +108,7 @@ fn run(settings: &Settings) -> anyhow::Result<End> {
     tracing::info!(calls, by, %ceiling, "calls with media at most");
     let mut plan = Plan::new(settings, &places, &folder, carried, shards, &steered)?;
     plan.control.media_sockets = steered.figures(&ceiling);
+    plan.control.together = Together::start(&settings.together, together::node(settings.node, &places.listens, calls))?;
     tracing::info!(boot = folder.boot, shards, sip = %places, "the data plane starts");
     blocked::tell(&folder.path.join(blocked::FOLDER));
     let spool = start_spool(plan.spool)?;
@@ -225,7 +226,6 @@ impl Plan {
         let mut control = Control::new(seats, settings.node, folder.boot, socket, figures.clone(), names);
         control.listens.clone_from(&places.listens);
         control.fast = Some(fast);
-        control.together = Together::start(&settings.together)?;
         let tape = Tape::new(settings, places, &folder.path, taped)?;
         control.tape.clone_from(&tape.figures);
         control.inherit(carried.closing);

@@ -23,8 +23,9 @@ pub struct Settings {
     /// As a balancer: where cores know us, and hear from us.
     #[arg(long, value_name = "ADDR:PORT", required_if_eq("role", "balancer"))]
     pub inside: Option<SocketAddr>,
-    /// As a balancer: the cores at the start, each with the share of calls that it gets against the others, 1 to 100.
-    #[arg(long, value_name = "ADDR:PORT[/SHARE],…", value_delimiter = ',', required_if_eq("role", "balancer"))]
+    /// As a balancer: the cores at the start, each with the share of calls that it gets against the others, 1 to 100. With --etcd cores
+    /// that name this balancer come and go by themselves.
+    #[arg(long, value_name = "ADDR:PORT[/SHARE],…", value_delimiter = ',')]
     pub cores: Vec<CoreAt>,
     /// The data folder: snapshots, journal, traces, control socket.
     #[arg(long, value_name = "DIR")]
@@ -106,7 +107,7 @@ pub struct Settings {
     /// Days after which recordings are removed, 1 to 3650.
     #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3_650))]
     pub recording_days: u32,
-    /// Where the other nodes are heard of: subscribers that registered with them are called from here too.
+    /// Where nodes tell of themselves and are heard of: subscribers that registered with another are called from here too.
     #[command(flatten)]
     pub together: live::EtcdArguments,
     /// What kind of host this is meant to be. At the start tandem-tune looks at it: in a lab what it lacks is only said; elsewhere

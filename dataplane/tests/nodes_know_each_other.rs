@@ -1,4 +1,4 @@
-//! Two data planes and an etcd: a subscriber registers with one, and the other calls it, whatever dies meanwhile.
+//! Data planes and an etcd: a subscriber registers with one, and the other calls it, whatever dies meanwhile. A balancer hears of its cores.
 #![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
 #[path = "../../rating/tests/world.rs"]
@@ -11,10 +11,14 @@ mod phone;
 #[path = "support/plane.rs"]
 mod plane;
 
+use std::io::{BufRead, BufReader, Write};
 use std::net::UdpSocket;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use panel::balancer::{Answer as Told, Ask as Balance, CoreRow};
 use panel::wire::{Answer, Ask, BindingRow};
 use plane::{PATIENCE, Plane};
 use snapshot::Policy;
@@ -122,4 +126,73 @@ fn a_subscriber_of_a_dead_node_is_called_from_another_though_etcd_has_died_too()
         let length = alice.recv(&mut bytes).ok()?;
         bytes[..length].starts_with(b"INVITE sip:442071838750@").then_some(())
     });
+}
+
+/// A balancer that no core was named to.
+struct Balancer {
+    process: Child,
+    folder: TempDir,
+    inside: u16,
+}
+
+impl Drop for Balancer {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Balancer {
+    fn start(etcd: &str) -> Balancer {
+        let (folder, at, inside) = (TempDir::new().unwrap(), port(&socket()), port(&socket()));
+        std::fs::write(folder.path().join("key"), [b'k'; 40]).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tandem-dataplane"));
+        command.args(["--role", "balancer", "--log", "warn", "--listen", &format!("udp:127.0.0.1:{at}")]);
+        command.args(["--inside", &format!("127.0.0.1:{inside}"), "--etcd", etcd, "--balancer-key"]);
+        command.arg(folder.path().join("key")).arg("--data").arg(folder.path());
+        Balancer { process: command.stdin(Stdio::null()).spawn().unwrap(), folder, inside }
+    }
+
+    fn cores(&self) -> Option<Vec<CoreRow>> {
+        let mut stream = BufReader::new(UnixStream::connect(self.folder.path().join("run/balancer.sock")).ok()?);
+        let ask = serde_json::to_string(&Balance::Cores).unwrap() + "\n";
+        stream.get_mut().write_all(ask.as_bytes()).ok()?;
+        let mut answer = String::new();
+        stream.read_line(&mut answer).ok()?;
+        match serde_json::from_str(&answer).unwrap() {
+            Told::Cores(cores) => Some(cores),
+            other => panic!("{other:?} is no answer to a question for cores"),
+        }
+    }
+
+    /// Starts a core that this balancer stands before.
+    fn before(&self, number: u16, folder: &TempDir, etcd: &str) -> Plane {
+        publish(folder.path(), 9);
+        let (at, known_as, inside) = (port(&socket()), port(&socket()), self.inside);
+        let listen = format!("udp:127.0.0.1:{at},behind=127.0.0.1:{known_as},balancer=127.0.0.1:{inside}");
+        let key = self.folder.path().join("key").display().to_string();
+        let rtp = format!("{}-{}", 45_000 + number * 400, 45_399 + number * 400);
+        let words =
+            ["--node", &number.to_string(), "--listen", &listen, "--balancer-key", &key, "--rtp", &rtp, "--etcd", etcd];
+        Plane::start(folder.path(), &words)
+    }
+}
+
+#[test]
+fn cores_come_to_a_balancer_and_go_by_their_own_word() {
+    let server = etcd::Server::start();
+    let balancer = Balancer::start(&server.url);
+    assert_eq!(until("the balancer answers", || balancer.cores()), []);
+    let folders = [TempDir::new().unwrap(), TempDir::new().unwrap()];
+    let one = balancer.before(5, &folders[0], &server.url);
+    let _two = balancer.before(6, &folders[1], &server.url);
+    let nodes = |cores: Vec<CoreRow>| {
+        let up = cores.iter().all(|core| core.state == "up");
+        let mut nodes: Vec<_> = cores.iter().filter_map(|core| core.node).collect();
+        nodes.sort_unstable();
+        (up, nodes)
+    };
+    until("both take calls", || (nodes(balancer.cores()?) == (true, vec![5, 6])).then_some(()));
+    drop(one);
+    until("the dead one is forgotten", || (nodes(balancer.cores()?) == (true, vec![6])).then_some(()));
 }

@@ -15,5 +15,5 @@ pub use arguments::EtcdArguments;
 pub use etcd::{Etcd, LiveError, Members};
 pub use feed::feed;
 pub use mirror::Mirror;
-pub use node::{DRAINS, NODES, Node, Presence, set_drain};
+pub use node::{Behind, DRAINS, NODES, Node, Presence, set_drain};
 pub use wire::{Compare, Entry, Lease, Page, Write};

@@ -26,12 +26,23 @@ pub struct Node {
     pub roles: Vec<String>,
     /// Where it hears SIP over UDP.
     pub sip: Vec<SocketAddr>,
+    /// Where it hears balancers.
+    pub behind: Vec<Behind>,
     /// Calls that run on it.
     pub calls: u32,
     /// Calls that may run on it; 0: not known.
     pub calls_max: u32,
     /// It takes no calls that are not there yet: it goes down, or finds itself overloaded.
     pub leaving: bool,
+}
+
+/// A listener that balancers stand before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Behind {
+    /// Where it is.
+    pub at: SocketAddr,
+    /// Whom it hears.
+    pub balancers: Vec<SocketAddr>,
 }
 
 /// Keeps a node's key alive by a thread, and removes it when dropped. When etcd is away it comes back with it.

@@ -571,7 +571,7 @@ impl Shard {
     }
 
     /// Calls that are not over.
-    pub(crate) fn running(&self) -> u32 {
+    pub fn running(&self) -> u32 {
         self.table.iter().filter(|(_, entry)| !entry.call.is_over()).count() as u32
     }
 

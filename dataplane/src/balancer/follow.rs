@@ -126,7 +126,8 @@ mod tests {
     }
 
     fn node(number: u16, leaving: bool) -> Node {
-        let listener = |port, balancer| Behind { at: at(&format!("10.0.0.{number}:{port}")), balancers: vec![at(balancer)] };
+        let listener =
+            |port, balancer| Behind { at: at(&format!("10.0.0.{number}:{port}")), balancers: vec![at(balancer)] };
         let behind = vec![listener(5_060, "10.0.0.9:5070"), listener(5_080, "10.0.0.8:5070")];
         Node { number, leaving, behind, ..Node::default() }
     }

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use units::Instant;
 use uring::{Event, Packet, Ring, SocketId};
 
+use super::follow::Follow;
 use super::rows;
 use crate::clocks;
 
@@ -31,6 +32,8 @@ pub struct Turn {
     /// Where cores speak.
     pub inner: SocketId,
     pub balancer: Balancer,
+    /// Cores that tell of themselves.
+    pub follow: Option<Follow>,
     pub orders: mpsc::Receiver<Order>,
     pub scratch: Vec<u8>,
     pub stopping: bool,
@@ -48,6 +51,9 @@ impl Turn {
                 if let Event::Datagram(packet) = event {
                     self.pass_on(now, packet);
                 }
+            }
+            if let Some(follow) = &mut self.follow {
+                follow.look(now, self.balancer.cores_mut());
             }
             let (ring, inner) = (&mut self.ring, self.inner);
             if self.balancer.deadline().is_some_and(|at| at <= now) {

@@ -21,6 +21,8 @@ pub enum Kind {
     Peers(Box<Peers>),
     /// What calls hold of limits.
     Rooms(Vec<RoomRow>),
+    /// How many calls run, for the other nodes.
+    Running(u32),
     /// Do something to one call.
     OneCall,
     /// Take a snapshot into force.
@@ -81,6 +83,7 @@ impl Question {
                 peers.registrations.extend(more.registrations);
             }
             (Kind::Rooms(rows), Part::Rooms(more)) => rows.extend(more),
+            (Kind::Running(sum), Part::Running(calls)) => *sum += calls,
             (Kind::OneCall, Part::Found(true)) => {}
             (Kind::OneCall, Part::Found(false)) => self.refused = Some("the call is over".to_owned()),
             (Kind::Load { revision }, Part::Loaded(loaded, _)) if *revision == loaded => {}
@@ -92,12 +95,21 @@ impl Question {
                 | Kind::Figures(_)
                 | Kind::Peers(_)
                 | Kind::Rooms(_)
+                | Kind::Running(_)
                 | Kind::OneCall
                 | Kind::Load { .. },
                 _,
             ) => self.refused = Some("a shard answered another question".to_owned()),
         }
         self.left == 0
+    }
+
+    /// How many calls run, if that was asked.
+    pub fn running(&self) -> Option<u32> {
+        match self.kind {
+            Kind::Running(calls) => Some(calls),
+            _ => None,
+        }
     }
 
     /// The whole answer.
@@ -128,7 +140,8 @@ impl Question {
                 rows.sort();
                 Answer::Rooms(rows)
             }
-            Kind::OneCall => Answer::Done,
+            // Nobody but the other nodes waits for it.
+            Kind::Running(_) | Kind::OneCall => Answer::Done,
             Kind::Load { revision } => Answer::Loaded { revision },
         }
     }

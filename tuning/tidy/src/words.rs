@@ -99,6 +99,7 @@ pub const ALLOWED: &[Allowed] = &[
     allowed("client", "controlplane/keeper", "-client-urls", "etcd's flags"),
     allowed("master", "loadtest/plant/src/hosts.rs", "link set", "iproute2's word for the bridge of a port"),
     allowed("lease", "controlplane/live", "", "etcd's leases: it speaks etcd's protocol"),
+    allowed("lease", "dataplane/src/together/bindings.rs", "", "etcd's leases, with which what was told ends"),
     allowed("client", "", "mariadb-client", "the name of Debian's package"),
     allowed(
         "lease",

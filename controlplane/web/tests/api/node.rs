@@ -48,7 +48,7 @@ impl Link for Pretend {
     }
 
     fn backlog(&self) -> Backlog {
-        let at = |seconds| Some(WallTime::from_micros(1_700_000_000_000_000 + seconds * 1_000_000));
+        let at = |seconds: i64| Some(WallTime::from_micros(1_700_000_000_000_000 + seconds * 1_000_000));
         let (oldest, away_since) = (at(0), at(60));
         Backlog { records: Some(3), bytes: Some(300), oldest, away_since, set_aside: 2, ..Backlog::default() }
     }

@@ -14,7 +14,15 @@ pub struct Lag {
     behind_since: Option<Instant>,
 }
 
+/// After so long without an answer balancers send a node's calls elsewhere, in microseconds. Longer than a turn ever sleeps.
+const STILL_US: u64 = 1_500_000;
+
 impl Lag {
+    /// A turn is about to begin: whether the process stood still since the one before.
+    pub fn stood_still(&self, now: Instant) -> bool {
+        self.turned != Instant::default() && now.micros_since(self.turned) > STILL_US
+    }
+
     /// A turn begins; `starved` counts how often the ring had no buffer left. Says the lag in thousandths of [`LAG_MAX_MS`].
     pub fn turn(&mut self, now: Instant, starved: u64) -> u32 {
         // The buffers ran out during the turn before this one: what it read had waited since its beginning at least.
@@ -27,6 +35,14 @@ impl Lag {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_that_was_stopped_notices() {
+        let (at, mut lag) = (|ms: u64| Instant::from_micros(ms * 1_000), Lag::default());
+        assert!(!lag.stood_still(at(90_000)), "nothing is known at the start");
+        lag.turn(at(90_000), 0);
+        assert_eq!([91_200, 91_600].map(|ms| lag.stood_still(at(ms))), [false, true]);
+    }
 
     #[test]
     fn lag_is_the_time_over_which_the_ring_was_full_at_every_turn() {

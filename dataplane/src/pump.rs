@@ -45,6 +45,9 @@ impl Pump {
             self.ring.fall_asleep();
             self.ring.wait(self.sleep())?;
             let clock = clocks::read();
+            if self.lag.stood_still(clock.now) {
+                self.shard.on_stood_still(clock);
+            }
             let permille = self.lag.turn(clock.now, self.ring.tally().starved);
             self.shard.on_load(clock, permille);
             while let Some(event) = self.ring.event() {

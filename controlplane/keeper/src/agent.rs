@@ -323,6 +323,8 @@ impl Agent {
         // It waits for commits that are under way, and they for the replica: after it read-only commits nothing.
         lock.tell("FLUSH TABLES WITH READ LOCK").await?;
         lock.tell("SET GLOBAL read_only=1").await?;
+        // Who waits for the lock hears that it is over while the address is still here: later nothing would reach him.
+        lock.tell("KILL HARD CONNECTION USER tandem").await?;
         self.lock = Some(lock);
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Two databases behind one set of words: arguments in, rows out, and the few places where the dialects differ.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlRow};
@@ -18,7 +19,10 @@ const MYSQL_CONNECTIONS_MAX: u32 = 12;
 /// Readers of the SQLite file; there is one writer at a time.
 const SQLITE_CONNECTIONS_MAX: u32 = 8;
 /// How long a caller waits for a connection before the database counts as away.
-const ACQUIRE_MAX: std::time::Duration = std::time::Duration::from_secs(5);
+const ACQUIRE_MAX: Duration = Duration::from_secs(5);
+/// How long MariaDB may take for a statement before it counts as away: an answer that was due when its server lost the cable or a shared
+/// address never comes, and no word of that either. Longer than it waits for a lock (`innodb_lock_wait_timeout`, 50 s).
+const STATEMENT_MAX: Duration = Duration::from_secs(60);
 
 /// Which database speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -286,7 +290,7 @@ impl Database {
     pub(crate) async fn read(&self) -> Result<Tx> {
         Ok(match self {
             Database::Sqlite { pool, .. } => Tx::Sqlite(pool.begin().await?, None),
-            Database::MySql { pool } => Tx::MySql(pool.begin().await?),
+            Database::MySql { pool } => Tx::MySql(answered(STATEMENT_MAX, pool.begin()).await?),
         })
     }
 
@@ -297,7 +301,7 @@ impl Database {
                 let turn = Arc::clone(writer).lock_owned().await;
                 Tx::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?, Some(turn))
             }
-            Database::MySql { pool } => Tx::MySql(pool.begin().await?),
+            Database::MySql { pool } => Tx::MySql(answered(STATEMENT_MAX, pool.begin()).await?),
         })
     }
 }
@@ -337,6 +341,12 @@ fn migration(error: sqlx::migrate::MigrateError) -> StoreError {
     }
 }
 
+/// Waits for an answer of the database, and no longer than this.
+async fn answered<T>(within: Duration, answer: impl Future<Output = sqlx::Result<T>>) -> Result<T> {
+    let late = |_| StoreError::Away(format!("it said nothing for {} s", within.as_secs()));
+    Ok(tokio::time::timeout(within, answer).await.map_err(late)??)
+}
+
 /// A transaction. Dropped without [`Tx::commit`] it leaves nothing behind.
 pub enum Tx {
     Sqlite(Transaction<'static, Sqlite>, Option<OwnedMutexGuard<()>>),
@@ -372,7 +382,10 @@ impl Tx {
         let sql: String = sql.into();
         Ok(match self {
             Tx::Sqlite(tx, _) => bound!(sql, args).fetch_all(&mut **tx).await?.into_iter().map(Row::Sqlite).collect(),
-            Tx::MySql(tx) => bound!(sql, args).fetch_all(&mut **tx).await?.into_iter().map(Row::MySql).collect(),
+            Tx::MySql(tx) => {
+                let rows = answered(STATEMENT_MAX, bound!(sql, args).fetch_all(&mut **tx)).await?;
+                rows.into_iter().map(Row::MySql).collect()
+            }
         })
     }
 
@@ -393,7 +406,7 @@ impl Tx {
             }
             Tx::MySql(tx) => {
                 let mut rows = bound!(sql, args).fetch(&mut **tx);
-                while let Some(row) = rows.try_next().await? {
+                while let Some(row) = answered(STATEMENT_MAX, rows.try_next()).await? {
                     take(Row::MySql(row))?;
                 }
             }
@@ -405,7 +418,9 @@ impl Tx {
         let sql: String = sql.into();
         Ok(match self {
             Tx::Sqlite(tx, _) => bound!(sql, args).fetch_optional(&mut **tx).await?.map(Row::Sqlite),
-            Tx::MySql(tx) => bound!(sql, args).fetch_optional(&mut **tx).await?.map(Row::MySql),
+            Tx::MySql(tx) => {
+                answered(STATEMENT_MAX, bound!(sql, args).fetch_optional(&mut **tx)).await?.map(Row::MySql)
+            }
         })
     }
 
@@ -417,7 +432,7 @@ impl Tx {
                 Done { rows: done.rows_affected(), id: done.last_insert_rowid() }
             }
             Tx::MySql(tx) => {
-                let done = bound!(sql, args).execute(&mut **tx).await?;
+                let done = answered(STATEMENT_MAX, bound!(sql, args).execute(&mut **tx)).await?;
                 Done { rows: done.rows_affected(), id: i64::try_from(done.last_insert_id()).unwrap_or(0) }
             }
         })
@@ -461,7 +476,7 @@ impl Tx {
     pub(crate) async fn commit(self) -> Result<()> {
         match self {
             Tx::Sqlite(tx, _turn) => tx.commit().await?,
-            Tx::MySql(tx) => tx.commit().await?,
+            Tx::MySql(tx) => answered(STATEMENT_MAX, tx.commit()).await?,
         }
         Ok(())
     }
@@ -479,4 +494,17 @@ pub(crate) fn marks(count: usize) -> String {
 pub(crate) fn now() -> WallTime {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     WallTime::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_database_that_says_nothing_is_away() {
+        let never = std::future::pending::<sqlx::Result<()>>();
+        let told = answered(Duration::from_millis(1), never).await;
+        assert!(matches!(told, Err(StoreError::Away(_))), "{told:?}");
+        assert_eq!(answered(STATEMENT_MAX, async { Ok(7) }).await.ok(), Some(7));
+    }
 }

@@ -44,7 +44,7 @@ counters! {
     sip_silenced;
     /// Datagrams dropped unread because one like them broke a shard.
     sip_blocked;
-    /// New calls refused because the shard was behind.
+    /// New calls refused because the shard was behind, or dropped after the process stood still.
     sip_overload;
     /// Calls refused because they went round in circles.
     loops;

@@ -45,6 +45,10 @@ impl Shard {
         if self.guard.load(clock.now) == Load::Over && self.turn_away(clock, from, bytes, out) {
             return;
         }
+        if clock.now < self.fresh_from && self.is_stale(from, bytes) {
+            self.counters.sip_overload += 1;
+            return;
+        }
         let before = (self.config.ticks)();
         match parse::message(bytes) {
             Ok(message) => {
@@ -62,6 +66,16 @@ impl Shard {
                 }
             }
         }
+    }
+
+    /// An INVITE that would begin a call. Of those that waited while the process stood still nobody knows whether a balancer gave them to
+    /// another node meanwhile; a sender who still wants one repeats it.
+    fn is_stale(&self, from: Hop, bytes: &[u8]) -> bool {
+        let peek = (from.transport == Transport::Udp).then(|| Peek::request(bytes)).flatten();
+        peek.is_some_and(|peek| {
+            let begins = peek.method == b"INVITE" && peek.to_tag.is_none();
+            begins && self.leg_of(peek.call_id, Some(peek.from_tag)).is_none()
+        })
     }
 
     /// While the shard is behind, refuses a new call of a known peer without reading it, and drops the ACK of such a refusal: what

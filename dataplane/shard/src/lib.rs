@@ -220,10 +220,15 @@ pub struct Shard {
     mark_at: Instant,
     draining: bool,
     disk_full: bool,
+    /// What comes before it had waited while the whole process stood still.
+    fresh_from: Instant,
     counters: Counters,
     stages: Stages,
     due: Vec<CallRef>,
 }
+
+/// How long what had waited while the process stood still is read for.
+const STALE_MS: u64 = 100;
 
 impl Shard {
     /// A shard without snapshot: it refuses calls until `on_snapshot`.
@@ -286,6 +291,7 @@ impl Shard {
             mark_at: Instant::default(),
             draining: false,
             disk_full: false,
+            fresh_from: Instant::default(),
             counters: Counters::default(),
             stages: Stages::default(),
             due: Vec::new(),
@@ -412,6 +418,11 @@ impl Shard {
     /// Told at the beginning of a turn; without a word for half a second it counts as 0.
     pub fn on_load(&mut self, clock: Clock, permille: u32) {
         self.guard.on_load(clock.now, permille);
+    }
+
+    /// The process stood still for so long that balancers gave it up: calls that waited to begin here have begun elsewhere.
+    pub fn on_stood_still(&mut self, clock: Clock) {
+        self.fresh_from = clock.now.plus_millis(STALE_MS);
     }
 
     /// The message that this shard was reading when it broke; empty if it broke over something else.

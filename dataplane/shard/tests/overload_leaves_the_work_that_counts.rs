@@ -187,3 +187,17 @@ fn a_stranger_is_silenced_before_any_peer_is_refused() {
     world.good_call("peer");
     assert_eq!((world.counter("sip_silenced"), world.counter("sip_overload")), (1, 0));
 }
+
+#[test]
+fn what_waited_while_the_process_stood_still_begins_no_call() {
+    let mut world = World::default();
+    let call = world.hear(ORIGINATOR, invite("before").as_bytes());
+    assert!(!call.is_empty(), "it begins");
+    let clock = world.clock();
+    world.shard.on_stood_still(clock);
+    assert_eq!(world.hear(ORIGINATOR, invite("stale").as_bytes()), []);
+    assert!(!world.hear(ORIGINATOR, invite("before").as_bytes()).is_empty(), "a repeat of what had begun is answered");
+    assert_eq!((world.counter("sip_overload"), world.counter("calls_begun")), (1, 1));
+    world.pass(200);
+    world.good_call("stale");
+}

@@ -108,19 +108,41 @@ impl Site {
         until(UP_MAX, "the control plane has made its tables", || {
             self.data(&desk).join("run/database").is_file().then_some(())
         });
-        let file = self.folder.path().join("switch.yaml");
-        std::fs::write(&file, declaration_of(ORIGINATOR, TERMINATOR)).expect("the folder is writable");
-        self.tandem(&["apply", "--file", &file.display().to_string()]).expect("the file is applied");
+        self.apply(&declaration_of(ORIGINATOR, TERMINATOR));
         let hosts: Vec<Host> = self.layout.hosts().to_vec();
         hosts.iter().for_each(|host| self.start_host(&host.name));
         hosts.iter().filter(|host| host.is(Role::Core)).for_each(|host| self.until_core_works(&host.name));
         self.hold_sip_by_hand();
     }
 
-    /// Starts all of a host's programs that do not run.
+    /// Makes the switch so.
+    pub fn apply(&self, text: &str) {
+        let file = self.folder.path().join("switch.yaml");
+        std::fs::write(&file, text).expect("the folder is writable");
+        self.tandem(&["apply", "--file", &file.display().to_string()]).expect("the file is applied");
+    }
+
+    /// The same, with its only originator at this core alone; returns when all cores know.
+    pub fn assign_to(&self, core: &str) {
+        let nodes = format!("    policy: {{ nodes: [{}] }}\n", self.layout.host(core).number);
+        let cores = || self.layout.with(Role::Core).map(|host| self.revision(&host.name));
+        let before: Vec<u64> = cores().collect();
+        self.apply(&(declaration_of(ORIGINATOR, TERMINATOR) + &nodes));
+        until(UP_MAX, "all cores know", || cores().zip(&before).all(|(now, before)| now > *before).then_some(()));
+    }
+
+    /// The revision that a core decides by; 0 while it has none.
+    fn revision(&self, core: &str) -> u64 {
+        let told = figures(&self.data(core).join("run/dataplane.sock"));
+        told.and_then(|all| all["revision"].as_u64()).unwrap_or(0)
+    }
+
+    /// Starts all of a host's programs that do not run, or have ended, as a supervisor does.
     pub fn start_host(&mut self, name: &str) {
         for part in self.parts(name) {
-            if !self.running.contains_key(&(name.to_owned(), part)) {
+            let child = self.running.get_mut(&(name.to_owned(), part));
+            let runs = child.is_some_and(|child| matches!(child.try_wait(), Ok(None)));
+            if !runs {
                 self.start(name, part);
             }
         }
@@ -169,8 +191,11 @@ impl Site {
 
     /// Starts what is missing on a core, until it carries calls again.
     pub fn comes_back(&mut self, core: &str) {
-        self.start_host(core);
-        self.until_core_works(core);
+        until(UP_MAX, &format!("{core} is back"), || {
+            // A port may be taken for a moment by who was killed: then the program ends, and is started again.
+            self.start_host(core);
+            self.works(core).then_some(())
+        });
     }
 
     fn pid(&self, host: &str, part: Part) -> u32 {
@@ -209,6 +234,18 @@ impl Site {
         command
     }
 
+    /// The same for somebody who tries again at once where an address is just moving: the kernel would for a second.
+    pub fn writer(&self) -> Command {
+        let shell = self.shell();
+        let mut command = self.hosts.command(carriers::HOST, "bash".as_ref());
+        let script = "until timeout 0.2 bash -c \"</dev/tcp/$0/3306\" 2>/dev/null; do sleep 0.02; done; exec \"$@\"";
+        command.args(["-c", script, &self.database().to_string()]);
+        // The host and what dies with us stand before the program.
+        let words = shell.get_args().skip_while(|word| *word != "mariadb");
+        command.args(words);
+        command
+    }
+
     /// What the database answers; `None` if it does not.
     pub fn sql(&self, sql: &str) -> Option<String> {
         let out = self.shell().args(["-e", sql]).output().expect("the mariadb program is installed");
@@ -244,17 +281,18 @@ impl Site {
 
     /// Waits until a core decides from what was entered and balancers send it calls.
     pub fn until_core_works(&self, core: &str) {
-        let socket = self.data(core).join("run/dataplane.sock");
-        let loaded = || (figures(&socket)?["revision"].as_u64()? > 0).then_some(());
-        until(UP_MAX, &format!("{core} decides"), loaded);
+        until(UP_MAX, &format!("{core} works"), || self.works(core).then_some(()));
+    }
+
+    fn works(&self, core: &str) -> bool {
         let inside = format!("{}:5062", self.layout.host(core).ip());
-        for host in self.layout.with(Role::Balancer) {
-            let socket = self.balancer_data(&host.name).join("run/balancer.sock");
-            let is_up = |row: &Value| row["at"] == inside && row["state"] == "up";
-            until(UP_MAX, &format!("{core} is up at {}", host.name), || {
-                asked(&socket, "\"cores\"")?["cores"].as_array()?.iter().any(is_up).then_some(())
-            });
-        }
+        let is_up = |row: &Value| row["at"] == inside && row["state"] == "up";
+        let mut balancers = self.layout.with(Role::Balancer);
+        self.revision(core) > 0
+            && balancers.all(|host| {
+                let rows = asked(&self.balancer_data(&host.name).join("run/balancer.sock"), "\"cores\"");
+                rows.is_some_and(|rows| rows["cores"].as_array().into_iter().flatten().any(is_up))
+            })
     }
 
     /// Calls that a core began since it was started; 0 while it does not answer.

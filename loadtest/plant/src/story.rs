@@ -52,7 +52,7 @@ impl<'a> Fault<'a> {
 
 /// Lets calls go through a site, breaks something, mends it when they are over, and judges.
 pub fn play(site: &mut Site, fault: Fault<'_>, breaks: impl FnOnce(&mut Site), mends: impl FnOnce(&mut Site)) -> Row {
-    let rows = Rows::start(site.shell());
+    let rows = Rows::start(site.writer());
     let (name, before) = (site.next_run(), begun(site));
     let load = Load { cps: 20, seconds: fault.seconds };
     let carriers = Carriers::start(site.hosts(), &site.folder(), &name, &format!("{}:5060", site.sip()), load);

@@ -3,7 +3,8 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::{Fault, play};
+use super::{Fault, play, settled};
+use crate::carriers::{Call, Carriers, Load};
 use crate::layout::Role;
 use crate::site::{Part, Site, TAKEOVER_S};
 use crate::table::Row;
@@ -12,6 +13,8 @@ use crate::table::Row;
 const CORE_DIES: Duration = Duration::from_secs(3);
 /// How long a take-over may take.
 const TAKEOVER: Duration = Duration::from_secs(TAKEOVER_S + 2);
+/// The cause of calls at a node that their trunk is not assigned to.
+const WRONG_NODE: u64 = 337;
 /// How long something stands still.
 const STILL: Duration = Duration::from_secs(5);
 
@@ -120,7 +123,9 @@ pub fn web_dies(site: &mut Site, host: &str) -> Row {
 
 /// A whole server of a pair that does everything: cable and processes.
 pub fn server_dies(site: &mut Site, host: &str) -> Row {
-    let fault = Fault { calls_max: TAKEOVER, rows_max: TAKEOVER, ..Fault::new("a whole server dies", 16) };
+    // A BYE that nobody heard meanwhile is sent again after up to T2 (RFC 3261 §17.1.2.2).
+    let late = TAKEOVER + Duration::from_secs(4);
+    let fault = Fault { calls_max: TAKEOVER, rows_max: TAKEOVER, late, ..Fault::new("a whole server dies", 16) };
     let breaks = |site: &mut Site| {
         site.hosts().cable(host, false);
         site.kill_host(host);
@@ -131,6 +136,33 @@ pub fn server_dies(site: &mut Site, host: &str) -> Row {
         site.until_home();
     };
     play(site, fault, breaks, mends)
+}
+
+/// Calls come to a core that their originator does not belong to: all are refused (337), and nobody pays.
+pub fn wrong_node(site: &mut Site, wrong: &str) -> Row {
+    let at = format!("{}:5060", site.layout().host(wrong).ip());
+    let name = site.next_run();
+    let carriers = Carriers::start(site.hosts(), &site.folder(), &name, &at, Load { cps: 20, seconds: 3 });
+    let calls = carriers.calls();
+    let fault = "calls come to the wrong node".to_owned();
+    let mut row = Row { fault, planned: calls.len(), ..Row::default() };
+    let refused = settled(|| {
+        let records = site.records().ok_or("the records cannot be read")?;
+        let fits = |call: &&Call| {
+            let mut of = records.iter().filter(|record| record.text("ingress_call_id") == call.call_id);
+            call.answered_us.is_none()
+                && of.next().is_some_and(|record| record.number("cause") == WRONG_NODE)
+                && of.next().is_none()
+        };
+        let fitting = calls.iter().filter(fits).count();
+        if fitting == calls.len() {
+            Ok(())
+        } else {
+            Err(format!("{fitting} of {} calls were refused with 337", calls.len()))
+        }
+    });
+    row.flaws.extend(refused.err());
+    row
 }
 
 /// The database that is primary while all is well.

@@ -38,6 +38,14 @@ pub const STORIES: &[Story] = &[
         tell: |site| vec![core_dies(site, "core2", 12), only_database_dies(site, "data")],
     },
     Story {
+        name: "distributed",
+        site: "a: core; b: core; data: sql",
+        tell: |site| {
+            site.assign_to("a");
+            vec![wrong_node(site, "b"), core_dies(site, "b", 10), only_core_dies(site, "a")]
+        },
+    },
+    Story {
         name: "full",
         site: "front1: balancer+state; front2: balancer+state; core1: core; core2: core; data1: sql; data2: sql; web: web+state",
         tell: |site| {

@@ -378,7 +378,7 @@ How calls go:    -recv_timeout MS  -nr  -max_retrans N  -max_invite_retrans N  -
                  -nd  -default_behaviors all|none|[-]bye|[-]abortunexp|[-]pingreply  -pause_msg_ign  -deadcall_wait MS
 What is written: -trace_stat  -stf FILE  -fd S  -stat_delimiter D  -trace_rtt  -rtt_freq N  -trace_err  -error_file FILE
                  -trace_msg  -message_file FILE  -trace_logs  -log_file FILE  -trace_screen  -screen_file FILE  -f S
-Its hand:        + - * /  p  q  s (keys; as datagrams to -cp PORT at -ci IP, with cset rate|users|limit N)
+Its hand:        + - * /  p  q  s  1 2 3 (keys; as datagrams to -cp PORT at -ci IP, with cset rate|users|limit N)
                  -sleep S  -bg  -nostdin
                  SIGUSR1 ends softly, SIGUSR2 writes the screens
 

@@ -13,6 +13,9 @@ const OURS: &str = env!("CARGO_BIN_EXE_tandem-loadtest");
 /// On a machine with other work to do, half a second is no sign of loss.
 const PATIENT: (&str, &str) = ("retrans=\"500\"", "retrans=\"2000\"");
 
+/// Calls go to the first field of a file.
+const FIELD: (&str, &str) = ("INVITE sip:[service]", "INVITE sip:[field0]");
+
 /// A program that ends with this value.
 struct Running(Child);
 
@@ -23,28 +26,27 @@ impl Drop for Running {
     }
 }
 
-fn start(program: &str, folder: &Path, words: &[&str]) -> Running {
+/// With these words, at 127.0.0.1 where they name no address.
+fn command(program: &str, folder: &Path, words: &[&str]) -> Command {
     let mut command = Command::new(program);
     if program == OURS {
         command.arg("sipp");
     }
-    let child = command
-        .args(words)
-        .args(["-nostdin", "-i", "127.0.0.1"])
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
+    command.args(words).arg("-nostdin").current_dir(folder);
+    if !words.contains(&"-i") {
+        command.args(["-i", "127.0.0.1"]);
+    }
+    command
+}
+
+fn start(program: &str, folder: &Path, words: &[&str]) -> Running {
+    let child =
+        command(program, folder, words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     Running(child.unwrap_or_else(|error| panic!("{program} (sip-tester): {error}")))
 }
 
 fn finish(program: &str, folder: &Path, words: &[&str]) -> Output {
-    let mut command = Command::new(program);
-    if program == OURS {
-        command.arg("sipp");
-    }
-    command.args(words).args(["-nostdin", "-i", "127.0.0.1"]).current_dir(folder).stdin(Stdio::null()).output().unwrap()
+    command(program, folder, words).stdin(Stdio::null()).output().unwrap()
 }
 
 fn succeeds(program: &str, folder: &Path, words: &[&str]) {
@@ -198,18 +200,21 @@ fn expressions_and_branches_do_what_sipp_does_with_them_over_tcp_too() {
     }
 }
 
-/// Certificate and key for this name as options, and the file of who vouches for it.
-fn proof(folder: &Path) -> (Vec<String>, String) {
-    std::fs::create_dir(folder).unwrap();
-    let (ca, cert, key) = acceptance::plane::certificates(folder, "DNS:test.example.net");
-    let [ca, cert, key] = [ca, cert, key].map(|path| path.display().to_string());
-    (["-tls_cert", &cert, "-tls_key", &key].map(str::to_owned).into(), ca)
+/// A certificate that vouches for itself, and its key, as options; and the certificate's file.
+fn proof(folder: &Path, name: &str) -> (Vec<String>, String) {
+    let [cert, key] = ["crt", "key"].map(|end| folder.join(format!("{name}.{end}")).display().to_string());
+    let mut openssl = Command::new("openssl");
+    openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]);
+    openssl.args(["-addext", "basicConstraints=critical,CA:FALSE", "-subj", &format!("/CN={name}")]);
+    let made = openssl.args(["-keyout", &key, "-out", &cert]).stderr(Stdio::null()).status();
+    assert!(made.expect("openssl is installed").success());
+    (["-tls_cert", &cert, "-tls_key", &key].map(str::to_owned).into(), cert)
 }
 
 #[test]
 fn calls_over_tls_need_who_vouches_for_both_sides() {
     let folder = tempfile::tempdir().unwrap();
-    let ((caller, caller_ca), (callee, callee_ca)) = (proof(&folder.path().join("a")), proof(&folder.path().join("b")));
+    let [(caller, caller_ca), (callee, callee_ca)] = ["a", "b"].map(|name| proof(folder.path(), name));
     let at = port();
     let taking =
         [&["-sn", "uas", "-t", "l1", "-p", &at.to_string(), "-tls_ca", &caller_ca].map(str::to_owned)[..], &callee]
@@ -240,7 +245,7 @@ fn calls_over_tls_need_who_vouches_for_both_sides() {
 #[test]
 fn openssl_is_answered_over_tls_of_both_versions() {
     let folder = tempfile::tempdir().unwrap();
-    let (own, ca) = proof(&folder.path().join("a"));
+    let (own, ca) = proof(folder.path(), "a");
     let text = "<?xml version=\"1.0\"?><scenario><recv request=\"OPTIONS\"/><send><![CDATA[\nSIP/2.0 200 OK\n[last_Via:]\n\
                 [last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]\nContent-Length: 0\n\n]]></send></scenario>";
     std::fs::write(folder.path().join("options.xml"), text).unwrap();
@@ -270,11 +275,7 @@ fn calls_take_their_lines_of_a_file_and_a_failed_expression_fails_the_run() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("users.csv"), "SEQUENTIAL\nann;first\nbob;second\n").unwrap();
     let at = port();
-    let uac = sipps(
-        folder.path(),
-        "uac",
-        &[("INVITE sip:[service]", "INVITE sip:[field0]"), ("Subject: Performance Test", "Subject: [field1]")],
-    );
+    let uac = sipps(folder.path(), "uac", &[FIELD, ("Subject: Performance Test", "Subject: [field1]")]);
     let fits = "<recv request=\"INVITE\" crlf=\"true\"><action><ereg regexp=\"first|second\" search_in=\"hdr\" header=\"Subject:\" check_it=\"true\" assign_to=\"1\"/>\
                 <ereg regexp=\"INVITE sip:(ann|bob)@\" search_in=\"msg\" check_it=\"true\" assign_to=\"2\"/></action>";
     let changes = [("<recv request=\"INVITE\" crlf=\"true\">", fits), ("milliseconds=\"4000\"", "milliseconds=\"1\"")];
@@ -286,6 +287,50 @@ fn calls_take_their_lines_of_a_file_and_a_failed_expression_fails_the_run() {
         let to = format!("127.0.0.1:{at}");
         succeeds(OURS, folder.path(), &["-sf", &uac, &to, "-m", "20", "-r", "200", "-inf", calls, "-timeout", "30"]);
         assert_eq!(callee.0.wait().unwrap().code(), Some(wanted), "{calls}");
+    }
+}
+
+#[test]
+fn a_run_is_led_by_datagrams_to_its_control_port() {
+    let folder = tempfile::tempdir().unwrap();
+    let (at, control) = (port(), port());
+    let (to, hand) = (format!("127.0.0.1:{at}"), control.to_string());
+    let _callee = start("sipp", folder.path(), &["-sn", "uas", "-p", &at.to_string()]);
+    listens(at, false);
+    let words = ["-sn", "uac", &to, "-r", "5", "-cp", &hand, "-trace_stat", "-stf", "rows.csv", "-timeout", "60"];
+    let mut caller = start(OURS, folder.path(), &words);
+    listens(control, false);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for order in ["*", "+", "p", "p", "cset limit 50", "/", "q"] {
+        socket.send_to(order.as_bytes(), ("127.0.0.1", control)).unwrap();
+    }
+    let status = caller.0.wait().unwrap();
+    assert!(matches!(status.code(), Some(0 | 99)), "all calls were good, if there were any: {status}");
+    assert_eq!(last_row(&folder.path().join("rows.csv"))["TargetRate"], "6");
+}
+
+#[test]
+fn users_of_a_file_call_sipp_over_ipv6_from_the_background() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("users.csv"), "USER\nann\nbob\ncid\n").unwrap();
+    let at = port();
+    let quick = ("milliseconds=\"4000\"", "milliseconds=\"1\"");
+    let (uas, uac) = (sipps(folder.path(), "uas", &[quick]), sipps(folder.path(), "uac", &[FIELD]));
+    let taking = ["-sf", &uas, "-i", "::1", "-p", &at.to_string(), "-m", "12", "-trace_msg", "-message_file", "heard"];
+    let mut callee = start("sipp", folder.path(), &taking);
+    let until = Instant::now() + Duration::from_secs(20);
+    while UdpSocket::bind(("::1", at)).is_ok() {
+        assert!(Instant::now() < until, "nobody listens on {at}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let to = format!("[::1]:{at}");
+    let words = ["-sf", &uac, &to, "-i", "[::1]", "-users", "3", "-inf", "users.csv", "-m", "12", "-bg"];
+    let output = finish(OURS, folder.path(), &words);
+    assert_eq!(output.status.code(), Some(99), "as SIPp says when it goes to the background");
+    assert!(callee.0.wait().unwrap().success());
+    let heard = std::fs::read_to_string(folder.path().join("heard")).unwrap();
+    for user in ["ann", "bob", "cid"] {
+        assert!(heard.contains(&format!("INVITE sip:{user}@[::1]:{at} SIP/2.0")), "{user} in {heard}");
     }
 }
 

@@ -25,6 +25,8 @@ pub enum Order {
     QuitNow,
     /// Writes the screens.
     Screen,
+    /// Shows this screen: 1 the steps, 2 the counters, 3 how long it took.
+    Show(u8),
 }
 
 /// Where orders come from.
@@ -58,6 +60,7 @@ fn key(character: char) -> Option<Order> {
         'q' => Order::Quit,
         'Q' => Order::QuitNow,
         's' => Order::Screen,
+        '1'..='3' => Order::Show(character as u8 - b'0'),
         _ => return None,
     })
 }
@@ -144,7 +147,7 @@ mod tests {
 
     #[test]
     fn the_control_port_takes_keys_and_commands() {
-        assert_eq!(read("p+*q"), [Order::Pause, Order::Faster(1), Order::Faster(10), Order::Quit]);
+        assert_eq!(read("p+*2q"), [Order::Pause, Order::Faster(1), Order::Faster(10), Order::Show(2), Order::Quit]);
         assert_eq!(read("cset rate 12.5\n"), [Order::Rate(12.5)]);
         assert_eq!(read("cset users 3"), [Order::Users(3)]);
         assert_eq!((read("cset rate NaN"), read("cdo harm"), read("")), (vec![], vec![], vec![]));

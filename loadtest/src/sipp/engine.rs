@@ -88,13 +88,14 @@ impl Engine {
         loop {
             let now = self.world.clock.now();
             self.orders(now);
-            self.raise(now);
             if self.world.scenario.calls() {
                 self.place(now)?;
             }
             self.due(now);
             self.enough();
             self.output.look(&mut self.world, self.rate, self.paused)?;
+            // A period is told with the rate that it had.
+            self.raise(now);
             if timeout.is_some_and(|at| at <= now) && self.world.quit < Quit::Now {
                 outcome = Outcome::TimedOut;
                 self.world.end(Quit::Now);
@@ -195,6 +196,7 @@ impl Engine {
                 Order::Quit if self.world.quit == Quit::No => self.world.end(Quit::Softly),
                 Order::Quit | Order::QuitNow => self.world.end(Quit::Now),
                 Order::Screen => self.output.screen(&self.world, self.rate),
+                Order::Show(screen) => self.output.show(screen),
             }
         }
     }

@@ -26,6 +26,8 @@ pub struct Output {
     last_row: u64,
     /// The terminal is ours.
     terminal: bool,
+    /// Which screen it shows, from 1.
+    shown: u8,
 }
 
 /// When the run began, when its period did, and what the clock says.
@@ -61,6 +63,7 @@ impl Output {
             next_screen: options.screen_every_ms * MS,
             last_row: 0,
             terminal,
+            shown: 1,
         };
         if let Some(rows) = &mut output.rows {
             rows.write_all(rows::head(world, &options.delimiter).as_bytes())?;
@@ -85,11 +88,15 @@ impl Output {
         if self.terminal && now >= self.next_screen {
             self.next_screen = now + world.options.screen_every_ms * MS;
             let mut text = "\x1b[2J\x1b[H".to_owned();
-            screen::scenario(world, rate, now, &mut text);
+            match self.shown {
+                2 => screen::statistics(world, now, &mut text),
+                3 => screen::repartition(world, &mut text),
+                _ => screen::scenario(world, rate, now, &mut text),
+            }
             text.push_str(if paused {
                 "-- paused: [p] goes on --\n"
             } else {
-                "-- [+|-|*|/]: rate  [p]: pause  [q]: quit --\n"
+                "-- [1-3]: screens  [+|-|*|/]: rate  [p]: pause  [q]: quit --\n"
             });
             // Keys are read raw: a line's end alone does not go back to its start.
             io::stdout().write_all(text.replace('\n', "\r\n").as_bytes())?;
@@ -115,6 +122,11 @@ impl Output {
         (self.reset, self.last_row) = (Timestamp::now(), now);
         world.statistics.next_period();
         world.traces.flush()
+    }
+
+    /// From now on the terminal shows this screen.
+    pub fn show(&mut self, screen: u8) {
+        (self.shown, self.next_screen) = (screen, 0);
     }
 
     /// Appends the screens to their file.

@@ -88,7 +88,8 @@ fn length(pause: &Pause, asked_ms: u64) -> String {
     }
 }
 
-fn statistics(world: &World, now: u64, out: &mut String) {
+/// The counters.
+pub fn statistics(world: &World, now: u64, out: &mut String) {
     line(" Statistics Screen ", out);
     let counts = &world.statistics;
     let mut row = |name: &str, whole: String| {
@@ -110,7 +111,8 @@ fn statistics(world: &World, now: u64, out: &mut String) {
     row("Call Length", rows::span(counts.lengths.whole.mean_ms()));
 }
 
-fn repartition(world: &World, out: &mut String) {
+/// How long responses and calls took.
+pub fn repartition(world: &World, out: &mut String) {
     line(" Repartition Screen ", out);
     let scenario = &world.scenario;
     for (name, both) in scenario.times.iter().zip(&world.statistics.times) {

@@ -18,6 +18,7 @@ macro_rules! counters {
 
         /// The counters at one moment.
         #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(default)]
         pub struct Counts { $($(#[$meta])* pub $name: u64,)* }
 
         impl Counts {
@@ -73,6 +74,8 @@ counters! {
     resent,
     /// Datagrams that the kernel of this machine did not take.
     unsent,
+    /// Datagrams that a busy worker gathered for up to 100 µs before it looked at them: what was measured by them may be that much too long.
+    gathered,
     /// INVITEs that reached terminators: attempts.
     attempts,
     /// INVITEs at terminators of callers that are not in the plan.

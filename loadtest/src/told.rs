@@ -150,6 +150,11 @@ fn tell_latencies(text: &mut String, summary: &Summary) {
             row.count, row.p50_ms, row.p90_ms, row.p99_ms, row.p999_ms, row.max_ms
         );
     }
+    if summary.counts.gathered > 0 {
+        text.push_str(
+            "a generator this busy looks at its sockets every 0.1 ms: each latency may be that much too long\n",
+        );
+    }
 }
 
 fn tell_lateness(text: &mut String, summary: &Summary) {

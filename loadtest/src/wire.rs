@@ -12,7 +12,7 @@ use std::time::Duration;
 use uring::socket::Options;
 use uring::{Class, Doorbell, Event, Ring, Settings, SocketId, UdpSocket};
 
-use crate::clock::{Clock, MS};
+use crate::clock::{Clock, MS, SECOND};
 use crate::dtmf::{self, By, Dialled, Event as Digit};
 use crate::heat::{self, Heat};
 use crate::ladder::{Ladders, Samples};
@@ -31,6 +31,12 @@ pub const GIVE_UP: u64 = 64 * T1;
 pub const LINGER: u64 = if cfg!(test) { 200 * MS } else { 5_000 * MS };
 /// How long the end that released a call is kept after its BYE was answered: nobody repeats anything to it, but media may be under way.
 pub const BRIEF: u64 = if cfg!(test) { 200 * MS } else { 700 * MS };
+/// From so many datagrams a second on, a worker looks at its sockets every [`WINDOW`] and not for each datagram alone.
+const BUSY: u64 = 5_000;
+/// How often it is found out how busy a worker is.
+const COUNTED: u64 = 10 * MS;
+/// What a busy worker gathers: latencies may be that much too long.
+const WINDOW: Duration = Duration::from_micros(100);
 /// Datagrams that wait for a terminator that stands still: what a socket of four megabytes holds.
 const HELD_MAX: usize = 2_048;
 
@@ -153,6 +159,27 @@ pub struct Wire {
     thawed: Vec<usize>,
     timers: BinaryHeap<Reverse<(u64, Who)>>,
     texts: Vec<String>,
+    rush: Rush,
+}
+
+/// How busy a worker is: datagrams since a moment.
+#[derive(Default)]
+struct Rush {
+    heard: u64,
+    since: u64,
+    busy: bool,
+}
+
+impl Rush {
+    /// How long datagrams are gathered now.
+    fn window(&mut self, now: u64) -> Duration {
+        let span = now - self.since;
+        if span >= COUNTED {
+            self.busy = self.heard * SECOND / span >= BUSY;
+            (self.heard, self.since) = (0, now);
+        }
+        if self.busy { WINDOW } else { Duration::ZERO }
+    }
 }
 
 impl Wire {
@@ -188,6 +215,7 @@ impl Wire {
             thawed: Vec::new(),
             timers: BinaryHeap::new(),
             texts: Vec::new(),
+            rush: Rush::default(),
         })
     }
 
@@ -255,8 +283,10 @@ impl Wire {
 
     /// Sends what was said, then waits until something is heard, at most until this moment on the run's clock.
     pub fn wait(&mut self, until: u64) -> io::Result<()> {
-        let left = if self.thawed.is_empty() { until.saturating_sub(self.clock.now()) } else { 0 };
-        self.ring.wait(Duration::from_nanos(left))
+        let now = self.clock.now();
+        let left = if self.thawed.is_empty() { until.saturating_sub(now) } else { 0 };
+        let window = self.rush.window(now);
+        self.ring.wait_gathering(Duration::from_nanos(left), window)
     }
 
     /// The next datagram that came, if there is one.
@@ -275,6 +305,10 @@ impl Wire {
             let length = bytes.len();
             buffer[..length].copy_from_slice(bytes);
             self.ring.release(packet);
+            self.rush.heard += 1;
+            if self.rush.busy {
+                Counters::one(&self.counters().gathered);
+            }
             match whose {
                 Whose::Nobody => {}
                 Whose::Sip(index) if self.signals[index].frozen > 0 => {

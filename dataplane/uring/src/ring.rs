@@ -124,6 +124,8 @@ const SUBMISSIONS: u32 = 4_096;
 const COMPLETIONS: u32 = 32_768;
 /// Completions handed up before what they caused is submitted.
 const BATCH: usize = 512;
+/// Completions that end a turn that gathers before its time.
+const GATHERED: usize = 64;
 const MEDIA_BYTES: u32 = 2_048;
 const STREAM_BYTES: u32 = 8_192;
 /// The longest UDP payload, the kernel's header before it, and the sender's address.
@@ -266,6 +268,20 @@ impl Ring {
 
     /// Submits everything and waits for at least one event; zero takes what is there. Returns early and without harm on a signal.
     pub fn wait(&mut self, limit: Duration) -> io::Result<()> {
+        self.wait_for(limit, 1, Duration::ZERO)
+    }
+
+    /// The same, but nobody is woken for a part of a turn: it ends when `window` is over and something came, or a turn is full. Each event
+    /// may be looked at that much later. Kernels before 6.12 wait as ever.
+    pub fn wait_gathering(&mut self, limit: Duration, window: Duration) -> io::Result<()> {
+        if self.ring.params().is_feature_min_timeout() && !window.is_zero() {
+            self.wait_for(limit, GATHERED, window.min(limit))
+        } else {
+            self.wait(limit)
+        }
+    }
+
+    fn wait_for(&mut self, limit: Duration, want: usize, window: Duration) -> io::Result<()> {
         self.listen();
         self.buffers.iter_mut().for_each(Buffers::publish);
         let limit = self.rest_until.map_or(limit, |_| limit.min(REST));
@@ -274,7 +290,8 @@ impl Ring {
             self.ring.submit()
         } else {
             let timeout = Timespec::from(limit);
-            self.ring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&timeout))
+            let arguments = SubmitArgs::new().timespec(&timeout).min_wait_usec(window.as_micros() as u32);
+            self.ring.submitter().submit_with_args(want, &arguments)
         };
         self.doorbell.wake_up();
         self.settle();

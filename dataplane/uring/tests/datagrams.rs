@@ -63,6 +63,26 @@ fn a_datagram_is_forwarded_from_its_own_receive_buffer() {
 }
 
 #[test]
+fn a_turn_that_gathers_ends_with_its_window_once_something_came_or_with_its_limit() {
+    let mut ring = ring(&SMALL);
+    let (socket, address) = listen(&mut ring, Class::Signal);
+    let peer = peer();
+    let window = Duration::from_millis(1);
+    for round in 0..20u8 {
+        peer.send_to(&[round; 100], address).unwrap();
+        // What we said ourselves is nothing that came.
+        assert!(ring.send(socket, peer.local_addr().unwrap(), &[round]));
+        ring.wait_gathering(Duration::from_secs(3_600), window).unwrap();
+        let Some(Event::Datagram(packet)) = ring.event() else { panic!("{:?}", ring.tally()) };
+        assert_eq!(ring.bytes(&packet), [round; 100]);
+        ring.release(packet);
+        assert!(ring.event().is_none());
+        ring.wait_gathering(Duration::from_micros(100), window).unwrap();
+        assert!(ring.event().is_none(), "nothing came, and it did not wait for ever");
+    }
+}
+
+#[test]
 fn a_datagram_is_changed_where_it_lies_and_grows() {
     let mut ring = ring(&SMALL);
     let (_, address) = listen(&mut ring, Class::Media);

@@ -3,7 +3,7 @@
 
 use alloc::string::String;
 use core::fmt::Write;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 /// Lines of one header that a message may have at most; one with more is not read.
 const LINES_MAX: usize = 16;
@@ -84,7 +84,7 @@ pub fn read(bytes: &[u8]) -> Option<Message<'_>> {
         }
         // Names are short: a search made for long texts would cost more than it saves.
         if let Some(colon) = header.bytes().position(|byte| byte == b':') {
-            keep(&mut message, header[..colon].trim_end(), header[colon + 1..].trim());
+            keep(&mut message, header[..colon].trim_ascii_end(), header[colon + 1..].trim_ascii());
         }
     }
     message.body = rest;
@@ -190,11 +190,17 @@ pub fn write_sdp_with(out: &mut String, media: SocketAddr, events: Option<u8>) {
     out.clear();
     let (ip, port) = (media.ip(), media.port());
     let family = if media.is_ipv4() { "IP4" } else { "IP6" };
-    let _ = write!(
-        out,
-        "v=0\r\no=- {port} 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 8 0"
-    );
+    out.push_str("v=0\r\no=- ");
+    put_number(out, port.into());
+    put(out, &[" 1 IN ", family, " "]);
+    put_ip(out, ip);
+    put(out, &["\r\ns=-\r\nc=IN ", family, " "]);
+    put_ip(out, ip);
+    out.push_str("\r\nt=0 0\r\nm=audio ");
+    put_number(out, port.into());
+    out.push_str(" RTP/AVP 8 0");
     if let Some(events) = events {
+        // Writing to a text cannot fail.
         let _ = write!(out, " {events}\r\na=rtpmap:{events} telephone-event/8000\r\na=fmtp:{events} 0-15");
     }
     out.push_str("\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\na=ptime:20\r\na=sendrecv\r\n");
@@ -225,18 +231,71 @@ pub struct Request<'a> {
     pub body: &'a str,
 }
 
+/// Writes pieces one after the other: a message has a dozen, and formatting would cost more than all else that is done for it.
+fn put(out: &mut String, pieces: &[&str]) {
+    pieces.iter().for_each(|piece| out.push_str(piece));
+}
+
+fn put_number(out: &mut String, number: u32) {
+    let (mut digits, mut rest, mut at) = ([0; 10], number, 10);
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.push_str(core::str::from_utf8(&digits[at..]).expect("digits are ASCII"));
+}
+
+/// Writes an address as [`SocketAddr`] shows itself.
+fn put_address(out: &mut String, at: SocketAddr) {
+    match at {
+        SocketAddr::V4(_) => put_ip(out, at.ip()),
+        SocketAddr::V6(_) => {
+            out.push('[');
+            put_ip(out, at.ip());
+            out.push(']');
+        }
+    }
+    out.push(':');
+    put_number(out, at.port().into());
+}
+
+fn put_ip(out: &mut String, ip: IpAddr) {
+    match ip {
+        IpAddr::V4(ip) => {
+            for (place, octet) in ip.octets().into_iter().enumerate() {
+                out.push_str(if place > 0 { "." } else { "" });
+                put_number(out, octet.into());
+            }
+        }
+        IpAddr::V6(ip) => drop(write!(out, "{ip}")),
+    }
+}
+
 /// Writes a request.
 pub fn request(out: &mut String, ask: &Request<'_>) {
     out.clear();
     let Request { method, uri, local, branch, from, to, call_id, cseq, .. } = ask;
-    let _ = write!(out, "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK{branch};rport\r\n");
-    out.push_str(ask.routes);
-    let _ =
-        write!(out, "Max-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n");
+    put(out, &[method, " ", uri, " SIP/2.0\r\nVia: SIP/2.0/UDP "]);
+    put_address(out, *local);
+    put(out, &[";branch=z9hG4bK", branch, ";rport\r\n", ask.routes, "Max-Forwards: 70\r\nFrom: ", from]);
+    put(out, &["\r\nTo: ", to, "\r\nCall-ID: ", call_id, "\r\nCSeq: "]);
+    put_number(out, *cseq);
+    put(out, &[" ", method, "\r\n"]);
     if matches!(*method, "INVITE" | "UPDATE") {
-        let _ = write!(out, "Contact: <sip:{local}>\r\nAllow: INVITE, ACK, BYE, CANCEL, OPTIONS\r\n");
+        put_contact(out, *local);
+        out.push_str("Allow: INVITE, ACK, BYE, CANCEL, OPTIONS\r\n");
     }
     finish(out, if *method == "INFO" { "application/dtmf-relay" } else { "application/sdp" }, ask.body);
+}
+
+fn put_contact(out: &mut String, local: SocketAddr) {
+    out.push_str("Contact: <sip:");
+    put_address(out, local);
+    out.push_str(">\r\n");
 }
 
 /// Writes a response to a request; `tag` is put on To if it has none.
@@ -254,19 +313,18 @@ pub fn response_with(
     body: &str,
 ) {
     out.clear();
-    let _ = write!(out, "SIP/2.0 {status} {}\r\n", reason(status));
-    for via in to.vias.iter() {
-        let _ = write!(out, "Via: {via}\r\n");
-    }
-    for route in to.record_routes.iter() {
-        let _ = write!(out, "Record-Route: {route}\r\n");
-    }
+    out.push_str("SIP/2.0 ");
+    put_number(out, status.into());
+    put(out, &[" ", reason(status), "\r\n"]);
+    to.vias.iter().for_each(|via| put(out, &["Via: ", via, "\r\n"]));
+    to.record_routes.iter().for_each(|route| put(out, &["Record-Route: ", route, "\r\n"]));
     let named = tag.is_empty() || !tag_of(to.to).is_empty();
     let (own, tag) = if named { ("", "") } else { (";tag=", tag) };
-    let _ = write!(out, "From: {}\r\nTo: {}{own}{tag}\r\nCall-ID: {}\r\n", to.from, to.to, to.call_id);
-    let _ = write!(out, "CSeq: {} {}\r\n", to.cseq, to.method);
+    put(out, &["From: ", to.from, "\r\nTo: ", to.to, own, tag, "\r\nCall-ID: ", to.call_id, "\r\nCSeq: "]);
+    put_number(out, to.cseq);
+    put(out, &[" ", to.method, "\r\n"]);
     if to.method == "INVITE" && (101..300).contains(&status) {
-        let _ = write!(out, "Contact: <sip:{local}>\r\n");
+        put_contact(out, local);
     }
     out.push_str(more);
     finish(out, "application/sdp", body);
@@ -274,10 +332,11 @@ pub fn response_with(
 
 fn finish(out: &mut String, kind: &str, body: &str) {
     if body.is_empty() {
-        out.push_str("Content-Length: 0\r\n\r\n");
-    } else {
-        let _ = write!(out, "Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        return out.push_str("Content-Length: 0\r\n\r\n");
     }
+    put(out, &["Content-Type: ", kind, "\r\nContent-Length: "]);
+    put_number(out, body.len() as u32);
+    put(out, &["\r\n\r\n", body]);
 }
 
 fn reason(status: u16) -> &'static str {

@@ -33,6 +33,40 @@ fn what_is_written_is_read_back() {
 }
 
 #[test]
+fn numbers_and_addresses_are_written_as_everybody_writes_them() {
+    for at in ["127.0.1.1:5060", "10.255.0.9:65535", "[::1]:5060", "[2001:db8::7]:1"] {
+        let local: SocketAddr = at.parse().expect("an address");
+        for cseq in [0, 7, 10, 4_294_967_295] {
+            let (uri, call_id) = ("sip:a@b", "c");
+            let body = sdp(local);
+            let ask = Request {
+                method: "INVITE",
+                uri,
+                local,
+                branch: "7",
+                from: "<sip:x@y>",
+                to: "<sip:a@b>",
+                call_id,
+                cseq,
+                routes: "",
+                body: &body,
+            };
+            let mut bytes = String::new();
+            request(&mut bytes, &ask);
+            for wanted in [
+                format!("Via: SIP/2.0/UDP {at};branch"),
+                format!("CSeq: {cseq} INVITE\r\n"),
+                format!("Contact: <sip:{at}>\r\n"),
+                format!("Content-Length: {}\r\n\r\nv=0", body.len()),
+                format!("c=IN IP{} {}\r\n", if local.is_ipv4() { 4 } else { 6 }, local.ip()),
+            ] {
+                assert!(bytes.contains(&wanted), "{wanted} in {bytes}");
+            }
+        }
+    }
+}
+
+#[test]
 fn rubbish_is_not_read() {
     for bytes in [&b""[..], b"\r\n\r\n", b"SIP/2.0 x\r\n\r\n", b"INVITE\r\n\r\n", b"\xff\xfe\r\n\r\n"] {
         assert!(read(bytes).is_none());

@@ -27,6 +27,7 @@ use crate::fast::Standing;
 use crate::listen::Listen;
 use crate::mail::{Order, Part, Report};
 use crate::resolve::Found;
+use crate::shared::Shared;
 use crate::snapshots::Shelf;
 use crate::spool::Figures as SpoolFigures;
 use crate::tape::Figures as TapeFigures;
@@ -77,6 +78,8 @@ pub struct Control {
     pub shelf: Shelf,
     /// The other nodes.
     pub together: Together,
+    /// Addresses that other machines may have.
+    pub shared: Shared,
     hub: Hub,
 }
 
@@ -133,6 +136,7 @@ impl Control {
             media_sockets,
             shelf,
             together,
+            shared: Shared::default(),
             hub,
         }
     }
@@ -380,7 +384,17 @@ impl Control {
         }
     }
 
+    /// Tells the shards which shared addresses this machine has.
+    pub fn look_at_addresses(&mut self) {
+        for (listener, here) in self.shared.look() {
+            if !self.tell_all(|| Order::Address { listener, here }) {
+                self.shared.untold(listener);
+            }
+        }
+    }
+
     fn on_tick(&mut self) {
+        self.look_at_addresses();
         self.tell_names();
         self.tell_bindings();
         self.send_wants(clocks::ticks());

@@ -25,6 +25,8 @@ pub struct Listen {
     pub tls: TlsFiles,
     /// For what comes through a balancer.
     pub front: Option<Front>,
+    /// Another machine may have the address at times.
+    pub shared: bool,
 }
 
 /// What a TLS listener needs.
@@ -57,7 +59,8 @@ pub const BALANCERS_MAX: usize = 8;
 impl Listen {
     /// A listener without a name.
     pub fn new(transport: Transport, bind: SocketAddr) -> Listen {
-        Listen { transport, bind, name: String::new(), advertise: None, tls: TlsFiles::default(), front: None }
+        let (name, tls) = (String::new(), TlsFiles::default());
+        Listen { transport, bind, name, advertise: None, tls, front: None, shared: false }
     }
 
     /// What stands in Via and Contact.
@@ -79,6 +82,7 @@ impl Listen {
         match option {
             "name" => value.clone_into(&mut self.name),
             "advertise" => self.advertise = Some(value.parse().with_context(|| format!("{value} is no IP address"))?),
+            "shared" => self.shared = yes.context("shared is yes or no")?,
             "cert" => self.tls.cert = value.into(),
             "key" => self.tls.key = value.into(),
             "ca" => self.tls.ca = Some(value.into()),
@@ -93,7 +97,7 @@ impl Listen {
                 front.balancers.push(address(value)?);
             }
             _ => bail!(
-                "a listener has name, advertise, behind, balancer, cert, key, ca, verify and mutual, but no {option}"
+                "a listener has name, advertise, shared, behind, balancer, cert, key, ca, verify and mutual, but no {option}"
             ),
         }
         Ok(())
@@ -117,6 +121,7 @@ impl Listen {
             );
             ensure!(front.known_as.port() != 0 && !front.known_as.ip().is_unspecified(), "behind= is what peers know");
         }
+        ensure!(!self.shared || self.transport == Transport::Udp, "an address is shared by UDP listeners");
         let somewhere = !self.bind.ip().is_unspecified() || self.advertise.is_some();
         ensure!(somewhere, "peers cannot answer to {}: add advertise=IP", self.bind.ip());
         Ok(())
@@ -156,7 +161,7 @@ pub struct MediaAddress {
     pub advertise: IpAddr,
 }
 
-/// The media address of a family: as given, else that of the first listener of the family, if there is one.
+/// The media address of a family: as given, else that of the first listener of the family whose address stays here, if there is one.
 pub fn media_address(
     ipv6: bool,
     listens: &[Listen],
@@ -169,7 +174,7 @@ pub fn media_address(
         ensure!(of.next().is_none(), "{what} may be given once for IPv4 and once for IPv6");
         Ok(first)
     };
-    let listener = listens.iter().find(|listen| listen.bind.is_ipv6() == ipv6);
+    let listener = listens.iter().find(|listen| listen.bind.is_ipv6() == ipv6 && !listen.shared);
     let (given, told) = (only(given, "--media")?, only(advertised, "--media-advertise")?);
     let Some(bind) = given.or(listener.map(|listen| listen.bind.ip())) else { return Ok(None) };
     let usual = if given.is_some() { bind } else { listener.map_or(bind, Listen::own_ip) };
@@ -211,6 +216,7 @@ mod tests {
             ("sctp:192.0.2.1:5060", "sctp is not udp"),
             ("udp:192.0.2.1", "is not ADDR:PORT"),
             ("udp:192.0.2.1:5060,colour=red", "no colour"),
+            ("tcp:192.0.2.1:5060,shared=yes", "by UDP"),
             ("udp:192.0.2.1:5060,name", "is not OPTION=VALUE"),
             ("udp:192.0.2.1:5060,advertise=here", "no IP address"),
             ("udp:192.0.2.1:5060,advertise=::1", "of the family"),

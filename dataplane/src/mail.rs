@@ -47,6 +47,8 @@ pub enum Order {
     Rooms { question: u64 },
     /// Count the calls that run.
     Running { question: u64 },
+    /// This machine has a listener's shared address, or has it no longer.
+    Address { listener: u8, here: bool },
     /// Refuse new calls or take them again.
     Drain(bool),
     /// What boots up to this one were lent is void; `barred`: nothing more may be used.

@@ -25,6 +25,7 @@ mod pump;
 mod resolve;
 mod segments;
 mod settings;
+mod shared;
 mod snapshots;
 mod sockets;
 mod spool;
@@ -57,6 +58,7 @@ use fast::Standing;
 use mail::{Mail, Outlet, RING_SLOTS, Report};
 use places::Places;
 use settings::{Role, Settings};
+use shared::Shared;
 use spool::{Figures, Limits, Source, Spool};
 use steered::Steered;
 use tape::Tape;
@@ -151,6 +153,7 @@ fn start_spool(spool: Spool) -> anyhow::Result<JoinHandle<anyhow::Result<()>>> {
 }
 
 fn serve(mut control: Control, reports: mpsc::Receiver<Report>, folder: &Folder) -> anyhow::Result<End> {
+    control.look_at_addresses();
     if let Some((revision, image)) = control.shelf.at_start(&folder.path.join("snapshots")) {
         tracing::info!(revision, "snapshot in force");
         control.publish(u64::MAX, revision, &image);
@@ -224,7 +227,7 @@ impl Plan {
         seats.reverse();
         let (names, socket) = (Names::new(settings.dns, &places.transports()), folder.path.join("run/dataplane.sock"));
         let mut control = Control::new(seats, settings.node, folder.boot, socket, figures.clone(), names);
-        control.listens.clone_from(&places.listens);
+        (control.listens, control.shared) = (places.listens.clone(), Shared::of(&places.listens));
         control.fast = Some(fast);
         let tape = Tape::new(settings, places, &folder.path, taped)?;
         control.tape.clone_from(&tape.figures);

@@ -37,6 +37,7 @@ impl Pump {
             Order::Running { question } => (question, Part::Running(self.shard.running())),
             Order::Targets { trunk, targets } => return self.shard.on_targets(trunk, &targets),
             Order::Bindings(changes) => return self.shard.on_bindings(clock, &changes),
+            Order::Address { listener, here } => return self.shard.on_address(clock, listener, here),
             Order::Drain(on) => return self.shard.on_drain(on),
             Order::Fence { boot, barred } => return self.shard.on_fence(clock, boot, barred, &mut self.out),
             Order::DiskFull(full) => {

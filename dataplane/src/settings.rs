@@ -34,7 +34,8 @@ pub struct Settings {
     #[arg(long, value_name = "ADDR:PORT", required_unless_present = "listen")]
     pub sip: Option<SocketAddr>,
     /// A listener, up to 16: udp:ADDR:PORT, tcp:ADDR:PORT or tls:ADDR:PORT, IPv6 in brackets, then options after commas:
-    /// name=NAME (trunks choose it by that), advertise=IP (what peers are told, behind NAT), and for TLS cert=FILE,key=FILE
+    /// name=NAME (trunks choose it by that), advertise=IP (what peers are told, behind NAT), shared=yes (another machine may have the
+    /// address: it is heard when it comes, and trunks are registered by it only meanwhile; UDP), and for TLS cert=FILE,key=FILE
     /// (PEM), ca=FILE (whom we believe), verify=no (peers that we connect to need no proof), mutual=yes (peers that connect
     /// to us need one). SIGHUP reads the files again. behind=ADDR:PORT is what peers know where balancers stand before a UDP
     /// listener, balancer=ADDR:PORT one of these, repeated for each: they alone are heard there.

@@ -50,7 +50,7 @@ fn claim_once(listens: &[Listen]) -> anyhow::Result<Vec<Listen>> {
         let bind = SocketAddr::new(listen.bind.ip(), if listen.bind.port() == 0 { port } else { listen.bind.port() });
         let sentence = || format!("SIP over {:?} on {bind}", listen.transport);
         if listen.transport == Transport::Udp {
-            let alone = UdpSocket::bind(bind, &Options { shared: false, ..SIGNAL }).with_context(sentence)?;
+            let alone = bind_udp(bind, listen.shared, &Options { shared: false, ..SIGNAL }).with_context(sentence)?;
             listen.bind = alone.address();
             held.0.push(alone);
         } else {
@@ -61,6 +61,11 @@ fn claim_once(listens: &[Listen]) -> anyhow::Result<Vec<Listen>> {
         port = listen.bind.port();
     }
     Ok(claimed)
+}
+
+/// An address that is shared may come later.
+fn bind_udp(bind: SocketAddr, shared: bool, options: &Options) -> std::io::Result<UdpSocket> {
+    if shared { UdpSocket::bind_early(bind, options) } else { UdpSocket::bind(bind, options) }
 }
 
 /// What a place in the ring's table is to us.
@@ -162,7 +167,7 @@ impl Sockets {
 
     fn listen(&mut self, ring: &mut Ring, place: u8, listen: &Listen) -> anyhow::Result<()> {
         if listen.transport == Transport::Udp {
-            let socket = UdpSocket::bind(listen.bind, &SIGNAL)?;
+            let socket = bind_udp(listen.bind, listen.shared, &SIGNAL)?;
             let id = ring.add(&socket, Class::Signal)?;
             self.check(&socket, &SIGNAL, "net.core.rmem_max and net.core.wmem_max limit the SIP sockets' buffers");
             self.udp.push(Some(id));

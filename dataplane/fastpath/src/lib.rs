@@ -15,6 +15,6 @@ mod steer;
 
 pub use flow::{Flow, Heard};
 pub use hops::{Hop, HopId, Hops};
-pub use links::Links;
+pub use links::{Links, has_address};
 pub use program::{Attached, Broken, Count, Counts, FastPath, Flows, Mode, Settings, Tier, Unavailable, now_ns};
 pub use steer::{SHARDS_MAX, Steer, Steering};

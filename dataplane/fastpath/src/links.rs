@@ -23,6 +23,15 @@ pub struct Links {
     socket: Socket,
 }
 
+/// Does this machine have the address?
+///
+/// # Errors
+/// The system does not tell.
+pub fn has_address(address: IpAddr) -> io::Result<bool> {
+    let is = |known: &nix::sys::socket::SockaddrStorage| ip_of(known) == Some(address);
+    Ok(nix::ifaddrs::getifaddrs()?.any(|entry| entry.address.as_ref().is_some_and(is)))
+}
+
 impl Links {
     /// Opens the socket in the network namespace of the calling thread.
     pub fn open() -> io::Result<Links> {

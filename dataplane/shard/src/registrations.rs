@@ -27,6 +27,8 @@ const STAGGER_MS: u64 = 20;
 pub struct Registrations {
     all: BTreeMap<Vec<u8>, Registration>,
     wanted: Vec<EgressTrunkId>,
+    /// Listeners whose shared address another machine has, a bit each: they register nothing.
+    away: u32,
     /// The earliest deadline; kept, since it is asked for at every turn.
     next: Option<Instant>,
 }
@@ -46,12 +48,38 @@ impl Registrations {
         self.next
     }
 
+    /// Says nothing by listeners that are away: the peer hears of whoever has the address.
+    fn hush(&mut self) {
+        let away = self.away;
+        self.all.values_mut().filter(|one| is_of(one, away)).for_each(Registration::rest);
+    }
+
     fn note_deadline(&mut self) {
+        self.hush();
         self.next = self.all.values().filter_map(Registration::deadline).min();
     }
 }
 
+/// Does it go out by one of these listeners?
+fn is_of(one: &Registration, listeners: u32) -> bool {
+    listeners & 1_u32.checked_shl(one.account().registrar.listener.into()).unwrap_or(0) != 0
+}
+
 impl Shard {
+    /// This machine has a listener's shared address from here on, or has it no longer: one node alone registers by it.
+    pub fn on_address(&mut self, clock: Clock, listener: u8, here: bool) {
+        let bit = 1_u32.checked_shl(listener.into()).unwrap_or(0);
+        let Registrations { all, wanted, away, .. } = &mut self.registrations;
+        let was_here = *away & bit == 0;
+        *away = if here { *away & !bit } else { *away | bit };
+        if here && !was_here && !self.draining {
+            let of_listener = all.values_mut().filter(|one| is_of(one, bit));
+            let mine = of_listener.filter(|one| wanted.binary_search(&one.account().trunk).is_ok());
+            mine.enumerate().for_each(|(place, one)| one.wake(clock.now.plus_millis(place as u64 * STAGGER_MS)));
+        }
+        self.registrations.note_deadline();
+    }
+
     /// Begins the registrations that a snapshot wants, and ends those that it does not want any more.
     pub(crate) fn want_registrations(&mut self, clock: Clock, loaded: &Loaded) {
         let mut wanted = accounts(loaded, &self.config, &self.switch);
@@ -99,7 +127,9 @@ impl Shard {
             }
         }
         let draining = self.draining;
-        self.registrations.all.retain(|_, one| draining || !one.is_gone());
+        let Registrations { all, wanted, away, .. } = &mut self.registrations;
+        let waits = |one: &Registration| is_of(one, *away) && wanted.binary_search(&one.account().trunk).is_ok();
+        all.retain(|_, one| draining || !one.is_gone() || waits(one));
         self.registrations.note_deadline();
     }
 

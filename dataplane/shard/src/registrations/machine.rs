@@ -147,6 +147,18 @@ impl Registration {
         }
     }
 
+    /// Nothing is said from here on, not even that we leave.
+    pub fn rest(&mut self) {
+        (self.until, self.failed, self.phase) = (None, None, Phase::Gone);
+    }
+
+    /// Begins anew after a rest.
+    pub fn wake(&mut self, at: Instant) {
+        if !self.leaving && self.is_gone() {
+            self.phase = Phase::Waiting { at };
+        }
+    }
+
     /// Nothing more will happen.
     pub fn is_gone(&self) -> bool {
         matches!(self.phase, Phase::Gone)

@@ -73,6 +73,28 @@ fn it_is_asked_proved_granted_and_refreshed_at_half_time() {
 }
 
 #[test]
+fn by_a_shared_address_the_machine_that_has_it_registers_alone() {
+    let (mut world, request) = begun();
+    register(&mut world, &request, 400);
+    let held = |world: &mut World, here| {
+        let clock = world.clock();
+        world.shards.iter_mut().for_each(|shard| shard.on_address(clock, 0, here));
+    };
+    held(&mut world, false);
+    assert_eq!(standing(&world), Standing::Out);
+    world.publish(&registering());
+    assert!(world.wait(900_000).is_empty(), "nothing is said: the peer knows another by then");
+    held(&mut world, true);
+    let request = only(world.wait(100));
+    register(&mut world, &request, 400);
+    held(&mut world, true);
+    assert!(world.wait(199_000).is_empty(), "what is known is no news");
+    held(&mut world, false);
+    held(&mut world, true);
+    only(world.wait(100));
+}
+
+#[test]
 fn a_refusal_rests_ever_longer_and_is_told() {
     let (mut world, mut request) = begun();
     let mut rest_ms = REST_MS;

@@ -2,10 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::Path;
+use std::time::Duration;
 
 use acceptance::plane::{self, Plane};
-use acceptance::sipp::{Scenario, Sipp};
-use acceptance::{Net, baresip};
+use acceptance::sipp::{Player, Scenario, Sipp};
+use acceptance::{Net, baresip, until};
 use snapshot::Policy;
 use snapshot::policy::Transport;
 
@@ -139,6 +140,35 @@ fn calls_cross_a_tls_trunk_whose_sides_prove_who_they_are() {
     let chain = chain("", true);
     plane::calling(chain.near.folder(), chain.originator, chain.switch, "u1", CALLS);
     assert!((1..=2).contains(&chain.near.counted("streams_connected")));
+}
+
+/// Debian's SIPp has no TLS; our runner of its scenarios has, and proves who it is on both sides.
+#[test]
+fn our_runner_calls_over_tls_with_one_connection_or_one_a_call_and_is_called_over_tls() {
+    let net = Net::draw();
+    let at = |host: u8, port: u16| SocketAddr::from((net.host(host), port));
+    let (switch, originator, terminator) = (at(1, 5_061), at(2, 5_060), at(3, 5_061));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (ca, cert, key) = plane::certificates(folder.path(), &format!("IP:{}", terminator.ip()));
+    let [ca, cert, key] = [ca, cert, key].map(|path| path.display().to_string());
+    let tls = format!("tls:{switch},cert={cert},key={key},ca={ca},mutual=yes");
+    let listens = words(&[format!("udp:{}", at(1, 5_060)), tls]);
+    let plane = Plane::start(&listens, &[originator.ip()], terminator, over(Transport::Tls));
+    let play = |at: SocketAddr, name: &'static str, transport: &str, more: &[&str]| {
+        let own = ["-t", transport, "-tls_cert", &cert, "-tls_key", &key, "-tls_ca", &ca];
+        let line: Vec<String> = own.iter().chain(more).map(ToString::to_string).collect();
+        Sipp::start_as(Player::Ours, plane.folder(), at, Scenario::BuiltIn(name), &line)
+    };
+    let _terminator = play(terminator, "uas", "l1", &[]);
+    until(Duration::from_secs(30), "the terminator listens", || TcpListener::bind(terminator).err());
+    let to = switch.to_string();
+    // Greetings cost a busy machine more than calls: a few are enough.
+    for (transport, calls) in [("l1", "10"), ("ln", "6")] {
+        let more = [&to, "-s", plane::CALLED, "-m", calls, "-r", "10", "-d", "300", "-timeout", "60"];
+        play(originator, "uac", transport, &more).all_calls_succeed();
+    }
+    assert_eq!(plane.counted("streams_accepted"), 1 + 6);
+    assert!((1..=2).contains(&plane.counted("streams_connected")));
 }
 
 #[test]

@@ -111,8 +111,8 @@ frozen: ## a callee that stands still for 5 s at 500 calls a second: all 7,000 p
 	FROZEN_CPS=500 $(CI_TEST) --test both_ends -- stands_still --nocapture
 
 .PHONY: cluster-test
-cluster-test: ## a pair of databases with keepers and etcd on hosts of their own: processes killed, cables pulled (as root)
-	$(CI_TEST) --test cables_are_pulled_for_real -- --ignored --nocapture
+cluster-test: ## databases and addresses with keepers and etcd on hosts of their own: kills, freezes, cables pulled (as root)
+	CLUSTER_TIMED=1 $(CI_TEST) --test cables_are_pulled_for_real -- --include-ignored --nocapture --test-threads=1
 
 .PHONY: topologies
 topologies: ## each topology of several hosts with calls through it while something breaks; writes docs/topologies.md (as root; ONLY=balanced)

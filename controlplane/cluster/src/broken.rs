@@ -33,6 +33,8 @@ pub enum Broken {
     NoHoldDown,
     /// A database that must not take writes any more is set read-only instead of killed: what waits for the replica is committed.
     DemotedAlive,
+    /// A database that died as primary recovers as a replica would although nobody took over: what stood in its log alone is cut.
+    CutsWhatNobodyHas,
     /// An address is named another's before it is taken down here.
     PassedBeforeDown,
     /// An address stays with a service that does not work.
@@ -61,7 +63,7 @@ pub enum Broken {
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Broken; 24] = [
+    pub const ALL: [Broken; 25] = [
         Broken::StaleWritten,
         Broken::TakesWithoutSync,
         Broken::AloneUnrecorded,
@@ -74,6 +76,7 @@ impl Broken {
         Broken::SlowIsDead,
         Broken::NoHoldDown,
         Broken::DemotedAlive,
+        Broken::CutsWhatNobodyHas,
         Broken::PassedBeforeDown,
         Broken::SickStays,
         Broken::PassedToFlapping,

@@ -33,12 +33,15 @@ pub struct Settings {
     pub alone_ms: u64,
     /// Writes stop at most this long for handing over; then they go on here.
     pub freeze_ms: u64,
+    /// A database whose process lives is given up when it answered nothing for this long and its replica has everything.
+    pub silent_ms: u64,
 }
 
 impl Settings {
     /// The usual times: take-over after 10 s, back after 60 s in sync.
     pub const fn new(me: NodeId, other: NodeId, home: NodeId) -> Settings {
-        Settings { me, other, home, takeover_ms: 10_000, hold_down_ms: 60_000, alone_ms: 5_000, freeze_ms: 1_000 }
+        let (takeover_ms, hold_down_ms, alone_ms) = (10_000, 60_000, 5_000);
+        Settings { me, other, home, takeover_ms, hold_down_ms, alone_ms, freeze_ms: 1_000, silent_ms: 60_000 }
     }
 
     /// A fifth of the lease is left for killing the database and for clocks that run unequally fast.
@@ -131,6 +134,8 @@ pub struct Keeper {
     unsure: Option<Unsure>,
     wrote: Instant,
     ordered: bool,
+    /// Since when the process lives and does not answer.
+    silent: Option<Instant>,
 }
 
 impl Keeper {
@@ -148,6 +153,7 @@ impl Keeper {
             unsure: None,
             wrote: Instant::default(),
             ordered: false,
+            silent: None,
         }
     }
 
@@ -216,6 +222,7 @@ impl Keeper {
 
     /// Looks at the database and says what must be.
     pub fn turn(&mut self, now: Instant, local: &Local) -> Turn {
+        self.silent = (local.process == Process::Silent).then(|| self.silent.unwrap_or(now));
         self.judge(now, local);
         let write = match self.phase {
             Phase::Falling => None,
@@ -269,8 +276,10 @@ impl Keeper {
     fn hold(&mut self, now: Instant, local: &Local) -> Option<Write> {
         let settings = self.settings;
         let Phase::Holding(reign) = &mut self.phase else { return None };
-        // Overload looks like death: a database that is silent keeps its place until its time is over.
-        let dead = local.process == Process::Dead || (local.process == Process::Silent && is(Broken::SlowIsDead));
+        // Overload looks like death: a database that is silent keeps its place, but not for ever.
+        let silent_ms = if is(Broken::SlowIsDead) { 0 } else { settings.silent_ms };
+        let hangs = self.silent.is_some_and(|since| now.millis_since(since) >= silent_ms);
+        let dead = local.process == Process::Dead || hangs;
         let counted = matches!(reign.companion, Companion::Counted { .. });
         if dead && counted && self.asked.is_none() && self.unsure.is_none() {
             self.phase = Phase::Falling;
@@ -342,6 +351,10 @@ impl Keeper {
         match &self.phase {
             Phase::Falling => Role::Stopped,
             Phase::Standby => self.follow(local),
+            // It stays dead until the other may take over: starting it again may take longer than that.
+            Phase::Holding(Reign { companion: Companion::Counted { .. }, .. }) if local.process == Process::Dead => {
+                Role::Stopped
+            }
             Phase::Holding(reign) => Role::Primary { wait: wait(reign), until: reign.until },
             Phase::Handing { reign, .. } => Role::Frozen { wait: wait(reign), until: reign.until },
         }

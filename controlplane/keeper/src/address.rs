@@ -3,6 +3,8 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsRawFd;
+use std::thread;
+use std::time::Duration;
 
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
@@ -12,12 +14,14 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
 use nix::errno::Errno;
+use nix::net::if_::InterfaceFlags;
 use nix::sys::socket::{LinkAddr, MsgFlags, SockFlag, SockType, sendto, socket};
 
 use crate::settings::AddressSettings;
 
-/// How often neighbours are told.
-pub const TOLD_TIMES: u32 = 3;
+/// How often neighbours are told, and the time between.
+const TOLD_TIMES: u32 = 3;
+const TOLD_AGAIN: Duration = Duration::from_millis(100);
 
 /// Puts the address on its interface. True: it was not there before.
 pub fn up(address: &AddressSettings) -> io::Result<bool> {
@@ -65,9 +69,41 @@ fn change(message: RouteNetlinkMessage, flags: u16, settled: Errno) -> io::Resul
     }
 }
 
+/// True if the address is on its interface.
+pub fn is_up(address: &AddressSettings) -> bool {
+    let Ok(mut all) = nix::ifaddrs::getifaddrs() else { return false };
+    all.any(|entry| {
+        let ip = entry.address.as_ref().and_then(|at| match address.ip {
+            IpAddr::V4(_) => at.as_sockaddr_in().map(|at| IpAddr::V4(at.ip())),
+            IpAddr::V6(_) => at.as_sockaddr_in6().map(|at| IpAddr::V6(at.ip())),
+        });
+        entry.interface_name == address.interface && ip == Some(address.ip)
+    })
+}
+
+/// True if the interface is there, up, and its cable carries.
+pub fn has_link(interface: &str) -> bool {
+    let Ok(mut all) = nix::ifaddrs::getifaddrs() else { return false };
+    let carries = InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING;
+    all.any(|entry| entry.interface_name == interface && entry.flags.contains(carries))
+}
+
+/// Tells the neighbours a few times, by a thread of its own.
+pub fn announce(address: &AddressSettings) {
+    let address = address.clone();
+    thread::spawn(move || {
+        for _ in 0..TOLD_TIMES {
+            if let Err(error) = tell(&address) {
+                tracing::warn!(error = error.to_string(), "the neighbours are not told of the address");
+            }
+            thread::sleep(TOLD_AGAIN);
+        }
+    });
+}
+
 /// Tells the neighbours once that the address is here: gratuitous ARP (RFC 5227 §3) or an unsolicited neighbour advertisement
 /// (RFC 4861 §7.2.6).
-pub fn tell(address: &AddressSettings) -> io::Result<()> {
+fn tell(address: &AddressSettings) -> io::Result<()> {
     let (link, own) = link_of(&address.interface)?;
     let frame = match address.ip {
         IpAddr::V4(ip) => arp(own, ip),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use cluster::{Local, Process, Replica, Role};
@@ -13,12 +13,14 @@ use units::NodeId;
 use crate::copy;
 use crate::guard::Guarded;
 use crate::server::{PATIENCE, Place, Server};
-use crate::settings::Settings;
+use crate::settings::Pair;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(100);
 /// Between two tries of what failed.
 const AGAIN: Duration = Duration::from_millis(500);
+/// So long a primary that died stays dead at least: several looks of the core.
+const MOURNED: Duration = Duration::from_millis(500);
 /// "The requested position is not in the other's binary log": this one has what the other lacks, or the other forgot too much.
 const NOT_IN_BINLOG: u32 = 1_236;
 
@@ -66,12 +68,14 @@ pub struct Seen {
     pub local: Local,
     /// It was asked after it had been told what [`Wanted`] of this number says.
     pub number: u64,
+    /// Of a replica: how many seconds it is behind; `None`: it does not follow.
+    pub behind_s: Option<u32>,
 }
 
 /// One database of the pair.
 #[derive(Debug)]
 pub struct Agent {
-    settings: Arc<Settings>,
+    settings: Arc<Pair>,
     slot: Slot,
     server: Option<Server>,
     /// Holds all writes back as long as it is there.
@@ -81,12 +85,26 @@ pub struct Agent {
     /// Whom this process was told to follow.
     follows: Option<NodeId>,
     local: Local,
+    behind_s: Option<u32>,
+    /// When the process was found dead while it was primary.
+    died: Option<Instant>,
 }
 
 impl Agent {
     /// Starts nothing yet.
-    pub fn new(settings: Arc<Settings>, slot: Slot) -> Agent {
-        Agent { settings, slot, server: None, lock: None, copying: None, follows: None, local: Local::default() }
+    pub fn new(settings: Arc<Pair>, slot: Slot) -> Agent {
+        let local = Local::default();
+        Agent {
+            settings,
+            slot,
+            server: None,
+            lock: None,
+            copying: None,
+            follows: None,
+            local,
+            behind_s: None,
+            died: None,
+        }
     }
 
     /// Carries out the role that is wanted, and tells what the database says, until nobody wants anything.
@@ -99,6 +117,7 @@ impl Agent {
         let mut failed = String::new();
         loop {
             let Wanted { role, number } = *wanted.borrow_and_update();
+            self.behind_s = None;
             let done = self.become_role(role).await;
             let pause = if done.is_ok() { LOOK } else { AGAIN };
             let why = done.err().map_or_else(String::new, |error| format!("{error:#}"));
@@ -108,7 +127,7 @@ impl Agent {
             failed = why;
             self.look().await;
             self.local.replica = *replica.borrow();
-            seen.send_replace(Seen { local: self.local, number });
+            seen.send_replace(Seen { local: self.local, number, behind_s: self.behind_s });
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 changed = wanted.changed() => if changed.is_err() { return },
@@ -129,10 +148,17 @@ impl Agent {
         if self.copying.is_some() {
             return self.copied().await;
         }
+        let leads = matches!(role, Role::Primary { .. } | Role::Frozen { .. });
         if self.slot.alive().is_none() {
             self.forget();
+            // The core has to see that a primary died, or it would be started again although the other could take over at once.
+            if leads && self.died.get_or_insert_with(Instant::now).elapsed() < MOURNED {
+                return Ok(());
+            }
+            self.died = None;
             return self.start(role);
         }
+        self.died = None;
         match role {
             Role::Stopped | Role::Clone(_) => Ok(()),
             Role::Standby => self.stand_by().await,
@@ -188,7 +214,7 @@ impl Agent {
         // A server that was killed leaves its socket.
         let _ = std::fs::remove_file(self.socket());
         let log = data.with_extension("log");
-        let guard = Guarded::start(&self.words(&init, role), database.address.as_ref(), &log);
+        let guard = Guarded::start(&self.words(&init, role), database.address.as_ref(), Some(&log));
         self.slot.put(guard.context("cannot start the database's guard")?);
         Ok(())
     }
@@ -289,6 +315,7 @@ impl Agent {
             self.follows = None;
             return Ok(());
         };
+        self.behind_s = following.behind_s;
         self.local.diverged = following.receive_error == NOT_IN_BINLOG || following.apply_error != 0;
         if !self.local.diverged && (!following.receives || !following.applies) && following.receive_error == 0 {
             self.server().await?.tell("START SLAVE").await?;

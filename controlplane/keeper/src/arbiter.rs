@@ -3,26 +3,13 @@
 //! `…/book` says who holds the service, in which epoch, and who has every commit; its revision is the book's version. `…/holder` is there
 //! as long as the holder's lease lives.
 
+use std::sync::mpsc::Receiver;
+use std::thread;
+use std::time::Duration;
+
 use cluster::{Ask, Book, Outcome, Refused, Write};
-use live::{Compare, Entry, Etcd, Lease, LiveError};
-use serde::{Deserialize, Serialize};
+use live::{Compare, Entry, Etcd, Lease, LiveError, THRONES, Throne};
 use units::NodeId;
-
-/// Below it stands what the arbiter keeps of services: `/tandem/throne/SERVICE/…`.
-pub const THRONE: &str = "/tandem/throne/";
-
-/// The book as it is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Written {
-    /// As [`Book::epoch`].
-    pub epoch: u64,
-    /// As [`Book::holder`].
-    pub holder: Option<u16>,
-    /// As [`Book::sync`].
-    pub sync: Option<u16>,
-    /// Since when it is the holder: seconds since 1970-01-01 UTC.
-    pub since: i64,
-}
 
 /// A page of the book with what a transaction has to compare.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,7 +17,7 @@ pub struct Read {
     /// As the pure core sees it.
     pub book: Book,
     /// As it is written.
-    pub written: Written,
+    pub written: Throne,
     lease: Option<Lease>,
     holder_revision: i64,
 }
@@ -46,7 +33,7 @@ pub struct Arbiter {
 impl Arbiter {
     /// `lease_s`: the lease's length in seconds.
     pub fn new(etcd: std::sync::Arc<Etcd>, service: &str, lease_s: u64) -> Arbiter {
-        Arbiter { etcd, prefix: format!("{THRONE}{service}/"), lease_s }
+        Arbiter { etcd, prefix: format!("{THRONES}{service}/"), lease_s }
     }
 
     /// The book as a majority knows it.
@@ -55,7 +42,7 @@ impl Arbiter {
         let find = |name: &str| page.entries.iter().find(|entry| entry.key == self.key(name));
         let holder: Option<&Entry> = find("holder");
         let Some(entry) = find("book") else { return Ok(Read::default()) };
-        let written: Written = serde_json::from_slice(&entry.value)
+        let written: Throne = serde_json::from_slice(&entry.value)
             .map_err(|error| LiveError::Refused(format!("{} is not ours: {error}", entry.key)))?;
         let book = Book {
             version: entry.revision.unsigned_abs(),
@@ -94,7 +81,7 @@ impl Arbiter {
             }
             _ => Some(self.etcd.grant(self.lease_s)?),
         };
-        let written = Written {
+        let written = Throne {
             epoch: next.epoch,
             holder: next.holder.map(|node| node.0),
             sync: next.sync.map(|node| node.0),
@@ -115,7 +102,7 @@ impl Arbiter {
         &self,
         read: &Read,
         next: &Book,
-        written: &Written,
+        written: &Throne,
         lease: Option<Lease>,
         reigns: bool,
     ) -> Result<Option<i64>, LiveError> {
@@ -135,5 +122,26 @@ impl Arbiter {
 
     fn key(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
+    }
+}
+
+/// Reads the book again and again, until nobody wants to know.
+pub fn read_on(arbiter: &Arbiter, pause: Duration, wanted: impl Fn(Book) -> bool) {
+    loop {
+        if let Ok(read) = arbiter.read()
+            && !wanted(read.book)
+        {
+            return;
+        }
+        thread::sleep(pause);
+    }
+}
+
+/// Writes what is asked, one after the other, until nobody asks or wants to know.
+pub fn write_on(arbiter: &Arbiter, asks: &Receiver<Ask>, wanted: impl Fn(Outcome) -> bool) {
+    for ask in asks {
+        if !wanted(arbiter.write(ask)) {
+            return;
+        }
     }
 }

@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use live::{DRAINS, Etcd, NODES, Node};
-use serde::Serialize;
 
 use crate::agent::write_secret;
-use crate::arbiter::{Arbiter, Written};
 use crate::order;
-use crate::run::SERVICE;
-use crate::settings::{AddressSettings, DatabaseSettings, Driver, EtcdSettings, Settings};
-use crate::status::{KEEPERS, Status};
+use crate::settings::{AddressSettings, DatabaseSettings, Driver, EtcdSettings, Settings, SharedAddress};
+
+mod keepalived;
+mod report;
+
+use report::report;
 
 /// How long a planned change may take before it is given up.
 const SWAP_MAX: Duration = Duration::from_secs(20);
@@ -40,7 +40,7 @@ enum Verb {
     Init(Init),
     /// Writes the second node's settings file from the first one's.
     Join(Join),
-    /// Who holds the database, since when, how far its replica is, which nodes are there.
+    /// Who holds the database and each shared address, since when, how far the replica is, which nodes are there.
     Status {
         #[command(flatten)]
         place: Place,
@@ -62,6 +62,14 @@ enum Verb {
         /// Lets it take calls again.
         #[arg(long)]
         off: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Writes keepalived's settings for the shared addresses that it is to move on this node.
+    Keepalived {
+        /// The file to write; keepalived.conf has to include it.
+        #[arg(long, value_name = "FILE", default_value = "/etc/keepalived/tandem.conf")]
+        to: PathBuf,
         #[command(flatten)]
         place: Place,
     },
@@ -103,13 +111,20 @@ struct Init {
     /// A member of etcd, such as https://10.0.0.1:2379; once each.
     #[arg(long, value_name = "URL", required = true)]
     etcd: Vec<String>,
-    /// A node and the address of its database, such as 1=10.0.0.1; twice, this node and home first.
-    #[arg(long, value_name = "NODE=IP", required = true)]
+    /// A node and the address of its database, such as 1=10.0.0.1; twice, this node and home first. None: this node has no database.
+    #[arg(long, value_name = "NODE=IP", required_unless_present = "shared")]
     database: Vec<String>,
+    /// This node's number, where it has no database.
+    #[arg(long, value_name = "N", required_unless_present = "database")]
+    node: Option<u16>,
+    /// A shared address without a database behind it and the nodes that may have it, the best place first, such as
+    /// sip=10.0.0.100/24@eth0:1,2; once each.
+    #[arg(long, value_name = "NAME=IP/BITS@INTERFACE:NODES")]
+    shared: Vec<String>,
     /// The database's own folder.
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/tandem/database")]
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/tandem-keeper/database")]
     data: PathBuf,
-    /// The shared address, such as 10.0.0.100/24@eth0; none if not given.
+    /// The database's shared address, such as 10.0.0.100/24@eth0; none if not given.
     #[arg(long, value_name = "IP/BITS@INTERFACE")]
     address: Option<String>,
     /// The system's user that the database runs as.
@@ -128,7 +143,7 @@ struct Join {
     /// The file to write.
     #[arg(long, value_name = "FILE", default_value = "/etc/tandem/keeper.yaml")]
     settings: PathBuf,
-    /// This node's number; the other one of the pair if not given.
+    /// This node's number; the other one of the pair of databases if not given.
     #[arg(long, value_name = "N")]
     node: Option<u16>,
 }
@@ -138,11 +153,18 @@ pub fn run(cluster: Cluster) -> Result<ExitCode> {
     match cluster.verb {
         Verb::Init(arguments) => init(&arguments),
         Verb::Join(arguments) => join(&arguments),
-        Verb::Status { place, output } => status(&place.settings()?, output),
+        Verb::Status { place, output } => report::show(&place.settings()?, output == Output::Json),
         Verb::Promote { node, place } => promote(&place.settings()?, node),
         Verb::Drain { node, off, place } => {
             live::set_drain(&*place.settings()?.etcd(PATIENCE)?, node, !off)?;
             println!("node {node} {}", if off { "takes calls" } else { "takes no more calls" });
+            Ok(ExitCode::SUCCESS)
+        }
+        Verb::Keepalived { to, place } => {
+            let (path, settings) = (std::path::absolute(&place.settings)?, place.settings()?);
+            let text = keepalived::text(&settings, &std::env::current_exe()?, &path)?;
+            std::fs::write(&to, text).with_context(|| format!("cannot write {}", to.display()))?;
+            println!("{} is written; keepalived.conf needs the line: include {}", to.display(), to.display());
             Ok(ExitCode::SUCCESS)
         }
         Verb::Remove { node, place } => remove(&place.settings()?, node),
@@ -158,27 +180,29 @@ fn init(arguments: &Init) -> Result<ExitCode> {
         nodes.insert(node, ip.parse::<IpAddr>().with_context(|| format!("{ip} is no address"))?);
         first.get_or_insert(node);
     }
-    let node = first.context("which nodes?")?;
-    let settings = Settings {
-        node,
-        etcd: EtcdSettings { members: arguments.etcd.clone(), ..EtcdSettings::default() },
-        database: DatabaseSettings {
+    let node = arguments.node.or(first).context("which node?")?;
+    let database = match nodes.is_empty() {
+        true => None,
+        false => Some(DatabaseSettings {
             nodes,
             data: arguments.data.clone(),
             system_user: Some(arguments.system_user.clone()),
             password: secret(),
             user_password: secret(),
-            address: arguments.address.as_deref().map(shared).transpose()?,
+            address: arguments.address.as_deref().map(on_interface).transpose()?,
             takeover_s: arguments.takeover,
-            ..DatabaseSettings::of(node)
-        },
+            ..DatabaseSettings::of(first.unwrap_or(node))
+        }),
     };
-    write(&settings, &arguments.settings)
+    let addresses = arguments.shared.iter().map(|text| shared(text, arguments.takeover)).collect::<Result<Vec<_>>>()?;
+    let etcd = EtcdSettings { members: arguments.etcd.clone(), ..EtcdSettings::default() };
+    write(&Settings { node, etcd, database, addresses }, &arguments.settings)
 }
 
 fn join(arguments: &Join) -> Result<ExitCode> {
     let mut settings = Settings::read(&arguments.from)?;
-    settings.node = arguments.node.unwrap_or_else(|| settings.other().0);
+    let other = settings.pair().map(|pair| pair.other().0);
+    settings.node = arguments.node.or(other).context("which node is this? --node says so")?;
     write(&settings, &arguments.settings)
 }
 
@@ -196,8 +220,17 @@ fn secret() -> String {
     (0..4).map(|_| format!("{:016x}", rand::random::<u64>())).collect()
 }
 
+/// `sip=10.0.0.100/24@eth0:1,2`.
+fn shared(text: &str, takeover_s: u64) -> Result<SharedAddress> {
+    let parts = text.split_once('=').and_then(|(name, rest)| Some((name, rest.rsplit_once(':')?)));
+    let Some((name, (place, nodes))) = parts else { bail!("{text} is not NAME=IP/BITS@INTERFACE:NODES") };
+    let place = on_interface(place)?;
+    let nodes = nodes.split(',').map(|node| node.parse::<u16>().with_context(|| format!("{node} is no node's number")));
+    Ok(SharedAddress { takeover_s, ..SharedAddress::new(name, place, nodes.collect::<Result<_>>()?) })
+}
+
 /// `10.0.0.100/24@eth0`.
-fn shared(text: &str) -> Result<AddressSettings> {
+fn on_interface(text: &str) -> Result<AddressSettings> {
     let parts = text.split_once('@').and_then(|(net, interface)| Some((net.split_once('/')?, interface)));
     let Some(((ip, prefix), interface)) = parts else { bail!("{text} is not IP/BITS@INTERFACE") };
     Ok(AddressSettings {
@@ -208,88 +241,25 @@ fn shared(text: &str) -> Result<AddressSettings> {
     })
 }
 
-/// Everything that `status` shows.
-#[derive(Debug, Serialize)]
-struct Report {
-    /// Who holds the database.
-    book: Written,
-    /// The holder's lease lives.
-    held: bool,
-    /// The keepers that are there.
-    keepers: Vec<Status>,
-    /// The nodes that are there.
-    nodes: Vec<Node>,
-    /// The nodes that are drained.
-    drained: Vec<u16>,
-}
-
-fn report(etcd: &std::sync::Arc<Etcd>) -> Result<Report> {
-    let read = Arbiter::new(etcd.clone(), SERVICE, 0).read()?;
-    let drained = etcd.list(DRAINS)?.entries;
-    let drained = drained.iter().filter_map(|entry| entry.key.strip_prefix(DRAINS)?.parse().ok()).collect();
-    Ok(Report {
-        book: read.written,
-        held: read.book.held,
-        keepers: told(etcd, KEEPERS)?,
-        nodes: told(etcd, NODES)?,
-        drained,
-    })
-}
-
-/// What stands below a prefix; what cannot be read is another version's and passed over.
-fn told<T: serde::de::DeserializeOwned>(etcd: &Etcd, prefix: &str) -> Result<Vec<T>> {
-    Ok(etcd.list(prefix)?.entries.iter().filter_map(|entry| serde_json::from_slice(&entry.value).ok()).collect())
-}
-
-fn status(settings: &Settings, output: Output) -> Result<ExitCode> {
-    let report = report(&settings.etcd(PATIENCE)?)?;
-    if output == Output::Json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
-        return Ok(ExitCode::SUCCESS);
-    }
-    let node = |node: Option<u16>| node.map_or_else(|| "nobody".to_owned(), |node| format!("node {node}"));
-    let since = jiff::Timestamp::from_second(report.book.since).map_or_else(|_| String::new(), |at| at.to_string());
-    let held = if report.held { "" } else { ", whose time is over: nobody takes writes" };
-    println!("database  held by {} since {since}, epoch {}{held}", node(report.book.holder), report.book.epoch);
-    println!("          {} has every acknowledged commit as well", node(report.book.sync));
-    for keeper in &report.keepers {
-        let lag = (keeper.replica_stored > 0).then(|| keeper.position.saturating_sub(keeper.replica_stored));
-        println!(
-            "  node {:<5} {:<8} process {:<8} {} commits{}{}{}",
-            keeper.node,
-            keeper.role,
-            keeper.process,
-            keeper.position,
-            lag.map_or_else(String::new, |lag| format!(", {lag} of them not at the replica yet")),
-            if keeper.diverged { ", has commits that the primary lacks" } else { "" },
-            if keeper.address { ", has the shared address" } else { "" },
-        );
-    }
-    for node in &report.nodes {
-        let drained = if report.drained.contains(&node.number) { ", drained" } else { "" };
-        println!("node {:<5}  {}  {} calls{drained}", node.number, node.roles.join(","), node.calls);
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
 fn promote(settings: &Settings, node: u16) -> Result<ExitCode> {
-    ensure!(settings.database.nodes.contains_key(&node), "node {node} has no database of the pair");
+    let pair = settings.pair().context("this node's settings know no pair of databases")?;
+    ensure!(pair.database.nodes.contains_key(&node), "node {node} has no database of the pair");
     let etcd = settings.etcd(PATIENCE)?;
     let before = report(&etcd)?;
-    if before.book.holder == Some(node) && before.held {
+    if before.database.throne.holder == Some(node) && before.database.held {
         println!("node {node} is primary already");
         return Ok(ExitCode::SUCCESS);
     }
-    if before.book.sync != Some(node) || !before.held {
+    if before.database.throne.sync != Some(node) || !before.database.held {
         eprintln!("tandem: node {node} may lack acknowledged commits: it is not in sync with a living primary");
         return Ok(ExitCode::from(EXIT_REFUSED));
     }
     order::give(&etcd, node)?;
     let late = Instant::now() + SWAP_MAX;
     while Instant::now() < late {
-        let book = report(&etcd)?.book;
-        if book.holder == Some(node) && book.epoch > before.book.epoch {
-            println!("node {node} is primary, epoch {}", book.epoch);
+        let throne = report(&etcd)?.database.throne;
+        if throne.holder == Some(node) && throne.epoch > before.database.throne.epoch {
+            println!("node {node} is primary, epoch {}", throne.epoch);
             return Ok(ExitCode::SUCCESS);
         }
         sleep(Duration::from_millis(50));
@@ -303,7 +273,7 @@ fn remove(settings: &Settings, node: u16) -> Result<ExitCode> {
     let report = report(&etcd)?;
     let there =
         report.nodes.iter().any(|known| known.number == node) || report.keepers.iter().any(|known| known.node == node);
-    if there || report.book.holder == Some(node) {
+    if there || report.database.throne.holder == Some(node) {
         eprintln!("tandem: node {node} is there or holds the database: drain it, promote the other, stop it first");
         return Ok(ExitCode::from(EXIT_REFUSED));
     }

@@ -17,7 +17,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::agent::write_secret;
-use crate::settings::Settings;
+use crate::settings::Pair;
 
 /// Silence of the other side after which a copy is given up.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
@@ -27,7 +27,7 @@ const LINE_MAX: u64 = 128;
 const COPIED: &str = "copied";
 
 /// Hands copies of the local database to whoever knows the password, one at a time.
-pub fn serve(settings: &Arc<Settings>) -> Result<()> {
+pub fn serve(settings: &Arc<Pair>) -> Result<()> {
     let database = &settings.database;
     let own = SocketAddr::new(database.nodes[&settings.node], database.copy_port);
     let listener = TcpListener::bind(own).with_context(|| format!("cannot listen on {own} for who wants a copy"))?;
@@ -49,7 +49,7 @@ fn proof(password: &str, number: &str) -> String {
     Base64::encode_string(&mac.finalize().into_bytes())
 }
 
-fn hand_out(settings: &Settings, mut stream: TcpStream) -> Result<()> {
+fn hand_out(settings: &Pair, mut stream: TcpStream) -> Result<()> {
     let database = &settings.database;
     stream.set_read_timeout(Some(SILENCE_MAX))?;
     stream.set_write_timeout(Some(SILENCE_MAX))?;
@@ -105,7 +105,7 @@ fn tempdir(data: &Path, what: &str) -> Result<PathBuf> {
 
 /// Puts a copy of the database at that address in the place of the local one, which is kept beside it as `….old`. The local server must
 /// be dead.
-pub fn fetch(settings: &Settings, from: IpAddr) -> Result<()> {
+pub fn fetch(settings: &Pair, from: IpAddr) -> Result<()> {
     let database = &settings.database;
     let fresh = tempdir(&database.data, "new")?;
     let mut stream = TcpStream::connect_timeout(&SocketAddr::new(from, database.copy_port), SILENCE_MAX)?;

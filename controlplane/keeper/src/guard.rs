@@ -23,27 +23,27 @@ const LOOK: Duration = Duration::from_millis(20);
 /// No deadline: the database takes no writes.
 const FOR_EVER: u64 = u64::MAX;
 
-/// The guard's own life. `words`: the database's program and arguments.
+/// The guard's own life. `words`: the database's program and arguments; none: it guards an address alone.
 pub fn run(words: &[String], address: Option<&AddressSettings>) -> ExitCode {
-    let Some((program, arguments)) = words.split_first() else { return ExitCode::from(2) };
-    let child = Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-    let mut child = match child {
+    let mut child = match words.split_first().map(|(program, arguments)| start(program, arguments)).transpose() {
         Ok(child) => child,
         Err(error) => {
-            tracing::error!(program, error = error.to_string(), "the database cannot be started");
+            tracing::error!(words = words.first(), error = error.to_string(), "the database cannot be started");
             return ExitCode::FAILURE;
         }
     };
     // A keeper that is gone already is noticed by the reader.
-    let _ = writeln!(io::stdout(), "{}", child.id());
+    let _ = writeln!(io::stdout(), "{}", child.as_ref().map_or_else(std::process::id, Child::id));
     let until = Arc::new(AtomicU64::new(FOR_EVER));
     let theirs = until.clone();
     thread::spawn(move || listen(&theirs));
-    while matches!(child.try_wait(), Ok(None)) {
+    while child.as_mut().is_none_or(|child| matches!(child.try_wait(), Ok(None))) {
         if now().micros() >= until.load(Ordering::Acquire) {
-            // A child that has just died needs no killing.
-            let _ = child.kill();
-            let _ = child.wait();
+            if let Some(child) = &mut child {
+                // A child that has just died needs no killing.
+                let _ = child.kill();
+                let _ = child.wait();
+            }
             break;
         }
         thread::sleep(LOOK);
@@ -53,6 +53,10 @@ pub fn run(words: &[String], address: Option<&AddressSettings>) -> ExitCode {
         let _ = address::down(address);
     }
     ExitCode::SUCCESS
+}
+
+fn start(program: &str, arguments: &[String]) -> io::Result<Child> {
+    Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).spawn()
 }
 
 /// Takes deadlines until the keeper is gone, which is a deadline too.
@@ -74,10 +78,14 @@ pub struct Guarded {
 }
 
 impl Guarded {
-    /// Starts a guard and, by it, the database. `words`: the database's program and arguments.
-    pub fn start(words: &[String], address: Option<&AddressSettings>, log: &Path) -> io::Result<Guarded> {
+    /// Starts a guard and, by it, the database, whose words go to `log`. `words`: the database's program and arguments; none: it guards
+    /// an address alone.
+    pub fn start(words: &[String], address: Option<&AddressSettings>, log: Option<&Path>) -> io::Result<Guarded> {
         use std::os::unix::process::CommandExt;
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
+        let log = match log {
+            Some(log) => std::fs::OpenOptions::new().create(true).append(true).open(log)?.into(),
+            None => Stdio::inherit(),
+        };
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("guard");
         if let Some(address) = address {

@@ -6,8 +6,10 @@
 //! cannot: when the time that the arbiter gave is over, or the keeper is gone.
 
 pub mod address;
+pub mod addresses;
 pub mod agent;
 pub mod arbiter;
+pub mod check;
 pub mod clock;
 pub mod command;
 pub mod copy;

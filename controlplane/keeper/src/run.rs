@@ -1,32 +1,33 @@
 //! The keeper's life: look, decide, carry out.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use cluster::{Ask, Book, Keeper, Local, Outcome, Process, Replica, Role};
-use live::Etcd;
+use live::{AddressStatus, DATABASE, Etcd};
+use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use units::Instant;
 
-use crate::address::{self, TOLD_TIMES};
+use crate::address;
+use crate::addresses;
 use crate::agent::{Agent, Seen, Slot, Wanted};
-use crate::arbiter::Arbiter;
+use crate::arbiter::{self, Arbiter};
 use crate::clock::now;
 use crate::copy;
 use crate::order;
 use crate::server::{Place, Server};
-use crate::settings::{AddressSettings, Driver, Settings};
-use crate::status::{Status, Teller};
+use crate::settings::{AddressSettings, Driver, Pair, Settings};
+use crate::status::{Teller, Told};
 
 /// Between two looks of the pure core, and two readings of the book.
 const TURN: Duration = Duration::from_millis(100);
 /// Between two statuses.
 const TELL: Duration = Duration::from_millis(500);
-/// The service that the arbiter keeps a book of.
-pub const SERVICE: &str = "database";
 
 /// What reaches the keeper from outside.
 enum Event {
@@ -36,32 +37,59 @@ enum Event {
     End,
 }
 
-/// Runs until SIGTERM or Ctrl-C; the database dies with it.
+/// Runs until SIGTERM or Ctrl-C; the database dies with it, and the addresses go down.
 pub fn run(settings: Settings) -> Result<()> {
-    let settings = Arc::new(settings);
     let etcd = settings.etcd(settings.patience())?;
-    let arbiter = Arbiter::new(etcd.clone(), SERVICE, settings.database.takeover_s);
-    let address = settings.database.address.clone().filter(|address| address.driver == Driver::Agent);
-    if let Some(address) = &address {
+    addresses::take_down(&settings)?;
+    let told = Told::new(settings.node);
+    let (events, heard) = mpsc::channel();
+    let ended = Arc::new(AtomicBool::new(false));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let pair = settings.pair().map(Arc::new);
+    start_thread("status", tell(etcd.clone(), pair.clone(), told.clone(), events.clone()))?;
+    runtime.spawn(until_ended(ended.clone(), events.clone()));
+    let addresses = addresses::start(&settings, &etcd, &told, &ended)?;
+    match pair {
+        Some(pair) => keep_database(&pair, etcd, told, (events, heard), &runtime)?,
+        // Nothing is sent but the end.
+        None => drop(heard.recv()),
+    }
+    for address in addresses {
+        // One that panicked has left its address to the guard.
+        let _ = address.join();
+    }
+    Ok(())
+}
+
+fn keep_database(
+    pair: &Arc<Pair>,
+    etcd: Arc<Etcd>,
+    told: Told,
+    (events, heard): (Sender<Event>, Receiver<Event>),
+    runtime: &Runtime,
+) -> Result<()> {
+    let arbiter = Arbiter::new(etcd, DATABASE, pair.database.takeover_s);
+    let address = pair.database.address.clone();
+    if let Some(address) = address.as_ref().filter(|address| address.driver == Driver::Agent) {
         address::down(address).with_context(|| format!("cannot take {} down", address.ip))?;
     }
-    copy::serve(&settings)?;
-    let (events, heard) = mpsc::channel();
+    copy::serve(pair)?;
     let (asks, asked) = mpsc::channel();
-    let status = Arc::new(Mutex::new(Status { node: settings.node, ..Status::default() }));
-    start_thread("book", read_book(arbiter.clone(), events.clone()))?;
-    start_thread("asks", answer(arbiter, asked, events.clone()))?;
-    start_thread("status", tell(etcd, settings.clone(), status.clone(), events.clone()))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let (book, books) = (arbiter.clone(), events.clone());
+    start_thread("book", move || {
+        arbiter::read_on(&book, TURN, |book| books.send(Event::Book(book)).is_ok());
+    })?;
+    start_thread("asks", move || {
+        arbiter::write_on(&arbiter, &asked, |outcome| events.send(Event::Answer(outcome)).is_ok());
+    })?;
     let slot = Slot::default();
     let (wanted, wants) = watch::channel(Wanted::default());
     let (sees, seen) = watch::channel(Seen::default());
     let (finds, found) = watch::channel(Replica::default());
-    runtime.spawn(Agent::new(settings.clone(), slot.clone()).run(wants.clone(), found, sees));
-    runtime.spawn(look_at_other(settings.clone(), wants, finds));
-    runtime.spawn(until_ended(events));
-    let hands = Hands { node: settings.node, slot, wanted, asks, address, address_up: false, status };
-    reign(&settings, &heard, &seen, hands);
+    runtime.spawn(Agent::new(pair.clone(), slot.clone()).run(wants.clone(), found, sees));
+    runtime.spawn(look_at_other(pair.clone(), wants, finds));
+    let hands = Hands { slot, wanted, asks, address, address_up: false, told };
+    reign(pair, &heard, &seen, hands);
     Ok(())
 }
 
@@ -70,7 +98,7 @@ fn start_thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<()> {
     Ok(())
 }
 
-async fn until_ended(events: Sender<Event>) {
+async fn until_ended(ended: Arc<AtomicBool>, events: Sender<Event>) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut term), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
         return;
@@ -79,44 +107,22 @@ async fn until_ended(events: Sender<Event>) {
         _ = term.recv() => {}
         _ = interrupt.recv() => {}
     }
-    // The keeper has ended already if nobody listens.
+    ended.store(true, Ordering::Relaxed);
+    // The database's keeper has ended already if nobody listens.
     let _ = events.send(Event::End);
 }
 
-fn read_book(arbiter: Arbiter, events: Sender<Event>) -> impl FnOnce() {
-    move || {
-        loop {
-            if let Ok(read) = arbiter.read()
-                && events.send(Event::Book(read.book)).is_err()
-            {
-                return;
-            }
-            thread::sleep(TURN);
-        }
-    }
-}
-
-fn answer(arbiter: Arbiter, asked: Receiver<Ask>, events: Sender<Event>) -> impl FnOnce() {
-    move || {
-        for ask in asked {
-            if events.send(Event::Answer(arbiter.write(ask))).is_err() {
-                return;
-            }
-        }
-    }
-}
-
-fn tell(etcd: Arc<Etcd>, settings: Arc<Settings>, status: Arc<Mutex<Status>>, events: Sender<Event>) -> impl FnOnce() {
+fn tell(etcd: Arc<Etcd>, pair: Option<Arc<Pair>>, told: Told, events: Sender<Event>) -> impl FnOnce() {
     move || {
         let mut teller = Teller::default();
         loop {
-            let now = status.lock().expect("nobody panics with the status").clone();
+            let now = told.now();
             if let Err(error) = teller.tell(&etcd, &now) {
                 tracing::debug!(error = error.to_string(), "nobody is told of this keeper");
             }
             // Who holds the database, and is not whom an operator named, gives it.
-            let given = now.role == "primary" && order::taken(&etcd, settings.other().0);
-            if given && events.send(Event::HandOver).is_err() {
+            let leads = pair.as_ref().filter(|_| now.role == "primary");
+            if leads.is_some_and(|pair| order::taken(&etcd, pair.other().0)) && events.send(Event::HandOver).is_err() {
                 return;
             }
             thread::sleep(TELL);
@@ -125,9 +131,9 @@ fn tell(etcd: Arc<Etcd>, settings: Arc<Settings>, status: Arc<Mutex<Status>>, ev
 }
 
 /// Asks the other database how far it is, while this one is primary.
-async fn look_at_other(settings: Arc<Settings>, wants: watch::Receiver<Wanted>, finds: watch::Sender<Replica>) {
-    let other = settings.other();
-    let database = &settings.database;
+async fn look_at_other(pair: Arc<Pair>, wants: watch::Receiver<Wanted>, finds: watch::Sender<Replica>) {
+    let other = pair.other();
+    let database = &pair.database;
     let place = Place::Host(database.nodes[&other.0], database.port);
     let mut server: Option<Server> = None;
     loop {
@@ -140,7 +146,7 @@ async fn look_at_other(settings: Arc<Settings>, wants: watch::Receiver<Wanted>, 
                 server = Server::connect(&place, &database.password).await.ok();
             }
             let told = match &mut server {
-                Some(server) => far(server, settings.node).await,
+                Some(server) => far(server, pair.node).await,
                 None => Err(anyhow::anyhow!("it is not reached")),
             };
             if told.is_err() {
@@ -164,16 +170,15 @@ async fn far(server: &mut Server, primary: u16) -> Result<Replica> {
 /// What the keeper acts with.
 struct Hands {
     slot: Slot,
-    node: u16,
     wanted: watch::Sender<Wanted>,
     asks: Sender<Ask>,
     address: Option<AddressSettings>,
     address_up: bool,
-    status: Arc<Mutex<Status>>,
+    told: Told,
 }
 
-fn reign(settings: &Settings, heard: &Receiver<Event>, seen: &watch::Receiver<Seen>, mut hands: Hands) {
-    let mut keeper = Keeper::new(settings.core());
+fn reign(pair: &Pair, heard: &Receiver<Event>, seen: &watch::Receiver<Seen>, mut hands: Hands) {
+    let mut keeper = Keeper::new(pair.core());
     let mut ends = None;
     loop {
         match heard.recv_timeout(TURN) {
@@ -186,15 +191,17 @@ fn reign(settings: &Settings, heard: &Receiver<Event>, seen: &watch::Receiver<Se
             Ok(Event::End) => {
                 keeper.hand_over();
                 // Time for handing over; then the other takes over when it is sure that this one is gone.
-                ends = Some(now().plus_millis(settings.database.freeze_ms * 2));
+                ends = Some(now().plus_millis(pair.database.freeze_ms * 2));
             }
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
         }
-        let (local, fresh) = hands.known(*seen.borrow());
+        let seen = *seen.borrow();
+        let (local, fresh) = hands.known(seen);
         let turn = keeper.turn(now(), &local);
         // How a database recovers depends on who is primary: none starts before that is known.
         let role = if keeper.book().is_some() { turn.role } else { Role::Stopped };
         hands.carry_out(role, turn.address, &local, fresh);
+        hands.tell(role, turn.address, &local, seen.behind_s);
         if let Some(ask) = turn.ask {
             // Without the thread that asks there is no answer: the guard ends the reign.
             let _ = hands.asks.send(ask);
@@ -240,23 +247,30 @@ impl Hands {
         if address {
             self.move_address(true);
         }
-        *self.status.lock().expect("nobody panics with the status") = Status {
-            role: word(role).to_owned(),
-            process: process(local.process).to_owned(),
-            writable: local.writable,
-            position: local.position,
-            replica_stored: local.replica.stored,
-            diverged: local.diverged,
-            address: self.address_up,
-            node: self.node,
-        };
+    }
+
+    fn tell(&self, role: Role, here: bool, local: &Local, behind_s: Option<u32>) {
+        self.told.database(|status| {
+            status.role = word(role).to_owned();
+            status.process = process(local.process).to_owned();
+            (status.writable, status.position, status.diverged) = (local.writable, local.position, local.diverged);
+            (status.replica_stored, status.behind_s) = (local.replica.stored, behind_s);
+        });
+        let Some(address) = &self.address else { return };
+        self.told.address(AddressStatus {
+            name: DATABASE.to_owned(),
+            ip: address.ip.to_string(),
+            driver: address.driver.word().to_owned(),
+            here,
+            up: self.address_up,
+            works: local.process == Process::Running,
+            ..AddressStatus::default()
+        });
     }
 
     fn move_address(&mut self, up: bool) {
-        let Some(address) = &self.address else { return };
-        if up == self.address_up {
-            return;
-        }
+        let moved = self.address.as_ref().filter(|address| address.driver == Driver::Agent);
+        let Some(address) = moved.filter(|_| up != self.address_up) else { return };
         let done = if up { address::up(address) } else { address::down(address) };
         match done {
             Ok(_) => self.address_up = up,
@@ -266,15 +280,7 @@ impl Hands {
         }
         if up && self.address_up {
             tracing::info!(ip = %address.ip, "the address is here");
-            let address = address.clone();
-            thread::spawn(move || {
-                for _ in 0..TOLD_TIMES {
-                    if let Err(error) = address::tell(&address) {
-                        tracing::warn!(error = error.to_string(), "the neighbours are not told of the address");
-                    }
-                    thread::sleep(TURN);
-                }
-            });
+            address::announce(address);
         }
     }
 }

@@ -40,6 +40,8 @@ pub struct Following {
     pub applies: bool,
     /// How many commits it has stored.
     pub stored: u64,
+    /// How many seconds it is behind with applying; `None`: it does not apply or does not receive.
+    pub behind_s: Option<u32>,
     /// Why it does not receive: MariaDB's error number.
     pub receive_error: u32,
     /// Why it does not apply: the same.
@@ -104,6 +106,7 @@ impl Server {
             receives: text(&row, "Slave_IO_Running") == "Yes",
             applies: text(&row, "Slave_SQL_Running") == "Yes",
             stored: commits(&text(&row, "Gtid_IO_Pos")),
+            behind_s: text(&row, "Seconds_Behind_Master").parse().ok(),
             receive_error: number("Last_IO_Errno"),
             apply_error: number("Last_SQL_Errno"),
         }))

@@ -11,6 +11,13 @@ use live::{Etcd, Members};
 use serde::{Deserialize, Serialize};
 use units::NodeId;
 
+mod shared;
+
+pub use shared::SharedAddress;
+
+/// The usual time without a sign of a holder after which another takes over.
+const TAKEOVER_S: u64 = 10;
+
 /// Everything that an operator sets.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,7 +26,20 @@ pub struct Settings {
     pub node: u16,
     /// Where the arbiter is.
     pub etcd: EtcdSettings,
-    /// The pair of databases.
+    /// The pair of databases, if this node has one of the two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseSettings>,
+    /// Shared addresses without a database behind them: of SIP balancers, of the pages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<SharedAddress>,
+}
+
+/// One of a pair of databases.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    /// This node.
+    pub node: u16,
+    /// What is set of both.
     pub database: DatabaseSettings,
 }
 
@@ -90,6 +110,10 @@ pub struct DatabaseSettings {
     /// Milliseconds that writes stop at most for handing over.
     #[serde(default = "freeze_ms")]
     pub freeze_ms: u64,
+    /// Seconds that the primary's process may live without an answer before it is killed and the other takes over. Overload looks like
+    /// death: too short, and a busy hour moves the database.
+    #[serde(default = "silent_s")]
+    pub silent_s: u64,
 }
 
 impl DatabaseSettings {
@@ -111,6 +135,7 @@ impl DatabaseSettings {
             hold_down_s: hold_down_s(),
             alone_ms: alone_ms(),
             freeze_ms: freeze_ms(),
+            silent_s: silent_s(),
         }
     }
 }
@@ -137,8 +162,21 @@ pub enum Driver {
     /// This program, by netlink.
     #[default]
     Agent,
-    /// Nobody: something else looks at `tandem cluster status`.
+    /// keepalived, by VRRP: `tandem cluster keepalived` writes its settings. Not for a database's address.
+    Keepalived,
+    /// Something else, which looks at `tandem cluster status`: a cloud's load balancer, a script.
     None,
+}
+
+impl Driver {
+    /// As it stands in the settings file.
+    pub fn word(self) -> &'static str {
+        match self {
+            Driver::Agent => "agent",
+            Driver::Keepalived => "keepalived",
+            Driver::None => "none",
+        }
+    }
 }
 
 const fn port() -> u16 {
@@ -151,7 +189,7 @@ fn name() -> String {
     "tandem".to_owned()
 }
 const fn takeover_s() -> u64 {
-    10
+    TAKEOVER_S
 }
 const fn hold_down_s() -> u64 {
     60
@@ -161,6 +199,9 @@ const fn alone_ms() -> u64 {
 }
 const fn freeze_ms() -> u64 {
     1_000
+}
+const fn silent_s() -> u64 {
+    60
 }
 
 impl Settings {
@@ -174,49 +215,32 @@ impl Settings {
 
     /// Whether these settings can work.
     pub fn check(&self) -> Result<()> {
-        let database = &self.database;
-        ensure!(database.nodes.len() == 2, "database.nodes names {} nodes; a pair has two", database.nodes.len());
-        ensure!(database.nodes.contains_key(&self.node), "database.nodes lacks this node, {}", self.node);
-        ensure!(database.nodes.contains_key(&database.home), "database.home is none of database.nodes");
-        ensure!((3..=600).contains(&database.takeover_s), "database.takeover_s must be 3 to 600");
-        let reign_ms = database.takeover_s * 800;
+        ensure!(self.node > 0, "node is 1 to 65535");
+        if let Some(pair) = self.pair() {
+            pair.check()?;
+        }
         ensure!(
-            database.alone_ms < reign_ms,
-            "database.alone_ms must be less than {reign_ms}, four fifths of the take-over"
+            self.database.is_some() || !self.addresses.is_empty(),
+            "neither database nor addresses: nothing to keep"
         );
-        let plain =
-            |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.+".contains(c));
-        ensure!(
-            plain(&database.password) && plain(&database.user_password),
-            "passwords consist of letters, digits and _-.+"
-        );
-        ensure!(plain(&database.name), "database.name consists of letters, digits and _-.+");
+        for (number, shared) in self.addresses.iter().enumerate() {
+            shared.check(self.node).with_context(|| format!("addresses, {}", shared.name))?;
+            let twice = self.addresses[..number].iter().any(|other| other.name == shared.name || other.ip == shared.ip);
+            ensure!(!twice, "addresses, {}: the name or the address is there twice", shared.name);
+        }
         Ok(())
     }
 
-    /// What the pure core needs.
-    pub fn core(&self) -> cluster::Settings {
-        let database = &self.database;
-        cluster::Settings {
-            me: NodeId(self.node),
-            other: self.other(),
-            home: NodeId(database.home),
-            takeover_ms: database.takeover_s * 1_000,
-            hold_down_ms: database.hold_down_s * 1_000,
-            alone_ms: database.alone_ms,
-            freeze_ms: database.freeze_ms,
-        }
-    }
-
-    /// The node of the other database.
-    pub fn other(&self) -> NodeId {
-        let other = self.database.nodes.keys().find(|node| **node != self.node);
-        NodeId(*other.expect("a pair was checked to have two nodes"))
+    /// This node's part of the pair of databases, if it has one.
+    pub fn pair(&self) -> Option<Pair> {
+        Some(Pair { node: self.node, database: self.database.clone()? })
     }
 
     /// How long a keeper waits for one answer of etcd: it asks often, and may find a member gone.
     pub fn patience(&self) -> Duration {
-        Duration::from_millis(self.database.takeover_s * 200).min(Duration::from_secs(2))
+        let times = self.addresses.iter().map(|shared| shared.takeover_s);
+        let shortest = times.chain(self.database.as_ref().map(|database| database.takeover_s)).min();
+        Duration::from_millis(shortest.unwrap_or(TAKEOVER_S) * 200).min(Duration::from_secs(2))
     }
 
     /// A way to etcd.
@@ -231,4 +255,56 @@ impl Settings {
         };
         Ok(Arc::new(Etcd::new(members)?))
     }
+}
+
+impl Pair {
+    fn check(&self) -> Result<()> {
+        let database = &self.database;
+        ensure!(database.nodes.len() == 2, "database.nodes names {} nodes; a pair has two", database.nodes.len());
+        ensure!(database.nodes.contains_key(&self.node), "database.nodes lacks this node, {}", self.node);
+        ensure!(database.nodes.contains_key(&database.home), "database.home is none of database.nodes");
+        check_takeover(database.takeover_s).context("database.takeover_s")?;
+        let reign_ms = database.takeover_s * 800;
+        ensure!(
+            database.alone_ms < reign_ms,
+            "database.alone_ms must be less than {reign_ms}, four fifths of the take-over"
+        );
+        ensure!((3..=3_600).contains(&database.silent_s), "database.silent_s must be 3 to 3600");
+        let plain =
+            |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.+".contains(c));
+        ensure!(
+            plain(&database.password) && plain(&database.user_password),
+            "passwords consist of letters, digits and _-.+"
+        );
+        ensure!(plain(&database.name), "database.name consists of letters, digits and _-.+");
+        let by_vrrp = database.address.as_ref().is_some_and(|address| address.driver == Driver::Keepalived);
+        ensure!(!by_vrrp, "database.address.driver: keepalived does not know where the primary is");
+        Ok(())
+    }
+
+    /// What the pure core needs.
+    pub fn core(&self) -> cluster::Settings {
+        let database = &self.database;
+        cluster::Settings {
+            me: NodeId(self.node),
+            other: self.other(),
+            home: NodeId(database.home),
+            takeover_ms: database.takeover_s * 1_000,
+            hold_down_ms: database.hold_down_s * 1_000,
+            alone_ms: database.alone_ms,
+            freeze_ms: database.freeze_ms,
+            silent_ms: database.silent_s * 1_000,
+        }
+    }
+
+    /// The node of the other database.
+    pub fn other(&self) -> NodeId {
+        let other = self.database.nodes.keys().find(|node| **node != self.node);
+        NodeId(*other.expect("a pair was checked to have two nodes"))
+    }
+}
+
+fn check_takeover(seconds: u64) -> Result<()> {
+    ensure!((3..=600).contains(&seconds), "a take-over takes 3 to 600 seconds");
+    Ok(())
 }

@@ -1,45 +1,70 @@
-//! What a keeper tells of itself, under `/tandem/keeper/NODE` in etcd, as long as it lives.
+//! A keeper's word to everybody, as long as it lives.
 
-use live::{Etcd, Lease, LiveError};
-use serde::{Deserialize, Serialize};
+use std::sync::{Arc, Mutex};
 
-/// Below it stands what keepers tell.
-pub const KEEPERS: &str = "/tandem/keeper/";
+use live::{AddressStatus, Etcd, KEEPERS, KeeperStatus, Lease, LiveError};
+
 /// A keeper that tells nothing for so many seconds is gone.
 const LIVES_S: u64 = 5;
 
-/// A keeper's word. Fields that are missing are empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Status {
-    /// Its node.
-    pub node: u16,
-    /// What the database must be: `primary`, `replica`, `standby`, `frozen`, `stopped`, `clone`.
-    pub role: String,
-    /// What its process does: `running`, `silent`, `dead`.
-    pub process: String,
-    /// It takes writes.
-    pub writable: bool,
-    /// How many commits it has.
-    pub position: u64,
-    /// Of the primary: how many commits its replica has stored; 0: it has none.
-    pub replica_stored: u64,
-    /// It has commits that the primary lacks.
-    pub diverged: bool,
-    /// The shared address is up here.
-    pub address: bool,
+/// The word that this keeper's threads put together.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    status: Arc<Mutex<KeeperStatus>>,
+}
+
+impl Told {
+    /// Nothing yet.
+    pub fn new(node: u16) -> Told {
+        Told { status: Arc::new(Mutex::new(KeeperStatus { node, ..KeeperStatus::default() })) }
+    }
+
+    /// As it is at this moment.
+    pub fn now(&self) -> KeeperStatus {
+        self.status.lock().expect("nobody panics with the status").clone()
+    }
+
+    /// Says what is to be said of the database.
+    pub fn database(&self, change: impl FnOnce(&mut KeeperStatus)) {
+        let mut status = self.status.lock().expect("nobody panics with the status");
+        let before = status.role.clone();
+        change(&mut status);
+        if status.role != before {
+            status.since = jiff::Timestamp::now().as_second();
+        }
+    }
+
+    /// Says what is to be said of an address; since when is known here.
+    pub fn address(&self, mut address: AddressStatus) {
+        let mut status = self.status.lock().expect("nobody panics with the status");
+        let known = status.addresses.iter_mut().find(|known| known.name == address.name);
+        let now = jiff::Timestamp::now();
+        (address.since, address.works_since_ms) = (now.as_second(), now.as_millisecond());
+        if let Some(known) = &known {
+            if (known.here, known.up) == (address.here, address.up) {
+                address.since = known.since;
+            }
+            if known.works == address.works {
+                address.works_since_ms = known.works_since_ms;
+            }
+        }
+        match known {
+            Some(known) => *known = address,
+            None => status.addresses.push(address),
+        }
+    }
 }
 
 /// Writes statuses under one lease.
 #[derive(Debug, Default)]
 pub struct Teller {
     lease: Option<Lease>,
-    told: Option<Status>,
+    told: Option<KeeperStatus>,
 }
 
 impl Teller {
     /// Keeps the status alive, and writes it when it changed.
-    pub fn tell(&mut self, etcd: &Etcd, status: &Status) -> Result<(), LiveError> {
+    pub fn tell(&mut self, etcd: &Etcd, status: &KeeperStatus) -> Result<(), LiveError> {
         let lease = match self.lease {
             Some(lease) if etcd.keep(lease)? => lease,
             _ => {

@@ -9,6 +9,7 @@ mod etcd;
 mod feed;
 mod mirror;
 mod node;
+mod throne;
 mod wire;
 
 pub use arguments::EtcdArguments;
@@ -16,4 +17,7 @@ pub use etcd::{Etcd, LiveError, Members};
 pub use feed::feed;
 pub use mirror::Mirror;
 pub use node::{Behind, DRAINS, NODES, Node, Presence, set_drain};
+pub use throne::{
+    AddressStatus, DATABASE, Held, KEEPERS, KeeperStatus, THRONES, Throne, address_service, better_place, thrones,
+};
 pub use wire::{Compare, Entry, Lease, Page, Write};

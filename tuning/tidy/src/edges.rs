@@ -60,7 +60,7 @@ pub const ROOMS: &[Room] = &[
     },
     Room { name: "cluster", may_use: &["units"] },
     Room { name: "live", may_use: &[] },
-    Room { name: "tandem-keeper", may_use: &["units", "cluster", "live"] },
+    Room { name: "tandem-keeper", may_use: &["units", "cluster", "live", "panel"] },
     Room { name: "ledger", may_use: &["units", "cdr"] },
     Room { name: "store", may_use: &["units", "snapshot", "cdr", "rating", "ledger"] },
     Room { name: "web", may_use: &["units", "snapshot", "cdr", "rating", "panel", "store"] },

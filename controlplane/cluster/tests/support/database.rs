@@ -2,6 +2,7 @@
 
 use std::mem;
 
+use cluster::broken::{Broken, is};
 use cluster::{Local, Process, Replica, Role};
 
 use super::chance::Chance;
@@ -33,6 +34,8 @@ pub struct Database {
     pub applied: usize,
     /// Committed here and not yet acknowledged to who wrote them.
     pub waiting: Vec<u32>,
+    /// How many of the last commits stood in the log alone when the process died: those that waited, and some that were acknowledged.
+    log_alone: usize,
     pub follows: Option<usize>,
     pub attached: bool,
     /// Since when nothing came through the cable to whom it follows.
@@ -57,6 +60,7 @@ impl Database {
             log: Vec::new(),
             applied: 0,
             waiting: Vec::new(),
+            log_alone: 0,
             follows: None,
             attached: false,
             cut_since: None,
@@ -89,6 +93,11 @@ impl Database {
 
     /// kill -9. What waited is acknowledged to nobody.
     pub fn kill(&mut self) {
+        if self.writable {
+            let waited = self.log.iter().position(|commit| self.waiting.contains(commit));
+            let acknowledged = self.log.len().saturating_sub(self.log.len() % 4);
+            self.log_alone = self.log.len() - acknowledged.min(waited.unwrap_or(self.log.len()));
+        }
         self.life = Life::Dead;
         (self.writable, self.frozen, self.attached, self.freezes, self.until) = (false, false, false, None, None);
         self.replica = Replica::default();
@@ -99,11 +108,7 @@ impl Database {
     pub fn become_role(&mut self, now: u64, role: Role, chance: &mut Chance) -> Vec<u32> {
         match role {
             Role::Stopped => {
-                let loose = if cluster::broken::is(cluster::broken::Broken::DemotedAlive) {
-                    mem::take(&mut self.waiting)
-                } else {
-                    vec![]
-                };
+                let loose = if is(Broken::DemotedAlive) { mem::take(&mut self.waiting) } else { vec![] };
                 self.kill();
                 loose
             }
@@ -113,7 +118,7 @@ impl Database {
                 if !matches!(self.life, Life::Cloning { .. }) {
                     self.kill();
                     self.log.clear();
-                    self.applied = 0;
+                    (self.applied, self.log_alone) = (0, 0);
                     self.life = Life::Cloning { ready: now + CLONE_MS, from: usize::from(from.0) };
                 }
                 vec![]
@@ -125,13 +130,7 @@ impl Database {
 
     fn follow(&mut self, now: u64, of: Option<usize>, chance: &mut Chance) -> Vec<u32> {
         if self.life == Life::Dead {
-            // Recovery as a replica cuts commits that were never acknowledged; a crash may have left some that it does not know.
-            if chance.percent(50) {
-                let waiting = mem::take(&mut self.waiting);
-                self.log.retain(|commit| !waiting.contains(commit));
-                self.applied = self.applied.min(self.log.len());
-            }
-            self.life = Life::Starting { ready: now + START_MS };
+            self.start(now, of.is_some(), chance);
         }
         self.waiting.clear();
         (self.writable, self.frozen, self.waits, self.freezes, self.until) = (false, false, false, None, None);
@@ -142,14 +141,24 @@ impl Database {
         vec![]
     }
 
+    /// Where another is primary, recovery cuts what stands in the log alone, for the primary has what was acknowledged of it; a crash may
+    /// have left some that it does not know. Where nobody took over, it keeps everything: nobody else may have it.
+    fn start(&mut self, now: u64, another_is_primary: bool, chance: &mut Chance) {
+        let cuts = another_is_primary && chance.percent(50);
+        if cuts || is(Broken::CutsWhatNobodyHas) {
+            self.log.truncate(self.log.len() - self.log_alone);
+            self.applied = self.applied.min(self.log.len());
+        }
+        self.log_alone = 0;
+        self.waiting.clear();
+        self.life = Life::Starting { ready: now + START_MS };
+    }
+
     fn lead(&mut self, now: u64, wait: bool, until: u64, freeze: bool, chance: &mut Chance) -> Vec<u32> {
         (self.follows, self.attached, self.diverged) = (None, false, false);
         self.until = Some(until);
         match self.life {
-            Life::Dead => {
-                self.life = Life::Starting { ready: now + START_MS };
-                self.waiting.clear();
-            }
+            Life::Dead => self.start(now, false, chance),
             Life::Running if now >= self.slow_until => {
                 // Writes under way take a moment to end; a database that takes none yet begins frozen.
                 let delay = if self.writable { chance.between(0, 400) } else { 0 };

@@ -1,14 +1,15 @@
-//! `tandem keeper`: keeps one database of a pair, and the shared address where the primary is.
+//! `tandem keeper`: keeps one database of a pair with its shared address, and shared addresses of other services.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use keeper::guard;
 use keeper::settings::{AddressSettings, Driver, Settings};
 
-/// Keeps one database of a pair, and the shared address where the primary is.
+/// Keeps one database of a pair with its shared address, and shared addresses of other services.
 #[derive(Debug, Parser)]
 #[command(name = "tandem keeper", version, subcommand_negates_reqs = true)]
 struct Arguments {
@@ -24,6 +25,11 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Order {
+    /// Asks once whether what is served at a shared address works on this node: exit code 0 if it does.
+    Check {
+        /// The address's name in the settings file.
+        name: String,
+    },
     /// Runs a database until its keeper says otherwise or is gone. Started by the keeper.
     #[command(hide = true)]
     Guard {
@@ -46,12 +52,22 @@ fn main() -> ExitCode {
         let address = ip.map(|ip| AddressSettings { ip, prefix, interface, driver: Driver::Agent });
         return guard::run(&words, address.as_ref());
     }
-    let settings = arguments.settings.unwrap_or_default();
-    match Settings::read(&settings).and_then(keeper::run::run) {
+    let settings = Settings::read(&arguments.settings.unwrap_or_default());
+    let done = match arguments.order {
+        Some(Order::Check { name }) => settings.and_then(|settings| check(&settings, &name)),
+        _ => settings.and_then(keeper::run::run),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "the keeper cannot run");
+            tracing::error!(error = format!("{error:#}"), "the keeper cannot go on");
             ExitCode::FAILURE
         }
     }
+}
+
+fn check(settings: &Settings, name: &str) -> Result<()> {
+    let shared = settings.addresses.iter().find(|shared| shared.name == name);
+    let shared = shared.with_context(|| format!("no shared address is called {name}"))?;
+    shared.check.as_ref().map_or(Ok(()), |check| check.ask())
 }

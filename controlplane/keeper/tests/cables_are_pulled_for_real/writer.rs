@@ -12,7 +12,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use tokio::time::timeout;
 
-use super::{PASSWORD, SHARED, World};
+use crate::world::{PASSWORD, SHARED, World};
 
 /// What the writer knows.
 #[derive(Default)]

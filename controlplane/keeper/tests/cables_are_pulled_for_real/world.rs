@@ -1,0 +1,351 @@
+//! Two hosts with keepers and a third with whoever asks and writes, in network namespaces of their own, each on a cable to one bridge.
+//! etcd has one member, on the third host, or three, one on each.
+
+use std::fs::{self, File};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// The password of keepers and of the switch's user.
+pub const PASSWORD: &str = "secret";
+/// The database's shared address; the nodes have .1 and .2, the third host .9.
+pub const SHARED: &str = "10.77.0.100";
+/// The shared address of SIP, at home on node 1, and that of the pages, at home on node 2.
+pub const SIP_SHARED: &str = "10.77.0.200";
+pub const PAGES_SHARED: &str = "fd77::200";
+/// What the keepers are told.
+pub const TAKEOVER_S: u64 = 3;
+const HOLD_DOWN_S: u64 = 2;
+/// How long the primary may be silent.
+pub const SILENT_S: u64 = 6;
+/// Hosts by their last byte.
+const HOSTS: [u16; 3] = [1, 2, 9];
+
+static WORLDS: AtomicU32 = AtomicU32::new(0);
+
+/// Says loudly when these tests cannot run here, and why.
+pub fn may_run() -> bool {
+    let root = nix::unistd::geteuid().is_root();
+    let found = |program: &str| Command::new(program).arg("--version").output().is_ok();
+    let allowed = root
+        && ["etcd", "mariadbd", "nft"].into_iter().all(found)
+        && Command::new("ip").args(["netns", "list"]).output().is_ok();
+    if !allowed {
+        use std::io::Write;
+        let sentence =
+            "!!! NOT RUN: keepers on hosts of their own take root, iproute2, nftables, etcd-server and mariadb-server";
+        let _ = writeln!(std::io::stderr(), "{sentence}");
+    }
+    allowed
+}
+
+/// What the nodes share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeps {
+    Databases,
+    Addresses,
+}
+
+/// Three hosts. Everything goes with this value.
+pub struct World {
+    folder: tempfile::TempDir,
+    names: [String; 3],
+    keeps: Keeps,
+    /// By host; the third one's first where there is but one.
+    etcd: [Option<Child>; 3],
+    keepers: [Option<Child>; 2],
+}
+
+fn run(program: &str, arguments: &[&str]) {
+    let out = Command::new(program).args(arguments).output().expect("the program is installed");
+    assert!(out.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
+}
+
+/// Looks until something is there.
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let late = Instant::now() + Duration::from_secs(90);
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < late, "gave up waiting until {what}");
+        sleep(Duration::from_millis(20));
+    }
+}
+
+/// Sends a signal to a process.
+pub fn signal(name: &str, pid: u32) {
+    run("kill", &[&format!("-{name}"), &pid.to_string()]);
+}
+
+impl World {
+    /// Hosts, cables, etcd, tables for both databases.
+    pub fn new(keeps: Keeps, members: usize) -> World {
+        let number = WORLDS.fetch_add(1, Ordering::Relaxed);
+        let names = HOSTS.map(|host| format!("tandem-k{}-{number}-{host}", std::process::id()));
+        let folder = tempfile::Builder::new().prefix("tandem-pair-").tempdir().unwrap();
+        let (etcd, keepers) = ([None, None, None], [None, None]);
+        let mut world = World { folder, names, keeps, etcd, keepers };
+        world.lay_cables();
+        let hosts = if members == 1 { 2..3 } else { 0..3 };
+        for host in hosts.clone() {
+            let words = world.etcd_words(host, &hosts.clone().collect::<Vec<_>>());
+            world.etcd[host] = Some(world.start(host, "etcd", &words, &format!("etcd{}", HOSTS[host])));
+        }
+        if keeps == Keeps::Databases {
+            world.found();
+        }
+        world
+    }
+
+    fn lay_cables(&self) {
+        for name in &self.names {
+            run("ip", &["netns", "add", name]);
+            run("ip", &["-n", name, "link", "set", "lo", "up"]);
+        }
+        let third = &self.names[2];
+        run("ip", &["-n", third, "link", "add", "bridge0", "type", "bridge"]);
+        for address in ["10.77.0.9/24", "fd77::9/64"] {
+            run("ip", &["-n", third, "addr", "add", address, "dev", "bridge0"]);
+        }
+        run("ip", &["-n", third, "link", "set", "bridge0", "up"]);
+        for (node, name) in [(1, &self.names[0]), (2, &self.names[1])] {
+            let port = format!("to{node}");
+            run("ip", &["-n", third, "link", "add", &port, "type", "veth", "peer", "name", "eth0", "netns", name]);
+            run("ip", &["-n", third, "link", "set", &port, "master", "bridge0", "up"]);
+            for address in [format!("10.77.0.{node}/24"), format!("fd77::{node}/64")] {
+                run("ip", &["-n", name, "addr", "add", &address, "dev", "eth0"]);
+            }
+            run("ip", &["-n", name, "link", "set", "eth0", "up"]);
+        }
+    }
+
+    fn etcd_words(&self, host: usize, members: &[usize]) -> Vec<String> {
+        let at = |host: &usize, port: u16| format!("http://10.77.0.{}:{port}", HOSTS[*host]);
+        let (asked, peers) = (at(&host, 2379), at(&host, 2380));
+        let all: Vec<String> = members.iter().map(|member| format!("m{member}={}", at(member, 2380))).collect();
+        let data = self.folder.path().join(format!("etcd{}.data", HOSTS[host]));
+        // What members agree on within: a tenth of what keepers count in.
+        let words = format!(
+            "--unsafe-no-fsync --name=m{host} --logger=zap --log-outputs=stderr --heartbeat-interval=50 --election-timeout=500 \
+             --listen-client-urls={asked} --advertise-client-urls={asked} --listen-peer-urls={peers} \
+             --initial-advertise-peer-urls={peers} --initial-cluster={} --data-dir={}",
+            all.join(","),
+            data.display()
+        );
+        words.split_whitespace().map(str::to_owned).collect()
+    }
+
+    /// A process on a host, gone with the test.
+    fn start(&self, host: usize, program: &str, words: &[String], log: &str) -> Child {
+        let log = File::options().create(true).append(true).open(self.folder.path().join(log)).unwrap();
+        Command::new("ip")
+            .args(["netns", "exec", &self.names[host], "setpriv", "--pdeathsig", "KILL", program])
+            .args(words)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap()
+    }
+
+    /// The same tables for both: made once.
+    fn found(&self) {
+        let first = self.data(1);
+        run(
+            "mariadb-install-db",
+            &["--no-defaults", "--user=root", "--skip-test-db", &format!("--datadir={}", first.display())],
+        );
+        run("cp", &["-a", &first.display().to_string(), &self.data(2).display().to_string()]);
+    }
+
+    pub fn data(&self, node: u16) -> PathBuf {
+        self.folder.path().join(format!("data{node}"))
+    }
+
+    pub fn socket(&self, node: u16) -> PathBuf {
+        self.data(node).join("socket")
+    }
+
+    /// The settings file of a node's keeper.
+    pub fn settings(&self, node: u16) -> PathBuf {
+        let path = self.folder.path().join(format!("keeper{node}.yaml"));
+        let members: Vec<String> = self
+            .etcd
+            .iter()
+            .zip(HOSTS)
+            .filter_map(|(member, host)| member.as_ref().map(|_| format!("'http://10.77.0.{host}:2379'")))
+            .collect();
+        let keeps = match self.keeps {
+            Keeps::Databases => self.database(node),
+            Keeps::Addresses => addresses(node),
+        };
+        fs::write(&path, format!("node: {node}\netcd: {{ members: [{}] }}\n{keeps}", members.join(", "))).unwrap();
+        path
+    }
+
+    fn database(&self, node: u16) -> String {
+        format!(
+            "database:\n  home: 1\n  nodes: {{ 1: 10.77.0.1, 2: 10.77.0.2 }}\n  data: {}\n  password: {PASSWORD}\n  \
+             user_password: {PASSWORD}\n  \
+             arguments: ['--innodb-buffer-pool-size=32M', '--innodb-flush-method=fsync', '--innodb-log-file-size=8M']\n  \
+             address: {{ ip: {SHARED}, prefix: 24, interface: eth0 }}\n  takeover_s: {TAKEOVER_S}\n  \
+             hold_down_s: {HOLD_DOWN_S}\n  alone_ms: 1500\n  silent_s: {SILENT_S}\n",
+            self.data(node).display(),
+        )
+    }
+
+    pub fn start_keeper(&mut self, node: u16) {
+        let words = ["--log=info,sqlx=warn", "--settings"].map(str::to_owned);
+        let settings = self.settings(node).display().to_string();
+        let words: Vec<String> = words.into_iter().chain([settings]).collect();
+        let at = usize::from(node) - 1;
+        let child = self.start(at, env!("CARGO_BIN_EXE_tandem-keeper"), &words, &format!("keeper{node}"));
+        self.keepers[at] = Some(child);
+    }
+
+    /// A node's keeper, as a process.
+    pub fn keeper(&self, node: u16) -> u32 {
+        self.keepers[usize::from(node) - 1].as_ref().unwrap().id()
+    }
+
+    /// Sends a keeper a signal that ends it, and waits for that.
+    pub fn end_keeper(&mut self, node: u16, name: &str) {
+        signal(name, self.keeper(node));
+        self.keepers[usize::from(node) - 1].take().unwrap().wait().unwrap();
+    }
+
+    /// A node's database, as a process.
+    pub fn database_process(&self, node: u16) -> u32 {
+        fs::read_to_string(self.data(node).join("pid")).unwrap().trim().parse().unwrap()
+    }
+
+    /// The guard of a node's database: its parent.
+    pub fn guard(&self, node: u16) -> u32 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.database_process(node))).unwrap();
+        stat.rsplit(')').next().unwrap().split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    /// Freezes everything of a node, or lets it go on.
+    pub fn freeze(&self, node: u16, frozen: bool) {
+        let name = if frozen { "STOP" } else { "CONT" };
+        for pid in [self.keeper(node), self.guard(node), self.database_process(node)] {
+            signal(name, pid);
+        }
+    }
+
+    /// Ends a member of etcd, by the last byte of its host.
+    pub fn kill_member(&mut self, host: u16) {
+        let at = HOSTS.iter().position(|known| *known == host).unwrap();
+        let mut member = self.etcd[at].take().unwrap();
+        member.kill().unwrap();
+        member.wait().unwrap();
+    }
+
+    /// Starts it again with what it had.
+    pub fn start_member(&mut self, host: u16) {
+        let at = HOSTS.iter().position(|known| *known == host).unwrap();
+        self.etcd[at] = Some(self.start(at, "etcd", &self.etcd_words(at, &[0, 1, 2]), &format!("etcd{host}")));
+    }
+
+    /// Pulls a node's cable, or plugs it in.
+    pub fn cable(&self, node: u16, plugged: bool) {
+        run("ip", &["-n", &self.names[2], "link", "set", &format!("to{node}"), if plugged { "up" } else { "down" }]);
+    }
+
+    /// Nothing goes from this node to these hosts; an empty list heals it.
+    pub fn cut(&self, node: u16, to: &[u16]) {
+        let nft = |rules: &str| {
+            run("ip", &["netns", "exec", &self.names[usize::from(node) - 1], "nft", rules]);
+        };
+        nft("add table inet cut; flush table inet cut");
+        nft("add chain inet cut out { type filter hook output priority 0; }");
+        for host in to {
+            nft(&format!("add rule inet cut out ip daddr 10.77.0.{host} drop"));
+        }
+    }
+
+    /// The third host, where whoever asks and writes is.
+    pub fn third(&self) -> &str {
+        &self.names[2]
+    }
+
+    /// The nodes' hosts.
+    pub fn hosts(&self) -> [&str; 2] {
+        [&self.names[0], &self.names[1]]
+    }
+
+    /// `tandem cluster` on the third host.
+    pub fn cluster(&self, words: &[&str]) -> String {
+        let out = Command::new("ip")
+            .args(["netns", "exec", self.third(), env!("CARGO_BIN_EXE_tandem-cluster")])
+            .args(words)
+            .args(["--settings", &self.settings(1).display().to_string()])
+            .output()
+            .unwrap();
+        assert!(out.status.success(), "{words:?}: {}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stdout).unwrap()
+    }
+
+    /// What `tandem cluster status` tells programs.
+    pub fn status(&self) -> serde_json::Value {
+        serde_json::from_str(&self.cluster(&["status", "--output", "json"])).unwrap()
+    }
+
+    /// One answer of a node's database, if it answers. By its socket: cables do not matter.
+    pub fn ask(&self, node: u16, sql: &str) -> Option<String> {
+        ask(&self.socket(node), sql)
+    }
+
+    /// What keepers and databases wrote last, for who has to find out why.
+    pub fn tell(&self) {
+        for name in ["etcd9", "keeper1", "keeper2", "data1.log", "data2.log"] {
+            let text = fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            eprintln!("--- {name}\n{}", lines[lines.len().saturating_sub(60)..].join("\n"));
+        }
+    }
+}
+
+/// SIP prefers node 1, the pages node 2.
+fn addresses(node: u16) -> String {
+    let times = format!("takeover_s: {TAKEOVER_S}, hold_down_s: {HOLD_DOWN_S}");
+    format!(
+        "addresses:\n  - {{ name: sip, ip: {SIP_SHARED}, prefix: 24, interface: eth0, nodes: [1, 2], \
+         check: 'sip 10.77.0.{node}:5060', {times} }}\n  \
+         - {{ name: pages, ip: '{PAGES_SHARED}', prefix: 64, interface: eth0, nodes: [2, 1], {times} }}\n"
+    )
+}
+
+/// An address of the text.
+pub fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+pub fn ask(socket: &Path, sql: &str) -> Option<String> {
+    let out = Command::new("timeout")
+        .args(["2", "mariadb", "--no-defaults", "-utandem_keeper", "-BN", "-e", sql])
+        .arg(format!("-p{PASSWORD}"))
+        .arg(format!("-S{}", socket.display()))
+        .output()
+        .unwrap();
+    out.status.success().then(|| String::from_utf8_lossy(&out.stdout).trim().to_owned())
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.tell();
+        }
+        for child in self.keepers.iter_mut().chain(&mut self.etcd).flatten() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        for name in &self.names {
+            let _ = Command::new("ip").args(["netns", "del", name]).status();
+        }
+    }
+}

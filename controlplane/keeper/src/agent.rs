@@ -292,7 +292,8 @@ impl Agent {
     async fn stand_by(&mut self) -> Result<()> {
         self.must_be_read_only().await?;
         if self.follows.take().is_some() {
-            self.server().await?.tell("STOP SLAVE").await?;
+            // It goes on applying: it may be about to become primary, and starting to apply anew would throw away what it received.
+            self.server().await?.stop_receiving().await?;
         }
         Ok(())
     }
@@ -360,15 +361,16 @@ impl Agent {
     async fn promote(&mut self, wait: bool) -> Result<()> {
         let server = self.server().await?;
         if let Some(following) = server.following().await? {
-            server.stop_receiving().await?;
-            let stored = server.following().await?.map_or(following.stored, |following| following.stored);
-            let applied = server.position().await?;
-            if applied < stored {
-                if !following.applies {
-                    server.tell("START SLAVE SQL_THREAD").await?;
-                }
-                bail!("{} commits are received and not applied", stored - applied);
+            // Whoever starts to apply while nobody receives begins with throwing away what was received: it would be fetched again.
+            if !following.applies && following.has_receiver {
+                server.tell("START SLAVE SQL_THREAD").await?;
             }
+            server.stop_receiving().await?;
+            let following = server.following().await?.unwrap_or(following);
+            let left = following.stored.saturating_sub(server.position().await?);
+            let error = following.apply_error;
+            ensure!(left == 0 || following.applies, "{left} commits are received and cannot be applied: error {error}");
+            ensure!(left == 0, "{left} commits are received and not applied");
             server.tell("STOP SLAVE").await?;
             server.tell("RESET SLAVE ALL").await?;
         }

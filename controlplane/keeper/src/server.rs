@@ -36,6 +36,8 @@ pub struct Following {
     pub server: u32,
     /// It is connected and receives.
     pub receives: bool,
+    /// It receives, or tries to connect.
+    pub has_receiver: bool,
     /// It applies what it received.
     pub applies: bool,
     /// How many commits it has stored.
@@ -104,6 +106,7 @@ impl Server {
         Ok(Some(Following {
             server: number("Master_Server_Id"),
             receives: text(&row, "Slave_IO_Running") == "Yes",
+            has_receiver: text(&row, "Slave_IO_Running") != "No",
             applies: text(&row, "Slave_SQL_Running") == "Yes",
             stored: commits(&text(&row, "Gtid_IO_Pos")),
             behind_s: text(&row, "Seconds_Behind_Master").parse().ok(),

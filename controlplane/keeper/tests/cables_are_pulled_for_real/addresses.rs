@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::asker::{Asker, Places, Service};
+use crate::in_time;
 use crate::world::{Keeps, PAGES_SHARED, SIP_SHARED, TAKEOVER_S, World, ip, may_run, signal, until};
-use crate::{SLACK, say};
 
 /// Two hosts, what is served at their address, and who looks.
 struct Scene {
@@ -40,13 +40,11 @@ impl Scene {
     }
 
     /// Waits until SIP is answered by the second node. Returns how long nobody answered.
-    fn moved(&self, what: &str) -> Duration {
+    fn moved(&self, what: &str, seconds: u64) {
         let began = Instant::now();
         until(&format!("the other answers: {what}"), || (self.asker.node() == 2).then_some(()));
         let outage = self.asker.longest().min(began.elapsed());
-        say(&format!("SIP at the shared address after {what}"), outage);
-        assert!(outage < Duration::from_secs(TAKEOVER_S + 2) + SLACK, "{what}: {outage:?} without an answer");
-        outage
+        in_time(&format!("SIP at the shared address after {what}"), outage, Duration::from_secs(seconds));
     }
 
     /// Waits for the way back. It is the holder that gives, so hardly anybody waits.
@@ -54,8 +52,7 @@ impl Scene {
         let began = Instant::now();
         until(&format!("the address is home after {what}"), || (self.asker.node() == 1).then_some(()));
         let outage = self.asker.longest().min(began.elapsed());
-        say(&format!("  the way home after {what}"), outage);
-        assert!(outage < Duration::from_secs(1) + SLACK, "{what}: {outage:?} without an answer on the way home");
+        in_time(&format!("  the way home after {what}"), outage, Duration::from_secs(1));
         self.home(what);
     }
 
@@ -73,12 +70,12 @@ fn an_address_moves_when_its_keeper_dies_or_its_cable_is_cut_and_comes_home() {
     }
     let mut scene = Scene::new();
     scene.world.end_keeper(1, "KILL");
-    scene.moved("kill -9 of the keeper");
+    scene.moved("kill -9 of the keeper", TAKEOVER_S + 2);
     scene.world.start_keeper(1);
     scene.returned("the keeper's start");
 
     scene.world.cable(1, false);
-    scene.moved("the cable is pulled");
+    scene.moved("the cable is pulled", TAKEOVER_S + 2);
     let status = scene.world.status();
     let held = &status["addresses"].as_array().unwrap().iter().find(|held| held["service"] == "address/sip").unwrap();
     assert_eq!((&held["holder"], &held["held"]), (&2.into(), &true.into()), "{status:#}");
@@ -96,24 +93,24 @@ fn an_address_leaves_a_service_that_fails_and_a_keeper_that_is_frozen_or_ended()
     }
     let mut scene = Scene::new();
     scene.services[0].silence(true);
-    scene.moved("the service is silent");
+    scene.moved("the service is silent", TAKEOVER_S + 2);
     assert!(scene.pages.is_at(2), "the other address stays");
     scene.services[0].silence(false);
     scene.returned("the service answers");
 
     signal("STOP", scene.world.keeper(1));
-    scene.moved("the keeper is frozen");
+    scene.moved("the keeper is frozen", TAKEOVER_S + 2);
     signal("CONT", scene.world.keeper(1));
     scene.returned("the keeper thaws");
 
     // Nothing leaves the host, and its interface has a link: only the guard's time ends this.
     scene.world.cut(1, &[2, 9]);
-    scene.moved("nothing leaves the host");
+    scene.moved("nothing leaves the host", TAKEOVER_S + 2);
     scene.world.cut(1, &[]);
     scene.returned("everything leaves again");
 
     scene.world.end_keeper(1, "TERM");
-    let outage = scene.moved("the keeper is ended");
-    assert!(outage < Duration::from_secs(1) + SLACK, "a keeper that ends gives its address away at once: {outage:?}");
+    // A keeper that ends gives its address away at once.
+    scene.moved("the keeper is ended", 1);
     scene.end();
 }

@@ -57,6 +57,7 @@ pub struct World {
     /// By host; the third one's first where there is but one.
     etcd: [Option<Child>; 3],
     keepers: [Option<Child>; 2],
+    frozen: Vec<u32>,
 }
 
 fn run(program: &str, arguments: &[&str]) {
@@ -88,7 +89,7 @@ impl World {
         let names = HOSTS.map(|host| format!("tandem-k{}-{number}-{host}", std::process::id()));
         let folder = tempfile::Builder::new().prefix("tandem-pair-").tempdir().unwrap();
         let (etcd, keepers) = ([None, None, None], [None, None]);
-        let mut world = World { folder, names, keeps, etcd, keepers };
+        let mut world = World { folder, names, keeps, etcd, keepers, frozen: vec![] };
         world.lay_cables();
         let hosts = if members == 1 { 2..3 } else { 0..3 };
         for host in hosts.clone() {
@@ -229,11 +230,18 @@ impl World {
         stat.rsplit(')').next().unwrap().split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
-    /// Freezes everything of a node, or lets it go on.
-    pub fn freeze(&self, node: u16, frozen: bool) {
-        let name = if frozen { "STOP" } else { "CONT" };
-        for pid in [self.keeper(node), self.guard(node), self.database_process(node)] {
-            signal(name, pid);
+    /// Freezes everything of a node.
+    pub fn freeze(&mut self, node: u16) {
+        self.frozen = vec![self.keeper(node), self.guard(node), self.database_process(node)];
+        for pid in &self.frozen {
+            signal("STOP", *pid);
+        }
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&mut self) {
+        for pid in self.frozen.drain(..).rev() {
+            signal("CONT", pid);
         }
     }
 
@@ -298,6 +306,18 @@ impl World {
     /// One answer of a node's database, if it answers. By its socket: cables do not matter.
     pub fn ask(&self, node: u16, sql: &str) -> Option<String> {
         ask(&self.socket(node), sql)
+    }
+
+    /// Keeps a node's database from applying anything for so many seconds.
+    pub fn lock(&self, node: u16, seconds: u64) -> Child {
+        Command::new("mariadb")
+            .args(["--no-defaults", "-utandem_keeper", "-BN"])
+            .arg(format!("-eFLUSH TABLES WITH READ LOCK; SELECT SLEEP({seconds})"))
+            .arg(format!("-p{PASSWORD}"))
+            .arg(format!("-S{}", self.socket(node).display()))
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap()
     }
 
     /// What keepers and databases wrote last, for who has to find out why.

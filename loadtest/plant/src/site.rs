@@ -268,7 +268,7 @@ impl Site {
     pub fn book(&self) -> Option<(u64, u64)> {
         let status = self.cluster(&["status", "--output", "json"])?;
         status["held"].as_bool()?.then_some(())?;
-        Some((status["book"]["holder"].as_u64()?, status["book"]["sync"].as_u64().unwrap_or(0)))
+        Some((status["database"]["holder"].as_u64()?, status["database"]["sync"].as_u64().unwrap_or(0)))
     }
 
     /// Waits until the first database is primary and counts on the other.

@@ -93,7 +93,7 @@ impl Database {
 
     /// kill -9. What waited is acknowledged to nobody.
     pub fn kill(&mut self) {
-        if self.writable {
+        if self.writable && !self.frozen {
             let waited = self.log.iter().position(|commit| self.waiting.contains(commit));
             let acknowledged = self.log.len().saturating_sub(self.log.len() % 4);
             self.log_alone = self.log.len() - acknowledged.min(waited.unwrap_or(self.log.len()));

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::asker::{Asker, Places, Service};
 use crate::in_time;
-use crate::world::{Keeps, PAGES_SHARED, SIP_SHARED, TAKEOVER_S, World, ip, may_run, signal, until};
+use crate::world::{Keeps, PAGES_SHARED, SIP_SHARED, World, ip, may_run, signal, takeover_s, until};
 
 /// Two hosts, what is served at their address, and who looks.
 struct Scene {
@@ -70,12 +70,12 @@ fn an_address_moves_when_its_keeper_dies_or_its_cable_is_cut_and_comes_home() {
     }
     let mut scene = Scene::new();
     scene.world.end_keeper(1, "KILL");
-    scene.moved("kill -9 of the keeper", TAKEOVER_S + 2);
+    scene.moved("kill -9 of the keeper", takeover_s() + 2);
     scene.world.start_keeper(1);
     scene.returned("the keeper's start");
 
     scene.world.cable(1, false);
-    scene.moved("the cable is pulled", TAKEOVER_S + 2);
+    scene.moved("the cable is pulled", takeover_s() + 2);
     let status = scene.world.status();
     let held = &status["addresses"].as_array().unwrap().iter().find(|held| held["service"] == "address/sip").unwrap();
     assert_eq!((&held["holder"], &held["held"]), (&2.into(), &true.into()), "{status:#}");
@@ -93,19 +93,19 @@ fn an_address_leaves_a_service_that_fails_and_a_keeper_that_is_frozen_or_ended()
     }
     let mut scene = Scene::new();
     scene.services[0].silence(true);
-    scene.moved("the service is silent", TAKEOVER_S + 2);
+    scene.moved("the service is silent", takeover_s() + 2);
     assert!(scene.pages.is_at(2), "the other address stays");
     scene.services[0].silence(false);
     scene.returned("the service answers");
 
     signal("STOP", scene.world.keeper(1));
-    scene.moved("the keeper is frozen", TAKEOVER_S + 2);
+    scene.moved("the keeper is frozen", takeover_s() + 2);
     signal("CONT", scene.world.keeper(1));
     scene.returned("the keeper thaws");
 
     // Nothing leaves the host, and its interface has a link: only the guard's time ends this.
     scene.world.cut(1, &[2, 9]);
-    scene.moved("nothing leaves the host", TAKEOVER_S + 2);
+    scene.moved("nothing leaves the host", takeover_s() + 2);
     scene.world.cut(1, &[]);
     scene.returned("everything leaves again");
 

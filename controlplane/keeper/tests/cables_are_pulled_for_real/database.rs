@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::world::{Keeps, SILENT_S, TAKEOVER_S, World, may_run, signal, until};
+use crate::world::{Keeps, SILENT_S, World, may_run, signal, takeover_s, until};
 use crate::writer::{Watcher, Writer};
 use crate::{in_time, timed};
 
@@ -85,7 +85,7 @@ impl Scene {
         let epoch = self.epoch();
         happens(&mut self.world);
         let outage = self.goes_on(what);
-        in_time(what, outage, Duration::from_secs(TAKEOVER_S));
+        in_time(what, outage, Duration::from_secs(takeover_s()));
         if timed() {
             assert_eq!(self.epoch(), epoch, "{what}: who reaches the arbiter keeps its place");
         }
@@ -111,12 +111,12 @@ fn nothing_acknowledged_is_lost_when_the_primary_dies_or_its_cable_is_pulled() {
         return;
     }
     let mut scene = Scene::new(1);
-    scene.taken_over("kill -9 of the primary", TAKEOVER_S, |world| signal("KILL", world.database_process(1)));
+    scene.taken_over("kill -9 of the primary", takeover_s(), |world| signal("KILL", world.database_process(1)));
     scene.returned("the database runs again", |_| ());
-    scene.taken_over("the primary's cable is pulled", TAKEOVER_S, |world| world.cable(1, false));
+    scene.taken_over("the primary's cable is pulled", takeover_s(), |world| world.cable(1, false));
     scene.returned("the cable is plugged in", |world| world.cable(1, true));
     // What is received and not applied is nobody else's.
-    scene.taken_over("kill -9 of the primary, whose replica is 2 s behind", TAKEOVER_S + 2, |world| {
+    scene.taken_over("kill -9 of the primary, whose replica is 2 s behind", takeover_s() + 2, |world| {
         let mut locked = world.lock(2, 3);
         let applied = || world.ask(2, "SELECT @@gtid_slave_pos");
         until("the replica applies nothing", || {
@@ -138,9 +138,9 @@ fn nothing_acknowledged_is_lost_when_keeper_or_guard_dies() {
         return;
     }
     let mut scene = Scene::new(1);
-    scene.taken_over("kill -9 of the primary's keeper", TAKEOVER_S, |world| world.end_keeper(1, "KILL"));
+    scene.taken_over("kill -9 of the primary's keeper", takeover_s(), |world| world.end_keeper(1, "KILL"));
     scene.returned("the keeper runs again", |world| world.start_keeper(1));
-    scene.taken_over("kill -9 of the primary's guard", TAKEOVER_S, |world| signal("KILL", world.guard(1)));
+    scene.taken_over("kill -9 of the primary's guard", takeover_s(), |world| signal("KILL", world.guard(1)));
     scene.returned("there is a guard again", |_| ());
     scene.stays("kill -9 of the replica's keeper", |world| world.end_keeper(2, "KILL"));
     scene.world.start_keeper(2);
@@ -159,9 +159,9 @@ fn nothing_acknowledged_is_lost_when_something_is_frozen() {
         return;
     }
     let mut scene = Scene::new(1);
-    scene.taken_over("the primary's keeper is frozen", TAKEOVER_S, |world| signal("STOP", world.keeper(1)));
+    scene.taken_over("the primary's keeper is frozen", takeover_s(), |world| signal("STOP", world.keeper(1)));
     scene.returned("the keeper thaws", |world| signal("CONT", world.keeper(1)));
-    scene.taken_over("everything of the primary's node is frozen", TAKEOVER_S, |world| world.freeze(1));
+    scene.taken_over("everything of the primary's node is frozen", takeover_s(), |world| world.freeze(1));
     scene.returned("the node thaws", World::thaw);
     let what = "the primary's process alone is frozen, for longer than silent_s";
     scene.taken_over(what, SILENT_S, |world| signal("STOP", world.database_process(1)));
@@ -176,7 +176,7 @@ fn nothing_acknowledged_is_lost_when_cables_carry_one_way_or_only_some() {
         return;
     }
     let mut scene = Scene::new(1);
-    scene.taken_over("nothing leaves the primary's host", TAKEOVER_S, |world| world.cut(1, &[2, 9]));
+    scene.taken_over("nothing leaves the primary's host", takeover_s(), |world| world.cut(1, &[2, 9]));
     scene.returned("everything leaves again", |world| world.cut(1, &[]));
     scene.stays("nothing goes from the primary to the other database", |world| world.cut(1, &[2]));
     scene.world.cut(1, &[]);
@@ -198,10 +198,10 @@ fn without_a_majority_of_the_arbiter_nobody_takes_writes() {
     scene.world.kill_member(9);
     let began = Instant::now();
     until("nobody takes writes", || holder(&scene.world).is_none().then_some(()));
-    in_time("kill -9 of a second member: writes end", began.elapsed(), Duration::from_secs(TAKEOVER_S));
+    in_time("kill -9 of a second member: writes end", began.elapsed(), Duration::from_secs(takeover_s()));
     // For longer than a take-over takes nobody is promoted.
     let count = scene.writer.count();
-    let late = Instant::now() + Duration::from_secs(TAKEOVER_S + 2);
+    let late = Instant::now() + Duration::from_secs(takeover_s() + 2);
     while Instant::now() < late {
         assert_eq!(holder(&scene.world), None, "nobody knows who is primary");
     }

@@ -267,7 +267,7 @@ impl Site {
     /// The number of the host whose database is primary, and of the one that has every acknowledged commit as well.
     pub fn book(&self) -> Option<(u64, u64)> {
         let status = self.cluster(&["status", "--output", "json"])?;
-        status["held"].as_bool()?.then_some(())?;
+        status["database"]["held"].as_bool()?.then_some(())?;
         Some((status["database"]["holder"].as_u64()?, status["database"]["sync"].as_u64().unwrap_or(0)))
     }
 

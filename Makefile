@@ -204,6 +204,10 @@ bench-media: ## our relays against a bare loop, tokio and rtpengine at 10k, 50k 
 	setup/install --bench
 	$(CARGO) bench -p benches --bench media -- $(MEDIA_ROUNDS) $(MEDIA_SECONDS)
 
+.PHONY: media-minute
+media-minute: integration-programs ## 1,000 calls with media for a minute through a whole switch: no packet lost, CDRs agree (root; CALLS=400 TALK=10)
+	TANDEM_BIN_DIR=$(INTEGRATION) loadtest/media-minute
+
 .PHONY: bench-loadtest-media
 bench-loadtest-media: ## 10,000 calls of the load test without media, with a sample and with all of it, in a network namespace (CALLS=10000)
 	$(CARGO) build --profile integration -p tandem-loadtest

@@ -59,8 +59,8 @@ pub struct Options {
     pub media_advertise: Vec<IpAddr>,
     /// Whether somebody looked at the host already: then the data plane does not.
     pub host_seen: bool,
-    /// More settings of the data plane: what is captured and collected, and how much of it is kept.
-    pub tape: Vec<(&'static str, String)>,
+    /// More settings of the data plane: how media is relayed, what is captured and collected, and how much of it is kept.
+    pub more: Vec<(&'static str, String)>,
     /// What the planes log; `info` for all if `None`.
     pub log: Option<String>,
     /// Where the planes' logs go: this file, or our own stderr if `None`.
@@ -83,7 +83,7 @@ impl Options {
             media: Vec::new(),
             media_advertise: Vec::new(),
             host_seen: false,
-            tape: Vec::new(),
+            more: Vec::new(),
             log: None,
             log_file: None,
         }
@@ -243,7 +243,7 @@ impl Node {
                 o.media.iter().for_each(|media| option("--media", Some(media.to_string())));
                 o.media_advertise.iter().for_each(|media| option("--media-advertise", Some(media.to_string())));
                 option("--host-profile", o.host_seen.then(|| "off".to_owned()));
-                o.tape.iter().for_each(|(name, value)| option(name, Some(value.clone())));
+                o.more.iter().for_each(|(name, value)| option(name, Some(value.clone())));
                 "tandem-dataplane"
             }
             Plane::Control => {

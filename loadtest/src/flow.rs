@@ -25,7 +25,7 @@ pub struct Flow {
     unspoken: f64,
     /// Times of 20 ms in which something was sent, and RTP packets of any kind.
     ticks: u32,
-    packets: u16,
+    packets: u32,
     /// The tick in which the plan's digits begin.
     dials_from: Option<u32>,
     dialled: Dialled,
@@ -107,12 +107,12 @@ impl Flow {
             Who::Callee(count) => count,
         };
         let stamp = Stamp { place, by_caller, source, agent, sequence, sent: wire.clock.now() };
-        stamp::write(&mut packet, stamp, (self.packets, self.ticks.wrapping_mul(160)));
+        stamp::write(&mut packet, stamp, (self.packets as u16, self.ticks.wrapping_mul(160)));
         if !self.keeps(sequence) && wire.send_media(self.socket, self.peer, &packet) {
             Counters::one(&wire.counters().rtp_sent);
         }
         self.stream.sent += 1;
-        self.packets = self.packets.wrapping_add(1);
+        self.packets += 1;
     }
 
     fn dial(&mut self, wire: &mut Wire, tick: Tick) {
@@ -120,9 +120,9 @@ impl Flow {
         let (mut packet, source) = ([0; EVENT_BYTES], stamp::source(self.place, self.who.is_caller()));
         let begun = (self.ticks - nth).wrapping_mul(160);
         for _ in 0..times {
-            dtmf::write(&mut packet, (event, nth), self.packets, begun, source);
+            dtmf::write(&mut packet, (event, nth), self.packets as u16, begun, source);
             wire.send_media(self.socket, self.peer, &packet);
-            self.packets = self.packets.wrapping_add(1);
+            self.packets += 1;
         }
         if tick.is_last() {
             Counters::one(&wire.counters().dtmf_sent);
@@ -157,6 +157,7 @@ impl Flow {
         wire.close_media(self.socket);
         let (caller, long) = (self.who.is_caller(), self.began > 0 && ended > self.began + SECOND);
         let heard = self.stream.heard(self.place, caller, wire.board.rtp_sent(self.place, !caller));
+        let heard = Heard { sent: self.packets, ..heard };
         if !long && heard.received == 0 {
             return None;
         }

@@ -30,6 +30,9 @@ pub struct Heard {
     pub place: u32,
     /// The end that listened is the caller's.
     pub caller: bool,
+    /// RTP packets that it sent itself, and those that it kept back on purpose; 0 from an agent that does not say.
+    #[serde(default)]
+    pub sent: u32,
     /// Packets that came once each.
     pub received: u32,
     /// Packets that never came.

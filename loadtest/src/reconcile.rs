@@ -1,4 +1,5 @@
-//! Every call of a run against the switch's own books, asked by its API: one CDR a call, status, duration, attempts, price, and money moved.
+//! Every call of a run against the switch's own books, asked by its API: one CDR a call, status, duration, attempts, media packets, price, and
+//! money moved.
 //!
 //! Prices are computed again from the terms that a CDR names, by a calculator that shares nothing with the switch's.
 
@@ -11,6 +12,7 @@ use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::stamp::TAIL;
 use crate::tally::CallLine;
 use money::{Price, nanos, text};
 
@@ -44,10 +46,30 @@ pub struct Reconciled {
     pub priced: u64,
     /// Moved on accounts, by code: what CDRs say and what the account says, in units.
     pub accounts: BTreeMap<String, [String; 2]>,
+    /// Media of all calls whose both ends told of it.
+    #[serde(default)]
+    pub media: MediaBooks,
     /// How many things do not agree.
     pub wrong: u64,
     /// The first of them.
     pub disagreements: Vec<String>,
+}
+
+/// RTP packets of all ends that were compared.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
+pub struct MediaBooks {
+    /// Ends of calls.
+    pub ends: u64,
+    /// What these ends sent.
+    pub sent: u64,
+    /// What came to them.
+    pub received: u64,
+    /// What CDRs say was relayed.
+    pub packets: u64,
+    /// Of that, by the kernel.
+    pub kernel_packets: u64,
+    /// What CDRs say never came.
+    pub lost: u64,
 }
 
 /// A CDR as the API gives it: what is compared.
@@ -62,6 +84,16 @@ struct Cdr {
     terminator_account: Option<Named>,
     sell: Option<Price>,
     buy: Option<Price>,
+    ingress_media: Media,
+    egress_media: Media,
+}
+
+/// What a CDR says of one direction.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+struct Media {
+    packets: u64,
+    kernel_packets: u64,
+    lost: u64,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -192,10 +224,32 @@ fn call(line: &CallLine, found: &[&Cdr], slack: Duration, told: &mut Reconciled)
         let (ours, theirs) = (line.duration_ms, cdr.duration_ms);
         wrong(told, format!("call {id}: {ours} ms for its caller, {theirs} ms in its CDR"));
     }
+    media(line, cdr, told);
     // Where others take the calls, nothing is known of attempts.
     if line.attempts > cdr.attempts {
         let (ours, theirs) = (line.attempts, cdr.attempts);
         wrong(told, format!("call {id}: terminators saw {ours} attempts, its CDR says {theirs}"));
+    }
+}
+
+/// What each end sent, and what the other one heard of it, against what the CDR says was relayed and never came.
+fn media(line: &CallLine, cdr: &Cdr, told: &mut Reconciled) {
+    // Of a call that several terminators were offered, only one has told its part.
+    let (Some(caller), Some(callee), 1) = (&line.caller_heard, &line.callee_heard, line.attempts) else { return };
+    let directions = [("caller", caller, callee, cdr.ingress_media), ("callee", callee, caller, cdr.egress_media)];
+    for (name, speaker, listener, said) in directions {
+        let (sent, received, known) = (u64::from(speaker.sent), u64::from(listener.received), said.packets + said.lost);
+        let books = &mut told.media;
+        (books.ends, books.sent, books.received) = (books.ends + 1, books.sent + sent, books.received + received);
+        books.packets += said.packets;
+        books.kernel_packets += said.kernel_packets;
+        books.lost += said.lost;
+        // What is under way when a call ends belongs to neither.
+        if known > sent || known + u64::from(TAIL) < sent || said.packets < received {
+            let (id, Media { packets, lost, .. }) = (&line.call_id, said);
+            let heard = format!("its {name} sent {sent} packets, of which {received} were heard");
+            wrong(told, format!("call {id}: {heard}; its CDR says {packets} relayed, {lost} lost"));
+        }
     }
 }
 
@@ -209,16 +263,30 @@ fn wrong(told: &mut Reconciled, text: String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quality::Heard;
 
     fn line(id: &str, duration_ms: u64) -> CallLine {
         let answered_us = Some(1);
-        CallLine { call_id: id.into(), code: 200, duration_ms, answered_us, attempts: 1, ..CallLine::default() }
+        let heard = Some(Heard { sent: 500, received: 497, ..Heard::default() });
+        let (caller_heard, callee_heard) = (heard.clone(), heard);
+        CallLine {
+            call_id: id.into(),
+            code: 200,
+            duration_ms,
+            answered_us,
+            attempts: 1,
+            caller_heard,
+            callee_heard,
+            ..CallLine::default()
+        }
     }
 
     fn cdr(id: &str, change: impl Fn(&mut Value)) -> Cdr {
         let mut row = serde_json::json!({
             "ingress_call_id": id, "attempts": 1, "answered_at": "2026-03-01T12:00:00Z", "duration_ms": 61_000, "sip_status": 200,
             "originator_account": {"id": 1, "code": "acme"}, "terminator_account": null, "buy": null,
+            "ingress_media": {"packets": 498, "kernel_packets": 400, "lost": 0},
+            "egress_media": {"packets": 497, "kernel_packets": 0, "lost": 2},
             "sell": {"currency": "USD", "price": "0.020333", "tax_percent": "0", "billed_s": 61, "exchange": "1", "per_minute": "0.02",
                 "first_per_minute": null, "connection_fee": "0", "minimum_s": 1, "increment_s": 1, "steps_from_zero": false,
                 "free_s": 0, "decimals": 6}
@@ -237,13 +305,20 @@ mod tests {
         let same = |_: &mut Value| {};
         let right = wrongs(&[line("a", 61_050)], &[cdr("a", same)], "0.020333");
         assert_eq!((right.wrong, right.expected, right.collected, right.priced), (0, 1, 1, 1), "{right:?}");
+        let media = MediaBooks { ends: 2, sent: 1_000, received: 994, packets: 995, kernel_packets: 400, lost: 2 };
+        assert_eq!(right.media, media);
+        let packets =
+            |packets: u64, lost: u64| serde_json::json!({"packets": packets, "kernel_packets": 0, "lost": lost});
         let set = |name: &'static str, value: Value| move |row: &mut Value| row[name] = value.clone();
-        let stories: [(&str, Vec<Cdr>, &str); 7] = [
+        let stories: [(&str, Vec<Cdr>, &str); 10] = [
             ("has 0 CDRs", vec![], "0"),
             ("has 2 CDRs", vec![cdr("a", same), cdr("a", same)], "0.040666"),
             ("its CDR says 486", vec![cdr("a", set("sip_status", 486.into()))], "0.020333"),
             ("one side", vec![cdr("a", set("answered_at", Value::Null))], "0.020333"),
             ("61050 ms for its caller", vec![cdr("a", set("duration_ms", 60_400.into()))], "0.020333"),
+            ("its CDR says 496 relayed", vec![cdr("a", set("ingress_media", packets(496, 0)))], "0.020333"),
+            ("2 lost", vec![cdr("a", set("ingress_media", packets(499, 2)))], "0.020333"),
+            ("0 lost", vec![cdr("a", set("egress_media", packets(488, 0)))], "0.020333"),
             ("account acme", vec![cdr("a", same)], "0.020334"),
             ("costs 0.020334", vec![cdr("a", |row| row["sell"]["price"] = "0.020334".into())], "0.020334"),
         ];

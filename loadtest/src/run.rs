@@ -192,22 +192,34 @@ fn call_writer(path: Option<&Path>, keep: bool) -> Result<(Sender<Told>, Writer)
     let mut out = path.map(create).transpose()?.map(BufWriter::new);
     let (lines, source): (_, Receiver<Told>) = channel();
     let writer = thread::spawn(move || {
-        let (mut kept, mut callees) = (Vec::new(), HashMap::new());
-        for told in source {
-            let mut line = match told {
-                Told::Call(line) => *line,
-                Told::Callee(heard) => {
-                    callees.insert(heard.place, heard);
-                    continue;
-                }
-            };
-            line.callee_heard = callees.remove(&line.place);
+        let (mut kept, mut callees, mut waiting) = (Vec::new(), HashMap::new(), HashMap::new());
+        let mut put = |line: CallLine| -> Result<()> {
             if let Some(out) = &mut out {
                 serde_json::to_writer(&mut *out, &line)?;
                 out.write_all(b"\n")?;
             }
             kept.extend(keep.then_some(line));
+            Ok(())
+        };
+        for told in source {
+            match told {
+                Told::Call(mut line) => {
+                    line.callee_heard = callees.remove(&line.place);
+                    if line.callee_heard.is_some() || line.caller_heard.is_none() || line.terminator.is_empty() {
+                        put(*line)?;
+                    } else {
+                        // Its callee has still to tell what it heard.
+                        waiting.insert(line.place, line);
+                    }
+                }
+                Told::Callee(heard) => match waiting.remove(&heard.place) {
+                    Some(line) => put(CallLine { callee_heard: Some(heard), ..*line })?,
+                    None => drop(callees.insert(heard.place, heard)),
+                },
+            }
         }
+        // What never came is not known.
+        waiting.into_values().try_for_each(|line| put(*line))?;
         out.as_mut().map_or(Ok(()), Write::flush).context("cannot write the calls")?;
         Ok(kept)
     });

@@ -8,7 +8,7 @@ pub const PACKET_BYTES: usize = 172;
 /// Between two packets.
 pub const PACKET_NS: u64 = 20 * MS;
 /// Packets at the end of a call that may be on their way when it ends: 200 ms.
-const TAIL: u32 = 10;
+pub const TAIL: u32 = 10;
 const MAGIC: [u8; 4] = *b"TdmL";
 
 /// What a received packet says of itself.
@@ -185,6 +185,7 @@ impl Stream {
         Heard {
             place,
             caller,
+            sent: 0,
             received: self.received,
             lost: expected.saturating_sub(self.received),
             loss_runs: self.loss_runs + u32::from(silent > 0),

@@ -320,7 +320,7 @@ pub type Codes = BTreeMap<u16, u64>;
 pub enum Told {
     /// A caller's end, complete.
     Call(Box<CallLine>),
-    /// What a callee's end heard, a moment before its caller's end is complete.
+    /// What a callee's end heard, about when its caller's end is complete.
     Callee(Heard),
 }
 

@@ -129,6 +129,14 @@ fn tell_books(text: &mut String, books: &Reconciled) {
         text,
         "books: {expected} CDRs expected, {collected} found, {answered} answered, {priced} prices computed again, {wrong} disagreements"
     );
+    let media = &books.media;
+    if media.ends > 0 {
+        let _ = writeln!(
+            text,
+            "  media of {} ends: {} packets sent, {} heard; CDRs say {} relayed, {} of them by the kernel, and {} lost",
+            media.ends, media.sent, media.received, media.packets, media.kernel_packets, media.lost
+        );
+    }
     for (account, [said, moved]) in &books.accounts {
         let _ = writeln!(text, "  {account}: CDRs say {said}, the account moved by {moved}");
     }

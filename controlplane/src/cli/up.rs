@@ -61,10 +61,37 @@ pub struct Arguments {
     #[arg(long)]
     i_know: bool,
     #[command(flatten)]
+    relaying: RelayArguments,
+    #[command(flatten)]
     tape: TapeArguments,
     /// What the planes log: error, warn, info, debug, trace, or a filter by module.
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
+}
+
+/// How media is relayed.
+#[derive(Debug, Args)]
+struct RelayArguments {
+    /// Where established media is relayed: xdp in the driver, tc behind it, off for sockets only, auto (if not given) for the best
+    /// that there is.
+    #[arg(long, value_name = "MODE", value_parser = ["auto", "xdp", "tc", "off"])]
+    fast_path: Option<String>,
+    /// An interface that media comes in by, once for each, of a VLAN its parent; that of the media address if not given.
+    #[arg(long, value_name = "NAME")]
+    fast_path_interface: Vec<String>,
+    /// How media ports are heard: shared lets all ports of a shard have one socket, per-port is a socket each, auto (if not given) is
+    /// shared where that is allowed, but not on loopback.
+    #[arg(long, value_name = "HOW", value_parser = ["auto", "shared", "per-port"])]
+    media_sockets: Option<String>,
+}
+
+impl RelayArguments {
+    /// As the data plane takes them.
+    fn words(&self) -> Vec<(&'static str, String)> {
+        let rows = [("--fast-path", &self.fast_path), ("--media-sockets", &self.media_sockets)];
+        let interfaces = self.fast_path_interface.iter().map(|name| ("--fast-path-interface", name.clone()));
+        rows.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).chain(interfaces).collect()
+    }
 }
 
 /// What is kept of calls.
@@ -116,7 +143,7 @@ pub async fn up(a: Arguments) -> Result<ExitCode> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     host::look(&a.host_profile, a.i_know, &a.data, a.rtp.as_deref(), a.shards).await?;
     let Arguments { data, listen, stream_idle, dns, http, database, rtp, shards, media, media_advertise, log, .. } = a;
-    let tape = a.tape.words();
+    let more = [a.relaying.words(), a.tape.words()].concat();
     let sip = a.sip.or_else(|| listen.is_empty().then_some(SIP));
     let reached: Vec<String> =
         sip.iter().map(ToString::to_string).chain(listen.iter().map(|text| place(text))).collect();
@@ -130,7 +157,7 @@ pub async fn up(a: Arguments) -> Result<ExitCode> {
         shards,
         media,
         media_advertise,
-        tape,
+        more,
         log,
         host_seen: true,
         ..Options::new(&data, SIP, http)

@@ -4,6 +4,7 @@
 //! 5 refused.
 
 mod accounts;
+mod acts;
 mod balancer;
 mod calls;
 mod cdr;
@@ -55,7 +56,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Noun {
     /// Runs a whole node on this machine until Ctrl-C.
-    Up(up::Arguments),
+    Up(Box<up::Arguments>),
     /// A whole switch with traffic on this machine, gone on Ctrl-C.
     Demo(Box<crate::demo::Arguments>),
     /// Makes the switch as a YAML file says.
@@ -183,14 +184,14 @@ enum Output {
 /// Does what the command line says. The result is the exit code.
 pub async fn run(cli: Cli) -> ExitCode {
     let done = match cli.noun {
-        Noun::Up(arguments) => up::up(arguments).await,
+        Noun::Up(arguments) => up::up(*arguments).await,
         Noun::Demo(arguments) => crate::demo::run(*arguments).await,
         Noun::Apply(arguments) => apply(arguments).await,
         Noun::Accounts(verb) => accounts::run(verb).await,
         Noun::Balancer(verb) => balancer::run(verb),
         Noun::Calls(verb) => calls::run(verb).await,
         Noun::Cdr(verb) => cdr::run(verb).await,
-        Noun::Recordings(verb) => recordings::run(verb),
+        Noun::Recordings(verb) => recordings::run(verb).await,
         Noun::Journal(verb) => journal::run(verb).await,
         Noun::Db(verb) => db::run(verb).await,
         Noun::Deck(verb) => deck::run(verb).await,

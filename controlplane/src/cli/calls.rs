@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use panel::wire::{Answer, Ask, CallRow, MediaRow};
-use units::{Money, Suite};
+use units::{CallId, Money, Suite};
 
-use super::{EXIT_NOT_FOUND, Form, Output, Place, table};
+use super::{EXIT_NOT_FOUND, Form, Output, Place, acts, table};
 use crate::link::ask_once;
 
 #[derive(Debug, Subcommand)]
@@ -80,10 +80,27 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
-        Verb::Capture { call, what, place } => done(ask(&place, Ask::Capture { call, what }).await?),
-        Verb::Record { call, stop, place } => done(ask(&place, Ask::Record { call, on: !stop }).await?),
-        Verb::Release { call, place } => done(ask(&place, Ask::Release { call }).await?),
+        Verb::Capture { call, what, place } => {
+            acts::note(&place, "capture", parsed(&call)?).await?;
+            done(ask(&place, Ask::Capture { call, what }).await?)
+        }
+        Verb::Record { call, stop, place } => {
+            acts::note(&place, if stop { "end_recording" } else { "record" }, parsed(&call)?).await?;
+            done(ask(&place, Ask::Record { call, on: !stop }).await?)
+        }
+        Verb::Release { call, place } => {
+            let answer = ask(&place, Ask::Release { call: call.clone() }).await?;
+            // A call that must end does not wait for a database.
+            if let (Answer::Done, Err(flaw)) = (&answer, acts::note(&place, "release", parsed(&call)?).await) {
+                eprintln!("tandem: the release could not be written down: {flaw:#}");
+            }
+            done(answer)
+        }
     }
+}
+
+fn parsed(call: &str) -> Result<CallId> {
+    CallId::parse(call).with_context(|| format!("{call:?} is no call id"))
 }
 
 fn done(answer: Answer) -> Result<ExitCode> {

@@ -12,13 +12,14 @@ use serde_json::{Value, json};
 use store::{CarrierDraft, CdrFilter, CdrKind, EgressTrunkDraft, IngressTrunkDraft, Object, SEARCH_ROWS_MAX, Store};
 use units::{AttemptIndex, CallId, WallTime};
 
-use super::{EXIT_NOT_FOUND, Form, Output, Place, moment, table};
+use super::{EXIT_NOT_FOUND, Form, Output, Place, acts, moment, table};
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Finds records of a window, newest first.
     Search(Box<Search>),
-    /// Writes the capture of a call of this node to a file or to standard output, for tshark, tcpdump or Wireshark.
+    /// Writes the capture of a call of this node to a file or to standard output, for tshark, tcpdump or Wireshark. The audit says who
+    /// opened it.
     Pcap {
         /// Its 32 hexadecimal digits.
         call: String,
@@ -83,7 +84,7 @@ pub struct Search {
 pub async fn run(verb: Verb) -> Result<ExitCode> {
     let search = match verb {
         Verb::Search(search) => search,
-        Verb::Pcap { call, out, place } => return pcap(&call, out.as_deref(), &place),
+        Verb::Pcap { call, out, place } => return pcap(&call, out.as_deref(), &place).await,
     };
     let store = search.place.store().await?;
     let filter = filter(&search, &store).await?;
@@ -115,7 +116,7 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn pcap(call: &str, out: Option<&Path>, place: &Place) -> Result<ExitCode> {
+async fn pcap(call: &str, out: Option<&Path>, place: &Place) -> Result<ExitCode> {
     let call = CallId::parse(call).with_context(|| format!("{call:?} is no call id"))?;
     let folder = place.folder()?.path().join("captures");
     let names = [format!("{call}.pcapng"), format!("{call}.pcapng.part")];
@@ -123,6 +124,7 @@ fn pcap(call: &str, out: Option<&Path>, place: &Place) -> Result<ExitCode> {
         eprintln!("tandem: no capture of the call {call} on this node");
         return Ok(ExitCode::from(EXIT_NOT_FOUND));
     };
+    acts::note(place, "open_capture", call).await?;
     match out {
         Some(out) => {
             std::io::copy(&mut file, &mut File::create(out).with_context(|| format!("cannot write {}", out.display()))?)

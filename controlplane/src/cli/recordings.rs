@@ -11,7 +11,7 @@ use clap::Subcommand;
 use serde_json::json;
 use units::{CallId, WallTime};
 
-use super::{EXIT_NOT_FOUND, Form, Output, Place, moment, table};
+use super::{EXIT_NOT_FOUND, Form, Output, Place, acts, moment, table};
 
 /// Bytes of a WAV file before its samples, and of a second of them.
 const HEAD_BYTES: u64 = 44;
@@ -27,7 +27,7 @@ pub enum Verb {
         form: Form,
     },
     /// Writes a call's recording (WAV, the originator left, the terminator right) to a file or to standard output; of a running call
-    /// as far as it is written.
+    /// as far as it is written. The audit says who listened.
     Get {
         /// Its 32 hexadecimal digits.
         call: String,
@@ -54,7 +54,7 @@ struct Recording {
     finished: bool,
 }
 
-pub fn run(verb: Verb) -> Result<ExitCode> {
+pub async fn run(verb: Verb) -> Result<ExitCode> {
     match verb {
         Verb::Ls { place, form } => list(&place, &form),
         Verb::Get { call, out, place } => {
@@ -63,6 +63,7 @@ pub fn run(verb: Verb) -> Result<ExitCode> {
             let Some(mut file) = names.iter().find_map(|name| File::open(folder.join(name)).ok()) else {
                 return Ok(missing(call));
             };
+            acts::note(&place, "listen", call).await?;
             match out {
                 Some(out) => {
                     let to = File::create(&out).with_context(|| format!("cannot write {}", out.display()));
@@ -74,7 +75,12 @@ pub fn run(verb: Verb) -> Result<ExitCode> {
         }
         Verb::Rm { call, place } => {
             let (call, folder) = (parse(&call)?, place.folder()?.recordings());
-            match fs::remove_file(folder.join(format!("{call}.wav"))) {
+            let file = folder.join(format!("{call}.wav"));
+            if !file.exists() {
+                return Ok(missing(call));
+            }
+            acts::note(&place, "remove_recording", call).await?;
+            match fs::remove_file(file) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(missing(call)),
                 done => {
                     done?;

@@ -2,8 +2,8 @@
 
 use std::fmt::{Display, Formatter};
 
-/// Sockets that a call has: RTP and RTCP of both legs.
-const SOCKETS_PER_CALL: u64 = 4;
+use panel::wire::PORTS_PER_CALL;
+
 /// Memory that a call with media takes at most, kernel and ourselves together, in bytes: a call with its transactions and its
 /// captured messages, and packets of its ports that wait.
 const BYTES_PER_CALL: u64 = 32 << 10;
@@ -11,8 +11,6 @@ const BYTES_PER_CALL: u64 = 32 << 10;
 const BYTES_PER_SOCKET: u64 = 4 << 10;
 /// Descriptors of a process that are not sockets of calls.
 const OTHER_FILES: u64 = 256;
-/// From this share of the ceiling on, an operator is told.
-pub const ALARM_PERCENT: u64 = 80;
 
 /// Calls with media at most, by each of the means that they need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,14 +29,14 @@ impl Ceiling {
     pub fn new(ports: u64, (shards, ring): (u64, u64), files: u64, free: u64) -> Ceiling {
         let rings = shards * ring.saturating_sub(OTHER_FILES.min(ring / 4));
         // The ring's table holds sockets; their own descriptors are closed once they are in it.
-        let descriptors = rings.min(shards * files.saturating_sub(OTHER_FILES)) / SOCKETS_PER_CALL;
-        let memory = free / (BYTES_PER_CALL + SOCKETS_PER_CALL * BYTES_PER_SOCKET);
-        Ceiling { ports: ports / SOCKETS_PER_CALL, descriptors: Some(descriptors), memory }
+        let descriptors = rings.min(shards * files.saturating_sub(OTHER_FILES)) / PORTS_PER_CALL;
+        let memory = free / (BYTES_PER_CALL + PORTS_PER_CALL * BYTES_PER_SOCKET);
+        Ceiling { ports: ports / PORTS_PER_CALL, descriptors: Some(descriptors), memory }
     }
 
     /// Of `ports` media ports that share sockets, and `free` bytes.
     pub fn shared(ports: u64, free: u64) -> Ceiling {
-        Ceiling { ports: ports / SOCKETS_PER_CALL, descriptors: None, memory: free / BYTES_PER_CALL }
+        Ceiling { ports: ports / PORTS_PER_CALL, descriptors: None, memory: free / BYTES_PER_CALL }
     }
 
     /// As this machine is.

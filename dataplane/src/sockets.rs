@@ -4,11 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Context, ensure};
 use fastpath::Steering;
+use panel::wire::MEDIA_ALARM_PERCENT;
 use shard::{Flow, Transport};
 use uring::socket::{Options, UdpSocket};
 use uring::{Class, Listener, Outlet, Packet, RawSocket, Ring, SocketId};
 
-use crate::ceiling::ALARM_PERCENT;
 use crate::listen::{LISTENERS_MAX, Listen};
 use crate::settings::PortRange;
 
@@ -263,10 +263,10 @@ impl Sockets {
     fn alarm(&mut self) {
         let (open, open_max) = (self.open, self.open_max);
         let percent = open * 100 / open_max.max(1);
-        if percent >= ALARM_PERCENT && !self.alarmed {
-            tracing::warn!(open, open_max, "media ports or descriptors run out: {ALARM_PERCENT} % are in use");
+        if percent >= MEDIA_ALARM_PERCENT && !self.alarmed {
+            tracing::warn!(open, open_max, "media ports or descriptors run out: {MEDIA_ALARM_PERCENT} % are in use");
         }
-        self.alarmed = percent >= ALARM_PERCENT || (self.alarmed && percent + 10 > ALARM_PERCENT);
+        self.alarmed = percent >= MEDIA_ALARM_PERCENT || (self.alarmed && percent + 10 > MEDIA_ALARM_PERCENT);
     }
 
     /// Remembers what a socket is to us.

@@ -126,6 +126,7 @@ fn media_sockets(out: &mut String, heard: &Heard) {
     let sockets = &heard.figures.media_sockets;
     gauge(out, "media_sockets_shared", "All media ports of a shard share one socket.", u64::from(sockets.shared));
     gauge(out, "media_calls_max", "Calls with media that ports, descriptors and memory allow.", sockets.calls_max);
+    gauge(out, "media_used_percent", "How much of that is in use, in per cent.", heard.figures.media_percent());
 }
 
 fn fast_path(out: &mut String, heard: &Heard) {

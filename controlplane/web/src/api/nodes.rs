@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use panel::wire::{Answer, Ask};
+use panel::wire::{Answer, Ask, MEDIA_ALARM_PERCENT};
 use serde::{Deserialize, Serialize};
 use units::NodeId;
 use utoipa::ToSchema;
@@ -80,6 +80,23 @@ pub struct FastPath {
     pub relayed: u64,
 }
 
+/// How media ports are heard, and how many calls with media that allows.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct MediaSockets {
+    /// All ports of a shard share one socket; otherwise each has its own.
+    pub shared: bool,
+    /// Why they do not share; empty if they do.
+    pub why: String,
+    /// Calls with media at most, as computed at the start; 0 if it is not known.
+    pub calls_max: u64,
+    /// What ends first: media ports, descriptors or memory.
+    pub calls_max_by: String,
+    /// How much of that is in use, in per cent.
+    pub used_percent: u64,
+    /// That is 80 per cent or more: media ports, descriptors or memory run out.
+    pub alarm: bool,
+}
+
 /// A machine.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Node {
@@ -111,6 +128,8 @@ pub struct Node {
     pub journal: Journal,
     /// Where it relays established media.
     pub fast_path: FastPath,
+    /// How its sockets hear media.
+    pub media_sockets: MediaSockets,
     /// What it counted.
     pub counters: Vec<Counter>,
 }
@@ -187,6 +206,7 @@ fn node(app: &App, database_up: bool, barred: bool) -> Node {
     let heard = app.live.heard();
     let backlog = app.link.backlog();
     let figures = heard.as_ref().map(|heard| (*heard.figures).clone()).unwrap_or_default();
+    let media_percent = figures.media_percent();
     Node {
         id: app.node.0,
         version: app.version.clone(),
@@ -227,6 +247,14 @@ fn node(app: &App, database_up: bool, barred: bool) -> Node {
             why: figures.fast_path.why,
             interfaces: figures.fast_path.interfaces,
             relayed: figures.fast_path.relayed,
+        },
+        media_sockets: MediaSockets {
+            shared: figures.media_sockets.shared,
+            why: figures.media_sockets.why,
+            calls_max: figures.media_sockets.calls_max,
+            calls_max_by: figures.media_sockets.calls_max_by,
+            used_percent: media_percent,
+            alarm: media_percent >= MEDIA_ALARM_PERCENT,
         },
         counters: figures.counters.into_iter().map(|(name, value)| Counter { name, value }).collect(),
     }

@@ -2,7 +2,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use panel::wire::{
-    Ask, BindingRow, CallRow, FastPathFigures, Figures, MediaRow, Peers, RegistrationRow, ShardFigures, StrangerRow,
+    Ask, BindingRow, CallRow, FastPathFigures, Figures, MediaRow, MediaSocketsFigures, Peers, RegistrationRow,
+    ShardFigures, StrangerRow,
 };
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
@@ -55,9 +56,22 @@ fn figures(begun: u64) -> Figures {
             relayed: 77,
             ..Default::default()
         },
+        media_sockets: MediaSocketsFigures {
+            shared: false,
+            why: "media is bound to loopback".into(),
+            calls_max: 50,
+            calls_max_by: "media ports".into(),
+        },
         counters: vec![("calls_begun".into(), begun), ("calls_answered".into(), begun / 2)],
         shards: (0..2)
-            .map(|shard| ShardFigures { shard, calls: 5, answered: 4, revision: 7, ..ShardFigures::default() })
+            .map(|shard| ShardFigures {
+                shard,
+                calls: 5,
+                answered: 4,
+                ports_used: 80,
+                revision: 7,
+                ..ShardFigures::default()
+            })
             .collect(),
         stages: vec![("route".into(), vec![(1_023, 9_900), (2_047, 95), (1_048_575, 5)])],
         ..Figures::default()
@@ -281,8 +295,12 @@ async fn nodes_and_metrics_tell_what_the_data_plane_counts() {
     assert_eq!((first["data_plane_up"].as_bool(), first["database_up"].as_bool()), (Some(true), Some(true)));
     assert_eq!(first["shards"].as_array().unwrap().len(), 2);
     assert_eq!(first["fast_path"], json!({ "tier": "xdp", "why": "", "interfaces": ["eth0 xdp"], "relayed": 77 }));
+    let sockets = json!({ "shared": false, "why": "media is bound to loopback", "calls_max": 50, "calls_max_by": "media ports",
+        "used_percent": 80, "alarm": true });
+    assert_eq!(first["media_sockets"], sockets);
     let metrics = node.send("GET", "/metrics", &[], b"").await;
     for line in [
+        "tandem_media_used_percent 80",
         "tandem_data_plane_up 1",
         "tandem_calls_active{shard=\"1\"} 5",
         "tandem_calls_begun_total 100",

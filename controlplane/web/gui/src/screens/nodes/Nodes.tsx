@@ -32,6 +32,17 @@ function Shards({ node }: { node: Node }) {
   );
 }
 
+/** How many calls with media there may be, what ends first, and how their ports are heard. */
+function Media({ media }: { media: Node['media_sockets'] }) {
+  if (media.calls_max === 0) return NONE;
+  return (
+    <>
+      {count(media.calls_max)} by {media.calls_max_by}, <State tone={media.alarm ? 'warning' : 'default'}>{media.used_percent} % in use</State>{' '}
+      <Box component="span" sx={{ color: 'text.secondary' }} title={media.why}>({media.shared ? 'shared sockets' : 'a socket a port'})</Box>
+    </>
+  );
+}
+
 function One({ node, onDrain, onAdmit }: { node: Node; onDrain: () => void; onAdmit: () => void }) {
   const { journal } = node;
   const behind = node.published_revision !== node.revision;
@@ -43,6 +54,7 @@ function One({ node, onDrain, onAdmit }: { node: Node; onDrain: () => void; onAd
             <Fact name="Data plane"><State tone={node.data_plane_up ? 'success' : 'error'}>{node.data_plane_up ? 'up' : 'away'}</State> {!node.data_plane_up && <>last seen <When at={node.last_seen_at} /></>} {node.draining && <State tone="warning">draining</State>} {node.barred && <State tone="error">written off</State>}</Fact>
             <Fact name="Database"><State tone={node.database_up ? 'success' : 'error'}>{node.database_up ? 'up' : 'away'}</State></Fact>
             <Fact name="Fast path" figure="fast_path">{node.fast_path.interfaces.length > 0 ? <>{node.fast_path.interfaces.join(', ')} <Box component="span" sx={{ color: 'text.secondary' }}>({count(node.fast_path.relayed)} packets)</Box></> : node.fast_path.why || NONE}</Fact>
+            <Fact name="Calls with media" figure="mediaCalls"><Media media={node.media_sockets} /></Fact>
             <Fact name="Runs since">{age(node.uptime_s * 1000)}, start {count(node.boot)}</Fact>
             <Fact name="Revision" figure="revision">{count(node.revision)} {behind && <State tone="warning">published is {node.published_revision}</State>}</Fact>
             <Fact name="Version">{node.version}</Fact>

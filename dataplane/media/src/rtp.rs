@@ -29,7 +29,8 @@ const HEADER_BYTES: usize = 12;
 pub(crate) fn read(carries: Carries, bytes: &[u8]) -> Option<Packet> {
     match (carries, bytes.first()?) {
         (Carries::Datagrams, _) => return (bytes.len() > 2).then_some(Packet::Opaque),
-        (Carries::RtpAndDtls, 20..=63) => return read_dtls(bytes),
+        (Carries::RtpAndDtls, 20..=31) => return read_dtls(bytes),
+        (Carries::RtpAndDtls, 32..=63) => return read_dtls_13(bytes),
         (Carries::Rtp | Carries::RtpAndDtls, _) => {}
     }
     match bytes.get(1) {
@@ -43,6 +44,20 @@ pub(crate) fn read(carries: Carries, bytes: &[u8]) -> Option<Packet> {
 fn read_dtls(bytes: &[u8]) -> Option<Packet> {
     let length = usize::from(u16::from_be_bytes([*bytes.get(11)?, *bytes.get(12)?]));
     (bytes[1] == 254 && 13 + length <= bytes.len()).then_some(Packet::Opaque)
+}
+
+/// RFC 9147 §4: `001CSLEE`, a connection id where C is set (of a length that only the ends know), a number of one byte or, where S is
+/// set, two, a length where L is set; what follows is encrypted, with at least sixteen bytes for the cipher's proof (§4.2.3).
+fn read_dtls_13(bytes: &[u8]) -> Option<Packet> {
+    let (with_id, long_number, with_length) = (bytes[0] & 0x10 != 0, bytes[0] & 8 != 0, bytes[0] & 4 != 0);
+    let length_at = 2 + usize::from(long_number);
+    let sealed_at = length_at + if with_length { 2 } else { 0 };
+    let sealed = bytes.len().checked_sub(sealed_at).filter(|sealed| *sealed >= 16)?;
+    if with_id || !with_length {
+        return Some(Packet::Opaque);
+    }
+    let length = usize::from(u16::from_be_bytes([bytes[length_at], bytes[length_at + 1]]));
+    (length <= sealed).then_some(Packet::Opaque)
 }
 
 fn read_rtp(bytes: &[u8]) -> Option<Packet> {

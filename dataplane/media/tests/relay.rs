@@ -282,6 +282,9 @@ fn a_hushed_stream_is_measured_and_goes_nowhere_until_it_may_speak() {
 fn datagrams_and_handshakes_pass_only_where_they_were_agreed_on() {
     let mut call = Call::new(ALICE, BOB);
     let record = [22u8, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 9];
+    // DTLS 1.3 (RFC 9147 §4): number of two bytes, length; and the shortest head, which says neither.
+    let (mut sealed, mut terse) = ([0u8; 21], [0u8; 18]);
+    (sealed[0], sealed[4], terse[0]) = (0b0010_1110, 16, 0b0010_0010);
     let (udptl, short) = ([0u8, 7, 0, 1], [0u8, 7]);
     let mut heard = |carries, bytes: &[u8]| {
         call.relay.carry(call.ingress.id, carries);
@@ -292,6 +295,11 @@ fn datagrams_and_handshakes_pass_only_where_they_were_agreed_on() {
         (Carries::Rtp, &record[..], false),
         (Carries::RtpAndDtls, &record, true),
         (Carries::RtpAndDtls, &record[..13], false),
+        (Carries::RtpAndDtls, &sealed, true),
+        (Carries::RtpAndDtls, &sealed[..20], false),
+        (Carries::RtpAndDtls, &terse, true),
+        (Carries::RtpAndDtls, &terse[..17], false),
+        (Carries::Rtp, &sealed, false),
         (Carries::RtpAndDtls, &udptl, false),
         (Carries::RtpAndDtls, &rtp(), true),
         (Carries::Rtp, &udptl, false),

@@ -22,6 +22,10 @@ pub struct Talk {
     answer: String,
     /// The payload types of voice that both offer.
     pub codecs: &'static str,
+    /// What carries media, as descriptions name it.
+    pub profile: &'static str,
+    /// More lines of both descriptions.
+    pub more: &'static str,
     /// All that went over the sockets, in order.
     pub log: Vec<Datagram>,
     number: u16,
@@ -40,14 +44,6 @@ fn line<'a>(message: &'a str, name: &str) -> &'a str {
     message.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name} in {message}"))
 }
 
-fn sdp(media: SocketAddr, codecs: &str) -> String {
-    let port = media.port();
-    format!(
-        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP {codecs} 101\r\n\
-         a=rtpmap:101 telephone-event/8000\r\n"
-    )
-}
-
 /// A packet of 20 ms; payload type 8 is G.711 A-law, 0 is µ-law.
 pub fn packet(number: u16, payload_type: u8, source: u8, payload: &[u8]) -> Vec<u8> {
     let mut packet = vec![0x80, payload_type];
@@ -63,7 +59,33 @@ impl Talk {
     pub fn new(switch: SocketAddr) -> Talk {
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
         let sockets = [socket(), socket(), socket(), socket()];
-        Talk { sockets, switch, ports: [nowhere; 2], answer: String::new(), codecs: "8", log: Vec::new(), number: 0 }
+        Talk {
+            sockets,
+            switch,
+            ports: [nowhere; 2],
+            answer: String::new(),
+            codecs: "8",
+            profile: "RTP/AVP",
+            more: "",
+            log: Vec::new(),
+            number: 0,
+        }
+    }
+
+    fn sdp(&self, side: usize) -> String {
+        let (port, Talk { codecs, profile, more, .. }) = (self.at(MEDIA[side]).port(), self);
+        format!(
+            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} {profile} {codecs} 101\r\n\
+             a=rtpmap:101 telephone-event/8000\r\n{more}"
+        )
+    }
+
+    /// Leaves the media addresses to others: for each side its own and ours towards it.
+    #[allow(dead_code, reason = "not every test has others speak")]
+    pub fn leave_media(&mut self) -> [(SocketAddr, SocketAddr); 2] {
+        let left = [0, 1].map(|side| (self.at(MEDIA[side]), self.ports[side]));
+        MEDIA.into_iter().for_each(|place| self.sockets[place] = socket());
+        left
     }
 
     fn at(&self, place: usize) -> SocketAddr {
@@ -118,7 +140,7 @@ impl Talk {
 
     /// Places a call and lets it be answered.
     pub fn begin(&mut self, plane: &mut Plane, name: &str) {
-        let (from, to, offer) = (self.at(SIP[0]), self.switch, sdp(self.at(MEDIA[0]), self.codecs));
+        let (from, to, offer) = (self.at(SIP[0]), self.switch, self.sdp(0));
         self.say(
             0,
             &format!(
@@ -130,7 +152,7 @@ impl Talk {
             ),
         );
         let invite = self.hear_sip(plane, 1, "INVITE ");
-        self.reply(1, &invite, &sdp(self.at(MEDIA[1]), self.codecs));
+        self.reply(1, &invite, &self.sdp(1));
         let answer = self.hear_sip(plane, 0, "SIP/2.0 200");
         let port = |text: &str| line(text, "m=audio ").split(' ').nth(1).unwrap().parse().unwrap();
         self.ports = [port(&answer), port(&invite)].map(|port| SocketAddr::new(to.ip(), port));

@@ -38,6 +38,10 @@ const PORT_LOW: u16 = 12_000;
 /// Packets a second of a G.711 call with packets of 20 ms, both directions.
 const PACKETS_A_CALL: f64 = 100.0;
 const RATES: [u64; 3] = [10_000, 50_000, 100_000];
+/// Rates are equal where each is as near to the one that was asked for.
+const EQUAL: f64 = 0.02;
+/// Delays are judged up to this share of what one core relays.
+const LOAD_MAX: f64 = 0.8;
 const WARM_UP: Duration = Duration::from_millis(500);
 
 /// Who relays.
@@ -224,27 +228,44 @@ fn middle(runs: &[Run], figure: impl Fn(&Run) -> f64) -> f64 {
 fn print(rate: u64, all: &[Vec<Run>]) {
     println!("\n{rate} packets a second, medians of {} rounds", all[0].len());
     println!(
-        "{:16}{:>8}{:>12}{:>13}{:>9}{:>24}{:>13}",
-        "", "ns", "x rtpengine", "calls a core", "lost %", "delay p50/p99/p99.9 us", "bytes a call"
+        "{:16}{:>8}{:>12}{:>13}{:>9}{:>8}{:>24}{:>13}",
+        "", "ns", "x rtpengine", "calls a core", "of it %", "lost %", "delay p50/p99/p99.9 us", "bytes a call"
     );
     let theirs = all.last().map_or(f64::NAN, |runs| middle(runs, |run| run.nanos));
     for ((_, name), runs) in VARIANTS.iter().zip(all).filter(|(_, runs)| !runs.is_empty()) {
         let nanos = middle(runs, |run| run.nanos);
         let delays = [0, 1, 2].map(|place| middle(runs, |run| run.delays[place] as f64) as u64);
         println!(
-            "{name:16}{nanos:8.0}{:12.2}{:13.0}{:9.2}{:>24}{:13.0}   (offered {:.0})",
+            "{name:16}{nanos:8.0}{:12.2}{:13.0}{:9.0}{:8.2}{:>24}{:13.0}   (offered {:.0}{})",
             nanos / theirs,
             1e9 / nanos / PACKETS_A_CALL,
+            load(rate, runs) * 100.0,
             middle(runs, |run| run.lost * 100.0),
             delays.map(|delay| delay.to_string()).join("/"),
             middle(runs, |run| run.memory),
             middle(runs, |run| run.offered),
+            if is_equal(rate, runs) { "" } else { ": NOT EQUAL" },
         );
     }
 }
 
-/// The rows of the table of all targets.
-fn say(rate: u64, [ours, fast, bare, _, theirs]: &[Vec<Run>; VARIANTS.len()]) {
+/// The share of one core that this rate takes.
+fn load(rate: u64, runs: &[Run]) -> f64 {
+    rate as f64 * middle(runs, |run| run.nanos) / 1e9
+}
+
+/// Whether what was asked for was offered, in the rounds that count.
+fn is_equal(rate: u64, runs: &[Run]) -> bool {
+    (middle(runs, |run| run.offered) / rate as f64 - 1.0).abs() <= EQUAL
+}
+
+/// The rows of the table of all targets. What was not offered at equal rates is compared with nothing.
+fn say(rate: u64, all: &[Vec<Run>; VARIANTS.len()]) {
+    if !all.iter().all(|runs| runs.is_empty() || is_equal(rate, runs)) {
+        println!("!!! NOT JUDGED: this machine did not offer {rate} packets a second to all of them");
+        return;
+    }
+    let [ours, fast, bare, _, theirs] = all;
     let what = |what: &str| format!("{what}, {rate} packets a second");
     let nanos = |runs: &[Run]| each(runs, |run| run.nanos);
     if !theirs.is_empty() {
@@ -254,11 +275,15 @@ fn say(rate: u64, [ours, fast, bare, _, theirs]: &[Vec<Run>; VARIANTS.len()]) {
         let finding = Finding::alone("MEDIA", &what("CPU of the fast path"), "ns", nanos(fast), Limit::Ratio(0.15));
         finding.beside("rtpengine", &nanos(theirs)).say();
     }
+    let memory = each(ours, |run| run.memory);
+    Finding::alone("MEDIA", &what("memory of a media call"), "bytes", memory, Limit::Most(16_384.0)).say();
+    if load(rate, ours) > LOAD_MAX {
+        println!("!!! delays are not judged: {rate} packets a second are more than 80 % of what a core relays");
+        return;
+    }
     // What the cable and the peer themselves add is in both.
     let p99 = |runs: &[Run]| each(runs, |run| run.delays[1] as f64);
     let added = p99(ours).iter().zip(p99(bare)).map(|(ours, bare)| (ours - bare).max(0.0)).collect();
     let name = what("delay that the socket relay adds to a bare loop's, p99");
     Finding::alone("MEDIA", &name, "us", added, Limit::Most(200.0)).say();
-    let memory = each(ours, |run| run.memory);
-    Finding::alone("MEDIA", &what("memory of a media call"), "bytes", memory, Limit::Most(16_384.0)).say();
 }

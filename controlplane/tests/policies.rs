@@ -33,6 +33,7 @@ async fn the_sample_of_all_policies_is_applied_once_and_can_be_published(store: 
     let egress = &policies.egress(model.egress_trunks[0].id).policy;
     assert_eq!((egress.host.as_str(), egress.redirects_max, egress.nodes.len()), ("sip.oria.example", 2, 2));
     assert_eq!(egress.digest.as_ref().unwrap().ha1_sha256.len(), 64);
+    assert_eq!(egress.recording.percent, 5, "a trunk's own word before its carrier's");
     assert_eq!(policies.ingress(model.ingress_trunks[0].id).policy.ringing_after_s, 4);
     assert_eq!(policies.plan(model.plans[0].id).policy.answers.stop, [603]);
 }
@@ -73,6 +74,13 @@ async fn a_mistake_in_a_policy_names_its_field_and_changes_nothing(store: Store)
             "always_503: true",
             "quality:                     # for the order",
             "plans[0].policy.answers.always_503",
+            "means nothing",
+        ],
+        [
+            "capture: { what: rtp_headers",
+            "nat: false\n      capture: { what: rtp_headers",
+            "nat: false",
+            "carriers[1].policy.nat",
             "means nothing",
         ],
         ["audio_only", "audio_olny", "audio_olny", "", "audio_olny"],

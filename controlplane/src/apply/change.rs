@@ -419,6 +419,7 @@ fn carrier_words(d: &CarrierDraft, _: &Work<'_>) -> Words {
         ("egress_capacity", egress.capacity.to_string()),
         ("egress_cps", egress.cps.to_string()),
         ("egress_cps_window_s", egress.cps_window_s.to_string()),
+        policy_words(&d.policy),
     ]
 }
 

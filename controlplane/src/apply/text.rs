@@ -49,6 +49,7 @@ struct CarrierText {
     egress_capacity: Text,
     egress_cps: Text,
     egress_cps_window_s: Text,
+    policy: Option<Spanned<Policy>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -422,7 +423,8 @@ fn carrier(r: &mut Reader, p: &mut Place, t: &CarrierText) -> Option<store::Carr
         capacity: r.or(p, "capacity", &t.capacity, 0, number)?,
         originator_capacity: r.or(p, "originator_capacity", &t.originator_capacity, 0, number)?,
     };
-    Some(store::CarrierDraft { code: code?, name: name?, blocked: blocked?, limits })
+    let policy = policy(p, &t.policy);
+    Some(store::CarrierDraft { code: code?, name: name?, blocked: blocked?, limits, policy })
 }
 
 fn account(r: &mut Reader, p: &mut Place, t: &AccountText) -> Option<Account> {

@@ -1,9 +1,10 @@
 //! Carriers: the companies that we connect with.
 
-use snapshot::{CarrierLimits, Limits};
+use snapshot::{CarrierLimits, Limits, Policy};
 
 use crate::error::{Result, StoreError};
 use crate::object::{Object, Stored};
+use crate::policy;
 use crate::sql::{Arg, Row, args};
 
 /// What an operator writes about a carrier.
@@ -17,6 +18,8 @@ pub struct CarrierDraft {
     pub blocked: bool,
     /// What it may have over all its trunks.
     pub limits: CarrierLimits,
+    /// Captures and recordings of calls by those of its trunks that say nothing of them.
+    pub policy: Policy,
 }
 
 /// A carrier as stored.
@@ -38,6 +41,7 @@ impl Object for CarrierDraft {
         "egress_capacity",
         "egress_cps",
         "egress_cps_window_s",
+        "policy",
     ];
     const OF_CARRIER: bool = false;
 
@@ -48,7 +52,8 @@ impl Object for CarrierDraft {
     fn check(&self) -> Result<()> {
         check_name(&self.name)?;
         check_window("ingress_cps_window_s", self.limits.ingress)?;
-        check_window("egress_cps_window_s", self.limits.egress)
+        check_window("egress_cps_window_s", self.limits.egress)?;
+        self.policy.check_carrier().map_err(StoreError::Policy)
     }
 
     fn args(&self) -> Vec<Arg> {
@@ -64,7 +69,8 @@ impl Object for CarrierDraft {
             ingress.cps_window_s,
             egress.capacity,
             egress.cps,
-            egress.cps_window_s
+            egress.cps_window_s,
+            self.policy.to_text()
         ]
     }
 
@@ -87,6 +93,7 @@ impl Object for CarrierDraft {
                 capacity: row.num("capacity")?,
                 originator_capacity: row.num("originator_capacity")?,
             },
+            policy: policy::read(row)?,
         })
     }
 }

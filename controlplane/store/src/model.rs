@@ -1,6 +1,8 @@
 //! The whole configuration as a snapshot model, and the numbers of what was published.
 
-use snapshot::{Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Offset, Plan, TrunkGroup};
+use std::collections::BTreeMap;
+
+use snapshot::{Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Offset, Plan, Policy, TrunkGroup};
 use units::{AccountId, CarrierId, DeckId, EgressTrunkId, IngressTrunkId, PlanId, Revision, TrunkGroupId, WallTime};
 
 use crate::Store;
@@ -133,7 +135,9 @@ fn revision(row: &Row) -> Result<RevisionRow> {
 /// Rates are packed if there is a shelf for them.
 async fn gather(tx: &mut Tx, shelf: Option<&Shelf>) -> Result<Model> {
     let mut model = Model { built: now(), limits: limits::of_switch(tx).await?, ..Model::default() };
+    let mut policies = BTreeMap::new();
     for c in all::<CarrierDraft>(tx).await? {
+        policies.insert(c.id, c.draft.policy);
         model.carriers.push(Carrier {
             id: CarrierId(c.id),
             code: c.draft.code,
@@ -151,10 +155,10 @@ async fn gather(tx: &mut Tx, shelf: Option<&Shelf>) -> Result<Model> {
     }
     model.exchange_rates = exchange::of_model(tx).await?;
     for trunk in all::<IngressTrunkDraft>(tx).await? {
-        model.ingress_trunks.push(ingress(trunk.id, trunk.draft));
+        model.ingress_trunks.push(ingress(trunk.id, trunk.draft, &policies));
     }
     for trunk in all::<EgressTrunkDraft>(tx).await? {
-        model.egress_trunks.push(egress(trunk.id, trunk.draft));
+        model.egress_trunks.push(egress(trunk.id, trunk.draft, &policies));
     }
     for deck in all::<DeckDraft>(tx).await? {
         let version = deck.facts.rates_version;
@@ -215,7 +219,18 @@ fn plan(id: u32, d: PlanDraft, offsets: Vec<Offset>) -> Plan {
     }
 }
 
-fn ingress(id: u32, d: IngressTrunkDraft) -> IngressTrunk {
+/// Policies of carriers by their ids.
+type Policies = BTreeMap<u32, Policy>;
+
+/// Every trunk has a carrier; one that had none would say all of it itself.
+fn inherited(own: Policy, carrier: CarrierId, policies: &Policies) -> Policy {
+    match policies.get(&carrier.0) {
+        Some(policy) => own.of_carrier(policy),
+        None => own,
+    }
+}
+
+fn ingress(id: u32, d: IngressTrunkDraft, policies: &Policies) -> IngressTrunk {
     IngressTrunk {
         id: IngressTrunkId(id),
         code: d.code,
@@ -232,11 +247,11 @@ fn ingress(id: u32, d: IngressTrunkDraft) -> IngressTrunk {
         active: d.active,
         max_duration_s: d.max_duration_s,
         media_timeout_s: d.media_timeout_s,
-        policy: d.policy,
+        policy: inherited(d.policy, d.carrier, policies),
     }
 }
 
-fn egress(id: u32, d: EgressTrunkDraft) -> EgressTrunk {
+fn egress(id: u32, d: EgressTrunkDraft, policies: &Policies) -> EgressTrunk {
     EgressTrunk {
         id: EgressTrunkId(id),
         code: d.code,
@@ -252,6 +267,6 @@ fn egress(id: u32, d: EgressTrunkDraft) -> EgressTrunk {
         active: d.active,
         progress_timeout_s: d.progress_timeout_s,
         ring_timeout_s: d.ring_timeout_s,
-        policy: d.policy,
+        policy: inherited(d.policy, d.carrier, policies),
     }
 }

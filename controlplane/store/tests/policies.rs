@@ -10,10 +10,11 @@ mod sample;
 use sample::{World, world};
 use snapshot::Policy;
 use snapshot::policy::Digest;
-use store::{EgressTrunkDraft, IngressTrunkDraft, Object, PlanDraft, Store, StoreError};
+use store::{CarrierDraft, EgressTrunkDraft, IngressTrunkDraft, Object, PlanDraft, Store, StoreError};
 
 on_both! {
     a_policy_is_kept_and_comes_into_the_model
+    a_carrier_says_what_is_kept_of_calls_for_its_silent_trunks
     a_policy_that_calls_could_not_use_is_refused_by_its_field
     a_password_is_hashed_and_kept_nowhere
     a_change_without_a_password_keeps_the_hashes
@@ -52,6 +53,29 @@ async fn a_policy_is_kept_and_comes_into_the_model(store: Store) {
     assert_eq!(model.plans[0].policy, way);
     put::<PlanDraft>(&store, plan, |draft| draft.policy = Policy::default()).await.unwrap();
     assert!(store.model().await.unwrap().plans[0].policy.is_empty());
+}
+
+async fn a_carrier_says_what_is_kept_of_calls_for_its_silent_trunks(store: Store) {
+    let World { originator, ingress, egress, .. } = world(&store).await;
+    let said = policy(r#"{"capture":{"what":"sip"},"recording":{"percent":9}}"#);
+    let kept = put::<CarrierDraft>(&store, originator, |draft| draft.policy = said.clone()).await.unwrap();
+    assert_eq!(
+        (kept.policy, store.get::<IngressTrunkDraft>(ingress).await.unwrap().policy.clone()),
+        (said.clone(), Policy::default())
+    );
+    let model = store.model().await.unwrap();
+    assert_eq!((&model.ingress_trunks[0].policy, &model.egress_trunks[0].policy), (&said, &Policy::default()));
+    let own = policy(r#"{"recording":{"percent":1}}"#);
+    put::<IngressTrunkDraft>(&store, ingress, |draft| draft.policy = own.clone()).await.unwrap();
+    let model = store.model().await.unwrap();
+    let both = &model.ingress_trunks[0].policy;
+    assert_eq!((both.recording.percent, &both.capture), (1, &said.capture));
+    let carrier = store.get::<EgressTrunkDraft>(egress).await.unwrap().carrier.0;
+    put::<CarrierDraft>(&store, carrier, |draft| draft.policy = said.clone()).await.unwrap();
+    assert_eq!(store.model().await.unwrap().egress_trunks[0].policy, said);
+    let refused =
+        put::<CarrierDraft>(&store, originator, |draft| draft.policy.tags = vec!["a".into()]).await.unwrap_err();
+    assert_eq!(refused.to_string(), "policy.tags: means nothing on this side");
 }
 
 async fn a_policy_that_calls_could_not_use_is_refused_by_its_field(store: Store) {

@@ -1,4 +1,5 @@
-//! How signalling with a carrier goes, beyond who it is and what it costs: one value for each trunk and plan.
+//! How signalling with a carrier goes, beyond who it is and what it costs: one value for each trunk and plan, and a small one for each
+//! carrier.
 //!
 //! Everything has a default that suits a plain SIP peer, so an absent policy is an empty one. The text form is JSON; unknown
 //! names are refused. Which part means something on which side is said at each field and checked by [`Policy::check`].
@@ -65,10 +66,10 @@ pub struct Policy {
     /// Both: how media is relayed and watched.
     #[serde(skip_serializing_if = "is_default")]
     pub media: Relaying,
-    /// All: which calls are captured, and how much of them.
+    /// All: which calls are captured, and how much of them. What a carrier says holds at each of its trunks that says nothing.
     #[serde(skip_serializing_if = "is_default")]
     pub capture: Capture,
-    /// All: which calls are recorded, so that they can be listened to.
+    /// All: which calls are recorded, so that they can be listened to. What a carrier says holds at each of its trunks that says nothing.
     #[serde(skip_serializing_if = "is_default")]
     pub recording: Recording,
     /// Both: who is told who calls.
@@ -171,6 +172,18 @@ impl Policy {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         is_default(self)
+    }
+
+    /// What a trunk's own policy and its carrier's come to: the carrier's captures and recordings, where the trunk says nothing of them.
+    #[must_use]
+    pub fn of_carrier(mut self, carrier: &Policy) -> Policy {
+        if is_default(&self.capture) {
+            self.capture.clone_from(&carrier.capture);
+        }
+        if is_default(&self.recording) {
+            self.recording.clone_from(&carrier.recording);
+        }
+        self
     }
 
     /// Its text form; empty for an empty policy.

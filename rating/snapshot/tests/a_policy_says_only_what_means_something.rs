@@ -237,3 +237,26 @@ fn a_password_is_neither_kept_nor_printed() {
     let printed = format!("{told:?}");
     assert!(!printed.contains("hush") && !printed.contains("0f0f"), "{printed}");
 }
+
+#[test]
+fn a_carrier_says_what_is_captured_and_recorded_for_trunks_that_say_nothing_of_it() {
+    let full: serde_json::Value = serde_json::from_str(FULL).unwrap();
+    let more =
+        [r#"{"host":"a.example"}"#, r#"{"tags":["a"]}"#, r#"{"quality":{"calls":9}}"#, r#"{"answers":{"next":[404]}}"#];
+    let one = |(name, value): (&String, &serde_json::Value)| serde_json::json!({ name: value }).to_string();
+    let parts = full.as_object().unwrap().iter().map(one).chain(more.map(String::from));
+    for text in parts {
+        let flaw = read(&text).check_carrier().unwrap_err();
+        assert!(text.starts_with(&format!("{{\"{}\"", flaw.field.split('.').next().unwrap())), "{flaw}: {text}");
+    }
+    let both = r#"{"capture":{"what":"sip","percent":5},"recording":{"percent":7,"called":["44"]}}"#;
+    let (carrier, silent) = (read(both), read(r#"{"redirects_max":3}"#));
+    assert_eq!(carrier.check_carrier(), Ok(()));
+    assert_eq!(read(r#"{"recording":{"percent":101}}"#).check_carrier().unwrap_err().field, "recording.percent");
+    let inherited = silent.clone().of_carrier(&carrier);
+    assert_eq!((&inherited.capture, &inherited.recording), (&carrier.capture, &carrier.recording));
+    assert_eq!((inherited.redirects_max, silent.clone().of_carrier(&Policy::default())), (3, silent));
+    let own = read(r#"{"recording":{"percent":1}}"#).of_carrier(&carrier);
+    assert_eq!((own.recording.percent, own.recording.called.len()), (1, 0), "a trunk's own word holds whole");
+    assert_eq!(own.capture, carrier.capture);
+}

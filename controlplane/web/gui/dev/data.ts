@@ -18,7 +18,7 @@ const updated_at = at(start - 3_600_000);
 
 export const carriers: S['Carrier'][] = [
   ['acme', 'Acme Telecom Ltd'], ['globex', 'Globex Wholesale'], ['initech', 'Initech Voice'], ['blux', 'Blux Carrier Services'], ['oria', 'Oria Networks'], ['flaky', 'Flaky Tel'], ['voxa', 'Voxa International'], ['priceybird', 'Priceybird SA'],
-].map(([code = '', name = ''], index) => ({ id: `car_${index + 1}`, code, name, blocked: code === 'voxa', originator_capacity: 0, capacity: 0, ingress_capacity: 0, ingress_cps: 0, ingress_cps_window_s: 1, egress_capacity: 0, egress_cps: 0, egress_cps_window_s: 1, updated_at }));
+].map(([code = '', name = ''], index) => ({ id: `car_${index + 1}`, code, name, blocked: code === 'voxa', originator_capacity: 0, capacity: 0, ingress_capacity: 0, ingress_cps: 0, ingress_cps_window_s: 1, egress_capacity: 0, egress_cps: 0, egress_cps_window_s: 1, policy: {}, updated_at }));
 
 const named = (row: { id: string; code: string }) => ({ id: row.id, code: row.code });
 const carrier = (index: number) => named(carriers[index] ?? { id: 'car_0', code: '' });

@@ -4,7 +4,7 @@ import { policyText } from '../dev/policy';
 import { GROUPS, label, NAMES, sections, told, unsaid, type Setting, type Side } from '../src/common/policy/schema';
 import { at, cleaned, count, linesOf, numberOf, put, textOf, wordsOf } from '../src/common/policy/values';
 
-const SIDES: Side[] = ['ingress', 'egress', 'plan'];
+const SIDES: Side[] = ['ingress', 'egress', 'plan', 'carrier'];
 const every = (settings: Setting[]): Setting[] => settings.flatMap((setting) => [setting, ...every(setting.inner)]);
 const all = (side: Side) => every(sections(side).flatMap((section) => section.settings));
 
@@ -24,6 +24,8 @@ test('each side sees the fields that mean something there', () => {
   expect(paths('plan').filter((path) => path.startsWith('answers.'))).toEqual(['answers.next', 'answers.stop']);
   expect(paths('ingress')).toEqual(expect.arrayContaining(['transport', 'early_media', 'identity.calling_from_identity', 'digest.password', 'answers.always_503']));
   for (const egress of ['host', 'probe', 'headers', 'identity.send', 'answers.stop', 'registration']) expect(paths('ingress')).not.toContain(egress);
+  expect(sections('carrier').map(({ title }) => title)).toEqual(['Captures', 'Recordings']);
+  expect(paths('carrier')).toContain('recording.percent');
   expect(paths('egress')).not.toContain('own_terminators');
   expect(paths('egress')).not.toContain('digest.ha1_md5');
 });

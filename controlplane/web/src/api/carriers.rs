@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use snapshot::Limits;
+use snapshot::{Limits, Policy};
 use store::{CarrierDraft, Stored};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -36,6 +36,8 @@ pub struct Carrier {
     /// What it may have over all its trunks.
     #[serde(flatten)]
     pub limits: CarrierLimits,
+    /// Captures and recordings of calls by those of its trunks that say nothing of them; nothing else means something here.
+    pub policy: Policy,
     /// When it was last changed.
     pub updated_at: Time,
 }
@@ -100,6 +102,9 @@ pub struct CarrierNew {
     #[serde(default)]
     #[schema(maximum = 60)]
     pub egress_cps_window_s: u8,
+    /// Captures and recordings of calls by those of its trunks that say nothing of them; nothing else means something here.
+    #[serde(default)]
+    pub policy: Policy,
 }
 
 /// Changes of a carrier; absent fields stay.
@@ -130,6 +135,8 @@ pub struct CarrierPatch {
     /// Length of that window in seconds, 1 to 60; 0 for 1.
     #[schema(maximum = 60)]
     pub egress_cps_window_s: Option<u8>,
+    /// Captures and recordings of calls by those of its trunks that say nothing of them.
+    pub policy: Option<Policy>,
 }
 
 /// The paths of carriers.
@@ -207,6 +214,7 @@ impl Shown for Carrier {
             name: stored.name.clone(),
             blocked: stored.blocked,
             limits: CarrierLimits::show(stored.limits),
+            policy: stored.policy.clone(),
             updated_at: Time(stored.updated),
         }
     }
@@ -251,6 +259,7 @@ impl CarrierNew {
                 capacity: self.capacity,
                 originator_capacity: self.originator_capacity,
             },
+            policy: self.policy,
         })
     }
 }
@@ -260,6 +269,7 @@ impl CarrierPatch {
         set(&mut draft.code, self.code);
         set(&mut draft.name, self.name);
         set(&mut draft.blocked, self.blocked);
+        set(&mut draft.policy, self.policy);
         let limits = &mut draft.limits;
         set(&mut limits.capacity, self.capacity);
         set(&mut limits.originator_capacity, self.originator_capacity);

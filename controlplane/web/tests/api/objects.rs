@@ -14,6 +14,9 @@ async fn a_change_needs_the_etag_that_was_read() {
     admin.send("PATCH", path, json!({ "name": "A" })).await.problem(428, "if_match_missing");
     let changed = admin.send_if("PATCH", path, Some(&tag), json!({ "name": "A" })).await;
     assert_eq!(changed.expect(200)["name"], "A");
+    let recorded = json!({ "policy": { "recording": { "percent": 5 } } });
+    let changed = admin.send_if("PATCH", path, Some(changed.header("etag")), recorded).await;
+    assert_eq!(changed.expect(200)["policy"], json!({ "recording": { "percent": 5 } }));
     assert_ne!(changed.header("etag"), tag);
     admin.send_if("PATCH", path, Some(&tag), json!({ "name": "B" })).await.problem(412, "changed");
     admin.send_if("DELETE", path, Some(&tag), json!(null)).await.problem(412, "changed");
@@ -29,6 +32,7 @@ async fn a_flaw_points_at_the_field() {
         ("/api/v1/carriers", json!({ "code": "no spaces please" }), "/code"),
         ("/api/v1/carriers", json!({ "code": "acme", "blocked": "yes" }), "/blocked"),
         ("/api/v1/carriers", json!({ "code": "acme", "colour": "red" }), "/colour"),
+        ("/api/v1/carriers", json!({ "code": "acme", "policy": { "tags": ["a"] } }), "/policy/tags"),
         ("/api/v1/accounts", json!({ "code": "a", "carrier": "car_9", "kind": "prepaid" }), "/carrier"),
         ("/api/v1/accounts", json!({ "code": "a", "carrier": "acc_9", "kind": "prepaid" }), "/carrier"),
         ("/api/v1/decks", json!({ "code": "d", "currency": "dollars" }), "/currency"),

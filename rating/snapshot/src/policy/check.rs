@@ -167,6 +167,22 @@ impl Policy {
         self.check_target()
     }
 
+    /// Checks a carrier's: captures and recordings, which hold at its trunks.
+    ///
+    /// # Errors
+    /// The first field that is wrong, and why.
+    pub fn check_carrier(&self) -> Check {
+        // A plan may say both, and little else.
+        self.check(Side::Plan)?;
+        let plain = Policy::default();
+        first_misplaced(&[
+            ("rewrite", self.rewrite.is_empty()),
+            ("numbers", self.numbers == plain.numbers),
+            ("answers", self.answers == plain.answers),
+            ("quality", self.quality == plain.quality),
+        ])
+    }
+
     /// What means nothing on a side must not stand there.
     fn check_side(&self, side: Side) -> Check {
         let plain = Policy::default();
@@ -215,10 +231,7 @@ impl Policy {
             ("answers.busy_is_failure", !self.answers.busy_is_failure || egress),
             ("answers.no_answer_is_failure", !self.answers.no_answer_is_failure || egress),
         ];
-        match rows.iter().find(|(_, fits)| !fits) {
-            Some((field, _)) => flaw(field, "means nothing on this side"),
-            None => Ok(()),
-        }
+        first_misplaced(&rows)
     }
 
     fn check_quality(&self) -> Check {
@@ -305,6 +318,14 @@ impl Policy {
         }
         text("subscriber", &self.subscriber, 0)?;
         text("listener", &self.listener, 0)
+    }
+}
+
+/// Of rows of a field and whether it may stand where it does, the first that may not.
+fn first_misplaced(rows: &[(&'static str, bool)]) -> Check {
+    match rows.iter().find(|(_, fits)| !fits) {
+        Some((field, _)) => flaw(field, "means nothing on this side"),
+        None => Ok(()),
     }
 }
 

@@ -2306,6 +2306,8 @@ export interface components {
              * @example Acme Telecom Ltd
              */
             name: string;
+            /** @description Captures and recordings of calls by those of its trunks that say nothing of them; nothing else means something here. */
+            policy: components["schemas"]["Policy"];
             /** @description When it was last changed. */
             updated_at: components["schemas"]["Time"];
         };
@@ -2400,6 +2402,8 @@ export interface components {
              * @description Concurrent calls that it takes of any one originator at most; 0 for no limit.
              */
             originator_capacity?: number;
+            /** @description Captures and recordings of calls by those of its trunks that say nothing of them; nothing else means something here. */
+            policy?: components["schemas"]["Policy"];
         };
         /** @description Changes of a carrier; absent fields stay. */
         CarrierPatch: {
@@ -2449,6 +2453,7 @@ export interface components {
              * @description Concurrent calls that it takes of any one originator at most; 0 for no limit.
              */
             originator_capacity?: number | null;
+            policy?: null | components["schemas"]["Policy"];
         };
         /**
          * @description `car_` and a number.
@@ -3892,6 +3897,8 @@ export interface components {
                  * @example Acme Telecom Ltd
                  */
                 name: string;
+                /** @description Captures and recordings of calls by those of its trunks that say nothing of them; nothing else means something here. */
+                policy: components["schemas"]["Policy"];
                 /** @description When it was last changed. */
                 updated_at: components["schemas"]["Time"];
             })[];
@@ -4343,6 +4350,8 @@ export interface components {
                 /** @description Its journal. */
                 journal: components["schemas"]["Journal"];
                 last_seen_at?: null | components["schemas"]["Time"];
+                /** @description How its sockets hear media. */
+                media_sockets: components["schemas"]["MediaSockets"];
                 /**
                  * Format: int64
                  * @description The newest published snapshot; 0 for none.
@@ -4768,6 +4777,27 @@ export interface components {
              */
             suite?: string | null;
         };
+        /** @description How media ports are heard, and how many calls with media that allows. */
+        MediaSockets: {
+            /** @description That is 80 per cent or more: media ports, descriptors or memory run out. */
+            alarm: boolean;
+            /**
+             * Format: int64
+             * @description Calls with media at most, as computed at the start; 0 if it is not known.
+             */
+            calls_max: number;
+            /** @description What ends first: media ports, descriptors or memory. */
+            calls_max_by: string;
+            /** @description All ports of a shard share one socket; otherwise each has its own. */
+            shared: boolean;
+            /**
+             * Format: int64
+             * @description How much of that is in use, in per cent.
+             */
+            used_percent: number;
+            /** @description Why they do not share; empty if they do. */
+            why: string;
+        };
         /** @description One SIP message. */
         Message: {
             /** @description When. */
@@ -4911,6 +4941,8 @@ export interface components {
             /** @description Its journal. */
             journal: components["schemas"]["Journal"];
             last_seen_at?: null | components["schemas"]["Time"];
+            /** @description How its sockets hear media. */
+            media_sockets: components["schemas"]["MediaSockets"];
             /**
              * Format: int64
              * @description The newest published snapshot; 0 for none.

@@ -140,7 +140,7 @@ export function FormDialog({ title, fields, start, verb, side, onClose, onSend }
     <Dialog open onClose={onClose} maxWidth={side ? 'md' : 'sm'} fullWidth fullScreen={narrow && side !== undefined}>
       <Box component="form" onSubmit={submit} noValidate sx={{ display: 'contents' }}>
         <DialogTitle variant="h1">{title}</DialogTitle>
-        {side && <Tabs value={tab} onChange={(_, next: 'object' | 'policy') => setTab(next)} sx={{ px: { xs: 2, sm: 3 }, minHeight: 36, borderBottom: 1, borderColor: 'divider' }}><Tab value="object" label="Basics" sx={{ minHeight: 36 }} /><Tab value="policy" label="Signalling" sx={{ minHeight: 36 }} /></Tabs>}
+        {side && <Tabs value={tab} onChange={(_, next: 'object' | 'policy') => setTab(next)} sx={{ px: { xs: 2, sm: 3 }, minHeight: 36, borderBottom: 1, borderColor: 'divider' }}><Tab value="object" label="Basics" sx={{ minHeight: 36 }} /><Tab value="policy" label={side === 'carrier' ? 'Captures, recordings' : 'Signalling'} sx={{ minHeight: 36 }} /></Tabs>}
         <DialogContent sx={side ? { px: { xs: 1.5, sm: 3 }, pt: '16px !important', minHeight: { sm: 420 } } : undefined}>
           <Trouble error={error} />
           {side && tab === 'policy' && <Suspense fallback={<Waiting />}><Signalling side={side} value={policy} error={error} onChange={setPolicy} /></Suspense>}

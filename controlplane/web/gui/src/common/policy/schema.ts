@@ -3,7 +3,10 @@ import shapes from '../../api/policy.json';
 import type { Schemas } from '../../api/http';
 
 /** Whose policy it is. */
-export type Side = 'ingress' | 'egress' | 'plan';
+export type Side = 'ingress' | 'egress' | 'plan' | 'carrier';
+
+/** What a carrier says for its trunks. */
+const OF_CARRIER = ['capture', 'recording'];
 
 /** A policy as the API takes it; numbers that are being typed may still be text. */
 export type Policy = Schemas['Policy'];
@@ -131,7 +134,7 @@ function fields(shape: Shape, path: string, side: Side): Setting[] {
 
 /** The sections that mean something on a side. */
 export function sections(side: Side): { title: string; settings: Setting[] }[] {
-  const known = fields(all['Policy'] ?? {}, '', side);
+  const known = fields(all['Policy'] ?? {}, '', side).filter(({ name }) => side !== 'carrier' || OF_CARRIER.includes(name));
   return GROUPS.map(({ title, fields: names }) => ({ title, settings: names.flatMap((name) => known.filter((field) => field.name === name)) })).filter(({ settings }) => settings.length > 0);
 }
 

@@ -8,6 +8,7 @@ import { ChangeDialog } from '../../common/Change';
 import { Confirm } from '../../common/Form';
 import { State } from '../../common/Fact';
 import { Head, Trouble, Waiting } from '../../common/Panel';
+import { Policied } from '../../common/policy/Policied';
 import { LimitsOfCarrier } from '../nodes/Limits';
 import { Accounts } from './Accounts';
 import { EgressTrunks, IngressTrunks, OfCarrier } from './Trunks';
@@ -26,7 +27,7 @@ export default function Carrier({ id }: { id: string }) {
   const { value, etag } = carrier.data;
   return (
     <>
-      <Head title={value.code} note={<>{value.name !== value.code && `${value.name} `}<State tone={value.blocked ? 'error' : 'success'}>{value.blocked ? 'blocked' : 'open'}</State></>}>
+      <Head title={value.code} note={<>{value.name !== value.code && `${value.name} `}<State tone={value.blocked ? 'error' : 'success'}>{value.blocked ? 'blocked' : 'open'}</State> <Policied policy={value.policy} /></>}>
         <Button component={Link} href={`/calls?originator=${id}`}>Calls in</Button>
         <Button component={Link} href={`/calls?terminator=${id}`}>Calls out</Button>
         <Button component={Link} href={`/cdrs?originator=${id}`}>CDRs in</Button>
@@ -42,7 +43,7 @@ export default function Carrier({ id }: { id: string }) {
         <OfCarrier carrier={value} />
       </Box>
       {doing === 'change' && (
-        <ChangeDialog name={id} title={`Edit ${value.code}`} fields={[...CARRIER_FIELDS, ...CARRIER_LIMITS]} read={read} onClose={() => setDoing(null)} start={carrierStart}
+        <ChangeDialog name={id} title={`Edit ${value.code}`} side="carrier" fields={[...CARRIER_FIELDS, ...CARRIER_LIMITS]} read={read} onClose={() => setDoing(null)} start={carrierStart}
           send={(values, tag) => body(api.PATCH('/api/v1/carriers/{id}', { params: { ...path, header: { 'if-match': tag } }, body: values as Schemas['CarrierPatch'] }))} />
       )}
       {doing === 'delete' && (

@@ -65,7 +65,7 @@ export default function Carriers() {
         <Grid name="carriers" rows={shown} columns={COLUMNS} loading={waiting && !error} onOpen={(row) => go(`/carriers/${row.id}`)}
           empty={q ? <Empty title="No carrier fits">Neither code, name, trunk nor address contains “{q}”.</Empty> : <Empty title="No carrier yet">A carrier is a company that sends you calls, takes them, or both. Create one here, or apply a file with <code>tandem apply</code>.</Empty>} />
       </Panel>
-      {making && <NewDialog title="New carrier" fields={CARRIER_FIELDS} start={{ blocked: false }} onClose={() => setMaking(false)} send={(values) => body(api.POST('/api/v1/carriers', { body: values as unknown as Schemas['CarrierNew'] }))} />}
+      {making && <NewDialog title="New carrier" side="carrier" fields={CARRIER_FIELDS} start={{ blocked: false }} onClose={() => setMaking(false)} send={(values) => body(api.POST('/api/v1/carriers', { body: values as unknown as Schemas['CarrierNew'] }))} />}
     </>
   );
 }

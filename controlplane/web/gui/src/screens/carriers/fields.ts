@@ -28,7 +28,7 @@ export const CARRIER_LIMITS: Field[] = [
 /** What stands in the form of a carrier. */
 export function carrierStart(carrier: Carrier): Values {
   const names = [...CARRIER_FIELDS, ...CARRIER_LIMITS].map(({ name }) => name) as (keyof Carrier)[];
-  return Object.fromEntries(names.map((name) => [name, carrier[name] as string | number | boolean]));
+  return { policy: carrier.policy, ...Object.fromEntries(names.map((name) => [name, carrier[name] as string | number | boolean])) };
 }
 
 export const KINDS = [{ value: 'prepaid', text: 'prepaid' }, { value: 'postpaid', text: 'postpaid' }];

@@ -189,6 +189,13 @@ impl Site {
         signal(self.pid(host, part), if still { Signal::STOP } else { Signal::CONT });
     }
 
+    /// Starts what is missing anywhere, until every core carries calls again.
+    pub fn all_come_back(&mut self) {
+        let hosts: Vec<Host> = self.layout.hosts().to_vec();
+        hosts.iter().filter(|host| !host.is(Role::Core)).for_each(|host| self.start_host(&host.name));
+        hosts.iter().filter(|host| host.is(Role::Core)).for_each(|host| self.comes_back(&host.name));
+    }
+
     /// Starts what is missing on a core, until it carries calls again.
     pub fn comes_back(&mut self, core: &str) {
         until(UP_MAX, &format!("{core} is back"), || {
@@ -323,12 +330,20 @@ impl Site {
         }
     }
 
-    /// The shared SIP address on the first balancer, where no keeper holds it.
+    /// The shared SIP address on the first balancer.
     fn hold_sip_by_hand(&self) {
         if self.sip() == SIP_SHARED {
             let first = self.layout.with(Role::Balancer).next().expect("there are two");
             self.hosts.ip(&first.name, &format!("addr add {SIP_SHARED}/24 dev eth0"));
         }
+    }
+
+    /// Moves the shared SIP address from one balancer to the other, and tells the neighbours.
+    pub fn move_sip_by_hand(&self, from: &str, to: &str) {
+        self.hosts.ip(from, &format!("addr del {SIP_SHARED}/24 dev eth0"));
+        self.hosts.ip(to, &format!("addr add {SIP_SHARED}/24 dev eth0"));
+        let others = self.layout.hosts().iter().map(|host| host.name.as_str()).filter(|host| *host != to);
+        others.chain([carriers::HOST]).for_each(|host| self.hosts.ip(host, "neigh flush dev eth0"));
     }
 
     /// The same tables for all databases: made once.

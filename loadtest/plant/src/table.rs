@@ -90,7 +90,7 @@ pub fn page(stories: &[Story], rows: &[Row]) -> String {
     for row in rows.iter().filter(told) {
         let _ = writeln!(out, "\n{}, {}: {}", row.topology, row.fault, row.flaws.join("; "));
     }
-    out
+    out + AFTER
 }
 
 const BEFORE: &str = "# Topologies while things break
@@ -107,8 +107,16 @@ afterwards every call is compared with the switch's records, prices and balances
 const BETWEEN: &str = "
 *Hindered* is a new call that is not answered within a second of the moment in which it was due; the column says how long after the fault the last
 of these was due. *Cut* calls were talking on the core that died: they are billed until its last mark. Databases that are a pair take over
-after three seconds (`takeover_s: 3`). On a machine with two cores on which other builds ran:
+after three seconds (`takeover_s: 3`). Bounds: new calls go on within 3 s of a core's death, take-over within `takeover_s` + 2 s; a run fails when
+they are passed by 3 s more, which a busy machine may need. Cores, databases and etcd of this table shared two processor cores with the carriers
+and with builds of other programs:
 
+";
+
+const AFTER: &str = "
+Two balancers that share an address of their own have it moved by hand here, as a keeper does it; where each server has a balancer and a
+database (`two`), the address is the database's, and the keepers move it. Two servers need a third, small one that is a member of etcd. Not told
+yet: two data centres.
 ";
 
 #[cfg(test)]

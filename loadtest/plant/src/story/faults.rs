@@ -24,6 +24,17 @@ pub fn core_dies(site: &mut Site, core: &str, seconds: u32) -> Row {
     play(site, fault, |site| site.kill_host(core), |site| site.comes_back(core))
 }
 
+/// kill -9 of everything on a host with the balancer that has the shared address, which goes to the other's by hand.
+pub fn balancer_dies(site: &mut Site, from: &str, to: &str) -> Row {
+    let what = "the balancer with the address dies, which is moved by hand";
+    let fault = Fault { calls_max: CORE_DIES, ..Fault::new(what, 12) };
+    let breaks = |site: &mut Site| {
+        site.kill_host(from);
+        site.move_sip_by_hand(from, to);
+    };
+    play(site, fault, breaks, |site| site.all_come_back())
+}
+
 /// kill -9 of the only core there is, which is started again at once.
 pub fn only_core_dies(site: &mut Site, core: &str) -> Row {
     let fault = Fault { calls_max: CORE_DIES, ..Fault::new("the data plane dies and is started again", 10) };

@@ -35,7 +35,9 @@ pub const STORIES: &[Story] = &[
     Story {
         name: "balanced",
         site: "front: balancer; core1: core; core2: core; data: sql",
-        tell: |site| vec![core_dies(site, "core2", 12), only_database_dies(site, "data")],
+        tell: |site| {
+            vec![core_dies(site, "core2", 12), core_stands_still(site, "core1"), only_database_dies(site, "data")]
+        },
     },
     Story {
         name: "distributed",
@@ -43,6 +45,18 @@ pub const STORIES: &[Story] = &[
         tell: |site| {
             site.assign_to("a");
             vec![wrong_node(site, "b"), core_dies(site, "b", 10), only_core_dies(site, "a")]
+        },
+    },
+    Story {
+        name: "four",
+        site: "data1: sql+web+state; data2: sql+state; core1: core+balancer+state; core2: core+balancer",
+        tell: |site| {
+            vec![
+                balancer_dies(site, "core1", "core2"),
+                primary_dies(site),
+                primary_is_cut_off(site),
+                primary_comes_home(site),
+            ]
         },
     },
     Story {
@@ -58,6 +72,7 @@ pub const STORIES: &[Story] = &[
                 primary_is_deaf(site),
                 primary_stands_still(site),
                 member_dies(site, "front2"),
+                balancer_dies(site, "front1", "front2"),
                 planned_swap(site),
             ]
         },

@@ -350,12 +350,18 @@ impl Site {
     fn found_databases(&self) {
         let mut made: Option<PathBuf> = None;
         for host in self.layout.with(Role::Sql) {
-            let data = self.base(&host.name);
+            let (data, own) = (self.base(&host.name), self.own_tables(&host.name));
+            std::fs::create_dir(own.trim_start_matches("--tmpdir=")).expect("the folder is writable");
             match &made {
                 Some(first) => drop(run("cp", &["-a", &first.display().to_string(), &data.display().to_string()])),
                 None => {
-                    let words =
-                        ["--no-defaults", "--user=root", "--skip-test-db", &format!("--datadir={}", data.display())];
+                    let words = [
+                        "--no-defaults",
+                        "--user=root",
+                        "--skip-test-db",
+                        &own,
+                        &format!("--datadir={}", data.display()),
+                    ];
                     run("mariadb-install-db", &words);
                     made = Some(data);
                 }

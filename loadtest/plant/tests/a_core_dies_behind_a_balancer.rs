@@ -13,7 +13,7 @@ fn calls_go_on_and_the_books_are_exact() {
         return;
     }
     let mut site = Site::build("front: balancer; core1: core; core2: core; data: sql");
-    let row = core_dies(&mut site, "core2", 6);
+    let row = core_dies(&mut site, "core2", 5);
     assert!(row.flaws.is_empty(), "{row:#?}");
-    assert!(row.answered > 100 && row.cut > 0 && row.rows > 50, "calls went through and some were cut: {row:#?}");
+    assert!(row.answered > 80 && row.cut > 0 && row.rows > 50, "calls went through and some were cut: {row:#?}");
 }

@@ -75,6 +75,11 @@ impl Site {
         self.folder.path().join(format!("{host}.database"))
     }
 
+    /// A server that starts removes the temporary tables that it finds, whoever's they are.
+    pub(super) fn own_tables(&self, host: &str) -> String {
+        format!("--tmpdir={}", self.folder.path().join(format!("{host}.tables")).display())
+    }
+
     /// What a host's keeper is told.
     pub(super) fn keeper_settings(&self, host: &str) -> PathBuf {
         self.folder.path().join(format!("{host}.keeper.yaml"))
@@ -107,7 +112,10 @@ impl Site {
         );
         std::fs::write(&init, text).expect("the folder is writable");
         let mut command = self.hosts.command(&host.name, "mariadbd".as_ref());
-        command.args(["--no-defaults", "--user=root", "--skip-name-resolve"]).args(SMALL);
+        command
+            .args(["--no-defaults", "--user=root", "--skip-name-resolve"])
+            .args(SMALL)
+            .arg(self.own_tables(&host.name));
         let paths = [
             ("datadir", &data),
             ("socket", &data.join("socket")),
@@ -127,7 +135,7 @@ impl Site {
         let home = self.layout.with(Role::Sql).next().expect("a layout has a database").number;
         let text = format!(
             "node: {}\netcd: {{ members: [{}] }}\ndatabase:\n  home: {home}\n  nodes: {{ {} }}\n  data: {}\n  \
-             password: {PASSWORD}\n  user_password: {PASSWORD}\n  arguments: ['{}']\n  \
+             password: {PASSWORD}\n  user_password: {PASSWORD}\n  arguments: ['{}', '{}']\n  \
              address: {{ ip: {DATABASE_SHARED}, prefix: 24, interface: eth0 }}\n  takeover_s: {TAKEOVER_S}\n  \
              hold_down_s: 2\n  alone_ms: 1500\n",
             host.number,
@@ -135,6 +143,7 @@ impl Site {
             pair.join(", "),
             data.display(),
             SMALL.join("', '"),
+            self.own_tables(&host.name),
         );
         let settings = self.keeper_settings(&host.name);
         std::fs::write(&settings, text).expect("the folder is writable");

@@ -13,6 +13,8 @@ use crate::table::Row;
 const CORE_DIES: Duration = Duration::from_secs(3);
 /// How long a take-over may take.
 const TAKEOVER: Duration = Duration::from_secs(TAKEOVER_S + 2);
+/// A BYE that nobody heard while an address moved is sent again after up to T2 (RFC 3261 §17.1.2.2).
+const REPEATED: Duration = Duration::from_secs(4);
 /// The cause of calls at a node that their trunk is not assigned to.
 const WRONG_NODE: u64 = 337;
 /// How long something stands still.
@@ -27,7 +29,7 @@ pub fn core_dies(site: &mut Site, core: &str, seconds: u32) -> Row {
 /// kill -9 of everything on a host with the balancer that has the shared address, which goes to the other's by hand.
 pub fn balancer_dies(site: &mut Site, from: &str, to: &str) -> Row {
     let what = "the balancer with the address dies, which is moved by hand";
-    let fault = Fault { calls_max: CORE_DIES, ..Fault::new(what, 12) };
+    let fault = Fault { calls_max: CORE_DIES, late: REPEATED, ..Fault::new(what, 12) };
     let breaks = |site: &mut Site| {
         site.kill_host(from);
         site.move_sip_by_hand(from, to);
@@ -134,8 +136,7 @@ pub fn web_dies(site: &mut Site, host: &str) -> Row {
 
 /// A whole server of a pair that does everything: cable and processes.
 pub fn server_dies(site: &mut Site, host: &str) -> Row {
-    // A BYE that nobody heard meanwhile is sent again after up to T2 (RFC 3261 §17.1.2.2).
-    let late = TAKEOVER + Duration::from_secs(4);
+    let late = TAKEOVER + REPEATED;
     let fault = Fault { calls_max: TAKEOVER, rows_max: TAKEOVER, late, ..Fault::new("a whole server dies", 16) };
     let breaks = |site: &mut Site| {
         site.hosts().cable(host, false);

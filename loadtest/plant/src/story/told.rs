@@ -49,7 +49,7 @@ pub const STORIES: &[Story] = &[
     },
     Story {
         name: "four",
-        site: "data1: sql+web+state; data2: sql+state; core1: core+balancer+state; core2: core+balancer",
+        site: "data1: sql+state; data2: sql+web+state; core1: core+balancer+state; core2: core+balancer",
         tell: |site| {
             vec![
                 balancer_dies(site, "core1", "core2"),

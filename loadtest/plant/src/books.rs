@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::carriers::Call;
 
-/// How far a duration may lie from the caller's own.
-const SLACK_MS: u64 = 500;
+/// How far a duration may lie from the caller's own, on a machine on which much else runs.
+const SLACK_MS: u64 = 1_000;
 /// The release cause of calls that ended with the program that carried them.
 const RESTARTED: u64 = 402;
 
@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(found(call(true, 2_000), &[record(true, 2_000, 16), record(true, 2_000, 16)]), (0, 1, 0, 0));
         assert_eq!(found(call(true, 2_000), &[record(true, 1_000, 402)]), (0, 0, 1, 0));
         assert_eq!(found(call(true, 2_000), &[record(true, 9_000, 402)]), (0, 0, 1, 1));
-        assert_eq!(found(call(true, 2_000), &[record(true, 1_000, 16)]), (0, 0, 0, 1));
+        assert_eq!(found(call(true, 2_000), &[record(true, 900, 16)]), (0, 0, 0, 1));
         assert_eq!(found(call(false, 0), &[record(true, 0, 402)]), (0, 0, 1, 0));
         assert_eq!(found(call(false, 0), &[record(true, 900, 16)]), (0, 0, 0, 1));
         assert_eq!(found(call(false, 0), &[]), (0, 0, 0, 0));

@@ -59,11 +59,13 @@ pub enum Broken {
     FencesCutOff,
     /// An old beat counts as a sign of life.
     ReplaysHeard,
+    /// A holder that nobody reaches goes on although the other could.
+    HoldsCutOff,
 }
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Broken; 25] = [
+    pub const ALL: [Broken; 26] = [
         Broken::StaleWritten,
         Broken::TakesWithoutSync,
         Broken::AloneUnrecorded,
@@ -89,6 +91,7 @@ impl Broken {
         Broken::FencedUnsure,
         Broken::FencesCutOff,
         Broken::ReplaysHeard,
+        Broken::HoldsCutOff,
     ];
 }
 

@@ -15,7 +15,7 @@
 //! holder without the right goes on only when a fence command has proved in time that the other is off; else it stops.
 //!
 //! Tie-breakers make nothing safer. They keep a server that is cut off from everybody from taking over what nobody could reach there,
-//! and from fencing a healthy one.
+//! and from fencing a healthy one. A holder that none of them answers while the other hears both lets its time run out.
 //!
 //! What a crashed server knew may be out of date: after a restart a page gives rights only when the other has confirmed it, or when it
 //! says `Solo`. The clock must go on while a server stands still, as for the keeper.
@@ -126,6 +126,8 @@ pub struct Pair {
     fencing: Option<(u64, u64)>,
     split: bool,
     left: bool,
+    tied: bool,
+    other_tied: bool,
 }
 
 impl Pair {
@@ -156,6 +158,8 @@ impl Pair {
             fencing: None,
             split: false,
             left: false,
+            tied: true,
+            other_tied: false,
         }
     }
 
@@ -199,7 +203,7 @@ impl Pair {
         if fresh.is_eq() {
             return true;
         }
-        self.answer = beat.question;
+        (self.answer, self.other_tied) = (beat.question, beat.tied);
         self.known = Some(Known { life: beat.life, stamp: beat.stamp });
         if let Some((life, stamp)) = beat.heard
             && life == self.life
@@ -253,7 +257,7 @@ impl Pair {
         if now.millis_since(self.looked) >= self.settings.takeover_ms / 10 {
             self.woken = now;
         }
-        self.looked = now;
+        (self.looked, self.tied) = (now, ties);
         let fence = self.go_on(now, ties);
         self.write(now);
         if self.asked.is_some_and(|asked| now.millis_since(asked.at) >= self.settings.patience_ms()) {
@@ -275,8 +279,9 @@ impl Pair {
             question: self.question,
             answer: self.answer,
             heard: self.known.map(|known| (known.life, known.stamp)),
+            tied: self.tied,
             page: self.page,
-            ask: self.asked.map(|asked| (asked.number, asked.ask)),
+            ask: self.asked.map(|asked| (asked.number, asked.ask)).filter(|_| !self.is_cut_off(now)),
             refused: self.refused,
         }
     }
@@ -449,9 +454,17 @@ impl Pair {
         page.standing == Standing::Solo || mine
     }
 
+    /// Nobody could reach the service here, and the other one, which has everything, would be reached.
+    fn is_cut_off(&self, now: Instant) -> bool {
+        let other_has_all = self.page.standing == Standing::Paired && self.page.book.sync == Some(self.settings.other);
+        let cut_off = !self.tied && self.other_tied && other_has_all && self.holds(&self.page);
+        cut_off && !self.is_lost(now) && !is(Broken::HoldsCutOff)
+    }
+
     /// The keepers' asks.
     fn write(&mut self, now: Instant) {
-        let own = self.asked.map(|asked| (asked.number, asked.ask)).filter(|(number, _)| *number != self.page.cause);
+        let own = self.asked.map(|asked| (asked.number, asked.ask));
+        let own = own.filter(|(number, _)| *number != self.page.cause && !self.is_cut_off(now));
         let leads = match self.page.standing {
             Standing::Joining => return,
             Standing::Solo => true,

@@ -42,7 +42,8 @@ fn play(broken: Broken, seed: u64) -> Result<(), String> {
         | Broken::FencedLate
         | Broken::FencedUnsure
         | Broken::FencesCutOff
-        | Broken::ReplaysHeard => twins::play(&twins_story::Story::new(seed), &mut |_, _| {}),
+        | Broken::ReplaysHeard
+        | Broken::HoldsCutOff => twins::play(&twins_story::Story::new(seed), &mut |_, _| {}),
         _ => world::play(&story::Story::new(seed), &mut |_, _| {}),
     }
 }

@@ -160,7 +160,7 @@ fn advertisement(own: [u8; 6], ip: Ipv6Addr) -> Vec<u8> {
 }
 
 /// RFC 1071, of an even number of bytes.
-fn checksum(bytes: &[u8]) -> u16 {
+pub(crate) fn checksum(bytes: &[u8]) -> u16 {
     let sum: u32 = bytes.chunks_exact(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
     let folded = (sum & 0xffff) + (sum >> 16);
     !((folded & 0xffff) + (folded >> 16)) as u16

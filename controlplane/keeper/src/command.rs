@@ -13,9 +13,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::agent::write_secret;
 use crate::order;
 use crate::settings::{AddressSettings, DatabaseSettings, Driver, EtcdSettings, Settings, SharedAddress};
+use crate::twins::disk;
 
 mod keepalived;
 mod report;
+mod twins;
 
 use report::report;
 
@@ -37,7 +39,7 @@ pub struct Cluster {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Writes the first node's settings file, with passwords drawn by chance.
-    Init(Init),
+    Init(Box<Init>),
     /// Writes the second node's settings file from the first one's.
     Join(Join),
     /// Who holds the database and each shared address, since when, how far the replica is, which nodes are there.
@@ -54,6 +56,15 @@ enum Verb {
         node: u16,
         #[command(flatten)]
         place: Place,
+    },
+    /// Of two servers without a third: swears that the other one is off, and was since both were last heard together. This one goes on
+    /// alone. If the other lives, both may take writes.
+    Alone {
+        #[command(flatten)]
+        place: Place,
+        /// Yes, it is off: somebody looked.
+        #[arg(long, required = true)]
+        other_is_off: bool,
     },
     /// Lets a node finish its calls and take no more.
     Drain {
@@ -103,14 +114,27 @@ enum Output {
     Json,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Judge {
+    /// A majority of etcd's members.
+    Etcd,
+    /// Exactly two servers without a third.
+    Pair,
+}
+
 #[derive(Debug, Args)]
 struct Init {
     /// The file to write.
     #[arg(long, value_name = "FILE", default_value = "/etc/tandem/keeper.yaml")]
     settings: PathBuf,
+    /// Who decides: etcd, with members on three hosts or more, or the two servers themselves.
+    #[arg(long, value_enum, default_value_t = Judge::Etcd)]
+    arbiter: Judge,
     /// A member of etcd, such as https://10.0.0.1:2379; once each.
-    #[arg(long, value_name = "URL", required = true)]
+    #[arg(long, value_name = "URL", required_if_eq("arbiter", "etcd"))]
     etcd: Vec<String>,
+    #[command(flatten)]
+    pair: twins::Twins,
     /// A node and the address of its database, such as 1=10.0.0.1; twice, this node and home first. None: this node has no database.
     #[arg(long, value_name = "NODE=IP", required_unless_present = "shared")]
     database: Vec<String>,
@@ -153,8 +177,15 @@ pub fn run(cluster: Cluster) -> Result<ExitCode> {
     match cluster.verb {
         Verb::Init(arguments) => init(&arguments),
         Verb::Join(arguments) => join(&arguments),
-        Verb::Status { place, output } => report::show(&place.settings()?, output == Output::Json),
-        Verb::Promote { node, place } => promote(&place.settings()?, node),
+        Verb::Status { place, output } => {
+            let (settings, as_json) = (place.settings()?, output == Output::Json);
+            if let Some(pair) = &settings.twins { twins::show(pair, as_json) } else { report::show(&settings, as_json) }
+        }
+        Verb::Promote { node, place } => {
+            let settings = place.settings()?;
+            if settings.twins.is_some() { twins::promote(&settings, node) } else { promote(&settings, node) }
+        }
+        Verb::Alone { place, other_is_off: _ } => twins::alone(&place.settings()?),
         Verb::Drain { node, off, place } => {
             live::set_drain(&*place.settings()?.etcd(PATIENCE)?, node, !off)?;
             println!("node {node} {}", if off { "takes calls" } else { "takes no more calls" });
@@ -195,8 +226,17 @@ fn init(arguments: &Init) -> Result<ExitCode> {
         }),
     };
     let addresses = arguments.shared.iter().map(|text| shared(text, arguments.takeover)).collect::<Result<Vec<_>>>()?;
+    let twins = match arguments.arbiter {
+        Judge::Etcd => None,
+        Judge::Pair => Some(arguments.pair.settings(secret())?),
+    };
     let etcd = EtcdSettings { members: arguments.etcd.clone(), ..EtcdSettings::default() };
-    write(&Settings { node, etcd, database, addresses }, &arguments.settings)
+    let settings = Settings { node, etcd, twins, database, addresses };
+    settings.check()?;
+    if let Some(twins) = &settings.twins {
+        disk::found(&twins.folder, node)?;
+    }
+    write(&settings, &arguments.settings)
 }
 
 fn join(arguments: &Join) -> Result<ExitCode> {

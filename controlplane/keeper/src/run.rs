@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -23,6 +23,8 @@ use crate::order;
 use crate::server::{Place, Server};
 use crate::settings::{AddressSettings, Driver, Pair, Settings};
 use crate::status::{Teller, Told};
+use crate::twins;
+use crate::twins::settings::TwinsSettings;
 
 /// Between two looks of the pure core, and two readings of the book.
 const TURN: Duration = Duration::from_millis(100);
@@ -39,18 +41,25 @@ enum Event {
 
 /// Runs until SIGTERM or Ctrl-C; the database dies with it, and the addresses go down.
 pub fn run(settings: Settings) -> Result<()> {
-    let etcd = settings.etcd(settings.patience())?;
+    let etcd = settings.etcd_if_any()?;
     addresses::take_down(&settings)?;
     let told = Told::new(settings.node);
     let (events, heard) = mpsc::channel();
     let ended = Arc::new(AtomicBool::new(false));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let pair = settings.pair().map(Arc::new);
-    start_thread("status", tell(etcd.clone(), pair.clone(), told.clone(), events.clone()))?;
     runtime.spawn(until_ended(ended.clone(), events.clone()));
-    let addresses = addresses::start(&settings, &etcd, &told, &ended)?;
-    match pair {
-        Some(pair) => keep_database(&pair, etcd, told, (events, heard), &runtime)?,
+    let mut addresses = Vec::new();
+    if let Some(etcd) = &etcd {
+        start_thread("status", tell(etcd.clone(), pair.clone(), told.clone(), events.clone()))?;
+        addresses = addresses::start(&settings, etcd, &told, &ended)?;
+    }
+    let judge = match (settings.twins, etcd) {
+        (Some(twins), _) => Some(Judge::Twins(twins)),
+        (None, etcd) => etcd.map(Judge::Etcd),
+    };
+    match pair.zip(judge) {
+        Some((pair, judge)) => keep_database(&pair, judge, told, (events, heard), &runtime)?,
         // Nothing is sent but the end.
         None => drop(heard.recv()),
     }
@@ -61,27 +70,26 @@ pub fn run(settings: Settings) -> Result<()> {
     Ok(())
 }
 
+/// Who decides about the database.
+enum Judge {
+    Etcd(Arc<Etcd>),
+    Twins(TwinsSettings),
+}
+
 fn keep_database(
     pair: &Arc<Pair>,
-    etcd: Arc<Etcd>,
+    judge: Judge,
     told: Told,
     (events, heard): (Sender<Event>, Receiver<Event>),
     runtime: &Runtime,
 ) -> Result<()> {
-    let arbiter = Arbiter::new(etcd, DATABASE, pair.database.takeover_s);
     let address = pair.database.address.clone();
     if let Some(address) = address.as_ref().filter(|address| address.driver == Driver::Agent) {
         address::down(address).with_context(|| format!("cannot take {} down", address.ip))?;
     }
     copy::serve(pair)?;
     let (asks, asked) = mpsc::channel();
-    let (book, books) = (arbiter.clone(), events.clone());
-    start_thread("book", move || {
-        arbiter::read_on(&book, TURN, |book| books.send(Event::Book(book)).is_ok());
-    })?;
-    start_thread("asks", move || {
-        arbiter::write_on(&arbiter, &asked, |outcome| events.send(Event::Answer(outcome)).is_ok());
-    })?;
+    let twins = start_judge(judge, pair, asked, &told, events)?;
     let slot = Slot::default();
     let (wanted, wants) = watch::channel(Wanted::default());
     let (sees, seen) = watch::channel(Seen::default());
@@ -90,7 +98,47 @@ fn keep_database(
     runtime.spawn(look_at_other(pair.clone(), wants, finds));
     let hands = Hands { slot, wanted, asks, address, address_up: false, told };
     reign(pair, &heard, &seen, hands);
+    if let Some(twins) = twins {
+        // The other is told that this one goes.
+        let _ = twins.join();
+    }
     Ok(())
+}
+
+/// Begins to ask whoever decides. A thread that is given back ends by itself when nobody asks any more.
+fn start_judge(
+    judge: Judge,
+    pair: &Pair,
+    asked: Receiver<Ask>,
+    told: &Told,
+    events: Sender<Event>,
+) -> Result<Option<JoinHandle<()>>> {
+    match judge {
+        Judge::Etcd(etcd) => {
+            let arbiter = Arbiter::new(etcd, DATABASE, pair.database.takeover_s);
+            let (book, books) = (arbiter.clone(), events.clone());
+            start_thread("book", move || {
+                arbiter::read_on(&book, TURN, |book| books.send(Event::Book(book)).is_ok());
+            })?;
+            start_thread("asks", move || {
+                arbiter::write_on(&arbiter, &asked, |outcome| events.send(Event::Answer(outcome)).is_ok());
+            })?;
+            Ok(None)
+        }
+        Judge::Twins(settings) => {
+            let nodes = pair.twins(settings.fence.is_some());
+            let told = told.clone();
+            let tell = move |said| {
+                // The keeper has ended already if nobody listens.
+                let _ = events.send(match said {
+                    twins::Told::Book(book) => Event::Book(book),
+                    twins::Told::Answer(outcome) => Event::Answer(outcome),
+                    twins::Told::HandOver => Event::HandOver,
+                });
+            };
+            twins::start(settings, nodes, asked, move || told.now(), tell).map(Some)
+        }
+    }
 }
 
 fn start_thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<()> {

@@ -15,6 +15,8 @@ mod shared;
 
 pub use shared::SharedAddress;
 
+use crate::twins::settings::TwinsSettings;
+
 /// The usual time without a sign of a holder after which another takes over.
 const TAKEOVER_S: u64 = 10;
 
@@ -24,8 +26,12 @@ const TAKEOVER_S: u64 = 10;
 pub struct Settings {
     /// This node's number in the cluster, 1 to 65,535.
     pub node: u16,
-    /// Where the arbiter is.
+    /// Where etcd is: the arbiter, unless `pair` is set, and what shared addresses need.
+    #[serde(default)]
     pub etcd: EtcdSettings,
+    /// The arbiter of exactly two servers, in the place of etcd.
+    #[serde(default, rename = "pair", skip_serializing_if = "Option::is_none")]
+    pub twins: Option<TwinsSettings>,
     /// The pair of databases, if this node has one of the two.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<DatabaseSettings>,
@@ -223,6 +229,12 @@ impl Settings {
             self.database.is_some() || !self.addresses.is_empty(),
             "neither database nor addresses: nothing to keep"
         );
+        if let Some(twins) = &self.twins {
+            let pair = self.pair().context("pair decides about a pair of databases, and there is no database")?;
+            twins.check([pair.node, pair.other().0], pair.database.takeover_s)?;
+        }
+        let needed = self.twins.is_none() || !self.addresses.is_empty();
+        ensure!(!needed || !self.etcd.members.is_empty(), "etcd.members names nobody");
         for (number, shared) in self.addresses.iter().enumerate() {
             shared.check(self.node).with_context(|| format!("addresses, {}", shared.name))?;
             let twice = self.addresses[..number].iter().any(|other| other.name == shared.name || other.ip == shared.ip);
@@ -241,6 +253,12 @@ impl Settings {
         let times = self.addresses.iter().map(|shared| shared.takeover_s);
         let shortest = times.chain(self.database.as_ref().map(|database| database.takeover_s)).min();
         Duration::from_millis(shortest.unwrap_or(TAKEOVER_S) * 200).min(Duration::from_secs(2))
+    }
+
+    /// A way to etcd, if there is one.
+    pub fn etcd_if_any(&self) -> Result<Option<Arc<Etcd>>> {
+        let asked = !self.etcd.members.is_empty();
+        asked.then(|| self.etcd(self.patience())).transpose()
     }
 
     /// A way to etcd.
@@ -295,6 +313,12 @@ impl Pair {
             freeze_ms: database.freeze_ms,
             silent_ms: database.silent_s * 1_000,
         }
+    }
+
+    /// What the pure core of an arbiter of two servers needs.
+    pub fn twins(&self, fence: bool) -> cluster::PairSettings {
+        let takeover_ms = self.database.takeover_s * 1_000;
+        cluster::PairSettings { me: NodeId(self.node), other: self.other(), takeover_ms, fence }
     }
 
     /// The node of the other database.

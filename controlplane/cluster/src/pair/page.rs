@@ -55,6 +55,8 @@ pub struct Beat {
     pub answer: u64,
     /// The other's life, and the newest stamp that was heard of it.
     pub heard: Option<(u64, Instant)>,
+    /// A tie-breaker answers the sender.
+    pub tied: bool,
     /// The sender's page.
     pub page: Page,
     /// What the sender's keeper asks for, with a number.

@@ -80,7 +80,7 @@ impl Story {
             _ => Fence::Late(chance.between(5_000, 20_000)),
         };
         let at = chance.between(30_000, 60_000);
-        let (faults, fence, shows) = match chance.between(0, 14) {
+        let (faults, fence, shows) = match chance.between(0, 15) {
             0 => (vec![(at, Fault::CutPath(0, 1, 60_000)), (at, Fault::CutPath(1, 1, 60_000))], fence, Shows::Stays),
             1 => (vec![(at, Fault::Slow(0, 6_000)), (at, Fault::Slow(1, 6_000))], fence, Shows::Stays),
             2 => {
@@ -90,11 +90,19 @@ impl Story {
             // Without the replica the primary goes on only where a fence command works, or where the replica said that it would go.
             3 => (vec![(at, Fault::KillServer(1, 40_000))], Fence::Works(long % 2_400), Shows::Stays),
             4 => (vec![(at, Fault::Stop(1, 40_000))], fence, Shows::Stays),
-            5 => (Story::cut_and_crash(&mut chance, at), fence, Shows::Nothing),
-            6 => (Story::shaken(&mut chance, at), fence, Shows::Nothing),
+            // Only the cable between the servers is left to the primary.
+            5 => (Story::unreached(at), fence, Shows::TakenOver(at)),
+            6 => (Story::cut_and_crash(&mut chance, at), fence, Shows::Nothing),
+            7 => (Story::shaken(&mut chance, at), fence, Shows::Nothing),
             _ => (Story::any(&mut chance), fence, Shows::Nothing),
         };
         Story { seed, faults, fence, healed: 180_000, shows }
+    }
+
+    fn unreached(at: u64) -> Vec<(u64, Fault)> {
+        let long = 60_000;
+        let cut = [Fault::CutPath(0, 0, long), Fault::CutPath(1, 0, long), Fault::CutTies(0, long)];
+        cut.map(|fault| (at, fault)).to_vec()
     }
 
     /// The servers lose each other, and one that knows no better is started again while the other went on alone.
@@ -103,6 +111,10 @@ impl Story {
         let crash = at + chance.between(0, 20_000);
         let mut faults = vec![(at, Fault::CutBetween(chance.between(10_000, 90_000)))];
         faults.push((crash, Fault::KillServer(node, chance.between(100, 5_000))));
+        if chance.percent(50) {
+            // What the other said before it went on alone comes once more.
+            faults.push((crash, Fault::Replay(60_000)));
+        }
         if chance.percent(50) {
             faults.push((crash + chance.between(0, 20_000), Fault::KillServer(1 - node, chance.between(100, 5_000))));
         }
@@ -136,7 +148,22 @@ impl Story {
             })
             .collect();
         faults.sort_by_key(|(at, _)| *at);
+        Story::apart(&mut faults);
         faults
+    }
+
+    /// A database that starts again as a replica has to fetch its last commits from the primary once more: both of them dying within
+    /// these seconds is more than the promise covers.
+    fn apart(faults: &mut Vec<(u64, Fault)>) {
+        let mut last = None;
+        faults.retain(|(at, fault)| {
+            let (Fault::KillDatabase(node) | Fault::KillServer(node, _)) = fault else { return true };
+            let near = last.is_some_and(|(before, other)| other != *node && at - before < 6_000);
+            if !near {
+                last = Some((*at, *node));
+            }
+            !near
+        });
     }
 
     fn fault(chance: &mut Chance) -> Fault {

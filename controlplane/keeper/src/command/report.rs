@@ -98,7 +98,7 @@ fn service(title: &str, held: &Held) -> String {
     format!("{title:<9} held by {holder} since {}, epoch {}{over}", at(throne.since), throne.epoch)
 }
 
-fn database(keeper: &KeeperStatus, primary: Option<u64>) -> String {
+pub fn database(keeper: &KeeperStatus, primary: Option<u64>) -> String {
     let mut line = format!(
         "  node {:<5} {:<8} since {}, process {}, {} commits",
         keeper.node,

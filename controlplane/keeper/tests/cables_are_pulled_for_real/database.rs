@@ -7,14 +7,14 @@ use crate::world::{Keeps, SILENT_S, World, may_run, signal, takeover_s, until};
 use crate::writer::{Watcher, Writer};
 use crate::{in_time, timed};
 
-fn holder(world: &World) -> Option<u16> {
+pub fn holder(world: &World) -> Option<u16> {
     [1, 2].into_iter().find(|node| world.ask(*node, "SELECT @@read_only").as_deref() == Some("0"))
 }
 
 /// The book counts on the other database.
 fn in_sync(world: &World, primary: u16) -> Option<()> {
     let on = world.ask(primary, "SELECT @@rpl_semi_sync_master_enabled, @@read_only")?;
-    let book = &world.status()["database"];
+    let book = world.book();
     let synced = book["holder"] == primary && book["sync"] == 3 - primary;
     (on == "1\t0" && synced).then_some(())
 }
@@ -25,16 +25,20 @@ fn rows(world: &World, node: u16) -> Option<BTreeSet<u64>> {
 }
 
 /// A pair with whoever writes and whoever looks.
-struct Scene {
-    writer: Writer,
+pub struct Scene {
+    pub writer: Writer,
     watcher: Watcher,
     /// Last: it goes last.
-    world: World,
+    pub world: World,
 }
 
 impl Scene {
     fn new(members: usize) -> Scene {
-        let mut world = World::new(Keeps::Databases, members);
+        Scene::of(Keeps::Databases, members)
+    }
+
+    pub fn of(keeps: Keeps, members: usize) -> Scene {
+        let mut world = World::new(keeps, members);
         world.start_keeper(1);
         world.start_keeper(2);
         let writer = Writer::start(&world);
@@ -46,24 +50,24 @@ impl Scene {
     }
 
     /// The first node is primary, and the book counts on the other.
-    fn home(&self) {
+    pub fn home(&self) {
         until("the database is home and in sync", || in_sync(&self.world, 1));
         self.goes_on("rows are acknowledged");
     }
 
     /// Rows are acknowledged again after what happened: how long none was.
-    fn goes_on(&self, what: &str) -> Duration {
+    pub fn goes_on(&self, what: &str) -> Duration {
         let (before, began) = (self.writer.count(), Instant::now());
         until(what, || (self.writer.count() > before + 20).then_some(()));
         began.elapsed().max(self.writer.longest())
     }
 
-    fn epoch(&self) -> u64 {
-        self.world.status()["database"]["epoch"].as_u64().unwrap()
+    pub fn epoch(&self) -> u64 {
+        self.world.book()["epoch"].as_u64().unwrap()
     }
 
     /// After what happens the other takes over, within so many seconds and two.
-    fn taken_over(&mut self, what: &str, seconds: u64, happens: impl FnOnce(&mut World)) {
+    pub fn taken_over(&mut self, what: &str, seconds: u64, happens: impl FnOnce(&mut World)) {
         let epoch = self.epoch();
         happens(&mut self.world);
         let outage = self.goes_on(what);
@@ -72,7 +76,7 @@ impl Scene {
     }
 
     /// The way home, which stops writes for a second at most.
-    fn returned(&mut self, what: &str, happens: impl FnOnce(&mut World)) {
+    pub fn returned(&mut self, what: &str, happens: impl FnOnce(&mut World)) {
         self.writer.longest();
         happens(&mut self.world);
         until(&format!("the database is home: {what}"), || in_sync(&self.world, 1));
@@ -81,7 +85,7 @@ impl Scene {
     }
 
     /// Rows go on with the primary where it is.
-    fn stays(&mut self, what: &str, happens: impl FnOnce(&mut World)) {
+    pub fn stays(&mut self, what: &str, happens: impl FnOnce(&mut World)) {
         let epoch = self.epoch();
         happens(&mut self.world);
         let outage = self.goes_on(what);
@@ -92,7 +96,7 @@ impl Scene {
     }
 
     /// Nothing that was acknowledged is lost, both have the same rows, and never took both writes.
-    fn end(self) {
+    pub fn end(self) {
         let acknowledged = self.writer.end();
         let (both, looks) = self.watcher.end();
         assert!(both.is_empty(), "two databases took writes at {both:?}");

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use keeper::twins::disk;
+
 use crate::timed;
 
 /// The password of keepers and of the switch's user.
@@ -24,6 +26,8 @@ pub fn takeover_s() -> u64 {
     if timed() { 3 } else { 5 }
 }
 const HOLD_DOWN_S: u64 = 2;
+/// Two servers without a third count in a quarter of that, and must be heard by a busy machine.
+pub const TWINS_TAKEOVER_S: u64 = 8;
 /// How long the primary may be silent.
 pub const SILENT_S: u64 = 6;
 /// Hosts by their last byte.
@@ -52,6 +56,8 @@ pub fn may_run() -> bool {
 pub enum Keeps {
     Databases,
     Addresses,
+    /// Databases, without a third host that decides: a second cable goes from one node to the other. True: there is a fence command.
+    Twins(bool),
 }
 
 /// Three hosts. Everything goes with this value.
@@ -96,13 +102,17 @@ impl World {
         let (etcd, keepers) = ([None, None, None], [None, None]);
         let mut world = World { folder, names, keeps, etcd, keepers, frozen: vec![] };
         world.lay_cables();
-        let hosts = if members == 1 { 2..3 } else { 0..3 };
+        let hosts = 3 - members..3;
         for host in hosts.clone() {
             let words = world.etcd_words(host, &hosts.clone().collect::<Vec<_>>());
             world.etcd[host] = Some(world.start(host, "etcd", &words, &format!("etcd{}", HOSTS[host])));
         }
-        if keeps == Keeps::Databases {
+        if keeps != Keeps::Addresses {
             world.found();
+        }
+        if let Keeps::Twins(_) = keeps {
+            world.lay_second_cable();
+            disk::found(&world.arbiter(1), 1).unwrap();
         }
         world
     }
@@ -127,6 +137,43 @@ impl World {
             }
             run("ip", &["-n", name, "link", "set", "eth0", "up"]);
         }
+    }
+
+    fn lay_second_cable(&self) {
+        let [first, second, _] = &self.names;
+        run("ip", &["-n", first, "link", "add", "eth1", "type", "veth", "peer", "name", "eth1", "netns", second]);
+        for (node, name) in [(1, first), (2, second)] {
+            run("ip", &["-n", name, "addr", "add", &format!("10.78.0.{node}/24"), "dev", "eth1"]);
+            run("ip", &["-n", name, "link", "set", "eth1", "up"]);
+        }
+    }
+
+    /// Pulls the cable that goes from one node to the other, or plugs it in.
+    pub fn second_cable(&self, plugged: bool) {
+        run("ip", &["-n", &self.names[0], "link", "set", "eth1", if plugged { "up" } else { "down" }]);
+    }
+
+    /// The folder of a node's arbiter, where there is no third.
+    pub fn arbiter(&self, node: u16) -> PathBuf {
+        self.folder.path().join(format!("arbiter{node}"))
+    }
+
+    /// Whom the fence command was told to turn off.
+    pub fn fenced(&self) -> String {
+        fs::read_to_string(self.folder.path().join("fenced")).unwrap_or_default()
+    }
+
+    fn twins(&self, node: u16, fence: bool) -> String {
+        let mut text = format!(
+            "pair:\n  paths: [{{ 1: 10.77.0.1, 2: 10.77.0.2 }}, {{ 1: 10.78.0.1, 2: 10.78.0.2 }}]\n  \
+             secret: {PASSWORD}-of-many-letters\n  tie_breakers: ['10.77.0.9']\n  folder: {}\n",
+            self.arbiter(node).display()
+        );
+        if fence {
+            let said = self.folder.path().join("fenced");
+            text += &format!("  fence: {{ command: [sh, -c, 'echo $0 >> {}'], seconds: 2 }}\n", said.display());
+        }
+        text
     }
 
     fn etcd_words(&self, host: usize, members: &[usize]) -> Vec<String> {
@@ -188,6 +235,7 @@ impl World {
         let keeps = match self.keeps {
             Keeps::Databases => self.database(node),
             Keeps::Addresses => addresses(node),
+            Keeps::Twins(fence) => self.twins(node, fence) + &self.database(node),
         };
         fs::write(&path, format!("node: {node}\netcd: {{ members: [{}] }}\n{keeps}", members.join(", "))).unwrap();
         path
@@ -201,7 +249,7 @@ impl World {
              address: {{ ip: {SHARED}, prefix: 24, interface: eth0 }}\n  takeover_s: {}\n  \
              hold_down_s: {HOLD_DOWN_S}\n  alone_ms: 1500\n  silent_s: {SILENT_S}\n",
             self.data(node).display(),
-            takeover_s(),
+            if let Keeps::Twins(_) = self.keeps { TWINS_TAKEOVER_S } else { takeover_s() },
         )
     }
 
@@ -307,6 +355,16 @@ impl World {
     /// What `tandem cluster status` tells programs.
     pub fn status(&self) -> serde_json::Value {
         serde_json::from_str(&self.cluster(&["status", "--output", "json"])).unwrap()
+    }
+
+    /// Who holds the database, as the arbiter knows it: etcd, or whichever of two servers told last.
+    pub fn book(&self) -> serde_json::Value {
+        if let Keeps::Twins(_) = self.keeps {
+            let reports = [1, 2].map(|node| disk::reported(&self.arbiter(node)).ok());
+            let newest = reports.into_iter().flatten().max_by_key(|report| report.at_ms);
+            return serde_json::to_value(newest.unwrap().page).unwrap();
+        }
+        self.status()["database"].take()
     }
 
     /// One answer of a node's database, if it answers. By its socket: cables do not matter.

@@ -1,0 +1,155 @@
+#![allow(clippy::unwrap_used, reason = "a test may end at once")]
+//! What two servers without a third say, keep and are told.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use cluster::{Ask, Beat, Book, Page, Refused, Standing, Write};
+use keeper::settings::Settings;
+use keeper::twins::settings::Tie;
+use keeper::twins::{disk, turn_off, wire};
+use units::{Instant, NodeId};
+
+const SECRET: &str = "sixteen letters and more";
+
+fn beat(write: Write) -> Beat {
+    let book = Book { version: 7, epoch: 3, holder: Some(NodeId(1)), held: true, sync: None };
+    Beat {
+        life: u64::MAX,
+        stamp: Instant::from_micros(12),
+        question: 4,
+        answer: 5,
+        heard: Some((9, Instant::from_micros(0))),
+        tied: true,
+        page: Page { view: 2, standing: Standing::Paired, scribe: NodeId(2), book, cause: 88 },
+        ask: Some((11, Ask { by: NodeId(1), version: 7, write })),
+        refused: Some((12, Refused::NotInSync)),
+    }
+}
+
+#[test]
+fn a_beat_is_read_as_it_was_said() {
+    let writes = [
+        Write::Take,
+        Write::Renew,
+        Write::Sync(None),
+        Write::Sync(Some(NodeId(2))),
+        Write::Give(NodeId(2)),
+        Write::Drop,
+        Write::Seize,
+        Write::Pass(NodeId(2)),
+    ];
+    for write in writes {
+        let bytes = wire::seal(SECRET, NodeId(1), &beat(write), b"told");
+        assert_eq!(wire::open(SECRET, NodeId(1), &bytes), Some((beat(write), &b"told"[..])), "{write:?}");
+    }
+    let silent = Beat { heard: None, ask: None, refused: None, ..beat(Write::Take) };
+    let bytes = wire::seal(SECRET, NodeId(1), &silent, b"");
+    assert_eq!(wire::open(SECRET, NodeId(1), &bytes), Some((silent, &b""[..])));
+    assert!(bytes.len() < wire::DATAGRAM_MAX);
+}
+
+#[test]
+fn what_is_forged_sent_back_or_cut_is_nothing() {
+    let bytes = wire::seal(SECRET, NodeId(1), &beat(Write::Take), b"told");
+    assert_eq!(wire::open("another secret of many letters", NodeId(1), &bytes), None);
+    assert_eq!(wire::open(SECRET, NodeId(2), &bytes), None, "our own beat comes back");
+    for at in 0..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1;
+        assert_eq!(wire::open(SECRET, NodeId(1), &changed), None, "byte {at}");
+        assert_eq!(wire::open(SECRET, NodeId(1), &bytes[..at]), None, "cut at {at}");
+    }
+}
+
+#[test]
+fn a_fence_command_counts_if_it_ends_well_and_in_time() {
+    let run = |script: &str, patience| {
+        let words = ["sh", "-c", script].map(str::to_owned);
+        turn_off(&words, NodeId(2), Duration::from_millis(patience))
+    };
+    assert!(run("exit $((2 - $0))", 30_000), "it is told the other's number");
+    assert!(!run("exit 1", 30_000));
+    assert!(!run("sleep 60", 50));
+    assert!(!turn_off(&["/no/such/program".to_owned()], NodeId(2), Duration::from_secs(30)));
+    assert!(!turn_off(&[], NodeId(2), Duration::from_secs(30)));
+}
+
+fn cluster(words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tandem-cluster")).args(words).output().unwrap()
+}
+
+fn init(settings: &Path, folder: &Path, fence: &str) -> Output {
+    let (settings, folder) = (settings.display().to_string(), folder.display().to_string());
+    cluster(&[
+        "init",
+        "--settings",
+        &settings,
+        "--arbiter=pair",
+        "--database=1=10.0.0.1",
+        "--database=2=10.0.0.2",
+        "--path=1=10.0.0.1,2=10.0.0.2",
+        "--path=1=fd00::1,2=fd00::2",
+        "--tie-breaker=10.0.0.254",
+        "--tie-breaker=10.0.0.253:22",
+        "--fence",
+        fence,
+        "--folder",
+        &folder,
+    ])
+}
+
+#[test]
+fn the_first_server_begins_with_a_page_and_the_second_without() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second, pages) = (folder.path().join("1"), folder.path().join("2"), folder.path().join("pages"));
+    let out = init(&first, &pages, "/usr/bin/off --now");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let settings = Settings::read(&first).unwrap();
+    let twins = settings.twins.unwrap();
+    assert_eq!(twins.fence.as_ref().unwrap().command, ["/usr/bin/off", "--now"]);
+    let ties = twins.ties().unwrap();
+    assert_eq!(ties, [Tie::Echo("10.0.0.254".parse().unwrap()), Tie::Connect("10.0.0.253:22".parse().unwrap())]);
+    assert_eq!(disk::page(&twins.folder).unwrap(), Some(Page::founded(NodeId(1))));
+
+    let join = ["join", "--from", first.to_str().unwrap(), "--settings", second.to_str().unwrap()];
+    assert!(cluster(&join).status.success());
+    let joined = Settings::read(&second).unwrap();
+    assert_eq!((joined.node, joined.twins.unwrap().secret), (2, twins.secret));
+
+    let again = init(&folder.path().join("3"), &pages, "off");
+    assert!(!again.status.success(), "a page that is there is not thrown away");
+}
+
+#[test]
+fn an_order_stands_until_it_is_taken_back() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(disk::ordered(folder.path()), None);
+    disk::order(folder.path(), disk::Wish::Primary(2)).unwrap();
+    let order = disk::ordered(folder.path()).unwrap();
+    assert_eq!(order.wish, disk::Wish::Primary(2));
+    let old = disk::Order { at_ms: order.at_ms - 60_000, ..order };
+    std::fs::write(folder.path().join("order.json"), serde_json::to_vec(&old).unwrap()).unwrap();
+    assert_eq!(disk::ordered(folder.path()), None, "nobody waits for it any more");
+    disk::take_back(folder.path());
+}
+
+#[test]
+fn settings_that_cannot_work_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keeper.yaml");
+    assert!(init(&file, &folder.path().join("pages"), "off").status.success());
+    let text = std::fs::read_to_string(&file).unwrap();
+    let wrong = [
+        (r#""seconds": 2"#, r#""seconds": 3"#, "a quarter of takeover_s"),
+        (r#""10.0.0.254","#, r#""gateway","#, "neither IP nor IP:PORT"),
+        (r#""2": "fd00::2""#, r#""3": "fd00::2""#, "both nodes"),
+    ];
+    for (what, by, why) in wrong {
+        assert!(text.contains(what), "{what}");
+        std::fs::write(&file, text.replace(what, by)).unwrap();
+        let told = format!("{:#}", Settings::read(&file).unwrap_err());
+        assert!(told.contains(why), "{told}");
+    }
+}

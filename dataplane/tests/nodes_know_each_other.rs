@@ -4,7 +4,8 @@
 #[path = "../../rating/tests/world.rs"]
 mod world;
 
-#[path = "support/etcd.rs"]
+#[allow(dead_code, reason = "this file uses a part of it")]
+#[path = "../../controlplane/live/tests/support/mod.rs"]
 mod etcd;
 #[path = "support/phone.rs"]
 mod phone;
@@ -16,11 +17,12 @@ use std::net::UdpSocket;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use etcd::{Server, until};
 use panel::balancer::{Answer as Told, Ask as Balance, CoreRow};
 use panel::wire::{Answer, Ask, BindingRow};
-use plane::{PATIENCE, Plane};
+use plane::Plane;
 use snapshot::Policy;
 use tempfile::TempDir;
 
@@ -74,15 +76,11 @@ impl Site {
     }
 }
 
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+fn start_etcd() -> (Server, String) {
+    let server = Server::start();
+    server.ask(server.members());
+    let url = server.members().urls.remove(0);
+    (server, url)
 }
 
 fn binding(plane: &mut Plane) -> Option<BindingRow> {
@@ -102,9 +100,9 @@ fn invite(caller: u16, switch: u16) -> String {
 
 #[test]
 fn a_subscriber_of_a_dead_node_is_called_from_another_though_etcd_has_died_too() {
-    let (server, caller) = (etcd::Server::start(), socket());
+    let ((server, url), caller) = (start_etcd(), socket());
     let [one, two] = [1, 2].map(|number| Site::new(number, port(&caller)));
-    let (mut plane_one, mut plane_two) = (one.start(&server.url), two.start(&server.url));
+    let (mut plane_one, mut plane_two) = (one.start(&url), two.start(&url));
     let alice = port(&socket());
     assert!(phone::registers(one.folder.path(), alice, one.sip, "wonderland"));
     let heard = until("the other node hears of her", || binding(&mut plane_two));
@@ -113,7 +111,7 @@ fn a_subscriber_of_a_dead_node_is_called_from_another_though_etcd_has_died_too()
     assert_eq!((heard.since, (heard.until - own.until).abs() < 1_000_000), (own.since, true));
 
     drop(plane_one);
-    let mut plane_one = one.start(&server.url);
+    let mut plane_one = one.start(&url);
     until("her node has heard what it knew before its end", || binding(&mut plane_one));
     drop((plane_one, server));
 
@@ -180,12 +178,12 @@ impl Balancer {
 
 #[test]
 fn cores_come_to_a_balancer_and_go_by_their_own_word() {
-    let server = etcd::Server::start();
-    let balancer = Balancer::start(&server.url);
+    let (_server, url) = start_etcd();
+    let balancer = Balancer::start(&url);
     assert_eq!(until("the balancer answers", || balancer.cores()), []);
     let folders = [TempDir::new().unwrap(), TempDir::new().unwrap()];
-    let one = balancer.before(5, &folders[0], &server.url);
-    let _two = balancer.before(6, &folders[1], &server.url);
+    let one = balancer.before(5, &folders[0], &url);
+    let _two = balancer.before(6, &folders[1], &url);
     let nodes = |cores: Vec<CoreRow>| {
         let up = cores.iter().all(|core| core.state == "up");
         let mut nodes: Vec<_> = cores.iter().filter_map(|core| core.node).collect();

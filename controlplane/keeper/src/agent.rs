@@ -211,6 +211,13 @@ impl Agent {
         if let Some(user) = &database.system_user {
             hand_to(user, &init)?;
         }
+        // A server that starts removes what others of its kind left in the folder for temporary tables: in a shared one, living tables too.
+        let temporary = self.temporary();
+        let _ = std::fs::remove_dir_all(&temporary);
+        std::fs::create_dir_all(&temporary).with_context(|| format!("cannot make {}", temporary.display()))?;
+        if let Some(user) = &database.system_user {
+            hand_to(user, &temporary)?;
+        }
         // A server that was killed leaves its socket.
         let _ = std::fs::remove_file(self.socket());
         let log = data.with_extension("log");
@@ -234,6 +241,7 @@ impl Agent {
         words.extend([
             format!("--datadir={}", database.data.display()),
             format!("--socket={}", self.socket().display()),
+            format!("--tmpdir={}", self.temporary().display()),
             format!("--pid-file={}", database.data.join("pid").display()),
             format!("--init-file={}", init.display()),
             format!("--port={}", database.port),
@@ -259,6 +267,11 @@ impl Agent {
              GRANT ALL ON `{name}`.* TO tandem@'%';\n\
              GRANT SLAVE MONITOR, BINLOG MONITOR ON *.* TO tandem@'%';\n"
         )
+    }
+
+    /// Its folder for temporary tables, beside its data: in it, it would be taken for a schema.
+    fn temporary(&self) -> PathBuf {
+        self.settings.database.data.with_extension("tmp")
     }
 
     fn socket(&self) -> PathBuf {

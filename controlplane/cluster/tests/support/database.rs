@@ -142,15 +142,18 @@ impl Database {
     }
 
     /// Where another is primary, recovery cuts what stands in the log alone, for the primary has what was acknowledged of it; a crash may
-    /// have left some that it does not know. Where nobody took over, it keeps everything: nobody else may have it.
+    /// have left some that it does not know. Where nobody took over, it keeps what was acknowledged: nobody else may have it. What was
+    /// not may be lost with the host's memory, although the replica has it.
     fn start(&mut self, now: u64, another_is_primary: bool, chance: &mut Chance) {
-        let cuts = another_is_primary && chance.percent(50);
-        if cuts || is(Broken::CutsWhatNobodyHas) {
+        let loses = chance.percent(50);
+        let waiting = mem::take(&mut self.waiting);
+        if (another_is_primary && loses) || is(Broken::CutsWhatNobodyHas) {
             self.log.truncate(self.log.len() - self.log_alone);
-            self.applied = self.applied.min(self.log.len());
+        } else if loses {
+            self.log.retain(|commit| !waiting.contains(commit));
         }
+        self.applied = self.applied.min(self.log.len());
         self.log_alone = 0;
-        self.waiting.clear();
         self.life = Life::Starting { ready: now + START_MS };
     }
 

@@ -28,6 +28,8 @@ const SIP_SHARED: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 201);
 const PASSWORD: &str = "secret";
 /// Seconds without a sign of the primary after which the other database takes over.
 pub const TAKEOVER_S: u64 = 3;
+/// The revision of a switch in which nothing was entered.
+const EMPTY: u64 = 1;
 /// How long anything may take to be up.
 const UP_MAX: Duration = Duration::from_secs(90);
 
@@ -112,7 +114,9 @@ impl Site {
         let hosts: Vec<Host> = self.layout.hosts().to_vec();
         hosts.iter().for_each(|host| self.start_host(&host.name));
         hosts.iter().filter(|host| host.is(Role::Core)).for_each(|host| self.until_core_works(&host.name));
-        self.hold_sip_by_hand();
+        if self.shares_sip() {
+            self.until_sip_is_held();
+        }
     }
 
     /// Makes the switch so.
@@ -295,7 +299,7 @@ impl Site {
         let inside = format!("{}:5062", self.layout.host(core).ip());
         let is_up = |row: &Value| row["at"] == inside && row["state"] == "up";
         let mut balancers = self.layout.with(Role::Balancer);
-        self.revision(core) > 0
+        self.revision(core) > EMPTY
             && balancers.all(|host| {
                 let rows = asked(&self.balancer_data(&host.name).join("run/balancer.sock"), "\"cores\"");
                 rows.is_some_and(|rows| rows["cores"].as_array().into_iter().flatten().any(is_up))
@@ -330,20 +334,15 @@ impl Site {
         }
     }
 
-    /// The shared SIP address on the first balancer.
-    fn hold_sip_by_hand(&self) {
-        if self.sip() == SIP_SHARED {
-            let first = self.layout.with(Role::Balancer).next().expect("there are two");
-            self.hosts.ip(&first.name, &format!("addr add {SIP_SHARED}/24 dev eth0"));
-        }
+    /// Balancers share an address that is not a database's.
+    fn shares_sip(&self) -> bool {
+        self.sip() == SIP_SHARED
     }
 
-    /// Moves the shared SIP address from one balancer to the other, and tells the neighbours.
-    pub fn move_sip_by_hand(&self, from: &str, to: &str) {
-        self.hosts.ip(from, &format!("addr del {SIP_SHARED}/24 dev eth0"));
-        self.hosts.ip(to, &format!("addr add {SIP_SHARED}/24 dev eth0"));
-        let others = self.layout.hosts().iter().map(|host| host.name.as_str()).filter(|host| *host != to);
-        others.chain([carriers::HOST]).for_each(|host| self.hosts.ip(host, "neigh flush dev eth0"));
+    /// Waits until a balancer has the shared address.
+    fn until_sip_is_held(&self) {
+        let held = || self.cluster(&["status", "--output", "json"])?["addresses"][0]["held"].as_bool()?.then_some(());
+        until(UP_MAX, "a balancer has the shared address", held);
     }
 
     /// The same tables for all databases: made once.

@@ -114,9 +114,8 @@ and with builds of other programs:
 ";
 
 const AFTER: &str = "
-Two balancers that share an address of their own have it moved by hand here, as a keeper does it; where each server has a balancer and a
-database (`two`), the address is the database's, and the keepers move it. Two servers need a third, small one that is a member of etcd. Not told
-yet: two data centres.
+Keepers move the addresses: that of the databases, and that of two balancers; where each server has a balancer and a database (`two`), both are
+one. Two servers need a third, small one that is a member of etcd. Not told yet: two data centres.
 ";
 
 #[cfg(test)]

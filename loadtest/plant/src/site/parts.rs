@@ -5,7 +5,7 @@ use std::process::Command;
 
 use acceptance::program;
 
-use super::{DATABASE_SHARED, PASSWORD, Site, TAKEOVER_S};
+use super::{DATABASE_SHARED, PASSWORD, SIP_SHARED, Site, TAKEOVER_S};
 use crate::layout::{Host, Role};
 
 /// A program of a host.
@@ -33,10 +33,11 @@ impl Site {
     pub(super) fn parts(&self, name: &str) -> Vec<Part> {
         let host = self.layout.host(name);
         let pair = self.layout.has_pair();
+        let shares = host.is(Role::Balancer) && self.shares_sip();
         let all = [
             (host.is(Role::State), Part::State),
             (host.is(Role::Sql) && !pair, Part::Database),
-            (host.is(Role::Sql) && pair, Part::Keeper),
+            (host.is(Role::Sql) && pair || shares, Part::Keeper),
             (host.is(Role::Core) || host.is(Role::Web), Part::Control),
             (host.is(Role::Core), Part::Data),
             (host.is(Role::Balancer), Part::Balancer),
@@ -127,29 +128,46 @@ impl Site {
     }
 
     fn keeper(&self, host: &Host) -> Command {
-        let data = self.base(&host.name);
-        let pair: Vec<String> =
-            self.layout.with(Role::Sql).map(|host| format!("{}: {}", host.number, host.ip())).collect();
         let members: Vec<String> =
             self.layout.with(Role::State).map(|host| format!("'http://{}:2379'", host.ip())).collect();
-        let home = self.layout.with(Role::Sql).next().expect("a layout has a database").number;
-        let text = format!(
-            "node: {}\netcd: {{ members: [{}] }}\ndatabase:\n  home: {home}\n  nodes: {{ {} }}\n  data: {}\n  \
-             password: {PASSWORD}\n  user_password: {PASSWORD}\n  arguments: ['{}', '{}']\n  \
-             address: {{ ip: {DATABASE_SHARED}, prefix: 24, interface: eth0 }}\n  takeover_s: {TAKEOVER_S}\n  \
-             hold_down_s: 2\n  alone_ms: 1500\n",
-            host.number,
-            members.join(", "),
-            pair.join(", "),
-            data.display(),
-            SMALL.join("', '"),
-            self.own_tables(&host.name),
-        );
+        let mut text = format!("node: {}\netcd: {{ members: [{}] }}\n", host.number, members.join(", "));
+        if host.is(Role::Sql) {
+            text += &self.kept_database(host);
+        }
+        if host.is(Role::Balancer) && self.shares_sip() {
+            text += &self.kept_address(host);
+        }
         let settings = self.keeper_settings(&host.name);
         std::fs::write(&settings, text).expect("the folder is writable");
         let mut command = self.hosts.command(&host.name, &program("tandem-keeper"));
         command.args(["--log=info,sqlx=warn", "--settings"]).arg(settings);
         command
+    }
+
+    fn kept_database(&self, host: &Host) -> String {
+        let pair: Vec<String> =
+            self.layout.with(Role::Sql).map(|host| format!("{}: {}", host.number, host.ip())).collect();
+        let home = self.layout.with(Role::Sql).next().expect("a layout has a database").number;
+        format!(
+            "database:\n  home: {home}\n  nodes: {{ {} }}\n  data: {}\n  \
+             password: {PASSWORD}\n  user_password: {PASSWORD}\n  arguments: ['{}', '{}']\n  \
+             address: {{ ip: {DATABASE_SHARED}, prefix: 24, interface: eth0 }}\n  takeover_s: {TAKEOVER_S}\n  \
+             hold_down_s: 2\n  alone_ms: 1500\n",
+            pair.join(", "),
+            self.base(&host.name).display(),
+            SMALL.join("', '"),
+            self.own_tables(&host.name),
+        )
+    }
+
+    fn kept_address(&self, host: &Host) -> String {
+        let nodes: Vec<String> = self.layout.with(Role::Balancer).map(|host| host.number.to_string()).collect();
+        format!(
+            "addresses:\n  - {{ name: sip, ip: {SIP_SHARED}, prefix: 24, interface: eth0, nodes: [{}], check: 'balancer {}', \
+             takeover_s: {TAKEOVER_S}, hold_down_s: 2 }}\n",
+            nodes.join(", "),
+            self.balancer_data(&host.name).display(),
+        )
     }
 
     fn control_plane(&self, host: &Host) -> Command {

@@ -26,15 +26,21 @@ pub fn core_dies(site: &mut Site, core: &str, seconds: u32) -> Row {
     play(site, fault, |site| site.kill_host(core), |site| site.comes_back(core))
 }
 
-/// kill -9 of everything on a host with the balancer that has the shared address, which goes to the other's by hand.
-pub fn balancer_dies(site: &mut Site, from: &str, to: &str) -> Row {
-    let what = "the balancer with the address dies, which is moved by hand";
-    let fault = Fault { calls_max: CORE_DIES, late: REPEATED, ..Fault::new(what, 12) };
-    let breaks = |site: &mut Site| {
-        site.kill_host(from);
-        site.move_sip_by_hand(from, to);
+/// kill -9 of the balancer that has the shared address, which its keeper gives to the other's host and takes back.
+pub fn balancer_dies(site: &mut Site, host: &str) -> Row {
+    let fault = Fault {
+        calls_max: TAKEOVER,
+        late: TAKEOVER + REPEATED,
+        ..Fault::new("the balancer with the address dies", 12)
     };
-    play(site, fault, breaks, |site| site.all_come_back())
+    play(site, fault, |site| site.kill(host, Part::Balancer), |site| site.all_come_back())
+}
+
+/// kill -9 of everything on the host with the shared address.
+pub fn balancer_host_dies(site: &mut Site, host: &str) -> Row {
+    let what = "the host with the balancers' address dies";
+    let fault = Fault { calls_max: TAKEOVER, late: TAKEOVER + REPEATED, ..Fault::new(what, 14) };
+    play(site, fault, |site| site.kill_host(host), |site| site.all_come_back())
 }
 
 /// kill -9 of the only core there is, which is started again at once.

@@ -52,7 +52,7 @@ pub const STORIES: &[Story] = &[
         site: "data1: sql+state; data2: sql+web+state; core1: core+balancer+state; core2: core+balancer",
         tell: |site| {
             vec![
-                balancer_dies(site, "core1", "core2"),
+                balancer_host_dies(site, "core1"),
                 primary_dies(site),
                 primary_is_cut_off(site),
                 primary_comes_home(site),
@@ -72,7 +72,7 @@ pub const STORIES: &[Story] = &[
                 primary_is_deaf(site),
                 primary_stands_still(site),
                 member_dies(site, "front2"),
-                balancer_dies(site, "front1", "front2"),
+                balancer_dies(site, "front1"),
                 planned_swap(site),
             ]
         },

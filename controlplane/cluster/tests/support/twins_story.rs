@@ -148,22 +148,7 @@ impl Story {
             })
             .collect();
         faults.sort_by_key(|(at, _)| *at);
-        Story::apart(&mut faults);
         faults
-    }
-
-    /// A database that starts again as a replica has to fetch its last commits from the primary once more: both of them dying within
-    /// these seconds is more than the promise covers.
-    fn apart(faults: &mut Vec<(u64, Fault)>) {
-        let mut last = None;
-        faults.retain(|(at, fault)| {
-            let (Fault::KillDatabase(node) | Fault::KillServer(node, _)) = fault else { return true };
-            let near = last.is_some_and(|(before, other)| other != *node && at - before < 6_000);
-            if !near {
-                last = Some((*at, *node));
-            }
-            !near
-        });
     }
 
     fn fault(chance: &mut Chance) -> Fault {

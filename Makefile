@@ -119,6 +119,10 @@ topologies: ## each topology of several hosts with calls through it while someth
 	$(CARGO) build --profile integration $(PROGRAMS) -p tandem-keeper -p plant
 	TANDEM_BIN_DIR=$(INTEGRATION) $(INTEGRATION)/plant $(or $(ONLY),--page docs/topologies.md)
 
+.PHONY: test-s3
+test-s3: ## recordings to a foreign S3 server and back (moto, installed from PyPI into an environment of its own)
+	controlplane/files/test-s3
+
 .PHONY: outage
 outage: integration-programs ## ten real minutes without the database under load (AWAY_S=1200 for more seconds)
 	AWAY_S=$(or $(AWAY_S),600) TANDEM_BIN_DIR=$(INTEGRATION) $(CI_TEST) --test calls_go_on_without_the_database -- --nocapture

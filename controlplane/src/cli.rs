@@ -11,6 +11,7 @@ mod cdr;
 mod db;
 mod deck;
 mod external;
+mod files;
 mod host;
 mod jobs;
 mod journal;
@@ -82,6 +83,13 @@ enum Noun {
     /// Rate decks.
     #[command(subcommand)]
     Deck(deck::Verb),
+    /// How finished recordings and captures leave this node.
+    Files {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        form: Form,
+    },
     /// Limits of calls, with what is taken of them.
     Limits(limits::Arguments),
     /// Exports, retention and other work in the background.
@@ -195,6 +203,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Noun::Journal(verb) => journal::run(verb).await,
         Noun::Db(verb) => db::run(verb).await,
         Noun::Deck(verb) => deck::run(verb).await,
+        Noun::Files { place, form } => files::run(&place, form),
         Noun::Limits(arguments) => limits::run(arguments).await,
         Noun::Jobs(verb) => jobs::run(verb).await,
         Noun::Node(verb) => node::run(verb).await,

@@ -29,7 +29,7 @@ pub struct SegmentFile {
 impl Folder {
     /// Makes what is missing of it.
     pub fn open(path: &Path) -> io::Result<Folder> {
-        for name in ["run", "snapshots/decks", "journal", "traces", "inbox"] {
+        for name in ["run", "snapshots/decks", "journal", "traces", "inbox", "peers"] {
             fs::create_dir_all(path.join(name))?;
         }
         // Children of this program may have another working folder.
@@ -84,6 +84,16 @@ impl Folder {
     /// The URL of the database that the control plane works with, for the owner of the folder alone: it may hold a password.
     pub fn database(&self) -> PathBuf {
         self.path.join("run/database")
+    }
+
+    /// Where files go, with S3's keys, for the owner of the folder alone.
+    pub fn files(&self) -> PathBuf {
+        self.path.join("run/files")
+    }
+
+    /// How copying files goes, in JSON.
+    pub fn files_state(&self) -> PathBuf {
+        self.path.join("run/files.json")
     }
 
     /// Makes this the folder that the command line works on when none is named.

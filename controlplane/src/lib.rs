@@ -7,6 +7,7 @@ pub mod cli;
 pub mod collect;
 pub mod demo;
 pub mod fence;
+pub mod files;
 pub mod folder;
 pub mod inbox;
 pub mod jobs;

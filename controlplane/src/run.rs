@@ -15,6 +15,7 @@ use units::NodeId;
 
 use crate::collect::Collector;
 use crate::fence;
+use crate::files::{self, FilesOptions};
 use crate::folder::{Folder, write_secret};
 use crate::inbox;
 use crate::jobs::{self, Workers};
@@ -48,6 +49,9 @@ pub struct Settings {
     /// Whom mail about balances is from.
     #[arg(long, value_name = "ADDRESS", default_value = "tandem@localhost")]
     pub mail_from: String,
+    /// Where finished recordings and captures go.
+    #[command(flatten)]
+    pub files: FilesOptions,
     /// The ledger answers although MariaDB waits for a replica (semi-synchronous replication) and none acknowledges. Without it nodes
     /// live on what they hold until one does: a grant that only a lost database knew would be lent twice.
     #[arg(long)]
@@ -97,12 +101,14 @@ pub async fn run(settings: Settings) -> Result<()> {
     let workers = Workers::start(&store, node, jobs::LOCK);
     let relay = Relay { url: settings.smtp.clone(), from: settings.mail_from.clone() };
     notify::start(store.clone(), &relay)?;
+    let files = files::start(&folder, &settings.files)?;
     let services = web::Services {
         store: store.clone(),
         link: Arc::new(WebLink { link, progress: collector.progress() }),
         data_dir: folder.path().to_owned(),
         publish: publisher.bell(),
         apply: Arc::new(WebApply { store, publisher }),
+        files: files.clone(),
         one_time_tokens: tokens,
         node,
         version: env!("CARGO_PKG_VERSION").into(),
@@ -113,6 +119,7 @@ pub async fn run(settings: Settings) -> Result<()> {
         () = &mut asked_to_end => {}
     }
     drop(workers);
+    files.stop();
     collector.stop().await;
     tracing::info!("the control plane has ended");
     Ok(())

@@ -1,25 +1,24 @@
 //! `tandem cdr`: finished calls, from the database.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use cdr::{Cdr, Party, Priced};
 use clap::{Args, Subcommand};
+use files::Kind;
 use serde_json::{Value, json};
 use store::{CarrierDraft, CdrFilter, CdrKind, EgressTrunkDraft, IngressTrunkDraft, Object, SEARCH_ROWS_MAX, Store};
 use units::{AttemptIndex, CallId, WallTime};
 
-use super::{EXIT_NOT_FOUND, Form, Output, Place, acts, moment, table};
+use super::{Form, Output, Place, moment, table};
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Finds records of a window, newest first.
     Search(Box<Search>),
-    /// Writes the capture of a call of this node to a file or to standard output, for tshark, tcpdump or Wireshark. The audit says who
-    /// opened it.
+    /// Writes the capture of a call to a file or to standard output, for tshark, tcpdump or Wireshark. The audit says who opened it.
     Pcap {
         /// Its 32 hexadecimal digits.
         call: String,
@@ -84,7 +83,9 @@ pub struct Search {
 pub async fn run(verb: Verb) -> Result<ExitCode> {
     let search = match verb {
         Verb::Search(search) => search,
-        Verb::Pcap { call, out, place } => return pcap(&call, out.as_deref(), &place).await,
+        Verb::Pcap { call, out, place } => {
+            return super::files::get(Kind::Capture, &call, out.as_deref(), &place).await;
+        }
     };
     let store = search.place.store().await?;
     let filter = filter(&search, &store).await?;
@@ -113,24 +114,6 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
             table(&head, &found.iter().map(|cdr| cells(cdr, &names)).collect::<Vec<_>>());
         }
     }
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn pcap(call: &str, out: Option<&Path>, place: &Place) -> Result<ExitCode> {
-    let call = CallId::parse(call).with_context(|| format!("{call:?} is no call id"))?;
-    let folder = place.folder()?.path().join("captures");
-    let names = [format!("{call}.pcapng"), format!("{call}.pcapng.part")];
-    let Some(mut file) = names.iter().find_map(|name| File::open(folder.join(name)).ok()) else {
-        eprintln!("tandem: no capture of the call {call} on this node");
-        return Ok(ExitCode::from(EXIT_NOT_FOUND));
-    };
-    acts::note(place, "open_capture", call).await?;
-    match out {
-        Some(out) => {
-            std::io::copy(&mut file, &mut File::create(out).with_context(|| format!("cannot write {}", out.display()))?)
-        }
-        None => std::io::copy(&mut file, &mut std::io::stdout().lock()),
-    }?;
     Ok(ExitCode::SUCCESS)
 }
 

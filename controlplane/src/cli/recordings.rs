@@ -1,17 +1,18 @@
 //! `tandem recordings`: the recordings of calls on this node.
 
-use std::fs::{self, File};
-use std::io;
+use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
+use files::{Kind, Name};
 use serde_json::json;
 use units::{CallId, WallTime};
 
 use super::{EXIT_NOT_FOUND, Form, Output, Place, acts, moment, table};
+use crate::files::reader;
 
 /// Bytes of a WAV file before its samples, and of a second of them.
 const HEAD_BYTES: u64 = 44;
@@ -27,7 +28,7 @@ pub enum Verb {
         form: Form,
     },
     /// Writes a call's recording (WAV, the originator left, the terminator right) to a file or to standard output; of a running call
-    /// as far as it is written. The audit says who listened.
+    /// as far as it is written. Looked for on this node, among files of peers, and where files are copied to. The audit says who listened.
     Get {
         /// Its 32 hexadecimal digits.
         call: String,
@@ -37,7 +38,7 @@ pub enum Verb {
         #[command(flatten)]
         place: Place,
     },
-    /// Removes the recording of a call that is over.
+    /// Removes the recording of a call that is over, wherever this node can.
     Rm {
         /// Its 32 hexadecimal digits.
         call: String,
@@ -57,36 +58,16 @@ struct Recording {
 pub async fn run(verb: Verb) -> Result<ExitCode> {
     match verb {
         Verb::Ls { place, form } => list(&place, &form),
-        Verb::Get { call, out, place } => {
-            let (call, folder) = (parse(&call)?, place.folder()?.recordings());
-            let names = [format!("{call}.wav"), format!("{call}.wav.part")];
-            let Some(mut file) = names.iter().find_map(|name| File::open(folder.join(name)).ok()) else {
-                return Ok(missing(call));
-            };
-            acts::note(&place, "listen", call).await?;
-            match out {
-                Some(out) => {
-                    let to = File::create(&out).with_context(|| format!("cannot write {}", out.display()));
-                    io::copy(&mut file, &mut to?)
-                }
-                None => io::copy(&mut file, &mut io::stdout().lock()),
-            }?;
-            Ok(ExitCode::SUCCESS)
-        }
+        Verb::Get { call, out, place } => super::files::get(Kind::Recording, &call, out.as_deref(), &place).await,
         Verb::Rm { call, place } => {
-            let (call, folder) = (parse(&call)?, place.folder()?.recordings());
-            let file = folder.join(format!("{call}.wav"));
-            if !file.exists() {
+            let (call, files) = (parse(&call)?, reader(&place.folder()?)?);
+            let name = Name { kind: Kind::Recording, call };
+            if !files.find(name).is_some_and(|found| found.finished) {
                 return Ok(missing(call));
             }
             acts::note(&place, "remove_recording", call).await?;
-            match fs::remove_file(file) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(missing(call)),
-                done => {
-                    done?;
-                    Ok(ExitCode::SUCCESS)
-                }
-            }
+            files.remove(name)?;
+            Ok(ExitCode::SUCCESS)
         }
     }
 }
@@ -96,7 +77,7 @@ fn parse(text: &str) -> Result<CallId> {
 }
 
 fn missing(call: CallId) -> ExitCode {
-    eprintln!("tandem: no finished recording of the call {call} on this node");
+    eprintln!("tandem: no finished recording of the call {call} that this node can reach");
     ExitCode::from(EXIT_NOT_FOUND)
 }
 

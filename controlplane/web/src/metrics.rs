@@ -40,6 +40,7 @@ pub(crate) fn text(app: &Inner) -> String {
     let help = "The ledger waits for a replica that does not acknowledge; nodes live on what they hold.";
     gauge(&mut out, "ledger_replica_silent", help, silent);
     notices(&mut out, app.store.notice_figures());
+    files(&mut out, &app.files.states());
     if let Some(heard) = heard {
         node(&mut out, &heard);
         shards(&mut out, &heard);
@@ -61,6 +62,29 @@ fn notices(out: &mut String, figures: &NoticeFigures) {
     let waits = if oldest == 0 { 0 } else { Time::now().micros().saturating_sub(oldest) / 1_000_000 };
     let waits = u64::try_from(waits).unwrap_or(0);
     gauge(out, "notices_oldest_seconds", "Since the oldest notice that is still to be told was raised.", waits);
+}
+
+fn files(out: &mut String, places: &[files::State]) {
+    let now = Time::now().micros();
+    let waits = |place: &files::State| {
+        u64::try_from(place.oldest_us.map_or(0, |oldest| now.saturating_sub(oldest) / 1_000_000)).unwrap_or(0)
+    };
+    type Row = (&'static str, &'static str, &'static str, fn(&files::State) -> u64);
+    let rows: [Row; 5] = [
+        ("files_copied_total", "Recordings and captures copied to a place.", "counter", |place| place.copied),
+        ("files_copied_bytes_total", "Bytes of them.", "counter", |place| place.copied_bytes),
+        ("files_failed_total", "Tries to copy that failed; they are repeated.", "counter", |place| place.failed),
+        ("files_lost_total", "Files that were removed here before they were copied.", "counter", |place| place.lost),
+        ("files_waiting", "Files that are still to be copied to a place.", "gauge", |place| place.waiting),
+    ];
+    let label = |place: &files::State| format!("{{place=\"{}\"}}", place.to.replace('\\', "\\\\").replace('"', "\\\""));
+    for (name, help, kind, value) in rows {
+        header(out, name, help, kind);
+        places.iter().for_each(|place| line(out, name, &label(place), value(place)));
+    }
+    let name = "files_oldest_seconds";
+    header(out, name, "Since the oldest file that is still to be copied was finished.", "gauge");
+    places.iter().for_each(|place| line(out, name, &label(place), waits(place)));
 }
 
 fn backlog(out: &mut String, backlog: &Backlog) {

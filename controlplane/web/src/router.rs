@@ -60,6 +60,7 @@ fn paths() -> (OpenApiRouter<App>, OpenApiRouter<App>) {
         .merge(api::decks::routes())
         .merge(api::rates::routes())
         .merge(api::exchange_rates::routes())
+        .merge(api::files::routes())
         .merge(api::imports::routes())
         .merge(api::revisions::routes())
         .merge(api::export::routes())

@@ -112,6 +112,8 @@ pub struct Services {
     pub publish: Arc<Notify>,
     /// Applies files.
     pub apply: Arc<dyn Apply>,
+    /// Where recordings and captures are, here and elsewhere.
+    pub files: files::Files,
     /// Tokens for the first log-in.
     pub one_time_tokens: Arc<OneTimeTokens>,
     /// This node.
@@ -133,8 +135,7 @@ pub(crate) struct Inner {
     pub(crate) remembered: Remembered,
     pub(crate) names: NameBook,
     pub(crate) snapshots: Arc<Snapshots>,
-    /// Where the data plane writes captures.
-    pub(crate) captures: PathBuf,
+    pub(crate) files: files::Files,
     /// Where the data plane writes recordings.
     pub(crate) recordings: PathBuf,
     pub(crate) live: Live,
@@ -149,7 +150,7 @@ impl Inner {
         Inner {
             names: NameBook::default(),
             snapshots: Arc::new(Snapshots::new(services.data_dir.join("snapshots"))),
-            captures: services.data_dir.join("captures"),
+            files: services.files,
             recordings: services.data_dir.join("recordings"),
             live: Live::default(),
             analyses: LastAnalysis::default(),

@@ -1,28 +1,21 @@
 //! Captures of calls: begun in mid-call, opened from a running call or its CDR.
 
-use std::path::{Path, PathBuf};
-
-use axum::body::Body;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
+use files::Kind;
 use panel::wire::{Answer, Ask};
 use serde::{Deserialize, Serialize};
-use tokio::fs::File;
-use tokio::io::AsyncReadExt;
 use units::CallId;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::kept;
 use crate::auth::{May, rights};
 use crate::extract::{self, Key};
 use crate::problem::{Answered, Code, Problem};
 use crate::services::App;
-
-/// Bytes that are read at once.
-const PART_BYTES: usize = 64 << 10;
 
 /// How much of a call is captured; each includes what stands before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -80,37 +73,21 @@ async fn begin(
     }
 }
 
-/// Gives a call's capture as pcapng; of a running call as far as it is written. Captures stay on the node that carried the call.
+/// Gives a call's capture as pcapng; of a running call as far as it is written. It is looked for on this node, among files of
+/// peers, and where finished files are copied to.
 #[utoipa::path(get, path = "/api/v1/calls/{id}/pcap", tag = "calls",
     params(("id" = String, Path, description = "Thirty-two hexadecimal digits.")),
     responses((status = 200, description = "The file.", body = Vec<u8>, content_type = "application/x-pcapng")))]
 async fn open(caller: May<rights::CallsOpen>, State(app): State<App>, Key(id): Key<String>) -> Answered<Response> {
     let call = CallId::parse(&id).ok_or_else(|| Problem::not_found(format!("call {id}")))?;
-    let missing = || Problem::not_found(format!("capture of the call {call} on this node"));
-    let (path, bytes) = capture_of(&app.captures, call).await.ok_or_else(missing)?;
-    let file = File::open(path).await.map_err(|_| missing())?;
+    let missing = || Problem::not_found(format!("capture of the call {call} that this node can reach"));
+    let found = kept::find(&app, Kind::Capture, call).await?.ok_or_else(missing)?;
     app.store.audit(&caller.act("open_capture", call)).await?;
     // No more than was there: what is written meanwhile may be half a packet.
-    let parts = stream::try_unfold(file.take(bytes), |mut file| async move {
-        let mut part = vec![0; PART_BYTES];
-        let length = file.read(&mut part).await?;
-        part.truncate(length);
-        Ok::<_, std::io::Error>((length > 0).then_some((part, file)))
-    });
+    let bytes = found.bytes;
     let answer = Response::builder()
         .header(header::CONTENT_TYPE, "application/x-pcapng")
         .header(header::CONTENT_LENGTH, bytes)
         .header(header::CONTENT_DISPOSITION, format!("attachment; filename=\"{call}.pcapng\""));
-    Ok(answer.body(Body::from_stream(parts)).map_err(Problem::internal)?.into_response())
-}
-
-/// Where a call's capture is and how many bytes it has, if it has one.
-pub(crate) async fn capture_of(folder: &Path, call: CallId) -> Option<(PathBuf, u64)> {
-    for name in [format!("{call}.pcapng"), format!("{call}.pcapng.part")] {
-        let path = folder.join(name);
-        if let Ok(known) = tokio::fs::metadata(&path).await {
-            return Some((path, known.len()));
-        }
-    }
-    None
+    Ok(answer.body(kept::body(found, 0, bytes)).map_err(Problem::internal)?.into_response())
 }

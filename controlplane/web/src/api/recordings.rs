@@ -1,31 +1,27 @@
 //! Recordings of calls: begun and ended in mid-call, listened to, listed, removed. Whoever does any of it is written down.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
+use files::{Kind, Name};
 use panel::wire::{Answer, Ask};
 use serde::{Deserialize, Serialize};
-use tokio::fs::File;
-use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom};
 use units::{CallId, WallTime};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::kept;
 use crate::auth::{May, rights};
 use crate::extract::{self, Key};
 use crate::problem::{Answered, Code, Problem};
 use crate::services::App;
 use crate::value::Time;
 
-/// Bytes that are read at once.
-const PART_BYTES: usize = 64 << 10;
 /// Recordings that are listed at most.
 const LISTED_MAX: usize = 1_000;
 /// Bytes of a file before its samples, and of a second of samples (WAV, two voices, 16 bits, 8,000 Hz).
@@ -62,21 +58,8 @@ pub struct Recordings {
     pub data: Vec<Recording>,
 }
 
-/// A recording's file.
-pub(crate) struct Found {
-    path: PathBuf,
-    bytes: u64,
-    finished: bool,
-}
-
-impl Found {
-    /// How long it is.
-    pub(crate) fn seconds(&self) -> f64 {
-        seconds(self.bytes)
-    }
-}
-
-fn seconds(bytes: u64) -> f64 {
+/// How long a recording of so many bytes is.
+pub(super) fn seconds(bytes: u64) -> f64 {
     (bytes.saturating_sub(HEAD_BYTES) as f64 / SECOND_BYTES * 100.0).round() / 100.0
 }
 
@@ -145,7 +128,7 @@ fn listed(folder: &Path) -> Vec<Recording> {
 }
 
 /// Gives a call's recording as WAV (the originator left, the terminator right), or the part of it that `range` asks for; of a running
-/// call as far as it is written. Recordings stay on the node that carried the call.
+/// call as far as it is written. It is looked for on this node, among files of peers, and where finished files are copied to.
 #[utoipa::path(get, path = "/api/v1/calls/{id}/recording", tag = "calls",
     params(("id" = String, Path, description = "Thirty-two hexadecimal digits.")),
     responses((status = 200, description = "The file.", body = Vec<u8>, content_type = "audio/wav"),
@@ -157,20 +140,11 @@ async fn listen(
     headers: HeaderMap,
 ) -> Answered<Response> {
     let call = parsed(&id)?;
-    let missing = || Problem::not_found(format!("recording of the call {call} on this node"));
-    let found = recording_of(&app.recordings, call).await.ok_or_else(missing)?;
-    let mut file = File::open(found.path).await.map_err(|_| missing())?;
+    let found = kept::find(&app, Kind::Recording, call).await?.ok_or_else(|| missing(call))?;
     app.store.audit(&caller.act("listen", call)).await?;
     let asked =
         headers.get(header::RANGE).and_then(|value| value.to_str().ok()).and_then(|text| part(text, found.bytes));
     let (first, end) = asked.unwrap_or((0, found.bytes));
-    file.seek(SeekFrom::Start(first)).await.map_err(Problem::internal)?;
-    let parts = stream::try_unfold(file.take(end - first), |mut file| async move {
-        let mut part = vec![0; PART_BYTES];
-        let length = file.read(&mut part).await?;
-        part.truncate(length);
-        Ok::<_, std::io::Error>((length > 0).then_some((part, file)))
-    });
     let answer = Response::builder()
         .status(if asked.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK })
         .header(header::CONTENT_TYPE, "audio/wav")
@@ -182,23 +156,29 @@ async fn listen(
         Some(_) => answer.header(header::CONTENT_RANGE, format!("bytes {first}-{}/{}", end - 1, found.bytes)),
         None => answer,
     };
-    Ok(answer.body(Body::from_stream(parts)).map_err(Problem::internal)?.into_response())
+    Ok(answer.body(kept::body(found, first, end)).map_err(Problem::internal)?.into_response())
 }
 
-/// Removes a call's recording once the call is over.
+/// Removes a call's recording once the call is over: on this node, from its folder of peers' files, and from folders and buckets that
+/// files are copied to. A peer of rsync keeps its copy until that is old.
 #[utoipa::path(delete, path = "/api/v1/calls/{id}/recording", tag = "calls",
     params(("id" = String, Path, description = "Thirty-two hexadecimal digits.")),
     responses((status = 204, description = "It is removed.")))]
 async fn remove(caller: May<rights::Recordings>, State(app): State<App>, Key(id): Key<String>) -> Answered<StatusCode> {
     let call = parsed(&id)?;
-    let missing = || Problem::not_found(format!("recording of the call {call} on this node"));
-    let found = recording_of(&app.recordings, call).await.ok_or_else(missing)?;
+    let found = kept::find(&app, Kind::Recording, call).await?.ok_or_else(|| missing(call))?;
     if !found.finished {
         return Err(Problem::new(Code::Conflict, format!("the call {call} is still being recorded")));
     }
     app.store.audit(&caller.act("remove_recording", call)).await?;
-    tokio::fs::remove_file(found.path).await.map_err(|_| missing())?;
+    let files = app.files.clone();
+    let removed = tokio::task::spawn_blocking(move || files.remove(Name { kind: Kind::Recording, call })).await;
+    removed.map_err(Problem::internal)?.map_err(Problem::internal)?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn missing(call: CallId) -> Problem {
+    Problem::not_found(format!("recording of the call {call} that this node can reach"))
 }
 
 /// The one part that a header asks for, as first byte and the one behind the last; `None` gives the whole file, as for several parts
@@ -211,17 +191,6 @@ fn part(range: &str, bytes: u64) -> Option<(u64, u64)> {
         (first, last) => (first.parse().ok()?, bytes.min(last.parse::<u64>().ok()?.checked_add(1)?)),
     };
     (first < end).then_some((first, end))
-}
-
-/// Where a call's recording is, if it has one.
-pub(crate) async fn recording_of(folder: &Path, call: CallId) -> Option<Found> {
-    for (name, finished) in [(format!("{call}.wav"), true), (format!("{call}.wav.part"), false)] {
-        let path = folder.join(name);
-        if let Ok(known) = tokio::fs::metadata(&path).await {
-            return Some(Found { path, bytes: known.len(), finished });
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use files::Kind;
 use rating::decision;
 use serde::{Deserialize, Serialize};
 use store::CallStory;
@@ -12,7 +13,7 @@ use utoipa_axum::routes;
 
 use super::cdrs::{self, Cdr, Media};
 use super::simulate::{Candidate, percent};
-use super::{captures, recordings};
+use super::{kept, recordings};
 use crate::auth::{May, rights};
 use crate::extract::Key;
 use crate::names::Names;
@@ -31,9 +32,9 @@ pub struct Story {
     pub verdict: String,
     /// The captured messages; absent when this call was not captured.
     pub ladder: Option<Ladder>,
-    /// Bytes of the call's capture on this node, to be opened at `/api/v1/calls/{id}/pcap`; absent without one.
+    /// Bytes of the call's capture that this node can reach, to be opened at `/api/v1/calls/{id}/pcap`; absent without one.
     pub capture_bytes: Option<u64>,
-    /// Seconds of the call's recording on this node, to be heard at `/api/v1/calls/{id}/recording`; absent without one.
+    /// Seconds of the call's recording that this node can reach, to be heard at `/api/v1/calls/{id}/recording`; absent without one.
     pub recording_s: Option<f64>,
     /// How the route was chosen; absent when the call was refused before.
     pub decision: Option<Decision>,
@@ -179,11 +180,11 @@ async fn story(_caller: May<rights::CdrRead>, State(app): State<App>, Key(id): K
     let call = CallId::parse(&id).ok_or_else(|| Problem::not_found(format!("call {id}")))?;
     let told = app.store.story(call).await?;
     let names = app.names.read(&app.store).await?;
-    let capture = captures::capture_of(&app.captures, call).await;
-    let recording = recordings::recording_of(&app.recordings, call).await;
+    let (capture, recording) = (kept::glance(&app, Kind::Capture, call), kept::glance(&app, Kind::Recording, call));
+    let (capture, recording) = tokio::join!(capture, recording);
     let mut story = tell(&told, &names)?;
     (story.capture_bytes, story.recording_s) =
-        (capture.map(|(_, bytes)| bytes), recording.map(|found| found.seconds()));
+        (capture.map(|found| found.bytes), recording.map(|found| recordings::seconds(found.bytes)));
     Ok(Json(story))
 }
 

@@ -174,6 +174,29 @@ async fn calls_are_recorded_and_listened_to_by_those_who_may_and_it_is_written_d
 }
 
 #[tokio::test]
+async fn recordings_of_peers_are_heard_and_places_of_files_are_told() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    let recording = format!("/api/v1/calls/{CALL}/recording");
+    let folder = node.folder.path().join("peers/recordings");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(format!("{CALL}.wav")), [7; 100_000]).unwrap();
+    let heard = admin.get(&recording).await;
+    assert!(heard.status == 200 && heard.body == [7; 100_000], "{}: {} bytes", heard.status, heard.body.len());
+    let listed = admin.get("/api/v1/recordings").await.expect(200);
+    assert_eq!(listed["data"], json!([]), "it is not of this node");
+    let place = &admin.get("/api/v1/files").await.expect(200)["data"][0];
+    assert_eq!(
+        (&place["to"], &place["waiting"], &place["problem"]),
+        (&json!("/mnt/\"calls\""), &json!(0), &json!(null))
+    );
+    let metrics = node.send("GET", "/metrics", &[], b"").await.text();
+    assert!(metrics.contains("tandem_files_waiting{place=\"/mnt/\\\"calls\\\"\"} 0"), "{metrics}");
+    admin.send("DELETE", &recording, json!(null)).await.expect(204);
+    admin.get(&recording).await.problem(404, "not_found");
+}
+
+#[tokio::test]
 async fn strangers_bindings_and_registrations_are_told() {
     let node = Node::start().await;
     let admin = node.log_in().await;

@@ -146,12 +146,14 @@ impl Node {
         let address = listener.local_addr().unwrap();
         let (link, publish) = (Arc::new(Pretend::default()), Arc::new(Notify::new()));
         let tokens = Arc::new(OneTimeTokens::default());
+        let files_settings = files::Settings { to: vec!["/mnt/\"calls\"".parse().unwrap()], ..Default::default() };
         let services = Services {
             store: store.clone(),
             link: Arc::clone(&link) as Arc<dyn Link>,
             data_dir: folder.path().to_owned(),
             publish: Arc::clone(&publish),
             apply: Arc::new(Applier),
+            files: files::Files::reader(folder.path(), files_settings).unwrap(),
             one_time_tokens: Arc::clone(&tokens),
             node: units::NodeId(1),
             version: "0.1.0-test".into(),

@@ -80,7 +80,9 @@ impl Bucket {
                 let done = self.put(data, file);
                 let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
                 match done {
-                    Ok(()) => outcome.copied.push(*file),
+                    Ok(true) => outcome.copied.push(*file),
+                    // The next look misses it.
+                    Ok(false) => {}
                     Err(Refusal::File(why)) => outcome.refused = Some((*file, why)),
                     Err(Refusal::Away(why)) => outcome.away = Some(why),
                 }
@@ -97,11 +99,11 @@ impl Bucket {
         outcome.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, data: &Path, file: &Here) -> Result<(), Refusal> {
+    /// Copies one file; `false` if it was removed meanwhile.
+    fn put(&self, data: &Path, file: &Here) -> Result<bool, Refusal> {
         let opened = File::open(data.join(file.name.to_string()));
         let opened = match opened {
-            // It was removed meanwhile: the next look finds that out.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             opened => opened.map_err(|error| Refusal::File(error.to_string()))?,
         };
         let key = self.key(file.name);
@@ -110,7 +112,7 @@ impl Bucket {
         let request = request.config().timeout_global(Some(body_time(file.bytes))).build();
         let mut answer = request.send(opened).map_err(|error| Refusal::Away(error.to_string()))?;
         match answer.status().as_u16() {
-            200..=299 => Ok(()),
+            200..=299 => Ok(true),
             // Not authorised, no such bucket, too slow, too often: true of every file.
             code @ (401 | 403 | 404 | 408 | 429) => Err(Refusal::Away(refusal(code, &mut answer))),
             code @ 400..=499 => Err(Refusal::File(refusal(code, &mut answer))),

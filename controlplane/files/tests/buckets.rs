@@ -87,12 +87,6 @@ fn nothing_goes_and_nothing_is_lost_with_a_wrong_secret() {
 #[ignore = "needs a foreign server: make test-s3"]
 fn a_foreign_server_takes_them_too() {
     let told = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
-    let (address, key, secret) = (told("TANDEM_S3_ADDRESS"), told("AWS_ACCESS_KEY_ID"), told("AWS_SECRET_ACCESS_KEY"));
-    there_and_back(settings(address.clone(), [&key, &secret]));
-    let data = tempfile::tempdir().unwrap();
-    record(data.path(), 1);
-    let files = Files::start(data.path(), settings(address, [&key, "wrong"])).unwrap();
-    until("a wrong secret to be refused", || files.states()[0].problem.contains("403"));
-    assert_eq!(files.states()[0].copied, 0);
-    files.stop();
+    let keys = [told("AWS_ACCESS_KEY_ID"), told("AWS_SECRET_ACCESS_KEY")];
+    there_and_back(settings(told("TANDEM_S3_ADDRESS"), keys.each_ref().map(String::as_str)));
 }

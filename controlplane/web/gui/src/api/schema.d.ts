@@ -273,7 +273,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Gives a call's capture as pcapng; of a running call as far as it is written. Captures stay on the node that carried the call. */
+        /**
+         * Gives a call's capture as pcapng; of a running call as far as it is written. It is looked for on this node, among files of
+         *     peers, and where finished files are copied to.
+         */
         get: operations["get_calls_id_pcap"];
         put?: never;
         post?: never;
@@ -309,12 +312,15 @@ export interface paths {
         };
         /**
          * Gives a call's recording as WAV (the originator left, the terminator right), or the part of it that `range` asks for; of a running
-         *     call as far as it is written. Recordings stay on the node that carried the call.
+         *     call as far as it is written. It is looked for on this node, among files of peers, and where finished files are copied to.
          */
         get: operations["get_calls_id_recording"];
         put?: never;
         post?: never;
-        /** Removes a call's recording once the call is over. */
+        /**
+         * Removes a call's recording once the call is over: on this node, from its folder of peers' files, and from folders and buckets that
+         *     files are copied to. A peer of rsync keeps its copy until that is old.
+         */
         delete: operations["delete_calls_id_recording"];
         options?: never;
         head?: never;
@@ -695,6 +701,23 @@ export interface paths {
         post?: never;
         /** Removes an exchange rate that no trunk needs. */
         delete: operations["delete_exchange_rates_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the places that this node's finished recordings and captures are copied to; none: they stay here. */
+        get: operations["get_files"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -3128,6 +3151,45 @@ export interface components {
              */
             window_s: number;
         };
+        /** @description A place that finished recordings and captures are copied to. What it counts begins with the control plane's start. */
+        FilePlace: {
+            /**
+             * Format: int64
+             * @description Files copied.
+             */
+            copied: number;
+            /**
+             * Format: int64
+             * @description Bytes of them.
+             */
+            copied_bytes: number;
+            /**
+             * Format: int64
+             * @description Tries that failed; they are repeated.
+             */
+            failed: number;
+            /**
+             * Format: int64
+             * @description Files that were removed here before they were copied.
+             */
+            lost: number;
+            oldest_at?: null | components["schemas"]["Time"];
+            /** @description Why the last try failed; absent if it did not. */
+            problem?: string | null;
+            reached_at?: null | components["schemas"]["Time"];
+            /** @description The place, as it was set: a folder, a peer of rsync, a bucket of S3. */
+            to: string;
+            /**
+             * Format: int64
+             * @description Files that wait.
+             */
+            waiting: number;
+            /**
+             * Format: int64
+             * @description Bytes of them.
+             */
+            waiting_bytes: number;
+        };
         /** @description One wrong part of a request. */
         Flaw: {
             /** @description What is wrong with it. */
@@ -4160,6 +4222,52 @@ export interface components {
                 /** @description Who or what caused it. */
                 note: string;
                 written_off?: null | components["schemas"]["GivenUp"];
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
+        List_FilePlace: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /**
+                 * Format: int64
+                 * @description Files copied.
+                 */
+                copied: number;
+                /**
+                 * Format: int64
+                 * @description Bytes of them.
+                 */
+                copied_bytes: number;
+                /**
+                 * Format: int64
+                 * @description Tries that failed; they are repeated.
+                 */
+                failed: number;
+                /**
+                 * Format: int64
+                 * @description Files that were removed here before they were copied.
+                 */
+                lost: number;
+                oldest_at?: null | components["schemas"]["Time"];
+                /** @description Why the last try failed; absent if it did not. */
+                problem?: string | null;
+                reached_at?: null | components["schemas"]["Time"];
+                /** @description The place, as it was set: a folder, a peer of rsync, a bucket of S3. */
+                to: string;
+                /**
+                 * Format: int64
+                 * @description Files that wait.
+                 */
+                waiting: number;
+                /**
+                 * Format: int64
+                 * @description Bytes of them.
+                 */
+                waiting_bytes: number;
             }[];
             /** @description Where the next part starts; absent at the end. */
             next_cursor?: string | null;
@@ -6666,7 +6774,7 @@ export interface components {
             call: components["schemas"]["Cdr"];
             /**
              * Format: int64
-             * @description Bytes of the call's capture on this node, to be opened at `/api/v1/calls/{id}/pcap`; absent without one.
+             * @description Bytes of the call's capture that this node can reach, to be opened at `/api/v1/calls/{id}/pcap`; absent without one.
              */
             capture_bytes?: number | null;
             decision?: null | components["schemas"]["Decision"];
@@ -6683,7 +6791,7 @@ export interface components {
             margin_percent?: number | null;
             /**
              * Format: double
-             * @description Seconds of the call's recording on this node, to be heard at `/api/v1/calls/{id}/recording`; absent without one.
+             * @description Seconds of the call's recording that this node can reach, to be heard at `/api/v1/calls/{id}/recording`; absent without one.
              */
             recording_s?: number | null;
             sell?: null | components["schemas"]["Arithmetic"];
@@ -9028,6 +9136,35 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_files: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_FilePlace"];
+                };
             };
             /** @description What is wrong. */
             default: {

@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_user_has_the_name_that_the_host_gives_it() {
-        let users = "root:x:0:0:root:/root:/bin/sh\nanna:x:1000:1000::/home/anna:/bin/sh\n";
+        let users = "root:x:0:0:root:/root:/bin/sh\nanna:x:1000:1000::/anna:/bin/sh\n";
         assert_eq!([named(users, 0), named(users, 1_000), named(users, 10)], [Some("root"), Some("anna"), None]);
     }
 }

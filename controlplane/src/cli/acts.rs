@@ -49,7 +49,7 @@ mod tests {
     use crate::cli::{cdr, recordings};
     use crate::folder::Folder;
 
-    const CALL: &str = "00000000000000000000000000000007";
+    const CALL: &str = "00010000000100000000000000070000";
 
     #[tokio::test]
     async fn who_listens_opens_or_removes_by_the_command_line_is_written_down_before() {

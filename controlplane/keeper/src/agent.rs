@@ -203,20 +203,20 @@ impl Agent {
     fn start(&self, role: Role) -> Result<()> {
         let database = &self.settings.database;
         let data = &database.data;
-        if !data.join("mysql").is_dir() {
-            found(data, database.system_user.as_deref())?;
-        }
-        let init = data.join("keeper.sql");
-        write_secret(&init, &self.init_file()).context("cannot write keeper.sql")?;
-        if let Some(user) = &database.system_user {
-            hand_to(user, &init)?;
-        }
         // A server that starts removes what others of its kind left in the folder for temporary tables: in a shared one, living tables too.
         let temporary = self.temporary();
         let _ = std::fs::remove_dir_all(&temporary);
         std::fs::create_dir_all(&temporary).with_context(|| format!("cannot make {}", temporary.display()))?;
         if let Some(user) = &database.system_user {
             hand_to(user, &temporary)?;
+        }
+        if !data.join("mysql").is_dir() {
+            found(data, &temporary, database.system_user.as_deref())?;
+        }
+        let init = data.join("keeper.sql");
+        write_secret(&init, &self.init_file()).context("cannot write keeper.sql")?;
+        if let Some(user) = &database.system_user {
+            hand_to(user, &init)?;
         }
         // A server that was killed leaves its socket.
         let _ = std::fs::remove_file(self.socket());
@@ -454,11 +454,12 @@ const ALWAYS: &[&str] = &[
 ];
 
 /// Makes the tables of a server.
-fn found(data: &Path, user: Option<&str>) -> Result<()> {
+fn found(data: &Path, temporary: &Path, user: Option<&str>) -> Result<()> {
     let out = Command::new("mariadb-install-db")
         .args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=socket"])
         .arg(format!("--datadir={}", data.display()))
         .arg(format!("--user={}", user.unwrap_or("root")))
+        .env("TMPDIR", temporary)
         .stdin(Stdio::null())
         .output()
         .context("mariadb-install-db cannot be run: is mariadb-server installed?")?;

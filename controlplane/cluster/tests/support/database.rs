@@ -142,14 +142,13 @@ impl Database {
     }
 
     /// Where another is primary, recovery cuts what stands in the log alone, for the primary has what was acknowledged of it; a crash may
-    /// have left some that it does not know. Where nobody took over, it keeps what was acknowledged: nobody else may have it. What was
-    /// not may be lost with the host's memory, although the replica has it.
+    /// have left some that it does not know. Where nobody took over, it keeps everything: nobody else may have it.
     fn start(&mut self, now: u64, another_is_primary: bool, chance: &mut Chance) {
-        let loses = chance.percent(50);
         let waiting = mem::take(&mut self.waiting);
-        if (another_is_primary && loses) || is(Broken::CutsWhatNobodyHas) {
+        if (another_is_primary && chance.percent(50)) || is(Broken::CutsWhatNobodyHas) {
             self.log.truncate(self.log.len() - self.log_alone);
-        } else if loses {
+        } else if is(Broken::ClonesWhileCounted) && chance.percent(50) {
+            // Only a host that loses its memory, with what was not acknowledged, makes the other's copy part from its own.
             self.log.retain(|commit| !waiting.contains(commit));
         }
         self.applied = self.applied.min(self.log.len());

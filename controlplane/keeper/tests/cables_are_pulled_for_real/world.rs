@@ -208,10 +208,10 @@ impl World {
     /// The same tables for both: made once.
     fn found(&self) {
         let first = self.data(1);
-        run(
-            "mariadb-install-db",
-            &["--no-defaults", "--user=root", "--skip-test-db", &format!("--datadir={}", first.display())],
-        );
+        // Servers that start remove each other's temporary tables from a shared folder.
+        let temporary = format!("TMPDIR={}", self.folder.path().display());
+        let data = format!("--datadir={}", first.display());
+        run("env", &[&temporary, "mariadb-install-db", "--no-defaults", "--user=root", "--skip-test-db", &data]);
         run("cp", &["-a", &first.display().to_string(), &self.data(2).display().to_string()]);
     }
 

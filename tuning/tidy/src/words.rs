@@ -93,7 +93,12 @@ pub const ALLOWED: &[Allowed] = &[
     allowed("client", "controlplane/live", "clientcert", "ureq's names for our certificate"),
     allowed("config", "benches/rtpengine.rs", "--config-file", "rtpengine's option"),
     allowed("config", "controlplane/live", "", "ureq's settings of a question and of TLS"),
-    allowed("config", "controlplane/files", "", "ureq's settings of a question and of TLS, and a flag of rsync's daemon"),
+    allowed(
+        "config",
+        "controlplane/files",
+        "",
+        "ureq's settings of a question and of TLS, and a flag of rsync's daemon",
+    ),
     allowed("lease", "controlplane/keeper", "", "etcd's leases, which the arbiter gives on a service"),
     allowed("master", "controlplane/keeper", "", "MariaDB's names for settings, orders and figures of replication"),
     allowed("slave", "controlplane/keeper", "", "MariaDB's names for settings, orders and figures of replication"),

@@ -11,17 +11,27 @@
 //!
 //! What holds, whatever fails: no two databases take writes in the same moment, and no write that was acknowledged is lost while one
 //! of the two databases that had it lives on. The rules behind it stand at the lines that keep them.
+//!
+//! [`Sight`] is what stands in etcd, read; [`if_lost`], [`may_promote`] and [`misplaced`] tell an operator what follows from it.
 #![no_std]
+
+extern crate alloc;
 
 mod address;
 mod book;
 pub mod broken;
+mod foresight;
+mod groups;
 mod keeper;
 mod pair;
 mod reign;
+pub mod sight;
 
 pub use address::{AddressKeeper, AddressSettings, AddressTurn};
 pub use book::{Ask, Book, Refused, Write};
+pub use foresight::{Consequence, NotNow, Weight, if_lost, may_promote};
+pub use groups::{Group, Misplaced, groups, misplaced};
 pub use keeper::{Keeper, Outcome, Role, Settings, Turn};
 pub use pair::{Beat, Page, Pair, PairSettings, PairTurn, Standing};
 pub use reign::{Local, Process, Replica};
+pub use sight::{AddressSight, KeeperSight, Member, NodeSight, Service, ShardSight, Sight};

@@ -236,6 +236,7 @@ impl Place {
             up,
             works: why.is_empty(),
             why: if self.failed.is_empty() { why } else { self.failed.clone() },
+            takeover_s: self.shared.takeover_s,
             ..AddressStatus::default()
         });
     }

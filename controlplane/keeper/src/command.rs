@@ -15,6 +15,7 @@ use crate::order;
 use crate::settings::{AddressSettings, DatabaseSettings, Driver, EtcdSettings, Settings, SharedAddress};
 use crate::twins::disk;
 
+mod drain;
 mod keepalived;
 mod report;
 mod twins;
@@ -73,6 +74,9 @@ enum Verb {
         /// Lets it take calls again.
         #[arg(long)]
         off: bool,
+        /// Waits until no call runs on it, and says how many are left.
+        #[arg(long, conflicts_with = "off")]
+        wait: bool,
         #[command(flatten)]
         place: Place,
     },
@@ -186,11 +190,7 @@ pub fn run(cluster: Cluster) -> Result<ExitCode> {
             if settings.twins.is_some() { twins::promote(&settings, node) } else { promote(&settings, node) }
         }
         Verb::Alone { place, other_is_off: _ } => twins::alone(&place.settings()?),
-        Verb::Drain { node, off, place } => {
-            live::set_drain(&*place.settings()?.etcd(PATIENCE)?, node, !off)?;
-            println!("node {node} {}", if off { "takes calls" } else { "takes no more calls" });
-            Ok(ExitCode::SUCCESS)
-        }
+        Verb::Drain { node, off, wait, place } => drain::drain(&*place.settings()?.etcd(PATIENCE)?, node, !off, wait),
         Verb::Keepalived { to, place } => {
             let (path, settings) = (std::path::absolute(&place.settings)?, place.settings()?);
             let text = keepalived::text(&settings, &std::env::current_exe()?, &path)?;

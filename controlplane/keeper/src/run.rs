@@ -48,6 +48,7 @@ pub fn run(settings: Settings) -> Result<()> {
     let ended = Arc::new(AtomicBool::new(false));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let pair = settings.pair().map(Arc::new);
+    told.database(|status| status.takeover_s = pair.as_ref().map_or(0, |pair| pair.database.takeover_s));
     runtime.spawn(until_ended(ended.clone(), events.clone()));
     let mut addresses = Vec::new();
     if let Some(etcd) = &etcd {

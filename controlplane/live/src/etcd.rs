@@ -50,6 +50,17 @@ pub enum LiveError {
     Settings(String),
 }
 
+/// How one member was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MemberState {
+    /// Its base address.
+    pub url: String,
+    /// It answers.
+    pub reached: bool,
+    /// It leads the others.
+    pub leads: bool,
+}
+
 /// A way to etcd. Calls block; each may be made from any thread.
 #[derive(Debug)]
 pub struct Etcd {
@@ -94,6 +105,12 @@ impl Etcd {
         let mut question = wire::range(prefix);
         question["min_mod_revision"] = json!(revision.to_string());
         read(wire::page(&self.ask("kv/range", &question)?))
+    }
+
+    /// Everything below several prefixes, one after the other: not of one moment.
+    pub fn list_all(&self, prefixes: &[&str]) -> Result<Vec<Entry>, LiveError> {
+        let pages = prefixes.iter().map(|prefix| self.list(prefix)).collect::<Result<Vec<Page>, LiveError>>()?;
+        Ok(pages.into_iter().flat_map(|page| page.entries).collect())
     }
 
     /// Writes a key. The result is the store's revision.
@@ -167,6 +184,34 @@ impl Etcd {
             }
         }
         Ok(false)
+    }
+
+    /// Asks each member how it is, one after the other.
+    pub fn members(&self) -> Vec<MemberState> {
+        let urls = self.members.urls.iter();
+        urls.map(|url| {
+            let status = self.status(url).unwrap_or_default();
+            // Numbers of 64 bits without a sign: only whether they are the same matters.
+            let own = status["header"]["member_id"].as_str();
+            MemberState {
+                url: url.clone(),
+                reached: own.is_some(),
+                leads: own.is_some() && own == status["leader"].as_str(),
+            }
+        })
+        .collect()
+    }
+
+    /// One member's word about itself; `None`: it does not answer.
+    fn status(&self, url: &str) -> Option<Value> {
+        let url = format!("{}/v3/maintenance/status", url.trim_end_matches('/'));
+        let mut request = self.agent.post(&url).header("content-type", "application/json");
+        if let Some(token) = self.token() {
+            request = request.header("authorization", &token);
+        }
+        let mut answer = request.send("{}").ok()?;
+        let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec().ok()?;
+        serde_json::from_slice(&body).ok()
     }
 
     /// Asks the member that answered last, and the others as long as none was reached.

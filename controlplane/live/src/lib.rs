@@ -13,7 +13,7 @@ mod throne;
 mod wire;
 
 pub use arguments::EtcdArguments;
-pub use etcd::{Etcd, LiveError, Members};
+pub use etcd::{Etcd, LiveError, MemberState, Members};
 pub use feed::feed;
 pub use mirror::Mirror;
 pub use node::{Behind, DRAINS, NODES, Node, Presence, set_drain};

@@ -75,6 +75,8 @@ pub struct KeeperStatus {
     pub behind_s: Option<u32>,
     /// It has commits that the primary lacks.
     pub diverged: bool,
+    /// Seconds without a sign of the primary after which the other takes over; 0: there is no database on this node.
+    pub takeover_s: u64,
     /// The shared addresses that this keeper knows; that of the database is called [`DATABASE`].
     pub addresses: Vec<AddressStatus>,
 }
@@ -101,6 +103,8 @@ pub struct AddressStatus {
     pub works_since_ms: i64,
     /// Why it does not work; empty if it does.
     pub why: String,
+    /// Seconds without a sign of its holder after which another takes over; 0: it goes where the database is.
+    pub takeover_s: u64,
 }
 
 /// Of who shares an address with `me`: the best place before it in the list that works, with the life of its service.

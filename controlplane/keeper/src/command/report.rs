@@ -6,7 +6,7 @@ use anyhow::Result;
 use live::{AddressStatus, DATABASE, DRAINS, Etcd, Held, KEEPERS, KeeperStatus, NODES, Node, THRONES, thrones};
 use serde::Serialize;
 
-use super::PATIENCE;
+use super::{PATIENCE, drain};
 use crate::settings::Settings;
 
 /// Everything that `status` shows.
@@ -46,11 +46,13 @@ fn told<T: serde::de::DeserializeOwned>(etcd: &Etcd, prefix: &str) -> Result<Vec
 
 /// Prints it, for people or as JSON.
 pub fn show(settings: &Settings, as_json: bool) -> Result<ExitCode> {
-    let report = report(&*settings.etcd(PATIENCE)?)?;
+    let etcd = settings.etcd(PATIENCE)?;
+    let report = report(&etcd)?;
     if as_json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         print!("{}", table(&report));
+        drain::foresight(&etcd)?.iter().for_each(|line| println!("{line}"));
     }
     Ok(ExitCode::SUCCESS)
 }

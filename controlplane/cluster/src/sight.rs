@@ -1,0 +1,345 @@
+//! What stands in etcd about a cluster at one moment: who holds what, which keepers and nodes are there.
+
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use units::NodeId;
+
+/// Below it stand services: `/tandem/throne/SERVICE/book`, and `…/holder` as long as the holder's lease lives.
+pub const THRONE: &str = "/tandem/throne/";
+/// Below it stand keepers: `/tandem/keeper/NODE`.
+pub const KEEPERS: &str = "/tandem/keeper/";
+/// Below it stand nodes: `/tandem/node/NODE`.
+pub const NODES: &str = "/tandem/node/";
+/// Below it stand control planes: `/tandem/control/NODE`.
+pub const CONTROLS: &str = "/tandem/control/";
+/// Below it stand the nodes that an operator drains: `/tandem/drain/NODE`.
+pub const DRAINS: &str = "/tandem/drain/";
+/// The node that an operator wants the database on, until it is given.
+pub const ORDER: &str = "/tandem/order/database";
+/// Below these stands everything that a [`Sight`] is read from.
+pub const READ: [&str; 6] = [THRONE, KEEPERS, NODES, CONTROLS, DRAINS, ORDER];
+/// The service that is the database, and the name of the address that is where it is primary.
+pub const DATABASE: &str = "database";
+/// Before the name of a service that is a shared address without a database.
+const ADDRESS: &str = "address/";
+/// The take-over of a keeper that does not tell its own, in seconds.
+const TAKEOVER_S: u64 = 10;
+
+/// Something that one node holds at most.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Service {
+    /// [`DATABASE`], or an address's name as operators call it.
+    pub name: String,
+    /// Raised whenever it gets a holder.
+    pub epoch: u64,
+    /// Who holds it, or held it last.
+    pub holder: Option<NodeId>,
+    /// The holder's lease lives.
+    pub held: bool,
+    /// Of the database: who has every acknowledged commit as well.
+    pub sync: Option<NodeId>,
+    /// Since when it is the holder, in seconds since 1970-01-01 UTC; 0: not known.
+    pub since: i64,
+}
+
+/// A keeper's word about its node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct KeeperSight {
+    /// Its node.
+    pub node: u16,
+    /// What its database must be: `primary`, `replica`, `standby`, `frozen`, `stopped`, `clone`; empty: it keeps none.
+    pub role: String,
+    /// Since when it must be that, in seconds since 1970-01-01 UTC; 0: it does not say.
+    pub since: i64,
+    /// What the database's process does: `running`, `silent`, `dead`.
+    pub process: String,
+    /// The database takes writes.
+    pub writable: bool,
+    /// How many commits it has.
+    pub position: u64,
+    /// Of the primary: how many commits its replica has stored; 0: it has none.
+    pub replica_stored: u64,
+    /// Of a replica: how many seconds it is behind with applying; `None`: it does not follow.
+    pub behind_s: Option<u32>,
+    /// It has commits that the primary lacks.
+    pub diverged: bool,
+    /// The shared addresses that it knows; that of the database is called [`DATABASE`].
+    pub addresses: Vec<AddressSight>,
+    /// Seconds without a sign of the primary after which another takes over; 0: it does not say.
+    pub takeover_s: u64,
+}
+
+/// A shared address as one node's keeper sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct AddressSight {
+    /// What operators call it.
+    pub name: String,
+    /// The address.
+    pub ip: String,
+    /// Who moves it: `agent` (the keeper), `keepalived`, `none` (something else).
+    pub driver: String,
+    /// It is on this node's interface.
+    pub up: bool,
+    /// What is served at it works on this node.
+    pub works: bool,
+    /// Why it does not work; empty if it does.
+    pub why: String,
+    /// Seconds without a sign of its holder after which another takes over; 0: it does not say.
+    pub takeover_s: u64,
+}
+
+/// A shard as its node tells of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ShardSight {
+    /// Its number.
+    pub shard: u16,
+    /// The snapshot that it decides from.
+    pub revision: u64,
+    /// Calls in its table.
+    pub calls: u32,
+}
+
+/// What a node's data plane and its control plane say of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct NodeSight {
+    /// Its number.
+    pub number: u16,
+    /// What it does: `core`, `balancer`, `web` and others.
+    pub roles: Vec<String>,
+    /// Its availability group; empty: none.
+    pub group: String,
+    /// Calls that run on it.
+    pub calls: u32,
+    /// Calls that may run on it; 0: not known.
+    pub calls_max: u32,
+    /// It goes down, or finds itself overloaded.
+    pub leaving: bool,
+    /// The member of the arbiter that runs on it, as its base address; empty: none.
+    pub arbiter: String,
+    /// Its shards.
+    pub shards: Vec<ShardSight>,
+}
+
+/// A control plane's word about its node.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ControlWord {
+    node: u16,
+    group: String,
+    arbiter: String,
+    data_plane_up: bool,
+    draining: bool,
+    calls: u32,
+    shards: Vec<ShardSight>,
+}
+
+/// A member of the arbiter, as the one who looks found it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Member {
+    /// Its base address.
+    pub url: String,
+    /// It answers.
+    pub reached: bool,
+    /// It leads the others.
+    pub leads: bool,
+    /// The node that it runs on, where an address says so.
+    pub node: Option<NodeId>,
+}
+
+/// Everything that is known of a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sight {
+    /// What is held, the database first, then addresses by name.
+    pub services: Vec<Service>,
+    /// The keepers that are there.
+    pub keepers: Vec<KeeperSight>,
+    /// The nodes that are there.
+    pub nodes: Vec<NodeSight>,
+    /// The nodes that are drained.
+    pub drained: Vec<NodeId>,
+    /// The node that the database was ordered to and has not reached.
+    pub ordered: Option<NodeId>,
+    /// The arbiter's members.
+    pub members: Vec<Member>,
+}
+
+/// A service's book as it is written.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Written {
+    epoch: u64,
+    holder: Option<u16>,
+    sync: Option<u16>,
+    since: i64,
+}
+
+impl Sight {
+    /// Reads keys and values. What cannot be read is another version's and passed over. Members are not among them.
+    pub fn read<'a>(entries: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Sight {
+        let mut sight = Sight::default();
+        let mut services: BTreeMap<String, Service> = BTreeMap::new();
+        let mut controls: Vec<ControlWord> = Vec::new();
+        for (key, value) in entries {
+            if let Some(rest) = key.strip_prefix(THRONE) {
+                let Some((name, part)) = rest.rsplit_once('/') else { continue };
+                let service = services.entry(name.to_owned()).or_default();
+                service.read(part, value);
+            } else if key.starts_with(KEEPERS) {
+                sight.keepers.extend(told(value));
+            } else if key.starts_with(NODES) {
+                sight.nodes.extend(told(value));
+            } else if key.starts_with(CONTROLS) {
+                controls.extend(told(value));
+            } else if let Some(node) = key.strip_prefix(DRAINS) {
+                sight.drained.extend(node.parse().map(NodeId));
+            } else if key == ORDER {
+                sight.ordered = core::str::from_utf8(value).ok().and_then(|node| node.parse().ok()).map(NodeId);
+            }
+        }
+        controls.into_iter().for_each(|control| sight.add(control));
+        sight.nodes.sort_by_key(|node: &NodeSight| node.number);
+        sight.keepers.sort_by_key(|keeper: &KeeperSight| keeper.node);
+        sight.drained.sort();
+        let named = |(name, service): (String, Service)| Service {
+            name: name.strip_prefix(ADDRESS).map_or_else(|| name.clone(), ToOwned::to_owned),
+            ..service
+        };
+        sight.services = services.into_iter().map(named).collect();
+        sight.add_unheld();
+        sight.services.sort_by(|a, b| (a.name != DATABASE, &a.name).cmp(&(b.name != DATABASE, &b.name)));
+        sight
+    }
+
+    /// Adds what a control plane says to what its data plane says itself, which is fresher.
+    fn add(&mut self, control: ControlWord) {
+        let ControlWord { node: number, group, arbiter, data_plane_up, draining, calls, shards } = control;
+        let known = self.nodes.iter().position(|node| node.number == number);
+        let place = known.unwrap_or_else(|| {
+            let roles = if data_plane_up { vec!["core".to_owned()] } else { Vec::new() };
+            self.nodes.push(NodeSight { number, roles, calls, leaving: draining, ..NodeSight::default() });
+            self.nodes.len() - 1
+        });
+        let node = &mut self.nodes[place];
+        node.roles.push("web".to_owned());
+        node.leaving |= draining;
+        (node.group, node.arbiter, node.shards) = (group, arbiter, shards);
+    }
+
+    /// Adds addresses that somebody else than a keeper moves: whoever has one up is its holder.
+    fn add_unheld(&mut self) {
+        for keeper in &self.keepers {
+            for AddressSight { name, up, .. } in keeper.addresses.iter().filter(|address| address.name != DATABASE) {
+                let holder = up.then_some(NodeId(keeper.node));
+                match self.services.iter_mut().find(|service| service.name == *name) {
+                    Some(known) if known.epoch == 0 && holder.is_some() => (known.holder, known.held) = (holder, true),
+                    Some(_) => {}
+                    None => {
+                        let held = holder.is_some();
+                        self.services.push(Service { name: name.clone(), holder, held, ..Service::default() });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Adds how the arbiter's members were found, each with the node that says it runs there.
+    pub fn with_members(mut self, members: impl IntoIterator<Item = Member>) -> Sight {
+        let node = |url: &str| self.nodes.iter().find(|node| node.arbiter == url).map(|node| NodeId(node.number));
+        self.members = members.into_iter().map(|member| Member { node: node(&member.url), ..member }).collect();
+        self
+    }
+
+    /// The database, if the cluster keeps one.
+    pub fn database(&self) -> Option<&Service> {
+        self.services.iter().find(|service| service.name == DATABASE)
+    }
+
+    /// The shared addresses.
+    pub fn addresses(&self) -> impl Iterator<Item = &Service> {
+        self.services.iter().filter(|service| service.name != DATABASE)
+    }
+
+    /// A keeper's word.
+    pub fn keeper(&self, node: NodeId) -> Option<&KeeperSight> {
+        self.keepers.iter().find(|keeper| keeper.node == node.0)
+    }
+
+    /// A node's word.
+    pub fn node(&self, node: NodeId) -> Option<&NodeSight> {
+        self.nodes.iter().find(|known| known.number == node.0)
+    }
+
+    /// Every node that anything is known of, by number.
+    pub fn known(&self) -> Vec<NodeId> {
+        let holders = self.services.iter().flat_map(|service| [service.holder, service.sync]).flatten();
+        let told = self.nodes.iter().map(|node| node.number).chain(self.keepers.iter().map(|keeper| keeper.node));
+        let mut known: Vec<NodeId> = told.map(NodeId).chain(holders).chain(self.drained.iter().copied()).collect();
+        known.sort();
+        known.dedup();
+        known
+    }
+
+    /// The node's keeper or the node itself is there.
+    pub fn is_there(&self, node: NodeId) -> bool {
+        self.keeper(node).is_some() || self.node(node).is_some()
+    }
+
+    /// An operator drains the node.
+    pub fn is_drained(&self, node: NodeId) -> bool {
+        self.drained.contains(&node)
+    }
+
+    /// Commits that the primary has and its replica has not stored; `None`: there is no primary, or it knows of no replica.
+    pub fn lag(&self) -> Option<u64> {
+        let primary = self.keepers.iter().find(|keeper| keeper.role == "primary" || keeper.role == "frozen")?;
+        (primary.replica_stored > 0).then(|| primary.position.saturating_sub(primary.replica_stored))
+    }
+
+    /// An address as some keeper sees it, if one tells of it: the one that has it up first.
+    pub fn address(&self, name: &str) -> Option<&AddressSight> {
+        let told = || self.keepers.iter().flat_map(|keeper| &keeper.addresses).filter(|address| address.name == name);
+        told().find(|address| address.up).or_else(|| told().next())
+    }
+
+    /// The seconds after which another node takes over the database.
+    pub(crate) fn takeover_s(&self) -> u64 {
+        let told = self.keepers.iter().map(|keeper| keeper.takeover_s).find(|seconds| *seconds > 0);
+        told.unwrap_or(TAKEOVER_S)
+    }
+
+    /// The seconds after which another node takes over an address.
+    pub(crate) fn address_takeover_s(&self, name: &str) -> u64 {
+        let told = self.address(name).map(|address| address.takeover_s).filter(|seconds| *seconds > 0);
+        told.unwrap_or(TAKEOVER_S)
+    }
+}
+
+impl Service {
+    fn read(&mut self, part: &str, value: &[u8]) {
+        match part {
+            "holder" => self.held = true,
+            "book" => {
+                let written: Written = told(value).unwrap_or_default();
+                self.epoch = written.epoch;
+                self.holder = written.holder.map(NodeId);
+                self.sync = written.sync.map(NodeId);
+                self.since = written.since;
+            }
+            _ => {}
+        }
+    }
+}
+
+fn told<T: DeserializeOwned>(value: &[u8]) -> Option<T> {
+    serde_json::from_slice(value).ok()
+}

@@ -1,0 +1,61 @@
+//! `tandem cluster drain`, and what `status` says would happen.
+
+use std::process::ExitCode;
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::Result;
+use cluster::{Member, NodeSight, Sight, if_lost, misplaced};
+use live::Etcd;
+use units::NodeId;
+
+/// Between two looks at what is left.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Drains a node or ends that; waits, if that is wanted, until no call runs on it.
+pub fn drain(etcd: &Etcd, node: u16, on: bool, wait: bool) -> Result<ExitCode> {
+    live::set_drain(etcd, node, on)?;
+    println!("node {node} takes {}", if on { "no more calls" } else { "calls" });
+    let mut told = None;
+    while wait {
+        let sight = look(etcd)?;
+        // What it tells may be from before it heard of the drain.
+        let heard = sight.node(NodeId(node)).filter(|node| node.leaving);
+        let left = heard.map(|node: &NodeSight| node.calls);
+        if told.replace(left) != Some(left) {
+            match left {
+                Some(calls) => println!("{calls} calls left"),
+                None if sight.is_there(NodeId(node)) => println!("waiting for node {node} to say that it drains"),
+                None => println!("node {node} is not there"),
+            }
+        }
+        if left == Some(0) || !sight.is_there(NodeId(node)) {
+            break;
+        }
+        sleep(LOOK);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Everything that is known of the cluster, but how etcd's members are.
+fn look(etcd: &Etcd) -> Result<Sight> {
+    let entries = etcd.list_all(&cluster::sight::READ)?;
+    Ok(Sight::read(entries.iter().map(|entry| (entry.key.as_str(), entry.value.as_slice()))))
+}
+
+/// How the arbiter's members are, what would happen if a node died, and what is wrong with how nodes are placed: for people.
+pub fn foresight(etcd: &Etcd) -> Result<Vec<String>> {
+    let members = etcd.members().into_iter();
+    let found =
+        members.map(|member| Member { url: member.url, reached: member.reached, leads: member.leads, node: None });
+    let sight = look(etcd)?.with_members(found);
+    let answers = |member: &Member| if member.reached { "answers" } else { "does not answer" };
+    let mut lines: Vec<String> =
+        sight.members.iter().map(|member| format!("etcd {} {}", member.url, answers(member))).collect();
+    for node in sight.known() {
+        lines.push(format!("if node {node} lost its power now:"));
+        lines.extend(if_lost(&sight, node).iter().map(|consequence| format!("  {consequence}")));
+    }
+    lines.extend(misplaced(&sight).iter().map(ToString::to_string));
+    Ok(lines)
+}

@@ -15,6 +15,7 @@ pub mod link;
 pub mod notify;
 pub mod publish;
 pub mod run;
+pub mod together;
 pub mod up;
 
 mod disk;

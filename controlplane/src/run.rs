@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use store::Store;
+use store::{Reports, Store};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use units::NodeId;
@@ -23,6 +23,7 @@ use crate::link::Link;
 use crate::notify::{self, Relay};
 use crate::publish::Publisher;
 use crate::services::{WebApply, WebLink};
+use crate::together::{self, Cluster};
 
 /// Pause between attempts to open the database.
 const RETRY: Duration = Duration::from_secs(1);
@@ -40,9 +41,16 @@ pub struct Settings {
     /// sqlite:PATH or mysql://USER:PASSWORD@HOST/NAME; SQLite in the data folder if not given.
     #[arg(long, value_name = "URL", env = "TANDEM_DATABASE", hide_env_values = true)]
     pub database: Option<String>,
+    /// A replica of the database, as mysql://USER:PASSWORD@HOST/NAME, that searches and reports are read at as long as it is not more than
+    /// 10 s behind; the database of this node's own keeper does, whether replica or primary.
+    #[arg(long, value_name = "URL", env = "TANDEM_REPLICA", hide_env_values = true)]
+    pub replica: Option<String>,
     /// This machine's number in the cluster.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub node: u16,
+    /// The other nodes.
+    #[command(flatten)]
+    pub together: together::Settings,
     /// The relay for mail about balances: smtp://HOST:PORT, smtps://USER:PASSWORD@HOST, `?tls=required` for STARTTLS. No mail without it.
     #[arg(long, value_name = "URL", env = "TANDEM_SMTP", hide_env_values = true)]
     pub smtp: Option<String>,
@@ -102,6 +110,8 @@ pub async fn run(settings: Settings) -> Result<()> {
     let relay = Relay { url: settings.smtp.clone(), from: settings.mail_from.clone() };
     notify::start(store.clone(), &relay)?;
     let files = files::start(&folder, &settings.files)?;
+    let cluster = Cluster::start(&settings.together, node, &link).context("the cluster cannot be watched")?;
+    let reports = Reports::new(store.clone(), settings.replica.clone());
     let services = web::Services {
         store: store.clone(),
         link: Arc::new(WebLink { link, progress: collector.progress() }),
@@ -111,6 +121,8 @@ pub async fn run(settings: Settings) -> Result<()> {
         files: files.clone(),
         one_time_tokens: tokens,
         node,
+        reports,
+        cluster: cluster.map(|cluster| cluster as Arc<dyn web::Cluster>),
         version: env!("CARGO_PKG_VERSION").into(),
     };
     tracing::info!(http = %settings.http, "the control plane serves");

@@ -11,9 +11,9 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::agent::write_secret;
-use crate::order;
 use crate::settings::{AddressSettings, DatabaseSettings, Driver, EtcdSettings, Settings, SharedAddress};
 use crate::twins::disk;
+use live::order;
 
 mod drain;
 mod keepalived;

@@ -14,7 +14,6 @@ pub mod clock;
 pub mod command;
 pub mod copy;
 pub mod guard;
-pub mod order;
 pub mod run;
 pub mod server;
 pub mod settings;

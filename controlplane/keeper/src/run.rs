@@ -19,12 +19,12 @@ use crate::agent::{Agent, Seen, Slot, Wanted};
 use crate::arbiter::{self, Arbiter};
 use crate::clock::now;
 use crate::copy;
-use crate::order;
 use crate::server::{Place, Server};
 use crate::settings::{AddressSettings, Driver, Pair, Settings};
 use crate::status::{Teller, Told};
 use crate::twins;
 use crate::twins::settings::TwinsSettings;
+use live::order;
 
 /// Between two looks of the pure core, and two readings of the book.
 const TURN: Duration = Duration::from_millis(100);

@@ -5,14 +5,17 @@
 //! each node works on with what it knew last. [`feed`] tells each change once instead, where there is much below the prefix. Nothing here knows calls, money or a database.
 
 mod arguments;
+mod control;
 mod etcd;
 mod feed;
 mod mirror;
 mod node;
+pub mod order;
 mod throne;
 mod wire;
 
 pub use arguments::EtcdArguments;
+pub use control::{CONTROLS, ControlStatus, ShardStatus};
 pub use etcd::{Etcd, LiveError, MemberState, Members};
 pub use feed::feed;
 pub use mirror::Mirror;

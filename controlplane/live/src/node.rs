@@ -45,23 +45,29 @@ pub struct Behind {
     pub balancers: Vec<SocketAddr>,
 }
 
-/// Keeps a node's key alive by a thread, and removes it when dropped. When etcd is away it comes back with it.
+/// Keeps a word about a node alive by a thread, and removes it when dropped. When etcd is away it comes back with it.
 #[derive(Debug)]
-pub struct Presence {
-    node: Arc<Mutex<Node>>,
+pub struct Presence<T = Node> {
+    word: Arc<Mutex<T>>,
     nudge: Option<Sender<()>>,
     keeper: Option<JoinHandle<()>>,
 }
 
-impl Presence {
+impl Presence<Node> {
     /// Tells of the node. It is taken for gone when nothing was heard of it for so many seconds, two at least.
     pub fn start(etcd: Arc<Etcd>, node: Node, seconds: u64) -> Presence {
-        let key = format!("{NODES}{}", node.number);
-        let node = Arc::new(Mutex::new(node));
+        Presence::at(etcd, format!("{NODES}{}", node.number), node, seconds)
+    }
+}
+
+impl<T: Clone + PartialEq + Serialize + Send + 'static> Presence<T> {
+    /// Tells a word under a key of its own. It is gone when nothing was told for so many seconds, two at least.
+    pub fn at(etcd: Arc<Etcd>, key: String, word: T, seconds: u64) -> Presence<T> {
+        let word = Arc::new(Mutex::new(word));
         let (nudge, nudged) = mpsc::channel();
-        let theirs = node.clone();
+        let theirs = word.clone();
         let run = move || {
-            let mut teller = Teller { etcd, key, node: theirs, seconds, lease: None, told: None };
+            let mut teller = Teller { etcd, key, word: theirs, seconds, lease: None, told: None };
             loop {
                 if let Err(error) = teller.tell() {
                     tracing::debug!(error = error.to_string(), "the other nodes are not told of this one");
@@ -78,15 +84,15 @@ impl Presence {
             }
         };
         let keeper = thread::Builder::new().name("live presence".to_owned()).spawn(run);
-        Presence { node, nudge: Some(nudge), keeper: Some(keeper.expect("the system starts threads")) }
+        Presence { word, nudge: Some(nudge), keeper: Some(keeper.expect("the system starts threads")) }
     }
 
     /// Changes what is told: at once if it is another than before.
-    pub fn update(&self, change: impl FnOnce(&mut Node)) {
-        let mut node = self.node.lock().expect("nobody panics with the node");
-        let before = node.clone();
-        change(&mut node);
-        if *node != before
+    pub fn update(&self, change: impl FnOnce(&mut T)) {
+        let mut word = self.word.lock().expect("nobody panics with the word");
+        let before = word.clone();
+        change(&mut word);
+        if *word != before
             && let Some(nudge) = &self.nudge
         {
             // The thread lives as long as this sender.
@@ -95,7 +101,7 @@ impl Presence {
     }
 }
 
-impl Drop for Presence {
+impl<T> Drop for Presence<T> {
     fn drop(&mut self) {
         drop(self.nudge.take());
         if let Some(keeper) = self.keeper.take() {
@@ -105,16 +111,16 @@ impl Drop for Presence {
     }
 }
 
-struct Teller {
+struct Teller<T> {
     etcd: Arc<Etcd>,
     key: String,
-    node: Arc<Mutex<Node>>,
+    word: Arc<Mutex<T>>,
     seconds: u64,
     lease: Option<Lease>,
-    told: Option<Node>,
+    told: Option<T>,
 }
 
-impl Teller {
+impl<T: Clone + PartialEq + Serialize> Teller<T> {
     fn tell(&mut self) -> Result<(), LiveError> {
         let lease = match self.lease {
             Some(lease) if self.etcd.keep(lease)? => lease,
@@ -124,11 +130,11 @@ impl Teller {
                 *self.lease.insert(lease)
             }
         };
-        let node = self.node.lock().expect("nobody panics with the node").clone();
-        if self.told.as_ref() != Some(&node) {
-            let text = serde_json::to_vec(&node).expect("a node is plain data");
+        let word = self.word.lock().expect("nobody panics with the word").clone();
+        if self.told.as_ref() != Some(&word) {
+            let text = serde_json::to_vec(&word).expect("a word is plain data");
             self.etcd.put(&self.key, &text, Some(lease))?;
-            self.told = Some(node);
+            self.told = Some(word);
         }
         Ok(())
     }

@@ -1,16 +1,33 @@
 //! `tandem node`: what an operator does about a machine.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Subcommand;
+use panel::wire::{Answer, Ask};
 use serde_json::json;
 use units::NodeId;
 
 use super::{Form, Output, Place, table};
+use crate::link::ask_once;
+
+/// Between two looks at what is left.
+const LOOK: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Lets the node on this machine finish its calls and take no more. Another node of a cluster: `tandem cluster drain N`.
+    Drain {
+        /// Lets it take calls again.
+        #[arg(long)]
+        off: bool,
+        /// Waits until no call runs on it, and says how many are left.
+        #[arg(long, conflicts_with = "off")]
+        wait: bool,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Gives the money that a lost node held back to its accounts.
     WriteOff {
         /// The node's number.
@@ -40,6 +57,7 @@ pub enum Verb {
 
 pub async fn run(verb: Verb) -> Result<ExitCode> {
     let (node, fenced, note, place, form) = match verb {
+        Verb::Drain { off, wait, place } => return drain(!off, wait, &place).await,
         Verb::WriteOff { node, fenced, note, place, form } => (node, fenced, note, place, form),
         Verb::Admit { node, place } => {
             let boot = place.store().await?.admit_node(NodeId(node)).await?;
@@ -61,6 +79,26 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
             println!("{}", serde_json::to_string_pretty(&all)?);
         }
         Output::Table => table(&["account", "returned"], &cells.map(Vec::from).collect::<Vec<_>>()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn drain(on: bool, wait: bool, place: &Place) -> Result<ExitCode> {
+    let socket = place.folder()?.socket();
+    let answer = ask_once(&socket, Ask::Drain { on }).await.context("no data plane answers")?;
+    ensure!(answer == Answer::Done, "the data plane answered {answer:?} to a drain");
+    eprintln!("tandem: new calls are {}", if on { "refused" } else { "taken" });
+    let mut told = None;
+    while wait {
+        let Answer::Figures(figures) = ask_once(&socket, Ask::Figures).await? else { bail!("no figures came") };
+        let calls: u32 = figures.shards.iter().map(|shard| shard.calls).sum();
+        if told.replace(calls) != Some(calls) {
+            eprintln!("tandem: {calls} calls left");
+        }
+        if calls == 0 {
+            break;
+        }
+        tokio::time::sleep(LOOK).await;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -31,6 +31,7 @@ mod policy;
 mod rates;
 mod recount;
 mod replica;
+mod reports;
 mod revisions;
 mod search;
 mod settings;
@@ -71,6 +72,7 @@ pub use plans::{Plan, PlanDraft};
 pub use policy::without_secrets;
 pub use rates::{RATES_PAGE_MAX, RateAfter, check_rate};
 pub use replica::Replica;
+pub use reports::{BEHIND_MAX_S, ReplicaState, Reports};
 pub use revisions::REVISIONS_KEPT_MAX;
 pub use search::{CallStory, CdrFilter, CdrKind, OverviewRow, SEARCH_ROWS_MAX, Side};
 pub use statistics::{
@@ -101,12 +103,11 @@ impl core::fmt::Debug for Store {
 impl Store {
     /// Opens `sqlite:PATH` or `mysql://user:password@host:port/name?socket=…` and brings its tables up to date.
     pub async fn open(url: &str) -> Result<Store> {
-        Ok(Store {
-            database: Database::open(url).await?,
-            rates: Arc::default(),
-            standby: Arc::default(),
-            told: Arc::default(),
-        })
+        Ok(Store::of(Database::open(url).await?))
+    }
+
+    fn of(database: Database) -> Store {
+        Store { database, rates: Arc::default(), standby: Arc::default(), told: Arc::default() }
     }
 
     async fn read(&self) -> Result<Tx> {

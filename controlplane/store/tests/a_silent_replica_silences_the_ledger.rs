@@ -8,7 +8,7 @@ mod databases;
 mod sample;
 
 use sample::{grant_id, money, world};
-use store::{Ask, Replica, StoreError};
+use store::{Ask, Replica, ReplicaState, Reports, StoreError};
 use units::{AccountId, Money};
 
 fn order(url: &str, sql: &str) {
@@ -46,4 +46,18 @@ async fn grants_wait_for_the_replica_that_was_asked_for() {
     store.answer_alone(false);
     order(&database.url, "SET GLOBAL rpl_semi_sync_master_enabled=0");
     assert_eq!(store.grant(grant_id(3), account, ask).await.unwrap().amount, money("1"));
+
+    // The same server as one that pages are read from: it takes writes, then none, then follows one that is not there.
+    let reports = Reports::new(store.clone(), Some(database.url.clone()));
+    let look = async |sql: &str| {
+        order(&database.url, sql);
+        reports.look().await;
+        reports.replica()
+    };
+    assert_eq!(look("SELECT 1").await, ReplicaState::Read(0));
+    let passed = |why: &str| ReplicaState::Passed(why.to_owned());
+    assert_eq!(look("SET GLOBAL read_only=1").await, passed("it follows nobody and takes no writes"));
+    let follow = "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT=1, MASTER_USER='nobody'; START SLAVE";
+    assert_eq!(look(follow).await, passed("it does not receive what the primary writes"));
+    assert_eq!(look("STOP SLAVE; RESET SLAVE ALL; SET GLOBAL read_only=0").await, ReplicaState::Read(0));
 }

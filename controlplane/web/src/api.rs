@@ -12,6 +12,7 @@ pub mod carriers;
 pub mod cdrs;
 pub mod changes;
 pub mod check;
+pub mod cluster;
 pub mod decks;
 pub mod egress_trunks;
 pub mod exchange_rates;

@@ -32,7 +32,9 @@ use tokio::task::JoinSet;
 
 pub use auth::OneTimeTokens;
 pub use router::{openapi, openapi_text};
-pub use services::{Apply, ApplyMistake, ApplyRefusal, Backlog, Later, Link, LinkDown, Services};
+pub use services::{
+    Apply, ApplyMistake, ApplyRefusal, Backlog, Cluster, ClusterSeen, Later, Link, LinkDown, Services, Unpromoted,
+};
 
 /// Serves the API and the pages until the future is dropped.
 pub async fn serve(listener: TcpListener, services: Services) -> std::io::Result<()> {
@@ -40,6 +42,7 @@ pub async fn serve(listener: TcpListener, services: Services) -> std::io::Result
     // Dropped with this future, and with it the tasks.
     let mut readers = JoinSet::new();
     readers.spawn(live::read_for_ever(Arc::clone(&app)));
+    readers.spawn(live::follow_for_ever(Arc::clone(&app)));
     readers.spawn(live::sum_for_ever(app));
     axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await
 }

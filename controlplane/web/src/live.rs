@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use panel::wire::{self, Answer, Ask};
-use store::{OverviewRow, Side, StoreError};
+use store::{OverviewRow, ReplicaState, Side, StoreError};
 use tokio::sync::watch;
 use units::WallTime;
 
@@ -176,6 +176,14 @@ fn figures(app: &Inner, before: Option<&Heard>) -> Figures {
     figures
 }
 
+/// Asks for ever how far the replica is, where one is named.
+pub(crate) async fn follow_for_ever(app: Arc<Inner>) {
+    while app.reports.replica() != ReplicaState::None {
+        app.reports.look().await;
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
 /// Sums up the window for ever, and leaves the database nine tenths of its time.
 pub(crate) async fn sum_for_ever(app: Arc<Inner>) {
     loop {
@@ -198,8 +206,9 @@ async fn sum(app: &Inner) -> Result<Summed, StoreError> {
     let wall = Time::now();
     let from = WallTime::from_micros(wall.micros() - i64::from(WINDOW_S) * 1_000_000);
     let till = WallTime::from_micros(wall.micros() + 1_000_000);
-    let originators = app.store.overview(Side::Originator, from, till).await?;
-    let terminators = app.store.overview(Side::Terminator, from, till).await?;
+    let store = app.reports.store();
+    let originators = store.overview(Side::Originator, from, till).await?;
+    let terminators = store.overview(Side::Terminator, from, till).await?;
     Ok(Summed { wall, originators, terminators })
 }
 

@@ -54,6 +54,7 @@ fn paths() -> (OpenApiRouter<App>, OpenApiRouter<App>) {
         .merge(api::jobs::routes())
         .merge(api::story::routes())
         .merge(api::carriers::routes())
+        .merge(api::cluster::routes())
         .merge(api::accounts::routes())
         .merge(api::ingress_trunks::routes())
         .merge(api::egress_trunks::routes())

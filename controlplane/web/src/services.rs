@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use cluster::Sight;
 use panel::wire::{Answer, Ask};
-use store::{Store, StoreError};
+use store::{Reports, Store, StoreError};
 use tokio::sync::Notify;
 use units::{NodeId, WallTime};
 
@@ -100,6 +101,42 @@ pub trait Apply: Send + Sync + 'static {
     fn apply(&self, ask: ApplyAsk, actor: String) -> Later<'_, Result<ApplyReport, ApplyRefusal>>;
 }
 
+/// What is known of the cluster.
+#[derive(Clone, Debug, Default)]
+pub struct ClusterSeen {
+    /// As etcd told it last.
+    pub sight: Sight,
+    /// etcd answered the last question.
+    pub reached: bool,
+    /// When it answered last; `None`: never.
+    pub at: Option<WallTime>,
+    /// Why it does not answer; empty if it does.
+    pub why: String,
+    /// Drained nodes without calls, and since when.
+    pub empty: Vec<(NodeId, WallTime)>,
+}
+
+/// Why a database was not made primary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unpromoted {
+    /// The order could not be given.
+    Away(String),
+    /// It was given and not carried out in time, and is taken back.
+    Late,
+}
+
+/// The cluster that this node is in.
+pub trait Cluster: Send + Sync + 'static {
+    /// What is known of it, at once.
+    fn seen(&self) -> ClusterSeen;
+
+    /// Drains a node, or ends that. The error says why nobody was told.
+    fn drain(&self, node: NodeId, on: bool) -> Later<'_, Result<(), String>>;
+
+    /// Gives the database to a node and waits until it is primary there. The result is the new epoch.
+    fn promote(&self, node: NodeId) -> Later<'_, Result<u64, Unpromoted>>;
+}
+
 /// What the web needs.
 pub struct Services {
     /// The database.
@@ -118,6 +155,10 @@ pub struct Services {
     pub one_time_tokens: Arc<OneTimeTokens>,
     /// This node.
     pub node: NodeId,
+    /// Where searches and reports are read.
+    pub reports: Reports,
+    /// The cluster that it is in, if it is in one.
+    pub cluster: Option<Arc<dyn Cluster>>,
     /// The program's version.
     pub version: String,
 }
@@ -125,11 +166,13 @@ pub struct Services {
 /// Everything that handlers share.
 pub(crate) struct Inner {
     pub(crate) store: Store,
+    pub(crate) reports: Reports,
     pub(crate) link: Arc<dyn Link>,
     pub(crate) publish: Arc<Notify>,
     pub(crate) apply: Arc<dyn Apply>,
     pub(crate) tokens: Arc<OneTimeTokens>,
     pub(crate) node: NodeId,
+    pub(crate) cluster: Option<Arc<dyn Cluster>>,
     pub(crate) version: String,
     pub(crate) passwords: Passwords,
     pub(crate) remembered: Remembered,
@@ -157,11 +200,13 @@ impl Inner {
             passwords: Passwords::default(),
             remembered: Remembered::default(),
             store: services.store,
+            reports: services.reports,
             link: services.link,
             publish: services.publish,
             apply: services.apply,
             tokens: services.one_time_tokens,
             node: services.node,
+            cluster: services.cluster,
             version: services.version,
         }
     }

@@ -4,6 +4,8 @@
 
 #[path = "api/access.rs"]
 mod access;
+#[path = "api/cluster.rs"]
+mod cluster;
 #[path = "api/document.rs"]
 mod document;
 #[path = "api/guards.rs"]

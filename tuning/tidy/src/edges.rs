@@ -64,10 +64,10 @@ pub const ROOMS: &[Room] = &[
     Room { name: "files", may_use: &["units"] },
     Room { name: "ledger", may_use: &["units", "cdr"] },
     Room { name: "store", may_use: &["units", "snapshot", "cdr", "rating", "ledger"] },
-    Room { name: "web", may_use: &["units", "snapshot", "cdr", "rating", "panel", "store", "files"] },
+    Room { name: "web", may_use: &["units", "snapshot", "cdr", "rating", "panel", "cluster", "store", "files"] },
     Room {
         name: "tandem-controlplane",
-        may_use: &["units", "snapshot", "cdr", "rating", "panel", "store", "files", "web"],
+        may_use: &["units", "snapshot", "cdr", "rating", "panel", "cluster", "live", "store", "files", "web"],
     },
     Room { name: "tandem-tune", may_use: &["panel", "uring"] },
     Room { name: "tidy", may_use: &[] },

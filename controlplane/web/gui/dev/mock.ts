@@ -46,6 +46,18 @@ function changes(): object[] {
   return data.rates('').slice(0, 60).map((rate, index) => ({ prefix: rate.prefix, destination: rate.destination, kind: kinds[index % 4], old_per_minute: index % 4 === 0 ? null : rate.per_minute, new_per_minute: index % 4 === 3 ? null : '0.0121', change_percent: index % 4 === 1 ? 23.5 : index % 4 === 2 ? -4.2 : null, effective_from: rate.effective_from, row: 9 + index, marker: index % 8 === 1 ? 'decrease' : null, minutes: index * 311, impact: '18.40', examples: ['0.000202', '0.006252', '0.012302'], flags: index % 8 === 1 ? ['notice', 'marker'] : [] }));
 }
 
+function cluster(): object {
+  const since = data.moment(Date.now() - 3_600_000);
+  const shards = [{ shard: 0, revision: 1881, calls: 156 }, { shard: 1, revision: 1881, calls: 156 }];
+  const outage = { severity: 'outage', text: 'no database becomes primary: edits are refused and records wait in journals until node 1 is back' };
+  const lost = [{ severity: 'loss', text: 'calls on it are lost: 312' }, { severity: 'loss', text: '1 of 2 cores remain' }, { severity: 'harmless', text: '2 of 3 members of the arbiter remain, enough' }];
+  const node = (id: number, drained: boolean) => ({ id, there: true, roles: ['core', 'web', 'sql', 'state'], group: id === 1 ? 'east' : 'west', calls: drained ? 0 : 312, leaving: drained, drained, empty_since: drained ? since : null, shards, if_lost: id === 1 ? [outage, ...lost] : lost });
+  const member = (at: number) => ({ url: `http://10.0.0.${at}:2379`, reached: at !== 3, leads: at === 1, node: at < 3 ? at : null });
+  const database = (id: number) => ({ node: id, role: id === 1 ? 'primary' : 'replica', since, process: 'running', writable: id === 1, commits: 182_406, behind_s: id === 1 ? null : 0, diverged: false, refused: id === 1 ? 'it is primary already' : null });
+  const address = { name: 'database', ip: '10.0.0.100', driver: 'agent', holder: 1, held: true, epoch: 4, since, places: [{ node: 1, up: true, works: true, why: '' }, { node: 2, up: false, works: true, why: '' }] };
+  return { state: 'live', told: 'This is so at this moment.', as_of: data.moment(Date.now()), this_node: 1, published_revision: 1881, arbiter: [1, 2, 3].map(member), database: { holder: 1, held: true, epoch: 4, since, sync: 2, lag_commits: 0, ordered: null }, databases: [1, 2].map(database), reads: { replica: true, behind_s: 0, why: '' }, addresses: [address], nodes: [node(1, false), node(2, true)], groups: [{ name: 'east', nodes: [1] }, { name: 'west', nodes: [2] }], warnings: ['2 of 3 members of the arbiter answer', 'group east has one node; each group needs 2 at least'] };
+}
+
 const audit = ['update', 'create', 'log_in', 'import', 'release'].map((action, index) => ({ id: `aud_${index}`, at: data.moment(Date.now() - index * 60_000), actor: 'user:admin', action, object: ['etr_2', 'car_7', 'usr_1', 'dck_4', '0a1b2c3d'][index], address: '127.0.0.1', request_id: `req-${index}`, before: index === 0 ? { cps: 100, code: 'oria-1' } : null, after: index === 0 ? { cps: 150, code: 'oria-1' } : null }));
 
 const objects: Record<string, { id: string }[]> = { carriers: data.carriers, accounts: data.accounts, 'ingress-trunks': data.ingress, 'egress-trunks': data.egress, decks: data.decks, plans: data.plans, 'trunk-groups': data.groups };
@@ -76,6 +88,7 @@ function answer(method: string, path: string, query: URLSearchParams): Answer {
   if (path === 'statistics') return statistics();
   if (noun === 'cdrs') return story(id);
   if (path === 'latency') return [200, { as_of: data.moment(now), uptime_s: 8_040, stages: [['parse', 2_100], ['admit', 480], ['limits', 310], ['route', 5_400], ['egress', 21_000], ['answer', 180_000], ['relay', 3_900]].map(([name, base]) => data.stage(String(name), Number(base))) }];
+  if (path === 'cluster') return [200, cluster()];
   if (path === 'nodes') return list([node()]);
   if (path === 'audit') return list(audit);
   if (path === 'users') return list([{ id: 'usr_1', name: 'admin', role: 'admin', has_password: false, created_at: data.moment(now) }]);

@@ -14,7 +14,7 @@ async function places(get: (path: string) => Promise<{ data: { id: string; call:
   const nouns = ['carriers', 'decks', 'plans', 'ingress-trunks', `cdrs?${query.toString()}`];
   const [carrier, deck, plan, trunk, cdr] = await Promise.all(nouns.map(async (noun) => (await get(`/api/v1/${noun}`)).data[0]));
   const story = `/cdrs/${cdr?.call}`;
-  const wide = ['/', '/calls', '/carriers', `/carriers/${carrier?.id}`, '/rates', `/rates/${deck?.id}`, '/routing', `/routing/${plan?.id}`, `/routing/simulate?called=${cdr?.called_routed}&ingress_trunk=${trunk?.id}`, '/cdrs', story, '/latency', '/nodes', '/system', '/system?tab=audit'];
+  const wide = ['/', '/calls', '/carriers', `/carriers/${carrier?.id}`, '/rates', `/rates/${deck?.id}`, '/routing', `/routing/${plan?.id}`, `/routing/simulate?called=${cdr?.called_routed}&ingress_trunk=${trunk?.id}`, '/cdrs', story, '/latency', '/nodes', '/nodes/cluster', '/system', '/system?tab=audit'];
   return { wide, narrow: ['/', '/calls', '/cdrs', story] };
 }
 

@@ -23,6 +23,7 @@ const Story = lazy(() => import('./screens/story/Story'));
 const Statistics = lazy(() => import('./screens/statistics/Statistics'));
 const Latency = lazy(() => import('./screens/latency/Latency'));
 const Nodes = lazy(() => import('./screens/nodes/Nodes'));
+const Cluster = lazy(() => import('./screens/cluster/Cluster'));
 const System = lazy(() => import('./screens/system/System'));
 
 /** Keeps a fault of one screen from taking the frame with it. */
@@ -63,6 +64,7 @@ function Screens() {
         <Route path="/statistics"><Statistics /></Route>
         <Route path="/latency"><Latency /></Route>
         <Route path="/nodes"><Nodes /></Route>
+        <Route path="/nodes/cluster"><Cluster /></Route>
         <Route path="/system"><System /></Route>
         <Route><Empty title="There is no such page">The address may be from another version of Tandem. Choose a screen from the menu.</Empty></Route>
       </Switch>

@@ -297,8 +297,9 @@ async fn search(
     Query(filter): Query<CdrFilter>,
 ) -> Answered<Json<List<Cdr>>> {
     let limit = page::limit(filter.limit)?;
-    let found = app.store.search_cdrs(&filter.read(limit)?).await?;
-    let names = app.names.read(&app.store).await?;
+    let store = app.reports.store();
+    let found = store.search_cdrs(&filter.read(limit)?).await?;
+    let names = app.names.read(&store).await?;
     let full = found.len() == limit as usize;
     let next = found.last().filter(|_| full).map(cursor);
     Ok(Json(List::part(found.iter().map(|cdr| Cdr::show(cdr, &names)).collect(), next)))

@@ -260,7 +260,8 @@ fn node(app: &App, database_up: bool, barred: bool) -> Node {
     }
 }
 
-/// Makes a node refuse new calls, or take them again. Running calls go on.
+/// Makes a node refuse new calls, or take them again. Running calls go on: `/api/v1/cluster` says how many, and since when none. Another
+/// node is told by etcd, and hears it when it is there.
 #[utoipa::path(post, path = "/api/v1/nodes/{id}/drain", tag = "nodes", request_body = DrainAsk,
     params(("id" = u16, Path)), responses((status = 204, description = "Done.")))]
 async fn drain(
@@ -269,13 +270,22 @@ async fn drain(
     Key(id): Key<u16>,
     Body(ask): Body<DrainAsk>,
 ) -> Answered<StatusCode> {
-    if id != app.node.0 {
-        return Err(Problem::not_found(format!("node {id}")));
+    let here = id == app.node.0;
+    match &app.cluster {
+        Some(cluster) if here || cluster.seen().sight.known().contains(&NodeId(id)) => {
+            let told = cluster.drain(NodeId(id), ask.on).await;
+            // This node is drained even while nobody else can be told.
+            told.or_else(|why| if here { Ok(()) } else { Err(Problem::new(Code::Conflict, why)) })?;
+        }
+        None if here => {}
+        _ => return Err(Problem::not_found(format!("node {id}"))),
     }
-    match app.link.ask(Ask::Drain { on: ask.on }).await? {
-        Answer::Done => {}
-        Answer::Refused { reason } => return Err(Problem::new(Code::Conflict, reason)),
-        other => return Err(Problem::internal(format!("the data plane answered {other:?} to a drain"))),
+    if here {
+        match app.link.ask(Ask::Drain { on: ask.on }).await? {
+            Answer::Done => {}
+            Answer::Refused { reason } => return Err(Problem::new(Code::Conflict, reason)),
+            other => return Err(Problem::internal(format!("the data plane answered {other:?} to a drain"))),
+        }
     }
     if let Err(flaw) = app.store.audit(&caller.entry("drain", format!("node {id}"), None, Some(&ask))).await {
         tracing::warn!(%flaw, actor = caller.actor(), "a drain could not be written down");

@@ -156,8 +156,9 @@ async fn statistics(
     State(app): State<App>,
     Query(filter): Query<StatisticsFilter>,
 ) -> Answered<Json<Statistics>> {
-    let names = app.names.read(&app.store).await?;
-    read(&app.store, &names, &filter).await.map(Json)
+    let store = app.reports.store();
+    let names = app.names.read(&store).await?;
+    read(&store, &names, &filter).await.map(Json)
 }
 
 /// Gives all groups as a CSV file, in the order that was asked for.
@@ -168,8 +169,9 @@ async fn export(
     State(app): State<App>,
     Query(filter): Query<StatisticsFilter>,
 ) -> Answered<impl IntoResponse> {
-    let names = app.names.read(&app.store).await?;
-    let all = whole(&app.store, &names, &filter).await?;
+    let store = app.reports.store();
+    let names = app.names.read(&store).await?;
+    let all = whole(&store, &names, &filter).await?;
     let bytes = all.csv().map_err(Problem::internal)?;
     let name = "attachment; filename=\"statistics.csv\"";
     Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8"), (header::CONTENT_DISPOSITION, name)], bytes))

@@ -5,7 +5,7 @@ use axum::extract::State;
 use files::Kind;
 use rating::decision;
 use serde::{Deserialize, Serialize};
-use store::CallStory;
+use store::{CallStory, StoreError};
 use units::{CallId, Cause};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -178,8 +178,13 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     responses((status = 200, description = "The story.", body = Story)))]
 async fn story(_caller: May<rights::CdrRead>, State(app): State<App>, Key(id): Key<String>) -> Answered<Json<Story>> {
     let call = CallId::parse(&id).ok_or_else(|| Problem::not_found(format!("call {id}")))?;
-    let told = app.store.story(call).await?;
-    let names = app.names.read(&app.store).await?;
+    let store = app.reports.store();
+    let told = match store.story(call).await {
+        // It may have ended just before: a replica is a little behind.
+        Err(StoreError::NotFound { .. }) => app.store.story(call).await?,
+        told => told?,
+    };
+    let names = app.names.read(&store).await?;
     let (capture, recording) = (kept::glance(&app, Kind::Capture, call), kept::glance(&app, Kind::Recording, call));
     let (capture, recording) = tokio::join!(capture, recording);
     let mut story = tell(&told, &names)?;

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex};
 
 use panel::wire::{Answer, Ask, CallRow, Figures, Peers, RoomRow};
 use serde_json::{Value, json};
-use store::{Store, StoreError};
+use store::{Reports, Store, StoreError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use units::WallTime;
 use web::api::apply::{ApplyAction, ApplyAsk, ApplyChange, ApplyReport};
-use web::{Apply, ApplyMistake, ApplyRefusal, Backlog, Later, Link, LinkDown, OneTimeTokens, Services};
+use web::{Apply, ApplyMistake, ApplyRefusal, Backlog, Cluster, Later, Link, LinkDown, OneTimeTokens, Services};
 
 /// A data plane made of values.
 #[derive(Default)]
@@ -139,6 +139,11 @@ impl Reply {
 
 impl Node {
     pub async fn start() -> Node {
+        Node::start_in(None).await
+    }
+
+    /// Starts as one of a cluster.
+    pub async fn start_in(cluster: Option<Arc<dyn Cluster>>) -> Node {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("tandem.sqlite").display());
         let store = Store::open(&url).await.unwrap();
@@ -156,6 +161,8 @@ impl Node {
             files: files::Files::reader(folder.path(), files_settings).unwrap(),
             one_time_tokens: Arc::clone(&tokens),
             node: units::NodeId(1),
+            reports: Reports::new(store.clone(), None),
+            cluster,
             version: "0.1.0-test".into(),
         };
         let server = tokio::spawn(web::serve(listener, services));

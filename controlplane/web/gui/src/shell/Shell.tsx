@@ -14,6 +14,7 @@ import Cdrs from '@mui/icons-material/ReceiptLongOutlined';
 import StatisticsIcon from '@mui/icons-material/BarChartOutlined';
 import LatencyIcon from '@mui/icons-material/TimelineOutlined';
 import Nodes from '@mui/icons-material/DnsOutlined';
+import ClusterIcon from '@mui/icons-material/HubOutlined';
 import SystemIcon from '@mui/icons-material/SettingsOutlined';
 import LightMode from '@mui/icons-material/LightModeOutlined';
 import DarkMode from '@mui/icons-material/DarkModeOutlined';
@@ -43,6 +44,7 @@ const MENU = [
   { href: '/statistics', name: 'Statistics', icon: <StatisticsIcon /> },
   { href: '/latency', name: 'Latency', icon: <LatencyIcon /> },
   { href: '/nodes', name: 'Nodes', icon: <Nodes /> },
+  { href: '/nodes/cluster', name: 'Cluster', icon: <ClusterIcon />, inner: true },
   { href: '/system', name: 'System', icon: <SystemIcon /> },
 ];
 

@@ -13,6 +13,7 @@ export const GO: Record<string, { href: string; name: string }> = {
   m: { href: '/statistics', name: 'Statistics' },
   l: { href: '/latency', name: 'Latency' },
   n: { href: '/nodes', name: 'Nodes' },
+  u: { href: '/nodes/cluster', name: 'Cluster' },
 };
 
 /** How long `g` waits for its letter, in milliseconds. */

@@ -1,9 +1,10 @@
 //! An operator's order: the database must be primary on this node.
 
-use live::{Compare, Etcd, LiveError, Write};
+use crate::etcd::{Etcd, LiveError};
+use crate::wire::{Compare, Write};
 
 /// Where the order stands: the wanted node's number.
-const ORDER: &str = "/tandem/order/database";
+pub const ORDER: &str = "/tandem/order/database";
 
 /// Orders the database to a node. It is given there as soon as the other has everything.
 pub fn give(etcd: &Etcd, to: u16) -> Result<(), LiveError> {

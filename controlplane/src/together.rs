@@ -1,0 +1,233 @@
+//! The cluster that this node is in: what etcd says of it is looked at once a second, what this node has to say is told, and a drain that
+//! an operator ordered anywhere is carried out here.
+
+use std::net::{IpAddr, UdpSocket};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use cluster::{Member, Sight};
+use live::{CONTROLS, ControlStatus, Etcd, EtcdArguments, LiveError, Presence, ShardStatus, order};
+use panel::wire::{Answer, Ask};
+use tokio::sync::watch;
+use units::{NodeId, WallTime};
+use web::{ClusterSeen, Later, Unpromoted};
+
+use crate::link::Link;
+
+/// Between two looks, and between two words of this node.
+const LOOK: Duration = Duration::from_secs(1);
+/// Between two looks at every member of etcd.
+const LOOK_AT_MEMBERS: Duration = Duration::from_secs(5);
+/// How long a question to one member may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// A control plane that tells nothing for so many seconds is gone.
+const LIVES_S: u64 = 5;
+/// How long a planned swap may take before it is given up.
+const SWAP_MAX: Duration = Duration::from_secs(20);
+/// Between two looks whether the swap is done.
+const SWAP_LOOK: Duration = Duration::from_millis(50);
+
+/// Where etcd is, and this node's place among the others.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Settings {
+    /// Where etcd is.
+    #[command(flatten)]
+    pub etcd: EtcdArguments,
+    /// This node's availability group: nodes of one group may fail together, a room or one host's power. Two to four nodes a group, and
+    /// as many in each.
+    #[arg(long, value_name = "NAME", default_value = "")]
+    pub group: String,
+}
+
+/// The cluster, as this node sees it.
+pub(crate) struct Cluster {
+    etcd: Arc<Etcd>,
+    seen: Mutex<ClusterSeen>,
+    drained: watch::Sender<bool>,
+}
+
+impl Cluster {
+    /// Begins to look and to tell, for as long as the program runs; `None` if no member of etcd is named.
+    pub(crate) fn start(settings: &Settings, node: NodeId, link: &Link) -> Result<Option<Arc<Cluster>>> {
+        let Some(etcd) = settings.etcd.open(PATIENCE)? else { return Ok(None) };
+        let (drained, drains) = watch::channel(false);
+        let cluster = Arc::new(Cluster { etcd: etcd.clone(), seen: Mutex::default(), drained });
+        let theirs = cluster.clone();
+        let look = thread::Builder::new().name("cluster".to_owned()).spawn(move || theirs.look_for_ever(node));
+        look.context("the system starts no thread")?;
+        let word = ControlStatus {
+            node: node.0,
+            group: settings.group.clone(),
+            arbiter: settings.etcd.etcd.iter().find(|url| is_here(url)).cloned().unwrap_or_default(),
+            ..ControlStatus::default()
+        };
+        let presence = Presence::at(etcd, format!("{CONTROLS}{}", node.0), word, LIVES_S);
+        tokio::spawn(tell(presence, link.clone()));
+        tokio::spawn(heed(drains, link.clone()));
+        Ok(Some(cluster))
+    }
+
+    fn look_for_ever(&self, node: NodeId) {
+        let mut members: (Option<Instant>, Vec<Member>) = (None, Vec::new());
+        loop {
+            let looked = look(&self.etcd);
+            if members.0.is_none_or(|at| at.elapsed() >= LOOK_AT_MEMBERS) {
+                members = (Some(Instant::now()), ask_members(&self.etcd));
+            }
+            if let Ok(sight) = &looked {
+                self.drained.send_if_modified(|drained| std::mem::replace(drained, sight.is_drained(node)) != *drained);
+            }
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let (reached, why) = (looked.is_ok(), looked.as_ref().err().map(ToString::to_string).unwrap_or_default());
+            if seen.reached != reached || (seen.at.is_none() && seen.why.is_empty()) {
+                tracing::info!(reached, why, "etcd");
+            }
+            (seen.reached, seen.why) = (reached, why);
+            if let Ok(sight) = looked {
+                seen.sight = sight;
+                seen.at = Some(now());
+                seen.empty = empty(&seen.sight, &seen.empty);
+            }
+            seen.sight.members.clone_from(&members.1);
+            placed(&mut seen.sight);
+            drop(seen);
+            thread::sleep(LOOK);
+        }
+    }
+
+    fn now(&self) -> ClusterSeen {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl web::Cluster for Cluster {
+    fn seen(&self) -> ClusterSeen {
+        self.now()
+    }
+
+    fn drain(&self, node: NodeId, on: bool) -> Later<'_, Result<(), String>> {
+        let etcd = self.etcd.clone();
+        Box::pin(async move { asked(move || live::set_drain(&etcd, node.0, on)).await })
+    }
+
+    fn promote(&self, node: NodeId) -> Later<'_, Result<u64, Unpromoted>> {
+        let before = self.now().sight.database().map_or(0, |database| database.epoch);
+        let etcd = self.etcd.clone();
+        Box::pin(async move {
+            let giving = etcd.clone();
+            asked(move || order::give(&giving, node.0)).await.map_err(Unpromoted::Away)?;
+            let late = Instant::now() + SWAP_MAX;
+            while Instant::now() < late {
+                let looking = etcd.clone();
+                // A look that fails says nothing; the next one may.
+                let seen = asked(move || look(&looking)).await.unwrap_or_default();
+                let done = seen.database().filter(|now| now.holder == Some(node) && now.epoch > before);
+                if let Some(database) = done {
+                    return Ok(database.epoch);
+                }
+                tokio::time::sleep(SWAP_LOOK).await;
+            }
+            asked(move || order::take_back(&etcd)).await.map_err(Unpromoted::Away)?;
+            Err(Unpromoted::Late)
+        })
+    }
+}
+
+/// Asks etcd where it may block.
+async fn asked<T: Send + 'static>(ask: impl FnOnce() -> Result<T, LiveError> + Send + 'static) -> Result<T, String> {
+    let answer = tokio::task::spawn_blocking(ask).await;
+    answer.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+}
+
+/// Everything but the members.
+fn look(etcd: &Etcd) -> Result<Sight, LiveError> {
+    let entries = etcd.list_all(&cluster::sight::READ)?;
+    Ok(Sight::read(entries.iter().map(|entry| (entry.key.as_str(), entry.value.as_slice()))))
+}
+
+fn ask_members(etcd: &Etcd) -> Vec<Member> {
+    let asked = etcd.members().into_iter();
+    asked.map(|member| Member { url: member.url, reached: member.reached, leads: member.leads, node: None }).collect()
+}
+
+/// Says of each member on which node it runs, where that node's control plane told.
+fn placed(sight: &mut Sight) {
+    for member in &mut sight.members {
+        let node = sight.nodes.iter().find(|node| node.arbiter == member.url);
+        member.node = node.map(|node| NodeId(node.number));
+    }
+}
+
+/// Drained nodes on which no call runs, each since it was first found so.
+fn empty(sight: &Sight, before: &[(NodeId, WallTime)]) -> Vec<(NodeId, WallTime)> {
+    let drained = sight.drained.iter().filter(|node| sight.node(**node).is_some_and(|node| node.calls == 0));
+    let since = |node: &NodeId| before.iter().find(|(known, _)| known == node).map_or_else(now, |(_, since)| *since);
+    drained.map(|node| (*node, since(node))).collect()
+}
+
+fn now() -> WallTime {
+    WallTime::from_micros(jiff::Timestamp::now().as_microsecond())
+}
+
+/// The host in a member's address is one of this machine's: a socket can be bound to it.
+fn is_here(url: &str) -> bool {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest).split('/').next().unwrap_or_default();
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    let address: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
+    address.is_some_and(|address| UdpSocket::bind((address, 0)).is_ok())
+}
+
+/// Tells the others once a second what the data plane says.
+async fn tell(presence: Presence<ControlStatus>, link: Link) {
+    loop {
+        let figures = match link.ask(Ask::Figures).await {
+            Ok(Answer::Figures(figures)) => Some(figures),
+            _ => None,
+        };
+        presence.update(|word| {
+            word.data_plane_up = figures.is_some();
+            if let Some(figures) = figures {
+                word.draining = figures.draining;
+                word.calls = figures.shards.iter().map(|shard| shard.calls).sum();
+                let shard = |shard: &panel::wire::ShardFigures| ShardStatus {
+                    shard: shard.shard,
+                    revision: shard.revision,
+                    calls: shard.calls,
+                };
+                word.shards = figures.shards.iter().map(shard).collect();
+            }
+        });
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Carries a drain out, and its end, at each connection to the data plane anew.
+async fn heed(mut drains: watch::Receiver<bool>, link: Link) {
+    let mut connections = link.connections();
+    let mut told: Option<(u64, bool)> = None;
+    loop {
+        let (connection, on) = (*connections.borrow_and_update(), *drains.borrow_and_update());
+        // A data plane that is drained by its own page is not disturbed: only what changed is said.
+        let news = told.map_or(on, |(last, was)| was != on || (on && last != connection));
+        if link.is_up() && (!news || matches!(link.ask(Ask::Drain { on }).await, Ok(Answer::Done))) {
+            told = Some((connection, on));
+        }
+        let ended = tokio::select! {
+            changed = drains.changed() => changed.is_err(),
+            changed = connections.changed() => changed.is_err(),
+            () = tokio::time::sleep(LOOK) => false,
+        };
+        if ended {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "../live/tests/support/mod.rs"]
+#[allow(dead_code, clippy::unwrap_used, reason = "other test programs use the rest, and a surprise ends a story")]
+mod support;
+#[cfg(test)]
+mod tests;

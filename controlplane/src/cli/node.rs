@@ -1,5 +1,6 @@
 //! `tandem node`: what an operator does about a machine.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -88,17 +89,24 @@ async fn drain(on: bool, wait: bool, place: &Place) -> Result<ExitCode> {
     let answer = ask_once(&socket, Ask::Drain { on }).await.context("no data plane answers")?;
     ensure!(answer == Answer::Done, "the data plane answered {answer:?} to a drain");
     eprintln!("tandem: new calls are {}", if on { "refused" } else { "taken" });
+    if wait {
+        emptied(&socket).await?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Tells how many calls are left until none is.
+async fn emptied(socket: &Path) -> Result<()> {
     let mut told = None;
-    while wait {
-        let Answer::Figures(figures) = ask_once(&socket, Ask::Figures).await? else { bail!("no figures came") };
+    loop {
+        let Answer::Figures(figures) = ask_once(socket, Ask::Figures).await? else { bail!("no figures came") };
         let calls: u32 = figures.shards.iter().map(|shard| shard.calls).sum();
         if told.replace(calls) != Some(calls) {
             eprintln!("tandem: {calls} calls left");
         }
         if calls == 0 {
-            break;
+            return Ok(());
         }
         tokio::time::sleep(LOOK).await;
     }
-    Ok(ExitCode::SUCCESS)
 }

@@ -16,25 +16,32 @@ const LOOK: Duration = Duration::from_millis(500);
 pub fn drain(etcd: &Etcd, node: u16, on: bool, wait: bool) -> Result<ExitCode> {
     live::set_drain(etcd, node, on)?;
     println!("node {node} takes {}", if on { "no more calls" } else { "calls" });
+    if wait {
+        emptied(etcd, NodeId(node))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Tells how many calls are left until none is, or the node is gone.
+fn emptied(etcd: &Etcd, node: NodeId) -> Result<()> {
     let mut told = None;
-    while wait {
+    loop {
         let sight = look(etcd)?;
         // What it tells may be from before it heard of the drain.
-        let heard = sight.node(NodeId(node)).filter(|node| node.leaving);
+        let heard = sight.node(node).filter(|node| node.leaving);
         let left = heard.map(|node: &NodeSight| node.calls);
         if told.replace(left) != Some(left) {
             match left {
                 Some(calls) => println!("{calls} calls left"),
-                None if sight.is_there(NodeId(node)) => println!("waiting for node {node} to say that it drains"),
+                None if sight.is_there(node) => println!("waiting for node {node} to say that it drains"),
                 None => println!("node {node} is not there"),
             }
         }
-        if left == Some(0) || !sight.is_there(NodeId(node)) {
-            break;
+        if left == Some(0) || !sight.is_there(node) {
+            return Ok(());
         }
         sleep(LOOK);
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Everything that is known of the cluster, but how etcd's members are.

@@ -109,9 +109,10 @@ async fn who_holds_what_is_shown_with_what_would_happen() {
     let warnings = shown["warnings"].to_string();
     assert!(warnings.contains("group east has one node"), "{warnings}");
     // etcd goes: what was known stays, and says so.
-    let mut gone = told.seen.lock().unwrap();
-    (gone.reached, gone.why) = (false, "no member of etcd is reached".into());
-    drop(gone);
+    {
+        let mut gone = told.seen.lock().unwrap();
+        (gone.reached, gone.why) = (false, "no member of etcd is reached".into());
+    }
     let stale = seen(&admin).await;
     assert_eq!(
         (&stale["state"], &stale["as_of"], &stale["database"]),

@@ -415,6 +415,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/cluster": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows who holds what, which nodes are there, and what would happen if one of them died. */
+        get: operations["get_cluster"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cluster/promote": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes a replica primary now, as `tandem cluster promote` does: writes stop for less than a second, nothing is lost. The drill of a
+         *     take-over. When the database's home is elsewhere, it goes back there by itself.
+         */
+        post: operations["post_cluster_promote"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/decks": {
         parameters: {
             query?: never;
@@ -1113,7 +1150,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Makes a node refuse new calls, or take them again. Running calls go on. */
+        /**
+         * Makes a node refuse new calls, or take them again. Running calls go on: `/api/v1/cluster` says how many, and since when none. Another
+         *     node is told by etcd, and hears it when it is there.
+         */
         post: operations["post_nodes_id_drain"];
         delete?: never;
         options?: never;
@@ -1731,6 +1771,44 @@ export interface components {
          * @example acc_12
          */
         AccountRef: string;
+        /** @description A shared address. */
+        AddressHeld: {
+            /** @description Who moves it: `agent`, `keepalived`, `none`. */
+            driver: string;
+            /**
+             * Format: int64
+             * @description Raised with every holder.
+             */
+            epoch: number;
+            /** @description It has it. If not, nobody does. */
+            held: boolean;
+            /**
+             * Format: int32
+             * @description The node that has it, or had it last.
+             */
+            holder?: number | null;
+            /** @description The address; empty when no keeper tells. */
+            ip: string;
+            /** @description What operators call it; `database` goes where the primary is. */
+            name: string;
+            /** @description Where it may be. */
+            places: components["schemas"]["AddressPlace"][];
+            since?: null | components["schemas"]["Time"];
+        };
+        /** @description A node that may have a shared address. */
+        AddressPlace: {
+            /**
+             * Format: int32
+             * @description The node.
+             */
+            node: number;
+            /** @description The address is up on it. */
+            up: boolean;
+            /** @description Why it does not. */
+            why: string;
+            /** @description What is served at the address works on it. */
+            works: boolean;
+        };
         /** @description How the caller was recognised. */
         Admission: {
             /** @description The account that would pay. */
@@ -1893,6 +1971,20 @@ export interface components {
         ApproveImport: {
             /** @description `seen` of the review that was looked at. */
             seen: string;
+        };
+        /** @description A member of etcd, the cluster's arbiter. */
+        ArbiterMember: {
+            /** @description It leads the others. */
+            leads: boolean;
+            /**
+             * Format: int32
+             * @description The node that it runs on; absent where none says so.
+             */
+            node?: number | null;
+            /** @description It answers this node. */
+            reached: boolean;
+            /** @description Its address. */
+            url: string;
         };
         /** @description A part of the world's numbers. */
         Area: {
@@ -2584,6 +2676,97 @@ export interface components {
          * @enum {string}
          */
         ChangeKind: "new" | "increase" | "decrease" | "unchanged" | "closed" | "blocked";
+        /** @description Nodes that may fail together. */
+        ClusterGroup: {
+            /** @description Its name. */
+            name: string;
+            /** @description Its nodes. */
+            nodes: number[];
+        };
+        /** @description A node of the cluster. */
+        ClusterNode: {
+            /**
+             * Format: int32
+             * @description Calls that run on it.
+             */
+            calls: number;
+            /** @description An operator drains it. */
+            drained: boolean;
+            empty_since?: null | components["schemas"]["Time"];
+            /** @description Its availability group; empty: none. */
+            group: string;
+            /**
+             * Format: int32
+             * @description Its number.
+             */
+            id: number;
+            /** @description What would happen if it lost its power this moment, the worst first. */
+            if_lost: components["schemas"]["Foreseen"][];
+            /** @description It goes down, is drained, or finds itself overloaded: new calls are not for it. */
+            leaving: boolean;
+            /** @description What it does. */
+            roles: string[];
+            /** @description Its shards. */
+            shards: components["schemas"]["ClusterShard"][];
+            /** @description It or its keeper was heard of within seconds. */
+            there: boolean;
+        };
+        /** @description A shard of a node. */
+        ClusterShard: {
+            /**
+             * Format: int32
+             * @description Calls in its table.
+             */
+            calls: number;
+            /**
+             * Format: int64
+             * @description The snapshot that it decides from.
+             */
+            revision: number;
+            /**
+             * Format: int32
+             * @description Its number.
+             */
+            shard: number;
+        };
+        /**
+         * @description How much of what is shown holds at this moment.
+         * @enum {string}
+         */
+        ClusterState: "alone" | "live" | "stale";
+        /** @description The cluster. */
+        ClusterView: {
+            /** @description The shared addresses. */
+            addresses: components["schemas"]["AddressHeld"][];
+            /** @description The arbiter's members. */
+            arbiter: components["schemas"]["ArbiterMember"][];
+            as_of?: null | components["schemas"]["Time"];
+            database?: null | components["schemas"]["DatabaseHeld"];
+            /** @description The databases. */
+            databases: components["schemas"]["DatabaseNode"][];
+            /** @description The availability groups, by name. */
+            groups: components["schemas"]["ClusterGroup"][];
+            /** @description The nodes, by number. */
+            nodes: components["schemas"]["ClusterNode"][];
+            /**
+             * Format: int64
+             * @description The newest snapshot that this node published.
+             */
+            published_revision: number;
+            /** @description Where searches and reports are read; more than 10 s behind no replica is. */
+            reads: components["schemas"]["ReadsFrom"];
+            /** @description How much of this holds. */
+            state: components["schemas"]["ClusterState"];
+            /**
+             * Format: int32
+             * @description The node that answers.
+             */
+            this_node: number;
+            /** @description The same in a sentence. */
+            told: string;
+            /** @description What somebody should look at. */
+            warnings: string[];
+        };
         /**
          * @description Stable names of problems.
          * @enum {string}
@@ -2640,6 +2823,66 @@ export interface components {
          * @enum {string}
          */
         Dashes: "ask" | "range" | "space";
+        /** @description Who is primary of the pair of databases. */
+        DatabaseHeld: {
+            /**
+             * Format: int64
+             * @description Raised with every primary.
+             */
+            epoch: number;
+            /** @description It is. If not, nobody takes writes. */
+            held: boolean;
+            /**
+             * Format: int32
+             * @description The node that is primary, or was last.
+             */
+            holder?: number | null;
+            /**
+             * Format: int64
+             * @description Commits that this replica has not stored yet; absent when there is none.
+             */
+            lag_commits?: number | null;
+            /**
+             * Format: int32
+             * @description A swap to this node was ordered and is not done.
+             */
+            ordered?: number | null;
+            since?: null | components["schemas"]["Time"];
+            /**
+             * Format: int32
+             * @description The replica that has every acknowledged commit and may take over.
+             */
+            sync?: number | null;
+        };
+        /** @description One database of the pair, as its keeper tells. */
+        DatabaseNode: {
+            /**
+             * Format: int32
+             * @description Of a replica: seconds that it is behind.
+             */
+            behind_s?: number | null;
+            /**
+             * Format: int64
+             * @description Commits that it has.
+             */
+            commits: number;
+            /** @description It has commits that the primary lacks, and is copied anew. */
+            diverged: boolean;
+            /**
+             * Format: int32
+             * @description Its node.
+             */
+            node: number;
+            /** @description What its process does: `running`, `silent`, `dead`. */
+            process: string;
+            /** @description Why it cannot be made primary without losing anything; absent if it can. */
+            refused?: string | null;
+            /** @description What it must be: `primary`, `replica`, `standby`, `frozen`, `stopped`, `clone`. */
+            role: string;
+            since?: null | components["schemas"]["Time"];
+            /** @description It takes writes. */
+            writable: boolean;
+        };
         /**
          * @description Which comes first in 03/04/2026.
          * @enum {string}
@@ -3258,6 +3501,13 @@ export interface components {
              * @default 0
              */
             test_per_minute?: number;
+        };
+        /** @description One thing that would happen. */
+        Foreseen: {
+            /** @description How bad it would be. */
+            severity: components["schemas"]["Severity"];
+            /** @description What would happen, as a sentence without a full stop. */
+            text: string;
         };
         /** @description Money that was given up. */
         GivenUp: {
@@ -5755,6 +6005,27 @@ export interface components {
              */
             type: string;
         };
+        /** @description Where the database shall be primary. */
+        PromoteAsk: {
+            /**
+             * Format: int64
+             * @description The epoch that was shown: a swap that happened meanwhile is not done a second time.
+             */
+            epoch: number;
+            /**
+             * Format: int32
+             * @description The node.
+             */
+            node: number;
+        };
+        /** @description A swap that is done. */
+        Promoted: {
+            /**
+             * Format: int64
+             * @description The epoch of the primary that is there.
+             */
+            epoch: number;
+        };
         /** @description What makes a route good in a plan whose order is `quality`: the higher its index, the earlier it is tried. */
         QualityIndex: {
             /**
@@ -5988,6 +6259,18 @@ export interface components {
              * @description Mean milliseconds from INVITE to the first 18x, of those that rang; absent without.
              */
             pdd_ms?: number | null;
+        };
+        /** @description Where searches and reports are read. */
+        ReadsFrom: {
+            /**
+             * Format: int32
+             * @description Seconds that it is behind; absent when it is not read.
+             */
+            behind_s?: number | null;
+            /** @description A replica answers; otherwise the database where everything is written. */
+            replica: boolean;
+            /** @description Why it is not read; empty when it is, or when none is named. */
+            why: string;
         };
         /** @description What is asked of a running call. */
         RecordAsk: {
@@ -6459,6 +6742,11 @@ export interface components {
             /** @default any */
             refresher?: components["schemas"]["Refresher"];
         };
+        /**
+         * @description How bad something would be.
+         * @enum {string}
+         */
+        Severity: "harmless" | "loss" | "outage";
         /** @description One column of the file. */
         SheetColumn: {
             /**
@@ -8253,6 +8541,68 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_cluster: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is known. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClusterView"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_cluster_promote: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PromoteAsk"];
+            };
+        };
+        responses: {
+            /** @description The node is primary. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Promoted"];
                 };
             };
             /** @description What is wrong. */

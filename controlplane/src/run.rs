@@ -23,7 +23,7 @@ use crate::link::Link;
 use crate::notify::{self, Relay};
 use crate::publish::Publisher;
 use crate::services::{WebApply, WebLink};
-use crate::together::{self, Cluster};
+use crate::together::{Cluster, ClusterOptions};
 
 /// Pause between attempts to open the database.
 const RETRY: Duration = Duration::from_secs(1);
@@ -50,7 +50,7 @@ pub struct Settings {
     pub node: u16,
     /// The other nodes.
     #[command(flatten)]
-    pub together: together::Settings,
+    pub together: ClusterOptions,
     /// The relay for mail about balances: smtp://HOST:PORT, smtps://USER:PASSWORD@HOST, `?tls=required` for STARTTLS. No mail without it.
     #[arg(long, value_name = "URL", env = "TANDEM_SMTP", hide_env_values = true)]
     pub smtp: Option<String>,

@@ -31,7 +31,7 @@ const SWAP_LOOK: Duration = Duration::from_millis(50);
 
 /// Where etcd is, and this node's place among the others.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub struct Settings {
+pub struct ClusterOptions {
     /// Where etcd is.
     #[command(flatten)]
     pub etcd: EtcdArguments,
@@ -50,7 +50,7 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     /// Begins to look and to tell, for as long as the program runs; `None` if no member of etcd is named.
-    pub(crate) fn start(settings: &Settings, node: NodeId, link: &Link) -> Result<Option<Arc<Cluster>>> {
+    pub(crate) fn start(settings: &ClusterOptions, node: NodeId, link: &Link) -> Result<Option<Arc<Cluster>>> {
         let Some(etcd) = settings.etcd.open(PATIENCE)? else { return Ok(None) };
         let (drained, drains) = watch::channel(false);
         let cluster = Arc::new(Cluster { etcd: etcd.clone(), seen: Mutex::default(), drained });

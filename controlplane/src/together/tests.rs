@@ -15,7 +15,7 @@ use units::{NodeId, WallTime};
 use web::Cluster as _;
 
 use super::support::{Server, until};
-use super::{Cluster, Settings};
+use super::{Cluster, ClusterOptions};
 use crate::link::Link;
 
 /// A data plane with two calls that drains when it is told.
@@ -49,7 +49,7 @@ async fn node(number: u16, urls: &[String], folder: &Path) -> (Arc<Cluster>, Arc
     tokio::spawn(answer(UnixListener::bind(place("socket")).unwrap(), draining.clone()));
     let link = Link::start(place("socket"), store);
     let etcd = EtcdArguments { etcd: urls.to_vec(), ..EtcdArguments::default() };
-    let settings = Settings { etcd, group: format!("group{number}") };
+    let settings = ClusterOptions { etcd, group: format!("group{number}") };
     (Cluster::start(&settings, NodeId(number), &link).unwrap().unwrap(), draining)
 }
 

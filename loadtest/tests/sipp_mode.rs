@@ -63,12 +63,15 @@ fn port() -> u16 {
 
 /// Waits until a port is taken: who was started listens.
 fn listens(port: u16, tcp: bool) {
+    listens_by(port, if tcp { "tcp" } else { "udp" });
+}
+
+/// The same of a table of proc(5). Who tried to bind the port instead would keep it from a program that is about to.
+fn listens_by(port: u16, table: &str) {
     let until = Instant::now() + Duration::from_secs(20);
-    let taken = || match tcp {
-        true => std::net::TcpListener::bind(("127.0.0.1", port)).is_err(),
-        false => UdpSocket::bind(("127.0.0.1", port)).is_err(),
-    };
-    while !taken() {
+    let wanted = format!(":{port:04X}");
+    let here = |line: &str| line.split_whitespace().nth(1).is_some_and(|local| local.ends_with(&wanted));
+    while !std::fs::read_to_string(format!("/proc/net/{table}")).unwrap().lines().any(here) {
         assert!(Instant::now() < until, "nobody listens on {port}");
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -318,11 +321,7 @@ fn users_of_a_file_call_sipp_over_ipv6_from_the_background() {
     let (uas, uac) = (sipps(folder.path(), "uas", &[quick]), sipps(folder.path(), "uac", &[FIELD]));
     let taking = ["-sf", &uas, "-i", "::1", "-p", &at.to_string(), "-m", "12", "-trace_msg", "-message_file", "heard"];
     let mut callee = start("sipp", folder.path(), &taking);
-    let until = Instant::now() + Duration::from_secs(20);
-    while UdpSocket::bind(("::1", at)).is_ok() {
-        assert!(Instant::now() < until, "nobody listens on {at}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    listens_by(at, "udp6");
     let to = format!("[::1]:{at}");
     let words = ["-sf", &uac, &to, "-i", "[::1]", "-users", "3", "-inf", "users.csv", "-m", "12", "-bg"];
     let output = finish(OURS, folder.path(), &words);

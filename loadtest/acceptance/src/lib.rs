@@ -15,7 +15,7 @@ pub mod sipp;
 pub mod switch;
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -98,6 +98,18 @@ pub fn asked(socket: &Path, question: &str) -> Option<Value> {
 /// A data plane's figures, asked over its own socket.
 pub fn figures(socket: &Path) -> Option<Value> {
     asked(socket, r#"{"ask":{"id":1,"ask":"figures"}}"#).map(|mut answer| answer["answer"]["answer"]["figures"].take())
+}
+
+/// Somebody has this port of `udp` or `tcp`, by proc(5). Who tried to bind it instead would keep it from a program that is about to.
+pub fn is_taken(protocol: &str, at: SocketAddr) -> bool {
+    let (bytes, six) = match at.ip() {
+        IpAddr::V4(ip) => (ip.octets().to_vec(), ""),
+        IpAddr::V6(ip) => (ip.octets().to_vec(), "6"),
+    };
+    let words = bytes.chunks_exact(4).map(|word| u32::from_le_bytes(word.try_into().expect("four bytes")));
+    let wanted = words.map(|word| format!("{word:08X}")).collect::<String>() + &format!(":{:04X}", at.port());
+    let table = std::fs::read_to_string(format!("/proc/net/{protocol}{six}")).expect("the kernel tells its sockets");
+    table.lines().any(|line| line.split_whitespace().nth(1) == Some(&wanted))
 }
 
 /// Sends a signal to a process that the test started.

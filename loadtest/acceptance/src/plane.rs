@@ -12,7 +12,7 @@ use snapshot::{Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Plan, P
 use units::{AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, PlanId, Revision};
 
 use crate::sipp::{Scenario, Sipp};
-use crate::{figures, program, signal, until};
+use crate::{figures, is_taken, program, signal, until};
 
 const UP_MAX: Duration = Duration::from_secs(30);
 /// What SIPp may have open; it wants 50,000 if nobody says otherwise.
@@ -143,11 +143,8 @@ fn media_ports() -> String {
 pub fn taking(folder: &Path, at: SocketAddr, transport: &str) -> Sipp {
     let words = ["-t", transport, "-max_socket", SOCKETS_MAX].map(String::from);
     let sipp = Sipp::start(folder, at, Scenario::BuiltIn("uas"), &words);
-    let taken = || match transport {
-        "u1" => UdpSocket::bind(at).err(),
-        _ => TcpListener::bind(at).err(),
-    };
-    until(UP_MAX, "the terminator listens", taken);
+    let protocol = if transport == "u1" { "udp" } else { "tcp" };
+    until(UP_MAX, "the terminator listens", || is_taken(protocol, at).then_some(()));
     sipp
 }
 

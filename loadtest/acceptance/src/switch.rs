@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::books::{BUY, Line, Record, SELL, nanos};
 use crate::sipp::{Scenario, Sipp};
-use crate::{Net, figures, program, signal, until};
+use crate::{Net, figures, is_taken, program, signal, until};
 
 /// SIP's own port, on addresses of our own.
 pub const SIP: u16 = 5060;
@@ -111,7 +111,7 @@ impl Switch {
     pub fn taking_at(&self, at: SocketAddr, words: &[&str]) -> Sipp {
         let words: Vec<String> = words.iter().map(ToString::to_string).collect();
         let sipp = Sipp::start(self.folder(), at, Scenario::BuiltIn("uas"), &words);
-        until(UP_MAX, "the terminator listens", || UdpSocket::bind(at).err());
+        until(UP_MAX, "the terminator listens", || is_taken("udp", at).then_some(()));
         sipp
     }
 

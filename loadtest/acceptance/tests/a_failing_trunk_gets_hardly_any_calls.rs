@@ -2,14 +2,14 @@
 //! well it gets all of them again. Another one, which answers nobody, rests and is tested a call at a time. SIPp plays every end.
 
 use std::fmt::Write as _;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use acceptance::books::{Line, Record, SELL};
 use acceptance::sipp::{Scenario, Sipp};
 use acceptance::switch::{PAID, SIP, Switch, deck};
-use acceptance::{Net, scenario, until};
+use acceptance::{Net, is_taken, scenario, until};
 
 /// Calls a second to the trunk that turns sick, and for how many seconds; to the one that answers nobody a sixth of it.
 const CPS: u64 = 60;
@@ -83,7 +83,7 @@ fn taking(switch: &Switch, at: SocketAddr, name: &str, text: &str) -> Sipp {
     scenario::write(&from, &to);
     let words = ["-trace_msg"].map(str::to_owned);
     let sipp = Sipp::start(switch.folder(), at, Scenario::File(to), &words);
-    until(Duration::from_secs(20), "the terminator listens", || UdpSocket::bind(at).err());
+    until(Duration::from_secs(20), "the terminator listens", || is_taken("udp", at).then_some(()));
     sipp
 }
 

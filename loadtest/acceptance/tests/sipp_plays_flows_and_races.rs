@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use std::time::Duration;
 use acceptance::books::{BUY, Record, SELL, exact};
 use acceptance::sipp::{Player, Scenario, Sipp};
 use acceptance::switch::{PAID, SIP, Switch, deck};
-use acceptance::{Net, scenario, until};
+use acceptance::{Net, is_taken, scenario, until};
 
 /// Calls of each flow.
 const CALLS: usize = 3;
@@ -209,7 +209,7 @@ fn play(player: Player, switch: &Switch, net: Net, index: usize, flow: &Flow) ->
     for (end, at) in [("uas", first), ("uas2", second), ("elsewhere", second)] {
         if let Some(scenario) = prepared(end) {
             ends.push((end, Sipp::start_as(player, &folder, at, scenario, &of_terminator)));
-            until(Duration::from_secs(20), "a terminator listens", || UdpSocket::bind(at).err());
+            until(Duration::from_secs(20), "a terminator listens", || is_taken("udp", at).then_some(()));
         }
     }
     let mut words = vec![switch.sip().to_string(), "-s".into(), called(index), "-r".into(), "10".into()];

@@ -47,11 +47,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut worse = 0;
     for (folder, summary) in [(&arguments.before, &before), (&arguments.after, &after)] {
         if summary["valid"] != Value::Bool(true) {
-            println!("INVALID: {}: the generator itself was not what it promised", folder.display());
+            say!("INVALID: {}: the generator itself was not what it promised", folder.display());
             worse += 1;
         }
     }
-    println!("{:22} {:>12} {:>12} {:>9}  99 % intervals", "", "before", "after", "change");
+    say!("{:22} {:>12} {:>12} {:>9}  99 % intervals", "", "before", "after", "change");
     let names =
         before["latencies"].as_object().map(|rows| rows.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
     for name in names {
@@ -63,7 +63,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     for (part, whole) in SHARES {
         worse += share(part, counts(&before, part, whole), counts(&after, part, whole));
     }
-    println!("{}", if worse == 0 { "nothing is worse by more than chance" } else { "WORSE" });
+    say!("{}", if worse == 0 { "nothing is worse by more than chance" } else { "WORSE" });
     Ok(if worse == 0 { ExitCode::SUCCESS } else { ExitCode::from(3) })
 }
 
@@ -144,7 +144,7 @@ fn tell(name: &str, (old, new): (f64, f64), verdict: Verdict, said: &str) {
         Verdict::Worse => "WORSE",
         Verdict::Unknown => "",
     };
-    println!("{name:22} {old:12.3} {new:12.3} {change:>9}  {word:6} {said}");
+    say!("{name:22} {old:12.3} {new:12.3} {change:>9}  {word:6} {said}");
 }
 
 #[cfg(test)]

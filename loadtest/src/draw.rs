@@ -72,6 +72,15 @@ pub fn span(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number * seconds).map_err(|_| format!("'{text}' is out of range"))
 }
 
+/// Reads how many calls have media: a share, or `none`, `full`, `sample:5%`.
+pub fn media_share(text: &str) -> Result<f64, String> {
+    match text {
+        "none" => Ok(0.0),
+        "full" => Ok(1.0),
+        _ => share(text.strip_prefix("sample:").unwrap_or(text)),
+    }
+}
+
 /// Reads `5%` or `0.05` as a share between 0 and 1.
 pub fn share(text: &str) -> Result<f64, String> {
     let (digits, scale) = text.strip_suffix('%').map_or((text, 1.0), |digits| (digits, 100.0));
@@ -121,5 +130,6 @@ mod tests {
         }
         assert!(share("101%").is_err());
         assert_eq!(share("5%"), Ok(0.05));
+        assert_eq!(["none", "sample:5%", "5%", "full"].map(media_share), [Ok(0.0), Ok(0.05), Ok(0.05), Ok(1.0)]);
     }
 }

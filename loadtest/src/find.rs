@@ -138,7 +138,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     if let Some(path) = &arguments.report {
         std::fs::write(path, page(&found)).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    println!("{}", told(&found));
+    say!("{}", told(&found));
     Ok(if found.best_cps.is_some() && found.soaked { ExitCode::SUCCESS } else { ExitCode::from(3) })
 }
 

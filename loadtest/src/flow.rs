@@ -1,20 +1,29 @@
-//! One end of one call's media, on its own socket.
+//! One end of one call's media, on its own socket or by the kernel.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use mill::{Hears, Speaks, Voice};
 use uring::SocketId;
 
 use crate::clock::{MS, SECOND};
-use crate::dtmf::{self, Dialled, EVENT_BYTES, Tick};
+use crate::dtmf::{self, By, Dialled, EVENT_BYTES, Tick};
 use crate::quality::{Heard, POOR};
 use crate::stamp::{self, PACKET_BYTES, PACKET_NS, Stamp, Stream};
 use crate::tally::Counters;
 use crate::wire::{Dues, Kind, Who, Wire};
 
+/// Who sends and hears.
+enum Way {
+    /// We, by a socket.
+    Socket(SocketId),
+    /// The kernel, on a port of its own.
+    Kernel(Voice),
+}
+
 /// The socket, and what went through it.
 pub struct Flow {
-    socket: SocketId,
+    way: Way,
     address: SocketAddr,
     peer: SocketAddr,
     stream: Stream,
@@ -32,18 +41,26 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// A socket that listens and does not send yet; `None` (and no media) when there are no descriptors left.
+    /// A socket that listens and does not send yet; `None` (and no media) when there are no descriptors left. Where the kernel does it and can,
+    /// no socket.
     ///
     /// `unspoken` is the share of its packets that are lost on purpose.
     pub fn open(wire: &mut Wire, who: Who, place: u32, at: SocketAddr, unspoken: f64) -> Option<Box<Flow>> {
-        let (socket, address) = wire.open_media(who, at.ip()).ok()?;
-        let nowhere = SocketAddr::new(at.ip(), 0);
         let spoken = if who.is_caller() { 0 } else { wire.board.rtp_sent(place, true) };
+        let (way, address) =
+            match voice(wire, at, unspoken, &Hears { place, by_caller: !who.is_caller(), skipped: spoken }) {
+                Some(voice) => {
+                    let address = voice.address();
+                    (Way::Kernel(voice), address)
+                }
+                None => wire.open_media(who, at.ip()).map(|(socket, address)| (Way::Socket(socket), address)).ok()?,
+            };
+        let nowhere = SocketAddr::new(at.ip(), 0);
         let stream = Stream::new(spoken);
         let (ticks, packets, dials_from, dialled) = (0, 0, None, Dialled::default());
         let peer = nowhere;
         Some(Box::new(Flow {
-            socket,
+            way,
             address,
             peer,
             stream,
@@ -66,9 +83,40 @@ impl Flow {
     /// Starts sending to where the other side's SDP says.
     pub fn start(&mut self, wire: &mut Wire, dues: &mut Dues, peer: SocketAddr, now: u64) {
         self.peer = peer;
-        if self.began == 0 {
+        let first = self.began == 0;
+        if first {
             self.began = now;
-            wire.arm(dues, self.who, Kind::Packet, now);
+        }
+        let speaks = Speaks {
+            place: self.place,
+            by_caller: self.who.is_caller(),
+            source: self.source(),
+            ssrc: stamp::source(self.place, self.who.is_caller()),
+        };
+        match (&mut self.way, &wire.mill) {
+            (Way::Kernel(voice), Some(mill)) => mill.speak(voice, speaks, peer, now),
+            _ if first => wire.arm(dues, self.who, Kind::Packet, now),
+            _ => {}
+        }
+    }
+
+    /// Whether the kernel sends and hears. It cannot tell other ends while it does how much it has sent.
+    pub fn is_by_kernel(&self) -> bool {
+        matches!(self.way, Way::Kernel(_))
+    }
+
+    /// Sends nothing any more. One with a socket sends only when its time comes.
+    pub fn rest(&mut self, wire: &Wire) {
+        if let (Way::Kernel(voice), Some(mill)) = (&mut self.way, &wire.mill) {
+            mill.hush(voice);
+        }
+    }
+
+    /// Which of the terminators' calls it is.
+    fn source(&self) -> u32 {
+        match self.who {
+            Who::Caller(_) => 0,
+            Who::Callee(count) => count,
         }
     }
 
@@ -101,18 +149,19 @@ impl Flow {
     fn speak(&mut self, wire: &mut Wire) {
         let mut packet = [0; PACKET_BYTES];
         let sequence = self.stream.sent;
-        let (place, by_caller, agent) = (self.place, self.who.is_caller(), wire.agent);
-        let source = match self.who {
-            Who::Caller(_) => 0,
-            Who::Callee(count) => count,
-        };
+        let (place, by_caller, agent, source) = (self.place, self.who.is_caller(), wire.agent, self.source());
         let stamp = Stamp { place, by_caller, source, agent, sequence, sent: wire.clock.now() };
         stamp::write(&mut packet, stamp, (self.packets as u16, self.ticks.wrapping_mul(160)));
-        if !self.keeps(sequence) && wire.send_media(self.socket, self.peer, &packet) {
+        if !self.keeps(sequence) && self.send(wire, &packet) {
             Counters::one(&wire.counters().rtp_sent);
         }
         self.stream.sent += 1;
         self.packets += 1;
+    }
+
+    /// False if it did not leave.
+    fn send(&self, wire: &mut Wire, packet: &[u8]) -> bool {
+        matches!(self.way, Way::Socket(socket) if wire.send_media(socket, self.peer, packet))
     }
 
     fn dial(&mut self, wire: &mut Wire, tick: Tick) {
@@ -121,7 +170,7 @@ impl Flow {
         let begun = (self.ticks - nth).wrapping_mul(160);
         for _ in 0..times {
             dtmf::write(&mut packet, (event, nth), self.packets as u16, begun, source);
-            wire.send_media(self.socket, self.peer, &packet);
+            self.send(wire, &packet);
             self.packets += 1;
         }
         if tick.is_last() {
@@ -153,8 +202,21 @@ impl Flow {
     }
 
     /// Ends it and says what was heard, if there was anything to hear. `ended` is when its call ended.
-    pub fn close(self, wire: &mut Wire, ended: u64) -> Option<Heard> {
-        wire.close_media(self.socket);
+    pub fn close(mut self, wire: &mut Wire, ended: u64) -> Option<Heard> {
+        match (self.way, &wire.mill) {
+            (Way::Socket(socket), _) => wire.close_media(socket),
+            (Way::Kernel(voice), Some(mill)) => {
+                let mill::Said { sent, heard } = mill.close(voice);
+                self.packets = sent;
+                self.stream.take_over(&heard);
+                let counters = wire.counters();
+                Counters::add(&counters.rtp_sent, sent);
+                Counters::add(&counters.rtp_by_kernel, sent);
+                Counters::add(&counters.rtp_received, heard.packets);
+                Counters::add(&counters.rtp_misrouted, heard.misrouted);
+            }
+            (Way::Kernel(_), None) => {}
+        }
         let (caller, long) = (self.who.is_caller(), self.began > 0 && ended > self.began + SECOND);
         let heard = self.stream.heard(self.place, caller, wire.board.rtp_sent(self.place, !caller));
         let heard = Heard { sent: self.packets, ..heard };
@@ -178,4 +240,11 @@ impl Flow {
         wire.quality.keep(&heard);
         Some(heard)
     }
+}
+
+/// An end by the kernel, where it is wished and does all that this one is to do.
+fn voice(wire: &Wire, at: SocketAddr, unspoken: f64, hears: &Hears) -> Option<Voice> {
+    let dials = wire.plan.dtmf.as_ref().is_some_and(|dtmf| dtmf.by == By::Rfc4733);
+    let mill = wire.mill.as_ref().filter(|_| !dials && unspoken == 0.0)?;
+    mill.listen(at.ip(), hears)
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
+use mill::Mill;
 use serde::{Deserialize, Serialize};
 
 use crate::agents::{Part, Takings};
@@ -20,6 +21,7 @@ use crate::draw::{self, Spread};
 use crate::dtmf::{By, Dtmf};
 use crate::heat::{self, Heat, STEPS};
 use crate::ladder::Samples;
+use crate::milled::{self, MediaArguments};
 use crate::pacer::Reins;
 use crate::plan::Plan;
 use crate::quality::Quality;
@@ -61,9 +63,11 @@ pub struct Load {
     /// Share of calls that the caller releases.
     #[arg(long, default_value = "70%", value_parser = draw::share)]
     caller_releases: f64,
-    /// Share of calls with RTP both ways.
-    #[arg(long, default_value = "5%", value_parser = draw::share)]
+    /// Share of calls with RTP both ways: none, sample:5% or 5%, full.
+    #[arg(long, default_value = "5%", value_parser = draw::media_share)]
     media: f64,
+    #[command(flatten)]
+    media_by: MediaArguments,
     /// Digits that callers dial in answered calls, and when after the answer: 1234#@2s.
     #[arg(long, value_parser = Dtmf::read, value_name = "DIGITS@SPAN")]
     dtmf: Option<Dtmf>,
@@ -237,9 +241,12 @@ impl Load {
         reins: &Reins,
         watch: &mut dyn FnMut(Option<&Progress>),
     ) -> Result<Takings> {
+        let board = Arc::new(Board::new(plan.due.len(), plan.media > 0.0, usize::from(self.threads)));
+        let mill = self.media_by.start(reins.clock, &board)?;
         let run = Run {
             part,
-            board: Arc::new(Board::new(plan.due.len(), plan.media > 0.0, usize::from(self.threads))),
+            board,
+            mill: mill.as_ref().map(Mill::hand),
             reins: reins.clone(),
             lines,
             target: self.target,
@@ -278,6 +285,9 @@ impl Load {
             Takings { codes: run.board.codes(), placing_ns, ..Takings::new(run.plan.span.as_nanos() as u64) };
         (takings.counts, takings.paced_by_hand) = (counts, reins.changes());
         harvests.into_iter().for_each(|harvest| harvest.bring(&mut takings));
+        if let Some(mill) = mill {
+            milled::bring(&mill.stop().context("media by the kernel")?, &mut takings);
+        }
         Ok(takings)
     }
 
@@ -285,7 +295,7 @@ impl Load {
     pub fn conclude(&self, plan: &Plan, takings: Takings) -> Outcome {
         let Takings { counts, codes, callees_left, placing_ns, paced_by_hand, latencies, quality, .. } = takings;
         let planned = plan.due.len() as u64;
-        let invalid = report::invalid(&counts, &latencies.lateness, self.late_max);
+        let invalid = report::invalid(&counts, &latencies, self.late_max);
         let levels = report::verdicts(&self.slo.0, &counts, &latencies, &quality);
         let summary = Summary {
             schema: report::SCHEMA,

@@ -1,5 +1,13 @@
 //! `tandem-loadtest`: carriers that place and take calls, over real sockets, and count what comes through.
 
+/// A line on standard output. Whoever reads it may have gone away: the work goes on, and its exit code stays what it is.
+macro_rules! say {
+    ($($part:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($part)*);
+    }};
+}
+
 mod agents;
 mod arrivals;
 mod callee;
@@ -19,6 +27,7 @@ mod junit;
 mod ladder;
 mod load;
 mod metrics;
+mod milled;
 mod numbered;
 mod overload;
 mod pacer;
@@ -118,16 +127,16 @@ fn simulate(seed: u64, torn: bool, quiet: bool) -> ExitCode {
     let run = if torn { sim::run_torn } else { sim::run };
     let outcome = run(seed, &mut |at, text| {
         if !quiet {
-            println!("{:11.6} {text}", at as f64 / 1e6);
+            say!("{:11.6} {text}", at as f64 / 1e6);
         }
     });
     match outcome {
         Ok(outcome) => {
-            println!("sim: seed {seed} kept every promise: {outcome:?}");
+            say!("sim: seed {seed} kept every promise: {outcome:?}");
             ExitCode::SUCCESS
         }
         Err(fault) => {
-            println!("sim: seed {seed}: {fault}");
+            say!("sim: seed {seed}: {fault}");
             ExitCode::from(1)
         }
     }

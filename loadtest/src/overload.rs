@@ -54,9 +54,14 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     watch_signals(&reins.stop, false);
     let seed = arguments.load.drawn_seed();
     let mut steps = Vec::new();
-    println!(
+    say!(
         "{:>6} {:>10} {:>10} {:>10} {:>8} {:>10}  codes",
-        "factor", "offered", "answered", "p99 ms", "spoilt", "generator"
+        "factor",
+        "offered",
+        "answered",
+        "p99 ms",
+        "spoilt",
+        "generator"
     );
     for (nth, factor) in FACTORS.into_iter().enumerate() {
         let load = arguments.load.seeded(seed.wrapping_add(nth as u64));
@@ -71,7 +76,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         steps.push(step);
     }
     let flaws = judge(&steps);
-    flaws.iter().for_each(|flaw| println!("BREACH: {flaw}"));
+    flaws.iter().for_each(|flaw| say!("BREACH: {flaw}"));
     Ok(if flaws.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(3) })
 }
 
@@ -89,7 +94,7 @@ fn tell(step: Step, summary: &Summary) {
     let codes: Vec<String> = summary.codes.iter().map(|(code, count)| format!("{code}: {count}")).collect();
     let generator = if valid { "in time" } else { "LATE" };
     let codes = codes.join("  ");
-    println!("{factor:6.1} {offered_cps:10.1} {answered_cps:10.1} {p99_ms:10.3} {spoilt:8} {generator:>10}  {codes}");
+    say!("{factor:6.1} {offered_cps:10.1} {answered_cps:10.1} {p99_ms:10.3} {spoilt:8} {generator:>10}  {codes}");
 }
 
 /// What is wrong with these steps.

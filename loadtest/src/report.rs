@@ -54,7 +54,7 @@ pub struct Percentiles {
 }
 
 /// Layout of `summary.json`; grows with each change that a reader could notice.
-pub const SCHEMA: u32 = 4;
+pub const SCHEMA: u32 = 5;
 
 /// `summary.json`.
 #[derive(Debug, Serialize)]
@@ -127,10 +127,13 @@ pub fn lateness(values: &Histogram<u64>) -> Vec<Late> {
     rows
 }
 
+/// How late a packet of media by the kernel may leave in any case: when the next one is due.
+const RTP_LATE_MAX: Duration = Duration::from_millis(20);
+
 /// Why this run says little of the switch: the generator itself was not what it promised to be.
-pub fn invalid(counts: &Counts, lateness: &Histogram<u64>, late_max: Duration) -> Vec<String> {
+pub fn invalid(counts: &Counts, latencies: &Latencies, late_max: Duration) -> Vec<String> {
     let mut found = Vec::new();
-    let p99 = Duration::from_nanos(lateness.value_at_quantile(0.99));
+    let p99 = Duration::from_nanos(latencies.lateness.value_at_quantile(0.99));
     if p99 > late_max {
         found.push(format!(
             "one call in a hundred was sent {p99:.1?} or more after it was due; {late_max:?} is allowed"
@@ -138,6 +141,13 @@ pub fn invalid(counts: &Counts, lateness: &Histogram<u64>, late_max: Duration) -
     }
     if counts.skipped > 0 {
         found.push(format!("{} calls were skipped because of --calls-max", counts.skipped));
+    }
+    let media = Duration::from_nanos(latencies.rtp_lateness.value_at_quantile(0.99));
+    if media > late_max.max(RTP_LATE_MAX) {
+        let left_out = counts.rtp_left_out;
+        found.push(format!(
+            "one packet of media in a hundred left {media:.1?} or more after it was due; {left_out} were left out"
+        ));
     }
     // Every planned call has one end; anything else is a mistake of this program.
     let ends = counts.completed + counts.refused + counts.cancelled + counts.unheard + counts.abandoned;
@@ -147,9 +157,9 @@ pub fn invalid(counts: &Counts, lateness: &Histogram<u64>, late_max: Duration) -
     found
 }
 
-/// How this program was called, without the API key.
+/// How this program was called, without the API key and without passwords of originators and terminators.
 pub fn command() -> Vec<String> {
-    let mut words: Vec<String> = std::env::args().collect();
+    let mut words: Vec<String> = std::env::args().map(|word| without_password(&word)).collect();
     for at in 0..words.len() {
         if words[at].starts_with("--key=") {
             words[at] = "--key=…".into();
@@ -158,6 +168,15 @@ pub fn command() -> Vec<String> {
         }
     }
     words
+}
+
+/// The word with a point for the password in `auth=user:password`.
+fn without_password(word: &str) -> String {
+    let hidden = |part: &str| match part.strip_prefix("auth=").and_then(|auth| auth.split_once(':')) {
+        Some((user, _)) => format!("auth={user}:…"),
+        None => part.to_owned(),
+    };
+    word.split(',').map(hidden).collect::<Vec<_>>().join(",")
 }
 
 /// A latency's percentiles.
@@ -174,7 +193,7 @@ pub fn percentiles(values: &Histogram<u64>) -> Percentiles {
 }
 
 /// What must never happen, whatever the switch was asked to do.
-pub const FAULTS: [&str; 9] = [
+pub const FAULTS: [&str; 10] = [
     "calls got no final response",
     "calls did not end",
     "calls at terminators were never ended",
@@ -184,6 +203,7 @@ pub const FAULTS: [&str; 9] = [
     "RTP packets came to the wrong call",
     "ends of calls heard nothing",
     "digits came that were not dialled",
+    "ends of calls could not speak: the switch is no neighbour on --media-interface, or there are too many",
 ];
 
 /// Those that did, each with how often.
@@ -198,6 +218,7 @@ pub fn faults(counts: &Counts, callees_left: u64) -> Vec<String> {
         counts.rtp_misrouted,
         counts.rtp_silent_ends,
         counts.dtmf_wrong,
+        counts.rtp_silenced,
     ];
     times.iter().zip(FAULTS).filter(|(times, _)| **times > 0).map(|(times, what)| format!("{times} {what}")).collect()
 }
@@ -313,6 +334,16 @@ fn heard_well(quality: &Quality, share: f64, least: f64) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn passwords_are_not_in_the_command_that_a_report_shows() {
+        assert_eq!(
+            without_password("--originator=from=127.0.1.1,auth=joe:secret"),
+            "--originator=from=127.0.1.1,auth=joe:…"
+        );
+        assert_eq!(without_password("auth=joe:a,weight=3"), "auth=joe:…,weight=3");
+        assert_eq!(without_password("answer.p99<50ms,refused<1%"), "answer.p99<50ms,refused<1%");
+    }
 
     #[test]
     fn service_levels_are_read_and_a_breach_is_named() {

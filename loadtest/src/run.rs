@@ -41,7 +41,7 @@ pub struct Arguments {
     /// trace:FILE (moments a line, CSV with a column such as started_at, or the lines of --calls-out; --cps is not asked).
     #[arg(long, default_value = "poisson")]
     arrivals: Arrivals,
-    /// How long calls are placed; 30s, or to the end of a trace.
+    /// How long calls are placed; 30s, or to the end of a trace. Calls that are in progress then are released.
     #[arg(long = "for", value_parser = draw::span, value_name = "SPAN")]
     span: Option<Duration>,
     /// Shows the run on the whole terminal, with SIPp's keys: + - one call a second more or less, * / ten, p pauses, q ends it in order.
@@ -49,7 +49,7 @@ pub struct Arguments {
     screen: bool,
     /// Lets these agents (`tandem-loadtest agent`) play it instead of this process, each its share of the calls. Terminators are theirs in turn,
     /// or as agent=N says; what the switch adds is measured where both ends of a call are at one agent.
-    #[arg(long, value_delimiter = ',', value_name = "ADDRESS:PORT,…", requires = "token_file", conflicts_with_all = ["calls_out", "reconcile", "screen"])]
+    #[arg(long, value_delimiter = ',', value_name = "ADDRESS:PORT,…", requires = "token_file", conflicts_with_all = ["calls_out", "reconcile", "screen", "media_interface"])]
     agents: Vec<SocketAddr>,
     /// The file with the token that agents ask for.
     #[arg(long, value_name = "FILE")]
@@ -130,6 +130,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let wanted = arguments.calls_out.is_some() || books.is_some();
     let writer = wanted.then(|| call_writer(arguments.calls_out.as_deref(), books.is_some())).transpose()?;
     let (lines, writer) = writer.unzip();
+    arguments.out.as_deref().map_or(Ok(()), writable)?;
+    if let Some(path) = &arguments.summary {
+        File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
+    }
     let reins = Reins::default();
     watch_signals(&reins.stop, arguments.until_stdin_closes);
     let planned = plan.due.len() as u64;
@@ -171,9 +175,15 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     publish(arguments, &outcome.summary)
 }
 
+/// A folder that could not be written to is better told before the run than after it.
+fn writable(folder: &Path) -> Result<()> {
+    let probe = folder.join(".writable");
+    let tried = std::fs::create_dir_all(folder).and_then(|()| File::create(&probe));
+    tried.and_then(|_| std::fs::remove_file(probe)).with_context(|| format!("cannot write into {}", folder.display()))
+}
+
 /// Writes all that a run left behind.
 fn keep(folder: &Path, outcome: &Outcome, timeline: &[Progress], began: SystemTime) -> Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let put = |name: &str, text: String| {
         let path = folder.join(name);
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
@@ -280,7 +290,7 @@ fn publish(arguments: &Arguments, summary: &Summary) -> Result<ExitCode> {
     if arguments.live_json {
         tell(arguments, &Line::Summary(summary), "");
     } else {
-        println!("\n{}", told::summary_text(summary));
+        say!("\n{}", told::summary_text(summary));
     }
     if summary.counts.placed == 0 && summary.planned > 0 {
         bail!("no call was placed");

@@ -81,16 +81,16 @@ impl From<io::Error> for Fatal {
 /// Runs with SIPp's words.
 pub fn run(words: &[String]) -> ExitCode {
     if words.iter().any(|word| matches!(word.as_str(), "-h" | "-help" | "--help")) {
-        print!("{HELP}");
+        say!("{}", HELP.trim_end());
         return ExitCode::SUCCESS;
     }
     if words.iter().any(|word| matches!(word.as_str(), "-v" | "--version")) {
-        println!("tandem-loadtest {} in SIPp mode", env!("CARGO_PKG_VERSION"));
+        say!("tandem-loadtest {} in SIPp mode", env!("CARGO_PKG_VERSION"));
         return ExitCode::SUCCESS;
     }
     let outcome = Options::read(words).map_err(Fatal::from).and_then(|options| match &options.show {
         Some(name) => built_in(name).map(|text| {
-            print!("{text}");
+            say!("{}", text.trim_end());
             ExitCode::SUCCESS
         }),
         None if options.background => detach(words),
@@ -130,7 +130,7 @@ fn detach(words: &[String]) -> Result<ExitCode, Fatal> {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
-    println!("Background mode - PID=[{}]", child.id());
+    say!("Background mode - PID=[{}]", child.id());
     Ok(ExitCode::from(NO_CALLS))
 }
 

@@ -168,9 +168,29 @@ impl Stream {
         self.transit = Transit {
             before: transit,
             least,
-            sum: sum + transit,
+            sum: transit + if first { 0 } else { sum },
             count: count + 1,
             foreign: self.transit.foreign | foreign,
+        };
+    }
+
+    /// What the kernel heard instead.
+    pub fn take_over(&mut self, heard: &mill::Heard) {
+        *self = Stream {
+            sent: self.sent,
+            received: heard.received,
+            misrouted: heard.misrouted,
+            source: heard.source,
+            next: heard.next,
+            expected_before: heard.expected_before,
+            skipped: heard.skipped,
+            loss_runs: heard.loss_runs,
+            late: heard.late,
+            duplicate: heard.duplicate,
+            unplayable: heard.unplayable,
+            jitter: heard.jitter_ns as f64,
+            transit: Transit { sum: heard.delays_ns, count: heard.timed, ..Transit::default() },
+            came: 0,
         };
     }
 
@@ -203,6 +223,8 @@ impl Stream {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     fn stamp(sequence: u32) -> Stamp {
@@ -258,6 +280,65 @@ mod tests {
         let stalled: Vec<(u32, u64)> = (0..200).map(|nth| (nth, if nth % 10 == 9 { 70 } else { 5 })).collect();
         let told = heard(&stalled, 200);
         assert!(told.unplayable == 20 && told.lost == 0 && told.mos < 3.9, "{told:?}");
+    }
+
+    /// Both programs of the kernel, packet by packet, without a network.
+    #[test]
+    fn the_kernel_writes_and_hears_as_this_program_does() {
+        let mut rehearsal = match mill::Rehearsal::load() {
+            Ok(rehearsal) => rehearsal,
+            // Past the test harness, which keeps to itself what a passed test prints.
+            Err(why) => return drop(writeln!(std::io::stderr(), "!!! NOT RUN: media by the kernel: {why}")),
+        };
+        let (here, there) = ("192.0.2.2:6000", "192.0.2.1:20000");
+        let [here, there] = [here, there].map(|address| address.parse().expect("an address"));
+        let speaks = mill::Speaks { place: 7, by_caller: true, source: 0, ssrc: source(7, true) };
+        let made = rehearsal.speak(&speaks, (there, here), 3).expect("the kernel speaks");
+        for (nth, frame) in (0..).zip(&made) {
+            let stamp = read(&frame[42..]).expect("a packet of this program");
+            let mut packet = [0; PACKET_BYTES];
+            write(
+                &mut packet,
+                Stamp { place: 7, by_caller: true, sequence: nth, sent: stamp.sent, ..stamp },
+                (nth as u16, nth * 160),
+            );
+            assert_eq!(frame[42..], packet);
+        }
+        let packet = |place: u32, by_caller: bool, source: u32, sequence: u32| {
+            let (mut frame, mut packet) = (made[0], [0; PACKET_BYTES]);
+            write(&mut packet, Stamp { place, by_caller, source, agent: 0, sequence, sent: 1 }, (0, 0));
+            frame[42..].copy_from_slice(&packet);
+            frame
+        };
+        let plain =
+            |sequences: &[u32]| sequences.iter().map(|sequence| packet(7, true, 0, *sequence)).collect::<Vec<_>>();
+        let mut stories =
+            vec![plain(&[2, 3, 5, 4, 4, 7, 11]), plain(&[4, 67, 3, 4]), plain(&[4, 68, 4]), plain(&[200, 2])];
+        stories.push(vec![packet(7, true, 0, 2), packet(8, true, 0, 3), packet(7, false, 0, 3)]);
+        stories.push(
+            [(3, 0), (3, 1), (4, 0), (4, 2)].map(|(source, sequence)| packet(7, true, source, sequence)).to_vec(),
+        );
+        for frames in &stories {
+            let hears = mill::Hears { place: 7, by_caller: true, skipped: 2 };
+            let (told, left) = rehearsal.hear(here, &hears, frames).expect("the kernel hears");
+            let (mut ours, mut kernels) = (Stream::new(2), Stream::new(2));
+            for frame in frames {
+                ours.hear(read(&frame[42..]), (7, true), (1, 0));
+            }
+            kernels.take_over(&told);
+            let timeless = |stream: &Stream| Heard {
+                jitter_ms: 0.0,
+                transit_ms: None,
+                mos: 0.0,
+                unplayable: 0,
+                ..stream.heard(7, false, 12)
+            };
+            assert_eq!((timeless(&kernels), left), (timeless(&ours), 0));
+        }
+        let mut other = packet(7, true, 0, 2);
+        other[42 + 12] = b'x';
+        let hears = mill::Hears { place: 7, by_caller: true, skipped: 0 };
+        assert_eq!(rehearsal.hear(here, &hears, &[other]).expect("the kernel hears").1, 1);
     }
 
     #[test]

@@ -104,6 +104,12 @@ counters! {
     rtp_one_way,
     /// Ends of calls with media of a second or more that heard nothing.
     rtp_silent_ends,
+    /// Of the RTP packets sent, those that the kernel made.
+    rtp_by_kernel,
+    /// RTP packets that the kernel was to send and that were left out after it had stood still.
+    rtp_left_out,
+    /// Ends of calls that the kernel could not let speak.
+    rtp_silenced,
     /// Digits that callers dialled to their end.
     dtmf_sent,
     /// Digits that callees heard, in their order.
@@ -303,6 +309,9 @@ latencies! {
     bye,
     /// One packet of media from end to end.
     rtp_transit,
+    /// How late packets of media by the kernel left, at most: from when they were due to when the last one due then had. Of those that were left
+    /// out, how late they would have been.
+    rtp_lateness,
     /// Interarrival jitter of each end when its call ended (RFC 3550).
     rtp_jitter,
 }

@@ -87,6 +87,9 @@ fn tell_media(text: &mut String, summary: &Summary) {
         counts.rtp_unplayable,
         counts.rtp_misrouted,
     );
+    if counts.rtp_by_kernel > 0 {
+        let _ = writeln!(text, "  by the kernel {}  left out {}", counts.rtp_by_kernel, counts.rtp_left_out);
+    }
     if counts.dtmf_sent > 0 {
         let _ = writeln!(
             text,

@@ -151,6 +151,8 @@ pub struct Wire {
     pub lines: Option<Sender<Told>>,
     /// Where INVITEs go.
     pub target: SocketAddr,
+    /// Who makes and hears media, where the kernel does.
+    pub mill: Option<mill::Hand>,
     number: usize,
     ring: Ring,
     signals: Vec<Signal>,
@@ -208,6 +210,7 @@ impl Wire {
             base: 0,
             lines,
             target,
+            mill: None,
             number,
             ring: Ring::new(&settings, Doorbell::new()?)?,
             signals: Vec::new(),

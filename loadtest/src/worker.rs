@@ -46,6 +46,8 @@ pub struct Run {
     pub workers: usize,
     /// Which calls of the plan they play.
     pub part: Part,
+    /// Who makes and hears media, where the kernel does.
+    pub mill: Option<mill::Hand>,
 }
 
 impl Run {
@@ -131,7 +133,7 @@ impl Worker {
     pub fn open(run: Run, number: usize) -> io::Result<Worker> {
         let (plan, board) = (run.plan.clone(), run.board.clone());
         let mut wire = Wire::new(run.reins.clock, plan, board, run.lines.clone(), run.target, number)?;
-        wire.agent = run.part.agent;
+        (wire.agent, wire.mill) = (run.part.agent, run.mill.clone());
         let (mut terminator_of, mut originators, mut freezes) = (Vec::new(), Vec::new(), Vec::new());
         for from in &run.plan.originators {
             originators.push(wire.listen(SocketAddr::new(from.from, 0))?);

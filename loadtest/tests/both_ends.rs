@@ -400,7 +400,7 @@ fn everything_about_a_run_stands_in_one_folder_and_two_folders_are_compared() {
     let cases = read("after/junit.xml");
     assert!(cases.contains("failures=\"1\"") && cases.contains("answer p50"), "{cases}");
     assert!(read("before/junit.xml").contains("failures=\"0\""));
-    assert_eq!(serde_json::from_str::<Value>(&read("before/summary.json")).unwrap()["schema"], 4);
+    assert_eq!(serde_json::from_str::<Value>(&read("before/summary.json")).unwrap()["schema"], 5);
     let compare = |before: &str, after: &str| {
         let output = Command::new(PROGRAM).args(["compare", &place(before), &place(after)]).output().unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap())

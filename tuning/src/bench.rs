@@ -30,14 +30,12 @@ pub fn run(round_ms: u32, as_json: bool) -> Result<(), String> {
     if as_json {
         let found = json!({ "ns_a_packet": ns, "packets_a_second_and_core": per_core, "spread": spread,
             "late_p50_us": late(50), "late_p99_us": late(99) });
-        println!("{found:#}");
+        say!("{found:#}");
         return Ok(());
     }
-    println!(
-        "one plain socket passes on {per_core:.0} packets a second and core ({ns:.0} ns each, spread {spread:.2})"
-    );
-    println!("that is about {:.0} G.711 calls a core without the fast path", per_core / 100.0);
-    println!("a sleep of {} ms ends late by {:.0} µs (p50), {:.0} µs (p99)", NAP.as_millis(), late(50), late(99));
+    say!("one plain socket passes on {per_core:.0} packets a second and core ({ns:.0} ns each, spread {spread:.2})");
+    say!("that is about {:.0} G.711 calls a core without the fast path", per_core / 100.0);
+    say!("a sleep of {} ms ends late by {:.0} µs (p50), {:.0} µs (p99)", NAP.as_millis(), late(50), late(99));
     Ok(())
 }
 

@@ -1,7 +1,10 @@
-//! Every deliberate mistake about money must be noticed: a simulator that cannot fail proves nothing.
+//! Every deliberate mistake about money and about limits of a cluster must be noticed: a simulator that cannot fail proves nothing.
 //!
 //! Built with the feature `mutants` only: `cargo test -p sim --features mutants --test mutants`.
 #![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
+
+#[path = "../../../dataplane/shard/tests/nodes/world.rs"]
+mod nodes;
 
 use std::panic::{catch_unwind, set_hook, take_hook};
 
@@ -10,6 +13,8 @@ use units::mutant::{Mutant, choose};
 
 /// Seeds in which a mistake must be noticed.
 const SEEDS: u64 = 200;
+/// Those about limits are told shorter stories.
+const LIMITS_SEEDS: u64 = 1_000;
 
 /// The first seed that notices, and how it says so. Nothing is caught by a panic alone: an assertion of ours is a notice too.
 fn caught() -> Option<(u64, String)> {
@@ -29,6 +34,11 @@ fn caught() -> Option<(u64, String)> {
     })
 }
 
+/// The first seed of the stories about limits that notices.
+fn caught_at_limits() -> Option<(u64, String)> {
+    (1..=LIMITS_SEEDS).find_map(|seed| Some((seed, nodes::World::new(seed).play().err()?)))
+}
+
 /// One test, for the choice is one for the whole program.
 #[test]
 fn every_mutant_is_caught() {
@@ -40,6 +50,10 @@ fn every_mutant_is_caught() {
             choose(Some(mutant));
             (mutant, caught())
         })
+        .chain(Mutant::LIMITS.into_iter().map(|mutant| {
+            choose(Some(mutant));
+            (mutant, caught_at_limits())
+        }))
         .collect();
     choose(None);
     set_hook(hook);

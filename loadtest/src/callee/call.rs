@@ -327,6 +327,7 @@ impl Callee {
         self.send(wire, &bytes);
         wire.spare(std::mem::replace(&mut self.last, bytes));
         self.state = State::Releasing;
+        self.flow.iter_mut().for_each(|flow| flow.rest(wire));
         for kind in [Kind::Packet, Kind::Change] {
             wire.arm(&mut self.dues, who, kind, 0);
         }
@@ -425,6 +426,7 @@ impl Callee {
         let (now, released) = (wire.clock.now(), self.state == State::Releasing);
         self.state = State::Ended;
         self.ended = now;
+        self.flow.iter_mut().for_each(|flow| flow.rest(wire));
         wire.spare(std::mem::take(&mut self.invite));
         wire.spare(std::mem::take(&mut self.last));
         for kind in [Kind::Resend, Kind::Packet, Kind::Change] {

@@ -222,7 +222,8 @@ impl Caller {
             wire.latencies.ringing_planned.saturating_record(now.saturating_sub(self.due));
         }
         // Early media goes both ways, as a phone would have it.
-        if let (Some(flow), Some(peer)) = (self.flow.as_mut(), message::media_address(message.body)) {
+        let early = self.flow.as_mut().filter(|flow| !flow.is_by_kernel());
+        if let (Some(flow), Some(peer)) = (early, message::media_address(message.body)) {
             flow.start(wire, &mut self.dues, peer, now);
         }
     }
@@ -400,6 +401,7 @@ impl Caller {
         wire.spare(branch);
         self.state = State::Releasing;
         self.released = wire.clock.now();
+        self.flow.iter_mut().for_each(|flow| flow.rest(wire));
         for kind in [Kind::Packet, Kind::Change] {
             wire.arm(&mut self.dues, who, kind, 0);
         }
@@ -453,6 +455,7 @@ impl Caller {
     pub fn end(&mut self, wire: &mut Wire, who: Who, code: u16, ended_by: &'static str) {
         let now = wire.clock.now();
         self.state = State::Ended;
+        self.flow.iter_mut().for_each(|flow| flow.rest(wire));
         wire.spare(std::mem::take(&mut self.resend));
         // A call's own end is when it sent or received the BYE, not when that was answered.
         if self.released == 0 {

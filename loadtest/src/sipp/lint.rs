@@ -40,14 +40,14 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             match (faulty, note.differs.is_empty()) {
                 (true, _) => {}
                 (false, true) if arguments.quiet => {}
-                (false, true) => println!("{file}:{}: {}: as SIPp", note.line, note.element),
+                (false, true) => say!("{file}:{}: {}: as SIPp", note.line, note.element),
                 (false, false) => {
-                    println!("{file}:{}: {}: differs: {}", note.line, note.element, note.differs.join("; "))
+                    say!("{file}:{}: {}: differs: {}", note.line, note.element, note.differs.join("; "))
                 }
             }
         }
         for fault in &compiled.faults {
-            println!("{file}:{}:{}: refused: {}", fault.line, fault.column, fault.text);
+            say!("{file}:{}:{}: refused: {}", fault.line, fault.column, fault.text);
         }
         wrong |= !compiled.faults.is_empty();
     }

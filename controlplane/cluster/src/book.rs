@@ -19,21 +19,25 @@ pub struct Book {
     pub held: bool,
     /// The replica that has every commit that was ever acknowledged. `None`: the holder alone has them all.
     pub sync: Option<NodeId>,
+    /// The life of that replica's process ([`crate::Local::life`]). One that was started again may lack what it had only received.
+    pub sync_life: u64,
 }
 
-/// A change that a node asks for. All but `Drop` begin the lease anew.
+/// A change that a node asks for. All but `Drop` and `Leave` begin the lease anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Write {
-    /// Becomes the holder of a service whose lease ended.
-    Take,
+    /// Becomes the holder of a service whose lease ended, with a database of this life.
+    Take(u64),
     /// Goes on holding.
     Renew,
-    /// The replica that acknowledges is now this one, or none.
-    Sync(Option<NodeId>),
-    /// Names the next holder, who has everything. The one who gives stays in sync: it has everything too.
-    Give(NodeId),
+    /// The replica that acknowledges is now this one, in this life, or none.
+    Sync(Option<(NodeId, u64)>),
+    /// Names the next holder, who has everything. The one who gives stays in sync, in this life: it has everything too.
+    Give(NodeId, u64),
     /// Ends the lease at once: the database's process died.
     Drop,
+    /// Says that the book must not count on who asks: its copy is about to be thrown away. What was decided before is not written after.
+    Leave,
     /// Becomes the holder whatever the book says of the replica: of an address, which has no memory, or because an operator insists,
     /// although acknowledged commits may be lost.
     Seize,
@@ -73,20 +77,22 @@ impl Book {
         }
         let mut next = Book { version: self.version + 1, ..self };
         match ask.write {
-            Write::Take | Write::Seize if self.held => return Err(Refused::Held),
-            Write::Take => {
-                self.may_take(ask.by)?;
+            Write::Take(_) | Write::Seize if self.held => return Err(Refused::Held),
+            Write::Take(life) => {
+                self.may_take(ask.by, life)?;
                 next.reign(ask.by);
             }
             Write::Seize => next.reign(ask.by),
+            Write::Leave if self.sync == Some(ask.by) || self.holder == Some(ask.by) => return Err(Refused::Held),
+            Write::Leave => {}
             _ if !self.held || self.holder != Some(ask.by) => return Err(Refused::NotHolder),
             Write::Renew => {}
-            Write::Sync(replica) => next.sync = replica,
-            Write::Give(to) if self.sync == Some(to) => {
+            Write::Sync(replica) => next.count_on(replica),
+            Write::Give(to, life) if self.sync == Some(to) => {
                 next.reign(to);
-                next.sync = Some(ask.by);
+                next.count_on(Some((ask.by, life)));
             }
-            Write::Give(_) => return Err(Refused::NotInSync),
+            Write::Give(..) => return Err(Refused::NotInSync),
             Write::Pass(to) => next.reign(to),
             Write::Drop => next.held = false,
         }
@@ -98,16 +104,31 @@ impl Book {
         Book { held: false, ..self }
     }
 
+    /// The book counts on this node's database, as it is in this life.
+    pub fn counts_on(&self, node: NodeId, life: u64) -> bool {
+        self.sync == Some(node) && (self.sync_life == life || is(Broken::CountedReborn))
+    }
+
+    /// What the book says of the replica from now on.
+    pub(crate) fn count_on(&mut self, replica: Option<(NodeId, u64)>) {
+        (self.sync, self.sync_life) = (replica.map(|(node, _)| node), replica.map_or(0, |(_, life)| life));
+    }
+
+    /// The replica that the book counts on, with its life.
+    pub(crate) fn replica(&self) -> Option<(NodeId, u64)> {
+        self.sync.map(|node| (node, self.sync_life))
+    }
+
     /// Only who surely has every acknowledged commit may take over: the recorded replica, or the last holder itself.
-    fn may_take(self, by: NodeId) -> Result<(), Refused> {
-        let has_all = self.sync == Some(by) || self.holder == Some(by) || self.holder.is_none();
+    fn may_take(self, by: NodeId, life: u64) -> Result<(), Refused> {
+        let has_all = self.counts_on(by, life) || self.holder == Some(by) || self.holder.is_none();
         if has_all || is(Broken::TakesWithoutSync) { Ok(()) } else { Err(Refused::NotInSync) }
     }
 
     fn reign(&mut self, by: NodeId) {
         // What the replica recorded for an earlier holder has does not bind the next one: it begins alone.
         if self.holder != Some(by) {
-            self.sync = None;
+            self.count_on(None);
         }
         self.epoch += 1;
         self.holder = Some(by);

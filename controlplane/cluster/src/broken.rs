@@ -13,6 +13,12 @@ pub enum Broken {
     StaleWritten = 1,
     /// A replica that may lack commits takes over.
     TakesWithoutSync,
+    /// A replica that was started again takes over, although it lacks what it had received before and not applied.
+    CountedReborn,
+    /// A replica takes over before it has applied what it received: started again in between, it would lack that.
+    TakesUnapplied,
+    /// What one life of the replica acknowledged is held to be in the next one.
+    JoinedReborn,
     /// A primary commits alone before the book says that it is alone.
     AloneUnrecorded,
     /// A replica is recorded before it has caught up.
@@ -27,6 +33,8 @@ pub enum Broken {
     NoDeadline,
     /// A replica throws its copy away while the book counts on it.
     ClonesWhileCounted,
+    /// A replica throws its copy away without asking whether it was made the holder meanwhile.
+    ClonesUnasked,
     /// A database that is slow is taken for dead.
     SlowIsDead,
     /// The service goes back at once, however shaky its old home.
@@ -65,9 +73,12 @@ pub enum Broken {
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Broken; 26] = [
+    pub const ALL: [Broken; 30] = [
         Broken::StaleWritten,
         Broken::TakesWithoutSync,
+        Broken::CountedReborn,
+        Broken::TakesUnapplied,
+        Broken::JoinedReborn,
         Broken::AloneUnrecorded,
         Broken::RecordedTooSoon,
         Broken::GivenTooSoon,
@@ -75,6 +86,7 @@ impl Broken {
         Broken::CountedFromAnswer,
         Broken::NoDeadline,
         Broken::ClonesWhileCounted,
+        Broken::ClonesUnasked,
         Broken::SlowIsDead,
         Broken::NoHoldDown,
         Broken::DemotedAlive,

@@ -134,6 +134,10 @@ pub struct Keeper {
     unsure: Option<Unsure>,
     wrote: Instant,
     ordered: bool,
+    /// The book was told that it must not count on this database.
+    left: bool,
+    /// An operator wants this database to be primary, although acknowledged commits may be lost.
+    insisted: bool,
     /// Since when the process lives and does not answer.
     silent: Option<Instant>,
 }
@@ -153,6 +157,8 @@ impl Keeper {
             unsure: None,
             wrote: Instant::default(),
             ordered: false,
+            left: false,
+            insisted: false,
             silent: None,
         }
     }
@@ -160,6 +166,12 @@ impl Keeper {
     /// An operator wants the other database to be primary.
     pub fn hand_over(&mut self) {
         self.ordered = true;
+    }
+
+    /// An operator insists that this database becomes primary, although it may lack acknowledged commits: whoever has them will not come
+    /// back. It does as soon as nobody holds the service; as long as somebody does, nothing is insisted on.
+    pub fn insist(&mut self) {
+        self.insisted = self.book.is_some_and(|book| !book.held);
     }
 
     /// The book as last seen.
@@ -175,12 +187,13 @@ impl Keeper {
             return;
         }
         self.book = Some(book);
+        self.insisted &= !book.held;
         if self.unsure.is_some_and(|unsure| book.version > unsure.version) {
             self.unsure = None;
         }
         let (Phase::Holding(reign) | Phase::Handing { reign, .. }) = &mut self.phase else { return };
         if book.holder == Some(self.settings.me) && book.epoch == reign.epoch && book.held {
-            reign.on_book(book.sync.is_some(), now);
+            reign.on_book(book.replica().map(|(_, life)| life), now);
         } else if matches!(self.phase, Phase::Handing { .. }) && book.holder == Some(self.settings.other) {
             // Nothing is on its way in a frozen database: it follows as it is.
             self.phase = Phase::Standby;
@@ -200,6 +213,7 @@ impl Keeper {
             Outcome::Refused(_, book) => self.on_book(now, book),
             Outcome::Written(book) => {
                 self.on_book(now, book);
+                self.left |= ask.write == Write::Leave;
                 self.wrote = now;
                 let mine = self.book == Some(book) && book.held && book.holder == Some(self.settings.me);
                 if mine {
@@ -215,7 +229,10 @@ impl Keeper {
         let until = counted_from.plus_millis(self.settings.reign_ms());
         match &mut self.phase {
             Phase::Holding(reign) | Phase::Handing { reign, .. } => reign.until = until,
-            Phase::Standby => self.phase = Phase::Holding(Reign::new(book.epoch, until, book.sync.is_some(), now)),
+            Phase::Standby => {
+                let counted = book.replica().map(|(_, life)| life);
+                self.phase = Phase::Holding(Reign::new(book.epoch, until, counted, now));
+            }
             Phase::Falling => {}
         }
     }
@@ -223,6 +240,7 @@ impl Keeper {
     /// Looks at the database and says what must be.
     pub fn turn(&mut self, now: Instant, local: &Local) -> Turn {
         self.silent = (local.process == Process::Silent).then(|| self.silent.unwrap_or(now));
+        self.left &= local.diverged;
         self.judge(now, local);
         let write = match self.phase {
             Phase::Falling => None,
@@ -266,10 +284,30 @@ impl Keeper {
         }
         let founds = book.holder.is_none() && self.settings.home == self.settings.me;
         if book.held {
-            return (book.holder == me).then_some(Write::Renew);
+            let leaves = self.wants_copy(&book, local) && !self.left;
+            return (book.holder == me).then_some(Write::Renew).or_else(|| leaves.then_some(Write::Leave));
         }
-        let has_all = book.sync == me || book.holder == me || founds || is(Broken::TakesWithoutSync);
-        has_all.then_some(Write::Take)
+        let has_all = self.is_heir(&book, local) || book.holder == me || founds || is(Broken::TakesWithoutSync);
+        let insists = self.insisted && local.drained;
+        has_all.then_some(Write::Take(local.life)).or_else(|| insists.then_some(Write::Seize))
+    }
+
+    /// It cannot follow the holder with what it has, and the book does not count on that.
+    fn wants_copy(&self, book: &Book, local: &Local) -> bool {
+        let me = Some(self.settings.me);
+        // Who takes over may need this copy as long as the book counts on it.
+        let counted = book.sync == me && !is(Broken::ClonesWhileCounted);
+        local.diverged && book.held && book.holder != me && !counted
+    }
+
+    fn may_inherit(&self, book: &Book, local: &Local) -> bool {
+        let counted = book.counts_on(self.settings.me, local.life) && !is(Broken::TakesUnapplied);
+        counted || (self.insisted && local.process == Process::Running)
+    }
+
+    /// A replica that has everything, and none of it in a place that is emptied when it is started again.
+    fn is_heir(&self, book: &Book, local: &Local) -> bool {
+        book.counts_on(self.settings.me, local.life) && (local.drained || is(Broken::TakesUnapplied))
     }
 
     /// A database that takes writes: what has the book to say?
@@ -321,7 +359,9 @@ impl Keeper {
         if (settled && (given || late)) || (late && is(Broken::ThawedUnsure)) {
             // The hold-down begins anew: whatever made it late may last.
             let companion = match reign.companion {
-                Companion::Counted { heard, stored, .. } => Companion::Counted { since: now, heard, stored },
+                Companion::Counted { life, heard, stored, .. } => {
+                    Companion::Counted { life, since: now, heard, stored }
+                }
                 other @ (Companion::Alone | Companion::Joining { .. }) => other,
             };
             self.phase = Phase::Holding(Reign { companion, ..reign });
@@ -339,7 +379,7 @@ impl Keeper {
             return None;
         }
         self.phase = Phase::Handing { reign, since, given: true };
-        Some(Write::Give(self.settings.other))
+        Some(Write::Give(self.settings.other, local.life))
     }
 
     fn role(&self, now: Instant, local: &Local) -> Role {
@@ -363,10 +403,11 @@ impl Keeper {
     fn follow(&self, local: &Local) -> Role {
         let Some(book) = self.book else { return Role::Standby };
         match book.holder {
+            // Nobody holds it and this node may: it receives no more, so that it has applied everything some time.
+            Some(_) if !book.held && self.may_inherit(&book, local) => Role::Standby,
             Some(holder) if holder != self.settings.me => {
-                // Who takes over may need this copy as long as the book counts on it.
-                let counted = book.sync == Some(self.settings.me) && !is(Broken::ClonesWhileCounted);
-                if local.diverged && book.held && !counted { Role::Clone(holder) } else { Role::Replica(holder) }
+                let told = self.left || is(Broken::ClonesUnasked) || is(Broken::ClonesWhileCounted);
+                if told && self.wants_copy(&book, local) { Role::Clone(holder) } else { Role::Replica(holder) }
             }
             _ => Role::Standby,
         }

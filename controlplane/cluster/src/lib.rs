@@ -26,6 +26,7 @@ mod keeper;
 mod pair;
 mod reign;
 pub mod sight;
+pub mod words;
 
 pub use address::{AddressKeeper, AddressSettings, AddressTurn};
 pub use book::{Ask, Book, Refused, Write};
@@ -34,4 +35,4 @@ pub use groups::{Group, Misplaced, groups, misplaced};
 pub use keeper::{Keeper, Outcome, Role, Settings, Turn};
 pub use pair::{Beat, Page, Pair, PairSettings, PairTurn, Standing};
 pub use reign::{Local, Process, Replica};
-pub use sight::{AddressSight, KeeperSight, Member, NodeSight, Service, ShardSight, Sight};
+pub use sight::{Member, NodeSight, Service, Sight};

@@ -398,7 +398,7 @@ impl Pair {
         self.page.book.version += 2;
         if self.holds(&self.page) {
             // It need not wait for a replica that is gone.
-            self.page.book.sync = None;
+            self.page.book.count_on(None);
         } else {
             self.page.book.held = false;
         }
@@ -496,7 +496,7 @@ impl Pair {
         let alone = self.page.standing == Standing::Solo || is(Broken::WrittenByOne);
         self.before = (!alone).then_some(self.page);
         (self.page.book, self.page.cause, self.unkept) = (book, number, true);
-        if ask.write != Write::Drop {
+        if !matches!(ask.write, Write::Drop | Write::Leave) {
             self.ends = now.plus_millis(self.settings.takeover_ms);
         }
         if alone {

@@ -37,8 +37,12 @@ pub struct Local {
     pub frozen: bool,
     /// A commit is acknowledged only after a replica has it.
     pub waits: bool,
+    /// Which life this is: a number that no other process of this database had or will have. 0: there is no process.
+    pub life: u64,
     /// How many commits it has.
     pub position: u64,
+    /// It receives nothing and has applied everything that it had received: none of it would be lost with the process.
+    pub drained: bool,
     /// It has commits that the holder's database lacks: it cannot follow and must be cloned.
     pub diverged: bool,
     /// The other database, as this one's binary log senders see it.
@@ -50,6 +54,8 @@ pub struct Local {
 pub struct Replica {
     /// It is connected and asks for commits.
     pub attached: bool,
+    /// As [`Local::life`].
+    pub life: u64,
     /// How many commits it has stored.
     pub stored: u64,
     /// How many it has applied too.
@@ -61,10 +67,11 @@ pub struct Replica {
 pub(crate) enum Companion {
     /// Commits are acknowledged alone, and the book says so.
     Alone,
-    /// Commits wait for the replica, which does not have all earlier ones yet. `floor`: what it must have, once waiting is on.
-    Joining { floor: Option<u64> },
-    /// The book counts on it. `since` then; `heard` when it last took something or had nothing to take; `stored` by then.
-    Counted { since: Instant, heard: Instant, stored: u64 },
+    /// Commits wait for the replica, which does not have all earlier ones yet. `floor`: what it must have, once waiting is on, and in
+    /// which life: what another life acknowledged may be lost.
+    Joining { floor: Option<(u64, u64)> },
+    /// The book counts on it, in this life. `since` then; `heard` when it last took something or had nothing to take; `stored` by then.
+    Counted { life: u64, since: Instant, heard: Instant, stored: u64 },
 }
 
 /// A holder's time.
@@ -77,23 +84,24 @@ pub(crate) struct Reign {
 }
 
 impl Reign {
-    /// A holder's beginning, with what the book says of the replica.
-    pub fn new(epoch: u64, until: Instant, counted: bool, now: Instant) -> Reign {
-        let companion = if counted { Companion::counted(now) } else { Companion::Alone };
+    /// A holder's beginning, with the replica's life if the book counts on it.
+    pub fn new(epoch: u64, until: Instant, counted: Option<u64>, now: Instant) -> Reign {
+        let companion = counted.map_or(Companion::Alone, |life| Companion::counted(life, now));
         Reign { epoch, until, companion }
     }
 
     /// The book was written or read anew.
-    pub fn on_book(&mut self, counted: bool, now: Instant) {
+    pub fn on_book(&mut self, counted: Option<u64>, now: Instant) {
         self.companion = match (self.companion, counted) {
-            (Companion::Counted { .. }, true) | (Companion::Joining { .. } | Companion::Alone, false) => return,
-            (Companion::Alone | Companion::Joining { .. }, true) => Companion::counted(now),
-            (Companion::Counted { .. }, false) => Companion::Alone,
+            (Companion::Counted { life, .. }, Some(told)) if life == told => return,
+            (_, Some(life)) => Companion::counted(life, now),
+            (Companion::Joining { .. } | Companion::Alone, None) => return,
+            (Companion::Counted { .. }, None) => Companion::Alone,
         };
     }
 
     /// Looks at the replica. `Some`: this must be written into the book.
-    pub fn look(&mut self, now: Instant, local: &Local, other: NodeId, alone_ms: u64) -> Option<Option<NodeId>> {
+    pub fn look(&mut self, now: Instant, local: &Local, other: NodeId, alone_ms: u64) -> Option<Option<(NodeId, u64)>> {
         let replica = local.replica;
         match &mut self.companion {
             Companion::Alone => {
@@ -104,18 +112,28 @@ impl Reign {
             }
             Companion::Joining { floor: None } if replica.attached && local.waits => {
                 // Every commit before this position may have been acknowledged alone; all later ones wait for the replica.
-                self.companion = Companion::Joining { floor: Some(local.position) };
+                self.companion = Companion::Joining { floor: Some((local.position, replica.life)) };
+                None
+            }
+            Companion::Joining { floor: Some((_, life)) }
+                if replica.attached && *life != replica.life && !is(Broken::JoinedReborn) =>
+            {
+                self.companion = Companion::Joining { floor: None };
                 None
             }
             Companion::Joining { floor } if replica.attached => {
-                let caught_up = floor.is_some_and(|floor| replica.stored >= floor) || is(Broken::RecordedTooSoon);
-                caught_up.then_some(Some(other))
+                let caught_up = floor.is_some_and(|(floor, _)| replica.stored >= floor) || is(Broken::RecordedTooSoon);
+                caught_up.then_some(Some((other, replica.life)))
             }
             Companion::Joining { .. } => {
                 self.companion = Companion::Alone;
                 None
             }
-            Companion::Counted { heard, stored, .. } => {
+            Companion::Counted { life, heard, stored, .. } => {
+                if replica.attached && replica.life != *life && !is(Broken::JoinedReborn) {
+                    // It was started again, and will be counted on anew when it has everything.
+                    return Some(None);
+                }
                 // It is not silent while it takes something, or when there is nothing to take.
                 if replica.attached && (replica.stored > *stored || replica.stored >= local.position) {
                     *heard = now;
@@ -139,7 +157,7 @@ impl Reign {
 }
 
 impl Companion {
-    fn counted(now: Instant) -> Companion {
-        Companion::Counted { since: now, heard: now, stored: 0 }
+    fn counted(life: u64, now: Instant) -> Companion {
+        Companion::Counted { life, since: now, heard: now, stored: 0 }
     }
 }

@@ -10,24 +10,13 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use units::NodeId;
 
-/// Below it stand services: `/tandem/throne/SERVICE/book`, and `…/holder` as long as the holder's lease lives.
-pub const THRONE: &str = "/tandem/throne/";
-/// Below it stand keepers: `/tandem/keeper/NODE`.
-pub const KEEPERS: &str = "/tandem/keeper/";
-/// Below it stand nodes: `/tandem/node/NODE`.
-pub const NODES: &str = "/tandem/node/";
-/// Below it stand control planes: `/tandem/control/NODE`.
-pub const CONTROLS: &str = "/tandem/control/";
-/// Below it stand the nodes that an operator drains: `/tandem/drain/NODE`.
-pub const DRAINS: &str = "/tandem/drain/";
-/// The node that an operator wants the database on, until it is given.
-pub const ORDER: &str = "/tandem/order/database";
+use crate::words::{
+    ADDRESS, AddressStatus, CONTROLS, ControlStatus, DATABASE, DRAINS, KEEPERS, KeeperStatus, NODES, ORDER,
+    ShardStatus, THRONES, Throne,
+};
+
 /// Below these stands everything that a [`Sight`] is read from.
-pub const READ: [&str; 6] = [THRONE, KEEPERS, NODES, CONTROLS, DRAINS, ORDER];
-/// The service that is the database, and the name of the address that is where it is primary.
-pub const DATABASE: &str = "database";
-/// Before the name of a service that is a shared address without a database.
-const ADDRESS: &str = "address/";
+pub const READ: [&str; 6] = [THRONES, KEEPERS, NODES, CONTROLS, DRAINS, ORDER];
 /// The take-over of a keeper that does not tell its own, in seconds.
 const TAKEOVER_S: u64 = 10;
 
@@ -46,66 +35,6 @@ pub struct Service {
     pub sync: Option<NodeId>,
     /// Since when it is the holder, in seconds since 1970-01-01 UTC; 0: not known.
     pub since: i64,
-}
-
-/// A keeper's word about its node.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct KeeperSight {
-    /// Its node.
-    pub node: u16,
-    /// What its database must be: `primary`, `replica`, `standby`, `frozen`, `stopped`, `clone`; empty: it keeps none.
-    pub role: String,
-    /// Since when it must be that, in seconds since 1970-01-01 UTC; 0: it does not say.
-    pub since: i64,
-    /// What the database's process does: `running`, `silent`, `dead`.
-    pub process: String,
-    /// The database takes writes.
-    pub writable: bool,
-    /// How many commits it has.
-    pub position: u64,
-    /// Of the primary: how many commits its replica has stored; 0: it has none.
-    pub replica_stored: u64,
-    /// Of a replica: how many seconds it is behind with applying; `None`: it does not follow.
-    pub behind_s: Option<u32>,
-    /// It has commits that the primary lacks.
-    pub diverged: bool,
-    /// The shared addresses that it knows; that of the database is called [`DATABASE`].
-    pub addresses: Vec<AddressSight>,
-    /// Seconds without a sign of the primary after which another takes over; 0: it does not say.
-    pub takeover_s: u64,
-}
-
-/// A shared address as one node's keeper sees it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct AddressSight {
-    /// What operators call it.
-    pub name: String,
-    /// The address.
-    pub ip: String,
-    /// Who moves it: `agent` (the keeper), `keepalived`, `none` (something else).
-    pub driver: String,
-    /// It is on this node's interface.
-    pub up: bool,
-    /// What is served at it works on this node.
-    pub works: bool,
-    /// Why it does not work; empty if it does.
-    pub why: String,
-    /// Seconds without a sign of its holder after which another takes over; 0: it does not say.
-    pub takeover_s: u64,
-}
-
-/// A shard as its node tells of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct ShardSight {
-    /// Its number.
-    pub shard: u16,
-    /// The snapshot that it decides from.
-    pub revision: u64,
-    /// Calls in its table.
-    pub calls: u32,
 }
 
 /// What a node's data plane and its control plane say of it.
@@ -127,20 +56,7 @@ pub struct NodeSight {
     /// The member of the arbiter that runs on it, as its base address; empty: none.
     pub arbiter: String,
     /// Its shards.
-    pub shards: Vec<ShardSight>,
-}
-
-/// A control plane's word about its node.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct ControlWord {
-    node: u16,
-    group: String,
-    arbiter: String,
-    data_plane_up: bool,
-    draining: bool,
-    calls: u32,
-    shards: Vec<ShardSight>,
+    pub shards: Vec<ShardStatus>,
 }
 
 /// A member of the arbiter, as the one who looks found it.
@@ -162,7 +78,7 @@ pub struct Sight {
     /// What is held, the database first, then addresses by name.
     pub services: Vec<Service>,
     /// The keepers that are there.
-    pub keepers: Vec<KeeperSight>,
+    pub keepers: Vec<KeeperStatus>,
     /// The nodes that are there.
     pub nodes: Vec<NodeSight>,
     /// The nodes that are drained.
@@ -173,24 +89,14 @@ pub struct Sight {
     pub members: Vec<Member>,
 }
 
-/// A service's book as it is written.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Written {
-    epoch: u64,
-    holder: Option<u16>,
-    sync: Option<u16>,
-    since: i64,
-}
-
 impl Sight {
     /// Reads keys and values. What cannot be read is another version's and passed over. Members are not among them.
     pub fn read<'a>(entries: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Sight {
         let mut sight = Sight::default();
         let mut services: BTreeMap<String, Service> = BTreeMap::new();
-        let mut controls: Vec<ControlWord> = Vec::new();
+        let mut controls: Vec<ControlStatus> = Vec::new();
         for (key, value) in entries {
-            if let Some(rest) = key.strip_prefix(THRONE) {
+            if let Some(rest) = key.strip_prefix(THRONES) {
                 let Some((name, part)) = rest.rsplit_once('/') else { continue };
                 let service = services.entry(name.to_owned()).or_default();
                 service.read(part, value);
@@ -208,7 +114,7 @@ impl Sight {
         }
         controls.into_iter().for_each(|control| sight.add(control));
         sight.nodes.sort_by_key(|node: &NodeSight| node.number);
-        sight.keepers.sort_by_key(|keeper: &KeeperSight| keeper.node);
+        sight.keepers.sort_by_key(|keeper: &KeeperStatus| keeper.node);
         sight.drained.sort();
         let named = |(name, service): (String, Service)| Service {
             name: name.strip_prefix(ADDRESS).map_or_else(|| name.clone(), ToOwned::to_owned),
@@ -221,8 +127,8 @@ impl Sight {
     }
 
     /// Adds what a control plane says to what its data plane says itself, which is fresher.
-    fn add(&mut self, control: ControlWord) {
-        let ControlWord { node: number, group, arbiter, data_plane_up, draining, calls, shards } = control;
+    fn add(&mut self, control: ControlStatus) {
+        let ControlStatus { node: number, group, arbiter, data_plane_up, draining, calls, shards } = control;
         let known = self.nodes.iter().position(|node| node.number == number);
         let place = known.unwrap_or_else(|| {
             let roles = if data_plane_up { vec!["core".to_owned()] } else { Vec::new() };
@@ -238,7 +144,7 @@ impl Sight {
     /// Adds addresses that somebody else than a keeper moves: whoever has one up is its holder.
     fn add_unheld(&mut self) {
         for keeper in &self.keepers {
-            for AddressSight { name, up, .. } in keeper.addresses.iter().filter(|address| address.name != DATABASE) {
+            for AddressStatus { name, up, .. } in keeper.addresses.iter().filter(|address| address.name != DATABASE) {
                 let holder = up.then_some(NodeId(keeper.node));
                 match self.services.iter_mut().find(|service| service.name == *name) {
                     Some(known) if known.epoch == 0 && holder.is_some() => (known.holder, known.held) = (holder, true),
@@ -270,7 +176,7 @@ impl Sight {
     }
 
     /// A keeper's word.
-    pub fn keeper(&self, node: NodeId) -> Option<&KeeperSight> {
+    pub fn keeper(&self, node: NodeId) -> Option<&KeeperStatus> {
         self.keepers.iter().find(|keeper| keeper.node == node.0)
     }
 
@@ -306,7 +212,7 @@ impl Sight {
     }
 
     /// An address as some keeper sees it, if one tells of it: the one that has it up first.
-    pub fn address(&self, name: &str) -> Option<&AddressSight> {
+    pub fn address(&self, name: &str) -> Option<&AddressStatus> {
         let told = || self.keepers.iter().flat_map(|keeper| &keeper.addresses).filter(|address| address.name == name);
         told().find(|address| address.up).or_else(|| told().next())
     }
@@ -329,7 +235,7 @@ impl Service {
         match part {
             "holder" => self.held = true,
             "book" => {
-                let written: Written = told(value).unwrap_or_default();
+                let written: Throne = told(value).unwrap_or_default();
                 self.epoch = written.epoch;
                 self.holder = written.holder.map(NodeId);
                 self.sync = written.sync.map(NodeId);

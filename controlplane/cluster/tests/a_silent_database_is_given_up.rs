@@ -1,7 +1,8 @@
-//! Overload looks like death, so a primary that is silent keeps its place; but not for ever, or a frozen one would stop all writes.
+//! Overload looks like death, so a primary that is silent keeps its place; but not for ever, or a frozen one would stop all writes. And a
+//! replica that was started again takes nothing over: it may lack what it had only received.
 #![allow(clippy::unwrap_used, reason = "a surprise ends the test")]
 
-use cluster::{Ask, Book, Keeper, Local, Outcome, Process, Replica, Role, Settings, Write};
+use cluster::{Ask, Book, Keeper, Local, Outcome, Process, Replica, Role, Settings, Turn, Write};
 use units::{Instant, NodeId};
 
 const TURN_MS: u64 = 100;
@@ -30,7 +31,7 @@ fn a_primary_that_answers_nothing_is_killed_when_its_replica_has_everything() {
     let settings = Settings::new(NodeId(0), NodeId(1), NodeId(0));
     let mut stage = Stage { now: Instant::default(), keeper: Keeper::new(settings), book: Book::default() };
     stage.keeper.on_book(stage.now, stage.book);
-    let replica = Replica { attached: true, stored: 9, applied: 9 };
+    let replica = Replica { attached: true, life: 4, stored: 9, applied: 9 };
     let works =
         Local { process: Process::Running, writable: true, waits: true, position: 9, replica, ..Local::default() };
     stage.turn(&Local::default());
@@ -38,7 +39,7 @@ fn a_primary_that_answers_nothing_is_killed_when_its_replica_has_everything() {
     for _ in 0..20 {
         stage.turn(&works);
     }
-    assert_eq!((stage.book.holder, stage.book.sync), (Some(NodeId(0)), Some(NodeId(1))));
+    assert_eq!((stage.book.holder, stage.book.sync, stage.book.sync_life), (Some(NodeId(0)), Some(NodeId(1)), 4));
 
     let silent = Local { process: Process::Silent, ..works };
     let mut turns = 0;
@@ -52,4 +53,50 @@ fn a_primary_that_answers_nothing_is_killed_when_its_replica_has_everything() {
     };
     assert_eq!((last, stage.book.held), (Role::Stopped, false));
     assert_eq!((turns - 1) * TURN_MS, settings.silent_ms);
+}
+
+/// The other one holds the database no more, and counted on the first life of this one.
+fn orphaned(keeper: &mut Keeper) -> Book {
+    let book = Book { version: 3, epoch: 1, holder: Some(NodeId(1)), held: false, sync: Some(NodeId(0)), sync_life: 7 };
+    keeper.on_book(Instant::default(), book);
+    keeper.turn(Instant::default(), &Local::default());
+    book
+}
+
+#[test]
+fn a_replica_that_was_started_again_takes_over_only_when_an_operator_insists() {
+    let mut keeper = Keeper::new(Settings::new(NodeId(0), NodeId(1), NodeId(0)));
+    let book = orphaned(&mut keeper);
+    let local = Local { process: Process::Running, life: 8, drained: true, ..Local::default() };
+    let turn = keeper.turn(Instant::default(), &local);
+    assert_eq!((turn.role, turn.ask), (Role::Replica(NodeId(1)), None));
+    keeper.insist();
+    let received = Local { drained: false, ..local };
+    assert_eq!(keeper.turn(Instant::default(), &received), Turn { role: Role::Standby, address: false, ask: None });
+    let ask = keeper.turn(Instant::default(), &local).ask.unwrap();
+    let seized = book.write(ask).unwrap();
+    assert_eq!((ask.write, seized.holder, seized.sync), (Write::Seize, Some(NodeId(0)), None));
+}
+
+#[test]
+fn nobody_insists_while_somebody_holds_the_database() {
+    let mut keeper = Keeper::new(Settings::new(NodeId(0), NodeId(1), NodeId(0)));
+    let free = orphaned(&mut keeper);
+    let held = Book { version: 4, held: true, ..free };
+    keeper.on_book(Instant::default(), held);
+    keeper.insist();
+    keeper.on_book(Instant::default(), Book { version: 5, held: false, ..free });
+    let local = Local { process: Process::Running, life: 8, drained: true, ..Local::default() };
+    assert_eq!(keeper.turn(Instant::default(), &local).ask, None);
+}
+
+#[test]
+fn a_replica_takes_over_when_it_receives_no_more_and_has_applied_everything() {
+    let mut keeper = Keeper::new(Settings::new(NodeId(0), NodeId(1), NodeId(0)));
+    orphaned(&mut keeper);
+    let receives = Local { process: Process::Running, life: 7, ..Local::default() };
+    let turn = keeper.turn(Instant::default(), &receives);
+    assert_eq!((turn.role, turn.ask), (Role::Standby, None));
+    let turn = keeper.turn(Instant::default(), &Local { drained: true, ..receives });
+    assert_eq!(turn.ask.map(|ask| ask.write), Some(Write::Take(7)));
 }

@@ -25,7 +25,7 @@ mod world;
 use std::panic::{catch_unwind, set_hook, take_hook};
 
 use cluster::broken::{Broken, choose};
-use cluster::{Book, Keeper, Local, Process, Role, Settings};
+use cluster::{Book, Keeper, Local, Outcome, Process, Role, Settings};
 use units::{Instant, NodeId};
 
 /// Seeds in which a broken rule must be noticed.
@@ -47,6 +47,7 @@ fn play(broken: Broken, seed: u64) -> Result<(), String> {
         | Broken::ReplaysHeard
         | Broken::HoldsCutOff => twins::play(&twins_story::Story::new(seed), &mut |_, _| {}),
         Broken::ClonesWhileCounted => a_counted_copy_is_kept(),
+        Broken::ClonesUnasked => the_book_is_told_before_a_copy_is_thrown_away(),
         _ => world::play(&story::Story::new(seed), &mut |_, _| {}),
     }
 }
@@ -56,12 +57,29 @@ fn a_counted_copy_is_kept() -> Result<(), String> {
     let mut keeper = Keeper::new(Settings::new(NodeId(1), NodeId(0), NodeId(0)));
     let now = Instant::default();
     let (holder, sync) = (Some(NodeId(0)), Some(NodeId(1)));
-    keeper.on_book(now, Book { version: 3, epoch: 1, holder, held: true, sync });
+    keeper.on_book(now, Book { version: 3, epoch: 1, holder, held: true, sync, sync_life: 7 });
     keeper.turn(now, &Local::default());
-    let local = Local { process: Process::Running, diverged: true, ..Local::default() };
+    let local = Local { process: Process::Running, life: 7, diverged: true, ..Local::default() };
     match keeper.turn(now, &local).role {
         Role::Replica(NodeId(0)) => Ok(()),
         other => Err(format!("a copy that the book counts on is to be {other:?}")),
+    }
+}
+
+/// Nor there: whoever handed over keeps everything.
+fn the_book_is_told_before_a_copy_is_thrown_away() -> Result<(), String> {
+    let mut keeper = Keeper::new(Settings::new(NodeId(1), NodeId(0), NodeId(0)));
+    let now = Instant::default();
+    let book = Book { version: 3, epoch: 1, holder: Some(NodeId(0)), held: true, ..Book::default() };
+    keeper.on_book(now, book);
+    keeper.turn(now, &Local::default());
+    let local = Local { process: Process::Running, life: 7, diverged: true, ..Local::default() };
+    let before = keeper.turn(now, &local);
+    let told = before.ask.and_then(|ask| book.write(ask).ok()).ok_or("nobody is told")?;
+    keeper.on_answer(now, Outcome::Written(told));
+    match (before.role, keeper.turn(now, &local).role) {
+        (Role::Replica(NodeId(0)), Role::Clone(NodeId(0))) => Ok(()),
+        other => Err(format!("before and after the book is told it is to be {other:?}")),
     }
 }
 
@@ -85,6 +103,7 @@ fn every_broken_rule_is_noticed() {
     choose(None);
     set_hook(hook);
     assert_eq!(a_counted_copy_is_kept(), Ok(()));
+    assert_eq!(the_book_is_told_before_a_copy_is_thrown_away(), Ok(()));
     for (broken, caught) in &found {
         match caught {
             Some((seed, why)) => println!("{broken:?}: seed {seed}: {why}"),

@@ -46,13 +46,14 @@ pub fn take_down(settings: &Settings) -> Result<()> {
 /// Keeps all of them, each by threads of its own, until `ended`.
 pub fn start(
     settings: &Settings,
-    etcd: &Arc<Etcd>,
+    etcd: Option<&Arc<Etcd>>,
     told: &Told,
     ended: &Arc<AtomicBool>,
 ) -> Result<Vec<JoinHandle<()>>> {
-    let keepers = Arc::new(Mirror::start(etcd.clone(), KEEPERS));
+    let keepers = etcd.map(|etcd| Arc::new(Mirror::start(etcd.clone(), KEEPERS)));
     let each = settings.addresses.iter().map(|shared| {
-        let arbiter = Arbiter::new(etcd.clone(), &address_service(&shared.name), shared.takeover_s);
+        let decided = etcd.filter(|_| shared.driver != Driver::Keepalived);
+        let arbiter = decided.map(|etcd| Arbiter::new(etcd.clone(), &address_service(&shared.name), shared.takeover_s));
         let health = Arc::new(Mutex::new(Err("it was not asked yet".to_owned())));
         look_after(shared.check.clone(), health.clone())?;
         let place = Place {
@@ -98,7 +99,8 @@ struct Place {
     node: u16,
     shared: SharedAddress,
     place: AddressSettings,
-    keepers: Arc<Mirror>,
+    /// What the other keepers say, where there is etcd.
+    keepers: Option<Arc<Mirror>>,
     health: Arc<Mutex<Result<(), String>>>,
     told: Told,
     ended: Arc<AtomicBool>,
@@ -108,10 +110,11 @@ struct Place {
 }
 
 impl Place {
-    fn live(mut self, arbiter: Arbiter) {
+    /// `arbiter`: none where keepalived decides.
+    fn live(mut self, arbiter: Option<Arbiter>) {
         let (events, heard) = mpsc::channel();
         let (asks, asked) = mpsc::channel();
-        if self.shared.driver != Driver::Keepalived {
+        if let Some(arbiter) = arbiter {
             let (books, answers) = (events.clone(), events);
             let other = arbiter.clone();
             thread::spawn(move || arbiter::read_on(&other, TURN, |book| books.send(Event::Book(book)).is_ok()));
@@ -146,8 +149,9 @@ impl Place {
             let ends = self.ended.load(Ordering::Relaxed);
             let works = if ends { Err("the keeper ends".to_owned()) } else { self.works() };
             let up = self.place.driver == Driver::Agent && address::is_up(&self.place);
-            if read.0 != self.keepers.version() {
-                read = (self.keepers.version(), self.better());
+            let version = self.keepers.as_ref().map_or(0, |keepers| keepers.version());
+            if read.0 != version {
+                read = (version, self.better());
             }
             let turn = keeper.turn(now(), works.is_ok(), up, read.1);
             let up = self.carry_out(&turn, up);
@@ -175,7 +179,7 @@ impl Place {
     }
 
     fn better(&self) -> Option<(NodeId, u64)> {
-        let copy = self.keepers.copy();
+        let copy = self.keepers.as_ref()?.copy();
         let keepers: Vec<KeeperStatus> = copy.values().filter_map(|text| serde_json::from_slice(text).ok()).collect();
         let (node, life) = better_place(&keepers, &self.shared.name, &self.shared.nodes, self.node)?;
         Some((NodeId(node), life.unsigned_abs()))

@@ -12,7 +12,8 @@ use units::NodeId;
 
 use crate::copy;
 use crate::guard::Guarded;
-use crate::server::{PATIENCE, Place, Server};
+use crate::metrics::Counts;
+use crate::server::{PATIENCE, Place, Server, life_argument};
 use crate::settings::Pair;
 
 /// Between two looks.
@@ -23,6 +24,8 @@ const AGAIN: Duration = Duration::from_millis(500);
 const MOURNED: Duration = Duration::from_millis(500);
 /// "The requested position is not in the other's binary log": this one has what the other lacks, or the other forgot too much.
 const NOT_IN_BINLOG: u32 = 1_236;
+/// In the database's folder: it took writes, and has neither followed nor stopped them in order since.
+const LED: &str = "led";
 
 /// The database's process, reached by whoever may kill it.
 #[derive(Clone, Debug, Default)]
@@ -77,13 +80,18 @@ pub struct Seen {
 pub struct Agent {
     settings: Arc<Pair>,
     slot: Slot,
+    counts: Arc<Counts>,
     server: Option<Server>,
     /// Holds all writes back as long as it is there.
     lock: Option<Server>,
     /// A copy of the primary's database that is on its way.
     copying: Option<tokio::task::JoinHandle<Result<()>>>,
+    /// Which life the process is: drawn when it is started.
+    life: u64,
     /// Whom this process was told to follow.
     follows: Option<NodeId>,
+    /// It receives from there, or tries to.
+    receives: bool,
     local: Local,
     behind_s: Option<u32>,
     /// When the process was found dead while it was primary.
@@ -92,15 +100,18 @@ pub struct Agent {
 
 impl Agent {
     /// Starts nothing yet.
-    pub fn new(settings: Arc<Pair>, slot: Slot) -> Agent {
+    pub fn new(settings: Arc<Pair>, slot: Slot, counts: Arc<Counts>) -> Agent {
         let local = Local::default();
         Agent {
             settings,
             slot,
+            counts,
             server: None,
             lock: None,
             copying: None,
+            life: 0,
             follows: None,
+            receives: false,
             local,
             behind_s: None,
             died: None,
@@ -125,8 +136,10 @@ impl Agent {
                 tracing::warn!(?role, why, "the database is not there yet");
             }
             failed = why;
+            // First the replica: whatever an earlier life of it acknowledged is behind the position that is read now.
+            let replica = *replica.borrow();
             self.look().await;
-            self.local.replica = *replica.borrow();
+            self.local.replica = replica;
             seen.send_replace(Seen { local: self.local, number, behind_s: self.behind_s });
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
@@ -177,6 +190,7 @@ impl Agent {
         if self.copying.is_none() {
             let settings = self.settings.clone();
             let host = *settings.database.nodes.get(&from.0).with_context(|| format!("no database on node {from}"))?;
+            Counts::add(&self.counts.copies);
             self.copying = Some(tokio::task::spawn_blocking(move || copy::fetch(&settings, host)));
         }
         self.copied().await
@@ -196,11 +210,13 @@ impl Agent {
 
     /// What belonged to a process that is gone.
     fn forget(&mut self) {
-        (self.server, self.lock, self.follows) = (None, None, None);
+        (self.server, self.lock, self.follows, self.receives) = (None, None, None, false);
         self.local = Local { diverged: self.local.diverged, ..Local::default() };
     }
 
-    fn start(&self, role: Role) -> Result<()> {
+    fn start(&mut self, role: Role) -> Result<()> {
+        // Nobody draws a number of 52 bits twice. What reads JSON may take it for a fraction from 54 on.
+        self.life = 1 + (rand::random::<u64>() >> 12);
         let database = &self.settings.database;
         let data = &database.data;
         // A server that starts removes what others of its kind left in the folder for temporary tables: in a shared one, living tables too.
@@ -223,13 +239,15 @@ impl Agent {
         let log = data.with_extension("log");
         let guard = Guarded::start(&self.words(&init, role), database.address.as_ref(), Some(&log));
         self.slot.put(guard.context("cannot start the database's guard")?);
+        Counts::add(&self.counts.starts);
         Ok(())
     }
 
-    /// The database's program and arguments: always read-only. Where another is primary, recovery cuts what no replica has. Where nobody
-    /// took over since, it keeps everything: the last commits that were acknowledged stand in the binary log alone.
+    /// The database's program and arguments: always read-only. Where it was primary and another is, recovery cuts what no replica has.
+    /// Else it keeps everything: the last commits that were acknowledged may stand in the binary log alone.
     fn words(&self, init: &Path, role: Role) -> Vec<String> {
         let (database, node) = (&self.settings.database, self.settings.node);
+        let cuts = matches!(role, Role::Replica(_)) && database.data.join(LED).exists();
         let mut words: Vec<String> = ["setpriv", "--pdeathsig", "KILL"].map(str::to_owned).into();
         if let Some(user) = &database.system_user {
             words.extend([format!("--reuid={user}"), format!("--regid={user}"), "--init-groups".to_owned()]);
@@ -246,9 +264,10 @@ impl Agent {
             format!("--init-file={}", init.display()),
             format!("--port={}", database.port),
             format!("--server-id={node}"),
-            format!("--init-rpl-role={}", if matches!(role, Role::Replica(_)) { "SLAVE" } else { "MASTER" }),
+            format!("--init-rpl-role={}", if cuts { "SLAVE" } else { "MASTER" }),
         ]);
         words.extend(database.arguments.iter().cloned());
+        words.push(life_argument(self.life));
         words.extend(ALWAYS.iter().map(|word| (*word).to_owned()));
         words
     }
@@ -304,9 +323,21 @@ impl Agent {
 
     async fn stand_by(&mut self) -> Result<()> {
         self.must_be_read_only().await?;
-        if self.follows.take().is_some() {
+        if self.receives {
             // It goes on applying: it may be about to become primary, and starting to apply anew would throw away what it received.
             self.server().await?.stop_receiving().await?;
+            self.receives = false;
+        }
+        Ok(())
+    }
+
+    /// Remembers whether the database takes writes, or took them last: how it recovers depends on it.
+    fn note_reign(&self, leads: bool) -> Result<()> {
+        let path = self.settings.database.data.join(LED);
+        if leads != path.exists() {
+            let done = if leads { std::fs::File::create(&path).map(drop) } else { std::fs::remove_file(&path) };
+            let kept = done.and_then(|()| std::fs::File::open(&self.settings.database.data)?.sync_all());
+            kept.with_context(|| format!("cannot change {}", path.display()))?;
         }
         Ok(())
     }
@@ -316,12 +347,13 @@ impl Agent {
         let database = self.settings.database.clone();
         let host = *database.nodes.get(&of.0).with_context(|| format!("no database is known on node {of}"))?;
         if self.follows != Some(of) {
+            self.note_reign(false)?;
             let copied = copy::copied(&database.data);
             self.server().await?.follow(host, database.port, &database.password, copied.as_deref()).await?;
             if copied.is_some() {
                 copy::followed(&database.data)?;
             }
-            self.follows = Some(of);
+            (self.follows, self.receives) = (Some(of), true);
             self.local.diverged = false;
             return Ok(());
         }
@@ -331,8 +363,19 @@ impl Agent {
         };
         self.behind_s = following.behind_s;
         self.local.diverged = following.receive_error == NOT_IN_BINLOG || following.apply_error != 0;
-        if !self.local.diverged && (!following.receives || !following.applies) && following.receive_error == 0 {
+        if self.local.diverged || following.receive_error != 0 {
+            return Ok(());
+        }
+        if !following.has_receiver && !following.applies {
+            // Somebody stopped both, and starting both would throw away what the primary counts on: that takes another life.
+            if let Some(guard) = self.slot.alive() {
+                guard.kill();
+            }
+            bail!("a replica that neither receives nor applies is started again");
+        }
+        if !following.receives || !following.applies {
             self.server().await?.tell("START SLAVE").await?;
+            self.receives = true;
         }
         Ok(())
     }
@@ -367,7 +410,8 @@ impl Agent {
         // Who waits for the lock hears that it is over while the address is still here: later nothing would reach him.
         lock.tell("KILL HARD CONNECTION USER tandem").await?;
         self.lock = Some(lock);
-        Ok(())
+        // Its replica has everything: nothing of it is to be cut.
+        self.note_reign(false)
     }
 
     /// Applies everything received, then takes writes.
@@ -391,8 +435,10 @@ impl Agent {
         server.tell(&format!("SET GLOBAL rpl_semi_sync_master_enabled={}", u8::from(wait))).await?;
         let may = self.slot.alive().is_some_and(|guard| guard.may_write());
         ensure!(may, "the time to be primary is over or not known to the guard");
+        self.note_reign(true)?;
         self.server().await?.tell("SET GLOBAL read_only=0").await?;
-        self.follows = None;
+        (self.follows, self.receives) = (None, false);
+        Counts::add(&self.counts.promotions);
         tracing::info!(wait, "the database takes writes");
         Ok(())
     }
@@ -419,14 +465,17 @@ impl Agent {
     /// In this order: every commit that was acknowledged alone is before a position that was read while commits wait, and nothing is on
     /// its way behind a position that was read while frozen.
     async fn ask(&mut self) -> Result<Local> {
-        let diverged = self.local.diverged;
+        let (diverged, life) = (self.local.diverged, self.life);
         let server = self.server().await?;
         let writable = !server.is_on("read_only").await?;
         let waits = server.is_on("rpl_semi_sync_master_enabled").await?;
+        let following = if writable { None } else { server.following().await? };
         let position = server.position().await?;
-        let frozen = !writable;
+        let (receives, stored) = following.map_or((false, 0), |following| (following.has_receiver, following.stored));
+        self.receives = receives;
+        let (frozen, drained) = (!writable, !receives && position >= stored);
         let replica = Replica::default();
-        Ok(Local { process: Process::Running, writable, frozen, waits, position, diverged, replica })
+        Ok(Local { process: Process::Running, writable, frozen, waits, life, position, drained, diverged, replica })
     }
 }
 

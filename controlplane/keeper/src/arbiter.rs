@@ -50,6 +50,7 @@ impl Arbiter {
             holder: written.holder.map(NodeId),
             held: holder.is_some(),
             sync: written.sync.map(NodeId),
+            sync_life: written.sync_life,
         };
         let lease = holder.and_then(|entry| entry.lease);
         Ok(Read { book, written, lease, holder_revision: holder.map_or(0, |entry| entry.revision) })
@@ -72,7 +73,7 @@ impl Arbiter {
         let reigns = next.epoch != read.book.epoch;
         // The lease begins before the book says so and after the keeper looked at its clock: it ends later than the keeper counts on.
         let lease = match (ask.write, read.lease) {
-            (Write::Drop, _) => None,
+            (Write::Drop | Write::Leave, _) => None,
             (_, Some(lease)) if !reigns => {
                 if !self.etcd.keep(lease)? {
                     return Ok(Outcome::Refused(Refused::NotHolder, read.book.lapsed()));
@@ -85,6 +86,7 @@ impl Arbiter {
             epoch: next.epoch,
             holder: next.holder.map(|node| node.0),
             sync: next.sync.map(|node| node.0),
+            sync_life: next.sync_life,
             since: if reigns { jiff::Timestamp::now().as_second() } else { read.written.since },
         };
         let revision = self.put(&read, &next, &written, lease, reigns)?;

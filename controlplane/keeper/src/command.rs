@@ -67,6 +67,17 @@ enum Verb {
         #[arg(long, required = true)]
         other_is_off: bool,
     },
+    /// Makes a node's database primary although it may lack acknowledged commits: for the day on which whoever has them will not come back.
+    /// Refused while somebody is primary.
+    Seize {
+        /// The node. Of two servers without a third: this one.
+        node: u16,
+        #[command(flatten)]
+        place: Place,
+        /// Yes, what only the lost database has may be lost.
+        #[arg(long, required = true)]
+        accept_loss: bool,
+    },
     /// Lets a node finish its calls and take no more.
     Drain {
         /// The node.
@@ -190,6 +201,10 @@ pub fn run(cluster: Cluster) -> Result<ExitCode> {
             if settings.twins.is_some() { twins::promote(&settings, node) } else { promote(&settings, node) }
         }
         Verb::Alone { place, other_is_off: _ } => twins::alone(&place.settings()?),
+        Verb::Seize { node, place, accept_loss: _ } => {
+            let settings = place.settings()?;
+            if settings.twins.is_some() { twins::seize(&settings, node) } else { seize(&settings, node) }
+        }
         Verb::Drain { node, off, wait, place } => drain::drain(&*place.settings()?.etcd(PATIENCE)?, node, !off, wait),
         Verb::Keepalived { to, place } => {
             let (path, settings) = (std::path::absolute(&place.settings)?, place.settings()?);
@@ -231,7 +246,7 @@ fn init(arguments: &Init) -> Result<ExitCode> {
         Judge::Pair => Some(arguments.pair.settings(secret())?),
     };
     let etcd = EtcdSettings { members: arguments.etcd.clone(), ..EtcdSettings::default() };
-    let settings = Settings { node, etcd, twins, database, addresses };
+    let settings = Settings { node, metrics: None, etcd, twins, database, addresses };
     settings.check()?;
     if let Some(twins) = &settings.twins {
         disk::found(&twins.folder, node)?;
@@ -306,6 +321,36 @@ fn promote(settings: &Settings, node: u16) -> Result<ExitCode> {
     }
     order::take_back(&etcd)?;
     bail!("node {node} did not become primary within {} s; the order is taken back", SWAP_MAX.as_secs())
+}
+
+fn seize(settings: &Settings, node: u16) -> Result<ExitCode> {
+    let pair = settings.pair().context("this node's settings know no pair of databases")?;
+    ensure!(pair.database.nodes.contains_key(&node), "node {node} has no database of the pair");
+    let etcd = settings.etcd(PATIENCE)?;
+    let before = report(&etcd)?.database;
+    if before.held {
+        eprintln!("tandem: {}", primary_is_there(before.throne.holder));
+        return Ok(ExitCode::from(EXIT_REFUSED));
+    }
+    order::insist(&etcd, node)?;
+    let late = Instant::now() + SWAP_MAX;
+    while Instant::now() < late {
+        let now = report(&etcd)?.database;
+        if now.held && now.throne.epoch > before.throne.epoch {
+            order::relent(&etcd)?;
+            println!("node {} is primary, epoch {}", now.throne.holder.unwrap_or_default(), now.throne.epoch);
+            return Ok(ExitCode::SUCCESS);
+        }
+        sleep(Duration::from_millis(50));
+    }
+    order::relent(&etcd)?;
+    bail!("node {node} did not become primary within {} s: does its keeper run, and its database?", SWAP_MAX.as_secs())
+}
+
+/// Why nobody may insist.
+fn primary_is_there(holder: Option<u16>) -> String {
+    let holder = holder.map_or_else(String::new, |node| format!(" {node}"));
+    format!("node{holder} is primary: `promote` swaps without loss")
 }
 
 fn remove(settings: &Settings, node: u16) -> Result<ExitCode> {

@@ -14,6 +14,7 @@ pub mod clock;
 pub mod command;
 pub mod copy;
 pub mod guard;
+pub mod metrics;
 pub mod run;
 pub mod server;
 pub mod settings;

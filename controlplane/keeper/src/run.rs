@@ -19,6 +19,7 @@ use crate::agent::{Agent, Seen, Slot, Wanted};
 use crate::arbiter::{self, Arbiter};
 use crate::clock::now;
 use crate::copy;
+use crate::metrics;
 use crate::server::{Place, Server};
 use crate::settings::{AddressSettings, Driver, Pair, Settings};
 use crate::status::{Teller, Told};
@@ -36,6 +37,7 @@ enum Event {
     Book(Book),
     Answer(Outcome),
     HandOver,
+    Insist,
     End,
 }
 
@@ -49,12 +51,15 @@ pub fn run(settings: Settings) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let pair = settings.pair().map(Arc::new);
     told.database(|status| status.takeover_s = pair.as_ref().map_or(0, |pair| pair.database.takeover_s));
+    if let Some(at) = settings.metrics {
+        let told = told.clone();
+        metrics::start(at, move || told.metrics())?;
+    }
     runtime.spawn(until_ended(ended.clone(), events.clone()));
-    let mut addresses = Vec::new();
     if let Some(etcd) = &etcd {
         start_thread("status", tell(etcd.clone(), pair.clone(), told.clone(), events.clone()))?;
-        addresses = addresses::start(&settings, etcd, &told, &ended)?;
     }
+    let addresses = addresses::start(&settings, etcd.as_ref(), &told, &ended)?;
     let judge = match (settings.twins, etcd) {
         (Some(twins), _) => Some(Judge::Twins(twins)),
         (None, etcd) => etcd.map(Judge::Etcd),
@@ -95,7 +100,7 @@ fn keep_database(
     let (wanted, wants) = watch::channel(Wanted::default());
     let (sees, seen) = watch::channel(Seen::default());
     let (finds, found) = watch::channel(Replica::default());
-    runtime.spawn(Agent::new(pair.clone(), slot.clone()).run(wants.clone(), found, sees));
+    runtime.spawn(Agent::new(pair.clone(), slot.clone(), told.counts.clone()).run(wants.clone(), found, sees));
     runtime.spawn(look_at_other(pair.clone(), wants, finds));
     let hands = Hands { slot, wanted, asks, address, address_up: false, told };
     reign(pair, &heard, &seen, hands);
@@ -135,6 +140,7 @@ fn start_judge(
                     twins::Told::Book(book) => Event::Book(book),
                     twins::Told::Answer(outcome) => Event::Answer(outcome),
                     twins::Told::HandOver => Event::HandOver,
+                    twins::Told::Insist => Event::Insist,
                 });
             };
             twins::start(settings, nodes, asked, move || told.now(), tell).map(Some)
@@ -170,8 +176,11 @@ fn tell(etcd: Arc<Etcd>, pair: Option<Arc<Pair>>, told: Told, events: Sender<Eve
                 tracing::debug!(error = error.to_string(), "nobody is told of this keeper");
             }
             // Who holds the database, and is not whom an operator named, gives it.
-            let leads = pair.as_ref().filter(|_| now.role == "primary");
-            if leads.is_some_and(|pair| order::taken(&etcd, pair.other().0)) && events.send(Event::HandOver).is_err() {
+            let order = pair.as_ref().and_then(|pair| match now.role.as_str() {
+                "primary" => order::taken(&etcd, pair.other().0).then_some(Event::HandOver),
+                _ => order::insisted(&etcd, pair.node).then_some(Event::Insist),
+            });
+            if order.is_some_and(|order| events.send(order).is_err()) {
                 return;
             }
             thread::sleep(TELL);
@@ -184,7 +193,7 @@ async fn look_at_other(pair: Arc<Pair>, wants: watch::Receiver<Wanted>, finds: w
     let other = pair.other();
     let database = &pair.database;
     let place = Place::Host(database.nodes[&other.0], database.port);
-    let mut server: Option<Server> = None;
+    let mut server: Option<(Server, u64)> = None;
     loop {
         let leads = matches!(wants.borrow().role, Role::Primary { .. } | Role::Frozen { .. });
         if !leads {
@@ -192,10 +201,10 @@ async fn look_at_other(pair: Arc<Pair>, wants: watch::Receiver<Wanted>, finds: w
             finds.send_replace(Replica::default());
         } else {
             if server.is_none() {
-                server = Server::connect(&place, &database.password).await.ok();
+                server = reach(&place, &database.password).await.ok();
             }
             let told = match &mut server {
-                Some(server) => far(server, pair.node).await,
+                Some((server, life)) => far(server, *life, pair.node).await,
                 None => Err(anyhow::anyhow!("it is not reached")),
             };
             if told.is_err() {
@@ -207,13 +216,20 @@ async fn look_at_other(pair: Arc<Pair>, wants: watch::Receiver<Wanted>, finds: w
     }
 }
 
-async fn far(server: &mut Server, primary: u16) -> Result<Replica> {
+/// One connection is one life of the server.
+async fn reach(place: &Place, password: &str) -> Result<(Server, u64)> {
+    let mut server = Server::connect(place, password).await?;
+    let life = server.life().await?;
+    Ok((server, life))
+}
+
+async fn far(server: &mut Server, life: u64, primary: u16) -> Result<Replica> {
     let following = server.following().await?.unwrap_or_default();
     let attached = following.receives && following.server == u32::from(primary);
     if !attached {
         return Ok(Replica::default());
     }
-    Ok(Replica { attached, stored: following.stored, applied: server.position().await? })
+    Ok(Replica { attached, life, stored: following.stored, applied: server.position().await? })
 }
 
 /// What the keeper acts with.
@@ -232,10 +248,17 @@ fn reign(pair: &Pair, heard: &Receiver<Event>, seen: &watch::Receiver<Seen>, mut
     loop {
         match heard.recv_timeout(TURN) {
             Ok(Event::Book(book)) => keeper.on_book(now(), book),
-            Ok(Event::Answer(outcome)) => keeper.on_answer(now(), outcome),
+            Ok(Event::Answer(outcome)) => {
+                hands.told.counts.asked(&outcome);
+                keeper.on_answer(now(), outcome);
+            }
             Ok(Event::HandOver) => {
                 tracing::info!("an operator wants the other database to be primary");
                 keeper.hand_over();
+            }
+            Ok(Event::Insist) => {
+                tracing::warn!("an operator insists that this database becomes primary, whatever it lacks");
+                keeper.insist();
             }
             Ok(Event::End) => {
                 keeper.hand_over();
@@ -251,6 +274,7 @@ fn reign(pair: &Pair, heard: &Receiver<Event>, seen: &watch::Receiver<Seen>, mut
         let role = if keeper.book().is_some() { turn.role } else { Role::Stopped };
         hands.carry_out(role, turn.address, &local, fresh);
         hands.tell(role, turn.address, &local, seen.behind_s);
+        hands.told.book(keeper.book());
         if let Some(ask) = turn.ask {
             // Without the thread that asks there is no answer: the guard ends the reign.
             let _ = hands.asks.send(ask);
@@ -265,11 +289,12 @@ fn reign(pair: &Pair, heard: &Receiver<Event>, seen: &watch::Receiver<Seen>, mut
 
 impl Hands {
     /// What the database says, and whether it said so since it was last told to be something else. Before that nobody may count on it
-    /// being frozen or waiting.
+    /// being frozen, waiting, or receiving no more.
     fn known(&self, seen: Seen) -> (Local, bool) {
         let fresh = seen.number == self.wanted.borrow().number;
-        let Local { frozen, waits, .. } = seen.local;
-        (Local { frozen: frozen && fresh, waits: waits && fresh, ..seen.local }, fresh)
+        let Local { frozen, waits, drained, .. } = seen.local;
+        let local = Local { frozen: frozen && fresh, waits: waits && fresh, drained: drained && fresh, ..seen.local };
+        (local, fresh)
     }
 
     fn carry_out(&mut self, role: Role, address: bool, local: &Local, fresh: bool) {

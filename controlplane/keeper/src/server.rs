@@ -14,6 +14,15 @@ pub const USER: &str = "tandem_keeper";
 /// How long an answer may take. A server that takes longer is silent.
 pub const PATIENCE: Duration = Duration::from_millis(1_000);
 
+/// What a replica tells of itself to whoever asks; only set when it starts. It says which life this is.
+const LIFE: &str = "report_host";
+const LIFE_MARK: &str = "life-";
+
+/// The argument that starts a server for this life.
+pub fn life_argument(life: u64) -> String {
+    format!("--report-host={LIFE_MARK}{life}")
+}
+
 /// Where a server is.
 #[derive(Clone, Debug)]
 pub enum Place {
@@ -86,6 +95,12 @@ impl Server {
             Some(row) => Ok(text(&row, "it")),
             None => bail!("the server has no {name}"),
         }
+    }
+
+    /// The life that it was started for ([`cluster::Local::life`]); 0: it was not started by a keeper that knows lives.
+    pub async fn life(&mut self) -> Result<u64> {
+        let said = self.variable(LIFE).await?;
+        Ok(said.strip_prefix(LIFE_MARK).and_then(|number| number.parse().ok()).unwrap_or(0))
     }
 
     /// A switch of the whole server.

@@ -1,7 +1,7 @@
 //! The keeper's settings file (YAML). It holds passwords: nobody but its owner may read it.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +15,7 @@ mod shared;
 
 pub use shared::SharedAddress;
 
+use crate::metrics::is_private;
 use crate::twins::settings::TwinsSettings;
 
 /// The usual time without a sign of a holder after which another takes over.
@@ -26,7 +27,11 @@ const TAKEOVER_S: u64 = 10;
 pub struct Settings {
     /// This node's number in the cluster, 1 to 65,535.
     pub node: u16,
-    /// Where etcd is: the arbiter, unless `pair` is set, and what shared addresses need.
+    /// Where `GET /metrics` is answered, such as `10.0.0.1:9810`: loopback, or an address that only the operator's networks reach. Nowhere
+    /// if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<SocketAddr>,
+    /// Where etcd is: the arbiter, unless `pair` is set, and what shared addresses need unless keepalived moves them.
     #[serde(default)]
     pub etcd: EtcdSettings,
     /// The arbiter of exactly two servers, in the place of etcd.
@@ -222,6 +227,8 @@ impl Settings {
     /// Whether these settings can work.
     pub fn check(&self) -> Result<()> {
         ensure!(self.node > 0, "node is 1 to 65535");
+        let public = self.metrics.is_some_and(|at| !is_private(at.ip()));
+        ensure!(!public, "metrics: only a loopback or private address, for everybody may ask there");
         if let Some(pair) = self.pair() {
             pair.check()?;
         }
@@ -233,8 +240,11 @@ impl Settings {
             let pair = self.pair().context("pair decides about a pair of databases, and there is no database")?;
             twins.check([pair.node, pair.other().0], pair.database.takeover_s)?;
         }
-        let needed = self.twins.is_none() || !self.addresses.is_empty();
-        ensure!(!needed || !self.etcd.members.is_empty(), "etcd.members names nobody");
+        ensure!(self.twins.is_some() || !self.etcd.members.is_empty(), "etcd.members names nobody");
+        for shared in self.addresses.iter().filter(|shared| shared.driver != Driver::Keepalived) {
+            let why = "two servers decide about their databases alone: driver: keepalived, or etcd.members";
+            ensure!(!self.etcd.members.is_empty(), "addresses, {}: {why}", shared.name);
+        }
         for (number, shared) in self.addresses.iter().enumerate() {
             shared.check(self.node).with_context(|| format!("addresses, {}", shared.name))?;
             let twice = self.addresses[..number].iter().any(|other| other.name == shared.name || other.ip == shared.ip);

@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
+use cluster::Book;
 use live::{AddressStatus, Etcd, KEEPERS, KeeperStatus, Lease, LiveError};
+
+use crate::metrics::{self, Counts, View};
 
 /// A keeper that tells nothing for so many seconds is gone.
 const LIVES_S: u64 = 5;
@@ -11,17 +14,31 @@ const LIVES_S: u64 = 5;
 #[derive(Clone, Debug, Default)]
 pub struct Told {
     status: Arc<Mutex<KeeperStatus>>,
+    book: Arc<Mutex<Option<Book>>>,
+    /// What is counted for metrics.
+    pub counts: Arc<Counts>,
 }
 
 impl Told {
     /// Nothing yet.
     pub fn new(node: u16) -> Told {
-        Told { status: Arc::new(Mutex::new(KeeperStatus { node, ..KeeperStatus::default() })) }
+        Told { status: Arc::new(Mutex::new(KeeperStatus { node, ..KeeperStatus::default() })), ..Told::default() }
     }
 
     /// As it is at this moment.
     pub fn now(&self) -> KeeperStatus {
         self.status.lock().expect("nobody panics with the status").clone()
+    }
+
+    /// The database's book, as it is known.
+    pub fn book(&self, book: Option<Book>) {
+        *self.book.lock().expect("nobody panics with the book") = book;
+    }
+
+    /// Everything, for whoever gathers metrics.
+    pub fn metrics(&self) -> String {
+        let book = *self.book.lock().expect("nobody panics with the book");
+        metrics::text(&View { status: &self.now(), book, counts: &self.counts })
     }
 
     /// Says what is to be said of the database.

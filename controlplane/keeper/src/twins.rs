@@ -54,6 +54,8 @@ pub enum Told {
     Answer(Outcome),
     /// An operator wants the other database to be primary.
     HandOver,
+    /// An operator insists that this database becomes primary, whatever it lacks.
+    Insist,
 }
 
 /// What keepers tell each other beside beats.
@@ -235,9 +237,12 @@ impl<Status: Fn() -> KeeperStatus, Tell: Fn(Told)> Twins<Status, Tell> {
     }
 
     fn send(&self, beat: &Beat) {
-        let said = Said { status: (self.status)(), order: self.order };
-        let said = serde_json::to_vec(&said).expect("a status is plain data");
-        let bytes = wire::seal(&self.settings.secret, self.nodes.me, beat, &said);
+        let mut said = Said { status: (self.status)(), order: self.order };
+        let mut text = serde_json::to_vec(&said).expect("a status is plain data");
+        while text.len() > wire::TOLD_MAX && said.status.addresses.pop().is_some() {
+            text = serde_json::to_vec(&said).expect("a status is plain data");
+        }
+        let bytes = wire::seal(&self.settings.secret, self.nodes.me, beat, &text);
         for way in &self.ways {
             let socket = way.socket.lock().expect("nobody panics with a socket").clone();
             if let Some(socket) = socket {
@@ -268,6 +273,11 @@ impl<Status: Fn() -> KeeperStatus, Tell: Fn(Told)> Twins<Status, Tell> {
         let Some(order) = self.order.filter(|order| self.done != Some(order.number)) else { return };
         match order.wish {
             Wish::Primary(_) => self.hand_over(order),
+            Wish::Insist => {
+                self.done = Some(order.number);
+                disk::take_back(&self.settings.folder);
+                (self.tell)(Told::Insist);
+            }
             Wish::Alone => {
                 self.done = Some(order.number);
                 disk::take_back(&self.settings.folder);

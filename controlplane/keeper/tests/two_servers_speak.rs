@@ -14,7 +14,8 @@ use units::{Instant, NodeId};
 const SECRET: &str = "sixteen letters and more";
 
 fn beat(write: Write) -> Beat {
-    let book = Book { version: 7, epoch: 3, holder: Some(NodeId(1)), held: true, sync: None };
+    let book =
+        Book { version: 7, epoch: 3, holder: Some(NodeId(1)), held: true, sync: Some(NodeId(2)), sync_life: u64::MAX };
     Beat {
         life: u64::MAX,
         stamp: Instant::from_micros(12),
@@ -31,20 +32,21 @@ fn beat(write: Write) -> Beat {
 #[test]
 fn a_beat_is_read_as_it_was_said() {
     let writes = [
-        Write::Take,
+        Write::Take(7),
         Write::Renew,
         Write::Sync(None),
-        Write::Sync(Some(NodeId(2))),
-        Write::Give(NodeId(2)),
+        Write::Sync(Some((NodeId(2), u64::MAX))),
+        Write::Give(NodeId(2), 8),
         Write::Drop,
         Write::Seize,
         Write::Pass(NodeId(2)),
+        Write::Leave,
     ];
     for write in writes {
         let bytes = wire::seal(SECRET, NodeId(1), &beat(write), b"told");
         assert_eq!(wire::open(SECRET, NodeId(1), &bytes), Some((beat(write), &b"told"[..])), "{write:?}");
     }
-    let silent = Beat { heard: None, ask: None, refused: None, ..beat(Write::Take) };
+    let silent = Beat { heard: None, ask: None, refused: None, ..beat(Write::Renew) };
     let bytes = wire::seal(SECRET, NodeId(1), &silent, b"");
     assert_eq!(wire::open(SECRET, NodeId(1), &bytes), Some((silent, &b""[..])));
     assert!(bytes.len() < wire::DATAGRAM_MAX);
@@ -52,7 +54,7 @@ fn a_beat_is_read_as_it_was_said() {
 
 #[test]
 fn what_is_forged_sent_back_or_cut_is_nothing() {
-    let bytes = wire::seal(SECRET, NodeId(1), &beat(Write::Take), b"told");
+    let bytes = wire::seal(SECRET, NodeId(1), &beat(Write::Take(7)), b"told");
     assert_eq!(wire::open("another secret of many letters", NodeId(1), &bytes), None);
     assert_eq!(wire::open(SECRET, NodeId(2), &bytes), None, "our own beat comes back");
     for at in 0..bytes.len() {
@@ -123,6 +125,23 @@ fn the_first_server_begins_with_a_page_and_the_second_without() {
 }
 
 #[test]
+fn keepalived_moves_addresses_of_two_servers_without_etcd_and_the_keeper_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keeper.yaml");
+    assert!(init(&file, &folder.path().join("pages"), "off").status.success());
+    let text = std::fs::read_to_string(&file).unwrap();
+    for (driver, works) in [("keepalived", true), ("agent", false), ("none", false)] {
+        let shared = format!(
+            r#""addresses": [{{"name": "sip", "ip": "10.0.0.200", "prefix": 24, "interface": "eth0", "nodes": [1, 2], "driver": "{driver}"}}],
+               "node": 1,"#
+        );
+        std::fs::write(&file, text.replace(r#""node": 1,"#, &shared)).unwrap();
+        let told = Settings::read(&file).map_err(|error| format!("{error:#}"));
+        assert_eq!(told.is_ok(), works, "{driver}: {told:?}");
+    }
+}
+
+#[test]
 fn an_order_stands_until_it_is_taken_back() {
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(disk::ordered(folder.path()), None);
@@ -144,6 +163,7 @@ fn settings_that_cannot_work_are_refused() {
     let wrong = [
         (r#""seconds": 2"#, r#""seconds": 3"#, "a quarter of takeover_s"),
         (r#""10.0.0.254","#, r#""gateway","#, "neither IP nor IP:PORT"),
+        (r#""node": 1,"#, r#""node": 1, "metrics": "203.0.113.1:9810","#, "private address"),
         (r#""2": "fd00::2""#, r#""3": "fd00::2""#, "both nodes"),
     ];
     for (what, by, why) in wrong {

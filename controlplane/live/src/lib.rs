@@ -5,7 +5,6 @@
 //! each node works on with what it knew last. [`feed`] tells each change once instead, where there is much below the prefix. Nothing here knows calls, money or a database.
 
 mod arguments;
-mod control;
 mod etcd;
 mod feed;
 mod mirror;
@@ -15,12 +14,13 @@ mod throne;
 mod wire;
 
 pub use arguments::EtcdArguments;
-pub use control::{CONTROLS, ControlStatus, ShardStatus};
+pub use cluster::words::{
+    AddressStatus, CONTROLS, ControlStatus, DATABASE, DRAINS, KEEPERS, KeeperStatus, NODES, ShardStatus, THRONES,
+    Throne,
+};
 pub use etcd::{Etcd, LiveError, MemberState, Members};
 pub use feed::feed;
 pub use mirror::Mirror;
-pub use node::{Behind, DRAINS, NODES, Node, Presence, set_drain};
-pub use throne::{
-    AddressStatus, DATABASE, Held, KEEPERS, KeeperStatus, THRONES, Throne, address_service, better_place, thrones,
-};
+pub use node::{Behind, Node, Presence, set_drain};
+pub use throne::{Held, address_service, better_place, thrones};
 pub use wire::{Compare, Entry, Lease, Page, Write};

@@ -6,15 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use cluster::words::{DRAINS, NODES};
 use serde::{Deserialize, Serialize};
 
 use crate::etcd::{Etcd, LiveError};
 use crate::wire::{Compare, Lease, Write};
-
-/// Below it stand the nodes that are there: `/tandem/node/NUMBER`, each a [`Node`] as JSON.
-pub const NODES: &str = "/tandem/node/";
-/// Below it stand the nodes that an operator drains: `/tandem/drain/NUMBER`. The key alone counts.
-pub const DRAINS: &str = "/tandem/drain/";
 
 /// A node that is there. Fields that a reader does not know are passed over, those that are missing are empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

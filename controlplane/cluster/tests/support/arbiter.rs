@@ -1,6 +1,6 @@
 //! The arbiter: one book, one clock, and messages that may come late.
 
-use cluster::{Ask, Book, Outcome};
+use cluster::{Ask, Book, Outcome, Write};
 
 /// An ask on its way, or an answer.
 pub struct Letter<T> {
@@ -29,7 +29,10 @@ impl Arbiter {
     pub fn write(&mut self, now: u64, lease: u64, ask: Ask) -> Outcome {
         match self.book.write(ask) {
             Ok(book) => {
-                (self.book, self.ends) = (book, now + lease);
+                self.book = book;
+                if ask.write != Write::Leave {
+                    self.ends = now + lease;
+                }
                 Outcome::Written(book)
             }
             Err(why) => Outcome::Refused(why, self.book),

@@ -60,8 +60,10 @@ impl Commits {
         if matches!(to.life, Life::Cloning { ready, from } if now >= ready && from == leader) && joined && leads {
             to.log = from.log.clone();
             (to.applied, to.diverged, to.life) = (to.log.len(), false, Life::Running);
+            to.number += 1;
         }
         if to.life != Life::Running {
+            from.replica = cluster::Replica::default();
             return;
         }
         if !leads || (!joined && now - *to.cut_since.get_or_insert(now) >= NOTICED_MS) {
@@ -86,7 +88,7 @@ impl Commits {
         if joined {
             to.cut_since = None;
             let stored = to.log.len() as u64;
-            from.replica = cluster::Replica { attached: true, stored, applied: to.applied as u64 };
+            from.replica = cluster::Replica { attached: true, life: to.number, stored, applied: to.applied as u64 };
             let last = to.log.last().copied().unwrap_or(0);
             let heard: Vec<u32> = from.waiting.extract_if(.., |commit| *commit <= last).collect();
             self.acknowledged.extend(heard);

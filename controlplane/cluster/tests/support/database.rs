@@ -23,15 +23,19 @@ pub enum Life {
 /// One database.
 pub struct Database {
     pub life: Life,
+    /// Raised whenever a process starts.
+    pub number: u64,
     pub writable: bool,
     pub frozen: bool,
     /// When writes will have stopped.
     pub freezes: Option<u64>,
     pub waits: bool,
     pub diverged: bool,
-    /// Numbers of commits, rising.
+    /// Numbers of commits, rising. What is received and not applied is lost with the process.
     pub log: Vec<u32>,
     pub applied: usize,
+    /// It took writes, and has neither followed nor stopped them in order since.
+    led: bool,
     /// Committed here and not yet acknowledged to who wrote them.
     pub waiting: Vec<u32>,
     /// How many of the last commits stood in the log alone when the process died: those that waited, and some that were acknowledged.
@@ -42,6 +46,8 @@ pub struct Database {
     pub cut_since: Option<u64>,
     /// It answers no question until then.
     pub slow_until: u64,
+    /// It applies nothing until then.
+    pub lags_until: u64,
     /// It is killed at this moment of its node's clock, whatever its keeper does.
     pub until: Option<u64>,
     /// The other one, as last reported.
@@ -52,6 +58,7 @@ impl Database {
     pub fn new() -> Database {
         Database {
             life: Life::Dead,
+            number: 0,
             writable: false,
             frozen: false,
             freezes: None,
@@ -59,12 +66,14 @@ impl Database {
             diverged: false,
             log: Vec::new(),
             applied: 0,
+            led: false,
             waiting: Vec::new(),
             log_alone: 0,
             follows: None,
             attached: false,
             cut_since: None,
             slow_until: 0,
+            lags_until: 0,
             until: None,
             replica: Replica::default(),
         }
@@ -85,7 +94,9 @@ impl Database {
             writable: self.writable && self.life == Life::Running,
             frozen: self.frozen,
             waits: self.waits,
+            life: if process == Process::Dead { 0 } else { self.number },
             position: self.log.len() as u64,
+            drained: self.follows.is_none() && self.applied == self.log.len(),
             diverged: self.diverged,
             replica: self.replica,
         }
@@ -93,7 +104,7 @@ impl Database {
 
     /// kill -9. What waited is acknowledged to nobody.
     pub fn kill(&mut self) {
-        if self.writable && !self.frozen {
+        if self.led {
             let waited = self.log.iter().position(|commit| self.waiting.contains(commit));
             let acknowledged = self.log.len().saturating_sub(self.log.len() % 4);
             self.log_alone = self.log.len() - acknowledged.min(waited.unwrap_or(self.log.len()));
@@ -118,7 +129,7 @@ impl Database {
                 if !matches!(self.life, Life::Cloning { .. }) {
                     self.kill();
                     self.log.clear();
-                    (self.applied, self.log_alone) = (0, 0);
+                    (self.applied, self.log_alone, self.led) = (0, 0, false);
                     self.life = Life::Cloning { ready: now + CLONE_MS, from: usize::from(from.0) };
                 }
                 vec![]
@@ -133,6 +144,7 @@ impl Database {
             self.start(now, of.is_some(), chance);
         }
         self.waiting.clear();
+        self.led &= self.life != Life::Running;
         (self.writable, self.frozen, self.waits, self.freezes, self.until) = (false, false, false, None, None);
         self.replica = Replica::default();
         if self.follows != of {
@@ -141,17 +153,20 @@ impl Database {
         vec![]
     }
 
-    /// Where another is primary, recovery cuts what stands in the log alone, for the primary has what was acknowledged of it; a crash may
-    /// have left some that it does not know. Where nobody took over, it keeps everything: nobody else may have it.
+    /// What was received and not applied is gone. Where another is primary, recovery of one that was primary cuts what stands in the log
+    /// alone, for the primary has what was acknowledged of it; a crash may have left some that it does not know. Where nobody took over,
+    /// it keeps everything: nobody else may have it.
     fn start(&mut self, now: u64, another_is_primary: bool, chance: &mut Chance) {
         let waiting = mem::take(&mut self.waiting);
-        if (another_is_primary && chance.percent(50)) || is(Broken::CutsWhatNobodyHas) {
+        self.number += 1;
+        if (another_is_primary && self.led && chance.percent(50)) || is(Broken::CutsWhatNobodyHas) {
             self.log.truncate(self.log.len() - self.log_alone);
         } else if is(Broken::ClonesWhileCounted) && chance.percent(50) {
             // Only a host that loses its memory, with what was not acknowledged, makes the other's copy part from its own.
             self.log.retain(|commit| !waiting.contains(commit));
         }
-        self.applied = self.applied.min(self.log.len());
+        self.log.truncate(self.applied);
+        self.applied = self.log.len();
         self.log_alone = 0;
         self.life = Life::Starting { ready: now + START_MS };
     }
@@ -167,6 +182,7 @@ impl Database {
                 self.freezes = freeze.then(|| self.freezes.unwrap_or(now + delay));
                 self.frozen = self.freezes.is_some_and(|at| now >= at);
                 self.writable = self.applied == self.log.len();
+                self.led = self.writable && !self.frozen;
                 let released = self.waits && !wait;
                 self.waits = wait;
                 if released {
@@ -183,7 +199,7 @@ impl Database {
         if matches!(self.life, Life::Starting { ready } if now >= ready) {
             self.life = Life::Running;
         }
-        if self.life == Life::Running && self.applied < self.log.len() {
+        if self.life == Life::Running && self.applied < self.log.len() && now >= self.lags_until {
             self.applied += chance.between(0, 1 + (self.log.len() - self.applied) as u64) as usize;
         }
     }

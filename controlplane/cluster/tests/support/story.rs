@@ -23,6 +23,8 @@ pub enum Fault {
     ArbiterAway(u64),
     /// The database is overloaded: it answers no question, takes no order, and works on.
     Slow(usize, u64),
+    /// The database applies nothing of what it receives.
+    Lags(usize, u64),
     /// Messages to and from the arbiter take seconds.
     Late(u64),
     /// An operator orders the database to the other node.
@@ -71,8 +73,20 @@ impl Story {
             let at = chance.between(20_000, 100_000);
             faults = vec![(at, Fault::Late(12_000)), (at + chance.between(3_000, 12_000), Fault::Lonely(0, 25_000))];
         }
+        if kind == 4 {
+            faults = Story::behind(&mut chance);
+        }
         faults.sort_by_key(|(at, _)| *at);
         Story { seed, faults, healed: 180_000, only_slow }
+    }
+
+    /// A replica has received what it has not applied, and both databases die, one soon after the other.
+    fn behind(chance: &mut Chance) -> Vec<(u64, Fault)> {
+        let at = chance.between(20_000, 100_000);
+        let first = at + chance.between(500, 4_000);
+        let second = first + chance.between(0, 3_000);
+        let (one, other) = if chance.percent(70) { (0, 1) } else { (1, 0) };
+        vec![(at, Fault::Lags(1, 12_000)), (first, Fault::KillDatabase(one)), (second, Fault::KillDatabase(other))]
     }
 
     /// Orders to move the database, while messages come late and processes die.

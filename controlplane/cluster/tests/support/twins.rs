@@ -362,7 +362,8 @@ impl World<'_> {
         if book.holder != Some(NodeId(0)) || !first.database.takes_writes() {
             return Err(format!("the database is not home again: {pages:?}"));
         }
-        if book.sync != Some(NodeId(1)) || !second.database.attached || first.pair.is_split() {
+        let counted = book.counts_on(NodeId(1), second.database.number);
+        if !counted || !second.database.attached || first.pair.is_split() {
             return Err(format!("the home database has no replica: {pages:?}"));
         }
         self.commits.all_are_in(0, &first.database)?;

@@ -128,6 +128,7 @@ impl World<'_> {
             Fault::Lonely(node, long) => (self.cut_up[node], self.cut_down[node]) = (now + long, now + long),
             Fault::ArbiterAway(long) => self.away_until = now + long,
             Fault::Slow(node, long) => self.nodes[node].database.slow_until = now + long,
+            Fault::Lags(node, long) => self.nodes[node].database.lags_until = now + long,
             Fault::Late(long) => self.late_until = now + long,
             Fault::HandOver(node) => {
                 self.ordered = true;
@@ -141,7 +142,7 @@ impl World<'_> {
         (self.away_until, self.late_until) = (0, 0);
         for node in &mut self.nodes {
             node.paused_until = 0;
-            node.database.slow_until = 0;
+            (node.database.slow_until, node.database.lags_until) = (0, 0);
             node.back_at = node.back_at.map(|at| at.min(self.now));
         }
     }
@@ -189,7 +190,7 @@ impl World<'_> {
                     (self.tell)(self.now, format!("node {} writes {:?}: {book:?}", letter.node, letter.text.write));
                 }
                 given?;
-                if let Write::Sync(Some(_)) | Write::Give(_) = letter.text.write {
+                if let Write::Sync(Some(_)) | Write::Give(..) = letter.text.write {
                     self.counted_since = self.now;
                 }
             }
@@ -211,7 +212,7 @@ impl World<'_> {
         let counted = self.now.saturating_sub(self.counted_since);
         // The slowest clock of the story loses a hundredth.
         let early = counted < settings.hold_down_ms - settings.hold_down_ms / 50;
-        if matches!(ask.write, Write::Give(_)) && !self.ordered && early {
+        if matches!(ask.write, Write::Give(..)) && !self.ordered && early {
             return Err(format!("the database goes back after {counted} ms in sync"));
         }
         Ok(())
@@ -222,7 +223,7 @@ impl World<'_> {
         let (from, to) = if ask.by == NodeId(0) { (0, 1) } else { (1, 0) };
         let left = self.nodes[from].database.log.len().abs_diff(self.nodes[to].database.log.len());
         match ask.write {
-            Write::Give(_) if left > 0 => Err(format!("handing over leaves {left} commits behind")),
+            Write::Give(..) if left > 0 => Err(format!("handing over leaves {left} commits behind")),
             _ => Ok(()),
         }
     }
@@ -291,7 +292,9 @@ impl World<'_> {
                 self.arbiter.asks.push(Letter { at, node, number: self.number, text: ask });
             }
         }
-        if matches!(turn.role, Role::Clone(_)) && self.arbiter.book.sync == Some(NodeId(node as u16)) {
+        let book = self.arbiter.book;
+        let counted = [book.sync, book.holder].contains(&Some(NodeId(node as u16)));
+        if matches!(turn.role, Role::Clone(_)) && counted {
             return Err(format!("node {node} throws away the copy that the book counts on"));
         }
         let acknowledged = self.nodes[node].database.become_role(self.now, turn.role, &mut self.chance);
@@ -317,7 +320,7 @@ impl World<'_> {
         if book.holder != Some(NodeId(0)) || !book.held || !self.nodes[0].database.takes_writes() {
             return Err(format!("the database is not home again: {book:?}"));
         }
-        if book.sync != Some(NodeId(1)) || !self.nodes[1].database.attached {
+        if !book.counts_on(NodeId(1), self.nodes[1].database.number) || !self.nodes[1].database.attached {
             return Err(format!("the home database has no replica: {book:?}"));
         }
         self.commits.all_are_in(0, &self.nodes[0].database)?;

@@ -70,18 +70,7 @@ pub fn table(report: &Report) -> String {
     let primary = report.keepers.iter().find(|keeper| keeper.writable).map(|keeper| keeper.position);
     lines
         .extend(report.keepers.iter().filter(|keeper| !keeper.role.is_empty()).map(|keeper| database(keeper, primary)));
-    for name in names(report) {
-        let held = report.addresses.iter().find(|held| held.service == live::address_service(name));
-        let title = format!("address {name}");
-        lines.push(match held {
-            Some(held) => service(&title, held),
-            None => format!("{title:<9} is where the keepers see it"),
-        });
-        lines.extend(report.keepers.iter().filter_map(|keeper| {
-            let place = keeper.addresses.iter().find(|address| address.name == name)?;
-            Some(address(keeper.node, place))
-        }));
-    }
+    lines.extend(places(&report.keepers, &report.addresses));
     for node in &report.nodes {
         let drained = if report.drained.contains(&node.number) { ", drained" } else { "" };
         lines.push(format!("node {:<5}  {}  {} calls{drained}", node.number, node.roles.join(","), node.calls));
@@ -126,10 +115,28 @@ pub fn database(keeper: &KeeperStatus, primary: Option<u64>) -> String {
     line
 }
 
+/// The shared addresses, and where they are: as the arbiter holds them, and as keepers see them.
+pub fn places(keepers: &[KeeperStatus], thrones: &[Held]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for name in names(keepers, thrones) {
+        let held = thrones.iter().find(|held| held.service == live::address_service(name));
+        let title = format!("address {name}");
+        lines.push(match held {
+            Some(held) => service(&title, held),
+            None => format!("{title:<9} is where the keepers see it"),
+        });
+        lines.extend(keepers.iter().filter_map(|keeper| {
+            let place = keeper.addresses.iter().find(|address| address.name == name)?;
+            Some(address(keeper.node, place))
+        }));
+    }
+    lines
+}
+
 /// Every address that somebody knows, each once: the database's first.
-fn names(report: &Report) -> Vec<&str> {
-    let told = report.keepers.iter().flat_map(|keeper| keeper.addresses.iter().map(|address| address.name.as_str()));
-    let held = report.addresses.iter().filter_map(|held| held.service.split_once('/').map(|(_, name)| name));
+fn names<'a>(keepers: &'a [KeeperStatus], thrones: &'a [Held]) -> Vec<&'a str> {
+    let told = keepers.iter().flat_map(|keeper| keeper.addresses.iter().map(|address| address.name.as_str()));
+    let held = thrones.iter().filter_map(|held| held.service.split_once('/').map(|(_, name)| name));
     let mut names: Vec<&str> = told.chain(held).collect();
     names.sort_unstable_by_key(|name| (*name != DATABASE, *name));
     names.dedup();

@@ -101,6 +101,7 @@ fn table(report: &TwinsReport) -> String {
     }
     let primary = report.keepers.iter().find(|keeper| keeper.writable).map(|keeper| keeper.position);
     lines.extend(report.keepers.iter().map(|keeper| super::report::database(keeper, primary)));
+    lines.extend(super::report::places(&report.keepers, &[]));
     lines.join("\n") + "\n"
 }
 
@@ -151,4 +152,31 @@ pub fn alone(settings: &Settings) -> Result<ExitCode> {
     }
     disk::take_back(&pair.folder);
     bail!("the keeper of this server did not take the order")
+}
+
+/// Makes this server's database primary, whatever it lacks.
+pub fn seize(settings: &Settings, node: u16) -> Result<ExitCode> {
+    let (Some(pair), Some(both)) = (&settings.twins, settings.pair()) else { bail!("there is no pair") };
+    ensure!(node == both.node, "this is node {}: say it on node {node}", both.node);
+    let before = disk::reported(&pair.folder)?;
+    if before.held {
+        eprintln!("tandem: {}", super::primary_is_there(before.page.holder));
+        return Ok(ExitCode::from(EXIT_REFUSED));
+    }
+    if before.page.standing != Stands::Solo {
+        eprintln!("tandem: this server may decide nothing alone: `tandem cluster alone --other-is-off` comes first");
+        return Ok(ExitCode::from(EXIT_REFUSED));
+    }
+    disk::order(&pair.folder, Wish::Insist)?;
+    let late = Instant::now() + SWAP_MAX;
+    while Instant::now() < late {
+        let report = disk::reported(&pair.folder)?;
+        if report.held && report.page.epoch > before.page.epoch {
+            println!("node {} is primary, epoch {}", report.page.holder.unwrap_or_default(), report.page.epoch);
+            return Ok(ExitCode::SUCCESS);
+        }
+        sleep(Duration::from_millis(50));
+    }
+    disk::take_back(&pair.folder);
+    bail!("node {node} did not become primary within {} s: does its database run?", SWAP_MAX.as_secs())
 }

@@ -35,6 +35,9 @@ pub struct Kept {
     pub held: bool,
     /// As [`Book::sync`].
     pub sync: Option<u16>,
+    /// As [`Book::sync_life`].
+    #[serde(default)]
+    pub sync_life: u64,
 }
 
 /// As [`Standing`].
@@ -52,26 +55,26 @@ pub enum Stands {
 
 impl From<Page> for Kept {
     fn from(page: Page) -> Kept {
-        let Book { version, epoch, holder, held, sync } = page.book;
+        let Book { version, epoch, holder, held, sync, sync_life } = page.book;
         let standing = match page.standing {
             Standing::Solo => Stands::Solo,
             Standing::Paired => Stands::Paired,
             Standing::Joining => Stands::Joining,
         };
         let (holder, sync) = (holder.map(|node| node.0), sync.map(|node| node.0));
-        Kept { view: page.view, standing, scribe: page.scribe.0, version, epoch, holder, held, sync }
+        Kept { view: page.view, standing, scribe: page.scribe.0, version, epoch, holder, held, sync, sync_life }
     }
 }
 
 impl From<Kept> for Page {
     fn from(kept: Kept) -> Page {
-        let Kept { view, standing, scribe, version, epoch, holder, held, sync } = kept;
+        let Kept { view, standing, scribe, version, epoch, holder, held, sync, sync_life } = kept;
         let standing = match standing {
             Stands::Solo => Standing::Solo,
             Stands::Paired => Standing::Paired,
             Stands::Joining => Standing::Joining,
         };
-        let book = Book { version, epoch, holder: holder.map(NodeId), held, sync: sync.map(NodeId) };
+        let book = Book { version, epoch, holder: holder.map(NodeId), held, sync: sync.map(NodeId), sync_life };
         Page { view, standing, scribe: NodeId(scribe), book, cause: 0 }
     }
 }
@@ -113,6 +116,8 @@ pub enum Wish {
     Primary(u16),
     /// The other server is off, and was since both were last heard together: go on alone.
     Alone,
+    /// This server's database must become primary, whatever it lacks.
+    Insist,
 }
 
 /// An order, taken once.

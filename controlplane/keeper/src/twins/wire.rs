@@ -8,13 +8,15 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use units::{Instant, NodeId};
 
-const MARK: &[u8; 4] = b"TNB1";
-const WORDS: usize = 22;
+const MARK: &[u8; 4] = b"TNB2";
+const WORDS: usize = 24;
 const HEAD: usize = MARK.len() + 2;
 const BODY: usize = HEAD + WORDS * 8;
 const PROOF: usize = 32;
 /// Bytes of a datagram at most.
 pub const DATAGRAM_MAX: usize = 4_096;
+/// Bytes at most of what keepers tell each other in one.
+pub const TOLD_MAX: usize = DATAGRAM_MAX - BODY - PROOF;
 
 fn mac(secret: &str) -> Hmac<Sha256> {
     Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length")
@@ -57,7 +59,7 @@ fn words(beat: &Beat) -> [u64; WORDS] {
         Standing::Joining => 2,
     };
     let (ask, version, write) =
-        beat.ask.map_or((0, 0, (0, 0)), |(number, ask)| (number, ask.version, change(ask.write)));
+        beat.ask.map_or((0, 0, [0; 3]), |(number, ask)| (number, ask.version, change(ask.write)));
     let (refused, why) = beat.refused.map_or((0, 0), |(number, why)| (number, reason(why)));
     [
         beat.life,
@@ -74,11 +76,13 @@ fn words(beat: &Beat) -> [u64; WORDS] {
         maybe(book.holder),
         u64::from(book.held),
         maybe(book.sync),
+        book.sync_life,
         cause,
         ask,
         version,
-        write.0,
-        write.1,
+        write[0],
+        write[1],
+        write[2],
         refused,
         why,
         u64::from(beat.tied),
@@ -87,18 +91,18 @@ fn words(beat: &Beat) -> [u64; WORDS] {
 
 fn beat(from: NodeId, words: &[u64; WORDS]) -> Option<Beat> {
     let [life, stamp, question, answer, heard_life, heard, rest @ ..] = *words;
-    let [view, standing, scribe, version, epoch, holder, held, sync, cause, ask, on, change, arg, refused, why, tied] =
-        rest;
+    let [view, standing, scribe, version, epoch, holder, held, sync, sync_life, cause, rest @ ..] = rest;
+    let [ask, on, change, to, to_life, refused, why, tied] = rest;
     let standing = match standing {
         0 => Standing::Solo,
         1 => Standing::Paired,
         2 => Standing::Joining,
         _ => return None,
     };
-    let book = Book { version, epoch, holder: node(holder)?, held: held == 1, sync: node(sync)? };
+    let book = Book { version, epoch, holder: node(holder)?, held: held == 1, sync: node(sync)?, sync_life };
     let ask = match ask {
         0 => None,
-        number => Some((number, Ask { by: from, version: on, write: changed(change, arg)? })),
+        number => Some((number, Ask { by: from, version: on, write: changed(change, to, to_life)? })),
     };
     Some(Beat {
         life,
@@ -124,28 +128,32 @@ fn node(word: u64) -> Option<Option<NodeId>> {
     }
 }
 
-fn change(write: Write) -> (u64, u64) {
+/// What kind of change, of which node, in which life.
+fn change(write: Write) -> [u64; 3] {
     match write {
-        Write::Take => (0, 0),
-        Write::Renew => (1, 0),
-        Write::Sync(replica) => (2, maybe(replica)),
-        Write::Give(to) => (3, u64::from(to.0)),
-        Write::Drop => (4, 0),
-        Write::Seize => (5, 0),
-        Write::Pass(to) => (6, u64::from(to.0)),
+        Write::Take(life) => [0, 0, life],
+        Write::Renew => [1, 0, 0],
+        Write::Sync(None) => [2, 0, 0],
+        Write::Sync(Some((node, life))) => [2, maybe(Some(node)), life],
+        Write::Give(to, life) => [3, u64::from(to.0), life],
+        Write::Drop => [4, 0, 0],
+        Write::Seize => [5, 0, 0],
+        Write::Pass(to) => [6, u64::from(to.0), 0],
+        Write::Leave => [7, 0, 0],
     }
 }
 
-fn changed(change: u64, arg: u64) -> Option<Write> {
-    let to = || u16::try_from(arg).ok().map(NodeId);
+fn changed(change: u64, of: u64, life: u64) -> Option<Write> {
+    let to = || u16::try_from(of).ok().map(NodeId);
     Some(match change {
-        0 => Write::Take,
+        0 => Write::Take(life),
         1 => Write::Renew,
-        2 => Write::Sync(node(arg)?),
-        3 => Write::Give(to()?),
+        2 => Write::Sync(node(of)?.map(|node| (node, life))),
+        3 => Write::Give(to()?, life),
         4 => Write::Drop,
         5 => Write::Seize,
         6 => Write::Pass(to()?),
+        7 => Write::Leave,
         _ => return None,
     })
 }

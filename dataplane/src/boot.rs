@@ -1,6 +1,7 @@
 //! The data folder: one data plane at a time, and a count of its lives.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -23,10 +24,13 @@ impl Folder {
             let folder = path.join(name);
             fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         }
-        let lock = File::create(path.join("run/dataplane.lock")).context("cannot make the lock file")?;
+        let lock = File::options().create(true).truncate(false).write(true).open(path.join("run/dataplane.lock"));
+        let mut lock = lock.context("cannot make the lock file")?;
         if lock.try_lock().is_err() {
             bail!("another data plane works in {}", path.display());
         }
+        // Only for people who find it held: a full disk is nothing to fail for here.
+        let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
         Ok(Folder { path: path.to_owned(), boot: 0, _lock: lock })
     }
 

@@ -149,6 +149,10 @@ impl Control {
     /// Gives a checked snapshot to all shards.
     pub fn publish(&mut self, question: u64, revision: u64, snapshot: &Loaded) -> bool {
         self.revision = revision;
+        if let Some(parts) = self.together.on_snapshot(snapshot) {
+            // Before any call meets a limit; nobody waits for what is used by now.
+            self.tell_all(|| Order::Parts { question: NOBODY, parts: parts.clone() });
+        }
         let order = || Order::Snapshot { question, loaded: snapshot.clone() };
         let told = self.tell_all(order);
         if told {
@@ -340,16 +344,28 @@ impl Control {
                 if asked.add(part)
                     && let Some(asked) = self.hub.questions.remove(&question)
                 {
-                    match asked.running() {
-                        Some(calls) => self.together.stand(calls, self.hub.draining || self.hub.disk_full),
-                        None => self.answer(asked.connection, asked.id, asked.answer()),
-                    }
+                    self.on_whole(asked);
                 }
             }
             Report::Binding(change) => self.together.tell(&change),
             Report::Stopped => self.hub.stopped += 1,
             Report::Broken { .. } => {}
         }
+    }
+
+    /// All shards have said their part.
+    fn on_whole(&mut self, mut asked: Question) {
+        if let Some(calls) = asked.running() {
+            return self.together.stand(calls, self.hub.draining || self.hub.disk_full);
+        }
+        if let Some((round, used)) = asked.used() {
+            return self.together.on_used(round, used);
+        }
+        let (connection, id, mut answer) = (asked.connection, asked.id, asked.answer());
+        if let Answer::Rooms(rows) = &mut answer {
+            self.together.add_parts(rows);
+        }
+        self.answer(connection, id, answer);
     }
 
     fn on_found(&mut self, found: Found) {
@@ -369,9 +385,17 @@ impl Control {
 
     fn on_said(&mut self, said: Said) {
         match said {
-            Said::Bindings(changes) => self.hub.unheard.push_back(changes),
+            Said::Bindings(changes) => {
+                self.hub.unheard.push_back(changes);
+                self.tell_bindings();
+            }
+            Said::Parts(dealt) => {
+                self.together.on_dealt(&dealt);
+                let (question, parts) = (self.hub.next_question, dealt.parts);
+                let kind = Kind::Used(dealt.round, Vec::new());
+                self.ask_all(NOBODY, 0, kind, || Order::Parts { question, parts: parts.clone() });
+            }
         }
-        self.tell_bindings();
     }
 
     /// Tells the shards what other nodes said; what does not fit is told with the next tick.
@@ -444,6 +468,7 @@ impl Control {
             journal_disk_percent: self.spool.disk_percent(),
             counters: self.names.counters().into_iter().chain(self.tape.counters()).collect(),
             media_sockets: self.media_sockets.clone(),
+            sharing: self.together.sharing(),
             fast_path: self.fast.as_ref().map(Standing::figures).unwrap_or_default(),
             ..panel::wire::Figures::default()
         }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use panel::metrics::Histogram;
 use panel::wire::{CallRow, Peers, Reply, RoomRow, ShardFigures, Want};
 use rtrb::{Consumer, Producer};
+use shard::parts::{Parts, Used};
 use shard::registrar::Change;
 use shard::{Loaded, Parcel, Target};
 use snapshot::policy::Captured;
@@ -45,6 +46,8 @@ pub enum Order {
     Peers { question: u64 },
     /// Tell what calls hold of limits.
     Rooms { question: u64 },
+    /// Use no more than these parts of limits, and tell what calls use of them.
+    Parts { question: u64, parts: Parts },
     /// Count the calls that run.
     Running { question: u64 },
     /// This machine has a listener's shared address, or has it no longer.
@@ -89,6 +92,8 @@ pub enum Part {
     Peers(Box<Peers>),
     /// What calls hold of limits.
     Rooms(Vec<RoomRow>),
+    /// What calls use of limits that are shared.
+    Used(Vec<Used>),
     /// Calls that run.
     Running(u32),
     /// The revision that it decides from, and the snapshot that it decided from before: taken apart where nobody waits.

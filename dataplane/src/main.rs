@@ -57,7 +57,7 @@ use core_thread::CoreThread;
 use fast::Standing;
 use mail::{Mail, Outlet, RING_SLOTS, Report};
 use places::Places;
-use settings::{Role, Settings};
+use settings::{LimitsAlone, Role, Settings};
 use shared::Shared;
 use spool::{Figures, Limits, Source, Spool};
 use steered::Steered;
@@ -110,7 +110,9 @@ fn run(settings: &Settings) -> anyhow::Result<End> {
     tracing::info!(calls, by, %ceiling, "calls with media at most");
     let mut plan = Plan::new(settings, &places, &folder, carried, shards, &steered)?;
     plan.control.media_sockets = steered.figures(&ceiling);
-    plan.control.together = Together::start(&settings.together, together::node(settings.node, &places.listens, calls))?;
+    let node = together::node(settings.node, &places.listens, calls);
+    plan.control.together =
+        Together::start(&settings.together, node, &folder.path, settings.limits_alone == LimitsAlone::Part)?;
     tracing::info!(boot = folder.boot, shards, sip = %places, "the data plane starts");
     blocked::tell(&folder.path.join(blocked::FOLDER));
     let spool = start_spool(plan.spool)?;

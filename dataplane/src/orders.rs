@@ -34,6 +34,7 @@ impl Pump {
             Order::Figures { question } => (question, Part::Figures(Box::new(self.counts()))),
             Order::Peers { question } => (question, Part::Peers(Box::new(self.shard.peers(clock)))),
             Order::Rooms { question } => (question, Part::Rooms(self.shard.rooms(clock))),
+            Order::Parts { question, parts } => (question, Part::Used(self.shard.on_parts(clock, parts))),
             Order::Running { question } => (question, Part::Running(self.shard.running())),
             Order::Targets { trunk, targets } => return self.shard.on_targets(trunk, &targets),
             Order::Bindings(changes) => return self.shard.on_bindings(clock, &changes),

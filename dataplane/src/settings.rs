@@ -111,6 +111,10 @@ pub struct Settings {
     /// Where nodes tell of themselves and are heard of: subscribers that registered with another are called from here too.
     #[command(flatten)]
     pub together: live::EtcdArguments,
+    /// What a node that etcd has not answered for ten seconds may use of limits that nodes share: an even part, so that calls go on (of
+    /// a limit that others share on without it, a node that is cut off may then use its part too much), or nothing.
+    #[arg(long, value_enum, value_name = "SHARE", default_value_t = LimitsAlone::Part)]
+    pub limits_alone: LimitsAlone,
     /// What kind of host this is meant to be. At the start tandem-tune looks at it: in a lab what it lacks is only said; elsewhere
     /// something fatal refuses the start.
     #[arg(long, value_enum, value_name = "KIND", default_value_t = HostProfile::Lab)]
@@ -158,6 +162,15 @@ impl std::str::FromStr for CoreAt {
         let weight = weight.parse().ok().filter(|weight| (1..=balance::cores::WEIGHT_MAX).contains(weight));
         Ok(CoreAt { at, weight: weight.with_context(|| format!("{text}: a share is 1 to 100"))? })
     }
+}
+
+/// What a node that hears nothing of the others may use of limits that it shares with them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LimitsAlone {
+    /// The limit divided by the nodes that it knew last.
+    Part,
+    /// No new limited calls.
+    Nothing,
 }
 
 /// When a journal record counts as kept.

@@ -1,10 +1,13 @@
-//! A carrier's limit over two trunks and two shards, over real sockets: exact with calls in every state, and exact again after kill -9. And
-//! no port of a call that a kill cut goes to another call while its peers may still send to it.
+//! A carrier's limit over two trunks and two shards, over real sockets: exact with calls in every state, and exact again after kill -9; two
+//! nodes with an etcd keep it together. And no port of a call that a kill cut goes to another call while its peers may still send to it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
 #[path = "../../rating/tests/world.rs"]
 mod world;
 
+#[allow(dead_code, reason = "this file uses a part of it")]
+#[path = "../../controlplane/live/tests/support/mod.rs"]
+mod etcd;
 #[path = "support/plane.rs"]
 mod plane;
 
@@ -210,4 +213,59 @@ fn in_vain(data: &Path, sip: SocketAddr) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tandem-dataplane"));
     command.args(["--shards", "2", "--sip", &sip.to_string(), "--data"]).arg(data).stderr(Stdio::null());
     assert!(!command.status().unwrap().success(), "somebody has the address");
+}
+
+/// How much of the limit of carrier 1 each node has to itself, as this one knows it.
+fn parts(plane: &mut Plane) -> Vec<(u16, u32)> {
+    let Answer::Rooms(rooms) = plane.ask(Ask::Rooms) else { panic!("rooms are told") };
+    let row = rooms.into_iter().find(|row| (row.of.as_str(), row.id) == ("originator", 1));
+    row.map_or(Vec::new(), |row| row.parts.iter().map(|part| (part.node, part.calls)).collect())
+}
+
+/// Places calls until so many stand; refusals in between are those of a part that grows.
+fn fill(plane: &mut Plane, [from, to]: [&UdpSocket; 2], switch: SocketAddr, round: &str, calls: u32) {
+    let (mut up, deadline) = (0, Instant::now() + PATIENCE);
+    for number in 0.. {
+        assert!(Instant::now() < deadline, "{up} of {calls} calls stand: {:?}", parts(plane));
+        match place(plane, from, to, switch, &format!("{round}{number}")) {
+            Ok(invite) => reply(&invite, "180 Ringing", to, switch),
+            Err(503) => continue,
+            Err(status) => panic!("refused by {status}"),
+        }
+        up += 1;
+        if up == calls {
+            return;
+        }
+    }
+}
+
+#[test]
+fn two_nodes_keep_one_limit_and_one_that_died_leaves_its_part() {
+    let server = etcd::Server::start();
+    server.ask(server.members());
+    let url = server.members().urls.remove(0);
+    let (one, two, terminator) = (socket(), socket(), socket());
+    let folders = [1, 2].map(|_| tempfile::TempDir::new().unwrap());
+    let places = [3, 4].map(|host| at(&UdpSocket::bind((Ipv4Addr::new(127, 0, 44, host), 0)).unwrap()));
+    let start = |site: usize| {
+        let (sip, node) = (places[site].to_string(), (site + 1).to_string());
+        let words = ["--sip", &sip, "--rtp", "20000-20399", "--log", "warn", "--node", &node, "--etcd", &url];
+        publish(folders[site].path(), [&one, &two], &terminator, 4);
+        Plane::start(folders[site].path(), &words)
+    };
+    let mut first = start(0);
+    etcd::until("a node that is alone has the whole limit", || (parts(&mut first) == [(1, 4)]).then_some(()));
+    let mut second = start(1);
+    let even = [(1, 2), (2, 2)];
+    etcd::until("two have half of it each", || (parts(&mut first) == even && parts(&mut second) == even).then_some(()));
+    // All calls come to one node, and its part grows; the other has nothing left.
+    fill(&mut second, [&two, &terminator], places[1], "5", 4);
+    for (plane, switch, name) in [(&mut first, places[0], "61"), (&mut second, places[1], "62")] {
+        assert_eq!(place(plane, &one, &terminator, switch, name), Err(503), "four calls stand");
+    }
+    // Killed: nothing is said to anybody. Its part ends when etcd has heard nothing of it for ten seconds.
+    drop(second);
+    fill(&mut first, [&one, &terminator], places[0], "7", 4);
+    assert_eq!(place(&mut first, &two, &terminator, places[0], "8"), Err(503));
+    assert_eq!(parts(&mut first), [(1, 4)]);
 }

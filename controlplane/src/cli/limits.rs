@@ -1,11 +1,11 @@
-//! `tandem limits`: every limit that is set, with what calls hold of it this moment.
+//! `tandem limits`: every limit that is set, with what calls hold of it this moment, and how nodes share it.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use panel::wire::{Answer, Ask};
+use panel::wire::{Answer, Ask, PartRow, RoomRow};
 use store::{CarrierDraft, EgressTrunkDraft, IngressTrunkDraft, LimitOf, LimitRow, Object, Store};
 
 use super::{Form, Output, Place, table};
@@ -28,15 +28,18 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         rooms.iter().filter_map(|row| Some((LimitOf::told(&row.of, row.id, row.originator)?, row.calls, row.recent)));
     let store = arguments.place.store().await?;
     let rows = store.limits(&held.collect::<Vec<_>>()).await?;
+    let parts = |row: &RoomRow| Some((LimitOf::told(&row.of, row.id, row.originator)?, row.parts.clone()));
+    let parts: BTreeMap<LimitOf, Vec<PartRow>> = rooms.iter().filter_map(parts).collect();
+    let parts = |row: &LimitRow| parts.get(&row.of).map_or(&[][..], Vec::as_slice);
     let names = Names::of(&store).await?;
     match arguments.form.output {
         Output::Json => {
-            let rows: Vec<serde_json::Value> = rows.iter().map(|row| json(row, &names)).collect();
-            println!("{}", serde_json::to_string_pretty(&rows)?);
+            let rows: Vec<serde_json::Value> = rows.iter().map(|row| json(row, parts(row), &names)).collect();
+            say!("{}", serde_json::to_string_pretty(&rows)?);
         }
         Output::Table => {
-            let head = ["of", "name", "calls", "capacity", "new", "cps", "window"];
-            table(&head, &rows.iter().map(|row| cells(row, &names)).collect::<Vec<_>>());
+            let head = ["of", "name", "calls", "capacity", "new", "cps", "window", "nodes"];
+            table(&head, &rows.iter().map(|row| cells(row, parts(row), &names)).collect::<Vec<_>>());
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -79,15 +82,23 @@ async fn codes<D: Object>(store: &Store) -> Result<BTreeMap<u32, String>> {
     Ok(all.into_iter().map(|object| (object.id, object.draft.code().to_owned())).collect())
 }
 
-fn cells(row: &LimitRow, names: &Names) -> Vec<String> {
+fn cells(row: &LimitRow, parts: &[PartRow], names: &Names) -> Vec<String> {
     let (of, name) = names.told(row.of);
     let limit = |limit: u32| if limit == 0 { "-".to_owned() } else { limit.to_string() };
     let window = if row.limits.cps == 0 { String::new() } else { format!("{} s", row.limits.cps_window_s.max(1)) };
     let (calls, recent) = (row.calls.to_string(), row.recent.to_string());
-    vec![of.to_owned(), name, calls, limit(row.limits.capacity), recent, limit(row.limits.cps), window]
+    let nodes = parts.iter().map(|part| told(row, part)).collect::<Vec<_>>().join(", ");
+    vec![of.to_owned(), name, calls, limit(row.limits.capacity), recent, limit(row.limits.cps), window, nodes]
 }
 
-fn json(row: &LimitRow, names: &Names) -> serde_json::Value {
+/// What a node has of a limit: `node 2: 5 calls, 10 new`.
+fn told(row: &LimitRow, part: &PartRow) -> String {
+    let calls = (row.limits.capacity > 0).then(|| format!("{} calls", part.calls));
+    let recent = (row.limits.cps > 0).then(|| format!("{} new", part.recent));
+    format!("node {}: {}", part.node, [calls, recent].into_iter().flatten().collect::<Vec<_>>().join(" and "))
+}
+
+fn json(row: &LimitRow, parts: &[PartRow], names: &Names) -> serde_json::Value {
     let (of, name) = names.told(row.of);
     serde_json::json!({
         "of": of,
@@ -97,5 +108,6 @@ fn json(row: &LimitRow, names: &Names) -> serde_json::Value {
         "recent": row.recent,
         "cps": row.limits.cps,
         "cps_window_s": row.limits.cps_window_s.max(1),
+        "nodes": parts,
     })
 }

@@ -20,6 +20,7 @@ use rating::quality::Over;
 use units::mutant::{self, Mutant};
 use units::{AccountId, CarrierId, Cause, EgressTrunkId, GrantId, Instant, Money, NodeId, PlanId, ShardId};
 
+use crate::parts::{Parts, Used};
 use crate::table::CallRef;
 use purse::Purse;
 use rooms::Rooms;
@@ -272,6 +273,11 @@ impl Book {
                 purse.void(if barred { u32::MAX } else { boot }, barred, out);
             }
         }
+    }
+
+    /// From here on this node has these parts of the limits. What calls use of them, and what they missed since the last time.
+    pub fn on_parts(&mut self, now: Instant, parts: Parts) -> Vec<Used> {
+        self.rooms.on_parts(now, parts)
     }
 
     /// Time went on: those who waited too long are refused, idle money goes back.

@@ -18,6 +18,7 @@ mod limits;
 mod media_path;
 mod orders;
 pub mod parcel;
+pub mod parts;
 mod peers;
 pub mod proof;
 mod pulse;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use panel::metrics::Histogram;
 use panel::wire::{Answer, CallRow, Figures, Peers, RoomRow};
+use shard::parts::Used;
 
 use crate::mail::Part;
 
@@ -21,6 +22,8 @@ pub enum Kind {
     Peers(Box<Peers>),
     /// What calls hold of limits.
     Rooms(Vec<RoomRow>),
+    /// What calls use of limits, for the other nodes, in this round of theirs.
+    Used(u64, Vec<Used>),
     /// How many calls run, for the other nodes.
     Running(u32),
     /// Do something to one call.
@@ -83,6 +86,7 @@ impl Question {
                 peers.registrations.extend(more.registrations);
             }
             (Kind::Rooms(rows), Part::Rooms(more)) => rows.extend(more),
+            (Kind::Used(_, rows), Part::Used(more)) => rows.extend(more),
             (Kind::Running(sum), Part::Running(calls)) => *sum += calls,
             (Kind::OneCall, Part::Found(true)) => {}
             (Kind::OneCall, Part::Found(false)) => self.refused = Some("the call is over".to_owned()),
@@ -95,6 +99,7 @@ impl Question {
                 | Kind::Figures(_)
                 | Kind::Peers(_)
                 | Kind::Rooms(_)
+                | Kind::Used(..)
                 | Kind::Running(_)
                 | Kind::OneCall
                 | Kind::Load { .. },
@@ -108,6 +113,14 @@ impl Question {
     pub fn running(&self) -> Option<u32> {
         match self.kind {
             Kind::Running(calls) => Some(calls),
+            _ => None,
+        }
+    }
+
+    /// What calls use of limits, if that was asked, with its round; nothing if a shard did not say.
+    pub fn used(&mut self) -> Option<(u64, Vec<Used>)> {
+        match &mut self.kind {
+            Kind::Used(round, used) if self.refused.is_none() => Some((*round, std::mem::take(used))),
             _ => None,
         }
     }
@@ -141,7 +154,7 @@ impl Question {
                 Answer::Rooms(rows)
             }
             // Nobody but the other nodes waits for it.
-            Kind::Running(_) | Kind::OneCall => Answer::Done,
+            Kind::Used(..) | Kind::Running(_) | Kind::OneCall => Answer::Done,
             Kind::Load { revision } => Answer::Loaded { revision },
         }
     }

@@ -1,4 +1,4 @@
-//! Deliberate mistakes about money, so that the simulator can prove that it would notice them.
+//! Deliberate mistakes about money and limits, so that the simulator can prove that it would notice them.
 //!
 //! A program built without the feature `mutants` has none: [`is`] is `false` at compile time. A build with it is for tests alone, does
 //! not build without debug assertions, and makes at most the one mistake that was chosen.
@@ -62,10 +62,32 @@ pub enum Mutant {
     WriteOffForgotten,
     /// Restart: an open grant is taken over as if nothing of it had been used.
     UseForgotten,
+    /// Limits: a node raises what it claims without minding that another did so meanwhile.
+    ClaimsOutOfTurn,
+    /// Limits: what is still in use is given to others.
+    GivenWhileUsed,
+    /// Limits: what shards still take calls by is given to others.
+    GivenBeforeOrdered,
+    /// Limits: a word that may come late is taken for one that was never said.
+    DoubtIgnored,
+    /// Limits: a node that is cut off goes on with what it had.
+    ClaimNeverEnds,
+    /// Limits: a node keeps what it once had.
+    NothingGivenBack,
 }
 
 impl Mutant {
-    /// All of them.
+    /// Those about limits of a cluster.
+    pub const LIMITS: [Mutant; 6] = [
+        Mutant::ClaimsOutOfTurn,
+        Mutant::GivenWhileUsed,
+        Mutant::GivenBeforeOrdered,
+        Mutant::DoubtIgnored,
+        Mutant::ClaimNeverEnds,
+        Mutant::NothingGivenBack,
+    ];
+
+    /// Those about money, all of them.
     pub const ALL: [Mutant; 26] = [
         Mutant::LentTwice,
         Mutant::RefusalForgotten,

@@ -1,8 +1,10 @@
 //! Limits of concurrent calls and of new calls a second, with what calls hold of them this moment.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
-use panel::wire::{Answer, Ask, RoomRow};
+use panel::wire::{Answer, Ask, PartRow, RoomRow};
 use serde::{Deserialize, Serialize};
 use snapshot::Limits as Allowed;
 use store::{LimitOf, LimitRow};
@@ -69,16 +71,30 @@ pub struct Limit {
     pub cps: u32,
     /// Length of the window in seconds.
     pub cps_window_s: u8,
+    /// How much of it each node has to itself at this moment, where nodes share it; empty: this node has all of it. `calls` and `recent`
+    /// are of this node.
+    pub nodes: Vec<LimitPart>,
+}
+
+/// How much of a limit a node has to itself: it moves to where calls need it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LimitPart {
+    /// The node's number.
+    pub node: u16,
+    /// Concurrent calls.
+    pub calls: u32,
+    /// New calls within the window.
+    pub recent: u32,
 }
 
 /// What the whole switch may have: calls that come in, whoever sends them. A limit of 0 is none.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SwitchLimits {
-    /// Concurrent calls of each node at most (cause 302).
+    /// Concurrent calls at most (cause 302), of all nodes that share limits together.
     #[serde(default)]
     pub capacity: u32,
-    /// New calls a second of each node at most, on average over the window (cause 341).
+    /// New calls a second at most, on average over the window (cause 341), of all nodes that share limits together.
     #[serde(default)]
     pub cps: u32,
     /// Length of the window in seconds, 1 to 60; 0 for 1.
@@ -102,7 +118,9 @@ async fn list(_caller: May<rights::Read>, State(app): State<App>) -> Answered<Js
     };
     let held: Vec<(LimitOf, u32, u32)> = rooms.iter().filter_map(held).collect();
     let names = app.names.read(&app.store).await?;
-    let data = app.store.limits(&held).await?.iter().map(|row| Limit::show(row, &names)).collect();
+    let parts: BTreeMap<LimitOf, &[PartRow]> = rooms.iter().filter_map(parts).collect();
+    let parts = |of| parts.get(&of).copied().unwrap_or_default();
+    let data = app.store.limits(&held).await?.iter().map(|row| Limit::show(row, parts(row.of), &names)).collect();
     Ok(Json(Limits { data, as_of: Time::now() }))
 }
 
@@ -135,6 +153,10 @@ fn held(row: &RoomRow) -> Option<(LimitOf, u32, u32)> {
     Some((LimitOf::told(&row.of, row.id, row.originator)?, row.calls, row.recent))
 }
 
+fn parts(row: &RoomRow) -> Option<(LimitOf, &[PartRow])> {
+    Some((LimitOf::told(&row.of, row.id, row.originator)?, row.parts.as_slice()))
+}
+
 impl SwitchLimits {
     fn show(of: Allowed) -> SwitchLimits {
         SwitchLimits { capacity: of.capacity, cps: of.cps, cps_window_s: of.cps_window_s }
@@ -142,7 +164,8 @@ impl SwitchLimits {
 }
 
 impl Limit {
-    fn show(row: &LimitRow, names: &Names) -> Limit {
+    fn show(row: &LimitRow, parts: &[PartRow], names: &Names) -> Limit {
+        let part = |part: &PartRow| LimitPart { node: part.node, calls: part.calls, recent: part.recent };
         let bare = Limit {
             kind: LimitKind::Switch,
             carrier: None,
@@ -154,6 +177,7 @@ impl Limit {
             recent: row.recent,
             cps: row.limits.cps,
             cps_window_s: row.limits.cps_window_s.max(1),
+            nodes: parts.iter().map(part).collect(),
         };
         let carrier = |id| Some(names.carrier(id));
         match row.of {

@@ -192,6 +192,9 @@ async fn recordings_of_peers_are_heard_and_places_of_files_are_told() {
     );
     let metrics = node.send("GET", "/metrics", &[], b"").await.text();
     assert!(metrics.contains("tandem_files_waiting{place=\"/mnt/\\\"calls\\\"\"} 0"), "{metrics}");
+    let engine = &admin.get("/api/v1/search-engines").await.expect(200)["data"][0];
+    assert_eq!((&engine["url"], &engine["sent"]), (&json!("http://127.0.0.1:1"), &json!(0)));
+    assert!(metrics.contains("tandem_search_waiting 0"), "{metrics}");
     admin.send("DELETE", &recording, json!(null)).await.expect(204);
     admin.get(&recording).await.problem(404, "not_found");
 }

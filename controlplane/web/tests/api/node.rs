@@ -152,6 +152,8 @@ impl Node {
         let (link, publish) = (Arc::new(Pretend::default()), Arc::new(Notify::new()));
         let tokens = Arc::new(OneTimeTokens::default());
         let files_settings = files::Settings { to: vec!["/mnt/\"calls\"".parse().unwrap()], ..Default::default() };
+        // Nobody listens on port 1 (tcpmux).
+        let nowhere = search::Settings { url: "http://127.0.0.1:1".into(), ..Default::default() };
         let services = Services {
             store: store.clone(),
             link: Arc::clone(&link) as Arc<dyn Link>,
@@ -159,6 +161,7 @@ impl Node {
             publish: Arc::clone(&publish),
             apply: Arc::new(Applier),
             files: files::Files::reader(folder.path(), files_settings).unwrap(),
+            search: search::Search::reader(search::Engine::new(&nowhere).unwrap()),
             one_time_tokens: Arc::clone(&tokens),
             node: units::NodeId(1),
             reports: Reports::new(store.clone(), None),

@@ -92,6 +92,9 @@ async fn a_search_without_a_window_is_refused() {
         ("/api/v1/cdrs?from=yesterday&till=today".to_owned(), "?from"),
         (window("&limit=5000"), "?limit"),
         (window("&call=7"), "?call"),
+        (window("&digits=4*2"), "?digits"),
+        (window("&digits="), "?digits"),
+        ("/api/v1/cdrs?from=2026-01-01T00:00:00Z&till=2026-01-01T01:00:01Z&digits=12".to_owned(), "?digits"),
     ] {
         let problem = admin.get(&path).await.problem(422, "invalid");
         assert_eq!(problem["errors"][0]["pointer"], pointer, "{path}: {problem}");
@@ -125,11 +128,15 @@ async fn cdrs_come_newest_first_by_cursor_and_filter() {
         ("&terminator=car_3", 0),
         ("&called=4420", 7),
         ("&called=33", 0),
+        ("&digits=712345", 7),
+        ("&digits=721345", 0),
         ("&sip_call_id=in-4", 1),
         ("&call=00010000000100000000000000050000", 1),
     ] {
         let found = admin.get(&window(filter)).await.expect(200);
         assert_eq!(found["data"].as_array().unwrap().len(), wanted, "{filter}");
+        let told = (&found["answered_by"], &found["passed"]);
+        assert_eq!(told, (&json!("database"), &json!("it was told of no record yet")), "{filter}");
     }
     let row = &admin.get(&window("&limit=1")).await.expect(200)["data"][0];
     assert_eq!(row["started_at"], "2026-01-01T00:00:07.000000Z");

@@ -36,9 +36,18 @@ impl Limits {
     }
 
     /// New calls within a window at most; 0 for no limit.
-    fn calls_max(self) -> u32 {
+    pub(crate) fn calls_max(self) -> u32 {
         self.cps.saturating_mul(u32::from(self.window_s.clamp(1, 60)))
     }
+}
+
+/// How much of a holder's limits this node may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Most {
+    /// Concurrent calls.
+    pub calls: u32,
+    /// New calls within a window.
+    pub recent: u32,
 }
 
 /// What is taken of a holder's room.
@@ -51,13 +60,13 @@ pub struct Room {
 }
 
 impl Room {
-    /// Which limit stands against one more call.
-    pub fn objection(&mut self, now: Instant, limits: Limits) -> Option<Full> {
-        if limits.capacity > 0 && self.taken >= limits.capacity {
+    /// Which limit stands against one more call. This node may have `most` of each: concurrent calls, and calls within a window.
+    pub fn objection(&mut self, now: Instant, limits: Limits, most: Most) -> Option<Full> {
+        if limits.capacity > 0 && self.taken >= most.calls {
             return Some(Full::Capacity);
         }
         let calls_max = limits.calls_max();
-        (calls_max > 0 && !self.recent.fits(now, limits.window_us(), calls_max)).then_some(Full::Cps)
+        (calls_max > 0 && !self.recent.fits(now, limits.window_us(), (calls_max, most.recent))).then_some(Full::Cps)
     }
 
     /// Takes one call's room; nothing stood against it.
@@ -115,25 +124,25 @@ impl Default for Recent {
 }
 
 impl Recent {
-    /// One more call fits into the window.
-    fn fits(&mut self, now: Instant, window_us: u64, calls_max: u32) -> bool {
+    /// One more call fits into the window: `most` of the `calls_max` that are the limit, which decides on the form.
+    fn fits(&mut self, now: Instant, window_us: u64, (calls_max, most): (u32, u32)) -> bool {
         match self {
             Recent::Moments(moments) if calls_max <= MOMENTS_MAX => {
                 while moments.front().is_some_and(|at| now.micros_since(*at) >= window_us) {
                     moments.pop_front();
                 }
-                moments.len() < calls_max as usize
+                moments.len() < most as usize
             }
             Recent::Counts(counts) if calls_max > MOMENTS_MAX && counts.width_us == window_us.div_ceil(SLOTS) => {
                 counts.turn(now);
-                counts.sum < calls_max
+                counts.sum < most
             }
             Recent::Moments(_) | Recent::Counts(_) => {
                 *self = match calls_max > MOMENTS_MAX {
                     true => Recent::Counts(Box::new(Counts::new(now, window_us.div_ceil(SLOTS)))),
                     false => Recent::default(),
                 };
-                self.fits(now, window_us, calls_max)
+                self.fits(now, window_us, (calls_max, most))
             }
         }
     }

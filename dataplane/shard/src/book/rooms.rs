@@ -9,12 +9,13 @@ use call::effect::{Place, Trunk};
 use hashbrown::HashMap;
 use units::{CarrierId, Cause, EgressTrunkId, IngressTrunkId, Instant};
 
-use crate::book::room::{Full, Limits, Room};
+use crate::book::room::{Full, Limits, Most, Room};
+use crate::parts::{Key, Kind, Parts, Used};
 
 /// What room may belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Holder {
-    /// The whole node: calls that came in.
+    /// The whole switch: calls that came in.
     Switch,
     /// A carrier: calls that it sent, by whatever trunk.
     Originator(CarrierId),
@@ -61,7 +62,13 @@ pub struct Taken {
 
 /// All rooms of a home shard.
 #[derive(Debug, Default)]
-pub struct Rooms(HashMap<Holder, Room>);
+pub struct Rooms {
+    rooms: HashMap<Holder, Room>,
+    /// What of the limits is this node's; `None`: all of them.
+    parts: Option<Parts>,
+    /// Calls refused since the last count although the limit is larger than our part.
+    short: HashMap<Key, u32>,
+}
 
 impl Rooms {
     /// Takes one call's room at the switch.
@@ -89,15 +96,53 @@ impl Rooms {
 
     fn take_all(&mut self, now: Instant, wanted: &[(Holder, Limits)]) -> Result<(), Cause> {
         for (holder, limits) in wanted {
-            let full = self.0.entry(*holder).or_default().objection(now, *limits);
+            let most = self.most(now, *holder, *limits);
+            let full = self.rooms.entry(*holder).or_default().objection(now, *limits, most);
             if let Some(full) = full {
+                self.miss(*holder, full, *limits, most);
                 return Err(cause(*holder, full));
             }
         }
         for (holder, limits) in wanted {
-            self.0.entry(*holder).or_default().take(now, *limits);
+            self.rooms.entry(*holder).or_default().take(now, *limits);
         }
         Ok(())
+    }
+
+    /// How much of a holder's limits is this node's.
+    fn most(&self, now: Instant, of: Holder, limits: Limits) -> Most {
+        let part = |kind, limit| match &self.parts {
+            Some(parts) if limit > 0 => parts.most(now, Key { of, kind }, limit),
+            Some(_) | None => limit,
+        };
+        Most { calls: part(Kind::Calls, limits.capacity), recent: part(Kind::Recent, limits.calls_max()) }
+    }
+
+    /// Notes a call that another node's part would have had room for.
+    fn miss(&mut self, of: Holder, full: Full, limits: Limits, most: Most) {
+        let (kind, short) = match full {
+            Full::Capacity => (Kind::Calls, most.calls < limits.capacity),
+            Full::Cps => (Kind::Recent, most.recent < limits.calls_max()),
+        };
+        if short {
+            *self.short.entry(Key { of, kind }).or_default() += 1;
+        }
+    }
+
+    /// From here on this node has these parts of the limits. What calls use of them, and what they missed since the last time.
+    pub fn on_parts(&mut self, now: Instant, parts: Parts) -> Vec<Used> {
+        let counted = |(of, room): (&Holder, &Room)| {
+            [(Kind::Calls, room.taken()), (Kind::Recent, room.recent(now))]
+                .map(|(kind, used)| (Key { of: *of, kind }, used))
+        };
+        let is_shared = |key: &Key| parts.of.contains_key(key);
+        let in_use = self.rooms.iter().flat_map(counted).filter(|(key, used)| *used > 0 && is_shared(key));
+        let mut all: Vec<Used> = in_use.map(|(key, used)| Used { key, used, refused: 0 }).collect();
+        let missed = self.short.drain().filter(|(key, _)| is_shared(key));
+        all.extend(missed.map(|(key, refused)| Used { key, used: 0, refused }));
+        all.sort_unstable_by_key(|used| (used.key, used.refused));
+        self.parts = Some(parts);
+        all
     }
 
     /// One call gives back what it took at a place.
@@ -107,22 +152,22 @@ impl Rooms {
     }
 
     fn give_back(&mut self, holder: Holder) {
-        let Some(room) = self.0.get_mut(&holder) else { return };
+        let Some(room) = self.rooms.get_mut(&holder) else { return };
         room.give_back();
         if room.is_idle() {
-            self.0.remove(&holder);
+            self.rooms.remove(&holder);
         }
     }
 
     /// Calls that hold room.
     pub fn calls(&self, holder: Holder) -> u32 {
-        self.0.get(&holder).map_or(0, Room::taken)
+        self.rooms.get(&holder).map_or(0, Room::taken)
     }
 
     /// Rooms on trunks that are taken.
     pub fn on_trunks(&self) -> u32 {
         let on_trunk = |holder: &Holder| matches!(holder, Holder::Ingress(_) | Holder::Egress(_));
-        self.0.iter().filter(|(holder, _)| on_trunk(holder)).map(|(_, room)| room.taken()).sum()
+        self.rooms.iter().filter(|(holder, _)| on_trunk(holder)).map(|(_, room)| room.taken()).sum()
     }
 
     /// Everything that is taken, in order of holder.
@@ -131,7 +176,7 @@ impl Rooms {
             let (calls, recent) = (room.taken(), room.recent(now));
             (calls + recent > 0).then_some(Taken { holder: *holder, calls, recent })
         };
-        let mut all: Vec<Taken> = self.0.iter().filter_map(row).collect();
+        let mut all: Vec<Taken> = self.rooms.iter().filter_map(row).collect();
         all.sort_unstable_by_key(|taken| taken.holder);
         all
     }

@@ -24,8 +24,8 @@ const WORDS: Record<Limit['kind'], string> = {
 };
 
 const SWITCH_FIELDS: Field[] = [
-  { name: 'capacity', label: 'Capacity', kind: 'number', help: 'Calls at once that each node takes in, whoever sends them (cause 302); 0 for no limit' },
-  { name: 'cps', label: 'CPS', kind: 'number', help: 'New calls a second that each node takes in (cause 341); 0 for no limit' },
+  { name: 'capacity', label: 'Capacity', kind: 'number', help: 'Calls at once that all nodes take in together, whoever sends them (cause 302); 0 for no limit. Nodes that do not know each other by etcd take so many each' },
+  { name: 'cps', label: 'CPS', kind: 'number', help: 'New calls a second that all nodes take in together (cause 341); 0 for no limit' },
   { name: 'cps_window_s', label: 'CPS window, seconds', kind: 'number', help: 'A burst may fill the whole window: 1 to 60; 0 for 1' },
 ];
 
@@ -41,10 +41,20 @@ export function taken(now: number, most: number): string {
   return most === 0 ? count(now) : `${count(now)} of ${count(most)}`;
 }
 
+/** What each node has of a limit to itself: `1: 5 · 2: 7`, or with new calls `1: 5 / 20`. */
+export function parts(limit: Limit): string {
+  const part = ({ node, calls, recent }: Limit['nodes'][number]) => {
+    const both = limit.capacity > 0 && limit.cps > 0;
+    return `${node}: ${both ? `${count(calls)} / ${count(recent)}` : count(limit.capacity > 0 ? calls : recent)}`;
+  };
+  return limit.nodes.map(part).join(' · ') || NONE;
+}
+
 function Rows({ rows }: { rows: Limit[] }) {
+  const shared = rows.some((limit) => limit.nodes.length > 0);
   return (
     <Table size="small" sx={TABLE}>
-      <TableHead><TableRow><TableCell>Of</TableCell><TableCell>Name</TableCell><TableCell align="right" title="Calls that hold room, and how many may">Calls</TableCell><TableCell align="right" title="New calls within the window, and how many may">New calls</TableCell><TableCell align="right">Window</TableCell></TableRow></TableHead>
+      <TableHead><TableRow><TableCell>Of</TableCell><TableCell>Name</TableCell><TableCell align="right" title="Calls that hold room, and how many may">Calls</TableCell><TableCell align="right" title="New calls within the window, and how many may">New calls</TableCell><TableCell align="right">Window</TableCell>{shared && <TableCell title="How much of the limit each node has to itself: calls / new calls. It moves to where calls need it; what a dead node had comes back after ten seconds">Nodes</TableCell>}</TableRow></TableHead>
       <TableBody>
         {rows.map((limit) => {
           const full = limit.capacity > 0 && limit.calls >= limit.capacity;
@@ -55,6 +65,7 @@ function Rows({ rows }: { rows: Limit[] }) {
               <TableCell align="right" sx={{ color: full ? 'error.main' : undefined, fontWeight: full ? 600 : undefined }}>{taken(limit.calls, limit.capacity)}</TableCell>
               <TableCell align="right">{limit.cps === 0 ? NONE : taken(limit.recent, limit.cps * limit.cps_window_s)}</TableCell>
               <TableCell align="right">{limit.cps === 0 ? NONE : `${limit.cps_window_s} s`}</TableCell>
+              {shared && <TableCell>{parts(limit)}</TableCell>}
             </TableRow>
           );
         })}

@@ -36,6 +36,9 @@ pub struct FilesOptions {
     /// A file with the password of rsync daemons, readable by its owner alone.
     #[arg(long, value_name = "FILE", env = "TANDEM_FILES_RSYNC_SECRET")]
     pub files_rsync_secret: Option<PathBuf>,
+    /// A file for the option -F of ssh, with ports, users, keys and known hosts of peers; the user's own if not given.
+    #[arg(long, value_name = "FILE", env = "TANDEM_FILES_SSH")]
+    pub files_ssh: Option<PathBuf>,
     /// The S3 server, http[s]://HOST[:PORT]; Amazon's of the region if not given.
     #[arg(long, value_name = "URL", env = "TANDEM_S3_ADDRESS")]
     pub s3_address: Option<String>,
@@ -62,6 +65,7 @@ impl FilesOptions {
             keep_days: self.files_keep_days,
             rsync_kbps: self.files_kbps,
             rsync_secret: self.files_rsync_secret.clone(),
+            ssh_file: self.files_ssh.clone(),
             s3_address: self.s3_address.clone(),
             s3_region: self.s3_region.clone(),
             s3_ca: self.s3_ca.clone(),

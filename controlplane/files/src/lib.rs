@@ -110,6 +110,8 @@ pub struct Settings {
     pub rsync_kbps: Option<u32>,
     /// A file with the password that rsync daemons ask for.
     pub rsync_secret: Option<PathBuf>,
+    /// A file for the option `-F` of ssh: ports, users, keys and known hosts of peers; the user's own if `None`.
+    pub ssh_file: Option<PathBuf>,
     /// The S3 server, `https://HOST[:PORT]`; Amazon's of the region if `None`.
     pub s3_address: Option<String>,
     /// The region that requests are signed for.
@@ -138,6 +140,7 @@ impl Default for Settings {
             keep_days: None,
             rsync_kbps: None,
             rsync_secret: None,
+            ssh_file: None,
             s3_address: None,
             s3_region: "us-east-1".to_owned(),
             s3_ca: None,

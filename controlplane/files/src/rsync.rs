@@ -91,7 +91,7 @@ fn arguments(data: &Path, settings: &Settings, place: &Place) -> Vec<OsString> {
                     all.push(option);
                 }
             } else {
-                all.push(format!("--rsh=ssh -o BatchMode=yes -o ConnectTimeout={CONNECT_S}").into());
+                all.push(shell(settings.ssh_file.as_deref()));
             }
             format!("{}/", text.trim_end_matches('/'))
         }
@@ -99,6 +99,15 @@ fn arguments(data: &Path, settings: &Settings, place: &Place) -> Vec<OsString> {
     };
     all.extend(["--".into(), data.join(".").into_os_string(), to.into()]);
     all
+}
+
+/// rsync(1), `--rsh`: words between spaces, those with spaces in single quotes; a quote within them is said twice.
+fn shell(file: Option<&Path>) -> OsString {
+    let mut words = OsString::from(format!("--rsh=ssh -o BatchMode=yes -o ConnectTimeout={CONNECT_S}"));
+    if let Some(file) = file {
+        words.push(format!(" -F '{}'", file.display().to_string().replace('\'', "''")));
+    }
+    words
 }
 
 fn tell(child: &mut Child, batch: &[Here]) -> io::Result<()> {

@@ -7,7 +7,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use files::{Files, Kind, Place, Settings, State};
 use support::{name, until};
@@ -99,6 +99,82 @@ fn files_reach_a_peer_that_was_away_and_none_is_sent_twice() {
     assert_eq!(fs::read(kept.join(name(Kind::Recording, 2).to_string())).unwrap(), [2; 1_000]);
     assert_eq!(fs::read(kept.join(name(Kind::Capture, 3).to_string())).unwrap(), b"packets");
     assert_eq!(fs::read_dir(kept.join("recordings")).unwrap().count(), 2, "nothing half written");
+    files.stop();
+}
+
+/// Lets sshd of Debian's openssh-server take who has a key, on a port of its own; gone with this value.
+struct Shell {
+    folder: tempfile::TempDir,
+    daemon: Child,
+}
+
+impl Shell {
+    fn start(port: u16) -> Shell {
+        let folder = tempfile::Builder::new().prefix("a folder of sshd").tempdir().unwrap();
+        let file = |name: &str| folder.path().join(name).display().to_string();
+        for name in ["host", "own"] {
+            let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f", &file(name)]).status();
+            assert!(made.unwrap().success());
+        }
+        fs::copy(file("own.pub"), file("known")).unwrap();
+        let host = fs::read_to_string(file("host.pub")).unwrap();
+        fs::write(file("hosts"), format!("[127.0.0.1]:{port} {host}")).unwrap();
+        let server = format!(
+            "ListenAddress 127.0.0.1:{port}\nHostKey \"{}\"\nAuthorizedKeysFile \"{}\"\nStrictModes no\nUsePAM no\nPidFile none\n",
+            file("host"),
+            file("known")
+        );
+        fs::write(file("sshd"), server).unwrap();
+        let peer = format!(
+            "Host node-2\nHostName 127.0.0.1\nPort {port}\nIdentityFile \"{}\"\nUserKnownHostsFile \"{}\"\n",
+            file("own"),
+            file("hosts")
+        );
+        fs::write(file("peers"), peer).unwrap();
+        // It wants this folder where nobody can write, and its own name with the whole path.
+        fs::create_dir_all("/run/sshd").unwrap();
+        let daemon =
+            Command::new("/usr/sbin/sshd").args(["-D", "-e", "-f", &file("sshd")]).stdin(Stdio::null()).spawn();
+        Shell { folder, daemon: daemon.expect("sshd is installed: apt-get install openssh-server") }
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+    }
+}
+
+#[test]
+#[ignore = "needs sshd: make test-ssh"]
+fn files_reach_a_peer_over_ssh() {
+    let (data, there) = (node(&[1, 2]), tempfile::tempdir().unwrap());
+    // Below the ports that the kernel gives away.
+    let shell = Shell::start(20_000 + u16::try_from(std::process::id() % 10_000).unwrap());
+    let place: Place = format!("node-2:{}/kept", there.path().display()).parse().unwrap();
+    let settings = Settings { ssh_file: Some(shell.folder.path().join("peers")), ..hasty(&[place]) };
+    let files = Files::start(data.path(), settings).unwrap();
+    until("the files to arrive", || state(&files).copied == 2);
+    assert_eq!(fs::read(there.path().join("kept").join(name(Kind::Recording, 2).to_string())).unwrap(), [2; 1_000]);
+    // Who has no key is told so, and nothing is lost.
+    fs::write(shell.folder.path().join("known"), "").unwrap();
+    record(data.path(), 3);
+    until("the key to be missed", || state(&files).problem.contains("rsync ended with 255"));
+    assert_eq!((state(&files).waiting, state(&files).lost), (1, 0));
+    files.stop();
+}
+
+#[test]
+fn rsync_takes_no_more_bytes_a_second_than_it_may() {
+    let (data, there) = (node(&[]), tempfile::tempdir().unwrap());
+    fs::write(data.path().join(name(Kind::Recording, 1).to_string()), vec![1; 600 << 10]).unwrap();
+    let settings = Settings { rsync_kbps: Some(600), ..hasty(&[Place::Folder(there.path().to_owned())]) };
+    let begun = Instant::now();
+    let files = Files::start(data.path(), settings).unwrap();
+    until("it to arrive", || state(&files).copied == 1);
+    // A second by the bound, less what it may let through before it first waits; a busy machine takes only longer.
+    assert!(begun.elapsed() > Duration::from_millis(500), "{:?}", begun.elapsed());
     files.stop();
 }
 

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use cdr::{Cdr, Party, Priced};
 use clap::{Args, Subcommand};
 use files::Kind;
 use serde_json::{Value, json};
 use store::{CarrierDraft, CdrFilter, CdrKind, EgressTrunkDraft, IngressTrunkDraft, Object, SEARCH_ROWS_MAX, Store};
-use units::{AttemptIndex, CallId, WallTime};
+use units::{AttemptIndex, WallTime};
 
-use super::{Form, Output, Place, moment, table};
+use super::{Form, Misused, Output, Place, call_id, moment, table};
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -50,12 +50,21 @@ pub struct Search {
     /// --calling and --called are whole numbers, not their beginnings.
     #[arg(long)]
     exact: bool,
+    /// These digits stand somewhere in the caller's number or in the routed destination. Without a search engine in an hour at most.
+    #[arg(long)]
+    digits: Option<String>,
     /// Code of the carrier that sent the call.
     #[arg(long)]
     originator: Option<String>,
     /// Code of the carrier that took it.
     #[arg(long)]
     terminator: Option<String>,
+    /// Code of the trunk that it came in by.
+    #[arg(long)]
+    ingress_trunk: Option<String>,
+    /// Code of the trunk that it went out by.
+    #[arg(long)]
+    egress_trunk: Option<String>,
     /// Release cause.
     #[arg(long)]
     cause: Option<u16>,
@@ -89,12 +98,12 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
     };
     let store = search.place.store().await?;
     let filter = filter(&search, &store).await?;
-    let found = pages(&store, filter, search.limit).await?;
+    let found = pages(&search.place.search()?, &store, filter, search.limit).await?;
     let names = Names::read(&store).await?;
     match search.form.output {
         Output::Json => {
             let rows: Vec<Value> = found.iter().map(|cdr| object(cdr, &names)).collect();
-            println!("{}", serde_json::to_string_pretty(&rows)?);
+            say!("{}", serde_json::to_string_pretty(&rows)?);
         }
         Output::Table => {
             let head = [
@@ -119,7 +128,7 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
 
 async fn filter(search: &Search, store: &Store) -> Result<CdrFilter> {
     let call = match &search.call {
-        Some(text) => Some(CallId::parse(text).with_context(|| format!("{text:?} is no call id"))?),
+        Some(text) => Some(call_id(text)?),
         None => None,
     };
     Ok(CdrFilter {
@@ -129,8 +138,11 @@ async fn filter(search: &Search, store: &Store) -> Result<CdrFilter> {
         calling: search.calling.clone(),
         called: search.called.clone(),
         exact: search.exact,
+        digits: search.digits.clone(),
         originator: id::<CarrierDraft>(store, search.originator.as_deref()).await?,
         terminator: id::<CarrierDraft>(store, search.terminator.as_deref()).await?,
+        ingress_trunk: id::<IngressTrunkDraft>(store, search.ingress_trunk.as_deref()).await?,
+        egress_trunk: id::<EgressTrunkDraft>(store, search.egress_trunk.as_deref()).await?,
         cause: search.cause,
         sip_status: search.sip_status,
         answered: search.answered,
@@ -147,16 +159,19 @@ async fn id<D: Object>(store: &Store, code: Option<&str>) -> Result<Option<u32>>
     }
 }
 
-async fn pages(store: &Store, mut filter: CdrFilter, limit: usize) -> Result<Vec<Cdr>> {
+async fn pages(search: &::search::Search, store: &Store, mut filter: CdrFilter, limit: usize) -> Result<Vec<Cdr>> {
     let wanted = if limit == 0 { usize::MAX } else { limit };
-    let mut found: Vec<Cdr> = Vec::new();
+    let (mut found, mut passed): (Vec<Cdr>, Option<String>) = (Vec::new(), None);
     loop {
         filter.limit = SEARCH_ROWS_MAX.min(u32::try_from(wanted - found.len()).unwrap_or(SEARCH_ROWS_MAX));
-        let page = store.search_cdrs(&filter).await?;
-        let Some(last) = page.last() else { return Ok(found) };
-        filter.after = Some((last.started, last.call.to_bytes(last.attempt)));
-        found.extend(page);
-        if found.len() >= wanted {
+        let page = search.find(store, &filter).await?;
+        if page.passed.is_some() && passed.is_none() {
+            passed = page.passed;
+            eprintln!("the database answers, the search engine does not: {}", passed.as_deref().unwrap_or_default());
+        }
+        filter.after = page.next;
+        found.extend(page.cdrs);
+        if filter.after.is_none() || found.len() >= wanted {
             return Ok(found);
         }
     }
@@ -173,9 +188,9 @@ pub(super) fn when(text: &str) -> Result<WallTime> {
         "m" => 60,
         "h" => 3_600,
         "d" => 86_400,
-        _ => bail!("{text:?} is neither a moment, a date nor a span such as 30m"),
+        _ => return Err(Misused(format!("{text:?} is neither a moment, a date nor a span such as 30m")).into()),
     };
-    let back: i64 = digits.parse().with_context(|| format!("{text:?} is no span of time"))?;
+    let back: i64 = digits.parse().map_err(|_| Misused(format!("{text:?} is no span of time")))?;
     let now = jiff::Timestamp::now().as_microsecond() + 1_000_000;
     Ok(WallTime::from_micros(now.saturating_sub(back.saturating_mul(seconds * 1_000_000))))
 }

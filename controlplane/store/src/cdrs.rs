@@ -8,6 +8,7 @@ use units::{AccountId, AttemptIndex, NodeId, Suite};
 
 use crate::Store;
 use crate::error::{ConflictKind, Result, StoreError};
+use crate::indexing;
 use crate::ledger;
 use crate::sql::{Arg, Dialect, Tx, args, marks, now};
 use crate::sums;
@@ -84,6 +85,7 @@ impl Store {
         sums::count(&mut tx, &fresh).await?;
         let posted = ledger::post(&mut tx, &fresh, &known).await?;
         traces::keep(&mut tx, batch.traces).await?;
+        indexing::note(&mut tx, &fresh).await?;
         let Cursor { boot, segment, offset } = batch.cursor;
         let sql = "UPDATE collector_cursors SET boot=?,segment=?,position=?,updated=? WHERE node=? AND kind=?";
         tx.run(sql, args![boot, segment, offset, now(), batch.node.0, batch.kind]).await?;

@@ -316,9 +316,7 @@ async fn book(tx: &mut Tx, kind: Booking, account: u32, amount: Money, reference
     if note.chars().count() > 400 {
         return Err(StoreError::invalid("note", "up to 400 characters"));
     }
-    if lock(tx, account).await?.is_none() {
-        return Err(StoreError::missing("account", account));
-    }
+    let Some(stands) = lock(tx, account).await? else { return Err(StoreError::missing("account", account)) };
     if let Some(known) = find_payment(tx, reference).await? {
         if known.account == account && known.amount == amount && known.kind == kind {
             return Ok(known);
@@ -331,6 +329,10 @@ async fn book(tx: &mut Tx, kind: Booking, account: u32, amount: Money, reference
         Booking::Payment | Booking::Correction => Balance { available: amount, funds: amount, ..Balance::default() },
         Booking::Payout => owe(-amount, netted),
     };
+    let sums = [(stands.available, change.available), (stands.funds, change.funds), (stands.owed, change.owed)];
+    if sums.iter().any(|(now, more)| now.nanos().checked_add(more.nanos()).is_none()) {
+        return Err(StoreError::invalid("amount", "the account cannot count so much"));
+    }
     apply(tx, account, change).await?;
     let at = enter(tx, account, payment_id(reference), kind.name(), change, note).await?;
     let more = match kind {

@@ -52,6 +52,8 @@ pub struct CdrFilter {
     pub called: Option<String>,
     /// `calling` and `called` are whole numbers, not their beginnings.
     pub exact: bool,
+    /// These digits stand somewhere in the caller's number or in the routed destination. No index helps: the whole window is read.
+    pub digits: Option<String>,
     /// Carrier that sent the call.
     pub originator: Option<u32>,
     /// Carrier that took it.

@@ -190,6 +190,10 @@ fn conditions(filter: &CdrFilter) -> (String, Vec<Arg>) {
             values.extend(args![start, format!("{start}~"), format!("+{start}"), format!("+{start}~")]);
         }
     }
+    if let Some(digits) = &filter.digits {
+        wanted.push("(INSTR(calling,?)>0 OR INSTR(called_routed,?)>0)".into());
+        values.extend(args![digits.as_str(), digits.as_str()]);
+    }
     match filter.answered {
         Some(true) => wanted.push("answered_ms IS NOT NULL".into()),
         Some(false) => wanted.push("answered_ms IS NULL".into()),

@@ -71,6 +71,10 @@ async fn a_payment_is_booked_once_by_its_reference(store: Store) {
     assert!(matches!(store.payment(w.payer, money("11"), "opening", "").await, Err(StoreError::Conflict { .. })));
     assert!(matches!(store.payment(w.payer, Money::ZERO, "x", "").await, Err(StoreError::Invalid { .. })));
     assert!(matches!(store.payment(999, money("1"), "y", "").await, Err(StoreError::NotFound { .. })));
+    assert!(matches!(
+        store.payment(w.payer, Money::from_nanos(i64::MAX), "z", "").await,
+        Err(StoreError::Invalid { .. })
+    ));
     store.payment(w.payer, money("-3"), "refund", "sent back").await.unwrap();
     assert_eq!(adds_up(&store, w.payer).await.available, money("7"));
 }

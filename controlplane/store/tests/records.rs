@@ -10,7 +10,7 @@ mod sample;
 use cdr::Cdr;
 use sample::{attempt, call, call_id, money, stranger, world};
 use sqlx::Row as _;
-use store::{ApiKeyDraft, Batch, CdrFilter, CdrKind, Cursor, Side, Store, StoreError, UserDraft, WebSession};
+use store::{ApiKeyDraft, Batch, CdrFilter, CdrKind, Cursor, Indexing, Side, Store, StoreError, UserDraft, WebSession};
 use units::{NodeId, WallTime};
 
 on_both! {
@@ -20,6 +20,8 @@ on_both! {
     a_second_data_folder_may_not_write_as_the_same_node
     a_window_is_searched_newest_first_by_pages
     filters_narrow_a_window
+    an_engine_is_told_each_record_that_came_after_its_first_word
+    an_engine_is_told_older_records_when_that_is_asked_for
     a_window_is_mandatory
     the_overview_sums_by_carrier_and_currency
     a_captured_call_has_its_messages
@@ -107,13 +109,15 @@ async fn filters_narrow_a_window(store: Store) {
     let w = world(&store).await;
     let answered = call(w, 1, "1", &[]);
     collect(&store, &[answered.clone(), attempt(&answered), stranger(2)], 1).await;
-    let narrowed: [(&str, CdrFilter, usize); 14] = [
+    let narrowed: [(&str, CdrFilter, usize); 16] = [
         ("calls", window(), 2),
         ("attempts", CdrFilter { kind: CdrKind::Attempts, ..window() }, 1),
         ("all", CdrFilter { kind: CdrKind::All, ..window() }, 3),
         ("calling", CdrFilter { calling: Some("1415".into()), ..window() }, 1),
         ("called", CdrFilter { called: Some("+4420".into()), ..window() }, 1),
         ("not called", CdrFilter { called: Some("4421".into()), ..window() }, 0),
+        ("digits", CdrFilter { digits: Some("0712".into()), ..window() }, 1),
+        ("no such digits", CdrFilter { digits: Some("0721".into()), ..window() }, 0),
         ("originator", CdrFilter { originator: Some(w.originator), ..window() }, 1),
         ("terminator", CdrFilter { terminator: Some(w.terminator), kind: CdrKind::All, ..window() }, 2),
         ("cause", CdrFilter { cause: Some(301), ..window() }, 1),
@@ -126,6 +130,46 @@ async fn filters_narrow_a_window(store: Store) {
     for (name, filter, count) in narrowed {
         assert_eq!(store.search_cdrs(&filter).await.unwrap().len(), count, "{name}");
     }
+}
+
+async fn an_engine_is_told_each_record_that_came_after_its_first_word(store: Store) {
+    collect(&store, &[stranger(1)], 1).await;
+    assert_eq!(store.indexing().await.unwrap(), Indexing::default());
+    store.keep_indexing().await.unwrap();
+    store.keep_indexing().await.unwrap();
+    let w = world(&store).await;
+    let answered = call(w, 2, "1", &[]);
+    collect(&store, &[stranger(1), answered.clone(), attempt(&answered)], 2).await;
+    collect(&store, &[stranger(3)], 3).await;
+    collect(&store, &[stranger(3)], 4).await;
+    assert_eq!(store.unindexed().await.unwrap(), 3, "those that were there already are not told");
+    let taken = store.take_unindexed().await.unwrap();
+    assert_eq!(taken.cdrs, [answered.clone(), attempt(&answered), stranger(3)]);
+    assert!(store.take_unindexed().await.unwrap().rows.is_empty(), "they are somebody's");
+    assert!(store.indexing().await.unwrap().oldest.is_some());
+    store.not_indexed(&taken.rows).await.unwrap();
+    assert_eq!(store.take_unindexed().await.unwrap().rows, taken.rows);
+    store.indexed(&taken.rows).await.unwrap();
+    assert_eq!((store.unindexed().await.unwrap(), store.indexing().await.unwrap().oldest), (0, None));
+}
+
+async fn an_engine_is_told_older_records_when_that_is_asked_for(store: Store) {
+    let old = |sequence| Cdr { started: WallTime::from_micros(1_700_000_000_000_000), ..stranger(sequence) };
+    collect(&store, &(1..=1_200).map(old).collect::<Vec<Cdr>>(), 1).await;
+    let from = WallTime::from_micros(1_600_000_000_000_000);
+    assert!(matches!(store.index_again(from).await, Err(StoreError::Invalid { .. })), "there is no engine");
+    store.keep_indexing().await.unwrap();
+    assert_eq!(store.index_again(from).await.unwrap(), 1_200);
+    assert_eq!(store.index_again(from).await.unwrap(), 0, "it has them");
+    assert_eq!((store.unindexed().await.unwrap(), store.indexing().await.unwrap().since), (1_200, Some(from)));
+    assert_eq!(store.take_unindexed().await.unwrap().cdrs.len(), 1_200);
+    // Nobody has told it anything for days: what came meanwhile it lacks.
+    store.set_setting("search_till", Some("1")).await.unwrap();
+    collect(&store, &[stranger(2_000)], 2).await;
+    store.keep_indexing().await.unwrap();
+    let indexing = store.indexing().await.unwrap();
+    assert!(indexing.since > Some(from) && indexing.since < indexing.till, "{indexing:?}");
+    assert_eq!(store.unindexed().await.unwrap(), 1_200);
 }
 
 async fn a_window_is_mandatory(store: Store) {

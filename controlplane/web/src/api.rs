@@ -34,6 +34,7 @@ pub mod rates;
 pub mod recordings;
 pub mod revisions;
 pub mod rewrites;
+pub mod search;
 pub mod simulate;
 pub mod standings;
 pub mod statistics;

@@ -41,6 +41,9 @@ pub(crate) fn text(app: &Inner) -> String {
     gauge(&mut out, "ledger_replica_silent", help, silent);
     notices(&mut out, app.store.notice_figures());
     files(&mut out, &app.files.states());
+    if let Some(state) = app.search.state() {
+        search(&mut out, &state);
+    }
     if let Some(heard) = heard {
         node(&mut out, &heard);
         shards(&mut out, &heard);
@@ -87,6 +90,17 @@ fn files(out: &mut String, places: &[files::State]) {
     places.iter().for_each(|place| line(out, name, &label(place), waits(place)));
 }
 
+fn search(out: &mut String, state: &search::State) {
+    counter(out, "search_sent_total", "CDRs that the search engine took from this node.", state.sent);
+    let help = "CDRs that it refused by themselves; the database finds them.";
+    counter(out, "search_refused_total", help, state.refused);
+    counter(out, "search_failed_total", "Tries to tell it CDRs that failed; they are repeated.", state.failed);
+    gauge(out, "search_waiting", "CDRs that it is still to be told, of all nodes.", state.waiting);
+    let waits = state.oldest.map_or(0, |oldest| Time::now().micros().saturating_sub(oldest.micros()) / 1_000_000);
+    let waits = u64::try_from(waits).unwrap_or(0);
+    gauge(out, "search_oldest_seconds", "Since the oldest CDR that it is still to be told came.", waits);
+}
+
 fn backlog(out: &mut String, backlog: &Backlog) {
     if let Some(records) = backlog.records {
         gauge(out, "cdr_backlog", "Journal records not yet in the database.", records);
@@ -115,6 +129,15 @@ fn node(out: &mut String, heard: &Heard) {
     );
     let disk = u64::from(figures.journal_disk_percent);
     gauge(out, "journal_disk_percent", "Share of the journal's file system in use.", disk);
+    let sharing = figures.sharing;
+    gauge(
+        out,
+        "limit_nodes",
+        "Nodes that share limits, this one included; 0: it has all of them.",
+        u64::from(sharing.nodes),
+    );
+    let help = "The parts of limits that this node has stand; 0 where it shares none, or has not heard from etcd for too long.";
+    gauge(out, "limit_parts_sure", help, u64::from(sharing.sure));
     header(out, "journal_bytes_total", "Bytes written to the journal.", "counter");
     line(out, "journal_bytes_total", "", figures.journal_bytes);
 }

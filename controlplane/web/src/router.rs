@@ -70,6 +70,7 @@ fn paths() -> (OpenApiRouter<App>, OpenApiRouter<App>) {
         .merge(api::recordings::routes())
         .merge(api::trunk_groups::routes())
         .merge(api::rewrites::routes())
+        .merge(api::search::routes())
         .merge(api::simulate::routes())
         .merge(api::batch::routes())
         .merge(api::latency::routes())

@@ -151,6 +151,8 @@ pub struct Services {
     pub apply: Arc<dyn Apply>,
     /// Where recordings and captures are, here and elsewhere.
     pub files: files::Files,
+    /// Searches of CDRs.
+    pub search: search::Search,
     /// Tokens for the first log-in.
     pub one_time_tokens: Arc<OneTimeTokens>,
     /// This node.
@@ -179,6 +181,7 @@ pub(crate) struct Inner {
     pub(crate) names: NameBook,
     pub(crate) snapshots: Arc<Snapshots>,
     pub(crate) files: files::Files,
+    pub(crate) search: search::Search,
     /// Where the data plane writes recordings.
     pub(crate) recordings: PathBuf,
     pub(crate) live: Live,
@@ -194,6 +197,7 @@ impl Inner {
             names: NameBook::default(),
             snapshots: Arc::new(Snapshots::new(services.data_dir.join("snapshots"))),
             files: services.files,
+            search: services.search,
             recordings: services.data_dir.join("recordings"),
             live: Live::default(),
             analyses: LastAnalysis::default(),

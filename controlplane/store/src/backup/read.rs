@@ -91,7 +91,7 @@ async fn empty(tx: &mut Tx, table: &str, replace: bool) -> Result<()> {
     match tx.row(format!("SELECT 1 AS one FROM {table} LIMIT 1"), args![]).await? {
         None => Ok(()),
         Some(_) => {
-            let why = "the database is not empty; say that its rows may be replaced";
+            let why = "the database is not empty; --replace removes what is there";
             Err(StoreError::conflict(ConflictKind::Exists, "table", table, why))
         }
     }

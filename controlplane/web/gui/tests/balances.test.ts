@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { lasting, share } from '../src/screens/balances/Balances';
 import { accountBody, carrierStart } from '../src/screens/carriers/fields';
-import { nameOf, taken } from '../src/screens/nodes/Limits';
+import { nameOf, parts, taken } from '../src/screens/nodes/Limits';
 import type { Carrier } from '../src/api/objects';
 
 test('a runway is said in minutes, hours or days', () => {
@@ -18,11 +18,18 @@ test('a limit of 0 is none', () => {
 });
 
 test('a limit is named by what it belongs to', () => {
-  const bare = { calls: 0, capacity: 0, recent: 0, cps: 0, cps_window_s: 1 };
+  const bare = { calls: 0, capacity: 0, recent: 0, cps: 0, cps_window_s: 1, nodes: [] };
   const carrier = { id: 'car_1', code: 'oria' };
   expect(nameOf({ ...bare, kind: 'switch' })).toBe('');
   expect(nameOf({ ...bare, kind: 'share', carrier, originator: { id: 'car_2', code: 'acme' } })).toBe('acme at oria');
   expect(nameOf({ ...bare, kind: 'egress_trunk', egress_trunk: { id: 'et_1', code: 'oria-1' } })).toBe('oria-1');
+});
+
+test('each node has its part of a limit', () => {
+  const limit = { kind: 'switch' as const, calls: 0, capacity: 10, recent: 0, cps: 0, cps_window_s: 1, nodes: [{ node: 1, calls: 4, recent: 0 }, { node: 2, calls: 6, recent: 0 }] };
+  expect([parts(limit), parts({ ...limit, nodes: [] })]).toEqual(['1: 4 · 2: 6', '–']);
+  expect(parts({ ...limit, cps: 2, nodes: [{ node: 3, calls: 4, recent: 2 }] })).toBe('3: 4 / 2');
+  expect(parts({ ...limit, capacity: 0, cps: 2, nodes: [{ node: 3, calls: 0, recent: 2 }] })).toBe('3: 2');
 });
 
 test('the form of a carrier begins with all its limits', () => {

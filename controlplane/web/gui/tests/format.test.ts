@@ -67,6 +67,8 @@ test('the search box knows numbers, calls and ids by their shape', () => {
   expect(guess('+442071234567')[0]?.href).toBe('/cdrs?called=442071234567');
   expect(guess('0123456789abcdef0123456789abcdef')[0]?.href).toBe('/cdrs/0123456789abcdef0123456789abcdef');
   expect(guess('dck_7')[0]?.href).toBe('/rates/dck_7');
+  expect(guess('0712').map(({ href }) => href)).toContain('/cdrs?digits=0712');
+  expect(guess('f81d4fae@10.0.0.1')[0]?.href).toBe('/cdrs?window=1d&sip_call_id=f81d4fae%4010.0.0.1');
   expect(guess('acme')[0]?.href).toBe('/carriers?q=acme');
   expect(guess('  ')).toEqual([]);
 });

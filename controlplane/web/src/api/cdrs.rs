@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use cdr::{Priced, Quality};
 use serde::{Deserialize, Serialize};
+use store::{CdrKey, StoreError};
 use units::{AttemptIndex, CallId, Money, WallTime};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -12,13 +13,16 @@ use utoipa_axum::routes;
 use crate::auth::{May, rights};
 use crate::extract::Query;
 use crate::names::Names;
-use crate::page::{self, List};
+use crate::page;
 use crate::problem::{Answered, Problem};
 use crate::services::App;
 use crate::value::{
     AccountRef, Amount, CarrierRef, DeckRef, EgressTrunkRef, IngressTrunkRef, Named, Percent, RateHours,
     RateJurisdiction, Time,
 };
+
+/// Digits that a search may look for within numbers at most: a number has no more.
+const DIGITS_MAX: usize = 32;
 
 /// Who ended a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -232,6 +236,31 @@ pub struct Cdr {
     pub egress_media: Media,
 }
 
+/// Who found the rows of a search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AnsweredBy {
+    /// The search engine; the rows were then read from the database.
+    SearchEngine,
+    /// The database.
+    Database,
+}
+
+/// A part of the list of CDRs.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct CdrPage {
+    /// The rows, newest first.
+    pub data: Vec<Cdr>,
+    /// Where the next part starts; absent at the end.
+    pub next_cursor: Option<String>,
+    /// When this was read.
+    pub as_of: Time,
+    /// Who found them.
+    pub answered_by: AnsweredBy,
+    /// Why the search engine was not asked, or what it answered; absent if it found them, or if there is none.
+    pub passed: Option<String>,
+}
+
 /// Which CDRs. The window is needed: without it the answer is 422.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -254,6 +283,10 @@ pub struct CdrFilter {
     /// `calling` and `called` are whole numbers, not their beginnings.
     #[serde(default)]
     pub exact: bool,
+    /// These digits stand somewhere in the caller's number or in the routed destination. Without a search engine the window has an hour at
+    /// most.
+    #[param(min_length = 1, max_length = 32)]
+    pub digits: Option<String>,
     /// Only of this originator.
     #[param(value_type = Option<String>)]
     pub originator: Option<CarrierRef>,
@@ -288,30 +321,38 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(search))
 }
 
-/// Searches CDRs in a window, newest first.
+/// Searches CDRs in a window, newest first: by the search engine where it has everything that is asked for, else by the database.
 #[utoipa::path(get, path = "/api/v1/cdrs", tag = "cdrs", params(CdrFilter),
-    responses((status = 200, description = "A part of the list.", body = List<Cdr>)))]
+    responses((status = 200, description = "A part of the list.", body = CdrPage)))]
 async fn search(
     _caller: May<rights::CdrRead>,
     State(app): State<App>,
     Query(filter): Query<CdrFilter>,
-) -> Answered<Json<List<Cdr>>> {
+) -> Answered<Json<CdrPage>> {
     let limit = page::limit(filter.limit)?;
     let store = app.reports.store();
-    let found = store.search_cdrs(&filter.read(limit)?).await?;
+    let found = app.search.find(&store, &filter.read(limit)?).await.map_err(|error| match error {
+        StoreError::Invalid { field: "digits", why } => Problem::invalid("?digits", why),
+        other => other.into(),
+    })?;
     let names = app.names.read(&store).await?;
-    let full = found.len() == limit as usize;
-    let next = found.last().filter(|_| full).map(cursor);
-    Ok(Json(List::part(found.iter().map(|cdr| Cdr::show(cdr, &names)).collect(), next)))
+    Ok(Json(CdrPage {
+        data: found.cdrs.iter().map(|cdr| Cdr::show(cdr, &names)).collect(),
+        next_cursor: found.next.map(cursor),
+        as_of: Time::now(),
+        answered_by: match found.answered_by {
+            search::AnsweredBy::Engine => AnsweredBy::SearchEngine,
+            search::AnsweredBy::Database => AnsweredBy::Database,
+        },
+        passed: found.passed,
+    }))
 }
 
-fn cursor(last: &cdr::Cdr) -> String {
-    let mut inside = last.started.micros().to_be_bytes().to_vec();
-    inside.extend_from_slice(&last.call.to_bytes(last.attempt));
-    page::cursor_of(&inside)
+fn cursor((started, id): CdrKey) -> String {
+    page::cursor_of(&[&started.micros().to_be_bytes()[..], &id[..]].concat())
 }
 
-fn after(cursor: &str) -> Answered<(WallTime, [u8; 16])> {
+fn after(cursor: &str) -> Answered<CdrKey> {
     let inside = page::inside_of(cursor)?;
     let (started, id) = inside.split_first_chunk().ok_or_else(page::foreign_cursor)?;
     let id = id.try_into().map_err(|_| page::foreign_cursor())?;
@@ -332,6 +373,10 @@ impl CdrFilter {
         if till <= from {
             return Err(Problem::invalid("?till", "till must be later than from"));
         }
+        let few = |digits: &str| (1..=DIGITS_MAX).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+        if self.digits.as_deref().is_some_and(|digits| !few(digits)) {
+            return Err(Problem::invalid("?digits", "1 to 32 digits are wanted"));
+        }
         Ok(store::CdrFilter {
             from: from.0,
             till: till.0,
@@ -344,6 +389,7 @@ impl CdrFilter {
             calling: self.calling,
             called: self.called,
             exact: self.exact,
+            digits: self.digits,
             originator: self.originator.map(|wanted| wanted.0),
             terminator: self.terminator.map(|wanted| wanted.0),
             ingress_trunk: self.ingress_trunk.map(|wanted| wanted.0),

@@ -317,7 +317,7 @@ impl ClusterView {
         let figures = heard.as_ref().map(|heard| (*heard.figures).clone()).unwrap_or_default();
         let is_core = heard.as_ref().is_some_and(Heard::is_up);
         let roles = [("core", is_core), ("web", true)].into_iter().filter(|(_, does)| *does);
-        let shards = figures.shards.iter().map(|shard| cluster::ShardSight {
+        let shards = figures.shards.iter().map(|shard| cluster::words::ShardStatus {
             shard: shard.shard,
             revision: shard.revision,
             calls: shard.calls,
@@ -379,7 +379,7 @@ fn warnings(sight: &Sight) -> Vec<String> {
     }
     for service in sight.services.iter().filter(|service| !service.held) {
         told.push(match service.name.as_str() {
-            cluster::sight::DATABASE => {
+            cluster::words::DATABASE => {
                 "nobody holds the database: edits are refused, records wait in journals".to_owned()
             }
             name => format!("nobody has address {name}"),
@@ -443,7 +443,7 @@ impl ReadsFrom {
 
 impl AddressHeld {
     fn all(sight: &Sight) -> Vec<AddressHeld> {
-        let database = sight.database().filter(|_| sight.address(cluster::sight::DATABASE).is_some());
+        let database = sight.database().filter(|_| sight.address(cluster::words::DATABASE).is_some());
         let services = database.into_iter().chain(sight.addresses());
         services.map(|service| AddressHeld::of(service, sight)).collect()
     }
@@ -470,7 +470,7 @@ impl AddressHeld {
 impl ClusterNode {
     fn of(id: NodeId, sight: &Sight, seen: &ClusterSeen) -> ClusterNode {
         let node = sight.node(id).cloned().unwrap_or_default();
-        let shard = |shard: &cluster::ShardSight| ClusterShard {
+        let shard = |shard: &cluster::words::ShardStatus| ClusterShard {
             shard: shard.shard,
             revision: shard.revision,
             calls: shard.calls,

@@ -371,7 +371,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Searches CDRs in a window, newest first. */
+        /** Searches CDRs in a window, newest first: by the search engine where it has everything that is asked for, else by the database. */
         get: operations["get_cdrs"];
         put?: never;
         post?: never;
@@ -1453,6 +1453,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/search-engines": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the search engine that this node tells of CDRs; none: the database alone searches. */
+        get: operations["get_search_engines"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sessions": {
         parameters: {
             query?: never;
@@ -1852,6 +1869,11 @@ export interface components {
          * @example 0.0124
          */
         Amount: string;
+        /**
+         * @description Who found the rows of a search.
+         * @enum {string}
+         */
+        AnsweredBy: "search_engine" | "database";
         /** @description What answers mean and which are given. */
         Answers: {
             /**
@@ -2670,6 +2692,19 @@ export interface components {
             started_at: components["schemas"]["Time"];
             terminator?: null | components["schemas"]["Named_CarrierRef"];
             terminator_account?: null | components["schemas"]["Named_AccountRef"];
+        };
+        /** @description A part of the list of CDRs. */
+        CdrPage: {
+            /** @description Who found them. */
+            answered_by: components["schemas"]["AnsweredBy"];
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows, newest first. */
+            data: components["schemas"]["Cdr"][];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+            /** @description Why the search engine was not asked, or what it answered; absent if it found them, or if there is none. */
+            passed?: string | null;
         };
         /**
          * @description What happens to a rate.
@@ -4008,6 +4043,11 @@ export interface components {
             ingress_trunk?: null | components["schemas"]["Named_IngressTrunkRef"];
             /** @description What it belongs to. */
             kind: components["schemas"]["LimitKind"];
+            /**
+             * @description How much of it each node has to itself at this moment, where nodes share it; empty: this node has all of it. `calls` and `recent`
+             *     are of this node.
+             */
+            nodes: components["schemas"]["LimitPart"][];
             originator?: null | components["schemas"]["Named_CarrierRef"];
             /**
              * Format: int32
@@ -4020,6 +4060,24 @@ export interface components {
          * @enum {string}
          */
         LimitKind: "switch" | "originator" | "terminator" | "carrier" | "share" | "ingress_trunk" | "egress_trunk";
+        /** @description How much of a limit a node has to itself: it moves to where calls need it. */
+        LimitPart: {
+            /**
+             * Format: int32
+             * @description Concurrent calls.
+             */
+            calls: number;
+            /**
+             * Format: int32
+             * @description The node's number.
+             */
+            node: number;
+            /**
+             * Format: int32
+             * @description New calls within the window.
+             */
+            recent: number;
+        };
         /** @description Every limit that is set and everything that calls hold. */
         Limits: {
             /** @description When this was read. */
@@ -4214,97 +4272,6 @@ export interface components {
                 /** @description When it was last changed. */
                 updated_at: components["schemas"]["Time"];
             })[];
-            /** @description Where the next part starts; absent at the end. */
-            next_cursor?: string | null;
-        };
-        /** @description A part of a list. */
-        List_Cdr: {
-            /** @description When this was read. */
-            as_of: components["schemas"]["Time"];
-            /** @description The rows. */
-            data: {
-                answered_at?: null | components["schemas"]["Time"];
-                /**
-                 * Format: int32
-                 * @description 0 for the call itself, 1 and up for its attempts.
-                 */
-                attempt: number;
-                /**
-                 * Format: int32
-                 * @description Call row: how many attempts were made. Attempt row: 1 if it was the last.
-                 */
-                attempts: number;
-                buy?: null | components["schemas"]["Price"];
-                /** @description The call: thirty-two hexadecimal digits. */
-                call: string;
-                /** @description The destination as received, tech prefix included. */
-                called: string;
-                /** @description The destination as routed and rated. */
-                called_routed: string;
-                /** @description The caller as received. */
-                calling: string;
-                /**
-                 * Format: int32
-                 * @description The release cause.
-                 */
-                cause: number;
-                /** @description The cause in words. */
-                cause_text: string;
-                /** @description First codec of the answer. */
-                codec: string;
-                /**
-                 * Format: int64
-                 * @description Milliseconds from answer to end; what the price is computed from.
-                 */
-                duration_ms: number;
-                /** @description The terminator's signalling address. */
-                egress_address?: string | null;
-                /** @description Call-ID header of the egress leg. */
-                egress_call_id: string;
-                /** @description Media from the terminator. */
-                egress_media: components["schemas"]["Media"];
-                egress_trunk?: null | components["schemas"]["Named_EgressTrunkRef"];
-                /** @description When it ended. */
-                ended_at: components["schemas"]["Time"];
-                /** @description The originator's signalling address. */
-                ingress_address?: string | null;
-                /** @description Call-ID header of the ingress leg. */
-                ingress_call_id: string;
-                /** @description Media from the originator. */
-                ingress_media: components["schemas"]["Media"];
-                ingress_trunk?: null | components["schemas"]["Named_IngressTrunkRef"];
-                /** @description Where the call went, as it was judged by the states of caller and destination. */
-                jurisdiction: components["schemas"]["RateJurisdiction"];
-                /** @description The location routing number that the call came with; absent for none. */
-                lrn?: string | null;
-                margin?: null | components["schemas"]["Amount"];
-                originator?: null | components["schemas"]["Named_CarrierRef"];
-                originator_account?: null | components["schemas"]["Named_AccountRef"];
-                /**
-                 * Format: int32
-                 * @description Milliseconds from start to the first 18x (post-dial delay).
-                 */
-                pdd_ms?: number | null;
-                /** @description Whether it was recorded, and why not. */
-                recorded: components["schemas"]["Recorded"];
-                /** @description Who ended it. */
-                released_by: components["schemas"]["Party"];
-                /**
-                 * Format: int64
-                 * @description The snapshot that decided.
-                 */
-                revision: number;
-                sell?: null | components["schemas"]["Price"];
-                /**
-                 * Format: int32
-                 * @description The final SIP status; 0 if none.
-                 */
-                sip_status: number;
-                /** @description When the INVITE arrived (call) or was sent (attempt). */
-                started_at: components["schemas"]["Time"];
-                terminator?: null | components["schemas"]["Named_CarrierRef"];
-                terminator_account?: null | components["schemas"]["Named_AccountRef"];
-            }[];
             /** @description Where the next part starts; absent at the end. */
             next_cursor?: string | null;
         };
@@ -4954,6 +4921,43 @@ export interface components {
                  * @description Its number.
                  */
                 revision: number;
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
+        List_SearchEngine: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /**
+                 * Format: int64
+                 * @description Tries that failed; they are repeated.
+                 */
+                failed: number;
+                oldest_at?: null | components["schemas"]["Time"];
+                /** @description Why the last try failed; absent if it did not. */
+                problem?: string | null;
+                reached_at?: null | components["schemas"]["Time"];
+                /**
+                 * Format: int64
+                 * @description Records that it refused by themselves: only the database finds them.
+                 */
+                refused: number;
+                /**
+                 * Format: int64
+                 * @description Records that it took from this node.
+                 */
+                sent: number;
+                since_at?: null | components["schemas"]["Time"];
+                /** @description Its address. */
+                url: string;
+                /**
+                 * Format: int64
+                 * @description Records that wait, of all nodes.
+                 */
+                waiting: number;
             }[];
             /** @description Where the next part starts; absent at the end. */
             next_cursor?: string | null;
@@ -6718,6 +6722,36 @@ export interface components {
          * @enum {string}
          */
         Scope: "read" | "cdr:read" | "write" | "rates:write" | "money:write" | "calls:release" | "calls:open" | "recordings" | "admin";
+        /** @description A search engine that this node tells of CDRs. What it counts begins with the control plane's start. */
+        SearchEngine: {
+            /**
+             * Format: int64
+             * @description Tries that failed; they are repeated.
+             */
+            failed: number;
+            oldest_at?: null | components["schemas"]["Time"];
+            /** @description Why the last try failed; absent if it did not. */
+            problem?: string | null;
+            reached_at?: null | components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Records that it refused by themselves: only the database finds them.
+             */
+            refused: number;
+            /**
+             * Format: int64
+             * @description Records that it took from this node.
+             */
+            sent: number;
+            since_at?: null | components["schemas"]["Time"];
+            /** @description Its address. */
+            url: string;
+            /**
+             * Format: int64
+             * @description Records that wait, of all nodes.
+             */
+            waiting: number;
+        };
         /**
          * @description What it means that a code is not in the sheet.
          * @enum {string}
@@ -7151,12 +7185,12 @@ export interface components {
         SwitchLimits: {
             /**
              * Format: int32
-             * @description Concurrent calls of each node at most (cause 302).
+             * @description Concurrent calls at most (cause 302), of all nodes that share limits together.
              */
             capacity?: number;
             /**
              * Format: int32
-             * @description New calls a second of each node at most, on average over the window (cause 341).
+             * @description New calls a second at most, on average over the window (cause 341), of all nodes that share limits together.
              */
             cps?: number;
             /**
@@ -8406,6 +8440,11 @@ export interface operations {
                 called?: string;
                 /** @description `calling` and `called` are whole numbers, not their beginnings. */
                 exact?: boolean;
+                /**
+                 * @description These digits stand somewhere in the caller's number or in the routed destination. Without a search engine the window has an hour at
+                 *     most.
+                 */
+                digits?: string;
                 /** @description Only of this originator. */
                 originator?: string;
                 /** @description Only of this terminator. */
@@ -8441,7 +8480,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["List_Cdr"];
+                    "application/json": components["schemas"]["CdrPage"];
                 };
             };
             /** @description What is wrong. */
@@ -8502,6 +8541,11 @@ export interface operations {
                 called?: string;
                 /** @description `calling` and `called` are whole numbers, not their beginnings. */
                 exact?: boolean;
+                /**
+                 * @description These digits stand somewhere in the caller's number or in the routed destination. Without a search engine the window has an hour at
+                 *     most.
+                 */
+                digits?: string;
                 /** @description Only of this originator. */
                 originator?: string;
                 /** @description Only of this terminator. */
@@ -11058,6 +11102,35 @@ export interface operations {
                 content: {
                     "text/csv": string;
                     "application/x-ndjson": components["schemas"]["BatchRow"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_search_engines: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_SearchEngine"];
                 };
             };
             /** @description What is wrong. */

@@ -19,11 +19,14 @@ export function guess(text: string): Guess[] {
     return [
       { as: 'CDRs to this number or prefix', href: `/cdrs?called=${digits}` },
       { as: 'CDRs from this number or prefix', href: `/cdrs?calling=${digits}` },
+      { as: 'CDRs with these digits anywhere', href: `/cdrs?digits=${digits}` },
       { as: 'simulate a call to it', href: `/routing/simulate?called=${digits}` },
       { as: 'active calls', href: `/calls?q=${digits}` },
     ];
   }
+  const header = /^[^\s<>]+@[^\s<>]+$/.test(t) || /^[^\s<>]{16,}$/.test(t);
   return [
+    ...(header ? [{ as: 'CDRs with this Call-ID', href: `/cdrs?window=1d&sip_call_id=${q}` }] : []),
     { as: 'carriers and trunks', href: `/carriers?q=${q}` },
     { as: 'active calls', href: `/calls?q=${q}` },
     { as: 'rate decks', href: `/rates?q=${q}` },

@@ -15,6 +15,7 @@ import { Empty, Head, Panel, Trouble } from '../../common/Panel';
 import { useZone } from '../../common/place';
 import { timeWindow, useFilters, WINDOWS } from '../../common/url';
 import { classOf } from '../rates/calendar';
+import { foundBy } from './told';
 
 type Cdr = Schemas['Cdr'];
 
@@ -72,9 +73,9 @@ export function filterOf(query: URLSearchParams) {
   const answered = query.get('answered');
   return {
     kind: query.get('kind') === 'attempt' ? ('attempt' as const) : undefined,
-    calling: text('calling'), called: text('called'), exact: query.get('exact') === 'true' ? true : undefined, originator: text('originator'), terminator: text('terminator'),
+    calling: text('calling'), called: text('called'), exact: query.get('exact') === 'true' ? true : undefined, digits: text('digits'), originator: text('originator'), terminator: text('terminator'),
     ingress_trunk: text('ingress_trunk'), egress_trunk: text('egress_trunk'), cause: number('cause'), sip_status: number('sip_status'),
-    answered: answered === 'true' ? true : answered === 'false' ? false : undefined,
+    answered: answered === 'true' ? true : answered === 'false' ? false : undefined, sip_call_id: text('sip_call_id'),
     cursor: text('cursor'),
   };
 }
@@ -162,10 +163,14 @@ export default function Cdrs() {
         <Tooltip title="Off: numbers that begin with these digits. On: only these numbers.">
           <ToggleButton value="exact" size="small" selected={filter.exact === true} onChange={() => set({ exact: filter.exact ? '' : 'true', cursor: '' })} sx={{ textTransform: 'none', fontSize: '0.74rem' }}>whole</ToggleButton>
         </Tooltip>
+        <Tooltip title="Digits that stand anywhere in the caller's number or in the destination. Without a search engine in windows of an hour at most.">
+          <Box component="span"><TextFilter name="digits" label="Digits anywhere" width={130} /></Box>
+        </Tooltip>
         <ChoiceFilter name="originator" label="Originator" choices={choices(carriers.data)} />
         <ChoiceFilter name="terminator" label="Terminator" choices={choices(carriers.data)} />
         <TextFilter name="sip_status" label="SIP status" width={100} />
         <TextFilter name="cause" label="Cause" width={90} />
+        <TextFilter name="sip_call_id" label="Call-ID" width={130} />
       </Box>
       <Box sx={{ display: 'flex', flexWrap: 'wrap', gap: 0.75, mb: 1.5 }}><Scopes scopes={SCOPES} /></Box>
       <Trouble error={cdrs.error} retry={() => void cdrs.refetch()} />
@@ -183,7 +188,7 @@ export default function Cdrs() {
       </Panel>
       <Box sx={{ display: 'flex', alignItems: 'center', mt: 1 }}>
         <Typography variant="caption" component="p" sx={{ color: 'text.secondary', m: 0, flex: 1 }}>
-          {count(rows.length)} {attempts ? 'attempts' : 'calls'}, newest first{cdrs.data?.next_cursor ? '; there are older ones' : ''}.
+          {count(rows.length)} {attempts ? 'attempts' : 'calls'}, newest first{cdrs.data?.next_cursor ? '; there are older ones' : ''}.{cdrs.data && ` ${foundBy(cdrs.data)}`}
         </Typography>
         <Pages next={cdrs.data?.next_cursor} from={from} till={till} />
       </Box>

@@ -9,6 +9,7 @@ import { Fact, Facts, State, When } from '../../common/Fact';
 import { age, bytes, count, NONE } from '../../common/format';
 import { Empty, Head, Panel, Trouble, Waiting } from '../../common/Panel';
 import { Files } from './Files';
+import { SearchEngine } from './SearchEngine';
 import { Limits } from './Limits';
 import { Admit, WriteOff } from './Lost';
 import { Peers } from './Peers';
@@ -106,7 +107,7 @@ export default function Nodes() {
       {admit && <Admit node={admit.id} onClose={() => setAdmit(null)} />}
       <Trouble error={nodes.error} retry={() => void nodes.refetch()} />
       {nodes.data?.data.map((node) => <One key={node.id} node={node} onDrain={() => setDrain(node)} onAdmit={() => setAdmit(node)} />)}
-      {nodes.data && nodes.data.data.length > 0 && <Files />}
+      {nodes.data && nodes.data.data.length > 0 && <><Files /><SearchEngine /></>}
       {nodes.data && nodes.data.data.length > 0 && <Limits />}
       {nodes.data && nodes.data.data.length > 0 && <Peers />}
       {nodes.data?.data.length === 0 && <Empty title="No node has reported">The control plane waits for the data plane’s socket.</Empty>}

@@ -78,7 +78,7 @@ test-unit: ci-programs ## tests of every crate, simulator's seeds included
 	$(MAKE) --no-print-directory mutants
 
 .PHONY: mutants
-mutants: ## deliberate mistakes about money and about who is primary: the simulators must notice each of them
+mutants: ## deliberate mistakes about money, limits and who is primary: the simulators must notice each of them
 	$(CI_TEST) --features sim/mutants,cluster/mutants --test mutants -- --nocapture
 
 .PHONY: ci-programs
@@ -122,6 +122,14 @@ topologies: ## each topology of several hosts with calls through it while someth
 .PHONY: test-s3
 test-s3: ## recordings to a foreign S3 server and back (moto, installed from PyPI into an environment of its own)
 	controlplane/files/test-s3
+
+.PHONY: test-ssh
+test-ssh: ## recordings to a peer by rsync over ssh (sshd of Debian's openssh-server, on a private port)
+	$(CI_TEST) --test copies -- --ignored
+
+.PHONY: test-search
+test-search: ## CDRs to a foreign search engine and found there (osmem-server, installed from PyPI into an environment of its own)
+	controlplane/search/test-search
 
 .PHONY: outage
 outage: integration-programs ## ten real minutes without the database under load (AWAY_S=1200 for more seconds)
@@ -211,6 +219,10 @@ bench-media: ## our relays against a bare loop, tokio and rtpengine at 10k, 50k 
 .PHONY: media-minute
 media-minute: integration-programs ## 1,000 calls with media for a minute through a whole switch: no packet lost, CDRs agree (root; CALLS=400 TALK=10)
 	TANDEM_BIN_DIR=$(INTEGRATION) loadtest/media-minute
+
+.PHONY: capacity-proof
+capacity-proof: integration-programs ## 10,000 calls with G.711 at 1,000 a second through a whole switch, media by the kernel: who used which core (root; CALLS=2000 CPS=500 HOLD=10)
+	TANDEM_BIN_DIR=$(INTEGRATION) loadtest/capacity-proof
 
 .PHONY: bench-loadtest-media
 bench-loadtest-media: ## 10,000 calls of the load test without media, with a sample and with all of it, in a network namespace (CALLS=10000)

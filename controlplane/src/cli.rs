@@ -22,6 +22,7 @@ mod recordings;
 mod replay;
 mod revision;
 mod route;
+mod search;
 mod standings;
 mod stats;
 mod up;
@@ -33,12 +34,15 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use store::{Store, StoreError};
+use store::{MigrationPlan, Store, StoreError, migration_plan};
+use units::CallId;
 use web::problem::{Code, Problem};
 
 use crate::apply::{self, ApplyError, Input};
 use crate::folder::{Folder, remembered};
 
+/// Exit code: the command line cannot be understood.
+const EXIT_MISUSED: u8 = 2;
 /// Exit code: something is not as it should be.
 const EXIT_DIFFERENT: u8 = 3;
 /// Exit code: there is no such thing.
@@ -48,7 +52,12 @@ const EXIT_REFUSED: u8 = 5;
 
 /// A Class 4 VoIP switch.
 #[derive(Debug, Parser)]
-#[command(name = "tandem", version, arg_required_else_help = true)]
+#[command(
+    name = "tandem",
+    version,
+    arg_required_else_help = true,
+    after_help = "The programs beside this one are commands too, each with its own --help: loadtest, tune, cluster, keeper."
+)]
 pub struct Cli {
     #[command(subcommand)]
     noun: Noun,
@@ -63,16 +72,16 @@ enum Noun {
     /// Makes the switch as a YAML file says.
     Apply(ApplyArguments),
     /// Balances, statements, payments and notices.
-    #[command(subcommand)]
+    #[command(subcommand, alias = "account")]
     Accounts(accounts::Verb),
     /// The balancer on this machine and the cores behind it.
     #[command(subcommand)]
     Balancer(balancer::Verb),
     /// Running calls.
-    #[command(subcommand)]
+    #[command(subcommand, alias = "call")]
     Calls(calls::Verb),
     /// Call detail records.
-    #[command(subcommand)]
+    #[command(subcommand, alias = "cdrs")]
     Cdr(cdr::Verb),
     /// The journal between data plane and database.
     #[command(subcommand)]
@@ -81,7 +90,7 @@ enum Noun {
     #[command(subcommand)]
     Db(db::Verb),
     /// Rate decks.
-    #[command(subcommand)]
+    #[command(subcommand, alias = "decks")]
     Deck(deck::Verb),
     /// How finished recordings and captures leave this node.
     Files {
@@ -93,16 +102,16 @@ enum Noun {
     /// Limits of calls, with what is taken of them.
     Limits(limits::Arguments),
     /// Exports, retention and other work in the background.
-    #[command(subcommand)]
+    #[command(subcommand, alias = "job")]
     Jobs(jobs::Verb),
     /// Machines.
-    #[command(subcommand)]
+    #[command(subcommand, alias = "nodes")]
     Node(node::Verb),
     /// Recordings of calls.
-    #[command(subcommand)]
+    #[command(subcommand, alias = "recording")]
     Recordings(recordings::Verb),
     /// Routing.
-    #[command(subcommand)]
+    #[command(subcommand, alias = "routes")]
     Route(route::Verb),
     /// How well egress trunks do at this moment, and which of them rest or are throttled.
     Standings {
@@ -111,11 +120,14 @@ enum Noun {
         #[command(flatten)]
         form: Form,
     },
+    /// The search engine that CDRs are told to.
+    #[command(subcommand)]
+    Search(search::Verb),
     /// Sums of calls and attempts.
     #[command(subcommand)]
     Stats(stats::Verb),
     /// Published snapshots of the whole configuration.
-    #[command(subcommand)]
+    #[command(subcommand, alias = "revisions")]
     Revision(revision::Verb),
     /// Makes recorded decisions again, here and now, and names what differs.
     Replay(replay::Arguments),
@@ -155,6 +167,7 @@ impl Place {
     fn folder(&self) -> Result<Folder> {
         let path = self.data.clone().or_else(remembered).context("which node? Name its data folder with --data DIR")?;
         anyhow::ensure!(path.is_dir(), "{} is not there", path.display());
+        anyhow::ensure!(Folder::may_be(&path), "{} is not the data folder of a node", path.display());
         Folder::open(&path).with_context(|| format!("cannot use {}", path.display()))
     }
 
@@ -168,9 +181,42 @@ impl Place {
         Ok(noted.map_or_else(|_| folder.default_database(), |url| url.trim().to_owned()))
     }
 
+    /// The database, which must be there and up to date: a mistyped name is no empty switch, and whoever looks changes no tables.
     async fn store(&self) -> Result<Store> {
-        Ok(Store::open(&self.url()?).await?)
+        let url = self.url()?;
+        anyhow::ensure!(!is_missing(&url), "there is no database {url}: `tandem up` and `tandem apply` make one");
+        let MigrationPlan { current, known, steps } = migration_plan(&url).await?;
+        anyhow::ensure!(
+            steps.is_empty(),
+            "the database is at step {current} of {known}: `tandem db migrate --plan` says what is to be done; a node does it when it starts"
+        );
+        Ok(Store::open(&url).await?)
     }
+
+    /// The database, made if there is none.
+    async fn store_or_new(&self) -> Result<Store> {
+        let url = self.url()?;
+        if is_missing(&url) || migration_plan(&url).await?.current == 0 {
+            return Ok(Store::open(&url).await?);
+        }
+        self.store().await
+    }
+
+    /// The search engine that knows that database's records, if one does.
+    fn search(&self) -> Result<::search::Search> {
+        let Ok(folder) = self.folder() else { return Ok(::search::Search::default()) };
+        let noted = std::fs::read_to_string(folder.database()).unwrap_or_else(|_| folder.default_database());
+        if self.url()? != noted.trim() {
+            return Ok(::search::Search::default());
+        }
+        crate::search::reader(&folder)
+    }
+}
+
+/// Whether this names an SQLite file that is not there.
+fn is_missing(url: &str) -> bool {
+    let path = url.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
+    path.is_some_and(|path| !Path::new(path).exists())
 }
 
 /// How results are shown.
@@ -208,6 +254,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Noun::Jobs(verb) => jobs::run(verb).await,
         Noun::Node(verb) => node::run(verb).await,
         Noun::Route(verb) => route::run(verb).await,
+        Noun::Search(verb) => search::run(verb).await,
         Noun::Stats(verb) => stats::run(verb).await,
         Noun::Standings { place, form } => standings::run(&place, form).await,
         Noun::Revision(verb) => revision::run(verb).await,
@@ -224,6 +271,23 @@ pub async fn run(cli: Cli) -> ExitCode {
     })
 }
 
+/// A word of the command line that cannot be read.
+#[derive(Debug)]
+struct Misused(String);
+
+impl std::fmt::Display for Misused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Misused {}
+
+/// A call's id as it was typed.
+fn call_id(text: &str) -> Result<CallId> {
+    Ok(CallId::parse(text).ok_or_else(|| Misused(format!("{text:?} is not the 32 hexadecimal digits of a call")))?)
+}
+
 fn is_away(error: &anyhow::Error) -> bool {
     let applying = error.downcast_ref::<ApplyError>().is_some_and(|error| match error {
         ApplyError::Store(error) => error.is_away(),
@@ -236,6 +300,9 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
     if error.downcast_ref::<ApplyError>().is_some_and(|error| matches!(error, ApplyError::Mistakes(_))) {
         return ExitCode::from(EXIT_REFUSED);
     }
+    if error.is::<Misused>() {
+        return ExitCode::from(EXIT_MISUSED);
+    }
     match error.downcast_ref::<Problem>().map(|problem| problem.code) {
         Some(Code::NotFound) => return ExitCode::from(EXIT_NOT_FOUND),
         Some(Code::Conflict | Code::Changed | Code::Invalid | Code::NotAllowed | Code::WrongCredentials) => {
@@ -245,20 +312,20 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
     }
     match error.downcast_ref::<StoreError>() {
         Some(StoreError::NotFound { .. }) => ExitCode::from(EXIT_NOT_FOUND),
-        Some(StoreError::Conflict { .. } | StoreError::Invalid { .. } | StoreError::Policy(_)) => {
-            ExitCode::from(EXIT_REFUSED)
-        }
+        Some(
+            StoreError::Conflict { .. } | StoreError::Invalid { .. } | StoreError::Policy(_) | StoreError::Rules { .. },
+        ) => ExitCode::from(EXIT_REFUSED),
         _ => ExitCode::FAILURE,
     }
 }
 
 async fn apply(arguments: ApplyArguments) -> Result<ExitCode> {
     let input = read(&arguments.file)?;
-    let store = arguments.place.store().await?;
+    let store = arguments.place.store_or_new().await?;
     let report = apply::apply(&store, &input, arguments.dry_run, Some("tandem apply")).await?;
     match arguments.form.output {
-        Output::Table => print!("{report}"),
-        Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+        Output::Table => say!("{}", report.to_string().trim_end()),
+        Output::Json => say!("{}", serde_json::to_string_pretty(&report)?),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -276,7 +343,7 @@ fn table(head: &[&str], rows: &[Vec<String>]) {
     let widths: Vec<usize> = (0..head.len()).map(width).collect();
     let line = |cells: &mut dyn Iterator<Item = &str>| {
         let padded: Vec<String> = cells.zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        println!("{}", padded.join("  ").trim_end());
+        say!("{}", padded.join("  ").trim_end());
     };
     line(&mut head.iter().copied());
     for row in rows {

@@ -72,7 +72,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     // Heard from the first moment on: the planes are children of ours and must not be left behind.
     let mut interrupt = Interrupt::listen()?;
     let folder = Folder::new(arguments.keep.as_deref())?;
-    println!("tandem {} demo: everything on 127.0.0.0/8, in {}", env!("CARGO_PKG_VERSION"), folder.path.display());
+    say!("tandem {} demo: everything on 127.0.0.0/8, in {}", env!("CARGO_PKG_VERSION"), folder.path.display());
     let scene = scene::write(&folder.path.join("samples"))?;
     let sip = free_sip(arguments.sip)?;
     let mut options = Options::new(&folder.path, sip, free_http(arguments.http)?);
@@ -103,7 +103,7 @@ async fn play(
     let store = node.store().await?;
     introduce(node, scene, sip);
     if arguments.no_load {
-        println!("No calls are placed (--no-load). Ctrl-C ends it.");
+        say!("No calls are placed (--no-load). Ctrl-C ends it.");
         interrupt.heard_within(arguments.span).await;
         return Ok(ExitCode::SUCCESS);
     }
@@ -113,10 +113,10 @@ async fn play(
     let span = arguments.span.unwrap_or(SPAN_MAX);
     let play = Play { target: sip, cps: arguments.cps, span, port: scene.port, notes: notes.clone() };
     let mut load = Load::start(&beside("tandem-loadtest")?, &scene::arguments(&play))?;
-    println!("  \u{2714} load test      {} calls a second, Poisson, RTP on 5 % of calls", arguments.cps);
+    say!("  \u{2714} load test      {} calls a second, Poisson, RTP on 5 % of calls", arguments.cps);
     hints(folder, node);
     let ended = watch(&mut load, &store, from, interrupt).await?;
-    println!("\nReleasing the calls and closing the books …");
+    say!("\nReleasing the calls and closing the books …");
     let last = load.end().await?.or(ended);
     let notes = books::read_notes(&notes)?;
     let verdict = settle(&store, &notes, scene, from, charged_before).await?;
@@ -154,32 +154,32 @@ async fn live(store: &Store, from: WallTime, calls: u64, cps: u64, counts: &Coun
         revenue - cost
     );
     if std::io::stdout().is_terminal() {
-        print!("\r\x1b[K {text}");
+        let mut out = std::io::stdout();
         // A terminal that went away is noticed by the next line.
-        let _ = std::io::stdout().flush();
+        let _ = write!(out, "\r\x1b[K {text}").and_then(|()| out.flush());
     } else {
-        println!(" {text}");
+        say!(" {text}");
     }
 }
 
 fn introduce(node: &Node, scene: &Scene, sip: SocketAddr) {
-    println!("  \u{2714} data plane     SIP {sip}");
-    println!(
+    say!("  \u{2714} data plane     SIP {sip}");
+    say!(
         "  \u{2714} sample data    3 originators, 5 terminators (1 flaky, 1 overpriced), 6 decks, {} rates",
         scene.rates
     );
-    println!("  \u{2714} GUI            {}   (one-time login link)", node.login_url());
-    println!("  \u{2714} API docs       {}/api/docs", node.http_url());
+    say!("  \u{2714} GUI            {}   (one-time login link)", node.login_url());
+    say!("  \u{2714} API docs       {}/api/docs", node.http_url());
 }
 
 fn hints(folder: &Path, node: &Node) {
     let (data, url) = (folder.display(), node.http_url());
-    println!("Try: the GUI: overview, one call's page, and Routing, Simulate with 447712345678 as acme");
-    println!("     tandem calls list --data {data}");
-    println!("     edit {data}/samples/sell.csv, then tandem apply -f {data}/samples/demo.yaml --data {data}:");
-    println!("     the next call has the rate");
-    println!("     curl {url}/metrics");
-    println!("Ctrl-C ends it: every call is released and the books are compared. Logs: {data}/tandem.log");
+    say!("Try: the GUI: overview, one call's page, and Routing, Simulate with 447712345678 as acme");
+    say!("     tandem calls list --data {data}");
+    say!("     edit {data}/samples/sell.csv, then tandem apply -f {data}/samples/demo.yaml --data {data}:");
+    say!("     the next call has the rate");
+    say!("     curl {url}/metrics");
+    say!("Ctrl-C ends it: every call is released and the books are compared. Logs: {data}/tandem.log");
 }
 
 /// Waits until every call's CDR is in the database, then compares.
@@ -197,31 +197,33 @@ async fn settle(store: &Store, notes: &[Noted], scene: &Scene, from: WallTime, b
 
 fn summarise(last: Option<Line>, verdict: &Verdict) -> ExitCode {
     let mut wrong = verdict.wrong;
-    println!("Summary");
+    say!("Summary");
     if let Some(Line::Summary { planned, unplaced, counts, faults }) = last {
-        println!("  calls     planned {}  placed {}  answered {}", planned - unplaced, counts.placed, counts.answered);
-        println!(
+        say!("  calls     planned {}  placed {}  answered {}", planned - unplaced, counts.placed, counts.answered);
+        say!(
             "  media     sent {}  received {}  misrouted {}",
-            counts.rtp_sent, counts.rtp_received, counts.rtp_misrouted
+            counts.rtp_sent,
+            counts.rtp_received,
+            counts.rtp_misrouted
         );
         for fault in &faults {
-            println!("  FAULT     {fault}");
+            say!("  FAULT     {fault}");
         }
         wrong += faults.len();
     } else {
-        println!("  FAULT     the load test ended without a summary");
+        say!("  FAULT     the load test ended without a summary");
         wrong += 1;
     }
-    println!("  CDRs      expected {}  collected {}", verdict.expected, verdict.collected);
+    say!("  CDRs      expected {}  collected {}", verdict.expected, verdict.collected);
     let expected = Money::from_nanos(verdict.money_expected as i64 * 1_000);
-    println!("  money     expected {expected} USD  charged {} USD", verdict.money_charged);
+    say!("  money     expected {expected} USD  charged {} USD", verdict.money_charged);
     for text in &verdict.disagreements {
-        println!("  WRONG     {text}");
+        say!("  WRONG     {text}");
     }
     if verdict.wrong > verdict.disagreements.len() {
-        println!("  WRONG     and {} more", verdict.wrong - verdict.disagreements.len());
+        say!("  WRONG     and {} more", verdict.wrong - verdict.disagreements.len());
     }
-    println!("{}", if wrong == 0 { "The books are exact." } else { "The books do NOT agree." });
+    say!("{}", if wrong == 0 { "The books are exact." } else { "The books do NOT agree." });
     if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }
 

@@ -9,6 +9,11 @@ use crate::disk::replace;
 /// Bytes of entropy in a folder's mark.
 const MARK_BYTES: usize = 16;
 
+/// The file that a data plane holds while it works in the folder, with its process.
+const DATA_LOCK: &str = "run/dataplane.lock";
+/// The same of a control plane.
+const CONTROL_LOCK: &str = "run/control.lock";
+
 /// A node's data folder.
 #[derive(Clone, Debug)]
 pub struct Folder {
@@ -34,6 +39,12 @@ impl Folder {
         }
         // Children of this program may have another working folder.
         Ok(Folder { path: fs::canonicalize(path)? })
+    }
+
+    /// Whether this is a node's data folder, or nothing yet: nobody's files come between somebody else's.
+    pub fn may_be(path: &Path) -> bool {
+        let known = ["mark", "snapshots", "tandem.sqlite"].iter().any(|name| path.join(name).exists());
+        known || fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
     }
 
     /// The folder itself.
@@ -94,6 +105,36 @@ impl Folder {
     /// How copying files goes, in JSON.
     pub fn files_state(&self) -> PathBuf {
         self.path.join("run/files.json")
+    }
+
+    /// Where the search engine is; `null` without one.
+    pub fn search(&self) -> PathBuf {
+        self.path.join("run/search")
+    }
+
+    /// Makes the caller the folder's control plane as long as the value lives; an error while another program is it.
+    pub fn own(&self) -> io::Result<fs::File> {
+        let mut file =
+            fs::OpenOptions::new().create(true).truncate(false).write(true).open(self.path.join(CONTROL_LOCK))?;
+        file.try_lock()?;
+        // Only for people who find it held: a full disk is nothing to fail for here.
+        let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+        Ok(file)
+    }
+
+    /// Which program works in the folder, if one does: a plane that outlived whoever started it, or another node's.
+    pub fn taken(&self) -> io::Result<Option<String>> {
+        for (name, plane) in [(DATA_LOCK, "a data plane"), (CONTROL_LOCK, "a control plane")] {
+            let file = match fs::OpenOptions::new().read(true).open(self.path.join(name)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                file => file?,
+            };
+            if file.try_lock_shared().is_err() {
+                let process = io::read_to_string(file).unwrap_or_default();
+                return Ok(Some(format!("{plane} (process {})", process.trim())));
+            }
+        }
+        Ok(None)
     }
 
     /// Makes this the folder that the command line works on when none is named.

@@ -2,6 +2,14 @@
 //!
 //! The programs `tandem-controlplane` and `tandem` are thin: all they do is here, so that tests can do it too.
 
+/// A line on standard output. Whoever reads it may have gone away, as `head` does: the work goes on, and its exit code stays what it is.
+macro_rules! say {
+    ($($part:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($part)*);
+    }};
+}
+
 pub mod apply;
 pub mod cli;
 pub mod collect;
@@ -15,6 +23,7 @@ pub mod link;
 pub mod notify;
 pub mod publish;
 pub mod run;
+pub mod search;
 pub mod together;
 pub mod up;
 

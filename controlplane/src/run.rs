@@ -22,6 +22,7 @@ use crate::jobs::{self, Workers};
 use crate::link::Link;
 use crate::notify::{self, Relay};
 use crate::publish::Publisher;
+use crate::search::{self, SearchOptions};
 use crate::services::{WebApply, WebLink};
 use crate::together::{Cluster, ClusterOptions};
 
@@ -60,6 +61,9 @@ pub struct Settings {
     /// Where finished recordings and captures go.
     #[command(flatten)]
     pub files: FilesOptions,
+    /// Who finds CDRs.
+    #[command(flatten)]
+    pub search: SearchOptions,
     /// The ledger answers although MariaDB waits for a replica (semi-synchronous replication) and none acknowledges. Without it nodes
     /// live on what they hold until one does: a grant that only a lost database knew would be lent twice.
     #[arg(long)]
@@ -87,6 +91,7 @@ pub async fn run(settings: Settings) -> Result<()> {
     }
     let path = settings.data.clone().context("--data is needed")?;
     let folder = Folder::open(&path).with_context(|| format!("cannot use {}", path.display()))?;
+    let _own = folder.own().with_context(|| format!("another control plane works in {}", path.display()))?;
     let mut asked_to_end = std::pin::pin!(asked_to_end()?);
     let url = settings.database.clone().unwrap_or_else(|| folder.default_database());
     let store = tokio::select! {
@@ -110,6 +115,7 @@ pub async fn run(settings: Settings) -> Result<()> {
     let relay = Relay { url: settings.smtp.clone(), from: settings.mail_from.clone() };
     notify::start(store.clone(), &relay)?;
     let files = files::start(&folder, &settings.files)?;
+    let search = search::start(&folder, &settings.search, &store)?;
     let cluster = Cluster::start(&settings.together, node, &link).context("the cluster cannot be watched")?;
     let reports = Reports::new(store.clone(), settings.replica.clone());
     let services = web::Services {
@@ -119,6 +125,7 @@ pub async fn run(settings: Settings) -> Result<()> {
         publish: publisher.bell(),
         apply: Arc::new(WebApply { store, publisher }),
         files: files.clone(),
+        search,
         one_time_tokens: tokens,
         node,
         reports,

@@ -1,11 +1,11 @@
 //! A whole node on this machine: both planes as children, started again when they die, ended together.
 
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -21,6 +21,8 @@ use crate::link::ask_once;
 
 /// How long both planes may take to be ready.
 const READY_MAX: Duration = Duration::from_secs(60);
+/// How long the control plane may take where the data plane decides calls already: its database may be away for hours.
+const CONTROL_MAX: Duration = Duration::from_secs(10);
 /// How long a plane may take to end after it was asked to.
 const STOP_MAX: Duration = Duration::from_secs(10);
 /// The pause before a plane that died is started again; doubled with each death in a row.
@@ -108,6 +110,14 @@ enum Wish {
 }
 
 impl Plane {
+    /// What people call it.
+    fn name(self) -> &'static str {
+        match self {
+            Plane::Data => "data plane",
+            Plane::Control => "control plane",
+        }
+    }
+
     /// From which wish on the plane is to end.
     fn ends_at(self) -> Wish {
         match self {
@@ -126,19 +136,26 @@ pub struct Node {
     stop: watch::Sender<Wish>,
     keepers: Vec<JoinHandle<()>>,
     pids: [Arc<AtomicU32>; 2],
+    /// Why a plane ended by itself, the first time that one did.
+    ended: Arc<OnceLock<String>>,
 }
 
 impl Node {
     /// Starts both planes and waits until calls and operators can come.
     pub async fn start(options: Options) -> Result<Node> {
         let folder = Folder::open(&options.data).with_context(|| format!("cannot use {}", options.data.display()))?;
+        if let Some(who) = folder.taken()? {
+            bail!("{who} works in {} already: end it first", folder.path().display());
+        }
+        // What is there afterwards is of this start.
+        let _ = std::fs::remove_file(folder.login());
         let (stop, stopped) = watch::channel(Wish::Run);
-        let mut node =
-            Node { options, folder, login: String::new(), stop, keepers: Vec::new(), pids: Default::default() };
+        let (pids, ended) = Default::default();
+        let mut node = Node { options, folder, login: String::new(), stop, keepers: Vec::new(), pids, ended };
         for plane in [Plane::Data, Plane::Control] {
             let recipe = node.recipe(plane)?;
             let pid = Arc::clone(&node.pids[plane as usize]);
-            node.keepers.push(tokio::spawn(keep(recipe, stopped.clone(), pid)));
+            node.keepers.push(tokio::spawn(keep(recipe, stopped.clone(), pid, Arc::clone(&node.ended))));
         }
         if let Err(error) = node.ready().await {
             node.stop().await;
@@ -185,6 +202,11 @@ impl Node {
         format!("http://{}", self.options.http)
     }
 
+    /// The control plane has not listened yet: calls go on by the last snapshot.
+    pub fn waits(&self) -> bool {
+        self.login.is_empty()
+    }
+
     /// Where a browser is logged in once, within fifteen minutes.
     pub fn login_url(&self) -> String {
         format!("{}/?t={}", self.http_url(), self.login)
@@ -205,10 +227,12 @@ impl Node {
 
     async fn ready(&self) -> Result<()> {
         self.until("the data plane to answer", async || self.figures().await.is_some()).await?;
-        let http = self.options.http;
+        // It listens before it writes this; another program may listen there, too.
+        let login = self.folder.login();
+        let told = || std::fs::read_to_string(&login).is_ok_and(|token| !token.is_empty());
+        let began = Instant::now();
         self.until("the control plane to listen", async || {
-            let connect = move || TcpStream::connect_timeout(&http, Duration::from_secs(1)).is_ok();
-            tokio::task::spawn_blocking(connect).await.unwrap_or(false)
+            told() || began.elapsed() > CONTROL_MAX && self.figures().await.is_some_and(|figures| figures.revision > 0)
         })
         .await
     }
@@ -216,6 +240,9 @@ impl Node {
     async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) -> Result<()> {
         let late = Instant::now() + READY_MAX;
         while !holds().await {
+            if let Some(how) = self.ended.get() {
+                bail!("{how}; the log says why");
+            }
             if Instant::now() > late {
                 bail!("gave up waiting for {what}; see the log");
             }
@@ -301,7 +328,12 @@ fn pause_after(before: Duration, ran: Duration) -> Duration {
 }
 
 /// Keeps a plane running until the node stops.
-async fn keep(mut recipe: Recipe, mut stop: watch::Receiver<Wish>, pid: Arc<AtomicU32>) {
+async fn keep(
+    mut recipe: Recipe,
+    mut stop: watch::Receiver<Wish>,
+    pid: Arc<AtomicU32>,
+    by_itself: Arc<OnceLock<String>>,
+) {
     let end_at = recipe.plane.ends_at();
     let mut pause = Duration::ZERO;
     loop {
@@ -319,6 +351,10 @@ async fn keep(mut recipe: Recipe, mut stop: watch::Receiver<Wish>, pid: Arc<Atom
                     return;
                 };
                 pid.store(0, Ordering::Relaxed);
+                if let Some(code @ (1 | 2)) = ended.as_ref().ok().and_then(ExitStatus::code) {
+                    // It cannot run like this: at the start of a node that is told instead of tried again. A node that ran goes on trying.
+                    let _ = by_itself.set(format!("the {} ended with exit code {code}", recipe.plane.name()));
+                }
                 let how = ended.map_or_else(|error| error.to_string(), words);
                 tracing::error!(plane = ?recipe.plane, how, "a plane died and is started again");
             }

@@ -202,3 +202,48 @@ async fn what_was_set_aside_is_tried_again_and_put_away() {
     assert!(!file.path().exists(), "it is put away");
     assert_eq!(scene.store.balance(scene.world.payer).await.unwrap().settled, money("0.01"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_only_looks_makes_no_folder_no_database_and_no_table() {
+    let scene = Scene::new().await;
+    let strange = tempfile::tempdir().unwrap();
+    std::fs::write(strange.path().join("letter.txt"), "mine").unwrap();
+    let tandem = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
+        command.args(words).env("TANDEM_DATA", strange.path()).env_remove("TANDEM_DATABASE").output().unwrap()
+    };
+    let entries = || std::fs::read_dir(strange.path()).unwrap().count();
+    let file = strange.path().join("typo.sqlite").display().to_string();
+    for words in [&["accounts", "list"][..], &["accounts", "list", "--database", &format!("sqlite:{file}")]] {
+        let refused = tandem(words);
+        assert_eq!((refused.status.code(), entries()), (Some(1), 1), "{refused:?}");
+    }
+    // Segments that were copied somewhere are read there, and nothing is put beside them.
+    let copied = strange.path().join("journal");
+    std::fs::create_dir(&copied).unwrap();
+    std::fs::copy(scene.path(1, 1), copied.join("00000001-00000001.seg")).unwrap();
+    let listed = scene.tandem(&["ls", "--journal", &copied.display().to_string()]);
+    assert!(listed.status.success() && text(&listed).contains("unknown"), "{listed:?}");
+    assert_eq!(entries(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_is_not_replaced_under_its_control_plane() {
+    let scene = Scene::new().await;
+    let file = scene.folder.path().join("backup").display().to_string();
+    let data = scene.folder.path().display().to_string();
+    let db = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
+        command.arg("db").args(words).args(["--data", &data]).env_remove("TANDEM_DATABASE").output().unwrap()
+    };
+    assert!(db(&["backup", &file]).status.success());
+    let own = scene.folder.own().unwrap();
+    assert!(
+        scene.folder.own().is_err() && scene.folder.taken().unwrap().is_some_and(|who| who.contains("control plane"))
+    );
+    let refused = db(&["restore", &file, "--replace"]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("stop the node"), "{refused:?}");
+    drop(own);
+    assert_eq!(scene.folder.taken().unwrap(), None);
+    assert!(db(&["restore", &file, "--replace"]).status.success());
+}

@@ -1,5 +1,13 @@
 //! `tandem-tune`: looks at a host, says what a switch on it would want otherwise, and sets it when asked.
 
+/// A line on standard output. Whoever reads it may have gone away: the work goes on, and its exit code stays what it is.
+macro_rules! say {
+    ($($part:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($part)*);
+    }};
+}
+
 mod act;
 mod arguments;
 mod bench;
@@ -46,7 +54,7 @@ fn main() -> ExitCode {
         Verb::Explain { name } => verbs::explain(name.as_deref()),
         Verb::Bench { round, json } => bench::run(round, json).map_err(Flaw::Failed),
         Verb::Settings => {
-            print!("{}", panel::settings::manual(Wants::TABLE));
+            say!("{}", panel::settings::manual(Wants::TABLE).trim_end());
             Ok(())
         }
     };

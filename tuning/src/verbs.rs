@@ -99,20 +99,20 @@ pub fn check(asked: &Look, summary: bool) -> Result<(), Flaw> {
         (false, true) => report::json(&seen.verdicts, asked.profile, &seen.host),
         (false, false) => report::table(&seen.verdicts, asked.profile, &seen.host),
     };
-    println!("{text}");
+    say!("{text}");
     fatal(&seen.verdicts)
 }
 
 pub fn list(asked: &Look) -> Result<(), Flaw> {
     let checks = named(&asked.only)?;
     let seen = look(asked, &checks, Care::Quick)?;
-    println!("{}", report::list(&checks, &seen.verdicts, asked.json));
+    say!("{}", report::list(&checks, &seen.verdicts, asked.json));
     Ok(())
 }
 
 pub fn plan(asked: &Look) -> Result<(), Flaw> {
     let seen = look(asked, &named(&asked.only)?, Care::Quick)?;
-    println!("{}", report::plan(&act::planned(&seen.verdicts), asked.json));
+    say!("{}", report::plan(&act::planned(&seen.verdicts), asked.json));
     Ok(())
 }
 
@@ -136,7 +136,7 @@ pub fn apply(asked: &Look, keep: &Keep) -> Result<(), Flaw> {
         steps.extend(act::make(&seen.host, &mut journal, &planned, &protected(&seen.host, keep), When::Now));
         seen = look(asked, &checks, Care::Quick)?;
     }
-    println!("{}", report::steps(&steps, &seen.verdicts, asked.json));
+    say!("{}", report::steps(&steps, &seen.verdicts, asked.json));
     whole(&steps)?;
     fatal(&seen.verdicts)
 }
@@ -147,6 +147,7 @@ fn whole(steps: &[Step]) -> Result<(), Flaw> {
 }
 
 pub fn verify(asked: &Look, keep: &Keep) -> Result<(), Flaw> {
+    known(&asked.only)?;
     let touched = open(asked, keep)?.touched();
     let mut names: Vec<String> = touched.values().map(|touched| touched.check.clone()).collect();
     names.retain(|name| asked.only.is_empty() || asked.only.contains(name));
@@ -154,12 +155,31 @@ pub fn verify(asked: &Look, keep: &Keep) -> Result<(), Flaw> {
         let path = place(asked, &keep.journal);
         return Err(Flaw::Failed(format!("nothing was applied here: {} names no such check", path.display())));
     }
+    // Values are held against what apply had set, too: with another profile than then a look alone would miss that they are gone.
+    let gone = |host: &Host| -> Vec<String> {
+        let asked_for = touched.iter().filter(|(_, touched)| names.contains(&touched.check));
+        let moved = asked_for.filter_map(|(target, touched)| {
+            let (now, ours) = (target.value(host), touched.ours.last()?);
+            let told = |value: &Option<String>| value.clone().unwrap_or_else(|| "gone".into());
+            (now != *ours).then(|| format!("{target} is {}, and was set to {}", told(&now), told(ours)))
+        });
+        moved.collect()
+    };
     // What persist wrote belongs to no check.
-    names.retain(|name| name != lasting::CHECK);
-    let seen = look(asked, &named(&names)?, Care::Quick)?;
+    let checks: Vec<String> = names.iter().filter(|name| *name != lasting::CHECK).cloned().collect();
+    let checks = if checks.is_empty() { Vec::new() } else { named(&checks)? };
+    let seen = look(asked, &checks, Care::Quick)?;
     let text = if asked.json { report::json } else { report::table };
-    println!("{}", text(&seen.verdicts, asked.profile, &seen.host));
-    if seen.verdicts.iter().any(Verdict::failed) { Err(Flaw::Fatal) } else { Ok(()) }
+    say!("{}", text(&seen.verdicts, asked.profile, &seen.host));
+    let gone = gone(&seen.host);
+    gone.iter().for_each(|line| eprintln!("tandem-tune: {line}"));
+    if !gone.is_empty() || seen.verdicts.iter().any(Verdict::failed) { Err(Flaw::Fatal) } else { Ok(()) }
+}
+
+/// Refuses names that are no check's; files that persist wrote have a name, too.
+fn known(only: &[String]) -> Result<(), Flaw> {
+    let checks: Vec<String> = only.iter().filter(|name| *name != lasting::CHECK).cloned().collect();
+    named(&checks).map(drop)
 }
 
 pub fn persist(asked: &Look, keep: &Keep) -> Result<(), Flaw> {
@@ -169,14 +189,15 @@ pub fn persist(asked: &Look, keep: &Keep) -> Result<(), Flaw> {
     planned.retain(|(_, change)| change.when == When::NextStart);
     planned.extend(lasting::files(&seen.host, &journal.touched()).into_iter().map(|change| (lasting::CHECK, change)));
     let steps = act::make(&seen.host, &mut journal, &planned, &[], When::NextStart);
-    println!("{}", report::steps(&steps, &[], asked.json));
+    say!("{}", report::steps(&steps, &[], asked.json));
     if steps.iter().any(|step| step.target == lasting::unit()) && !asked.json {
-        println!("Cards are set again at each start after: systemctl enable {}", lasting::UNIT);
+        say!("Cards are set again at each start after: systemctl enable {}", lasting::UNIT);
     }
     whole(&steps)
 }
 
 pub fn revert(asked: &Look, keep: &Keep, force: bool) -> Result<(), Flaw> {
+    known(&asked.only)?;
     let journal = open(asked, keep)?;
     let host = look(asked, &[], Care::Quick)?.host;
     let reversal = act::reversal(&host, &journal, &asked.only);
@@ -189,17 +210,17 @@ pub fn revert(asked: &Look, keep: &Keep, force: bool) -> Result<(), Flaw> {
         )));
     }
     let steps = act::revert(&host, journal, reversal, &protected(&host, keep)).map_err(Flaw::Failed)?;
-    println!("{}", report::steps(&steps, &[], asked.json));
+    say!("{}", report::steps(&steps, &[], asked.json));
     whole(&steps)
 }
 
 pub fn explain(name: Option<&str>) -> Result<(), Flaw> {
     let Some(name) = name else {
-        checks::all().for_each(|check| println!("{:<20} {}", check.name, check.asks));
+        checks::all().for_each(|check| say!("{:<20} {}", check.name, check.asks));
         return Ok(());
     };
     for check in named(&[name.to_owned()])? {
-        println!("{}: {}\n\nWhy: {}\n\nMend: {}", check.name, check.asks, check.why, check.mend);
+        say!("{}: {}\n\nWhy: {}\n\nMend: {}", check.name, check.asks, check.why, check.mend);
     }
     Ok(())
 }

@@ -101,6 +101,11 @@ fn what_goes_wrong_again_is_found_by_verify() {
     let (code, report) = run("verify", host.path(), &[]);
     assert_eq!((code, report["checks"].as_array().map(Vec::len)), (Some(3), Some(2)));
     assert_eq!((&row(&report, "swappiness")["ok"], &row(&report, "thp")["ok"]), (&false.into(), &true.into()));
+    // Good enough in itself, and yet not what was set.
+    std::fs::write(host.path().join("proc/sys/vm/swappiness"), "9").expect("a file can be written");
+    let (code, report) = run("verify", host.path(), &[]);
+    assert_eq!((code, &row(&report, "swappiness")["ok"]), (Some(3), &true.into()));
+    assert_eq!(["verify", "revert"].map(|verb| run(verb, host.path(), &["--only=nothing"]).0), [Some(2); 2]);
 }
 
 #[test]

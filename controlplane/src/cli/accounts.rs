@@ -2,17 +2,18 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use store::{AccountDraft, AuditEntry, Booking};
 use units::Money;
 
-use super::{Form, Output, Place, moment, table};
+use super::{Form, Misused, Output, Place, moment, table};
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// All balances, with what calls cost today and how long the money lasts.
+    #[command(alias = "ls")]
     List {
         #[command(flatten)]
         place: Place,
@@ -104,12 +105,10 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
         }
         Verb::NoticeSecret { account, place } => {
             let store = place.store().await?;
-            let all = store.all::<AccountDraft>().await?;
-            let found = all.iter().find(|known| known.code == account);
-            let found = found.with_context(|| format!("there is no account {account}"))?;
+            let found = store.by_code::<AccountDraft>(&account).await?;
             let secret = store::draw_secret();
             store.set_notice_secret(found.id, &secret).await?;
-            println!("{}", store::secret_text(&secret));
+            say!("{}", store::secret_text(&secret));
         }
         Verb::Replay { notice, place } => place.store().await?.replay_notice(&notice).await?,
         Verb::Tries { notice, place, form } => tries(&notice, &place, form).await?,
@@ -127,7 +126,7 @@ fn show(form: Form, head: &[&str], rows: &[Vec<String>]) -> Result<()> {
                 let fields = head.iter().zip(row).map(|(name, cell)| ((*name).to_owned(), json!(cell)));
                 Value::Object(fields.collect())
             };
-            println!("{}", serde_json::to_string_pretty(&rows.iter().map(object).collect::<Vec<_>>())?);
+            say!("{}", serde_json::to_string_pretty(&rows.iter().map(object).collect::<Vec<_>>())?);
         }
     }
     Ok(())
@@ -168,7 +167,7 @@ async fn entries(account: &str, limit: u32, place: &Place, form: Form) -> Result
 }
 
 async fn pay(place: &Place, code: &str, amount: &str, reference: &str, kind: Kind, note: &str) -> Result<()> {
-    let amount = Money::parse(amount).with_context(|| format!("{amount:?} is no amount such as 12.50"))?;
+    let amount = Money::parse(amount).ok_or_else(|| Misused(format!("{amount:?} is no amount such as 12.50")))?;
     let kind = match kind {
         Kind::Payment => Booking::Payment,
         Kind::Correction => Booking::Correction,
@@ -191,7 +190,7 @@ async fn pay(place: &Place, code: &str, amount: &str, reference: &str, kind: Kin
     }
     edit.commit().await?;
     let done = if booked.booked { "booked" } else { "was booked before" };
-    println!("{} of {amount} {} on {code} {done}", kind.name(), account.currency);
+    say!("{} of {amount} {} on {code} {done}", kind.name(), account.currency);
     Ok(())
 }
 

@@ -61,6 +61,7 @@ mod tests {
         std::fs::write(folder.recordings().join(format!("{CALL}.wav")), "sound").expect("a file");
         let place = Place { data: Some(data.path().to_owned()), database: None };
         let out = |name: &str| Some(data.path().join(name));
+        place.store_or_new().await.expect("a database");
         let (call, place_) = (CALL.to_owned(), place.clone());
         let get = recordings::Verb::Get { call: call.clone(), out: out("heard.wav"), place: place.clone() };
         recordings::run(get).await.expect("it is fetched");

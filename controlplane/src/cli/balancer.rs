@@ -95,9 +95,9 @@ pub fn run(verb: Verb) -> Result<ExitCode> {
             eprintln!("tandem: {reason}");
             return Ok(ExitCode::from(EXIT_REFUSED));
         }
-        Answer::Metrics { text } => print!("{text}"),
+        Answer::Metrics { text } => say!("{}", text.trim_end()),
         Answer::Cores(rows) if form.is_some_and(|form| form.output == Output::Json) => {
-            println!("{}", serde_json::to_string_pretty(&rows)?);
+            say!("{}", serde_json::to_string_pretty(&rows)?);
         }
         Answer::Cores(rows) => {
             let head = ["core", "node", "state", "share", "calls", "given"];

@@ -5,18 +5,28 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use panel::wire::{Answer, Ask, CallRow, MediaRow};
-use units::{CallId, Money, Suite};
+use units::{Money, Suite, WallTime};
 
-use super::{EXIT_NOT_FOUND, Form, Output, Place, acts, table};
+use super::{EXIT_NOT_FOUND, Form, Output, Place, acts, call_id, moment, table};
 use crate::link::ask_once;
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Running calls, oldest first.
+    #[command(alias = "ls")]
     List {
         /// Rows at most.
         #[arg(long, default_value_t = 100)]
         limit: u32,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// One running call: who, at what price, and how its media goes: relayed by the kernel or by sockets and why, packets, loss, jitter.
+    Show {
+        /// Its 32 hexadecimal digits.
+        call: String,
         #[command(flatten)]
         place: Place,
         #[command(flatten)]
@@ -54,12 +64,9 @@ pub enum Verb {
 pub async fn run(verb: Verb) -> Result<ExitCode> {
     match verb {
         Verb::List { limit, place, form } => {
-            let rows = match ask(&place, Ask::Calls { limit }).await? {
-                Answer::Calls(rows) => rows,
-                other => bail!("the data plane gave an odd answer: {other:?}"),
-            };
+            let rows = running(&place, limit).await?;
             match form.output {
-                Output::Json => println!("{}", serde_json::to_string_pretty(&rows)?),
+                Output::Json => say!("{}", serde_json::to_string_pretty(&rows)?),
                 Output::Table => {
                     let head = [
                         "call",
@@ -80,18 +87,32 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
+        Verb::Show { call, place, form } => {
+            let wanted = call_id(&call)?.to_string();
+            let Some(row) = running(&place, u32::MAX).await?.into_iter().find(|row| row.call == wanted) else {
+                eprintln!(
+                    "tandem: {wanted} is not running; `tandem cdr search --from 1d --call {wanted}` has what ended"
+                );
+                return Ok(ExitCode::from(EXIT_NOT_FOUND));
+            };
+            match form.output {
+                Output::Json => say!("{}", serde_json::to_string_pretty(&row)?),
+                Output::Table => facts(&row).iter().for_each(|(name, value)| say!("{name:<16} {value}")),
+            }
+            Ok(ExitCode::SUCCESS)
+        }
         Verb::Capture { call, what, place } => {
-            acts::note(&place, "capture", parsed(&call)?).await?;
+            acts::note(&place, "capture", call_id(&call)?).await?;
             done(ask(&place, Ask::Capture { call, what }).await?)
         }
         Verb::Record { call, stop, place } => {
-            acts::note(&place, if stop { "end_recording" } else { "record" }, parsed(&call)?).await?;
+            acts::note(&place, if stop { "end_recording" } else { "record" }, call_id(&call)?).await?;
             done(ask(&place, Ask::Record { call, on: !stop }).await?)
         }
         Verb::Release { call, place } => {
             let answer = ask(&place, Ask::Release { call: call.clone() }).await?;
             // A call that must end does not wait for a database.
-            if let (Answer::Done, Err(flaw)) = (&answer, acts::note(&place, "release", parsed(&call)?).await) {
+            if let (Answer::Done, Err(flaw)) = (&answer, acts::note(&place, "release", call_id(&call)?).await) {
                 eprintln!("tandem: the release could not be written down: {flaw:#}");
             }
             done(answer)
@@ -99,8 +120,12 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
     }
 }
 
-fn parsed(call: &str) -> Result<CallId> {
-    CallId::parse(call).with_context(|| format!("{call:?} is no call id"))
+/// Running calls, the oldest first.
+async fn running(place: &Place, limit: u32) -> Result<Vec<CallRow>> {
+    match ask(place, Ask::Calls { limit }).await? {
+        Answer::Calls(rows) => Ok(rows),
+        other => bail!("the data plane gave an odd answer: {other:?}"),
+    }
 }
 
 fn done(answer: Answer) -> Result<ExitCode> {
@@ -135,6 +160,37 @@ fn cells(row: &CallRow) -> Vec<String> {
         relayed_by(row),
         heard(&row.ingress_media),
         heard(&row.egress_media),
+    ]
+}
+
+/// All that is known of a call, by name.
+fn facts(row: &CallRow) -> Vec<(&'static str, String)> {
+    let media = |media: &MediaRow| {
+        let MediaRow { packets, kernel_packets, lost, rtt_us, .. } = media;
+        let rtt_ms = rtt_us / 1_000;
+        format!(
+            "{}, {packets} packets ({kernel_packets} by the kernel), {lost} lost, round trip {rtt_ms} ms",
+            heard(media)
+        )
+    };
+    let price = |nanos| format!("{} a minute", Money::from_nanos(nanos));
+    vec![
+        ("call", row.call.clone()),
+        ("state", row.state.clone()),
+        ("from", row.calling.clone()),
+        ("to", row.called.clone()),
+        ("started", moment(WallTime::from_micros(row.started))),
+        ("talking ms", row.talking_ms.map_or(String::new(), |ms| ms.to_string())),
+        ("attempt", row.attempt.to_string()),
+        ("originator", format!("carrier {}, trunk {}", row.originator, row.ingress_trunk)),
+        ("terminator", format!("carrier {}, trunk {}", row.terminator, row.egress_trunk)),
+        ("sold at", price(row.sell_per_minute)),
+        ("bought at", price(row.buy_per_minute)),
+        ("codec", row.codec.clone()),
+        ("shard", row.shard.to_string()),
+        ("relayed by", relayed_by(row)),
+        ("from originator", media(&row.ingress_media)),
+        ("from terminator", media(&row.egress_media)),
     ]
 }
 

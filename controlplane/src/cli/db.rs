@@ -11,9 +11,9 @@ use clap::{Args, Subcommand};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use store::{Backup, migration_plan, read_backup, restore};
+use store::{Backup, Store, migration_plan, read_backup, restore};
 
-use super::{Place, table};
+use super::{Place, is_missing, table};
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -70,6 +70,7 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Backup(save) => backup(save).await?,
         Verb::Restore(wanted) => {
             let url = wanted.place.url()?;
+            let _own = stopped(&wanted.place, &url)?;
             let open = || Ok(GzDecoder::new(BufReader::new(File::open(&wanted.file)?)));
             told(&restore(&url, wanted.replace, open).await?, "restored");
         }
@@ -82,8 +83,9 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
 }
 
 async fn bring_up_to_date(migrate: Migrate) -> Result<()> {
+    anyhow::ensure!(!is_missing(&migrate.place.url()?), "there is no such database: a node makes it when it starts");
     let plan = migration_plan(&migrate.place.url()?).await?;
-    println!("step {} of {}", plan.current, plan.known);
+    say!("step {} of {}", plan.current, plan.known);
     let rows: Vec<Vec<String>> = plan
         .steps
         .iter()
@@ -97,15 +99,25 @@ async fn bring_up_to_date(migrate: Migrate) -> Result<()> {
         })
         .collect();
     if rows.is_empty() {
-        println!("nothing is to be done");
+        say!("nothing is to be done");
         return Ok(());
     }
     table(&["step", "what", "makes", "changes and locks"], &rows);
     if !migrate.plan {
-        migrate.place.store().await?;
-        println!("done");
+        Store::open(&migrate.place.url()?).await?;
+        say!("done");
     }
     Ok(())
+}
+
+/// Holds the folder of the node on this machine that works with this database: nothing is put under a control plane that runs.
+fn stopped(place: &Place, url: &str) -> Result<Option<File>> {
+    let Ok(folder) = place.folder() else { return Ok(None) };
+    let noted = std::fs::read_to_string(folder.database()).unwrap_or_default();
+    if noted.trim() != url && folder.default_database() != url {
+        return Ok(None);
+    }
+    folder.own().map(Some).context("its control plane is running: stop the node before its database is replaced")
 }
 
 async fn backup(save: Save) -> Result<()> {
@@ -113,16 +125,25 @@ async fn backup(save: Save) -> Result<()> {
     // Hashes of passwords and addresses of trunks are in it: it is its owner's alone.
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&save.file);
     let file = file.with_context(|| format!("cannot make {}", save.file.display()))?;
+    let made = written(&store, !save.without_cdrs, file).await;
+    if made.is_err() {
+        // Half a backup is none, and would be in the way of the next one.
+        let _ = std::fs::remove_file(&save.file);
+    }
+    told(&made?, "written");
+    Ok(())
+}
+
+async fn written(store: &Store, with_cdrs: bool, file: File) -> Result<Backup> {
     let mut packed = GzEncoder::new(BufWriter::new(file), Compression::default());
-    let made = store.backup(!save.without_cdrs, &mut packed).await?;
+    let made = store.backup(with_cdrs, &mut packed).await?;
     let mut file = packed.finish().context("cannot write the file")?;
     file.flush().context("cannot write the file")?;
     file.get_ref().sync_all().context("cannot write the file")?;
-    told(&made, "written");
-    Ok(())
+    Ok(made)
 }
 
 fn told(backup: &Backup, verb: &str) {
     let rows: u64 = backup.tables.iter().map(|table| table.rows).sum();
-    println!("{verb}: {rows} rows of {} tables, schema {}", backup.tables.len(), backup.version);
+    say!("{verb}: {rows} rows of {} tables, schema {}", backup.tables.len(), backup.version);
 }

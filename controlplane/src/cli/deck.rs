@@ -214,10 +214,10 @@ fn tell(read: &Analysis, form: Form) -> Result<()> {
         "warnings": read.sheet.warning_count,
     });
     if form.output == Output::Json {
-        println!("{}", serde_json::to_string_pretty(&sums)?);
+        say!("{}", serde_json::to_string_pretty(&sums)?);
         return Ok(());
     }
-    println!(
+    say!(
         "new {}, increased {}, decreased {}, unchanged {}, closed {}, blocked {}; problems {}, warnings {}",
         counts.new,
         counts.increased,
@@ -287,7 +287,7 @@ async fn revisions(deck: &str, place: &Place, form: Form) -> Result<ExitCode> {
             json!({ "revision": it.rates_version, "created_at": when(it.created), "rates": it.rates, "note": it.note,
                 "restorable": it.rates_version >= oldest })
         };
-        println!("{}", serde_json::to_string_pretty(&all.iter().map(shown).collect::<Vec<_>>())?);
+        say!("{}", serde_json::to_string_pretty(&all.iter().map(shown).collect::<Vec<_>>())?);
         return Ok(ExitCode::SUCCESS);
     }
     let cells = |it: &store::DeckRevision| {

@@ -7,18 +7,18 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use files::{Kind, Name};
-use units::{CallId, WallTime};
+use units::WallTime;
 
-use super::{EXIT_DIFFERENT, EXIT_NOT_FOUND, Form, Output, Place, acts, moment, table};
+use super::{EXIT_DIFFERENT, EXIT_NOT_FOUND, Form, Output, Place, acts, call_id, moment, table};
 use crate::files::{reader, states};
 
 /// Exit code 3 while a place does not take files.
 pub fn run(place: &Place, form: Form) -> Result<ExitCode> {
     let states = states(&place.folder()?);
     match form.output {
-        Output::Json => println!("{}", serde_json::to_string_pretty(&states)?),
+        Output::Json => say!("{}", serde_json::to_string_pretty(&states)?),
         Output::Table if states.is_empty() => {
-            println!("Recordings and captures stay on this node: its control plane has no --files-to.");
+            say!("Recordings and captures stay on this node: its control plane has no --files-to.");
         }
         Output::Table => {
             let time = |us: Option<i64>| us.map_or(String::new(), |us| moment(WallTime::from_micros(us)));
@@ -44,7 +44,7 @@ pub fn run(place: &Place, form: Form) -> Result<ExitCode> {
 
 /// Writes a call's file to a file or to standard output, wherever it is kept. The audit says who asked.
 pub async fn get(kind: Kind, call: &str, out: Option<&Path>, place: &Place) -> Result<ExitCode> {
-    let call = CallId::parse(call).with_context(|| format!("{call:?} is no call id"))?;
+    let call = call_id(call)?;
     let Some(found) = reader(&place.folder()?)?.find(Name { kind, call }) else {
         eprintln!("tandem: nothing of the call {call} in {} that this node can reach", kind.folder());
         return Ok(ExitCode::from(EXIT_NOT_FOUND));

@@ -2,16 +2,17 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use store::{Job, JobState};
 
-use super::{Form, Output, Place, moment, table};
+use super::{Form, Misused, Output, Place, moment, table};
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Lists jobs, newest first.
+    #[command(alias = "ls")]
     List(List),
     /// Shows one job with its log.
     Show(One),
@@ -52,7 +53,7 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
             let job = one.place.store().await?.job(one.id()?).await?;
             show(std::slice::from_ref(&job), one.form)?;
             if one.form.output == Output::Table {
-                print!("{}", job.log);
+                say!("{}", job.log.trim_end());
             }
         }
         Verb::Cancel(one) => show(&[one.place.store().await?.cancel_job(one.id()?).await?], one.form)?,
@@ -64,14 +65,14 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
 impl One {
     fn id(&self) -> Result<i64> {
         let digits = self.job.strip_prefix("job_").unwrap_or(&self.job);
-        digits.parse().with_context(|| format!("{:?} is no job's id", self.job))
+        Ok(digits.parse().map_err(|_| Misused(format!("{:?} is no job's id", self.job)))?)
     }
 }
 
 fn show(jobs: &[Job], form: Form) -> Result<()> {
     if form.output == Output::Json {
         let rows: Vec<_> = jobs.iter().map(object).collect();
-        println!("{}", serde_json::to_string_pretty(&rows)?);
+        say!("{}", serde_json::to_string_pretty(&rows)?);
         return Ok(());
     }
     let head = ["job", "kind", "state", "done", "tries", "asked for", "by", "worker", "file", "problem"];

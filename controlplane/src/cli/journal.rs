@@ -18,7 +18,7 @@ use units::{CallId, WallTime};
 
 use super::cdr::when;
 use super::{EXIT_DIFFERENT, Form, Output, Place, moment, table};
-use crate::folder::{Folder, SegmentFile, segments};
+use crate::folder::{SegmentFile, segments};
 use examine::{Fault, Look, examine};
 use show::{KINDS, kind, object, time};
 
@@ -28,6 +28,7 @@ const DATABASE_MAX: Duration = Duration::from_secs(5);
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Segments: who wrote them, what they hold, and whether it is in the database.
+    #[command(alias = "list")]
     Ls(List),
     /// Records as lines of JSON, oldest first.
     Cat(Box<Cat>),
@@ -63,13 +64,14 @@ impl Where {
         segments(&folder).with_context(|| format!("cannot read {}", folder.display()))
     }
 
-    /// The mark of the data folder that the segments are of.
+    /// The mark of the data folder that the segments are of. Copied segments are only looked at: nothing is made beside them.
     fn mark(&self) -> Result<String> {
-        let journal = self.journal()?;
-        let folder = journal.parent().unwrap_or(Path::new("."));
-        Folder::open(folder)
-            .and_then(|folder| folder.mark())
-            .with_context(|| format!("no mark in {}", folder.display()))
+        let Some(journal) = &self.journal else { return Ok(self.place.folder()?.mark()?) };
+        let journal = std::fs::canonicalize(journal).with_context(|| format!("cannot read {}", journal.display()))?;
+        let path = journal.parent().unwrap_or(Path::new("/")).join("mark");
+        let mark = std::fs::read_to_string(&path);
+        let mark = mark.with_context(|| format!("no {}: copy the node's file mark to it", path.display()))?;
+        Ok(mark.trim().to_owned())
     }
 }
 
@@ -142,7 +144,7 @@ async fn ls(list: List) -> Result<ExitCode> {
         rows.push(look.row(state));
     }
     match list.form.output {
-        Output::Json => println!("{}", serde_json::to_string_pretty(&rows)?),
+        Output::Json => say!("{}", serde_json::to_string_pretty(&rows)?),
         Output::Table => {
             let head = ["segment", "bytes", "records", "cdrs", "sequence", "from", "till", "state"];
             table(&head, &rows.iter().map(Row::cells).collect::<Vec<_>>());
@@ -266,12 +268,12 @@ struct Verdict {
 fn verify(list: &List) -> Result<ExitCode> {
     let verdict = judged(&list.at.segments()?)?;
     match list.form.output {
-        Output::Json => println!("{}", serde_json::to_string_pretty(&verdict)?),
+        Output::Json => say!("{}", serde_json::to_string_pretty(&verdict)?),
         Output::Table => {
-            verdict.torn.iter().for_each(|torn| println!("{torn}"));
-            verdict.faults.iter().for_each(|fault| println!("{fault}"));
+            verdict.torn.iter().for_each(|torn| say!("{torn}"));
+            verdict.faults.iter().for_each(|fault| say!("{fault}"));
             let Verdict { segments, records, bytes, faults, .. } = &verdict;
-            println!("{segments} segments, {records} records, {bytes} bytes: {} faults", faults.len());
+            say!("{segments} segments, {records} records, {bytes} bytes: {} faults", faults.len());
         }
     }
     Ok(if verdict.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_DIFFERENT) })

@@ -62,7 +62,7 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
         Verb::WriteOff { node, fenced, note, place, form } => (node, fenced, note, place, form),
         Verb::Admit { node, place } => {
             let boot = place.store().await?.admit_node(NodeId(node)).await?;
-            println!("node {node} is admitted from its next start on; those up to {boot} stay refused");
+            say!("node {node} is admitted from its next start on; those up to {boot} stay refused");
             return Ok(ExitCode::SUCCESS);
         }
     };
@@ -77,7 +77,7 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
             let returned: Vec<_> =
                 cells.map(|[account, amount]| json!({ "account": account, "amount": amount })).collect();
             let all = json!({ "boot": done.boot, "grants": done.grants, "returned": returned });
-            println!("{}", serde_json::to_string_pretty(&all)?);
+            say!("{}", serde_json::to_string_pretty(&all)?);
         }
         Output::Table => table(&["account", "returned"], &cells.map(Vec::from).collect::<Vec<_>>()),
     }

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Subcommand;
 use files::{Kind, Name};
 use serde_json::json;
 use units::{CallId, WallTime};
 
-use super::{EXIT_NOT_FOUND, Form, Output, Place, acts, moment, table};
+use super::{EXIT_NOT_FOUND, Form, Output, Place, acts, call_id, moment, table};
 use crate::files::reader;
 
 /// Bytes of a WAV file before its samples, and of a second of them.
@@ -21,6 +21,7 @@ const SECOND_BYTES: f64 = 32_000.0;
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// The recordings of this node, newest first; those that are being written among them.
+    #[command(alias = "list")]
     Ls {
         #[command(flatten)]
         place: Place,
@@ -60,7 +61,7 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Ls { place, form } => list(&place, &form),
         Verb::Get { call, out, place } => super::files::get(Kind::Recording, &call, out.as_deref(), &place).await,
         Verb::Rm { call, place } => {
-            let (call, files) = (parse(&call)?, reader(&place.folder()?)?);
+            let (call, files) = (call_id(&call)?, reader(&place.folder()?)?);
             let name = Name { kind: Kind::Recording, call };
             if !files.find(name).is_some_and(|found| found.finished) {
                 return Ok(missing(call));
@@ -70,10 +71,6 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
-}
-
-fn parse(text: &str) -> Result<CallId> {
-    CallId::parse(text).with_context(|| format!("{text:?} is no call id"))
 }
 
 fn missing(call: CallId) -> ExitCode {
@@ -95,7 +92,7 @@ fn list(place: &Place, form: &Form) -> Result<ExitCode> {
             let rows = found.iter().map(|Recording { call, bytes, changed, finished }| {
                 json!({ "call": call.to_string(), "bytes": bytes, "seconds": seconds(*bytes), "changed": moment(*changed), "finished": finished })
             });
-            println!("{}", serde_json::to_string_pretty(&rows.collect::<Vec<_>>())?);
+            say!("{}", serde_json::to_string_pretty(&rows.collect::<Vec<_>>())?);
         }
         Output::Table => {
             let rows = found.iter().map(|recording| {

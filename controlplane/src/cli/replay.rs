@@ -69,7 +69,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     let Replay { report, .. } = replay;
     eprintln!("tandem: {} calls in {:.1} s", report.calls, began.elapsed().as_secs_f64());
     match arguments.form.output {
-        Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+        Output::Json => say!("{}", serde_json::to_string_pretty(&report)?),
         Output::Table => report.print(),
     }
     Ok(if report.is_same() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_DIFFERENT) })
@@ -234,7 +234,7 @@ impl Report {
             table(&["call", "revision", "differs", "recorded", "repeated"], &rows);
         }
         let Report { calls, same, differing, undecided, missing, unreadable, .. } = self;
-        println!(
+        say!(
             "{calls} calls: {same} the same, {differing} differ, {undecided} refused before a decision, \
              {missing} without their snapshot, {unreadable} unreadable"
         );

@@ -21,6 +21,7 @@ const ASKED_MAX: u32 = 60;
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Published snapshots, newest first, and which of them this node keeps.
+    #[command(alias = "ls")]
     List {
         #[command(flatten)]
         place: Place,
@@ -52,7 +53,7 @@ async fn list(place: &Place, form: Form) -> Result<ExitCode> {
             serde_json::json!({ "revision": row.revision.0, "built_at": moment(row.created), "rates": row.rates,
                 "kept": is_kept(row.revision.0) })
         };
-        println!("{}", serde_json::to_string_pretty(&rows.iter().map(shown).collect::<Vec<_>>())?);
+        say!("{}", serde_json::to_string_pretty(&rows.iter().map(shown).collect::<Vec<_>>())?);
         return Ok(ExitCode::SUCCESS);
     }
     let cells = |row: &store::RevisionRow| {

@@ -14,7 +14,7 @@ use units::{Cause, NodeId, Number, RateClass, Terms, WallTime};
 use web::api::batch::{BatchForm, simulate_csv};
 use web::snapshot_files;
 
-use super::{EXIT_NOT_FOUND, EXIT_REFUSED, Form, Output, Place, table};
+use super::{EXIT_NOT_FOUND, EXIT_REFUSED, Form, Misused, Output, Place, table};
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -75,7 +75,8 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
         eprintln!("tandem: there is no ingress trunk {}, and no carrier of that code with one", simulate.from);
         return Ok(ExitCode::from(EXIT_NOT_FOUND));
     };
-    let number = |text: &str| Number::parse(text.as_bytes()).map_err(|flaw| anyhow!("{text:?} is no number: {flaw:?}"));
+    let number =
+        |text: &str| Number::parse(text.as_bytes()).map_err(|flaw| Misused(format!("{text:?} is no number: {flaw:?}")));
     let (called, calling, lrn) = (number(&simulate.called)?, number(&simulate.calling)?, number(&simulate.lrn)?);
     let policies = Policies::compile(&view).map_err(|flaw| anyhow!("the current snapshot: {flaw}"))?;
     let at = WallTime::from_micros(simulate.at.unwrap_or_else(jiff::Timestamp::now).as_microsecond());
@@ -125,7 +126,7 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
         outcome,
     };
     if simulate.form.output == Output::Json {
-        println!("{}", serde_json::to_string_pretty(&told.object())?);
+        say!("{}", serde_json::to_string_pretty(&told.object())?);
     } else {
         told.print();
     }
@@ -158,7 +159,7 @@ async fn batch(simulate: &Simulate, snapshot: &Snapshot, file: &Path) -> Result<
         Some(flaw) => anyhow!("{}:{}: {}", file.display(), flaw.pointer, flaw.message),
         None => anyhow!("{}: {}", file.display(), problem.detail),
     })?;
-    print!("{told}");
+    say!("{}", told.trim_end());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -209,7 +210,7 @@ impl Told<'_> {
     }
 
     fn print(&self) {
-        println!("revision {}, as {}", self.view.revision().0, self.trunk.code());
+        say!("revision {}, as {}", self.view.revision().0, self.trunk.code());
         let stage = |stage: &Stage| {
             let verdict = stage.refusal.map_or(String::new(), |cause| format!("refused: {cause}"));
             vec![whose(stage).to_owned(), stage.calling.to_string(), stage.called.to_string(), verdict]
@@ -219,13 +220,13 @@ impl Told<'_> {
             Number::EMPTY => String::new(),
             lrn => format!(", routing number {lrn}"),
         };
-        println!("jurisdiction {}{lrn}, hours {}", self.admission.jurisdiction, self.hours());
+        say!("jurisdiction {}{lrn}, hours {}", self.admission.jurisdiction, self.hours());
         if let Some(sell) = self.sell {
             let steps = format!("{}/{}/{}", sell.minimum_s, sell.increment_s, sell.free_s);
             let first = sell.first_per_minute.map_or(String::new(), |first| format!(" ({first} within the minimum)"));
             let (minute, currency, fee) = (sell.per_minute, sell.deck_currency, sell.connection_fee);
             let tax = units::Percent::from_ppm(sell.tax_ppm as i32);
-            println!("sell {minute} {currency} a minute{first}, {steps}, fee {fee}, tax {tax} %, {}", which(&sell));
+            say!("sell {minute} {currency} a minute{first}, {steps}, fee {fee}, tax {tax} %, {}", which(&sell));
         }
         let mut place = 0;
         let mut row = |candidate: &Candidate| {
@@ -247,7 +248,7 @@ impl Told<'_> {
         let head = ["#", "egress trunk", "terminator", "buy", "rate", "margin", "calling out", "called out", "verdict"];
         table(&head, &rows);
         if let Err(cause) = self.outcome {
-            println!("refused: {cause}");
+            say!("refused: {cause}");
         }
     }
 

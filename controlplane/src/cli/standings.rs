@@ -21,7 +21,7 @@ pub async fn run(place: &Place, form: Form) -> Result<ExitCode> {
     let snapshot = snapshot_files::open(&current, &[]).context("the snapshot in force cannot be read")?;
     let told = Standings::of(&figures, &snapshot.view());
     if form.output == Output::Json {
-        println!("{}", serde_json::to_string_pretty(&told)?);
+        say!("{}", serde_json::to_string_pretty(&told)?);
         return Ok(ExitCode::SUCCESS);
     }
     let trunks = told.trunks.iter().map(|row| {
@@ -31,7 +31,7 @@ pub async fn run(place: &Place, form: Form) -> Result<ExitCode> {
     });
     table(&["trunk", "state", "since", "calls", "asr", "ner", "acd", "pdd", "why"], &trunks.collect::<Vec<_>>());
     if !told.routes.is_empty() {
-        println!();
+        say!();
         let routes = told.routes.iter().map(|row| {
             let index = row.index.map_or(String::new(), |index| format!("{index:.2}"));
             let cells = [row.plan.code.clone(), row.egress_trunk.code.clone(), index];

@@ -135,8 +135,8 @@ async fn show(show: &Show) -> Result<ExitCode> {
     let store = show.place.store().await?;
     let all = statistics::all(&store, &filter(show, &store).await?).await?;
     match show.output {
-        Form::Json => println!("{}", serde_json::to_string_pretty(&all)?),
-        Form::Csv => print!("{}", String::from_utf8(all.csv()?)?),
+        Form::Json => say!("{}", serde_json::to_string_pretty(&all)?),
+        Form::Csv => say!("{}", String::from_utf8(all.csv()?)?.trim_end()),
         Form::Table => print_table(&all),
     }
     Ok(ExitCode::SUCCESS)
@@ -218,6 +218,6 @@ async fn recount(recount: &Recount) -> Result<ExitCode> {
         wrong += store.recount(WallTime::from_micros(slot)).await?;
         slot += SLOT;
     }
-    println!("{wrong} sums of half hours were wrong and are right now");
+    say!("{wrong} sums of half hours were wrong and are right now");
     Ok(ExitCode::SUCCESS)
 }

@@ -170,16 +170,21 @@ pub async fn up(a: Arguments) -> Result<ExitCode> {
     if let Some(input) = input {
         match node.apply(&input).await {
             Ok(report) => eprint!("{report}"),
+            Err(error) if node.waits() => eprintln!("tandem: {} is not applied: {error:#}", input.name),
             Err(error) => {
                 node.stop().await;
                 return Err(error);
             }
         }
     }
-    println!("tandem is up");
-    println!("  SIP   {}", reached.join(" "));
-    println!("  GUI   {}", node.login_url());
-    println!("  data  {}", data.display());
+    say!("tandem is up");
+    say!("  SIP   {}", reached.join(" "));
+    if node.waits() {
+        say!("  GUI   {} when its database answers; {}/run/login has the login then", node.http_url(), data.display());
+    } else {
+        say!("  GUI   {}", node.login_url());
+    }
+    say!("  data  {}", data.display());
     tokio::select! {
         _ = term.recv() => {}
         _ = interrupt.recv() => {}

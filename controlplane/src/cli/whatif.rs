@@ -66,7 +66,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     }
     let report = trial.sums.report(&model);
     match arguments.form.output {
-        Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+        Output::Json => say!("{}", serde_json::to_string_pretty(&report)?),
         Output::Table => report.print(),
     }
     Ok(ExitCode::SUCCESS)
@@ -317,7 +317,7 @@ impl SideReport {
 
 impl Report {
     fn print(&self) {
-        println!("{} calls, {} refused before rates and routes", self.calls, self.undecided);
+        say!("{} calls, {} refused before rates and routes", self.calls, self.undecided);
         let (before, after) = (&self.before, &self.after);
         let mut rows = vec![
             vec!["blocked".to_owned(), before.blocked.to_string(), after.blocked.to_string()],
@@ -351,6 +351,6 @@ impl Report {
         };
         let head = ["terminator", "calls as it was", "calls draft", "minutes as it was", "minutes draft"];
         table(&head, &self.terminators.iter().map(cells).collect::<Vec<_>>());
-        println!("{} decisions a second", self.decisions_per_second);
+        say!("{} decisions a second", self.decisions_per_second);
     }
 }

@@ -96,12 +96,6 @@ async fn nodes_see_each_other_drain_each_other_and_swap() {
 }
 
 #[test]
-fn what_nodes_write_stands_where_it_is_read() {
-    use cluster::sight::{CONTROLS, DRAINS, NODES, ORDER};
-    assert_eq!([live::CONTROLS, live::DRAINS, live::NODES, order::ORDER], [CONTROLS, DRAINS, NODES, ORDER]);
-}
-
-#[test]
 fn a_member_on_this_machine_is_known_by_its_address() {
     for url in ["http://127.0.0.1:2379", "https://127.0.0.1:2379/", "http://[::1]:2379"] {
         assert!(super::is_here(url), "{url}");

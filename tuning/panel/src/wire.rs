@@ -267,10 +267,22 @@ pub struct Figures {
     /// How media ports are heard.
     #[serde(default)]
     pub media_sockets: MediaSocketsFigures,
+    /// How limits are shared with other nodes.
+    #[serde(default)]
+    pub sharing: SharingFigures,
     /// One entry a shard.
     pub shards: Vec<ShardFigures>,
     /// Latency buckets by stage, merged over shards: name, then (upper bound in ns, count).
     pub stages: Vec<(String, Vec<(u64, u64)>)>,
+}
+
+/// How a node shares limits with others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharingFigures {
+    /// Nodes that share, this one included; 0: limits are this node's alone, or it never heard of another.
+    pub nodes: u32,
+    /// Its parts stand. Otherwise etcd has not answered for so long that it goes by `--limits-alone`.
+    pub sure: bool,
 }
 
 /// Media ports that a call has: RTP and RTCP of both legs.
@@ -382,6 +394,20 @@ pub struct RoomRow {
     /// Calls that hold room.
     pub calls: u32,
     /// New calls within the window of the CPS limit; 0 without one.
+    pub recent: u32,
+    /// How much of the limit each node of a cluster has to itself; empty where this node has all of it.
+    #[serde(default)]
+    pub parts: Vec<PartRow>,
+}
+
+/// How much of one limit a node has to itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PartRow {
+    /// The node.
+    pub node: u16,
+    /// Concurrent calls.
+    pub calls: u32,
+    /// New calls within the window of the CPS limit.
     pub recent: u32,
 }
 

@@ -13,7 +13,7 @@ pub struct Room {
 const PLANES_MEET: &[&str] = &["units", "snapshot", "cdr", "rating", "panel"];
 const EVERYTHING: &[&str] = &[
     "units", "snapshot", "cdr", "rating", "panel", "uring", "fastpath", "shard", "sip", "sdp", "call", "media",
-    "balance", "tape", "cluster", "ledger", "store", "web", "sim",
+    "balance", "tape", "cluster", "ledger", "store", "web", "sim", "mill",
 ];
 
 /// What the fuzz targets read: everything, and the control plane's decks.
@@ -59,15 +59,19 @@ pub const ROOMS: &[Room] = &[
         ],
     },
     Room { name: "cluster", may_use: &["units"] },
-    Room { name: "live", may_use: &[] },
+    Room { name: "live", may_use: &["cluster"] },
     Room { name: "tandem-keeper", may_use: &["units", "cluster", "live", "panel"] },
     Room { name: "files", may_use: &["units"] },
     Room { name: "ledger", may_use: &["units", "cdr"] },
     Room { name: "store", may_use: &["units", "snapshot", "cdr", "rating", "ledger"] },
-    Room { name: "web", may_use: &["units", "snapshot", "cdr", "rating", "panel", "cluster", "store", "files"] },
+    Room { name: "search", may_use: &["units", "cdr", "store"] },
+    Room {
+        name: "web",
+        may_use: &["units", "snapshot", "cdr", "rating", "panel", "cluster", "store", "files", "search"],
+    },
     Room {
         name: "tandem-controlplane",
-        may_use: &["units", "snapshot", "cdr", "rating", "panel", "cluster", "live", "store", "files", "web"],
+        may_use: &["units", "snapshot", "cdr", "rating", "panel", "cluster", "live", "store", "files", "search", "web"],
     },
     Room { name: "tandem-tune", may_use: &["panel", "uring"] },
     Room { name: "tidy", may_use: &[] },
@@ -76,6 +80,7 @@ pub const ROOMS: &[Room] = &[
     Room { name: "fuzz", may_use: EVERYTHING_AND_CONTROL },
     Room { name: "tandem-loadtest", may_use: EVERYTHING },
     Room { name: "sim", may_use: EVERYTHING },
+    Room { name: "mill", may_use: &[] },
     Room { name: "acceptance", may_use: PLANES_MEET },
     Room { name: "plant", may_use: &["acceptance"] },
 ];

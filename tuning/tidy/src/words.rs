@@ -93,6 +93,7 @@ pub const ALLOWED: &[Allowed] = &[
     allowed("client", "controlplane/live", "clientcert", "ureq's names for our certificate"),
     allowed("config", "benches/rtpengine.rs", "--config-file", "rtpengine's option"),
     allowed("config", "controlplane/live", "", "ureq's settings of a question and of TLS"),
+    allowed("config", "controlplane/search", "", "ureq's settings of a question and of TLS"),
     allowed(
         "config",
         "controlplane/files",
@@ -105,7 +106,8 @@ pub const ALLOWED: &[Allowed] = &[
     allowed("client", "controlplane/keeper", "-client-urls", "etcd's flags"),
     allowed("master", "loadtest/plant/src/hosts.rs", "link set", "iproute2's word for the bridge of a port"),
     allowed("lease", "controlplane/live", "", "etcd's leases: it speaks etcd's protocol"),
-    allowed("lease", "dataplane/src/together/bindings.rs", "", "etcd's leases, with which what was told ends"),
+    allowed("lease", "dataplane/src/together", "", "etcd's leases, with which what was told ends"),
+    allowed("lease", "dataplane/shard/tests/nodes", "", "etcd's leases, with which claims end"),
     allowed("client", "", "mariadb-client", "the name of Debian's package"),
     allowed(
         "lease",

@@ -77,7 +77,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     }
     let report = replay.report;
     match arguments.form.output {
-        Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+        Output::Json => say!("{}", serde_json::to_string_pretty(&report)?),
         Output::Table => report.print(),
     }
     let left = report.missing - report.written + report.faults;
@@ -169,9 +169,9 @@ impl Replay {
 
 impl Report {
     fn print(&self) {
-        self.calls.iter().for_each(|call| println!("missing: {call}"));
-        self.refusals.iter().for_each(|refusal| println!("refused: {refusal}"));
+        self.calls.iter().for_each(|call| say!("missing: {call}"));
+        self.refusals.iter().for_each(|refusal| say!("refused: {refusal}"));
         let Report { cdrs, present, missing, written, faults, .. } = self;
-        println!("{cdrs} CDRs: {present} in the database, {missing} missing, {written} written, {faults} faults");
+        say!("{cdrs} CDRs: {present} in the database, {missing} missing, {written} written, {faults} faults");
     }
 }

@@ -87,7 +87,7 @@ async fn a_call_costs_what_its_states_its_hours_and_its_routing_number_say(store
     for (trunk, calling, called, lrn, at, _) in CASES {
         text.push_str(&format!("{trunk},{calling},{called},{lrn},{at}\n"));
     }
-    let told = simulate_csv(&store, &snapshot, NodeId(1), &text, BatchForm::Ndjson).await.unwrap();
+    let told = simulate_csv(&store, &snapshot, NodeId(1), (&text, BatchForm::Ndjson), (None, None)).await.unwrap();
     assert_eq!(told.lines().count(), CASES.len());
     for (line, (trunk, calling, called, lrn, at, wanted)) in told.lines().zip(CASES) {
         let row: serde_json::Value = serde_json::from_str(line).unwrap();

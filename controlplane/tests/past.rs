@@ -1,12 +1,14 @@
 //! Stories about recorded calls that are decided again, by the program that operators run.
 #![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
 
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Output};
 
 use cdr::{Cdr, Priced};
+use panel::wire::{self, Answer, Frame, RoomRow};
 use rating::{Ask, Policies, Routes};
-use serde_json::Value;
+use serde_json::{Value, json};
 use snapshot::{Model, View};
 use store::{Batch, Cursor, Store};
 use tandem_controlplane::apply::{Files, Input, apply};
@@ -287,9 +289,93 @@ async fn calls_are_simulated_by_the_file_and_by_draft_and_by_older_revision() {
     scene.publish(&std::fs::read_to_string(&draft).unwrap()).await;
     assert_eq!(rows(&simulated(&["-o", "json"])), drafted);
     assert_eq!(rows(&simulated(&["-o", "json", "--revision", &first])), stands);
-    let one = scene.json(&["route", "simulate", "447700900123", "--as", "acme-in", "--revision", &first]);
+    let one = ["route", "simulate", "447700900123", "--as", "acme-in", "--live", "false", "--revision", &first];
+    let one = scene.json(&one);
     assert_eq!((one.0["candidates"][0]["kept"].as_bool(), one.1), (Some(true), Some(0)));
+    assert_eq!(one.0["limits_unknown"], "limits and money: not asked");
     assert_eq!(scene.tandem(&["route", "simulate", "--batch", &draft]).status.code(), Some(1));
+}
+
+/// Stands in for a data plane: every question is answered with these rooms, and with figures that know nothing.
+fn data_plane(socket: &Path, rooms: Vec<RoomRow>) {
+    let listener = std::os::unix::net::UnixListener::bind(socket).unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+            let asked = lines.find_map(|line| match serde_json::from_str(&line) {
+                Ok(Frame::Ask { id, ask }) => Some((id, ask)),
+                _ => None,
+            });
+            let Some((id, ask)) = asked else { continue };
+            let answer = match ask {
+                wire::Ask::Rooms => Answer::Rooms(rooms.clone()),
+                _ => Answer::Figures(Box::default()),
+            };
+            let line = serde_json::to_string(&Frame::Answer { id, answer }).unwrap();
+            // Whoever asked may have gone.
+            let _ = writeln!(&stream, "{line}");
+        }
+    });
+}
+
+#[tokio::test]
+async fn the_command_line_says_which_limit_or_purse_would_refuse_a_call_or_pass_over_a_route_now() {
+    let scene = Scene::new().await;
+    let ask = ["route", "simulate", "442071838750", "--as", "acme-in"];
+    let room = |of: &str, id, calls| RoomRow { of: of.into(), id, calls, ..RoomRow::default() };
+    // Nobody has paid, and no data plane is there.
+    let (told, code) = scene.json(&ask);
+    assert_eq!(
+        (&told["hurdles"][0]["cause"], &told["refused_now"]["cause"], code),
+        (&306.into(), &306.into(), Some(5))
+    );
+    assert_eq!(told["limits_unknown"], "capacity and CPS: the data plane does not answer");
+    let text = String::from_utf8(scene.tandem(&ask).stdout).unwrap();
+    assert!(text.contains("at this moment the call would be refused: cause 306, originator minimum balance"), "{text}");
+    assert!(text.ends_with("not looked at: capacity and CPS: the data plane does not answer\n"), "{text}");
+    // Money is there; the first trunk and then both are full.
+    let model = scene.store.model().await.unwrap();
+    let payer = model.ingress_trunks[0].account;
+    scene.store.payment(payer.0, Money::from_nanos(5 * Money::NANOS), "paid", "").await.unwrap();
+    let [oria, blux] = ["oria-1", "blux-1"].map(|code| {
+        let egress = |trunk: &&snapshot::EgressTrunk| trunk.code == code;
+        model.egress_trunks.iter().find(egress).unwrap().id.0
+    });
+    let limited = SWITCH.replace("buy_deck: oria-buy }", "buy_deck: oria-buy, capacity: 2 }");
+    let limited = limited.replace("buy_deck: blux-buy }", "buy_deck: blux-buy, capacity: 3 }");
+    assert_eq!(limited.matches("capacity").count(), 2);
+    scene.publish(&limited).await;
+    data_plane(&scene.folder.socket(), vec![room("egress_trunk", oria, 2), room("egress_trunk", blux, 2)]);
+    let (told, code) = scene.json(&ask);
+    assert_eq!((&told["hurdles"], &told["limits_unknown"], code), (&json!([]), &json!(null), Some(0)));
+    let full = json!([{ "cause": 327, "certain": true, "reason": "the egress trunk has 2 of 2 calls" }]);
+    assert_eq!((&told["candidates"][0]["hurdles"], &told["candidates"][1]["hurdles"]), (&full, &json!([])));
+    let text = String::from_utf8(scene.tandem(&ask).stdout).unwrap();
+    assert!(text.contains("passed over: 327, the egress trunk has 2 of 2 calls"), "{text}");
+
+    let csv = scene.file("calls.csv");
+    std::fs::write(&csv, "called,trunk,at\n442071838750,acme-in,\n442071838750,acme-in,2099-01-01T00:00:00Z\n")
+        .unwrap();
+    let batch = || {
+        let text = scene.tandem(&["route", "simulate", "--batch", &csv, "-o", "json"]).stdout;
+        let text = String::from_utf8(text).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>()
+    };
+    let rows = batch();
+    assert_eq!((&rows[0]["routes"], &rows[0]["routes_now"]), (&json!("oria-1 blux-1"), &json!("blux-1")));
+    assert_eq!(rows[0]["now"], "oria-1: 327 the egress trunk has 2 of 2 calls");
+    assert_eq!((&rows[0]["now_cause"], &rows[0]["limits_unknown"]), (&json!(null), &json!(null)));
+    assert_eq!(
+        (&rows[1]["routes_now"], &rows[1]["limits_unknown"]),
+        (&json!(null), &json!("limits and money: asked about another moment"))
+    );
+    // A draft's limits count for what is asked under it.
+    let draft = scene.file("draft.yaml");
+    std::fs::write(&draft, limited.replace("capacity: 3", "capacity: 2")).unwrap();
+    let (told, code) = scene.json(&[&ask[..], &["--draft", &draft]].concat());
+    assert_eq!((&told["refused_now"]["cause"], code), (&json!(327), Some(5)));
+    let (told, code) = scene.json(&[&ask[..], &["--draft", &draft, "--live", "false"]].concat());
+    assert_eq!((&told["refused_now"], code), (&json!(null), Some(0)));
 }
 
 fn told(row: &Value) -> String {

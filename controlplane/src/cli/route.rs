@@ -2,9 +2,12 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, Subcommand};
+use panel::wire::{Answer, Ask as Question};
 use rating::policy::{Stage, stages};
 use rating::{Admission, Arrival, Ask, Candidate, Policies, Routes, Verdict};
 use serde_json::{Value, json};
@@ -12,13 +15,23 @@ use snapshot::policy::{RewriteField, Transport};
 use snapshot::{Encoded, IngressView, Side, Snapshot, View, Wanted};
 use units::{Cause, NodeId, Number, RateClass, Terms, WallTime};
 use web::api::batch::{BatchForm, simulate_csv};
+use web::api::simulate::hurdles::{Hurdle, Moment, Needs, refusal_now};
+use web::api::simulate::{ANOTHER_MOMENT, NOT_ASKED};
+use web::api::standings::{broken, of_the_moment};
 use web::snapshot_files;
 
 use super::{EXIT_NOT_FOUND, EXIT_REFUSED, Form, Misused, Output, Place, table};
+use crate::link::ask_once;
+
+/// How long the database is waited for; without it the decision is told all the same.
+const STORE_MAX: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Rates and routes of a call that is not placed.
+    /// Rates and routes of a call that is not placed, and what limits and money say to it at this moment.
+    ///
+    /// Exits with 0 if the call would go out, with 5 if it would be refused: by the snapshot, or by what is sure to stand against it or all its
+    /// routes now (capacity, CPS, balance, caps, what a terminator may be owed). What could not be looked at is told, and refuses nothing.
     Simulate(Simulate),
 }
 
@@ -55,6 +68,10 @@ pub struct Simulate {
     /// Decides as if it were this moment, such as 2026-12-25T08:30:00Z; now if not given.
     #[arg(long, value_name = "MOMENT")]
     at: Option<jiff::Timestamp>,
+    /// Whether what is known at this moment counts: trunks that do not answer, rest or are throttled, limits, balances, caps. It does if not
+    /// given, unless --at names another moment.
+    #[arg(long, value_name = "true|false")]
+    live: Option<bool>,
     /// The node that the call would come to.
     #[arg(long, default_value_t = 1)]
     node: u16,
@@ -90,47 +107,48 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
         called: dialled,
         lrn,
     };
-    let mut admission = Admission::default();
-    let admitted = rating::admit_by(&view, &policies, trunk.id(), &arrival, &mut admission);
-    let quote = admitted.and_then(|()| {
-        let payer = (trunk.id(), trunk.account());
-        rating::sell(&view, payer, admission.sell_deck, &admission.destination(), at)
-    });
-    let mut routes = Routes::default();
-    let outcome = quote.and_then(|sell| {
-        let ask = Ask {
-            node: arrival.node,
-            ingress: admission.ingress,
-            plan: admission.plan,
-            sell,
-            originator: admission.carrier,
-            calling: admission.calling,
-            called: admission.called,
-            lrn: admission.lrn,
-            jurisdiction: admission.jurisdiction,
-            at,
-            seed: 0,
-            ..Ask::default()
-        };
-        rating::routes(&view, &policies, &ask, &mut routes)
-    });
-    let told = Told {
-        stages: stages(&policies, trunk.id(), admission.plan, calling, called),
-        view,
-        policies,
-        trunk,
-        admission,
-        at,
-        sell: quote.ok(),
-        routes,
-        outcome,
+    let mut moment = if simulate.is_live() { Some(moment(&simulate.place).await) } else { None };
+    let mut told = Told::decide(view, policies, trunk, &arrival, (at, moment.as_mut()));
+    told.stages = stages(&told.policies, trunk.id(), told.admission.plan, calling, called);
+    told.now = match &mut moment {
+        Some(moment) => told.meet(moment).await,
+        None if simulate.at.is_some() => Now { unknown: Some(ANOTHER_MOMENT.to_owned()), ..Now::default() },
+        None => Now { unknown: Some(NOT_ASKED.to_owned()), ..Now::default() },
     };
     if simulate.form.output == Output::Json {
         say!("{}", serde_json::to_string_pretty(&told.object())?);
     } else {
         told.print();
     }
-    Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_REFUSED) })
+    let goes = told.outcome.is_ok() && told.refusal_now().is_none();
+    Ok(if goes { ExitCode::SUCCESS } else { ExitCode::from(EXIT_REFUSED) })
+}
+
+/// What stands at this moment, as far as data plane and database answer.
+async fn moment(place: &Place) -> Moment {
+    let ask = async |question: Question| match place.folder() {
+        Ok(folder) => {
+            let answer = ask_once(&folder.socket(), question).await;
+            answer.map_err(|_| "the data plane does not answer".to_owned())
+        }
+        Err(flaw) => Err(format!("{flaw:#}")),
+    };
+    let figures = match ask(Question::Figures).await {
+        Ok(Answer::Figures(figures)) => Some(Arc::new(*figures)),
+        _ => None,
+    };
+    let rooms = ask(Question::Rooms).await;
+    let store = match tokio::time::timeout(STORE_MAX, place.store()).await {
+        Ok(store) => store.map_err(|flaw| format!("{flaw:#}")),
+        Err(_) => Err(format!("the database does not answer within {} s", STORE_MAX.as_secs())),
+    };
+    Moment::new(figures, rooms, store)
+}
+
+impl Simulate {
+    fn is_live(&self) -> bool {
+        self.live.unwrap_or(self.at.is_none())
+    }
 }
 
 /// What the command line wants asked: the newest snapshot, an older one, or a draft.
@@ -139,7 +157,7 @@ async fn snapshot(simulate: &Simulate) -> Result<Snapshot> {
         let model = crate::apply::draft(&simulate.place.store().await?, Some(&super::read(draft)?)).await?;
         let Encoded { main, decks, .. } = model.encode_apart().map_err(|flaw| anyhow!("the draft: {flaw}"))?;
         let find = |wanted: Wanted<'_>| decks.iter().find(|image| image.mark() == wanted.mark).cloned().ok_or("gone");
-        return Snapshot::open(std::sync::Arc::new(main), find).map_err(|flaw| anyhow!("the draft: {flaw}"));
+        return Snapshot::open(Arc::new(main), find).map_err(|flaw| anyhow!("the draft: {flaw}"));
     }
     let folder = simulate.place.folder()?.snapshots();
     let name = match simulate.revision {
@@ -154,7 +172,9 @@ async fn batch(simulate: &Simulate, snapshot: &Snapshot, file: &Path) -> Result<
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let form = if simulate.form.output == Output::Json { BatchForm::Ndjson } else { BatchForm::Csv };
     let store = simulate.place.store().await?;
-    let told = simulate_csv(&store, snapshot, NodeId(simulate.node), &text, form).await;
+    let moment = if simulate.live == Some(false) { None } else { Some(moment(&simulate.place).await) };
+    let node = NodeId(simulate.node);
+    let told = simulate_csv(&store, snapshot, node, (&text, form), (simulate.live, moment)).await;
     let told = told.map_err(|problem| match problem.errors.first() {
         Some(flaw) => anyhow!("{}:{}: {}", file.display(), flaw.pointer, flaw.message),
         None => anyhow!("{}: {}", file.display(), problem.detail),
@@ -181,9 +201,96 @@ struct Told<'a> {
     sell: Option<Terms>,
     routes: Routes,
     outcome: Result<(), Cause>,
+    /// Which floor each candidate's trunk is below, in words; empty where none.
+    broken: Vec<String>,
+    now: Now,
 }
 
-impl Told<'_> {
+/// What stands against the call and its candidates at this moment.
+#[derive(Debug, Default)]
+struct Now {
+    call: Vec<Hurdle>,
+    /// In the order of candidates; empty if the call was refused before, or nothing was looked at.
+    routes: Vec<Vec<Hurdle>>,
+    unknown: Option<String>,
+}
+
+impl<'a> Told<'a> {
+    /// What the data plane would decide, by what it knows of its trunks at this moment, if that is asked.
+    fn decide(
+        view: View<'a>,
+        policies: Policies,
+        trunk: IngressView<'a>,
+        arrival: &Arrival,
+        (at, moment): (WallTime, Option<&mut Moment>),
+    ) -> Told<'a> {
+        let mut admission = Admission::default();
+        let admitted = rating::admit_by(&view, &policies, trunk.id(), arrival, &mut admission);
+        let quote = admitted.and_then(|()| {
+            let payer = (trunk.id(), trunk.account());
+            rating::sell(&view, payer, admission.sell_deck, &admission.destination(), at)
+        });
+        let day = moment.as_ref().and_then(|moment| moment.day());
+        let mut routes = Routes::default();
+        let outcome = quote.and_then(|sell| {
+            let ask = Ask {
+                node: arrival.node,
+                ingress: admission.ingress,
+                plan: admission.plan,
+                sell,
+                originator: admission.carrier,
+                calling: admission.calling,
+                called: admission.called,
+                lrn: admission.lrn,
+                jurisdiction: admission.jurisdiction,
+                at,
+                seed: 0,
+                ..Ask::default()
+            };
+            let ask = day.map_or(ask, |day| of_the_moment(day, &view, &policies, ask));
+            rating::routes(&view, &policies, &ask, &mut routes)
+        });
+        let floor = |candidate: &Candidate| match candidate.verdict {
+            Verdict::Dropped(Cause::TRUNK_RESTS) => day.and_then(|day| broken(day, candidate.egress.0)),
+            _ => None,
+        };
+        let broken = routes.all().iter().map(|candidate| floor(candidate).unwrap_or("").to_owned()).collect();
+        let (stages, sell, now) = (Vec::new(), quote.ok(), Now::default());
+        Told { view, policies, trunk, admission, at, stages, sell, routes, outcome, broken, now }
+    }
+
+    /// What stands against the call and its candidates.
+    async fn meet(&self, moment: &mut Moment) -> Now {
+        let Some(sell) = &self.sell else { return Now::default() };
+        let least = rating::first_slice(sell).0;
+        let originator = self.admission.carrier;
+        let needs = Needs::of_call(originator, self.trunk.id(), (self.admission.account, least));
+        let call = moment.against(&self.view, &self.policies, &needs).await;
+        let mut routes = Vec::new();
+        for candidate in self.routes.all() {
+            let account = self.view.egress(candidate.egress).map(|trunk| trunk.account());
+            let owes = account.zip(candidate.buy.map(|terms| rating::first_slice(&terms).0));
+            let needs = Needs::of_route((originator, candidate.carrier), candidate.egress, owes);
+            routes.push(match candidate.verdict {
+                Verdict::Dropped(_) => Vec::new(),
+                Verdict::Kept | Verdict::Surplus => moment.against(&self.view, &self.policies, &needs).await,
+            });
+        }
+        Now { call, routes, unknown: moment.unknown() }
+    }
+
+    /// What is sure to stand against the call, or against all its routes.
+    fn refusal_now(&self) -> Option<&Hurdle> {
+        let kept = self.routes.kept().len();
+        refusal_now(&self.now.call, self.now.routes.iter().take(kept).map(Vec::as_slice))
+    }
+
+    /// What stands against a candidate, in words.
+    fn passed_over(&self, place: usize) -> String {
+        let hurdles = self.now.routes.get(place).map_or(&[][..], Vec::as_slice);
+        hurdles.iter().map(words).collect::<Vec<_>>().join("; ")
+    }
+
     fn object(&self) -> Value {
         let stage = |stage: &Stage| {
             let refused = stage.refusal.map(|cause| cause.0);
@@ -199,8 +306,11 @@ impl Told<'_> {
             "plan": self.view.plan(self.admission.plan).map(|plan| plan.code()),
             "stages": self.stages.iter().map(stage).collect::<Vec<_>>(),
             "sell": self.sell.map(terms),
-            "candidates": self.routes.all().iter().map(|candidate| self.candidate(candidate)).collect::<Vec<_>>(),
+            "candidates": self.routes.all().iter().enumerate().map(|row| self.candidate(row)).collect::<Vec<_>>(),
             "refused": self.outcome.err().map(|cause| json!({ "cause": cause.0, "text": cause.text() })),
+            "hurdles": self.now.call,
+            "refused_now": self.refusal_now(),
+            "limits_unknown": self.now.unknown,
         })
     }
 
@@ -229,7 +339,7 @@ impl Told<'_> {
             say!("sell {minute} {currency} a minute{first}, {steps}, fee {fee}, tax {tax} %, {}", which(&sell));
         }
         let mut place = 0;
-        let mut row = |candidate: &Candidate| {
+        let mut row = |(number, candidate): (usize, &Candidate)| {
             let (code, carrier) = named(&self.view, candidate);
             let order = match candidate.verdict {
                 Verdict::Kept => {
@@ -242,13 +352,25 @@ impl Told<'_> {
             let rate = candidate.buy.map_or(String::new(), |buy| which(&buy));
             let margin = candidate.buy.map_or(String::new(), |_| candidate.margin.to_string());
             let (calling, called) = self.sent(candidate).unwrap_or_default();
-            vec![order, code, carrier, buy, rate, margin, calling, called, verdict(candidate)]
+            let (verdict, now) = (self.verdict(number, candidate), self.passed_over(number));
+            vec![order, code, carrier, buy, rate, margin, calling, called, verdict, now]
         };
-        let rows: Vec<Vec<String>> = self.routes.all().iter().map(&mut row).collect();
-        let head = ["#", "egress trunk", "terminator", "buy", "rate", "margin", "calling out", "called out", "verdict"];
+        let rows: Vec<Vec<String>> = self.routes.all().iter().enumerate().map(&mut row).collect();
+        let head =
+            ["#", "egress trunk", "terminator", "buy", "rate", "margin", "calling out", "called out", "verdict", "now"];
         table(&head, &rows);
         if let Err(cause) = self.outcome {
             say!("refused: {cause}");
+        }
+        for hurdle in &self.now.call {
+            let would = if hurdle.certain { "would" } else { "may" };
+            say!("at this moment the call {would} be refused: cause {}, {}", hurdle.cause, hurdle.reason);
+        }
+        if self.now.call.iter().all(|hurdle| !hurdle.certain) && self.refusal_now().is_some() {
+            say!("at this moment every route would be passed over");
+        }
+        if let Some(why) = &self.now.unknown {
+            say!("not looked at: {why}");
         }
     }
 
@@ -264,7 +386,7 @@ impl Told<'_> {
         Some((calling.to_string(), called.to_string()))
     }
 
-    fn candidate(&self, candidate: &Candidate) -> Value {
+    fn candidate(&self, (place, candidate): (usize, &Candidate)) -> Value {
         let (code, carrier) = named(&self.view, candidate);
         let (calling, called) = self.sent(candidate).unzip();
         json!({
@@ -273,13 +395,27 @@ impl Told<'_> {
             "buy": candidate.buy.map(terms),
             "margin": candidate.buy.map(|_| candidate.margin.to_string()),
             "kept": candidate.verdict == Verdict::Kept,
-            "verdict": verdict(candidate),
+            "verdict": self.verdict(place, candidate),
             "because": candidate.reason.map(rating::Reason::word),
             "plan": self.view.plan(candidate.plan).map(|plan| plan.code()),
             "calling_out": calling,
             "called_out": called,
+            "hurdles": self.now.routes.get(place).cloned().unwrap_or_default(),
         })
     }
+
+    fn verdict(&self, place: usize, candidate: &Candidate) -> String {
+        match self.broken.get(place).map_or("", String::as_str) {
+            "" => verdict(candidate),
+            floor => format!("{}: {floor}", verdict(candidate)),
+        }
+    }
+}
+
+/// A hurdle of a route, in a cell.
+fn words(hurdle: &Hurdle) -> String {
+    let would = if hurdle.certain { "" } else { "perhaps " };
+    format!("{would}passed over: {}, {}", hurdle.cause, hurdle.reason)
 }
 
 /// Which rate of its deck counted.

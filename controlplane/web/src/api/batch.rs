@@ -12,7 +12,8 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::simulate::{SimulateAsk, Simulation, Verdict, decide};
+use super::simulate::hurdles::{Hurdle, Moment};
+use super::simulate::{SimulateAsk, Simulation, Verdict, decide_now};
 use crate::auth::{May, rights};
 use crate::extract::{self, Query};
 use crate::names::{NameBook, Names};
@@ -46,6 +47,8 @@ pub struct BatchAsk {
     pub format: Option<BatchForm>,
     /// The revision to decide from; the newest when absent.
     pub revision: Option<u64>,
+    /// Whether to heed what is known at this moment, as in `route:simulate`. Yes when absent, but not for rows with `at`.
+    pub live: Option<bool>,
 }
 
 /// A row of the file: one call.
@@ -126,6 +129,15 @@ pub struct BatchRow {
     pub routes: String,
     /// The snapshot that was asked.
     pub revision: u64,
+    /// What would surely keep the call, or all its routes, from going on at this moment, as a cause: capacity, CPS, money. Each row is
+    /// judged alone.
+    pub now_cause: Option<u16>,
+    /// All that stands against the call or one of its routes at this moment, in words.
+    pub now: Option<String>,
+    /// The egress trunks of `routes` against which nothing is sure to stand at this moment; absent where that was not looked at.
+    pub routes_now: Option<String>,
+    /// Which limits and purses could not be looked at, and why; absent if all were.
+    pub limits_unknown: Option<String>,
 }
 
 /// The paths of batches.
@@ -136,7 +148,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 /// Simulates every row of a CSV file.
 ///
 /// Columns: `called`, and `ingress_trunk` (id or code) or `source` (address:port); `calling`, `lrn`, `at` (RFC 3339), `seed` and `talk_ms`
-/// may be left out. 100,000 rows at most. A row that cannot be read says so in its place and stops nothing.
+/// may be left out. 100,000 rows at most. A row that cannot be read says so in its place and stops nothing. What limits and money say at this
+/// moment stands beside the decision (`now_cause`, `now`, `routes_now`), as if each row were the only call.
 #[utoipa::path(post, path = "/api/v1/route:simulate-batch", tag = "routing", params(BatchAsk),
     request_body(content = String, content_type = "text/csv"),
     responses((status = 200, description = "A line for each row, in its order.", content(
@@ -151,8 +164,13 @@ async fn simulate_batch(
     let snapshot = app.snapshots.of(ask.revision).await?;
     let names = app.names.read(&app.store).await?;
     let (node, form) = (app.node, ask.format.unwrap_or_default());
+    let moment = if ask.live == Some(false) { None } else { Some(Moment::of(&app).await) };
     let text = String::from_utf8(bytes.into()).map_err(|_| Problem::invalid("", "the file is not UTF-8 text"))?;
-    let told = tokio::task::spawn_blocking(move || rows(&snapshot.view(), node, &names, &text, form));
+    let runtime = tokio::runtime::Handle::current();
+    let told = tokio::task::spawn_blocking(move || {
+        let asked = Asked { view: snapshot.view(), node, names: &names, live: ask.live, moment };
+        runtime.block_on(asked.rows(&text, form))
+    });
     // A thread beside the event loop does not know the request's id.
     let known = |flaw: Problem| Problem { errors: flaw.errors, ..Problem::new(flaw.code, flaw.detail) };
     let told = told.await.map_err(Problem::internal)?.map_err(known)?;
@@ -163,7 +181,7 @@ async fn simulate_batch(
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(kind))], told).into_response())
 }
 
-/// The same for the command line: every row of a CSV, decided from this snapshot.
+/// The same for the command line: every row of a CSV, decided from this snapshot, at this moment if one is given; `live` as in [`BatchAsk`].
 ///
 /// # Errors
 /// What is wrong with the file as a whole, or with the database.
@@ -171,34 +189,66 @@ pub async fn simulate_csv(
     store: &Store,
     snapshot: &Snapshot,
     node: NodeId,
-    text: &str,
-    form: BatchForm,
+    (text, form): (&str, BatchForm),
+    (live, moment): (Option<bool>, Option<Moment>),
 ) -> Result<String, Problem> {
     let names = NameBook::default().read(store).await?;
     let names = names.with(&snapshot.view());
-    rows(&snapshot.view(), node, &names, text, form)
+    Asked { view: snapshot.view(), node, names: &names, live, moment }.rows(text, form).await
 }
 
-fn rows(view: &View<'_>, node: NodeId, names: &Names, text: &str, form: BatchForm) -> Answered<String> {
-    let policies = Policies::compile(view).map_err(Problem::internal)?;
-    let head = text.lines().next().unwrap_or("");
-    let separator = if head.contains(';') { b';' } else { b',' };
-    let mut reader = csv::ReaderBuilder::new().delimiter(separator).trim(csv::Trim::All).from_reader(text.as_bytes());
-    let columns = reader.headers().map_err(|flaw| Problem::invalid("1:0", flaw.to_string()))?.clone();
-    known(&columns)?;
-    let mut out = Writer::new(form);
-    for (place, record) in reader.records().enumerate() {
-        if place >= ROWS_MAX {
-            return Err(Problem::invalid("", format!("the file has more than {ROWS_MAX} rows")));
+/// What all rows are asked of.
+struct Asked<'a> {
+    view: View<'a>,
+    node: NodeId,
+    names: &'a Names,
+    live: Option<bool>,
+    moment: Option<Moment>,
+}
+
+impl Asked<'_> {
+    async fn rows(mut self, text: &str, form: BatchForm) -> Answered<String> {
+        let policies = Policies::compile(&self.view).map_err(Problem::internal)?;
+        let head = text.lines().next().unwrap_or("");
+        let separator = if head.contains(';') { b';' } else { b',' };
+        let mut reader =
+            csv::ReaderBuilder::new().delimiter(separator).trim(csv::Trim::All).from_reader(text.as_bytes());
+        let columns = reader.headers().map_err(|flaw| Problem::invalid("1:0", flaw.to_string()))?.clone();
+        known(&columns)?;
+        let mut out = Writer::new(form);
+        for (place, record) in reader.records().enumerate() {
+            if place >= ROWS_MAX {
+                return Err(Problem::invalid("", format!("the file has more than {ROWS_MAX} rows")));
+            }
+            let line = record.as_ref().ok().and_then(|record| record.position()).map(|at| at.line());
+            let row = line.unwrap_or(place as u64 + 2);
+            let read = record.and_then(|record| record.deserialize::<Row>(Some(&columns)));
+            out.row(&match read {
+                Ok(asked) => self.answer(&policies, row, &asked).await,
+                Err(why) => wrong(&self.view, row, &Row::default(), why.to_string()),
+            })?;
         }
-        let row = record.as_ref().ok().and_then(|record| record.position()).map_or(place as u64 + 2, |at| at.line());
-        let read = record.and_then(|record| record.deserialize::<Row>(Some(&columns))).map_err(|flaw| flaw.to_string());
-        out.row(&match read {
-            Ok(asked) => answer(view, &policies, node, names, row, &asked),
-            Err(why) => wrong(view, row, &Row::default(), why),
-        })?;
+        out.end()
     }
-    out.end()
+
+    async fn answer(&mut self, policies: &Policies, row: u64, asked: &Row) -> BatchRow {
+        let told = match asked.question() {
+            Ok(ask) => {
+                let ask = SimulateAsk { live: self.live, ..ask };
+                decide_now(&self.view, policies, self.node, self.names, &ask, self.moment.as_mut()).await.map_err(
+                    |problem| match problem.errors.first() {
+                        Some(flaw) => format!("{}: {}", flaw.pointer.trim_start_matches('/'), flaw.message),
+                        None => problem.detail,
+                    },
+                )
+            }
+            Err(why) => Err(why),
+        };
+        match told {
+            Ok(told) => told_of(row, asked, &told),
+            Err(why) => wrong(&self.view, row, asked, why),
+        }
+    }
 }
 
 /// The header: every column is one that we know, and `called` is there.
@@ -211,19 +261,6 @@ fn known(columns: &csv::StringRecord) -> Answered<()> {
         return Err(Problem::invalid(format!("1:{}", place(odd)), message));
     }
     if place("called") == 0 { Err(Problem::invalid("1:0", "the column called is missing")) } else { Ok(()) }
-}
-
-fn answer(view: &View<'_>, policies: &Policies, node: NodeId, names: &Names, row: u64, asked: &Row) -> BatchRow {
-    let told = asked.question().and_then(|ask| {
-        decide(view, policies, node, names, &ask, None).map_err(|problem| match problem.errors.first() {
-            Some(flaw) => format!("{}: {}", flaw.pointer.trim_start_matches('/'), flaw.message),
-            None => problem.detail,
-        })
-    });
-    match told {
-        Ok(told) => told_of(row, asked, &told),
-        Err(why) => wrong(view, row, asked, why),
-    }
 }
 
 impl Row {
@@ -257,6 +294,7 @@ impl Row {
 fn told_of(row: u64, asked: &Row, told: &Simulation) -> BatchRow {
     let kept: Vec<_> = told.candidates.iter().filter(|candidate| candidate.verdict == Verdict::Kept).collect();
     let best = kept.first();
+    let now = Now::of(told);
     BatchRow {
         outcome: if told.refusal.is_some() { BatchOutcome::Refused } else { BatchOutcome::Routed },
         cause: told.refusal.as_ref().map(|refusal| refusal.cause),
@@ -275,7 +313,42 @@ fn told_of(row: u64, asked: &Row, told: &Simulation) -> BatchRow {
         terminator: best.map(|best| best.terminator.code.clone()),
         called_out: best.and_then(|best| best.called_out.clone()),
         routes: kept.iter().map(|candidate| candidate.egress_trunk.code.as_str()).collect::<Vec<_>>().join(" "),
+        now_cause: now.cause,
+        now: now.words,
+        routes_now: now.routes,
+        limits_unknown: told.limits_unknown.clone(),
         ..BatchRow::of(row, asked, told.revision)
+    }
+}
+
+/// What stands against a call at this moment, in a row's words.
+struct Now {
+    cause: Option<u16>,
+    words: Option<String>,
+    routes: Option<String>,
+}
+
+impl Now {
+    fn of(told: &Simulation) -> Now {
+        let words = |whose: &str, hurdle: &Hurdle| {
+            let may = if hurdle.certain { "" } else { "perhaps " };
+            format!("{whose}{may}{} {}", hurdle.cause, hurdle.reason)
+        };
+        let mut all: Vec<String> = told.hurdles.iter().map(|hurdle| words("", hurdle)).collect();
+        let kept = || told.candidates.iter().filter(|candidate| candidate.verdict == Verdict::Kept);
+        for candidate in kept() {
+            let whose = format!("{}: ", candidate.egress_trunk.code);
+            all.extend(candidate.hurdles.iter().map(|hurdle| words(&whose, hurdle)));
+        }
+        let free: Vec<&str> = kept()
+            .filter(|candidate| candidate.hurdles.iter().all(|hurdle| !hurdle.certain))
+            .map(|candidate| candidate.egress_trunk.code.as_str())
+            .collect();
+        Now {
+            cause: told.refusal_now().map(|hurdle| hurdle.cause),
+            words: Some(all.join("; ")).filter(|words| !words.is_empty()),
+            routes: told.limits_unknown.is_none().then(|| free.join(" ")),
+        }
     }
 }
 
@@ -308,6 +381,10 @@ impl BatchRow {
             called_out: None,
             routes: String::new(),
             revision,
+            now_cause: None,
+            now: None,
+            routes_now: None,
+            limits_unknown: None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Routing without a call: the data plane's own code on the data plane's own snapshot.
 
-pub(crate) mod hurdles;
+pub mod hurdles;
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use self::hurdles::Hurdle;
+use self::hurdles::{Hurdle, Moment};
 use super::standings::{broken, of_the_moment};
 use super::story::Arithmetic;
 use crate::auth::{May, rights};
@@ -230,6 +230,17 @@ pub struct Simulation {
 const PORT_ASSUMED: u16 = 5060;
 /// The duration that is priced when none is asked.
 const TALK_MS: u64 = 60_000;
+/// Why limits and money were not looked at.
+pub const ANOTHER_MOMENT: &str = "limits and money: asked about another moment";
+/// The same where that was wanted.
+pub const NOT_ASKED: &str = "limits and money: not asked";
+
+impl SimulateAsk {
+    /// Whether what stands at this moment is heeded.
+    fn is_live(&self) -> bool {
+        self.live.unwrap_or(self.at.is_none())
+    }
+}
 
 /// The paths of the simulator.
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -250,20 +261,32 @@ async fn simulate(
     let snapshot = app.snapshots.of(ask.revision).await?;
     let names = app.names.read(&app.store).await?;
     let policies = Policies::compile(&snapshot.view()).map_err(Problem::internal)?;
-    let is_live = ask.live.unwrap_or(ask.at.is_none());
-    let heard = app.live.heard().filter(|heard| is_live && heard.is_up());
-    let day = heard.map(|heard| heard.figures);
-    let mut told = decide(&snapshot.view(), &policies, app.node, &names, &ask, day.as_deref())?;
-    if is_live {
-        told.meet(&app).await;
-    } else {
-        told.limits_unknown = Some("limits and money: asked about another moment".to_owned());
+    let mut moment = if ask.is_live() { Some(Moment::of(&app).await) } else { None };
+    let view = snapshot.view();
+    Ok(Json(decide_now(&view, &policies, app.node, &names, &ask, moment.as_mut()).await?))
+}
+
+/// What the data plane would decide, and what stands against it at this moment, unless that is not asked.
+pub(super) async fn decide_now(
+    view: &View<'_>,
+    policies: &Policies,
+    node: NodeId,
+    names: &Names,
+    ask: &SimulateAsk,
+    moment: Option<&mut Moment>,
+) -> Answered<Simulation> {
+    let moment = moment.filter(|_| ask.is_live());
+    let mut told = decide(view, policies, node, names, ask, moment.as_ref().and_then(|moment| moment.day()))?;
+    match moment {
+        Some(moment) => told.meet(view, policies, moment).await,
+        None if ask.at.is_some() => told.limits_unknown = Some(ANOTHER_MOMENT.to_owned()),
+        None => told.limits_unknown = Some(NOT_ASKED.to_owned()),
     }
-    Ok(Json(told))
+    Ok(told)
 }
 
 /// What the data plane would decide.
-pub(super) fn decide(
+fn decide(
     view: &View<'_>,
     policies: &Policies,
     node: NodeId,

@@ -216,7 +216,7 @@ fn sum_of(figures: &SumFigures) -> Sum {
 }
 
 /// What the data plane knows at this moment as inputs of a decision by this plan, for the simulator.
-pub(crate) fn of_the_moment(figures: &Figures, view: &View<'_>, policies: &Policies, ask: rating::Ask) -> rating::Ask {
+pub fn of_the_moment(figures: &Figures, view: &View<'_>, policies: &Policies, ask: rating::Ask) -> rating::Ask {
     let mut probes = figures.shards.iter().flat_map(|shard| &shard.trunks).filter(|probe| !probe.up);
     let down: Vec<u32> = probes.by_ref().map(|probe| probe.egress_trunk).collect();
     let today = |trunk: EgressTrunkId| {
@@ -233,7 +233,7 @@ pub(crate) fn of_the_moment(figures: &Figures, view: &View<'_>, policies: &Polic
 }
 
 /// The floor that makes a trunk rest.
-pub(crate) fn broken(figures: &Figures, trunk: u32) -> Option<&str> {
+pub fn broken(figures: &Figures, trunk: u32) -> Option<&str> {
     let mut all = figures.shards.iter().flat_map(|shard| &shard.standings);
     all.find(|standing| standing.egress_trunk == trunk && !standing.reason.is_empty())
         .map(|found| found.reason.as_str())

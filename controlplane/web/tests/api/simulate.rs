@@ -230,3 +230,33 @@ async fn limits_and_money_of_this_moment_are_told_beside_the_decision() {
     let told = admin.send("POST", PATH, another).await.expect(200);
     assert_eq!(told["limits_unknown"], "limits and money: asked about another moment");
 }
+
+#[tokio::test]
+async fn a_file_of_calls_is_told_what_stands_against_each_at_this_moment() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    admin.furnish().await;
+    let paid = json!({ "amount": "5", "note": "" });
+    admin.send("POST", "/api/v1/accounts/acc_1/payments", paid).await.expect(200);
+    admin.send_if("PATCH", "/api/v1/ingress-trunks/itr_1", Some("*"), json!({ "capacity": 2 })).await.expect(200);
+    node.publish().await;
+    let room = |calls| RoomRow { of: "ingress_trunk".into(), id: 1, calls, ..RoomRow::default() };
+    let file = "called,ingress_trunk,at\n442071234567,acme-in,\n442071234567,acme-in,2099-06-01T00:00:00Z\n";
+    let ask = async |query: &str| {
+        let text = admin.upload(&format!("/api/v1/route:simulate-batch?format=ndjson{query}"), file).await.text();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<serde_json::Value>>()
+    };
+    *node.link.rooms.lock().unwrap() = vec![room(1)];
+    let rows = ask("").await;
+    assert_eq!((&rows[0]["now"], &rows[0]["routes_now"]), (&json!(null), &rows[0]["routes"]));
+    assert_eq!(rows[1]["limits_unknown"], "limits and money: asked about another moment");
+    *node.link.rooms.lock().unwrap() = vec![room(2)];
+    let rows = ask("").await;
+    assert_eq!((&rows[0]["outcome"], &rows[0]["now_cause"]), (&json!("routed"), &json!(303)));
+    assert_eq!(rows[0]["now"], "303 the ingress trunk has 2 of 2 calls");
+    assert_eq!(ask("&live=false").await[0]["limits_unknown"], "limits and money: not asked");
+    node.link.down.store(true, Ordering::SeqCst);
+    let rows = ask("").await;
+    assert_eq!(rows[0]["limits_unknown"], "capacity and CPS: the data plane does not answer");
+    assert_eq!((&rows[0]["routes_now"], &rows[0]["now_cause"]), (&json!(null), &json!(null)));
+}

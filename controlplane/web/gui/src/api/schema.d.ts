@@ -1444,7 +1444,8 @@ export interface paths {
         /**
          * Simulates every row of a CSV file.
          * @description Columns: `called`, and `ingress_trunk` (id or code) or `source` (address:port); `calling`, `lrn`, `at` (RFC 3339), `seed` and `talk_ms`
-         *     may be left out. 100,000 rows at most. A row that cannot be read says so in its place and stops nothing.
+         *     may be left out. 100,000 rows at most. A row that cannot be read says so in its place and stops nothing. What limits and money say at this
+         *     moment stands beside the decision (`now_cause`, `now`, `routes_now`), as if each row were the only call.
          */
         post: operations["post_route_simulate_batch"];
         delete?: never;
@@ -2148,7 +2149,17 @@ export interface components {
             /** @description The ingress trunk. */
             ingress_trunk?: string | null;
             jurisdiction?: null | components["schemas"]["RateJurisdiction"];
+            /** @description Which limits and purses could not be looked at, and why; absent if all were. */
+            limits_unknown?: string | null;
             margin_per_minute?: null | components["schemas"]["Amount"];
+            /** @description All that stands against the call or one of its routes at this moment, in words. */
+            now?: string | null;
+            /**
+             * Format: int32
+             * @description What would surely keep the call, or all its routes, from going on at this moment, as a cause: capacity, CPS, money. Each row is
+             *     judged alone.
+             */
+            now_cause?: number | null;
             /** @description The originator. */
             originator?: string | null;
             /** @description What became of it. */
@@ -2162,6 +2173,8 @@ export interface components {
             revision: number;
             /** @description The egress trunks in the order of trying, separated by spaces. */
             routes: string;
+            /** @description The egress trunks of `routes` against which nothing is sure to stand at this moment; absent where that was not looked at. */
+            routes_now?: string | null;
             /**
              * Format: int64
              * @description The file's line, the header being 1.
@@ -11083,6 +11096,8 @@ export interface operations {
                 format?: "csv" | "ndjson";
                 /** @description The revision to decide from; the newest when absent. */
                 revision?: number;
+                /** @description Whether to heed what is known at this moment, as in `route:simulate`. Yes when absent, but not for rows with `at`. */
+                live?: boolean;
             };
             header?: never;
             path?: never;

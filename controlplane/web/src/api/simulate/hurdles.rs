@@ -1,12 +1,20 @@
 //! What limits, balances and caps would say to a call at this moment: rooms as the data plane counts them, money as the ledger has it.
+//!
+//! The API, the page, files of calls and the command line ask it here.
 
-use panel::wire::{Answer, Ask, RoomRow};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use panel::wire::{Answer, Ask, Figures, RoomRow};
+use rating::Policies;
 use serde::{Deserialize, Serialize};
-use store::{LimitOf, LimitRow, Purse};
-use units::{AccountId, Cause, Money};
+use snapshot::{Limits, View};
+use store::{LimitOf, LimitRow, Purse, Store};
+use units::{AccountId, CarrierId, Cause, EgressTrunkId, IngressTrunkId, Money};
 use utoipa::ToSchema;
 
-use super::Simulation;
+use super::{Admission, Candidate, Simulation};
+use crate::live::Heard;
 use crate::services::App;
 
 /// What stands against a call at this moment.
@@ -21,60 +29,188 @@ pub struct Hurdle {
     pub reason: String,
 }
 
-impl Simulation {
-    /// Adds what stands against the call and each of its routes at this moment, or why that is not known.
-    pub(super) async fn meet(&mut self, app: &App) {
-        let Some(admission) = &self.admission else { return };
-        let (originator, account) = (admission.originator.id.0, admission.account.id.0);
-        let trunk = admission.ingress_trunk.id.0;
-        let mut unknown = Vec::new();
-        match rooms(app).await {
-            Ok(rows) => {
-                let own = [LimitOf::Switch, LimitOf::Originator(originator), LimitOf::Carrier(originator)];
-                self.hurdles = full(&rows, own.into_iter().chain([LimitOf::IngressTrunk(trunk)]));
-                for candidate in self.candidates.iter_mut().filter(|candidate| candidate.cause.is_none()) {
-                    let terminator = candidate.terminator.id.0;
-                    let share = LimitOf::Share { terminator, originator };
-                    let of = [LimitOf::Terminator(terminator), LimitOf::Carrier(terminator), share];
-                    let of = of.into_iter().chain([LimitOf::EgressTrunk(candidate.egress_trunk.id.0)]);
-                    candidate.hurdles = full(&rows, of);
-                }
-            }
-            Err(why) => unknown.push(format!("capacity and CPS: {why}")),
-        }
-        let mut purse = async |account: AccountId, least: Money| match app.store.purse(account).await {
-            Ok(purse) => purse.and_then(|purse| short(&purse, least)),
-            Err(flaw) => {
-                unknown.push(format!("money of account {account}: {flaw}"));
-                None
-            }
-        };
-        self.hurdles.extend(purse(AccountId(account), self.least).await);
-        for candidate in self.candidates.iter_mut().filter(|candidate| candidate.cause.is_none()) {
-            if let Some((account, least)) = candidate.owes {
-                candidate.hurdles.extend(purse(account.owed(), least).await);
-            }
-        }
-        self.limits_unknown = Some(unknown.join("; ")).filter(|text| !text.is_empty());
+/// What calls hold and what accounts would lend: asked once, for one call or for many.
+#[derive(Debug)]
+pub struct Moment {
+    figures: Option<Arc<Figures>>,
+    /// Calls, and new calls in the window.
+    held: Result<BTreeMap<LimitOf, (u32, u32)>, String>,
+    store: Result<Store, String>,
+    purses: BTreeMap<AccountId, Result<Option<Purse>, String>>,
+    unknown: Vec<String>,
+}
+
+/// What a call, or a route of one, needs to go on: room in each of these, and so much of a purse.
+#[derive(Clone, Debug)]
+pub struct Needs {
+    rooms: [LimitOf; 4],
+    purse: Option<(AccountId, Money)>,
+}
+
+impl Needs {
+    /// A call of this originator on this trunk, which its account pays; `least` is what it needs to begin.
+    pub fn of_call(originator: CarrierId, trunk: IngressTrunkId, (account, least): (AccountId, Money)) -> Needs {
+        let (sends, both) = (LimitOf::Originator(originator.0), LimitOf::Carrier(originator.0));
+        let rooms = [LimitOf::Switch, sends, both, LimitOf::IngressTrunk(trunk.0)];
+        Needs { rooms, purse: Some((account, least)) }
+    }
+
+    /// A route of it by this trunk; `owes` is the account that would be owed, and how much at first.
+    pub fn of_route(
+        (originator, terminator): (CarrierId, CarrierId),
+        trunk: EgressTrunkId,
+        owes: Option<(AccountId, Money)>,
+    ) -> Needs {
+        let (takes, both) = (LimitOf::Terminator(terminator.0), LimitOf::Carrier(terminator.0));
+        let share = LimitOf::Share { terminator: terminator.0, originator: originator.0 };
+        let purse = owes.map(|(account, least)| (account.owed(), least));
+        Needs { rooms: [takes, both, share, LimitOf::EgressTrunk(trunk.0)], purse }
     }
 }
 
-/// Every limit that is set, with what calls hold of it.
-async fn rooms(app: &App) -> Result<Vec<LimitRow>, String> {
-    let rooms = match app.link.ask(Ask::Rooms).await {
-        Ok(Answer::Rooms(rooms)) => rooms,
-        Ok(other) => return Err(format!("the data plane answered {other:?}")),
-        Err(_) => return Err("the data plane does not answer".to_owned()),
-    };
-    let told = |row: &RoomRow| Some((LimitOf::told(&row.of, row.id, row.originator)?, row.calls, row.recent));
-    let held: Vec<_> = rooms.iter().filter_map(told).collect();
-    app.store.limits(&held).await.map_err(|flaw| flaw.to_string())
+impl Moment {
+    /// What the data plane told of itself and of rooms, and where the ledger is; a text says why something is not known.
+    pub fn new(figures: Option<Arc<Figures>>, rooms: Result<Answer, String>, store: Result<Store, String>) -> Moment {
+        let held = rooms.and_then(|answer| match answer {
+            Answer::Rooms(rooms) => Ok(rooms.iter().filter_map(held).collect()),
+            other => Err(format!("the data plane answered {other:?}")),
+        });
+        Moment { figures, held, store, purses: BTreeMap::new(), unknown: Vec::new() }
+    }
+
+    /// This moment, of this node.
+    pub(crate) async fn of(app: &App) -> Moment {
+        let rooms = app.link.ask(Ask::Rooms).await.map_err(|flaw| flaw.to_string());
+        let heard = app.live.heard().filter(Heard::is_up);
+        Moment::new(heard.map(|heard| heard.figures), rooms, Ok(app.store.clone()))
+    }
+
+    /// What the data plane knows of trunks; `None` while it is away.
+    pub fn day(&self) -> Option<&Figures> {
+        self.figures.as_deref()
+    }
+
+    /// What stands against a call or a route with these needs, under the limits of this snapshot.
+    pub async fn against(&mut self, view: &View<'_>, policies: &Policies, needs: &Needs) -> Vec<Hurdle> {
+        let mut hurdles = Vec::new();
+        match &self.held {
+            Ok(held) => {
+                for of in needs.rooms {
+                    let (calls, recent) = held.get(&of).copied().unwrap_or_default();
+                    let row = LimitRow { of, limits: allowed(view, policies, of), calls, recent };
+                    hurdles.extend([room(&row), pace(&row)].into_iter().flatten());
+                }
+            }
+            Err(why) => self.unknown.push(format!("capacity and CPS: {why}")),
+        }
+        if let Some((account, least)) = needs.purse {
+            match self.purse(account).await {
+                Ok(purse) => hurdles.extend(purse.and_then(|purse| short(&purse, least))),
+                Err(why) => self.unknown.push(why),
+            }
+        }
+        hurdles
+    }
+
+    /// What could not be looked at since this was last asked, each once; `None` if all could.
+    pub fn unknown(&mut self) -> Option<String> {
+        let mut told: Vec<String> = Vec::new();
+        for why in self.unknown.drain(..) {
+            if !told.contains(&why) {
+                told.push(why);
+            }
+        }
+        Some(told.join("; ")).filter(|text| !text.is_empty())
+    }
+
+    /// What an account would lend, asked once; a database that does not answer is not waited for again.
+    async fn purse(&mut self, account: AccountId) -> Result<Option<Purse>, String> {
+        if let Some(known) = self.purses.get(&account) {
+            return known.clone();
+        }
+        let store = self.store.as_ref().map_err(|why| format!("money: {why}"))?;
+        let found = match store.purse(account).await {
+            Ok(purse) => Ok(purse),
+            Err(flaw) if flaw.is_away() => {
+                let why = flaw.to_string();
+                self.store = Err(why.clone());
+                return Err(format!("money: {why}"));
+            }
+            Err(flaw) => Err(format!("money of account {account}: {flaw}")),
+        };
+        self.purses.insert(account, found.clone());
+        found
+    }
 }
 
-/// Those of these limits that have no room for one call more.
-fn full(rows: &[LimitRow], of: impl Iterator<Item = LimitOf>) -> Vec<Hurdle> {
-    let rows: Vec<&LimitRow> = of.filter_map(|of| rows.iter().find(|row| row.of == of)).collect();
-    rows.into_iter().flat_map(|row| [room(row), pace(row)]).flatten().collect()
+impl Simulation {
+    /// Adds what stands against the call and each of its routes at this moment, or why that is not known.
+    pub(crate) async fn meet(&mut self, view: &View<'_>, policies: &Policies, moment: &mut Moment) {
+        let Some(Admission { originator, account, ingress_trunk, .. }) = &self.admission else { return };
+        let originator = CarrierId(originator.id.0);
+        let paid = (AccountId(account.id.0), self.least);
+        let needs = Needs::of_call(originator, IngressTrunkId(ingress_trunk.id.0), paid);
+        self.hurdles = moment.against(view, policies, &needs).await;
+        for candidate in self.candidates.iter_mut().filter(|candidate| candidate.cause.is_none()) {
+            let Candidate { terminator, egress_trunk, owes, .. } = candidate;
+            let needs =
+                Needs::of_route((originator, CarrierId(terminator.id.0)), EgressTrunkId(egress_trunk.id.0), *owes);
+            candidate.hurdles = moment.against(view, policies, &needs).await;
+        }
+        self.limits_unknown = moment.unknown();
+    }
+
+    /// What is sure to stand against the call at this moment, or else against each of its routes: then the first route's.
+    pub(crate) fn refusal_now(&self) -> Option<&Hurdle> {
+        let kept = self.candidates.iter().filter(|candidate| candidate.place.is_some());
+        refusal_now(&self.hurdles, kept.map(|candidate| candidate.hurdles.as_slice()))
+    }
+}
+
+/// What is sure to stand against a call with these routes, or else against each of them: then the first route's.
+pub fn refusal_now<'a>(call: &'a [Hurdle], mut routes: impl Iterator<Item = &'a [Hurdle]>) -> Option<&'a Hurdle> {
+    let sure = |hurdles: &'a [Hurdle]| hurdles.iter().find(|hurdle| hurdle.certain);
+    let own = sure(call);
+    if own.is_some() {
+        return own;
+    }
+    let first = sure(routes.next()?)?;
+    routes.all(|hurdles| sure(hurdles).is_some()).then_some(first)
+}
+
+fn held(row: &RoomRow) -> Option<(LimitOf, (u32, u32))> {
+    Some((LimitOf::told(&row.of, row.id, row.originator)?, (row.calls, row.recent)))
+}
+
+/// What a snapshot allows; nothing is limited of whom it does not know.
+fn allowed(view: &View<'_>, policies: &Policies, of: LimitOf) -> Limits {
+    let carrier = |id| view.carrier(CarrierId(id)).map(|carrier| carrier.limits()).unwrap_or_default();
+    let capacity = |capacity| Limits { capacity, ..Limits::default() };
+    match of {
+        LimitOf::Switch => view.limits(),
+        LimitOf::Originator(id) => carrier(id).ingress,
+        LimitOf::Terminator(id) => carrier(id).egress,
+        LimitOf::Carrier(id) => capacity(carrier(id).capacity),
+        LimitOf::Share { terminator, .. } => capacity(carrier(terminator).originator_capacity),
+        LimitOf::IngressTrunk(id) => {
+            let cps_window_s = policies.ingress(IngressTrunkId(id)).policy.cps_window_s;
+            let trunk = view.ingress(IngressTrunkId(id));
+            trunk.map_or(Limits::default(), |trunk| Limits {
+                capacity: trunk.capacity(),
+                cps: trunk.cps(),
+                cps_window_s,
+            })
+        }
+        LimitOf::EgressTrunk(id) => {
+            let cps_window_s = policies.egress(EgressTrunkId(id)).policy.cps_window_s;
+            let trunk = view.egress(EgressTrunkId(id));
+            trunk.map_or(Limits::default(), |trunk| Limits {
+                capacity: trunk.capacity(),
+                cps: trunk.cps(),
+                cps_window_s,
+            })
+        }
+    }
 }
 
 fn room(row: &LimitRow) -> Option<Hurdle> {

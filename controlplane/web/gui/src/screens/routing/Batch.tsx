@@ -41,12 +41,13 @@ function Rows({ rows }: { rows: Row[] }) {
       <Box sx={{ my: 1.5, fontSize: '0.78rem' }} data-batch-sums>{count(rows.length)} rows: <b>{count(sum('routed'))}</b> routed, <b>{count(sum('refused'))}</b> refused, <b>{count(sum('wrong'))}</b> cannot be read</Box>
       <Box sx={{ maxHeight: 420, overflow: 'auto', border: 1, borderColor: 'divider', borderRadius: 1 }}>
         <Table size="small" stickyHeader>
-          <TableHead><TableRow><TableCell>Line</TableCell><TableCell>To</TableCell><TableCell>Outcome</TableCell><TableCell>Terminator</TableCell><TableCell>Routes</TableCell><TableCell align="right">Sell</TableCell><TableCell align="right">Buy</TableCell><TableCell>Why</TableCell></TableRow></TableHead>
+          <TableHead><TableRow><TableCell>Line</TableCell><TableCell>To</TableCell><TableCell>Outcome</TableCell><TableCell>Terminator</TableCell><TableCell>Routes</TableCell><TableCell align="right">Sell</TableCell><TableCell align="right">Buy</TableCell><TableCell>Why</TableCell><TableCell>At this moment</TableCell></TableRow></TableHead>
           <TableBody>
             {rows.slice(0, ROWS_MAX).map((row) => (
               <TableRow key={row.row}>
                 <TableCell>{row.row}</TableCell><TableCell>{row.called}</TableCell><TableCell><State tone={TONE[row.outcome]}>{row.outcome}</State></TableCell><TableCell>{row.terminator}</TableCell>
                 <TableCell>{row.routes}</TableCell><TableCell align="right">{row.sell_price}</TableCell><TableCell align="right">{row.buy_price}</TableCell><TableCell>{row.cause ? `${row.cause} ` : ''}{row.reason}</TableCell>
+                <TableCell data-batch-now>{row.now_cause ? <State tone="error">would be refused · {row.now_cause}</State> : null} {row.now}{row.limits_unknown ? ` (not looked at: ${row.limits_unknown})` : ''}</TableCell>
               </TableRow>
             ))}
           </TableBody>

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
 use store::{Reports, Store};
 use tokio::net::TcpListener;
@@ -94,6 +94,7 @@ pub async fn run(settings: Settings) -> Result<()> {
     let _own = folder.own().with_context(|| format!("another control plane works in {}", path.display()))?;
     let mut asked_to_end = std::pin::pin!(asked_to_end()?);
     let url = settings.database.clone().unwrap_or_else(|| folder.default_database());
+    may_work_with(&settings, &url)?;
     let store = tokio::select! {
         store = open(&url) => store?,
         () = &mut asked_to_end => return Ok(()),
@@ -144,6 +145,18 @@ pub async fn run(settings: Settings) -> Result<()> {
     Ok(())
 }
 
+/// Nodes of a cluster keep one ledger: an SQLite file is one node's own, and each would lend the same money.
+fn may_work_with(settings: &Settings, url: &str) -> Result<()> {
+    let shared = [("--etcd", !settings.together.etcd.etcd.is_empty()), ("--replica", settings.replica.is_some())];
+    let asked = shared.iter().find(|(_, is_given)| *is_given).map_or("", |(option, _)| *option);
+    let is_file = url.starts_with("sqlite:");
+    ensure!(
+        asked.is_empty() || !is_file,
+        "{asked} is for nodes that share a database: give --database mysql://…, not {url}"
+    );
+    Ok(())
+}
+
 /// Opens the database, however long it takes: the data plane does not wait for it.
 async fn open(url: &str) -> Result<Store> {
     let mut complained = false;
@@ -175,10 +188,24 @@ fn asked_to_end() -> Result<impl Future<Output = ()>> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
 
     #[test]
     fn the_command_line_is_sound() {
         super::Settings::command().debug_assert();
+    }
+
+    #[test]
+    fn nodes_of_a_cluster_do_not_keep_a_ledger_each() {
+        let told = |words: &[&str], url: &str| {
+            let words = [&["tandem-controlplane", "--data", "x"], words].concat();
+            super::may_work_with(&super::Settings::parse_from(words), url).map_err(|refused| refused.to_string())
+        };
+        let (file, server) = ("sqlite:/x/tandem.sqlite", "mysql://x@localhost/tandem");
+        assert_eq!(told(&[], file), Ok(()));
+        for words in [["--etcd", "http://192.0.2.1:2379"], ["--replica", "mysql://x@192.0.2.2/tandem"]] {
+            assert_eq!(told(&words, server), Ok(()));
+            assert!(told(&words, file).is_err_and(|refused| refused.starts_with(words[0])), "{words:?}");
+        }
     }
 }

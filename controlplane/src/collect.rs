@@ -114,6 +114,12 @@ impl Drop for Collector {
     }
 }
 
+/// A part of the journal that is being read.
+struct Reading {
+    from: Position,
+    found: tokio::task::JoinHandle<std::io::Result<Gathered>>,
+}
+
 struct Work {
     store: Store,
     link: Link,
@@ -129,6 +135,8 @@ struct Work {
     aside_till: Position,
     /// Records set aside since one was stored.
     aside_in_row: usize,
+    /// What is read while the database is at work.
+    next: Option<Reading>,
     /// Since when reading stops before the same place.
     stopped_at: Option<(Position, Instant)>,
     /// Everything before it is in the database.
@@ -152,6 +160,7 @@ impl Work {
             ahead: Ahead::default(),
             aside_till: Position::default(),
             aside_in_row: 0,
+            next: None,
             stopped_at: None,
             stored: Position::default(),
             stored_at: Instant::now(),
@@ -211,13 +220,16 @@ impl Work {
             }
         };
         let insist = self.stopped_at.is_some_and(|(at, since)| at == from && since.elapsed() > INSIST);
-        let source = Source { folder: self.path.clone(), kind: self.kind, node: self.node, insist };
-        let gathered = tokio::task::spawn_blocking(move || tail::gather(&source, from)).await;
-        let gathered = match gathered {
+        // After a failure the place is another one.
+        let reading = self.next.take().filter(|next| next.from == from && !insist);
+        let gathered = match reading.unwrap_or_else(|| self.read(from, insist)).found.await {
             Ok(Ok(gathered)) => gathered,
             Ok(Err(error)) => return Err(StoreError::Away(format!("the journal cannot be read: {error}"))),
             Err(error) => return Err(StoreError::Away(format!("the journal's reader broke: {error}"))),
         };
+        if gathered.full {
+            self.next = Some(self.read(gathered.position, false));
+        }
         self.position = Some(gathered.position);
         let known = self.stopped_at.filter(|(at, _)| *at == gathered.position);
         self.stopped_at = gathered.stopped.then(|| known.unwrap_or((gathered.position, Instant::now())));
@@ -239,6 +251,12 @@ impl Work {
             progress.away_since = None;
         });
         Ok(gathered.full)
+    }
+
+    /// Begins to read on from a place.
+    fn read(&self, from: Position, insist: bool) -> Reading {
+        let source = Source { folder: self.path.clone(), kind: self.kind, node: self.node, insist };
+        Reading { from, found: tokio::task::spawn_blocking(move || tail::gather(&source, from)) }
     }
 
     /// Stores what was read; what the database refuses by itself is set aside.

@@ -266,6 +266,7 @@ impl Agent {
             format!("--server-id={node}"),
             format!("--init-rpl-role={}", if cuts { "SLAVE" } else { "MASTER" }),
         ]);
+        words.extend(USUAL.iter().map(|word| (*word).to_owned()));
         words.extend(database.arguments.iter().cloned());
         words.push(life_argument(self.life));
         words.extend(ALWAYS.iter().map(|word| (*word).to_owned()));
@@ -478,6 +479,9 @@ impl Agent {
         Ok(Local { process: Process::Running, writable, frozen, waits, life, position, drained, diverged, replica })
     }
 }
+
+/// What an operator may change: a record that comes in writes a third less to the binary log.
+const USUAL: &[&str] = &["--binlog-row-image=MINIMAL", "--binlog-annotate-row-events=OFF"];
 
 /// What no operator may change.
 const ALWAYS: &[&str] = &[

@@ -15,7 +15,7 @@ use crate::disk;
 use crate::folder::{SegmentFile, segments};
 
 /// Records of one batch at most.
-pub const RECORDS_MAX: usize = 1_000;
+pub const RECORDS_MAX: usize = 2_000;
 /// Captured calls of one batch at most; each may be large.
 const TRACES_MAX: usize = 100;
 /// Bytes read at once; more than the largest frame.

@@ -10,7 +10,7 @@ use units::{Money, WallTime};
 use crate::Store;
 use crate::accounts::{Account, AccountDraft};
 use crate::error::Result;
-use crate::sql::{Arg, Tx, args, marks, now};
+use crate::sql::{Arg, Tx, args, listed, marks, now};
 
 /// The day and the month of a moment in a zone, as `2026-11-21` and `2026-11`. An unknown zone is UTC.
 pub(crate) fn periods(zone: &str, at: WallTime) -> [String; 2] {
@@ -105,9 +105,10 @@ pub(crate) struct Manner {
 pub(crate) async fn manners(tx: &mut Tx, accounts: impl Iterator<Item = u32>) -> Result<BTreeMap<u32, Manner>> {
     let wanted: Vec<u32> = accounts.collect();
     let mut found = BTreeMap::new();
-    for block in wanted.chunks(500) {
+    for block in wanted.chunks(512) {
+        let block = listed(block.iter().map(|id| Arg::from(*id)).collect());
         let sql = format!("SELECT id,zone,netted FROM accounts WHERE id IN ({})", marks(block.len()));
-        for row in tx.rows(sql, block.iter().map(|id| Arg::from(*id)).collect()).await? {
+        for row in tx.rows(sql, block).await? {
             let manner = Manner { netted: row.flag("netted")?, zone: row.text("zone")? };
             found.insert(row.num("id")?, manner);
         }
@@ -115,14 +116,18 @@ pub(crate) async fn manners(tx: &mut Tx, accounts: impl Iterator<Item = u32>) ->
     Ok(found)
 }
 
-/// Adds to what calls cost an account in the day and the month of this moment.
-pub(crate) async fn spend(tx: &mut Tx, account: u32, manner: &Manner, price: Money, at: WallTime) -> Result<()> {
-    for period in periods(&manner.zone, at) {
-        let sql = "UPDATE spending SET settled=settled+? WHERE account=? AND period=?";
-        if tx.run(sql, args![price, account, period.as_str()]).await?.rows == 0 {
-            let sql = "INSERT INTO spending (account,period,settled) VALUES (?,?,?)";
-            tx.run(sql, args![account, period.as_str(), price]).await?;
-        }
-    }
-    Ok(())
+/// Adds to what calls cost accounts in the day and the month of this moment.
+pub(crate) async fn spend_all(
+    tx: &mut Tx,
+    spent: &[(u32, Money)],
+    manners: &BTreeMap<u32, Manner>,
+    at: WallTime,
+) -> Result<()> {
+    let of_account = |(account, price): &(u32, Money)| {
+        let zone = manners.get(account).map_or("", |manner| manner.zone.as_str());
+        periods(zone, at).map(|period| args![*account, period, *price])
+    };
+    let rows: Vec<Vec<Arg>> = spent.iter().flat_map(of_account).collect();
+    let add = tx.dialect().or_add(&["account", "period"], &["settled"]);
+    tx.insert_many_or("INSERT INTO", "spending", &["account", "period", "settled"], rows, &add).await.map(drop)
 }

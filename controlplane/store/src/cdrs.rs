@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use cdr::segment::Cursor;
 use cdr::{Cdr, Party, Priced, Quality};
-use units::{AccountId, AttemptIndex, NodeId, Suite};
+use units::{AccountId, AttemptIndex, Money, NodeId, Suite};
 
 use crate::Store;
 use crate::error::{ConflictKind, Result, StoreError};
 use crate::indexing;
 use crate::ledger;
-use crate::sql::{Arg, Dialect, Tx, args, marks, now};
+use crate::sql::{Arg, Dialect, Tx, args, listed, marks, now};
 use crate::sums;
 use crate::traces;
 
@@ -57,41 +57,66 @@ impl Store {
     }
 
     /// Writes a batch, its posts and the cursor, or nothing. Records that are there already are left alone and move no money again.
+    ///
+    /// Nearly always none is there: a batch is written as if all were new, and only if the database refuses one that is not, again with
+    /// a look at each.
     pub async fn insert_cdrs(&self, batch: Batch<'_>) -> Result<Collected> {
         if batch.cdrs.len() > BATCH_MAX {
             return Err(StoreError::invalid("cdrs", format!("{BATCH_MAX} in a batch at most")));
         }
         let mut tx = self.write().await?;
-        let ignore = tx.dialect().insert_ignore();
-        let start = args![batch.node.0, batch.kind, batch.folder, 0_i64, 0_i64, 0_i64, now()];
-        let columns = &["node", "kind", "folder", "boot", "segment", "position", "updated"];
-        tx.insert_many(ignore, "collector_cursors", columns, vec![start]).await?;
-        let lock = tx.dialect().for_update();
-        find_cursor(&mut tx, batch.node, batch.kind, batch.folder, lock).await?;
-        // Accounts are locked before anything is read that posts depend on.
-        let accounts: BTreeSet<u32> = batch.cdrs.iter().flat_map(paying_accounts).collect();
-        let mut known = BTreeSet::new();
-        for account in accounts {
-            if ledger::lock(&mut tx, account).await?.is_some() {
-                known.insert(account);
+        match write(&mut tx, &batch, Known::Refused).await {
+            Ok(done) => {
+                tx.commit().await?;
+                Ok(done)
             }
+            Err(StoreError::Conflict { kind: ConflictKind::Exists, what: "object", .. }) => {
+                tx.rollback().await?;
+                let mut tx = self.write().await?;
+                let done = write(&mut tx, &batch, Known::LeftOut).await?;
+                tx.commit().await?;
+                Ok(done)
+            }
+            Err(error) => Err(error),
         }
-        let fresh = unseen(&mut tx, batch.cdrs).await?;
-        let rows: Vec<Vec<Arg>> = fresh.iter().map(|cdr| values(cdr)).collect();
-        let inserted = tx.insert_many(ignore, "cdrs", &COLUMNS, rows).await?;
-        if inserted != fresh.len() as u64 {
-            return Err(StoreError::Broken("the database left records out without saying why".into()));
-        }
-        sums::count(&mut tx, &fresh).await?;
-        let posted = ledger::post(&mut tx, &fresh, &known).await?;
-        traces::keep(&mut tx, batch.traces).await?;
-        indexing::note(&mut tx, &fresh).await?;
-        let Cursor { boot, segment, offset } = batch.cursor;
-        let sql = "UPDATE collector_cursors SET boot=?,segment=?,position=?,updated=? WHERE node=? AND kind=?";
-        tx.run(sql, args![boot, segment, offset, now(), batch.node.0, batch.kind]).await?;
-        tx.commit().await?;
-        Ok(Collected { inserted, posted })
     }
+}
+
+/// What happens to records that are there already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Known {
+    /// The database refuses them, and the batch with them.
+    Refused,
+    /// They are looked for and left out.
+    LeftOut,
+}
+
+async fn write(tx: &mut Tx, batch: &Batch<'_>, known: Known) -> Result<Collected> {
+    let ignore = tx.dialect().insert_ignore();
+    let start = args![batch.node.0, batch.kind, batch.folder, 0_i64, 0_i64, 0_i64, now()];
+    let columns = &["node", "kind", "folder", "boot", "segment", "position", "updated"];
+    tx.insert_many(ignore, "collector_cursors", columns, vec![start]).await?;
+    let lock = tx.dialect().for_update();
+    find_cursor(tx, batch.node, batch.kind, batch.folder, lock).await?;
+    // Accounts are locked before anything is read that posts depend on.
+    let accounts: BTreeSet<u32> = batch.cdrs.iter().flat_map(paying_accounts).collect();
+    let locked = ledger::lock_all(tx, &accounts).await?;
+    let (fresh, verb) = match known {
+        Known::Refused => (unpaid(tx, batch.cdrs).await?, "INSERT INTO"),
+        Known::LeftOut => (unseen(tx, batch.cdrs).await?, ignore),
+    };
+    let inserted = tx.insert_each(verb, "cdrs", &COLUMNS, &fresh, |cdr| values(cdr)).await?;
+    if inserted != fresh.len() as u64 {
+        return Err(StoreError::Broken("the database left records out without saying why".into()));
+    }
+    sums::count(tx, &fresh).await?;
+    let posted = ledger::post(tx, &fresh, &locked).await?;
+    traces::keep(tx, batch.traces).await?;
+    indexing::note(tx, &fresh).await?;
+    let Cursor { boot, segment, offset } = batch.cursor;
+    let sql = "UPDATE collector_cursors SET boot=?,segment=?,position=?,updated=? WHERE node=? AND kind=?";
+    tx.run(sql, args![boot, segment, offset, now(), batch.node.0, batch.kind]).await?;
+    Ok(Collected { inserted, posted })
 }
 
 async fn find_cursor(tx: &mut Tx, node: NodeId, kind: &str, folder: &str, lock: &str) -> Result<Option<Cursor>> {
@@ -134,6 +159,23 @@ async fn unseen<'a>(tx: &mut Tx, cdrs: &'a [Cdr]) -> Result<Vec<&'a Cdr>> {
         }
     }
     Ok(cdrs.iter().filter(|cdr| seen.insert(cdr.call.to_bytes(cdr.attempt))).collect())
+}
+
+/// The records of which nothing is known, as far as an insert would not be refused for them: calls that move no money, and whose ids once
+/// did, are left out. Ids of attempts never move money.
+async fn unpaid<'a>(tx: &mut Tx, cdrs: &'a [Cdr]) -> Result<Vec<&'a Cdr>> {
+    let moves = |cdr: &Cdr| cdr.sell.is_some_and(|sell| sell.price != Money::ZERO);
+    let doubtful = cdrs.iter().filter(|cdr| cdr.attempt == AttemptIndex(0) && !moves(cdr));
+    let ids: Vec<Arg> = doubtful.map(|cdr| Arg::from(cdr.call.to_bytes(cdr.attempt))).collect();
+    let mut paid = BTreeSet::new();
+    for block in ids.chunks(512) {
+        let block = listed(block.to_vec());
+        let sql = format!("SELECT id FROM posts WHERE id IN ({})", marks(block.len()));
+        for row in tx.rows(sql, block).await? {
+            paid.insert(row.id16("id")?);
+        }
+    }
+    Ok(cdrs.iter().filter(|cdr| !paid.contains(&cdr.call.to_bytes(cdr.attempt))).collect())
 }
 
 /// All columns of `cdrs`, in the order of [`values`].
@@ -339,7 +381,7 @@ fn quality_values(q: &Quality) -> Vec<Arg> {
 }
 
 fn flow_values(q: &Quality) -> Vec<Arg> {
-    args![q.reordered, q.duplicates, q.burst_loss_permille, q.burst_ms, q.first_ms, q.rtt_us]
+    args![q.reordered, q.duplicates, q.burst_loss_permille.min(1_000), q.burst_ms, q.first_ms, q.rtt_us]
 }
 
 /// Text that peers sent: cut to what the column holds; NUL, which some tools stop at, becomes a space.

@@ -11,6 +11,8 @@ mod posts;
 pub use fence::WriteOff;
 pub(crate) use posts::post;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use ::ledger::{Account, Answer, Ask, Balance, Flaw, Grant, State, Step};
 use units::{AccountId, CallId, Cause, GrantId, Money, NodeId, WallTime};
 
@@ -19,7 +21,7 @@ use crate::accounts::AccountDraft;
 use crate::caps;
 use crate::error::{ConflictKind, Result, StoreError};
 use crate::object;
-use crate::sql::{Arg, Row, Tx, args, now};
+use crate::sql::{Arg, Dialect, Key, Row, Tx, args, listed, marks, now};
 
 /// Entries of one page at most.
 const ENTRIES_MAX: u32 = 1_000;
@@ -400,6 +402,49 @@ pub(crate) async fn lock(tx: &mut Tx, account: u32) -> Result<Option<Balance>> {
     let (table, account) = place_of(account);
     let sql = format!("SELECT * FROM {table} WHERE account=?{}", tx.dialect().for_update());
     tx.row(sql, args![account]).await?.map(|row| balance(&row)).transpose()
+}
+
+/// Takes the rows of several accounts, and of what their carriers may be owed, for this transaction, in order of id. Returns those that
+/// are there.
+pub(crate) async fn lock_all(tx: &mut Tx, purses: &BTreeSet<u32>) -> Result<BTreeSet<u32>> {
+    let mut found = BTreeSet::new();
+    let index = tx.dialect().by_index(if tx.dialect() == Dialect::MySql { "PRIMARY" } else { "" });
+    let lock = tx.dialect().for_update();
+    // Accounts stand before what is owed, in number and so in order.
+    for owed in [false, true] {
+        let own: Vec<u32> = purses.iter().copied().filter(|purse| AccountId(*purse).is_owed() == owed).collect();
+        for block in own.chunks(512) {
+            let (table, _) = place_of(block[0]);
+            let wanted = listed(block.iter().map(|purse| Arg::from(place_of(*purse).1)).collect());
+            let marks = marks(wanted.len());
+            let sql = format!("SELECT account FROM {table}{index} WHERE account IN ({marks}) ORDER BY account{lock}");
+            for row in tx.rows(sql, wanted).await? {
+                let account = AccountId(row.num("account")?);
+                found.insert(if owed { account.owed().0 } else { account.0 });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Adds to the rows of several accounts, and of what their carriers may be owed, which this transaction has taken.
+pub(crate) async fn apply_all(tx: &mut Tx, changes: &BTreeMap<u32, Balance>) -> Result<()> {
+    for owed in [false, true] {
+        let own = changes.iter().filter(|(purse, _)| AccountId(**purse).is_owed() == owed);
+        let rows: Vec<Vec<Arg>> = own
+            .map(|(purse, change)| {
+                assert!(change.adds_up(), "every ledger change keeps available + held + settled = funds");
+                let Balance { available, held, settled, funds, owed } = *change;
+                args![place_of(*purse).1, available, held, settled, funds, owed]
+            })
+            .collect();
+        let (table, wanted) = (if owed { "ledger_debts" } else { "ledger_accounts" }, rows.len() as u64);
+        let columns = &["available", "held", "settled", "funds", "owed"];
+        if tx.add_each((table, Key::Number("account")), columns, rows).await? != wanted {
+            return Err(StoreError::Broken(format!("rows of {table} are gone although they were locked")));
+        }
+    }
+    Ok(())
 }
 
 /// Adds to the row of an account, or of what its carrier may be owed.

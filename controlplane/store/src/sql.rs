@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlRow};
+use sqlx::query::Query;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, MySql, MySqlPool, Sqlite, SqlitePool, Transaction};
 use sqlx::{Decode, Row as _, Type};
@@ -353,22 +354,63 @@ pub enum Tx {
     MySql(Transaction<'static, MySql>),
 }
 
-/// Binds the arguments of a statement, whichever database it goes to.
+/// Binds arguments to a query, whichever database it goes to.
+macro_rules! bind {
+    ($query:ident, $args:expr) => {
+        for arg in $args {
+            $query = match arg {
+                Arg::Int(value) => $query.bind(value),
+                Arg::OptInt(value) => $query.bind(value),
+                Arg::Text(value) => $query.bind(value),
+                Arg::OptText(value) => $query.bind(value),
+                Arg::Bytes(value) => $query.bind(value),
+            };
+        }
+    };
+}
+
+/// A query with its arguments bound.
 macro_rules! bound {
     ($sql:expr, $args:expr) => {{
         let mut query = sqlx::query(AssertSqlSafe($sql));
-        for arg in $args {
-            query = match arg {
-                Arg::Int(value) => query.bind(value),
-                Arg::OptInt(value) => query.bind(value),
-                Arg::Text(value) => query.bind(value),
-                Arg::OptText(value) => query.bind(value),
-                Arg::Bytes(value) => query.bind(value),
-            };
-        }
+        bind!(query, $args);
         query
     }};
 }
+
+/// An `INSERT` of some rows, encoded as the database wants it.
+enum Block {
+    Sqlite(Query<'static, Sqlite, <Sqlite as sqlx::Database>::Arguments>),
+    MySql(Query<'static, MySql, <MySql as sqlx::Database>::Arguments>),
+}
+
+impl Block {
+    /// Encodes rows, and lets others go on between them: who waits for the database meanwhile must hear it.
+    async fn encode(dialect: Dialect, sql: String, rows: impl Iterator<Item = Vec<Arg>>) -> Block {
+        match dialect {
+            Dialect::Sqlite => {
+                let mut query = sqlx::query::<Sqlite>(AssertSqlSafe(sql));
+                for row in rows {
+                    bind!(query, row);
+                }
+                Block::Sqlite(query)
+            }
+            Dialect::MySql => {
+                let mut query = sqlx::query::<MySql>(AssertSqlSafe(sql));
+                for (place, row) in rows.enumerate() {
+                    bind!(query, row);
+                    if place % ROWS_BETWEEN == ROWS_BETWEEN - 1 {
+                        tokio::task::yield_now().await;
+                    }
+                }
+                Block::MySql(query)
+            }
+        }
+    }
+}
+
+/// Rows that are encoded without letting others go on.
+const ROWS_BETWEEN: usize = 16;
 
 impl Tx {
     pub(crate) fn dialect(&self) -> Dialect {
@@ -459,18 +501,81 @@ impl Tx {
         rows: Vec<Vec<Arg>>,
         otherwise: &str,
     ) -> Result<u64> {
-        let group = format!("({})", vec!["?"; columns.len()].join(","));
         let mut inserted = 0;
         let mut rows = rows.into_iter();
         while rows.len() > 0 {
-            let most = (ARGS_MAX / columns.len()).clamp(1, 256).min(rows.len());
-            let block = 1 << most.ilog2();
+            let block = block_of(rows.len(), columns.len());
             let args: Vec<Arg> = rows.by_ref().take(block).flatten().collect();
-            let groups = vec![group.as_str(); block].join(",");
-            let sql = format!("{verb} {table} ({}) VALUES {groups}{otherwise}", columns.join(","));
-            inserted += self.run(sql, args).await?.rows;
+            inserted += self.run(insert_sql(verb, table, columns, block, otherwise), args).await?.rows;
         }
         Ok(inserted)
+    }
+
+    /// Inserts a row for each item, as [`Tx::insert_many`]; rows are made while the database is at work on those before them.
+    pub(crate) async fn insert_each<T>(
+        &mut self,
+        verb: &str,
+        table: &str,
+        columns: &[&str],
+        items: &[T],
+        make: impl Fn(&T) -> Vec<Arg>,
+    ) -> Result<u64> {
+        let dialect = self.dialect();
+        let (mut inserted, mut ready, mut rest) = (0, None, items);
+        while ready.is_some() || !rest.is_empty() {
+            let (rows, later) = rest.split_at(block_of(rest.len(), columns.len()));
+            rest = later;
+            let sql = insert_sql(verb, table, columns, rows.len(), "");
+            let encoding = Block::encode(dialect, sql, rows.iter().map(&make));
+            let (done, next) = futures_util::future::join(self.run_block(ready), encoding).await;
+            inserted += done?;
+            ready = Some(next).filter(|_| !rows.is_empty());
+        }
+        Ok(inserted)
+    }
+
+    async fn run_block(&mut self, block: Option<Block>) -> Result<u64> {
+        Ok(match (self, block) {
+            (_, None) => 0,
+            (Tx::Sqlite(tx, _), Some(Block::Sqlite(query))) => query.execute(&mut **tx).await?.rows_affected(),
+            (Tx::MySql(tx), Some(Block::MySql(query))) => {
+                answered(STATEMENT_MAX, query.execute(&mut **tx)).await?.rows_affected()
+            }
+            _ => return Err(StoreError::Broken("rows were encoded for another database".into())),
+        })
+    }
+
+    /// Adds to columns of rows that are there, in one statement where a statement is a question over a network. Each of `rows` is a key and
+    /// what is added; the answer is how many were found.
+    pub(crate) async fn add_each(
+        &mut self,
+        (table, key): (&str, Key),
+        columns: &[&str],
+        rows: Vec<Vec<Arg>>,
+    ) -> Result<u64> {
+        let mut found = 0;
+        let mut rows = rows.into_iter();
+        while rows.len() > 0 {
+            let block = match self.dialect() {
+                Dialect::Sqlite => 1,
+                Dialect::MySql => block_of(rows.len(), columns.len() + 1),
+            };
+            let mut args: Vec<Arg> = rows.by_ref().take(block).flatten().collect();
+            if self.dialect() == Dialect::Sqlite {
+                args.rotate_left(1);
+            }
+            found += self.run(key.add_sql(self.dialect(), table, columns, block), args).await?.rows;
+        }
+        Ok(found)
+    }
+
+    /// Undoes everything, before anything else is begun.
+    pub(crate) async fn rollback(self) -> Result<()> {
+        match self {
+            Tx::Sqlite(tx, _turn) => tx.rollback().await?,
+            Tx::MySql(tx) => answered(STATEMENT_MAX, tx.rollback()).await?,
+        }
+        Ok(())
     }
 
     pub(crate) async fn commit(self) -> Result<()> {
@@ -484,6 +589,58 @@ impl Tx {
 
 /// Arguments of one statement at most: below SQLite's 32,766 and MariaDB's 65,535.
 const ARGS_MAX: usize = 30_000;
+
+/// How many of so many rows go into one statement: a power of two, so that few different statements are prepared.
+fn block_of(rows: usize, columns: usize) -> usize {
+    let most = (ARGS_MAX / columns).clamp(1, 256).min(rows);
+    most.checked_ilog2().map_or(0, |power| 1 << power)
+}
+
+fn insert_sql(verb: &str, table: &str, columns: &[&str], rows: usize, otherwise: &str) -> String {
+    let group = format!("({})", marks(columns.len()));
+    let groups = vec![group.as_str(); rows].join(",");
+    format!("{verb} {table} ({}) VALUES {groups}{otherwise}", columns.join(","))
+}
+
+/// What rows of a table are known by.
+#[derive(Clone, Copy)]
+pub(crate) enum Key {
+    /// A number in this column.
+    Number(&'static str),
+    /// Sixteen bytes in this column.
+    Id16(&'static str),
+}
+
+impl Key {
+    /// Adds to `rows` rows. MariaDB takes a value of a list for text unless it is told what it is, and would add as floats.
+    fn add_sql(self, dialect: Dialect, table: &str, columns: &[&str], rows: usize) -> String {
+        let (key, kind) = match self {
+            Key::Number(column) => (column, "SIGNED"),
+            Key::Id16(column) => (column, "BINARY(16)"),
+        };
+        if dialect == Dialect::Sqlite {
+            let sums: Vec<String> = columns.iter().map(|column| format!("{column}={column}+?")).collect();
+            return format!("UPDATE {table} SET {} WHERE {key}=?", sums.join(","));
+        }
+        let named: Vec<String> = columns.iter().map(|column| format!("CAST(? AS SIGNED) AS {column}")).collect();
+        let more = format!("SELECT CAST(? AS {kind}) AS {key},{}", named.join(","));
+        let sums: Vec<String> =
+            columns.iter().map(|column| format!("{table}.{column}={table}.{column}+more.{column}")).collect();
+        format!(
+            "UPDATE ({}) AS more STRAIGHT_JOIN {table} ON {table}.{key}=more.{key} SET {}",
+            vec![more.as_str(); rows].join(" UNION ALL "),
+            sums.join(",")
+        )
+    }
+}
+
+/// Values of an `IN` list, the last one repeated up to a power of two: few different statements are prepared.
+pub(crate) fn listed(mut values: Vec<Arg>) -> Vec<Arg> {
+    if let Some(last) = values.last().cloned() {
+        values.resize(values.len().next_power_of_two(), last);
+    }
+    values
+}
 
 /// `?,?,?` for an `IN` list.
 pub(crate) fn marks(count: usize) -> String {

@@ -8,8 +8,8 @@ use units::{AccountId, AttemptIndex, GrantId, Money, WallTime};
 
 use crate::caps;
 use crate::error::Result;
-use crate::ledger::{CUT, ENTRY_COLUMNS, WrittenOff, apply, entry_values, grant_row, hex, owe};
-use crate::sql::{Arg, Tx, args, marks, now};
+use crate::ledger::{CUT, ENTRY_COLUMNS, WrittenOff, apply_all, entry_values, grant_row, hex, owe};
+use crate::sql::{Arg, Key, Tx, args, listed, marks, now};
 
 /// Moves the money of records that were not in the database before; accounts that are not `known` have no rows to change. Returns how
 /// many records moved money.
@@ -60,19 +60,15 @@ pub(crate) async fn post(tx: &mut Tx, cdrs: &[&Cdr], known: &BTreeSet<u32>) -> R
     let posted = posts.len() as u64;
     tx.insert_many("INSERT INTO", "posts", &["id", "account", "price", "uncovered", "posted"], posts).await?;
     tx.insert_many("INSERT INTO", "ledger_entries", ENTRY_COLUMNS, entries).await?;
-    for (account, change) in changes {
-        apply(tx, account, change).await?;
-        if change.settled != Money::ZERO && !AccountId(account).is_owed() {
-            let manner = manners.get(&account).cloned().unwrap_or_default();
-            caps::spend(tx, account, &manner, change.settled, at).await?;
-        }
-    }
-    for (id, grant) in &grants {
-        let more = grant.posted - before[id];
-        if more != Money::ZERO {
-            tx.run("UPDATE grants SET posted=posted+? WHERE id=?", args![more, id.to_bytes()]).await?;
-        }
-    }
+    apply_all(tx, &changes).await?;
+    let spent =
+        changes.iter().filter(|(account, change)| change.settled != Money::ZERO && !AccountId(**account).is_owed());
+    let spent: Vec<_> = spent.map(|(account, change)| (*account, change.settled)).collect();
+    caps::spend_all(tx, &spent, &manners, at).await?;
+    let more =
+        grants.iter().map(|(id, grant)| (id, grant.posted - before[id])).filter(|(_, more)| *more != Money::ZERO);
+    let more: Vec<Vec<Arg>> = more.map(|(id, more)| args![id.to_bytes(), more]).collect();
+    tx.add_each(("grants", Key::Id16("id")), &["posted"], more).await?;
     Ok(posted)
 }
 
@@ -102,9 +98,10 @@ async fn needed_grants(tx: &mut Tx, cdrs: &[&Cdr]) -> Result<BTreeMap<GrantId, G
         cdrs.iter().flat_map(|cdr| cdr.grants.iter().chain(&cdr.owed_grants)).map(|part| part.grant).collect();
     let wanted: Vec<GrantId> = wanted.into_iter().collect();
     let mut found = BTreeMap::new();
-    for block in wanted.chunks(500) {
+    for block in wanted.chunks(512) {
+        let block = listed(block.iter().map(|id| Arg::from(id.to_bytes())).collect());
         let sql = format!("SELECT * FROM grants WHERE id IN ({})", marks(block.len()));
-        for row in tx.rows(sql, block.iter().map(|id| Arg::from(id.to_bytes())).collect()).await? {
+        for row in tx.rows(sql, block).await? {
             let grant = grant_row(&row)?;
             found.insert(grant.id, grant);
         }

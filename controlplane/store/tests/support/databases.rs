@@ -47,6 +47,13 @@ pub async fn empty_mariadb() -> String {
     format!("mysql://root@localhost/{name}?socket={}", socket.display())
 }
 
+/// The process of this program's MariaDB server.
+#[allow(dead_code, reason = "one story asks what it used")]
+pub fn mariadb_process() -> u32 {
+    let file = server_socket().with_file_name("pid");
+    std::fs::read_to_string(file).expect("the server wrote its number").trim().parse().expect("a number")
+}
+
 /// The socket of the server, which is started by whoever asks first.
 fn server_socket() -> PathBuf {
     static SERVER: OnceLock<(Child, PathBuf)> = OnceLock::new();
@@ -54,7 +61,8 @@ fn server_socket() -> PathBuf {
 }
 
 /// Starts a server that ends, and removes its folder, when this program's end of the pipe closes: also when a test panics or is killed.
-/// Its temporary tables are in a folder of its own: in a shared one each server that starts removes those of the others.
+/// Its temporary tables are in a folder of its own: in a shared one each server that starts removes those of the others. What
+/// `MARIADB_ARGUMENTS` says goes to it too.
 fn start() -> (Child, PathBuf) {
     let folder = tempfile::Builder::new().prefix("tandem-mariadb-").tempdir().expect("a temporary folder").keep();
     let socket = folder.join("socket");
@@ -63,10 +71,11 @@ fn start() -> (Child, PathBuf) {
          mariadb-install-db --no-defaults --datadir={folder}/data --user=root --skip-test-db \
              --auth-root-authentication-method=normal >install.log 2>&1
          mariadbd --no-defaults --datadir={folder}/data --socket={socket} --pid-file={folder}/pid --user=root \
-             --tmpdir={folder}/tmp --skip-networking --skip-name-resolve --log-bin=binlog --innodb-buffer-pool-size=64M >server.log 2>&1 </dev/null &
+             --tmpdir={folder}/tmp --skip-networking --skip-name-resolve --log-bin=binlog --innodb-buffer-pool-size=64M {more} >server.log 2>&1 </dev/null &
          echo started; read -r closed || true; kill $!; wait $! || true",
         folder = folder.display(),
-        socket = socket.display()
+        socket = socket.display(),
+        more = std::env::var("MARIADB_ARGUMENTS").unwrap_or_default()
     );
     let mut child = Command::new("sh")
         .args(["-c", &script])

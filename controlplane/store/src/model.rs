@@ -70,37 +70,52 @@ impl Store {
 
     /// The number of this moment's configuration, which it gets now if it has none.
     pub async fn revision(&self) -> Result<Revision> {
-        let mut tx = self.read().await?;
-        let counter = changes(&mut tx, "").await?;
-        let held = all::<DeckDraft>(&mut tx).await?.iter().map(|deck| deck.facts.rates).sum();
-        drop(tx);
-        Ok(self.number(counter, held).await?.revision)
+        loop {
+            let mut tx = self.read().await?;
+            let counter = changes(&mut tx, "").await?;
+            let held = all::<DeckDraft>(&mut tx).await?.iter().map(|deck| deck.facts.rates).sum();
+            drop(tx);
+            if let Some(numbered) = self.number(counter, held).await? {
+                return Ok(numbered.revision);
+            }
+        }
     }
 
     async fn numbered_model(&self, shelf: Option<&Shelf>) -> Result<Model> {
-        let mut tx = self.read().await?;
-        let counter = changes(&mut tx, "").await?;
-        let mut model = gather(&mut tx, shelf).await?;
-        drop(tx);
-        let held = model.decks.iter().map(|deck| deck.rate_count() as u64).sum();
-        let numbered = self.number(counter, held).await?;
-        model.revision = numbered.revision;
-        model.built = numbered.created;
-        Ok(model)
+        loop {
+            let mut tx = self.read().await?;
+            let counter = changes(&mut tx, "").await?;
+            let mut model = gather(&mut tx, shelf).await?;
+            drop(tx);
+            let held = model.decks.iter().map(|deck| deck.rate_count() as u64).sum();
+            if let Some(numbered) = self.number(counter, held).await? {
+                (model.revision, model.built) = (numbered.revision, numbered.created);
+                return Ok(model);
+            }
+        }
     }
 
-    async fn number(&self, counter: i64, held: u64) -> Result<RevisionRow> {
+    /// The number of the configuration at a change; none where somebody has numbered that one or a later one meanwhile: of two numbers the
+    /// higher is of the newer configuration.
+    async fn number(&self, counter: i64, held: u64) -> Result<Option<RevisionRow>> {
         let mut tx = self.write().await?;
         let known = "SELECT * FROM revisions WHERE change_counter=?";
         if let Some(row) = tx.row(known, args![counter]).await? {
-            return revision(&row);
+            return revision(&row).map(Some);
+        }
+        let lock = tx.dialect().for_update();
+        let last = tx.row(format!("SELECT counter FROM changes WHERE id=2{lock}"), Vec::new()).await?;
+        let last = last.ok_or_else(|| StoreError::Broken("the counter of numbered changes is gone".into()))?;
+        if last.int("counter")? >= counter {
+            return Ok(None);
         }
         let at = now();
         let sql = "INSERT INTO revisions (change_counter,created,rates) VALUES (?,?,?)";
         let id = tx.run(sql, args![counter, at, held]).await?.id;
+        tx.run("UPDATE changes SET counter=? WHERE id=2", args![counter]).await?;
         tx.commit().await?;
         let id = u64::try_from(id).map_err(|_| StoreError::Broken("revision numbers are used up".into()))?;
-        Ok(RevisionRow { revision: Revision(id), created: at, rates: held })
+        Ok(Some(RevisionRow { revision: Revision(id), created: at, rates: held }))
     }
 }
 

@@ -30,6 +30,7 @@ on_both! {
     a_deck_keeps_its_clock_and_the_snapshot_its_offsets
     a_trunk_keeps_its_ways_and_they_keep_what_they_name
     the_model_holds_everything_and_keeps_its_number_until_something_changes
+    of_two_numbers_the_higher_is_of_the_newer_configuration
     a_packed_model_says_the_same_and_packs_only_what_changed
     an_edit_that_looked_at_an_older_configuration_is_refused
     acts_are_written_down_in_order
@@ -377,6 +378,34 @@ async fn the_model_holds_everything_and_keeps_its_number_until_something_changes
     assert_eq!((next.revision.0, next.decks[0].rates[0].per_minute), (2, money("0.99")));
     assert_eq!(store.latest_revision().await.unwrap().0, 2);
     assert_eq!(store.revisions(10).await.unwrap().iter().map(|r| r.rates).collect::<Vec<_>>(), [3, 3]);
+}
+
+async fn of_two_numbers_the_higher_is_of_the_newer_configuration(store: Store) {
+    const CHANGES: i64 = 40;
+    let w = world(&store).await;
+    let start = store.changes().await.unwrap();
+    // One looks all the time and numbers what it read, as a publisher does; the other changes and asks for the number.
+    let (looks, end) = (store.clone(), start + CHANGES);
+    let looking = tokio::spawn(async move {
+        let mut seen = Vec::new();
+        while looks.changes().await.unwrap() < end {
+            let model = looks.model().await.unwrap();
+            seen.push((model.revision.0, model.decks[0].rates[0].per_minute));
+        }
+        seen
+    });
+    let mut seen = Vec::new();
+    for cents in 1..=CHANGES {
+        let price = format!("{}.{:02}", cents / 100, cents % 100);
+        let mut edit = store.edit().await.unwrap();
+        edit.put_rate(w.sell_deck, &rate("44", &price), "").await.unwrap();
+        edit.commit().await.unwrap();
+        seen.push((store.revision().await.unwrap().0, money(&price)));
+    }
+    let first = seen[0].0;
+    seen.extend(looking.await.unwrap().into_iter().filter(|(number, _)| *number >= first));
+    seen.sort_unstable();
+    assert!(seen.len() > CHANGES as usize && seen.is_sorted_by_key(|(_, price)| *price), "{seen:?}");
 }
 
 async fn a_packed_model_says_the_same_and_packs_only_what_changed(store: Store) {

@@ -88,6 +88,7 @@ mutants: ## deliberate mistakes about money, limits and who is primary: the simu
 ci-programs: gui
 	$(CI_TEST) --no-run
 	$(CI_TEST) --no-run --benches
+	$(CI_TEST) --no-run --benches
 
 .PHONY: oracle
 oracle: ## a million random calls by an independent calculator of routes and prices: no difference may be left
@@ -125,7 +126,7 @@ topologies: ## each topology of several hosts with calls through it while someth
 
 .PHONY: test-s3
 test-s3: ## recordings to a foreign S3 server and back (moto, installed from PyPI into an environment of its own)
-	controlplane/files/test-s3
+	CARGO="$(LINTED)" controlplane/files/test-s3
 
 .PHONY: test-ssh
 test-ssh: ## recordings to a peer by rsync over ssh (sshd of Debian's openssh-server, on a private port)
@@ -133,7 +134,7 @@ test-ssh: ## recordings to a peer by rsync over ssh (sshd of Debian's openssh-se
 
 .PHONY: test-search
 test-search: ## CDRs to a foreign search engine and found there (osmem-server, installed from PyPI into an environment of its own)
-	controlplane/search/test-search
+	CARGO="$(LINTED)" controlplane/search/test-search
 
 .PHONY: outage
 outage: integration-programs ## ten real minutes without the database under load (AWAY_S=1200 for more seconds)

@@ -70,7 +70,7 @@ test: ## everything that CI runs, servers and browser included
 	$(MAKE) --no-print-directory test-browser
 
 # What is built for tests is linted on the way, as `make lint` would: a check of its own reads every foreign crate once more, eight minutes.
-LINTED := CLIPPY_ARGS=-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__ RUSTC_WORKSPACE_WRAPPER=clippy-driver $(CARGO)
+LINTED := env CLIPPY_ARGS=-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__ RUSTC_WORKSPACE_WRAPPER=clippy-driver $(CARGO)
 # Always the whole workspace, so that each crate is built once: what is chosen decides the features of foreign crates.
 CI_TEST := $(LINTED) test --profile ci --workspace --exclude tidy --no-fail-fast
 ACCEPTANCE := $(basename $(notdir $(wildcard loadtest/acceptance/tests/*.rs)))
@@ -87,7 +87,6 @@ mutants: ## deliberate mistakes about money, limits and who is primary: the simu
 .PHONY: ci-programs
 ci-programs: gui
 	$(CI_TEST) --no-run
-	$(CI_TEST) --no-run --benches
 	$(CI_TEST) --no-run --benches
 
 .PHONY: oracle

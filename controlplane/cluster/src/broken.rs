@@ -69,11 +69,21 @@ pub enum Broken {
     ReplaysHeard,
     /// A holder that nobody reaches goes on although the other could.
     HoldsCutOff,
+    /// A remote replica becomes primary by itself when it reaches nobody.
+    RemoteLeadsUnasked,
+    /// A remote replica that was promoted follows again after it was started again.
+    RemoteForgets,
+    /// A remote replica is promoted beside a primary that answers.
+    RemoteBesidePrimary,
+    /// A remote replica throws its copy away on the word of a replica, which may only be behind.
+    RemoteCopiedByReplica,
+    /// A remote replica throws its copy away for a primary that has fewer commits.
+    RemoteCopiedFromLess,
 }
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Broken; 30] = [
+    pub const ALL: [Broken; 35] = [
         Broken::StaleWritten,
         Broken::TakesWithoutSync,
         Broken::CountedReborn,
@@ -104,6 +114,11 @@ impl Broken {
         Broken::FencesCutOff,
         Broken::ReplaysHeard,
         Broken::HoldsCutOff,
+        Broken::RemoteLeadsUnasked,
+        Broken::RemoteForgets,
+        Broken::RemoteBesidePrimary,
+        Broken::RemoteCopiedByReplica,
+        Broken::RemoteCopiedFromLess,
     ];
 }
 

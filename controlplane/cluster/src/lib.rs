@@ -7,6 +7,8 @@
 //!
 //! The arbiter is etcd, or, where there are two servers and no third, a [`Pair`] on each of them.
 //!
+//! A [`Remote`] is a replica in another data centre, which is primary by an operator's command alone.
+//!
 //! [`AddressKeeper`] does the same for a shared address without a database behind it: of SIP balancers, of the pages.
 //!
 //! What holds, whatever fails: no two databases take writes in the same moment, and no write that was acknowledged is lost while one
@@ -25,6 +27,7 @@ mod groups;
 mod keeper;
 mod pair;
 mod reign;
+mod remote;
 pub mod sight;
 pub mod words;
 
@@ -35,4 +38,5 @@ pub use groups::{Group, Misplaced, groups, misplaced};
 pub use keeper::{Keeper, Outcome, Role, Settings, Turn};
 pub use pair::{Beat, Page, Pair, PairSettings, PairTurn, Standing};
 pub use reign::{Local, Process, Replica};
+pub use remote::{NotPromoted, Remote, RemoteSettings, Source};
 pub use sight::{Member, NodeSight, Service, Sight};

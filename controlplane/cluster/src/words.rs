@@ -47,7 +47,8 @@ pub struct Throne {
 pub struct KeeperStatus {
     /// Its node.
     pub node: u16,
-    /// What the database must be: `primary`, `replica`, `standby`, `frozen`, `stopped`, `clone`; empty: there is none on this node.
+    /// What the database must be: `primary`, `replica`, `remote` (a replica in another data centre), `standby`, `frozen`, `stopped`, `clone`; empty:
+    /// there is none on this node.
     pub role: String,
     /// Since when it must be that: seconds since 1970-01-01 UTC.
     pub since: i64,

@@ -13,6 +13,8 @@ mod commits;
 mod database;
 #[path = "support/places.rs"]
 mod places;
+#[path = "support/remote.rs"]
+mod remote;
 #[path = "support/story.rs"]
 mod story;
 #[path = "support/twins.rs"]
@@ -46,6 +48,11 @@ fn play(broken: Broken, seed: u64) -> Result<(), String> {
         | Broken::FencesCutOff
         | Broken::ReplaysHeard
         | Broken::HoldsCutOff => twins::play(&twins_story::Story::new(seed), &mut |_, _| {}),
+        Broken::RemoteLeadsUnasked
+        | Broken::RemoteForgets
+        | Broken::RemoteBesidePrimary
+        | Broken::RemoteCopiedByReplica
+        | Broken::RemoteCopiedFromLess => remote::play(seed).map(drop),
         Broken::ClonesWhileCounted => a_counted_copy_is_kept(),
         Broken::ClonesUnasked => the_book_is_told_before_a_copy_is_thrown_away(),
         _ => world::play(&story::Story::new(seed), &mut |_, _| {}),

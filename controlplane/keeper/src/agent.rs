@@ -73,6 +73,8 @@ pub struct Seen {
     pub number: u64,
     /// Of a replica: how many seconds it is behind; `None`: it does not follow.
     pub behind_s: Option<u32>,
+    /// How many commits it has received, applied or not.
+    pub stored: u64,
 }
 
 /// One database of the pair.
@@ -94,6 +96,7 @@ pub struct Agent {
     receives: bool,
     local: Local,
     behind_s: Option<u32>,
+    stored: u64,
     /// When the process was found dead while it was primary.
     died: Option<Instant>,
 }
@@ -114,6 +117,7 @@ impl Agent {
             receives: false,
             local,
             behind_s: None,
+            stored: 0,
             died: None,
         }
     }
@@ -140,7 +144,8 @@ impl Agent {
             let replica = *replica.borrow();
             self.look().await;
             self.local.replica = replica;
-            seen.send_replace(Seen { local: self.local, number, behind_s: self.behind_s });
+            let (behind_s, stored) = (self.behind_s, self.stored.max(self.local.position));
+            seen.send_replace(Seen { local: self.local, number, behind_s, stored });
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 changed = wanted.changed() => if changed.is_err() { return },
@@ -270,6 +275,10 @@ impl Agent {
         words.extend(database.arguments.iter().cloned());
         words.push(life_argument(self.life));
         words.extend(ALWAYS.iter().map(|word| (*word).to_owned()));
+        if self.settings.remote.is_some() {
+            // The last word counts. A commit must never be acknowledged because it reached another data centre.
+            words.push("--rpl-semi-sync-slave-enabled=0".to_owned());
+        }
         words
     }
 
@@ -344,13 +353,16 @@ impl Agent {
     }
 
     async fn follow(&mut self, of: NodeId) -> Result<()> {
+        // What another one said of this database says nothing about the one that is to be followed.
+        self.local.diverged &= self.follows == Some(of);
         self.must_be_read_only().await?;
         let database = self.settings.database.clone();
         let host = *database.nodes.get(&of.0).with_context(|| format!("no database is known on node {of}"))?;
         if self.follows != Some(of) {
             self.note_reign(false)?;
             let copied = copy::copied(&database.data);
-            self.server().await?.follow(host, database.port, &database.password, copied.as_deref()).await?;
+            let (place, acknowledges) = ((host, database.port), self.settings.remote.is_none());
+            self.server().await?.follow(place, &database.password, acknowledges, copied.as_deref()).await?;
             if copied.is_some() {
                 copy::followed(&database.data)?;
             }
@@ -417,6 +429,7 @@ impl Agent {
 
     /// Applies everything received, then takes writes.
     async fn promote(&mut self, wait: bool) -> Result<()> {
+        let remote = self.settings.remote.is_some();
         let server = self.server().await?;
         if let Some(following) = server.following().await? {
             // Whoever starts to apply while nobody receives begins with throwing away what was received: it would be fetched again.
@@ -427,6 +440,8 @@ impl Agent {
             let following = server.following().await?.unwrap_or(following);
             let left = following.stored.saturating_sub(server.position().await?);
             let error = following.apply_error;
+            // Whoever promotes a remote replica accepted that something is lost, and nobody else has it.
+            let left = if remote && error != 0 { 0 } else { left };
             ensure!(left == 0 || following.applies, "{left} commits are received and cannot be applied: error {error}");
             ensure!(left == 0, "{left} commits are received and not applied");
             server.tell("STOP SLAVE").await?;
@@ -473,7 +488,7 @@ impl Agent {
         let following = if writable { None } else { server.following().await? };
         let position = server.position().await?;
         let (receives, stored) = following.map_or((false, 0), |following| (following.has_receiver, following.stored));
-        self.receives = receives;
+        (self.receives, self.stored) = (receives, stored);
         let (frozen, drained) = (!writable, !receives && position >= stored);
         let replica = Replica::default();
         Ok(Local { process: Process::Running, writable, frozen, waits, life, position, drained, diverged, replica })

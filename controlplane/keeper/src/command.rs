@@ -11,16 +11,17 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::agent::write_secret;
-use crate::settings::{AddressSettings, DatabaseSettings, Driver, EtcdSettings, Settings, SharedAddress};
+use crate::settings::{AddressSettings, DatabaseSettings, Driver, EtcdSettings, Pair, Settings, SharedAddress};
 use crate::twins::disk;
 use live::order;
 
 mod drain;
 mod keepalived;
+mod remote;
 mod report;
 mod twins;
 
-use report::report;
+use report::{at, report};
 
 /// How long a planned change may take before it is given up.
 const SWAP_MAX: Duration = Duration::from_secs(20);
@@ -41,7 +42,7 @@ pub struct Cluster {
 enum Verb {
     /// Writes the first node's settings file, with passwords drawn by chance.
     Init(Box<Init>),
-    /// Writes the second node's settings file from the first one's.
+    /// Writes the second node's settings file from the first one's, or that of a replica in another data centre.
     Join(Join),
     /// Who holds the database and each shared address, since when, how far the replica is, which nodes are there.
     Status {
@@ -51,10 +52,14 @@ enum Verb {
         #[arg(short = 'o', long = "output", value_enum, default_value_t = Output::Table)]
         output: Output,
     },
-    /// Makes a node's database primary. Writes stop for less than a second, and nothing is lost.
+    /// Makes a node's database primary. Writes stop for less than a second, and nothing is lost. With `--remote`: the replica in another
+    /// data centre, which may lack acknowledged commits.
     Promote {
         /// The node.
-        node: u16,
+        #[arg(required_unless_present = "remote")]
+        node: Option<u16>,
+        #[command(flatten)]
+        oath: remote::Oath,
         #[command(flatten)]
         place: Place,
     },
@@ -185,6 +190,10 @@ struct Join {
     /// This node's number; the other one of the pair of databases if not given.
     #[arg(long, value_name = "N")]
     node: Option<u16>,
+    /// This node has a replica in another data centre, outside of the pair: its number and the address of its database, such as 3=10.9.0.3. From
+    /// the file of such a replica that was promoted: this one follows it.
+    #[arg(long, value_name = "NODE=IP", conflicts_with = "node")]
+    remote: Option<String>,
 }
 
 /// Does what the command line says.
@@ -194,11 +203,19 @@ pub fn run(cluster: Cluster) -> Result<ExitCode> {
         Verb::Join(arguments) => join(&arguments),
         Verb::Status { place, output } => {
             let (settings, as_json) = (place.settings()?, output == Output::Json);
-            if let Some(pair) = &settings.twins { twins::show(pair, as_json) } else { report::show(&settings, as_json) }
+            match (&settings.remote, &settings.twins) {
+                (Some(remote), _) => remote::show(remote, as_json),
+                (None, Some(pair)) => twins::show(pair, as_json),
+                (None, None) => report::show(&settings, as_json),
+            }
         }
-        Verb::Promote { node, place } => {
+        Verb::Promote { node, oath, place } => {
             let settings = place.settings()?;
-            if settings.twins.is_some() { twins::promote(&settings, node) } else { promote(&settings, node) }
+            match node {
+                None => remote::promote(&settings, oath),
+                Some(node) if settings.twins.is_some() => twins::promote(&settings, node),
+                Some(node) => promote(&settings, node),
+            }
         }
         Verb::Alone { place, other_is_off: _ } => twins::alone(&place.settings()?),
         Verb::Seize { node, place, accept_loss: _ } => {
@@ -246,7 +263,7 @@ fn init(arguments: &Init) -> Result<ExitCode> {
         Judge::Pair => Some(arguments.pair.settings(secret())?),
     };
     let etcd = EtcdSettings { members: arguments.etcd.clone(), ..EtcdSettings::default() };
-    let settings = Settings { node, metrics: None, etcd, twins, database, addresses };
+    let settings = Settings { node, metrics: None, etcd, twins, remote: None, database, addresses };
     settings.check()?;
     if let Some(twins) = &settings.twins {
         disk::found(&twins.folder, node)?;
@@ -256,7 +273,10 @@ fn init(arguments: &Init) -> Result<ExitCode> {
 
 fn join(arguments: &Join) -> Result<ExitCode> {
     let mut settings = Settings::read(&arguments.from)?;
-    let other = settings.pair().map(|pair| pair.other().0);
+    if let Some(remote) = &arguments.remote {
+        return write(&remote::settings(settings, remote)?, &arguments.settings);
+    }
+    let other = pair_of(&settings).ok().map(|pair| pair.other().0);
     settings.node = arguments.node.or(other).context("which node is this? --node says so")?;
     write(&settings, &arguments.settings)
 }
@@ -297,7 +317,7 @@ fn on_interface(text: &str) -> Result<AddressSettings> {
 }
 
 fn promote(settings: &Settings, node: u16) -> Result<ExitCode> {
-    let pair = settings.pair().context("this node's settings know no pair of databases")?;
+    let pair = pair_of(settings)?;
     ensure!(pair.database.nodes.contains_key(&node), "node {node} has no database of the pair");
     let etcd = settings.etcd(PATIENCE)?;
     let before = report(&etcd)?;
@@ -324,7 +344,7 @@ fn promote(settings: &Settings, node: u16) -> Result<ExitCode> {
 }
 
 fn seize(settings: &Settings, node: u16) -> Result<ExitCode> {
-    let pair = settings.pair().context("this node's settings know no pair of databases")?;
+    let pair = pair_of(settings)?;
     ensure!(pair.database.nodes.contains_key(&node), "node {node} has no database of the pair");
     let etcd = settings.etcd(PATIENCE)?;
     let before = report(&etcd)?.database;
@@ -345,6 +365,11 @@ fn seize(settings: &Settings, node: u16) -> Result<ExitCode> {
     }
     order::relent(&etcd)?;
     bail!("node {node} did not become primary within {} s: does its keeper run, and its database?", SWAP_MAX.as_secs())
+}
+
+fn pair_of(settings: &Settings) -> Result<Pair> {
+    let pair = settings.pair().filter(|pair| pair.remote.is_none());
+    pair.context("this node's settings know no pair of databases that an arbiter decides about")
 }
 
 /// Why nobody may insist.

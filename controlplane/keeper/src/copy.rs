@@ -29,7 +29,7 @@ const COPIED: &str = "copied";
 /// Hands copies of the local database to whoever knows the password, one at a time.
 pub fn serve(settings: &Arc<Pair>) -> Result<()> {
     let database = &settings.database;
-    let own = SocketAddr::new(database.nodes[&settings.node], database.copy_port);
+    let own = SocketAddr::new(settings.ip(), database.copy_port);
     let listener = TcpListener::bind(own).with_context(|| format!("cannot listen on {own} for who wants a copy"))?;
     let settings = settings.clone();
     let run = move || {

@@ -10,12 +10,14 @@ use std::time::{Duration, Instant};
 use cluster::{Book, Outcome};
 use live::KeeperStatus;
 
+use crate::remote::RemoteView;
+
 /// Bytes of a question at most.
 const QUESTION_MAX: usize = 4_096;
 /// How long somebody may take to ask, and to take the answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// What a database may have to be, and what its process does, as [`KeeperStatus`] words them.
-const ROLES: [&str; 6] = ["primary", "frozen", "replica", "clone", "standby", "stopped"];
+const ROLES: [&str; 7] = ["primary", "frozen", "replica", "remote", "clone", "standby", "stopped"];
 const PROCESSES: [&str; 3] = ["running", "silent", "dead"];
 
 /// What a keeper counts, from its start.
@@ -55,6 +57,8 @@ pub struct View<'a> {
     pub status: &'a KeeperStatus,
     /// The book of the database, if it is known.
     pub book: Option<Book>,
+    /// Of a replica in another data centre.
+    pub remote: Option<RemoteView>,
     /// What was counted.
     pub counts: &'a Counts,
 }
@@ -62,7 +66,7 @@ pub struct View<'a> {
 type Single = (&'static str, &'static str, &'static str, fn(&View) -> Option<u64>);
 
 /// Metrics with one value: name, kind, help, value if there is one.
-const SINGLES: [Single; 14] = [
+const SINGLES: [Single; 18] = [
     ("keeper_database_writable", "gauge", "The database on this node takes writes.", |view| {
         of_database(view, |status| u64::from(status.writable))
     }),
@@ -102,6 +106,18 @@ const SINGLES: [Single; 14] = [
     }),
     ("keeper_takeover_seconds", "gauge", "Without a sign of the primary for so long another takes over.", |view| {
         of_database(view, |status| status.takeover_s)
+    }),
+    ("keeper_remote_missing_commits", "gauge", "Of a remote replica: commits of the primary that it lacks.", |view| {
+        view.remote?.missing
+    }),
+    ("keeper_remote_primary_heard_seconds", "gauge", "When it last heard the primary: seconds since 1970.", |view| {
+        view.remote?.heard_s.map(i64::unsigned_abs)
+    }),
+    ("keeper_remote_promoted", "gauge", "An operator made the remote replica primary.", |view| {
+        view.remote.map(|remote| u64::from(remote.promoted))
+    }),
+    ("keeper_remote_primaries", "gauge", "Databases of the other data centre that take writes, as heard.", |view| {
+        view.remote.map(|remote| remote.primaries)
     }),
     ("keeper_node", "gauge", "This node's number.", |view| Some(u64::from(view.status.node))),
 ];
@@ -262,7 +278,7 @@ mod tests {
         let (status, counts) = (status(), Counts::default());
         counts.asked(&Outcome::Unknown);
         let book = Book { epoch: 3, held: true, sync: Some(NodeId(1)), ..Book::default() };
-        let told = text(&View { status: &status, book: Some(book), counts: &counts });
+        let told = text(&View { status: &status, book: Some(book), remote: None, counts: &counts });
         for line in [
             "tandem_keeper_database_role{role=\"primary\"} 1",
             "tandem_keeper_database_role{role=\"replica\"} 0",
@@ -282,7 +298,9 @@ mod tests {
     fn every_metric_stands_in_the_readme() {
         let readme = include_str!("../README.md");
         let (status, counts) = (KeeperStatus { behind_s: Some(1), ..status() }, Counts::default());
-        let told = text(&View { status: &status, book: Some(Book::default()), counts: &counts });
+        let remote = Some(RemoteView { missing: Some(1), heard_s: Some(1), ..RemoteView::default() });
+        let told = text(&View { status: &status, book: Some(Book::default()), remote, counts: &counts });
+        assert!(told.contains("tandem_keeper_remote_missing_commits 1\n"), "{told}");
         for name in told.lines().filter_map(|line| line.strip_prefix("# TYPE tandem_")?.split(' ').next()) {
             assert!(readme.contains(&format!("`{name}`")), "{name}");
         }

@@ -7,11 +7,10 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use cluster::{Ask, Book, Keeper, Local, Outcome, Process, Replica, Role};
-use live::{AddressStatus, DATABASE, Etcd};
+use cluster::{Ask, Book, Keeper, Outcome, Replica, Role};
+use live::{DATABASE, Etcd};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
-use units::Instant;
 
 use crate::address;
 use crate::addresses;
@@ -19,9 +18,11 @@ use crate::agent::{Agent, Seen, Slot, Wanted};
 use crate::arbiter::{self, Arbiter};
 use crate::clock::now;
 use crate::copy;
+use crate::hands::Hands;
 use crate::metrics;
+use crate::remote;
 use crate::server::{Place, Server};
-use crate::settings::{AddressSettings, Driver, Pair, Settings};
+use crate::settings::{Driver, Pair, Settings};
 use crate::status::{Teller, Told};
 use crate::twins;
 use crate::twins::settings::TwinsSettings;
@@ -49,7 +50,10 @@ pub fn run(settings: Settings) -> Result<()> {
     let (events, heard) = mpsc::channel();
     let ended = Arc::new(AtomicBool::new(false));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let pair = settings.pair().map(Arc::new);
+    let (pair, alone) = match (settings.pair().map(Arc::new), &settings.remote) {
+        (pair, None) => (pair, None),
+        (pair, Some(remote)) => (None, pair.zip(Some(remote.folder.clone()))),
+    };
     told.database(|status| status.takeover_s = pair.as_ref().map_or(0, |pair| pair.database.takeover_s));
     if let Some(at) = settings.metrics {
         let told = told.clone();
@@ -64,10 +68,11 @@ pub fn run(settings: Settings) -> Result<()> {
         (Some(twins), _) => Some(Judge::Twins(twins)),
         (None, etcd) => etcd.map(Judge::Etcd),
     };
-    match pair.zip(judge) {
-        Some((pair, judge)) => keep_database(&pair, judge, told, (events, heard), &runtime)?,
+    match (pair.zip(judge), alone) {
+        (Some((pair, judge)), _) => keep_database(&pair, judge, told, (events, heard), &runtime)?,
+        (None, Some((pair, folder))) => remote::keep(&pair, &folder, told, &ended, &runtime)?,
         // Nothing is sent but the end.
-        None => drop(heard.recv()),
+        (None, None) => drop(heard.recv()),
     }
     for address in addresses {
         // One that panicked has left its address to the guard.
@@ -89,6 +94,7 @@ fn keep_database(
     (events, heard): (Sender<Event>, Receiver<Event>),
     runtime: &Runtime,
 ) -> Result<()> {
+    remote::disk::forget(&pair.database.data);
     let address = pair.database.address.clone();
     if let Some(address) = address.as_ref().filter(|address| address.driver == Driver::Agent) {
         address::down(address).with_context(|| format!("cannot take {} down", address.ip))?;
@@ -102,8 +108,10 @@ fn keep_database(
     let (finds, found) = watch::channel(Replica::default());
     runtime.spawn(Agent::new(pair.clone(), slot.clone(), told.counts.clone()).run(wants.clone(), found, sees));
     runtime.spawn(look_at_other(pair.clone(), wants, finds));
-    let hands = Hands { slot, wanted, asks, address, address_up: false, told };
-    reign(pair, &heard, &seen, hands);
+    let hands = Hands { slot, wanted, address, address_up: false, told, remote: false };
+    reign(pair, &heard, &seen, &asks, hands);
+    // Whoever writes into the book ends when nobody asks any more.
+    drop(asks);
     if let Some(twins) = twins {
         // The other is told that this one goes.
         let _ = twins.join();
@@ -232,17 +240,7 @@ async fn far(server: &mut Server, life: u64, primary: u16) -> Result<Replica> {
     Ok(Replica { attached, life, stored: following.stored, applied: server.position().await? })
 }
 
-/// What the keeper acts with.
-struct Hands {
-    slot: Slot,
-    wanted: watch::Sender<Wanted>,
-    asks: Sender<Ask>,
-    address: Option<AddressSettings>,
-    address_up: bool,
-    told: Told,
-}
-
-fn reign(pair: &Pair, heard: &Receiver<Event>, seen: &watch::Receiver<Seen>, mut hands: Hands) {
+fn reign(pair: &Pair, heard: &Receiver<Event>, seen: &watch::Receiver<Seen>, asks: &Sender<Ask>, mut hands: Hands) {
     let mut keeper = Keeper::new(pair.core());
     let mut ends = None;
     loop {
@@ -277,113 +275,12 @@ fn reign(pair: &Pair, heard: &Receiver<Event>, seen: &watch::Receiver<Seen>, mut
         hands.told.book(keeper.book());
         if let Some(ask) = turn.ask {
             // Without the thread that asks there is no answer: the guard ends the reign.
-            let _ = hands.asks.send(ask);
+            let _ = asks.send(ask);
         }
         let leads = matches!(turn.role, Role::Primary { .. } | Role::Frozen { .. });
         if ends.is_some_and(|late| !leads || now() >= late) {
             hands.carry_out(Role::Stopped, false, &local, fresh);
             return;
         }
-    }
-}
-
-impl Hands {
-    /// What the database says, and whether it said so since it was last told to be something else. Before that nobody may count on it
-    /// being frozen, waiting, or receiving no more.
-    fn known(&self, seen: Seen) -> (Local, bool) {
-        let fresh = seen.number == self.wanted.borrow().number;
-        let Local { frozen, waits, drained, .. } = seen.local;
-        let local = Local { frozen: frozen && fresh, waits: waits && fresh, drained: drained && fresh, ..seen.local };
-        (local, fresh)
-    }
-
-    fn carry_out(&mut self, role: Role, address: bool, local: &Local, fresh: bool) {
-        if !address {
-            self.move_address(false);
-        }
-        if let Some(guard) = self.slot.alive() {
-            match role {
-                Role::Stopped => guard.kill(),
-                // First the guard, then the agent: nothing is promoted that the guard would not kill.
-                Role::Primary { until, .. } | Role::Frozen { until, .. } => guard.set_until(Some(until)),
-                Role::Standby | Role::Replica(_) | Role::Clone(_) if fresh && !local.writable => guard.set_until(None),
-                Role::Standby | Role::Replica(_) | Role::Clone(_) => {}
-            }
-        }
-        self.wanted.send_if_modified(|wanted| {
-            let changed = timeless(wanted.role) != timeless(role);
-            *wanted = Wanted { role, number: wanted.number + u64::from(changed) };
-            if changed {
-                tracing::info!(?role, "the database must be");
-            }
-            changed
-        });
-        if address {
-            self.move_address(true);
-        }
-    }
-
-    fn tell(&self, role: Role, here: bool, local: &Local, behind_s: Option<u32>) {
-        self.told.database(|status| {
-            status.role = word(role).to_owned();
-            status.process = process(local.process).to_owned();
-            (status.writable, status.position, status.diverged) = (local.writable, local.position, local.diverged);
-            (status.replica_stored, status.behind_s) = (local.replica.stored, behind_s);
-        });
-        let Some(address) = &self.address else { return };
-        self.told.address(AddressStatus {
-            name: DATABASE.to_owned(),
-            ip: address.ip.to_string(),
-            driver: address.driver.word().to_owned(),
-            here,
-            up: self.address_up,
-            works: local.process == Process::Running,
-            ..AddressStatus::default()
-        });
-    }
-
-    fn move_address(&mut self, up: bool) {
-        let moved = self.address.as_ref().filter(|address| address.driver == Driver::Agent);
-        let Some(address) = moved.filter(|_| up != self.address_up) else { return };
-        let done = if up { address::up(address) } else { address::down(address) };
-        match done {
-            Ok(_) => self.address_up = up,
-            Err(error) => {
-                tracing::error!(ip = %address.ip, up, error = error.to_string(), "the address cannot be moved")
-            }
-        }
-        if up && self.address_up {
-            tracing::info!(ip = %address.ip, "the address is here");
-            address::announce(address);
-        }
-    }
-}
-
-/// The role without its deadline.
-fn timeless(role: Role) -> Role {
-    let until = Instant::default();
-    match role {
-        Role::Primary { wait, .. } => Role::Primary { wait, until },
-        Role::Frozen { wait, .. } => Role::Frozen { wait, until },
-        Role::Stopped | Role::Standby | Role::Replica(_) | Role::Clone(_) => role,
-    }
-}
-
-fn word(role: Role) -> &'static str {
-    match role {
-        Role::Stopped => "stopped",
-        Role::Standby => "standby",
-        Role::Replica(_) => "replica",
-        Role::Clone(_) => "clone",
-        Role::Primary { .. } => "primary",
-        Role::Frozen { .. } => "frozen",
-    }
-}
-
-fn process(process: Process) -> &'static str {
-    match process {
-        Process::Dead => "dead",
-        Process::Running => "running",
-        Process::Silent => "silent",
     }
 }

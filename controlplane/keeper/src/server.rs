@@ -131,8 +131,14 @@ impl Server {
     }
 
     /// Begins to follow the server there from what this one has. Everything that it stored and did not apply is fetched again.
-    /// `copied`: the position of a fresh copy, whose own log is empty.
-    pub async fn follow(&mut self, host: IpAddr, port: u16, password: &str, copied: Option<&str>) -> Result<()> {
+    /// `acknowledges`: the one that is followed may wait for it. `copied`: the position of a fresh copy, whose own log is empty.
+    pub async fn follow(
+        &mut self,
+        (host, port): (IpAddr, u16),
+        password: &str,
+        acknowledges: bool,
+        copied: Option<&str>,
+    ) -> Result<()> {
         self.tell("STOP SLAVE").await?;
         if let Some(position) = copied {
             self.tell("RESET MASTER").await?;
@@ -146,7 +152,7 @@ impl Server {
         }
         // As a replica's applier it would wait for a replica of its own.
         self.tell("SET GLOBAL rpl_semi_sync_master_enabled=0").await?;
-        self.tell("SET GLOBAL rpl_semi_sync_slave_enabled=1").await?;
+        self.tell(&format!("SET GLOBAL rpl_semi_sync_slave_enabled={}", u8::from(acknowledges))).await?;
         self.tell(&format!(
             "CHANGE MASTER TO MASTER_HOST='{host}', MASTER_PORT={port}, MASTER_USER='{USER}', MASTER_PASSWORD='{password}', \
              MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=1, MASTER_HEARTBEAT_PERIOD=1"

@@ -37,6 +37,9 @@ pub struct Settings {
     /// The arbiter of exactly two servers, in the place of etcd.
     #[serde(default, rename = "pair", skip_serializing_if = "Option::is_none")]
     pub twins: Option<TwinsSettings>,
+    /// This node has a replica in another data centre: `database.nodes` are those that it may follow, and its own is none of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<RemoteSettings>,
     /// The pair of databases, if this node has one of the two.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<DatabaseSettings>,
@@ -52,6 +55,19 @@ pub struct Pair {
     pub node: u16,
     /// What is set of both.
     pub database: DatabaseSettings,
+    /// Of a replica in another data centre: its own address.
+    pub remote: Option<IpAddr>,
+}
+
+/// A replica in another data centre, outside of the pair: it follows and acknowledges nothing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemoteSettings {
+    /// The address of its database.
+    pub ip: IpAddr,
+    /// Where it leaves what it knows for `tandem cluster`, and finds an operator's command.
+    #[serde(default = "remote_folder")]
+    pub folder: PathBuf,
 }
 
 /// etcd's members and how to log in.
@@ -196,6 +212,10 @@ const fn port() -> u16 {
 const fn copy_port() -> u16 {
     4_444
 }
+/// Where a remote replica leaves what it knows, where nothing else is said.
+pub fn remote_folder() -> PathBuf {
+    PathBuf::from("/var/lib/tandem-keeper/remote")
+}
 fn name() -> String {
     "tandem".to_owned()
 }
@@ -236,11 +256,16 @@ impl Settings {
             self.database.is_some() || !self.addresses.is_empty(),
             "neither database nor addresses: nothing to keep"
         );
+        if self.remote.is_some() {
+            ensure!(self.database.is_some(), "remote follows a database, and there is none in these settings");
+            ensure!(self.twins.is_none(), "remote decides nothing: `pair` belongs to the two servers that do");
+        }
         if let Some(twins) = &self.twins {
             let pair = self.pair().context("pair decides about a pair of databases, and there is no database")?;
             twins.check([pair.node, pair.other().0], pair.database.takeover_s)?;
         }
-        ensure!(self.twins.is_some() || !self.etcd.members.is_empty(), "etcd.members names nobody");
+        let asks = self.twins.is_none() && self.remote.is_none();
+        ensure!(!asks || !self.etcd.members.is_empty(), "etcd.members names nobody");
         for shared in self.addresses.iter().filter(|shared| shared.driver != Driver::Keepalived) {
             let why = "two servers decide about their databases alone: driver: keepalived, or etcd.members";
             ensure!(!self.etcd.members.is_empty(), "addresses, {}: {why}", shared.name);
@@ -255,7 +280,8 @@ impl Settings {
 
     /// This node's part of the pair of databases, if it has one.
     pub fn pair(&self) -> Option<Pair> {
-        Some(Pair { node: self.node, database: self.database.clone()? })
+        let remote = self.remote.as_ref().map(|remote| remote.ip);
+        Some(Pair { node: self.node, database: self.database.clone()?, remote })
     }
 
     /// How long a keeper waits for one answer of etcd: it asks often, and may find a member gone.
@@ -288,9 +314,15 @@ impl Settings {
 impl Pair {
     fn check(&self) -> Result<()> {
         let database = &self.database;
-        ensure!(database.nodes.len() == 2, "database.nodes names {} nodes; a pair has two", database.nodes.len());
-        ensure!(database.nodes.contains_key(&self.node), "database.nodes lacks this node, {}", self.node);
-        ensure!(database.nodes.contains_key(&database.home), "database.home is none of database.nodes");
+        if self.remote.is_some() {
+            ensure!((1..=2).contains(&database.nodes.len()), "database.nodes names one or two nodes to follow");
+            ensure!(!database.nodes.contains_key(&self.node), "database.nodes names this node: nobody follows itself");
+            ensure!(database.address.is_none(), "database.address belongs to the pair: a remote replica has none");
+        } else {
+            ensure!(database.nodes.len() == 2, "database.nodes names {} nodes; a pair has two", database.nodes.len());
+            ensure!(database.nodes.contains_key(&self.node), "database.nodes lacks this node, {}", self.node);
+            ensure!(database.nodes.contains_key(&database.home), "database.home is none of database.nodes");
+        }
         check_takeover(database.takeover_s).context("database.takeover_s")?;
         let reign_ms = database.takeover_s * 800;
         ensure!(
@@ -329,6 +361,19 @@ impl Pair {
     pub fn twins(&self, fence: bool) -> cluster::PairSettings {
         let takeover_ms = self.database.takeover_s * 1_000;
         cluster::PairSettings { me: NodeId(self.node), other: self.other(), takeover_ms, fence }
+    }
+
+    /// The address of this node's database.
+    pub fn ip(&self) -> IpAddr {
+        self.remote.unwrap_or_else(|| self.database.nodes[&self.node])
+    }
+
+    /// What the pure core of a replica in another data centre needs.
+    pub fn of_remote(&self) -> cluster::RemoteSettings {
+        cluster::RemoteSettings {
+            hold_down_ms: self.database.hold_down_s * 1_000,
+            lost_ms: self.database.takeover_s * 1_000,
+        }
     }
 
     /// The node of the other database.

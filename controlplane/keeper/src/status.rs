@@ -6,6 +6,7 @@ use cluster::Book;
 use live::{AddressStatus, Etcd, KEEPERS, KeeperStatus, Lease, LiveError};
 
 use crate::metrics::{self, Counts, View};
+use crate::remote::RemoteView;
 
 /// A keeper that tells nothing for so many seconds is gone.
 const LIVES_S: u64 = 5;
@@ -15,6 +16,7 @@ const LIVES_S: u64 = 5;
 pub struct Told {
     status: Arc<Mutex<KeeperStatus>>,
     book: Arc<Mutex<Option<Book>>>,
+    remote: Arc<Mutex<Option<RemoteView>>>,
     /// What is counted for metrics.
     pub counts: Arc<Counts>,
 }
@@ -35,10 +37,16 @@ impl Told {
         *self.book.lock().expect("nobody panics with the book") = book;
     }
 
+    /// What is known of a replica in another data centre, by its own keeper.
+    pub fn remote(&self, view: RemoteView) {
+        *self.remote.lock().expect("nobody panics with the view") = Some(view);
+    }
+
     /// Everything, for whoever gathers metrics.
     pub fn metrics(&self) -> String {
         let book = *self.book.lock().expect("nobody panics with the book");
-        metrics::text(&View { status: &self.now(), book, counts: &self.counts })
+        let remote = *self.remote.lock().expect("nobody panics with the view");
+        metrics::text(&View { status: &self.now(), book, remote, counts: &self.counts })
     }
 
     /// Says what is to be said of the database.

@@ -78,7 +78,8 @@ pub fn table(report: &Report) -> String {
     lines.into_iter().map(|line| line + "\n").collect()
 }
 
-fn at(seconds: i64) -> String {
+/// A moment, for people.
+pub fn at(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds).map_or_else(|_| String::new(), |at| at.to_string())
 }
 
@@ -102,7 +103,7 @@ pub fn database(keeper: &KeeperStatus, primary: Option<u64>) -> String {
         let left = keeper.position.saturating_sub(keeper.replica_stored);
         line += &format!(", {left} of them not at the replica yet");
     }
-    if keeper.role == "replica" {
+    if keeper.role == "replica" || keeper.role == "remote" {
         let missing = primary
             .map_or_else(String::new, |primary| format!(", {} to apply", primary.saturating_sub(keeper.position)));
         line += &missing;

@@ -198,7 +198,8 @@ pub fn reported(folder: &Path) -> Result<TwinsReport> {
     Ok(serde_json::from_slice(&bytes)?)
 }
 
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a file so that whoever reads finds the old one or this one.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let fresh = path.with_extension("new");
     fs::write(&fresh, bytes)?;
     fs::rename(fresh, path)

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
+use crate::remote;
 use crate::world::{Keeps, SILENT_S, World, may_run, signal, takeover_s, until};
 use crate::writer::{Watcher, Writer};
 use crate::{in_time, timed};
@@ -20,7 +21,7 @@ fn in_sync(world: &World, primary: u16) -> Option<()> {
     (on == "1\t0" && synced).then_some(())
 }
 
-fn rows(world: &World, node: u16) -> Option<BTreeSet<u64>> {
+pub fn rows(world: &World, node: u16) -> Option<BTreeSet<u64>> {
     let told = world.ask(node, "SELECT id FROM tandem.rows_written")?;
     Some(told.lines().map(|line| line.parse().unwrap()).collect())
 }
@@ -34,12 +35,22 @@ pub struct Scene {
 }
 
 impl Scene {
-    fn new(members: usize) -> Scene {
+    pub fn new(members: usize) -> Scene {
         Scene::of(Keeps::Databases, members)
     }
 
+    /// As the usual one; before a database starts something is done.
+    pub fn prepared(members: usize, prepare: impl FnOnce(&World)) -> Scene {
+        let world = World::new(Keeps::Databases, members);
+        prepare(&world);
+        Scene::in_world(world)
+    }
+
     pub fn of(keeps: Keeps, members: usize) -> Scene {
-        let mut world = World::new(keeps, members);
+        Scene::in_world(World::new(keeps, members))
+    }
+
+    fn in_world(mut world: World) -> Scene {
         world.start_keeper(1);
         world.start_keeper(2);
         let writer = Writer::start(&world);
@@ -96,6 +107,14 @@ impl Scene {
         }
     }
 
+    /// Nobody writes any more: what was acknowledged.
+    pub fn silence(self) -> (BTreeSet<u64>, World) {
+        let acknowledged = self.writer.end();
+        let (both, _) = self.watcher.end();
+        assert!(both.is_empty(), "two databases took writes at {both:?}");
+        (acknowledged, self.world)
+    }
+
     /// Nothing that was acknowledged is lost, both have the same rows, and never took both writes.
     pub fn end(self) {
         let acknowledged = self.writer.end();
@@ -115,11 +134,14 @@ fn nothing_acknowledged_is_lost_when_the_primary_dies_or_its_cable_is_pulled() {
     if !may_run() {
         return;
     }
-    let mut scene = Scene::new(1);
+    // A replica in another data centre is there as well: it holds nothing up, and follows all the while.
+    let (mut scene, _) = remote::begin();
     scene.taken_over("kill -9 of the primary", takeover_s(), |world| signal("KILL", world.database_process(1)));
     scene.returned("the database runs again", |_| ());
     scene.taken_over("the primary's cable is pulled", takeover_s(), |world| world.cable(1, false));
     scene.returned("the cable is plugged in", |world| world.cable(1, true));
+    remote::catches_up(&scene);
+    remote::was_not_copied(&scene.world);
     scene.end();
 }
 

@@ -32,6 +32,8 @@ pub const TWINS_TAKEOVER_S: u64 = 8;
 pub const SILENT_S: u64 = 6;
 /// Hosts by their last byte.
 const HOSTS: [u16; 3] = [1, 2, 9];
+/// The node of the other data centre.
+pub const REMOTE: u16 = 3;
 
 static WORLDS: AtomicU32 = AtomicU32::new(0);
 
@@ -63,11 +65,11 @@ pub enum Keeps {
 /// Three hosts. Everything goes with this value.
 pub struct World {
     folder: tempfile::TempDir,
-    names: [String; 3],
+    names: [String; 4],
     keeps: Keeps,
     /// By host; the third one's first where there is but one.
     etcd: [Option<Child>; 3],
-    keepers: [Option<Child>; 2],
+    keepers: [Option<Child>; 3],
     frozen: Vec<u32>,
 }
 
@@ -97,9 +99,10 @@ impl World {
     /// Hosts, cables, etcd, tables for both databases.
     pub fn new(keeps: Keeps, members: usize) -> World {
         let number = WORLDS.fetch_add(1, Ordering::Relaxed);
-        let names = HOSTS.map(|host| format!("tandem-k{}-{number}-{host}", std::process::id()));
+        let names = [HOSTS[0], HOSTS[1], HOSTS[2], REMOTE]
+            .map(|host| format!("tandem-k{}-{number}-{host}", std::process::id()));
         let folder = tempfile::Builder::new().prefix("tandem-pair-").tempdir().unwrap();
-        let (etcd, keepers) = ([None, None, None], [None, None]);
+        let (etcd, keepers) = ([None, None, None], [None, None, None]);
         let mut world = World { folder, names, keeps, etcd, keepers, frozen: vec![] };
         world.lay_cables();
         let hosts = 3 - members..3;
@@ -128,7 +131,7 @@ impl World {
             run("ip", &["-n", third, "addr", "add", address, "dev", "bridge0"]);
         }
         run("ip", &["-n", third, "link", "set", "bridge0", "up"]);
-        for (node, name) in [(1, &self.names[0]), (2, &self.names[1])] {
+        for (node, name) in [(1, &self.names[0]), (2, &self.names[1]), (REMOTE, &self.names[3])] {
             let port = format!("to{node}");
             run("ip", &["-n", third, "link", "add", &port, "type", "veth", "peer", "name", "eth0", "netns", name]);
             run("ip", &["-n", third, "link", "set", &port, "master", "bridge0", "up"]);
@@ -140,7 +143,7 @@ impl World {
     }
 
     fn lay_second_cable(&self) {
-        let [first, second, _] = &self.names;
+        let [first, second, ..] = &self.names;
         run("ip", &["-n", first, "link", "add", "eth1", "type", "veth", "peer", "name", "eth1", "netns", second]);
         for (node, name) in [(1, first), (2, second)] {
             run("ip", &["-n", name, "addr", "add", &format!("10.78.0.{node}/24"), "dev", "eth1"]);
@@ -253,12 +256,56 @@ impl World {
         )
     }
 
+    /// The settings file of a node that has a remote replica, made from another node's.
+    pub fn join_remote(&self, from: &Path, node: u16) -> PathBuf {
+        let path = self.folder.path().join(format!("remote{node}.yaml"));
+        let _ = fs::remove_file(&path);
+        let (place, remote) = (path.display().to_string(), format!("{node}=10.77.0.{node}"));
+        let from = from.display().to_string();
+        let words = ["join", "--from", &from, "--remote", &remote, "--settings", &place];
+        run(env!("CARGO_BIN_EXE_tandem-cluster"), &words);
+        let mut settings: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        settings["remote"]["folder"] = self.remote_folder(node).display().to_string().into();
+        settings["database"]["data"] = self.data(node).display().to_string().into();
+        // Long enough for a story in which it does not change whom it follows.
+        settings["database"]["takeover_s"] = 60.into();
+        fs::write(&path, settings.to_string()).unwrap();
+        path
+    }
+
+    /// Where the keeper of a remote replica leaves what it knows.
+    pub fn remote_folder(&self, node: u16) -> PathBuf {
+        self.folder.path().join(format!("remote{node}"))
+    }
+
+    /// Tables for the remote replica, the same as the others'.
+    pub fn found_remote(&self) {
+        run("cp", &["-a", &self.data(1).display().to_string(), &self.data(REMOTE).display().to_string()]);
+    }
+
+    /// `tandem cluster` beside a remote replica: whether it was carried out, and what it said.
+    pub fn remote_cluster(&self, settings: &Path, words: &[&str]) -> (bool, String) {
+        let out = Command::new(env!("CARGO_BIN_EXE_tandem-cluster"))
+            .args(words)
+            .args(["--settings", &settings.display().to_string()])
+            .output()
+            .unwrap();
+        let said = [out.stdout, out.stderr].concat();
+        (out.status.success(), String::from_utf8_lossy(&said).into_owned())
+    }
+
     pub fn start_keeper(&mut self, node: u16) {
+        let settings = self.settings(node);
+        self.start_keeper_with(node, &settings);
+    }
+
+    pub fn start_keeper_with(&mut self, node: u16, settings: &Path) {
         let words = ["--log=info,sqlx=warn", "--settings"].map(str::to_owned);
-        let settings = self.settings(node).display().to_string();
+        let settings = settings.display().to_string();
         let words: Vec<String> = words.into_iter().chain([settings]).collect();
         let at = usize::from(node) - 1;
-        let child = self.start(at, env!("CARGO_BIN_EXE_tandem-keeper"), &words, &format!("keeper{node}"));
+        let host = if node == REMOTE { 3 } else { at };
+        let child = self.start(host, env!("CARGO_BIN_EXE_tandem-keeper"), &words, &format!("keeper{node}"));
         self.keepers[at] = Some(child);
     }
 
@@ -321,7 +368,8 @@ impl World {
     /// Nothing goes from this node to these hosts; an empty list heals it.
     pub fn cut(&self, node: u16, to: &[u16]) {
         let nft = |rules: &str| {
-            run("ip", &["netns", "exec", &self.names[usize::from(node) - 1], "nft", rules]);
+            let host = if node == REMOTE { 3 } else { usize::from(node) - 1 };
+            run("ip", &["netns", "exec", &self.names[host], "nft", rules]);
         };
         nft("add table inet cut; flush table inet cut");
         nft("add chain inet cut out { type filter hook output priority 0; }");
@@ -384,10 +432,15 @@ impl World {
             .unwrap()
     }
 
+    /// What a program wrote so far: `keeper1`, `data1.log`.
+    pub fn said(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
+    }
+
     /// What keepers and databases wrote last, for who has to find out why.
     pub fn tell(&self) {
-        for name in ["etcd9", "keeper1", "keeper2", "data1.log", "data2.log"] {
-            let text = fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
+        for name in ["etcd9", "keeper1", "keeper2", "keeper3", "data1.log", "data2.log", "data3.log"] {
+            let text = self.said(name);
             let lines: Vec<&str> = text.lines().collect();
             eprintln!("--- {name}\n{}", lines[lines.len().saturating_sub(60)..].join("\n"));
         }

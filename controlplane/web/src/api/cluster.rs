@@ -87,7 +87,7 @@ pub struct DatabaseHeld {
 pub struct DatabaseNode {
     /// Its node.
     pub node: u16,
-    /// What it must be: `primary`, `replica`, `standby`, `frozen`, `stopped`, `clone`.
+    /// What it must be: `primary`, `replica`, `remote`, `standby`, `frozen`, `stopped`, `clone`.
     pub role: String,
     /// Since when.
     pub since: Option<Time>,

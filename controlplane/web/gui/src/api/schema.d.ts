@@ -2925,7 +2925,7 @@ export interface components {
             process: string;
             /** @description Why it cannot be made primary without losing anything; absent if it can. */
             refused?: string | null;
-            /** @description What it must be: `primary`, `replica`, `standby`, `frozen`, `stopped`, `clone`. */
+            /** @description What it must be: `primary`, `replica`, `remote`, `standby`, `frozen`, `stopped`, `clone`. */
             role: string;
             since?: null | components["schemas"]["Time"];
             /** @description It takes writes. */

@@ -33,8 +33,9 @@ pub fn catches_up(scene: &Scene) {
     });
 }
 
-/// It was never copied anew: a copy of a whole database over a long way is the last thing to do.
-pub fn was_not_copied(world: &World) {
+/// It was never copied anew, since it followed the replica when that took over: a copy of a whole database over a long way is the last thing to
+/// do.
+fn was_not_copied(world: &World) {
     let said = world.said("keeper3");
     assert!(!said.contains("Clone("), "it was copied anew:\n{said}");
 }

@@ -40,6 +40,7 @@ mod screen;
 mod sipp;
 mod stamp;
 mod tally;
+mod timers;
 mod told;
 mod wire;
 mod worker;

@@ -163,7 +163,7 @@ fn tell_latencies(text: &mut String, summary: &Summary) {
     }
     if summary.counts.gathered > 0 {
         text.push_str(
-            "a generator this busy looks at its sockets every 0.1 ms: each latency may be that much too long\n",
+            "a generator this busy gathers what comes (--gather, 0.1 ms unless told): each latency may be that much too long\n",
         );
     }
 }

@@ -1,7 +1,6 @@
 //! What callers and callees of one worker share: sockets, timers, counters, and texts that are used again.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -19,6 +18,7 @@ use crate::ladder::{Ladders, Samples};
 use crate::plan::Plan;
 use crate::quality::Quality;
 use crate::tally::{Board, Counters, Latencies, Told};
+use crate::timers::Timers;
 use sim::message;
 
 /// RFC 3261 §17.1.1.1: the round-trip estimate that retransmission starts from.
@@ -31,12 +31,10 @@ pub const GIVE_UP: u64 = 64 * T1;
 pub const LINGER: u64 = if cfg!(test) { 200 * MS } else { 5_000 * MS };
 /// How long the end that released a call is kept after its BYE was answered: nobody repeats anything to it, but media may be under way.
 pub const BRIEF: u64 = if cfg!(test) { 200 * MS } else { 700 * MS };
-/// From so many datagrams a second on, a worker looks at its sockets every [`WINDOW`] and not for each datagram alone.
+/// From so many datagrams a second on, a worker looks at its sockets every [`Wire::gather`] and not for each datagram alone.
 const BUSY: u64 = 5_000;
 /// How often it is found out how busy a worker is.
 const COUNTED: u64 = 10 * MS;
-/// What a busy worker gathers: latencies may be that much too long.
-const WINDOW: Duration = Duration::from_micros(100);
 /// Datagrams that wait for a terminator that stands still: what a socket of four megabytes holds.
 const HELD_MAX: usize = 2_048;
 
@@ -73,7 +71,7 @@ pub enum Kind {
 
 const KINDS: [Kind; 5] = [Kind::Resend, Kind::GiveUp, Kind::Act, Kind::Packet, Kind::Change];
 
-/// When each timer of one end is due; 0 for never. The heap has one entry that counts for each end, whatever is armed and disarmed.
+/// When each timer of one end is due; 0 for never. One that is filed counts for each end, whatever is armed and disarmed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Dues {
     at: [u64; 5],
@@ -118,6 +116,8 @@ pub enum Whose {
 struct Signal {
     id: SocketId,
     address: SocketAddr,
+    /// Its address and its host as texts: they stand in every message.
+    names: [String; 2],
     /// Until when its terminator stands still; 0 if it does not.
     frozen: u64,
     held: VecDeque<(SocketAddr, Vec<u8>)>,
@@ -151,15 +151,19 @@ pub struct Wire {
     pub lines: Option<Sender<Told>>,
     /// Where INVITEs go.
     pub target: SocketAddr,
+    /// The same as a text.
+    pub target_name: String,
     /// Who makes and hears media, where the kernel does.
     pub mill: Option<mill::Hand>,
+    /// How long a busy worker gathers what comes and what is due, at most: latencies may be that much too long.
+    pub gather: Duration,
     number: usize,
     ring: Ring,
     signals: Vec<Signal>,
     /// By the socket's place in the ring.
     owners: Vec<Whose>,
     thawed: Vec<usize>,
-    timers: BinaryHeap<Reverse<(u64, Who)>>,
+    timers: Timers,
     texts: Vec<String>,
     rush: Rush,
 }
@@ -173,14 +177,14 @@ struct Rush {
 }
 
 impl Rush {
-    /// How long datagrams are gathered now.
-    fn window(&mut self, now: u64) -> Duration {
+    /// Whether it is worth gathering now.
+    fn is_on(&mut self, now: u64) -> bool {
         let span = now - self.since;
         if span >= COUNTED {
             self.busy = self.heard * SECOND / span >= BUSY;
             (self.heard, self.since) = (0, now);
         }
-        if self.busy { WINDOW } else { Duration::ZERO }
+        self.busy
     }
 }
 
@@ -210,13 +214,15 @@ impl Wire {
             base: 0,
             lines,
             target,
+            target_name: target.to_string(),
             mill: None,
+            gather: Duration::ZERO,
             number,
             ring: Ring::new(&settings, Doorbell::new()?)?,
             signals: Vec::new(),
             owners: vec![Whose::Nobody; settings.sockets as usize],
             thawed: Vec::new(),
-            timers: BinaryHeap::new(),
+            timers: Timers::default(),
             texts: Vec::new(),
             rush: Rush::default(),
         })
@@ -262,7 +268,9 @@ impl Wire {
         let socket = self.bind(at, 4 << 20)?;
         let id = self.ring.add(&socket, Class::Signal)?;
         self.owners[id.place()] = Whose::Sip(self.signals.len());
-        self.signals.push(Signal { id, address: socket.address(), frozen: 0, held: VecDeque::new() });
+        let address = socket.address();
+        let names = [address.to_string(), address.ip().to_string()];
+        self.signals.push(Signal { id, address, names, frozen: 0, held: VecDeque::new() });
         Ok(self.signals.len() - 1)
     }
 
@@ -284,12 +292,13 @@ impl Wire {
         UdpSocket::bind(at, &Options { shared: false, receive_bytes: bytes, send_bytes: bytes, traffic_class: 0 })
     }
 
-    /// Sends what was said, then waits until something is heard, at most until this moment on the run's clock.
+    /// Sends what was said, then waits until something is heard, at most until this moment on the run's clock; a busy worker no shorter than it
+    /// gathers.
     pub fn wait(&mut self, until: u64) -> io::Result<()> {
         let now = self.clock.now();
-        let left = if self.thawed.is_empty() { until.saturating_sub(now) } else { 0 };
-        let window = self.rush.window(now);
-        self.ring.wait_gathering(Duration::from_nanos(left), window)
+        let window = if self.rush.is_on(now) { self.gather } else { Duration::ZERO };
+        let left = Duration::from_nanos(until.saturating_sub(now)).max(window);
+        self.ring.wait_gathering(if self.thawed.is_empty() { left } else { Duration::ZERO }, window)
     }
 
     /// The next datagram that came, if there is one.
@@ -309,7 +318,7 @@ impl Wire {
             buffer[..length].copy_from_slice(bytes);
             self.ring.release(packet);
             self.rush.heard += 1;
-            if self.rush.busy {
+            if self.rush.busy && !self.gather.is_zero() {
                 Counters::one(&self.counters().gathered);
             }
             match whose {
@@ -359,6 +368,11 @@ impl Wire {
         self.signals[socket].address
     }
 
+    /// The same, and its host, as texts.
+    pub fn names(&self, socket: usize) -> [&str; 2] {
+        self.signals[socket].names.each_ref().map(String::as_str)
+    }
+
     /// An empty text with room for a message.
     pub fn text(&mut self) -> String {
         self.texts.pop().unwrap_or_else(|| String::with_capacity(1_400))
@@ -384,16 +398,13 @@ impl Wire {
         dues.at[kind as usize] = due;
         if due > 0 && (dues.filed == 0 || due < dues.filed) {
             dues.filed = due;
-            self.timers.push(Reverse((due, who)));
+            self.timers.file(due, who);
         }
     }
 
     /// An end of a call that may have a timer due by now, and the moment that was filed for it.
     pub fn pop(&mut self, now: u64) -> Option<(u64, Who)> {
-        match self.timers.peek() {
-            Some(Reverse(first)) if first.0 <= now => self.timers.pop().map(|Reverse(first)| first),
-            _ => None,
-        }
+        self.timers.pop(now)
     }
 
     /// After the timers that were due: files what is due next. An entry that no longer counts is forgotten.
@@ -403,12 +414,12 @@ impl Wire {
         }
         dues.filed = dues.at.into_iter().filter(|due| *due > 0).min().unwrap_or(0);
         if dues.filed > 0 {
-            self.timers.push(Reverse((dues.filed, who)));
+            self.timers.file(dues.filed, who);
         }
     }
 
     /// When the next timer is due.
     pub fn next_due(&self) -> Option<u64> {
-        self.timers.peek().map(|Reverse(first)| first.0)
+        self.timers.next_due()
     }
 }

@@ -24,6 +24,8 @@ use sim::message;
 const NAP: u64 = 20 * MS;
 /// Calls placed before what came is heard: a burst must not fill what the kernel can send at once.
 const BATCH: usize = 256;
+/// Steps of one call without any time between them that are done in one turn.
+const STEPS: usize = 4;
 
 /// What every worker of a run needs.
 #[derive(Clone)]
@@ -48,6 +50,8 @@ pub struct Run {
     pub part: Part,
     /// Who makes and hears media, where the kernel does.
     pub mill: Option<mill::Hand>,
+    /// How long a busy worker gathers.
+    pub gather: Duration,
 }
 
 impl Run {
@@ -133,7 +137,7 @@ impl Worker {
     pub fn open(run: Run, number: usize) -> io::Result<Worker> {
         let (plan, board) = (run.plan.clone(), run.board.clone());
         let mut wire = Wire::new(run.reins.clock, plan, board, run.lines.clone(), run.target, number)?;
-        (wire.agent, wire.mill) = (run.part.agent, run.mill.clone());
+        (wire.agent, wire.mill, wire.gather) = (run.part.agent, run.mill.clone(), run.gather);
         let (mut terminator_of, mut originators, mut freezes) = (Vec::new(), Vec::new(), Vec::new());
         for from in &run.plan.originators {
             originators.push(wire.listen(SocketAddr::new(from.from, 0))?);
@@ -188,7 +192,7 @@ impl Worker {
                 self.place_due(now);
             }
             self.freeze(now);
-            self.fire_due(now);
+            self.fire_due();
             let idle = self.run.board.active.load(Relaxed) == 0 && !self.run.reins.hold.load(Relaxed);
             if give_up.is_some_and(|at| now > at || idle) {
                 break;
@@ -210,7 +214,7 @@ impl Worker {
         while self.wire.clock.now() < until {
             self.wire.wait(self.wire.clock.now() + NAP)?;
             self.hear();
-            self.fire_due(self.wire.clock.now());
+            self.fire_due();
         }
         Ok(())
     }
@@ -246,11 +250,19 @@ impl Worker {
         });
     }
 
-    fn fire_due(&mut self, now: u64) {
-        while let Some((popped, who)) = self.wire.pop(now) {
-            match who {
-                Who::Caller(place) => self.callers.on_time(&mut self.wire, place, popped, now),
-                Who::Callee(count) => self.callees.on_time(&mut self.wire, count, popped, now),
+    /// Does what is due, and what comes due by that: who rings for no time answers in the same turn.
+    fn fire_due(&mut self) {
+        for _ in 0..STEPS {
+            let (now, mut idle) = (self.wire.clock.now(), true);
+            while let Some((popped, who)) = self.wire.pop(now) {
+                idle = false;
+                match who {
+                    Who::Caller(place) => self.callers.on_time(&mut self.wire, place, popped, now),
+                    Who::Callee(count) => self.callees.on_time(&mut self.wire, count, popped, now),
+                }
+            }
+            if idle {
+                return;
             }
         }
     }
@@ -296,10 +308,14 @@ impl Worker {
     }
 }
 
+/// One run of the tests at a time, since one of them counts allocations.
+#[cfg(test)]
+pub static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 #[cfg(test)]
 mod tests {
     use std::net::UdpSocket;
-    use std::sync::{Mutex, PoisonError};
+    use std::sync::PoisonError;
 
     use clap::Parser;
 
@@ -311,9 +327,6 @@ mod tests {
         #[command(flatten)]
         load: Load,
     }
-
-    /// One run at a time, since one of them counts allocations.
-    static ALONE: Mutex<()> = Mutex::new(());
 
     fn load(more: &[&str]) -> Load {
         let free = UdpSocket::bind("127.0.7.3:0").and_then(|socket| socket.local_addr()).expect("an address");

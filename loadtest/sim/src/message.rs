@@ -101,34 +101,46 @@ fn line(text: &str) -> Option<(&str, &str)> {
 
 fn keep<'a>(message: &mut Message<'a>, name: &str, value: &'a str) {
     let Some(first) = name.bytes().next().map(|byte| byte.to_ascii_lowercase()) else { return };
-    let is = |long: &str, short: &str| match name.len() {
-        1 => name.eq_ignore_ascii_case(short),
-        _ => first == long.as_bytes()[0] && name.eq_ignore_ascii_case(long),
-    };
-    if is("via", "v") {
-        message.vias.push(value);
-    } else if is("from", "f") {
-        message.from = value;
-    } else if is("to", "t") {
-        message.to = value;
-    } else if is("call-id", "i") {
-        message.call_id = value;
-    } else if is("record-route", "") {
-        message.record_routes.push(value);
-    } else if is("contact", "m") && message.contact.is_empty() {
+    // The first letter leaves few names to be compared.
+    let is = |long: &str| name.eq_ignore_ascii_case(long);
+    match (first, name.len()) {
+        (b'v', 1) => message.vias.push(value),
+        (b'v', _) if is("via") => message.vias.push(value),
+        (b'f', 1) => message.from = value,
+        (b'f', _) if is("from") => message.from = value,
+        (b't', 1) => message.to = value,
+        (b't', _) if is("to") => message.to = value,
+        (b'i', 1) => message.call_id = value,
+        (b'c', _) if is("call-id") => message.call_id = value,
+        (b'c', _) if is("cseq") => {
+            let (number, method) = value.split_once(' ').unwrap_or((value, ""));
+            message.cseq = number.trim().parse().unwrap_or(0);
+            if message.status > 0 {
+                message.method = method.trim();
+            }
+        }
+        (b'm', 1) => contact(message, value),
+        (b'c', _) if is("contact") => contact(message, value),
+        (b'r', _) if is("record-route") => message.record_routes.push(value),
+        (b'w', _) if is("www-authenticate") => challenge(message, value),
+        (b'p', _) if is("proxy-authenticate") => challenge(message, value),
+        (b'a', _) if is("authorization") => message.authorization = value,
+        (b'p', _) if is("proxy-authorization") => message.authorization = value,
+        _ => {}
+    }
+}
+
+/// The first one counts.
+fn contact<'a>(message: &mut Message<'a>, value: &'a str) {
+    if message.contact.is_empty() {
         message.contact = uri_of(value);
-    } else if is("www-authenticate", "") || is("proxy-authenticate", "") {
-        if message.challenge.is_empty() || (!message.challenge.contains("MD5") && value.contains("MD5")) {
-            message.challenge = value;
-        }
-    } else if is("authorization", "") || is("proxy-authorization", "") {
-        message.authorization = value;
-    } else if is("cseq", "") {
-        let (number, method) = value.split_once(' ').unwrap_or((value, ""));
-        message.cseq = number.trim().parse().unwrap_or(0);
-        if message.status > 0 {
-            message.method = method.trim();
-        }
+    }
+}
+
+/// The first one that names MD5 counts, or else the first.
+fn challenge<'a>(message: &mut Message<'a>, value: &'a str) {
+    if message.challenge.is_empty() || (!message.challenge.contains("MD5") && value.contains("MD5")) {
+        message.challenge = value;
     }
 }
 
@@ -312,10 +324,40 @@ pub fn response_with(
     local: SocketAddr,
     body: &str,
 ) {
+    start(out, status);
+    put_echo(out, to, tag);
+    if to.method == "INVITE" && (101..300).contains(&status) {
+        put_contact(out, local);
+    }
+    out.push_str(more);
+    finish(out, "application/sdp", body);
+}
+
+/// What all responses to a request repeat of it, with this tag: a request that gets several is read once.
+pub fn echo(out: &mut String, to: &Message<'_>, tag: &str) {
+    out.clear();
+    put_echo(out, to, tag);
+}
+
+/// Writes a response to an INVITE by what it repeats, with more header lines, each with its end of line.
+pub fn response_by(out: &mut String, echo: &str, (status, more): (u16, &str), local: SocketAddr, body: &str) {
+    start(out, status);
+    out.push_str(echo);
+    if (101..300).contains(&status) {
+        put_contact(out, local);
+    }
+    out.push_str(more);
+    finish(out, "application/sdp", body);
+}
+
+fn start(out: &mut String, status: u16) {
     out.clear();
     out.push_str("SIP/2.0 ");
     put_number(out, status.into());
     put(out, &[" ", reason(status), "\r\n"]);
+}
+
+fn put_echo(out: &mut String, to: &Message<'_>, tag: &str) {
     to.vias.iter().for_each(|via| put(out, &["Via: ", via, "\r\n"]));
     to.record_routes.iter().for_each(|route| put(out, &["Record-Route: ", route, "\r\n"]));
     let named = tag.is_empty() || !tag_of(to.to).is_empty();
@@ -323,11 +365,6 @@ pub fn response_with(
     put(out, &["From: ", to.from, "\r\nTo: ", to.to, own, tag, "\r\nCall-ID: ", to.call_id, "\r\nCSeq: "]);
     put_number(out, to.cseq);
     put(out, &[" ", to.method, "\r\n"]);
-    if to.method == "INVITE" && (101..300).contains(&status) {
-        put_contact(out, local);
-    }
-    out.push_str(more);
-    finish(out, "application/sdp", body);
 }
 
 fn finish(out: &mut String, kind: &str, body: &str) {

@@ -51,6 +51,8 @@ pub struct Callee {
     place: Option<u32>,
     outcome: Outcome,
     invite: String,
+    /// What responses repeat of it.
+    echo: String,
     branch: String,
     tag: String,
     last: String,
@@ -84,7 +86,8 @@ impl Callee {
         self.branch.push_str(message::branch_of(asked.vias[0]));
         self.tag.clear();
         let _ = write!(self.tag, "t{terminator:x}x{count:x}");
-        self.last = wire.text();
+        (self.echo, self.last) = (wire.text(), wire.text());
+        message::echo(&mut self.echo, asked, &self.tag);
         self.wait = T1;
         self.dues = Dues::default();
         (self.flow, self.dialled) = (None, Dialled::default());
@@ -99,7 +102,8 @@ impl Callee {
             Outcome::Refuse(_) => wire.arm(&mut self.dues, who, Kind::Act, now + nanos(delay)),
             Outcome::Ring(ring) | Outcome::Answer { ring, .. } => {
                 if delay.is_zero() && wire.plan.terminators[terminator].trying {
-                    self.respond(wire, 100, "");
+                    message::response(&mut self.last, asked, 100, "", wire.address(socket), "");
+                    self.send(wire, &self.last);
                 }
                 wire.arm(&mut self.dues, who, Kind::Act, now + nanos(delay + ring));
             }
@@ -113,8 +117,6 @@ impl Callee {
     }
 
     fn respond(&mut self, wire: &mut Wire, status: u16, body: &str) {
-        let asked = message::read(self.invite.as_bytes()).expect("the INVITE was read before it was kept");
-        let tag = if status == 100 { "" } else { &self.tag };
         let local = wire.address(self.socket);
         let mut more = wire.text();
         let terminator = &wire.plan.terminators[self.terminator];
@@ -125,7 +127,7 @@ impl Callee {
             // RFC 4028 §9: a UAS that refreshes needs nothing of the other side.
             let _ = write!(more, "Session-Expires: {};refresher=uas\r\n", timer.as_secs().max(90));
         }
-        message::response_with(&mut self.last, &asked, (status, &more), tag, local, body);
+        message::response_by(&mut self.last, &self.echo, (status, &more), local, body);
         wire.spare(more);
         self.send(wire, &self.last);
     }
@@ -427,8 +429,9 @@ impl Callee {
         self.state = State::Ended;
         self.ended = now;
         self.flow.iter_mut().for_each(|flow| flow.rest(wire));
-        wire.spare(std::mem::take(&mut self.invite));
-        wire.spare(std::mem::take(&mut self.last));
+        for text in [&mut self.invite, &mut self.echo, &mut self.last] {
+            wire.spare(std::mem::take(text));
+        }
         for kind in [Kind::Resend, Kind::Packet, Kind::Change] {
             wire.arm(&mut self.dues, who, kind, 0);
         }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::over;
+use super::{hex, over, put};
 use crate::clock::{MS, SECOND};
 use crate::dtmf::{self, By};
 use crate::flow::Flow;
@@ -76,10 +76,9 @@ impl Caller {
     pub fn begin(&mut self, wire: &mut Wire, place: u32, sockets: &[usize], due: u64) {
         wire.plan.call(place as usize, &mut self.planned);
         let socket = sockets[self.planned.originator];
-        let (local, target, seed) = (wire.address(socket), wire.target, wire.plan.seed);
+        let (local, seed) = (wire.address(socket), wire.plan.seed);
         self.make_room();
-        let Planned { calling, called, media, .. } = &self.planned;
-        self.flow = if *media { Flow::open(wire, Who::Caller(place), place, local, 0.0) } else { None };
+        self.flow = if self.planned.media { Flow::open(wire, Who::Caller(place), place, local, 0.0) } else { None };
         self.state = State::Inviting { heard: false };
         (self.place, self.socket, self.due, self.wait) = (place, socket, due, T1);
         (self.cseq, self.dialled) = (1, 0);
@@ -87,11 +86,22 @@ impl Caller {
         self.dues = Dues::default();
         self.routes.clear();
         self.ladder = Some(wire.ladders.take());
-        over(&mut self.call_id, format_args!("{place:08x}-{seed:x}@{}", local.ip()));
-        over(&mut self.branch, format_args!("{place:x}i{seed:x}"));
-        over(&mut self.from, format_args!("<sip:{calling}@{local}>;tag=c{place:x}"));
-        over(&mut self.to, format_args!("<sip:{called}@{target}>"));
-        over(&mut self.uri, format_args!("sip:{called}@{target}"));
+        self.name(wire, seed);
+    }
+
+    /// What tells this call from all others, and who calls whom.
+    fn name(&mut self, wire: &Wire, seed: u64) {
+        let [local, host] = wire.names(self.socket);
+        let mut digits = [[0_u8; 16]; 3];
+        let [first, second, third] = &mut digits;
+        let place = u64::from(self.place);
+        let (place, short, seed) = (hex(place, 8, first), hex(place, 1, second), hex(seed, 1, third));
+        let (target, Planned { calling, called, .. }) = (wire.target_name.as_str(), &self.planned);
+        put(&mut self.call_id, &[place, "-", seed, "@", host]);
+        put(&mut self.branch, &[short, "i", seed]);
+        put(&mut self.from, &["<sip:", calling, "@", local, ">;tag=c", short]);
+        put(&mut self.to, &["<sip:", called, "@", target, ">"]);
+        put(&mut self.uri, &["sip:", called, "@", target]);
     }
 
     /// Texts that grow by halves cost more than the call.

@@ -10,19 +10,25 @@ mod line;
 mod takings;
 mod tunnel;
 
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use crate::load::Progress;
+use crate::load::{Load, Outcome, Pace, Progress};
+use crate::pacer::Reins;
+use crate::plan::Plan;
+use crate::tally::Told;
 
 pub use agent::{Arguments, run};
 pub use controller::Crew;
 pub use takings::Takings;
 
 /// Grows with each change of what is said here.
-const PROTOCOL: u32 = 2;
+const PROTOCOL: u32 = 3;
 /// Bytes that a token has at least.
 const TOKEN_MIN: usize = 16;
 
@@ -55,13 +61,29 @@ struct Greeting {
 #[derive(Debug, Serialize, Deserialize)]
 enum Order {
     /// Get ready for this part of the plan that these words and this seed make.
-    Prepare { words: Vec<String>, seed: u64, part: Part },
+    Prepare(Box<Prepare>),
     /// Begin so many microseconds from now.
     Begin { after_us: u64 },
+    /// From now on the plan runs at this speed.
+    Pace(f64),
     /// No call is in progress anywhere: end.
     Finish,
     /// End every call, then end.
     Stop,
+}
+
+/// What is to be played, and which part of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Prepare {
+    /// The controller's verb and what follows it.
+    words: Vec<String>,
+    seed: u64,
+    part: Part,
+    /// Calls a second, and how long they are placed.
+    cps: f64,
+    span: Duration,
+    /// Calls are to be told one by one.
+    lines: bool,
 }
 
 /// What an agent reports.
@@ -73,8 +95,63 @@ enum Report {
     Ready(String),
     /// Once a second.
     Live(Box<Progress>),
+    /// Calls one by one, if they are wanted.
+    Calls(Vec<Told>),
     /// The end.
     Done(Box<Takings>),
+}
+
+/// Who plays, on the command line: this process, or agents.
+#[derive(Args, Clone, Debug)]
+pub struct CrewArguments {
+    /// Lets these agents (`tandem-loadtest agent`) play it instead of this process, each its share of the calls. Terminators are theirs in turn,
+    /// or as agent=N says; what the switch adds is measured where both ends of a call are at one agent.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "ADDRESS:PORT,…",
+        requires = "token_file",
+        conflicts_with = "media_interface"
+    )]
+    agents: Vec<SocketAddr>,
+    /// The file with the token that agents ask for.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+impl CrewArguments {
+    /// Calls the agents together; nobody where this process plays alone. They read the same words as this process.
+    pub fn gather(&self, pace: &Pace, seed: u64, lines: bool) -> Result<Option<Crew>> {
+        if self.agents.is_empty() {
+            return Ok(None);
+        }
+        let token = token(self.token_file.as_deref().context("--agents needs --token-file")?)?;
+        let words = unspoken(std::env::args().skip(1));
+        let whole = Prepare { words, seed, part: Part::WHOLE, cps: pace.cps, span: pace.span, lines };
+        Crew::gather(&self.agents, &token, &whole).map(Some)
+    }
+
+    /// Plays one load of several, here or at the agents.
+    pub fn play(&self, load: &Load, pace: &Pace, plan: Plan, reins: &Reins) -> Result<Outcome> {
+        match self.gather(pace, plan.seed, false)? {
+            None => load.play(plan, None, reins, &mut |_| {}),
+            Some(crew) => crew.play(load, &plan, None, reins, &mut |_| {}),
+        }
+    }
+}
+
+/// The words without what is nobody else's business: where the books are, and the key to them.
+fn unspoken(words: impl Iterator<Item = String>) -> Vec<String> {
+    let mut told = Vec::new();
+    let mut words = words;
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--key" | "--reconcile" => drop(words.next()),
+            _ if word.starts_with("--key=") || word.starts_with("--reconcile=") => {}
+            _ => told.push(word),
+        }
+    }
+    told
 }
 
 /// Reads the token that controller and agents have in common.
@@ -85,4 +162,16 @@ pub fn token(path: &Path) -> Result<String> {
         bail!("the token in {} has less than {TOKEN_MIN} bytes", path.display());
     }
     Ok(token.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agents_are_not_told_the_key_to_the_books() {
+        let words =
+            ["run", "--key", "secret", "--cps", "5", "--reconcile=http://here", "--key=secret", "--reconcile", "there"];
+        assert_eq!(unspoken(words.map(String::from).into_iter()), ["run", "--cps", "5"]);
+    }
 }

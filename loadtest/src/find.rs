@@ -12,6 +12,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 
+use crate::agents::CrewArguments;
 use crate::arrivals::Arrivals;
 use crate::draw;
 use crate::html::{self, Tried};
@@ -30,6 +31,8 @@ const TRIALS_MAX: usize = 60;
 pub struct Arguments {
     #[command(flatten)]
     load: Load,
+    #[command(flatten)]
+    crew: CrewArguments,
     /// The first rate tried, in calls a second.
     #[arg(long, default_value_t = 50.0)]
     from: f64,
@@ -57,6 +60,13 @@ pub struct Arguments {
     /// Writes a page with the knee: one HTML file that needs nothing else.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+}
+
+impl Arguments {
+    /// What is played, and how calls arrive.
+    pub fn load(&self) -> (&Load, Arrivals) {
+        (&self.load, self.arrivals.clone())
+    }
 }
 
 /// What a trial is for.
@@ -125,8 +135,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         let span = if phase == Phase::Soak { arguments.soak.unwrap_or(arguments.hold * 6) } else { arguments.hold };
         // Each trial has Call-IDs of its own: a switch may remember those of the trial before.
         let load = arguments.load.seeded(seed.wrapping_add(nth as u64));
-        let plan = load.plan(&Pace { arrivals: arguments.arrivals.clone(), cps, span }).map_err(anyhow::Error::msg)?;
-        let trial = judge(phase, cps, arguments.rfc7502, &load.play(plan, None, &reins, &mut |_| {})?.summary);
+        let pace = Pace { arrivals: arguments.arrivals.clone(), cps, span };
+        let plan = load.plan(&pace).map_err(anyhow::Error::msg)?;
+        let summary = arguments.crew.play(&load, &pace, plan, &reins)?.summary;
+        let trial = judge(phase, cps, arguments.rfc7502, &summary);
         eprintln!("{}", row(&trial));
         Ok((!reins.stop.load(Relaxed)).then_some(trial))
     };

@@ -120,7 +120,7 @@ pub fn method(name: &str) -> &'static str {
 }
 
 /// A word of ours that came from another process: a method, or how a call ended.
-fn known<'de, D: Deserializer<'de>>(from: D) -> Result<Word, D::Error> {
+pub fn known<'de, D: Deserializer<'de>>(from: D) -> Result<Word, D::Error> {
     const ENDS: [&str; 6] = ["caller", "callee", "refused", "cancelled", "unheard", "abandoned"];
     let word = String::deserialize(from)?;
     Ok(ENDS.into_iter().find(|end| *end == word).unwrap_or_else(|| method(&word)))

@@ -26,7 +26,7 @@ use crate::pacer::Reins;
 use crate::plan::Plan;
 use crate::quality::Quality;
 use crate::report::{self, Level, Summary};
-use crate::tally::{Board, Codes, Counters, Counts, Latencies, Rang, Told};
+use crate::tally::{Board, Codes, Counters, Counts, Latencies, Rang, Seen, Told};
 use crate::worker::{Harvest, Run, Worker};
 
 /// Calls in one plan at most: places are eight digits.
@@ -142,6 +142,8 @@ pub struct Outcome {
     pub samples: Samples,
     /// What ends of calls heard.
     pub quality: Quality,
+    /// Nobody who played was lost with what he knew.
+    pub whole: bool,
 }
 
 /// A load while it is under way.
@@ -285,6 +287,9 @@ impl Load {
         for thread in threads {
             harvests.push(thread.join().map_err(|_| anyhow!("a worker panicked"))?.context("a worker failed")?);
         }
+        if let Some(lines) = run.lines.as_ref().filter(|_| part.agents > 1) {
+            tell_seen(&run.board, plan, lines);
+        }
         let counts = Counters::read(&run.board.counters);
         let mut takings =
             Takings { codes: run.board.codes(), placing_ns, ..Takings::new(run.plan.span.as_nanos() as u64) };
@@ -327,7 +332,7 @@ impl Load {
             counts,
         };
         let Takings { ringing, transit, samples, .. } = takings;
-        Outcome { summary, latencies, ringing, transit, samples, quality }
+        Outcome { summary, latencies, ringing, transit, samples, quality, whole: true }
     }
 }
 
@@ -349,6 +354,18 @@ fn work(
     match (worker, base.recv()) {
         (Some(worker), Ok(base)) => worker.play(base),
         _ => Err(io::ErrorKind::Interrupted.into()),
+    }
+}
+
+/// Tells what the terminators here saw of all calls: the callers of many of them are elsewhere.
+fn tell_seen(board: &Board, plan: &Plan, lines: &Sender<Told>) {
+    for place in 0..plan.due.len() {
+        let (attempts, terminator) = board.seen(place);
+        if attempts > 0 {
+            let terminator = terminator.map_or_else(String::new, |index| plan.terminators[index].name.clone());
+            // The writer outlives the workers; if it failed, it says so itself.
+            let _ = lines.send(Told::Seen(Seen { place: place as u32, attempts, terminator }));
+        }
     }
 }
 

@@ -25,6 +25,7 @@ mod hlog;
 mod html;
 mod junit;
 mod ladder;
+mod lines;
 mod load;
 mod metrics;
 mod milled;

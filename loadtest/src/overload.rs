@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 
+use crate::agents::CrewArguments;
 use crate::arrivals::Arrivals;
 use crate::draw;
 use crate::load::{Load, Pace};
@@ -24,12 +25,21 @@ const GOODPUT_MIN: f64 = 0.95;
 pub struct Arguments {
     #[command(flatten)]
     load: Load,
+    #[command(flatten)]
+    crew: CrewArguments,
     /// Calls a second that the switch carries, as find-max says.
     #[arg(long)]
     capacity: f64,
     /// How long each step is held.
     #[arg(long, default_value = "10s", value_parser = draw::span, value_name = "SPAN")]
     hold: Duration,
+}
+
+impl Arguments {
+    /// What is played, and how calls arrive.
+    pub fn load(&self) -> (&Load, Arrivals) {
+        (&self.load, Arrivals::Poisson)
+    }
 }
 
 /// One step's figures.
@@ -67,7 +77,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         let load = arguments.load.seeded(seed.wrapping_add(nth as u64));
         let pace = Pace { arrivals: Arrivals::Poisson, cps: arguments.capacity * factor, span: arguments.hold };
         let plan = load.plan(&pace).map_err(anyhow::Error::msg)?;
-        let summary = load.play(plan, None, &reins, &mut |_| {})?.summary;
+        let summary = arguments.crew.play(&load, &pace, plan, &reins)?.summary;
         if reins.stop.load(Relaxed) {
             break;
         }

@@ -1,6 +1,5 @@
 //! `tandem-loadtest run`: from the command line to the exit code.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Read, Write};
 use std::net::SocketAddr;
@@ -8,14 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::agents::{self, Crew};
+use crate::agents::CrewArguments;
 use crate::arrivals::Arrivals;
 use crate::draw;
 use crate::load::{Load, Outcome, Pace, Progress};
@@ -25,9 +23,8 @@ use crate::pacer::Reins;
 use crate::reconcile::{self, Api};
 use crate::report::{Line, Summary};
 use crate::screen::Screen;
-use crate::tally::{CallLine, Told};
 use crate::told;
-use crate::{hlog, html, junit, metrics};
+use crate::{hlog, html, junit, lines, metrics};
 
 /// Places calls through a switch and takes them at its other side.
 #[derive(Args, Debug)]
@@ -47,13 +44,8 @@ pub struct Arguments {
     /// Shows the run on the whole terminal, with SIPp's keys: + - one call a second more or less, * / ten, p pauses, q ends it in order.
     #[arg(long, conflicts_with = "live_json")]
     screen: bool,
-    /// Lets these agents (`tandem-loadtest agent`) play it instead of this process, each its share of the calls. Terminators are theirs in turn,
-    /// or as agent=N says; what the switch adds is measured where both ends of a call are at one agent.
-    #[arg(long, value_delimiter = ',', value_name = "ADDRESS:PORT,…", requires = "token_file", conflicts_with_all = ["calls_out", "reconcile", "screen", "media_interface"])]
-    agents: Vec<SocketAddr>,
-    /// The file with the token that agents ask for.
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    crew: CrewArguments,
     /// One line of JSON a second on standard output, the summary last.
     #[arg(long)]
     live_json: bool,
@@ -92,16 +84,9 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// What is played, and when.
-    pub fn load_and_pace(&self) -> (&Load, Pace) {
-        (&self.load, self.pace())
-    }
-
-    /// Calls the agents together. They read the same words as this process.
-    fn gather(&self, seed: u64) -> Result<Crew> {
-        let token = agents::token(self.token_file.as_deref().context("--agents needs --token-file")?)?;
-        let words: Vec<String> = std::env::args().skip(2).collect();
-        Crew::gather(&self.agents, &token, &words, seed)
+    /// What is played, and how calls arrive.
+    pub fn load(&self) -> (&Load, Arrivals) {
+        (&self.load, self.arrivals.clone())
     }
 
     fn pace(&self) -> Pace {
@@ -124,11 +109,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             return Ok(ExitCode::from(2));
         }
     };
-    let crew = (!arguments.agents.is_empty()).then(|| arguments.gather(plan.seed)).transpose()?;
+    let wanted = arguments.calls_out.is_some() || arguments.reconcile.is_some();
+    let crew = arguments.crew.gather(&arguments.pace(), plan.seed, wanted)?;
     let books = arguments.reconcile.as_deref().zip(arguments.key.as_deref()).map(|(url, key)| Api::new(url, key));
     let before = books.as_ref().map(Api::balances).transpose().context("cannot read the switch's accounts")?;
-    let wanted = arguments.calls_out.is_some() || books.is_some();
-    let writer = wanted.then(|| call_writer(arguments.calls_out.as_deref(), books.is_some())).transpose()?;
+    let writer = || lines::writer(arguments.calls_out.as_deref(), books.is_some(), crew.is_some());
+    let writer = wanted.then(writer).transpose()?;
     let (lines, writer) = writer.unzip();
     arguments.out.as_deref().map_or(Ok(()), writable)?;
     if let Some(path) = &arguments.summary {
@@ -153,7 +139,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     };
     let mut outcome = match crew {
         None => load.play(plan, lines, &reins, &mut watch)?,
-        Some(crew) => crew.play(&load, &plan, &reins, &mut watch)?,
+        Some(crew) => crew.play(&load, &plan, lines, &reins, &mut watch)?,
     };
     drop(screen);
     if let (Some(path), Some(last)) = (&arguments.metrics_out, timeline.last()) {
@@ -162,7 +148,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     // The writer ends when the last sender is gone.
     let lines = writer.map(|writer| writer.join().map_err(|_| anyhow::anyhow!("the writer of calls panicked"))?);
     let lines = lines.transpose()?.unwrap_or_default();
-    if let (Some(books), Some(before)) = (&books, &before) {
+    // What an agent took with it cannot be compared.
+    if let (Some(books), Some(before), true) = (&books, &before, outcome.whole) {
         let found = reconcile::settle(books, before, &lines, arguments.reconcile_slack, arguments.reconcile_wait)?;
         if found.wrong > 0 {
             outcome.summary.faults.push(format!("{} disagreements with the switch's books", found.wrong));
@@ -192,48 +179,6 @@ fn keep(folder: &Path, outcome: &Outcome, timeline: &[Progress], began: SystemTi
     put("junit.xml", junit::written(&outcome.summary))?;
     put("report.html", html::page(outcome, timeline))?;
     hlog::write(folder, &outcome.latencies, began, Duration::from_secs_f64(outcome.summary.placing_s))
-}
-
-type Writer = thread::JoinHandle<Result<Vec<CallLine>>>;
-
-/// Writes calls into a file as they end, and gives them all at the end if they are to be kept.
-fn call_writer(path: Option<&Path>, keep: bool) -> Result<(Sender<Told>, Writer)> {
-    let create = |path: &Path| File::create(path).with_context(|| format!("cannot create {}", path.display()));
-    let mut out = path.map(create).transpose()?.map(BufWriter::new);
-    let (lines, source): (_, Receiver<Told>) = channel();
-    let writer = thread::spawn(move || {
-        let (mut kept, mut callees, mut waiting) = (Vec::new(), HashMap::new(), HashMap::new());
-        let mut put = |line: CallLine| -> Result<()> {
-            if let Some(out) = &mut out {
-                serde_json::to_writer(&mut *out, &line)?;
-                out.write_all(b"\n")?;
-            }
-            kept.extend(keep.then_some(line));
-            Ok(())
-        };
-        for told in source {
-            match told {
-                Told::Call(mut line) => {
-                    line.callee_heard = callees.remove(&line.place);
-                    if line.callee_heard.is_some() || line.caller_heard.is_none() || line.terminator.is_empty() {
-                        put(*line)?;
-                    } else {
-                        // Its callee has still to tell what it heard.
-                        waiting.insert(line.place, line);
-                    }
-                }
-                Told::Callee(heard) => match waiting.remove(&heard.place) {
-                    Some(line) => put(CallLine { callee_heard: Some(heard), ..*line })?,
-                    None => drop(callees.insert(heard.place, heard)),
-                },
-            }
-        }
-        // What never came is not known.
-        waiting.into_values().try_for_each(|line| put(*line))?;
-        out.as_mut().map_or(Ok(()), Write::flush).context("cannot write the calls")?;
-        Ok(kept)
-    });
-    Ok((lines, writer))
 }
 
 /// Sets `stop` on SIGINT, SIGTERM, or when the parent goes away.

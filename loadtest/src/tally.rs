@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use crate::heat::STEPS;
+use crate::ladder::{self, Word};
 use crate::quality::Heard;
 
 macro_rules! counters {
@@ -74,7 +75,7 @@ counters! {
     resent,
     /// Datagrams that the kernel of this machine did not take.
     unsent,
-    /// Datagrams that a busy worker gathered for up to 100 µs before it looked at them: what was measured by them may be that much too long.
+    /// Datagrams that a busy worker gathered (`--gather`) before it looked at them: what was measured by them may be that much too long.
     gathered,
     /// INVITEs that reached terminators: attempts.
     attempts,
@@ -325,16 +326,29 @@ pub fn empty() -> Histogram<u64> {
 pub type Codes = BTreeMap<u16, u64>;
 
 /// What a worker tells of calls one by one.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub enum Told {
     /// A caller's end, complete.
     Call(Box<CallLine>),
     /// What a callee's end heard, about when its caller's end is complete.
     Callee(Heard),
+    /// What the terminators of one agent saw of a call, told at the end where several agents play.
+    Seen(Seen),
+}
+
+/// What terminators saw of a call.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Seen {
+    /// Place in the plan.
+    pub place: u32,
+    /// INVITEs.
+    pub attempts: u8,
+    /// The name of the one that answered; empty if none did.
+    pub terminator: String,
 }
 
 /// One call's line in `--calls-out`.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct CallLine {
     /// Place in the plan, from 0.
     pub place: u32,
@@ -361,7 +375,8 @@ pub struct CallLine {
     /// From the 200 to the end.
     pub duration_ms: u64,
     /// `caller`, `callee`, `refused`, `cancelled`, `unheard` or `abandoned`.
-    pub ended_by: &'static str,
+    #[serde(deserialize_with = "ladder::known")]
+    pub ended_by: Word,
     /// The terminator that answered.
     pub terminator: String,
     /// INVITEs that terminators saw for this call.

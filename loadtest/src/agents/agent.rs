@@ -7,20 +7,23 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 use super::line::{Line, Role};
-use super::{Order, Part, Report, Takings};
-use crate::load;
+use super::{Order, Prepare, Report, Takings};
 use crate::pacer::Reins;
-use crate::run;
+use crate::tally::Told;
+use crate::{find, load, overload, run};
 
 /// How long a controller may be silent before it begins.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Calls told at once.
+const CALLS: usize = 1_000;
 
 /// Plays a share of the runs that controllers ask for, one after the other.
 #[derive(clap::Args, Debug)]
@@ -39,12 +42,20 @@ pub struct Arguments {
     allow_target: bool,
 }
 
-/// The words of a run, without the program's name and verb.
+/// The words of a controller, without the program's name.
 #[derive(Parser)]
 #[command(no_binary_name = true)]
 struct Words {
-    #[command(flatten)]
-    run: run::Arguments,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// What a controller may be asked to play.
+#[derive(Subcommand)]
+enum Verb {
+    Run(Box<run::Arguments>),
+    FindMax(Box<find::Arguments>),
+    Overload(Box<overload::Arguments>),
 }
 
 /// Runs it until the program is ended.
@@ -70,11 +81,11 @@ fn say(what: std::fmt::Arguments<'_>) {
 }
 
 /// One run for one controller. Returns how many calls were placed.
-fn serve(arguments: &Arguments, token: &str, stream: TcpStream) -> Result<u64> {
+pub(super) fn serve(arguments: &Arguments, token: &str, stream: TcpStream) -> Result<u64> {
     let mut line = Line::open(stream, token, Role::Agent)?;
     line.patience(Some(PATIENCE))?;
-    let Order::Prepare { words, seed, part } = line.hear()? else { bail!("it gave an order before the plan") };
-    match play(arguments, &mut line, words, seed, part) {
+    let Order::Prepare(whole) = line.hear()? else { bail!("it gave an order before the plan") };
+    match play(arguments, &mut line, *whole) {
         Ok(takings) => {
             let placed = takings.counts.placed;
             line.say(&Report::Done(Box::new(takings)))?;
@@ -87,11 +98,16 @@ fn serve(arguments: &Arguments, token: &str, stream: TcpStream) -> Result<u64> {
     }
 }
 
-fn play(arguments: &Arguments, line: &mut Line, words: Vec<String>, seed: u64, part: Part) -> Result<Takings> {
+fn play(arguments: &Arguments, line: &mut Line, whole: Prepare) -> Result<Takings> {
+    let Prepare { words, seed, part, cps, span, lines } = whole;
     let words =
         Words::try_parse_from(words.into_iter().map(OsString::from)).context("words that it does not understand")?;
-    let (load, pace) = words.run.load_and_pace();
-    let load = load.seeded(seed);
+    let (load, arrivals) = match &words.verb {
+        Verb::Run(run) => run.load(),
+        Verb::FindMax(find) => find.load(),
+        Verb::Overload(overload) => overload.load(),
+    };
+    let (load, pace) = (load.seeded(seed), load::Pace { arrivals, cps, span });
     if !load.target.ip().is_loopback() && !arguments.allow_target {
         bail!("{} is not on this machine: the agent was not started with --allow-target", load.target);
     }
@@ -102,9 +118,12 @@ fn play(arguments: &Arguments, line: &mut Line, words: Vec<String>, seed: u64, p
     let reins = Reins::default();
     reins.hold.store(true, Relaxed);
     let (mut reports, orders, hands) = (line.split()?, line.split()?, reins.clone());
+    let (tell, told) = channel();
     let mut watch = |progress: Option<&load::Progress>| {
         let said = match progress {
-            Some(progress) => reports.say(&Report::Live(Box::new(progress.clone()))),
+            Some(progress) => {
+                hand_over(&mut reports, &told).and_then(|()| reports.say(&Report::Live(Box::new(progress.clone()))))
+            }
             None => reports.say(&Report::Ready(load::machine())).and_then(|()| begin(line, &reins)),
         };
         // A controller that went away ends the run.
@@ -119,7 +138,20 @@ fn play(arguments: &Arguments, line: &mut Line, words: Vec<String>, seed: u64, p
             });
         }
     };
-    load.perform(&Arc::new(plan), part, None, &reins, &mut watch)
+    let takings = load.perform(&Arc::new(plan), part, lines.then_some(tell), &reins, &mut watch)?;
+    hand_over(line, &told)?;
+    Ok(takings)
+}
+
+/// Tells the calls that ended meanwhile.
+fn hand_over(line: &mut Line, told: &Receiver<Told>) -> Result<()> {
+    loop {
+        let part: Vec<Told> = told.try_iter().take(CALLS).collect();
+        if part.is_empty() {
+            return Ok(());
+        }
+        line.say(&Report::Calls(part))?;
+    }
 }
 
 /// Waits for the common beginning.
@@ -127,7 +159,7 @@ fn begin(line: &mut Line, reins: &Reins) -> Result<()> {
     match line.hear()? {
         Order::Begin { after_us } => thread::sleep(Duration::from_micros(after_us)),
         Order::Stop => end(reins),
-        Order::Prepare { .. } | Order::Finish => bail!("an order out of its turn"),
+        Order::Prepare(_) | Order::Finish | Order::Pace(_) => bail!("an order out of its turn"),
     }
     line.patience(None)
 }
@@ -136,9 +168,10 @@ fn begin(line: &mut Line, reins: &Reins) -> Result<()> {
 fn obey(orders: &mut Line, reins: &Reins) {
     while !reins.stop.load(Relaxed) {
         match orders.hear() {
-            Ok(Order::Finish) => return reins.hold.store(false, Relaxed),
+            Ok(Order::Pace(speed)) => reins.pace(speed),
+            Ok(Order::Finish) => reins.hold.store(false, Relaxed),
             // A line that broke too: calls that nobody asked for any more are not gone on with.
-            Ok(Order::Stop | Order::Prepare { .. } | Order::Begin { .. }) | Err(_) => end(reins),
+            Ok(Order::Stop | Order::Prepare(_) | Order::Begin { .. }) | Err(_) => end(reins),
         }
     }
 }

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::line::{Line, Role};
-use super::{Order, Part, Report, Takings};
+use super::{Order, Part, Prepare, Report, Takings};
 use crate::load::{Load, Outcome, Progress, p99_ms};
 use crate::pacer::Reins;
 use crate::plan::Plan;
+use crate::tally::Told;
 
 /// An agent that says nothing for so long is lost.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -44,13 +45,14 @@ pub struct Crew {
 
 impl Crew {
     /// Connects to every agent and hands it its part of the plan.
-    pub fn gather(addresses: &[SocketAddr], token: &str, words: &[String], seed: u64) -> Result<Crew> {
+    pub(super) fn gather(addresses: &[SocketAddr], token: &str, whole: &Prepare) -> Result<Crew> {
         let count = u8::try_from(addresses.len()).context("at most 255 agents")?;
         let (tell, heard) = channel();
         let mut agents = Vec::new();
         for (index, at) in addresses.iter().enumerate() {
             let part = Part { agent: index as u8, agents: count };
-            agents.push(prepare(*at, token, words, seed, part).with_context(|| format!("agent {at}"))?);
+            let whole = Prepare { part, ..whole.clone() };
+            agents.push(prepare(*at, token, whole).with_context(|| format!("agent {at}"))?);
         }
         let mut crew = Crew { agents, heard, lost: Vec::new(), began: Instant::now(), before: Progress::default() };
         for agent in &mut crew.agents {
@@ -58,7 +60,9 @@ impl Crew {
             match ready {
                 Report::Ready(machine) => agent.machine = machine,
                 Report::Refused(why) => bail!("agent {} refused: {why}", agent.at),
-                Report::Live(_) | Report::Done(_) => bail!("agent {} spoke out of its turn", agent.at),
+                Report::Live(_) | Report::Calls(_) | Report::Done(_) => {
+                    bail!("agent {} spoke out of its turn", agent.at)
+                }
             }
         }
         for (index, agent) in crew.agents.iter().enumerate() {
@@ -70,20 +74,21 @@ impl Crew {
         Ok(crew)
     }
 
-    /// Lets them begin, and waits for their end. An agent that is lost ends the run for all.
+    /// Lets them begin, paces them as the reins say, and waits for their end. An agent that is lost ends the run for all.
     pub fn play(
         mut self,
         load: &Load,
         plan: &Plan,
+        lines: Option<Sender<Told>>,
         reins: &Reins,
         watch: &mut dyn FnMut(Option<&Progress>),
     ) -> Result<Outcome> {
         watch(None);
         self.begin();
-        let (mut stopped, mut finished, mut told) = (false, false, Instant::now());
+        let (mut stopped, mut finished, mut told, mut changes) = (false, false, Instant::now(), 0);
         while self.agents.iter().any(|agent| !agent.lost && agent.takings.is_none()) {
             match self.heard.recv_timeout(Duration::from_millis(50)) {
-                Ok((index, report)) => self.hear(index, report),
+                Ok((index, report)) => self.hear(index, report, lines.as_ref()),
                 Err(_) if self.agents.iter().all(|agent| agent.lost) => break,
                 Err(_) => {}
             }
@@ -91,7 +96,12 @@ impl Crew {
                 stopped = true;
                 self.tell(&Order::Stop);
             }
-            if !finished && self.is_idle(plan.span) {
+            // Before its beginning an agent hears of nothing else.
+            if changes != reins.changes() && Instant::now() > self.began + AHEAD {
+                changes = reins.changes();
+                self.tell(&Order::Pace(reins.segment().speed()));
+            }
+            if !finished && self.is_idle(plan.due.len() as u64) {
                 finished = true;
                 self.tell(&Order::Finish);
             }
@@ -120,10 +130,14 @@ impl Crew {
         }
     }
 
-    fn hear(&mut self, index: usize, report: Result<Report>) {
+    fn hear(&mut self, index: usize, report: Result<Report>, lines: Option<&Sender<Told>>) {
         let agent = &mut self.agents[index];
         match report {
             Ok(Report::Live(progress)) => agent.live = progress,
+            Ok(Report::Calls(calls)) => {
+                // The writer outlives the run; if it failed, it says so itself.
+                calls.into_iter().for_each(|told| drop(lines.map(|lines| lines.send(told))));
+            }
             Ok(Report::Done(takings)) => agent.takings = Some(takings),
             Ok(Report::Refused(why)) => self.lose(index, &anyhow!(why)),
             Ok(Report::Ready(_)) => self.lose(index, &anyhow!("it spoke out of its turn")),
@@ -139,10 +153,11 @@ impl Crew {
         self.lost.push(format!("agent {} was lost after {after:.1} s ({why:#})", agent.at));
     }
 
-    /// Every call was placed and has ended, wherever its two ends are.
-    fn is_idle(&self, span: Duration) -> bool {
-        let there = || self.agents.iter().filter(|agent| !agent.lost && agent.takings.is_none());
-        there().all(|agent| agent.live.elapsed_s > span.as_secs_f64() && agent.live.active == 0)
+    /// Every call of so many was placed or skipped and has ended, wherever its two ends are.
+    fn is_idle(&self, planned: u64) -> bool {
+        let settled = |agent: &Agent| agent.live.counts.placed + agent.live.counts.skipped;
+        self.agents.iter().map(settled).sum::<u64>() >= planned
+            && self.agents.iter().all(|agent| agent.live.active == 0)
     }
 
     /// What all of them do together.
@@ -175,6 +190,7 @@ impl Crew {
         let summary = &mut outcome.summary;
         summary.agents = self.agents.iter().map(|agent| format!("{} ({})", agent.at, agent.machine)).collect();
         if !self.lost.is_empty() {
+            outcome.whole = false;
             // Calls whose other end went away are nobody's fault but ours.
             summary.faults.clear();
             summary.valid = false;
@@ -184,11 +200,11 @@ impl Crew {
     }
 }
 
-fn prepare(at: SocketAddr, token: &str, words: &[String], seed: u64, part: Part) -> Result<Agent> {
+fn prepare(at: SocketAddr, token: &str, whole: Prepare) -> Result<Agent> {
     let stream = TcpStream::connect_timeout(&at, Duration::from_secs(5)).context("it is not there")?;
     let mut line = Line::open(stream, token, Role::Controller)?;
     line.patience(Some(PREPARING))?;
-    line.say(&Order::Prepare { words: words.to_vec(), seed, part })?;
+    line.say(&Order::Prepare(Box::new(whole)))?;
     Ok(Agent { at, line, machine: String::new(), live: Box::default(), takings: None, lost: false })
 }
 
@@ -196,10 +212,76 @@ fn prepare(at: SocketAddr, token: &str, words: &[String], seed: u64, part: Part)
 fn listen(mut line: Line, index: usize, tell: &Sender<(usize, Result<Report>)>) {
     loop {
         let report = line.hear::<Report>();
-        let over = !matches!(report, Ok(Report::Live(_)));
+        let over = !matches!(report, Ok(Report::Live(_) | Report::Calls(_)));
         // Nobody listens any more when the run is over.
         if tell.send((index, report)).is_err() || over {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, UdpSocket};
+    use std::sync::PoisonError;
+
+    use clap::Parser;
+
+    use super::*;
+    use crate::agents::agent;
+    use crate::arrivals::Arrivals;
+    use crate::load::Pace;
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        load: Load,
+    }
+
+    #[derive(Parser)]
+    struct Waiting {
+        #[command(flatten)]
+        agent: agent::Arguments,
+    }
+
+    const TOKEN: &str = "a token of some length";
+
+    /// An agent of this process for one run.
+    fn agent() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let at = listener.local_addr().expect("an address");
+        let arguments = Waiting::parse_from(["agent", "--listen", "127.0.0.1:0", "--token-file", "none"]).agent;
+        thread::spawn(move || agent::serve(&arguments, TOKEN, listener.accept().expect("a controller").0));
+        at
+    }
+
+    #[test]
+    fn agents_stand_still_and_hasten_as_the_hand_wants_and_place_the_whole_plan() {
+        let _alone = crate::worker::ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = UdpSocket::bind("127.0.7.8:0").and_then(|socket| socket.local_addr()).expect("an address");
+        let who = format!("at={free},ring=1ms,answer=2ms");
+        let target = free.to_string();
+        let words =
+            ["run", "--target", &target, "--terminator", &who, "--media", "0%", "--talk", "10ms", "--seed", "7"];
+        let load = Program::parse_from(words).load;
+        let pace = Pace { arrivals: Arrivals::Constant, cps: 20.0, span: Duration::from_secs(10) };
+        let plan = load.plan(&pace).expect("a plan");
+        let words = [&words[..], &["--arrivals", "constant"]].concat().into_iter().map(String::from).collect();
+        let whole = Prepare { words, seed: plan.seed, part: Part::WHOLE, cps: 20.0, span: pace.span, lines: false };
+        let crew = Crew::gather(&[agent(), agent()], TOKEN, &whole).expect("two agents");
+        let (reins, mut speeds, mut stood) = (Reins::default(), [0.0, 20.0].into_iter(), Vec::new());
+        let mut watch = |progress: Option<&Progress>| {
+            let Some(progress) = progress else { return };
+            stood.push(progress.counts.placed);
+            speeds.next().into_iter().for_each(|speed| reins.pace(speed));
+        };
+        let summary = crew.play(&load, &plan, None, &reins, &mut watch).expect("a run").summary;
+        assert_eq!(
+            (summary.counts.placed, summary.counts.completed, summary.paced_by_hand),
+            (200, 200, 2),
+            "{summary:?}"
+        );
+        // At full speed the plan would have been over before: it stood, and then ran twenty times as fast.
+        assert!(stood.len() < 9 && stood[0] < 40, "{stood:?}");
     }
 }

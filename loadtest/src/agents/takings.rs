@@ -52,7 +52,8 @@ impl Takings {
         other.codes.iter().for_each(|(code, count)| *self.codes.entry(*code).or_default() += count);
         self.callees_left += other.callees_left;
         self.placing_ns = self.placing_ns.max(other.placing_ns);
-        self.paced_by_hand += other.paced_by_hand;
+        // One hand paces them all.
+        self.paced_by_hand = self.paced_by_hand.max(other.paced_by_hand);
         self.latencies.merge(&other.latencies);
         self.ringing.merge(&other.ringing);
         self.transit.merge(&other.transit);

@@ -1,0 +1,140 @@
+//! One line a call from what its ends tell: the caller's end when it is complete, the callee's what it heard, agents what their terminators saw.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::{self, JoinHandle};
+
+use anyhow::{Context, Result};
+
+use crate::quality::Heard;
+use crate::tally::{CallLine, Seen, Told};
+
+/// Writes lines until the last sender is gone; gives them all if they are kept.
+pub type Writer = JoinHandle<Result<Vec<CallLine>>>;
+
+/// Where calls are written, and whether they are kept too. Of calls that several agents play, nothing is complete before the end.
+pub fn writer(path: Option<&Path>, keep: bool, agents: bool) -> Result<(Sender<Told>, Writer)> {
+    let create = |path: &Path| File::create(path).with_context(|| format!("cannot create {}", path.display()));
+    let out = path.map(create).transpose()?.map(BufWriter::new);
+    let (lines, source) = channel();
+    let writer = thread::spawn(move || {
+        let mut book = Book { out, keep, agents, ..Book::default() };
+        source.into_iter().try_for_each(|told| book.hear(told))?;
+        book.close()
+    });
+    Ok((lines, writer))
+}
+
+/// Lines that wait for their callee's end, and what waits for its line.
+#[derive(Default)]
+struct Book {
+    out: Option<BufWriter<File>>,
+    keep: bool,
+    agents: bool,
+    kept: Vec<CallLine>,
+    waiting: BTreeMap<u32, Box<CallLine>>,
+    callees: HashMap<u32, Heard>,
+    seen: HashMap<u32, Seen>,
+}
+
+impl Book {
+    fn hear(&mut self, told: Told) -> Result<()> {
+        match told {
+            Told::Call(mut line) => {
+                line.callee_heard = self.callees.remove(&line.place);
+                let whole = line.callee_heard.is_some() || line.caller_heard.is_none() || line.terminator.is_empty();
+                if whole && !self.agents {
+                    return self.put(*line);
+                }
+                self.waiting.insert(line.place, line);
+            }
+            Told::Callee(heard) => {
+                let place = heard.place;
+                let Some(line) = self.waiting.get_mut(&place) else {
+                    self.callees.insert(place, heard);
+                    return Ok(());
+                };
+                line.callee_heard = Some(heard);
+                if !self.agents {
+                    return self.waiting.remove(&place).map_or(Ok(()), |line| self.put(*line));
+                }
+            }
+            Told::Seen(seen) => {
+                let sum = self.seen.entry(seen.place).or_default();
+                sum.attempts = sum.attempts.saturating_add(seen.attempts);
+                if !seen.terminator.is_empty() {
+                    sum.terminator = seen.terminator;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What never came is not known.
+    fn close(mut self) -> Result<Vec<CallLine>> {
+        for (place, mut line) in std::mem::take(&mut self.waiting) {
+            // An agent's own line knows only of its own terminators.
+            if let Some(seen) = self.seen.remove(&place) {
+                (line.attempts, line.terminator) = (seen.attempts, seen.terminator);
+            }
+            self.put(*line)?;
+        }
+        self.out.as_mut().map_or(Ok(()), Write::flush).context("cannot write the calls")?;
+        Ok(self.kept)
+    }
+
+    fn put(&mut self, line: CallLine) -> Result<()> {
+        if let Some(out) = &mut self.out {
+            serde_json::to_writer(&mut *out, &line)?;
+            out.write_all(b"\n")?;
+        }
+        self.kept.extend(self.keep.then_some(line));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(place: u32, terminator: &str) -> Told {
+        let caller_heard = Some(Heard { place, received: 5, ..Heard::default() });
+        Told::Call(Box::new(CallLine { place, caller_heard, terminator: terminator.into(), ..CallLine::default() }))
+    }
+
+    fn callee(place: u32) -> Told {
+        Told::Callee(Heard { place, received: 7, ..Heard::default() })
+    }
+
+    fn written(agents: bool, told: Vec<Told>) -> Vec<CallLine> {
+        let (lines, writer) = writer(None, true, agents).expect("a writer");
+        told.into_iter().for_each(|told| lines.send(told).expect("it listens"));
+        drop(lines);
+        writer.join().expect("it ends").expect("lines")
+    }
+
+    #[test]
+    fn both_ends_of_a_call_are_one_line_whichever_tells_first() {
+        let lines = written(false, vec![call(1, "a"), callee(2), callee(1), call(2, "a"), call(3, "a")]);
+        let told: Vec<(u32, bool)> = lines.iter().map(|line| (line.place, line.callee_heard.is_some())).collect();
+        assert_eq!(told, [(1, true), (2, true), (3, false)]);
+    }
+
+    #[test]
+    fn what_agents_saw_of_each_others_calls_is_added_up() {
+        let seen =
+            |place, attempts, terminator: &str| Told::Seen(Seen { place, attempts, terminator: terminator.into() });
+        let lines = written(
+            true,
+            vec![call(1, ""), seen(1, 1, ""), callee(1), call(2, "a"), seen(1, 2, "b"), seen(2, 1, "a"), call(3, "")],
+        );
+        let told: Vec<(u32, u8, &str, bool)> = lines
+            .iter()
+            .map(|line| (line.place, line.attempts, line.terminator.as_str(), line.callee_heard.is_some()))
+            .collect();
+        assert_eq!(told, [(1, 3, "b", true), (2, 1, "a", false), (3, 0, "", false)]);
+    }
+}

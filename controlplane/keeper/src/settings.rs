@@ -20,6 +20,8 @@ use crate::twins::settings::TwinsSettings;
 
 /// The usual time without a sign of a holder after which another takes over.
 const TAKEOVER_S: u64 = 10;
+/// So long at most a remote replica waits before it follows the replica in the primary's place.
+const REMOTE_HOLD_MS: u64 = 5_000;
 
 /// Everything that an operator sets.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -370,10 +372,9 @@ impl Pair {
 
     /// What the pure core of a replica in another data centre needs.
     pub fn of_remote(&self) -> cluster::RemoteSettings {
-        cluster::RemoteSettings {
-            hold_down_ms: self.database.hold_down_s * 1_000,
-            lost_ms: self.database.takeover_s * 1_000,
-        }
+        // To change whom it follows costs nothing, and while it follows the primary it may get what no successor has.
+        let hold_down_ms = (self.database.hold_down_s * 1_000).min(REMOTE_HOLD_MS);
+        cluster::RemoteSettings { hold_down_ms, lost_ms: self.database.takeover_s * 1_000 }
     }
 
     /// The node of the other database.

@@ -75,6 +75,7 @@ fn a_remote_replica_follows_whoever_is_primary_and_takes_over_by_command_alone()
 
     let (done, said) = scene.world.remote_cluster(&settings, &OATH);
     assert!(!done && said.contains("takes writes: end its keeper first"), "{said}");
+    a_commit_of_its_own_makes_a_copy(&scene);
     let (acknowledged, mut world, promised) = lose_the_first_data_centre(scene, &settings);
     promote(&world, &settings);
     until("it takes writes", || (world.ask(REMOTE, "SELECT @@read_only")? == "0").then_some(()));
@@ -85,6 +86,18 @@ fn a_remote_replica_follows_whoever_is_primary_and_takes_over_by_command_alone()
 
     the_first_data_centre_is_back(&mut world, &settings, &here);
     the_way_home(&mut world, &settings);
+}
+
+/// Somebody writes into it past all locks: the primary says that it lacks that, and a fresh copy takes its place.
+fn a_commit_of_its_own_makes_a_copy(scene: &Scene) {
+    const OWN: u64 = 1_000_000_000;
+    let written = scene.world.ask(REMOTE, &format!("INSERT INTO tandem.rows_written VALUES ({OWN})"));
+    assert!(written.is_some(), "the keepers' user may write everywhere");
+    until("it is copied anew", || {
+        let copied = scene.world.said("keeper3").contains("the database was copied from the primary");
+        (copied && !rows(&scene.world, REMOTE)?.contains(&OWN)).then_some(())
+    });
+    catches_up(scene);
 }
 
 /// The replica that it follows is not heard while the primary still is; then everything there dies. Returns what was acknowledged, and how

@@ -376,7 +376,7 @@ impl Agent {
         };
         self.behind_s = following.behind_s;
         self.local.diverged = following.receive_error == NOT_IN_BINLOG || following.apply_error != 0;
-        if self.local.diverged || following.receive_error != 0 {
+        if self.local.diverged {
             return Ok(());
         }
         if !following.has_receiver && !following.applies {
@@ -386,7 +386,8 @@ impl Agent {
             }
             bail!("a replica that neither receives nor applies is started again");
         }
-        if !following.receives || !following.applies {
+        // A receiver that cannot connect tries again by itself. One that was ended says for ever why it could not connect before.
+        if !following.has_receiver || !following.applies {
             self.server().await?.tell("START SLAVE").await?;
             self.receives = true;
         }

@@ -1,20 +1,25 @@
 //! The cluster that this node is in: what etcd says of it is looked at once a second, what this node has to say is told, and a drain that
-//! an operator ordered anywhere is carried out here.
+//! an operator ordered anywhere is carried out here. Where two servers decide about their databases without a third, this node's keeper is
+//! asked what both know.
+
+mod keeper;
 
 use std::net::{IpAddr, UdpSocket};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use cluster::{Member, Sight};
-use live::{CONTROLS, ControlStatus, Etcd, EtcdArguments, LiveError, Presence, ShardStatus, order};
+use live::{CONTROLS, ControlStatus, DRAINS, Etcd, EtcdArguments, LiveError, Presence, ShardStatus, order};
 use panel::wire::{Answer, Ask};
 use tokio::sync::watch;
 use units::{NodeId, WallTime};
-use web::{ClusterSeen, Later, Unpromoted};
+use web::{ClusterSeen, Later, Source, Unpromoted};
 
 use crate::link::Link;
+use keeper::Keeper;
 
 /// Between two looks, and between two words of this node.
 const LOOK: Duration = Duration::from_secs(1);
@@ -39,52 +44,66 @@ pub struct ClusterOptions {
     /// as many in each.
     #[arg(long, value_name = "NAME", default_value = "")]
     pub group: String,
+    /// The socket of this node's keeper, panel.socket in its settings, where two servers decide about their databases without a third: the
+    /// pages show what it knows, and a drill goes there.
+    #[arg(long, value_name = "FILE")]
+    pub keeper: Option<PathBuf>,
 }
 
-/// The cluster, as this node sees it.
+/// The cluster, as this node sees it. At least one of etcd and keeper is there.
 pub(crate) struct Cluster {
-    etcd: Arc<Etcd>,
+    etcd: Option<Arc<Etcd>>,
+    keeper: Option<Keeper>,
+    node: NodeId,
     seen: Mutex<ClusterSeen>,
+    /// What this node says of itself.
+    own: Mutex<ControlStatus>,
     drained: watch::Sender<bool>,
 }
 
 impl Cluster {
-    /// Begins to look and to tell, for as long as the program runs; `None` if no member of etcd is named.
+    /// Begins to look and to tell, for as long as the program runs; `None` if neither a member of etcd nor a keeper is named.
     pub(crate) fn start(settings: &ClusterOptions, node: NodeId, link: &Link) -> Result<Option<Arc<Cluster>>> {
-        let Some(etcd) = settings.etcd.open(PATIENCE)? else { return Ok(None) };
-        let (drained, drains) = watch::channel(false);
-        let cluster = Arc::new(Cluster { etcd: etcd.clone(), seen: Mutex::default(), drained });
-        let theirs = cluster.clone();
-        let look = thread::Builder::new().name("cluster".to_owned()).spawn(move || theirs.look_for_ever(node));
-        look.context("the system starts no thread")?;
-        let word = ControlStatus {
+        let (etcd, keeper) = (settings.etcd.open(PATIENCE)?, settings.keeper.clone().map(Keeper::new));
+        if etcd.is_none() && keeper.is_none() {
+            return Ok(None);
+        }
+        let own = ControlStatus {
             node: node.0,
             group: settings.group.clone(),
             arbiter: settings.etcd.etcd.iter().find(|url| is_here(url)).cloned().unwrap_or_default(),
             ..ControlStatus::default()
         };
-        let presence = Presence::at(etcd, format!("{CONTROLS}{}", node.0), word, LIVES_S);
-        tokio::spawn(tell(presence, link.clone()));
-        tokio::spawn(heed(drains, link.clone()));
+        let (drained, drains) = watch::channel(false);
+        let (seen, word) = (Mutex::default(), own.clone());
+        let cluster = Arc::new(Cluster { etcd: etcd.clone(), keeper, node, seen, own: Mutex::new(own), drained });
+        let theirs = cluster.clone();
+        let look = thread::Builder::new().name("cluster".to_owned()).spawn(move || theirs.look_for_ever());
+        look.context("the system starts no thread")?;
+        let presence = etcd.map(|etcd| Presence::at(etcd, format!("{CONTROLS}{}", node.0), word, LIVES_S));
+        if presence.is_some() {
+            tokio::spawn(heed(drains, link.clone()));
+        }
+        tokio::spawn(tell(presence, cluster.clone(), link.clone()));
         Ok(Some(cluster))
     }
 
-    fn look_for_ever(&self, node: NodeId) {
+    fn look_for_ever(&self) {
         let mut members: (Option<Instant>, Vec<Member>) = (None, Vec::new());
         loop {
-            let looked = look(&self.etcd);
-            if members.0.is_none_or(|at| at.elapsed() >= LOOK_AT_MEMBERS) {
-                members = (Some(Instant::now()), ask_members(&self.etcd));
-            }
-            if let Ok(sight) = &looked {
-                self.drained.send_if_modified(|drained| std::mem::replace(drained, sight.is_drained(node)) != *drained);
+            let looked = self.look();
+            if let Some(etcd) = &self.etcd
+                && members.0.is_none_or(|at| at.elapsed() >= LOOK_AT_MEMBERS)
+            {
+                members = (Some(Instant::now()), ask_members(etcd));
             }
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            let (reached, why) = (looked.is_ok(), looked.as_ref().err().map(ToString::to_string).unwrap_or_default());
+            let (source, why) = looked.as_ref().err().cloned().unwrap_or((self.source(), String::new()));
+            let reached = looked.is_ok();
             if seen.reached != reached || (seen.at.is_none() && seen.why.is_empty()) {
-                tracing::info!(reached, why, "etcd");
+                tracing::info!(reached, why, "{source}");
             }
-            (seen.reached, seen.why) = (reached, why);
+            (seen.reached, seen.source, seen.why) = (reached, source, why);
             if let Ok(sight) = looked {
                 seen.sight = sight;
                 seen.at = Some(now());
@@ -95,6 +114,34 @@ impl Cluster {
             drop(seen);
             thread::sleep(LOOK);
         }
+    }
+
+    /// Who decides about the database.
+    fn source(&self) -> Source {
+        if self.keeper.is_some() { Source::Keeper } else { Source::Etcd }
+    }
+
+    /// Everything but the members; else who did not answer, and why.
+    fn look(&self) -> Result<Sight, (Source, String)> {
+        let sight = match &self.etcd {
+            Some(etcd) => look(etcd).map_err(|error| (Source::Etcd, error.to_string()))?,
+            None => self.alone(),
+        };
+        let now = sight.is_drained(self.node);
+        self.drained.send_if_modified(|drained| std::mem::replace(drained, now) != *drained);
+        match &self.keeper {
+            Some(keeper) => Ok(sight.with_pair(keeper.report().map_err(|why| (Source::Keeper, why))?)),
+            None => Ok(sight),
+        }
+    }
+
+    /// Without etcd a node hears of no other but by its keeper.
+    fn alone(&self) -> Sight {
+        let own = self.own.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let word = serde_json::to_vec(&own).expect("a word is plain data");
+        let (key, drain) = (format!("{CONTROLS}{}", own.node), format!("{DRAINS}{}", own.node));
+        let drained = own.draining.then_some((drain.as_str(), b"1".as_slice()));
+        Sight::read([(key.as_str(), word.as_slice())].into_iter().chain(drained))
     }
 
     fn now(&self) -> ClusterSeen {
@@ -108,13 +155,23 @@ impl web::Cluster for Cluster {
     }
 
     fn drain(&self, node: NodeId, on: bool) -> Later<'_, Result<(), String>> {
-        let etcd = self.etcd.clone();
+        let Some(etcd) = self.etcd.clone() else {
+            let here = node == self.node;
+            let why = "nodes tell each other by etcd, and there is none: drain it on its own pages";
+            return Box::pin(async move { if here { Ok(()) } else { Err(why.to_owned()) } });
+        };
         Box::pin(async move { asked(move || live::set_drain(&etcd, node.0, on)).await })
     }
 
     fn promote(&self, node: NodeId) -> Later<'_, Result<u64, Unpromoted>> {
+        if let Some(keeper) = self.keeper.clone() {
+            let ask = tokio::task::spawn_blocking(move || keeper.promote(node));
+            return Box::pin(async move { ask.await.map_err(|error| Unpromoted::Away(error.to_string()))? });
+        }
+        let Some(etcd) = self.etcd.clone() else {
+            return Box::pin(async { Err(Unpromoted::Away("nobody is named".to_owned())) });
+        };
         let before = self.now().sight.database().map_or(0, |database| database.epoch);
-        let etcd = self.etcd.clone();
         Box::pin(async move {
             let giving = etcd.clone();
             asked(move || order::give(&giving, node.0)).await.map_err(Unpromoted::Away)?;
@@ -179,26 +236,29 @@ fn is_here(url: &str) -> bool {
     address.is_some_and(|address| UdpSocket::bind((address, 0)).is_ok())
 }
 
-/// Tells the others once a second what the data plane says.
-async fn tell(presence: Presence<ControlStatus>, link: Link) {
+/// Keeps once a second what the data plane says, and tells it the others.
+async fn tell(presence: Option<Presence<ControlStatus>>, cluster: Arc<Cluster>, link: Link) {
     loop {
         let figures = match link.ask(Ask::Figures).await {
             Ok(Answer::Figures(figures)) => Some(figures),
             _ => None,
         };
-        presence.update(|word| {
-            word.data_plane_up = figures.is_some();
-            if let Some(figures) = figures {
-                word.draining = figures.draining;
-                word.calls = figures.shards.iter().map(|shard| shard.calls).sum();
-                let shard = |shard: &panel::wire::ShardFigures| ShardStatus {
-                    shard: shard.shard,
-                    revision: shard.revision,
-                    calls: shard.calls,
-                };
-                word.shards = figures.shards.iter().map(shard).collect();
-            }
-        });
+        let mut own = cluster.own.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        own.data_plane_up = figures.is_some();
+        if let Some(figures) = figures {
+            own.draining = figures.draining;
+            own.calls = figures.shards.iter().map(|shard| shard.calls).sum();
+            let shard = |shard: &panel::wire::ShardFigures| ShardStatus {
+                shard: shard.shard,
+                revision: shard.revision,
+                calls: shard.calls,
+            };
+            own.shards = figures.shards.iter().map(shard).collect();
+        }
+        cluster.own.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&own);
+        if let Some(presence) = &presence {
+            presence.update(|word| *word = own);
+        }
         tokio::time::sleep(LOOK).await;
     }
 }

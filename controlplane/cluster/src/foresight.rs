@@ -7,6 +7,7 @@ use core::fmt;
 use units::NodeId;
 
 use crate::groups::is_core;
+use crate::pair::PairReport;
 use crate::sight::{Service, Sight};
 
 /// How bad something is.
@@ -56,6 +57,16 @@ pub enum Consequence {
         /// The primary.
         primary: NodeId,
     },
+    /// Of two servers without a third: the primary cannot know whether the other went on, and stops.
+    WritesStop {
+        /// The primary.
+        primary: NodeId,
+    },
+    /// Of two servers without a third: the primary turns the other off, and goes on without a replica.
+    TurnedOff {
+        /// The primary.
+        by: NodeId,
+    },
     /// Calls end.
     CallsLost {
         /// So many.
@@ -97,11 +108,13 @@ impl Consequence {
             Consequence::CoresRemain { left: 0, .. } => Weight::Outage,
             Consequence::PrimaryMoves { .. }
             | Consequence::CommitsAlone { .. }
+            | Consequence::TurnedOff { .. }
             | Consequence::CallsLost { .. }
             | Consequence::CoresRemain { .. }
             | Consequence::AddressMoves { .. } => Weight::Loss,
             Consequence::ArbiterLost { .. }
             | Consequence::NoPrimary { .. }
+            | Consequence::WritesStop { .. }
             | Consequence::RoleEnds { .. }
             | Consequence::AddressLost { .. } => Weight::Outage,
         }
@@ -130,6 +143,16 @@ impl fmt::Display for Consequence {
             Consequence::CommitsAlone { primary } => {
                 write!(f, "the database on node {primary} goes on alone, without a replica to take over")
             }
+            Consequence::WritesStop { primary } => write!(
+                f,
+                "the database on node {primary} takes no more writes until this node is back, or an operator swears that it is off: \
+                 tandem cluster alone"
+            ),
+            Consequence::TurnedOff { by } => write!(
+                f,
+                "node {by} turns this one off by the fence command, and its database goes on alone; if the command fails it takes no more \
+                 writes"
+            ),
             Consequence::CallsLost { calls: 0 } => f.write_str("no call runs on it"),
             Consequence::CallsLost { calls } => write!(f, "calls on it are lost: {calls}"),
             Consequence::CoresRemain { left: 0, .. } => f.write_str("no core remains: no call is carried"),
@@ -186,15 +209,21 @@ fn of_database(sight: &Sight, database: &Service, node: NodeId, decides: bool) -
         return None;
     }
     let holder = database.holder?;
+    let together = sight.pair.as_ref().map(PairReport::is_together);
     if holder == node {
-        let heir = database.sync.filter(|heir| *heir != node && decides);
+        let heir = database.sync.filter(|heir| *heir != node && decides && together != Some(false));
         let ready = heir.filter(|heir| sight.keeper(*heir).is_some_and(|keeper| keeper.process == "running"));
         return Some(match ready {
             Some(to) => Consequence::PrimaryMoves { to, after_s: sight.takeover_s() },
             None => Consequence::NoPrimary { until: node },
         });
     }
-    (database.sync == Some(node)).then_some(Consequence::CommitsAlone { primary: holder })
+    let counted = database.sync == Some(node) && together != Some(false);
+    counted.then_some(match &sight.pair {
+        None => Consequence::CommitsAlone { primary: holder },
+        Some(pair) if pair.fences => Consequence::TurnedOff { by: holder },
+        Some(_) => Consequence::WritesStop { primary: holder },
+    })
 }
 
 /// Another node whose keeper knows the address and finds that what is served at it works there.
@@ -210,11 +239,14 @@ fn of_node(sight: &Sight, node: NodeId, told: &mut Vec<Consequence>) {
         let others = sight.nodes.iter().filter(|other| other.number != node.0 && other.roles.contains(role));
         if role == "core" {
             told.push(Consequence::CallsLost { calls: lost.calls });
+            if !sight.hears_nodes() {
+                continue;
+            }
             let takes = |number: u16, leaving: bool| !leaving && !sight.is_drained(NodeId(number));
             let left = others.filter(|other| takes(other.number, other.leaving)).count();
             let of = sight.nodes.iter().filter(|each| is_core(each) && takes(each.number, each.leaving)).count();
             told.push(Consequence::CoresRemain { left, of: of.max(left) });
-        } else if others.count() == 0 {
+        } else if others.count() == 0 && sight.hears_nodes() {
             told.push(Consequence::RoleEnds { role: role.clone() });
         }
     }
@@ -231,6 +263,8 @@ pub enum NotNow {
     NoPrimary,
     /// The node may lack commits that were acknowledged.
     NotInSync,
+    /// Of two servers without a third: the other one is not heard.
+    OtherLost,
     /// It was ordered, and the order is not carried out yet.
     Ordered,
 }
@@ -242,6 +276,7 @@ impl fmt::Display for NotNow {
             NotNow::IsPrimary => "it is primary already",
             NotNow::NoPrimary => "nobody is primary: whoever has every commit takes over by itself",
             NotNow::NotInSync => "it may lack acknowledged commits: it is not in sync",
+            NotNow::OtherLost => "the two servers do not hear each other",
             NotNow::Ordered => "another swap is on its way",
         })
     }
@@ -258,6 +293,9 @@ pub fn may_promote(sight: &Sight, node: NodeId) -> Result<(), NotNow> {
     }
     if database.sync != Some(node) {
         return Err(NotNow::NotInSync);
+    }
+    if sight.pair.as_ref().is_some_and(|pair| !pair.is_together()) {
+        return Err(NotNow::OtherLost);
     }
     if sight.ordered.is_some() { Err(NotNow::Ordered) } else { Ok(()) }
 }

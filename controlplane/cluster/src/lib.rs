@@ -14,7 +14,7 @@
 //! What holds, whatever fails: no two databases take writes in the same moment, and no write that was acknowledged is lost while one
 //! of the two databases that had it lives on. The rules behind it stand at the lines that keep them.
 //!
-//! [`Sight`] is what stands in etcd, read; [`if_lost`], [`may_promote`] and [`misplaced`] tell an operator what follows from it.
+//! [`Sight`] is what stands in etcd, or what one of two servers tells of both, read; [`if_lost`], [`may_promote`] and [`misplaced`] tell an operator what follows from it.
 #![no_std]
 
 extern crate alloc;
@@ -36,7 +36,9 @@ pub use book::{Ask, Book, Refused, Write};
 pub use foresight::{Consequence, NotNow, Weight, if_lost, may_promote};
 pub use groups::{Group, Misplaced, groups, misplaced};
 pub use keeper::{Keeper, Outcome, Role, Settings, Turn};
-pub use pair::{Beat, Page, Pair, PairSettings, PairTurn, Standing};
+pub use pair::{
+    Beat, Kept, Page, Pair, PairReport, PairSettings, PairTurn, PanelAnswer, PanelAsk, PathReport, Standing, Stands,
+};
 pub use reign::{Local, Process, Replica};
 pub use remote::{NotPromoted, Remote, RemoteSettings, Source};
 pub use sight::{Member, NodeSight, Service, Sight};

@@ -21,8 +21,10 @@
 //! says `Solo`. The clock must go on while a server stands still, as for the keeper.
 
 mod page;
+mod report;
 
 pub use page::{Beat, Page, Standing};
+pub use report::{Kept, PairReport, PanelAnswer, PanelAsk, PathReport, Stands};
 
 use units::{Instant, NodeId};
 

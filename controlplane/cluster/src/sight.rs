@@ -1,4 +1,5 @@
-//! What stands in etcd about a cluster at one moment: who holds what, which keepers and nodes are there.
+//! What stands in etcd about a cluster at one moment, or what two servers without a third tell: who holds what, which keepers and nodes
+//! are there.
 
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
@@ -10,6 +11,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use units::NodeId;
 
+use crate::pair::PairReport;
 use crate::words::{
     ADDRESS, AddressStatus, CONTROLS, ControlStatus, DATABASE, DRAINS, KEEPERS, KeeperStatus, NODES, ORDER,
     ShardStatus, THRONES, Throne,
@@ -87,6 +89,8 @@ pub struct Sight {
     pub ordered: Option<NodeId>,
     /// The arbiter's members.
     pub members: Vec<Member>,
+    /// Where two servers decide about the database without a third: what one of them tells.
+    pub pair: Option<PairReport>,
 }
 
 impl Sight {
@@ -165,6 +169,25 @@ impl Sight {
         self
     }
 
+    /// Adds what one of two servers without a third tells: who holds the database, and what both keepers say.
+    pub fn with_pair(mut self, pair: PairReport) -> Sight {
+        for keeper in pair.keepers.iter().filter(|keeper| keeper.node != 0) {
+            self.keepers.retain(|known| known.node != keeper.node);
+            self.keepers.push(keeper.clone());
+        }
+        self.keepers.sort_by_key(|keeper: &KeeperStatus| keeper.node);
+        let (holder, sync) = (pair.page.holder.map(NodeId), pair.page.sync.map(NodeId));
+        let leads = |keeper: &&KeeperStatus| {
+            Some(keeper.node) == pair.page.holder && matches!(keeper.role.as_str(), "primary" | "frozen")
+        };
+        let since = self.keepers.iter().find(leads).map_or(0, |keeper| keeper.since);
+        let (name, epoch, held) = (DATABASE.to_owned(), pair.page.epoch, pair.held && holder.is_some());
+        self.services.retain(|service| service.name != DATABASE);
+        self.services.insert(0, Service { name, epoch, holder, held, sync, since });
+        self.pair = Some(pair);
+        self
+    }
+
     /// The database, if the cluster keeps one.
     pub fn database(&self) -> Option<&Service> {
         self.services.iter().find(|service| service.name == DATABASE)
@@ -198,6 +221,11 @@ impl Sight {
     /// The node's keeper or the node itself is there.
     pub fn is_there(&self, node: NodeId) -> bool {
         self.keeper(node).is_some() || self.node(node).is_some()
+    }
+
+    /// Nodes are heard of as such. Two servers without a third and without etcd know of each other's databases alone.
+    pub(crate) fn hears_nodes(&self) -> bool {
+        self.pair.is_none() || !self.members.is_empty()
     }
 
     /// An operator drains the node.

@@ -1,7 +1,9 @@
 //! A cluster as etcd tells of it, and what an operator is told would happen to it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
-use cluster::{Member, NotNow, Sight, Weight, groups, if_lost, may_promote, misplaced};
+use cluster::{
+    Kept, Member, NotNow, PairReport, PathReport, Sight, Stands, Weight, groups, if_lost, may_promote, misplaced,
+};
 use units::NodeId;
 
 /// Two nodes with a database each and calls, a balancer's address between two others, three members of etcd.
@@ -155,4 +157,77 @@ fn groups_are_equal_and_of_two_to_four_nodes() {
         assert_eq!(misplaced(&sight).iter().map(ToString::to_string).collect::<Vec<_>>(), *wrong, "{nodes:?}");
     }
     assert_eq!(groups(&placed(&["east", "east"]))[0].nodes, [1, 2].map(NodeId));
+}
+
+/// What one of two servers without a third says: node 1 is primary, node 2 has everything.
+fn pair() -> PairReport {
+    let keeper = |text: &str| serde_json::from_str(text).unwrap();
+    PairReport {
+        page: Kept {
+            standing: Stands::Paired,
+            epoch: 3,
+            holder: Some(1),
+            held: true,
+            sync: Some(2),
+            ..Kept::default()
+        },
+        held: true,
+        silent_ms: 3_000,
+        keepers: vec![
+            keeper(r#"{"node":1,"role":"primary","since":17,"process":"running","writable":true,"takeover_s":10}"#),
+            keeper(r#"{"node":2,"role":"replica","process":"running"}"#),
+        ],
+        ..PairReport::default()
+    }
+}
+
+/// With the planes of node 1, which hears of no others.
+fn sight_of(pair: PairReport) -> Sight {
+    let own = br#"{"node":1,"data_plane_up":true,"calls":5}"#.as_slice();
+    Sight::read([("/tandem/control/1", own)]).with_pair(pair)
+}
+
+#[test]
+fn two_servers_without_a_third_are_seen_by_what_one_of_them_tells() {
+    let sight = sight_of(pair());
+    let database = sight.database().unwrap();
+    assert_eq!((database.holder, database.held, database.sync), (Some(NodeId(1)), true, Some(NodeId(2))));
+    assert_eq!((database.epoch, database.since, sight.known()), (3, 17, vec![NodeId(1), NodeId(2)]));
+    let over = sight_of(PairReport { held: false, ..pair() });
+    assert!(!over.database().unwrap().held && if_lost(&over, NodeId(2)).len() == 1);
+    let never = pair();
+    let other = PathReport { heard_ms: Some(2_999), ..PathReport::default() };
+    assert!(!never.is_silent(&other) && never.is_silent(&PathReport::default()));
+    assert!(never.is_silent(&PathReport { heard_ms: Some(3_001), ..other }));
+}
+
+#[test]
+fn what_becomes_of_two_servers_is_told_as_they_would_do_it() {
+    let takes_over = "node 2 becomes the database's primary after about 10 s; until then edits are refused and records wait in journals";
+    let stays_away = "no database becomes primary: edits are refused and records wait in journals until node 1 is back";
+    let stops = "the database on node 1 takes no more writes until this node is back, or an operator swears that it is off: tandem cluster alone";
+    let fences = "node 1 turns this one off by the fence command, and its database goes on alone; if the command fails it takes no more writes";
+    let behind = Kept { sync: None, ..pair().page };
+    let alone = Kept { standing: Stands::Solo, ..pair().page };
+    let told_of = [
+        (pair(), takes_over, stops),
+        (PairReport { fences: true, ..pair() }, takes_over, fences),
+        (PairReport { page: behind, ..pair() }, stays_away, "nothing is lost"),
+        (PairReport { page: alone, ..pair() }, stays_away, "nothing is lost"),
+        (PairReport { lost: true, ..pair() }, stays_away, "nothing is lost"),
+    ];
+    for (pair, first, second) in told_of {
+        let sight = sight_of(pair);
+        assert_eq!(told(&sight, 1), [first, "calls on it are lost: 5"], "its planes are not said to be the only ones");
+        assert_eq!(told(&sight, 2), [second]);
+    }
+}
+
+#[test]
+fn two_servers_swap_only_while_they_hear_each_other() {
+    let may = |pair: PairReport| may_promote(&sight_of(pair), NodeId(2));
+    assert_eq!(may(pair()), Ok(()));
+    assert_eq!(may(PairReport { lost: true, ..pair() }), Err(NotNow::OtherLost));
+    assert_eq!(may(PairReport { page: Kept { sync: None, ..pair().page }, ..pair() }), Err(NotNow::NotInSync));
+    assert_eq!(may(PairReport { held: false, ..pair() }), Err(NotNow::NoPrimary));
 }

@@ -11,8 +11,10 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::agent::write_secret;
+use crate::panel::{self, PanelSettings};
 use crate::settings::{AddressSettings, DatabaseSettings, Driver, EtcdSettings, Pair, Settings, SharedAddress};
 use crate::twins::disk;
+use crate::twins::swap::SWAP_MAX;
 use live::order;
 
 mod drain;
@@ -23,8 +25,6 @@ mod twins;
 
 use report::{at, report};
 
-/// How long a planned change may take before it is given up.
-const SWAP_MAX: Duration = Duration::from_secs(20);
 /// How long an operator waits for an answer of etcd.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Exit code: refused, or in conflict with what stands.
@@ -174,6 +174,9 @@ struct Init {
     /// The system's user that the database runs as.
     #[arg(long, value_name = "USER", default_value = "mysql")]
     system_user: String,
+    /// With --arbiter pair: the system's user that this node's control plane runs as. It may ask the keeper, for the pages.
+    #[arg(long, value_name = "USER", default_value = "tandem")]
+    panel_user: String,
     /// Seconds without a sign of the primary after which the other takes over.
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     takeover: u64,
@@ -263,7 +266,9 @@ fn init(arguments: &Init) -> Result<ExitCode> {
         Judge::Pair => Some(arguments.pair.settings(secret())?),
     };
     let etcd = EtcdSettings { members: arguments.etcd.clone(), ..EtcdSettings::default() };
-    let settings = Settings { node, metrics: None, etcd, twins, remote: None, database, addresses };
+    let panel =
+        twins.is_some().then(|| PanelSettings { socket: panel::socket(), user: Some(arguments.panel_user.clone()) });
+    let settings = Settings { node, metrics: None, panel, etcd, twins, remote: None, database, addresses };
     settings.check()?;
     if let Some(twins) = &settings.twins {
         disk::found(&twins.folder, node)?;

@@ -16,6 +16,7 @@ pub mod copy;
 pub mod guard;
 pub mod hands;
 pub mod metrics;
+pub mod panel;
 pub mod remote;
 pub mod run;
 pub mod server;

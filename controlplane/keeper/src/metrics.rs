@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cluster::{Book, Outcome};
+use cluster::{Book, Outcome, PairReport};
 use live::KeeperStatus;
 
 use crate::remote::RemoteView;
@@ -61,6 +61,8 @@ pub struct View<'a> {
     pub remote: Option<RemoteView>,
     /// What was counted.
     pub counts: &'a Counts,
+    /// What this server knows, where two decide without a third.
+    pub pair: Option<&'a PairReport>,
 }
 
 type Single = (&'static str, &'static str, &'static str, fn(&View) -> Option<u64>);
@@ -149,7 +151,34 @@ pub fn text(view: &View) -> String {
         }
     }
     addresses(&mut out, status);
+    if let Some(pair) = view.pair {
+        of_pair(&mut out, pair);
+    }
     out
+}
+
+/// The arbiter of two servers without a third.
+fn of_pair(out: &mut String, pair: &PairReport) {
+    let single = [
+        ("keeper_pair_together", "Both servers decide together.", pair.is_together()),
+        ("keeper_pair_lost", "The other server is not heard.", pair.lost),
+        ("keeper_pair_split", "Both went on alone: an operator must empty one of them.", pair.split),
+    ];
+    for (name, help, value) in single {
+        header(out, name, "gauge", help);
+        line(out, name, "", u64::from(value));
+    }
+    let rows = [
+        ("keeper_path_up", "The other server is heard on this path.", &pair.paths),
+        ("keeper_tie_breaker_up", "This tie-breaker answers.", &pair.tie_breakers),
+    ];
+    for (name, help, paths) in rows {
+        header(out, name, "gauge", help);
+        for path in paths {
+            // An address, with a port or without.
+            line(out, name, &format!("{{to=\"{}\"}}", path.there), u64::from(!pair.is_silent(path)));
+        }
+    }
 }
 
 fn addresses(out: &mut String, status: &KeeperStatus) {
@@ -257,6 +286,7 @@ fn answer(mut stream: TcpStream, text: impl Fn() -> String) -> io::Result<()> {
 #[allow(clippy::unwrap_used, reason = "a surprise ends the test")]
 mod tests {
     use super::*;
+    use cluster::PathReport;
     use live::AddressStatus;
     use units::NodeId;
 
@@ -278,7 +308,7 @@ mod tests {
         let (status, counts) = (status(), Counts::default());
         counts.asked(&Outcome::Unknown);
         let book = Book { epoch: 3, held: true, sync: Some(NodeId(1)), ..Book::default() };
-        let told = text(&View { status: &status, book: Some(book), remote: None, counts: &counts });
+        let told = text(&View { status: &status, book: Some(book), remote: None, counts: &counts, pair: None });
         for line in [
             "tandem_keeper_database_role{role=\"primary\"} 1",
             "tandem_keeper_database_role{role=\"replica\"} 0",
@@ -292,6 +322,31 @@ mod tests {
             assert!(told.lines().any(|told| told == line), "{line} in\n{told}");
         }
         assert!(!told.contains("behind_seconds"), "who follows nobody is not behind");
+        assert!(!told.contains("keeper_pair"), "etcd decides");
+    }
+
+    #[test]
+    fn two_servers_without_a_third_tell_of_paths_and_tie_breakers() {
+        let path = |there: &str, heard_ms| PathReport { there: there.to_owned(), heard_ms };
+        let pair = PairReport {
+            lost: true,
+            paths: vec![path("10.0.0.2", Some(3_001)), path("fd00::2", Some(40))],
+            tie_breakers: vec![path("10.0.0.254", None)],
+            silent_ms: 3_000,
+            ..PairReport::default()
+        };
+        let (status, counts) = (status(), Counts::default());
+        let told = text(&View { status: &status, book: None, remote: None, counts: &counts, pair: Some(&pair) });
+        for line in [
+            "tandem_keeper_pair_together 0",
+            "tandem_keeper_pair_lost 1",
+            "tandem_keeper_pair_split 0",
+            "tandem_keeper_path_up{to=\"10.0.0.2\"} 0",
+            "tandem_keeper_path_up{to=\"fd00::2\"} 1",
+            "tandem_keeper_tie_breaker_up{to=\"10.0.0.254\"} 0",
+        ] {
+            assert!(told.lines().any(|told| told == line), "{line} in\n{told}");
+        }
     }
 
     #[test]
@@ -299,7 +354,9 @@ mod tests {
         let readme = include_str!("../README.md");
         let (status, counts) = (KeeperStatus { behind_s: Some(1), ..status() }, Counts::default());
         let remote = Some(RemoteView { missing: Some(1), heard_s: Some(1), ..RemoteView::default() });
-        let told = text(&View { status: &status, book: Some(Book::default()), remote, counts: &counts });
+        let pair = PairReport::default();
+        let view = View { status: &status, book: Some(Book::default()), remote, counts: &counts, pair: Some(&pair) };
+        let told = text(&view);
         assert!(told.contains("tandem_keeper_remote_missing_commits 1\n"), "{told}");
         for name in told.lines().filter_map(|line| line.strip_prefix("# TYPE tandem_")?.split(' ').next()) {
             assert!(readme.contains(&format!("`{name}`")), "{name}");

@@ -20,6 +20,7 @@ use crate::clock::now;
 use crate::copy;
 use crate::hands::Hands;
 use crate::metrics;
+use crate::panel;
 use crate::remote;
 use crate::server::{Place, Server};
 use crate::settings::{Driver, Pair, Settings};
@@ -56,14 +57,22 @@ pub fn run(settings: Settings) -> Result<()> {
     };
     told.database(|status| status.takeover_s = pair.as_ref().map_or(0, |pair| pair.database.takeover_s));
     if let Some(at) = settings.metrics {
-        let told = told.clone();
-        metrics::start(at, move || told.metrics())?;
+        let (told, folder) = (told.clone(), settings.twins.as_ref().map(|twins| twins.folder.clone()));
+        metrics::start(at, move || {
+            let pair = folder.as_ref().and_then(|folder| twins::disk::reported(folder).ok());
+            told.metrics(pair.as_ref())
+        })?;
     }
     runtime.spawn(until_ended(ended.clone(), events.clone()));
     if let Some(etcd) = &etcd {
         start_thread("status", tell(etcd.clone(), pair.clone(), told.clone(), events.clone()))?;
     }
     let addresses = addresses::start(&settings, etcd.as_ref(), &told, &ended)?;
+    if let Some((panel, twins)) = settings.panel.as_ref().zip(settings.twins.as_ref())
+        && let Err(error) = panel::start(panel, twins.folder.clone())
+    {
+        tracing::warn!(error = format!("{error:#}"), "the control plane of this node cannot ask its keeper");
+    }
     let judge = match (settings.twins, etcd) {
         (Some(twins), _) => Some(Judge::Twins(twins)),
         (None, etcd) => etcd.map(Judge::Etcd),

@@ -16,6 +16,7 @@ mod shared;
 pub use shared::SharedAddress;
 
 use crate::metrics::is_private;
+use crate::panel::PanelSettings;
 use crate::twins::settings::TwinsSettings;
 
 /// The usual time without a sign of a holder after which another takes over.
@@ -33,6 +34,9 @@ pub struct Settings {
     /// if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<SocketAddr>,
+    /// Of two servers without a third: where this node's control plane asks what this keeper knows. Nowhere if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub panel: Option<PanelSettings>,
     /// Where etcd is: the arbiter, unless `pair` is set, and what shared addresses need unless keepalived moves them.
     #[serde(default)]
     pub etcd: EtcdSettings,
@@ -267,6 +271,7 @@ impl Settings {
             twins.check([pair.node, pair.other().0], pair.database.takeover_s)?;
         }
         let asks = self.twins.is_none() && self.remote.is_none();
+        ensure!(self.twins.is_some() || self.panel.is_none(), "panel: with etcd the control plane asks etcd");
         ensure!(!asks || !self.etcd.members.is_empty(), "etcd.members names nobody");
         for shared in self.addresses.iter().filter(|shared| shared.driver != Driver::Keepalived) {
             let why = "two servers decide about their databases alone: driver: keepalived, or etcd.members";

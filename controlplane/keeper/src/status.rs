@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use cluster::Book;
+use cluster::{Book, PairReport};
 use live::{AddressStatus, Etcd, KEEPERS, KeeperStatus, Lease, LiveError};
 
 use crate::metrics::{self, Counts, View};
@@ -42,11 +42,11 @@ impl Told {
         *self.remote.lock().expect("nobody panics with the view") = Some(view);
     }
 
-    /// Everything, for whoever gathers metrics.
-    pub fn metrics(&self) -> String {
+    /// Everything, for whoever gathers metrics, with what two servers without a third know.
+    pub fn metrics(&self, pair: Option<&PairReport>) -> String {
         let book = *self.book.lock().expect("nobody panics with the book");
         let remote = *self.remote.lock().expect("nobody panics with the view");
-        metrics::text(&View { status: &self.now(), book, remote, counts: &self.counts })
+        metrics::text(&View { status: &self.now(), book, remote, counts: &self.counts, pair })
     }
 
     /// Says what is to be said of the database.

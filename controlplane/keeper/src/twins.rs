@@ -3,6 +3,7 @@
 
 pub mod disk;
 pub mod settings;
+pub mod swap;
 pub mod ties;
 pub mod wire;
 
@@ -15,13 +16,13 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use cluster::{Ask, Beat, Book, Outcome, Page, Pair, PairSettings, PairTurn};
+use cluster::{Ask, Beat, Book, Outcome, Page, Pair, PairReport, PairSettings, PairTurn, PathReport};
 use live::KeeperStatus;
 use serde::{Deserialize, Serialize};
 use units::{Instant, NodeId};
 
 use crate::clock::now;
-use disk::{Order, PathReport, TwinsReport, Wish};
+use disk::{Order, Wish};
 use settings::TwinsSettings;
 use ties::Asked;
 
@@ -299,14 +300,14 @@ impl<Status: Fn() -> KeeperStatus, Tell: Fn(Told)> Twins<Status, Tell> {
         }
     }
 
-    fn report(&self) -> TwinsReport {
+    fn report(&self) -> PairReport {
         let ago = |at: Instant| now().millis_since(at);
         let mut keepers = vec![(self.status)()];
         if !self.pair.is_lost(now()) {
             keepers.push(self.other.status.clone());
         }
         let path = |there: String, heard: Option<Instant>| PathReport { there, heard_ms: heard.map(ago) };
-        TwinsReport {
+        PairReport {
             at_ms: disk::wall_ms(),
             page: self.pair.page().into(),
             held: self.book.is_some_and(|book| book.held),
@@ -314,6 +315,8 @@ impl<Status: Fn() -> KeeperStatus, Tell: Fn(Told)> Twins<Status, Tell> {
             split: self.pair.is_split(),
             paths: self.ways.iter().map(|way| path(way.there.ip().to_string(), way.heard)).collect(),
             tie_breakers: self.ties.iter().map(|tie| path(tie.name(), tie.answered())).collect(),
+            silent_ms: self.nodes.lost_ms(),
+            fences: self.nodes.fence,
             fence: self.fence.clone(),
             keepers,
         }

@@ -1,14 +1,19 @@
 #![allow(clippy::unwrap_used, reason = "a test may end at once")]
 //! What two servers without a third say, keep and are told.
 
+use std::io::{BufRead, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use cluster::{Ask, Beat, Book, Page, Refused, Standing, Write};
+use cluster::{Ask, Beat, Book, Kept, Page, PairReport, PanelAnswer, PanelAsk, Refused, Standing, Stands, Write};
+use keeper::panel::{self, PanelSettings};
 use keeper::settings::Settings;
 use keeper::twins::settings::Tie;
 use keeper::twins::{disk, turn_off, wire};
+use live::KeeperStatus;
 use units::{Instant, NodeId};
 
 const SECRET: &str = "sixteen letters and more";
@@ -152,6 +157,82 @@ fn an_order_stands_until_it_is_taken_back() {
     std::fs::write(folder.path().join("order.json"), serde_json::to_vec(&old).unwrap()).unwrap();
     assert_eq!(disk::ordered(folder.path()), None, "nobody waits for it any more");
     disk::take_back(folder.path());
+}
+
+/// What a keeper's socket answers to a line.
+fn asked(socket: &Path, line: &str) -> PanelAnswer {
+    let mut stream = UnixStream::connect(socket).unwrap();
+    stream.write_all(line.as_bytes()).unwrap();
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer).unwrap();
+    serde_json::from_str(&answer).unwrap()
+}
+
+#[test]
+fn who_may_open_the_keepers_socket_is_told_what_it_knows_and_orders_a_swap() {
+    let folder = tempfile::tempdir().unwrap();
+    let (socket, arbiter) = (folder.path().join("run/panel"), folder.path().join("arbiter"));
+    std::fs::create_dir(&arbiter).unwrap();
+    panel::start(&PanelSettings { socket: socket.clone(), user: None }, arbiter.clone()).unwrap();
+    assert_eq!(std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
+    let ask = |ask: PanelAsk| asked(&socket, &(serde_json::to_string(&ask).unwrap() + "\n"));
+    assert!(matches!(ask(PanelAsk::Report), PanelAnswer::Refused(_)), "the keeper has said nothing yet");
+
+    let report = |epoch: u64, holder: u16, at_ms: i64| {
+        let page = Kept { epoch, holder: Some(holder), sync: Some(3 - holder), ..Kept::default() };
+        PairReport { page, at_ms, held: true, ..PairReport::default() }
+    };
+    let now = report(4, 1, disk::wall_ms());
+    disk::report(&arbiter, &now).unwrap();
+    assert_eq!(ask(PanelAsk::Report), PanelAnswer::Report(now));
+    assert_eq!(ask(PanelAsk::Promote(1)), PanelAnswer::Refused("it is primary already".to_owned()));
+    assert!(matches!(ask(PanelAsk::Promote(3)), PanelAnswer::Refused(_)), "it is not in sync");
+
+    let keeper = {
+        let arbiter = arbiter.clone();
+        std::thread::spawn(move || {
+            while disk::ordered(&arbiter).is_none_or(|order| order.wish != disk::Wish::Primary(2)) {
+                std::thread::yield_now();
+            }
+            disk::report(&arbiter, &report(5, 2, disk::wall_ms())).unwrap();
+        })
+    };
+    assert_eq!(ask(PanelAsk::Promote(2)), PanelAnswer::Promoted(5));
+    keeper.join().unwrap();
+    assert_eq!(disk::ordered(&arbiter), None, "the order is done");
+
+    disk::report(&arbiter, &report(5, 2, disk::wall_ms() - 10_000)).unwrap();
+    assert!(matches!(ask(PanelAsk::Report), PanelAnswer::Refused(_)), "it is told by a keeper that is gone");
+    for line in ["what?\n".to_owned(), "x".repeat(5_000) + "\n", "\n".to_owned()] {
+        assert!(matches!(asked(&socket, &line), PanelAnswer::Refused(_)), "{line}");
+    }
+}
+
+#[test]
+fn status_of_two_servers_says_what_would_happen() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, pages) = (folder.path().join("keeper.yaml"), folder.path().join("pages"));
+    assert!(init(&file, &pages, "off").status.success());
+    let keeper = |node, role: &str| KeeperStatus {
+        node,
+        role: role.to_owned(),
+        process: "running".to_owned(),
+        takeover_s: 10,
+        ..KeeperStatus::default()
+    };
+    let page = Kept { standing: Stands::Paired, holder: Some(1), sync: Some(2), ..Kept::default() };
+    let keepers = vec![keeper(1, "primary"), keeper(2, "replica")];
+    let report = PairReport { page, at_ms: disk::wall_ms(), held: true, keepers, ..PairReport::default() };
+    disk::report(&pages, &report).unwrap();
+    let out = cluster(&["status", "--settings", file.to_str().unwrap()]);
+    let told = String::from_utf8(out.stdout).unwrap();
+    for line in [
+        "arbiter   both servers decide together",
+        "if node 1 lost its power now:\n  node 2 becomes the database's primary after about 10 s",
+        "if node 2 lost its power now:\n  the database on node 1 takes no more writes",
+    ] {
+        assert!(told.contains(line), "{line} in\n{told}");
+    }
 }
 
 #[test]

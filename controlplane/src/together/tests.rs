@@ -5,14 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cluster::{Sight, if_lost};
+use cluster::{Kept, PairReport, PanelAnswer, PanelAsk, Sight, Stands, if_lost};
 use live::{Etcd, EtcdArguments, order};
 use panel::wire::{Answer, Ask, Figures, Frame, ShardFigures};
 use store::Store;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixListener;
 use units::{NodeId, WallTime};
-use web::Cluster as _;
+use web::{Cluster as _, Source, Unpromoted};
 
 use super::support::{Server, until};
 use super::{Cluster, ClusterOptions};
@@ -49,7 +49,7 @@ async fn node(number: u16, urls: &[String], folder: &Path) -> (Arc<Cluster>, Arc
     tokio::spawn(answer(UnixListener::bind(place("socket")).unwrap(), draining.clone()));
     let link = Link::start(place("socket"), store);
     let etcd = EtcdArguments { etcd: urls.to_vec(), ..EtcdArguments::default() };
-    let settings = ClusterOptions { etcd, group: format!("group{number}") };
+    let settings = ClusterOptions { etcd, group: format!("group{number}"), ..ClusterOptions::default() };
     (Cluster::start(&settings, NodeId(number), &link).unwrap().unwrap(), draining)
 }
 
@@ -93,6 +93,51 @@ async fn nodes_see_each_other_drain_each_other_and_swap() {
     let stale = until("etcd is missed", || Some(first.seen()).filter(|seen| !seen.reached));
     assert_eq!(stale.sight.database().unwrap().epoch, 5, "what was known stays");
     assert!(stale.at.is_some() && !stale.why.is_empty());
+}
+
+/// A keeper that answers what it is told, until it is dropped.
+async fn keep_pair(listener: UnixListener, held: Arc<AtomicBool>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let (read, mut write) = stream.into_split();
+        let question = BufReader::new(read).lines().next_line().await.unwrap().unwrap();
+        let answer = match serde_json::from_str(&question).unwrap() {
+            PanelAsk::Report => {
+                let page =
+                    Kept { holder: Some(1), sync: Some(2), epoch: 4, standing: Stands::Paired, ..Kept::default() };
+                PanelAnswer::Report(PairReport { page, held: held.load(Ordering::SeqCst), ..PairReport::default() })
+            }
+            PanelAsk::Promote(2) => PanelAnswer::Promoted(5),
+            PanelAsk::Promote(_) => PanelAnswer::Refused("it is primary already".to_owned()),
+        };
+        let line = serde_json::to_string(&answer).unwrap() + "\n";
+        write.write_all(line.as_bytes()).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_etcd_a_node_shows_what_its_keeper_knows_and_orders_swaps_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    let store = Store::open(&format!("sqlite:{}", place("store").display())).await.unwrap();
+    let held = Arc::new(AtomicBool::new(true));
+    tokio::spawn(answer(UnixListener::bind(place("socket")).unwrap(), Arc::default()));
+    let keeper = tokio::spawn(keep_pair(UnixListener::bind(place("keeper")).unwrap(), held.clone()));
+    let link = Link::start(place("socket"), store);
+    let settings = ClusterOptions { keeper: Some(place("keeper")), ..ClusterOptions::default() };
+    let cluster = Cluster::start(&settings, NodeId(1), &link).unwrap().unwrap();
+    let seen = until("the keeper and this node's data plane are seen", || {
+        Some(cluster.seen()).filter(|seen| seen.reached && seen.sight.nodes.iter().any(|node| node.calls == 2))
+    });
+    assert_eq!((seen.source, seen.sight.database().unwrap().holder), (Source::Keeper, Some(NodeId(1))));
+    held.store(false, Ordering::SeqCst);
+    until("the primary is missed", || (!cluster.seen().sight.database()?.held).then_some(()));
+    assert_eq!(cluster.promote(NodeId(2)).await, Ok(5));
+    assert_eq!(cluster.promote(NodeId(1)).await, Err(Unpromoted::Away("it is primary already".to_owned())));
+    assert_eq!(cluster.drain(NodeId(1), true).await, Ok(()), "this node's data plane is told by who asked");
+    assert!(cluster.drain(NodeId(2), true).await.unwrap_err().contains("its own pages"));
+    keeper.abort();
+    let stale = until("the keeper is missed", || Some(cluster.seen()).filter(|seen| !seen.reached));
+    assert!(stale.sight.pair.is_some() && !stale.why.is_empty(), "what was known stays");
 }
 
 #[test]

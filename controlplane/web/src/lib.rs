@@ -33,7 +33,8 @@ use tokio::task::JoinSet;
 pub use auth::OneTimeTokens;
 pub use router::{openapi, openapi_text};
 pub use services::{
-    Apply, ApplyMistake, ApplyRefusal, Backlog, Cluster, ClusterSeen, Later, Link, LinkDown, Services, Unpromoted,
+    Apply, ApplyMistake, ApplyRefusal, Backlog, Cluster, ClusterSeen, Later, Link, LinkDown, Services, Source,
+    Unpromoted,
 };
 
 /// Serves the API and the pages until the future is dropped.

@@ -1,5 +1,6 @@
 //! What the program that starts the web gives to it.
 
+use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -101,14 +102,35 @@ pub trait Apply: Send + Sync + 'static {
     fn apply(&self, ask: ApplyAsk, actor: String) -> Later<'_, Result<ApplyReport, ApplyRefusal>>;
 }
 
+/// Who tells of a cluster and takes orders.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// A majority of etcd's members.
+    #[default]
+    Etcd,
+    /// The keeper of this node: two servers decide without a third.
+    Keeper,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Source::Etcd => "etcd",
+            Source::Keeper => "this node's keeper",
+        })
+    }
+}
+
 /// What is known of the cluster.
 #[derive(Clone, Debug, Default)]
 pub struct ClusterSeen {
-    /// As etcd told it last.
+    /// As it was told last.
     pub sight: Sight,
-    /// etcd answered the last question.
+    /// Whoever was asked last answered.
     pub reached: bool,
-    /// When it answered last; `None`: never.
+    /// Who did not answer; who decides about the database if all did.
+    pub source: Source,
+    /// When all answered last; `None`: never.
     pub at: Option<WallTime>,
     /// Why it does not answer; empty if it does.
     pub why: String,

@@ -59,10 +59,16 @@ pub fn foresight(etcd: &Etcd) -> Result<Vec<String>> {
     let answers = |member: &Member| if member.reached { "answers" } else { "does not answer" };
     let mut lines: Vec<String> =
         sight.members.iter().map(|member| format!("etcd {} {}", member.url, answers(member))).collect();
-    for node in sight.known() {
-        lines.push(format!("if node {node} lost its power now:"));
-        lines.extend(if_lost(&sight, node).iter().map(|consequence| format!("  {consequence}")));
-    }
+    lines.extend(losses(&sight));
     lines.extend(misplaced(&sight).iter().map(ToString::to_string));
     Ok(lines)
+}
+
+/// What would happen if a node died, of each that is known.
+pub fn losses(sight: &Sight) -> Vec<String> {
+    let of_node = |node: NodeId| {
+        let consequences = if_lost(sight, node).into_iter().map(|consequence| format!("  {consequence}"));
+        [format!("if node {node} lost its power now:")].into_iter().chain(consequences).collect::<Vec<_>>()
+    };
+    sight.known().into_iter().flat_map(of_node).collect()
 }

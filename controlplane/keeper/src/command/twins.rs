@@ -9,11 +9,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
+use cluster::{PairReport, PathReport, Sight, Stands};
 
-use super::{EXIT_REFUSED, SWAP_MAX};
+use super::EXIT_REFUSED;
+use super::drain::losses;
 use crate::settings::Settings;
-use crate::twins::disk::{self, PathReport, Stands, TwinsReport, Wish};
+use crate::twins::disk::{self, Wish};
 use crate::twins::settings::{FenceSettings, TwinsSettings, folder};
+use crate::twins::swap::{SWAP_MAX, Swap, swap};
 
 /// A report that is older comes from a keeper that is gone.
 const OLD_MS: i64 = 3_000;
@@ -65,6 +68,7 @@ pub fn show(settings: &TwinsSettings, as_json: bool) -> Result<ExitCode> {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         print!("{}", table(&report));
+        losses(&Sight::default().with_pair(report.clone())).iter().for_each(|line| println!("{line}"));
     }
     let old = disk::wall_ms() - report.at_ms > OLD_MS;
     if old {
@@ -75,7 +79,7 @@ pub fn show(settings: &TwinsSettings, as_json: bool) -> Result<ExitCode> {
 }
 
 /// For people.
-fn table(report: &TwinsReport) -> String {
+fn table(report: &PairReport) -> String {
     let node = |node: Option<u16>| node.map_or_else(|| "nobody".to_owned(), |node| format!("node {node}"));
     let page = report.page;
     let held = if report.held { "" } else { ", whose time is over: nobody takes writes" };
@@ -109,26 +113,17 @@ fn table(report: &TwinsReport) -> String {
 pub fn promote(settings: &Settings, node: u16) -> Result<ExitCode> {
     let (Some(pair), Some(both)) = (&settings.twins, settings.pair()) else { bail!("there is no pair") };
     ensure!(both.database.nodes.contains_key(&node), "node {node} has no database of the pair");
-    let before = disk::reported(&pair.folder)?;
-    if before.page.holder == Some(node) && before.held {
-        println!("node {node} is primary already");
-        return Ok(ExitCode::SUCCESS);
+    match swap(&pair.folder, node)? {
+        Swap::Already => println!("node {node} is primary already"),
+        Swap::Done(epoch) => println!("node {node} is primary, epoch {epoch}"),
+        Swap::Unready => {
+            eprintln!("tandem: node {node} may lack acknowledged commits: it is not in sync with a living primary");
+            return Ok(ExitCode::from(EXIT_REFUSED));
+        }
+        Swap::Late => {
+            bail!("node {node} did not become primary within {} s; the order is taken back", SWAP_MAX.as_secs())
+        }
     }
-    if before.page.sync != Some(node) || !before.held || before.lost {
-        eprintln!("tandem: node {node} may lack acknowledged commits: it is not in sync with a living primary");
-        return Ok(ExitCode::from(EXIT_REFUSED));
-    }
-    disk::order(&pair.folder, Wish::Primary(node))?;
-    let late = Instant::now() + SWAP_MAX;
-    let mut done = false;
-    while Instant::now() < late && !done {
-        let page = disk::reported(&pair.folder)?.page;
-        done = page.holder == Some(node) && page.epoch > before.page.epoch;
-        sleep(Duration::from_millis(50));
-    }
-    disk::take_back(&pair.folder);
-    ensure!(done, "node {node} did not become primary within {} s; the order is taken back", SWAP_MAX.as_secs());
-    println!("node {node} is primary");
     Ok(ExitCode::SUCCESS)
 }
 

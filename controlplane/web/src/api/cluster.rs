@@ -14,8 +14,12 @@ use crate::auth::{May, rights};
 use crate::extract::Body;
 use crate::live::Heard;
 use crate::problem::{Answered, Code, Problem};
-use crate::services::{App, ClusterSeen, Unpromoted};
+use crate::services::{App, ClusterSeen, Source, Unpromoted};
 use crate::value::Time;
+
+mod pair;
+
+pub use pair::{PairPath, PairStanding, PairView};
 
 /// How much of what is shown holds at this moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -23,9 +27,9 @@ use crate::value::Time;
 pub enum ClusterState {
     /// This node is in no cluster: nobody takes over from it.
     Alone,
-    /// etcd answers.
+    /// Whoever tells of the cluster answers: etcd, or this node's keeper where two servers decide without a third.
     Live,
-    /// etcd does not answer: this is what was known last.
+    /// It does not answer: this is what was known last.
     Stale,
 }
 
@@ -202,14 +206,16 @@ pub struct ClusterView {
     pub state: ClusterState,
     /// The same in a sentence.
     pub told: String,
-    /// When this was known: now, or when etcd answered last; absent if it never did.
+    /// When this was known: now, or when it was answered last; absent if it never was.
     pub as_of: Option<Time>,
     /// The node that answers.
     pub this_node: u16,
     /// The newest snapshot that this node published.
     pub published_revision: u64,
-    /// The arbiter's members.
+    /// The members of etcd, the arbiter; none where there is no etcd.
     pub arbiter: Vec<ArbiterMember>,
+    /// The arbiter of two servers without a third; absent where etcd decides about the database.
+    pub pair: Option<PairView>,
     /// The pair of databases; absent when none is kept.
     pub database: Option<DatabaseHeld>,
     /// The databases.
@@ -273,7 +279,8 @@ async fn promote(
     };
     let seen = cluster.seen();
     if !seen.reached {
-        return Err(Problem::new(Code::Conflict, "etcd does not answer: nobody can be ordered anything"));
+        let told = format!("{} does not answer: nobody can be ordered anything", seen.source);
+        return Err(Problem::new(Code::Conflict, told));
     }
     let epoch = seen.sight.database().map_or(0, |database| database.epoch);
     if epoch != ask.epoch {
@@ -286,7 +293,9 @@ async fn promote(
     app.store.audit(&caller.entry("promote", format!("node {}", ask.node), None, Some(&ask))).await?;
     match cluster.promote(NodeId(ask.node)).await {
         Ok(epoch) => Ok(Json(Promoted { epoch })),
-        Err(Unpromoted::Away(why)) => Err(Problem::new(Code::Conflict, format!("etcd did not take the order: {why}"))),
+        Err(Unpromoted::Away(why)) => {
+            Err(Problem::new(Code::Conflict, format!("{} did not take the order: {why}", seen.source)))
+        }
         Err(Unpromoted::Late) => {
             Err(Problem::new(Code::Conflict, "it did not become primary in time; the order is taken back"))
         }
@@ -297,16 +306,12 @@ impl ClusterView {
     fn of(seen: &ClusterSeen, app: &App) -> ClusterView {
         let sight = &seen.sight;
         let (state, told) = match (seen.reached, seen.at) {
-            (true, _) => (ClusterState::Live, "This is so at this moment.".to_owned()),
-            (false, Some(_)) => {
-                let told = format!(
-                    "etcd does not answer ({}). This is what was known last; each node works on with it, and nothing is taken over \
-                     without a majority of etcd's members.",
-                    seen.why
-                );
-                (ClusterState::Stale, told)
-            }
-            (false, None) => (ClusterState::Stale, format!("etcd has not answered yet: {}.", seen.why)),
+            (true, _) => (ClusterState::Live, live(seen)),
+            (false, Some(_)) => (ClusterState::Stale, stale(seen)),
+            (false, None) => (
+                ClusterState::Stale,
+                format!("{} has not answered yet: {}.", upper(&seen.source.to_string()), seen.why),
+            ),
         };
         ClusterView { state, told, as_of: seen.at.map(Time), ..ClusterView::told(sight, seen, app) }
     }
@@ -332,7 +337,7 @@ impl ClusterView {
         };
         let sight = Sight { nodes: vec![node], ..Sight::default() };
         let told = "This switch is one node: nobody takes over from it. `tandem cluster init` begins a cluster; a control plane is told of \
-                    it by --cluster.";
+                    it by --etcd, or by --keeper where two servers decide without a third.";
         let state = ClusterState::Alone;
         let seen = ClusterSeen::default();
         ClusterView { state, told: told.to_owned(), as_of: Some(Time::now()), ..ClusterView::told(&sight, &seen, app) }
@@ -356,6 +361,7 @@ impl ClusterView {
             this_node: app.node.0,
             published_revision: app.snapshots.revision(),
             arbiter: members.collect(),
+            pair: sight.pair.as_ref().map(PairView::of),
             database: sight.database().map(|database| DatabaseHeld::of(database, sight)),
             databases: DatabaseNode::all(sight),
             reads: ReadsFrom::of(app.reports.replica()),
@@ -367,9 +373,29 @@ impl ClusterView {
     }
 }
 
+fn live(seen: &ClusterSeen) -> String {
+    let by_keeper = seen.sight.pair.is_some() && seen.sight.members.is_empty();
+    let more = "Calls, groups and drains are of this node alone: nodes tell each other of them by etcd.";
+    format!("This is so at this moment.{}", if by_keeper { format!(" {more}") } else { String::new() })
+}
+
+fn stale(seen: &ClusterSeen) -> String {
+    let (source, why) = (upper(&seen.source.to_string()), &seen.why);
+    let goes_on = match seen.source {
+        Source::Etcd => "each node works on with it, and nothing is taken over without a majority of etcd's members",
+        Source::Keeper => "what is so now the other node's page tells, and `tandem cluster status` there",
+    };
+    format!("{source} does not answer ({why}). This is what was known last; {goes_on}.")
+}
+
+/// As a sentence begins. etcd is written small everywhere.
+fn upper(text: &str) -> String {
+    text.strip_prefix("this").map_or_else(|| text.to_owned(), |rest| format!("This{rest}"))
+}
+
 /// What somebody should look at.
 fn warnings(sight: &Sight) -> Vec<String> {
-    let mut told = Vec::new();
+    let mut told = sight.pair.as_ref().map(pair::warnings).unwrap_or_default();
     let (reached, of) = (sight.members.iter().filter(|member| member.reached).count(), sight.members.len());
     if reached < of {
         told.push(format!("{reached} of {of} members of the arbiter answer"));

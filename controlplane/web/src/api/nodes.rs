@@ -261,7 +261,7 @@ fn node(app: &App, database_up: bool, barred: bool) -> Node {
 }
 
 /// Makes a node refuse new calls, or take them again. Running calls go on: `/api/v1/cluster` says how many, and since when none. Another
-/// node is told by etcd, and hears it when it is there.
+/// node is told by etcd, and hears it when it is there; without etcd each node is drained by its own API.
 #[utoipa::path(post, path = "/api/v1/nodes/{id}/drain", tag = "nodes", request_body = DrainAsk,
     params(("id" = u16, Path)), responses((status = 204, description = "Done.")))]
 async fn drain(

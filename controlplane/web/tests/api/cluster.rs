@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use cluster::{Member, Sight};
+use cluster::{Kept, Member, PairReport, PathReport, Sight, Stands};
 use serde_json::{Value, json};
 use units::{NodeId, WallTime};
-use web::{Cluster, ClusterSeen, Later, Unpromoted};
+use web::{Cluster, ClusterSeen, Later, Source, Unpromoted};
 
 use crate::node::{Browser, Node};
 
@@ -156,4 +156,64 @@ async fn another_node_is_drained_by_etcd() {
     let asked = node.link.asked.lock().unwrap().clone();
     let drains = asked.iter().filter(|ask| matches!(ask, panel::wire::Ask::Drain { .. })).count();
     assert_eq!(drains, 1, "only this node's data plane is asked here");
+}
+
+/// Two servers that decide without a third, as the keeper of node 1 tells of them.
+async fn two_servers() -> (Arc<Told>, Node) {
+    let keeper = |text: &str| serde_json::from_str(text).unwrap();
+    let path = |there: &str, heard_ms| PathReport { there: there.into(), heard_ms };
+    let pair = PairReport {
+        page: Kept { standing: Stands::Paired, epoch: 4, holder: Some(1), sync: Some(2), ..Kept::default() },
+        held: true,
+        paths: vec![path("10.0.0.2", Some(40)), path("10.9.0.2", None)],
+        tie_breakers: vec![path("10.0.0.254", Some(120))],
+        silent_ms: 3_000,
+        keepers: vec![
+            keeper(
+                r#"{"node":1,"role":"primary","since":1700000000,"process":"running","writable":true,"position":100}"#,
+            ),
+            keeper(r#"{"node":2,"role":"replica","process":"running","position":98,"behind_s":0}"#),
+        ],
+        ..PairReport::default()
+    };
+    let own = br#"{"node":1,"data_plane_up":true,"calls":312}"#.as_slice();
+    let sight = Sight::read([("/tandem/control/1", own)]).with_pair(pair);
+    let at = Some(WallTime::from_micros(1_700_000_100_000_000));
+    let seen = ClusterSeen { sight, reached: true, source: Source::Keeper, at, ..ClusterSeen::default() };
+    let told = Arc::new(Told { seen: Mutex::new(seen), ..Told::default() });
+    let node = Node::start_in(Some(told.clone())).await;
+    (told, node)
+}
+
+#[tokio::test]
+async fn two_servers_without_a_third_are_shown_by_their_keeper_and_swapped_by_it() {
+    let (told, node) = two_servers().await;
+    let admin = node.log_in().await;
+    let shown = seen(&admin).await;
+    assert_eq!((&shown["state"], &shown["arbiter"]), (&json!("live"), &json!([])));
+    assert_eq!(
+        (&shown["database"]["holder"], &shown["database"]["since"], &shown["database"]["sync"]),
+        (&json!(1), &json!("2023-11-14T22:13:20.000000Z"), &json!(2))
+    );
+    let pair = &shown["pair"];
+    assert_eq!((&pair["standing"], &pair["lost"], &pair["fences"]), (&json!("paired"), &json!(false), &json!(false)));
+    assert_eq!(pair["paths"][0], json!({ "to": "10.0.0.2", "heard_ms": 40, "silent": false }));
+    assert_eq!(pair["paths"][1], json!({ "to": "10.9.0.2", "heard_ms": null, "silent": true }));
+    assert_eq!(shown["warnings"], json!(["path 10.9.0.2 is not heard"]));
+    let stops = shown["nodes"][1]["if_lost"][0]["text"].as_str().unwrap();
+    assert!(stops.contains("takes no more writes until this node is back"), "{stops}");
+    let drill = || admin.send("POST", "/api/v1/cluster/promote", json!({ "node": 2, "epoch": 4 }));
+    assert_eq!(drill().await.expect(200)["epoch"], 5);
+    {
+        let mut gone = told.seen.lock().unwrap();
+        (gone.reached, gone.why) = (false, "no such file".into());
+    }
+    let stale = seen(&admin).await;
+    assert_eq!((&stale["state"], &stale["pair"]), (&json!("stale"), pair));
+    assert!(
+        stale["told"].as_str().unwrap().starts_with("This node's keeper does not answer (no such file)"),
+        "{stale}"
+    );
+    drill().await.problem(409, "conflict");
+    assert_eq!(*told.promoted.lock().unwrap(), [2]);
 }

@@ -1152,7 +1152,7 @@ export interface paths {
         put?: never;
         /**
          * Makes a node refuse new calls, or take them again. Running calls go on: `/api/v1/cluster` says how many, and since when none. Another
-         *     node is told by etcd, and hears it when it is there.
+         *     node is told by etcd, and hears it when it is there; without etcd each node is drained by its own API.
          */
         post: operations["post_nodes_id_drain"];
         delete?: never;
@@ -2786,7 +2786,7 @@ export interface components {
         ClusterView: {
             /** @description The shared addresses. */
             addresses: components["schemas"]["AddressHeld"][];
-            /** @description The arbiter's members. */
+            /** @description The members of etcd, the arbiter; none where there is no etcd. */
             arbiter: components["schemas"]["ArbiterMember"][];
             as_of?: null | components["schemas"]["Time"];
             database?: null | components["schemas"]["DatabaseHeld"];
@@ -2796,6 +2796,7 @@ export interface components {
             groups: components["schemas"]["ClusterGroup"][];
             /** @description The nodes, by number. */
             nodes: components["schemas"]["ClusterNode"][];
+            pair?: null | components["schemas"]["PairView"];
             /**
              * Format: int64
              * @description The newest snapshot that this node published.
@@ -5498,6 +5499,40 @@ export interface components {
             series: components["schemas"]["Point"][];
             /** @description By who took: busiest first, at most 50. Counts attempts. */
             terminators: components["schemas"]["CarrierSums"][];
+        };
+        /** @description A path to the other server, or a tie-breaker. */
+        PairPath: {
+            /**
+             * Format: int64
+             * @description Milliseconds since something was heard on it; absent: never.
+             */
+            heard_ms?: number | null;
+            /** @description Nothing was heard on it for too long. */
+            silent: boolean;
+            /** @description Where it leads. */
+            to: string;
+        };
+        /**
+         * @description What a server of two may decide.
+         * @enum {string}
+         */
+        PairStanding: "solo" | "paired" | "joining";
+        /** @description Two servers that decide about their databases without a third, as the keeper of this node sees it. */
+        PairView: {
+            /** @description What became of that command the last time; empty: it was not run. */
+            fence: string;
+            /** @description There is a command that turns the other server off. */
+            fences: boolean;
+            /** @description The other server is not heard. */
+            lost: boolean;
+            /** @description The paths to the other server. */
+            paths: components["schemas"]["PairPath"][];
+            /** @description Both went on alone: an operator must empty one of them. */
+            split: boolean;
+            /** @description What this server may decide. */
+            standing: components["schemas"]["PairStanding"];
+            /** @description Addresses that answer who is not cut off. */
+            tie_breakers: components["schemas"]["PairPath"][];
         };
         /**
          * @description Who ended a call.

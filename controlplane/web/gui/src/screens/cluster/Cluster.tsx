@@ -7,7 +7,7 @@ import { State, When } from '../../common/Fact';
 import { count, NONE } from '../../common/format';
 import { Confirm } from '../../common/Form';
 import { Empty, Head, Panel, Trouble, Waiting } from '../../common/Panel';
-import { drainText, drillRefused, drillTo, isDrained, nodeName, revisions } from './told';
+import { drainText, drillRefused, drillTo, heard, isDrained, nodeName, pairText, revisions } from './told';
 
 type View = Schemas['ClusterView'];
 type Node = Schemas['ClusterNode'];
@@ -91,6 +91,24 @@ function Arbiter({ rows }: { rows: View['arbiter'] }) {
           <TableCell>{row.node == null ? NONE : `node ${row.node}`}</TableCell>
         </TableRow>
       ))}
+    </Rows>
+  );
+}
+
+/** Two servers that decide without a third. */
+function Pair({ pair }: { pair: Schemas['PairView'] }) {
+  const ways = [...pair.paths.map((path) => ({ ...path, what: 'path to' })), ...pair.tie_breakers.map((tie) => ({ ...tie, what: 'tie-breaker' }))];
+  const well = pair.standing === 'paired' && !pair.lost && !pair.split;
+  return (
+    <Rows head={['Two servers', 'Heard']}>
+      <TableRow><TableCell colSpan={2}><State tone={well ? 'success' : 'error'}>{pairText(pair)}</State></TableCell></TableRow>
+      {ways.map((way) => (
+        <TableRow key={`${way.what} ${way.to}`} data-silent={way.silent}>
+          <TableCell>{way.what} {way.to}</TableCell>
+          <TableCell><State tone={way.silent ? 'error' : 'success'}>{heard(way.heard_ms)}</State></TableCell>
+        </TableRow>
+      ))}
+      <TableRow><TableCell>fence command</TableCell><TableCell>{pair.fences ? pair.fence || 'not run yet' : 'none: when the replica is lost, writes stop'}</TableCell></TableRow>
     </Rows>
   );
 }
@@ -190,14 +208,15 @@ export default function Cluster() {
       {cluster.warnings.map((text) => <Alert key={text} severity="warning" variant="outlined" sx={{ mb: 1 }}>{text}</Alert>)}
       <Box sx={{ display: 'grid', gap: 1.5, gridTemplateColumns: { xs: 'minmax(0, 1fr)', lg: 'minmax(0, 3fr) minmax(0, 2fr)' }, alignItems: 'start', opacity: cluster.state === 'stale' ? 0.7 : 1 }}>
         {!alone && <Panel title="Who holds what" flush><Held cluster={cluster} /></Panel>}
-        {!alone && <Panel title="Arbiter" note="a majority decides who takes over" flush><Arbiter rows={cluster.arbiter} /></Panel>}
+        {cluster.pair && <Panel title="Arbiter" note="decides about the database without a third" flush><Pair pair={cluster.pair} /></Panel>}
+        {!alone && (cluster.arbiter.length > 0 || !cluster.pair) && <Panel title="etcd" note="a majority decides who takes over" flush><Arbiter rows={cluster.arbiter} /></Panel>}
         {cluster.databases.length > 0 && <Panel title="Databases" flush><Databases rows={cluster.databases} /></Panel>}
         {cluster.groups.length > 0 && (
           <Panel title="Availability groups" note="nodes that may fail together" flush>
             <Rows head={['Group', 'Nodes']}>{cluster.groups.map((group) => <TableRow key={group.name}><TableCell>{group.name}</TableCell><TableCell>{group.nodes.join(', ')}</TableCell></TableRow>)}</Rows>
           </Panel>
         )}
-        <Box sx={{ gridColumn: '1 / -1' }}><Panel title="Nodes" flush><Nodes cluster={cluster} onDrain={setDrain} /></Panel></Box>
+        <Box sx={{ gridColumn: '1 / -1' }}><Panel title="Nodes" note={cluster.pair && cluster.arbiter.length === 0 ? 'calls, groups and drains of this node alone: nodes tell each other of them by etcd' : undefined} flush><Nodes cluster={cluster} onDrain={setDrain} /></Panel></Box>
       </Box>
       {drill !== null && <Drill cluster={cluster} to={drill} onClose={() => setDrill(null)} />}
       {drain && <Drain cluster={cluster} node={drain} onClose={() => setDrain(null)} />}

@@ -63,10 +63,25 @@ pub struct Options {
     pub host_seen: bool,
     /// More settings of the data plane: how media is relayed, what is captured and collected, and how much of it is kept.
     pub more: Vec<(&'static str, String)>,
+    /// This node's place in a cluster.
+    pub place: Place,
     /// What the planes log; `info` for all if `None`.
     pub log: Option<String>,
     /// Where the planes' logs go: this file, or our own stderr if `None`.
     pub log_file: Option<PathBuf>,
+}
+
+/// What a node of a cluster is told beside everything else.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    /// Said to both planes: the node's number, and where etcd is.
+    pub both: Vec<(&'static str, String)>,
+    /// Said to the data plane: how it shares limits and stands behind balancers.
+    pub data: Vec<(&'static str, String)>,
+    /// Said to the control plane: its group, and this node's keeper.
+    pub control: Vec<(&'static str, String)>,
+    /// The replica that reports are read at. It holds a password.
+    pub replica: Option<String>,
 }
 
 impl Options {
@@ -86,6 +101,7 @@ impl Options {
             media_advertise: Vec::new(),
             host_seen: false,
             more: Vec::new(),
+            place: Place::default(),
             log: None,
             log_file: None,
         }
@@ -259,6 +275,8 @@ impl Node {
                 arguments.extend([name.to_owned(), value]);
             }
         };
+        let own = if plane == Plane::Data { &o.place.data } else { &o.place.control };
+        o.place.both.iter().chain(own).for_each(|(name, value)| option(name, Some(value.clone())));
         let program = match plane {
             Plane::Data => {
                 option("--sip", o.sip.map(|sip| sip.to_string()));
@@ -279,8 +297,12 @@ impl Node {
             }
         };
         option("--log", o.log.clone());
-        let database = (plane == Plane::Control).then(|| self.database());
-        Ok(Recipe { program: beside(program)?, arguments, database, log_file: o.log_file.clone(), plane })
+        let mut secrets = Vec::new();
+        if plane == Plane::Control {
+            secrets.push(("TANDEM_DATABASE", self.database()));
+            secrets.extend(o.place.replica.clone().map(|url| ("TANDEM_REPLICA", url)));
+        }
+        Ok(Recipe { program: beside(program)?, arguments, secrets, log_file: o.log_file.clone(), plane })
     }
 }
 
@@ -299,7 +321,7 @@ pub fn beside(program: &str) -> Result<PathBuf> {
 struct Recipe {
     program: PathBuf,
     arguments: Vec<String>,
-    database: Option<String>,
+    secrets: Vec<(&'static str, String)>,
     log_file: Option<PathBuf>,
     plane: Plane,
 }
@@ -315,9 +337,7 @@ impl Recipe {
             command.stdout(log.try_clone()?).stderr(log);
         }
         // Secrets go by environment: other users of the machine see arguments.
-        if let Some(database) = &self.database {
-            command.env("TANDEM_DATABASE", database);
-        }
+        command.envs(self.secrets.iter().map(|(name, value)| (name, value)));
         command.spawn().with_context(|| format!("cannot start {}", self.program.display()))
     }
 }

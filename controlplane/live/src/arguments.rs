@@ -29,6 +29,19 @@ pub struct EtcdArguments {
 }
 
 impl EtcdArguments {
+    /// The same for the command line of another program of ours.
+    pub fn words(&self) -> Vec<(&'static str, String)> {
+        let file = |name, file: &Option<PathBuf>| file.as_ref().map(|file| (name, file.display().to_string()));
+        let members = (!self.etcd.is_empty()).then(|| ("--etcd", self.etcd.join(",")));
+        let files = [
+            file("--etcd-login", &self.etcd_login),
+            file("--etcd-ca", &self.etcd_ca),
+            file("--etcd-certificate", &self.etcd_certificate),
+            file("--etcd-key", &self.etcd_key),
+        ];
+        members.into_iter().chain(files.into_iter().flatten()).collect()
+    }
+
     /// The way to etcd, on which one answer may take so long; `None` if no member is named. Asks nobody yet.
     pub fn open(&self, patience: Duration) -> Result<Option<Arc<Etcd>>, LiveError> {
         if self.etcd.is_empty() {

@@ -6,10 +6,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use live::EtcdArguments;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::host;
-use crate::up::{Node, Options};
+use crate::up::{Node, Options, Place};
 
 /// Where SIP is heard if nobody says where.
 const SIP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5_060);
@@ -64,6 +65,8 @@ pub struct Arguments {
     relaying: RelayArguments,
     #[command(flatten)]
     tape: TapeArguments,
+    #[command(flatten)]
+    place: PlaceArguments,
     /// What the planes log: error, warn, info, debug, trace, or a filter by module.
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
@@ -91,6 +94,52 @@ impl RelayArguments {
         let rows = [("--fast-path", &self.fast_path), ("--media-sockets", &self.media_sockets)];
         let interfaces = self.fast_path_interface.iter().map(|name| ("--fast-path-interface", name.clone()));
         rows.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).chain(interfaces).collect()
+    }
+}
+
+/// A node's place in a cluster: see docs/watch-a-cluster.md.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "In a cluster")]
+struct PlaceArguments {
+    /// This node's number in the cluster; no other node has it. 1 if not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    node: Option<u16>,
+    #[command(flatten)]
+    etcd: EtcdArguments,
+    /// This node's availability group: nodes of one group may fail together, a room or one host's power. Two to four nodes a group, and
+    /// as many in each.
+    #[arg(long, value_name = "NAME")]
+    group: Option<String>,
+    /// A replica of the database, as mysql://USER:PASSWORD@HOST/NAME, that searches and reports are read at as long as it is not more than
+    /// 10 s behind; the database of this node's own keeper does, whether replica or primary.
+    #[arg(long, value_name = "URL", env = "TANDEM_REPLICA", hide_env_values = true)]
+    replica: Option<String>,
+    /// The socket of this node's keeper, panel.socket in its settings, where two servers decide about their databases without a third: the
+    /// pages show what it knows, and a drill goes there.
+    #[arg(long, value_name = "FILE")]
+    keeper: Option<PathBuf>,
+    /// What a node that etcd has not answered for ten seconds may use of limits that nodes share: its part (if not given), or nothing.
+    #[arg(long, value_name = "SHARE", value_parser = ["part", "nothing"], requires = "etcd")]
+    limits_alone: Option<String>,
+    /// A file with the secret, 32 bytes or more, that this node shares with the balancers before it: a listener with behind= needs it.
+    #[arg(long, value_name = "FILE")]
+    balancer_key: Option<PathBuf>,
+}
+
+impl PlaceArguments {
+    /// As the planes take it.
+    fn place(self) -> Place {
+        let node = self.node.map(|node| ("--node", node.to_string()));
+        let key = self.balancer_key.map(|file| ("--balancer-key", file.display().to_string()));
+        let group = self.group.map(|group| ("--group", group));
+        let keeper = self.keeper.map(|socket| ("--keeper", socket.display().to_string()));
+        let limits = self.limits_alone.map(|share| ("--limits-alone", share));
+        Place {
+            both: node.into_iter().chain(self.etcd.words()).collect(),
+            data: key.into_iter().chain(limits).collect(),
+            control: group.into_iter().chain(keeper).collect(),
+            replica: self.replica,
+        }
     }
 }
 
@@ -158,6 +207,7 @@ pub async fn up(a: Arguments) -> Result<ExitCode> {
         media,
         media_advertise,
         more,
+        place: a.place.place(),
         log,
         host_seen: true,
         ..Options::new(&data, SIP, http)

@@ -7,6 +7,7 @@ pub mod balancer;
 pub mod baresip;
 pub mod books;
 pub mod database;
+pub mod etcd;
 pub mod hand;
 pub mod plane;
 pub mod relay;

@@ -44,6 +44,11 @@ impl Switch {
 
     /// Starts a node on these addresses with this to apply; SQLite unless a database is named.
     pub fn up_as(net: Net, declared: &str, database: Option<String>) -> Switch {
+        Switch::up_with(net, declared, database, &[])
+    }
+
+    /// The same with more words for `tandem up`.
+    pub fn up_with(net: Net, declared: &str, database: Option<String>, words: &[&str]) -> Switch {
         let folder = tempfile::Builder::new().prefix("tandem-accept-").tempdir().expect("a temporary folder");
         let file = folder.path().join("switch.yaml");
         std::fs::write(&file, declared).expect("the folder is writable");
@@ -52,7 +57,7 @@ impl Switch {
         let mut command = Command::new(program("tandem"));
         command.arg("up").arg("--data").arg(folder.path().join("data"));
         command.args(["--sip", &format!("{}:{SIP}", net.host(1)), "--http", &format!("{}:8080", net.host(1))]);
-        command.args(["--shards", "2", "--log", "info"]).arg("--apply").arg(&file);
+        command.args(["--shards", "2", "--log", "info"]).args(words).arg("--apply").arg(&file);
         if let Some(url) = &database {
             command.env("TANDEM_DATABASE", url);
         }
@@ -222,6 +227,25 @@ impl Switch {
         let paid = serde_json::json!({ "amount": amount, "reference": reference, "note": "" });
         let (head, body) = self.http("POST", &path, &paid.to_string());
         assert!(head.contains(" 200 "), "the payment is booked: {body}");
+    }
+
+    /// What the API shows there.
+    ///
+    /// # Panics
+    /// When it shows something else than JSON.
+    pub fn shown(&self, path: &str) -> Value {
+        let (head, body) = self.http("GET", path, "");
+        assert!(head.contains(" 200 "), "GET {path}: {head}\n{body}");
+        serde_json::from_str(&body).expect("the API answers JSON")
+    }
+
+    /// Sends a change to the API, which must do it.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn change(&self, path: &str, body: &Value) {
+        let (head, told) = self.http("POST", path, &body.to_string());
+        assert!(head.contains(" 200 ") || head.contains(" 204 "), "POST {path}: {head}\n{told}");
     }
 
     /// How many calls the node has, as the API says.

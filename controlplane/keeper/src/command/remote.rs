@@ -45,7 +45,8 @@ pub fn settings(mut from: Settings, text: &str) -> Result<Settings> {
     database.address = None;
     let remote = Some(RemoteSettings { ip, folder: remote_folder() });
     // Who decides in the first data centre is not asked from here, and its addresses are not here.
-    Ok(Settings { node, remote, etcd: EtcdSettings::default(), twins: None, addresses: vec![], metrics: None, ..from })
+    let etcd = EtcdSettings::default();
+    Ok(Settings { node, remote, etcd, twins: None, panel: None, addresses: vec![], metrics: None, ..from })
 }
 
 /// Prints what this node's keeper knows, for people or as JSON.
@@ -195,7 +196,8 @@ mod tests {
         (database.password, database.user_password) = ("a".to_owned(), "b".to_owned());
         let etcd = EtcdSettings { members: vec!["http://10.0.0.1:2379".to_owned()], ..EtcdSettings::default() };
         let (remote, twins, addresses) = (None, None, vec![]);
-        let pair = Settings { node: 1, metrics: None, etcd, twins, remote, database: Some(database), addresses };
+        let database = Some(database);
+        let pair = Settings { node: 1, metrics: None, panel: None, etcd, twins, remote, database, addresses };
         let there = settings(pair, "3=10.9.0.3").expect("the pair's settings are whole");
         there.check().expect("they can work");
         let nodes =

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
+use crate::metrics;
 use crate::remote;
 use crate::world::{Keeps, SILENT_S, World, may_run, signal, takeover_s, until};
 use crate::writer::{Watcher, Writer};
@@ -121,10 +122,13 @@ impl Scene {
         let (both, looks) = self.watcher.end();
         assert!(both.is_empty(), "two databases took writes at {both:?}");
         assert!(looks > 20, "somebody looked {looks} times");
-        let primary = until("the primary tells its rows", || rows(&self.world, 1));
-        let lost: Vec<&u64> = acknowledged.difference(&primary).collect();
+        // A busy machine may have moved the database meanwhile: whoever follows lacks what it has not fetched yet.
+        let both = until("both have the same rows, and one of them is primary", || {
+            let (first, second) = (rows(&self.world, 1)?, rows(&self.world, 2)?);
+            (first == second && holder(&self.world).is_some()).then_some(first)
+        });
+        let lost: Vec<&u64> = acknowledged.difference(&both).collect();
         assert!(lost.is_empty(), "{} of {} acknowledged rows are lost: {lost:?}", lost.len(), acknowledged.len());
-        until("both have the same rows", || (rows(&self.world, 1)? == rows(&self.world, 2)?).then_some(()));
         eprintln!("{} rows acknowledged, none lost; {looks} looks, never two primaries", acknowledged.len());
     }
 }
@@ -136,15 +140,25 @@ fn nothing_acknowledged_is_lost_when_the_primary_dies_or_its_cable_is_pulled() {
     }
     // A replica in another data centre is there as well: it holds nothing up, and follows all the while.
     let (mut scene, _) = remote::begin();
+    let well = [("book_held", 1.0), ("book_in_sync", 1.0), ("database_process{state=\"running\"}", 1.0)];
+    let primary = [("node", 1.0), ("database_role{role=\"primary\"}", 1.0), ("database_writable", 1.0)];
+    let told = metrics::told(&scene.world, 1, &[well, primary].concat());
+    assert!(told["tandem_keeper_database_commits"] > 0.0 && told["tandem_keeper_replica_missing_commits"] >= 0.0);
+    let replica = [("node", 2.0), ("database_role{role=\"replica\"}", 1.0), ("replica_behind_seconds", 0.0)];
+    metrics::told(&scene.world, 2, &[well, replica].concat());
     scene.taken_over("kill -9 of the primary", takeover_s(), |world| signal("KILL", world.database_process(1)));
     scene.returned("the database runs again", |_| ());
+    let returned = metrics::told(&scene.world, 1, &[well, primary].concat());
+    assert!(returned["tandem_keeper_book_epoch"] > told["tandem_keeper_book_epoch"]);
+    assert!(returned["tandem_keeper_database_starts_total"] > told["tandem_keeper_database_starts_total"]);
     scene.taken_over("the primary's cable is pulled", takeover_s(), |world| world.cable(1, false));
     scene.returned("the cable is plugged in", |world| world.cable(1, true));
     remote::catches_up(&scene);
     scene.end();
 }
 
-/// What is received and not applied is nobody else's.
+/// What is received and not applied is nobody else's. The primary is often back before its replica has applied everything: then it goes on,
+/// and the replica, which ended receiving, begins again.
 #[test]
 #[ignore = "takes minutes on a busy machine: make cluster-test"]
 fn nothing_acknowledged_is_lost_when_the_primary_of_a_replica_that_lags_dies() {
@@ -161,16 +175,20 @@ fn nothing_acknowledged_is_lost_when_the_primary_of_a_replica_that_lags_dies() {
     scene.end();
 }
 
-/// Keeps the replica from applying for three seconds, and returns when it applies nothing.
+/// Keeps the replica from applying for three seconds, and returns when it applies nothing. A lock that comes too late is taken again.
 fn applies_nothing(world: &World) -> Child {
-    let locked = world.lock(2, 3);
     let applied = || world.ask(2, "SELECT @@gtid_slave_pos");
     until("the replica applies nothing", || {
-        let before = applied();
-        std::thread::sleep(Duration::from_millis(200));
-        (before.is_some() && before == applied()).then_some(())
-    });
-    locked
+        let mut locked = world.lock(2, 3);
+        while locked.try_wait().unwrap().is_none() {
+            let before = applied();
+            std::thread::sleep(Duration::from_millis(200));
+            if before.is_some() && before == applied() && locked.try_wait().unwrap().is_none() {
+                return Some(locked);
+            }
+        }
+        None
+    })
 }
 
 /// The replica comes back without what it had received; only the primary still has that.

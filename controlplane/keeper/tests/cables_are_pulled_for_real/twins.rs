@@ -1,5 +1,7 @@
 //! Two databases and no third host that decides: the same stories, told to two servers that hear each other on two cables.
 
+use cluster::{PanelAnswer, PanelAsk};
+
 use crate::database::{Scene, holder};
 use crate::world::{Keeps, TWINS_TAKEOVER_S, World, may_run, until};
 
@@ -36,6 +38,17 @@ fn two_servers_alone_lose_nothing_when_one_dies_or_cables_are_pulled() {
     scene.returned("the cables are plugged in", |world| all_cables(world, true));
 
     scene.taken_over("tandem cluster promote 2", 0, |world| drop(world.cluster(&["promote", "2"])));
+    scene.returned("it was asked for once", |_| ());
+    // Asked by the pages of the node that shall become primary: the other's keeper is told by it.
+    scene.taken_over("a drill from the pages", 0, |world| {
+        assert!(matches!(world.asked(2, PanelAsk::Promote(2)), PanelAnswer::Promoted(_)));
+    });
+    let PanelAnswer::Report(report) = scene.world.asked(2, PanelAsk::Report) else {
+        panic!("node 2 tells what it knows")
+    };
+    assert!(report.is_together() && report.keepers.len() == 2 && report.page.holder == Some(2), "{report:?}");
+    let silent = report.paths.iter().chain(&report.tie_breakers).any(|path| report.is_silent(path));
+    assert!(!silent && report.paths.len() == 2 && report.tie_breakers.len() == 1, "{report:?}");
     scene.returned("it was asked for once", |_| ());
     scene.end();
 }

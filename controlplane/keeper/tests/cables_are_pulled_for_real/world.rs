@@ -2,13 +2,16 @@
 //! etcd has one member, on the third host, or three, one on each.
 
 use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
 use std::net::IpAddr;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use cluster::{PanelAnswer, PanelAsk};
 use keeper::twins::disk;
 
 use crate::timed;
@@ -26,10 +29,20 @@ pub fn takeover_s() -> u64 {
     if timed() { 3 } else { 5 }
 }
 const HOLD_DOWN_S: u64 = 2;
+/// So long may writes stop for handing over.
+fn freeze_ms() -> u64 {
+    if timed() { 1_000 } else { 3_000 }
+}
+/// How long something that must come may take: nothing is said by it, and a busy machine takes its time.
+const COMES_S: u64 = 240;
 /// Two servers without a third count in a quarter of that, and must be heard by a busy machine.
 pub const TWINS_TAKEOVER_S: u64 = 8;
 /// How long the primary may be silent.
 pub const SILENT_S: u64 = 6;
+/// Nothing waits for the disk, which other tests may keep busy: processes are killed here, and what they wrote outlives them.
+const NO_DISK: &str = "'--innodb-flush-method=nosync', '--debug-no-sync'";
+/// Where keepers tell metrics.
+pub const METRICS: u16 = 9_810;
 /// Hosts by their last byte.
 const HOSTS: [u16; 3] = [1, 2, 9];
 /// The node of the other data centre.
@@ -42,12 +55,10 @@ pub fn may_run() -> bool {
     let root = nix::unistd::geteuid().is_root();
     let found = |program: &str| Command::new(program).arg("--version").output().is_ok();
     let allowed = root
-        && ["etcd", "mariadbd", "nft"].into_iter().all(found)
+        && ["etcd", "mariadbd", "mariadb-backup", "nft"].into_iter().all(found)
         && Command::new("ip").args(["netns", "list"]).output().is_ok();
     if !allowed {
-        use std::io::Write;
-        let sentence =
-            "!!! NOT RUN: keepers on hosts of their own take root, iproute2, nftables, etcd-server and mariadb-server";
+        let sentence = "!!! NOT RUN: keepers on hosts of their own take root, iproute2, nftables, etcd-server, mariadb-server and mariadb-backup";
         let _ = writeln!(std::io::stderr(), "{sentence}");
     }
     allowed
@@ -80,7 +91,7 @@ fn run(program: &str, arguments: &[&str]) {
 
 /// Looks until something is there.
 pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let late = Instant::now() + Duration::from_secs(90);
+    let late = Instant::now() + Duration::from_secs(COMES_S);
     loop {
         if let Some(found) = look() {
             return found;
@@ -90,9 +101,11 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Sends a signal to a process.
+/// Sends a signal to a process. One that ended by itself a moment ago needs none.
 pub fn signal(name: &str, pid: u32) {
-    run("kill", &[&format!("-{name}"), &pid.to_string()]);
+    let sent = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).output().unwrap();
+    let there = Path::new("/proc").join(pid.to_string()).exists();
+    assert!(sent.status.success() || !there, "kill -{name} {pid}: {}", String::from_utf8_lossy(&sent.stderr));
 }
 
 impl World {
@@ -161,6 +174,20 @@ impl World {
         self.folder.path().join(format!("arbiter{node}"))
     }
 
+    /// Where a node's control plane would ask its keeper.
+    pub fn panel(&self, node: u16) -> PathBuf {
+        self.folder.path().join(format!("panel{node}"))
+    }
+
+    /// What a keeper's panel answers.
+    pub fn asked(&self, node: u16, ask: PanelAsk) -> PanelAnswer {
+        let mut stream = UnixStream::connect(self.panel(node)).unwrap();
+        stream.write_all((serde_json::to_string(&ask).unwrap() + "\n").as_bytes()).unwrap();
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer).unwrap();
+        serde_json::from_str(&answer).unwrap()
+    }
+
     /// Whom the fence command was told to turn off.
     pub fn fenced(&self) -> String {
         fs::read_to_string(self.folder.path().join("fenced")).unwrap_or_default()
@@ -168,8 +195,9 @@ impl World {
 
     fn twins(&self, node: u16, fence: bool) -> String {
         let mut text = format!(
-            "pair:\n  paths: [{{ 1: 10.77.0.1, 2: 10.77.0.2 }}, {{ 1: 10.78.0.1, 2: 10.78.0.2 }}]\n  \
+            "panel: {{ socket: {} }}\npair:\n  paths: [{{ 1: 10.77.0.1, 2: 10.77.0.2 }}, {{ 1: 10.78.0.1, 2: 10.78.0.2 }}]\n  \
              secret: {PASSWORD}-of-many-letters\n  tie_breakers: ['10.77.0.9']\n  folder: {}\n",
+            self.panel(node).display(),
             self.arbiter(node).display()
         );
         if fence {
@@ -240,7 +268,9 @@ impl World {
             Keeps::Addresses => addresses(node),
             Keeps::Twins(fence) => self.twins(node, fence) + &self.database(node),
         };
-        fs::write(&path, format!("node: {node}\netcd: {{ members: [{}] }}\n{keeps}", members.join(", "))).unwrap();
+        let (metrics, members) = (format!("10.77.0.{node}:{METRICS}"), members.join(", "));
+        fs::write(&path, format!("node: {node}\nmetrics: {metrics}\netcd: {{ members: [{members}] }}\n{keeps}"))
+            .unwrap();
         path
     }
 
@@ -248,11 +278,12 @@ impl World {
         format!(
             "database:\n  home: 1\n  nodes: {{ 1: 10.77.0.1, 2: 10.77.0.2 }}\n  data: {}\n  password: {PASSWORD}\n  \
              user_password: {PASSWORD}\n  \
-             arguments: ['--innodb-buffer-pool-size=32M', '--innodb-flush-method=fsync', '--innodb-log-file-size=8M']\n  \
+             arguments: ['--innodb-buffer-pool-size=32M', '--innodb-log-file-size=8M', {NO_DISK}]\n  \
              address: {{ ip: {SHARED}, prefix: 24, interface: eth0 }}\n  takeover_s: {}\n  \
-             hold_down_s: {HOLD_DOWN_S}\n  alone_ms: 1500\n  silent_s: {SILENT_S}\n",
+             hold_down_s: {HOLD_DOWN_S}\n  alone_ms: 1500\n  freeze_ms: {}\n  silent_s: {SILENT_S}\n",
             self.data(node).display(),
             if let Keeps::Twins(_) = self.keeps { TWINS_TAKEOVER_S } else { takeover_s() },
+            freeze_ms(),
         )
     }
 
@@ -390,19 +421,24 @@ impl World {
 
     /// `tandem cluster` on the third host.
     pub fn cluster(&self, words: &[&str]) -> String {
-        let out = Command::new("ip")
-            .args(["netns", "exec", self.third(), env!("CARGO_BIN_EXE_tandem-cluster")])
-            .args(words)
-            .args(["--settings", &self.settings(1).display().to_string()])
-            .output()
-            .unwrap();
+        let out = self.try_cluster(words);
         assert!(out.status.success(), "{words:?}: {}", String::from_utf8_lossy(&out.stderr));
         String::from_utf8(out.stdout).unwrap()
     }
 
-    /// What `tandem cluster status` tells programs.
+    fn try_cluster(&self, words: &[&str]) -> Output {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", self.third(), env!("CARGO_BIN_EXE_tandem-cluster")]).args(words);
+        command.args(["--settings", &self.settings(1).display().to_string()]).output().unwrap()
+    }
+
+    /// What `tandem cluster status` tells programs, as soon as the arbiter answers: one that has just lost a member, or a machine that has
+    /// much else to do, lets a question wait in vain.
     pub fn status(&self) -> serde_json::Value {
-        serde_json::from_str(&self.cluster(&["status", "--output", "json"])).unwrap()
+        until("the arbiter answers", || {
+            let out = self.try_cluster(&["status", "--output", "json"]);
+            out.status.success().then(|| serde_json::from_slice(&out.stdout).unwrap())
+        })
     }
 
     /// Who holds the database, as the arbiter knows it: etcd, or whichever of two servers told last.
@@ -428,6 +464,7 @@ impl World {
             .arg(format!("-p{PASSWORD}"))
             .arg(format!("-S{}", self.socket(node).display()))
             .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap()
     }

@@ -12,7 +12,13 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use tokio::time::timeout;
 
+use crate::timed;
 use crate::world::{PASSWORD, SHARED, World};
+
+/// How long a connection and a row may take before they are tried again, in milliseconds. A busy machine is slow without being gone.
+fn patience_ms() -> (u64, u64) {
+    if timed() { (500, 1_000) } else { (2_000, 4_000) }
+}
 
 /// What the writer knows.
 #[derive(Default)]
@@ -63,21 +69,23 @@ impl Writer {
 async fn write(told: &Mutex<Told>, end: &AtomicBool) {
     let options = MySqlConnectOptions::new().host(SHARED).username("tandem").password(PASSWORD).database("tandem");
     let options = options.ssl_mode(MySqlSslMode::Disabled);
+    let (connected, written) = patience_ms();
+    let (connected, written) = (Duration::from_millis(connected), Duration::from_millis(written));
     let mut next = 0;
     while !end.load(Ordering::Relaxed) {
-        let Ok(Ok(mut connection)) = timeout(Duration::from_millis(500), options.connect()).await else {
+        let Ok(Ok(mut connection)) = timeout(connected, options.connect()).await else {
             tokio::time::sleep(Duration::from_millis(20)).await;
             continue;
         };
         let table = "CREATE TABLE IF NOT EXISTS tandem.rows_written (id BIGINT PRIMARY KEY)";
-        let made = timeout(Duration::from_secs(3), sqlx::raw_sql(table).execute(&mut connection)).await;
+        let made = timeout(written * 3, sqlx::raw_sql(table).execute(&mut connection)).await;
         if !matches!(made, Ok(Ok(_))) {
             continue;
         }
         while !end.load(Ordering::Relaxed) {
             next += 1;
             let sql = AssertSqlSafe(format!("INSERT INTO tandem.rows_written VALUES ({next})"));
-            let done = timeout(Duration::from_secs(1), sqlx::raw_sql(sql).execute(&mut connection)).await;
+            let done = timeout(written, sqlx::raw_sql(sql).execute(&mut connection)).await;
             if !matches!(done, Ok(Ok(_))) {
                 break;
             }

@@ -152,6 +152,8 @@ pub struct Call {
     began_ns: u64,
     /// While not answered: no later than this.
     setup_at: Instant,
+    /// It is the originator's own Expires that says so.
+    expires: bool,
     /// When the originator hears a 180 of our own.
     ring_at: Option<Instant>,
     sell: Option<Terms>,
@@ -200,6 +202,7 @@ impl Call {
             started: clock,
             began_ns: (ctx.ticks)(),
             setup_at: clock.now.plus_millis(u64::from(SETUP_TIMEOUT_S) * 1_000),
+            expires: false,
             ring_at: None,
             sell: None,
             offer: Body::default(),
@@ -438,9 +441,7 @@ impl Call {
             State::Over { waits_till: Some(at) } if *at <= now => self.state = State::Over { waits_till: None },
             State::Up(_) => self.talk_on_time(ctx),
             State::Parting { release, ended, give_up_at } if *give_up_at <= now => self.part(ctx, *release, *ended),
-            _ if self.is_setting_up() && self.setup_at <= now => {
-                self.fail(ctx, Release::by_switch(Cause::TIMER_EXPIRED));
-            }
+            _ if self.is_setting_up() && self.setup_at <= now => self.on_setup_over(ctx),
             _ => {}
         }
     }

@@ -77,6 +77,21 @@ fn a_silent_terminator_rings_by_our_word() {
 }
 
 #[test]
+fn an_invitation_ends_when_it_says_so() {
+    for (seconds, ends) in [("2", true), ("0", true), ("600", false), ("soon", false)] {
+        let mut stage = Stage::new();
+        let mut call = stage.begin_with(&with_lines(&invite(), &format!("Expires: {seconds}\r\n")));
+        let ringing = reply(stage.last_of(1, "INVITE "), 180, None);
+        stage.hear(&mut call, 1, &ringing, TERMINATOR);
+        stage.wait(&mut call, 1_900);
+        assert_eq!(stage.count(0, "SIP/2.0 487 ") > 0, seconds == "0", "{seconds}");
+        stage.wait(&mut call, 200);
+        assert_eq!(stage.count(0, "SIP/2.0 487 ") > 0, ends, "{seconds}");
+        assert_eq!(stage.count(1, "CANCEL ") > 0, ends, "{seconds}");
+    }
+}
+
+#[test]
 fn the_branches_of_a_fork_are_one_early_dialog_and_the_last_description_counts() {
     let mut stage = Stage::new();
     let mut call = stage.begin();

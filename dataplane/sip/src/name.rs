@@ -85,6 +85,7 @@ names! {
     Subject "Subject" ["s"],
     SubscriptionState "Subscription-State" once,
     Supported "Supported" ["k"],
+    Timestamp "Timestamp",
     Unsupported "Unsupported",
     UserAgent "User-Agent",
     Warning "Warning",

@@ -83,6 +83,7 @@ impl<'o> Printer<'o> {
             to_tagged: request.to().tag().is_some(),
             call_id: request.call_id(),
             cseq: request.header(Name::CSeq).unwrap_or(b""),
+            timestamp: request.header(Name::Timestamp).filter(|value| !value.is_empty()),
         };
         answered.print(out, (status, reason), to_tag, source, request.vias().skip(1), request.record_routes())
     }
@@ -248,6 +249,7 @@ pub(crate) struct Answered<'a> {
     pub to_tagged: bool,
     pub call_id: &'a [u8],
     pub cseq: &'a [u8],
+    pub timestamp: Option<&'a [u8]>,
 }
 
 impl Answered<'_> {
@@ -272,6 +274,10 @@ impl Answered<'_> {
         printer.to(self.to, if self.to_tagged { b"" } else { to_tag });
         printer.copy(Name::CallId, self.call_id);
         printer.copy(Name::CSeq, self.cseq);
+        // RFC 3261 §8.2.6.1: so that the sender may tell how long the way is. We answer at once, so no delay is added.
+        if let Some(timestamp) = self.timestamp.filter(|_| status == 100) {
+            printer.copy(Name::Timestamp, timestamp);
+        }
         printer
     }
 }

@@ -66,6 +66,7 @@ struct Head {
     to_tagged: bool,
     call_id: Span,
     cseq: Span,
+    timestamp: Span,
     number: u32,
     max_forwards: Option<u8>,
 }
@@ -86,6 +87,7 @@ impl Default for Head {
             to_tagged: false,
             call_id: none,
             cseq: none,
+            timestamp: none,
             number: 0,
             max_forwards: None,
         }
@@ -235,6 +237,7 @@ impl Stored {
             to_tagged: self.head.to_tagged,
             call_id: self.call_id(),
             cseq: self.part(self.head.cseq),
+            timestamp: Some(self.part(self.head.timestamp)).filter(|value| !value.is_empty()),
         };
         answered.print(out, (status, reason), to_tag, source, self.elements(0), self.elements(1))
     }
@@ -288,6 +291,7 @@ impl Stored {
             to_tagged: request.to().tag().is_some(),
             call_id: span(request.call_id()),
             cseq: value(Name::CSeq),
+            timestamp: value(Name::Timestamp),
             number: cseq.number,
             max_forwards: request.max_forwards(),
         };

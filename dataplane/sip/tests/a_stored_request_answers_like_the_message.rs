@@ -25,6 +25,7 @@ fn cases() -> Vec<String> {
             plain,
         ),
         request("Via: SIP/2.0/UDP h;branch=a\r\n", &many, plain),
+        request("Via: SIP/2.0/UDP h;branch=a\r\n", "Timestamp: 54\r\n", plain),
         request(&"Via: SIP/2.0/UDP h;branch=a\r\n".repeat(40), "", plain),
     ]
 }

@@ -12,7 +12,7 @@ const INVITE: &[u8] = b"INVITE sip:bo@example.net SIP/2.0\r\n\
     Via: SIP/2.0/UDP 10.0.0.1:5070;rport;received=9.9.9.9;branch=z9hG4bKtop, SIP/2.0/TCP p;branch=z9hG4bKlow\r\n\
     v: SIP/2.0/UDP q;branch=z9hG4bKlast\r\nRecord-Route: <sip:r1;lr>, <sip:r2;lr>\r\n\
     From: \"Ana\"\r\n <sip:ana@example.com>;tag=1\r\nTo: <sip:bo@example.net>\r\nCall-ID: c1\r\nCSeq: 7 INVITE\r\n\
-    Content-Length: 0\r\n\r\n";
+    Timestamp: 54.25\r\nContent-Length: 0\r\n\r\n";
 
 fn reply(status: u16, from: &str) -> String {
     let invite = parse::message(INVITE).expect("a good INVITE");
@@ -36,6 +36,13 @@ fn a_reply_carries_what_was_seen_and_not_what_was_claimed() {
 fn record_route_comes_back_only_where_a_dialog_can_begin() {
     for (status, expected) in [(100, 0), (180, 2), (200, 2), (299, 2), (302, 0), (486, 0)] {
         assert_eq!(reply(status, "192.0.2.9:4444").matches("Record-Route").count(), expected, "{status}");
+    }
+}
+
+#[test]
+fn a_100_tells_its_reader_when_the_request_was_sent() {
+    for (status, expected) in [(100, 1), (180, 0), (200, 0), (404, 0)] {
+        assert_eq!(reply(status, "192.0.2.9:4444").matches("Timestamp: 54.25\r\n").count(), expected, "{status}");
     }
 }
 

@@ -87,6 +87,7 @@ const FLOWS: &[Flow] = &[
     Flow("reinvite_refused_goes_on", "", GOOD),
     Flow("reinvite_without_offer", "", GOOD),
     Flow("reject_503_tries_next_route", "", Some(((200, 16, "ingress"), &[(503, 34), (200, 16)]))),
+    Flow("invitation_expires", "", CANCELLED),
     Flow("late_ack_ends_repeats", "", GOOD),
     Flow("retransmitted_invite_one_call", "", GOOD),
     Flow("ringing_then_503_tries_next_route", "", Some(((200, 16, "ingress"), &[(503, 34), (200, 16)]))),

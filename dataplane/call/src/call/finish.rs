@@ -26,6 +26,14 @@ impl Call {
         }
     }
 
+    /// Nobody answered in time. Where the originator said how long its invitation stands, it hears 487 (RFC 3261 §13.3.1).
+    pub(super) fn on_setup_over(&mut self, ctx: &mut Context<'_>) {
+        match self.expires {
+            true => self.on_cancelled(ctx),
+            false => self.fail(ctx, Release::by_switch(Cause::TIMER_EXPIRED)),
+        }
+    }
+
     /// One side said goodbye.
     pub(super) fn on_bye(&mut self, ctx: &mut Context<'_>, leg: u8, cause: Cause) {
         let by = if leg == 0 { Party::Ingress } else { Party::Egress };

@@ -46,7 +46,11 @@ impl Call {
         self.attempts_max = plan.as_ref().map_or(1, |plan| plan.attempts_max()).clamp(1, ATTEMPTS_MAX as u8);
         let setup_s = plan.map_or(0, |plan| plan.setup_timeout_s());
         let setup_s = if setup_s == 0 { SETUP_TIMEOUT_S } else { setup_s };
-        self.setup_at = self.started.now.plus_millis(u64::from(setup_s) * 1_000);
+        // RFC 3261 §13.3.1: an invitation may say how long it stands.
+        let stands_s = invite.number(Name::Expires, u64::from(u32::MAX)).ok().flatten();
+        self.expires = stands_s.is_some_and(|stands_s| stands_s < u64::from(setup_s));
+        let setup_s = stands_s.unwrap_or(u64::MAX).min(u64::from(setup_s));
+        self.setup_at = self.started.now.plus_millis(setup_s * 1_000);
         self.state = State::Taking { give_up_at: ctx.desk.clock.now.plus_millis(BOOK_TIMEOUT_MS) };
         let (place, capacity, cps) = (self.way_in(), admission.capacity, admission.cps);
         ctx.desk.out.list.push(Effect::Take { place, capacity, cps });

@@ -101,6 +101,7 @@ impl Call {
             started,
             began_ns: 0,
             setup_at: started.now,
+            expires: false,
             ring_at: None,
             sell: record.sell.map(|sell| sell.terms),
             offer: Body::default(),

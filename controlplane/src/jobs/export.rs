@@ -11,6 +11,7 @@ use store::{
     CarrierDraft, EgressTrunkDraft, Go, IngressTrunkDraft, JobStep, Object, SEARCH_ROWS_MAX, Store, StoreError, Turn,
 };
 use units::WallTime;
+use web::cell::harmless;
 
 use super::{Done, Ended};
 
@@ -182,14 +183,4 @@ fn price(priced: Option<Priced>) -> [String; 4] {
             priced.price.to_string(),
         ]
     })
-}
-
-/// A cell that a spreadsheet would compute becomes text: peers choose Call-IDs. A number with its plus stays a number.
-fn harmless(cell: String) -> String {
-    let number = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    match cell.chars().next() {
-        Some('=' | '@' | '\t' | '\r') => format!("'{cell}"),
-        Some('+' | '-') if !number(&cell[1..]) => format!("'{cell}"),
-        _ => cell,
-    }
 }

@@ -182,7 +182,7 @@ pub async fn approve(store: &Store, analyses: &LastAnalysis, doer: &Doer, id: u3
     }
     let mut edit = store.edit().await?;
     edit.approve_import(id, doer.user, &doer.entry.actor, seen).await?;
-    edit.audit(&doer.act("approve", ImportRef(id), Some(&seen))).await?;
+    edit.audit(&doer.act("approve", ImportRef(id), Some(&serde_json::json!({ "seen": seen })))).await?;
     Ok(edit.commit().await?)
 }
 

@@ -17,9 +17,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Body<T>, Problem> {
         let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+        let kind = kind.split(';').next().unwrap_or("").trim();
         // A page of another site can send forms and plain text with our cookie, but not JSON.
-        if !kind.starts_with("application/json") && !kind.starts_with("application/merge-patch+json") {
-            return Err(Problem::new(Code::Malformed, "the header content-type must be application/json"));
+        if !["application/json", "application/merge-patch+json"].iter().any(|json| kind.eq_ignore_ascii_case(json)) {
+            return Err(Problem::new(Code::MediaType, "the header content-type must be application/json"));
         }
         read_json(&bytes(request, state).await?).map(Body)
     }

@@ -8,6 +8,7 @@
 pub mod api;
 mod arithmetic;
 pub mod auth;
+pub mod cell;
 pub mod desk;
 pub mod extract;
 mod gui;

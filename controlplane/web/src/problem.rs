@@ -106,6 +106,8 @@ codes! {
     Conflict CONFLICT "conflict";
     /// The object was changed since it was read.
     Changed PRECONDITION_FAILED "changed meanwhile";
+    /// The body is of another kind than this path takes.
+    MediaType UNSUPPORTED_MEDIA_TYPE "unsupported media type";
     /// Longer than the server accepts.
     TooLarge PAYLOAD_TOO_LARGE "body too large";
     /// A value is out of its range or names nothing.

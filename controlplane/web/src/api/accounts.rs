@@ -14,6 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::{May, Secret, rights};
+use crate::cell::harmless;
 use crate::extract::{Body, Key, Query};
 use crate::names::Names;
 use crate::object::{self, Shown, Tagged, set};
@@ -502,7 +503,7 @@ async fn export(
         for line in part.into_iter().map(Entry::show) {
             let (_, reference) = line.id.split_once(':').unwrap_or(("", &line.id));
             let cells = [line.at.to_string(), line.kind, line.amount.0.to_string(), line.balance.0.to_string()];
-            let more = [account.currency.code(), reference.to_owned(), line.note];
+            let more = [account.currency.code(), harmless(reference.to_owned()), harmless(line.note)];
             let lost =
                 line.written_off.map(|lost| (lost.amount.0.to_string(), lost.call.unwrap_or_default(), lost.node));
             let lost = lost.map_or_else(Default::default, |(amount, call, node)| [amount, call, node.to_string()]);

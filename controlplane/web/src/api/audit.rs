@@ -147,8 +147,9 @@ async fn restore(
 ) -> Answered<Json<RestoredRevision>> {
     let counter = app.store.changes().await?;
     app.snapshots.hold(Held { revision, counter }).await?;
-    let before = app.live.now().revision;
-    app.store.audit(&caller.entry("restore", format!("revision {revision}"), Some(&before), Some(&revision))).await?;
+    let told = |revision: u64| serde_json::json!({ "revision": revision });
+    let (before, after) = (told(app.live.now().revision), told(revision));
+    app.store.audit(&caller.entry("restore", format!("revision {revision}"), Some(&before), Some(&after))).await?;
     app.publish.notify_one();
     let until = Instant::now() + LOADED_WITHIN;
     loop {

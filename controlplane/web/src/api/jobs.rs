@@ -282,9 +282,10 @@ async fn set_retention(
         return Err(Problem::invalid("/cdr_days", "1 to 3,650 days, or null"));
     }
     let before = app.store.setting(CDR_DAYS).await?;
+    let before = Retention { cdr_days: before.and_then(|days| days.parse().ok()) };
     let after = wanted.cdr_days.map(|days| days.to_string());
     app.store.set_setting(CDR_DAYS, after.as_deref()).await?;
-    app.store.audit(&caller.entry("update", "retention", before.as_ref(), after.as_ref())).await?;
+    app.store.audit(&caller.entry("update", "retention", Some(&before), Some(&wanted))).await?;
     Ok(Json(wanted))
 }
 

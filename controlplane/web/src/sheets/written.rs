@@ -7,6 +7,7 @@ use snapshot::Rate;
 use units::{Hours, Jurisdiction, WallTime};
 use utoipa::ToSchema;
 
+use crate::cell::harmless;
 use crate::value::Time;
 
 /// Rows that a sheet of a workbook holds, its head among them.
@@ -127,10 +128,7 @@ fn csv(lines: &[Line], columns: &[usize]) -> Result<Vec<u8>, csv::Error> {
     let mut out = csv::Writer::from_writer(Vec::new());
     out.write_record(columns.iter().map(|column| HEAD[*column]))?;
     for line in lines {
-        // A cell that begins like a formula would be run by a spreadsheet program.
-        let formula = |cell: &String| cell.starts_with(['=', '@']);
-        let cells = columns.iter().map(|column| &line[*column]);
-        out.write_record(cells.map(|cell| if formula(cell) { format!("'{cell}") } else { cell.clone() }))?;
+        out.write_record(columns.iter().map(|column| harmless(line[*column].clone())))?;
     }
     out.into_inner().map_err(|error| error.into_error().into())
 }

@@ -79,7 +79,10 @@ async fn a_form_of_another_site_is_not_taken_for_json() {
     let node = Node::start().await;
     let body = json!({ "token": node.tokens.issue() }).to_string();
     let plain = [("content-type", "text/plain")];
-    node.send("POST", "/api/v1/sessions", &plain, body.as_bytes()).await.problem(400, "malformed");
+    node.send("POST", "/api/v1/sessions", &plain, body.as_bytes()).await.problem(415, "media_type");
+    // Names of media types have no case (RFC 9110 §8.3.1).
+    let loud = [("content-type", "Application/JSON; charset=utf-8")];
+    assert_ne!(node.send("POST", "/api/v1/sessions", &loud, body.as_bytes()).await.status, 415);
 }
 
 #[tokio::test]

@@ -64,4 +64,11 @@ async fn how_long_cdrs_are_kept_is_a_setting() {
     assert_eq!(admin.get("/api/v1/retention").await.expect(200), json!({ "cdr_days": 90 }));
     admin.send("PUT", "/api/v1/retention", json!({ "cdr_days": null })).await.expect(200);
     assert_eq!(admin.get("/api/v1/retention").await.expect(200), json!({ "cdr_days": null }));
+    let audit = admin.get("/api/v1/audit?object=retention").await.expect(200);
+    let told = [&audit["data"][0]["before"], &audit["data"][0]["after"]];
+    assert_eq!(
+        told,
+        [&json!({ "cdr_days": 90 }), &json!({ "cdr_days": null })],
+        "states are objects, as the document says"
+    );
 }

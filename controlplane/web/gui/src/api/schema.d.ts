@@ -2820,7 +2820,7 @@ export interface components {
          * @description Stable names of problems.
          * @enum {string}
          */
-        Code: "malformed" | "not_logged_in" | "wrong_credentials" | "csrf_missing" | "not_allowed" | "not_found" | "method_not_allowed" | "conflict" | "changed" | "too_large" | "invalid" | "if_match_missing" | "too_many" | "internal" | "database_away" | "data_plane_away" | "no_snapshot";
+        Code: "malformed" | "not_logged_in" | "wrong_credentials" | "csrf_missing" | "not_allowed" | "not_found" | "method_not_allowed" | "conflict" | "changed" | "media_type" | "too_large" | "invalid" | "if_match_missing" | "too_many" | "internal" | "database_away" | "data_plane_away" | "no_snapshot";
         /** @description Which codecs pass (RFC 3264). */
         Codecs: {
             /**

@@ -336,6 +336,7 @@ fn read(file: &Path) -> Result<Input> {
 
 /// Prints rows in columns as wide as their widest cell.
 fn table(head: &[&str], rows: &[Vec<String>]) {
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| shown(cell)).collect()).collect();
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.chain([head[column].len()]).max().unwrap_or(0)
@@ -346,9 +347,14 @@ fn table(head: &[&str], rows: &[Vec<String>]) {
         say!("{}", padded.join("  ").trim_end());
     };
     line(&mut head.iter().copied());
-    for row in rows {
+    for row in &rows {
         line(&mut row.iter().map(String::as_str));
     }
+}
+
+/// A cell as a terminal may have it: peers and carriers choose some of the words, and none of them moves a cursor.
+fn shown(cell: &str) -> String {
+    cell.replace(char::is_control, "?")
 }
 
 /// A moment as RFC 3339 in UTC with microseconds.
@@ -359,6 +365,11 @@ fn moment(at: units::WallTime) -> String {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+
+    #[test]
+    fn no_cell_of_a_table_speaks_to_the_terminal() {
+        assert_eq!(super::shown("\x1b]0;x\x07G729\r\nü"), "?]0;x?G729??ü");
+    }
 
     #[test]
     fn the_command_line_is_sound() {

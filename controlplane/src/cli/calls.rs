@@ -5,10 +5,14 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use panel::wire::{Answer, Ask, CallRow, MediaRow};
+use store::CarrierDraft;
 use units::{Money, Suite, WallTime};
 
 use super::{EXIT_NOT_FOUND, Form, Output, Place, acts, call_id, moment, table};
 use crate::link::ask_once;
+
+/// How far a call has come.
+const STATES: [&str; 7] = ["admitting", "routing", "trying", "ringing", "answering", "up", "releasing"];
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -18,6 +22,15 @@ pub enum Verb {
         /// Rows at most.
         #[arg(long, default_value_t = 100)]
         limit: u32,
+        /// Only in this state.
+        #[arg(long, value_parser = STATES)]
+        state: Option<String>,
+        /// Only of this carrier, by its code.
+        #[arg(long)]
+        originator: Option<String>,
+        /// Only those that this carrier takes or is tried for, by its code.
+        #[arg(long)]
+        terminator: Option<String>,
         #[command(flatten)]
         place: Place,
         #[command(flatten)]
@@ -63,8 +76,8 @@ pub enum Verb {
 
 pub async fn run(verb: Verb) -> Result<ExitCode> {
     match verb {
-        Verb::List { limit, place, form } => {
-            let rows = running(&place, limit).await?;
+        Verb::List { limit, state, originator, terminator, place, form } => {
+            let rows = listed(&place, limit, state, [originator, terminator]).await?;
             match form.output {
                 Output::Json => say!("{}", serde_json::to_string_pretty(&rows)?),
                 Output::Table => {
@@ -110,13 +123,43 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
             done(ask(&place, Ask::Record { call, on: !stop }).await?)
         }
         Verb::Release { call, place } => {
-            let answer = ask(&place, Ask::Release { call: call.clone() }).await?;
+            let call = call_id(&call)?;
+            let answer = ask(&place, Ask::Release { call: call.to_string() }).await?;
             // A call that must end does not wait for a database.
-            if let (Answer::Done, Err(flaw)) = (&answer, acts::note(&place, "release", call_id(&call)?).await) {
+            if let (Answer::Done, Err(flaw)) = (&answer, acts::note(&place, "release", call).await) {
                 eprintln!("tandem: the release could not be written down: {flaw:#}");
             }
             done(answer)
         }
+    }
+}
+
+/// Running calls in this state, of this originator and terminator, the oldest first. Without carriers no database is asked.
+async fn listed(
+    place: &Place,
+    limit: u32,
+    state: Option<String>,
+    [originator, terminator]: [Option<String>; 2],
+) -> Result<Vec<CallRow>> {
+    if state.is_none() && originator.is_none() && terminator.is_none() {
+        return running(place, limit).await;
+    }
+    let originator = carrier(place, originator.as_deref()).await?;
+    let terminator = carrier(place, terminator.as_deref()).await?;
+    let mut rows = running(place, u32::MAX).await?;
+    rows.retain(|row| {
+        state.as_ref().is_none_or(|wanted| *wanted == row.state)
+            && originator.is_none_or(|wanted| wanted == row.originator)
+            && terminator.is_none_or(|wanted| wanted == row.terminator)
+    });
+    rows.truncate(limit as usize);
+    Ok(rows)
+}
+
+async fn carrier(place: &Place, code: Option<&str>) -> Result<Option<u32>> {
+    match code {
+        Some(code) => Ok(Some(place.store().await?.by_code::<CarrierDraft>(code).await?.id)),
+        None => Ok(None),
     }
 }
 

@@ -96,6 +96,41 @@ impl LiveMedia {
     }
 }
 
+/// How far a running call has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CallState {
+    /// Waits for room or money.
+    Admitting,
+    /// Waits for room on its next route.
+    Routing,
+    /// The INVITE is out; nothing but 100 came.
+    Trying,
+    /// A 18x came.
+    Ringing,
+    /// Answered; the start record is being kept.
+    Answering,
+    /// Both sides talk.
+    Up,
+    /// Over; its last messages are under way.
+    Releasing,
+}
+
+impl CallState {
+    /// As the data plane says it.
+    pub fn word(self) -> &'static str {
+        match self {
+            CallState::Admitting => "admitting",
+            CallState::Routing => "routing",
+            CallState::Trying => "trying",
+            CallState::Ringing => "ringing",
+            CallState::Answering => "answering",
+            CallState::Up => "up",
+            CallState::Releasing => "releasing",
+        }
+    }
+}
+
 /// Which running calls.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -111,7 +146,8 @@ pub struct CallFilter {
     #[param(value_type = Option<String>)]
     pub terminator: Option<CarrierRef>,
     /// Only in this state.
-    pub state: Option<String>,
+    #[param(inline)]
+    pub state: Option<CallState>,
 }
 
 /// Rows that are looked through when a filter is given.
@@ -138,7 +174,7 @@ async fn list(
     let fits = rows.iter().filter(|row| {
         filter.originator.is_none_or(|wanted| wanted.0 == row.originator)
             && filter.terminator.is_none_or(|wanted| wanted.0 == row.terminator)
-            && filter.state.as_ref().is_none_or(|wanted| *wanted == row.state)
+            && filter.state.is_none_or(|wanted| wanted.word() == row.state)
     });
     let calls = fits.take(limit as usize).map(|row| Call::show(row, &names, now)).collect();
     Ok(Json(List { data: calls, next_cursor: None, as_of: now }))

@@ -70,6 +70,9 @@ pub enum Verb {
     Explain {
         /// The name in the column CHECK; without it, every name
         name: Option<String>,
+        /// One JSON document: what it asks, why, how to mend it, how bad it is
+        #[arg(long)]
+        json: bool,
     },
     /// How many packets a core of this host passes on, and how late it wakes
     Bench {
@@ -81,7 +84,11 @@ pub enum Verb {
         json: bool,
     },
     /// The settings that --set takes, as a table
-    Settings,
+    Settings {
+        /// One JSON document
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// What to look at, and with which eyes.

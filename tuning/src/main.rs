@@ -51,10 +51,11 @@ fn main() -> ExitCode {
         Verb::Verify { look, keep } => verbs::verify(&look, &keep),
         Verb::Revert { look, keep, force } => verbs::revert(&look, &keep, force),
         Verb::Persist { look, keep } => verbs::persist(&look, &keep),
-        Verb::Explain { name } => verbs::explain(name.as_deref()),
+        Verb::Explain { name, json } => verbs::explain(name.as_deref(), json),
         Verb::Bench { round, json } => bench::run(round, json).map_err(Flaw::Failed),
-        Verb::Settings => {
-            say!("{}", panel::settings::manual(Wants::TABLE).trim_end());
+        Verb::Settings { json } => {
+            let told = if json { report::settings(Wants::TABLE) } else { panel::settings::manual(Wants::TABLE) };
+            say!("{}", told.trim_end());
             Ok(())
         }
     };

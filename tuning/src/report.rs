@@ -1,5 +1,6 @@
 //! What was found and done, as tables for people, as JSON for programs, as a script for later.
 
+use panel::settings::Setting;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -39,6 +40,24 @@ pub fn table(verdicts: &[Verdict], profile: Profile, host: &Host) -> String {
     };
     let rows = verdicts.iter().map(row);
     format!("{}\n\n{}", columns(["CHECK", "WANT", "FOUND", "SEVERITY", "OK"], rows), closing(verdicts, profile, host))
+}
+
+/// What checks ask, why, and how to mend what they find.
+pub fn explained(checks: &[&Check]) -> String {
+    let row = |check: &&Check| {
+        let (severity, in_a_lab) = (check.severity, check.in_a_lab);
+        json!({ "check": check.name, "asks": check.asks, "why": check.why, "mend": check.mend, "severity": severity, "in_a_lab": in_a_lab })
+    };
+    pretty(&checks.iter().map(row).collect::<Vec<_>>())
+}
+
+/// What --set takes.
+pub fn settings(table: &[Setting]) -> String {
+    let row = |setting: &Setting| {
+        let Setting { name, doc, default, range } = setting;
+        json!({ "setting": name, "meaning": doc.trim().replace('\n', " "), "default": default, "range": range })
+    };
+    pretty(&table.iter().map(row).collect::<Vec<_>>())
 }
 
 /// One line about the host.

@@ -1,5 +1,6 @@
 //! What each verb does: looks, and hands what was found to those who print or act.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -148,7 +149,9 @@ fn whole(steps: &[Step]) -> Result<(), Flaw> {
 
 pub fn verify(asked: &Look, keep: &Keep) -> Result<(), Flaw> {
     known(&asked.only)?;
-    let touched = open(asked, keep)?.touched();
+    // Whoever only looks makes no journal.
+    let there = place(asked, &keep.journal).try_exists().unwrap_or(true);
+    let touched = if there { open(asked, keep)?.touched() } else { BTreeMap::new() };
     let mut names: Vec<String> = touched.values().map(|touched| touched.check.clone()).collect();
     names.retain(|name| asked.only.is_empty() || asked.only.contains(name));
     if names.is_empty() {
@@ -214,7 +217,12 @@ pub fn revert(asked: &Look, keep: &Keep, force: bool) -> Result<(), Flaw> {
     whole(&steps)
 }
 
-pub fn explain(name: Option<&str>) -> Result<(), Flaw> {
+pub fn explain(name: Option<&str>, as_json: bool) -> Result<(), Flaw> {
+    if as_json {
+        let checks = named(&name.map(str::to_owned).into_iter().collect::<Vec<_>>())?;
+        say!("{}", report::explained(&checks));
+        return Ok(());
+    }
     let Some(name) = name else {
         checks::all().for_each(|check| say!("{:<20} {}", check.name, check.asks));
         return Ok(());

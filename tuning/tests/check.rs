@@ -283,4 +283,26 @@ fn every_check_explains_itself() {
         let said = String::from_utf8(tune(&["explain", name]).stdout).expect("what the program says is UTF-8");
         assert!(said.contains("Why: ") && said.contains("Mend: "), "{said}");
     }
+    let all: Value = serde_json::from_slice(&tune(&["explain", "--json"]).stdout).expect("JSON");
+    assert_eq!(all.as_array().map(Vec::len), Some(names.lines().count()));
+    let one: Value = serde_json::from_slice(&tune(&["explain", "io-uring", "--json"]).stdout).expect("JSON");
+    assert_eq!((&one[0]["check"], &one[0]["in_a_lab"]), (&"io-uring".into(), &"fatal".into()));
+}
+
+#[test]
+fn settings_are_told_to_people_and_to_programs() {
+    let rows: Value = serde_json::from_slice(&tune(&["settings", "--json"]).stdout).expect("JSON");
+    let table = String::from_utf8(tune(&["settings"]).stdout).expect("what the program says is UTF-8");
+    for row in rows.as_array().expect("a list") {
+        let [name, meaning] = ["setting", "meaning"].map(|field| row[field].as_str().expect("text"));
+        assert!(table.contains(&format!("| `{name}` | {meaning} | ")), "{row}");
+    }
+    assert_eq!(rows.as_array().map(|rows| rows.len() + 2), Some(table.lines().count()));
+}
+
+#[test]
+fn who_only_looks_leaves_nothing() {
+    let host = host(&[]);
+    assert_eq!(run("verify", host.path(), &[]).0, Some(1), "nothing was applied here");
+    assert!(!host.path().join("var/lib/tandem-tune").exists());
 }

@@ -266,7 +266,7 @@ impl Call {
     pub fn on_unsent(&mut self, ctx: &mut Context<'_>, leg: u8, request: &Message<'_>) {
         let mut events = Events::new();
         if let Some(speaker) = self.legs.get_mut(usize::from(leg)) {
-            speaker.on_unsent(request, &mut events);
+            speaker.on_unsent(&mut ctx.desk, leg, request, &mut events);
         }
         self.on_events(ctx, leg, events);
     }

@@ -283,6 +283,8 @@ pub struct Leg {
     pub nat: bool,
     /// The way of a first INVITE that is too long for a datagram; `None` sends it as it is.
     pub when_large: Option<Hop>,
+    /// The way of datagrams, while such an INVITE tries a connection.
+    pub as_datagram: Option<Hop>,
     /// We said BYE, or the peer did.
     pub gone: bool,
     /// A BYE waits for the ACK of our answer.
@@ -338,6 +340,7 @@ impl Leg {
             past_invites: Vec::new(),
             nat: false,
             when_large: None,
+            as_datagram: None,
             requests_in: Vec::new(),
             requests_out: Vec::new(),
             sdp_session,

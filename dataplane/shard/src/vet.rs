@@ -1,7 +1,7 @@
 //! What we offer, and what stands against a request that wants more (RFC 3261 §8.2.1 to §8.2.3).
 
 use call::limits::BODY_BYTES_MAX;
-use sip::{Message, Method, Name, Printer, multipart};
+use sip::{Address, Message, Method, Name, Printer, multipart};
 
 /// The methods that we take, in and outside of dialogs.
 pub const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK";
@@ -28,8 +28,18 @@ pub fn objection(request: &Message<'_>) -> Option<u16> {
         // RFC 3261 §8.2.2.3: Require in CANCEL and ACK is not looked at; who wants to end a call may do so in any words.
         Method::Ack | Method::Cancel | Method::Bye => None,
         _ if unsupported(request).next().is_some() => Some(420),
-        Method::Invite | Method::Update => content_objection(request),
+        Method::Invite | Method::Update => contact_objection(request).or_else(|| content_objection(request)),
         _ => None,
+    }
+}
+
+/// RFC 3261 §8.1.1.8: one place where the peer is reached, and no wildcard. Peers of RFC 2543 may leave it away.
+fn contact_objection(request: &Message<'_>) -> Option<u16> {
+    let mut contacts =
+        request.list(Name::Contact).map(|value| Address::parse(value).ok().and_then(|one| one.uri().ok()));
+    match (contacts.next(), contacts.next()) {
+        (None, _) | (Some(Some(_)), None) => None,
+        _ => Some(400),
     }
 }
 

@@ -427,6 +427,20 @@ fn a_trunk_that_takes_both_hears_long_requests_over_tcp_and_the_others_by_udp() 
 }
 
 #[test]
+fn a_long_request_goes_as_a_datagram_where_nobody_takes_connections() {
+    let long = format!("{SDP}{}", "a=x-filler:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n".repeat(25));
+    let mut story = Story::over(1, Choice::Auto);
+    let flow = story.accept(ORIGINATOR).unwrap();
+    let told = story.hear(flow, &request("INVITE", "long", "Content-Type: application/sdp\r\n", &long));
+    let Some(Told::Connect(out, ..)) = told.last() else { panic!("{told:?}") };
+    story.shard.on_stream_ended(story.clock(), *out, &mut story.out);
+    let told = story.told();
+    let [Told::Datagram(to, sent)] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(to.port(), 5_070, "the same trunk, not the next route");
+    assert!(sent.len() > 1_300 && sent.contains("Via: SIP/2.0/UDP ") && !sent.contains("transport=tcp"), "{sent}");
+}
+
+#[test]
 fn a_peer_over_tls_must_prove_the_host_of_its_trunk() {
     let mut story = Story::over(1, Choice::Tls);
     let addresses = vec!["127.0.0.3:5061".parse().unwrap()];

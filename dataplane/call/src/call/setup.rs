@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use cdr::GrantPart;
 use rating::quality::Over;
 use rating::{Ask, Candidate, Today};
-use sip::Message;
+use sip::{Message, Name};
 use snapshot::policy::{Dtmf, Srtp};
 use units::mutant::{self, Mutant};
 use units::{AccountId, Cause, Money, Number, PlanId, Terms};

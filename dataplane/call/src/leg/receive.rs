@@ -427,17 +427,20 @@ impl Leg {
     }
 
     /// A request of ours could not be sent: for its transaction that is a 503 (RFC 3261 §8.1.3.1).
-    pub fn on_unsent(&mut self, request: &Message<'_>, events: &mut Events) {
+    pub fn on_unsent(&mut self, desk: &mut Desk<'_>, index: u8, request: &Message<'_>, events: &mut Events) {
         const STATUS: u16 = 503;
         if request.method() == Method::Invite {
             let same = |invite: &&mut InviteOut| invite.request.is_branch_of(request);
             let Some(invite) = self.invite_out.as_mut().filter(same) else { return };
             if invite.machine.is_pending() {
                 invite.machine.abandon();
-                events.push(match invite.initial {
+                let refused = match invite.initial {
                     true => Event::Refused(Release::refused(STATUS, None)),
                     false => Event::OfferRefused { status: STATUS, stands_for: invite.stands_for },
-                });
+                };
+                if !self.send_as_datagram(desk, index) {
+                    events.push(refused);
+                }
             }
         } else if let Some(sent) = self.requests_out.iter_mut().find(|sent| sent.request.is_branch_of(request))
             && sent.machine.is_pending()

@@ -93,13 +93,7 @@ impl Leg {
     /// What an INVITE or UPDATE of ours says of timers, and of reliable responses if it is the first INVITE.
     pub(super) fn write_extensions(&self, printer: &mut Printer<'_>, first: bool) {
         let policy = self.timer_policy();
-        let (timers, reliable) = (policy.mode != TimerMode::Off, first && self.offers_reliable());
-        match (reliable, timers) {
-            (true, true) => printer.line(Name::Supported, &[super::reliable::TAG, b", ", TAG]),
-            (true, false) => printer.line(Name::Supported, &[super::reliable::TAG]),
-            (false, true) => printer.line(Name::Supported, &[TAG]),
-            (false, false) => printer,
-        };
+        self.write_supported(printer, first && self.offers_reliable());
         let Some(interval_s) = self.asked_s() else { return };
         let refresher = match (self.timer, policy.refresher) {
             (Some(timer), _) => Some(if timer.ours { "uac" } else { "uas" }),
@@ -111,6 +105,16 @@ impl Leg {
         if policy.min_s > SHORTEST_S {
             printer.number(Name::MinSe, u64::from(policy.min_s));
         }
+    }
+
+    /// What we know beyond RFC 3261 (§13.2.1, §13.3.1.4).
+    pub(super) fn write_supported(&self, printer: &mut Printer<'_>, reliable: bool) {
+        match (reliable, self.timer_policy().mode != TimerMode::Off) {
+            (true, true) => printer.line(Name::Supported, &[super::reliable::TAG, b", ", TAG]),
+            (true, false) => printer.line(Name::Supported, &[super::reliable::TAG]),
+            (false, true) => printer.line(Name::Supported, &[TAG]),
+            (false, false) => printer,
+        };
     }
 
     /// The interval that we ask for: the running one, or the policy's where it wants one.

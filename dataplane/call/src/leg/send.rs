@@ -35,6 +35,7 @@ impl Leg {
         let mut request = self.print_invite(desk.switch.sent_by(to), &branch, body, hops);
         // RFC 3261 §18.1.1: what may not fit into a datagram goes over TCP, if the trunk takes both.
         if let Some(stream) = self.when_large.filter(|_| initial && request.len() > DATAGRAM_BYTES_MAX) {
+            self.as_datagram = Some(to);
             self.peer = stream;
             to = stream;
             request = self.print_invite(desk.switch.sent_by(to), &branch, body, hops);
@@ -95,6 +96,9 @@ impl Leg {
             let own = desk.switch.sent_by(invite.source);
             printer.contact(own.0, own.1);
             printer.line("Allow", &[ALLOW]);
+        }
+        if (200..300).contains(&status) {
+            self.write_supported(&mut printer, self.offers_reliable());
         }
         if let Some(number) = reliable {
             printer.line(Name::Require, &[super::reliable::TAG]).number(Name::RSeq, u64::from(number));
@@ -302,6 +306,15 @@ impl Leg {
         self.send_invite(desk, index, &body, hops);
         self.invite_lines.truncate(kept);
         true
+    }
+
+    /// RFC 3261 §18.1.1: where no connection can be made, an INVITE that is too long for a datagram goes as one after all.
+    pub(super) fn send_as_datagram(&mut self, desk: &mut Desk<'_>, index: u8) -> bool {
+        let wanted = self.invite_out.as_ref().is_some_and(|invite| invite.initial && !invite.cancel_wanted);
+        let Some(hop) = self.as_datagram.take().filter(|_| wanted) else { return false };
+        let Some(target) = self.first_target() else { return false };
+        self.when_large = None;
+        self.repeat_invite(desk, index, hop, &target, b"")
     }
 
     /// Takes our INVITE back: at once if it was heard, else after the first 1xx (RFC 3261 §9.1).

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use files::{Found, Kind, Name};
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use tokio::sync::mpsc;
 use units::CallId;
 
@@ -50,5 +50,7 @@ pub(super) fn body(found: Found, first: u64, end: u64) -> Body {
             }
         }
     });
-    Body::from_stream(stream::unfold(taken, |mut taken| async move { Some((taken.recv().await?, taken)) }))
+    let parts = stream::unfold(taken, |mut taken| async move { Some((taken.recv().await?, taken)) });
+    // Whoever packs the answer asks once more behind the end.
+    Body::from_stream(parts.fuse())
 }

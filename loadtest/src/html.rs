@@ -10,7 +10,7 @@ use crate::heat::Heat;
 use crate::junit::escaped;
 use crate::ladder::Sample;
 use crate::load::{Outcome, Progress};
-use crate::report::Summary;
+use crate::report::{self, Summary};
 use chart::{Axis, Series};
 
 const HEAD: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
@@ -46,7 +46,8 @@ pub fn page(outcome: &Outcome, timeline: &[Progress]) -> String {
     }
     books(&mut out, summary);
     let _ = write!(out, "<h2>How to repeat it</h2><p>{}, seed {}</p>", escaped(&summary.machine), summary.seed);
-    let _ = write!(out, "<p><code>{} --seed {}</code></p></html>", escaped(&summary.command.join(" ")), summary.seed);
+    let again = report::to_repeat(&summary.command, Some(summary.seed));
+    let _ = write!(out, "<p><code>{}</code></p></html>", escaped(&again));
     out
 }
 
@@ -305,6 +306,11 @@ pub fn knee(tried: &[Tried], told: &str, command: &[String]) -> String {
     for tried in tried.iter().filter(|tried| !tried.why.is_empty()) {
         let _ = write!(out, "<li class=\"bad\">{:.1}: {}</li>", tried.offered, escaped(&tried.why));
     }
-    let _ = write!(out, "</ul><pre>{}</pre><p><code>{}</code></p></html>", escaped(told), escaped(&command.join(" ")));
+    let _ = write!(
+        out,
+        "</ul><pre>{}</pre><p><code>{}</code></p></html>",
+        escaped(told),
+        escaped(&report::to_repeat(command, None))
+    );
     out
 }

@@ -170,6 +170,19 @@ pub fn command() -> Vec<String> {
     words
 }
 
+/// The command as a shell takes it, with the seed that repeats the plan.
+pub fn to_repeat(command: &[String], seed: Option<u64>) -> String {
+    let said = command.iter().any(|word| word == "--seed" || word.starts_with("--seed="));
+    let seed = seed.filter(|_| !said).map_or_else(String::new, |seed| format!(" --seed {seed}"));
+    command.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ") + &seed
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/,:=%@+".contains(&byte);
+    let is_plain = !word.is_empty() && word.bytes().all(plain);
+    if is_plain { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
 /// The word with a point for the password in `auth=user:password`.
 fn without_password(word: &str) -> String {
     let hidden = |part: &str| match part.strip_prefix("auth=").and_then(|auth| auth.split_once(':')) {
@@ -343,6 +356,14 @@ mod tests {
         );
         assert_eq!(without_password("auth=joe:a,weight=3"), "auth=joe:…,weight=3");
         assert_eq!(without_password("answer.p99<50ms,refused<1%"), "answer.p99<50ms,refused<1%");
+    }
+
+    #[test]
+    fn a_shell_takes_the_command_that_repeats_a_run() {
+        let words = |text: &[&str]| text.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let said = to_repeat(&words(&["lt", "--slo", "answer.p99<5s,refused<1%", "--cps=5", "it's", ""]), Some(7));
+        assert_eq!(said, r"lt --slo 'answer.p99<5s,refused<1%' --cps=5 'it'\''s' '' --seed 7");
+        assert_eq!(to_repeat(&words(&["lt", "--seed", "7"]), Some(7)), "lt --seed 7");
     }
 
     #[test]

@@ -24,6 +24,7 @@ export const stories: Story[] = [
       await page.goto(`${url}/?t=${token}`);
       await page.getByRole('heading', { name: 'Overview' }).waitFor();
       claim(!page.url().includes('t='), 'the token is still in the address');
+      claim((await page.title()) === 'Overview · Tandem', `the tab is called ${await page.title()}`);
     },
   },
   {

@@ -1,14 +1,22 @@
 /** Frames: a page's head, a titled panel, pages with nothing on them, and things that went wrong. */
-import type { ReactNode } from 'react';
+import { useEffect, useRef, type ReactNode } from 'react';
 import { Alert, Box, Button, Paper, Skeleton, Typography } from '@mui/material';
 import type { SxProps, Theme } from '@mui/material/styles';
 import { Refused } from '../api/http';
 
 /** A page's title with what can be done on the right. */
 export function Head({ title, note, children }: { title: ReactNode; note?: ReactNode; children?: ReactNode }) {
+  const heading = useRef<HTMLHeadingElement>(null);
+  // Tabs, the history and screen readers tell pages apart by it.
+  useEffect(() => {
+    document.title = `${heading.current?.textContent ?? ''} · Tandem`;
+    return () => {
+      document.title = 'Tandem';
+    };
+  }, [title]);
   return (
     <Box sx={{ display: 'flex', flexWrap: 'wrap', alignItems: 'center', gap: 1, mb: 1.5, minHeight: 32 }}>
-      <Typography variant="h1" component="h1">{title}</Typography>
+      <Typography variant="h1" component="h1" ref={heading}>{title}</Typography>
       {note !== undefined && <Typography variant="body2" component="div" sx={{ color: 'text.secondary' }}>{note}</Typography>}
       <Box sx={{ flex: 1 }} />
       {children}

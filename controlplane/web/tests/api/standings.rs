@@ -64,7 +64,7 @@ async fn a_kept_revision_is_asked_for_and_written_down() {
     assert_eq!((held.revision, held.counter), (first, node.store.changes().await.unwrap()));
     let audit = admin.get("/api/v1/audit").await.expect(200);
     assert_eq!(
-        (audit["data"][0]["action"].as_str(), audit["data"][0]["after"].as_u64()),
+        (audit["data"][0]["action"].as_str(), audit["data"][0]["after"]["revision"].as_u64()),
         (Some("restore"), Some(first))
     );
     admin.send("POST", &path(second + 7), serde_json::Value::Null).await.problem(404, "not_found");

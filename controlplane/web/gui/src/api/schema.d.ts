@@ -8076,7 +8076,7 @@ export interface operations {
                 /** @description Only of this terminator. */
                 terminator?: string;
                 /** @description Only in this state. */
-                state?: string;
+                state?: "admitting" | "routing" | "trying" | "ringing" | "answering" | "up" | "releasing";
             };
             header?: never;
             path?: never;

@@ -19,7 +19,7 @@ import { useFilters } from '../../common/url';
 
 type Call = Schemas['Call'];
 
-const STATES = ['admitting', 'routing', 'trying', 'ringing', 'answering', 'up', 'releasing'];
+const STATES = ['admitting', 'routing', 'trying', 'ringing', 'answering', 'up', 'releasing'] as const;
 
 function tone(state: string) {
   if (state === 'up') return 'success';
@@ -128,7 +128,7 @@ export default function Calls() {
   const [record, setRecord] = useState<Call | null>(null);
   const carriers = useCarriers();
   const { last } = useLive();
-  const filter = { originator: query.get('originator') ?? undefined, terminator: query.get('terminator') ?? undefined, state: query.get('state') ?? undefined };
+  const filter = { originator: query.get('originator') ?? undefined, terminator: query.get('terminator') ?? undefined, state: STATES.find((state) => state === query.get('state')) };
   const calls = useQuery({
     queryKey: ['calls', filter],
     queryFn: () => body(api.GET('/api/v1/calls', { params: { query: { ...filter, limit: PAGE_ROWS } } })),

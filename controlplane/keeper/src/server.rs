@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Row};
 use tokio::time::timeout;
@@ -13,6 +13,9 @@ use tokio::time::timeout;
 pub const USER: &str = "tandem_keeper";
 /// How long an answer may take. A server that takes longer is silent.
 pub const PATIENCE: Duration = Duration::from_millis(1_000);
+
+/// Between two looks whether somebody has gone.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What a replica tells of itself to whoever asks; only set when it starts. It says which life this is.
 const LIFE: &str = "report_host";
@@ -144,6 +147,7 @@ impl Server {
             self.tell("RESET MASTER").await?;
             self.tell(&format!("SET GLOBAL gtid_binlog_state='{position}'")).await?;
             self.tell(&format!("SET GLOBAL gtid_slave_pos='{position}'")).await?;
+            self.send_followers_away().await?;
         }
         let own = self.variable("gtid_binlog_pos").await?;
         let applied = self.variable("gtid_slave_pos").await?;
@@ -159,6 +163,22 @@ impl Server {
         ))
         .await?;
         self.tell("START SLAVE").await
+    }
+}
+
+impl Server {
+    /// Who began to follow while the log was empty and knew no position was let in at any: it would go on with what comes next, and never
+    /// get what stands between. It has to ask again, and is refused then.
+    async fn send_followers_away(&mut self) -> Result<()> {
+        let sql = "SELECT CAST(ID AS CHAR) AS it FROM information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%' LIMIT 1";
+        let late = Instant::now() + PATIENCE;
+        while let Some(row) = self.row(sql).await? {
+            ensure!(Instant::now() < late, "who follows this database does not go");
+            // It may have gone by itself.
+            let _ = self.tell(&format!("KILL HARD CONNECTION {}", text(&row, "it"))).await;
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
     }
 }
 

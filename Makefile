@@ -210,7 +210,7 @@ bench-insert: ## rows a second that CDRs come in with beside a semi-sync replica
 	controlplane/store/examples/bench-insert
 
 .PHONY: bench-loadtest
-bench-loadtest: ## calls per second of CPU that the load test plays, against SIPp's (CPS=4000 CALLS=20000 ROUNDS=3)
+bench-loadtest: ## calls per second of CPU that the load test plays, against SIPp's (RATES="4000 8000" ROUNDS=3 GATHER=1ms)
 	$(CARGO) build --profile integration -p tandem-loadtest
 	TANDEM_BIN_DIR=$(INTEGRATION) loadtest/bench-ceiling
 

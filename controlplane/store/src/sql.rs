@@ -588,7 +588,7 @@ impl Tx {
 }
 
 /// Arguments of one statement at most, 32 CDRs. SQLite takes 32,766 and MariaDB 65,535, but MariaDB walks over all of a statement's arguments
-/// several times: with eight times as many, which no longer fit in a processor's cache, a row costs it a sixth more.
+/// several times: with eight times as many, which a processor no longer has near, a row costs it a sixth more.
 const ARGS_MAX: usize = 3_500;
 
 /// How many of so many rows go into one statement: a power of two, so that few different statements are prepared.

@@ -75,6 +75,8 @@ pub enum Broken {
     RemoteForgets,
     /// A remote replica is promoted beside a primary that answers.
     RemoteBesidePrimary,
+    /// A remote replica goes on following the primary although there is a replica, and gets what no successor may have.
+    RemoteStaysWithPrimary,
     /// A remote replica throws its copy away on the word of a replica, which may only be behind.
     RemoteCopiedByReplica,
     /// A remote replica throws its copy away for a primary that has fewer commits.
@@ -83,7 +85,7 @@ pub enum Broken {
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Broken; 35] = [
+    pub const ALL: [Broken; 36] = [
         Broken::StaleWritten,
         Broken::TakesWithoutSync,
         Broken::CountedReborn,
@@ -117,6 +119,7 @@ impl Broken {
         Broken::RemoteLeadsUnasked,
         Broken::RemoteForgets,
         Broken::RemoteBesidePrimary,
+        Broken::RemoteStaysWithPrimary,
         Broken::RemoteCopiedByReplica,
         Broken::RemoteCopiedFromLess,
     ];

@@ -158,6 +158,7 @@ impl Remote {
         let since = self.unfit.unwrap_or(now);
         self.unfit = (!sources.iter().any(useful)).then_some(since);
         let better = replica.filter(|replica| *replica != current && primary == Some(current));
+        let better = better.filter(|_| !is(Broken::RemoteStaysWithPrimary));
         let known = self.better.filter(|(node, _)| Some(*node) == better);
         self.better = known.or_else(|| better.map(|node| (node, now)));
         let lost = self.unfit.is_some_and(|since| now.millis_since(since) >= self.settings.lost_ms);

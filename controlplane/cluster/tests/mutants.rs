@@ -51,6 +51,7 @@ fn play(broken: Broken, seed: u64) -> Result<(), String> {
         Broken::RemoteLeadsUnasked
         | Broken::RemoteForgets
         | Broken::RemoteBesidePrimary
+        | Broken::RemoteStaysWithPrimary
         | Broken::RemoteCopiedByReplica
         | Broken::RemoteCopiedFromLess => remote::play(seed).map(drop),
         Broken::ClonesWhileCounted => a_counted_copy_is_kept(),

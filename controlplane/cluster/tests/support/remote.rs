@@ -284,6 +284,10 @@ impl World {
         if !self.commanded && (!leader.log.starts_with(&self.far.log) || behind > 40) {
             return Err(format!("it does not follow: {behind} commits behind, {:?}", self.far.role));
         }
+        let replica = NodeId(1 - self.leader as u16);
+        if !self.commanded && self.far.keeper.source() != Some(replica) {
+            return Err(format!("it does not follow the replica, {replica}, but {:?}", self.far.keeper.source()));
+        }
         if self.commanded && !self.far.writable {
             return Err("it was promoted and takes no writes".to_owned());
         }

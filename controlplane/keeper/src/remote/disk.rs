@@ -92,8 +92,9 @@ pub struct Order {
 
 /// The promotion that stands in a database's folder. One that cannot be read is one all the same: nothing may follow by mistake.
 pub fn promotion(data: &Path) -> Option<Promotion> {
-    let bytes = fs::read(data.join(PROMOTED)).ok()?;
-    Some(serde_json::from_slice(&bytes).unwrap_or_default())
+    let path = data.join(PROMOTED);
+    let stands = path.try_exists().unwrap_or(true);
+    stands.then(|| fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
 }
 
 /// Writes it so that it survives whatever comes next.

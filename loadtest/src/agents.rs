@@ -28,7 +28,7 @@ pub use controller::Crew;
 pub use takings::Takings;
 
 /// Grows with each change of what is said here.
-const PROTOCOL: u32 = 3;
+const PROTOCOL: u32 = 4;
 /// Bytes that a token has at least.
 const TOKEN_MIN: usize = 16;
 
@@ -62,6 +62,8 @@ struct Greeting {
 enum Order {
     /// Get ready for this part of the plan that these words and this seed make.
     Prepare(Box<Prepare>),
+    /// Say what time it is.
+    Clock,
     /// Begin so many microseconds from now.
     Begin { after_us: u64 },
     /// From now on the plan runs at this speed.
@@ -93,6 +95,8 @@ enum Report {
     Refused(String),
     /// Sockets are open; what machine this is.
     Ready(String),
+    /// Its time of day, as calls will be told: microseconds since 1970 UTC.
+    Clock(u64),
     /// Once a second.
     Live(Box<Progress>),
     /// Calls one by one, if they are wanted.

@@ -124,6 +124,15 @@ mod tests {
     }
 
     #[test]
+    fn the_moments_of_a_clock_that_is_ahead_are_set_back() {
+        let mut line = CallLine { planned_us: Some(5_000), ended_us: Some(9_000), ..CallLine::default() };
+        line.set_back(2_000);
+        assert_eq!((line.planned_us, line.ringing_us, line.ended_us), (Some(3_000), None, Some(7_000)));
+        line.set_back(-500);
+        assert_eq!(line.ended_us, Some(7_500));
+    }
+
+    #[test]
     fn what_agents_saw_of_each_others_calls_is_added_up() {
         let seen =
             |place, attempts, terminator: &str| Told::Seen(Seen { place, attempts, terminator: terminator.into() });

@@ -156,12 +156,20 @@ fn hand_over(line: &mut Line, told: &Receiver<Told>) -> Result<()> {
 
 /// Waits for the common beginning.
 fn begin(line: &mut Line, reins: &Reins) -> Result<()> {
-    match line.hear()? {
-        Order::Begin { after_us } => thread::sleep(Duration::from_micros(after_us)),
-        Order::Stop => end(reins),
-        Order::Prepare(_) | Order::Finish | Order::Pace(_) => bail!("an order out of its turn"),
+    loop {
+        match line.hear()? {
+            Order::Clock => line.say(&Report::Clock(reins.clock.wall_us(reins.clock.now()).unwrap_or_default()))?,
+            Order::Begin { after_us } => {
+                thread::sleep(Duration::from_micros(after_us));
+                return line.patience(None);
+            }
+            Order::Stop => {
+                end(reins);
+                return line.patience(None);
+            }
+            Order::Prepare(_) | Order::Finish | Order::Pace(_) => bail!("an order out of its turn"),
+        }
     }
-    line.patience(None)
 }
 
 /// Does what the controller says while calls are played.
@@ -171,7 +179,7 @@ fn obey(orders: &mut Line, reins: &Reins) {
             Ok(Order::Pace(speed)) => reins.pace(speed),
             Ok(Order::Finish) => reins.hold.store(false, Relaxed),
             // A line that broke too: calls that nobody asked for any more are not gone on with.
-            Ok(Order::Stop | Order::Prepare(_) | Order::Begin { .. }) | Err(_) => end(reins),
+            Ok(Order::Stop | Order::Prepare(_) | Order::Clock | Order::Begin { .. }) | Err(_) => end(reins),
         }
     }
 }

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use super::line::{Line, Role};
 use super::{Order, Part, Prepare, Report, Takings};
+use crate::clock::Clock;
 use crate::load::{Load, Outcome, Progress, p99_ms};
 use crate::pacer::Reins;
 use crate::plan::Plan;
@@ -27,11 +28,23 @@ struct Agent {
     at: SocketAddr,
     line: Line,
     machine: String,
+    /// How far its clock is ahead of ours, and how far that may be wrong, in microseconds.
+    ahead_us: i64,
+    unsure_us: u64,
     /// What it said last.
     live: Box<Progress>,
     takings: Option<Box<Takings>>,
     /// It is gone.
     lost: bool,
+}
+
+impl Agent {
+    /// Where and what it is, and how far its clock is from ours.
+    fn named(&self) -> String {
+        let Agent { at, machine, ahead_us, unsure_us, .. } = self;
+        let (ahead, unsure) = (*ahead_us as f64 / 1e3, *unsure_us as f64 / 1e3);
+        format!("{at} ({machine}; its clock {ahead:+.3} ms from here, give or take {unsure:.3})")
+    }
 }
 
 /// All agents of a run.
@@ -60,10 +73,14 @@ impl Crew {
             match ready {
                 Report::Ready(machine) => agent.machine = machine,
                 Report::Refused(why) => bail!("agent {} refused: {why}", agent.at),
-                Report::Live(_) | Report::Calls(_) | Report::Done(_) => {
+                Report::Clock(_) | Report::Live(_) | Report::Calls(_) | Report::Done(_) => {
                     bail!("agent {} spoke out of its turn", agent.at)
                 }
             }
+        }
+        // Nobody has anything left to do that would hold an answer back.
+        for agent in &mut crew.agents {
+            compare_clocks(agent).with_context(|| format!("agent {}", agent.at))?;
         }
         for (index, agent) in crew.agents.iter().enumerate() {
             let line = agent.line.split()?;
@@ -135,12 +152,17 @@ impl Crew {
         match report {
             Ok(Report::Live(progress)) => agent.live = progress,
             Ok(Report::Calls(calls)) => {
-                // The writer outlives the run; if it failed, it says so itself.
-                calls.into_iter().for_each(|told| drop(lines.map(|lines| lines.send(told))));
+                for mut told in calls {
+                    if let Told::Call(line) = &mut told {
+                        line.set_back(agent.ahead_us);
+                    }
+                    // The writer outlives the run; if it failed, it says so itself.
+                    drop(lines.map(|lines| lines.send(told)));
+                }
             }
             Ok(Report::Done(takings)) => agent.takings = Some(takings),
             Ok(Report::Refused(why)) => self.lose(index, &anyhow!(why)),
-            Ok(Report::Ready(_)) => self.lose(index, &anyhow!("it spoke out of its turn")),
+            Ok(Report::Ready(_) | Report::Clock(_)) => self.lose(index, &anyhow!("it spoke out of its turn")),
             // After its end an agent has nothing more to say.
             Err(_) if agent.takings.is_some() => {}
             Err(why) => self.lose(index, &why),
@@ -188,7 +210,7 @@ impl Crew {
         brought.into_iter().for_each(|takings| sum.merge(takings));
         let mut outcome = load.conclude(plan, sum);
         let summary = &mut outcome.summary;
-        summary.agents = self.agents.iter().map(|agent| format!("{} ({})", agent.at, agent.machine)).collect();
+        summary.agents = self.agents.iter().map(Agent::named).collect();
         if !self.lost.is_empty() {
             outcome.whole = false;
             // Calls whose other end went away are nobody's fault but ours.
@@ -205,7 +227,28 @@ fn prepare(at: SocketAddr, token: &str, whole: Prepare) -> Result<Agent> {
     let mut line = Line::open(stream, token, Role::Controller)?;
     line.patience(Some(PREPARING))?;
     line.say(&Order::Prepare(Box::new(whole)))?;
-    Ok(Agent { at, line, machine: String::new(), live: Box::default(), takings: None, lost: false })
+    Ok(Agent {
+        at,
+        line,
+        machine: String::new(),
+        ahead_us: 0,
+        unsure_us: 0,
+        live: Box::default(),
+        takings: None,
+        lost: false,
+    })
+}
+
+/// Asks what time it is there: in the middle between question and answer, so that the way is wrong by half of it at most.
+fn compare_clocks(agent: &mut Agent) -> Result<()> {
+    let clock = Clock::start();
+    let before = clock.now();
+    agent.line.say(&Order::Clock)?;
+    let Report::Clock(theirs) = agent.line.hear()? else { bail!("it spoke out of its turn") };
+    let after = clock.now();
+    let ours = clock.wall_us(before.midpoint(after)).unwrap_or_default();
+    (agent.ahead_us, agent.unsure_us) = (theirs as i64 - ours as i64, (after - before) / 2_000);
+    Ok(())
 }
 
 /// Passes on what an agent says, until it has nothing more to say.
@@ -269,6 +312,10 @@ mod tests {
         let words = [&words[..], &["--arrivals", "constant"]].concat().into_iter().map(String::from).collect();
         let whole = Prepare { words, seed: plan.seed, part: Part::WHOLE, cps: 20.0, span: pace.span, lines: false };
         let crew = Crew::gather(&[agent(), agent()], TOKEN, &whole).expect("two agents");
+        // Both go by this machine's clock, and that is found to be so.
+        for Agent { ahead_us, unsure_us, .. } in &crew.agents {
+            assert!(ahead_us.unsigned_abs() <= unsure_us + 1_000, "{ahead_us} give or take {unsure_us}");
+        }
         let (reins, mut speeds, mut stood) = (Reins::default(), [0.0, 20.0].into_iter(), Vec::new());
         let mut watch = |progress: Option<&Progress>| {
             let Some(progress) = progress else { return };

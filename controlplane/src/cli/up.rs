@@ -248,3 +248,54 @@ pub async fn up(a: Arguments) -> Result<ExitCode> {
 fn place(listener: &str) -> String {
     listener.split(',').next().unwrap_or_default().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::PlaceArguments;
+
+    #[derive(Debug, Parser)]
+    struct Up {
+        #[command(flatten)]
+        place: PlaceArguments,
+    }
+
+    /// What both planes, the data plane and the control plane are told for these words, each as a line.
+    fn told(words: &[&str]) -> Option<[String; 3]> {
+        let place = Up::try_parse_from(["up"].iter().chain(words)).ok()?.place.place();
+        let line = |words: &[(&str, String)]| {
+            words.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(" ")
+        };
+        Some([line(&place.both), line(&place.data), line(&place.control)])
+    }
+
+    #[test]
+    fn each_plane_is_told_what_it_needs_of_a_cluster() {
+        let words = [
+            "--node=2",
+            "--etcd=https://10.0.0.1:2379,https://10.0.0.2:2379",
+            "--etcd-login=login",
+            "--etcd-ca=ca.pem",
+            "--etcd-certificate=own.pem",
+            "--etcd-key=key.pem",
+            "--group=east",
+            "--keeper=/run/tandem-keeper/panel",
+            "--limits-alone=nothing",
+            "--balancer-key=secret",
+            "--replica=mysql://tandem:x@10.0.0.2/tandem",
+        ];
+        let [both, data, control] = told(&words).expect("it is understood");
+        assert_eq!(
+            both,
+            "--node 2 --etcd https://10.0.0.1:2379,https://10.0.0.2:2379 --etcd-login login --etcd-ca ca.pem \
+             --etcd-certificate own.pem --etcd-key key.pem"
+        );
+        assert_eq!(data, "--balancer-key secret --limits-alone nothing");
+        assert_eq!(control, "--group east --keeper /run/tandem-keeper/panel", "the replica's password is no argument");
+        assert_eq!(told(&[]), Some(Default::default()), "a node that is alone is told nothing");
+        for wrong in [["--node=0"], ["--limits-alone=part"], ["--etcd-login=login"]] {
+            assert_eq!(told(&wrong), None, "{wrong:?}");
+        }
+    }
+}

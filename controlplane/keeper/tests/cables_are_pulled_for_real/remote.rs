@@ -100,6 +100,28 @@ fn a_commit_of_its_own_makes_a_copy(scene: &Scene) {
     catches_up(scene);
 }
 
+/// It follows the replica, which just became primary again, and is copied anew: its log is empty then, and knows no position.
+#[test]
+#[ignore = "takes minutes on a busy machine: make cluster-test"]
+fn a_remote_replica_misses_nothing_of_a_database_that_is_copied_anew() {
+    if !may_run() {
+        return;
+    }
+    let (mut scene, _) = begin();
+    scene.taken_over("kill -9 of the primary", takeover_s(), |world| signal("KILL", world.database_process(1)));
+    scene.returned("the database runs again", |_| ());
+    let mut waiting = None;
+    scene.taken_over("the primary's cable is pulled, and it has a row that nobody else has", takeover_s(), |world| {
+        world.cable(1, false);
+        waiting = Some(world.begin(1, "INSERT INTO tandem.rows_written VALUES (4000000000)"));
+    });
+    waiting.unwrap().wait().unwrap();
+    scene.returned("the cable is plugged in, and the database is copied anew", |world| world.cable(1, true));
+    assert!(scene.world.said("keeper1").contains("Clone("), "it could not follow as it was");
+    catches_up(&scene);
+    scene.end();
+}
+
 /// The replica that it follows is not heard while the primary still is; then everything there dies. Returns what was acknowledged, and how
 /// many commits status says are not here.
 fn lose_the_first_data_centre(scene: Scene, settings: &Path) -> (BTreeSet<u64>, World, u64) {

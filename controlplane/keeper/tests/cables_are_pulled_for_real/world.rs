@@ -458,9 +458,14 @@ impl World {
 
     /// Keeps a node's database from applying anything for so many seconds.
     pub fn lock(&self, node: u16, seconds: u64) -> Child {
+        self.begin(node, &format!("FLUSH TABLES WITH READ LOCK; SELECT SLEEP({seconds})"))
+    }
+
+    /// Tells a node's database something, and does not wait for the answer.
+    pub fn begin(&self, node: u16, sql: &str) -> Child {
         Command::new("mariadb")
             .args(["--no-defaults", "-utandem_keeper", "-BN"])
-            .arg(format!("-eFLUSH TABLES WITH READ LOCK; SELECT SLEEP({seconds})"))
+            .arg(format!("-e{sql}"))
             .arg(format!("-p{PASSWORD}"))
             .arg(format!("-S{}", self.socket(node).display()))
             .stdout(Stdio::null())

@@ -496,7 +496,7 @@ impl Agent {
     }
 }
 
-/// What an operator may change: a record that comes in writes a third less to the binary log.
+/// What an operator may change: the binary log holds what changed, and no text of statements.
 const USUAL: &[&str] = &["--binlog-row-image=MINIMAL", "--binlog-annotate-row-events=OFF"];
 
 /// What no operator may change.

@@ -107,7 +107,7 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
         called: dialled,
         lrn,
     };
-    let mut moment = if simulate.is_live() { Some(moment(&simulate.place).await) } else { None };
+    let mut moment = if simulate.is_live() { Some(moment(&simulate).await) } else { None };
     let mut told = Told::decide(view, policies, trunk, &arrival, (at, moment.as_mut()));
     told.stages = stages(&told.policies, trunk.id(), told.admission.plan, calling, called);
     told.now = match &mut moment {
@@ -125,7 +125,8 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
 }
 
 /// What stands at this moment, as far as data plane and database answer.
-async fn moment(place: &Place) -> Moment {
+async fn moment(simulate: &Simulate) -> Moment {
+    let place = &simulate.place;
     let ask = async |question: Question| match place.folder() {
         Ok(folder) => {
             let answer = ask_once(&folder.socket(), question).await;
@@ -133,16 +134,16 @@ async fn moment(place: &Place) -> Moment {
         }
         Err(flaw) => Err(format!("{flaw:#}")),
     };
-    let figures = match ask(Question::Figures).await {
+    let (figures, rooms) = tokio::join!(ask(Question::Figures), ask(Question::Rooms));
+    let figures = match figures {
         Ok(Answer::Figures(figures)) => Some(Arc::new(*figures)),
         _ => None,
     };
-    let rooms = ask(Question::Rooms).await;
     let store = match tokio::time::timeout(STORE_MAX, place.store()).await {
         Ok(store) => store.map_err(|flaw| format!("{flaw:#}")),
         Err(_) => Err(format!("the database does not answer within {} s", STORE_MAX.as_secs())),
     };
-    Moment::new(figures, rooms, store)
+    Moment::new(NodeId(simulate.node), (figures, rooms), store)
 }
 
 impl Simulate {
@@ -172,7 +173,7 @@ async fn batch(simulate: &Simulate, snapshot: &Snapshot, file: &Path) -> Result<
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let form = if simulate.form.output == Output::Json { BatchForm::Ndjson } else { BatchForm::Csv };
     let store = simulate.place.store().await?;
-    let moment = if simulate.live == Some(false) { None } else { Some(moment(&simulate.place).await) };
+    let moment = if simulate.live == Some(false) { None } else { Some(moment(simulate).await) };
     let node = NodeId(simulate.node);
     let told = simulate_csv(&store, snapshot, node, (&text, form), (simulate.live, moment)).await;
     let told = told.map_err(|problem| match problem.errors.first() {

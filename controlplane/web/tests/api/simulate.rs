@@ -1,6 +1,6 @@
 use std::sync::atomic::Ordering;
 
-use panel::wire::RoomRow;
+use panel::wire::{PartRow, RoomRow};
 use serde_json::json;
 
 use crate::node::Node;
@@ -255,6 +255,13 @@ async fn a_file_of_calls_is_told_what_stands_against_each_at_this_moment() {
     assert_eq!((&rows[0]["outcome"], &rows[0]["now_cause"]), (&json!("routed"), &json!(303)));
     assert_eq!(rows[0]["now"], "303 the ingress trunk has 2 of 2 calls");
     assert_eq!(ask("&live=false").await[0]["limits_unknown"], "limits and money: not asked");
+    // Nodes share the limit, and this one has used up its part of it.
+    let parts = [1, 2].map(|node| PartRow { node, calls: 1, recent: 0 });
+    *node.link.rooms.lock().unwrap() = vec![RoomRow { parts: parts.to_vec(), ..room(1) }];
+    let rows = ask("").await;
+    let perhaps =
+        "perhaps 303 the ingress trunk has 1 of 2 calls, and this node has 1 to itself: others may leave it more";
+    assert_eq!((&rows[0]["now"], &rows[0]["now_cause"]), (&json!(perhaps), &json!(null)));
     node.link.down.store(true, Ordering::SeqCst);
     let rows = ask("").await;
     assert_eq!(rows[0]["limits_unknown"], "capacity and CPS: the data plane does not answer");

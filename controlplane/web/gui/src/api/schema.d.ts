@@ -3643,8 +3643,8 @@ export interface components {
              */
             cause: number;
             /**
-             * @description No call gets past it. Else one may still: nodes hold money of the account, and only they know how much of it is
-             *     free.
+             * @description No call gets past it. Else one may still: nodes hold money of the account, and only they know how much of it is free; or nodes share
+             *     the limit, and another one may leave this one room.
              */
             certain: boolean;
             /** @description In words, with numbers. */

@@ -10,7 +10,7 @@ use rating::Policies;
 use serde::{Deserialize, Serialize};
 use snapshot::{Limits, View};
 use store::{LimitOf, LimitRow, Purse, Store};
-use units::{AccountId, CarrierId, Cause, EgressTrunkId, IngressTrunkId, Money};
+use units::{AccountId, CarrierId, Cause, EgressTrunkId, IngressTrunkId, Money, NodeId};
 use utoipa::ToSchema;
 
 use super::{Admission, Candidate, Simulation};
@@ -22,8 +22,8 @@ use crate::services::App;
 pub struct Hurdle {
     /// What the call would be refused with, or the route passed over.
     pub cause: u16,
-    /// No call gets past it. Else one may still: nodes hold money of the account, and only they know how much of it is
-    /// free.
+    /// No call gets past it. Else one may still: nodes hold money of the account, and only they know how much of it is free; or nodes share
+    /// the limit, and another one may leave this one room.
     pub certain: bool,
     /// In words, with numbers.
     pub reason: String,
@@ -33,11 +33,21 @@ pub struct Hurdle {
 #[derive(Debug)]
 pub struct Moment {
     figures: Option<Arc<Figures>>,
-    /// Calls, and new calls in the window.
-    held: Result<BTreeMap<LimitOf, (u32, u32)>, String>,
+    held: Result<BTreeMap<LimitOf, Held>, String>,
     store: Result<Store, String>,
     purses: BTreeMap<AccountId, Result<Option<Purse>, String>>,
     unknown: Vec<String>,
+}
+
+/// What calls hold of a limit.
+#[derive(Clone, Copy, Debug, Default)]
+struct Held {
+    /// Calls.
+    calls: u32,
+    /// New calls in the window.
+    recent: u32,
+    /// How many of each this node has to itself, where nodes share the limit.
+    part: Option<(u32, u32)>,
 }
 
 /// What a call, or a route of one, needs to go on: room in each of these, and so much of a purse.
@@ -69,10 +79,14 @@ impl Needs {
 }
 
 impl Moment {
-    /// What the data plane told of itself and of rooms, and where the ledger is; a text says why something is not known.
-    pub fn new(figures: Option<Arc<Figures>>, rooms: Result<Answer, String>, store: Result<Store, String>) -> Moment {
+    /// What the data plane of this node told of itself and of rooms, and where the ledger is; a text says why something is not known.
+    pub fn new(
+        node: NodeId,
+        (figures, rooms): (Option<Arc<Figures>>, Result<Answer, String>),
+        store: Result<Store, String>,
+    ) -> Moment {
         let held = rooms.and_then(|answer| match answer {
-            Answer::Rooms(rooms) => Ok(rooms.iter().filter_map(held).collect()),
+            Answer::Rooms(rooms) => Ok(rooms.iter().filter_map(|row| held(row, node)).collect()),
             other => Err(format!("the data plane answered {other:?}")),
         });
         Moment { figures, held, store, purses: BTreeMap::new(), unknown: Vec::new() }
@@ -82,7 +96,7 @@ impl Moment {
     pub(crate) async fn of(app: &App) -> Moment {
         let rooms = app.link.ask(Ask::Rooms).await.map_err(|flaw| flaw.to_string());
         let heard = app.live.heard().filter(Heard::is_up);
-        Moment::new(heard.map(|heard| heard.figures), rooms, Ok(app.store.clone()))
+        Moment::new(app.node, (heard.map(|heard| heard.figures), rooms), Ok(app.store.clone()))
     }
 
     /// What the data plane knows of trunks; `None` while it is away.
@@ -96,9 +110,9 @@ impl Moment {
         match &self.held {
             Ok(held) => {
                 for of in needs.rooms {
-                    let (calls, recent) = held.get(&of).copied().unwrap_or_default();
+                    let Held { calls, recent, part } = held.get(&of).copied().unwrap_or_default();
                     let row = LimitRow { of, limits: allowed(view, policies, of), calls, recent };
-                    hurdles.extend([room(&row), pace(&row)].into_iter().flatten());
+                    hurdles.extend([room(&row, part), pace(&row, part)].into_iter().flatten());
                 }
             }
             Err(why) => self.unknown.push(format!("capacity and CPS: {why}")),
@@ -178,8 +192,11 @@ pub fn refusal_now<'a>(call: &'a [Hurdle], mut routes: impl Iterator<Item = &'a 
     routes.all(|hurdles| sure(hurdles).is_some()).then_some(first)
 }
 
-fn held(row: &RoomRow) -> Option<(LimitOf, (u32, u32))> {
-    Some((LimitOf::told(&row.of, row.id, row.originator)?, (row.calls, row.recent)))
+fn held(row: &RoomRow, node: NodeId) -> Option<(LimitOf, Held)> {
+    let own = row.parts.iter().find(|part| part.node == node.0);
+    let part = own.map(|part| (part.calls, part.recent));
+    let held = Held { calls: row.calls, recent: row.recent, part };
+    Some((LimitOf::told(&row.of, row.id, row.originator)?, held))
 }
 
 /// What a snapshot allows; nothing is limited of whom it does not know.
@@ -213,7 +230,7 @@ fn allowed(view: &View<'_>, policies: &Policies, of: LimitOf) -> Limits {
     }
 }
 
-fn room(row: &LimitRow) -> Option<Hurdle> {
+fn room(row: &LimitRow, part: Option<(u32, u32)>) -> Option<Hurdle> {
     let (of, cause) = match row.of {
         LimitOf::Switch => ("the switch", Cause::GLOBAL_CAPACITY),
         LimitOf::Originator(_) => ("the originator", Cause::ORIGINATOR_CARRIER_CAPACITY),
@@ -224,11 +241,22 @@ fn room(row: &LimitRow) -> Option<Hurdle> {
         LimitOf::EgressTrunk(_) => ("the egress trunk", Cause::TERMINATOR_CAPACITY),
     };
     let (calls, most) = (row.calls, row.limits.capacity);
-    let reason = format!("{of} has {calls} of {most} calls");
-    (most > 0 && calls >= most).then_some(Hurdle { cause: cause.0, certain: true, reason })
+    let here = part.map(|(calls, _)| calls);
+    full(cause, (calls, most, here), format!("{of} has {calls} of {most} calls"))
 }
 
-fn pace(row: &LimitRow) -> Option<Hurdle> {
+/// A limit that is used up, or this node's part of it.
+fn full(cause: Cause, (held, most, part): (u32, u32, Option<u32>), reason: String) -> Option<Hurdle> {
+    let certain = held >= most;
+    let reason = match part.filter(|_| !certain) {
+        Some(part) => format!("{reason}, and this node has {part} to itself: others may leave it more"),
+        None => reason,
+    };
+    let is_full = certain || part.is_some_and(|part| held >= part);
+    (most > 0 && is_full).then_some(Hurdle { cause: cause.0, certain, reason })
+}
+
+fn pace(row: &LimitRow, part: Option<(u32, u32)>) -> Option<Hurdle> {
     let (of, cause) = match row.of {
         LimitOf::Switch => ("the switch", Cause::GLOBAL_CPS),
         LimitOf::Originator(_) => ("the originator", Cause::ORIGINATOR_CARRIER_CPS),
@@ -239,8 +267,8 @@ fn pace(row: &LimitRow) -> Option<Hurdle> {
     };
     let window_s = u32::from(row.limits.cps_window_s.max(1));
     let (recent, most) = (row.recent, row.limits.cps.saturating_mul(window_s));
-    let reason = format!("{of} had {recent} of {most} new calls in {window_s} s");
-    (most > 0 && recent >= most).then_some(Hurdle { cause: cause.0, certain: true, reason })
+    let here = part.map(|(_, recent)| recent);
+    full(cause, (recent, most, here), format!("{of} had {recent} of {most} new calls in {window_s} s"))
 }
 
 /// What keeps a purse from lending the first slice.

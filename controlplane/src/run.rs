@@ -86,7 +86,7 @@ pub enum Order {
 /// Runs until SIGTERM or Ctrl-C.
 pub async fn run(settings: Settings) -> Result<()> {
     if let Some(Order::Openapi) = settings.order {
-        println!("{}", web::openapi_text());
+        say!("{}", web::openapi_text());
         return Ok(());
     }
     let path = settings.data.clone().context("--data is needed")?;

@@ -11,9 +11,10 @@ use clap::{Args, Subcommand};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use store::{Backup, Store, migration_plan, read_backup, restore};
+use serde_json::json;
+use store::{Backup, MigrationPlan, Store, migration_plan, read_backup, restore};
 
-use super::{Place, is_missing, table};
+use super::{Form, Output, Place, is_missing, table};
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -34,6 +35,8 @@ pub struct Migrate {
     plan: bool,
     #[command(flatten)]
     place: Place,
+    #[command(flatten)]
+    form: Form,
 }
 
 #[derive(Debug, Args)]
@@ -85,6 +88,23 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
 async fn bring_up_to_date(migrate: Migrate) -> Result<()> {
     anyhow::ensure!(!is_missing(&migrate.place.url()?), "there is no such database: a node makes it when it starts");
     let plan = migration_plan(&migrate.place.url()?).await?;
+    let wanted = !migrate.plan && !plan.steps.is_empty();
+    if migrate.form.output == Output::Table {
+        show(&plan);
+    }
+    if wanted {
+        Store::open(&migrate.place.url()?).await?;
+    }
+    match migrate.form.output {
+        Output::Json => say!("{}", serde_json::to_string_pretty(&object(&plan, wanted))?),
+        Output::Table if wanted => say!("done"),
+        Output::Table => {}
+    }
+    Ok(())
+}
+
+/// The plan for people.
+fn show(plan: &MigrationPlan) {
     say!("step {} of {}", plan.current, plan.known);
     let rows: Vec<Vec<String>> = plan
         .steps
@@ -98,16 +118,21 @@ async fn bring_up_to_date(migrate: Migrate) -> Result<()> {
             vec![step.version.to_string(), step.name.clone(), step.makes.join(" "), locks.join(", ")]
         })
         .collect();
-    if rows.is_empty() {
-        say!("nothing is to be done");
-        return Ok(());
+    match rows.is_empty() {
+        true => say!("nothing is to be done"),
+        false => table(&["step", "what", "makes", "changes and locks"], &rows),
     }
-    table(&["step", "what", "makes", "changes and locks"], &rows);
-    if !migrate.plan {
-        Store::open(&migrate.place.url()?).await?;
-        say!("done");
-    }
-    Ok(())
+}
+
+/// The plan for programs.
+fn object(plan: &MigrationPlan, done: bool) -> serde_json::Value {
+    let changes = |changes: &[(String, u64, u64)]| -> Vec<_> {
+        changes.iter().map(|(table, rows, bytes)| json!({ "table": table, "rows": rows, "bytes": bytes })).collect()
+    };
+    let steps = plan.steps.iter().map(|step| {
+        json!({ "step": step.version, "what": step.name, "makes": step.makes, "changes": changes(&step.changes) })
+    });
+    json!({ "current": plan.current, "known": plan.known, "steps": steps.collect::<Vec<_>>(), "done": done })
 }
 
 /// Holds the folder of the node on this machine that works with this database: nothing is put under a control plane that runs.
@@ -146,4 +171,25 @@ async fn written(store: &Store, with_cdrs: bool, file: File) -> Result<Backup> {
 fn told(backup: &Backup, verb: &str) {
     let rows: u64 = backup.tables.iter().map(|table| table.rows).sum();
     say!("{verb}: {rows} rows of {} tables, schema {}", backup.tables.len(), backup.version);
+}
+
+#[cfg(test)]
+mod tests {
+    use store::MigrationStep;
+
+    use super::*;
+
+    #[test]
+    fn a_plan_is_told_to_programs() {
+        let step = MigrationStep {
+            version: 41,
+            name: "rooms".into(),
+            changes: vec![("cdrs".into(), 7, 1 << 20)],
+            makes: vec!["rooms".into()],
+        };
+        let told = object(&MigrationPlan { current: 40, known: 41, steps: vec![step] }, false);
+        let changes = json!([{ "table": "cdrs", "rows": 7, "bytes": 1 << 20 }]);
+        let steps = json!([{ "step": 41, "what": "rooms", "makes": ["rooms"], "changes": changes }]);
+        assert_eq!(told, json!({ "current": 40, "known": 41, "steps": steps, "done": false }));
+    }
 }

@@ -42,6 +42,9 @@ async fn status(place: &Place, form: Form) -> Result<ExitCode> {
     let (search, store) = (place.search()?, place.store().await?);
     let Some(engine) = search.engine().cloned() else {
         eprintln!("tandem: the database alone searches: this node's control plane has no --search-url");
+        if form.output == Output::Json {
+            say!("null");
+        }
         return Ok(ExitCode::from(EXIT_DIFFERENT));
     };
     let (indexing, waiting) = (store.indexing().await?, store.unindexed().await?);
@@ -59,7 +62,7 @@ async fn status(place: &Place, form: Form) -> Result<ExitCode> {
                 "url": url, "records": records, "since": since, "waiting": waiting, "oldest_waiting": oldest,
                 "problem": problem,
             });
-            println!("{}", serde_json::to_string_pretty(&told)?);
+            say!("{}", serde_json::to_string_pretty(&told)?);
         }
         Output::Table => {
             let text = |value: Option<String>| value.unwrap_or_default();

@@ -1,5 +1,5 @@
 /** Frames: a page's head, a titled panel, pages with nothing on them, and things that went wrong. */
-import { useEffect, useRef, type ReactNode } from 'react';
+import { useLayoutEffect, useRef, type ReactNode } from 'react';
 import { Alert, Box, Button, Paper, Skeleton, Typography } from '@mui/material';
 import type { SxProps, Theme } from '@mui/material/styles';
 import { Refused } from '../api/http';
@@ -8,7 +8,7 @@ import { Refused } from '../api/http';
 export function Head({ title, note, children }: { title: ReactNode; note?: ReactNode; children?: ReactNode }) {
   const heading = useRef<HTMLHeadingElement>(null);
   // Tabs, the history and screen readers tell pages apart by it.
-  useEffect(() => {
+  useLayoutEffect(() => {
     document.title = `${heading.current?.textContent ?? ''} · Tandem`;
     return () => {
       document.title = 'Tandem';

@@ -18,6 +18,7 @@ mod names;
 mod object;
 pub mod page;
 pub mod problem;
+mod ranges;
 mod router;
 mod services;
 pub mod sheets;

@@ -19,6 +19,7 @@ use crate::api;
 use crate::auth::{self, Secret};
 use crate::gui;
 use crate::problem::{Code, Details, LINK, Problem, REQUEST_ID};
+use crate::ranges;
 use crate::services::{App, Inner, Services};
 
 /// Bytes of a request at most, where a path does not say otherwise.
@@ -124,6 +125,7 @@ fn finished(mut document: OpenApi) -> OpenApi {
             operation.responses.responses.insert("default".to_owned(), RefOr::T(problem.clone()));
         }
     }
+    ranges::say(&mut document);
     document
 }
 

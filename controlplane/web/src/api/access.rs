@@ -84,6 +84,7 @@ pub struct User {
 #[serde(deny_unknown_fields)]
 pub struct UserNew {
     /// The name to log in with: 1 to 64 of `[0-9A-Za-z@._-]`.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z@._-]+$")]
     pub name: String,
     /// What the person may do.
     pub role: Role,
@@ -116,6 +117,7 @@ pub struct ApiKeyNew {
     /// What it is for, unique.
     pub name: String,
     /// What it may do; no more than its maker may.
+    #[schema(min_items = 1)]
     pub scopes: Vec<Scope>,
     /// When it ends; never when absent.
     pub expires_at: Option<Time>,

@@ -90,10 +90,12 @@ pub struct Account {
 #[serde(deny_unknown_fields)]
 pub struct AccountNew {
     /// The short name, unique.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z._-]+$")]
     pub code: String,
     /// Whose it is.
     pub carrier: CarrierRef,
     /// ISO 4217; default `USD`. It can never be changed.
+    #[schema(pattern = "^[A-Z]{3}$")]
     pub currency: Option<String>,
     /// Prepaid or postpaid.
     pub kind: AccountKind,
@@ -125,6 +127,7 @@ pub struct AccountNew {
 #[serde(deny_unknown_fields)]
 pub struct AccountPatch {
     /// The short name.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z._-]+$")]
     pub code: Option<String>,
     /// Prepaid or postpaid.
     pub kind: Option<AccountKind>,
@@ -185,6 +188,7 @@ pub struct PaymentNew {
     /// How much, in the account's currency; not 0.
     pub amount: Amount,
     /// ISO 4217; when given, it must be the account's.
+    #[schema(pattern = "^[A-Z]{3}$")]
     pub currency: Option<String>,
     /// For people.
     #[serde(default)]

@@ -140,10 +140,10 @@ pub struct CallFilter {
     #[param(minimum = 1, maximum = 1000, default = 200)]
     pub limit: Option<u32>,
     /// Only of this originator.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^car_[0-9]+$")]
     pub originator: Option<CarrierRef>,
     /// Only of this terminator.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^car_[0-9]+$")]
     pub terminator: Option<CarrierRef>,
     /// Only in this state.
     #[param(inline)]

@@ -69,7 +69,8 @@ pub struct CarrierLimits {
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CarrierNew {
-    /// The short name, unique: 1 to 64 of `[0-9a-z._-]`.
+    /// The short name, unique: 1 to 64 of `[0-9A-Za-z._-]`.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z._-]+$")]
     pub code: String,
     /// The full name; the code when absent.
     pub name: Option<String>,
@@ -112,6 +113,7 @@ pub struct CarrierNew {
 #[serde(deny_unknown_fields)]
 pub struct CarrierPatch {
     /// The short name.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z._-]+$")]
     pub code: Option<String>,
     /// The full name.
     pub name: Option<String>,

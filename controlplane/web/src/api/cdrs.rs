@@ -288,20 +288,22 @@ pub struct CdrFilter {
     #[param(min_length = 1, max_length = 32)]
     pub digits: Option<String>,
     /// Only of this originator.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^car_[0-9]+$")]
     pub originator: Option<CarrierRef>,
     /// Only of this terminator.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^car_[0-9]+$")]
     pub terminator: Option<CarrierRef>,
     /// Only of this ingress trunk.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^itr_[0-9]+$")]
     pub ingress_trunk: Option<IngressTrunkRef>,
     /// Only of this egress trunk.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^etr_[0-9]+$")]
     pub egress_trunk: Option<EgressTrunkRef>,
     /// Only with this cause.
+    #[param(maximum = 65535)]
     pub cause: Option<u16>,
     /// Only with this SIP status.
+    #[param(maximum = 65535)]
     pub sip_status: Option<u16>,
     /// Only answered, or only not answered.
     pub answered: Option<bool>,

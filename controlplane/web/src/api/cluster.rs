@@ -237,6 +237,7 @@ pub struct ClusterView {
 #[serde(deny_unknown_fields)]
 pub struct PromoteAsk {
     /// The node.
+    #[schema(maximum = 65535)]
     pub node: u16,
     /// The epoch that was shown: a swap that happened meanwhile is not done a second time.
     pub epoch: u64,

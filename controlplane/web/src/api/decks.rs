@@ -65,11 +65,14 @@ pub struct Derived {
     #[serde(default)]
     pub floor_per_minute: Amount,
     /// Seconds billed at least.
+    #[schema(maximum = 65535)]
     pub minimum_s: u16,
     /// Length of a billing step; not 0.
+    #[schema(maximum = 65535)]
     pub increment_s: u16,
     /// Free seconds.
     #[serde(default)]
+    #[schema(maximum = 65535)]
     pub free_s: u16,
 }
 
@@ -143,12 +146,15 @@ pub struct Deck {
 #[serde(deny_unknown_fields)]
 pub struct DeckNew {
     /// The short name, unique.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z._-]+$")]
     pub code: String,
     /// What people call it; the code when absent.
     pub name: Option<String>,
     /// ISO 4217; default `USD`.
+    #[schema(pattern = "^[A-Z]{3}$")]
     pub currency: Option<String>,
     /// Decimals of a price, 0 to 9; default 6.
+    #[schema(maximum = 255)]
     pub decimals: Option<u8>,
     /// Milliseconds to seconds; default up.
     #[serde(default)]
@@ -179,10 +185,12 @@ pub struct DeckNew {
 #[serde(deny_unknown_fields)]
 pub struct DeckPatch {
     /// The short name.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z._-]+$")]
     pub code: Option<String>,
     /// What people call it.
     pub name: Option<String>,
     /// Decimals of a price, 0 to 9.
+    #[schema(maximum = 255)]
     pub decimals: Option<u8>,
     /// Milliseconds to seconds.
     pub rounding: Option<Rounding>,

@@ -64,6 +64,7 @@ pub struct EgressTrunk {
 #[serde(deny_unknown_fields)]
 pub struct EgressTrunkNew {
     /// The short name, unique.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z._-]+$")]
     pub code: String,
     /// Whose it is.
     pub carrier: CarrierRef,
@@ -73,6 +74,7 @@ pub struct EgressTrunkNew {
     pub address: String,
     /// Digits removed from the front of the called number.
     #[serde(default)]
+    #[schema(maximum = 255)]
     pub strip_digits: u8,
     /// Put in front of the called number.
     #[serde(default)]
@@ -91,9 +93,11 @@ pub struct EgressTrunkNew {
     pub active: Option<bool>,
     /// Whole seconds to the first 18x or 200; 0 for the default.
     #[serde(default)]
+    #[schema(maximum = 65535)]
     pub progress_timeout_s: u16,
     /// Whole seconds from the first 18x to the answer; 0 for the default.
     #[serde(default)]
+    #[schema(maximum = 65535)]
     pub ring_timeout_s: u16,
     /// How signalling goes beyond that; default a plain SIP peer.
     #[serde(default)]
@@ -105,12 +109,14 @@ pub struct EgressTrunkNew {
 #[serde(deny_unknown_fields)]
 pub struct EgressTrunkPatch {
     /// The short name.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z._-]+$")]
     pub code: Option<String>,
     /// The account that is credited.
     pub account: Option<AccountRef>,
     /// Where INVITEs are sent.
     pub address: Option<String>,
     /// Digits removed from the front of the called number.
+    #[schema(maximum = 255)]
     pub strip_digits: Option<u8>,
     /// Put in front of the called number.
     pub add_prefix: Option<String>,
@@ -127,8 +133,10 @@ pub struct EgressTrunkPatch {
     /// Takes calls.
     pub active: Option<bool>,
     /// Whole seconds to the first 18x or 200.
+    #[schema(maximum = 65535)]
     pub progress_timeout_s: Option<u16>,
     /// Whole seconds from the first 18x to the answer.
+    #[schema(maximum = 65535)]
     pub ring_timeout_s: Option<u16>,
     /// How signalling goes beyond that; replaces all of it, but a digest without password keeps the one before.
     pub policy: Option<Policy>,

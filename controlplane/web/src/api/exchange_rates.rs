@@ -44,6 +44,7 @@ pub struct ExchangeRate {
 #[serde(deny_unknown_fields)]
 pub struct ExchangeRatePut {
     /// ISO 4217; not the base currency.
+    #[schema(pattern = "^[A-Z]{3}$")]
     pub currency: String,
     /// Units of the base currency, above 0 and up to 1,000,000.
     pub value: Amount,
@@ -56,7 +57,7 @@ pub struct ExchangeRatePut {
 #[serde(deny_unknown_fields)]
 pub struct BaseCurrency {
     /// ISO 4217.
-    #[schema(example = "EUR")]
+    #[schema(pattern = "^[A-Z]{3}$", example = "EUR")]
     pub currency: String,
 }
 

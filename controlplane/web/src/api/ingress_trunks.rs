@@ -29,6 +29,7 @@ pub struct Source {
     #[schema(example = "192.0.2.0/28")]
     pub network: String,
     /// The source port that is required; absent takes any.
+    #[schema(maximum = 65535)]
     pub port: Option<u16>,
 }
 
@@ -113,6 +114,7 @@ pub struct IngressTrunk {
 #[serde(deny_unknown_fields)]
 pub struct IngressTrunkNew {
     /// The short name, unique.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z._-]+$")]
     pub code: String,
     /// Whose it is.
     pub carrier: CarrierRef,
@@ -145,6 +147,7 @@ pub struct IngressTrunkNew {
     pub max_duration_s: u32,
     /// Whole seconds without RTP after which a call is released; 0 for never.
     #[serde(default)]
+    #[schema(maximum = 65535)]
     pub media_timeout_s: u16,
     /// How signalling goes beyond that; default a plain SIP peer.
     #[serde(default)]
@@ -156,6 +159,7 @@ pub struct IngressTrunkNew {
 #[serde(deny_unknown_fields)]
 pub struct IngressTrunkPatch {
     /// The short name.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z._-]+$")]
     pub code: Option<String>,
     /// The account that pays.
     pub account: Option<AccountRef>,
@@ -182,6 +186,7 @@ pub struct IngressTrunkPatch {
     /// Whole seconds after which an answered call is released.
     pub max_duration_s: Option<u32>,
     /// Whole seconds without RTP after which a call is released.
+    #[schema(maximum = 65535)]
     pub media_timeout_s: Option<u16>,
     /// How signalling goes beyond that; replaces all of it, but a digest without password keeps the one before.
     pub policy: Option<Policy>,

@@ -67,9 +67,11 @@ pub struct PlanRouteNew {
     pub priority: i16,
     /// Lower first.
     #[serde(default)]
+    #[schema(maximum = 65535)]
     pub weight: u16,
     /// Share in per cent, 0 to 100.
     #[serde(default)]
+    #[schema(maximum = 255)]
     pub percent: u8,
     /// When the route may be tried, and what follows from it.
     #[serde(default)]
@@ -108,6 +110,7 @@ pub struct Plan {
 #[serde(deny_unknown_fields)]
 pub struct PlanNew {
     /// The short name, unique.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z._-]+$")]
     pub code: String,
     /// The order of routes; default least cost.
     #[serde(default)]
@@ -116,9 +119,11 @@ pub struct PlanNew {
     #[serde(default)]
     pub margin_min: Amount,
     /// Routes tried for one call at most; 1 to 16, default 4.
+    #[schema(maximum = 255)]
     pub attempts_max: Option<u8>,
     /// Whole seconds from INVITE to answer over all attempts; 0 for the default.
     #[serde(default)]
+    #[schema(maximum = 65535)]
     pub setup_timeout_s: u16,
     /// The routes.
     #[serde(default)]
@@ -138,14 +143,17 @@ pub struct PlanNew {
 #[serde(deny_unknown_fields)]
 pub struct PlanPatch {
     /// The short name.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z._-]+$")]
     pub code: Option<String>,
     /// The order of routes.
     pub order: Option<Order>,
     /// Sell minus buy price of a minute must be at least this.
     pub margin_min: Option<Amount>,
     /// Routes tried for one call at most; 1 to 16.
+    #[schema(maximum = 255)]
     pub attempts_max: Option<u8>,
     /// Whole seconds from INVITE to answer over all attempts.
+    #[schema(maximum = 65535)]
     pub setup_timeout_s: Option<u16>,
     /// The routes; replaces all.
     pub routes: Option<Vec<PlanRouteNew>>,

@@ -89,10 +89,13 @@ pub struct RatePatch {
     /// Charged once for an answered call.
     pub connection_fee: Option<Amount>,
     /// Seconds billed at least.
+    #[schema(maximum = 65535)]
     pub minimum_s: Option<u16>,
     /// Length of a billing step; not 0.
+    #[schema(maximum = 65535)]
     pub increment_s: Option<u16>,
     /// Free seconds.
+    #[schema(maximum = 65535)]
     pub free_s: Option<u16>,
     /// Valid until just before this moment; null for ever.
     #[serde(default, deserialize_with = "crate::extract::given")]

@@ -27,7 +27,7 @@ pub struct RewriteTry {
     /// What the text is; rewrites of other fields leave it alone.
     pub field: RewriteField,
     /// A number, or a display name; up to 128 characters.
-    #[schema(example = "0044207123456")]
+    #[schema(example = "0044207123456", max_length = 128)]
     pub text: String,
 }
 

@@ -105,20 +105,21 @@ pub struct StatisticsFilter {
     /// The currency that `revenue`, `cost` and `margin` are put in order by; default that of the greatest sum.
     pub currency: Option<String>,
     /// Only of this originator.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^car_[0-9]+$")]
     pub originator: Option<CarrierRef>,
     /// Only of this ingress trunk.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^itr_[0-9]+$")]
     pub ingress_trunk: Option<IngressTrunkRef>,
     /// Only of this terminator.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^car_[0-9]+$")]
     pub terminator: Option<CarrierRef>,
     /// Only of this egress trunk.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^etr_[0-9]+$")]
     pub egress_trunk: Option<EgressTrunkRef>,
     /// Only numbers that begin with these digits: country code and three at most.
     pub called: Option<String>,
     /// Only with this cause.
+    #[param(maximum = 65535)]
     pub cause: Option<u16>,
     /// Groups at most, 1 to 1,000; default 200.
     #[param(minimum = 1, maximum = 1000, default = 200)]

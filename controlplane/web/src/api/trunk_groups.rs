@@ -42,6 +42,7 @@ pub struct GroupMemberNew {
     #[serde(default)]
     pub priority: i16,
     /// Its share among members of the same priority, 0 to 1,000; 0 comes after all others, default 1.
+    #[schema(maximum = 65535)]
     pub weight: Option<u16>,
     /// Nodes of its site: there it comes before members of other sites, whatever the priority.
     #[serde(default)]
@@ -66,6 +67,7 @@ pub struct TrunkGroup {
 #[serde(deny_unknown_fields)]
 pub struct TrunkGroupNew {
     /// The short name, unique.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z._-]+$")]
     pub code: String,
     /// Its trunks, 1 to 64.
     pub members: Vec<GroupMemberNew>,
@@ -76,6 +78,7 @@ pub struct TrunkGroupNew {
 #[serde(deny_unknown_fields)]
 pub struct TrunkGroupPatch {
     /// The short name.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z._-]+$")]
     pub code: Option<String>,
     /// Its trunks; replaces all.
     pub members: Option<Vec<GroupMemberNew>>,

@@ -31,8 +31,10 @@ pub struct BulkChange {
     /// The new connection fee.
     pub connection_fee: Option<Amount>,
     /// Seconds billed at least.
+    #[schema(maximum = 65535)]
     pub minimum_s: Option<u16>,
     /// Length of a billing step after the minimum.
+    #[schema(maximum = 65535)]
     pub increment_s: Option<u16>,
     /// Calls there are refused, or no longer.
     pub blocked: Option<bool>,

@@ -126,10 +126,13 @@ pub struct Terms {
     /// From when decreases without a date are valid; absent for what the sheet's title says.
     pub decreases_from: Option<Time>,
     /// Days that must lie between a sheet and its increases; earlier ones are listed.
+    #[schema(maximum = 65535)]
     pub notice_days: u16,
     /// A price that rises by more per cent needs a second user's approval; 0 for never.
+    #[schema(maximum = 65535)]
     pub increase_percent_max: u16,
     /// A sheet that closes more per cent of the deck's codes needs a second user's approval; 0 for never.
+    #[schema(maximum = 65535)]
     pub closed_percent_max: u16,
 }
 

@@ -26,6 +26,22 @@ fn the_document_is_openapi_3_1_and_names_each_operation_once() {
     assert_eq!(ids.len(), all);
 }
 
+#[test]
+fn every_number_without_a_sign_says_how_large_it_may_be() {
+    fn look(value: &serde_json::Value, at: &str, seen: &mut u32) {
+        if value["format"] == "int32" && value["minimum"].is_number() {
+            assert!(value["maximum"].is_number(), "{at}");
+        }
+        *seen += u32::from(value["maximum"] == u32::MAX);
+        let parts = value.as_object().into_iter().flatten().map(|(name, part)| (name.clone(), part));
+        let entries = value.as_array().into_iter().flatten().enumerate().map(|(place, part)| (place.to_string(), part));
+        parts.chain(entries).for_each(|(name, part)| look(part, &format!("{at}/{name}"), seen));
+    }
+    let mut seen = 0;
+    look(&serde_json::from_str(&web::openapi_text()).unwrap(), "", &mut seen);
+    assert!(seen > 50, "capacities and counters have 32 bits: {seen}");
+}
+
 #[tokio::test]
 async fn the_viewer_and_the_document_are_served_without_a_log_in() {
     let node = Node::start().await;

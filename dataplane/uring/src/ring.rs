@@ -6,6 +6,7 @@ mod streams;
 use std::io;
 use std::mem;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use io_uring::types::{CancelBuilder, Fd, Fixed, RecvMsgOut, SubmitArgs, Timespec};
@@ -14,7 +15,7 @@ use io_uring::{IoUring, cqueue, opcode, squeue};
 use crate::address;
 use crate::buffers::Buffers;
 use crate::doorbell::Doorbell;
-use crate::sends::{Forwards, Sends, Slot};
+use crate::sends::{Forwards, Leaving, Sends, Slot};
 use crate::socket::UdpSocket;
 use crate::sockets::{Class, Kind, STREAM_BUFFERS, SocketId, Sockets, State};
 use crate::streams::Table;
@@ -158,6 +159,9 @@ pub struct Ring {
     buffers: [Buffers; 3],
     sends: Sends,
     forwards: Forwards,
+    leaving: Leaving,
+    /// The raw sockets, by their places in the table.
+    raws: Vec<(u32, OwnedFd)>,
     /// Forwarded datagrams that the kernel would not send.
     refused: u64,
     sockets: Sockets,
@@ -202,6 +206,8 @@ impl Ring {
             buffers: [signal, media, stream],
             sends: Sends::new(settings.sends),
             forwards: Forwards::new(SUBMISSIONS as usize),
+            leaving: Leaving::new(),
+            raws: Vec::new(),
             refused: 0,
             sockets: Sockets::new(settings.sockets),
             streams: Table::new(settings.sockets),
@@ -283,6 +289,7 @@ impl Ring {
 
     fn wait_for(&mut self, limit: Duration, want: usize, window: Duration) -> io::Result<()> {
         self.listen();
+        self.send_leaving();
         self.buffers.iter_mut().for_each(Buffers::publish);
         let limit = self.rest_until.map_or(limit, |_| limit.min(REST));
         let at_hand = self.next < self.batch.len() || !self.ring.completion().is_empty();

@@ -110,6 +110,11 @@ impl RawSocket {
         Ok(RawSocket(socket))
     }
 
+    /// Another descriptor of the same socket.
+    pub(crate) fn copy(&self) -> io::Result<OwnedFd> {
+        Ok(self.0.try_clone()?.into())
+    }
+
     pub(crate) fn descriptor(&self) -> i32 {
         self.0.as_raw_fd()
     }

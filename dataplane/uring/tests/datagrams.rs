@@ -5,7 +5,7 @@ use std::net::{SocketAddr, UdpSocket as Peer};
 use std::time::{Duration, Instant};
 
 use uring::socket::{Options, UdpSocket};
-use uring::{Class, Doorbell, Event, Ring, Settings, SocketId};
+use uring::{Class, Doorbell, Event, Outlet, RawSocket, Ring, Settings, SocketId};
 
 const OPTIONS: Options = Options { shared: false, receive_bytes: 1 << 20, send_bytes: 1 << 20, traffic_class: 0 };
 const SMALL: Settings = Settings { sockets: 64, sends: 64, signal_buffers: 8, media_buffers: 8, stream_buffers: 8 };
@@ -60,6 +60,40 @@ fn a_datagram_is_forwarded_from_its_own_receive_buffer() {
         assert_eq!((&answer[..length], from), (&[round; 172][..], address));
     }
     assert_eq!(ring.tally().send_failed, 0);
+}
+
+#[test]
+fn datagrams_leave_by_a_raw_socket_in_order_and_one_that_is_refused_stops_no_other() {
+    let Ok(raw) = RawSocket::open(false, 1 << 20) else {
+        println!("!!! NOT RUN: raw sockets take CAP_NET_RAW");
+        return;
+    };
+    const COUNT: u8 = 200;
+    let mut ring = ring(&Settings { media_buffers: 256, ..SMALL });
+    let (_, address) = listen(&mut ring, Class::Media);
+    let outlet = ring.add_raw(&raw).unwrap();
+    drop(raw);
+    let (speaks, hears) = (peer(), peer());
+    let to = hears.local_addr().unwrap();
+    for round in 0..COUNT {
+        speaks.send_to(&[round; 172], address).unwrap();
+    }
+    // Each from a port of its own; to this address the kernel sends nothing for whoever did not ask for broadcasts.
+    let (nowhere, mut passed) = ("255.255.255.255:9".parse().unwrap(), 0_u16);
+    let pass = |ring: &mut Ring, event: Event| {
+        let Event::Datagram(packet) = event else { return };
+        let from = SocketAddr::new(address.ip(), 20_000 + passed);
+        let to = if passed % 10 == 7 { nowhere } else { to };
+        passed += 1;
+        ring.forward_by(packet, &Outlet { socket: outlet, from, traffic_class: 0 }, to);
+    };
+    turn(&mut ring, pass, |ring| ring.tally().sent + ring.tally().send_failed == u64::from(COUNT));
+    assert_eq!((ring.tally().sent, ring.tally().send_failed), (180, 20));
+    for round in (0..COUNT).filter(|round| round % 10 != 7) {
+        let mut heard = [0; 256];
+        let (length, from) = hears.recv_from(&mut heard).unwrap();
+        assert_eq!((&heard[..length], from.port()), (&[round; 172][..], 20_000 + u16::from(round)));
+    }
 }
 
 #[test]

@@ -33,9 +33,12 @@ pub struct Outlet {
 }
 
 impl Ring {
-    /// Takes a raw socket in. Its own descriptor is closed; the ring's table holds it.
+    /// Takes a raw socket in; its own descriptor may be closed.
     pub fn add_raw(&mut self, socket: &RawSocket) -> io::Result<SocketId> {
-        self.place(Kind::Datagrams(Class::Media), socket.descriptor())
+        let own = socket.copy()?;
+        let id = self.place(Kind::Datagrams(Class::Media), socket.descriptor())?;
+        self.raws.push((id.slot, own));
+        Ok(id)
     }
 
     /// Sends the datagram on as it is. It is dropped and counted if the socket has no room at once: late media is worth nothing.
@@ -44,8 +47,8 @@ impl Ring {
         self.pass(packet, start, length, socket, to);
     }
 
-    /// The same by a raw socket, from any of our ports. Only datagrams of [`Class::Steered`] have the room for their headers; others
-    /// are copied.
+    /// The same by a raw socket, from any of our ports, when the turn ends. Only datagrams of [`Class::Steered`] have the room for their
+    /// headers; others are copied.
     pub fn forward_by(&mut self, packet: Packet, outlet: &Outlet, to: SocketAddr) {
         let Some(bytes) = head::bytes(outlet.from, to) else { return self.give_up(packet) };
         let Some(start) = usize::from(packet.start).checked_sub(bytes) else {
@@ -56,7 +59,28 @@ impl Ring {
         let length = bytes + usize::from(packet.length);
         let room = self.buffers[usize::from(packet.class)].room(packet.buffer, start);
         head::write(&mut room[..length], outlet.from, to, outlet.traffic_class);
-        self.pass(packet, start, length, outlet.socket, portless(to));
+        if !self.sockets.open(outlet.socket) {
+            return self.give_up(packet);
+        }
+        if !self.leaving.takes(outlet.socket.slot) {
+            self.send_leaving();
+        }
+        let bytes = self.buffers[usize::from(packet.class)].bytes(packet.buffer, start, length);
+        self.leaving.put(outlet.socket.slot, portless(to), bytes, (packet.class, packet.buffer));
+    }
+
+    /// Sends what leaves by a raw socket, and gives its buffers back.
+    pub(super) fn send_leaving(&mut self) {
+        if self.leaving.buffers.is_empty() {
+            return;
+        }
+        let socket = self.raws.iter().find(|(slot, _)| *slot == self.leaving.socket);
+        let (_, descriptor) = socket.expect("a datagram leaves by a raw socket that was taken in");
+        self.refused += self.leaving.send(descriptor);
+        self.tally.sent += self.leaving.buffers.len() as u64;
+        for (class, buffer) in self.leaving.buffers.drain(..) {
+            self.buffers[usize::from(class)].put(buffer);
+        }
     }
 
     /// Copies and sends by a raw socket. False if no slot was free or the socket is closed; that is counted as a failed send.

@@ -5,7 +5,6 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use crate::metrics;
-use crate::remote;
 use crate::world::{Keeps, SILENT_S, World, may_run, signal, takeover_s, until};
 use crate::writer::{Watcher, Writer};
 use crate::{in_time, timed};
@@ -138,8 +137,7 @@ fn nothing_acknowledged_is_lost_when_the_primary_dies_or_its_cable_is_pulled() {
     if !may_run() {
         return;
     }
-    // A replica in another data centre is there as well: it holds nothing up, and follows all the while.
-    let (mut scene, _) = remote::begin();
+    let mut scene = Scene::new(1);
     let well = [("book_held", 1.0), ("book_in_sync", 1.0), ("database_process{state=\"running\"}", 1.0)];
     let primary = [("node", 1.0), ("database_role{role=\"primary\"}", 1.0), ("database_writable", 1.0)];
     let told = metrics::told(&scene.world, 1, &[well, primary].concat());
@@ -153,7 +151,6 @@ fn nothing_acknowledged_is_lost_when_the_primary_dies_or_its_cable_is_pulled() {
     assert!(returned["tandem_keeper_database_starts_total"] > told["tandem_keeper_database_starts_total"]);
     scene.taken_over("the primary's cable is pulled", takeover_s(), |world| world.cable(1, false));
     scene.returned("the cable is plugged in", |world| world.cable(1, true));
-    remote::catches_up(&scene);
     scene.end();
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use acceptance::database::MariaDb;
 use acceptance::etcd::Etcd;
 use acceptance::switch::{Switch, declaration};
 use acceptance::{Net, until};
@@ -26,11 +27,11 @@ fn parts(switch: &Switch) -> Option<Vec<(u64, u64)>> {
 #[test]
 fn two_nodes_by_one_command_each_know_each_other() {
     let nets = [Net::draw(), Net::draw()];
-    let etcd = Etcd::start(nets[0].host(9));
+    let (etcd, database) = (Etcd::start(nets[0].host(9)), MariaDb::start());
     let up = |net: Net, node: &str, group: &str| {
         // Both hear the same carriers: their limits are the same.
         let words = ["--node", node, "--etcd", etcd.url.as_str(), "--group", group, "--limits-alone", "nothing"];
-        Switch::up_with(net, &declaration(nets[0]), None, &words)
+        Switch::up_with(net, &declaration(nets[0]), Some(database.url()), &words)
     };
     let (first, second) = (up(nets[0], "1", "east"), up(nets[1], "2", "west"));
     for switch in [&first, &second] {

@@ -1801,7 +1801,7 @@ export interface components {
             /** @description It has it. If not, nobody does. */
             held: boolean;
             /**
-             * Format: int32
+             * Format: int64
              * @description The node that has it, or had it last.
              */
             holder?: number | null;
@@ -1816,7 +1816,7 @@ export interface components {
         /** @description A node that may have a shared address. */
         AddressPlace: {
             /**
-             * Format: int32
+             * Format: int64
              * @description The node.
              */
             node: number;
@@ -1860,7 +1860,7 @@ export interface components {
         /** @description A node that was admitted again. */
         Admitted: {
             /**
-             * Format: int32
+             * Format: int64
              * @description Starts of the node's data plane up to this one stay refused: start it anew.
              */
             boot: number;
@@ -2000,7 +2000,7 @@ export interface components {
             /** @description It leads the others. */
             leads: boolean;
             /**
-             * Format: int32
+             * Format: int64
              * @description The node that it runs on; absent where none says so.
              */
             node?: number | null;
@@ -2027,7 +2027,7 @@ export interface components {
             /** @description The stored price equals what the terms give today. */
             agrees: boolean;
             /**
-             * Format: int32
+             * Format: int64
              * @description Seconds billed after minimum, steps and free seconds.
              */
             billed_s: number;
@@ -2052,7 +2052,7 @@ export interface components {
             /** @description Price of sixty seconds. */
             per_minute: components["schemas"]["Amount"];
             /**
-             * Format: int32
+             * Format: int64
              * @description How many digits of the number the rate matched.
              */
             prefix_digits: number;
@@ -2140,7 +2140,7 @@ export interface components {
             /** @description The caller as it stands in the file. */
             calling: string;
             /**
-             * Format: int32
+             * Format: int64
              * @description Why it would be refused.
              */
             cause?: number | null;
@@ -2155,7 +2155,7 @@ export interface components {
             /** @description All that stands against the call or one of its routes at this moment, in words. */
             now?: string | null;
             /**
-             * Format: int32
+             * Format: int64
              * @description What would surely keep the call, or all its routes, from going on at this moment, as a cause: capacity, CPS, money. Each row is
              *     judged alone.
              */
@@ -2193,7 +2193,7 @@ export interface components {
             /** @description Address and port that the REGISTER came from: calls go there. */
             from: string;
             /**
-             * Format: int32
+             * Format: int64
              * @description The node that heard the REGISTER; this one, or one that shares its registrations by etcd.
              */
             node: number;
@@ -2294,7 +2294,7 @@ export interface components {
              */
             age_ms: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Which attempt is under way; 0 before the first.
              */
             attempt: number;
@@ -2322,7 +2322,7 @@ export interface components {
             /** @description Sell price of a minute, in the originator's currency. */
             sell_per_minute: components["schemas"]["Amount"];
             /**
-             * Format: int32
+             * Format: int64
              * @description The shard that owns the call.
              */
             shard: number;
@@ -2349,14 +2349,14 @@ export interface components {
             /** @description The caller that would be sent; absent as `called_out` is. */
             calling_out?: string | null;
             /**
-             * Format: int32
+             * Format: int64
              * @description Why it was dropped, as a cause.
              */
             cause?: number | null;
             /** @description What the buy rate counts in. */
             currency?: string | null;
             /**
-             * Format: int32
+             * Format: int64
              * @description The share that it was drawn with (`share`), or the number that was drawn (`forced`), in per cent.
              */
             drawn_percent?: number | null;
@@ -2382,14 +2382,14 @@ export interface components {
              */
             margin_percent?: number | null;
             /**
-             * Format: int32
+             * Format: int64
              * @description Its place in the order of trying, from 1; absent when dropped.
              */
             place?: number | null;
             /** @description The plan that it stands in: the call's own or a failover plan. */
             plan: components["schemas"]["Named_PlanRef"];
             /**
-             * Format: int32
+             * Format: int64
              * @description How many digits of the number the buy rate matched.
              */
             prefix_digits?: number | null;
@@ -2413,7 +2413,7 @@ export interface components {
              */
             calling?: string[];
             /**
-             * Format: int32
+             * Format: int64
              * @description How many of a hundred calls, 1 to 100; 0 for all.
              * @default 0
              */
@@ -2464,17 +2464,17 @@ export interface components {
         /** @description What a carrier may have over all its trunks; a limit of 0 is none. */
         CarrierLimits: {
             /**
-             * Format: int32
+             * Format: int64
              * @description Concurrent calls in both directions at most (cause 420).
              */
             capacity: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Concurrent calls that it takes at most (cause 328).
              */
             egress_capacity: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description New calls a second that it takes at most, on average over the window (cause 421).
              */
             egress_cps: number;
@@ -2484,12 +2484,12 @@ export interface components {
              */
             egress_cps_window_s: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Concurrent calls that it sends at most (cause 313).
              */
             ingress_capacity: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description New calls a second that it sends at most, on average over the window (cause 340).
              */
             ingress_cps: number;
@@ -2499,7 +2499,7 @@ export interface components {
              */
             ingress_cps_window_s: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Concurrent calls that it takes of any one originator at most (cause 422).
              */
             originator_capacity: number;
@@ -2509,19 +2509,19 @@ export interface components {
             /** @description Neither sends nor takes calls. */
             blocked?: boolean;
             /**
-             * Format: int32
+             * Format: int64
              * @description Concurrent calls in both directions at most; 0 for no limit.
              */
             capacity?: number;
-            /** @description The short name, unique: 1 to 64 of `[0-9a-z._-]`. */
+            /** @description The short name, unique: 1 to 64 of `[0-9A-Za-z._-]`. */
             code: string;
             /**
-             * Format: int32
+             * Format: int64
              * @description Concurrent calls that it takes at most; 0 for no limit.
              */
             egress_capacity?: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description New calls a second that it takes at most; 0 for no limit.
              */
             egress_cps?: number;
@@ -2531,12 +2531,12 @@ export interface components {
              */
             egress_cps_window_s?: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Concurrent calls that it sends at most; 0 for no limit.
              */
             ingress_capacity?: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description New calls a second that it sends at most; 0 for no limit.
              */
             ingress_cps?: number;
@@ -2548,7 +2548,7 @@ export interface components {
             /** @description The full name; the code when absent. */
             name?: string | null;
             /**
-             * Format: int32
+             * Format: int64
              * @description Concurrent calls that it takes of any one originator at most; 0 for no limit.
              */
             originator_capacity?: number;
@@ -2560,19 +2560,19 @@ export interface components {
             /** @description Neither sends nor takes calls. */
             blocked?: boolean | null;
             /**
-             * Format: int32
+             * Format: int64
              * @description Concurrent calls in both directions at most; 0 for no limit.
              */
             capacity?: number | null;
             /** @description The short name. */
             code?: string | null;
             /**
-             * Format: int32
+             * Format: int64
              * @description Concurrent calls that it takes at most; 0 for no limit.
              */
             egress_capacity?: number | null;
             /**
-             * Format: int32
+             * Format: int64
              * @description New calls a second that it takes at most; 0 for no limit.
              */
             egress_cps?: number | null;
@@ -2582,12 +2582,12 @@ export interface components {
              */
             egress_cps_window_s?: number | null;
             /**
-             * Format: int32
+             * Format: int64
              * @description Concurrent calls that it sends at most; 0 for no limit.
              */
             ingress_capacity?: number | null;
             /**
-             * Format: int32
+             * Format: int64
              * @description New calls a second that it sends at most; 0 for no limit.
              */
             ingress_cps?: number | null;
@@ -2599,7 +2599,7 @@ export interface components {
             /** @description The full name. */
             name?: string | null;
             /**
-             * Format: int32
+             * Format: int64
              * @description Concurrent calls that it takes of any one originator at most; 0 for no limit.
              */
             originator_capacity?: number | null;
@@ -2615,7 +2615,7 @@ export interface components {
             /** @description Who. */
             carrier: components["schemas"]["Named_CarrierRef"];
             /**
-             * Format: int32
+             * Format: int64
              * @description Running calls.
              */
             running: number;
@@ -2626,12 +2626,12 @@ export interface components {
         Cdr: {
             answered_at?: null | components["schemas"]["Time"];
             /**
-             * Format: int32
+             * Format: int64
              * @description 0 for the call itself, 1 and up for its attempts.
              */
             attempt: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Call row: how many attempts were made. Attempt row: 1 if it was the last.
              */
             attempts: number;
@@ -2645,7 +2645,7 @@ export interface components {
             /** @description The caller as received. */
             calling: string;
             /**
-             * Format: int32
+             * Format: int64
              * @description The release cause.
              */
             cause: number;
@@ -2682,7 +2682,7 @@ export interface components {
             originator?: null | components["schemas"]["Named_CarrierRef"];
             originator_account?: null | components["schemas"]["Named_AccountRef"];
             /**
-             * Format: int32
+             * Format: int64
              * @description Milliseconds from start to the first 18x (post-dial delay).
              */
             pdd_ms?: number | null;
@@ -2697,7 +2697,7 @@ export interface components {
             revision: number;
             sell?: null | components["schemas"]["Price"];
             /**
-             * Format: int32
+             * Format: int64
              * @description The final SIP status; 0 if none.
              */
             sip_status: number;
@@ -2734,7 +2734,7 @@ export interface components {
         /** @description A node of the cluster. */
         ClusterNode: {
             /**
-             * Format: int32
+             * Format: int64
              * @description Calls that run on it.
              */
             calls: number;
@@ -2744,7 +2744,7 @@ export interface components {
             /** @description Its availability group; empty: none. */
             group: string;
             /**
-             * Format: int32
+             * Format: int64
              * @description Its number.
              */
             id: number;
@@ -2762,7 +2762,7 @@ export interface components {
         /** @description A shard of a node. */
         ClusterShard: {
             /**
-             * Format: int32
+             * Format: int64
              * @description Calls in its table.
              */
             calls: number;
@@ -2772,7 +2772,7 @@ export interface components {
              */
             revision: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Its number.
              */
             shard: number;
@@ -2807,7 +2807,7 @@ export interface components {
             /** @description How much of this holds. */
             state: components["schemas"]["ClusterState"];
             /**
-             * Format: int32
+             * Format: int64
              * @description The node that answers.
              */
             this_node: number;
@@ -2882,7 +2882,7 @@ export interface components {
             /** @description It is. If not, nobody takes writes. */
             held: boolean;
             /**
-             * Format: int32
+             * Format: int64
              * @description The node that is primary, or was last.
              */
             holder?: number | null;
@@ -2892,13 +2892,13 @@ export interface components {
              */
             lag_commits?: number | null;
             /**
-             * Format: int32
+             * Format: int64
              * @description A swap to this node was ordered and is not done.
              */
             ordered?: number | null;
             since?: null | components["schemas"]["Time"];
             /**
-             * Format: int32
+             * Format: int64
              * @description The replica that has every acknowledged commit and may take over.
              */
             sync?: number | null;
@@ -2906,7 +2906,7 @@ export interface components {
         /** @description One database of the pair, as its keeper tells. */
         DatabaseNode: {
             /**
-             * Format: int32
+             * Format: int64
              * @description Of a replica: seconds that it is behind.
              */
             behind_s?: number | null;
@@ -2918,7 +2918,7 @@ export interface components {
             /** @description It has commits that the primary lacks, and is copied anew. */
             diverged: boolean;
             /**
-             * Format: int32
+             * Format: int64
              * @description Its node.
              */
             node: number;
@@ -2952,7 +2952,7 @@ export interface components {
             /** @description Every candidate, kept ones first in the order of trying. */
             candidates: components["schemas"]["Candidate"][];
             /**
-             * Format: int32
+             * Format: int64
              * @description Candidates that did not fit into the record.
              */
             omitted: number;
@@ -2980,7 +2980,7 @@ export interface components {
              */
             currency: string;
             /**
-             * Format: int32
+             * Format: int64
              * @description Decimals of a price, 0 to 9.
              */
             decimals: number;
@@ -3185,7 +3185,7 @@ export interface components {
             /** @description What its calls cost us. */
             buy_deck: components["schemas"]["Named_DeckRef"];
             /**
-             * Format: int32
+             * Format: int64
              * @description Concurrent calls at most; 0 for no limit.
              */
             capacity: number;
@@ -3194,7 +3194,7 @@ export interface components {
             /** @description The short name that operators use, unique. */
             code: string;
             /**
-             * Format: int32
+             * Format: int64
              * @description New calls a second at most; 0 for no limit.
              */
             cps: number;
@@ -3204,17 +3204,17 @@ export interface components {
             /** @description How signalling goes beyond that; what is at its default is left out. */
             policy: components["schemas"]["Policy"];
             /**
-             * Format: int32
+             * Format: int64
              * @description Whole seconds from INVITE to the first 18x or 200 before the next route is tried; 0 for the default of 8.
              */
             progress_timeout_s: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Whole seconds from the first 18x to the answer; 0 for the default of 120.
              */
             ring_timeout_s: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Digits removed from the front of the called number before `add_prefix`.
              */
             strip_digits: number;
@@ -3234,7 +3234,7 @@ export interface components {
             /** @description What its calls cost us. */
             buy_deck: components["schemas"]["DeckRef"];
             /**
-             * Format: int32
+             * Format: int64
              * @description Concurrent calls at most; 0 for no limit.
              */
             capacity?: number;
@@ -3243,7 +3243,7 @@ export interface components {
             /** @description The short name, unique. */
             code: string;
             /**
-             * Format: int32
+             * Format: int64
              * @description New calls a second at most; 0 for no limit.
              */
             cps?: number;
@@ -3277,14 +3277,14 @@ export interface components {
             address?: string | null;
             buy_deck?: null | components["schemas"]["DeckRef"];
             /**
-             * Format: int32
+             * Format: int64
              * @description Concurrent calls at most.
              */
             capacity?: number | null;
             /** @description The short name. */
             code?: string | null;
             /**
-             * Format: int32
+             * Format: int64
              * @description New calls a second at most.
              */
             cps?: number | null;
@@ -3395,7 +3395,7 @@ export interface components {
              */
             age_ms?: number | null;
             /**
-             * Format: int32
+             * Format: int64
              * @description Of these, answered.
              */
             answered: number;
@@ -3412,7 +3412,7 @@ export interface components {
              */
             backlog_records?: number | null;
             /**
-             * Format: int32
+             * Format: int64
              * @description Running calls.
              */
             calls: number;
@@ -3426,7 +3426,7 @@ export interface components {
             /** @description New calls are refused. */
             draining: boolean;
             /**
-             * Format: int32
+             * Format: int64
              * @description Share of the journal's file system in use, per cent.
              */
             journal_disk_percent: number;
@@ -3438,7 +3438,7 @@ export interface components {
             sums?: null | components["schemas"]["Sums"];
             sums_at?: null | components["schemas"]["Time"];
             /**
-             * Format: int32
+             * Format: int64
              * @description Length of the window of `sums` in seconds.
              */
             window_s: number;
@@ -3492,25 +3492,25 @@ export interface components {
         /** @description The quality that a trunk must keep. Below it the trunk rests (cause 410), then takes test calls, and returns if they are good. */
         Floors: {
             /**
-             * Format: int32
+             * Format: int64
              * @description Average talk time (ACD) at least, in seconds; 0 for no such floor.
              * @default 0
              */
             acd_min_s?: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Answered calls (ASR) at least, per cent, 1 to 100; 0 for no such floor.
              * @default 0
              */
             asr_min_percent?: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description The last calls that are looked at, 1 to 200; 0 for 100.
              * @default 0
              */
             calls?: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description With fewer calls nothing is judged, 1 to 200; 0 for 50.
              * @default 0
              */
@@ -3521,31 +3521,31 @@ export interface components {
              */
             observe?: boolean;
             /**
-             * Format: int32
+             * Format: int64
              * @description Seconds of rest, 5 to 86,400; 0 for 300.
              * @default 0
              */
             rest_s?: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Share of short calls among the answered at most, per cent, 1 to 100; 0 for no such floor.
              * @default 0
              */
             short_max_percent?: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Calls that talk less are short, in seconds, 1 to 60; 0 for 6.
              * @default 0
              */
             short_s?: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Test calls after the rest that are judged, and how many may run at a time, 1 to 100; 0 for 10.
              * @default 0
              */
             test_calls?: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Test calls in a minute at most, 1 to 600; 0 for 6.
              * @default 0
              */
@@ -3565,7 +3565,7 @@ export interface components {
             /** @description The call that a crash cut; absent for what a lost node held. */
             call?: string | null;
             /**
-             * Format: int32
+             * Format: int64
              * @description The node that crashed or was lost.
              */
             node: number;
@@ -3582,7 +3582,7 @@ export interface components {
              */
             priority: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Its share among members of the same priority, 0 to 1,000; 0 comes after all others.
              */
             weight: number;
@@ -3638,7 +3638,7 @@ export interface components {
         /** @description What stands against a call at this moment. */
         Hurdle: {
             /**
-             * Format: int32
+             * Format: int64
              * @description What the call would be refused with, or the route passed over.
              */
             cause: number;
@@ -3731,7 +3731,7 @@ export interface components {
             /** @description Takes calls (otherwise cause 309). */
             active: boolean;
             /**
-             * Format: int32
+             * Format: int64
              * @description Concurrent calls at most; 0 for no limit.
              */
             capacity: number;
@@ -3740,19 +3740,19 @@ export interface components {
             /** @description The short name that operators use, unique. */
             code: string;
             /**
-             * Format: int32
+             * Format: int64
              * @description New calls a second at most; 0 for no limit.
              */
             cps: number;
             /** @description Its id. */
             id: components["schemas"]["IngressTrunkRef"];
             /**
-             * Format: int32
+             * Format: int64
              * @description Whole seconds after which an answered call is released; 0 for the switch's default of 7,200.
              */
             max_duration_s: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Whole seconds without RTP from either side after which a call is released (cause 401); 0 for never.
              */
             media_timeout_s: number;
@@ -3779,7 +3779,7 @@ export interface components {
             /** @description Takes calls; default yes. */
             active?: boolean | null;
             /**
-             * Format: int32
+             * Format: int64
              * @description Concurrent calls at most; 0 for no limit.
              */
             capacity?: number;
@@ -3788,12 +3788,12 @@ export interface components {
             /** @description The short name, unique. */
             code: string;
             /**
-             * Format: int32
+             * Format: int64
              * @description New calls a second at most; 0 for no limit.
              */
             cps?: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Whole seconds after which an answered call is released; 0 for the default.
              */
             max_duration_s?: number;
@@ -3822,19 +3822,19 @@ export interface components {
             /** @description Takes calls. */
             active?: boolean | null;
             /**
-             * Format: int32
+             * Format: int64
              * @description Concurrent calls at most.
              */
             capacity?: number | null;
             /** @description The short name. */
             code?: string | null;
             /**
-             * Format: int32
+             * Format: int64
              * @description New calls a second at most.
              */
             cps?: number | null;
             /**
-             * Format: int32
+             * Format: int64
              * @description Whole seconds after which an answered call is released.
              */
             max_duration_s?: number | null;
@@ -3899,12 +3899,12 @@ export interface components {
              */
             total?: number | null;
             /**
-             * Format: int32
+             * Format: int64
              * @description Tries begun.
              */
             tries: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Tries at most.
              */
             tries_max: number;
@@ -3941,7 +3941,7 @@ export interface components {
             bytes: number;
             collected_at?: null | components["schemas"]["Time"];
             /**
-             * Format: int32
+             * Format: int64
              * @description Share of its file system in use, per cent.
              */
             disk_percent: number;
@@ -3973,7 +3973,7 @@ export interface components {
         /** @description What the last calls say. */
         LastCalls: {
             /**
-             * Format: int32
+             * Format: int64
              * @description Average talk time in seconds.
              */
             acd_s: number;
@@ -3983,7 +3983,7 @@ export interface components {
              */
             asr_percent: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description How many there are, 200 at most.
              */
             calls: number;
@@ -4003,7 +4003,7 @@ export interface components {
              */
             ner_percent: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Average time from INVITE to ringing in milliseconds.
              */
             pdd_ms: number;
@@ -4033,23 +4033,23 @@ export interface components {
         /** @description A limit and what calls hold of it. A limit of 0 is none. */
         Limit: {
             /**
-             * Format: int32
+             * Format: int64
              * @description Calls that hold room.
              */
             calls: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Concurrent calls at most.
              */
             capacity: number;
             carrier?: null | components["schemas"]["Named_CarrierRef"];
             /**
-             * Format: int32
+             * Format: int64
              * @description New calls a second at most, on average over the window.
              */
             cps: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Length of the window in seconds.
              */
             cps_window_s: number;
@@ -4064,7 +4064,7 @@ export interface components {
             nodes: components["schemas"]["LimitPart"][];
             originator?: null | components["schemas"]["Named_CarrierRef"];
             /**
-             * Format: int32
+             * Format: int64
              * @description New calls within the window.
              */
             recent: number;
@@ -4077,17 +4077,17 @@ export interface components {
         /** @description How much of a limit a node has to itself: it moves to where calls need it. */
         LimitPart: {
             /**
-             * Format: int32
+             * Format: int64
              * @description Concurrent calls.
              */
             calls: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description The node's number.
              */
             node: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description New calls within the window.
              */
             recent: number;
@@ -4213,7 +4213,7 @@ export interface components {
                  */
                 age_ms: number;
                 /**
-                 * Format: int32
+                 * Format: int64
                  * @description Which attempt is under way; 0 before the first.
                  */
                 attempt: number;
@@ -4241,7 +4241,7 @@ export interface components {
                 /** @description Sell price of a minute, in the originator's currency. */
                 sell_per_minute: components["schemas"]["Amount"];
                 /**
-                 * Format: int32
+                 * Format: int64
                  * @description The shard that owns the call.
                  */
                 shard: number;
@@ -4309,7 +4309,7 @@ export interface components {
                  */
                 currency: string;
                 /**
-                 * Format: int32
+                 * Format: int64
                  * @description Decimals of a price, 0 to 9.
                  */
                 decimals: number;
@@ -4386,7 +4386,7 @@ export interface components {
                 /** @description What its calls cost us. */
                 buy_deck: components["schemas"]["Named_DeckRef"];
                 /**
-                 * Format: int32
+                 * Format: int64
                  * @description Concurrent calls at most; 0 for no limit.
                  */
                 capacity: number;
@@ -4395,7 +4395,7 @@ export interface components {
                 /** @description The short name that operators use, unique. */
                 code: string;
                 /**
-                 * Format: int32
+                 * Format: int64
                  * @description New calls a second at most; 0 for no limit.
                  */
                 cps: number;
@@ -4405,17 +4405,17 @@ export interface components {
                 /** @description How signalling goes beyond that; what is at its default is left out. */
                 policy: components["schemas"]["Policy"];
                 /**
-                 * Format: int32
+                 * Format: int64
                  * @description Whole seconds from INVITE to the first 18x or 200 before the next route is tried; 0 for the default of 8.
                  */
                 progress_timeout_s: number;
                 /**
-                 * Format: int32
+                 * Format: int64
                  * @description Whole seconds from the first 18x to the answer; 0 for the default of 120.
                  */
                 ring_timeout_s: number;
                 /**
-                 * Format: int32
+                 * Format: int64
                  * @description Digits removed from the front of the called number before `add_prefix`.
                  */
                 strip_digits: number;
@@ -4554,7 +4554,7 @@ export interface components {
                 /** @description Takes calls (otherwise cause 309). */
                 active: boolean;
                 /**
-                 * Format: int32
+                 * Format: int64
                  * @description Concurrent calls at most; 0 for no limit.
                  */
                 capacity: number;
@@ -4563,19 +4563,19 @@ export interface components {
                 /** @description The short name that operators use, unique. */
                 code: string;
                 /**
-                 * Format: int32
+                 * Format: int64
                  * @description New calls a second at most; 0 for no limit.
                  */
                 cps: number;
                 /** @description Its id. */
                 id: components["schemas"]["IngressTrunkRef"];
                 /**
-                 * Format: int32
+                 * Format: int64
                  * @description Whole seconds after which an answered call is released; 0 for the switch's default of 7,200.
                  */
                 max_duration_s: number;
                 /**
-                 * Format: int32
+                 * Format: int64
                  * @description Whole seconds without RTP from either side after which a call is released (cause 401); 0 for never.
                  */
                 media_timeout_s: number;
@@ -4643,12 +4643,12 @@ export interface components {
                  */
                 total?: number | null;
                 /**
-                 * Format: int32
+                 * Format: int64
                  * @description Tries begun.
                  */
                 tries: number;
                 /**
-                 * Format: int32
+                 * Format: int64
                  * @description Tries at most.
                  */
                 tries_max: number;
@@ -4667,7 +4667,7 @@ export interface components {
                 /** @description It was written off and nobody has admitted it again: it is lent nothing. False while the database is away. */
                 barred: boolean;
                 /**
-                 * Format: int32
+                 * Format: int64
                  * @description How often its data plane has started.
                  */
                 boot: number;
@@ -4682,7 +4682,7 @@ export interface components {
                 /** @description Where it relays established media. */
                 fast_path: components["schemas"]["FastPath"];
                 /**
-                 * Format: int32
+                 * Format: int64
                  * @description Its number.
                  */
                 id: number;
@@ -4751,7 +4751,7 @@ export interface components {
             /** @description The rows. */
             data: {
                 /**
-                 * Format: int32
+                 * Format: int64
                  * @description Routes tried for one call at most; 1 to 16.
                  */
                 attempts_max: number;
@@ -4771,7 +4771,7 @@ export interface components {
                 /** @description How it chooses, beyond the order; what is at its default is left out. */
                 rules: components["schemas"]["PlanRules"];
                 /**
-                 * Format: int32
+                 * Format: int64
                  * @description Whole seconds from INVITE to answer over all attempts; 0 for the default of 180.
                  */
                 setup_timeout_s: number;
@@ -4798,7 +4798,7 @@ export interface components {
                 effective_till?: null | components["schemas"]["Time"];
                 first_per_minute?: null | components["schemas"]["Amount"];
                 /**
-                 * Format: int32
+                 * Format: int64
                  * @description Free seconds.
                  */
                 free_s: number;
@@ -4807,14 +4807,14 @@ export interface components {
                 /** @description Its id. */
                 id: components["schemas"]["RateRef"];
                 /**
-                 * Format: int32
+                 * Format: int64
                  * @description Length of a billing step.
                  */
                 increment_s: number;
                 /** @description For calls of which jurisdiction it counts. */
                 jurisdiction: components["schemas"]["RateJurisdiction"];
                 /**
-                 * Format: int32
+                 * Format: int64
                  * @description Seconds billed at least.
                  */
                 minimum_s: number;
@@ -4866,7 +4866,7 @@ export interface components {
                 /** @description The prefix. */
                 prefix: string;
                 /**
-                 * Format: int32
+                 * Format: int64
                  * @description The file's line; absent for a prefix that is missing there.
                  */
                 row?: number | null;
@@ -5017,7 +5017,7 @@ export interface components {
         /** @description What one direction of a running call's media is like so far. */
         LiveMedia: {
             /**
-             * Format: int32
+             * Format: int64
              * @description Interarrival jitter in microseconds.
              */
             jitter_us: number;
@@ -5027,7 +5027,7 @@ export interface components {
              */
             kernel_packets: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Packets missing by sequence number.
              */
             lost: number;
@@ -5042,7 +5042,7 @@ export interface components {
              */
             packets: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Round trip between the switch and the peer by its RTCP, in microseconds; absent if it told nothing.
              */
             rtt_us?: number | null;
@@ -5082,7 +5082,7 @@ export interface components {
              */
             burst_loss_percent?: number | null;
             /**
-             * Format: int32
+             * Format: int64
              * @description The mean length of such a burst in milliseconds; 0 without bursts.
              */
             burst_ms: number;
@@ -5092,17 +5092,17 @@ export interface components {
              */
             bytes: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Packets that came more than once.
              */
             duplicates: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Milliseconds from the answer to the first packet; absent if none came or the call was not answered.
              */
             first_ms?: number | null;
             /**
-             * Format: int32
+             * Format: int64
              * @description Interarrival jitter in microseconds.
              */
             jitter_us: number;
@@ -5113,7 +5113,7 @@ export interface components {
              */
             kernel_packets: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Packets missing by sequence number.
              */
             lost: number;
@@ -5133,17 +5133,17 @@ export interface components {
              */
             packets: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Packets that came after one of a higher number.
              */
             reordered: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Round trip between the switch and the peer by its RTCP, in microseconds; absent if it told nothing.
              */
             rtt_us?: number | null;
             /**
-             * Format: int32
+             * Format: int64
              * @description Packets of strangers, dropped.
              */
             strangers: number;
@@ -5179,7 +5179,7 @@ export interface components {
             /** @description When. */
             at: components["schemas"]["Time"];
             /**
-             * Format: int32
+             * Format: int64
              * @description Which attempt; 0 for the originator's side.
              */
             attempt: number;
@@ -5295,7 +5295,7 @@ export interface components {
             /** @description It was written off and nobody has admitted it again: it is lent nothing. False while the database is away. */
             barred: boolean;
             /**
-             * Format: int32
+             * Format: int64
              * @description How often its data plane has started.
              */
             boot: number;
@@ -5310,7 +5310,7 @@ export interface components {
             /** @description Where it relays established media. */
             fast_path: components["schemas"]["FastPath"];
             /**
-             * Format: int32
+             * Format: int64
              * @description Its number.
              */
             id: number;
@@ -5342,22 +5342,22 @@ export interface components {
         /** @description One shard. */
         NodeShard: {
             /**
-             * Format: int32
+             * Format: int64
              * @description Of these, answered.
              */
             answered: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Calls in its table.
              */
             calls: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Media ports that it has.
              */
             ports_max: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Media ports in use.
              */
             ports_used: number;
@@ -5367,7 +5367,7 @@ export interface components {
              */
             revision: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Its number.
              */
             shard: number;
@@ -5410,7 +5410,7 @@ export interface components {
             /** @description When it ended. */
             at: components["schemas"]["Time"];
             /**
-             * Format: int32
+             * Format: int64
              * @description Counts the notice's tries from 1.
              */
             number: number;
@@ -5452,7 +5452,7 @@ export interface components {
             /** @description The caller. */
             calling: string;
             /**
-             * Format: int32
+             * Format: int64
              * @description The cause that this stage refuses the call with; absent if it does not.
              */
             cause?: number | null;
@@ -5607,7 +5607,7 @@ export interface components {
         /** @description Which egress trunks may serve an ingress trunk, in what order. */
         Plan: {
             /**
-             * Format: int32
+             * Format: int64
              * @description Routes tried for one call at most; 1 to 16.
              */
             attempts_max: number;
@@ -5627,7 +5627,7 @@ export interface components {
             /** @description How it chooses, beyond the order; what is at its default is left out. */
             rules: components["schemas"]["PlanRules"];
             /**
-             * Format: int32
+             * Format: int64
              * @description Whole seconds from INVITE to answer over all attempts; 0 for the default of 180.
              */
             setup_timeout_s: number;
@@ -5691,7 +5691,7 @@ export interface components {
         PlanRoute: {
             egress_trunk?: null | components["schemas"]["Named_EgressTrunkRef"];
             /**
-             * Format: int32
+             * Format: int64
              * @description Share in per cent, 0 to 100.
              */
             percent: number;
@@ -5704,7 +5704,7 @@ export interface components {
             rules: components["schemas"]["RouteRules"];
             trunk_group?: null | components["schemas"]["Named_TrunkGroupRef"];
             /**
-             * Format: int32
+             * Format: int64
              * @description Lower first.
              */
             weight: number;
@@ -5787,7 +5787,7 @@ export interface components {
         /** @description One second of the past. */
         Point: {
             /**
-             * Format: int32
+             * Format: int64
              * @description Of these, answered.
              */
             answered: number;
@@ -5799,7 +5799,7 @@ export interface components {
             /** @description When. */
             at: components["schemas"]["Time"];
             /**
-             * Format: int32
+             * Format: int64
              * @description Running calls.
              */
             calls: number;
@@ -5842,7 +5842,7 @@ export interface components {
          */
         Policy: {
             /**
-             * Format: int32
+             * Format: int64
              * @description Egress: seconds from the INVITE of an attempt to its answer; 0 for no such limit (progress and ring time still hold).
              * @default 0
              */
@@ -5854,7 +5854,7 @@ export interface components {
             /** @default {} */
             codecs?: components["schemas"]["Codecs"];
             /**
-             * Format: int32
+             * Format: int64
              * @description Both: length of the window in which CPS is counted, in seconds, 1 to 60; 0 for 1.
              * @default 0
              */
@@ -5907,7 +5907,7 @@ export interface components {
             /** @default {} */
             recording?: components["schemas"]["Recording"];
             /**
-             * Format: int32
+             * Format: int64
              * @description Egress: redirections (30x) followed in one attempt, up to 5; 0 takes them for refusals.
              * @default 0
              */
@@ -5922,7 +5922,7 @@ export interface components {
              */
             rewrite?: components["schemas"]["Rewrite"][];
             /**
-             * Format: int32
+             * Format: int64
              * @description Ingress: seconds after which the originator hears 180 although the terminator said nothing; 0 for never.
              * @default 0
              */
@@ -5960,7 +5960,7 @@ export interface components {
         /** @description One side's price and the inputs of its arithmetic. */
         Price: {
             /**
-             * Format: int32
+             * Format: int64
              * @description Seconds billed.
              */
             billed_s: number;
@@ -5972,7 +5972,7 @@ export interface components {
              */
             currency: string;
             /**
-             * Format: int32
+             * Format: int64
              * @description Decimals of the price.
              */
             decimals: number;
@@ -5984,28 +5984,28 @@ export interface components {
             exchange: components["schemas"]["Amount"];
             first_per_minute?: null | components["schemas"]["Amount"];
             /**
-             * Format: int32
+             * Format: int64
              * @description Free seconds.
              */
             free_s: number;
             /** @description At which hours the rate counted. */
             hours: components["schemas"]["RateHours"];
             /**
-             * Format: int32
+             * Format: int64
              * @description Length of a billing step.
              */
             increment_s: number;
             /** @description For calls of which jurisdiction the rate counted. */
             jurisdiction: components["schemas"]["RateJurisdiction"];
             /**
-             * Format: int32
+             * Format: int64
              * @description Seconds billed at least.
              */
             minimum_s: number;
             /** @description Price of sixty seconds. */
             per_minute: components["schemas"]["Amount"];
             /**
-             * Format: int32
+             * Format: int64
              * @description How many digits of the number the rate matched.
              */
             prefix_digits: number;
@@ -6021,13 +6021,13 @@ export interface components {
         /** @description OPTIONS that find out whether the peer lives. */
         Probe: {
             /**
-             * Format: int32
+             * Format: int64
              * @description Unanswered ones after which the trunk is skipped (cause 338), 1 to 10; 0 for 3.
              * @default 0
              */
             failures?: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Seconds between them, 5 to 3,600; 0 sends none.
              * @default 0
              */
@@ -6044,7 +6044,7 @@ export interface components {
             /** @description The request's id: the same as the header `x-request-id`. */
             request_id: string;
             /**
-             * Format: int32
+             * Format: int64
              * @description The HTTP status.
              * @example 409
              */
@@ -6081,25 +6081,25 @@ export interface components {
         /** @description What makes a route good in a plan whose order is `quality`: the higher its index, the earlier it is tried. */
         QualityIndex: {
             /**
-             * Format: int32
+             * Format: int64
              * @description The last calls by this plan that a route is judged by, 1 to 200; 0 for 100.
              * @default 0
              */
             calls?: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description With fewer calls a route is unknown and tried after the others, 1 to 200; 0 for 10.
              * @default 0
              */
             calls_min?: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Share of calls that try an unknown route first, per cent, 1 to 100; 0 for 5.
              * @default 0
              */
             explore_percent?: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Seconds without a call after which a route is unknown again, 60 to 86,400; 0 for 3,600.
              * @default 0
              */
@@ -6110,7 +6110,7 @@ export interface components {
              */
             formula?: string;
             /**
-             * Format: int32
+             * Format: int64
              * @description Calls that talk less are short (SHORT), in seconds, 1 to 60; 0 for 6.
              * @default 0
              */
@@ -6129,7 +6129,7 @@ export interface components {
             effective_till?: null | components["schemas"]["Time"];
             first_per_minute?: null | components["schemas"]["Amount"];
             /**
-             * Format: int32
+             * Format: int64
              * @description Free seconds.
              */
             free_s: number;
@@ -6138,14 +6138,14 @@ export interface components {
             /** @description Its id. */
             id: components["schemas"]["RateRef"];
             /**
-             * Format: int32
+             * Format: int64
              * @description Length of a billing step.
              */
             increment_s: number;
             /** @description For calls of which jurisdiction it counts. */
             jurisdiction: components["schemas"]["RateJurisdiction"];
             /**
-             * Format: int32
+             * Format: int64
              * @description Seconds billed at least.
              */
             minimum_s: number;
@@ -6190,7 +6190,7 @@ export interface components {
             /** @description The prefix. */
             prefix: string;
             /**
-             * Format: int32
+             * Format: int64
              * @description The file's line; absent for a prefix that is missing there.
              */
             row?: number | null;
@@ -6315,7 +6315,7 @@ export interface components {
         /** @description Where searches and reports are read. */
         ReadsFrom: {
             /**
-             * Format: int32
+             * Format: int64
              * @description Seconds that it is behind; absent when it is not read.
              */
             behind_s?: number | null;
@@ -6349,7 +6349,7 @@ export interface components {
              */
             calling?: string[];
             /**
-             * Format: int32
+             * Format: int64
              * @description How many of a hundred calls, 1 to 100; 0 for none.
              * @default 0
              */
@@ -6371,7 +6371,7 @@ export interface components {
         /** @description Why the call would be refused. */
         Refusal: {
             /**
-             * Format: int32
+             * Format: int64
              * @description The cause.
              */
             cause: number;
@@ -6388,7 +6388,7 @@ export interface components {
              */
             domain?: string;
             /**
-             * Format: int32
+             * Format: int64
              * @description Seconds asked for, 60 to 86,400; 0 for 3,600.
              * @default 0
              */
@@ -6411,7 +6411,7 @@ export interface components {
             /** @description How it stands. */
             state: components["schemas"]["RegistrationState"];
             /**
-             * Format: int32
+             * Format: int64
              * @description What the peer answered, 408 if nothing; absent unless failed.
              */
             status?: number | null;
@@ -6441,7 +6441,7 @@ export interface components {
              */
             srtp_suites?: string[];
             /**
-             * Format: int32
+             * Format: int64
              * @description Egress: seconds of silence that end a call (cause 401); 0 for never. An ingress trunk has a field of its own for it.
              * @default 0
              */
@@ -6483,19 +6483,19 @@ export interface components {
         /** @description What a file says and what that means. */
         Review: {
             /**
-             * Format: int32
+             * Format: int64
              * @description Prefixes where calls are refused from then on.
              */
             blocked: number;
             /** @description The first 1,000 destinations that would be sold below cost, and are not today. */
             broken: components["schemas"]["BrokenMargin"][];
             /**
-             * Format: int32
+             * Format: int64
              * @description How many there are.
              */
             broken_count: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Prefixes that end.
              */
             closed: number;
@@ -6506,19 +6506,19 @@ export interface components {
             /** @description What they cost by the rates that stand, in the deck's currency. */
             cost_before: components["schemas"]["Amount"];
             /**
-             * Format: int32
+             * Format: int64
              * @description Prefixes that cost less.
              */
             decreased: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Rows whose status marker says something else than our difference.
              */
             disagreements: number;
             /** @description Why a second user must approve; empty if nobody must. */
             guards: string[];
             /**
-             * Format: int32
+             * Format: int64
              * @description Prefixes that cost more.
              */
             increased: number;
@@ -6533,43 +6533,43 @@ export interface components {
              */
             minutes_lost: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Prefixes that were not in the deck.
              */
             new: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Increases that begin before the notice period ends.
              */
             notice_violations: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description How many there are.
              */
             problem_count: number;
             /** @description The first 1,000 cells that could not be taken; their rows are left out. */
             problems: components["schemas"]["RowProblem"][];
             /**
-             * Format: int32
+             * Format: int64
              * @description Rates in the deck afterwards, past ones among them.
              */
             rates_after: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Rates read from the file.
              */
             rows: number;
             /** @description Stands for all of this; whoever approves says what they have seen with it. */
             seen: string;
             /**
-             * Format: int32
+             * Format: int64
              * @description Prefixes of the same price.
              */
             unchanged: number;
             /** @description Why the file cannot be read at all; then all else is empty. */
             unreadable?: string | null;
             /**
-             * Format: int32
+             * Format: int64
              * @description How many there are.
              */
             warning_count: number;
@@ -6629,7 +6629,7 @@ export interface components {
         /** @description What became of it. */
         RewriteTried: {
             /**
-             * Format: int32
+             * Format: int64
              * @description The cause that a call would be refused with: 28 if no number came out.
              */
             cause?: number | null;
@@ -6713,7 +6713,7 @@ export interface components {
              */
             exclusive?: boolean;
             /**
-             * Format: int32
+             * Format: int64
              * @description Per cent of calls, drawn by the call's seed, for which this route comes before all others of its plan; 0 for never.
              * @default 0
              */
@@ -6751,7 +6751,7 @@ export interface components {
         /** @description One cell that could not be taken as it is. */
         RowProblem: {
             /**
-             * Format: int32
+             * Format: int64
              * @description The file's column, from 1; 0 for the whole row.
              */
             column: number;
@@ -6760,7 +6760,7 @@ export interface components {
             /** @description What the cell should perhaps say. */
             repair?: string | null;
             /**
-             * Format: int32
+             * Format: int64
              * @description The file's line, from 1.
              */
             row: number;
@@ -6808,13 +6808,13 @@ export interface components {
         /** @description RFC 4028: a call whose refreshes stop is released. */
         SessionTimer: {
             /**
-             * Format: int32
+             * Format: int64
              * @description Seconds between refreshes that we ask for, 90 to 86,400; 0 for 1,800.
              * @default 0
              */
             expires_s?: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description The shortest interval that we take (Min-SE); a shorter one is answered with 422. 90 to 86,400; 0 for 90.
              * @default 0
              */
@@ -6832,7 +6832,7 @@ export interface components {
         /** @description One column of the file. */
         SheetColumn: {
             /**
-             * Format: int32
+             * Format: int64
              * @description Its place, from 1.
              */
             column: number;
@@ -7014,7 +7014,7 @@ export interface components {
             /** @description `parse`, `admit`, `limits`, `route`, `egress`, `answer` or `pdd`. */
             stage: string;
             /**
-             * Format: int32
+             * Format: int64
              * @description How long; 0 where the call never came there.
              */
             us: number;
@@ -7097,7 +7097,7 @@ export interface components {
         /** @description One group: what was asked for by `by` is there, the rest is absent. */
         StatisticsRow: {
             /**
-             * Format: int32
+             * Format: int64
              * @description The release cause.
              */
             cause?: number | null;
@@ -7118,13 +7118,13 @@ export interface components {
         /** @description The status that an originator gets for a cause. */
         StatusOfCause: {
             /**
-             * Format: int32
+             * Format: int64
              * @description Our cause or Q.850's.
              * @default 0
              */
             cause?: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description 400 to 699.
              * @default 0
              */
@@ -7232,12 +7232,12 @@ export interface components {
         /** @description What the whole switch may have: calls that come in, whoever sends them. A limit of 0 is none. */
         SwitchLimits: {
             /**
-             * Format: int32
+             * Format: int64
              * @description Concurrent calls at most (cause 302), of all nodes that share limits together.
              */
             capacity?: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description New calls a second at most, on average over the window (cause 341), of all nodes that share limits together.
              */
             cps?: number;
@@ -7321,13 +7321,13 @@ export interface components {
         /** @description A trunk that refuses too much is throttled (cause 411): it gets a call now and then, and everything again once three in a row are well. */
         Throttle: {
             /**
-             * Format: int32
+             * Format: int64
              * @description With fewer calls in the window nothing is judged, 1 to 1,000; 0 for 10. Twice as many refusals in a row throttle at once.
              * @default 0
              */
             calls_min?: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Share of refusals at which the trunk is throttled, per cent, 1 to 100; 0 never throttles.
              * @default 0
              */
@@ -7338,7 +7338,7 @@ export interface components {
              */
             statuses?: number[];
             /**
-             * Format: int32
+             * Format: int64
              * @description Length of the window that slides, in seconds, 1 to 120; 0 for 10.
              * @default 0
              */
@@ -7522,12 +7522,12 @@ export interface components {
         /** @description What a node's end gave back. */
         WrittenOff: {
             /**
-             * Format: int32
+             * Format: int64
              * @description Starts of the node's data plane up to this one are lent nothing more.
              */
             boot: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description Grants that held something.
              */
             grants: number;

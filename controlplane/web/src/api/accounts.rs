@@ -486,7 +486,7 @@ async fn entries(
 
 /// Gives an account's ledger as CSV, newest first, up to 100,000 lines.
 #[utoipa::path(get, path = "/api/v1/accounts/{id}/entries:export", tag = "accounts", params(("id" = AccountRef, Path)),
-    responses((status = 200, description = "The file.", body = Vec<u8>, content_type = "text/csv")))]
+    responses((status = 200, description = "The file.", body = String, content_type = "text/csv")))]
 async fn export(
     _caller: May<rights::Read>,
     State(app): State<App>,

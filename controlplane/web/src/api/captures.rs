@@ -77,7 +77,7 @@ async fn begin(
 /// peers, and where finished files are copied to.
 #[utoipa::path(get, path = "/api/v1/calls/{id}/pcap", tag = "calls",
     params(("id" = String, Path, description = "Thirty-two hexadecimal digits.")),
-    responses((status = 200, description = "The file.", body = Vec<u8>, content_type = "application/x-pcapng")))]
+    responses((status = 200, description = "The file.", body = String, content_type = "application/x-pcapng")))]
 async fn open(caller: May<rights::CallsOpen>, State(app): State<App>, Key(id): Key<String>) -> Answered<Response> {
     let call = CallId::parse(&id).ok_or_else(|| Problem::not_found(format!("call {id}")))?;
     let missing = || Problem::not_found(format!("capture of the call {call} that this node can reach"));

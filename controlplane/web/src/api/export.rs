@@ -44,7 +44,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 ///
 /// The columns are those that an import reads: a sheet that goes out comes in again without a word.
 #[utoipa::path(get, path = "/api/v1/decks/{id}/rates:export", tag = "decks", params(("id" = DeckRef, Path), ExportAsk),
-    responses((status = 200, description = "The file.", body = Vec<u8>, content_type = "text/csv")))]
+    responses((status = 200, description = "The file.", body = String, content_type = "text/csv")))]
 async fn export(
     _caller: May<rights::Read>,
     State(app): State<App>,

@@ -140,7 +140,7 @@ async fn list(
 
 /// Keeps a file as it is, CSV or a workbook (XLSX, XLS, ODS), and reads it as the deck's template says. Nothing of the deck changes.
 #[utoipa::path(post, path = "/api/v1/decks/{id}/imports", tag = "imports", params(("id" = DeckRef, Path), ImportName),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    request_body(content = String, content_type = "application/octet-stream"),
     responses((status = 201, description = "It, with its review.", body = Import)))]
 async fn create(
     caller: May<rights::RatesWrite>,
@@ -234,7 +234,7 @@ async fn changes(
 
 /// The file of an import, byte by byte as it came.
 #[utoipa::path(get, path = "/api/v1/imports/{id}/file", tag = "imports", params(("id" = ImportRef, Path)),
-    responses((status = 200, description = "The file.", body = Vec<u8>, content_type = "application/octet-stream")))]
+    responses((status = 200, description = "The file.", body = String, content_type = "application/octet-stream")))]
 async fn file(
     _caller: May<rights::Read>,
     State(app): State<App>,

@@ -220,8 +220,8 @@ async fn export(
 
 /// Gives a job's file. A download that broke off goes on with `range: bytes=N-`.
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/file", tag = "jobs", params(("id" = JobRef, Path)),
-    responses((status = 200, description = "The file.", body = Vec<u8>, content_type = "application/gzip"),
-        (status = 206, description = "The rest of the file.", body = Vec<u8>, content_type = "application/gzip")))]
+    responses((status = 200, description = "The file.", body = String, content_type = "application/gzip"),
+        (status = 206, description = "The rest of the file.", body = String, content_type = "application/gzip")))]
 async fn file(
     _caller: May<rights::CdrRead>,
     State(app): State<App>,

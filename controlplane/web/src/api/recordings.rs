@@ -131,8 +131,8 @@ fn listed(folder: &Path) -> Vec<Recording> {
 /// call as far as it is written. It is looked for on this node, among files of peers, and where finished files are copied to.
 #[utoipa::path(get, path = "/api/v1/calls/{id}/recording", tag = "calls",
     params(("id" = String, Path, description = "Thirty-two hexadecimal digits.")),
-    responses((status = 200, description = "The file.", body = Vec<u8>, content_type = "audio/wav"),
-        (status = 206, description = "The part that was asked for.", body = Vec<u8>, content_type = "audio/wav")))]
+    responses((status = 200, description = "The file.", body = String, content_type = "audio/wav"),
+        (status = 206, description = "The part that was asked for.", body = String, content_type = "audio/wav")))]
 async fn listen(
     caller: May<rights::Recordings>,
     State(app): State<App>,

@@ -164,7 +164,7 @@ async fn statistics(
 
 /// Gives all groups as a CSV file, in the order that was asked for.
 #[utoipa::path(get, path = "/api/v1/statistics:export", tag = "statistics", params(StatisticsFilter),
-    responses((status = 200, description = "The file.", body = Vec<u8>, content_type = "text/csv")))]
+    responses((status = 200, description = "The file.", body = String, content_type = "text/csv")))]
 async fn export(
     _caller: May<rights::CdrRead>,
     State(app): State<App>,

@@ -16,7 +16,7 @@ type One = Schemas['Import'];
 function keep(deck: string, file: File): Promise<One> {
   return body(api.POST('/api/v1/decks/{id}/imports', {
     params: { path: { id: deck }, query: { name: file.name } },
-    body: file as unknown as number[],
+    body: file as unknown as string,
     bodySerializer: (raw: unknown) => raw as BodyInit,
     headers: { 'content-type': 'application/octet-stream' },
   }));

@@ -73,11 +73,13 @@ test: ## everything that CI runs, servers and browser included
 LINTED := env CLIPPY_ARGS=-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__ RUSTC_WORKSPACE_WRAPPER=clippy-driver $(CARGO)
 # Always the whole workspace, so that each crate is built once: what is chosen decides the features of foreign crates.
 CI_TEST := $(LINTED) test --profile ci --workspace --exclude tidy --no-fail-fast
+# Databases and files of these tests are made in memory where there is room: none of them is about a disk, and a slow one takes four times as long.
+IN_MEMORY := $(shell [ "$$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1)" -gt 4000000 ] 2>/dev/null && echo TMPDIR=/dev/shm)
 ACCEPTANCE := $(basename $(notdir $(wildcard loadtest/acceptance/tests/*.rs)))
 
 .PHONY: test-unit
 test-unit: ci-programs ## tests of every crate, simulator's seeds included
-	$(CI_TEST) --exclude acceptance
+	$(IN_MEMORY) $(CI_TEST) --exclude acceptance
 	$(MAKE) --no-print-directory mutants
 
 .PHONY: mutants

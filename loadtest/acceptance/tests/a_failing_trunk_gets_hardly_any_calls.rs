@@ -1,6 +1,7 @@
 //! A trunk that begins to refuse everything under load: within two seconds it gets hardly any calls, they go on elsewhere, and once it is
 //! well it gets all of them again. Another one, which answers nobody, rests and is tested a call at a time. SIPp plays every end.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -106,14 +107,13 @@ fn begun(record: &Record) -> u64 {
     part(11) * 3_600 + part(14) * 60 + part(17)
 }
 
-/// Records that began in these seconds of the day, by trunk; any for "".
-fn count(records: &[Record], trunk: &str, from_s: u64, till_s: u64) -> usize {
+/// Of the calls that began in these seconds of the day: how many the trunk was tried for, and how many there are. An attempt counts with its
+/// call, which may have begun in the second before.
+fn share(own: &[&Record], attempts: &[Record], trunk: &str, from_s: u64, till_s: u64) -> (usize, usize) {
     let within = |at: u64| (at + 86_400 - from_s % 86_400) % 86_400 < till_s - from_s;
-    records
-        .iter()
-        .filter(|record| trunk.is_empty() || record.text("egress_trunk") == trunk)
-        .filter(|r| within(begun(r)))
-        .count()
+    let calls: HashSet<&str> = own.iter().filter(|it| within(begun(it))).map(|it| it.text("call")).collect();
+    let tried = attempts.iter().filter(|it| it.text("egress_trunk") == trunk && calls.contains(it.text("call")));
+    (tried.count(), calls.len())
 }
 
 #[test]
@@ -159,9 +159,8 @@ fn a_failing_trunk_gets_hardly_any_calls_until_it_is_well() {
 
 /// What the calls to the trunk that turns sick say.
 fn to_44(own: &[Record], attempts: &[Record], sick_from: u64, sick_till: u64) {
-    let to_44 = |record: &&Record| record.text("called_routed").starts_with("44");
-    let own: Vec<Record> = own.iter().filter(to_44).map(|record| Record(record.0.clone())).collect();
-    let share = |from: u64, till: u64| (count(attempts, "turning", from, till), count(&own, "", from, till));
+    let own: Vec<&Record> = own.iter().filter(|it| it.text("called_routed").starts_with("44")).collect();
+    let share = |from: u64, till: u64| share(&own, attempts, "turning", from, till);
     let before = share(sick_from - 2, sick_from);
     let sick = share(sick_from + THROTTLED_WITHIN_S, sick_till);
     let after = share(sick_till + WELL_WITHIN_S, sick_till + AGAIN_S);

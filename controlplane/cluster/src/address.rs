@@ -73,6 +73,8 @@ pub struct AddressKeeper {
     /// A write without an answer, by the version that it was decided on.
     unsure: Option<u64>,
     wrote: Instant,
+    /// Since when the address is here.
+    came: Instant,
     better: Option<Better>,
 }
 
@@ -86,6 +88,7 @@ impl AddressKeeper {
             asked: None,
             unsure: None,
             wrote: Instant::default(),
+            came: Instant::default(),
             better: None,
         }
     }
@@ -118,7 +121,7 @@ impl AddressKeeper {
                 // As for the database: a fifth is left for taking the address down and for unequal clocks.
                 let until = asked.plus_millis(self.settings.takeover_ms - self.settings.takeover_ms / 5);
                 match &mut self.phase {
-                    Phase::Away { .. } if mine => self.phase = Phase::Here { until },
+                    Phase::Away { .. } if mine => (self.phase, self.came) = (Phase::Here { until }, now),
                     Phase::Here { until: end } | Phase::Leaving { until: end, .. } if mine => *end = until,
                     Phase::Away { .. } | Phase::Here { .. } | Phase::Leaving { .. } => {}
                 }
@@ -177,7 +180,9 @@ impl AddressKeeper {
             return Some(Write::Drop);
         }
         let hold_down = if is(Broken::PassedToFlapping) { 0 } else { self.settings.hold_down_ms };
-        if let Some(better) = self.better.filter(|better| now.millis_since(better.since) >= hold_down) {
+        // Who lost the address a moment ago may still be told of as one that works: its time begins when the address came here.
+        let works_since = |better: &Better| better.since.max(self.came);
+        if let Some(better) = self.better.filter(|better| now.millis_since(works_since(better)) >= hold_down) {
             self.phase = Phase::Leaving { until, to: better.node };
             return None;
         }

@@ -11,6 +11,9 @@ mod places;
 
 use std::env;
 
+use cluster::{AddressKeeper, AddressSettings, Book, Outcome, Write};
+use units::{Instant, NodeId};
+
 fn number(name: &str, otherwise: u64) -> u64 {
     env::var(name).map_or(otherwise, |text| text.parse().unwrap())
 }
@@ -27,4 +30,29 @@ fn no_two_nodes_have_the_address_up() {
             );
         }
     }
+}
+
+/// The dead are told of for a while: with a short take-over the address is free before that ends.
+#[test]
+fn who_took_the_address_from_a_dead_node_keeps_it() {
+    let (home, other) = (NodeId(1), NodeId(2));
+    let settings = AddressSettings { takeover_ms: 3_000, hold_down_ms: 2_000, ..AddressSettings::new(other, 1) };
+    let (mut keeper, at) = (AddressKeeper::new(settings), |ms: u64| Instant::from_micros(ms * 1_000));
+    let held = Book { version: 5, epoch: 1, holder: Some(home), held: true, ..Book::default() };
+    keeper.on_book(held);
+    assert_eq!(keeper.turn(at(0), true, false, Some((home, 1))).ask, None, "home holds it");
+    keeper.on_book(held.lapsed());
+    let free = keeper.turn(at(5_000), true, false, Some((home, 1)));
+    assert_eq!(free.ask, None, "home might come back at once");
+    let seized = keeper.turn(at(6_000), true, false, Some((home, 1))).ask.unwrap();
+    keeper.on_answer(at(6_010), Outcome::Written(held.lapsed().write(seized).unwrap()));
+    for ms in [6_020, 7_000, 8_000] {
+        let turn = keeper.turn(at(ms), true, true, Some((home, 1)));
+        assert!(turn.up.is_some(), "home is not known to work again at {ms}");
+        if let Some(ask) = turn.ask {
+            assert_eq!(ask.write, Write::Renew);
+            keeper.on_answer(at(ms), Outcome::Unknown);
+        }
+    }
+    assert_eq!(keeper.turn(at(8_100), true, true, Some((home, 1))).up, None, "it goes home after the hold-down");
 }

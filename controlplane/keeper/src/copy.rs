@@ -23,6 +23,9 @@ use crate::settings::Pair;
 const SILENCE_MAX: Duration = Duration::from_secs(20);
 /// Bytes of a question at most.
 const LINE_MAX: u64 = 128;
+/// Between two looks of the copying program into the primary's redo log. While it waits for the last look the primary commits nothing: with
+/// its own second between two looks writes would stop for as long.
+const LOOK_MS: u32 = 20;
 /// In a copied folder: the position that it was copied at.
 const COPIED: &str = "copied";
 
@@ -66,6 +69,7 @@ fn hand_out(settings: &Pair, mut stream: TcpStream) -> Result<()> {
     let mut backup = Command::new("mariadb-backup")
         .arg(format!("--defaults-file={}", login.display()))
         .args(["--backup", "--stream=mbstream"])
+        .arg(format!("--log-copy-interval={LOOK_MS}"))
         .arg(format!("--target-dir={}", work.display()))
         .arg(format!("--datadir={}", database.data.display()))
         .arg(format!("--socket={}", database.data.join("socket").display()))

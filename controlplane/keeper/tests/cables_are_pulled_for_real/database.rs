@@ -69,22 +69,30 @@ impl Scene {
 
     /// Rows are acknowledged again after what happened: how long none was.
     pub fn goes_on(&self, what: &str) -> Duration {
-        let (before, began) = (self.writer.count(), Instant::now());
-        until(what, || (self.writer.count() > before + 20).then_some(()));
+        let began = Instant::now();
+        self.acknowledges(what);
         began.elapsed().max(self.writer.longest())
+    }
+
+    /// Twenty rows more are acknowledged: whatever held them up is over.
+    fn acknowledges(&self, what: &str) {
+        let before = self.writer.count();
+        until(what, || (self.writer.count() > before + 20).then_some(()));
     }
 
     pub fn epoch(&self) -> u64 {
         self.world.book()["epoch"].as_u64().unwrap()
     }
 
-    /// After what happens the other takes over, within so many seconds and two.
+    /// After what happens the other takes over, within so many seconds and two. It may take a while until the primary feels it: rows that
+    /// are acknowledged until then say nothing.
     pub fn taken_over(&mut self, what: &str, seconds: u64, happens: impl FnOnce(&mut World)) {
         let epoch = self.epoch();
+        self.writer.longest();
         happens(&mut self.world);
-        let outage = self.goes_on(what);
         until(&format!("somebody takes over: {what}"), || (self.epoch() > epoch).then_some(()));
-        in_time(what, outage, Duration::from_secs(seconds + 2));
+        self.acknowledges(what);
+        in_time(what, self.writer.longest(), Duration::from_secs(seconds + 2));
     }
 
     /// The way home, which stops writes for a second at most.
@@ -92,7 +100,8 @@ impl Scene {
         self.writer.longest();
         happens(&mut self.world);
         until(&format!("the database is home: {what}"), || in_sync(&self.world, 1));
-        let outage = self.goes_on("rows go on");
+        self.acknowledges("rows go on");
+        let outage = self.writer.longest();
         in_time(&format!("  the way home after that: {what}"), outage, Duration::from_secs(1));
     }
 

@@ -214,7 +214,7 @@ impl World {
         let data = self.folder.path().join(format!("etcd{}.data", HOSTS[host]));
         // What members agree on within: a tenth of what keepers count in.
         let words = format!(
-            "--unsafe-no-fsync --name=m{host} --logger=zap --log-outputs=stderr --heartbeat-interval=50 --election-timeout=500 \
+            "--unsafe-no-fsync --name=m{host} --logger=zap --log-outputs=stderr --heartbeat-interval=50 --election-timeout=500 --pre-vote \
              --listen-client-urls={asked} --advertise-client-urls={asked} --listen-peer-urls={peers} \
              --initial-advertise-peer-urls={peers} --initial-cluster={} --data-dir={}",
             all.join(","),

@@ -93,6 +93,8 @@ impl Site {
         let mut command = self.hosts.command(&host.name, "etcd".as_ref());
         // Processes are killed here, machines are not: the kernel keeps what they wrote.
         command.args(["--unsafe-no-fsync", "--logger=zap", "--log-outputs=stderr", "--log-level=warn"]);
+        // As `controlplane/keeper/README.md` says for a take-over after three seconds.
+        command.args(["--heartbeat-interval=50", "--election-timeout=500", "--pre-vote"]);
         command.arg(format!("--name={}", host.name)).arg(format!("--initial-cluster={}", all.join(",")));
         for (flags, port) in [
             (["--listen-client-urls", "--advertise-client-urls"], 2_379),

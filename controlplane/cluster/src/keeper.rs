@@ -239,7 +239,11 @@ impl Keeper {
 
     /// Looks at the database and says what must be.
     pub fn turn(&mut self, now: Instant, local: &Local) -> Turn {
-        self.silent = (local.process == Process::Silent).then(|| self.silent.unwrap_or(now));
+        self.silent = (local.process == Process::Silent).then(|| {
+            // It was asked in vain for a while before it was called silent.
+            let answered = Instant::from_micros(now.micros().saturating_sub(local.silent_ms.saturating_mul(1_000)));
+            self.silent.map_or(answered, |known| known.min(answered))
+        });
         self.left &= local.diverged;
         self.judge(now, local);
         let write = match self.phase {

@@ -31,6 +31,8 @@ pub enum Process {
 pub struct Local {
     /// Whether it lives.
     pub process: Process,
+    /// Of a silent one: how long ago it answered last, or 0 where nobody knows.
+    pub silent_ms: u64,
     /// It takes writes.
     pub writable: bool,
     /// Writes are stopped for handing over; none is on its way.

@@ -26,22 +26,39 @@ impl Stage {
     }
 }
 
+/// A primary whose replica has everything.
+const WORKS: Local = Local {
+    process: Process::Running,
+    silent_ms: 0,
+    writable: true,
+    frozen: false,
+    waits: true,
+    life: 0,
+    position: 9,
+    drained: false,
+    diverged: false,
+    replica: Replica { attached: true, life: 4, stored: 9, applied: 9 },
+};
+
+/// A keeper whose database is primary, and the book counts on its replica.
+fn leads(settings: Settings) -> Stage {
+    let began = Instant::default().plus_millis(1_000_000);
+    let mut stage = Stage { now: began, keeper: Keeper::new(settings), book: Book::default() };
+    stage.keeper.on_book(stage.now, stage.book);
+    stage.turn(&Local::default());
+    stage.turn(&Local { writable: false, ..WORKS });
+    for _ in 0..20 {
+        stage.turn(&WORKS);
+    }
+    assert_eq!((stage.book.holder, stage.book.sync, stage.book.sync_life), (Some(NodeId(0)), Some(NodeId(1)), 4));
+    stage
+}
+
 #[test]
 fn a_primary_that_answers_nothing_is_killed_when_its_replica_has_everything() {
     let settings = Settings::new(NodeId(0), NodeId(1), NodeId(0));
-    let mut stage = Stage { now: Instant::default(), keeper: Keeper::new(settings), book: Book::default() };
-    stage.keeper.on_book(stage.now, stage.book);
-    let replica = Replica { attached: true, life: 4, stored: 9, applied: 9 };
-    let works =
-        Local { process: Process::Running, writable: true, waits: true, position: 9, replica, ..Local::default() };
-    stage.turn(&Local::default());
-    stage.turn(&Local { writable: false, ..works });
-    for _ in 0..20 {
-        stage.turn(&works);
-    }
-    assert_eq!((stage.book.holder, stage.book.sync, stage.book.sync_life), (Some(NodeId(0)), Some(NodeId(1)), 4));
-
-    let silent = Local { process: Process::Silent, ..works };
+    let mut stage = leads(settings);
+    let silent = Local { process: Process::Silent, ..WORKS };
     let mut turns = 0;
     let last = loop {
         let (role, write) = stage.turn(&silent);
@@ -53,6 +70,18 @@ fn a_primary_that_answers_nothing_is_killed_when_its_replica_has_everything() {
     };
     assert_eq!((last, stage.book.held), (Role::Stopped, false));
     assert_eq!((turns - 1) * TURN_MS, settings.silent_ms);
+}
+
+#[test]
+fn silence_counts_from_the_last_answer_and_not_from_when_it_was_noticed() {
+    let settings = Settings::new(NodeId(0), NodeId(1), NodeId(0));
+    let mut stage = leads(settings);
+    let silent_ms = settings.silent_ms - TURN_MS;
+    let noticed = Local { process: Process::Silent, silent_ms, ..WORKS };
+    assert!(matches!(stage.turn(&noticed).0, Role::Primary { .. }), "a turn is left");
+    // A later look knows no better.
+    let (role, write) = stage.turn(&Local { silent_ms: 0, ..noticed });
+    assert_eq!((role, write), (Role::Stopped, Some(Write::Drop)));
 }
 
 /// The other one holds the database no more, and counted on the first life of this one.

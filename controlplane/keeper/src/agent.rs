@@ -99,6 +99,8 @@ pub struct Agent {
     stored: u64,
     /// When the process was found dead while it was primary.
     died: Option<Instant>,
+    /// When it answered last.
+    answered: Option<Instant>,
 }
 
 impl Agent {
@@ -119,6 +121,7 @@ impl Agent {
             behind_s: None,
             stored: 0,
             died: None,
+            answered: None,
         }
     }
 
@@ -216,6 +219,7 @@ impl Agent {
     /// What belonged to a process that is gone.
     fn forget(&mut self) {
         (self.server, self.lock, self.follows, self.receives) = (None, None, None, false);
+        self.answered = None;
         self.local = Local { diverged: self.local.diverged, ..Local::default() };
     }
 
@@ -471,10 +475,15 @@ impl Agent {
         let before = self.local;
         let seen = tokio::time::timeout(PATIENCE, self.ask()).await;
         self.local = match seen {
-            Ok(Ok(local)) => local,
+            Ok(Ok(local)) => {
+                self.answered = Some(Instant::now());
+                local
+            }
             _ => {
                 self.server = None;
-                Local { process: Process::Silent, ..before }
+                let silent = self.answered.map_or(Duration::ZERO, |answered| answered.elapsed());
+                let silent_ms = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
+                Local { process: Process::Silent, silent_ms, ..before }
             }
         };
     }
@@ -492,7 +501,8 @@ impl Agent {
         (self.receives, self.stored) = (receives, stored);
         let (frozen, drained) = (!writable, !receives && position >= stored);
         let replica = Replica::default();
-        Ok(Local { process: Process::Running, writable, frozen, waits, life, position, drained, diverged, replica })
+        let (process, silent_ms) = (Process::Running, 0);
+        Ok(Local { process, silent_ms, writable, frozen, waits, life, position, drained, diverged, replica })
     }
 }
 

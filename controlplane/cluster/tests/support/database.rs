@@ -91,6 +91,7 @@ impl Database {
         };
         Local {
             process,
+            silent_ms: 0,
             writable: self.writable && self.life == Life::Running,
             frozen: self.frozen,
             waits: self.waits,

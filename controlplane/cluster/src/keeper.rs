@@ -16,6 +16,10 @@ use crate::book::{Ask, Book, Refused, Write};
 use crate::broken::{Broken, is};
 use crate::reign::{Companion, Local, Process, Reign};
 
+/// A replica that has applied what was committed so long ago, or up to twice as long, keeps pace. One that has the very last commit is not
+/// to be seen while somebody writes: both are asked one after the other.
+const PAST_MS: u64 = 200;
+
 /// What an operator sets. Times in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -140,6 +144,8 @@ pub struct Keeper {
     insisted: bool,
     /// Since when the process lives and does not answer.
     silent: Option<Instant>,
+    /// How many commits the database had: one to two times [`PAST_MS`] ago, and since then, with when that was.
+    past: (u64, u64, Instant),
 }
 
 impl Keeper {
@@ -160,6 +166,7 @@ impl Keeper {
             left: false,
             insisted: false,
             silent: None,
+            past: (0, 0, Instant::default()),
         }
     }
 
@@ -245,6 +252,9 @@ impl Keeper {
             self.silent.map_or(answered, |known| known.min(answered))
         });
         self.left &= local.diverged;
+        if now.millis_since(self.past.2) >= PAST_MS {
+            self.past = (self.past.1, local.position, now);
+        }
         self.judge(now, local);
         let write = match self.phase {
             Phase::Falling => None,
@@ -352,7 +362,8 @@ impl Keeper {
         let in_sync = now.millis_since(since) >= self.settings.hold_down_ms || is(Broken::NoHoldDown);
         let homesick = self.settings.home == self.settings.other && in_sync;
         let replica = local.replica;
-        (homesick || self.ordered) && self.unsure.is_none() && replica.attached && replica.stored >= local.position
+        // What is left is applied while writes are stopped: that must be little.
+        (homesick || self.ordered) && self.unsure.is_none() && replica.attached && replica.applied >= self.past.0
     }
 
     /// Writes are stopped: give, or go on.

@@ -1,5 +1,6 @@
 //! Overload looks like death, so a primary that is silent keeps its place; but not for ever, or a frozen one would stop all writes. And a
-//! replica that was started again takes nothing over: it may lack what it had only received.
+//! replica that was started again takes nothing over: it may lack what it had only received. One that keeps pace gets the database while
+//! somebody writes; one that does not would stop writes in vain.
 #![allow(clippy::unwrap_used, reason = "a surprise ends the test")]
 
 use cluster::{Ask, Book, Keeper, Local, Outcome, Process, Replica, Role, Settings, Turn, Write};
@@ -82,6 +83,23 @@ fn silence_counts_from_the_last_answer_and_not_from_when_it_was_noticed() {
     // A later look knows no better.
     let (role, write) = stage.turn(&Local { silent_ms: 0, ..noticed });
     assert_eq!((role, write), (Role::Stopped, Some(Write::Drop)));
+}
+
+/// Ten commits come with every turn; the replica has applied all but the last `behind` of them. Whether writes are stopped for it.
+fn is_handed_over(behind: u64) -> bool {
+    let mut stage = leads(Settings::new(NodeId(0), NodeId(1), NodeId(0)));
+    stage.keeper.hand_over();
+    (0..100).any(|turn| {
+        let position = WORKS.position + 10 * turn;
+        let replica = Replica { stored: position, applied: position.saturating_sub(behind), ..WORKS.replica };
+        matches!(stage.turn(&Local { position, replica, ..WORKS }).0, Role::Frozen { .. })
+    })
+}
+
+#[test]
+fn a_primary_that_is_written_to_all_the_time_is_handed_over() {
+    assert!(is_handed_over(9), "it is behind by less than what comes between two questions");
+    assert!(!is_handed_over(200), "two seconds of commits would have to be applied while nobody writes");
 }
 
 /// The other one holds the database no more, and counted on the first life of this one.

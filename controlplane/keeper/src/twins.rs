@@ -220,12 +220,14 @@ impl<Status: Fn() -> KeeperStatus, Tell: Fn(Told)> Twins<Status, Tell> {
     fn carry_out(&mut self, turn: PairTurn) -> Result<()> {
         if let Some(page) = turn.keep {
             disk::keep(&self.settings.folder, page).context("the arbiter's page cannot be kept")?;
+            // Whoever asks next must not hear who was primary before.
+            self.reported = None;
         }
         if let Some(outcome) = turn.outcome {
             (self.tell)(Told::Answer(outcome));
         }
         if let Some(book) = turn.book.filter(|book| self.book != Some(*book)) {
-            self.book = Some(book);
+            (self.book, self.reported) = (Some(book), None);
             (self.tell)(Told::Book(book));
         }
         if let Some(beat) = turn.beat {

@@ -18,6 +18,8 @@ use crate::settings::Pair;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(100);
+/// Between two looks at databases that are being handed over, this one and the other.
+pub const HASTE: Duration = Duration::from_millis(10);
 /// Between two tries of what failed.
 const AGAIN: Duration = Duration::from_millis(500);
 /// So long a primary that died stays dead at least: several looks of the core.
@@ -137,7 +139,12 @@ impl Agent {
             let Wanted { role, number } = *wanted.borrow_and_update();
             self.behind_s = None;
             let done = self.become_role(role).await;
-            let pause = if done.is_ok() { LOOK } else { AGAIN };
+            let pause = match role {
+                _ if done.is_err() => AGAIN,
+                // Nobody writes until this is over.
+                Role::Frozen { .. } => HASTE,
+                _ => LOOK,
+            };
             let why = done.err().map_or_else(String::new, |error| format!("{error:#}"));
             if why != failed && !why.is_empty() {
                 tracing::warn!(?role, why, "the database is not there yet");

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::address;
 use crate::addresses;
-use crate::agent::{Agent, Seen, Slot, Wanted};
+use crate::agent::{Agent, HASTE, Seen, Slot, Wanted};
 use crate::arbiter::{self, Arbiter};
 use crate::clock::now;
 use crate::copy;
@@ -29,7 +29,7 @@ use crate::twins;
 use crate::twins::settings::TwinsSettings;
 use live::order;
 
-/// Between two looks of the pure core, and two readings of the book.
+/// Between two looks of the pure core at least, and two readings of the book.
 const TURN: Duration = Duration::from_millis(100);
 /// Between two statuses.
 const TELL: Duration = Duration::from_millis(500);
@@ -38,6 +38,7 @@ const TELL: Duration = Duration::from_millis(500);
 enum Event {
     Book(Book),
     Answer(Outcome),
+    Seen,
     HandOver,
     Insist,
     End,
@@ -110,13 +111,14 @@ fn keep_database(
     }
     copy::serve(pair)?;
     let (asks, asked) = mpsc::channel();
-    let twins = start_judge(judge, pair, asked, &told, events)?;
+    let twins = start_judge(judge, pair, asked, &told, events.clone())?;
     let slot = Slot::default();
     let (wanted, wants) = watch::channel(Wanted::default());
     let (sees, seen) = watch::channel(Seen::default());
     let (finds, found) = watch::channel(Replica::default());
     runtime.spawn(Agent::new(pair.clone(), slot.clone(), told.counts.clone()).run(wants.clone(), found, sees));
     runtime.spawn(look_at_other(pair.clone(), wants, finds));
+    runtime.spawn(tell_seen(seen.clone(), events));
     let hands = Hands { slot, wanted, address, address_up: false, told, remote: false };
     reign(pair, &heard, &seen, &asks, hands);
     // Whoever writes into the book ends when nobody asks any more.
@@ -205,14 +207,20 @@ fn tell(etcd: Arc<Etcd>, pair: Option<Arc<Pair>>, told: Told, events: Sender<Eve
     }
 }
 
+/// What the database says is looked at when it says it: a handover is several answers, one after the other, and nobody writes meanwhile.
+async fn tell_seen(mut seen: watch::Receiver<Seen>, events: Sender<Event>) {
+    while seen.changed().await.is_ok() && events.send(Event::Seen).is_ok() {}
+}
+
 /// Asks the other database how far it is, while this one is primary.
-async fn look_at_other(pair: Arc<Pair>, wants: watch::Receiver<Wanted>, finds: watch::Sender<Replica>) {
+async fn look_at_other(pair: Arc<Pair>, mut wants: watch::Receiver<Wanted>, finds: watch::Sender<Replica>) {
     let other = pair.other();
     let database = &pair.database;
     let place = Place::Host(database.nodes[&other.0], database.port);
     let mut server: Option<(Server, u64)> = None;
     loop {
-        let leads = matches!(wants.borrow().role, Role::Primary { .. } | Role::Frozen { .. });
+        let role = wants.borrow_and_update().role;
+        let leads = matches!(role, Role::Primary { .. } | Role::Frozen { .. });
         if !leads {
             server = None;
             finds.send_replace(Replica::default());
@@ -229,7 +237,11 @@ async fn look_at_other(pair: Arc<Pair>, wants: watch::Receiver<Wanted>, finds: w
             }
             finds.send_replace(told.unwrap_or_default());
         }
-        tokio::time::sleep(TURN / 2).await;
+        let pause = if matches!(role, Role::Frozen { .. }) { HASTE } else { TURN / 2 };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            changed = wants.changed() => if changed.is_err() { return },
+        }
     }
 }
 
@@ -259,6 +271,7 @@ fn reign(pair: &Pair, heard: &Receiver<Event>, seen: &watch::Receiver<Seen>, ask
                 hands.told.counts.asked(&outcome);
                 keeper.on_answer(now(), outcome);
             }
+            Ok(Event::Seen) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             Ok(Event::HandOver) => {
                 tracing::info!("an operator wants the other database to be primary");
                 keeper.hand_over();
@@ -272,7 +285,6 @@ fn reign(pair: &Pair, heard: &Receiver<Event>, seen: &watch::Receiver<Seen>, ask
                 // Time for handing over; then the other takes over when it is sure that this one is gone.
                 ends = Some(now().plus_millis(pair.database.freeze_ms * 2));
             }
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
         }
         let seen = *seen.borrow();
         let (local, fresh) = hands.known(seen);

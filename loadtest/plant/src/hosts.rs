@@ -101,6 +101,17 @@ impl Hosts {
         run("ip", &["netns", "exec", &self.space(host), "nft", &rules]);
     }
 
+    /// Nothing goes between this host and those any more, whoever sends it.
+    pub fn part(&self, host: &str, from: &[Ipv4Addr]) {
+        let them = from.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let rules = format!(
+            "add table inet cut; add chain inet cut in {{ type filter hook input priority 0; }}; \
+             add chain inet cut out {{ type filter hook output priority 0; }}; \
+             add rule inet cut in ip saddr {{ {them} }} drop; add rule inet cut out ip daddr {{ {them} }} drop"
+        );
+        run("ip", &["netns", "exec", &self.space(host), "nft", &rules]);
+    }
+
     /// The host hears everybody again.
     pub fn heal(&self, host: &str) {
         run("ip", &["netns", "exec", &self.space(host), "nft", "delete table inet cut"]);

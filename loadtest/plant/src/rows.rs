@@ -60,6 +60,13 @@ impl Rows {
         self.told().acknowledged.clone()
     }
 
+    /// Ends; which rows were acknowledged.
+    pub fn end(self) -> BTreeSet<u64> {
+        let told = Arc::clone(&self.told);
+        drop(self);
+        told.lock().expect("nobody panics with what was told").acknowledged.clone()
+    }
+
     /// The longest time without an acknowledgement since this was asked last; what has lasted until now counts too.
     pub fn longest(&self) -> Duration {
         let mut told = self.told();

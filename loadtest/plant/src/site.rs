@@ -1,5 +1,6 @@
 //! A site: the programs of a layout on its hosts, started, killed, frozen, asked.
 
+mod centres;
 mod parts;
 
 use std::collections::BTreeMap;
@@ -39,6 +40,8 @@ pub struct Site {
     running: BTreeMap<(String, Part), Child>,
     hosts: Hosts,
     layout: Layout,
+    /// The data centre that is in use.
+    centre: u8,
     folder: tempfile::TempDir,
     runs: u32,
 }
@@ -51,7 +54,7 @@ impl Site {
         let mut hosts = Hosts::new();
         hosts.add(carriers::HOST, &[ORIGINATOR, TERMINATOR]);
         layout.hosts().iter().for_each(|host| hosts.add(&host.name, &[host.ip()]));
-        let mut site = Site { running: BTreeMap::new(), hosts, layout, folder, runs: 0 };
+        let mut site = Site { running: BTreeMap::new(), hosts, layout, centre: 1, folder, runs: 0 };
         site.start_databases();
         site.start_switch();
         site
@@ -67,11 +70,16 @@ impl Site {
         &self.layout
     }
 
+    /// Hosts of a role in the data centre that is in use.
+    fn here(&self, role: Role) -> impl Iterator<Item = &Host> {
+        self.layout.at(self.centre, role)
+    }
+
     /// Where carriers send their calls, unless they have a core of their own.
     pub fn sip(&self) -> Ipv4Addr {
-        let balancers: Vec<&Host> = self.layout.with(Role::Balancer).collect();
+        let balancers: Vec<&Host> = self.here(Role::Balancer).collect();
         match balancers[..] {
-            [] => self.layout.with(Role::Core).next().expect("a layout has a core").ip(),
+            [] => self.here(Role::Core).next().expect("a layout has a core").ip(),
             [one] => one.ip(),
             _ if balancers.iter().all(|host| host.is(Role::Sql)) => DATABASE_SHARED,
             _ => SIP_SHARED,
@@ -80,14 +88,17 @@ impl Site {
 
     /// Where the database is.
     fn database(&self) -> Ipv4Addr {
+        if self.centre > 1 {
+            return self.layout.remote().ip();
+        }
         let one = self.layout.with(Role::Sql).next().expect("a layout has a database");
         if self.layout.has_pair() { DATABASE_SHARED } else { one.ip() }
     }
 
     /// The host where operators work.
     fn desk(&self) -> &Host {
-        let web = self.layout.with(Role::Web).next();
-        web.or_else(|| self.layout.with(Role::Core).next()).expect("a layout has a core")
+        let web = self.here(Role::Web).next();
+        web.or_else(|| self.here(Role::Core).next()).expect("a layout has a core")
     }
 
     fn start_databases(&mut self) {
@@ -101,6 +112,7 @@ impl Site {
         if self.layout.has_pair() {
             self.until_home();
         }
+        self.start_remote();
     }
 
     fn start_switch(&mut self) {
@@ -113,7 +125,7 @@ impl Site {
         self.apply(&declaration_of(ORIGINATOR, TERMINATOR));
         let hosts: Vec<Host> = self.layout.hosts().to_vec();
         hosts.iter().for_each(|host| self.start_host(&host.name));
-        hosts.iter().filter(|host| host.is(Role::Core)).for_each(|host| self.until_core_works(&host.name));
+        self.here(Role::Core).for_each(|host| self.until_core_works(&host.name));
         if self.shares_sip() {
             self.until_sip_is_held();
         }
@@ -129,7 +141,7 @@ impl Site {
     /// The same, with its only originator at this core alone; returns when all cores know.
     pub fn assign_to(&self, core: &str) {
         let nodes = format!("    policy: {{ nodes: [{}] }}\n", self.layout.host(core).number);
-        let cores = || self.layout.with(Role::Core).map(|host| self.revision(&host.name));
+        let cores = || self.here(Role::Core).map(|host| self.revision(&host.name));
         let before: Vec<u64> = cores().collect();
         self.apply(&(declaration_of(ORIGINATOR, TERMINATOR) + &nodes));
         until(UP_MAX, "all cores know", || cores().zip(&before).all(|(now, before)| now > *before).then_some(()));
@@ -196,8 +208,10 @@ impl Site {
     /// Starts what is missing anywhere, until every core carries calls again.
     pub fn all_come_back(&mut self) {
         let hosts: Vec<Host> = self.layout.hosts().to_vec();
-        hosts.iter().filter(|host| !host.is(Role::Core)).for_each(|host| self.start_host(&host.name));
-        hosts.iter().filter(|host| host.is(Role::Core)).for_each(|host| self.comes_back(&host.name));
+        let (cores, others): (Vec<&Host>, Vec<&Host>) =
+            hosts.iter().filter(|host| host.centre == self.centre).partition(|host| host.is(Role::Core));
+        others.into_iter().for_each(|host| self.start_host(&host.name));
+        cores.into_iter().for_each(|host| self.comes_back(&host.name));
     }
 
     /// Starts what is missing on a core, until it carries calls again.
@@ -298,7 +312,7 @@ impl Site {
     fn works(&self, core: &str) -> bool {
         let inside = format!("{}:5062", self.layout.host(core).ip());
         let is_up = |row: &Value| row["at"] == inside && row["state"] == "up";
-        let mut balancers = self.layout.with(Role::Balancer);
+        let mut balancers = self.layout.at(self.layout.host(core).centre, Role::Balancer);
         self.revision(core) > EMPTY
             && balancers.all(|host| {
                 let rows = asked(&self.balancer_data(&host.name).join("run/balancer.sock"), "\"cores\"");
@@ -348,7 +362,7 @@ impl Site {
     /// The same tables for all databases: made once.
     fn found_databases(&self) {
         let mut made: Option<PathBuf> = None;
-        for host in self.layout.with(Role::Sql) {
+        for host in self.layout.with(Role::Sql).chain(self.layout.with(Role::Remote)) {
             let (data, own) = (self.base(&host.name), self.own_tables(&host.name));
             std::fs::create_dir(own.trim_start_matches("--tmpdir=")).expect("the folder is writable");
             match &made {

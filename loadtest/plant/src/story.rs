@@ -1,5 +1,6 @@
 //! Something breaks while calls go through; afterwards the books are compared.
 
+pub mod centres;
 pub mod faults;
 mod told;
 
@@ -77,11 +78,16 @@ pub fn play(site: &mut Site, fault: Fault<'_>, breaks: impl FnOnce(&mut Site), m
     in_time(&fault, &calls, broke_us, &mut row);
     exact(site, &calls, fault.late, &mut row);
     kept(site, &rows.acknowledged(), &mut row);
+    complain(site, &row);
+    row
+}
+
+/// Says what is wrong at once: a run takes long.
+fn complain(site: &Site, row: &Row) {
     if !row.flaws.is_empty() {
         site.tell();
     }
-    row.flaws.iter().for_each(|flaw| eprintln!("  !!! {}: {flaw}", fault.what));
-    row
+    row.flaws.iter().for_each(|flaw| eprintln!("  !!! {}: {flaw}", row.fault));
 }
 
 /// Calls that all cores began since they were started.
@@ -122,7 +128,8 @@ fn exact(site: &Site, calls: &[Call], late: Duration, row: &mut Row) {
         site.records().unwrap_or_default()
     });
     let books = compare(calls, &records, late);
-    (row.cut, row.records_wrong) = (books.cut, books.lost + books.doubled);
+    row.cut += books.cut;
+    row.records_wrong += books.lost + books.doubled;
     row.flaws.extend(books.flaws);
     let agreed = settled(|| {
         let (records, accounts) = site.records().zip(site.accounts()).ok_or("the books cannot be read")?;
@@ -144,10 +151,17 @@ fn settled<T>(mut look: impl FnMut() -> Result<T, String>) -> Result<T, String> 
 
 /// Every acknowledged row is in the database that is primary.
 fn kept(site: &Site, acknowledged: &BTreeSet<u64>, row: &mut Row) {
+    let lost = lost(site, acknowledged);
+    row.rows += acknowledged.len();
+    row.rows_lost += lost;
+    if lost > 0 {
+        row.flaws.push(format!("{lost} of {} acknowledged rows are lost", acknowledged.len()));
+    }
+}
+
+/// How many of these rows the database that is primary lacks.
+fn lost(site: &Site, acknowledged: &BTreeSet<u64>) -> usize {
     let there = until(BOOKS_MAX, "the database tells its rows", || site.sql("SELECT id FROM rows_written"));
     let there: BTreeSet<u64> = there.lines().filter_map(|line| line.trim().parse().ok()).collect();
-    (row.rows, row.rows_lost) = (acknowledged.len(), acknowledged.difference(&there).count());
-    if row.rows_lost > 0 {
-        row.flaws.push(format!("{} of {} acknowledged rows are lost", row.rows_lost, row.rows));
-    }
+    acknowledged.difference(&there).count()
 }

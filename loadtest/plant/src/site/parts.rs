@@ -15,7 +15,7 @@ pub enum Part {
     State,
     /// A database alone.
     Database,
-    /// The keeper of a database of a pair, with the database.
+    /// The keeper of a database of a pair, or of a replica of it, with the database.
     Keeper,
     /// The control plane.
     Control,
@@ -25,22 +25,26 @@ pub enum Part {
     Balancer,
 }
 
+/// For so long a replica in another data centre follows a replica that it does not hear.
+const FOLLOWS_S: u64 = 60;
 /// What a database is given on a host with many others.
 const SMALL: [&str; 3] = ["--innodb-buffer-pool-size=32M", "--innodb-flush-method=fsync", "--innodb-log-file-size=8M"];
 
 impl Site {
-    /// What runs on a host while all is well.
+    /// What runs on a host while all is well. A data centre that waits has its replica alone; of one that is lost, cores may come back.
     pub(super) fn parts(&self, name: &str) -> Vec<Part> {
         let host = self.layout.host(name);
+        let (waits, lost) = (host.centre > self.centre, host.centre < self.centre);
         let pair = self.layout.has_pair();
         let shares = host.is(Role::Balancer) && self.shares_sip();
+        let kept = host.is(Role::Sql) && pair || shares;
         let all = [
-            (host.is(Role::State), Part::State),
-            (host.is(Role::Sql) && !pair, Part::Database),
-            (host.is(Role::Sql) && pair || shares, Part::Keeper),
-            (host.is(Role::Core) || host.is(Role::Web), Part::Control),
-            (host.is(Role::Core), Part::Data),
-            (host.is(Role::Balancer), Part::Balancer),
+            (host.is(Role::State) && !lost, Part::State),
+            (host.is(Role::Sql) && !pair && !lost, Part::Database),
+            (kept && !lost || host.is(Role::Remote), Part::Keeper),
+            ((host.is(Role::Core) || host.is(Role::Web)) && !waits, Part::Control),
+            (host.is(Role::Core) && !waits, Part::Data),
+            (host.is(Role::Balancer) && !waits && !lost, Part::Balancer),
         ];
         all.into_iter().filter_map(|(runs, part)| runs.then_some(part)).collect()
     }
@@ -130,6 +134,9 @@ impl Site {
     }
 
     fn keeper(&self, host: &Host) -> Command {
+        if host.is(Role::Remote) {
+            return self.keeper_by(host, &self.kept_replica(host));
+        }
         let members: Vec<String> =
             self.layout.with(Role::State).map(|host| format!("'http://{}:2379'", host.ip())).collect();
         let mut text = format!("node: {}\netcd: {{ members: [{}] }}\n", host.number, members.join(", "));
@@ -139,6 +146,10 @@ impl Site {
         if host.is(Role::Balancer) && self.shares_sip() {
             text += &self.kept_address(host);
         }
+        self.keeper_by(host, &text)
+    }
+
+    fn keeper_by(&self, host: &Host, text: &str) -> Command {
         let settings = self.keeper_settings(&host.name);
         std::fs::write(&settings, text).expect("the folder is writable");
         let mut command = self.hosts.command(&host.name, &program("tandem-keeper"));
@@ -147,14 +158,24 @@ impl Site {
     }
 
     fn kept_database(&self, host: &Host) -> String {
+        self.kept(host, TAKEOVER_S) + &format!("  address: {{ ip: {DATABASE_SHARED}, prefix: 24, interface: eth0 }}\n")
+    }
+
+    /// It follows the replica as long as the story needs that.
+    fn kept_replica(&self, host: &Host) -> String {
+        let folder = self.folder.path().join(format!("{}.remote", host.name));
+        let remote = format!("remote: {{ ip: {}, folder: {} }}\n", host.ip(), folder.display());
+        format!("node: {}\n", host.number) + &remote + &self.kept(host, FOLLOWS_S)
+    }
+
+    fn kept(&self, host: &Host, takeover_s: u64) -> String {
         let pair: Vec<String> =
             self.layout.with(Role::Sql).map(|host| format!("{}: {}", host.number, host.ip())).collect();
         let home = self.layout.with(Role::Sql).next().expect("a layout has a database").number;
         format!(
             "database:\n  home: {home}\n  nodes: {{ {} }}\n  data: {}\n  \
              password: {PASSWORD}\n  user_password: {PASSWORD}\n  arguments: ['{}', '{}']\n  \
-             address: {{ ip: {DATABASE_SHARED}, prefix: 24, interface: eth0 }}\n  takeover_s: {TAKEOVER_S}\n  \
-             hold_down_s: 2\n  alone_ms: 1500\n",
+             takeover_s: {takeover_s}\n  hold_down_s: 2\n  alone_ms: 1500\n",
             pair.join(", "),
             self.base(&host.name).display(),
             SMALL.join("', '"),
@@ -187,7 +208,7 @@ impl Site {
         let port = if host.is(Role::Balancer) { 5_064 } else { 5_060 };
         command.args(["--listen", &format!("udp:{}:{port}", host.ip())]);
         let fronts: Vec<String> =
-            self.layout.with(Role::Balancer).map(|host| format!("balancer={}:5070", host.ip())).collect();
+            self.layout.at(host.centre, Role::Balancer).map(|host| format!("balancer={}:5070", host.ip())).collect();
         if !fronts.is_empty() {
             let front = format!("udp:{}:5062,name=front,behind={}:5060,{}", host.ip(), self.sip(), fronts.join(","));
             command.args(["--listen", &front]).arg("--balancer-key").arg(self.folder.path().join("key"));
@@ -196,7 +217,8 @@ impl Site {
     }
 
     fn balancer(&self, host: &Host) -> Command {
-        let cores: Vec<String> = self.layout.with(Role::Core).map(|core| format!("{}:5062", core.ip())).collect();
+        let cores: Vec<String> =
+            self.layout.at(host.centre, Role::Core).map(|core| format!("{}:5062", core.ip())).collect();
         let mut command = self.hosts.command(&host.name, &program("tandem-dataplane"));
         command.args(["--role", "balancer", "--data"]).arg(self.balancer_data(&host.name));
         command.args(["--listen", &format!("udp:{}:5060", self.sip()), "--inside", &format!("{}:5070", host.ip())]);

@@ -1,5 +1,6 @@
 //! The topologies and what breaks in each.
 
+use super::centres::{first_centre_dies, journals_are_handed_over, line_is_cut};
 use super::faults::*;
 use crate::site::Site;
 use crate::table::Row;
@@ -75,6 +76,15 @@ pub const STORIES: &[Story] = &[
                 balancer_dies(site, "front1"),
                 planned_swap(site),
             ]
+        },
+    },
+    Story {
+        name: "centres",
+        site: "data1: sql+state; data2: sql+state; core1: core+state / data3: remote; core2: core",
+        tell: |site| {
+            let line = line_is_cut(site);
+            let (dies, calls) = first_centre_dies(site);
+            vec![line, dies, journals_are_handed_over(site, &calls)]
         },
     },
 ];

@@ -5,7 +5,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use rating::Policies;
 use rating::quality::Sum;
-use sip::Transport;
+use sip::{Flow, Transport};
 use snapshot::{View, policy};
 use units::{Cause, EgressTrunkId, PlanId, WallTime};
 
@@ -25,12 +25,25 @@ pub struct Target {
     pub weight: u16,
     /// Its addresses, in the order to try them.
     pub addresses: Vec<SocketAddr>,
+    /// The connection that it made itself; calls take no other way.
+    pub flow: Option<Flow>,
+}
+
+/// One place where a trunk is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Over what.
+    pub transport: Transport,
+    /// Where.
+    pub address: SocketAddr,
+    /// By which connection, where there is one already.
+    pub flow: Option<Flow>,
 }
 
 /// Where one call tries a trunk, in order; four places at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Places {
-    all: [Option<(Transport, SocketAddr)>; TARGETS_MAX],
+    all: [Option<Place>; TARGETS_MAX],
     next: u8,
 }
 
@@ -38,12 +51,12 @@ impl Places {
     /// One place only.
     pub fn one(transport: Transport, address: SocketAddr) -> Places {
         let mut places = Places::default();
-        places.all[0] = Some((transport, address));
+        places.all[0] = Some(Place { transport, address, flow: None });
         places
     }
 
     /// Takes the next place.
-    pub fn take(&mut self) -> Option<(Transport, SocketAddr)> {
+    pub fn take(&mut self) -> Option<Place> {
         let place = self.peek()?;
         self.next += 1;
         Some(place)
@@ -55,7 +68,7 @@ impl Places {
     }
 
     /// The next place, which stays.
-    pub fn peek(&self) -> Option<(Transport, SocketAddr)> {
+    pub fn peek(&self) -> Option<Place> {
         self.all.get(usize::from(self.next)).copied().flatten()
     }
 }
@@ -199,9 +212,10 @@ pub fn order(targets: &[Target], seed: u64) -> Places {
     for draw in 0..targets.len().min(HOSTS_MAX) {
         let Some(host) = pick(targets, taken, rating::random(seed, draw as u64)) else { break };
         taken |= 1 << host;
+        let Target { transport, flow, .. } = targets[host];
         for address in &targets[host].addresses {
             let Some(slot) = places.all.get_mut(count) else { return places };
-            *slot = Some((targets[host].transport, *address));
+            *slot = Some(Place { transport, address: *address, flow });
             count += 1;
         }
     }

@@ -11,7 +11,7 @@ use units::{Cause, EgressTrunkId};
 
 fn target(priority: u32, weight: u16, addresses: &[&str]) -> Target {
     let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
-    Target { transport: Transport::Udp, priority, weight, addresses }
+    Target { transport: Transport::Udp, priority, weight, addresses, flow: None }
 }
 
 const PLACES: [&str; 3] = ["127.0.0.11:5060", "127.0.0.12:5060", "127.0.0.13:5060"];
@@ -137,7 +137,7 @@ fn nothing_remains_of_a_call_whose_places_are_all_silent() {
 }
 
 fn taken(mut places: Places) -> Vec<String> {
-    core::iter::from_fn(|| places.take()).map(|(_, address)| address.to_string()).collect()
+    core::iter::from_fn(|| places.take()).map(|place| place.address.to_string()).collect()
 }
 
 #[test]

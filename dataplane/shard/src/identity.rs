@@ -160,7 +160,9 @@ impl Shard {
                     printer.line(header, &[&value]);
                 }
             });
-            if out.bytes.len() - start <= bytes_max || (proven && algorithms.len() == 1) {
+            // Whoever has a connection has shown that its address is its own.
+            let shown = from.transport.is_reliable();
+            if shown || out.bytes.len() - start <= bytes_max || (proven && algorithms.len() == 1) {
                 return;
             }
             out.list.pop();
@@ -186,7 +188,7 @@ impl Shard {
             more(&mut printer);
             printer.finish_empty();
         });
-        out.list.push(Effect::Sip { to: reply_hop(request, from), bytes: bytes.clone() });
+        self.emit(reply_hop(request, from), bytes.clone(), out);
         bytes
     }
 

@@ -13,7 +13,7 @@ use units::{Clock, EgressTrunkId, Instant};
 
 pub use machine::{Account, EXPIRES_MAX_S, REFRESH_MIN_MS, REST_MAX_MS, REST_MS, Registration, Standing};
 
-use crate::{Config, Effect, Effects, Loaded, Shard, book, steer};
+use crate::{Config, Effects, Loaded, Shard, book, steer};
 
 /// Registrations of one shard at most.
 pub const REGISTRATIONS_MAX: usize = 4_096;
@@ -118,14 +118,12 @@ impl Shard {
         if self.registrations.next.is_none_or(|next| next > clock.now) {
             return;
         }
+        let mut due = Vec::new();
         for one in self.registrations.all.values_mut() {
             let to = one.account().registrar;
-            if let Some(request) = one.on_time(clock.now, &mut self.random) {
-                self.counters.sip_sent += 1;
-                let bytes = out.append(|bytes| bytes.extend_from_slice(&request));
-                out.list.push(Effect::Sip { to, bytes });
-            }
+            due.extend(one.on_time(clock.now, &mut self.random).map(|request| (to, request)));
         }
+        due.iter().for_each(|(to, request)| self.send(*to, request, out));
         let draining = self.draining;
         let Registrations { all, wanted, away, .. } = &mut self.registrations;
         let waits = |one: &Registration| is_of(one, *away) && wanted.binary_search(&one.account().trunk).is_ok();
@@ -142,9 +140,7 @@ impl Shard {
             return;
         }
         if let Some(request) = one.on_response(clock.now, response, &mut self.random) {
-            self.counters.sip_sent += 1;
-            let bytes = out.append(|bytes| bytes.extend_from_slice(&request));
-            out.list.push(Effect::Sip { to, bytes });
+            self.send(to, &request, out);
         }
         self.registrations.note_deadline();
     }

@@ -26,6 +26,7 @@ impl Shard {
             let target = latest.map(|hop| Target {
                 transport: hop.transport,
                 addresses: [hop.remote].into(),
+                flow: hop.flow,
                 ..Target::default()
             });
             if self.ways.targets(trunk) != Some(target.as_slice()) {

@@ -69,7 +69,7 @@ impl<'a> Lookup<'a> {
         let fallback = demanded.unwrap_or(Transport::Udp);
         let single = |addresses: Vec<SocketAddr>| match addresses.is_empty() {
             true => Vec::new(),
-            false => vec![Target { transport: fallback, priority: 0, weight: 0, addresses }],
+            false => vec![Target { transport: fallback, addresses, ..Target::default() }],
         };
         let port = wanted.port.unwrap_or(fallback.default_port());
         if let Ok(address) = wanted.host.parse::<IpAddr>() {
@@ -146,6 +146,7 @@ impl<'a> Lookup<'a> {
                     priority: tier << 16 | u32::from(srv.priority),
                     weight: srv.weight,
                     addresses,
+                    flow: None,
                 }),
                 Ok(_) => {}
                 Err(error) => failure = Some(error),

@@ -24,7 +24,8 @@ impl Call {
     ) -> Option<(Hop, Option<Hop>)> {
         let rules = ctx.policies.egress(trunk);
         let by = |transport, address| ctx.desk.switch.hop(transport, &rules.policy.listener, address);
-        let hop = core::iter::from_fn(|| places.take()).find_map(|(transport, address)| by(transport, address))?;
+        let hop = core::iter::from_fn(|| places.take())
+            .find_map(|place| Some(Hop { flow: place.flow, ..by(place.transport, place.address)? }))?;
         let takes_both = rules.policy.transport == policy::Transport::Auto && !rules.is_looked_up();
         Some((hop, takes_both.then(|| by(Transport::Tcp, hop.remote)).flatten()))
     }

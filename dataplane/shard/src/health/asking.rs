@@ -107,8 +107,9 @@ impl Shard {
         probe.question = None;
         let loaded = self.loaded.clone();
         let listener = loaded.as_ref().map_or("", |loaded| &loaded.policies.egress(probe.trunk).policy.listener);
+        let by = |transport, address| self.switch.hop(transport, listener, address);
         let hop = core::iter::from_fn(|| places.take())
-            .find_map(|(transport, address)| self.switch.hop(transport, listener, address));
+            .find_map(|place| Some(Hop { flow: place.flow, ..by(place.transport, place.address)? }));
         match hop {
             Some(to) => probe.question = Some(self.options(clock, to, places, probe.patience_ms, out)),
             None if probe.fail(clock.wall) => self.tell_all(clock, probe, out),

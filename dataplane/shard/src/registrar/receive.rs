@@ -36,7 +36,7 @@ impl Shard {
         if let Some(answer) = self.identity.answered.get_mut(clock.now, &transaction) {
             let bytes = out.append(|bytes| bytes.extend_from_slice(answer));
             self.counters.sip_sent += 1;
-            return out.list.push(Effect::Sip { to: call::leg::send::reply_hop(request, from), bytes });
+            return self.emit(call::leg::send::reply_hop(request, from), bytes, out);
         }
         // RFC 3261 §10.3 step 2. Path (RFC 3327), outbound (RFC 5626) and GRUU (RFC 5627) are not served.
         if let Some(wanted) = request.header(Name::Require).filter(|wanted| !wanted.is_empty()) {

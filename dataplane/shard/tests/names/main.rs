@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a story that goes wrong must fail loudly")]
 
 mod calls;
+mod connections;
 mod guesses;
 mod nodes;
 mod registrar;

@@ -1,11 +1,12 @@
 //! A switch of one or more shards, and phones that talk to it.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use shard::guard::Settings;
 use shard::registrar::Change;
-use shard::{Config, Effect, Effects, Hop, Listener, Loaded, Parcel, Shard, Transport};
+use shard::{Config, Effect, Effects, Flow, Hop, Listener, Loaded, Shard, Transport};
 use sip::auth::{Request, Secret, answer, challenge_of};
 use sip::{Name, parse};
 use snapshot::policy::{Digest, Registration};
@@ -110,13 +111,17 @@ pub fn registering() -> Model {
     model
 }
 
+/// The place of the TCP listener.
+const TCP: u8 = 1;
+
 fn config(node: u16, shard: u16, shards: u16) -> Config {
+    let listener = |transport| Listener { name: String::new(), transport, address: SWITCH.parse().unwrap() };
     Config {
         node: NodeId(node),
         boot: 1,
         shard: ShardId(shard),
         shards,
-        listeners: vec![Listener { name: String::new(), transport: Transport::Udp, address: SWITCH.parse().unwrap() }],
+        listeners: [Transport::Udp, Transport::Tcp].map(listener).into(),
         media_v4: Some("192.0.2.100".parse().unwrap()),
         media_v6: None,
         port_low: 20_000 + shard * 100,
@@ -138,6 +143,10 @@ pub struct World {
     pub now_ms: u64,
     /// What the other nodes are to be told.
     pub told: Vec<Change>,
+    /// What was said over connections.
+    pub said: Vec<(Flow, String)>,
+    /// Connections that the switch wanted to make.
+    pub connects: usize,
 }
 
 impl World {
@@ -149,7 +158,7 @@ impl World {
     /// One node of several.
     pub fn of_node(node: u16, shards: u16, model: &Model) -> World {
         let shards = (0..shards).map(|shard| Shard::new(config(node, shard, shards))).collect();
-        let mut world = World { shards, now_ms: 1_000_000, told: Vec::new() };
+        let mut world = World { shards, now_ms: 1_000_000, told: Vec::new(), said: Vec::new(), connects: 0 };
         world.publish(model);
         world
     }
@@ -174,7 +183,20 @@ impl World {
         let (clock, mut out) = (self.clock(), Effects::default());
         let hop = Hop::from(from.parse::<SocketAddr>().unwrap());
         self.shards[shard].on_sip(clock, hop, bytes, &mut out);
-        self.carry(out)
+        self.carry(shard, out)
+    }
+
+    /// Somebody connects to a shard over TCP.
+    pub fn connect(&mut self, shard: usize, from: &str) -> Flow {
+        let clock = self.clock();
+        self.shards[shard].on_accepted(clock, TCP, from.parse().unwrap()).unwrap()
+    }
+
+    /// What somebody says over a connection; what the switch sends as datagrams comes back.
+    pub fn hear_over(&mut self, flow: Flow, text: &str) -> Vec<(SocketAddr, String)> {
+        let (clock, shard, mut out) = (self.clock(), usize::from(flow.shard()), Effects::default());
+        self.shards[shard].on_stream(clock, flow, text.as_bytes(), &mut out);
+        self.carry(shard, out)
     }
 
     /// What another node's subscribers did becomes known here.
@@ -200,31 +222,37 @@ impl World {
             for shard in 0..self.shards.len() {
                 let mut out = Effects::default();
                 self.shards[shard].on_time(clock, &mut out);
-                sent.extend(self.carry(out));
+                sent.extend(self.carry(shard, out));
             }
         }
         self.now_ms = self.now_ms.max(end_ms);
         sent
     }
 
-    fn carry(&mut self, mut out: Effects) -> Vec<(SocketAddr, String)> {
-        let (clock, mut sent) = (self.clock(), Vec::new());
-        while !out.list.is_empty() {
-            let mut next = Effects::default();
+    /// Carries out what a shard ordered, and whatever comes of it; the journal keeps at once.
+    fn carry(&mut self, shard: usize, out: Effects) -> Vec<(SocketAddr, String)> {
+        let (clock, mut sent, mut all) = (self.clock(), Vec::new(), VecDeque::from([(shard, out)]));
+        while let Some((shard, mut out)) = all.pop_front() {
+            let text = |bytes: std::ops::Range<usize>| String::from_utf8(out.bytes[bytes].to_vec()).unwrap();
             for effect in out.list.drain(..) {
+                let mut next = Effects::default();
                 match effect {
-                    Effect::Sip { to, bytes } => {
-                        sent.push((to.remote, String::from_utf8(out.bytes[bytes].to_vec()).unwrap()));
+                    Effect::Sip { to, bytes } => sent.push((to.remote, text(bytes))),
+                    Effect::Stream { flow, bytes } => self.said.push((flow, text(bytes))),
+                    Effect::Connect { .. } => self.connects += 1,
+                    Effect::Journal { ticket, .. } => {
+                        self.shards[shard].on_journaled(clock, ticket, &mut next);
+                        all.push_back((shard, next));
                     }
                     Effect::Parcel { to, parcel } => {
-                        let parcel: Parcel = *parcel;
-                        self.shards[usize::from(to.0)].on_parcel(clock, parcel, &mut next);
+                        let to = usize::from(to.0);
+                        self.shards[to].on_parcel(clock, *parcel, &mut next);
+                        all.push_back((to, next));
                     }
                     Effect::Binding(change) => self.told.push(*change),
                     _ => {}
                 }
             }
-            out = next;
         }
         sent
     }

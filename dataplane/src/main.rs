@@ -111,8 +111,8 @@ fn run(settings: &Settings) -> anyhow::Result<End> {
     let mut plan = Plan::new(settings, &places, &folder, carried, shards, &steered)?;
     plan.control.media_sockets = steered.figures(&ceiling);
     let node = together::node(settings.node, &places.listens, calls);
-    plan.control.together =
-        Together::start(&settings.together, node, &folder.path, settings.limits_alone == LimitsAlone::Part)?;
+    let (goes_on, across) = (settings.limits_alone == LimitsAlone::Part, places.gate.across());
+    plan.control.together = Together::start(&settings.together, node, &folder.path, goes_on, across)?;
     tracing::info!(boot = folder.boot, shards, sip = %places, "the data plane starts");
     blocked::tell(&folder.path.join(blocked::FOLDER));
     let spool = start_spool(plan.spool)?;

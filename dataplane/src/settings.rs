@@ -41,7 +41,8 @@ pub struct Settings {
     /// listener, balancer=ADDR:PORT one of these, repeated for each: they alone are heard there.
     #[arg(long, value_name = "TRANSPORT:ADDR:PORT,…")]
     pub listen: Vec<Listen>,
-    /// A file with the secret, 32 bytes or more, that this node shares with the balancers before it.
+    /// A file with the secret, 32 bytes or more, that this node shares with the balancers before it, and with other nodes: by it they hand
+    /// each other what is for subscribers' connections.
     #[arg(long, value_name = "FILE")]
     pub balancer_key: Option<PathBuf>,
     /// Seconds after which a silent TCP or TLS connection of a known peer is closed, 10 to 86400.

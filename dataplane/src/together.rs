@@ -3,6 +3,7 @@
 mod bindings;
 mod limits;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -60,6 +61,8 @@ pub enum Heard {
 #[derive(Debug)]
 pub struct Together {
     outbox: Option<std::sync::mpsc::Sender<bindings::Told>>,
+    /// Where this node takes what another one hands it.
+    across: Option<SocketAddr>,
     heard: mpsc::Receiver<Heard>,
     /// What the others know of this node.
     presence: Option<Presence>,
@@ -72,14 +75,20 @@ impl Together {
     /// A node that knows of no other.
     pub fn alone() -> Together {
         let (own, heard) = mpsc::channel(1);
-        Together { outbox: None, heard, presence: None, limits: None, _own: Some(own) }
+        Together { outbox: None, across: None, heard, presence: None, limits: None, _own: Some(own) }
     }
 
-    /// Begins to tell and to listen, by threads that end with the process.
-    pub fn start(settings: &EtcdArguments, node: Node, data: &Path, goes_on: bool) -> anyhow::Result<Together> {
+    /// Begins to tell and to listen, by threads that end with the process. `across` is where this node takes what another one hands it.
+    pub fn start(
+        settings: &EtcdArguments,
+        node: Node,
+        data: &Path,
+        goes_on: bool,
+        across: Option<SocketAddr>,
+    ) -> anyhow::Result<Together> {
         let Some(etcd) = settings.open(PATIENCE)? else { return Ok(Together::alone()) };
         let (heard_in, heard) = mpsc::channel(HEARD_MAX);
-        bindings::listen(etcd.clone(), heard_in.clone());
+        bindings::listen(etcd.clone(), heard_in.clone(), across.map(|_| NodeId(node.number)));
         let (notes, notes_out) = std::sync::mpsc::channel();
         let (number, memory) = (NodeId(node.number), data.join("run/nodes"));
         let nothing = Memory::read(&memory).parts(goes_on);
@@ -90,6 +99,7 @@ impl Together {
             Limits { notes: Some(notes), thread: Some(thread), parts: nothing, words: Arc::default(), leaving: false };
         Ok(Together {
             outbox: Some(Outbox::start(etcd.clone())?),
+            across,
             heard,
             presence: Some(Presence::start(etcd, node, LIVES_S)),
             limits: Some(limits),
@@ -115,7 +125,9 @@ impl Together {
 
     /// Tells the others of a binding that changed here.
     pub fn tell(&self, change: &Change) {
-        if let (Some(outbox), Some(told)) = (&self.outbox, bindings::Told::of(crate::clocks::read(), change)) {
+        if let (Some(outbox), Some(told)) =
+            (&self.outbox, bindings::Told::of(crate::clocks::read(), change, self.across))
+        {
             // Its thread lives as long as this sender.
             let _ = outbox.send(told);
         }

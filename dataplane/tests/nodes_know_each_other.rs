@@ -12,8 +12,8 @@ mod phone;
 #[path = "support/plane.rs"]
 mod plane;
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::UdpSocket;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -68,11 +68,15 @@ impl Site {
     }
 
     fn start(&self, etcd: &str) -> Plane {
+        self.start_with(etcd, &[])
+    }
+
+    fn start_with(&self, etcd: &str, more: &[&str]) -> Plane {
         let sip = format!("127.0.0.1:{}", self.sip);
         let rtp = format!("{}-{}", 45_000 + self.number * 400, 45_399 + self.number * 400);
         let node = self.number.to_string();
         let words = ["--sip", &sip, "--rtp", &rtp, "--node", &node, "--etcd", etcd, "--log", "warn"];
-        Plane::start(self.folder.path(), &words)
+        Plane::start(self.folder.path(), &[&words, more].concat())
     }
 }
 
@@ -123,6 +127,110 @@ fn a_subscriber_of_a_dead_node_is_called_from_another_though_etcd_has_died_too()
         let mut bytes = [0; 4_096];
         let length = alice.recv(&mut bytes).ok()?;
         bytes[..length].starts_with(b"INVITE sip:442071838750@").then_some(())
+    });
+}
+
+/// Alice's telephone, connected with a node over TCP.
+struct Phone {
+    stream: TcpStream,
+    bytes: Vec<u8>,
+    node: u16,
+}
+
+impl Phone {
+    fn connect(node: u16) -> Phone {
+        let stream = TcpStream::connect(("127.0.0.1", node)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+        Phone { stream, bytes: Vec::new(), node }
+    }
+
+    fn say(&mut self, text: &str) {
+        self.stream.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// The next whole message, if there is one.
+    fn hear(&mut self) -> Option<String> {
+        let mut piece = [0; 4_096];
+        if let Ok(length) = self.stream.read(&mut piece) {
+            self.bytes.extend_from_slice(&piece[..length]);
+        }
+        let text = String::from_utf8(self.bytes.clone()).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n")?;
+        let length: usize = header(head, "Content-Length").parse().unwrap();
+        let whole = head.len() + 4 + length;
+        (body.len() >= length).then(|| String::from_utf8(self.bytes.drain(..whole).collect()).unwrap())
+    }
+
+    fn register(&mut self, cseq: u32, proof: &str) -> String {
+        let (node, own) = (self.node, self.stream.local_addr().unwrap().port());
+        self.say(&format!(
+            "REGISTER sip:127.0.0.1:{node} SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:{own};branch=z9hG4bKr{cseq}\r\nMax-Forwards: 70\r\n\
+             From: <sip:alice@127.0.0.1>;tag=r\r\nTo: <sip:alice@127.0.0.1>\r\nCall-ID: registers@phone\r\nCSeq: {cseq} REGISTER\r\n\
+             Contact: <sip:alice@127.0.0.1:{own};transport=tcp>\r\nExpires: 600\r\n{proof}Content-Length: 0\r\n\r\n"
+        ));
+        until("the switch answers over the connection", || self.hear())
+    }
+
+    /// Registers, with the proof that RFC 7616 §3.4.1 asks for.
+    fn registers(&mut self) {
+        let refusal = self.register(1, "");
+        assert!(refusal.starts_with("SIP/2.0 401 "), "{refusal}");
+        let asked =
+            refusal.lines().find(|line| line.starts_with("WWW-Authenticate: ") && line.contains("MD5")).unwrap();
+        let nonce = asked.split("nonce=\"").nth(1).unwrap().split('"').next().unwrap();
+        let uri = format!("sip:127.0.0.1:{}", self.node);
+        let (who, what) = (phone::alice().ha1_md5, md5(&format!("REGISTER:{uri}")));
+        let response = md5(&format!("{who}:{nonce}:00000001:0a4f113b:auth:{what}"));
+        let answer = self.register(
+            2,
+            &format!(
+                "Authorization: Digest username=\"alice\", realm=\"127.0.0.1\", nonce=\"{nonce}\", uri=\"{uri}\", \
+                 response=\"{response}\", algorithm=MD5, cnonce=\"0a4f113b\", nc=00000001, qop=auth\r\n"
+            ),
+        );
+        assert!(answer.starts_with("SIP/2.0 200 "), "{answer}");
+    }
+}
+
+fn md5(text: &str) -> String {
+    let said = Command::new("sh").args(["-c", "printf %s \"$0\" | md5sum", text]).output().unwrap();
+    String::from_utf8(said.stdout).unwrap()[..32].to_owned()
+}
+
+fn header<'a>(message: &'a str, name: &str) -> &'a str {
+    message.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).unwrap()
+}
+
+#[test]
+fn a_subscriber_over_tcp_is_called_from_another_node_over_the_connection_that_she_made() {
+    let ((_server, url), caller) = (start_etcd(), socket());
+    let [one, two] = [3, 4].map(|number| Site::new(number, port(&caller)));
+    let key = one.folder.path().join("key");
+    std::fs::write(&key, [b'k'; 40]).unwrap();
+    let key = ["--balancer-key", key.to_str().unwrap()];
+    let (_plane_one, mut plane_two) = (one.start_with(&url, &key), two.start_with(&url, &key));
+    let mut alice = Phone::connect(one.sip);
+    alice.registers();
+    let heard = until("the other node hears of her", || binding(&mut plane_two));
+    let from = alice.stream.local_addr().unwrap().to_string();
+    assert_eq!((heard.node, heard.reached, heard.from), (3, true, from));
+
+    caller.send_to(invite(port(&caller), two.sip).as_bytes(), ("127.0.0.1", two.sip)).unwrap();
+    let request = until("the call comes to her", || {
+        plane_two.serve();
+        alice.hear()
+    });
+    assert!(request.starts_with("INVITE sip:442071838750@") && !request.contains("X-Tandem"), "{request}");
+    let copy = ["Via", "From", "To", "Call-ID", "CSeq"].map(|name| format!("{name}: {}", header(&request, name)));
+    let [via, from, to, call_id, cseq] = copy;
+    let lines = [via, from, to + ";tag=alice", call_id, cseq, "Content-Length: 0".to_owned()].join("\r\n");
+    alice.say(&format!("SIP/2.0 180 Ringing\r\n{lines}\r\n\r\n"));
+    caller.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+    until("her bell is heard", || {
+        plane_two.serve();
+        let mut bytes = [0; 4_096];
+        let length = caller.recv(&mut bytes).ok()?;
+        bytes[..length].starts_with(b"SIP/2.0 180 ").then_some(())
     });
 }
 

@@ -126,7 +126,7 @@ impl InviteIn {
     fn new(invite: &Message<'_>, source: Hop) -> InviteIn {
         let requires_reliable = names_tag(invite, Name::Require, reliable::TAG);
         InviteIn {
-            machine: InviteServer::new(source.transport.is_reliable()),
+            machine: InviteServer::new(source.is_reliable()),
             request: Stored::of(invite),
             source,
             last: Vec::new(),

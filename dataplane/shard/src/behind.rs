@@ -22,6 +22,8 @@ pub struct Behind {
     pub key: Option<Key>,
     /// Where they ask from.
     pub balancers: Vec<SocketAddr>,
+    /// The listener by which nodes that share the key speak to each other; `None`: they do not.
+    pub across: Option<u8>,
 }
 
 impl Shard {

@@ -60,6 +60,12 @@ counters! {
     streams_failed;
     /// Connections closed because they were silent, too slow with a message, or never stood.
     streams_expired;
+    /// Messages of other nodes' calls that were sent over connections of this node.
+    across_carried;
+    /// Messages that came over connections of this node and were handed to the nodes of their calls.
+    across_heard;
+    /// What other nodes had for connections that are gone, and what seemed to be theirs and was not proved, or was old.
+    across_refused;
     /// Calls begun.
     calls_begun;
     /// Calls answered.

@@ -42,6 +42,7 @@ impl Shard {
         }
         self.counters.sip_received += 1;
         self.streams.see(clock.now);
+        self.nodes.see(clock.wall);
         if self.guard.load(clock.now) == Load::Over && self.turn_away(clock, from, bytes, out) {
             return;
         }
@@ -108,6 +109,9 @@ impl Shard {
 
     fn on_request(&mut self, clock: Clock, from: Hop, request: &Message<'_>, parse_ns: u64, out: &mut Effects) {
         let Some((at, leg)) = self.leg_of(request.call_id(), request.from().tag()) else {
+            if self.hand_on(from, request.to().tag(), request, out) {
+                return;
+            }
             return self.on_new_request(clock, from, request, parse_ns, out);
         };
         if !self.is_peer(clock, from, (at, leg), request, out) {
@@ -134,6 +138,9 @@ impl Shard {
             return self.on_registered(clock, from, response, out);
         }
         let Some((at, leg)) = self.leg_of(response.call_id(), response.to().tag()) else {
+            if self.hand_on(from, response.from().tag(), response, out) {
+                return;
+            }
             return self.on_trunk_answered(clock, from, response, out);
         };
         if self.is_peer(clock, from, (at, leg), response, out) {
@@ -181,6 +188,10 @@ impl Shard {
         let method = request.method();
         if method == Method::Ack {
             return;
+        }
+        // What another node heard belongs to a call of ours, or to none.
+        if from.holder().is_some() {
+            return self.refuse(from, request, 481, out);
         }
         if method == Method::Options && self.is_balancer(from) {
             return self.on_balancer_asks(clock, from, request, out);

@@ -6,6 +6,7 @@
 
 extern crate alloc;
 
+pub mod across;
 pub mod behind;
 pub mod book;
 mod counters;
@@ -196,6 +197,8 @@ pub struct Shard {
     /// The message that is being read; empty between two.
     reading: Vec<u8>,
     streams: Streams,
+    /// What this one knows of other nodes.
+    nodes: across::Nodes,
     /// Requests that could not be sent; their calls are told before the turn ends.
     unsent: VecDeque<Vec<u8>>,
     identity: Identity,
@@ -271,6 +274,7 @@ impl Shard {
             guard,
             reading: Vec::new(),
             streams,
+            nodes: across::Nodes::default(),
             unsent: VecDeque::new(),
             random,
             relay,
@@ -301,9 +305,14 @@ impl Shard {
 
     /// A SIP message came to this shard's socket.
     pub fn on_sip(&mut self, clock: Clock, from: Hop, bytes: &[u8], out: &mut Effects) {
-        if self.guard.ask(clock.now, from.remote.ip(), self.is_known(clock.now, from)).is_err() {
+        let of_node = self.is_of_node(from, bytes);
+        let known = if of_node { self.nodes.are_at(from.remote) } else { self.is_known(clock.now, from) };
+        if self.guard.ask(clock.now, from.remote.ip(), known).is_err() {
             self.counters.sip_silenced += 1;
             return;
+        }
+        if of_node {
+            return self.on_node(clock, from, bytes, out);
         }
         match steer::owner(bytes, self.config.shards) {
             Some(owner) if owner != self.config.shard => {
@@ -350,6 +359,10 @@ impl Shard {
         match parcel {
             Parcel::Datagram { from, bytes } => self.hear(clock, from, &bytes, out),
             Parcel::Send { to, bytes } => self.on_send_parcel(clock, to, &bytes, out),
+            Parcel::Over { across, bytes } => self.carry_over(clock, across, &bytes, out),
+            Parcel::Node(place) => {
+                self.nodes.learn(place);
+            }
             Parcel::Unsent { bytes } => {
                 self.unsent.push_back(bytes);
                 self.work_inbox(clock, out);

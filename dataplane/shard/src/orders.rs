@@ -105,6 +105,7 @@ impl Shard {
     /// Turns the call's orders into effects; questions to home shards go to the inbox or by parcel.
     pub(crate) fn carry_out(&mut self, clock: Clock, at: CallRef, out: &mut Effects) {
         self.streams.see(clock.now);
+        self.nodes.see(clock.wall);
         // Before the messages of the step: who hears of a change finds it done.
         self.move_media(out);
         let shift = out.bytes.len();

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use sip::Hop;
+use sip::behind::across::Across;
 use units::ShardId;
 
 /// One thing handed from shard to shard, over a single-producer single-consumer ring, in order.
@@ -22,6 +23,15 @@ pub enum Parcel {
         /// What.
         bytes: Vec<u8>,
     },
+    /// Another node's message for a connection of that shard.
+    Over {
+        /// Which connection, and whose message.
+        across: Across,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// Where another node takes what is handed to it.
+    Node(crate::across::Place),
     /// A request of a call of that shard for which no connection could be made.
     Unsent {
         /// What.

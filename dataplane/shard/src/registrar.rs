@@ -9,6 +9,7 @@ mod receive;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 
 use sip::{Address, Hop, Message, Name, Uri};
 use units::{Clock, Instant, NodeId, ShardId, WallTime};
@@ -41,10 +42,12 @@ pub struct Binding {
     pub until: Instant,
     /// The node that heard the REGISTER.
     pub node: NodeId,
+    /// Where that node takes what is for the connection, if it is another than this and said so.
+    pub via: Option<SocketAddr>,
 }
 
 impl Binding {
-    /// True if a call from this node gets there: a connection of another node, or of an earlier life, is nobody's here.
+    /// True if a call from this node gets there: a connection of an earlier life, or of a node that hands nothing on, is nobody's here.
     pub fn is_reached(&self) -> bool {
         !self.hop.transport.is_reliable() || self.hop.flow.is_some()
     }
@@ -141,7 +144,7 @@ impl Registrar {
                     let (contact, call_id) = (contact.to_vec(), call_id.to_vec());
                     let until = clock.now.plus_millis(u64::from(seconds) * 1_000);
                     let (since, node) = (clock.wall, self.node);
-                    let binding = Binding { contact, hop: from, call_id, cseq, since, until, node };
+                    let binding = Binding { contact, hop: from, call_id, cseq, since, until, node, via: None };
                     self.set(record, binding, seconds > 0);
                 }
             }

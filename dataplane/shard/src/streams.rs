@@ -143,6 +143,12 @@ impl Streams {
         self.connections.contains_key(&flow)
     }
 
+    /// The connection that a peer made and that stands.
+    pub(crate) fn made_by(&self, transport: Transport, remote: SocketAddr) -> Option<Flow> {
+        let mut by_listener = (0..=u8::MAX).filter_map(|listener| self.by_peer.get(&(transport, listener, remote)));
+        by_listener.find(|flow| self.connections.get(*flow).is_some_and(|one| one.accepted)).copied()
+    }
+
     /// When a connection must be looked at.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadlines.first().map(|(at, _)| *at)

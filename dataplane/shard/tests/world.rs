@@ -122,7 +122,7 @@ impl World {
             port_high: 39_999,
             seed: [7; 32],
             node_key: [7; 32],
-            behind: Behind { key: Some(Key::of(SECRET)), balancers: vec![BALANCER.parse().unwrap()] },
+            behind: Behind { key: Some(Key::of(SECRET)), balancers: vec![BALANCER.parse().unwrap()], across: None },
             trace_percent: 0,
             grants: Vec::new(),
             guard,

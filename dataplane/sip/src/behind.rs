@@ -15,6 +15,8 @@
 //! chance (16 digits) · node (4) · proof (8)
 //! ```
 
+pub mod across;
+
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 

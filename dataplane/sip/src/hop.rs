@@ -2,6 +2,8 @@
 
 use core::net::SocketAddr;
 
+use units::{NodeId, ShardId};
+
 /// What carries messages (RFC 3261 §18).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Transport {
@@ -58,6 +60,9 @@ impl Transport {
     }
 }
 
+/// Stands for the shard of connections of other nodes; no node has so many.
+const ELSEWHERE: u16 = u16::MAX;
+
 /// One connection of this node since its start; the upper 16 bits are the number of the shard that holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Flow(pub u64);
@@ -69,10 +74,22 @@ impl Flow {
         Flow(((shard as u64) << 48) | (sequence & ((1 << 48) - 1)))
     }
 
+    /// Any connection that a shard of another node holds.
+    #[must_use]
+    pub const fn elsewhere(node: NodeId, shard: ShardId) -> Flow {
+        Flow::new(ELSEWHERE, ((node.0 as u64) << 16) | shard.0 as u64)
+    }
+
     /// The shard that holds the connection.
     #[must_use]
     pub const fn shard(self) -> u16 {
         (self.0 >> 48) as u16
+    }
+
+    /// The other node and its shard that hold the connection, if it is none of this node.
+    #[must_use]
+    pub const fn holder(self) -> Option<(NodeId, ShardId)> {
+        if self.shard() == ELSEWHERE { Some((NodeId((self.0 >> 16) as u16), ShardId(self.0 as u16))) } else { None }
     }
 }
 
@@ -94,6 +111,18 @@ impl Hop {
     #[must_use]
     pub const fn udp(listener: u8, remote: SocketAddr) -> Hop {
         Hop { transport: Transport::Udp, listener, remote, flow: None }
+    }
+
+    /// True if nothing that goes this way needs to be repeated. Between two nodes it is a datagram, whatever the connection beyond speaks.
+    #[must_use]
+    pub fn is_reliable(self) -> bool {
+        self.transport.is_reliable() && self.holder().is_none()
+    }
+
+    /// The other node and its shard that hold the connection, if it is none of this node.
+    #[must_use]
+    pub fn holder(self) -> Option<(NodeId, ShardId)> {
+        self.flow.and_then(Flow::holder)
     }
 
     /// The same way to another address; a connection leads to one address only.

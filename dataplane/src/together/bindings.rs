@@ -13,9 +13,9 @@ use anyhow::Context;
 use live::{Entry, Etcd, Lease, LiveError};
 use serde::{Deserialize, Serialize};
 use shard::registrar::{Binding, Change, EXPIRES_MAX_S, What};
-use shard::{Hop, Transport};
+use shard::{Flow, Hop, Transport};
 use tokio::sync::mpsc;
-use units::{Clock, NodeId, WallTime};
+use units::{Clock, NodeId, ShardId, WallTime};
 
 use super::Heard;
 use crate::clocks;
@@ -44,12 +44,25 @@ pub struct Told {
     /// Not after `since`: it was taken back.
     until: i64,
     node: u16,
+    /// How its connection is reached from another node, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    via: Option<Via>,
+}
+
+/// The connection of a binding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Via {
+    /// Where its node takes what is for it.
+    at: SocketAddr,
+    /// The shard that holds it.
+    shard: u16,
 }
 
 impl Told {
-    /// What others are told of a change; `None` if its texts are none.
-    pub fn of(clock: Clock, change: &Change) -> Option<Told> {
-        let Binding { contact, hop, call_id, cseq, since, until, node } = change.binding.clone();
+    /// What others are told of a change; `None` if its texts are none. `across` is where this node takes what others hand it.
+    pub fn of(clock: Clock, change: &Change, across: Option<SocketAddr>) -> Option<Told> {
+        let Binding { contact, hop, call_id, cseq, since, until, node, via: _ } = change.binding.clone();
+        let own = hop.flow.filter(|flow| flow.holder().is_none());
         let since = since.micros();
         let until = clock.wall + until.micros_since(clock.now);
         Some(Told {
@@ -62,11 +75,14 @@ impl Told {
             since,
             until: if change.what == What::Removed { since } else { until.micros() },
             node: node.0,
+            via: own.zip(across).map(|(flow, at)| Via { at, shard: flow.shard() }),
         })
     }
 
-    /// What a shard hears of it.
-    fn change(&self, clock: Clock) -> Option<Change> {
+    /// What a shard hears of it. `own` is this node, if it can hand messages to others; its connections of an earlier life are gone.
+    fn change(&self, clock: Clock, own: Option<NodeId>) -> Option<Change> {
+        let node = NodeId(self.node);
+        let via = self.via.as_ref().filter(|_| own.is_some_and(|own| own != node));
         let left_us = u64::try_from(WallTime::from_micros(self.until) - clock.wall).unwrap_or(0);
         let binding = Binding {
             contact: self.contact.clone().into_bytes(),
@@ -74,13 +90,14 @@ impl Told {
                 transport: Transport::from_bytes(self.transport.as_bytes())?,
                 listener: 0,
                 remote: self.from,
-                flow: None,
+                flow: via.map(|via| Flow::elsewhere(node, ShardId(via.shard))),
             },
             call_id: self.call_id.clone().into_bytes(),
             cseq: self.cseq,
             since: WallTime::from_micros(self.since),
             until: clock.now.plus_millis(left_us / 1_000),
-            node: NodeId(self.node),
+            node,
+            via: via.map(|via| via.at),
         };
         let what = if self.is_removed() { What::Removed } else { What::Added };
         Some(Change { record: self.record.clone(), what, binding })
@@ -176,9 +193,9 @@ impl Outbox {
     }
 }
 
-/// Listens to what the nodes say, this one before its restart included.
-pub fn listen(etcd: Arc<Etcd>, heard: mpsc::Sender<Heard>) {
-    let mut latest = Latest::default();
+/// Listens to what the nodes say, this one before its restart included. `own` is this node, if it can hand messages to others.
+pub fn listen(etcd: Arc<Etcd>, heard: mpsc::Sender<Heard>, own: Option<NodeId>) {
+    let mut latest = Latest { own, ..Latest::default() };
     live::feed(etcd, BINDINGS, move |page| {
         let changes = latest.news(clocks::read(), page.unwrap_or_default());
         match changes.is_empty() {
@@ -190,7 +207,10 @@ pub fn listen(etcd: Arc<Etcd>, heard: mpsc::Sender<Heard>) {
 
 /// The last word on each binding, with its end: an older one may come late, from a node that was cut off.
 #[derive(Debug, Default)]
-struct Latest(BTreeMap<String, (i64, i64)>);
+struct Latest {
+    own: Option<NodeId>,
+    known: BTreeMap<String, (i64, i64)>,
+}
 
 impl Latest {
     /// What of this is news, in the order in which it was said.
@@ -200,18 +220,19 @@ impl Latest {
             return Vec::new();
         }
         let wall = clock.wall.micros();
-        self.0.retain(|_, (_, end)| *end > wall);
+        self.known.retain(|_, (_, end)| *end > wall);
         words.retain(|word| word.end() > wall);
         words.sort_by_key(|word| word.since);
+        let own = self.own;
         let is_news = |word: &&Told| {
-            let known = self.0.entry(word.about()).or_insert((i64::MIN, 0));
+            let known = self.known.entry(word.about()).or_insert((i64::MIN, 0));
             let is_news = known.0 < word.since;
             if is_news {
                 *known = (word.since, word.end());
             }
             is_news
         };
-        words.iter().filter(is_news).filter_map(|word| word.change(clock)).collect()
+        words.iter().filter(is_news).filter_map(|word| word.change(clock, own)).collect()
     }
 }
 
@@ -238,6 +259,7 @@ mod tests {
             since,
             until: since + lasts_s * 1_000_000,
             node,
+            via: None,
         }
     }
 
@@ -257,9 +279,27 @@ mod tests {
         let [change] = heard.as_slice() else { panic!("one change: {heard:?}") };
         assert_eq!(change.what, What::Added);
         assert_eq!(change.binding.until, clock(60).now);
-        assert_eq!(Told::of(clock(10), change), Some(word(1, 0, 60)));
+        assert_eq!(Told::of(clock(10), change, None), Some(word(1, 0, 60)));
         let removed = Change { what: What::Removed, ..change.clone() };
-        assert_eq!(Told::of(clock(10), &removed), Some(word(1, 0, 0)));
+        assert_eq!(Told::of(clock(10), &removed, None), Some(word(1, 0, 0)));
+    }
+
+    #[test]
+    fn a_connection_is_told_with_its_place_to_whoever_can_hand_something_there() {
+        let mut own = word(1, 0, 60).change(clock(0), None).unwrap();
+        own.binding.hop = Hop { transport: Transport::Tcp, flow: Some(Flow::new(3, 9)), ..own.binding.hop };
+        let at: SocketAddr = "10.0.0.1:5060".parse().unwrap();
+        let told = Told::of(clock(0), &own, Some(at)).unwrap();
+        let heard = |own: Option<u16>| {
+            let binding = told.change(clock(0), own.map(NodeId)).unwrap().binding;
+            (binding.hop.flow.and_then(Flow::holder), binding.via)
+        };
+        assert_eq!(heard(Some(2)), (Some((NodeId(1), ShardId(3))), Some(at)));
+        assert_eq!(heard(Some(1)), (None, None), "its own, of an earlier life");
+        assert_eq!(heard(None), (None, None), "nobody would believe it");
+        let again = told.change(clock(0), Some(NodeId(2))).unwrap();
+        assert_eq!(Told::of(clock(0), &again, Some("10.0.0.2:5060".parse().unwrap())).unwrap().via, None);
+        assert_eq!(Told::of(clock(0), &own, None).unwrap().via, None);
     }
 
     #[test]

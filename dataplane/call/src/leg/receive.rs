@@ -151,7 +151,7 @@ impl Leg {
             _ => Some(Event::Request { method: request.cseq().method_text.to_vec(), number, body }),
         };
         self.gone |= request.method() == Method::Bye;
-        let machine = Server::new(desk.clock.now, source.transport.is_reliable());
+        let machine = Server::new(desk.clock.now, source.is_reliable());
         let bytes = Stored::of(request);
         self.requests_in.push(RequestIn { machine, request: bytes, source, number, last: Vec::new() });
         if request.method() == Method::Update {

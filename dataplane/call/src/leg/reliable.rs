@@ -133,7 +133,7 @@ impl Leg {
         self.answer_invite_as(desk, index, progress.status, body, None, Some(number));
         let Some(invite) = &mut self.invite_in else { return };
         let now = desk.clock.now;
-        let resend_at = (!source.transport.is_reliable()).then(|| now.plus_millis(T1_MS));
+        let resend_at = (!source.is_reliable()).then(|| now.plus_millis(T1_MS));
         invite.reliably.waiting = Some(Waiting {
             resend_at,
             resend_ms: T1_MS,

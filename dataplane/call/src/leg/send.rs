@@ -42,7 +42,7 @@ impl Leg {
         }
         desk.send(index, to, &request);
         self.invite_out = Some(InviteOut {
-            machine: InviteClient::new(desk.clock.now, to.transport.is_reliable()),
+            machine: InviteClient::new(desk.clock.now, to.is_reliable()),
             request: printed(request),
             to,
             ack: Vec::new(),
@@ -211,7 +211,7 @@ impl Leg {
         add(&mut printer);
         finish(printer, body);
         desk.send(index, to, &request);
-        let machine = Client::new(desk.clock.now, to.transport.is_reliable());
+        let machine = Client::new(desk.clock.now, to.is_reliable());
         self.requests_out.push(RequestOut { machine, request: printed(request), to, number, passes_on, proven: false });
     }
 
@@ -239,7 +239,7 @@ impl Leg {
         let kind = refused.content_type().unwrap_or(b"").to_vec();
         finish(printer, &Body { kind, bytes: refused.body().to_vec() });
         desk.send(index, to, &request);
-        let machine = Client::new(desk.clock.now, to.transport.is_reliable());
+        let machine = Client::new(desk.clock.now, to.is_reliable());
         self.requests_out.push(RequestOut { machine, request: printed(request), to, number, passes_on, proven: true });
         true
     }
@@ -333,7 +333,7 @@ impl Leg {
         invite.request.companion(&mut cancel, Method::Cancel, invite.request.to());
         let (to, number) = (invite.to, invite.request.number());
         desk.send(index, to, &cancel);
-        let machine = Client::new(desk.clock.now, to.transport.is_reliable());
+        let machine = Client::new(desk.clock.now, to.is_reliable());
         self.requests_out.push(RequestOut {
             machine,
             request: printed(cancel),

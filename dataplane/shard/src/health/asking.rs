@@ -142,7 +142,7 @@ impl Shard {
         printer.finish_empty();
         self.send(to, &request, out);
         Question {
-            machine: Client::new(clock.now, to.transport.is_reliable()),
+            machine: Client::new(clock.now, to.is_reliable()),
             names: [call_id, branch],
             request,
             to,

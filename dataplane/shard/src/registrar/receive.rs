@@ -9,6 +9,7 @@ use sip::{Hop, Message, Name};
 use units::{Clock, IngressTrunkId, Instant};
 
 use super::{Binding, Change, EXPIRES_MIN_S, Refusal, Registrar, home};
+use crate::across::Place;
 use crate::identity::Question;
 use crate::proof::Proof;
 use crate::{Effect, Effects, Parcel, Shard, steer};
@@ -133,7 +134,12 @@ impl Shard {
 
     /// Other nodes changed bindings.
     pub fn on_bindings(&mut self, clock: Clock, changes: &[Change]) {
-        changes.iter().for_each(|change| self.identity.registrar.hear(change.clone()));
+        for change in changes {
+            if let Some(at) = change.binding.via {
+                self.nodes.learn(Place { node: change.binding.node, at });
+            }
+            self.identity.registrar.hear(change.clone());
+        }
         self.find_subscribers(clock);
     }
 

@@ -114,6 +114,9 @@ impl Shard {
         if to.transport == Transport::Udp {
             return out.list.push(Effect::Sip { to, bytes });
         }
+        if let Some(holder) = to.holder() {
+            return self.send_across(to, holder, bytes, out);
+        }
         let other = |flow: &Flow| flow.shard() != self.config.shard.0 && flow.shard() < self.config.shards;
         match to.flow.filter(other) {
             Some(flow) => {
@@ -184,7 +187,7 @@ impl Shard {
     }
 
     /// Tells the owner of the message's call; answers are not missed: their requests are repeated or time out.
-    fn unsent(&mut self, message: Vec<u8>, out: &mut Effects) {
+    pub(crate) fn unsent(&mut self, message: Vec<u8>, out: &mut Effects) {
         if message.starts_with(b"SIP/2.0 ") {
             return;
         }

@@ -10,7 +10,7 @@ use crate::world::{HOME, Phone, World, model, registering, status};
 const CONTACT: &str = "Contact: <sip:alice@10.0.0.2:5062;transport=tcp>\r\n";
 /// Whose calls need no proof.
 pub const CALLER: &str = "198.51.100.33:5060";
-const SDP: &str =
+pub const SDP: &str =
     "v=0\r\no=- 1 1 IN IP4 198.51.100.33\r\ns=-\r\nc=IN IP4 198.51.100.33\r\nt=0 0\r\nm=audio 7000 RTP/AVP 8\r\n";
 
 /// Calls go to alice, for nothing.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use shard::behind::{Behind, Key};
 use shard::guard::Settings;
 use shard::registrar::Change;
 use shard::{Config, Effect, Effects, Flow, Hop, Listener, Loaded, Shard, Transport};
@@ -128,7 +129,7 @@ fn config(node: u16, shard: u16, shards: u16) -> Config {
         port_high: 20_099 + shard * 100,
         seed: [shard as u8 + 1; 32],
         node_key: [9; 32],
-        behind: Default::default(),
+        behind: Behind { key: Some(Key::of(&[b'k'; 40])), balancers: Vec::new(), across: Some(0) },
         trace_percent: 0,
         grants: Vec::new(),
         streams: shard::streams::Settings::default(),

@@ -121,7 +121,8 @@ struct PlaceArguments {
     /// What a node that etcd has not answered for ten seconds may use of limits that nodes share: its part (if not given), or nothing.
     #[arg(long, value_name = "SHARE", value_parser = ["part", "nothing"], requires = "etcd")]
     limits_alone: Option<String>,
-    /// A file with the secret, 32 bytes or more, that this node shares with the balancers before it: a listener with behind= needs it.
+    /// A file with the secret, 32 bytes or more, that this node shares with the balancers before it, for a listener with behind=, and with
+    /// other nodes, for subscribers' connections.
     #[arg(long, value_name = "FILE")]
     balancer_key: Option<PathBuf>,
 }

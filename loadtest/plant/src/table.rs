@@ -115,7 +115,12 @@ and with builds of other programs:
 
 const AFTER: &str = "
 Keepers move the addresses: that of the databases, and that of two balancers; where each server has a balancer and a database (`two`), both are
-one. Two servers need a third, small one that is a member of etcd. Not told yet: two data centres.
+one. Two servers need a third, small one that is a member of etcd.
+
+Behind a `/` stands the other data centre (`centres`): a remote replica, and a core that is off until an operator has promoted it. When the first one
+dies, the replica that the other followed has not been heard for some seconds: *hindered* lasts until calls are placed in the other, the
+operator included, and each row that is lost is one of the commits of which `tandem cluster promote --remote` says how many are missing. Records
+that the promoted database lacks wait in the journal of the first one's core; they come in when that is started again: each once.
 ";
 
 #[cfg(test)]

@@ -20,6 +20,10 @@ pub fn text(settings: &Settings, program: &Path, file: &Path) -> Result<String> 
     ensure!(!own.is_empty(), "no address has driver: keepalived");
     let program = program.with_file_name("tandem-keeper");
     let mut text = format!("# Written by `tandem cluster keepalived` from {}.\n", file.display());
+    if own.iter().any(|shared| shared.check.is_some()) {
+        // Without it keepalived finds fault with any script that root runs; with it, root runs nothing that others may write to.
+        text += "global_defs {\n    enable_script_security\n}\n";
+    }
     for shared in own {
         let name = &shared.name;
         let priority = PRIORITY.saturating_sub(shared.rank(settings.node).saturating_mul(PRIORITY_STEP)).max(1);
@@ -89,6 +93,7 @@ mod tests {
         let (first, second) = (write(1).unwrap(), write(2).unwrap());
         assert!(first.contains("priority 200\n") && second.contains("priority 190\n"));
         for line in [
+            "global_defs {\n    enable_script_security\n}\n",
             "    virtual_router_id 100\n",
             "        10.0.0.100/24 dev eth0\n",
             "    script \"/usr/bin/tandem-keeper --settings /etc/k.yaml check sip\"\n",

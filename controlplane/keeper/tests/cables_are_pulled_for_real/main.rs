@@ -4,6 +4,7 @@
 mod addresses;
 mod asker;
 mod database;
+mod keepalived;
 mod metrics;
 mod remote;
 mod twins;

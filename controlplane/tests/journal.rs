@@ -1,6 +1,9 @@
-//! Stories about `tandem journal`, by the program that operators run, on sound and on damaged segments.
+//! Stories about `tandem journal` and `tandem db`, by the program that operators run, on sound and on damaged segments.
 #![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
 
+#[path = "../store/tests/support/databases.rs"]
+#[allow(dead_code, reason = "other test programs use the rest")]
+mod databases;
 #[path = "../store/tests/support/sample.rs"]
 #[allow(dead_code, reason = "other test programs use the rest")]
 mod sample;
@@ -246,4 +249,30 @@ async fn a_database_is_not_replaced_under_its_control_plane() {
     drop(own);
     assert_eq!(scene.folder.taken().unwrap(), None);
     assert!(db(&["restore", &file, "--replace"]).status.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_of_a_migration_says_what_would_be_done_and_does_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("empty.sqlite");
+    std::fs::write(&file, "").unwrap();
+    for url in [format!("sqlite:{}", file.display()), databases::empty_mariadb().await] {
+        let migrate = |words: &[&str]| -> String {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
+            let output = command.args(["db", "migrate", "--database", &url]).args(words).output().unwrap();
+            assert!(output.status.success(), "{words:?}: {output:?}");
+            text(&output)
+        };
+        let plan = || -> Value { serde_json::from_str(&migrate(&["--plan", "-o", "json"])).unwrap() };
+        let before = plan();
+        assert_eq!((before["current"].as_i64(), before["done"].as_bool()), (Some(0), Some(false)), "{before}");
+        let makes = before["steps"][0]["makes"].as_array().unwrap();
+        assert!(makes.iter().any(|table| table == "cdrs"), "{before}");
+        assert!(migrate(&["--plan"]).contains("cdrs"));
+        assert_eq!(plan(), before, "whoever looks changes nothing");
+        assert!(migrate(&[]).ends_with("done\n"));
+        let after = plan();
+        assert_eq!((&after["current"], after["steps"].as_array().map(Vec::len)), (&before["known"], Some(0)));
+        assert!(migrate(&[]).contains("nothing is to be done"));
+    }
 }

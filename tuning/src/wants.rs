@@ -54,6 +54,8 @@ panel::settings! {
         database_ms: u32 = 1, 1..=1_000;
         /// Share of the connection tracking table in use, per cent, from which calls are in danger.
         conntrack_percent: u32 = 80, 1..=100;
+        /// Rules of the packet filter, all of them.
+        filter_rules: u32 = 100, 0..=1_000_000;
         /// Readiness of the kernel to swap.
         swappiness: u32 = 10, 0..=200;
         /// Free space for the journal, in MiB.

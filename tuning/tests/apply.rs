@@ -32,6 +32,7 @@ const POOR: &[(&str, &str, &str)] = &[
     ("sys/devices/system/cpu/cpu1/cpufreq/scaling_governor", "powersave", "governor"),
     ("sys/devices/system/cpu/cpu0/cpuidle/state1/latency", "200", "c-states"),
     ("sys/devices/system/cpu/intel_pstate/no_turbo", "1", "turbo"),
+    ("sys/devices/virtual/workqueue/cpumask", "3", "workqueues"),
     ("proc/sys/vm/stat_interval", "1", "stat-interval"),
     ("proc/sys/kernel/nmi_watchdog", "1", "nmi-watchdog"),
     ("sys/kernel/mm/transparent_hugepage/enabled", "[always] madvise never", "thp"),

@@ -86,6 +86,9 @@ fn each_check_can_fail_alone() {
     fails("sys/devices/system/cpu/intel_pstate/no_turbo", "1\n", "turbo", "info");
     fails("sys/devices/system/cpu/cpu1/topology/thread_siblings_list", "0\n", "smt", "warn");
     fails("sys/devices/system/cpu/isolated", "\n", "isolation", "info");
+    fails("sys/devices/virtual/workqueue/cpumask", "3\n", "workqueues", "info");
+    let rules = r#"{"nftables": [RULES{"chain": {}}]}"#.replace("RULES", &r#"{"rule": {}},"#.repeat(101));
+    fails("usr/sbin/rules", &rules, "filter-rules", "info");
     fails("proc/sys/vm/stat_interval", "1\n", "stat-interval", "info");
     fails("proc/sys/kernel/nmi_watchdog", "1\n", "nmi-watchdog", "info");
     fails("proc/sys/kernel/numa_balancing", "1\n", "numa-balancing", "warn");
@@ -157,10 +160,10 @@ fn a_near_database_is_fine_and_a_silent_one_is_fatal() {
 }
 
 #[test]
-fn without_ethtool_and_chronyc_their_questions_are_beside_the_point() {
-    let bare = host(&[("usr/sbin/ethtool", None), ("usr/bin/chronyc", None)]);
+fn without_its_program_a_question_is_beside_the_point() {
+    let bare = host(&[("usr/sbin/ethtool", None), ("usr/bin/chronyc", None), ("usr/sbin/nft", None)]);
     let (code, report) = check(bare.path(), &[]);
-    for name in ["rings", "rss-hash", "queues", "coalescing", "offloads", "pause", "time-offset"] {
+    for name in ["rings", "rss-hash", "queues", "coalescing", "offloads", "pause", "time-offset", "filter-rules"] {
         assert_eq!(row(&report, name)["ok"], Value::Null, "{name}");
     }
     assert_eq!(code, Some(0));

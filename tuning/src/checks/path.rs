@@ -28,6 +28,15 @@ pub const CHECKS: &[Check] = &[
         look: conntrack_sip,
     },
     Check {
+        name: "filter-rules",
+        asks: "how many rules of the packet filter are there?",
+        why: "Each packet of speech is held against the rules of its way, one after the other, until one takes it.",
+        mend: "Put addresses into sets, and take SIP and RTP by the first rule: `nft list ruleset`.",
+        severity: Info,
+        in_a_lab: Info,
+        look: filter_rules,
+    },
+    Check {
         name: "early-demux",
         asks: "does the kernel look for a datagram's socket before its route?",
         why: "It helps connected media sockets and costs unconnected ones; which of them weighs more differs by machine.",
@@ -85,6 +94,20 @@ fn conntrack_sip(sight: &Sight) -> Found {
     let modules = sight.host.read("proc/modules").unwrap_or_default();
     let loaded = modules.lines().any(|line| line.starts_with("nf_conntrack_sip ") || line.starts_with("nf_nat_sip "));
     Found::compared("not loaded", if loaded { "loaded" } else { "not loaded" }, !loaded)
+}
+
+fn filter_rules(sight: &Sight) -> Found {
+    let most = u64::from(sight.wants.filter_rules);
+    let want = format!("{most} or fewer");
+    // What stands in sets costs one look.
+    let told = match sight.host.ask_once("nft", &["-j", "-t", "list", "ruleset"]) {
+        Ok(told) => told,
+        Err(why) => return Found::not_applicable(want, why),
+    };
+    let told = serde_json::from_str::<serde_json::Value>(&told).unwrap_or_default();
+    let Some(rows) = told["nftables"].as_array() else { return Found::not_applicable(want, "nft speaks otherwise") };
+    let rules = rows.iter().filter(|row| row.get("rule").is_some()).count() as u64;
+    Found::compared(want, rules.to_string(), rules <= most)
 }
 
 fn early_demux(sight: &Sight) -> Found {

@@ -3,6 +3,7 @@
 use super::{Change, Check, Found, Info, Sight, Warn};
 
 const CORES: &str = "sys/devices/system/cpu";
+const WORKQUEUES: &str = "sys/devices/virtual/workqueue/cpumask";
 
 /// Cores: their clock, their sleep, their neighbours.
 pub const CHECKS: &[Check] = &[
@@ -59,6 +60,15 @@ pub const CHECKS: &[Check] = &[
         severity: Info,
         in_a_lab: Info,
         look: isolation,
+    },
+    Check {
+        name: "workqueues",
+        asks: "does the kernel do its chores elsewhere than on isolated cores?",
+        why: "Chores of the kernel (workqueues) that nobody bound to a core run on any core of this mask, a shard's among them.",
+        mend: "echo MASK > /sys/devices/virtual/workqueue/cpumask, all cores but the isolated ones",
+        severity: Info,
+        in_a_lab: Info,
+        look: workqueues,
     },
     Check {
         name: "stat-interval",
@@ -175,10 +185,65 @@ fn isolation(sight: &Sight) -> Found {
     Found::compared(want, found, !isolated.is_empty())
 }
 
+fn workqueues(sight: &Sight) -> Found {
+    let want = "off isolated cores";
+    let isolated = listed(&sight.host.read(&format!("{CORES}/isolated")).unwrap_or_default());
+    let rest: Vec<usize> = sight.host.cores().into_iter().filter(|core| !isolated.contains(core)).collect();
+    if isolated.is_empty() || rest.is_empty() {
+        return Found::not_applicable(want, "no core is isolated, or all are");
+    }
+    let Some(mask) = sight.host.read(WORKQUEUES) else { return Found::unseen(want) };
+    let ok = masked(&mask).iter().all(|core| !isolated.contains(core));
+    Found::compared(want, format!("mask {mask}"), ok).with([Change::kernel(sight.host, WORKQUEUES, mask_of(&rest))])
+}
+
+/// The cores of a list as `1,3-5`.
+fn listed(list: &str) -> Vec<usize> {
+    let span = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        Some(first.trim().parse::<usize>().ok()?..=last.trim().parse().ok()?)
+    };
+    list.split(',').filter_map(span).flatten().collect()
+}
+
+/// The cores of a mask: groups of 32 bits, the highest first.
+fn masked(mask: &str) -> Vec<usize> {
+    let groups = mask.split(',').rev().map(|group| u32::from_str_radix(group.trim(), 16).unwrap_or(0)).enumerate();
+    groups
+        .flat_map(|(nth, bits)| (0..32).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| nth * 32 + bit))
+        .collect()
+}
+
+/// The mask of these cores.
+fn mask_of(cores: &[usize]) -> String {
+    let groups = cores.iter().max().map_or(1, |most| most / 32 + 1);
+    let bits =
+        |nth: usize| cores.iter().filter(|core| **core / 32 == nth).fold(0_u32, |bits, core| bits | (1 << (core % 32)));
+    let mut text = format!("{:x}", bits(groups - 1));
+    (0..groups - 1).rev().for_each(|nth| text.push_str(&format!(",{:08x}", bits(nth))));
+    text
+}
+
 fn stat_interval(sight: &Sight) -> Found {
     sight.at_least("proc/sys/vm/stat_interval", 10)
 }
 
 fn nmi_watchdog(sight: &Sight) -> Found {
     sight.exactly("proc/sys/kernel/nmi_watchdog", 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mask_of_cores_is_read_and_written_as_the_kernel_does() {
+        assert_eq!(listed("1,3-5"), [1, 3, 4, 5]);
+        assert_eq!((listed(""), listed("all")), (vec![], vec![]));
+        assert_eq!(masked("1,00000002"), [1, 32]);
+        for cores in [&[0][..], &[1, 3], &[0, 31, 32, 70]] {
+            assert_eq!(masked(&mask_of(cores)), cores);
+        }
+        assert_eq!(mask_of(&[0, 64]), "1,00000000,00000001");
+    }
 }

@@ -61,6 +61,8 @@ const GOOD: &[(&str, &str)] = &[
     ("sys/devices/system/cpu/cpu1/topology/thread_siblings_list", "1\n"),
     ("sys/devices/system/cpu/intel_pstate/no_turbo", "0\n"),
     ("sys/devices/system/cpu/isolated", "1\n"),
+    ("sys/devices/virtual/workqueue/cpumask", "1\n"),
+    ("usr/sbin/rules", r#"{"nftables": [{"metainfo": {}}, {"table": {}}, {"rule": {"handle": 4}}]}"#),
     ("sys/devices/system/node/node0/cpulist", "0-1\n"),
     ("proc/sys/vm/stat_interval", "10\n"),
     ("proc/sys/kernel/nmi_watchdog", "0\n"),
@@ -78,6 +80,7 @@ const GOOD: &[(&str, &str)] = &[
 /// Programs of the made-up host.
 const PROGRAMS: &[(&str, &str)] = &[
     ("usr/sbin/ethtool", include_str!("ethtool.sh")),
+    ("usr/sbin/nft", "#!/bin/sh\ncat \"$(dirname \"$0\")/rules\"\n"),
     ("usr/bin/chronyc", "#!/bin/sh\necho 'A9FEA97B,ntp,4,1,0.000012,0.1,0.1,-1.2,0,0,0,0,64,Normal'\n"),
 ];
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::clock::SECOND;
 use crate::draw::{chance, exponential, span};
+use crate::sipp::sound;
 
 /// How calls arrive. They never wait for earlier ones: the load is open.
 #[derive(Clone, Debug, PartialEq)]
@@ -122,9 +123,20 @@ fn poisson(seed: u64, cps: f64, end: f64) -> Vec<f64> {
 /// Names that files give the moment at which a call began, the surest first.
 const COLUMNS: [&str; 8] = ["planned_us", "sent_us", "started_at", "started", "start", "calldate", "time", "at"];
 
-/// Moments of a file, counted from its earliest: plain numbers or times a line, CSV with a header, or lines of JSON.
+/// Moments of a file, counted from its earliest: those of a capture's calls, or of a list.
 fn traced(path: &Path, end: f64) -> Result<Vec<f64>, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let mut moments = match sound::beginnings(&bytes) {
+        Some(found) => found.map_err(|flaw| format!("{}: {flaw}", path.display()))?,
+        None => listed(path, &String::from_utf8(bytes).map_err(|_| format!("{} is no text", path.display()))?)?,
+    };
+    moments.sort_by(f64::total_cmp);
+    let first = moments.first().copied().ok_or_else(|| format!("{} names no moment", path.display()))?;
+    Ok(moments.into_iter().map(|at| at - first).filter(|at| *at < end).collect())
+}
+
+/// Plain numbers or times a line, CSV with a header, or lines of JSON.
+fn listed(path: &Path, text: &str) -> Result<Vec<f64>, String> {
     let mut rows =
         csv::ReaderBuilder::new().has_headers(false).flexible(true).comment(Some(b'#')).from_reader(text.as_bytes());
     let mut moments = Vec::new();
@@ -150,9 +162,7 @@ fn traced(path: &Path, end: f64) -> Result<Vec<f64>, String> {
             moments.push(moment(row.get(column).unwrap_or("")).map_err(|flaw| format!("line {line}: {flaw}"))?);
         }
     }
-    moments.sort_by(f64::total_cmp);
-    let first = moments.first().copied().ok_or_else(|| format!("{} names no moment", path.display()))?;
-    Ok(moments.into_iter().map(|at| at - first).filter(|at| *at < end).collect())
+    Ok(moments)
 }
 
 /// A moment in seconds: a number (of microseconds or milliseconds since 1970 when it is that large), RFC 3339, or `2026-03-01 12:00:00`.
@@ -216,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_is_read_from_plain_lines_csv_and_lines_of_json() {
+    fn a_trace_is_read_from_plain_lines_csv_lines_of_json_and_captures() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("trace");
         let minute = "call,started_at\nx,2026-03-01T12:00:01.5Z\ny,2026-03-01T12:00:00Z\n";
@@ -226,6 +236,10 @@ mod tests {
             std::fs::write(&path, text).expect("a trace");
             assert_eq!(of(&format!("trace:{}", path.display()), 1.0, 60), [0.0, 1.5], "{text}");
         }
+        let invite = |id: &str| format!("INVITE sip:1@b SIP/2.0\r\nCall-ID: {id}\r\n\r\n").into_bytes();
+        let capture = sound::captured(&[(7, &invite("x")), (8, &invite("x")), (900_007, &invite("y"))]);
+        std::fs::write(&path, capture).expect("a trace");
+        assert_eq!(of(&format!("trace:{}", path.display()), 1.0, 60), [0.0, 0.9]);
         std::fs::write(&path, "1\nsoon\n").expect("a trace");
         let flaw = schedule(1, &Arrivals::Trace(path), 1.0, Duration::MAX).expect_err("'soon' is no moment");
         assert!(flaw.contains("line 2") && flaw.contains("soon"), "{flaw}");

@@ -1,5 +1,6 @@
 //! `report.html`: one page that needs nothing but itself, from the verdict to the ladders of calls that failed.
 
+mod around;
 mod chart;
 
 use std::fmt::Write;
@@ -10,7 +11,9 @@ use crate::heat::Heat;
 use crate::junit::escaped;
 use crate::ladder::Sample;
 use crate::load::{Outcome, Progress};
+use crate::observe::Mark;
 use crate::report::{self, Summary};
+pub use around::Around;
 use chart::{Axis, Series};
 
 const HEAD: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
@@ -22,7 +25,7 @@ margin-right:.4em;vertical-align:middle}.good{color:#009e73}.bad{color:#d55e00}p
 padding-left:.8em}code{overflow-wrap:anywhere}</style>";
 
 /// The page of one run. `timeline` has its moments, a second apart.
-pub fn page(outcome: &Outcome, timeline: &[Progress]) -> String {
+pub fn page(outcome: &Outcome, timeline: &[Progress], around: &Around) -> String {
     let summary = &outcome.summary;
     let mut out = String::from(HEAD);
     // Writing to a text cannot fail.
@@ -30,8 +33,9 @@ pub fn page(outcome: &Outcome, timeline: &[Progress]) -> String {
     verdict(&mut out, summary);
     figures(&mut out, summary);
     if !timeline.is_empty() {
-        over_time(&mut out, timeline);
+        over_time(&mut out, timeline, &around.marks);
     }
+    around::written(&mut out, around);
     maps(
         &mut out,
         &[("From INVITE to ringing", &outcome.ringing), ("What the switch adds (transit)", &outcome.transit)],
@@ -46,6 +50,11 @@ pub fn page(outcome: &Outcome, timeline: &[Progress]) -> String {
     }
     books(&mut out, summary);
     let _ = write!(out, "<h2>How to repeat it</h2><p>{}, seed {}</p>", escaped(&summary.machine), summary.seed);
+    let _ = write!(
+        out,
+        "<p>{}</p>",
+        escaped(summary.host.as_deref().unwrap_or("tandem-tune does not stand beside the load test"))
+    );
     let again = report::to_repeat(&summary.command, Some(summary.seed));
     let _ = write!(out, "<p><code>{}</code></p></html>", escaped(&again));
     out
@@ -112,7 +121,7 @@ fn figures(out: &mut String, summary: &Summary) {
     out.push_str("</table>");
 }
 
-fn over_time(out: &mut String, timeline: &[Progress]) {
+fn over_time(out: &mut String, timeline: &[Progress], marks: &[Mark]) {
     let per_second = |of: &dyn Fn(&Progress) -> u64| {
         let mut before = (0.0, 0);
         let rate = |progress: &Progress| {
@@ -124,7 +133,7 @@ fn over_time(out: &mut String, timeline: &[Progress]) {
         timeline.iter().map(rate).collect::<Vec<_>>()
     };
     let calls = timeline.iter().map(|progress| (progress.elapsed_s, progress.calls as f64)).collect();
-    let rates = [
+    let rates = vec![
         Series { name: "due", points: per_second(&|progress| progress.due) },
         Series { name: "placed", points: per_second(&|progress| progress.counts.placed) },
         Series { name: "answered", points: per_second(&|progress| progress.counts.answered) },
@@ -135,13 +144,8 @@ fn over_time(out: &mut String, timeline: &[Progress]) {
             }),
         },
     ];
-    let seconds = Axis { name: "seconds", logarithmic: false };
-    let whole = |value: f64| format!("{value:.0}");
-    out.push_str("<h2>Calls a second</h2>");
-    out.push_str(&chart::lines(seconds, Axis { name: "calls a second", logarithmic: false }, &rates, &whole));
-    out.push_str("<h2>Calls in progress</h2>");
-    let calls = [Series { name: "calls in progress", points: calls }];
-    out.push_str(&chart::lines(seconds, Axis { name: "calls", logarithmic: false }, &calls, &whole));
+    around::chart(out, "Calls a second", "calls a second", rates, marks);
+    around::chart(out, "Calls in progress", "calls", vec![Series { name: "calls in progress", points: calls }], marks);
 }
 
 fn maps(out: &mut String, maps: &[(&str, &Heat)]) {

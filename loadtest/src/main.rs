@@ -30,6 +30,7 @@ mod load;
 mod metrics;
 mod milled;
 mod numbered;
+mod observe;
 mod overload;
 mod pacer;
 mod plan;

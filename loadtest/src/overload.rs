@@ -48,6 +48,8 @@ struct Step {
     factor: f64,
     offered_cps: f64,
     answered_cps: f64,
+    /// Calls that were established.
+    answered: u64,
     /// Answered calls that did not end as they should.
     spoilt: u64,
     valid: bool,
@@ -85,6 +87,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         tell(step, &summary);
         steps.push(step);
     }
+    verdicts(&steps).iter().for_each(|line| say!("{line}"));
     let flaws = judge(&steps);
     flaws.iter().for_each(|flaw| say!("BREACH: {flaw}"));
     Ok(if flaws.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(3) })
@@ -95,11 +98,12 @@ fn step(factor: f64, summary: &Summary) -> Step {
     let spoilt =
         counts.answered - counts.completed + counts.release_missing + counts.bye_unanswered + counts.ack_missing;
     let (offered_cps, answered_cps) = (counts.placed as f64 / seconds, counts.answered as f64 / seconds);
-    Step { factor, offered_cps, answered_cps, spoilt: spoilt + summary.callees_left, valid: summary.valid }
+    let (answered, spoilt) = (counts.answered, spoilt + summary.callees_left);
+    Step { factor, offered_cps, answered_cps, answered, spoilt, valid: summary.valid }
 }
 
 fn tell(step: Step, summary: &Summary) {
-    let Step { factor, offered_cps, answered_cps, spoilt, valid } = step;
+    let Step { factor, offered_cps, answered_cps, spoilt, valid, .. } = step;
     let p99_ms = summary.latencies.get("answer").map_or(0.0, |row| row.p99_ms);
     let codes: Vec<String> = summary.codes.iter().map(|(code, count)| format!("{code}: {count}")).collect();
     let generator = if valid { "in time" } else { "LATE" };
@@ -107,10 +111,35 @@ fn tell(step: Step, summary: &Summary) {
     say!("{factor:6.1} {offered_cps:10.1} {answered_cps:10.1} {p99_ms:10.3} {spoilt:8} {generator:>10}  {codes}");
 }
 
+/// Answers a second at capacity.
+fn at_capacity(steps: &[Step]) -> f64 {
+    steps.iter().find(|step| step.factor == 1.0).map_or(0.0, |step| step.answered_cps)
+}
+
+/// The two goals, each with what came of it.
+fn verdicts(steps: &[Step]) -> Vec<String> {
+    let word = |met: bool| if met { "met" } else { "MISSED" };
+    let (at_capacity, mut lines) = (at_capacity(steps), Vec::new());
+    if let Some(last) = steps.last().filter(|last| last.factor > 1.0 && at_capacity > 0.0) {
+        let (share, factor) = (last.answered_cps / at_capacity, last.factor);
+        lines.push(format!(
+            "answers at {factor} times the capacity: {:.1} % of those at capacity, goal {:.0} %: {}",
+            100.0 * share,
+            100.0 * GOODPUT_MIN,
+            word(share >= GOODPUT_MIN)
+        ));
+    }
+    let answered: u64 = steps.iter().map(|step| step.answered).sum();
+    let spoilt: u64 = steps.iter().map(|step| step.spoilt).sum();
+    let kept = answered.saturating_sub(spoilt);
+    lines.push(format!("established calls kept: {kept} of {answered}, goal all of them: {}", word(spoilt == 0)));
+    lines
+}
+
 /// What is wrong with these steps.
 fn judge(steps: &[Step]) -> Vec<String> {
     let mut found = Vec::new();
-    let at_capacity = steps.iter().find(|step| step.factor == 1.0).map_or(0.0, |step| step.answered_cps);
+    let at_capacity = at_capacity(steps);
     if steps.len() < FACTORS.len() {
         found.push("it was ended before the last step".into());
     }
@@ -137,7 +166,10 @@ mod tests {
     use super::*;
 
     fn steps(answers: impl Fn(f64) -> f64) -> Vec<Step> {
-        let step = |factor| Step { factor, offered_cps: factor, answered_cps: answers(factor), spoilt: 0, valid: true };
+        let step = |factor| {
+            let answered_cps = answers(factor);
+            Step { factor, offered_cps: factor, answered_cps, answered: 10, spoilt: 0, valid: true }
+        };
         FACTORS.into_iter().map(step).collect()
     }
 
@@ -149,5 +181,18 @@ mod tests {
         (odd[3].spoilt, odd[4].valid) = (1, false);
         assert_eq!(judge(&odd).len(), 2);
         assert_eq!(judge(&odd[..2]).len(), 1);
+    }
+
+    #[test]
+    fn each_goal_is_told_with_its_verdict() {
+        let mut told = steps(|factor| factor.min(1.0));
+        let lines = verdicts(&told);
+        assert!(lines[0].starts_with("answers at 5 times the capacity: 100.0 %") && lines[0].ends_with(": met"));
+        assert_eq!(lines[1], "established calls kept: 60 of 60, goal all of them: met");
+        (told[5].answered_cps, told[5].spoilt) = (0.94, 3);
+        let lines = verdicts(&told);
+        assert!(lines[0].contains("94.0 % of those at capacity, goal 95 %: MISSED"), "{lines:?}");
+        assert_eq!(lines[1], "established calls kept: 57 of 60, goal all of them: MISSED");
+        assert_eq!(verdicts(&told[..2]).len(), 1, "who never came to more than the capacity says nothing of it");
     }
 }

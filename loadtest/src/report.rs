@@ -1,11 +1,13 @@
 //! What a run says of itself as values: a line a second, a summary, and a verdict.
 
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::clock::MS;
+use crate::observe::Moved;
 use crate::quality::{Media, Quality};
 use crate::reconcile::Reconciled;
 use crate::tally::{Codes, Counts, Latencies};
@@ -54,7 +56,7 @@ pub struct Percentiles {
 }
 
 /// Layout of `summary.json`; grows with each change that a reader could notice.
-pub const SCHEMA: u32 = 5;
+pub const SCHEMA: u32 = 6;
 
 /// `summary.json`.
 #[derive(Debug, Serialize)]
@@ -69,6 +71,8 @@ pub struct Summary {
     pub seed: u64,
     /// Kernel and number of cores.
     pub machine: String,
+    /// What `tandem-tune` says of this machine in a line, if it stands beside this program; of runs that keep a report.
+    pub host: Option<String>,
     /// The agents that played it, with their machines, if it was played by several.
     pub agents: Vec<String>,
     /// Seconds during which calls were placed.
@@ -97,12 +101,22 @@ pub struct Summary {
     pub invalid: Vec<String>,
     /// What the switch's own books say, if they were asked.
     pub reconciled: Option<Reconciled>,
+    /// What moved meanwhile: metrics of the switch that were asked for, this machine's cores and drops.
+    pub observed: Vec<Moved>,
     /// What must never happen and did.
     pub faults: Vec<String>,
     /// Service levels asked for.
     pub levels: Vec<Verdict>,
     /// Those of them that were not met.
     pub breaches: Vec<String>,
+}
+
+/// What `tandem-tune` says of this machine, if it stands beside this program.
+pub fn host() -> Option<String> {
+    let program = std::env::current_exe().ok()?.with_file_name("tandem-tune");
+    let said = Command::new(program).args(["check", "--summary"]).stdin(Stdio::null()).output().ok()?;
+    let line = String::from_utf8_lossy(&said.stdout).trim().to_owned();
+    (!line.is_empty()).then_some(line)
 }
 
 /// Calls that were sent up to so late.

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -16,15 +16,16 @@ use clap::Args;
 use crate::agents::CrewArguments;
 use crate::arrivals::Arrivals;
 use crate::draw;
+use crate::html::{self, Around};
 use crate::load::{Load, Outcome, Pace, Progress};
 use crate::metrics::Metrics;
-
+use crate::observe::{Mark, Observer, Seen, Source};
 use crate::pacer::Reins;
 use crate::reconcile::{self, Api};
-use crate::report::{Line, Summary};
+use crate::report::{self, Line, Summary};
 use crate::screen::Screen;
 use crate::told;
-use crate::{hlog, html, junit, lines, metrics};
+use crate::{hlog, junit, lines, metrics};
 
 /// Places calls through a switch and takes them at its other side.
 #[derive(Args, Debug)]
@@ -35,7 +36,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 20.0)]
     cps: f64,
     /// How calls arrive: constant, poisson, ramp:FROM (a straight line to --cps), step:FROM/STEPS, burst:SPAN (all of its calls at once),
-    /// trace:FILE (moments a line, CSV with a column such as started_at, or the lines of --calls-out; --cps is not asked).
+    /// trace:FILE (moments a line, CSV with a column such as started_at, the lines of --calls-out, or a pcap's INVITEs; --cps is not asked).
     #[arg(long, default_value = "poisson")]
     arrivals: Arrivals,
     /// How long calls are placed; 30s, or to the end of a trace. Calls that are in progress then are released.
@@ -68,6 +69,13 @@ pub struct Arguments {
     /// Writes the same at the end, for the text file collector of node exporter.
     #[arg(long, value_name = "FILE")]
     metrics_out: Option<PathBuf>,
+    /// Asks for metrics once a second: URL, or URL#NAME,NAME to have these as charts. They, and this machine's cores and dropped packets, stand
+    /// in the report of --out on one time axis with the calls. May be repeated.
+    #[arg(long, value_name = "URL#NAME,…", value_parser = Source::read)]
+    observe: Vec<Source>,
+    /// A moment that the report's charts show: somebody does something to the switch then. May be repeated.
+    #[arg(long, value_name = "NAME@SPAN", value_parser = Mark::read)]
+    mark: Vec<Mark>,
     /// Compares every call with the switch's books, asked by its API at this address: CDRs, statuses, durations, prices, and what moved on
     /// the accounts, which nobody else may use meanwhile. A disagreement is a fault.
     #[arg(long, value_name = "URL", requires = "key")]
@@ -124,10 +132,15 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     watch_signals(&reins.stop, arguments.until_stdin_closes);
     let planned = plan.due.len() as u64;
     let metrics = arguments.metrics.map(Metrics::open).transpose().context("--metrics cannot listen")?;
-    let (began, mut timeline) = (SystemTime::now(), Vec::new());
+    let watched = !arguments.observe.is_empty() || arguments.out.is_some();
+    let observer = watched.then(|| Observer::start(&arguments.observe)).transpose()?;
+    let (began, mut timeline, mut origin) = (SystemTime::now(), Vec::new(), Instant::now());
     let screen = arguments.screen.then(|| Screen::open(&reins, planned, arguments.cps)).transpose();
     let mut screen = screen.context("--screen needs a terminal")?;
     let mut watch = |progress: Option<&Progress>| {
+        if let (Some(progress), true) = (progress, timeline.is_empty()) {
+            origin = Instant::now() - Duration::from_secs_f64(progress.elapsed_s);
+        }
         timeline.extend(progress.cloned());
         metrics.iter().zip(progress).for_each(|(metrics, progress)| metrics.put(metrics::text(progress)));
         match (&mut screen, progress) {
@@ -142,6 +155,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Some(crew) => crew.play(&load, &plan, lines, &reins, &mut watch)?,
     };
     drop(screen);
+    let seen = observer.map_or(Ok(Seen::default()), |observer| observer.end(origin))?;
+    outcome.summary.observed = seen.moved();
+    outcome.summary.host = arguments.out.as_ref().and_then(|_| report::host());
     if let (Some(path), Some(last)) = (&arguments.metrics_out, timeline.last()) {
         metrics::write(path, last)?;
     }
@@ -157,7 +173,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         outcome.summary.reconciled = Some(found);
     }
     if let Some(folder) = &arguments.out {
-        keep(folder, &outcome, &timeline, began)?;
+        keep(folder, &outcome, &timeline, &Around { seen, marks: arguments.mark.clone() }, began)?;
     }
     publish(arguments, &outcome.summary)
 }
@@ -170,14 +186,14 @@ fn writable(folder: &Path) -> Result<()> {
 }
 
 /// Writes all that a run left behind.
-fn keep(folder: &Path, outcome: &Outcome, timeline: &[Progress], began: SystemTime) -> Result<()> {
+fn keep(folder: &Path, outcome: &Outcome, timeline: &[Progress], around: &Around, began: SystemTime) -> Result<()> {
     let put = |name: &str, text: String| {
         let path = folder.join(name);
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
     };
     put("summary.json", serde_json::to_string_pretty(&outcome.summary).context("cannot write the summary")?)?;
     put("junit.xml", junit::written(&outcome.summary))?;
-    put("report.html", html::page(outcome, timeline))?;
+    put("report.html", html::page(outcome, timeline, around))?;
     hlog::write(folder, &outcome.latencies, began, Duration::from_secs_f64(outcome.summary.placing_s))
 }
 

@@ -12,7 +12,7 @@ mod options;
 mod output;
 mod scenario;
 mod seal;
-mod sound;
+pub mod sound;
 mod spread;
 mod statistics;
 mod template;

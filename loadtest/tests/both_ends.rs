@@ -233,6 +233,29 @@ fn terminators_ask_for_names_change_calls_and_speak_before_they_answer() {
 }
 
 #[test]
+fn terminators_are_too_quick_slow_or_dead_and_keep_calls_alive() {
+    let play = |manner: &str| {
+        let at = free_address();
+        let who = format!("at={at},{manner}");
+        let usual = ["--cps", "20", "--for", "1s", "--arrivals", "constant", "--talk", "600ms", "--media", "0%"];
+        let (output, summary) = run(&at, &[&usual[..], &["--drain", "1s", "--terminator", &who]].concat());
+        let of = ["answered", "refreshed", "unrefreshed", "resent", "abandoned"];
+        (output.status.code(), of.map(|name| summary["counts"][name].as_u64().unwrap()))
+    };
+    // Answered at once, where everybody else would still ring when the run ends; by the session timer each is offered anew.
+    let (code, [answered, refreshed, unrefreshed, ..]) = play("manner=fas,ring=60s,answer=60s,timer=200ms");
+    assert_eq!((code, unrefreshed), (Some(0), 0));
+    assert!(answered >= 10 && refreshed >= 10, "{answered} answered, {refreshed} refreshed");
+    // Nothing is heard before T1 is over: whoever was answered had to ask again.
+    let (code, [answered, .., resent, _]) = play("delay=uniform:600ms-700ms,ring=0ms,answer=0ms");
+    assert_eq!(code, Some(0));
+    assert!(answered > 0 && resent >= answered, "{answered} answered, {resent} sent again");
+    let (code, [answered, .., abandoned]) = play("dead=50%,ring=0ms,answer=0ms");
+    assert_eq!(code, Some(1), "a call without a final response is a fault");
+    assert!(answered > 0 && abandoned > 0, "{answered} answered, {abandoned} abandoned");
+}
+
+#[test]
 fn an_overload_that_the_switch_does_not_carry_is_a_breach() {
     let at = free_address();
     let overload = |who: &str, late_max: &str| {
@@ -244,6 +267,7 @@ fn an_overload_that_the_switch_does_not_carry_is_a_breach() {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(3), "{text}");
     assert!(text.contains("BREACH") && text.contains("generator itself was late"), "{text}");
+    assert!(text.contains("answers at 5 times the capacity") && text.contains("established calls kept"), "{text}");
 }
 
 #[test]
@@ -282,6 +306,7 @@ fn a_callee_that_stands_still_leaves_no_planned_call_unaccounted_for() {
     assert_eq!((summary["planned"].as_u64().unwrap(), count("placed")), (cps * span, cps * span));
     let ends = ["completed", "refused", "cancelled", "unheard", "abandoned"].map(count);
     assert_eq!(ends.iter().sum::<u64>(), cps * span, "{ends:?}");
+    eprintln!("planned {}: completed, refused, cancelled, unheard, abandoned: {ends:?}", cps * span);
     assert!(summary["latencies"]["answer_planned"]["max_ms"].as_f64().unwrap() > 1_000.0, "{summary}");
     assert!(count("resent") > cps, "nobody noticed that the callee stood still: {summary}");
     assert!(
@@ -381,6 +406,49 @@ fn books_that_know_nothing_of_the_calls_are_a_fault() {
 }
 
 #[test]
+fn the_switchs_metrics_stand_beside_the_calls_with_what_was_done_to_it() {
+    let listener = std::net::TcpListener::bind("127.0.7.6:0").unwrap();
+    let url = format!("http://{}/metrics#shed_total", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for (turn, stream) in listener.incoming().enumerate() {
+            let mut stream = stream.unwrap();
+            let mut asked = std::io::BufReader::new(stream.try_clone().unwrap());
+            let mut line = String::new();
+            while std::io::BufRead::read_line(&mut asked, &mut line).is_ok_and(|length| length > 2) {
+                line.clear();
+            }
+            let body = format!("shed_total{{shard=\"0\"}} {turn}\nwaits_bucket{{le=\"1\"}} {turn}\nstays 7\n");
+            let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+            std::io::Write::write_all(&mut stream, format!("{head}{body}").as_bytes()).unwrap();
+        }
+    });
+    let (at, folder) = (free_address(), tempfile::tempdir().unwrap());
+    let who = format!("at={at},ring=5ms,answer=5ms");
+    let usual = ["--cps", "20", "--for", "1500ms", "--media", "0%", "--talk", "20ms", "--terminator", &who];
+    let more = ["--mark", "cable pulled@500ms", "--out", folder.path().to_str().unwrap(), "--observe"];
+    let (output, summary) = run(&at, &[&usual[..], &more, &[&url]].concat());
+    assert!(output.status.success(), "{summary}");
+    let moved = summary["observed"].as_array().unwrap();
+    let shed = moved.iter().find(|row| row["name"] == "shed_total{shard=\"0\"}").unwrap();
+    assert!(shed["last"].as_f64() > shed["first"].as_f64(), "{shed}");
+    let others = |row: &&Value| row["name"] == "stays" || row["name"].as_str().unwrap().starts_with("waits");
+    assert_eq!(moved.iter().filter(others).count(), 0, "what stays, and buckets, are not told: {moved:?}");
+    let tune = std::path::Path::new(PROGRAM).with_file_name("tandem-tune");
+    assert_eq!(
+        summary["host"].as_str().is_some_and(|line| line.starts_with("host as lab")),
+        tune.exists(),
+        "{summary}"
+    );
+    let page = std::fs::read_to_string(folder.path().join("report.html")).unwrap();
+    for part in ["<h2>shed_total</h2>", "cable pulled", "Cores of this machine", "All metrics that moved"] {
+        assert!(page.contains(part), "{part}");
+    }
+    let (output, _) = run(&at, &[&usual[..], &["--observe", "http://127.0.7.6:1/metrics"]].concat());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("cannot ask http://127.0.7.6:1/metrics"), "{said}");
+}
+
+#[test]
 fn everything_about_a_run_stands_in_one_folder_and_two_folders_are_compared() {
     let at = free_address();
     let folder = tempfile::tempdir().unwrap();
@@ -393,14 +461,16 @@ fn everything_about_a_run_stands_in_one_folder_and_two_folders_are_compared() {
     assert_eq!(play("after", "answer=80ms,busy=30%").status.code(), Some(3));
     let read = |name: &str| std::fs::read_to_string(place(name)).unwrap();
     let page = read("after/report.html");
-    for part in ["Not as asked for", "<svg", "Percentiles", "over time", "486 (INVITE)", "caller ◀─", "--seed 7"] {
+    for part in
+        ["Not as asked for", "<svg", "Percentiles", "over time", "486 (INVITE)", "caller ◀─", "--seed 7", "Cores of"]
+    {
         assert!(page.contains(part), "{part}");
     }
     assert!(!page.contains("http://") && !page.contains("<script"), "the page needs something else");
     let cases = read("after/junit.xml");
     assert!(cases.contains("failures=\"1\"") && cases.contains("answer p50"), "{cases}");
     assert!(read("before/junit.xml").contains("failures=\"0\""));
-    assert_eq!(serde_json::from_str::<Value>(&read("before/summary.json")).unwrap()["schema"], 5);
+    assert_eq!(serde_json::from_str::<Value>(&read("before/summary.json")).unwrap()["schema"], 6);
     let compare = |before: &str, after: &str| {
         let output = Command::new(PROGRAM).args(["compare", &place(before), &place(after)]).output().unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap())

@@ -1,6 +1,6 @@
 //! Files that calls play: raw sound, and the RTP of captures.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -8,6 +8,11 @@ use super::scenario::{Action, Media, Scenario};
 
 /// Bytes of a file at most.
 const FILE_BYTES_MAX: u64 = 256 << 20;
+/// How captures begin: either order of bytes, moments in microseconds or in nanoseconds.
+const MICROS_LITTLE: [u8; 4] = [0xd4, 0xc3, 0xb2, 0xa1];
+const NANOS_LITTLE: [u8; 4] = [0x4d, 0x3c, 0xb2, 0xa1];
+const MICROS_BIG: [u8; 4] = [0xa1, 0xb2, 0xc3, 0xd4];
+const NANOS_BIG: [u8; 4] = [0xa1, 0xb2, 0x3c, 0x4d];
 /// Where Debian's sip-tester keeps the captures that SIPp's own scenarios name.
 const SHARED: &str = "/usr/share/sip-tester";
 
@@ -66,14 +71,36 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(told)
 }
 
+/// Seconds at which calls of a capture began, by the first INVITE of each Call-ID; nothing where the bytes are no capture.
+pub fn beginnings(bytes: &[u8]) -> Option<Result<Vec<f64>, String>> {
+    let capture = [MICROS_LITTLE, NANOS_LITTLE, MICROS_BIG, NANOS_BIG].iter().any(|magic| bytes.starts_with(magic));
+    capture.then(|| {
+        let mut known = HashSet::new();
+        let begins = |packet: &Packet| {
+            let invites = packet.bytes.starts_with(b"INVITE ");
+            (invites && known.insert(call_id(&packet.bytes)?)).then_some(packet.at as f64 / 1e9)
+        };
+        Ok(packets(bytes)?.iter().filter_map(begins).collect())
+    })
+}
+
+fn call_id(message: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(message);
+    let rows = text.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.split_once(':'));
+    let named = |name: &str| name.eq_ignore_ascii_case("call-id") || name.eq_ignore_ascii_case("i");
+    rows.map(|(name, value)| (name.trim(), value.trim()))
+        .find(|(name, _)| named(name))
+        .map(|(_, value)| value.to_owned())
+}
+
 /// What the UDP datagrams of a capture carry.
 fn packets(bytes: &[u8]) -> Result<Vec<Packet>, String> {
-    let magic = bytes.get(..4).ok_or("the file is too short for a capture")?;
-    let (little, nanos) = match magic {
-        [0xd4, 0xc3, 0xb2, 0xa1] => (true, false),
-        [0x4d, 0x3c, 0xb2, 0xa1] => (true, true),
-        [0xa1, 0xb2, 0xc3, 0xd4] => (false, false),
-        [0xa1, 0xb2, 0x3c, 0x4d] => (false, true),
+    let magic = bytes.first_chunk::<4>().ok_or("the file is too short for a capture")?;
+    let (little, nanos) = match *magic {
+        MICROS_LITTLE => (true, false),
+        NANOS_LITTLE => (true, true),
+        MICROS_BIG => (false, false),
+        NANOS_BIG => (false, true),
         _ => return Err("this is no capture in pcap format (pcapng is not read)".to_owned()),
     };
     let word = |at: usize| -> Option<u32> {
@@ -118,29 +145,50 @@ fn udp(frame: &[u8], link: u32) -> Option<&[u8]> {
     udp.get(8..length.max(8).min(udp.len()))
 }
 
+/// A capture of datagrams on loopback, each at its microsecond.
+#[cfg(test)]
+pub fn captured(datagrams: &[(u32, &[u8])]) -> Vec<u8> {
+    let mut file = MICROS_LITTLE.to_vec();
+    file.extend([0; 16]);
+    file.extend(101_u32.to_le_bytes());
+    for (micros, payload) in datagrams {
+        let mut ip = vec![0x45, 0, 0, 32, 0, 0, 0, 0, 64, 17, 0, 0, 127, 0, 0, 1, 127, 0, 0, 1];
+        ip.extend([0, 1, 0, 2]);
+        ip.extend((payload.len() as u16 + 8).to_be_bytes());
+        ip.extend([0, 0]);
+        ip.extend(*payload);
+        file.extend(1_u32.to_le_bytes());
+        file.extend(micros.to_le_bytes());
+        file.extend((ip.len() as u32).to_le_bytes());
+        file.extend((ip.len() as u32).to_le_bytes());
+        file.extend(ip);
+    }
+    file
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_capture_gives_what_its_datagrams_carry() {
-        let mut file = vec![0xd4, 0xc3, 0xb2, 0xa1];
-        file.extend([0; 16]);
-        file.extend(101_u32.to_le_bytes());
-        for micros in [5_u32, 20_005] {
-            let mut ip = vec![0x45, 0, 0, 32, 0, 0, 0, 0, 64, 17, 0, 0, 127, 0, 0, 1, 127, 0, 0, 1];
-            ip.extend([0, 1, 0, 2, 0, 12, 0, 0, 1, 2, 3, 4]);
-            file.extend(1_u32.to_le_bytes());
-            file.extend(micros.to_le_bytes());
-            file.extend((ip.len() as u32).to_le_bytes());
-            file.extend((ip.len() as u32).to_le_bytes());
-            file.extend(ip);
-        }
+        let file = captured(&[(5, &[9]), (20_005, &[1, 2, 3, 4])]);
         let found = packets(&file).expect("it is read");
         assert_eq!(found.iter().map(|packet| packet.at).collect::<Vec<_>>(), [0, 20_000_000]);
         assert_eq!(found[1].bytes, [1, 2, 3, 4]);
         for cut in 0..file.len() {
             let _ = packets(&file[..cut]);
         }
+    }
+
+    #[test]
+    fn calls_begin_with_the_first_invite_of_each() {
+        let first: &[u8] = b"INVITE sip:1@a SIP/2.0\r\nCall-ID: x@b\r\n\r\ni: body";
+        let second: &[u8] = b"INVITE sip:2@a SIP/2.0\r\ni : y@b\r\n\r\n";
+        let answer: &[u8] = b"SIP/2.0 200 OK\r\nCall-ID: z@b\r\n\r\n";
+        let file = captured(&[(0, first), (500_000, first), (600_000, answer), (750_000, second)]);
+        assert_eq!(beginnings(&file), Some(Ok(vec![0.0, 0.75])));
+        assert_eq!(beginnings(b"10\n11.5\n"), None);
+        assert!(beginnings(&file[..30]).is_some_and(|found| found.is_err()));
     }
 }

@@ -31,6 +31,12 @@ fn nobody_leans_on_the_simulator_but_the_load_test() {
 }
 
 #[test]
+fn the_load_test_shares_no_protocol_code_with_the_switch() {
+    let text = manifest("tandem-loadtest", "[dependencies]\nuring.workspace = true\nsip.workspace = true\n");
+    assert_eq!(says(edges::check, "loadtest/Cargo.toml", &text), ["5: `tandem-loadtest` may not lean on `sip`"]);
+}
+
+#[test]
 fn sql_stays_in_the_store_and_std_crates_stay_out_of_pure_ones() {
     let text = manifest("web", "[dependencies]\nsqlx.workspace = true\n");
     assert_eq!(

@@ -33,7 +33,7 @@ pub struct Settings {
     pub takeover_ms: u64,
     /// So long must the home node be in sync before the database goes back to it.
     pub hold_down_ms: u64,
-    /// A replica that takes nothing for this long is struck from the book; commits wait meanwhile.
+    /// A replica that takes nothing for this long is struck from the book, one whose process is dead at once; commits wait meanwhile.
     pub alone_ms: u64,
     /// Writes stop at most this long for handing over; then they go on here.
     pub freeze_ms: u64,

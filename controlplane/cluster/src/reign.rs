@@ -4,7 +4,7 @@
 //!            replica attached              caught up: Sync(Some) written
 //!   Alone ───────────────────▶ Joining ────────────────────────────────▶ Counted
 //!     ▲  ◀───────────────────                                              │
-//!     │      replica gone          silent for `alone_ms`: Sync(None) written
+//!     │      replica gone       dead, or silent for `alone_ms`: Sync(None) written
 //!     └────────────────────────────────────────────────────────────────────┘
 //! ```
 //! The database waits for the replica before it acknowledges a commit in every state but `Alone`: from before the book counts on the
@@ -56,6 +56,8 @@ pub struct Local {
 pub struct Replica {
     /// It is connected and asks for commits.
     pub attached: bool,
+    /// Its host answers that there is no such process.
+    pub gone: bool,
     /// As [`Local::life`].
     pub life: u64,
     /// How many commits it has stored.
@@ -132,8 +134,9 @@ impl Reign {
                 None
             }
             Companion::Counted { life, heard, stored, .. } => {
-                if replica.attached && replica.life != *life && !is(Broken::JoinedReborn) {
-                    // It was started again, and will be counted on anew when it has everything.
+                let reborn = replica.attached && replica.life != *life && !is(Broken::JoinedReborn);
+                if reborn || replica.gone {
+                    // It was or will be started again, and will be counted on anew when it has everything.
                     return Some(None);
                 }
                 // It is not silent while it takes something, or when there is nothing to take.

@@ -38,7 +38,7 @@ const WORKS: Local = Local {
     position: 9,
     drained: false,
     diverged: false,
-    replica: Replica { attached: true, life: 4, stored: 9, applied: 9 },
+    replica: Replica { attached: true, gone: false, life: 4, stored: 9, applied: 9 },
 };
 
 /// A keeper whose database is primary, and the book counts on its replica.
@@ -83,6 +83,18 @@ fn silence_counts_from_the_last_answer_and_not_from_when_it_was_noticed() {
     // A later look knows no better.
     let (role, write) = stage.turn(&Local { silent_ms: 0, ..noticed });
     assert_eq!((role, write), (Role::Stopped, Some(Write::Drop)));
+}
+
+#[test]
+fn a_dead_replica_is_struck_at_once_and_one_that_is_not_heard_after_a_while() {
+    let mut stage = leads(Settings::new(NodeId(0), NodeId(1), NodeId(0)));
+    let unheard = Local { position: 12, replica: Replica::default(), ..WORKS };
+    assert_eq!(stage.turn(&unheard).1, None, "commits wait: it may only be slow");
+    let gone = Local { replica: Replica { gone: true, ..Replica::default() }, ..unheard };
+    let (role, write) = stage.turn(&gone);
+    assert_eq!(write, Some(Write::Sync(None)));
+    assert!(matches!(role, Role::Primary { wait: true, .. }), "nothing is acknowledged alone before that is written");
+    assert!(matches!(stage.turn(&gone).0, Role::Primary { wait: false, .. }));
 }
 
 /// Ten commits come with every turn; the replica has applied all but the last `behind` of them. Whether writes are stopped for it.

@@ -225,12 +225,15 @@ async fn look_at_other(pair: Arc<Pair>, mut wants: watch::Receiver<Wanted>, find
             server = None;
             finds.send_replace(Replica::default());
         } else {
+            let mut gone = false;
             if server.is_none() {
-                server = reach(&place, &database.password).await.ok();
+                let reached = reach(&place, &database.password).await;
+                gone = reached.as_ref().is_err_and(is_refused);
+                server = reached.ok();
             }
             let told = match &mut server {
                 Some((server, life)) => far(server, *life, pair.node).await,
-                None => Err(anyhow::anyhow!("it is not reached")),
+                None => Ok(Replica { gone, ..Replica::default() }),
             };
             if told.is_err() {
                 server = None;
@@ -252,13 +255,19 @@ async fn reach(place: &Place, password: &str) -> Result<(Server, u64)> {
     Ok((server, life))
 }
 
+/// The host is there, and nobody listens: a server that runs listens until it dies.
+fn is_refused(error: &anyhow::Error) -> bool {
+    let refused = |error: &std::io::Error| error.kind() == std::io::ErrorKind::ConnectionRefused;
+    matches!(error.downcast_ref(), Some(sqlx::Error::Io(error)) if refused(error))
+}
+
 async fn far(server: &mut Server, life: u64, primary: u16) -> Result<Replica> {
     let following = server.following().await?.unwrap_or_default();
     let attached = following.receives && following.server == u32::from(primary);
     if !attached {
         return Ok(Replica::default());
     }
-    Ok(Replica { attached, life, stored: following.stored, applied: server.position().await? })
+    Ok(Replica { attached, gone: false, life, stored: following.stored, applied: server.position().await? })
 }
 
 fn reign(pair: &Pair, heard: &Receiver<Event>, seen: &watch::Receiver<Seen>, asks: &Sender<Ask>, mut hands: Hands) {

@@ -138,6 +138,7 @@ pub struct DatabaseSettings {
     #[serde(default = "hold_down_s")]
     pub hold_down_s: u64,
     /// Milliseconds without an acknowledgement after which the primary goes on without its replica; less than four fifths of the take-over.
+    /// Without one whose process is dead it goes on at once.
     #[serde(default = "alone_ms")]
     pub alone_ms: u64,
     /// Milliseconds that writes stop at most for handing over.

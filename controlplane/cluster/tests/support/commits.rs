@@ -63,7 +63,8 @@ impl Commits {
             to.number += 1;
         }
         if to.life != Life::Running {
-            from.replica = cluster::Replica::default();
+            let gone = joined && to.life == Life::Dead;
+            from.replica = cluster::Replica { gone, ..cluster::Replica::default() };
             return;
         }
         if !leads || (!joined && now - *to.cut_since.get_or_insert(now) >= NOTICED_MS) {
@@ -88,7 +89,8 @@ impl Commits {
         if joined {
             to.cut_since = None;
             let stored = to.log.len() as u64;
-            from.replica = cluster::Replica { attached: true, life: to.number, stored, applied: to.applied as u64 };
+            let (life, applied) = (to.number, to.applied as u64);
+            from.replica = cluster::Replica { attached: true, gone: false, life, stored, applied };
             let last = to.log.last().copied().unwrap_or(0);
             let heard: Vec<u32> = from.waiting.extract_if(.., |commit| *commit <= last).collect();
             self.acknowledged.extend(heard);

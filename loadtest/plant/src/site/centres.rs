@@ -54,6 +54,11 @@ impl Site {
         self.centre = 2;
     }
 
+    /// Removes a core's snapshots: revisions of the history that is lost may have the numbers of others.
+    pub fn forget_snapshots(&self, core: &str) {
+        std::fs::remove_dir_all(self.data(core).join("snapshots")).expect("a core that worked has snapshots");
+    }
+
     /// What a host's own database answers, whatever its cables do.
     pub fn at_database(&self, host: &str, sql: &str) -> Option<String> {
         let mut command = Command::new("mariadb");

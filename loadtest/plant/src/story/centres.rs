@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use acceptance::until;
 use serde_json::Value;
 
-use super::{BOOKS_MAX, Fault, begun, complain, exact, kept, lost, play};
+use super::{BOOKS_MAX, Fault, begun, complain, exact, kept, lost, play, settled};
 use crate::carriers::{Call, Carriers, Load, now_us};
 use crate::layout::Role;
 use crate::rows::Rows;
@@ -86,6 +86,7 @@ pub fn journals_are_handed_over(site: &mut Site, earlier: &[Call]) -> Row {
     let core = names(site, 1, Role::Core).remove(0);
     let breaks = |site: &mut Site| {
         site.hosts().cable(&core, true);
+        site.forget_snapshots(&core);
         site.comes_back(&core);
     };
     let mut row = play(site, Fault::new("a core that is left hands over what it journaled", 10), breaks, |_| ());
@@ -93,8 +94,22 @@ pub fn journals_are_handed_over(site: &mut Site, earlier: &[Call]) -> Row {
     let own = calls_through(site, &target, 3, &mut row);
     count_calls(earlier, &mut row);
     exact(site, &[earlier, own.as_slice()].concat(), Duration::ZERO, &mut row);
+    row.flaws.extend(settled(|| nothing_is_held(site, &core)).err());
     complain(site, &row);
     row
+}
+
+/// No money is held for the life of a core in which its data centre died.
+fn nothing_is_held(site: &Site, core: &str) -> Result<(), String> {
+    let node = format!("{:04X}", site.layout().host(core).number);
+    let sql = format!(
+        "SELECT COUNT(*) FROM grants WHERE state=0 AND HEX(id) LIKE '{node}%' AND \
+         LEFT(HEX(id), 12) < (SELECT MAX(LEFT(HEX(id), 12)) FROM grants WHERE HEX(id) LIKE '{node}%')"
+    );
+    match site.sql(&sql).as_deref() {
+        Some("0") => Ok(()),
+        open => Err(format!("grants of {core}'s earlier life are open: {open:?}")),
+    }
 }
 
 fn names(site: &Site, centre: u8, role: Role) -> Vec<String> {

@@ -18,7 +18,7 @@ use counting::counted;
 use panel::wire::{Reply, Want};
 use shard::{Config, Effect, Effects, Hop, Listener, Loaded, Shard, Transport};
 use sip::dialog::Dialog;
-use sip::{Printer, Stored, parse};
+use sip::{Printer, Scheme, Stored, parse};
 use units::{Clock, Instant, NodeId, ShardId, WallTime};
 
 /// Rounds before the one that is counted.
@@ -79,7 +79,7 @@ fn messages() -> u64 {
         all += steady(name, || {
             out.clear();
             let mut printer = dialog.request(&mut out, method, 1, b"z9hG4bK1", (Transport::Udp, own), 70);
-            printer.contact(Transport::Udp, own);
+            printer.contact(Scheme::Sip, Transport::Udp, own);
             printer.finish("application/sdp", SDP.as_bytes());
         });
     }

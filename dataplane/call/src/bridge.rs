@@ -57,6 +57,8 @@ pub enum Event {
     Answered {
         /// Its description.
         body: Body,
+        /// It described its media, now or before, or was offered none.
+        described: bool,
     },
     /// The attempt failed.
     Refused(Release),

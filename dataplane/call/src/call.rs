@@ -307,7 +307,7 @@ impl Call {
     fn on_egress_event(&mut self, ctx: &mut Context<'_>, event: Event) {
         match event {
             Event::Progress { status, body, owed } => self.on_progress(ctx, status, body, owed),
-            Event::Answered { body } => self.on_answered(ctx, body),
+            Event::Answered { body, described } => self.on_answered(ctx, body, described),
             Event::Refused(release) => self.on_refused(ctx, release),
             Event::Detour { release, response } => self.on_detour(ctx, release, &response),
             Event::Bye { cause } => self.on_bye(ctx, self.current, cause),

@@ -21,7 +21,7 @@ use sip::invite_client::InviteClient;
 use sip::invite_server::InviteServer;
 use sip::message::Message;
 use sip::server::Server;
-use sip::{Hop, Method, Name, Stored, Transport};
+use sip::{Hop, Method, Name, Scheme, Stored, Transport};
 use snapshot::policy::{Reliable, SessionTimer};
 use units::{Cause, Clock, Instant};
 
@@ -166,6 +166,8 @@ pub struct InviteOut {
     pub offered: bool,
     /// Offer and answer were exchanged by reliable responses before the final answer.
     pub settled: bool,
+    /// The peer described its media before the final answer.
+    pub described: bool,
     /// Why it was sent, if it is a re-INVITE.
     pub stands_for: StandsFor,
     /// When a re-INVITE that has no final answer is cancelled; the call's own deadlines bound the first one.
@@ -287,6 +289,8 @@ pub struct Leg {
     pub as_datagram: Option<Hop>,
     /// We said BYE, or the peer did.
     pub gone: bool,
+    /// The peer said BYE.
+    pub left: bool,
     /// A BYE waits for the ACK of our answer.
     pub bye_wanted: Option<Cause>,
     /// What its trunk's policy allows.
@@ -346,6 +350,7 @@ impl Leg {
             sdp_session,
             sdp_version: 0,
             gone: false,
+            left: false,
             bye_wanted: None,
             ways: Ways::default(),
             early: Vec::new(),
@@ -427,6 +432,13 @@ impl Leg {
     /// Where our INVITE went so far.
     pub fn tried(&self) -> impl Iterator<Item = Hop> + '_ {
         self.past_invites.iter().chain(&self.invite_out).map(|invite| invite.to)
+    }
+
+    /// The scheme of our address in Contact on the way of this transport, in an answer to a request for `asked` or in a request for it.
+    /// RFC 3261 §8.1.1.8, §12.1.1: who is reached by a `sips` address is told one; without TLS there is none of ours.
+    pub fn scheme(&self, transport: Transport, asked: &[u8]) -> Scheme {
+        let secure = transport == Transport::Tls && (self.dialog.is_secure() || sip::uri::is_secure(asked));
+        if secure { Scheme::Sips } else { Scheme::Sip }
     }
 
     /// Where the peer's next request is sent.

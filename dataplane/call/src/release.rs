@@ -102,6 +102,8 @@ pub fn status_of_cause(cause: Cause) -> u16 {
         Cause::LOOP_DETECTED => 482,
         Cause::TIMER_EXPIRED => 408,
         Cause::CHANGED => 410,
+        // RFC 3261 §21.6.3: what came from behind us was no valid answer.
+        Cause::UNDESCRIBED => 502,
         _ => 503,
     }
 }
@@ -118,6 +120,7 @@ pub fn q850_of_cause(cause: Cause) -> u16 {
         Cause::GLOBAL_CAPACITY | Cause::GLOBAL_CPS | Cause::CARRIER_CAPACITY => 42,
         Cause::ORIGINATOR_CARRIER_CPS | Cause::TERMINATOR_CARRIER_CPS => 42,
         Cause::ACK_MISSING => 102,
+        Cause::UNDESCRIBED => 111,
         Cause::NO_TERMINATOR | Cause::MARGIN_TOO_LOW => 34,
         Cause::TRUNK_RESTS | Cause::TRUNK_THROTTLED | Cause::TERMINATOR_BALANCE => 34,
         Cause::NODE_WRITTEN_OFF => 41,

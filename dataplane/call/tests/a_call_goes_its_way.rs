@@ -7,7 +7,7 @@ mod stage;
 use call::Call;
 use cdr::Record;
 use media::Relay;
-use stage::{CALLER, Stage, invite, reply, request};
+use stage::{CALLER, Stage, invite, line, reply, request};
 use units::{Cause, Money};
 
 #[test]
@@ -95,5 +95,31 @@ fn a_stable_call_survives_as_bytes() {
     assert_eq!(stage.cdrs().len(), 2, "the call that came back is billed once, whole");
     for length in 0..bytes.len() {
         assert!(Call::import(&bytes[..length], ingress, egress).is_err());
+    }
+}
+
+#[test]
+fn a_goodbye_ends_the_dialog_for_whoever_said_it() {
+    let mut stage = Stage::new();
+    let mut call = stage.talking_call();
+    let answered = stage.last_of(0, "SIP/2.0 200 ").to_owned();
+    for (number, expected) in [(2, "SIP/2.0 200 "), (2, "SIP/2.0 200 "), (3, "SIP/2.0 481 ")] {
+        stage.hear(&mut call, 0, &request("BYE", &answered, number), CALLER);
+        assert!(stage.last(0).starts_with(expected), "BYE {number}: {}", stage.last(0));
+    }
+    assert_eq!(stage.count(1, "BYE "), 1);
+    assert_eq!(stage.cdrs().len(), 2);
+}
+
+#[test]
+fn whoever_asks_within_a_call_is_told_what_we_take() {
+    let mut stage = Stage::new();
+    let mut call = stage.talking_call();
+    let answered = stage.last_of(0, "SIP/2.0 200 ").to_owned();
+    stage.hear(&mut call, 0, &request("OPTIONS", &answered, 2), CALLER);
+    let told = stage.last(0);
+    assert!(told.starts_with("SIP/2.0 200 "));
+    for name in ["Allow", "Accept", "Accept-Encoding", "Accept-Language"] {
+        assert!(!line(told, name).is_empty(), "RFC 3261 §11.2: {name} in {told}");
     }
 }

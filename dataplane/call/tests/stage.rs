@@ -151,12 +151,16 @@ impl Stage {
 
     /// The same from another address.
     pub fn begin_from(&mut self, invite: &str, source: &str) -> Call {
+        self.begin_by(invite, source.parse::<SocketAddr>().unwrap().into())
+    }
+
+    /// The same by another way.
+    pub fn begin_by(&mut self, invite: &str, source: Hop) -> Call {
         let message = sip::parse::message(invite.as_bytes()).expect("the INVITE is sound");
         let called = Number::parse(b"4420123").unwrap();
-        let source: SocketAddr = source.parse().unwrap();
         let lrn = message.request_uri().and_then(|uri| sip::Uri::parse(uri).ok()?.routing_number());
         let arrival = Arrival {
-            source,
+            source: source.remote,
             transport: snapshot::policy::Transport::Udp,
             node: NodeId(1),
             calling: Number::parse(b"1000").unwrap(),
@@ -172,7 +176,7 @@ impl Stage {
             calling: Number::parse(b"1000").unwrap(),
             called,
             hops: 70,
-            source: source.into(),
+            source,
             stages: cdr::Stages::default(),
         };
         let mut call = self.with(|ctx| Call::begin(ctx, opening, &message, Ok(())));
@@ -181,8 +185,12 @@ impl Stage {
     }
 
     pub fn hear(&mut self, call: &mut Call, leg: u8, text: &str, from: &str) {
+        self.hear_by(call, leg, text, from.parse::<SocketAddr>().unwrap().into());
+    }
+
+    /// The same by another way.
+    pub fn hear_by(&mut self, call: &mut Call, leg: u8, text: &str, from: Hop) {
         let message = sip::parse::message(text.as_bytes()).expect("the message is sound");
-        let from: Hop = from.parse::<SocketAddr>().unwrap().into();
         self.with(|ctx| match message.is_request() {
             true => call.on_request(ctx, leg, &message, from),
             false => call.on_response(ctx, leg, &message),

@@ -121,7 +121,7 @@ impl Shard {
         let local_tag = entry.call.dialog(leg).map(|dialog| dialog.local_tag.as_slice()).unwrap_or(b"");
         let refusal = match request.to().tag() {
             Some(tag) if tag != local_tag => Some(481),
-            Some(_) => vet::method_objection(request.method()).or_else(|| vet::objection(request)),
+            Some(_) => vet::method_objection(request.method()).or_else(|| vet::objection(request, from.transport)),
             // RFC 3261 §8.2.2.2: the same request by another way.
             None if request.method() == Method::Invite && !entry.call.is_first_invite(request) => Some(482),
             None => None,
@@ -221,7 +221,7 @@ impl Shard {
                 self.counters.sip_overload += 1;
                 503
             }
-            _ if let Some(status) = vet::objection(request) => status,
+            _ if let Some(status) = vet::objection(request, from.transport) => status,
             Method::Options => 200,
             Method::Invite => match self.objection(request) {
                 Some(status) => status,

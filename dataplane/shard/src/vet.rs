@@ -1,7 +1,7 @@
 //! What we offer, and what stands against a request that wants more (RFC 3261 §8.2.1 to §8.2.3).
 
 use call::limits::BODY_BYTES_MAX;
-use sip::{Address, Message, Method, Name, Printer, multipart};
+use sip::{Address, Message, Method, Name, Printer, Transport, multipart};
 
 /// The methods that we take, in and outside of dialogs.
 pub const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK";
@@ -22,11 +22,18 @@ pub fn method_objection(method: Method) -> Option<u16> {
     }
 }
 
+/// True for a request for a `sips` address that did not come over TLS. RFC 3261 §26.2.2, §8.2.2.1: there it is a scheme that we do not
+/// take, and 416 says so.
+pub fn is_exposed(request: &Message<'_>, transport: Transport) -> bool {
+    transport != Transport::Tls && request.request_uri().is_some_and(sip::uri::is_secure)
+}
+
 /// What stands against the rest of the request.
-pub fn objection(request: &Message<'_>) -> Option<u16> {
+pub fn objection(request: &Message<'_>, transport: Transport) -> Option<u16> {
     match request.method() {
         // RFC 3261 §8.2.2.3: Require in CANCEL and ACK is not looked at; who wants to end a call may do so in any words.
         Method::Ack | Method::Cancel | Method::Bye => None,
+        _ if is_exposed(request, transport) => Some(416),
         _ if unsupported(request).next().is_some() => Some(420),
         Method::Invite | Method::Update => contact_objection(request).or_else(|| content_objection(request)),
         _ => None,
@@ -81,7 +88,9 @@ fn unsupported<'a>(request: &Message<'a>) -> impl Iterator<Item = &'a [u8]> {
 pub fn explain(printer: &mut Printer<'_>, request: &Message<'_>, status: u16, retry_after_s: u64) {
     match status {
         200 => {
+            // RFC 3261 §11.2.
             printer.line(Name::Allow, &[ALLOW]).line(Name::Accept, &[ACCEPT]);
+            printer.line("Accept-Encoding", &[b"identity"]).line("Accept-Language", &[b"en"]);
             for tag in SUPPORTED {
                 printer.line(Name::Supported, &[tag]);
             }

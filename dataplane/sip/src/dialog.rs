@@ -6,9 +6,8 @@ use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 use crate::hop::{Hop, Transport};
 use crate::message::Message;
 use crate::print::Printer;
+use crate::uri;
 
-/// The port of SIP over UDP where none is named (RFC 3261 §18.1.1).
-pub const PORT_DEFAULT: u16 = 5060;
 /// The longest route set that is kept; a peer that sends more is not taken for one of ours.
 pub const ROUTES_MAX: usize = 8;
 
@@ -73,6 +72,12 @@ impl Dialog {
         }
     }
 
+    /// True if the peer, or the first proxy on the way to it, is reached by a `sips` address: then ours in Contact is one as well
+    /// (RFC 3261 §8.1.1.8, §12.1.1).
+    pub fn is_secure(&self) -> bool {
+        uri::is_secure(&self.target) || self.routes.first().is_some_and(|first| uri::is_secure(uri_of(first)))
+    }
+
     /// True if a request with this number may be new: RFC 3261 §12.2.2 wants numbers to rise.
     pub fn in_order(&self, number: u32) -> bool {
         self.remote_cseq.is_none_or(|last| number > last)
@@ -90,8 +95,8 @@ impl Dialog {
     ) -> Printer<'b> {
         let strict = self.routes.first().filter(|first| !is_loose(first));
         // RFC 3261 §12.2.1.1: a strict first route becomes the Request-URI and the target goes last.
-        let uri = strict.map_or(self.target.as_slice(), |first| uri_of(first));
-        let mut printer = Printer::request(out, method, uri);
+        let target = strict.map_or(self.target.as_slice(), |first| uri_of(first));
+        let mut printer = Printer::request(out, method, target);
         printer.via(via.0, via.1, branch);
         printer.number("Max-Forwards", u64::from(hops));
         let gap: &[u8] = if self.local_display.is_empty() { b"" } else { b" " };
@@ -115,16 +120,16 @@ impl Dialog {
         if fallback.flow.is_some() {
             return fallback;
         }
-        let uri = self.routes.first().map_or(self.target.as_slice(), |first| uri_of(first));
-        literal_address(uri).map_or(fallback, |address| fallback.to(address))
+        let next = self.routes.first().map_or(self.target.as_slice(), |first| uri_of(first));
+        literal_address(next, fallback.transport).map_or(fallback, |address| fallback.to(address))
     }
 }
 
-/// The address in a URI whose host is an IP address: port 5060 where none is named. `None` for names.
-pub fn literal_address(uri: &[u8]) -> Option<SocketAddr> {
-    let uri = crate::uri::Uri::parse(uri).ok()?;
+/// The address in a URI whose host is an IP address: the transport's own port where none is named. `None` for names.
+pub fn literal_address(uri: &[u8], transport: Transport) -> Option<SocketAddr> {
+    let uri = uri::Uri::parse(uri).ok()?;
     let ip = literal_ip(uri.host)?;
-    Some(SocketAddr::new(ip, uri.port.unwrap_or(PORT_DEFAULT)))
+    Some(SocketAddr::new(ip, uri.port.unwrap_or(transport.default_port())))
 }
 
 /// An IP address as it stands in SIP: IPv6 in brackets or bare.
@@ -145,5 +150,7 @@ fn uri_of(route: &[u8]) -> &[u8] {
 
 /// True if a Route element carries the `lr` parameter (RFC 3261 §19.1.1).
 fn is_loose(route: &[u8]) -> bool {
-    uri_of(route).split(|b| *b == b';').skip(1).any(|param| param == b"lr" || param.starts_with(b"lr="))
+    let named =
+        |param: &[u8]| param.split(|b| matches!(b, b'=' | b'?')).next().unwrap_or(b"").eq_ignore_ascii_case(b"lr");
+    uri_of(route).split(|b| *b == b';').skip(1).any(named)
 }

@@ -9,6 +9,7 @@ use crate::lex;
 use crate::message::Message;
 use crate::method::Method;
 use crate::name::Name;
+use crate::uri::Scheme;
 
 mod reason;
 mod refusal;
@@ -130,12 +131,13 @@ impl<'o> Printer<'o> {
         self
     }
 
-    /// Contact with our own address.
-    pub fn contact(&mut self, transport: Transport, address: SocketAddr) -> &mut Self {
+    /// Contact with our own address. A secure one says no transport: it is TLS (RFC 3261 §26.2.2).
+    pub fn contact(&mut self, scheme: Scheme, transport: Transport, address: SocketAddr) -> &mut Self {
         self.name(Name::Contact);
-        self.out.extend_from_slice(b"<sip:");
+        let secure = scheme == Scheme::Sips;
+        self.out.extend_from_slice(if secure { b"<sips:" } else { b"<sip:" });
         write_socket_addr(self.out, address);
-        self.out.extend_from_slice(transport.uri_param());
+        self.out.extend_from_slice(if secure { b"" } else { transport.uri_param() });
         self.out.extend_from_slice(b">\r\n");
         self
     }

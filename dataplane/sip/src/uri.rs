@@ -241,6 +241,12 @@ pub fn host_port(text: &[u8]) -> Result<(&[u8], Option<u16>), Flaw> {
     }
 }
 
+/// True for a URI that is reached over TLS alone: one of the scheme `sips` (RFC 3261 §26.2.2).
+#[must_use]
+pub fn is_secure(uri: &[u8]) -> bool {
+    uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"sips:"))
+}
+
 /// The address that a host text is, when it is one: dotted IPv4, or IPv6 with or without brackets.
 #[must_use]
 pub fn host_address(host: &[u8]) -> Option<IpAddr> {

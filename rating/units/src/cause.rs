@@ -101,6 +101,7 @@ causes! {
     409 REFRESH_MISSING "peer stopped to refresh the call";
     410 TRUNK_RESTS "terminator rests: its quality is below a floor";
     411 TRUNK_THROTTLED "terminator throttled: it refuses too much";
+    412 UNDESCRIBED "media was offered and never answered";
     420 CARRIER_CAPACITY "carrier's capacity in both directions";
     421 TERMINATOR_CARRIER_CPS "terminator's CPS over all its trunks";
     422 TERMINATOR_SHARE "terminator's capacity for one originator";

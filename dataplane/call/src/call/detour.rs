@@ -100,7 +100,7 @@ impl Call {
         let tried: Vec<Hop> = self.legs.get(usize::from(index))?.tried().collect();
         let contacts = response.list(Name::Contact).filter_map(|value| Address::parse(value).ok()?.uri().ok());
         let mut places = contacts.filter_map(|contact| place(ctx, policy, &contact));
-        let (number, hop) = places.find(|(_, hop)| !tried.contains(hop))?;
+        let (number, hop, secure) = places.find(|(_, hop, _)| !tried.contains(hop))?;
         let buy = match number {
             Some(number) => Some(self.requoted(ctx, &number)?),
             None => candidate.buy,
@@ -112,7 +112,11 @@ impl Call {
         let mut host = Vec::new();
         write_socket_addr(&mut host, hop.remote);
         let mut target = uri(user.as_bytes(), &host);
-        target.extend_from_slice(hop.transport.uri_param());
+        match secure {
+            // RFC 3261 §26.2.2: a secure address stays one, and says no transport.
+            true => target.insert(b"sip".len(), b's'),
+            false => target.extend_from_slice(hop.transport.uri_param()),
+        }
         if !self.legs[usize::from(index)].repeat_invite(&mut ctx.desk, index, hop, &target, b"") {
             return None;
         }
@@ -139,17 +143,19 @@ impl Call {
     }
 }
 
-/// Where a contact leads: its number if it names one, and the way. Names of hosts, our own addresses and what no listener of
+/// Where a contact leads: its number if it names one, the way, and whether it is a secure address. Names of hosts, our own addresses and what no listener of
 /// ours can reach lead nowhere.
-fn place(ctx: &Context<'_>, policy: &Policy, contact: &Uri<'_>) -> Option<(Option<Number>, Hop)> {
+fn place(ctx: &Context<'_>, policy: &Policy, contact: &Uri<'_>) -> Option<(Option<Number>, Hop, bool)> {
     let secure = contact.scheme == Scheme::Sips;
     if !secure && contact.scheme != Scheme::Sip {
         return None;
     }
     let named = contact.param(b"transport").flatten().map(Transport::from_bytes);
     let transport = match named {
+        // RFC 3261 §26.2.2: TLS alone, which TCP carries.
+        Some(Some(Transport::Tcp | Transport::Tls)) | None if secure => Transport::Tls,
+        Some(_) if secure => return None,
         Some(named) => named?,
-        None if secure => Transport::Tls,
         None => Transport::Udp,
     };
     let port = contact.port.unwrap_or(transport.default_port());
@@ -163,7 +169,7 @@ fn place(ctx: &Context<'_>, policy: &Policy, contact: &Uri<'_>) -> Option<(Optio
         Some(number) => Some(Number::parse(number.as_bytes()).ok()?),
         None => None,
     };
-    Some((number, hop))
+    Some((number, hop, secure))
 }
 
 impl Call {

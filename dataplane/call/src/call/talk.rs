@@ -1,5 +1,6 @@
 //! From answer to goodbye: the bridge, paid time, media.
 
+use cdr::Party;
 use media::Path;
 use snapshot::policy::Silence;
 use units::mutant::{self, Mutant};
@@ -9,7 +10,7 @@ use crate::bridge::Body;
 use crate::call::setup::{micros, quoted};
 use crate::call::{Call, Context, State, Talk};
 use crate::effect::{Count, Effect, Stage};
-use crate::leg::{InviteOut, Leg};
+use crate::leg::Leg;
 use crate::limits::{DURATION_MAX_S, EXTEND_AHEAD_MS, JOURNAL_TIMEOUT_MS, PARTING_MS, SLICE_MS};
 use crate::release::Release;
 
@@ -18,18 +19,25 @@ const ASK_AGAIN_MS: u64 = 1_000;
 
 impl Call {
     /// The terminator answered. Nothing is passed on before the start record is durable.
-    pub(super) fn on_answered(&mut self, ctx: &mut Context<'_>, body: Body) {
+    pub(super) fn on_answered(&mut self, ctx: &mut Context<'_>, body: Body, described: bool) {
         if !matches!(self.state, State::Trying { .. } | State::Ringing { .. }) {
             return;
         }
         let now = ctx.desk.clock.now;
         let began_ns = (ctx.ticks)();
-        let Ok(body) = self.carry(ctx, self.current, 0, &body) else {
-            // The terminator has answered all the same: it must hear a goodbye.
-            let give_up_at = now;
-            self.state = State::Answering { give_up_at, body: Body::default(), began_ns, journaled: false };
-            self.answered = Some(now);
-            return self.end(ctx, Release::by_switch(Cause::INCOMPATIBLE));
+        let carried = match described {
+            true => self.carry(ctx, self.current, 0, &body).map_err(|_| Release::by_switch(Cause::INCOMPATIBLE)),
+            // RFC 3264 §4, RFC 6337 §2.1: an offer is answered, or nobody can be heard.
+            false => Err(Release { by: Party::Egress, cause: Cause::UNDESCRIBED, status: 200 }),
+        };
+        let body = match carried {
+            Ok(body) => body,
+            Err(release) => {
+                // The terminator has answered all the same: it must hear a goodbye.
+                self.state = State::Answering { give_up_at: now, body: Body::default(), began_ns, journaled: false };
+                self.answered = Some(now);
+                return self.end(ctx, release);
+            }
         };
         self.answered = Some(now);
         self.paid_ms = self.sell.as_ref().map_or(self.paid_ms, |sell| self.paid_for(sell));
@@ -167,11 +175,15 @@ impl Call {
     /// One of our answers was acknowledged; an ACK with a description answers a delayed offer.
     pub(super) fn on_acked(&mut self, ctx: &mut Context<'_>, leg: u8, body: Body) {
         let other = self.other(leg);
-        let waits = |leg: &Leg| leg.invite_out.as_ref().is_some_and(InviteOut::awaits_our_ack);
-        if other == leg || !waits(&self.legs[usize::from(other)]) {
-            return;
+        let waiting = self.legs[usize::from(other)].invite_out.as_ref().filter(|invite| invite.awaits_our_ack());
+        let Some(first) = waiting.filter(|_| other != leg).map(|invite| invite.initial) else { return };
+        let carried = self.carry(ctx, leg, other, &body).map_err(|_| Cause::INCOMPATIBLE);
+        let carried = if body.is_sdp() || !first { carried } else { Err(Cause::UNDESCRIBED) };
+        if let (Err(cause), true) = (carried.as_ref(), first) {
+            // RFC 3261 §13.2.2.4: who cannot answer the offer acknowledges it all the same, and says BYE.
+            return self.end(ctx, Release { by: Party::Ingress, cause: *cause, status: 0 });
         }
-        let body = self.carry(ctx, leg, other, &body).unwrap_or_default();
+        let body = carried.unwrap_or_default();
         self.legs[usize::from(other)].send_ack(&mut ctx.desk, other, &body);
     }
 

@@ -150,7 +150,8 @@ impl Leg {
             Method::Update if !body.is_sdp() => None,
             _ => Some(Event::Request { method: request.cseq().method_text.to_vec(), number, body }),
         };
-        self.gone |= request.method() == Method::Bye;
+        self.left |= request.method() == Method::Bye;
+        self.gone |= self.left;
         let machine = Server::new(desk.clock.now, source.is_reliable());
         let bytes = Stored::of(request);
         self.requests_in.push(RequestIn { machine, request: bytes, source, number, last: Vec::new() });
@@ -170,6 +171,8 @@ impl Leg {
         let full = self.requests_in.len() >= REQUESTS_PER_LEG_MAX;
         match request.method() {
             // Whoever wants to end the call is heard even when there is no room for anything else.
+            // RFC 3261 §15.1.2: with the first BYE the dialog ended. One that crosses ours still meets it.
+            Method::Bye if self.left => Some(Refusal::Plain(481)),
             Method::Bye if self.requests_in.len() < 2 * REQUESTS_PER_LEG_MAX => None,
             _ if full => Some(Refusal::Plain(503)),
             Method::Update if self.gone => Some(Refusal::Plain(481)),
@@ -258,6 +261,9 @@ impl Leg {
         self.heed_allow(response);
         let early = self.meet_early(response);
         let body = body_of(response);
+        if let Some(invite) = &mut self.invite_out {
+            invite.described |= body.is_sdp();
+        }
         let mut owed = None;
         if self.offers_reliable() && names_tag(response, Name::Require, super::reliable::TAG) {
             let Some(early) = early else { return };
@@ -340,6 +346,8 @@ impl Leg {
             let (initial, stands_for) = (invite.initial, invite.stands_for);
             // An answer without description leaves nothing for the other leg's ACK to answer.
             let at_once = invite.offered || invite.settled || !body.is_sdp();
+            // Where nobody offered anything, nothing is missing.
+            let described = body.is_sdp() || invite.settled || invite.described || !invite.offered;
             if initial {
                 self.settle_early(response);
                 self.dialog.learn(response);
@@ -351,7 +359,11 @@ impl Leg {
             if at_once {
                 self.send_ack(desk, index, &Body::default());
             }
-            events.push(if initial { Event::Answered { body } } else { Event::OfferAccepted { body, stands_for } });
+            events.push(if initial {
+                Event::Answered { body, described }
+            } else {
+                Event::OfferAccepted { body, stands_for }
+            });
         } else if tag == self.dialog.remote_tag.as_slice() {
             if !invite.ack.is_empty() {
                 let (to, ack) = (invite.to, invite.ack.clone());
@@ -582,7 +594,10 @@ pub fn body_of(message: &Message<'_>) -> Body {
 
 /// The Q.850 value of a Reason header (RFC 3326 §2).
 fn q850(message: &Message<'_>) -> Option<u16> {
-    let reason = message.headers(Name::Reason).find(|value| value.starts_with(b"Q.850"))?;
-    let cause = reason.split(|b| *b == b';').find_map(|param| param.trim_ascii().strip_prefix(b"cause="))?;
-    core::str::from_utf8(cause.trim_ascii()).ok()?.parse().ok()
+    let mut values = message.list(Name::Reason).filter_map(|reason| {
+        let (protocol, params) = reason.split_at(reason.iter().position(|b| *b == b';')?);
+        let named = protocol.trim_ascii().eq_ignore_ascii_case(b"Q.850");
+        sip::lex::param(params, b"cause").flatten().filter(|_| named)
+    });
+    core::str::from_utf8(values.next()?).ok()?.parse().ok()
 }

@@ -44,6 +44,10 @@ impl Refusal {
             // RFC 3261 §11.2, §21.4.6: what we take is told to whom asks, and to whom asked for something else.
             Refusal::Plain(200 | 405) if request.method() != Method::Cancel => {
                 printer.line(Name::Allow, &[super::send::ALLOW]);
+                if request.method() == Method::Options {
+                    printer.line(Name::Accept, &[super::send::ACCEPT]);
+                    printer.line("Accept-Encoding", &[b"identity"]).line("Accept-Language", &[b"en"]);
+                }
             }
             Refusal::Plain(_) => {}
             Refusal::Unsupported(extension) => {

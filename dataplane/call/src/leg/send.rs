@@ -22,6 +22,8 @@ const REPEATED: [Name; 7] =
     [Name::Contact, Name::Allow, Name::Supported, Name::SessionExpires, Name::MinSe, Name::RAck, Name::Reason];
 /// The longest request that is sent as a datagram to a trunk that takes TCP as well: a path of 1,500 bytes less 200 (RFC 3261 §18.1.1).
 const DATAGRAM_BYTES_MAX: usize = 1_300;
+/// The bodies that we read (RFC 3261 §20.1).
+pub(super) const ACCEPT: &[u8] = b"application/sdp, multipart/mixed";
 /// What we take in a request (RFC 3261 §20.5).
 pub(super) const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK";
 
@@ -51,6 +53,7 @@ impl Leg {
             initial,
             offered: body.is_sdp(),
             settled: false,
+            described: false,
             stands_for: StandsFor::Invite,
             cancel_at: (!initial).then(|| desk.clock.now.plus_millis(REOFFER_TIMEOUT_MS)),
         });
@@ -59,7 +62,7 @@ impl Leg {
     fn print_invite(&self, own: (Transport, SocketAddr), branch: &[u8], body: &Body, hops: u8) -> Vec<u8> {
         let mut request = Vec::with_capacity(1_024);
         let mut printer = self.dialog.request(&mut request, b"INVITE", self.dialog.local_cseq, branch, own, hops);
-        printer.contact(own.0, own.1);
+        printer.contact(self.scheme(own.0, &self.dialog.target), own.0, own.1);
         printer.line("Allow", &[ALLOW]);
         let initial = self.dialog.remote_tag.is_empty();
         self.write_extensions(&mut printer, initial);
@@ -94,7 +97,7 @@ impl Leg {
         let mut printer = request.reply(&mut last, status, reason_phrase(status), tag, invite.source.remote);
         if (101..300).contains(&status) {
             let own = desk.switch.sent_by(invite.source);
-            printer.contact(own.0, own.1);
+            printer.contact(self.scheme(own.0, request.request_uri()), own.0, own.1);
             printer.line("Allow", &[ALLOW]);
         }
         if (200..300).contains(&status) {
@@ -139,6 +142,7 @@ impl Leg {
         let updated = request.method() == Method::Update && (200..300).contains(&status);
         let confirmed = if updated && self.is_confirmed() { parse::message(request.text()).ok() } else { None };
         let agreed = confirmed.and_then(|request| self.agree_timer(desk.clock.now, &request));
+        let scheme = self.scheme(self.requests_in[at].source.transport, request.request_uri());
         let waiting = &mut self.requests_in[at];
         let mut last = Vec::with_capacity(512);
         let tag = &self.dialog.local_tag;
@@ -148,7 +152,7 @@ impl Leg {
         }
         if updated {
             let own = desk.switch.sent_by(waiting.source);
-            printer.contact(own.0, own.1);
+            printer.contact(scheme, own.0, own.1);
         }
         if let Some(agreed) = agreed {
             agreed.write(&mut printer);
@@ -204,7 +208,7 @@ impl Leg {
         let own = desk.switch.sent_by(to);
         let mut printer = self.dialog.request(&mut request, method, number, &branch, own, HOPS);
         if method == b"UPDATE" {
-            printer.contact(own.0, own.1);
+            printer.contact(self.scheme(own.0, b""), own.0, own.1);
             printer.line("Allow", &[ALLOW]);
             self.write_extensions(&mut printer, false);
         }

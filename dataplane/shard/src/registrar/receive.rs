@@ -12,7 +12,7 @@ use super::{Binding, Change, EXPIRES_MIN_S, Refusal, Registrar, home};
 use crate::across::Place;
 use crate::identity::Question;
 use crate::proof::Proof;
-use crate::{Effect, Effects, Parcel, Shard, steer};
+use crate::{Effect, Effects, Parcel, Shard, steer, vet};
 
 impl Shard {
     /// A REGISTER: proved at the home shard of its address of record, then carried out.
@@ -38,6 +38,10 @@ impl Shard {
             let bytes = out.append(|bytes| bytes.extend_from_slice(answer));
             self.counters.sip_sent += 1;
             return self.emit(call::leg::send::reply_hop(request, from), bytes, out);
+        }
+        if vet::is_exposed(request, from.transport) {
+            self.answer(from, request, 416, out, |_| {});
+            return;
         }
         // RFC 3261 §10.3 step 2. Path (RFC 3327), outbound (RFC 5626) and GRUU (RFC 5627) are not served.
         if let Some(wanted) = request.header(Name::Require).filter(|wanted| !wanted.is_empty()) {

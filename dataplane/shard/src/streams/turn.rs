@@ -227,5 +227,5 @@ fn other_way(to: Hop, message: &[u8]) -> SocketAddr {
     if !message.is_request() {
         return SocketAddr::new(to.remote.ip(), message.via().port.unwrap_or(to.transport.default_port()));
     }
-    message.request_uri().and_then(dialog::literal_address).unwrap_or(default)
+    message.request_uri().and_then(|uri| dialog::literal_address(uri, to.transport)).unwrap_or(default)
 }

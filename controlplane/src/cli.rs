@@ -17,6 +17,7 @@ mod jobs;
 mod journal;
 mod limits;
 mod node;
+mod objects;
 mod past;
 mod recordings;
 mod replay;
@@ -89,6 +90,9 @@ enum Noun {
     /// The database: bringing it up to date, backup, restore.
     #[command(subcommand)]
     Db(db::Verb),
+    /// Companies that we connect with.
+    #[command(subcommand, alias = "carrier")]
+    Carriers(objects::Verb),
     /// Rate decks.
     #[command(subcommand, alias = "decks")]
     Deck(deck::Verb),
@@ -107,6 +111,9 @@ enum Noun {
     /// Machines.
     #[command(subcommand, alias = "nodes")]
     Node(node::Verb),
+    /// Routing plans.
+    #[command(subcommand, alias = "plan")]
+    Plans(objects::Verb),
     /// Recordings of calls.
     #[command(subcommand, alias = "recording")]
     Recordings(recordings::Verb),
@@ -126,6 +133,9 @@ enum Noun {
     /// Sums of calls and attempts.
     #[command(subcommand)]
     Stats(stats::Verb),
+    /// Ways in from carriers and out to them.
+    #[command(subcommand, alias = "trunk")]
+    Trunks(objects::Verb),
     /// Published snapshots of the whole configuration.
     #[command(subcommand, alias = "revisions")]
     Revision(revision::Verb),
@@ -248,6 +258,9 @@ pub async fn run(cli: Cli) -> ExitCode {
         Noun::Recordings(verb) => recordings::run(verb).await,
         Noun::Journal(verb) => journal::run(verb).await,
         Noun::Db(verb) => db::run(verb).await,
+        Noun::Carriers(verb) => objects::carriers(verb).await,
+        Noun::Trunks(verb) => objects::trunks(verb).await,
+        Noun::Plans(verb) => objects::plans(verb).await,
         Noun::Deck(verb) => deck::run(verb).await,
         Noun::Files { place, form } => files::run(&place, form),
         Noun::Limits(arguments) => limits::run(arguments).await,

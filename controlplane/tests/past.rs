@@ -1,4 +1,4 @@
-//! Stories about recorded calls that are decided again, by the program that operators run.
+//! Stories about recorded calls that are decided again, and about the decks that price them, by the program that operators run.
 #![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
 
 use std::io::{BufRead, BufReader, Write};
@@ -381,4 +381,44 @@ async fn the_command_line_says_which_limit_or_purse_would_refuse_a_call_or_pass_
 fn told(row: &Value) -> String {
     let text = |name: &str| row[name].as_str().unwrap().to_owned();
     format!("{}: {} → {}", text("input"), text("recorded"), text("repeated"))
+}
+
+#[tokio::test]
+async fn decks_are_listed_with_how_many_rates_they_hold() {
+    let scene = Scene::new().await;
+    let (decks, code) = scene.json(&["deck", "list"]);
+    assert_eq!(code, Some(0));
+    let told: Vec<_> =
+        decks.as_array().unwrap().iter().map(|deck| json!([deck["id"], deck["code"], deck["rates"]])).collect();
+    assert_eq!(
+        told,
+        [json!(["dck_1", "acme-sell", 1]), json!(["dck_2", "oria-buy", 1]), json!(["dck_3", "blux-buy", 1])]
+    );
+    let table = String::from_utf8(scene.tandem(&["decks", "ls"]).stdout).unwrap();
+    assert!(table.starts_with("deck") && table.contains("\nacme-sell") && table.contains("USD"), "{table}");
+}
+
+#[tokio::test]
+async fn what_stands_in_the_configuration_is_listed_by_its_nouns() {
+    let scene = Scene::new().await;
+    let told = |noun: &str, fields: &[&str]| {
+        let (found, code) = scene.json(&[noun, "list"]);
+        assert_eq!(code, Some(0));
+        let row = |it: &Value| Value::Array(fields.iter().map(|field| it[*field].clone()).collect());
+        Value::Array(found.as_array().unwrap().iter().map(row).collect())
+    };
+    let all = json!([["car_1", "acme", false], ["car_2", "oria", false], ["car_3", "blux", false]]);
+    assert_eq!(told("carriers", &["id", "code", "blocked"]), all);
+    let trunks = json!([
+        ["itr_1", "acme-in", "ingress", "acme", ["127.0.1.0/24"], "main", null],
+        ["etr_1", "oria-1", "egress", "oria", ["127.0.2.1:5060"], null, null],
+        ["etr_2", "blux-1", "egress", "blux", ["127.0.2.2:5060"], null, null],
+    ]);
+    assert_eq!(told("trunks", &["id", "code", "side", "carrier", "addresses", "plan", "capacity"]), trunks);
+    assert_eq!(
+        told("plans", &["id", "code", "order", "routes", "failover"]),
+        json!([["pln_1", "main", "lcr", 2, null]])
+    );
+    let table = String::from_utf8(scene.tandem(&["trunks", "ls"]).stdout).unwrap();
+    assert!(table.lines().nth(1).is_some_and(|line| line.contains("acme-in") && line.contains("yes")), "{table}");
 }

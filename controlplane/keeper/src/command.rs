@@ -32,7 +32,7 @@ const EXIT_REFUSED: u8 = 5;
 
 /// Who holds what in the cluster, and orders to its keepers.
 #[derive(Debug, Parser)]
-#[command(name = "tandem cluster", version, arg_required_else_help = true)]
+#[command(name = "tandem-cluster", version, arg_required_else_help = true)]
 pub struct Cluster {
     #[command(subcommand)]
     verb: Verb,

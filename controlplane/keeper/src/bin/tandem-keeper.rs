@@ -11,7 +11,7 @@ use keeper::settings::{AddressSettings, Driver, Settings};
 
 /// Keeps one database of a pair with its shared address, and shared addresses of other services.
 #[derive(Debug, Parser)]
-#[command(name = "tandem keeper", version, subcommand_negates_reqs = true)]
+#[command(name = "tandem-keeper", version, subcommand_negates_reqs = true)]
 struct Arguments {
     /// The settings file; `tandem cluster init` writes one.
     #[arg(long, value_name = "FILE", required = true)]

@@ -1,14 +1,16 @@
 //! Who calls: browser sessions by cookie, programs by API key, the first administrator by a one-time token.
 
+mod budget;
 mod caller;
 mod gate;
 mod password;
 mod secret;
 mod token;
 
+pub use budget::{Budget, Budgets};
 pub use caller::{Caller, May, Right, Who, rights};
 pub(crate) use gate::gate;
-pub use gate::{COOKIE, CSRF_HEADER, Remembered, address_of, of_user};
+pub use gate::{COOKIE, CSRF_HEADER, LOG_IN, Remembered, address_of, of_user};
 pub use password::Passwords;
 pub use secret::{Secret, hash};
 pub use token::OneTimeTokens;

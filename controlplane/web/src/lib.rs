@@ -19,6 +19,7 @@ mod object;
 pub mod page;
 pub mod problem;
 mod ranges;
+mod repeats;
 mod router;
 mod services;
 pub mod sheets;

@@ -114,8 +114,8 @@ codes! {
     Invalid UNPROCESSABLE_ENTITY "a value cannot be accepted";
     /// A change of an object needs the header `if-match`.
     IfMatchMissing PRECONDITION_REQUIRED "the header if-match is missing";
-    /// Too many tries.
-    TooMany TOO_MANY_REQUESTS "too many tries";
+    /// Too many requests, or too many wrong log-ins.
+    TooMany TOO_MANY_REQUESTS "too many requests";
     /// Our own broken promise; the log has the reason under the request id.
     Internal INTERNAL_SERVER_ERROR "internal error";
     /// The database does not answer.

@@ -20,6 +20,7 @@ use crate::auth::{self, Secret};
 use crate::gui;
 use crate::problem::{Code, Details, LINK, Problem, REQUEST_ID};
 use crate::ranges;
+use crate::repeats;
 use crate::services::{App, Inner, Services};
 
 /// Bytes of a request at most, where a path does not say otherwise.
@@ -37,7 +38,9 @@ const CSP: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src
         title = "Tandem",
         description = "The API of a Tandem switch. Errors are RFC 9457 problem details; lists are `{data, next_cursor, as_of}`; money is a \
             decimal string beside its currency; times are RFC 3339 in UTC. Changes of objects need the ETag that was read in `if-match`. \
-            A browser logs in at `/api/v1/sessions` and sends `x-csrf-token` with every change; a program sends `authorization: Bearer KEY`.",
+            A browser logs in at `/api/v1/sessions` and sends `x-csrf-token` with every change; a program sends `authorization: Bearer KEY`. \
+            A POST with an `idempotency-key` is done once, however often it is sent. Whoever is known may ask 60,000 times a minute: `ratelimit` says \
+            what is left, 429 and `retry-after` when to go on.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     components(schemas(Details))
@@ -121,6 +124,9 @@ fn finished(mut document: OpenApi) -> OpenApi {
         ];
         for (method, operation) in operations {
             let Some(operation) = operation else { continue };
+            if method == "post" && ![auth::LOG_IN, api::jobs::EXPORT].contains(&path.as_str()) {
+                operation.parameters.get_or_insert_default().push(repeats::parameter());
+            }
             operation.operation_id = Some(operation_id(method, path));
             operation.responses.responses.insert("default".to_owned(), RefOr::T(problem.clone()));
         }

@@ -13,9 +13,10 @@ use tokio::sync::Notify;
 use units::{NodeId, WallTime};
 
 use crate::api::apply::{ApplyAsk, ApplyReport};
-use crate::auth::{OneTimeTokens, Passwords, Remembered};
+use crate::auth::{Budgets, OneTimeTokens, Passwords, Remembered};
 use crate::live::Live;
 use crate::names::NameBook;
+use crate::repeats::Repeats;
 use crate::sheets::LastAnalysis;
 use crate::snapshots::Snapshots;
 use crate::value::Time;
@@ -200,6 +201,8 @@ pub(crate) struct Inner {
     pub(crate) version: String,
     pub(crate) passwords: Passwords,
     pub(crate) remembered: Remembered,
+    pub(crate) budgets: Budgets,
+    pub(crate) repeats: Repeats,
     pub(crate) names: NameBook,
     pub(crate) snapshots: Arc<Snapshots>,
     pub(crate) files: files::Files,
@@ -225,6 +228,8 @@ impl Inner {
             analyses: LastAnalysis::default(),
             passwords: Passwords::default(),
             remembered: Remembered::default(),
+            budgets: Budgets::default(),
+            repeats: Repeats::default(),
             store: services.store,
             reports: services.reports,
             link: services.link,

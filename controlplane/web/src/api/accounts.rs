@@ -13,13 +13,14 @@ use units::{Currency, Money, WallTime};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::{May, Secret, rights};
+use crate::auth::{May, Secret, hash, rights};
 use crate::cell::harmless;
 use crate::extract::{Body, Key, Query};
 use crate::names::Names;
 use crate::object::{self, Shown, Tagged, set};
 use crate::page::{self, List, Page};
 use crate::problem::{Answered, Problem};
+use crate::repeats;
 use crate::services::App;
 use crate::value::{AccountRef, Amount, CarrierRef, Named, Time};
 
@@ -529,12 +530,16 @@ async fn pay(
     caller: May<rights::MoneyWrite>,
     State(app): State<App>,
     Key(id): Key<AccountRef>,
+    headers: HeaderMap,
     Body(new): Body<PaymentNew>,
 ) -> Answered<Json<PaymentMade>> {
     if new.amount.0 == units::Money::ZERO {
         return Err(Problem::invalid("/amount", "a payment of nothing is none"));
     }
-    let reference = new.reference.clone().unwrap_or_else(|| Secret::draw().text()[..32].to_owned());
+    // The books remember a key for ever, the web only until it is started again.
+    let named = repeats::key_of(&headers)?.map(|key| page::cursor_of(&hash(&format!("{}:{key}", caller.actor()))));
+    let named = named.unwrap_or_else(|| Secret::draw().text().to_owned());
+    let reference = new.reference.clone().unwrap_or_else(|| named[..32].to_owned());
     let mut edit = app.store.edit().await?;
     let stands = edit.get::<AccountDraft>(id.0).await?;
     if new.currency.as_ref().is_some_and(|currency| *currency != stands.currency.code()) {

@@ -26,7 +26,7 @@ use crate::sheets::{self, BulkChange, Reading, Terms};
 use crate::value::{DeckRef, ImportRef, Named, Time};
 
 /// Bytes of a file at most: a few million rates.
-const FILE_BYTES_MAX: usize = 256 << 20;
+pub(crate) const FILE_BYTES_MAX: usize = 256 << 20;
 
 /// How an import ended, if it did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

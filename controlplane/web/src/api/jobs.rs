@@ -18,9 +18,12 @@ use crate::auth::{Caller, May, Scope, rights};
 use crate::extract::{self, Key, Query};
 use crate::page::{self, List, Page};
 use crate::problem::{Answered, Code, Problem};
+use crate::repeats;
 use crate::services::App;
 use crate::value::{JobRef, Time};
 
+/// Where CDRs are asked for as a file, by POST.
+pub(crate) const EXPORT: &str = "/api/v1/cdrs:export";
 /// The kind of job that writes CDRs to a file.
 pub const CDR_EXPORT: &str = "cdr_export";
 /// Days that CDRs may be kept for at most.
@@ -205,11 +208,7 @@ async fn export(
     headers: HeaderMap,
 ) -> Answered<(StatusCode, Json<Job>)> {
     let filter = CdrFilter { cursor: None, limit: None, ..filter }.read(1)?;
-    let key = match headers.get("idempotency-key").map(|key| key.to_str().unwrap_or_default()) {
-        None => crate::auth::Secret::draw().text().to_owned(),
-        Some(key) if (1..=100).contains(&key.len()) => key.to_owned(),
-        Some(_) => return Err(Problem::invalid("idempotency-key", "1 to 100 characters of ASCII are wanted")),
-    };
+    let key = repeats::key_of(&headers)?.unwrap_or_else(|| crate::auth::Secret::draw().text().to_owned());
     let ask = serde_json::to_string(&ExportAsk::of(&filter)).map_err(Problem::internal)?;
     let key = format!("{CDR_EXPORT}:{}:{key}", caller.actor()).chars().take(160).collect();
     let ask = JobAsk { kind: CDR_EXPORT.into(), key, ask, actor: caller.actor(), tries_max: EXPORT_TRIES };

@@ -14,12 +14,16 @@ use store::{ApiKey, User, WebSession};
 use super::caller::{Caller, Who};
 use super::secret::hash;
 use super::{Role, Scope};
+use crate::api::jobs::EXPORT;
 use crate::problem::{Answered, Code, Problem};
+use crate::repeats;
 use crate::services::App;
 use crate::value::Time;
 
 /// The cookie that carries a log-in.
 pub const COOKIE: &str = "tandem_session";
+/// Where callers log in, by POST.
+pub const LOG_IN: &str = "/api/v1/sessions";
 /// The header that proves that our own page sent a change.
 pub const CSRF_HEADER: &str = "x-csrf-token";
 /// A caller seen this recently is not looked up again.
@@ -55,19 +59,31 @@ impl Remembered {
     }
 }
 
-/// Finds out who calls, refuses strangers, and refuses changes by cookie that our own page did not send.
+/// Finds out who calls, refuses strangers, whoever asks too much, and changes by cookie that our own page did not send.
 pub(crate) async fn gate(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let log_in = request.method() == Method::POST && request.uri().path() == "/api/v1/sessions";
-    if !log_in {
-        let address = address_of(&request);
-        match known(&app, request.headers(), request.method(), address).await {
-            Ok(caller) => {
-                request.extensions_mut().insert(caller);
-            }
-            Err(problem) => return problem.into_response(),
-        }
+    let posts = request.method() == Method::POST;
+    if posts && request.uri().path() == LOG_IN {
+        return next.run(request).await;
     }
-    next.run(request).await
+    let address = address_of(&request);
+    let caller = match known(&app, request.headers(), request.method(), address).await {
+        Ok(caller) => caller,
+        Err(problem) => return problem.into_response(),
+    };
+    let budget = app.budgets.spend(&caller.actor(), Instant::now());
+    request.extensions_mut().insert(caller.clone());
+    let mut response = match () {
+        () if budget.is_spent => {
+            let detail =
+                format!("{} requests a minute are answered; the next minute has not begun", budget.requests_max);
+            Problem::new(Code::TooMany, detail).into_response()
+        }
+        // An export finds its job by the key, in the database.
+        () if posts && request.uri().path() != EXPORT => repeats::once(&app, &caller, request, next).await,
+        () => next.run(request).await,
+    };
+    budget.tell(response.headers_mut());
+    response
 }
 
 /// The address that a request came from.

@@ -1,6 +1,10 @@
-use serde_json::json;
+use std::time::{Duration, Instant};
 
-use crate::node::{JSON, Node};
+use axum::http::HeaderMap;
+use serde_json::json;
+use web::auth::Budgets;
+
+use crate::node::{JSON, Node, Reply};
 
 #[tokio::test]
 async fn every_path_under_the_api_asks_who_you_are() {
@@ -135,4 +139,39 @@ async fn changes_are_written_down_with_who_and_what() {
     assert_eq!(newest["after"]["blocked"], true);
     assert_eq!(newest["address"], "127.0.0.1");
     assert_eq!(entries["data"][1]["action"], "create");
+}
+
+#[tokio::test]
+async fn every_answer_says_how_many_requests_are_left() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    let left = |reply: &Reply| -> u32 {
+        assert_eq!(reply.header("ratelimit-policy"), "\"requests\";q=60000;w=60");
+        let told = reply.header("ratelimit").strip_prefix("\"requests\";r=").and_then(|rest| rest.split_once(";t="));
+        let (left, ends_s) = told.expect("what is left, and until when");
+        assert!((1..=60).contains(&ends_s.parse().unwrap()), "{ends_s}");
+        left.parse().unwrap()
+    };
+    let first = left(&admin.get("/api/v1/carriers").await);
+    assert_eq!(left(&admin.get("/api/v1/carriers/car_9").await), first - 1, "a refusal counts");
+    let stranger = node.send("GET", "/api/v1/carriers", &[], b"").await;
+    assert_eq!(stranger.header("ratelimit"), "", "who is unknown is told nothing");
+}
+
+#[test]
+fn whoever_asks_too_much_waits_for_the_next_minute_and_nobody_else_does() {
+    let (budgets, begun) = (Budgets::of(2), Instant::now());
+    let asked = |caller: &str, after_ms: u64| {
+        let budget = budgets.spend(caller, begun + Duration::from_millis(after_ms));
+        (budget.left, budget.ends_s, budget.is_spent)
+    };
+    assert_eq!(asked("key:a", 0), (1, 60, false));
+    assert_eq!(asked("key:a", 1_500), (0, 59, false));
+    assert_eq!(asked("key:a", 58_000), (0, 2, true));
+    assert_eq!(asked("key:b", 58_000), (1, 60, false));
+    assert_eq!(asked("key:a", 60_000), (1, 60, false));
+    let mut headers = HeaderMap::new();
+    Budgets::of(0).spend("key:a", begun).tell(&mut headers);
+    assert_eq!(headers["retry-after"], "60");
+    assert_eq!(headers["ratelimit"], "\"requests\";r=0;t=60");
 }

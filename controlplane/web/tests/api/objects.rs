@@ -1,4 +1,4 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::node::Node;
 
@@ -186,4 +186,63 @@ async fn exchange_rates_are_written_listed_and_removed() {
     let one = format!("{path}/exr_USD_1767225600000000");
     admin.send("DELETE", &one, json!(null)).await.expect(204);
     admin.send("DELETE", &one, json!(null)).await.problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_post_with_a_key_is_done_once_and_answered_alike() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    let send = async |path: &str, key: &str, body: Value| {
+        let headers = [
+            ("cookie", admin.cookie.as_str()),
+            ("x-csrf-token", &admin.csrf),
+            ("content-type", "application/json"),
+            ("idempotency-key", key),
+        ];
+        node.send("POST", path, &headers, body.to_string().as_bytes()).await
+    };
+    let first = send("/api/v1/carriers", "one", json!({ "code": "acme" })).await;
+    let again = send("/api/v1/carriers", "one", json!({ "code": "acme" })).await;
+    assert_eq!(first.expect(201), again.expect(201));
+    assert_eq!(first.header("etag"), again.header("etag"));
+    assert_eq!((first.header("idempotency-replayed"), again.header("idempotency-replayed")), ("", "true"));
+    assert_ne!(first.header("x-request-id"), again.header("x-request-id"));
+    let other = send("/api/v1/carriers", "one", json!({ "code": "blux" })).await;
+    assert_eq!(other.problem(422, "invalid")["errors"][0]["pointer"], "idempotency-key");
+    send("/api/v1/decks", "one", json!({ "code": "acme" })).await.problem(422, "invalid");
+    send("/api/v1/carriers", "", json!({ "code": "blux" })).await.problem(422, "invalid");
+    // What was refused is not remembered: it may be set right and sent again.
+    send("/api/v1/carriers", "two", json!({ "code": "acme" })).await.problem(409, "conflict");
+    send("/api/v1/carriers", "two", json!({ "code": "acme" })).await.problem(409, "conflict");
+    send("/api/v1/carriers", "two", json!({ "code": "blux" })).await.expect(201);
+    assert_eq!(admin.get("/api/v1/carriers").await.expect(200)["data"].as_array().unwrap().len(), 2);
+    // Money remembers the key for ever: the reference is made of it.
+    admin.make("/api/v1/accounts", json!({ "code": "acme", "carrier": "car_1", "kind": "prepaid" })).await;
+    let paid = json!({ "amount": "10" });
+    let first = send("/api/v1/accounts/acc_1/payments", "three", paid.clone()).await.expect(200);
+    let again = send("/api/v1/accounts/acc_1/payments", "three", paid.clone()).await.expect(200);
+    assert_eq!((first["booked"].as_bool(), &again), (Some(true), &first));
+    let named = json!({ "amount": "10", "reference": first["reference"] });
+    assert_eq!(send("/api/v1/accounts/acc_1/payments", "four", named).await.expect(200)["booked"], false);
+}
+
+#[tokio::test]
+async fn two_posts_with_one_key_at_the_same_time_are_one() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    let headers = [
+        ("cookie", admin.cookie.as_str()),
+        ("x-csrf-token", &admin.csrf),
+        ("content-type", "application/json"),
+        ("idempotency-key", "same"),
+    ];
+    let body = json!({ "code": "acme" }).to_string();
+    let send = || node.send("POST", "/api/v1/carriers", &headers, body.as_bytes());
+    let (one, other, third) = tokio::join!(send(), send(), send());
+    let mut told = [one.status, other.status, third.status];
+    told.sort_unstable();
+    assert!(told[0] == 201 && told[1..].iter().all(|status| [201, 409].contains(status)), "{told:?}");
+    assert_eq!(admin.get("/api/v1/carriers").await.expect(200)["data"].as_array().unwrap().len(), 1);
+    let later = node.send("POST", "/api/v1/carriers", &headers, body.as_bytes()).await;
+    assert_eq!((later.status, later.header("idempotency-replayed")), (201, "true"));
 }

@@ -7580,7 +7580,10 @@ export interface operations {
     post_accounts: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -7781,7 +7784,10 @@ export interface operations {
     post_accounts_id_notice_secret: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
             path: {
                 id: components["schemas"]["AccountRef"];
             };
@@ -7812,7 +7818,10 @@ export interface operations {
     post_accounts_id_payments: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
             path: {
                 id: components["schemas"]["AccountRef"];
             };
@@ -7876,7 +7885,10 @@ export interface operations {
     post_api_keys: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -7938,7 +7950,10 @@ export interface operations {
     post_apply: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -8137,7 +8152,10 @@ export interface operations {
     post_calls_id_capture: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
             path: {
                 /** @description Thirty-two hexadecimal digits. */
                 id: string;
@@ -8203,7 +8221,10 @@ export interface operations {
     post_calls_id_record: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
             path: {
                 /** @description Thirty-two hexadecimal digits. */
                 id: string;
@@ -8342,7 +8363,10 @@ export interface operations {
     post_carriers: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -8678,7 +8702,10 @@ export interface operations {
     post_cluster_promote: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -8745,7 +8772,10 @@ export interface operations {
     post_decks: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -8913,7 +8943,10 @@ export interface operations {
                 /** @description The file's name, for people. */
                 name?: string;
             };
-            header?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
             path: {
                 id: components["schemas"]["DeckRef"];
             };
@@ -9059,7 +9092,10 @@ export interface operations {
     post_decks_id_rates_change: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
             path: {
                 id: components["schemas"]["DeckRef"];
             };
@@ -9207,7 +9243,10 @@ export interface operations {
     post_decks_id_revisions_revision_restore: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
             path: {
                 id: components["schemas"]["DeckRef"];
                 revision: number;
@@ -9339,7 +9378,10 @@ export interface operations {
     post_egress_trunks: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -9653,7 +9695,10 @@ export interface operations {
     post_imports_id_apply: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
             path: {
                 id: components["schemas"]["ImportRef"];
             };
@@ -9688,7 +9733,10 @@ export interface operations {
     post_imports_id_approve: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
             path: {
                 id: components["schemas"]["ImportRef"];
             };
@@ -9723,7 +9771,10 @@ export interface operations {
     post_imports_id_cancel: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
             path: {
                 id: components["schemas"]["ImportRef"];
             };
@@ -9896,7 +9947,10 @@ export interface operations {
     post_ingress_trunks: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -10095,7 +10149,10 @@ export interface operations {
     post_jobs_id_cancel: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
             path: {
                 id: components["schemas"]["JobRef"];
             };
@@ -10166,7 +10223,10 @@ export interface operations {
     post_jobs_id_retry: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
             path: {
                 id: components["schemas"]["JobRef"];
             };
@@ -10441,7 +10501,10 @@ export interface operations {
     post_nodes_id_admit: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
             path: {
                 id: number;
             };
@@ -10476,7 +10539,10 @@ export interface operations {
     post_nodes_id_drain: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
             path: {
                 id: number;
             };
@@ -10509,7 +10575,10 @@ export interface operations {
     post_nodes_id_write_off: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
             path: {
                 id: number;
             };
@@ -10580,7 +10649,10 @@ export interface operations {
     post_notices_id_replay: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
             path: {
                 id: string;
             };
@@ -10732,7 +10804,10 @@ export interface operations {
     post_plans: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -11029,7 +11104,10 @@ export interface operations {
     post_revisions_revision_restore: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
             path: {
                 /** @description One with `bytes` in the list: the last ten are kept. */
                 revision: number;
@@ -11061,7 +11139,10 @@ export interface operations {
     post_rewrites_try: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -11094,7 +11175,10 @@ export interface operations {
     post_route_simulate: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -11134,7 +11218,10 @@ export interface operations {
                 /** @description Whether to heed what is known at this moment, as in `route:simulate`. Yes when absent, but not for rows with `at`. */
                 live?: boolean;
             };
-            header?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -11454,7 +11541,10 @@ export interface operations {
     post_trunk_groups: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -11617,7 +11707,10 @@ export interface operations {
     post_users: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
             path?: never;
             cookie?: never;
         };

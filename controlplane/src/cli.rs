@@ -16,6 +16,7 @@ mod host;
 mod jobs;
 mod journal;
 mod limits;
+mod manual;
 mod node;
 mod objects;
 mod past;
@@ -143,6 +144,16 @@ enum Noun {
     Replay(replay::Arguments),
     /// Decides recorded calls again under a draft and compares blocked calls, money and shares.
     Whatif(Box<whatif::Arguments>),
+    /// Prints what a shell needs to complete these words: source <(tandem completions bash)
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Writes manual pages into a folder, such as /usr/local/share/man/man1.
+    Man {
+        /// The folder; made if it is missing.
+        folder: PathBuf,
+    },
     /// Another program of ours, `tandem-NAME`, beside this one or on the PATH.
     #[command(external_subcommand)]
     External(Vec<OsString>),
@@ -273,6 +284,8 @@ pub async fn run(cli: Cli) -> ExitCode {
         Noun::Revision(verb) => revision::run(verb).await,
         Noun::Replay(arguments) => replay::run(arguments).await,
         Noun::Whatif(arguments) => whatif::run(*arguments).await,
+        Noun::Completions { shell } => manual::completions(shell),
+        Noun::Man { folder } => manual::pages(&folder),
         Noun::External(words) => external::run(&words),
     };
     done.unwrap_or_else(|error| {

@@ -422,3 +422,17 @@ async fn what_stands_in_the_configuration_is_listed_by_its_nouns() {
     let table = String::from_utf8(scene.tandem(&["trunks", "ls"]).stdout).unwrap();
     assert!(table.lines().nth(1).is_some_and(|line| line.contains("acme-in") && line.contains("yes")), "{table}");
 }
+
+#[tokio::test]
+async fn shells_and_readers_of_manuals_learn_every_noun() {
+    let scene = Scene::new().await;
+    for shell in ["bash", "zsh", "fish"] {
+        let script = String::from_utf8(scene.tandem(&["completions", shell]).stdout).unwrap();
+        assert!(["trunks", "deck", "whatif"].iter().all(|noun| script.contains(noun)), "{shell}: {script}");
+    }
+    assert!(scene.tandem(&["man", &scene.file("man1")]).status.success());
+    for page in ["tandem.1", "tandem-deck-list.1", "tandem-up.1"] {
+        let text = std::fs::read_to_string(Path::new(&scene.file("man1")).join(page)).expect(page);
+        assert!(text.contains(".TH tandem"), "{page}");
+    }
+}

@@ -105,11 +105,12 @@ impl Asker {
             let Ok(length) = socket.recv(&mut heard) else { return };
             let text = String::from_utf8_lossy(&heard[..length]).into_owned();
             let node = text.lines().find_map(|line| line.strip_prefix("Node: ")).unwrap().parse().unwrap();
-            who.store(node, Ordering::Relaxed);
             let silence = last.replace(Instant::now()).map_or(Duration::ZERO, |last| last.elapsed());
             let mut gap = gap.lock().unwrap();
             *gap = silence.max(*gap);
             drop(gap);
+            // Whoever sees who answers finds the silence before it.
+            who.store(node, Ordering::Release);
             sleep(Duration::from_millis(10));
         };
         Asker { answers, longest, _thread: Thread::start(turn, move || go_to(&host)) }
@@ -117,7 +118,7 @@ impl Asker {
 
     /// The node that answered last.
     pub fn node(&self) -> u16 {
-        self.answers.load(Ordering::Relaxed)
+        self.answers.load(Ordering::Acquire)
     }
 
     /// The longest silence since this was asked last.

@@ -4,7 +4,7 @@
 #[path = "support/databases.rs"]
 mod databases;
 #[path = "support/many.rs"]
-#[allow(dead_code, reason = "the benchmark of searches uses the rest")]
+#[allow(dead_code, reason = "the story of five million records uses the rest")]
 mod many;
 #[path = "support/sample.rs"]
 #[allow(dead_code, reason = "other test programs use the rest")]
@@ -144,18 +144,19 @@ async fn a_database_of_before_is_parted_by_day_with_all_its_rows() {
     assert_eq!(store.search_cdrs(&filter).await.unwrap().len(), 5);
 }
 
-/// What a page of each kind of search reads does not grow with the window: here a day of 20,000 records. `make bench-search` is the same with
-/// millions, and with a clock.
+/// What a page of each kind of search reads does not grow with the window: here a day of 20,000 records. `make test-many` is the same with
+/// millions.
 #[tokio::test]
 async fn a_search_reads_few_of_a_day_s_records() {
     const ROWS: u64 = 20_000;
-    let (database, spacing) = (databases::mariadb().await, DAY / ROWS as i64);
+    let database = databases::mariadb().await;
+    let many = many::Many { start: START, spacing: DAY / ROWS as i64, rows: ROWS };
     let pool = sqlx::MySqlPool::connect(&database.url).await.unwrap();
     pool.execute("SET GLOBAL userstat=1").await.unwrap();
-    many::fill(&pool, 0, ROWS, spacing).await;
+    many::fill(&pool, many, "cdrs", 0, ROWS).await;
     let read = "SELECT CAST(COALESCE(SUM(rows_read),0) AS SIGNED) FROM information_schema.table_statistics \
                 WHERE table_schema=DATABASE()";
-    for (name, index, filter) in many::searches(&pool, ROWS, spacing, 3).await {
+    for (name, index, filter) in many::searches(many, 3) {
         let steps = database.store.explain_cdr_search(&filter).await.unwrap();
         assert!(steps.iter().any(|step| step.index == index), "{name}: {steps:#?}");
         let before: i64 = sqlx::query_scalar(read).fetch_one(&pool).await.unwrap();

@@ -16,6 +16,7 @@ use rating::Policies;
 use snapshot::{Encoded, Mark, Model, Snapshot, View};
 use store::Store;
 use tokio::sync::{Notify, watch};
+use units::WallTime;
 use web::snapshot_files::{self, Held, deck_file};
 
 use crate::disk;
@@ -60,6 +61,7 @@ impl Publisher {
         let stands = on_disk(&folder.snapshots());
         let revision = stands.as_ref().map_or(0, |snapshot| snapshot.view().revision().0);
         let (sender, state) = watch::channel(Published { revision, ..Published::default() });
+        let built = stands.as_ref().map(|snapshot| snapshot.view().built());
         let decks = stands.iter().flat_map(Snapshot::decks).map(|image| image.mark()).collect();
         let work = Work {
             store,
@@ -68,6 +70,7 @@ impl Publisher {
             wake: Arc::clone(&wake),
             state: sender,
             seen: None,
+            built,
             failed: None,
             told: 0,
             refused: 0,
@@ -107,6 +110,8 @@ struct Work {
     state: watch::Sender<Published>,
     /// The change counter of what was published last.
     seen: Option<i64>,
+    /// When what was published last was made: a database that took another's place may have another configuration of the same number.
+    built: Option<WallTime>,
     /// The last try failed: the change counter, when to try again, the pause that it took.
     failed: Option<(i64, Instant, Duration)>,
     /// The connection that the data plane confirmed over.
@@ -150,8 +155,8 @@ impl Work {
             Ok(model) => model,
             Err(error) => return tracing::warn!(%error, "the configuration cannot be read; trying again"),
         };
-        let revision = model.revision.0;
-        if revision == self.state.borrow().revision {
+        let (revision, built) = (model.revision.0, Some(model.built));
+        if revision == self.state.borrow().revision && built == self.built {
             self.seen = Some(counter);
             return;
         }
@@ -160,10 +165,14 @@ impl Work {
         let written = tokio::task::spawn_blocking(move || write(&snapshots, &model, decks)).await;
         match written.map_err(|error| anyhow!(error)).and_then(|written| written) {
             Ok(decks) => {
-                (self.seen, self.failed, self.decks) = (Some(counter), None, decks);
+                (self.seen, self.built, self.failed, self.decks) = (Some(counter), built, None, decks);
                 snapshot_files::let_go(&self.folder.snapshots());
                 tracing::info!(revision, "snapshot published");
-                self.state.send_modify(|state| (state.revision, state.problem) = (revision, String::new()));
+                self.state.send_modify(|state| {
+                    // The data plane may have confirmed another of this number.
+                    state.loaded = if state.revision == revision { 0 } else { state.loaded };
+                    (state.revision, state.problem) = (revision, String::new());
+                });
             }
             Err(error) => self.fail(counter, revision, &error),
         }

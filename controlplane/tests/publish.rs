@@ -200,6 +200,23 @@ async fn an_older_revision_is_held_over_a_restart_until_the_next_change() {
 }
 
 #[tokio::test]
+async fn a_revision_of_another_database_is_published_although_it_has_the_same_number() {
+    let scene = scene();
+    let mut made = Vec::new();
+    for _ in 0..2 {
+        let database = databases::sqlite().await;
+        world(&database.store).await;
+        let link = Link::start(scene.folder.socket(), database.store.clone());
+        let publisher = Publisher::start(database.store.clone(), scene.folder.clone(), link.clone());
+        let mut data_plane = Played::accept(&scene.listener).await;
+        assert_eq!(data_plane.load().await, 1);
+        publisher.loaded(1).await;
+        made.push(snapshot_files::open(&scene.folder.snapshots().join("1.snap"), &[]).unwrap().view().built());
+    }
+    assert!(made[0] < made[1], "the one that is in force is the second database's: {made:?}");
+}
+
+#[tokio::test]
 async fn a_sheet_that_is_dropped_into_the_inbox_waits_as_an_import() {
     let database = databases::sqlite().await;
     let w = world(&database.store).await;

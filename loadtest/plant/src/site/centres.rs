@@ -1,4 +1,4 @@
-//! A second data centre: its replica follows the pair of the first one, and its cores wait until an operator moves there.
+//! A second data centre: its replica follows the pair of the first one, and its cores are off until an operator moves there.
 
 use std::net::Ipv4Addr;
 use std::process::Command;
@@ -52,11 +52,6 @@ impl Site {
     /// From here on operators and carriers are in the second data centre; its programs are for somebody to start.
     pub fn move_to_second(&mut self) {
         self.centre = 2;
-    }
-
-    /// Removes a core's snapshots: revisions of the history that is lost may have the numbers of others.
-    pub fn forget_snapshots(&self, core: &str) {
-        std::fs::remove_dir_all(self.data(core).join("snapshots")).expect("a core that worked has snapshots");
     }
 
     /// What a host's own database answers, whatever its cables do.

@@ -86,7 +86,6 @@ pub fn journals_are_handed_over(site: &mut Site, earlier: &[Call]) -> Row {
     let core = names(site, 1, Role::Core).remove(0);
     let breaks = |site: &mut Site| {
         site.hosts().cable(&core, true);
-        site.forget_snapshots(&core);
         site.comes_back(&core);
     };
     let mut row = play(site, Fault::new("a core that is left hands over what it journaled", 10), breaks, |_| ());

@@ -319,6 +319,7 @@ fn ladder_deadline(now: Instant) -> Instant {
 }
 
 fn trace(call: &Call, ladder: &Ladder, out: &mut Effects) {
-    let bytes = out.append(|bytes| cdr::trace::encode(call.id(), &ladder.messages, bytes));
+    let messages = ladder.messages().map(|(message, _)| message);
+    let bytes = out.append(|bytes| cdr::trace::encode_seen(call.id(), messages, bytes));
     out.list.push(Effect::Trace { bytes });
 }

@@ -65,9 +65,9 @@ impl Shard {
         if before == Captured::Off
             && let Some(ladder) = &entry.ladder
         {
-            for (message, hop) in ladder.messages.iter().zip(&ladder.hops) {
+            for (message, hop) in ladder.messages() {
                 let (call, side) = (entry.call.id(), (message.leg, message.inbound));
-                tape_sip(call, Sinks::CAPTURE, message.at, side, *hop, &message.bytes, out);
+                tape_sip(call, Sinks::CAPTURE, message.at, side, hop, message.bytes, out);
             }
         }
         let ports: Vec<u16> = entry.call.pairs().flat_map(|(_, pair)| [pair.rtp_port, pair.rtp_port + 1]).collect();

@@ -34,6 +34,27 @@ pub struct Message {
     pub bytes: Vec<u8>,
 }
 
+/// The same where it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen<'a> {
+    /// When.
+    pub at: WallTime,
+    /// As in [`Message`].
+    pub leg: u8,
+    /// As in [`Message`].
+    pub inbound: bool,
+    /// The other side's address.
+    pub peer: SocketAddr,
+    /// As on the wire.
+    pub bytes: &'a [u8],
+}
+
+impl Message {
+    fn seen(&self) -> Seen<'_> {
+        Seen { at: self.at, leg: self.leg, inbound: self.inbound, peer: self.peer, bytes: &self.bytes }
+    }
+}
+
 impl Trace {
     /// When its first message was seen; the beginning of time without messages.
     pub fn started(&self) -> WallTime {
@@ -43,11 +64,16 @@ impl Trace {
 
 /// Appends a captured call.
 pub fn encode(call: CallId, messages: &[Message], out: &mut Vec<u8>) {
+    encode_seen(call, messages.iter().map(Message::seen), out);
+}
+
+/// The same from messages that lie elsewhere.
+pub fn encode_seen<'a>(call: CallId, messages: impl ExactSizeIterator<Item = Seen<'a>>, out: &mut Vec<u8>) {
     let mut out = Output(out);
     out.u8(VERSION).call(call).u32(messages.len() as u32);
     for message in messages {
         out.i64(message.at.micros()).u8(message.leg).u8(u8::from(message.inbound));
-        out.address(message.peer).blob(&message.bytes);
+        out.address(message.peer).blob(message.bytes);
     }
 }
 

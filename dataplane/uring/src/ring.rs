@@ -63,7 +63,7 @@ pub struct Tally {
     pub sent: u64,
     /// Sends that the kernel refused, and sends for which no slot was free.
     pub send_failed: u64,
-    /// Times that the kernel found no free receive buffer and stopped listening for a moment.
+    /// Times that the kernel had used up all receive buffers that there are, and stopped listening for a moment.
     pub starved: u64,
     /// Connections accepted and handed up.
     pub accepted: u64,
@@ -121,8 +121,10 @@ pub enum Event {
 }
 
 const NAME_BYTES: u32 = address::BYTES_MAX as u32;
-const SUBMISSIONS: u32 = 4_096;
-const COMPLETIONS: u32 = 32_768;
+/// Orders and completions that wait at most; each place is used once before any is used again, so that more of them cost more of the
+/// processor's cache. What does not fit is handed over before, or kept by the kernel.
+const SUBMISSIONS: u32 = 1_024;
+const COMPLETIONS: u32 = 8_192;
 /// Completions handed up before what they caused is submitted.
 const BATCH: usize = 512;
 /// Completions that end a turn that gathers before its time.
@@ -406,7 +408,8 @@ impl Ring {
             packet
         });
         if !cqueue::more(done.flags) {
-            self.tally.starved += u64::from(done.result == -libc::ENOBUFS);
+            let starved = done.result == -libc::ENOBUFS && !self.buffers[class].ran_out();
+            self.tally.starved += u64::from(starved);
             if closing {
                 self.vacate(slot);
             } else {

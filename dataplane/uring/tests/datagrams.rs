@@ -189,6 +189,37 @@ fn a_burst_larger_than_all_buffers_is_received_to_the_last_datagram() {
 }
 
 #[test]
+fn bursts_and_calm_come_whole_and_in_order_and_starve_nobody_while_buffers_are_left() {
+    let mut ring = ring(&Settings { media_buffers: 256, ..SMALL });
+    let (_, address) = listen(&mut ring, Class::Media);
+    let peer = peer();
+    let hear = |ring: &mut Ring, count: u64| {
+        let (before, mut seen) = (ring.tally().received, Vec::new());
+        let note = |ring: &mut Ring, event: Event| {
+            if let Event::Datagram(packet) = event {
+                seen.push(ring.bytes(&packet).to_vec());
+                ring.release(packet);
+            }
+        };
+        turn(ring, note, |ring| ring.tally().received == before + count);
+        seen
+    };
+    // A burst makes the kernel have all buffers, the calm after it fewer again; the next burst finds it so.
+    for round in 0..3u8 {
+        for number in 0..200u8 {
+            peer.send_to(&[number, round], address).unwrap();
+        }
+        let wanted: Vec<_> = (0..200u8).map(|number| vec![number, round]).collect();
+        assert_eq!(hear(&mut ring, 200), wanted);
+        for number in 0..4_500u32 {
+            peer.send_to(&number.to_be_bytes(), address).unwrap();
+            assert_eq!(hear(&mut ring, 1), [number.to_be_bytes()]);
+        }
+    }
+    assert_eq!((ring.tally().starved, ring.tally().truncated), (0, 0));
+}
+
+#[test]
 fn a_closed_socket_frees_its_port_and_its_place_and_hears_no_more() {
     let mut ring = ring(&SMALL);
     for _ in 0..200 {

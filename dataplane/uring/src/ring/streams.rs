@@ -205,7 +205,8 @@ impl Ring {
     /// The kernel receives no more by itself: it ran out of buffers or of patience, or the stream is at its end.
     fn receive_ended(&mut self, slot: u32, result: i32, packet: Option<Packet>) -> Option<Event> {
         if result > 0 || result == -libc::ENOBUFS || result == -libc::EINTR {
-            self.tally.starved += u64::from(result == -libc::ENOBUFS);
+            let starved = result == -libc::ENOBUFS && !self.buffers[STREAM_BUFFERS].ran_out();
+            self.tally.starved += u64::from(starved);
             self.sockets.set(slot, State::Deaf);
             self.sockets.deaf.push(slot);
             return packet.map(Event::Bytes);

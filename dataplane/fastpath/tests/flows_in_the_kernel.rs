@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use fastpath::{Count, FastPath, Flow, Flows, Hops, Links, Mode};
-use support::{PORT_LOW, World, may_run, next, rtp};
+use support::{PORT_LOW, World, marks, may_run, next, rtp};
 
 fn at(address: &str) -> SocketAddr {
     address.parse().expect("an address")
@@ -46,7 +46,7 @@ fn meet(world: &World, from: &str, to: &str) {
     assert_eq!(next(&peer).0, b"hello");
 }
 
-/// By the same cable and by another, each family, each hook.
+/// By the same cable and by another, each family, each hook; marked as speech, with hops enough for any way.
 #[test]
 fn packets_leave_for_the_other_peer_with_our_address() {
     if !may_run() {
@@ -69,10 +69,11 @@ fn packets_leave_for_the_other_peer_with_our_address() {
             let (path, _listening) = world.fast_path(mode);
             let (mut handles, path) = handles(&world, path);
             join(&mut handles, [&local, &speaker, &from, &listener]);
-            let (talking, hearing) = (world.peer(&speaker), world.peer(&listener));
+            let (talking, hearing, watching) = (world.peer(&speaker), world.peer(&listener), world.watch());
             for sequence in 0..50 {
                 talking.send_to(&rtp(sequence, 7), at(&local)).expect("sent");
                 assert_eq!(next(&hearing), (rtp(sequence, 7), at(&from)), "{mode:?} from {speaker} to {listener}");
+                assert_eq!(marks(&watching, 6_000), (0xb8, 64), "{mode:?} from {speaker} to {listener}");
             }
             let heard = handles.flows.part(PORT_LOW).expect("parted");
             assert_eq!((heard.packets, heard.bytes, heard.lost, heard.reordered), (50, 50 * 172, 0, 0));

@@ -1,16 +1,20 @@
 //! Two hosts on one machine: a switch and its peers in network namespaces of their own, with two cables between them.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, UdpSocket};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use fastpath::{FastPath, Mode, Settings};
+use socket2::{Domain, Protocol, Socket, Type};
 
 /// The first of our RTP ports in all tests.
 pub const PORT_LOW: u16 = 20_000;
+
+/// `ETH_P_ALL` of `linux/if_ether.h`.
+const EVERY_PROTOCOL: u16 = 3;
 
 static WORLDS: AtomicU32 = AtomicU32::new(0);
 
@@ -134,6 +138,16 @@ impl World {
         self.as_peer(move || socket(address))
     }
 
+    /// Sees every packet of the peers, from its IP header on (packet(7)).
+    pub fn watch(&self) -> Socket {
+        self.as_peer(|| {
+            let all = Protocol::from(i32::from(EVERY_PROTOCOL.to_be()));
+            let socket = Socket::new(Domain::PACKET, Type::DGRAM, Some(all)).expect("root may watch");
+            socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout can be set");
+            socket
+        })
+    }
+
     /// A socket of the switch: what the fast path does not take comes to it.
     pub fn ours(&self, address: &str) -> UdpSocket {
         let address: SocketAddr = address.parse().expect("an address");
@@ -172,6 +186,24 @@ pub fn rtp(sequence: u16, ssrc: u32) -> Vec<u8> {
     out.extend(ssrc.to_be_bytes());
     out.extend((0..160).map(|place| (place as u16 ^ sequence) as u8));
     out
+}
+
+/// The byte of DSCP and ECN, and the hops that are left, of the next datagram that is seen to a port.
+pub fn marks(mut watching: &Socket, port: u16) -> (u8, u8) {
+    const UDP: u8 = 17;
+    let mut bytes = [0; 2_000];
+    loop {
+        let length = watching.read(&mut bytes).expect("a packet within five seconds");
+        // RFC 791 §3.1 and RFC 8200 §3.
+        let (class, hops, protocol, udp) = match bytes[0] >> 4 {
+            4 => (bytes[1], bytes[8], bytes[9], 4 * usize::from(bytes[0] & 15)),
+            6 => (bytes[0] << 4 | bytes[1] >> 4, bytes[7], bytes[6], 40),
+            _ => continue,
+        };
+        if protocol == UDP && bytes[..length].get(udp + 2..udp + 4) == Some(&port.to_be_bytes()[..]) {
+            return (class, hops);
+        }
+    }
 }
 
 /// What comes next, and from whom.

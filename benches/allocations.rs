@@ -1,4 +1,4 @@
-//! How often memory is asked for: by message, and by each step of a whole call through a shard without sockets.
+//! How often memory is asked for: by message, by media packet, and by each step of a whole call through a shard without sockets.
 //!
 //! `cargo bench -p benches --bench allocations`
 //!
@@ -15,14 +15,18 @@ use std::sync::Arc;
 
 use benches::{Finding, Limit};
 use counting::counted;
+use media::srtp::{Context, SEAL_BYTES_MAX, Secret};
+use media::{Pair, Relay, Seal, Verdict};
 use panel::wire::{Reply, Want};
 use shard::{Config, Effect, Effects, Hop, Listener, Loaded, Shard, Transport};
 use sip::dialog::Dialog;
 use sip::{Printer, Scheme, Stored, parse};
-use units::{Clock, Instant, NodeId, ShardId, WallTime};
+use units::{Clock, Instant, NodeId, ShardId, Suite, WallTime};
 
 /// Rounds before the one that is counted.
 const WARM_UP: usize = 300;
+/// RTP header and 20 ms of G.711.
+const PACKET_BYTES: usize = 172;
 const SWITCH: &str = "127.0.0.1:5060";
 const ORIGINATOR: &str = "192.0.2.60:5060";
 const TERMINATOR: &str = "192.0.2.1:5060";
@@ -33,6 +37,9 @@ fn main() {
     println!("{:<44}{:>13}", "one message, buffers reused", "allocations");
     let all = messages();
     Finding::alone("T7", "messages read and printed", "allocations", vec![all as f64], Limit::Most(0.0)).say();
+    println!("{:<44}{:>13}", "one media packet", "allocations");
+    let all = packets();
+    Finding::alone("T7", "media packets passed on", "allocations", vec![all as f64], Limit::Most(0.0)).say();
     println!("{:<44}{:>13}", "one call through a shard, by what it hears", "allocations");
     let mut world = World::new();
     for number in 0..WARM_UP {
@@ -107,6 +114,37 @@ fn messages() -> u64 {
         all += steady(name, || {
             out.clear();
             sdp::rewrite_filtered(SDP.as_bytes(), &rewrite, &filter, &mut out).expect("a codec is left");
+        });
+    }
+    all
+}
+
+/// Allocations of a packet that is passed on, as it is and from one key to another.
+fn packets() -> u64 {
+    let [near, far] = [1, 2].map(|host| SocketAddr::from(([192, 0, 2, host], 4_000)));
+    let (now, mut all) = (Instant::default(), 0);
+    for (name, crypt) in [("pass it on", false), ("open it and seal it", true)] {
+        let key = |seed: u8| {
+            let suite = Suite::ALL[0];
+            Secret::new(suite, &vec![seed; suite.secret_bytes()]).expect("it has the suite's length")
+        };
+        let mut relay = Relay::new(20_000, 20_099, 7);
+        let [from, to]: [Pair; 2] = [(); 2].map(|()| relay.open(now).expect("a free pair"));
+        relay.join(from.id, to.id);
+        relay.expect(from.id, near, near);
+        relay.expect(to.id, far, far);
+        relay.open_with(from.id, crypt.then(|| key(1)));
+        relay.seal_with(to.id, if crypt { Seal::With(key(2)) } else { Seal::Plain });
+        let (mut peer, mut number) = (Context::new(key(1)), 0_u16);
+        all += steady(name, || {
+            let mut room = [0xd5; PACKET_BYTES + SEAL_BYTES_MAX];
+            room[..2].copy_from_slice(&[0x80, 8]);
+            room[2..4].copy_from_slice(&number.to_be_bytes());
+            room[4..8].copy_from_slice(&(160 * u32::from(number)).to_be_bytes());
+            number += 1;
+            let sealed = crypt.then(|| peer.seal(&mut room, PACKET_BYTES).expect("there is room for the tag"));
+            let verdict = relay.on_room(now, from.rtp_port, near, &mut room, sealed.unwrap_or(PACKET_BYTES));
+            assert!(!matches!(verdict, Verdict::Drop(_)), "the packet goes on");
         });
     }
     all

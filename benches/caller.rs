@@ -12,6 +12,8 @@ use units::{Clock, Instant, WallTime};
 
 /// Whom calls are for.
 const TARGET: &str = "sip:331555555@127.0.0.1:5060";
+/// Where every peer wants its media.
+const PEER_PORT: u16 = 4_000;
 
 /// The simulator's trunks and decks, without limits: nothing but memory may bound the calls.
 pub fn model(revision: u64) -> Model {
@@ -30,10 +32,20 @@ pub struct World {
     pub sent: Vec<(SocketAddr, String)>,
 }
 
+/// A call that was answered.
+pub struct Answered {
+    /// The answer's To.
+    pub to: String,
+    /// Our media port on each side, and who speaks to it.
+    pub media: [(u16, SocketAddr); 2],
+}
+
 impl World {
-    pub fn new(loaded: Loaded) -> World {
+    /// Of so many calls in a hundred the messages are captured.
+    pub fn new(loaded: Loaded, trace_percent: u8) -> World {
         let guard = Settings { pair_per_s: 0, ..Settings::default() };
-        let shard = Shard::new(Config { port_low: 2_000, port_high: 65_533, guard, ..sim::plain_config() });
+        let config = Config { port_low: 2_000, port_high: 65_533, guard, trace_percent, ..sim::plain_config() };
+        let shard = Shard::new(config);
         let mut world = World { shard, now: 1_000_000, out: Effects::default(), sent: Vec::new() };
         world.turn(|shard, clock, out| drop(shard.on_snapshot(clock, loaded, out)));
         world
@@ -81,19 +93,21 @@ impl World {
         request("INVITE", index, &format!("<{TARGET}>"), 1)
     }
 
-    /// Answers an INVITE that was passed on and acknowledges the answer; returns the answer's To.
-    pub fn answer(&mut self, index: usize, sent: &[(SocketAddr, String)]) -> String {
+    /// Answers an INVITE that was passed on and acknowledges the answer.
+    pub fn answer(&mut self, index: usize, sent: &[(SocketAddr, String)]) -> Answered {
         let local = prices::originator_address(0);
         let (terminator, invite) = sent.iter().find(|(_, text)| text.starts_with("INVITE")).expect("it is passed on");
         let seen = message::read(invite.as_bytes()).expect("an INVITE");
-        let sdp = message::sdp(SocketAddr::new(terminator.ip(), 4_000));
+        let peer = SocketAddr::new(terminator.ip(), PEER_PORT);
+        let (egress, sdp) = ((our_port(&seen), peer), message::sdp(peer));
         let mut text = String::new();
         message::response(&mut text, &seen, 200, "t", *terminator, &sdp);
         let sent = self.hear(*terminator, &text);
         let (_, answer) = sent.iter().find(|(to, _)| *to == local).expect("the answer is passed on");
-        let to = message::read(answer.as_bytes()).expect("an answer").to.to_owned();
+        let seen = message::read(answer.as_bytes()).expect("an answer");
+        let (to, ingress) = (seen.to.to_owned(), (our_port(&seen), SocketAddr::new(local.ip(), PEER_PORT)));
         self.hear(local, &request("ACK", index, &to, 1));
-        to
+        Answered { to, media: [ingress, egress] }
     }
 
     /// Ends a call that was answered.
@@ -117,10 +131,15 @@ impl World {
     }
 }
 
+/// The port of ours that a message tells its hearer.
+fn our_port(message: &message::Message<'_>) -> u16 {
+    message::media_address(message.body).expect("a description").port()
+}
+
 /// A request of the originator's.
 fn request(method: &str, index: usize, to: &str, cseq: u32) -> String {
     let local = prices::originator_address(0);
-    let sdp = message::sdp(SocketAddr::new(local.ip(), 4_000));
+    let sdp = message::sdp(SocketAddr::new(local.ip(), PEER_PORT));
     let mut text = String::new();
     let ask = Request {
         method,

@@ -7,6 +7,7 @@
 //! packs the whole deck, writes its file and the main file to the disk, maps and checks them and hands the revision over by a ring, as
 //! the programs do; what the shard decided from before comes back by another. Rounds with and without it take turns.
 
+#[allow(dead_code, reason = "no media comes here")]
 mod caller;
 mod live_bytes;
 
@@ -198,7 +199,7 @@ fn round(world: &mut World, first: usize, rings: &mut Rings, seen: &mut Seen, sw
         let sent = world.hear(prices::originator_address(0), &text);
         seen.work.add(heard.elapsed());
         seen.latency.add(began.elapsed() - due);
-        let to = world.answer(index, &sent);
+        let to = world.answer(index, &sent).to;
         world.bye(index, &to);
         world.pass(0);
         index += 1;
@@ -264,7 +265,7 @@ fn under_publication(folder: &Path, prefixes: usize) {
     let mut desk = Desk::new(folder, prefixes);
     let (first, spent) = desk.publish();
     println!("{prefixes} prefixes: first publication {spent:.0?}, {} MiB at most so far", peak_mib());
-    let mut world = World::new(Loaded::of(first).expect("sound policies"));
+    let mut world = World::new(Loaded::of(first).expect("sound policies"), 0);
     let (orders, inbox) = RingBuffer::new(64);
     let (back, old) = RingBuffer::new(64);
     let publisher = Publisher::start(desk, orders, old);
@@ -329,7 +330,7 @@ fn mappings() -> usize {
 fn nothing_stays(folder: &Path, swaps: usize) {
     let mut desk = Desk::new(&folder.join("few"), FEW);
     let (first, _) = desk.publish();
-    let mut world = World::new(Loaded::of(first).expect("sound policies"));
+    let mut world = World::new(Loaded::of(first).expect("sound policies"), 0);
     let mut marks = Vec::new();
     let began = Instant::now();
     for swap in 1..=swaps {
@@ -340,7 +341,7 @@ fn nothing_stays(folder: &Path, swaps: usize) {
         let sent = world.hear(prices::originator_address(0), &World::invite(swap));
         let clock = world.clock();
         drop(world.shard.on_snapshot(clock, Loaded::of(snapshot).expect("sound policies"), &mut world.out));
-        let to = world.answer(swap, &sent);
+        let to = world.answer(swap, &sent).to;
         world.bye(swap, &to);
         world.now += 1_000;
         if swap.is_multiple_of(LINGER) {

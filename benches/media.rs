@@ -1,12 +1,14 @@
 //! Media at equal offered rates through our relays and through others', Debian's rtpengine among them: CPU, delay, loss, memory.
 //!
 //! A peer in a network namespace of its own sends stamped RTP to 2,000 ports (1,000 calls) and gets it back. Counted are the relay's
-//! threads and the kernel's thread that receives at the switch's end. Variants take turns; medians count. Takes root.
+//! threads and the kernel's thread that receives at the switch's end. Variants take turns; medians count. Takes root. Memory is counted
+//! apart, in processes that hold more and fewer calls.
 //! `make bench-media`, or `cargo bench -p benches --bench media [-- ROUNDS [SECONDS]]`
 
 mod cable;
 #[allow(dead_code, reason = "the other bench counts what the kernel relays")]
 mod kernel_relay;
+mod media_memory;
 #[allow(dead_code, reason = "the other bench uses the rest")]
 mod pace;
 mod rtpengine;
@@ -29,7 +31,7 @@ use cable::{Cable, PEER, SWITCH, spent};
 use fastpath::Mode;
 use kernel_relay::KernelRelay;
 use pace::{Progress, Turn};
-use rtpengine::{Rtpengine, resident};
+use rtpengine::Rtpengine;
 use socket_relay::Sockets;
 use stamped::{PEER_PORT, Peer, percentile};
 
@@ -43,6 +45,11 @@ const EQUAL: f64 = 0.02;
 /// Delays are judged up to this share of what one core relays.
 const LOAD_MAX: f64 = 0.8;
 const WARM_UP: Duration = Duration::from_millis(500);
+/// Rates that are tried one after the other until one is not clean.
+const STEPS: [u64; 8] = [60_000, 80_000, 100_000, 125_000, 150_000, 175_000, 200_000, 250_000];
+const STEP_TIME: Duration = Duration::from_secs(1);
+/// The share of packets that a clean run loses at most; peer and relay have the same cores, and some find a queue full.
+const CLEAN: f64 = 0.005;
 
 /// Who relays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +75,6 @@ enum Relay {
         over: Arc<AtomicBool>,
         task: PathBuf,
         thread: Option<JoinHandle<()>>,
-        memory: [u64; 2],
     },
     /// It relays as long as it is there.
     Kernel {
@@ -88,11 +94,12 @@ struct Run {
     lost: f64,
     /// Microseconds that half, 99 % and 99.9 % of the packets did not pass.
     delays: [u64; 3],
-    /// Resident bytes of the relay's process a call; nothing of the kernel's.
-    memory: f64,
 }
 
 fn main() {
+    if media_memory::look() {
+        return;
+    }
     if !nix::unistd::geteuid().is_root() {
         println!("NOT RUN: network namespaces take root");
         return;
@@ -108,15 +115,47 @@ fn main() {
         for _ in 0..rounds {
             for ((variant, _), runs) in VARIANTS.iter().zip(&mut runs) {
                 if *variant != Variant::Rtpengine || with_rtpengine {
-                    let (variant, time) = (*variant, Duration::from_secs(seconds));
-                    let turn = std::thread::spawn(move || run(variant, rate, time));
-                    runs.push(turn.join().expect("the variant runs"));
+                    runs.push(run_apart(*variant, rate, Duration::from_secs(seconds)));
                 }
             }
         }
         print(rate, &runs);
         say(rate, &runs);
     }
+    if with_rtpengine {
+        say_maximum(rounds);
+    }
+    media_memory::measure(rounds, with_rtpengine);
+}
+
+/// How far each of the two comes, in turns.
+fn say_maximum(rounds: u64) {
+    let [mut ours, mut theirs] = [const { Vec::new() }; 2];
+    for _ in 0..rounds {
+        ours.push(maximum(Variant::Sockets) as f64);
+        theirs.push(maximum(Variant::Rtpengine) as f64);
+    }
+    let [our, their] = [&ours, &theirs].map(|all| median(all).unwrap_or(f64::NAN));
+    println!(
+        "\nhighest clean rate of {STEPS:?} (at most {} % lost): ours {our}, rtpengine {their}{}",
+        CLEAN * 100.0,
+        if our == STEPS[STEPS.len() - 1] as f64 { "; more was not tried" } else { "" }
+    );
+    let name = "highest clean rate of the socket relay, above rtpengine's";
+    Finding::alone("MEDIA", name, "packets/s", ours, Limit::Least(their + 1.0)).beside("rtpengine", &theirs).say();
+}
+
+/// The highest rate that was offered and came back.
+fn maximum(variant: Variant) -> u64 {
+    let clean = |rate: u64| {
+        let run = run_apart(variant, rate, STEP_TIME);
+        run.lost <= CLEAN && (run.offered / rate as f64 - 1.0).abs() <= EQUAL
+    };
+    STEPS.into_iter().take_while(|rate| clean(*rate)).last().unwrap_or(0)
+}
+
+fn run_apart(variant: Variant, rate: u64, time: Duration) -> Run {
+    std::thread::spawn(move || run(variant, rate, time)).join().expect("the variant runs")
 }
 
 /// One variant at one rate, on a thread of its own, which stands at the switch from now on.
@@ -139,7 +178,6 @@ fn run(variant: Variant, rate: u64, time: Duration) -> Run {
         offered,
         lost: 1.0 - (came_back() - first) as f64 / all.max(1) as f64,
         delays: [500, 990, 999].map(|permille| percentile(&delays, permille)),
-        memory: relay.memory() / f64::from(CALLS),
     }
 }
 
@@ -172,18 +210,16 @@ fn on_a_thread(make: impl FnOnce(SocketAddr) -> Made + Send + 'static) -> (Relay
     let (over, (tell, told)) = (Arc::new(AtomicBool::new(false)), mpsc::channel());
     let known = Arc::clone(&over);
     let thread = std::thread::spawn(move || {
-        let before = resident(std::process::id());
         let (ports, mut turn) = make((PEER.parse::<IpAddr>().expect("an address"), PEER_PORT).into());
-        let memory = [before, resident(std::process::id())];
         let task = std::fs::canonicalize("/proc/thread-self").expect("this thread");
-        tell.send((ports, task, memory)).expect("somebody waits");
+        tell.send((ports, task)).expect("somebody waits");
         let progress = Progress::default();
         while !known.load(Ordering::Relaxed) {
             turn.turn(&progress);
         }
     });
-    let (ports, task, memory) = told.recv().expect("the relay stands");
-    (Relay::Thread { over, task, thread: Some(thread), memory }, ports)
+    let (ports, task) = told.recv().expect("the relay stands");
+    (Relay::Thread { over, task, thread: Some(thread) }, ports)
 }
 
 impl Relay {
@@ -194,16 +230,6 @@ impl Relay {
             Relay::Kernel { .. } => 0,
             Relay::Rtpengine(engine) => engine.cpu_nanos(),
         }
-    }
-
-    /// Resident bytes that all calls took; nothing in the kernel.
-    fn memory(&self) -> f64 {
-        let [before, after] = match self {
-            Relay::Thread { memory, .. } => *memory,
-            Relay::Kernel { .. } => [0; 2],
-            Relay::Rtpengine(engine) => engine.memory,
-        };
-        after.saturating_sub(before) as f64
     }
 }
 
@@ -228,21 +254,20 @@ fn middle(runs: &[Run], figure: impl Fn(&Run) -> f64) -> f64 {
 fn print(rate: u64, all: &[Vec<Run>]) {
     println!("\n{rate} packets a second, medians of {} rounds", all[0].len());
     println!(
-        "{:16}{:>8}{:>12}{:>13}{:>9}{:>8}{:>24}{:>13}",
-        "", "ns", "x rtpengine", "calls a core", "of it %", "lost %", "delay p50/p99/p99.9 us", "bytes a call"
+        "{:16}{:>8}{:>12}{:>13}{:>9}{:>8}{:>24}",
+        "", "ns", "x rtpengine", "calls a core", "of it %", "lost %", "delay p50/p99/p99.9 us"
     );
     let theirs = all.last().map_or(f64::NAN, |runs| middle(runs, |run| run.nanos));
     for ((_, name), runs) in VARIANTS.iter().zip(all).filter(|(_, runs)| !runs.is_empty()) {
         let nanos = middle(runs, |run| run.nanos);
         let delays = [0, 1, 2].map(|place| middle(runs, |run| run.delays[place] as f64) as u64);
         println!(
-            "{name:16}{nanos:8.0}{:12.2}{:13.0}{:9.0}{:8.2}{:>24}{:13.0}   (offered {:.0}{})",
+            "{name:16}{nanos:8.0}{:12.2}{:13.0}{:9.0}{:8.2}{:>24}   (offered {:.0}{})",
             nanos / theirs,
             1e9 / nanos / PACKETS_A_CALL,
             load(rate, runs) * 100.0,
             middle(runs, |run| run.lost * 100.0),
             delays.map(|delay| delay.to_string()).join("/"),
-            middle(runs, |run| run.memory),
             middle(runs, |run| run.offered),
             if is_equal(rate, runs) { "" } else { ": NOT EQUAL" },
         );
@@ -275,8 +300,6 @@ fn say(rate: u64, all: &[Vec<Run>; VARIANTS.len()]) {
         let finding = Finding::alone("MEDIA", &what("CPU of the fast path"), "ns", nanos(fast), Limit::Ratio(0.15));
         finding.beside("rtpengine", &nanos(theirs)).say();
     }
-    let memory = each(ours, |run| run.memory);
-    Finding::alone("MEDIA", &what("memory of a media call"), "bytes", memory, Limit::Most(16_384.0)).say();
     if load(rate, ours) > LOAD_MAX {
         println!("!!! delays are not judged: {rate} packets a second are more than 80 % of what a core relays");
         return;

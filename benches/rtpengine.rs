@@ -21,8 +21,6 @@ pub struct Rtpengine {
     control: UdpSocket,
     /// Its RTP ports, the two of a call one after the other.
     pub ports: Vec<SocketAddr>,
-    /// Resident memory before the first call and after the last, in bytes.
-    pub memory: [u64; 2],
 }
 
 impl Rtpengine {
@@ -49,13 +47,11 @@ impl Rtpengine {
         let control = stamped::stand(cable, ASKING_PORT);
         control.connect((SWITCH, CONTROL_PORT))?;
         control.set_read_timeout(Some(Duration::from_millis(500)))?;
-        let mut engine = Rtpengine { child, control, ports: Vec::new(), memory: [0; 2] };
+        let mut engine = Rtpengine { child, control, ports: Vec::new() };
         engine.ask("d7:command4:pinge", PATIENCE)?;
-        engine.memory[0] = resident(engine.child.id());
         for call in 0..calls {
             engine.call(call)?;
         }
-        engine.memory[1] = resident(engine.child.id());
         Ok(engine)
     }
 
@@ -102,6 +98,11 @@ impl Rtpengine {
             }
         }
         Err(io::Error::new(io::ErrorKind::TimedOut, format!("rtpengine does not answer {question}")))
+    }
+
+    /// Its resident memory in bytes.
+    pub fn resident(&self) -> u64 {
+        resident(self.child.id())
     }
 
     /// Nanoseconds of CPU that its threads have spent.

@@ -23,6 +23,8 @@ pub enum Sockets {
     PerPort,
     /// The same, connected to the peer: a stranger is not even seen.
     Connected,
+    /// The same as the first, with the ports for RTCP.
+    Pairs,
     /// All by one that datagrams are steered to, and left by a raw one.
     Steered,
 }
@@ -57,6 +59,10 @@ pub fn relay(own: IpAddr, peer: SocketAddr, ports: u16, sockets: Sockets) -> (Ve
     match sockets {
         Sockets::Steered => uring.steer(own, &addresses),
         Sockets::PerPort => uring.open(&addresses, None),
+        Sockets::Pairs => {
+            let pair = |rtp: &SocketAddr| [*rtp, SocketAddr::new(rtp.ip(), rtp.port() + 1)];
+            uring.open(&addresses.iter().flat_map(pair).collect::<Vec<_>>(), None);
+        }
         Sockets::Connected => uring.open(&addresses, Some(peer)),
     }
     (addresses, Box::new(uring))

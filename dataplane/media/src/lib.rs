@@ -31,7 +31,7 @@ pub use format::{FORMATS_MAX, Format, Sound, Voice};
 pub use kernel::{Carried, Path};
 pub use ports::QUARANTINE_MS;
 pub use quality::Quality;
-pub use relay::{Change, Dropped, Pair, Relay, StreamId, Verdict};
+pub use relay::{Change, Dropped, PAIR_BYTES, Pair, Relay, StreamId, Verdict};
 pub use said::Said;
 pub use stay::{Stay, Stays};
 pub use stream::Carries;

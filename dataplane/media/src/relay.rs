@@ -100,6 +100,9 @@ impl From<Refused> for Dropped {
     }
 }
 
+/// Memory that the table has for each pair of ports, whether a call has it or not.
+pub const PAIR_BYTES: usize = size_of::<Option<Stream>>();
+
 /// Digits that were heard and that nobody asked for yet; more are forgotten.
 const DIGITS_MAX: usize = 64;
 

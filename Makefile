@@ -130,6 +130,11 @@ frozen: ## a callee that stands still for 5 s at 500 calls a second: all 7,000 p
 cluster-test: ## databases and addresses with keepers and etcd on hosts of their own: kills, freezes, cables pulled (as root)
 	CLUSTER_TIMED=1 $(CI_TEST) --test cables_are_pulled_for_real -- --include-ignored --nocapture --test-threads=1
 
+.PHONY: tune-machine
+tune-machine: integration-programs ## tandem-tune sets, verifies and puts back a whole machine of its own: Debian's kernel and three cards in an emulator
+	setup/install --machine
+	TANDEM_BIN_DIR=$(INTEGRATION) tuning/machine
+
 .PHONY: topologies
 topologies: ## each topology of several hosts with calls through it while something breaks; writes docs/topologies.md (as root; ONLY=balanced)
 	$(CARGO) build --profile integration $(PROGRAMS) -p tandem-keeper -p plant

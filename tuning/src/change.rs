@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +11,11 @@ use crate::host::Host;
 
 /// How files of ours begin; no other file is ever replaced or removed.
 pub const OURS: &str = "# Written by tandem-tune; `tandem-tune revert` takes it away.";
+
+/// How long the link of a card that restarts is waited for.
+const LINK_PATIENCE: Duration = Duration::from_secs(10);
+/// Between two looks at it.
+const LINK_LOOK: Duration = Duration::from_millis(20);
 
 /// Something that has a value, by a name that lasts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -145,7 +151,14 @@ impl Target {
             }
             (Target::Nic { nic, part, name }, Some(value)) => {
                 host.forget_answers();
-                host.ask("ethtool", &ethtool::words(nic, *part, name, value)).map(drop)
+                let linked = linked(host, nic);
+                host.ask("ethtool", &ethtool::words(nic, *part, name, value))?;
+                let began = Instant::now();
+                // Once its link is back a card settles pause frames by what it had offered: what was set meanwhile would be lost.
+                while linked && !self::linked(host, nic) && began.elapsed() < LINK_PATIENCE {
+                    std::thread::sleep(LINK_LOOK);
+                }
+                Ok(())
             }
             (Target::File(path), value) => replace(&host.path(path), value).map_err(|flaw| format!("/{path}: {flaw}")),
             (_, None) => Err(format!("{self} had no value before")),
@@ -175,6 +188,11 @@ impl std::fmt::Display for Target {
             }
         }
     }
+}
+
+/// Whether the card's link is up; no where nobody tells.
+fn linked(host: &Host, nic: &str) -> bool {
+    host.number(&format!("sys/class/net/{nic}/carrier")) == Some(1)
 }
 
 /// A kernel's value as it is compared and written: single blanks, and of `a [b] c` the chosen word.

@@ -57,7 +57,12 @@ pub const TARGETS: &[(&str, &str)] = &[
     ("T12", "hand-over between shards"),
     ("F-5", "past calls decided again under a draft"),
     ("H11", "a rate sheet read, compared and reported"),
-    ("CPU", "processor time of the data plane for a call"),
+    ("CPU", "processor time of the data plane for a call, beside Kamailio"),
+    ("CALL", "processor time of the data plane for a call at 2,000 a second"),
+    ("CPS", "calls for a second of the data plane's processor time, routed, priced and recorded"),
+    ("5X", "answers and established calls while five times the capacity is offered"),
+    ("10K", "10,000 calls with media, set up at 1,000 a second"),
+    ("SIPP", "processor time of the load test for a call, beside SIPp"),
     ("MEM", "memory of a held call"),
     ("MEDIA", "media at equal offered rates, beside rtpengine in user space"),
 ];

@@ -155,7 +155,7 @@ fn row(finding: &Finding) -> [String; 8] {
         Limit::Least(least) => format!(">= {}", figure(least)),
     };
     // What is counted is the same in each round; what is timed must have been timed more than once or twice.
-    let counted = matches!(finding.unit.as_str(), "allocations" | "bytes");
+    let counted = matches!(finding.unit.as_str(), "allocations" | "bytes" | "calls");
     let verdict = match finding.met() {
         _ if finding.ours.len() < ROUNDS_MIN && !counted => "too few rounds",
         true => "met",
@@ -207,8 +207,12 @@ fn markdown(run: &Run) -> String {
          make bench-table   # prints it again\nmake bench-page    # writes this page from it\n\
          cargo bench -p benches --bench sip_parse   # one of them\n```\n\n\
          What each benchmark does stands at the head of its file in `benches/`. T5 is computed: packets of the fast path on XDP at 1.0\n\
-         million a second. CPU is the data plane's alone. Instruction counts, which do not depend on who else uses the machine, are kept\n\
-         in `benches/ratchet.txt` and compared by `make ratchet`.\n",
+         million a second. Instruction counts, which do not depend on who else uses the machine, are kept in `benches/ratchet.txt` and\n\
+         compared by `make ratchet`.\n\n\
+         Goals of whole programs have targets of their own, all part of `make bench`: CPU `make bench-kamailio` (the one SIP server of\n\
+         Debian 12), CALL and CPS `make bench-calls`, 5X `make capacity`, 10K `make capacity-proof` (root), SIPP `make bench-loadtest`.\n\
+         CPU, CALL and CPS are the data plane's alone, all of its threads; CPS is computed from the cost at the best rate that was\n\
+         carried: what a core would carry that has nothing else to do. Over loopback the kernel receives in the name of who sends.\n",
     );
     page
 }

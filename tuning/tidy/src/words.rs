@@ -184,6 +184,7 @@ pub const ALLOWED: &[Allowed] = &[
     allowed("cache", "", "no-cache", "RFC 9111"),
     allowed("cache", "", "page cache", "the kernel's"),
     allowed("cache", "", "cache line", "the processor's"),
+    allowed("cache", "dataplane/uring", "processor's cache", "the processor's"),
     allowed("cache", "benches", "", "the processor's"),
     allowed("cache", "controlplane/web", "", "the browser's, and RFC 9111"),
     allowed("wal", "controlplane/store", "", "the name of SQLite's journal mode"),

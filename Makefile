@@ -220,7 +220,7 @@ ratchet: ## instructions of pure code by callgrind against those kept; fails whe
 bench-swaps: ## a million rates published under calls, then ten thousand swaps that must leave nothing behind
 	SWAPS=10000 $(CARGO) bench -p benches --bench live_swap
 
-# Records of `make bench-search`, which stay in BENCH_SEARCH for the next run; a hundred million need about 160 GB.
+# Records of `make bench-search`, which stay in BENCH_SEARCH for the next run; a hundred million need about 140 GB.
 ROWS ?= 5000000
 BENCH_SEARCH ?= $(TARGET)/bench-search
 .PHONY: bench-search

@@ -1,0 +1,15 @@
+import { claim, open, until, type Story } from './story.ts';
+
+export const stories: Story[] = [
+  {
+    name: 'a node’s page says how many records its journal has, how many of them wait for the database, and since when',
+    async tell(node) {
+      await open(node, '/nodes');
+      const fact = async (name: string) => (await node.page.locator(`dt:has-text("${name}") + dd`).first().innerText()).trim();
+      await until('no record was written', async () => /^[1-9].* records, /.test(await fact('Written')));
+      const [waiting, oldest] = [await fact('Backlog'), await fact('Oldest in it')];
+      claim(/^\d.* records, \d/.test(waiting), `what waits is said as: ${waiting}`);
+      claim(/^(none waits|\d{4}-)/.test(oldest), `the oldest of them is said as: ${oldest}`);
+    },
+  },
+];

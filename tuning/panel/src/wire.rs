@@ -453,7 +453,7 @@ pub struct BindingRow {
     /// The node that heard the REGISTER; 0 from a data plane that does not say.
     #[serde(default)]
     pub node: u16,
-    /// Calls from this node get there; not so where a connection of another node would be needed.
+    /// Calls from this node get there; not so where that takes a connection of a node that hands nothing on.
     #[serde(default)]
     pub reached: bool,
 }

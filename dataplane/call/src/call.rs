@@ -194,9 +194,12 @@ impl Call {
         leg.nat = ctx.policies.ingress(opening.admission.ingress).policy.nat;
         let clock = ctx.desk.clock;
         let seed = ctx.desk.random.bits();
+        // Most calls take their first route: room for more legs and attempts would be held for as long as they talk.
+        let mut legs = Vec::with_capacity(2);
+        legs.push(leg);
         let mut call = Call {
             state: State::Taking { give_up_at: clock.now },
-            legs: alloc::vec![leg],
+            legs,
             current: 0,
             revision: ctx.view.revision(),
             started: clock,

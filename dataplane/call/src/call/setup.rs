@@ -265,6 +265,7 @@ impl Call {
         leg.send_invite(&mut ctx.desk, index, &body, hops);
         let call_id = String::from_utf8_lossy(&leg.dialog.call_id).into_owned();
         let started = ctx.desk.clock;
+        self.attempts.reserve_exact(1);
         self.attempts.push(Attempt {
             leg: index,
             candidate,

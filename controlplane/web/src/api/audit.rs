@@ -38,8 +38,7 @@ pub struct AuditEntry {
     /// The object before; null when it was made.
     #[schema(value_type = Option<Object>)]
     pub before: Option<serde_json::Value>,
-    /// The object after; null when it was deleted.
-    #[schema(value_type = Option<Object>)]
+    /// The object after, or the list of what an applied file changed; null when it was deleted.
     pub after: Option<serde_json::Value>,
 }
 

@@ -78,3 +78,12 @@ async fn answers_are_packed_for_those_who_ask() {
     let packed = node.send("GET", "/api/openapi.json", &[("accept-encoding", "gzip")], b"").await;
     assert_eq!(packed.header("content-encoding"), "gzip");
 }
+
+#[test]
+fn what_was_written_down_may_be_an_object_or_the_list_of_an_applied_file() {
+    let document: serde_json::Value = serde_json::from_str(&web::openapi_text()).unwrap();
+    let entry = "/components/schemas/List_AuditEntry/properties/data/items/properties";
+    let kind = |field: &str| document.pointer(&format!("{entry}/{field}")).expect("it is described")["type"].clone();
+    assert_eq!(kind("before"), serde_json::json!(["object", "null"]));
+    assert_eq!(kind("after"), serde_json::Value::Null, "any JSON");
+}

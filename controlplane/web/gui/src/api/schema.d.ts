@@ -2076,8 +2076,8 @@ export interface components {
             actor: string;
             /** @description The caller's address. */
             address: string;
-            /** @description The object after; null when it was deleted. */
-            after?: Record<string, never> | null;
+            /** @description The object after, or the list of what an applied file changed; null when it was deleted. */
+            after?: unknown;
             /** @description When. */
             at: components["schemas"]["Time"];
             /** @description The object before; null when it was made. */
@@ -4185,8 +4185,8 @@ export interface components {
                 actor: string;
                 /** @description The caller's address. */
                 address: string;
-                /** @description The object after; null when it was deleted. */
-                after?: Record<string, never> | null;
+                /** @description The object after, or the list of what an applied file changed; null when it was deleted. */
+                after?: unknown;
                 /** @description When. */
                 at: components["schemas"]["Time"];
                 /** @description The object before; null when it was made. */

@@ -31,13 +31,21 @@ fn start(data: &Path, sync: JournalSync) -> Running {
 }
 
 fn start_with(data: &Path, sync: JournalSync, limits: Limits, faults: Option<Arc<Faults>>) -> Running {
+    start_behind(data, sync, limits, faults, 0)
+}
+
+/// Each shard has handed over so many records before the thread runs.
+fn start_behind(data: &Path, sync: JournalSync, limits: Limits, faults: Option<Arc<Faults>>, records: u64) -> Running {
     for folder in ["journal", "traces"] {
         std::fs::create_dir_all(data.join(folder)).unwrap();
     }
     let (bell, figures) = (Arc::new(SpoolBell::default()), Arc::new(Figures::default()));
     let (mut shards, mut sources) = (Vec::new(), Vec::new());
     for _ in 0..2 {
-        let (producer, consumer) = RingBuffer::new(4_096);
+        let (mut producer, consumer) = RingBuffer::new(4_096);
+        for ticket in 1..=records {
+            producer.push(Entry::Record { ticket, bytes: vec![7; 100] }).unwrap();
+        }
         let kept = Arc::new(AtomicU64::new(0));
         shards.push(Shard { entries: producer, kept: kept.clone() });
         sources.push(Source { entries: consumer, kept, bell: Doorbell::new().unwrap() });
@@ -138,6 +146,22 @@ fn records_of_all_shards_are_kept_once_and_in_order() {
 #[test]
 fn the_same_holds_when_every_batch_is_synced() {
     check(JournalSync::Fdatasync);
+}
+
+#[test]
+fn records_that_wait_share_one_write_and_one_sync() {
+    let touches = |records: u64| {
+        let (data, nothing_fails) = (TempDir::new().unwrap(), Faults::from(0, 0));
+        let faults = Some(nothing_fails.clone());
+        let running = start_behind(data.path(), JournalSync::Fdatasync, Limits::default(), faults, records);
+        (0..2).for_each(|shard| running.wait(shard, records));
+        running.stop();
+        nothing_fails.seen()
+    };
+    let (alone, share) = (touches(1), BATCH_RECORDS as u64 / 2);
+    assert!(alone > 2, "a write and a sync are counted: {alone}");
+    assert_eq!(touches(share), alone, "a batch costs what two records cost");
+    assert_eq!(touches(share + 1), alone + 2, "one record more costs a write and a sync");
 }
 
 #[test]

@@ -108,8 +108,8 @@ const BETWEEN: &str = "
 *Hindered* is a new call that is not answered within a second of the moment in which it was due; the column says how long after the fault the last
 of these was due. *Cut* calls were talking on the core that died: they are billed until its last mark. Databases that are a pair take over
 after three seconds (`takeover_s: 3`). Bounds: new calls go on within 3 s of a core's death, take-over within `takeover_s` + 2 s; a run fails when
-they are passed by 3 s more, which a busy machine may need. Cores, databases and etcd of this table shared two processor cores with the carriers
-and with builds of other programs:
+they are passed by 3 s more, which a busy machine may need. Cores, databases, etcd and the carriers of this table
+shared two processor cores:
 
 ";
 

@@ -72,7 +72,7 @@ impl Gate {
     /// What the shards know of balancers.
     pub fn behind(&self) -> Behind {
         let balancers = self.fronts.iter().flatten().flat_map(|front| front.balancers.iter().copied()).collect();
-        Behind { key: self.key.clone(), balancers, across: self.across.map(|(listener, _)| listener) }
+        Behind { key: self.key.clone(), balancers, across: self.across }
     }
 
     /// Who said what came to a listener, and what it is; `None` where balancers stand and none of them vouches for it.

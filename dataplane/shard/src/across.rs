@@ -67,7 +67,7 @@ impl Shard {
     }
 
     /// Another node hands something over.
-    pub(crate) fn on_node(&mut self, clock: Clock, from: Hop, bytes: &[u8], out: &mut Effects) {
+    pub(crate) fn on_node(&mut self, clock: Clock, bytes: &[u8], out: &mut Effects) {
         self.nodes.see(clock.wall);
         let own = self.config.node;
         let is_ours = |across: &Across| across.to == own && across.from != own;
@@ -77,7 +77,8 @@ impl Shard {
             self.counters.across_refused += 1;
             return;
         };
-        let place = Place { node: across.from, at: from.remote };
+        // Not where it came from, which anybody may choose who sends a message again.
+        let place = Place { node: across.from, at: across.place };
         if self.nodes.learn(place) {
             self.tell_others(out, || Parcel::Node(place));
         }
@@ -95,7 +96,8 @@ impl Shard {
             return out.list.push(Effect::Parcel { to: across.shard, parcel: parcel.into() });
         }
         let own = across.shard == self.config.shard;
-        match self.streams.made_by(across.transport, across.peer).filter(|_| own) {
+        let listeners = self.config.listeners.len();
+        match self.streams.made_by(across.transport, listeners, across.peer).filter(|_| own) {
             Some(flow) => {
                 self.counters.across_carried += 1;
                 let bytes = out.append(|store| store.extend_from_slice(message));
@@ -115,8 +117,7 @@ impl Shard {
         let tag = self.guard.tag(request.call_id(), request.via().branch);
         let mut answer = Vec::with_capacity(512);
         Printer::reply(&mut answer, &request, 480, reason_phrase(480), &tag, across.peer).finish_empty();
-        let back = Across { course: Course::Heard, from: across.to, to: across.from, at: self.nodes.wall, ..across };
-        self.hand(&back, &answer, out);
+        self.hand(Course::Heard, across.from, (across.shard, across.transport, across.peer), &answer, out);
     }
 
     /// A node tells what it heard over its connection: as if it had been heard here.
@@ -138,16 +139,8 @@ impl Shard {
         let (Some(flow), None, false) = (from.flow, from.holder(), self.nodes.places.is_empty()) else { return false };
         let minted = self.config.behind.key.as_ref().zip(tag).and_then(|(key, tag)| node_of(key, tag));
         let Some(to) = minted.filter(|node| *node != self.config.node) else { return false };
-        let across = Across {
-            course: Course::Heard,
-            from: self.config.node,
-            to,
-            shard: ShardId(flow.shard()),
-            transport: from.transport,
-            at: self.nodes.wall,
-            peer: from.remote,
-        };
-        let handed = self.hand(&across, message.text(), out);
+        let wire = (ShardId(flow.shard()), from.transport, from.remote);
+        let handed = self.hand(Course::Heard, to, wire, message.text(), out);
         self.counters.across_heard += u64::from(handed);
         handed
     }
@@ -160,29 +153,31 @@ impl Shard {
         bytes: Range<usize>,
         out: &mut Effects,
     ) {
-        let across = Across {
-            course: Course::Over,
-            from: self.config.node,
-            to: node,
-            shard,
-            transport: to.transport,
-            at: self.nodes.wall,
-            peer: to.remote,
-        };
         let message = out.bytes[bytes].to_vec();
-        if !self.hand(&across, &message, out) {
+        if !self.hand(Course::Over, node, (shard, to.transport, to.remote), &message, out) {
             self.unsent(message, out);
         }
     }
 
-    /// False if nobody knows where the node is.
-    fn hand(&self, across: &Across, message: &[u8], out: &mut Effects) -> bool {
-        let (Some(key), Some(listener)) = (&self.config.behind.key, self.config.behind.across) else { return false };
-        let Some(at) = self.nodes.places.get(&across.to) else { return false };
+    /// Hands another node a message of a connection: of the shard that has it, what it speaks, its other end. False if nobody knows where
+    /// the node is.
+    fn hand(
+        &self,
+        course: Course,
+        to: NodeId,
+        (shard, transport, peer): (ShardId, Transport, SocketAddr),
+        message: &[u8],
+        out: &mut Effects,
+    ) -> bool {
+        let (Some(key), Some((listener, place))) = (&self.config.behind.key, self.config.behind.across) else {
+            return false;
+        };
+        let Some(remote) = self.nodes.places.get(&to) else { return false };
+        let across = Across { course, from: self.config.node, to, shard, transport, at: self.nodes.wall, place, peer };
         let start = out.bytes.len();
-        let marked = across::mark(key, across, message, &mut out.bytes);
+        let marked = across::mark(key, &across, message, &mut out.bytes);
         if marked {
-            out.list.push(Effect::Sip { to: Hop::udp(listener, *at), bytes: start..out.bytes.len() });
+            out.list.push(Effect::Sip { to: Hop::udp(listener, *remote), bytes: start..out.bytes.len() });
         }
         marked
     }

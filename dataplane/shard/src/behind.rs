@@ -22,8 +22,8 @@ pub struct Behind {
     pub key: Option<Key>,
     /// Where they ask from.
     pub balancers: Vec<SocketAddr>,
-    /// The listener by which nodes that share the key speak to each other; `None`: they do not.
-    pub across: Option<u8>,
+    /// The listener by which nodes that share the key speak to each other, and where others reach it; `None`: they do not.
+    pub across: Option<(u8, SocketAddr)>,
 }
 
 impl Shard {

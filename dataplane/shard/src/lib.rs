@@ -312,7 +312,7 @@ impl Shard {
             return;
         }
         if of_node {
-            return self.on_node(clock, from, bytes, out);
+            return self.on_node(clock, bytes, out);
         }
         match steer::owner(bytes, self.config.shards) {
             Some(owner) if owner != self.config.shard => {

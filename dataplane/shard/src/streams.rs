@@ -143,9 +143,10 @@ impl Streams {
         self.connections.contains_key(&flow)
     }
 
-    /// The connection that a peer made and that stands.
-    pub(crate) fn made_by(&self, transport: Transport, remote: SocketAddr) -> Option<Flow> {
-        let mut by_listener = (0..=u8::MAX).filter_map(|listener| self.by_peer.get(&(transport, listener, remote)));
+    /// The connection that a peer made by one of the first so many listeners, and that stands.
+    pub(crate) fn made_by(&self, transport: Transport, listeners: usize, remote: SocketAddr) -> Option<Flow> {
+        let mut by_listener =
+            (0..=u8::MAX).take(listeners).filter_map(|listener| self.by_peer.get(&(transport, listener, remote)));
         by_listener.find(|flow| self.connections.get(*flow).is_some_and(|one| one.accepted)).copied()
     }
 

@@ -61,6 +61,7 @@ fn across(peer: &str) -> Across {
         shard: ShardId(u16::MAX),
         transport: Transport::Tls,
         at: WallTime::from_micros(i64::MIN),
+        place: "[2001:db8:1111:2222:3333:4444:5555:6666]:65535".parse().unwrap(),
         peer: peer.parse().unwrap(),
     }
 }

@@ -193,3 +193,18 @@ fn what_is_old_or_changed_or_for_another_node_or_of_nobody_is_not_carried() {
     scene.one.now_ms += 10_001;
     assert_eq!(refused(&mut scene.one, &marked), 1);
 }
+
+#[test]
+fn who_sends_a_recorded_message_again_draws_no_answers() {
+    let mut scene = Scene::new();
+    let sent = scene.two.hear(CALLER, &invite(7));
+    let marked = sent.iter().find(|(to, _)| to.to_string() == ONE).unwrap().1.clone();
+    scene.settle(sent);
+    assert!(scene.one.hear("198.51.100.66:5060", &marked).is_empty());
+    let heard = scene.heard();
+    let [request, again] = heard.as_slice() else { panic!("alice hears it twice: {heard:?}") };
+    assert_eq!(request, again);
+    // What goes elsewhere than to the other node ends the test.
+    let ringing = scene.alice(&answer(request, "180 Ringing", ""));
+    assert_eq!(ringing.iter().map(|text| status(text)).collect::<Vec<_>>(), [180]);
+}

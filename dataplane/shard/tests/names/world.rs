@@ -116,6 +116,7 @@ pub fn registering() -> Model {
 const TCP: u8 = 1;
 
 fn config(node: u16, shard: u16, shards: u16) -> Config {
+    let place = format!("192.0.2.{node}:5060").parse().unwrap();
     let listener = |transport| Listener { name: String::new(), transport, address: SWITCH.parse().unwrap() };
     Config {
         node: NodeId(node),
@@ -129,7 +130,7 @@ fn config(node: u16, shard: u16, shards: u16) -> Config {
         port_high: 20_099 + shard * 100,
         seed: [shard as u8 + 1; 32],
         node_key: [9; 32],
-        behind: Behind { key: Some(Key::of(&[b'k'; 40])), balancers: Vec::new(), across: Some(0) },
+        behind: Behind { key: Some(Key::of(&[b'k'; 40])), balancers: Vec::new(), across: Some((0, place)) },
         trace_percent: 0,
         grants: Vec::new(),
         streams: shard::streams::Settings::default(),

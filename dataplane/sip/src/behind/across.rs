@@ -5,9 +5,10 @@
 //!
 //! ```text
 //! INVITE sip:4420…@198.51.100.7:40312 SIP/2.0
-//! X-Tandem-Across: over 2 1 0 TCP 1700000000000000 198.51.100.7:40312 4be8217fb2ad1f3e
+//! X-Tandem-Across: over 2 1 0 TCP 1700000000000000 10.0.0.2:5060 198.51.100.7:40312 4be8217fb2ad1f3e
 //! ```
-//! The proof covers the line and the whole message, and the line says when it was made: what somebody records is soon of no use.
+//! The proof covers the line and the whole message, and the line says when it was made: what somebody records is soon of no use. It says
+//! where its node is heard as well: whoever sends a recorded message again from elsewhere draws no answers there.
 
 use alloc::format;
 use alloc::string::String;
@@ -22,8 +23,8 @@ use crate::auth::hash::same;
 
 /// Before what the line says.
 const HEAD: &[u8] = b"X-Tandem-Across: ";
-/// Bytes of what it says at most: numbers of 20 digits, an IPv6 address in brackets with a port, the proof.
-const VALUE_BYTES_MAX: usize = 160;
+/// Bytes of what it says at most: numbers of 20 digits, two IPv6 addresses in brackets with ports, the proof.
+const VALUE_BYTES_MAX: usize = 224;
 
 /// Which way a message goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,8 @@ pub struct Across {
     pub transport: Transport,
     /// When it was said.
     pub at: WallTime,
+    /// Where the node that says it takes what is handed to it.
+    pub place: SocketAddr,
     /// The other end of the connection.
     pub peer: SocketAddr,
 }
@@ -60,8 +63,8 @@ impl Across {
             Course::Heard => "heard",
         };
         let transport = String::from_utf8_lossy(self.transport.as_bytes());
-        let Across { from, to, shard, at, peer, .. } = self;
-        format!("{course} {} {} {} {transport} {} {peer}", from.0, to.0, shard.0, at.micros())
+        let Across { from, to, shard, at, place, peer, .. } = self;
+        format!("{course} {} {} {} {transport} {} {place} {peer}", from.0, to.0, shard.0, at.micros())
     }
 
     fn read(text: &str) -> Option<Across> {
@@ -76,8 +79,8 @@ impl Across {
         let shard = ShardId(next()?.parse().ok()?);
         let transport = Transport::from_bytes(next()?.as_bytes())?;
         let at = WallTime::from_micros(next()?.parse().ok()?);
-        let peer = next()?.parse().ok()?;
-        next().is_none().then_some(Across { course, from, to, shard, transport, at, peer })
+        let (place, peer) = (next()?.parse().ok()?, next()?.parse().ok()?);
+        next().is_none().then_some(Across { course, from, to, shard, transport, at, place, peer })
     }
 }
 

@@ -248,6 +248,15 @@ struct Form {
     output: Output,
 }
 
+/// What a list without questions takes.
+#[derive(Debug, Args)]
+struct Listing {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    form: Form,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Output {
     /// Columns.

@@ -8,18 +8,13 @@ use serde_json::{Value, json};
 use store::{AccountDraft, AuditEntry, Booking};
 use units::Money;
 
-use super::{Form, Misused, Output, Place, moment, table};
+use super::{Form, Listing, Misused, Output, Place, moment, table};
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// All balances, with what calls cost today and how long the money lasts.
     #[command(alias = "ls")]
-    List {
-        #[command(flatten)]
-        place: Place,
-        #[command(flatten)]
-        form: Form,
-    },
+    List(Listing),
     /// What came in and went out of an account, newest first, with the balance after each entry.
     Entries {
         /// Its code.
@@ -98,7 +93,7 @@ pub enum Kind {
 
 pub async fn run(verb: Verb) -> Result<ExitCode> {
     match verb {
-        Verb::List { place, form } => list(&place, form).await?,
+        Verb::List(Listing { place, form }) => list(&place, form).await?,
         Verb::Entries { account, limit, place, form } => entries(&account, limit, &place, form).await?,
         Verb::Pay { account, amount, reference, kind, note, place } => {
             pay(&place, &account, &amount, &reference, kind, &note).await?;

@@ -14,9 +14,9 @@ use web::auth::{Passwords, Role, Scope};
 use web::desk::{self, ApplyImport, Doer, Look};
 use web::problem::{Code, Problem};
 use web::sheets::{Analysis, Format, LastAnalysis, Reading, analyse, written};
-use web::value::{DeckRef, ImportRef};
+use web::value::ImportRef;
 
-use super::{EXIT_DIFFERENT, EXIT_REFUSED, Form, Output, Place, moment, table};
+use super::{EXIT_DIFFERENT, EXIT_REFUSED, Form, Listing, Output, Place, objects, table};
 
 /// Lines of changes and of problems that are shown.
 const SHOWN_MAX: usize = 50;
@@ -25,12 +25,7 @@ const SHOWN_MAX: usize = 50;
 pub enum Verb {
     /// Lists decks in order of id.
     #[command(alias = "ls")]
-    List {
-        #[command(flatten)]
-        place: Place,
-        #[command(flatten)]
-        form: Form,
-    },
+    List(Listing),
     /// Says what a carrier's file would change, or changes it.
     Import(Import),
     /// Approves what somebody else has brought, once it was shown.
@@ -124,7 +119,7 @@ pub struct Export {
 
 pub async fn run(verb: Verb) -> Result<ExitCode> {
     match verb {
-        Verb::List { place, form } => list(&place, form).await,
+        Verb::List(listing) => objects::decks(listing).await,
         Verb::Import(ask) => import(ask).await,
         Verb::Approve(ask) => approve(ask).await,
         Verb::Reject { import, place } => {
@@ -136,26 +131,6 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Revisions { deck, place, form } => revisions(&deck, &place, form).await,
         Verb::Restore { deck, revision, place } => restore(&deck, revision, &place).await,
     }
-}
-
-async fn list(place: &Place, form: Form) -> Result<ExitCode> {
-    let decks = place.store().await?.all::<DeckDraft>().await?;
-    if form.output == Output::Json {
-        let shown = |deck: &Deck| {
-            json!({ "id": DeckRef(deck.id), "code": deck.code, "name": deck.name, "currency": deck.currency.code(),
-                "rates": deck.facts.rates, "revision": deck.facts.rates_version, "derived": deck.derived.is_some(),
-                "updated_at": moment(deck.updated) })
-        };
-        say!("{}", serde_json::to_string_pretty(&decks.iter().map(shown).collect::<Vec<_>>())?);
-        return Ok(ExitCode::SUCCESS);
-    }
-    let cells = |deck: &Deck| {
-        let (rates, revision) = (deck.facts.rates.to_string(), deck.facts.rates_version.to_string());
-        let source = if deck.derived.is_some() { "computed" } else { "own" };
-        vec![deck.code.clone(), deck.name.clone(), deck.currency.code(), rates, source.to_owned(), revision]
-    };
-    table(&["deck", "name", "currency", "rates", "from", "revision"], &decks.iter().map(cells).collect::<Vec<_>>());
-    Ok(ExitCode::SUCCESS)
 }
 
 async fn import(ask: Import) -> Result<ExitCode> {

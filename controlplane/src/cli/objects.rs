@@ -1,4 +1,4 @@
-//! `tandem carriers|trunks|plans list`: what stands in the configuration. `tandem apply`, the API and the pages change it.
+//! `tandem carriers|trunks|plans|deck list`: what stands in the configuration. `tandem apply`, the API and the pages change it.
 
 use std::collections::HashMap;
 use std::process::ExitCode;
@@ -7,21 +7,17 @@ use anyhow::Result;
 use clap::Subcommand;
 use serde_json::{Value, json};
 use snapshot::Source;
-use store::{CarrierDraft, EgressTrunkDraft, IngressTrunkDraft, Object, PlanDraft, Store};
-use web::value::{CarrierRef, EgressTrunkRef, IngressTrunkRef, PlanRef};
+use store::{CarrierDraft, DeckDraft, EgressTrunkDraft, IngressTrunkDraft, Object, PlanDraft, Store};
+use web::api::plans::Order;
+use web::value::{CarrierRef, DeckRef, EgressTrunkRef, IngressTrunkRef, PlanRef};
 
-use super::{Form, Output, Place, table};
+use super::{Form, Listing, Output, moment, table};
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Lists them in order of id.
     #[command(alias = "ls")]
-    List {
-        #[command(flatten)]
-        place: Place,
-        #[command(flatten)]
-        form: Form,
-    },
+    List(Listing),
 }
 
 /// Columns and rows; the same names stand in JSON.
@@ -30,13 +26,13 @@ struct Listed {
     rows: Vec<Vec<Value>>,
 }
 
-pub async fn carriers(Verb::List { place, form }: Verb) -> Result<ExitCode> {
+pub async fn carriers(Verb::List(Listing { place, form }): Verb) -> Result<ExitCode> {
     let found = place.store().await?.all::<CarrierDraft>().await?;
     let rows = found.iter().map(|it| vec![json!(CarrierRef(it.id)), json!(it.code), json!(it.name), json!(it.blocked)]);
     Listed { head: &["id", "code", "name", "blocked"], rows: rows.collect() }.show(form)
 }
 
-pub async fn trunks(Verb::List { place, form }: Verb) -> Result<ExitCode> {
+pub async fn trunks(Verb::List(Listing { place, form }): Verb) -> Result<ExitCode> {
     let store = place.store().await?;
     let (carriers, plans) = (codes::<CarrierDraft>(&store).await?, codes::<PlanDraft>(&store).await?);
     let limit = |limit: u32| if limit == 0 { Value::Null } else { json!(limit) };
@@ -61,17 +57,36 @@ pub async fn trunks(Verb::List { place, form }: Verb) -> Result<ExitCode> {
     Listed { head, rows }.show(form)
 }
 
-pub async fn plans(Verb::List { place, form }: Verb) -> Result<ExitCode> {
+pub async fn plans(Verb::List(Listing { place, form }): Verb) -> Result<ExitCode> {
     let store = place.store().await?;
     let codes = codes::<PlanDraft>(&store).await?;
     let mut rows = Vec::new();
     for it in store.all::<PlanDraft>().await? {
-        let order = format!("{:?}", it.order).to_lowercase();
         let failover = it.failover.and_then(|plan| codes.get(&plan.0));
         let (id, margin) = (json!(PlanRef(it.id)), json!(it.margin_min.to_string()));
-        rows.push(vec![id, json!(it.code), json!(order), margin, json!(it.routes.len()), json!(failover)]);
+        rows.push(vec![
+            id,
+            json!(it.code),
+            json!(Order::from(it.order)),
+            margin,
+            json!(it.routes.len()),
+            json!(failover),
+        ]);
     }
     Listed { head: &["id", "code", "order", "margin_min", "routes", "failover"], rows }.show(form)
+}
+
+pub async fn decks(Listing { place, form }: Listing) -> Result<ExitCode> {
+    let mut rows = Vec::new();
+    for it in place.store().await?.all::<DeckDraft>().await? {
+        let (id, currency, facts) = (json!(DeckRef(it.id)), json!(it.currency.code()), it.facts);
+        let revision = json!(facts.rates_version);
+        let derived = json!(it.derived.is_some());
+        let updated = json!(moment(it.updated));
+        rows.push(vec![id, json!(it.code), json!(it.name), currency, json!(facts.rates), derived, revision, updated]);
+    }
+    let head = &["id", "code", "name", "currency", "rates", "derived", "revision", "updated_at"];
+    Listed { head, rows }.show(form)
 }
 
 async fn codes<D: Object>(store: &Store) -> Result<HashMap<u32, String>> {

@@ -9,7 +9,7 @@ use panel::wire::{Answer, Ask};
 use store::AuditEntry;
 use web::snapshot_files::{self, Held};
 
-use super::{EXIT_DIFFERENT, EXIT_NOT_FOUND, Form, Output, Place, moment, table};
+use super::{EXIT_DIFFERENT, EXIT_NOT_FOUND, Form, Listing, Output, Place, moment, table};
 use crate::link::ask_once;
 
 /// Revisions that are listed.
@@ -22,12 +22,7 @@ const ASKED_MAX: u32 = 60;
 pub enum Verb {
     /// Published snapshots, newest first, and which of them this node keeps.
     #[command(alias = "ls")]
-    List {
-        #[command(flatten)]
-        place: Place,
-        #[command(flatten)]
-        form: Form,
-    },
+    List(Listing),
     /// Puts a kept revision in force on this node within a second, until the next change of anything is published.
     Restore {
         /// Its number.
@@ -39,7 +34,7 @@ pub enum Verb {
 
 pub async fn run(verb: Verb) -> Result<ExitCode> {
     match verb {
-        Verb::List { place, form } => list(&place, form).await,
+        Verb::List(Listing { place, form }) => list(&place, form).await,
         Verb::Restore { revision, place } => restore(revision, &place).await,
     }
 }

@@ -143,8 +143,8 @@ impl Call {
     }
 }
 
-/// Where a contact leads: its number if it names one, the way, and whether it is a secure address. Names of hosts, our own addresses and what no listener of
-/// ours can reach lead nowhere.
+/// Where a contact leads: its number if it names one, the way, and whether it is a secure address. Names of hosts,
+/// our own addresses and what no listener of ours can reach lead nowhere.
 fn place(ctx: &Context<'_>, policy: &Policy, contact: &Uri<'_>) -> Option<(Option<Number>, Hop, bool)> {
     let secure = contact.scheme == Scheme::Sips;
     if !secure && contact.scheme != Scheme::Sip {

@@ -15,7 +15,8 @@ pub struct Book {
     pub epoch: u64,
     /// Who holds the service, or held it last.
     pub holder: Option<NodeId>,
-    /// The holder's lease lives. The arbiter alone ends it: when its time passes without a write of the holder.
+    /// The holder's lease lives. It ends when its time passes without a write of the holder, by the arbiter's clock or by that of who reads
+    /// ([`crate::Vigil`]).
     pub held: bool,
     /// The replica that has every commit that was ever acknowledged. `None`: the holder alone has them all.
     pub sync: Option<NodeId>,

@@ -31,6 +31,8 @@ pub enum Broken {
     CountedFromAnswer,
     /// The holder goes on when its time is over.
     NoDeadline,
+    /// A holder is held for gone before its own time is over.
+    LapsedTooSoon,
     /// A replica throws its copy away while the book counts on it.
     ClonesWhileCounted,
     /// A replica throws its copy away without asking whether it was made the holder meanwhile.
@@ -85,7 +87,7 @@ pub enum Broken {
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Broken; 36] = [
+    pub const ALL: [Broken; 37] = [
         Broken::StaleWritten,
         Broken::TakesWithoutSync,
         Broken::CountedReborn,
@@ -97,6 +99,7 @@ impl Broken {
         Broken::ThawedUnsure,
         Broken::CountedFromAnswer,
         Broken::NoDeadline,
+        Broken::LapsedTooSoon,
         Broken::ClonesWhileCounted,
         Broken::ClonesUnasked,
         Broken::SlowIsDead,

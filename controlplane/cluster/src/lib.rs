@@ -5,6 +5,8 @@
 //! database must be, whether the shared address belongs here, and what to write into the book. A program carries that out; the
 //! simulator in `tests/` carries it out on databases and cables of its own.
 //!
+//! A [`Vigil`] says when a holder is gone that the arbiter still waits for.
+//!
 //! The arbiter is etcd, or, where there are two servers and no third, a [`Pair`] on each of them.
 //!
 //! A [`Remote`] is a replica in another data centre, which is primary by an operator's command alone.
@@ -29,6 +31,7 @@ mod pair;
 mod reign;
 mod remote;
 pub mod sight;
+mod vigil;
 pub mod words;
 
 pub use address::{AddressKeeper, AddressSettings, AddressTurn};
@@ -42,3 +45,4 @@ pub use pair::{
 pub use reign::{Local, Process, Replica};
 pub use remote::{NotPromoted, Remote, RemoteSettings, Source};
 pub use sight::{Member, NodeSight, Service, Sight};
+pub use vigil::Vigil;

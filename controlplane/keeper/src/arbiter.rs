@@ -4,12 +4,15 @@
 //! as long as the holder's lease lives.
 
 use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use cluster::{Ask, Book, Outcome, Refused, Write};
+use cluster::{Ask, Book, Outcome, Refused, Vigil, Write};
 use live::{Compare, Entry, Etcd, Lease, LiveError, THRONES, Throne};
 use units::NodeId;
+
+use crate::clock::now;
 
 /// A page of the book with what a transaction has to compare.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,18 +28,21 @@ pub struct Read {
 /// The book of one service.
 #[derive(Clone, Debug)]
 pub struct Arbiter {
-    etcd: std::sync::Arc<Etcd>,
+    etcd: Arc<Etcd>,
     prefix: String,
     lease_s: u64,
+    /// etcd waits longer for a holder that went together with etcd's leading member.
+    vigil: Arc<Mutex<Vigil>>,
 }
 
 impl Arbiter {
     /// `lease_s`: the lease's length in seconds.
-    pub fn new(etcd: std::sync::Arc<Etcd>, service: &str, lease_s: u64) -> Arbiter {
-        Arbiter { etcd, prefix: format!("{THRONES}{service}/"), lease_s }
+    pub fn new(etcd: Arc<Etcd>, service: &str, lease_s: u64) -> Arbiter {
+        let vigil = Arc::new(Mutex::new(Vigil::new(lease_s * 1_000)));
+        Arbiter { etcd, prefix: format!("{THRONES}{service}/"), lease_s, vigil }
     }
 
-    /// The book as a majority knows it.
+    /// The book as a majority knows it, with its lease ended where nobody wrote for the lease's length.
     pub fn read(&self) -> Result<Read, LiveError> {
         let page = self.etcd.list(&self.prefix)?;
         let find = |name: &str| page.entries.iter().find(|entry| entry.key == self.key(name));
@@ -52,6 +58,7 @@ impl Arbiter {
             sync: written.sync.map(NodeId),
             sync_life: written.sync_life,
         };
+        let book = self.vigil.lock().expect("nobody panics with the vigil").judge(now(), book);
         let lease = holder.and_then(|entry| entry.lease);
         Ok(Read { book, written, lease, holder_revision: holder.map_or(0, |entry| entry.revision) })
     }

@@ -296,7 +296,7 @@ impl Settings {
     pub fn patience(&self) -> Duration {
         let times = self.addresses.iter().map(|shared| shared.takeover_s);
         let shortest = times.chain(self.database.as_ref().map(|database| database.takeover_s)).min();
-        Duration::from_millis(shortest.unwrap_or(TAKEOVER_S) * 200).min(Duration::from_secs(2))
+        Duration::from_millis(shortest.unwrap_or(TAKEOVER_S) * 200).min(Duration::from_secs(1))
     }
 
     /// A way to etcd, if there is one.

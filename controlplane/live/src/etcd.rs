@@ -160,14 +160,15 @@ impl Etcd {
         let mut create = wire::range(prefix);
         create["start_revision"] = json!(from.to_string());
         let text = json!({ "create_request": create }).to_string();
-        let config = self.agent.post(&self.url("watch")).config().timeout_global(Some(at_most));
+        let member = self.member();
+        let config = self.agent.post(&self.url(member, "watch")).config().timeout_global(Some(at_most));
         let mut request = config.build().header("content-type", "application/json");
         if let Some(token) = self.token() {
             request = request.header("authorization", &token);
         }
         let answer = match request.send(&text) {
             Ok(answer) => answer,
-            Err(error) => return Err(self.moved_on(error)),
+            Err(error) => return Err(self.moved_on(member, error)),
         };
         for line in BufReader::new(answer.into_body().into_reader()).lines() {
             // The time is over, or the member went: the next question will tell.
@@ -219,7 +220,7 @@ impl Etcd {
         let text = question.to_string();
         let mut last = LiveError::Away("nobody was asked".to_owned());
         for _ in &self.members.urls {
-            match self.ask_one(path, &text) {
+            match self.ask_one(self.member(), path, &text) {
                 Err(LiveError::Away(why)) => last = LiveError::Away(why),
                 settled => return settled,
             }
@@ -227,16 +228,17 @@ impl Etcd {
         Err(last)
     }
 
-    fn ask_one(&self, path: &str, text: &str) -> Result<Value, LiveError> {
-        let first = self.send(path, text, self.login(false)?.as_deref())?;
+    fn ask_one(&self, member: usize, path: &str, text: &str) -> Result<Value, LiveError> {
+        let first = self.send(member, path, text, self.login(member, false)?.as_deref())?;
         let forgotten = self.members.user.is_some() && wire::number(&first["code"]) == UNAUTHENTICATED;
         // Tokens go with a member's memory: nothing was done, so asking again is safe.
-        let answer = if forgotten { self.send(path, text, self.login(true)?.as_deref())? } else { first };
+        let answer =
+            if forgotten { self.send(member, path, text, self.login(member, true)?.as_deref())? } else { first };
         match answer.get("error") {
             None => Ok(answer),
             // A member that lost the others, or has no leader (gRPC `Unavailable`): what it was asked may be done later.
             Some(error) if wire::number(&answer["code"]) == 14 => {
-                self.next_member();
+                self.leave(member);
                 Err(LiveError::Unknown(error.to_string()))
             }
             Some(error) => Err(LiveError::Refused(error.to_string())),
@@ -244,7 +246,7 @@ impl Etcd {
     }
 
     /// The token to ask with, of a fresh login if need be.
-    fn login(&self, anew: bool) -> Result<Option<String>, LiveError> {
+    fn login(&self, member: usize, anew: bool) -> Result<Option<String>, LiveError> {
         let Some((name, password)) = &self.members.user else { return Ok(None) };
         if anew {
             self.forget_token();
@@ -253,7 +255,7 @@ impl Etcd {
             return Ok(Some(token));
         }
         let text = json!({ "name": name, "password": password }).to_string();
-        let answer = self.send("auth/authenticate", &text, None)?;
+        let answer = self.send(member, "auth/authenticate", &text, None)?;
         let token = answer["token"].as_str().map(str::to_owned);
         let token = token.ok_or_else(|| LiveError::Refused(format!("login as {name}: {}", answer["error"])))?;
         *self.token.lock().expect("nobody panics with the token") = Some(token.clone());
@@ -268,28 +270,36 @@ impl Etcd {
         *self.token.lock().expect("nobody panics with the token") = None;
     }
 
-    fn send(&self, path: &str, text: &str, token: Option<&str>) -> Result<Value, LiveError> {
-        let mut request = self.agent.post(&self.url(path)).header("content-type", "application/json");
+    fn send(&self, member: usize, path: &str, text: &str, token: Option<&str>) -> Result<Value, LiveError> {
+        let mut request = self.agent.post(&self.url(member, path)).header("content-type", "application/json");
         if let Some(token) = token {
             request = request.header("authorization", token);
         }
-        let mut answer = request.send(text).map_err(|error| self.moved_on(error))?;
+        let mut answer = request.send(text).map_err(|error| self.moved_on(member, error))?;
         let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
-        let body = body.map_err(|error| self.unknown(&error))?;
+        let body = body.map_err(|error| self.unknown(member, &error))?;
         serde_json::from_slice(&body).map_err(|error| LiveError::Unknown(format!("{}: {error}", answer.status())))
     }
 
-    fn url(&self, path: &str) -> String {
-        let member = &self.members.urls[self.current.load(Ordering::Relaxed) % self.members.urls.len()];
-        format!("{}/v3/{path}", member.trim_end_matches('/'))
+    fn url(&self, member: usize, path: &str) -> String {
+        let url = &self.members.urls[member % self.members.urls.len()];
+        format!("{}/v3/{path}", url.trim_end_matches('/'))
     }
 
-    fn next_member(&self) {
-        self.current.fetch_add(1, Ordering::Relaxed);
+    /// Whom the next question goes to.
+    fn member(&self) -> usize {
+        self.current.load(Ordering::Relaxed)
+    }
+
+    /// The next question goes to another than this member. Several threads that wait for the same one leave it once: they do not go on until
+    /// they are back at it.
+    fn leave(&self, member: usize) {
+        // Somebody else has left it already.
+        let _ = self.current.compare_exchange(member, member.wrapping_add(1), Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// The next question goes to another member. Whether this one was sent decides what may be said of it.
-    fn moved_on(&self, error: ureq::Error) -> LiveError {
+    fn moved_on(&self, member: usize, error: ureq::Error) -> LiveError {
         use std::io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
         let unsent = match &error {
             ureq::Error::Timeout(at) => matches!(at, Timeout::Connect | Timeout::Resolve),
@@ -299,14 +309,14 @@ impl Etcd {
             _ => false,
         };
         if unsent {
-            self.next_member();
+            self.leave(member);
             return LiveError::Away(error.to_string());
         }
-        self.unknown(&error)
+        self.unknown(member, &error)
     }
 
-    fn unknown(&self, error: &ureq::Error) -> LiveError {
-        self.next_member();
+    fn unknown(&self, member: usize, error: &ureq::Error) -> LiveError {
+        self.leave(member);
         LiveError::Unknown(error.to_string())
     }
 }

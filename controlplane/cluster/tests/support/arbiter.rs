@@ -27,7 +27,10 @@ impl Arbiter {
 
     /// Writes an ask; `Err`: refused.
     pub fn write(&mut self, now: u64, lease: u64, ask: Ask) -> Outcome {
-        match self.book.write(ask) {
+        // Who takes has found the lease ended at this version, by the arbiter's word or by its own vigil: it need not be the arbiter's now.
+        let found_free = matches!(ask.write, Write::Take(_) | Write::Seize) && ask.version == self.book.version;
+        let book = if found_free { self.book.lapsed() } else { self.book };
+        match book.write(ask) {
             Ok(book) => {
                 self.book = book;
                 if ask.write != Write::Leave {
@@ -37,6 +40,11 @@ impl Arbiter {
             }
             Err(why) => Outcome::Refused(why, self.book),
         }
+    }
+
+    /// As long as nobody leads the arbiter's members no lease ends, and whoever leads next begins all of them anew.
+    pub fn begin_anew(&mut self, now: u64, lease: u64) {
+        self.ends = self.ends.max(now + lease);
     }
 
     /// True when the holder's time ended now.

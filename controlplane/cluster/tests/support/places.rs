@@ -1,7 +1,7 @@
 //! Three nodes with a service each, one address, an arbiter, and what goes wrong with them.
 
 use cluster::broken::{Broken, is};
-use cluster::{AddressKeeper, AddressSettings, Ask, Book, Outcome, Write};
+use cluster::{AddressKeeper, AddressSettings, Ask, Book, Outcome, Vigil, Write};
 use units::{Instant, NodeId};
 
 use super::arbiter::{Arbiter, Letter, due};
@@ -16,11 +16,13 @@ const HOLD_DOWN_MS: u64 = 20_000;
 const BEAT_MS: u64 = 5_000;
 const FAULTS_END_MS: u64 = 150_000;
 const END_MS: u64 = 300_000;
+const LEASE_MS: u64 = 10_000;
 /// A service may fail so long until its node has noticed and taken the address down.
 const SICK_MS: u64 = 1_000;
 
 struct Place {
     keeper: AddressKeeper,
+    vigil: Vigil,
     offset: u64,
     drift: i64,
     back_at: u64,
@@ -44,6 +46,7 @@ impl Place {
     fn new(rank: u16, chance: &mut Chance) -> Place {
         Place {
             keeper: keeper(rank),
+            vigil: Vigil::new(LEASE_MS),
             offset: chance.between(0, 1_000_000),
             drift: chance.between(0, 200) as i64 - 100,
             back_at: 0,
@@ -123,7 +126,7 @@ impl World<'_> {
             0 => {
                 (place.back_at, place.up, place.asked) = (until, None, None);
                 place.life += 1;
-                place.keeper = keeper(node as u16);
+                (place.keeper, place.vigil) = (keeper(node as u16), Vigil::new(LEASE_MS));
             }
             1 => place.paused_until = until,
             2 | 3 => {
@@ -172,13 +175,14 @@ impl World<'_> {
 
     fn arbitrate(&mut self) {
         let before = self.arbiter.book;
-        self.arbiter.lapse(self.now);
         if self.now < self.away_until {
             self.arbiter.asks.clear();
+            self.arbiter.begin_anew(self.now, LEASE_MS);
             return;
         }
+        self.arbiter.lapse(self.now);
         for letter in due(&mut self.arbiter.asks, self.now) {
-            let outcome = self.arbiter.write(self.now, 10_000, letter.text);
+            let outcome = self.arbiter.write(self.now, LEASE_MS, letter.text);
             if let Outcome::Written(book) = outcome
                 && !matches!(letter.text.write, Write::Renew)
             {
@@ -219,7 +223,7 @@ impl World<'_> {
         let place = &mut self.places[node];
         let at = Instant::from_micros(place.clock(now) * 1_000);
         for letter in reads.iter().filter(|_| !cut) {
-            place.keeper.on_book(letter.text);
+            place.keeper.on_book(place.vigil.judge(at, letter.text));
         }
         for letter in answers.iter().filter(|_| !cut) {
             if place.asked.is_some_and(|(number, _)| number == letter.number) {

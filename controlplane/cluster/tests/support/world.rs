@@ -1,7 +1,7 @@
 //! Two nodes with a database each, an arbiter, three cables, and what goes wrong with them.
 
 use cluster::broken::{Broken, is};
-use cluster::{Ask, Book, Keeper, Outcome, Role, Settings, Write};
+use cluster::{Ask, Book, Keeper, Outcome, Role, Settings, Vigil, Write};
 use units::{Instant, NodeId};
 
 use super::arbiter::{Arbiter, Letter, due};
@@ -19,6 +19,7 @@ const HEALED_MS: u64 = 200_000;
 
 struct Node {
     keeper: Keeper,
+    vigil: Vigil,
     database: Database,
     /// The clock: an offset, and how much faster than true time it runs, in parts of 10,000.
     offset: u64,
@@ -84,6 +85,7 @@ impl World<'_> {
         let mut chance = Chance::new(seed ^ 0xCAB1_E500);
         let node = |me: u16, chance: &mut Chance| Node {
             keeper: Keeper::new(settings(me)),
+            vigil: vigil(),
             database: Database::new(),
             offset: chance.between(0, 1_000_000),
             drift: chance.between(0, 200) as i64 - 100,
@@ -176,7 +178,7 @@ impl World<'_> {
     fn arbitrate(&mut self) -> Result<(), String> {
         if self.now < self.away_until {
             self.arbiter.asks.clear();
-            self.arbiter.lapse(self.now);
+            self.arbiter.begin_anew(self.now, settings(0).takeover_ms);
             return Ok(());
         }
         let before = self.arbiter.book;
@@ -245,7 +247,7 @@ impl World<'_> {
         if self.nodes[node].back_at.is_some_and(|at| self.now >= at) {
             let back = &mut self.nodes[node];
             (back.back_at, back.asked) = (None, None);
-            back.keeper = Keeper::new(settings(node as u16));
+            (back.keeper, back.vigil) = (Keeper::new(settings(node as u16)), vigil());
         }
     }
 
@@ -260,7 +262,8 @@ impl World<'_> {
         };
         for letter in mine(&mut self.arbiter.reads, self.now) {
             if !cut {
-                self.nodes[node].keeper.on_book(at, letter.text);
+                let book = self.nodes[node].vigil.judge(at, letter.text);
+                self.nodes[node].keeper.on_book(at, book);
             }
         }
         let (answers, rest): (Vec<_>, Vec<_>) =
@@ -333,6 +336,10 @@ impl<T> Letter<T> {
     fn carry(&self) -> Letter<Outcome> {
         Letter { at: 0, node: self.node, number: self.number, text: Outcome::Unknown }
     }
+}
+
+fn vigil() -> Vigil {
+    Vigil::new(settings(0).takeover_ms)
 }
 
 fn settings(me: u16) -> Settings {

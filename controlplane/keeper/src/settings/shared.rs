@@ -120,7 +120,7 @@ mod tests {
         assert!(settings.pair().is_none());
         let core = settings.addresses[0].core(1);
         assert_eq!((core.rank, core.takeover_ms, core.hold_down_ms), (1, 10_000, 60_000));
-        assert_eq!(settings.patience().as_millis(), 2_000);
+        assert_eq!(settings.patience().as_millis(), 1_000);
     }
 
     #[test]

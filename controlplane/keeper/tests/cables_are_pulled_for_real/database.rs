@@ -271,6 +271,23 @@ fn nothing_acknowledged_is_lost_when_cables_carry_one_way_or_only_some() {
     scene.end();
 }
 
+/// The arbiter then elects, and begins the holder's lease anew: nobody waits for that.
+#[test]
+#[ignore = "takes minutes on a busy machine: make cluster-test"]
+fn the_primary_is_replaced_in_time_when_the_leading_member_of_the_arbiter_goes_with_it() {
+    if !may_run() {
+        return;
+    }
+    let mut scene = Scene::new(3);
+    for pull in 1..=5 {
+        scene.world.lead(1);
+        let what = format!("the cable of primary and leading member is pulled ({pull})");
+        scene.taken_over(&what, takeover_s(), |world| world.cable(1, false));
+        scene.returned("the cable is plugged in", |world| world.cable(1, true));
+    }
+    scene.end();
+}
+
 #[test]
 #[ignore = "takes minutes on a busy machine: make cluster-test"]
 fn without_a_majority_of_the_arbiter_nobody_takes_writes() {

@@ -391,6 +391,37 @@ impl World {
         self.etcd[at] = Some(self.start(at, "etcd", &self.etcd_words(at, &[0, 1, 2]), &format!("etcd{host}")));
     }
 
+    /// Lets the member of etcd on this host lead the others.
+    pub fn lead(&self, host: u16) {
+        until(&format!("the member on host {host} leads"), || {
+            let told = self.etcdctl(&["endpoint", "status", "--cluster", "--write-out=json"])?;
+            let told: serde_json::Value = serde_json::from_str(&told).ok()?;
+            let ends =
+                |at: &serde_json::Value, host: u16| at.as_str().is_some_and(|at| at.contains(&format!(".{host}:")));
+            let member = told.as_array()?.iter().find(|member| ends(&member["Endpoint"], host))?;
+            let (own, leader) = (&member["Status"]["header"]["member_id"], &member["Status"]["leader"]);
+            if own == leader {
+                return Some(());
+            }
+            let leads = |member: &&serde_json::Value| member["Status"]["header"]["member_id"] == *leader;
+            let leading = told.as_array()?.iter().find(leads)?["Endpoint"].as_str()?;
+            // It is seen by the next look whether it was done.
+            self.etcdctl(&["move-leader", &format!("{:x}", own.as_u64()?), "--endpoints", leading])?;
+            None
+        });
+    }
+
+    /// What etcd's own program says on the third host; `None`: it failed.
+    fn etcdctl(&self, words: &[&str]) -> Option<String> {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", self.third(), "etcdctl"]).args(words).env("ETCDCTL_API", "3");
+        if !words.contains(&"--endpoints") {
+            command.args(["--endpoints", "http://10.77.0.9:2379"]);
+        }
+        let out = command.output().unwrap();
+        out.status.success().then(|| String::from_utf8_lossy(&out.stdout).into_owned())
+    }
+
     /// Pulls a node's cable, or plugs it in.
     pub fn cable(&self, node: u16, plugged: bool) {
         run("ip", &["-n", &self.names[2], "link", "set", &format!("to{node}"), if plugged { "up" } else { "down" }]);

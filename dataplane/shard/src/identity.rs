@@ -134,8 +134,9 @@ impl Shard {
         }
     }
 
-    /// Asks for a proof, strongest hash first unless that was in vain, as long as the question is hardly longer than the
-    /// request. MD5 alone is asked for otherwise, and nothing of a stranger if even that is too long.
+    /// Asks for a proof, strongest hash first unless that was in vain, as long as the question is hardly longer than what
+    /// came. MD5 alone is asked for otherwise, and nothing of a stranger if even that is too long: then the request's
+    /// repetition (RFC 3261 §17.1.2.2: timer E) is asked, since both together are long enough.
     pub(crate) fn ask(
         &mut self,
         clock: Clock,
@@ -147,10 +148,10 @@ impl Shard {
         let source = from.remote.ip();
         let nonce = self.identity.proofs.mint(clock.now, source, self.random.bits());
         let header = if question.status == 401 { Name::WwwAuthenticate } else { Name::ProxyAuthenticate };
-        let bytes_max = request.text().len() * ECHO_BYTES_MAX / 10;
+        let (in_vain, unanswered) = self.identity.proofs.asked_before(clock.now, source);
+        let bytes_max = (request.text().len() + unanswered) * ECHO_BYTES_MAX / 10;
         let proven = self.identity.proofs.is_proven(clock.now, source);
         self.counters.proofs_asked += 1;
-        let in_vain = self.identity.proofs.note_question(clock.now, source);
         for algorithms in [if in_vain { OFFERED_AGAIN } else { OFFERED }, &[Algorithm::Md5]] {
             let start = out.bytes.len();
             self.answer(from, request, question.status, out, |printer| {
@@ -163,12 +164,14 @@ impl Shard {
             // Whoever has a connection has shown that its address is its own.
             let shown = from.transport.is_reliable();
             if shown || out.bytes.len() - start <= bytes_max || (proven && algorithms.len() == 1) {
+                self.identity.proofs.note_question(clock.now, source, None);
                 return;
             }
             out.list.pop();
             out.bytes.truncate(start);
             self.counters.sip_sent -= 1;
         }
+        self.identity.proofs.note_question(clock.now, source, Some(request.text().len()));
         self.counters.proofs_silenced += 1;
     }
 

@@ -25,6 +25,8 @@ pub const PROVEN_MS: u64 = 86_400_000;
 const ASKED_MS: u64 = 86_400_000;
 /// Addresses that are remembered at most, of each kind.
 pub const ADDRESSES_MAX: usize = 16_384;
+/// Unanswered bytes of one address that are counted at most: as many as one question may need.
+const LEFT_BYTES_MAX: usize = 1_024;
 /// Nonces whose uses are counted at most. When one must go early, older ones are taken for stale.
 pub const NONCES_MAX: usize = 65_536;
 
@@ -63,6 +65,15 @@ struct Use {
     count: u32,
 }
 
+/// What is remembered of an address that was to be asked.
+#[derive(Clone, Copy, Debug, Default)]
+struct Asked {
+    /// The last question was not answered with the strongest hash.
+    in_vain: bool,
+    /// Bytes that came from there and were left unanswered, because a question would have been larger than they allow.
+    unanswered: usize,
+}
+
 /// One shard's memory of proofs.
 #[derive(Debug)]
 pub struct Proofs {
@@ -76,8 +87,8 @@ pub struct Proofs {
     failures: Recent<IpAddr, Count>,
     silent: Recent<IpAddr, ()>,
     proven: Recent<IpAddr, ()>,
-    /// Addresses that were asked; true if the last question was not answered with the strongest hash.
-    asked: Recent<IpAddr, bool>,
+    /// Addresses that were asked.
+    asked: Recent<IpAddr, Asked>,
     /// What the other shards have not been told.
     news: Option<News>,
 }
@@ -104,16 +115,21 @@ impl Proofs {
         nonce::mint(&self.key, self.shard.0, now, source, chance)
     }
 
-    /// A question goes to this address. True if the one before was not answered with the strongest hash: whoever is there may
-    /// read the topmost challenge only, and not know that one.
-    pub fn note_question(&mut self, now: Instant, source: IpAddr) -> bool {
-        match self.asked.get_mut(now, &place(source)) {
-            Some(stands) => core::mem::replace(stands, true),
-            None => {
-                self.asked.put(now, place(source), true);
-                false
-            }
-        }
+    /// A question is to go to this address. True if the one before was not answered with the strongest hash: whoever is there
+    /// may read the topmost challenge only, and not know that one. Beside it the bytes that it sent in vain since.
+    pub fn asked_before(&mut self, now: Instant, source: IpAddr) -> (bool, usize) {
+        self.asked.get_mut(now, &place(source)).map_or((false, 0), |asked| (asked.in_vain, asked.unanswered))
+    }
+
+    /// The question went out, or these bytes were left without one: they count when the address repeats them.
+    pub fn note_question(&mut self, now: Instant, source: IpAddr, left: Option<usize>) {
+        let place = place(source);
+        let before = self.asked.get_mut(now, &place).copied().unwrap_or_default();
+        let after = match left {
+            None => Asked { in_vain: true, unanswered: 0 },
+            Some(bytes) => Asked { unanswered: before.unanswered.saturating_add(bytes).min(LEFT_BYTES_MAX), ..before },
+        };
+        self.asked.put(now, place, after);
     }
 
     /// Did this address guess too often?
@@ -142,9 +158,9 @@ impl Proofs {
                 return Proof::Ask { stale: false };
             }
         };
-        if let Some(stands) = self.asked.get_mut(now, &place(source)) {
+        if let Some(asked) = self.asked.get_mut(now, &place(source)) {
             // Who answers MD5 may know nothing else, so it goes on being asked for that first.
-            *stands = credentials.algorithm == Algorithm::Md5;
+            asked.in_vain = credentials.algorithm == Algorithm::Md5;
         }
         // RFC 7616 §3.4.6: an answer is good for one Request-URI only.
         if !credentials.uri.is(request.request_uri().unwrap_or(b"")) {

@@ -156,6 +156,11 @@ fn a_small_packet_from_nobody_draws_no_large_one() {
         CSeq:1 REGISTER\r\n\r\n";
     assert!(world.hear(HOME, small).is_empty());
     assert_eq!(world.counted("proofs_silenced"), 1);
+    // Phones that say little about themselves are asked nevertheless: they repeat what is not answered, and that counts.
+    let drawn: Vec<usize> = (1..60).flat_map(|_| world.hear(HOME, small)).map(|(_, text)| text.len()).collect();
+    assert!(drawn.len() > 10, "{drawn:?}");
+    let bytes: usize = drawn.iter().sum();
+    assert!(bytes * 10 <= 60 * small.len() * 12, "{bytes} for sixty times {}", small.len());
 }
 
 #[test]

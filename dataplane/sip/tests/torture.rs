@@ -274,7 +274,11 @@ fn numbers_come_out_of_uris_unescaped_or_not_at_all() {
         ("sip:example.com", None),
         ("tel:+1-(201).555-0123;phone-context=+1", Some("+12015550123")),
         ("sip:+1-201@example.com;user=phone", Some("+1201")),
+        ("sip:44-7700.900-123@example.com", Some("447700900123")),
+        ("sip:+44%2D7700;x=1@example.com", Some("+447700")),
         ("sip:a.b-c@example.com", Some("a.b-c")),
+        ("sip:-1@example.com", Some("-1")),
+        ("sip:1-a@example.com", Some("1-a")),
         ("sips:%E2%82%AC@example.com", Some("\u{20ac}")),
     ];
     for (text, expected) in cases {

@@ -46,7 +46,7 @@ pub struct Settings {
     pub peer_per_s: u32,
     /// What unknown addresses get.
     pub stranger: Stranger,
-    /// Calls of one caller to one destination within a second; more are a loop (482, cause 406). Default 10; 0 is no limit.
+    /// Calls of one caller to one destination within a second; more are a loop (482, cause 406). Default 50; 0 is no limit.
     pub pair_per_s: u16,
     /// Fingerprints of messages that broke a shard: dropped unread. At most [`BLOCKED_MAX`] count.
     pub blocked: Vec<u64>,
@@ -64,7 +64,7 @@ impl Default for Settings {
             strangers_per_s: 2_000,
             peer_per_s: 20_000,
             stranger: Stranger::Refuse,
-            pair_per_s: 10,
+            pair_per_s: 50,
             blocked: Vec::new(),
         }
     }

@@ -94,7 +94,7 @@ fn a_busy_shard_silences_strangers_first_then_refuses_calls_and_forgets_both_in_
 
 #[test]
 fn the_same_pair_is_a_loop_from_the_eleventh_call_of_a_second_on() {
-    let mut guard = guard(Settings::default());
+    let mut guard = guard(Settings { pair_per_s: 10, ..Settings::default() });
     let (ana, bo, other) = (number("37060011111"), number("442071234567"), number("442071234568"));
     for ms in 0..10 {
         assert!(!guard.is_looping(at(ms), &ana, &bo));
@@ -112,7 +112,7 @@ fn the_same_pair_is_a_loop_from_the_eleventh_call_of_a_second_on() {
 
 #[test]
 fn a_loop_is_found_among_any_number_of_other_calls_and_nobody_else_is_refused() {
-    let mut guard = guard(Settings::default());
+    let mut guard = guard(Settings { pair_per_s: 10, ..Settings::default() });
     let (ana, bo) = (number("37060011111"), number("2"));
     let mut found = 0;
     for n in 0..200_000_u64 {

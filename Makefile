@@ -192,7 +192,7 @@ fuzz: ## libFuzzer on every target or one (FOR=600s, ONLY=message); findings sta
 BENCH_LOG := $(TARGET)/bench.log
 BENCH_TABLE := $(CARGO) run -q --release -p benches --bin bench-table --
 # Goals of whole programs, each a target of its own; what cannot run here (without root) or misses its goal is a row all the same.
-GOALS := bench-kamailio bench-calls capacity capacity-proof bench-loadtest
+GOALS := bench-kamailio bench-calls bench-memory capacity capacity-proof bench-loadtest
 
 .PHONY: bench
 bench: ## every benchmark against its yardstick and every goal of whole programs, then one table; results in target/bench.json
@@ -265,6 +265,10 @@ bench-calls bench-kamailio: BUILT = release
 .PHONY: bench-calls
 bench-calls: integration-programs ## what a call costs the data plane: 100 us at 2,000 a second, 10,000 calls for a second of CPU (RATES="2000 4000" ROUNDS=3)
 	TANDEM_BIN_DIR=$(INTEGRATION) benches/calls
+
+.PHONY: bench-memory
+bench-memory: integration-programs ## what a call with media takes of the whole data plane's memory: 16 KiB (root; FEW=1000 MANY=3000 ROUNDS=1)
+	TANDEM_BIN_DIR=$(INTEGRATION) benches/memory
 
 .PHONY: bench-kamailio
 bench-kamailio: integration-programs ## CPU per call against Kamailio doing the same work, at 400 and at 2,000 calls a second

@@ -72,6 +72,8 @@ static HEAP: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const EXIT_BROKEN: u8 = 3;
 
 fn main() -> ExitCode {
+    // Before the shards' tables and calls are there; a kernel without huge pages knows no such wish.
+    let _ = host::no_huge_pages();
     let settings = Settings::parse();
     let filter = tracing_subscriber::EnvFilter::try_new(&settings.log).unwrap_or_else(|_| "info".into());
     tracing_subscriber::fmt()

@@ -22,6 +22,12 @@ pub fn pin(core: usize) -> io::Result<()> {
     Ok(sched_setaffinity(None, &set)?)
 }
 
+/// Gives this process memory in pages of the usual size, whatever its allocator asks for. A huge page is cleared whole before its first byte is
+/// used, and stays whole as long as one byte of it is.
+pub fn no_huge_pages() -> io::Result<()> {
+    Ok(rustix::thread::disable_transparent_huge_pages(true)?)
+}
+
 /// How full the file system of this path is for an ordinary user, per cent.
 pub fn disk_percent(path: &Path) -> io::Result<u8> {
     let disk = rustix::fs::statvfs(path)?;

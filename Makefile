@@ -137,6 +137,11 @@ tune-machine: integration-programs ## tandem-tune sets, verifies and puts back a
 	setup/install --machine
 	TANDEM_BIN_DIR=$(INTEGRATION) tuning/machine
 
+.PHONY: fast-path-machine
+fast-path-machine: ## the fast path's tests on a machine of its own: Debian's kernel with VLANs, virtual cables, and XDP in the driver of virtio cards
+	setup/install --machine
+	CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=$(CURDIR)/dataplane/fastpath/machine $(CARGO) test --profile $(BUILT) -p fastpath --test flows_in_the_kernel
+
 .PHONY: topologies
 topologies: ## each topology of several hosts with calls through it while something breaks; writes docs/topologies.md (as root; ONLY=balanced)
 	$(CARGO) build --profile $(BUILT) $(PROGRAMS) -p tandem-keeper -p plant

@@ -1,4 +1,5 @@
-//! Two hosts on one machine: a switch and its peers in network namespaces of their own, with two cables between them.
+//! Two hosts on one machine: a switch and its peers in network namespaces of their own, with two cables between them. Where the variable
+//! CARDS is set, its machine has two pairs of cards that are connected already (`machine`), and they are used instead of virtual cables.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -16,6 +17,9 @@ pub const PORT_LOW: u16 = 20_000;
 /// `ETH_P_ALL` of `linux/if_ether.h`.
 const EVERY_PROTOCOL: u16 = 3;
 
+/// The machine's cards by the ends that they become, where they are to be used.
+const CARDS: [(&str, &str); 4] = [("eth0", "a0"), ("eth1", "a1"), ("eth2", "b0"), ("eth3", "b1")];
+
 static WORLDS: AtomicU32 = AtomicU32::new(0);
 
 /// Names of the two namespaces; both end with it.
@@ -31,6 +35,10 @@ pub fn may_run() -> bool {
         say("!!! NOT RUN: the fast path is tested in network namespaces, which takes root and iproute2");
     }
     allowed
+}
+
+fn with_cards() -> bool {
+    std::env::var_os("CARDS").is_some()
 }
 
 /// Past the test harness, which keeps to itself what a passed test prints.
@@ -51,26 +59,21 @@ impl World {
         let world = World { switch: name("s"), peers: name("p") };
         run("ip", &["netns", "add", &world.switch]);
         run("ip", &["netns", "add", &world.peers]);
+        if with_cards() {
+            for (card, end) in CARDS {
+                run("ip", &["link", "set", card, "netns", world.space_of(end), "name", end]);
+            }
+        }
         for cable in ["a", "b"] {
             let (ours, theirs) = (format!("{cable}0"), format!("{cable}1"));
-            let ends = [
-                "-n",
-                &world.switch,
-                "link",
-                "add",
-                &ours,
-                "type",
-                "veth",
-                "peer",
-                "name",
-                &theirs,
-                "netns",
-                &world.peers,
-            ];
-            run("ip", &ends);
+            if !with_cards() {
+                let end = [&theirs, "netns", &world.peers];
+                let words = ["-n", &world.switch, "link", "add", &ours, "type", "veth", "peer", "name"];
+                run("ip", &[&words[..], &end].concat());
+                run("ip", &["netns", "exec", &world.peers, "ethtool", "-K", &theirs, "tx", "off"]);
+            }
             world.on_switch(&["link", "set", &ours, "up"]);
             world.on_peers(&["link", "set", &theirs, "up"]);
-            run("ip", &["netns", "exec", &world.peers, "ethtool", "-K", &theirs, "tx", "off"]);
         }
         world.on_switch(&["link", "set", "lo", "up"]);
         world.on_peers(&["link", "set", "lo", "up"]);
@@ -99,6 +102,11 @@ impl World {
             say("!!! NOT RUN: this kernel has no VLANs (8021q)");
         }
         known
+    }
+
+    /// The namespace that this end of a cable stands in.
+    fn space_of(&self, end: &str) -> &str {
+        if end.ends_with('0') { &self.switch } else { &self.peers }
     }
 
     /// `ip` in the switch's namespace.
@@ -157,6 +165,11 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        // Cards go back before their namespace goes, so that the next world finds them.
+        for (card, end) in CARDS.into_iter().filter(|_| with_cards()) {
+            let back = ["-n", self.space_of(end), "link", "set", end, "down", "netns", "1", "name", card];
+            let _ = Command::new("ip").args(back).output();
+        }
         for name in [&self.switch, &self.peers] {
             let _ = Command::new("ip").args(["netns", "del", name]).output();
         }

@@ -13,6 +13,8 @@ use uring::{Class, Doorbell, Event, Outlet, RawSocket, Ring, Settings, SocketId}
 use crate::{Progress, Turn};
 
 const OPTIONS: Options = Options { shared: false, receive_bytes: 4 << 20, send_bytes: 4 << 20, traffic_class: 0 };
+/// As the data plane has it: many ports wait in one buffer.
+const STEERED: Options = Options { receive_bytes: 16 << 20, ..OPTIONS };
 /// Below the range from which the kernel gives ports to others.
 const PORT_LOW: u16 = 12_000;
 
@@ -86,13 +88,13 @@ impl Uring {
     fn steer(&mut self, own: IpAddr, addresses: &[SocketAddr]) {
         let steer = Steer::load([Some(own), None]).expect("the kernel takes the program");
         let mut steering = steer.steering(0).expect("its tables");
-        let socket = UdpSocket::steered(own, &OPTIONS).expect("a socket");
+        let socket = UdpSocket::steered(own, &STEERED).expect("a socket");
         steering.take(&socket, false).expect("the table takes a socket");
         self.ring.add(&socket, Class::Steered).expect("a place in the ring");
         for address in addresses {
             steering.open(address.port(), false).expect("the table takes a port");
         }
-        let raw = RawSocket::open(false, OPTIONS.send_bytes).expect("a raw socket");
+        let raw = RawSocket::open(false, STEERED.send_bytes).expect("a raw socket");
         let socket = self.ring.add_raw(&raw).expect("a place in the ring");
         self.raw = Some((Outlet { socket, from: SocketAddr::new(own, 0), traffic_class: 0 }, steer));
     }

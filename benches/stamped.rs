@@ -15,6 +15,8 @@ const G711_20MS_BYTES: usize = 172;
 const STAMP: std::ops::Range<usize> = 12..20;
 /// Delays up to so many microseconds are told apart.
 const DELAY_MAX: usize = 100_000;
+/// What waits at one socket that hears for many; a tenth of a second of it at least is not lost there.
+pub const WAITING_BYTES: usize = 16 << 20;
 const BURSTS_A_SECOND: u64 = 1_000;
 
 /// A peer at work.
@@ -56,7 +58,10 @@ impl Peer {
 pub fn stand(cable: &Cable, port: u16) -> UdpSocket {
     let open = || {
         cable.stand_at_peer();
-        UdpSocket::bind((PEER, port)).expect("a port of the peer")
+        let socket = UdpSocket::bind((PEER, port)).expect("a port of the peer");
+        // What a relay lost is asked, not what came back in a burst and found no room here.
+        rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, WAITING_BYTES).expect("root may");
+        socket
     };
     std::thread::scope(|scope| scope.spawn(open).join().expect("the peer stands"))
 }

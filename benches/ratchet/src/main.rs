@@ -11,7 +11,11 @@ mod work;
 use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
 
-use work::WORKS;
+use work::{COUNTED, WORKS};
+
+/// The data plane's own.
+#[global_allocator]
+static HEAP: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Rounds of the two counts: the tables and buffers of a work have their size after the first.
 const ROUNDS: [u64; 2] = [200, 1_200];
@@ -112,8 +116,11 @@ fn count(name: &str) -> Result<u64, String> {
 
 fn run(name: &str, rounds: u64) -> Result<u64, String> {
     let own = std::env::current_exe().map_err(|flaw| flaw.to_string())?;
+    // A whole call is more than what is counted of it: its peers are played too.
+    let within = (name == "call").then(|| format!("--toggle-collect={COUNTED}"));
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .args(within)
         .arg(own)
         .args(["--work", name, &rounds.to_string()])
         .output()

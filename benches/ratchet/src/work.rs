@@ -7,6 +7,8 @@ mod invite;
 mod network;
 #[path = "../../../rating/cdr/tests/world.rs"]
 mod records;
+#[path = "../../whole_call.rs"]
+mod whole_call;
 
 use std::hint::black_box;
 use std::net::SocketAddr;
@@ -20,6 +22,9 @@ use units::Instant;
 /// Does it so many times.
 type Work = fn(u64);
 
+/// The one function within which the work `call` is counted.
+pub const COUNTED: &str = "ratchet::work::counted";
+
 /// Every work, by name.
 pub const WORKS: &[(&str, Work)] = &[
     ("sip-parse", sip_parse),
@@ -28,12 +33,15 @@ pub const WORKS: &[(&str, Work)] = &[
     ("decision", decision),
     ("media-packet", media_packet),
     ("journal-record", journal_record),
+    ("call", call),
 ];
 
 /// Egress trunks that the decision chooses among.
 const TERMINATORS: u32 = 8;
 /// RTP header and 20 ms of G.711.
 const PACKET_BYTES: usize = 172;
+/// How long calls talk.
+const TALK_MS: u64 = 500;
 
 fn sip_parse(rounds: u64) {
     let bytes = invite::invite();
@@ -118,4 +126,21 @@ fn journal_record(rounds: u64) {
         cdr::segment::frame(sequence, black_box(&record), &mut out);
         black_box(out.len());
     }
+}
+
+/// A whole call through a shard, as `benches/calls` plays them: four trunks, ten thousand prefixes, messages captured, half a second of
+/// talk, and the ends of all its transactions. Only what the shard does is counted.
+fn call(rounds: u64) {
+    let settings = whole_call::Settings { trunks: 4, prefixes: 10_000, trace_percent: 100, count: counted };
+    let mut world = whole_call::World::new(&settings);
+    for number in 0..rounds {
+        black_box(world.call(number, TALK_MS));
+    }
+    black_box(world.rest());
+}
+
+#[inline(never)]
+fn counted(work: &mut dyn FnMut()) -> u64 {
+    work();
+    0
 }

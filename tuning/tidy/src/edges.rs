@@ -76,7 +76,7 @@ pub const ROOMS: &[Room] = &[
     Room { name: "tandem-tune", may_use: &["panel", "uring"] },
     Room { name: "tidy", may_use: &[] },
     Room { name: "benches", may_use: EVERYTHING },
-    Room { name: "ratchet", may_use: &["units", "snapshot", "cdr", "rating", "sip", "sdp", "media"] },
+    Room { name: "ratchet", may_use: &["units", "snapshot", "cdr", "rating", "sip", "sdp", "media", "shard", "panel"] },
     Room { name: "fuzz", may_use: EVERYTHING_AND_CONTROL },
     // It judges the switch: what both shared, both could have wrong.
     Room { name: "tandem-loadtest", may_use: &["sim", "mill", "uring"] },

@@ -177,7 +177,7 @@ pub const ALLOWED: &[Allowed] = &[
     allowed("config", "", "cfg", "Rust's conditional compilation"),
     allowed("config", "benches/caller.rs", "", "what a shard is started with, not what it decides from"),
     allowed("config", "fuzz", "", "what a shard is started with, not what it decides from"),
-    allowed("config", "benches/allocations.rs", "", "what a shard is started with, not what it decides from"),
+    allowed("config", "benches/whole_call.rs", "", "what a shard is started with, not what it decides from"),
     allowed("config", "dataplane/shard", "", "what a shard is started with, not what it decides from"),
     allowed("dump", "controlplane/keeper/src/server.rs", "binlog dump", "MariaDB's name for who follows it"),
     allowed("cache", "", "cache-control", "RFC 9111: the header"),

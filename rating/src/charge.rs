@@ -52,21 +52,65 @@ pub fn paid_ms(terms: &Terms, money: Money) -> u64 {
     if !fits(0) {
         return 0;
     }
-    let (mut paid, mut unpaid) = (0, u32::MAX);
-    while unpaid - paid > 1 {
-        let middle = paid + (unpaid - paid) / 2;
-        if fits(middle) {
-            paid = middle;
-        } else {
-            unpaid = middle;
-        }
-    }
+    let paid = last_that_fits(guess(terms, money), u32::from(terms.increment_s.max(1)), fits);
     let rest_ms = match terms.rounding {
         Rounding::Ceil => 0,
         Rounding::Round => 499,
         Rounding::Floor => 999,
     };
     u64::from(paid) * 1_000 + rest_ms
+}
+
+/// The last number of seconds that fits, where 0 does, the largest number does not, and nothing fits behind what does not. Looked for from
+/// `guess` on in ever longer steps, so that a good guess needs two looks.
+fn last_that_fits(guess: u32, step: u32, fits: impl Fn(u32) -> bool) -> u32 {
+    let (mut low, mut high, mut far) = (0, u32::MAX, 1);
+    let mut next = guess.clamp(1, u32::MAX - 1);
+    loop {
+        if fits(next) {
+            low = next;
+            next = next.saturating_add(far);
+        } else {
+            high = next;
+            next = next.saturating_sub(far.max(step));
+        }
+        if next <= low || next >= high {
+            break;
+        }
+        far = far.saturating_mul(2).max(step);
+    }
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        if fits(middle) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    low
+}
+
+/// About how many seconds this much money pays for, at the end of a step: what rounding and other currencies' last digits do is left out.
+fn guess(terms: &Terms, money: Money) -> u32 {
+    let (minimum, step) = (i128::from(terms.minimum_s), i128::from(terms.increment_s.max(1)));
+    let mut sixtieths = i128::from(money.nanos()) * 60;
+    if terms.tax_ppm != 0 || terms.exchange != EXCHANGE_ONE {
+        let more = (TAX_ONE + i128::from(terms.tax_ppm)) * i128::from(terms.exchange);
+        sixtieths = sixtieths.saturating_mul(TAX_ONE * i128::from(EXCHANGE_ONE)).checked_div(more).unwrap_or(0);
+    }
+    let first = i128::from(terms.first_per_minute.unwrap_or(terms.per_minute).nanos()) * minimum;
+    let left = sixtieths - first - i128::from(terms.connection_fee.nanos()) * 60;
+    let after = quotient(left, i128::from(terms.per_minute.nanos())).max(0);
+    let seconds = if terms.steps_from_zero { (minimum + after) / step * step } else { minimum + after / step * step };
+    u32::try_from(seconds.max(i128::from(terms.free_s))).unwrap_or(u32::MAX)
+}
+
+/// A quotient that is only wanted roughly; by the processor's own division where both numbers fit.
+fn quotient(number: i128, divisor: i128) -> i128 {
+    match (i64::try_from(number), i64::try_from(divisor)) {
+        (Ok(number), Ok(divisor)) => number.checked_div(divisor).map_or(0, i128::from),
+        _ => number.checked_div(divisor).unwrap_or(0),
+    }
 }
 
 /// The least that must be reserved before a call may be answered, and the milliseconds that it pays for: connection fee and

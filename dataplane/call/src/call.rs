@@ -33,10 +33,11 @@ use snapshot::View;
 use units::{CallId, Cause, Clock, Instant, Money, Number, Revision, Terms};
 
 use crate::bridge::{Body, Event, Events};
-use crate::leg::{Desk, InviteOut, Leg};
+use crate::leg::{Desk, Earliest, InviteOut, Leg};
 use crate::limits::{PRACK_TIMEOUT_MS, SETUP_TIMEOUT_S, TIMER_STEP_US};
 use crate::release::Release;
 use crate::ways::{Places, Ways};
+use outbound::Caller;
 use owed::Owed;
 
 /// What a call works with during one step.
@@ -158,6 +159,8 @@ pub struct Call {
     ring_at: Option<Instant>,
     sell: Option<Terms>,
     offer: Body,
+    /// Who calls, as the INVITE says.
+    caller: Caller,
     routes: Vec<Candidate>,
     next_route: usize,
     attempts_max: u8,
@@ -209,6 +212,7 @@ impl Call {
             ring_at: None,
             sell: None,
             offer: Body::default(),
+            caller: Caller::default(),
             routes: Vec::new(),
             next_route: 0,
             attempts_max: 0,
@@ -404,15 +408,26 @@ impl Call {
             | State::Ringing { give_up_at } => Some((*give_up_at).min(self.setup_at)),
             State::Answering { give_up_at, .. } | State::Parting { give_up_at, .. } => Some(*give_up_at),
             State::Up(talk) => {
-                [talk.paid_until, talk.extend_at, talk.media_at, Some(talk.end_at)].into_iter().flatten().min()
+                let mut first = Earliest::default();
+                first.note(talk.paid_until);
+                first.note(talk.extend_at);
+                first.note(talk.media_at);
+                first.note(Some(talk.end_at));
+                first.at()
             }
             State::Over { waits_till } => *waits_till,
         };
-        let ring = self.ring_at.filter(|_| self.is_setting_up());
+        let mut first = Earliest::default();
+        self.legs.iter().for_each(|leg| first.note(leg.deadline()));
         // A transaction may be a little late: then many share one wake-up.
-        let legs = self.legs.iter().filter_map(Leg::deadline).min();
-        let legs = legs.map(|at| Instant::from_micros(at.micros().next_multiple_of(TIMER_STEP_US)));
-        [legs, own, ring, self.hurry_deadline()].into_iter().flatten().min()
+        let legs = first.at().map(|at| Instant::from_micros(at.micros().next_multiple_of(TIMER_STEP_US)));
+        let ring = self.ring_at.filter(|_| self.is_setting_up());
+        let mut first = Earliest::default();
+        first.note(legs);
+        first.note(own);
+        first.note(ring);
+        first.note(self.hurry_deadline());
+        first.at()
     }
 
     /// Time went on.

@@ -28,9 +28,32 @@ use units::{Cause, Clock, Instant};
 use crate::effect::{Effect, Effects};
 use crate::leg::early::Early;
 pub use crate::leg::offering::Offering;
-use crate::leg::refresh::Timer;
+use crate::leg::refresh::{Asked, Timer};
 use crate::leg::reliable::{Reliably, names_tag};
 use crate::random::Random;
+
+/// The earliest of several moments. Asked at every step of every call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Earliest(u64);
+
+impl Default for Earliest {
+    fn default() -> Earliest {
+        Earliest(u64::MAX)
+    }
+}
+
+impl Earliest {
+    /// One of them; `None` never comes.
+    #[inline]
+    pub fn note(&mut self, at: Option<Instant>) {
+        self.0 = self.0.min(at.map_or(u64::MAX, Instant::micros));
+    }
+
+    /// `None` if none of them comes.
+    pub fn at(self) -> Option<Instant> {
+        (self.0 != u64::MAX).then_some(Instant::from_micros(self.0))
+    }
+}
 
 /// One of the addresses that SIP peers know us by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +131,8 @@ pub struct InviteIn {
     pub source: Hop,
     /// Our last answer.
     pub last: Vec<u8>,
+    /// What it says of a session timer.
+    pub asked: Asked,
     /// It carried an offer.
     pub offered: bool,
     /// Offer and answer were exchanged before the final answer: which of our descriptions the peer has.
@@ -130,6 +155,7 @@ impl InviteIn {
             request: Stored::of(invite),
             source,
             last: Vec::new(),
+            asked: Asked::by(invite),
             offered: receive::has_sdp(invite),
             settled: None,
             told: false,
@@ -388,17 +414,20 @@ impl Leg {
 
     /// When `on_time` is due.
     pub fn deadline(&self) -> Option<Instant> {
-        let mut at: Option<Instant> = None;
-        let mut note = |other: Option<Instant>| at = [at, other].into_iter().flatten().min();
-        note(self.invite_in.as_ref().and_then(|invite| invite.machine.deadline()));
-        note(self.invite_in.as_ref().and_then(|invite| invite.reliably.deadline()));
-        note(self.invite_out.as_ref().and_then(|invite| invite.machine.deadline()));
-        self.past_invites.iter().for_each(|past| note(past.machine.deadline()));
-        note(self.invite_out.as_ref().and_then(|invite| invite.cancel_at));
-        note(self.timer.filter(|_| !self.gone).map(|timer| timer.deadline()));
-        self.requests_in.iter().for_each(|request| note(request.machine.deadline()));
-        self.requests_out.iter().for_each(|request| note(request.machine.deadline()));
-        at
+        let mut first = Earliest::default();
+        if let Some(invite) = &self.invite_in {
+            first.note(invite.machine.deadline());
+            first.note(invite.reliably.deadline());
+        }
+        if let Some(invite) = &self.invite_out {
+            first.note(invite.machine.deadline());
+            first.note(invite.cancel_at);
+        }
+        self.past_invites.iter().for_each(|past| first.note(past.machine.deadline()));
+        first.note(self.timer.filter(|_| !self.gone).map(|timer| timer.deadline()));
+        self.requests_in.iter().for_each(|request| first.note(request.machine.deadline()));
+        self.requests_out.iter().for_each(|request| first.note(request.machine.deadline()));
+        first.at()
     }
 
     /// True when no transaction is left, so that the leg may be forgotten.

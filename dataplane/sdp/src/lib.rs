@@ -18,6 +18,6 @@ pub use codec::Codec;
 pub use crypto::{CRYPTO_MAX, Crypto, KEY_BYTES_MAX, Profile, mask_keys, write_crypto};
 pub use filter::{Filter, Order};
 pub use flaw::Flaw;
-pub use media::{CarriedBy, Direction, Media};
+pub use media::{CarriedBy, Direction, Maps, Media};
 pub use parse::{FORMATS_MAX, MEDIA_MAX, Session, parse};
-pub use rewrite::{Crypt, Events, Rewrite, rewrite, rewrite_filtered};
+pub use rewrite::{Crypt, Events, Rewrite, rewrite, rewrite_filtered, rewrite_parsed};

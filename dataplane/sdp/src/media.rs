@@ -296,10 +296,48 @@ impl<'a> Media<'a> {
             .or_else(|| static_codec(payload_type))
     }
 
+    /// What its payload types mean, read in one pass: for whoever asks of several.
+    #[must_use]
+    pub fn maps(&self) -> Maps<'a> {
+        let mut maps = Maps { media: *self, list: [None; MAPS_MAX], more: false };
+        let mut slots = maps.list.iter_mut();
+        for map in self.attributes().filter_map(|text| rtpmap(text.strip_prefix(b"rtpmap:")?)) {
+            match slots.next() {
+                Some(slot) => *slot = Some(map),
+                None => maps.more = true,
+            }
+        }
+        maps
+    }
+
     /// The codec of the first format.
     #[must_use]
     pub fn codec(&self) -> Option<Codec<'a>> {
         self.rtpmap(self.payload_types().next()?)
+    }
+}
+
+/// Maps of a section that are remembered; those of a section with more are looked for each time.
+const MAPS_MAX: usize = 12;
+
+/// What the payload types of a section mean.
+#[derive(Clone, Debug)]
+pub struct Maps<'a> {
+    media: Media<'a>,
+    list: [Option<(u8, Codec<'a>)>; MAPS_MAX],
+    more: bool,
+}
+
+impl<'a> Maps<'a> {
+    /// As [`Media::rtpmap`].
+    #[must_use]
+    pub fn get(&self, payload_type: u8) -> Option<Codec<'a>> {
+        let known = self.list.iter().map_while(|map| *map).find(|(mapped, _)| *mapped == payload_type);
+        match known {
+            Some((_, codec)) => Some(codec),
+            None if self.more => self.media.rtpmap(payload_type),
+            None => static_codec(payload_type),
+        }
     }
 }
 

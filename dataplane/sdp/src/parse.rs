@@ -115,6 +115,11 @@ impl<'a> Session<'a> {
         if any_lost { Err(Flaw::broken("media without connection")) } else { Ok(()) }
     }
 
+    /// The description as it was read.
+    pub(crate) fn text(&self) -> &'a [u8] {
+        self.text
+    }
+
     /// How many media sections there are, refused ones (port 0) included.
     #[must_use]
     pub fn media_count(&self) -> usize {

@@ -75,7 +75,19 @@ pub fn rewrite_filtered(
     filter: &Filter<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), Flaw> {
-    let session = parse::parse(body)?;
+    rewrite_parsed(&parse::parse(body)?, rewrite, filter, out)
+}
+
+/// As [`rewrite_filtered`], of a description that was read already.
+///
+/// # Errors
+/// As [`rewrite_filtered`].
+pub fn rewrite_parsed(
+    session: &Session<'_>,
+    rewrite: &Rewrite<'_>,
+    filter: &Filter<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), Flaw> {
     if session.media_count() != rewrite.ports.len() {
         return Err(Flaw::refused("number of media lines"));
     }
@@ -83,11 +95,11 @@ pub fn rewrite_filtered(
     let (mut had, mut has) = (false, false);
     let mut writer = Writer { rewrite, filter, section: None, out };
     let mut index = 0;
-    for line in lines(body) {
+    for line in lines(session.text()) {
         let line = line?;
         if let (b'm', Some(media)) = (line.kind, session.get(index)) {
             writer.close();
-            writer.section = Some(Section::new(&session, index, &media, rewrite, filter));
+            writer.section = Some(Section::new(session, index, &media, rewrite, filter));
             had |= media.port != 0;
             has |= media.port != 0 && !matches!(writer.section, Some(Section { verdict: Verdict::Off, .. }));
             index += 1;
@@ -258,7 +270,17 @@ impl Writer<'_, '_> {
     fn connection(&mut self) {
         let address = self.rewrite.address;
         self.out.extend_from_slice(if address.is_ipv4() { b"IN IP4 " } else { b"IN IP6 " });
-        write!(Text(self.out), "{address}").expect("writing into a vector does not fail");
+        match address {
+            IpAddr::V4(address) => {
+                for (place, octet) in address.octets().into_iter().enumerate() {
+                    if place > 0 {
+                        self.out.push(b'.');
+                    }
+                    decimal(self.out, u64::from(octet));
+                }
+            }
+            IpAddr::V6(address) => write!(Text(self.out), "{address}").expect("writing into a vector does not fail"),
+        }
     }
 
     /// Ends the section.

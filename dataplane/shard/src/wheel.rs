@@ -56,10 +56,19 @@ impl Wheel {
         let last = now.micros() / 1_000;
         let steps = (last + 1).saturating_sub(self.cursor).min(SLOTS as u64);
         let first = (last + 1).saturating_sub(steps);
-        for at in first..=last {
+        let mut at = first;
+        while at <= last {
             let slot = (at % SLOTS as u64) as usize;
-            if self.filled[slot / 64] & (1 << (slot % 64)) == 0 {
+            let ahead = self.filled[slot / 64] >> (slot % 64);
+            if ahead == 0 {
+                // Nothing in the rest of this word.
+                at += 64 - slot as u64 % 64;
                 continue;
+            }
+            let slot = slot + ahead.trailing_zeros() as usize;
+            at += u64::from(ahead.trailing_zeros()) + 1;
+            if at > last + 1 {
+                break;
             }
             self.slots[slot].retain(|(tick, call)| {
                 if *tick <= last {

@@ -92,6 +92,20 @@ names! {
     WwwAuthenticate "WWW-Authenticate",
 }
 
+// Every spelling is a token.
+const _: () = {
+    let mut at = 0;
+    while at < SPELLINGS.len() {
+        let (text, mut byte) = (SPELLINGS[at].0.as_bytes(), 0);
+        assert!(!text.is_empty());
+        while byte < text.len() {
+            assert!(text[byte].is_ascii_alphanumeric() || text[byte] == b'-');
+            byte += 1;
+        }
+        at += 1;
+    }
+};
+
 /// How many names there are, `Other` included.
 pub(crate) const COUNT: usize = Name::Other as usize + 1;
 

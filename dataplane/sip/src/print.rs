@@ -21,17 +21,29 @@ pub use refusal::{REFUSAL_BYTES_MAX, refusal, turn_away};
 pub trait Label {
     /// The name on the wire.
     fn label(&self) -> &str;
+
+    /// It is a token.
+    fn is_token(&self) -> bool;
 }
 
 impl Label for Name {
     fn label(&self) -> &str {
         self.as_str()
     }
+
+    fn is_token(&self) -> bool {
+        // All others are: their table looks after that.
+        *self != Name::Other
+    }
 }
 
 impl Label for &str {
     fn label(&self) -> &str {
         self
+    }
+
+    fn is_token(&self) -> bool {
+        lex::is_token(self.as_bytes())
     }
 }
 
@@ -189,9 +201,8 @@ impl<'o> Printer<'o> {
     }
 
     fn name(&mut self, name: impl Label) {
-        let label = name.label();
-        assert!(!label.is_empty() && label.bytes().all(lex::is_token_byte), "a header is named by a token");
-        self.out.extend_from_slice(label.as_bytes());
+        assert!(name.is_token(), "a header is named by a token");
+        self.out.extend_from_slice(name.label().as_bytes());
         self.out.extend_from_slice(b": ");
     }
 

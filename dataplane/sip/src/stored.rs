@@ -6,13 +6,16 @@
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
+use crate::address::Address;
 use crate::flaw::Flaw;
 use crate::hop::Hop;
+use crate::lex;
 use crate::message::{MESSAGE_BYTES_MAX, Message};
 use crate::method::Method;
 use crate::name::Name;
 use crate::parse;
 use crate::print::{Answered, Printer};
+use crate::via::Via;
 
 /// How many elements of Via below the top, Record-Route and Route are remembered together. A request with more is read again
 /// when they are needed.
@@ -21,7 +24,7 @@ const ELEMENTS_MAX: usize = 12;
 const _: () = assert!(MESSAGE_BYTES_MAX <= u16::MAX as usize, "spans have 16 bits");
 
 /// A part of the bytes.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Span {
     at: u16,
     end: u16,
@@ -52,7 +55,7 @@ pub struct Stored {
 }
 
 /// What stands once in every request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Head {
     method: Method,
     uri: Span,
@@ -113,7 +116,20 @@ impl Stored {
     ///
     /// # Errors
     /// The bytes are no message.
-    pub fn printed(mut bytes: Vec<u8>) -> Result<Stored, Flaw> {
+    pub fn printed(bytes: Vec<u8>) -> Result<Stored, Flaw> {
+        let mut stored = Stored::default();
+        if stored.note_printed(&bytes).is_none() {
+            return Stored::parsed(bytes);
+        }
+        debug_assert_eq!(
+            Stored::parsed(bytes.clone()).map(|parsed| (parsed.head, parsed.counts)),
+            Ok((stored.head, stored.counts))
+        );
+        stored.bytes = bytes;
+        Ok(stored)
+    }
+
+    fn parsed(mut bytes: Vec<u8>) -> Result<Stored, Flaw> {
         let mut stored = Stored::default();
         let request = parse::message(&bytes)?;
         stored.note(&request);
@@ -270,6 +286,55 @@ impl Stored {
 
     fn part(&self, span: Span) -> &[u8] {
         &self.bytes[usize::from(span.at)..usize::from(span.end)]
+    }
+
+    /// Remembers where everything stands in a request that was just printed: every header has its full name, one space behind its colon
+    /// and no fold. `None` for what it takes a whole reading to understand.
+    fn note_printed(&mut self, text: &[u8]) -> Option<()> {
+        let mut start = text.get(..memchr::memchr(b'\r', text)?)?.splitn(3, |byte| *byte == b' ');
+        let (method_text, uri) = (start.next()?, start.next()?);
+        let mut head = Head { uri: Span::of(text, uri), ..Head::default() };
+        let (mut at, mut count) = (start.next()?.len() + method_text.len() + uri.len() + 4, 0);
+        loop {
+            let end = at + memchr::memchr(b'\r', text.get(at..)?)?;
+            let line = &text[at..end];
+            if line.is_empty() {
+                break;
+            }
+            if matches!(line[0], b' ' | b'\t') {
+                return None;
+            }
+            at = end + 2;
+            let colon = memchr::memchr(b':', line)?;
+            let value = lex::trim(&line[colon + 1..]);
+            let span = Span::of(text, value);
+            match &line[..colon] {
+                b"Via" if head.branch.end > 0 || memchr::memchr(b',', value).is_some() => return None,
+                b"Via" => {
+                    let via = Via::parse(value).ok()?;
+                    (head.via, head.branch) = (Span::of(text, via.text), Span::of(text, via.branch));
+                    head.sent_by = Span::of(text, via.host);
+                    (head.sent_by_port, head.asks_rport) = (via.port, via.rport.is_some());
+                }
+                b"From" => head.from = span,
+                b"To" => (head.to, head.to_tagged) = (span, Address::parse(value).ok()?.tag().is_some()),
+                b"Call-ID" => head.call_id = span,
+                b"CSeq" => {
+                    let cseq = parse::cseq(value).ok().filter(|cseq| cseq.method_text == method_text)?;
+                    (head.cseq, head.number, head.method) = (span, cseq.number, cseq.method);
+                }
+                b"Max-Forwards" => head.max_forwards = Some(lex::number(value, 255)? as u8),
+                b"Route" if memchr::memchr(b',', value).is_none() => {
+                    *self.elements.get_mut(count)? = span;
+                    count += 1;
+                }
+                b"Route" | b"Record-Route" | b"Timestamp" => return None,
+                _ => {}
+            }
+        }
+        let whole = [head.via, head.from, head.to, head.call_id, head.cseq].iter().all(|span| span.end > 0);
+        (self.head, self.counts) = (head, [0, 0, count as u8]);
+        whole.then_some(())
     }
 
     /// Remembers where everything stands.

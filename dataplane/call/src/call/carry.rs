@@ -36,8 +36,9 @@ impl Call {
         let written = |version: u64| {
             let rewrite = sdp::Rewrite { address, ports: &ports, session_id, version, direct, events, crypt };
             let mut bytes = Vec::with_capacity(body.bytes.len() + 64);
-            sdp::rewrite_filtered(&body.bytes, &rewrite, &first, &mut bytes)?;
-            if second != Filter::NONE {
+            sdp::rewrite_parsed(&description, &rewrite, &first, &mut bytes)?;
+            // RTCP's port is the same matter for both.
+            if (Filter { rtcp_mux: true, ..second }) != Filter::NONE {
                 let once = core::mem::take(&mut bytes);
                 sdp::rewrite_filtered(&once, &rewrite, &second, &mut bytes)?;
             }
@@ -60,7 +61,8 @@ impl Call {
             self.part_rtcp(ctx, to);
         }
         if let (Some(media), Some(pair)) = (agreed, self.legs[usize::from(to)].pair) {
-            ctx.relay.formats(pair.id, media.payload_types().take(FORMATS_MAX).map(|format| format_of(&media, format)));
+            let maps = media.maps();
+            ctx.relay.formats(pair.id, media.payload_types().take(FORMATS_MAX).map(|format| format_of(&maps, format)));
         }
         self.codec = agreed.map_or_else(String::new, |media| codec_name(&media));
         Ok(Body { kind: body.kind.clone(), bytes })
@@ -101,8 +103,8 @@ fn codec_name(media: &sdp::Media<'_>) -> String {
 }
 
 /// What a payload type of a section means to whoever measures it.
-fn format_of(media: &sdp::Media<'_>, payload_type: u8) -> Format {
-    let Some(codec) = media.rtpmap(payload_type) else { return Format { payload_type, ..Format::default() } };
+fn format_of(maps: &sdp::Maps<'_>, payload_type: u8) -> Format {
+    let Some(codec) = maps.get(payload_type) else { return Format { payload_type, ..Format::default() } };
     let called = |name: &str| codec.name().eq_ignore_ascii_case(name.as_bytes());
     let voice = match () {
         () if !codec.is_voice() => Voice::Mute,

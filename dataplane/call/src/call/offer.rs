@@ -233,8 +233,8 @@ impl Call {
 
 /// The telephone events of a section.
 fn events_of(section: &sdp::Media<'_>) -> Option<(u8, u32)> {
-    let codec =
-        |format: u8| section.rtpmap(format).filter(sdp::Codec::is_events).map(|codec| (format, codec.clock_hz()));
+    let maps = section.maps();
+    let codec = |format: u8| maps.get(format).filter(sdp::Codec::is_events).map(|codec| (format, codec.clock_hz()));
     section.payload_types().find_map(codec)
 }
 

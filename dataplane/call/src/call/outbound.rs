@@ -18,6 +18,8 @@ use crate::call::{Call, Context};
 const DISPLAY_BYTES_MAX: usize = 128;
 /// Header fields of each kind that cross at most.
 const CROSSING_MAX: usize = 8;
+/// RFC 8496.
+const CHARGE_INFO: &[u8] = b"P-Charge-Info";
 /// Who calls when nobody may know (RFC 3323 §4.1.1.3).
 const ANONYMOUS: &str = "sip:anonymous@anonymous.invalid";
 
@@ -30,11 +32,13 @@ pub struct Caller {
     pub identity: Option<Number>,
     /// The caller asks not to be named (RFC 3323, RFC 3325 §9.3).
     pub private: bool,
+    /// There are Diversion, History-Info or P-Charge-Info.
+    pub history: bool,
 }
 
 impl Caller {
-    /// The caller of an INVITE; `trusted` is the ingress trunk's.
-    pub fn of(invite: &Message<'_>, trusted: bool) -> Caller {
+    /// The caller of an INVITE, if all that it says is believed.
+    pub fn of(invite: &Message<'_>) -> Caller {
         let from = invite.from();
         let display = plain(from.display);
         let anonymous = from.uri().is_ok_and(|uri| uri.host.eq_ignore_ascii_case(b"anonymous.invalid"));
@@ -44,13 +48,16 @@ impl Caller {
                 .any(|word| [b"id".as_slice(), b"user", b"header"].iter().any(|asked| word.eq_ignore_ascii_case(asked)))
         };
         let believed = [Name::PAssertedIdentity, Name::PPreferredIdentity, Name::RemotePartyId];
-        let mut identities = believed.into_iter().filter(|_| trusted).flat_map(|name| invite.list(name));
+        let mut identities = believed.into_iter().flat_map(|name| invite.list(name));
         Caller {
             display: if display.len() > DISPLAY_BYTES_MAX { String::new() } else { display },
             identity: identities.find_map(number_in),
             private: anonymous
                 || invite.headers(Name::Privacy).any(asks)
                 || invite.headers(Name::RemotePartyId).any(|value| contains(value, b"privacy=full")),
+            history: invite.header(Name::Diversion).is_some()
+                || invite.header(Name::HistoryInfo).is_some()
+                || invite.header_named(CHARGE_INFO).is_some(),
         }
     }
 }
@@ -66,12 +73,10 @@ impl Call {
     ) -> Result<(Dialog, Vec<u8>), Cause> {
         let rules = ctx.policies.egress(egress);
         let trusted = ctx.policies.ingress(self.opening.admission.ingress).policy.identity.trusted;
-        let stored = self.legs[0].invite_in.as_ref().map_or(&b""[..], |invite| invite.request.text());
-        let invite = parse::message(stored).ok();
-        let caller = invite.as_ref().map(|invite| Caller::of(invite, trusted)).unwrap_or_default();
+        let identity = self.caller.identity.filter(|_| trusted);
         let writer = Writer {
             rules,
-            caller,
+            caller: Caller { identity, ..self.caller.clone() },
             calling: rules.rewrite_number(RewriteField::Calling, *calling)?,
             lrn: self.opening.admission.lrn,
             own: ctx.desk.switch.listener(hop).address,
@@ -79,9 +84,11 @@ impl Call {
         let dialog = writer.dialog(ctx, hop, called)?;
         let mut lines = Vec::new();
         writer.identity(&mut lines)?;
-        if let Some(invite) = &invite {
-            writer.history(invite, &mut lines)?;
-            writer.crossing(invite, &mut lines);
+        // Most trunks want nothing more of what the originator wrote.
+        let stored = self.legs[0].invite_in.as_ref().filter(|_| writer.wants_more());
+        if let Some(invite) = stored.and_then(|invite| parse::message(invite.request.text()).ok()) {
+            writer.history(&invite, &mut lines)?;
+            writer.crossing(&invite, &mut lines);
         }
         let mut printer = Printer::lines(&mut lines);
         for header in &rules.policy.headers.add {
@@ -103,6 +110,11 @@ impl Writer<'_> {
     /// True if the terminator must not learn who calls.
     fn hides(&self) -> bool {
         self.caller.private && !self.rules.policy.identity.trusted
+    }
+
+    /// True if some header field of the originator's may cross.
+    fn wants_more(&self) -> bool {
+        self.caller.history || !self.rules.policy.headers.pass.is_empty()
     }
 
     /// Our own Call-ID, tag and URIs.
@@ -224,7 +236,7 @@ impl Writer<'_> {
                 Printer::lines(out).address(Name::HistoryInfo, b"", &uri, &tokens(&address, &[b"index", b"rc", b"mp"]));
             }
         }
-        let charged = invite.header_named(b"P-Charge-Info").filter(|_| identity.charge_info == Pass::Pass);
+        let charged = invite.header_named(CHARGE_INFO).filter(|_| identity.charge_info == Pass::Pass);
         if let Some(number) = charged.and_then(number_in) {
             Printer::lines(out).address("P-Charge-Info", b"", &self.uri_of(number.as_bytes()), b"");
         }

@@ -12,6 +12,7 @@ use units::mutant::{self, Mutant};
 use units::{AccountId, Cause, Money, Number, PlanId, Terms};
 
 use crate::bridge::Body;
+use crate::call::outbound::Caller;
 use crate::call::{Attempt, Call, Context, State};
 use crate::effect::{Count, Effect, Place, Stage, Trunk};
 use crate::leg::Leg;
@@ -32,6 +33,7 @@ impl Call {
     pub(super) fn enter(&mut self, ctx: &mut Context<'_>, invite: &Message<'_>) {
         // RFC 3261 §20.11: another body than a description came this far only if its sender calls it optional.
         self.offer = Some(body_of(invite)).filter(Body::is_sdp).unwrap_or_default();
+        self.caller = Caller::of(invite);
         if let Some(refusal) = self.heed_policy(ctx, invite) {
             return self.refuse_opening(ctx, refusal);
         }

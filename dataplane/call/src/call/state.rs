@@ -15,6 +15,7 @@ use snapshot::policy::{Refresher, SessionTimer, TimerMode};
 use units::{Clock, Instant, Money};
 
 use crate::bridge::Body;
+use crate::call::outbound::Caller;
 use crate::call::owed::Owed;
 use crate::call::{Attempt, Call, Opening, State, Talk};
 use crate::leg::Leg;
@@ -105,6 +106,7 @@ impl Call {
             ring_at: None,
             sell: record.sell.map(|sell| sell.terms),
             offer: Body::default(),
+            caller: Caller::default(),
             routes: Vec::new(),
             next_route: 0,
             attempts_max: record.attempts,

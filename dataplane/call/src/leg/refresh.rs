@@ -58,6 +58,22 @@ impl Timer {
     }
 }
 
+/// What an INVITE or UPDATE of the peer says of a session timer.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// It knows timers.
+    required: bool,
+    /// Its Session-Expires.
+    told: Option<(u32, Option<Side>)>,
+}
+
+impl Asked {
+    pub(super) fn by(request: &Message<'_>) -> Asked {
+        let required = names_tag(request, Name::Supported, TAG) || names_tag(request, Name::Require, TAG);
+        Asked { required, told: expires(request) }
+    }
+}
+
 /// What an answer to the peer says of its session timer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Agreed {
@@ -129,10 +145,9 @@ impl Leg {
     }
 
     /// We accept the peer's INVITE or UPDATE: its session timer starts again (RFC 4028 §9).
-    pub(super) fn agree_timer(&mut self, now: Instant, request: &Message<'_>) -> Option<Agreed> {
+    pub(super) fn agree_timer(&mut self, now: Instant, asked: Asked) -> Option<Agreed> {
         let policy = self.timer_policy();
-        let required = names_tag(request, Name::Supported, TAG) || names_tag(request, Name::Require, TAG);
-        let told = expires(request);
+        let Asked { required, told } = asked;
         let interval_s = match (policy.mode, told, self.timer) {
             (TimerMode::Off, _, _) => None,
             (_, Some((interval_s, _)), _) => Some(interval_s.clamp(SHORTEST_S, LONGEST_S)),

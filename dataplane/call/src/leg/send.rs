@@ -10,6 +10,7 @@ use sip::{Hop, Message, Method, Name, Printer, Stored, Transport, parse};
 use units::Cause;
 
 use crate::bridge::Body;
+use crate::leg::refresh::Asked;
 use crate::leg::refusal::Refusal;
 use crate::leg::{Desk, InviteOut, Leg, RequestIn, RequestOut, StandsFor};
 use crate::limits::REOFFER_TIMEOUT_MS;
@@ -89,8 +90,8 @@ impl Leg {
         reliable: Option<u32>,
     ) {
         let Some(mut invite) = self.invite_in.take_if(|invite| invite.machine.is_pending()) else { return };
-        let accepted = if (200..300).contains(&status) { parse::message(invite.request.text()).ok() } else { None };
-        let agreed = accepted.and_then(|request| self.agree_timer(desk.clock.now, &request));
+        let accepted = (200..300).contains(&status);
+        let agreed = if accepted { self.agree_timer(desk.clock.now, invite.asked) } else { None };
         let request = &invite.request;
         let mut last = Vec::with_capacity(1_024);
         let tag: &[u8] = if status == 100 { b"" } else { &self.dialog.local_tag };
@@ -141,7 +142,7 @@ impl Leg {
         let request = core::mem::take(&mut self.requests_in[at].request);
         let updated = request.method() == Method::Update && (200..300).contains(&status);
         let confirmed = if updated && self.is_confirmed() { parse::message(request.text()).ok() } else { None };
-        let agreed = confirmed.and_then(|request| self.agree_timer(desk.clock.now, &request));
+        let agreed = confirmed.and_then(|request| self.agree_timer(desk.clock.now, Asked::by(&request)));
         let scheme = self.scheme(self.requests_in[at].source.transport, request.request_uri());
         let waiting = &mut self.requests_in[at];
         let mut last = Vec::with_capacity(512);

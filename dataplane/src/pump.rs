@@ -18,6 +18,9 @@ use crate::streams::Streams;
 const SLEEP_MAX: Duration = Duration::from_secs(1);
 /// How soon to try again when another thread's ring was full.
 const STUCK: Duration = Duration::from_millis(1);
+/// How long a core sleeps at least once it has work: one wake-up then serves all that came meanwhile, and the journal is woken once for
+/// all their records. What comes while it sleeps longer anyway is heard at once.
+const GATHER: Duration = Duration::from_micros(500);
 /// One media packet of this many is timed.
 const TIMED: u64 = 64;
 
@@ -41,9 +44,13 @@ pub struct Pump {
 impl Pump {
     /// Turns until stopped. The kernel's refusal to wait is the only error.
     pub fn run(&mut self) -> std::io::Result<()> {
+        let mut media_heard = self.media_heard;
         loop {
             self.ring.fall_asleep();
-            self.ring.wait(self.sleep())?;
+            // Media is passed on as it comes.
+            let window = if self.media_heard == media_heard { GATHER } else { Duration::ZERO };
+            media_heard = self.media_heard;
+            self.ring.wait_gathering(self.sleep(), window)?;
             let clock = clocks::read();
             if self.lag.stood_still(clock.now) {
                 self.shard.on_stood_still(clock);

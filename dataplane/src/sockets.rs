@@ -21,6 +21,8 @@ pub const SIGNAL: Options =
     Options { shared: true, receive_bytes: 4 << 20, send_bytes: 4 << 20, traffic_class: SIGNAL_TRAFFIC };
 const MEDIA: Options =
     Options { shared: false, receive_bytes: 128 << 10, send_bytes: 128 << 10, traffic_class: MEDIA_TRAFFIC };
+/// What only asks whether a port is free.
+const CLAIM: Options = Options { shared: false, receive_bytes: 0, send_bytes: 0, traffic_class: 0 };
 /// For all ports of a shard: what comes while the shard is away for a moment waits here.
 const STEERED: Options = Options { receive_bytes: 16 << 20, send_bytes: 4 << 20, ..MEDIA };
 /// How often another port is tried where any will do.
@@ -199,12 +201,13 @@ impl Sockets {
     }
 
     fn open_way(&mut self, ring: &mut Ring, address: SocketAddr) -> anyhow::Result<Way> {
-        // Bound in any case: a port that another program has is not ours to take.
-        let socket = UdpSocket::bind(address, &MEDIA)?;
         if let Some(shared) = &mut self.shared {
+            // A port that another program has is not ours to take.
+            UdpSocket::bind(address, &CLAIM)?;
             shared.steering.open(address.port(), address.is_ipv6())?;
             return Ok(Way::Steered { ipv6: address.is_ipv6() });
         }
+        let socket = UdpSocket::bind(address, &MEDIA)?;
         let id = ring.add(&socket, Class::Media)?;
         self.check(&socket, &MEDIA, "net.core.rmem_max and net.core.wmem_max limit the media sockets' buffers");
         self.note(id, Role::Media(address.port()));

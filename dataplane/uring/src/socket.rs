@@ -12,9 +12,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 pub struct Options {
     /// Several sockets on one address, so that each shard has its own.
     pub shared: bool,
-    /// Receive buffer in bytes.
+    /// Receive buffer in bytes; 0 leaves it.
     pub receive_bytes: usize,
-    /// Send buffer in bytes.
+    /// Send buffer in bytes; 0 leaves it.
     pub send_bytes: usize,
     /// IPv4 type of service or IPv6 traffic class; 0 leaves it.
     pub traffic_class: u8,
@@ -49,15 +49,23 @@ impl UdpSocket {
             socket.set_reuse_port(true)?;
         }
         // What the kernel grants is read back by who opens it; a refusal is not a reason to stay without a socket.
-        let _ = socket.set_recv_buffer_size(options.receive_bytes);
-        let _ = socket.set_send_buffer_size(options.send_bytes);
+        if options.receive_bytes > 0 {
+            let _ = socket.set_recv_buffer_size(options.receive_bytes);
+        }
+        if options.send_bytes > 0 {
+            let _ = socket.set_send_buffer_size(options.send_bytes);
+        }
         if address.is_ipv6() {
             // An IPv4 listener on the same port is a listener of its own.
             socket.set_only_v6(true)?;
         }
         mark(&socket, address.is_ipv4(), options.traffic_class);
         socket.bind(&address.into())?;
-        let address = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        // Each call opens four: what is known is not asked for.
+        let address = match address.port() {
+            0 => socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?,
+            _ => address,
+        };
         Ok(UdpSocket { socket, address })
     }
 

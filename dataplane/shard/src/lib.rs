@@ -314,7 +314,9 @@ impl Shard {
         if of_node {
             return self.on_node(clock, bytes, out);
         }
-        match steer::owner(bytes, self.config.shards) {
+        // A shard that is alone owns everything.
+        let owner = if self.config.shards > 1 { steer::owner(bytes, self.config.shards) } else { None };
+        match owner {
             Some(owner) if owner != self.config.shard => {
                 self.counters.sip_steered += 1;
                 let parcel = Parcel::Datagram { from, bytes: bytes.to_vec() };

@@ -101,7 +101,7 @@ impl World {
         let peer = SocketAddr::new(terminator.ip(), PEER_PORT);
         let (egress, sdp) = ((our_port(&seen), peer), message::sdp(peer));
         let mut text = String::new();
-        message::response(&mut text, &seen, 200, "t", *terminator, &sdp);
+        message::response(&mut text, &seen, 200, "t", &terminator.to_string(), &sdp);
         let sent = self.hear(*terminator, &text);
         let (_, answer) = sent.iter().find(|(to, _)| *to == local).expect("the answer is passed on");
         let seen = message::read(answer.as_bytes()).expect("an answer");
@@ -116,7 +116,7 @@ impl World {
         let (terminator, bye) = sent.iter().find(|(_, text)| text.starts_with("BYE")).expect("it is passed on");
         let seen = message::read(bye.as_bytes()).expect("a BYE");
         let mut text = String::new();
-        message::response(&mut text, &seen, 200, "", *terminator, "");
+        message::response(&mut text, &seen, 200, "", &terminator.to_string(), "");
         self.hear(*terminator, &text);
     }
 
@@ -144,7 +144,7 @@ fn request(method: &str, index: usize, to: &str, cseq: u32) -> String {
     let ask = Request {
         method,
         uri: TARGET,
-        local,
+        local: &local.to_string(),
         branch: &format!("{}{index}", &method[..1]),
         from: &format!("<sip:1646{index:08}@{local}>;tag=c{index}"),
         to,

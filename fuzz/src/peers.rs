@@ -68,7 +68,7 @@ fn invite(who: usize, number: usize, called: &str, branch: &str, offers: bool) -
     let ask = Request {
         method: "INVITE",
         uri: &format!("sip:{called}@127.0.0.1:5060"),
-        local,
+        local: &local.to_string(),
         branch: &format!("f{number}x{branch}"),
         from: &format!("<sip:1646{number:08}@{local}>;tag=c{number}"),
         to: &format!("<sip:{called}@127.0.0.1:5060>"),
@@ -222,7 +222,14 @@ impl World {
         let tag = ["t1", "t2", ""][script.below(3)];
         let sdp = message::sdp(SocketAddr::new(peer.ip(), 4_000 + u16::from(script.byte())));
         let mut answer = String::new();
-        message::response(&mut answer, &seen, status, tag, peer, if script.below(3) == 0 { "" } else { &sdp });
+        message::response(
+            &mut answer,
+            &seen,
+            status,
+            tag,
+            &peer.to_string(),
+            if script.below(3) == 0 { "" } else { &sdp },
+        );
         self.say(script, peer, answer);
     }
 
@@ -245,7 +252,7 @@ impl World {
         let ask = Request {
             method,
             uri: "sip:127.0.0.1:5060",
-            local: peer,
+            local: &peer.to_string(),
             branch: &branch,
             from: &from,
             to: &to,

@@ -22,8 +22,6 @@ pub struct Came<'a> {
     pub from: SocketAddr,
     /// As read.
     pub message: &'a Message<'a>,
-    /// As it came.
-    pub bytes: &'a [u8],
 }
 
 /// All calls of this worker's terminators.
@@ -81,6 +79,9 @@ impl Callees {
 
     /// Whether this INVITE proves the name that its terminator asks for; if not, it is told so.
     fn proved(&self, wire: &mut Wire, came: &Came<'_>, name: u64) -> bool {
+        if wire.plan.terminators[came.terminator].auth.is_none() {
+            return true;
+        }
         let plan = wire.plan.clone();
         let Some(asked) = &plan.terminators[came.terminator].auth else { return true };
         let message = came.message;
@@ -90,16 +91,15 @@ impl Callees {
             Counters::one(&wire.counters().proved);
             return true;
         }
-        let local = wire.address(came.socket);
         let mut bytes = wire.text();
         if message.authorization.is_empty() {
             let more = format!(
                 "Proxy-Authenticate: Digest realm=\"loadtest\",nonce=\"{nonce}\",algorithm=MD5,qop=\"auth\"\r\n"
             );
-            message::response_with(&mut bytes, message, (407, &more), "asked", local, "");
+            message::response_with(&mut bytes, message, (407, &more), "asked", wire.name(came.socket), "");
         } else {
             Counters::one(&wire.counters().unproved);
-            message::response(&mut bytes, message, 403, "asked", local, "");
+            message::response(&mut bytes, message, 403, "asked", wire.name(came.socket), "");
         }
         wire.send(came.socket, came.from, bytes.as_bytes());
         wire.spare(bytes);
@@ -117,7 +117,7 @@ impl Callees {
         match place {
             Some(place) => {
                 if let Some(sent) = wire.board.note_attempt(place) {
-                    let transit = wire.clock.now().saturating_sub(sent);
+                    let transit = wire.now.saturating_sub(sent);
                     wire.latencies.transit.saturating_record(transit);
                     wire.transit.record(sent.saturating_sub(wire.base), transit);
                 }
@@ -171,7 +171,7 @@ impl Callees {
 
 fn reply(wire: &mut Wire, socket: usize, to: SocketAddr, asked: &Message<'_>, status: u16) {
     let mut bytes = wire.text();
-    message::response(&mut bytes, asked, status, "none", wire.address(socket), "");
+    message::response(&mut bytes, asked, status, "none", wire.name(socket), "");
     wire.send(socket, to, bytes.as_bytes());
     wire.spare(bytes);
 }

@@ -12,6 +12,9 @@ use crate::wire::{Who, Wire};
 use call::{Caller, State};
 use sim::message::{self, Message};
 
+/// Hexadecimal digits of a call's place that its Call-ID begins with.
+const PLACE_DIGITS: usize = 8;
+
 /// All calls of this worker's originators.
 #[derive(Default)]
 pub struct Callers {
@@ -34,13 +37,13 @@ impl Callers {
 
     /// A response, or a request within a call.
     pub fn on_message(&mut self, wire: &mut Wire, socket: usize, from: SocketAddr, message: &Message<'_>) {
-        let place = message.call_id.split('-').next().and_then(|head| u32::from_str_radix(head, 16).ok());
+        let place = message.call_id.get(..PLACE_DIGITS).and_then(|head| u32::from_str_radix(head, 16).ok());
         let known = place.and_then(|place| self.calls.get_mut(&place)).filter(|c| c.call_id == message.call_id);
         let (Some(call), Some(place)) = (known, place) else {
             Counters::one(&wire.counters().stray);
             if message.status == 0 && message.method != "ACK" {
                 let mut bytes = wire.text();
-                message::response(&mut bytes, message, 481, "none", wire.address(socket), "");
+                message::response(&mut bytes, message, 481, "none", wire.name(socket), "");
                 wire.send(socket, from, bytes.as_bytes());
                 wire.spare(bytes);
             }
@@ -92,39 +95,9 @@ impl Callers {
     }
 }
 
-/// Writes pieces one after the other behind what is there.
-fn put(text: &mut String, pieces: &[&str]) {
-    pieces.iter().for_each(|piece| text.push_str(piece));
-}
-
-/// A number in hexadecimal, with at least so many digits, in this memory.
-fn hex(number: u64, least: usize, digits: &mut [u8]) -> &str {
-    let (mut rest, mut at) = (number, digits.len());
-    while rest > 0 || digits.len() - at < least {
-        at -= 1;
-        digits[at] = b"0123456789abcdef"[(rest & 15) as usize];
-        rest >>= 4;
-    }
-    std::str::from_utf8(&digits[at..]).expect("digits are ASCII")
-}
-
 /// Writes formatted text over what was there.
 fn over(text: &mut String, what: std::fmt::Arguments<'_>) {
     text.clear();
     // Memory takes whatever is written to it.
     let _ = text.write_fmt(what);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_written_in_hexadecimal_as_everybody_writes_them() {
-        for number in [0, 1, 15, 16, 0xABCD, u64::from(u32::MAX)] {
-            let mut digits = [0; 16];
-            assert_eq!(hex(number, 1, &mut digits), format!("{number:x}"));
-            assert_eq!(hex(number, 8, &mut digits), format!("{number:08x}"));
-        }
-    }
 }

@@ -1,6 +1,5 @@
 //! What will happen, decided before the first packet: when each call is due and what becomes of it.
 
-use std::fmt::Write;
 use std::time::Duration;
 
 use rand::Rng;
@@ -91,7 +90,12 @@ impl Plan {
             into.called.push(char::from(b'0' + source.random_range(0..10u8)));
         }
         into.calling.clear();
-        let _ = write!(into.calling, "{}{place:0width$}", from.callers, width = PLACE_DIGITS);
+        into.calling.push_str(&from.callers);
+        let mut power = 10_usize.pow(PLACE_DIGITS as u32 - 1);
+        while power > 0 {
+            into.calling.push(char::from(b'0' + (place / power % 10) as u8));
+            power /= 10;
+        }
         let caller_releases = self.caller_releases(place);
         let talk = self.talk.draw(&mut source);
         into.gives_up = (source.random::<f64>() < self.cancel).then(|| self.cancel_after.draw(&mut source));
@@ -157,11 +161,14 @@ impl Plan {
 
     /// Whether RTP flows in the call of this place: both ends ask this.
     pub fn has_media(&self, place: usize) -> bool {
-        chance(self.seed, place as u64, "media").random::<f64>() < self.media
+        // Nothing is drawn for all or none.
+        self.media >= 1.0 || self.media > 0.0 && chance(self.seed, place as u64, "media").random::<f64>() < self.media
     }
 
     fn caller_releases(&self, place: usize) -> bool {
-        chance(self.seed, place as u64, "releases").random::<f64>() < self.caller_releases
+        self.caller_releases >= 1.0
+            || self.caller_releases > 0.0
+                && chance(self.seed, place as u64, "releases").random::<f64>() < self.caller_releases
     }
 
     fn pick_originator(&self, point: f64) -> usize {

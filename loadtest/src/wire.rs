@@ -118,6 +118,8 @@ struct Signal {
     address: SocketAddr,
     /// Its address and its host as texts: they stand in every message.
     names: [String; 2],
+    /// The description of calls without media.
+    silent: String,
     /// Until when its terminator stands still; 0 if it does not.
     frozen: u64,
     held: VecDeque<(SocketAddr, Vec<u8>)>,
@@ -127,6 +129,8 @@ struct Signal {
 pub struct Wire {
     /// The run's clock.
     pub clock: Clock,
+    /// What it showed when the datagram or the timer that is looked at was taken up: it is read once for each.
+    pub now: u64,
     /// What is to happen.
     pub plan: Arc<Plan>,
     /// What both ends know.
@@ -202,6 +206,7 @@ impl Wire {
         let heat = Heat::new(plan.span.as_nanos() as u64);
         Ok(Wire {
             clock,
+            now: 0,
             plan,
             board,
             latencies: Latencies::default(),
@@ -249,8 +254,15 @@ impl Wire {
         }
     }
 
-    /// Writes a description of media at this address.
-    pub fn describe(&self, body: &mut String, media: SocketAddr) {
+    /// Writes the description of a call's media; of one without at the discard port of this SIP socket: nothing is sent, nothing is expected.
+    pub fn describe(&self, body: &mut String, socket: usize, media: Option<SocketAddr>) {
+        match media {
+            Some(media) => self.describe_at(body, media),
+            None => body.push_str(&self.signals[socket].silent),
+        }
+    }
+
+    fn describe_at(&self, body: &mut String, media: SocketAddr) {
         let events = self.plan.dtmf.as_ref().is_some_and(|dtmf| dtmf.by == By::Rfc4733);
         message::write_sdp_with(body, media, events.then_some(dtmf::PAYLOAD_TYPE));
     }
@@ -270,7 +282,9 @@ impl Wire {
         self.owners[id.place()] = Whose::Sip(self.signals.len());
         let address = socket.address();
         let names = [address.to_string(), address.ip().to_string()];
-        self.signals.push(Signal { id, address, names, frozen: 0, held: VecDeque::new() });
+        let mut silent = String::new();
+        self.describe_at(&mut silent, SocketAddr::new(address.ip(), 9));
+        self.signals.push(Signal { id, address, names, silent, frozen: 0, held: VecDeque::new() });
         Ok(self.signals.len() - 1)
     }
 
@@ -293,12 +307,18 @@ impl Wire {
     }
 
     /// Sends what was said, then waits until something is heard, at most until this moment on the run's clock; a busy worker no shorter than it
-    /// gathers.
+    /// gathers. What the clock showed last is now.
     pub fn wait(&mut self, until: u64) -> io::Result<()> {
-        let now = self.clock.now();
+        let now = self.now;
         let window = if self.rush.is_on(now) { self.gather } else { Duration::ZERO };
         let left = Duration::from_nanos(until.saturating_sub(now)).max(window);
         self.ring.wait_gathering(if self.thawed.is_empty() { left } else { Duration::ZERO }, window)
+    }
+
+    /// Reads the clock.
+    pub fn tick(&mut self) -> u64 {
+        self.now = self.clock.now();
+        self.now
     }
 
     /// The next datagram that came, if there is one.
@@ -306,6 +326,7 @@ impl Wire {
         while let Some(index) = self.thawed.last().copied() {
             if let Some((from, bytes)) = self.signals[index].held.pop_front() {
                 buffer[..bytes.len()].copy_from_slice(&bytes);
+                self.tick();
                 return Some(Heard { whose: Whose::Sip(index), from, length: bytes.len() });
             }
             self.thawed.pop();
@@ -329,7 +350,10 @@ impl Wire {
                         held.push_back((from, buffer[..length].to_vec()));
                     }
                 }
-                Whose::Sip(_) | Whose::Media(_) => return Some(Heard { whose, from, length }),
+                Whose::Sip(_) | Whose::Media(_) => {
+                    self.tick();
+                    return Some(Heard { whose, from, length });
+                }
             }
         }
         None
@@ -366,6 +390,11 @@ impl Wire {
     /// The address that a SIP socket has.
     pub fn address(&self, socket: usize) -> SocketAddr {
         self.signals[socket].address
+    }
+
+    /// The same as a text.
+    pub fn name(&self, socket: usize) -> &str {
+        &self.signals[socket].names[0]
     }
 
     /// The same, and its host, as texts.

@@ -178,7 +178,7 @@ impl Worker {
         self.segment = self.run.reins.segment();
         let mut give_up = None;
         loop {
-            let now = self.wire.clock.now();
+            let now = self.wire.tick();
             if self.changes != self.run.reins.changes() {
                 (self.changes, self.segment) = (self.run.reins.changes(), self.run.reins.segment());
             }
@@ -210,9 +210,9 @@ impl Worker {
 
     /// Media and repeats under way get a moment to arrive.
     fn linger(&mut self) -> io::Result<()> {
-        let until = self.wire.clock.now() + SECOND / 2;
-        while self.wire.clock.now() < until {
-            self.wire.wait(self.wire.clock.now() + NAP)?;
+        let until = self.wire.tick() + SECOND / 2;
+        while self.wire.tick() < until {
+            self.wire.wait(self.wire.now + NAP)?;
             self.hear();
             self.fire_due();
         }
@@ -253,7 +253,7 @@ impl Worker {
     /// Does what is due, and what comes due by that: who rings for no time answers in the same turn.
     fn fire_due(&mut self) {
         for _ in 0..STEPS {
-            let (now, mut idle) = (self.wire.clock.now(), true);
+            let (now, mut idle) = (self.wire.now, true);
             while let Some((popped, who)) = self.wire.pop(now) {
                 idle = false;
                 match who {
@@ -264,6 +264,7 @@ impl Worker {
             if idle {
                 return;
             }
+            self.wire.tick();
         }
     }
 
@@ -300,7 +301,7 @@ impl Worker {
             match self.terminator_of[socket] {
                 None => self.callers.on_message(&mut self.wire, socket, from, &message),
                 Some(terminator) => {
-                    let came = Came { socket, terminator, from, message: &message, bytes };
+                    let came = Came { socket, terminator, from, message: &message };
                     self.callees.on_message(&mut self.wire, &came);
                 }
             }

@@ -131,7 +131,7 @@ impl Callee {
                 }
                 let body = if method == "INVITE" { message::sdp(self.media) } else { String::new() };
                 let mut text = String::new();
-                message::response(&mut text, seen, 200, &self.tag, self.local, &body);
+                message::response(&mut text, seen, 200, &self.tag, &self.local.to_string(), &body);
                 out.push((self.local, from, text));
             }
             (200.., "BYE") => self.end(now),
@@ -205,7 +205,7 @@ impl Callee {
     fn respond(&mut self, status: u16, body: &str, out: &mut Out) {
         let Some(asked) = message::read(self.invite.as_bytes()) else { return };
         let tag = if status == 100 { "" } else { &self.tag };
-        message::response(&mut self.last, &asked, status, tag, self.local, body);
+        message::response(&mut self.last, &asked, status, tag, &self.local.to_string(), body);
         out.push((self.local, self.peer, self.last.clone()));
     }
 
@@ -229,7 +229,7 @@ impl Callee {
         let ask = Request {
             method: "BYE",
             uri: asked.contact,
-            local: self.local,
+            local: &self.local.to_string(),
             branch: &branch,
             from: &from,
             to: asked.from,

@@ -194,7 +194,7 @@ impl Caller {
         let ask = Request {
             method,
             uri,
-            local: *local,
+            local: &local.to_string(),
             branch: &branch,
             from,
             to,
@@ -296,7 +296,7 @@ impl Caller {
     fn on_request(&mut self, now: u64, from: SocketAddr, asked: &Message<'_>, out: &mut Out) {
         let body = if asked.method == "INVITE" { message::sdp(self.media) } else { String::new() };
         let mut text = String::new();
-        message::response(&mut text, asked, 200, "", self.local, &body);
+        message::response(&mut text, asked, 200, "", &self.local.to_string(), &body);
         out.push((self.local, from, text));
         if asked.method == "BYE" && matches!(self.state, State::Inviting { .. }) {
             self.released_early = true;

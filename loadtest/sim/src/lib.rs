@@ -18,6 +18,7 @@ mod node;
 pub mod prices;
 pub mod story;
 pub mod sums;
+mod text;
 mod world;
 
 use alloc::format;

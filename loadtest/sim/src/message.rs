@@ -5,6 +5,8 @@ use alloc::string::String;
 use core::fmt::Write;
 use core::net::{IpAddr, SocketAddr};
 
+use crate::text::{before, find, lines, number, split};
+
 /// Lines of one header that a message may have at most; one with more is not read.
 const LINES_MAX: usize = 16;
 
@@ -61,20 +63,21 @@ pub struct Message<'a> {
     pub authorization: &'a str,
     /// What follows the empty line.
     pub body: &'a str,
+    /// All of it.
+    pub text: &'a str,
 }
 
 /// Reads one datagram; `None` when it is not SIP or lacks what every message has.
 pub fn read(bytes: &[u8]) -> Option<Message<'_>> {
     let text = core::str::from_utf8(bytes).ok()?;
     let (first, mut rest) = line(text)?;
-    let mut message = Message::default();
-    let mut words = first.split(' ');
-    let first = words.next()?;
+    let mut message = Message { text, ..Message::default() };
+    let (first, words) = split(first, b' ').unwrap_or((first, ""));
     if first == "SIP/2.0" {
-        message.status = words.next()?.parse().ok()?;
+        message.status = before(words, b' ').parse().ok()?;
     } else {
         message.method = first;
-        message.uri = words.next()?;
+        message.uri = Some(before(words, b' ')).filter(|uri| !uri.is_empty())?;
     }
     loop {
         let (header, after) = line(rest)?;
@@ -82,10 +85,7 @@ pub fn read(bytes: &[u8]) -> Option<Message<'_>> {
         if header.is_empty() {
             break;
         }
-        // Names are short: a search made for long texts would cost more than it saves.
-        if let Some(colon) = header.bytes().position(|byte| byte == b':') {
-            keep(&mut message, header[..colon].trim_ascii_end(), header[colon + 1..].trim_ascii());
-        }
+        keep(&mut message, header);
     }
     message.body = rest;
     let room = message.vias.count.max(message.record_routes.count) <= LINES_MAX;
@@ -95,11 +95,35 @@ pub fn read(bytes: &[u8]) -> Option<Message<'_>> {
 
 /// The text before the next end of line, and what follows that; `None` where no line ends.
 fn line(text: &str) -> Option<(&str, &str)> {
-    let (line, rest) = text.split_once('\n')?;
-    Some((line.strip_suffix('\r')?, rest))
+    let end = find(text, b'\n')?;
+    let line = text.as_bytes()[..end].last().filter(|byte| **byte == b'\r').map(|_| &text[..end - 1])?;
+    Some((line, &text[end + 1..]))
 }
 
-fn keep<'a>(message: &mut Message<'a>, name: &str, value: &'a str) {
+/// Keeps a header. Nearly all are spelled as the RFC spells them, and known by a comparison or two.
+fn keep<'a>(message: &mut Message<'a>, header: &'a str) {
+    let behind = |name: &str| header[name.len()..].trim_ascii();
+    match header.as_bytes() {
+        [b'V', b'i', b'a', b':', ..] => message.vias.push(behind("Via:")),
+        [b'F', b'r', b'o', b'm', b':', ..] => message.from = behind("From:"),
+        [b'T', b'o', b':', ..] => message.to = behind("To:"),
+        [b'C', b'a', b'l', b'l', b'-', b'I', b'D', b':', ..] => message.call_id = behind("Call-ID:"),
+        [b'C', b'S', b'e', b'q', b':', ..] => sequence(message, behind("CSeq:")),
+        [b'C', b'o', b'n', b't', b'a', b'c', b't', b':', ..] => contact(message, behind("Contact:")),
+        // Nobody asks for them.
+        [b'C', b'o', b'n', b't', b'e', b'n', b't', b'-', ..]
+        | [b'M', b'a', b'x', b'-', ..]
+        | [b'A', b'l', b'l', b'o', b'w', ..] => {}
+        // Names are short: a search made for long texts would cost more than it saves.
+        bytes => {
+            if let Some(colon) = bytes.iter().position(|byte| *byte == b':') {
+                keep_other(message, header[..colon].trim_ascii_end(), header[colon + 1..].trim_ascii());
+            }
+        }
+    }
+}
+
+fn keep_other<'a>(message: &mut Message<'a>, name: &str, value: &'a str) {
     let Some(first) = name.bytes().next().map(|byte| byte.to_ascii_lowercase()) else { return };
     // The first letter leaves few names to be compared.
     let is = |long: &str| name.eq_ignore_ascii_case(long);
@@ -112,13 +136,7 @@ fn keep<'a>(message: &mut Message<'a>, name: &str, value: &'a str) {
         (b't', _) if is("to") => message.to = value,
         (b'i', 1) => message.call_id = value,
         (b'c', _) if is("call-id") => message.call_id = value,
-        (b'c', _) if is("cseq") => {
-            let (number, method) = value.split_once(' ').unwrap_or((value, ""));
-            message.cseq = number.trim().parse().unwrap_or(0);
-            if message.status > 0 {
-                message.method = method.trim();
-            }
-        }
+        (b'c', _) if is("cseq") => sequence(message, value),
         (b'm', 1) => contact(message, value),
         (b'c', _) if is("contact") => contact(message, value),
         (b'r', _) if is("record-route") => message.record_routes.push(value),
@@ -127,6 +145,14 @@ fn keep<'a>(message: &mut Message<'a>, name: &str, value: &'a str) {
         (b'a', _) if is("authorization") => message.authorization = value,
         (b'p', _) if is("proxy-authorization") => message.authorization = value,
         _ => {}
+    }
+}
+
+fn sequence<'a>(message: &mut Message<'a>, value: &'a str) {
+    let (count, method) = split(value, b' ').unwrap_or((value, ""));
+    message.cseq = number(count).unwrap_or(0);
+    if message.status > 0 {
+        message.method = method.trim_ascii();
     }
 }
 
@@ -146,40 +172,51 @@ fn challenge<'a>(message: &mut Message<'a>, value: &'a str) {
 
 /// What stands between `<` and `>`, or the text up to its parameters.
 pub fn uri_of(value: &str) -> &str {
-    match value.split_once('<') {
-        Some((_, rest)) => rest.split('>').next().unwrap_or(rest),
-        None => value.split(';').next().unwrap_or(value),
-    }
+    split(value, b'<').map_or_else(|| before(value, b';'), |(_, rest)| before(rest, b'>'))
 }
 
 /// The tag parameter of a From or To; empty when absent.
 pub fn tag_of(value: &str) -> &str {
-    let parameters = value.rsplit_once('>').map_or(value, |(_, rest)| rest);
-    parameters.split(';').find_map(|part| part.trim().strip_prefix("tag=")).unwrap_or("")
+    let end = value.bytes().rposition(|byte| byte == b'>').map_or(0, |end| end + 1);
+    parameter(&value[end..], "tag=")
 }
 
 /// The branch parameter of a Via; empty when absent.
 pub fn branch_of(via: &str) -> &str {
-    via.split(';').find_map(|part| part.trim().strip_prefix("branch=")).unwrap_or("")
+    parameter(via, "branch=")
+}
+
+/// What stands behind this beginning of one of the parts that semicolons divide; empty when absent.
+fn parameter<'a>(value: &'a str, begins: &str) -> &'a str {
+    let mut rest = value;
+    loop {
+        let (part, more) = split(rest, b';').unwrap_or((rest, ""));
+        if let Some(found) = part.trim_ascii().strip_prefix(begins) {
+            return found;
+        }
+        if more.is_empty() {
+            return "";
+        }
+        rest = more;
+    }
 }
 
 /// The user part of the URI in a From or To.
 pub fn user_of(value: &str) -> &str {
     let uri = uri_of(value);
-    let rest = uri.split_once(':').map_or(uri, |(_, rest)| rest);
-    let user = rest.split_once('@').map_or(rest, |(user, _)| user);
-    user.split(';').next().unwrap_or(user)
+    let rest = split(uri, b':').map_or(uri, |(_, rest)| rest);
+    before(before(rest, b'@'), b';')
 }
 
 /// Where the SDP of a body wants RTP: the first `c=` and the first audio port.
 pub fn media_address(body: &str) -> Option<SocketAddr> {
     let mut host = None;
     let mut port = None;
-    for line in body.lines() {
+    for line in lines(body) {
         if let Some(rest) = line.strip_prefix("c=IN IP4 ").or_else(|| line.strip_prefix("c=IN IP6 ")) {
-            host = host.or_else(|| rest.trim().parse().ok());
+            host = host.or_else(|| rest.trim_ascii().parse().ok());
         } else if let Some(rest) = line.strip_prefix("m=audio ") {
-            port = port.or_else(|| rest.split(' ').next()?.parse().ok());
+            port = port.or_else(|| before(rest, b' ').parse().ok());
         }
     }
     Some(SocketAddr::new(host?, port?))
@@ -225,8 +262,8 @@ pub struct Request<'a> {
     pub method: &'a str,
     /// Request-URI.
     pub uri: &'a str,
-    /// Where responses are to come: our socket.
-    pub local: SocketAddr,
+    /// Where responses are to come: our socket, as a text.
+    pub local: &'a str,
     /// The transaction's name, without the cookie.
     pub branch: &'a str,
     /// Whole From value.
@@ -249,37 +286,19 @@ fn put(out: &mut String, pieces: &[&str]) {
 }
 
 fn put_number(out: &mut String, number: u32) {
-    let (mut digits, mut rest, mut at) = ([0; 10], number, 10);
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
+    if number >= 10 {
+        put_number(out, number / 10);
     }
-    out.push_str(core::str::from_utf8(&digits[at..]).expect("digits are ASCII"));
-}
-
-/// Writes an address as [`SocketAddr`] shows itself.
-fn put_address(out: &mut String, at: SocketAddr) {
-    match at {
-        SocketAddr::V4(_) => put_ip(out, at.ip()),
-        SocketAddr::V6(_) => {
-            out.push('[');
-            put_ip(out, at.ip());
-            out.push(']');
-        }
-    }
-    out.push(':');
-    put_number(out, at.port().into());
+    out.push(char::from(b'0' + (number % 10) as u8));
 }
 
 fn put_ip(out: &mut String, ip: IpAddr) {
     match ip {
         IpAddr::V4(ip) => {
             for (place, octet) in ip.octets().into_iter().enumerate() {
-                out.push_str(if place > 0 { "." } else { "" });
+                if place > 0 {
+                    out.push('.');
+                }
                 put_number(out, octet.into());
             }
         }
@@ -291,27 +310,38 @@ fn put_ip(out: &mut String, ip: IpAddr) {
 pub fn request(out: &mut String, ask: &Request<'_>) {
     out.clear();
     let Request { method, uri, local, branch, from, to, call_id, cseq, .. } = ask;
-    put(out, &[method, " ", uri, " SIP/2.0\r\nVia: SIP/2.0/UDP "]);
-    put_address(out, *local);
-    put(out, &[";branch=z9hG4bK", branch, ";rport\r\n", ask.routes, "Max-Forwards: 70\r\nFrom: ", from]);
+    put(
+        out,
+        &[
+            method,
+            " ",
+            uri,
+            " SIP/2.0\r\nVia: SIP/2.0/UDP ",
+            local,
+            ";branch=z9hG4bK",
+            branch,
+            ";rport\r\n",
+            ask.routes,
+            "Max-Forwards: 70\r\nFrom: ",
+            from,
+        ],
+    );
     put(out, &["\r\nTo: ", to, "\r\nCall-ID: ", call_id, "\r\nCSeq: "]);
     put_number(out, *cseq);
     put(out, &[" ", method, "\r\n"]);
     if matches!(*method, "INVITE" | "UPDATE") {
-        put_contact(out, *local);
+        put_contact(out, local);
         out.push_str("Allow: INVITE, ACK, BYE, CANCEL, OPTIONS\r\n");
     }
     finish(out, if *method == "INFO" { "application/dtmf-relay" } else { "application/sdp" }, ask.body);
 }
 
-fn put_contact(out: &mut String, local: SocketAddr) {
-    out.push_str("Contact: <sip:");
-    put_address(out, local);
-    out.push_str(">\r\n");
+fn put_contact(out: &mut String, local: &str) {
+    put(out, &["Contact: <sip:", local, ">\r\n"]);
 }
 
 /// Writes a response to a request; `tag` is put on To if it has none.
-pub fn response(out: &mut String, to: &Message<'_>, status: u16, tag: &str, local: SocketAddr, body: &str) {
+pub fn response(out: &mut String, to: &Message<'_>, status: u16, tag: &str, local: &str, body: &str) {
     response_with(out, to, (status, ""), tag, local, body);
 }
 
@@ -321,7 +351,7 @@ pub fn response_with(
     to: &Message<'_>,
     (status, more): (u16, &str),
     tag: &str,
-    local: SocketAddr,
+    local: &str,
     body: &str,
 ) {
     start(out, status);
@@ -340,7 +370,7 @@ pub fn echo(out: &mut String, to: &Message<'_>, tag: &str) {
 }
 
 /// Writes a response to an INVITE by what it repeats, with more header lines, each with its end of line.
-pub fn response_by(out: &mut String, echo: &str, (status, more): (u16, &str), local: SocketAddr, body: &str) {
+pub fn response_by(out: &mut String, echo: &str, (status, more): (u16, &str), local: &str, body: &str) {
     start(out, status);
     out.push_str(echo);
     if (101..300).contains(&status) {

@@ -6,7 +6,7 @@ use sim::message::{Request, branch_of, media_address, read, request, response, s
 
 #[test]
 fn what_is_written_is_read_back() {
-    let local: SocketAddr = "127.0.1.1:40000".parse().expect("an address");
+    let local = "127.0.1.1:40000";
     let body = sdp("127.0.1.1:41000".parse().expect("an address"));
     let ask = Request {
         method: "INVITE",
@@ -42,7 +42,7 @@ fn numbers_and_addresses_are_written_as_everybody_writes_them() {
             let ask = Request {
                 method: "INVITE",
                 uri,
-                local,
+                local: at,
                 branch: "7",
                 from: "<sip:x@y>",
                 to: "<sip:a@b>",

@@ -9,6 +9,7 @@ use super::Came;
 use crate::clock::{MS, SECOND};
 use crate::dtmf::{self, Dialled, Event};
 use crate::flow::Flow;
+use crate::numbered::{hex, put};
 use crate::plan::Outcome;
 use crate::tally::{Counters, Told};
 use crate::wire::{BRIEF, Dues, GIVE_UP, Kind, LINGER, T1, T2, Who, Wire, together};
@@ -75,26 +76,29 @@ impl Callee {
         came: &Came<'_>,
         (place, outcome): (Option<usize>, Outcome),
     ) {
-        let Came { socket, terminator, from: peer, message: asked, bytes } = *came;
+        let Came { socket, terminator, from: peer, message: asked } = *came;
         (self.name, self.socket, self.terminator, self.peer) = (name, socket, terminator, Some(peer));
         self.place = place.map(|place| place as u32);
         self.state = State::Alerting { rings: false };
         self.outcome = outcome;
         self.invite = wire.text();
-        self.invite.push_str(std::str::from_utf8(bytes).expect("a message that was read is text"));
+        self.invite.push_str(asked.text);
         self.branch.clear();
         self.branch.push_str(message::branch_of(asked.vias[0]));
         self.tag.clear();
-        let _ = write!(self.tag, "t{terminator:x}x{count:x}");
+        let mut digits = [[0_u8; 16]; 2];
+        let [first, second] = &mut digits;
+        put(&mut self.tag, &["t", hex(terminator as u64, 1, first), "x", hex(count.into(), 1, second)]);
         (self.echo, self.last) = (wire.text(), wire.text());
         message::echo(&mut self.echo, asked, &self.tag);
         self.wait = T1;
         self.dues = Dues::default();
         (self.flow, self.dialled) = (None, Dialled::default());
-        self.media_peer = message::media_address(asked.body);
+        let media = place.filter(|place| wire.plan.has_media(*place));
+        self.media_peer = media.and_then(|_| message::media_address(asked.body));
         (self.answered, self.ended, self.cseq, self.changing) = (0, 0, 0, false);
         wire.board.active.fetch_add(1, Relaxed);
-        let (who, now) = (Who::Callee(count), wire.clock.now());
+        let (who, now) = (Who::Callee(count), wire.now);
         let delay = wire.plan.delay(place, terminator, u64::from(count));
         match outcome {
             Outcome::Silence => self.end(wire, who),
@@ -102,7 +106,7 @@ impl Callee {
             Outcome::Refuse(_) => wire.arm(&mut self.dues, who, Kind::Act, now + nanos(delay)),
             Outcome::Ring(ring) | Outcome::Answer { ring, .. } => {
                 if delay.is_zero() && wire.plan.terminators[terminator].trying {
-                    message::response(&mut self.last, asked, 100, "", wire.address(socket), "");
+                    message::response(&mut self.last, asked, 100, "", wire.name(socket), "");
                     self.send(wire, &self.last);
                 }
                 wire.arm(&mut self.dues, who, Kind::Act, now + nanos(delay + ring));
@@ -117,7 +121,6 @@ impl Callee {
     }
 
     fn respond(&mut self, wire: &mut Wire, status: u16, body: &str) {
-        let local = wire.address(self.socket);
         let mut more = wire.text();
         let terminator = &wire.plan.terminators[self.terminator];
         if status == 302 {
@@ -127,7 +130,7 @@ impl Callee {
             // RFC 4028 §9: a UAS that refreshes needs nothing of the other side.
             let _ = write!(more, "Session-Expires: {};refresher=uas\r\n", timer.as_secs().max(90));
         }
-        message::response_by(&mut self.last, &self.echo, (status, &more), local, body);
+        message::response_by(&mut self.last, &self.echo, (status, &more), wire.name(self.socket), body);
         wire.spare(more);
         self.send(wire, &self.last);
     }
@@ -141,17 +144,16 @@ impl Callee {
             }
             return;
         }
-        let local = wire.address(self.socket);
         let (mut body, mut bytes) = (wire.text(), wire.text());
-        wire.describe(&mut body, self.media_address(local));
-        message::response(&mut bytes, asked, 200, &self.tag, local, &body);
+        wire.describe(&mut body, self.socket, self.media_address());
+        message::response(&mut bytes, asked, 200, &self.tag, wire.name(self.socket), &body);
         wire.send(self.socket, from, bytes.as_bytes());
         wire.spare(body);
         wire.spare(bytes);
     }
 
     pub fn on_ack(&mut self, wire: &mut Wire, who: Who) {
-        let now = wire.clock.now();
+        let now = wire.now;
         match self.state {
             State::Refused => self.end(wire, who),
             State::Answered => {
@@ -192,7 +194,7 @@ impl Callee {
 
     /// Repeats the last message until it is acknowledged or given up.
     fn repeat(&mut self, wire: &mut Wire, who: Who) {
-        let now = wire.clock.now();
+        let now = wire.now;
         self.wait = T1;
         wire.arm(&mut self.dues, who, Kind::Act, 0);
         wire.arm(&mut self.dues, who, Kind::Resend, now + T1);
@@ -211,7 +213,7 @@ impl Callee {
     }
 
     fn act(&mut self, wire: &mut Wire, who: Who) {
-        let now = wire.clock.now();
+        let now = wire.now;
         match (self.state, self.outcome) {
             (State::Alerting { rings: false }, Outcome::Refuse(status)) => self.refuse(wire, who, status),
             (State::Alerting { rings: false }, outcome) => {
@@ -257,10 +259,9 @@ impl Callee {
                 self.respond(wire, progress, "")
             };
         }
-        let local = wire.address(self.socket);
         self.listen(wire, who);
         let mut body = wire.text();
-        wire.describe(&mut body, self.media_address(local));
+        wire.describe(&mut body, self.socket, self.media_address());
         self.respond(wire, 183, &body);
         wire.spare(body);
         if let (Some(flow), Some(peer)) = (self.flow.as_mut(), self.media_peer) {
@@ -270,38 +271,35 @@ impl Callee {
     }
 
     fn answer(&mut self, wire: &mut Wire, who: Who) {
-        let local = wire.address(self.socket);
         if let Some(place) = self.place {
             if self.flow.is_none() && wire.plan.has_media(place as usize) {
                 self.listen(wire, who);
             }
             wire.board.note_answer(place as usize, self.terminator);
         }
-        self.answered = wire.clock.now();
+        self.answered = wire.now;
         let mut body = wire.text();
-        wire.describe(&mut body, self.media_address(local));
+        wire.describe(&mut body, self.socket, self.media_address());
         self.respond(wire, 200, &body);
         wire.spare(body);
         self.state = State::Answered;
         self.repeat(wire, who);
     }
 
-    /// Without media the discard port: nothing is sent, nothing is expected.
-    fn media_address(&self, local: SocketAddr) -> SocketAddr {
-        self.flow.as_ref().map_or(SocketAddr::new(local.ip(), 9), |flow| flow.address())
+    fn media_address(&self) -> Option<SocketAddr> {
+        self.flow.as_ref().map(|flow| flow.address())
     }
 
     /// Writes a request within the call. `mark` tells its transaction from others.
     fn request(&self, wire: &mut Wire, method: &str, mark: char, cseq: u32, body: &str) -> String {
-        let local = wire.address(self.socket);
         let (mut from, mut branch, mut routes) = (wire.text(), wire.text(), wire.text());
         let mut bytes = wire.text();
         let asked = message::read(self.invite.as_bytes()).expect("the INVITE was read before it was kept");
         // Writing to a text cannot fail.
-        let _ = write!(from, "{};tag={}", asked.to, self.tag);
+        put(&mut from, &[asked.to, ";tag=", &self.tag]);
         let _ = write!(branch, "{}{mark}{cseq}x{}", self.tag, wire.plan.seed);
         for route in asked.record_routes.iter() {
-            let _ = write!(routes, "Route: {route}\r\n");
+            put(&mut routes, &["Route: ", route, "\r\n"]);
         }
         let uri = if asked.contact.is_empty() { message::uri_of(asked.from) } else { asked.contact };
         let (call_id, to) = (asked.call_id, asked.from);
@@ -309,7 +307,7 @@ impl Callee {
         let ask = Request {
             method,
             uri,
-            local,
+            local: wire.name(self.socket),
             branch: branch_of,
             from: from_of,
             to,
@@ -338,7 +336,7 @@ impl Callee {
 
     fn change_later(&mut self, wire: &mut Wire, who: Who) {
         if let Some(span) = wire.plan.terminators[self.terminator].refreshes() {
-            let due = wire.clock.now() + nanos(span);
+            let due = wire.now + nanos(span);
             wire.arm(&mut self.dues, who, Kind::Change, due);
         }
     }
@@ -350,12 +348,12 @@ impl Callee {
         }
         (self.cseq, self.changing) = (self.cseq + 1, true);
         let mut body = wire.text();
-        wire.describe(&mut body, self.media_address(wire.address(self.socket)));
+        wire.describe(&mut body, self.socket, self.media_address());
         let bytes = self.request(wire, "INVITE", 'v', self.cseq, &body);
         wire.spare(body);
         self.send(wire, &bytes);
         wire.spare(std::mem::replace(&mut self.last, bytes));
-        let now = wire.clock.now();
+        let now = wire.now;
         self.wait = T1;
         wire.arm(&mut self.dues, who, Kind::Resend, now + T1);
         wire.arm(&mut self.dues, who, Kind::GiveUp, now + GIVE_UP);
@@ -387,7 +385,7 @@ impl Callee {
         self.send(wire, &self.last);
         Counters::one(&wire.counters().resent);
         self.wait = (self.wait * 2).min(T2);
-        let due = wire.clock.now() + self.wait;
+        let due = wire.now + self.wait;
         wire.arm(&mut self.dues, who, Kind::Resend, due);
     }
 
@@ -415,7 +413,7 @@ impl Callee {
     fn packet(&mut self, wire: &mut Wire, due: u64) {
         let speaks = matches!(self.state, State::Alerting { .. } | State::Answered | State::Talking);
         if let (true, Some(flow)) = (speaks, self.flow.as_mut()) {
-            let now = wire.clock.now().max(due);
+            let now = wire.now.max(due);
             flow.tick(wire, &mut self.dues, now);
         }
     }
@@ -425,7 +423,7 @@ impl Callee {
         if self.state == State::Ended {
             return;
         }
-        let (now, released) = (wire.clock.now(), self.state == State::Releasing);
+        let (now, released) = (wire.now, self.state == State::Releasing);
         self.state = State::Ended;
         self.ended = now;
         self.flow.iter_mut().for_each(|flow| flow.rest(wire));

@@ -1,14 +1,14 @@
 //! One call at its originator: INVITE, ACK, BYE, CANCEL, with their timers.
 
-use std::fmt::Write;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{hex, over, put};
+use super::{PLACE_DIGITS, over};
 use crate::clock::{MS, SECOND};
 use crate::dtmf::{self, By};
 use crate::flow::Flow;
 use crate::ladder::{self, Sample, Step};
+use crate::numbered::{hex, put};
 use crate::plan::{Outcome, Planned};
 use crate::quality::Heard;
 use crate::tally::{CallLine, Counters, Told};
@@ -95,7 +95,7 @@ impl Caller {
         let mut digits = [[0_u8; 16]; 3];
         let [first, second, third] = &mut digits;
         let place = u64::from(self.place);
-        let (place, short, seed) = (hex(place, 8, first), hex(place, 1, second), hex(seed, 1, third));
+        let (place, short, seed) = (hex(place, PLACE_DIGITS, first), hex(place, 1, second), hex(seed, 1, third));
         let (target, Planned { calling, called, .. }) = (wire.target_name.as_str(), &self.planned);
         put(&mut self.call_id, &[place, "-", seed, "@", host]);
         put(&mut self.branch, &[short, "i", seed]);
@@ -115,10 +115,9 @@ impl Caller {
 
     /// Sends the INVITE.
     pub fn invite(&mut self, wire: &mut Wire, who: Who) {
-        let local = wire.address(self.socket);
         self.sent = wire.clock.now();
         wire.board.note_sent(self.place as usize, self.sent);
-        self.offer(wire, who, local);
+        self.offer(wire, who);
         let lateness = self.sent.saturating_sub(self.due);
         wire.latencies.lateness.saturating_record(lateness);
         Counters::one(&wire.counters().placed);
@@ -132,12 +131,12 @@ impl Caller {
         }
     }
 
-    fn offer(&mut self, wire: &mut Wire, who: Who, local: SocketAddr) {
+    fn offer(&mut self, wire: &mut Wire, who: Who) {
         let (mut body, mut bytes) = (wire.text(), wire.text());
-        wire.describe(&mut body, self.media_address(local));
-        message::request(&mut bytes, &self.ask("INVITE", local, &self.branch, self.cseq, &body));
+        wire.describe(&mut body, self.socket, self.media_address());
+        message::request(&mut bytes, &self.ask("INVITE", wire.name(self.socket), &self.branch, self.cseq, &body));
         wire.spare(body);
-        self.insist(wire, who, bytes);
+        self.insist(wire, who, "INVITE", bytes);
     }
 
     /// Offers the call again with an answer to the challenge; false if it has none.
@@ -153,17 +152,15 @@ impl Caller {
         self.branch.push('p');
         self.cseq = 2;
         self.state = State::Inviting { heard: false };
-        let local = wire.address(self.socket);
-        self.offer(wire, who, local);
+        self.offer(wire, who);
         true
     }
 
-    /// Without media the discard port: nothing is sent, nothing is expected.
-    fn media_address(&self, local: SocketAddr) -> SocketAddr {
-        self.flow.as_ref().map_or(SocketAddr::new(local.ip(), 9), |flow| flow.address())
+    fn media_address(&self) -> Option<SocketAddr> {
+        self.flow.as_ref().map(|flow| flow.address())
     }
 
-    fn ask<'a>(&'a self, method: &'a str, local: SocketAddr, branch: &'a str, cseq: u32, body: &'a str) -> Request<'a> {
+    fn ask<'a>(&'a self, method: &'a str, local: &'a str, branch: &'a str, cseq: u32, body: &'a str) -> Request<'a> {
         let Caller { uri, from, to, routes, call_id, .. } = self;
         Request { method, uri, local, branch, from, to, call_id, cseq, routes, body }
     }
@@ -179,7 +176,7 @@ impl Caller {
             (_, "INVITE") => self.on_refusal(wire, who, message),
             (200.., "INFO") => self.on_dialled(wire, who, message.cseq),
             (200.., "BYE") if self.state == State::Releasing => {
-                let waited = wire.clock.now() - self.released;
+                let waited = wire.now - self.released;
                 wire.latencies.bye.saturating_record(waited);
                 self.end(wire, who, 200, "caller");
             }
@@ -189,7 +186,7 @@ impl Caller {
 
     fn note(&mut self, wire: &mut Wire, out: bool, status: u16, method: &'static str) {
         if let Some(ladder) = self.ladder {
-            let after_ns = wire.clock.now().saturating_sub(self.due);
+            let after_ns = wire.now.saturating_sub(self.due);
             wire.ladders.of(ladder).note(Step { after_ns, out, status, method });
         }
     }
@@ -213,7 +210,7 @@ impl Caller {
     }
 
     fn on_progress(&mut self, wire: &mut Wire, who: Who, message: &Message<'_>) {
-        let now = wire.clock.now();
+        let now = wire.now;
         let State::Inviting { ref mut heard } = self.state else { return };
         if !*heard {
             *heard = true;
@@ -233,27 +230,29 @@ impl Caller {
         }
         // Early media goes both ways, as a phone would have it.
         let early = self.flow.as_mut().filter(|flow| !flow.is_by_kernel());
-        if let (Some(flow), Some(peer)) = (early, message::media_address(message.body)) {
+        if let Some(flow) = early
+            && let Some(peer) = message::media_address(message.body)
+        {
             flow.start(wire, &mut self.dues, peer, now);
         }
     }
 
     fn on_answer(&mut self, wire: &mut Wire, who: Who, message: &Message<'_>, stopping: bool) {
-        let now = wire.clock.now();
+        let now = wire.now;
         if !matches!(self.state, State::Inviting { .. } | State::Cancelling) {
             return self.ack(wire);
         }
         let unwanted = stopping || self.state == State::Cancelling;
         self.state = State::Talking;
         self.answered = now;
-        over(&mut self.to, format_args!("{}", message.to));
+        message.to.clone_into(&mut self.to);
         if !message.contact.is_empty() {
-            over(&mut self.uri, format_args!("{}", message.contact));
+            message.contact.clone_into(&mut self.uri);
         }
         self.routes.clear();
         // RFC 3261 §12.1.2: the caller's route set is the response's, in reverse order.
         for route in message.record_routes.iter().rev() {
-            let _ = write!(self.routes, "Route: {route}\r\n");
+            put(&mut self.routes, &["Route: ", route, "\r\n"]);
         }
         Counters::one(&wire.counters().answered);
         wire.latencies.answer.saturating_record(now - self.sent);
@@ -261,7 +260,9 @@ impl Caller {
         self.ack(wire);
         wire.arm(&mut self.dues, who, Kind::Resend, 0);
         wire.arm(&mut self.dues, who, Kind::GiveUp, 0);
-        if let (Some(flow), Some(peer)) = (self.flow.as_mut(), message::media_address(message.body)) {
+        if let Some(flow) = self.flow.as_mut()
+            && let Some(peer) = message::media_address(message.body)
+        {
             flow.start(wire, &mut self.dues, peer, now);
         }
         self.dial_later(wire, who, now);
@@ -287,21 +288,23 @@ impl Caller {
             return;
         }
         self.dialled += 1;
-        let local = wire.address(self.socket);
         let (mut branch, mut body, mut bytes) = (wire.text(), wire.text(), wire.text());
         over(&mut branch, format_args!("{}f{}", self.branch, self.dialled));
         over(&mut body, format_args!("Signal={}\r\nDuration=120\r\n", dtmf::letter(digit)));
-        message::request(&mut bytes, &self.ask("INFO", local, &branch, self.cseq + self.dialled, &body));
+        message::request(
+            &mut bytes,
+            &self.ask("INFO", wire.name(self.socket), &branch, self.cseq + self.dialled, &body),
+        );
         wire.spare(branch);
         wire.spare(body);
         Counters::one(&wire.counters().dtmf_sent);
-        self.insist(wire, who, bytes);
+        self.insist(wire, who, "INFO", bytes);
     }
 
     /// A digit was taken, or refused: the next one follows.
     fn on_dialled(&mut self, wire: &mut Wire, who: Who, cseq: u32) {
         if self.state == State::Talking && cseq == self.cseq + self.dialled {
-            let next = wire.clock.now() + DIGIT_PAUSE;
+            let next = wire.now + DIGIT_PAUSE;
             for (kind, due) in [(Kind::Resend, 0), (Kind::GiveUp, 0), (Kind::Change, next)] {
                 wire.arm(&mut self.dues, who, kind, due);
             }
@@ -321,10 +324,9 @@ impl Caller {
 
     fn ack(&mut self, wire: &mut Wire) {
         self.note(wire, true, 0, "ACK");
-        let local = wire.address(self.socket);
         let (mut branch, mut bytes) = (wire.text(), wire.text());
-        over(&mut branch, format_args!("{}a", self.branch));
-        message::request(&mut bytes, &self.ask("ACK", local, &branch, self.cseq, ""));
+        put(&mut branch, &[&self.branch, "a"]);
+        message::request(&mut bytes, &self.ask("ACK", wire.name(self.socket), &branch, self.cseq, ""));
         wire.send(self.socket, wire.target, bytes.as_bytes());
         wire.spare(branch);
         wire.spare(bytes);
@@ -351,24 +353,22 @@ impl Caller {
 
     fn ack_refusal(&mut self, wire: &mut Wire, message: &Message<'_>) {
         self.note(wire, true, 0, "ACK");
-        let local = wire.address(self.socket);
         let mut bytes = wire.text();
         let branch = if message.cseq == self.cseq { &self.branch } else { self.branch.trim_end_matches('p') };
         // RFC 3261 §17.1.1.3: the ACK of a refusal has the INVITE's branch and URI, and the response's To.
-        let ask = Request { to: message.to, ..self.ask("ACK", local, branch, message.cseq, "") };
+        let ask = Request { to: message.to, ..self.ask("ACK", wire.name(self.socket), branch, message.cseq, "") };
         message::request(&mut bytes, &ask);
         wire.send(self.socket, wire.target, bytes.as_bytes());
         wire.spare(bytes);
     }
 
     fn on_request(&mut self, wire: &mut Wire, who: Who, from: SocketAddr, asked: &Message<'_>) {
-        let local = wire.address(self.socket);
         let (mut body, mut bytes) = (wire.text(), wire.text());
         if matches!(asked.method, "INVITE" | "UPDATE") {
-            wire.describe(&mut body, self.media_address(local));
+            wire.describe(&mut body, self.socket, self.media_address());
         }
         self.note(wire, true, 200, ladder::method(asked.method));
-        message::response(&mut bytes, asked, 200, "", local, &body);
+        message::response(&mut bytes, asked, 200, "", wire.name(self.socket), &body);
         wire.send(self.socket, from, bytes.as_bytes());
         wire.spare(body);
         wire.spare(bytes);
@@ -381,7 +381,7 @@ impl Caller {
         match self.state {
             // RFC 3261 §9.1: a CANCEL waits for the first provisional response.
             State::Inviting { heard: false } => {
-                let soon = wire.clock.now() + 100 * MS;
+                let soon = wire.now + 100 * MS;
                 self.act_at(wire, who, soon);
             }
             State::Inviting { heard: true } => self.cancel(wire, who),
@@ -398,30 +398,32 @@ impl Caller {
 
     fn cancel(&mut self, wire: &mut Wire, who: Who) {
         let mut bytes = wire.text();
-        message::request(&mut bytes, &self.ask("CANCEL", wire.address(self.socket), &self.branch, self.cseq, ""));
+        message::request(&mut bytes, &self.ask("CANCEL", wire.name(self.socket), &self.branch, self.cseq, ""));
         self.state = State::Cancelling;
-        self.insist(wire, who, bytes);
+        self.insist(wire, who, "CANCEL", bytes);
     }
 
     fn release(&mut self, wire: &mut Wire, who: Who) {
-        let local = wire.address(self.socket);
         let (mut branch, mut bytes) = (wire.text(), wire.text());
-        over(&mut branch, format_args!("{}b", self.branch));
-        message::request(&mut bytes, &self.ask("BYE", local, &branch, self.cseq + self.dialled + 1, ""));
+        put(&mut branch, &[&self.branch, "b"]);
+        message::request(
+            &mut bytes,
+            &self.ask("BYE", wire.name(self.socket), &branch, self.cseq + self.dialled + 1, ""),
+        );
         wire.spare(branch);
         self.state = State::Releasing;
-        self.released = wire.clock.now();
+        self.released = wire.now;
         self.flow.iter_mut().for_each(|flow| flow.rest(wire));
         for kind in [Kind::Packet, Kind::Change] {
             wire.arm(&mut self.dues, who, kind, 0);
         }
-        self.insist(wire, who, bytes);
+        self.insist(wire, who, "BYE", bytes);
     }
 
     /// Sends a request that is repeated until it is answered.
-    fn insist(&mut self, wire: &mut Wire, who: Who, bytes: String) {
-        let now = wire.clock.now();
-        self.note(wire, true, 0, ladder::method(bytes.split(' ').next().unwrap_or("")));
+    fn insist(&mut self, wire: &mut Wire, who: Who, method: &'static str, bytes: String) {
+        let now = wire.now;
+        self.note(wire, true, 0, method);
         wire.send(self.socket, wire.target, bytes.as_bytes());
         wire.spare(std::mem::replace(&mut self.resend, bytes));
         self.wait = T1;
@@ -436,7 +438,7 @@ impl Caller {
         // RFC 3261 §17.1.1.2: INVITE doubles without bound; §17.1.2.2: others up to T2.
         let most = if matches!(self.state, State::Inviting { .. }) { GIVE_UP } else { T2 };
         self.wait = (self.wait * 2).min(most);
-        let due = wire.clock.now() + self.wait;
+        let due = wire.now + self.wait;
         wire.arm(&mut self.dues, who, Kind::Resend, due);
     }
 
@@ -456,14 +458,14 @@ impl Caller {
 
     fn packet(&mut self, wire: &mut Wire, due: u64) {
         if let (State::Talking | State::Inviting { .. }, Some(flow)) = (self.state, self.flow.as_mut()) {
-            let now = wire.clock.now().max(due);
+            let now = wire.now.max(due);
             flow.tick(wire, &mut self.dues, now);
         }
     }
 
     /// The call is over, with this final status, because of this.
     pub fn end(&mut self, wire: &mut Wire, who: Who, code: u16, ended_by: &'static str) {
-        let now = wire.clock.now();
+        let now = wire.now;
         self.state = State::Ended;
         self.flow.iter_mut().for_each(|flow| flow.rest(wire));
         wire.spare(std::mem::take(&mut self.resend));

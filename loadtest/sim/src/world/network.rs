@@ -1,7 +1,7 @@
 //! The network between peers and nodes: it loses, doubles and delays.
 
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use core::net::SocketAddr;
 
 use units::ShardId;
@@ -83,7 +83,7 @@ impl World<'_> {
         if seen.method != "INVITE" || seen.status > 0 {
             if seen.status == 0 && seen.method != "ACK" {
                 let mut answer = String::new();
-                message::response(&mut answer, &seen, 481, "none", local, "");
+                message::response(&mut answer, &seen, 481, "none", &local.to_string(), "");
                 self.send(local, from, answer);
             }
             return;

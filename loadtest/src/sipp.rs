@@ -179,8 +179,9 @@ fn code(outcome: Outcome, world: &World) -> u8 {
         Outcome::TimedOut if world.options.timeout_error => FATAL,
         _ if statistics.total(Count::Failed) > 0 => FAILED,
         _ if world.commanded => COMMANDED,
-        // SIPp counts the end of its time as a command.
-        Outcome::TimedOut => COMMANDED,
+        // SIPp counts the end of its time as a command where no call succeeded before.
+        Outcome::TimedOut if statistics.total(Count::Successful) == 0 => COMMANDED,
+        Outcome::TimedOut => 0,
         Outcome::Done if statistics.created() == 0 => NO_CALLS,
         Outcome::Done => 0,
     }
@@ -382,6 +383,6 @@ Its hand:        + - * /  p  q  s  1 2 3 (keys; as datagrams to -cp PORT at -ci 
                  -sleep S  -bg  -nostdin
                  SIGUSR1 ends softly, SIGUSR2 writes the screens
 
-Exit codes: 0 every call was successful, 1 one failed, 97 a command or -timeout ended it, 99 no call, 255 fatal, 254 no socket.
+Exit codes: 0 every call was successful, 1 one failed, 97 a command ended it, or -timeout before any succeeded, 99 no call, 255 fatal, 254 no socket.
 `tandem-loadtest lint FILE…` says what of a scenario is supported.
 ";

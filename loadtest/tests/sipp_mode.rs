@@ -353,3 +353,45 @@ fn exit_codes_are_sipps() {
         assert_eq!(output.status.code(), Some(wanted), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
+
+/// An answer to OPTIONS, and a label at the end to which who waits in vain jumps.
+const WAITS_IN_VAIN: &str = "<?xml version=\"1.0\"?>\n<scenario name=\"waits\">\n<label id=\"1\"/>\n\
+    <recv request=\"OPTIONS\" timeout=\"100\" ontimeout=\"2\"/>\n<send next=\"1\"><![CDATA[\n\nSIP/2.0 200 OK\n[last_Via:]\n[last_From:]\n\
+    [last_To:];tag=[call_number]\n[last_Call-ID:]\n[last_CSeq:]\nContent-Length: 0\n\n]]></send>\n<label id=\"2\"/>\n</scenario>\n";
+const ASKS: &str = "<?xml version=\"1.0\"?>\n<scenario name=\"asks\">\n<send retrans=\"500\"><![CDATA[\n\nOPTIONS sip:x@[remote_ip] SIP/2.0\n\
+    Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\nFrom: <sip:a@b>;tag=[call_number]\nTo: <sip:x@[remote_ip]>\n\
+    Call-ID: [call_id]\nCSeq: 1 OPTIONS\nMax-Forwards: 70\nContent-Length: 0\n\n]]></send>\n<recv response=\"200\"/>\n</scenario>\n";
+
+#[test]
+fn what_is_over_is_over_as_it_is_for_sipp() {
+    for program in ["sipp", OURS] {
+        let folder = tempfile::tempdir().unwrap();
+        let written = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        written("waits.xml", WAITS_IN_VAIN);
+        written("asks.xml", ASKS);
+        let counted = |file: &str| {
+            let row = last_row(&folder.path().join(file));
+            (row["SuccessfulCall(C)"].clone(), row["FailedCall(C)"].clone())
+        };
+        // The time is over while calls are under way: no new ones, and those that are there end well.
+        let at = port();
+        let _callee = start(OURS, folder.path(), &["-sn", "uas", "-p", &at.to_string()]);
+        listens(at, false);
+        let to = format!("127.0.0.1:{at}");
+        let words = ["-sn", "uac", &to, "-m", "5", "-r", "100", "-d", "1300", "-timeout", "1", "-trace_stat", "-stf"];
+        let output = finish(program, folder.path(), &[&words[..], &["time.csv"]].concat());
+        assert_eq!((output.status.code(), counted("time.csv")), (Some(0), ("5".into(), "0".into())), "{program}");
+        // All that are wanted are placed, however few may be under way.
+        let words = ["-sn", "uac", &to, "-m", "6", "-l", "2", "-r", "100", "-d", "50", "-trace_stat", "-stf"];
+        let output = finish(program, folder.path(), &[&words[..], &["limit.csv"]].concat());
+        assert_eq!((output.status.code(), counted("limit.csv")), (Some(0), ("6".into(), "0".into())), "{program}");
+        // Who waits in vain and jumps to the end has failed.
+        let at = port();
+        let taking = ["-sf", "waits.xml", "-p", &at.to_string(), "-m", "1", "-trace_stat", "-stf", "waits.csv"];
+        let mut callee = start(program, folder.path(), &taking);
+        listens(at, false);
+        succeeds(OURS, folder.path(), &["-sf", "asks.xml", &format!("127.0.0.1:{at}"), "-m", "1"]);
+        let ended = callee.0.wait().unwrap().code();
+        assert_eq!((ended, counted("waits.csv")), (Some(1), ("0".into(), "1".into())), "{program}");
+    }
+}

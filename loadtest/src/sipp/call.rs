@@ -263,6 +263,10 @@ impl Call {
         let what = format!("Call-Id: {}, receive timeout on message {} (line {})", self.birth.id, self.step, step.line);
         if let Some(label) = expecting.on_timeout {
             world.traces.error(&format!("{what}, jumping to step {label}"));
+            // For SIPp a call that gives up at its end has failed.
+            if label == scenario.steps.len() {
+                return self.abort(world, Count::TimeoutOnRecv);
+            }
             return self.go(label);
         }
         world.traces.error(&format!("{what} without label to jump to (ontimeout attribute): aborting call"));
@@ -319,7 +323,7 @@ impl Call {
             self.resend = None;
             world.statistics.steps[resend.step].timeouts += 1;
             if let Kind::Send(sending) = &self.scenario.clone().steps[resend.step].kind
-                && let Some(label) = sending.on_timeout
+                && let Some(label) = sending.on_timeout.filter(|label| *label < self.scenario.steps.len())
             {
                 return self.go(label);
             }

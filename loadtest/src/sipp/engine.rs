@@ -96,9 +96,9 @@ impl Engine {
             self.output.look(&mut self.world, self.rate, self.paused)?;
             // A period is told with the rate that it had.
             self.raise(now);
-            if timeout.is_some_and(|at| at <= now) && self.world.quit < Quit::Now {
+            if timeout.is_some_and(|at| at <= now) && self.world.quit < Quit::Now && outcome == Outcome::Done {
                 outcome = Outcome::TimedOut;
-                self.world.end(Quit::Now);
+                self.world.time_is_over();
             }
             if self.ended() {
                 break;
@@ -124,7 +124,7 @@ impl Engine {
     /// As many calls as were wanted are there: no new ones.
     fn enough(&mut self) {
         let wanted = self.world.options.calls;
-        if wanted.is_some_and(|wanted| self.world.statistics.created() + self.world.statistics.skipped >= wanted) {
+        if wanted.is_some_and(|wanted| self.world.statistics.created() >= wanted) {
             self.world.end(Quit::Softly);
         }
     }
@@ -216,7 +216,8 @@ impl Engine {
             return Ok(());
         }
         for _ in 0..BATCH {
-            let made = self.world.statistics.created() + self.world.statistics.skipped;
+            // What was skipped is not one of those that were wanted.
+            let made = self.world.statistics.created();
             if self.next_due() > now || self.world.options.calls.is_some_and(|calls| made >= calls) {
                 break;
             }

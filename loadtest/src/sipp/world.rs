@@ -11,7 +11,7 @@ use super::inject::Values;
 use super::options::Options;
 use super::scenario::{Scenario, VariableId};
 use super::sound::Sound;
-use super::statistics::Statistics;
+use super::statistics::{Count, Statistics};
 use super::template::Template;
 use super::traces::Traces;
 use super::users::Users;
@@ -142,6 +142,17 @@ impl World {
     /// The run is to end, at least like this.
     pub fn end(&mut self, how: Quit) {
         self.quit = self.quit.max(how);
+    }
+
+    /// `-timeout`: as with SIPp, what is under way ends by itself, but for `-timeout_error`.
+    pub fn time_is_over(&mut self) {
+        if !self.options.timeout_error {
+            return self.end(Quit::Softly);
+        }
+        self.statistics.count(Count::FatalErrors);
+        let seconds = self.options.timeout_ms.unwrap_or(0) as f64 / 1_000.0;
+        self.traces.error(&format!("timed out after '{seconds:.3}' seconds"));
+        self.end(Quit::Now);
     }
 
     /// The Call-ID of a call, as `-cid_str` wants it: `%u` its number, `%p` our process, `%s` our address.

@@ -358,9 +358,11 @@ impl Relay {
         let latch = if is_rtcp_port { &stream.rtcp } else { &stream.rtp };
         let Some(crypt) = stream.crypt.as_mut().filter(|crypt| crypt.opens()) else { return Ok(packet.len()) };
         let kind = if is_rtcp_port { rtp::read_rtcp(packet) } else { rtp::read(stream.carries, packet) };
-        match kind.filter(|_| latch.knows(from)) {
-            None => Ok(packet.len()),
-            Some(_) => Ok(crypt.open(packet)?),
+        let Some(kind) = kind.filter(|_| latch.knows(from)) else { return Ok(packet.len()) };
+        let length = crypt.open(packet)?;
+        match kind {
+            Packet::Rtcp if !rtp::is_whole(&packet[..length]) => Err(Dropped::Foreign),
+            Packet::Rtp(_) | Packet::Rtcp | Packet::Opaque => Ok(length),
         }
     }
 
@@ -388,7 +390,10 @@ impl Relay {
         }
         let carries = stream.carries;
         let packet = if is_rtcp_port { rtp::read_rtcp(bytes) } else { rtp::read(carries, bytes) };
-        let packet = packet.ok_or(Dropped::Foreign)?;
+        // What was opened was looked at then.
+        let hidden = matches!(carries, Carries::Srtp | Carries::RtpAndDtls);
+        let whole = |packet: &Packet| hidden || *packet != Packet::Rtcp || rtp::is_whole(bytes);
+        let packet = packet.filter(whole).ok_or(Dropped::Foreign)?;
         let latch = if is_rtcp_port { &mut stream.rtcp } else { &mut stream.rtp };
         match latch.hear(from) {
             Speaker::Known => {}

@@ -31,7 +31,7 @@ pub(crate) fn read(carries: Carries, bytes: &[u8]) -> Option<Packet> {
         (Carries::Datagrams, _) => return (bytes.len() > 2).then_some(Packet::Opaque),
         (Carries::RtpAndDtls, 20..=31) => return read_dtls(bytes),
         (Carries::RtpAndDtls, 32..=63) => return read_dtls_13(bytes),
-        (Carries::Rtp | Carries::RtpAndDtls, _) => {}
+        (Carries::Rtp | Carries::Srtp | Carries::RtpAndDtls, _) => {}
     }
     match bytes.get(1) {
         Some(192..=223) => read_rtcp(bytes),
@@ -82,7 +82,7 @@ fn read_rtp(bytes: &[u8]) -> Option<Packet> {
     }))
 }
 
-/// Only the first packet of a compound is looked at: in SRTCP the rest is encrypted (RFC 3711 §3.4).
+/// Only the first packet of a compound is looked at: in SRTCP the rest is encrypted (RFC 3711 §3.4). What is not must be [`is_whole`].
 pub(crate) fn read_rtcp(bytes: &[u8]) -> Option<Packet> {
     if bytes.len() < 8 || bytes[0] >> 6 != 2 || !(192..=223).contains(&bytes[1]) {
         return None;
@@ -90,4 +90,17 @@ pub(crate) fn read_rtcp(bytes: &[u8]) -> Option<Packet> {
     // RFC 3550 §6.4.1: the length counts 32-bit words minus one.
     let first_bytes = 4 * (usize::from(u16::from_be_bytes([bytes[2], bytes[3]])) + 1);
     (first_bytes <= bytes.len()).then_some(Packet::Rtcp)
+}
+
+/// Whether each packet of a compound has our version and a type of RTCP, and all together are as long as the datagram (RFC 3550 A.2).
+pub(crate) fn is_whole(compound: &[u8]) -> bool {
+    let mut rest = compound;
+    while let [head, kind, high, low, ..] = *rest {
+        let packet_bytes = 4 * (usize::from(u16::from_be_bytes([high, low])) + 1);
+        match rest.get(packet_bytes..) {
+            Some(after) if head >> 6 == 2 && (192..=223).contains(&kind) => rest = after,
+            _ => return false,
+        }
+    }
+    rest.is_empty()
 }

@@ -17,9 +17,11 @@ use crate::stay::Stays;
 /// What the datagrams on a stream's first port are; its second port is for RTCP in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Carries {
-    /// RTP or SRTP.
+    /// RTP.
     #[default]
     Rtp,
+    /// SRTP, or perhaps SRTP: keys were named, ours or of the ends alone.
+    Srtp,
     /// SRTP and the handshake that makes its keys (RFC 5764): both pass.
     RtpAndDtls,
     /// Anything, such as UDPTL (ITU-T T.38 §9.1): it passes unmeasured.

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use media::srtp::{Context, Refused, SEAL_BYTES_MAX, SOURCES_MAX, Secret};
-use media::{Digit, Dropped, Pair, Relay, Seal, Sound, Stay, Verdict};
+use media::{Carries, Digit, Dropped, Pair, Relay, Seal, Sound, Stay, Verdict};
 use proptest::prelude::*;
 use units::{Instant, Suite};
 
@@ -119,6 +119,22 @@ fn both_sides_are_encrypted_with_keys_of_their_own() {
     let back = sealed(&mut bob, &said);
     let heard = call.bob_says(&back).unwrap();
     assert_eq!(opened(&mut call.to_alice, &heard).unwrap(), said);
+}
+
+/// Also what comes from somebody with the right key must be a whole compound (RFC 3550 A.2).
+#[test]
+fn a_broken_report_does_not_cross_after_it_was_opened() {
+    for suite in Suite::ALL {
+        let mut call = Call::new(suite);
+        call.relay.carry(call.ingress.id, Carries::Srtp);
+        let whole = [report(77), report(78)].concat();
+        let packet = sealed(&mut call.alice, &whole);
+        assert_eq!(call.alice_says(&packet).unwrap(), whole, "{}", suite.name());
+        for more in [&[0_u8; 4][..], &[0x80, 202, 0, 9], &[1]] {
+            let packet = sealed(&mut call.alice, &[&report(77), more].concat());
+            assert_eq!(call.alice_says(&packet), Err(Dropped::Foreign), "{} {more:?}", suite.name());
+        }
+    }
 }
 
 #[test]

@@ -179,6 +179,36 @@ fn what_is_neither_rtp_nor_rtcp_is_dropped_and_teaches_nothing() {
     assert_eq!(call.hear(call.ingress, "192.0.2.99:9999"), to(call.egress, BOB), "the latch was still open");
 }
 
+/// Between peers who share keys everything behind the first head is hidden from us (RFC 3711 §3.4).
+#[test]
+fn a_compound_that_is_not_whole_passes_only_where_it_may_be_encrypted() {
+    let mut call = Call::new(ALICE, BOB);
+    let one = |more: &[u8]| [&REPORT[..], more].concat();
+    let other_version = [0x40, 201, 0, 1, 1, 2, 3, 4];
+    let other_type = [0x80, 100, 0, 1, 1, 2, 3, 4];
+    let too_long = [0x80, 202, 0, 2, 1, 2, 3, 4];
+    for (compound, is_whole) in [
+        (one(&[]), true),
+        (one(&REPORT), true),
+        (one(&one(&[0x81, 203, 0, 1, 1, 2, 3, 4])), true),
+        (one(&[0]), false),
+        (one(&[0x80, 201, 0]), false),
+        (one(&other_version), false),
+        (one(&other_type), false),
+        (one(&too_long), false),
+    ] {
+        for (carries, passes) in
+            [(Carries::Rtp, is_whole), (Carries::Srtp, true), (Carries::RtpAndDtls, true), (Carries::Rtp, is_whole)]
+        {
+            call.relay.carry(call.ingress.id, carries);
+            for port in [call.ingress.rtp_port, call.ingress.rtp_port + 1] {
+                let verdict = call.relay.on_packet(at(1), port, address(ALICE), &compound);
+                assert_eq!(verdict != Verdict::Drop(Dropped::Foreign), passes, "{carries:?} {compound:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn ports_outside_the_range_and_closed_ones_are_nobodys() {
     let mut call = Call::new(ALICE, BOB);

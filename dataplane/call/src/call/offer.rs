@@ -189,7 +189,8 @@ impl Call {
         leg.media.held = description.direction(index) != sdp::Direction::SendRecv;
         leg.media.events = events_of(&section);
         leg.media.carries = match section.carried_by() {
-            sdp::CarriedBy::Rtp | sdp::CarriedBy::Srtp => Carries::Rtp,
+            sdp::CarriedBy::Rtp if section.cryptos().next().is_none() => Carries::Rtp,
+            sdp::CarriedBy::Rtp | sdp::CarriedBy::Srtp => Carries::Srtp,
             sdp::CarriedBy::DtlsSrtp => Carries::RtpAndDtls,
             sdp::CarriedBy::Datagrams => Carries::Datagrams,
         };

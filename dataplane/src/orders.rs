@@ -39,7 +39,7 @@ impl Pump {
             Order::Targets { trunk, targets } => return self.shard.on_targets(trunk, &targets),
             Order::Bindings(changes) => return self.shard.on_bindings(clock, &changes),
             Order::Address { listener, here } => return self.shard.on_address(clock, listener, here),
-            Order::Drain(on) => return self.shard.on_drain(on),
+            Order::Drain(on) => return self.shard.on_drain(clock, on),
             Order::Fence { boot, barred } => return self.shard.on_fence(clock, boot, barred, &mut self.out),
             Order::DiskFull(full) => {
                 self.disk_full = full;
@@ -53,7 +53,7 @@ impl Pump {
     }
 
     fn stop(&mut self, clock: Clock) {
-        self.shard.on_drain(true);
+        self.shard.on_stop(clock);
         self.stop_at = Some(clock.now.plus_millis(STOP_MS));
         let mut rows = Vec::new();
         self.shard.calls(clock, usize::MAX, &mut rows);

@@ -178,7 +178,7 @@ impl World {
                 (1, _) => self.release(),
                 _ => {
                     let on = script.byte().is_multiple_of(4);
-                    self.turn(|shard, _, _| shard.on_drain(on));
+                    self.turn(|shard, clock, _| shard.on_drain(clock, on));
                 }
             },
         }

@@ -223,7 +223,7 @@ impl Shard {
             }
             _ if let Some(status) = vet::objection(request, from.transport) => status,
             Method::Options => 200,
-            Method::Invite => match self.objection(request) {
+            Method::Invite => match self.objection(clock.now, request) {
                 Some(status) => status,
                 None => return self.begin(clock, from, request, parse_ns, out),
             },
@@ -251,8 +251,8 @@ impl Shard {
     }
 
     /// What stands against an INVITE of somebody we know.
-    fn objection(&mut self, invite: &Message<'_>) -> Option<u16> {
-        if !self.takes_calls() {
+    fn objection(&mut self, now: Instant, invite: &Message<'_>) -> Option<u16> {
+        if !self.takes_calls(now) {
             self.counters.calls_turned_away += 1;
             return Some(503);
         }

@@ -223,6 +223,8 @@ pub struct Shard {
     calls_up: u32,
     mark_at: Instant,
     draining: bool,
+    /// While it drains: calls are refused from here on.
+    refuses_from: Instant,
     disk_full: bool,
     /// What comes before it had waited while the whole process stood still.
     fresh_from: Instant,
@@ -295,6 +297,7 @@ impl Shard {
             calls_up: 0,
             mark_at: Instant::default(),
             draining: false,
+            refuses_from: Instant::default(),
             disk_full: false,
             fresh_from: Instant::default(),
             counters: Counters::default(),
@@ -471,8 +474,21 @@ impl Shard {
         self.work_inbox(clock, out);
     }
 
-    /// Refuse new calls or take them again.
-    pub fn on_drain(&mut self, on: bool) {
+    /// Refuse new calls or take them again. Balancers before the node are told first: what they send until they know is taken.
+    pub fn on_drain(&mut self, clock: Clock, on: bool) {
+        if on && !self.draining {
+            self.refuses_from = clock.now.plus_millis(self.config.behind.told_ms());
+        }
+        self.be_drained(on);
+    }
+
+    /// The process is about to end: calls are refused at once.
+    pub fn on_stop(&mut self, clock: Clock) {
+        self.refuses_from = clock.now;
+        self.be_drained(true);
+    }
+
+    fn be_drained(&mut self, on: bool) {
         self.draining = on;
         self.drain_registrations(on);
         self.hold_probes();

@@ -23,11 +23,42 @@ fn it_hears_who_this_is_what_it_carries_and_whether_it_takes_calls() {
     assert!(find(&invited, TERMINATOR, "INVITE ").is_some());
     let answer = find(&world.hear(BALANCER, question(1).as_bytes()), BALANCER, "SIP/2.0 200").unwrap();
     assert_eq!((header(&answer, "X-Tandem-Node"), header(&answer, "X-Tandem-Calls")), (Some("1"), Some("1")));
-    world.shard.on_drain(true);
+    let clock = world.clock();
+    world.shard.on_drain(clock, true);
     let answer = find(&world.hear(BALANCER, question(2).as_bytes()), BALANCER, "SIP/2.0 503").unwrap();
     assert_eq!(header(&answer, "Retry-After"), Some("1"));
     let stranger = world.hear(STRANGER, question(3).replace(BALANCER, STRANGER).as_bytes());
     assert!(stranger.iter().all(|(_, text)| status(text) == Some(403)), "{stranger:?}");
+}
+
+/// No caller hears a refusal because a node is drained: balancers leave it before it refuses.
+#[test]
+fn calls_that_come_before_a_balancer_knows_of_a_drain_are_taken() {
+    let mut world = World::default();
+    let clock = world.clock();
+    world.shard.on_drain(clock, true);
+    let answer = world.hear(BALANCER, question(1).as_bytes());
+    assert!(find(&answer, BALANCER, "SIP/2.0 503").is_some(), "it is told at once");
+    let invited = world.hear(ORIGINATOR, invite("one").as_bytes());
+    assert!(find(&invited, TERMINATOR, "INVITE ").is_some(), "it was under way");
+    world.pass(1_600);
+    let clock = world.clock();
+    // Said again, which begins nothing anew.
+    world.shard.on_drain(clock, true);
+    let refused = world.hear(ORIGINATOR, invite("two").as_bytes());
+    assert!(find(&refused, ORIGINATOR, "SIP/2.0 503").is_some(), "{refused:?}");
+    world.shard.on_drain(clock, false);
+    let invited = world.hear(ORIGINATOR, invite("three").as_bytes());
+    assert!(find(&invited, TERMINATOR, "INVITE ").is_some(), "{invited:?}");
+}
+
+#[test]
+fn a_process_that_ends_refuses_at_once() {
+    let mut world = World::default();
+    let clock = world.clock();
+    world.shard.on_stop(clock);
+    let refused = world.hear(ORIGINATOR, invite("one").as_bytes());
+    assert!(find(&refused, ORIGINATOR, "SIP/2.0 503").is_some(), "{refused:?}");
 }
 
 #[test]

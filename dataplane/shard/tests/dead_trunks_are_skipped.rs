@@ -140,10 +140,11 @@ fn an_invite_without_any_answer_counts_as_a_failure() {
 fn a_draining_node_asks_nothing() {
     let mut world = world(1);
     question(&mut world);
-    world.shard.on_drain(true);
+    let clock = world.clock();
+    world.shard.on_drain(clock, true);
     assert!(world.pass(60_000).iter().all(|(_, text)| !text.starts_with("OPTIONS ")));
     assert!(world.shard.figures().trunks[0].up);
-    world.shard.on_drain(false);
+    world.shard.on_drain(clock, false);
     question(&mut world);
 }
 

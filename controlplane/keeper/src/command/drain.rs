@@ -2,15 +2,17 @@
 
 use std::process::ExitCode;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use cluster::{Member, NodeSight, Sight, if_lost, misplaced};
+use cluster::{Member, NodeSight, Sight, if_lost, misplaced, mixed};
 use live::Etcd;
 use units::NodeId;
 
 /// Between two looks at what is left.
 const LOOK: Duration = Duration::from_millis(500);
+/// A node that drains takes calls until its balancers know: so long it must have none before nobody waits for more.
+const EMPTY: Duration = Duration::from_secs(3);
 
 /// Drains a node or ends that; waits, if that is wanted, until no call runs on it.
 pub fn drain(etcd: &Etcd, node: u16, on: bool, wait: bool) -> Result<ExitCode> {
@@ -24,7 +26,7 @@ pub fn drain(etcd: &Etcd, node: u16, on: bool, wait: bool) -> Result<ExitCode> {
 
 /// Tells how many calls are left until none is, or the node is gone.
 fn emptied(etcd: &Etcd, node: NodeId) -> Result<()> {
-    let mut told = None;
+    let (mut told, mut empty) = (None, None);
     loop {
         let sight = look(etcd)?;
         // What it tells may be from before it heard of the drain.
@@ -37,7 +39,8 @@ fn emptied(etcd: &Etcd, node: NodeId) -> Result<()> {
                 None => println!("node {node} is not there"),
             }
         }
-        if left == Some(0) || !sight.is_there(node) {
+        empty = if left == Some(0) { empty.or_else(|| Some(Instant::now())) } else { None };
+        if empty.is_some_and(|since| since.elapsed() >= EMPTY) || !sight.is_there(node) {
             return Ok(());
         }
         sleep(LOOK);
@@ -61,6 +64,7 @@ pub fn foresight(etcd: &Etcd) -> Result<Vec<String>> {
         sight.members.iter().map(|member| format!("etcd {} {}", member.url, answers(member))).collect();
     lines.extend(losses(&sight));
     lines.extend(misplaced(&sight).iter().map(ToString::to_string));
+    lines.extend(mixed(&sight));
     Ok(lines)
 }
 

@@ -156,13 +156,15 @@ fn a_peer_that_wants_longer_gets_longer() {
 fn draining_takes_it_back_and_the_end_of_draining_brings_it_again() {
     let (mut world, request) = begun();
     register(&mut world, &request, 600);
-    world.shards[0].on_drain(true);
+    let clock = world.clock();
+    world.shards[0].on_drain(clock, true);
     let leaving = only(world.wait(1));
     assert!(leaving.contains("Expires: 0\r\n"));
     assert!(world.hear(PEER, &response(&leaving, 200, "")).is_empty());
     assert_eq!(standing(&world), Standing::Out);
     assert!(world.wait(700_000).is_empty());
-    world.shards[0].on_drain(false);
+    let clock = world.clock();
+    world.shards[0].on_drain(clock, false);
     assert!(only(world.wait(1)).contains("Expires: 600\r\n"));
 }
 

@@ -4,6 +4,8 @@
 #[path = "../../rating/tests/world.rs"]
 mod world;
 
+#[path = "support/certificates.rs"]
+mod certificates;
 #[allow(dead_code, reason = "this file uses a part of it")]
 #[path = "../../controlplane/live/tests/support/mod.rs"]
 mod etcd;
@@ -17,6 +19,7 @@ use std::net::{TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use etcd::{Server, until};
@@ -130,29 +133,77 @@ fn a_subscriber_of_a_dead_node_is_called_from_another_though_etcd_has_died_too()
     });
 }
 
-/// Alice's telephone, connected with a node over TCP.
+/// Alice's telephone, connected with a node.
 struct Phone {
-    stream: TcpStream,
+    says: Box<dyn Write>,
+    heard: Receiver<Vec<u8>>,
     bytes: Vec<u8>,
     node: u16,
+    /// `TCP` or `TLS`, and the port that she says is hers.
+    over: (&'static str, u16),
+    /// Who speaks TLS for her.
+    _speaker: Option<Speaker>,
+}
+
+/// OpenSSL's TLS peer, gone with this value.
+struct Speaker(Child);
+
+impl Drop for Speaker {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What comes, piece by piece, until it ends.
+fn pieces(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (tell, heard) = channel();
+    std::thread::spawn(move || {
+        let mut piece = [0; 4_096];
+        while let Ok(length) = from.read(&mut piece) {
+            if length == 0 || tell.send(piece[..length].to_vec()).is_err() {
+                return;
+            }
+        }
+    });
+    heard
 }
 
 impl Phone {
-    fn connect(node: u16) -> Phone {
+    fn over_tcp(node: u16) -> Phone {
         let stream = TcpStream::connect(("127.0.0.1", node)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
-        Phone { stream, bytes: Vec::new(), node }
+        let own = stream.local_addr().unwrap().port();
+        let heard = pieces(stream.try_clone().unwrap());
+        Phone { says: Box::new(stream), heard, bytes: Vec::new(), node, over: ("TCP", own), _speaker: None }
+    }
+
+    /// It believes certificates that this authority vouches for, and no others.
+    fn over_tls(node: u16, authority: &Path) -> Phone {
+        let mut command = Command::new("openssl");
+        command.args([
+            "s_client",
+            "-connect",
+            &format!("127.0.0.1:{node}"),
+            "-quiet",
+            "-verify_return_error",
+            "-CAfile",
+        ]);
+        command.arg(authority).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut speaker = command.spawn().expect("openssl is installed");
+        let heard = pieces(speaker.stdout.take().unwrap());
+        let says = Box::new(speaker.stdin.take().unwrap());
+        Phone { says, heard, bytes: Vec::new(), node, over: ("TLS", 5_061), _speaker: Some(Speaker(speaker)) }
     }
 
     fn say(&mut self, text: &str) {
-        self.stream.write_all(text.as_bytes()).unwrap();
+        self.says.write_all(text.as_bytes()).unwrap();
+        self.says.flush().unwrap();
     }
 
     /// The next whole message, if there is one.
     fn hear(&mut self) -> Option<String> {
-        let mut piece = [0; 4_096];
-        if let Ok(length) = self.stream.read(&mut piece) {
-            self.bytes.extend_from_slice(&piece[..length]);
+        if let Ok(piece) = self.heard.recv_timeout(Duration::from_millis(10)) {
+            self.bytes.extend_from_slice(&piece);
         }
         let text = String::from_utf8(self.bytes.clone()).unwrap();
         let (head, body) = text.split_once("\r\n\r\n")?;
@@ -162,11 +213,12 @@ impl Phone {
     }
 
     fn register(&mut self, cseq: u32, proof: &str) -> String {
-        let (node, own) = (self.node, self.stream.local_addr().unwrap().port());
+        let (node, (over, own)) = (self.node, self.over);
         self.say(&format!(
-            "REGISTER sip:127.0.0.1:{node} SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:{own};branch=z9hG4bKr{cseq}\r\nMax-Forwards: 70\r\n\
+            "REGISTER sip:127.0.0.1:{node} SIP/2.0\r\nVia: SIP/2.0/{over} 127.0.0.1:{own};branch=z9hG4bKr{cseq}\r\nMax-Forwards: 70\r\n\
              From: <sip:alice@127.0.0.1>;tag=r\r\nTo: <sip:alice@127.0.0.1>\r\nCall-ID: registers@phone\r\nCSeq: {cseq} REGISTER\r\n\
-             Contact: <sip:alice@127.0.0.1:{own};transport=tcp>\r\nExpires: 600\r\n{proof}Content-Length: 0\r\n\r\n"
+             Contact: <sip:alice@127.0.0.1:{own};transport={}>\r\nExpires: 600\r\n{proof}Content-Length: 0\r\n\r\n",
+            over.to_lowercase()
         ));
         until("the switch answers over the connection", || self.hear())
     }
@@ -209,10 +261,10 @@ fn a_subscriber_over_tcp_is_called_from_another_node_over_the_connection_that_sh
     std::fs::write(&key, [b'k'; 40]).unwrap();
     let key = ["--balancer-key", key.to_str().unwrap()];
     let (_plane_one, mut plane_two) = (one.start_with(&url, &key), two.start_with(&url, &key));
-    let mut alice = Phone::connect(one.sip);
+    let mut alice = Phone::over_tcp(one.sip);
     alice.registers();
     let heard = until("the other node hears of her", || binding(&mut plane_two));
-    let from = alice.stream.local_addr().unwrap().to_string();
+    let from = format!("127.0.0.1:{}", alice.over.1);
     assert_eq!((heard.node, heard.reached, heard.from), (3, true, from));
 
     caller.send_to(invite(port(&caller), two.sip).as_bytes(), ("127.0.0.1", two.sip)).unwrap();
@@ -232,6 +284,82 @@ fn a_subscriber_over_tcp_is_called_from_another_node_over_the_connection_that_sh
         let length = caller.recv(&mut bytes).ok()?;
         bytes[..length].starts_with(b"SIP/2.0 180 ").then_some(())
     });
+}
+
+/// The same over TLS, which OpenSSL's own program speaks for her.
+#[test]
+fn a_subscriber_over_tls_is_called_from_another_node_answers_and_hangs_up() {
+    let ((_server, url), caller) = (start_etcd(), socket());
+    let [one, two] = [7, 8].map(|number| Site::new(number, port(&caller)));
+    let (key, tls) = (one.folder.path().join("key"), port(&socket()));
+    std::fs::write(&key, [b'k'; 40]).unwrap();
+    let (authority, _) = certificates::certificate(one.folder.path(), "authority", None);
+    let (cert, private) = certificates::certificate(one.folder.path(), "switch", Some("authority"));
+    let listen = |port| format!("tls:127.0.0.1:{port},cert={},key={}", cert.display(), private.display());
+    let start =
+        |site: &Site, tls| site.start_with(&url, &["--balancer-key", key.to_str().unwrap(), "--listen", &listen(tls)]);
+    let (_plane_one, mut plane_two) = (start(&one, tls), start(&two, port(&socket())));
+    let mut alice = Phone::over_tls(tls, &authority);
+    alice.registers();
+    let heard = until("the other node hears of her", || binding(&mut plane_two));
+    assert_eq!((heard.node, heard.reached), (7, true), "{heard:?}");
+
+    caller.send_to(invite(port(&caller), two.sip).as_bytes(), ("127.0.0.1", two.sip)).unwrap();
+    let request = until("the call comes to her", || {
+        plane_two.serve();
+        alice.hear()
+    });
+    assert!(request.starts_with("INVITE sip:442071838750@") && request.contains("SIP/2.0/TLS "), "{request}");
+    let line = |name: &str| format!("{name}: {}", header(&request, name));
+    let dialog = format!("{}\r\n{};tag=alice\r\n{}", line("From"), line("To"), line("Call-ID"));
+    alice.say(&format!(
+        "SIP/2.0 200 OK\r\n{}\r\n{dialog}\r\n{}\r\nContact: <sip:alice@127.0.0.1:5061;transport=tls>\r\n\
+         Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}",
+        line("Via"),
+        line("CSeq"),
+        SDP.len()
+    ));
+    let answer = told(&caller, &mut plane_two, "SIP/2.0 200 ");
+    let within = |name: &str| format!("{name}: {}\r\n", header(&answer, name));
+    let target = header(&answer, "Contact").trim_start_matches('<').split('>').next().unwrap();
+    let ack = format!(
+        "ACK {target} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{};branch=z9hG4bKack\r\nMax-Forwards: 70\r\n{}{}{}CSeq: 1 ACK\r\n\
+         Content-Length: 0\r\n\r\n",
+        port(&caller),
+        within("From"),
+        within("To"),
+        within("Call-ID")
+    );
+    caller.send_to(ack.as_bytes(), ("127.0.0.1", two.sip)).unwrap();
+    let ack = until("her answer is acknowledged", || alice.hear());
+    assert!(ack.starts_with("ACK "), "{ack}");
+    // She hangs up, over the connection that is at the other node.
+    let target = header(&request, "Contact").trim_start_matches('<').split('>').next().unwrap();
+    let (hers, theirs) = (header(&request, "To"), header(&request, "From"));
+    alice.say(&format!(
+        "BYE {target} SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:5061;branch=z9hG4bKbye\r\nMax-Forwards: 70\r\nFrom: {hers};tag=alice\r\n\
+         To: {theirs}\r\n{}\r\nCSeq: 1 BYE\r\nContent-Length: 0\r\n\r\n",
+        line("Call-ID")
+    ));
+    let bye = told(&caller, &mut plane_two, "BYE ");
+    assert!(!bye.contains("X-Tandem"), "{bye}");
+    let done = until("her BYE is answered", || {
+        plane_two.serve();
+        alice.hear()
+    });
+    assert!(done.starts_with("SIP/2.0 200 "), "{done}");
+}
+
+/// The next message that begins so.
+fn told(caller: &UdpSocket, plane: &mut Plane, begins: &str) -> String {
+    caller.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+    until(begins, || {
+        plane.serve();
+        let mut bytes = [0; 4_096];
+        let length = caller.recv(&mut bytes).ok()?;
+        let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
+        text.starts_with(begins).then_some(text)
+    })
 }
 
 /// A balancer that no core was named to.

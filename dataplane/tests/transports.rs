@@ -1,13 +1,17 @@
 //! The program over UDP, TCP and TLS, IPv4 and IPv6: every listener answers, and connections are closed where they must be.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "support/certificates.rs"]
+mod certificates;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use certificates::certificate;
 use panel::wire::{Ask, Frame};
 use snapshot::{Account, Carrier, Deck, IngressTrunk, Model, Plan, Source};
 use tempfile::TempDir;
@@ -187,21 +191,6 @@ fn a_listener_that_another_program_has_ends_the_start() {
         .status()
         .unwrap();
     assert_eq!(status.code(), Some(1));
-}
-
-/// A certificate and its key: an authority's, or with an authority's name one for 127.0.0.1 that it vouches for.
-fn certificate(folder: &Path, name: &str, authority: Option<&str>) -> (PathBuf, PathBuf) {
-    let file = |name: &str, kind: &str| folder.join(format!("{name}.{kind}"));
-    let (cert, key) = (file(name, "crt"), file(name, "key"));
-    let mut openssl = Command::new("openssl");
-    openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]);
-    openssl.args(["-subj", &format!("/CN={name}"), "-keyout"]).arg(&key).arg("-out").arg(&cert);
-    if let Some(authority) = authority {
-        openssl.arg("-CA").arg(file(authority, "crt")).arg("-CAkey").arg(file(authority, "key"));
-        openssl.args(["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"]);
-    }
-    assert!(openssl.stderr(Stdio::null()).status().expect("openssl is installed").success());
-    (cert, key)
 }
 
 /// OpenSSL's TLS peer, of other people's making.

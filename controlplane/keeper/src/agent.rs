@@ -279,6 +279,7 @@ impl Agent {
             format!("--pid-file={}", database.data.join("pid").display()),
             format!("--init-file={}", init.display()),
             format!("--port={}", database.port),
+            format!("--bind-address={}", self.settings.listens()),
             format!("--server-id={node}"),
             format!("--init-rpl-role={}", if cuts { "SLAVE" } else { "MASTER" }),
         ]);

@@ -376,6 +376,19 @@ impl Pair {
         self.remote.unwrap_or_else(|| self.database.nodes[&self.node])
     }
 
+    /// Where the database listens: at this node's own address, at the shared one, which may be elsewhere, and at home. Other addresses of the
+    /// host are none of its business.
+    pub fn listens(&self) -> String {
+        let shared = self.database.address.as_ref().map(|address| address.ip);
+        let mut all = vec![self.ip()];
+        for address in shared.into_iter().chain([IpAddr::from([127, 0, 0, 1])]) {
+            if !all.contains(&address) {
+                all.push(address);
+            }
+        }
+        all.iter().map(ToString::to_string).collect::<Vec<String>>().join(",")
+    }
+
     /// What the pure core of a replica in another data centre needs.
     pub fn of_remote(&self) -> cluster::RemoteSettings {
         // To change whom it follows costs nothing, and while it follows the primary it may get what no successor has.

@@ -1,7 +1,7 @@
 //! Sockets with the options that a switch wants, and what the kernel granted of them.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -69,10 +69,11 @@ impl UdpSocket {
         Ok(UdpSocket { socket, address })
     }
 
-    /// A socket at any free port of an address, for what a program of type `sk_lookup` steers to it, to whichever port of ours it
-    /// came: each datagram tells that port.
+    /// A socket of this address's family for what a program of type `sk_lookup` steers to it, to whichever address and port of ours it came:
+    /// each datagram tells them. By itself it is reached from this machine alone, so that no port is open that belongs to no call.
     pub fn steered(address: IpAddr, options: &Options) -> io::Result<UdpSocket> {
-        let bound = UdpSocket::bind(SocketAddr::new(address, 0), options)?;
+        let home: IpAddr = if address.is_ipv6() { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
+        let bound = UdpSocket::bind_early(SocketAddr::new(home, 0), options)?;
         let (level, name) = if address.is_ipv6() {
             (libc::IPPROTO_IPV6, libc::IPV6_RECVORIGDSTADDR)
         } else {

@@ -70,6 +70,7 @@ impl Cluster {
         }
         let own = ControlStatus {
             node: node.0,
+            version: live::version().to_owned(),
             group: settings.group.clone(),
             arbiter: settings.etcd.etcd.iter().find(|url| is_here(url)).cloned().unwrap_or_default(),
             ..ControlStatus::default()

@@ -44,6 +44,7 @@ pub fn node(number: u16, listens: &[Listen], calls_max: u64) -> Node {
         sip: heard().filter(|listen| listen.front.is_none()).map(Listen::advertised).collect(),
         behind: behind.collect(),
         calls_max: u32::try_from(calls_max).unwrap_or(u32::MAX),
+        version: live::version().to_owned(),
         ..Node::default()
     }
 }

@@ -59,6 +59,10 @@ pub struct NodeSight {
     pub arbiter: String,
     /// Its shards.
     pub shards: Vec<ShardStatus>,
+    /// The version of its data plane; empty: not told.
+    pub version: String,
+    /// That of its control plane.
+    pub control_version: String,
 }
 
 /// A member of the arbiter, as the one who looks found it.
@@ -132,7 +136,7 @@ impl Sight {
 
     /// Adds what a control plane says to what its data plane says itself, which is fresher.
     fn add(&mut self, control: ControlStatus) {
-        let ControlStatus { node: number, group, arbiter, data_plane_up, draining, calls, shards } = control;
+        let ControlStatus { node: number, version, group, arbiter, data_plane_up, draining, calls, shards } = control;
         let known = self.nodes.iter().position(|node| node.number == number);
         let place = known.unwrap_or_else(|| {
             let roles = if data_plane_up { vec!["core".to_owned()] } else { Vec::new() };
@@ -142,7 +146,7 @@ impl Sight {
         let node = &mut self.nodes[place];
         node.roles.push("web".to_owned());
         node.leaving |= draining;
-        (node.group, node.arbiter, node.shards) = (group, arbiter, shards);
+        (node.group, node.arbiter, node.shards, node.control_version) = (group, arbiter, shards, version);
     }
 
     /// Adds addresses that somebody else than a keeper moves: whoever has one up is its holder.

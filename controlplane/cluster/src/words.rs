@@ -5,6 +5,11 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+/// The number of the form in which everything below `/tandem/` is written, as text. Whoever knows another one neither reads nor writes there:
+/// fields may be added under the same number, but none may change its meaning.
+pub const FORMAT: &str = "/tandem/format";
+/// The form that this program knows.
+pub const FORMAT_KNOWN: u32 = 1;
 /// Below it stands what the arbiter keeps of each service: `/tandem/throne/SERVICE/book`, a [`Throne`] as JSON that stays, and
 /// `/tandem/throne/SERVICE/holder`, the holder's number as text, which is there as long as the holder's lease lives.
 pub const THRONES: &str = "/tandem/throne/";
@@ -47,6 +52,8 @@ pub struct Throne {
 pub struct KeeperStatus {
     /// Its node.
     pub node: u16,
+    /// Which version of the program it is; empty: it is from before that was told.
+    pub version: String,
     /// What the database must be: `primary`, `replica`, `remote` (a replica in another data centre), `standby`, `frozen`, `stopped`, `clone`; empty:
     /// there is none on this node.
     pub role: String,
@@ -102,6 +109,8 @@ pub struct AddressStatus {
 pub struct ControlStatus {
     /// Its node.
     pub node: u16,
+    /// Which version of the program it is; empty: it is from before that was told.
+    pub version: String,
     /// The availability group: nodes of one may fail together. Empty: none.
     pub group: String,
     /// The member of etcd that runs on this node, as its base address; empty: none.

@@ -6,9 +6,9 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use cluster::{Ask, Book, Keeper, Outcome, Replica, Role};
-use live::{DATABASE, Etcd};
+use live::{DATABASE, Etcd, LiveError};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
@@ -47,6 +47,9 @@ enum Event {
 /// Runs until SIGTERM or Ctrl-C; the database dies with it, and the addresses go down.
 pub fn run(settings: Settings) -> Result<()> {
     let etcd = settings.etcd_if_any()?;
+    if let Some(Err(LiveError::Refused(why))) = etcd.as_ref().map(|etcd| etcd.agree()) {
+        bail!("etcd cannot be used by this keeper: {why}");
+    }
     addresses::take_down(&settings)?;
     let told = Told::new(settings.node);
     let (events, heard) = mpsc::channel();

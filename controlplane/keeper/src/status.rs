@@ -24,7 +24,9 @@ pub struct Told {
 impl Told {
     /// Nothing yet.
     pub fn new(node: u16) -> Told {
-        Told { status: Arc::new(Mutex::new(KeeperStatus { node, ..KeeperStatus::default() })), ..Told::default() }
+        let version = live::version().to_owned();
+        let status = KeeperStatus { node, version, ..KeeperStatus::default() };
+        Told { status: Arc::new(Mutex::new(status)), ..Told::default() }
     }
 
     /// As it is at this moment.

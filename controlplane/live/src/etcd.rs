@@ -3,9 +3,10 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use cluster::words::{FORMAT, FORMAT_KNOWN};
 use serde_json::{Value, json};
 use thiserror::Error;
 use ureq::tls::{Certificate, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
@@ -68,6 +69,8 @@ pub struct Etcd {
     members: Members,
     /// The member that answered last.
     current: AtomicUsize,
+    /// What stands there is known to be of the form that this program knows.
+    agreed: AtomicBool,
     token: Mutex<Option<String>>,
 }
 
@@ -86,7 +89,13 @@ impl Etcd {
             .tls_config(tls(&members)?)
             .build()
             .new_agent();
-        Ok(Etcd { agent, members, current: AtomicUsize::new(0), token: Mutex::new(None) })
+        Ok(Etcd {
+            agent,
+            members,
+            current: AtomicUsize::new(0),
+            agreed: AtomicBool::new(false),
+            token: Mutex::new(None),
+        })
     }
 
     /// The entry under a key.
@@ -215,8 +224,37 @@ impl Etcd {
         serde_json::from_slice(&body).ok()
     }
 
-    /// Asks the member that answered last, and the others as long as none was reached.
+    /// Looks once whether this program may read and write there: versions of it may differ, what they write may not. Who is first says in
+    /// which form. Refused: it is another form.
+    pub fn agree(&self) -> Result<(), LiveError> {
+        if self.agreed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let page = read(wire::page(&self.ask_any("kv/range", &json!({ "key": wire::base64(FORMAT.as_bytes()) }))?))?;
+        let Some(entry) = page.entries.first() else {
+            let known = FORMAT_KNOWN.to_string();
+            let (compare, write) = (Compare::WrittenBy(FORMAT, 0), Write::Put(FORMAT, known.as_bytes(), None));
+            // Another one may have been first: the next question sees what it wrote.
+            let question = json!({ "compare": [compare.json()], "success": [write.json()] });
+            return self.ask_any("kv/txn", &question).map(drop);
+        };
+        let found = String::from_utf8_lossy(&entry.value);
+        if found == FORMAT_KNOWN.to_string() {
+            self.agreed.store(true, Ordering::Relaxed);
+            return Ok(());
+        }
+        Err(LiveError::Refused(format!(
+            "it holds the cluster in format {found}, and this program knows format {FORMAT_KNOWN}: run the version that the other nodes run"
+        )))
+    }
+
     fn ask(&self, path: &str, question: &Value) -> Result<Value, LiveError> {
+        self.agree()?;
+        self.ask_any(path, question)
+    }
+
+    /// Asks the member that answered last, and the others as long as none was reached.
+    fn ask_any(&self, path: &str, question: &Value) -> Result<Value, LiveError> {
         let text = question.to_string();
         let mut last = LiveError::Away("nobody was asked".to_owned());
         for _ in &self.members.urls {

@@ -11,6 +11,7 @@ mod mirror;
 mod node;
 pub mod order;
 mod throne;
+mod version;
 mod wire;
 
 pub use arguments::EtcdArguments;
@@ -23,4 +24,5 @@ pub use feed::feed;
 pub use mirror::Mirror;
 pub use node::{Behind, Node, Presence, set_drain};
 pub use throne::{Held, address_service, better_place, thrones};
+pub use version::version;
 pub use wire::{Compare, Entry, Lease, Page, Write};

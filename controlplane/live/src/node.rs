@@ -30,6 +30,8 @@ pub struct Node {
     pub calls_max: u32,
     /// It takes no calls that are not there yet: it goes down, or finds itself overloaded.
     pub leaving: bool,
+    /// Which version of the program it is; empty: it is from before that was told.
+    pub version: String,
 }
 
 /// A listener that balancers stand before.
@@ -64,11 +66,16 @@ impl<T: Clone + PartialEq + Serialize + Send + 'static> Presence<T> {
         let theirs = word.clone();
         let run = move || {
             let mut teller = Teller { etcd, key, word: theirs, seconds, lease: None, told: None };
+            let mut failed = String::new();
             loop {
-                if let Err(error) = teller.tell() {
-                    tracing::debug!(error = error.to_string(), "the other nodes are not told of this one");
+                let why = teller.tell().err().map_or_else(String::new, |error| error.to_string());
+                if !why.is_empty() {
                     teller.told = None;
+                    if why != failed {
+                        tracing::warn!(error = why, "the other nodes are not told of this one");
+                    }
                 }
+                failed = why;
                 match nudged.recv_timeout(Duration::from_secs(seconds) / 5) {
                     Ok(()) | Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => break,

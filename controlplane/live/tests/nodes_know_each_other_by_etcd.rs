@@ -34,13 +34,41 @@ fn a_key_goes_with_its_lease_unless_that_is_kept() {
     etcd.put("/holder", b"1", Some(lease)).unwrap();
     assert_eq!(etcd.get("/holder").unwrap().unwrap().lease, Some(lease));
     assert!(etcd.keep(lease).unwrap());
-    let page = etcd.list("/").unwrap();
+    let page = etcd.list("/holder").unwrap();
     assert_eq!(page.entries.len(), 1);
     let began = Instant::now();
     assert!(etcd.wait("/", page.revision + 1, Duration::from_secs(20)).unwrap(), "the end of a lease is told");
     assert!(began.elapsed() > Duration::from_secs(1));
     assert_eq!(etcd.get("/holder").unwrap(), None);
     assert!(!etcd.keep(lease).unwrap());
+}
+
+/// Fields may be added; what would be read wrongly has another number.
+#[test]
+fn a_program_that_knows_another_format_than_the_cluster_s_reads_and_writes_nothing() {
+    let server = Server::start();
+    let first = server.ask(server.members());
+    assert_eq!(first.get("/tandem/node/1").unwrap(), None, "who is first says the format");
+    let written = first.get("/tandem/format").unwrap().unwrap();
+    assert_eq!(written.value, b"1");
+    // The nodes are upgraded, and the last one raises it.
+    first.put("/tandem/format", b"2", None).unwrap();
+    let old = Etcd::new(server.members()).unwrap();
+    let asked = [
+        old.get("/tandem/node/1").map(drop),
+        old.put("/tandem/node/1", b"{}", None).map(drop),
+        set_drain(&old, 1, true),
+    ];
+    for answer in asked {
+        let why = answer.unwrap_err().to_string();
+        assert_eq!(
+            why,
+            "etcd refuses: it holds the cluster in format 2, and this program knows format 1: run the version that the other nodes run"
+        );
+    }
+    assert_eq!(first.get("/tandem/node/1").unwrap(), None, "nothing was written");
+    first.put("/tandem/format", b"1", None).unwrap();
+    assert!(old.get("/tandem/node/1").is_ok(), "it asks again each time");
 }
 
 #[test]

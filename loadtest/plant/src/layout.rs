@@ -42,6 +42,11 @@ impl Host {
         Ipv4Addr::new(10, 77, 0, 10 + self.number as u8)
     }
 
+    /// Its address on the public network, where the site has one.
+    pub fn public(&self) -> Ipv4Addr {
+        Ipv4Addr::new(203, 0, 113, 10 + self.number as u8)
+    }
+
     /// It has this role.
     pub fn is(&self, role: Role) -> bool {
         self.roles.contains(&role)

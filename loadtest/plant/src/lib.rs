@@ -8,6 +8,7 @@ pub mod books;
 pub mod carriers;
 pub mod hosts;
 pub mod layout;
+pub mod listening;
 pub mod rows;
 pub mod site;
 pub mod story;

@@ -8,7 +8,6 @@ use std::time::Instant;
 use anyhow::Context;
 use clap::Parser;
 use plant::hosts::obstacle;
-use plant::site::Site;
 use plant::story::{STORIES, Story};
 use plant::table::{Row, page, text};
 
@@ -41,7 +40,7 @@ fn main() -> anyhow::Result<ExitCode> {
 fn tell(story: &Story) -> Vec<Row> {
     let began = Instant::now();
     eprintln!("{}: {}", story.name, story.site);
-    let told = catch_unwind(AssertUnwindSafe(|| (story.tell)(&mut Site::build(story.site))));
+    let told = catch_unwind(AssertUnwindSafe(|| (story.tell)(&mut (story.build)(story.site))));
     let mut rows = told.unwrap_or_else(|_| {
         let flaws = vec!["the story broke off".to_owned()];
         vec![Row { fault: "it broke off".to_owned(), flaws, ..Row::default() }]

@@ -1,5 +1,6 @@
 //! A site: the programs of a layout on its hosts, started, killed, frozen, asked.
 
+mod builds;
 mod centres;
 mod parts;
 
@@ -19,12 +20,15 @@ use serde_json::Value;
 use crate::carriers::{self, ORIGINATOR, TERMINATOR};
 use crate::hosts::{Hosts, run};
 use crate::layout::{Host, Layout, Role};
-pub use parts::Part;
+pub use builds::{FIRST, next};
+pub use parts::{MEDIA, PAGES, Part};
 
 /// The database's shared address, where there is a pair.
 const DATABASE_SHARED: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 200);
 /// The balancers' shared address, where it is not the database's.
 const SIP_SHARED: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 201);
+/// Where carriers are, where hosts have public addresses.
+const CARRIERS_PUBLIC: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 251);
 /// The password of all.
 const PASSWORD: &str = "secret";
 /// Seconds without a sign of the primary after which the other database takes over.
@@ -33,6 +37,15 @@ pub const TAKEOVER_S: u64 = 3;
 const EMPTY: u64 = 1;
 /// How long anything may take to be up.
 const UP_MAX: Duration = Duration::from_secs(90);
+
+/// How a site's programs are told of each other and of the world.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ways {
+    /// Planes and balancers are told where etcd is.
+    together: bool,
+    /// SIP, media and pages have addresses of their own.
+    public: bool,
+}
 
 /// A running site. Everything goes with this value.
 #[derive(Debug)]
@@ -44,17 +57,36 @@ pub struct Site {
     centre: u8,
     folder: tempfile::TempDir,
     runs: u32,
+    ways: Ways,
+    /// Where hosts have other programs than the first ones.
+    builds: BTreeMap<String, PathBuf>,
 }
 
 impl Site {
     /// Lays cables and starts everything; calls can come when this returns.
     pub fn build(line: &str) -> Site {
+        Site::lay(line, Ways::default())
+    }
+
+    /// The same, with planes and balancers that know each other by etcd.
+    pub fn build_together(line: &str) -> Site {
+        Site::lay(line, Ways { together: true, ..Ways::default() })
+    }
+
+    /// The same, with a public address beside each host's own one: carriers and operators come there.
+    pub fn build_public(line: &str) -> Site {
+        Site::lay(line, Ways { together: true, public: true })
+    }
+
+    fn lay(line: &str, ways: Ways) -> Site {
         let layout: Layout = line.parse().unwrap_or_else(|flaw| panic!("{line}: {flaw:#}"));
         let folder = tempfile::Builder::new().prefix("tandem-plant-").tempdir().expect("a temporary folder");
         let mut hosts = Hosts::new();
-        hosts.add(carriers::HOST, &[ORIGINATOR, TERMINATOR]);
-        layout.hosts().iter().for_each(|host| hosts.add(&host.name, &[host.ip()]));
-        let mut site = Site { running: BTreeMap::new(), hosts, layout, centre: 1, folder, runs: 0 };
+        let beside = |own: &[Ipv4Addr], public| if ways.public { [own, &[public]].concat() } else { own.to_vec() };
+        hosts.add(carriers::HOST, &beside(&[ORIGINATOR, TERMINATOR], CARRIERS_PUBLIC));
+        layout.hosts().iter().for_each(|host| hosts.add(&host.name, &beside(&[host.ip()], host.public())));
+        let (running, builds) = (BTreeMap::new(), BTreeMap::new());
+        let mut site = Site { running, hosts, layout, centre: 1, folder, runs: 0, ways, builds };
         site.start_databases();
         site.start_switch();
         site
@@ -79,11 +111,16 @@ impl Site {
     pub fn sip(&self) -> Ipv4Addr {
         let balancers: Vec<&Host> = self.here(Role::Balancer).collect();
         match balancers[..] {
-            [] => self.here(Role::Core).next().expect("a layout has a core").ip(),
-            [one] => one.ip(),
+            [] => self.outer(self.here(Role::Core).next().expect("a layout has a core")),
+            [one] => self.outer(one),
             _ if balancers.iter().all(|host| host.is(Role::Sql)) => DATABASE_SHARED,
             _ => SIP_SHARED,
         }
+    }
+
+    /// Where the world finds a host.
+    pub(crate) fn outer(&self, host: &Host) -> Ipv4Addr {
+        if self.ways.public { host.public() } else { host.ip() }
     }
 
     /// Where the database is.
@@ -279,12 +316,17 @@ impl Site {
 
     /// `tandem cluster` on a host with etcd.
     pub fn cluster(&self, words: &[&str]) -> Option<Value> {
+        self.try_cluster(words).map(|said| serde_json::from_str(&said).unwrap_or(Value::Null))
+    }
+
+    /// What it says, on the first host on which it is carried out.
+    fn try_cluster(&self, words: &[&str]) -> Option<String> {
         let states: Vec<&Host> = self.layout.with(Role::State).collect();
         let ask = |host: &&Host| {
             let mut command = self.hosts.command(&host.name, &program("tandem-cluster"));
             let settings = self.keeper_settings(&self.layout.with(Role::Sql).next()?.name);
             let out = command.args(words).arg("--settings").arg(settings).output().expect("tandem-cluster starts");
-            out.status.success().then(|| serde_json::from_slice(&out.stdout).unwrap_or(Value::Null))
+            out.status.success().then(|| String::from_utf8_lossy(&out.stdout).into_owned())
         };
         states.iter().find_map(ask)
     }

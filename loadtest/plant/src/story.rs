@@ -2,7 +2,9 @@
 
 pub mod centres;
 pub mod faults;
+pub mod public;
 mod told;
+pub mod upgrade;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

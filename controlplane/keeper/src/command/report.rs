@@ -73,9 +73,20 @@ pub fn table(report: &Report) -> String {
     lines.extend(places(&report.keepers, &report.addresses));
     for node in &report.nodes {
         let drained = if report.drained.contains(&node.number) { ", drained" } else { "" };
-        lines.push(format!("node {:<5}  {}  {} calls{drained}", node.number, node.roles.join(","), node.calls));
+        let version = of_version(&node.version);
+        lines.push(format!(
+            "node {:<5}  {}  {} calls{drained}{version}",
+            node.number,
+            node.roles.join(","),
+            node.calls
+        ));
     }
     lines.into_iter().map(|line| line + "\n").collect()
+}
+
+/// A version, behind something else.
+fn of_version(version: &str) -> String {
+    if version.is_empty() { String::new() } else { format!(", version {version}") }
 }
 
 /// A moment, for people.
@@ -113,7 +124,7 @@ pub fn database(keeper: &KeeperStatus, primary: Option<u64>) -> String {
     if keeper.diverged {
         line += ", has commits that the primary lacks";
     }
-    line
+    line + &of_version(&keeper.version)
 }
 
 /// The shared addresses, and where they are: as the arbiter holds them, and as keepers see them.

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use cluster::{Sight, Weight, if_lost, may_promote, misplaced};
+use cluster::{Sight, Weight, if_lost, may_promote, misplaced, mixed};
 use serde::{Deserialize, Serialize};
 use store::ReplicaState;
 use units::NodeId;
@@ -163,6 +163,8 @@ pub struct ClusterNode {
     pub there: bool,
     /// What it does.
     pub roles: Vec<String>,
+    /// The version of its programs; of each if they differ; empty if none says one.
+    pub version: String,
     /// Its availability group; empty: none.
     pub group: String,
     /// Calls that run on it.
@@ -334,6 +336,7 @@ impl ClusterView {
             calls: figures.shards.iter().map(|shard| shard.calls).sum(),
             leaving: figures.draining,
             shards: shards.collect(),
+            control_version: app.version.clone(),
             ..cluster::NodeSight::default()
         };
         let sight = Sight { nodes: vec![node], ..Sight::default() };
@@ -417,6 +420,7 @@ fn warnings(sight: &Sight) -> Vec<String> {
         told.push(format!("the database on node {holder} has no replica in sync: nobody could take over"));
     }
     told.extend(misplaced(sight).iter().map(ToString::to_string));
+    told.extend(mixed(sight));
     told
 }
 
@@ -510,6 +514,7 @@ impl ClusterNode {
             id: id.0,
             there: sight.is_there(id),
             roles,
+            version: cluster::version(sight, id),
             group: node.group,
             calls: node.calls,
             leaving: node.leaving,

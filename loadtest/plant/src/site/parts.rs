@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use acceptance::program;
-
 use super::{DATABASE_SHARED, PASSWORD, SIP_SHARED, Site, TAKEOVER_S};
 use crate::layout::{Host, Role};
 
@@ -25,6 +23,10 @@ pub enum Part {
     Balancer,
 }
 
+/// Where calls' media goes.
+pub const MEDIA: (u16, u16) = (20_000, 24_999);
+/// Where operators find the pages, where they are public.
+pub const PAGES: u16 = 8_443;
 /// For so long a replica in another data centre follows a replica that it does not hear.
 const FOLLOWS_S: u64 = 60;
 /// What a database is given on a host with many others.
@@ -137,9 +139,7 @@ impl Site {
         if host.is(Role::Remote) {
             return self.keeper_by(host, &self.kept_replica(host));
         }
-        let members: Vec<String> =
-            self.layout.with(Role::State).map(|host| format!("'http://{}:2379'", host.ip())).collect();
-        let mut text = format!("node: {}\netcd: {{ members: [{}] }}\n", host.number, members.join(", "));
+        let mut text = format!("node: {}\netcd: {{ members: ['{}'] }}\n", host.number, self.members().join("', '"));
         if host.is(Role::Sql) {
             text += &self.kept_database(host);
         }
@@ -149,10 +149,21 @@ impl Site {
         self.keeper_by(host, &text)
     }
 
+    fn members(&self) -> Vec<String> {
+        self.layout.with(Role::State).map(|host| format!("http://{}:2379", host.ip())).collect()
+    }
+
+    /// How a plane or a balancer knows of the others.
+    fn know_others(&self, command: &mut Command) {
+        if self.ways.together {
+            command.args(["--etcd", &self.members().join(",")]);
+        }
+    }
+
     fn keeper_by(&self, host: &Host, text: &str) -> Command {
         let settings = self.keeper_settings(&host.name);
         std::fs::write(&settings, text).expect("the folder is writable");
-        let mut command = self.hosts.command(&host.name, &program("tandem-keeper"));
+        let mut command = self.hosts.command(&host.name, &self.installed(&host.name, "tandem-keeper"));
         command.args(["--log=info,sqlx=warn", "--settings"]).arg(settings);
         command
     }
@@ -194,36 +205,48 @@ impl Site {
     }
 
     fn control_plane(&self, host: &Host) -> Command {
-        let mut command = self.hosts.command(&host.name, &program("tandem-controlplane"));
+        let mut command = self.hosts.command(&host.name, &self.installed(&host.name, "tandem-controlplane"));
         command.arg("--data").arg(self.data(&host.name)).args(["--node", &host.number.to_string()]);
         command.env("TANDEM_DATABASE", format!("mysql://tandem:{PASSWORD}@{}/tandem", self.database()));
+        if self.ways.public && host.is(Role::Web) {
+            command.args(["--http", &format!("{}:{PAGES}", host.public())]);
+        }
+        self.know_others(&mut command);
         command
     }
 
     fn data_plane(&self, host: &Host) -> Command {
-        let mut command = self.hosts.command(&host.name, &program("tandem-dataplane"));
+        let mut command = self.hosts.command(&host.name, &self.installed(&host.name, "tandem-dataplane"));
         command.arg("--data").arg(self.data(&host.name)).args(["--node", &host.number.to_string(), "--shards", "1"]);
-        command.args(["--host-profile", "off", "--fast-path", "off", "--rtp", "20000-24999"]);
+        command.args(["--host-profile", "off", "--fast-path", "off", "--rtp", &format!("{}-{}", MEDIA.0, MEDIA.1)]);
         // A balancer on the same host has SIP's own port.
         let port = if host.is(Role::Balancer) { 5_064 } else { 5_060 };
-        command.args(["--listen", &format!("udp:{}:{port}", host.ip())]);
+        command.args(["--listen", &format!("udp:{}:{port}", self.outer(host))]);
+        if self.ways.public {
+            command.args(["--listen", &format!("tcp:{}:{port}", self.outer(host))]);
+        }
         let fronts: Vec<String> =
             self.layout.at(host.centre, Role::Balancer).map(|host| format!("balancer={}:5070", host.ip())).collect();
         if !fronts.is_empty() {
             let front = format!("udp:{}:5062,name=front,behind={}:5060,{}", host.ip(), self.sip(), fronts.join(","));
             command.args(["--listen", &front]).arg("--balancer-key").arg(self.folder.path().join("key"));
         }
+        self.know_others(&mut command);
         command
     }
 
     fn balancer(&self, host: &Host) -> Command {
         let cores: Vec<String> =
             self.layout.at(host.centre, Role::Core).map(|core| format!("{}:5062", core.ip())).collect();
-        let mut command = self.hosts.command(&host.name, &program("tandem-dataplane"));
+        let mut command = self.hosts.command(&host.name, &self.installed(&host.name, "tandem-dataplane"));
         command.args(["--role", "balancer", "--data"]).arg(self.balancer_data(&host.name));
         command.args(["--listen", &format!("udp:{}:5060", self.sip()), "--inside", &format!("{}:5070", host.ip())]);
-        command.args(["--cores", &cores.join(","), "--host-profile", "off", "--balancer-key"]);
-        command.arg(self.folder.path().join("key"));
+        command.args(["--host-profile", "off", "--balancer-key"]).arg(self.folder.path().join("key"));
+        if !self.ways.together {
+            // Else they tell of themselves.
+            command.args(["--cores", &cores.join(",")]);
+        }
+        self.know_others(&mut command);
         command
     }
 }

@@ -2758,6 +2758,8 @@ export interface components {
             shards: components["schemas"]["ClusterShard"][];
             /** @description It or its keeper was heard of within seconds. */
             there: boolean;
+            /** @description The version of its programs; of each if they differ; empty if none says one. */
+            version: string;
         };
         /** @description A shard of a node. */
         ClusterShard: {

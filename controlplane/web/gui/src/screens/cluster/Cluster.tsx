@@ -125,7 +125,7 @@ function IfLost({ rows }: { rows: Node['if_lost'] }) {
 
 function Nodes({ cluster, onDrain }: { cluster: View; onDrain: (node: Node) => void }) {
   return (
-    <Rows head={['Node', 'State', 'Does', 'Group', 'Calls', 'Revision', 'If it lost its power now', '']}>
+    <Rows head={['Node', 'State', 'Does', 'Version', 'Group', 'Calls', 'Revision', 'If it lost its power now', '']}>
       {cluster.nodes.map((node) => (
         <TableRow key={node.id} data-node={node.id}>
           <TableCell>{node.id}{node.id === cluster.this_node && ' (this one)'}</TableCell>
@@ -135,6 +135,7 @@ function Nodes({ cluster, onDrain }: { cluster: View; onDrain: (node: Node) => v
             {node.drained && <div>{drainText(node)} {node.empty_since && <>since <When at={node.empty_since} part="day" /></>}</div>}
           </TableCell>
           <TableCell>{node.roles.join(', ') || NONE}</TableCell>
+          <TableCell>{node.version || NONE}</TableCell>
           <TableCell>{node.group || NONE}</TableCell>
           <TableCell>{count(node.calls)}</TableCell>
           <TableCell>{revisions(node) || NONE}</TableCell>

@@ -61,7 +61,7 @@ pub struct Settings {
     /// for tests that place all calls with the same numbers.
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub pair_cps: u16,
-    /// Media ports, both included.
+    /// Media ports, both included. A call has four; those of a call that ended rest for five seconds, or one where no other is left.
     #[arg(long, value_name = "LOW-HIGH", default_value = "10000-29999")]
     pub rtp: PortRange,
     /// Where established media is relayed: xdp in the driver, tc behind it, off for sockets only, auto for the best that there is.

@@ -46,7 +46,7 @@ pub struct Arguments {
     /// A YAML file that is applied before calls are taken.
     #[arg(long, value_name = "FILE")]
     apply: Option<PathBuf>,
-    /// Media ports, both included.
+    /// Media ports, both included. A call has four; those of a call that ended rest for five seconds, or one where no other is left.
     #[arg(long, value_name = "LOW-HIGH")]
     rtp: Option<String>,
     /// One shard a core if not given.

@@ -29,7 +29,7 @@ pub use crypt::Seal;
 pub use digits::Digit;
 pub use format::{FORMATS_MAX, Format, Sound, Voice};
 pub use kernel::{Carried, Path};
-pub use ports::QUARANTINE_MS;
+pub use ports::{QUARANTINE_MS, REST_MIN_MS};
 pub use quality::Quality;
 pub use relay::{Change, Dropped, PAIR_BYTES, Pair, Relay, StreamId, Verdict};
 pub use said::Said;

@@ -5,6 +5,9 @@
 //! successor last, and from any other only when it is as old as a quarantine. That holds while no life uses more than three quarters of
 //! its pairs at a time, and costs nothing then: whoever has calls of fifteen seconds or more cannot need more than a quarter of the pairs in
 //! the first five seconds.
+//!
+//! Where every pair is in use or resting, the one that has rested longest is taken, but none before [`REST_MIN_MS`]: a call of which a
+//! late packet of the same peer might be heard is better than a call refused.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -13,6 +16,11 @@ use units::Instant;
 
 /// How long a closed pair is not given to another call, in milliseconds.
 pub const QUARANTINE_MS: u64 = 5_000;
+
+/// How long a closed pair rests even where no other is left, in milliseconds: longer than packets are on their way.
+pub const REST_MIN_MS: u64 = 1_000;
+
+const _: () = assert!(REST_MIN_MS < QUARANTINE_MS);
 
 /// How long a pair that could not be opened is left alone, in milliseconds: some other program has the port.
 pub const AVOID_MS: u64 = 60_000;
@@ -56,7 +64,7 @@ impl Ports {
         self.free[rank as usize].push(pair);
     }
 
-    /// A random free pair; none while all are in use or resting.
+    /// A random free pair, else the one that has rested longest; none while all are in use or have been a moment ago.
     pub(crate) fn take(&mut self, now: Instant) -> Option<u16> {
         while let Some(pair) = due(&mut self.resting, now).or_else(|| due(&mut self.avoided, now)) {
             self.release(pair);
@@ -65,7 +73,9 @@ impl Ports {
         let rest = if self.boot > 1 { QUARANTINE_MS } else { 0 };
         let rested = *self.rested_at.get_or_insert(now.plus_millis(rest)) <= now;
         let open = if rested { WINDOWS } else { 1 };
-        let window = self.free[..open].iter().position(|window| !window.is_empty())?;
+        let Some(window) = self.free[..open].iter().position(|window| !window.is_empty()) else {
+            return due(&mut self.resting, now.plus_millis(QUARANTINE_MS - REST_MIN_MS));
+        };
         let drawn = self.draw() % self.free[window].len() as u64;
         Some(self.free[window].swap_remove(drawn as usize))
     }

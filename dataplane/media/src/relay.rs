@@ -166,7 +166,8 @@ impl Relay {
         self.ports.begin_life(boot);
     }
 
-    /// Takes a random free pair; none when all are in use or rest after use.
+    /// Takes a random free pair, else the one that has rested longest after use; none when all are in use or closed within
+    /// [`crate::REST_MIN_MS`].
     pub fn open(&mut self, now: Instant) -> Option<Pair> {
         let pair = self.ports.take(now)?;
         self.generation = self.generation.wrapping_add(1);

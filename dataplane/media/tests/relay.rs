@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use media::{Carries, Dropped, Pair, QUARANTINE_MS, Relay, Verdict};
+use media::{Carries, Dropped, Pair, QUARANTINE_MS, REST_MIN_MS, Relay, Verdict};
 use units::Instant;
 
 const ALICE: &str = "192.0.2.10:4000";
@@ -242,8 +242,27 @@ fn every_pair_is_even_is_given_once_and_rests_after_use() {
     assert_eq!((relay.ports_used(), relay.ports_max()), (100, 100));
     assert_ne!(pairs.iter().map(|pair| pair.rtp_port).collect::<Vec<_>>(), ports.into_iter().collect::<Vec<_>>());
     relay.close(at(10), pairs[4].id);
-    assert_eq!(relay.open(at(10 + QUARANTINE_MS - 1)), None);
-    assert_eq!(relay.open(at(10 + QUARANTINE_MS)).unwrap().rtp_port, pairs[4].rtp_port);
+    relay.close(at(20), pairs[7].id);
+    // The others are in use: then a pair that has rested longest need not rest for as long as it should.
+    assert_eq!(relay.open(at(10 + REST_MIN_MS - 1)), None);
+    assert_eq!(relay.open(at(10 + REST_MIN_MS)).unwrap().rtp_port, pairs[4].rtp_port);
+    assert_eq!(relay.open(at(10 + REST_MIN_MS)), None);
+    assert_eq!(relay.open(at(20 + REST_MIN_MS)).unwrap().rtp_port, pairs[7].rtp_port);
+}
+
+#[test]
+fn no_pair_is_given_again_early_while_another_has_rested() {
+    let mut relay = Relay::new(20_000, 20_099, 3);
+    let mut used = BTreeSet::new();
+    for second in 0..10 {
+        let pairs: Vec<Pair> = std::iter::from_fn(|| relay.open(at(second * 500))).take(5).collect();
+        assert!(pairs.iter().all(|pair| used.insert(pair.rtp_port)), "one of {pairs:?} was used a moment ago");
+        for pair in pairs {
+            relay.close(at(second * 500), pair.id);
+        }
+    }
+    let again = relay.open(at(QUARANTINE_MS)).unwrap();
+    assert!(used.contains(&again.rtp_port), "all were used, and the first of them have rested");
 }
 
 /// Pairs that a life has while it uses so many of a hundred, at its first moment and after the quarantine.

@@ -9,7 +9,7 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use cdr::Record;
 use cdr::recover::{Books, Crash};
-use media::QUARANTINE_MS;
+use media::{QUARANTINE_MS, REST_MIN_MS};
 use panel::wire::Want;
 use shard::book::grant_text;
 use shard::{Config, Listener, Loaded, Shard, Transport};
@@ -25,6 +25,8 @@ const PORTS: u16 = 400;
 const PORT_LOW: u16 = 20_000;
 /// How long a port must rest, in microseconds: the quarantine by the fastest clock.
 const REST: u64 = QUARANTINE_MS * 999;
+/// The same where no other port has rested that long.
+const REST_MIN: u64 = REST_MIN_MS * 999;
 /// 2023-11-14, so that wall times look like wall times.
 const WALL: i64 = 1_700_000_000_000_000;
 /// Bytes of a simulated media packet: an RTP header, the call's index, the side.
@@ -166,11 +168,14 @@ impl Node {
 
     /// A shard opened a port: it must be its own and not open yet.
     pub fn open_port(&mut self, now: u64, shard: ShardId, port: u16, faults: &mut Vec<String>) {
-        if self.used.get(&port).is_some_and(|used| now - used < REST) {
+        let low = PORT_LOW + shard.0 * PORTS;
+        let own = low..low + PORTS;
+        let tired = |port: &u16, rest: u64| self.used.get(port).is_some_and(|used| now - used < rest);
+        let any_rested = || own.clone().any(|port| !self.ports.contains_key(&port) && !tired(&port, REST));
+        if tired(&port, REST_MIN) || tired(&port, REST) && any_rested() {
             faults.push(format!("shard {shard} opened port {port}, to which an earlier call's packets may still come"));
         }
-        let low = PORT_LOW + shard.0 * PORTS;
-        if !(low..low + PORTS).contains(&port) || self.ports.insert(port, shard).is_some() {
+        if !own.contains(&port) || self.ports.insert(port, shard).is_some() {
             faults.push(format!("shard {shard} opened port {port}, which is not its own or open already"));
         }
     }

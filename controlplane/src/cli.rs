@@ -248,13 +248,43 @@ struct Form {
     output: Output,
 }
 
+/// How a list is shown.
+#[derive(Clone, Copy, Debug, Args)]
+struct ListForm {
+    /// For people, for programs, or for spreadsheets.
+    #[arg(short = 'o', long = "output", value_enum, default_value_t = ListOutput::Table)]
+    output: ListOutput,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ListOutput {
+    /// Columns.
+    Table,
+    /// One JSON value.
+    Json,
+    /// The columns of the table with commas (RFC 4180); cells that a spreadsheet would compute are text.
+    Csv,
+}
+
+impl ListForm {
+    /// Prints rows under their heads, or what stands for them in JSON.
+    fn show<T: serde::Serialize>(self, head: &[&str], rows: &[Vec<String>], json: impl FnOnce() -> T) -> Result<()> {
+        match self.output {
+            ListOutput::Table => table(head, rows),
+            ListOutput::Json => say!("{}", serde_json::to_string_pretty(&json())?),
+            ListOutput::Csv => say!("{}", comma_separated(head, rows)?.trim_end()),
+        }
+        Ok(())
+    }
+}
+
 /// What a list without questions takes.
 #[derive(Debug, Args)]
 struct Listing {
     #[command(flatten)]
     place: Place,
     #[command(flatten)]
-    form: Form,
+    form: ListForm,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -297,13 +327,19 @@ pub async fn run(cli: Cli) -> ExitCode {
         Noun::Man { folder } => manual::pages(&folder),
         Noun::External(words) => external::run(&words),
     };
-    done.unwrap_or_else(|error| {
+    let code = done.unwrap_or_else(|error| {
         eprintln!("tandem: {error:#}");
         if is_away(&error) {
             eprintln!("Nothing was changed. Calls, balances and records go on; `tandem journal ls` says what waits on this node.");
         }
         exit_code(&error)
-    })
+    });
+    // A file on a full disk that lacks its end must not look like a whole one.
+    if let Some(error) = crate::unsaid() {
+        eprintln!("tandem: standard output did not take all of it: {error}");
+        return ExitCode::FAILURE;
+    }
+    code
 }
 
 /// A word of the command line that cannot be read.
@@ -387,6 +423,16 @@ fn table(head: &[&str], rows: &[Vec<String>]) {
     }
 }
 
+/// Rows as a spreadsheet reads them.
+fn comma_separated(head: &[&str], rows: &[Vec<String>]) -> Result<String> {
+    let mut lines = csv::Writer::from_writer(Vec::new());
+    lines.write_record(head)?;
+    for row in rows {
+        lines.write_record(row.iter().map(|cell| web::cell::harmless(cell.clone())))?;
+    }
+    Ok(String::from_utf8(lines.into_inner()?)?)
+}
+
 /// A cell as a terminal may have it: peers and carriers choose some of the words, and none of them moves a cursor.
 fn shown(cell: &str) -> String {
     cell.replace(char::is_control, "?")
@@ -404,6 +450,14 @@ mod tests {
     #[test]
     fn no_cell_of_a_table_speaks_to_the_terminal() {
         assert_eq!(super::shown("\x1b]0;x\x07G729\r\nü"), "?]0;x?G729??ü");
+    }
+
+    #[test]
+    fn a_list_for_spreadsheets_has_its_commas_quoted_and_computes_nothing() {
+        let rows =
+            [vec!["a,b".to_owned(), "say \"hi\"".to_owned()], vec!["=1+1".to_owned(), "+442071838750".to_owned()]];
+        let text = super::comma_separated(&["one", "two"], &rows).expect("it is text");
+        assert_eq!(text, "one,two\n\"a,b\",\"say \"\"hi\"\"\"\n'=1+1,+442071838750\n");
     }
 
     #[test]

@@ -6,8 +6,27 @@
 macro_rules! say {
     ($($part:tt)*) => {{
         use std::io::Write as _;
-        let _ = writeln!(std::io::stdout(), $($part)*);
+        $crate::said(writeln!(std::io::stdout(), $($part)*));
     }};
+}
+
+/// Why standard output first refused something.
+static UNSAID: std::sync::OnceLock<std::io::Error> = std::sync::OnceLock::new();
+
+/// Remembers that something could not be written; a reader that goes away is no failure.
+#[doc(hidden)]
+pub fn said(done: std::io::Result<()>) {
+    if let Err(error) = done
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        let _ = UNSAID.set(error);
+    }
+}
+
+/// Why not all that was said could be written.
+fn unsaid() -> Option<&'static std::io::Error> {
+    said(std::io::Write::flush(&mut std::io::stdout()));
+    UNSAID.get()
 }
 
 pub mod apply;

@@ -26,6 +26,9 @@ use crate::search::{self, SearchOptions};
 use crate::services::{WebApply, WebLink};
 use crate::together::{Cluster, ClusterOptions};
 
+/// How often is looked whether the token in the folder is still good.
+const LOGIN_CHECKED: Duration = Duration::from_secs(5);
+
 /// Pause between attempts to open the database.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -104,7 +107,9 @@ pub async fn run(settings: Settings) -> Result<()> {
         TcpListener::bind(settings.http).await.with_context(|| format!("cannot listen on {}", settings.http))?;
     write_secret(&folder.database(), &url).context("cannot write run/database")?;
     let tokens = Arc::new(web::OneTimeTokens::default());
-    write_secret(&folder.login(), &tokens.issue()).context("cannot write run/login")?;
+    let login = tokens.issue();
+    write_secret(&folder.login(), &login).context("cannot write run/login")?;
+    tokio::spawn(renew_login(folder.login(), tokens.clone(), login));
 
     let node = NodeId(settings.node);
     let link = Link::start(folder.socket(), store.clone());
@@ -184,6 +189,21 @@ fn asked_to_end() -> Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => {}
         }
     })
+}
+
+/// Whoever may read the folder may come in at any time, also after the password of the last administrator is lost: a token that
+/// was used, or ends soon, is followed by another.
+async fn renew_login(file: PathBuf, tokens: Arc<web::OneTimeTokens>, mut login: String) {
+    loop {
+        tokio::time::sleep(LOGIN_CHECKED).await;
+        if tokens.stands(&login) {
+            continue;
+        }
+        login = tokens.issue();
+        if let Err(error) = write_secret(&file, &login) {
+            tracing::warn!(error = %error, "run/login cannot be written");
+        }
+    }
 }
 
 #[cfg(test)]

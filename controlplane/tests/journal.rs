@@ -276,3 +276,28 @@ async fn a_plan_of_a_migration_says_what_would_be_done_and_does_nothing() {
         assert!(migrate(&[]).contains("nothing is to be done"));
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_standard_output_does_not_take_is_a_failure_and_a_reader_that_goes_is_none() {
+    let scene = Scene::new().await;
+    let data = scene.folder.path().display().to_string();
+    let tandem = |words: &[&str], out: std::process::Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
+        command.args(words).args(["--data", &data]).env_remove("TANDEM_DATABASE").stdout(out);
+        command.stderr(std::process::Stdio::piped()).spawn().unwrap().wait_with_output().unwrap()
+    };
+    for form in ["table", "json", "csv"] {
+        let words = ["accounts", "list", "-o", form];
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let failed = tandem(&words, full.into());
+        let said = String::from_utf8_lossy(&failed.stderr).into_owned();
+        assert_eq!((failed.status.code(), said.contains("standard output")), (Some(1), true), "{form}: {said}");
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let left = tandem(&words, writer.into());
+        assert!(left.status.success() && left.stderr.is_empty(), "{form}: {left:?}");
+        assert!(!tandem(&words, std::process::Stdio::piped()).stdout.is_empty(), "{form}");
+    }
+    let misused = tandem(&["stats", "show", "--by", "wheather"], std::process::Stdio::null());
+    assert_eq!(misused.status.code(), Some(2), "{misused:?}");
+}

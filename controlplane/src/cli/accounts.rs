@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use store::{AccountDraft, AuditEntry, Booking};
 use units::Money;
 
-use super::{Form, Listing, Misused, Output, Place, moment, table};
+use super::{ListForm, Listing, Misused, Place, moment};
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -25,7 +25,7 @@ pub enum Verb {
         #[command(flatten)]
         place: Place,
         #[command(flatten)]
-        form: Form,
+        form: ListForm,
     },
     /// Books money.
     Pay {
@@ -67,7 +67,7 @@ pub enum Verb {
         #[command(flatten)]
         place: Place,
         #[command(flatten)]
-        form: Form,
+        form: ListForm,
     },
     /// Thresholds that balances crossed, newest first.
     Notices {
@@ -77,7 +77,7 @@ pub enum Verb {
         #[command(flatten)]
         place: Place,
         #[command(flatten)]
-        form: Form,
+        form: ListForm,
     },
 }
 
@@ -112,22 +112,16 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Rows as a table or as JSON, under the same names.
-fn show(form: Form, head: &[&str], rows: &[Vec<String>]) -> Result<()> {
-    match form.output {
-        Output::Table => table(head, rows),
-        Output::Json => {
-            let object = |row: &Vec<String>| {
-                let fields = head.iter().zip(row).map(|(name, cell)| ((*name).to_owned(), json!(cell)));
-                Value::Object(fields.collect())
-            };
-            say!("{}", serde_json::to_string_pretty(&rows.iter().map(object).collect::<Vec<_>>())?);
-        }
-    }
-    Ok(())
+/// Rows as a table, as JSON or as CSV, under the same names.
+fn show(form: ListForm, head: &[&str], rows: &[Vec<String>]) -> Result<()> {
+    let object = |row: &Vec<String>| {
+        let fields = head.iter().zip(row).map(|(name, cell)| ((*name).to_owned(), json!(cell)));
+        Value::Object(fields.collect())
+    };
+    form.show(head, rows, || rows.iter().map(object).collect::<Vec<_>>())
 }
 
-async fn list(place: &Place, form: Form) -> Result<()> {
+async fn list(place: &Place, form: ListForm) -> Result<()> {
     let store = place.store().await?;
     let mut rows = Vec::new();
     for account in store.all::<AccountDraft>().await? {
@@ -146,7 +140,7 @@ async fn list(place: &Place, form: Form) -> Result<()> {
     show(form, &head, &rows)
 }
 
-async fn entries(account: &str, limit: u32, place: &Place, form: Form) -> Result<()> {
+async fn entries(account: &str, limit: u32, place: &Place, form: ListForm) -> Result<()> {
     let store = place.store().await?;
     let id = store.by_code::<AccountDraft>(account).await?.id;
     let entries = store.statement(id, None, limit).await?;
@@ -189,7 +183,7 @@ async fn pay(place: &Place, code: &str, amount: &str, reference: &str, kind: Kin
     Ok(())
 }
 
-async fn tries(notice: &str, place: &Place, form: Form) -> Result<()> {
+async fn tries(notice: &str, place: &Place, form: ListForm) -> Result<()> {
     let row = |tried: store::NoticeTry| {
         let number = tried.number.to_string();
         vec![number, tried.way, moment(tried.at), tried.took_ms.to_string(), tried.problem]
@@ -198,7 +192,7 @@ async fn tries(notice: &str, place: &Place, form: Form) -> Result<()> {
     show(form, &["number", "way", "at", "took_ms", "problem"], &rows)
 }
 
-async fn notices(limit: u32, place: &Place, form: Form) -> Result<()> {
+async fn notices(limit: u32, place: &Place, form: ListForm) -> Result<()> {
     let store = place.store().await?;
     let codes: std::collections::BTreeMap<u32, String> =
         store.all::<AccountDraft>().await?.into_iter().map(|account| (account.id, account.draft.code)).collect();

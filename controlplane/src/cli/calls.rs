@@ -8,7 +8,7 @@ use panel::wire::{Answer, Ask, CallRow, MediaRow};
 use store::CarrierDraft;
 use units::{Money, Suite, WallTime};
 
-use super::{EXIT_NOT_FOUND, Form, Output, Place, acts, call_id, moment, table};
+use super::{EXIT_NOT_FOUND, Form, ListForm, Output, Place, acts, call_id, moment};
 use crate::link::ask_once;
 
 /// How far a call has come.
@@ -34,7 +34,7 @@ pub enum Verb {
         #[command(flatten)]
         place: Place,
         #[command(flatten)]
-        form: Form,
+        form: ListForm,
     },
     /// One running call: who, at what price, and how its media goes: relayed by the kernel or by sockets and why, packets, loss, jitter.
     Show {
@@ -78,26 +78,21 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
     match verb {
         Verb::List { limit, state, originator, terminator, place, form } => {
             let rows = listed(&place, limit, state, [originator, terminator]).await?;
-            match form.output {
-                Output::Json => say!("{}", serde_json::to_string_pretty(&rows)?),
-                Output::Table => {
-                    let head = [
-                        "call",
-                        "state",
-                        "from",
-                        "to",
-                        "attempt",
-                        "talking",
-                        "rate",
-                        "codec",
-                        "shard",
-                        "relayed by",
-                        "media from",
-                        "media to",
-                    ];
-                    table(&head, &rows.iter().map(cells).collect::<Vec<_>>());
-                }
-            }
+            let head = [
+                "call",
+                "state",
+                "from",
+                "to",
+                "attempt",
+                "talking",
+                "rate",
+                "codec",
+                "shard",
+                "relayed by",
+                "media from",
+                "media to",
+            ];
+            form.show(&head, &rows.iter().map(cells).collect::<Vec<_>>(), || &rows)?;
             Ok(ExitCode::SUCCESS)
         }
         Verb::Show { call, place, form } => {

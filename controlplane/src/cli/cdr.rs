@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use store::{CarrierDraft, CdrFilter, CdrKind, EgressTrunkDraft, IngressTrunkDraft, Object, SEARCH_ROWS_MAX, Store};
 use units::{AttemptIndex, WallTime};
 
-use super::{Form, Misused, Output, Place, call_id, moment, table};
+use super::{ListForm, Misused, Place, call_id, moment};
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -86,7 +86,7 @@ pub struct Search {
     #[command(flatten)]
     place: Place,
     #[command(flatten)]
-    form: Form,
+    form: ListForm,
 }
 
 pub async fn run(verb: Verb) -> Result<ExitCode> {
@@ -100,29 +100,10 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
     let filter = filter(&search, &store).await?;
     let found = pages(&search.place.search()?, &store, filter, search.limit).await?;
     let names = Names::read(&store).await?;
-    match search.form.output {
-        Output::Json => {
-            let rows: Vec<Value> = found.iter().map(|cdr| object(cdr, &names)).collect();
-            say!("{}", serde_json::to_string_pretty(&rows)?);
-        }
-        Output::Table => {
-            let head = [
-                "started",
-                "call",
-                "try",
-                "from",
-                "to",
-                "originator",
-                "terminator",
-                "dur ms",
-                "sip",
-                "cause",
-                "sell",
-                "buy",
-            ];
-            table(&head, &found.iter().map(|cdr| cells(cdr, &names)).collect::<Vec<_>>());
-        }
-    }
+    let head =
+        ["started", "call", "try", "from", "to", "originator", "terminator", "dur ms", "sip", "cause", "sell", "buy"];
+    let rows: Vec<Vec<String>> = found.iter().map(|cdr| cells(cdr, &names)).collect();
+    search.form.show(&head, &rows, || found.iter().map(|cdr| object(cdr, &names)).collect::<Vec<Value>>())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -16,7 +16,7 @@ use web::problem::{Code, Problem};
 use web::sheets::{Analysis, Format, LastAnalysis, Reading, analyse, written};
 use web::value::ImportRef;
 
-use super::{EXIT_DIFFERENT, EXIT_REFUSED, Form, Listing, Output, Place, objects, table};
+use super::{EXIT_DIFFERENT, EXIT_REFUSED, Form, ListForm, Listing, Output, Place, objects, table};
 
 /// Lines of changes and of problems that are shown.
 const SHOWN_MAX: usize = 50;
@@ -46,7 +46,7 @@ pub enum Verb {
         #[command(flatten)]
         place: Place,
         #[command(flatten)]
-        form: Form,
+        form: ListForm,
     },
     /// Brings a deck's rates back to a revision.
     Restore {
@@ -280,25 +280,22 @@ async fn export(ask: Export) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn revisions(deck: &str, place: &Place, form: Form) -> Result<ExitCode> {
+async fn revisions(deck: &str, place: &Place, form: ListForm) -> Result<ExitCode> {
     let store = place.store().await?;
     let deck = store.by_code::<DeckDraft>(deck).await?;
     let oldest = store.oldest_revision(deck.id).await?;
     let all = store.deck_revisions(deck.id).await?;
     let when = |at: WallTime| jiff::Timestamp::from_microsecond(at.micros()).unwrap_or_default().to_string();
-    if form.output == Output::Json {
-        let shown = |it: &store::DeckRevision| {
-            json!({ "revision": it.rates_version, "created_at": when(it.created), "rates": it.rates, "note": it.note,
-                "restorable": it.rates_version >= oldest })
-        };
-        say!("{}", serde_json::to_string_pretty(&all.iter().map(shown).collect::<Vec<_>>())?);
-        return Ok(ExitCode::SUCCESS);
-    }
+    let shown = |it: &store::DeckRevision| {
+        json!({ "revision": it.rates_version, "created_at": when(it.created), "rates": it.rates, "note": it.note,
+            "restorable": it.rates_version >= oldest })
+    };
     let cells = |it: &store::DeckRevision| {
         let kept = if it.rates_version >= oldest { "yes" } else { "no" };
         vec![it.rates_version.to_string(), when(it.created), it.rates.to_string(), kept.to_owned(), it.note.clone()]
     };
-    table(&["revision", "when", "rates", "kept", "note"], &all.iter().map(cells).collect::<Vec<_>>());
+    let rows: Vec<Vec<String>> = all.iter().map(cells).collect();
+    form.show(&["revision", "when", "rates", "kept", "note"], &rows, || all.iter().map(shown).collect::<Vec<_>>())?;
     Ok(ExitCode::SUCCESS)
 }
 

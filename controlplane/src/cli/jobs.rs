@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use store::{Job, JobState};
 
-use super::{Form, Misused, Output, Place, moment, table};
+use super::{ListForm, ListOutput, Misused, Place, moment};
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -30,7 +30,7 @@ pub struct List {
     #[command(flatten)]
     place: Place,
     #[command(flatten)]
-    form: Form,
+    form: ListForm,
 }
 
 #[derive(Debug, Args)]
@@ -40,7 +40,7 @@ pub struct One {
     #[command(flatten)]
     place: Place,
     #[command(flatten)]
-    form: Form,
+    form: ListForm,
 }
 
 pub async fn run(verb: Verb) -> Result<ExitCode> {
@@ -52,7 +52,7 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Show(one) => {
             let job = one.place.store().await?.job(one.id()?).await?;
             show(std::slice::from_ref(&job), one.form)?;
-            if one.form.output == Output::Table {
+            if one.form.output == ListOutput::Table {
                 say!("{}", job.log.trim_end());
             }
         }
@@ -69,12 +69,7 @@ impl One {
     }
 }
 
-fn show(jobs: &[Job], form: Form) -> Result<()> {
-    if form.output == Output::Json {
-        let rows: Vec<_> = jobs.iter().map(object).collect();
-        say!("{}", serde_json::to_string_pretty(&rows)?);
-        return Ok(());
-    }
+fn show(jobs: &[Job], form: ListForm) -> Result<()> {
     let head = ["job", "kind", "state", "done", "tries", "asked for", "by", "worker", "file", "problem"];
     let cells = |job: &Job| {
         vec![
@@ -90,8 +85,7 @@ fn show(jobs: &[Job], form: Form) -> Result<()> {
             job.problem.clone(),
         ]
     };
-    table(&head, &jobs.iter().map(cells).collect::<Vec<_>>());
-    Ok(())
+    form.show(&head, &jobs.iter().map(cells).collect::<Vec<_>>(), || jobs.iter().map(object).collect::<Vec<_>>())
 }
 
 fn state(job: &Job) -> &'static str {

@@ -17,7 +17,7 @@ use serde::Serialize;
 use units::{CallId, WallTime};
 
 use super::cdr::when;
-use super::{EXIT_DIFFERENT, Form, Output, Place, moment, table};
+use super::{EXIT_DIFFERENT, Form, ListForm, Output, Place, moment};
 use crate::folder::{SegmentFile, segments};
 use examine::{Fault, Look, examine};
 use show::{KINDS, kind, object, time};
@@ -33,7 +33,7 @@ pub enum Verb {
     /// Records as lines of JSON, oldest first.
     Cat(Box<Cat>),
     /// Reads everything: checksums, numbers, torn ends. Exit code 3 if something is wrong.
-    Verify(List),
+    Verify(Verify),
     /// Says which CDRs are not in the database, and with --write brings them there.
     ///
     /// Records that are there already are left alone and move no money, so it may be repeated. Exit code 3: some are missing (without
@@ -77,6 +77,14 @@ impl Where {
 
 #[derive(Debug, Args)]
 pub struct List {
+    #[command(flatten)]
+    at: Where,
+    #[command(flatten)]
+    form: ListForm,
+}
+
+#[derive(Debug, Args)]
+pub struct Verify {
     #[command(flatten)]
     at: Where,
     #[command(flatten)]
@@ -143,13 +151,8 @@ async fn ls(list: List) -> Result<ExitCode> {
         let state = look.state(cursors.get(&node).copied().flatten());
         rows.push(look.row(state));
     }
-    match list.form.output {
-        Output::Json => say!("{}", serde_json::to_string_pretty(&rows)?),
-        Output::Table => {
-            let head = ["segment", "bytes", "records", "cdrs", "sequence", "from", "till", "state"];
-            table(&head, &rows.iter().map(Row::cells).collect::<Vec<_>>());
-        }
-    }
+    let head = ["segment", "bytes", "records", "cdrs", "sequence", "from", "till", "state"];
+    list.form.show(&head, &rows.iter().map(Row::cells).collect::<Vec<_>>(), || &rows)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -265,7 +268,7 @@ struct Verdict {
     faults: Vec<Fault>,
 }
 
-fn verify(list: &List) -> Result<ExitCode> {
+fn verify(list: &Verify) -> Result<ExitCode> {
     let verdict = judged(&list.at.segments()?)?;
     match list.form.output {
         Output::Json => say!("{}", serde_json::to_string_pretty(&verdict)?),

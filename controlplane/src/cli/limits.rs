@@ -8,7 +8,7 @@ use clap::Args;
 use panel::wire::{Answer, Ask, PartRow, RoomRow};
 use store::{CarrierDraft, EgressTrunkDraft, IngressTrunkDraft, LimitOf, LimitRow, Object, Store};
 
-use super::{Form, Output, Place, table};
+use super::{ListForm, Place};
 use crate::link::ask_once;
 
 #[derive(Debug, Args)]
@@ -16,7 +16,7 @@ pub struct Arguments {
     #[command(flatten)]
     place: Place,
     #[command(flatten)]
-    form: Form,
+    form: ListForm,
 }
 
 pub async fn run(arguments: Arguments) -> Result<ExitCode> {
@@ -32,16 +32,10 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     let parts: BTreeMap<LimitOf, Vec<PartRow>> = rooms.iter().filter_map(parts).collect();
     let parts = |row: &LimitRow| parts.get(&row.of).map_or(&[][..], Vec::as_slice);
     let names = Names::of(&store).await?;
-    match arguments.form.output {
-        Output::Json => {
-            let rows: Vec<serde_json::Value> = rows.iter().map(|row| json(row, parts(row), &names)).collect();
-            say!("{}", serde_json::to_string_pretty(&rows)?);
-        }
-        Output::Table => {
-            let head = ["of", "name", "calls", "capacity", "new", "cps", "window", "nodes"];
-            table(&head, &rows.iter().map(|row| cells(row, parts(row), &names)).collect::<Vec<_>>());
-        }
-    }
+    let head = ["of", "name", "calls", "capacity", "new", "cps", "window", "nodes"];
+    let shown: Vec<Vec<String>> = rows.iter().map(|row| cells(row, parts(row), &names)).collect();
+    let object = |row: &LimitRow| json(row, parts(row), &names);
+    arguments.form.show(&head, &shown, || rows.iter().map(object).collect::<Vec<serde_json::Value>>())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -10,7 +10,7 @@ use panel::wire::{Answer, Ask};
 use serde_json::json;
 use units::NodeId;
 
-use super::{Form, Output, Place, table};
+use super::{Form, Misused, Output, Place, table};
 use crate::link::ask_once;
 
 /// Between two looks at what is left.
@@ -66,10 +66,10 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     };
-    ensure!(
-        fenced,
-        "say --fenced when the node is off for good: one that lives on would spend the money a second time"
-    );
+    if !fenced {
+        let why = "say --fenced when the node is off for good: one that lives on would spend the money a second time";
+        return Err(Misused(why.to_owned()).into());
+    }
     let done = place.store().await?.write_off(NodeId(node), &note).await?;
     let cells = done.returned.iter().map(|(account, amount)| [account.to_string(), amount.to_string()]);
     match form.output {

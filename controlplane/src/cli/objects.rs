@@ -11,7 +11,7 @@ use store::{CarrierDraft, DeckDraft, EgressTrunkDraft, IngressTrunkDraft, Object
 use web::api::plans::Order;
 use web::value::{CarrierRef, DeckRef, EgressTrunkRef, IngressTrunkRef, PlanRef};
 
-use super::{Form, Listing, Output, moment, table};
+use super::{ListForm, Listing, moment};
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -100,20 +100,15 @@ fn source(source: &Source) -> String {
 }
 
 impl Listed {
-    fn show(&self, form: Form) -> Result<ExitCode> {
-        match form.output {
-            Output::Json => {
-                let object = |row: &Vec<Value>| {
-                    let fields = self.head.iter().zip(row).map(|(name, value)| ((*name).to_owned(), value.clone()));
-                    Value::Object(fields.collect())
-                };
-                say!("{}", serde_json::to_string_pretty(&self.rows.iter().map(object).collect::<Vec<_>>())?);
-            }
-            Output::Table => {
-                let cells = |row: &Vec<Value>| row.iter().map(cell).collect();
-                table(self.head, &self.rows.iter().map(cells).collect::<Vec<Vec<String>>>());
-            }
-        }
+    fn show(&self, form: ListForm) -> Result<ExitCode> {
+        let cells = |row: &Vec<Value>| row.iter().map(cell).collect();
+        let object = |row: &Vec<Value>| {
+            let fields = self.head.iter().zip(row).map(|(name, value)| ((*name).to_owned(), value.clone()));
+            Value::Object(fields.collect())
+        };
+        form.show(self.head, &self.rows.iter().map(cells).collect::<Vec<Vec<String>>>(), || {
+            self.rows.iter().map(object).collect::<Vec<_>>()
+        })?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -11,7 +11,7 @@ use files::{Kind, Name};
 use serde_json::json;
 use units::{CallId, WallTime};
 
-use super::{EXIT_NOT_FOUND, Form, Output, Place, acts, call_id, moment, table};
+use super::{EXIT_NOT_FOUND, ListForm, Place, acts, call_id, moment};
 use crate::files::reader;
 
 /// Bytes of a WAV file before its samples, and of a second of them.
@@ -26,7 +26,7 @@ pub enum Verb {
         #[command(flatten)]
         place: Place,
         #[command(flatten)]
-        form: Form,
+        form: ListForm,
     },
     /// Writes a call's recording (WAV, the originator left, the terminator right) to a file or to standard output; of a running call
     /// as far as it is written. Looked for on this node, among files of peers, and where files are copied to. The audit says who listened.
@@ -58,7 +58,7 @@ struct Recording {
 
 pub async fn run(verb: Verb) -> Result<ExitCode> {
     match verb {
-        Verb::Ls { place, form } => list(&place, &form),
+        Verb::Ls { place, form } => list(&place, form),
         Verb::Get { call, out, place } => super::files::get(Kind::Recording, &call, out.as_deref(), &place).await,
         Verb::Rm { call, place } => {
             let (call, files) = (call_id(&call)?, reader(&place.folder()?)?);
@@ -78,7 +78,7 @@ fn missing(call: CallId) -> ExitCode {
     ExitCode::from(EXIT_NOT_FOUND)
 }
 
-fn list(place: &Place, form: &Form) -> Result<ExitCode> {
+fn list(place: &Place, form: ListForm) -> Result<ExitCode> {
     let mut found: Vec<Recording> = fs::read_dir(place.folder()?.recordings())
         .into_iter()
         .flatten()
@@ -87,26 +87,20 @@ fn list(place: &Place, form: &Form) -> Result<ExitCode> {
         .collect();
     found.sort_by_key(|recording| std::cmp::Reverse(recording.changed));
     let seconds = |bytes: u64| bytes.saturating_sub(HEAD_BYTES) as f64 / SECOND_BYTES;
-    match form.output {
-        Output::Json => {
-            let rows = found.iter().map(|Recording { call, bytes, changed, finished }| {
-                json!({ "call": call.to_string(), "bytes": bytes, "seconds": seconds(*bytes), "changed": moment(*changed), "finished": finished })
-            });
-            say!("{}", serde_json::to_string_pretty(&rows.collect::<Vec<_>>())?);
-        }
-        Output::Table => {
-            let rows = found.iter().map(|recording| {
-                vec![
-                    moment(recording.changed),
-                    recording.call.to_string(),
-                    format!("{:.1}", seconds(recording.bytes)),
-                    recording.bytes.to_string(),
-                    if recording.finished { "finished" } else { "running" }.to_owned(),
-                ]
-            });
-            table(&["changed", "call", "seconds", "bytes", "state"], &rows.collect::<Vec<_>>());
-        }
-    }
+    let object = |Recording { call, bytes, changed, finished }: &Recording| json!({ "call": call.to_string(), "bytes": bytes, "seconds": seconds(*bytes), "changed": moment(*changed), "finished": finished });
+    let cells = |recording: &Recording| {
+        vec![
+            moment(recording.changed),
+            recording.call.to_string(),
+            format!("{:.1}", seconds(recording.bytes)),
+            recording.bytes.to_string(),
+            if recording.finished { "finished" } else { "running" }.to_owned(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = found.iter().map(cells).collect();
+    form.show(&["changed", "call", "seconds", "bytes", "state"], &rows, || {
+        found.iter().map(object).collect::<Vec<_>>()
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 

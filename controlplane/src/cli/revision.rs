@@ -9,7 +9,7 @@ use panel::wire::{Answer, Ask};
 use store::AuditEntry;
 use web::snapshot_files::{self, Held};
 
-use super::{EXIT_DIFFERENT, EXIT_NOT_FOUND, Form, Listing, Output, Place, moment, table};
+use super::{EXIT_DIFFERENT, EXIT_NOT_FOUND, ListForm, Listing, Place, moment};
 use crate::link::ask_once;
 
 /// Revisions that are listed.
@@ -39,23 +39,20 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
     }
 }
 
-async fn list(place: &Place, form: Form) -> Result<ExitCode> {
+async fn list(place: &Place, form: ListForm) -> Result<ExitCode> {
     let snapshots = place.folder()?.snapshots();
     let rows = place.store().await?.revisions(LISTED_MAX).await?;
     let is_kept = |revision: u64| snapshots.join(format!("{revision}.snap")).exists();
-    if form.output == Output::Json {
-        let shown = |row: &store::RevisionRow| {
-            serde_json::json!({ "revision": row.revision.0, "built_at": moment(row.created), "rates": row.rates,
-                "kept": is_kept(row.revision.0) })
-        };
-        say!("{}", serde_json::to_string_pretty(&rows.iter().map(shown).collect::<Vec<_>>())?);
-        return Ok(ExitCode::SUCCESS);
-    }
+    let shown = |row: &store::RevisionRow| {
+        serde_json::json!({ "revision": row.revision.0, "built_at": moment(row.created), "rates": row.rates,
+            "kept": is_kept(row.revision.0) })
+    };
     let cells = |row: &store::RevisionRow| {
         let kept = if is_kept(row.revision.0) { "yes" } else { "no" };
         vec![row.revision.0.to_string(), moment(row.created), row.rates.to_string(), kept.to_owned()]
     };
-    table(&["revision", "built", "rates", "kept"], &rows.iter().map(cells).collect::<Vec<_>>());
+    let lines: Vec<Vec<String>> = rows.iter().map(cells).collect();
+    form.show(&["revision", "built", "rates", "kept"], &lines, || rows.iter().map(shown).collect::<Vec<_>>())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -7,10 +7,11 @@ use clap::{Args, Subcommand, ValueEnum};
 use store::{CarrierDraft, EgressTrunkDraft, HALF_HOUR_DAYS, IngressTrunkDraft, Object, SLOT, Store};
 use units::WallTime;
 use web::api::statistics::{self, Statistics, StatisticsFigures, StatisticsFilter, StatisticsSort, cells_of_place};
+use web::problem::Code;
 use web::value::{CarrierRef, EgressTrunkRef, IngressTrunkRef, Time};
 
 use super::cdr::when;
-use super::{Place, table};
+use super::{Misused, Place, table};
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -133,7 +134,10 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
 
 async fn show(show: &Show) -> Result<ExitCode> {
     let store = show.place.store().await?;
-    let all = statistics::all(&store, &filter(show, &store).await?).await?;
+    let all = match statistics::all(&store, &filter(show, &store).await?).await {
+        Err(problem) if problem.code == Code::Invalid => return Err(Misused(problem.to_string()).into()),
+        all => all?,
+    };
     match show.output {
         Form::Json => say!("{}", serde_json::to_string_pretty(&all)?),
         Form::Csv => say!("{}", String::from_utf8(all.csv()?)?.trim_end()),

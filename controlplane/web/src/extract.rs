@@ -38,7 +38,11 @@ fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         let pointer = pointer(flaw.path());
         let inner = flaw.into_inner();
         let shape = inner.is_data();
-        let message = inner.to_string();
+        let mut message = inner.to_string();
+        if shape {
+            // The pointer says where: what people typed into a form has no line and column.
+            message.truncate(message.rfind(" at line ").unwrap_or(message.len()));
+        }
         let code = if shape { Code::Invalid } else { Code::Malformed };
         let mut problem = Problem::new(code, message.clone());
         problem.errors.push(Flaw { pointer, message });
@@ -113,4 +117,22 @@ impl<S: Send + Sync, A: FromStr + Send, B: FromStr + Send> FromRequestParts<S> f
 /// Tells a field that is null (`Some(None)`) from one that is absent (`None`, by `serde(default)`).
 pub fn given<'de, T: serde::Deserialize<'de>, D: serde::Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
     T::deserialize(from).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read_json;
+
+    #[test]
+    fn a_value_is_said_to_be_wrong_by_its_place_in_the_object_and_a_broken_text_by_its_line() {
+        let wrong = read_json::<Vec<u8>>(b"[1,\n\"x\"]").expect_err("a text is no number");
+        assert_eq!(
+            (wrong.errors[0].pointer.as_str(), wrong.detail.contains("line")),
+            ("/1", false),
+            "{}",
+            wrong.detail
+        );
+        let broken = read_json::<Vec<u8>>(b"[1,\n").expect_err("it ends too early");
+        assert!(broken.detail.contains("line 2"), "{}", broken.detail);
+    }
 }

@@ -28,6 +28,13 @@ impl OneTimeTokens {
         secret.text().to_owned()
     }
 
+    /// Can this token still be used, and for some minutes?
+    pub fn stands(&self, token: &str) -> bool {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let (wanted, soon) = (hash(token), Instant::now() + TOKEN_LIFE / 3);
+        waiting.iter().any(|(kept, ends)| *kept == wanted && *ends > soon)
+    }
+
     /// Uses a token up; true if it was good.
     pub fn take(&self, token: &str) -> bool {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -36,5 +43,19 @@ impl OneTimeTokens {
         let wanted = hash(token);
         let found = waiting.iter().position(|(kept, _)| *kept == wanted);
         found.map(|place| waiting.remove(place)).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::OneTimeTokens;
+
+    #[test]
+    fn a_token_stands_until_it_is_used_and_no_other_does() {
+        let tokens = OneTimeTokens::default();
+        let (first, second) = (tokens.issue(), tokens.issue());
+        assert!(tokens.stands(&first) && tokens.stands(&second) && !tokens.stands("made up"));
+        assert!(tokens.take(&first) && !tokens.take(&first));
+        assert!(!tokens.stands(&first) && tokens.stands(&second));
     }
 }

@@ -28,4 +28,16 @@ export const stories: Story[] = [
       await node.page.waitForURL(/\/cdrs\?called=4420/);
     },
   },
+  {
+    name: 'what is typed into the search goes to its likeliest place by Enter alone',
+    async tell(node) {
+      for (const [text, place] of [['acme', /\/carriers\?q=acme/], ['+4420', /\/cdrs\?called=4420/], ['car_1', /\/carriers\/car_1/]] as const) {
+        await open(node, '/');
+        await node.page.keyboard.press('/');
+        await node.page.keyboard.type(text);
+        await node.page.keyboard.press('Enter');
+        await node.page.waitForURL(place);
+      }
+    },
+  },
 ];

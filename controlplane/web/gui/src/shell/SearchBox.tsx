@@ -24,7 +24,11 @@ export function SearchBox({ inputRef }: { inputRef: Ref<HTMLInputElement> }) {
       inputValue={text}
       value={null}
       onInputChange={(_, value, reason) => reason !== 'reset' && setText(value)}
-      onChange={(_, option) => option && typeof option !== 'string' && leave(option.href)}
+      onChange={(_, option) => {
+        // Enter with nothing chosen gives the text: it leads to the likeliest.
+        const found = typeof option === 'string' ? guess(option)[0] : option;
+        if (found) leave(found.href);
+      }}
       renderOption={({ key: _, ...props }, option) => (
         <li key={option.href} {...props}>
           <Box component="span" sx={{ fontSize: '0.8rem' }}>

@@ -8,6 +8,7 @@ import { State, When } from '../../common/Fact';
 import { decimal, NONE, signOf } from '../../common/format';
 import { Empty, Head, Panel, Trouble, Waiting } from '../../common/Panel';
 import { Secret } from './Secret';
+import { May } from '../../common/May';
 
 const TABLE = { '& td, & th': { whiteSpace: 'nowrap' }, '& tr:last-child td': { borderBottom: 0 } } as const;
 
@@ -72,7 +73,7 @@ function Tries({ id }: { id: string }) {
           {tried.number}. {tried.way === 'mail' ? 'mail' : 'POST'}, <When at={tried.at} />, {tried.took_ms} ms: {tried.problem || 'taken'}
         </Box>
       ))}
-      <Button size="small" disabled={again.isPending} onClick={() => again.mutate()}>Tell again</Button>
+      <May to="write"><Button size="small" disabled={again.isPending} onClick={() => again.mutate()}>Tell again</Button></May>
     </Box>
   );
 }
@@ -83,7 +84,7 @@ function Notices() {
   const notices = useQuery({ queryKey: ['notices'], queryFn: () => body(api.GET('/api/v1/notices', { params: { query: { limit: 100 } } })), refetchInterval: 5_000 });
   const rows = notices.data?.data ?? [];
   return (
-    <Panel title="Notices" note="the latest 100" flush tools={<Button onClick={() => setDraw(true)}>Signing secret</Button>}>
+    <Panel title="Notices" note="the latest 100" flush tools={<May to="write"><Button onClick={() => setDraw(true)}>Signing secret</Button></May>}>
       {draw && <Secret onClose={() => setDraw(false)} />}
       <Trouble error={notices.error} />
       {notices.data && rows.length === 0 && <Empty title="Nobody had to be told">Give an account a threshold or a cap, and it is told here, by mail and by POST when its balance crosses it.</Empty>}

@@ -16,6 +16,7 @@ import { figures, Grid, PAGE_ROWS, type Column } from '../../common/Grid';
 import { Empty, Head, Panel, Trouble } from '../../common/Panel';
 import { definitions } from '../../common/definitions';
 import { useFilters } from '../../common/url';
+import { May } from '../../common/May';
 
 type Call = Schemas['Call'];
 
@@ -47,19 +48,19 @@ function columns(release: (call: Call) => void, capture: (call: Call) => void, r
     {
       field: 'capture', headerName: '', width: 76, sortable: false, hideable: false, align: 'right', narrow: false,
       renderCell: ({ row }) => (
-        <Button sx={{ py: 0, minWidth: 0 }} onClick={(event) => { event.stopPropagation(); capture(row); }}>Capture</Button>
+        <May to="calls:open"><Button sx={{ py: 0, minWidth: 0 }} onClick={(event) => { event.stopPropagation(); capture(row); }}>Capture</Button></May>
       ),
     },
     {
       field: 'record', headerName: '', width: 66, sortable: false, hideable: false, align: 'right', narrow: false,
       renderCell: ({ row }) => (
-        <Button sx={{ py: 0, minWidth: 0 }} onClick={(event) => { event.stopPropagation(); record(row); }}>{isRecorded(row) ? 'Stop' : 'Record'}</Button>
+        <May to="recordings"><Button sx={{ py: 0, minWidth: 0 }} onClick={(event) => { event.stopPropagation(); record(row); }}>{isRecorded(row) ? 'Stop' : 'Record'}</Button></May>
       ),
     },
     {
       field: 'release', headerName: '', width: 76, sortable: false, hideable: false, align: 'right',
       renderCell: ({ row }) => (
-        <Button color="error" sx={{ py: 0, minWidth: 0 }} onClick={(event) => { event.stopPropagation(); release(row); }}>Release</Button>
+        <May to="calls:release"><Button color="error" sx={{ py: 0, minWidth: 0 }} onClick={(event) => { event.stopPropagation(); release(row); }}>Release</Button></May>
       ),
     },
   ];

@@ -11,6 +11,7 @@ import { When } from '../../common/Fact';
 import { decimal, signOf } from '../../common/format';
 import { Empty, Panel, Trouble } from '../../common/Panel';
 import { ACCOUNT_FIELDS, PAYMENT_FIELDS, accountBody, accountStart } from './fields';
+import { May } from '../../common/May';
 
 type Doing = { what: 'new' } | { what: 'change' | 'pay' | 'entries'; account: Account } | null;
 
@@ -63,7 +64,7 @@ export function Accounts({ carrier }: { carrier: Carrier }) {
   const [open, setOpen] = useState<string | null>(null);
   const opened = rows.find((row) => row.id === open);
   return (
-    <Panel title="Accounts" flush tools={<Button startIcon={<Add />} onClick={() => setDoing({ what: 'new' })}>New account</Button>}>
+    <Panel title="Accounts" flush tools={<May to="write"><Button startIcon={<Add />} onClick={() => setDoing({ what: 'new' })}>New account</Button></May>}>
       <Trouble error={accounts.error} />
       {accounts.data && rows.length === 0 && <Empty title="No account">A trunk needs an account: it pays for calls in, or is credited for calls out.</Empty>}
       {rows.length > 0 && (
@@ -81,8 +82,8 @@ export function Accounts({ carrier }: { carrier: Carrier }) {
                 <TableCell>{account.currency}</TableCell>
                 <TableCell align="right" sx={{ py: '0 !important' }}>
                   <Button onClick={() => setOpen(open === account.id ? null : account.id)}>Entries</Button>
-                  <Button onClick={() => setDoing({ what: 'pay', account })}>Payment</Button>
-                  <Button onClick={() => setDoing({ what: 'change', account })}>Edit</Button>
+                  <May to="money:write"><Button onClick={() => setDoing({ what: 'pay', account })}>Payment</Button></May>
+                  <May to="write"><Button onClick={() => setDoing({ what: 'change', account })}>Edit</Button></May>
                 </TableCell>
               </TableRow>
             ))}

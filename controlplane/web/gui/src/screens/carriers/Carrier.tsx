@@ -13,6 +13,7 @@ import { LimitsOfCarrier } from '../nodes/Limits';
 import { Accounts } from './Accounts';
 import { EgressTrunks, IngressTrunks, OfCarrier } from './Trunks';
 import { CARRIER_FIELDS, CARRIER_LIMITS, carrierStart } from './fields';
+import { May } from '../../common/May';
 
 /** The screen. */
 export default function Carrier({ id }: { id: string }) {
@@ -32,8 +33,8 @@ export default function Carrier({ id }: { id: string }) {
         <Button component={Link} href={`/calls?terminator=${id}`}>Calls out</Button>
         <Button component={Link} href={`/cdrs?originator=${id}`}>CDRs in</Button>
         <Button component={Link} href={`/cdrs?kind=attempt&terminator=${id}`}>CDRs out</Button>
-        <Button variant="outlined" onClick={() => setDoing('change')}>Edit</Button>
-        <Button color="error" onClick={() => setDoing('delete')}>Delete</Button>
+        <May to="write"><Button variant="outlined" onClick={() => setDoing('change')}>Edit</Button></May>
+        <May to="write"><Button color="error" onClick={() => setDoing('delete')}>Delete</Button></May>
       </Head>
       <Box sx={{ display: 'grid', gap: 1.5 }}>
         <Accounts carrier={value} />

@@ -13,6 +13,7 @@ import { figures, Grid, type Column } from '../../common/Grid';
 import { Empty, Head, Panel, Trouble } from '../../common/Panel';
 import { useFilters } from '../../common/url';
 import { CARRIER_FIELDS } from './fields';
+import { May } from '../../common/May';
 
 interface Row extends Carrier {
   ingress: string[];
@@ -58,7 +59,7 @@ export default function Carriers() {
   const shown = rows.filter((row) => row.text.includes(q));
   return (
     <>
-      <Head title="Carriers"><Button variant="contained" startIcon={<Add />} onClick={() => setMaking(true)}>New carrier</Button></Head>
+      <Head title="Carriers"><May to="write"><Button variant="contained" startIcon={<Add />} onClick={() => setMaking(true)}>New carrier</Button></May></Head>
       <Box sx={{ mb: 1.5 }}><TextFilter name="q" label="Code, name, trunk, address" width={220} /></Box>
       <Trouble error={error} />
       <Panel flush>

@@ -14,6 +14,7 @@ import { Empty, Panel, Trouble } from '../../common/Panel';
 import { Policied } from '../../common/policy/Policied';
 import { Standings } from '../routing/Standings';
 import { egressBody, egressFields, egressStart, ingressBody, ingressFields, ingressStart, lineOf, type Choices } from './fields';
+import { May } from '../../common/May';
 
 type Doing<T> = { what: 'new' } | { what: 'change' | 'switch' | 'delete'; trunk: T } | null;
 
@@ -30,9 +31,11 @@ const limit = (value: number) => (value === 0 ? '∞' : count(value));
 function Tools<T extends { active: boolean; code: string }>({ trunk, on }: { trunk: T; on: (doing: Doing<T>) => void }) {
   return (
     <TableCell align="right" sx={{ py: '0 !important' }}>
-      <Button onClick={() => on({ what: 'change', trunk })}>Edit</Button>
-      <Button color={trunk.active ? 'warning' : 'success'} onClick={() => on({ what: 'switch', trunk })}>{trunk.active ? 'Disable' : 'Enable'}</Button>
-      <Button color="error" onClick={() => on({ what: 'delete', trunk })}>Delete</Button>
+      <May to="write">
+        <Button onClick={() => on({ what: 'change', trunk })}>Edit</Button>
+        <Button color={trunk.active ? 'warning' : 'success'} onClick={() => on({ what: 'switch', trunk })}>{trunk.active ? 'Disable' : 'Enable'}</Button>
+        <Button color="error" onClick={() => on({ what: 'delete', trunk })}>Delete</Button>
+      </May>
     </TableCell>
   );
 }
@@ -59,7 +62,7 @@ export function IngressTrunks({ carrier }: { carrier: Carrier }) {
   const read = (id: string) => tagged(api.GET('/api/v1/ingress-trunks/{id}', { params: at(id) }));
   const patch = (id: string, etag: string, change: Schemas['IngressTrunkPatch']) => body(api.PATCH('/api/v1/ingress-trunks/{id}', { params: { ...at(id), header: { 'if-match': etag } }, body: change }));
   return (
-    <Panel title="Ingress trunks" note="how its calls come in" flush tools={<Button startIcon={<Add />} disabled={choices.accounts.length === 0} onClick={() => setDoing({ what: 'new' })}>New ingress trunk</Button>}>
+    <Panel title="Ingress trunks" note="how its calls come in" flush tools={<May to="write"><Button startIcon={<Add />} disabled={choices.accounts.length === 0} onClick={() => setDoing({ what: 'new' })}>New ingress trunk</Button></May>}>
       <Trouble error={trunks.error} />
       {trunks.data && rows.length === 0 && <Empty title="It sends us no calls">{choices.accounts.length === 0 ? 'Make an account first.' : 'Make an ingress trunk with the addresses that its INVITEs come from.'}</Empty>}
       {rows.length > 0 && (
@@ -106,7 +109,7 @@ export function EgressTrunks({ carrier }: { carrier: Carrier }) {
   const read = (id: string) => tagged(api.GET('/api/v1/egress-trunks/{id}', { params: at(id) }));
   const patch = (id: string, etag: string, change: Schemas['EgressTrunkPatch']) => body(api.PATCH('/api/v1/egress-trunks/{id}', { params: { ...at(id), header: { 'if-match': etag } }, body: change }));
   return (
-    <Panel title="Egress trunks" note="how calls go out to it" flush tools={<Button startIcon={<Add />} disabled={choices.accounts.length === 0} onClick={() => setDoing({ what: 'new' })}>New egress trunk</Button>}>
+    <Panel title="Egress trunks" note="how calls go out to it" flush tools={<May to="write"><Button startIcon={<Add />} disabled={choices.accounts.length === 0} onClick={() => setDoing({ what: 'new' })}>New egress trunk</Button></May>}>
       <Trouble error={trunks.error} />
       {trunks.data && rows.length === 0 && <Empty title="It takes no calls from us">{choices.accounts.length === 0 ? 'Make an account first.' : 'Make an egress trunk with the address that INVITEs are sent to.'}</Empty>}
       {rows.length > 0 && (

@@ -8,6 +8,7 @@ import { count, NONE } from '../../common/format';
 import { Confirm } from '../../common/Form';
 import { Empty, Head, Panel, Trouble, Waiting } from '../../common/Panel';
 import { drainText, drillRefused, drillTo, heard, isDrained, nodeName, pairText, revisions } from './told';
+import { May } from '../../common/May';
 
 type View = Schemas['ClusterView'];
 type Node = Schemas['ClusterNode'];
@@ -142,7 +143,7 @@ function Nodes({ cluster, onDrain }: { cluster: View; onDrain: (node: Node) => v
           <TableCell><IfLost rows={node.if_lost} /></TableCell>
           <TableCell align="right">
             {(node.roles.includes('core') || isDrained(cluster, node)) && (
-              <Button size="small" color={isDrained(cluster, node) ? 'success' : 'warning'} onClick={() => onDrain(node)}>{isDrained(cluster, node) ? 'Take calls again' : 'Drain'}</Button>
+              <May to="write"><Button size="small" color={isDrained(cluster, node) ? 'success' : 'warning'} onClick={() => onDrain(node)}>{isDrained(cluster, node) ? 'Take calls again' : 'Drain'}</Button></May>
             )}
           </TableCell>
         </TableRow>
@@ -202,7 +203,7 @@ export default function Cluster() {
   return (
     <>
       <Head title="Cluster" note={<>as of <When at={cluster.as_of} /> · <Reads reads={cluster.reads} /></>}>
-        {!alone && <Tooltip title={refused}><span><Button disabled={refused !== ''} onClick={() => setDrill(drillTo(cluster))}>Run a drill</Button></span></Tooltip>}
+        {!alone && <May to="write"><Tooltip title={refused}><span><Button disabled={refused !== ''} onClick={() => setDrill(drillTo(cluster))}>Run a drill</Button></span></Tooltip></May>}
       </Head>
       <Trouble error={seen.error} retry={() => void seen.refetch()} />
       {cluster.state !== 'live' && <Alert severity={alone ? 'info' : 'error'} variant="outlined" sx={{ mb: 1.5 }} data-state={cluster.state}>{cluster.told}</Alert>}

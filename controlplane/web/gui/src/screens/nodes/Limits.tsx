@@ -8,6 +8,7 @@ import { NewDialog } from '../../common/Change';
 import type { Field } from '../../common/Form';
 import { count, NONE } from '../../common/format';
 import { Empty, Panel, Trouble } from '../../common/Panel';
+import { May } from '../../common/May';
 
 type Limit = Schemas['Limit'];
 
@@ -85,7 +86,7 @@ export function Limits() {
   const [open, setOpen] = useState(false);
   const rows = limits.data?.data ?? [];
   return (
-    <Panel title="Limits" note="what calls hold this moment" flush tools={<Button disabled={!own.data} onClick={() => setOpen(true)}>Limits of the switch</Button>}>
+    <Panel title="Limits" note="what calls hold this moment" flush tools={<May to="write"><Button disabled={!own.data} onClick={() => setOpen(true)}>Limits of the switch</Button></May>}>
       <Trouble error={limits.error} />
       {limits.data && rows.length === 0 && <Empty title="Nothing is limited, and no call is up">Limits stand on trunks, on carriers and on the whole switch.</Empty>}
       {rows.length > 0 && <Rows rows={rows} />}

@@ -13,6 +13,7 @@ import { SearchEngine } from './SearchEngine';
 import { Limits } from './Limits';
 import { Admit, WriteOff } from './Lost';
 import { Peers } from './Peers';
+import { May } from '../../common/May';
 
 type Node = Schemas['Node'];
 
@@ -51,7 +52,7 @@ function One({ node, onDrain, onAdmit }: { node: Node; onDrain: () => void; onAd
   return (
     <Box sx={{ opacity: node.data_plane_up ? 1 : 0.75 }}>
       <Box sx={{ display: 'grid', gap: 1.5, gridTemplateColumns: { xs: 'minmax(0, 1fr)', lg: '320px 320px minmax(0, 1fr)' }, alignItems: 'start', mb: 1.5 }}>
-        <Panel title={`Node ${node.id}`} tools={<>{node.barred && <Button onClick={onAdmit}>Admit</Button>}<Button color={node.draining ? 'success' : 'warning'} onClick={onDrain}>{node.draining ? 'Take calls again' : 'Drain'}</Button></>}>
+        <Panel title={`Node ${node.id}`} tools={<>{node.barred && <May to="money:write"><Button onClick={onAdmit}>Admit</Button></May>}<May to="write"><Button color={node.draining ? 'success' : 'warning'} onClick={onDrain}>{node.draining ? 'Take calls again' : 'Drain'}</Button></May></>}>
           <Facts>
             <Fact name="Data plane"><State tone={node.data_plane_up ? 'success' : 'error'}>{node.data_plane_up ? 'up' : 'away'}</State> {!node.data_plane_up && <>last seen <When at={node.last_seen_at} /></>} {node.draining && <State tone="warning">draining</State>} {node.barred && <State tone="error">written off</State>}</Fact>
             <Fact name="Database"><State tone={node.database_up ? 'success' : 'error'}>{node.database_up ? 'up' : 'away'}</State></Fact>
@@ -102,7 +103,7 @@ export default function Nodes() {
   if (nodes.isPending) return <Waiting rows={8} />;
   return (
     <>
-      <Head title="Nodes"><Button color="error" onClick={() => setLost(true)}>Write a lost node off</Button></Head>
+      <Head title="Nodes"><May to="money:write"><Button color="error" onClick={() => setLost(true)}>Write a lost node off</Button></May></Head>
       {lost && <WriteOff node={nodes.data?.data.find((node) => !node.data_plane_up)?.id ?? null} code={codeOf} onClose={() => setLost(false)} />}
       {admit && <Admit node={admit.id} onClose={() => setAdmit(null)} />}
       <Trouble error={nodes.error} retry={() => void nodes.refetch()} />

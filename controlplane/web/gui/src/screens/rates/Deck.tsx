@@ -14,6 +14,7 @@ import { useZone } from '../../common/place';
 import { useFilters } from '../../common/url';
 import { classOf, deckBody, toLines } from './calendar';
 import { DECK_FIELDS, DERIVED_FIELDS, RATE_FIELDS, ROUNDINGS } from './fields';
+import { May } from '../../common/May';
 
 const Import = lazy(() => import('./Import').then((module) => ({ default: module.Import })));
 const Revisions = lazy(() => import('./Revisions').then((module) => ({ default: module.Revisions })));
@@ -84,10 +85,10 @@ export default function Deck({ id }: { id: string }) {
   return (
     <>
       <Head title={value.code} note={<>{value.name !== value.code && `${value.name}, `}{count(value.rates)} rates, {value.currency}, {value.decimals} decimals, seconds rounded {ROUNDINGS.find((rounding) => rounding.value === value.rounding)?.text}{value.derived && `, computed: ${value.derived.take} of ${value.derived.from.length} decks + ${value.derived.add_percent} % + ${value.derived.add_fixed}`}{value.steps_from_zero && ', steps from zero'}{value.zone !== 'UTC' && `, clock of ${value.zone}`}{value.by_jurisdiction && ', by jurisdiction'}{value.by_lrn && ', by routing number'}{value.tax_percent !== '0' && `, ${value.tax_percent} % tax`}, changed <When at={value.updated_at} part="minute" /></>}>
-        <Button variant="outlined" onClick={() => setDoing('change')}>Edit</Button>
+        <May to="write"><Button variant="outlined" onClick={() => setDoing('change')}>Edit</Button></May>
         <Button variant="outlined" onClick={() => setDoing(doing === 'revisions' ? null : 'revisions')}>Revisions</Button>
-        <Button variant="outlined" onClick={() => setDoing('derive')}>{value.derived ? 'Computed' : 'Compute'}</Button>
-        <Button variant="contained" startIcon={<Upload />} onClick={() => setDoing(doing === 'import' ? null : 'import')}>Import a sheet</Button>
+        <May to="write"><Button variant="outlined" onClick={() => setDoing('derive')}>{value.derived ? 'Computed' : 'Compute'}</Button></May>
+        <May to="rates:write"><Button variant="contained" startIcon={<Upload />} onClick={() => setDoing(doing === 'import' ? null : 'import')}>Import a sheet</Button></May>
       </Head>
       {doing === 'import' && <Suspense fallback={<Waiting rows={3} />}><Import deck={value} onClose={() => setDoing(null)} /></Suspense>}
       {doing === 'revisions' && <Suspense fallback={<Waiting rows={3} />}><Revisions deck={value} onClose={() => setDoing(null)} /></Suspense>}

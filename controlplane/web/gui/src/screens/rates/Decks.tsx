@@ -16,6 +16,7 @@ import { useFilters } from '../../common/url';
 import { Exchange } from './Exchange';
 import { deckBody } from './calendar';
 import { DECK_FIELDS, ROUNDINGS } from './fields';
+import { May } from '../../common/May';
 
 interface Row extends Deck {
   sells: string;
@@ -51,7 +52,7 @@ export default function Decks() {
   }));
   return (
     <>
-      <Head title="Rate decks"><Button variant="contained" startIcon={<Add />} onClick={() => setMaking(true)}>New deck</Button></Head>
+      <Head title="Rate decks"><May to="write"><Button variant="contained" startIcon={<Add />} onClick={() => setMaking(true)}>New deck</Button></May></Head>
       <Box sx={{ mb: 1.5 }}><TextFilter name="q" label="Code" width={200} /></Box>
       <Trouble error={decks.error} retry={() => void decks.refetch()} />
       <Panel flush>

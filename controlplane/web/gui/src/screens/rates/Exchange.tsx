@@ -7,6 +7,7 @@ import { NewDialog } from '../../common/Change';
 import { When } from '../../common/Fact';
 import type { Field } from '../../common/Form';
 import { Panel, Trouble } from '../../common/Panel';
+import { May } from '../../common/May';
 
 const FIELDS: Field[] = [
   { name: 'currency', label: 'Currency', kind: 'text', help: 'Three capital letters' },
@@ -33,7 +34,7 @@ export function Exchange() {
   };
   return (
     <Panel title="Exchange rates" note={`values in ${base}; they join decks and accounts of different currencies, and each call keeps the one that it was quoted with`} sx={{ mt: 2 }}
-      tools={<><Button onClick={() => setDoing('base')}>Base currency</Button><Button variant="outlined" onClick={() => setDoing('rate')}>New exchange rate</Button></>}>
+      tools={<><May to="rates:write"><Button onClick={() => setDoing('base')}>Base currency</Button></May><May to="rates:write"><Button variant="outlined" onClick={() => setDoing('rate')}>New exchange rate</Button></May></>}>
       <Trouble error={rates.error ?? error} retry={() => void rates.refetch()} />
       <Table size="small" data-exchange-rates>
         <TableHead><TableRow><TableCell>Currency</TableCell><TableCell align="right">Worth in {base}</TableCell><TableCell>From</TableCell><TableCell /></TableRow></TableHead>
@@ -41,7 +42,7 @@ export function Exchange() {
           {rates.data?.data.map((rate) => (
             <TableRow key={rate.id}>
               <TableCell><b>{rate.currency}</b></TableCell><TableCell align="right">{rate.value}</TableCell><TableCell><When at={rate.effective_from} part="minute" /></TableCell>
-              <TableCell align="right"><Button onClick={() => void remove(rate.id)}>Remove</Button></TableCell>
+              <TableCell align="right"><May to="rates:write"><Button onClick={() => void remove(rate.id)}>Remove</Button></May></TableCell>
             </TableRow>
           ))}
           {rates.data?.data.length === 0 && <TableRow><TableCell colSpan={4}>None: every account and its decks count in one currency.</TableCell></TableRow>}

@@ -9,6 +9,7 @@ import { count, decimal } from '../../common/format';
 import { Panel, Trouble } from '../../common/Panel';
 import { GUARD_FIELDS, TERM_FIELDS } from './fields';
 import { fromForm, toForm } from './terms';
+import { May } from '../../common/May';
 
 function Difference({ deck, revision }: { deck: string; revision: number }) {
   const changes = useQuery({
@@ -63,7 +64,7 @@ export function Revisions({ deck, onClose }: { deck: Schemas['Deck']; onClose: (
             <TableRow key={row.revision} data-revision={row.revision}>
               <TableCell>{row.revision}</TableCell><TableCell><When at={row.created_at} part="minute" /></TableCell><TableCell align="right">{count(row.rates)}</TableCell><TableCell>{row.note}</TableCell>
               <TableCell align="right">
-                {place > 0 && row.restorable && <><Button size="small" onClick={() => setShown(shown === row.revision ? null : row.revision)}>Compare</Button><Button size="small" href={`${file}?since_revision=${row.revision}&format=xlsx`} download={`${deck.code}-notice.xlsx`}>Notice</Button><Button size="small" color="warning" onClick={() => void restore(row.revision)}>Restore</Button></>}
+                {place > 0 && row.restorable && <><Button size="small" onClick={() => setShown(shown === row.revision ? null : row.revision)}>Compare</Button><Button size="small" href={`${file}?since_revision=${row.revision}&format=xlsx`} download={`${deck.code}-notice.xlsx`}>Notice</Button><May to="rates:write"><Button size="small" color="warning" onClick={() => void restore(row.revision)}>Restore</Button></May></>}
               </TableCell>
             </TableRow>
           ))}

@@ -8,6 +8,7 @@ import { api, body, tagged, type Schemas } from '../../api/http';
 import { useEgressTrunks, useTrunkGroups, type TrunkGroup } from '../../api/objects';
 import { Empty, Panel, Trouble } from '../../common/Panel';
 import { Figure } from './Figure';
+import { May } from '../../common/May';
 
 type Member = Schemas['GroupMember'];
 
@@ -98,7 +99,7 @@ export function Groups() {
     }
   };
   return (
-    <Panel title="Trunk groups" flush sx={{ mt: 1.5 }} tools={<Button startIcon={<Add />} onClick={() => setOpen({})}>New group</Button>}>
+    <Panel title="Trunk groups" flush sx={{ mt: 1.5 }} tools={<May to="write"><Button startIcon={<Add />} onClick={() => setOpen({})}>New group</Button></May>}>
       <Trouble error={groups.error ?? error} retry={() => void groups.refetch()} />
       {groups.data && groups.data.length > 0 && (
         <Table size="small">
@@ -108,7 +109,7 @@ export function Groups() {
               <TableRow key={group.id} hover data-group={group.code}>
                 <TableCell>{group.code}</TableCell>
                 <TableCell>{group.members.map((member) => member.egress_trunk.code).join(', ')}</TableCell>
-                <TableCell align="right"><Button onClick={() => void read(group.id)}>Edit</Button></TableCell>
+                <TableCell align="right"><May to="write"><Button onClick={() => void read(group.id)}>Edit</Button></May></TableCell>
               </TableRow>
             ))}
           </TableBody>

@@ -16,6 +16,7 @@ import { ORDERS, planFields } from './fields';
 import { Figure } from './Figure';
 import { Rules, told } from './Rules';
 import { Standings } from './Standings';
+import { May } from '../../common/May';
 
 type Route = PlanRow['routes'][number];
 type RouteNew = Schemas['PlanRouteNew'];
@@ -107,8 +108,8 @@ export default function Plan({ id }: { id: string }) {
     <>
       <Head title={value.code} note="routing plan">
         <Button component={Link} href="/routing/simulate" variant="outlined">Simulate</Button>
-        <Button variant="outlined" onClick={() => setDoing('change')}>Edit</Button>
-        <Button color="error" onClick={() => setDoing('delete')}>Delete</Button>
+        <May to="write"><Button variant="outlined" onClick={() => setDoing('change')}>Edit</Button></May>
+        <May to="write"><Button color="error" onClick={() => setDoing('delete')}>Delete</Button></May>
       </Head>
       <Box sx={{ display: 'grid', gap: 1.5, gridTemplateColumns: { xs: 'minmax(0, 1fr)', lg: '320px minmax(0, 1fr)' }, alignItems: 'start' }}>
         <Panel title="Rules">

@@ -14,6 +14,7 @@ import { Empty, Head, Panel, Trouble } from '../../common/Panel';
 import { useZone } from '../../common/place';
 import { ORDERS, planFields } from './fields';
 import { Groups } from './Groups';
+import { May } from '../../common/May';
 
 function columns(zone: string): Column<Plan>[] {
   return [
@@ -38,7 +39,7 @@ export default function Plans() {
     <>
       <Head title="Routing plans">
         <Button component={Link} href="/routing/simulate" variant="outlined">Simulate</Button>
-        <Button variant="contained" startIcon={<Add />} onClick={() => setMaking(true)}>New plan</Button>
+        <May to="write"><Button variant="contained" startIcon={<Add />} onClick={() => setMaking(true)}>New plan</Button></May>
       </Head>
       <Trouble error={plans.error} retry={() => void plans.refetch()} />
       <Panel flush>

@@ -9,6 +9,7 @@ import { bytes, count } from '../../common/format';
 import { Empty, Panel, Trouble } from '../../common/Panel';
 import { useFilters } from '../../common/url';
 import { MONO } from '../../theme';
+import { useMay } from '../../common/May';
 
 type Job = Schemas['Job'];
 
@@ -47,13 +48,14 @@ function One({ job, act }: { job: Job; act: (job: Job, verb: 'cancel' | 'retry')
 }
 
 function Keep() {
+  const may = useMay();
   const queries = useQueryClient();
   const [open, setOpen] = useState(false);
   const kept = useQuery({ queryKey: ['retention'], queryFn: () => body(api.GET('/api/v1/retention')) });
   const days = kept.data?.cdr_days;
   return (
     <>
-      <Button onClick={() => setOpen(true)}>{days == null ? 'CDRs are kept for good' : `CDRs are kept ${count(days)} days`}</Button>
+      <Button disabled={!may('admin')} onClick={() => setOpen(true)}>{days == null ? 'CDRs are kept for good' : `CDRs are kept ${count(days)} days`}</Button>
       {open && (
         <FormDialog title="How long CDRs are kept" verb="Save" start={{ cdr_days: days == null ? '' : String(days) }} onClose={() => setOpen(false)}
           fields={[{ name: 'cdr_days', label: 'Days', kind: 'text', wide: true, help: 'CDRs that started longer ago are removed within the hour, whole days at a time. Empty: never. Balances and sums are not touched.' }]}

@@ -7,6 +7,7 @@ import { State, When } from '../../common/Fact';
 import { Confirm } from '../../common/Form';
 import { bytes, count } from '../../common/format';
 import { Empty, Panel, Trouble } from '../../common/Panel';
+import { May } from '../../common/May';
 
 /** The panel. */
 export function Revisions() {
@@ -24,7 +25,7 @@ export function Revisions() {
             <TableHead><TableRow><TableCell align="right" sx={{ width: 110 }}>Revision</TableCell><TableCell>Built</TableCell><TableCell align="right">File</TableCell><TableCell /></TableRow></TableHead>
             <TableBody>
               {rows.map((row) => (
-                <TableRow key={row.revision} hover><TableCell align="right"><b>{count(row.revision)}</b></TableCell><TableCell><When at={row.built_at} /></TableCell><TableCell align="right">{row.bytes == null ? 'gone' : bytes(row.bytes)}</TableCell><TableCell>{row.in_force ? <State tone="success">in force</State> : row.bytes != null && <Button size="small" color="warning" onClick={() => setChosen(row.revision)}>Put in force</Button>}</TableCell></TableRow>
+                <TableRow key={row.revision} hover><TableCell align="right"><b>{count(row.revision)}</b></TableCell><TableCell><When at={row.built_at} /></TableCell><TableCell align="right">{row.bytes == null ? 'gone' : bytes(row.bytes)}</TableCell><TableCell>{row.in_force ? <State tone="success">in force</State> : row.bytes != null && <May to="write"><Button size="small" color="warning" onClick={() => setChosen(row.revision)}>Put in force</Button></May>}</TableCell></TableRow>
               ))}
             </TableBody>
           </Table>

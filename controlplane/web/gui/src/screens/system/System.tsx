@@ -7,21 +7,26 @@ import { Jobs } from './Jobs';
 import { Keys } from './Keys';
 import { Revisions } from './Revisions';
 import { Users } from './Users';
+import { useMay } from '../../common/May';
 
+/** What users and keys do is for administrators. */
+const GUARDED: string[] = ['keys', 'audit'];
 const TABS = { users: 'Users', keys: 'API keys', audit: 'Audit', revisions: 'Revisions', jobs: 'Jobs' } as const;
 type TabName = keyof typeof TABS;
 
 /** The screen. */
 export default function System() {
   const [query, set] = useFilters();
+  const may = useMay();
+  const shown = Object.entries(TABS).filter(([name]) => may('admin') || !GUARDED.includes(name));
   const asked = query.get('tab') ?? 'users';
-  const tab: TabName = asked in TABS ? (asked as TabName) : 'users';
+  const tab: TabName = shown.some(([name]) => name === asked) ? (asked as TabName) : 'users';
   return (
     <>
       <Head title="System"><Button component="a" href="/api/docs" target="_blank" rel="noreferrer" variant="outlined">API reference</Button></Head>
       <Box sx={{ borderBottom: 1, borderColor: 'divider', mb: 1.5 }}>
         <Tabs value={tab} onChange={(_, next: TabName) => set({ tab: next === 'users' ? '' : next, cursor: '' })} variant="scrollable">
-          {Object.entries(TABS).map(([name, text]) => <Tab key={name} value={name} label={text} />)}
+          {shown.map(([name, text]) => <Tab key={name} value={name} label={text} />)}
         </Tabs>
       </Box>
       {tab === 'users' && <Users />}

@@ -8,6 +8,7 @@ import { NewDialog } from '../../common/Change';
 import { Confirm, FormDialog, type Field } from '../../common/Form';
 import { State, When } from '../../common/Fact';
 import { Panel, Trouble } from '../../common/Panel';
+import { May, useMay } from '../../common/May';
 
 type User = Schemas['User'];
 
@@ -35,17 +36,19 @@ function OwnPassword({ has, onClose }: { has: boolean; onClose: () => void }) {
 /** The panel. */
 export function Users() {
   const queries = useQueryClient();
-  const users = useQuery({ queryKey: ['users'], queryFn: () => body(api.GET('/api/v1/users')) });
+  const may = useMay();
+  const users = useQuery({ queryKey: ['users'], queryFn: () => body(api.GET('/api/v1/users')), enabled: may('admin') });
   const me = useQuery({ queryKey: ['me'], queryFn: () => body(api.GET('/api/v1/me')) });
   const [doing, setDoing] = useState<'new' | 'password' | User | null>(null);
   return (
     <>
       {me.data && !me.data.has_password && <Alert severity="warning" variant="outlined" sx={{ mb: 1.5 }} action={<Button color="inherit" onClick={() => setDoing('password')}>Set a password</Button>}>You came by a one-time link. Without a password your next log-in needs a new one.</Alert>}
       <Trouble error={users.error} />
-      <Panel flush title="Users" tools={<><Button onClick={() => setDoing('password')}>My password</Button><Button startIcon={<Add />} onClick={() => setDoing('new')}>New user</Button></>}>
+      <Panel flush title="Users" tools={<><Button onClick={() => setDoing('password')}>My password</Button><May to="admin"><Button startIcon={<Add />} onClick={() => setDoing('new')}>New user</Button></May></>}>
         <Table size="small" sx={{ '& tr:last-child td': { borderBottom: 0 } }}>
           <TableHead><TableRow><TableCell>Name</TableCell><TableCell>Role</TableCell><TableCell>Password</TableCell><TableCell>Made</TableCell><TableCell /></TableRow></TableHead>
           <TableBody>
+            {!may('admin') && me.data && <TableRow><TableCell>{me.data.name} (you)</TableCell><TableCell>{me.data.role}</TableCell><TableCell>{me.data.has_password ? 'set' : <State tone="warning">none</State>}</TableCell><TableCell colSpan={2} /></TableRow>}
             {users.data?.data.map((user) => (
               <TableRow key={user.id} hover>
                 <TableCell>{user.name}{user.id === me.data?.user && ' (you)'}</TableCell><TableCell>{user.role}</TableCell><TableCell>{user.has_password ? 'set' : <State tone="warning">none</State>}</TableCell><TableCell><When at={user.created_at} part="minute" /></TableCell>

@@ -124,6 +124,9 @@ fn an_empty_folder_is_enough_to_start_to_be_asked_and_to_stop() {
     assert_eq!((figures.boot, figures.revision, figures.draining), (1, 0, false));
     assert_eq!(figures.shards.iter().map(|shard| shard.shard).collect::<Vec<_>>(), [0, 1]);
     assert_eq!(figures.shards.iter().map(|shard| shard.ports_max).sum::<u32>(), 400);
+    // A huge page would be kept for a call's few kilobytes (proc_pid_status(5)).
+    let status = std::fs::read_to_string(format!("/proc/{}/status", plane.child.id())).expect("it runs");
+    assert!(status.lines().any(|line| line.split_whitespace().eq(["THP_enabled:", "0"])), "{status}");
     assert_eq!(plane.ask(Ask::Calls { limit: 10 }), Answer::Calls(Vec::new()));
     assert_eq!(plane.ask(Ask::Drain { on: true }), Answer::Done);
     assert!(plane.figures().draining);

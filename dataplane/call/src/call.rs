@@ -253,7 +253,7 @@ impl Call {
 
     /// A request that belongs to one of the call's legs.
     pub fn on_request(&mut self, ctx: &mut Context<'_>, leg: u8, request: &Message<'_>, source: Hop) {
-        let mut events = Events::new();
+        let mut events = core::mem::take(&mut ctx.desk.out.events);
         if let Some(heard) = self.legs.get_mut(usize::from(leg)) {
             heard.on_request(&mut ctx.desk, leg, request, source, &mut events);
         }
@@ -262,7 +262,7 @@ impl Call {
 
     /// An answer that belongs to one of the call's legs.
     pub fn on_response(&mut self, ctx: &mut Context<'_>, leg: u8, response: &Message<'_>) {
-        let mut events = Events::new();
+        let mut events = core::mem::take(&mut ctx.desk.out.events);
         if let Some(heard) = self.legs.get_mut(usize::from(leg)) {
             heard.on_response(&mut ctx.desk, leg, response, &mut events);
         }
@@ -271,15 +271,15 @@ impl Call {
 
     /// A request of one of the call's legs could not be sent: no connection could be made.
     pub fn on_unsent(&mut self, ctx: &mut Context<'_>, leg: u8, request: &Message<'_>) {
-        let mut events = Events::new();
+        let mut events = core::mem::take(&mut ctx.desk.out.events);
         if let Some(speaker) = self.legs.get_mut(usize::from(leg)) {
             speaker.on_unsent(&mut ctx.desk, leg, request, &mut events);
         }
         self.on_events(ctx, leg, events);
     }
 
-    fn on_events(&mut self, ctx: &mut Context<'_>, leg: u8, events: Events) {
-        for event in events {
+    fn on_events(&mut self, ctx: &mut Context<'_>, leg: u8, mut events: Events) {
+        for event in events.drain(..) {
             let event = match event {
                 Event::Unproven { number, response } => match self.prove_request(ctx, leg, number, &response) {
                     Some(event) => event,
@@ -294,6 +294,7 @@ impl Call {
                 (leg, _) => self.on_retired_event(ctx, leg, event),
             }
         }
+        ctx.desk.out.events = events;
     }
 
     fn on_ingress_event(&mut self, ctx: &mut Context<'_>, event: Event) {
@@ -433,7 +434,7 @@ impl Call {
     /// Time went on.
     pub fn on_time(&mut self, ctx: &mut Context<'_>) {
         for index in 0..self.legs.len() {
-            let mut events = Events::new();
+            let mut events = core::mem::take(&mut ctx.desk.out.events);
             self.legs[index].on_time(&mut ctx.desk, index as u8, &mut events);
             self.on_events(ctx, index as u8, events);
         }

@@ -8,6 +8,8 @@ use rating::quality::Over;
 use sip::Hop;
 use units::{AccountId, CarrierId, EgressTrunkId, IngressTrunkId, Instant, Money, PlanId};
 
+use crate::bridge::Events;
+
 /// Which limit is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Trunk {
@@ -172,6 +174,8 @@ pub struct Effects {
     pub list: Vec<Effect>,
     /// What the ranges point into.
     pub bytes: Vec<u8>,
+    /// Memory for what legs tell their call within a step; empty between two.
+    pub(crate) events: Events,
 }
 
 impl Effects {

@@ -53,7 +53,8 @@ impl<'a> Codec<'a> {
     #[must_use]
     pub fn is_voice(&self) -> bool {
         const HELPERS: [&[u8]; 7] = [EVENTS, b"CN", b"tone", b"red", b"rtx", b"ulpfec", b"flexfec"];
-        !HELPERS.iter().any(|helper| self.name().eq_ignore_ascii_case(helper))
+        let name = self.name();
+        !HELPERS.iter().any(|helper| name.eq_ignore_ascii_case(helper))
     }
 
     /// Are these telephone events (RFC 4733)?

@@ -13,6 +13,10 @@ const BYTES_MAX: usize = 64 << 10;
 /// Memory for messages grows by so much. A held call keeps them for as long as it lasts: doubling would hold up to as much again.
 const STEP_BYTES: usize = 1 << 10;
 
+/// What a call has said when it is answered has room in this many bytes, and all of it in so many messages.
+const FIRST_BYTES: usize = 4 << 10;
+const USUAL_MESSAGES: usize = 16;
+
 const _: () = assert!(MESSAGES_MAX <= u8::MAX as usize, "each message may have come by a hop of its own");
 
 /// One call's messages so far.
@@ -44,7 +48,11 @@ impl Ladder {
         }
         let begin = self.text.len();
         if self.text.capacity() - begin < bytes.len() {
-            self.text.reserve_exact(bytes.len().next_multiple_of(STEP_BYTES));
+            let step = if begin == 0 { FIRST_BYTES } else { STEP_BYTES };
+            self.text.reserve_exact(bytes.len().next_multiple_of(step));
+        }
+        if self.notes.is_empty() {
+            self.notes.reserve_exact(USUAL_MESSAGES);
         }
         self.text.extend_from_slice(bytes);
         sdp::mask_keys(&mut self.text[begin..]);

@@ -87,7 +87,7 @@ pub(crate) fn line_end(text: &[u8], from: usize) -> Option<usize> {
 
 /// The highest bit of each byte that is below 14: it borrows into that bit. Those above the first one may be wrong.
 #[inline(always)]
-fn below_14(bytes: &[u8; 8]) -> u64 {
+pub(crate) fn below_14(bytes: &[u8; 8]) -> u64 {
     const ONES: u64 = u64::MAX / 255;
     let word = u64::from_le_bytes(*bytes);
     word.wrapping_sub(ONES * 14) & !word & (ONES << 7)

@@ -37,8 +37,7 @@ impl Call {
             let rewrite = sdp::Rewrite { address, ports: &ports, session_id, version, direct, events, crypt };
             let mut bytes = Vec::with_capacity(body.bytes.len() + 64);
             sdp::rewrite_parsed(&description, &rewrite, &first, &mut bytes)?;
-            // RTCP's port is the same matter for both.
-            if (Filter { rtcp_mux: true, ..second }) != Filter::NONE {
+            if !leaves_formats(&second) {
                 let once = core::mem::take(&mut bytes);
                 sdp::rewrite_filtered(&once, &rewrite, &second, &mut bytes)?;
             }
@@ -55,9 +54,14 @@ impl Call {
         if answers {
             self.seal(ctx, to);
         }
-        let carried = sdp::parse(&bytes)?;
-        let agreed = carried.first_active().and_then(|index| carried.get(index));
-        if answers && agreed.is_some_and(|media| !media.rtcp_mux) {
+        // Where nothing is left out, what is on and what it means stands in what was read already.
+        let same = leaves_formats(&first) && leaves_formats(&second) && events == sdp::Events::Keep;
+        let carried = if same { None } else { Some(sdp::parse(&bytes)?) };
+        let agreed = match &carried {
+            Some(carried) => carried.first_active().and_then(|index| carried.get(index)),
+            None => active.and_then(|index| description.get(index)),
+        };
+        if answers && agreed.is_some_and(|media| !(media.rtcp_mux && first.rtcp_mux)) {
             self.part_rtcp(ctx, to);
         }
         if let (Some(media), Some(pair)) = (agreed, self.legs[usize::from(to)].pair) {
@@ -77,7 +81,7 @@ impl Call {
         // The answer to the offer that came with the originator's INVITE.
         let answers = from != 0 && !self.is_up() && self.offer.is_sdp();
         let filter = |rules: Option<&'a Rules>| {
-            rules.map_or(Filter::NONE, |rules| {
+            rules.map_or(Filter { rtcp_mux, ..Filter::NONE }, |rules| {
                 let codecs = &rules.policy.codecs;
                 Filter {
                     codecs: &rules.codecs,
@@ -90,6 +94,11 @@ impl Call {
         };
         if from == 0 { [filter(Some(ingress)), filter(egress)] } else { [filter(egress), filter(Some(ingress))] }
     }
+}
+
+/// True if it takes no section and no format out. Whether RTCP may share a port is the same matter for both filters: the first sees to it.
+fn leaves_formats(filter: &Filter<'_>) -> bool {
+    Filter { rtcp_mux: true, ..*filter } == Filter::NONE
 }
 
 /// What a record calls the codec of a section: as in its `a=rtpmap`, or `t38` where images are sent.

@@ -251,8 +251,10 @@ impl Call {
         self.legs.push(leg);
         self.current = index;
         self.hush_media(ctx, false);
-        let offer = self.offer.clone();
-        let body = match self.carry(ctx, 0, index, &offer) {
+        let offer = core::mem::take(&mut self.offer);
+        let carried = self.carry(ctx, 0, index, &offer);
+        self.offer = offer;
+        let body = match carried {
             Ok(body) => body,
             Err(sdp::Flaw::NOTHING_LEFT) => {
                 self.close_pair(ctx, index);

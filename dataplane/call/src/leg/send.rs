@@ -93,7 +93,9 @@ impl Leg {
         let accepted = (200..300).contains(&status);
         let agreed = if accepted { self.agree_timer(desk.clock.now, invite.asked) } else { None };
         let request = &invite.request;
-        let mut last = Vec::with_capacity(1_024);
+        let mut last = core::mem::take(&mut invite.last);
+        last.clear();
+        last.reserve(1_024);
         let tag: &[u8] = if status == 100 { b"" } else { &self.dialog.local_tag };
         let mut printer = request.reply(&mut last, status, reason_phrase(status), tag, invite.source.remote);
         if (101..300).contains(&status) {

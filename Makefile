@@ -197,7 +197,7 @@ fuzz: ## libFuzzer on every target or one (FOR=600s, ONLY=message); findings sta
 BENCH_LOG := $(TARGET)/bench.log
 BENCH_TABLE := $(CARGO) run -q --release -p benches --bin bench-table --
 # Goals of whole programs, each a target of its own; what cannot run here (without root) or misses its goal is a row all the same.
-GOALS := bench-kamailio bench-calls bench-memory capacity capacity-proof bench-loadtest
+GOALS := bench-kamailio bench-calls bench-memory capacity capacity-proof bench-loadtest bench-loadtest-media
 
 .PHONY: bench
 bench: ## every benchmark against its yardstick and every goal of whole programs, then one table; results in target/bench.json
@@ -237,7 +237,7 @@ bench-insert: ## rows a second that CDRs come in with beside a semi-sync replica
 	controlplane/store/examples/bench-insert
 
 .PHONY: bench-loadtest
-bench-loadtest: integration-programs ## calls per second of CPU that the load test plays, against SIPp's: goal twice (RATES="4000 8000" ROUNDS=3 GATHER=1ms)
+bench-loadtest: integration-programs ## calls per second of CPU that the load test plays, against SIPp's: goal twice (RATES="4000 8000" ROUNDS=3; GATHER=1ms as SIPp gathers)
 	TANDEM_BIN_DIR=$(INTEGRATION) loadtest/bench-ceiling
 
 # Rounds, and seconds that each relay is measured for at each rate.

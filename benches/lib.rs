@@ -63,6 +63,7 @@ pub const TARGETS: &[(&str, &str)] = &[
     ("5X", "answers and established calls while five times the capacity is offered"),
     ("10K", "10,000 calls with media, set up at 1,000 a second"),
     ("SIPP", "processor time of the load test for a call, beside SIPp"),
+    ("HELD", "calls that the load test holds alone, media by sockets"),
     ("MEM", "memory of a held call"),
     ("RSS", "resident memory of the whole data plane for a call more with media"),
     ("MEDIA", "media at equal offered rates, beside rtpengine in user space"),

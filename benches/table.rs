@@ -211,7 +211,7 @@ fn markdown(run: &Run) -> String {
          compared by `make ratchet`.\n\n\
          Goals of whole programs have targets of their own, all part of `make bench`: CPU `make bench-kamailio` (the one SIP server of\n\
          Debian 12), CALL and CPS `make bench-calls`, RSS `make bench-memory` (root), 5X `make capacity`, 10K `make capacity-proof`\n\
-         (root), SIPP `make bench-loadtest`.\n\
+         (root), SIPP `make bench-loadtest`, HELD `make bench-loadtest-media`.\n\
          CPU, CALL and CPS are the data plane's alone, all of its threads; CPS is computed from the cost at the best rate that was\n\
          carried: what a core would carry that has nothing else to do. Over loopback the kernel receives in the name of who sends.\n",
     );

@@ -194,7 +194,7 @@ fn latencies(out: &mut String, summary: &Summary) {
         cells.extend(values.map(|value| format!("{value:.3}")));
         row(out, &cells);
     }
-    out.push_str("</table>");
+    let _ = write!(out, "</table><p>{}</p>", report::exactness(summary));
 }
 
 /// How many ends heard how well, and those that heard the worst.

@@ -206,6 +206,16 @@ fn without_password(word: &str) -> String {
     word.split(',').map(hidden).collect::<Vec<_>>().join(",")
 }
 
+/// How exact its latencies are.
+pub fn exactness(summary: &Summary) -> &'static str {
+    if summary.counts.gathered > 0 {
+        "each latency is exact to a thousandth; but a generator this busy gathers what comes (--gather, 0.1 ms unless told), \
+         and each may be that much too long"
+    } else {
+        "each latency is exact to a thousandth, and to the moment in which the generator was woken"
+    }
+}
+
 /// A latency's percentiles.
 pub fn percentiles(values: &Histogram<u64>) -> Percentiles {
     let at = |quantile: f64| values.value_at_quantile(quantile) as f64 / MS as f64;

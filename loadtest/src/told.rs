@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::quality::POOR;
 use crate::reconcile::Reconciled;
-use crate::report::Summary;
+use crate::report::{self, Summary};
 use crate::tally::Counts;
 
 /// The line that people watch.
@@ -161,11 +161,7 @@ fn tell_latencies(text: &mut String, summary: &Summary) {
             row.count, row.p50_ms, row.p90_ms, row.p99_ms, row.p999_ms, row.max_ms
         );
     }
-    if summary.counts.gathered > 0 {
-        text.push_str(
-            "a generator this busy gathers what comes (--gather, 0.1 ms unless told): each latency may be that much too long\n",
-        );
-    }
+    let _ = writeln!(text, "{}", report::exactness(summary));
 }
 
 fn tell_lateness(text: &mut String, summary: &Summary) {

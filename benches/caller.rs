@@ -43,7 +43,7 @@ pub struct Answered {
 impl World {
     /// Of so many calls in a hundred the messages are captured.
     pub fn new(loaded: Loaded, trace_percent: u8) -> World {
-        let guard = Settings { pair_per_s: 0, ..Settings::default() };
+        let guard = Settings { pair_waiting_max: 0, ..Settings::default() };
         let config = Config { port_low: 2_000, port_high: 65_533, guard, trace_percent, ..sim::plain_config() };
         let shard = Shard::new(config);
         let mut world = World { shard, now: 1_000_000, out: Effects::default(), sent: Vec::new() };

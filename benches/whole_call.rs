@@ -69,7 +69,7 @@ impl World {
             behind: Default::default(),
             trace_percent: settings.trace_percent,
             grants: Vec::new(),
-            guard: shard::guard::Settings { pair_per_s: 0, ..Default::default() },
+            guard: shard::guard::Settings { pair_waiting_max: 0, ..Default::default() },
             streams: shard::streams::Settings::default(),
             ticks: || 0,
         });

@@ -278,7 +278,7 @@ fn facts(
         trace_percent: settings.trace_percent,
         grants: carried.grants.clone(),
         guard: shard::guard::Settings {
-            pair_per_s: settings.pair_cps,
+            pair_waiting_max: settings.pair_waiting,
             blocked: blocked::fingerprints(&folder.path.join(blocked::FOLDER)),
             ..Default::default()
         },

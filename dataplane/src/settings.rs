@@ -57,10 +57,10 @@ pub struct Settings {
     /// The name server that trunks' host names are asked of; those of the system if not given.
     #[arg(long, value_name = "ADDR:PORT")]
     pub dns: Option<SocketAddr>,
-    /// Calls of one caller's number to one destination that a shard takes in a second; more are a loop and refused with 482. 0: no limit,
-    /// for tests that place all calls with the same numbers.
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    pub pair_cps: u16,
+    /// Calls of one caller's number to one destination that may wait for their answer in a shard, of those of the last second; more are a
+    /// loop and refused with 482. 0: no limit.
+    #[arg(long, value_name = "N", default_value_t = 250)]
+    pub pair_waiting: u16,
     /// Media ports, both included. A call has four; those of a call that ended rest for five seconds, or one where no other is left.
     #[arg(long, value_name = "LOW-HIGH", default_value = "10000-29999")]
     pub rtp: PortRange,

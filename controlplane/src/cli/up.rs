@@ -30,10 +30,10 @@ pub struct Arguments {
     /// Seconds after which a silent TCP or TLS connection of a known peer is closed, 10 to 86400; 600 if not given.
     #[arg(long, value_name = "SECONDS")]
     stream_idle: Option<u32>,
-    /// Calls of one caller's number to one destination that a shard takes in a second; more are a loop and refused with 482. 50 if not
-    /// given; 0: no limit, for tests that place all calls with the same numbers.
+    /// Calls of one caller's number to one destination that may wait for their answer in a shard, of those of the last second; more are a
+    /// loop and refused with 482. 250 if not given; 0: no limit.
     #[arg(long, value_name = "N")]
-    pair_cps: Option<u16>,
+    pair_waiting: Option<u16>,
     /// The name server that trunks' host names are asked of; those of the system if not given.
     #[arg(long, value_name = "ADDR:PORT")]
     dns: Option<SocketAddr>,
@@ -197,8 +197,8 @@ pub async fn up(a: Arguments) -> Result<ExitCode> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     host::look(&a.host_profile, a.i_know, &a.data, a.rtp.as_deref(), a.shards).await?;
     let Arguments { data, listen, stream_idle, dns, http, database, rtp, shards, media, media_advertise, log, .. } = a;
-    let pair_cps = a.pair_cps.map(|calls| ("--pair-cps", calls.to_string()));
-    let more = [a.relaying.words(), a.tape.words(), pair_cps.into_iter().collect()].concat();
+    let pair_waiting = a.pair_waiting.map(|calls| ("--pair-waiting", calls.to_string()));
+    let more = [a.relaying.words(), a.tape.words(), pair_waiting.into_iter().collect()].concat();
     let sip = a.sip.or_else(|| listen.is_empty().then_some(SIP));
     let reached: Vec<String> =
         sip.iter().map(ToString::to_string).chain(listen.iter().map(|text| place(text))).collect();

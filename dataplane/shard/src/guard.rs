@@ -14,7 +14,7 @@ use units::{Instant, Number};
 
 pub use buckets::{PEER_SLOTS, STRANGER_SLOTS};
 pub use load::{LAG_MAX_MS, Load};
-pub use pairs::PAIR_SLOTS;
+pub use pairs::{Looping, PAIR_SLOTS, Seat};
 pub use report::{REFUSED_MAX, Reason, Refused, USER_BYTES_MAX};
 
 use buckets::Buckets;
@@ -46,8 +46,9 @@ pub struct Settings {
     pub peer_per_s: u32,
     /// What unknown addresses get.
     pub stranger: Stranger,
-    /// Calls of one caller to one destination within a second; more are a loop (482, cause 406). Default 50; 0 is no limit.
-    pub pair_per_s: u16,
+    /// Calls of one caller to one destination that began within a second and wait for their answer; more are a loop (482, cause 406).
+    /// Default 250; 0 is no limit.
+    pub pair_waiting_max: u16,
     /// Fingerprints of messages that broke a shard: dropped unread. At most [`BLOCKED_MAX`] count.
     pub blocked: Vec<u64>,
 }
@@ -64,7 +65,7 @@ impl Default for Settings {
             strangers_per_s: 2_000,
             peer_per_s: 20_000,
             stranger: Stranger::Refuse,
-            pair_per_s: 50,
+            pair_waiting_max: 250,
             blocked: Vec::new(),
         }
     }
@@ -108,7 +109,7 @@ impl Guard {
             strangers: Buckets::new(STRANGER_SLOTS, settings.stranger_per_s, settings.stranger_per_s.saturating_mul(2)),
             all_strangers: Buckets::new(1, settings.strangers_per_s, settings.strangers_per_s),
             peers: Buckets::new(PEER_SLOTS, settings.peer_per_s, settings.peer_per_s),
-            pairs: Pairs::new(settings.pair_per_s),
+            pairs: Pairs::new(settings.pair_waiting_max),
             gauge: Gauge::default(),
             report: Report::default(),
             blocked,
@@ -148,12 +149,22 @@ impl Guard {
         self.gauge.load(now)
     }
 
-    /// Counts a call of this pair; true if it is one too many. A caller whose number is withheld, a word or a few digits stands
-    /// for many people and has no pair.
-    pub fn is_looping(&mut self, now: Instant, calling: &Number, called: &Number) -> bool {
-        let key = fold(fold(self.seed, calling.as_bytes()), called.as_bytes());
+    /// Counts a call of this pair that begins. A caller whose number is withheld, a word or a few digits stands for many people and
+    /// has no pair.
+    ///
+    /// # Errors
+    /// It is one too many.
+    pub fn enter_pair(&mut self, now: Instant, calling: &Number, called: &Number) -> Result<Option<Seat>, Looping> {
         let digits = calling.digits();
-        digits.len() >= CALLER_DIGITS_MIN && digits.iter().all(u8::is_ascii_digit) && self.pairs.is_over(now, key)
+        if digits.len() < CALLER_DIGITS_MIN || !digits.iter().all(u8::is_ascii_digit) {
+            return Ok(None);
+        }
+        self.pairs.enter(now, fold(fold(self.seed, calling.as_bytes()), called.as_bytes()))
+    }
+
+    /// A call that was counted is answered, or over.
+    pub fn leave_pair(&mut self, seat: Seat) {
+        self.pairs.leave(seat);
     }
 
     /// The tag of a refusal without memory: the same for a repeat of the request (RFC 3261 §8.2.7).

@@ -15,7 +15,7 @@ use sip::{Address, Hop, Message, Method, Name, Printer, Transport, Uri, parse};
 use snapshot::policy;
 use units::{CallId, Cause, Clock, Instant, Number};
 
-use crate::guard::{Load, Reason, Stranger};
+use crate::guard::{Load, Looping, Reason, Stranger};
 use crate::table::CallRef;
 use crate::trace::Ladder;
 use crate::{Effects, Shard, context, steer, vet};
@@ -286,13 +286,16 @@ impl Shard {
         let admit_ns = (self.config.ticks)() - before;
         self.stages.parse.record(parse_ns);
         self.stages.admit.record(admit_ns);
-        let refusal = match refusal {
-            Ok(()) if self.guard.is_looping(clock.now, &calling, &admission.called) => {
-                self.counters.loops += 1;
-                Err(Cause::LOOP_DETECTED)
-            }
+        let (refusal, seat) = match refusal {
+            Ok(()) => match self.guard.enter_pair(clock.now, &calling, &admission.called) {
+                Ok(seat) => (refusal, seat),
+                Err(Looping) => {
+                    self.counters.loops += 1;
+                    (Err(Cause::LOOP_DETECTED), None)
+                }
+            },
             Err(Cause::ORIGINATOR_NOT_FOUND) => return self.refuse(from, invite, 403, out),
-            refusal => refusal,
+            Err(_) => (refusal, None),
         };
         let sequence = self.next_sequence;
         self.next_sequence += 1;
@@ -323,6 +326,7 @@ impl Shard {
         let at = self.table.insert(Box::new(call), chosen.then(Ladder::default));
         self.begin_tape(at, &loaded, (ingress, plan));
         if let Some(entry) = self.table.get_mut(at) {
+            entry.seat = seat;
             entry.note(clock.wall, (0, true), from, invite.text(), out);
         }
         self.table.register_foreign(at, 0);

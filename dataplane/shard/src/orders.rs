@@ -63,6 +63,11 @@ impl Shard {
             self.calls_up -= 1;
         }
         let Some(entry) = self.table.get_mut(at) else { return };
+        if (is || entry.call.is_over())
+            && let Some(seat) = entry.seat.take()
+        {
+            self.guard.leave_pair(seat);
+        }
         if entry.is_watched() && entry.ladder_at.is_none() && entry.call.is_over() {
             entry.ladder_at = Some(ladder_deadline(clock.now));
         }

@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 use snapshot::policy::Captured;
 use units::Instant;
 
-use crate::guard::fold;
+use crate::guard::{Seat, fold};
 use crate::recordings::Recording;
 use crate::trace::Ladder;
 
@@ -48,6 +48,8 @@ pub struct Entry {
     pub ladder_at: Option<Instant>,
     /// The earliest deadline on file in the wheel.
     pub filed: Option<Instant>,
+    /// Its place among the waiting calls of its pair of numbers.
+    pub seat: Option<Seat>,
     keys: Vec<u64>,
 }
 
@@ -106,6 +108,7 @@ impl Table {
             collected: false,
             ladder_at: None,
             filed: None,
+            seat: None,
             keys: Vec::new(),
         });
         self.used += 1;

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use shard::guard::{Guard, Load, Settings, Silence, fingerprint};
+use shard::guard::{Guard, Load, Looping, Settings, Silence, fingerprint};
 use units::{Instant, Number};
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -93,33 +93,42 @@ fn a_busy_shard_silences_strangers_first_then_refuses_calls_and_forgets_both_in_
 }
 
 #[test]
-fn the_same_pair_is_a_loop_from_the_eleventh_call_of_a_second_on() {
-    let mut guard = guard(Settings { pair_per_s: 10, ..Settings::default() });
+fn the_same_pair_is_a_loop_from_the_251st_call_that_waits_on_and_answered_ones_do_not_count() {
+    let mut guard = guard(Settings::default());
     let (ana, bo, other) = (number("37060011111"), number("442071234567"), number("442071234568"));
-    for ms in 0..10 {
-        assert!(!guard.is_looping(at(ms), &ana, &bo));
+    for us in 0..1_000 {
+        let seat = guard.enter_pair(Instant::from_micros(us * 900), &ana, &bo).expect("the ones before were answered");
+        guard.leave_pair(seat.expect("a pair of numbers is counted"));
     }
-    assert!(guard.is_looping(at(11), &ana, &bo));
-    assert!(!guard.is_looping(at(12), &ana, &other), "another pair");
-    assert!(!guard.is_looping(at(13), &bo, &ana), "nor the other way");
+    let seats: Vec<_> = (0..250).map(|_| guard.enter_pair(at(950), &ana, &bo).expect("no loop yet")).collect();
+    assert_eq!(guard.enter_pair(at(951), &ana, &bo), Err(Looping));
+    assert!(guard.enter_pair(at(952), &ana, &other).is_ok(), "another pair");
+    assert!(guard.enter_pair(at(953), &bo, &ana).is_ok(), "nor the other way");
+    guard.leave_pair(seats[0].expect("it is counted"));
+    assert!(guard.enter_pair(at(954), &ana, &bo).is_ok(), "one of them was answered");
+    assert_eq!(guard.enter_pair(at(955), &ana, &bo), Err(Looping), "and one alone");
     for many in ["", "anonymous", "555", "sip.line-1"] {
-        assert!((0..100).all(|_| !guard.is_looping(at(14), &number(many), &bo)), "{many} stands for many people");
+        let mut calls = (0..1_000).map(|_| guard.enter_pair(at(956), &number(many), &bo));
+        assert!(calls.all(|call| call == Ok(None)), "{many} stands for many people");
     }
-    assert!(!guard.is_looping(at(1_000), &ana, &bo), "the next second");
-    let mut off = Guard::new(&Settings { pair_per_s: 0, ..Settings::default() }, 1);
-    assert!((0..1_000).all(|_| !off.is_looping(at(0), &ana, &bo)));
+    assert!(guard.enter_pair(at(1_950), &ana, &bo).is_ok(), "the next second");
+    seats.iter().flatten().for_each(|seat| guard.leave_pair(*seat));
+    assert!((0..249).all(|_| guard.enter_pair(at(1_951), &ana, &bo).is_ok()));
+    assert_eq!(guard.enter_pair(at(1_952), &ana, &bo), Err(Looping), "answers of an earlier second give nothing back");
+    let mut off = Guard::new(&Settings { pair_waiting_max: 0, ..Settings::default() }, 1);
+    assert!((0..1_000).all(|_| off.enter_pair(at(0), &ana, &bo) == Ok(None)));
 }
 
 #[test]
 fn a_loop_is_found_among_any_number_of_other_calls_and_nobody_else_is_refused() {
-    let mut guard = guard(Settings { pair_per_s: 10, ..Settings::default() });
+    let mut guard = guard(Settings { pair_waiting_max: 10, ..Settings::default() });
     let (ana, bo) = (number("37060011111"), number("2"));
     let mut found = 0;
     for n in 0..200_000_u64 {
         let caller = number(&format!("44{n:09}"));
-        assert!(!guard.is_looping(Instant::from_micros(n * 100), &caller, &bo));
+        assert!(guard.enter_pair(Instant::from_micros(n * 100), &caller, &bo).is_ok());
         if n % 50 == 0 {
-            found += u32::from(guard.is_looping(Instant::from_micros(n * 100), &ana, &bo));
+            found += u32::from(guard.enter_pair(Instant::from_micros(n * 100), &ana, &bo).is_err());
         }
     }
     assert!(found > 2_000, "200 a second for 20 s, and {found} were found");
@@ -140,7 +149,7 @@ fn memory_is_taken_once() {
     assert!(before < 1 << 20, "{before} bytes a shard");
     for n in 0..100_000 {
         let _ = guard.ask(at(0), IpAddr::V4(Ipv4Addr::from(n)), n % 2 == 0);
-        guard.is_looping(at(0), &number(&format!("44{n:09}")), &number("1"));
+        let _ = guard.enter_pair(at(0), &number(&format!("44{n:09}")), &number("1"));
     }
     assert_eq!(guard.table_bytes(), before);
 }

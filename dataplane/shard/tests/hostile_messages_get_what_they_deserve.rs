@@ -197,14 +197,32 @@ fn our_own_invite_that_comes_back_is_a_loop_and_with_another_number_a_spiral() {
 }
 
 #[test]
-fn a_pair_that_calls_again_and_again_is_stopped_with_a_record() {
-    let mut world = World::default();
-    let last: Vec<u16> = (0..52).map(|n| answer(&mut world, &invite(&format!("c{n}"))).0).collect();
-    assert_eq!(last, [&[0; 50][..], &[482, 482]].concat());
+fn calls_of_a_pair_that_wait_for_each_other_are_stopped_with_a_record() {
+    let mut world = World::new(Settings { pair_waiting_max: 10, ..Settings::default() });
+    let last: Vec<u16> = (0..12).map(|n| answer(&mut world, &invite(&format!("c{n}"))).0).collect();
+    assert_eq!(last, [&[0; 10][..], &[482, 482]].concat());
     let looped: Vec<_> = world.cdrs.iter().filter(|cdr| cdr.cause == Cause::LOOP_DETECTED).collect();
     assert_eq!((looped.len(), looped[0].sip_status, looped[0].originator.0), (2, 482, 1));
     world.pass(1_000);
     assert_eq!(answer(&mut world, &invite("later")).0, 0);
+    world.nothing_is_left("all");
+}
+
+#[test]
+fn calls_of_a_pair_that_are_answered_or_refused_at_once_are_no_loop_however_many_a_second() {
+    let mut world = World::new(Settings { pair_waiting_max: 2, ..Settings::default() });
+    for n in 0..200 {
+        let heard = world.hear(ORIGINATOR, invite(&format!("c{n}")).as_bytes());
+        let passed = find(&heard, TERMINATOR, "INVITE ").unwrap_or_else(|| panic!("{n} is passed on: {heard:#?}"));
+        let line = if n % 2 == 0 { "200 OK" } else { "486 Busy Here" };
+        let answered = world.hear(TERMINATOR, reply(&passed, line, "ours", SDP).as_bytes());
+        let answer = find(&answered, ORIGINATOR, &format!("SIP/2.0 {}", &line[..3])).expect("the originator hears it");
+        world.hear(ORIGINATOR, request(&answer, "ACK", 1).as_bytes());
+        if n % 2 == 0 {
+            world.hear(ORIGINATOR, request(&answer, "BYE", 2).as_bytes());
+        }
+    }
+    assert_eq!(world.counter("loops"), 0);
     world.nothing_is_left("all");
 }
 

@@ -127,7 +127,7 @@ fn call_of(text: &str) -> &str {
 
 /// Runs all phases; the moments at which they end.
 fn run(costs: Costs) -> (Core, Vec<u64>) {
-    let world = World::new(Settings { pair_per_s: 0, ..Settings::default() });
+    let world = World::new(Settings { pair_waiting_max: 0, ..Settings::default() });
     let (mut at, mut ends) = (world.now_us, Vec::new());
     let (on_the_way, queue) = (BTreeMap::new(), VecDeque::new());
     let mut core = Core { world, on_the_way, queue, count: 0, costs, tally: Tally::default() };

@@ -142,6 +142,11 @@ fast-path-machine: ## the fast path's tests on a machine of its own: Debian's ke
 	setup/install --machine
 	CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=$(CURDIR)/dataplane/fastpath/machine $(CARGO) test --profile $(BUILT) -p fastpath --test flows_in_the_kernel
 
+.PHONY: systemd-units
+systemd-units: integration-programs ## our units under a real systemd: started, killed seven times each, ended in order (as root)
+	$(CARGO) build --profile $(BUILT) -p tandem-keeper
+	TANDEM_BIN_DIR=$(INTEGRATION) setup/under-systemd
+
 .PHONY: topologies
 topologies: ## each topology of several hosts with calls through it while something breaks; writes docs/topologies.md (as root; ONLY=balanced)
 	$(CARGO) build --profile $(BUILT) $(PROGRAMS) -p tandem-keeper -p plant

@@ -118,7 +118,7 @@ fn main() {
         for _ in 0..rounds {
             for ((variant, _), runs) in VARIANTS.iter().zip(&mut runs) {
                 if *variant != Variant::Rtpengine || with_rtpengine {
-                    runs.push(run_apart(*variant, rate, Duration::from_secs(seconds)));
+                    runs.push(run_apart(*variant, rate, Duration::from_secs(seconds), false));
                 }
             }
         }
@@ -152,7 +152,7 @@ fn say_maximum(rounds: u64) {
 /// The highest rate that was offered and came back.
 fn maximum(variant: Variant) -> u64 {
     let once = |rate: u64| {
-        let run = run_apart(variant, rate, STEP_TIME);
+        let run = run_apart(variant, rate, STEP_TIME, true);
         run.lost <= CLEAN && (run.offered / rate as f64 - 1.0).abs() <= EQUAL
     };
     highest(|rate| (0..TRIES).any(|_| once(rate)))
@@ -174,13 +174,16 @@ fn highest(clean: impl Fn(u64) -> bool) -> u64 {
     low
 }
 
-fn run_apart(variant: Variant, rate: u64, time: Duration) -> Run {
-    std::thread::spawn(move || run(variant, rate, time)).join().expect("the variant runs")
+fn run_apart(variant: Variant, rate: u64, time: Duration, queued: bool) -> Run {
+    std::thread::spawn(move || run(variant, rate, time, queued)).join().expect("the variant runs")
 }
 
 /// One variant at one rate, on a thread of its own, which stands at the switch from now on.
-fn run(variant: Variant, rate: u64, time: Duration) -> Run {
+fn run(variant: Variant, rate: u64, time: Duration, queued: bool) -> Run {
     let cable = Cable::lay();
+    if queued {
+        cable.queue();
+    }
     cable.stand_at_switch();
     let (relay, ports) = start(variant, &cable);
     let came_back = cable.received_by_peer();

@@ -283,7 +283,7 @@ impl Ring {
     }
 
     /// The same, but nobody is woken for a part of a turn: it ends when `window` is over and something came, or a turn is full. Each event
-    /// may be looked at that much later, but for what is there as soon as everything is submitted. Kernels before 6.12 wait as ever.
+    /// may be looked at that much later. Kernels before 6.12 wait as ever.
     pub fn wait_gathering(&mut self, limit: Duration, window: Duration) -> io::Result<()> {
         if self.ring.params().is_feature_min_timeout() && !window.is_zero() {
             self.wait_for(limit, GATHERED, window.min(limit))
@@ -293,15 +293,11 @@ impl Ring {
     }
 
     fn wait_for(&mut self, limit: Duration, want: usize, window: Duration) -> io::Result<()> {
-        self.listen();
-        self.send_leaving();
-        self.buffers.iter_mut().for_each(Buffers::publish);
+        self.prepare();
         let limit = self.rest_until.map_or(limit, |_| limit.min(REST));
         let at_hand = self.next < self.batch.len() || !self.ring.completion().is_empty();
         let waited = if limit.is_zero() || at_hand {
             self.ring.submit()
-        } else if !window.is_zero() && self.came_at_once() {
-            Ok(0)
         } else {
             let timeout = Timespec::from(limit);
             let arguments = SubmitArgs::new().timespec(&timeout).min_wait_usec(window.as_micros() as u32);
@@ -331,12 +327,22 @@ impl Ring {
         self.batch.extend(fresh);
     }
 
-    /// Submits everything; whether something more came of it at once than word that it was sent. To sleep costs ten times as much as to ask.
-    fn came_at_once(&mut self) -> bool {
+    /// What is done before the kernel is asked for anything.
+    fn prepare(&mut self) {
+        self.listen();
+        self.send_leaving();
+        self.buffers.iter_mut().for_each(Buffers::publish);
+    }
+
+    /// Submits everything and takes what came of it at once. False if that was no more than word that something was sent: it is time to wait. For
+    /// who talks to this very machine, to ask costs a tenth of sleeping.
+    pub fn take(&mut self) -> bool {
+        self.prepare();
         let orders = self.ring.submission().len() as u32;
         // SAFETY: no argument is passed that the kernel could read; what the orders point to stays in place, as `push` says. What it refuses is
-        // refused again, and told, when this thread goes to sleep.
+        // refused again, and told, by the wait that follows.
         let _ = unsafe { self.ring.submitter().enter::<libc::sigset_t>(orders, 0, GET_EVENTS, None) };
+        self.settle();
         self.collect();
         while let Some(done) = self.batch.get(self.next).copied().filter(|done| done.about & KIND == SEND) {
             self.sent(done);

@@ -117,6 +117,25 @@ fn a_turn_that_gathers_ends_with_its_window_once_something_came_or_with_its_limi
 }
 
 #[test]
+fn what_came_of_a_send_at_once_is_taken_without_waiting() {
+    let mut ring = ring(&SMALL);
+    let (socket, address) = listen(&mut ring, Class::Signal);
+    assert!(!ring.take(), "nothing was there");
+    for round in 0..20u8 {
+        // On loopback the kernel has delivered it when the send is over.
+        assert!(ring.send(socket, address, &[round; 100]));
+        assert!(ring.take());
+        let Some(Event::Datagram(packet)) = ring.event() else { panic!("{:?}", ring.tally()) };
+        assert_eq!(ring.bytes(&packet), [round; 100]);
+        ring.release(packet);
+        assert!(ring.event().is_none());
+        assert!(ring.send(socket, peer().local_addr().unwrap(), &[round]));
+        assert!(!ring.take(), "word that it was sent is nothing that came");
+    }
+    assert_eq!(ring.tally().sent, 40);
+}
+
+#[test]
 fn a_datagram_is_changed_where_it_lies_and_grows() {
     let mut ring = ring(&SMALL);
     let (_, address) = listen(&mut ring, Class::Media);

@@ -298,6 +298,8 @@ async fn what_standard_output_does_not_take_is_a_failure_and_a_reader_that_goes_
         assert!(left.status.success() && left.stderr.is_empty(), "{form}: {left:?}");
         assert!(!tandem(&words, std::process::Stdio::piped()).stdout.is_empty(), "{form}");
     }
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    assert_eq!(tandem(&["journal", "cat"], full.into()).status.code(), Some(1), "a journal is no shorter");
     let misused = tandem(&["stats", "show", "--by", "wheather"], std::process::Stdio::null());
     assert_eq!(misused.status.code(), Some(2), "{misused:?}");
 }

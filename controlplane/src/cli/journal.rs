@@ -230,11 +230,13 @@ impl Cat {
             let mut gone = false;
             let look = examine(&file, &mut |place, record| {
                 if !gone && self.wants(record, from, till) {
-                    gone = writeln!(out, "{}", object(place, record)).is_err();
+                    let written = writeln!(out, "{}", object(place, record));
+                    gone = written.is_err();
+                    crate::said(written);
                 }
             })?;
             if gone {
-                // Whoever read has enough.
+                // Whoever read has enough, or the disk: the end of the program tells these apart.
                 return Ok(ExitCode::SUCCESS);
             }
             for fault in &look.faults {

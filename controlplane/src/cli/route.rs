@@ -92,8 +92,10 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
         eprintln!("tandem: there is no ingress trunk {}, and no carrier of that code with one", simulate.from);
         return Ok(ExitCode::from(EXIT_NOT_FOUND));
     };
-    let number =
-        |text: &str| Number::parse(text.as_bytes()).map_err(|flaw| Misused(format!("{text:?} is no number: {flaw:?}")));
+    let number = |text: &str| {
+        let dialled = web::value::dialled(text);
+        Number::parse(dialled.as_bytes()).map_err(|flaw| Misused(format!("{text:?} is no number: {flaw:?}")))
+    };
     let (called, calling, lrn) = (number(&simulate.called)?, number(&simulate.calling)?, number(&simulate.lrn)?);
     let policies = Policies::compile(&view).map_err(|flaw| anyhow!("the current snapshot: {flaw}"))?;
     let at = WallTime::from_micros(simulate.at.unwrap_or_else(jiff::Timestamp::now).as_microsecond());

@@ -1,5 +1,6 @@
 //! How values travel in JSON: ids with a prefix, money as a decimal string, times as RFC 3339 in UTC.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -14,6 +15,17 @@ use utoipa::{PartialSchema, ToSchema};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unreadable(pub &'static str);
+
+/// A number as an INVITE's user part gives it: of digits, hyphens and points the digits count (RFC 3261 §19.1.1).
+pub fn dialled(text: &str) -> Cow<'_, str> {
+    let text = text.trim();
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    let fits = digits.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'.'));
+    if fits && digits.starts_with(|first: char| first.is_ascii_digit()) && digits.contains(['-', '.']) {
+        return Cow::Owned(text.replace(['-', '.'], ""));
+    }
+    Cow::Borrowed(text)
+}
 
 /// `Display`, `FromStr`, serde as a string, and an OpenAPI schema of type string.
 macro_rules! as_text {

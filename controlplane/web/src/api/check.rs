@@ -84,7 +84,7 @@ async fn check(
     Query(ask): Query<CheckAsk>,
 ) -> Answered<Json<List<RateCheck>>> {
     let wrong = || Problem::invalid("?number", "1 to 100 numbers or prefixes are wanted, with commas between them");
-    let number = |text: &str| Number::parse(text.trim().trim_start_matches('+').as_bytes());
+    let number = |text: &str| Number::parse(crate::value::dialled(text).trim_start_matches('+').as_bytes());
     let numbers: Result<Vec<Number>, _> = ask.number.split(',').map(number).collect();
     let numbers = numbers.map_err(|_| wrong())?;
     if numbers.len() > NUMBERS_MAX {

@@ -403,7 +403,7 @@ fn trunk<'a>(view: &View<'a>, key: &str) -> Answered<IngressView<'a>> {
 
 fn number(field: &str, text: &str) -> Answered<Number> {
     let wanted = "up to 39 characters of 0-9, A-Z, a-z and *#+._- are wanted";
-    Number::parse(text.trim().as_bytes()).map_err(|_| Problem::invalid(field, wanted))
+    Number::parse(crate::value::dialled(text).as_bytes()).map_err(|_| Problem::invalid(field, wanted))
 }
 
 impl Simulation {

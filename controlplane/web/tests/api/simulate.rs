@@ -61,6 +61,8 @@ async fn a_refusal_says_at_which_step_and_why() {
     }
     admin.send_if("PATCH", "/api/v1/egress-trunks/etr_1", Some("*"), json!({ "active": false })).await.expect(200);
     node.publish().await;
+    let told = admin.send("POST", PATH, json!({ "ingress_trunk": "itr_1", "called": "+44-20.1" })).await.expect(200);
+    assert_eq!(told["called"], "99+44201", "hyphens and points count no more than in an INVITE");
     let told = admin.send("POST", PATH, json!({ "ingress_trunk": "itr_1", "called": "44201" })).await.expect(200);
     assert_eq!((told["refusal"]["step"].as_str(), told["refusal"]["cause"].as_u64()), (Some("routes"), Some(324)));
     assert_eq!(told["candidates"].as_array().unwrap().len(), 2);

@@ -59,7 +59,7 @@ pub fn stand(cable: &Cable, port: u16) -> UdpSocket {
     let open = || {
         cable.stand_at_peer();
         let socket = UdpSocket::bind((PEER, port)).expect("a port of the peer");
-        // What a relay lost is asked, not what came back in a burst and found no room here.
+        // What comes back in a burst must find room: a delay that nobody reads is missing among the late ones.
         rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, WAITING_BYTES).expect("root may");
         socket
     };

@@ -13,7 +13,7 @@ use acceptance::switch::PAID;
 use acceptance::until;
 
 use crate::books::{balanced, compare, missing};
-use crate::carriers::{Call, Carriers, Load, now_us, outage};
+use crate::carriers::{Call, Carriers, Load, hindered, now_us, outage};
 use crate::layout::Role;
 use crate::rows::Rows;
 use crate::site::Site;
@@ -28,6 +28,8 @@ const BUSY: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(200);
 /// How long calls and rows are hindered at most while nothing is wrong with what they need.
 const USUAL: Duration = Duration::from_secs(1);
+/// So many hindered calls are told one by one.
+const HINDERED_MAX: usize = 8;
 /// A call that was due so long before something broke may not have been answered yet.
 const SETUP_US: u64 = 1_000_000;
 
@@ -77,6 +79,7 @@ pub fn play(site: &mut Site, fault: Fault<'_>, breaks: impl FnOnce(&mut Site), m
         answered: calls.iter().filter(|call| call.answered_us.is_some()).count(),
         ..Row::default()
     };
+    hindered(&calls, broke_us).iter().take(HINDERED_MAX).for_each(|call| eprintln!("  {}: {call}", fault.what));
     in_time(&fault, &calls, broke_us, &mut row);
     exact(site, &calls, fault.late, &mut row);
     kept(site, &rows.acknowledged(), &mut row);

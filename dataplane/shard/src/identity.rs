@@ -13,7 +13,7 @@ use sip::print::reason_phrase;
 use sip::{Hop, Message, Method, Name, Printer};
 use units::{Cause, Clock, IngressTrunkId, NodeId, ShardId};
 
-use crate::proof::{News, Proof, Proofs};
+use crate::proof::{LADDER_MAX, News, Proof, Proofs};
 use crate::recent::Recent;
 use crate::registrar::Registrar;
 use crate::subscribers::Subscribers;
@@ -24,10 +24,10 @@ const ANSWERS_MAX: usize = 4_096;
 /// Bytes that an unproved source gets for ten of its own at most: who forges a source gains nothing by us.
 const ECHO_BYTES_MAX: usize = 12;
 
-/// What is asked for, the best on top (RFC 8760 §2.3).
-const OFFERED: &[Algorithm] = &[Algorithm::Sha256, Algorithm::Md5];
-/// What is asked for where that was not answered: many programs read the topmost challenge only.
-const OFFERED_AGAIN: &[Algorithm] = &[Algorithm::Md5, Algorithm::Sha256];
+/// What is asked for, by how often the address was asked in vain. The best is on top first (RFC 8760 §2.3); many programs read the topmost
+/// challenge only, so the other one is next; and some give up wherever they find one that they do not know, so it is left out at last.
+const OFFERED: [&[Algorithm]; LADDER_MAX as usize + 1] =
+    [&[Algorithm::Sha256, Algorithm::Md5], &[Algorithm::Md5, Algorithm::Sha256], &[Algorithm::Md5]];
 
 /// What a shard knows of names.
 #[derive(Debug)]
@@ -148,11 +148,11 @@ impl Shard {
         let source = from.remote.ip();
         let nonce = self.identity.proofs.mint(clock.now, source, self.random.bits());
         let header = if question.status == 401 { Name::WwwAuthenticate } else { Name::ProxyAuthenticate };
-        let (in_vain, unanswered) = self.identity.proofs.asked_before(clock.now, source);
+        let (step, unanswered) = self.identity.proofs.asked_before(clock.now, source);
         let bytes_max = (request.text().len() + unanswered) * ECHO_BYTES_MAX / 10;
         let proven = self.identity.proofs.is_proven(clock.now, source);
         self.counters.proofs_asked += 1;
-        for algorithms in [if in_vain { OFFERED_AGAIN } else { OFFERED }, &[Algorithm::Md5]] {
+        for algorithms in [OFFERED[usize::from(step)], &[Algorithm::Md5]] {
             let start = out.bytes.len();
             self.answer(from, request, question.status, out, |printer| {
                 for algorithm in algorithms {

@@ -21,8 +21,10 @@ pub const FAILURES_MS: u64 = 60_000;
 pub const SILENCE_MS: u64 = 300_000;
 /// How long an address that proved a name is no stranger, in milliseconds: as long as a registration lasts at most.
 pub const PROVEN_MS: u64 = 86_400_000;
-/// How long an address that did not answer the strongest hash is asked for the other one first, in milliseconds.
+/// How long it is remembered what an address was asked for in vain, in milliseconds.
 const ASKED_MS: u64 = 86_400_000;
+/// The last step of the ladder that an address goes down while it answers nothing: from the strongest hash to the one that all know.
+pub const LADDER_MAX: u8 = 2;
 /// Addresses that are remembered at most, of each kind.
 pub const ADDRESSES_MAX: usize = 16_384;
 /// Unanswered bytes of one address that are counted at most: as many as one question may need.
@@ -68,8 +70,8 @@ struct Use {
 /// What is remembered of an address that was to be asked.
 #[derive(Clone, Copy, Debug, Default)]
 struct Asked {
-    /// The last question was not answered with the strongest hash.
-    in_vain: bool,
+    /// Which step of the ladder its next question is if the one before remains in vain; one more than there are after the last.
+    step: u8,
     /// Bytes that came from there and were left unanswered, because a question would have been larger than they allow.
     unanswered: usize,
 }
@@ -115,10 +117,10 @@ impl Proofs {
         nonce::mint(&self.key, self.shard.0, now, source, chance)
     }
 
-    /// A question is to go to this address. True if the one before was not answered with the strongest hash: whoever is there
-    /// may read the topmost challenge only, and not know that one. Beside it the bytes that it sent in vain since.
-    pub fn asked_before(&mut self, now: Instant, source: IpAddr) -> (bool, usize) {
-        self.asked.get_mut(now, &place(source)).map_or((false, 0), |asked| (asked.in_vain, asked.unanswered))
+    /// A question is to go to this address: which step of the ladder it is, up to [`LADDER_MAX`], and the bytes that the address sent in
+    /// vain since the one before.
+    pub fn asked_before(&mut self, now: Instant, source: IpAddr) -> (u8, usize) {
+        self.asked.get_mut(now, &place(source)).map_or((0, 0), |asked| (asked.step.min(LADDER_MAX), asked.unanswered))
     }
 
     /// The question went out, or these bytes were left without one: they count when the address repeats them.
@@ -126,7 +128,7 @@ impl Proofs {
         let place = place(source);
         let before = self.asked.get_mut(now, &place).copied().unwrap_or_default();
         let after = match left {
-            None => Asked { in_vain: true, unanswered: 0 },
+            None => Asked { step: (before.step + 1).min(LADDER_MAX + 1), unanswered: 0 },
             Some(bytes) => Asked { unanswered: before.unanswered.saturating_add(bytes).min(LEFT_BYTES_MAX), ..before },
         };
         self.asked.put(now, place, after);
@@ -159,8 +161,9 @@ impl Proofs {
             }
         };
         if let Some(asked) = self.asked.get_mut(now, &place(source)) {
-            // Who answers MD5 may know nothing else, so it goes on being asked for that first.
-            asked.in_vain = credentials.algorithm == Algorithm::Md5;
+            // Who answers MD5 may know nothing else, so it goes on being asked as it was when it answered, for that on top at least.
+            let asked_at = asked.step.saturating_sub(1).max(1);
+            asked.step = if credentials.algorithm == Algorithm::Md5 { asked_at } else { 0 };
         }
         // RFC 7616 §3.4.6: an answer is good for one Request-URI only.
         if !credentials.uri.is(request.request_uri().unwrap_or(b"")) {

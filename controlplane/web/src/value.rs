@@ -16,15 +16,10 @@ use utoipa::{PartialSchema, ToSchema};
 #[error("{0}")]
 pub struct Unreadable(pub &'static str);
 
-/// A number as an INVITE's user part gives it: of digits, hyphens and points the digits count (RFC 3261 §19.1.1).
+/// A number as an INVITE's user part gives it: without the separators that [`units::has_separators`] knows.
 pub fn dialled(text: &str) -> Cow<'_, str> {
     let text = text.trim();
-    let digits = text.strip_prefix('+').unwrap_or(text);
-    let fits = digits.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'.'));
-    if fits && digits.starts_with(|first: char| first.is_ascii_digit()) && digits.contains(['-', '.']) {
-        return Cow::Owned(text.replace(['-', '.'], ""));
-    }
-    Cow::Borrowed(text)
+    if units::has_separators(text.as_bytes()) { Cow::Owned(text.replace(['-', '.'], "")) } else { Cow::Borrowed(text) }
 }
 
 /// `Display`, `FromStr`, serde as a string, and an OpenAPI schema of type string.

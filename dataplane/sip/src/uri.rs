@@ -122,22 +122,16 @@ impl<'a> Uri<'a> {
     }
 
     /// The dialled or calling number: the user part up to its own parameters with the escapes undone; for `tel:` and
-    /// `user=phone` without visual separators (RFC 3966 §5.1.1). A user part of digits, points and hyphens alone is a telephone
-    /// number too (RFC 3261 §19.1.1): `44-77…` is charged as `4477…`. `None` when there is no user part, it is longer than
-    /// [`NUMBER_BYTES_MAX`], or it holds a control character, a space or a broken escape.
+    /// `user=phone`, and where [`units::has_separators`] knows a telephone number, without visual separators (RFC 3966 §5.1.1).
+    /// `None` when there is no user part, it is longer than [`NUMBER_BYTES_MAX`], or it holds a control character, a space or a
+    /// broken escape.
     #[must_use]
     pub fn number(&self) -> Option<Number> {
         let phone = self.scheme == Scheme::Tel || self.param(b"user").flatten() == Some(b"phone");
         let end = memchr::memchr(b';', self.user).unwrap_or(self.user.len());
         let number = unescaped(&self.user[..end], phone)?;
-        let text = number.as_bytes();
-        if phone || memchr::memchr2(b'-', b'.', text).is_none() {
-            return Some(number);
-        }
-        let digits = text.strip_prefix(b"+").unwrap_or(text);
-        let fits = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
-        let dialled = digits.first().is_some_and(u8::is_ascii_digit) && digits.iter().all(fits);
-        if dialled { unescaped(text, true) } else { Some(number) }
+        let separated = !phone && units::has_separators(number.as_bytes());
+        if separated { unescaped(number.as_bytes(), true) } else { Some(number) }
     }
 
     /// The location routing number of a ported destination (RFC 4694 §4: `rn`, with `+` or with an `rn-context` that is put in front)

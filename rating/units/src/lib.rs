@@ -23,7 +23,7 @@ pub use ids::{
     Revision, ShardId, TrunkGroupId,
 };
 pub use money::{Currency, Money};
-pub use number::{NUMBER_BYTES_MAX, Number, NumberFlaw};
+pub use number::{NUMBER_BYTES_MAX, Number, NumberFlaw, has_separators};
 pub use percent::Percent;
 pub use suite::{SECRET_BYTES_MAX, Suite};
 pub use terms::{EXCHANGE_ONE, Rounding, TAX_PPM_MAX, Terms};

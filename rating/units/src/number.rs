@@ -81,6 +81,17 @@ impl Number {
     }
 }
 
+/// Is this a telephone number with visual separators: digits with points and hyphens among them, perhaps behind a `+`?
+/// They only help people to read it, also where nothing else says that it is one (RFC 3261 §19.1.1, RFC 3966 §5.1.1):
+/// `44-77…` is charged as `4477…`.
+pub fn has_separators(text: &[u8]) -> bool {
+    let digits = text.strip_prefix(b"+").unwrap_or(text);
+    let is_separator = |byte: &u8| matches!(byte, b'-' | b'.');
+    digits.first().is_some_and(u8::is_ascii_digit)
+        && digits.iter().all(|byte| byte.is_ascii_digit() || is_separator(byte))
+        && digits.iter().any(is_separator)
+}
+
 impl Default for Number {
     fn default() -> Number {
         Number::EMPTY
@@ -96,5 +107,20 @@ impl fmt::Display for Number {
 impl fmt::Debug for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_separators;
+
+    #[test]
+    fn digits_with_points_and_hyphens_are_a_number_and_names_are_none() {
+        for text in ["44-7700-900123", "+44.20.7183", "4-"] {
+            assert!(has_separators(text.as_bytes()), "{text}");
+        }
+        for text in ["", "+", "447700900123", "-44", "+-44", "a.b-c", "44-77x", "44+77-1", "44 77-1"] {
+            assert!(!has_separators(text.as_bytes()), "{text}");
+        }
     }
 }

@@ -13,7 +13,7 @@ const READ: &[&str] = &[
     "js", "mjs", "c", "h",
 ];
 /// Files without an extension that the rules read.
-const READ_BY_NAME: &[&str] = &["Makefile", "run", "install", "browser", "offline"];
+const READ_BY_NAME: &[&str] = &["Makefile", "run", "install", "browser", "offline", "failures"];
 
 /// The root of the repository that this crate was built in.
 pub fn root() -> PathBuf {

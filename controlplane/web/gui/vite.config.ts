@@ -17,5 +17,6 @@ export default defineConfig({
     reportCompressedSize: true,
     chunkSizeWarningLimit: 600,
   },
-  test: { include: ['tests/**/*.test.ts'] },
+  // A busy machine takes its time; a test that passes does not wait for this.
+  test: { include: ['tests/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000, teardownTimeout: 60_000 },
 } as Parameters<typeof defineConfig>[0]);

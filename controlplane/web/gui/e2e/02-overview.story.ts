@@ -1,4 +1,4 @@
-import { figure, open, until, type Story } from './story.ts';
+import { figure, open, press, search, until, type Story } from './story.ts';
 
 export const stories: Story[] = [
   {
@@ -19,10 +19,9 @@ export const stories: Story[] = [
     name: 'keys go to screens: g a, g d, and / searches',
     async tell(node) {
       await open(node, '/');
-      await node.page.keyboard.press('g');
-      await node.page.keyboard.press('a');
+      await press(node.page, ['g', 'a'], async () => new URL(node.page.url()).pathname === '/calls');
       await node.page.getByRole('heading', { name: 'Active calls' }).waitFor();
-      await node.page.keyboard.press('/');
+      await search(node.page);
       await node.page.keyboard.type('4420');
       await node.page.getByText('CDRs to this number or prefix').click();
       await node.page.waitForURL(/\/cdrs\?called=4420/);
@@ -33,7 +32,7 @@ export const stories: Story[] = [
     async tell(node) {
       for (const [text, place] of [['acme', /\/carriers\?q=acme/], ['+4420', /\/cdrs\?called=4420/], ['car_1', /\/carriers\/car_1/]] as const) {
         await open(node, '/');
-        await node.page.keyboard.press('/');
+        await search(node.page);
         await node.page.keyboard.type(text);
         await node.page.keyboard.press('Enter');
         await node.page.waitForURL(place);

@@ -12,7 +12,7 @@ async function answered(node: Parameters<Story['tell']>[0]): Promise<Cdr> {
   await until('no answered call has a CDR', async () => {
     found = (await ask<{ data: Cdr[] }>(node, `/api/v1/cdrs?${query.toString()}`)).data[0];
     return found !== undefined;
-  }, 60_000);
+  });
   claim(found, 'no answered call has a CDR');
   return found;
 }

@@ -8,16 +8,16 @@
 import { readdirSync } from 'node:fs';
 import { chromium, type Page } from 'playwright-core';
 import { CHROMIUM, FLAGS } from './browser.ts';
-import type { Story } from './story.ts';
+import { PATIENCE_MS, type Story } from './story.ts';
 
 const url = process.env.TANDEM_URL;
 const token = process.env.TANDEM_TOKEN;
 if (!url || !token) throw new Error('TANDEM_URL and TANDEM_TOKEN say which node to test and how to log in');
 
 const [only = ''] = process.argv.slice(2);
-const browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+const browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS, timeout: PATIENCE_MS });
 const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, acceptDownloads: true });
-context.setDefaultTimeout(30_000);
+context.setDefaultTimeout(PATIENCE_MS);
 const page = await context.newPage();
 
 const faults: string[] = [];
@@ -25,6 +25,11 @@ const asked = new Set<string>();
 page.on('pageerror', (error) => faults.push(error.message));
 page.on('request', (request) => asked.add(new URL(request.url()).origin));
 page.on('console', (message) => /content security policy/i.test(message.text()) && faults.push(message.text()));
+
+/** The first lines of a text, as they stand below a story's name. */
+function indented(text: string, lines: number): string {
+  return text.split('\n').filter((line) => line.trim() !== '').slice(0, lines).map((line) => `      ${line}`).join('\n');
+}
 
 /** One story; a fault of the page fails it even if the story came to its end. */
 async function tell(page: Page, file: string, story: Story): Promise<boolean> {
@@ -38,7 +43,10 @@ async function tell(page: Page, file: string, story: Story): Promise<boolean> {
   } catch (error) {
     const picture = `test-results/${file.replace('.story.ts', '')}.png`;
     await page.screenshot({ path: picture }).catch(() => undefined);
-    console.log(`FAIL  ${story.name}\n      ${error instanceof Error ? error.message : String(error)}\n      at ${page.url()}, picture: ${picture}`);
+    const shown = await page.locator('body').innerText().catch(() => 'nothing');
+    // Without the colours that the driver puts in.
+    const reason = (error instanceof Error ? error.message : String(error)).replace(/\u001b\[\d+m/g, '');
+    console.log(`FAIL  ${story.name}\n${indented(reason, 12)}\n      at ${page.url()}, picture: ${picture}; the page shows:\n${indented(shown, 25)}`);
     return false;
   }
 }

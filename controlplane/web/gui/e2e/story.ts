@@ -18,8 +18,11 @@ export function claim(holds: unknown, sentence: string): asserts holds {
   if (!holds) throw new Error(sentence);
 }
 
+/** How long anything may take. A busy machine takes many times what an idle one does; a story that passes does not wait for this. */
+export const PATIENCE_MS = 180_000;
+
 /** Asks until it holds; fails with the sentence after `ms`. */
-export async function until(sentence: string, holds: () => Promise<boolean>, ms = 30_000): Promise<void> {
+export async function until(sentence: string, holds: () => Promise<boolean>, ms = PATIENCE_MS): Promise<void> {
   const end = performance.now() + ms;
   while (!(await holds())) {
     if (performance.now() > end) throw new Error(sentence);
@@ -38,6 +41,21 @@ export async function ask<T>({ page, url }: Node, path: string): Promise<T> {
 export async function open({ page, url }: Node, path: string): Promise<void> {
   await page.goto(url + path);
   await page.locator('main h1').first().waitFor();
+}
+
+/** Presses keys until they have done what they do: a screen may be drawn before it listens, and `g` waits for its letter a second only. */
+export async function press(page: Page, keys: string[], done: () => Promise<boolean>): Promise<void> {
+  await until(`${keys.join(' ')} does nothing`, async () => {
+    if (await done()) return true;
+    for (const key of keys) await page.keyboard.press(key);
+    return done();
+  });
+}
+
+/** Puts the cursor into the search box, by its key. */
+export async function search(page: Page): Promise<void> {
+  const box = page.getByLabel('Search', { exact: true });
+  await press(page, ['/'], () => box.evaluate((element) => element === document.activeElement));
 }
 
 /** A figure of the overview as a number. */

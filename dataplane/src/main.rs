@@ -68,12 +68,16 @@ use together::Together;
 #[global_allocator]
 static HEAP: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// How long pages that calls freed are kept for the calls that come: a page that was given back is cleared before it is had again.
+const FREED_PAGES_MS: u32 = 10_000;
+
 /// Tells whoever watches the program that a shard broke and a new start is wanted.
 const EXIT_BROKEN: u8 = 3;
 
 fn main() -> ExitCode {
     // Before the shards' tables and calls are there; a kernel without huge pages knows no such wish.
     let _ = host::no_huge_pages();
+    host::keep_freed_pages(FREED_PAGES_MS);
     let settings = Settings::parse();
     let filter = tracing_subscriber::EnvFilter::try_new(&settings.log).unwrap_or_else(|_| "info".into());
     tracing_subscriber::fmt()

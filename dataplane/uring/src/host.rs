@@ -28,6 +28,25 @@ pub fn no_huge_pages() -> io::Result<()> {
     Ok(rustix::thread::disable_transparent_huge_pages(true)?)
 }
 
+/// The option `purge_delay` of mimalloc's table, which the bindings do not name.
+const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
+
+// A table of another length may have it elsewhere.
+const _: () = assert!(libmimalloc_sys::_mi_option_last == 47);
+
+/// How long pages that were freed stay with this process before the kernel has them back, in milliseconds, if its allocator is mimalloc: what
+/// calls free others take a moment later, and a page that is had anew is cleared first. The environment's `MIMALLOC_PURGE_DELAY` goes first.
+pub fn keep_freed_pages(millis: u32) {
+    // SAFETY: it takes two numbers and stores the second in a table of the library's own.
+    unsafe { libmimalloc_sys::mi_option_set_default(PURGE_DELAY, millis.into()) }
+}
+
+/// How long freed pages stay, in milliseconds.
+pub fn freed_pages_kept() -> i64 {
+    // SAFETY: it reads a number of a table of the library's own.
+    unsafe { libmimalloc_sys::mi_option_get(PURGE_DELAY) }
+}
+
 /// How full the file system of this path is for an ordinary user, per cent.
 pub fn disk_percent(path: &Path) -> io::Result<u8> {
     let disk = rustix::fs::statvfs(path)?;

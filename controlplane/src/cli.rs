@@ -8,6 +8,7 @@ mod acts;
 mod balancer;
 mod calls;
 mod cdr;
+mod changing;
 mod db;
 mod deck;
 mod external;
@@ -28,7 +29,9 @@ mod search;
 mod standings;
 mod stats;
 mod up;
+mod watch;
 mod whatif;
+mod which;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -41,7 +44,8 @@ use units::CallId;
 use web::problem::{Code, Problem};
 
 use crate::apply::{self, ApplyError, Input};
-use crate::folder::{Folder, remembered};
+use crate::folder::Folder;
+use watch::Watch;
 
 /// Exit code: the command line cannot be understood.
 const EXIT_MISUSED: u8 = 2;
@@ -103,6 +107,8 @@ enum Noun {
         place: Place,
         #[command(flatten)]
         form: Form,
+        #[command(flatten)]
+        watch: Watch,
     },
     /// Limits of calls, with what is taken of them.
     Limits(limits::Arguments),
@@ -127,6 +133,8 @@ enum Noun {
         place: Place,
         #[command(flatten)]
         form: Form,
+        #[command(flatten)]
+        watch: Watch,
     },
     /// The search engine that CDRs are told to.
     #[command(subcommand)]
@@ -176,17 +184,24 @@ struct ApplyArguments {
 /// Which switch.
 #[derive(Clone, Debug, Args)]
 struct Place {
-    /// The node's data folder; that of the node started last by this user if not given.
+    /// The node's data folder. If not given, whoever looks gets the node that this user started last; whoever changes something must name
+    /// it where more than one may be meant.
     #[arg(long, value_name = "DIR", env = "TANDEM_DATA")]
     data: Option<PathBuf>,
     /// The database; the one that the node works with if not given.
     #[arg(long, value_name = "URL", env = "TANDEM_DATABASE", hide_env_values = true)]
     database: Option<String>,
+    /// Something is to be changed there.
+    #[arg(skip)]
+    changes: bool,
 }
 
 impl Place {
     fn folder(&self) -> Result<Folder> {
-        let path = self.data.clone().or_else(remembered).context("which node? Name its data folder with --data DIR")?;
+        let path = match &self.data {
+            Some(path) => path.clone(),
+            None => which::node(self.changes)?,
+        };
         anyhow::ensure!(path.is_dir(), "{} is not there", path.display());
         anyhow::ensure!(Folder::may_be(&path), "{} is not the data folder of a node", path.display());
         Folder::open(&path).with_context(|| format!("cannot use {}", path.display()))
@@ -248,9 +263,26 @@ struct Form {
     output: Output,
 }
 
-/// How a list is shown.
+/// How a list is shown, once or again and again.
 #[derive(Clone, Copy, Debug, Args)]
 struct ListForm {
+    #[command(flatten)]
+    once: RowsForm,
+    #[command(flatten)]
+    watch: Watch,
+}
+
+impl ListForm {
+    /// Prints rows under their heads, or what stands for them in JSON.
+    fn show<T: serde::Serialize>(self, head: &[&str], rows: &[Vec<String>], json: impl FnOnce() -> T) -> Result<()> {
+        self.watch.shows();
+        self.once.show(head, rows, json)
+    }
+}
+
+/// How rows are shown.
+#[derive(Clone, Copy, Debug, Args)]
+struct RowsForm {
     /// For people, for programs, or for spreadsheets.
     #[arg(short = 'o', long = "output", value_enum, default_value_t = ListOutput::Table)]
     output: ListOutput,
@@ -266,7 +298,7 @@ enum ListOutput {
     Csv,
 }
 
-impl ListForm {
+impl RowsForm {
     /// Prints rows under their heads, or what stands for them in JSON.
     fn show<T: serde::Serialize>(self, head: &[&str], rows: &[Vec<String>], json: impl FnOnce() -> T) -> Result<()> {
         match self.output {
@@ -295,8 +327,20 @@ enum Output {
     Json,
 }
 
-/// Does what the command line says. The result is the exit code.
+/// Does what the command line says, again and again where it wants to watch. The result is the exit code.
 pub async fn run(cli: Cli) -> ExitCode {
+    let mut code = once(cli).await;
+    while let Some(every) = watch::next() {
+        tokio::time::sleep(every).await;
+        code = once(Cli::parse()).await;
+    }
+    code
+}
+
+async fn once(mut cli: Cli) -> ExitCode {
+    if let Some(place) = cli.noun.changes() {
+        place.changes = true;
+    }
     let done = match cli.noun {
         Noun::Up(arguments) => up::up(*arguments).await,
         Noun::Demo(arguments) => crate::demo::run(*arguments).await,
@@ -312,14 +356,14 @@ pub async fn run(cli: Cli) -> ExitCode {
         Noun::Trunks(verb) => objects::trunks(verb).await,
         Noun::Plans(verb) => objects::plans(verb).await,
         Noun::Deck(verb) => deck::run(verb).await,
-        Noun::Files { place, form } => files::run(&place, form),
+        Noun::Files { place, form, watch } => files::run(&place, form, watch),
         Noun::Limits(arguments) => limits::run(arguments).await,
         Noun::Jobs(verb) => jobs::run(verb).await,
         Noun::Node(verb) => node::run(verb).await,
         Noun::Route(verb) => route::run(verb).await,
         Noun::Search(verb) => search::run(verb).await,
         Noun::Stats(verb) => stats::run(verb).await,
-        Noun::Standings { place, form } => standings::run(&place, form).await,
+        Noun::Standings { place, form, watch } => standings::run(&place, form, watch).await,
         Noun::Revision(verb) => revision::run(verb).await,
         Noun::Replay(arguments) => replay::run(arguments).await,
         Noun::Whatif(arguments) => whatif::run(*arguments).await,
@@ -418,8 +462,12 @@ fn table(head: &[&str], rows: &[Vec<String>]) {
         say!("{}", padded.join("  ").trim_end());
     };
     line(&mut head.iter().copied());
-    for row in &rows {
+    let room = watch::rows_max().unwrap_or(rows.len());
+    for row in rows.iter().take(room) {
         line(&mut row.iter().map(String::as_str));
+    }
+    if rows.len() > room {
+        say!("and {} more", rows.len() - room);
     }
 }
 

@@ -13,14 +13,23 @@ macro_rules! say {
 /// Why standard output first refused something.
 static UNSAID: std::sync::OnceLock<std::io::Error> = std::sync::OnceLock::new();
 
+/// Whoever read standard output has gone away.
+static UNHEARD: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
 /// Remembers that something could not be written; a reader that goes away is no failure.
 #[doc(hidden)]
 pub fn said(done: std::io::Result<()>) {
-    if let Err(error) = done
-        && error.kind() != std::io::ErrorKind::BrokenPipe
-    {
+    let Err(error) = done else { return };
+    if error.kind() == std::io::ErrorKind::BrokenPipe {
+        UNHEARD.store(true, std::sync::atomic::Ordering::Relaxed);
+    } else {
         let _ = UNSAID.set(error);
     }
+}
+
+/// Whether nobody reads standard output any more, or it takes nothing more.
+fn is_unheard() -> bool {
+    UNHEARD.load(std::sync::atomic::Ordering::Relaxed) || unsaid().is_some()
 }
 
 /// Why not all that was said could be written.

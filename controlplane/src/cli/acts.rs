@@ -59,7 +59,7 @@ mod tests {
         std::fs::create_dir_all(folder.recordings()).expect("a folder");
         std::fs::write(data.path().join("captures").join(format!("{CALL}.pcapng")), "packets").expect("a file");
         std::fs::write(folder.recordings().join(format!("{CALL}.wav")), "sound").expect("a file");
-        let place = Place { data: Some(data.path().to_owned()), database: None };
+        let place = Place { data: Some(data.path().to_owned()), database: None, changes: false };
         let out = |name: &str| Some(data.path().join(name));
         place.store_or_new().await.expect("a database");
         let (call, place_) = (CALL.to_owned(), place.clone());
@@ -81,7 +81,7 @@ mod tests {
         std::fs::create_dir_all(folder.recordings()).expect("a folder");
         std::fs::write(folder.recordings().join(format!("{CALL}.wav")), "sound").expect("a file");
         let nowhere = Some(format!("sqlite:{}/none/none.db", data.path().display()));
-        let place = Place { data: Some(data.path().to_owned()), database: nowhere };
+        let place = Place { data: Some(data.path().to_owned()), database: nowhere, changes: false };
         let out = data.path().join("heard.wav");
         let get = recordings::Verb::Get { call: CALL.to_owned(), out: Some(out.clone()), place };
         assert!(recordings::run(get).await.is_err() && !out.exists());

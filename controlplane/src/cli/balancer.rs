@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use panel::balancer::{Answer, Ask, CoreRow};
 
-use super::{EXIT_REFUSED, Form, Output, table};
+use super::{EXIT_REFUSED, Form, Output, Watch, table};
 
 /// How long a balancer may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -37,6 +37,8 @@ pub enum Cores {
         place: BalancerPlace,
         #[command(flatten)]
         form: Form,
+        #[command(flatten)]
+        watch: Watch,
     },
     /// Adds one; it gets calls as soon as it answered.
     Add {
@@ -84,12 +86,17 @@ pub struct BalancerPlace {
 pub fn run(verb: Verb) -> Result<ExitCode> {
     let (place, ask, form) = match verb {
         Verb::Metrics { place } => (place, Ask::Metrics, None),
-        Verb::Cores(Cores::Ls { place, form }) => (place, Ask::Cores, Some(form)),
+        Verb::Cores(Cores::Ls { place, form, watch }) => (place, Ask::Cores, Some((form, watch))),
         Verb::Cores(Cores::Add { at, share, place }) => (place, Ask::Add { at: at.to_string(), weight: share }, None),
         Verb::Cores(Cores::Drain { at, off, place }) => (place, Ask::Drain { at: at.to_string(), on: !off }, None),
         Verb::Cores(Cores::Remove { at, force, place }) => (place, Ask::Remove { at: at.to_string(), force }, None),
     };
-    match place.ask(&ask)? {
+    let answer = place.ask(&ask)?;
+    let form = form.map(|(form, watch)| {
+        watch.shows();
+        form
+    });
+    match answer {
         Answer::Done => {}
         Answer::Refused { reason } => {
             eprintln!("tandem: {reason}");

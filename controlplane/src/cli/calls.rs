@@ -8,7 +8,7 @@ use panel::wire::{Answer, Ask, CallRow, MediaRow};
 use store::CarrierDraft;
 use units::{Money, Suite, WallTime};
 
-use super::{EXIT_NOT_FOUND, Form, ListForm, Output, Place, acts, call_id, moment};
+use super::{EXIT_NOT_FOUND, Form, ListForm, Output, Place, Watch, acts, call_id, moment};
 use crate::link::ask_once;
 
 /// How far a call has come.
@@ -44,6 +44,8 @@ pub enum Verb {
         place: Place,
         #[command(flatten)]
         form: Form,
+        #[command(flatten)]
+        watch: Watch,
     },
     /// Captures a running call from here on, with what is still known of its beginning; `tandem cdr pcap` opens the file.
     Capture {
@@ -95,7 +97,7 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
             form.show(&head, &rows.iter().map(cells).collect::<Vec<_>>(), || &rows)?;
             Ok(ExitCode::SUCCESS)
         }
-        Verb::Show { call, place, form } => {
+        Verb::Show { call, place, form, watch } => {
             let wanted = call_id(&call)?.to_string();
             let Some(row) = running(&place, u32::MAX).await?.into_iter().find(|row| row.call == wanted) else {
                 eprintln!(
@@ -103,6 +105,7 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
                 );
                 return Ok(ExitCode::from(EXIT_NOT_FOUND));
             };
+            watch.shows();
             match form.output {
                 Output::Json => say!("{}", serde_json::to_string_pretty(&row)?),
                 Output::Table => facts(&row).iter().for_each(|(name, value)| say!("{name:<16} {value}")),

@@ -14,7 +14,8 @@ use flate2::write::GzEncoder;
 use serde_json::json;
 use store::{Backup, MigrationPlan, Store, migration_plan, read_backup, restore};
 
-use super::{Form, Output, Place, is_missing, table};
+use super::{Form, Output, Place, is_missing, table, which};
+use crate::folder::Folder;
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -39,6 +40,13 @@ pub struct Migrate {
     form: Form,
 }
 
+impl Migrate {
+    /// Where it changes tables.
+    pub(super) fn changes(&mut self) -> Option<&mut Place> {
+        (!self.plan).then_some(&mut self.place)
+    }
+}
+
 #[derive(Debug, Args)]
 pub struct Save {
     /// The file; it must not exist.
@@ -58,7 +66,7 @@ pub struct Restore {
     #[arg(long)]
     replace: bool,
     #[command(flatten)]
-    place: Place,
+    pub(super) place: Place,
 }
 
 #[derive(Debug, Args)]
@@ -137,12 +145,16 @@ fn object(plan: &MigrationPlan, done: bool) -> serde_json::Value {
 
 /// Holds the folder of the node on this machine that works with this database: nothing is put under a control plane that runs.
 fn stopped(place: &Place, url: &str) -> Result<Option<File>> {
-    let Ok(folder) = place.folder() else { return Ok(None) };
-    let noted = std::fs::read_to_string(folder.database()).unwrap_or_default();
-    if noted.trim() != url && folder.default_database() != url {
-        return Ok(None);
+    // A database that is named may be that of any node here.
+    let folders = place.data.as_ref().map_or_else(which::nodes, |path| [path.clone()].into());
+    for folder in folders.iter().filter(|path| Folder::may_be(path)).filter_map(|path| Folder::open(path).ok()) {
+        let noted = std::fs::read_to_string(folder.database()).unwrap_or_default();
+        if noted.trim() == url || folder.default_database() == url {
+            let own = folder.own().map(Some);
+            return own.context("its control plane is running: stop the node before its database is replaced");
+        }
     }
-    folder.own().map(Some).context("its control plane is running: stop the node before its database is replaced")
+    Ok(None)
 }
 
 async fn backup(save: Save) -> Result<()> {

@@ -84,6 +84,13 @@ pub struct Import {
     form: Form,
 }
 
+impl Import {
+    /// Where it changes rates.
+    pub(super) fn changes(&mut self) -> Option<&mut Place> {
+        self.apply.then_some(&mut self.place)
+    }
+}
+
 #[derive(Debug, Args)]
 pub struct Approve {
     /// The import's id, as imp_12.
@@ -98,7 +105,7 @@ pub struct Approve {
     #[arg(long)]
     skip_problems: bool,
     #[command(flatten)]
-    place: Place,
+    pub(super) place: Place,
     #[command(flatten)]
     form: Form,
 }

@@ -9,12 +9,13 @@ use anyhow::{Context, Result};
 use files::{Kind, Name};
 use units::WallTime;
 
-use super::{EXIT_DIFFERENT, EXIT_NOT_FOUND, Form, Output, Place, acts, call_id, moment, table};
+use super::{EXIT_DIFFERENT, EXIT_NOT_FOUND, Form, Output, Place, Watch, acts, call_id, moment, table};
 use crate::files::{reader, states};
 
 /// Exit code 3 while a place does not take files.
-pub fn run(place: &Place, form: Form) -> Result<ExitCode> {
+pub fn run(place: &Place, form: Form, watch: Watch) -> Result<ExitCode> {
     let states = states(&place.folder()?);
+    watch.shows();
     match form.output {
         Output::Json => say!("{}", serde_json::to_string_pretty(&states)?),
         Output::Table if states.is_empty() => {

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use store::{Job, JobState};
 
-use super::{ListForm, ListOutput, Misused, Place, moment};
+use super::{ListForm, ListOutput, Misused, Place, RowsForm, moment};
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -17,9 +17,9 @@ pub enum Verb {
     /// Shows one job with its log.
     Show(One),
     /// Ends a job: at once if it waits, with its worker's next batch if it runs.
-    Cancel(One),
+    Cancel(Act),
     /// Lets a job that failed or was cancelled go on where it stood.
-    Retry(One),
+    Retry(Act),
 }
 
 #[derive(Debug, Args)]
@@ -43,33 +43,43 @@ pub struct One {
     form: ListForm,
 }
 
+#[derive(Debug, Args)]
+pub struct Act {
+    /// Its id: job_12 or 12.
+    job: String,
+    #[command(flatten)]
+    pub(super) place: Place,
+    #[command(flatten)]
+    form: RowsForm,
+}
+
 pub async fn run(verb: Verb) -> Result<ExitCode> {
     match verb {
         Verb::List(list) => {
             let jobs = list.place.store().await?.jobs(None, list.limit).await?;
-            show(&jobs, list.form)?;
+            list.form.watch.shows();
+            show(&jobs, list.form.once)?;
         }
         Verb::Show(one) => {
-            let job = one.place.store().await?.job(one.id()?).await?;
-            show(std::slice::from_ref(&job), one.form)?;
-            if one.form.output == ListOutput::Table {
+            let job = one.place.store().await?.job(id(&one.job)?).await?;
+            one.form.watch.shows();
+            show(std::slice::from_ref(&job), one.form.once)?;
+            if one.form.once.output == ListOutput::Table {
                 say!("{}", job.log.trim_end());
             }
         }
-        Verb::Cancel(one) => show(&[one.place.store().await?.cancel_job(one.id()?).await?], one.form)?,
-        Verb::Retry(one) => show(&[one.place.store().await?.retry_job(one.id()?).await?], one.form)?,
+        Verb::Cancel(act) => show(&[act.place.store().await?.cancel_job(id(&act.job)?).await?], act.form)?,
+        Verb::Retry(act) => show(&[act.place.store().await?.retry_job(id(&act.job)?).await?], act.form)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-impl One {
-    fn id(&self) -> Result<i64> {
-        let digits = self.job.strip_prefix("job_").unwrap_or(&self.job);
-        Ok(digits.parse().map_err(|_| Misused(format!("{:?} is no job's id", self.job)))?)
-    }
+fn id(job: &str) -> Result<i64> {
+    let digits = job.strip_prefix("job_").unwrap_or(job);
+    Ok(digits.parse().map_err(|_| Misused(format!("{job:?} is no job's id")))?)
 }
 
-fn show(jobs: &[Job], form: ListForm) -> Result<()> {
+fn show(jobs: &[Job], form: RowsForm) -> Result<()> {
     let head = ["job", "kind", "state", "done", "tries", "asked for", "by", "worker", "file", "problem"];
     let cells = |job: &Job| {
         vec![

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{EXIT_DIFFERENT, Form, Output, Place, cdr, moment, table};
+use super::{EXIT_DIFFERENT, Form, Output, Place, Watch, cdr, moment, table};
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -16,6 +16,8 @@ pub enum Verb {
         place: Place,
         #[command(flatten)]
         form: Form,
+        #[command(flatten)]
+        watch: Watch,
     },
     /// Lets the engine be told of older CDRs, from a moment on. They wait behind those that come.
     Fill {
@@ -29,7 +31,7 @@ pub enum Verb {
 
 pub async fn run(verb: Verb) -> Result<ExitCode> {
     match verb {
-        Verb::Status { place, form } => status(&place, form).await,
+        Verb::Status { place, form, watch } => status(&place, form, watch).await,
         Verb::Fill { from, place } => {
             let noted = place.store().await?.index_again(cdr::when(&from)?).await?;
             eprintln!("{noted} records wait for the search engine; `tandem search status` says how many still do");
@@ -38,7 +40,7 @@ pub async fn run(verb: Verb) -> Result<ExitCode> {
     }
 }
 
-async fn status(place: &Place, form: Form) -> Result<ExitCode> {
+async fn status(place: &Place, form: Form, watch: Watch) -> Result<ExitCode> {
     let (search, store) = (place.search()?, place.store().await?);
     let Some(engine) = search.engine().cloned() else {
         eprintln!("tandem: the database alone searches: this node's control plane has no --search-url");
@@ -56,6 +58,7 @@ async fn status(place: &Place, form: Form) -> Result<ExitCode> {
     };
     let (since, oldest) = (indexing.since.map(moment), indexing.oldest.map(moment));
     let away = problem.is_some();
+    watch.shows();
     match form.output {
         Output::Json => {
             let told = json!({

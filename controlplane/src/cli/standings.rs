@@ -7,11 +7,11 @@ use panel::wire::{Answer, Ask};
 use web::api::standings::{LastCalls, Standings};
 use web::snapshot_files;
 
-use super::{Form, Output, Place, moment, table};
+use super::{Form, Output, Place, Watch, moment, table};
 use crate::link::ask_once;
 
 /// Prints the egress trunks that are watched by probes, floors or a throttle, and the routes of plans by quality.
-pub async fn run(place: &Place, form: Form) -> Result<ExitCode> {
+pub async fn run(place: &Place, form: Form, watch: Watch) -> Result<ExitCode> {
     let folder = place.folder()?;
     let figures = match ask_once(&folder.socket(), Ask::Figures).await.context("no data plane answers")? {
         Answer::Figures(figures) => figures,
@@ -20,6 +20,7 @@ pub async fn run(place: &Place, form: Form) -> Result<ExitCode> {
     let current = folder.snapshots().join(format!("{}.snap", figures.revision));
     let snapshot = snapshot_files::open(&current, &[]).context("the snapshot in force cannot be read")?;
     let told = Standings::of(&figures, &snapshot.view());
+    watch.shows();
     if form.output == Output::Json {
         say!("{}", serde_json::to_string_pretty(&told)?);
         return Ok(ExitCode::SUCCESS);

@@ -75,7 +75,7 @@ pub struct Recount {
     #[arg(long)]
     till: Option<String>,
     #[command(flatten)]
-    place: Place,
+    pub(super) place: Place,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

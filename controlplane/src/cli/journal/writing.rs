@@ -11,6 +11,7 @@ use units::NodeId;
 
 use super::examine::examine;
 use super::{EXIT_DIFFERENT, Form, Output, Where};
+use crate::cli::Place;
 use crate::collect::aside::{self, AsideFile};
 
 /// Records that are compared at once.
@@ -30,6 +31,13 @@ pub struct Arguments {
     at: Where,
     #[command(flatten)]
     form: Form,
+}
+
+impl Arguments {
+    /// Where it brings records to.
+    pub(in crate::cli) fn changes(&mut self) -> Option<&mut Place> {
+        self.write.then_some(&mut self.at.place)
+    }
 }
 
 /// What was found and done.

@@ -221,7 +221,7 @@ impl Place {
     async fn store(&self) -> Result<Store> {
         let url = self.url()?;
         anyhow::ensure!(!is_missing(&url), "there is no database {url}: `tandem up` and `tandem apply` make one");
-        let MigrationPlan { current, known, steps } = migration_plan(&url).await?;
+        let MigrationPlan { current, known, steps, .. } = migration_plan(&url).await?;
         anyhow::ensure!(
             steps.is_empty(),
             "the database is at step {current} of {known}: `tandem db migrate --plan` says what is to be done; a node does it when it starts"

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
-use store::{Reports, Store};
+use store::{LaterStep, Reports, Store, migration_plan};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use units::NodeId;
@@ -88,6 +88,11 @@ pub enum Order {
 
 /// Runs until SIGTERM or Ctrl-C.
 pub async fn run(settings: Settings) -> Result<()> {
+    run_with(settings, &[]).await
+}
+
+/// The same as a later version, whose database has these steps too.
+pub async fn run_with(settings: Settings, later: &[LaterStep]) -> Result<()> {
     if let Some(Order::Openapi) = settings.order {
         say!("{}", web::openapi_text());
         return Ok(());
@@ -99,7 +104,7 @@ pub async fn run(settings: Settings) -> Result<()> {
     let url = settings.database.clone().unwrap_or_else(|| folder.default_database());
     may_work_with(&settings, &url)?;
     let store = tokio::select! {
-        store = open(&url) => store?,
+        store = open(&url, later) => store?,
         () = &mut asked_to_end => return Ok(()),
     };
     store.answer_alone(settings.ledger_alone);
@@ -163,11 +168,14 @@ fn may_work_with(settings: &Settings, url: &str) -> Result<()> {
 }
 
 /// Opens the database, however long it takes: the data plane does not wait for it.
-async fn open(url: &str) -> Result<Store> {
+async fn open(url: &str, later: &[LaterStep]) -> Result<Store> {
     let mut complained = false;
     loop {
-        match Store::open(url).await {
-            Ok(store) => return Ok(store),
+        match Store::open_with(url, later).await {
+            Ok(store) => {
+                tell_later(url, later).await;
+                return Ok(store);
+            }
             Err(error) if error.is_away() => {
                 if !complained {
                     tracing::warn!(%error, "waiting for the database");
@@ -177,6 +185,14 @@ async fn open(url: &str) -> Result<Store> {
             }
             Err(error) => return Err(error).context("the database cannot be used"),
         }
+    }
+}
+
+/// Says so where another node has a later version already.
+async fn tell_later(url: &str, known: &[LaterStep]) {
+    let later = migration_plan(url).await.map(|plan| plan.later).unwrap_or_default();
+    for (step, name) in later.iter().filter(|(step, _)| known.iter().all(|known| known.version != *step)) {
+        tracing::info!(step, name, "the database has a step of a later version, which only adds");
     }
 }
 

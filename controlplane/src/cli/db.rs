@@ -123,12 +123,17 @@ fn show(plan: &MigrationPlan) {
                 _ => format!("{table} (about {rows} rows, {} MiB)", bytes >> 20),
             });
             let locks: Vec<String> = locks.collect();
-            vec![step.version.to_string(), step.name.clone(), step.makes.join(" "), locks.join(", ")]
+            let beside = if step.adds { "yes" } else { "no" };
+            let (number, makes) = (step.version.to_string(), step.makes.join(" "));
+            vec![number, step.name.clone(), makes, locks.join(", "), beside.to_owned()]
         })
         .collect();
     match rows.is_empty() {
         true => say!("nothing is to be done"),
-        false => table(&["step", "what", "makes", "changes and locks"], &rows),
+        false => table(&["step", "what", "makes", "changes and locks", "older programs go on"], &rows),
+    }
+    for (step, name) in &plan.later {
+        say!("step {step} ({name}) is of a later version; it only adds, so this program works with it");
     }
 }
 
@@ -138,9 +143,10 @@ fn object(plan: &MigrationPlan, done: bool) -> serde_json::Value {
         changes.iter().map(|(table, rows, bytes)| json!({ "table": table, "rows": rows, "bytes": bytes })).collect()
     };
     let steps = plan.steps.iter().map(|step| {
-        json!({ "step": step.version, "what": step.name, "makes": step.makes, "changes": changes(&step.changes) })
+        json!({ "step": step.version, "what": step.name, "makes": step.makes, "changes": changes(&step.changes), "adds": step.adds })
     });
-    json!({ "current": plan.current, "known": plan.known, "steps": steps.collect::<Vec<_>>(), "done": done })
+    let later = plan.later.iter().map(|(step, name)| json!({ "step": step, "what": name })).collect::<Vec<_>>();
+    json!({ "current": plan.current, "known": plan.known, "steps": steps.collect::<Vec<_>>(), "later": later, "done": done })
 }
 
 /// Holds the folder of the node on this machine that works with this database: nothing is put under a control plane that runs.
@@ -198,10 +204,13 @@ mod tests {
             name: "rooms".into(),
             changes: vec![("cdrs".into(), 7, 1 << 20)],
             makes: vec!["rooms".into()],
+            adds: true,
         };
-        let told = object(&MigrationPlan { current: 40, known: 41, steps: vec![step] }, false);
+        let plan = MigrationPlan { current: 40, known: 41, steps: vec![step], later: vec![(42, "adds halls".into())] };
+        let told = object(&plan, false);
         let changes = json!([{ "table": "cdrs", "rows": 7, "bytes": 1 << 20 }]);
-        let steps = json!([{ "step": 41, "what": "rooms", "makes": ["rooms"], "changes": changes }]);
-        assert_eq!(told, json!({ "current": 40, "known": 41, "steps": steps, "done": false }));
+        let steps = json!([{ "step": 41, "what": "rooms", "makes": ["rooms"], "changes": changes, "adds": true }]);
+        let later = json!([{ "step": 42, "what": "adds halls" }]);
+        assert_eq!(told, json!({ "current": 40, "known": 41, "steps": steps, "later": later, "done": false }));
     }
 }

@@ -65,7 +65,7 @@ pub use indexing::{CdrKey, Indexing, Unindexed};
 pub use ingress::{IngressTrunk, IngressTrunkDraft};
 pub use jobs::{Go, JOB_FILE_MAX, JOB_PART_MAX, Job, JobAsk, JobState, JobStep, Turn};
 pub use limits::{LimitOf, LimitRow};
-pub use migrate::{MigrationPlan, MigrationStep, migration_plan};
+pub use migrate::{LaterStep, MigrationPlan, MigrationStep, migration_plan};
 pub use model::RevisionRow;
 pub use notices::{DueNotice, Notice, NoticeFigures, NoticeTry, Way, draw_secret, secret_text};
 pub use object::{CODE_CHARS_MAX, Edit, Object, PAGE_MAX, Page, Stored};
@@ -105,7 +105,12 @@ impl core::fmt::Debug for Store {
 impl Store {
     /// Opens `sqlite:PATH` or `mysql://user:password@host:port/name?socket=…` and brings its tables up to date.
     pub async fn open(url: &str) -> Result<Store> {
-        Ok(Store::of(Database::open(url).await?))
+        Store::open_with(url, &[]).await
+    }
+
+    /// The same, as a program of a later version does that knows these steps too.
+    pub async fn open_with(url: &str, later: &[LaterStep]) -> Result<Store> {
+        Ok(Store::of(Database::open(url, later).await?))
     }
 
     fn of(database: Database) -> Store {

@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use units::{Money, WallTime};
 
 use crate::error::{Result, StoreError};
-use crate::migrate;
+use crate::migrate::{self, LaterStep};
 
 /// Connections to MariaDB that one program holds at most.
 const MYSQL_CONNECTIONS_MAX: u32 = 12;
@@ -230,13 +230,9 @@ pub(crate) enum Database {
 
 impl Database {
     /// Opens a database, makes it if it is SQLite and not there, and brings its tables up to date.
-    pub(crate) async fn open(url: &str) -> Result<Database> {
+    pub(crate) async fn open(url: &str, later: &[LaterStep]) -> Result<Database> {
         let database = Database::connect(url, true).await?;
-        let steps = migrate::steps(database.dialect());
-        match &database {
-            Database::Sqlite { pool, .. } => steps.run(pool).await.map_err(migration)?,
-            Database::MySql { pool } => steps.run(pool).await.map_err(migration)?,
-        }
+        migrate::bring_up_to_date(&database, later).await?;
         Ok(database)
     }
 
@@ -254,7 +250,7 @@ impl Database {
 
     /// Opens a database, brings its tables up to date, and then does not look at what refers to what: rows come in any order.
     pub(crate) async fn open_unlinked(url: &str) -> Result<Database> {
-        Database::open(url).await?.close().await;
+        Database::open(url, &[]).await?.close().await;
         if let Some(path) = url.strip_prefix("sqlite:") {
             let options = SqliteConnectOptions::new()
                 .filename(path.strip_prefix("//").unwrap_or(path))
@@ -332,14 +328,6 @@ async fn open_mysql(url: &str) -> Result<Database> {
         .connect_with(options)
         .await?;
     Ok(Database::MySql { pool })
-}
-
-fn migration(error: sqlx::migrate::MigrateError) -> StoreError {
-    match error {
-        sqlx::migrate::MigrateError::Execute(error) => StoreError::from(error),
-        sqlx::migrate::MigrateError::VersionMissing(version) => migrate::newer_schema(version),
-        other => StoreError::Broken(other.to_string()),
-    }
 }
 
 /// Waits for an answer of the database, and no longer than this.

@@ -4,6 +4,7 @@
 
 pub mod edges;
 pub mod leftovers;
+pub mod migrations;
 pub mod purity;
 pub mod sizes;
 pub mod source;

@@ -1,6 +1,6 @@
 //! For each rule a few lines that break it, and the same lines mended.
 
-use tidy::{File, Finding, edges, leftovers, purity, sizes, source, words};
+use tidy::{File, Finding, edges, leftovers, migrations, purity, sizes, source, words};
 
 fn says(rule: fn(&File) -> Vec<Finding>, path: &str, text: &str) -> Vec<String> {
     rule(&File::new(path, text)).iter().map(|finding| format!("{}: {}", finding.line, finding.says)).collect()
@@ -193,4 +193,37 @@ fn a_private_registry_in_a_lock_file_is_found() {
 fn a_mod_rs_is_found() {
     assert_eq!(says(leftovers::mod_rs, "rating/src/deck/mod.rs", "").len(), 1);
     assert!(says(leftovers::mod_rs, "rating/src/deck.rs", "").is_empty());
+}
+
+#[test]
+fn a_step_that_older_programs_cannot_live_with_is_found() {
+    let of =
+        |name: &str, text: &str| says(migrations::only_add, &format!("controlplane/store/migrations/{name}"), text);
+    let adds = "-- What is new; no more.\nCREATE TABLE IF NOT EXISTS rooms (\n    id BIGINT NOT NULL PRIMARY KEY,\n    UNIQUE (id)\n);\n\n\
+                ALTER TABLE cdrs\n    ADD COLUMN IF NOT EXISTS room BIGINT NOT NULL DEFAULT 0,\n    ADD COLUMN IF NOT EXISTS size DECIMAL(9,2);\n\
+                CREATE INDEX IF NOT EXISTS cdrs_room ON cdrs (room);\nCREATE OR REPLACE VIEW rooms_readable AS SELECT id FROM rooms;\n\
+                INSERT IGNORE INTO rooms (id) VALUES (1);\n";
+    assert_eq!(of("mysql/0041_adds_rooms.sql", adds), Vec::<String>::new());
+    assert_eq!(
+        of("mysql/0041_rooms.sql", adds),
+        ["1: a step's name begins with `adds_`: older programs work with such alone"]
+    );
+    assert_eq!(of("mysql/0040_rooms.sql", "DROP TABLE rooms;\n").len(), 0, "older ones have run");
+    for (line, wrong) in [
+        (1, "DROP TABLE rooms;"),
+        (2, "-- Why.\nALTER TABLE cdrs DROP COLUMN room;"),
+        (1, "ALTER TABLE cdrs ADD COLUMN IF NOT EXISTS room BIGINT, DROP COLUMN size;"),
+        (1, "ALTER TABLE cdrs ADD COLUMN IF NOT EXISTS room BIGINT NOT NULL;"),
+        (1, "ALTER TABLE cdrs ADD COLUMN room BIGINT;"),
+        (1, "CREATE TABLE rooms (id BIGINT);"),
+        (1, "CREATE UNIQUE INDEX IF NOT EXISTS cdrs_room ON cdrs (room);"),
+        (1, "UPDATE cdrs SET room=1;"),
+        (1, "INSERT IGNORE INTO cdrs (room) VALUES (1);"),
+    ] {
+        let begins = format!("{line}: a step only adds, and may be begun again: ");
+        let told = of("mysql/0041_adds_rooms.sql", wrong);
+        assert!(told.len() == 1 && told[0].starts_with(&begins), "{wrong}: {told:?}");
+    }
+    let other = "ALTER TABLE cdrs ADD COLUMN room INTEGER;\nDROP VIEW IF EXISTS seen;\nCREATE VIEW IF NOT EXISTS seen AS SELECT 1;\n";
+    assert_eq!(of("sqlite/0041_adds_rooms.sql", other), Vec::<String>::new());
 }

@@ -1,6 +1,6 @@
 //! Every rule, asked about the tree that this crate stands in.
 
-use tidy::{File, Finding, edges, leftovers, purity, sizes, tree, words};
+use tidy::{File, Finding, edges, leftovers, migrations, purity, sizes, tree, words};
 
 fn hold(rule: fn(&File) -> Vec<Finding>) {
     let files = tree::files(&tree::root());
@@ -77,4 +77,9 @@ fn lock_files_name_public_registries_only() {
 #[test]
 fn there_is_no_mod_rs() {
     hold(leftovers::mod_rs);
+}
+
+#[test]
+fn steps_of_the_database_only_add() {
+    hold(migrations::only_add);
 }

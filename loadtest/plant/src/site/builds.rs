@@ -14,6 +14,10 @@ use crate::layout::Role;
 const TOLD: &str = concat!("tandem, as nodes know each other: version ", env!("CARGO_PKG_VERSION"));
 /// The programs of a host.
 const PROGRAMS: [&str; 3] = ["tandem-dataplane", "tandem-controlplane", "tandem-keeper"];
+/// The control plane of the other build: it brings a step of the database that the first one does not know.
+const NEXT_CONTROL: &str = "examples/next-controlplane";
+/// That step's number.
+const NEXT_STEP: &str = "9001";
 
 /// The version that all programs have at first.
 pub const FIRST: &str = env!("CARGO_PKG_VERSION");
@@ -42,7 +46,8 @@ impl Site {
 
     /// The same program with another version in it: as long as the first one, so that nothing else moves.
     fn build_next(&self, name: &str) {
-        let mut bytes = std::fs::read(program(name)).expect("the program can be read");
+        let from = if name == "tandem-controlplane" { NEXT_CONTROL } else { name };
+        let mut bytes = std::fs::read(program(from)).expect("the program can be read");
         let at: Vec<usize> =
             bytes.windows(TOLD.len()).enumerate().filter(|(_, it)| *it == TOLD.as_bytes()).map(|(at, _)| at).collect();
         assert!(!at.is_empty(), "{name} says its version");
@@ -54,6 +59,33 @@ impl Site {
         let path = self.folder.path().join("next").join(name);
         std::fs::write(&path, bytes).expect("the folder is writable");
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("it is ours");
+    }
+
+    /// The database has the other build's step.
+    pub fn is_migrated(&self) -> bool {
+        let newest = until(UP_MAX, "the database tells its step", || {
+            self.sql("SELECT MAX(version) FROM _sqlx_migrations WHERE success=1")
+        });
+        newest == NEXT_STEP
+    }
+
+    /// A host's control plane answers.
+    pub fn serves(&self, host: &str) -> bool {
+        let mut command = self.hosts.command(host, "curl".as_ref());
+        let out = command.args(["-s", "--max-time", "2", "http://127.0.0.1:8080/healthz"]).output();
+        out.is_ok_and(|out| !out.stdout.is_empty())
+    }
+
+    /// A host's control plane dies and is started again, of the build that the host has, until it answers.
+    pub fn begin_control_again(&mut self, host: &str) {
+        self.kill(host, Part::Control);
+        self.start_host(host);
+        until(UP_MAX, &format!("the control plane of {host} serves"), || self.serves(host).then_some(()));
+    }
+
+    /// A host has its first programs yet.
+    pub fn is_first(&self, host: &str) -> bool {
+        !self.builds.contains_key(host)
     }
 
     /// Ends all programs of a host as a service manager does, and waits for each.

@@ -289,8 +289,7 @@ impl Control {
                 self.answer(from, id, if told { Answer::Done } else { busy() });
             }
             Ask::Drain { on } => {
-                self.hub.draining = on;
-                let told = self.tell_all(|| Order::Drain(on));
+                let told = self.drain(on);
                 self.answer(from, id, if told { Answer::Done } else { busy() });
             }
         }
@@ -389,6 +388,11 @@ impl Control {
                 self.hub.unheard.push_back(changes);
                 self.tell_bindings();
             }
+            Said::Drained(on) if on == self.hub.draining => {}
+            Said::Drained(on) => {
+                tracing::info!(on, "this node's drain, as etcd has it");
+                self.drain(on);
+            }
             Said::Parts(dealt) => {
                 self.together.on_dealt(&dealt);
                 let (question, parts) = (self.hub.next_question, dealt.parts);
@@ -396,6 +400,12 @@ impl Control {
                 self.ask_all(NOBODY, 0, kind, || Order::Parts { question, parts: parts.clone() });
             }
         }
+    }
+
+    /// Lets calls that run go on and takes no new ones, or takes them again. True if the shards were told.
+    pub fn drain(&mut self, on: bool) -> bool {
+        self.hub.draining = on;
+        self.tell_all(|| Order::Drain(on))
     }
 
     /// Tells the shards what other nodes said; what does not fit is told with the next tick.

@@ -119,7 +119,9 @@ fn run(settings: &Settings) -> anyhow::Result<End> {
     let node = together::node(settings.node, &places.listens, calls);
     let (goes_on, across) = (settings.limits_alone == LimitsAlone::Part, places.gate.across());
     plan.control.together = Together::start(&settings.together, node, &folder.path, goes_on, across)?;
-    tracing::info!(boot = folder.boot, shards, sip = %places, "the data plane starts");
+    // The order stands in the shards' rings before they run.
+    let drained = plan.control.together.drained && plan.control.drain(true);
+    tracing::info!(boot = folder.boot, shards, sip = %places, drained, "the data plane starts");
     blocked::tell(&folder.path.join(blocked::FOLDER));
     let spool = start_spool(plan.spool)?;
     let taped = plan.tape.figures.clone();

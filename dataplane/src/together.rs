@@ -1,6 +1,7 @@
 //! What this node and the others tell each other by etcd. Nothing waits for it: while etcd is away each works on with what it knew.
 
 mod bindings;
+mod drains;
 mod limits;
 
 use std::net::SocketAddr;
@@ -56,6 +57,8 @@ pub enum Heard {
     Bindings(Arc<[Change]>),
     /// What of limits this node may use from here on.
     Parts(Dealt),
+    /// This node was drained before it started, or is no more.
+    Drained(bool),
 }
 
 /// The ways to the other nodes and back.
@@ -68,6 +71,8 @@ pub struct Together {
     /// What the others know of this node.
     presence: Option<Presence>,
     limits: Option<Limits>,
+    /// This node was drained before it started.
+    pub drained: bool,
     /// Keeps the way back open for a node that is alone.
     _own: Option<mpsc::Sender<Heard>>,
 }
@@ -76,7 +81,7 @@ impl Together {
     /// A node that knows of no other.
     pub fn alone() -> Together {
         let (own, heard) = mpsc::channel(1);
-        Together { outbox: None, across: None, heard, presence: None, limits: None, _own: Some(own) }
+        Together { outbox: None, across: None, heard, presence: None, limits: None, drained: false, _own: Some(own) }
     }
 
     /// Begins to tell and to listen, by threads that end with the process. `across` is where this node takes what another one hands it.
@@ -89,6 +94,8 @@ impl Together {
     ) -> anyhow::Result<Together> {
         let Some(etcd) = settings.open(PATIENCE)? else { return Ok(Together::alone()) };
         let (heard_in, heard) = mpsc::channel(HEARD_MAX);
+        let drained = drains::watch(etcd.clone(), node.number, heard_in.clone())?;
+        let node = Node { leaving: drained, ..node };
         bindings::listen(etcd.clone(), heard_in.clone(), across.map(|_| NodeId(node.number)));
         let (notes, notes_out) = std::sync::mpsc::channel();
         let (number, memory) = (NodeId(node.number), data.join("run/nodes"));
@@ -104,6 +111,7 @@ impl Together {
             heard,
             presence: Some(Presence::start(etcd, node, LIVES_S)),
             limits: Some(limits),
+            drained,
             _own: None,
         })
     }

@@ -22,7 +22,7 @@ pub use cluster::words::{
 pub use etcd::{Etcd, LiveError, MemberState, Members};
 pub use feed::feed;
 pub use mirror::Mirror;
-pub use node::{Behind, Node, Presence, set_drain};
+pub use node::{Behind, Node, Presence, is_drained, set_drain};
 pub use throne::{Held, address_service, better_place, thrones};
 pub use version::version;
 pub use wire::{Compare, Entry, Lease, Page, Write};

@@ -143,6 +143,11 @@ impl<T: Clone + PartialEq + Serialize> Teller<T> {
     }
 }
 
+/// Whether a node is drained.
+pub fn is_drained(etcd: &Etcd, node: u16) -> Result<bool, LiveError> {
+    Ok(etcd.get(&format!("{DRAINS}{node}"))?.is_some())
+}
+
 /// Drains a node, or ends that: whoever places calls looks at [`DRAINS`].
 pub fn set_drain(etcd: &Etcd, node: u16, on: bool) -> Result<(), LiveError> {
     let key = format!("{DRAINS}{node}");

@@ -50,7 +50,7 @@ pub fn carry(folder: &Folder, node: NodeId, wall: WallTime, crash: Crash) -> any
         frame_bytes(sequence, &payload, &mut bytes);
         sequence += 1;
     }
-    let (file, length) = segments::create(&journal, node, folder.boot, CARRIED_SEGMENT)?;
+    let (file, length) = segments::create(&journal, node, folder.boot, CARRIED_SEGMENT, true)?;
     disk::write_at(&file, &bytes, length).and_then(|()| disk::sync(&file)).context("cannot write the first segment")?;
     let grants = books.grants.iter().map(|open| (open.grant, open.account, open.amount, open.used)).collect();
     let place = segments::Place { node, boot: folder.boot, segment: CARRIED_SEGMENT + 1, sequence };
@@ -122,7 +122,7 @@ mod tests {
         let mut folder = Folder::open(path).unwrap();
         folder.begin_life().unwrap();
         let journal = path.join("journal");
-        let (file, length) = segments::create(&journal, NodeId(1), folder.boot, 1).unwrap();
+        let (file, length) = segments::create(&journal, NodeId(1), folder.boot, 1, true).unwrap();
         let grant = GrantId { node: NodeId(1), boot: 1, sequence: 1 };
         let whole = Cdr { call: CALL, ..Cdr::default() };
         let start = Start {

@@ -73,21 +73,32 @@ pub fn map(path: &Path) -> io::Result<Mapped> {
     Mapped::open(path)
 }
 
+/// Starts a thread whose touches fail and stall as those of the calling one do.
+pub fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let work = with_faults(work);
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
+}
+
+#[cfg(not(test))]
+fn with_faults<F: FnOnce()>(work: F) -> F {
+    work
+}
+
 #[cfg(not(test))]
 fn strike(_: Touch, _: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
     Ok(())
 }
 
 #[cfg(test)]
-use faults::strike;
+use faults::{strike, with_faults};
 
 /// Failures that a test orders for the disk's touches by its own thread.
 #[cfg(test)]
 pub mod faults {
     use std::cell::RefCell;
     use std::io;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::{Arc, Condvar, Mutex};
 
     use super::Touch;
 
@@ -98,6 +109,9 @@ pub mod faults {
         count: u64,
         seen: AtomicU64,
         struck: AtomicU64,
+        stalls: Mutex<Option<Touch>>,
+        goes_on: Condvar,
+        stalled: AtomicU64,
     }
 
     impl Faults {
@@ -116,6 +130,25 @@ pub mod faults {
             self.struck.load(Ordering::SeqCst)
         }
 
+        /// Touches of this kind do not end until they do again (`None`).
+        pub fn stall(&self, touch: Option<Touch>) {
+            *self.stalls.lock().expect("nobody panics with it") = touch;
+            self.goes_on.notify_all();
+        }
+
+        /// Touches that have stalled.
+        pub fn stalled(&self) -> u64 {
+            self.stalled.load(Ordering::SeqCst)
+        }
+
+        fn wait(&self, touch: Touch) {
+            let stalls = self.stalls.lock().expect("nobody panics with it");
+            if *stalls == Some(touch) {
+                self.stalled.fetch_add(1, Ordering::SeqCst);
+                drop(self.goes_on.wait_while(stalls, |stalls| *stalls == Some(touch)));
+            }
+        }
+
         /// Lets them strike what the calling thread does.
         pub fn arm(self: &Arc<Faults>) {
             ARMED.with(|armed| *armed.borrow_mut() = Some(Arc::clone(self)));
@@ -131,8 +164,17 @@ pub mod faults {
         static ARMED: RefCell<Option<Arc<Faults>>> = const { RefCell::new(None) };
     }
 
+    pub(super) fn with_faults<F: FnOnce()>(work: F) -> impl FnOnce() {
+        let armed = ARMED.with(|armed| armed.borrow().clone());
+        move || {
+            ARMED.with(|own| *own.borrow_mut() = armed);
+            work();
+        }
+    }
+
     pub(super) fn strike(touch: Touch, halfway: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
         let Some(faults) = ARMED.with(|armed| armed.borrow().clone()) else { return Ok(()) };
+        faults.wait(touch);
         let number = faults.seen.fetch_add(1, Ordering::SeqCst);
         if number < faults.first || number - faults.first >= faults.count {
             return Ok(());

@@ -52,14 +52,16 @@ pub fn list(folder: &Path) -> io::Result<Vec<Found>> {
     Ok(found)
 }
 
-/// Begins a file: its head is written, its name is on the disk. The result is the file and its length.
-pub fn create(folder: &Path, node: NodeId, boot: u32, number: u32) -> io::Result<(File, u64)> {
+/// Begins a file: its head is written; if it is to be safe, its name is on the disk. The result is the file and its length.
+pub fn create(folder: &Path, node: NodeId, boot: u32, number: u32, safe: bool) -> io::Result<(File, u64)> {
     let path = folder.join(format!("{boot:08}-{number:08}.seg"));
     let file = disk::create(&path)?;
     let mut head = Vec::new();
     cdr::segment::header(node, boot, number, &mut head);
     disk::write_at(&file, &head, 0)?;
-    disk::sync(&file)?;
-    disk::sync_folder(folder)?;
+    if safe {
+        disk::sync(&file)?;
+        disk::sync_folder(folder)?;
+    }
     Ok((file, head.len() as u64))
 }

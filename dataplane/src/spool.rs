@@ -3,8 +3,12 @@
 //! There is no timer: while one batch is being written the next one gathers, so a quiet node answers at once and a busy one shares
 //! its writes. A batch that cannot be written is tried again until it can; nobody hears of a record before it is kept.
 //!
+//! Where a record is kept when it is written, nothing here waits until a disk has it: files that are closed are made safe by a thread of
+//! their own, and old captures are removed there.
+//!
 //! Each segment begins with what a restart must know of those before it, so that they may be removed while the program runs.
 
+mod chores;
 mod retell;
 
 use std::fs::File;
@@ -24,6 +28,8 @@ use crate::disk;
 use crate::mail::Entry;
 use crate::segments::{Place, TRACE_SEGMENT_BYTES, TRACE_SEGMENTS_MAX, create};
 use crate::settings::JournalSync;
+
+use chores::Chores;
 
 /// Records in one write.
 const BATCH_RECORDS: usize = 256;
@@ -141,8 +147,10 @@ impl Spool {
     pub fn run(mut self) -> anyhow::Result<()> {
         self.bell.listen();
         let (journal_folder, trace_folder) = (self.data.join("journal"), self.data.join("traces"));
-        let mut journal = self.open(&journal_folder, self.place.segment)?;
-        let mut traces = self.open(&trace_folder, 1)?;
+        let mut journal = self.open(&journal_folder, self.place.segment, true)?;
+        let mut traces = self.open(&trace_folder, 1, true)?;
+        let chores = Chores::start()?;
+        let safe = self.sync == JournalSync::Fdatasync;
         self.begin(&mut journal, &journal_folder);
         let mut batch = Batch::default();
         let mut looked = std::time::Instant::now();
@@ -167,14 +175,14 @@ impl Spool {
             }
             if journal.length >= self.limits.segment_bytes {
                 let number = journal.number;
-                journal = self.next(journal, &journal_folder);
+                journal = self.next(journal, &journal_folder, safe, &chores);
                 if journal.number != number {
                     self.begin(&mut journal, &journal_folder);
                 }
             }
             if traces.length >= TRACE_SEGMENT_BYTES {
-                traces = self.next(traces, &trace_folder);
-                self.forget(&trace_folder, traces.number);
+                traces = self.next(traces, &trace_folder, false, &chores);
+                self.forget(&trace_folder, traces.number, &chores);
             }
         }
     }
@@ -251,8 +259,8 @@ impl Spool {
         }
     }
 
-    fn open(&self, folder: &Path, number: u32) -> anyhow::Result<Segment> {
-        let (file, length) = create(folder, self.place.node, self.place.boot, number)
+    fn open(&self, folder: &Path, number: u32, safe: bool) -> anyhow::Result<Segment> {
+        let (file, length) = create(folder, self.place.node, self.place.boot, number, safe)
             .with_context(|| format!("cannot begin segment {number} in {}", folder.display()))?;
         Ok(Segment { file, number, length })
     }
@@ -274,11 +282,15 @@ impl Spool {
         self.write(segment, &bytes);
     }
 
-    /// The next segment; the present one grows on while there is no room for another.
-    fn next(&self, present: Segment, folder: &Path) -> Segment {
-        match self.open(folder, present.number + 1) {
-            Ok(next) => {
+    /// The next segment; the present one grows on while there is no room for another. Safe is what a disk has before anything else happens.
+    fn next(&self, present: Segment, folder: &Path, safe: bool, chores: &Chores) -> Segment {
+        match self.open(folder, present.number + 1, safe) {
+            Ok(next) if safe => {
                 let _ = disk::sync(&present.file);
+                next
+            }
+            Ok(next) => {
+                chores.close(present.file, folder);
                 next
             }
             Err(error) => {
@@ -289,11 +301,11 @@ impl Spool {
     }
 
     /// Keeps the last trace files only.
-    fn forget(&self, folder: &Path, number: u32) {
+    fn forget(&self, folder: &Path, number: u32, chores: &Chores) {
         if let Ok(files) = crate::segments::list(folder) {
             let old = files.len().saturating_sub(TRACE_SEGMENTS_MAX);
             for file in files.iter().take(old).filter(|file| (file.boot, file.number) != (self.place.boot, number)) {
-                let _ = disk::unlink(&file.path);
+                chores.remove(&file.path);
             }
         }
     }

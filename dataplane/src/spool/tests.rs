@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use units::{CallId, NodeId, ShardId};
 
 use super::*;
+use crate::disk::Touch;
 use crate::disk::faults::Faults;
 use crate::segments::list;
 
@@ -288,6 +289,28 @@ fn whichever_touch_of_the_disk_fails_nothing_that_was_kept_is_lost_or_doubled() 
     }
     eprintln!("{} touches, {struck} failures, {ended} of them before the start", sound.seen());
     assert!(struck >= sound.seen(), "every touch failed once at least");
+}
+
+#[test]
+fn answers_do_not_wait_for_a_disk_that_stands_still_while_segments_are_closed() {
+    let (data, faults) = (quick_folder(), Faults::from(0, 0));
+    let mut running = start_with(data.path(), JournalSync::Written, SHORT, Some(faults.clone()));
+    running.hand(0, 1, vec![7; 100]);
+    running.wait(0, 1);
+    faults.stall(Some(Touch::Sync));
+    for ticket in 2..=200 {
+        running.hand(0, ticket, vec![7; 100]);
+        running.wait(0, ticket);
+    }
+    let deadline = Instant::now() + PATIENCE;
+    while faults.stalled() == 0 {
+        assert!(Instant::now() < deadline, "somebody makes closed segments safe");
+        std::thread::yield_now();
+    }
+    assert!(list(&data.path().join("journal")).unwrap().len() > 5, "the story fills several segments");
+    running.stop();
+    assert_eq!(frames(&data.path().join("journal")).len(), 200);
+    faults.stall(None);
 }
 
 #[test]

@@ -156,6 +156,8 @@ pub enum TroubleKind {
     Apart,
     /// Its disk takes nothing, of which the node hears a second later.
     Full,
+    /// Its disk takes its time, and says nothing.
+    Slow,
 }
 
 /// What goes wrong between nodes and the ledger, in thousandths and microseconds.

@@ -209,7 +209,7 @@ impl<'a> World<'a> {
                     }
                 }
                 // The link looks at the clock itself.
-                TroubleKind::Unheard | TroubleKind::Deaf | TroubleKind::Apart => {}
+                TroubleKind::Unheard | TroubleKind::Deaf | TroubleKind::Apart | TroubleKind::Slow => {}
             }
         }
         for (from, _) in self.story.strife.take_overs.clone() {
@@ -478,7 +478,7 @@ impl<'a> World<'a> {
     /// Until when a node's disk takes nothing.
     fn full_till(&self, node: usize) -> Option<u64> {
         let own = self.story.strife.troubles.iter().filter(|trouble| trouble.node == node);
-        let full = own.filter(|trouble| trouble.kind == TroubleKind::Full);
+        let full = own.filter(|trouble| matches!(trouble.kind, TroubleKind::Full | TroubleKind::Slow));
         let till =
             full.map(|trouble| SECOND + trouble.from..SECOND + trouble.till).filter(|span| span.contains(&self.now));
         till.map(|span| span.end).max()

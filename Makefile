@@ -107,8 +107,8 @@ integration-programs:
 
 .PHONY: test-integration
 test-integration: ci-programs ## foreign SIP programs through real servers, on SQLite and on MariaDB
-	TANDEM_BIN_DIR=$(TARGET)/ci $(CI_TEST) $(ACCEPTANCE:%=--test %) -- --test-threads=1
-	TANDEM_BIN_DIR=$(TARGET)/ci $(CI_TEST) --test a_core_dies_behind_a_balancer -- --ignored
+	$(IN_MEMORY) TANDEM_BIN_DIR=$(TARGET)/ci $(CI_TEST) $(ACCEPTANCE:%=--test %) -- --test-threads=1
+	$(IN_MEMORY) BUSY_S=60 TANDEM_BIN_DIR=$(TARGET)/ci $(CI_TEST) --test a_core_dies_behind_a_balancer -- --ignored
 	$(MAKE) --no-print-directory test-many
 
 # Five million records and what sorts their indexes are 10 GB: in memory where that is free, on the disk otherwise.
@@ -121,8 +121,8 @@ test-many: ## five million CDRs on MariaDB, 3,333,333 of them in a day: each kin
 	$(MANY_IN_MEMORY) MARIADB_ARGUMENTS="$(MANY_MARIADB)" $(CI_TEST) --test five_million_records_are_searched -- --ignored --nocapture
 
 .PHONY: kills
-kills: integration-programs ## kill -9 of planes and database at random moments, 100 rounds at 200 calls a second
-	KILL_ROUNDS=$(or $(ROUNDS),100) TANDEM_BIN_DIR=$(INTEGRATION) $(CI_TEST) --test killed_at_any_moment_nothing_is_lost -- --nocapture
+kills: integration-programs ## kill -9 of planes and database at random moments, 100 rounds at 200 calls a second (SEED=7 repeats the moments)
+	KILL_SEED=$(or $(SEED),$$RANDOM) KILL_ROUNDS=$(or $(ROUNDS),100) TANDEM_BIN_DIR=$(INTEGRATION) $(CI_TEST) --test killed_at_any_moment_nothing_is_lost -- --nocapture
 
 .PHONY: frozen
 frozen: ## a callee that stands still for 5 s at 500 calls a second: all 7,000 planned calls are accounted for

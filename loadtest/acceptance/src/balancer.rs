@@ -3,14 +3,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::{asked, program, signal, until};
-
-const UP_MAX: Duration = Duration::from_secs(20);
+use crate::{PATIENCE, asked, program, signal, until};
 
 /// A running balancer with its folder; gone with this value.
 #[derive(Debug)]
@@ -48,7 +45,7 @@ impl Balancer {
     /// What it answers to this question.
     pub fn ask(&self, question: &str) -> Value {
         let socket = self.folder.path().join("run/balancer.sock");
-        until(UP_MAX, "the balancer answers", || asked(&socket, question))
+        until(PATIENCE, "the balancer answers", || asked(&socket, question))
     }
 
     /// A core's row: its state and the calls that it was given.
@@ -61,7 +58,7 @@ impl Balancer {
 
     /// Waits until a core is in this state.
     pub fn until_core_is(&self, at: SocketAddr, state: &str) {
-        until(UP_MAX, &format!("{at} is {state}"), || (self.core(at).0 == state).then_some(()));
+        until(PATIENCE, &format!("{at} is {state}"), || (self.core(at).0 == state).then_some(()));
     }
 }
 

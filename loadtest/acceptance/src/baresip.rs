@@ -5,8 +5,15 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use rustix::process::Signal;
+
+use crate::{PATIENCE, signal, until};
+
 /// The number that baresip calls from.
 pub const CALLING: &str = "12125550100";
+
+/// Seconds after which baresip would end if nobody told it to.
+const ALONE_S: &str = "200";
 
 /// Samples as baresip reads them: WAV, 8,000 a second of 16 bits, one direction.
 fn wav(samples: &[i16]) -> Vec<u8> {
@@ -38,7 +45,7 @@ pub fn furnish(parent: &Path, own: Ipv4Addr, uri_params: &str, lines: &str) -> P
     let applications = ["account.so", "menu.so"].map(|name| format!("module_app {name}\n")).concat();
     let here = folder.display();
     let text = format!(
-        "sip_listen {own}:5060\nnet_interface {own}\naudio_source aufile,{here}/silence.wav\n\
+        "sip_listen {own}:0\nnet_interface {own}\naudio_source aufile,{here}/silence.wav\n\
          audio_player aufile,{here}/heard.wav\naudio_alert aufile,{here}/alert.wav\n\
          module_path /usr/lib/baresip/modules\n{modules}{applications}{lines}"
     );
@@ -55,11 +62,24 @@ pub fn furnish(parent: &Path, own: Ipv4Addr, uri_params: &str, lines: &str) -> P
     folder
 }
 
-/// Places a call and releases it after so many seconds.
-pub fn call(folder: &Path, uri: &str, talk_s: &str) {
+/// Places a call and releases it once enough was heard of it.
+///
+/// # Panics
+/// When that does not come.
+pub fn call(folder: &Path, uri: &str, mut enough: impl FnMut() -> bool) {
     let mut baresip = Command::new("baresip");
-    baresip.arg("-f").arg(folder).args(["-t", talk_s, "-e"]).arg(format!("/dial {uri}"));
+    baresip.arg("-f").arg(folder).args(["-t", ALONE_S, "-e"]).arg(format!("/dial {uri}"));
     let log = fs::File::create(folder.join("log")).expect("the folder is writable");
-    let ended = baresip.stdin(Stdio::null()).stdout(log.try_clone().expect("a file can be named twice")).stderr(log);
-    assert!(ended.status().expect("baresip is installed by setup/install").success());
+    baresip.stdin(Stdio::null()).stdout(log.try_clone().expect("a file can be named twice")).stderr(log);
+    let mut baresip = baresip.spawn().expect("baresip is installed by setup/install");
+    let said = || fs::read_to_string(folder.join("log")).unwrap_or_default();
+    until(PATIENCE, "enough was heard of the call", || {
+        let ended = baresip.try_wait().expect("baresip was started here");
+        assert!(ended.is_none(), "baresip stays: {}", said());
+        enough().then_some(())
+    });
+    // It hangs up before it goes.
+    signal(baresip.id(), Signal::INT);
+    let ended = baresip.wait().expect("baresip was started here");
+    assert!(ended.success(), "{ended}: {}", said());
 }

@@ -4,14 +4,10 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::{signal, until};
-
-/// How long a server may take until it listens.
-const START_MAX: Duration = Duration::from_secs(60);
+use crate::{PATIENCE, signal, until};
 
 /// A server on a socket in a temporary folder, gone with this value.
 #[derive(Debug)]
@@ -82,7 +78,7 @@ impl MariaDb {
         BufReader::new(out).read_line(&mut line).expect("the shell speaks");
         let pid = line.trim().parse().expect("the shell says the server's process");
         self.keeper = Some((keeper, pid));
-        until(START_MAX, "MariaDB listens", || UnixStream::connect(self.socket()).ok());
+        until(PATIENCE, "MariaDB listens", || UnixStream::connect(self.socket()).ok());
     }
 
     /// Lets the server hold still: connections stay and nothing answers.

@@ -1,12 +1,8 @@
 //! SIP spoken by hand over UDP: for stories that must hold calls in states that SIPp only passes through.
 
 use std::net::{SocketAddr, UdpSocket};
-use std::time::Duration;
 
-use crate::until;
-
-/// How long a message may take.
-const HEARD_MAX: Duration = Duration::from_secs(20);
+use crate::{PATIENCE, until};
 
 /// A socket that keeps what it heard until somebody asks for it.
 #[derive(Debug)]
@@ -45,7 +41,7 @@ impl Phone {
     /// Waits for a message that begins like this and has this line.
     pub fn hears(&mut self, begins: &str, line: &str) -> String {
         let sentence = format!("{begins:?} comes with {line:?}");
-        until(HEARD_MAX, &sentence, || {
+        until(PATIENCE, &sentence, || {
             self.heard(|text| text.starts_with(begins) && text.lines().any(|found| found.contains(line)))
         })
     }

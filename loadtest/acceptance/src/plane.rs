@@ -4,7 +4,6 @@ use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -12,9 +11,8 @@ use snapshot::{Account, Carrier, Deck, EgressTrunk, IngressTrunk, Model, Plan, P
 use units::{AccountId, CarrierId, Currency, DeckId, EgressTrunkId, IngressTrunkId, Money, PlanId, Revision};
 
 use crate::sipp::{Scenario, Sipp};
-use crate::{figures, is_taken, program, signal, until};
+use crate::{PATIENCE, figures, is_taken, program, signal, until};
 
-const UP_MAX: Duration = Duration::from_secs(30);
 /// What SIPp may have open; it wants 50,000 if nobody says otherwise.
 const SOCKETS_MAX: &str = "1000";
 /// The destination of all calls.
@@ -82,7 +80,7 @@ impl Plane {
     /// What the data plane answers to a question for its figures; every shard has opened its sockets when all have answered.
     fn figures(&self) -> Value {
         let socket = self.folder.path().join("run/dataplane.sock");
-        until(UP_MAX, "the data plane answers", || figures(&socket))
+        until(PATIENCE, "the data plane answers", || figures(&socket))
     }
 
     /// What all shards together counted under this name.
@@ -144,14 +142,14 @@ pub fn taking(folder: &Path, at: SocketAddr, transport: &str) -> Sipp {
     let words = ["-t", transport, "-max_socket", SOCKETS_MAX].map(String::from);
     let sipp = Sipp::start(folder, at, Scenario::BuiltIn("uas"), &words);
     let protocol = if transport == "u1" { "udp" } else { "tcp" };
-    until(UP_MAX, "the terminator listens", || is_taken(protocol, at).then_some(()));
+    until(PATIENCE, "the terminator listens", || is_taken(protocol, at).then_some(()));
     sipp
 }
 
 /// SIPp's built-in `uac`: so many calls of half a second over this transport, all of which must succeed.
 pub fn calling(folder: &Path, from: SocketAddr, to: SocketAddr, transport: &str, calls: u32) {
     let calls = calls.to_string();
-    let words = ["-s", CALLED, "-t", transport, "-m", &calls, "-l", &calls, "-r", "40", "-d", "500", "-timeout", "60"];
+    let words = ["-s", CALLED, "-t", transport, "-m", &calls, "-l", &calls, "-r", "40", "-d", "500", "-timeout", "180"];
     let mut line = vec![to.to_string()];
     line.extend(words.iter().chain(&["-max_socket", SOCKETS_MAX]).map(ToString::to_string));
     Sipp::start(folder, from, Scenario::BuiltIn("uac"), &line).all_calls_succeed();
@@ -159,7 +157,7 @@ pub fn calling(folder: &Path, from: SocketAddr, to: SocketAddr, transport: &str,
 
 /// A port of this address that is free for UDP and TCP.
 pub fn free_port(ip: IpAddr) -> SocketAddr {
-    until(UP_MAX, "a port is free", || {
+    until(PATIENCE, "a port is free", || {
         let probe = UdpSocket::bind((ip, 0)).ok()?.local_addr().ok()?;
         TcpListener::bind(probe).ok().map(|_| probe)
     })

@@ -11,16 +11,12 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::books::{BUY, Line, Record, SELL, nanos};
+use crate::books::{BUY, Line, Record, SELL, exact, nanos};
 use crate::sipp::{Scenario, Sipp};
-use crate::{Net, figures, is_taken, program, signal, until};
+use crate::{Net, PATIENCE, figures, is_taken, program, signal, until};
 
 /// SIP's own port, on addresses of our own.
 pub const SIP: u16 = 5060;
-/// How long the node may take to be ready.
-const UP_MAX: Duration = Duration::from_secs(60);
-/// How long the books may take to be complete.
-const BOOKS_MAX: Duration = Duration::from_secs(45);
 /// What the originator paid ahead.
 pub const PAID: &str = "5000.00";
 
@@ -71,7 +67,7 @@ impl Switch {
 
     fn ready(&mut self) {
         let said = |switch: &Switch| std::fs::read_to_string(switch.folder.path().join("out")).unwrap_or_default();
-        until(UP_MAX, "the node is up", || {
+        until(PATIENCE, "the node is up", || {
             let ended = self.child.try_wait().expect("the node was started here");
             assert!(ended.is_none(), "the node stays up: {ended:?}\n{}", self.log());
             said(self).contains("tandem is up").then_some(())
@@ -116,7 +112,7 @@ impl Switch {
     pub fn taking_at(&self, at: SocketAddr, words: &[&str]) -> Sipp {
         let words: Vec<String> = words.iter().map(ToString::to_string).collect();
         let sipp = Sipp::start(self.folder(), at, Scenario::BuiltIn("uas"), &words);
-        until(UP_MAX, "the terminator listens", || is_taken("udp", at).then_some(()));
+        until(PATIENCE, "the terminator listens", || is_taken("udp", at).then_some(()));
         sipp
     }
 
@@ -182,7 +178,7 @@ impl Switch {
     pub fn collected(&self, calls: usize) -> Vec<Record> {
         let mut had = 0;
         loop {
-            let more = until(BOOKS_MAX, "more calls have their records", || {
+            let more = until(PATIENCE, "more calls have their records", || {
                 self.records().filter(|records| records.len() >= calls || records.len() > had)
             });
             if more.len() >= calls {
@@ -201,7 +197,7 @@ impl Switch {
     /// The same of any account, and of what was paid for it in all.
     pub fn charged_of(&self, account: &str, paid: &str, nano_units: i64) {
         let mut seen = Value::Null;
-        let late = std::time::Instant::now() + BOOKS_MAX;
+        let late = std::time::Instant::now() + PATIENCE;
         loop {
             if let Some(account) = self.account(account) {
                 let of = |field: &str| nanos(account[field].as_str().expect("an amount"));
@@ -218,6 +214,15 @@ impl Switch {
             assert!(std::time::Instant::now() < late, "charged {nano_units} nano-units: {seen:#}\n{}", self.log());
             std::thread::sleep(Duration::from_millis(100));
         }
+    }
+
+    /// Waits until the originator's account was charged what all records cost together: of calls that a kill cut, some come late.
+    pub fn charged_as_recorded(&self) {
+        until(PATIENCE, "the account was charged what the records say", || {
+            let due = exact(&self.records()?);
+            (nanos(self.account("acme")?["settled"].as_str()?) == due).then_some(())
+        });
+        self.charged(exact(&self.records().expect("the database answered a moment ago")));
     }
 
     /// Books a payment by the API.
@@ -292,7 +297,7 @@ impl Switch {
 
     fn figures(&self) -> Value {
         let socket = self.folder.path().join("data/run/dataplane.sock");
-        until(UP_MAX, "the data plane answers", || figures(&socket))
+        until(PATIENCE, "the data plane answers", || figures(&socket))
     }
 
     /// The API listens.
@@ -326,7 +331,7 @@ impl Switch {
     fn http(&self, method: &str, path: &str, body: &str) -> (String, String) {
         let host = self.net.host(1);
         let mut stream = TcpStream::connect((host, 8080)).expect("the API listens");
-        stream.set_read_timeout(Some(UP_MAX)).expect("a limit can be set");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a limit can be set");
         // HTTP/1.0: the answer ends where the connection does.
         let request = format!(
             "{method} {path} HTTP/1.0\r\nhost: {host}:8080\r\ncookie: {}\r\nx-csrf-token: {}\r\n\

@@ -54,7 +54,7 @@ impl Site {
 
     fn calling(&self, folder: &Plane, calls: u32, talk_ms: u32) -> Sipp {
         let mut line =
-            vec![self.balancer.at.to_string(), "-s".into(), plane::CALLED.into(), "-timeout".into(), "60".into()];
+            vec![self.balancer.at.to_string(), "-s".into(), plane::CALLED.into(), "-timeout".into(), "180".into()];
         for (option, value) in [("-m", calls), ("-r", 60), ("-d", talk_ms), ("-l", calls)] {
             line.extend([option.to_owned(), value.to_string()]);
         }

@@ -5,12 +5,12 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use acceptance::books::{Line, Record, SELL};
 use acceptance::sipp::{Scenario, Sipp};
 use acceptance::switch::{PAID, SIP, Switch, deck};
-use acceptance::{Net, is_taken, scenario, until};
+use acceptance::{Net, PATIENCE, is_taken, scenario, until};
 
 /// Calls a second to the trunk that turns sick, and for how many seconds; to the one that answers nobody a sixth of it.
 const CPS: u64 = 60;
@@ -22,9 +22,11 @@ const ALL_S: u64 = WELL_S + SICK_S + AGAIN_S;
 /// By when a sick trunk gets hardly any calls (F-11), and a well one all of them.
 const THROTTLED_WITHIN_S: u64 = 2;
 const WELL_WITHIN_S: u64 = 8;
-/// What the resting trunk may get: its window, one rest of five seconds after the other with three test calls each, and those that were
-/// on their way.
-const RESTING_MAX: usize = 10 + 3 * (1 + ALL_S as usize / 5) + 10;
+/// What the resting trunk may get in so many seconds: its window, one rest of five seconds after the other with three test calls each, and
+/// those that were on their way.
+fn resting_max(seconds: u64) -> usize {
+    10 + 3 * (1 + seconds as usize / 5) + 10
+}
 
 /// Cheaper than [`acceptance::books::BUY`], so that its trunk is tried first.
 const CHEAP: &[Line] = &[Line { prefix: "44", per_minute: "0.0030", fee: "0", minimum_s: 1, step_s: 1 }];
@@ -84,7 +86,7 @@ fn taking(switch: &Switch, at: SocketAddr, name: &str, text: &str) -> Sipp {
     scenario::write(&from, &to);
     let words = ["-trace_msg"].map(str::to_owned);
     let sipp = Sipp::start(switch.folder(), at, Scenario::File(to), &words);
-    until(Duration::from_secs(20), "the terminator listens", || is_taken("udp", at).then_some(()));
+    until(PATIENCE, "the terminator listens", || is_taken("udp", at).then_some(()));
     sipp
 }
 
@@ -116,24 +118,33 @@ fn share(own: &[&Record], attempts: &[Record], trunk: &str, from_s: u64, till_s:
     (tried.count(), calls.len())
 }
 
+/// The terminator that turns sick, and when it does.
+fn turning(switch: &Switch, at: SocketAddr) -> (Sipp, u64) {
+    let turns = std::fs::read_to_string(scenario::folder().join("turns_sick_and_well.xml")).expect("it is there");
+    // The moment is told before it listens: where that took too long, it is told a later one.
+    until(PATIENCE, "it listens before the first call is due", || {
+        let from = wall_s() + 3 + WELL_S;
+        let text = turns.replace("SICK_FROM", &from.to_string()).replace("SICK_TILL", &(from + SICK_S).to_string());
+        let sipp = taking(switch, at, "turning", &text);
+        (wall_s() < from - WELL_S).then_some((sipp, from))
+    })
+}
+
 #[test]
 fn a_failing_trunk_gets_hardly_any_calls_until_it_is_well() {
     let net = Net::draw();
     let switch = Switch::up_as(net, &declaration(net), None);
     let at = |host: u8| SocketAddr::from((net.host(host), SIP));
-    let sick_from = wall_s() + 3 + WELL_S;
-    let sick_till = sick_from + SICK_S;
-    let turns = std::fs::read_to_string(scenario::folder().join("turns_sick_and_well.xml")).expect("it is there");
-    let turns = turns.replace("SICK_FROM", &sick_from.to_string()).replace("SICK_TILL", &sick_till.to_string());
-    let turning = taking(&switch, at(3), "turning", &turns);
     let _resting = taking(&switch, at(4), "resting", REFUSES);
     let _sound = switch.taking_at(at(5), &[]);
-    until(Duration::from_secs(10), "the calls begin in time", || (wall_s() >= sick_from - WELL_S).then_some(()));
+    let (turning, sick_from) = turning(&switch, at(3));
+    let sick_till = sick_from + SICK_S;
+    until(PATIENCE, "the calls begin in time", || (wall_s() >= sick_from - WELL_S).then_some(()));
     let callers = [calling(&switch, SIP, CPS, "4420790012"), calling(&switch, SIP + 1, CPS / 6, "4930123456")];
     callers.into_iter().for_each(Sipp::all_calls_succeed);
 
     let calls = (CPS + CPS / 6) * ALL_S;
-    let records = until(Duration::from_secs(45), "every call has its record", || {
+    let records = until(PATIENCE, "every call has its record", || {
         let records = switch.records_and_attempts()?;
         let own = records.iter().filter(|record| record.number("attempt") == 0).count();
         (own as u64 >= calls).then_some(records)
@@ -146,8 +157,11 @@ fn a_failing_trunk_gets_hardly_any_calls_until_it_is_well() {
     assert_eq!(refused.count(), turning.sent("SIP/2.0 503"), "as many as SIPp says");
 
     let rested = attempts.iter().filter(|it| it.text("egress_trunk") == "resting").count();
-    eprintln!("{rested} attempts by the trunk that answers nobody, {RESTING_MAX} at most");
-    assert!((10 + 3..=RESTING_MAX).contains(&rested), "{rested} attempts by a trunk that should rest");
+    // SIPp takes longer than it should where it has to wait for a core.
+    let lasted = own.iter().map(|record| (begun(record) + 86_400 - sick_from % 86_400 + WELL_S) % 86_400).max();
+    let most = resting_max(lasted.unwrap_or(0).max(ALL_S));
+    eprintln!("{rested} attempts by the trunk that answers nobody, {most} at most");
+    assert!((10 + 3..=most).contains(&rested), "{rested} attempts by a trunk that should rest");
     let standings = switch.tandem(&["standings", "-o", "json"]);
     let state = |code: &str| {
         let mut all = standings["trunks"].as_array().expect("a list").iter();

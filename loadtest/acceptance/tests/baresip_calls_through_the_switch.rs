@@ -1,13 +1,15 @@
 //! A second foreign program, baresip, places calls: each has its records and its exact price.
 
+use std::time::{Duration, Instant};
+
 use acceptance::baresip;
 use acceptance::books::exact;
 use acceptance::switch::Switch;
 
 /// Calls, one after the other.
 const CALLS: usize = 3;
-/// Seconds after which baresip hangs up by itself.
-const TALK_S: &str = "3";
+/// How long each of them talks at least.
+const TALK: Duration = Duration::from_millis(1_500);
 /// The destination: SIPp's terminator behind the switch takes it.
 const CALLED: &str = "4420790012";
 
@@ -16,8 +18,14 @@ fn baresips_calls_are_carried_recorded_and_charged() {
     let switch = Switch::up(None);
     let folder = baresip::furnish(switch.folder(), switch.originator(), "", "");
     let _terminator = switch.taking(&["-rtp_echo"]);
-    for _ in 0..CALLS {
-        baresip::call(&folder, &format!("sip:{CALLED}@{}", switch.sip()), TALK_S);
+    for call in 1..=CALLS {
+        let mut up = None;
+        baresip::call(&folder, &format!("sip:{CALLED}@{}", switch.sip()), || {
+            if up.is_none() && switch.counter("calls_answered") == call as u64 {
+                up = Some(Instant::now());
+            }
+            up.is_some_and(|up| up.elapsed() > TALK)
+        });
     }
     let records = switch.collected(CALLS);
     assert_eq!(records.len(), CALLS);

@@ -10,7 +10,7 @@ use acceptance::books::exact;
 use acceptance::database::MariaDb;
 use acceptance::relay::Relay;
 use acceptance::switch::Switch;
-use acceptance::{number, signal, until};
+use acceptance::{PATIENCE, number, signal, until};
 use rustix::process::Signal;
 
 /// New calls a second.
@@ -91,7 +91,7 @@ fn swallowed_slow_read_only_and_dead() {
     // A data plane that starts now has its snapshot and its journal, and nothing else.
     let killed = switch.data_plane().expect("a data plane runs");
     signal(killed, Signal::KILL);
-    until(Duration::from_secs(20), "another data plane runs", || switch.data_plane().filter(|pid| *pid != killed));
+    until(PATIENCE, "another data plane runs", || switch.data_plane().filter(|pid| *pid != killed));
     switch.stages();
     let dead = Instant::now();
     let last = calls(part);

@@ -7,13 +7,11 @@ use std::time::{Duration, Instant};
 use acceptance::books::exact;
 use acceptance::hand::{Phone, line};
 use acceptance::switch::{SIP, Switch, declaration};
-use acceptance::{Net, signal, until};
+use acceptance::{Net, PATIENCE, signal, until};
 use rustix::process::Signal;
 
 /// Calls that the ingress trunk may have at a time: more than there are states.
 const CAPACITY: usize = 16;
-/// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// A call that talks so long has marks in the journal, which come once a second.
 const MARKED: Duration = Duration::from_millis(2_500);
 const CALLED: &str = "4420790012";

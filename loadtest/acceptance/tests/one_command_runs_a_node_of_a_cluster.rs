@@ -1,14 +1,10 @@
 //! Two nodes by `tandem up --etcd`: each shows both, drains the other, and both keep limits together.
 
-use std::time::Duration;
-
 use acceptance::database::MariaDb;
 use acceptance::etcd::Etcd;
 use acceptance::switch::{Switch, declaration};
-use acceptance::{Net, until};
+use acceptance::{Net, PATIENCE, until};
 use serde_json::{Value, json};
-
-const MAX: Duration = Duration::from_secs(60);
 
 /// What each node of the cluster's page has in this field.
 fn nodes(switch: &Switch, field: &str) -> Value {
@@ -35,16 +31,18 @@ fn two_nodes_by_one_command_each_know_each_other() {
     };
     let (first, second) = (up(nets[0], "1", "east"), up(nets[1], "2", "west"));
     for switch in [&first, &second] {
-        until(MAX, "both nodes are there, with both planes", || {
+        until(PATIENCE, "both nodes are there, with both planes", || {
             let roles = nodes(switch, "roles");
             let has = |roles: &Value, role| roles.as_array().is_some_and(|roles| roles.contains(&json!(role)));
             let all = roles.as_array()?.iter().all(|roles| has(roles, "core") && has(roles, "web"));
             (all && nodes(switch, "id") == json!([1, 2])).then_some(())
         });
-        assert_eq!(switch.shown("/api/v1/cluster")["state"], "live");
-        assert_eq!(nodes(switch, "group"), json!(["east", "west"]));
+        until(PATIENCE, "the page is live and says who is where", || {
+            let live = switch.shown("/api/v1/cluster")["state"] == "live";
+            (live && nodes(switch, "group") == json!(["east", "west"])).then_some(())
+        });
         // Numbers of nodes, and no call more than the trunk may have.
-        until(MAX, "both nodes share the trunk's limit", || {
+        until(PATIENCE, "both nodes share the trunk's limit", || {
             let parts = parts(switch)?;
             let calls: u64 = parts.iter().map(|(_, calls)| calls).sum();
             let all = parts.iter().all(|(_, calls)| *calls > 0);
@@ -53,7 +51,7 @@ fn two_nodes_by_one_command_each_know_each_other() {
     }
     for on in [true, false] {
         first.change("/api/v1/nodes/2/drain", &json!({ "on": on }));
-        until(MAX, "the other node's data plane heard it", || {
+        until(PATIENCE, "the other node's data plane heard it", || {
             (second.shown("/api/v1/nodes")["data"][0]["draining"] == on).then_some(())
         });
     }

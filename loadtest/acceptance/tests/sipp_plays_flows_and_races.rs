@@ -8,19 +8,18 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use acceptance::books::{BUY, Record, SELL, exact};
 use acceptance::sipp::{Player, Scenario, Sipp};
 use acceptance::switch::{PAID, SIP, Switch, deck};
-use acceptance::{Net, is_taken, scenario, until};
+use acceptance::{Net, PATIENCE, is_taken, scenario, until};
 
 /// Calls of each flow.
 const CALLS: usize = 3;
 /// Flows that run at the same time.
 const WORKERS: usize = 10;
 /// Seconds that one end of a flow may take.
-const FLOW_MAX: &str = "75s";
+const FLOW_MAX: &str = "300s";
 
 /// What each call of a flow leaves: its final status, its cause and who ended it; each attempt's status and cause.
 type Trace = ((u64, u64, &'static str), &'static [(u64, u64)]);
@@ -36,7 +35,11 @@ const CANCELLED: Option<Trace> = Some(((487, 312, "ingress"), &[(0, 312)]));
 /// The slow ones first, so that nobody waits for them at the end.
 const FLOWS: &[Flow] = &[
     Flow("ack_lost_then_bye", "", Some(((200, 408, "switch"), &[(200, 408)]))),
-    Flow("silent_terminator_next_route", "progress_timeout_s: 1", Some(((200, 16, "ingress"), &[(0, 102), (200, 16)]))),
+    Flow(
+        "silent_terminator_next_route",
+        "progress_timeout_s: 1 of the first",
+        Some(((200, 16, "ingress"), &[(0, 102), (200, 16)])),
+    ),
     Flow("no_answer_times_out", "ring_timeout_s: 1", Some(((480, 19, "egress"), &[(0, 19)]))),
     Flow("anonymous_caller", "", GOOD),
     Flow("answer_crosses_cancel", "", CANCELLED),
@@ -202,7 +205,7 @@ fn play(player: Player, switch: &Switch, net: Net, index: usize, flow: &Flow) ->
             Scenario::File(to)
         })
     };
-    let always = ["-m", &CALLS.to_string(), "-timeout", FLOW_MAX, "-timeout_error", "-recv_timeout", "20000"];
+    let always = ["-m", &CALLS.to_string(), "-timeout", FLOW_MAX, "-timeout_error", "-recv_timeout", "120000"];
     let always: Vec<String> = always.map(str::to_owned).into();
     let mut ends = Vec::new();
     let moved = ["-key", "moved", &second.to_string(), "-key", "moved_user", &called(index)].map(str::to_owned);
@@ -210,7 +213,7 @@ fn play(player: Player, switch: &Switch, net: Net, index: usize, flow: &Flow) ->
     for (end, at) in [("uas", first), ("uas2", second), ("elsewhere", second)] {
         if let Some(scenario) = prepared(end) {
             ends.push((end, Sipp::start_as(player, &folder, at, scenario, &of_terminator)));
-            until(Duration::from_secs(20), "a terminator listens", || is_taken("udp", at).then_some(()));
+            until(PATIENCE, "a terminator listens", || is_taken("udp", at).then_some(()));
         }
     }
     let mut words = vec![switch.sip().to_string(), "-s".into(), called(index), "-r".into(), "10".into()];
@@ -289,7 +292,7 @@ fn play_all(player: Player, chosen: &str) {
         }
     });
     let calls = CALLS * flows.iter().filter(|flow| flow.2.is_some()).count();
-    let records = until(Duration::from_secs(45), "every call has its record", || {
+    let records = until(PATIENCE, "every call has its record", || {
         let records = switch.records_and_attempts()?;
         let complete = records.iter().filter(|record| record.number("attempt") == 0).count() >= calls;
         (complete || !wrong.lock().unwrap().is_empty()).then_some(records)
@@ -297,7 +300,7 @@ fn play_all(player: Player, chosen: &str) {
     let mut wrong = wrong.into_inner().unwrap();
     flows.iter().filter_map(|flow| judged(&records, flow).err()).for_each(|why| wrong.push_str(&why));
     assert!(wrong.is_empty(), "{wrong}");
-    until(Duration::from_secs(45), "no call is left", || switch.running().filter(|calls| *calls == 0));
+    until(PATIENCE, "no call is left", || switch.running().filter(|calls| *calls == 0));
     let own: Vec<Record> = records.into_iter().filter(|record| record.number("attempt") == 0).collect();
     switch.charged(exact(&own));
 }

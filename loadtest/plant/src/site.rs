@@ -36,7 +36,7 @@ pub const TAKEOVER_S: u64 = 3;
 /// The revision of a switch in which nothing was entered.
 const EMPTY: u64 = 1;
 /// How long anything may take to be up.
-const UP_MAX: Duration = Duration::from_secs(90);
+const UP_MAX: Duration = Duration::from_secs(180);
 
 /// How a site's programs are told of each other and of the world.
 #[derive(Clone, Copy, Debug, Default)]

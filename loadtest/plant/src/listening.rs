@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::Ipv4Addr;
+use std::process::Stdio;
 
-use crate::site::Site;
+use crate::site::{SIPS, Site};
 
 /// A socket that takes what strangers send.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +64,36 @@ impl Site {
     }
 }
 
+impl Site {
+    /// The TCP ports that nmap finds open; `None` where it is not installed.
+    pub fn open_by_nmap(&self, from: &str, address: Ipv4Addr) -> Option<BTreeSet<u16>> {
+        let mut command = self.hosts().command(from, "nmap".as_ref());
+        let words = ["-Pn", "-n", "-sT", "-T4", "-p1-65535", "-oG", "-", &address.to_string()];
+        let out = command.args(words).output().ok().filter(|out| out.status.success())?;
+        Some(read_nmap(&String::from_utf8_lossy(&out.stdout)))
+    }
+
+    /// A handshake by openssl with a host's port for SIP over TLS, and what it shows believed.
+    pub fn speak_tls(&self, from: &str, address: Ipv4Addr) -> Result<(), String> {
+        let (authority, _, _) = self.certificates();
+        let mut command = self.hosts().command(from, "openssl".as_ref());
+        command.args(["s_client", "-brief", "-verify_return_error", "-connect", &format!("{address}:{SIPS}")]);
+        command.args(["-verify_ip", &address.to_string()]).arg("-CAfile").arg(authority);
+        let out = command.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
+        let said = String::from_utf8_lossy(&out.stderr);
+        if said.contains("Verification: OK") { Ok(()) } else { Err(said.into_owned()) }
+    }
+}
+
+/// Ports are told as `Host: 203.0.113.11 ()`, a tab and `Ports: 5060/open/tcp//sip///, 8443/closed/tcp///`.
+fn read_nmap(said: &str) -> BTreeSet<u16> {
+    let ports = said.lines().filter_map(|line| line.split_once("Ports: ")).flat_map(|(_, ports)| ports.split(", "));
+    ports
+        .filter(|port| port.contains("/open/"))
+        .filter_map(|port| port.split('/').next()?.trim().parse().ok())
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,5 +109,13 @@ mod tests {
         let open: Vec<String> = all.iter().filter(|one| one.is_open_at(public)).map(ToString::to_string).collect();
         let found = ["udp 203.0.113.11:5060 of tandem-dataplan", "tcp *:3307 of mariadbd", "tcp 0.0.0.0:22 of nobody"];
         assert_eq!((all.len(), open.iter().map(String::as_str).collect::<Vec<_>>()), (4, found.to_vec()));
+    }
+
+    #[test]
+    fn what_nmap_found_open_is_read() {
+        let said = "# Nmap 7.93 scan initiated\nHost: 203.0.113.11 ()\tStatus: Up\n\
+                    Host: 203.0.113.11 ()\tPorts: 5060/open/tcp//sip///, 5061/open/tcp//sip-tls///, 9/filtered/tcp//discard///\t\
+                    Ignored State: closed (65532)\n";
+        assert_eq!(read_nmap(said), BTreeSet::from([5_060, 5_061]));
     }
 }

@@ -21,7 +21,7 @@ use crate::carriers::{self, ORIGINATOR, TERMINATOR};
 use crate::hosts::{Hosts, run};
 use crate::layout::{Host, Layout, Role};
 pub use builds::{FIRST, next};
-pub use parts::{MEDIA, PAGES, Part};
+pub use parts::{MEDIA, PAGES, Part, SIPS};
 
 /// The database's shared address, where there is a pair.
 const DATABASE_SHARED: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 200);

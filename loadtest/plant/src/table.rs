@@ -121,6 +121,10 @@ Behind a `/` stands the other data centre (`centres`): a remote replica, and a c
 dies, the replica that the other followed has not been heard for some seconds: *hindered* lasts until calls are placed in the other, the
 operator included, and each row that is lost is one of the commits of which `tandem cluster promote --remote` says how many are missing. Records
 that the promoted database lacks wait in the journal of the first one's core; they come in when that is started again: each once.
+
+In `upgrade` a node is drained, ended, given programs of another version, whose control plane adds to the tables of the database, and started; meanwhile the
+control plane of the older version is killed on the other node and started again. In `public` hosts have a public address each, and nothing is broken: what `ss`
+lists there, what a connection to each TCP port finds, and what Debian's nmap finds, is SIP, SIP over TLS, media and the pages, and nothing else.
 ";
 
 #[cfg(test)]

@@ -25,6 +25,8 @@ pub enum Part {
 
 /// Where calls' media goes.
 pub const MEDIA: (u16, u16) = (20_000, 24_999);
+/// SIP over TLS.
+pub const SIPS: u16 = 5_061;
 /// Where operators find the pages, where they are public.
 pub const PAGES: u16 = 8_443;
 /// For so long a replica in another data centre follows a replica that it does not hear.
@@ -149,6 +151,18 @@ impl Site {
         self.keeper_by(host, &text)
     }
 
+    /// An authority, and what it says of all public addresses: certificate and key.
+    pub(crate) fn certificates(&self) -> (PathBuf, PathBuf, PathBuf) {
+        let folder = self.folder.path();
+        let made = ["ca.crt", "leaf.crt", "leaf.key"].map(|name| folder.join(name));
+        if !made[2].is_file() {
+            let names: Vec<String> = self.layout.hosts().iter().map(|host| format!("IP:{}", host.public())).collect();
+            acceptance::plane::certificates(folder, &names.join(","));
+        }
+        let [authority, certificate, key] = made;
+        (authority, certificate, key)
+    }
+
     fn members(&self) -> Vec<String> {
         self.layout.with(Role::State).map(|host| format!("http://{}:2379", host.ip())).collect()
     }
@@ -224,6 +238,9 @@ impl Site {
         command.args(["--listen", &format!("udp:{}:{port}", self.outer(host))]);
         if self.ways.public {
             command.args(["--listen", &format!("tcp:{}:{port}", self.outer(host))]);
+            let (_, certificate, key) = self.certificates();
+            let tls = format!("tls:{}:{SIPS},cert={},key={}", self.outer(host), certificate.display(), key.display());
+            command.args(["--listen", &tls]);
         }
         let fronts: Vec<String> =
             self.layout.at(host.centre, Role::Balancer).map(|host| format!("balancer={}:5070", host.ip())).collect();

@@ -6,11 +6,11 @@ use super::{BOOKS_MAX, begun, complain};
 use crate::carriers::{Carriers, HOST, Load};
 use crate::layout::{Host, Role};
 use crate::listening::Listening;
-use crate::site::{MEDIA, PAGES, Site};
+use crate::site::{MEDIA, PAGES, SIPS, Site};
 use crate::table::Row;
 
 /// SIP's ports for peers.
-const SIP: [u16; 2] = [5_060, 5_061];
+const SIP: [u16; 2] = [5_060, SIPS];
 
 /// While calls with media go through, each host's sockets are looked at, and each of its TCP ports is tried from outside.
 pub fn little_is_public(site: &mut Site) -> Row {
@@ -36,13 +36,30 @@ pub fn little_is_public(site: &mut Site) -> Row {
         row.flaws.push(format!("{} of {} calls were answered", row.answered, row.planned));
     }
     for host in &hosts {
-        let open = site.open_ports(HOST, host.public());
-        eprintln!("  {}: from outside open: {open:?}", host.name);
-        let wrong = open.iter().filter(|port| !may_tcp(host, **port));
-        row.flaws.extend(wrong.map(|port| format!("TCP port {port} of {} is open to the world", host.name)));
+        row.flaws.extend(seen_from_outside(site, host));
     }
     complain(site, &row);
     row
+}
+
+/// What somebody finds who tries all of a host's TCP ports, by our own eyes and by nmap's; and who speaks TLS with it.
+fn seen_from_outside(site: &Site, host: &Host) -> Vec<String> {
+    let open = site.open_ports(HOST, host.public());
+    eprintln!("  {}: from outside open: {open:?}", host.name);
+    let mut flaws: Vec<String> = open
+        .iter()
+        .filter(|port| !may_tcp(host, **port))
+        .map(|port| format!("TCP port {port} of {} is open to the world", host.name))
+        .collect();
+    match site.open_by_nmap(HOST, host.public()) {
+        Some(found) if found == open => eprintln!("  {}: nmap finds the same", host.name),
+        Some(found) => flaws.push(format!("nmap finds {found:?} open at {}, not {open:?}", host.name)),
+        None => eprintln!("  {}: nmap is not installed: only our own eyes looked", host.name),
+    }
+    if host.is(Role::Core) {
+        flaws.extend(site.speak_tls(HOST, host.public()).err().map(|why| format!("TLS with {}: {why}", host.name)));
+    }
+    flaws
 }
 
 /// What peers and operators need of a host with these roles.
@@ -63,6 +80,7 @@ fn missing(host: &Host, public: &[&Listening]) -> Vec<String> {
     let wanted = [
         (host.is(Role::Core) || host.is(Role::Balancer), "udp", SIP[0]),
         (host.is(Role::Core), "tcp", SIP[0]),
+        (host.is(Role::Core), "tcp", SIP[1]),
         (host.is(Role::Web), "tcp", PAGES),
     ];
     let gone = wanted.into_iter().filter(|(is, over, port)| *is && !has(over, *port));

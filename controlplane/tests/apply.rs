@@ -316,6 +316,28 @@ async fn a_file_that_is_no_yaml_or_of_another_shape_names_the_place() {
 }
 
 #[tokio::test]
+async fn a_date_is_midnight_on_the_decks_clock() {
+    let database = databases::sqlite().await;
+    let yaml = "decks:\n  - { code: a, zone: America/New_York, rates: [{ prefix: '1', rate: '1', from: 2026-03-08, till: 2026-03-09 }] }\n  \
+                - { code: b, zone: Asia/Kolkata, csv: b.csv }\n  - { code: c, rates: [{ prefix: '1', rate: '1', from: 2026-03-08 }] }\n";
+    let mut input = input(yaml);
+    let csv = "prefix,rate,from,till\n1,1,2026-03-08,2026-03-08T00:00:00Z\n";
+    input.files = Files::Inline(BTreeMap::from([("b.csv".to_owned(), csv.to_owned())]));
+    apply(&database.store, &input, false, None).await.unwrap();
+    let mut found = Vec::new();
+    for deck in 1..=3 {
+        let rates = database.store.rates(deck, "", None, 9).await.unwrap();
+        found.extend(
+            [Some(rates[0].from), rates[0].till].map(|moment| moment.map(|moment| moment.micros() / 1_000_000)),
+        );
+    }
+    // Midnight UTC of that day is 1,772,928,000. The clock of New York goes forward in the day.
+    let midnight = 1_772_928_000;
+    let (york, next, kolkata) = (midnight + 5 * 3_600, midnight + (24 + 4) * 3_600, midnight - 19_800);
+    assert_eq!(found, [Some(york), Some(next), Some(kolkata), Some(midnight), Some(midnight), None]);
+}
+
+#[tokio::test]
 async fn a_mistake_in_a_csv_names_its_row() {
     let database = databases::sqlite().await;
     let tell = async |csv: &str| {
@@ -338,6 +360,11 @@ async fn a_mistake_in_a_csv_names_its_row() {
         tell("prefix,rate\n44,0.1\n44,0.2\n")
             .await
             .contains("oria.csv:3:1: row.prefix: \"44\" stands in the deck twice")
+    );
+    assert!(
+        tell("prefix,rate,destination\n44,0.1,\"UK\n45,0.2,x\n")
+            .await
+            .starts_with("oria.csv:2:1: row: a quote opens here")
     );
     let mut missing = input("decks:\n  - { code: d, csv: other.csv }\n");
     missing.files = Files::Folder("/nowhere".into());

@@ -27,7 +27,7 @@ pub use codes::{CODES_PER_ROW_MAX, Dashes};
 pub use columns::{Column, HeadColumn};
 pub use dates::DateOrder;
 pub use join::{Table, join};
-pub use rows::rows;
+pub use rows::{rows, unclosed};
 
 use columns::Head;
 use dates::Local;
@@ -42,6 +42,9 @@ pub const OFFSET_MINUTES_MAX: i32 = 14 * 60;
 pub const RATES_MAX: usize = 10_000_000;
 /// Lines before the head line at most: sheets begin with names and dates.
 const PREAMBLE_MAX: usize = 20;
+
+/// What is said of the line where a quote opens for good.
+pub const UNCLOSED: &str = "a quote opens here and is never closed: what follows cannot be told apart";
 
 /// What a price is the price of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -205,7 +208,14 @@ pub struct Sheet {
 
 /// Reads a sheet as text: see [`rows`].
 pub fn read(text: &str, options: &Options) -> Sheet {
-    read_rows(&rows::slices(text), options)
+    match rows::split(text) {
+        (rows, None) => read_rows(&rows, options),
+        (_, Some(line)) => {
+            let mut sheet = Sheet::default();
+            sheet.note(line, 0, UNCLOSED.to_string());
+            sheet
+        }
+    }
 }
 
 /// Reads a sheet as rows of cells, each with the number of its line.

@@ -4,7 +4,7 @@
 mod world;
 
 use proptest::prelude::*;
-use rating::deck::{Options, PROBLEMS_MAX, read, rows};
+use rating::deck::{Options, PROBLEMS_MAX, read, rows, unclosed};
 use rating::diff::{ChangeKind, Counts, counts, diff};
 use snapshot::Rate;
 use units::{Money, WallTime};
@@ -122,6 +122,19 @@ fn each_problem_has_its_row_and_column() {
     );
     problems("a,b\n1,2\n", &[(1, 0, "no head line")]);
     problems("", &[(1, 0, "no head line")]);
+    for (text, line) in [
+        ("prefix,rate,destination\n44,1,\"United\nKingdom\"\n49,1,\"Germany\n33,1,France\n34,1,Spain\n", 4),
+        ("prefix,rate,destination\n44,1,UK\n49,1, \"a \"\"b\"\" c\n33,1,France\n", 3),
+        ("\"prefix,rate\n44,1\n", 1),
+        ("prefix,rate,destination\n44,1,5\" pipe\n49,1,\"\n", 3),
+    ] {
+        problems(text, &[(line, 0, "a quote opens here and is never closed")]);
+        assert_eq!(unclosed(text, b','), Some(line), "{text}");
+        assert!(read(text, &Options::default()).rates.is_empty(), "{text}");
+    }
+    // Where a later quote closes it, the row that swallowed others is named by the line on which it begins.
+    problems("prefix,rate,destination\n44,1,UK\n49,1,\"a\n33,1,\"\"\n34,1,b\"\n", &[(3, 3, "more than 200")]);
+    assert_eq!(unclosed("a,\"b\n\"\"c\",5\"\n\"d\"", b','), None);
     problems("prefix,rate,price\n1,2,3\n", &[(1, 3, "a second column for the rate")]);
     problems("prefix,rate,till\n1,2,1970-01-01\n", &[(2, 3, "ends before")]);
 }
@@ -142,8 +155,8 @@ fn problems_are_counted_beyond_what_is_kept() {
 #[test]
 fn a_quoted_cell_may_hold_anything() {
     let found = rows("a,\"b, \"\"c\"\"\nd\",e\nf");
-    assert_eq!(found, [(2, vec!["a".to_owned(), "b, \"c\"\nd".into(), "e".into()]), (3, vec!["f".to_owned()])]);
-    problems("prefix,rate,destination\n1,1,\"two\nlines\"\n2,x,\n", &[(3, 3, "more than 200"), (4, 2, "\"x\" is not")]);
+    assert_eq!(found, [(1, vec!["a".to_owned(), "b, \"c\"\nd".into(), "e".into()]), (3, vec!["f".to_owned()])]);
+    problems("prefix,rate,destination\n1,1,\"two\nlines\"\n2,x,\n", &[(2, 3, "more than 200"), (4, 2, "\"x\" is not")]);
 }
 
 #[test]

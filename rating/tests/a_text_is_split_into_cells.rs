@@ -7,7 +7,7 @@ use rating::deck::rows;
 /// The plain way: a state for each letter, a string for each cell.
 fn naive(text: &str) -> Vec<(u32, Vec<String>)> {
     let (mut rows, mut cells, mut cell) = (Vec::new(), vec![], String::new());
-    let (mut quoted, mut line) = (false, 1);
+    let (mut quoted, mut line, mut begun) = (false, 1, 1);
     let mut letters = text.chars().peekable();
     while let Some(letter) = letters.next() {
         match letter {
@@ -23,8 +23,9 @@ fn naive(text: &str) -> Vec<(u32, Vec<String>)> {
             '\n' if !quoted => {
                 cells.push(cell.trim().to_string());
                 cell.clear();
-                rows.push((line, std::mem::take(&mut cells)));
+                rows.push((begun, std::mem::take(&mut cells)));
                 line += 1;
+                begun = line;
             }
             ',' if !quoted => {
                 cells.push(cell.trim().to_string());
@@ -38,7 +39,7 @@ fn naive(text: &str) -> Vec<(u32, Vec<String>)> {
     }
     if !cell.trim().is_empty() || !cells.is_empty() {
         cells.push(cell.trim().to_string());
-        rows.push((line, cells));
+        rows.push((begun, cells));
     }
     rows
 }

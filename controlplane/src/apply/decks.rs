@@ -9,7 +9,7 @@ use units::{Currency, Hours, Jurisdiction, Money, Percent, RateClass, WallTime};
 
 use super::Files;
 use super::Mistake;
-use super::read::{Place, Reader, Text, any, currency, flag, moment, money, number};
+use super::read::{Place, Reader, Text, any, currency, flag, moment_of, money, number};
 use super::text::{Deck, each, rounding};
 
 #[derive(Debug, Default, Deserialize)]
@@ -94,10 +94,11 @@ pub fn deck(r: &mut Reader, p: &mut Place, t: &DeckText, files: &Files) -> Optio
             r.wrong(p, "csv", "a deck has either a CSV file or rates, not both");
             return None;
         }
-        Some(file) => (from_csv(r, p, &file, files)?, file),
+        Some(file) => (from_csv(r, p, &file, files, zone.as_deref()?)?, file),
         None => {
             let list = format!("{}.rates", p.path);
-            let rates = each(r, &list, &t.rates, rate);
+            let zone = zone.as_deref()?;
+            let rates = each(r, &list, &t.rates, |r, p, t| rate(r, p, t, zone));
             (in_order(r, rates)?, "inline".to_owned())
         }
     };
@@ -147,7 +148,9 @@ fn derived(r: &mut Reader, p: &mut Place, t: &Spanned<DerivedText>) -> Option<(V
     Some((t.from.clone(), rule))
 }
 
-fn rate(r: &mut Reader, p: &mut Place, t: &RateText) -> Option<Rate> {
+/// A rate; dates without a time are meant on the clock of the deck's zone, as those of sheets are.
+fn rate(r: &mut Reader, p: &mut Place, t: &RateText, zone: &str) -> Option<Rate> {
+    let moment = |text: &str| moment_of(zone, text);
     let prefix = r.or(p, "prefix", &t.prefix, String::new(), any);
     let destination = r.or(p, "destination", &t.destination, String::new(), any);
     let hours = r.or(p, "hours", &t.hours, Hours::Any, |text| word(text, Hours::of_word, Hours::ALL));
@@ -216,18 +219,18 @@ fn increments(text: &str) -> Result<(u16, u16, u16), String> {
     }
 }
 
-fn from_csv(r: &mut Reader, p: &Place, name: &str, files: &Files) -> Option<Vec<Rate>> {
+fn from_csv(r: &mut Reader, p: &Place, name: &str, files: &Files, zone: &str) -> Option<Vec<Rate>> {
     let text = files.text(name).map_err(|why| r.wrong(p, "csv", why)).ok()?;
-    rates_of_csv(name, &text).map_err(|mut mistakes| r.mistakes.append(&mut mistakes)).ok()
+    rates_of_csv(name, &text, zone).map_err(|mut mistakes| r.mistakes.append(&mut mistakes)).ok()
 }
 
-/// The rates of a CSV with the columns of a deck, sorted; or every mistake in it.
+/// The rates of a CSV with the columns of a deck, sorted; or every mistake in it. Its dates are meant on the clock of the zone.
 ///
 /// # Errors
 /// The mistakes, each with its line and column.
-pub fn rates_of_csv(name: &str, text: &str) -> Result<Vec<Rate>, Vec<Mistake>> {
+pub fn rates_of_csv(name: &str, text: &str, zone: &str) -> Result<Vec<Rate>, Vec<Mistake>> {
     let mut own = Reader::new(name);
-    let rates = rows(&mut own, text);
+    let rates = rows(&mut own, text, zone);
     let rates = in_order(&mut own, rates);
     match rates {
         Some(rates) if own.mistakes.is_empty() => Ok(rates),
@@ -235,7 +238,11 @@ pub fn rates_of_csv(name: &str, text: &str) -> Result<Vec<Rate>, Vec<Mistake>> {
     }
 }
 
-fn rows(r: &mut Reader, text: &str) -> Vec<(Place, Rate)> {
+fn rows(r: &mut Reader, text: &str, zone: &str) -> Vec<(Place, Rate)> {
+    if let Some(at) = rating::deck::unclosed(text, b',') {
+        r.wrong(&line(at.into()), "", rating::deck::UNCLOSED);
+        return Vec::new();
+    }
     let mut lines = csv::ReaderBuilder::new().flexible(false).trim(csv::Trim::All).from_reader(text.as_bytes());
     let head = match lines.headers() {
         Ok(head) => head.clone(),
@@ -260,7 +267,7 @@ fn rows(r: &mut Reader, text: &str) -> Vec<(Place, Rate)> {
         match row {
             Ok(row) => {
                 let mut place = line(row.position().map_or(0, csv::Position::line));
-                if let Some(found) = rate(r, &mut place, &cells(&head, &row)) {
+                if let Some(found) = rate(r, &mut place, &cells(&head, &row), zone) {
                     rates.push((place, found));
                 }
             }

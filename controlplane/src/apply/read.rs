@@ -176,8 +176,17 @@ pub fn currency(text: &str) -> Result<units::Currency, String> {
 
 /// A date, read as its midnight UTC, or a moment with its offset.
 pub fn moment(text: &str) -> Result<units::WallTime, String> {
+    moment_of("UTC", text)
+}
+
+/// A date, read as its midnight on the clock of a zone, or a moment with its offset. A name that is no zone's counts as UTC: the store refuses it.
+pub fn moment_of(zone: &str, text: &str) -> Result<units::WallTime, String> {
+    let midnight = |date: jiff::civil::Date| {
+        let zone = jiff::tz::TimeZone::get(zone).unwrap_or(jiff::tz::TimeZone::UTC);
+        date.to_zoned(zone).map(|zoned| zoned.timestamp())
+    };
     let moment = match text.parse::<jiff::civil::Date>() {
-        Ok(date) if text.len() == 10 => date.to_zoned(jiff::tz::TimeZone::UTC).map(|zoned| zoned.timestamp()),
+        Ok(date) if text.len() == 10 => midnight(date),
         _ => text.parse::<jiff::Timestamp>(),
     };
     moment

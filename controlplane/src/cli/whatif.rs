@@ -83,7 +83,7 @@ async fn drafted(arguments: &Arguments) -> Result<Model> {
         let deck = model.decks.iter_mut().find(|deck| deck.code == code);
         let deck = deck.with_context(|| format!("there is no deck {code}"))?;
         deck.packed = None;
-        deck.rates = apply::rates_of_csv(file, &text).map_err(ApplyError::Mistakes)?;
+        deck.rates = apply::rates_of_csv(file, &text, &deck.zone).map_err(ApplyError::Mistakes)?;
     }
     ensure!(!model.ingress_trunks.is_empty(), "the draft has no ingress trunk");
     Ok(model)

@@ -10,19 +10,34 @@ const SEPARATORS: [char; 4] = [',', ';', '\t', '|'];
 /// Lines that are looked at to find the separator.
 const SAMPLE_LINES: usize = 20;
 
-/// The rows of a text with the number of the line that each ends on, from 1. Cells are trimmed; a quoted cell may hold separators,
+/// Rows whose cells are pieces of the text; only those with quotes inside are written anew.
+type Slices<'a> = Vec<(u32, Vec<Cow<'a, str>>)>;
+
+/// The rows of a text with the number of the line that each begins on, from 1. Cells are trimmed; a quoted cell may hold separators,
 /// doubled quotes and line ends. The separator is the one that parts some line of the first twenty into a head line, or else the
 /// most frequent one.
 pub fn rows(text: &str) -> Vec<(u32, Vec<String>)> {
     let owned = |(line, cells): (u32, Vec<Cow<'_, str>>)| (line, cells.into_iter().map(Cow::into_owned).collect());
-    slices(text).into_iter().map(owned).collect()
+    split(text).0.into_iter().map(owned).collect()
 }
 
-/// The same with cells that are pieces of the text; only those with quotes inside are written anew.
-pub fn slices(text: &str) -> Vec<(u32, Vec<Cow<'_, str>>)> {
+/// The line where a quote opens that is never closed: what follows it stands in one cell.
+pub fn unclosed(text: &str, separator: u8) -> Option<u32> {
+    let mut split = Split { text, separator, at: 0, line: 1, unclosed: None };
+    loop {
+        match split.cell().1 {
+            End::Cell => {}
+            End::Row => split.line += 1,
+            End::Text => return split.unclosed,
+        }
+    }
+}
+
+/// The rows, and the line where a quote opens that is never closed.
+pub(super) fn split(text: &str) -> (Slices<'_>, Option<u32>) {
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
-    let mut split = Split { text, separator: separator(text) as u8, at: 0, line: 1 };
-    let (mut rows, mut cells) = (Vec::new(), Vec::new());
+    let mut split = Split { text, separator: separator(text) as u8, at: 0, line: 1, unclosed: None };
+    let (mut rows, mut cells, mut line) = (Vec::new(), Vec::new(), 1);
     loop {
         let (cell, end) = split.cell();
         let empty = cell.is_empty() && cells.is_empty();
@@ -32,12 +47,13 @@ pub fn slices(text: &str) -> Vec<(u32, Vec<Cow<'_, str>>)> {
             End::Row => {
                 // The next row is as wide as this one, nearly always.
                 let next = Vec::with_capacity(cells.len());
-                rows.push((split.line, core::mem::replace(&mut cells, next)));
+                rows.push((line, core::mem::replace(&mut cells, next)));
                 split.line += 1;
+                line = split.line;
             }
             End::Text => {
-                rows.extend((!empty).then_some((split.line, cells)));
-                return rows;
+                rows.extend((!empty).then_some((line, cells)));
+                return (rows, split.unclosed);
             }
         }
     }
@@ -49,6 +65,8 @@ struct Split<'a> {
     separator: u8,
     at: usize,
     line: u32,
+    /// Where the last cell's quote opened, if the text ended before it closed.
+    unclosed: Option<u32>,
 }
 
 /// What a cell ends with.
@@ -106,6 +124,7 @@ impl<'a> Split<'a> {
 
     fn quoted(&mut self) -> (Cow<'a, str>, End) {
         let (mut cell, mut quoted) = (String::new(), true);
+        let mut opened = self.line;
         self.at += 1;
         // What stands from here on is not in the cell yet.
         let mut from = self.at;
@@ -114,6 +133,7 @@ impl<'a> Split<'a> {
             match self.end() {
                 Some(end) if !quoted || matches!(end, End::Text) => {
                     cell.push_str(&self.text[from..self.at]);
+                    self.unclosed = quoted.then_some(opened);
                     return (Cow::Owned(cell.trim().to_string()), self.pass(end));
                 }
                 Some(_) | None if quoted && rest.starts_with("\"\"") => {
@@ -126,6 +146,7 @@ impl<'a> Split<'a> {
                         cell.push_str(&self.text[from..self.at]);
                     } else {
                         cell.clear();
+                        opened = self.line;
                     }
                     quoted = !quoted;
                     self.at += 1;

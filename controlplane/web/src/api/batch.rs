@@ -211,6 +211,9 @@ impl Asked<'_> {
         let policies = Policies::compile(&self.view).map_err(Problem::internal)?;
         let head = text.lines().next().unwrap_or("");
         let separator = if head.contains(';') { b';' } else { b',' };
+        if let Some(line) = rating::deck::unclosed(text, separator) {
+            return Err(Problem::invalid(format!("{line}:0"), rating::deck::UNCLOSED));
+        }
         let mut reader =
             csv::ReaderBuilder::new().delimiter(separator).trim(csv::Trim::All).from_reader(text.as_bytes());
         let columns = reader.headers().map_err(|flaw| Problem::invalid("1:0", flaw.to_string()))?.clone();

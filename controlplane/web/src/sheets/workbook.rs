@@ -1,5 +1,6 @@
 //! Files into rows of text: CSV in any of its dialects, and workbooks of spreadsheet programs.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 
 use calamine::{Data, Reader, Sheets, open_workbook_auto_from_rs};
@@ -19,11 +20,24 @@ pub fn read(file: &[u8], options: &Options) -> Result<Sheet, String> {
     if file.starts_with(b"PK\x03\x04") || file.starts_with(&[0xd0, 0xcf, 0x11, 0xe0]) {
         return Ok(deck::read_rows(&workbook(file, &options.columns)?, options));
     }
-    match core::str::from_utf8(file) {
-        Ok(text) => Ok(deck::read(text, options)),
-        // Older spreadsheet programs write Latin-1: every byte is a letter.
-        Err(_) => Ok(deck::read(&file.iter().map(|byte| char::from(*byte)).collect::<String>(), options)),
-    }
+    Ok(deck::read(&text_of(file), options))
+}
+
+/// A file's text, whatever a spreadsheet program wrote it as. Lines that end with CR alone, as some of them write for a Macintosh,
+/// end with LF then.
+fn text_of(file: &[u8]) -> Cow<'_, str> {
+    let utf16 = |word: fn([u8; 2]) -> u16| {
+        let words: Vec<u16> = file[2..].chunks_exact(2).map(|pair| word([pair[0], pair[1]])).collect();
+        Cow::Owned(String::from_utf16_lossy(&words))
+    };
+    let text = match (file, core::str::from_utf8(file)) {
+        ([0xff, 0xfe, ..], _) => utf16(u16::from_le_bytes),
+        ([0xfe, 0xff, ..], _) => utf16(u16::from_be_bytes),
+        (_, Ok(text)) => Cow::Borrowed(text),
+        // Older ones write Latin-1: every byte is a letter.
+        (_, Err(_)) => Cow::Owned(file.iter().map(|byte| char::from(*byte)).collect()),
+    };
+    if text.contains('\r') && !text.contains('\n') { Cow::Owned(text.replace('\r', "\n")) } else { text }
 }
 
 fn workbook(file: &[u8], mapped: &[(String, Column)]) -> Result<Table, String> {

@@ -59,6 +59,29 @@ async fn a_file_waits_is_read_again_and_then_applied() {
 }
 
 #[tokio::test]
+async fn a_file_is_read_however_a_spreadsheet_wrote_its_text() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    a_deck(&admin).await;
+    let text = "Préfixe\tprefix\trate\r\nx\t33\t0.1\r\n";
+    let utf16 = |order: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(order).collect()
+    };
+    let latin: Vec<u8> = text.chars().map(|letter| u8::try_from(u32::from(letter)).unwrap()).collect();
+    let macintosh = text.replace("\r\n", "\r").into_bytes();
+    for file in [utf16(u16::to_le_bytes), utf16(u16::to_be_bytes), latin, macintosh, format!("\u{feff}{text}").into()] {
+        let made = admin.upload_bytes("/api/v1/decks/dck_1/imports", &file).await.expect(201);
+        assert_eq!((counts(&made["review"])[0], made["review"]["problem_count"].as_u64()), (1, Some(0)), "{made}");
+    }
+    let open = "prefix,rate,name\n44,0.01,\"UK\n4420,0.02,London\n1,0.005,USA\n";
+    let made = admin.upload("/api/v1/decks/dck_1/imports", open).await.expect(201);
+    assert_eq!(made["review"]["problems"][0]["row"], 2, "{made}");
+    let ask = json!({ "skip_problems": true });
+    let path = format!("/api/v1/imports/{}/apply", made["id"].as_str().unwrap());
+    admin.send("POST", &path, ask).await.problem(422, "invalid");
+}
+
+#[tokio::test]
 async fn a_row_that_takes_a_code_away_never_vanishes() {
     let node = Node::start().await;
     let admin = node.log_in().await;

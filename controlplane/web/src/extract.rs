@@ -22,9 +22,17 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         if !["application/json", "application/merge-patch+json"].iter().any(|json| kind.eq_ignore_ascii_case(json)) {
             return Err(Problem::new(Code::MediaType, "the header content-type must be application/json"));
         }
-        read_json(&bytes(request, state).await?).map(Body)
+        let bytes = bytes(request, state).await?;
+        // Serde would take a list for an object by the order of its fields, and an empty one for an object without fields.
+        match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
+            Some(b'{') | None => read_json(&bytes).map(Body),
+            Some(b'[' | b'"' | b't' | b'f' | b'n' | b'-' | b'0'..=b'9') => Err(Problem::invalid("", OBJECT_WANTED)),
+            Some(_) => Err(Problem::new(Code::Malformed, OBJECT_WANTED)),
+        }
     }
 }
+
+const OBJECT_WANTED: &str = "the body must be a JSON object in UTF-8";
 
 /// The bytes of a body, within the limit of its route.
 pub async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
@@ -42,6 +50,7 @@ fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         if shape {
             // The pointer says where: what people typed into a form has no line and column.
             message.truncate(message.rfind(" at line ").unwrap_or(message.len()));
+            message = plain(&message);
         }
         let code = if shape { Code::Invalid } else { Code::Malformed };
         let mut problem = Problem::new(code, message.clone());
@@ -50,6 +59,34 @@ fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     })?;
     reader.end().map_err(|flaw| Problem::new(Code::Malformed, flaw.to_string()))?;
     Ok(value)
+}
+
+/// The same in words of whoever writes requests: our types are none of theirs.
+fn plain(message: &str) -> String {
+    let Some((given, wanted)) = message.rsplit_once(", expected ") else { return message.to_owned() };
+    let wanted = match wanted.split(' ').next().unwrap_or("") {
+        "struct" => "an object".to_owned(),
+        "u8" => format!("a whole number from 0 to {}", u8::MAX),
+        "u16" => format!("a whole number from 0 to {}", u16::MAX),
+        "u32" => format!("a whole number from 0 to {}", u32::MAX),
+        "u64" => format!("a whole number from 0 to {}", u64::MAX),
+        "i32" | "i64" => "a whole number".to_owned(),
+        "f32" | "f64" => "a number".to_owned(),
+        _ => wanted.to_owned(),
+    };
+    format!("{given}, expected {wanted}")
+}
+
+/// What the standard library says of a text that is no number, in the same words.
+fn plain_number(message: &str) -> String {
+    let known = [
+        ("invalid digit found in string", "a whole number is wanted"),
+        ("cannot parse integer from empty string", "a whole number is wanted"),
+        ("number too large to fit in target type", "the number is too large"),
+        ("number too small to fit in target type", "the number is too small"),
+        ("provided string was not `true` or `false`", "true or false is wanted"),
+    ];
+    known.iter().fold(message.to_owned(), |text, (theirs, ours)| text.replace(theirs, ours))
 }
 
 /// A JSON Pointer (RFC 6901).
@@ -78,7 +115,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
             let message = flaw.body_text();
             let message = message.strip_prefix("Failed to deserialize query string: ").unwrap_or(&message).to_owned();
             let name = message.split([':', '`']).next().unwrap_or("").trim().to_owned();
-            Problem::invalid(format!("?{name}"), message)
+            Problem::invalid(format!("?{name}"), plain_number(&message))
         })
     }
 }
@@ -132,6 +169,7 @@ mod tests {
             "{}",
             wrong.detail
         );
+        assert_eq!(wrong.detail, "invalid type: string \"x\", expected a whole number from 0 to 255");
         let broken = read_json::<Vec<u8>>(b"[1,\n").expect_err("it ends too early");
         assert!(broken.detail.contains("line 2"), "{}", broken.detail);
     }

@@ -43,31 +43,58 @@ impl<T: Serialize> IntoResponse for Tagged<T> {
     }
 }
 
-/// What the header `if-match` says.
-pub(crate) enum IfMatch<'a> {
+/// What the header `if-match` says: one of the versions that the writer saw is to stand.
+pub(crate) enum IfMatch {
     /// `*`: whatever stands.
     Any,
-    /// The one tag that is expected.
-    Tag(&'a str),
+    /// One of these tags.
+    OneOf(Vec<String>),
 }
 
-/// The version that the writer saw: a change without it could undo somebody else's.
-pub(crate) fn if_match(headers: &HeaderMap) -> Answered<IfMatch<'_>> {
-    let missing = || Problem::new(Code::IfMatchMissing, "send the ETag of the object that you read as if-match");
-    let given = headers.get(header::IF_MATCH).ok_or_else(missing)?;
-    let text = given.to_str().map_err(|_| missing())?.trim();
-    Ok(match text {
-        "*" => IfMatch::Any,
-        tag => IfMatch::Tag(tag.trim_start_matches("W/").trim_matches('"')),
-    })
-}
-
-fn version(headers: &HeaderMap) -> Answered<Option<i64>> {
-    let changed = |_| Problem::new(Code::Changed, "if-match is not an ETag that this object ever had");
-    match if_match(headers)? {
-        IfMatch::Any => Ok(None),
-        IfMatch::Tag(tag) => tag.parse().map(Some).map_err(changed),
+impl IfMatch {
+    /// The version that must still stand when the change is made, of an object that stands with this one now.
+    fn expected(&self, stands: i64) -> Answered<Option<i64>> {
+        match self {
+            IfMatch::Any => Ok(None),
+            tags if tags.admits(&stands.to_string()) => Ok(Some(stands)),
+            IfMatch::OneOf(_) => Err(Problem::new(Code::Changed, "it was changed by someone else since you read it")),
+        }
     }
+
+    /// Whether an object with this tag may be changed.
+    pub(crate) fn admits(&self, tag: &str) -> bool {
+        match self {
+            IfMatch::Any => true,
+            IfMatch::OneOf(tags) => tags.iter().any(|known| known == tag),
+        }
+    }
+}
+
+/// The versions that the writer saw: a change without them could undo somebody else's. RFC 9110 §13.1.1: `*`, or tags with commas
+/// between them, in one line or several. A weak tag counts as the strong one that a proxy made it of when it packed the answer.
+pub(crate) fn if_match(headers: &HeaderMap) -> Answered<IfMatch> {
+    let lines: Vec<&str> = headers.get_all(header::IF_MATCH).iter().filter_map(|line| line.to_str().ok()).collect();
+    let text = lines.join(",");
+    let tags = tags(&text);
+    match tags.as_slice() {
+        [] => Err(Problem::new(Code::IfMatchMissing, "send the ETag of the object that you read as if-match")),
+        [any] if any == "*" => Ok(IfMatch::Any),
+        _ => Ok(IfMatch::OneOf(tags)),
+    }
+}
+
+/// The tags of a list, without quotes; commas between quotes part nothing.
+fn tags(text: &str) -> Vec<String> {
+    let (mut tags, mut quoted) = (vec![String::new()], false);
+    for letter in text.chars() {
+        quoted ^= letter == '"';
+        match tags.last_mut() {
+            Some(tag) if quoted || letter != ',' => tag.push(letter),
+            _ => tags.push(String::new()),
+        }
+    }
+    let given = tags.iter().map(|tag| tag.trim()).filter(|tag| !tag.is_empty());
+    given.map(|tag| tag.trim_start_matches("W/").trim_matches('"').to_owned()).collect()
 }
 
 /// A page of objects.
@@ -112,9 +139,10 @@ pub(crate) async fn update<T: Shown>(
     headers: &HeaderMap,
     patch: impl FnOnce(&mut T::Draft) -> Answered<()> + Send,
 ) -> Answered<Tagged<T>> {
-    let expected = version(headers)?;
+    let seen = if_match(headers)?;
     let mut edit = app.store.edit().await?;
     let before = edit.get::<T::Draft>(id).await?;
+    let expected = seen.expected(before.version)?;
     let mut draft = before.draft.clone();
     patch(&mut draft)?;
     let after = edit.update(id, &draft, expected).await?;
@@ -128,9 +156,10 @@ pub(crate) async fn update<T: Shown>(
 
 /// Deletes an object, writes it down and asks for publication.
 pub(crate) async fn delete<T: Shown>(app: &App, caller: &Caller, id: u32, headers: &HeaderMap) -> Answered<StatusCode> {
-    let expected = version(headers)?;
+    let seen = if_match(headers)?;
     let mut edit = app.store.edit().await?;
     let before = edit.get::<T::Draft>(id).await?;
+    let expected = seen.expected(before.version)?;
     let old = T::show(&before, &*app.names.read(&app.store).await?);
     edit.delete::<T::Draft>(id, expected).await?;
     edit.audit(&caller.entry("delete", T::key(id), Some(&old), None)).await?;

@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 use crate::auth::{May, rights};
 use crate::desk;
 use crate::extract::{Body, Key, Keys, Query};
-use crate::object::{IfMatch, Tagged, if_match, set};
+use crate::object::{Tagged, if_match, set};
 use crate::page::{self, List};
 use crate::problem::{Answered, Code, Problem};
 use crate::services::App;
@@ -176,7 +176,7 @@ async fn update(
     let mut rate = one(&app, deck, &key).await?;
     let before = Rate::show(&rate);
     let changed = || Problem::new(Code::Changed, "the rate was changed since you read it");
-    if matches!(expected, IfMatch::Tag(tag) if tag != before.tag()) {
+    if !expected.admits(&before.tag()) {
         return Err(changed());
     }
     let old = rate.clone();

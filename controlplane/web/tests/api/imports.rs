@@ -46,6 +46,9 @@ async fn one_rate_is_changed_under_its_etag() {
     assert_eq!((rate["per_minute"].as_str(), rate["increment_s"].as_u64()), (Some("0.025"), Some(6)));
     admin.send_if("PATCH", &path, Some(&tag), json!({ "per_minute": "0.03" })).await.problem(412, "changed");
     let tag = changed.header("etag");
+    let several = format!("\"other\", {tag}");
+    let same = admin.send_if("PATCH", &path, Some(&several), json!({ "increment_s": 6 })).await;
+    assert_eq!((same.expect(200)["increment_s"].as_u64(), same.header("etag")), (Some(6), tag));
     let flaw = admin.send_if("PATCH", &path, Some(tag), json!({ "increment_s": 0 })).await.problem(422, "invalid");
     assert_eq!(flaw["errors"][0]["pointer"], "/increment_s");
     admin.send_if("PATCH", &path, Some(tag), json!({ "per_minute": 0.5 })).await.problem(422, "invalid");

@@ -24,6 +24,29 @@ async fn a_change_needs_the_etag_that_was_read() {
     admin.get(path).await.problem(404, "not_found");
 }
 
+// RFC 9110 §13.1.1.
+#[tokio::test]
+async fn a_change_may_name_several_etags_or_any() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    let path = "/api/v1/carriers/car_1";
+    admin.make("/api/v1/carriers", json!({ "code": "acme" })).await;
+    let mut tag = admin.get(path).await.header("etag").to_owned();
+    for form in ["\"x\", TAG", " , \"a,b\" ,W/TAG,", "*"] {
+        let given = form.replace("TAG", &tag);
+        let changed = admin.send_if("PATCH", path, Some(&given), json!({ "name": form })).await;
+        changed.expect(200);
+        tag = changed.header("etag").to_owned();
+    }
+    let bare = tag.trim_matches('"');
+    for form in [format!("\"0\",\"x,{bare},y\""), "\"\"".to_owned(), "\"x\", *".to_owned()] {
+        admin.send_if("PATCH", path, Some(&form), json!({ "name": "lost" })).await.problem(412, "changed");
+    }
+    admin.send_if("DELETE", path, Some(" , "), json!(null)).await.problem(428, "if_match_missing");
+    admin.send_if("DELETE", path, Some(&format!("\"x\",{tag}")), json!(null)).await.expect(204);
+    admin.send_if("DELETE", path, Some("*"), json!(null)).await.problem(404, "not_found");
+}
+
 #[tokio::test]
 async fn a_flaw_points_at_the_field() {
     let node = Node::start().await;
@@ -135,6 +158,32 @@ async fn each_change_asks_for_publication() {
     admin.make("/api/v1/carriers", json!({ "code": "acme" })).await;
     let wait = std::time::Duration::from_secs(5);
     tokio::time::timeout(wait, node.publish.notified()).await.expect("the publisher was told");
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_object_changes_nothing() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    admin.make("/api/v1/carriers", json!({ "code": "acme" })).await;
+    let limits = json!({ "capacity": 100, "cps": 10, "cps_window_s": 5 });
+    admin.send("PUT", "/api/v1/limits/switch", limits.clone()).await.expect(200);
+    for body in [json!([]), json!([null]), json!([7, 7, 7]), json!("x"), json!(1), json!(true)] {
+        for (method, path) in [
+            ("PUT", "/api/v1/limits/switch"),
+            ("PUT", "/api/v1/retention"),
+            ("POST", "/api/v1/carriers"),
+            ("PATCH", "/api/v1/carriers/car_1"),
+        ] {
+            let told = admin.send_if(method, path, Some("*"), body.clone()).await.problem(422, "invalid");
+            assert_eq!(told["detail"], "the body must be a JSON object in UTF-8", "{method} {path} {body}");
+        }
+    }
+    assert_eq!(admin.get("/api/v1/limits/switch").await.expect(200), limits);
+    let told = admin.get("/api/v1/carriers?limit=many").await.problem(422, "invalid");
+    assert_eq!(
+        (told["detail"].as_str(), told["errors"][0]["pointer"].as_str()),
+        (Some("limit: a whole number is wanted"), Some("?limit"))
+    );
 }
 
 #[tokio::test]

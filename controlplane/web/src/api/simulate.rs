@@ -349,7 +349,7 @@ fn decide(
     }
 }
 
-/// The caller and the destination that a trunk would be sent.
+/// The caller and the destination that a trunk would be sent, in From and Request-URI.
 fn sent(
     view: &View<'_>,
     policies: &Policies,
@@ -361,6 +361,7 @@ fn sent(
     let (calling, called) = rating::numbers_of(policies, plans, numbers).ok()?;
     let calling = rules.rewrite_number(RewriteField::Calling, calling).ok()?;
     let called = rating::outbound_number(&egress, rules, &called)?;
+    let called = rules.rewrite_number(RewriteField::RequestUri, called).ok()?;
     Some((calling.to_string(), called.to_string()))
 }
 

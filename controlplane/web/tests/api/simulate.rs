@@ -120,7 +120,7 @@ async fn what_policies_make_of_the_numbers_is_told_stage_by_stage() {
     .await;
     put(
         "/api/v1/egress-trunks/etr_1",
-        json!({ "rewrite": [rule("called", "^0044", "0044#"), rule("calling", r"^\+", "00")] }),
+        json!({ "rewrite": [rule("called", "^0044", "0044#"), rule("calling", r"^\+", "00"), rule("request_uri", "^0044#", "+44")] }),
     )
     .await;
     put("/api/v1/egress-trunks/etr_2", json!({ "numbers": { "called_deny": [{ "value": "44207" }] } })).await;
@@ -139,7 +139,7 @@ async fn what_policies_make_of_the_numbers_is_told_stage_by_stage() {
     );
     assert_eq!(told["admission"]["called_routed"], "442071234567");
     let [kept, dropped] = told["candidates"].as_array().unwrap().as_slice() else { panic!("{told}") };
-    assert_eq!((&kept["calling_out"], &kept["called_out"]), (&json!("0049305"), &json!("0044#2071234567")));
+    assert_eq!((&kept["calling_out"], &kept["called_out"]), (&json!("0049305"), &json!("+442071234567")));
     assert_eq!((&dropped["cause"], &dropped["called_out"]), (&json!(325), &json!(null)));
 
     let told = admin.send("POST", PATH, ask("0665")).await.expect(200);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { age, bytes, count, decimal, nanos, percent, placesOf, rounded, signOf, span, talk, when } from '../src/common/format';
+import { age, bytes, count, decimal, fixed, nanos, percent, placesOf, placesThatAddUp, rounded, signOf, span, talk, when } from '../src/common/format';
 import { changed, timeWindow } from '../src/common/url';
 import { guess } from '../src/common/guess';
 
@@ -21,6 +21,21 @@ test('headline sums are rounded half away from zero', () => {
   expect(rounded('-1.005')).toBe('−1.01');
   expect(rounded('9999.999')).toBe('10,000.00');
   expect(rounded('-0.001')).toBe('0.00');
+});
+
+test('floats are rounded by the digits that people read, as a CSV file of them would be', () => {
+  expect([1.005, 2.675, 1.255, 0.1 + 0.2].map((value) => fixed(value, 2))).toEqual(['1.01', '2.68', '1.26', '0.30']);
+  expect([fixed(1234.5, 0), fixed(-0.001, 2), fixed(1e-9, 2), fixed(null, 2)]).toEqual(['1235', '0.00', '0.00', '–']);
+  expect([percent(33.45), percent(-8.345, 2), percent(100, 0)]).toEqual(['33.5 %', '−8.35 %', '100 %']);
+  expect([2_105, 9_994, 9_996, 14_250].map(span)).toEqual(['2.11 s', '9.99 s', '10.0 s', '14.3 s']);
+});
+
+test('sums that stand beside each other have as many decimals as it takes to add up', () => {
+  expect(placesThatAddUp('10.00', '5.00', '5.00')).toBe(2);
+  expect(placesThatAddUp('0.794', '0.176', '0.618')).toBe(3);
+  expect(placesThatAddUp('1234.004', '5000.006', '-3766.002')).toBe(3);
+  expect(placesThatAddUp('0.000000004', '0.000000002', '0.000000002')).toBe(2);
+  expect(placesThatAddUp('0.005', '0', '0.005')).toBe(2);
 });
 
 test('the sign of a decimal string', () => {

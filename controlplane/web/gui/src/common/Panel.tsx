@@ -65,6 +65,8 @@ export function Empty({ title, children }: { title: string; children?: ReactNode
 export function Trouble({ error, retry }: { error: unknown; retry?: () => void }) {
   if (error === null || error === undefined) return null;
   const refused = error instanceof Refused ? error : undefined;
+  // The sentence of a single flaw stands beside its place, once.
+  const told = refused?.fields.length === 1 && refused.fields[0]?.detail === refused.detail;
   return (
     <Alert
       severity="error"
@@ -73,7 +75,7 @@ export function Trouble({ error, retry }: { error: unknown; retry?: () => void }
       action={retry && <Button color="inherit" onClick={retry}>Try again</Button>}
     >
       <b>{refused ? refused.title : 'No answer from the control plane'}</b>
-      <div>{refused ? refused.detail : String(error instanceof Error ? error.message : error)}</div>
+      {!told && <div>{refused ? refused.detail : String(error instanceof Error ? error.message : error)}</div>}
       {refused?.fields.map((field) => (
         <div key={field.pointer + field.detail}><code>{field.pointer}</code> {field.detail}</div>
       ))}

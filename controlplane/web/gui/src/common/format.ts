@@ -14,14 +14,20 @@ export function count(value: number | null | undefined): string {
   return value === null || value === undefined ? NONE : grouped.format(value);
 }
 
+/** A float rounded by the digits that it is written with, half away from zero: `2.105` with two places is `2.11`, though the float lies below. */
+function decimals(value: number, places: number): string {
+  const digits = String(value);
+  return digits.includes('e') ? value.toFixed(places) : rounded(digits, places).replaceAll(',', '').replace('−', '-');
+}
+
 /** `3.14159` with two places → `3.14`. */
 export function fixed(value: number | null | undefined, places: number): string {
-  return value === null || value === undefined || Number.isNaN(value) ? NONE : value.toFixed(places);
+  return value === null || value === undefined || Number.isNaN(value) ? NONE : decimals(value, places);
 }
 
 /** `46.2` → `46.2 %`. */
 export function percent(value: number | null | undefined, places = 1): string {
-  return value === null || value === undefined || Number.isNaN(value) ? NONE : `${value.toFixed(places).replace('-', '−')} %`;
+  return value === null || value === undefined || Number.isNaN(value) ? NONE : `${decimals(value, places).replace('-', '−')} %`;
 }
 
 /** A decimal string with its whole part grouped and at least `places` decimals; further decimals stay unless they are zero. */
@@ -55,6 +61,16 @@ export function rounded(value: string | null | undefined, places = 2): string {
   return decimal(`${total === 0n ? '' : sign}${total / scale}${tail}`, places);
 }
 
+/** The fewest decimals, two at least, with which `whole` less `less` is seen to be `rest`. */
+export function placesThatAddUp(whole: string, less: string, rest: string): number {
+  const [most, fewest] = [9, 2];
+  const units = (value: string, places: number) => BigInt(rounded(value, places).replace(/[,.]/g, '').replace('−', '-'));
+  for (let places = fewest; places < most; places += 1) {
+    if (units(whole, places) - units(less, places) === units(rest, places)) return places;
+  }
+  return most;
+}
+
 /** -1, 0 or 1: the sign of a decimal string. */
 export function signOf(value: string | null | undefined): -1 | 0 | 1 {
   if (!value || !/[1-9]/.test(value)) return 0;
@@ -74,7 +90,7 @@ export function talk(ms: number | null | undefined): string {
 export function span(ms: number | null | undefined): string {
   if (ms === null || ms === undefined) return NONE;
   if (ms < 1000) return `${Math.round(ms)} ms`;
-  return ms < 10_000 ? `${(ms / 1000).toFixed(2)} s` : `${(ms / 1000).toFixed(1)} s`;
+  return `${decimals(ms / 1000, ms < 9_995 ? 2 : 1)} s`;
 }
 
 /** Nanoseconds in the unit that needs fewest digits: `820 ns`, `41.2 µs`, `6.10 ms`, `2.10 s`. */

@@ -183,7 +183,7 @@ export default function Cdrs() {
           columns={shown}
           loading={cdrs.isPending && !cdrs.error}
           onOpen={(row) => go(`/cdrs/${row.call}`)}
-          empty={<Empty title="No CDR in this window fits">A CDR appears within a few seconds of its call's end. Choose a longer window or fewer filters.</Empty>}
+          empty={!cdrs.error && <Empty title="No CDR in this window fits">A CDR appears within a few seconds of its call's end. Choose a longer window or fewer filters.</Empty>}
         />
       </Panel>
       <Box sx={{ display: 'flex', alignItems: 'center', mt: 1 }}>

@@ -9,7 +9,7 @@ import { choices, useCarriers, useEgressTrunks, useIngressTrunks } from '../../a
 import { Kpi, When } from '../../common/Fact';
 import { ChoiceFilter, TextFilter } from '../../common/Filters';
 import { definitions } from '../../common/definitions';
-import { count, fixed, NONE, percent, rounded, signOf, span, zoneName } from '../../common/format';
+import { count, decimal, fixed, NONE, percent, placesThatAddUp, rounded, signOf, span, zoneName } from '../../common/format';
 import { figures, Grid, PAGE_ROWS, type Column } from '../../common/Grid';
 import { Empty, Head, Panel, Trouble } from '../../common/Panel';
 import { useZone } from '../../common/place';
@@ -25,9 +25,23 @@ interface Shown {
 const reading = (of: Figures, attempts: boolean) => (attempts ? of.per_attempt : of.per_call);
 const minutes = (ms: number) => (ms / 60_000).toLocaleString('en-US', { maximumFractionDigits: 1 });
 
+type Amounts = 'revenue' | 'cost' | 'margin';
+
+/** Shares as the CSV file has them: rounded once. */
+const share = (value: number | null | undefined) => percent(value, 2);
+
 /** Amounts of all currencies under each other's sign: `12.40 USD + 3.00 EUR`. */
-function money(sums: Sum[], of: 'revenue' | 'cost' | 'margin'): string {
-  return sums.length === 0 ? NONE : sums.map((sum) => `${rounded(sum[of])} ${sum.currency}`).join(' + ');
+function money(sums: Sum[], write: (sum: Sum) => string): string {
+  return sums.length === 0 ? NONE : sums.map((sum) => `${write(sum)} ${sum.currency}`).join(' + ');
+}
+
+/** Revenue less cost is margin as they stand on the page: two decimals where that holds, else more. */
+const places = (sum: Sum) => placesThatAddUp(sum.revenue, sum.cost, sum.margin);
+
+/** Amounts, with all decimals of the CSV file when the pointer rests on them. */
+function Money({ sums, of }: { sums: Sum[]; of: Amounts }) {
+  const below = of === 'margin' && sums.some((sum) => signOf(sum.margin) < 0);
+  return <Box component="span" title={money(sums, (sum) => decimal(sum[of]))} sx={{ color: below ? 'error.main' : undefined }}>{money(sums, (sum) => rounded(sum[of], places(sum)))}</Box>;
 }
 
 function named(row: Row, key: 'originator' | 'ingress_trunk' | 'terminator' | 'egress_trunk'): string {
@@ -61,28 +75,25 @@ function headOf(word: string): string {
 function columns(by: string[], shown: Shown): Column<Row>[] {
   const { attempts } = shown;
   const of = (row: Row) => reading(row.figures, attempts);
-  const places = by.map((word): Column<Row> => ({
+  const told = by.map((word): Column<Row> => ({
     field: word, headerName: headOf(word), flex: 1, minWidth: 96, sortable: false, valueGetter: (_, row) => place(row, word),
   }));
   return [
-    ...places,
+    ...told,
     { field: 'count', headerName: attempts ? 'Attempts' : 'Calls', description: attempts ? definitions.statisticsAttempts : definitions.statisticsCalls, width: 84, ...figures, renderCell: ({ row }) => <Leads row={row} shown={shown} answered={false} value={of(row).count} /> },
     { field: 'answered', headerName: 'Answered', description: attempts ? definitions.answeredAttempts : definitions.answeredCalls, width: 84, ...figures, renderCell: ({ row }) => <Leads row={row} shown={shown} answered value={of(row).answered} /> },
-    { field: 'asr', headerName: 'ASR', description: attempts ? definitions.asrAttempt : definitions.asr, width: 68, ...figures, valueGetter: (_, row) => percent(of(row).asr_percent) },
-    { field: 'asr_other', headerName: attempts ? 'per call' : 'per try', description: attempts ? definitions.asr : definitions.asrAttempt, width: 68, ...figures, narrow: false, valueGetter: (_, row) => percent(reading(row.figures, !attempts).asr_percent) },
-    { field: 'ner', headerName: 'NER', description: definitions.ner, width: 68, ...figures, valueGetter: (_, row) => percent(of(row).ner_percent) },
+    { field: 'asr', headerName: 'ASR', description: attempts ? definitions.asrAttempt : definitions.asr, width: 68, ...figures, valueGetter: (_, row) => share(of(row).asr_percent) },
+    { field: 'asr_other', headerName: attempts ? 'per call' : 'per try', description: attempts ? definitions.asr : definitions.asrAttempt, width: 68, ...figures, narrow: false, valueGetter: (_, row) => share(reading(row.figures, !attempts).asr_percent) },
+    { field: 'ner', headerName: 'NER', description: definitions.ner, width: 68, ...figures, valueGetter: (_, row) => share(of(row).ner_percent) },
     { field: 'acd', headerName: 'ACD', description: definitions.acd, width: 68, ...figures, valueGetter: (_, row) => span(of(row).acd_ms) },
     { field: 'pdd', headerName: 'PDD', description: attempts ? definitions.pddAttempt : definitions.pdd, width: 68, ...figures, narrow: false, valueGetter: (_, row) => span(of(row).pdd_ms) },
     { field: 'minutes', headerName: 'Minutes', description: definitions.minutes, width: 84, ...figures, valueGetter: (_, row) => minutes(row.figures.talked_ms) },
     { field: 'billed', headerName: 'Billed s', description: definitions.billed, width: 76, ...figures, narrow: false, valueGetter: (_, row) => count(row.figures.sell_billed_s) },
-    { field: 'loss', headerName: 'Loss', description: definitions.statisticsLoss, width: 66, ...figures, narrow: false, valueGetter: (_, row) => percent(row.figures.egress_loss_percent, 2) },
+    { field: 'loss', headerName: 'Loss', description: definitions.statisticsLoss, width: 66, ...figures, narrow: false, valueGetter: (_, row) => share(row.figures.egress_loss_percent) },
     { field: 'mos', headerName: 'MOS', description: definitions.mos, width: 50, ...figures, narrow: false, valueGetter: (_, row) => fixed(row.figures.egress_mos, 2) },
-    { field: 'revenue', headerName: 'Revenue', description: definitions.revenue, minWidth: 96, flex: 0.8, ...figures, valueGetter: (_, row) => money(row.figures.money, 'revenue') },
-    { field: 'cost', headerName: 'Cost', description: definitions.cost, minWidth: 96, flex: 0.8, ...figures, narrow: false, valueGetter: (_, row) => money(row.figures.money, 'cost') },
-    {
-      field: 'margin', headerName: 'Margin', description: definitions.margin, minWidth: 96, flex: 0.8, ...figures,
-      renderCell: ({ row }) => <Box component="span" sx={{ color: row.figures.money.some((sum) => signOf(sum.margin) < 0) ? 'error.main' : undefined }}>{money(row.figures.money, 'margin')}</Box>,
-    },
+    { field: 'revenue', headerName: 'Revenue', description: definitions.revenue, minWidth: 96, flex: 0.8, ...figures, renderCell: ({ row }) => <Money sums={row.figures.money} of="revenue" /> },
+    { field: 'cost', headerName: 'Cost', description: definitions.cost, minWidth: 96, flex: 0.8, ...figures, narrow: false, renderCell: ({ row }) => <Money sums={row.figures.money} of="cost" /> },
+    { field: 'margin', headerName: 'Margin', description: definitions.margin, minWidth: 96, flex: 0.8, ...figures, renderCell: ({ row }) => <Money sums={row.figures.money} of="margin" /> },
   ];
 }
 
@@ -140,12 +151,12 @@ function Totals({ total, attempts }: { total: Figures; attempts: boolean }) {
     <Panel flush sx={{ mb: 1.5 }}>
       <Box sx={{ display: 'grid', gridTemplateColumns: 'repeat(auto-fit, minmax(128px, 1fr))' }}>
         <Kpi figure={attempts ? 'statisticsAttempts' : 'statisticsCalls'} name={attempts ? 'Attempts' : 'Calls'} value={count(of.count)} note={`${count(of.answered)} answered`} />
-        <Kpi figure={attempts ? 'asrAttempt' : 'asr'} name={attempts ? 'ASR per attempt' : 'ASR per call'} value={percent(of.asr_percent)} note={`${percent(reading(total, !attempts).asr_percent)} per ${attempts ? 'call' : 'attempt'}`} />
-        <Kpi figure="ner" name="NER" value={percent(of.ner_percent)} />
+        <Kpi figure={attempts ? 'asrAttempt' : 'asr'} name={attempts ? 'ASR per attempt' : 'ASR per call'} value={share(of.asr_percent)} note={`${share(reading(total, !attempts).asr_percent)} per ${attempts ? 'call' : 'attempt'}`} />
+        <Kpi figure="ner" name="NER" value={share(of.ner_percent)} />
         <Kpi figure="acd" name="ACD" value={span(of.acd_ms)} />
         <Kpi figure={attempts ? 'pddAttempt' : 'pdd'} name="PDD" value={span(of.pdd_ms)} />
         <Kpi figure="minutes" name="Minutes" value={minutes(total.talked_ms)} />
-        {total.money.map((sum) => <Kpi key={sum.currency} figure="margin" name={`Margin ${sum.currency}`} value={rounded(sum.margin)} note={`${rounded(sum.revenue)} less ${rounded(sum.cost)}`} />)}
+        {total.money.map((sum) => <Kpi key={sum.currency} figure="margin" name={`Margin ${sum.currency}`} value={rounded(sum.margin, places(sum))} note={<span title={`${decimal(sum.revenue)} less ${decimal(sum.cost)} is ${decimal(sum.margin)}`}>{rounded(sum.revenue, places(sum))} less {rounded(sum.cost, places(sum))}</span>} />)}
       </Box>
     </Panel>
   );
@@ -192,7 +203,7 @@ export default function Statistics() {
           getRowId={idOf}
           columns={columns(by, { attempts, query, window })}
           loading={told.isPending && !told.error}
-          empty={<Empty title="No call of this window fits">A call is summed within seconds of its end, under the half hour in which it began. Choose a longer window or fewer filters; calls from before sums were kept come in by a job (System → Jobs).</Empty>}
+          empty={!told.error && <Empty title="No call of this window fits">A call is summed within seconds of its end, under the half hour in which it began. Choose a longer window or fewer filters; calls from before sums were kept come in by a job (System → Jobs).</Empty>}
         />
       </Panel>
       <Box sx={{ display: 'flex', alignItems: 'center', gap: 1, mt: 1 }}>

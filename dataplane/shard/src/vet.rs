@@ -1,7 +1,8 @@
 //! What we offer, and what stands against a request that wants more (RFC 3261 §8.2.1 to §8.2.3).
 
 use call::limits::BODY_BYTES_MAX;
-use sip::{Address, Message, Method, Name, Printer, Transport, multipart};
+use sip::multipart::{self, Disposition};
+use sip::{Address, Message, Method, Name, Printer, Transport};
 
 /// The methods that we take, in and outside of dialogs.
 pub const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK";
@@ -62,20 +63,15 @@ fn content_objection(request: &Message<'_>) -> Option<u16> {
     if request.body().len() > BODY_BYTES_MAX {
         return Some(413);
     }
-    if request.body().is_empty() || is_optional(request) {
+    let disposition = Disposition::of(request.header(Name::ContentDisposition));
+    // RFC 3261 §20.11: a body that is optional may be ignored.
+    if request.body().is_empty() || disposition.is_required == Some(false) {
         return None;
     }
     let encoded = request.list(Name::ContentEncoding).any(|coding| !coding.eq_ignore_ascii_case(b"identity"));
-    let readable = request.is_content_type(b"application/sdp")
+    let readable = (request.is_content_type(b"application/sdp") && disposition.is_main)
         || multipart::sdp(request.content_type().unwrap_or(b""), request.body()).is_ok_and(|part| part.is_some());
     (encoded || !readable).then_some(415)
-}
-
-/// RFC 3261 §20.11: a body that is optional may be ignored.
-fn is_optional(request: &Message<'_>) -> bool {
-    let disposition = request.header(Name::ContentDisposition).unwrap_or(b"");
-    let params = disposition.iter().position(|byte| *byte == b';').map_or(&b""[..], |at| &disposition[at..]);
-    sip::lex::param(params, b"handling").flatten().is_some_and(|value| value.eq_ignore_ascii_case(b"optional"))
 }
 
 /// The extensions that a request requires and that we do not have (RFC 3261 §8.2.2.3).

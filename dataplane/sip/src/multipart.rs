@@ -11,11 +11,33 @@ const BOUNDARY_BYTES_MAX: usize = 70;
 const BAD: Flaw = Flaw::bad(FlawKind::Length, "Bad Multipart Body");
 const NOT_OURS: Flaw = Flaw { status: 415, reason: "Unsupported Media Type", kind: FlawKind::Header };
 
-/// The first part of type `application/sdp`. `None` when the Content-Type is no multipart, or no part is one.
+/// What a body or a part of one is for, by its Content-Disposition (RFC 3261 §20.11).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Disposition {
+    /// A session description here is that of the call; `early-session` (RFC 3959), `render` and their like say otherwise.
+    pub is_main: bool,
+    /// Whoever does not understand it must refuse the message; `None` if nothing was said.
+    pub is_required: Option<bool>,
+}
+
+impl Disposition {
+    /// Of a header's value, if there is that header.
+    #[must_use]
+    pub fn of(value: Option<&[u8]>) -> Disposition {
+        let Some(value) = value else { return Disposition { is_main: true, is_required: None } };
+        let (kind, params) = value.split_at(memchr::memchr(b';', value).unwrap_or(value.len()));
+        let handling = lex::param(params, b"handling").flatten();
+        // RFC 3261 §20.11: required, unless it says otherwise.
+        let is_required = Some(!handling.is_some_and(|handling| handling.eq_ignore_ascii_case(b"optional")));
+        Disposition { is_main: lex::trim(kind).eq_ignore_ascii_case(b"session"), is_required }
+    }
+}
+
+/// The first part of type `application/sdp` that is of the call. `None` when the Content-Type is no multipart, or no part is one.
 ///
 /// # Errors
-/// A boundary that is none or never comes (400); more than [`PARTS_MAX`] parts, or one of another type that the sender says must
-/// be understood (`handling=required`, RFC 5621 §3.2): 415.
+/// A boundary that is none or never comes (400); more than [`PARTS_MAX`] parts, or another one that must be understood: one with a
+/// Content-Disposition that does not say `handling=optional` (RFC 5621 §3.2): 415.
 pub fn sdp<'a>(content_type: &[u8], body: &'a [u8]) -> Result<Option<&'a [u8]>, Flaw> {
     let Some(boundary) = boundary(content_type)? else { return Ok(None) };
     let (_, mut rest) = split(body, boundary).ok_or(BAD)?;
@@ -28,10 +50,10 @@ pub fn sdp<'a>(content_type: &[u8], body: &'a [u8]) -> Result<Option<&'a [u8]>, 
         let line = memchr::memmem::find(rest, b"\r\n").ok_or(BAD)?;
         let (part, after) = split(&rest[line..], boundary).ok_or(BAD)?;
         rest = after;
-        let (kind, required, bytes) = read(part)?;
-        if kind.eq_ignore_ascii_case(b"application/sdp") {
+        let (kind, disposition, bytes) = read(part)?;
+        if kind.eq_ignore_ascii_case(b"application/sdp") && disposition.is_main {
             found = found.or(Some(bytes));
-        } else if required {
+        } else if disposition.is_required == Some(true) {
             return Err(NOT_OURS);
         }
     }
@@ -59,10 +81,10 @@ fn split<'a>(text: &'a [u8], boundary: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     })
 }
 
-/// Type, whether it must be understood, and bytes of a part; it begins with the end of its delimiter line.
-fn read(part: &[u8]) -> Result<(&[u8], bool, &[u8]), Flaw> {
+/// Type, purpose and bytes of a part; it begins with the end of its delimiter line.
+fn read(part: &[u8]) -> Result<(&[u8], Disposition, &[u8]), Flaw> {
     let head_end = memchr::memmem::find(part, b"\r\n\r\n").ok_or(BAD)?;
-    let (mut kind, mut required) = (&b"text/plain"[..], false);
+    let (mut kind, mut disposition) = (&b"text/plain"[..], Disposition::of(None));
     let mut lines = &part[..head_end];
     while let Some(rest) = lines.strip_prefix(b"\r\n") {
         let end = memchr::memmem::find(rest, b"\r\n").unwrap_or(rest.len());
@@ -70,13 +92,11 @@ fn read(part: &[u8]) -> Result<(&[u8], bool, &[u8]), Flaw> {
         lines = &rest[end..];
         let Some(colon) = memchr::memchr(b':', line) else { continue };
         let (name, value) = (lex::trim(&line[..colon]), lex::trim(&line[colon + 1..]));
-        let semicolon = memchr::memchr(b';', value).unwrap_or(value.len());
         if name.eq_ignore_ascii_case(b"Content-Type") {
-            kind = lex::trim(&value[..semicolon]);
+            kind = lex::trim(&value[..memchr::memchr(b';', value).unwrap_or(value.len())]);
         } else if name.eq_ignore_ascii_case(b"Content-Disposition") {
-            let handling = lex::param(&value[semicolon..], b"handling").flatten();
-            required = handling.is_some_and(|handling| handling.eq_ignore_ascii_case(b"required"));
+            disposition = Disposition::of(Some(value));
         }
     }
-    Ok((kind, required, &part[head_end + 4..]))
+    Ok((kind, disposition, &part[head_end + 4..]))
 }

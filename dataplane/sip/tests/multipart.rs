@@ -18,7 +18,7 @@ fn the_description_is_found_among_other_parts() {
         format!("preamble\r\n{SDP}\r\n--b-1--\r\nepilogue"),
         format!("{isup}\r\n{SDP}\r\n--b-1--\r\n"),
         format!("{SDP}\r\n{isup}\r\n--b-1--\r\n"),
-        "--b-1  \r\ncontent-disposition: signal;handling=required\r\ncontent-type :application/SDP;x=y\r\n\r\nv=0\r\n\r\n--b-1--"
+        "--b-1  \r\ncontent-disposition: Session;handling=required\r\ncontent-type :application/SDP;x=y\r\n\r\nv=0\r\n\r\n--b-1--"
             .to_string(),
     ];
     for body in cases {
@@ -36,6 +36,12 @@ fn what_is_no_description_is_none() {
 fn a_part_that_must_be_understood_and_is_not_is_refused() {
     let must = "--b-1\r\nContent-Type: text/x\r\nContent-Disposition: render;handling=Required\r\n\r\nx";
     assert_eq!(read(&format!("{SDP}\r\n{must}\r\n--b-1--")), Err(415));
+    let unsaid = must.replace(";handling=Required", "");
+    assert_eq!(read(&format!("{SDP}\r\n{unsaid}\r\n--b-1--")), Err(415), "required unless it says otherwise");
+    let early = SDP.replacen("\r\nContent-Type", "\r\nContent-Disposition: early-session\r\nContent-Type", 1);
+    assert_eq!(read(&format!("{early}\r\n--b-1--")), Err(415), "a description of something else");
+    let ignored = early.replace("early-session", "early-session;handling=optional");
+    assert_eq!(read(&format!("{ignored}\r\n--b-1--")), Ok(None));
     let many = "--b-1\r\n\r\nx\r\n".repeat(PARTS_MAX + 1);
     assert_eq!(read(&format!("{many}--b-1--")), Err(415), "too many parts");
 }

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use sip::effect::{Effect, Effects};
+use sip::multipart::Disposition;
 use sip::server::Server;
 use sip::{Hop, Message, Method, Name, Stored};
 use snapshot::policy::Reliable;
@@ -576,8 +577,13 @@ fn refusal_of(response: &Message<'_>) -> Event {
 pub fn has_sdp(message: &Message<'_>) -> bool {
     let (kind, bytes) = (message.content_type().unwrap_or(b""), message.body());
     let fits = (1..=BODY_BYTES_MAX).contains(&bytes.len());
-    fits && (message.is_content_type(b"application/sdp")
+    fits && ((message.is_content_type(b"application/sdp") && !is_aside(message))
         || sip::multipart::sdp(kind, bytes).is_ok_and(|part| part.is_some()))
+}
+
+/// True for a description of something else than the call, such as an `early-session` (RFC 3959).
+fn is_aside(message: &Message<'_>) -> bool {
+    !Disposition::of(message.header(Name::ContentDisposition)).is_main
 }
 
 /// What of a message's body may be passed on: of several parts the session description.
@@ -586,6 +592,7 @@ pub fn body_of(message: &Message<'_>) -> Body {
     match message.content_type() {
         Some(kind) if !bytes.is_empty() && bytes.len() <= BODY_BYTES_MAX => match sip::multipart::sdp(kind, bytes) {
             Ok(Some(part)) => Body { kind: b"application/sdp".to_vec(), bytes: part.to_vec() },
+            _ if message.is_content_type(b"application/sdp") && is_aside(message) => Body::default(),
             _ => Body { kind: kind.to_vec(), bytes: bytes.to_vec() },
         },
         _ => Body::default(),

@@ -114,6 +114,8 @@ struct Attempt {
     call_id: String,
     challenges: u8,
     redirects: u8,
+    /// Places that redirections named and that were not tried yet, best first: values of Contact.
+    contacts: Vec<Vec<u8>>,
     /// Addresses of the trunk that were not tried.
     places: Places,
     /// When the next of them is tried if nothing was heard.

@@ -182,6 +182,42 @@ fn a_redirection_is_followed_as_often_as_the_trunk_allows() {
     assert!(!stage.sent.iter().any(|(_, _, text)| text.contains("99123")));
 }
 
+/// A redirection to three places; what each place says, and where the call went.
+fn led_astray(egress: &str, contacts: &str, says: &[u16]) -> (Vec<String>, bool) {
+    let mut stage = Stage::with_policies(Policy::default(), policy(egress));
+    let mut call = stage.begin();
+    let moved = reply(stage.last(1), 302, None)
+        .replace("Contact: <sip:4420123@127.0.0.3:5060>\r\n", &format!("Contact: {contacts}\r\n"));
+    stage.hear(&mut call, 1, &moved, TERMINATOR);
+    for status in says {
+        let (to, invite) = (stage.sent.last().unwrap().1, stage.last_of(1, "INVITE ").to_owned());
+        stage.hear(&mut call, 1, &reply(&invite, *status, None), &to.to_string());
+    }
+    let asked = |(leg, to, text): &(u8, std::net::SocketAddr, String)| {
+        (*leg == 1 && text.starts_with("INVITE ")).then(|| to.to_string())
+    };
+    (stage.sent.iter().filter_map(asked).skip(1).collect(), stage.count(2, "INVITE ") == 1)
+}
+
+#[test]
+fn the_places_of_a_redirection_are_tried_one_after_the_other_the_best_first() {
+    const THREE: &str = "<sip:44@127.0.0.7>;q=0.1, <sip:44@127.0.0.8>;q=0.75;x, \"q=1\" <sip:44@127.0.0.9;q=0>";
+    let places = |last: &[u8]| last.iter().map(|host| format!("127.0.0.{host}:5060")).collect::<Vec<_>>();
+    for (egress, says, tried, next_route) in [
+        (r#"{"redirects_max":1}"#, &[][..], &[9][..], false),
+        (r#"{"redirects_max":1}"#, &[486, 480], &[9, 8, 7], false),
+        (r#"{"redirects_max":1}"#, &[503, 500, 500], &[9, 8, 7], true),
+        (r#"{"redirects_max":1}"#, &[603], &[9], true),
+        (r#"{"redirects_max":1,"answers":{"stop":[486]}}"#, &[486], &[9], false),
+        (r#"{"redirects_max":0}"#, &[], &[], true),
+    ] {
+        assert_eq!(led_astray(egress, THREE, says), (places(tried), next_route), "{egress} {says:?}");
+    }
+    let odd =
+        "<sip:44@127.0.0.7>;q=2, <sip:44@127.0.0.8>;q=0.1234, <sip:44@127.0.0.9>;q=.5, <sip:44@127.0.0.10>;q=0.001";
+    assert_eq!(led_astray(r#"{"redirects_max":1}"#, odd, &[]).0, places(&[10]), "a q-value that is none comes last");
+}
+
 #[test]
 fn a_trunk_says_which_answers_end_the_hunt_and_which_do_not() {
     for (egress, status, hunts) in [

@@ -13,10 +13,13 @@ use units::{Money, Number};
 use crate::bridge::{Body, Event};
 use crate::call::outbound::uri;
 use crate::call::{Call, Context};
+use crate::limits::REPEATS_MAX;
 use crate::release::Release;
 
 /// Challenges answered in one attempt at most: the second one says that the first nonce was stale.
 const CHALLENGES_MAX: u8 = 2;
+/// Contacts of redirections that are remembered at most.
+const CONTACTS_MAX: usize = 8;
 
 impl Call {
     /// Follows the terminator if the trunk's policy says so; otherwise the attempt failed.
@@ -88,19 +91,53 @@ impl Call {
         Some(line)
     }
 
-    /// Goes on to the first new address that a redirection names (RFC 3261 §8.1.3.4).
+    /// Goes on to the first new address that a redirection names, by their q-values (RFC 3261 §8.1.3.4, §20.10).
     fn follow(&mut self, ctx: &mut Context<'_>, response: &Message<'_>) -> Option<()> {
-        let attempt = self.attempts.last()?;
-        let (redirects, candidate) = (attempt.redirects, attempt.candidate);
-        let policy = &ctx.policies.egress(candidate.egress).policy;
-        if redirects >= policy.redirects_max {
+        let mut contacts: Vec<&[u8]> = response.list(Name::Contact).take(CONTACTS_MAX).collect();
+        contacts.sort_by_key(|value| core::cmp::Reverse(quality(value)));
+        let attempt = self.attempts.last_mut()?;
+        if attempt.redirects >= ctx.policies.egress(attempt.candidate.egress).policy.redirects_max {
             return None;
         }
+        attempt.redirects += 1;
+        // Those of this response stand for the place that gave it, before others that an earlier one named.
+        let earlier = core::mem::take(&mut attempt.contacts);
+        attempt.contacts = contacts.into_iter().map(<[u8]>::to_vec).chain(earlier).take(CONTACTS_MAX).collect();
+        self.next_contact(ctx)
+    }
+
+    /// Goes on to the next address that redirections named.
+    fn next_contact(&mut self, ctx: &mut Context<'_>) -> Option<()> {
+        while self.legs[usize::from(self.current)].past_invites.len() < REPEATS_MAX {
+            let left = &mut self.attempts.last_mut()?.contacts;
+            let contact = if left.is_empty() { return None } else { left.remove(0) };
+            if self.go_to(ctx, &contact).is_some() {
+                return Some(());
+            }
+        }
+        None
+    }
+
+    /// RFC 3261 §8.1.3.4: a place that refuses leaves the call to the next one that a redirection named. A 6xx speaks for all of them,
+    /// and so does a status that ends the hunt.
+    pub(super) fn next_contact_after(&mut self, ctx: &mut Context<'_>, release: &Release) -> bool {
+        let refused = release.by == cdr::Party::Egress && (400..600).contains(&release.status);
+        let Some(attempt) = self.attempts.last().filter(|attempt| refused && !attempt.contacts.is_empty()) else {
+            return false;
+        };
+        let stops = ctx.policies.egress(attempt.candidate.egress).policy.answers.stop.contains(&release.status);
+        !stops && self.is_trying() && self.next_contact(ctx).is_some()
+    }
+
+    /// The same attempt at an address that a redirection named.
+    fn go_to(&mut self, ctx: &mut Context<'_>, contact: &[u8]) -> Option<()> {
+        let candidate = self.attempts.last()?.candidate;
+        let policy = &ctx.policies.egress(candidate.egress).policy;
         let index = self.current;
-        let tried: Vec<Hop> = self.legs.get(usize::from(index))?.tried().collect();
-        let contacts = response.list(Name::Contact).filter_map(|value| Address::parse(value).ok()?.uri().ok());
-        let mut places = contacts.filter_map(|contact| place(ctx, policy, &contact));
-        let (number, hop, secure) = places.find(|(_, hop, _)| !tried.contains(hop))?;
+        let (number, hop, secure) = place(ctx, policy, &Address::parse(contact).ok()?.uri().ok()?)?;
+        if self.legs.get(usize::from(index))?.tried().any(|tried| tried == hop) {
+            return None;
+        }
         let buy = match number {
             Some(number) => Some(self.requoted(ctx, &number)?),
             None => candidate.buy,
@@ -117,11 +154,13 @@ impl Call {
             true => target.insert(b"sip".len(), b's'),
             false => target.extend_from_slice(hop.transport.uri_param()),
         }
-        if !self.legs[usize::from(index)].repeat_invite(&mut ctx.desk, index, hop, &target, b"") {
+        let leg = &mut self.legs[usize::from(index)];
+        // Their early dialogs are over with the INVITE that made them.
+        leg.early.iter_mut().for_each(|early| early.tag.clear());
+        if !leg.repeat_invite(&mut ctx.desk, index, hop, &target, b"") {
             return None;
         }
         let attempt = self.attempts.last_mut()?;
-        attempt.redirects += 1;
         attempt.candidate.buy = buy;
         self.owed.terms = buy;
         attempt.address = hop.remote;
@@ -141,6 +180,21 @@ impl Call {
         let least = ctx.policies.choice(candidate.plan).least_margin(guard, rating::minute(&sell));
         (rating::margin(&ctx.view, &sell, &buy, at)? >= least && self.may_owe(&buy)).then_some(buy)
     }
+}
+
+/// The q-value of a Contact in thousandths; 1 without one (RFC 3261 §20.10), 0 for one that is none.
+fn quality(value: &[u8]) -> u16 {
+    let Ok(address) = Address::parse(value) else { return 0 };
+    let Some(text) = address.param(b"q").flatten() else { return 1_000 };
+    let (whole, parts) = match text {
+        [whole @ b'0'..=b'1'] => (*whole, &b""[..]),
+        [whole @ b'0'..=b'1', b'.', parts @ ..] if parts.len() <= 3 && parts.iter().all(u8::is_ascii_digit) => {
+            (*whole, parts)
+        }
+        _ => return 0,
+    };
+    let digits = parts.iter().chain(b"000").take(3);
+    digits.fold(u16::from(whole - b'0'), |sum, digit| sum * 10 + u16::from(digit - b'0')).min(1_000)
 }
 
 /// Where a contact leads: its number if it names one, the way, and whether it is a secure address. Names of hosts,

@@ -279,6 +279,7 @@ impl Call {
             call_id,
             challenges: 0,
             redirects: 0,
+            contacts: Vec::new(),
             places,
             hurry_at: Call::hurry_at(started.now, &places),
             written: false,
@@ -359,6 +360,9 @@ impl Call {
         // RFC 3263 §4.3: a server that cannot be reached or has no room leaves the call to the next one of its trunk.
         let trying = matches!(self.state, State::Trying { .. }) && release.by == cdr::Party::Egress;
         if trying && release.status == 503 && self.next_place(ctx) {
+            return;
+        }
+        if self.next_contact_after(ctx, &release) {
             return;
         }
         self.report_silence(ctx, &release);

@@ -29,7 +29,8 @@ impl KernelRelay {
         let (hop, _) = hops.find(own, peer.ip()).expect("room");
         hops.refresh(&Links::open().expect("netlink")).expect("a way");
         for (place, &local) in ports.iter().enumerate() {
-            let flow = Flow { local, peer, from: ports[place ^ 1], to: peer, class: 0xb8, hop, clock_rate: 8_000 };
+            let (from, types) = (ports[place ^ 1], u128::MAX);
+            let flow = Flow { local, peer, from, to: peer, class: 0xb8, hop, clock_rate: 8_000, types };
             assert!(flows.join(&flow).expect("joined"), "of one family");
         }
         let counts = path.counts().expect("counts");

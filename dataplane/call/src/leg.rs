@@ -14,7 +14,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use media::srtp::Secret;
 use media::{Carries, Pair};
-use sdp::Profile;
+use sdp::{Direction, Profile};
 use sip::client::Client;
 use sip::dialog::Dialog;
 use sip::invite_client::InviteClient;
@@ -272,14 +272,35 @@ pub struct Wanted {
     pub carries: Carries,
     /// RTCP on the RTP port (RFC 5761).
     pub mux: bool,
-    /// One side or both are to be silent.
-    pub held: bool,
+    /// Who is to speak, seen from the peer.
+    pub direction: Direction,
+    /// An offer of ours awaits the peer's answer: by then it may speak whatever it said before (RFC 3264 §5.1).
+    pub asked: bool,
+    /// The payload types of its description as the other peer was told them, a bit each.
+    pub types: u128,
     /// The payload type and the clock in Hz of the peer's telephone events.
     pub events: Option<(u8, u32)>,
     /// The profile in the peer's last offer.
     pub profile: Profile,
     /// Keys, if media is encrypted between us and the peer.
     pub keys: Option<Keys>,
+}
+
+impl Wanted {
+    /// One side or both are to be silent.
+    pub fn is_held(&self) -> bool {
+        self.direction != Direction::SendRecv
+    }
+
+    /// The peer may speak.
+    pub fn speaks(&self) -> bool {
+        self.asked || matches!(self.direction, Direction::SendRecv | Direction::SendOnly)
+    }
+
+    /// The peer wants to hear.
+    pub fn hears(&self) -> bool {
+        matches!(self.direction, Direction::SendRecv | Direction::RecvOnly)
+    }
 }
 
 /// One side of a call.

@@ -160,6 +160,137 @@ fn a_held_call_may_be_silent_and_is_watched_again_once_resumed() {
 }
 
 #[test]
+fn voice_is_relayed_whatever_stands_before_it() {
+    const FILM: &str = "m=video 4002 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n";
+    let both = |port| sdp(port, 1).replace("m=audio", &format!("{FILM}m=audio"));
+    let mut stage = Stage::new();
+    talk(&mut stage, &both(4000), &both(6000).replace("m=video 4002", "m=video 0"));
+    for message in [stage.first(1), stage.last_of(0, "SIP/2.0 200 ")] {
+        assert!(message.contains("m=video 0 ") && !message.contains("m=audio 0 "), "{message}");
+    }
+    let ours = stage.first(1).lines().find(|line| line.starts_with("m=audio ")).unwrap();
+    let ours = ours.split(' ').nth(1).unwrap().parse().unwrap();
+    assert!(passes(&mut stage, ours, "127.0.0.2:6000", &VOICE).is_some());
+}
+
+#[test]
+fn an_answer_has_as_many_media_lines_as_its_offer() {
+    const MORE: &str = "m=video 6002 RTP/AVP 96\r\nb=AS:1\r\n";
+    let media = |stage: &Stage| -> Vec<String> {
+        let answer = stage.last_of(0, "SIP/2.0 200 ");
+        let lines = answer.lines().filter(|line| line.starts_with("m=") || line.starts_with("b="));
+        lines
+            .map(|line| line.split(' ').enumerate().filter(|(at, _)| *at != 1).map(|(_, word)| word).collect())
+            .collect()
+    };
+    let mut stage = Stage::new();
+    talk(&mut stage, OFFER, &format!("{}{MORE}", sdp(6000, 1)));
+    assert_eq!(media(&stage), ["m=audioRTP/AVP8"]);
+    let mut stage = Stage::new();
+    talk(&mut stage, &format!("{OFFER}{MORE}"), &sdp(6000, 1));
+    assert_eq!(media(&stage), ["m=audioRTP/AVP8", "m=videoRTP/AVP96"]);
+    assert!(stage.last_of(0, "SIP/2.0 200 ").ends_with("m=video 0 RTP/AVP 96\r\n"));
+}
+
+#[test]
+fn a_refused_digit_leaves_a_change_beside_it_alone() {
+    let mut stage = Stage::new();
+    let mut call = talk(&mut stage, OFFER, &sdp(6000, 1));
+    let change = with_sdp(&request("INVITE", stage.last_of(0, "SIP/2.0 200 "), 2), &sdp(4200, 2));
+    stage.hear(&mut call, 0, &change, CALLER);
+    let offered = stage.last_of(1, "INVITE ").to_owned();
+    let digit = request("INFO", stage.last_of(0, "SIP/2.0 200 "), 3);
+    stage.hear(&mut call, 0, &digit, CALLER);
+    let refusal = reply(stage.last_of(1, "INFO "), 415, None);
+    stage.hear(&mut call, 1, &refusal, TERMINATOR);
+    stage.hear(&mut call, 1, &reply(&offered, 200, Some(&sdp(6000, 2))), TERMINATOR);
+    let ours = port(stage.first(1));
+    assert_eq!(passes(&mut stage, ours, "127.0.0.2:6000", &VOICE).as_deref(), Some("127.0.0.2:4200"));
+}
+
+/// Who of originator and terminator is heard by the other.
+fn voices(stage: &mut Stage) -> (bool, bool) {
+    let (to_originator, to_terminator) = (port(stage.last_of(0, "SIP/2.0 200 ")), port(stage.first(1)));
+    let one = passes(stage, to_originator, "127.0.0.2:4000", &VOICE).is_some();
+    let other = passes(stage, to_terminator, "127.0.0.2:6000", &VOICE).is_some();
+    let reports = [(to_originator + 1, "127.0.0.2:4001"), (to_terminator + 1, "127.0.0.2:6001")];
+    assert!(reports.iter().all(|(port, from)| passes(stage, *port, from, &REPORT).is_some()), "RTCP always passes");
+    (one, other)
+}
+
+#[test]
+fn nobody_is_heard_who_is_to_be_silent() {
+    let directed = |port, direction: &str| match direction {
+        "" => sdp(port, 2),
+        "0.0.0.0" => sdp(port, 2).replace("c=IN IP4 127.0.0.2", "c=IN IP4 0.0.0.0"),
+        direction => format!("{}a={direction}\r\n", sdp(port, 2)),
+    };
+    for (offer, answer, heard) in [
+        ("sendonly", "recvonly", (true, false)),
+        ("recvonly", "sendonly", (false, true)),
+        ("inactive", "inactive", (false, false)),
+        ("", "recvonly", (true, false)),
+        ("", "inactive", (false, false)),
+        // An answer that does not fit its offer: each side's own word holds for itself.
+        ("sendonly", "", (true, false)),
+        ("sendonly", "sendonly", (false, false)),
+        ("inactive", "", (false, false)),
+        ("0.0.0.0", "recvonly", (true, false)),
+        ("", "", (true, true)),
+    ] {
+        let mut stage = Stage::new();
+        let mut call = talk(&mut stage, OFFER, &sdp(6000, 1));
+        assert_eq!(voices(&mut stage), (true, true));
+        change(&mut stage, &mut call, 2, &directed(4000, offer), &directed(6000, answer));
+        assert_eq!(voices(&mut stage), heard, "{offer:?} answered by {answer:?}");
+        change(&mut stage, &mut call, 3, &sdp(4000, 3), &sdp(6000, 3));
+        assert_eq!(voices(&mut stage), (true, true), "resumed after {offer:?}");
+    }
+}
+
+#[test]
+fn from_an_offer_on_its_answerer_may_speak_and_a_refusal_takes_that_back() {
+    let mut stage = Stage::new();
+    let mut call = talk(&mut stage, OFFER, &sdp(6000, 1));
+    change(&mut stage, &mut call, 2, &hold(), &format!("{}a=recvonly\r\n", sdp(6000, 2)));
+    let resume = with_sdp(&request("INVITE", stage.last_of(0, "SIP/2.0 200 "), 3), &sdp(4000, 3));
+    stage.hear(&mut call, 0, &resume, CALLER);
+    assert_eq!(voices(&mut stage), (true, true), "its answer may come behind its first packet");
+    let refusal = reply(stage.last_of(1, "INVITE "), 488, None);
+    stage.hear(&mut call, 1, &refusal, TERMINATOR);
+    assert_eq!(voices(&mut stage), (true, false), "still on hold");
+}
+
+#[test]
+fn only_payload_types_that_a_description_has_pass() {
+    let formats = |port, version, formats: &str, lines: &str| {
+        sdp(port, version).replace("RTP/AVP 8\r\n", &format!("RTP/AVP {formats}\r\n{lines}"))
+    };
+    let passing = |stage: &mut Stage| -> Vec<u8> {
+        let ours = port(stage.first(1));
+        let typed = |payload_type: u8| [&[0x80, payload_type], &VOICE[2..]].concat();
+        (0..64).chain(96..128).filter(|one| passes(stage, ours, "127.0.0.2:6000", &typed(*one)).is_some()).collect()
+    };
+    let mut stage = Stage::new();
+    let offer = formats(4000, 1, "8 0 18 101", "a=rtpmap:101 telephone-event/8000\r\n");
+    let answer = formats(6000, 1, "8 96", "a=rtpmap:96 telephone-event/8000\r\n");
+    let mut call = talk(&mut stage, &offer, &answer);
+    assert_eq!(passing(&mut stage), [0, 8, 13, 18, 96, 101], "either side's numbers, and comfort noise");
+    change(&mut stage, &mut call, 2, &formats(4000, 2, "0", ""), &formats(6000, 2, "0", ""));
+    assert_eq!(passing(&mut stage), [0, 13]);
+    let refused = with_sdp(&request("INVITE", stage.last_of(0, "SIP/2.0 200 "), 3), &formats(4000, 3, "9", ""));
+    stage.hear(&mut call, 0, &refused, CALLER);
+    assert_eq!(passing(&mut stage), [0, 9, 13], "the old ones until there is an answer");
+    let refusal = reply(stage.last_of(1, "INVITE "), 488, None);
+    stage.hear(&mut call, 1, &refusal, TERMINATOR);
+    assert_eq!(passing(&mut stage), [0, 13]);
+    // What a trunk's list leaves out was described to nobody.
+    let mut stage = Stage::with_policies(Policy::default(), policy(r#"{"codecs":{"allow":["PCMA"]}}"#));
+    talk(&mut stage, &offer, &formats(6000, 1, "8", ""));
+    assert_eq!(passing(&mut stage), [8, 13]);
+}
+
+#[test]
 fn media_goes_past_us_where_both_trunks_say_so() {
     let direct = || policy(r#"{"media":{"direct":true}}"#);
     let mut stage = Stage::with_policies(direct(), direct());

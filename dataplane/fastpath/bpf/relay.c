@@ -1,7 +1,8 @@
 // Relays RTP between two peers inside the kernel, for flows that user space has joined. One object with two programs,
 // for XDP and for tc, that share their tables.
 //
-// A packet is taken only if it comes to a joined port from the one peer that was latched there, is RTP version 2 and no RTCP.
+// A packet is taken only if it comes to a joined port from the one peer that was latched there, is RTP version 2 and no RTCP, and
+// has a payload type that was described.
 // Everything else goes up unchanged, where the socket relay judges it. Nothing is ever dropped here.
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -39,6 +40,7 @@ struct flow {
     __u32 ports;       // the same of the ports
     __u32 hop;         // which entry of `turns`
     __u32 clock_rate;  // timestamp units a second
+    __u32 types[4];    // the payload types that are taken, a bit each
 };
 
 // What one direction heard since it was joined. Written under its flow's lock.
@@ -251,6 +253,11 @@ static inline_always int find(void *data, void *end, struct found *found) {
     // RTCP on the same port (RFC 5761 §4) has packet types 192 to 223 where RTP has marker and payload type.
     if ((void *)(rtp + 1) > end || length < sizeof(*udp) + sizeof(*rtp) || (rtp->first >> 6) != 2 ||
         (rtp->second >= 192 && rtp->second <= 223)) {
+        count(NOT_RTP);
+        return 0;
+    }
+    __u32 type = rtp->second & 127;
+    if (!(flow->types[type >> 5] >> (type & 31) & 1)) {
         count(NOT_RTP);
         return 0;
     }

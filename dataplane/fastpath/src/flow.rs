@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use crate::hops::HopId;
 
 /// Bytes of `struct flow`.
-pub const FLOW_BYTES: usize = 96;
+pub const FLOW_BYTES: usize = 112;
 /// Bytes of `struct heard`.
 pub const HEARD_BYTES: usize = 72;
 
@@ -26,6 +26,8 @@ pub struct Flow {
     pub hop: HopId,
     /// RTP timestamp units a second, for the jitter; 8,000 for G.711.
     pub clock_rate: u32,
+    /// The RTP payload types that are taken, a bit each.
+    pub types: u128,
 }
 
 impl Flow {
@@ -55,6 +57,9 @@ impl Flow {
         );
         for (place, word) in [80, 84, 88, 92].into_iter().zip([addresses, ports, self.hop.0, self.clock_rate]) {
             out[place..place + 4].copy_from_slice(&word.to_ne_bytes());
+        }
+        for (place, shift) in [96, 100, 104, 108].into_iter().zip([0, 32, 64, 96]) {
+            out[place..place + 4].copy_from_slice(&((self.types >> shift) as u32).to_ne_bytes());
         }
         Some(out)
     }
@@ -142,6 +147,7 @@ mod tests {
             class: 0xb8,
             hop: HopId(0),
             clock_rate: 8_000,
+            types: u128::MAX,
         };
         assert_eq!(flow.bytes(), None);
     }

@@ -101,7 +101,7 @@ pub enum Count {
     NotJoined = 1,
     /// Not from the flow's peer; user space judges them.
     Stranger = 2,
-    /// RTCP, or neither.
+    /// RTCP, or neither; or RTP of a payload type that the flow does not name.
     NotRtp = 3,
     /// The way out was not known.
     NoHop = 4,

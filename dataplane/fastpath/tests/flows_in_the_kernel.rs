@@ -14,13 +14,16 @@ fn at(address: &str) -> SocketAddr {
     address.parse().expect("an address")
 }
 
+/// Payload types of the tests' flows: 0 and 100.
+const TYPES: u128 = 1 | 1 << 100;
+
 /// Joins one direction, by the way that the kernel knows now.
 fn join(handles: &mut Handles, [local, peer, from, to]: [&str; 4]) {
     let Handles { flows, hops, links } = handles;
     let (hop, _) = hops.find(at(from).ip(), at(to).ip()).expect("the table has room");
     hops.refresh(links).expect("netlink answers");
-    let flow =
-        Flow { local: at(local), peer: at(peer), from: at(from), to: at(to), class: 0xb8, hop, clock_rate: 8_000 };
+    let (local, peer, from, to) = (at(local), at(peer), at(from), at(to));
+    let flow = Flow { local, peer, from, to, class: 0xb8, hop, clock_rate: 8_000, types: TYPES };
     assert!(flows.join(&flow).expect("the kernel takes it"), "all of one family");
 }
 
@@ -106,12 +109,17 @@ fn everything_else_goes_up() {
         expect_up(&peer, &receiver_report);
         expect_up(&peer, b"\x00\x01\x00\x00 a STUN request perhaps");
         expect_up(&peer, b"x");
+        for payload_type in [1, 31, 32, 99, 101, 127] {
+            let mut undescribed = rtp(1, 7);
+            undescribed[1] = payload_type;
+            expect_up(&peer, &undescribed);
+        }
         let heard = handles.flows.part(PORT_LOW).expect("parted");
         assert_eq!(heard.packets, 0, "nobody of the call was heard");
         expect_up(&peer, &rtp(2, 7));
         let counts = path.counts().expect("counts");
         let of = |what| counts.get(what).expect("a count");
-        assert_eq!((of(Count::Stranger), of(Count::NotRtp), of(Count::NotJoined)), (1, 3, 1));
+        assert_eq!((of(Count::Stranger), of(Count::NotRtp), of(Count::NotJoined)), (1, 9, 1));
     }
 }
 

@@ -89,6 +89,8 @@ pub enum Dropped {
     Forged = 5,
     /// Encrypted, with a number that came before; or its key may not be used any more.
     Replayed = 6,
+    /// RTP of a payload type that neither peer described.
+    Undescribed = 7,
 }
 
 impl From<Refused> for Dropped {
@@ -103,6 +105,8 @@ impl From<Refused> for Dropped {
 /// Memory that the table has for each pair of ports, whether a call has it or not.
 pub const PAIR_BYTES: usize = size_of::<Option<Stream>>();
 
+/// The payload type 13.
+const COMFORT_NOISE: u128 = 1 << 13;
 /// Digits that were heard and that nobody asked for yet; more are forgotten.
 const DIGITS_MAX: usize = 64;
 
@@ -124,7 +128,7 @@ pub struct Relay {
     ports: Ports,
     ports_used: u32,
     generation: u32,
-    dropped: [u64; 7],
+    dropped: [u64; 8],
     digits: VecDeque<(u16, Digit)>,
     /// What was said last where it is recorded.
     said: Said,
@@ -152,7 +156,7 @@ impl Relay {
             ports: Ports::new(pairs, seed),
             ports_used: 0,
             generation: 0,
-            dropped: [0; 7],
+            dropped: [0; 8],
             digits,
             said: Said::default(),
             kernel: false,
@@ -213,6 +217,24 @@ impl Relay {
     pub fn hush(&mut self, id: StreamId, hushed: bool) {
         if let Some(stream) = self.stream_mut(id) {
             stream.hushed = hushed;
+            self.touch(id.pair);
+        }
+    }
+
+    /// What this stream's peer says goes nowhere while it is mute: offer and answer want it silent. RTCP passes (RFC 3264 §5.1).
+    pub fn mute(&mut self, id: StreamId, mute: bool) {
+        if let Some(stream) = self.stream_mut(id).filter(|stream| stream.mute != mute) {
+            stream.mute = mute;
+            self.touch(id.pair);
+        }
+    }
+
+    /// The payload types that this stream's peer may send, a bit each; comfort noise (13, RFC 3389) passes beside them. With none, all
+    /// pass: nothing was described.
+    pub fn allow(&mut self, id: StreamId, types: u128) {
+        let types = if types == 0 { u128::MAX } else { types | COMFORT_NOISE };
+        if let Some(stream) = self.stream_mut(id).filter(|stream| stream.types != types) {
+            stream.types = types;
             self.touch(id.pair);
         }
     }
@@ -407,6 +429,9 @@ impl Relay {
         }
         stream.heard = Some(now);
         if let Packet::Rtp(header) = packet {
+            if stream.types >> header.payload_type & 1 == 0 {
+                return Err(Dropped::Undescribed);
+            }
             stream.measure(now, &header, bytes.len());
             if stream.stays.has(Stay::Digits) && stream.digits.keeps(&header) {
                 self.keep(pair, &header, bytes);
@@ -421,7 +446,8 @@ impl Relay {
             Packet::Rtp(header) if stream.stays.has(Stay::Digits) => stream.digits.replace(&header, bytes),
             Packet::Rtp(_) | Packet::Rtcp | Packet::Opaque => None,
         };
-        let joined = stream.joined.filter(|_| !stream.hushed).ok_or(Dropped::Nowhere)?;
+        let silent = stream.hushed || (stream.mute && matches!(packet, Packet::Rtp(_)));
+        let joined = stream.joined.filter(|_| !silent).ok_or(Dropped::Nowhere)?;
         let half = self.streams[usize::from(joined)].as_ref().ok_or(Dropped::Nowhere)?;
         let to = if is_rtcp_port { half.rtcp.peer() } else { half.rtp.peer() }.ok_or(Dropped::Nowhere)?;
         let seals = half.crypt.as_ref().is_some_and(|crypt| crypt.seals()).then_some(joined);

@@ -33,6 +33,8 @@ pub enum Carries {
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Stream {
+    /// The payload types that pass, a bit each.
+    pub(crate) types: u128,
     pub(crate) rtp: Latch,
     /// Told apart from the pair's earlier users.
     pub(crate) generation: u32,
@@ -41,6 +43,8 @@ pub(crate) struct Stream {
     pub(crate) carries: Carries,
     /// What it hears goes nowhere.
     pub(crate) hushed: bool,
+    /// RTP that it hears goes nowhere.
+    pub(crate) mute: bool,
     /// Why its packets pass through user space.
     pub(crate) stays: Stays,
     /// Where its packets are relayed.
@@ -85,6 +89,8 @@ impl Stream {
             beyond_us: 0,
             avoid: false,
             hushed: false,
+            mute: false,
+            types: u128::MAX,
             stays: Stays::default(),
             crypt: None,
             path: Path::Socket,

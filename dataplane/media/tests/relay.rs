@@ -99,6 +99,23 @@ fn rtcp_that_shares_the_rtp_port_is_relayed_there() {
 }
 
 #[test]
+fn rtp_of_a_mute_peer_and_of_other_payload_types_goes_nowhere_and_reports_pass() {
+    let mut call = Call::new(ALICE, BOB);
+    let report = |call: &mut Call| call.relay.on_packet(at(1), call.ingress.rtp_port, address(ALICE), &REPORT);
+    call.relay.mute(call.ingress.id, true);
+    assert_eq!(call.hear(call.ingress, ALICE), Verdict::Drop(Dropped::Nowhere));
+    assert_eq!(report(&mut call), to(call.egress, BOB));
+    assert_eq!(call.hear(call.egress, BOB), to(call.ingress, ALICE), "the other way passes");
+    call.relay.mute(call.ingress.id, false);
+    call.relay.allow(call.ingress.id, 1 << 127);
+    assert_eq!(call.hear(call.ingress, ALICE), Verdict::Drop(Dropped::Undescribed));
+    assert_eq!(report(&mut call), to(call.egress, BOB));
+    assert_eq!(call.relay.dropped(Dropped::Undescribed), 1);
+    call.relay.allow(call.ingress.id, 0);
+    assert_eq!(call.hear(call.ingress, ALICE), to(call.egress, BOB), "nothing was described");
+}
+
+#[test]
 fn the_named_address_is_believed_and_nobody_else_after_it() {
     check(ALICE, &[(ALICE, true), ("192.0.2.10:4002", false), ("192.0.2.11:4000", false), (ALICE, true)]);
 }

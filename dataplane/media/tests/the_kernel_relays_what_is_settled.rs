@@ -85,6 +85,7 @@ fn both_directions_are_joined_once_both_have_latched() {
         from_port,
         to: address(to),
         clock_hz: 8_000,
+        types: u128::MAX,
     };
     assert_eq!(call.changes(), [join(other, BOB, one, ALICE), join(one, ALICE, other, BOB)]);
     call.hear(call.one, ALICE, 2);

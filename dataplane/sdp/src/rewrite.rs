@@ -56,7 +56,7 @@ pub enum Events {
 /// Appends the description with our origin, addresses and ports to `out`; all else byte for byte, line ends as CRLF.
 ///
 /// Left out are attributes that name addresses of the writer and would lead media past us: ICE (RFC 8839),
-/// `source-filter` (RFC 4570), `altc` (RFC 6947); and the lines that tell who the writer is: `u=`, `e=`, `p=`. A hold by
+/// `source-filter` (RFC 4570), `altc` (RFC 6947); `k=`; and the lines that tell who the writer is: `u=`, `e=`, `p=`. A hold by
 /// the address 0.0.0.0 is written as `a=sendonly`, since our address takes its place.
 ///
 /// # Errors
@@ -112,6 +112,34 @@ pub fn rewrite_parsed(
         return Err(Flaw::NOTHING_LEFT);
     }
     Ok(())
+}
+
+/// An answer with as many media lines as its offer has (RFC 3264 §6): what is too much is cut off, what is missing is refused by port
+/// 0. `None` where the numbers agree.
+#[must_use]
+pub fn fitted(answer: &Session<'_>, offer: &[u8]) -> Option<Vec<u8>> {
+    let offered = || lines(offer).map_while(Result::ok).filter(|line| line.kind == b'm');
+    let (has, wanted) = (answer.media_count(), offered().count());
+    if has == wanted {
+        return None;
+    }
+    let mut out = Vec::with_capacity(answer.text().len() + 64);
+    let mut sections = 0;
+    for line in lines(answer.text()).map_while(Result::ok) {
+        sections += usize::from(line.kind == b'm');
+        if sections > wanted {
+            break;
+        }
+        out.extend_from_slice(&[line.kind, b'=']);
+        out.extend_from_slice(line.value);
+        out.extend_from_slice(b"\r\n");
+    }
+    for line in offered().skip(has) {
+        let mut rest = line.value;
+        let (kind, _, proto) = (word(&mut rest), word(&mut rest), word(&mut rest));
+        out.extend_from_slice(&[b"m=", kind, b" 0 ", proto, b" ", rest, b"\r\n"].concat());
+    }
+    Some(out)
 }
 
 /// What is to be done with the lines of one section.
@@ -197,8 +225,8 @@ impl Writer<'_, '_> {
             }
             b'm' => self.media_line(line.value),
             b'a' => return self.attribute(line.value),
-            // RFC 8866 §5.5, §5.6: who wrote this is no business of the other side.
-            b'u' | b'e' | b'p' => return,
+            // RFC 8866 §5.5, §5.6: who wrote this is no business of the other side; §5.12: keys in `k=` are discarded.
+            b'u' | b'e' | b'p' | b'k' => return,
             _ => self.copy(line),
         }
         self.out.extend_from_slice(b"\r\n");

@@ -84,6 +84,8 @@ counters! {
     media_forged;
     /// Encrypted media datagrams dropped because their number came before, is too old to tell, or their key is used up.
     media_replayed;
+    /// Media datagrams dropped because neither peer's description has their payload type.
+    media_undescribed;
     /// Packets of recorded calls that are silence in their files, because the tape had no room for them.
     recording_lost;
     /// Media streams handed to the kernel.

@@ -347,6 +347,7 @@ impl Shard {
                 self.counters.media_dropped += 1;
                 self.counters.media_forged += u64::from(why == Dropped::Forged);
                 self.counters.media_replayed += u64::from(why == Dropped::Replayed);
+                self.counters.media_undescribed += u64::from(why == Dropped::Undescribed);
                 return None;
             }
         };

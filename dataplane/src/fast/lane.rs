@@ -38,11 +38,11 @@ impl Lane {
     pub fn change(&mut self, now: Instant, change: Change) -> Option<(u16, Option<Carried>)> {
         match change {
             Change::Part { port } => Some((port, Some(self.part(port)))),
-            Change::Join { port, peer, from_port, to, clock_hz } => {
+            Change::Join { port, peer, from_port, to, clock_hz, types } => {
                 if self.joined.is_empty() {
                     self.look_at = later(now, ROUND_US);
                 }
-                let joined = self.join(port, (peer, to), from_port, clock_hz).unwrap_or_else(|error| {
+                let joined = self.join(port, (peer, to), from_port, (clock_hz, types)).unwrap_or_else(|error| {
                     tracing::error!(%error, "the kernel does not take a stream");
                     false
                 });
@@ -63,12 +63,12 @@ impl Lane {
         port: u16,
         (peer, to): (std::net::SocketAddr, std::net::SocketAddr),
         from_port: u16,
-        clock_rate: u32,
+        (clock_rate, types): (u32, u128),
     ) -> Result<bool, fastpath::Broken> {
         let Some(ours) = self.fast.media[usize::from(to.is_ipv6())] else { return Ok(false) };
         let Some(hop) = self.fast.way(ours, to.ip()) else { return Ok(false) };
         let (local, from) = ((ours, port).into(), (ours, from_port).into());
-        self.flows.join(&Flow { local, peer, from, to, class: MEDIA_TRAFFIC, hop, clock_rate })
+        self.flows.join(&Flow { local, peer, from, to, class: MEDIA_TRAFFIC, hop, clock_rate, types })
     }
 
     fn part(&mut self, port: u16) -> Carried {

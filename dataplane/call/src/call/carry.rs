@@ -17,11 +17,15 @@ impl Call {
         if !body.is_sdp() {
             return Ok(body.clone());
         }
-        let description = sdp::parse(&body.bytes)?;
+        let mut description = sdp::parse(&body.bytes)?;
         let answers = self.legs[usize::from(to)].open_offer() == Offering::Peer;
+        let offered = Some(&self.legs[usize::from(from)].last_sdp).filter(|offered| answers && !offered.is_empty());
+        let fitted = offered.and_then(|offered| sdp::fitted(&description, offered));
+        if let Some(fitted) = &fitted {
+            description = sdp::parse(fitted)?;
+        }
         let [first, second] = self.filters(ctx, from, to, answers);
-        let kept = |media: &sdp::Media<'_>| media.port != 0 && first.keeps(media) && second.keeps(media);
-        let active = description.media().position(|media| kept(&media));
+        let active = relayed(&description, [&first, &second]);
         self.hear_media(ctx, from, &description, active.or(description.first_active()), answers)?;
         let leg = &self.legs[usize::from(to)];
         let (direct, port) = leg.pair.map_or((true, u16::MAX), |pair| (false, pair.rtp_port));
@@ -64,12 +68,20 @@ impl Call {
         if answers && agreed.is_some_and(|media| !(media.rtcp_mux && first.rtcp_mux)) {
             self.part_rtcp(ctx, to);
         }
+        self.tell_formats(ctx, (from, to), agreed.as_ref());
+        self.codec = agreed.map_or_else(String::new, |media| codec_name(&media));
+        Ok(Body { kind: body.kind.clone(), bytes })
+    }
+
+    /// The relay learns what payload types mean, and which of them pass.
+    fn tell_formats(&mut self, ctx: &mut Context<'_>, (from, to): (u8, u8), agreed: Option<&sdp::Media<'_>>) {
+        let types = agreed.map_or(0, |media| media.payload_types().fold(0, |types, format| types | 1 << format));
+        self.legs[usize::from(from)].media.types = types;
+        self.allow_types(ctx);
         if let (Some(media), Some(pair)) = (agreed, self.legs[usize::from(to)].pair) {
             let maps = media.maps();
             ctx.relay.formats(pair.id, media.payload_types().take(FORMATS_MAX).map(|format| format_of(&maps, format)));
         }
-        self.codec = agreed.map_or_else(String::new, |media| codec_name(&media));
-        Ok(Body { kind: body.kind.clone(), bytes })
     }
 
     /// What the trunk that a description comes from lets pass, and what the other one does.
@@ -94,6 +106,16 @@ impl Call {
         };
         if from == 0 { [filter(Some(ingress)), filter(egress)] } else { [filter(egress), filter(Some(ingress))] }
     }
+}
+
+/// The section that is relayed: voice, or the image that takes its place, before all else.
+fn relayed(description: &sdp::Session<'_>, filters: [&Filter<'_>; 2]) -> Option<usize> {
+    let kept = |media: &sdp::Media<'_>| media.port != 0 && filters.iter().all(|filter| filter.keeps(media));
+    let voice = |media: &sdp::Media<'_>| {
+        [&b"audio"[..], b"image"].iter().any(|kind| media.kind.eq_ignore_ascii_case(kind)) && kept(media)
+    };
+    let first = description.media().position(|media| voice(&media));
+    first.or_else(|| description.media().position(|media| kept(&media)))
 }
 
 /// True if it takes no section and no format out. Whether RTCP may share a port is the same matter for both filters: the first sees to it.

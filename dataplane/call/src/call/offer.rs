@@ -3,11 +3,12 @@
 use core::net::SocketAddr;
 
 use media::{Carries, Seal, Stay};
+use sip::Method;
 
 use crate::bridge::{Body, Event};
 use crate::call::{Call, Context};
 use crate::leg::send::HOPS;
-use crate::leg::{Offering, StandsFor};
+use crate::leg::{Offering, RequestIn, StandsFor};
 
 impl Call {
     /// What one leg asks of the other, and what the other answers.
@@ -42,7 +43,12 @@ impl Call {
             Event::Request { method, number, body } => self.pass_request_on(ctx, leg, &method, number, &body),
             Event::Response { number, status, body } => {
                 let body = if status < 300 { self.carry(ctx, leg, other, &body) } else { Ok(Body::default()) };
-                self.settle_media(ctx, other, status < 300);
+                let asked = &self.legs[usize::from(other)].requests_in;
+                let info = |request: &RequestIn| request.number == number && request.request.method() == Method::Info;
+                // An INFO offers nothing: a re-INVITE beside it goes on.
+                if !asked.iter().any(info) {
+                    self.settle_media(ctx, other, status < 300);
+                }
                 self.legs[usize::from(other)].answer_request(
                     &mut ctx.desk,
                     other,
@@ -149,7 +155,11 @@ impl Call {
             self.described_at = ctx.desk.clock.now;
             self.point_media(ctx, leg);
             self.seal(ctx, leg);
+            self.allow_types(ctx);
         }
+        let other = self.other(leg);
+        self.legs[usize::from(other)].media.asked = false;
+        self.mute_media(ctx);
     }
 
     /// The peer took its re-INVITE back: so do we; the refusal of ours answers it.
@@ -186,7 +196,7 @@ impl Call {
             leg.media.profile = sdp::Profile::of(section.proto).unwrap_or_default();
         }
         leg.media.mux = section.rtcp_mux;
-        leg.media.held = description.direction(index) != sdp::Direction::SendRecv;
+        (leg.media.direction, leg.media.asked) = (description.direction(index), false);
         leg.media.events = events_of(&section);
         leg.media.carries = match section.carried_by() {
             sdp::CarriedBy::Rtp if section.cryptos().next().is_none() => Carries::Rtp,
@@ -204,14 +214,39 @@ impl Call {
         if answers {
             self.seal(ctx, from);
         }
+        let other = self.other(from);
+        if !answers && other != from {
+            self.legs[usize::from(other)].media.asked = true;
+        }
+        self.mute_media(ctx);
         Ok(())
+    }
+
+    /// RFC 3264 §5.1, §8.4: nobody is passed on who said that it would be silent, or whom the other one does not want to hear. What
+    /// holds is each side's last word, and from an offer on that its answerer may speak.
+    fn mute_media(&self, ctx: &mut Context<'_>) {
+        for (leg, other) in [(0, self.current), (self.current, 0)] {
+            let (speaker, listener) = (&self.legs[usize::from(leg)], &self.legs[usize::from(other)]);
+            if let Some(pair) = speaker.pair.filter(|_| leg != other) {
+                ctx.relay.mute(pair.id, !(speaker.media.speaks() && listener.media.hears()));
+            }
+        }
+    }
+
+    /// The relay is told which payload types were described: a peer may send those of its own description and those of the other's.
+    pub(super) fn allow_types(&self, ctx: &mut Context<'_>) {
+        let legs = [0, self.current].map(|leg| &self.legs[usize::from(leg)]);
+        let types = legs[0].media.types | legs[1].media.types;
+        for pair in legs.into_iter().filter_map(|leg| leg.pair) {
+            ctx.relay.allow(pair.id, types);
+        }
     }
 
     /// The relay is told what the leg's peer wants.
     fn point_media(&self, ctx: &mut Context<'_>, leg: u8) {
         let leg = &self.legs[usize::from(leg)];
         let (Some(pair), Some((rtp, rtcp))) = (leg.pair, leg.media.to) else { return };
-        ctx.relay.stay(pair.id, Stay::Hold, leg.media.held);
+        ctx.relay.stay(pair.id, Stay::Hold, leg.media.is_held());
         ctx.relay.carry(pair.id, leg.media.carries);
         ctx.relay.open_with(pair.id, leg.media.keys.map(|keys| keys.theirs));
         if leg.media.keys.is_some() && !leg.seals {

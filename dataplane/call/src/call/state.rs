@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use cdr::{Cdr, GrantPart, Record, Stages, Start};
 use media::Pair;
 use rating::{Admission, Candidate, Verdict};
+use sdp::Direction;
 use sip::dialog::Dialog;
 use sip::{Hop, Transport};
 use snapshot::policy::{Refresher, SessionTimer, TimerMode};
@@ -24,7 +25,7 @@ use crate::release::Release;
 use crate::ways::Places;
 
 /// The layout of [`Call::export`]; raised with every change.
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 
 /// Why exported bytes do not make a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +156,8 @@ struct LegState {
     sdp_session: u64,
     sdp_version: u64,
     nat: bool,
-    held: bool,
+    direction: Direction,
+    types: u128,
     timer_policy: SessionTimer,
     timer: Option<Timer>,
     peer_updates: bool,
@@ -167,7 +169,7 @@ impl LegState {
         let mut leg = Leg::bare(self.dialog, self.peer, self.sdp_session);
         leg.pair = Some(pair);
         leg.nat = self.nat;
-        leg.media.held = self.held;
+        (leg.media.direction, leg.media.types) = (self.direction, self.types);
         leg.sdp_version = self.sdp_version;
         leg.ways.timer = self.timer_policy;
         leg.timer = self.timer;
@@ -281,7 +283,9 @@ fn put_leg(out: &mut Vec<u8>, leg: &Leg) {
     put(out, leg.pair.map_or(0, |pair| u64::from(pair.rtp_port)));
     put(out, leg.sdp_session);
     put(out, leg.sdp_version);
-    put(out, u64::from(leg.nat) | u64::from(leg.media.held) << 1);
+    put(out, u64::from(leg.nat) | (leg.media.direction as u64) << 1);
+    put(out, leg.media.types as u64);
+    put(out, (leg.media.types >> 64) as u64);
     put_timer(out, leg);
 }
 
@@ -349,7 +353,10 @@ fn take_leg(input: &mut &[u8]) -> Option<LegState> {
     let port = u16::try_from(take(input)?).ok()?;
     let (sdp_session, sdp_version) = (take(input)?, take(input)?);
     let flags = take(input)?;
-    let (nat, held) = (flags & 1 != 0, flags & 2 != 0);
+    let nat = flags & 1 != 0;
+    let directions = [Direction::SendRecv, Direction::SendOnly, Direction::RecvOnly, Direction::Inactive];
+    let direction = *directions.get((flags >> 1) as usize)?;
+    let types = u128::from(take(input)?) | u128::from(take(input)?) << 64;
     let (timer_policy, timer, peer_updates) = take_timer(input)?;
     let last_sdp = take_bytes(input)?.to_vec();
     Some(LegState {
@@ -359,7 +366,8 @@ fn take_leg(input: &mut &[u8]) -> Option<LegState> {
         sdp_session,
         sdp_version,
         nat,
-        held,
+        direction,
+        types,
         timer_policy,
         timer,
         peer_updates,

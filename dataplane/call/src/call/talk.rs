@@ -124,7 +124,7 @@ impl Call {
     /// trunks, on hold, or because media does not pass us.
     fn media_deadline(&self, ctx: &Context<'_>) -> Option<units::Instant> {
         let (one, other) = (&self.legs[0], &self.legs[usize::from(self.current)]);
-        if one.media.held || other.media.held {
+        if one.media.is_held() || other.media.is_held() {
             return None;
         }
         let heard = |leg: &Leg| Some(ctx.relay.last_heard(leg.pair?.id).max(Some(self.described_at)));

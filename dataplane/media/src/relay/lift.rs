@@ -30,6 +30,8 @@ pub enum Change {
         to: SocketAddr,
         /// The clock of the timestamps; 0 if it is not known.
         clock_hz: u32,
+        /// The payload types that may pass, a bit each.
+        types: u128,
     },
     /// Let everything that comes to this port up again. Answered by [`Relay::on_parted`].
     Part {
@@ -167,8 +169,11 @@ impl Relay {
     fn passage(&self, from: u16, to: u16) -> Option<Change> {
         let [here, there] = [from, to].map(|pair| self.streams[usize::from(pair)].as_ref());
         let (here, there) = (here?, there?);
-        let plain =
-            here.carries != Carries::Datagrams && !here.hushed && here.stays.is_empty() && here.tally.has_packets();
+        let plain = here.carries != Carries::Datagrams
+            && !here.hushed
+            && !here.mute
+            && here.stays.is_empty()
+            && here.tally.has_packets();
         if !plain || here.path != Path::Socket || there.joined != Some(from) {
             return None;
         }
@@ -179,6 +184,7 @@ impl Relay {
             from_port: self.port_low + 2 * to,
             to: to_peer,
             clock_hz: here.formats.clock_hz(),
+            types: here.types,
         })
     }
 }

@@ -5,12 +5,14 @@
 
 mod accounts;
 mod acts;
+mod alarms;
 mod balancer;
 mod calls;
 mod cdr;
 mod changing;
 mod db;
 mod deck;
+mod doctor;
 mod external;
 mod files;
 mod host;
@@ -28,6 +30,8 @@ mod route;
 mod search;
 mod standings;
 mod stats;
+mod top;
+mod trace;
 mod up;
 mod watch;
 mod whatif;
@@ -142,6 +146,13 @@ enum Noun {
     /// Sums of calls and attempts.
     #[command(subcommand)]
     Stats(stats::Verb),
+    /// Looks at everything that somebody who helps asks first; each line says what to do. Exit code 0: all is well; 3: something should
+    /// be looked at; 1: something failed.
+    Doctor(doctor::Arguments),
+    /// What was said in a call that is over, message by message, and why it went where it did.
+    Trace(trace::Arguments),
+    /// What a node does: calls, shards, latencies, carriers and trunks, alarms; on the whole terminal, or as lines where there is none.
+    Top(top::Arguments),
     /// Ways in from carriers and out to them.
     #[command(subcommand, alias = "trunk")]
     Trunks(objects::Verb),
@@ -364,6 +375,9 @@ async fn once(mut cli: Cli) -> ExitCode {
         Noun::Search(verb) => search::run(verb).await,
         Noun::Stats(verb) => stats::run(verb).await,
         Noun::Standings { place, form, watch } => standings::run(&place, form, watch).await,
+        Noun::Doctor(arguments) => doctor::run(arguments).await,
+        Noun::Trace(arguments) => trace::run(arguments).await,
+        Noun::Top(arguments) => top::run(arguments).await,
         Noun::Revision(verb) => revision::run(verb).await,
         Noun::Replay(arguments) => replay::run(arguments).await,
         Noun::Whatif(arguments) => whatif::run(*arguments).await,

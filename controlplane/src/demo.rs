@@ -175,7 +175,7 @@ fn introduce(node: &Node, scene: &Scene, sip: SocketAddr) {
 fn hints(folder: &Path, node: &Node) {
     let (data, url) = (folder.display(), node.http_url());
     say!("Try: the GUI: overview, one call's page, and Routing, Simulate with 447712345678 as acme");
-    say!("     tandem calls list --data {data}");
+    say!("     tandem top --data {data}, tandem doctor --data {data}, tandem trace 447712345678 --data {data}");
     say!("     edit {data}/samples/sell.csv, then tandem apply -f {data}/samples/demo.yaml --data {data}:");
     say!("     the next call has the rate");
     say!("     curl {url}/metrics");

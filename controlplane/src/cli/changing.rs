@@ -55,6 +55,9 @@ impl Noun {
             | Noun::Plans(_)
             | Noun::Route(_)
             | Noun::Standings { .. }
+            | Noun::Top(_)
+            | Noun::Trace(_)
+            | Noun::Doctor(_)
             | Noun::Trunks(_)
             | Noun::Replay(_)
             | Noun::Whatif(_)

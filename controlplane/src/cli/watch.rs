@@ -54,7 +54,11 @@ pub fn rows_max() -> Option<usize> {
     Some(usize::from(lines).saturating_sub(OTHER_LINES).max(1))
 }
 
-fn span(text: &str) -> Result<Duration, String> {
+/// A span of time as it is typed.
+///
+/// # Errors
+/// It is none, or too short.
+pub fn span(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit_ms = match &text[digits.len()..] {
         "ms" => 1,

@@ -52,6 +52,28 @@ fn calls_over_tcp_are_recorded_and_charged_like_others() {
     let records = switch.collected(100);
     assert!(records.len() == 100 && records.iter().all(Record::answered));
     switch.charged(exact(&records));
+    an_operator_looks_at_them(&switch, "447700900123");
+}
+
+/// The command line tells of the node and of its calls without a terminal.
+fn an_operator_looks_at_them(switch: &Switch, called: &str) {
+    let top = switch.tandem(&["top", "--once", "-o", "json"]);
+    assert_eq!(
+        (top["data_plane_up"].as_bool(), top["shards"].as_array().map(Vec::len)),
+        (Some(true), Some(2)),
+        "{top}"
+    );
+    let codes: Vec<&str> =
+        top["trunks"].as_array().into_iter().flatten().filter_map(|trunk| trunk["code"].as_str()).collect();
+    assert!(!codes.is_empty() && codes.iter().all(|code| !code.starts_with('#')), "trunks have their names: {top}");
+    let newest = switch.tandem(&["trace", called, "-o", "json"]);
+    let call = newest["call"]["call"].as_str().expect("the call's id");
+    assert_eq!(newest["call"]["called_routed"].as_str(), Some(called));
+    let same = switch.tandem(&["trace", call, "-o", "json"]);
+    assert_eq!((&same["call"], &same["decision"]), (&newest["call"], &newest["decision"]));
+    assert!(same["verdict"].as_str().is_some_and(|verdict| verdict.starts_with("Answered by oria")), "{same}");
+    let by_header = newest["call"]["ingress_call_id"].as_str().expect("its Call-ID");
+    assert_eq!(switch.tandem(&["trace", by_header, "-o", "json"])["call"]["call"].as_str(), Some(call));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use axum::extract::State;
 use files::Kind;
 use rating::decision;
 use serde::{Deserialize, Serialize};
-use store::{CallStory, StoreError};
+use store::{CallStory, Store, StoreError};
 use units::{CallId, Cause};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -16,7 +16,7 @@ use super::simulate::{Candidate, percent};
 use super::{kept, recordings};
 use crate::auth::{May, rights};
 use crate::extract::Key;
-use crate::names::Names;
+use crate::names::{NameBook, Names};
 use crate::problem::{Answered, Problem};
 use crate::services::App;
 use crate::value::{Amount, RateHours, RateJurisdiction, Time};
@@ -191,6 +191,15 @@ async fn story(_caller: May<rights::CdrRead>, State(app): State<App>, Key(id): K
     (story.capture_bytes, story.recording_s) =
         (capture.map(|found| found.bytes), recording.map(|found| recordings::seconds(found.bytes)));
     Ok(Json(story))
+}
+
+impl Story {
+    /// What the database knows of a call; whether files are kept of it is not looked at.
+    pub async fn of(store: &Store, call: CallId) -> Answered<Story> {
+        let told = store.story(call).await?;
+        let names = NameBook::default().read(store).await?;
+        tell(&told, &names)
+    }
 }
 
 fn tell(told: &CallStory, names: &Names) -> Answered<Story> {

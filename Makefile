@@ -15,6 +15,10 @@ PROGRAMS := -p tandem-dataplane -p tandem-controlplane -p tandem-loadtest -p tan
 FOR ?=
 # Node, when setup/install had to bring it.
 export PATH := $(CURDIR)/.tools/bin:$(PATH):/usr/sbin:/sbin
+# Properties are tried on the same cases in each run; another number draws others.
+export PROPTEST_RNG_SEED ?= 7
+# A registry that does not answer for a moment is asked again.
+export CARGO_NET_RETRY ?= 10
 
 .PHONY: help
 help: ## this list

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use panel::wire::{Answer, Ask};
 use plane::{PATIENCE, Plane};
-use talk::{Datagram, Talk};
+use talk::{Datagram, Talk, once};
 use tempfile::TempDir;
 
 fn start(data: &Path, last: u8, talk: impl FnOnce(SocketAddr) -> Talk, collector: SocketAddr) -> (Plane, Talk) {
@@ -77,6 +77,14 @@ fn a_collector_hears_each_message_with_its_call_and_a_report_of_each_side() {
             heard.push(chunks(&bytes[..length]));
         }
     }
+    // All that it says it sent comes.
+    while counter(&mut plane, "collector_sent") > heard.len() as u64 {
+        assert!(Instant::now() < deadline, "{} packets", heard.len());
+        if let Ok(length) = socket.recv(&mut bytes) {
+            heard.push(chunks(&bytes[..length]));
+        }
+    }
+    assert_eq!(counter(&mut plane, "collector_sent"), heard.len() as u64);
     let of = |kind: u8| heard.iter().filter(move |chunks| chunks[&11] == [kind]);
     let told = |all: Vec<Datagram>| {
         let mut flows: BTreeMap<_, Vec<String>> = BTreeMap::new();
@@ -85,8 +93,11 @@ fn a_collector_hears_each_message_with_its_call_and_a_report_of_each_side() {
         }
         flows
     };
-    let logged = |wanted: fn(&[u8]) -> bool| told(talk.log.iter().filter(|of| wanted(&of.2)).cloned().collect());
-    assert_eq!(told(of(1).map(datagram).collect()), logged(|bytes| bytes[0] != 0x80 && bytes[0] != 0x81));
+    let logged = |wanted: fn(&[u8]) -> bool| told(once(&talk.log).into_iter().filter(|of| wanted(&of.2)).collect());
+    assert_eq!(
+        told(once(&of(1).map(datagram).collect::<Vec<_>>())),
+        logged(|bytes| bytes[0] != 0x80 && bytes[0] != 0x81)
+    );
     assert_eq!(told(of(5).map(datagram).collect()), logged(|bytes| bytes[..2] == [0x80, 201]));
     let calls: Vec<_> = heard.iter().map(|chunks| chunks[&17].clone()).collect();
     assert!(calls.iter().all(|call| *call == calls[0] && call.len() == 32), "one call is one correlation");
@@ -97,13 +108,12 @@ fn a_collector_hears_each_message_with_its_call_and_a_report_of_each_side() {
         assert_eq!((&report["PACKET_LOSS"], &report["EXPECTED_PK"]), (&0.into(), &10.into()), "{report}");
         assert!(!report["RTP_SIP_CALL_ID"].as_str().unwrap().is_empty() && report["REPORT_TS"].is_number(), "{report}");
     }
-    assert_eq!(counter(&mut plane, "collector_sent"), heard.len() as u64);
 }
 
 #[test]
 fn sngrep_receives_the_messages_of_both_sides() {
     let data = TempDir::new().unwrap();
-    let collector = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let collector = UdpSocket::bind("127.0.46.8:0").unwrap().local_addr().unwrap();
     let file = std::env::temp_dir().join(format!("sngrep-{}.pcap", collector.port()));
     let mut sngrep = Command::new("sngrep")
         .args(["-F", "-N", "-q", "-L", &format!("udp:{collector}"), "-O"])
@@ -143,8 +153,11 @@ fn sngrep_receives_the_messages_of_both_sides() {
     sngrep.wait().unwrap();
     let mut kept = read();
     let mut wanted = messages;
-    kept.sort();
-    wanted.sort();
+    // Each once: a machine that is late lets SIP repeat itself.
+    for all in [&mut kept, &mut wanted] {
+        all.sort();
+        all.dedup();
+    }
     std::fs::remove_file(&file).unwrap();
     assert_eq!(kept, wanted);
 }
@@ -152,7 +165,7 @@ fn sngrep_receives_the_messages_of_both_sides() {
 #[test]
 fn a_dead_collector_costs_its_packets_and_nothing_else() {
     let data = TempDir::new().unwrap();
-    let nobody = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = SocketAddr::from(([127, 0, 46, 9], 9));
     let (mut plane, mut talk) = start(data.path(), 3, Talk::new, nobody);
     for name in ["1", "2", "3"] {
         talk.begin(&mut plane, name);

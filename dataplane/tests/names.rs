@@ -3,20 +3,22 @@
 
 #[path = "support/phone.rs"]
 mod phone;
+#[path = "support/ports.rs"]
+mod ports;
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::UdpSocket;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use panel::wire::{Answer, Ask, BindingRow, Frame, Peers};
+use ports::free_port;
 use snapshot::{Account, Carrier, Deck, IngressTrunk, Model, Plan, Policy};
 use tempfile::TempDir;
 use units::{AccountId, CarrierId, Currency, DeckId, IngressTrunkId, PlanId, Revision};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 struct Plane(Child);
 
@@ -55,10 +57,6 @@ fn model() -> Model {
     }
 }
 
-fn free_port() -> u16 {
-    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 fn start(data: &Path, sip: u16) -> Plane {
     std::fs::create_dir_all(data.join("snapshots")).unwrap();
     std::fs::write(data.join("snapshots/1.snap"), model().encode().unwrap()).unwrap();
@@ -70,7 +68,7 @@ fn start(data: &Path, sip: u16) -> Plane {
             "--shards",
             "2",
             "--rtp",
-            "42000-42399",
+            "22000-22399",
             "--log",
             "warn",
             "--data",

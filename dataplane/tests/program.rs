@@ -1,8 +1,11 @@
 //! The program as an operator meets it: started on an empty folder, asked over its socket, stopped.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/ports.rs"]
+mod ports;
+
 use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, UdpSocket};
+use std::net::UdpSocket;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -10,13 +13,14 @@ use std::time::Duration;
 
 use cdr::{Cdr, GrantPart, Priced, Record, Start, segment};
 use panel::wire::{Answer, Ask, Figures, Frame, Reply, Want};
+use ports::free_port;
 use snapshot::{Deck, Model, Rate};
 use tempfile::TempDir;
 use units::{
     AccountId, AttemptIndex, CallId, Cause, GrantId, Instant, Money, NodeId, Revision, ShardId, Terms, WallTime,
 };
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A running data plane and a connection to it.
 struct Plane {
@@ -41,15 +45,6 @@ fn poll<T>(mut what: impl FnMut() -> Option<T>, sentence: &str) -> T {
         assert!(std::time::Instant::now() < deadline, "{sentence}");
         std::thread::sleep(Duration::from_millis(5));
     }
-}
-
-/// A port that nobody had a moment ago, for UDP and TCP.
-fn free_port() -> u16 {
-    let free = || {
-        let probe = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        TcpListener::bind(probe).ok().map(|_| probe.port())
-    };
-    poll(free, "a port is free for both")
 }
 
 fn start_plane(data: &Path) -> Plane {

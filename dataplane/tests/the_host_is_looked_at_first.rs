@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(180);
 const LINE: &str = "host as vm: 1 fatal (nofile), 0 warnings";
 
 /// The program in a folder of its own, beside one that plays tandem-tune and ends with this code.

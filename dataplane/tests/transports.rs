@@ -3,6 +3,8 @@
 
 #[path = "support/certificates.rs"]
 mod certificates;
+#[path = "support/ports.rs"]
+mod ports;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
@@ -13,11 +15,12 @@ use std::time::{Duration, Instant};
 
 use certificates::certificate;
 use panel::wire::{Ask, Frame};
+use ports::free_port;
 use snapshot::{Account, Carrier, Deck, IngressTrunk, Model, Plan, Source};
 use tempfile::TempDir;
 use units::{AccountId, CarrierId, Currency, DeckId, IngressTrunkId, PlanId, Revision};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// Addresses of the trunk; any other is a stranger's.
 const KNOWN: [&str; 2] = ["127.0.0.1", "::1"];
 
@@ -30,28 +33,12 @@ impl Drop for Plane {
     }
 }
 
-/// A port that is free on both loopback addresses for UDP and TCP.
-fn free_port() -> u16 {
-    for _ in 0..200 {
-        let probe = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let port = probe.local_addr().unwrap().port();
-        let free = KNOWN.iter().all(|host| {
-            let at: SocketAddr = (host.parse::<IpAddr>().unwrap(), port).into();
-            std::net::TcpListener::bind(at).is_ok() && (at.is_ipv4() || UdpSocket::bind(at).is_ok())
-        });
-        if free {
-            return port;
-        }
-    }
-    panic!("no port is free");
-}
-
 fn start(data: &Path, words: &[String]) -> Plane {
     std::fs::create_dir_all(data.join("snapshots")).unwrap();
     std::fs::write(data.join("snapshots/1.snap"), model().encode().unwrap()).unwrap();
     std::fs::write(data.join("snapshots/current"), "1.snap\n").unwrap();
     let child = Command::new(env!("CARGO_BIN_EXE_tandem-dataplane"))
-        .args(["--shards", "2", "--rtp", "43000-43399", "--log", "warn", "--data"])
+        .args(["--shards", "2", "--rtp", "23000-23399", "--log", "warn", "--data"])
         .arg(data)
         .args(words)
         .stdin(Stdio::null())

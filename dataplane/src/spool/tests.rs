@@ -12,7 +12,7 @@ use crate::disk::Touch;
 use crate::disk::faults::Faults;
 use crate::segments::list;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// One shard's end.
 struct Shard {

@@ -60,7 +60,7 @@ pub fn registers(folder: &Path, from: u16, sip: u16, password: &str) -> bool {
         .arg("-sf")
         .arg(&scenario)
         .args(["-i", "127.0.0.1", "-p", &from.to_string(), "-m", "1", "-nostdin"])
-        .args(["-timeout", "10", "-timeout_error"])
+        .args(["-timeout", "120", "-timeout_error"])
         .arg(format!("127.0.0.1:{sip}"))
         .current_dir(folder)
         .stdin(Stdio::null())

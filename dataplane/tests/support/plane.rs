@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use panel::wire::{Answer, Ask, Frame, Reply, Want};
 
 /// How long anything may take.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A running data plane.
 pub struct Plane {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use uring::{Doorbell, Event, Listener, QUEUE_BYTES_MAX, Ring, Settings, SocketId};
 
 const SMALL: Settings = Settings { sockets: 64, sends: 64, signal_buffers: 8, media_buffers: 8, stream_buffers: 8 };
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(120);
 const HOSTS: [&str; 2] = ["127.0.0.1", "::1"];
 
 /// A ring, and what it told of its connections.
@@ -120,7 +120,7 @@ fn a_connection_is_made_from_the_address_that_is_named_and_what_was_said_before_
 
 #[test]
 fn a_connection_that_nobody_takes_is_told_once_and_leaves_its_place() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = SocketAddr::from(([127, 0, 43, 1], 9));
     let mut side = Side::new(&SMALL);
     for _ in 0..200 {
         let stream = side.ring.connect(None, nobody, 0).unwrap();

@@ -1,7 +1,9 @@
 //! An etcd of the test's own.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use live::{Etcd, Members};
@@ -15,22 +17,22 @@ pub struct Server {
 
 impl Server {
     pub fn start() -> Server {
-        Server::run("http", |_| vec![])
+        Server::run("http", |_, _| vec![])
     }
 
     /// With a certificate of its own that is signed by `ca.pem` in the folder.
     pub fn start_with_tls() -> Server {
-        Server::run("https", |folder| {
-            certify(folder);
+        Server::run("https", |folder, host| {
+            certify(folder, host);
             let file = |name: &str| folder.join(name).display().to_string();
             vec![format!("--cert-file={}", file("ca.pem")), format!("--key-file={}", file("key.pem"))]
         })
     }
 
-    fn run(scheme: &str, more: impl FnOnce(&Path) -> Vec<String>) -> Server {
+    fn run(scheme: &str, more: impl FnOnce(&Path, Ipv4Addr) -> Vec<String>) -> Server {
+        let host = host();
         let folder = tempfile::Builder::new().prefix("tandem-etcd-").tempdir().unwrap();
-        let port = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let (url, peers) = (format!("{scheme}://127.0.0.1:{}", port()), format!("http://127.0.0.1:{}", port()));
+        let (url, peers) = (format!("{scheme}://{host}:2379"), format!("http://{host}:2380"));
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         // It dies with the test, however the test dies.
         let process = Command::new("setpriv")
@@ -49,7 +51,7 @@ impl Server {
             .arg(format!("--listen-peer-urls={peers}"))
             .arg(format!("--initial-advertise-peer-urls={peers}"))
             .arg(format!("--initial-cluster=one={peers}"))
-            .args(more(folder.path()))
+            .args(more(folder.path(), host))
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
@@ -75,10 +77,24 @@ impl Drop for Server {
     }
 }
 
-fn certify(folder: &Path) {
+/// A loopback address that nobody else has, so that ports need not be drawn.
+fn host() -> Ipv4Addr {
+    static DRAWN: AtomicU8 = AtomicU8::new(1);
+    let [.., second, third] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(127, 64 + second % 64, third, DRAWN.fetch_add(1, Ordering::Relaxed))
+}
+
+fn certify(folder: &Path, host: Ipv4Addr) {
     let made = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
-        .args(["-subj", "/CN=etcd", "-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=CA:FALSE"])
+        .args([
+            "-subj",
+            "/CN=etcd",
+            "-addext",
+            &format!("subjectAltName=IP:{host}"),
+            "-addext",
+            "basicConstraints=CA:FALSE",
+        ])
         .args(["-keyout", "key.pem", "-out", "ca.pem"])
         .current_dir(folder)
         .stderr(Stdio::null())
@@ -89,7 +105,7 @@ fn certify(folder: &Path) {
 
 /// Looks until something is there.
 pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let late = Instant::now() + Duration::from_secs(30);
+    let late = Instant::now() + Duration::from_secs(180);
     loop {
         if let Some(found) = look() {
             return found;

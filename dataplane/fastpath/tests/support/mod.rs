@@ -151,7 +151,7 @@ impl World {
         self.as_peer(|| {
             let all = Protocol::from(i32::from(EVERY_PROTOCOL.to_be()));
             let socket = Socket::new(Domain::PACKET, Type::DGRAM, Some(all)).expect("root may watch");
-            socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout can be set");
+            socket.set_read_timeout(Some(Duration::from_secs(120))).expect("a timeout can be set");
             socket
         })
     }
@@ -178,7 +178,7 @@ impl Drop for World {
 
 fn socket(address: SocketAddr) -> UdpSocket {
     let socket = UdpSocket::bind(address).expect("the address is free");
-    socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout can be set");
+    socket.set_read_timeout(Some(Duration::from_secs(120))).expect("a timeout can be set");
     socket
 }
 

@@ -56,7 +56,7 @@ enum Verb {
     /// data centre, which may lack acknowledged commits.
     Promote {
         /// The node.
-        #[arg(required_unless_present = "remote")]
+        #[arg(required_unless_present = "remote", value_parser = clap::value_parser!(u16).range(1..))]
         node: Option<u16>,
         #[command(flatten)]
         oath: remote::Oath,
@@ -76,6 +76,7 @@ enum Verb {
     /// Refused while somebody is primary.
     Seize {
         /// The node. Of two servers without a third: this one.
+        #[arg(value_parser = clap::value_parser!(u16).range(1..))]
         node: u16,
         #[command(flatten)]
         place: Place,
@@ -86,6 +87,7 @@ enum Verb {
     /// Lets a node finish its calls and take no more.
     Drain {
         /// The node.
+        #[arg(value_parser = clap::value_parser!(u16).range(1..))]
         node: u16,
         /// Lets it take calls again.
         #[arg(long)]
@@ -107,6 +109,7 @@ enum Verb {
     /// Forgets a node that is down and will not come back.
     Remove {
         /// The node.
+        #[arg(value_parser = clap::value_parser!(u16).range(1..))]
         node: u16,
         #[command(flatten)]
         place: Place,
@@ -159,7 +162,7 @@ struct Init {
     #[arg(long, value_name = "NODE=IP", required_unless_present = "shared")]
     database: Vec<String>,
     /// This node's number, where it has no database.
-    #[arg(long, value_name = "N", required_unless_present = "database")]
+    #[arg(long, value_name = "N", required_unless_present = "database", value_parser = clap::value_parser!(u16).range(1..))]
     node: Option<u16>,
     /// A shared address without a database behind it and the nodes that may have it, the best place first, such as
     /// sip=10.0.0.100/24@eth0:1,2; once each.
@@ -191,7 +194,7 @@ struct Join {
     #[arg(long, value_name = "FILE", default_value = "/etc/tandem/keeper.yaml")]
     settings: PathBuf,
     /// This node's number; the other one of the pair of databases if not given.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     node: Option<u16>,
     /// This node has a replica in another data centre, outside of the pair: its number and the address of its database, such as 3=10.9.0.3. From
     /// the file of such a replica that was promoted: this one follows it.
@@ -230,7 +233,7 @@ pub fn run(cluster: Cluster) -> Result<ExitCode> {
             let (path, settings) = (std::path::absolute(&place.settings)?, place.settings()?);
             let text = keepalived::text(&settings, &std::env::current_exe()?, &path)?;
             std::fs::write(&to, text).with_context(|| format!("cannot write {}", to.display()))?;
-            println!("{} is written; keepalived.conf needs the line: include {}", to.display(), to.display());
+            say!("{} is written; keepalived.conf needs the line: include {}", to.display(), to.display());
             Ok(ExitCode::SUCCESS)
         }
         Verb::Remove { node, place } => remove(&place.settings()?, node),
@@ -243,10 +246,12 @@ fn init(arguments: &Init) -> Result<ExitCode> {
     for pair in &arguments.database {
         let (node, ip) = pair.split_once('=').with_context(|| format!("{pair} is not NODE=IP"))?;
         let node: u16 = node.parse().with_context(|| format!("{node} is no node's number"))?;
-        nodes.insert(node, ip.parse::<IpAddr>().with_context(|| format!("{ip} is no address"))?);
+        let twice = nodes.insert(node, ip.parse::<IpAddr>().with_context(|| format!("{ip} is no address"))?);
+        ensure!(twice.is_none(), "--database names node {node} twice");
         first.get_or_insert(node);
     }
     let node = arguments.node.or(first).context("which node?")?;
+    let usual = DatabaseSettings::of(first.unwrap_or(node));
     let database = match nodes.is_empty() {
         true => None,
         false => Some(DatabaseSettings {
@@ -257,7 +262,9 @@ fn init(arguments: &Init) -> Result<ExitCode> {
             user_password: secret(),
             address: arguments.address.as_deref().map(on_interface).transpose()?,
             takeover_s: arguments.takeover,
-            ..DatabaseSettings::of(first.unwrap_or(node))
+            // Half of a short take-over: a replica that is slow is struck before the primary's time is over.
+            alone_ms: usual.alone_ms.min(arguments.takeover * 500),
+            ..usual
         }),
     };
     let addresses = arguments.shared.iter().map(|text| shared(text, arguments.takeover)).collect::<Result<Vec<_>>>()?;
@@ -292,7 +299,7 @@ fn write(settings: &Settings, path: &Path) -> Result<ExitCode> {
     // JSON is YAML too.
     let text = serde_json::to_string_pretty(settings)?;
     write_secret(path, &text).with_context(|| format!("cannot write {}", path.display()))?;
-    println!("{} is written; next: tandem keeper --settings {}", path.display(), path.display());
+    say!("{} is written; next: tandem keeper --settings {}", path.display(), path.display());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -327,7 +334,7 @@ fn promote(settings: &Settings, node: u16) -> Result<ExitCode> {
     let etcd = settings.etcd(PATIENCE)?;
     let before = report(&etcd)?;
     if before.database.throne.holder == Some(node) && before.database.held {
-        println!("node {node} is primary already");
+        say!("node {node} is primary already");
         return Ok(ExitCode::SUCCESS);
     }
     if before.database.throne.sync != Some(node) || !before.database.held {
@@ -339,7 +346,7 @@ fn promote(settings: &Settings, node: u16) -> Result<ExitCode> {
     while Instant::now() < late {
         let throne = report(&etcd)?.database.throne;
         if throne.holder == Some(node) && throne.epoch > before.database.throne.epoch {
-            println!("node {node} is primary, epoch {}", throne.epoch);
+            say!("node {node} is primary, epoch {}", throne.epoch);
             return Ok(ExitCode::SUCCESS);
         }
         sleep(Duration::from_millis(50));
@@ -363,7 +370,7 @@ fn seize(settings: &Settings, node: u16) -> Result<ExitCode> {
         let now = report(&etcd)?.database;
         if now.held && now.throne.epoch > before.throne.epoch {
             order::relent(&etcd)?;
-            println!("node {} is primary, epoch {}", now.throne.holder.unwrap_or_default(), now.throne.epoch);
+            say!("node {} is primary, epoch {}", now.throne.holder.unwrap_or_default(), now.throne.epoch);
             return Ok(ExitCode::SUCCESS);
         }
         sleep(Duration::from_millis(50));
@@ -393,6 +400,6 @@ fn remove(settings: &Settings, node: u16) -> Result<ExitCode> {
         return Ok(ExitCode::from(EXIT_REFUSED));
     }
     live::set_drain(&etcd, node, false)?;
-    println!("node {node} is forgotten");
+    say!("node {node} is forgotten");
     Ok(ExitCode::SUCCESS)
 }

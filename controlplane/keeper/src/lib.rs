@@ -5,6 +5,14 @@
 //! and starts again as a replica, so that what no replica has is cut off instead of committed. [`guard`] kills it when the keeper
 //! cannot: when the time that the arbiter gave is over, or the keeper is gone.
 
+/// A line on standard output. Whoever reads it may have gone away, as `head` does: the work is done all the same.
+macro_rules! say {
+    ($($part:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($part)*);
+    }};
+}
+
 pub mod address;
 pub mod addresses;
 pub mod agent;

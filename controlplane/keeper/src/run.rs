@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use cluster::{Ask, Book, Keeper, Outcome, Replica, Role};
-use live::{DATABASE, Etcd, LiveError};
+use live::{DATABASE, Etcd, Lease, LiveError};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
@@ -24,7 +24,7 @@ use crate::panel;
 use crate::remote;
 use crate::server::{Place, Server};
 use crate::settings::{Driver, Pair, Settings};
-use crate::status::{Teller, Told};
+use crate::status::{Teller, Told, take_number};
 use crate::twins;
 use crate::twins::settings::TwinsSettings;
 use live::order;
@@ -51,6 +51,7 @@ pub fn run(settings: Settings) -> Result<()> {
         bail!("etcd cannot be used by this keeper: {why}");
     }
     addresses::take_down(&settings)?;
+    let number = etcd.as_ref().map(|etcd| take_number(etcd, settings.node)).transpose()?.flatten();
     let told = Told::new(settings.node);
     let (events, heard) = mpsc::channel();
     let ended = Arc::new(AtomicBool::new(false));
@@ -69,7 +70,7 @@ pub fn run(settings: Settings) -> Result<()> {
     }
     runtime.spawn(until_ended(ended.clone(), events.clone()));
     if let Some(etcd) = &etcd {
-        start_thread("status", tell(etcd.clone(), pair.clone(), told.clone(), events.clone()))?;
+        start_thread("status", tell((etcd.clone(), number), pair.clone(), told.clone(), events.clone()))?;
     }
     let addresses = addresses::start(&settings, etcd.as_ref(), &told, &ended)?;
     if let Some((panel, twins)) = settings.panel.as_ref().zip(settings.twins.as_ref())
@@ -189,9 +190,14 @@ async fn until_ended(ended: Arc<AtomicBool>, events: Sender<Event>) {
     let _ = events.send(Event::End);
 }
 
-fn tell(etcd: Arc<Etcd>, pair: Option<Arc<Pair>>, told: Told, events: Sender<Event>) -> impl FnOnce() {
+fn tell(
+    (etcd, number): (Arc<Etcd>, Option<Lease>),
+    pair: Option<Arc<Pair>>,
+    told: Told,
+    events: Sender<Event>,
+) -> impl FnOnce() {
     move || {
-        let mut teller = Teller::default();
+        let mut teller = Teller::with(number);
         loop {
             let now = told.now();
             if let Err(error) = teller.tell(&etcd, &now) {

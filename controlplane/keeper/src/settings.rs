@@ -1,12 +1,12 @@
 //! The keeper's settings file (YAML). It holds passwords: nobody but its owner may read it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use live::{Etcd, Members};
 use serde::{Deserialize, Serialize};
 use units::NodeId;
@@ -151,6 +151,11 @@ pub struct DatabaseSettings {
 }
 
 impl DatabaseSettings {
+    /// Whether this is the address of one of its nodes, or the shared one.
+    fn has(&self, ip: IpAddr) -> bool {
+        self.nodes.values().any(|own| *own == ip) || self.address.as_ref().is_some_and(|shared| shared.ip == ip)
+    }
+
     /// The usual values, without nodes and passwords.
     pub fn of(home: u16) -> DatabaseSettings {
         DatabaseSettings {
@@ -278,8 +283,14 @@ impl Settings {
             let why = "two servers decide about their databases alone: driver: keepalived, or etcd.members";
             ensure!(!self.etcd.members.is_empty(), "addresses, {}: {why}", shared.name);
         }
+        let is_url = |member: &&String| ["http://", "https://"].iter().any(|begin| member.starts_with(begin));
+        if let Some(member) = self.etcd.members.iter().find(|member| !is_url(member)) {
+            bail!("etcd.members: {member} is no address such as https://10.0.0.1:2379");
+        }
         for (number, shared) in self.addresses.iter().enumerate() {
             shared.check(self.node).with_context(|| format!("addresses, {}", shared.name))?;
+            let of_database = self.database.as_ref().is_some_and(|database| database.has(shared.ip));
+            ensure!(!of_database, "addresses, {}: {} is a database's address", shared.name, shared.ip);
             let twice = self.addresses[..number].iter().any(|other| other.name == shared.name || other.ip == shared.ip);
             ensure!(!twice, "addresses, {}: the name or the address is there twice", shared.name);
         }
@@ -330,6 +341,15 @@ impl Pair {
             ensure!(database.nodes.len() == 2, "database.nodes names {} nodes; a pair has two", database.nodes.len());
             ensure!(database.nodes.contains_key(&self.node), "database.nodes lacks this node, {}", self.node);
             ensure!(database.nodes.contains_key(&database.home), "database.home is none of database.nodes");
+        }
+        let ips: BTreeSet<IpAddr> = database.nodes.values().copied().collect();
+        ensure!(ips.len() == database.nodes.len(), "database.nodes gives two nodes one address");
+        if let Some(shared) = &database.address {
+            ensure!(
+                !ips.contains(&shared.ip),
+                "database.address is a node's own: it would come and go with the primary"
+            );
+            check_prefix(shared.ip, shared.prefix).context("database.address")?;
         }
         check_takeover(database.takeover_s).context("database.takeover_s")?;
         let reign_ms = database.takeover_s * 800;
@@ -401,6 +421,12 @@ impl Pair {
         let other = self.database.nodes.keys().find(|node| **node != self.node);
         NodeId(*other.expect("a pair was checked to have two nodes"))
     }
+}
+
+fn check_prefix(ip: IpAddr, prefix: u8) -> Result<()> {
+    let bits = if ip.is_ipv6() { 128 } else { 32 };
+    ensure!((1..=bits).contains(&prefix), "prefix is 1 to {bits}");
+    Ok(())
 }
 
 fn check_takeover(seconds: u64) -> Result<()> {

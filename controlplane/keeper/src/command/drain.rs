@@ -17,9 +17,11 @@ const EMPTY: Duration = Duration::from_secs(3);
 /// Drains a node or ends that; waits, if that is wanted, until no call runs on it.
 pub fn drain(etcd: &Etcd, node: u16, on: bool, wait: bool) -> Result<ExitCode> {
     live::set_drain(etcd, node, on)?;
-    println!("node {node} takes {}", if on { "no more calls" } else { "calls" });
+    say!("node {node} takes {}", if on { "no more calls" } else { "calls" });
     if wait {
         emptied(etcd, NodeId(node))?;
+    } else if on && !look(etcd)?.is_there(NodeId(node)) {
+        say!("node {node} is not there: it takes none when it comes");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -34,9 +36,9 @@ fn emptied(etcd: &Etcd, node: NodeId) -> Result<()> {
         let left = heard.map(|node: &NodeSight| node.calls);
         if told.replace(left) != Some(left) {
             match left {
-                Some(calls) => println!("{calls} calls left"),
-                None if sight.is_there(node) => println!("waiting for node {node} to say that it drains"),
-                None => println!("node {node} is not there"),
+                Some(calls) => say!("{calls} calls left"),
+                None if sight.is_there(node) => say!("waiting for node {node} to say that it drains"),
+                None => say!("node {node} is not there"),
             }
         }
         empty = if left == Some(0) { empty.or_else(|| Some(Instant::now())) } else { None };

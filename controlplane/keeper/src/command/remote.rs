@@ -53,9 +53,9 @@ pub fn settings(mut from: Settings, text: &str) -> Result<Settings> {
 pub fn show(remote: &RemoteSettings, as_json: bool) -> Result<ExitCode> {
     let report = disk::reported(&remote.folder)?;
     if as_json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        say!("{}", serde_json::to_string_pretty(&report)?);
     } else {
-        print!("{}", table(&report, wall_ms()));
+        say!("{}", table(&report, wall_ms()).trim_end());
     }
     if is_old(&report) {
         eprintln!("tandem: this is what the keeper wrote last: it does not run here");
@@ -124,10 +124,10 @@ pub fn promote(settings: &Settings, oath: Oath) -> Result<ExitCode> {
     let before = disk::reported(&remote.folder)?;
     ensure!(!is_old(&before), "the keeper of this node does not run");
     if before.promoted.is_some() {
-        println!("node {} is primary already", settings.node);
+        say!("node {} is primary already", settings.node);
         return Ok(ExitCode::SUCCESS);
     }
-    loss(&before, wall_ms()).iter().for_each(|line| println!("{}", line.trim_start()));
+    loss(&before, wall_ms()).iter().for_each(|line| say!("{}", line.trim_start()));
     if !oath.others_are_off || !oath.accept_loss {
         eprintln!("tandem: nothing was done: --others-are-off and --accept-loss say that it is meant");
         return Ok(ExitCode::from(EXIT_REFUSED));
@@ -143,17 +143,14 @@ pub fn promote(settings: &Settings, oath: Oath) -> Result<ExitCode> {
         }
         if report.promoted.is_some() && report.keeper.writable {
             disk::take_back(&remote.folder);
-            println!("node {} is primary, from {} on; it follows nobody any more", settings.node, report.gtid);
+            say!("node {} is primary, from {} on; it follows nobody any more", settings.node, report.gtid);
             return Ok(ExitCode::SUCCESS);
         }
         sleep(Duration::from_millis(50));
     }
     disk::take_back(&remote.folder);
     if disk::reported(&remote.folder)?.promoted.is_some() {
-        println!(
-            "node {} is promoted, and takes writes when it has applied what it received: see `status`",
-            settings.node
-        );
+        say!("node {} is promoted, and takes writes when it has applied what it received: see `status`", settings.node);
         return Ok(ExitCode::SUCCESS);
     }
     bail!("node {} did not become primary within {} s: see its keeper's log", settings.node, SWAP_MAX.as_secs())

@@ -49,10 +49,10 @@ pub fn show(settings: &Settings, as_json: bool) -> Result<ExitCode> {
     let etcd = settings.etcd(PATIENCE)?;
     let report = report(&etcd)?;
     if as_json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        say!("{}", serde_json::to_string_pretty(&report)?);
     } else {
-        print!("{}", table(&report));
-        drain::foresight(&etcd)?.iter().for_each(|line| println!("{line}"));
+        say!("{}", table(&report).trim_end());
+        drain::foresight(&etcd)?.iter().for_each(|line| say!("{line}"));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -66,6 +66,9 @@ pub fn table(report: &Report) -> String {
             Some(node) => format!("          node {node} has every acknowledged commit as well"),
             None => "          nobody else has every acknowledged commit".to_owned(),
         });
+    }
+    if report.database.throne.holder.is_none() && report.keepers.is_empty() && report.nodes.is_empty() {
+        lines.push("nobody: no keeper and no node has told this etcd of itself".to_owned());
     }
     let primary = report.keepers.iter().find(|keeper| keeper.writable).map(|keeper| keeper.position);
     lines

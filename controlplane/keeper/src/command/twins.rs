@@ -65,10 +65,10 @@ fn path(text: &str) -> Result<BTreeMap<u16, IpAddr>> {
 pub fn show(settings: &TwinsSettings, as_json: bool) -> Result<ExitCode> {
     let report = disk::reported(&settings.folder)?;
     if as_json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        say!("{}", serde_json::to_string_pretty(&report)?);
     } else {
-        print!("{}", table(&report));
-        losses(&Sight::default().with_pair(report.clone())).iter().for_each(|line| println!("{line}"));
+        say!("{}", table(&report).trim_end());
+        losses(&Sight::default().with_pair(report.clone())).iter().for_each(|line| say!("{line}"));
     }
     let old = disk::wall_ms() - report.at_ms > OLD_MS;
     if old {
@@ -114,8 +114,8 @@ pub fn promote(settings: &Settings, node: u16) -> Result<ExitCode> {
     let (Some(pair), Some(both)) = (&settings.twins, settings.pair()) else { bail!("there is no pair") };
     ensure!(both.database.nodes.contains_key(&node), "node {node} has no database of the pair");
     match swap(&pair.folder, node)? {
-        Swap::Already => println!("node {node} is primary already"),
-        Swap::Done(epoch) => println!("node {node} is primary, epoch {epoch}"),
+        Swap::Already => say!("node {node} is primary already"),
+        Swap::Done(epoch) => say!("node {node} is primary, epoch {epoch}"),
         Swap::Unready => {
             eprintln!("tandem: node {node} may lack acknowledged commits: it is not in sync with a living primary");
             return Ok(ExitCode::from(EXIT_REFUSED));
@@ -135,7 +135,7 @@ pub fn alone(settings: &Settings) -> Result<ExitCode> {
     while Instant::now() < late {
         let report = disk::reported(&pair.folder)?;
         if report.page.standing == Stands::Solo {
-            println!("this server goes on alone");
+            say!("this server goes on alone");
             return Ok(ExitCode::SUCCESS);
         }
         if !report.lost {
@@ -167,7 +167,7 @@ pub fn seize(settings: &Settings, node: u16) -> Result<ExitCode> {
     while Instant::now() < late {
         let report = disk::reported(&pair.folder)?;
         if report.held && report.page.epoch > before.page.epoch {
-            println!("node {} is primary, epoch {}", report.page.holder.unwrap_or_default(), report.page.epoch);
+            say!("node {} is primary, epoch {}", report.page.holder.unwrap_or_default(), report.page.epoch);
             return Ok(ExitCode::SUCCESS);
         }
         sleep(Duration::from_millis(50));

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use units::NodeId;
 
-use super::{AddressSettings, Driver, check_takeover, hold_down_s, takeover_s};
+use super::{AddressSettings, Driver, check_prefix, check_takeover, hold_down_s, takeover_s};
 use crate::check::Check;
 
 /// A few readings of the book: all places have seen by then that the address is free.
@@ -66,8 +66,7 @@ impl SharedAddress {
             "a name consists of small letters, digits and -"
         );
         ensure!(self.name != live::DATABASE, "that is the name of the database's address");
-        let bits = if self.ip.is_ipv6() { 128 } else { 32 };
-        ensure!((1..=bits).contains(&self.prefix), "prefix is 1 to {bits}");
+        check_prefix(self.ip, self.prefix)?;
         ensure!(self.nodes.contains(&node), "nodes lacks this node, {node}");
         let mut nodes = self.nodes.clone();
         nodes.sort_unstable();

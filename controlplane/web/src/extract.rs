@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use std::str::FromStr;
 
 use crate::problem::{Code, Flaw, Problem};
+use crate::strict::Strict;
 
 /// A JSON body.
 pub struct Body<T>(pub T);
@@ -42,23 +43,30 @@ pub async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes,
 
 fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|flaw| {
-        let pointer = pointer(flaw.path());
-        let inner = flaw.into_inner();
-        let shape = inner.is_data();
-        let mut message = inner.to_string();
-        if shape {
-            // The pointer says where: what people typed into a form has no line and column.
-            message.truncate(message.rfind(" at line ").unwrap_or(message.len()));
-            message = plain(&message);
-        }
-        let code = if shape { Code::Invalid } else { Code::Malformed };
-        let mut problem = Problem::new(code, message.clone());
-        problem.errors.push(Flaw { pointer, message });
-        problem
-    })?;
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(flawed)?;
     reader.end().map_err(|flaw| Problem::new(Code::Malformed, flaw.to_string()))?;
+    // Where there is a list it may stand for an object, which only a second look tells.
+    if bytes.contains(&b'[') {
+        let again = serde_json::from_slice(bytes).map_err(|flaw| Problem::new(Code::Malformed, flaw.to_string()))?;
+        return serde_path_to_error::deserialize(Strict(again)).map_err(flawed);
+    }
     Ok(value)
+}
+
+fn flawed(flaw: serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    let pointer = pointer(flaw.path());
+    let inner = flaw.into_inner();
+    let shape = inner.is_data();
+    let mut message = inner.to_string();
+    if shape {
+        // The pointer says where: what people typed into a form has no line and column.
+        message.truncate(message.rfind(" at line ").unwrap_or(message.len()));
+        message = plain(&message);
+    }
+    let code = if shape { Code::Invalid } else { Code::Malformed };
+    let mut problem = Problem::new(code, message.clone());
+    problem.errors.push(Flaw { pointer, message });
+    problem
 }
 
 /// The same in words of whoever writes requests: our types are none of theirs.

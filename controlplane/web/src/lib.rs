@@ -25,6 +25,7 @@ mod services;
 pub mod sheets;
 pub mod snapshot_files;
 mod snapshots;
+mod strict;
 pub mod value;
 
 use std::net::SocketAddr;

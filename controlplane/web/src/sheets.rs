@@ -9,7 +9,7 @@ mod written;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rating::deck::merge::{Dates, Line, Merged, counts, merge};
+use rating::deck::merge::{Dates, Line, Merged, Missing, counts, merge};
 use rating::deck::{Closing, PROBLEMS_MAX, Problem, Sheet};
 use rating::diff;
 use serde::{Deserialize, Serialize};
@@ -114,7 +114,10 @@ fn read(
         increases_from: terms.increases_from.map(|time| time.0),
         decreases_from: terms.decreases_from.map(|time| time.0),
     };
-    let merged = merge(old, &sheet, terms.semantics.missing(), &dates);
+    // A sheet that holds nothing does not say that everything is closed; it cannot be applied either.
+    let is_empty = sheet.rates.is_empty() && sheet.closings.is_empty();
+    let missing = if is_empty { Missing::Stays } else { terms.semantics.missing() };
+    let merged = merge(old, &sheet, missing, &dates);
     let told: Vec<_> = sheet.closings.iter().filter_map(|closing| closed(closing, &merged)).collect();
     sheet.warning_count += told.len();
     let room = PROBLEMS_MAX.saturating_sub(sheet.warnings.len());

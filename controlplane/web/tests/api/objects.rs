@@ -179,6 +179,19 @@ async fn a_body_that_is_no_object_changes_nothing() {
         }
     }
     assert_eq!(admin.get("/api/v1/limits/switch").await.expect(200), limits);
+    for (path, body, pointer) in [
+        ("/api/v1/carriers", json!({ "code": "a", "policy": [] }), "/policy"),
+        ("/api/v1/plans", json!({ "code": "a", "routes": [], "rules": [] }), "/rules"),
+        ("/api/v1/plans", json!({ "code": "a", "routes": [["etr_1"]] }), "/routes/0"),
+        (
+            "/api/v1/plans",
+            json!({ "code": "a", "routes": [{ "egress_trunk": "etr_1", "rules": [false] }] }),
+            "/routes/0/rules",
+        ),
+    ] {
+        let told = admin.send("POST", path, body).await.problem(422, "invalid");
+        assert_eq!(told["errors"][0]["pointer"], pointer, "{told}");
+    }
     let told = admin.get("/api/v1/carriers?limit=many").await.problem(422, "invalid");
     assert_eq!(
         (told["detail"].as_str(), told["errors"][0]["pointer"].as_str()),

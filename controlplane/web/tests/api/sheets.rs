@@ -76,6 +76,7 @@ async fn a_file_is_read_however_a_spreadsheet_wrote_its_text() {
     let open = "prefix,rate,name\n44,0.01,\"UK\n4420,0.02,London\n1,0.005,USA\n";
     let made = admin.upload("/api/v1/decks/dck_1/imports", open).await.expect(201);
     assert_eq!(made["review"]["problems"][0]["row"], 2, "{made}");
+    assert_eq!(counts(&made["review"]), [0, 0, 0, 0, 0, 0], "nothing read closes nothing: {made}");
     let ask = json!({ "skip_problems": true });
     let path = format!("/api/v1/imports/{}/apply", made["id"].as_str().unwrap());
     admin.send("POST", &path, ask).await.problem(422, "invalid");

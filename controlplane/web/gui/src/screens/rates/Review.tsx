@@ -72,9 +72,9 @@ function Line({ change, places }: { change: Change; places: number }) {
       <TableCell>{change.prefix}</TableCell><TableCell>{change.destination}</TableCell><TableCell><State tone={TONE[change.kind]}>{change.kind}</State></TableCell>
       <TableCell align="right">{decimal(change.old_per_minute, places)}</TableCell><TableCell align="right">{decimal(change.new_per_minute, places)}</TableCell><TableCell align="right">{percent(change.change_percent)}</TableCell>
       <TableCell><When at={change.effective_from} part="minute" /></TableCell>
-      <TableCell align="right">{change.minutes === undefined ? '' : count(change.minutes)}</TableCell><TableCell align="right">{change.impact === undefined ? '' : decimal(change.impact, 2)}</TableCell>
+      <TableCell align="right">{typeof change.minutes === 'number' ? count(change.minutes) : ''}</TableCell><TableCell align="right">{change.impact ? decimal(change.impact, 2) : ''}</TableCell>
       <TableCell title="What calls of 1, 31 and 61 seconds cost">{change.examples.join(' · ')}</TableCell>
-      <TableCell>{change.flags.map((name) => <State key={name} tone="warning">{flag(name)}</State>)}{change.row !== undefined && ` line ${change.row}`}</TableCell>
+      <TableCell>{change.flags.map((name) => <State key={name} tone="warning">{flag(name)}</State>)}{typeof change.row === 'number' && ` line ${change.row}`}</TableCell>
     </TableRow>
   );
 }

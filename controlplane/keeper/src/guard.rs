@@ -5,7 +5,7 @@
 //! the shared address taken down.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -77,6 +77,12 @@ pub struct Guarded {
     until: AtomicU64,
 }
 
+/// This program, also where its file was replaced by another version's while it runs: what the kernel runs stays as it is.
+fn own_program() -> PathBuf {
+    let own = std::env::current_exe().unwrap_or_default();
+    if own.is_file() { own } else { PathBuf::from("/proc/self/exe") }
+}
+
 impl Guarded {
     /// Starts a guard and, by it, the database, whose words go to `log`. `words`: the database's program and arguments; none: it guards
     /// an address alone.
@@ -86,7 +92,7 @@ impl Guarded {
             Some(log) => std::fs::OpenOptions::new().create(true).append(true).open(log)?.into(),
             None => Stdio::inherit(),
         };
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = Command::new(own_program());
         command.arg("guard");
         if let Some(address) = address {
             command.args(["--ip", &address.ip.to_string(), "--prefix", &address.prefix.to_string()]);

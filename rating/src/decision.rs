@@ -59,8 +59,10 @@ pub fn encode(revision: Revision, ask: &Ask, routes: &Routes, out: &mut Vec<u8>)
     number(out, ask.unreachable);
     number(out, ask.resting);
     number(out, ask.throttled);
-    out.push(ask.indexes.known().count() as u8);
+    let count_at = out.len();
+    out.push(0);
     for (place, index) in ask.indexes.known() {
+        out[count_at] += 1;
         out.push(place as u8);
         number(out, zigzag(index));
     }

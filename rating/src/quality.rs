@@ -47,6 +47,6 @@ impl Indexes {
 
     /// Places and indexes of the routes that have one.
     pub fn known(&self) -> impl Iterator<Item = (usize, i64)> + '_ {
-        (0..PLAN_ROUTES_MAX).filter_map(|place| Some((place, self.get(place)?)))
+        self.0.iter().copied().enumerate().filter(|(_, index)| *index != UNKNOWN)
     }
 }

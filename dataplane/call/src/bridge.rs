@@ -1,5 +1,6 @@
 //! What legs tell the call about each other: events without protocol.
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use units::Cause;
@@ -12,12 +13,26 @@ use crate::release::Release;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Body {
     /// Its media type, as in Content-Type; empty with an empty body.
-    pub kind: Vec<u8>,
+    pub kind: Cow<'static, [u8]>,
     /// Its bytes.
     pub bytes: Vec<u8>,
 }
 
+/// The media type of a session description.
+const SDP: &[u8] = b"application/sdp";
+
 impl Body {
+    /// A session description.
+    pub fn sdp(bytes: Vec<u8>) -> Body {
+        Body { kind: Cow::Borrowed(SDP), bytes }
+    }
+
+    /// A body of any kind.
+    pub fn of(kind: &[u8], bytes: Vec<u8>) -> Body {
+        // Nearly all are descriptions; their kind is nobody's to keep.
+        if kind == SDP { Body::sdp(bytes) } else { Body { kind: Cow::Owned(kind.to_vec()), bytes } }
+    }
+
     /// True when there is nothing to pass on.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
@@ -25,8 +40,11 @@ impl Body {
 
     /// True for a session description.
     pub fn is_sdp(&self) -> bool {
-        let base = self.kind.split(|b| *b == b';').next().unwrap_or(b"");
-        !self.is_empty() && base.trim_ascii().eq_ignore_ascii_case(b"application/sdp")
+        let called = |kind: &[u8]| {
+            let base = kind.split(|b| *b == b';').next().unwrap_or(b"");
+            base.trim_ascii().eq_ignore_ascii_case(SDP)
+        };
+        !self.is_empty() && (*self.kind == *SDP || called(&self.kind))
     }
 }
 

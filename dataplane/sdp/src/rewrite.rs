@@ -97,7 +97,9 @@ pub fn rewrite_parsed(
     let mut index = 0;
     for line in lines(session.text()) {
         let line = line?;
-        if let (b'm', Some(media)) = (line.kind, session.get(index)) {
+        if line.kind == b'm'
+            && let Some(media) = session.get(index)
+        {
             writer.close();
             writer.section = Some(Section::new(session, index, &media, rewrite, filter));
             had |= media.port != 0;
@@ -355,11 +357,19 @@ fn speaks_of_keys(attribute: &[u8]) -> bool {
 
 /// Appends a number in decimal digits.
 pub(crate) fn decimal(out: &mut Vec<u8>, mut value: u64) {
+    // Most numbers are parts of addresses, statuses and payload types.
+    let digit = |of: u64| b'0' + (of % 10) as u8;
+    match value {
+        0..10 => return out.push(digit(value)),
+        10..100 => return out.extend_from_slice(&[digit(value / 10), digit(value)]),
+        100..1_000 => return out.extend_from_slice(&[digit(value / 100), digit(value / 10), digit(value)]),
+        _ => {}
+    }
     let mut digits = [0; 20];
     let mut at = digits.len();
     loop {
         at -= 1;
-        digits[at] = b'0' + (value % 10) as u8;
+        digits[at] = digit(value);
         value /= 10;
         if value == 0 {
             break;

@@ -179,7 +179,7 @@ impl Shard {
             self.guard.note(clock.wall, from.remote, message, Reason::Intruder);
             return false;
         }
-        entry.note(clock.wall, (leg, true), from, message.text(), out);
+        entry.note(clock.wall, (leg, true), from, (message.text(), message.body().len()), out);
         true
     }
 
@@ -276,12 +276,12 @@ impl Shard {
     /// Begins a call.
     fn begin(&mut self, clock: Clock, from: Hop, invite: &Message<'_>, parse_ns: u64, out: &mut Effects) {
         let Some(loaded) = self.loaded.clone() else { return };
-        let Some(called) = number_of(invite.request_uri().and_then(|uri| Uri::parse(uri).ok())) else {
-            return self.refuse(from, invite, 404, out);
-        };
+        let uri = invite.request_uri().and_then(|uri| Uri::parse(uri).ok());
+        let Some(called) = number_of(uri) else { return self.refuse(from, invite, 404, out) };
+        let lrn = uri.and_then(|uri| routing_number_of(&uri)).unwrap_or(Number::EMPTY);
         let calling = invite.from().uri().ok().and_then(|uri| number_of(Some(uri))).unwrap_or(Number::EMPTY);
         let before = (self.config.ticks)();
-        let arrival = self.arrival(from, invite, calling, called);
+        let arrival = self.arrival(from, invite, calling, (called, lrn));
         let Some((admission, refusal)) = self.admit(clock, from, invite, (&loaded, &arrival), out) else { return };
         let admit_ns = (self.config.ticks)() - before;
         self.stages.parse.record(parse_ns);
@@ -327,7 +327,7 @@ impl Shard {
         self.begin_tape(at, &loaded, (ingress, plan));
         if let Some(entry) = self.table.get_mut(at) {
             entry.seat = seat;
-            entry.note(clock.wall, (0, true), from, invite.text(), out);
+            entry.note(clock.wall, (0, true), from, (invite.text(), invite.body().len()), out);
         }
         self.table.register_foreign(at, 0);
         self.carry_out(clock, at, out);
@@ -336,7 +336,7 @@ impl Shard {
     }
 
     /// An INVITE as admission looks at it.
-    fn arrival(&self, from: Hop, invite: &Message<'_>, calling: Number, called: Number) -> Arrival {
+    fn arrival(&self, from: Hop, invite: &Message<'_>, calling: Number, (called, lrn): (Number, Number)) -> Arrival {
         let transport = match from.transport {
             Transport::Udp => policy::Transport::Udp,
             Transport::Tcp => policy::Transport::Tcp,
@@ -344,7 +344,6 @@ impl Shard {
         };
         let asserted = invite.list(Name::PAssertedIdentity).chain(invite.list(Name::RemotePartyId));
         let mut asserted = asserted.filter_map(|value| number_of(Address::parse(value).ok()?.uri().ok()));
-        let lrn = invite.request_uri().and_then(|uri| Uri::parse(uri).ok()).and_then(|uri| routing_number_of(&uri));
         Arrival {
             source: from.remote,
             transport,
@@ -352,7 +351,7 @@ impl Shard {
             calling,
             asserted: asserted.next(),
             called,
-            lrn: lrn.unwrap_or(Number::EMPTY),
+            lrn,
         }
     }
 
@@ -363,9 +362,14 @@ impl Shard {
         }
         let Some(loaded) = &self.loaded else { return false };
         let address = from.remote.ip().to_canonical();
-        self.egress_addresses.binary_search(&address).is_ok()
-            || loaded.view().at_address(address).next().is_some()
-            || self.identity.proofs.is_proven(now, address)
+        if self.came_from.get() == Some(address) || self.egress_addresses.binary_search(&address).is_ok() {
+            return true;
+        }
+        if loaded.view().at_address(address).next().is_some() {
+            self.came_from.set(Some(address));
+            return true;
+        }
+        self.identity.proofs.is_proven(now, address)
     }
 
     /// Answers without keeping anything: one packet for one packet.

@@ -43,6 +43,7 @@ use alloc::collections::VecDeque;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cell::Cell;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use call::{Context, Desk, Random, Switch, Ways};
@@ -193,6 +194,8 @@ pub struct Shard {
     loaded: Option<Loaded>,
     /// Where egress trunks are, in order.
     egress_addresses: Vec<IpAddr>,
+    /// An ingress trunk of the snapshot in force has this address: the last one that was looked for and found.
+    came_from: Cell<Option<IpAddr>>,
     guard: Guard,
     /// The message that is being read; empty between two.
     reading: Vec<u8>,
@@ -273,6 +276,7 @@ impl Shard {
             probes_at: None,
             loaded: None,
             egress_addresses: Vec::new(),
+            came_from: Cell::new(None),
             guard,
             reading: Vec::new(),
             streams,
@@ -427,6 +431,7 @@ impl Shard {
         self.learn_names(&loaded);
         self.want_registrations(clock, &loaded);
         let before = self.loaded.replace(loaded);
+        self.came_from.set(None);
         self.watch(clock);
         self.watch_standings(clock, out);
         self.find_subscribers(clock);

@@ -14,6 +14,9 @@ use crate::table::CallRef;
 use crate::trace::Ladder;
 use crate::{Effect, Effects, LADDER_MS, LADDER_STEP_MS, MARK_MS, Parcel, Shard, Waiting, context};
 
+/// How every message of ours ends that has no body.
+const WITHOUT_BODY: &[u8] = b"Content-Length: 0\r\n\r\n";
+
 impl Shard {
     /// Lets a call take one step and carries out its orders.
     pub(crate) fn with_call(
@@ -122,7 +125,9 @@ impl Shard {
                 CallOrder::Send { leg, to, bytes } => {
                     self.counters.sip_sent += 1;
                     if let Some(entry) = self.table.get_mut(at) {
-                        entry.note(clock.wall, (leg, false), to, &self.work.bytes[bytes.clone()], out);
+                        let text = &self.work.bytes[bytes.clone()];
+                        let body = if text.ends_with(WITHOUT_BODY) { 0 } else { text.len() };
+                        entry.note(clock.wall, (leg, false), to, (text, body), out);
                     }
                     self.emit(to, bytes.start + shift..bytes.end + shift, out);
                 }

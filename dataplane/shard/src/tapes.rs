@@ -130,10 +130,17 @@ impl Shard {
 }
 
 impl Entry {
-    /// Keeps a message for the ladder and for the tape, if the call is among the chosen.
-    pub(crate) fn note(&mut self, at: WallTime, side: (u8, bool), hop: Hop, bytes: &[u8], out: &mut Effects) {
+    /// Keeps a message, whose last so many bytes are its body, for the ladder and for the tape, if the call is among the chosen.
+    pub(crate) fn note(
+        &mut self,
+        at: WallTime,
+        side: (u8, bool),
+        hop: Hop,
+        (bytes, body): (&[u8], usize),
+        out: &mut Effects,
+    ) {
         if let Some(ladder) = &mut self.ladder {
-            ladder.note(at, side.0, side.1, hop, bytes);
+            ladder.note(at, side, hop, (bytes, body));
         }
         let sinks = self.sinks();
         if !sinks.is_empty() {

@@ -41,8 +41,9 @@ struct Noted {
 }
 
 impl Ladder {
-    /// Keeps one message, if there is room; without the keys of its media.
-    pub fn note(&mut self, at: WallTime, leg: u8, inbound: bool, hop: Hop, bytes: &[u8]) {
+    /// Keeps one message of a leg that came in or went out, if there is room; without the keys of its media, which are within its last
+    /// `body` bytes.
+    pub fn note(&mut self, at: WallTime, (leg, inbound): (u8, bool), hop: Hop, (bytes, body): (&[u8], usize)) {
         if self.notes.len() >= MESSAGES_MAX || self.text.len() + bytes.len() > BYTES_MAX {
             return;
         }
@@ -55,7 +56,8 @@ impl Ladder {
             self.notes.reserve_exact(USUAL_MESSAGES);
         }
         self.text.extend_from_slice(bytes);
-        sdp::mask_keys(&mut self.text[begin..]);
+        let head = bytes.len().saturating_sub(body);
+        sdp::mask_keys(&mut self.text[begin + head..]);
         let hop = self.place(hop);
         self.notes.push(Noted { at, end: self.text.len() as u32, leg, inbound, hop });
     }
@@ -96,7 +98,7 @@ mod tests {
         ];
         for (place, (leg, bytes, _)) in said.iter().enumerate() {
             let at = WallTime::from_micros(place as i64);
-            ladder.note(at, *leg, *leg == 0, hop(5_060 + u16::from(*leg)), bytes);
+            ladder.note(at, (*leg, *leg == 0), hop(5_060 + u16::from(*leg)), (bytes, bytes.len()));
         }
         let kept: Vec<_> = ladder.messages().map(|(seen, hop)| (seen.at.micros(), seen.leg, seen.bytes, hop)).collect();
         let wanted = said.iter().enumerate();
@@ -111,8 +113,8 @@ mod tests {
         let hop = Hop::udp(0, ([192, 0, 2, 1], 5_060).into());
         let (mut short, mut long) = (Ladder::default(), Ladder::default());
         for _ in 0..2 * MESSAGES_MAX {
-            short.note(WallTime::default(), 0, true, hop, &[1; 700]);
-            long.note(WallTime::default(), 0, true, hop, &[1; 4_000]);
+            short.note(WallTime::default(), (0, true), hop, (&[1; 700], 0));
+            long.note(WallTime::default(), (0, true), hop, (&[1; 4_000], 0));
         }
         assert_eq!((short.messages().len(), short.text.len()), (MESSAGES_MAX, 700 * MESSAGES_MAX));
         assert_eq!(long.text.len(), BYTES_MAX / 4_000 * 4_000);

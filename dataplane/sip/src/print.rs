@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 use core::fmt::Write as _;
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::hop::Transport;
 use crate::lex;
@@ -327,11 +327,19 @@ pub fn unfold(out: &mut Vec<u8>, value: &[u8]) {
 
 /// Appends a number in decimal digits.
 pub fn decimal(out: &mut Vec<u8>, mut value: u64) {
+    // Most numbers are parts of addresses, statuses and payload types.
+    let digit = |of: u64| b'0' + (of % 10) as u8;
+    match value {
+        0..10 => return out.push(digit(value)),
+        10..100 => return out.extend_from_slice(&[digit(value / 10), digit(value)]),
+        100..1_000 => return out.extend_from_slice(&[digit(value / 100), digit(value / 10), digit(value)]),
+        _ => {}
+    }
     let mut digits = [0; 20];
     let mut at = digits.len();
     loop {
         at -= 1;
-        digits[at] = b'0' + (value % 10) as u8;
+        digits[at] = digit(value);
         value /= 10;
         if value == 0 {
             break;
@@ -343,14 +351,7 @@ pub fn decimal(out: &mut Vec<u8>, mut value: u64) {
 /// Appends an IP address; `reference` puts IPv6 into brackets, as URIs and sent-by want it.
 pub fn write_ip(out: &mut Vec<u8>, ip: IpAddr, reference: bool) {
     match ip {
-        IpAddr::V4(ip) => {
-            for (index, octet) in ip.octets().into_iter().enumerate() {
-                if index > 0 {
-                    out.push(b'.');
-                }
-                decimal(out, u64::from(octet));
-            }
-        }
+        IpAddr::V4(ip) => write_v4(out, ip),
         IpAddr::V6(ip) => {
             let (open, close): (&[u8], &[u8]) = if reference { (b"[", b"]") } else { (b"", b"") };
             out.extend_from_slice(open);
@@ -358,6 +359,27 @@ pub fn write_ip(out: &mut Vec<u8>, ip: IpAddr, reference: bool) {
             out.extend_from_slice(close);
         }
     }
+}
+
+fn write_v4(out: &mut Vec<u8>, ip: Ipv4Addr) {
+    let (mut text, mut length) = ([0; "255.255.255.255".len()], 0);
+    let mut put = |byte: u8| {
+        text[length] = byte;
+        length += 1;
+    };
+    for (index, octet) in ip.octets().into_iter().enumerate() {
+        if index > 0 {
+            put(b'.');
+        }
+        if octet >= 100 {
+            put(b'0' + octet / 100);
+        }
+        if octet >= 10 {
+            put(b'0' + octet / 10 % 10);
+        }
+        put(b'0' + octet % 10);
+    }
+    out.extend_from_slice(&text[..length]);
 }
 
 /// Appends `host:port` with brackets around an IPv6 address.

@@ -296,8 +296,8 @@ impl Stored {
         let mut head = Head { uri: Span::of(text, uri), ..Head::default() };
         let (mut at, mut count) = (start.next()?.len() + method_text.len() + uri.len() + 4, 0);
         loop {
-            let end = at + memchr::memchr(b'\r', text.get(at..)?)?;
-            let line = &text[at..end];
+            let (begin, end) = (at, parse::line_end(text, at).ok()?);
+            let line = &text[begin..end];
             if line.is_empty() {
                 break;
             }
@@ -305,30 +305,34 @@ impl Stored {
                 return None;
             }
             at = end + 2;
-            let colon = memchr::memchr(b':', line)?;
+            let (name, colon) = match Name::before_colon(&text[begin..]) {
+                Some(known) => known,
+                // Another header, or one of the last bytes.
+                None => memchr::memchr(b':', line).map(|colon| (Name::from_bytes(&line[..colon]), colon))?,
+            };
             let value = lex::trim(&line[colon + 1..]);
             let span = Span::of(text, value);
-            match &line[..colon] {
-                b"Via" if head.branch.end > 0 || memchr::memchr(b',', value).is_some() => return None,
-                b"Via" => {
+            match name {
+                Name::Via if head.branch.end > 0 || memchr::memchr(b',', value).is_some() => return None,
+                Name::Via => {
                     let via = Via::parse(value).ok()?;
                     (head.via, head.branch) = (Span::of(text, via.text), Span::of(text, via.branch));
                     head.sent_by = Span::of(text, via.host);
                     (head.sent_by_port, head.asks_rport) = (via.port, via.rport.is_some());
                 }
-                b"From" => head.from = span,
-                b"To" => (head.to, head.to_tagged) = (span, Address::parse(value).ok()?.tag().is_some()),
-                b"Call-ID" => head.call_id = span,
-                b"CSeq" => {
+                Name::From => head.from = span,
+                Name::To => (head.to, head.to_tagged) = (span, Address::parse(value).ok()?.tag().is_some()),
+                Name::CallId => head.call_id = span,
+                Name::CSeq => {
                     let cseq = parse::cseq(value).ok().filter(|cseq| cseq.method_text == method_text)?;
                     (head.cseq, head.number, head.method) = (span, cseq.number, cseq.method);
                 }
-                b"Max-Forwards" => head.max_forwards = Some(lex::number(value, 255)? as u8),
-                b"Route" if memchr::memchr(b',', value).is_none() => {
+                Name::MaxForwards => head.max_forwards = Some(lex::number(value, 255)? as u8),
+                Name::Route if memchr::memchr(b',', value).is_none() => {
                     *self.elements.get_mut(count)? = span;
                     count += 1;
                 }
-                b"Route" | b"Record-Route" | b"Timestamp" => return None,
+                Name::Route | Name::RecordRoute | Name::Timestamp => return None,
                 _ => {}
             }
         }

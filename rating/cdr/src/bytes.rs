@@ -12,6 +12,7 @@ pub struct Output<'a>(pub &'a mut Vec<u8>);
 macro_rules! numbers {
     ($($name:ident $number:ty;)*) => {
         impl Output<'_> {$(
+            #[inline]
             pub fn $name(&mut self, number: $number) -> &mut Self {
                 self.0.extend_from_slice(&number.to_le_bytes());
                 self
@@ -35,10 +36,33 @@ numbers! {
 }
 
 impl Output<'_> {
+    /// Several numbers at once: room is looked for once.
+    #[inline]
+    pub fn u64s<const COUNT: usize>(&mut self, numbers: [u64; COUNT]) -> &mut Self {
+        self.0.extend_from_slice(numbers.map(u64::to_le_bytes).as_flattened());
+        self
+    }
+
+    /// As [`Output::u64s`].
+    #[inline]
+    pub fn u32s<const COUNT: usize>(&mut self, numbers: [u32; COUNT]) -> &mut Self {
+        self.0.extend_from_slice(numbers.map(u32::to_le_bytes).as_flattened());
+        self
+    }
+
+    /// As [`Output::u64s`].
+    #[inline]
+    pub fn u16s<const COUNT: usize>(&mut self, numbers: [u16; COUNT]) -> &mut Self {
+        self.0.extend_from_slice(numbers.map(u16::to_le_bytes).as_flattened());
+        self
+    }
+
+    #[inline]
     pub fn money(&mut self, money: Money) -> &mut Self {
         self.i64(money.nanos())
     }
 
+    #[inline]
     pub fn blob(&mut self, bytes: &[u8]) -> &mut Self {
         assert!(u32::try_from(bytes.len()).is_ok(), "no field of a record comes near four gigabytes");
         self.u32(bytes.len() as u32).0.extend_from_slice(bytes);
@@ -55,6 +79,7 @@ impl Output<'_> {
         self
     }
 
+    #[inline]
     pub fn currency(&mut self, currency: Currency) -> &mut Self {
         self.0.extend_from_slice(&currency.bytes());
         self
@@ -66,6 +91,7 @@ impl Output<'_> {
     }
 
     /// A flag, and what it announces.
+    #[inline]
     pub fn option<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) -> &mut Self {
         self.u8(u8::from(value.is_some()));
         if let Some(value) = value {

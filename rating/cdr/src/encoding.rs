@@ -174,13 +174,13 @@ fn wall(input: &mut Input<'_>) -> Option<WallTime> {
 
 fn write_cdr(out: &mut Output<'_>, cdr: &Cdr) {
     out.call(cdr.call).u8(cdr.attempt.0).u8(cdr.attempts).u64(cdr.revision.0);
-    out.u32(cdr.originator.0).u32(cdr.originator_account.0).u32(cdr.ingress_trunk.0);
-    out.u32(cdr.terminator.0).u32(cdr.terminator_account.0).u32(cdr.egress_trunk.0);
+    let from = [cdr.originator.0, cdr.originator_account.0, cdr.ingress_trunk.0];
+    out.u32s(from).u32s([cdr.terminator.0, cdr.terminator_account.0, cdr.egress_trunk.0]);
     out.number(&cdr.calling).number(&cdr.called).number(&cdr.called_routed);
     out.i64(cdr.started.micros());
     out.option(cdr.ringing_ms, |out, ms| drop_ref(out.u32(ms)));
     out.option(cdr.answered_ms, |out, ms| drop_ref(out.u32(ms)));
-    out.u64(cdr.ended_ms).u64(cdr.duration_ms).u16(cdr.sip_status).u16(cdr.cause.0).u8(cdr.released_by as u8);
+    out.u64s([cdr.ended_ms, cdr.duration_ms]).u16s([cdr.sip_status, cdr.cause.0]).u8(cdr.released_by as u8);
     out.option(cdr.sell.as_ref(), write_priced).option(cdr.buy.as_ref(), write_priced);
     write_parts(out, &cdr.grants);
     out.option(cdr.ingress_address, |out, address| drop_ref(out.address(address)));
@@ -189,13 +189,13 @@ fn write_cdr(out: &mut Output<'_>, cdr: &Cdr) {
     write_quality(out, &cdr.ingress_media);
     write_quality(out, &cdr.egress_media);
     let stages = &cdr.stages;
-    out.u32(stages.parse_us).u32(stages.admit_us).u32(stages.limits_us).u32(stages.route_us);
-    out.u32(stages.egress_us).u32(stages.answer_us).u32(stages.pdd_us);
+    out.u32s([stages.parse_us, stages.admit_us, stages.limits_us, stages.route_us]);
+    out.u32s([stages.egress_us, stages.answer_us, stages.pdd_us]);
     out.blob(&cdr.decision).number(&cdr.lrn).u8(cdr.jurisdiction as u8);
     write_flow(out, &cdr.ingress_media);
     write_flow(out, &cdr.egress_media);
     write_parts(out, &cdr.owed_grants);
-    out.u64(cdr.ingress_media.kernel_packets).u64(cdr.egress_media.kernel_packets);
+    out.u64s([cdr.ingress_media.kernel_packets, cdr.egress_media.kernel_packets]);
     let suite = |quality: &Quality| quality.suite.map_or(0, |suite| suite as u8);
     out.u8(suite(&cdr.ingress_media)).u8(suite(&cdr.egress_media)).money(cdr.written_off).u8(cdr.recorded as u8);
 }
@@ -301,7 +301,7 @@ fn read_owed(input: &mut Input<'_>, version: u8) -> Option<Vec<GrantPart>> {
 fn write_priced(out: &mut Output<'_>, priced: &Priced) {
     let terms = &priced.terms;
     out.u32(terms.deck.0).currency(terms.currency).money(terms.per_minute).money(terms.connection_fee);
-    out.u16(terms.minimum_s).u16(terms.increment_s).u16(terms.free_s).u8(terms.rounding as u8).u8(terms.decimals);
+    out.u16s([terms.minimum_s, terms.increment_s, terms.free_s]).u8(terms.rounding as u8).u8(terms.decimals);
     out.u8(terms.prefix_digits).u32(priced.billed_s).money(priced.price);
     out.currency(terms.deck_currency).i64(terms.exchange).u32(terms.tax_ppm).u8(u8::from(terms.steps_from_zero));
     out.option(terms.first_per_minute, |out, first| drop_ref(out.money(first))).money(priced.tax);
@@ -344,8 +344,8 @@ fn read_priced(input: &mut Input<'_>, version: u8) -> Option<Priced> {
 }
 
 fn write_quality(out: &mut Output<'_>, quality: &Quality) {
-    out.u64(quality.packets).u64(quality.bytes).u32(quality.lost).u32(quality.strangers);
-    out.u32(quality.jitter_us).u16(quality.mos_x100);
+    out.u64s([quality.packets, quality.bytes]).u32s([quality.lost, quality.strangers, quality.jitter_us]);
+    out.u16(quality.mos_x100);
 }
 
 fn read_quality(input: &mut Input<'_>) -> Option<Quality> {
@@ -362,7 +362,7 @@ fn read_quality(input: &mut Input<'_>) -> Option<Quality> {
 
 /// What a direction of media was like besides [`write_quality`]'s fields.
 fn write_flow(out: &mut Output<'_>, quality: &Quality) {
-    out.u32(quality.reordered).u32(quality.duplicates).u16(quality.burst_loss_permille).u32(quality.burst_ms);
+    out.u32s([quality.reordered, quality.duplicates]).u16(quality.burst_loss_permille).u32(quality.burst_ms);
     out.option(quality.first_ms, |out, ms| drop_ref(out.u32(ms))).u32(quality.rtt_us);
 }
 

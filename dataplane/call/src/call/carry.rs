@@ -26,11 +26,15 @@ impl Call {
         }
         let [first, second] = self.filters(ctx, from, to, answers);
         let active = relayed(&description, [&first, &second]);
-        self.hear_media(ctx, from, &description, active.or(description.first_active()), answers)?;
+        let heard = active.or(description.first_active());
+        let meant = self.hear_media(ctx, from, &description, heard, answers)?.filter(|_| heard == active);
         let leg = &self.legs[usize::from(to)];
         let (direct, port) = leg.pair.map_or((true, u16::MAX), |pair| (false, pair.rtp_port));
-        let ports = (0..description.media_count()).map(|index| if direct || Some(index) == active { port } else { 0 });
-        let ports: Vec<u16> = ports.collect();
+        let mut ports = [0; sdp::MEDIA_MAX];
+        for (_, slot) in ports.iter_mut().enumerate().filter(|(index, _)| direct || Some(*index) == active) {
+            *slot = port;
+        }
+        let ports = &ports[..description.media_count()];
         let address = ctx.desk.switch.media_address(leg.peer.remote.is_ipv6()).ok_or(sdp::Flaw::REFUSED_ADDRESS)?;
         let events = self.events_for(ctx, from, to, answers, &description);
         let keys = self.keys_for(ctx, to, answers, active.and_then(|index| description.get(index)));
@@ -38,7 +42,7 @@ impl Call {
         let leg = &self.legs[usize::from(to)];
         let (session_id, known) = (leg.sdp_session, leg.sdp_version);
         let written = |version: u64| {
-            let rewrite = sdp::Rewrite { address, ports: &ports, session_id, version, direct, events, crypt };
+            let rewrite = sdp::Rewrite { address, ports, session_id, version, direct, events, crypt };
             let mut bytes = Vec::with_capacity(body.bytes.len() + 64);
             sdp::rewrite_parsed(&description, &rewrite, &first, &mut bytes)?;
             if !leaves_formats(&second) {
@@ -68,18 +72,25 @@ impl Call {
         if answers && agreed.is_some_and(|media| !(media.rtcp_mux && first.rtcp_mux)) {
             self.part_rtcp(ctx, to);
         }
-        self.tell_formats(ctx, (from, to), agreed.as_ref());
+        let meant = meant.filter(|_| carried.is_none());
+        self.tell_formats(ctx, (from, to), agreed.as_ref(), meant);
         self.codec = agreed.map_or_else(String::new, |media| codec_name(&media));
         Ok(Body { kind: body.kind.clone(), bytes })
     }
 
-    /// The relay learns what payload types mean, and which of them pass.
-    fn tell_formats(&mut self, ctx: &mut Context<'_>, (from, to): (u8, u8), agreed: Option<&sdp::Media<'_>>) {
+    /// The relay learns what payload types mean, which may be known already, and which of them pass.
+    fn tell_formats(
+        &mut self,
+        ctx: &mut Context<'_>,
+        (from, to): (u8, u8),
+        agreed: Option<&sdp::Media<'_>>,
+        meant: Option<sdp::Maps<'_>>,
+    ) {
         let types = agreed.map_or(0, |media| media.payload_types().fold(0, |types, format| types | 1 << format));
         self.legs[usize::from(from)].media.types = types;
         self.allow_types(ctx);
         if let (Some(media), Some(pair)) = (agreed, self.legs[usize::from(to)].pair) {
-            let maps = media.maps();
+            let maps = meant.unwrap_or_else(|| media.maps());
             ctx.relay.formats(pair.id, media.payload_types().take(FORMATS_MAX).map(|format| format_of(&maps, format)));
         }
     }
@@ -136,6 +147,14 @@ fn codec_name(media: &sdp::Media<'_>) -> String {
 /// What a payload type of a section means to whoever measures it.
 fn format_of(maps: &sdp::Maps<'_>, payload_type: u8) -> Format {
     let Some(codec) = maps.get(payload_type) else { return Format { payload_type, ..Format::default() } };
+    // Those of nearly every call; what follows says the same of them.
+    let known = |voice, sound| Format { payload_type, clock_hz: 8_000, voice, sound };
+    match codec.as_bytes() {
+        b"PCMA/8000" => return known(Voice::Plain, Sound::Alaw),
+        b"PCMU/8000" => return known(Voice::Plain, Sound::Ulaw),
+        b"telephone-event/8000" => return known(Voice::Mute, Sound::Unknown),
+        _ => {}
+    }
     let called = |name: &str| codec.name().eq_ignore_ascii_case(name.as_bytes());
     let voice = match () {
         () if !codec.is_voice() => Voice::Mute,

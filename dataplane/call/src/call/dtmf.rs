@@ -66,7 +66,7 @@ impl Call {
             () => return,
         };
         let bytes = alloc::format!("Signal={}\r\nDuration={}\r\n", letter(digit.event), digit.millis).into_bytes();
-        let body = Body { kind: b"application/dtmf-relay".to_vec(), bytes };
+        let body = Body::of(b"application/dtmf-relay", bytes);
         let leg = &mut self.legs[usize::from(other)];
         if leg.is_confirmed() && !leg.gone {
             leg.send_request(&mut ctx.desk, other, b"INFO", &body, None, None);

@@ -177,16 +177,17 @@ impl Call {
     }
 
     /// The relay learns what a peer wants of media: of its section with this index, or nothing where none is on.
-    pub(super) fn hear_media(
+    /// Says what the section's payload types mean.
+    pub(super) fn hear_media<'d>(
         &mut self,
         ctx: &mut Context<'_>,
         from: u8,
-        description: &sdp::Session<'_>,
+        description: &sdp::Session<'d>,
         index: Option<usize>,
         answers: bool,
-    ) -> Result<(), sdp::Flaw> {
+    ) -> Result<Option<sdp::Maps<'d>>, sdp::Flaw> {
         let Some((index, section)) = index.and_then(|index| Some((index, description.get(index)?))) else {
-            return Ok(());
+            return Ok(None);
         };
         let keys = self.hear_keys(ctx, from, &section, answers)?;
         self.described_at = ctx.desk.clock.now;
@@ -197,7 +198,8 @@ impl Call {
         }
         leg.media.mux = section.rtcp_mux;
         (leg.media.direction, leg.media.asked) = (description.direction(index), false);
-        leg.media.events = events_of(&section);
+        let maps = section.maps();
+        leg.media.events = events_of(&section, &maps);
         leg.media.carries = match section.carried_by() {
             sdp::CarriedBy::Rtp if section.cryptos().next().is_none() => Carries::Rtp,
             sdp::CarriedBy::Rtp | sdp::CarriedBy::Srtp => Carries::Srtp,
@@ -219,7 +221,7 @@ impl Call {
             self.legs[usize::from(other)].media.asked = true;
         }
         self.mute_media(ctx);
-        Ok(())
+        Ok(Some(maps))
     }
 
     /// RFC 3264 §5.1, §8.4: nobody is passed on who said that it would be silent, or whom the other one does not want to hear. What
@@ -268,8 +270,7 @@ impl Call {
 }
 
 /// The telephone events of a section.
-fn events_of(section: &sdp::Media<'_>) -> Option<(u8, u32)> {
-    let maps = section.maps();
+fn events_of(section: &sdp::Media<'_>, maps: &sdp::Maps<'_>) -> Option<(u8, u32)> {
     let codec = |format: u8| maps.get(format).filter(sdp::Codec::is_events).map(|codec| (format, codec.clock_hz()));
     section.payload_types().find_map(codec)
 }

@@ -172,9 +172,7 @@ impl Call {
                 leg.redescribe = version != leg.sdp_version;
                 Body::default()
             }
-            None if body.is_empty() && invite.offered && !leg.last_sdp.is_empty() => {
-                Body { kind: b"application/sdp".to_vec(), bytes: leg.last_sdp.clone() }
-            }
+            None if body.is_empty() && invite.offered && !leg.last_sdp.is_empty() => Body::sdp(leg.last_sdp.clone()),
             None => body,
         }
     }

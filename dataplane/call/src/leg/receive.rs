@@ -591,9 +591,9 @@ pub fn body_of(message: &Message<'_>) -> Body {
     let bytes = message.body();
     match message.content_type() {
         Some(kind) if !bytes.is_empty() && bytes.len() <= BODY_BYTES_MAX => match sip::multipart::sdp(kind, bytes) {
-            Ok(Some(part)) => Body { kind: b"application/sdp".to_vec(), bytes: part.to_vec() },
+            Ok(Some(part)) => Body::sdp(part.to_vec()),
             _ if message.is_content_type(b"application/sdp") && is_aside(message) => Body::default(),
-            _ => Body { kind: kind.to_vec(), bytes: bytes.to_vec() },
+            _ => Body::of(kind, bytes.to_vec()),
         },
         _ => Body::default(),
     }

@@ -238,7 +238,7 @@ impl Leg {
     }
 
     fn last_description(&self) -> Body {
-        Body { kind: b"application/sdp".to_vec(), bytes: self.last_sdp.clone() }
+        Body::sdp(self.last_sdp.clone())
     }
 
     /// The peer refused our refresh, or did not answer it.

@@ -243,8 +243,8 @@ impl Leg {
             }
         }
         printer.append(line);
-        let kind = refused.content_type().unwrap_or(b"").to_vec();
-        finish(printer, &Body { kind, bytes: refused.body().to_vec() });
+        let kind = refused.content_type().unwrap_or(b"");
+        finish(printer, &Body::of(kind, refused.body().to_vec()));
         desk.send(index, to, &request);
         let machine = Client::new(desk.clock.now, to.is_reliable());
         self.requests_out.push(RequestOut { machine, request: printed(request), to, number, passes_on, proven: true });
@@ -302,8 +302,8 @@ impl Leg {
             return false;
         };
         let Ok(request) = parse::message(past.request.text()) else { return false };
-        let kind = request.content_type().unwrap_or(b"").to_vec();
-        let body = Body { kind, bytes: request.body().to_vec() };
+        let kind = request.content_type().unwrap_or(b"");
+        let body = Body::of(kind, request.body().to_vec());
         let hops = request.max_forwards().unwrap_or(HOPS);
         self.past_invites.push(past);
         self.peer = hop;

@@ -23,7 +23,7 @@ on_both! {
 
 const SAMPLE: &str = include_str!("../samples/balances.yaml");
 /// How long a story waits for what must come.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 async fn told(store: &Store, yaml: &str) -> Vec<String> {
     let files = Files::Inline(BTreeMap::new());

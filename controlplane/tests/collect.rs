@@ -88,7 +88,7 @@ fn calls(w: World, sequences: std::ops::Range<u64>) -> Vec<Cdr> {
 }
 
 async fn settled(store: &Store, w: World, amount: &str) {
-    let late = Instant::now() + Duration::from_secs(30);
+    let late = Instant::now() + Duration::from_secs(180);
     while store.balance(w.payer).await.unwrap().settled != money(amount) {
         assert!(Instant::now() < late, "{:?}", store.balance(w.payer).await);
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -280,7 +280,7 @@ async fn segments_go_while_the_data_plane_runs_once_nobody_needs_them() {
     says_needed_from(&journal.folder, 2, 3);
     let _collector = journal.collector(&database.store);
     settled(&database.store, w, "0.05").await;
-    let late = Instant::now() + Duration::from_secs(30);
+    let late = Instant::now() + Duration::from_secs(180);
     let left = || segments(&journal.folder.journal()).unwrap().iter().map(|s| (s.boot, s.number)).collect::<Vec<_>>();
     while left() != [(2, 3), (2, 4)] {
         assert!(Instant::now() < late, "{:?}", left());
@@ -303,7 +303,7 @@ async fn captured_calls_are_collected(store: Store) {
     segment::frame_bytes(0, &payload, &mut bytes);
     std::fs::write(journal.folder.traces().join(segment::file_name(1, 1)), bytes).unwrap();
     let _collector = journal.collector(&store);
-    let late = Instant::now() + Duration::from_secs(30);
+    let late = Instant::now() + Duration::from_secs(180);
     while store.story(call_id(1)).await.is_err() {
         assert!(Instant::now() < late, "the captured call comes");
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -46,7 +46,7 @@ impl Played {
 
     async fn hear(&mut self) -> Frame {
         let mut line = String::new();
-        let heard = tokio::time::timeout(Duration::from_secs(30), self.lines.read_line(&mut line)).await;
+        let heard = tokio::time::timeout(Duration::from_secs(180), self.lines.read_line(&mut line)).await;
         assert!(heard.expect("within time").expect("the line stands") > 0, "the other side is there");
         serde_json::from_str(&line).unwrap()
     }

@@ -3,15 +3,17 @@
 
 use std::net::UdpSocket;
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tandem-loadtest");
 
-/// An address on loopback that nobody uses.
+/// An address on loopback that nobody else uses: no other run takes its ports.
 fn free_address() -> String {
-    let socket = UdpSocket::bind("127.0.7.1:0").unwrap();
-    socket.local_addr().unwrap().to_string()
+    static DRAWN: AtomicU8 = AtomicU8::new(1);
+    let [.., second, third] = std::process::id().to_be_bytes();
+    format!("127.{}.{third}.{}:5060", 128 + second % 64, DRAWN.fetch_add(1, Ordering::Relaxed))
 }
 
 fn run(target: &str, more: &[&str]) -> (Output, Value) {

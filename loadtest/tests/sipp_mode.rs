@@ -1,12 +1,17 @@
 //! SIPp's own scenarios, as the installed program prints them, and SIPp at the other end of thousands of calls.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "../../dataplane/tests/support/ports.rs"]
+mod ports;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::UdpSocket;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
+
+use ports::free_port;
 
 const OURS: &str = env!("CARGO_BIN_EXE_tandem-loadtest");
 
@@ -56,11 +61,6 @@ fn succeeds(program: &str, folder: &Path, words: &[&str]) {
     assert!(output.status.success(), "{program} {words:?}: {}\n{}\n{}\n{errors}", output.status, told.0, told.1);
 }
 
-/// A port that was free a moment ago; whoever listens there is waited for.
-fn port() -> u16 {
-    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// Waits until a port is taken: who was started listens.
 fn listens(port: u16, tcp: bool) {
     listens_by(port, if tcp { "tcp" } else { "udp" });
@@ -68,7 +68,7 @@ fn listens(port: u16, tcp: bool) {
 
 /// The same of a table of proc(5). Who tried to bind the port instead would keep it from a program that is about to.
 fn listens_by(port: u16, table: &str) {
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(180);
     let wanted = format!(":{port:04X}");
     let here = |line: &str| line.split_whitespace().nth(1).is_some_and(|local| local.ends_with(&wanted));
     while !std::fs::read_to_string(format!("/proc/net/{table}")).unwrap().lines().any(here) {
@@ -141,7 +141,7 @@ fn what_is_unknown_is_refused_with_its_line_and_column() {
 #[test]
 fn two_thousand_calls_of_ours_are_taken_by_sipp_and_its_columns_are_ours() {
     let folder = tempfile::tempdir().unwrap();
-    let at = port();
+    let at = free_port();
     let uas = sipps(folder.path(), "uas", &[PATIENT]);
     let sipp = ["-sf", &uas, "-p", &at.to_string(), "-trace_stat", "-stf", "theirs.csv"];
     let _callee = start("sipp", folder.path(), &sipp);
@@ -166,7 +166,7 @@ fn two_thousand_calls_of_ours_are_taken_by_sipp_and_its_columns_are_ours() {
 #[test]
 fn two_thousand_calls_of_sipps_are_taken_by_ours() {
     let folder = tempfile::tempdir().unwrap();
-    let at = port();
+    let at = free_port();
     let (uas, uac) = (sipps(folder.path(), "uas", &[PATIENT]), sipps(folder.path(), "uac", &[PATIENT]));
     let ours = ["-sf", &uas, "-p", &at.to_string(), "-trace_stat", "-stf", "ours.csv", "-fd", "1"];
     let mut callee = start(OURS, folder.path(), &ours);
@@ -193,7 +193,7 @@ fn expressions_and_branches_do_what_sipp_does_with_them_over_tcp_too() {
         (OURS, &branchs, "sipp", &branchc, "u1"),
         (OURS, &uas, OURS, &regexp, "tn"),
     ] {
-        let at = port();
+        let at = free_port();
         let taker = start(callee, folder.path(), &["-sf", taking, "-p", &at.to_string(), "-t", transport]);
         listens(at, transport != "u1");
         let to = format!("127.0.0.1:{at}");
@@ -218,7 +218,7 @@ fn proof(folder: &Path, name: &str) -> (Vec<String>, String) {
 fn calls_over_tls_need_who_vouches_for_both_sides() {
     let folder = tempfile::tempdir().unwrap();
     let [(caller, caller_ca), (callee, callee_ca)] = ["a", "b"].map(|name| proof(folder.path(), name));
-    let at = port();
+    let at = free_port();
     let taking =
         [&["-sn", "uas", "-t", "l1", "-p", &at.to_string(), "-tls_ca", &caller_ca].map(str::to_owned)[..], &callee]
             .concat();
@@ -252,7 +252,7 @@ fn openssl_is_answered_over_tls_of_both_versions() {
     let text = "<?xml version=\"1.0\"?><scenario><recv request=\"OPTIONS\"/><send><![CDATA[\nSIP/2.0 200 OK\n[last_Via:]\n\
                 [last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]\nContent-Length: 0\n\n]]></send></scenario>";
     std::fs::write(folder.path().join("options.xml"), text).unwrap();
-    let at = port();
+    let at = free_port();
     let taking = ["-sf", "options.xml", "-t", "l1", "-p", &at.to_string()].map(str::to_owned);
     let taking = [&taking[..], &own].concat();
     let _callee = start(OURS, folder.path(), &taking.iter().map(String::as_str).collect::<Vec<_>>());
@@ -277,7 +277,7 @@ fn openssl_is_answered_over_tls_of_both_versions() {
 fn calls_take_their_lines_of_a_file_and_a_failed_expression_fails_the_run() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("users.csv"), "SEQUENTIAL\nann;first\nbob;second\n").unwrap();
-    let at = port();
+    let at = free_port();
     let uac = sipps(folder.path(), "uac", &[FIELD, ("Subject: Performance Test", "Subject: [field1]")]);
     let fits = "<recv request=\"INVITE\" crlf=\"true\"><action><ereg regexp=\"first|second\" search_in=\"hdr\" header=\"Subject:\" check_it=\"true\" assign_to=\"1\"/>\
                 <ereg regexp=\"INVITE sip:(ann|bob)@\" search_in=\"msg\" check_it=\"true\" assign_to=\"2\"/></action>";
@@ -296,7 +296,7 @@ fn calls_take_their_lines_of_a_file_and_a_failed_expression_fails_the_run() {
 #[test]
 fn a_run_is_led_by_datagrams_to_its_control_port() {
     let folder = tempfile::tempdir().unwrap();
-    let (at, control) = (port(), port());
+    let (at, control) = (free_port(), free_port());
     let (to, hand) = (format!("127.0.0.1:{at}"), control.to_string());
     let _callee = start("sipp", folder.path(), &["-sn", "uas", "-p", &at.to_string()]);
     listens(at, false);
@@ -316,7 +316,7 @@ fn a_run_is_led_by_datagrams_to_its_control_port() {
 fn users_of_a_file_call_sipp_over_ipv6_from_the_background() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("users.csv"), "USER\nann\nbob\ncid\n").unwrap();
-    let at = port();
+    let at = free_port();
     let quick = ("milliseconds=\"4000\"", "milliseconds=\"1\"");
     let (uas, uac) = (sipps(folder.path(), "uas", &[quick]), sipps(folder.path(), "uac", &[FIELD]));
     let taking = ["-sf", &uas, "-i", "::1", "-p", &at.to_string(), "-m", "12", "-trace_msg", "-message_file", "heard"];
@@ -374,7 +374,7 @@ fn what_is_over_is_over_as_it_is_for_sipp() {
             (row["SuccessfulCall(C)"].clone(), row["FailedCall(C)"].clone())
         };
         // The time is over while calls are under way: no new ones, and those that are there end well.
-        let at = port();
+        let at = free_port();
         let _callee = start(OURS, folder.path(), &["-sn", "uas", "-p", &at.to_string()]);
         listens(at, false);
         let to = format!("127.0.0.1:{at}");
@@ -386,7 +386,7 @@ fn what_is_over_is_over_as_it_is_for_sipp() {
         let output = finish(program, folder.path(), &[&words[..], &["limit.csv"]].concat());
         assert_eq!((output.status.code(), counted("limit.csv")), (Some(0), ("6".into(), "0".into())), "{program}");
         // Who waits in vain and jumps to the end has failed.
-        let at = port();
+        let at = free_port();
         let taking = ["-sf", "waits.xml", "-p", &at.to_string(), "-m", "1", "-trace_stat", "-stf", "waits.csv"];
         let mut callee = start(program, folder.path(), &taking);
         listens(at, false);

@@ -111,7 +111,7 @@ impl World {
 }
 
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let late = Instant::now() + Duration::from_secs(60);
+    let late = Instant::now() + Duration::from_secs(180);
     while !holds() {
         assert!(Instant::now() < late, "gave up waiting for {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -231,7 +231,7 @@ async fn the_window_of_the_overview_is_summed_by_carrier() {
         Cdr { started, answered_ms: None, sell: None, buy: None, duration_ms: 0, ..answered(2) },
     ];
     collect(&node, &cdrs, &[]).await;
-    for _ in 0..500 {
+    for _ in 0..9_000 {
         let told = admin.get("/api/v1/overview").await.expect(200);
         let sums = &told["figures"]["sums"];
         if sums["calls"] == 2 {

@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn rows_go_on_over_another_connection_and_none_is_counted_without_an_answer() {
         let rows = Rows::start(shell(5));
-        until(Duration::from_secs(20), "rows go on", || (rows.count() > 12).then_some(()));
+        until(Duration::from_secs(180), "rows go on", || (rows.count() > 12).then_some(()));
         assert!(rows.longest() > Duration::ZERO);
         let acknowledged = rows.acknowledged();
         let sixth = acknowledged.first().expect("some are there") + 5;

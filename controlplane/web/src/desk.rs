@@ -138,7 +138,7 @@ async fn analyse(
         (analysis.broken, analysis.broken_count) = sheets::broken(&analysis.merged, sells, &others, now);
         Ok(Arc::new(analysis))
     });
-    analysis.await?.map_err(|why: String| Problem::new(Code::Invalid, why))
+    analysis.await?.map_err(|why: String| Problem::invalid("", why))
 }
 
 /// Keeps changes on their way into a deck; nothing of the deck changes. Returns the import's id.

@@ -80,6 +80,10 @@ async fn a_file_is_read_however_a_spreadsheet_wrote_its_text() {
     let ask = json!({ "skip_problems": true });
     let path = format!("/api/v1/imports/{}/apply", made["id"].as_str().unwrap());
     admin.send("POST", &path, ask).await.problem(422, "invalid");
+    let made = admin.upload_bytes("/api/v1/decks/dck_1/imports", b"PK\x03\x04no workbook").await.expect(201);
+    let path = format!("/api/v1/imports/{}/apply", made["id"].as_str().unwrap());
+    let told = admin.send("POST", &path, json!({})).await.problem(422, "invalid");
+    assert_eq!(told["errors"][0]["message"], made["review"]["unreadable"], "{told}");
 }
 
 #[tokio::test]

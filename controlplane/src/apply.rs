@@ -137,13 +137,14 @@ fn read_text(path: &Path) -> std::io::Result<String> {
 pub async fn apply(store: &Store, input: &Input, dry_run: bool, actor: Option<&str>) -> Result<Report, ApplyError> {
     let wanted = text::parse(input).map_err(ApplyError::Mistakes)?;
     let mut edit = store.edit().await?;
-    let changes = change::changes(&mut edit, &wanted, input).await?;
+    let mut changes = change::changes(&mut edit, &wanted, input).await?;
     if changes.is_empty() {
         return Ok(Report::default());
     }
     // A configuration that no data plane could load is a mistake too, although each of its values is allowed.
     let model = edit.model().await?;
     model.encode_apart().map_err(|flaw| ApplyError::Mistakes(vec![Mistake::of_file(&input.name, flaw.to_string())]))?;
+    tell_of_one_source(&mut changes, &model);
     if dry_run {
         return Ok(Report { changes, applied: false });
     }
@@ -166,6 +167,26 @@ pub async fn draft(store: &Store, input: Option<&Input>) -> Result<snapshot::Mod
     }
     // The transaction ends with the edit, unfinished.
     Ok(edit.model().await?)
+}
+
+/// Of ingress trunks with one source, tech prefix and transport only the oldest ever gets calls: each that the file makes or changes is
+/// told so.
+fn tell_of_one_source(changes: &mut [Change], model: &snapshot::Model) {
+    let trunks = &model.ingress_trunks;
+    for change in changes.iter_mut().filter(|change| change.kind == "ingress trunk" && change.action != Action::Delete)
+    {
+        let Some(own) = trunks.iter().find(|trunk| trunk.code == change.code) else { continue };
+        let alike = |other: &&snapshot::IngressTrunk| {
+            other.id != own.id
+                && (&other.tech_prefix, other.policy.transport) == (&own.tech_prefix, own.policy.transport)
+                && other.sources.iter().any(|source| own.sources.contains(source))
+        };
+        if let Some(other) = trunks.iter().find(alike) {
+            let oldest = if own.id < other.id { &own.code } else { &other.code };
+            let note = format!("has a source of {} with the same tech prefix: {oldest} gets all its calls", other.code);
+            change.detail = if change.detail.is_empty() { note } else { format!("{}; {note}", change.detail) };
+        }
+    }
 }
 
 fn act(actor: &str, input: &Input, changes: &[Change]) -> AuditEntry {

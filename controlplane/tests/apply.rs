@@ -12,6 +12,7 @@ use tandem_controlplane::apply::{Action, ApplyError, Files, Input, Mistake, Repo
 on_both! {
     a_whole_switch_is_made_and_the_second_run_changes_nothing
     a_changed_value_is_the_only_change
+    a_trunk_that_would_never_get_a_call_is_told
     currencies_are_joined_by_exchange_rates
     a_dry_run_says_the_same_and_does_nothing
     rates_that_the_file_no_longer_has_are_removed
@@ -138,6 +139,26 @@ async fn a_changed_value_is_the_only_change(store: Store) {
     let fewer = SWITCH.replace("rate: 0.0120", "rate: 0.0130").replace("capacity: 100", "capacity: 50, active: false");
     let said: Vec<String> = done(&store, &fewer).await.changes.iter().map(ToString::to_string).collect();
     assert_eq!(said, ["~ egress trunk oria-1: capacity 100 → 50, active true → false"]);
+}
+
+async fn a_trunk_that_would_never_get_a_call_is_told(store: Store) {
+    let second = |more: &str| {
+        format!(
+            "{SWITCH}  - {{ code: second, carrier: acme, account: acme-usd, plan: main, sell_deck: acme-sell, \
+             sources: [192.0.2.9, 127.0.1.1]{more} }}\n"
+        )
+    };
+    let told = |report: Report| {
+        let second = report.changes.iter().find(|change| change.code == "second");
+        second.map(ToString::to_string).unwrap_or_default()
+    };
+    let made = told(done(&store, &second("")).await);
+    assert!(made.starts_with("+ ingress trunk second"), "{made}");
+    assert!(made.ends_with("has a source of acme-in with the same tech prefix: acme-in gets all its calls"), "{made}");
+    for apart in [", tech_prefix: \"98\"", ", policy: { transport: tcp }"] {
+        let changed = told(done(&store, &second(apart)).await);
+        assert!(changed.starts_with("~ ingress trunk second") && !changed.contains("gets all"), "{changed}");
+    }
 }
 
 async fn currencies_are_joined_by_exchange_rates(store: Store) {

@@ -227,7 +227,9 @@ async fn create(
     State(app): State<App>,
     Body(new): Body<IngressTrunkNew>,
 ) -> Answered<Tagged<IngressTrunk>> {
-    object::create(&app, &caller, new.draft()?).await
+    let draft = new.draft()?;
+    is_alone(&draft, None, &app.store.all::<IngressTrunkDraft>().await?)?;
+    object::create(&app, &caller, draft).await
 }
 
 /// Changes an ingress trunk.
@@ -241,7 +243,15 @@ async fn update(
     headers: HeaderMap,
     Body(patch): Body<IngressTrunkPatch>,
 ) -> Answered<Tagged<IngressTrunk>> {
-    object::update(&app, &caller, id.0, &headers, |draft| patch.patch(draft)).await
+    // Whose calls come from where is looked at only when that changes: two trunks that met before can each be changed otherwise.
+    let moves =
+        patch.sources.is_some() || patch.tech_prefix.is_some() || patch.policy.is_some() || patch.active.is_some();
+    let others = if moves { app.store.all::<IngressTrunkDraft>().await? } else { Vec::new() };
+    let checked = |draft: &mut IngressTrunkDraft| {
+        patch.patch(draft)?;
+        is_alone(draft, Some(id.0), &others)
+    };
+    object::update(&app, &caller, id.0, &headers, checked).await
 }
 
 /// Deletes an ingress trunk that nothing refers to.
@@ -255,6 +265,24 @@ async fn delete(
     headers: HeaderMap,
 ) -> Answered<StatusCode> {
     object::delete::<IngressTrunk>(&app, &caller, id.0, &headers).await
+}
+
+/// Of trunks with one source, tech prefix and transport only the oldest ever gets calls, be it active or not: another one that is to take
+/// them is refused.
+fn is_alone(draft: &IngressTrunkDraft, id: Option<u32>, others: &[Stored<IngressTrunkDraft>]) -> Answered<()> {
+    let alike = |other: &IngressTrunkDraft| {
+        other.tech_prefix == draft.tech_prefix && other.policy.transport == draft.policy.transport
+    };
+    for other in others.iter().filter(|other| draft.active && Some(other.id) != id && alike(other)) {
+        if let Some(place) = draft.sources.iter().position(|source| other.sources.contains(source)) {
+            let why = format!(
+                "trunk {} has this source with the same tech prefix and transport: the older of the two gets all calls",
+                other.code
+            );
+            return Err(Problem::invalid(format!("/sources/{place}/network"), why));
+        }
+    }
+    Ok(())
 }
 
 impl Shown for IngressTrunk {

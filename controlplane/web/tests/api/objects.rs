@@ -134,6 +134,37 @@ async fn a_trunk_comes_back_as_it_was_written() {
 }
 
 #[tokio::test]
+async fn a_second_trunk_that_would_never_get_a_call_is_refused() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    admin.furnish().await;
+    let first = admin.get("/api/v1/ingress-trunks/itr_1").await.expect(200);
+    let second = |change: Value| {
+        let mut trunk = json!({ "code": "second", "carrier": first["carrier"]["id"], "account": first["account"]["id"],
+            "plan": first["plan"]["id"], "sell_deck": first["sell_deck"]["id"], "tech_prefix": first["tech_prefix"],
+            "sources": [{ "network": "192.0.2.9" }, { "network": "127.0.1.1" }] });
+        for (name, value) in change.as_object().unwrap() {
+            trunk[name] = value.clone();
+        }
+        trunk
+    };
+    let path = "/api/v1/ingress-trunks";
+    let flaw = admin.send("POST", path, second(json!({}))).await.problem(422, "invalid");
+    assert_eq!(flaw["errors"][0]["pointer"], "/sources/1/network");
+    let apart = json!({ "sources": [{ "network": "127.0.1.1", "port": 5080 }] });
+    for (place, change) in [apart, json!({ "tech_prefix": "98" }), json!({ "active": false })].into_iter().enumerate() {
+        let mut trunk = second(change);
+        trunk["code"] = json!(format!("apart-{place}"));
+        admin.make(path, trunk).await;
+    }
+    let last = format!("{path}/itr_4");
+    admin.send_if("PATCH", &last, Some("*"), json!({ "active": true })).await.problem(422, "invalid");
+    admin.send_if("PATCH", &last, Some("*"), json!({ "capacity": 7 })).await.expect(200);
+    let moved = json!({ "active": true, "sources": [{ "network": "192.0.2.9" }] });
+    admin.send_if("PATCH", &last, Some("*"), moved).await.expect(200);
+}
+
+#[tokio::test]
 async fn a_payment_is_booked_once_and_moves_the_balance() {
     let node = Node::start().await;
     let admin = node.log_in().await;

@@ -314,6 +314,8 @@ pub struct Leg {
     pub invite_lines: Vec<u8>,
     /// Our media port towards the peer.
     pub pair: Option<Pair>,
+    /// That port is of IPv6: as its peer's offer says, else as the peer is heard.
+    pub media_ipv6: bool,
     /// The peer's INVITE, first or repeated.
     pub invite_in: Option<InviteIn>,
     /// Our INVITE.
@@ -386,6 +388,7 @@ impl Leg {
             peer,
             invite_lines: Vec::new(),
             pair: None,
+            media_ipv6: peer.remote.is_ipv6(),
             invite_in: None,
             invite_out: None,
             past_invites: Vec::new(),

@@ -174,6 +174,26 @@ fn voice_is_relayed_whatever_stands_before_it() {
 }
 
 #[test]
+fn media_of_the_other_family_than_signalling_is_met_there() {
+    let six = |port| sdp(port, 1).replace("c=IN IP4 127.0.0.2", "c=IN IP6 2001:db8::2");
+    for (offer, ours, answered) in [
+        (six(4000), Some("2001:db8::1"), "c=IN IP6 2001:db8::1\r\n"),
+        (six(4000), None, "c=IN IP4 127.0.0.1\r\n"),
+        (sdp(4000, 1), Some("2001:db8::1"), "c=IN IP4 127.0.0.1\r\n"),
+        (format!("{}c=IN IP4 127.0.0.2\r\n", six(4000)), Some("2001:db8::1"), "c=IN IP4 127.0.0.1\r\n"),
+    ] {
+        let mut stage = Stage::new();
+        stage.switch.media_v6 = ours.map(|ours| ours.parse().unwrap());
+        talk(&mut stage, &offer, &sdp(6000, 1));
+        assert!(stage.last_of(0, "SIP/2.0 200 ").contains(answered), "{offer}{}", stage.last_of(0, "SIP/2.0 200 "));
+        assert!(stage.first(1).contains("c=IN IP4 127.0.0.1\r\n"), "the terminator is told of its own family");
+        let ours = port(stage.first(1));
+        let to = passes(&mut stage, ours, "127.0.0.2:6000", &VOICE).expect("voice passes");
+        assert_eq!(to.starts_with("[2001:db8::2]"), offer.contains("2001:db8::2") && !offer.ends_with("127.0.0.2\r\n"));
+    }
+}
+
+#[test]
 fn an_answer_has_as_many_media_lines_as_its_offer() {
     const MORE: &str = "m=video 6002 RTP/AVP 96\r\nb=AS:1\r\n";
     let media = |stage: &Stage| -> Vec<String> {

@@ -35,7 +35,7 @@ impl Call {
             *slot = port;
         }
         let ports = &ports[..description.media_count()];
-        let address = ctx.desk.switch.media_address(leg.peer.remote.is_ipv6()).ok_or(sdp::Flaw::REFUSED_ADDRESS)?;
+        let address = ctx.desk.switch.media_address(leg.media_ipv6).ok_or(sdp::Flaw::REFUSED_ADDRESS)?;
         let events = self.events_for(ctx, from, to, answers, &description);
         let keys = self.keys_for(ctx, to, answers, active.and_then(|index| description.get(index)));
         let crypt = keys.as_ref().map(|(profile, lines)| Crypt { profile: *profile, lines });

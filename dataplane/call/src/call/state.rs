@@ -156,6 +156,7 @@ struct LegState {
     sdp_session: u64,
     sdp_version: u64,
     nat: bool,
+    media_ipv6: bool,
     direction: Direction,
     types: u128,
     timer_policy: SessionTimer,
@@ -168,7 +169,7 @@ impl LegState {
     fn into_leg(self, pair: Pair) -> Leg {
         let mut leg = Leg::bare(self.dialog, self.peer, self.sdp_session);
         leg.pair = Some(pair);
-        leg.nat = self.nat;
+        (leg.nat, leg.media_ipv6) = (self.nat, self.media_ipv6);
         (leg.media.direction, leg.media.types) = (self.direction, self.types);
         leg.sdp_version = self.sdp_version;
         leg.ways.timer = self.timer_policy;
@@ -283,7 +284,7 @@ fn put_leg(out: &mut Vec<u8>, leg: &Leg) {
     put(out, leg.pair.map_or(0, |pair| u64::from(pair.rtp_port)));
     put(out, leg.sdp_session);
     put(out, leg.sdp_version);
-    put(out, u64::from(leg.nat) | (leg.media.direction as u64) << 1);
+    put(out, u64::from(leg.nat) | (leg.media.direction as u64) << 1 | u64::from(leg.media_ipv6) << 3);
     put(out, leg.media.types as u64);
     put(out, (leg.media.types >> 64) as u64);
     put_timer(out, leg);
@@ -353,9 +354,9 @@ fn take_leg(input: &mut &[u8]) -> Option<LegState> {
     let port = u16::try_from(take(input)?).ok()?;
     let (sdp_session, sdp_version) = (take(input)?, take(input)?);
     let flags = take(input)?;
-    let nat = flags & 1 != 0;
+    let (nat, media_ipv6) = (flags & 1 != 0, flags & 8 != 0);
     let directions = [Direction::SendRecv, Direction::SendOnly, Direction::RecvOnly, Direction::Inactive];
-    let direction = *directions.get((flags >> 1) as usize)?;
+    let direction = directions[(flags >> 1 & 3) as usize];
     let types = u128::from(take(input)?) | u128::from(take(input)?) << 64;
     let (timer_policy, timer, peer_updates) = take_timer(input)?;
     let last_sdp = take_bytes(input)?.to_vec();
@@ -366,6 +367,7 @@ fn take_leg(input: &mut &[u8]) -> Option<LegState> {
         sdp_session,
         sdp_version,
         nat,
+        media_ipv6,
         direction,
         types,
         timer_policy,

@@ -1,7 +1,10 @@
 //! SIPp's own scenarios, unmodified, at both sides: every call succeeds, has its record and costs exactly what its rate says.
 
+use std::process::Command;
+
 use acceptance::books::{Record, exact, nanos};
 use acceptance::database::MariaDb;
+use acceptance::program;
 use acceptance::switch::Switch;
 
 /// Called number, calls, calls a second, milliseconds of talk, and what that costs by hand: two seconds at 0.0120; thirty seconds at 0.0250
@@ -53,6 +56,31 @@ fn calls_over_tcp_are_recorded_and_charged_like_others() {
     assert!(records.len() == 100 && records.iter().all(Record::answered));
     switch.charged(exact(&records));
     an_operator_looks_at_them(&switch, "447700900123");
+    nobody_changes_a_node_that_was_not_chosen(&switch);
+}
+
+/// Of the node that was started last and the one that runs, either may be meant: whoever changes something must say which.
+fn nobody_changes_a_node_that_was_not_chosen(switch: &Switch) {
+    let (home, running) = (switch.folder().join("home"), switch.folder().join("data"));
+    let last = home.join("last");
+    std::fs::create_dir_all(last.join("snapshots")).expect("a data folder");
+    std::fs::create_dir_all(home.join("tandem")).expect("a folder");
+    std::fs::write(home.join("tandem/folder"), last.display().to_string()).expect("what is remembered");
+    let tandem = |words: &[&str]| {
+        let mut command = Command::new(program("tandem"));
+        command.args(words).env("XDG_STATE_HOME", &home).env_remove("TANDEM_DATA").output().expect("tandem starts")
+    };
+    let refused = tandem(&["node", "drain"]);
+    let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(2), "{why}");
+    let running = running.canonicalize().expect("the node's folder").display().to_string();
+    assert!(why.contains(&running) && why.contains("--data"), "{why}");
+    let figures = switch.tandem(&["top", "--once", "-o", "json"]);
+    assert_eq!(figures["draining"].as_bool(), Some(false), "it takes calls");
+    let drained = tandem(&["node", "drain", "--data", &running]);
+    assert!(drained.status.success(), "{}", String::from_utf8_lossy(&drained.stderr));
+    let figures = switch.tandem(&["top", "--once", "-o", "json"]);
+    assert_eq!(figures["draining"].as_bool(), Some(true), "the one that was named");
 }
 
 /// The command line tells of the node and of its calls without a terminal.

@@ -154,8 +154,7 @@ systemd-units: integration-programs ## our units under a real systemd: started, 
 .PHONY: topologies
 topologies: ## each topology of several hosts with calls through it while something breaks; writes docs/topologies.md (as root; ONLY=balanced)
 	-setup/install --topologies
-	$(CARGO) build --profile $(BUILT) $(PROGRAMS) -p tandem-keeper -p plant
-	$(CARGO) build --profile $(BUILT) -p tandem-controlplane --example next-controlplane
+	$(CARGO) build --profile $(BUILT) $(PROGRAMS) -p tandem-keeper -p plant --bins --example next-controlplane
 	TANDEM_BIN_DIR=$(INTEGRATION) $(INTEGRATION)/plant $(or $(ONLY),--page docs/topologies.md)
 
 .PHONY: test-s3

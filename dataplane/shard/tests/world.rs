@@ -51,6 +51,8 @@ pub struct World {
     pub carried: Option<Carried>,
     /// Media ports that are open.
     pub ports: i32,
+    /// Captured calls, encoded.
+    pub traces: Vec<Vec<u8>>,
     out: Effects,
 }
 
@@ -95,6 +97,13 @@ impl World {
         world
     }
 
+    /// A shard with this snapshot that captures the messages of every call.
+    pub fn traced(loaded: Loaded) -> World {
+        let mut world = World::begin_with(Settings::default(), (0, 1), 100);
+        world.load(loaded);
+        world
+    }
+
     /// Another snapshot comes into force.
     pub fn load(&mut self, loaded: Loaded) {
         let clock = self.clock();
@@ -108,7 +117,11 @@ impl World {
         self.settle()
     }
 
-    fn begin(guard: Settings, (shard, shards): (u16, u16)) -> World {
+    fn begin(guard: Settings, place: (u16, u16)) -> World {
+        World::begin_with(guard, place, 0)
+    }
+
+    fn begin_with(guard: Settings, (shard, shards): (u16, u16), trace_percent: u8) -> World {
         let listener = Listener { name: String::new(), transport: Transport::Udp, address: SWITCH.parse().unwrap() };
         let shard = Shard::new(Config {
             node: NodeId(1),
@@ -123,7 +136,7 @@ impl World {
             seed: [7; 32],
             node_key: [7; 32],
             behind: Behind { key: Some(Key::of(SECRET)), balancers: vec![BALANCER.parse().unwrap()], across: None },
-            trace_percent: 0,
+            trace_percent,
             grants: Vec::new(),
             guard,
             streams: shard::streams::Settings::default(),
@@ -139,6 +152,7 @@ impl World {
             carried: None,
             out: Effects::default(),
             ports: 0,
+            traces: Vec::new(),
         }
     }
 
@@ -188,6 +202,7 @@ impl World {
             }
             Effect::OpenPort { .. } => self.ports += 1,
             Effect::ClosePort { .. } => self.ports -= 1,
+            Effect::Trace { bytes: range } => self.traces.push(bytes[range].to_vec()),
             Effect::Journal { ticket, bytes: range } => {
                 if let Record::Cdr(cdr) = Record::decode(&bytes[range]).unwrap() {
                     self.cdrs.push(*cdr);

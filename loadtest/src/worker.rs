@@ -343,17 +343,17 @@ mod tests {
         let load = load(&["--threads", "2"]);
         let pace = Pace { arrivals: crate::arrivals::Arrivals::Constant, cps: 20.0, span: Duration::from_secs(10) };
         let (plan, reins) = (load.plan(&pace).expect("a plan"), Reins::default());
-        let mut speeds = [0.0, 20.0].into_iter();
+        let mut speeds = [Some(0.0), None, Some(20.0)].into_iter();
         let mut stood = Vec::new();
         let mut watch = |progress: Option<&Progress>| {
             let Some(progress) = progress else { return };
             stood.push(progress.counts.placed);
-            speeds.next().into_iter().for_each(|speed| reins.pace(speed));
+            speeds.next().flatten().into_iter().for_each(|speed| reins.pace(speed));
         };
         let summary = load.play(plan, None, &reins, &mut watch).expect("a run").summary;
         assert_eq!((summary.counts.placed, summary.planned, summary.paced_by_hand), (200, 200, 2));
-        // While it stood, no more than a turn of each worker was placed.
-        assert!(stood[1] <= stood[0] + 2 && stood[0] < 100, "{stood:?}");
+        // What was on its way when it was told to stand is placed a second later; then nothing is.
+        assert!(stood[2] == stood[1] && stood[2] < 200, "{stood:?}");
     }
 
     /// Allocations of the whole process, the test's own and that of tests beside it included: a few a second are not ours.
@@ -371,8 +371,9 @@ mod tests {
         let outcome = load.play(plan, None, &Reins::default(), &mut watch).expect("a run");
         let summary = outcome.summary;
         assert!(summary.counts.completed > 1_000, "{summary:?}");
-        let (before, after) = (seen[2], seen[3]);
-        let (calls, allocations) = (after.0 - before.0, (after.1 - before.1) as u64);
-        assert!(calls > 100 && allocations * 4 < calls, "{allocations} allocations while {calls} calls were placed");
+        // Past the first second, and in one of those in which no test beside it was busy.
+        let mut seconds = seen.windows(2).skip(1).map(|pair| (pair[1].0 - pair[0].0, (pair[1].1 - pair[0].1) as u64));
+        let quiet = seconds.any(|(calls, allocations)| calls > 100 && allocations * 4 < calls);
+        assert!(quiet, "calls placed and allocations so far, second by second: {seen:?}");
     }
 }

@@ -38,7 +38,9 @@ const OBJECT_WANTED: &str = "the body must be a JSON object in UTF-8";
 /// The bytes of a body, within the limit of its route.
 pub async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
     let read = Bytes::from_request(request, state).await;
-    read.map_err(|_| Problem::new(Code::TooLarge, "the body is longer than this path accepts, or broke off"))
+    read.map_err(|_| {
+        Problem::new(Code::TooLarge, "the body is longer than this path accepts, broke off or stood still")
+    })
 }
 
 fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {

@@ -9,6 +9,7 @@ pub mod api;
 mod arithmetic;
 pub mod auth;
 pub mod cell;
+mod connections;
 pub mod desk;
 pub mod extract;
 mod gui;
@@ -28,7 +29,6 @@ mod snapshots;
 mod strict;
 pub mod value;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -49,5 +49,5 @@ pub async fn serve(listener: TcpListener, services: Services) -> std::io::Result
     readers.spawn(live::read_for_ever(Arc::clone(&app)));
     readers.spawn(live::follow_for_ever(Arc::clone(&app)));
     readers.spawn(live::sum_for_ever(app));
-    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await
+    connections::serve(listener, router, connections::Patience::default()).await
 }

@@ -187,7 +187,8 @@ pub(crate) async fn once(app: &App, caller: &Caller, request: Request, next: Nex
     };
     let (parts, body) = request.into_parts();
     let Ok(bytes) = to_bytes(body, FILE_BYTES_MAX).await else {
-        return Problem::new(Code::TooLarge, "the body is longer than this path accepts, or broke off").into_response();
+        return Problem::new(Code::TooLarge, "the body is longer than this path accepts, broke off or stood still")
+            .into_response();
     };
     match app.repeats.begin(&name, print(&parts, &bytes), Instant::now()) {
         Some(Ok(answer)) => return answer.again(),

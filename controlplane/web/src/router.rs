@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, Version, header};
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate as _};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
@@ -173,7 +173,15 @@ async fn frame(State(app): State<App>, request: Request, next: Next) -> Response
     let api = request.uri().path().starts_with("/api/v1/");
     let id = Secret::draw().text()[..16].to_owned();
     let shown = HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("?"));
-    let answered = LINK.scope(Arc::clone(&app.link), next.run(request));
+    let answered = async {
+        match request.headers().get_all(header::HOST).iter().count() {
+            0 | 2.. if request.version() == Version::HTTP_11 => {
+                Problem::new(Code::Malformed, "a request has one Host header (RFC 9112 §3.2)").into_response()
+            }
+            _ => next.run(request).await,
+        }
+    };
+    let answered = LINK.scope(Arc::clone(&app.link), answered);
     let mut response = REQUEST_ID.scope(id, answered).await;
     let headers = response.headers_mut();
     headers.insert(HeaderName::from_static("x-request-id"), shown);

@@ -2,6 +2,8 @@ use std::time::{Duration, Instant};
 
 use axum::http::HeaderMap;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use web::auth::Budgets;
 
 use crate::node::{JSON, Node, Reply};
@@ -174,4 +176,17 @@ fn whoever_asks_too_much_waits_for_the_next_minute_and_nobody_else_does() {
     Budgets::of(0).spend("key:a", begun).tell(&mut headers);
     assert_eq!(headers["retry-after"], "60");
     assert_eq!(headers["ratelimit"], "\"requests\";r=0;t=60");
+}
+
+#[tokio::test]
+async fn a_request_says_once_which_host_it_means() {
+    let node = Node::start().await;
+    for (hosts, status) in [("", "400"), ("host: a\r\nhost: b\r\n", "400"), ("host: a\r\n", "200")] {
+        let mut stream = TcpStream::connect(node.address).await.unwrap();
+        let request = format!("GET /healthz HTTP/1.1\r\nconnection: close\r\n{hosts}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut said = String::new();
+        stream.read_to_string(&mut said).await.unwrap();
+        assert!(said.starts_with(&format!("HTTP/1.1 {status} ")), "{hosts:?}: {said}");
+    }
 }

@@ -61,7 +61,7 @@ lint: ## format, clippy, the rules of the house
 .PHONY: quick
 quick: ## what to run before each commit: format, the rules of the house, pure crates
 	$(CARGO) fmt --all --check
-	$(CARGO) test -p tidy -p units -p cdr -p snapshot -p rating -p panel -p sip -p sdp -p media -p call -p shard
+	$(CARGO) test -p tidy -p units -p cdr -p snapshot -p rating -p panel -p sip -p sdp -p media -p tape -p balance -p call -p shard -p ledger
 
 .PHONY: test
 test: ## everything that CI runs, servers and browser included

@@ -68,17 +68,18 @@ pub fn outage(calls: &[Call], broke_us: u64) -> Duration {
     Duration::from_micros(hindered.map(|call| call.due() - broke_us).max().unwrap_or(0))
 }
 
-/// The new calls that were hindered, for who has to find out why: many at once say another thing than a single one.
+/// The new calls that were hindered, and those of before that were not answered, for who has to find out why: many at once say another thing
+/// than a single one.
 pub fn hindered(calls: &[Call], broke_us: u64) -> Vec<String> {
-    let hindered = calls.iter().filter(|call| call.due() >= broke_us && !call.is_prompt());
-    let seconds = |from: u64, to: u64| to.saturating_sub(from) as f64 / 1e6;
-    let told = hindered.map(|call| {
+    let hindered = |call: &&Call| call.answered_us.is_none() || (call.due() >= broke_us && !call.is_prompt());
+    let seconds = |from: u64, to: u64| (to as f64 - from as f64) / 1e6;
+    let told = calls.iter().filter(hindered).map(|call| {
         let due = seconds(broke_us, call.due());
         match call.answered_us {
             Some(at) => {
                 format!("{}: due {due:.2} s after, answered {:.2} s late", call.call_id, seconds(call.due(), at))
             }
-            None => format!("{}: due {due:.2} s after, not answered: {}", call.call_id, call.code),
+            None => format!("{}: due {due:.2} s after, not answered: {} ({})", call.call_id, call.code, call.ended_by),
         }
     });
     told.collect()
@@ -156,7 +157,11 @@ mod tests {
         ];
         assert_eq!(outage(&calls, 1_000_000), Duration::from_millis(1_250));
         assert_eq!(outage(&calls[4..], 1_000_000), Duration::ZERO);
-        let told = [": due 0.50 s after, answered 1.50 s late", ": due 1.25 s after, not answered: 0"];
+        let told = [
+            ": due -0.10 s after, not answered: 0 ()",
+            ": due 0.50 s after, answered 1.50 s late",
+            ": due 1.25 s after, not answered: 0 ()",
+        ];
         assert_eq!(hindered(&calls, 1_000_000), told);
     }
 }

@@ -3,7 +3,7 @@
 use acceptance::until;
 
 use super::{BOOKS_MAX, begun, complain};
-use crate::carriers::{Carriers, HOST, Load};
+use crate::carriers::{Call, Carriers, HOST, Load, hindered};
 use crate::layout::{Host, Role};
 use crate::listening::Listening;
 use crate::site::{MEDIA, PAGES, SIPS, Site};
@@ -34,6 +34,7 @@ pub fn little_is_public(site: &mut Site) -> Row {
     row.answered = calls.iter().filter(|call| call.answered_us.is_some()).count();
     if row.answered != row.planned {
         row.flaws.push(format!("{} of {} calls were answered", row.answered, row.planned));
+        row.flaws.extend(hindered(&calls, calls.first().map_or(0, Call::due)));
     }
     for host in &hosts {
         row.flaws.extend(seen_from_outside(site, host));

@@ -108,8 +108,6 @@ pub const PURE: &[(&str, &str)] = &[
 const PURE_OUTSIDERS: &[&str] = &[
     "hashbrown",
     "memchr",
-    "zerocopy",
-    "libm",
     "serde",
     "serde_json",
     "rand_chacha",
@@ -129,12 +127,10 @@ const PURE_OUTSIDERS: &[&str] = &[
 /// Crates of others that are confined to the rooms that know what they are for.
 const CONFINED: &[(&str, &[&str], &str)] = &[
     ("sqlx", &["store", "tandem-keeper"], "only `store` knows SQL"),
-    ("sea-orm", &["store"], "only `store` knows SQL"),
     ("axum", &["web"], "only `web` knows HTTP"),
     ("tower-http", &["web"], "only `web` knows HTTP"),
     ("utoipa", &["web", "snapshot"], "only `web` knows HTTP, and a policy describes itself to it (feature `schema`)"),
     ("io-uring", &["uring", "benches"], "only `uring` talks to the ring"),
-    ("tokio-uring", &["benches"], "tokio-uring is a yardstick only"),
     (
         "rsip",
         &["sip", "web", "sim", "tandem-loadtest", "benches", "acceptance"],

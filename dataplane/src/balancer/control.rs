@@ -1,19 +1,21 @@
 //! The balancer's socket for operators, and the signals that end it.
 
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use panel::balancer::{Answer, Ask, QUESTION_BYTES_MAX};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use uring::Doorbell;
 
 use super::turn::Order;
 use crate::control::listen;
 
+/// Operators at most.
+const CONNECTIONS_MAX: usize = 64;
 /// How long an operator may wait for an answer or stay silent.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -35,13 +37,23 @@ pub async fn serve(
         let _ = orders.send(Order::Stop);
         bell.ring();
     };
+    let seats = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         tokio::select! {
             _ = terminate.recv() => stop(),
             _ = interrupt.recv() => stop(),
             outcome = &mut ended => return Ok(outcome.unwrap_or_else(|_| Err(anyhow::anyhow!("the loop broke")))),
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => drop(tokio::spawn(talk(stream, orders.clone(), bell.clone()))),
+                Ok((stream, _)) => match seats.clone().try_acquire_owned() {
+                    Ok(seat) => {
+                        let (orders, bell) = (orders.clone(), bell.clone());
+                        tokio::spawn(async move {
+                            talk(stream, orders, bell).await;
+                            drop(seat);
+                        });
+                    }
+                    Err(_) => tracing::warn!(limit = CONNECTIONS_MAX, "too many control connections; one more refused"),
+                },
                 Err(error) => tracing::warn!(%error, "cannot accept a control connection"),
             },
         }
@@ -64,8 +76,10 @@ async fn talk(stream: UnixStream, orders: mpsc::Sender<Order>, bell: Doorbell) {
         };
         let Ok(mut text) = serde_json::to_vec(&answer) else { return };
         text.push(b'\n');
-        if write.write_all(&text).await.is_err() {
-            return;
+        match tokio::time::timeout(PATIENCE, write.write_all(&text)).await {
+            Ok(Ok(())) => {}
+            // It has gone, or asks without reading.
+            Ok(Err(_)) | Err(_) => return,
         }
     }
 }

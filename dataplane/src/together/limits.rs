@@ -5,7 +5,7 @@
 //! says what follows. While etcd is away the shards go on with what they were told for as long as the lease surely lives.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use units::{Instant, NodeId};
 
 use super::Heard;
-use crate::clocks;
+use crate::{clocks, disk};
 
 /// Below it stand the words, and the turn.
 const LIMITS: &str = "/tandem/limit/";
@@ -78,7 +78,7 @@ pub struct Memory {
 
 impl Memory {
     /// As it was left; nobody else if it was not.
-    pub fn read(path: &std::path::Path) -> Memory {
+    pub fn read(path: &Path) -> Memory {
         std::fs::read(path).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
     }
 
@@ -247,11 +247,20 @@ impl Rounds {
         if memory != self.memory {
             self.memory = memory;
             let text = serde_json::to_vec(&memory).expect("numbers are plain data");
-            if let Err(error) = std::fs::write(&self.dealer.memory, text) {
+            if let Err(error) = keep(&self.dealer.memory, &text) {
                 tracing::warn!(%error, path = %self.dealer.memory.display(), "the number of nodes is not kept");
             }
         }
     }
+}
+
+/// Puts a file in place as a whole: half of one would say that there are no other nodes, and all of each limit would be ours.
+fn keep(path: &Path, text: &[u8]) -> std::io::Result<()> {
+    let new = path.with_extension("new");
+    let file = disk::create(&new)?;
+    disk::write_at(&file, text, 0)?;
+    disk::sync(&file)?;
+    disk::rename(&new, path)
 }
 
 fn key_of(node: NodeId) -> String {
@@ -301,6 +310,25 @@ mod tests {
     use units::CarrierId;
 
     use super::*;
+
+    #[test]
+    fn the_number_of_nodes_is_kept_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("nodes");
+        let [two, three] = [2, 3].map(|nodes| Memory { nodes, rank: 1 });
+        let text = |memory: Memory| serde_json::to_vec(&memory).unwrap();
+        assert_eq!(Memory::read(&path), Memory::default());
+        keep(&path, &text(two)).unwrap();
+        // Opening, writing, syncing, renaming: each fails once.
+        for touch in 0..4 {
+            disk::faults::Faults::from(touch, 1).arm();
+            assert!(keep(&path, &text(three)).is_err(), "touch {touch}");
+            disk::faults::disarm();
+            assert_eq!(Memory::read(&path), two, "touch {touch}");
+        }
+        keep(&path, &text(three)).unwrap();
+        assert_eq!(Memory::read(&path), three);
+    }
 
     #[test]
     fn a_word_is_read_as_it_was_said() {

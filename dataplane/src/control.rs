@@ -93,11 +93,22 @@ struct Hub {
     next_question: u64,
     wants: Wants,
     draining: bool,
+    /// What all shards are to do and found no room to hear: told again with the next tick.
+    untold: Untold,
     /// What other nodes said and the shards have not been told.
     unheard: VecDeque<Arc<[Change]>>,
     needed_from: u32,
     disk_full: bool,
+    stopping: bool,
+    /// Shards that have ended.
     stopped: usize,
+}
+
+/// Orders that nobody gives a second time.
+#[derive(Default)]
+struct Untold {
+    drain: bool,
+    stop: bool,
 }
 
 /// How the program ends.
@@ -170,12 +181,11 @@ impl Control {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut renew = signal(SignalKind::from_raw(SIGHUP))?;
         let mut tick = tokio::time::interval(TICK);
-        let mut stopping = false;
         loop {
             self.names.look_up();
             tokio::select! {
-                _ = terminate.recv(), if !stopping => stopping = self.stop(),
-                _ = interrupt.recv(), if !stopping => stopping = self.stop(),
+                _ = terminate.recv(), if !self.hub.stopping => self.stop(),
+                _ = interrupt.recv(), if !self.hub.stopping => self.stop(),
                 _ = renew.recv() => self.renew(),
                 report = reports.recv() => match report {
                     Some(Report::Broken { shard, reason }) => {
@@ -219,9 +229,10 @@ impl Control {
         }
     }
 
-    fn stop(&mut self) -> bool {
+    fn stop(&mut self) {
         tracing::info!("stopping: no new calls, running ones are released");
-        self.tell_all(|| Order::Stop)
+        self.hub.stopping = true;
+        self.hub.untold.stop = !self.tell_all(|| Order::Stop);
     }
 
     fn on_arrival(&mut self, arrival: Arrival, loaded: &mpsc::Sender<Outcome>) {
@@ -289,8 +300,8 @@ impl Control {
                 self.answer(from, id, if told { Answer::Done } else { busy() });
             }
             Ask::Drain { on } => {
-                let told = self.drain(on);
-                self.answer(from, id, if told { Answer::Done } else { busy() });
+                self.drain(on);
+                self.answer(from, id, Answer::Done);
             }
         }
     }
@@ -402,10 +413,20 @@ impl Control {
         }
     }
 
-    /// Lets calls that run go on and takes no new ones, or takes them again. True if the shards were told.
-    pub fn drain(&mut self, on: bool) -> bool {
+    /// Lets calls that run go on and takes no new ones, or takes them again. Shards that are too busy to hear of it do so within a second.
+    pub fn drain(&mut self, on: bool) {
         self.hub.draining = on;
-        self.tell_all(|| Order::Drain(on))
+        self.hub.untold.drain = !self.tell_all(|| Order::Drain(on));
+    }
+
+    /// Tells the shards what they found no room to hear.
+    fn tell_again(&mut self) {
+        if self.hub.untold.drain {
+            self.drain(self.hub.draining);
+        }
+        if self.hub.untold.stop {
+            self.hub.untold.stop = !self.tell_all(|| Order::Stop);
+        }
     }
 
     /// Tells the shards what other nodes said; what does not fit is told with the next tick.
@@ -428,7 +449,9 @@ impl Control {
     }
 
     fn on_tick(&mut self) {
+        self.tell_again();
         self.look_at_addresses();
+        self.names.want_again();
         self.tell_names();
         self.tell_bindings();
         self.send_wants(clocks::ticks());
@@ -436,23 +459,28 @@ impl Control {
             let question = self.hub.next_question;
             self.ask_all(NOBODY, 0, Kind::Running(0), || Order::Running { question });
         }
-        let full = self.spool.disk_percent() >= DISK_FULL_PERCENT || self.spool.failing();
-        if full != self.hub.disk_full {
-            tracing::error!(
-                full,
-                percent = self.spool.disk_percent(),
-                "the journal's disk: new calls are refused while it is full"
-            );
-            if self.tell_all(|| Order::DiskFull(full)) {
-                self.hub.disk_full = full;
-            }
-        }
+        self.look_at_disk();
         let late: Vec<u64> = self.hub.questions.iter().filter(|(_, asked)| asked.late()).map(|(id, _)| *id).collect();
         for question in late {
             if let Some(asked) = self.hub.questions.remove(&question) {
                 let reason = format!("{} of the shards did not answer in time", asked.left());
                 self.answer(asked.connection, asked.id, Answer::Refused { reason });
             }
+        }
+    }
+
+    /// Has new calls refused while the journal's disk is full or fails.
+    fn look_at_disk(&mut self) {
+        let (percent, failing) = (self.spool.disk_percent(), self.spool.failing());
+        let full = percent >= DISK_FULL_PERCENT || failing;
+        if full == self.hub.disk_full || !self.tell_all(|| Order::DiskFull(full)) {
+            return;
+        }
+        self.hub.disk_full = full;
+        if full {
+            tracing::error!(percent, failing, "the journal's disk is full or fails: new calls are refused");
+        } else {
+            tracing::warn!(percent, "the journal's disk has room again: new calls are taken");
         }
     }
 
@@ -555,7 +583,6 @@ fn busy() -> Answer {
     Answer::Refused { reason: "the shards are busy; ask again".to_owned() }
 }
 
-/// Only the owner of the data folder may ask.
 /// A socket that only this user may speak to.
 pub fn listen(path: &Path) -> anyhow::Result<UnixListener> {
     use std::os::unix::fs::PermissionsExt;
@@ -565,3 +592,6 @@ pub fn listen(path: &Path) -> anyhow::Result<UnixListener> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
     Ok(listener)
 }
+
+#[cfg(test)]
+mod tests;

@@ -120,7 +120,10 @@ fn run(settings: &Settings) -> anyhow::Result<End> {
     let (goes_on, across) = (settings.limits_alone == LimitsAlone::Part, places.gate.across());
     plan.control.together = Together::start(&settings.together, node, &folder.path, goes_on, across)?;
     // The order stands in the shards' rings before they run.
-    let drained = plan.control.together.drained && plan.control.drain(true);
+    let drained = plan.control.together.drained;
+    if drained {
+        plan.control.drain(true);
+    }
     tracing::info!(boot = folder.boot, shards, sip = %places, drained, "the data plane starts");
     blocked::tell(&folder.path.join(blocked::FOLDER));
     let spool = start_spool(plan.spool)?;

@@ -47,17 +47,26 @@ pub struct Resolver {
     transports: Arc<[Transport]>,
     tasks: HashMap<EgressTrunkId, (Wanted, JoinHandle<()>)>,
     found: mpsc::Sender<Found>,
+    /// Makes what asks name servers.
+    make: Make,
+    /// Somebody was told that it cannot be made.
+    failing: bool,
 }
+
+/// What asks that name server, or those of the system.
+type Make = fn(Option<SocketAddr>) -> anyhow::Result<TokioResolver>;
 
 impl Resolver {
     /// A resolver that asks this name server, or those of the system; it uses transports that we have listeners of.
     pub fn new(server: Option<SocketAddr>, transports: &[Transport]) -> (Resolver, mpsc::Receiver<Found>) {
         let (found, heard) = mpsc::channel(64);
-        (Resolver { dns: None, server, transports: transports.into(), tasks: HashMap::new(), found }, heard)
+        let (transports, tasks) = (transports.into(), HashMap::new());
+        (Resolver { dns: None, server, transports, tasks, found, make, failing: false }, heard)
     }
 
-    /// Looks up these names from now on, and no others. Must be called within the runtime.
-    pub fn want(&mut self, wanted: &[(EgressTrunkId, Wanted)]) {
+    /// Looks up these names from now on, and no others. False if no name server is known so far, as on a machine whose network is not up:
+    /// then it is to be called again. Must be called within the runtime.
+    pub fn want(&mut self, wanted: &[(EgressTrunkId, Wanted)]) -> bool {
         self.tasks.retain(|trunk, (known, task)| {
             let stays = wanted.iter().any(|(other, wanted)| other == trunk && wanted == known);
             if !stays {
@@ -69,43 +78,50 @@ impl Resolver {
             if self.tasks.contains_key(trunk) {
                 continue;
             }
-            let dns = match self.dns() {
-                Ok(dns) => dns,
-                Err(error) => {
-                    tracing::error!(error = format!("{error:#}"), "names of trunks cannot be looked up");
-                    return;
-                }
-            };
+            let Some(dns) = self.dns() else { return false };
             let work = watch(dns, *trunk, wanted.clone(), self.transports.clone(), self.found.clone());
             self.tasks.insert(*trunk, (wanted.clone(), tokio::spawn(work)));
         }
+        true
     }
 
     /// Made when the first name is wanted: a node without names needs no name server.
-    fn dns(&mut self) -> anyhow::Result<Arc<TokioResolver>> {
-        if let Some(dns) = &self.dns {
-            return Ok(dns.clone());
-        }
-        let mut builder = match self.server {
-            None => TokioResolver::builder_tokio().context("the system's name servers are not known")?,
-            Some(server) => {
-                let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
-                    connection.port = server.port();
-                    connection
-                });
-                let server = NameServerConfig::new(server.ip(), true, connections.into());
-                let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
-                TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+    fn dns(&mut self) -> Option<Arc<TokioResolver>> {
+        if self.dns.is_none() {
+            match (self.make)(self.server) {
+                Ok(dns) => self.dns = Some(Arc::new(dns)),
+                Err(error) if !self.failing => {
+                    self.failing = true;
+                    tracing::error!(
+                        error = format!("{error:#}"),
+                        "names of trunks cannot be looked up; it is tried again"
+                    );
+                }
+                Err(_) => {}
             }
-        };
-        let options = builder.options_mut();
-        // We ask only when an answer has grown old: a second memory would only make it older.
-        options.cache_size = 0;
-        options.timeout = PATIENCE;
-        let dns = Arc::new(builder.build().context("the name servers cannot be used")?);
-        self.dns = Some(dns.clone());
-        Ok(dns)
+        }
+        self.dns.clone()
     }
+}
+
+fn make(server: Option<SocketAddr>) -> anyhow::Result<TokioResolver> {
+    let mut builder = match server {
+        None => TokioResolver::builder_tokio().context("the system's name servers are not known")?,
+        Some(server) => {
+            let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
+                connection.port = server.port();
+                connection
+            });
+            let server = NameServerConfig::new(server.ip(), true, connections.into());
+            let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+        }
+    };
+    let options = builder.options_mut();
+    // We ask only when an answer has grown old: a second memory would only make it older.
+    options.cache_size = 0;
+    options.timeout = PATIENCE;
+    builder.build().context("the name servers cannot be used")
 }
 
 impl Drop for Resolver {

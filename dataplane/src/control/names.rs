@@ -17,6 +17,8 @@ pub struct Names {
     found: mpsc::Receiver<Found>,
     /// Another snapshot's names, until they are looked up.
     wanted: Option<Vec<(EgressTrunkId, Wanted)>>,
+    /// Names that cannot be looked up because no name server is known.
+    waiting: Option<Vec<(EgressTrunkId, Wanted)>>,
     known: BTreeMap<EgressTrunkId, Arc<[Target]>>,
     untold: BTreeSet<EgressTrunkId>,
     stale: BTreeSet<EgressTrunkId>,
@@ -29,12 +31,19 @@ impl Names {
     pub fn new(server: Option<SocketAddr>, transports: &[Transport]) -> Names {
         let (resolver, found) = Resolver::new(server, transports);
         let (known, untold, stale) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
-        Names { resolver, found, wanted: None, known, untold, stale, lookups: 0, failures: 0 }
+        Names { resolver, found, wanted: None, waiting: None, known, untold, stale, lookups: 0, failures: 0 }
     }
 
     /// A snapshot came into force.
     pub fn want(&mut self, policies: &Policies) {
-        self.wanted = Some(resolve::wanted(policies));
+        (self.wanted, self.waiting) = (Some(resolve::wanted(policies)), None);
+    }
+
+    /// A name server may be known by now.
+    pub fn want_again(&mut self) {
+        if self.waiting.is_some() {
+            self.wanted = self.waiting.take();
+        }
     }
 
     /// Starts what [`Names::want`] noted. Must be called within the runtime.
@@ -44,7 +53,9 @@ impl Names {
         self.known.retain(|trunk, _| !gone(trunk));
         self.untold.retain(|trunk| !gone(trunk));
         self.stale.retain(|trunk| !gone(trunk));
-        self.resolver.want(&wanted);
+        if !self.resolver.want(&wanted) {
+            self.waiting = Some(wanted);
+        }
     }
 
     /// What came of the next lookup.

@@ -169,3 +169,15 @@ fn answers_are_asked_for_again_before_they_grow_old() {
     let seconds = [0, 60, 1_000, 100_000].map(|ttl_s| believed(ttl_s).as_secs());
     assert_eq!(seconds, [30, 54, 900, 3_600]);
 }
+
+#[tokio::test]
+async fn names_wait_for_a_name_server_to_be_known() {
+    let at = serve(Arc::new(Mutex::new(Some(vec![(name("sip.example."), address("192.0.2.7"))])))).await;
+    let (mut resolver, mut found) = Resolver::new(Some(at), &OURS);
+    let make = std::mem::replace(&mut resolver.make, |_| anyhow::bail!("the network is not up"));
+    let wanted = [(EgressTrunkId(1), Wanted::new("sip.example:5060", policy::Transport::Auto))];
+    assert!(!resolver.want(&wanted), "nobody is known who could be asked");
+    resolver.make = make;
+    assert!(resolver.want(&wanted));
+    assert_eq!(found.recv().await.unwrap().targets.unwrap().len(), 1);
+}

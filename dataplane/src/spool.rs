@@ -320,5 +320,5 @@ fn keep_if_cheap(segment: &mut Segment, bytes: &[u8]) {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
 mod tests;

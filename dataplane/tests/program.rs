@@ -1,5 +1,5 @@
 //! The program as an operator meets it: started on an empty folder, asked over its socket, stopped.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
 
 #[path = "support/ports.rs"]
 mod ports;

@@ -1,5 +1,5 @@
 //! A controller and two agents on loopback: one plan, one summary, and what happens when one of them is lost.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, UdpSocket};

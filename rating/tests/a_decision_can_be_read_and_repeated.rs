@@ -1,5 +1,5 @@
 //! Decision records: one kilobyte at most, readable without the snapshot, repeatable with it.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
 
 mod world;
 

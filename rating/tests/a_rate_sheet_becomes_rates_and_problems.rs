@@ -1,5 +1,5 @@
 //! Rate sheets as carriers send them, and the page that compares two decks.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
 
 mod world;
 

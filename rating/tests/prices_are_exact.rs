@@ -1,5 +1,5 @@
 //! Prices, judged by the vectors of the feature table and by a second calculator.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
 
 use proptest::prelude::*;
 use rating::{Charge, FIRST_SLICE_S, charge, first_slice, paid_ms, reserve};

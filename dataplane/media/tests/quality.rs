@@ -1,5 +1,5 @@
 //! Loss, jitter and the score of one direction.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
 
 use std::net::SocketAddr;
 

@@ -1,5 +1,5 @@
 //! Whom the relay believes, where packets go, and what becomes of ports.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

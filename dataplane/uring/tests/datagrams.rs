@@ -1,5 +1,5 @@
 //! Datagrams through a real ring on the loopback interface.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
 
 use std::net::{SocketAddr, UdpSocket as Peer};
 use std::time::{Duration, Instant};

@@ -1,5 +1,5 @@
 //! The oracle must itself be right: its calculator against figures worked out by hand, its sums against small stories.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
 
 use cdr::{Cdr, GrantPart, Priced, Record, Start};
 use panel::wire::{Reply, Want};

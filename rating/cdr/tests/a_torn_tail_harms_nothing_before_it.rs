@@ -1,5 +1,5 @@
 //! Segments: written whole, cut, damaged, followed while they grow.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
 
 mod world;
 

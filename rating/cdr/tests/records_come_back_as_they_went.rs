@@ -1,5 +1,5 @@
 //! Encoding and decoding of records and traces.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
 
 mod world;
 

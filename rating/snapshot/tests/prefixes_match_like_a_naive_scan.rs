@@ -1,5 +1,5 @@
 //! The longest prefix, judged by an oracle that compares strings.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
 
 mod world;
 

@@ -1,5 +1,5 @@
 //! Money, numbers, ids and causes: what goes into text or bytes comes out again.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
 
 use units::{
     AttemptIndex, CallId, Cause, Currency, GrantId, Instant, Money, NUMBER_BYTES_MAX, NodeId, Number, NumberFlaw,

@@ -1,6 +1,6 @@
 //! What calls cost an account in a day and in a month of its zone, and how much more they may.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ::ledger::Balance;
 use jiff::tz::TimeZone;
@@ -26,6 +26,29 @@ pub(crate) async fn spent(tx: &mut Tx, account: u32, zone: &str, at: WallTime) -
         let sql = "SELECT settled FROM spending WHERE account=? AND period=?";
         if let Some(row) = tx.row(sql, args![account, period]).await? {
             *sum = row.money("settled")?;
+        }
+    }
+    Ok(spent)
+}
+
+/// What calls cost each of these accounts in the day and the month of this moment; nothing for those that are missing.
+pub(crate) async fn spent_by(tx: &mut Tx, accounts: &[Account], at: WallTime) -> Result<BTreeMap<u32, [Money; 2]>> {
+    let mut spent: BTreeMap<u32, [Money; 2]> = BTreeMap::new();
+    for block in accounts.chunks(512) {
+        let own: BTreeMap<u32, [String; 2]> =
+            block.iter().map(|account| (account.id, periods(&account.caps.zone, at))).collect();
+        // Zones share their few days and months.
+        let all: BTreeSet<&String> = own.values().flatten().collect();
+        let ids = listed(own.keys().map(|id| Arg::from(*id)).collect());
+        let all = listed(all.into_iter().map(|period| Arg::from(period.as_str())).collect());
+        let (accounts, periods) = (marks(ids.len()), marks(all.len()));
+        let sql = format!("SELECT * FROM spending WHERE account IN ({accounts}) AND period IN ({periods})");
+        for row in tx.rows(sql, [ids, all].concat()).await? {
+            let (account, period) = (row.num("account")?, row.text("period")?);
+            let place = own.get(&account).and_then(|own| own.iter().position(|one| *one == period));
+            if let Some(place) = place {
+                spent.entry(account).or_default()[place] = row.money("settled")?;
+            }
         }
     }
     Ok(spent)

@@ -2,6 +2,7 @@
 
 use core::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use ::ledger::{Balance, Watched};
 use base64ct::{Base64, Encoding};
@@ -122,23 +123,17 @@ pub struct NoticeFigures {
 impl Store {
     /// Looks at every account that somebody wants to be told of; returns how many notices were raised or cleared.
     pub async fn watch_balances(&self) -> Result<u64> {
-        let sql = "SELECT id FROM accounts WHERE notice_low IS NOT NULL OR notice_high IS NOT NULL OR day_cap IS NOT NULL \
-                   OR month_cap IS NOT NULL OR id IN (SELECT account FROM notices WHERE cleared IS NULL) ORDER BY id";
-        let rows = self.read().await?.rows(sql, Vec::new()).await?;
         let mut changed = 0;
-        for row in rows {
-            let account: u32 = row.num("id")?;
-            let mut tx = self.read().await?;
-            if crossings(&mut tx, account).await?.is_empty() {
-                continue;
-            }
-            drop(tx);
+        for account in self.crossing_accounts().await? {
             // Looked at again with the account's row locked: another control plane may have been quicker.
             let mut tx = self.write().await?;
             if book::lock(&mut tx, account).await?.is_none() {
                 continue;
             }
-            let crossed = crossings(&mut tx, account).await?;
+            let stored = object::get::<AccountDraft>(&mut tx, account).await?;
+            let standing = standing(&mut tx, Some(account)).await?;
+            let spent = caps::spent(&mut tx, account, &stored.caps.zone, now()).await?;
+            let crossed = crossings(&stored, &standing, spent);
             changed += crossed.len() as u64;
             for crossing in crossed {
                 crossing.write(&mut tx).await?;
@@ -146,6 +141,25 @@ impl Store {
             tx.commit().await?;
         }
         Ok(changed)
+    }
+
+    /// Accounts whose values and standing notices disagree. This is asked every second: as many questions for all accounts as for one.
+    async fn crossing_accounts(&self) -> Result<Vec<u32>> {
+        let sql = "SELECT id FROM accounts WHERE notice_low IS NOT NULL OR notice_high IS NOT NULL OR day_cap IS NOT NULL \
+                   OR month_cap IS NOT NULL OR id IN (SELECT account FROM notices WHERE cleared IS NULL) ORDER BY id";
+        let mut tx = self.read().await?;
+        let rows = tx.rows(sql, Vec::new()).await?;
+        let watched: BTreeSet<u32> = rows.iter().map(|row| row.num("id")).collect::<Result<_>>()?;
+        if watched.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut accounts = object::all::<AccountDraft>(&mut tx).await?;
+        accounts.retain(|account| watched.contains(&account.id));
+        let standing = standing(&mut tx, None).await?;
+        let spent = caps::spent_by(&mut tx, &accounts, now()).await?;
+        let spent = |account: &Account| spent.get(&account.id).copied().unwrap_or_default();
+        let crossing = accounts.iter().filter(|account| !crossings(account, &standing, spent(account)).is_empty());
+        Ok(crossing.map(|account| account.id).collect())
     }
 
     /// Notices, newest first; older than `before` when given.
@@ -345,17 +359,21 @@ impl Crossing {
     }
 }
 
+/// Notices that stand, of one account or of all.
+async fn standing(tx: &mut Tx, account: Option<u32>) -> Result<Vec<Notice>> {
+    let (wanted, values) = account.map_or(("", Vec::new()), |account| (" AND account=?", args![account]));
+    let sql = format!("SELECT * FROM notices WHERE cleared IS NULL{wanted}");
+    tx.rows(sql, values).await?.iter().map(notice).collect()
+}
+
 /// Where an account's values and its standing notices disagree.
-async fn crossings(tx: &mut Tx, account: u32) -> Result<Vec<Crossing>> {
-    let stored = object::get::<AccountDraft>(tx, account).await?;
-    let standing = tx.rows("SELECT * FROM notices WHERE account=? AND cleared IS NULL", args![account]).await?;
-    let standing: Vec<Notice> = standing.iter().map(notice).collect::<Result<_>>()?;
-    let spent = caps::spent(tx, account, &stored.caps.zone, now()).await?;
+fn crossings(stored: &Account, standing: &[Notice], spent: [Money; 2]) -> Vec<Crossing> {
+    let account = stored.id;
     let (mail, url) = (!stored.thresholds.mail.is_empty(), !stored.thresholds.url.is_empty());
     let mut crossed = Vec::new();
     for kind in Watched::ALL {
-        let stood = standing.iter().find(|notice| notice.kind == kind.name());
-        let (value, threshold) = watched(&stored, kind, spent);
+        let stood = standing.iter().find(|notice| notice.account == account && notice.kind == kind.name());
+        let (value, threshold) = watched(stored, kind, spent);
         let stands = threshold.is_some_and(|threshold| kind.stands(stood.is_some(), value, threshold));
         match (stood, threshold) {
             (Some(stood), _) if !stands => crossed.push(Crossing::Cleared { id: stood.id.clone() }),
@@ -365,7 +383,7 @@ async fn crossings(tx: &mut Tx, account: u32) -> Result<Vec<Crossing>> {
             _ => {}
         }
     }
-    Ok(crossed)
+    crossed
 }
 
 /// A value and the threshold that it is held against.

@@ -23,6 +23,7 @@ on_both! {
     a_payout_lowers_what_we_owe
     a_statement_carries_the_balance_from_page_to_page
     a_notice_is_raised_once_and_cleared_when_the_balance_is_well_back
+    each_account_is_held_against_its_own_day_and_month
     a_notice_is_tried_again_until_it_is_told
     what_was_spent_lately_says_how_long_the_money_lasts
     nonsense_is_refused
@@ -184,6 +185,26 @@ async fn a_notice_is_raised_once_and_cleared_when_the_balance_is_well_back(store
     collect(&store, &[call(w, 1, "3", &[])], 1).await;
     assert_eq!(store.watch_balances().await.unwrap(), 1);
     assert_eq!(store.notices(None, None, 1).await.unwrap()[0].kind, "day_cap");
+}
+
+async fn each_account_is_held_against_its_own_day_and_month(store: Store) {
+    let w = world(&store).await;
+    let of_payer: AccountDraft = store.get(w.payer).await.unwrap().draft;
+    let mut edit = store.edit().await.unwrap();
+    for (number, zone) in ["Pacific/Kiritimati", "Etc/GMT+12", "", "Asia/Tokyo"].into_iter().enumerate() {
+        let caps = Caps { zone: zone.into(), day: Some(money("2")), month: Some(money("3")) };
+        edit.create(&AccountDraft { code: format!("idle{number}"), caps, ..of_payer.clone() }).await.unwrap();
+    }
+    edit.commit().await.unwrap();
+    let caps = Caps { zone: "Asia/Tokyo".into(), day: Some(money("3")), month: Some(money("4")) };
+    change(&store, w.payer, |draft| draft.caps = caps).await;
+    collect(&store, &[call(w, 1, "3", &[])], 1).await;
+    assert_eq!(store.watch_balances().await.unwrap(), 1, "nobody else's calls count");
+    let notices = store.notices(None, None, 9).await.unwrap();
+    let told: Vec<_> = notices.iter().map(|notice| (notice.account, notice.kind.as_str(), notice.value)).collect();
+    assert_eq!(told, [(w.payer, "day_cap", money("3"))]);
+    collect(&store, &[call(w, 2, "1", &[])], 2).await;
+    assert_eq!(store.watch_balances().await.unwrap(), 1, "and the month");
 }
 
 async fn a_notice_is_tried_again_until_it_is_told(store: Store) {

@@ -124,8 +124,8 @@ fn show(form: ListForm, head: &[&str], rows: &[Vec<String>]) -> Result<()> {
 async fn list(place: &Place, form: ListForm) -> Result<()> {
     let store = place.store().await?;
     let mut rows = Vec::new();
-    for account in store.all::<AccountDraft>().await? {
-        let spent = store.spending(&account).await?;
+    let accounts = store.all::<AccountDraft>().await?;
+    for (account, spent) in accounts.iter().zip(store.spending(&accounts).await?) {
         let balance = account.facts.funds - account.credit_limit.unwrap_or_default() - account.facts.settled;
         let cap = account.caps.day.map_or_else(|| "-".to_owned(), |cap| cap.to_string());
         let runway = spent.runway_s.map_or_else(|| "-".to_owned(), |s| format!("{}:{:02}", s / 3_600, s / 60 % 60));

@@ -44,7 +44,7 @@ pub(crate) async fn spent_by(tx: &mut Tx, accounts: &[Account], at: WallTime) ->
         let (accounts, periods) = (marks(ids.len()), marks(all.len()));
         let sql = format!("SELECT * FROM spending WHERE account IN ({accounts}) AND period IN ({periods})");
         for row in tx.rows(sql, [ids, all].concat()).await? {
-            let (account, period) = (row.num("account")?, row.text("period")?);
+            let (account, period): (u32, String) = (row.num("account")?, row.text("period")?);
             let place = own.get(&account).and_then(|own| own.iter().position(|one| *one == period));
             if let Some(place) = place {
                 spent.entry(account).or_default()[place] = row.money("settled")?;
@@ -87,24 +87,41 @@ pub struct Spending {
 }
 
 impl Store {
-    /// What an account's calls cost lately.
-    pub async fn spending(&self, account: &Account) -> Result<Spending> {
-        let (zone, at) = (&account.caps.zone, now());
-        let mut tx = self.read().await?;
-        let [day, month] = spent(&mut tx, account.id, zone, at).await?;
+    /// What these accounts' calls cost lately, in their order: by as many questions for all as for one.
+    pub async fn spending(&self, accounts: &[Account]) -> Result<Vec<Spending>> {
+        let at = now();
         let before = WallTime::from_micros(at.micros() - 86_400_000_000);
-        let [yesterday, _] = spent(&mut tx, account.id, zone, before).await?;
-        let elapsed_s = 86_400 + since_midnight_s(zone, at);
-        let (left, pace) = (account.facts.available.nanos().max(0), (day + yesterday).nanos());
-        let runs_out = account.is_limited() && pace > 0;
-        let runway_s = runs_out.then(|| (i128::from(left) * i128::from(elapsed_s) / i128::from(pace)) as u64);
-        let sql = "SELECT available FROM ledger_debts WHERE account=?";
-        let may_owe = match account.owed_limit {
-            Some(_) => tx.row(sql, args![account.id]).await?.map(|row| row.money("available")).transpose()?,
-            None => None,
-        };
-        Ok(Spending { day, month, runway_s, may_owe })
+        let mut tx = self.read().await?;
+        let (lately, earlier) = (spent_by(&mut tx, accounts, at).await?, spent_by(&mut tx, accounts, before).await?);
+        let owed = may_owe(&mut tx, accounts).await?;
+        let each = accounts.iter().map(|account| {
+            let of = |spent: &BTreeMap<u32, [Money; 2]>| spent.get(&account.id).copied().unwrap_or_default();
+            let ([day, month], [yesterday, _]) = (of(&lately), of(&earlier));
+            let elapsed_s = 86_400 + since_midnight_s(&account.caps.zone, at);
+            let (left, pace) = (account.facts.available.nanos().max(0), (day + yesterday).nanos());
+            let runs_out = account.is_limited() && pace > 0;
+            let seconds = || i128::from(left) * i128::from(elapsed_s) / i128::from(pace);
+            let runway_s = runs_out.then(|| i64::try_from(seconds()).unwrap_or(i64::MAX).unsigned_abs());
+            let may_owe = account.owed_limit.and_then(|_| owed.get(&account.id).copied());
+            Spending { day, month, runway_s, may_owe }
+        });
+        Ok(each.collect())
     }
+}
+
+/// What the carriers of these accounts may still be owed, where something limits it.
+async fn may_owe(tx: &mut Tx, accounts: &[Account]) -> Result<BTreeMap<u32, Money>> {
+    let limited: Vec<Arg> =
+        accounts.iter().filter(|account| account.owed_limit.is_some()).map(|account| Arg::from(account.id)).collect();
+    let mut left = BTreeMap::new();
+    for block in limited.chunks(512) {
+        let block = listed(block.to_vec());
+        let sql = format!("SELECT account,available FROM ledger_debts WHERE account IN ({})", marks(block.len()));
+        for row in tx.rows(sql, block).await? {
+            left.insert(row.num("account")?, row.money("available")?);
+        }
+    }
+    Ok(left)
 }
 
 fn zoned(zone: &str, at: WallTime) -> Zoned {

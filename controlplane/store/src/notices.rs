@@ -158,7 +158,8 @@ impl Store {
         let standing = standing(&mut tx, None).await?;
         let spent = caps::spent_by(&mut tx, &accounts, now()).await?;
         let spent = |account: &Account| spent.get(&account.id).copied().unwrap_or_default();
-        let crossing = accounts.iter().filter(|account| !crossings(account, &standing, spent(account)).is_empty());
+        let crosses = |account: &&Account| !crossings(account, &standing, spent(account)).is_empty();
+        let crossing = accounts.iter().filter(crosses);
         Ok(crossing.map(|account| account.id).collect())
     }
 

@@ -26,6 +26,7 @@ on_both! {
     each_account_is_held_against_its_own_day_and_month
     a_notice_is_tried_again_until_it_is_told
     what_was_spent_lately_says_how_long_the_money_lasts
+    a_pace_that_money_outlasts_for_ever_is_no_small_number
     nonsense_is_refused
 }
 
@@ -249,14 +250,31 @@ async fn a_notice_is_tried_again_until_it_is_told(store: Store) {
 
 async fn what_was_spent_lately_says_how_long_the_money_lasts(store: Store) {
     let (w, _) = capped(&store, Caps::default()).await;
-    let account = async || store.get::<AccountDraft>(w.payer).await.unwrap();
-    let before = store.spending(&account().await).await.unwrap();
+    let spending = async || {
+        let accounts = store.all::<AccountDraft>().await.unwrap();
+        let place = accounts.iter().position(|account| account.id == w.payer).unwrap();
+        let spending = store.spending(&accounts).await.unwrap();
+        assert_eq!(spending.len(), accounts.len());
+        let others = spending.iter().enumerate().filter(|(other, _)| *other != place);
+        assert!(others.into_iter().all(|(_, other)| (other.day, other.runway_s) == (Money::ZERO, None)));
+        spending[place]
+    };
+    let before = spending().await;
     assert_eq!((before.day, before.runway_s), (Money::ZERO, None));
     collect(&store, &[call(w, 1, "500", &[])], 1).await;
-    let after = store.spending(&account().await).await.unwrap();
+    let after = spending().await;
     assert_eq!((after.day, after.month), (money("500"), money("500")));
     let runway_s = after.runway_s.unwrap();
     assert!((86_400..=172_800).contains(&runway_s), "half went in a day or two, half is left: {runway_s}");
+}
+
+async fn a_pace_that_money_outlasts_for_ever_is_no_small_number(store: Store) {
+    let (w, _) = capped(&store, Caps::default()).await;
+    store.payment(w.payer, money("900000000"), "plenty", "").await.unwrap();
+    collect(&store, &[call(w, 1, "0.000001", &[])], 1).await;
+    let account = store.get::<AccountDraft>(w.payer).await.unwrap();
+    let runway_s = store.spending(&[account]).await.unwrap()[0].runway_s;
+    assert_eq!(runway_s, Some(i64::MAX.unsigned_abs()), "more seconds than a number holds");
 }
 
 async fn nonsense_is_refused(store: Store) {

@@ -84,7 +84,7 @@ async fn what_a_call_costs_is_taken_from_its_grants_and_a_payout_makes_room(stor
     store.close(grant_id(1), purse, money("3")).await.unwrap();
     assert_eq!(stands(&store, purse).await, ["2", "0", "3"].map(money));
     let account = store.get::<AccountDraft>(w.payee).await.unwrap();
-    assert_eq!(store.spending(&account).await.unwrap().may_owe, Some(money("2")));
+    assert_eq!(store.spending(&[account]).await.unwrap()[0].may_owe, Some(money("2")));
     let mut edit = store.edit().await.unwrap();
     edit.book(Booking::Payout, w.payee, money("3"), "transfer-1", "").await.unwrap();
     edit.commit().await.unwrap();

@@ -52,16 +52,16 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     responses((status = 200, description = "All of them.", body = Balances)))]
 async fn list(_caller: May<rights::Read>, State(app): State<App>) -> Answered<Json<Balances>> {
     let names = app.names.read(&app.store).await?;
-    let mut data = Vec::new();
-    for account in app.store.all::<AccountDraft>().await?.into_iter().take(ACCOUNTS_MAX) {
-        let spending = app.store.spending(&account).await?;
-        data.push(Spent {
-            account: Account::show(&account, &names),
-            spent_today: Amount(spending.day),
-            spent_this_month: Amount(spending.month),
-            runway_s: spending.runway_s,
-            may_owe: spending.may_owe.map(Amount),
-        });
-    }
+    let mut accounts = app.store.all::<AccountDraft>().await?;
+    accounts.truncate(ACCOUNTS_MAX);
+    let spending = app.store.spending(&accounts).await?;
+    let data = accounts.iter().zip(spending).map(|(account, spending)| Spent {
+        account: Account::show(account, &names),
+        spent_today: Amount(spending.day),
+        spent_this_month: Amount(spending.month),
+        runway_s: spending.runway_s,
+        may_owe: spending.may_owe.map(Amount),
+    });
+    let data = data.collect();
     Ok(Json(Balances { data, as_of: Time::now() }))
 }

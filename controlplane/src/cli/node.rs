@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Subcommand;
@@ -15,6 +15,8 @@ use crate::link::ask_once;
 
 /// Between two looks at what is left.
 const LOOK: Duration = Duration::from_millis(500);
+/// A node that drains takes calls until its balancers know: so long it must have none before nobody waits for more.
+const EMPTY: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -23,7 +25,7 @@ pub enum Verb {
         /// Lets it take calls again.
         #[arg(long)]
         off: bool,
-        /// Waits until no call runs on it, and says how many are left.
+        /// Waits until no call ran on it for three seconds, and says how many are left: its balancers must hear of it first.
         #[arg(long, conflicts_with = "off")]
         wait: bool,
         #[command(flatten)]
@@ -95,16 +97,17 @@ async fn drain(on: bool, wait: bool, place: &Place) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Tells how many calls are left until none is.
+/// Tells how many calls are left until none comes any more.
 async fn emptied(socket: &Path) -> Result<()> {
-    let mut told = None;
+    let (mut told, mut empty) = (None, None);
     loop {
         let Answer::Figures(figures) = ask_once(socket, Ask::Figures).await? else { bail!("no figures came") };
         let calls: u32 = figures.shards.iter().map(|shard| shard.calls).sum();
         if told.replace(calls) != Some(calls) {
             eprintln!("tandem: {calls} calls left");
         }
-        if calls == 0 {
+        empty = if calls == 0 { empty.or_else(|| Some(Instant::now())) } else { None };
+        if empty.is_some_and(|since| since.elapsed() >= EMPTY) {
             return Ok(());
         }
         tokio::time::sleep(LOOK).await;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use panel::wire::{Answer, Ask};
+use snapshot::View;
 use web::api::standings::{LastCalls, Standings};
 use web::snapshot_files;
 
@@ -18,8 +19,8 @@ pub async fn run(place: &Place, form: Form, watch: Watch) -> Result<ExitCode> {
         other => bail!("the data plane gave an odd answer: {other:?}"),
     };
     let current = folder.snapshots().join(format!("{}.snap", figures.revision));
-    let snapshot = snapshot_files::open(&current, &[]).context("the snapshot in force cannot be read")?;
-    let told = Standings::of(&figures, &snapshot.view());
+    let snapshot = snapshot_files::read_main(&current).context("the snapshot in force cannot be read")?;
+    let told = Standings::of(&figures, &View::open(&snapshot));
     watch.shows();
     if form.output == Output::Json {
         say!("{}", serde_json::to_string_pretty(&told)?);

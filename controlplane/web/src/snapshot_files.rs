@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use snapshot::{DeckImage, Mark, Refusal, Snapshot};
+use snapshot::{DeckImage, ImageFlaw, Mark, Refusal, Snapshot, View};
 
 /// Why a revision cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +39,18 @@ pub fn open(main: &Path, known: &[DeckImage]) -> Result<Snapshot, Unread> {
         DeckImage::check(Arc::new(bytes)).map_err(|flaw| format!("{}: {flaw}", path.display()))
     })?;
     Ok(snapshot)
+}
+
+/// Reads and checks a revision's main file alone, for [`View::open`]: all but the rates, of which there may be millions.
+///
+/// # Errors
+/// It cannot be read, or is damaged.
+pub fn read_main(main: &Path) -> std::io::Result<Vec<u8>> {
+    let bytes = std::fs::read(main)?;
+    match View::check(&bytes) {
+        Ok(()) | Err(ImageFlaw::Apart(_)) => Ok(bytes),
+        Err(flaw) => Err(std::io::Error::new(std::io::ErrorKind::InvalidData, flaw.to_string())),
+    }
 }
 
 /// An older revision that an operator has put in force on this node, until the configuration changes.

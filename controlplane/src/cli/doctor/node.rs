@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use panel::wire::{Answer, Ask, Figures};
 use rustix::fs::statvfs;
+use snapshot::View;
 use tokio::process::Command;
 use web::api::standings::{Standings, TrunkState};
 use web::snapshot_files;
@@ -210,9 +211,9 @@ impl Node {
     pub fn trunks(&self) -> Vec<Finding> {
         let Some(figures) = &self.figures else { return Vec::new() };
         let file = self.folder.snapshots().join(format!("{}.snap", figures.revision));
-        let Ok(snapshot) = snapshot_files::open(&file, &[]) else { return Vec::new() };
-        let told = Standings::of(figures, &snapshot.view());
-        let shut = told.trunks.iter().filter(|row| row.state != TrunkState::Open);
+        let Ok(snapshot) = snapshot_files::read_main(&file) else { return Vec::new() };
+        let trunks = Standings::trunks_of(figures, &View::open(&snapshot));
+        let shut = trunks.iter().filter(|row| row.state != TrunkState::Open);
         shut.map(|row| {
             let state = format!("{:?}", row.state).to_lowercase();
             let found = format!("{} {state} {}", row.egress_trunk.code, row.reason);

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use panel::wire::{Answer, Ask, CallRow, Figures};
 use serde::Serialize;
+use snapshot::View;
 use store::{OverviewRow, Side};
 use tokio::sync::watch;
 use units::WallTime;
@@ -135,6 +136,8 @@ pub async fn sum_for_ever(place: Place, told: watch::Sender<Sums>) {
 #[derive(Default)]
 struct Codes {
     revision: u64,
+    /// Its main file.
+    snapshot: Vec<u8>,
     carriers: BTreeMap<u32, String>,
     ingress: BTreeMap<u32, String>,
     egress: BTreeMap<u32, String>,
@@ -219,16 +222,20 @@ impl Looker {
 impl Codes {
     /// Reads the snapshot in force unless that was done. The result is how egress trunks stand.
     fn read(&mut self, folder: &Folder, figures: &Figures) -> Vec<(u32, String)> {
-        let file = folder.snapshots().join(format!("{}.snap", figures.revision));
-        let Ok(snapshot) = snapshot_files::open(&file, &[]) else { return Vec::new() };
-        let view = snapshot.view();
         if self.revision != figures.revision {
-            self.revision = figures.revision;
+            let file = folder.snapshots().join(format!("{}.snap", figures.revision));
+            let Ok(snapshot) = snapshot_files::read_main(&file) else { return Vec::new() };
+            (self.revision, self.snapshot) = (figures.revision, snapshot);
+            let view = View::open(&self.snapshot);
             self.carriers = view.carriers().map(|it| (it.id().0, it.code().to_owned())).collect();
             self.ingress = view.ingress_trunks().map(|it| (it.id().0, it.code().to_owned())).collect();
             self.egress = view.egress_trunks().map(|it| (it.id().0, it.code().to_owned())).collect();
         }
-        let closed = Standings::of(figures, &view).trunks.into_iter().filter(|row| row.state != TrunkState::Open);
+        if self.snapshot.is_empty() {
+            return Vec::new();
+        }
+        let trunks = Standings::trunks_of(figures, &View::open(&self.snapshot));
+        let closed = trunks.into_iter().filter(|row| row.state != TrunkState::Open);
         closed
             .map(|row| {
                 let state = format!("{:?}", row.state).to_lowercase();

@@ -118,16 +118,25 @@ impl Standings {
         Standings::show(figures, &policies, &Names::default().with(view))
     }
 
+    /// The trunks alone, for which no policy is compiled.
+    pub fn trunks_of(figures: &Figures, view: &View<'_>) -> Vec<TrunkStanding> {
+        trunks(figures, &Names::default().with(view))
+    }
+
     fn show(figures: &Figures, policies: &Policies, names: &Names) -> Standings {
-        let mut trunks: Vec<TrunkStanding> = figures.shards.iter().flat_map(|shard| of_shard(shard, names)).collect();
-        trunks.sort_by(|one, other| one.egress_trunk.code.cmp(&other.egress_trunk.code));
         let all = figures.shards.iter().flat_map(|shard| &shard.routes);
         let mut routes: Vec<RouteStanding> = all.map(|route| RouteStanding::show(route, policies, names)).collect();
         routes.sort_by(|one, other| {
             (&one.plan.code, &one.egress_trunk.code).cmp(&(&other.plan.code, &other.egress_trunk.code))
         });
-        Standings { trunks, routes }
+        Standings { trunks: trunks(figures, names), routes }
     }
+}
+
+fn trunks(figures: &Figures, names: &Names) -> Vec<TrunkStanding> {
+    let mut trunks: Vec<TrunkStanding> = figures.shards.iter().flat_map(|shard| of_shard(shard, names)).collect();
+    trunks.sort_by(|one, other| one.egress_trunk.code.cmp(&other.egress_trunk.code));
+    trunks
 }
 
 /// Watched trunks of one shard: those with floors or a throttle, and those that only probes watch.

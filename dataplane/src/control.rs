@@ -1,6 +1,7 @@
 //! The control socket: who connects may ask; the shards answer; the ledger's wants wait until they are answered.
 
 mod connection;
+mod meanings;
 mod names;
 mod question;
 
@@ -505,6 +506,7 @@ impl Control {
             journal_failing: self.spool.failing(),
             journal_disk_percent: self.spool.disk_percent(),
             counters: self.names.counters().into_iter().chain(self.tape.counters()).collect(),
+            meanings: meanings::all(),
             media_sockets: self.media_sockets.clone(),
             sharing: self.together.sharing(),
             fast_path: self.fast.as_ref().map(Standing::figures).unwrap_or_default(),

@@ -119,6 +119,8 @@ fn an_empty_folder_is_enough_to_start_to_be_asked_and_to_stop() {
     assert_eq!((figures.boot, figures.revision, figures.draining), (1, 0, false));
     assert_eq!(figures.shards.iter().map(|shard| shard.shard).collect::<Vec<_>>(), [0, 1]);
     assert_eq!(figures.shards.iter().map(|shard| shard.ports_max).sum::<u32>(), 400);
+    let unsaid: Vec<_> = figures.counters.iter().filter(|(name, _)| figures.meaning(name).is_empty()).collect();
+    assert!(figures.counters.len() > 50 && unsaid.is_empty(), "each of the counters says what it counts: {unsaid:?}");
     // A huge page would be kept for a call's few kilobytes (proc_pid_status(5)).
     let status = std::fs::read_to_string(format!("/proc/{}/status", plane.child.id())).expect("it runs");
     assert!(status.lines().any(|line| line.split_whitespace().eq(["THP_enabled:", "0"])), "{status}");

@@ -205,8 +205,9 @@ fn counters(out: &mut String, heard: &Heard) {
         if !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') {
             continue;
         }
+        let meaning = heard.figures.meaning(name).replace(['\\', '\n'], " ");
         let name = format!("{name}_total");
-        header(out, &name, "See the counters of the data plane.", "counter");
+        header(out, &name, if meaning.is_empty() { "A counter of the data plane." } else { &meaning }, "counter");
         line(out, &name, "", *value);
     }
 }

@@ -259,8 +259,11 @@ pub struct Figures {
     pub journal_failing: bool,
     /// Share of the journal's file system in use, per cent.
     pub journal_disk_percent: u8,
-    /// Named counters, summed over shards: see `shard::COUNTERS`.
+    /// Named counters, summed over shards.
     pub counters: Vec<(String, u64)>,
+    /// What each of them counts, by name.
+    #[serde(default)]
+    pub meanings: Vec<(String, String)>,
     /// Where established media is relayed.
     #[serde(default)]
     pub fast_path: FastPathFigures,
@@ -291,6 +294,11 @@ pub const PORTS_PER_CALL: u64 = 4;
 pub const MEDIA_ALARM_PERCENT: u64 = 80;
 
 impl Figures {
+    /// What a counter counts; empty from a data plane that does not say.
+    pub fn meaning(&self, counter: &str) -> &str {
+        self.meanings.iter().find(|(name, _)| name == counter).map_or("", |(_, meaning)| meaning)
+    }
+
     /// How much of the calls with media that are possible is in use, in per cent; 0 from a data plane that does not say.
     pub fn media_percent(&self) -> u64 {
         let used: u64 = self.shards.iter().map(|shard| u64::from(shard.ports_used)).sum();

@@ -30,7 +30,7 @@ function story(id: string): Answer {
 
 function node(): unknown {
   const shard = (n: number) => ({ shard: n, calls: 306, answered: 210, ports_used: 1_224, ports_max: 10_000, revision: 1881 });
-  const counters = ['invites', 'answered', 'refused', 'attempts', 'retransmissions', 'datagrams_in', 'datagrams_out', 'rtp_relayed', 'journal_records', 'parse_errors'].map((name, index) => ({ name, value: (index + 1) ** 5 * 31 }));
+  const counters = ['invites', 'answered', 'refused', 'attempts', 'retransmissions', 'datagrams_in', 'datagrams_out', 'rtp_relayed', 'journal_records', 'parse_errors'].map((name, index) => ({ name, value: (index + 1) ** 5 * 31, meaning: `What ${name} counts.` }));
   return { id: 1, version: '0.1.0', data_plane_up: true, last_seen_at: data.moment(Date.now()), boot: 3, uptime_s: 8_040, published_revision: 1881, revision: 1881, draining: false, barred: false, database_up: true, shards: [shard(0), shard(1)], journal: { records: 182_406, bytes: 88_104_221, disk_percent: 12, backlog_records: 3, backlog_bytes: 1_804, collected_at: data.moment(Date.now()) }, fast_path: { tier: 'xdp', why: '', interfaces: ['eth0 xdp'], relayed: 9_120_444 }, media_sockets: { shared: true, why: '', calls_max: 5_000, calls_max_by: 'media ports', used_percent: 14, alarm: false }, counters };
 }
 

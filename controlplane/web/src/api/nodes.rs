@@ -65,6 +65,8 @@ pub struct Counter {
     pub name: String,
     /// Its value since the data plane's start.
     pub value: u64,
+    /// What it counts; empty where the data plane does not say.
+    pub meaning: String,
 }
 
 /// Whether the kernel relays established media in the data plane's place.
@@ -207,6 +209,12 @@ fn node(app: &App, database_up: bool, barred: bool) -> Node {
     let backlog = app.link.backlog();
     let figures = heard.as_ref().map(|heard| (*heard.figures).clone()).unwrap_or_default();
     let media_percent = figures.media_percent();
+    let counter = |(name, value): &(String, u64)| Counter {
+        name: name.clone(),
+        value: *value,
+        meaning: figures.meaning(name).to_owned(),
+    };
+    let counters = figures.counters.iter().map(counter).collect();
     Node {
         id: app.node.0,
         version: app.version.clone(),
@@ -256,7 +264,7 @@ fn node(app: &App, database_up: bool, barred: bool) -> Node {
             used_percent: media_percent,
             alarm: media_percent >= MEDIA_ALARM_PERCENT,
         },
-        counters: figures.counters.into_iter().map(|(name, value)| Counter { name, value }).collect(),
+        counters,
     }
 }
 

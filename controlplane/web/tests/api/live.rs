@@ -63,6 +63,7 @@ fn figures(begun: u64) -> Figures {
             calls_max_by: "media ports".into(),
         },
         counters: vec![("calls_begun".into(), begun), ("calls_answered".into(), begun / 2)],
+        meanings: vec![("calls_begun".into(), "Calls begun.".into())],
         shards: (0..2)
             .map(|shard| ShardFigures {
                 shard,
@@ -324,6 +325,7 @@ async fn nodes_and_metrics_tell_what_the_data_plane_counts() {
     let first = &told["data"][0];
     assert_eq!((first["data_plane_up"].as_bool(), first["database_up"].as_bool()), (Some(true), Some(true)));
     assert_eq!(first["shards"].as_array().unwrap().len(), 2);
+    assert_eq!(first["counters"][0], json!({ "name": "calls_begun", "value": 100, "meaning": "Calls begun." }));
     assert_eq!(first["fast_path"], json!({ "tier": "xdp", "why": "", "interfaces": ["eth0 xdp"], "relayed": 77 }));
     let sockets = json!({ "shared": false, "why": "media is bound to loopback", "calls_max": 50, "calls_max_by": "media ports",
         "used_percent": 80, "alarm": true });
@@ -333,6 +335,7 @@ async fn nodes_and_metrics_tell_what_the_data_plane_counts() {
         "tandem_media_used_percent 80",
         "tandem_data_plane_up 1",
         "tandem_calls_active{shard=\"1\"} 5",
+        "# HELP tandem_calls_begun_total Calls begun.",
         "tandem_calls_begun_total 100",
         "tandem_cdr_backlog 3",
         "tandem_fastpath_interface{interface=\"eth0\",tier=\"xdp\"} 1",

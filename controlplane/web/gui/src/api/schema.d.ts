@@ -2848,6 +2848,8 @@ export interface components {
         };
         /** @description A named counter. */
         Counter: {
+            /** @description What it counts; empty where the data plane does not say. */
+            meaning: string;
             /** @description Its name. */
             name: string;
             /**

@@ -79,7 +79,7 @@ function One({ node, onDrain, onAdmit }: { node: Node; onDrain: () => void; onAd
         {node.counters.length === 0 ? <Empty title="No counters yet">They come with the data plane’s first answer.</Empty> : (
           <Box component="dl" sx={{ m: 0, columns: { xs: '260px 1', sm: '260px 4' }, columnGap: 4, fontSize: '0.78rem' }}>
             {node.counters.map((counter) => (
-              <Box key={counter.name} sx={{ display: 'flex', breakInside: 'avoid', py: 0.2, borderBottom: 1, borderColor: 'divider' }}>
+              <Box key={counter.name} title={counter.meaning} sx={{ display: 'flex', breakInside: 'avoid', py: 0.2, borderBottom: 1, borderColor: 'divider' }}>
                 <Box component="dt" sx={{ color: 'text.secondary', flex: 1, minWidth: 0, overflowWrap: 'anywhere' }}>{counter.name}</Box>
                 <Box component="dd" sx={{ m: 0 }}>{count(counter.value)}</Box>
               </Box>

@@ -83,11 +83,6 @@ impl AccountDraft {
 }
 
 impl Thresholds {
-    /// True if there is anything to watch the balance for.
-    pub fn are_set(&self) -> bool {
-        self.low.is_some() || self.high.is_some()
-    }
-
     fn check(&self) -> Result<()> {
         if self.low.zip(self.high).is_some_and(|(low, high)| low >= high) {
             return Err(StoreError::invalid("notice_high", "must be above notice_low"));

@@ -122,7 +122,8 @@ impl<'a> Uri<'a> {
     }
 
     /// The dialled or calling number: the user part up to its own parameters with the escapes undone; for `tel:` and
-    /// `user=phone`, and where [`units::has_separators`] knows a telephone number, without visual separators (RFC 3966 §5.1.1).
+    /// `user=phone`, and where [`units::has_separators`] knows a telephone number, without visual separators (RFC 3966 §5.1.1). A
+    /// local number whose `phone-context` begins with `+` has that in front; one that names a domain is a number as it was dialled.
     /// `None` when there is no user part, it is longer than [`NUMBER_BYTES_MAX`], or it holds a control character, a space or a
     /// broken escape.
     #[must_use]
@@ -131,7 +132,8 @@ impl<'a> Uri<'a> {
         let end = memchr::memchr(b';', self.user).unwrap_or(self.user.len());
         let number = unescaped(&self.user[..end], phone)?;
         let separated = !phone && units::has_separators(number.as_bytes());
-        if separated { unescaped(number.as_bytes(), true) } else { Some(number) }
+        let number = if separated { unescaped(number.as_bytes(), true)? } else { number };
+        in_context(number, self.number_params(), b"phone-context")
     }
 
     /// The location routing number of a ported destination (RFC 4694 §4: `rn`, with `+` or with an `rn-context` that is put in front)
@@ -139,18 +141,35 @@ impl<'a> Uri<'a> {
     /// `None` without one, and where [`Uri::number`] would have none.
     #[must_use]
     pub fn routing_number(&self) -> Option<Number> {
-        let params = match self.scheme {
-            Scheme::Tel => self.params,
-            Scheme::Sip | Scheme::Sips => &self.user[memchr::memchr(b';', self.user)?..],
-            Scheme::Other => return None,
-        };
+        let params = self.number_params();
         let number = unescaped(lex::param(params, b"rn").flatten()?, true)?;
-        let context = lex::param(params, b"rn-context").flatten().filter(|context| context.starts_with(b"+"));
-        let Some(context) = context.filter(|_| !number.as_bytes().starts_with(b"+")) else { return Some(number) };
-        let mut whole = unescaped(context, true)?;
-        number.as_bytes().iter().try_for_each(|byte| whole.push(*byte))?;
-        Some(whole)
+        in_context(number, params, b"rn-context")
     }
+
+    /// What stands beside the number: in `sip:` within the user part, in `tel:` among the parameters.
+    fn number_params(&self) -> &'a [u8] {
+        match self.scheme {
+            Scheme::Tel => self.params,
+            Scheme::Sip | Scheme::Sips => &self.user[memchr::memchr(b';', self.user).unwrap_or(self.user.len())..],
+            Scheme::Other => b"",
+        }
+    }
+}
+
+/// RFC 3966 §5.1.5: a local number means something within its context. What is priced is then the number of that context, never a
+/// number of some other country that happens to begin alike.
+fn in_context(number: Number, params: &[u8], name: &[u8]) -> Option<Number> {
+    let global =
+        |text: &&[u8]| text.starts_with(b"+") || text.get(..3).is_some_and(|plus| plus.eq_ignore_ascii_case(b"%2B"));
+    let context = lex::param(params, name).flatten().filter(global);
+    let Some(context) = context.filter(|_| !number.as_bytes().starts_with(b"+")) else { return Some(number) };
+    let mut whole = unescaped(context, true)?;
+    // RFC 3966 §3: global-number-digits.
+    if !whole.as_bytes()[1..].iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    number.as_bytes().iter().try_for_each(|byte| whole.push(*byte))?;
+    Some(whole)
 }
 
 /// A text without escapes, and without visual separators (RFC 3966 §5.1.1) if it is a telephone number.

@@ -5,6 +5,8 @@ use crate::lex;
 
 /// Parts that are looked at; a body of more is refused.
 pub const PARTS_MAX: usize = 8;
+/// How deep bodies of several parts stand within each other at most; a deeper one is refused.
+pub const DEPTH_MAX: usize = 3;
 /// RFC 2046 §5.1.1: a boundary has 1 to 70 characters.
 const BOUNDARY_BYTES_MAX: usize = 70;
 
@@ -33,38 +35,60 @@ impl Disposition {
     }
 }
 
-/// The first part of type `application/sdp` that is of the call. `None` when the Content-Type is no multipart, or no part is one.
+/// The part of type `application/sdp` that is of the call: the first one, of alternatives the last (RFC 2046 §5.1.4), also within a part
+/// that has parts itself. `None` when the Content-Type is no multipart, or no part is one.
 ///
 /// # Errors
-/// A boundary that is none or never comes (400); more than [`PARTS_MAX`] parts, or another one that must be understood: one with a
-/// Content-Disposition that does not say `handling=optional` (RFC 5621 §3.2): 415.
+/// A boundary that is none or never comes (400); more than [`PARTS_MAX`] parts or [`DEPTH_MAX`] levels, or another part that must be
+/// understood: one with a Content-Disposition that does not say `handling=optional` (RFC 5621 §3.2): 415.
 pub fn sdp<'a>(content_type: &[u8], body: &'a [u8]) -> Result<Option<&'a [u8]>, Flaw> {
-    let Some(boundary) = boundary(content_type)? else { return Ok(None) };
+    let mut left = PARTS_MAX;
+    within(content_type, body, DEPTH_MAX, &mut left)
+}
+
+/// The same in a body that stands within others: `left` parts are looked at.
+fn within<'a>(kind: &[u8], body: &'a [u8], depth: usize, left: &mut usize) -> Result<Option<&'a [u8]>, Flaw> {
+    let Some(boundary) = boundary(kind)? else { return Ok(None) };
+    let depth = depth.checked_sub(1).ok_or(NOT_OURS)?;
+    let alternative = base(kind).eq_ignore_ascii_case(b"multipart/alternative");
     let (_, mut rest) = split(body, boundary).ok_or(BAD)?;
     let mut found = None;
-    for _ in 0..=PARTS_MAX {
-        // RFC 2046 §5.1.1: two hyphens after the boundary end the last part.
-        if rest.starts_with(b"--") {
-            return Ok(found);
-        }
+    // RFC 2046 §5.1.1: two hyphens after the boundary end the last part.
+    while !rest.starts_with(b"--") {
+        *left = left.checked_sub(1).ok_or(NOT_OURS)?;
         let line = memchr::memmem::find(rest, b"\r\n").ok_or(BAD)?;
         let (part, after) = split(&rest[line..], boundary).ok_or(BAD)?;
         rest = after;
-        let (kind, disposition, bytes) = read(part)?;
-        if kind.eq_ignore_ascii_case(b"application/sdp") && disposition.is_main {
-            found = found.or(Some(bytes));
-        } else if disposition.is_required == Some(true) {
-            return Err(NOT_OURS);
+        match understood(part, depth, left) {
+            Ok(Some(bytes)) if alternative || found.is_none() => found = Some(bytes),
+            // An alternative that is not understood is none.
+            Err(flaw) if !alternative || flaw.status != NOT_OURS.status => return Err(flaw),
+            Ok(_) | Err(_) => {}
         }
     }
-    Err(NOT_OURS)
+    Ok(found)
+}
+
+/// The description that one part is, or that stands in it.
+fn understood<'a>(part: &'a [u8], depth: usize, left: &mut usize) -> Result<Option<&'a [u8]>, Flaw> {
+    let (kind, disposition, bytes) = read(part)?;
+    let found = match disposition.is_main {
+        true if base(kind).eq_ignore_ascii_case(b"application/sdp") => Some(bytes),
+        true => within(kind, bytes, depth, left)?,
+        false => None,
+    };
+    if found.is_none() && disposition.is_required == Some(true) { Err(NOT_OURS) } else { Ok(found) }
+}
+
+/// A media type without its parameters.
+fn base(kind: &[u8]) -> &[u8] {
+    lex::trim(&kind[..memchr::memchr(b';', kind).unwrap_or(kind.len())])
 }
 
 /// The boundary of a multipart type; `None` for any other type.
 fn boundary(content_type: &[u8]) -> Result<Option<&[u8]>, Flaw> {
     let end = memchr::memchr(b';', content_type).unwrap_or(content_type.len());
-    let base = lex::trim(&content_type[..end]);
-    if !base.get(..10).is_some_and(|head| head.eq_ignore_ascii_case(b"multipart/")) {
+    if !base(content_type).get(..10).is_some_and(|head| head.eq_ignore_ascii_case(b"multipart/")) {
         return Ok(None);
     }
     let value = lex::param(&content_type[end..], b"boundary").flatten().ok_or(BAD)?;
@@ -72,12 +96,15 @@ fn boundary(content_type: &[u8]) -> Result<Option<&[u8]>, Flaw> {
     if bare.is_empty() || bare.len() > BOUNDARY_BYTES_MAX { Err(BAD) } else { Ok(Some(bare)) }
 }
 
-/// What stands before the next delimiter line, and what after its boundary.
+/// What stands before the next delimiter line, and what after its boundary. A boundary that only begins with ours is that of parts within a
+/// part.
 fn split<'a>(text: &'a [u8], boundary: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     memchr::memmem::find_iter(text, boundary).find_map(|at| {
         let head = text[..at].strip_suffix(b"--")?;
         let before = if head.is_empty() { head } else { head.strip_suffix(b"\r\n")? };
-        Some((before, &text[at + boundary.len()..]))
+        let after = &text[at + boundary.len()..];
+        let ends = after.starts_with(b"--") || matches!(after.first(), Some(b' ' | b'\t' | b'\r'));
+        ends.then_some((before, after))
     })
 }
 
@@ -93,7 +120,7 @@ fn read(part: &[u8]) -> Result<(&[u8], Disposition, &[u8]), Flaw> {
         let Some(colon) = memchr::memchr(b':', line) else { continue };
         let (name, value) = (lex::trim(&line[..colon]), lex::trim(&line[colon + 1..]));
         if name.eq_ignore_ascii_case(b"Content-Type") {
-            kind = lex::trim(&value[..memchr::memchr(b';', value).unwrap_or(value.len())]);
+            kind = value;
         } else if name.eq_ignore_ascii_case(b"Content-Disposition") {
             disposition = Disposition::of(Some(value));
         }

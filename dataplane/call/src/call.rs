@@ -19,7 +19,7 @@ mod talk;
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 pub use state::StateFlaw;
 pub use summary::Summary;
@@ -513,7 +513,12 @@ impl Call {
         self.legs.get(usize::from(leg)).map(|leg| &leg.dialog)
     }
 
-    /// The way to the leg's peer: its requests must come from that address.
+    /// True if the leg's peer may speak from this address.
+    pub fn is_heard_from(&self, leg: u8, ip: IpAddr) -> bool {
+        self.legs.get(usize::from(leg)).is_some_and(|leg| leg.is_heard_from(ip))
+    }
+
+    /// The way to the leg's peer.
     pub fn peer(&self, leg: u8) -> Option<Hop> {
         self.legs.get(usize::from(leg)).map(|leg| leg.peer)
     }

@@ -499,6 +499,14 @@ impl Leg {
         let hop = self.dialog.next_hop(fallback);
         let hidden = self.nat && is_private(hop.remote.ip()) && !is_private(self.peer.remote.ip());
         if hidden { self.peer } else { hop }
+    /// True if the peer may speak from this address: it was called there or called from there, or says that it is reached there. A proxy
+    /// that does not ask to stay on the way leaves a dialog to its ends (RFC 3261 §12.2, §16.6).
+    pub fn is_heard_from(&self, ip: IpAddr) -> bool {
+        self.peer.remote.ip() == ip
+            || self.dialog.names(ip)
+            || self.early.iter().any(|early| sip::dialog::names(&early.target, &early.routes, ip))
+    }
+
     }
 
     /// The number of a BYE of the peer that has no answer yet.

@@ -164,7 +164,8 @@ impl Shard {
         Some((at, leg, self.table.get(at)?.call.dialog(leg)?))
     }
 
-    /// Identity is the source address: nobody else may speak in this dialog. Captures what the peer says.
+    /// Identity is the source address: nobody may speak in this dialog but its peer, from where it is known or says that it is reached.
+    /// Captures what the peer says.
     fn is_peer(
         &mut self,
         clock: Clock,
@@ -174,7 +175,7 @@ impl Shard {
         out: &mut Effects,
     ) -> bool {
         let Some(entry) = self.table.get_mut(at) else { return false };
-        if entry.call.peer(leg).is_none_or(|peer| peer.remote.ip() != from.remote.ip()) {
+        if !entry.call.is_heard_from(leg, from.remote.ip()) {
             self.counters.sip_intruders += 1;
             self.guard.note(clock.wall, from.remote, message, Reason::Intruder);
             return false;

@@ -37,6 +37,10 @@ pub fn objection(request: &Message<'_>, transport: Transport) -> Option<u16> {
         _ if is_exposed(request, transport) => Some(416),
         _ if unsupported(request).next().is_some() => Some(420),
         Method::Invite | Method::Update => contact_objection(request).or_else(|| content_objection(request)),
+        // RFC 6086 §4.2.2: we say that we take none of its packages.
+        Method::Info if request.header_named(b"Info-Package").is_some() => Some(469),
+        // Its body crosses, and nothing that says how it is packed.
+        Method::Info if !request.body().is_empty() && is_encoded(request) => Some(415),
         _ => None,
     }
 }
@@ -68,10 +72,13 @@ fn content_objection(request: &Message<'_>) -> Option<u16> {
     if request.body().is_empty() || disposition.is_required == Some(false) {
         return None;
     }
-    let encoded = request.list(Name::ContentEncoding).any(|coding| !coding.eq_ignore_ascii_case(b"identity"));
     let readable = (request.is_content_type(b"application/sdp") && disposition.is_main)
         || multipart::sdp(request.content_type().unwrap_or(b""), request.body()).is_ok_and(|part| part.is_some());
-    (encoded || !readable).then_some(415)
+    (is_encoded(request) || !readable).then_some(415)
+}
+
+fn is_encoded(request: &Message<'_>) -> bool {
+    request.list(Name::ContentEncoding).any(|coding| !coding.eq_ignore_ascii_case(b"identity"))
 }
 
 /// The extensions that a request requires and that we do not have (RFC 3261 §8.2.2.3).
@@ -101,6 +108,9 @@ pub fn explain(printer: &mut Printer<'_>, request: &Message<'_>, status: u16, re
             for tag in unsupported(request) {
                 printer.line(Name::Unsupported, &[tag]);
             }
+        }
+        469 => {
+            printer.line("Recv-Info", &[b"nil"]);
         }
         503 => {
             printer.number(Name::RetryAfter, retry_after_s);

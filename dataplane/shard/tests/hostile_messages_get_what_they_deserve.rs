@@ -158,6 +158,46 @@ fn nobody_but_its_peer_speaks_in_a_dialog() {
 }
 
 #[test]
+fn a_peer_speaks_from_where_it_says_that_it_is_reached() {
+    let behind = "203.0.113.77:5060";
+    for (named, speaks) in [
+        ("Contact: <sip:203.0.113.77:5060>\r\n", true),
+        ("Contact: <sip:198.51.100.9:5060>\r\nRecord-Route: <sip:203.0.113.77;lr>\r\n", true),
+        ("Contact: <sip:198.51.100.9:5060>\r\nRecord-Route: <sip:192.0.2.1;lr>\r\n", false),
+        ("Contact: <sip:far.example:5060>\r\n", false),
+    ] {
+        let mut world = World::default();
+        let passed = find(&world.hear(ORIGINATOR, invite("one").as_bytes()), TERMINATOR, "INVITE ").expect("passed on");
+        let accepted = reply(&passed, "200 OK", "ours", SDP).replace("Contact: <sip:192.0.2.1:5060>\r\n", named);
+        let sent = world.hear(TERMINATOR, accepted.as_bytes());
+        let answer = find(&sent, ORIGINATOR, "SIP/2.0 200").expect("answered");
+        world.hear(ORIGINATOR, request(&answer, "ACK", 1).as_bytes());
+        let (from, to) = (header(&passed, "From").unwrap_or(""), header(&passed, "To").unwrap_or(""));
+        let bye = format!(
+            "BYE sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {behind};branch=z9hG4bKfar\r\nMax-Forwards: 70\r\n\
+             From: {to};tag=ours\r\nTo: {from}\r\nCall-ID: {}\r\nCSeq: 1 BYE\r\nContent-Length: 0\r\n\r\n",
+            header(&passed, "Call-ID").unwrap_or("")
+        );
+        let sent = world.hear(behind, bye.as_bytes());
+        assert_eq!(find(&sent, behind, "SIP/2.0 200").is_some(), speaks, "{named}: {sent:?}");
+        assert_eq!(find(&sent, ORIGINATOR, "BYE ").is_some(), speaks, "{named}");
+    }
+}
+
+#[test]
+fn an_info_whose_body_is_packed_is_refused() {
+    let mut world = World::default();
+    let (answer, _) = talking(&mut world);
+    let body = "Content-Type: text/plain\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nhi";
+    let info = request(&answer, "INFO", 2).replace("Content-Length: 0\r\n\r\n", body);
+    let sent = world.hear(ORIGINATOR, info.as_bytes());
+    assert_eq!(status(&sent[0].1), Some(415), "{sent:?}");
+    let plain = info.replace("Content-Encoding: gzip", "Content-Encoding: identity").replace("2 INFO", "3 INFO");
+    let sent = world.hear(ORIGINATOR, plain.replace("INFO2", "INFO3").as_bytes());
+    assert!(find(&sent, TERMINATOR, "INFO ").is_some_and(|info| info.ends_with("\r\n\r\nhi")), "{sent:?}");
+}
+
+#[test]
 fn wishes_within_a_call_get_their_status_and_leave_it_alone() {
     for (name, line, expected) in [
         ("FROB", "", 501),
@@ -165,6 +205,7 @@ fn wishes_within_a_call_get_their_status_and_leave_it_alone() {
         ("SUBSCRIBE", "", 405),
         ("REFER", "", 403),
         ("INFO", "Require: frob", 420),
+        ("INFO", "Info-Package: frob", 469),
         ("UPDATE", "Require: frob", 420),
     ] {
         let mut world = World::default();

@@ -83,6 +83,11 @@ impl Dialog {
         self.remote_cseq.is_none_or(|last| number > last)
     }
 
+    /// True if the peer says that it is reached at this address.
+    pub fn names(&self, ip: IpAddr) -> bool {
+        names(&self.target, &self.routes, ip)
+    }
+
     /// Begins a request within the dialog: request line, Via, From, To, Call-ID, CSeq, Max-Forwards, Route.
     pub fn request<'b>(
         &self,
@@ -123,6 +128,12 @@ impl Dialog {
         let next = self.routes.first().map_or(self.target.as_slice(), |first| uri_of(first));
         literal_address(next, fallback.transport).map_or(fallback, |address| fallback.to(address))
     }
+}
+
+/// True if a peer with this Contact and this route set is reached at this address: it is there itself, or the first proxy on the way to it.
+pub fn names(target: &[u8], routes: &[Vec<u8>], ip: IpAddr) -> bool {
+    let there = |uri: &[u8]| uri::Uri::parse(uri).ok().and_then(|uri| literal_ip(uri.host)) == Some(ip.to_canonical());
+    there(target) || routes.first().is_some_and(|first| there(uri_of(first)))
 }
 
 /// The address in a URI whose host is an IP address: the transport's own port where none is named. `None` for names.

@@ -10,12 +10,16 @@ pub const PLACE_TIMEOUT_MS: u64 = 2_000;
 pub const LEGS_MAX: usize = 1 + ATTEMPTS_MAX * TARGETS_MAX;
 /// Requests within a dialog that one leg answers at the same time.
 pub const REQUESTS_PER_LEG_MAX: usize = 8;
+/// Requests within a dialog that one leg remembers, the answered ones included: their senders may repeat them for 32 s.
+pub const REQUESTS_KEPT_MAX: usize = 64;
 /// Branches of a fork behind a terminator that are told apart before the answer.
 pub const EARLY_DIALOGS_MAX: usize = 8;
 /// Reliable provisional responses that wait for the PRACK of the one before.
 pub const PROGRESS_QUEUE_MAX: usize = 4;
 /// INVITEs of one attempt that were refused and sent anew before a longer interval between refreshes is asked for no more.
 pub const REPEATS_MAX: usize = 4;
+/// INVITEs of a leg that are remembered while their final answers may come again.
+pub const PAST_INVITES_MAX: usize = 8;
 /// Milliseconds that a re-INVITE may go without final answer before it is cancelled.
 pub const REOFFER_TIMEOUT_MS: u64 = 60_000;
 /// A body that is passed on, in bytes.
@@ -42,8 +46,6 @@ pub const EXTEND_AHEAD_MS: u64 = 5_000;
 pub const SLICE_MS: u64 = 30_000;
 /// Transaction timers fire at multiples of this many microseconds, at most that much late.
 pub const TIMER_STEP_US: u64 = 32_000;
-/// Hops that a message may still take when it reaches us at least (RFC 3261 §16.3).
-pub const HOPS_MIN: u8 = 1;
 
 const _: () = assert!(LEGS_MAX <= u8::MAX as usize);
 const _: () = assert!(EXTEND_AHEAD_MS < SLICE_MS);

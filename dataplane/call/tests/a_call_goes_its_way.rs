@@ -123,3 +123,32 @@ fn whoever_asks_within_a_call_is_told_what_we_take() {
         assert!(!line(told, name).is_empty(), "RFC 3261 §11.2: {name} in {told}");
     }
 }
+
+#[test]
+fn a_dialled_card_number_crosses_whole_however_fast_it_is_dialled() {
+    let mut stage = Stage::new();
+    let mut call = stage.talking_call();
+    let answer = stage.last(0).to_owned();
+    let digit = |number: u32| {
+        let body = "Content-Type: application/dtmf-relay\r\nContent-Length: 10\r\n\r\nSignal=5\r\n";
+        request("INFO", &answer, number).replace("Content-Length: 0\r\n\r\n", body)
+    };
+    for number in 2..202 {
+        stage.hear(&mut call, 0, &digit(number), CALLER);
+        let passed = stage.last_of(1, "INFO ").to_owned();
+        assert_eq!(stage.count(1, "INFO "), number as usize - 1);
+        stage.hear(&mut call, 1, &reply(&passed, 200, None), "127.0.0.3:5060");
+        assert!(stage.last(0).starts_with("SIP/2.0 200 "), "{number}: {}", stage.last(0));
+        stage.wait(&mut call, 10);
+    }
+    stage.hear(&mut call, 0, &digit(201), CALLER);
+    assert!(stage.last(0).starts_with("SIP/2.0 200 ") && stage.count(1, "INFO ") == 200, "a repeat is no digit");
+    // Those that wait are bounded.
+    for number in 202..220 {
+        stage.hear(&mut call, 0, &digit(number), CALLER);
+    }
+    assert_eq!(stage.count(1, "INFO "), 208);
+    assert!(stage.last(0).starts_with("SIP/2.0 503 "), "{}", stage.last(0));
+    stage.hear(&mut call, 0, &request("BYE", &answer, 220), CALLER);
+    assert!(stage.last_of(1, "BYE ").starts_with("BYE "));
+}

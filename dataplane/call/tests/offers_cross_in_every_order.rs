@@ -34,6 +34,31 @@ fn asks_back(stage: &Stage, method: &str, number: u32) -> String {
     request_of_terminator(method, stage.first(1), number)
 }
 
+#[test]
+fn an_answer_that_comes_again_is_acknowledged_after_other_invites_too() {
+    let mut stage = Stage::new();
+    let mut call = talk(&mut stage);
+    let first = with_lines(&reply(stage.first(1), 200, Some(&sdp(6000, 1))), ALLOWS);
+    for number in 2..30 {
+        let change = with_sdp(&asks(&stage, "INVITE", number), &sdp(4000, number as u16));
+        stage.hear(&mut call, 0, &change, CALLER);
+        let before = (stage.count(1, "ACK "), stage.last_of(1, "INVITE ").to_owned());
+        if number < 9 {
+            stage.hear(&mut call, 1, &first, TERMINATOR);
+            let ack = stage.last_of(1, "ACK ");
+            assert_eq!((stage.count(1, "ACK "), line(ack, "CSeq")), (before.0 + 1, "CSeq: 1 ACK"), "{number}");
+        }
+        stage.hear(&mut call, 1, &reply(&before.1, 200, Some(&sdp(6000, number as u16))), TERMINATOR);
+        let ack = request("ACK", stage.last_of(0, "SIP/2.0 200 "), number);
+        stage.hear(&mut call, 0, &ack, CALLER);
+    }
+    stage.wait(&mut call, 33_000);
+    let acks = stage.count(1, "ACK ");
+    stage.hear(&mut call, 1, &first, TERMINATOR);
+    assert_eq!(stage.count(1, "ACK "), acks, "nobody repeats an answer for longer");
+    assert!(call.is_stable(), "nothing of them is left");
+}
+
 /// The port in the first media line.
 fn port(message: &str) -> u16 {
     let media = message.lines().find(|line| line.starts_with("m=")).expect("there is a description");

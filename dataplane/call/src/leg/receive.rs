@@ -14,8 +14,8 @@ use crate::effect::{Count, Effect as Order};
 use crate::leg::refusal::{Refusal, refuse};
 use crate::leg::reliable::{Owed, names_tag};
 use crate::leg::{Desk, InviteIn, InviteOut, Leg, Offering, RequestIn, StandsFor};
-use crate::limits::{BODY_BYTES_MAX, REPEATS_MAX, REQUESTS_PER_LEG_MAX};
-use crate::release::Release;
+use crate::limits::{BODY_BYTES_MAX, REPEATS_MAX, REQUESTS_KEPT_MAX, REQUESTS_PER_LEG_MAX};
+use crate::release::{Release, Why};
 
 impl Leg {
     /// A request of the peer within this leg's dialog, or about its INVITE (ACK, CANCEL, a repeat).
@@ -153,6 +153,7 @@ impl Leg {
         };
         self.left |= request.method() == Method::Bye;
         self.gone |= self.left;
+        self.forget_answered();
         let machine = Server::new(desk.clock.now, source.is_reliable());
         let bytes = Stored::of(request);
         self.requests_in.push(RequestIn { machine, request: bytes, source, number, last: Vec::new() });
@@ -165,16 +166,26 @@ impl Leg {
             // RFC 4028 §7.4: an UPDATE without description says that the peer lives, and where; the other leg need not know.
             None => self.answer_request(desk, index, number, 200, &Body::default()),
         }
+    /// Makes room for another request: of very many the one goes that was answered first.
+    fn forget_answered(&mut self) {
+        if self.requests_in.len() >= REQUESTS_KEPT_MAX
+            && let Some(first) = self.requests_in.iter().position(|request| !request.machine.is_pending())
+        {
+            self.requests_in.remove(first);
+        }
+    }
+
     }
 
     /// What stands against a request other than INVITE.
     fn other_refusal(&self, desk: &mut Desk<'_>, request: &Message<'_>) -> Option<Refusal> {
-        let full = self.requests_in.len() >= REQUESTS_PER_LEG_MAX;
+        let waiting = self.requests_in.iter().filter(|waiting| waiting.machine.is_pending()).count();
+        let full = waiting >= REQUESTS_PER_LEG_MAX;
         match request.method() {
             // Whoever wants to end the call is heard even when there is no room for anything else.
             // RFC 3261 §15.1.2: with the first BYE the dialog ended. One that crosses ours still meets it.
             Method::Bye if self.left => Some(Refusal::Plain(481)),
-            Method::Bye if self.requests_in.len() < 2 * REQUESTS_PER_LEG_MAX => None,
+            Method::Bye if waiting < 2 * REQUESTS_PER_LEG_MAX => None,
             _ if full => Some(Refusal::Plain(503)),
             Method::Update if self.gone => Some(Refusal::Plain(481)),
             // RFC 3311 §5.2: one UPDATE at a time.
@@ -233,7 +244,7 @@ impl Leg {
         }
     }
 
-    /// A refusal, heard again, of an INVITE that was since sent anew: its ACK was lost.
+    /// A final answer, heard again, to an INVITE after which another one was sent: its ACK was lost.
     fn on_past_response(&mut self, desk: &mut Desk<'_>, index: u8, response: &Message<'_>) {
         let Some(place) = self.past_invites.iter().position(|past| past.request.is_branch_of(response)) else {
             return;
@@ -244,6 +255,13 @@ impl Leg {
         if orders.contains(&Effect::Acknowledge) {
             super::send::send_refusal_ack(desk, index, past, response);
         }
+            return;
+        }
+        let ours = response.to().tag() == Some(self.dialog.remote_tag.as_slice()) && !past.ack.is_empty();
+        if orders.contains(&Effect::Accepted) && ours {
+            let (to, ack) = (past.to, past.ack.clone());
+            let to = self.next_hop(to);
+            desk.send(index, to, &ack);
     }
 
     /// A 18x of the terminator: it opens an early dialog, and a reliable one is acknowledged here or by the originator.
@@ -285,7 +303,7 @@ impl Leg {
     fn ask_longer(&mut self, desk: &mut Desk<'_>, index: u8, refusal: &Message<'_>) -> bool {
         let again =
             |invite: &InviteOut| !invite.cancelled && (invite.initial || invite.stands_for != StandsFor::Refresh);
-        let again = self.invite_out.as_ref().is_some_and(again) && self.past_invites.len() < REPEATS_MAX;
+        let again = self.invite_out.as_ref().is_some_and(again) && self.may_repeat();
         if !again || !self.obey_interval(refusal) {
             return false;
         }
@@ -296,6 +314,17 @@ impl Leg {
     }
 
     /// True if our INVITE is the one that makes the dialog.
+    /// True if our refused re-INVITE did not prove yet who we are, and may be sent anew.
+    fn may_prove_offer(&self) -> bool {
+        let may = |invite: &InviteOut| invite.proof.is_empty() && !invite.cancelled;
+        self.invite_out.as_ref().is_some_and(may) && self.may_repeat() && !self.gone
+    }
+
+    /// True if not too many INVITEs were refused and sent anew of late.
+    fn may_repeat(&self) -> bool {
+        self.past_invites.iter().filter(|past| !past.machine.is_accepted()).count() < REPEATS_MAX
+    }
+
     fn is_first(&self) -> bool {
         self.invite_out.as_ref().is_some_and(|invite| invite.initial)
     }

@@ -13,8 +13,8 @@ use crate::bridge::Body;
 use crate::leg::refresh::Asked;
 use crate::leg::refusal::Refusal;
 use crate::leg::{Desk, InviteOut, Leg, RequestIn, RequestOut, StandsFor};
-use crate::limits::REOFFER_TIMEOUT_MS;
-use crate::release::q850_of_cause;
+use crate::limits::{PAST_INVITES_MAX, REOFFER_TIMEOUT_MS};
+use crate::release::{Why, q850_of_cause};
 
 /// The magic cookie of RFC 3261 §8.1.1.7.
 const BRANCH_HEAD: &[u8] = b"z9hG4bK";
@@ -50,6 +50,7 @@ impl Leg {
             to,
             ack: Vec::new(),
             cancel_wanted: false,
+        self.remember_accepted();
             cancelled: false,
             initial,
             offered: body.is_sdp(),
@@ -60,7 +61,23 @@ impl Leg {
         });
     }
 
-    fn print_invite(&self, own: (Transport, SocketAddr), branch: &[u8], body: &Body, hops: u8) -> Vec<u8> {
+    /// Another INVITE takes the place of an accepted one, whose answer comes again as long as its ACK was lost (RFC 3261 §13.2.2.4).
+    fn remember_accepted(&mut self) {
+        if let Some(before) = self.invite_out.take_if(|invite| invite.machine.is_accepted()) {
+            if self.past_invites.len() >= PAST_INVITES_MAX {
+                self.past_invites.remove(0);
+            }
+            self.past_invites.push(before);
+        }
+    }
+
+    fn print_invite(
+        &self,
+        own: (Transport, SocketAddr),
+        branch: &[u8],
+        body: &Body,
+        (hops, proof): (u8, &[u8]),
+    ) -> Vec<u8> {
         let mut request = Vec::with_capacity(1_024);
         let mut printer = self.dialog.request(&mut request, b"INVITE", self.dialog.local_cseq, branch, own, hops);
         printer.contact(self.scheme(own.0, &self.dialog.target), own.0, own.1);

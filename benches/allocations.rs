@@ -97,7 +97,7 @@ fn messages() -> u64 {
         stored.fill(&message);
         out.clear();
         stored.reply(&mut out, 200, "OK", b"tag", source).finish_empty();
-        stored.companion(&mut out, sip::Method::Cancel, stored.to());
+        stored.companion(&mut out, sip::Method::Cancel, stored.to()).finish_empty();
     });
     let rewrite = sdp::Rewrite {
         address: own.ip(),

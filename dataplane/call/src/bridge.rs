@@ -7,7 +7,7 @@ use units::Cause;
 
 use crate::leg::StandsFor;
 use crate::leg::reliable::Owed;
-use crate::release::Release;
+use crate::release::{Release, Why};
 
 /// A message body on its way from one leg to the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -87,8 +87,11 @@ pub enum Event {
         /// The response: 401, 407 or 300 to 302.
         response: Vec<u8>,
     },
-    /// The originator took its INVITE back.
-    Cancelled,
+    /// The peer took its INVITE back.
+    Cancelled {
+        /// Why, by its Reason header (RFC 3326).
+        why: Why,
+    },
     /// Our answer was acknowledged.
     Acked {
         /// The answer to a delayed offer, perhaps.
@@ -138,7 +141,7 @@ pub enum Event {
         /// Its body.
         body: Body,
     },
-    /// The peer wants proof of who we are for another request of ours: 401 or 407.
+    /// The peer wants proof of who we are for a request of ours within the dialog: 401 or 407.
     Unproven {
         /// Our request's number.
         number: u32,

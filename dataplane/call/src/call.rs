@@ -301,13 +301,13 @@ impl Call {
 
     fn on_ingress_event(&mut self, ctx: &mut Context<'_>, event: Event) {
         match event {
-            Event::Cancelled if !self.is_up() => self.on_cancelled(ctx),
+            Event::Cancelled { why } if !self.is_up() => self.on_cancelled(ctx, why),
             Event::Bye { cause } => self.on_bye(ctx, 0, cause),
             Event::Pracked { number, body, owed } => self.on_pracked(ctx, number, body, owed),
             Event::PrackMissing => self.on_prack_missing(ctx),
             Event::Acked { body } => self.on_acked(ctx, 0, body),
             Event::AckMissing => self.end(ctx, Release::by_switch(Cause::ACK_MISSING)),
-            Event::Cancelled => self.on_offer_cancelled(ctx, 0),
+            Event::Cancelled { .. } => self.on_offer_cancelled(ctx, 0),
             Event::Lost => self.end(ctx, Release::by_switch(Cause::TIMER_EXPIRED)),
             Event::RefreshMissing => self.end(ctx, Release::by_switch(Cause::REFRESH_MISSING)),
             other => self.on_bridge_event(ctx, 0, other),
@@ -323,7 +323,7 @@ impl Call {
             Event::Bye { cause } => self.on_bye(ctx, self.current, cause),
             Event::Acked { body } => self.on_acked(ctx, self.current, body),
             Event::AckMissing => self.end(ctx, Release::by_switch(Cause::ACK_MISSING)),
-            Event::Cancelled => self.on_offer_cancelled(ctx, self.current),
+            Event::Cancelled { .. } => self.on_offer_cancelled(ctx, self.current),
             Event::Lost => self.end(ctx, Release::by_switch(Cause::TIMER_EXPIRED)),
             Event::RefreshMissing => self.end(ctx, Release::by_switch(Cause::REFRESH_MISSING)),
             other => self.on_bridge_event(ctx, self.current, other),

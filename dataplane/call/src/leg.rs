@@ -31,6 +31,7 @@ pub use crate::leg::offering::Offering;
 use crate::leg::refresh::{Asked, Timer};
 use crate::leg::reliable::{Reliably, names_tag};
 use crate::random::Random;
+use crate::release::Why;
 
 /// The earliest of several moments. Asked at every step of every call.
 #[derive(Clone, Copy, Debug)]
@@ -180,10 +181,14 @@ pub struct InviteOut {
     pub request: Stored,
     /// Where it went.
     pub to: Hop,
+    /// Its header line that proves who we are, if it has one.
+    pub proof: Vec<u8>,
     /// The ACK of its 2xx, once sent.
     pub ack: Vec<u8>,
     /// A CANCEL waits for the first 1xx.
     pub cancel_wanted: bool,
+    /// What a CANCEL says of why.
+    pub cancelled_for: Why,
     /// The CANCEL was sent.
     pub cancelled: bool,
     /// It made the dialog; otherwise it is a re-INVITE.
@@ -320,7 +325,7 @@ pub struct Leg {
     pub invite_in: Option<InviteIn>,
     /// Our INVITE.
     pub invite_out: Option<InviteOut>,
-    /// INVITEs of ours that were refused and sent anew; their refusals may come again.
+    /// INVITEs of ours that were refused and sent anew, or accepted before another was sent; their final answers may come again.
     pub past_invites: Vec<InviteOut>,
     /// The peer's other requests.
     pub requests_in: Vec<RequestIn>,
@@ -494,11 +499,6 @@ impl Leg {
         if secure { Scheme::Sips } else { Scheme::Sip }
     }
 
-    /// Where the peer's next request is sent.
-    pub fn next_hop(&self, fallback: Hop) -> Hop {
-        let hop = self.dialog.next_hop(fallback);
-        let hidden = self.nat && is_private(hop.remote.ip()) && !is_private(self.peer.remote.ip());
-        if hidden { self.peer } else { hop }
     /// True if the peer may speak from this address: it was called there or called from there, or says that it is reached there. A proxy
     /// that does not ask to stay on the way leaves a dialog to its ends (RFC 3261 §12.2, §16.6).
     pub fn is_heard_from(&self, ip: IpAddr) -> bool {
@@ -507,6 +507,11 @@ impl Leg {
             || self.early.iter().any(|early| sip::dialog::names(&early.target, &early.routes, ip))
     }
 
+    /// Where the peer's next request is sent.
+    pub fn next_hop(&self, fallback: Hop) -> Hop {
+        let hop = self.dialog.next_hop(fallback);
+        let hidden = self.nat && is_private(hop.remote.ip()) && !is_private(self.peer.remote.ip());
+        if hidden { self.peer } else { hop }
     }
 
     /// The number of a BYE of the peer that has no answer yet.

@@ -21,8 +21,8 @@ impl Release {
     }
 
     /// A terminator refused with this status.
-    pub fn refused(status: u16, q850: Option<u16>) -> Release {
-        let cause = q850.filter(|value| (1..=127).contains(value)).map_or_else(|| cause_of_status(status), Cause);
+    pub fn refused(status: u16, q850: Option<Cause>) -> Release {
+        let cause = q850.unwrap_or_else(|| cause_of_status(status));
         Release { by: Party::Egress, cause, status }
     }
 
@@ -50,6 +50,15 @@ impl Release {
             _ => status_of_cause(self.cause),
         }
     }
+}
+
+/// What a peer says of why it takes an INVITE back (RFC 3326 §2): nothing, or a value of either protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Why {
+    /// A SIP status: 200 where the call was answered elsewhere.
+    pub status: Option<u16>,
+    /// A cause of Q.850.
+    pub cause: Option<Cause>,
 }
 
 /// The Q.850 cause of a SIP status (RFC 3398 §8.2.6.1, RFC 4497 for what it leaves out).

@@ -148,6 +148,8 @@ fn a_challenge_of_the_right_realm_is_answered_once_and_no_other() {
     let answer = reply(&second, 200, Some(OFFER));
     stage.hear(&mut call, 1, &answer, TERMINATOR);
     assert!(stage.last(0).starts_with("SIP/2.0 200 "));
+    let proof = line(&second, "Proxy-Authorization");
+    assert_eq!(line(stage.last_of(1, "ACK "), "Proxy-Authorization"), proof, "RFC 3261 §13.2.2.4");
     let mut stage = Stage::with_policies(Policy::default(), policy(&egress));
     let mut call = stage.begin();
     let asked = challenge("elsewhere", stage.last(1));
@@ -316,6 +318,85 @@ fn a_challenged_bye_is_proven_too() {
     let again = stage.last(1);
     assert!(again.starts_with("BYE ") && line(again, "Authorization").contains("nonce=\"n2\""), "{again}");
     assert_ne!(line(again, "CSeq"), line(&sent, "CSeq"));
+}
+
+#[test]
+fn a_challenged_change_is_proven_once_and_crosses() {
+    let egress = format!(
+        r#"{{"digest":{{"user":"acme","realm":"carrier","ha1_md5":"{}","ha1_sha256":"{}"}}}}"#,
+        "0".repeat(32),
+        "0".repeat(64)
+    );
+    let asks = "Proxy-Authenticate: Digest realm=\"carrier\", nonce=\"n3\", qop=\"auth-int\"\r\n";
+    for (egress, proves) in [(egress.as_str(), true), ("", false)] {
+        let mut stage = Stage::with_policies(Policy::default(), policy(egress));
+        let mut call = stage.talking_call();
+        let change = stage::with_sdp(&stage::request("INVITE", stage.last(0), 2), &stage::hold());
+        stage.hear(&mut call, 0, &change, CALLER);
+        let sent = stage.last(1).to_owned();
+        let refusal = reply(&sent, 407, None).replace("Contact:", &format!("{asks}Contact:"));
+        stage.hear(&mut call, 1, &refusal, TERMINATOR);
+        let again = stage.last_of(1, "INVITE ").to_owned();
+        if !proves {
+            assert!(stage.last(0).starts_with("SIP/2.0 488 "), "{}", stage.last(0));
+            continue;
+        }
+        assert!(
+            line(&again, "Proxy-Authorization").contains("nonce=\"n3\"") && again.contains("qop=auth-int"),
+            "{again}"
+        );
+        assert!(again.contains("a=sendonly") && line(&again, "CSeq") != line(&sent, "CSeq"), "the offer goes along");
+        stage.hear(&mut call, 1, &reply(&again, 200, Some(OFFER)), TERMINATOR);
+        assert!(stage.last(0).starts_with("SIP/2.0 200 "), "{}", stage.last(0));
+        assert_eq!(line(stage.last_of(1, "ACK "), "Proxy-Authorization"), line(&again, "Proxy-Authorization"));
+        // It is not proven a second time.
+        let change = change.replace("2 INVITE", "3 INVITE").replace("INVITE2", "INVITE3");
+        stage.hear(&mut call, 0, &stage::request("ACK", stage.last(0), 2), CALLER);
+        stage.hear(&mut call, 0, &change, CALLER);
+        for _ in 0..2 {
+            let refusal = reply(stage.last_of(1, "INVITE "), 407, None);
+            stage.hear(&mut call, 1, &refusal.replace("Contact:", &format!("{asks}Contact:")), TERMINATOR);
+        }
+        assert!(stage.last(0).starts_with("SIP/2.0 488 "), "{}", stage.last(0));
+        assert!(call.is_up());
+    }
+}
+
+#[test]
+fn a_caller_says_why_it_cancels_and_the_terminator_hears_it() {
+    for (said, heard) in [
+        (
+            "Reason: SIP;cause=200;text=\"Call completed elsewhere\"",
+            vec!["SIP;cause=200;text=\"Call completed elsewhere\""],
+        ),
+        ("Reason: sip ;cause=600", vec!["SIP;cause=600;text=\"Busy Everywhere\""]),
+        (
+            "Reason: SIP;cause=200, Q.850;cause=26",
+            vec!["SIP;cause=200;text=\"Call completed elsewhere\"", "Q.850;cause=26;"],
+        ),
+        ("Reason: Q.850;cause=999, SIP;cause=7, FOO;cause=1", vec![]),
+        ("X: y", vec![]),
+    ] {
+        for early in [false, true] {
+            let mut stage = Stage::new();
+            let mut call = stage.begin();
+            let cancel =
+                stage::without_sdp(&invite()).replace("INVITE sip:", "CANCEL sip:").replace("1 INVITE", "1 CANCEL");
+            let cancel = stage::with_lines(&cancel, &format!("{said}\r\n"));
+            let trying = reply(stage.last(1), 180, None);
+            if early {
+                stage.hear(&mut call, 1, &trying, TERMINATOR);
+            }
+            stage.hear(&mut call, 0, &cancel, CALLER);
+            if !early {
+                stage.hear(&mut call, 1, &trying, TERMINATOR);
+            }
+            let seen: Vec<_> =
+                stage.last_of(1, "CANCEL ").lines().filter_map(|line| line.strip_prefix("Reason: ")).collect();
+            assert_eq!(seen.len(), heard.len(), "{said}: {seen:?}");
+            assert!(seen.iter().zip(&heard).all(|(seen, heard)| seen.starts_with(heard)), "{said}: {seen:?}");
+        }
+    }
 }
 
 #[test]

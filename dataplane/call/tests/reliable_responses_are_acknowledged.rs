@@ -269,3 +269,26 @@ fn an_originator_that_took_another_routes_answer_is_offered_the_one_that_counts(
         assert!(call.is_up());
     }
 }
+
+#[test]
+fn a_challenged_prack_is_proven_within_its_early_dialog() {
+    let digest = format!(
+        r#"{{"reliable":"local","digest":{{"user":"acme","realm":"carrier","ha1_md5":"{}","ha1_sha256":"{}"}}}}"#,
+        "0".repeat(32),
+        "0".repeat(64)
+    );
+    let mut stage = Stage::with_policies(Policy::default(), policy(&digest));
+    let mut call = stage.begin();
+    let early = reliable(&stage, 183, 700, Some(OFFER));
+    stage.hear(&mut call, 1, &early, TERMINATOR);
+    let first = stage.last_of(1, "PRACK ").to_owned();
+    let asks = "Proxy-Authenticate: Digest realm=\"carrier\", nonce=\"n\", qop=\"auth\"\r\n";
+    stage.hear(&mut call, 1, &with_lines(&reply(&first, 407, None), asks), TERMINATOR);
+    let again = stage.last_of(1, "PRACK ").to_owned();
+    assert!(line(&again, "Proxy-Authorization").contains("nonce=\"n\""), "{again}");
+    assert_eq!((line(&again, "To"), line(&again, "RAck")), (line(&first, "To"), line(&first, "RAck")));
+    assert!(line(&again, "To").ends_with(";tag=callee") && again.lines().next() == first.lines().next(), "{again}");
+    let answer = reply(stage.last_of(1, "INVITE "), 200, None);
+    stage.hear(&mut call, 1, &answer, TERMINATOR);
+    assert!(stage.last(0).starts_with("SIP/2.0 200 "), "{}", stage.last(0));
+}

@@ -11,7 +11,7 @@ pub mod nonce;
 mod params;
 
 pub use answer::{Asked, Request, answer, challenge_of};
-pub use challenge::Challenge;
+pub use challenge::{Challenge, Protection};
 pub use credentials::{Credentials, credentials_of};
 pub use hash::{Algorithm, Secret};
 pub use params::Text;
@@ -32,9 +32,9 @@ pub enum Unfit {
     Scheme,
     /// Not what the grammar allows, or a parameter that must be there is not, or one stands twice.
     Grammar,
-    /// Another algorithm than MD5 and SHA-256; the `-sess` ones are among those (RFC 7616 §3.4.2), nobody uses them in SIP.
+    /// Another algorithm than MD5 and SHA-256; of an answer also the `-sess` ones (RFC 7616 §3.4.2), which we never ask for.
     Algorithm,
-    /// Only another protection than `auth` is offered (RFC 7616 §3.3): `auth-int` signs bodies that a B2BUA changes.
+    /// Another protection than `auth` and `auth-int` (RFC 7616 §3.3); of an answer than `auth`, for which alone we ask.
     Protection,
     /// Longer than [`VALUE_BYTES_MAX`] or more than [`PARAMS_MAX`] parameters.
     TooLarge,

@@ -15,13 +15,6 @@ static TOKEN: [bool; 256] = {
     table
 };
 
-/// Is this a token character?
-#[inline]
-#[must_use]
-pub fn is_token_byte(byte: u8) -> bool {
-    TOKEN[byte as usize]
-}
-
 /// Is this a token of at least one character?
 #[must_use]
 pub fn is_token(text: &[u8]) -> bool {

@@ -258,9 +258,9 @@ impl Stored {
         answered.print(out, (status, reason), to_tag, source, self.elements(0), self.elements(1))
     }
 
-    /// Appends an ACK of a refusal (RFC 3261 §17.1.1.3; `to` is the response's) or a CANCEL (§9.1; `to` is our own): it shares
+    /// Begins an ACK of a refusal (RFC 3261 §17.1.1.3; `to` is the response's) or a CANCEL (§9.1; `to` is our own): it shares
     /// the request's topmost Via, Call-ID, number and route.
-    pub fn companion(&self, out: &mut Vec<u8>, method: Method, to: &[u8]) {
+    pub fn companion<'o>(&self, out: &'o mut Vec<u8>, method: Method, to: &[u8]) -> Printer<'o> {
         let method = method.as_str().as_bytes();
         let mut printer = Printer::request(out, method, self.request_uri());
         printer.line(Name::Via, &[self.part(self.head.via)]);
@@ -274,7 +274,7 @@ impl Stored {
         for route in all.chain(self.elements(2)) {
             printer.line(Name::Route, &[route]);
         }
-        printer.finish_empty();
+        printer
     }
 
     /// The elements of Via below the top (0), Record-Route (1), Route (2); nothing when there are too many of them.

@@ -1,7 +1,5 @@
 //! One element of Via: RFC 3261 §20.42, RFC 3581.
 
-use core::net::IpAddr;
-
 use crate::flaw::{Flaw, FlawKind};
 use crate::lex;
 use crate::uri;
@@ -75,18 +73,6 @@ impl<'a> Via<'a> {
             });
         }
         Ok(())
-    }
-
-    /// The address in `received`, when it is one, with or without brackets (RFC 5118 §4.5).
-    #[must_use]
-    pub fn received_address(&self) -> Option<IpAddr> {
-        uri::host_address(self.received?)
-    }
-
-    /// Does the branch carry RFC 3261's magic cookie, so that it alone names the transaction (§17.2.3)?
-    #[must_use]
-    pub fn has_cookie(&self) -> bool {
-        self.branch.len() > 7 && self.branch[..7].eq_ignore_ascii_case(b"z9hG4bK")
     }
 }
 

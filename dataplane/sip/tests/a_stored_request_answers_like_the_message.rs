@@ -65,7 +65,7 @@ fn check(stored: &Stored, message: &Message<'_>) {
     }
     for method in [Method::Ack, Method::Cancel] {
         let mut out = Vec::new();
-        stored.companion(&mut out, method, b"<sip:x>;tag=y");
+        stored.companion(&mut out, method, b"<sip:x>;tag=y").finish_empty();
         assert_eq!(out.escape_ascii().to_string(), companion(message, method).escape_ascii().to_string());
     }
 }
@@ -102,6 +102,6 @@ fn an_empty_one_says_nothing_and_does_no_harm() {
     let (stored, mut out) = (Stored::default(), Vec::new());
     assert_eq!((stored.branch(), stored.call_id(), stored.number()), (&b""[..], &b""[..], 0));
     stored.reply(&mut out, 200, "OK", b"", SOURCE.parse().expect("an address")).finish_empty();
-    stored.companion(&mut out, Method::Ack, b"");
+    stored.companion(&mut out, Method::Ack, b"").finish_empty();
     assert!(Stored::printed(b"noise".to_vec()).is_err());
 }

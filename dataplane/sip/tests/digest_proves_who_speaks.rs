@@ -5,7 +5,9 @@ use std::net::IpAddr;
 
 use proptest::prelude::*;
 use sip::auth::nonce::{self, Key, LIFE_MS};
-use sip::auth::{Algorithm, Challenge, Credentials, Request, Secret, Unfit, answer, challenge_of, credentials_of};
+use sip::auth::{
+    Algorithm, Challenge, Credentials, Protection, Request, Secret, Unfit, answer, challenge_of, credentials_of,
+};
 use sip::{Name, parse};
 use units::Instant;
 
@@ -86,6 +88,7 @@ fn signed(vector: &Vector) -> String {
         uri: vector.uri.as_bytes(),
         cnonce: vector.cnonce.as_bytes(),
         count: 1,
+        body: b"v=0\r\n",
     };
     let mut value = Vec::new();
     answer(&mut value, &challenge, &vector.secret, &request);
@@ -98,6 +101,36 @@ fn the_published_responses_come_out() {
         let value = signed(&vector);
         let wanted = format!("response=\"{}\"", vector.response);
         assert!(value.contains(&wanted), "{}: {value}", vector.source);
+    }
+}
+
+/// The responses are those of Python's hashlib; the body is one of five bytes.
+#[test]
+fn nonces_and_bodies_are_signed_where_nothing_else_is_offered() {
+    let bob = Secret::from_password("bob", "biloxi.com", "zanzibar");
+    for (asks, response, says) in [
+        ("qop=\"auth-int\"", "77226bb823dc077c1ad3537415667bae", "algorithm=MD5, qop=auth-int, nc="),
+        ("qop=\"AUTH-INT, other\"", "77226bb823dc077c1ad3537415667bae", "algorithm=MD5, qop=auth-int, nc="),
+        ("qop=auth,algorithm=MD5-sess", "e4e4ea61d186d07a92c9e1f6919902e9", "algorithm=MD5-sess, qop=auth, nc="),
+        ("qop=\"auth-int\",algorithm=md5-SESS", "8527c9ab1b4eed3fd75491f811944e26", "algorithm=MD5-sess, qop=auth-int"),
+        ("algorithm=MD5-sess", "fff17611bcbbf00c9116a2c922dea8e1", "algorithm=MD5-sess, cnonce=\"0a4f113b\""),
+        (
+            "qop=\"auth-int\",algorithm=SHA-256",
+            "554a9ffe79ce71c3cb6c9630deddd2787d8033f895e5cdef6a73c8e84ed4c979",
+            "algorithm=SHA-256, qop=auth-int, nc=",
+        ),
+        (
+            "qop=\"auth,auth-int\",algorithm=SHA-256-sess",
+            "5da59c9ca40954be9d5063a15a174066c8251be2c10cf47c144c366dc7daf792",
+            "algorithm=SHA-256-sess, qop=auth, nc=",
+        ),
+    ] {
+        let challenge = format!("{BOB}, {asks}");
+        let (source, uri, cnonce) = ("hashlib", "sip:bob@biloxi.com", "0a4f113b");
+        let value = signed(&Vector { source, challenge, secret: bob, method: "INVITE", uri, cnonce, response });
+        assert!(value.contains(&format!("response=\"{response}\"")) && value.contains(says), "{asks}: {value}");
+        assert!(!asks.contains("qop") || value.contains("cnonce=\"0a4f113b\""), "{value}");
+        assert!(asks.contains("qop") || !value.contains("nc="), "{value}");
     }
 }
 
@@ -125,9 +158,9 @@ fn a_name_with_quotes_in_it_goes_and_comes_whole() {
     Challenge::write(&mut text, secret.realm, b"n", Algorithm::Sha256, true);
     assert_eq!(text, br#"Digest realm="r\"s", nonce="n", algorithm=SHA-256, qop="auth", stale=true"#);
     let challenge = Challenge::parse(&text).unwrap();
-    assert!(challenge.realm.is(b"r\"s") && challenge.stale && challenge.counts);
+    assert!(challenge.realm.is(b"r\"s") && challenge.stale && challenge.protection == Protection::Auth);
     let mut value = Vec::new();
-    let request = Request { method: b"REGISTER", uri: b"sip:r", cnonce: b"abcdefgh", count: 0x1F };
+    let request = Request { method: b"REGISTER", uri: b"sip:r", cnonce: b"abcdefgh", count: 0x1F, body: b"" };
     answer(&mut value, &challenge, &secret, &request);
     let credentials = Credentials::parse(&value).unwrap();
     assert!(credentials.user.is(b"o\"ne\\") && credentials.realm.is(b"r\"s"));
@@ -154,10 +187,10 @@ fn what_cannot_be_used_is_named() {
         ("Digest realm=\"r\", nonce=\"n\", nonce=\"m\"", Unfit::Grammar),
         ("Digest realm=\"r\", nonce=\"n\r\n m\"", Unfit::Grammar),
         ("Digest realm=\"r\", nonce=\"n\", =\"m\"", Unfit::Grammar),
-        ("Digest realm=\"r\", nonce=\"n\", algorithm=MD5-sess", Unfit::Algorithm),
-        ("Digest realm=\"r\", nonce=\"n\", algorithm=SHA-256-sess", Unfit::Algorithm),
+        ("Digest realm=\"r\", nonce=\"n\", algorithm=-sess", Unfit::Algorithm),
+        ("Digest realm=\"r\", nonce=\"n\", algorithm=SHA-512-256-sess", Unfit::Algorithm),
         ("Digest realm=\"r\", nonce=\"n\", algorithm=SHA-512-256", Unfit::Algorithm),
-        ("Digest realm=\"r\", nonce=\"n\", qop=\"auth-int\"", Unfit::Protection),
+        ("Digest realm=\"r\", nonce=\"n\", qop=\"auth-conf\"", Unfit::Protection),
     ];
     for (value, unfit) in rows {
         assert_eq!(Challenge::parse(value.as_bytes()), Err(*unfit), "{value}");
@@ -287,8 +320,11 @@ proptest! {
         }
         if let Ok(challenge) = Challenge::parse(&value) {
             let mut out = Vec::new();
-            answer(&mut out, &challenge, &secret, &Request { method: b"INVITE", uri: b"sip:x", cnonce: b"c", count: 1 });
-            prop_assert!(Credentials::parse(&out).is_ok(), "{}", out.escape_ascii());
+            let request = Request { method: b"INVITE", uri: b"sip:x", cnonce: b"c", count: 1, body: b"v=0" };
+            answer(&mut out, &challenge, &secret, &request);
+            // As the one who asks we take neither.
+            let foreign = challenge.mixed || challenge.protection == Protection::Whole;
+            prop_assert_eq!(Credentials::parse(&out).is_ok(), !foreign, "{}", out.escape_ascii());
         }
     }
 }

@@ -6,11 +6,11 @@ use rating::{Destination, Rules};
 use sip::auth::{Request, Secret, answer, challenge_of};
 use sip::dialog::literal_ip;
 use sip::print::write_socket_addr;
-use sip::{Address, Hop, Message, Name, Printer, Scheme, Transport, Uri, parse};
+use sip::{Address, Hop, Message, Method, Name, Printer, Scheme, Stored, Transport, Uri, parse};
 use snapshot::Policy;
 use units::{Money, Number};
 
-use crate::bridge::{Body, Event};
+use crate::bridge::{Body, Event, Events};
 use crate::call::outbound::uri;
 use crate::call::{Call, Context};
 use crate::limits::REPEATS_MAX;
@@ -44,12 +44,12 @@ impl Call {
         let index = self.current;
         let leg = self.legs.get(usize::from(index))?;
         let (target, peer) = (leg.first_target()?, leg.peer);
-        let line = self.proof(ctx, index, response, b"INVITE", &target)?;
+        let line = self.proof(ctx, index, response, leg.invite_out.as_ref().map(|invite| &invite.request)?)?;
         let leg = self.legs.get_mut(usize::from(index))?;
         leg.repeat_invite(&mut ctx.desk, index, peer, &target, &line).then_some(())
     }
 
-    /// Answers a challenge of another request of ours; if that is not ours to do, the other side hears a refusal.
+    /// Answers a challenge of a request of ours within the dialog; if that is not ours to do, the other side hears a refusal.
     pub(super) fn prove_request(
         &mut self,
         ctx: &mut Context<'_>,
@@ -57,11 +57,13 @@ impl Call {
         number: u32,
         response: &[u8],
     ) -> Option<Event> {
+        let response = parse::message(response).ok()?;
+        if response.method() == Method::Invite {
+            return self.prove_offer(ctx, index, &response);
+        }
         let leg = self.legs.get(usize::from(index))?;
         let passes_on = leg.requests_out.iter().find(|sent| sent.number == number)?.passes_on;
-        let response = parse::message(response).ok()?;
-        let sent = leg.sent_as(number);
-        let line = sent.and_then(|(target, method)| self.proof(ctx, index, &response, &method, &target));
+        let line = leg.sent_as(number).and_then(|sent| self.proof(ctx, index, &response, sent));
         let leg = self.legs.get_mut(usize::from(index))?;
         if line.is_some_and(|line| leg.repeat_request(&mut ctx.desk, index, number, &line)) {
             return None;
@@ -69,22 +71,31 @@ impl Call {
         passes_on.map(|number| Event::Response { number, status: 503, body: Body::default() })
     }
 
+    /// Answers a challenge of our re-INVITE.
+    fn prove_offer(&mut self, ctx: &mut Context<'_>, index: u8, response: &Message<'_>) -> Option<Event> {
+        let sent = self.legs.get(usize::from(index))?.invite_out.as_ref().map(|invite| &invite.request)?;
+        let line = self.proof(ctx, index, response, sent);
+        let leg = self.legs.get_mut(usize::from(index))?;
+        if line.is_some_and(|line| leg.repeat_offer(&mut ctx.desk, index, &line)) {
+            return None;
+        }
+        let mut events = Events::new();
+        leg.on_reoffer_refused(&mut ctx.desk, response.status().unwrap_or(0), Some(response), &mut events);
+        events.pop()
+    }
+
     /// The header line that answers a challenge of the one realm that the leg's trunk has a secret for (RFC 3261 §22).
-    fn proof(
-        &self,
-        ctx: &mut Context<'_>,
-        leg: u8,
-        response: &Message<'_>,
-        method: &[u8],
-        target: &[u8],
-    ) -> Option<Vec<u8>> {
+    fn proof(&self, ctx: &mut Context<'_>, leg: u8, response: &Message<'_>, refused: &Stored) -> Option<Vec<u8>> {
         let attempt = self.attempts.iter().find(|attempt| attempt.leg == leg)?;
         let rules: &Rules = ctx.policies.egress(attempt.candidate.egress);
         let (digest, (ha1_md5, ha1_sha256)) = (rules.policy.digest.as_ref()?, rules.secret?);
         let asked = challenge_of(response, &digest.realm).ok()?;
         let secret = Secret { user: &digest.user, realm: &digest.realm, ha1_md5, ha1_sha256 };
         let cnonce = ctx.desk.random.token(b"");
-        let request = Request { method, uri: target, cnonce: &cnonce, count: 1 };
+        let (method, uri) = (refused.method_text(), refused.request_uri());
+        // It is sent again with the body that it had.
+        let again = parse::message(refused.text()).ok()?;
+        let request = Request { method, uri, cnonce: &cnonce, count: 1, body: again.body() };
         let (mut value, mut line) = (Vec::new(), Vec::new());
         answer(&mut value, &asked.challenge, &secret, &request);
         Printer::lines(&mut line).line(asked.answer_in, &[&value]);

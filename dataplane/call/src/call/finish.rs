@@ -13,11 +13,14 @@ use crate::call::{Call, Context, State};
 use crate::effect::{Count, Effect};
 use crate::leg::InviteOut;
 use crate::limits::PARTING_MS;
-use crate::release::Release;
+use crate::release::{Release, Why};
 
 impl Call {
-    /// The originator took its INVITE back.
-    pub(super) fn on_cancelled(&mut self, ctx: &mut Context<'_>) {
+    /// The originator took its INVITE back; the terminator hears why.
+    pub(super) fn on_cancelled(&mut self, ctx: &mut Context<'_>, why: Why) {
+        if let Some(invite) = self.legs[usize::from(self.current)].invite_out.as_mut() {
+            invite.cancelled_for = why;
+        }
         let release = Release { by: Party::Ingress, cause: Cause::CALLER_CANCELLED, status: 487 };
         match self.state {
             // The terminator answered, the originator does not know yet: it never will (RFC 3261 §9.2 lets us choose).
@@ -29,7 +32,7 @@ impl Call {
     /// Nobody answered in time. Where the originator said how long its invitation stands, it hears 487 (RFC 3261 §13.3.1).
     pub(super) fn on_setup_over(&mut self, ctx: &mut Context<'_>) {
         match self.expires {
-            true => self.on_cancelled(ctx),
+            true => self.on_cancelled(ctx, Why::default()),
             false => self.fail(ctx, Release::by_switch(Cause::TIMER_EXPIRED)),
         }
     }
@@ -40,7 +43,7 @@ impl Call {
         match (leg, &self.state) {
             (_, State::Up(_)) | (1.., State::Answering { .. }) => {}
             // RFC 3261 §15: a caller may leave an early dialog by BYE, which is a CANCEL in all but name (§15.1.2: 487).
-            (0, _) => return self.on_cancelled(ctx),
+            (0, _) => return self.on_cancelled(ctx, Why { cause: Some(cause), status: None }),
             // A terminator may not say BYE before its answer; whoever does has given the attempt up.
             (leg, _) => {
                 crate::call::answer_byes(&mut self.legs[usize::from(leg)], ctx, leg);

@@ -112,7 +112,8 @@ impl Leg {
         let cancels = pending.is_some_and(|invite| invite.machine.is_pending());
         refuse(desk, index, request, source, status, &self.dialog.local_tag);
         if cancels {
-            events.push(Event::Cancelled);
+            let status = reason(request, b"SIP").filter(|status| (100..700).contains(status));
+            events.push(Event::Cancelled { why: Why { status, cause: q850(request) } });
         }
     }
 
@@ -139,10 +140,7 @@ impl Leg {
         }
         let body = body_of(request);
         let event = match request.method() {
-            Method::Bye => {
-                let said = q850(request).filter(|value| (1..=127).contains(value));
-                Some(Event::Bye { cause: said.map_or(Cause::NORMAL, Cause) })
-            }
+            Method::Bye => Some(Event::Bye { cause: q850(request).unwrap_or(Cause::NORMAL) }),
             Method::Prack => match self.on_prack(request, number, body) {
                 Some(pracked) => Some(pracked),
                 // RFC 3262 §3: it names no response of ours that waits.
@@ -153,9 +151,9 @@ impl Leg {
         };
         self.left |= request.method() == Method::Bye;
         self.gone |= self.left;
-        self.forget_answered();
         let machine = Server::new(desk.clock.now, source.is_reliable());
         let bytes = Stored::of(request);
+        self.forget_answered();
         self.requests_in.push(RequestIn { machine, request: bytes, source, number, last: Vec::new() });
         if request.method() == Method::Update {
             self.refresh_target(request);
@@ -166,6 +164,8 @@ impl Leg {
             // RFC 4028 §7.4: an UPDATE without description says that the peer lives, and where; the other leg need not know.
             None => self.answer_request(desk, index, number, 200, &Body::default()),
         }
+    }
+
     /// Makes room for another request: of very many the one goes that was answered first.
     fn forget_answered(&mut self) {
         if self.requests_in.len() >= REQUESTS_KEPT_MAX
@@ -173,8 +173,6 @@ impl Leg {
         {
             self.requests_in.remove(first);
         }
-    }
-
     }
 
     /// What stands against a request other than INVITE.
@@ -238,6 +236,9 @@ impl Leg {
                 }
                 Effect::Refused if status == 422 && !wanted && self.ask_longer(desk, index, response) => {}
                 Effect::Refused if initial => events.push(refusal_of(response)),
+                Effect::Refused if matches!(status, 401 | 407) && !wanted && self.may_prove_offer() => {
+                    events.push(Event::Unproven { number: response.cseq().number, response: response.text().to_vec() });
+                }
                 Effect::Refused => self.on_reoffer_refused(desk, status, Some(response), events),
                 Effect::Resend | Effect::Acknowledged | Effect::TimedOut => {}
             }
@@ -254,7 +255,6 @@ impl Leg {
         past.machine.on_response(desk.clock.now, response.status().unwrap_or(0), &mut orders);
         if orders.contains(&Effect::Acknowledge) {
             super::send::send_refusal_ack(desk, index, past, response);
-        }
             return;
         }
         let ours = response.to().tag() == Some(self.dialog.remote_tag.as_slice()) && !past.ack.is_empty();
@@ -262,6 +262,7 @@ impl Leg {
             let (to, ack) = (past.to, past.ack.clone());
             let to = self.next_hop(to);
             desk.send(index, to, &ack);
+        }
     }
 
     /// A 18x of the terminator: it opens an early dialog, and a reliable one is acknowledged here or by the originator.
@@ -308,12 +309,11 @@ impl Leg {
             return false;
         }
         let Some(target) = self.first_target().filter(|_| self.is_first()) else {
-            return self.repeat_offer(desk, index);
+            return self.repeat_offer(desk, index, b"");
         };
         self.repeat_invite(desk, index, self.peer, &target, b"")
     }
 
-    /// True if our INVITE is the one that makes the dialog.
     /// True if our refused re-INVITE did not prove yet who we are, and may be sent anew.
     fn may_prove_offer(&self) -> bool {
         let may = |invite: &InviteOut| invite.proof.is_empty() && !invite.cancelled;
@@ -325,24 +325,13 @@ impl Leg {
         self.past_invites.iter().filter(|past| !past.machine.is_accepted()).count() < REPEATS_MAX
     }
 
+    /// True if our INVITE is the one that makes the dialog.
     fn is_first(&self) -> bool {
         self.invite_out.as_ref().is_some_and(|invite| invite.initial)
     }
 
-    /// Sends our re-INVITE again after a refusal.
-    fn repeat_offer(&mut self, desk: &mut Desk<'_>, index: u8) -> bool {
-        let Some(past) = self.invite_out.take() else { return false };
-        let stands_for = past.stands_for;
-        let body = sip::parse::message(past.request.text()).map(|request| body_of(&request)).unwrap_or_default();
-        self.past_invites.push(past);
-        self.send_invite(desk, index, &body, super::send::HOPS);
-        if let Some(invite) = &mut self.invite_out {
-            invite.stands_for = stands_for;
-        }
-        true
-    }
-
-    fn on_reoffer_refused(
+    /// Our re-INVITE was refused for good.
+    pub fn on_reoffer_refused(
         &mut self,
         desk: &mut Desk<'_>,
         status: u16,
@@ -628,12 +617,17 @@ pub fn body_of(message: &Message<'_>) -> Body {
     }
 }
 
-/// The Q.850 value of a Reason header (RFC 3326 §2).
-fn q850(message: &Message<'_>) -> Option<u16> {
+/// The Q.850 cause of a Reason header.
+fn q850(message: &Message<'_>) -> Option<Cause> {
+    reason(message, b"Q.850").filter(|value| (1..=127).contains(value)).map(Cause)
+}
+
+/// The first value of a Reason header in this protocol's terms (RFC 3326 §2).
+fn reason(message: &Message<'_>, protocol: &[u8]) -> Option<u16> {
     let mut values = message.list(Name::Reason).filter_map(|reason| {
-        let (protocol, params) = reason.split_at(reason.iter().position(|b| *b == b';')?);
-        let named = protocol.trim_ascii().eq_ignore_ascii_case(b"Q.850");
-        sip::lex::param(params, b"cause").flatten().filter(|_| named)
+        let (named, params) = reason.split_at(reason.iter().position(|b| *b == b';')?);
+        let fits = named.trim_ascii().eq_ignore_ascii_case(protocol);
+        sip::lex::param(params, b"cause").flatten().filter(|_| fits)
     });
     core::str::from_utf8(values.next()?).ok()?.parse().ok()
 }

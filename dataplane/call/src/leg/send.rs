@@ -10,6 +10,7 @@ use sip::{Hop, Message, Method, Name, Printer, Stored, Transport, parse};
 use units::Cause;
 
 use crate::bridge::Body;
+use crate::leg::receive::body_of;
 use crate::leg::refresh::Asked;
 use crate::leg::refusal::Refusal;
 use crate::leg::{Desk, InviteOut, Leg, RequestIn, RequestOut, StandsFor};
@@ -31,26 +32,33 @@ pub(super) const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDAT
 impl Leg {
     /// Sends an INVITE: the first one, or a re-INVITE within the dialog. `hops` is its Max-Forwards.
     pub fn send_invite(&mut self, desk: &mut Desk<'_>, index: u8, body: &Body, hops: u8) {
+        self.send_invite_with(desk, index, body, hops, b"");
+    }
+
+    /// The same with a header line that proves who we are, if it is not empty.
+    pub(super) fn send_invite_with(&mut self, desk: &mut Desk<'_>, index: u8, body: &Body, hops: u8, proof: &[u8]) {
         let initial = self.dialog.remote_tag.is_empty();
         self.dialog.local_cseq += 1;
         let branch = desk.random.token(BRANCH_HEAD);
         let mut to = if initial { self.peer } else { self.next_hop(self.peer) };
-        let mut request = self.print_invite(desk.switch.sent_by(to), &branch, body, hops);
+        let mut request = self.print_invite(desk.switch.sent_by(to), &branch, body, (hops, proof));
         // RFC 3261 §18.1.1: what may not fit into a datagram goes over TCP, if the trunk takes both.
         if let Some(stream) = self.when_large.filter(|_| initial && request.len() > DATAGRAM_BYTES_MAX) {
             self.as_datagram = Some(to);
             self.peer = stream;
             to = stream;
-            request = self.print_invite(desk.switch.sent_by(to), &branch, body, hops);
+            request = self.print_invite(desk.switch.sent_by(to), &branch, body, (hops, proof));
         }
         desk.send(index, to, &request);
+        self.remember_accepted();
         self.invite_out = Some(InviteOut {
             machine: InviteClient::new(desk.clock.now, to.is_reliable()),
             request: printed(request),
             to,
+            proof: proof.to_vec(),
             ack: Vec::new(),
             cancel_wanted: false,
-        self.remember_accepted();
+            cancelled_for: Why::default(),
             cancelled: false,
             initial,
             offered: body.is_sdp(),
@@ -87,6 +95,7 @@ impl Leg {
         if initial {
             printer.append(&self.invite_lines);
         }
+        printer.append(proof);
         finish(printer, body);
         request
     }
@@ -246,13 +255,18 @@ impl Leg {
             |request: &RequestOut| request.number == number && !request.proven && !request.machine.is_pending();
         let Some(place) = self.requests_out.iter().position(wanted) else { return false };
         let past = &self.requests_out[place];
-        let (passes_on, to) = (past.passes_on, past.to);
-        let Ok(refused) = parse::message(past.request.text()) else { return false };
+        let (passes_on, to, text) = (past.passes_on, past.to, past.request.text().to_vec());
+        let Ok(refused) = parse::message(&text) else { return false };
+        // Before the answer it goes to the branch of a fork that refused it.
+        let unanswered = self.dialog.remote_tag.is_empty();
+        let (tag, mut all) = (refused.to().tag().filter(|_| unanswered), self.early.iter());
+        let early = tag.and_then(|tag| all.position(|early| early.tag == tag)).unwrap_or(usize::MAX);
+        self.swap_early(early);
         self.dialog.local_cseq += 1;
         let number = self.dialog.local_cseq;
         let branch = desk.random.token(BRANCH_HEAD);
         let method = refused.cseq().method_text;
-        let mut request = Vec::with_capacity(past.request.text().len() + line.len() + 64);
+        let mut request = Vec::with_capacity(text.len() + line.len() + 64);
         let mut printer = self.dialog.request(&mut request, method, number, &branch, desk.switch.sent_by(to), HOPS);
         for name in REPEATED {
             if let Some(value) = refused.header(name) {
@@ -262,16 +276,16 @@ impl Leg {
         printer.append(line);
         let kind = refused.content_type().unwrap_or(b"");
         finish(printer, &Body::of(kind, refused.body().to_vec()));
+        self.swap_early(early);
         desk.send(index, to, &request);
         let machine = Client::new(desk.clock.now, to.is_reliable());
         self.requests_out.push(RequestOut { machine, request: printed(request), to, number, passes_on, proven: true });
         true
     }
 
-    /// The Request-URI and the method of a request of ours.
-    pub fn sent_as(&self, number: u32) -> Option<(Vec<u8>, Vec<u8>)> {
-        let sent = self.requests_out.iter().find(|request| request.number == number)?;
-        Some((sent.request.request_uri().to_vec(), sent.request.method_text().to_vec()))
+    /// A request of ours as it was sent.
+    pub fn sent_as(&self, number: u32) -> Option<&Stored> {
+        self.requests_out.iter().find(|request| request.number == number).map(|sent| &sent.request)
     }
 
     /// Ends what is open in the dialog when it ends: RFC 3261 §15.1.2 answers pending requests with 487, and an answer to our
@@ -304,17 +318,18 @@ impl Leg {
         let Some(invite) = &mut self.invite_out else { return };
         let branch = desk.random.token(BRANCH_HEAD);
         let mut ack = Vec::with_capacity(512);
-        // RFC 3261 §13.2.2.4: the ACK of a 2xx has the INVITE's number and a branch of its own.
+        // RFC 3261 §13.2.2.4: the ACK of a 2xx has the INVITE's number and credentials, and a branch of its own.
         let number = invite.request.number();
-        let printer = self.dialog.request(&mut ack, b"ACK", number, &branch, desk.switch.sent_by(to), HOPS);
+        let mut printer = self.dialog.request(&mut ack, b"ACK", number, &branch, desk.switch.sent_by(to), HOPS);
+        printer.append(&invite.proof);
         finish(printer, body);
         desk.send(index, to, &ack);
         invite.ack = ack;
     }
 
-    /// Sends our first INVITE anew after its refusal: to `target` by `hop`, with more header lines (RFC 3261 §8.1.3.4, §22.2).
-    /// `hops` is its Max-Forwards. False if there is none to be sent anew.
-    pub fn repeat_invite(&mut self, desk: &mut Desk<'_>, index: u8, hop: Hop, target: &[u8], lines: &[u8]) -> bool {
+    /// Sends our first INVITE anew after its refusal: to `target` by `hop`, with a header line that proves who we are, if it is not empty
+    /// (RFC 3261 §8.1.3.4, §22.2). False if there is none to be sent anew.
+    pub fn repeat_invite(&mut self, desk: &mut Desk<'_>, index: u8, hop: Hop, target: &[u8], proof: &[u8]) -> bool {
         let Some(past) = self.invite_out.take_if(|invite| invite.initial && !invite.machine.is_pending()) else {
             return false;
         };
@@ -325,10 +340,21 @@ impl Leg {
         self.past_invites.push(past);
         self.peer = hop;
         self.dialog.target = target.to_vec();
-        let kept = self.invite_lines.len();
-        self.invite_lines.extend_from_slice(lines);
-        self.send_invite(desk, index, &body, hops);
-        self.invite_lines.truncate(kept);
+        self.send_invite_with(desk, index, &body, hops, proof);
+        true
+    }
+
+    /// Sends our re-INVITE anew after its refusal, with a header line that proves who we are, if it is not empty. False if there is none to be
+    /// sent anew.
+    pub fn repeat_offer(&mut self, desk: &mut Desk<'_>, index: u8, proof: &[u8]) -> bool {
+        let Some(past) = self.invite_out.take() else { return false };
+        let stands_for = past.stands_for;
+        let body = parse::message(past.request.text()).map(|request| body_of(&request)).unwrap_or_default();
+        self.past_invites.push(past);
+        self.send_invite_with(desk, index, &body, HOPS, proof);
+        if let Some(invite) = &mut self.invite_out {
+            invite.stands_for = stands_for;
+        }
         true
     }
 
@@ -354,7 +380,9 @@ impl Leg {
         invite.cancelled = true;
         invite.machine.bound(desk.clock.now);
         let mut cancel = Vec::with_capacity(512);
-        invite.request.companion(&mut cancel, Method::Cancel, invite.request.to());
+        let mut printer = invite.request.companion(&mut cancel, Method::Cancel, invite.request.to());
+        invite.cancelled_for.write(&mut printer);
+        printer.finish_empty();
         let (to, number) = (invite.to, invite.request.number());
         desk.send(index, to, &cancel);
         let machine = Client::new(desk.clock.now, to.is_reliable());
@@ -387,7 +415,7 @@ pub fn reply_hop(request: &Message<'_>, source: Hop) -> Hop {
 /// the request).
 pub fn send_refusal_ack(desk: &mut Desk<'_>, index: u8, invite: &InviteOut, response: &Message<'_>) {
     let mut ack = Vec::with_capacity(512);
-    invite.request.companion(&mut ack, Method::Ack, response.header(Name::To).unwrap_or(b""));
+    invite.request.companion(&mut ack, Method::Ack, response.header(Name::To).unwrap_or(b"")).finish_empty();
     desk.send(index, invite.to, &ack);
 }
 
@@ -401,6 +429,21 @@ fn write_reason(printer: &mut Printer<'_>, cause: Cause) {
     let mut digits = [0; 5];
     let text = decimal(q850_of_cause(cause), &mut digits);
     printer.line("Reason", &[b"Q.850;cause=", text, b";text=\"", cause.text().as_bytes(), b"\""]);
+}
+
+impl Why {
+    /// A CANCEL's Reason: its values, in our words.
+    fn write(self, printer: &mut Printer<'_>) {
+        let mut digits = [0; 5];
+        if let Some(status) = self.status {
+            // RFC 3326 §3.1: phones that rang in vain because of it do not call that a missed call.
+            let text = if status == 200 { "Call completed elsewhere" } else { reason_phrase(status) };
+            printer.line("Reason", &[b"SIP;cause=", decimal(status, &mut digits), b";text=\"", text.as_bytes(), b"\""]);
+        }
+        if let Some(cause) = self.cause {
+            write_reason(printer, cause);
+        }
+    }
 }
 
 fn decimal(mut value: u16, digits: &mut [u8; 5]) -> &[u8] {

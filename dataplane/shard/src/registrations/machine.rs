@@ -262,7 +262,7 @@ impl Registration {
             return None;
         }
         let (uri, cnonce) = (self.uri(), random.token(b""));
-        let request = Request { method: b"REGISTER", uri: &uri, cnonce: &cnonce, count: 1 };
+        let request = Request { method: b"REGISTER", uri: &uri, cnonce: &cnonce, count: 1, body: b"" };
         let mut value = Vec::with_capacity(256);
         answer(&mut value, &asked.challenge, &secret, &request);
         let nonce = nonce.to_vec();

@@ -323,7 +323,7 @@ impl Phone {
         let asked = challenge_of(&message, REALM).unwrap();
         let secret = Secret::from_password(self.user, REALM, self.password);
         let mut value = Vec::new();
-        let request = Request { method: method.as_bytes(), uri: uri.as_bytes(), cnonce: b"0a4f113b", count };
+        let request = Request { method: method.as_bytes(), uri: uri.as_bytes(), cnonce: b"0a4f113b", count, body: b"" };
         answer(&mut value, &asked.challenge, &secret, &request);
         format!("{}: {}\r\n", Name::as_str(asked.answer_in), String::from_utf8(value).unwrap())
     }

@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::challenge::{Challenge, quote};
-use super::hash::{Secret, Signed, response};
+use super::challenge::{Challenge, Protection, quote};
+use super::hash::{MIXED, Secret, Signed, response};
 use super::{HEADERS_MAX, Unfit};
 use crate::message::Message;
 use crate::name::Name;
@@ -19,6 +19,8 @@ pub struct Request<'a> {
     pub cnonce: &'a [u8],
     /// How often this nonce has been answered, this time included: 1 for the first.
     pub count: u32,
+    /// Its body.
+    pub body: &'a [u8],
 }
 
 /// A challenge, and the header that carries the answer to it.
@@ -59,20 +61,22 @@ pub fn challenge_of<'a>(refusal: &Message<'a>, realm: &str) -> Result<Asked<'a>,
 /// # use sip::auth::{Challenge, Request, Secret, answer};
 /// let challenge = Challenge::parse(b"Digest realm=\"biloxi.com\", nonce=\"dcd98b\", qop=\"auth\"").expect("a challenge");
 /// let secret = Secret::from_password("bob", "biloxi.com", "zanzibar");
-/// let request = Request { method: b"INVITE", uri: b"sip:bob@biloxi.com", cnonce: b"0a4f113b", count: 1 };
+/// let request = Request { method: b"INVITE", uri: b"sip:bob@biloxi.com", cnonce: b"0a4f113b", count: 1, body: b"" };
 /// let mut value = Vec::new();
 /// answer(&mut value, &challenge, &secret, &request);
 /// assert!(value.starts_with(b"Digest username=\"bob\", realm=\"biloxi.com\", nonce=\"dcd98b\", uri=\"sip:bob@biloxi.com\""));
 /// ```
 pub fn answer(out: &mut Vec<u8>, challenge: &Challenge<'_>, secret: &Secret<'_>, request: &Request<'_>) {
     let count = eight_digits(request.count);
-    let counted = challenge.counts.then_some((count.as_slice(), request.cnonce));
+    let counted = (challenge.protection != Protection::Plain).then_some((count.as_slice(), request.cnonce));
     let signed = Signed {
         algorithm: challenge.algorithm,
+        mixed: challenge.mixed.then_some(request.cnonce),
         nonce: challenge.nonce.raw(),
         count: counted,
         method: request.method,
         uri: request.uri,
+        body: (challenge.protection == Protection::Whole).then_some(request.body),
     };
     let response = response(secret, &signed);
     out.extend_from_slice(b"Digest username=");
@@ -89,11 +93,16 @@ pub fn answer(out: &mut Vec<u8>, challenge: &Challenge<'_>, secret: &Secret<'_>,
     }
     out.extend_from_slice(b", algorithm=");
     out.extend_from_slice(challenge.algorithm.as_str().as_bytes());
-    if let Some((count, cnonce)) = counted {
-        out.extend_from_slice(b", qop=auth, nc=");
+    if challenge.mixed {
+        out.extend_from_slice(MIXED);
+    }
+    if let Some((count, _)) = counted {
+        out.extend_from_slice(if signed.body.is_some() { b", qop=auth-int, nc=" } else { b", qop=auth, nc=" });
         out.extend_from_slice(count);
+    }
+    if counted.is_some() || challenge.mixed {
         out.extend_from_slice(b", cnonce=\"");
-        out.extend_from_slice(cnonce);
+        out.extend_from_slice(request.cnonce);
         out.push(b'"');
     }
     if let Some(opaque) = challenge.opaque {

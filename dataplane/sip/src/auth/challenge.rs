@@ -19,8 +19,21 @@ pub struct Challenge<'a> {
     pub stale: bool,
     /// The hash.
     pub algorithm: Algorithm,
-    /// Is protection `auth` offered? If nothing is, the answer is made in the manner of RFC 2069.
-    pub counts: bool,
+    /// The secret is to be mixed with both nonces: `MD5-sess` and its like (RFC 7616 §3.4.2).
+    pub mixed: bool,
+    /// What the answer is to protect.
+    pub protection: Protection,
+}
+
+/// What an answer protects (RFC 7616 §3.3: `qop`).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Protection {
+    /// The manner of RFC 2069, where nothing is offered.
+    Plain,
+    /// `auth`: method and URI, each nonce counted.
+    Auth,
+    /// `auth-int`: the body as well; where `auth` is not offered.
+    Whole,
 }
 
 impl<'a> Challenge<'a> {
@@ -40,20 +53,24 @@ impl<'a> Challenge<'a> {
             name if name.eq_ignore_ascii_case(b"qop") => keep(&mut qop, text),
             _ => Ok(()),
         })?;
-        let algorithm = match algorithm {
-            None => Algorithm::default(),
-            Some(text) => Algorithm::from_token(text.raw()).ok_or(Unfit::Algorithm)?,
+        let (algorithm, mixed) = match algorithm {
+            None => (Algorithm::default(), false),
+            Some(text) => Algorithm::perhaps_mixed(text.raw()).ok_or(Unfit::Algorithm)?,
         };
-        if qop.is_some_and(|offer| !offers_auth(offer)) {
-            return Err(Unfit::Protection);
-        }
+        let protection = match qop {
+            None => Protection::Plain,
+            Some(offer) if offers(offer, b"auth") => Protection::Auth,
+            Some(offer) if offers(offer, b"auth-int") => Protection::Whole,
+            Some(_) => return Err(Unfit::Protection),
+        };
         Ok(Challenge {
             realm: realm.ok_or(Unfit::Grammar)?,
             nonce: nonce.filter(|nonce| !nonce.raw().is_empty()).ok_or(Unfit::Grammar)?,
             opaque,
             stale: stale.is_some_and(|text| text.is_word(b"true")),
             algorithm,
-            counts: qop.is_some(),
+            mixed,
+            protection,
         })
     }
 
@@ -72,8 +89,8 @@ impl<'a> Challenge<'a> {
     }
 }
 
-fn offers_auth(offer: Text<'_>) -> bool {
-    offer.raw().split(|byte| *byte == b',').any(|word| word.trim_ascii().eq_ignore_ascii_case(b"auth"))
+fn offers(offer: Text<'_>, protection: &[u8]) -> bool {
+    offer.raw().split(|byte| *byte == b',').any(|word| word.trim_ascii().eq_ignore_ascii_case(protection))
 }
 
 /// Appends a quoted string; quotes and backslashes are escaped.

@@ -82,7 +82,15 @@ impl<'a> Credentials<'a> {
     #[must_use]
     pub fn fits(&self, secret: &Secret<'_>, method: &[u8]) -> bool {
         let count = self.count.map(|count| (count.digits, count.cnonce));
-        let signed = Signed { algorithm: self.algorithm, nonce: self.nonce.raw(), count, method, uri: self.uri.raw() };
+        let signed = Signed {
+            algorithm: self.algorithm,
+            mixed: None,
+            nonce: self.nonce.raw(),
+            count,
+            method,
+            uri: self.uri.raw(),
+            body: None,
+        };
         let expected = response(secret, &signed);
         let mut theirs = [0; 64];
         let theirs = &mut theirs[..self.response.len()];

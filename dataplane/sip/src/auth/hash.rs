@@ -5,6 +5,9 @@ use core::fmt;
 use md5::Md5;
 use sha2::{Digest, Sha256};
 
+/// The end of an algorithm's name whose secret is mixed with both nonces.
+pub(crate) const MIXED: &[u8] = b"-sess";
+
 /// A hash that digest is made with (RFC 8760 §2.1).
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Algorithm {
@@ -29,6 +32,15 @@ impl Algorithm {
     pub(crate) fn from_token(token: &[u8]) -> Option<Algorithm> {
         let named = |algorithm: &Algorithm| algorithm.as_str().as_bytes().eq_ignore_ascii_case(token);
         [Algorithm::Md5, Algorithm::Sha256].into_iter().find(named)
+    }
+
+    /// The algorithm of that name, and whether the secret is mixed with both nonces (RFC 7616 §3.4.2).
+    pub(crate) fn perhaps_mixed(token: &[u8]) -> Option<(Algorithm, bool)> {
+        let head = token.len().saturating_sub(MIXED.len());
+        match token[head..].eq_ignore_ascii_case(MIXED) {
+            true => Some((Algorithm::from_token(&token[..head])?, true)),
+            false => Some((Algorithm::from_token(token)?, false)),
+        }
     }
 
     /// Hexadecimal digits in its responses.
@@ -86,21 +98,33 @@ impl fmt::Debug for Secret<'_> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Signed<'a> {
     pub algorithm: Algorithm,
+    /// The peer's nonce, if the secret is mixed with both.
+    pub mixed: Option<&'a [u8]>,
     pub nonce: &'a [u8],
     /// The count as eight digits and the peer's nonce; nothing in the manner of RFC 2069.
     pub count: Option<(&'a [u8], &'a [u8])>,
     pub method: &'a [u8],
     pub uri: &'a [u8],
+    /// The message's body, if the response protects it (`auth-int`).
+    pub body: Option<&'a [u8]>,
 }
 
 /// RFC 7616 §3.4.1: the response to a challenge.
 pub(crate) fn response(secret: &Secret<'_>, signed: &Signed<'_>) -> Hex {
-    let (ha1, ha2) = (secret.ha1(signed.algorithm), hashed(signed.algorithm, &[signed.method, signed.uri]));
+    let hash = |parts: &[&[u8]]| hashed(signed.algorithm, parts);
+    let ha1 = secret.ha1(signed.algorithm);
+    // RFC 7616 §3.4.2.
+    let ha1 = signed.mixed.map_or(ha1, |cnonce| hash(&[ha1.as_bytes(), signed.nonce, cnonce]));
+    // RFC 7616 §3.4.3.
+    let (ha2, qop) = match signed.body {
+        Some(body) => (hash(&[signed.method, signed.uri, hash(&[body]).as_bytes()]), &b"auth-int"[..]),
+        None => (hash(&[signed.method, signed.uri]), &b"auth"[..]),
+    };
     let (ha1, ha2) = (ha1.as_bytes(), ha2.as_bytes());
     match signed.count {
-        Some((count, cnonce)) => hashed(signed.algorithm, &[ha1, signed.nonce, count, cnonce, b"auth", ha2]),
+        Some((count, cnonce)) => hash(&[ha1, signed.nonce, count, cnonce, qop, ha2]),
         // RFC 2069 §2.4: peers without `qop`.
-        None => hashed(signed.algorithm, &[ha1, signed.nonce, ha2]),
+        None => hash(&[ha1, signed.nonce, ha2]),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Questions to etcd's members, one after the other until one answers.
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -9,9 +9,9 @@ use std::time::Duration;
 use cluster::words::{FORMAT, FORMAT_KNOWN};
 use serde_json::{Value, json};
 use thiserror::Error;
-use ureq::tls::{Certificate, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
-use ureq::{Agent, Timeout};
+use ureq::Timeout;
 
+use crate::way::Way;
 use crate::wire::{self, Compare, Entry, Lease, Page, Write};
 
 /// An answer that is longer is none of etcd's to us.
@@ -65,7 +65,7 @@ pub struct MemberState {
 /// A way to etcd. Calls block; each may be made from any thread.
 #[derive(Debug)]
 pub struct Etcd {
-    agent: Agent,
+    way: Way,
     members: Members,
     /// The member that answered last.
     current: AtomicUsize,
@@ -80,17 +80,8 @@ impl Etcd {
         if members.urls.is_empty() {
             return Err(LiveError::Settings("etcd has no members".to_owned()));
         }
-        let agent = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .proxy(None)
-            .timeout_connect(Some(members.patience / 2))
-            .timeout_global(Some(members.patience))
-            .tls_config(tls(&members)?)
-            .build()
-            .new_agent();
         Ok(Etcd {
-            agent,
+            way: Way::open(&members)?,
             members,
             current: AtomicUsize::new(0),
             agreed: AtomicBool::new(false),
@@ -170,7 +161,7 @@ impl Etcd {
         create["start_revision"] = json!(from.to_string());
         let text = json!({ "create_request": create }).to_string();
         let member = self.member();
-        let config = self.agent.post(&self.url(member, "watch")).config().timeout_global(Some(at_most));
+        let config = self.way.agent().post(&self.url(member, "watch")).config().timeout_global(Some(at_most));
         let mut request = config.build().header("content-type", "application/json");
         if let Some(token) = self.token() {
             request = request.header("authorization", &token);
@@ -215,7 +206,7 @@ impl Etcd {
     /// One member's word about itself; `None`: it does not answer.
     fn status(&self, url: &str) -> Option<Value> {
         let url = format!("{}/v3/maintenance/status", url.trim_end_matches('/'));
-        let mut request = self.agent.post(&url).header("content-type", "application/json");
+        let mut request = self.way.agent().post(&url).header("content-type", "application/json");
         if let Some(token) = self.token() {
             request = request.header("authorization", &token);
         }
@@ -309,7 +300,7 @@ impl Etcd {
     }
 
     fn send(&self, member: usize, path: &str, text: &str, token: Option<&str>) -> Result<Value, LiveError> {
-        let mut request = self.agent.post(&self.url(member, path)).header("content-type", "application/json");
+        let mut request = self.way.agent().post(&self.url(member, path)).header("content-type", "application/json");
         if let Some(token) = token {
             request = request.header("authorization", token);
         }
@@ -361,37 +352,4 @@ impl Etcd {
 
 fn read<T>(told: Option<T>) -> Result<T, LiveError> {
     told.ok_or_else(|| LiveError::Refused("an answer that etcd would not write".to_owned()))
-}
-
-fn tls(members: &Members) -> Result<TlsConfig, LiveError> {
-    let mut config = TlsConfig::builder();
-    if let Some(ca) = &members.ca {
-        let roots = certificates(ca)?;
-        config = config.root_certs(RootCerts::new_with_certs(&roots));
-    }
-    if let Some((certificate, key)) = &members.certificate {
-        let pem = pem_of(key)?;
-        let key = PrivateKey::from_pem(&pem).map_err(|error| flaw(key, &error.to_string()))?;
-        config = config.client_cert(Some(ureq::tls::ClientCert::new_with_certs(&certificates(certificate)?, key)));
-    }
-    Ok(config.build())
-}
-
-fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, LiveError> {
-    let pem = pem_of(path)?;
-    let found: Vec<Certificate<'static>> = parse_pem(&pem)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect();
-    if found.is_empty() { Err(flaw(path, "no certificate stands there")) } else { Ok(found) }
-}
-
-fn pem_of(path: &Path) -> Result<Vec<u8>, LiveError> {
-    std::fs::read(path).map_err(|error| flaw(path, &error.to_string()))
-}
-
-fn flaw(path: &Path, why: &str) -> LiveError {
-    LiveError::Settings(format!("{}: {why}", path.display()))
 }

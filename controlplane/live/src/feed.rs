@@ -35,8 +35,9 @@ pub fn feed(etcd: Arc<Etcd>, prefix: &str, mut tell: impl FnMut(Option<Vec<Entry
 
 /// What was written after the revision that was seen last; waits for it a while.
 fn next(etcd: &Etcd, prefix: &str, seen: &mut i64) -> Result<Vec<Entry>, LiveError> {
-    if *seen > 0 && !etcd.wait(prefix, *seen + 1, WAIT)? {
-        return Ok(Vec::new());
+    if *seen > 0 {
+        // Nothing came, or the store is another one, in which this revision is still to come: the page says which.
+        etcd.wait(prefix, *seen + 1, WAIT)?;
     }
     let page = etcd.list_since(prefix, *seen + 1)?;
     // A store that is younger than what we saw is another one.

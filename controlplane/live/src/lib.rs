@@ -12,6 +12,7 @@ mod node;
 pub mod order;
 mod throne;
 mod version;
+mod way;
 mod wire;
 
 pub use arguments::EtcdArguments;

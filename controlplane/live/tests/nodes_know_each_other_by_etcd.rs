@@ -4,10 +4,10 @@
 mod support;
 
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use live::{Compare, DRAINS, Etcd, LiveError, Members, Mirror, NODES, Node, Presence, Write, set_drain};
+use live::{Compare, DRAINS, Etcd, LiveError, Members, Mirror, NODES, Node, Presence, Write, feed, set_drain};
 use support::{Server, until};
 
 #[test]
@@ -103,6 +103,36 @@ fn certificate_user_and_password_are_asked_for_and_given() {
     assert!(!etcd.wait("/", revision + 1, Duration::from_millis(300)).unwrap());
     let stranger = Etcd::new(Members { ca: None, ..server.members() }).unwrap();
     assert!(stranger.list("/").is_err(), "a certificate that nobody known signed");
+}
+
+#[test]
+fn renewed_certificates_are_used_without_a_restart() {
+    let mut server = Server::start_with_tls();
+    let ca = server.folder.path().join("ca.pem");
+    let etcd = server.ask(Members { ca: Some(ca.clone()), ..server.members() });
+    let before = std::fs::read(&ca).unwrap();
+    server.renew();
+    assert_ne!(std::fs::read(&ca).unwrap(), before, "another authority");
+    until("etcd answers with another certificate", || etcd.list("/").ok());
+}
+
+/// It was lost with all members and made anew, or set back to an older state: its revisions begin again.
+#[test]
+fn whoever_is_told_of_changes_hears_those_of_another_store_too() {
+    let mut server = Server::start();
+    let etcd = Arc::new(server.ask(server.members()));
+    for round in 0..20_u8 {
+        etcd.put("/told/first", &[round], None).unwrap();
+    }
+    let (tells, told) = mpsc::channel();
+    feed(etcd.clone(), "/told/", move |page| tells.send(page.unwrap_or_default()).is_ok());
+    let hears = |key: &str| {
+        until(key, || told.recv_timeout(Duration::from_secs(1)).ok()?.iter().find(|entry| entry.key == key).map(drop));
+    };
+    hears("/told/first");
+    server.empty();
+    until("the new store answers", || etcd.put("/told/second", b"1", None).ok());
+    hears("/told/second");
 }
 
 #[test]

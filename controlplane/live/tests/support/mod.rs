@@ -12,7 +12,9 @@ use live::{Etcd, Members};
 pub struct Server {
     pub folder: tempfile::TempDir,
     process: Child,
+    host: Ipv4Addr,
     url: String,
+    words: Vec<String>,
 }
 
 impl Server {
@@ -33,30 +35,36 @@ impl Server {
         let host = host();
         let folder = tempfile::Builder::new().prefix("tandem-etcd-").tempdir().unwrap();
         let (url, peers) = (format!("{scheme}://{host}:2379"), format!("http://{host}:2380"));
-        let log = std::fs::File::create(folder.path().join("log")).unwrap();
-        // It dies with the test, however the test dies.
-        let process = Command::new("setpriv")
-            .args([
-                "--pdeathsig",
-                "KILL",
-                "etcd",
-                "--unsafe-no-fsync",
-                "--name=one",
-                "--log-outputs=stderr",
-                "--logger=zap",
-            ])
-            .arg(format!("--data-dir={}", folder.path().join("data").display()))
-            .arg(format!("--listen-client-urls={url}"))
-            .arg(format!("--advertise-client-urls={url}"))
-            .arg(format!("--listen-peer-urls={peers}"))
-            .arg(format!("--initial-advertise-peer-urls={peers}"))
-            .arg(format!("--initial-cluster=one={peers}"))
-            .args(more(folder.path(), host))
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("etcd-server is installed: setup/install --test");
-        Server { folder, process, url }
+        let data = folder.path().join("data");
+        let mut words: Vec<String> =
+            ["--unsafe-no-fsync", "--name=one", "--log-outputs=stderr", "--logger=zap"].map(str::to_owned).into();
+        words.extend([
+            format!("--data-dir={}", data.display()),
+            format!("--listen-client-urls={url}"),
+            format!("--advertise-client-urls={url}"),
+            format!("--listen-peer-urls={peers}"),
+            format!("--initial-advertise-peer-urls={peers}"),
+            format!("--initial-cluster=one={peers}"),
+        ]);
+        words.extend(more(folder.path(), host));
+        let process = begin(folder.path(), &words);
+        Server { folder, process, host, url, words }
+    }
+
+    /// As if its disk had been lost.
+    pub fn empty(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        std::fs::remove_dir_all(self.folder.path().join("data")).unwrap();
+        self.process = begin(self.folder.path(), &self.words);
+    }
+
+    /// With another certificate, signed by another authority: both as `ca.pem` in the folder.
+    pub fn renew(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        certify(self.folder.path(), self.host);
+        self.process = begin(self.folder.path(), &self.words);
     }
 
     pub fn members(&self) -> Members {
@@ -75,6 +83,18 @@ impl Drop for Server {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
+}
+
+/// It dies with the test, however the test dies.
+fn begin(folder: &Path, words: &[String]) -> Child {
+    let log = std::fs::File::options().create(true).append(true).open(folder.join("log")).unwrap();
+    Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", "etcd"])
+        .args(words)
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .expect("etcd-server is installed: setup/install --test")
 }
 
 /// A loopback address that nobody else has, so that ports need not be drawn.

@@ -12,6 +12,7 @@ pub mod hand;
 pub mod plane;
 pub mod relay;
 pub mod scenario;
+pub mod screen;
 pub mod sipp;
 pub mod switch;
 

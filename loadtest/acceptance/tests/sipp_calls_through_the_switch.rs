@@ -4,8 +4,9 @@ use std::process::Command;
 
 use acceptance::books::{Record, exact, nanos};
 use acceptance::database::MariaDb;
-use acceptance::program;
+use acceptance::screen::Screen;
 use acceptance::switch::Switch;
+use acceptance::{PATIENCE, program, until};
 
 /// Called number, calls, calls a second, milliseconds of talk, and what that costs by hand: two seconds at 0.0120; thirty seconds at 0.0250
 /// and a fee of 0.01; six seconds at 0.0090 and a fee of 0.005.
@@ -56,6 +57,7 @@ fn calls_over_tcp_are_recorded_and_charged_like_others() {
     assert!(records.len() == 100 && records.iter().all(Record::answered));
     switch.charged(exact(&records));
     an_operator_looks_at_them(&switch, "447700900123");
+    an_operator_watches_the_node(&switch);
     nobody_changes_a_node_that_was_not_chosen(&switch);
 }
 
@@ -102,6 +104,31 @@ fn an_operator_looks_at_them(switch: &Switch, called: &str) {
     assert!(same["verdict"].as_str().is_some_and(|verdict| verdict.starts_with("Answered by oria")), "{same}");
     let by_header = newest["call"]["ingress_call_id"].as_str().expect("its Call-ID");
     assert_eq!(switch.tandem(&["trace", by_header, "-o", "json"])["call"]["call"].as_str(), Some(call));
+}
+
+/// On a terminal that a foreign program plays: drawn, told to show something else, made small, ended.
+fn an_operator_watches_the_node(switch: &Switch) {
+    let (tandem, data) = (program("tandem").display().to_string(), switch.folder().join("data").display().to_string());
+    let screen = Screen::start((100, 40), switch.folder(), &[&tandem, "top", "--every", "300ms", "--data", &data]);
+    let shows = |what: &[&str]| {
+        until(PATIENCE, &format!("the screen shows {what:?}"), || {
+            let text = screen.text();
+            what.iter().all(|word| text.contains(word)).then_some(())
+        });
+    };
+    shows(&["tandem top", " CPS ", "carrier ", "oria", "shard ", "q quit"]);
+    screen.press(&["Tab"]);
+    shows(&["trunk ", "side", "oria"]);
+    screen.press(&["p"]);
+    shows(&["PAUSED"]);
+    screen.resize(30, 8);
+    until(PATIENCE, "everything fits into a small terminal", || {
+        let text = screen.text();
+        let fits = text.lines().all(|line| line.chars().count() <= 30);
+        (fits && text.contains("tandem top") && text.contains("q quit")).then_some(())
+    });
+    screen.press(&["q"]);
+    assert_eq!(until(PATIENCE, "it ends", || screen.ended()), 0);
 }
 
 #[test]

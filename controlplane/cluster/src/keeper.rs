@@ -20,6 +20,9 @@ use crate::reign::{Companion, Local, Process, Reign};
 /// to be seen while somebody writes: both are asked one after the other.
 const PAST_MS: u64 = 200;
 
+/// Whoever orders a swap waits a little longer than this, and is told then that it will not happen: it must not happen later.
+const ORDER_MS: u64 = 15_000;
+
 /// What an operator sets. Times in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -138,6 +141,8 @@ pub struct Keeper {
     unsure: Option<Unsure>,
     wrote: Instant,
     ordered: bool,
+    /// When the order was first looked at.
+    ordered_at: Option<Instant>,
     /// The book was told that it must not count on this database.
     left: bool,
     /// An operator wants this database to be primary, although acknowledged commits may be lost.
@@ -163,6 +168,7 @@ impl Keeper {
             unsure: None,
             wrote: Instant::default(),
             ordered: false,
+            ordered_at: None,
             left: false,
             insisted: false,
             silent: None,
@@ -170,9 +176,9 @@ impl Keeper {
         }
     }
 
-    /// An operator wants the other database to be primary.
+    /// An operator wants the other database to be primary. An order that cannot be carried out soon lapses.
     pub fn hand_over(&mut self) {
-        self.ordered = true;
+        (self.ordered, self.ordered_at) = (true, None);
     }
 
     /// An operator insists that this database becomes primary, although it may lack acknowledged commits: whoever has them will not come
@@ -252,6 +258,9 @@ impl Keeper {
             self.silent.map_or(answered, |known| known.min(answered))
         });
         self.left &= local.diverged;
+        let ordered_at = self.ordered.then(|| self.ordered_at.unwrap_or(now));
+        self.ordered = ordered_at.is_some_and(|since| now.millis_since(since) < ORDER_MS);
+        self.ordered_at = ordered_at;
         if now.millis_since(self.past.2) >= PAST_MS {
             self.past = (self.past.1, local.position, now);
         }
@@ -296,7 +305,8 @@ impl Keeper {
         if local.process != Process::Running {
             return None;
         }
-        let founds = book.holder.is_none() && self.settings.home == self.settings.me;
+        // An arbiter that lost what it knew knows of no primary either: then somebody has to look whose commits are the last.
+        let founds = book.holder.is_none() && self.settings.home == self.settings.me && local.position == 0;
         if book.held {
             let leaves = self.wants_copy(&book, local) && !self.left;
             return (book.holder == me).then_some(Write::Renew).or_else(|| leaves.then_some(Write::Leave));

@@ -31,6 +31,7 @@ mod pair;
 mod reign;
 mod remote;
 pub mod sight;
+mod troubles;
 mod versions;
 mod vigil;
 pub mod words;
@@ -46,5 +47,6 @@ pub use pair::{
 pub use reign::{Local, Process, Replica};
 pub use remote::{NotPromoted, Remote, RemoteSettings, Source};
 pub use sight::{Member, NodeSight, Service, Sight};
+pub use troubles::troubles;
 pub use versions::{mixed, version};
 pub use vigil::Vigil;

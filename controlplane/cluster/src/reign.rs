@@ -139,8 +139,9 @@ impl Reign {
                     // It was or will be started again, and will be counted on anew when it has everything.
                     return Some(None);
                 }
-                // It is not silent while it takes something, or when there is nothing to take.
-                if replica.attached && (replica.stored > *stored || replica.stored >= local.position) {
+                // It is not silent while it takes something, or when there is nothing to take; nor while the own database gives nothing.
+                let gives_nothing = replica.stored >= local.position || local.process == Process::Silent;
+                if replica.attached && (replica.stored > *stored || gives_nothing) {
                     *heard = now;
                 }
                 *stored = replica.stored;

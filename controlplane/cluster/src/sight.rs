@@ -136,15 +136,17 @@ impl Sight {
 
     /// Adds what a control plane says to what its data plane says itself, which is fresher.
     fn add(&mut self, control: ControlStatus) {
-        let ControlStatus { node: number, version, group, arbiter, data_plane_up, draining, calls, shards } = control;
+        let ControlStatus { node: number, version, group, roles, arbiter, data_plane_up, draining, calls, shards } =
+            control;
         let known = self.nodes.iter().position(|node| node.number == number);
         let place = known.unwrap_or_else(|| {
-            let roles = if data_plane_up { vec!["core".to_owned()] } else { Vec::new() };
-            self.nodes.push(NodeSight { number, roles, calls, leaving: draining, ..NodeSight::default() });
+            let core = if data_plane_up { vec!["core".to_owned()] } else { Vec::new() };
+            self.nodes.push(NodeSight { number, roles: core, calls, leaving: draining, ..NodeSight::default() });
             self.nodes.len() - 1
         });
         let node = &mut self.nodes[place];
-        node.roles.push("web".to_owned());
+        let all = || ["web", "worker"].map(str::to_owned).into();
+        node.roles.extend(if roles.is_empty() { all() } else { roles });
         node.leaving |= draining;
         (node.group, node.arbiter, node.shards, node.control_version) = (group, arbiter, shards, version);
     }

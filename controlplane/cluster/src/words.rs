@@ -71,6 +71,12 @@ pub struct KeeperStatus {
     pub behind_s: Option<u32>,
     /// It has commits that the primary lacks.
     pub diverged: bool,
+    /// Why the database is not what it must be, in its own words where it has any; empty: it is, or it is on its way.
+    pub why: String,
+    /// What the keeper cannot decide, and what an operator has to do; empty: nothing.
+    pub doubt: String,
+    /// How much of the disk under the database is used, in per cent; 0: not known.
+    pub disk_percent: u8,
     /// Seconds without a sign of the primary after which the other takes over; 0: there is no database on this node.
     pub takeover_s: u64,
     /// The shared addresses that this keeper knows; that of the database is called [`DATABASE`].
@@ -97,8 +103,10 @@ pub struct AddressStatus {
     pub works: bool,
     /// Since when `works` says so: milliseconds since 1970-01-01 UTC.
     pub works_since_ms: i64,
-    /// Why it does not work; empty if it does.
+    /// Why it does not work, or cannot be moved; empty if it does.
     pub why: String,
+    /// The link address of somebody else who answers for it while it is here; empty: nobody does.
+    pub other: String,
     /// Seconds without a sign of its holder after which another takes over; 0: it goes where the database is.
     pub takeover_s: u64,
 }
@@ -113,6 +121,9 @@ pub struct ControlStatus {
     pub version: String,
     /// The availability group: nodes of one may fail together. Empty: none.
     pub group: String,
+    /// What it does for the whole switch: `web`, `worker`; `controller`: its own node's work in any case. Empty: it is from before that was
+    /// told, and does all.
+    pub roles: Vec<String>,
     /// The member of etcd that runs on this node, as its base address; empty: none.
     pub arbiter: String,
     /// The data plane beside it answers.

@@ -47,7 +47,7 @@ fn leads(settings: Settings) -> Stage {
     let mut stage = Stage { now: began, keeper: Keeper::new(settings), book: Book::default() };
     stage.keeper.on_book(stage.now, stage.book);
     stage.turn(&Local::default());
-    stage.turn(&Local { writable: false, ..WORKS });
+    stage.turn(&Local { writable: false, position: 0, ..WORKS });
     for _ in 0..20 {
         stage.turn(&WORKS);
     }
@@ -85,6 +85,19 @@ fn silence_counts_from_the_last_answer_and_not_from_when_it_was_noticed() {
     assert_eq!((role, write), (Role::Stopped, Some(Write::Drop)));
 }
 
+/// A commit that waits for room on the primary's disk never comes to the replica, which can do nothing about it and takes over at last.
+#[test]
+fn a_primary_that_gives_nothing_does_not_strike_its_replica() {
+    let settings = Settings::new(NodeId(0), NodeId(1), NodeId(0));
+    let mut stage = leads(settings);
+    let stuck = Local { process: Process::Silent, position: 12, ..WORKS };
+    for _ in 0..settings.silent_ms / TURN_MS {
+        let (_, write) = stage.turn(&stuck);
+        assert!(matches!(write, None | Some(Write::Renew)), "{write:?}");
+    }
+    assert_eq!(stage.turn(&stuck).1, Some(Write::Drop));
+}
+
 #[test]
 fn a_dead_replica_is_struck_at_once_and_one_that_is_not_heard_after_a_while() {
     let mut stage = leads(Settings::new(NodeId(0), NodeId(1), NodeId(0)));
@@ -112,6 +125,21 @@ fn is_handed_over(behind: u64) -> bool {
 fn a_primary_that_is_written_to_all_the_time_is_handed_over() {
     assert!(is_handed_over(9), "it is behind by less than what comes between two questions");
     assert!(!is_handed_over(200), "two seconds of commits would have to be applied while nobody writes");
+}
+
+/// Who ordered it was told after twenty seconds that it does not happen.
+#[test]
+fn an_order_that_could_not_be_carried_out_is_not_carried_out_later() {
+    for (seconds, is_handed) in [(10, true), (20, false)] {
+        let mut stage = leads(Settings::new(NodeId(0), NodeId(1), NodeId(0)));
+        stage.keeper.hand_over();
+        let far = Local { replica: Replica { applied: 0, ..WORKS.replica }, ..WORKS };
+        for _ in 0..seconds * 1_000 / TURN_MS {
+            assert!(matches!(stage.turn(&far).0, Role::Primary { .. }), "its replica is far behind");
+        }
+        let handed = (0..10).any(|_| matches!(stage.turn(&WORKS).0, Role::Frozen { .. }));
+        assert_eq!(handed, is_handed, "after {seconds} s");
+    }
 }
 
 /// The other one holds the database no more, and counted on the first life of this one.

@@ -3,6 +3,7 @@
 
 use cluster::{
     Kept, Member, NotNow, PairReport, PathReport, Sight, Stands, Weight, groups, if_lost, may_promote, misplaced,
+    troubles,
 };
 use units::NodeId;
 
@@ -126,6 +127,33 @@ fn a_swap_is_only_offered_where_nothing_is_lost() {
     refused(&[("/tandem/order/database", "2")], 2, NotNow::Ordered);
     let neither = [("/tandem/throne/database/book", ""), ("/tandem/throne/database/holder", "")];
     refused(&neither, 2, NotNow::NoDatabase);
+}
+
+#[test]
+fn what_keepers_find_wrong_is_told() {
+    let worker = ("/tandem/control/1", r#"{"node":1,"version":"1","data_plane_up":true}"#);
+    assert_eq!(troubles(&sight(&[worker])), [""; 0], "all is well, and who tells no roles has them all");
+    let nobody = "no node has the role worker: exports, recounts and the end of old records wait";
+    assert_eq!(troubles(&sight(&[])), [nobody]);
+    assert_eq!(troubles(&sight(&[("/tandem/control/1", r#"{"node":1,"roles":["web"]}"#)])), [nobody]);
+    let dead = r#"{"node":2,"role":"replica","process":"dead","why":"Unknown storage engine","disk_percent":91,"behind_s":11,"diverged":true,
+                   "doubt":"nobody knows who was primary"}"#;
+    let contested =
+        r#"{"node":3,"addresses":[{"name":"sip","ip":"10.0.0.9","up":true,"here":true,"other":"02:00:00:00:00:09"}]}"#;
+    let stuck = r#"{"node":4,"addresses":[{"name":"web","ip":"10.0.0.8","driver":"agent","here":true,"why":"no such interface"}]}"#;
+    let changed = [worker, ("/tandem/keeper/2", dead), ("/tandem/keeper/3", contested), ("/tandem/keeper/4", stuck)];
+    assert_eq!(
+        troubles(&sight(&changed)),
+        [
+            "node 2: nobody knows who was primary",
+            "the database on node 2 is not what it must be: Unknown storage engine",
+            "the database on node 2 has commits that the primary lacks, and is copied anew",
+            "the replica on node 2 is 11 s behind: the primary is read in its place",
+            "the disk under the database on node 2 is 91 % full: when it is, nothing is written",
+            "address sip, 10.0.0.9, is on node 3, and 02:00:00:00:00:09 answers for it as well: find who that is",
+            "10.0.0.8 belongs on node 4 and cannot be put there: no such interface",
+        ]
+    );
 }
 
 /// Cores by the group that each is in.

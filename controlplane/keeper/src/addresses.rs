@@ -16,6 +16,7 @@ use crate::arbiter::{self, Arbiter};
 use crate::check::Check;
 use crate::clock::now;
 use crate::guard::Guarded;
+use crate::neighbours::Berth;
 use crate::settings::{AddressSettings, Driver, Settings, SharedAddress};
 use crate::status::Told;
 
@@ -58,6 +59,7 @@ pub fn start(
         look_after(shared.check.clone(), health.clone())?;
         let place = Place {
             node: settings.node,
+            berth: Berth::new(shared.place()),
             place: shared.place(),
             shared: shared.clone(),
             keepers: keepers.clone(),
@@ -65,7 +67,7 @@ pub fn start(
             told: told.clone(),
             ended: ended.clone(),
             guard: None,
-            failed: String::new(),
+            refused: String::new(),
         };
         let name = format!("address {}", shared.name);
         thread::Builder::new().name(name).spawn(move || place.live(arbiter)).context("the system starts no thread")
@@ -99,14 +101,15 @@ struct Place {
     node: u16,
     shared: SharedAddress,
     place: AddressSettings,
+    berth: Berth,
     /// What the other keepers say, where there is etcd.
     keepers: Option<Arc<Mirror>>,
     health: Arc<Mutex<Result<(), String>>>,
     told: Told,
     ended: Arc<AtomicBool>,
     guard: Option<Guarded>,
-    /// Why the address could not be moved last time; empty: it could.
-    failed: String,
+    /// Why the address's guard could not be started last time; empty: it could.
+    refused: String,
 }
 
 impl Place {
@@ -154,7 +157,7 @@ impl Place {
                 read = (version, self.better());
             }
             let turn = keeper.turn(now(), works.is_ok(), up, read.1);
-            let up = self.carry_out(&turn, up);
+            let up = self.carry_out(&turn, up, book.epoch <= 1);
             self.tell(works, turn.up.is_some(), up);
             if let Some(ask) = turn.ask {
                 // Without the thread that asks there is no answer, and the time runs out.
@@ -185,25 +188,27 @@ impl Place {
         Some((NodeId(node), life.unsigned_abs()))
     }
 
-    /// Puts the address up or takes it down. True: it is up afterwards.
-    fn carry_out(&mut self, turn: &AddressTurn, is_up: bool) -> bool {
+    /// Puts the address up or takes it down. `first`: nobody of this cluster had it before. True: it is up afterwards.
+    fn carry_out(&mut self, turn: &AddressTurn, is_up: bool, first: bool) -> bool {
         if self.place.driver != Driver::Agent {
             return false;
         }
-        let done = match turn.up {
-            Some(until) => self.put_up(until, is_up),
+        match turn.up {
+            Some(until) => {
+                let done = self.put_up(until, is_up, first);
+                let why = done.as_ref().err().map_or_else(String::new, |error| format!("{error:#}"));
+                if why != self.refused && !why.is_empty() {
+                    tracing::error!(name = self.shared.name, ip = %self.place.ip, why, "the address cannot be guarded");
+                }
+                self.refused = why;
+                done.unwrap_or(is_up)
+            }
             None if is_up => self.put_down(),
-            None => return false,
-        };
-        let why = done.as_ref().err().map_or_else(String::new, |error| format!("{error:#}"));
-        if why != self.failed && !why.is_empty() {
-            tracing::error!(name = self.shared.name, ip = %self.place.ip, why, "the address cannot be moved");
+            None => false,
         }
-        self.failed = why;
-        done.unwrap_or(is_up)
     }
 
-    fn put_up(&mut self, until: Instant, is_up: bool) -> Result<bool> {
+    fn put_up(&mut self, until: Instant, is_up: bool, first: bool) -> Result<bool> {
         // First the guard: nothing is up that it would not take down.
         match self.guard.as_ref().filter(|guard| guard.is_alive()) {
             Some(guard) => guard.set_until(Some(until)),
@@ -213,25 +218,27 @@ impl Place {
                 self.guard = Some(guard);
             }
         }
-        if !is_up {
-            address::up(&self.place)?;
-            tracing::info!(name = self.shared.name, ip = %self.place.ip, "the address is here");
-            address::announce(&self.place);
+        if is_up || !self.berth.put_up(first) {
+            return Ok(is_up);
         }
+        tracing::info!(name = self.shared.name, ip = %self.place.ip, "the address is here");
         Ok(true)
     }
 
-    fn put_down(&mut self) -> Result<bool> {
-        address::down(&self.place)?;
+    fn put_down(&mut self) -> bool {
+        if !self.berth.put_down() {
+            return true;
+        }
         tracing::info!(name = self.shared.name, ip = %self.place.ip, "the address is here no more");
         if let Some(guard) = &self.guard {
             guard.set_until(None);
         }
-        Ok(false)
+        false
     }
 
     fn tell(&self, works: Result<(), String>, here: bool, up: bool) {
         let why = works.err().unwrap_or_default();
+        let failed = if self.refused.is_empty() { self.berth.failed().to_owned() } else { self.refused.clone() };
         self.told.address(AddressStatus {
             name: self.shared.name.clone(),
             ip: self.shared.ip.to_string(),
@@ -239,7 +246,8 @@ impl Place {
             here,
             up,
             works: why.is_empty(),
-            why: if self.failed.is_empty() { why } else { self.failed.clone() },
+            why: if failed.is_empty() { why } else { failed },
+            other: if up { self.berth.other() } else { String::new() },
             takeover_s: self.shared.takeover_s,
             ..AddressStatus::default()
         });

@@ -15,6 +15,8 @@ use crate::guard::Guarded;
 use crate::metrics::Counts;
 use crate::server::{PATIENCE, Place, Server, life_argument};
 use crate::settings::Pair;
+use crate::status::Told;
+use crate::trouble::Trouble;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(100);
@@ -84,7 +86,8 @@ pub struct Seen {
 pub struct Agent {
     settings: Arc<Pair>,
     slot: Slot,
-    counts: Arc<Counts>,
+    told: Told,
+    trouble: Trouble,
     server: Option<Server>,
     /// Holds all writes back as long as it is there.
     lock: Option<Server>,
@@ -107,12 +110,14 @@ pub struct Agent {
 
 impl Agent {
     /// Starts nothing yet.
-    pub fn new(settings: Arc<Pair>, slot: Slot, counts: Arc<Counts>) -> Agent {
+    pub fn new(settings: Arc<Pair>, slot: Slot, told: Told) -> Agent {
         let local = Local::default();
+        let trouble = Trouble::of(&settings.database.data);
         Agent {
             settings,
             slot,
-            counts,
+            told,
+            trouble,
             server: None,
             lock: None,
             copying: None,
@@ -154,6 +159,9 @@ impl Agent {
             let replica = *replica.borrow();
             self.look().await;
             self.local.replica = replica;
+            if let Some((why, disk_percent)) = self.trouble.look(&failed, self.local.process) {
+                self.told.database(|status| (status.why, status.disk_percent) = (why, disk_percent));
+            }
             let (behind_s, stored) = (self.behind_s, self.stored.max(self.local.position));
             seen.send_replace(Seen { local: self.local, number, behind_s, stored });
             tokio::select! {
@@ -205,7 +213,7 @@ impl Agent {
         if self.copying.is_none() {
             let settings = self.settings.clone();
             let host = *settings.database.nodes.get(&from.0).with_context(|| format!("no database on node {from}"))?;
-            Counts::add(&self.counts.copies);
+            Counts::add(&self.told.counts.copies);
             self.copying = Some(tokio::task::spawn_blocking(move || copy::fetch(&settings, host)));
         }
         self.copied().await
@@ -252,10 +260,10 @@ impl Agent {
         }
         // A server that was killed leaves its socket.
         let _ = std::fs::remove_file(self.socket());
-        let log = data.with_extension("log");
+        let log = self.trouble.starts().to_owned();
         let guard = Guarded::start(&self.words(&init, role), database.address.as_ref(), Some(&log));
         self.slot.put(guard.context("cannot start the database's guard")?);
-        Counts::add(&self.counts.starts);
+        Counts::add(&self.told.counts.starts);
         Ok(())
     }
 
@@ -269,7 +277,7 @@ impl Agent {
             words.extend([format!("--reuid={user}"), format!("--regid={user}"), "--init-groups".to_owned()]);
         }
         words.extend(["mariadbd", "--no-defaults"].map(str::to_owned));
-        if database.system_user.is_none() {
+        if database.system_user.as_deref().is_none_or(|user| user == "root") {
             words.push("--user=root".to_owned());
         }
         words.extend([
@@ -467,7 +475,7 @@ impl Agent {
         self.note_reign(true)?;
         self.server().await?.tell("SET GLOBAL read_only=0").await?;
         (self.follows, self.receives) = (None, false);
-        Counts::add(&self.counts.promotions);
+        Counts::add(&self.told.counts.promotions);
         tracing::info!(wait, "the database takes writes");
         Ok(())
     }
@@ -483,15 +491,19 @@ impl Agent {
         let before = self.local;
         let seen = tokio::time::timeout(PATIENCE, self.ask()).await;
         self.local = match seen {
-            Ok(Ok(local)) => {
+            Ok(Ok(local)) if local.process == Process::Running => {
                 self.answered = Some(Instant::now());
                 local
             }
-            _ => {
-                self.server = None;
+            other => {
+                // One that waits for room on its disk answers questions, and nobody who writes.
+                let known = other.ok().and_then(Result::ok);
+                if known.is_none() {
+                    self.server = None;
+                }
                 let silent = self.answered.map_or(Duration::ZERO, |answered| answered.elapsed());
                 let silent_ms = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
-                Local { process: Process::Silent, silent_ms, ..before }
+                Local { process: Process::Silent, silent_ms, ..known.unwrap_or(before) }
             }
         };
     }
@@ -499,17 +511,18 @@ impl Agent {
     /// In this order: every commit that was acknowledged alone is before a position that was read while commits wait, and nothing is on
     /// its way behind a position that was read while frozen.
     async fn ask(&mut self) -> Result<Local> {
-        let (diverged, life) = (self.local.diverged, self.life);
+        let (diverged, life, is_full) = (self.local.diverged, self.life, self.trouble.is_full());
         let server = self.server().await?;
         let writable = !server.is_on("read_only").await?;
         let waits = server.is_on("rpl_semi_sync_master_enabled").await?;
         let following = if writable { None } else { server.following().await? };
         let position = server.position().await?;
+        let stuck = is_full && server.waits_for_room().await?;
         let (receives, stored) = following.map_or((false, 0), |following| (following.has_receiver, following.stored));
         (self.receives, self.stored) = (receives, stored);
         let (frozen, drained) = (!writable, !receives && position >= stored);
         let replica = Replica::default();
-        let (process, silent_ms) = (Process::Running, 0);
+        let (process, silent_ms) = (if stuck { Process::Silent } else { Process::Running }, 0);
         Ok(Local { process, silent_ms, writable, frozen, waits, life, position, drained, diverged, replica })
     }
 }

@@ -289,7 +289,9 @@ fn join(arguments: &Join) -> Result<ExitCode> {
         return write(&remote::settings(settings, remote)?, &arguments.settings);
     }
     let other = pair_of(&settings).ok().map(|pair| pair.other().0);
-    settings.node = arguments.node.or(other).context("which node is this? --node says so")?;
+    let node = arguments.node.or(other).context("which node is this? --node says so")?;
+    ensure!(node != settings.node, "node {node} is the one whose file this is: each node has a number of its own");
+    settings.node = node;
     write(&settings, &arguments.settings)
 }
 
@@ -395,11 +397,16 @@ fn remove(settings: &Settings, node: u16) -> Result<ExitCode> {
     let report = report(&etcd)?;
     let there =
         report.nodes.iter().any(|known| known.number == node) || report.keepers.iter().any(|known| known.node == node);
+    let there = there || report.controls.iter().any(|known| known.node == node);
     if there || report.database.throne.holder == Some(node) {
         eprintln!("tandem: node {node} is there or holds the database: drain it, promote the other, stop it first");
         return Ok(ExitCode::from(EXIT_REFUSED));
     }
-    live::set_drain(&etcd, node, false)?;
-    say!("node {node} is forgotten");
+    if report.drained.contains(&node) {
+        live::set_drain(&etcd, node, false)?;
+        say!("node {node} is forgotten");
+    } else {
+        say!("nothing is known of node {node}");
+    }
     Ok(ExitCode::SUCCESS)
 }

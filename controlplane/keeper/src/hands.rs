@@ -5,9 +5,9 @@ use live::{AddressStatus, DATABASE};
 use tokio::sync::watch;
 use units::Instant;
 
-use crate::address;
 use crate::agent::{Seen, Slot, Wanted};
-use crate::settings::{AddressSettings, Driver};
+use crate::neighbours::Berth;
+use crate::settings::Driver;
 use crate::status::Told;
 
 /// What the keeper acts with.
@@ -18,9 +18,11 @@ pub struct Hands {
     /// What the agent is told.
     pub wanted: watch::Sender<Wanted>,
     /// The database's shared address.
-    pub address: Option<AddressSettings>,
+    pub berth: Option<Berth>,
     /// It is on this node's interface.
     pub address_up: bool,
+    /// Nobody of this cluster had it before.
+    pub founds: bool,
     /// Who is told what the database is.
     pub told: Told,
     /// The database is a replica in another data centre.
@@ -72,31 +74,29 @@ impl Hands {
             (status.writable, status.position, status.diverged) = (local.writable, local.position, local.diverged);
             (status.replica_stored, status.behind_s) = (local.replica.stored, behind_s);
         });
-        let Some(address) = &self.address else { return };
+        let Some(berth) = &self.berth else { return };
+        let address = berth.address();
+        let runs = local.process == Process::Running;
         self.told.address(AddressStatus {
             name: DATABASE.to_owned(),
             ip: address.ip.to_string(),
             driver: address.driver.word().to_owned(),
             here,
             up: self.address_up,
-            works: local.process == Process::Running,
+            works: runs && berth.failed().is_empty(),
+            why: if runs { berth.failed() } else { "the database does not answer" }.to_owned(),
+            other: berth.other(),
             ..AddressStatus::default()
         });
     }
 
     fn move_address(&mut self, up: bool) {
-        let moved = self.address.as_ref().filter(|address| address.driver == Driver::Agent);
-        let Some(address) = moved.filter(|_| up != self.address_up) else { return };
-        let done = if up { address::up(address) } else { address::down(address) };
-        match done {
-            Ok(_) => self.address_up = up,
-            Err(error) => {
-                tracing::error!(ip = %address.ip, up, error = error.to_string(), "the address cannot be moved")
-            }
-        }
-        if up && self.address_up {
-            tracing::info!(ip = %address.ip, "the address is here");
-            address::announce(address);
+        let moved = self.berth.as_mut().filter(|berth| berth.address().driver == Driver::Agent);
+        let Some(berth) = moved.filter(|_| up != self.address_up) else { return };
+        let done = if up { berth.put_up(self.founds) } else { berth.put_down() };
+        if done {
+            self.address_up = up;
+            tracing::info!(ip = %berth.address().ip, "the address is here{}", if up { "" } else { " no more" });
         }
     }
 }

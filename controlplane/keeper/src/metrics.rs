@@ -68,7 +68,7 @@ pub struct View<'a> {
 type Single = (&'static str, &'static str, &'static str, fn(&View) -> Option<u64>);
 
 /// Metrics with one value: name, kind, help, value if there is one.
-const SINGLES: [Single; 18] = [
+const SINGLES: [Single; 20] = [
     ("keeper_database_writable", "gauge", "The database on this node takes writes.", |view| {
         of_database(view, |status| u64::from(status.writable))
     }),
@@ -77,6 +77,15 @@ const SINGLES: [Single; 18] = [
     }),
     ("keeper_database_diverged", "gauge", "It has commits that the primary lacks, and is copied anew.", |view| {
         of_database(view, |status| u64::from(status.diverged))
+    }),
+    (
+        "keeper_database_troubled",
+        "gauge",
+        "It is not what it must be, or waits for an operator; status says why.",
+        |view| of_database(view, |status| u64::from(!status.why.is_empty() || !status.doubt.is_empty())),
+    ),
+    ("keeper_database_disk_percent", "gauge", "How much of the disk under it is used, in per cent.", |view| {
+        of_database(view, |status| u64::from(status.disk_percent))
     }),
     ("keeper_database_role_since_seconds", "gauge", "When it got its role: seconds since 1970.", |view| {
         of_database(view, |status| status.since.unsigned_abs())
@@ -183,7 +192,10 @@ fn of_pair(out: &mut String, pair: &PairReport) {
 
 fn addresses(out: &mut String, status: &KeeperStatus) {
     type Row = (&'static str, &'static str, fn(&live::AddressStatus) -> bool);
-    let rows: [Row; 2] = [
+    let rows: [Row; 3] = [
+        ("keeper_address_contested", "It is here, and somebody else answers for it as well.", |address| {
+            !address.other.is_empty()
+        }),
         ("keeper_address_up", "The shared address is on this node's interface.", |address| address.up),
         ("keeper_address_works", "What is served at it works on this node.", |address| address.works),
     ];

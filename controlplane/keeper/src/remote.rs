@@ -68,7 +68,7 @@ pub fn keep(pair: &Arc<Pair>, folder: &Path, told: Told, ended: &AtomicBool, run
     let (sees, seen) = watch::channel(Seen::default());
     // Nobody follows it as long as it follows, and nobody is waited for when it is primary.
     let (_finds, found) = watch::channel(Replica::default());
-    runtime.spawn(Agent::new(pair.clone(), slot.clone(), told.counts.clone()).run(wants, found, sees));
+    runtime.spawn(Agent::new(pair.clone(), slot.clone(), told.clone()).run(wants, found, sees));
     let sources = pair.database.nodes.iter().map(|(node, ip)| {
         let (hears, heard) = watch::channel(None);
         runtime.spawn(hear(pair.clone(), *node, *ip, hears));
@@ -84,7 +84,7 @@ pub fn keep(pair: &Arc<Pair>, folder: &Path, told: Told, ended: &AtomicBool, run
         pair,
         folder,
         core: Remote::new(pair.of_remote(), promoted.is_some()),
-        hands: Hands { slot, wanted, address: None, address_up: false, told, remote: true },
+        hands: Hands { slot, wanted, berth: None, address_up: false, founds: false, told, remote: true },
         sources: sources.collect(),
         gtid,
         report,

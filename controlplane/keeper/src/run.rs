@@ -18,8 +18,10 @@ use crate::agent::{Agent, HASTE, Seen, Slot, Wanted};
 use crate::arbiter::{self, Arbiter};
 use crate::clock::now;
 use crate::copy;
+use crate::doubt::Doubt;
 use crate::hands::Hands;
 use crate::metrics;
+use crate::neighbours::Berth;
 use crate::panel;
 use crate::remote;
 use crate::server::{Place, Server};
@@ -115,16 +117,18 @@ fn keep_database(
     }
     copy::serve(pair)?;
     let (asks, asked) = mpsc::channel();
+    let doubt = Doubt::new(matches!(judge, Judge::Etcd(_)));
     let twins = start_judge(judge, pair, asked, &told, events.clone())?;
     let slot = Slot::default();
     let (wanted, wants) = watch::channel(Wanted::default());
     let (sees, seen) = watch::channel(Seen::default());
     let (finds, found) = watch::channel(Replica::default());
-    runtime.spawn(Agent::new(pair.clone(), slot.clone(), told.counts.clone()).run(wants.clone(), found, sees));
+    runtime.spawn(Agent::new(pair.clone(), slot.clone(), told.clone()).run(wants.clone(), found, sees));
     runtime.spawn(look_at_other(pair.clone(), wants, finds));
     runtime.spawn(tell_seen(seen.clone(), events));
-    let hands = Hands { slot, wanted, address, address_up: false, told, remote: false };
-    reign(pair, &heard, &seen, &asks, hands);
+    let hands =
+        Hands { slot, wanted, berth: address.map(Berth::new), address_up: false, founds: false, told, remote: false };
+    reign(pair, doubt, &heard, &seen, &asks, hands);
     // Whoever writes into the book ends when nobody asks any more.
     drop(asks);
     if let Some(twins) = twins {
@@ -279,12 +283,22 @@ async fn far(server: &mut Server, life: u64, primary: u16) -> Result<Replica> {
     Ok(Replica { attached, gone: false, life, stored: following.stored, applied: server.position().await? })
 }
 
-fn reign(pair: &Pair, heard: &Receiver<Event>, seen: &watch::Receiver<Seen>, asks: &Sender<Ask>, mut hands: Hands) {
+fn reign(
+    pair: &Pair,
+    mut doubt: Doubt,
+    heard: &Receiver<Event>,
+    seen: &watch::Receiver<Seen>,
+    asks: &Sender<Ask>,
+    mut hands: Hands,
+) {
     let mut keeper = Keeper::new(pair.core());
     let mut ends = None;
     loop {
         match heard.recv_timeout(TURN) {
-            Ok(Event::Book(book)) => keeper.on_book(now(), book),
+            Ok(Event::Book(book)) => {
+                doubt.read(keeper.book(), book);
+                keeper.on_book(now(), book);
+            }
             Ok(Event::Answer(outcome)) => {
                 hands.told.counts.asked(&outcome);
                 keeper.on_answer(now(), outcome);
@@ -309,9 +323,11 @@ fn reign(pair: &Pair, heard: &Receiver<Event>, seen: &watch::Receiver<Seen>, ask
         let turn = keeper.turn(now(), &local);
         // How a database recovers depends on who is primary: none starts before that is known.
         let role = if keeper.book().is_some() { turn.role } else { Role::Stopped };
+        hands.founds = keeper.book().is_some_and(|book| book.epoch <= 1);
         hands.carry_out(role, turn.address, &local, fresh);
         hands.tell(role, turn.address, &local, seen.behind_s);
         hands.told.book(keeper.book());
+        hands.told.doubt(doubt.told(keeper.book(), pair.node == pair.database.home, &local));
         if let Some(ask) = turn.ask {
             // Without the thread that asks there is no answer: the guard ends the reign.
             let _ = asks.send(ask);

@@ -111,6 +111,12 @@ impl Server {
         Ok(matches!(self.variable(name).await?.as_str(), "1" | "ON"))
     }
 
+    /// Somebody's write waits until there is room on a disk. It waits for ever, and everybody who writes with it.
+    pub async fn waits_for_room(&mut self) -> Result<bool> {
+        let sql = "SELECT 1 AS it FROM information_schema.PROCESSLIST WHERE STATE LIKE '%free space%' AND ID <> CONNECTION_ID() LIMIT 1";
+        Ok(self.row(sql).await?.is_some())
+    }
+
     /// How many commits it has, its own and received ones that are applied.
     pub async fn position(&mut self) -> Result<u64> {
         let (own, applied) = (self.variable("gtid_binlog_pos").await?, self.variable("gtid_slave_pos").await?);

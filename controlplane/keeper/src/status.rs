@@ -100,6 +100,17 @@ impl Told {
         }
     }
 
+    /// Says what the keeper cannot decide; empty: nothing.
+    pub fn doubt(&self, doubt: String) {
+        let mut status = self.status.lock().expect("nobody panics with the status");
+        if status.doubt != doubt {
+            if !doubt.is_empty() {
+                tracing::error!(doubt, "an operator has to decide");
+            }
+            status.doubt = doubt;
+        }
+    }
+
     /// Says what is to be said of an address; since when is known here.
     pub fn address(&self, mut address: AddressStatus) {
         let mut status = self.status.lock().expect("nobody panics with the status");

@@ -108,6 +108,8 @@ pub const ALLOWED: &[Allowed] = &[
     allowed("lease", "ARCHITECTURE.md", "", "etcd's leases, which the arbiter gives on a service"),
     allowed("lease", "CHANGELOG.md", "etcd", "etcd's leases, which the arbiter gives on a service"),
     allowed("endpoint", "controlplane/keeper/tests", "", "etcdctl's word for where a member answers"),
+    allowed("device", "controlplane/keeper/src/neighbours.rs", "bind_device", "socket2's word for an interface"),
+    allowed("endpoint", "docs/when-etcd-is-lost.md", "etcdctl", "the same"),
     allowed("lease", "controlplane/live", "", "etcd's leases: it speaks etcd's protocol"),
     allowed("lease", "dataplane/src/together", "", "etcd's leases, with which what was told ends"),
     allowed("lease", "dataplane/shard/tests/nodes", "", "etcd's leases, with which claims end"),

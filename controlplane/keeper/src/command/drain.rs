@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use cluster::{Member, NodeSight, Sight, if_lost, misplaced, mixed};
+use cluster::{Member, NodeSight, Sight, if_lost, misplaced, mixed, troubles};
 use live::Etcd;
 use units::NodeId;
 
@@ -65,6 +65,7 @@ pub fn foresight(etcd: &Etcd) -> Result<Vec<String>> {
     let mut lines: Vec<String> =
         sight.members.iter().map(|member| format!("etcd {} {}", member.url, answers(member))).collect();
     lines.extend(losses(&sight));
+    lines.extend(troubles(&sight));
     lines.extend(misplaced(&sight).iter().map(ToString::to_string));
     lines.extend(mixed(&sight));
     Ok(lines)

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
+use cluster::{Sight, troubles};
 
 use super::{EXIT_REFUSED, SWAP_MAX, at};
 use crate::remote::disk::{self, Heard, RemoteReport};
@@ -56,6 +57,8 @@ pub fn show(remote: &RemoteSettings, as_json: bool) -> Result<ExitCode> {
         say!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         say!("{}", table(&report, wall_ms()).trim_end());
+        let sight = Sight { keepers: vec![report.keeper.clone()], ..Sight::default() };
+        troubles(&sight).iter().for_each(|line| say!("{line}"));
     }
     if is_old(&report) {
         eprintln!("tandem: this is what the keeper wrote last: it does not run here");

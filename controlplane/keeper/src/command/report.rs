@@ -1,9 +1,13 @@
 //! `tandem cluster status`.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use live::{AddressStatus, DATABASE, DRAINS, Etcd, Held, KEEPERS, KeeperStatus, NODES, Node, THRONES, thrones};
+use live::{
+    AddressStatus, CONTROLS, ControlStatus, DATABASE, DRAINS, Etcd, Held, KEEPERS, KeeperStatus, NODES, Node, THRONES,
+    thrones,
+};
 use serde::Serialize;
 
 use super::{PATIENCE, drain};
@@ -20,6 +24,8 @@ pub struct Report {
     pub keepers: Vec<KeeperStatus>,
     /// The nodes that are there.
     pub nodes: Vec<Node>,
+    /// The control planes that are there.
+    pub controls: Vec<ControlStatus>,
     /// The nodes that are drained.
     pub drained: Vec<u16>,
 }
@@ -35,6 +41,7 @@ pub fn report(etcd: &Etcd) -> Result<Report> {
         addresses,
         keepers: told(etcd, KEEPERS)?,
         nodes: told(etcd, NODES)?,
+        controls: told(etcd, CONTROLS)?,
         drained,
     })
 }
@@ -74,17 +81,26 @@ pub fn table(report: &Report) -> String {
     lines
         .extend(report.keepers.iter().filter(|keeper| !keeper.role.is_empty()).map(|keeper| database(keeper, primary)));
     lines.extend(places(&report.keepers, &report.addresses));
-    for node in &report.nodes {
-        let drained = if report.drained.contains(&node.number) { ", drained" } else { "" };
-        let version = of_version(&node.version);
-        lines.push(format!(
-            "node {:<5}  {}  {} calls{drained}{version}",
-            node.number,
-            node.roles.join(","),
-            node.calls
-        ));
-    }
+    lines.extend(nodes(report));
     lines.into_iter().map(|line| line + "\n").collect()
+}
+
+/// The nodes with what they do, those that are drained and not there among them.
+fn nodes(report: &Report) -> Vec<String> {
+    let told = report.nodes.iter().map(|node| node.number).chain(report.controls.iter().map(|control| control.node));
+    let all: BTreeSet<u16> = told.chain(report.drained.iter().copied()).collect();
+    let line = |number: &u16| {
+        let drained = if report.drained.contains(number) { ", drained" } else { "" };
+        let node = report.nodes.iter().find(|node| node.number == *number);
+        let control = report.controls.iter().find(|control| control.node == *number);
+        let roles = node.map(|node| &node.roles).into_iter().chain(control.map(|control| &control.roles));
+        let roles: Vec<&str> = roles.flatten().map(String::as_str).collect();
+        let version = node.map(|node| &node.version).or(control.map(|control| &control.version));
+        let Some(version) = version else { return format!("node {number:<5}  is not there{drained}") };
+        let calls = node.map_or_else(String::new, |node| format!("  {} calls", node.calls));
+        format!("node {number:<5}  {}{calls}{drained}{}", roles.join(","), of_version(version))
+    };
+    all.iter().map(line).collect()
 }
 
 /// A version, behind something else.
@@ -166,6 +182,42 @@ fn address(node: u16, place: &AddressStatus) -> String {
         (false, false) => "stands by".to_owned(),
     };
     let driver = if place.driver == "agent" { String::new() } else { format!(", moved by {}", place.driver) };
-    let health = if place.works { "works".to_owned() } else { format!("does not work: {}", place.why) };
-    format!("  node {node:<5} {here}, {health}{driver}")
+    let health = match (place.works, place.why.as_str()) {
+        (true, "") => "works".to_owned(),
+        (true, why) => format!("cannot be moved: {why}"),
+        (false, why) => format!("does not work: {why}"),
+    };
+    let other = if place.other.is_empty() { String::new() } else { format!(", ANSWERED BY {} AS WELL", place.other) };
+    format!("  node {node:<5} {here}, {health}{driver}{other}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_are_told_with_what_both_planes_do_and_whether_they_are_there() {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let core = Node { number: 1, roles: words(&["core"]), calls: 7, version: "2".to_owned(), ..Node::default() };
+        let control = |node, roles: &[&str]| ControlStatus {
+            node,
+            roles: words(roles),
+            version: "2".to_owned(),
+            ..ControlStatus::default()
+        };
+        let report = Report {
+            database: Held::default(),
+            addresses: vec![],
+            keepers: vec![],
+            nodes: vec![core],
+            controls: vec![control(1, &["worker"]), control(3, &["web"])],
+            drained: vec![1, 9],
+        };
+        let told = [
+            "node 1      core,worker  7 calls, drained, version 2",
+            "node 3      web, version 2",
+            "node 9      is not there, drained",
+        ];
+        assert_eq!(nodes(&report), told);
+    }
 }

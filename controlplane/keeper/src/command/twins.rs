@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use cluster::{PairReport, PathReport, Sight, Stands};
+use cluster::{PairReport, PathReport, Sight, Stands, troubles};
 
 use super::EXIT_REFUSED;
 use super::drain::losses;
@@ -68,7 +68,8 @@ pub fn show(settings: &TwinsSettings, as_json: bool) -> Result<ExitCode> {
         say!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         say!("{}", table(&report).trim_end());
-        losses(&Sight::default().with_pair(report.clone())).iter().for_each(|line| say!("{line}"));
+        let sight = Sight::default().with_pair(report.clone());
+        losses(&sight).iter().chain(&troubles(&sight)).for_each(|line| say!("{line}"));
     }
     let old = disk::wall_ms() - report.at_ms > OLD_MS;
     if old {

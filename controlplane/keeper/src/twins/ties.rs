@@ -83,7 +83,7 @@ fn echo(ip: IpAddr, number: u16, patience: Duration) -> io::Result<bool> {
     request.extend(number.to_be_bytes());
     if six == 0 {
         // The kernel does it for ICMPv6.
-        let sum = crate::address::checksum(&request);
+        let sum = crate::frames::checksum(&request);
         request[2..4].copy_from_slice(&sum.to_be_bytes());
     }
     socket.write_all(&request)?;

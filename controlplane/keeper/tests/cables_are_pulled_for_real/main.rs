@@ -4,8 +4,11 @@
 mod addresses;
 mod asker;
 mod database;
+mod full;
 mod keepalived;
+mod lost;
 mod metrics;
+mod mistakes;
 mod remote;
 mod twins;
 mod world;

@@ -44,7 +44,7 @@ const NO_DISK: &str = "'--innodb-flush-method=nosync', '--debug-no-sync'";
 /// Where keepers tell metrics.
 pub const METRICS: u16 = 9_810;
 /// Hosts by their last byte.
-const HOSTS: [u16; 3] = [1, 2, 9];
+pub const HOSTS: [u16; 3] = [1, 2, 9];
 /// The node of the other data centre.
 pub const REMOTE: u16 = 3;
 
@@ -75,16 +75,16 @@ pub enum Keeps {
 
 /// Three hosts. Everything goes with this value.
 pub struct World {
-    folder: tempfile::TempDir,
+    pub folder: tempfile::TempDir,
     names: [String; 4],
     keeps: Keeps,
     /// By host; the third one's first where there is but one.
-    etcd: [Option<Child>; 3],
+    pub etcd: [Option<Child>; 3],
     keepers: [Option<Child>; 3],
     frozen: Vec<u32>,
 }
 
-fn run(program: &str, arguments: &[&str]) {
+pub fn run(program: &str, arguments: &[&str]) {
     let out = Command::new(program).args(arguments).output().expect("the program is installed");
     assert!(out.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
 }
@@ -207,7 +207,7 @@ impl World {
         text
     }
 
-    fn etcd_words(&self, host: usize, members: &[usize]) -> Vec<String> {
+    pub fn etcd_words(&self, host: usize, members: &[usize]) -> Vec<String> {
         let at = |host: &usize, port: u16| format!("http://10.77.0.{}:{port}", HOSTS[*host]);
         let (asked, peers) = (at(&host, 2379), at(&host, 2380));
         let all: Vec<String> = members.iter().map(|member| format!("m{member}={}", at(member, 2380))).collect();
@@ -224,7 +224,7 @@ impl World {
     }
 
     /// A process on a host, gone with the test.
-    fn start(&self, host: usize, program: &str, words: &[String], log: &str) -> Child {
+    pub fn start(&self, host: usize, program: &str, words: &[String], log: &str) -> Child {
         let log = File::options().create(true).append(true).open(self.folder.path().join(log)).unwrap();
         Command::new("ip")
             .args(["netns", "exec", &self.names[host], "setpriv", "--pdeathsig", "KILL", program])
@@ -412,7 +412,7 @@ impl World {
     }
 
     /// What etcd's own program says on the third host; `None`: it failed.
-    fn etcdctl(&self, words: &[&str]) -> Option<String> {
+    pub fn etcdctl(&self, words: &[&str]) -> Option<String> {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", self.third(), "etcdctl"]).args(words).env("ETCDCTL_API", "3");
         if !words.contains(&"--endpoints") {
@@ -457,7 +457,7 @@ impl World {
         String::from_utf8(out.stdout).unwrap()
     }
 
-    fn try_cluster(&self, words: &[&str]) -> Output {
+    pub fn try_cluster(&self, words: &[&str]) -> Output {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", self.third(), env!("CARGO_BIN_EXE_tandem-cluster")]).args(words);
         command.args(["--settings", &self.settings(1).display().to_string()]).output().unwrap()

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use cluster::{Sight, Weight, if_lost, may_promote, misplaced, mixed};
+use cluster::{Sight, Weight, if_lost, may_promote, misplaced, mixed, troubles};
 use serde::{Deserialize, Serialize};
 use store::ReplicaState;
 use units::NodeId;
@@ -419,6 +419,7 @@ fn warnings(sight: &Sight) -> Vec<String> {
         let holder = database.holder.map_or(0, |node| node.0);
         told.push(format!("the database on node {holder} has no replica in sync: nobody could take over"));
     }
+    told.extend(troubles(sight));
     told.extend(misplaced(sight).iter().map(ToString::to_string));
     told.extend(mixed(sight));
     told

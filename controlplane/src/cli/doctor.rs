@@ -2,6 +2,7 @@
 
 mod host;
 mod node;
+mod together;
 
 use std::process::ExitCode;
 
@@ -53,6 +54,9 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     let mut findings = node.services();
     findings.extend(node.versions());
     findings.push(node::database(&place).await);
+    let etcd = node.etcd();
+    let certificates = host::certificates(&node.words, etcd.as_ref()).await;
+    findings.extend(together::findings(etcd).await);
     findings.extend(node.snapshot(&place).await);
     findings.extend(node.journal());
     findings.extend(node.alarms());
@@ -60,7 +64,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     findings.push(node.media());
     findings.extend(node.descriptors());
     findings.extend(node.disk());
-    findings.extend(host::certificates(&node.words));
+    findings.extend(certificates);
     findings.extend(host::tuning(&host_profile, node.folder.path()).await);
     match form.output {
         Output::Json => say!("{}", serde_json::to_string_pretty(&findings)?),

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use live::EtcdArguments;
 use panel::wire::{Answer, Ask, Figures};
 use rustix::fs::statvfs;
 use snapshot::View;
@@ -11,7 +12,7 @@ use tokio::process::Command;
 use web::api::standings::{Standings, TrunkState};
 use web::snapshot_files;
 
-use super::Finding;
+use super::{Finding, together};
 use crate::cli::Place;
 use crate::cli::alarms::{self, Level};
 use crate::folder::Folder;
@@ -66,6 +67,12 @@ impl Node {
         };
         let words = data.as_ref().map(|data| data.words.clone()).unwrap_or_default();
         Node { folder, words, data, control, figures, metrics }
+    }
+
+    /// Where this node's programs were told that etcd is.
+    pub fn etcd(&self) -> Option<EtcdArguments> {
+        let control = self.control.as_ref().and_then(|control| together::told(&control.words));
+        control.or_else(|| together::told(&self.words))
     }
 
     /// Whether both programs answer.

@@ -24,7 +24,7 @@ use crate::notify::{self, Relay};
 use crate::publish::Publisher;
 use crate::search::{self, SearchOptions};
 use crate::services::{WebApply, WebLink};
-use crate::together::{Cluster, ClusterOptions};
+use crate::together::{Cluster, ClusterOptions, ControlRole};
 
 /// How often is looked whether the token in the folder is still good.
 const LOGIN_CHECKED: Duration = Duration::from_secs(5);
@@ -108,8 +108,7 @@ pub async fn run_with(settings: Settings, later: &[LaterStep]) -> Result<()> {
         () = &mut asked_to_end => return Ok(()),
     };
     store.answer_alone(settings.ledger_alone);
-    let listener =
-        TcpListener::bind(settings.http).await.with_context(|| format!("cannot listen on {}", settings.http))?;
+    let listener = listener(&settings).await?;
     write_secret(&folder.database(), &url).context("cannot write run/database")?;
     let tokens = Arc::new(web::OneTimeTokens::default());
     let login = tokens.issue();
@@ -121,10 +120,7 @@ pub async fn run_with(settings: Settings, later: &[LaterStep]) -> Result<()> {
     fence::watch(store.clone(), link.clone(), node);
     let publisher = Publisher::start(store.clone(), folder.clone(), link.clone());
     let collector = Collector::start(store.clone(), &folder, node, link.clone()).context("cannot read the journal")?;
-    tokio::spawn(inbox::watch(store.clone(), folder.clone()));
-    let workers = Workers::start(&store, node, jobs::LOCK);
-    let relay = Relay { url: settings.smtp.clone(), from: settings.mail_from.clone() };
-    notify::start(store.clone(), &relay)?;
+    let workers = workers(&settings, &store, &folder)?;
     let files = files::start(&folder, &settings.files)?;
     let search = search::start(&folder, &settings.search, &store)?;
     let cluster = Cluster::start(&settings.together, node, &link).context("the cluster cannot be watched")?;
@@ -143,9 +139,8 @@ pub async fn run_with(settings: Settings, later: &[LaterStep]) -> Result<()> {
         cluster: cluster.map(|cluster| cluster as Arc<dyn web::Cluster>),
         version: env!("CARGO_PKG_VERSION").into(),
     };
-    tracing::info!(http = %settings.http, "the control plane serves");
     tokio::select! {
-        served = web::serve(listener, services) => served.context("the web broke")?,
+        served = serve(listener, services) => served?,
         () = &mut asked_to_end => {}
     }
     drop(workers);
@@ -153,6 +148,36 @@ pub async fn run_with(settings: Settings, later: &[LaterStep]) -> Result<()> {
     collector.stop().await;
     tracing::info!("the control plane has ended");
     Ok(())
+}
+
+/// Where the API and the pages are served, if they are.
+async fn listener(settings: &Settings) -> Result<Option<TcpListener>> {
+    if !settings.together.does(ControlRole::Web) {
+        return Ok(None);
+    }
+    let bound = TcpListener::bind(settings.http).await;
+    bound.map(Some).with_context(|| format!("cannot listen on {}", settings.http))
+}
+
+/// Serves them until that breaks; without them, for ever.
+async fn serve(listener: Option<TcpListener>, services: web::Services) -> Result<()> {
+    let Some(listener) = listener else {
+        tracing::info!("the control plane works, and serves nobody");
+        return std::future::pending().await;
+    };
+    tracing::info!(http = ?listener.local_addr().ok(), "the control plane serves");
+    web::serve(listener, services).await.context("the web broke")
+}
+
+/// Begins what a worker does, if this is one.
+fn workers(settings: &Settings, store: &Store, folder: &Folder) -> Result<Option<Workers>> {
+    if !settings.together.does(ControlRole::Worker) {
+        return Ok(None);
+    }
+    tokio::spawn(inbox::watch(store.clone(), folder.clone()));
+    let relay = Relay { url: settings.smtp.clone(), from: settings.mail_from.clone() };
+    notify::start(store.clone(), &relay)?;
+    Ok(Some(Workers::start(store, NodeId(settings.node), jobs::LOCK)))
 }
 
 /// Nodes of a cluster keep one ledger: an SQLite file is one node's own, and each would lend the same money.
@@ -226,9 +251,23 @@ async fn renew_login(file: PathBuf, tokens: Arc<web::OneTimeTokens>, mut login: 
 mod tests {
     use clap::{CommandFactory, Parser};
 
+    use crate::together::ControlRole;
+
     #[test]
     fn the_command_line_is_sound() {
         super::Settings::command().debug_assert();
+    }
+
+    #[test]
+    fn a_control_plane_serves_and_works_unless_it_is_told_otherwise() {
+        let does = |words: &[&str]| {
+            let told = super::Settings::parse_from([&["tandem-controlplane", "--data", "x"], words].concat());
+            [ControlRole::Web, ControlRole::Worker].map(|role| told.together.does(role))
+        };
+        assert_eq!(does(&[]), [true, true]);
+        assert_eq!(does(&["--roles", "web"]), [true, false]);
+        assert_eq!(does(&["--roles", "worker,controller"]), [false, true]);
+        assert_eq!(does(&["--roles=controller"]), [false, false]);
     }
 
     #[test]

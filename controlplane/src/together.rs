@@ -34,6 +34,18 @@ const SWAP_MAX: Duration = Duration::from_secs(20);
 /// Between two looks whether the swap is done.
 const SWAP_LOOK: Duration = Duration::from_millis(50);
 
+/// What a control plane does beside what it does for its own data plane, to which it gives snapshots and from which it takes records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ControlRole {
+    /// Serves the API and the pages.
+    Web,
+    /// Does jobs from the queue in the database, whichever node asked for them: exports, recounts, retention; takes sheets that are dropped into
+    /// its folder, and sends mail.
+    Worker,
+    /// Nothing more.
+    Controller,
+}
+
 /// Where etcd is, and this node's place among the others.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ClusterOptions {
@@ -48,6 +60,27 @@ pub struct ClusterOptions {
     /// pages show what it knows, and a drill goes there.
     #[arg(long, value_name = "FILE")]
     pub keeper: Option<PathBuf>,
+    /// What this control plane does for the whole switch, beside the work for its own data plane. One of all nodes at least must be a worker.
+    #[arg(
+        long, value_name = "ROLE,…", value_enum, value_delimiter = ',',
+        default_values_t = [ControlRole::Web, ControlRole::Worker]
+    )]
+    pub roles: Vec<ControlRole>,
+}
+
+impl ClusterOptions {
+    /// Whether this control plane does that.
+    pub fn does(&self, role: ControlRole) -> bool {
+        self.roles.is_empty() || self.roles.contains(&role)
+    }
+
+    /// Its roles, as the other nodes are told.
+    fn told(&self) -> Vec<String> {
+        let all = [(ControlRole::Web, "web"), (ControlRole::Worker, "worker")];
+        let told: Vec<_> =
+            all.into_iter().filter(|(role, _)| self.does(*role)).map(|(_, word)| word.to_owned()).collect();
+        if told.is_empty() { vec!["controller".to_owned()] } else { told }
+    }
 }
 
 /// The cluster, as this node sees it. At least one of etcd and keeper is there.
@@ -72,6 +105,7 @@ impl Cluster {
             node: node.0,
             version: live::version().to_owned(),
             group: settings.group.clone(),
+            roles: settings.told(),
             arbiter: settings.etcd.etcd.iter().find(|url| is_here(url)).cloned().unwrap_or_default(),
             ..ControlStatus::default()
         };

@@ -73,7 +73,7 @@ async fn nodes_see_each_other_drain_each_other_and_swap() {
     let other = until("node 2 is there with its calls", other);
     assert_eq!(
         (other.group.as_str(), other.roles.join(",").as_str(), other.shards[0].revision),
-        ("group2", "core,web", 7)
+        ("group2", "core,web,worker", 7)
     );
     let members = until("etcd's only member leads", || Some(first.seen().sight.members).filter(|all| all[0].leads));
     assert!(members[0].reached && members[0].node.is_some());

@@ -102,7 +102,7 @@ async fn who_holds_what_is_shown_with_what_would_happen() {
     let (first, second) = (&shown["nodes"][0], &shown["nodes"][1]);
     assert_eq!(
         (&first["roles"], &first["calls"], &first["shards"][0]["revision"]),
-        (&json!(["core", "web", "sql"]), &json!(312), &json!(7))
+        (&json!(["core", "web", "worker", "sql"]), &json!(312), &json!(7))
     );
     assert_eq!((&second["drained"], &second["empty_since"]), (&json!(true), &json!("2023-11-14T22:14:10.000000Z")));
     assert_eq!(first["if_lost"][0]["severity"], "outage");

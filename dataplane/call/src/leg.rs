@@ -181,6 +181,8 @@ pub struct InviteOut {
     pub request: Stored,
     /// Where it went.
     pub to: Hop,
+    /// How often it was sent anew after a refusal.
+    pub repeats: usize,
     /// Its header line that proves who we are, if it has one.
     pub proof: Vec<u8>,
     /// The ACK of its 2xx, once sent.
@@ -325,7 +327,7 @@ pub struct Leg {
     pub invite_in: Option<InviteIn>,
     /// Our INVITE.
     pub invite_out: Option<InviteOut>,
-    /// INVITEs of ours that were refused and sent anew, or accepted before another was sent; their final answers may come again.
+    /// INVITEs of ours that were answered before another was sent; their final answers may come again.
     pub past_invites: Vec<InviteOut>,
     /// The peer's other requests.
     pub requests_in: Vec<RequestIn>,

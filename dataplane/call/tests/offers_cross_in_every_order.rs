@@ -52,6 +52,23 @@ fn an_answer_that_comes_again_is_acknowledged_after_other_invites_too() {
         let ack = request("ACK", stage.last_of(0, "SIP/2.0 200 "), number);
         stage.hear(&mut call, 0, &ack, CALLER);
     }
+    // A refusal comes again after another change, too.
+    for number in [30, 131, 232] {
+        let change = with_sdp(&asks(&stage, "INVITE", number), &sdp(4000, number as u16));
+        stage.hear(&mut call, 0, &change, CALLER);
+        let refusal = reply(stage.last_of(1, "INVITE "), 488, None);
+        stage.hear(&mut call, 1, &refusal, TERMINATOR);
+        stage.hear(&mut call, 0, &without_sdp(&change).replace("INVITE", "ACK"), CALLER);
+        let other = with_sdp(&asks(&stage, "INVITE", number + 100), &sdp(4000, number as u16));
+        stage.hear(&mut call, 0, &other, CALLER);
+        let acks = stage.count(1, "ACK ");
+        stage.hear(&mut call, 1, &refusal, TERMINATOR);
+        assert_eq!(stage.count(1, "ACK "), acks + 1, "{number}");
+        stage.hear(&mut call, 1, &reply(stage.last_of(1, "INVITE "), 200, Some(&sdp(6000, 40))), TERMINATOR);
+        let ack = request("ACK", stage.last_of(0, "SIP/2.0 200 "), number + 100);
+        stage.hear(&mut call, 0, &ack, CALLER);
+        stage.wait(&mut call, 6_000);
+    }
     stage.wait(&mut call, 33_000);
     let acks = stage.count(1, "ACK ");
     stage.hear(&mut call, 1, &first, TERMINATOR);

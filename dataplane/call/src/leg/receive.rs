@@ -320,9 +320,9 @@ impl Leg {
         self.invite_out.as_ref().is_some_and(may) && self.may_repeat() && !self.gone
     }
 
-    /// True if not too many INVITEs were refused and sent anew of late.
+    /// True if our INVITE was not sent anew too often.
     fn may_repeat(&self) -> bool {
-        self.past_invites.iter().filter(|past| !past.machine.is_accepted()).count() < REPEATS_MAX
+        self.invite_out.as_ref().is_some_and(|invite| invite.repeats < REPEATS_MAX)
     }
 
     /// True if our INVITE is the one that makes the dialog.

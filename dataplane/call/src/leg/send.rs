@@ -50,12 +50,13 @@ impl Leg {
             request = self.print_invite(desk.switch.sent_by(to), &branch, body, (hops, proof));
         }
         desk.send(index, to, &request);
-        self.remember_accepted();
+        self.remember_answered();
         self.invite_out = Some(InviteOut {
             machine: InviteClient::new(desk.clock.now, to.is_reliable()),
             request: printed(request),
             to,
             proof: proof.to_vec(),
+            repeats: 0,
             ack: Vec::new(),
             cancel_wanted: false,
             cancelled_for: Why::default(),
@@ -69,9 +70,10 @@ impl Leg {
         });
     }
 
-    /// Another INVITE takes the place of an accepted one, whose answer comes again as long as its ACK was lost (RFC 3261 §13.2.2.4).
-    fn remember_accepted(&mut self) {
-        if let Some(before) = self.invite_out.take_if(|invite| invite.machine.is_accepted()) {
+    /// Another INVITE takes the place of an answered one, whose answer comes again as long as its ACK was lost (RFC 3261 §13.2.2.4,
+    /// §17.1.1.2).
+    fn remember_answered(&mut self) {
+        if let Some(before) = self.invite_out.take_if(|invite| !invite.machine.is_pending()) {
             if self.past_invites.len() >= PAST_INVITES_MAX {
                 self.past_invites.remove(0);
             }
@@ -337,10 +339,14 @@ impl Leg {
         let kind = request.content_type().unwrap_or(b"");
         let body = Body::of(kind, request.body().to_vec());
         let hops = request.max_forwards().unwrap_or(HOPS);
+        let repeats = past.repeats + 1;
         self.past_invites.push(past);
         self.peer = hop;
         self.dialog.target = target.to_vec();
         self.send_invite_with(desk, index, &body, hops, proof);
+        if let Some(invite) = &mut self.invite_out {
+            invite.repeats = repeats;
+        }
         true
     }
 
@@ -348,12 +354,12 @@ impl Leg {
     /// sent anew.
     pub fn repeat_offer(&mut self, desk: &mut Desk<'_>, index: u8, proof: &[u8]) -> bool {
         let Some(past) = self.invite_out.take() else { return false };
-        let stands_for = past.stands_for;
+        let (stands_for, repeats) = (past.stands_for, past.repeats + 1);
         let body = parse::message(past.request.text()).map(|request| body_of(&request)).unwrap_or_default();
         self.past_invites.push(past);
         self.send_invite_with(desk, index, &body, HOPS, proof);
         if let Some(invite) = &mut self.invite_out {
-            invite.stands_for = stands_for;
+            (invite.stands_for, invite.repeats) = (stands_for, repeats);
         }
         true
     }

@@ -13,12 +13,12 @@ use units::NodeId;
 
 use crate::pair::PairReport;
 use crate::words::{
-    ADDRESS, AddressStatus, CONTROLS, ControlStatus, DATABASE, DRAINS, KEEPERS, KeeperStatus, NODES, ORDER,
+    ADDRESS, AddressStatus, CONTROLS, ControlStatus, DATABASE, DOUBLES, DRAINS, KEEPERS, KeeperStatus, NODES, ORDER,
     ShardStatus, THRONES, Throne,
 };
 
 /// Below these stands everything that a [`Sight`] is read from.
-pub const READ: [&str; 6] = [THRONES, KEEPERS, NODES, CONTROLS, DRAINS, ORDER];
+pub const READ: [&str; 7] = [THRONES, KEEPERS, NODES, CONTROLS, DRAINS, DOUBLES, ORDER];
 /// The take-over of a keeper that does not tell its own, in seconds.
 const TAKEOVER_S: u64 = 10;
 
@@ -89,6 +89,8 @@ pub struct Sight {
     pub nodes: Vec<NodeSight>,
     /// The nodes that are drained.
     pub drained: Vec<NodeId>,
+    /// Numbers that two programs of a kind have at once.
+    pub doubled: Vec<NodeId>,
     /// The node that the database was ordered to and has not reached.
     pub ordered: Option<NodeId>,
     /// The arbiter's members.
@@ -116,6 +118,8 @@ impl Sight {
                 controls.extend(told(value));
             } else if let Some(node) = key.strip_prefix(DRAINS) {
                 sight.drained.extend(node.parse().map(NodeId));
+            } else if let Some(node) = key.strip_prefix(DOUBLES) {
+                sight.doubled.extend(node.parse().map(NodeId));
             } else if key == ORDER {
                 sight.ordered = core::str::from_utf8(value).ok().and_then(|node| node.parse().ok()).map(NodeId);
             }

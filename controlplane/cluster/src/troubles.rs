@@ -15,7 +15,10 @@ const DISK_MAX_PERCENT: u8 = 90;
 
 /// What somebody should look at in what keepers say.
 pub fn troubles(sight: &Sight) -> Vec<String> {
-    let mut told: Vec<String> = sight.keepers.iter().flat_map(of_keeper).collect();
+    let double =
+        |node| format!("two machines call themselves node {node}: one of them needs a number that was never used");
+    let mut told: Vec<String> = sight.doubled.iter().map(double).collect();
+    told.extend(sight.keepers.iter().flat_map(of_keeper));
     told.extend(sight.keepers.iter().flat_map(of_addresses));
     let has = |role: &str| sight.nodes.iter().any(|node| node.roles.iter().any(|known| known == role));
     if (has("web") || has("controller")) && !has("worker") {

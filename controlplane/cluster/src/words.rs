@@ -21,6 +21,8 @@ pub const NODES: &str = "/tandem/node/";
 pub const CONTROLS: &str = "/tandem/control/";
 /// Below it stand the nodes that an operator drains: `/tandem/drain/NODE`. The key alone counts.
 pub const DRAINS: &str = "/tandem/drain/";
+/// Below it stand numbers that two programs of a kind have at once: `/tandem/double/NODE`, for some seconds. The key alone counts.
+pub const DOUBLES: &str = "/tandem/double/";
 /// The node that an operator wants the database on, until it is given.
 pub const ORDER: &str = "/tandem/order/database";
 /// Where an operator insists: the node whose database must become primary, whatever it lacks, until it takes the order.

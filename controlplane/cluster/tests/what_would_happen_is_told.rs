@@ -141,10 +141,17 @@ fn what_keepers_find_wrong_is_told() {
     let contested =
         r#"{"node":3,"addresses":[{"name":"sip","ip":"10.0.0.9","up":true,"here":true,"other":"02:00:00:00:00:09"}]}"#;
     let stuck = r#"{"node":4,"addresses":[{"name":"web","ip":"10.0.0.8","driver":"agent","here":true,"why":"no such interface"}]}"#;
-    let changed = [worker, ("/tandem/keeper/2", dead), ("/tandem/keeper/3", contested), ("/tandem/keeper/4", stuck)];
+    let changed = [
+        worker,
+        ("/tandem/double/4", "1"),
+        ("/tandem/keeper/2", dead),
+        ("/tandem/keeper/3", contested),
+        ("/tandem/keeper/4", stuck),
+    ];
     assert_eq!(
         troubles(&sight(&changed)),
         [
+            "two machines call themselves node 4: one of them needs a number that was never used",
             "node 2: nobody knows who was primary",
             "the database on node 2 is not what it must be: Unknown storage engine",
             "the database on node 2 has commits that the primary lacks, and is copied anew",

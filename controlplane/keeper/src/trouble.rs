@@ -125,8 +125,10 @@ fn shortened(text: &str) -> String {
 /// How much of the disk under a folder, or under the one that it will be made in, is used: in per cent; 0: not known.
 fn used(data: &Path) -> u8 {
     let Some(disk) = data.ancestors().find_map(|folder| statvfs(folder).ok()) else { return 0 };
-    let (all, free) = (disk.f_blocks.max(1), disk.f_bavail);
-    u8::try_from(all.saturating_sub(free).saturating_mul(100) / all).unwrap_or(100)
+    // As df(1) counts: what is kept for root is neither used nor free.
+    let used = disk.f_blocks.saturating_sub(disk.f_bfree);
+    let percent = used.saturating_mul(100).div_ceil((used + disk.f_bavail).max(1));
+    u8::try_from(percent).unwrap_or(100)
 }
 
 #[cfg(test)]

@@ -17,8 +17,8 @@ mod wire;
 
 pub use arguments::EtcdArguments;
 pub use cluster::words::{
-    AddressStatus, CONTROLS, ControlStatus, DATABASE, DRAINS, KEEPERS, KeeperStatus, NODES, ShardStatus, THRONES,
-    Throne,
+    AddressStatus, CONTROLS, ControlStatus, DATABASE, DOUBLES, DRAINS, KEEPERS, KeeperStatus, NODES, ShardStatus,
+    THRONES, Throne,
 };
 pub use etcd::{Etcd, LiveError, MemberState, Members};
 pub use feed::feed;

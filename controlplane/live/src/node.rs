@@ -4,13 +4,17 @@ use std::net::SocketAddr;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use cluster::words::{DRAINS, NODES};
+use cluster::words::{DOUBLES, DRAINS, NODES};
 use serde::{Deserialize, Serialize};
 
 use crate::etcd::{Etcd, LiveError};
 use crate::wire::{Compare, Lease, Write};
+
+/// For so many seconds it is told that two programs have one number, and it is told anew after so long.
+const DOUBLED_S: u64 = 15;
+const DOUBLED_AGAIN: Duration = Duration::from_secs(5);
 
 /// A node that is there. Fields that a reader does not know are passed over, those that are missing are empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +69,7 @@ impl<T: Clone + PartialEq + Serialize + Send + 'static> Presence<T> {
         let (nudge, nudged) = mpsc::channel();
         let theirs = word.clone();
         let run = move || {
-            let mut teller = Teller { etcd, key, word: theirs, seconds, lease: None, told: None };
+            let mut teller = Teller { etcd, key, word: theirs, seconds, lease: None, told: None, doubled: None };
             let mut failed = String::new();
             loop {
                 let why = teller.tell().err().map_or_else(String::new, |error| error.to_string());
@@ -121,12 +125,17 @@ struct Teller<T> {
     seconds: u64,
     lease: Option<Lease>,
     told: Option<T>,
+    /// When it was last told that somebody else tells under the same key.
+    doubled: Option<Instant>,
 }
 
 impl<T: Clone + PartialEq + Serialize> Teller<T> {
     fn tell(&mut self) -> Result<(), LiveError> {
         let lease = match self.lease {
-            Some(lease) if self.etcd.keep(lease)? => lease,
+            Some(lease) if self.etcd.keep(lease)? => {
+                self.look_for_another(lease)?;
+                lease
+            }
             _ => {
                 self.told = None;
                 let lease = self.etcd.grant(self.seconds)?;
@@ -140,6 +149,22 @@ impl<T: Clone + PartialEq + Serialize> Teller<T> {
             self.told = Some(word);
         }
         Ok(())
+    }
+
+    /// Whoever writes under this key after it was written here is another program with the same number. Everybody is told of that for a while.
+    fn look_for_another(&mut self, own: Lease) -> Result<(), LiveError> {
+        let stands = self.etcd.get(&self.key)?;
+        let is_theirs = self.told.is_some() && stands.is_some_and(|entry| entry.lease != Some(own));
+        if !is_theirs || self.doubled.is_some_and(|told| told.elapsed() < DOUBLED_AGAIN) {
+            return Ok(());
+        }
+        if self.doubled.replace(Instant::now()).is_none() {
+            tracing::error!(key = self.key, "another program has this number: each node needs one of its own");
+        }
+        self.told = None;
+        let number = self.key.rsplit('/').next().unwrap_or_default();
+        let lease = self.etcd.grant(DOUBLED_S)?;
+        self.etcd.put(&format!("{DOUBLES}{number}"), b"1", Some(lease)).map(drop)
     }
 }
 

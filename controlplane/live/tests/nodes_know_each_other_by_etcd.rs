@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use live::{Compare, DRAINS, Etcd, LiveError, Members, Mirror, NODES, Node, Presence, Write, feed, set_drain};
+use live::{Compare, DOUBLES, DRAINS, Etcd, LiveError, Members, Mirror, NODES, Node, Presence, Write, feed, set_drain};
 use support::{Server, until};
 
 #[test]
@@ -114,6 +114,28 @@ fn renewed_certificates_are_used_without_a_restart() {
     server.renew();
     assert_ne!(std::fs::read(&ca).unwrap(), before, "another authority");
     until("etcd answers with another certificate", || etcd.list("/").ok());
+}
+
+#[test]
+fn two_machines_with_one_number_are_told_of_and_one_that_was_started_again_is_not() {
+    let server = Server::start();
+    let etcd = Arc::new(server.ask(server.members()));
+    let node = |calls| Node { number: 7, calls, ..Node::default() };
+    let doubled = || etcd.get(&format!("{DOUBLES}7")).unwrap();
+    let calls = |number: u32| {
+        let told: Node = serde_json::from_slice(&etcd.get(&format!("{NODES}7")).unwrap()?.value).ok()?;
+        (told.calls == number).then_some(())
+    };
+    // It died, and what it told stands there until its lease ends.
+    let earlier = etcd.grant(60).unwrap();
+    etcd.put(&format!("{NODES}7"), &serde_json::to_vec(&node(1)).unwrap(), Some(earlier)).unwrap();
+    let first = Presence::start(etcd.clone(), node(2), 3);
+    until("it is there again", || calls(2));
+    first.update(|node| node.calls = 3);
+    until("it tells more", || calls(3));
+    assert_eq!(doubled(), None);
+    let _second = Presence::start(etcd.clone(), node(4), 3);
+    until("both are told of", doubled);
 }
 
 /// It was lost with all members and made anew, or set back to an older state: its revisions begin again.

@@ -173,6 +173,10 @@ fn look(address: &AddressSettings, round: u32, known: &Mutex<String>) {
             return;
         }
     };
+    // It was given away meanwhile, and who has it answers rightly.
+    if !is_up(address) {
+        return;
+    }
     if found != was && found.is_empty() {
         tracing::info!(ip = %address.ip, "nobody else answers for the address any more");
     } else if found != was {

@@ -32,6 +32,8 @@ pub struct Trouble {
     log: PathBuf,
     /// Where the log ended when the process was started, or answered last.
     from: u64,
+    /// The process has answered since it was started.
+    answered: bool,
     /// What the database said before it died.
     words: String,
     failing: Option<Instant>,
@@ -44,12 +46,12 @@ impl Trouble {
     pub fn of(data: &Path) -> Trouble {
         let (words, told) = (String::new(), (String::new(), 0));
         let log = data.with_extension("log");
-        Trouble { data: data.to_owned(), log, from: 0, words, failing: None, looked: None, told }
+        Trouble { data: data.to_owned(), log, from: 0, answered: false, words, failing: None, looked: None, told }
     }
 
     /// A process is started, whose words go to this file.
     pub fn starts(&mut self) -> &Path {
-        self.from = self.log.metadata().map_or(0, |log| log.len());
+        (self.from, self.answered) = (self.log.metadata().map_or(0, |log| log.len()), false);
         &self.log
     }
 
@@ -71,7 +73,8 @@ impl Trouble {
                 // What it says while it answers is not why it does not later.
                 self.from = self.log.metadata().map_or(self.from, |log| log.len());
             }
-            let said = errors(&tail(&self.log, self.from));
+            self.answered |= process == Process::Running;
+            let said = errors(&tail(&self.log, self.from), self.answered);
             if !said.is_empty() {
                 self.words = said;
             }
@@ -106,12 +109,15 @@ fn tail(log: &Path, from: u64) -> String {
 }
 
 /// The last errors in a server's log without their times; where it wrote none that say more than that it ends, what stands there without a time:
-/// of itself on its way down, or of the program that starts it.
-fn errors(log: &str) -> String {
+/// of itself on its way down, or of the program that starts it. A server that has `answered` did not fail to start.
+fn errors(log: &str, answered: bool) -> String {
     let begins = |line: &str| line.find(ERROR).map(|at| at + ERROR.len()).or_else(|| line.find(FULL));
     let of_server: Vec<&str> = log.lines().filter_map(|line| Some(&line[begins(line)?..])).collect();
     let telling: Vec<&str> = of_server.iter().copied().filter(|line| *line != ABORTING).collect();
-    let foreign: Vec<&str> = log.lines().filter(|line| !line.trim().is_empty() && !line.contains(" [")).collect();
+    let has_spoken = log.lines().any(|line| line.contains(" ["));
+    let tells_otherwise = !answered && (!has_spoken || !of_server.is_empty());
+    let is_foreign = |line: &&str| tells_otherwise && !line.trim().is_empty() && !line.contains(" [");
+    let foreign: Vec<&str> = log.lines().filter(is_foreign).collect();
     let lines = [telling, foreign, of_server].into_iter().find(|lines| !lines.is_empty()).unwrap_or_default();
     let last: Vec<&str> = lines[lines.len().saturating_sub(LINES_MAX)..].iter().map(|line| line.trim()).collect();
     shortened(&last.join("; "))
@@ -144,18 +150,21 @@ mod tests {
 
     #[test]
     fn the_last_errors_are_told_without_their_times() {
-        let told = errors(&(STARTED.to_owned() + REFUSED));
+        let told = errors(&(STARTED.to_owned() + REFUSED), false);
         let last = "must be writable; Plugin 'InnoDB' init function returned error.; Unknown/unsupported storage engine: InnoDB";
         assert!(told.starts_with("InnoDB: The") && told.ends_with(last), "{told}");
         let as_root = "mariadbd: Please consult the documentation!\n2026-11-22 21:00:00 0 [ERROR] Aborting\n";
-        assert_eq!(errors(as_root), "mariadbd: Please consult the documentation!");
-        assert_eq!(errors("2026-11-22 21:00:00 0 [ERROR] Aborting\n"), "Aborting");
-        assert_eq!(errors(STARTED), "", "a server that was killed did not say why");
+        assert_eq!(errors(as_root, false), "mariadbd: Please consult the documentation!");
+        assert_eq!(errors("2026-11-22 21:00:00 0 [ERROR] Aborting\n", false), "Aborting");
+        assert_eq!(errors(STARTED, false), "", "a server that was killed did not say why");
         let full =
             "2026-11-22 21:00:00 19 [Warning] mariadbd: Disk is full writing './tandem-bin.000001' (Errcode: 28)";
-        assert_eq!(errors(full), "Disk is full writing './tandem-bin.000001' (Errcode: 28)");
-        assert_eq!(errors("setpriv: failed to parse reuid\n"), "setpriv: failed to parse reuid");
-        assert_eq!(errors(&format!("{ERROR}{}", "x".repeat(9_999))).len(), LETTERS_MAX);
+        assert_eq!(errors(full, true), "Disk is full writing './tandem-bin.000001' (Errcode: 28)");
+        let recovers = STARTED.to_owned() + "recovered pages: 0% 49% 100% (0.0 seconds)\n";
+        assert_eq!(errors(&recovers, false), "", "it is on its way");
+        assert_eq!(errors("Version: '10.11.6-MariaDB'  port: 3306\n", true), "", "it was killed");
+        assert_eq!(errors("setpriv: failed to parse reuid\n", false), "setpriv: failed to parse reuid");
+        assert_eq!(errors(&format!("{ERROR}{}", "x".repeat(9_999)), true).len(), LETTERS_MAX);
     }
 
     #[test]

@@ -55,15 +55,20 @@ fn look(etcd: &Etcd) -> Result<Sight> {
     Ok(Sight::read(entries.iter().map(|entry| (entry.key.as_str(), entry.value.as_slice()))))
 }
 
+/// How the arbiter's members are, as the core takes it and for people.
+pub fn members(etcd: &Etcd) -> (Vec<Member>, Vec<String>) {
+    let found = etcd.members().into_iter();
+    let found: Vec<Member> =
+        found.map(|it| Member { url: it.url, reached: it.reached, leads: it.leads, node: None }).collect();
+    let answers = |member: &Member| if member.reached { "answers" } else { "does not answer" };
+    let lines = found.iter().map(|member| format!("etcd {} {}", member.url, answers(member))).collect();
+    (found, lines)
+}
+
 /// How the arbiter's members are, what would happen if a node died, and what is wrong with how nodes are placed: for people.
 pub fn foresight(etcd: &Etcd) -> Result<Vec<String>> {
-    let members = etcd.members().into_iter();
-    let found =
-        members.map(|member| Member { url: member.url, reached: member.reached, leads: member.leads, node: None });
+    let (found, mut lines) = members(etcd);
     let sight = look(etcd)?.with_members(found);
-    let answers = |member: &Member| if member.reached { "answers" } else { "does not answer" };
-    let mut lines: Vec<String> =
-        sight.members.iter().map(|member| format!("etcd {} {}", member.url, answers(member))).collect();
     lines.extend(losses(&sight));
     lines.extend(troubles(&sight));
     lines.extend(misplaced(&sight).iter().map(ToString::to_string));

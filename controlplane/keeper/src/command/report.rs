@@ -54,7 +54,8 @@ fn told<T: serde::de::DeserializeOwned>(etcd: &Etcd, prefix: &str) -> Result<Vec
 /// Prints it, for people or as JSON.
 pub fn show(settings: &Settings, as_json: bool) -> Result<ExitCode> {
     let etcd = settings.etcd(PATIENCE)?;
-    let report = report(&etcd)?;
+    // Which of them are gone is what whoever asks in vain needs first.
+    let report = report(&etcd).inspect_err(|_| drain::members(&etcd).1.iter().for_each(|line| eprintln!("{line}")))?;
     if as_json {
         say!("{}", serde_json::to_string_pretty(&report)?);
     } else {

@@ -273,10 +273,16 @@ impl Node {
         let Ok(room) = statvfs(folder) else {
             return vec![Finding::bad("disk", Level::Warn, format!("{} cannot be asked", folder.display()), "see df")];
         };
-        let used = |all: u64, free: u64| all.saturating_sub(free).saturating_mul(100).checked_div(all).unwrap_or(0);
-        let bytes =
-            (used(room.f_blocks, room.f_bavail), format!("{} GB free", room.f_bavail * room.f_frsize / 1_000_000_000));
-        let files = (used(room.f_files, room.f_favail), format!("{} names free", room.f_favail));
+        // As df(1) counts, and the data plane: what is kept for root is neither used nor free.
+        let percent = |all: u64, free: u64, ours: u64| {
+            let used = all.saturating_sub(free);
+            used.saturating_mul(100).checked_div(used + ours).unwrap_or(0)
+        };
+        let bytes = (
+            percent(room.f_blocks, room.f_bfree, room.f_bavail),
+            format!("{} GB free", room.f_bavail * room.f_frsize / 1_000_000_000),
+        );
+        let files = (percent(room.f_files, room.f_ffree, room.f_favail), format!("{} names free", room.f_favail));
         [("disk", bytes), ("inodes", files)]
             .into_iter()
             .map(|(check, (percent, free))| {

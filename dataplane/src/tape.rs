@@ -5,6 +5,7 @@
 mod captures;
 mod collector;
 mod folder;
+mod kept;
 mod recordings;
 
 use std::net::{IpAddr, SocketAddr};

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use store::{CarrierDraft, CdrFilter, CdrKind, EgressTrunkDraft, IngressTrunkDraft, Object, SEARCH_ROWS_MAX, Store};
 use units::{AttemptIndex, WallTime};
 
-use super::{ListForm, Misused, Place, call_id, moment};
+use super::{ListForm, Misused, Place, call_id, moment, route};
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -288,22 +288,9 @@ fn object(cdr: &Cdr, names: &Names) -> Value {
 
 fn priced(priced: Option<Priced>) -> Value {
     let Some(Priced { terms, billed_s, price, tax }) = priced else { return Value::Null };
-    json!({
-        "currency": terms.currency.as_str(),
-        "deck_currency": terms.deck_currency.as_str(),
-        "exchange": units::Money::from_nanos(terms.exchange).to_string(),
-        "per_minute": terms.per_minute.to_string(),
-        "first_per_minute": terms.first_per_minute.map(|first| first.to_string()),
-        "connection_fee": terms.connection_fee.to_string(),
-        "minimum_s": terms.minimum_s,
-        "increment_s": terms.increment_s,
-        "steps_from_zero": terms.steps_from_zero,
-        "free_s": terms.free_s,
-        "prefix_digits": terms.prefix_digits,
-        "hours": terms.class.hours.word(),
-        "jurisdiction": terms.class.jurisdiction.word(),
-        "billed_s": billed_s,
-        "price": price.to_string(),
-        "tax": tax.to_string(),
-    })
+    let mut told = route::terms(terms);
+    told["billed_s"] = billed_s.into();
+    told["price"] = price.to_string().into();
+    told["tax"] = tax.to_string().into();
+    told
 }

@@ -454,7 +454,8 @@ fn verdict(candidate: &Candidate) -> String {
     candidate.reason.map_or(told.clone(), |reason| format!("{told} ({reason})"))
 }
 
-fn terms(terms: Terms) -> Value {
+/// What a price follows from.
+pub fn terms(terms: Terms) -> Value {
     json!({
         "currency": terms.currency.as_str(),
         "deck_currency": terms.deck_currency.as_str(),

@@ -16,6 +16,7 @@ use units::CallId;
 
 use super::Figures;
 use super::folder::{Folder, part_of, publish};
+use super::kept::{Kept, Kind};
 use crate::disk;
 use crate::places::Places;
 
@@ -39,23 +40,25 @@ struct Open {
 
 /// All captures that are being written.
 pub struct Captures {
-    folder: Folder,
+    kept: Kept,
     open: HashMap<CallId, Open>,
     /// A file's beginning, and the place in it of the interface that media has.
     head: Vec<u8>,
     media: u32,
     call_bytes_max: u64,
-    figures: Arc<Figures>,
     whole: Vec<u8>,
-    /// Somebody was told that files cannot be written.
-    failing: bool,
 }
 
 impl Captures {
     /// None so far; each file has this beginning and this interface for media.
     pub fn new(folder: Folder, (head, media): (Vec<u8>, u32), call_bytes_max: u64, figures: Arc<Figures>) -> Captures {
-        let (open, whole) = (HashMap::new(), Vec::new());
-        Captures { folder, open, head, media, call_bytes_max, figures, whole, failing: false }
+        let kind = Kind {
+            files: |figures| &figures.files,
+            lost: |figures| &figures.packets_lost,
+            trouble: "captures cannot be written; packets of them are lost",
+        };
+        let (kept, open, whole) = (Kept::new(folder, figures, kind), HashMap::new(), Vec::new());
+        Captures { kept, open, head, media, call_bytes_max, whole }
     }
 
     /// A packet of a captured call, or its end.
@@ -72,16 +75,18 @@ impl Captures {
         let opened = match self.open.entry(note.call) {
             Entry::Occupied(open) => Ok(open.into_mut()),
             Entry::Vacant(_) if full => Err(io::ErrorKind::QuotaExceeded.into()),
-            Entry::Vacant(place) => Open::begin(&self.folder, note.call, &self.head).map(|open| place.insert(open)),
+            Entry::Vacant(place) => {
+                Open::begin(&self.kept.folder, note.call, &self.head).map(|open| place.insert(open))
+            }
         };
         match opened {
             Ok(open) if open.written + ((open.fresh.len() + packet.len()) as u64) <= self.call_bytes_max => {
                 open.fresh.extend_from_slice(&packet);
                 open.heard = Instant::now();
-                self.figures.packets.fetch_add(1, Ordering::Relaxed);
+                self.kept.figures.packets.fetch_add(1, Ordering::Relaxed);
             }
-            Ok(_) => lose(&self.figures),
-            Err(error) => self.fail(&error),
+            Ok(_) => self.kept.lose(),
+            Err(error) => self.kept.fail(&error),
         }
     }
 
@@ -124,21 +129,14 @@ impl Captures {
         for (call, error) in failed {
             let Some(open) = self.open.remove(&call) else { continue };
             if error.kind() != io::ErrorKind::TimedOut {
-                self.fail(&error);
+                self.kept.fail(&error);
             }
             self.finish(open);
         }
     }
 
-    /// Finishes a file; what cannot be finished is made whole by the next start.
     fn finish(&mut self, mut open: Open) {
-        match open.write().and_then(|()| publish(&open.file, &open.part, &open.finished)) {
-            Ok(()) => {
-                self.failing = false;
-                self.figures.files.fetch_add(1, Ordering::Relaxed);
-            }
-            Err(error) => self.fail(&error),
-        }
+        self.kept.finished(open.write().and_then(|()| publish(&open.file, &open.part, &open.finished)));
     }
 
     /// The program ends.
@@ -150,20 +148,12 @@ impl Captures {
 
     /// Removes what is old.
     pub fn keep_up(&self) {
-        self.folder.keep_up();
+        self.kept.folder.keep_up();
     }
 
     /// Files that an earlier life was writing keep their whole blocks, under their final names.
     pub fn repair(&self) {
-        self.folder.repair(repair);
-    }
-
-    fn fail(&mut self, error: &io::Error) {
-        lose(&self.figures);
-        if !self.failing {
-            self.failing = true;
-            tracing::warn!(%error, folder = %self.folder.path.display(), "captures cannot be written; packets of them are lost");
-        }
+        self.kept.folder.repair(repair);
     }
 }
 
@@ -177,10 +167,6 @@ pub fn head(places: &Places) -> (Vec<u8>, u32) {
     }
     pcapng::interface("media", "RTP and RTCP", &mut head);
     (head, places.listens.len() as u32)
-}
-
-fn lose(figures: &Figures) {
-    figures.packets_lost.fetch_add(1, Ordering::Relaxed);
 }
 
 impl Open {

@@ -20,6 +20,7 @@ use units::{CallId, WallTime};
 use super::Figures;
 use super::captures::SILENT_MAX;
 use super::folder::{Folder, part_of, publish};
+use super::kept::{Kept, Kind};
 use crate::disk;
 
 /// What the name of a recording ends with.
@@ -42,19 +43,22 @@ struct Open {
 
 /// All recordings that are being written.
 pub struct Recordings {
-    folder: Folder,
+    kept: Kept,
     open: HashMap<CallId, Open>,
     call_bytes_max: u64,
-    figures: Arc<Figures>,
     looked: Instant,
-    /// Somebody was told that files cannot be written.
-    failing: bool,
 }
 
 impl Recordings {
     /// None so far.
     pub fn new(folder: Folder, call_bytes_max: u64, figures: Arc<Figures>) -> Recordings {
-        Recordings { folder, open: HashMap::new(), call_bytes_max, figures, looked: Instant::now(), failing: false }
+        let kind = Kind {
+            files: |figures| &figures.recordings,
+            lost: |figures| &figures.frames_lost,
+            trouble: "recordings cannot be written; they have gaps",
+        };
+        let kept = Kept::new(folder, figures, kind);
+        Recordings { kept, open: HashMap::new(), call_bytes_max, looked: Instant::now() }
     }
 
     /// A packet of a recorded voice, or its call's end.
@@ -70,15 +74,15 @@ impl Recordings {
         let opened = match self.open.entry(note.call) {
             Entry::Occupied(open) => Ok(open.into_mut()),
             Entry::Vacant(_) if full => Err(io::ErrorKind::QuotaExceeded.into()),
-            Entry::Vacant(place) => Open::begin(&self.folder, note.call, note.at).map(|open| place.insert(open)),
+            Entry::Vacant(place) => Open::begin(&self.kept.folder, note.call, note.at).map(|open| place.insert(open)),
         };
         let kept = opened.and_then(|open| open.hear(note, &frame, self.call_bytes_max));
         match kept {
             Ok(true) => {
-                self.figures.frames.fetch_add(1, Ordering::Relaxed);
+                self.kept.figures.frames.fetch_add(1, Ordering::Relaxed);
             }
-            Ok(false) => lose(&self.figures),
-            Err(error) => self.fail(&error),
+            Ok(false) => self.kept.lose(),
+            Err(error) => self.kept.fail(&error),
         }
     }
 
@@ -96,15 +100,8 @@ impl Recordings {
         }
     }
 
-    /// Finishes a file; what cannot be finished is made whole by the next start.
     fn finish(&mut self, mut open: Open) {
-        match open.rest().and_then(|()| publish(&open.file, &open.part, &open.finished)) {
-            Ok(()) => {
-                self.failing = false;
-                self.figures.recordings.fetch_add(1, Ordering::Relaxed);
-            }
-            Err(error) => self.fail(&error),
-        }
+        self.kept.finished(open.rest().and_then(|()| publish(&open.file, &open.part, &open.finished)));
     }
 
     /// The program ends.
@@ -116,25 +113,13 @@ impl Recordings {
 
     /// Removes what is old.
     pub fn keep_up(&self) {
-        self.folder.keep_up();
+        self.kept.folder.keep_up();
     }
 
     /// Files that an earlier life was writing keep what they have, under their final names.
     pub fn repair(&self) {
-        self.folder.repair(repair);
+        self.kept.folder.repair(repair);
     }
-
-    fn fail(&mut self, error: &io::Error) {
-        lose(&self.figures);
-        if !self.failing {
-            self.failing = true;
-            tracing::warn!(%error, folder = %self.folder.path.display(), "recordings cannot be written; they have gaps");
-        }
-    }
-}
-
-fn lose(figures: &Figures) {
-    figures.frames_lost.fetch_add(1, Ordering::Relaxed);
 }
 
 impl Open {

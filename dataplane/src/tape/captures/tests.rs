@@ -70,11 +70,11 @@ fn whatever_touch_of_the_disk_fails_the_next_call_is_captured_and_each_finished_
             assert_eq!(pcapng::whole(bytes), bytes.len(), "touch {first}: {name}");
         }
         if faults.struck() == 0 {
-            assert_eq!(all.figures.packets_lost.load(Ordering::Relaxed), 0, "a sound disk");
+            assert_eq!(all.kept.figures.packets_lost.load(Ordering::Relaxed), 0, "a sound disk");
             break;
         }
         met += 1;
-        assert!(all.figures.packets_lost.load(Ordering::Relaxed) > 0, "touch {first}: a loss is counted");
+        assert!(all.kept.figures.packets_lost.load(Ordering::Relaxed) > 0, "touch {first}: a loss is counted");
     }
     assert!(met >= 4, "{met} touches of the disk");
 }
@@ -90,7 +90,7 @@ fn a_capture_ends_at_its_bound_and_what_comes_later_is_counted() {
     all.on_note(&note(What::End, 1), own(), b"");
     let [(_, bytes)] = &files(data.path())[..] else { panic!("one file") };
     assert!(bytes.len() <= 1_000 && pcapng::whole(bytes) == bytes.len(), "{}", bytes.len());
-    let figures = &all.figures;
+    let figures = &all.kept.figures;
     let (kept, lost) = (figures.packets.load(Ordering::Relaxed), figures.packets_lost.load(Ordering::Relaxed));
     assert!(kept > 0 && kept + lost == 100, "{kept} and {lost}");
 }

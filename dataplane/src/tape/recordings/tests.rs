@@ -65,7 +65,7 @@ fn whatever_touch_of_the_disk_fails_the_file_is_sound_and_the_next_call_is_recor
         say(&mut all, 2, 1..3);
         end(&mut all, 2);
         assert_eq!(heard(data.path(), 2), [Some(1), Some(2)], "touch {first}");
-        let lost = all.figures.frames_lost.load(Ordering::Relaxed);
+        let lost = all.kept.figures.frames_lost.load(Ordering::Relaxed);
         if faults.struck() == 0 {
             assert_eq!(
                 (lost, heard(data.path(), 1)),
@@ -95,7 +95,7 @@ fn a_recording_ends_at_its_bound_and_what_comes_later_is_counted() {
     end(&mut all, 1);
     // 44 bytes, and 640 a packet.
     assert_eq!(heard(data.path(), 1).len(), 156);
-    assert_eq!(all.figures.frames_lost.load(Ordering::Relaxed), 300 - 156);
+    assert_eq!(all.kept.figures.frames_lost.load(Ordering::Relaxed), 300 - 156);
 }
 
 #[test]

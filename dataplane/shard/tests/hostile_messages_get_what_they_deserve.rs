@@ -185,6 +185,53 @@ fn a_peer_speaks_from_where_it_says_that_it_is_reached() {
 }
 
 #[test]
+fn a_place_that_is_none_takes_nobody_out_of_a_call() {
+    for named in [
+        "Contact: <sip:b@[::1>",
+        "Contact: <sip:b@((((>",
+        "Contact: <sip:b@192.0.2.1:99999>",
+        "Contact: <mailto:b@192.0.2.1>",
+        "Contact: <>",
+        "Contact: <urn:service:sos>\r\nRecord-Route: <sip:((((>",
+        "Contact: <sip:192.0.2.1:5060>\r\nRecord-Route: <sip:b@999:x>, <mailto:x@y>",
+        "Contact: <sip:192.0.2.1:5060>\r\nRecord-Route: <mailto:x@y>",
+    ] {
+        let (lines, named) = (format!("{named}\r\n"), named.escape_debug());
+        for early in [false, true] {
+            let mut world = World::default();
+            let invite = invite("one").replace("Contact: <sip:37060011111@192.0.2.60:5060>\r\n", &lines);
+            let heard = world.hear(ORIGINATOR, invite.as_bytes());
+            let Some(passed) = find(&heard, TERMINATOR, "INVITE ") else {
+                assert!(heard.iter().any(|(_, text)| status(text) == Some(400)), "{named}: {heard:?}");
+                continue;
+            };
+            let contact = "Contact: <sip:192.0.2.1:5060>\r\n";
+            if early {
+                let ringing = reply(&passed, "183 Session Progress", "ours", SDP).replace(contact, &lines);
+                world.hear(TERMINATOR, ringing.as_bytes());
+            }
+            let accepted = reply(&passed, "200 OK", "ours", SDP).replace(contact, &lines);
+            let sent = world.hear(TERMINATOR, accepted.as_bytes());
+            let answer = find(&sent, ORIGINATOR, "SIP/2.0 200").unwrap_or_else(|| panic!("{named}: {sent:?}"));
+            world.hear(ORIGINATOR, request(&answer, "ACK", 1).as_bytes());
+            let sent = world.hear(ORIGINATOR, request(&answer, "BYE", 2).as_bytes());
+            let bye = find(&sent, TERMINATOR, "BYE ").unwrap_or_else(|| panic!("{named}: {sent:?}"));
+            assert!(bye.starts_with("BYE sip:") && sip::parse::message(bye.as_bytes()).is_ok(), "{named}: {bye}");
+            world.hear(TERMINATOR, reply(&bye, "200 OK", "", "").as_bytes());
+            world.nothing_is_left(&named.to_string());
+        }
+        let mut world = World::default();
+        let passed = find(&world.hear(ORIGINATOR, invite("one").as_bytes()), TERMINATOR, "INVITE ").expect("passed on");
+        let accepted = reply(&passed, "200 OK", "ours", SDP).replace("Contact: <sip:192.0.2.1:5060>\r\n", &lines);
+        let sent = world.hear(TERMINATOR, accepted.as_bytes());
+        let answer = find(&sent, ORIGINATOR, "SIP/2.0 200").unwrap_or_else(|| panic!("{named}: {sent:?}"));
+        world.hear(ORIGINATOR, request(&answer, "ACK", 1).as_bytes());
+        let sent = world.hear(ORIGINATOR, request(&answer, "BYE", 2).as_bytes());
+        assert!(find(&sent, TERMINATOR, "BYE sip:").is_some(), "{named}: {sent:?}");
+    }
+}
+
+#[test]
 fn an_info_whose_body_is_packed_is_refused() {
     let mut world = World::default();
     let (answer, _) = talking(&mut world);

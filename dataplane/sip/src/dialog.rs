@@ -11,6 +11,9 @@ use crate::uri;
 /// The longest route set that is kept; a peer that sends more is not taken for one of ours.
 pub const ROUTES_MAX: usize = 8;
 
+/// The target of a peer that named none: requests go to where its own came from.
+const NOWHERE: &[u8] = b"sip:unnamed.invalid";
+
 /// One side's memory of a dialog.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dialog {
@@ -47,7 +50,12 @@ impl Dialog {
             local_uri: to.uri_text.to_vec(),
             local_display: Vec::new(),
             remote_uri: from.uri_text.to_vec(),
-            target: invite.contact().map_or(from.uri_text, |contact| contact.uri_text).to_vec(),
+            // Peers of RFC 2543 name no place; of one that is none nothing is printed.
+            target: invite
+                .target()
+                .or(Some(from.uri_text).filter(|uri| uri::is_addressable(uri)))
+                .unwrap_or(NOWHERE)
+                .to_vec(),
             routes: invite.record_routes().take(ROUTES_MAX).map(<[u8]>::to_vec).collect(),
             local_cseq: 0,
             remote_cseq: Some(invite.cseq().number),
@@ -67,8 +75,8 @@ impl Dialog {
 
     /// Takes a new target from a re-INVITE or its answer (RFC 3261 §12.2).
     pub fn refresh(&mut self, message: &Message<'_>) {
-        if let Some(contact) = message.contact() {
-            self.target = contact.uri_text.to_vec();
+        if let Some(target) = message.target() {
+            self.target = target.to_vec();
         }
     }
 
@@ -98,7 +106,7 @@ impl Dialog {
         via: (Transport, SocketAddr),
         hops: u8,
     ) -> Printer<'b> {
-        let strict = self.routes.first().filter(|first| !is_loose(first));
+        let strict = self.routes.first().filter(|first| !is_loose(first) && uri::is_addressable(uri_of(first)));
         // RFC 3261 §12.2.1.1: a strict first route becomes the Request-URI and the target goes last.
         let target = strict.map_or(self.target.as_slice(), |first| uri_of(first));
         let mut printer = Printer::request(out, method, target);

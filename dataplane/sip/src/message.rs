@@ -6,6 +6,7 @@ use crate::lex::{self, Elements};
 use crate::method::Method;
 use crate::name::{self, Name};
 use crate::parse::{self, Line};
+use crate::uri;
 use crate::via::Via;
 
 /// The largest message in bytes, start line, headers and body together. Offsets fit 16 bits.
@@ -234,6 +235,12 @@ impl<'a> Message<'a> {
     pub fn contact(&self) -> Option<Address<'a>> {
         let first = self.list(Name::Contact).next()?;
         if first == b"*" { None } else { Address::parse(first).ok() }
+    }
+
+    /// Where Contact says that requests to its sender are addressed; `None` where it names nothing that a request can be addressed to.
+    #[must_use]
+    pub fn target(&self) -> Option<&'a [u8]> {
+        self.contact().map(|contact| contact.uri_text).filter(|uri| uri::is_addressable(uri))
     }
 
     /// Is Contact the `*` of a REGISTER that removes all bindings (RFC 3261 §10.2.2)?

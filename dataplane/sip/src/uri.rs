@@ -269,6 +269,12 @@ pub fn host_port(text: &[u8]) -> Result<(&[u8], Option<u16>), Flaw> {
     }
 }
 
+/// True for a URI that a request may be addressed to: one that can be read, of a scheme that SIP knows.
+#[must_use]
+pub fn is_addressable(uri: &[u8]) -> bool {
+    Uri::parse(uri).is_ok_and(|uri| uri.scheme != Scheme::Other)
+}
+
 /// True for a URI that is reached over TLS alone: one of the scheme `sips` (RFC 3261 §26.2.2).
 #[must_use]
 pub fn is_secure(uri: &[u8]) -> bool {

@@ -37,8 +37,8 @@ impl Leg {
             }
         };
         let early = &mut self.early[at];
-        if let Some(contact) = response.contact() {
-            early.target = contact.uri_text.to_vec();
+        if let Some(target) = response.target() {
+            early.target = target.to_vec();
         }
         if early.routes.is_empty() && response.header(Name::RecordRoute).is_some() {
             let routes = response.record_routes().take(sip::dialog::ROUTES_MAX);
@@ -85,8 +85,8 @@ impl Leg {
     pub(crate) fn refresh_target(&mut self, message: &Message<'_>) {
         let sender = if message.is_request() { message.from() } else { message.to() };
         let tag = sender.tag().unwrap_or(b"");
-        match (self.early.iter_mut().find(|early| early.tag == tag), message.contact()) {
-            (Some(early), Some(contact)) => early.target = contact.uri_text.to_vec(),
+        match (self.early.iter_mut().find(|early| early.tag == tag), message.target()) {
+            (Some(early), Some(target)) => early.target = target.to_vec(),
             (Some(_), None) => {}
             (None, _) => self.dialog.refresh(message),
         }

@@ -42,6 +42,8 @@ impl Disk {
 impl Drop for Disk {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+        // The hosts' folder could not be removed while this was in it.
+        let _ = fs::remove_dir_all(self.0.parent().unwrap());
     }
 }
 

@@ -18,6 +18,7 @@ mod files;
 mod host;
 mod jobs;
 mod journal;
+mod keys;
 mod limits;
 mod manual;
 mod node;
@@ -116,6 +117,9 @@ enum Noun {
     },
     /// Limits of calls, with what is taken of them.
     Limits(limits::Arguments),
+    /// API keys: how programs come in, with what rights and from where.
+    #[command(subcommand, alias = "key")]
+    Keys(keys::Verb),
     /// Exports, retention and other work in the background.
     #[command(subcommand, alias = "job")]
     Jobs(jobs::Verb),
@@ -370,6 +374,7 @@ async fn once(mut cli: Cli) -> ExitCode {
         Noun::Files { place, form, watch } => files::run(&place, form, watch),
         Noun::Limits(arguments) => limits::run(arguments).await,
         Noun::Jobs(verb) => jobs::run(verb).await,
+        Noun::Keys(verb) => keys::run(verb).await,
         Noun::Node(verb) => node::run(verb).await,
         Noun::Route(verb) => route::run(verb).await,
         Noun::Search(verb) => search::run(verb).await,

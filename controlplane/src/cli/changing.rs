@@ -1,6 +1,6 @@
 //! Which words change something: those must not choose among nodes. A further verb has to say what it does, or it does not compile.
 
-use super::{Noun, Place, accounts, calls, db, deck, jobs, journal, node, recordings, revision, search, stats};
+use super::{Noun, Place, accounts, calls, db, deck, jobs, journal, keys, node, recordings, revision, search, stats};
 
 impl Noun {
     /// Where these words change something; `None`: they only look, or need no node to choose.
@@ -22,6 +22,11 @@ impl Noun {
             Noun::Jobs(verb) => match verb {
                 jobs::Verb::Cancel(act) | jobs::Verb::Retry(act) => Some(&mut act.place),
                 jobs::Verb::List(_) | jobs::Verb::Show(_) => None,
+            },
+            Noun::Keys(verb) => match verb {
+                keys::Verb::Create(create) => Some(&mut create.place),
+                keys::Verb::Only { place, .. } | keys::Verb::Delete { place, .. } => Some(place),
+                keys::Verb::List(_) => None,
             },
             Noun::Node(verb) => match verb {
                 node::Verb::Drain { place, .. }
@@ -120,6 +125,8 @@ mod tests {
             ("journal replay --write", true),
             ("jobs show 1", false),
             ("jobs cancel 1", true),
+            ("keys list", false),
+            ("keys only ci --from 192.0.2.7", true),
             ("node drain", true),
             ("accounts pay a 1 --reference r", true),
             ("revision restore 7", true),

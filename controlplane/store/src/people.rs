@@ -7,6 +7,9 @@ use crate::error::{Result, StoreError};
 use crate::object::CODE_CHARS_MAX;
 use crate::sql::{Row, args, now};
 
+/// Bytes of an allow-list at most.
+const NETWORKS_BYTES_MAX: usize = 2_000;
+
 /// What is written about a user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserDraft {
@@ -44,6 +47,8 @@ pub struct ApiKeyDraft {
     pub created_by: u32,
     /// Not valid from this moment on.
     pub expires: Option<WallTime>,
+    /// Where requests with it may come from: addresses and networks separated by spaces; empty for anywhere.
+    pub networks: String,
 }
 
 /// An API key as stored.
@@ -133,6 +138,12 @@ impl Store {
         rows.iter().map(api_key).collect()
     }
 
+    /// A key by id; revoked and expired ones too.
+    pub async fn api_key(&self, id: u32) -> Result<ApiKey> {
+        let row = self.read().await?.row("SELECT * FROM api_keys WHERE id=?", args![id]).await?;
+        row.as_ref().map(api_key).transpose()?.ok_or_else(|| StoreError::missing("API key", id))
+    }
+
     /// A key by the hash of its secret; revoked and expired ones too.
     pub async fn api_key_by_hash(&self, hash: &[u8; 32]) -> Result<Option<ApiKey>> {
         let row = self.read().await?.row("SELECT * FROM api_keys WHERE secret_hash=?", args![*hash]).await?;
@@ -142,14 +153,23 @@ impl Store {
     /// Makes a key.
     pub async fn create_api_key(&self, draft: &ApiKeyDraft) -> Result<ApiKey> {
         check_name(&draft.name)?;
+        check_networks(&draft.networks)?;
         let (mut tx, at) = (self.write().await?, now());
-        let sql = "INSERT INTO api_keys (name,secret_hash,scopes,created_by,created,expires) VALUES (?,?,?,?,?,?)";
+        let sql = "INSERT INTO api_keys (name,secret_hash,scopes,created_by,created,expires,networks) VALUES (?,?,?,?,?,?,?)";
+        let ApiKeyDraft { name, secret_hash, scopes, created_by, expires, networks } = draft;
         let values =
-            args![draft.name.as_str(), draft.secret_hash, draft.scopes.as_str(), draft.created_by, at, draft.expires];
+            args![name.as_str(), *secret_hash, scopes.as_str(), *created_by, at, *expires, networks.as_str()];
         let done = tx.run(sql, values).await?;
         tx.commit().await?;
         let id = u32::try_from(done.id).map_err(|_| StoreError::Broken("API key ids are used up".into()))?;
         Ok(ApiKey { id, created: at, last_used: None, revoked: None, draft: draft.clone() })
+    }
+
+    /// From here on requests with a key may come from these networks alone; empty for anywhere.
+    pub async fn set_api_key_networks(&self, id: u32, networks: &str) -> Result<()> {
+        check_networks(networks)?;
+        let sql = "UPDATE api_keys SET networks=? WHERE id=? AND revoked IS NULL";
+        self.change(sql, args![networks, id], "API key", id).await
     }
 
     /// Takes a key back for good.
@@ -215,6 +235,13 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
+fn check_networks(networks: &str) -> Result<()> {
+    if networks.len() > NETWORKS_BYTES_MAX {
+        return Err(StoreError::invalid("networks", format!("{NETWORKS_BYTES_MAX} characters at most")));
+    }
+    Ok(())
+}
+
 fn user(row: &Row) -> Result<User> {
     let draft = UserDraft {
         name: row.text("name")?,
@@ -233,6 +260,7 @@ fn api_key(row: &Row) -> Result<ApiKey> {
         scopes: row.text("scopes")?,
         created_by: row.num("created_by")?,
         expires: row.opt_int("expires")?.map(WallTime::from_micros),
+        networks: row.text("networks")?,
     };
     Ok(ApiKey {
         id: row.num("id")?,

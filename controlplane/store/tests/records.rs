@@ -216,10 +216,18 @@ async fn people_keys_and_logins_are_kept_by_hash(store: Store) {
         scopes: "cdr:read".into(),
         created_by: anna.id,
         expires: None,
+        networks: "192.0.2.0/24 2001:db8::7".into(),
     };
     let made = store.create_api_key(&key).await.unwrap();
+    assert_eq!(store.api_key(made.id).await.unwrap(), made);
+    store.set_api_key_networks(made.id, "").await.unwrap();
+    assert_eq!(store.api_key(made.id).await.unwrap().draft.networks, "");
+    let long = "192.0.2.7 ".repeat(201);
+    assert!(matches!(store.set_api_key_networks(made.id, &long).await, Err(StoreError::Invalid { .. })));
     store.touch_api_key(made.id).await.unwrap();
     store.revoke_api_key(made.id).await.unwrap();
+    let gone = store.set_api_key_networks(made.id, "192.0.2.7").await;
+    assert!(matches!(gone, Err(StoreError::NotFound { .. })), "{gone:?}");
     let kept = store.api_key_by_hash(&[7; 32]).await.unwrap().unwrap();
     assert!(kept.last_used.is_some() && kept.revoked.is_some());
     assert_eq!(store.api_key_by_hash(&[8; 32]).await.unwrap(), None);

@@ -22,6 +22,7 @@ pub mod imports;
 pub mod ingress_trunks;
 pub mod jobs;
 mod kept;
+pub mod keys;
 pub mod latency;
 pub mod limits;
 pub mod nodes;

@@ -3,6 +3,7 @@
 mod budget;
 mod caller;
 mod gate;
+mod networks;
 mod password;
 mod secret;
 mod token;
@@ -11,6 +12,7 @@ pub use budget::{Budget, Budgets};
 pub use caller::{Caller, May, Right, Who, rights};
 pub(crate) use gate::gate;
 pub use gate::{COOKIE, CSRF_HEADER, LOG_IN, Remembered, address_of, of_user};
+pub use networks::{NETWORKS_MAX, Networks, Refusals};
 pub use password::Passwords;
 pub use secret::{Secret, hash};
 pub use token::OneTimeTokens;

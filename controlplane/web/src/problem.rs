@@ -98,6 +98,8 @@ codes! {
     CsrfMissing FORBIDDEN "the header x-csrf-token is missing or wrong";
     /// The caller lacks the scope.
     NotAllowed FORBIDDEN "not allowed";
+    /// The key is good, and not for requests from this address.
+    WrongAddress FORBIDDEN "not from this address";
     /// No such object.
     NotFound NOT_FOUND "not found";
     /// The path takes other methods.

@@ -51,6 +51,7 @@ struct Head;
 fn paths() -> (OpenApiRouter<App>, OpenApiRouter<App>) {
     let guarded = OpenApiRouter::new()
         .merge(api::access::routes())
+        .merge(api::keys::routes())
         .merge(api::overview::routes())
         .merge(api::calls::routes())
         .merge(api::captures::routes())

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use units::{NodeId, WallTime};
 
 use crate::api::apply::{ApplyAsk, ApplyReport};
-use crate::auth::{Budgets, OneTimeTokens, Passwords, Remembered};
+use crate::auth::{Budgets, OneTimeTokens, Passwords, Refusals, Remembered};
 use crate::live::Live;
 use crate::names::NameBook;
 use crate::repeats::Repeats;
@@ -201,6 +201,7 @@ pub(crate) struct Inner {
     pub(crate) version: String,
     pub(crate) passwords: Passwords,
     pub(crate) remembered: Remembered,
+    pub(crate) refusals: Refusals,
     pub(crate) budgets: Budgets,
     pub(crate) repeats: Repeats,
     pub(crate) names: NameBook,
@@ -228,6 +229,7 @@ impl Inner {
             analyses: LastAnalysis::default(),
             passwords: Passwords::default(),
             remembered: Remembered::default(),
+            refusals: Refusals::default(),
             budgets: Budgets::default(),
             repeats: Repeats::default(),
             store: services.store,

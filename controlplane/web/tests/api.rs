@@ -14,6 +14,8 @@ mod guards;
 mod imports;
 #[path = "api/jobs.rs"]
 mod jobs;
+#[path = "api/keys.rs"]
+mod keys;
 #[path = "api/live.rs"]
 mod live;
 #[path = "api/node.rs"]

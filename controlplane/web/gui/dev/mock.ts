@@ -92,7 +92,7 @@ function answer(method: string, path: string, query: URLSearchParams): Answer {
   if (path === 'nodes') return list([node()]);
   if (path === 'audit') return list(audit);
   if (path === 'users') return list([{ id: 'usr_1', name: 'admin', role: 'admin', has_password: false, created_at: data.moment(now) }]);
-  if (path === 'api-keys') return list([{ id: 'key_1', name: 'billing export', scopes: ['cdr:read'], created_at: data.moment(now), expires_at: null, last_used_at: data.moment(now) }]);
+  if (path === 'api-keys') return list([{ id: 'key_1', name: 'billing export', scopes: ['cdr:read'], created_at: data.moment(now), expires_at: data.moment(now + 9 * 86_400_000), last_used_at: data.moment(now), networks: ['192.0.2.7', '2001:db8::/32'] }]);
   if (path === 'revisions') return list([1881, 1880, 1879].map((revision) => ({ revision, built_at: data.moment(now - (1881 - revision) * 900_000), bytes: 24_104_221, in_force: revision === 1881 })));
   if (inner === 'imports') return method === 'POST' ? [201, sheet(true)] : list([sheet(true), sheet(false)]);
   if (noun === 'imports') return inner === 'changes' ? list(changes(), 'more') : [200, sheet(true)];

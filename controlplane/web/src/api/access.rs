@@ -1,4 +1,4 @@
-//! Logging in, users, API keys.
+//! Logging in, and users.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use store::{ApiKeyDraft, User as StoredUser, UserDraft, WebSession};
+use store::{User as StoredUser, UserDraft, WebSession};
 use units::WallTime;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -18,7 +18,7 @@ use crate::extract::{Body, Key};
 use crate::page::List;
 use crate::problem::{Answered, Code, Problem};
 use crate::services::App;
-use crate::value::{KeyRef, Time, UserRef};
+use crate::value::{Time, UserRef};
 
 /// A one-time token, or a user with a password.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
@@ -93,45 +93,6 @@ pub struct UserNew {
     pub password: String,
 }
 
-/// An API key, without its secret.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct ApiKey {
-    /// The id.
-    pub id: KeyRef,
-    /// What it is for.
-    pub name: String,
-    /// What it may do.
-    pub scopes: Vec<Scope>,
-    /// When made.
-    pub created_at: Time,
-    /// When it ends; absent for never.
-    pub expires_at: Option<Time>,
-    /// When it was last used, to the minute.
-    pub last_used_at: Option<Time>,
-}
-
-/// An API key to be made.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ApiKeyNew {
-    /// What it is for, unique.
-    pub name: String,
-    /// What it may do; no more than its maker may.
-    #[schema(min_items = 1)]
-    pub scopes: Vec<Scope>,
-    /// When it ends; never when absent.
-    pub expires_at: Option<Time>,
-}
-
-/// A new API key with its secret, which is shown this once.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct ApiKeyMade {
-    /// The key.
-    pub key: ApiKey,
-    /// Send it as `authorization: Bearer …`. It is stored only as a hash.
-    pub secret: String,
-}
-
 /// How long a log-in lasts: twelve hours, one shift.
 const LOG_IN_S: i64 = 12 * 3_600;
 /// The user that a one-time token makes when there is no administrator.
@@ -141,7 +102,7 @@ const PASSWORD_CHARS_MIN: usize = 10;
 /// Characters of a password at most: hashing must not become work for strangers.
 const PASSWORD_CHARS_MAX: usize = 256;
 
-/// The paths of log-ins, users and keys.
+/// The paths of log-ins and users.
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(log_in, log_out))
@@ -149,8 +110,6 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(set_password))
         .routes(routes!(users, create_user))
         .routes(routes!(delete_user))
-        .routes(routes!(keys, create_key))
-        .routes(routes!(delete_key))
 }
 
 /// Logs in with a one-time token, or with user and password; sets the cookie.
@@ -309,52 +268,6 @@ async fn delete_user(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Lists the API keys, without their secrets.
-#[utoipa::path(get, path = "/api/v1/api-keys", tag = "access",
-    responses((status = 200, description = "All that have not been taken back.", body = List<ApiKey>)))]
-async fn keys(_caller: May<rights::Admin>, State(app): State<App>) -> Answered<Json<List<ApiKey>>> {
-    let keys = app.store.api_keys().await?;
-    Ok(Json(List::whole(keys.iter().filter(|key| key.revoked.is_none()).map(ApiKey::show).collect())))
-}
-
-/// Makes an API key. Its secret is shown this once.
-#[utoipa::path(post, path = "/api/v1/api-keys", tag = "access", request_body = ApiKeyNew,
-    responses((status = 201, description = "The key and its secret.", body = ApiKeyMade)))]
-async fn create_key(
-    caller: May<rights::Admin>,
-    State(app): State<App>,
-    Body(new): Body<ApiKeyNew>,
-) -> Answered<(StatusCode, Json<ApiKeyMade>)> {
-    if new.scopes.is_empty() {
-        return Err(Problem::invalid("/scopes", "a key without scopes may do nothing"));
-    }
-    if new.expires_at.is_some_and(|ends| ends <= Time::now()) {
-        return Err(Problem::invalid("/expires_at", "this moment has passed"));
-    }
-    let secret = format!("tdm_{}", Secret::draw().text());
-    let scopes: Vec<&str> = new.scopes.iter().map(|scope| scope.as_str()).collect();
-    let draft = ApiKeyDraft {
-        name: new.name,
-        secret_hash: hash(&secret),
-        scopes: scopes.join(" "),
-        created_by: caller.user(),
-        expires: new.expires_at.map(|ends| ends.0),
-    };
-    let key = ApiKey::show(&app.store.create_api_key(&draft).await?);
-    app.store.audit(&caller.entry("create", key.id, None, Some(&key))).await?;
-    Ok((StatusCode::CREATED, Json(ApiKeyMade { key, secret })))
-}
-
-/// Takes an API key back, for good.
-#[utoipa::path(delete, path = "/api/v1/api-keys/{id}", tag = "access", params(("id" = KeyRef, Path)),
-    responses((status = 204, description = "It opens nothing any more.")))]
-async fn delete_key(caller: May<rights::Admin>, State(app): State<App>, Key(id): Key<KeyRef>) -> Answered<StatusCode> {
-    app.store.revoke_api_key(id.0).await?;
-    app.remembered.forget();
-    app.store.audit(&caller.act("delete", id)).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
 impl Me {
     fn show(caller: &Caller, version: &str) -> Me {
         let mut me = Me {
@@ -389,19 +302,6 @@ impl User {
             role: Role::parse(&user.draft.role).unwrap_or(Role::Viewer),
             has_password: !user.draft.password_hash.is_empty(),
             created_at: Time(user.created),
-        }
-    }
-}
-
-impl ApiKey {
-    fn show(key: &store::ApiKey) -> ApiKey {
-        ApiKey {
-            id: KeyRef(key.id),
-            name: key.draft.name.clone(),
-            scopes: key.draft.scopes.split_whitespace().filter_map(Scope::parse).collect(),
-            created_at: Time(key.created),
-            expires_at: key.draft.expires.map(Time),
-            last_used_at: key.last_used.map(Time),
         }
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use store::AuditEntry;
 use units::WallTime;
 
-use super::{Role, Scope};
+use super::{Networks, Role, Scope};
 use crate::problem::{Code, Problem, REQUEST_ID};
 
 /// A user in a browser, or a program with a key.
@@ -38,6 +38,8 @@ pub enum Who {
         name: String,
         /// The user that made it.
         made_by: u32,
+        /// Where its requests may come from.
+        networks: Networks,
     },
 }
 

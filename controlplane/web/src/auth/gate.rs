@@ -1,7 +1,7 @@
 //! Nothing under `/api/v1` is answered before it is known who asks.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,11 +9,12 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use store::{ApiKey, User, WebSession};
+use store::{ApiKey, ApiKeyDraft, User, WebSession};
 
 use super::caller::{Caller, Who};
 use super::secret::hash;
-use super::{Role, Scope};
+use super::{Networks, Role, Scope};
+use crate::value::KeyRef;
 use crate::api::jobs::EXPORT;
 use crate::problem::{Answered, Code, Problem};
 use crate::repeats;
@@ -65,8 +66,8 @@ pub(crate) async fn gate(State(app): State<App>, mut request: Request, next: Nex
     if posts && request.uri().path() == LOG_IN {
         return next.run(request).await;
     }
-    let address = address_of(&request);
-    let caller = match known(&app, request.headers(), request.method(), address).await {
+    let from = address_of(&request);
+    let caller = match known(&app, request.headers(), request.method(), from).await {
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
@@ -87,14 +88,15 @@ pub(crate) async fn gate(State(app): State<App>, mut request: Request, next: Nex
 }
 
 /// The address that a request came from.
-pub fn address_of(request: &Request) -> String {
+pub fn address_of(request: &Request) -> Option<IpAddr> {
     let from = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    from.map(|from| from.0.ip().to_string()).unwrap_or_default()
+    from.map(|from| from.0.ip().to_canonical())
 }
 
-async fn known(app: &App, headers: &HeaderMap, method: &Method, address: String) -> Answered<Caller> {
+async fn known(app: &App, headers: &HeaderMap, method: &Method, from: Option<IpAddr>) -> Answered<Caller> {
+    let address = from.map(|from| from.to_string()).unwrap_or_default();
     if let Some(secret) = bearer(headers) {
-        return by_key(app, hash(secret), address).await;
+        return by_key(app, hash(secret), from, address).await;
     }
     let secret = cookie(headers).ok_or_else(|| Problem::new(Code::NotLoggedIn, "this needs a log-in or an API key"))?;
     let caller = by_cookie(app, hash(secret), address).await?;
@@ -120,13 +122,16 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
     pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value)
 }
 
-async fn by_key(app: &App, secret: [u8; 32], address: String) -> Answered<Caller> {
+async fn by_key(app: &App, secret: [u8; 32], from: Option<IpAddr>, address: String) -> Answered<Caller> {
     if let Some(mut caller) = app.remembered.within(&secret, FRESH) {
         caller.address = address;
-        return Ok(caller);
+        return from_there(app, caller, from).await;
     }
     let found = match app.store.api_key_by_hash(&secret).await {
-        Err(flaw) if flaw.is_away() => return from_memory(app, &secret, address, flaw),
+        Err(flaw) if flaw.is_away() => {
+            let caller = from_memory(app, &secret, address, flaw)?;
+            return from_there(app, caller, from).await;
+        }
         other => other?,
     };
     let wrong = || Problem::new(Code::WrongCredentials, "no such API key, or it has ended");
@@ -134,18 +139,37 @@ async fn by_key(app: &App, secret: [u8; 32], address: String) -> Answered<Caller
     if key.draft.expires.is_some_and(|ends| ends <= Time::now().0) {
         return Err(wrong());
     }
+    let caller = of_key(&key, address);
+    app.remembered.keep(secret, &caller);
+    let caller = from_there(app, caller, from).await?;
     let stale = key.last_used.is_none_or(|used| Time::now().0 - used > 60_000_000);
     if stale && let Err(flaw) = app.store.touch_api_key(key.id).await {
         tracing::warn!(%flaw, key = key.id, "a key's last use could not be noted");
     }
-    let caller = of_key(&key, address);
-    app.remembered.keep(secret, &caller);
     Ok(caller)
+}
+
+/// Refuses a key from where it may not be used, whoever has it, and writes that down.
+async fn from_there(app: &App, caller: Caller, from: Option<IpAddr>) -> Answered<Caller> {
+    let Who::Key { id, networks, .. } = &caller.who else { return Ok(caller) };
+    if networks.hold(from) {
+        return Ok(caller);
+    }
+    if from.is_some_and(|from| app.refusals.is_news(*id, from, Instant::now())) {
+        let entry = caller.act("wrong_address", KeyRef(*id));
+        if let Err(flaw) = app.store.audit(&entry).await {
+            tracing::warn!(%flaw, key = id, from = caller.address, "a refused key could not be written down");
+        }
+    }
+    let address = if caller.address.is_empty() { "an unknown address" } else { &caller.address };
+    Err(Problem::new(Code::WrongAddress, format!("this key is not for requests from {address}")))
 }
 
 fn of_key(key: &ApiKey, address: String) -> Caller {
     let scopes = key.draft.scopes.split_whitespace().filter_map(Scope::parse).collect();
-    let who = Who::Key { id: key.id, name: key.draft.name.clone(), made_by: key.draft.created_by };
+    let ApiKeyDraft { name, created_by, networks, .. } = &key.draft;
+    let networks = Networks::stored(networks);
+    let who = Who::Key { id: key.id, name: name.clone(), made_by: *created_by, networks };
     Caller { who, scopes, expires: key.draft.expires, address }
 }
 

@@ -34,6 +34,7 @@ mod stats;
 mod top;
 mod trace;
 mod up;
+mod users;
 mod watch;
 mod whatif;
 mod which;
@@ -160,6 +161,9 @@ enum Noun {
     /// Ways in from carriers and out to them.
     #[command(subcommand, alias = "trunk")]
     Trunks(objects::Verb),
+    /// People who may log in.
+    #[command(subcommand, alias = "user")]
+    Users(users::Verb),
     /// Published snapshots of the whole configuration.
     #[command(subcommand, alias = "revisions")]
     Revision(revision::Verb),
@@ -383,6 +387,7 @@ async fn once(mut cli: Cli) -> ExitCode {
         Noun::Doctor(arguments) => doctor::run(arguments).await,
         Noun::Trace(arguments) => trace::run(arguments).await,
         Noun::Top(arguments) => top::run(arguments).await,
+        Noun::Users(verb) => users::run(verb).await,
         Noun::Revision(verb) => revision::run(verb).await,
         Noun::Replay(arguments) => replay::run(arguments).await,
         Noun::Whatif(arguments) => whatif::run(*arguments).await,

@@ -1,6 +1,6 @@
 //! Which words change something: those must not choose among nodes. A further verb has to say what it does, or it does not compile.
 
-use super::{Noun, Place, accounts, calls, db, deck, jobs, journal, keys, node, recordings, revision, search, stats};
+use super::{Noun, Place, accounts, calls, db, deck, jobs, journal, keys, node, recordings, revision, search, stats, users};
 
 impl Noun {
     /// Where these words change something; `None`: they only look, or need no node to choose.
@@ -44,6 +44,10 @@ impl Noun {
             Noun::Stats(verb) => match verb {
                 stats::Verb::Recount(recount) => Some(&mut recount.place),
                 stats::Verb::Show(_) => None,
+            },
+            Noun::Users(verb) => match verb {
+                users::Verb::SecondFactorOff { place, .. } => Some(place),
+                users::Verb::List(_) => None,
             },
             Noun::Revision(verb) => match verb {
                 revision::Verb::Restore { place, .. } => Some(place),
@@ -131,6 +135,8 @@ mod tests {
             ("accounts pay a 1 --reference r", true),
             ("revision restore 7", true),
             ("revision list", false),
+            ("users list", false),
+            ("users second-factor-off anna", true),
         ];
         for (words, wanted) in rows {
             let mut cli = Cli::parse_from(std::iter::once("tandem").chain(words.split(' ')));

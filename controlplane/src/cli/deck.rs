@@ -10,7 +10,7 @@ use rating::deck::merge::counts;
 use serde_json::json;
 use store::{AuditEntry, Deck, DeckDraft, Store};
 use units::WallTime;
-use web::auth::{Passwords, Role, Scope};
+use web::auth::{Passwords, Role, Scope, factor};
 use web::desk::{self, ApplyImport, Doer, Look};
 use web::problem::{Code, Problem};
 use web::sheets::{Analysis, Format, LastAnalysis, Reading, analyse, written};
@@ -95,7 +95,8 @@ impl Import {
 pub struct Approve {
     /// The import's id, as imp_12.
     import: ImportRef,
-    /// Who approves: a user of the pages who may change rates. The password is the first line of the standard input.
+    /// Who approves: a user of the pages who may change rates. The password is the first line of the standard input, and for a user who has
+    /// a second factor a code of it the second line.
     #[arg(long)]
     user: String,
     /// Puts it into the deck as well.
@@ -193,9 +194,9 @@ async fn approve(ask: Approve) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A user of the pages, by name and the password on the standard input.
+/// A user of the pages, by name and by the password, and where it is wanted the code, on the standard input.
 async fn user(store: &Store, name: &str) -> Result<Doer> {
-    let mut password = String::new();
+    let (mut password, mut code) = (String::new(), String::new());
     std::io::stdin().read_line(&mut password).context("the password of the user is wanted on the standard input")?;
     let found = store.user_by_name(name).await?.filter(|user| user.draft.active);
     let stored = found.as_ref().map_or(String::new(), |user| user.draft.password_hash.clone());
@@ -203,6 +204,13 @@ async fn user(store: &Store, name: &str) -> Result<Doer> {
     let Some(user) = found.filter(|_| fits) else {
         return Err(Problem::new(Code::WrongCredentials, "no such user, or another password").into());
     };
+    if user.second_factor.is_some() {
+        std::io::stdin().read_line(&mut code).context("a code of the second factor is wanted as the second line")?;
+        if !factor::take(store, user.id, &code).await? {
+            let detail = "the second line of the standard input is no good code of the second factor";
+            return Err(Problem::new(Code::WrongCredentials, detail).into());
+        }
+    }
     let may = Role::parse(&user.draft.role).is_some_and(|role| role.scopes().contains(&Scope::RatesWrite));
     if !may {
         return Err(Problem::new(Code::NotAllowed, format!("{name} may not change rates")).into());

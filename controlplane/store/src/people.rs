@@ -4,9 +4,12 @@ use units::WallTime;
 
 use crate::Store;
 use crate::error::{Result, StoreError};
+use crate::factors;
 use crate::object::CODE_CHARS_MAX;
 use crate::sql::{Row, args, now};
 
+/// Users, each with when its second factor was put in force.
+const USERS: &str = "SELECT u.*,f.proved AS second_factor FROM users u LEFT JOIN second_factors f ON f.user_id=u.id";
 /// Bytes of an allow-list at most.
 const NETWORKS_BYTES_MAX: usize = 2_000;
 
@@ -30,6 +33,8 @@ pub struct User {
     pub id: u32,
     /// When it was made.
     pub created: WallTime,
+    /// Since when its log-ins want a code; `None`: they do not.
+    pub second_factor: Option<WallTime>,
     /// What is written about it.
     pub draft: UserDraft,
 }
@@ -88,7 +93,7 @@ impl Store {
     pub async fn users(&self) -> Result<Vec<User>> {
         self.read()
             .await?
-            .rows("SELECT * FROM users ORDER BY id LIMIT 1000", Vec::new())
+            .rows(format!("{USERS} ORDER BY u.id LIMIT 1000"), Vec::new())
             .await?
             .iter()
             .map(user)
@@ -97,13 +102,13 @@ impl Store {
 
     /// A user by login name.
     pub async fn user_by_name(&self, name: &str) -> Result<Option<User>> {
-        let row = self.read().await?.row("SELECT * FROM users WHERE name=?", args![name]).await?;
+        let row = self.read().await?.row(format!("{USERS} WHERE u.name=?"), args![name]).await?;
         row.as_ref().map(user).transpose()
     }
 
     /// A user by id.
     pub async fn user(&self, id: u32) -> Result<Option<User>> {
-        let row = self.read().await?.row("SELECT * FROM users WHERE id=?", args![id]).await?;
+        let row = self.read().await?.row(format!("{USERS} WHERE u.id=?"), args![id]).await?;
         row.as_ref().map(user).transpose()
     }
 
@@ -116,7 +121,7 @@ impl Store {
         let done = tx.run(sql, values).await?;
         tx.commit().await?;
         let id = u32::try_from(done.id).map_err(|_| StoreError::Broken("user ids are used up".into()))?;
-        Ok(User { id, created: at, draft: draft.clone() })
+        Ok(User { id, created: at, second_factor: None, draft: draft.clone() })
     }
 
     /// Replaces what is written about a user.
@@ -194,8 +199,8 @@ impl Store {
         tx.commit().await
     }
 
-    /// A login that has not ended, with its user if that is active.
-    pub async fn web_session(&self, hash: &[u8; 32]) -> Result<Option<(WebSession, User)>> {
+    /// A login that has not ended, with its user if that is active, and whether that must have a second factor.
+    pub async fn web_session(&self, hash: &[u8; 32]) -> Result<Option<(WebSession, User, bool)>> {
         let mut tx = self.read().await?;
         let sql = "SELECT * FROM web_sessions WHERE secret_hash=? AND expires>?";
         let Some(row) = tx.row(sql, args![*hash, now()]).await? else { return Ok(None) };
@@ -207,8 +212,10 @@ impl Store {
             expires: row.time("expires")?,
             address: row.text("address")?,
         };
-        let owner = tx.row("SELECT * FROM users WHERE id=? AND active<>0", args![session.user]).await?;
-        Ok(owner.as_ref().map(user).transpose()?.map(|owner| (session, owner)))
+        let owner = tx.row(format!("{USERS} WHERE u.id=? AND u.active<>0"), args![session.user]).await?;
+        let Some(owner) = owner.as_ref().map(user).transpose()? else { return Ok(None) };
+        let must_prove = factors::is_wanted(&mut tx, &owner.draft.role).await?;
+        Ok(Some((session, owner, must_prove)))
     }
 
     /// Ends a login; unknown ones are no mistake.
@@ -249,7 +256,8 @@ fn user(row: &Row) -> Result<User> {
         password_hash: row.text("password_hash")?,
         active: row.flag("active")?,
     };
-    Ok(User { id: row.num("id")?, created: row.time("created")?, draft })
+    let second_factor = row.opt_int("second_factor")?.map(WallTime::from_micros);
+    Ok(User { id: row.num("id")?, created: row.time("created")?, second_factor, draft })
 }
 
 fn api_key(row: &Row) -> Result<ApiKey> {

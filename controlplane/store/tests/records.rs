@@ -26,6 +26,7 @@ on_both! {
     the_overview_sums_by_carrier_and_currency
     a_captured_call_has_its_messages
     people_keys_and_logins_are_kept_by_hash
+    a_code_of_a_second_factor_counts_once
 }
 
 const START: i64 = 1_800_000_000_000_000;
@@ -242,7 +243,7 @@ async fn people_keys_and_logins_are_kept_by_hash(store: Store) {
         address: "::1".into(),
     };
     store.create_web_session(&login).await.unwrap();
-    assert_eq!(store.web_session(&[9; 32]).await.unwrap(), Some((login.clone(), anna.clone())));
+    assert_eq!(store.web_session(&[9; 32]).await.unwrap(), Some((login.clone(), anna.clone(), false)));
     store.update_user(anna.id, &UserDraft { active: false, ..draft }).await.unwrap();
     assert_eq!(store.web_session(&[9; 32]).await.unwrap(), None, "a user that may not log in is not logged in");
     store.delete_web_session(&[9; 32]).await.unwrap();
@@ -311,4 +312,38 @@ async fn the_readable_views_of_sqlite_show_codes_decimals_and_dates() {
 #[tokio::test]
 async fn the_readable_views_of_mariadb_show_codes_decimals_and_dates() {
     views_are_readable(databases::mariadb().await).await;
+}
+
+async fn a_code_of_a_second_factor_counts_once(store: Store) {
+    let draft = UserDraft { name: "anna".into(), role: "operator".into(), active: true, ..UserDraft::default() };
+    let anna = store.create_user(&draft).await.unwrap().id;
+    assert!(matches!(store.begin_second_factor(anna + 1, &[1; 20]).await, Err(StoreError::NotFound { .. })));
+    store.begin_second_factor(anna, &[1; 20]).await.unwrap();
+    store.begin_second_factor(anna, &[2; 20]).await.unwrap();
+    // It is not in force before it is proved: no code counts, and a log-in wants none.
+    assert!(!store.take_step(anna, 100).await.unwrap());
+    assert_eq!(store.user(anna).await.unwrap().unwrap().second_factor, None);
+    let codes = [[3; 32], [4; 32]];
+    assert!(store.prove_second_factor(anna, 100, &codes).await.unwrap());
+    assert!(!store.prove_second_factor(anna, 101, &codes).await.unwrap());
+    assert!(matches!(store.begin_second_factor(anna, &[5; 20]).await, Err(StoreError::Conflict { .. })));
+    let stands = store.second_factor(anna).await.unwrap().unwrap();
+    assert_eq!((stands.secret, stands.codes_left, stands.proved.is_some()), (vec![2; 20], 2, true));
+    assert!(store.user_by_name("anna").await.unwrap().unwrap().second_factor.is_some());
+    for (step, taken) in [(100, false), (99, false), (101, true), (101, false), (103, true), (102, false)] {
+        assert_eq!(store.take_step(anna, step).await.unwrap(), taken, "{step}");
+    }
+    for (code, taken) in [([9; 32], false), ([3; 32], true), ([3; 32], false)] {
+        assert_eq!(store.take_recovery_code(anna, &code).await.unwrap(), taken, "{code:?}");
+    }
+    assert_eq!(store.second_factor(anna).await.unwrap().unwrap().codes_left, 1);
+    store.replace_recovery_codes(anna, &[[6; 32]]).await.unwrap();
+    assert!(!store.take_recovery_code(anna, &[4; 32]).await.unwrap());
+    assert!(store.remove_second_factor(anna).await.unwrap() && !store.remove_second_factor(anna).await.unwrap());
+    assert!(!store.take_recovery_code(anna, &[6; 32]).await.unwrap(), "they went with it");
+    assert_eq!(store.second_factor(anna).await.unwrap(), None);
+    store.set_second_factor_roles(&["operator", "admin"]).await.unwrap();
+    assert_eq!(store.second_factor_roles().await.unwrap(), ["operator", "admin"]);
+    store.begin_second_factor(anna, &[7; 20]).await.unwrap();
+    store.delete_user(anna).await.unwrap();
 }

@@ -36,6 +36,7 @@ pub mod recordings;
 pub mod revisions;
 pub mod rewrites;
 pub mod search;
+pub mod second_factor;
 pub mod simulate;
 pub mod standings;
 pub mod statistics;

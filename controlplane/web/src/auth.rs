@@ -2,6 +2,7 @@
 
 mod budget;
 mod caller;
+pub mod factor;
 mod gate;
 mod networks;
 mod password;
@@ -13,7 +14,7 @@ pub use caller::{Caller, May, Right, Who, rights};
 pub(crate) use gate::gate;
 pub use gate::{COOKIE, CSRF_HEADER, LOG_IN, Remembered, address_of, of_user};
 pub use networks::{NETWORKS_MAX, Networks, Refusals};
-pub use password::Passwords;
+pub use password::{Passwords, Tried};
 pub use secret::{Secret, hash};
 pub use token::OneTimeTokens;
 

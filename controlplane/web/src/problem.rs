@@ -94,6 +94,10 @@ codes! {
     NotLoggedIn UNAUTHORIZED "log in first";
     /// User and password, token or key are not right.
     WrongCredentials UNAUTHORIZED "wrong credentials";
+    /// User and password are right; a code of the second factor is wanted beside them.
+    SecondFactorWanted UNAUTHORIZED "a code of the second factor is wanted";
+    /// The caller's role must have a second factor, and the caller has none yet.
+    SecondFactorMissing FORBIDDEN "a second factor must be set up first";
     /// A cookie came without the header that proves that our own page sent it.
     CsrfMissing FORBIDDEN "the header x-csrf-token is missing or wrong";
     /// The caller lacks the scope.

@@ -76,6 +76,7 @@ fn paths() -> (OpenApiRouter<App>, OpenApiRouter<App>) {
         .merge(api::trunk_groups::routes())
         .merge(api::rewrites::routes())
         .merge(api::search::routes())
+        .merge(api::second_factor::routes())
         .merge(api::simulate::routes())
         .merge(api::batch::routes())
         .merge(api::latency::routes())

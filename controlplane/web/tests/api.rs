@@ -28,6 +28,8 @@ mod past;
 mod policies;
 #[path = "api/routing.rs"]
 mod routing;
+#[path = "api/second_factor.rs"]
+mod second_factor;
 #[path = "api/sheets.rs"]
 mod sheets;
 #[path = "api/simulate.rs"]

@@ -6,7 +6,7 @@ import * as data from './data.ts';
 type Answer = [status: number, body: unknown];
 
 const list = (rows: unknown[], next_cursor: string | null = null): Answer => [200, { data: rows, next_cursor, as_of: data.moment(Date.now()) }];
-const me = { name: 'admin', user: 'usr_1', role: 'admin', scopes: ['admin'], csrf_token: 'mock', has_password: false, expires_at: null, version: '0.1.0' };
+const me = { name: 'admin', user: 'usr_1', role: 'admin', scopes: ['admin'], csrf_token: 'mock', has_password: false, has_second_factor: false, must_have_second_factor: false, expires_at: null, version: '0.1.0' };
 const carrierSums = (of: (typeof data.carriers)[number], index: number) => ({ carrier: { id: of.id, code: of.code }, running: 240 - index * 60, sums: data.sums(8_000 - index * 2_100, ['241.05', '210.94', '30.11']) });
 
 function overview(): Answer {
@@ -80,6 +80,7 @@ function answer(method: string, path: string, query: URLSearchParams): Answer {
   const now = Date.now();
   if (method === 'DELETE') return [204, undefined];
   if (path === 'sessions' || path === 'me') return [200, me];
+  if (path === 'me/second-factor') return [200, method === 'GET' ? { since_at: null, recovery_codes_left: 0 } : { secret: 'GEZDGNBVGY3TQOJQ', uri: 'otpauth://totp/Tandem:admin', qr_svg: '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 2 2"><path d="M0 0h1v1H0z"/></svg>', recovery_codes: ['aaaa-bbbb-cccc-dddd'] }];
   if (path === 'route:simulate') return simulation();
   if (path === 'rewrites:try') return [200, { text: '+44207123456', steps: ['+44207123456'], cause: null }];
   if (path === 'overview') return overview();
@@ -91,7 +92,8 @@ function answer(method: string, path: string, query: URLSearchParams): Answer {
   if (path === 'cluster') return [200, cluster()];
   if (path === 'nodes') return list([node()]);
   if (path === 'audit') return list(audit);
-  if (path === 'users') return list([{ id: 'usr_1', name: 'admin', role: 'admin', has_password: false, created_at: data.moment(now) }]);
+  if (path === 'users') return list([{ id: 'usr_1', name: 'admin', role: 'admin', has_password: false, has_second_factor: false, created_at: data.moment(now) }, { id: 'usr_2', name: 'anna', role: 'operator', has_password: true, has_second_factor: true, created_at: data.moment(now) }]);
+  if (path === 'second-factor-roles') return [200, { roles: ['admin'] }];
   if (path === 'api-keys') return list([{ id: 'key_1', name: 'billing export', scopes: ['cdr:read'], created_at: data.moment(now), expires_at: data.moment(now + 9 * 86_400_000), last_used_at: data.moment(now), networks: ['192.0.2.7', '2001:db8::/32'] }]);
   if (path === 'revisions') return list([1881, 1880, 1879].map((revision) => ({ revision, built_at: data.moment(now - (1881 - revision) * 900_000), bytes: 24_104_221, in_force: revision === 1881 })));
   if (inner === 'imports') return method === 'POST' ? [201, sheet(true)] : list([sheet(true), sheet(false)]);

@@ -25,6 +25,7 @@ const Latency = lazy(() => import('./screens/latency/Latency'));
 const Nodes = lazy(() => import('./screens/nodes/Nodes'));
 const Cluster = lazy(() => import('./screens/cluster/Cluster'));
 const System = lazy(() => import('./screens/system/System'));
+const SecondFactor = lazy(() => import('./screens/system/SecondFactor').then((module) => ({ default: module.SecondFactor })));
 
 /** Keeps a fault of one screen from taking the frame with it. */
 class Fence extends Component<{ children: ReactNode }, { fault?: Error }> {
@@ -77,6 +78,7 @@ export function App() {
   const login = useLogin();
   if (login.state === 'asking') return <Waiting />;
   if (login.state === 'out') return <Login login={login} />;
+  if (login.mustProve) return <Suspense fallback={<Waiting />}><SecondFactor must hasPassword={login.hasPassword} onClose={() => void login.again()} /></Suspense>;
   return (
     <Shell user={login.user} onLogout={login.leave}>
       <Fence><Screens /></Fence>

@@ -1,22 +1,23 @@
 //! Logging in, and users.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::Json;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use store::{User as StoredUser, UserDraft, WebSession};
+use store::{AuditEntry, User as StoredUser, UserDraft, WebSession};
 use units::WallTime;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::{COOKIE, Caller, May, Role, Scope, Secret, Who, hash, of_user, rights};
+use crate::api::second_factor;
+use crate::auth::{COOKIE, Caller, May, Role, Scope, Secret, Tried, Who, hash, of_user, rights};
 use crate::extract::{Body, Key};
 use crate::page::List;
-use crate::problem::{Answered, Code, Problem};
+use crate::problem::{Answered, Code, Problem, REQUEST_ID};
 use crate::services::App;
 use crate::value::{Time, UserRef};
 
@@ -30,6 +31,8 @@ pub struct LogIn {
     pub user: Option<String>,
     /// The user's password.
     pub password: Option<String>,
+    /// Six digits of the user's authenticator, or a recovery code; wanted beside the password of a user who has a second factor.
+    pub code: Option<String>,
 }
 
 /// Who is calling.
@@ -47,6 +50,10 @@ pub struct Me {
     pub csrf_token: Option<String>,
     /// The user has a password; without one the next log-in needs a new one-time token.
     pub has_password: bool,
+    /// The user's log-ins want a code beside the password.
+    pub has_second_factor: bool,
+    /// The user's role must have a second factor and the user has none: nothing else is answered before.
+    pub must_have_second_factor: bool,
     /// When the log-in ends; absent for a key without end.
     pub expires_at: Option<Time>,
     /// The program's version.
@@ -75,6 +82,8 @@ pub struct User {
     pub role: Role,
     /// Has a password.
     pub has_password: bool,
+    /// Log-ins want a code beside the password.
+    pub has_second_factor: bool,
     /// When made.
     pub created_at: Time,
 }
@@ -120,7 +129,8 @@ async fn log_in(
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     Body(ask): Body<LogIn>,
 ) -> Answered<Response> {
-    if app.passwords.is_barred(from.ip()) {
+    let tried = Tried::From(from.ip());
+    if app.passwords.is_barred(tried) {
         return Err(Problem::new(Code::TooMany, "too many wrong tries from this address; wait a minute"));
     }
     let user = match (ask.token, ask.user, ask.password) {
@@ -128,10 +138,13 @@ async fn log_in(
         (None, Some(name), Some(password)) => by_password(&app, &name, password).await?,
         _ => return Err(Problem::invalid("/token", "give either token, or user and password")),
     };
-    let Some(user) = user else {
-        app.passwords.failed(from.ip());
+    let Some((user, by)) = user else {
+        app.passwords.failed(tried);
         return Err(Problem::new(Code::WrongCredentials, "user and password, or the token, are not right"));
     };
+    if by == By::Password && user.second_factor.is_some() {
+        prove(&app, &user, ask.code.as_deref(), from.ip()).await?;
+    }
     let secret = Secret::draw();
     let now = Time::now();
     let session = WebSession {
@@ -143,34 +156,63 @@ async fn log_in(
         address: from.ip().to_string(),
     };
     app.store.create_web_session(&session).await?;
-    let caller = of_user(&session, &user, from.ip().to_string());
+    let must_prove = app.store.second_factor_roles().await?.contains(&user.draft.role);
+    let caller = of_user(&session, &user, must_prove, from.ip().to_string());
     app.store.audit(&caller.act("log_in", UserRef(user.id))).await?;
     let cookie = format!("{COOKIE}={}; Path=/; Max-Age={LOG_IN_S}; HttpOnly; SameSite=Strict", secret.text());
     Ok(([(header::SET_COOKIE, cookie)], Json(Me::show(&caller, &app.version))).into_response())
 }
 
+/// What somebody came in by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// Whoever may read the node's data folder needs no second factor: that is the way in when it is lost.
+    Token,
+    Password,
+}
+
+/// Takes the code that is wanted beside the right password.
+async fn prove(app: &App, user: &StoredUser, code: Option<&str>, from: IpAddr) -> Answered<()> {
+    let Some(code) = code.filter(|code| !code.is_empty()) else {
+        let detail = "send the log-in again with code: six digits of the authenticator, or a recovery code";
+        return Err(Problem::new(Code::SecondFactorWanted, detail));
+    };
+    let name = &user.draft.name;
+    let request_id = REQUEST_ID.try_with(String::clone).unwrap_or_default();
+    let (actor, address) = (format!("user:{name}"), from.to_string());
+    let entry = AuditEntry { actor, address, request_id, ..AuditEntry::default() };
+    match second_factor::take(app, user.id, code, entry).await {
+        Err(problem) if problem.code == Code::WrongCredentials => {
+            app.passwords.failed(Tried::From(from));
+            Err(problem)
+        }
+        other => other,
+    }
+}
+
 /// A good token stands for the first administrator, who is made if there is none.
-async fn by_token(app: &App, token: &str) -> Answered<Option<StoredUser>> {
+async fn by_token(app: &App, token: &str) -> Answered<Option<(StoredUser, By)>> {
     if !app.tokens.take(token) {
         return Ok(None);
     }
     let users = app.store.users().await?;
     let admin = |user: &StoredUser| user.draft.active && user.draft.role == Role::Admin.as_str();
     if let Some(user) = users.into_iter().find(admin) {
-        return Ok(Some(user));
+        return Ok(Some((user, By::Token)));
     }
     let role = Role::Admin.as_str().to_owned();
     let draft = UserDraft { name: FIRST_ADMIN.to_owned(), role, password_hash: String::new(), active: true };
-    Ok(Some(app.store.create_user(&draft).await?))
+    Ok(Some((app.store.create_user(&draft).await?, By::Token)))
 }
 
-async fn by_password(app: &App, name: &str, password: String) -> Answered<Option<StoredUser>> {
+async fn by_password(app: &App, name: &str, password: String) -> Answered<Option<(StoredUser, By)>> {
     let user = app.store.user_by_name(name).await?.filter(|user| user.draft.active);
     let stored = user.as_ref().map(|user| user.draft.password_hash.clone()).unwrap_or_default();
     if password.len() > PASSWORD_CHARS_MAX * 4 {
         return Ok(None);
     }
-    Ok(if app.passwords.fits(password, stored).await { user } else { None })
+    let fits = app.passwords.fits(password, stored).await;
+    Ok(user.filter(|_| fits).map(|user| (user, By::Password)))
 }
 
 /// Ends the log-in.
@@ -277,15 +319,18 @@ impl Me {
             scopes: caller.scopes.clone(),
             csrf_token: None,
             has_password: false,
+            has_second_factor: false,
+            must_have_second_factor: false,
             expires_at: caller.expires.map(Time),
             version: version.to_owned(),
         };
         match &caller.who {
-            Who::User { id, name, role, has_password, csrf, .. } => {
+            Who::User { id, name, role, has_password, has_second_factor, must_prove, csrf, .. } => {
                 me.name.clone_from(name);
                 me.user = Some(UserRef(*id));
                 me.role = Some(*role);
                 me.has_password = *has_password;
+                (me.has_second_factor, me.must_have_second_factor) = (*has_second_factor, *must_prove);
                 me.csrf_token = Some(csrf.clone());
             }
             Who::Key { name, .. } => me.name.clone_from(name),
@@ -301,6 +346,7 @@ impl User {
             name: user.draft.name.clone(),
             role: Role::parse(&user.draft.role).unwrap_or(Role::Viewer),
             has_password: !user.draft.password_hash.is_empty(),
+            has_second_factor: user.second_factor.is_some(),
             created_at: Time(user.created),
         }
     }

@@ -25,6 +25,10 @@ pub enum Who {
         role: Role,
         /// Has a password.
         has_password: bool,
+        /// Has a second factor.
+        has_second_factor: bool,
+        /// Must have one before anything else: may do nothing yet.
+        must_prove: bool,
         /// What requests that write must carry in a header.
         csrf: String,
         /// Hash of the cookie's secret.
@@ -174,6 +178,10 @@ impl<S: Send + Sync, R: Right> FromRequestParts<S> for May<R> {
         let caller = Caller::from_request_parts(parts, state).await?;
         if caller.may(R::SCOPE) {
             return Ok(May(caller, PhantomData));
+        }
+        if matches!(caller.who, Who::User { must_prove: true, .. }) {
+            let detail = "whoever has this role must have a second factor: POST /api/v1/me/second-factor begins one";
+            return Err(Problem::new(Code::SecondFactorMissing, detail));
         }
         let detail = format!("this needs the scope {}", R::SCOPE.as_str());
         Err(Problem::new(Code::NotAllowed, detail))

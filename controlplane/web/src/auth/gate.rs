@@ -183,25 +183,29 @@ async fn by_cookie(app: &App, secret: [u8; 32], address: String) -> Answered<Cal
         other => other?,
     };
     let ended = || Problem::new(Code::NotLoggedIn, "this log-in has ended");
-    let (session, user) = found.ok_or_else(ended)?;
-    let caller = of_user(&session, &user, address);
+    let (session, user, must_prove) = found.ok_or_else(ended)?;
+    let caller = of_user(&session, &user, must_prove, address);
     app.remembered.keep(secret, &caller);
     Ok(caller)
 }
 
-/// The caller of a log-in.
-pub fn of_user(session: &WebSession, user: &User, address: String) -> Caller {
+/// The caller of a log-in. Who must have a second factor and has none may do nothing but set one up.
+pub fn of_user(session: &WebSession, user: &User, must_prove: bool, address: String) -> Caller {
     // A role that this program does not know may look, no more.
     let role = Role::parse(&user.draft.role).unwrap_or(Role::Viewer);
+    let must_prove = must_prove && user.second_factor.is_none();
     let who = Who::User {
         id: user.id,
         name: user.draft.name.clone(),
         role,
         has_password: !user.draft.password_hash.is_empty(),
+        has_second_factor: user.second_factor.is_some(),
+        must_prove,
         csrf: session.csrf.clone(),
         session: session.secret_hash,
     };
-    Caller { who, scopes: role.scopes(), expires: Some(session.expires), address }
+    let scopes = if must_prove { Vec::new() } else { role.scopes() };
+    Caller { who, scopes, expires: Some(session.expires), address }
 }
 
 fn from_memory(app: &App, secret: &[u8; 32], address: String, flaw: store::StoreError) -> Answered<Caller> {

@@ -1,4 +1,4 @@
-//! Passwords: argon2id, a few at a time, and no more than a few wrong ones a minute from one address.
+//! Passwords: argon2id, a few at a time; and no more than a few wrong tries from one address, or of one user's codes.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,23 +10,40 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use tokio::sync::Semaphore;
 
-/// Wrong tries of one address in a minute, after which it must wait.
+/// Wrong tries of one address in a minute, after which it must wait; of one user's codes in a quarter of an hour.
 const FAILURES_MAX: usize = 10;
-/// Over how long failures are counted.
-const FAILURES_WINDOW: Duration = Duration::from_secs(60);
-/// Addresses that are remembered at most; beyond, the memory starts anew.
-const ADDRESSES_MAX: usize = 10_000;
+/// Who fails is remembered at most; beyond, the memory starts anew.
+const TRIED_MAX: usize = 10_000;
 /// Passwords computed at the same time: each takes 19 MiB and a core for tens of milliseconds.
 const AT_ONCE: usize = 2;
 
 /// A hash that fits no password: unknown users take as long as known ones.
 static NOBODY: LazyLock<String> = LazyLock::new(|| compute(super::secret::Secret::draw().text()));
 
+/// Of whom wrong tries are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tried {
+    /// Passwords and tokens that came from there.
+    From(IpAddr),
+    /// Codes of this user's second factor, by whoever has the password: a million codes, of which three are good at a time.
+    CodeOf(u32),
+}
+
+impl Tried {
+    /// Over how long failures are counted.
+    fn window(self) -> Duration {
+        match self {
+            Tried::From(_) => Duration::from_secs(60),
+            Tried::CodeOf(_) => Duration::from_secs(15 * 60),
+        }
+    }
+}
+
 /// Checks and makes password hashes.
 #[derive(Debug)]
 pub struct Passwords {
     at_once: Arc<Semaphore>,
-    failures: Mutex<HashMap<IpAddr, Vec<Instant>>>,
+    failures: Mutex<HashMap<Tried, Vec<Instant>>>,
 }
 
 impl Default for Passwords {
@@ -58,21 +75,21 @@ impl Passwords {
         tokio::task::spawn_blocking(work).await.expect("computing a hash does not panic")
     }
 
-    /// True when this address has failed too often of late.
-    pub fn is_barred(&self, from: IpAddr) -> bool {
+    /// True when there were too many wrong tries of late.
+    pub fn is_barred(&self, tried: Tried) -> bool {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(tries) = failures.get_mut(&from) else { return false };
-        tries.retain(|at| at.elapsed() < FAILURES_WINDOW);
+        let Some(tries) = failures.get_mut(&tried) else { return false };
+        tries.retain(|at| at.elapsed() < tried.window());
         tries.len() >= FAILURES_MAX
     }
 
     /// Remembers a wrong try.
-    pub fn failed(&self, from: IpAddr) {
+    pub fn failed(&self, tried: Tried) {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        if failures.len() >= ADDRESSES_MAX {
+        if failures.len() >= TRIED_MAX {
             failures.clear();
         }
-        failures.entry(from).or_default().push(Instant::now());
+        failures.entry(tried).or_default().push(Instant::now());
     }
 }
 

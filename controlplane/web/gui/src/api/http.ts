@@ -28,6 +28,11 @@ export class Refused extends Error {
   }
 }
 
+/** Was the password right, and a code of the second factor missing? */
+export function isCodeWanted(reason: unknown): boolean {
+  return reason instanceof Refused && reason.code === 'second_factor_wanted';
+}
+
 /** Told when the API says that nobody is logged in any more. */
 let onLoggedOut: () => void = () => {};
 

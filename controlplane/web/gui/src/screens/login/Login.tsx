@@ -10,15 +10,17 @@ function Why({ error }: { error: unknown }) {
   return <Alert severity="error" variant="outlined" sx={{ mb: 2 }}>{text}</Alert>;
 }
 
-/** User and password; the first administrator comes by the one-time link that the switch printed. */
+/** User and password, and a code where one is wanted; the first administrator comes by the one-time link that the switch printed. */
 export function Login({ login }: { login: LoginState }) {
   const [user, setUser] = useState('');
   const [password, setPassword] = useState('');
+  const [code, setCode] = useState('');
   const [busy, setBusy] = useState(false);
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     setBusy(true);
-    await login.enter(user, password);
+    await login.enter(user, password, code.trim());
+    setCode('');
     setBusy(false);
   };
   return (
@@ -32,7 +34,8 @@ export function Login({ login }: { login: LoginState }) {
         <Why error={login.error} />
         <TextField fullWidth label="User" name="user" autoComplete="username" autoFocus value={user} onChange={(event) => setUser(event.target.value)} sx={{ mb: 1.5 }} />
         <TextField fullWidth label="Password" name="password" type="password" autoComplete="current-password" value={password} onChange={(event) => setPassword(event.target.value)} sx={{ mb: 2 }} />
-        <Button type="submit" variant="contained" fullWidth disabled={busy || user === '' || password === ''} sx={{ py: 0.9 }}>Log in</Button>
+        {login.wantsCode && <TextField fullWidth autoFocus label="Code" name="code" helperText="Six digits of your authenticator, or a recovery code" value={code} onChange={(event) => setCode(event.target.value)} sx={{ mb: 2 }} slotProps={{ htmlInput: { autoComplete: 'one-time-code' } }} />}
+        <Button type="submit" variant="contained" fullWidth disabled={busy || user === '' || password === '' || (login.wantsCode && code.trim() === '')} sx={{ py: 0.9 }}>Log in</Button>
         <Typography variant="caption" component="p" sx={{ color: 'text.secondary', mt: 2, mb: 0 }}>
           No user yet? Tandem prints a one-time login link when it starts. It works once, for 15 minutes.
         </Typography>

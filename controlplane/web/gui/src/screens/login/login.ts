@@ -1,7 +1,7 @@
 /** Who is logged in: asked once at the start, by a one-time token in the address, or by user and password. */
 import { useCallback, useEffect, useState } from 'react';
 import { useQueryClient } from '@tanstack/react-query';
-import { api, body, Refused, setCsrf, whenLoggedOut, type Schemas } from '../../api/http';
+import { api, body, isCodeWanted, Refused, setCsrf, whenLoggedOut, type Schemas } from '../../api/http';
 
 type Me = Schemas['Me'];
 
@@ -9,10 +9,17 @@ type Me = Schemas['Me'];
 export interface Login {
   state: 'asking' | 'out' | 'in';
   user: string;
+  /** The role must have a second factor, and there is none: nothing else is open. */
+  mustProve: boolean;
+  hasPassword: boolean;
+  /** Asks again who is logged in. */
+  again: () => Promise<void>;
   /** Why the last try failed. */
   error: unknown;
+  /** User and password were right, and a code is wanted beside them. */
+  wantsCode: boolean;
   /** Logs in; true if it worked. */
-  enter: (user: string, password: string) => Promise<boolean>;
+  enter: (user: string, password: string, code: string) => Promise<boolean>;
   leave: () => void;
 }
 
@@ -45,6 +52,7 @@ export function useLogin(): Login {
   const queries = useQueryClient();
   const [me, setMe] = useState<Me | null | undefined>(undefined);
   const [error, setError] = useState<unknown>(null);
+  const [wantsCode, setWantsCode] = useState(false);
 
   const accept = useCallback((next: Me | null) => {
     setCsrf(next?.csrf_token ?? '');
@@ -60,13 +68,19 @@ export function useLogin(): Login {
     });
   }, [accept]);
 
-  const enter = async (user: string, password: string) => {
+  const again = async () => accept(await body(api.GET('/api/v1/me')));
+
+  const enter = async (user: string, password: string, code: string) => {
     setError(null);
     try {
-      accept(await body(api.POST('/api/v1/sessions', { body: { user, password } })));
+      accept(await body(api.POST('/api/v1/sessions', { body: { user, password, code: code === '' ? null : code } })));
+      setWantsCode(false);
       return true;
     } catch (reason) {
-      setError(reason);
+      const wanted = isCodeWanted(reason);
+      setWantsCode((before) => before || wanted);
+      // Asking for the code is no mistake of whoever logs in.
+      setError(wanted ? null : reason);
       return false;
     }
   };
@@ -79,5 +93,6 @@ export function useLogin(): Login {
   };
 
   const state = me === undefined ? 'asking' : me === null ? 'out' : 'in';
-  return { state, user: me?.name ?? '', error, enter, leave };
+  const mustProve = me?.must_have_second_factor ?? false;
+  return { state, user: me?.name ?? '', mustProve, hasPassword: me?.has_password ?? false, again, error, wantsCode, enter, leave };
 }

@@ -1,0 +1,94 @@
+//! Who comes in, as somebody on the machine settles it: `tandem keys` and `tandem users`.
+#![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use store::{Store, UserDraft};
+use tandem_controlplane::folder::Folder;
+use tempfile::TempDir;
+use web::auth::hash;
+
+struct Switch {
+    store: Store,
+    folder: Folder,
+    _temporary: TempDir,
+}
+
+impl Switch {
+    async fn new() -> Switch {
+        let temporary = TempDir::new().unwrap();
+        let folder = Folder::open(temporary.path()).unwrap();
+        let store = Store::open(&folder.default_database()).await.unwrap();
+        Switch { store, folder, _temporary: temporary }
+    }
+
+    fn tandem(&self, words: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
+        command.args(words).env("TANDEM_DATA", self.folder.path()).env_remove("TANDEM_DATABASE").output().unwrap()
+    }
+
+    /// What is printed; the command must succeed.
+    fn said(&self, words: &[&str]) -> String {
+        let output = self.tandem(words);
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn json(&self, words: &[&str]) -> Value {
+        serde_json::from_str(&self.said(&[words, &["-o", "json"]].concat())).unwrap()
+    }
+
+    /// The exit code, and what is said about it.
+    fn refused(&self, words: &[&str]) -> (Option<i32>, String) {
+        let output = self.tandem(words);
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_is_made_bound_and_taken_back_on_the_machine() {
+    let switch = Switch::new().await;
+    let from = ["--from", "2001:db8::/32", "--from", "192.0.2.7"];
+    let create = [&["keys", "create", "billing", "--scope", "cdr:read", "--scope", "read"][..], &from, &["--days", "7"]];
+    let secret = switch.said(&create.concat());
+    let kept = switch.store.api_key_by_hash(&hash(secret.trim())).await.unwrap().expect("the secret is the key's");
+    assert_eq!((kept.draft.scopes.as_str(), kept.draft.networks.as_str()), ("cdr:read read", "192.0.2.7 2001:db8::/32"));
+    assert!(kept.draft.expires.unwrap() - kept.created > 6 * 86_400_000_000);
+    let listed = switch.json(&["keys", "list"]);
+    assert_eq!(listed[0]["networks"], serde_json::json!(["192.0.2.7", "2001:db8::/32"]));
+    switch.said(&["keys", "only", "billing"]);
+    assert_eq!(switch.json(&["keys", "list"])[0]["networks"], serde_json::json!([]));
+
+    let (code, why) = switch.refused(&["keys", "only", "billing", "--from", "192.0.2.9/28"]);
+    assert!(code == Some(2) && why.contains("is 192.0.2.0/28 meant?"), "{code:?} {why}");
+    let (code, why) = switch.refused(&["keys", "create", "x", "--scope", "everything"]);
+    assert!(code == Some(2) && why.contains("is no scope"), "{code:?} {why}");
+    assert_eq!(switch.refused(&["keys", "delete", "biling"]).0, Some(4));
+    switch.said(&["keys", "create", "billing", "--scope", "read"]);
+    let (code, why) = switch.refused(&["keys", "delete", "billing"]);
+    assert!(code == Some(2) && why.contains("say the id"), "{code:?} {why}");
+    switch.said(&["keys", "delete", listed[0]["id"].as_str().unwrap()]);
+    assert!(switch.store.api_key(kept.id).await.unwrap().revoked.is_some());
+    let acts = switch.store.audit_entries(None, None, 10).await.unwrap();
+    let acts: Vec<(&str, &str)> = acts.iter().map(|act| (act.actor.as_str(), act.action.as_str())).collect();
+    let by = "tandem keys";
+    assert_eq!(acts, [(by, "delete"), (by, "create"), (by, "update"), (by, "create")]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_second_factor_is_taken_off_on_the_machine() {
+    let switch = Switch::new().await;
+    let draft = UserDraft { name: "anna".into(), role: "admin".into(), active: true, ..UserDraft::default() };
+    let anna = switch.store.create_user(&draft).await.unwrap();
+    let off = ["users", "second-factor-off", "anna"];
+    assert_eq!(switch.refused(&off).0, Some(4), "there is none");
+    switch.store.begin_second_factor(anna.id, &[1; 20]).await.unwrap();
+    assert!(switch.store.prove_second_factor(anna.id, 1, &[]).await.unwrap());
+    assert!(switch.json(&["users", "list"])[0]["second_factor_since_at"].is_string());
+    switch.said(&off);
+    assert_eq!(switch.json(&["users", "list"])[0]["second_factor_since_at"], Value::Null);
+    assert_eq!(switch.refused(&["users", "second-factor-off", "nobody"]).0, Some(4));
+    let act = switch.store.audit_entries(None, None, 1).await.unwrap().remove(0);
+    assert_eq!((act.actor.as_str(), act.action.as_str(), act.object.as_str()), ("tandem users", "second_factor_off", "usr_1"));
+}

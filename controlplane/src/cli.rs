@@ -5,7 +5,6 @@
 
 mod accounts;
 mod acts;
-mod alarms;
 mod balancer;
 mod calls;
 mod cdr;

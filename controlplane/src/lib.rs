@@ -38,6 +38,8 @@ fn unsaid() -> Option<&'static std::io::Error> {
     UNSAID.get()
 }
 
+pub mod alarming;
+pub mod alarms;
 pub mod apply;
 pub mod cli;
 pub mod collect;
@@ -49,11 +51,13 @@ pub mod inbox;
 pub mod jobs;
 pub mod link;
 pub mod notify;
+pub mod posts;
 pub mod publish;
 pub mod run;
 pub mod search;
 pub mod together;
 pub mod up;
+pub mod webhooks;
 
 mod disk;
 mod grants;

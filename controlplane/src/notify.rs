@@ -1,23 +1,18 @@
 //! Tells whoever wants to know that an account's balance crossed a threshold: by electronic mail over a relay, and by a POST of JSON.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use base64ct::{Base64, Encoding};
-use hmac::{Hmac, KeyInit, Mac};
 use lettre::message::header::ContentType;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
-use sha2::Sha256;
 use store::{Account, DueNotice, Notice, Store, Way};
+
+use crate::posts::{Posts, Room};
 
 /// How often balances are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Tries under way at most, and of one target: a slow one delays nobody else.
-const TRIES_AT_ONCE: usize = 32;
-const TRIES_OF_TARGET: usize = 4;
-/// How long a relay or a web server may take.
+/// How long a relay may take.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// Where mail goes out.
@@ -27,6 +22,8 @@ pub struct Relay {
     pub url: Option<String>,
     /// Whom the mail is from.
     pub from: String,
+    /// Where POSTs may go.
+    pub posts: Posts,
 }
 
 /// Begins to watch balances and to tell of them, for as long as the program runs.
@@ -36,7 +33,8 @@ pub fn start(store: Store, relay: &Relay) -> Result<()> {
         transport.map(|builder| builder.timeout(Some(ANSWER_MAX)).build())
     });
     let mail = mail.transpose().context("--smtp is no smtp:// or smtps:// address")?;
-    let teller = Arc::new(Teller { store, mail, from: relay.from.clone(), busy: Mutex::default() });
+    let (from, posts) = (relay.from.clone(), relay.posts.clone());
+    let teller = Arc::new(Teller { store, mail, from, posts, room: Room::default() });
     tokio::spawn(async move {
         loop {
             if let Err(error) = Arc::clone(&teller).once().await {
@@ -52,37 +50,23 @@ struct Teller {
     store: Store,
     mail: Option<AsyncSmtpTransport<Tokio1Executor>>,
     from: String,
+    posts: Posts,
     /// Tries under way, by target; an empty one is the relay.
-    busy: Mutex<HashMap<String, usize>>,
+    room: Room,
 }
 
 impl Teller {
     /// Looks at balances and begins all tries that are due and that there is room for; nobody waits for them.
     async fn once(self: Arc<Self>) -> store::Result<()> {
         self.store.watch_balances().await?;
-        let mut planned = self.busy.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let due = self.store.take_due_notices(|way, account| has_room(&mut planned, target(way, account))).await?;
+        let mut planned = self.room.plan();
+        let due = self.store.take_due_notices(|way, account| planned.has_room(&target(way, account))).await?;
         for due in due {
-            *self
-                .busy
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .entry(target(due.way, &due.account))
-                .or_default() += 1;
+            self.room.begin(&target(due.way, &due.account));
             let teller = Arc::clone(&self);
             tokio::spawn(async move { teller.tell(due).await });
         }
         self.store.count_notices().await
-    }
-
-    fn give_room_back(&self, target: &str) {
-        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(own) = busy.get_mut(target) {
-            *own -= 1;
-            if *own == 0 {
-                busy.remove(target);
-            }
-        }
     }
 
     async fn tell(&self, due: DueNotice) {
@@ -90,9 +74,12 @@ impl Teller {
         let begun = Instant::now();
         let told = match way {
             Way::Mail => self.mail(notice, account).await,
-            Way::Url => post(notice, account, secret.as_deref()).await,
+            Way::Url => {
+                let posted = self.posts.post(&account.thresholds.url, &notice.id, said(notice, account), secret.as_deref());
+                posted.await.map_err(anyhow::Error::from)
+            }
         };
-        self.give_room_back(&target(*way, account));
+        self.room.end(&target(*way, account));
         let problem = told.err().map(|error| format!("{error:#}"));
         if let Some(problem) = &problem {
             tracing::warn!(notice = notice.id, ?way, problem, "nobody could be told of a balance; it is tried again");
@@ -139,15 +126,6 @@ fn text(notice: &Notice, account: &Account) -> String {
     format!("{}\n\n{line}\n", subject(notice, account))
 }
 
-/// Plans one more try of this target if there is room for it.
-fn has_room(planned: &mut HashMap<String, usize>, target: String) -> bool {
-    let all: usize = planned.values().sum();
-    let own = planned.entry(target).or_default();
-    let room = all < TRIES_AT_ONCE && *own < TRIES_OF_TARGET;
-    *own += usize::from(room);
-    room
-}
-
 /// Who is asked: the relay for all mail, and each address that is posted to.
 fn target(way: Way, account: &Account) -> String {
     match way {
@@ -156,9 +134,9 @@ fn target(way: Way, account: &Account) -> String {
     }
 }
 
-/// The headers are those of Standard Webhooks: the id is the same at every try, the moment is that of the try.
-async fn post(notice: &Notice, account: &Account, secret: Option<&[u8]>) -> Result<()> {
-    let body = serde_json::json!({
+/// What is posted of a notice.
+fn said(notice: &Notice, account: &Account) -> String {
+    serde_json::json!({
         "type": format!("account.{}", notice.kind),
         "timestamp": jiff::Timestamp::from_microsecond(notice.raised.micros()).unwrap_or_default().to_string(),
         "data": {
@@ -168,28 +146,6 @@ async fn post(notice: &Notice, account: &Account, secret: Option<&[u8]>) -> Resu
             "value": notice.value.to_string(),
             "threshold": notice.threshold.to_string(),
         },
-    });
-    let (url, id, body) = (account.thresholds.url.clone(), notice.id.clone(), body.to_string());
-    let at = jiff::Timestamp::now().as_second().to_string();
-    let signature = secret.map(|secret| signature(secret, &id, &at, &body));
-    let sent = tokio::task::spawn_blocking(move || {
-        let agent = ureq::Agent::new_with_config(
-            ureq::Agent::config_builder().timeout_global(Some(ANSWER_MAX)).max_redirects(0).build(),
-        );
-        let request = agent.post(&url).header("content-type", "application/json").header("webhook-id", &id);
-        let request = request.header("webhook-timestamp", &at);
-        let request = match &signature {
-            Some(signature) => request.header("webhook-signature", signature),
-            None => request,
-        };
-        request.send(body).map(drop)
-    });
-    sent.await?.context("the POST was not taken")
-}
-
-/// `v1,` and the HMAC-SHA256 of id, moment and body in base64 (Standard Webhooks 1.0.0, symmetric scheme).
-pub fn signature(secret: &[u8], id: &str, at: &str, body: &str) -> String {
-    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(secret).expect("HMAC takes keys of every length");
-    mac.update(format!("{id}.{at}.{body}").as_bytes());
-    format!("v1,{}", Base64::encode_string(&mac.finalize().into_bytes()))
+    })
+    .to_string()
 }

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use units::NodeId;
 
+use crate::alarming;
 use crate::collect::Collector;
 use crate::fence;
 use crate::files::{self, FilesOptions};
@@ -21,10 +22,12 @@ use crate::inbox;
 use crate::jobs::{self, Workers};
 use crate::link::Link;
 use crate::notify::{self, Relay};
+use crate::posts::Posts;
 use crate::publish::Publisher;
 use crate::search::{self, SearchOptions};
 use crate::services::{WebApply, WebLink};
 use crate::together::{Cluster, ClusterOptions, ControlRole};
+use crate::webhooks;
 
 /// How often is looked whether the token in the folder is still good.
 const LOGIN_CHECKED: Duration = Duration::from_secs(5);
@@ -61,6 +64,10 @@ pub struct Settings {
     /// Whom mail about balances is from.
     #[arg(long, value_name = "ADDRESS", default_value = "tandem@localhost")]
     pub mail_from: String,
+    /// A private network that notices and webhooks may be posted to, once for each; public addresses alone if not given. In TANDEM_POSTS_TO with
+    /// commas between.
+    #[arg(long, value_name = "ADDR[/BITS]", env = "TANDEM_POSTS_TO", value_delimiter = ',')]
+    pub posts_to: Vec<String>,
     /// Where finished recordings and captures go.
     #[command(flatten)]
     pub files: FilesOptions,
@@ -121,6 +128,7 @@ pub async fn run_with(settings: Settings, later: &[LaterStep]) -> Result<()> {
     let publisher = Publisher::start(store.clone(), folder.clone(), link.clone());
     let collector = Collector::start(store.clone(), &folder, node, link.clone()).context("cannot read the journal")?;
     let workers = workers(&settings, &store, &folder)?;
+    alarming::start(store.clone(), link.clone(), node, collector.progress());
     let files = files::start(&folder, &settings.files)?;
     let search = search::start(&folder, &settings.search, &store)?;
     let cluster = Cluster::start(&settings.together, node, &link).context("the cluster cannot be watched")?;
@@ -175,8 +183,10 @@ fn workers(settings: &Settings, store: &Store, folder: &Folder) -> Result<Option
         return Ok(None);
     }
     tokio::spawn(inbox::watch(store.clone(), folder.clone()));
-    let relay = Relay { url: settings.smtp.clone(), from: settings.mail_from.clone() };
+    let posts = Posts::to(&settings.posts_to).map_err(anyhow::Error::msg).context("--posts-to")?;
+    let relay = Relay { url: settings.smtp.clone(), from: settings.mail_from.clone(), posts: posts.clone() };
     notify::start(store.clone(), &relay)?;
+    webhooks::start(store.clone(), posts);
     Ok(Some(Workers::start(store, NodeId(settings.node), jobs::LOCK)))
 }
 

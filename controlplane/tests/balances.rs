@@ -8,17 +8,20 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use snapshot::{CarrierLimits, Limits, View};
-use store::{AccountDraft, Store};
+use store::{AccountDraft, Delivery, StandingAlarm, Store, WebhookDraft};
 use tandem_controlplane::apply::{Files, Input, apply};
 use tandem_controlplane::notify::{self, Relay};
+use tandem_controlplane::posts::{self, Posts};
+use tandem_controlplane::webhooks;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use units::{CarrierId, Money};
+use units::{CarrierId, Money, NodeId};
 
 on_both! {
     the_sample_of_all_limits_is_applied_once_and_can_be_published
     a_low_balance_is_told_by_mail_and_by_post
     who_is_slow_delays_nobody_else
+    a_webhook_is_told_of_an_alarm_until_it_takes_it_and_of_a_balance
 }
 
 const SAMPLE: &str = include_str!("../samples/balances.yaml");
@@ -86,7 +89,11 @@ async fn take_mail(stream: TcpStream) -> String {
 }
 
 /// Takes one request as a web server does; its head and its body.
-async fn take_post(mut stream: TcpStream) -> String {
+async fn take_post(stream: TcpStream) -> String {
+    take_post_with(stream, "200 OK").await
+}
+
+async fn take_post_with(mut stream: TcpStream, status: &str) -> String {
     let mut text = Vec::new();
     let mut bytes = [0; 4_096];
     loop {
@@ -97,10 +104,16 @@ async fn take_post(mut stream: TcpStream) -> String {
             .split_once("\r\n\r\n")
             .is_some_and(|(_, body)| serde_json::from_str::<serde_json::Value>(body).is_ok());
         if length == 0 || whole {
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+            let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nlocation: /elsewhere\r\nconnection: close\r\n\r\n");
+            let _ = stream.write_all(answer.as_bytes()).await;
             return told;
         }
     }
+}
+
+/// The other servers of these stories are on this machine.
+fn here() -> Posts {
+    Posts::to(&["127.0.0.0/8".to_owned()]).unwrap()
 }
 
 async fn a_low_balance_is_told_by_mail_and_by_post(store: Store) {
@@ -115,7 +128,7 @@ async fn a_low_balance_is_told_by_mail_and_by_post(store: Store) {
     let secret = store::draw_secret();
     store.set_notice_secret(1, &secret).await.unwrap();
     let relay_url = format!("smtp://{}", relay.local_addr().unwrap());
-    notify::start(store.clone(), &Relay { url: Some(relay_url), from: "tandem@example.org".into() }).unwrap();
+    notify::start(store.clone(), &Relay { url: Some(relay_url), from: "tandem@example.org".into(), posts: here() }).unwrap();
     let both = async {
         let mail = async { take_mail(relay.accept().await.unwrap().0).await };
         let post = async { take_post(hook.accept().await.unwrap().0).await };
@@ -134,7 +147,7 @@ async fn a_low_balance_is_told_by_mail_and_by_post(store: Store) {
     };
     let (id, at, said) = (head("webhook-id"), head("webhook-timestamp"), head("webhook-signature"));
     let text = post.split("\r\n\r\n").nth(1).unwrap();
-    assert_eq!(said, notify::signature(&secret, &id, &at, text));
+    assert_eq!(said, posts::signature(&secret, &id, &at, text));
     let body: serde_json::Value = serde_json::from_str(post.split("\r\n\r\n").nth(1).unwrap()).unwrap();
     assert_eq!((&body["type"], &body["data"]["account"]), (&"account.low".into(), &"acme-usd".into()));
     let done = async {
@@ -156,7 +169,7 @@ async fn a_low_balance_is_told_by_mail_and_by_post(store: Store) {
 fn a_signature_is_the_one_that_standard_webhooks_shows() {
     use base64ct::Encoding;
     let secret = base64ct::Base64::decode_vec("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
-    let said = notify::signature(&secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", "{\"test\": 2432232314}");
+    let said = posts::signature(&secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", "{\"test\": 2432232314}");
     assert_eq!(said, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
 }
 
@@ -171,10 +184,66 @@ async fn who_is_slow_delays_nobody_else(store: Store) {
             &format!("  - {{ code: a{number}, carrier: acme, notice_low: \"50\", notice_url: \"http://{to}/x\" }}\n");
     }
     told(&store, &yaml).await;
-    notify::start(store.clone(), &Relay::default()).unwrap();
+    notify::start(store.clone(), &Relay { posts: here(), ..Relay::default() }).unwrap();
     let post = async { take_post(hook.accept().await.unwrap().0).await };
     let post = tokio::time::timeout(PATIENCE, post).await.expect("the other one is told");
     assert!(post.contains("webhook-id: low:7:") && !post.contains("webhook-signature"), "{post}");
     let silent = store.notices(Some(1), None, 1).await.unwrap().remove(0);
     assert_eq!((silent.url_tries, silent.problem.as_str()), (Some(0), ""), "nobody has given up the slow one");
+}
+
+/// Waits until the newest delivery of the only webhook is as it is wanted.
+async fn delivered(store: &Store, wanted: impl Fn(&Delivery) -> bool) -> Delivery {
+    let look = async {
+        loop {
+            let newest = store.deliveries(1, None, 1).await.unwrap().pop();
+            if let Some(newest) = newest.filter(&wanted) {
+                return newest;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, look).await.expect("it becomes so")
+}
+
+async fn a_webhook_is_told_of_an_alarm_until_it_takes_it_and_of_a_balance(store: Store) {
+    let hook = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (url, secret) = (format!("http://{}/tandem", hook.local_addr().unwrap()), store::draw_secret());
+    let draft = WebhookDraft { name: "noc".into(), url, events: "alarm.raised account.*".into(), active: true };
+    store.create_webhook(&draft, &secret).await.unwrap();
+    webhooks::start(store.clone(), here());
+    let what = "the journal's disk is \"full\"".to_owned();
+    let alarm = StandingAlarm { name: "journal_disk".into(), level: "warn".into(), what: what.clone(), mend: "make room".into() };
+    store.set_alarms(NodeId(7), &[alarm]).await.unwrap();
+    let first = async { take_post_with(hook.accept().await.unwrap().0, "302 Found").await };
+    let first = tokio::time::timeout(PATIENCE, first).await.expect("it is told");
+    let failed = delivered(&store, |told| !told.problem.is_empty()).await;
+    assert_eq!((failed.tries, failed.problem.as_str()), (Some(1), "the POST was answered with 302"));
+    store.replay_delivery(1, &failed.event.id).await.unwrap();
+    let again = async { take_post(hook.accept().await.unwrap().0).await };
+    let again = tokio::time::timeout(PATIENCE, again).await.expect("it is told again");
+    let told = delivered(&store, |told| told.done).await;
+    assert_eq!(store.delivery_tries(1, &told.event.id).await.unwrap().len(), 2);
+    let head = |post: &str, name: &str| {
+        let line = post.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        line.unwrap_or_else(|| panic!("{name} is in {post}")).to_owned()
+    };
+    for post in [&first, &again] {
+        let text = post.split("\r\n\r\n").nth(1).unwrap();
+        let (id, at) = (head(post, "webhook-id"), head(post, "webhook-timestamp"));
+        assert_eq!(head(post, "webhook-signature"), posts::signature(&secret, &id, &at, text));
+        assert_eq!(id, told.event.id);
+        let body: serde_json::Value = serde_json::from_str(text).unwrap();
+        assert_eq!((&body["type"], &body["data"]["node"]), (&"alarm.raised".into(), &7.into()));
+        assert_eq!(body["data"]["what"], what.as_str());
+    }
+
+    let yaml = "carriers: [{ code: acme }]\naccounts:\n  - { code: acme-usd, carrier: acme, notice_low: \"50\" }\n";
+    self::told(&store, yaml).await;
+    assert_eq!(store.watch_balances().await.unwrap(), 1);
+    let post = async { take_post(hook.accept().await.unwrap().0).await };
+    let post = tokio::time::timeout(PATIENCE, post).await.expect("it is told of a balance");
+    let body: serde_json::Value = serde_json::from_str(post.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    assert_eq!((&body["type"], &body["data"]["account"]), (&"account.low".into(), &"acme-usd".into()));
+    assert_eq!(body["data"]["threshold"], "50.00");
 }

@@ -4,6 +4,7 @@
 //! for the rules of the SQL that both databases understand.
 
 mod accounts;
+mod alarms;
 mod audit;
 mod backup;
 mod caps;
@@ -43,6 +44,7 @@ mod sums;
 mod traces;
 mod traffic;
 mod ways;
+mod webhooks;
 mod zone;
 
 use std::sync::Arc;
@@ -50,6 +52,7 @@ use std::sync::Arc;
 pub use self::ledger::{Booking, Entry, Payment, Purse, WriteOff, WrittenOff};
 pub use ::ledger::{Answer, Ask, Balance, Fence, Grant, State as GrantState};
 pub use accounts::{Account, AccountDraft, AccountKind, Caps, Thresholds};
+pub use alarms::{AlarmRow, StandingAlarm};
 pub use audit::AuditEntry;
 pub use backup::{Backup, BackupTable, read_backup, restore};
 pub use caps::Spending;
@@ -85,6 +88,7 @@ pub use statistics::{
 pub use sums::{SLOT, Sums, area};
 pub use traffic::Traffic;
 pub use ways::PlanStep;
+pub use webhooks::{Delivery, DeliveryTry, DueDelivery, Event, Webhook, WebhookDraft, wants};
 pub use zone::offsets;
 
 use sql::{Database, Tx};

@@ -8,6 +8,7 @@ use ::ledger::{Balance, Watched};
 use base64ct::{Base64, Encoding};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
+use serde_json::json;
 use units::{Money, WallTime};
 
 use crate::Store;
@@ -16,6 +17,7 @@ use crate::caps;
 use crate::error::{Result, StoreError};
 use crate::ledger as book;
 use crate::object;
+use crate::webhooks::{self, Event};
 use crate::sql::{Row, Tx, args, now};
 
 /// Tries of one way at most: with the pauses that [`pause_us`] makes, the last one is three days after the first.
@@ -335,7 +337,7 @@ fn pause_us(tries: i64) -> i64 {
 
 /// What is to be written of one account.
 enum Crossing {
-    Raised { account: u32, kind: Watched, value: Money, threshold: Money, mail: bool, url: bool },
+    Raised { account: u32, kind: Watched, value: Money, threshold: Money, mail: bool, url: bool, told: [String; 2] },
     Cleared { id: String },
 }
 
@@ -343,15 +345,19 @@ impl Crossing {
     async fn write(self, tx: &mut Tx) -> Result<()> {
         let at = now();
         match self {
-            Crossing::Raised { account, kind, value, threshold, mail, url } => {
+            Crossing::Raised { account, kind, value, threshold, mail, url, told: [code, currency] } => {
                 let (name, wanted) = (kind.name(), |wanted| if wanted { 0 } else { DONE });
                 let (id, due) = (format!("{name}:{account}:{}", at.micros()), |wanted: bool| wanted.then_some(at));
                 let sql = "INSERT INTO notices (id,account,kind,raised,value,threshold,mail,url,mail_due,url_due) \
                            VALUES (?,?,?,?,?,?,?,?,?,?)";
                 let (mails, urls) = (wanted(mail), wanted(url));
-                tx.run(sql, args![id, account, name, at, value, threshold, mails, urls, due(mail), due(url)])
-                    .await
-                    .map(drop)
+                let values =
+                    args![id.as_str(), account, name, at, value, threshold, mails, urls, due(mail), due(url)];
+                tx.run(sql, values).await?;
+                let body = json!({ "notice": id, "account": code, "currency": currency, "value": value.to_string(),
+                    "threshold": threshold.to_string() });
+                let event = Event { id, kind: format!("account.{name}"), at, body: body.to_string() };
+                webhooks::raise(tx, &event).await
             }
             Crossing::Cleared { id } => {
                 tx.run("UPDATE notices SET cleared=? WHERE id=?", args![at, id]).await.map(drop)
@@ -379,7 +385,8 @@ fn crossings(stored: &Account, standing: &[Notice], spent: [Money; 2]) -> Vec<Cr
         match (stood, threshold) {
             (Some(stood), _) if !stands => crossed.push(Crossing::Cleared { id: stood.id.clone() }),
             (None, Some(threshold)) if stands => {
-                crossed.push(Crossing::Raised { account, kind, value, threshold, mail, url });
+                let told = [stored.code.clone(), stored.currency.code()];
+                crossed.push(Crossing::Raised { account, kind, value, threshold, mail, url, told });
             }
             _ => {}
         }

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod accounts;
+pub mod alarms;
 pub mod apply;
 pub mod audit;
 pub mod balances;
@@ -42,3 +43,4 @@ pub mod standings;
 pub mod statistics;
 pub mod story;
 pub mod trunk_groups;
+pub mod webhooks;

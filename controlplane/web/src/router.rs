@@ -88,6 +88,8 @@ fn paths() -> (OpenApiRouter<App>, OpenApiRouter<App>) {
         .merge(api::standings::routes())
         .merge(api::statistics::routes())
         .merge(api::audit::routes())
+        .merge(api::alarms::routes())
+        .merge(api::webhooks::routes())
         .merge(api::apply::routes());
     (guarded, api::ops::routes())
 }

@@ -99,6 +99,8 @@ refs! {
     ImportRef(u32) "imp";
     /// An audit entry's id in JSON: `aud_12`.
     AuditRef(i64) "aud";
+    /// A webhook's id in JSON: `whk_12`.
+    WebhookRef(u32) "whk";
     /// A job's id in JSON: `job_12`.
     JobRef(i64) "job";
 }

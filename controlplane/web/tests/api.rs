@@ -38,3 +38,5 @@ mod simulate;
 mod standings;
 #[path = "api/statistics.rs"]
 mod statistics;
+#[path = "api/webhooks.rs"]
+mod webhooks;

@@ -175,7 +175,7 @@ pub const ALLOWED: &[Allowed] = &[
     allowed("master", "controlplane/store", "behind_master", "MariaDB's name for a figure of replication"),
     allowed("master", "controlplane/store", "rpl_semi_sync_master", "MariaDB's names for its settings and figures"),
     allowed("master", "controlplane/store", "RPL_SEMI_SYNC_MASTER", "the same as its tables write them"),
-    allowed("config", "controlplane/src/notify.rs", "", "ureq's names for what an agent is made from"),
+    allowed("config", "controlplane/src/posts.rs", "", "ureq's names for what an agent is made from"),
     allowed("config", "controlplane/src/cli/doctor/node.rs", "config", "ureq's names for what an agent is made from"),
     allowed("config", "loadtest/src/observe.rs", "config_builder", "ureq's name for what an agent is made from"),
     allowed("config", "controlplane/keeper/tests", "--config-test", "keepalived's option"),

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tokio::io::AsyncWriteExt;
 
 use super::Finding;
-use crate::cli::alarms::Level;
+use crate::alarms::Level;
 use crate::up::beside;
 
 /// The name of the check.

@@ -14,7 +14,7 @@ use web::snapshot_files;
 
 use super::{Finding, together};
 use crate::cli::Place;
-use crate::cli::alarms::{self, Level};
+use crate::alarms::{self, Level};
 use crate::folder::Folder;
 use crate::link::ask_once;
 

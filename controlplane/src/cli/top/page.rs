@@ -5,7 +5,7 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::Line;
 
 use super::seen::{Part, Seen, Shard, Stage};
-use crate::cli::alarms::Level;
+use crate::alarms::Level;
 use crate::cli::shown;
 
 /// Alarms that are shown; the others are counted.
@@ -277,7 +277,7 @@ fn uptime(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::alarms::Alarm;
+    use crate::alarms::Alarm;
 
     fn sample() -> Seen {
         let part = |code: &str, taken, asr| Part { code: code.into(), taken, asr_percent: asr, ..Part::default() };
@@ -341,7 +341,7 @@ mod tests {
     #[test]
     fn what_does_not_answer_is_said_and_nothing_speaks_to_the_terminal() {
         let what = "the data plane does not answer: \x1b[2J".to_owned();
-        let alarm = Alarm { level: Level::Fail, what, mend: "see its log".into() };
+        let alarm = Alarm::new("data_plane_away", Level::Fail, what, "see its log");
         let seen = Seen { alarms: vec![alarm], database: "it is away".into(), asr_percent: None, ..sample() };
         let page = drawn(&seen, &View::default(), 100, 30).join("\n");
         assert!(page.contains("FAIL the data plane does not answer: ?[2J: see its log"), "{page}");

@@ -14,7 +14,7 @@ use units::WallTime;
 use web::api::standings::{Standings, TrunkState};
 use web::snapshot_files;
 
-use crate::cli::alarms::{self, Alarm, Level};
+use crate::alarms::{self, Alarm, Level};
 use crate::cli::{Place, moment};
 use crate::folder::Folder;
 use crate::link::ask_once;
@@ -186,8 +186,8 @@ impl Looker {
         seen.data_plane_up = up;
         if !up {
             let what = format!("the data plane does not answer: {why}");
-            let mend = "see its log; tandem up and systemd start it again".to_owned();
-            seen.alarms.insert(0, Alarm { level: Level::Fail, what, mend });
+            let mend = "see its log; tandem up and systemd start it again";
+            seen.alarms.insert(0, Alarm::new("data_plane_away", Level::Fail, what, mend));
         }
         seen
     }

@@ -95,6 +95,8 @@ function answer(method: string, path: string, query: URLSearchParams): Answer {
   if (path === 'users') return list([{ id: 'usr_1', name: 'admin', role: 'admin', has_password: false, has_second_factor: false, created_at: data.moment(now) }, { id: 'usr_2', name: 'anna', role: 'operator', has_password: true, has_second_factor: true, created_at: data.moment(now) }]);
   if (path === 'second-factor-roles') return [200, { roles: ['admin'] }];
   if (path === 'api-keys') return list([{ id: 'key_1', name: 'billing export', scopes: ['cdr:read'], created_at: data.moment(now), expires_at: data.moment(now + 9 * 86_400_000), last_used_at: data.moment(now), networks: ['192.0.2.7', '2001:db8::/32'] }]);
+  if (path === 'webhooks') return list([{ id: 'whk_1', name: 'noc', url: 'https://noc.example.net/tandem', events: ['alarm.*', 'account.low'], active: true, stopped: '', created_at: data.moment(now) }]);
+  if (noun === 'webhooks' && inner === 'deliveries') return list([{ event: 'alarm:1:journal_disk:1', kind: 'alarm.raised', at: data.moment(now), data: { node: 1, name: 'journal_disk', level: 'warn', what: 'the journal’s disk is 83 % full' }, state: 'waiting', due_at: data.moment(now + 20_000), problem: 'the POST was answered with 503' }]);
   if (path === 'revisions') return list([1881, 1880, 1879].map((revision) => ({ revision, built_at: data.moment(now - (1881 - revision) * 900_000), bytes: 24_104_221, in_force: revision === 1881 })));
   if (inner === 'imports') return method === 'POST' ? [201, sheet(true)] : list([sheet(true), sheet(false)]);
   if (noun === 'imports') return inner === 'changes' ? list(changes(), 'more') : [200, sheet(true)];

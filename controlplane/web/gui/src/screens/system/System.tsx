@@ -1,4 +1,4 @@
-/** Users, API keys, who changed what, published snapshots, and jobs. The tab is the URL. */
+/** Users, API keys, webhooks, who changed what, published snapshots, and jobs. The tab is the URL. */
 import { Box, Button, Tab, Tabs } from '@mui/material';
 import { Head } from '../../common/Panel';
 import { useFilters } from '../../common/url';
@@ -7,11 +7,12 @@ import { Jobs } from './Jobs';
 import { Keys } from './Keys';
 import { Revisions } from './Revisions';
 import { Users } from './Users';
+import { Webhooks } from './Webhooks';
 import { useMay } from '../../common/May';
 
-/** What users and keys do is for administrators. */
-const GUARDED: string[] = ['keys', 'audit'];
-const TABS = { users: 'Users', keys: 'API keys', audit: 'Audit', revisions: 'Revisions', jobs: 'Jobs' } as const;
+/** What users, keys and webhooks do is for administrators. */
+const GUARDED: string[] = ['keys', 'webhooks', 'audit'];
+const TABS = { users: 'Users', keys: 'API keys', webhooks: 'Webhooks', audit: 'Audit', revisions: 'Revisions', jobs: 'Jobs' } as const;
 type TabName = keyof typeof TABS;
 
 /** The screen. */
@@ -31,6 +32,7 @@ export default function System() {
       </Box>
       {tab === 'users' && <Users />}
       {tab === 'keys' && <Keys />}
+      {tab === 'webhooks' && <Webhooks />}
       {tab === 'audit' && <Audit />}
       {tab === 'revisions' && <Revisions />}
       {tab === 'jobs' && <Jobs />}

@@ -32,6 +32,8 @@ impl Level {
 /// One thing to look at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Alarm {
+    /// Which, for programs: the same for as long as it stands.
+    pub name: &'static str,
     /// How bad it is.
     pub level: Level,
     /// What is so.
@@ -41,8 +43,9 @@ pub struct Alarm {
 }
 
 impl Alarm {
-    fn new(level: Level, what: impl Into<String>, mend: &str) -> Alarm {
-        Alarm { level, what: what.into(), mend: mend.to_owned() }
+    /// An alarm of this name.
+    pub fn new(name: &'static str, level: Level, what: impl Into<String>, mend: &str) -> Alarm {
+        Alarm { name, level, what: what.into(), mend: mend.to_owned() }
     }
 }
 
@@ -54,6 +57,7 @@ pub fn of(figures: &Figures, before: Option<&Figures>) -> Vec<Alarm> {
     let panics = counter(figures, "panics");
     if panics > 0 {
         found.push(Alarm::new(
+            "panics",
             Level::Warn,
             format!("{panics} panics survived since the start"),
             "each dropped a message: send the data plane's log to the makers",
@@ -75,7 +79,7 @@ pub fn of(figures: &Figures, before: Option<&Figures>) -> Vec<Alarm> {
         ] {
             let times = risen(name);
             if times > 0 {
-                found.push(Alarm::new(Level::Warn, format!("{times} × {what}"), mend));
+                found.push(Alarm::new(name, Level::Warn, format!("{times} × {what}"), mend));
             }
         }
     }
@@ -83,11 +87,12 @@ pub fn of(figures: &Figures, before: Option<&Figures>) -> Vec<Alarm> {
     found
 }
 
-/// What is so at this moment.
-fn states(figures: &Figures) -> Vec<Alarm> {
+/// What is so at this moment, as the figures say it.
+pub fn states(figures: &Figures) -> Vec<Alarm> {
     let mut found = Vec::new();
     if figures.revision == 0 {
         found.push(Alarm::new(
+            "no_snapshot",
             Level::Fail,
             "no snapshot is in force: calls are refused",
             "start the control plane; see its log",
@@ -97,32 +102,36 @@ fn states(figures: &Figures) -> Vec<Alarm> {
         figures.shards.iter().filter(|shard| shard.revision != figures.revision).map(|shard| shard.shard).collect();
     if !others.is_empty() {
         let what = format!("shards {others:?} do not decide from revision {}", figures.revision);
-        found.push(Alarm::new(Level::Warn, what, "wait a second; if it stays, see the data plane's log"));
+        found.push(Alarm::new("shards_apart", Level::Warn, what, "wait a second; if it stays, see the data plane's log"));
     }
     if figures.journal_failing {
         found.push(Alarm::new(
+            "journal_failing",
             Level::Fail,
             "the journal cannot be written: new calls are refused",
             "make room on its disk",
         ));
     } else if figures.journal_disk_percent >= DISK_ALARM_PERCENT {
         let what = format!("the journal's disk is {} % full", figures.journal_disk_percent);
-        found.push(Alarm::new(Level::Warn, what, "make room: recordings, captures, other programs' files"));
+        found.push(Alarm::new("journal_disk", Level::Warn, what, "make room: recordings, captures, other programs' files"));
     }
     if figures.draining {
-        found.push(Alarm::new(Level::Warn, "the node is drained: new calls are refused", "tandem node drain --off"));
+        let what = "the node is drained: new calls are refused";
+        found.push(Alarm::new("drained", Level::Warn, what, "tandem node drain --off"));
     }
     let media = figures.media_percent();
     if media >= MEDIA_ALARM_PERCENT {
         let by = &figures.media_sockets.calls_max_by;
         found.push(Alarm::new(
+            "media",
             Level::Warn,
             format!("{media} % of the possible calls with media: {by} run out"),
             "see tandem-tune check",
         ));
     }
     if figures.sharing.nodes > 0 && !figures.sharing.sure {
-        found.push(Alarm::new(Level::Warn, "etcd is silent: limits go by --limits-alone", "see tandem cluster status"));
+        let what = "etcd is silent: limits go by --limits-alone";
+        found.push(Alarm::new("etcd_silent", Level::Warn, what, "see tandem cluster status"));
     }
     found
 }

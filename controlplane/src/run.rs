@@ -45,6 +45,10 @@ pub struct Settings {
     /// Where API and GUI are served.
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
     pub http: SocketAddr,
+    /// A proxy before the pages, once for each: where a request came from is what its X-Forwarded-For says last. In TANDEM_HTTP_BEHIND with commas
+    /// between.
+    #[arg(long, value_name = "ADDR[/BITS]", env = "TANDEM_HTTP_BEHIND", value_delimiter = ',')]
+    pub http_behind: Vec<String>,
     /// sqlite:PATH or mysql://USER:PASSWORD@HOST/NAME; SQLite in the data folder if not given.
     #[arg(long, value_name = "URL", env = "TANDEM_DATABASE", hide_env_values = true)]
     pub database: Option<String>,
@@ -110,6 +114,8 @@ pub async fn run_with(settings: Settings, later: &[LaterStep]) -> Result<()> {
     let mut asked_to_end = std::pin::pin!(asked_to_end()?);
     let url = settings.database.clone().unwrap_or_else(|| folder.default_database());
     may_work_with(&settings, &url)?;
+    let posts = Posts::to(&settings.posts_to).map_err(anyhow::Error::msg).context("--posts-to")?;
+    let proxies = web::Proxies::read(&settings.http_behind).map_err(anyhow::Error::msg).context("--http-behind")?;
     let store = tokio::select! {
         store = open(&url, later) => store?,
         () = &mut asked_to_end => return Ok(()),
@@ -127,7 +133,7 @@ pub async fn run_with(settings: Settings, later: &[LaterStep]) -> Result<()> {
     fence::watch(store.clone(), link.clone(), node);
     let publisher = Publisher::start(store.clone(), folder.clone(), link.clone());
     let collector = Collector::start(store.clone(), &folder, node, link.clone()).context("cannot read the journal")?;
-    let workers = workers(&settings, &store, &folder)?;
+    let workers = workers(&settings, &store, &folder, posts)?;
     alarming::start(store.clone(), link.clone(), node, collector.progress());
     let files = files::start(&folder, &settings.files)?;
     let search = search::start(&folder, &settings.search, &store)?;
@@ -145,6 +151,7 @@ pub async fn run_with(settings: Settings, later: &[LaterStep]) -> Result<()> {
         node,
         reports,
         cluster: cluster.map(|cluster| cluster as Arc<dyn web::Cluster>),
+        proxies,
         version: env!("CARGO_PKG_VERSION").into(),
     };
     tokio::select! {
@@ -178,12 +185,11 @@ async fn serve(listener: Option<TcpListener>, services: web::Services) -> Result
 }
 
 /// Begins what a worker does, if this is one.
-fn workers(settings: &Settings, store: &Store, folder: &Folder) -> Result<Option<Workers>> {
+fn workers(settings: &Settings, store: &Store, folder: &Folder, posts: Posts) -> Result<Option<Workers>> {
     if !settings.together.does(ControlRole::Worker) {
         return Ok(None);
     }
     tokio::spawn(inbox::watch(store.clone(), folder.clone()));
-    let posts = Posts::to(&settings.posts_to).map_err(anyhow::Error::msg).context("--posts-to")?;
     let relay = Relay { url: settings.smtp.clone(), from: settings.mail_from.clone(), posts: posts.clone() };
     notify::start(store.clone(), &relay)?;
     webhooks::start(store.clone(), posts);

@@ -13,7 +13,7 @@ pub use budget::{Budget, Budgets};
 pub use caller::{Caller, May, Right, Who, rights};
 pub(crate) use gate::gate;
 pub use gate::{COOKIE, CSRF_HEADER, LOG_IN, Remembered, address_of, of_user};
-pub use networks::{NETWORKS_MAX, Networks, Refusals};
+pub use networks::{NETWORKS_MAX, Networks, Proxies, Refusals};
 pub use password::{Passwords, Tried};
 pub use secret::{Secret, hash};
 pub use token::OneTimeTokens;

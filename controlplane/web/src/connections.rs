@@ -17,6 +17,8 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tower_http::timeout::TimeoutBody;
 
+use crate::auth::Proxies;
+
 /// How long who asks may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
@@ -33,19 +35,25 @@ impl Default for Patience {
 }
 
 /// Serves until the future is dropped; answers that are on their way then go on.
-pub async fn serve(mut listener: TcpListener, router: Router, patience: Patience) -> io::Result<()> {
+pub async fn serve(
+    mut listener: TcpListener,
+    router: Router,
+    patience: Patience,
+    proxies: Proxies,
+) -> io::Result<()> {
     loop {
         // Through axum's trait: it goes on after somebody who is gone already, and waits where descriptors are used up.
         let (stream, peer) = Listener::accept(&mut listener).await;
-        tokio::spawn(answer(stream, peer, router.clone(), patience));
+        tokio::spawn(answer(stream, peer, router.clone(), patience, proxies.clone()));
     }
 }
 
-async fn answer(stream: TcpStream, peer: SocketAddr, router: Router, patience: Patience) {
+async fn answer(stream: TcpStream, peer: SocketAddr, router: Router, patience: Patience, proxies: Proxies) {
     let router = TowerToHyperService::new(router);
     let service = service_fn(|request: Request<Incoming>| {
         let mut request = request.map(|body| Body::new(TimeoutBody::new(patience.body, body)));
-        request.extensions_mut().insert(ConnectInfo(peer));
+        let from = SocketAddr::new(proxies.caller(peer.ip(), request.headers()), peer.port());
+        request.extensions_mut().insert(ConnectInfo(from));
         router.call(request)
     });
     let mut builder = http1::Builder::new();
@@ -71,7 +79,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let router = Router::new().route("/", post(|body: Bytes| async { body }));
         let patience = Patience { head: Duration::from_millis(300), body: Duration::from_millis(300) };
-        let server = tokio::spawn(serve(listener, router, patience));
+        let server = tokio::spawn(serve(listener, router, patience, Proxies::default()));
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(text.as_bytes()).await.unwrap();
         let mut said = String::new();

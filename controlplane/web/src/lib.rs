@@ -34,7 +34,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-pub use auth::OneTimeTokens;
+pub use auth::{OneTimeTokens, Proxies};
 pub use router::{openapi, openapi_text};
 pub use services::{
     Apply, ApplyMistake, ApplyRefusal, Backlog, Cluster, ClusterSeen, Later, Link, LinkDown, Services, Source,
@@ -43,11 +43,12 @@ pub use services::{
 
 /// Serves the API and the pages until the future is dropped.
 pub async fn serve(listener: TcpListener, services: Services) -> std::io::Result<()> {
+    let proxies = services.proxies.clone();
     let (router, app) = router::router(services);
     // Dropped with this future, and with it the tasks.
     let mut readers = JoinSet::new();
     readers.spawn(live::read_for_ever(Arc::clone(&app)));
     readers.spawn(live::follow_for_ever(Arc::clone(&app)));
     readers.spawn(live::sum_for_ever(app));
-    connections::serve(listener, router, connections::Patience::default()).await
+    connections::serve(listener, router, connections::Patience::default(), proxies).await
 }

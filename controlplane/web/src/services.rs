@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use units::{NodeId, WallTime};
 
 use crate::api::apply::{ApplyAsk, ApplyReport};
-use crate::auth::{Budgets, OneTimeTokens, Passwords, Refusals, Remembered};
+use crate::auth::{Budgets, OneTimeTokens, Passwords, Proxies, Refusals, Remembered};
 use crate::live::Live;
 use crate::names::NameBook;
 use crate::repeats::Repeats;
@@ -184,6 +184,8 @@ pub struct Services {
     pub reports: Reports,
     /// The cluster that it is in, if it is in one.
     pub cluster: Option<Arc<dyn Cluster>>,
+    /// Proxies before the server.
+    pub proxies: Proxies,
     /// The program's version.
     pub version: String,
 }

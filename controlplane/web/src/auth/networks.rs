@@ -1,4 +1,4 @@
-//! Networks that a key's requests may come from, and how often a refusal is written down.
+//! Networks that a key's requests may come from, proxies that say where they did, and how often a refusal is written down.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use axum::http::HeaderMap;
 use ipnet::IpNet;
 
 /// Networks of one list at most.
@@ -81,6 +82,43 @@ fn shown(network: &IpNet) -> String {
     if network.prefix_len() == network.max_prefix_len() { network.addr().to_string() } else { network.to_string() }
 }
 
+/// Proxies before the server, whose word about where a request came from is believed.
+#[derive(Clone, Debug, Default)]
+pub struct Proxies {
+    /// `None`: there are none.
+    trusted: Option<Networks>,
+}
+
+/// The header by which a proxy says whom it heard; each adds its own at the end.
+const FORWARDED_FOR: &str = "x-forwarded-for";
+
+impl Proxies {
+    /// Reads addresses and networks of proxies.
+    pub fn read<T: AsRef<str>>(texts: &[T]) -> Result<Proxies, String> {
+        let read = Networks::read(texts).map_err(|(_, why)| why)?;
+        Ok(Proxies { trusted: (!texts.is_empty()).then_some(read) })
+    }
+
+    fn hold(&self, from: IpAddr) -> bool {
+        self.trusted.as_ref().is_some_and(|trusted| trusted.hold(Some(from)))
+    }
+
+    /// Where a request came from: the last one before our own proxies that these have heard. What stands before that, anybody may have
+    /// written. A proxy that says nothing, or no address, is taken for who asks.
+    pub fn caller(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let all = headers.get_all(FORWARDED_FOR).iter().rev();
+        let said = all.flat_map(|value| value.to_str().unwrap_or("?").rsplit(',').map(|text| text.trim().parse().ok()));
+        let mut caller = peer.to_canonical();
+        for said in said {
+            match said {
+                Some(said) if self.hold(caller) => caller = IpAddr::to_canonical(&said),
+                _ => break,
+            }
+        }
+        caller
+    }
+}
+
 /// Refusals that were written down of late, by key.
 #[derive(Debug, Default)]
 pub struct Refusals(Mutex<HashMap<u32, (Instant, Vec<IpAddr>)>>);
@@ -106,7 +144,9 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr};
     use std::time::{Duration, Instant};
 
-    use super::{NETWORKS_MAX, Networks, Refusals};
+    use axum::http::{HeaderMap, HeaderValue};
+
+    use super::{FORWARDED_FOR, NETWORKS_MAX, Networks, Proxies, Refusals};
 
     #[test]
     fn an_address_is_held_by_its_network_whatever_family_its_socket_has() {
@@ -144,6 +184,34 @@ mod tests {
             assert!(place == 1 && why.contains(says), "{why}");
         }
         assert!(Networks::read(&["192.0.2.7"; NETWORKS_MAX + 1]).is_err());
+    }
+
+    #[test]
+    fn a_request_came_from_whom_the_last_proxy_of_ours_heard() {
+        let rows: &[(&str, &[&str], &str)] = &[
+            ("127.0.0.1", &[], "127.0.0.1"),
+            ("127.0.0.1", &["198.51.100.7"], "198.51.100.7"),
+            ("::ffff:127.0.0.1", &["198.51.100.7"], "198.51.100.7"),
+            // What the caller wrote itself stands before what the proxy added.
+            ("127.0.0.1", &["192.0.2.9, 198.51.100.7"], "198.51.100.7"),
+            ("127.0.0.1", &["192.0.2.9", "2001:db8::7"], "2001:db8::7"),
+            ("127.0.0.1", &["198.51.100.7, 10.0.0.2"], "198.51.100.7"),
+            ("127.0.0.1", &["10.0.0.3,10.0.0.2"], "10.0.0.3"),
+            ("127.0.0.1", &["198.51.100.7, unknown"], "127.0.0.1"),
+            ("127.0.0.1", &["198.51.100.7:4711"], "127.0.0.1"),
+            // Nobody believes a stranger.
+            ("198.51.100.8", &["192.0.2.9"], "198.51.100.8"),
+        ];
+        let (ours, none) = (Proxies::read(&["127.0.0.1", "10.0.0.0/8"]).expect("networks"), Proxies::default());
+        for (peer, said, wanted) in rows {
+            let mut headers = HeaderMap::new();
+            for value in *said {
+                headers.append(FORWARDED_FOR, HeaderValue::from_str(value).expect("a header"));
+            }
+            let peer: IpAddr = peer.parse().expect("an address");
+            assert_eq!(ours.caller(peer, &headers).to_string(), *wanted, "{peer} {said:?}");
+            assert_eq!(none.caller(peer, &headers), peer.to_canonical());
+        }
     }
 
     #[test]

@@ -81,3 +81,18 @@ async fn a_list_with_a_mistake_is_refused_and_says_which_line_is_wrong() {
     admin.send("DELETE", &format!("/api/v1/api-keys/{id}"), json!(null)).await.expect(204);
     admin.send("PUT", &path, json!({ "networks": [] })).await.problem(404, "not_found");
 }
+
+#[tokio::test]
+async fn behind_a_proxy_a_request_comes_from_whom_the_proxy_heard() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    let only = json!({ "name": "ci", "scopes": ["read"], "networks": ["198.51.100.7"] });
+    let (_, secret) = made(&admin, only).await;
+    let ask = async |heard: &str| {
+        let headers = [("authorization", secret.as_str()), ("x-forwarded-for", heard)];
+        node.send("GET", "/api/v1/carriers", &headers, b"").await
+    };
+    ask("198.51.100.7").await.expect(200);
+    let refused = ask("198.51.100.7, 198.51.100.8").await.problem(403, "wrong_address");
+    assert_eq!(refused["detail"], "this key is not for requests from 198.51.100.8");
+}

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use units::WallTime;
 use web::api::apply::{ApplyAction, ApplyAsk, ApplyChange, ApplyReport};
-use web::{Apply, ApplyMistake, ApplyRefusal, Backlog, Cluster, Later, Link, LinkDown, OneTimeTokens, Services};
+use web::{Apply, ApplyMistake, ApplyRefusal, Backlog, Cluster, Later, Link, LinkDown, OneTimeTokens, Proxies, Services};
 
 /// A data plane made of values.
 #[derive(Default)]
@@ -166,6 +166,8 @@ impl Node {
             node: units::NodeId(1),
             reports: Reports::new(store.clone(), None),
             cluster,
+            // Who says nothing of others is taken for itself.
+            proxies: Proxies::read(&["127.0.0.1"]).unwrap(),
             version: "0.1.0-test".into(),
         };
         let server = tokio::spawn(web::serve(listener, services));

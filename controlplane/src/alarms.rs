@@ -102,7 +102,12 @@ pub fn states(figures: &Figures) -> Vec<Alarm> {
         figures.shards.iter().filter(|shard| shard.revision != figures.revision).map(|shard| shard.shard).collect();
     if !others.is_empty() {
         let what = format!("shards {others:?} do not decide from revision {}", figures.revision);
-        found.push(Alarm::new("shards_apart", Level::Warn, what, "wait a second; if it stays, see the data plane's log"));
+        found.push(Alarm::new(
+            "shards_apart",
+            Level::Warn,
+            what,
+            "wait a second; if it stays, see the data plane's log",
+        ));
     }
     if figures.journal_failing {
         found.push(Alarm::new(
@@ -113,7 +118,12 @@ pub fn states(figures: &Figures) -> Vec<Alarm> {
         ));
     } else if figures.journal_disk_percent >= DISK_ALARM_PERCENT {
         let what = format!("the journal's disk is {} % full", figures.journal_disk_percent);
-        found.push(Alarm::new("journal_disk", Level::Warn, what, "make room: recordings, captures, other programs' files"));
+        found.push(Alarm::new(
+            "journal_disk",
+            Level::Warn,
+            what,
+            "make room: recordings, captures, other programs' files",
+        ));
     }
     if figures.draining {
         let what = "the node is drained: new calls are refused";

@@ -35,6 +35,7 @@ mod trace;
 mod up;
 mod users;
 mod watch;
+mod webhooks;
 mod whatif;
 mod which;
 
@@ -82,6 +83,8 @@ enum Noun {
     Demo(Box<crate::demo::Arguments>),
     /// Makes the switch as a YAML file says.
     Apply(ApplyArguments),
+    /// What nodes said that somebody should look at: what stands of it.
+    Alarms(webhooks::Alarms),
     /// Balances, statements, payments and notices.
     #[command(subcommand, alias = "account")]
     Accounts(accounts::Verb),
@@ -163,6 +166,9 @@ enum Noun {
     /// People who may log in.
     #[command(subcommand, alias = "user")]
     Users(users::Verb),
+    /// Who is told of alarms and balances by a POST.
+    #[command(subcommand, alias = "webhook")]
+    Webhooks(webhooks::Verb),
     /// Published snapshots of the whole configuration.
     #[command(subcommand, alias = "revisions")]
     Revision(revision::Verb),
@@ -387,6 +393,8 @@ async fn once(mut cli: Cli) -> ExitCode {
         Noun::Trace(arguments) => trace::run(arguments).await,
         Noun::Top(arguments) => top::run(arguments).await,
         Noun::Users(verb) => users::run(verb).await,
+        Noun::Alarms(ask) => webhooks::alarms(ask).await,
+        Noun::Webhooks(verb) => webhooks::run(verb).await,
         Noun::Revision(verb) => revision::run(verb).await,
         Noun::Replay(arguments) => replay::run(arguments).await,
         Noun::Whatif(arguments) => whatif::run(*arguments).await,

@@ -75,7 +75,8 @@ impl Teller {
         let told = match way {
             Way::Mail => self.mail(notice, account).await,
             Way::Url => {
-                let posted = self.posts.post(&account.thresholds.url, &notice.id, said(notice, account), secret.as_deref());
+                let posted =
+                    self.posts.post(&account.thresholds.url, &notice.id, said(notice, account), secret.as_deref());
                 posted.await.map_err(anyhow::Error::from)
             }
         };

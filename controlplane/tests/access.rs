@@ -1,12 +1,13 @@
-//! Who comes in, as somebody on the machine settles it: `tandem keys` and `tandem users`.
+//! Who comes in, as somebody on the machine settles it: `tandem keys` and `tandem users`; and who is told.
 #![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
 
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use store::{Store, UserDraft};
+use store::{StandingAlarm, Store, UserDraft, WebhookDraft};
 use tandem_controlplane::folder::Folder;
 use tempfile::TempDir;
+use units::NodeId;
 use web::auth::hash;
 
 struct Switch {
@@ -50,10 +51,14 @@ impl Switch {
 async fn a_key_is_made_bound_and_taken_back_on_the_machine() {
     let switch = Switch::new().await;
     let from = ["--from", "2001:db8::/32", "--from", "192.0.2.7"];
-    let create = [&["keys", "create", "billing", "--scope", "cdr:read", "--scope", "read"][..], &from, &["--days", "7"]];
+    let create =
+        [&["keys", "create", "billing", "--scope", "cdr:read", "--scope", "read"][..], &from, &["--days", "7"]];
     let secret = switch.said(&create.concat());
     let kept = switch.store.api_key_by_hash(&hash(secret.trim())).await.unwrap().expect("the secret is the key's");
-    assert_eq!((kept.draft.scopes.as_str(), kept.draft.networks.as_str()), ("cdr:read read", "192.0.2.7 2001:db8::/32"));
+    assert_eq!(
+        (kept.draft.scopes.as_str(), kept.draft.networks.as_str()),
+        ("cdr:read read", "192.0.2.7 2001:db8::/32")
+    );
     assert!(kept.draft.expires.unwrap() - kept.created > 6 * 86_400_000_000);
     let listed = switch.json(&["keys", "list"]);
     assert_eq!(listed[0]["networks"], serde_json::json!(["192.0.2.7", "2001:db8::/32"]));
@@ -90,5 +95,32 @@ async fn a_lost_second_factor_is_taken_off_on_the_machine() {
     assert_eq!(switch.json(&["users", "list"])[0]["second_factor_since_at"], Value::Null);
     assert_eq!(switch.refused(&["users", "second-factor-off", "nobody"]).0, Some(4));
     let act = switch.store.audit_entries(None, None, 1).await.unwrap().remove(0);
-    assert_eq!((act.actor.as_str(), act.action.as_str(), act.object.as_str()), ("tandem users", "second_factor_off", "usr_1"));
+    assert_eq!(
+        (act.actor.as_str(), act.action.as_str(), act.object.as_str()),
+        ("tandem users", "second_factor_off", "usr_1")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn alarms_and_what_webhooks_are_to_be_told_are_seen_on_the_machine() {
+    let switch = Switch::new().await;
+    let (name, url, events) = ("noc".to_owned(), "https://noc.example.net/".to_owned(), "alarm.*".to_owned());
+    let draft = WebhookDraft { name, url, events, active: true };
+    switch.store.create_webhook(&draft, &store::draw_secret()).await.unwrap();
+    let alarm = StandingAlarm {
+        name: "drained".into(),
+        level: "warn".into(),
+        what: "the node is drained".into(),
+        mend: "tandem node drain --off".into(),
+    };
+    switch.store.set_alarms(NodeId(2), &[alarm]).await.unwrap();
+    assert_eq!(switch.json(&["alarms"])[0]["node"], 2);
+    let told = switch.json(&["webhooks", "deliveries", "noc"]);
+    assert_eq!((&told[0]["kind"], &told[0]["state"]), (&"alarm.raised".into(), &"waiting".into()));
+    switch.said(&["webhooks", "replay", "whk_1", told[0]["event"].as_str().unwrap()]);
+    assert_eq!(switch.refused(&["webhooks", "replay", "noc", "none"]).0, Some(4));
+    switch.store.set_alarms(NodeId(2), &[]).await.unwrap();
+    assert_eq!(switch.json(&["alarms"]), serde_json::json!([]));
+    assert!(switch.json(&["alarms", "--all"])[0]["cleared_at"].is_string());
+    assert!(switch.said(&["webhooks", "list"]).contains("https://noc.example.net/"));
 }

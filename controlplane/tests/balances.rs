@@ -104,7 +104,8 @@ async fn take_post_with(mut stream: TcpStream, status: &str) -> String {
             .split_once("\r\n\r\n")
             .is_some_and(|(_, body)| serde_json::from_str::<serde_json::Value>(body).is_ok());
         if length == 0 || whole {
-            let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nlocation: /elsewhere\r\nconnection: close\r\n\r\n");
+            let answer =
+                format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nlocation: /elsewhere\r\nconnection: close\r\n\r\n");
             let _ = stream.write_all(answer.as_bytes()).await;
             return told;
         }
@@ -128,7 +129,8 @@ async fn a_low_balance_is_told_by_mail_and_by_post(store: Store) {
     let secret = store::draw_secret();
     store.set_notice_secret(1, &secret).await.unwrap();
     let relay_url = format!("smtp://{}", relay.local_addr().unwrap());
-    notify::start(store.clone(), &Relay { url: Some(relay_url), from: "tandem@example.org".into(), posts: here() }).unwrap();
+    notify::start(store.clone(), &Relay { url: Some(relay_url), from: "tandem@example.org".into(), posts: here() })
+        .unwrap();
     let both = async {
         let mail = async { take_mail(relay.accept().await.unwrap().0).await };
         let post = async { take_post(hook.accept().await.unwrap().0).await };
@@ -213,7 +215,12 @@ async fn a_webhook_is_told_of_an_alarm_until_it_takes_it_and_of_a_balance(store:
     store.create_webhook(&draft, &secret).await.unwrap();
     webhooks::start(store.clone(), here());
     let what = "the journal's disk is \"full\"".to_owned();
-    let alarm = StandingAlarm { name: "journal_disk".into(), level: "warn".into(), what: what.clone(), mend: "make room".into() };
+    let alarm = StandingAlarm {
+        name: "journal_disk".into(),
+        level: "warn".into(),
+        what: what.clone(),
+        mend: "make room".into(),
+    };
     store.set_alarms(NodeId(7), &[alarm]).await.unwrap();
     let first = async { take_post_with(hook.accept().await.unwrap().0, "302 Found").await };
     let first = tokio::time::timeout(PATIENCE, first).await.expect("it is told");

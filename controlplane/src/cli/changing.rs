@@ -1,6 +1,9 @@
 //! Which words change something: those must not choose among nodes. A further verb has to say what it does, or it does not compile.
 
-use super::{Noun, Place, accounts, calls, db, deck, jobs, journal, keys, node, recordings, revision, search, stats, users};
+use super::{
+    Noun, Place, accounts, calls, db, deck, jobs, journal, keys, node, recordings, revision, search, stats, users,
+    webhooks,
+};
 
 impl Noun {
     /// Where these words change something; `None`: they only look, or need no node to choose.
@@ -49,11 +52,16 @@ impl Noun {
                 users::Verb::SecondFactorOff { place, .. } => Some(place),
                 users::Verb::List(_) => None,
             },
+            Noun::Webhooks(verb) => match verb {
+                webhooks::Verb::Replay { place, .. } => Some(place),
+                webhooks::Verb::List(_) | webhooks::Verb::Deliveries { .. } => None,
+            },
             Noun::Revision(verb) => match verb {
                 revision::Verb::Restore { place, .. } => Some(place),
                 revision::Verb::List(_) => None,
             },
             Noun::Up(_)
+            | Noun::Alarms(_)
             | Noun::Demo(_)
             // Its folder is always named.
             | Noun::Balancer(_)
@@ -135,6 +143,7 @@ mod tests {
             ("accounts pay a 1 --reference r", true),
             ("revision restore 7", true),
             ("revision list", false),
+            ("webhooks replay noc e", true),
             ("users list", false),
             ("users second-factor-off anna", true),
         ];

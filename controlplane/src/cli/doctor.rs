@@ -10,8 +10,8 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
-use super::alarms::Level;
 use super::{EXIT_DIFFERENT, Form, Output, Place, shown};
+use crate::alarms::Level;
 use node::Node;
 
 #[derive(Debug, Args)]

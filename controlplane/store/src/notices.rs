@@ -17,8 +17,8 @@ use crate::caps;
 use crate::error::{Result, StoreError};
 use crate::ledger as book;
 use crate::object;
-use crate::webhooks::{self, Event};
 use crate::sql::{Row, Tx, args, now};
+use crate::webhooks::{self, Event};
 
 /// Tries of one way at most: with the pauses that [`pause_us`] makes, the last one is three days after the first.
 const TRIES_MAX: i64 = 23;
@@ -351,8 +351,7 @@ impl Crossing {
                 let sql = "INSERT INTO notices (id,account,kind,raised,value,threshold,mail,url,mail_due,url_due) \
                            VALUES (?,?,?,?,?,?,?,?,?,?)";
                 let (mails, urls) = (wanted(mail), wanted(url));
-                let values =
-                    args![id.as_str(), account, name, at, value, threshold, mails, urls, due(mail), due(url)];
+                let values = args![id.as_str(), account, name, at, value, threshold, mails, urls, due(mail), due(url)];
                 tx.run(sql, values).await?;
                 let body = json!({ "notice": id, "account": code, "currency": currency, "value": value.to_string(),
                     "threshold": threshold.to_string() });

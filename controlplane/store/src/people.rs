@@ -160,10 +160,10 @@ impl Store {
         check_name(&draft.name)?;
         check_networks(&draft.networks)?;
         let (mut tx, at) = (self.write().await?, now());
-        let sql = "INSERT INTO api_keys (name,secret_hash,scopes,created_by,created,expires,networks) VALUES (?,?,?,?,?,?,?)";
+        let sql =
+            "INSERT INTO api_keys (name,secret_hash,scopes,created_by,created,expires,networks) VALUES (?,?,?,?,?,?,?)";
         let ApiKeyDraft { name, secret_hash, scopes, created_by, expires, networks } = draft;
-        let values =
-            args![name.as_str(), *secret_hash, scopes.as_str(), *created_by, at, *expires, networks.as_str()];
+        let values = args![name.as_str(), *secret_hash, scopes.as_str(), *created_by, at, *expires, networks.as_str()];
         let done = tx.run(sql, values).await?;
         tx.commit().await?;
         let id = u32::try_from(done.id).map_err(|_| StoreError::Broken("API key ids are used up".into()))?;

@@ -35,12 +35,7 @@ impl Default for Patience {
 }
 
 /// Serves until the future is dropped; answers that are on their way then go on.
-pub async fn serve(
-    mut listener: TcpListener,
-    router: Router,
-    patience: Patience,
-    proxies: Proxies,
-) -> io::Result<()> {
+pub async fn serve(mut listener: TcpListener, router: Router, patience: Patience, proxies: Proxies) -> io::Result<()> {
     loop {
         // Through axum's trait: it goes on after somebody who is gone already, and waits where descriptors are used up.
         let (stream, peer) = Listener::accept(&mut listener).await;

@@ -13,8 +13,8 @@ use web::api::standings::{Standings, TrunkState};
 use web::snapshot_files;
 
 use super::{Finding, together};
-use crate::cli::Place;
 use crate::alarms::{self, Level};
+use crate::cli::Place;
 use crate::folder::Folder;
 use crate::link::ask_once;
 

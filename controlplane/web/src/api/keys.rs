@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 use crate::auth::{May, Networks, Scope, Secret, hash, rights};
 use crate::extract::{Body, Key};
 use crate::page::List;
-use crate::problem::{Answered, Code, Problem};
+use crate::problem::{Answered, Problem};
 use crate::services::App;
 use crate::value::{KeyRef, Time};
 

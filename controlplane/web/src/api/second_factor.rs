@@ -255,7 +255,8 @@ fn in_the_form(problem: Problem) -> Problem {
 
 fn not_barred(app: &App, tried: Tried) -> Answered<()> {
     if app.passwords.is_barred(tried) {
-        let detail = "too many wrong tries of this user; wait a quarter of an hour, or have an administrator take it off";
+        let detail =
+            "too many wrong tries of this user; wait a quarter of an hour, or have an administrator take it off";
         return Err(Problem::new(Code::TooMany, detail));
     }
     Ok(())

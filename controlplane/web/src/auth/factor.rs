@@ -49,7 +49,7 @@ pub fn draw() -> Vec<u8> {
 /// What the authenticator of this user is told. The error says why there is no picture of it.
 pub fn enrolment(user: &str, secret: &[u8]) -> Result<Enrolment, String> {
     let codes = of(user, secret).map_err(|flaw| flaw.to_string())?;
-    let uri = codes.to_url();
+    let uri = codes.to_url().map_err(|flaw| flaw.to_string())?;
     let picture = QrCode::new(uri.as_bytes()).map_err(|flaw| flaw.to_string())?;
     let qr_svg = picture.render::<svg::Color<'_>>().min_dimensions(220, 220).build();
     Ok(Enrolment { secret: Secret::from(secret).to_base32(), uri, qr_svg })
@@ -100,7 +100,7 @@ fn plain(code: &str) -> String {
 
 fn of(user: &str, secret: &[u8]) -> Result<Totp, TotpError> {
     // As every authenticator has it: SHA-1, six digits, 30 s, one step to either side.
-    Builder::new().with_secret(secret).with_issuer(ISSUER).with_account_name(user).build()
+    Builder::new().with_secret(secret).with_issuer(Some(ISSUER)).with_account_name(user).build()
 }
 
 fn random(bytes: usize) -> Vec<u8> {

@@ -14,11 +14,11 @@ use store::{ApiKey, ApiKeyDraft, User, WebSession};
 use super::caller::{Caller, Who};
 use super::secret::hash;
 use super::{Networks, Role, Scope};
-use crate::value::KeyRef;
 use crate::api::jobs::EXPORT;
 use crate::problem::{Answered, Code, Problem};
 use crate::repeats;
 use crate::services::App;
+use crate::value::KeyRef;
 use crate::value::Time;
 
 /// The cookie that carries a log-in.

@@ -62,7 +62,8 @@ impl fmt::Display for Networks {
 
 fn network(text: &str) -> Result<IpNet, String> {
     let text = text.trim();
-    let wanted = || format!("{text:?}: an address like 192.0.2.7 or 2001:db8::7, or a network like 192.0.2.0/28, is wanted");
+    let wanted =
+        || format!("{text:?}: an address like 192.0.2.7 or 2001:db8::7, or a network like 192.0.2.0/28, is wanted");
     let Some((address, bits)) = text.split_once('/') else {
         let address: IpAddr = text.parse().map_err(|_| wanted())?;
         return Ok(IpNet::from(address.to_canonical()));

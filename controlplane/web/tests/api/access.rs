@@ -21,7 +21,11 @@ async fn every_path_under_the_api_asks_who_you_are() {
             if (path.as_str(), method.as_str()) == ("/api/v1/sessions", "POST") {
                 continue;
             }
-            let path = path.replace("{id}", "car_1").replace("{rate}", "rat_1_0").replace("{call}", "0").replace("{event}", "e");
+            let path = path
+                .replace("{id}", "car_1")
+                .replace("{rate}", "rat_1_0")
+                .replace("{call}", "0")
+                .replace("{event}", "e");
             node.send(&method, &path, JSON, b"{}").await.problem(401, "not_logged_in");
             asked += 1;
         }

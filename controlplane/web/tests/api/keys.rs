@@ -34,7 +34,7 @@ async fn a_key_is_refused_from_elsewhere_with_the_reason_and_that_is_written_dow
     let admin = node.log_in().await;
     let elsewhere = json!(["2001:db8::/32", "192.0.2.7"]);
     let (id, secret) = made(&admin, json!({ "name": "ci", "scopes": ["read"], "networks": elsewhere })).await;
-    let ask = || node.send("GET", "/api/v1/carriers", &[("authorization", secret.as_str())], b"");
+    let ask = async || node.send("GET", "/api/v1/carriers", &[("authorization", secret.as_str())], b"").await;
     for _ in 0..3 {
         let refused = ask().await.problem(403, "wrong_address");
         assert_eq!(refused["detail"], "this key is not for requests from 127.0.0.1");

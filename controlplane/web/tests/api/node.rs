@@ -12,7 +12,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use units::WallTime;
 use web::api::apply::{ApplyAction, ApplyAsk, ApplyChange, ApplyReport};
-use web::{Apply, ApplyMistake, ApplyRefusal, Backlog, Cluster, Later, Link, LinkDown, OneTimeTokens, Proxies, Services};
+use web::{
+    Apply, ApplyMistake, ApplyRefusal, Backlog, Cluster, Later, Link, LinkDown, OneTimeTokens, Proxies, Services,
+};
 
 /// A data plane made of values.
 #[derive(Default)]

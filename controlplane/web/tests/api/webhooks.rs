@@ -72,7 +72,9 @@ async fn a_webhook_that_is_gone_is_stopped_and_goes_on_when_it_is_saved_again() 
     let admin = node.log_in().await;
     let new = json!({ "name": "noc", "url": "https://noc.example.net/", "events": ["account.low"] });
     admin.make("/api/v1/webhooks", new.clone()).await;
-    admin.make("/api/v1/webhooks", json!({ "name": "off", "url": "http://x.example", "events": ["*"], "active": false })).await;
+    admin
+        .make("/api/v1/webhooks", json!({ "name": "off", "url": "http://x.example", "events": ["*"], "active": false }))
+        .await;
     node.store.set_alarms(NodeId(1), &[failing()]).await.unwrap();
     assert_eq!(node.store.take_due_deliveries(|_| true).await.unwrap().len(), 0, "nobody wants to be told of that");
     admin.send("POST", "/api/v1/webhooks/whk_1/test", json!(null)).await.expect(204);

@@ -109,6 +109,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/alarms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists alarms of all nodes, newest first. What is over is forgotten after 30 days. */
+        get: operations["get_alarms"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/api-keys": {
         parameters: {
             query?: never;
@@ -139,6 +156,23 @@ export interface paths {
         post?: never;
         /** Takes an API key back, for good. */
         delete: operations["delete_api_keys_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/api-keys/{id}/networks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Says where a key's requests may come from, from now on. */
+        put: operations["put_api_keys_id_networks"];
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1107,6 +1141,59 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/recovery-codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Draws new recovery codes for the caller; all before are good no more. */
+        post: operations["post_me_recovery_codes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/second-factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the caller's second factor stands. */
+        get: operations["get_me_second_factor"];
+        /** Puts the caller's second factor in force, with its first code. */
+        put: operations["put_me_second_factor"];
+        /** Begins a second factor for the caller: an authenticator is told the answer, and PUT puts it in force. */
+        post: operations["post_me_second_factor"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/second-factor/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes the caller's second factor off, by a code of it. */
+        post: operations["post_me_second_factor_remove"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/nodes": {
         parameters: {
             query?: never;
@@ -1471,6 +1558,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/second-factor-roles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells who must have a second factor. */
+        get: operations["get_second_factor_roles"];
+        /** Says who must have a second factor. Whoever includes the own role has one already. */
+        put: operations["put_second_factor_roles"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sessions": {
         parameters: {
             query?: never;
@@ -1610,6 +1715,144 @@ export interface paths {
         post?: never;
         /** Shuts a person out, with all log-ins. The last administrator stays. */
         delete: operations["delete_users_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/second-factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes the second factor off a user who lost it. One's own goes by a code. */
+        delete: operations["delete_users_id_second_factor"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists webhooks, without their secrets. */
+        get: operations["get_webhooks"];
+        put?: never;
+        /** Makes a webhook. What its POSTs are signed with is shown this once. */
+        post: operations["post_webhooks"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Changes a webhook. One that was stopped goes on if it is active. */
+        put: operations["put_webhooks_id"];
+        post?: never;
+        /** Removes a webhook, with what it was to be told. */
+        delete: operations["delete_webhooks_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists what a webhook was told and is to be told, newest first. After 30 days it is forgotten. */
+        get: operations["get_webhooks_id_deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/deliveries/{event}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tells it again, under the same id. */
+        post: operations["post_webhooks_id_deliveries_event_replay"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/deliveries/{event}/tries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists every try of a delivery. */
+        get: operations["get_webhooks_id_deliveries_event_tries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Draws what its POSTs are signed with from now on; the secret before counts no more. */
+        post: operations["post_webhooks_id_secret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tells a webhook `webhook.test`, whatever it wants to be told of. */
+        post: operations["post_webhooks_id_test"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1865,6 +2108,33 @@ export interface components {
              */
             boot: number;
         };
+        /** @description What somebody should look at. */
+        Alarm: {
+            cleared_at?: null | components["schemas"]["Time"];
+            /** @description Globally unique. */
+            id: string;
+            /**
+             * @description `warn`, or `fail` where calls, money or records are in danger.
+             * @example fail
+             */
+            level: string;
+            /** @description What to do about it. */
+            mend: string;
+            /**
+             * @description Which, for programs.
+             * @example journal_failing
+             */
+            name: string;
+            /**
+             * Format: int64
+             * @description The node's number.
+             */
+            node: number;
+            /** @description Since when. */
+            raised_at: components["schemas"]["Time"];
+            /** @description What was so when it was raised. */
+            what: string;
+        };
         /**
          * @description A decimal; the currency stands beside it.
          * @example 0.0124
@@ -1923,6 +2193,14 @@ export interface components {
             last_used_at?: null | components["schemas"]["Time"];
             /** @description What it is for. */
             name: string;
+            /**
+             * @description Where requests with it may come from: addresses and networks. Empty for anywhere.
+             * @example [
+             *       "192.0.2.7",
+             *       "2001:db8::/32"
+             *     ]
+             */
+            networks: string[];
             /** @description What it may do. */
             scopes: components["schemas"]["Scope"][];
         };
@@ -1933,11 +2211,30 @@ export interface components {
             /** @description Send it as `authorization: Bearer …`. It is stored only as a hash. */
             secret: string;
         };
+        /** @description Where a key's requests may come from. */
+        ApiKeyNetworks: {
+            /**
+             * @description Up to 32 addresses and networks; empty for anywhere.
+             * @example [
+             *       "192.0.2.7",
+             *       "2001:db8::/32"
+             *     ]
+             */
+            networks: string[];
+        };
         /** @description An API key to be made. */
         ApiKeyNew: {
             expires_at?: null | components["schemas"]["Time"];
             /** @description What it is for, unique. */
             name: string;
+            /**
+             * @description Where requests with it may come from: up to 32 addresses and networks. Anywhere when empty or absent.
+             * @example [
+             *       "192.0.2.7",
+             *       "2001:db8::/32"
+             *     ]
+             */
+            networks?: string[];
             /** @description What it may do; no more than its maker may. */
             scopes: components["schemas"]["Scope"][];
         };
@@ -2822,7 +3119,7 @@ export interface components {
          * @description Stable names of problems.
          * @enum {string}
          */
-        Code: "malformed" | "not_logged_in" | "wrong_credentials" | "csrf_missing" | "not_allowed" | "not_found" | "method_not_allowed" | "conflict" | "changed" | "media_type" | "too_large" | "invalid" | "if_match_missing" | "too_many" | "internal" | "database_away" | "data_plane_away" | "no_snapshot";
+        Code: "malformed" | "not_logged_in" | "wrong_credentials" | "second_factor_wanted" | "second_factor_missing" | "csrf_missing" | "not_allowed" | "wrong_address" | "not_found" | "method_not_allowed" | "conflict" | "changed" | "media_type" | "too_large" | "invalid" | "if_match_missing" | "too_many" | "internal" | "database_away" | "data_plane_away" | "no_snapshot";
         /** @description Which codecs pass (RFC 3264). */
         Codecs: {
             /**
@@ -3088,6 +3385,52 @@ export interface components {
              * @description Its number within the deck.
              */
             revision: number;
+        };
+        /** @description What a webhook was told, or is to be told. */
+        Delivery: {
+            /** @description When it happened. */
+            at: components["schemas"]["Time"];
+            /** @description What is told of it. */
+            data: unknown;
+            due_at?: null | components["schemas"]["Time"];
+            /** @description The event: the header `webhook-id`, the same at every try. */
+            event: string;
+            /**
+             * @description What happened.
+             * @example alarm.raised
+             */
+            kind: string;
+            /** @description Why the last try failed; empty if it did not. */
+            problem: string;
+            /** @description How far it is. */
+            state: components["schemas"]["DeliveryState"];
+        };
+        /**
+         * @description How far a delivery is.
+         * @enum {string}
+         */
+        DeliveryState: "waiting" | "done" | "given_up";
+        /** @description What was tried. */
+        DeliveryTries: {
+            /** @description The first one first, 1,000 at most. */
+            data: components["schemas"]["DeliveryTry"][];
+        };
+        /** @description One try. */
+        DeliveryTry: {
+            /** @description When it ended. */
+            at: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description Counts the tries from 1.
+             */
+            number: number;
+            /** @description Why it failed; empty if it did not. */
+            problem: string;
+            /**
+             * Format: int64
+             * @description How long it took, in milliseconds.
+             */
+            took_ms: number;
         };
         /**
          * @description How a deck is computed from others, whenever a snapshot is built: for each prefix of any of them the highest or lowest of their longest
@@ -4158,6 +4501,40 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description A part of a list. */
+        List_Alarm: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                cleared_at?: null | components["schemas"]["Time"];
+                /** @description Globally unique. */
+                id: string;
+                /**
+                 * @description `warn`, or `fail` where calls, money or records are in danger.
+                 * @example fail
+                 */
+                level: string;
+                /** @description What to do about it. */
+                mend: string;
+                /**
+                 * @description Which, for programs.
+                 * @example journal_failing
+                 */
+                name: string;
+                /**
+                 * Format: int64
+                 * @description The node's number.
+                 */
+                node: number;
+                /** @description Since when. */
+                raised_at: components["schemas"]["Time"];
+                /** @description What was so when it was raised. */
+                what: string;
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
         List_ApiKey: {
             /** @description When this was read. */
             as_of: components["schemas"]["Time"];
@@ -4171,6 +4548,14 @@ export interface components {
                 last_used_at?: null | components["schemas"]["Time"];
                 /** @description What it is for. */
                 name: string;
+                /**
+                 * @description Where requests with it may come from: addresses and networks. Empty for anywhere.
+                 * @example [
+                 *       "192.0.2.7",
+                 *       "2001:db8::/32"
+                 *     ]
+                 */
+                networks: string[];
                 /** @description What it may do. */
                 scopes: components["schemas"]["Scope"][];
             }[];
@@ -4366,6 +4751,32 @@ export interface components {
                  * @description Its number within the deck.
                  */
                 revision: number;
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
+        List_Delivery: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /** @description When it happened. */
+                at: components["schemas"]["Time"];
+                /** @description What is told of it. */
+                data: unknown;
+                due_at?: null | components["schemas"]["Time"];
+                /** @description The event: the header `webhook-id`, the same at every try. */
+                event: string;
+                /**
+                 * @description What happened.
+                 * @example alarm.raised
+                 */
+                kind: string;
+                /** @description Why the last try failed; empty if it did not. */
+                problem: string;
+                /** @description How far it is. */
+                state: components["schemas"]["DeliveryState"];
             }[];
             /** @description Where the next part starts; absent at the end. */
             next_cursor?: string | null;
@@ -5008,12 +5419,44 @@ export interface components {
                 created_at: components["schemas"]["Time"];
                 /** @description Has a password. */
                 has_password: boolean;
+                /** @description Log-ins want a code beside the password. */
+                has_second_factor: boolean;
                 /** @description The id. */
                 id: components["schemas"]["UserRef"];
                 /** @description The name to log in with, unique. */
                 name: string;
                 /** @description What the person may do. */
                 role: components["schemas"]["Role"];
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
+        List_Webhook: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /** @description It is told. */
+                active: boolean;
+                /** @description When made. */
+                created_at: components["schemas"]["Time"];
+                /**
+                 * @description Of what: kinds of events, `alarm.*` for all of a noun, `*` for everything.
+                 * @example [
+                 *       "alarm.*",
+                 *       "account.low"
+                 *     ]
+                 */
+                events: string[];
+                /** @description The id. */
+                id: components["schemas"]["WebhookRef"];
+                /** @description What people call it. */
+                name: string;
+                /** @description Why it is told nothing more, where the other server answered 410; empty otherwise. */
+                stopped: string;
+                /** @description Where it is posted to. */
+                url: string;
             }[];
             /** @description Where the next part starts; absent at the end. */
             next_cursor?: string | null;
@@ -5055,6 +5498,8 @@ export interface components {
         };
         /** @description A one-time token, or a user with a password. */
         LogIn: {
+            /** @description Six digits of the user's authenticator, or a recovery code; wanted beside the password of a user who has a second factor. */
+            code?: string | null;
             /** @description The user's password. */
             password?: string | null;
             /** @description The one-time token that the program printed when it started. */
@@ -5069,6 +5514,10 @@ export interface components {
             expires_at?: null | components["schemas"]["Time"];
             /** @description The user has a password; without one the next log-in needs a new one-time token. */
             has_password: boolean;
+            /** @description The user's log-ins want a code beside the password. */
+            has_second_factor: boolean;
+            /** @description The user's role must have a second factor and the user has none: nothing else is answered before. */
+            must_have_second_factor: boolean;
             /** @description The user's name, or the key's. */
             name: string;
             role?: null | components["schemas"]["Role"];
@@ -6364,6 +6813,11 @@ export interface components {
             /** @description The newest, latest first. */
             data: components["schemas"]["Recording"][];
         };
+        /** @description Codes for the day on which the authenticator is lost, each good once. They are shown this once. */
+        RecoveryCodes: {
+            /** @description Ten of them; all before are good no more. */
+            recovery_codes: string[];
+        };
         /**
          * @description Who refreshes (RFC 4028 §7.1).
          *     - Whoever the peer names; we if it names nobody.
@@ -6803,6 +7257,45 @@ export interface components {
              * @description Records that wait, of all nodes.
              */
             waiting: number;
+        };
+        /** @description How the caller's second factor stands. */
+        SecondFactor: {
+            /**
+             * Format: int64
+             * @description Recovery codes that were not used.
+             */
+            recovery_codes_left: number;
+            since_at?: null | components["schemas"]["Time"];
+        };
+        /** @description What an authenticator is told. It is shown this once, and not in force before a code of it has come. */
+        SecondFactorBegun: {
+            /** @description The URI as a QR code: an SVG picture. */
+            qr_svg: string;
+            /**
+             * @description For typing: base32.
+             * @example GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ
+             */
+            secret: string;
+            /** @description The same as a URI, `otpauth://totp/…`. */
+            uri: string;
+        };
+        /** @description A code. */
+        SecondFactorCode: {
+            /**
+             * @description Six digits of the authenticator; a recovery code too, except where it is being set up.
+             * @example 081804
+             */
+            code: string;
+        };
+        /** @description Begins a second factor. */
+        SecondFactorNew: {
+            /** @description The caller's present password; needed when there is one. */
+            password?: string | null;
+        };
+        /** @description Roles whose users must have a second factor. */
+        SecondFactorRoles: {
+            /** @description Whoever has one of these and no second factor may do nothing but set one up. */
+            roles: components["schemas"]["Role"][];
         };
         /**
          * @description What it means that a code is not in the sheet.
@@ -7429,6 +7922,8 @@ export interface components {
             created_at: components["schemas"]["Time"];
             /** @description Has a password. */
             has_password: boolean;
+            /** @description Log-ins want a code beside the password. */
+            has_second_factor: boolean;
             /** @description The id. */
             id: components["schemas"]["UserRef"];
             /** @description The name to log in with, unique. */
@@ -7493,6 +7988,60 @@ export interface components {
              */
             intra?: components["schemas"]["Way"];
         };
+        /** @description Who is told of events. */
+        Webhook: {
+            /** @description It is told. */
+            active: boolean;
+            /** @description When made. */
+            created_at: components["schemas"]["Time"];
+            /**
+             * @description Of what: kinds of events, `alarm.*` for all of a noun, `*` for everything.
+             * @example [
+             *       "alarm.*",
+             *       "account.low"
+             *     ]
+             */
+            events: string[];
+            /** @description The id. */
+            id: components["schemas"]["WebhookRef"];
+            /** @description What people call it. */
+            name: string;
+            /** @description Why it is told nothing more, where the other server answered 410; empty otherwise. */
+            stopped: string;
+            /** @description Where it is posted to. */
+            url: string;
+        };
+        /** @description A webhook with what its POSTs are signed with. */
+        WebhookMade: {
+            /** @description `whsec_` and 32 bytes in base64, as Standard Webhooks wants it. It is shown this once. */
+            secret: string;
+            /** @description The webhook. */
+            webhook: components["schemas"]["Webhook"];
+        };
+        /** @description A webhook as it is to be. */
+        WebhookNew: {
+            /** @description It is told; default true. */
+            active?: boolean;
+            /**
+             * @description Of what: `alarm.raised`, `alarm.cleared`, `account.low`, `account.high`, `account.day_cap`, `account.month_cap`, `alarm.*`, `*`.
+             * @example [
+             *       "alarm.*"
+             *     ]
+             */
+            events: string[];
+            /** @description What people call it, unique. */
+            name: string;
+            /**
+             * @description Where it is posted to; a private address only where the control plane's `--posts-to` names its network.
+             * @example https://noc.example.net/tandem
+             */
+            url: string;
+        };
+        /**
+         * @description `whk_` and a number.
+         * @example whk_12
+         */
+        WebhookRef: string;
         /**
          * @description A day of the week.
          * @enum {string}
@@ -7857,6 +8406,40 @@ export interface operations {
             };
         };
     };
+    get_alarms: {
+        parameters: {
+            query?: {
+                /** @description Only those that stand. */
+                standing?: boolean;
+                /** @description Rows at most, 1 to 1,000; default 100. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The newest of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Alarm"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_api_keys: {
         parameters: {
             query?: never;
@@ -7939,6 +8522,41 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_api_keys_id_networks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["KeyRef"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApiKeyNetworks"];
+            };
+        };
+        responses: {
+            /** @description The key. Other nodes have looked it up again within five seconds. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiKey"];
+                };
             };
             /** @description What is wrong. */
             default: {
@@ -10473,6 +11091,174 @@ export interface operations {
             };
         };
     };
+    post_me_recovery_codes: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SecondFactorCode"];
+            };
+        };
+        responses: {
+            /** @description The new ones. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodes"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_me_second_factor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Whether there is one. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecondFactor"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_me_second_factor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SecondFactorCode"];
+            };
+        };
+        responses: {
+            /** @description It is in force. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodes"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_me_second_factor: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SecondFactorNew"];
+            };
+        };
+        responses: {
+            /** @description What the authenticator is told. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecondFactorBegun"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_me_second_factor_remove: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SecondFactorCode"];
+            };
+        };
+        responses: {
+            /** @description Log-ins want no code any more. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_nodes: {
         parameters: {
             query?: never;
@@ -11285,6 +12071,68 @@ export interface operations {
             };
         };
     };
+    get_second_factor_roles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The roles. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecondFactorRoles"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_second_factor_roles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SecondFactorRoles"];
+            };
+        };
+        responses: {
+            /** @description The roles. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecondFactorRoles"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     post_sessions: {
         parameters: {
             query?: never;
@@ -11756,6 +12604,331 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_users_id_second_factor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["UserRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Their log-ins want no code any more. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_webhooks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Webhook"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_webhooks: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookNew"];
+            };
+        };
+        responses: {
+            /** @description The webhook and its secret. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookMade"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_webhooks_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["WebhookRef"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookNew"];
+            };
+        };
+        responses: {
+            /** @description The webhook. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_webhooks_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["WebhookRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_webhooks_id_deliveries: {
+        parameters: {
+            query?: {
+                /** @description Rows at most, 1 to 1,000; default 100. */
+                limit?: number;
+                /** @description Where the part before ended. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["WebhookRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the list. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Delivery"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_webhooks_id_deliveries_event_replay: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                id: components["schemas"]["WebhookRef"];
+                event: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is on its way. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_webhooks_id_deliveries_event_tries: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["WebhookRef"];
+                event: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryTries"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_webhooks_id_secret: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                id: components["schemas"]["WebhookRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The webhook and its secret, shown this once. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookMade"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_webhooks_id_test: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                id: components["schemas"]["WebhookRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is on its way: see the deliveries. */
             204: {
                 headers: {
                     [name: string]: unknown;

@@ -12,10 +12,7 @@ impl Noun {
             Noun::Apply(arguments) => (!arguments.dry_run).then_some(&mut arguments.place),
             Noun::Accounts(verb) => accounts(verb),
             Noun::Calls(verb) => calls(verb),
-            Noun::Journal(verb) => match verb {
-                journal::Verb::Replay(arguments) => arguments.changes(),
-                journal::Verb::Ls(_) | journal::Verb::Cat(_) | journal::Verb::Verify(_) => None,
-            },
+            Noun::Journal(verb) => journal(verb),
             Noun::Db(verb) => match verb {
                 db::Verb::Migrate(migrate) => migrate.changes(),
                 db::Verb::Restore(restore) => Some(&mut restore.place),
@@ -26,11 +23,7 @@ impl Noun {
                 jobs::Verb::Cancel(act) | jobs::Verb::Retry(act) => Some(&mut act.place),
                 jobs::Verb::List(_) | jobs::Verb::Show(_) => None,
             },
-            Noun::Keys(verb) => match verb {
-                keys::Verb::Create(create) => Some(&mut create.place),
-                keys::Verb::Only { place, .. } | keys::Verb::Delete { place, .. } => Some(place),
-                keys::Verb::List(_) => None,
-            },
+            Noun::Keys(verb) => keys(verb),
             Noun::Node(verb) => match verb {
                 node::Verb::Drain { place, .. }
                 | node::Verb::WriteOff { place, .. }
@@ -103,6 +96,21 @@ fn calls(verb: &mut calls::Verb) -> Option<&mut Place> {
             Some(place)
         }
         calls::Verb::List { .. } | calls::Verb::Show { .. } => None,
+    }
+}
+
+fn journal(verb: &mut journal::Verb) -> Option<&mut Place> {
+    match verb {
+        journal::Verb::Replay(arguments) => arguments.changes(),
+        journal::Verb::Ls(_) | journal::Verb::Cat(_) | journal::Verb::Verify(_) => None,
+    }
+}
+
+fn keys(verb: &mut keys::Verb) -> Option<&mut Place> {
+    match verb {
+        keys::Verb::Create(create) => Some(&mut create.place),
+        keys::Verb::Only { place, .. } | keys::Verb::Delete { place, .. } => Some(place),
+        keys::Verb::List(_) => None,
     }
 }
 

@@ -233,8 +233,8 @@ impl Relay {
     /// pass: nothing was described.
     pub fn allow(&mut self, id: StreamId, types: u128) {
         let types = if types == 0 { u128::MAX } else { types | COMFORT_NOISE };
-        if let Some(stream) = self.stream_mut(id).filter(|stream| stream.types != types) {
-            stream.types = types;
+        if let Some(stream) = self.stream_mut(id).filter(|stream| stream.types() != types) {
+            stream.take_types(types);
             self.touch(id.pair);
         }
     }
@@ -429,7 +429,7 @@ impl Relay {
         }
         stream.heard = Some(now);
         if let Packet::Rtp(header) = packet {
-            if stream.types >> header.payload_type & 1 == 0 {
+            if !stream.takes(header.payload_type) {
                 return Err(Dropped::Undescribed);
             }
             stream.measure(now, &header, bytes.len());

@@ -33,8 +33,8 @@ pub enum Carries {
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Stream {
-    /// The payload types that pass, a bit each.
-    pub(crate) types: u128,
+    /// The payload types that pass, a bit each: those below 64, and the others.
+    types: [u64; 2],
     pub(crate) rtp: Latch,
     /// Told apart from the pair's earlier users.
     pub(crate) generation: u32,
@@ -90,7 +90,7 @@ impl Stream {
             avoid: false,
             hushed: false,
             mute: false,
-            types: u128::MAX,
+            types: [u64::MAX; 2],
             stays: Stays::default(),
             crypt: None,
             path: Path::Socket,
@@ -98,6 +98,22 @@ impl Stream {
             moved: false,
             review: false,
         }
+    }
+
+    /// True if RTP of this payload type passes.
+    #[inline]
+    pub(crate) fn takes(&self, payload_type: u8) -> bool {
+        self.types[usize::from(payload_type >> 6 & 1)] >> (payload_type & 63) & 1 == 1
+    }
+
+    /// The payload types that pass, a bit each.
+    pub(crate) fn types(&self) -> u128 {
+        u128::from(self.types[0]) | u128::from(self.types[1]) << 64
+    }
+
+    /// These payload types pass from now on, a bit each.
+    pub(crate) fn take_types(&mut self, types: u128) {
+        self.types = [types as u64, (types >> 64) as u64];
     }
 
     /// One RTP packet of the peer.

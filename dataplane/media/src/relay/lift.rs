@@ -184,7 +184,7 @@ impl Relay {
             from_port: self.port_low + 2 * to,
             to: to_peer,
             clock_hz: here.formats.clock_hz(),
-            types: here.types,
+            types: here.types(),
         })
     }
 }

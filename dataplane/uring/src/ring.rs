@@ -282,11 +282,17 @@ impl Ring {
         self.wait_for(limit, 1, Duration::ZERO)
     }
 
+    /// The kernel can gather what comes: [`Ring::wait_gathering`] does more than [`Ring::wait`].
+    pub fn gathers(&self) -> bool {
+        self.ring.params().is_feature_min_timeout()
+    }
+
     /// The same, but nobody is woken for a part of a turn: it ends when `window` is over and something came, or a turn is full. Each event
     /// may be looked at that much later. Kernels before 6.12 wait as ever.
     pub fn wait_gathering(&mut self, limit: Duration, window: Duration) -> io::Result<()> {
-        if self.ring.params().is_feature_min_timeout() && !window.is_zero() {
-            self.wait_for(limit, GATHERED, window.min(limit))
+        if self.gathers() && !window.is_zero() {
+            // Word of what is sent before the wait begins is no reason to end it.
+            self.wait_for(limit, GATHERED + self.sends.under_way(), window.min(limit))
         } else {
             self.wait(limit)
         }

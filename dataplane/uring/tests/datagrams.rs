@@ -117,6 +117,31 @@ fn a_turn_that_gathers_ends_with_its_window_once_something_came_or_with_its_limi
 }
 
 #[test]
+fn what_was_said_before_is_no_reason_to_end_a_turn_that_gathers() {
+    let mut ring = ring(&Settings { sends: 256, ..SMALL });
+    if !ring.gathers() {
+        return;
+    }
+    let (socket, address) = listen(&mut ring, Class::Signal);
+    let peer = peer();
+    // More than a full turn.
+    for round in 0..100u8 {
+        assert!(ring.send(socket, peer.local_addr().unwrap(), &[round]));
+    }
+    let speaks = std::thread::spawn(move || {
+        for _ in 0..100 {
+            assert_eq!(peer.recv(&mut [0; 1]).unwrap(), 1);
+        }
+        peer.send_to(b"late", address).unwrap();
+    });
+    ring.wait_gathering(Duration::from_secs(3_600), Duration::from_millis(1)).unwrap();
+    let Some(Event::Datagram(packet)) = ring.event() else { panic!("{:?}", ring.tally()) };
+    assert_eq!(ring.bytes(&packet), b"late");
+    ring.release(packet);
+    speaks.join().unwrap();
+}
+
+#[test]
 fn what_came_of_a_send_at_once_is_taken_without_waiting() {
     let mut ring = ring(&SMALL);
     let (socket, address) = listen(&mut ring, Class::Signal);

@@ -19,8 +19,10 @@ use crate::bell::SpoolBell;
 use crate::tape::TapeOutlet;
 use crate::tls::Keys;
 
-/// Records that may wait for the spool before the shard refuses new calls.
-pub const JOURNAL_BACKLOG_MAX: usize = 65_536;
+/// Records that may wait to be kept before the shard refuses new calls.
+pub const JOURNAL_BACKLOG_MAX: u64 = 65_536;
+/// Room for the records of a usual turn.
+const RECORDS_BYTES: usize = 4 << 10;
 /// Slots of the ring between two threads; what does not fit waits with the sender.
 pub const RING_SLOTS: usize = 4_096;
 
@@ -112,10 +114,27 @@ pub struct Counts {
 
 /// What a shard hands the spool.
 pub enum Entry {
-    /// A journal record, and its place in the shard's row.
-    Record { ticket: u64, bytes: Vec<u8> },
-    /// A captured call.
-    Trace(Vec<u8>),
+    /// Journal records of one turn, each behind its length, and the last one's place in the shard's row.
+    Records { ticket: u64, bytes: Vec<u8> },
+    /// A captured call, in pieces.
+    Trace(Vec<Vec<u8>>),
+}
+
+/// Bytes that the length of a record takes in front of it.
+const LENGTH_BYTES: usize = size_of::<u32>();
+
+/// Puts a record behind others of its turn.
+pub fn put_record(record: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&(record.len() as u32).to_le_bytes());
+    out.extend_from_slice(record);
+}
+
+/// The first of such records; what follows stays.
+pub fn take_record<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, rest) = bytes.split_first_chunk::<LENGTH_BYTES>()?;
+    let (record, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    *bytes = rest;
+    Some(record)
 }
 
 /// The sending end of a ring, with room for what does not fit at once.
@@ -179,6 +198,12 @@ pub struct Mail {
     pub kept: Arc<AtomicU64>,
     /// The last ticket that the shard was told of.
     pub kept_told: u64,
+    /// The records of this turn.
+    pub records: Vec<u8>,
+    /// The last ticket that was given out.
+    pub ticket: u64,
+    /// The spool was given records since this thread last thought of waiting.
+    pub given: bool,
     /// To the control thread.
     pub reports: mpsc::Sender<Report>,
     /// Reports that did not fit.
@@ -198,6 +223,25 @@ impl Mail {
         self.journal.backlog() > 0
             || !self.reports_left.is_empty()
             || self.outlets.iter().any(|(outlet, _)| outlet.backlog() > 0)
+    }
+
+    /// A record for the journal, and its place in the shard's row.
+    pub fn keep(&mut self, ticket: u64, record: &[u8]) {
+        if self.records.is_empty() {
+            self.records.reserve(RECORDS_BYTES);
+        }
+        self.ticket = ticket;
+        put_record(record, &mut self.records);
+    }
+
+    /// Records that nobody knows to be kept.
+    pub fn unkept(&self) -> u64 {
+        self.ticket - self.kept.load(Ordering::Acquire)
+    }
+
+    /// Will records that were given since this was asked last be kept in a moment? A disk that stands still is not asked again and again.
+    pub fn awaits_journal(&mut self) -> bool {
+        std::mem::take(&mut self.given)
     }
 
     /// The ticket up to which records are kept, if it rose.
@@ -222,6 +266,11 @@ impl Mail {
             }
         }
         self.tape.flush();
+        if !self.records.is_empty() {
+            let (ticket, bytes) = (self.ticket, std::mem::take(&mut self.records));
+            self.journal.send(Entry::Records { ticket, bytes });
+            self.given = true;
+        }
         if self.journal.flush() {
             self.spool_bell.ring();
         }
@@ -231,5 +280,20 @@ impl Mail {
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_records_of_a_turn_come_out_one_by_one() {
+        let (mut bytes, records) = (Vec::new(), [&b"one"[..], b"", b"three"]);
+        records.iter().for_each(|record| put_record(record, &mut bytes));
+        let mut rest = &bytes[..];
+        let taken: Vec<&[u8]> = std::iter::from_fn(|| take_record(&mut rest)).collect();
+        assert_eq!((taken, rest), (records.to_vec(), &b""[..]));
+        assert_eq!(take_record(&mut &bytes[..6]), None, "a part of a record is none");
     }
 }

@@ -216,6 +216,9 @@ impl Plan {
                 spool_bell: bell.clone(),
                 kept: kept.clone(),
                 kept_told: 0,
+                records: Vec::new(),
+                ticket: 0,
+                given: false,
                 reports: reports_in.clone(),
                 reports_left: Default::default(),
             };

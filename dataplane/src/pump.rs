@@ -46,11 +46,20 @@ impl Pump {
     pub fn run(&mut self) -> std::io::Result<()> {
         let mut media_heard = self.media_heard;
         loop {
-            self.ring.fall_asleep();
             // Media is passed on as it comes.
-            let window = if self.media_heard == media_heard { GATHER } else { Duration::ZERO };
+            let window = if self.media_heard == media_heard && self.ring.gathers() { GATHER } else { Duration::ZERO };
             media_heard = self.media_heard;
-            self.ring.wait_gathering(self.sleep(), window)?;
+            // What the journal keeps meanwhile is looked for when the window is over: nobody needs to say so.
+            let looks = !window.is_zero() && self.mail.awaits_journal();
+            if !looks {
+                self.ring.fall_asleep();
+            }
+            let limit = match self.sleep() {
+                Duration::ZERO => Duration::ZERO,
+                _ if looks => window,
+                limit => limit.max(window),
+            };
+            self.ring.wait_gathering(limit, window)?;
             let clock = clocks::read();
             if self.lag.stood_still(clock.now) {
                 self.shard.on_stood_still(clock);
@@ -172,11 +181,8 @@ impl Pump {
                 Effect::Media(change) => {
                     moved.extend(self.lane.as_mut().and_then(|lane| lane.change(clock.now, change)))
                 }
-                Effect::Journal { ticket, bytes } => {
-                    let bytes = self.out.bytes[bytes].to_vec();
-                    self.mail.journal.send(Entry::Record { ticket, bytes });
-                }
-                Effect::Trace { bytes } => self.mail.journal.send(Entry::Trace(self.out.bytes[bytes].to_vec())),
+                Effect::Journal { ticket, bytes } => self.mail.keep(ticket, &self.out.bytes[bytes]),
+                Effect::Trace { pieces } => self.mail.journal.send(Entry::Trace(pieces)),
                 Effect::Tape { bytes, last } => {
                     self.mail.tape.send(&self.out.bytes[bytes], last);
                 }
@@ -189,7 +195,7 @@ impl Pump {
         }
         self.out.list = list;
         self.out.bytes.clear();
-        self.shard.on_disk_full(self.disk_full || self.mail.journal.backlog() > JOURNAL_BACKLOG_MAX);
+        self.shard.on_disk_full(self.disk_full || self.mail.unkept() > JOURNAL_BACKLOG_MAX);
         for port in failed {
             self.shard.on_port_failed(clock, port, &mut self.out);
         }

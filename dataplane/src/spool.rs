@@ -18,21 +18,23 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
+use cdr::Summing;
 use cdr::horizon::Horizon;
+use cdr::segment::{frame_bytes, frame_pieces};
 use rtrb::Consumer;
 use uring::{Doorbell, host};
 
 use crate::bell::SpoolBell;
 use crate::clocks;
 use crate::disk;
-use crate::mail::Entry;
+use crate::mail::{Entry, take_record};
 use crate::segments::{Place, TRACE_SEGMENT_BYTES, TRACE_SEGMENTS_MAX, create};
 use crate::settings::JournalSync;
 
 use chores::Chores;
 
-/// Records in one write.
-const BATCH_RECORDS: usize = 256;
+/// Records in one write, but for those of a turn that began before.
+const BATCH_RECORDS: u64 = 256;
 /// How often the disk is looked at while nothing happens.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -133,13 +135,21 @@ struct Segment {
 }
 
 /// What one turn gathered.
-#[derive(Default)]
 struct Batch {
     journal: Vec<u8>,
     records: u64,
     /// The last ticket of each shard.
     tickets: Vec<Option<u64>>,
     traces: Vec<u8>,
+    /// How frames are summed up.
+    summing: Summing,
+}
+
+impl Default for Batch {
+    fn default() -> Batch {
+        let summing = uring::sum::crc32c().unwrap_or(cdr::sum_on);
+        Batch { journal: Vec::new(), records: 0, tickets: Vec::new(), traces: Vec::new(), summing }
+    }
 }
 
 impl Spool {
@@ -194,19 +204,29 @@ impl Spool {
         batch.records = 0;
         batch.tickets.clear();
         batch.tickets.resize(self.sources.len(), None);
-        let share = BATCH_RECORDS.div_ceil(self.sources.len());
+        let share = BATCH_RECORDS.div_ceil(self.sources.len() as u64);
         for (source, last) in self.sources.iter_mut().zip(&mut batch.tickets) {
+            let full = batch.records + share;
             for _ in 0..share {
+                if batch.records >= full {
+                    break;
+                }
                 match source.entries.pop() {
-                    Ok(Entry::Record { ticket, bytes }) => {
-                        let offset = segment.length + batch.journal.len() as u64;
-                        self.horizon.see(cdr::horizon::Place { segment: segment.number, offset }, &bytes);
-                        cdr::segment::frame_bytes(self.place.sequence, &bytes, &mut batch.journal);
-                        self.place.sequence += 1;
-                        batch.records += 1;
+                    Ok(Entry::Records { ticket, bytes }) => {
+                        let mut rest = &bytes[..];
+                        while let Some(record) = take_record(&mut rest) {
+                            let offset = segment.length + batch.journal.len() as u64;
+                            self.horizon.see(cdr::horizon::Place { segment: segment.number, offset }, record);
+                            let payload = std::iter::once(record);
+                            frame_pieces(self.place.sequence, payload, batch.summing, &mut batch.journal);
+                            self.place.sequence += 1;
+                            batch.records += 1;
+                        }
                         *last = Some(ticket);
                     }
-                    Ok(Entry::Trace(bytes)) => cdr::segment::frame_bytes(0, &bytes, &mut batch.traces),
+                    Ok(Entry::Trace(pieces)) => {
+                        frame_pieces(0, pieces.iter().map(Vec::as_slice), batch.summing, &mut batch.traces);
+                    }
                     Err(_) => break,
                 }
             }
@@ -276,7 +296,7 @@ impl Spool {
             record.encode(&mut payload);
             let offset = segment.length + bytes.len() as u64;
             self.horizon.see(cdr::horizon::Place { segment: segment.number, offset }, &payload);
-            cdr::segment::frame_bytes(self.place.sequence, &payload, &mut bytes);
+            frame_bytes(self.place.sequence, &payload, &mut bytes);
             self.place.sequence += 1;
         }
         self.write(segment, &bytes);

@@ -139,7 +139,7 @@ impl World {
                 assert!(cdr::Record::decode(&bytes[range]).is_ok(), "we can read what we write");
                 self.tickets.push(ticket);
             }
-            Effect::Trace { bytes: range } => assert!(cdr::trace::decode(&bytes[range]).is_ok(), "a trace can be read"),
+            Effect::Trace { pieces } => assert!(cdr::trace::decode(&pieces.concat()).is_ok(), "a trace can be read"),
             Effect::Tape { .. } | Effect::Voice { .. } => panic!("no policy captures or records anything"),
             Effect::Parcel { .. } => panic!("there is no other shard"),
             Effect::Binding(_) => panic!("there is no subscriber"),

@@ -70,10 +70,10 @@ pub enum Effect {
         /// Which bytes of [`Effects::bytes`].
         bytes: Range<usize>,
     },
-    /// Keep this captured call (an encoded `cdr` trace) if that is cheap; losing it is allowed and counted.
+    /// Keep this captured call if that is cheap; losing it is allowed and counted.
     Trace {
-        /// Which bytes of [`Effects::bytes`].
-        bytes: Range<usize>,
+        /// An encoded `cdr` trace, one piece after the other.
+        pieces: Vec<Vec<u8>>,
     },
     /// Keep this encoded `tape::Note` if that is cheap; losing it is allowed and counted, but a note of an end must arrive.
     Tape {

@@ -80,7 +80,7 @@ pub const CALLS_MAX: u32 = 200_000;
 /// How long after its end a call's captured messages are handed over, in milliseconds: the last answers are among them.
 const LADDER_MS: u64 = 1_500;
 /// Captured messages are handed over at multiples of this many milliseconds, those of many calls at once.
-const LADDER_STEP_MS: u64 = 512;
+const LADDER_STEP_MS: u64 = 256;
 /// How often a shard with answered calls marks the journal, in milliseconds: what a crash may cost in talk time.
 pub const MARK_MS: u64 = 1_000;
 

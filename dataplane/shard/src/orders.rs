@@ -11,7 +11,6 @@ use units::{Clock, Instant, PlanId, ShardId};
 
 use crate::book::{Allowed, Entry, Limits, Order};
 use crate::table::CallRef;
-use crate::trace::Ladder;
 use crate::{Effect, Effects, LADDER_MS, LADDER_STEP_MS, MARK_MS, Parcel, Shard, Waiting, context};
 
 /// How every message of ours ends that has no body.
@@ -94,7 +93,7 @@ impl Shard {
         let Some(mut entry) = self.table.remove(at) else { return };
         entry.end_tape(clock.wall, out);
         if let Some(ladder) = entry.ladder {
-            trace(&entry.call, &ladder, out);
+            out.list.push(Effect::Trace { pieces: ladder.into_pieces() });
         }
     }
 
@@ -106,7 +105,7 @@ impl Shard {
         }
         entry.end_tape(clock.wall, out);
         if let Some(ladder) = entry.ladder.take() {
-            trace(&entry.call, &ladder, out);
+            out.list.push(Effect::Trace { pieces: ladder.into_pieces() });
         }
     }
 
@@ -326,10 +325,4 @@ fn limits(of: snapshot::Limits) -> Limits {
 fn ladder_deadline(now: Instant) -> Instant {
     let step_us = LADDER_STEP_MS * 1_000;
     Instant::from_micros(now.plus_millis(LADDER_MS).micros().next_multiple_of(step_us))
-}
-
-fn trace(call: &Call, ladder: &Ladder, out: &mut Effects) {
-    let messages = ladder.messages().map(|(message, _)| message);
-    let bytes = out.append(|bytes| cdr::trace::encode_seen(call.id(), messages, bytes));
-    out.list.push(Effect::Trace { bytes });
 }

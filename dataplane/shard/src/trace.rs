@@ -2,64 +2,86 @@
 
 use alloc::vec::Vec;
 
-use cdr::trace::Seen;
+use cdr::trace::{self, Seen};
 use sip::Hop;
-use units::WallTime;
+use units::{CallId, WallTime};
 
 /// Messages kept of one call at most; what comes later is counted only.
 const MESSAGES_MAX: usize = 64;
-/// Bytes kept of one call at most.
+/// Bytes of messages kept of one call at most.
 const BYTES_MAX: usize = 64 << 10;
-/// Memory for messages grows by so much. A held call keeps them for as long as it lasts: doubling would hold up to as much again.
-const STEP_BYTES: usize = 1 << 10;
-
-/// What a call has said when it is answered has room in this many bytes, and all of it in so many messages.
+/// Memory for messages comes in pieces of so much, the first for most of what a call has said when it is answered. Nothing is moved
+/// when there are more, and a held call keeps hardly more than it fills.
 const FIRST_BYTES: usize = 4 << 10;
+const PIECE_BYTES: usize = 2 << 10;
+/// Memory for a long message is a multiple of this.
+const STEP_BYTES: usize = 1 << 10;
+/// All of a call has room in so many messages and pieces.
 const USUAL_MESSAGES: usize = 16;
+const USUAL_PIECES: usize = 4;
+/// What has one of its own.
+const USUAL_HOPS: usize = 2;
 
-const _: () = assert!(MESSAGES_MAX <= u8::MAX as usize, "each message may have come by a hop of its own");
+const _: () =
+    assert!(MESSAGES_MAX <= u8::MAX as usize, "each message may have come by a hop, and lie in a piece, of its own");
+const _: () = assert!(PIECE_BYTES.is_multiple_of(STEP_BYTES) && FIRST_BYTES >= PIECE_BYTES);
 
-/// One call's messages so far.
-#[derive(Debug, Default)]
+/// One call's messages so far, encoded as they are kept: to hand them over is to hand their memory over.
+#[derive(Debug)]
 pub struct Ladder {
     /// In the order in which they came and went.
     notes: Vec<Noted>,
     /// Which ways they took, each once.
     hops: Vec<Hop>,
-    /// Their bytes, one message after the other.
-    text: Vec<u8>,
+    /// A `cdr` trace, each message whole within one piece.
+    pieces: Vec<Vec<u8>>,
+    /// Bytes of messages.
+    bytes: usize,
 }
 
-/// One message; it begins where the one before it ends.
+/// One message.
 #[derive(Clone, Copy, Debug)]
 struct Noted {
     at: WallTime,
+    /// Where its own bytes are in its piece.
+    begin: u32,
     end: u32,
+    piece: u8,
     leg: u8,
     inbound: bool,
     hop: u8,
 }
 
 impl Ladder {
+    /// No message yet.
+    pub fn new(call: CallId) -> Ladder {
+        let (mut first, mut pieces) = (Vec::with_capacity(FIRST_BYTES), Vec::with_capacity(USUAL_PIECES));
+        trace::begin(call, &mut first);
+        pieces.push(first);
+        let (notes, hops) = (Vec::with_capacity(USUAL_MESSAGES), Vec::with_capacity(USUAL_HOPS));
+        Ladder { notes, hops, pieces, bytes: 0 }
+    }
+
     /// Keeps one message of a leg that came in or went out, if there is room; without the keys of its media, which are within its last
     /// `body` bytes.
     pub fn note(&mut self, at: WallTime, (leg, inbound): (u8, bool), hop: Hop, (bytes, body): (&[u8], usize)) {
-        if self.notes.len() >= MESSAGES_MAX || self.text.len() + bytes.len() > BYTES_MAX {
+        if self.notes.len() >= MESSAGES_MAX || self.bytes + bytes.len() > BYTES_MAX {
             return;
         }
-        let begin = self.text.len();
-        if self.text.capacity() - begin < bytes.len() {
-            let step = if begin == 0 { FIRST_BYTES } else { STEP_BYTES };
-            self.text.reserve_exact(bytes.len().next_multiple_of(step));
+        self.bytes += bytes.len();
+        let place = self.place(hop);
+        let needed = bytes.len() + trace::MESSAGE_BYTES;
+        if self.pieces.last().is_none_or(|piece| piece.capacity() - piece.len() < needed) {
+            self.pieces.push(Vec::with_capacity(needed.next_multiple_of(STEP_BYTES).max(PIECE_BYTES)));
         }
-        if self.notes.is_empty() {
-            self.notes.reserve_exact(USUAL_MESSAGES);
-        }
-        self.text.extend_from_slice(bytes);
+        let number = self.pieces.len() - 1;
+        let piece = &mut self.pieces[number];
+        trace::append(&Seen { at, leg, inbound, peer: hop.remote, bytes }, piece);
+        let (end, begin) = (piece.len(), piece.len() - bytes.len());
         let head = bytes.len().saturating_sub(body);
-        sdp::mask_keys(&mut self.text[begin + head..]);
-        let hop = self.place(hop);
-        self.notes.push(Noted { at, end: self.text.len() as u32, leg, inbound, hop });
+        sdp::mask_keys(&mut piece[begin + head..]);
+        let (begin, end) = (begin as u32, end as u32);
+        self.notes.push(Noted { at, begin, end, piece: number as u8, leg, inbound, hop: place });
     }
 
     fn place(&mut self, hop: Hop) -> u8 {
@@ -73,23 +95,35 @@ impl Ladder {
 
     /// The messages, each with the way that it took.
     pub fn messages(&self) -> impl ExactSizeIterator<Item = (Seen<'_>, Hop)> {
-        self.notes.iter().enumerate().map(|(place, noted)| {
-            let begin = place.checked_sub(1).map_or(0, |before| self.notes[before].end);
-            let (hop, bytes) = (self.hops[usize::from(noted.hop)], &self.text[begin as usize..noted.end as usize]);
+        self.notes.iter().map(|noted| {
             let Noted { at, leg, inbound, .. } = *noted;
+            let (hop, piece) = (self.hops[usize::from(noted.hop)], &self.pieces[usize::from(noted.piece)]);
+            let bytes = &piece[noted.begin as usize..noted.end as usize];
             (Seen { at, leg, inbound, peer: hop.remote, bytes }, hop)
         })
+    }
+
+    /// The encoded trace, in pieces.
+    pub fn into_pieces(mut self) -> Vec<Vec<u8>> {
+        if let Some(first) = self.pieces.first_mut() {
+            trace::close(self.notes.len() as u32, first);
+        }
+        self.pieces
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use units::{NodeId, ShardId};
+
     use super::*;
+
+    const CALL: CallId = CallId { node: NodeId(1), boot: 2, shard: ShardId(3), sequence: 4 };
 
     #[test]
     fn messages_come_back_as_they_were_noted_without_their_keys_and_with_their_ways() {
         let hop = |port: u16| Hop::udp(0, ([192, 0, 2, 1], port).into());
-        let mut ladder = Ladder::default();
+        let mut ladder = Ladder::new(CALL);
         let said: [(u8, &[u8], &[u8]); 4] = [
             (0, b"INVITE sip:1@2 SIP/2.0\r\n", b"INVITE sip:1@2 SIP/2.0\r\n"),
             (1, b"a=crypto:1 X inline:c2VjcmV0\r\n", b"a=crypto:1 X inline:********\r\n"),
@@ -106,20 +140,26 @@ mod tests {
             wanted.map(|(place, (leg, _, kept))| (place as i64, *leg, *kept, hop(5_060 + u16::from(*leg)))).collect();
         assert_eq!(kept, wanted);
         assert!(ladder.messages().all(|(seen, hop)| seen.peer == hop.remote && seen.inbound == (seen.leg == 0)));
+        let trace = trace::decode(&ladder.into_pieces().concat()).unwrap();
+        let told: Vec<_> =
+            trace.messages.iter().map(|message| (message.at.micros(), message.leg, &message.bytes[..])).collect();
+        let wanted: Vec<_> = wanted.iter().map(|(at, leg, kept, _)| (*at, *leg, *kept)).collect();
+        assert_eq!((trace.call, told), (CALL, wanted));
     }
 
     #[test]
     fn a_call_keeps_so_many_messages_and_bytes_and_hardly_more_memory() {
         let hop = Hop::udp(0, ([192, 0, 2, 1], 5_060).into());
-        let (mut short, mut long) = (Ladder::default(), Ladder::default());
+        let (mut short, mut long) = (Ladder::new(CALL), Ladder::new(CALL));
         for _ in 0..2 * MESSAGES_MAX {
             short.note(WallTime::default(), (0, true), hop, (&[1; 700], 0));
             long.note(WallTime::default(), (0, true), hop, (&[1; 4_000], 0));
         }
-        assert_eq!((short.messages().len(), short.text.len()), (MESSAGES_MAX, 700 * MESSAGES_MAX));
-        assert_eq!(long.text.len(), BYTES_MAX / 4_000 * 4_000);
+        assert_eq!((short.messages().len(), short.bytes), (MESSAGES_MAX, 700 * MESSAGES_MAX));
+        assert_eq!(long.bytes, BYTES_MAX / 4_000 * 4_000);
         for ladder in [short, long] {
-            assert!(ladder.text.capacity() < ladder.text.len() + STEP_BYTES, "{}", ladder.text.capacity());
+            let room: usize = ladder.pieces.iter().map(Vec::capacity).sum();
+            assert!(room < ladder.bytes * 3 / 2, "{room} for {}", ladder.bytes);
             assert_eq!(ladder.hops.len(), 1, "one way is kept once");
         }
     }

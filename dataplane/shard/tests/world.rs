@@ -202,7 +202,7 @@ impl World {
             }
             Effect::OpenPort { .. } => self.ports += 1,
             Effect::ClosePort { .. } => self.ports -= 1,
-            Effect::Trace { bytes: range } => self.traces.push(bytes[range].to_vec()),
+            Effect::Trace { pieces } => self.traces.push(pieces.concat()),
             Effect::Journal { ticket, bytes: range } => {
                 if let Record::Cdr(cdr) = Record::decode(&bytes[range]).unwrap() {
                     self.cdrs.push(*cdr);

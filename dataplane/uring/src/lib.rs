@@ -18,6 +18,7 @@ mod sends;
 pub mod socket;
 mod sockets;
 mod streams;
+pub mod sum;
 
 pub use doorbell::Doorbell;
 pub use features::features;

@@ -34,10 +34,14 @@ const fn tables() -> [[u32; 256]; 8] {
 
 /// The checksum of several pieces as if they were one.
 pub fn crc32c(pieces: &[&[u8]]) -> u32 {
-    !pieces.iter().fold(!0, |crc, piece| update(crc, piece))
+    !pieces.iter().copied().fold(!0, sum_on)
 }
 
-fn update(mut crc: u32, bytes: &[u8]) -> u32 {
+/// Goes on with a sum, whose bits are inverted until the end, over more bytes. A processor may have an instruction for that.
+pub type Summing = fn(u32, &[u8]) -> u32;
+
+/// The [`Summing`] of any processor.
+pub fn sum_on(mut crc: u32, bytes: &[u8]) -> u32 {
     let (words, rest) = bytes.as_chunks::<8>();
     for word in words {
         let mixed = (u64::from(crc) ^ u64::from_le_bytes(*word)).to_le_bytes();

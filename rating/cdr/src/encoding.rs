@@ -10,7 +10,7 @@ use units::{
 };
 
 use crate::bytes::{Input, Output};
-use crate::record::{Cdr, GrantPart, Party, Priced, Quality, Record, Recorded, Stages, Start};
+use crate::record::{Cdr, GrantPart, Party, Priced, Quality, Record, Recorded, Stages, Start, Texts};
 
 /// The first byte of every record that this program writes. Version 1 had prices without tax, exchange and first-interval rate,
 /// version 2 no location routing number, jurisdiction and class of rates, version 3 no grants that are told again, version 4
@@ -59,13 +59,8 @@ impl Record {
         match self {
             Record::Boot { boot, wall } => out.u8(kind::BOOT).u32(*boot).i64(wall.micros()),
             Record::Start(start) => {
-                out.u8(kind::START);
-                write_cdr(&mut out, &start.call);
-                write_cdr(&mut out, &start.attempt);
-                out.u64(start.answered.micros());
-                write_parts(&mut out, &start.reserved);
-                write_parts(&mut out, &start.owed_reserved);
-                out.u64(start.paid_ms)
+                write_start(&mut out, start, start.call.texts(), start.attempt.texts());
+                &mut out
             }
             Record::Paid { call, reserved, owed_reserved, paid_ms } => {
                 out.u8(kind::PAID).call(*call);
@@ -75,8 +70,7 @@ impl Record {
             }
             Record::Mark { shard, now, wall } => out.u8(kind::MARK).u16(shard.0).u64(now.micros()).i64(wall.micros()),
             Record::Cdr(cdr) => {
-                out.u8(kind::CDR);
-                write_cdr(&mut out, cdr);
+                write_cdr(out.u8(kind::CDR), cdr, cdr.texts());
                 &mut out
             }
             Record::GrantAsked { grant, account } => out.u8(kind::GRANT_ASKED).grant(*grant).u32(account.0),
@@ -100,6 +94,20 @@ impl Record {
         }
         let record = read(&mut input, version).ok_or(RecordFlaw::Malformed)?;
         if input.0.is_empty() { Ok(record) } else { Err(RecordFlaw::Malformed) }
+    }
+}
+
+impl Cdr {
+    /// Appends it as [`Record::encode`] does, with these texts in place of its own.
+    pub fn encode_with(&self, texts: Texts<'_>, out: &mut Vec<u8>) {
+        write_cdr(Output(out).u8(VERSION).u8(kind::CDR), self, texts);
+    }
+}
+
+impl Start {
+    /// Appends it as [`Record::encode`] does, with these texts in place of those of its two records.
+    pub fn encode_with(&self, call: Texts<'_>, attempt: Texts<'_>, out: &mut Vec<u8>) {
+        write_start(Output(out).u8(VERSION), self, call, attempt);
     }
 }
 
@@ -129,6 +137,53 @@ impl Glimpse {
             _ => Glimpse::Other,
         }
     }
+}
+
+/// What the record of a finished call used of grants, and of what its terminators may be owed, without the work of reading all of it. False
+/// for bytes that are none or that an earlier program wrote: those are read whole.
+pub(crate) fn parts_used(bytes: &[u8], mut each: impl FnMut(GrantPart)) -> bool {
+    let mut input = Input(bytes);
+    input.u8() == Some(VERSION) && input.u8() == Some(kind::CDR) && each_part(&mut input, &mut each).is_some()
+}
+
+fn each_part(input: &mut Input<'_>, each: &mut impl FnMut(GrantPart)) -> Option<()> {
+    const HEAD: usize = 16 + 1 + 1 + 8 + 6 * 4;
+    const QUALITY: usize = 2 * 8 + 3 * 4 + 2;
+    const STAGES: usize = 7 * 4;
+    input.take(HEAD)?;
+    (0..3).try_for_each(|_| skip_number(input))?;
+    input.take(8)?;
+    (0..2).try_for_each(|_| input.option(Input::u32).map(drop))?;
+    input.take(2 * 8 + 2 * 2 + 1)?;
+    (0..2).try_for_each(|_| input.option(skip_priced).map(drop))?;
+    parts(input, each)?;
+    (0..2).try_for_each(|_| input.option(Input::address).map(drop))?;
+    (0..3).try_for_each(|_| input.blob().map(drop))?;
+    input.take(2 * QUALITY + STAGES)?;
+    input.blob()?;
+    skip_number(input)?;
+    input.take(1)?;
+    (0..2).try_for_each(|_| read_flow(input, &mut Quality::default()))?;
+    parts(input, each)
+}
+
+fn parts(input: &mut Input<'_>, each: &mut impl FnMut(GrantPart)) -> Option<()> {
+    let count = input.u32()?;
+    (0..count).try_for_each(|_| {
+        each(GrantPart { grant: input.grant()?, amount: input.money()? });
+        Some(())
+    })
+}
+
+fn skip_number(input: &mut Input<'_>) -> Option<()> {
+    let length = input.u8()?;
+    input.take(usize::from(length)).map(drop)
+}
+
+fn skip_priced(input: &mut Input<'_>) -> Option<()> {
+    input.take(4 + 3 + 2 * 8 + 3 * 2 + 3 + 4 + 8 + 3 + 8 + 4 + 1)?;
+    input.option(Input::money)?;
+    input.take(8 + 1).map(drop)
 }
 
 fn read(input: &mut Input<'_>, version: u8) -> Option<Record> {
@@ -172,7 +227,16 @@ fn wall(input: &mut Input<'_>) -> Option<WallTime> {
     input.i64().map(WallTime::from_micros)
 }
 
-fn write_cdr(out: &mut Output<'_>, cdr: &Cdr) {
+fn write_start(out: &mut Output<'_>, start: &Start, call: Texts<'_>, attempt: Texts<'_>) {
+    write_cdr(out.u8(kind::START), &start.call, call);
+    write_cdr(out, &start.attempt, attempt);
+    out.u64(start.answered.micros());
+    write_parts(out, &start.reserved);
+    write_parts(out, &start.owed_reserved);
+    out.u64(start.paid_ms);
+}
+
+fn write_cdr(out: &mut Output<'_>, cdr: &Cdr, texts: Texts<'_>) {
     out.call(cdr.call).u8(cdr.attempt.0).u8(cdr.attempts).u64(cdr.revision.0);
     let from = [cdr.originator.0, cdr.originator_account.0, cdr.ingress_trunk.0];
     out.u32s(from).u32s([cdr.terminator.0, cdr.terminator_account.0, cdr.egress_trunk.0]);
@@ -185,13 +249,13 @@ fn write_cdr(out: &mut Output<'_>, cdr: &Cdr) {
     write_parts(out, &cdr.grants);
     out.option(cdr.ingress_address, |out, address| drop_ref(out.address(address)));
     out.option(cdr.egress_address, |out, address| drop_ref(out.address(address)));
-    out.blob(cdr.ingress_call_id.as_bytes()).blob(cdr.egress_call_id.as_bytes()).blob(cdr.codec.as_bytes());
+    out.blob(texts.ingress_call_id.as_bytes()).blob(texts.egress_call_id.as_bytes()).blob(texts.codec.as_bytes());
     write_quality(out, &cdr.ingress_media);
     write_quality(out, &cdr.egress_media);
     let stages = &cdr.stages;
     out.u32s([stages.parse_us, stages.admit_us, stages.limits_us, stages.route_us]);
     out.u32s([stages.egress_us, stages.answer_us, stages.pdd_us]);
-    out.blob(&cdr.decision).number(&cdr.lrn).u8(cdr.jurisdiction as u8);
+    out.blob(texts.decision).number(&cdr.lrn).u8(cdr.jurisdiction as u8);
     write_flow(out, &cdr.ingress_media);
     write_flow(out, &cdr.egress_media);
     write_parts(out, &cdr.owed_grants);
@@ -386,4 +450,35 @@ fn read_stages(input: &mut Input<'_>) -> Option<Stages> {
         answer_us: input.u32()?,
         pdd_us: input.u32()?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use units::GrantId;
+
+    use super::*;
+
+    #[test]
+    fn what_a_record_used_is_found_without_reading_it_and_nothing_in_a_part_of_it() {
+        let part = |sequence, nanos| GrantPart {
+            grant: GrantId { sequence, ..GrantId::default() },
+            amount: Money::from_nanos(nanos),
+        };
+        let (grants, owed_grants) = (vec![part(1, 5), part(2, 6)], vec![part(3, 7)]);
+        let terms = Terms { first_per_minute: Some(Money::from_nanos(8)), ..Terms::default() };
+        let (sell, ringing_ms) = (Some(Priced { terms, ..Priced::default() }), Some(9));
+        let mut bytes = Vec::new();
+        Record::Cdr(Box::new(Cdr { grants, owed_grants, sell, ringing_ms, ..Cdr::default() })).encode(&mut bytes);
+        let mut used = Vec::new();
+        assert!(parts_used(&bytes, |part| used.push(part)));
+        assert_eq!(used, [part(1, 5), part(2, 6), part(3, 7)]);
+        // Behind the last part stand counts, suites, what was written off, and whether it was recorded.
+        let last = bytes.len() - (8 + 8 + 1 + 1 + 8 + 1);
+        assert!((0..last).all(|length| !parts_used(&bytes[..length], drop)));
+        assert!(parts_used(&bytes[..last], drop));
+        bytes[0] -= 1;
+        assert!(!parts_used(&bytes, drop), "an earlier program wrote it");
+    }
 }

@@ -8,8 +8,8 @@ use alloc::vec::Vec;
 
 use units::{AccountId, AttemptIndex, CallId, GrantId, Money, WallTime};
 
-use crate::encoding::Glimpse;
-use crate::record::{GrantPart, Record};
+use crate::encoding::{Glimpse, parts_used};
+use crate::record::Record;
 
 /// Where a frame stands within the journal of one boot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,11 +67,8 @@ impl Horizon {
             }
             Glimpse::Cdr(call, AttemptIndex(0)) => {
                 // A call without a start was never answered and used no money.
-                if self.forget(call)
-                    && let Ok(Record::Cdr(cdr)) = Record::decode(payload)
-                {
-                    self.use_up(&cdr.grants);
-                    self.use_up(&cdr.owed_grants);
+                if self.forget(call) {
+                    self.use_up(payload);
                 }
             }
             Glimpse::Cdr(call, attempt) => {
@@ -109,8 +106,16 @@ impl Horizon {
         }
     }
 
-    fn use_up(&mut self, parts: &[GrantPart]) {
-        for part in parts {
+    /// Takes note of what the record of a finished call used.
+    fn use_up(&mut self, payload: &[u8]) {
+        let mut used = Vec::new();
+        if !parts_used(payload, |part| used.push(part)) {
+            used.clear();
+            if let Ok(Record::Cdr(cdr)) = Record::decode(payload) {
+                used.extend(cdr.grants.iter().chain(&cdr.owed_grants));
+            }
+        }
+        for part in used {
             if let Some(lent) = self.grants.get_mut(&part.grant) {
                 lent.used += part.amount;
             }

@@ -15,6 +15,6 @@ pub mod recover;
 pub mod segment;
 pub mod trace;
 
-pub use crc32c::crc32c;
+pub use crc32c::{Summing, crc32c, sum_on};
 pub use encoding::{Glimpse, RecordFlaw};
-pub use record::{Cdr, GrantPart, Party, Priced, Quality, Record, Recorded, Stages, Start};
+pub use record::{Cdr, GrantPart, Party, Priced, Quality, Record, Recorded, Stages, Start, Texts};

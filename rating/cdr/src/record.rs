@@ -221,7 +221,30 @@ pub struct Cdr {
     pub decision: Vec<u8>,
 }
 
+/// The texts of a record. Who writes one at once has them elsewhere and lends them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Texts<'a> {
+    /// As in [`Cdr`].
+    pub ingress_call_id: &'a str,
+    /// As in [`Cdr`].
+    pub egress_call_id: &'a str,
+    /// As in [`Cdr`].
+    pub codec: &'a str,
+    /// As in [`Cdr`].
+    pub decision: &'a [u8],
+}
+
 impl Cdr {
+    /// Its own texts.
+    pub fn texts(&self) -> Texts<'_> {
+        Texts {
+            ingress_call_id: &self.ingress_call_id,
+            egress_call_id: &self.egress_call_id,
+            codec: &self.codec,
+            decision: &self.decision,
+        }
+    }
+
     /// Whether somebody was reached, answered or not: what a network effectiveness ratio counts (ITU-T E.425 §3.2). A busy, absent or
     /// unwilling destination was reached, and so was one whose caller gave up; a refusal on the way was not.
     pub fn reached(&self) -> bool {

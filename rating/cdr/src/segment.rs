@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use units::NodeId;
 
 use crate::bytes::{Input, Output};
-use crate::crc32c::crc32c;
+use crate::crc32c::{Summing, crc32c, sum_on};
 use crate::record::Record;
 
 /// Bytes of a header.
@@ -124,11 +124,24 @@ pub fn parse_file_name(name: &str) -> Option<(u32, u32)> {
 
 /// Appends a frame around an encoded record.
 pub fn frame_bytes(sequence: u64, payload: &[u8], out: &mut Vec<u8>) {
-    assert!(payload.len() <= PAYLOAD_BYTES_MAX, "a record is far smaller than a megabyte");
-    let length = (payload.len() as u32).to_le_bytes();
-    let sum = crc32c(&[&length, &sequence.to_le_bytes(), payload]);
+    frame_pieces(sequence, core::iter::once(payload), sum_on, out);
+}
+
+/// The same around what lies in pieces, one behind the other, with a checksum by `summing`.
+pub fn frame_pieces<'a>(
+    sequence: u64,
+    payload: impl Iterator<Item = &'a [u8]> + Clone,
+    summing: Summing,
+    out: &mut Vec<u8>,
+) {
+    let bytes: usize = payload.clone().map(<[u8]>::len).sum();
+    assert!(bytes <= PAYLOAD_BYTES_MAX, "a record is far smaller than a megabyte");
+    let (length, number) = ((bytes as u32).to_le_bytes(), sequence.to_le_bytes());
+    let sum = !payload.clone().fold(summing(summing(!0, &length), &number), summing);
+    out.reserve(FRAME_BYTES + bytes);
     out.extend_from_slice(&length);
-    Output(out).u32(sum).u64(sequence).0.extend_from_slice(payload);
+    Output(out).u32(sum).u64(sequence);
+    payload.for_each(|piece| out.extend_from_slice(piece));
 }
 
 /// Appends a frame with a record.

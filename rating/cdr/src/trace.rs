@@ -9,6 +9,12 @@ use crate::bytes::{Input, Output};
 use crate::encoding::RecordFlaw;
 
 const VERSION: u8 = 1;
+const COUNT_BYTES: usize = 4;
+
+/// What [`begin`] writes: version, call, number of messages.
+pub const BEGIN_BYTES: usize = 1 + 16 + COUNT_BYTES;
+/// What a message takes at most besides its own bytes: moment, leg, direction, address, length.
+pub const MESSAGE_BYTES: usize = 8 + 1 + 1 + 19 + 4;
 
 /// All captured messages of one call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,12 +75,27 @@ pub fn encode(call: CallId, messages: &[Message], out: &mut Vec<u8>) {
 
 /// The same from messages that lie elsewhere.
 pub fn encode_seen<'a>(call: CallId, messages: impl ExactSizeIterator<Item = Seen<'a>>, out: &mut Vec<u8>) {
+    let (start, count) = (out.len(), messages.len() as u32);
+    begin(call, out);
+    messages.for_each(|message| append(&message, out));
+    close(count, &mut out[start..]);
+}
+
+/// Begins a captured call whose messages are appended as they come and go.
+pub fn begin(call: CallId, out: &mut Vec<u8>) {
+    Output(out).u8(VERSION).call(call).u32(0);
+}
+
+/// Appends a message to a captured call, [`MESSAGE_BYTES`] and its own bytes at most.
+pub fn append(message: &Seen<'_>, out: &mut Vec<u8>) {
     let mut out = Output(out);
-    out.u8(VERSION).call(call).u32(messages.len() as u32);
-    for message in messages {
-        out.i64(message.at.micros()).u8(message.leg).u8(u8::from(message.inbound));
-        out.address(message.peer).blob(message.bytes);
-    }
+    out.i64(message.at.micros()).u8(message.leg).u8(u8::from(message.inbound));
+    out.address(message.peer).blob(message.bytes);
+}
+
+/// Ends a captured call by saying, where it begins, how many messages it has.
+pub fn close(messages: u32, begun: &mut [u8]) {
+    begun[BEGIN_BYTES - COUNT_BYTES..BEGIN_BYTES].copy_from_slice(&messages.to_le_bytes());
 }
 
 /// Reads exactly one captured call.

@@ -255,3 +255,38 @@ fn reading_goes_on_behind_a_damaged_frame() {
     let mut frames = Frames::of_segment(&bytes).unwrap();
     assert_eq!(frames.resume(20), None);
 }
+
+#[test]
+fn what_a_call_used_is_found_in_every_kind_of_record() {
+    let full = Cdr { attempt: AttemptIndex(0), grants: vec![part(1, 5), part(2, 6)], ..world::full() };
+    let bare = Cdr {
+        ringing_ms: None,
+        answered_ms: None,
+        sell: None,
+        buy: None,
+        ingress_address: None,
+        egress_address: None,
+        ..full.clone()
+    };
+    for cdr in [full, bare] {
+        let (mut horizon, mut bytes) = (Horizon::default(), Vec::new());
+        let mut see = |record: &Record| {
+            bytes.clear();
+            record.encode(&mut bytes);
+            horizon.see(Place::default(), &bytes);
+        };
+        for grant in [1, 2, 4].map(grant_id) {
+            see(&Record::Granted { grant, account: AccountId(1), amount: Money::from_nanos(100) });
+        }
+        see(&Record::Start(Box::new(Start { call: cdr.clone(), attempt: cdr.clone(), ..Start::default() })));
+        see(&Record::Cdr(Box::new(cdr)));
+        let told = horizon.checkpoint(1, WALL).into_iter();
+        let used: Vec<_> = told
+            .filter_map(|record| match record {
+                Record::GrantCarried { grant, used, .. } => Some((grant, used.nanos())),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(used, [(grant_id(1), 5), (grant_id(2), 6), (grant_id(4), 7)]);
+    }
+}

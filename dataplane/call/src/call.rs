@@ -34,7 +34,7 @@ use units::{CallId, Cause, Clock, Instant, Money, Number, Revision, Terms};
 
 use crate::bridge::{Body, Event, Events};
 use crate::leg::{Desk, Earliest, InviteOut, Leg};
-use crate::limits::{PRACK_TIMEOUT_MS, SETUP_TIMEOUT_S, TIMER_STEP_US};
+use crate::limits::{FORGET_STEP_US, PRACK_TIMEOUT_MS, SETUP_TIMEOUT_S, TIMER_STEP_US};
 use crate::release::Release;
 use crate::ways::{Places, Ways};
 use outbound::Caller;
@@ -111,7 +111,6 @@ struct Attempt {
     started: Clock,
     ringing: Option<Instant>,
     address: SocketAddr,
-    call_id: String,
     challenges: u8,
     redirects: u8,
     /// Places that redirections named and that were not tried yet, best first: values of Contact.
@@ -420,13 +419,16 @@ impl Call {
             }
             State::Over { waits_till } => *waits_till,
         };
-        let mut first = Earliest::default();
-        self.legs.iter().for_each(|leg| first.note(leg.deadline()));
-        // A transaction may be a little late: then many share one wake-up.
-        let legs = first.at().map(|at| Instant::from_micros(at.micros().next_multiple_of(TIMER_STEP_US)));
+        let (mut due, mut remembered) = (Earliest::default(), None);
+        let goes_on = !self.is_over();
+        self.legs.iter().for_each(|leg| leg.note_deadlines(goes_on, &mut due, &mut remembered));
+        // A transaction may be a little late: then many share one wake-up. All that are only remembered are forgotten together.
+        let step = |at: Option<Instant>, us: u64| at.map(|at| Instant::from_micros(at.micros().next_multiple_of(us)));
+        let (legs, forget_at) = (step(due.at(), TIMER_STEP_US), step(remembered, FORGET_STEP_US));
         let ring = self.ring_at.filter(|_| self.is_setting_up());
         let mut first = Earliest::default();
         first.note(legs);
+        first.note(forget_at);
         first.note(own);
         first.note(ring);
         first.note(self.hurry_deadline());

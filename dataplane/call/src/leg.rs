@@ -8,6 +8,7 @@ pub mod refusal;
 pub mod reliable;
 pub mod send;
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -369,8 +370,8 @@ pub struct Leg {
     pub offered_keys: Vec<(u32, Secret)>,
     /// The peer knows the key that it is sent media with.
     pub seals: bool,
-    /// What the description before wanted, while an offer may still be refused.
-    pub media_before: Option<Wanted>,
+    /// What the description before wanted, while an offer may still be refused; no call has it for long.
+    pub media_before: Option<Box<Wanted>>,
 }
 
 impl Leg {
@@ -443,22 +444,31 @@ impl Leg {
         self.ways.reliable != Reliable::Off
     }
 
-    /// When `on_time` is due.
-    pub fn deadline(&self) -> Option<Instant> {
-        let mut first = Earliest::default();
+    /// Notes when `on_time` is due, and how long transactions must be remembered that have nothing more to do. While the call goes on, its
+    /// requests are forgotten in time, since there may be so many only.
+    pub(crate) fn note_deadlines(&self, goes_on: bool, due: &mut Earliest, remembered: &mut Option<Instant>) {
+        let mut note = |at: Option<Instant>, only_remembers: bool| match only_remembers {
+            true => *remembered = (*remembered).max(at),
+            false => due.note(at),
+        };
         if let Some(invite) = &self.invite_in {
-            first.note(invite.machine.deadline());
-            first.note(invite.reliably.deadline());
+            note(invite.machine.deadline(), invite.machine.only_remembers());
+            note(invite.reliably.deadline(), false);
         }
         if let Some(invite) = &self.invite_out {
-            first.note(invite.machine.deadline());
-            first.note(invite.cancel_at);
+            note(invite.machine.deadline(), invite.machine.only_remembers());
+            note(invite.cancel_at, false);
         }
-        self.past_invites.iter().for_each(|past| first.note(past.machine.deadline()));
-        first.note(self.timer.filter(|_| !self.gone).map(|timer| timer.deadline()));
-        self.requests_in.iter().for_each(|request| first.note(request.machine.deadline()));
-        self.requests_out.iter().for_each(|request| first.note(request.machine.deadline()));
-        first.at()
+        for past in &self.past_invites {
+            note(past.machine.deadline(), !goes_on && past.machine.only_remembers());
+        }
+        note(self.timer.filter(|_| !self.gone).map(|timer| timer.deadline()), false);
+        for request in &self.requests_in {
+            note(request.machine.deadline(), !goes_on && request.machine.only_remembers());
+        }
+        for request in &self.requests_out {
+            note(request.machine.deadline(), !goes_on && request.machine.only_remembers());
+        }
     }
 
     /// True when no transaction is left, so that the leg may be forgotten.

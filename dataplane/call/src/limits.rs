@@ -46,6 +46,9 @@ pub const EXTEND_AHEAD_MS: u64 = 5_000;
 pub const SLICE_MS: u64 = 30_000;
 /// Transaction timers fire at multiples of this many microseconds, at most that much late.
 pub const TIMER_STEP_US: u64 = 32_000;
+/// Transactions that are over are forgotten at multiples of this many microseconds: at a coarse tick of the shard's wheel, so that no call
+/// is looked at twice for it.
+pub const FORGET_STEP_US: u64 = 256_000;
 
 const _: () = assert!(LEGS_MAX <= u8::MAX as usize);
 const _: () = assert!(EXTEND_AHEAD_MS < SLICE_MS);

@@ -84,6 +84,11 @@ impl Client {
         }
     }
 
+    /// True when it is only remembered, for what may come again: at its deadline nothing happens but that it is forgotten.
+    pub fn only_remembers(&self) -> bool {
+        matches!(self.state, State::Completed { .. })
+    }
+
     /// Gives up at once: the request could not be sent.
     pub fn abandon(&mut self) {
         self.state = State::Terminated;

@@ -100,6 +100,11 @@ impl InviteClient {
         }
     }
 
+    /// True when it is only remembered, for what may come again: at its deadline nothing happens but that it is forgotten.
+    pub fn only_remembers(&self) -> bool {
+        matches!(self.state, State::Completed { .. } | State::Accepted { .. })
+    }
+
     /// True once a provisional response was heard and no final one: only then may a CANCEL be sent (RFC 3261 §9.1).
     pub fn may_cancel(&self) -> bool {
         matches!(self.state, State::Proceeding { .. })

@@ -101,6 +101,11 @@ impl InviteServer {
         }
     }
 
+    /// True when it is only remembered, for what may come again: at its deadline nothing happens but that it is forgotten.
+    pub fn only_remembers(&self) -> bool {
+        matches!(self.state, State::Confirmed { .. })
+    }
+
     /// True while no final response was sent.
     pub fn is_pending(&self) -> bool {
         self.state == State::Proceeding

@@ -10,6 +10,7 @@ use crate::message::Message;
 use crate::method::Method;
 use crate::name::Name;
 use crate::uri::Scheme;
+use crate::via::Via;
 
 mod reason;
 mod refusal;
@@ -88,9 +89,7 @@ impl<'o> Printer<'o> {
         let via = request.via();
         let answered = Answered {
             method: request.method(),
-            via: via.text,
-            sent_by: via.host,
-            asks_rport: via.rport.is_some(),
+            via: TopVia::of(&via),
             from: request.header(Name::From).unwrap_or(b""),
             to: request.header(Name::To).unwrap_or(b""),
             to_tagged: request.to().tag().is_some(),
@@ -224,8 +223,27 @@ impl<'o> Printer<'o> {
     }
 
     /// RFC 3261 §18.2.1 and RFC 3581 §4: what the sender claims to have seen is replaced by what we saw.
-    fn top_via(&mut self, text: &[u8], sent_by: &[u8], asks_rport: bool, source: SocketAddr) {
+    fn top_via(&mut self, via: &TopVia<'_>, source: SocketAddr) {
         self.name(Name::Via);
+        match via.as_it_was() {
+            Some(text) => unfold(self.out, text),
+            None => self.via_anew(via.text),
+        }
+        let seen = source.ip().to_canonical();
+        if via.asks_rport || !is_written(via.sent_by, seen) {
+            self.out.extend_from_slice(b";received=");
+            write_ip(self.out, seen, false);
+        }
+        if via.asks_rport {
+            self.out.extend_from_slice(b";rport=");
+            decimal(self.out, u64::from(source.port()));
+        }
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// An element of Via without what it says of its sender's address.
+    #[cold]
+    fn via_anew(&mut self, text: &[u8]) {
         let semicolon = memchr::memchr(b';', text).unwrap_or(text.len());
         unfold(self.out, lex::trim(&text[..semicolon]));
         let mut list = &text[semicolon..];
@@ -235,28 +253,56 @@ impl<'o> Printer<'o> {
                 unfold(self.out, param.text);
             }
         }
-        let seen = source.ip().to_canonical();
-        if asks_rport || crate::uri::host_address(sent_by) != Some(seen) {
-            self.out.extend_from_slice(b";received=");
-            write_ip(self.out, seen, false);
+    }
+}
+
+/// The topmost Via of a request, as its responses need it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TopVia<'a> {
+    /// All of it.
+    pub text: &'a [u8],
+    /// The host of its sent-by.
+    pub sent_by: &'a [u8],
+    /// It has `rport`.
+    pub asks_rport: bool,
+    /// It has `received`.
+    pub has_received: bool,
+}
+
+impl<'a> TopVia<'a> {
+    pub fn of(via: &Via<'a>) -> TopVia<'a> {
+        TopVia {
+            text: via.text,
+            sent_by: via.host,
+            asks_rport: via.rport.is_some(),
+            has_received: via.received.is_some(),
         }
-        if asks_rport {
-            self.out.extend_from_slice(b";rport=");
-            decimal(self.out, u64::from(source.port()));
+    }
+
+    /// What of its text needs no look at its parameters: nearly always all of it, but for an `rport` at its end.
+    fn as_it_was(&self) -> Option<&'a [u8]> {
+        let text = if self.asks_rport { self.text.strip_suffix(b";rport")? } else { self.text };
+        // White space around parameters is left out.
+        let spaces = memchr::memchr2_iter(b' ', b'\t', text).count();
+        (!self.has_received && spaces == 1).then_some(text)
+    }
+}
+
+/// True if this host is the address. An IPv4 address is written in one way only.
+fn is_written(host: &[u8], address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let (text, length) = v4_text(v4);
+            host == &text[..length]
         }
-        self.out.extend_from_slice(b"\r\n");
+        IpAddr::V6(_) => crate::uri::host_address(host) == Some(address),
     }
 }
 
 /// What of a request its responses carry, but for the lists of Via and Record-Route.
 pub(crate) struct Answered<'a> {
     pub method: Method,
-    /// The topmost Via.
-    pub via: &'a [u8],
-    /// The host of its sent-by.
-    pub sent_by: &'a [u8],
-    /// It has `rport`.
-    pub asks_rport: bool,
+    pub via: TopVia<'a>,
     pub from: &'a [u8],
     pub to: &'a [u8],
     pub to_tagged: bool,
@@ -277,7 +323,7 @@ impl Answered<'_> {
         record_routes: impl Iterator<Item = &'p [u8]>,
     ) -> Printer<'o> {
         let mut printer = Printer::response(out, status, reason);
-        printer.top_via(self.via, self.sent_by, self.asks_rport, source);
+        printer.top_via(&self.via, source);
         vias.for_each(|element| printer.copy(Name::Via, element));
         // RFC 3261 §12.1.1: the route set travels back in every response that makes a dialog.
         if (101..300).contains(&status) && self.method == Method::Invite {
@@ -362,6 +408,12 @@ pub fn write_ip(out: &mut Vec<u8>, ip: IpAddr, reference: bool) {
 }
 
 fn write_v4(out: &mut Vec<u8>, ip: Ipv4Addr) {
+    let (text, length) = v4_text(ip);
+    out.extend_from_slice(&text[..length]);
+}
+
+/// An address as text, and its length.
+fn v4_text(ip: Ipv4Addr) -> ([u8; 15], usize) {
     let (mut text, mut length) = ([0; "255.255.255.255".len()], 0);
     let mut put = |byte: u8| {
         text[length] = byte;
@@ -379,7 +431,7 @@ fn write_v4(out: &mut Vec<u8>, ip: Ipv4Addr) {
         }
         put(b'0' + octet % 10);
     }
-    out.extend_from_slice(&text[..length]);
+    (text, length)
 }
 
 /// Appends `host:port` with brackets around an IPv6 address.

@@ -62,6 +62,11 @@ impl Server {
         }
     }
 
+    /// True when it is only remembered, for what may come again: at its deadline nothing happens but that it is forgotten.
+    pub fn only_remembers(&self) -> bool {
+        matches!(self.state, State::Completed { .. })
+    }
+
     /// True while no final response was sent.
     pub fn is_pending(&self) -> bool {
         matches!(self.state, State::Trying { .. })

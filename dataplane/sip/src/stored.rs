@@ -14,7 +14,7 @@ use crate::message::{MESSAGE_BYTES_MAX, Message};
 use crate::method::Method;
 use crate::name::Name;
 use crate::parse;
-use crate::print::{Answered, Printer};
+use crate::print::{Answered, Printer, TopVia};
 use crate::via::Via;
 
 /// How many elements of Via below the top, Record-Route and Route are remembered together. A request with more is read again
@@ -64,6 +64,7 @@ struct Head {
     sent_by: Span,
     sent_by_port: Option<u16>,
     asks_rport: bool,
+    has_received: bool,
     from: Span,
     to: Span,
     to_tagged: bool,
@@ -85,6 +86,7 @@ impl Default for Head {
             sent_by: none,
             sent_by_port: None,
             asks_rport: false,
+            has_received: false,
             from: none,
             to: none,
             to_tagged: false,
@@ -145,6 +147,15 @@ impl Stored {
         self.note(request);
         self.bytes.clear();
         self.bytes.extend_from_slice(request.text());
+    }
+
+    /// Gives back all memory but that of the branch, the method and the number: what comes again is known by them, and there is nothing
+    /// more to answer, to repeat or to take back.
+    pub fn shorten(&mut self) {
+        let bytes = self.branch().to_vec();
+        let branch = Span { at: 0, end: bytes.len() as u16 };
+        let Head { method, number, .. } = self.head;
+        *self = Stored { bytes, head: Head { branch, method, number, ..Head::default() }, ..Stored::default() };
     }
 
     /// The vector, to be used again.
@@ -245,9 +256,12 @@ impl Stored {
         }
         let answered = Answered {
             method: self.head.method,
-            via: self.part(self.head.via),
-            sent_by: self.part(self.head.sent_by),
-            asks_rport: self.head.asks_rport,
+            via: TopVia {
+                text: self.part(self.head.via),
+                sent_by: self.part(self.head.sent_by),
+                asks_rport: self.head.asks_rport,
+                has_received: self.head.has_received,
+            },
             from: self.from(),
             to: self.to(),
             to_tagged: self.head.to_tagged,
@@ -319,6 +333,7 @@ impl Stored {
                     (head.via, head.branch) = (Span::of(text, via.text), Span::of(text, via.branch));
                     head.sent_by = Span::of(text, via.host);
                     (head.sent_by_port, head.asks_rport) = (via.port, via.rport.is_some());
+                    head.has_received = via.received.is_some();
                 }
                 Name::From => head.from = span,
                 Name::To => (head.to, head.to_tagged) = (span, Address::parse(value).ok()?.tag().is_some()),
@@ -355,6 +370,7 @@ impl Stored {
             sent_by: span(via.host),
             sent_by_port: via.port,
             asks_rport: via.rport.is_some(),
+            has_received: via.received.is_some(),
             from: value(Name::From),
             to: value(Name::To),
             to_tagged: request.to().tag().is_some(),

@@ -62,7 +62,7 @@ impl<'a> Via<'a> {
             if self.received.is_some() {
                 return Err(TWIN);
             }
-            self.received = param.value;
+            self.received = Some(param.value.unwrap_or_default());
         } else if param.name.eq_ignore_ascii_case(b"rport") {
             if self.rport.is_some() {
                 return Err(TWIN);

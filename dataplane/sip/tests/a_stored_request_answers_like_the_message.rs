@@ -86,6 +86,18 @@ fn answers_acks_and_cancels_are_the_same_bytes() {
 }
 
 #[test]
+fn a_request_that_was_shortened_is_known_when_it_comes_again() {
+    for text in cases() {
+        let message = parse::message(text.as_bytes()).expect("a good request");
+        let mut stored = Stored::of(&message);
+        stored.shorten();
+        assert!(stored.is_branch_of(&message));
+        assert_eq!((stored.number(), stored.method()), (message.cseq().number, message.method()));
+        assert_eq!(stored.text(), message.via().branch, "nothing else is kept");
+    }
+}
+
+#[test]
 fn answers_go_where_the_request_wants_them() {
     let from = |text: &str| -> Hop { text.parse::<SocketAddr>().expect("an address").into() };
     let stored = |via: &str| Stored::printed(request(via, "", "<sip:b>").into_bytes()).expect("a good request");

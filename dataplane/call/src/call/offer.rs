@@ -1,5 +1,6 @@
 //! Offers and answers of a call that has two ends: re-INVITE, UPDATE and INFO cross the bridge, and so do their answers.
 
+use alloc::boxed::Box;
 use core::net::SocketAddr;
 
 use media::{Carries, Seal, Stay};
@@ -134,7 +135,7 @@ impl Call {
     /// Carries an offer, and remembers where media went before it, in case that it is refused.
     fn offer_on(&mut self, ctx: &mut Context<'_>, leg: u8, other: u8, body: &Body) -> Result<Body, u16> {
         let offering = &mut self.legs[usize::from(leg)];
-        offering.media_before = Some(offering.media);
+        offering.media_before = Some(Box::new(offering.media));
         self.carry(ctx, leg, other, body).map_err(|_| 488)
     }
 
@@ -151,7 +152,7 @@ impl Call {
     fn settle_media(&mut self, ctx: &mut Context<'_>, leg: u8, accepted: bool) {
         let offering = &mut self.legs[usize::from(leg)];
         if let Some(before) = offering.media_before.take().filter(|_| !accepted) {
-            offering.media = before;
+            offering.media = *before;
             self.described_at = ctx.desk.clock.now;
             self.point_media(ctx, leg);
             self.seal(ctx, leg);

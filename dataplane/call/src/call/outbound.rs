@@ -120,7 +120,7 @@ impl Writer<'_> {
     /// Our own Call-ID, tag and URIs.
     fn dialog(&self, ctx: &mut Context<'_>, hop: Hop, number: &Number) -> Result<Dialog, Cause> {
         let policy = &self.rules.policy;
-        let mut host = Vec::new();
+        let mut host = Vec::with_capacity(policy.host.len().max(48));
         if policy.host.is_empty() {
             write_socket_addr(&mut host, hop.remote);
         } else {
@@ -130,8 +130,7 @@ impl Writer<'_> {
         let (request_user, to_user) = (user(RewriteField::RequestUri)?, user(RewriteField::To)?);
         let mut target = uri_with(request_user.as_bytes(), &self.ported(), &host);
         target.extend_from_slice(hop.transport.uri_param());
-        let mut call_id = ctx.desk.random.token(b"").to_vec();
-        call_id.extend_from_slice(&ctx.desk.switch.shard_mark);
+        let call_id = [&*ctx.desk.random.token(b""), &ctx.desk.switch.shard_mark].concat();
         let (local_uri, local_display) = self.from();
         Ok(Dialog {
             call_id,

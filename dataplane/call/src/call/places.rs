@@ -1,7 +1,5 @@
 //! Where an attempt tries its trunk: one address after the other, until one says something (RFC 3263 §4.3).
 
-use alloc::string::String;
-
 use sip::{Hop, Transport};
 use snapshot::policy;
 use units::{Cause, EgressTrunkId, Instant};
@@ -112,9 +110,8 @@ impl Call {
         let hops = self.opening.hops.saturating_sub(1);
         let leg = &mut self.legs[usize::from(index)];
         leg.send_invite(&mut ctx.desk, index, &body, hops);
-        let call_id = String::from_utf8_lossy(&leg.dialog.call_id).into_owned();
         let attempt = self.attempts.last_mut()?;
-        (attempt.leg, attempt.address, attempt.call_id) = (index, hop.remote, call_id);
+        (attempt.leg, attempt.address) = (index, hop.remote);
         attempt.hurry_at = Call::hurry_at(ctx.desk.clock.now, &attempt.places);
         Some(())
     }

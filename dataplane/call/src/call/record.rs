@@ -1,10 +1,11 @@
 //! A finished attempt or call becomes a record.
 
-use alloc::boxed::Box;
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::mem::take;
 
-use cdr::{Cdr, GrantPart, Party, Priced, Quality, Record, Start};
+use cdr::{Cdr, GrantPart, Party, Priced, Quality, Record, Start, Texts};
 use units::{AttemptIndex, Clock, Instant, Money, Terms};
 
 use crate::call::setup::used_of;
@@ -13,6 +14,21 @@ use crate::effect::Effect;
 use crate::release::Release;
 
 impl Call {
+    /// The Call-IDs of both sides, the second one that of an attempt.
+    fn call_ids(&self, attempt: Option<&Attempt>) -> [Cow<'_, str>; 2] {
+        let id = |leg: u8| {
+            let leg = self.legs.get(usize::from(leg));
+            leg.map_or(Cow::Borrowed(""), |leg| String::from_utf8_lossy(&leg.dialog.call_id))
+        };
+        [id(0), attempt.map_or(Cow::Borrowed(""), |attempt| id(attempt.leg))]
+    }
+
+    /// The texts of the call's own record.
+    fn call_texts<'a>(&'a self, ids: &'a [Cow<'_, str>; 2]) -> Texts<'a> {
+        let codec = if self.answered.is_some() { self.codec.as_str() } else { "" };
+        Texts { codec, decision: &self.decision, ..texts_of(ids) }
+    }
+
     /// What every record of the call says.
     fn record_base(&self) -> Cdr {
         let admission = &self.opening.admission;
@@ -28,7 +44,6 @@ impl Call {
             lrn: admission.lrn,
             jurisdiction: admission.jurisdiction,
             ingress_address: Some(self.opening.source.remote),
-            ingress_call_id: String::from_utf8_lossy(&self.legs[0].dialog.call_id).into_owned(),
             ..Cdr::default()
         }
     }
@@ -38,6 +53,7 @@ impl Call {
         clock.now.millis_since(answered).min(self.paid_ms)
     }
 
+    /// An attempt's record, but for its texts.
     pub(super) fn attempt_record(&self, clock: Clock, attempt: &Attempt, release: Release, last: bool) -> Cdr {
         let since = |at: Instant| at.millis_since(attempt.started.now);
         let answered = self.answered.filter(|_| last);
@@ -64,11 +80,11 @@ impl Call {
             released_by: release.by,
             buy: attempt.candidate.buy.map(|terms| priced(&terms, duration_ms)),
             egress_address: Some(attempt.address),
-            egress_call_id: attempt.call_id.clone(),
             ..self.record_base()
         }
     }
 
+    /// The call's record, but for its texts.
     pub(super) fn call_record(&self, clock: Clock, release: Release, status: u16) -> Cdr {
         let since = |at: Instant| at.millis_since(self.started.now);
         let duration_ms = self.answered.map_or(0, |at| self.talked_ms(clock, at));
@@ -90,31 +106,44 @@ impl Call {
             sell: self.sell.map(|terms| priced(&terms, duration_ms)),
             buy: answered.and_then(|attempt| attempt.candidate.buy).map(|terms| priced(&terms, duration_ms)),
             egress_address: last.map(|attempt| attempt.address),
-            egress_call_id: last.map(|attempt| attempt.call_id.clone()).unwrap_or_default(),
-            codec: if self.answered.is_some() { self.codec.clone() } else { String::new() },
             ingress_media: self.ingress_media,
             egress_media: self.egress_media,
             recorded: self.recorded,
             stages: self.stages,
-            decision: self.decision.clone(),
             ..self.record_base()
         }
     }
 
     /// The start record: enough to bill the call if the node dies a moment later. The call waits until it is durable.
     pub(super) fn write_start(&mut self, ctx: &mut Context<'_>) {
-        let Some(attempt) = self.attempts.last() else { return };
+        if self.attempts.is_empty() {
+            return;
+        }
+        let (reserved, owed_reserved) = (take(&mut self.reserved), take(&mut self.owed.parts));
+        if let Some(attempt) = self.attempts.last() {
+            let start = Start { reserved, owed_reserved, ..self.start_record(ctx.desk.clock, attempt) };
+            append(ctx, |out| self.encode_start(&start, attempt, out), true);
+            (self.reserved, self.owed.parts) = (start.reserved, start.owed_reserved);
+            self.unjournaled += 1;
+        }
+    }
+
+    /// The start record of a call that is answered at this moment, but for its texts and what is reserved.
+    pub(super) fn start_record(&self, clock: Clock, attempt: &Attempt) -> Start {
         let release = Release::by_switch(units::Cause::SWITCH_RESTARTED);
-        let start = Start {
-            call: self.call_record(ctx.desk.clock, release, 200),
-            attempt: self.attempt_record(ctx.desk.clock, attempt, release, true),
-            answered: ctx.desk.clock.now,
-            reserved: self.reserved.clone(),
-            owed_reserved: self.owed.parts.clone(),
+        Start {
+            call: self.call_record(clock, release, 200),
+            attempt: self.attempt_record(clock, attempt, release, true),
+            answered: clock.now,
             paid_ms: self.paid_ms,
-        };
-        self.unjournaled += 1;
-        append(ctx, &Record::Start(Box::new(start)), true);
+            ..Start::default()
+        }
+    }
+
+    /// Appends a start record with its texts.
+    pub(super) fn encode_start(&self, start: &Start, attempt: &Attempt, out: &mut Vec<u8>) {
+        let ids = self.call_ids(Some(attempt));
+        start.encode_with(self.call_texts(&ids), texts_of(&ids), out);
     }
 
     /// A grown reserve.
@@ -123,7 +152,7 @@ impl Call {
         let (reserved, owed_reserved) = (self.reserved.clone(), self.owed.parts.clone());
         let record = Record::Paid { call, reserved, owed_reserved, paid_ms };
         self.unjournaled += 1;
-        append(ctx, &record, true);
+        append(ctx, |out| record.encode(out), true);
     }
 
     /// The record of the present attempt, once.
@@ -131,7 +160,7 @@ impl Call {
         let Some(attempt) = self.attempts.last().filter(|attempt| !attempt.written) else { return };
         let record = self.attempt_record(ctx.desk.clock, attempt, release, self.answered.is_some());
         let over = self.over(ctx, attempt, release);
-        append(ctx, &Record::Cdr(Box::new(record)), false);
+        append(ctx, |out| record.encode_with(texts_of(&self.call_ids(Some(attempt))), out), false);
         self.over = over;
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.written = true;
@@ -149,10 +178,10 @@ impl Call {
         let price = record.sell.map_or(Money::ZERO, |sell| sell.price);
         record.grants = used_of(&self.reserved, price);
         record.owed_grants = self.owed_parts(record.buy.map_or(Money::ZERO, |buy| buy.price));
-        let used = (record.grants.clone(), record.owed_grants.clone());
+        let ids = self.call_ids(self.attempts.last());
+        append(ctx, |out| record.encode_with(self.call_texts(&ids), out), true);
         self.unjournaled += 1;
-        append(ctx, &Record::Cdr(Box::new(record)), true);
-        used
+        (record.grants, record.owed_grants)
     }
 }
 
@@ -162,9 +191,14 @@ fn priced(terms: &Terms, duration_ms: u64) -> Priced {
     Priced { terms: *terms, billed_s: charge.billed_s, price: charge.price, tax: charge.tax }
 }
 
-fn append(ctx: &mut Context<'_>, record: &Record, wait: bool) {
+/// Texts that are the Call-IDs of both sides alone.
+fn texts_of<'a>([ingress, egress]: &'a [Cow<'_, str>; 2]) -> Texts<'a> {
+    Texts { ingress_call_id: ingress, egress_call_id: egress, ..Texts::default() }
+}
+
+fn append(ctx: &mut Context<'_>, encode: impl FnOnce(&mut Vec<u8>), wait: bool) {
     let start = ctx.desk.out.bytes.len();
-    record.encode(&mut ctx.desk.out.bytes);
+    encode(&mut ctx.desk.out.bytes);
     let bytes = start..ctx.desk.out.bytes.len();
     ctx.desk.out.list.push(Effect::Journal { bytes, wait });
 }

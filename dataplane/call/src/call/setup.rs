@@ -1,6 +1,5 @@
 //! From INVITE to answer: room, money, routes, attempts.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use cdr::GrantPart;
@@ -267,7 +266,6 @@ impl Call {
         let hops = self.opening.hops.saturating_sub(1);
         let leg = &mut self.legs[usize::from(index)];
         leg.send_invite(&mut ctx.desk, index, &body, hops);
-        let call_id = String::from_utf8_lossy(&leg.dialog.call_id).into_owned();
         let started = ctx.desk.clock;
         self.attempts.reserve_exact(1);
         self.attempts.push(Attempt {
@@ -276,7 +274,6 @@ impl Call {
             started,
             ringing: None,
             address: hop.remote,
-            call_id,
             challenges: 0,
             redirects: 0,
             contacts: Vec::new(),

@@ -3,7 +3,6 @@
 //! Stable means that both sides talk and no transaction is open: then nothing but the dialogs, the money, the media ports and the
 //! deadlines need to be carried over. What a record must say travels as the journal's own start record.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use cdr::{Cdr, GrantPart, Record, Stages, Start};
@@ -21,7 +20,6 @@ use crate::call::owed::Owed;
 use crate::call::{Attempt, Call, Opening, State, Talk};
 use crate::leg::Leg;
 use crate::leg::refresh::Timer;
-use crate::release::Release;
 use crate::ways::Places;
 
 /// The layout of [`Call::export`]; raised with every change.
@@ -53,17 +51,14 @@ impl Call {
     pub fn export(&self, clock: Clock) -> Option<Vec<u8>> {
         let State::Up(talk) = &self.state else { return None };
         let attempt = self.attempts.last().filter(|_| self.is_stable())?;
-        let release = Release::by_switch(units::Cause::SWITCH_RESTARTED);
         let start = Start {
-            call: self.call_record(clock, release, 200),
-            attempt: self.attempt_record(clock, attempt, release, true),
             answered: self.answered?,
             reserved: self.reserved.clone(),
             owed_reserved: self.owed.parts.clone(),
-            paid_ms: self.paid_ms,
+            ..self.start_record(clock, attempt)
         };
         let mut record = Vec::new();
-        Record::Start(Box::new(start)).encode(&mut record);
+        self.encode_start(&start, attempt, &mut record);
         let mut out = Vec::with_capacity(record.len() + 1_024);
         out.push(VERSION);
         put_bytes(&mut out, &record);
@@ -219,7 +214,6 @@ fn attempt_of(record: &Cdr, started: Instant, margin: Money) -> Result<Attempt, 
         started: Clock { now: started, wall: record.started },
         ringing: record.ringing_ms.map(|ms| started.plus_millis(u64::from(ms))),
         address: record.egress_address.ok_or(StateFlaw::Malformed)?,
-        call_id: record.egress_call_id.clone(),
         challenges: 0,
         redirects: 0,
         contacts: Vec::new(),

@@ -92,6 +92,11 @@ impl Leg {
         let mut orders = Effects::new();
         let accepted = invite.machine.awaits_ack();
         invite.machine.on_ack(desk.clock.now, &mut orders);
+        if orders.contains(&Effect::Acknowledged) {
+            // Neither is needed any more.
+            invite.last = Vec::new();
+            invite.request.shorten();
+        }
         if accepted && orders.contains(&Effect::Acknowledged) {
             events.push(Event::Acked { body: body_of(request) });
             self.send_wanted_bye(desk, index);
@@ -429,6 +434,9 @@ impl Leg {
         if matches!(status, 401 | 407) && !request.proven {
             events.push(Event::Unproven { number: request.number, response: response.text().to_vec() });
             return;
+        }
+        if request.request.method() == Method::Bye {
+            request.request.shorten();
         }
         if update && status < 300 {
             self.refresh_target(response);

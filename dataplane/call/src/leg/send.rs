@@ -193,6 +193,9 @@ impl Leg {
         waiting.last = last;
         waiting.machine.on_final_sent(desk.clock.now);
         waiting.request = request;
+        if waiting.request.method() == Method::Bye {
+            waiting.request.shorten();
+        }
         // RFC 3311 §5.2: what answers an UPDATE takes the place of what an earlier reliable response said.
         let (described, version) = ((200..300).contains(&status) && body.is_sdp(), self.sdp_version);
         if let Some(settled) = self.invite_in.as_mut().and_then(|invite| invite.settled.as_mut()).filter(|_| described)
@@ -327,6 +330,9 @@ impl Leg {
         finish(printer, body);
         desk.send(index, to, &ack);
         invite.ack = ack;
+        if invite.machine.is_accepted() {
+            invite.request.shorten();
+        }
     }
 
     /// Sends our first INVITE anew after its refusal: to `target` by `hop`, with a header line that proves who we are, if it is not empty

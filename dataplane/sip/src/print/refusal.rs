@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
-use super::{Printer, unfold};
+use super::{Printer, TopVia, unfold};
 use crate::address::Address;
 use crate::lex;
 use crate::message::{HEADERS_MAX, MESSAGE_BYTES_MAX};
@@ -113,7 +113,7 @@ fn vias(printer: &mut Printer<'_>, text: &[u8], head: usize, source: SocketAddr)
         if line.name == Name::Via {
             for element in lex::elements(&text[line.value_at..line.value_end]) {
                 match Via::parse(element) {
-                    Ok(via) if is_top => printer.top_via(via.text, via.host, via.rport.is_some(), source),
+                    Ok(via) if is_top => printer.top_via(&TopVia::of(&via), source),
                     _ => {
                         printer.name(Name::Via);
                         unfold(printer.out, element);

@@ -53,11 +53,20 @@ use crate::clock::Clock;
 const PORT: u16 = 5_060;
 /// Where calls without one of their own are numbered from.
 const PORTS_TRIED: u16 = 64;
-const UAC: &str = include_str!("sipp/builtin/uac.xml");
-const UAS: &str = include_str!("sipp/builtin/uas.xml");
+/// What `-sn` plays: SIPp's names, written anew.
+const BUILT_IN: [(&str, &str); 7] = [
+    ("uac", include_str!("sipp/builtin/uac.xml")),
+    ("uas", include_str!("sipp/builtin/uas.xml")),
+    ("regexp", include_str!("sipp/builtin/regexp.xml")),
+    ("branchc", include_str!("sipp/builtin/branchc.xml")),
+    ("branchs", include_str!("sipp/builtin/branchs.xml")),
+    ("uac_pcap", include_str!("sipp/builtin/uac_pcap.xml")),
+    ("ooc_default", include_str!("sipp/builtin/ooc_default.xml")),
+];
 
-/// SIPp's exit codes.
+/// SIPp's exit codes. Words and files that are wrong end it as a failed call does, what goes wrong later as fatal.
 const FAILED: u8 = 1;
+const MISUSED: u8 = FAILED;
 const COMMANDED: u8 = 97;
 const NO_CALLS: u8 = 99;
 const FATAL: u8 = 255;
@@ -68,7 +77,7 @@ struct Fatal(String, u8);
 
 impl From<String> for Fatal {
     fn from(what: String) -> Fatal {
-        Fatal(what, FATAL)
+        Fatal(what, MISUSED)
     }
 }
 
@@ -82,16 +91,16 @@ impl From<io::Error> for Fatal {
 pub fn run(words: &[String]) -> ExitCode {
     if words.iter().any(|word| matches!(word.as_str(), "-h" | "-help" | "--help")) {
         say!("{}", HELP.trim_end());
-        return ExitCode::SUCCESS;
+        return ExitCode::from(NO_CALLS);
     }
     if words.iter().any(|word| matches!(word.as_str(), "-v" | "--version")) {
         say!("tandem-loadtest {} in SIPp mode", env!("CARGO_PKG_VERSION"));
-        return ExitCode::SUCCESS;
+        return ExitCode::from(NO_CALLS);
     }
     let outcome = Options::read(words).map_err(Fatal::from).and_then(|options| match &options.show {
         Some(name) => built_in(name).map(|text| {
             say!("{}", text.trim_end());
-            ExitCode::SUCCESS
+            ExitCode::from(NO_CALLS)
         }),
         None if options.background => detach(words),
         None => play(options),
@@ -103,11 +112,17 @@ pub fn run(words: &[String]) -> ExitCode {
 }
 
 fn built_in(name: &str) -> Result<&'static str, Fatal> {
-    match name {
-        "uac" => Ok(UAC),
-        "uas" => Ok(UAS),
-        _ => Err(format!("'{name}' is not built in: uac, uas; others are played from files (-sf)").into()),
+    if let Some((_, text)) = BUILT_IN.iter().find(|(known, _)| *known == name) {
+        return Ok(*text);
     }
+    let known = BUILT_IN.map(|(known, _)| known).join(", ");
+    Err(match name {
+        "3pcc-A" | "3pcc-B" | "3pcc-C-A" | "3pcc-C-B" => format!(
+            "'{name}' is not supported: third-party call control (3PCC) joins two programs; play each side alone, with {known} or from files (-sf)"
+        ),
+        _ => format!("'{name}' is not built in: {known}; others are played from files (-sf)"),
+    }
+    .into())
 }
 
 /// The text of a scenario file. One that is not UTF-8 is read as ISO-8859-1, which SIPp's own files declare.
@@ -193,11 +208,11 @@ fn world(mut options: Options, scenario: Scenario, stem: &str) -> Result<World, 
     let remote = options.remote.as_deref().map(resolved).transpose()?;
     let remote_sending = options.remote_sending.as_deref().map(resolved).transpose()?;
     if scenario.calls() && remote.is_none() {
-        return Err("the scenario places calls: name a host to call, as in 127.0.0.1:5060".to_owned().into());
+        return Err(Fatal("the scenario places calls: name a host to call, as in 127.0.0.1:5060".to_owned(), FATAL));
     }
     for to in remote.iter().chain(&remote_sending) {
         if !to.ip().is_loopback() && !options.allow_target {
-            return Err(format!("{to} is not this machine: -allow_target says that it may be loaded").into());
+            return Err(Fatal(format!("{to} is not this machine: -allow_target says that it may be loaded"), FATAL));
         }
     }
     let keys = match options.transport.protocol {
@@ -221,6 +236,7 @@ fn world(mut options: Options, scenario: Scenario, stem: &str) -> Result<World, 
         statistics: Statistics::new(&scenario),
         files: files(&options)?,
         keys: options.keys.iter().cloned().collect(),
+        dynamic: options.dynamic.0,
         globals,
         of_users: HashMap::new(),
         traces: Traces::new(&options, stem),
@@ -240,7 +256,6 @@ fn world(mut options: Options, scenario: Scenario, stem: &str) -> Result<World, 
         quit: Quit::No,
         commanded: false,
         users: Users::new(options.users),
-        dynamic: 0,
         options,
         scenario,
         wire,
@@ -305,7 +320,7 @@ fn resolved(name: &str) -> Result<SocketAddr, Fatal> {
     }
     let with_port = name.parse::<SocketAddr>().ok().or_else(|| name.to_socket_addrs().ok()?.next());
     let found = with_port.or_else(|| (name, PORT).to_socket_addrs().ok()?.next());
-    found.ok_or_else(|| format!("no address is known of '{name}'").into())
+    found.ok_or_else(|| Fatal(format!("no address is known of '{name}'"), FATAL))
 }
 
 fn any(remote: Option<SocketAddr>) -> IpAddr {
@@ -367,7 +382,8 @@ fn own() -> Own {
 
 const HELP: &str = "tandem-loadtest sipp [HOST[:PORT]] [options of SIPp]
 
-What is played:  -sf FILE | -sn uac|uas | -sd uac|uas   -s USER  -key WORD VALUE  -set VARIABLE VALUE
+What is played:  -sf FILE | -sn NAME | -sd NAME: uac, uas, regexp, branchc, branchs, uac_pcap, ooc_default
+                 -s USER  -key WORD VALUE  -set VARIABLE VALUE  -dynamicStart N  -dynamicMax N  -dynamicStep N
                  -inf FILE  -infindex FILE FIELD  -cid_str FORMAT  -base_cseq N  -au USER  -ap PASSWORD  -auth_uri URI
 Between whom:    -i IP  -p PORT  -t u1|un|t1|tn|l1|ln  -rsa HOST[:PORT]  -mi IP  -mp PORT  -min_rtp_port N  -max_rtp_port N
                  -rtp_echo  -tls_cert FILE  -tls_key FILE  -tls_ca FILE  -tls_crl FILE  -tls_version 1.2|1.3
@@ -378,11 +394,15 @@ How much:        -r RATE  -rp MS  -rate_increase N  -rate_max N  -rate_interval 
 How calls go:    -recv_timeout MS  -nr  -max_retrans N  -max_invite_retrans N  -max_non_invite_retrans N  -T2 MS  -aa
                  -nd  -default_behaviors all|none|[-]bye|[-]abortunexp|[-]pingreply  -pause_msg_ign  -deadcall_wait MS
 What is written: -trace_stat  -stf FILE  -fd S  -stat_delimiter D  -trace_rtt  -rtt_freq N  -trace_err  -error_file FILE
-                 -trace_msg  -message_file FILE  -trace_logs  -log_file FILE  -trace_screen  -screen_file FILE  -f S
-Its hand:        + - * /  p  q  s  1 2 3 (keys; as datagrams to -cp PORT at -ci IP, with cset rate|users|limit N)
+                 -trace_msg  -message_file FILE  -trace_shortmsg  -shortmessage_file FILE  -trace_counts  -trace_error_codes
+                 -trace_logs  -log_file FILE  -trace_screen  -screen_file FILE  -f S  -error_overwrite false (appends; also
+                 message_, shortmessage_, log_ and screen_)
+Its hand:        + - * /  p  q  s  1 2 3 (keys; as datagrams to -cp PORT at -ci IP, with cset rate|rate-scale|users|limit N;
+                 what is no order is told among the errors)
                  -sleep S  -bg  -nostdin
                  SIGUSR1 ends softly, SIGUSR2 writes the screens
 
-Exit codes: 0 every call was successful, 1 one failed, 97 a command ended it, or -timeout before any succeeded, 99 no call, 255 fatal, 254 no socket.
+Exit codes: 0 every call was successful, 1 one failed, or words or a scenario are wrong, 97 a command ended it, or -timeout before any
+succeeded, 99 no call, 255 fatal, 254 no socket.
 `tandem-loadtest lint FILE…` says what of a scenario is supported.
 ";

@@ -79,7 +79,16 @@ fn listens_by(port: u16, table: &str) {
 
 /// Writes one of SIPp's own scenarios into the folder, with some of its words changed.
 fn sipps(folder: &Path, name: &str, changes: &[(&str, &str)]) -> String {
-    let output = Command::new("sipp").args(["-sd", name]).output().expect("sipp is installed (sip-tester)");
+    built_in("sipp", folder, name, changes)
+}
+
+/// The same of what either program has built in.
+fn built_in(program: &str, folder: &Path, name: &str, changes: &[(&str, &str)]) -> String {
+    let mut command = Command::new(program);
+    if program == OURS {
+        command.arg("sipp");
+    }
+    let output = command.args(["-sd", name]).output().expect("sipp is installed (sip-tester)");
     let mut text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     let begin = text.find("<?xml").unwrap_or_else(|| panic!("{name}: {text}"));
     text.drain(..begin);
@@ -87,7 +96,7 @@ fn sipps(folder: &Path, name: &str, changes: &[(&str, &str)]) -> String {
         assert!(text.contains(from), "{name} has {from}");
         text = text.replace(from, to);
     }
-    let file = format!("{name}.xml");
+    let file = if program == OURS { format!("our_{name}.xml") } else { format!("{name}.xml") };
     std::fs::write(folder.join(&file), text).unwrap();
     file
 }
@@ -135,7 +144,7 @@ fn what_is_unknown_is_refused_with_its_line_and_column() {
         assert!(told.contains(wanted), "{wanted} in {told}");
     }
     let played = finish(OURS, folder.path(), &["-sf", "wrong.xml"]);
-    assert_eq!(played.status.code(), Some(255));
+    assert_eq!(played.status.code(), Some(1));
 }
 
 #[test]
@@ -301,15 +310,19 @@ fn a_run_is_led_by_datagrams_to_its_control_port() {
     let _callee = start("sipp", folder.path(), &["-sn", "uas", "-p", &at.to_string()]);
     listens(at, false);
     let words = ["-sn", "uac", &to, "-r", "5", "-cp", &hand, "-trace_stat", "-stf", "rows.csv", "-timeout", "60"];
+    let words = [&words[..], &["-trace_err", "-error_file", "errors"]].concat();
     let mut caller = start(OURS, folder.path(), &words);
     listens(control, false);
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    for order in ["*", "+", "p", "p", "cset limit 50", "/", "q"] {
+    for order in ["*", "+", "p", "p", "cset limit 50", "/", "cset rate-scale 2", "cset tempo 9", "+", "waltz", "q"] {
         socket.send_to(order.as_bytes(), ("127.0.0.1", control)).unwrap();
     }
     let status = caller.0.wait().unwrap();
     assert!(matches!(status.code(), Some(0 | 99)), "all calls were good, if there were any: {status}");
-    assert_eq!(last_row(&folder.path().join("rows.csv"))["TargetRate"], "6");
+    let row = last_row(&folder.path().join("rows.csv"));
+    assert_eq!((row["TargetRate"].as_str(), row["Warnings(C)"].as_str()), ("8", "2"));
+    let errors = std::fs::read_to_string(folder.path().join("errors")).unwrap();
+    assert!(["'cset tempo 9' is no order", "'waltz' is no order"].iter().all(|told| errors.contains(told)), "{errors}");
 }
 
 #[test]
@@ -344,13 +357,187 @@ fn exit_codes_are_sipps() {
         (&["-sn", "uas", "-timeout", "0.1", "-timeout_error"], 255),
         (&["-sn", "uac", &deaf, "-nr", "-recv_timeout", "50", "-m", "2"], 1),
         (&["-sn", "uac", &deaf, "-m", "0"], 99),
-        (&["-sf", "none.xml"], 255),
-        (&["-sn", "uac"], 255),
         (&["-sn", "uac", "192.0.2.1"], 255),
-        (&["-colour"], 255),
     ] {
         let output = finish(OURS, folder.path(), words);
         assert_eq!(output.status.code(), Some(wanted), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+/// A scenario with a step that nobody knows, one with a label that is nowhere, and one that is no XML.
+const BROKEN: [&str; 3] = [
+    "<?xml version=\"1.0\"?>\n<scenario>\n<dance/>\n</scenario>\n",
+    "<?xml version=\"1.0\"?>\n<scenario>\n<recv request=\"OPTIONS\"/>\n<nop next=\"9\"/>\n</scenario>\n",
+    "scenario\n",
+];
+
+#[test]
+fn words_and_scenarios_that_are_wrong_end_both_programs_with_the_same_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    for (number, text) in BROKEN.into_iter().enumerate() {
+        std::fs::write(folder.path().join(format!("broken{number}.xml")), text).unwrap();
+    }
+    for (words, wanted) in [
+        (&["-sf", "none.xml"][..], 1),
+        (&["-sf", "broken0.xml"], 1),
+        (&["-sf", "broken1.xml"], 1),
+        (&["-sf", "broken2.xml"], 1),
+        (&["-sn", "waltz"], 1),
+        (&["-sd", "waltz"], 1),
+        (&["-colour"], 1),
+        (&["-sn", "uac", "127.0.0.1", "-r", "much"], 1),
+        (&["-sn", "uac", "127.0.0.1", "-inf", "none.csv"], 1),
+        (&["-sn", "uac"], 255),
+        (&["-sn", "uac", "no.such.host.invalid"], 255),
+        (&["-sd", "uac"], 99),
+        (&["-h"], 99),
+        (&["-v"], 99),
+    ] {
+        for program in ["sipp", OURS] {
+            let output = finish(program, folder.path(), words);
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(wanted), "{program} {words:?}: {told}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_done_is_refused_by_its_name_and_with_a_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    for (words, named) in [
+        (&["-3pcc", "127.0.0.1:9"][..], "-3pcc is not supported: third-party"),
+        (&["-slave", "a"], "-slave is not supported: third-party"),
+        (&["-sn", "3pcc-C-A"], "'3pcc-C-A' is not supported: third-party"),
+        (&["-sn", "waltz"], "'waltz' is not built in: uac, uas, regexp, branchc, branchs, uac_pcap, ooc_default"),
+        (&["-oocsn", "ooc_default"], "-oocsn is not supported"),
+        (&["-plugin", "a.so"], "-plugin is not supported: no foreign code"),
+        (&["-tdmmap", "{0}{1}{2}{3}"], "-tdmmap is not supported"),
+        (&["-max_reconnect", "3"], "-max_reconnect is not supported"),
+        (&["-t", "ui"], "-t ui"),
+        (&["-rtcheck", "loose"], "-rtcheck loose"),
+        (&["-log_overwrite", "maybe"], "-log_overwrite maybe"),
+        (&["-colour"], "unknown option '-colour'"),
+    ] {
+        let output = finish(OURS, folder.path(), words);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && told.contains(named), "{words:?}: {} {told}", output.status);
+    }
+}
+
+/// Built-in scenarios whose pauses are over soon.
+const SHORT: &[(&str, &str)] = &[
+    ("milliseconds=\"8000\"", "milliseconds=\"20\""),
+    ("milliseconds=\"5000\"", "milliseconds=\"20\""),
+    ("milliseconds=\"4000\"", "milliseconds=\"20\""),
+    ("milliseconds=\"1000\"", "milliseconds=\"20\""),
+    ("milliseconds = \"1000\"", "milliseconds=\"20\""),
+    PATIENT,
+];
+
+#[test]
+fn built_in_scenarios_and_sipps_take_each_others_calls() {
+    let folder = tempfile::tempdir().unwrap();
+    for (caller, calls, callee, takes, calls_made) in [
+        (OURS, "uac", "sipp", "uas", "20"),
+        (OURS, "regexp", "sipp", "uas", "20"),
+        ("sipp", "regexp", OURS, "uas", "20"),
+        // Of these some are refused and some answered, and the 25th does not pause.
+        (OURS, "branchc", "sipp", "branchs", "30"),
+        ("sipp", "branchc", OURS, "branchs", "30"),
+        (OURS, "uac_pcap", "sipp", "uas", "3"),
+    ] {
+        let [calling, taking] = [(caller, calls), (callee, takes)].map(|(program, name)| {
+            let file = built_in(program, folder.path(), name, &[]);
+            let mut text = std::fs::read_to_string(folder.path().join(&file)).unwrap();
+            SHORT.iter().for_each(|(from, to)| text = text.replace(from, to));
+            std::fs::write(folder.path().join(&file), text).unwrap();
+            file
+        });
+        let at = free_port();
+        let taker = start(callee, folder.path(), &["-sf", &taking, "-p", &at.to_string()]);
+        listens(at, false);
+        let to = format!("127.0.0.1:{at}");
+        let words = ["-sf", &calling, &to, "-m", calls_made, "-r", "100", "-timeout", "60"];
+        succeeds(caller, folder.path(), &[&words[..], &["-trace_err", "-error_file", "errors"]].concat());
+        drop(taker);
+    }
+    let at = free_port();
+    std::fs::write(folder.path().join("asks.xml"), ASKS).unwrap();
+    let _anything = start(OURS, folder.path(), &["-sn", "ooc_default", "-p", &at.to_string()]);
+    listens(at, false);
+    succeeds("sipp", folder.path(), &["-sf", "asks.xml", &format!("127.0.0.1:{at}"), "-m", "5", "-timeout", "60"]);
+}
+
+/// The cells of the screen's line that begins so, without blanks.
+fn cells(screen: &str, name: &str) -> Vec<String> {
+    let line = screen.lines().rfind(|line| line.trim_start().starts_with(name));
+    line.unwrap_or_else(|| panic!("{name} in {screen}")).split('|').map(|cell| cell.trim().to_owned()).collect()
+}
+
+#[test]
+fn scripts_that_read_sipps_files_read_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = free_port();
+    let (uas, uac) = (sipps(folder.path(), "uas", &[PATIENT]), sipps(folder.path(), "uac", &[PATIENT]));
+    let _callee = start(OURS, folder.path(), &["-sf", &uas, "-p", &at.to_string()]);
+    listens(at, false);
+    let to = format!("127.0.0.1:{at}");
+    let found = ["sipp", OURS].map(|program| {
+        let own = tempfile::tempdir().unwrap();
+        std::fs::copy(folder.path().join(&uac), own.path().join(&uac)).unwrap();
+        let words = ["-sf", &uac, &to, "-m", "3", "-timeout", "60", "-trace_counts", "-trace_error_codes"];
+        let files = ["-trace_shortmsg", "-shortmessage_file", "short", "-trace_screen", "-screen_file", "screen"];
+        succeeds(program, own.path(), &[&words[..], &files].concat());
+        let read = |name: &str| std::fs::read_to_string(own.path().join(name)).unwrap();
+        let ending = |end: &str| {
+            let all = std::fs::read_dir(own.path()).unwrap().map(|file| file.unwrap().path());
+            all.into_iter().find(|path| path.to_str().unwrap().ends_with(end)).unwrap_or_else(|| panic!("{end}"))
+        };
+        let counts = std::fs::read_to_string(ending("counts.csv")).unwrap();
+        let head: Vec<String> = counts.lines().next().unwrap().split(';').map(str::to_owned).collect();
+        let done = last_row(&ending("counts.csv"));
+        // What was said again or late is the machine's, not the programs'.
+        let done: BTreeMap<_, _> =
+            done.into_iter().filter(|(name, _)| name.ends_with("_Sent") || name.ends_with("_Sessions")).collect();
+        assert!(std::fs::read_to_string(ending("error_codes.csv")).unwrap().lines().count() >= 1);
+        let lines = read("short");
+        // Direction, CSeq and the first line; before them date, time and the moment, and between them the Call-ID.
+        let said: std::collections::BTreeSet<Vec<String>> = lines
+            .lines()
+            .map(|line| line.split('\t').map(str::to_owned).collect::<Vec<_>>())
+            .map(|cells| [&cells[3..4], &cells[5..]].concat())
+            .collect();
+        let screen = read("screen");
+        let names =
+            ["Outgoing calls created", "Total Calls created", "Current Calls", "Successful call", "Failed call"];
+        let counted = names.map(|name| {
+            let cells = cells(&screen, name);
+            (cells.len(), cells[2].clone())
+        });
+        // Each message with its arrow.
+        let steps: Vec<Vec<String>> = screen
+            .lines()
+            .filter(|line| line.contains(" ---------->") || line.contains(" <----------"))
+            .map(|line| line.split_whitespace().take(2).map(str::to_owned).collect())
+            .collect();
+        (head, done, said, counted, steps)
+    });
+    let [theirs, ours] = found;
+    assert_eq!(ours, theirs);
+    assert_eq!(ours.3[0], (3, "3".to_owned()));
+}
+
+#[test]
+fn a_file_that_is_not_to_be_overwritten_grows() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("short"), "before\n").unwrap();
+    for (overwrite, kept) in [("false", true), ("true", false)] {
+        let words = ["-sn", "uac", "127.0.0.1:9", "-m", "1", "-nr", "-recv_timeout", "10", "-trace_shortmsg"];
+        let more = ["-shortmessage_file", "short", "-shortmessage_overwrite", overwrite];
+        let output = finish(OURS, folder.path(), &[&words[..], &more].concat());
+        assert_eq!(output.status.code(), Some(1), "nobody answers there");
+        let text = std::fs::read_to_string(folder.path().join("short")).unwrap();
+        assert_eq!((text.starts_with("before\n"), text.contains("INVITE sip:")), (kept, true), "{text}");
     }
 }
 

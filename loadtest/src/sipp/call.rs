@@ -289,7 +289,8 @@ impl Call {
             world.traces.error(&format!("Call-Id: {}: a message could not be sent", self.birth.id));
             return self.end(world, Some(Count::CannotSend));
         }
-        world.statistics.steps[self.step].done += 1;
+        let counts = &mut world.statistics.steps[self.step];
+        (counts.done, counts.lost) = (counts.done + 1, counts.lost + u64::from(dropped));
         if sending.title == "ACK" {
             (self.established, self.ack_pending) = (true, false);
         }

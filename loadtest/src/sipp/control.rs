@@ -6,13 +6,18 @@ use std::thread;
 
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 
+/// Characters of an order that is not known, of which we tell.
+const UNKNOWN_MAX: usize = 200;
+
 /// What is asked for.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Order {
     /// So many calls a second more, or users.
     Faster(i32),
     /// So many calls a period.
     Rate(f64),
+    /// So many calls a second for each step of the keys.
+    Scale(f64),
     /// So many users.
     Users(u64),
     /// So many calls at a time at most.
@@ -27,6 +32,8 @@ pub enum Order {
     Screen,
     /// Shows this screen: 1 the steps, 2 the counters, 3 how long it took.
     Show(u8),
+    /// Nothing that is known here.
+    Unknown(String),
 }
 
 /// Where orders come from.
@@ -65,19 +72,25 @@ fn key(character: char) -> Option<Order> {
     })
 }
 
-/// What a datagram to the control port asks for: keys, or `c` and `set rate 10`.
+/// What a datagram to the control port asks for: keys, or `c` and `set rate 10`. What is no order is handed on to be told.
 pub fn read(text: &str) -> Vec<Order> {
     let text = text.trim();
-    let Some(words) = text.strip_prefix('c') else { return text.chars().filter_map(key).collect() };
+    let unknown = || Order::Unknown(text.chars().take(UNKNOWN_MAX).collect());
+    let Some(words) = text.strip_prefix('c') else {
+        let orders: Option<Vec<Order>> = text.chars().map(key).collect();
+        return orders.unwrap_or_else(|| vec![unknown()]);
+    };
     let words: Vec<&str> = words.split_whitespace().collect();
+    let rate = |text: &str| text.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate >= 0.0);
     let order = match words[..] {
-        ["set", "rate", rate] => rate.parse().ok().filter(|rate: &f64| rate.is_finite()).map(Order::Rate),
+        ["set", "rate", text] => rate(text).map(Order::Rate),
+        ["set", "rate-scale", text] => rate(text).map(Order::Scale),
         ["set", "users", users] => users.parse().ok().map(Order::Users),
         ["set", "limit", limit] => limit.parse().ok().map(Order::Limit),
         ["trace", "screen"] => Some(Order::Screen),
         _ => None,
     };
-    order.into_iter().collect()
+    vec![order.unwrap_or_else(unknown)]
 }
 
 /// Listens to the control port from another thread.
@@ -149,7 +162,10 @@ mod tests {
     fn the_control_port_takes_keys_and_commands() {
         assert_eq!(read("p+*2q"), [Order::Pause, Order::Faster(1), Order::Faster(10), Order::Show(2), Order::Quit]);
         assert_eq!(read("cset rate 12.5\n"), [Order::Rate(12.5)]);
-        assert_eq!(read("cset users 3"), [Order::Users(3)]);
-        assert_eq!((read("cset rate NaN"), read("cdo harm"), read("")), (vec![], vec![], vec![]));
+        assert_eq!((read("cset users 3"), read("cset rate-scale 5")), (vec![Order::Users(3)], vec![Order::Scale(5.0)]));
+        assert!(read("").is_empty());
+        for text in ["cset rate NaN", "cset rate -1", "cdo harm", "px"] {
+            assert_eq!(read(text), [Order::Unknown(text.to_owned())]);
+        }
     }
 }

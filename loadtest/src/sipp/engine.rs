@@ -187,6 +187,7 @@ impl Engine {
                     None => self.set_rate(self.rate + f64::from(steps) * scale, now),
                 },
                 Order::Rate(rate) => self.set_rate(rate, now),
+                Order::Scale(scale) => self.world.options.rate_scale = scale,
                 Order::Users(users) => self.world.users.set(users),
                 Order::Limit(limit) => self.world.options.limit = Some(limit),
                 Order::Pause => {
@@ -197,6 +198,14 @@ impl Engine {
                 Order::Quit | Order::QuitNow => self.world.end(Quit::Now),
                 Order::Screen => self.output.screen(&self.world, self.rate),
                 Order::Show(screen) => self.output.show(screen),
+                Order::Unknown(text) => {
+                    let told = format!(
+                        "'{text}' is no order: keys + - * / p q Q s 1 2 3, or c and set rate, rate-scale, users or limit"
+                    );
+                    eprintln!("{told}");
+                    self.world.statistics.count(Count::Warnings);
+                    self.world.traces.error(&told);
+                }
             }
         }
     }

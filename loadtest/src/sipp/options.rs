@@ -159,6 +159,18 @@ pub struct Options {
     pub trace_msg: bool,
     /// `-message_file`.
     pub message_file: Option<String>,
+    /// `-trace_shortmsg`.
+    pub trace_short: bool,
+    /// `-shortmessage_file`.
+    pub short_file: Option<String>,
+    /// `-trace_counts`.
+    pub trace_counts: bool,
+    /// `-trace_error_codes`.
+    pub trace_codes: bool,
+    /// Files that are appended to where they exist: error, message, shortmessage, log, screen.
+    pub kept: Vec<String>,
+    /// The first number that `[dynamic_id]` gives, its step, and the last number.
+    pub dynamic: (u64, u64, u64),
     /// `-trace_logs`.
     pub trace_logs: bool,
     /// `-log_file`.
@@ -238,6 +250,12 @@ impl Default for Options {
             error_file: None,
             trace_msg: false,
             message_file: None,
+            trace_short: false,
+            short_file: None,
+            trace_counts: false,
+            trace_codes: false,
+            kept: Vec::new(),
+            dynamic: (10_000, 4, 12_000),
             trace_logs: false,
             log_file: None,
             trace_screen: false,
@@ -271,6 +289,15 @@ impl Words<'_> {
         span_ms(&text, usual_ms).map_err(|what| format!("{}: {what}", self.option))
     }
 
+    fn truth(&mut self) -> Result<bool, String> {
+        let text = self.text()?;
+        match text.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "1" => Ok(true),
+            "false" | "no" | "off" | "0" => Ok(false),
+            _ => Err(format!("{} {text}: want true or false", self.option)),
+        }
+    }
+
     fn address(&mut self) -> Result<IpAddr, String> {
         let text = self.text()?;
         let bare = text.trim_start_matches('[').trim_end_matches(']');
@@ -295,10 +322,43 @@ const WITHOUT_EFFECT: [(&str, usize); 18] = [
     ("-max_sched_loops", 1),
     ("-max_socket", 1),
     ("-buff_size", 1),
-    ("-error_overwrite", 1),
-    ("-message_overwrite", 1),
     ("-mb", 1),
+    ("-rtp_threadtasks", 1),
+    ("-rtp_buffsize", 1),
 ];
+
+/// Options of SIPp's that ask for something that is not done here, and why.
+const REFUSED: [(&[&str], &str); 12] = [
+    (&["-plugin"], "no foreign code is loaded"),
+    (
+        &["-3pcc", "-master", "-slave", "-slave_cfg"],
+        "third-party call control (3PCC) joins two programs; play each side alone",
+    ),
+    (
+        &["-oocsf", "-oocsn"],
+        "messages of no call are counted and not answered; -sn ooc_default answers any request, in a run of its own",
+    ),
+    (&["-ip_field"], "it belongs to -t ui; -i and a run for each address do the same"),
+    (&["-tdmmap"], "circuits of TDM are not played here"),
+    (&["-multihome", "-heartbeat", "-assocmaxret", "-pathmaxret", "-pmtu", "-gracefulclose"], "SCTP is not spoken"),
+    (
+        &["-max_reconnect", "-reconnect_close", "-reconnect_sleep"],
+        "a connection that is lost ends the calls on it, and the next call makes another",
+    ),
+    (&["-callid_slash_ign"], "what stands before three slashes in a Call-ID is always taken off"),
+    (&["-rtp_payload"], "say the payload type in the scenario, as in rtp_stream=\"FILE,LOOPS,PAYLOAD\""),
+    (&["-trace_calldebug", "-calldebug_file", "-calldebug_overwrite"], "-trace_msg and -trace_err tell it"),
+    (&["-ringbuffer_files", "-ringbuffer_size"], "files are not taken in turns; -trace_shortmsg writes less"),
+    (&["-max_log_size"], "files are not cut; -trace_shortmsg writes less"),
+];
+
+/// What is said of an option that is not taken.
+fn refusal(option: &str, word: &str) -> String {
+    match REFUSED.iter().find(|(names, _)| names.contains(&option)) {
+        Some((_, why)) => format!("{option} is not supported: {why}"),
+        None => format!("unknown option '{word}'; -h lists the known ones"),
+    }
+}
 
 impl Options {
     /// Reads the words after the program's name.
@@ -323,7 +383,7 @@ impl Options {
                 let (_, skip) = WITHOUT_EFFECT
                     .iter()
                     .find(|(name, _)| *name == words.option)
-                    .ok_or_else(|| format!("unknown option '{word}'"))?;
+                    .ok_or_else(|| refusal(&words.option, word))?;
                 for _ in 0..*skip {
                     words.text()?;
                 }
@@ -414,8 +474,15 @@ impl Options {
             "-cp" => self.control_port = Some(words.number()?),
             "-ci" => self.control_ip = Some(words.address()?),
             "-sleep" => self.sleep_ms = words.span(1_000)?,
-            "-plugin" => return Err("-plugin is refused: no foreign code is loaded".to_owned()),
-            "-3pcc" => return Err("-3pcc is not supported: play each side alone".to_owned()),
+            "-dynamicStart" => self.dynamic.0 = words.number()?,
+            "-dynamicStep" => self.dynamic.1 = words.number()?,
+            "-dynamicMax" => self.dynamic.2 = words.number()?,
+            "-rtcheck" => match words.text()?.as_str() {
+                "full" => {}
+                other => {
+                    return Err(format!("-rtcheck {other} is not supported: repeats are told by the whole message"));
+                }
+            },
             _ => return Ok(false),
         }
         Ok(true)
@@ -435,10 +502,24 @@ impl Options {
             "-error_file" => self.error_file = Some(words.text()?),
             "-trace_msg" => self.trace_msg = true,
             "-message_file" => self.message_file = Some(words.text()?),
+            "-trace_shortmsg" => self.trace_short = true,
+            "-shortmessage_file" => self.short_file = Some(words.text()?),
+            "-trace_counts" => self.trace_counts = true,
+            "-trace_error_codes" => self.trace_codes = true,
             "-trace_logs" => self.trace_logs = true,
             "-log_file" => self.log_file = Some(words.text()?),
             "-trace_screen" => self.trace_screen = true,
             "-screen_file" => self.screen_file = Some(words.text()?),
+            "-error_overwrite"
+            | "-message_overwrite"
+            | "-shortmessage_overwrite"
+            | "-log_overwrite"
+            | "-screen_overwrite" => {
+                let file = words.option.trim_start_matches('-').trim_end_matches("_overwrite").to_owned();
+                if !words.truth()? {
+                    self.kept.push(file);
+                }
+            }
             _ => return Ok(false),
         }
         Ok(true)

@@ -1,5 +1,6 @@
 //! What a run shows and writes: the screen, the statistics file, and the traces.
 
+mod counts;
 mod rows;
 mod screen;
 
@@ -11,6 +12,7 @@ use jiff::Timestamp;
 
 use super::control::{Order, Orders};
 use super::statistics::Statistics;
+use super::traces::opened;
 use super::world::World;
 use crate::clock::MS;
 
@@ -18,6 +20,10 @@ use crate::clock::MS;
 pub struct Output {
     orders: Orders,
     rows: Option<BufWriter<File>>,
+    /// How often each step was done, row by row (`-trace_counts`).
+    counts: Option<BufWriter<File>>,
+    /// Which responses were not expected, row by row (`-trace_error_codes`).
+    codes: Option<BufWriter<File>>,
     screen_file: Option<File>,
     began: Timestamp,
     reset: Timestamp,
@@ -47,16 +53,22 @@ impl Output {
         let rows = options.trace_stat.then(|| options.stat_file.clone().unwrap_or_else(|| usual(".csv")));
         let screen = options.trace_screen || options.screen_file.is_some();
         let screen = screen.then(|| options.screen_file.clone().unwrap_or_else(|| usual("screen.log")));
-        let create = |name: String| {
-            File::create(&name).map_err(|error| io::Error::new(error.kind(), format!("{name}: {error}")))
+        let keeps = options.kept.iter().any(|kept| kept == "screen");
+        let open = |name: String, keeps: bool| {
+            opened(&name, keeps).map_err(|error| io::Error::new(error.kind(), format!("{name}: {error}")))
         };
-        let rows = rows.map(create).transpose()?.map(BufWriter::new);
+        let create = |name: String| open(name, false).map(BufWriter::new);
+        let counts = options.trace_counts.then(|| usual("counts.csv")).map(create).transpose()?;
+        let codes = options.trace_codes.then(|| usual("error_codes.csv")).map(create).transpose()?;
+        let rows = rows.map(create).transpose()?;
         let now = Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH);
         let terminal = !options.background && io::stdout().is_terminal();
         let mut output = Output {
             orders,
             rows,
-            screen_file: screen.map(create).transpose()?,
+            counts,
+            codes,
+            screen_file: screen.map(|name| open(name, keeps)).transpose()?,
             began: now,
             reset: now,
             next_row: options.stat_every_ms * MS,
@@ -67,6 +79,9 @@ impl Output {
         };
         if let Some(rows) = &mut output.rows {
             rows.write_all(rows::head(world, &options.delimiter).as_bytes())?;
+        }
+        if let Some(counts) = &mut output.counts {
+            counts.write_all(counts::head(world, &options.delimiter).as_bytes())?;
         }
         Ok(output)
     }
@@ -89,9 +104,9 @@ impl Output {
             self.next_screen = now + world.options.screen_every_ms * MS;
             let mut text = "\x1b[2J\x1b[H".to_owned();
             match self.shown {
-                2 => screen::statistics(world, now, &mut text),
+                2 => screen::statistics(world, &self.moments(now), &mut text),
                 3 => screen::repartition(world, &mut text),
-                _ => screen::scenario(world, rate, now, &mut text),
+                _ => screen::scenario(world, rate, now as f64 / 1e9, &mut text),
             }
             text.push_str(if paused {
                 "-- paused: [p] goes on --\n"
@@ -105,16 +120,30 @@ impl Output {
         Ok(())
     }
 
+    fn moments(&self, now: u64) -> Moments {
+        Moments {
+            began: self.began,
+            reset: self.reset,
+            now: Timestamp::now(),
+            elapsed_s: now as f64 / 1e9,
+            period_s: now.saturating_sub(self.last_row) as f64 / 1e9,
+        }
+    }
+
     fn row(&mut self, world: &mut World, rate: f64) -> io::Result<()> {
         let now = world.clock.now();
+        let moments = self.moments(now);
+        let delimiter = &world.options.delimiter;
+        for (file, text) in [
+            (&mut self.counts, counts::row(world, &moments, delimiter)),
+            (&mut self.codes, counts::codes(world, &moments, delimiter)),
+        ] {
+            if let Some(file) = file {
+                file.write_all(text.as_bytes())?;
+                file.flush()?;
+            }
+        }
         if let Some(rows) = &mut self.rows {
-            let moments = Moments {
-                began: self.began,
-                reset: self.reset,
-                now: Timestamp::now(),
-                elapsed_s: now as f64 / 1e9,
-                period_s: now.saturating_sub(self.last_row) as f64 / 1e9,
-            };
             let text = rows::row(world, &moments, rate, &world.options.delimiter);
             rows.write_all(text.as_bytes())?;
             rows.flush()?;
@@ -131,7 +160,7 @@ impl Output {
 
     /// Appends the screens to their file.
     pub fn screen(&mut self, world: &World, rate: f64) {
-        let text = screen::all(world, rate, world.clock.now());
+        let text = screen::all(world, rate, &self.moments(world.clock.now()));
         if let Some(file) = &mut self.screen_file {
             // A full disk must not stop a run.
             let _ = file.write_all(text.as_bytes());
@@ -141,7 +170,7 @@ impl Output {
     /// The run is over.
     pub fn last(&mut self, world: &mut World, rate: f64) -> io::Result<()> {
         self.screen(world, rate);
-        let shown = screen::all(world, rate, world.clock.now());
+        let shown = screen::all(world, rate, &self.moments(world.clock.now()));
         self.row(world, rate)?;
         if self.terminal {
             ratatui::crossterm::terminal::disable_raw_mode()?;

@@ -67,6 +67,9 @@ pub enum Count {
     WatchdogMinor,
 }
 
+/// Statuses that nobody expected, kept of a period.
+const UNEXPECTED_MAX: usize = 10_000;
+
 /// How many there are.
 pub const COUNTS: usize = Count::WatchdogMinor as usize + 1;
 
@@ -125,6 +128,8 @@ pub struct StepCounts {
     pub timeouts: u64,
     /// How often something else came.
     pub unexpected: u64,
+    /// How often it was lost on purpose.
+    pub lost: u64,
 }
 
 /// All of it.
@@ -140,6 +145,8 @@ pub struct Statistics {
     pub lengths: Both,
     /// By step.
     pub steps: Vec<StepCounts>,
+    /// Statuses of responses that nobody expected, in a period; the first [`UNEXPECTED_MAX`] of them.
+    pub unexpected: Vec<u16>,
     /// Calls under way.
     pub current: u64,
     /// Most calls under way at a time, and when, in seconds.
@@ -160,6 +167,7 @@ impl Statistics {
             times: vec![Both::default(); scenario.times.len()],
             lengths: Both::default(),
             steps: vec![StepCounts::default(); scenario.steps.len()],
+            unexpected: Vec::new(),
             current: 0,
             peak: (0, 0),
             skipped: 0,
@@ -221,5 +229,13 @@ impl Statistics {
         self.counters.iter_mut().for_each(|(period, _)| *period = 0);
         self.times.iter_mut().for_each(|both| both.period = Spans::default());
         self.lengths.period = Spans::default();
+        self.unexpected.clear();
+    }
+
+    /// A response that nobody expected.
+    pub fn unexpected(&mut self, status: u16) {
+        if self.unexpected.len() < UNEXPECTED_MAX {
+            self.unexpected.push(status);
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 
 use jiff::Zoned;
 
+use super::heard;
 use super::options::Options;
 
 /// A moment as SIPp writes it: date, tab, time, tab, seconds since 1970.
@@ -18,12 +19,25 @@ pub fn moment() -> String {
 struct Trace {
     wanted: bool,
     name: String,
+    /// What was there stays.
+    keeps: bool,
     file: Option<BufWriter<File>>,
+}
+
+/// Opens a file to be written: anew, or behind what is there.
+pub fn opened(name: &str, keeps: bool) -> io::Result<File> {
+    if keeps { File::options().append(true).create(true).open(name) } else { File::create(name) }
 }
 
 impl Trace {
     fn new(wanted: bool, named: Option<&String>, usual: String) -> Trace {
-        Trace { wanted: wanted || named.is_some(), name: named.cloned().unwrap_or(usual), file: None }
+        Trace { wanted: wanted || named.is_some(), name: named.cloned().unwrap_or(usual), keeps: false, file: None }
+    }
+
+    /// As `-…_overwrite` says of this kind of file.
+    fn kept(mut self, options: &Options, kind: &str) -> Trace {
+        self.keeps = options.kept.iter().any(|kept| kept == kind);
+        self
     }
 
     fn write(&mut self, text: &str) {
@@ -31,7 +45,7 @@ impl Trace {
             return;
         }
         if self.file.is_none() {
-            match File::create(&self.name) {
+            match opened(&self.name, self.keeps) {
                 Ok(file) => self.file = Some(BufWriter::new(file)),
                 Err(error) => {
                     eprintln!("{}: {error}", self.name);
@@ -49,6 +63,7 @@ impl Trace {
 /// All files of traces.
 pub struct Traces {
     messages: Trace,
+    short: Trace,
     errors: Trace,
     logs: Trace,
     times: Trace,
@@ -62,9 +77,13 @@ impl Traces {
     pub fn new(options: &Options, stem: &str) -> Traces {
         let usual = |kind: &str| format!("{stem}_{}_{kind}", std::process::id());
         Traces {
-            messages: Trace::new(options.trace_msg, options.message_file.as_ref(), usual("messages.log")),
-            errors: Trace::new(options.trace_err, options.error_file.as_ref(), usual("errors.log")),
-            logs: Trace::new(options.trace_logs, options.log_file.as_ref(), usual("logs.log")),
+            messages: Trace::new(options.trace_msg, options.message_file.as_ref(), usual("messages.log"))
+                .kept(options, "message"),
+            short: Trace::new(options.trace_short, options.short_file.as_ref(), usual("shortmessages.log"))
+                .kept(options, "shortmessage"),
+            errors: Trace::new(options.trace_err, options.error_file.as_ref(), usual("errors.log"))
+                .kept(options, "error"),
+            logs: Trace::new(options.trace_logs, options.log_file.as_ref(), usual("logs.log")).kept(options, "log"),
             times: Trace::new(options.trace_rtt, None, usual("rtt.csv")),
             waiting: Vec::new(),
             every: options.rtt_every,
@@ -81,6 +100,13 @@ impl Traces {
             };
             let line = "-".repeat(47);
             self.messages.write(&format!("{line} {time}\n{transport} message {verb} {length}:\n\n{text}\n"));
+        }
+        if self.short.wanted {
+            let way = if sent { 'S' } else { 'R' };
+            let (id, cseq) = (heard::call_id(text), heard::value(text, "CSeq"));
+            let first = text.lines().next().unwrap_or_default();
+            let (id, cseq) = (id.unwrap_or_default(), cseq.unwrap_or_default());
+            self.short.write(&format!("{}\t{way}\t{id}\tCSeq:{cseq}\t{first}\n", moment()));
         }
     }
 
@@ -121,7 +147,7 @@ impl Traces {
         if self.times.wanted {
             self.write_times();
         }
-        for trace in [&mut self.messages, &mut self.errors, &mut self.logs, &mut self.times] {
+        for trace in [&mut self.messages, &mut self.short, &mut self.errors, &mut self.logs, &mut self.times] {
             if let Some(file) = &mut trace.file {
                 file.flush()?;
             }

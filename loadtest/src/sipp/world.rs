@@ -134,7 +134,7 @@ pub struct World {
     pub commanded: bool,
     /// Who calls (`-users`).
     pub users: Users,
-    /// Numbers given to `[dynamic_id]`.
+    /// The number that `[dynamic_id]` gives next.
     pub dynamic: u64,
 }
 
@@ -169,6 +169,13 @@ impl World {
             }
         }
         out
+    }
+
+    /// What `[dynamic_id]` gives after this one.
+    pub fn next_dynamic(&self) -> u64 {
+        let (first, step, last) = self.options.dynamic;
+        let next = self.dynamic.saturating_add(step);
+        if next > last { first } else { next }
     }
 
     /// A variable that the calls of one user share.

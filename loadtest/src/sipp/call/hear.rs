@@ -108,6 +108,7 @@ impl Call {
         let Kind::Recv(expecting) = &step.kind else { return };
         let lost = expecting.lost.unwrap_or(0.0);
         if lost > 0.0 && world.chance.random::<f64>() < lost {
+            world.statistics.steps[index].lost += 1;
             return;
         }
         self.resend = None;
@@ -211,6 +212,9 @@ impl Call {
         }
         if let Some(counts) = world.statistics.steps.get_mut(self.step) {
             counts.unexpected += 1;
+        }
+        if let Some(status) = heard::status(&text) {
+            world.statistics.unexpected(status);
         }
         let expected = self.expected();
         let id = &self.birth.id;

@@ -120,8 +120,8 @@ impl Call {
             Key::Date => out.push_str(&jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()),
             Key::Version => out.push_str(concat!("tandem-loadtest ", env!("CARGO_PKG_VERSION"))),
             Key::DynamicId => {
-                world.dynamic += 1;
                 number(world.dynamic as i64, out);
+                world.dynamic = world.next_dynamic();
             }
             Key::Given(name) => out.push_str(world.keys.get(name).map_or("", String::as_str)),
             Key::Last(_) | Key::LastMessage | Key::LastRequestUri | Key::LastCseqNumber | Key::LastBranch => {

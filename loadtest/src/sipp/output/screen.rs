@@ -2,18 +2,17 @@
 
 use std::fmt::Write as _;
 
-use super::rows;
-use crate::clock::SECOND;
+use super::{Moments, rows};
 use crate::sipp::scenario::{Kind, Pause};
 use crate::sipp::spread::Spread;
 use crate::sipp::statistics::{Count, Spans};
 use crate::sipp::world::World;
 
 /// All screens.
-pub fn all(world: &World, rate: f64, now: u64) -> String {
+pub fn all(world: &World, rate: f64, moments: &Moments) -> String {
     let mut out = String::new();
-    scenario(world, rate, now, &mut out);
-    statistics(world, now, &mut out);
+    scenario(world, rate, moments.elapsed_s, &mut out);
+    statistics(world, moments, &mut out);
     repartition(world, &mut out);
     out
 }
@@ -23,9 +22,9 @@ fn line(title: &str, out: &mut String) {
 }
 
 /// The steps.
-pub fn scenario(world: &World, rate: f64, now: u64, out: &mut String) {
+pub fn scenario(world: &World, rate: f64, s: f64, out: &mut String) {
     let (options, statistics) = (&world.options, &world.statistics);
-    let (s, port, transport) = (now as f64 / SECOND as f64, world.local.port(), options.transport.name());
+    let (port, transport) = (world.local.port(), options.transport.name());
     line(" Scenario Screen ", out);
     let created = statistics.created();
     match world.remote.filter(|_| world.scenario.calls()) {
@@ -60,10 +59,14 @@ pub fn scenario(world: &World, rate: f64, now: u64, out: &mut String) {
         if step.hidden {
             continue;
         }
+        let calls = world.scenario.calls();
         let (name, timeouts, unexpected) = match &step.kind {
-            Kind::Send(sending) => (format!("{:>12} ---------->", sending.title), sending.retrans_ms.is_some(), false),
-            Kind::Recv(expecting) => (format!("{:>12} <----------", expecting.title), true, true),
-            Kind::Pause(pause) => (format!("{:>12} [{:>8}]", "Pause", length(pause, options.pause_ms)), false, true),
+            Kind::Send(sending) => (named(&sending.title, calls, true), sending.retrans_ms.is_some(), false),
+            Kind::Recv(expecting) => (named(&expecting.title, calls, false), true, true),
+            Kind::Pause(pause) if calls => {
+                (format!("{:>12} [{:>9}]", "Pause", length(pause, options.pause_ms)), false, true)
+            }
+            Kind::Pause(pause) => (format!("  [{:>9}] Pause", length(pause, options.pause_ms)), false, true),
             Kind::Nop => (format!("{:>12}", "[ NOP ]"), false, false),
         };
         let rtd = step.ends.map_or_else(String::new, |which| format!("E-RTD{}", world.scenario.times[which]));
@@ -71,12 +74,18 @@ pub fn scenario(world: &World, rate: f64, now: u64, out: &mut String) {
         let again =
             if matches!(step.kind, Kind::Pause(_) | Kind::Nop) { String::new() } else { counts.again.to_string() };
         let (timeouts, unexpected) = (some(timeouts, counts.timeouts), some(unexpected, counts.unexpected));
-        let row = format!("{name} {rtd:<7}{:<10}{again:<10}{timeouts:<10}{unexpected}", counts.done);
+        let row = format!("{name:24}  {rtd:<7}{:<10}{again:<10}{timeouts:<10}{unexpected}", counts.done);
         let _ = writeln!(out, "{}", row.trim_end());
         if step.crlf {
             out.push('\n');
         }
     }
+}
+
+/// A message with its arrow: the other side is at the right of who calls and at the left of who is called.
+fn named(title: &str, calls: bool, sent: bool) -> String {
+    let arrow = if calls == sent { "---------->" } else { "<----------" };
+    if calls { format!("{title:>12} {arrow}") } else { format!("  {arrow} {title}") }
 }
 
 fn length(pause: &Pause, asked_ms: u64) -> String {
@@ -88,27 +97,41 @@ fn length(pause: &Pause, asked_ms: u64) -> String {
     }
 }
 
-/// The counters.
-pub fn statistics(world: &World, now: u64, out: &mut String) {
+/// The counters: of a period and of the whole run, each where SIPp has it.
+pub fn statistics(world: &World, moments: &Moments, out: &mut String) {
     line(" Statistics Screen ", out);
     let counts = &world.statistics;
-    let mut row = |name: &str, whole: String| {
-        let _ = writeln!(out, "  {name:<22} | {whole:>26}");
+    let rule = format!("{:-<25}+{:-<27}+{:-<26}", "", "", "");
+    let mut row = |name: &str, period: String, whole: String| {
+        let _ = writeln!(out, "  {name:<22} | {period:<26}| {whole:<25}");
     };
-    let s = now as f64 / SECOND as f64;
-    row("Counter Name", "Cumulative value".to_owned());
-    row("Elapsed Time", rows::span(s * 1e3));
-    row("Call Rate", format!("{:.3} cps", if s > 0.0 { counts.created() as f64 / s } else { 0.0 }));
-    row("Incoming calls created", counts.total(Count::Incoming).to_string());
-    row("Outgoing calls created", counts.total(Count::Outgoing).to_string());
-    row("Total Calls created", counts.created().to_string());
-    row("Current Calls", counts.current.to_string());
-    row("Successful call", counts.total(Count::Successful).to_string());
-    row("Failed call", counts.total(Count::Failed).to_string());
-    for (name, both) in world.scenario.times.iter().zip(&counts.times) {
-        row(&format!("Response Time {name}"), rows::span(both.whole.mean_ms()));
+    let number = |count: u64| format!("{count:>8}");
+    let both = |what| {
+        let (period, whole) = counts.of(what);
+        (number(period), number(whole))
+    };
+    let rate = |calls: u64, s: f64| format!("{:>8.3} cps", if s > 0.0 { calls as f64 / s } else { 0.0 });
+    let (incoming, outgoing) = (counts.of(Count::Incoming), counts.of(Count::Outgoing));
+    row("Counter Name", "Periodic value".to_owned(), "Cumulative value".to_owned());
+    row("Elapsed Time", rows::span(moments.period_s * 1e3), rows::span(moments.elapsed_s * 1e3));
+    let calls = (incoming.0 + outgoing.0, counts.created());
+    row("Call Rate", rate(calls.0, moments.period_s), rate(calls.1, moments.elapsed_s));
+    for (name, what) in [("Incoming calls created", Count::Incoming), ("Outgoing calls created", Count::Outgoing)] {
+        let (period, whole) = both(what);
+        row(name, period, whole);
     }
-    row("Call Length", rows::span(counts.lengths.whole.mean_ms()));
+    row("Total Calls created", String::new(), number(counts.created()));
+    row("Current Calls", number(counts.current), String::new());
+    for (name, what) in [("Successful call", Count::Successful), ("Failed call", Count::Failed)] {
+        let (period, whole) = both(what);
+        row(name, period, whole);
+    }
+    for (name, spans) in world.scenario.times.iter().zip(&counts.times) {
+        row(&format!("Response Time {name}"), rows::span(spans.period.mean_ms()), rows::span(spans.whole.mean_ms()));
+    }
+    let lengths = &counts.lengths;
+    row("Call Length", rows::span(lengths.period.mean_ms()), rows::span(lengths.whole.mean_ms()));
+    let _ = writeln!(out, "{rule}");
 }
 
 /// How long responses and calls took.

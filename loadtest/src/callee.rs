@@ -116,7 +116,7 @@ impl Callees {
         Counters::one(&wire.counters().attempts);
         match place {
             Some(place) => {
-                if let Some(sent) = wire.board.note_attempt(place) {
+                if let Some(sent) = wire.board.note_attempt(place, came.terminator) {
                     let transit = wire.now.saturating_sub(sent);
                     wire.latencies.transit.saturating_record(transit);
                     wire.transit.record(sent.saturating_sub(wire.base), transit);

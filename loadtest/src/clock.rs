@@ -7,6 +7,9 @@ pub const MS: u64 = 1_000_000;
 /// Nanoseconds in a second.
 pub const SECOND: u64 = 1_000_000_000;
 
+/// Clocks that were read within this were read at one moment.
+const AT_ONCE: u64 = 5_000;
+
 /// The run's clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
@@ -24,6 +27,15 @@ impl Clock {
     /// Nanoseconds since the start; never 0, so that 0 can mean "not yet".
     pub fn now(&self) -> u64 {
         self.start.elapsed().as_nanos() as u64 + 1
+    }
+
+    /// How far readings are behind the system's clock, in nanoseconds since 1970: what turns the kernel's stamps into readings. None if
+    /// something came between the two clocks' being read.
+    pub fn behind(&self) -> Option<u64> {
+        let before = self.now();
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_nanos() as u64;
+        let took = self.now() - before;
+        (took < AT_ONCE).then(|| wall.saturating_sub(before + took / 2))
     }
 
     /// A reading as microseconds since 1970 UTC; `None` for "not yet".

@@ -1,5 +1,6 @@
 //! `tandem-loadtest compare A B`: what changed from one run to another, and whether it is more than chance.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,7 +9,7 @@ use clap::Args;
 use hdrhistogram::Histogram;
 use serde_json::Value;
 
-use crate::hlog;
+use crate::{hlog, html};
 
 /// Standard errors of a 99 % interval.
 const ERRORS: f64 = 2.576;
@@ -29,6 +30,9 @@ pub struct Arguments {
     before: PathBuf,
     /// That of the later one.
     after: PathBuf,
+    /// Writes a page with the percentiles of both, one over the other: one HTML file that needs nothing else.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
 }
 
 /// What a difference amounts to.
@@ -44,26 +48,33 @@ enum Verdict {
 /// Runs it. Exit codes: 0 nothing is worse, 1 a file is missing, 3 something is worse by more than chance, or a run was invalid.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let [before, after] = [summary(&arguments.before)?, summary(&arguments.after)?];
-    let mut worse = 0;
+    let (mut worse, mut out, mut both) = (0, String::new(), Vec::new());
     for (folder, summary) in [(&arguments.before, &before), (&arguments.after, &after)] {
         if summary["valid"] != Value::Bool(true) {
-            say!("INVALID: {}: the generator itself was not what it promised", folder.display());
+            let _ = writeln!(out, "INVALID: {}: the generator itself was not what it promised", folder.display());
             worse += 1;
         }
     }
-    say!("{:22} {:>12} {:>12} {:>9}  99 % intervals", "", "before", "after", "change");
+    let _ = writeln!(out, "{:22} {:>12} {:>12} {:>9}  99 % intervals", "", "before", "after", "change");
     let names =
         before["latencies"].as_object().map(|rows| rows.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
     for name in names {
         let paths = [&arguments.before, &arguments.after].map(|folder| folder.join(format!("{name}.hlog")));
         if paths.iter().all(|path| path.exists()) {
-            worse += latencies(&name, &hlog::read(&paths[0])?, &hlog::read(&paths[1])?);
+            let values = [hlog::read(&paths[0])?, hlog::read(&paths[1])?];
+            worse += latencies(&name, &values, &mut out);
+            both.push((name, values));
         }
     }
     for (part, whole) in SHARES {
-        worse += share(part, counts(&before, part, whole), counts(&after, part, whole));
+        worse += share(part, counts(&before, part, whole), counts(&after, part, whole), &mut out);
     }
-    say!("{}", if worse == 0 { "nothing is worse by more than chance" } else { "WORSE" });
+    out.push_str(if worse == 0 { "nothing is worse by more than chance" } else { "WORSE" });
+    say!("{out}");
+    if let Some(path) = &arguments.report {
+        let page = html::compared(&both, &out);
+        std::fs::write(path, page).with_context(|| format!("cannot write {}", path.display()))?;
+    }
     Ok(if worse == 0 { ExitCode::SUCCESS } else { ExitCode::from(3) })
 }
 
@@ -78,7 +89,7 @@ fn counts(summary: &Value, part: &str, whole: &str) -> (f64, f64) {
     (of(part), of(whole))
 }
 
-fn latencies(name: &str, before: &Histogram<u64>, after: &Histogram<u64>) -> usize {
+fn latencies(name: &str, [before, after]: &[Histogram<u64>; 2], out: &mut String) -> usize {
     let mut worse = 0;
     for (label, quantile) in QUANTILES {
         let at = |values: &Histogram<u64>| values.value_at_quantile(quantile) as f64 / 1e6;
@@ -90,7 +101,7 @@ fn latencies(name: &str, before: &Histogram<u64>, after: &Histogram<u64>) -> usi
             }
             _ => (Verdict::Unknown, "too few values".into()),
         };
-        tell(&format!("{name} {label} ms"), (old, new), verdict, &said);
+        tell(out, &format!("{name} {label} ms"), (old, new), verdict, &said);
         worse += usize::from(verdict == Verdict::Worse);
     }
     worse
@@ -113,13 +124,14 @@ fn apart(old: (f64, f64), new: (f64, f64)) -> Verdict {
     }
 }
 
-fn share(name: &str, old: (f64, f64), new: (f64, f64)) -> usize {
+fn share(name: &str, old: (f64, f64), new: (f64, f64), out: &mut String) -> usize {
     if old.1 == 0.0 || new.1 == 0.0 {
         return 0;
     }
     let verdict = shares_apart(old, new);
     let percent = |(part, whole): (f64, f64)| 100.0 * part / whole;
-    tell(&format!("share of {name} %"), (percent(old), percent(new)), verdict, &format!("of {} and {}", old.1, new.1));
+    let of = format!("of {} and {}", old.1, new.1);
+    tell(out, &format!("share of {name} %"), (percent(old), percent(new)), verdict, &of);
     usize::from(verdict == Verdict::Worse)
 }
 
@@ -136,7 +148,7 @@ fn shares_apart(old: (f64, f64), new: (f64, f64)) -> Verdict {
     }
 }
 
-fn tell(name: &str, (old, new): (f64, f64), verdict: Verdict, said: &str) {
+fn tell(out: &mut String, name: &str, (old, new): (f64, f64), verdict: Verdict, said: &str) {
     let change = if old == 0.0 { "–".to_owned() } else { format!("{:+.1} %", 100.0 * (new - old) / old) };
     let word = match verdict {
         Verdict::Same => "same",
@@ -144,7 +156,8 @@ fn tell(name: &str, (old, new): (f64, f64), verdict: Verdict, said: &str) {
         Verdict::Worse => "WORSE",
         Verdict::Unknown => "",
     };
-    say!("{name:22} {old:12.3} {new:12.3} {change:>9}  {word:6} {said}");
+    // Writing to a text cannot fail.
+    let _ = writeln!(out, "{name:22} {old:12.3} {new:12.3} {change:>9}  {word:6} {said}");
 }
 
 #[cfg(test)]

@@ -190,11 +190,14 @@ impl Flow {
         if let Some(event) = dtmf::read(bytes, stamp::source(self.place, !self.who.is_caller())) {
             return wire.note_dialled(&mut self.dialled, event);
         }
-        let (stamp, now) = (stamp::read(bytes), wire.clock.now());
+        let (stamp, now, before) = (stamp::read(bytes), wire.now, self.stream.received);
         if !self.stream.hear(stamp, (self.place, !self.who.is_caller()), (now, wire.agent)) {
             return Counters::one(&wire.counters().rtp_misrouted);
         }
         Counters::one(&wire.counters().rtp_received);
+        if (before, self.stream.received) == (0, 1) && self.began > 0 {
+            wire.latencies.rtp_first.saturating_record(now.saturating_sub(self.began));
+        }
         // Another agent's clock says nothing here.
         if let Some(stamp) = stamp.filter(|stamp| stamp.agent == wire.agent) {
             wire.latencies.rtp_transit.saturating_record(now.saturating_sub(stamp.sent));

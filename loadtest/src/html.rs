@@ -45,8 +45,8 @@ pub fn page(outcome: &Outcome, timeline: &[Progress], around: &Around) -> String
     if summary.media.ends > 0 {
         media(&mut out, outcome);
     }
-    if !outcome.samples.0.is_empty() {
-        failures(&mut out, &outcome.samples.0);
+    if !outcome.samples.calls.is_empty() {
+        failures(&mut out, &outcome.samples.calls);
     }
     books(&mut out, summary);
     let _ = write!(out, "<h2>How to repeat it</h2><p>{}, seed {}</p>", escaped(&summary.machine), summary.seed);
@@ -119,6 +119,19 @@ fn figures(out: &mut String, summary: &Summary) {
         row(out, &[name, count.to_string(), format!("{:.2} %", 100.0 * *count as f64 / counts.placed.max(1) as f64)]);
     }
     out.push_str("</table>");
+    if !summary.failures.is_empty() {
+        out.push_str("<h2>What failed, and where</h2><table><tr><th>status</th><th>ended</th><th>before it</th>");
+        out.push_str("<th>originator</th><th>terminator tried last</th><th>calls</th><th>of the placed</th></tr>");
+    }
+    for failure in &summary.failures {
+        let share = 100.0 * failure.calls as f64 / counts.placed.max(1) as f64;
+        let code = if failure.code == 0 { "none".to_owned() } else { failure.code.to_string() };
+        let mut cells = vec![code, failure.ended_by.to_owned(), failure.heard.to_owned(), failure.originator.clone()];
+        cells.push(failure.terminator.clone().unwrap_or_else(|| "–".to_owned()));
+        cells.extend([failure.calls.to_string(), format!("{share:.2} %")]);
+        row(out, &cells);
+    }
+    out.push_str(if summary.failures.is_empty() { "" } else { "</table>" });
 }
 
 fn over_time(out: &mut String, timeline: &[Progress], marks: &[Mark]) {
@@ -156,7 +169,7 @@ fn maps(out: &mut String, maps: &[(&str, &Heat)]) {
 
 /// Percentiles on an axis of nines: 90 %, 99 %, 99.9 % stand equally far apart.
 fn spectrum(out: &mut String, outcome: &Outcome) {
-    let shown = ["transit", "trying", "ringing", "answer", "bye", "lateness", "rtp_jitter"];
+    let shown = ["transit", "transit_back", "trying", "ringing", "answer", "bye", "lateness", "rtp_jitter"];
     let all = outcome.latencies.each();
     let series: Vec<Series<'_>> = all
         .iter()
@@ -167,9 +180,13 @@ fn spectrum(out: &mut String, outcome: &Outcome) {
         return;
     }
     out.push_str("<h2>Percentiles</h2>");
-    let tick = |rest: f64| if rest <= 1.0 { "0 %".into() } else { format!("{} %", 100.0 - 100.0 / rest) };
     let axes = (Axis { name: "percentile", logarithmic: true }, Axis { name: "ms", logarithmic: true });
-    out.push_str(&chart::lines(axes.0, axes.1, &series, &tick));
+    out.push_str(&chart::lines(axes.0, axes.1, &series, &percent));
+}
+
+/// Of which percentile a point of that axis tells.
+fn percent(rest: f64) -> String {
+    if rest <= 1.0 { "0 %".into() } else { format!("{} %", 100.0 - 100.0 / rest) }
 }
 
 fn nines(values: &Histogram<u64>) -> Vec<(f64, f64)> {
@@ -274,6 +291,24 @@ fn books(out: &mut String, summary: &Summary) {
         let _ = write!(out, "<li class=\"bad\">{}</li>", escaped(text));
     }
     out.push_str("</ul>");
+}
+
+/// The page of two runs: the percentiles of each latency of both.
+pub fn compared(both: &[(String, [Histogram<u64>; 2])], told: &str) -> String {
+    let mut out = String::from(HEAD);
+    out.push_str("<title>Two load tests</title><h1>Two load tests, one over the other</h1>");
+    let _ = write!(out, "<pre>{}</pre>", escaped(told));
+    for (name, values) in both.iter().filter(|(_, values)| values.iter().all(|values| !values.is_empty())) {
+        let series: Vec<Series<'_>> = ["before", "after"]
+            .into_iter()
+            .zip(values)
+            .map(|(name, values)| Series { name, points: nines(values) })
+            .collect();
+        let axes = (Axis { name: "percentile", logarithmic: true }, Axis { name: "ms", logarithmic: true });
+        let _ = write!(out, "<h2>{}</h2>{}", escaped(name), chart::lines(axes.0, axes.1, &series, &percent));
+    }
+    out.push_str("</html>");
+    out
 }
 
 /// One rate that was tried by a search for the highest.

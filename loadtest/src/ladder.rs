@@ -93,23 +93,54 @@ pub struct Sample {
     pub steps: Vec<Step>,
 }
 
-/// The first few calls of each way to fail.
+/// A way in which calls failed: with whom, and how far they had come. Carriers are told by their places in the plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Way {
+    /// The final status; 0 for none.
+    pub code: u16,
+    /// How it ended.
+    #[serde(deserialize_with = "known")]
+    pub ended_by: Word,
+    /// What the caller had heard before.
+    #[serde(deserialize_with = "known")]
+    pub heard: Word,
+    /// Who called.
+    pub originator: usize,
+    /// The last one that the switch tried; none if it tried none, or one at another agent.
+    pub terminator: Option<usize>,
+}
+
+/// Calls that failed: how many in each way, and the first few with their messages.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Samples(pub Vec<Sample>);
+pub struct Samples {
+    /// The first few.
+    pub calls: Vec<Sample>,
+    /// All of them, counted.
+    pub ways: Vec<(Way, u64)>,
+}
 
 impl Samples {
+    /// A call failed, or so many did.
+    pub fn note(&mut self, way: Way, calls: u64) {
+        match self.ways.iter_mut().find(|(known, _)| *known == way) {
+            Some((_, count)) => *count += calls,
+            None => self.ways.push((way, calls)),
+        }
+    }
+
     /// Whether another call with this end would be told.
     pub fn wants(&self, code: u16, ended_by: &str) -> bool {
-        self.0.iter().filter(|sample| sample.code == code && sample.ended_by == ended_by).count() < SAMPLES_MAX
+        self.calls.iter().filter(|sample| sample.code == code && sample.ended_by == ended_by).count() < SAMPLES_MAX
     }
 
     /// Adds another worker's.
     pub fn merge(&mut self, other: Samples) {
-        for sample in other.0 {
+        for sample in other.calls {
             if self.wants(sample.code, sample.ended_by) {
-                self.0.push(sample);
+                self.calls.push(sample);
             }
         }
+        other.ways.into_iter().for_each(|(way, calls)| self.note(way, calls));
     }
 }
 
@@ -119,9 +150,10 @@ pub fn method(name: &str) -> &'static str {
     KNOWN.into_iter().find(|known| *known == name).unwrap_or("other")
 }
 
-/// A word of ours that came from another process: a method, or how a call ended.
+/// A word of ours that came from another process: a method, how a call ended, or what it heard before.
 pub fn known<'de, D: Deserializer<'de>>(from: D) -> Result<Word, D::Error> {
-    const ENDS: [&str; 6] = ["caller", "callee", "refused", "cancelled", "unheard", "abandoned"];
+    const OURS: [&str; 10] =
+        ["caller", "callee", "refused", "cancelled", "unheard", "abandoned", "nothing", "trying", "ringing", "answer"];
     let word = String::deserialize(from)?;
-    Ok(ENDS.into_iter().find(|end| *end == word).unwrap_or_else(|| method(&word)))
+    Ok(OURS.into_iter().find(|ours| *ours == word).unwrap_or_else(|| method(&word)))
 }

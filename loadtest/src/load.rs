@@ -27,6 +27,7 @@ use crate::plan::Plan;
 use crate::quality::Quality;
 use crate::report::{self, Level, Summary};
 use crate::tally::{Board, Codes, Counters, Counts, Latencies, Rang, Seen, Told};
+use crate::wire::together;
 use crate::worker::{Harvest, Run, Worker};
 
 /// Calls in one plan at most: places are eight digits.
@@ -93,7 +94,8 @@ pub struct Load {
     #[arg(long, default_value_t = 0)]
     calls_max: u64,
     /// How long a thread that is busy (5,000 datagrams a second) gathers what comes and what is due before it looks at it: each costs less then,
-    /// and latencies may be that much too long. 0s for never, 1ms for what SIPp does (Linux 6.12).
+    /// and what it says leaves up to that much later; when something came it knows from the kernel. 0s for never, 1ms for what SIPp does
+    /// (Linux 6.12).
     #[arg(long, default_value = "100us", value_parser = draw::span, value_name = "SPAN")]
     gather: Duration,
     /// How long the calls' end is waited for.
@@ -102,7 +104,8 @@ pub struct Load {
     /// The run is invalid when one call in a hundred was sent later than this after it was due.
     #[arg(long, default_value = "1ms", value_parser = draw::span)]
     late_max: Duration,
-    /// Service levels: answer.p99<50ms,refused<1%,rtp_lost<0.1%,rtp_jitter.p99<5ms,mos.p5>4,mos.min>3.6.
+    /// Service levels: answer.p99<50ms,failed<0.1%,refused<1%,rtp_lost<0.1%,rtp_jitter.p99<5ms,mos.p5>4,mos.min>3.6; pdd, fail and rtp_loss
+    /// are taken for ringing, failed and rtp_lost.
     #[arg(long, default_value = "", value_parser = Levels::read)]
     slo: Levels,
 }
@@ -275,7 +278,8 @@ impl Load {
             openings.recv().context("a worker panicked")?.context("cannot open the sockets of the run")?;
         }
         watch(None);
-        let base = reins.clock.now() + 20 * MS;
+        // What is released at whole milliseconds is so together with what is planned at them.
+        let base = together(reins.clock.now() + 20 * MS, MS);
         reins.begin(base);
         starts.iter().try_for_each(|start| start.send(base)).context("a worker is gone")?;
         while !threads.iter().all(|thread| thread.is_finished()) {
@@ -320,6 +324,7 @@ impl Load {
             unplaced: planned - counts.placed - counts.skipped,
             callees_left,
             codes,
+            failures: report::failures(&takings.samples, plan),
             latencies: latencies.each().into_iter().map(|(name, values)| (name, report::percentiles(values))).collect(),
             media: quality.told(),
             lateness: report::lateness(&latencies.lateness),

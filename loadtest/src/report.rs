@@ -7,7 +7,9 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::clock::MS;
+use crate::ladder::{Samples, Way};
 use crate::observe::Moved;
+use crate::plan::Plan;
 use crate::quality::{Media, Quality};
 use crate::reconcile::Reconciled;
 use crate::tally::{Codes, Counts, Latencies};
@@ -56,7 +58,7 @@ pub struct Percentiles {
 }
 
 /// Layout of `summary.json`; grows with each change that a reader could notice.
-pub const SCHEMA: u32 = 6;
+pub const SCHEMA: u32 = 7;
 
 /// `summary.json`.
 #[derive(Debug, Serialize)]
@@ -87,6 +89,8 @@ pub struct Summary {
     pub callees_left: u64,
     /// Final responses by status; 0 stands for none.
     pub codes: Codes,
+    /// Calls that failed, by status, carriers and how far they had come; the most frequent first.
+    pub failures: Vec<Failure>,
     /// Latencies by name.
     pub latencies: std::collections::BTreeMap<&'static str, Percentiles>,
     /// How good media was for those who heard it.
@@ -117,6 +121,40 @@ pub fn host() -> Option<String> {
     let said = Command::new(program).args(["check", "--summary"]).stdin(Stdio::null()).output().ok()?;
     let line = String::from_utf8_lossy(&said.stdout).trim().to_owned();
     (!line.is_empty()).then_some(line)
+}
+
+/// Calls that failed in one way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// The final status; 0 for none.
+    pub code: u16,
+    /// `refused`, `unheard` or `abandoned`.
+    pub ended_by: &'static str,
+    /// What the caller had heard before: `nothing`, `trying` (100), `ringing` (18x) or `answer`.
+    pub heard: &'static str,
+    /// Who called.
+    pub originator: String,
+    /// The terminator that the switch tried last; none if it tried none that this program plays here.
+    pub terminator: Option<String>,
+    /// How many.
+    pub calls: u64,
+}
+
+/// Calls that failed, with the names of those who played.
+pub fn failures(samples: &Samples, plan: &Plan) -> Vec<Failure> {
+    let told = |(way, calls): &(Way, u64)| Failure {
+        code: way.code,
+        ended_by: way.ended_by,
+        heard: way.heard,
+        originator: plan.originators.get(way.originator).map_or_else(String::new, |who| who.name.clone()),
+        terminator: way.terminator.and_then(|place| plan.terminators.get(place)).map(|who| who.name.clone()),
+        calls: *calls,
+    };
+    let mut rows: Vec<Failure> = samples.ways.iter().map(told).collect();
+    rows.sort_by(|a, b| {
+        (b.calls, a.code, &a.originator, &a.terminator).cmp(&(a.calls, b.code, &b.originator, &b.terminator))
+    });
+    rows
 }
 
 /// Calls that were sent up to so late.
@@ -209,10 +247,10 @@ fn without_password(word: &str) -> String {
 /// How exact its latencies are.
 pub fn exactness(summary: &Summary) -> &'static str {
     if summary.counts.gathered > 0 {
-        "each latency is exact to a thousandth; but a generator this busy gathers what comes (--gather, 0.1 ms unless told), \
-         and each may be that much too long"
+        "each latency is exact to a thousandth, as the kernel noted when datagrams came; but a generator this busy gathers (--gather, 0.1 ms \
+         unless told), and what it says in answer leaves up to that much later than from a quiet one"
     } else {
-        "each latency is exact to a thousandth, and to the moment in which the generator was woken"
+        "each latency is exact to a thousandth, as the kernel noted when datagrams came"
     }
 }
 
@@ -276,12 +314,20 @@ pub fn levels(text: &str) -> Result<Vec<Level>, String> {
     text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(level).collect()
 }
 
+/// What people elsewhere call some of them.
+const ALSO: [(&str, &str); 3] = [("pdd", "ringing"), ("fail", "failed"), ("rtp_loss", "rtp_lost")];
+
+fn ours(name: &str) -> &str {
+    ALSO.iter().find(|(theirs, _)| *theirs == name).map_or(name, |(_, ours)| ours)
+}
+
 fn level(text: &str) -> Result<Level, String> {
     if let Some((left, right)) = text.split_once('>') {
         return score(left, right).ok_or_else(|| format!("'{text}': want mos.p5>4 or mos.min>3.6"));
     }
     let (left, right) = text.split_once('<').ok_or_else(|| format!("'{text}': want NAME.p99<50ms or NAME<1%"))?;
-    let Some((name, rank)) = left.split_once(".p") else {
+    let Some((name, rank)) = left.split_once(".p").map(|(name, rank)| (ours(name), rank)) else {
+        let left = ours(left);
         if !SHARES.iter().any(|(known, ..)| *known == left) {
             let known: Vec<&str> = SHARES.iter().map(|(known, ..)| *known).collect();
             return Err(format!("'{left}' is no share: {}", known.join(", ")));
@@ -313,7 +359,8 @@ fn score(left: &str, right: &str) -> Option<Level> {
 type Count = fn(&Counts) -> u64;
 
 /// Shares that a level may be asked of: the part, and of what.
-const SHARES: [(&str, Count, Count); 8] = [
+const SHARES: [(&str, Count, Count); 9] = [
+    ("failed", |counts| counts.refused + counts.unheard + counts.abandoned, |counts| counts.placed),
     ("refused", |counts| counts.refused, |counts| counts.placed),
     ("unheard", |counts| counts.unheard, |counts| counts.placed),
     ("late", |counts| counts.late, |counts| counts.placed),
@@ -405,6 +452,10 @@ mod tests {
         assert_eq!(breaches(&counts, &latencies), 2);
         latencies.answer.reset();
         assert_eq!(breaches(&Counts { placed: 1_000, ..Counts::default() }, &latencies), 0);
+        assert_eq!(
+            levels("pdd.p99<50ms, fail<0.001%, transit.p999<5ms, rtp_loss<0.01%"),
+            levels("ringing.p99<50ms,failed<0.001%,transit.p999<5ms,rtp_lost<0.01%")
+        );
         for text in ["colour.p99<2ms", "answer", "mos.p5>9", "mos>4", "mos.p5<4"] {
             assert!(levels(text).is_err(), "{text}");
         }

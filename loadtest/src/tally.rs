@@ -1,7 +1,7 @@
 //! What a run counts: shared counters for the live line, latencies kept by each worker and merged at the end.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
@@ -75,7 +75,7 @@ counters! {
     resent,
     /// Datagrams that the kernel of this machine did not take.
     unsent,
-    /// Datagrams that a busy worker gathered (`--gather`) before it looked at them: what was measured by them may be that much too long.
+    /// Datagrams that a busy worker gathered (`--gather`) before it looked at them: what it said to them may have left that much later.
     gathered,
     /// INVITEs that reached terminators: attempts.
     attempts,
@@ -174,6 +174,10 @@ pub struct Board {
     sent: Vec<AtomicU64>,
     attempts: Vec<AtomicU8>,
     answered_by: Vec<AtomicU32>,
+    /// When a terminator sent its 200; 0 if none did.
+    answers: Vec<AtomicU64>,
+    /// The terminator that saw the call last, from 1; 0 for none.
+    tried: Vec<AtomicU16>,
     /// RTP packets that the callee's and the caller's end sent; empty without media.
     spoken: Vec<[AtomicU32; 2]>,
     /// By pairs of bits, the callee's lower: the end is closed, it heard something.
@@ -193,6 +197,8 @@ impl Board {
             sent: (0..planned).map(|_| AtomicU64::new(0)).collect(),
             attempts: (0..planned).map(|_| AtomicU8::new(0)).collect(),
             answered_by: (0..planned).map(|_| AtomicU32::new(0)).collect(),
+            answers: (0..planned).map(|_| AtomicU64::new(0)).collect(),
+            tried: (0..planned).map(|_| AtomicU16::new(0)).collect(),
             spoken: (0..with_media).map(|_| [AtomicU32::new(0), AtomicU32::new(0)]).collect(),
             ears: (0..with_media).map(|_| AtomicU8::new(0)).collect(),
         }
@@ -220,13 +226,25 @@ impl Board {
     }
 
     /// An INVITE reached a terminator: when the caller's end had sent it, if this is the first attempt.
-    pub fn note_attempt(&self, place: usize) -> Option<u64> {
+    pub fn note_attempt(&self, place: usize, terminator: usize) -> Option<u64> {
+        self.tried[place].store(u16::try_from(terminator + 1).unwrap_or(0), Relaxed);
         let sent = self.sent[place].load(Relaxed);
         (self.attempts[place].fetch_add(1, Relaxed) == 0 && sent > 0).then_some(sent)
     }
 
-    /// A terminator answered.
-    pub fn note_answer(&self, place: usize, terminator: usize) {
+    /// The index of the terminator that saw the call last.
+    pub fn tried(&self, place: usize) -> Option<usize> {
+        usize::from(self.tried[place].load(Relaxed)).checked_sub(1)
+    }
+
+    /// When a terminator sent its 200, if one did here.
+    pub fn answer_sent(&self, place: usize) -> Option<u64> {
+        Some(self.answers[place].load(Relaxed)).filter(|sent| *sent > 0)
+    }
+
+    /// A terminator answers now.
+    pub fn note_answer(&self, place: usize, terminator: usize, now: u64) {
+        self.answers[place].store(now, Relaxed);
         self.answered_by[place].store(terminator as u32 + 1, Relaxed);
     }
 
@@ -304,10 +322,14 @@ latencies! {
     answer,
     /// What the switch adds: INVITE out of the caller's end to INVITE at the first terminator tried.
     transit,
+    /// What it adds on the way back: 200 out of the terminator's end to 200 at the caller's.
+    transit_back,
     /// 200 out of the callee's end to its ACK.
     ack,
     /// BYE to its 200.
     bye,
+    /// From when an end began to speak (it heard the answer, or the ACK) to the first packet of media that it heard by a socket.
+    rtp_first,
     /// One packet of media from end to end.
     rtp_transit,
     /// How late packets of media by the kernel left, at most: from when they were due to when the last one due then had. Of those that were left

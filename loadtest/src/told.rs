@@ -7,6 +7,9 @@ use crate::reconcile::Reconciled;
 use crate::report::{self, Summary};
 use crate::tally::Counts;
 
+/// Ways to fail that are told.
+const FAILURES: usize = 5;
+
 /// The line that people watch.
 pub fn live_text(elapsed_s: f64, due: u64, calls: u64, cps: u64, counts: &Counts) -> String {
     let failed = counts.refused + counts.cancelled + counts.unheard;
@@ -58,6 +61,12 @@ pub fn summary_text(summary: &Summary) -> String {
     tell_latencies(&mut text, summary);
     if let Some(books) = &summary.reconciled {
         tell_books(&mut text, books);
+    }
+    for failure in summary.failures.iter().take(FAILURES) {
+        let code = if failure.code == 0 { "none".to_owned() } else { failure.code.to_string() };
+        let terminator = failure.terminator.as_deref().unwrap_or("no terminator");
+        let report::Failure { ended_by, heard, originator, calls, .. } = failure;
+        let _ = writeln!(text, "failed {calls}: {code}, {ended_by} after {heard}, {originator} to {terminator}");
     }
     if !summary.valid {
         tell_lateness(&mut text, summary);

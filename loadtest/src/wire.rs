@@ -35,6 +35,8 @@ pub const BRIEF: u64 = if cfg!(test) { 200 * MS } else { 700 * MS };
 const BUSY: u64 = 5_000;
 /// How often it is found out how busy a worker is.
 const COUNTED: u64 = 10 * MS;
+/// How often the run's clock is compared with the kernel's.
+const COMPARED: u64 = MS;
 /// Datagrams that wait for a terminator that stands still: what a socket of four megabytes holds.
 const HELD_MAX: usize = 2_048;
 
@@ -129,7 +131,7 @@ struct Signal {
 pub struct Wire {
     /// The run's clock.
     pub clock: Clock,
-    /// What it showed when the datagram or the timer that is looked at was taken up: it is read once for each.
+    /// What it showed when the kernel received the datagram that is looked at, or when the timer was taken up.
     pub now: u64,
     /// What is to happen.
     pub plan: Arc<Plan>,
@@ -159,7 +161,8 @@ pub struct Wire {
     pub target_name: String,
     /// Who makes and hears media, where the kernel does.
     pub mill: Option<mill::Hand>,
-    /// How long a busy worker gathers what comes and what is due, at most: latencies may be that much too long.
+    /// How long a busy worker gathers what comes and what is due, at most: what it says leaves that much later. When something came it
+    /// knows from the kernel.
     pub gather: Duration,
     number: usize,
     ring: Ring,
@@ -170,6 +173,36 @@ pub struct Wire {
     timers: Timers,
     texts: Vec<String>,
     rush: Rush,
+    arrivals: Arrivals,
+}
+
+/// When datagrams came: the kernel's stamps as readings of the run's clock.
+#[derive(Default)]
+struct Arrivals {
+    /// When what is looked at was taken from the kernel, and what was looked at before it.
+    taken: u64,
+    before: u64,
+    /// How far the run's clock is behind the kernel's, and when that was found out.
+    behind: Option<u64>,
+    compared: u64,
+}
+
+impl Arrivals {
+    /// Something was taken from the kernel.
+    fn take(&mut self, clock: &Clock) {
+        (self.before, self.taken) = (self.taken, clock.now());
+        if self.taken - self.compared > COMPARED {
+            let found = clock.behind();
+            self.behind = found.or(self.behind);
+            self.compared = if found.is_some() { self.taken } else { self.compared };
+        }
+    }
+
+    /// When a datagram with this stamp came: between the last look and this one, whatever happened to the system's clock.
+    fn of(&self, stamp: Duration) -> Option<u64> {
+        let came = (stamp.as_nanos() as u64).saturating_sub(self.behind?);
+        Some(came.clamp(self.before, self.taken))
+    }
 }
 
 /// How busy a worker is: datagrams since a moment.
@@ -223,13 +256,14 @@ impl Wire {
             mill: None,
             gather: Duration::ZERO,
             number,
-            ring: Ring::new(&settings, Doorbell::new()?)?,
+            ring: Ring::new(&settings, Doorbell::new()?)?.with_arrivals(),
             signals: Vec::new(),
             owners: vec![Whose::Nobody; settings.sockets as usize],
             thawed: Vec::new(),
             timers: Timers::default(),
             texts: Vec::new(),
             rush: Rush::default(),
+            arrivals: Arrivals::default(),
         })
     }
 
@@ -303,7 +337,10 @@ impl Wire {
     }
 
     fn bind(&self, at: SocketAddr, bytes: usize) -> io::Result<UdpSocket> {
-        UdpSocket::bind(at, &Options { shared: false, receive_bytes: bytes, send_bytes: bytes, traffic_class: 0 })
+        let options = Options { shared: false, receive_bytes: bytes, send_bytes: bytes, traffic_class: 0 };
+        let socket = UdpSocket::bind(at, &options)?;
+        socket.stamp()?;
+        Ok(socket)
     }
 
     /// Sends what was said, then waits until something is heard, at most until this moment on the run's clock; a busy worker no shorter than it
@@ -311,11 +348,12 @@ impl Wire {
     pub fn wait(&mut self, until: u64) -> io::Result<()> {
         let now = self.now;
         let window = if self.rush.is_on(now) { self.gather } else { Duration::ZERO };
-        if !window.is_zero() && self.ring.take() {
-            return Ok(());
+        if window.is_zero() || !self.ring.take() {
+            let left = Duration::from_nanos(until.saturating_sub(now)).max(window);
+            self.ring.wait_gathering(if self.thawed.is_empty() { left } else { Duration::ZERO }, window)?;
         }
-        let left = Duration::from_nanos(until.saturating_sub(now)).max(window);
-        self.ring.wait_gathering(if self.thawed.is_empty() { left } else { Duration::ZERO }, window)
+        self.arrivals.take(&self.clock);
+        Ok(())
     }
 
     /// Reads the clock.
@@ -337,6 +375,7 @@ impl Wire {
         while let Some(event) = self.ring.event() {
             let Event::Datagram(packet) = event else { continue };
             let (whose, from) = (self.owners[packet.socket.place()], packet.from);
+            let came = self.ring.arrival(&packet).and_then(|stamp| self.arrivals.of(stamp));
             let bytes = self.ring.bytes(&packet);
             let length = bytes.len();
             buffer[..length].copy_from_slice(bytes);
@@ -354,7 +393,7 @@ impl Wire {
                     }
                 }
                 Whose::Sip(_) | Whose::Media(_) => {
-                    self.tick();
+                    self.now = came.unwrap_or_else(|| self.clock.now());
                     return Some(Heard { whose, from, length });
                 }
             }

@@ -356,6 +356,37 @@ mod tests {
         assert!(stood[2] == stood[1] && stood[2] < 200, "{stood:?}");
     }
 
+    #[test]
+    fn what_came_is_dated_by_the_kernel_however_late_it_is_looked_at() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let load = load(&[]);
+        let pace = Pace { arrivals: crate::arrivals::Arrivals::Constant, cps: 1.0, span: Duration::from_secs(1) };
+        let plan = Arc::new(load.plan(&pace).expect("a plan"));
+        let board = Arc::new(Board::new(plan.due.len(), false, 1));
+        let mut wire = Wire::new(crate::clock::Clock::start(), plan, board, None, load.target, 0).expect("a ring");
+        let at = "127.0.7.3:0".parse().expect("an address");
+        let socket = wire.listen(at).expect("a socket");
+        let peer = UdpSocket::bind(at).expect("another");
+        let mut buffer = vec![0; 65_536];
+        // The kernel begins to stamp a moment after it was first asked to; until then it says when it was looked at.
+        for _ in 0..10_000 {
+            let soon = wire.tick() + 1_000;
+            wire.wait(soon).expect("nothing came");
+            let before = wire.clock.now();
+            peer.send_to(b"x", wire.address(socket)).expect("it is sent");
+            let there = wire.clock.now();
+            while wire.tick() < there + 2 * MS {
+                std::hint::spin_loop();
+            }
+            wire.wait(there + 20 * MS).expect("something came");
+            assert!(wire.hear(&mut buffer).is_some(), "what was sent on this machine is there");
+            if (before..there + MS).contains(&(wire.now + MS / 2)) {
+                return;
+            }
+        }
+        panic!("the kernel dated nothing");
+    }
+
     /// Allocations of the whole process, the test's own and that of tests beside it included: a few a second are not ours.
     #[test]
     fn calls_in_a_steady_state_ask_for_no_memory() {

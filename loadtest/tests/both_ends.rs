@@ -58,11 +58,13 @@ fn every_call_is_answered_released_by_both_sides_and_heard_by_both_ends() {
     let placed = counts["placed"].as_u64().unwrap();
     assert!(placed > 80, "{summary}");
     assert_eq!(summary["planned"], placed);
+    assert!(summary["latencies"]["rtp_first"]["count"].as_u64().unwrap() > placed / 2, "{summary}");
     assert_eq!(summary["codes"]["200"].as_u64().unwrap() + summary["codes"]["487"].as_u64().unwrap_or(0), placed);
     assert_eq!(counts["completed"], counts["answered"]);
     assert_eq!([&counts["rtp_lost"], &counts["rtp_misrouted"], &counts["rtp_silent_ends"]], [0, 0, 0]);
     assert!(counts["rtp_received"].as_u64().unwrap() > placed * 50, "{summary}");
     assert_eq!(summary["latencies"]["transit"]["count"].as_u64().unwrap(), placed);
+    assert_eq!(summary["latencies"]["transit_back"]["count"], counts["answered"]);
     let lines: Vec<Value> =
         std::fs::read_to_string(calls).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len() as u64, placed);
@@ -472,15 +474,25 @@ fn everything_about_a_run_stands_in_one_folder_and_two_folders_are_compared() {
     let cases = read("after/junit.xml");
     assert!(cases.contains("failures=\"1\"") && cases.contains("answer p50"), "{cases}");
     assert!(read("before/junit.xml").contains("failures=\"0\""));
-    assert_eq!(serde_json::from_str::<Value>(&read("before/summary.json")).unwrap()["schema"], 6);
+    assert_eq!(serde_json::from_str::<Value>(&read("before/summary.json")).unwrap()["schema"], 7);
+    let failures = serde_json::from_str::<Value>(&read("after/summary.json")).unwrap()["failures"].clone();
+    let failed = failures.as_array().unwrap().iter().map(|row| row["calls"].as_u64().unwrap()).sum::<u64>();
+    assert!(failed > 0 && page.contains("What failed, and where"), "{failures}");
+    assert_eq!((&failures[0]["code"], &failures[0]["terminator"]), (&486.into(), &at.as_str().into()), "{failures}");
+
     let compare = |before: &str, after: &str| {
-        let output = Command::new(PROGRAM).args(["compare", &place(before), &place(after)]).output().unwrap();
+        let words = ["compare", &place(before), &place(after), "--report", &place("compared.html")];
+        let output = Command::new(PROGRAM).args(words).output().unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
     let (code, text) = compare("before", "after");
     assert_eq!(code, Some(3), "{text}");
     let row = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
     assert!(row("answer p50").contains("WORSE") && row("share of refused").contains("WORSE"), "{text}");
+    let page = read("compared.html");
+    for part in ["<h2>answer</h2><svg", ">before<", ">after<", "WORSE"] {
+        assert!(page.contains(part), "{part}");
+    }
     assert_eq!(compare("before", "before").0, Some(0));
     assert_eq!(compare("before", "nowhere").0, Some(1));
 }

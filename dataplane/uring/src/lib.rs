@@ -17,6 +17,7 @@ mod ring;
 mod sends;
 pub mod socket;
 mod sockets;
+mod stamp;
 mod streams;
 pub mod sum;
 

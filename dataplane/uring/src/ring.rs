@@ -18,6 +18,7 @@ use crate::doorbell::Doorbell;
 use crate::sends::{Forwards, Leaving, Sends, Slot};
 use crate::socket::UdpSocket;
 use crate::sockets::{Class, Kind, STREAM_BUFFERS, SocketId, Sockets, State};
+use crate::stamp;
 use crate::streams::Table;
 
 pub use forward::Outlet;
@@ -131,8 +132,8 @@ const BATCH: usize = 512;
 const GATHERED: usize = 64;
 const MEDIA_BYTES: u32 = 2_048;
 const STREAM_BYTES: u32 = 8_192;
-/// The longest UDP payload, the kernel's header before it, and the sender's address.
-const SIGNAL_BYTES: u32 = 65_507 + 16 + NAME_BYTES + 1;
+/// The longest UDP payload, the kernel's header before it, the sender's address, and when it came.
+const SIGNAL_BYTES: u32 = 65_507 + 16 + NAME_BYTES + stamp::BYTES as u32 + 1;
 
 /// `IORING_ENTER_GETEVENTS`: completions that wait for this thread are written down.
 const GET_EVENTS: u32 = 1;
@@ -227,6 +228,12 @@ impl Ring {
             next: 0,
             tally: Tally::default(),
         })
+    }
+
+    /// Leaves room in receive buffers for when each datagram came ([`UdpSocket::stamp`]); before the first socket is added.
+    pub fn with_arrivals(mut self) -> Ring {
+        self.shape.msg_controllen = stamp::BYTES;
+        self
     }
 
     /// Listens to a socket from now on. Its own descriptor is closed; the ring's table holds it.
@@ -388,6 +395,14 @@ impl Ring {
         buffers.bytes(packet.buffer, usize::from(packet.start), usize::from(packet.length))
     }
 
+    /// When the kernel received the datagram, since 1970; none if its socket does not stamp, or the ring has no room for it.
+    pub fn arrival(&self, packet: &Packet) -> Option<Duration> {
+        let whole = usize::from(packet.start) + usize::from(packet.length);
+        let bytes = self.buffers[usize::from(packet.class)].bytes(packet.buffer, 0, whole);
+        let out = RecvMsgOut::parse(bytes, self.shape_of(packet.socket.slot)).ok()?;
+        stamp::read(out.control_data())
+    }
+
     /// The datagram's memory, which may be changed, with what is free behind it; and the datagram's length.
     pub fn room_of(&mut self, packet: &mut Packet) -> (&mut [u8], usize) {
         let buffers = &mut self.buffers[usize::from(packet.class)];
@@ -465,7 +480,8 @@ impl Ring {
             return None;
         }
         let from = address::read(out.name_data())?;
-        let port = forward::port(out.control_data());
+        let steered = self.sockets.kind(slot) == Kind::Datagrams(Class::Steered);
+        let port = if steered { forward::port(out.control_data()) } else { 0 };
         let start = (bytes.len() - out.payload_data().len()) as u16;
         let length = out.payload_data().len() as u16;
         Some(Packet { socket: self.sockets.id(slot), from, port, class: class as u8, buffer, start, length })

@@ -95,6 +95,11 @@ impl UdpSocket {
         Ok((self.socket.recv_buffer_size()? / 2, self.socket.send_buffer_size()? / 2))
     }
 
+    /// The kernel is to note when it received each datagram: [`crate::Ring::arrival`].
+    pub fn stamp(&self) -> io::Result<()> {
+        set(&self.socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)
+    }
+
     pub(crate) fn descriptor(&self) -> i32 {
         self.socket.as_raw_fd()
     }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
 
 use std::net::{SocketAddr, UdpSocket as Peer};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use uring::socket::{Options, UdpSocket};
 use uring::{Class, Doorbell, Event, Outlet, RawSocket, Ring, Settings, SocketId};
@@ -185,10 +185,52 @@ fn a_datagram_is_changed_where_it_lies_and_grows() {
 }
 
 #[test]
-fn a_signal_socket_takes_the_longest_datagram_and_copies_the_answer() {
-    let mut ring = ring(&SMALL);
+fn a_datagram_says_when_it_came_however_late_it_is_looked_at() {
+    let mut ring = ring(&SMALL).with_arrivals();
+    let (peer, deadline) = (peer(), Instant::now() + PATIENCE);
+    let clock = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    for class in [Class::Signal, Class::Media] {
+        let socket = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), &OPTIONS).unwrap();
+        socket.stamp().unwrap();
+        ring.add(&socket, class).unwrap();
+        // The kernel begins to stamp a moment after it was asked to; until then it says when the datagram was read.
+        loop {
+            assert!(Instant::now() < deadline, "no datagram was stamped when it came");
+            let sent = clock();
+            peer.send_to(&[5; 172], socket.address()).unwrap();
+            let there = clock();
+            let mut came = None;
+            let note = |ring: &mut Ring, event: Event| {
+                let Event::Datagram(packet) = event else { return };
+                assert_eq!((ring.bytes(&packet), packet.port), (&[5; 172][..], 0));
+                came = ring.arrival(&packet);
+                ring.release(packet);
+            };
+            let heard = ring.tally().received;
+            turn(&mut ring, note, |ring| ring.tally().received > heard);
+            if came.is_some_and(|came| sent <= came && came <= there) {
+                break;
+            }
+        }
+    }
     let (_, address) = listen(&mut ring, Class::Signal);
-    let peer = peer();
+    peer.send_to(&[1], address).unwrap();
+    let unstamped = |ring: &mut Ring, event: Event| {
+        let Event::Datagram(packet) = event else { return };
+        assert_eq!(ring.arrival(&packet), None, "nobody asked this socket");
+        ring.release(packet);
+    };
+    let heard = ring.tally().received;
+    turn(&mut ring, unstamped, |ring| ring.tally().received > heard);
+}
+
+#[test]
+fn a_signal_socket_takes_the_longest_datagram_and_copies_the_answer() {
+    let mut ring = ring(&SMALL).with_arrivals();
+    let socket = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), &OPTIONS).unwrap();
+    socket.stamp().unwrap();
+    ring.add(&socket, Class::Signal).unwrap();
+    let (peer, address) = (peer(), socket.address());
     let long: Vec<u8> = (0..65_507u32).map(|place| place as u8).collect();
     peer.send_to(&long, address).unwrap();
     let answer = |ring: &mut Ring, event: Event| {

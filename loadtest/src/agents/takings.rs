@@ -119,7 +119,7 @@ mod packed_quality {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ladder::{Sample, Step, method};
+    use crate::ladder::{Sample, Step, Way, method};
 
     #[test]
     fn what_two_processes_brought_home_is_the_same_after_the_line_and_adds_up_exactly() {
@@ -135,7 +135,9 @@ mod tests {
             }
         }
         let steps = vec![Step { status: 486, method: method("INVITE"), ..Step::default() }];
-        parts[1].samples.0.push(Sample { code: 486, ended_by: "refused", steps, ..Sample::default() });
+        let way = Way { code: 486, ended_by: "refused", heard: "ringing", originator: 0, terminator: Some(1) };
+        parts.iter_mut().for_each(|part| part.samples.note(way.clone(), 2));
+        parts[1].samples.calls.push(Sample { code: 486, ended_by: "refused", steps, ..Sample::default() });
         let sent = |takings: &Takings| -> Takings {
             let text = serde_json::to_string(takings).expect("JSON");
             serde_json::from_str(&text).expect("the same again")
@@ -147,7 +149,8 @@ mod tests {
             (whole.latencies.answer, &whole.counts, &whole.codes)
         );
         assert_eq!(sum.ringing.columns, whole.ringing.columns);
-        assert_eq!((sum.samples.0[0].ended_by, sum.samples.0[0].steps[0].method), ("refused", "INVITE"));
+        assert_eq!((sum.samples.calls[0].ended_by, sum.samples.calls[0].steps[0].method), ("refused", "INVITE"));
+        assert_eq!(sum.samples.ways, [(way, 4)]);
         assert!(serde_json::from_str::<Takings>("{\"counts\":{}}").is_err());
     }
 }

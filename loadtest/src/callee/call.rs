@@ -158,7 +158,7 @@ impl Callee {
             State::Refused => self.end(wire, who),
             State::Answered => {
                 self.state = State::Talking;
-                wire.latencies.ack.saturating_record(now - self.answered);
+                wire.latencies.ack.saturating_record(now.saturating_sub(self.answered));
                 wire.arm(&mut self.dues, who, Kind::Resend, 0);
                 wire.arm(&mut self.dues, who, Kind::GiveUp, 0);
                 if let Outcome::Answer { talks: Some(talks), .. } = self.outcome {
@@ -275,7 +275,7 @@ impl Callee {
             if self.flow.is_none() && wire.plan.has_media(place as usize) {
                 self.listen(wire, who);
             }
-            wire.board.note_answer(place as usize, self.terminator);
+            wire.board.note_answer(place as usize, self.terminator, wire.clock.now());
         }
         self.answered = wire.now;
         let mut body = wire.text();

@@ -7,7 +7,7 @@ use super::{PLACE_DIGITS, over};
 use crate::clock::{MS, SECOND};
 use crate::dtmf::{self, By};
 use crate::flow::Flow;
-use crate::ladder::{self, Sample, Step};
+use crate::ladder::{self, Sample, Step, Way, Word};
 use crate::numbered::{hex, put};
 use crate::plan::{Outcome, Planned};
 use crate::quality::Heard;
@@ -176,7 +176,7 @@ impl Caller {
             (_, "INVITE") => self.on_refusal(wire, who, message),
             (200.., "INFO") => self.on_dialled(wire, who, message.cseq),
             (200.., "BYE") if self.state == State::Releasing => {
-                let waited = wire.now - self.released;
+                let waited = wire.now.saturating_sub(self.released);
                 wire.latencies.bye.saturating_record(waited);
                 self.end(wire, who, 200, "caller");
             }
@@ -219,12 +219,12 @@ impl Caller {
         }
         if message.status == 100 && !self.trying {
             self.trying = true;
-            wire.latencies.trying.saturating_record(now - self.sent);
+            wire.latencies.trying.saturating_record(now.saturating_sub(self.sent));
             wire.latencies.trying_planned.saturating_record(now.saturating_sub(self.due));
         }
         if message.status > 100 && self.ringing == 0 {
             self.ringing = now;
-            wire.latencies.ringing.saturating_record(now - self.sent);
+            wire.latencies.ringing.saturating_record(now.saturating_sub(self.sent));
             wire.note_ringing(self.due, now.saturating_sub(self.due));
             wire.latencies.ringing_planned.saturating_record(now.saturating_sub(self.due));
         }
@@ -255,8 +255,11 @@ impl Caller {
             put(&mut self.routes, &["Route: ", route, "\r\n"]);
         }
         Counters::one(&wire.counters().answered);
-        wire.latencies.answer.saturating_record(now - self.sent);
+        wire.latencies.answer.saturating_record(now.saturating_sub(self.sent));
         wire.latencies.answer_planned.saturating_record(now.saturating_sub(self.due));
+        if let Some(sent) = wire.board.answer_sent(self.place as usize) {
+            wire.latencies.transit_back.saturating_record(now.saturating_sub(sent));
+        }
         self.ack(wire);
         wire.arm(&mut self.dues, who, Kind::Resend, 0);
         wire.arm(&mut self.dues, who, Kind::GiveUp, 0);
@@ -492,16 +495,31 @@ impl Caller {
         wire.board.calls.fetch_sub(1, Relaxed);
         let ladder = self.ladder.take();
         let failed = !matches!(ended_by, "caller" | "callee" | "cancelled");
+        if failed {
+            let terminator = wire.board.tried(self.place as usize);
+            let way = Way { code, ended_by, heard: self.heard(), originator: self.planned.originator, terminator };
+            wire.samples.note(way, 1);
+        }
         if failed && wire.samples.wants(code, ended_by) {
             let (attempts, _) = wire.board.seen(self.place as usize);
             let (call_id, called) = (self.call_id.clone(), self.planned.called.clone());
             let steps = ladder.map_or_else(Vec::new, |ladder| wire.ladders.of(ladder).steps().to_vec());
-            wire.samples.0.push(Sample { code, ended_by, call_id, called, attempts, steps });
+            wire.samples.calls.push(Sample { code, ended_by, call_id, called, attempts, steps });
         }
         ladder.into_iter().for_each(|ladder| wire.ladders.give_back(ladder));
         self.ended = (code, ended_by);
         if self.flow.is_none() {
             self.report(wire, None);
+        }
+    }
+
+    /// What it had heard of the other side.
+    fn heard(&self) -> Word {
+        match (self.answered > 0, self.ringing > 0, self.trying) {
+            (true, ..) => "answer",
+            (_, true, _) => "ringing",
+            (.., true) => "trying",
+            _ => "nothing",
         }
     }
 
@@ -528,7 +546,7 @@ impl Caller {
             answered_us: wire.clock.wall_us(self.answered),
             ended_us: wire.clock.wall_us(self.released),
             code: self.ended.0,
-            duration_ms: if self.answered > 0 { (self.released - self.answered) / MS } else { 0 },
+            duration_ms: if self.answered > 0 { self.released.saturating_sub(self.answered) / MS } else { 0 },
             ended_by: self.ended.1,
             terminator: terminator.map_or(String::new(), |index| wire.plan.terminators[index].name.clone()),
             attempts,

@@ -179,7 +179,10 @@ fn tell_of_one_source(changes: &mut [Change], model: &snapshot::Model) {
         let alike = |other: &&snapshot::IngressTrunk| {
             other.id != own.id
                 && (&other.tech_prefix, other.policy.transport) == (&own.tech_prefix, own.policy.transport)
-                && other.sources.iter().any(|source| own.sources.contains(source))
+                && other
+                    .sources
+                    .iter()
+                    .any(|source| own.sources.iter().any(|mine| store::compared(mine) == store::compared(source)))
         };
         if let Some(other) = trunks.iter().find(alike) {
             let oldest = if own.id < other.id { &own.code } else { &other.code };

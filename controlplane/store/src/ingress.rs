@@ -1,5 +1,7 @@
 //! Ingress trunks: how a carrier's calls come in.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use snapshot::{Policy, Side, Source, Way, Ways};
 use units::{AccountId, CarrierId, DeckId, PlanId};
 
@@ -206,6 +208,21 @@ fn source(row: &Row) -> Result<Source> {
     let text = row.text("network")?;
     let network = text.parse().map_err(|_| StoreError::Broken(format!("column network holds {text:?}")))?;
     Ok(Source { network, bits: row.num("bits")?, port: row.num("port")? })
+}
+
+/// A source as calls are compared with it: address, leading bits and port, and zeros behind the bits, so that `10.1.2.3/8` is `10.0.0.0/8`.
+pub fn compared(source: &Source) -> (IpAddr, u8, u16) {
+    let network = match source.network {
+        IpAddr::V4(address) => {
+            let rest = u32::MAX.checked_shr(u32::from(source.bits)).unwrap_or(0);
+            IpAddr::V4(Ipv4Addr::from_bits(address.to_bits() & !rest))
+        }
+        IpAddr::V6(address) => {
+            let rest = u128::MAX.checked_shr(u32::from(source.bits)).unwrap_or(0);
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !rest))
+        }
+    };
+    (network, source.bits, source.port)
 }
 
 /// What may stand in front of a number: digits and what tech prefixes are made of.

@@ -67,7 +67,7 @@ pub use factors::SecondFactor;
 pub use groups::{Group, GroupDraft};
 pub use imports::{DeckTemplate, Import, ImportDraft, ImportState};
 pub use indexing::{CdrKey, Indexing, Unindexed};
-pub use ingress::{IngressTrunk, IngressTrunkDraft};
+pub use ingress::{IngressTrunk, IngressTrunkDraft, compared};
 pub use jobs::{Go, JOB_FILE_MAX, JOB_PART_MAX, Job, JobAsk, JobState, JobStep, Turn};
 pub use limits::{LimitOf, LimitRow};
 pub use migrate::{LaterStep, MigrationPlan, MigrationStep, migration_plan};

@@ -239,11 +239,13 @@ async fn check<D: Object>(draft: &D, tx: &mut Tx) -> Result<()> {
     draft.check_links(tx).await
 }
 
-/// A code is what people type: letters, digits, `-`, `_` and `.`.
+/// A code is what people type: letters, digits, `-`, `_` and `.`. Decks give folders their names, and `.` and `..` are folders already;
+/// names that begin with a point are hidden.
 fn check_code(code: &str) -> Result<()> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if code.is_empty() || code.len() > CODE_CHARS_MAX || !code.chars().all(fits) {
-        return Err(StoreError::invalid("code", "1 to 64 characters of letters, digits, '-', '_' and '.'"));
+    if code.is_empty() || code.len() > CODE_CHARS_MAX || code.starts_with('.') || !code.chars().all(fits) {
+        let wanted = "1 to 64 characters of letters, digits, '-', '_' and '.', the first no point";
+        return Err(StoreError::invalid("code", wanted));
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::str::FromStr;
 
 use crate::problem::{Code, Flaw, Problem};
@@ -17,19 +18,50 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Body<T>, Problem> {
-        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-        let kind = kind.split(';').next().unwrap_or("").trim();
-        // A page of another site can send forms and plain text with our cookie, but not JSON.
-        if !["application/json", "application/merge-patch+json"].iter().any(|json| kind.eq_ignore_ascii_case(json)) {
-            return Err(Problem::new(Code::MediaType, "the header content-type must be application/json"));
+        read_json(&json_bytes(request, state).await?).map(Body)
+    }
+}
+
+/// The bytes of a JSON object.
+async fn json_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let kind = kind.split(';').next().unwrap_or("").trim();
+    // A page of another site can send forms and plain text with our cookie, but not JSON.
+    if !["application/json", "application/merge-patch+json"].iter().any(|json| kind.eq_ignore_ascii_case(json)) {
+        return Err(Problem::new(Code::MediaType, "the header content-type must be application/json"));
+    }
+    let bytes = bytes(request, state).await?;
+    // Serde would take a list for an object by the order of its fields, and an empty one for an object without fields.
+    match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        Some(b'{') | None => Ok(bytes),
+        Some(b'[' | b'"' | b't' | b'f' | b'n' | b'-' | b'0'..=b'9') => Err(Problem::invalid("", OBJECT_WANTED)),
+        Some(_) => Err(Problem::new(Code::Malformed, OBJECT_WANTED)),
+    }
+}
+
+/// A JSON body that changes an object: what it leaves out stays.
+pub struct Patch<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + PartialEq> FromRequest<S> for Patch<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Patch<T>, Problem> {
+        let bytes = json_bytes(request, state).await?;
+        let patch: T = read_json(&bytes)?;
+        // RFC 7396 takes a field away by null. Where there is no such thing it would be taken for a field that was left out, without a word.
+        let Ok(Value::Object(fields)) = serde_json::from_slice(&bytes) else { return Ok(Patch(patch)) };
+        for name in fields.iter().filter(|(_, value)| value.is_null()).map(|(name, _)| name) {
+            let others =
+                fields.iter().filter(|(other, _)| *other != name).map(|(name, value)| (name.clone(), value.clone()));
+            if serde_json::from_value::<T>(Value::Object(others.collect())).is_ok_and(|without| without == patch) {
+                let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+                return Err(Problem::invalid(
+                    pointer,
+                    "null is no value here; a field that is left out stays as it is",
+                ));
+            }
         }
-        let bytes = bytes(request, state).await?;
-        // Serde would take a list for an object by the order of its fields, and an empty one for an object without fields.
-        match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
-            Some(b'{') | None => read_json(&bytes).map(Body),
-            Some(b'[' | b'"' | b't' | b'f' | b'n' | b'-' | b'0'..=b'9') => Err(Problem::invalid("", OBJECT_WANTED)),
-            Some(_) => Err(Problem::new(Code::Malformed, OBJECT_WANTED)),
-        }
+        Ok(Patch(patch))
     }
 }
 

@@ -16,6 +16,7 @@ mod gui;
 mod live;
 mod metrics;
 mod names;
+mod nulls;
 mod object;
 pub mod page;
 pub mod problem;

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use snapshot::View;
+use snapshot::{Source, View};
 use store::{
     AccountDraft, CarrierDraft, DeckDraft, EgressTrunkDraft, GroupDraft, IngressTrunkDraft, Object, PlanDraft, Store,
-    StoreError,
+    StoreError, Stored,
 };
 
 use crate::value::{AccountRef, CarrierRef, DeckRef, EgressTrunkRef, IngressTrunkRef, Named, PlanRef, TrunkGroupRef};
@@ -22,6 +22,8 @@ pub(crate) struct Names {
     decks: HashMap<u32, String>,
     plans: HashMap<u32, String>,
     groups: HashMap<u32, String>,
+    /// Sources of ingress trunks whose calls an older one gets, with its id.
+    taken: HashMap<u32, Vec<(Source, u32)>>,
 }
 
 macro_rules! lookups {
@@ -53,6 +55,11 @@ lookups! {
 }
 
 impl Names {
+    /// Sources of an ingress trunk whose calls an older one gets.
+    pub(crate) fn taken(&self, ingress_trunk: u32) -> &[(Source, u32)] {
+        self.taken.get(&ingress_trunk).map_or(&[], Vec::as_slice)
+    }
+
     /// Adds what a snapshot names and the database does not know (yet).
     pub(crate) fn with(&self, view: &View<'_>) -> Names {
         let mut names = self.clone();
@@ -91,11 +98,13 @@ impl NameBook {
         if changes == known.changes && changes != 0 {
             return Ok(known);
         }
+        let ingress_trunks = store.all::<IngressTrunkDraft>().await?;
         let fresh = Arc::new(Names {
             changes,
+            taken: taken(&ingress_trunks),
             carriers: codes::<CarrierDraft>(store).await?,
             accounts: codes::<AccountDraft>(store).await?,
-            ingress_trunks: codes::<IngressTrunkDraft>(store).await?,
+            ingress_trunks: ingress_trunks.into_iter().map(|trunk| (trunk.id, trunk.draft.code)).collect(),
             egress_trunks: codes::<EgressTrunkDraft>(store).await?,
             decks: codes::<DeckDraft>(store).await?,
             plans: codes::<PlanDraft>(store).await?,
@@ -109,4 +118,20 @@ impl NameBook {
 async fn codes<D: Object>(store: &Store) -> Result<HashMap<u32, String>, StoreError> {
     let all = store.all::<D>().await?;
     Ok(all.into_iter().map(|object| (object.id, object.draft.code().to_owned())).collect())
+}
+
+/// Of trunks with one source, tech prefix and transport the one with the smallest id gets the calls; `trunks` are in order of id.
+fn taken(trunks: &[Stored<IngressTrunkDraft>]) -> HashMap<u32, Vec<(Source, u32)>> {
+    let mut first = HashMap::new();
+    let mut taken: HashMap<u32, Vec<(Source, u32)>> = HashMap::new();
+    for trunk in trunks {
+        for source in &trunk.sources {
+            let what = (store::compared(source), trunk.tech_prefix.as_str(), trunk.policy.transport as u8);
+            let owner = *first.entry(what).or_insert(trunk.id);
+            if owner != trunk.id {
+                taken.entry(trunk.id).or_default().push((*source, owner));
+            }
+        }
+    }
+    taken
 }

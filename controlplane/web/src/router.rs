@@ -19,9 +19,9 @@ use crate::api;
 use crate::auth::{self, Secret};
 use crate::gui;
 use crate::problem::{Code, Details, LINK, Problem, REQUEST_ID};
-use crate::ranges;
 use crate::repeats;
 use crate::services::{App, Inner, Services};
+use crate::{nulls, ranges};
 
 /// Bytes of a request at most, where a path does not say otherwise.
 const BODY_MAX: usize = 1 << 20;
@@ -136,6 +136,7 @@ fn finished(mut document: OpenApi) -> OpenApi {
         }
     }
     ranges::say(&mut document);
+    nulls::say(&mut document);
     document
 }
 

@@ -38,7 +38,7 @@ export const plans: S['Plan'][] = [{ id: 'pln_1', code: 'wholesale-a', order: 'l
 export const groups: S['TrunkGroup'][] = [{ id: 'grp_1', code: 'europe', members: egress.slice(0, 2).map((trunk) => ({ egress_trunk: named(trunk), priority: 0, weight: 50, nodes: [] })), updated_at }];
 
 export const ingress: S['IngressTrunk'][] = [0, 1, 2].map((of) => ({
-  id: `itr_${of + 1}`, code: `${carrier(of).code}-ip`, carrier: carrier(of), account: { id: `acc_${of + 1}`, code: carrier(of).code }, sources: [{ network: `127.0.1.${of + 1}`, port: null }, { network: '192.0.2.0/28', port: 5060 }], tech_prefix: of === 2 ? '99#' : '', plan: { id: 'pln_1', code: 'wholesale-a' }, sell_deck: deck(of % 2), ways: { inter: {}, intra: {}, indeterminate: {} }, capacity: 1000, cps: 50, active: true, max_duration_s: 0, media_timeout_s: 60, policy: {}, updated_at,
+  id: `itr_${of + 1}`, code: `${carrier(of).code}-ip`, carrier: carrier(of), account: { id: `acc_${of + 1}`, code: carrier(of).code }, sources: [{ network: `127.0.1.${of + 1}`, port: null }, { network: '192.0.2.0/28', port: 5060 }], taken: [], tech_prefix: of === 2 ? '99#' : '', plan: { id: 'pln_1', code: 'wholesale-a' }, sell_deck: deck(of % 2), ways: { inter: {}, intra: {}, indeterminate: {} }, capacity: 1000, cps: 50, active: true, max_duration_s: 0, media_timeout_s: 60, policy: {}, updated_at,
 }));
 
 const PLACES = ['United Kingdom-Mobile-O2', 'India-Mobile', 'India-Delhi', 'Germany-Fixed', 'France-Mobile-Orange', 'USA', 'Nigeria-Lagos', 'Brazil-Mobile-Vivo'];

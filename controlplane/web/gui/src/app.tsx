@@ -1,10 +1,10 @@
 /** Which screen belongs to which address, and who may see it. Screens are loaded when they are first opened. */
 import { Component, lazy, Suspense, type ReactNode } from 'react';
 import { Alert, Button } from '@mui/material';
-import { Route, Switch } from 'wouter';
+import { Route, Switch, useLocation } from 'wouter';
 import { Empty, Waiting } from './common/Panel';
 import { Shell } from './shell/Shell';
-import { Login } from './screens/login/Login';
+import { Login, LoginAgain } from './screens/login/Login';
 import { useLogin } from './screens/login/login';
 
 const Overview = lazy(() => import('./screens/overview/Overview'));
@@ -76,12 +76,14 @@ function Screens() {
 /** The application: the login page, or the frame with a screen in it. */
 export function App() {
   const login = useLogin();
+  const [path] = useLocation();
   if (login.state === 'asking') return <Waiting />;
   if (login.state === 'out') return <Login login={login} />;
   if (login.mustProve) return <Suspense fallback={<Waiting />}><SecondFactor must hasPassword={login.hasPassword} onClose={() => void login.again()} /></Suspense>;
   return (
-    <Shell user={login.user} onLogout={login.leave}>
-      <Fence><Screens /></Fence>
+    <Shell key={login.user} user={login.user} login={login.times} onLogout={login.leave}>
+      <Fence key={path}><Screens /></Fence>
+      {login.ended && <LoginAgain login={login} />}
     </Shell>
   );
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { age, bytes, count, decimal, fixed, nanos, percent, placesOf, placesThatAddUp, rounded, signOf, span, talk, when } from '../src/common/format';
-import { changed, timeWindow } from '../src/common/url';
+import { changed, figureIn, numberIn, timeWindow } from '../src/common/url';
 import { guess } from '../src/common/guess';
 
 test('money is written from its string, never through a float', () => {
@@ -84,6 +84,14 @@ test('the search box knows numbers, calls and ids by their shape', () => {
   expect(guess('dck_7')[0]?.href).toBe('/rates/dck_7');
   expect(guess('0712').map(({ href }) => href)).toContain('/cdrs?digits=0712');
   expect(guess('f81d4fae@10.0.0.1')[0]?.href).toBe('/cdrs?window=1d&sip_call_id=f81d4fae%4010.0.0.1');
+  for (const copied of ['+44 (20) 7123-4567', '44.20.7123.4567', ' 442071234567 ']) expect(guess(copied)[0]?.href, copied).toBe('/cdrs?called=442071234567');
+  expect(guess('192.0.2.10')[0]?.href).toBe('/carriers?q=192.0.2.10');
   expect(guess('acme')[0]?.href).toBe('/carriers?q=acme');
   expect(guess('  ')).toEqual([]);
+});
+
+test('a figure that is none is asked for all the same, so that somebody says so', () => {
+  const query = new URLSearchParams({ cause: '34', sip_status: '5xx', empty: '', called: '+44 (20) 7123' });
+  expect([figureIn(query, 'cause'), figureIn(query, 'sip_status'), figureIn(query, 'empty'), figureIn(query, 'none')]).toEqual([34, Number.NaN, undefined, undefined]);
+  expect([numberIn(query, 'called'), numberIn(query, 'empty')]).toEqual(['+44207123', undefined]);
 });

@@ -9,7 +9,7 @@ test('what is asked by stands in the address, and time is asked for once', () =>
   expect(chosen(['hour', 'cause'], 2, 'day')).toBe('cause,day');
   expect(chosen(['originator', 'cause'], 0, 'cause')).toBe('cause');
   expect(chosen(['originator'], 0, '')).toBe('none');
-  expect(askOf(at('sort=colour&cause=x&by=none'))).toEqual({ by: undefined, sort: undefined, ascending: undefined, currency: undefined, originator: undefined, ingress_trunk: undefined, terminator: undefined, egress_trunk: undefined, called: undefined, cause: undefined, cursor: undefined });
+  expect(askOf(at('sort=colour&cause=x&by=none'))).toEqual({ by: undefined, sort: undefined, ascending: undefined, currency: undefined, originator: undefined, ingress_trunk: undefined, terminator: undefined, egress_trunk: undefined, called: undefined, cause: Number.NaN, cursor: undefined });
 });
 
 test('a number leads to the records behind it', () => {

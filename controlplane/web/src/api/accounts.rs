@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 
 use crate::auth::{May, Secret, hash, rights};
 use crate::cell::harmless;
-use crate::extract::{Body, Key, Query};
+use crate::extract::{Body, Key, Patch, Query};
 use crate::names::Names;
 use crate::object::{self, Shown, Tagged, set};
 use crate::page::{self, List, Page};
@@ -91,7 +91,7 @@ pub struct Account {
 #[serde(deny_unknown_fields)]
 pub struct AccountNew {
     /// The short name, unique.
-    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z._-]+$")]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z_-][0-9A-Za-z._-]*$")]
     pub code: String,
     /// Whose it is.
     pub carrier: CarrierRef,
@@ -118,17 +118,19 @@ pub struct AccountNew {
     /// Somebody is told when the balance rises above this.
     pub notice_high: Option<Amount>,
     /// Addresses of electronic mail with commas between.
+    #[schema(max_length = 400)]
     pub notice_mail: Option<String>,
     /// Where notices are posted to as JSON, `http://` or `https://`.
+    #[schema(max_length = 400)]
     pub notice_url: Option<String>,
 }
 
 /// Changes of an account; absent fields stay.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccountPatch {
     /// The short name.
-    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z._-]+$")]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z_-][0-9A-Za-z._-]*$")]
     pub code: Option<String>,
     /// Prepaid or postpaid.
     pub kind: Option<AccountKind>,
@@ -161,8 +163,10 @@ pub struct AccountPatch {
     #[schema(value_type = Option<Amount>)]
     pub notice_high: Option<Option<Amount>>,
     /// Addresses of electronic mail with commas between; empty for none.
+    #[schema(max_length = 400)]
     pub notice_mail: Option<String>,
     /// Where notices are posted to as JSON; empty for nowhere.
+    #[schema(max_length = 400)]
     pub notice_url: Option<String>,
 }
 
@@ -193,8 +197,10 @@ pub struct PaymentNew {
     pub currency: Option<String>,
     /// For people.
     #[serde(default)]
+    #[schema(max_length = 400)]
     pub note: String,
     /// The payer's own number: a second payment of this account with the same reference changes nothing.
+    #[schema(min_length = 1, max_length = 80, pattern = "^[!-~]+$")]
     pub reference: Option<String>,
 }
 
@@ -319,7 +325,7 @@ async fn update(
     State(app): State<App>,
     Key(id): Key<AccountRef>,
     headers: HeaderMap,
-    Body(patch): Body<AccountPatch>,
+    Patch(patch): Patch<AccountPatch>,
 ) -> Answered<Tagged<Account>> {
     object::update(&app, &caller, id.0, &headers, |draft| patch.patch(draft)).await
 }

@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::{May, rights};
-use crate::extract::{Body, Key, Query};
+use crate::extract::{Body, Key, Patch, Query};
 use crate::names::Names;
 use crate::object::{self, Shown, Tagged, set};
 use crate::page::{List, Page};
@@ -69,10 +69,11 @@ pub struct CarrierLimits {
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CarrierNew {
-    /// The short name, unique: 1 to 64 of `[0-9A-Za-z._-]`.
-    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z._-]+$")]
+    /// The short name, unique: 1 to 64 of `[0-9A-Za-z._-]`, the first no point.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z_-][0-9A-Za-z._-]*$")]
     pub code: String,
     /// The full name; the code when absent.
+    #[schema(max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     pub name: Option<String>,
     /// Neither sends nor takes calls.
     #[serde(default)]
@@ -109,13 +110,14 @@ pub struct CarrierNew {
 }
 
 /// Changes of a carrier; absent fields stay.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CarrierPatch {
     /// The short name.
-    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z._-]+$")]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z_-][0-9A-Za-z._-]*$")]
     pub code: Option<String>,
     /// The full name.
+    #[schema(max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     pub name: Option<String>,
     /// Neither sends nor takes calls.
     pub blocked: Option<bool>,
@@ -188,7 +190,7 @@ async fn update(
     State(app): State<App>,
     Key(id): Key<CarrierRef>,
     headers: HeaderMap,
-    Body(patch): Body<CarrierPatch>,
+    Patch(patch): Patch<CarrierPatch>,
 ) -> Answered<Tagged<Carrier>> {
     object::update(&app, &caller, id.0, &headers, |draft| patch.patch(draft)).await
 }

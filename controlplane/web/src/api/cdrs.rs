@@ -18,7 +18,7 @@ use crate::problem::{Answered, Problem};
 use crate::services::App;
 use crate::value::{
     AccountRef, Amount, CarrierRef, DeckRef, EgressTrunkRef, IngressTrunkRef, Named, Percent, RateHours,
-    RateJurisdiction, Time,
+    RateJurisdiction, Time, dialled,
 };
 
 /// Digits that a search may look for within numbers at most: a number has no more.
@@ -388,8 +388,8 @@ impl CdrFilter {
                 CdrKind::Call => store::CdrKind::Calls,
                 CdrKind::Attempt => store::CdrKind::Attempts,
             },
-            calling: self.calling,
-            called: self.called,
+            calling: self.calling.as_deref().map(|calling| dialled(calling).into_owned()),
+            called: self.called.as_deref().map(|called| dialled(called).into_owned()),
             exact: self.exact,
             digits: self.digits,
             originator: self.originator.map(|wanted| wanted.0),

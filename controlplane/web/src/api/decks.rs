@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::{May, rights};
-use crate::extract::{Body, Key, Query};
+use crate::extract::{Body, Key, Patch, Query};
 use crate::names::Names;
 use crate::object::{self, Shown, Tagged, set};
 use crate::page::{List, Page};
@@ -47,7 +47,7 @@ pub enum Take {
 
 /// How a deck is computed from others, whenever a snapshot is built: for each prefix of any of them the highest or lowest of their longest
 /// matches, plus per cents of it, plus a fixed amount. A deck that is blocked there does not count.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Derived {
     /// The decks, 1 to 64, in the same currency.
@@ -68,7 +68,7 @@ pub struct Derived {
     #[schema(maximum = 65535)]
     pub minimum_s: u16,
     /// Length of a billing step; not 0.
-    #[schema(maximum = 65535)]
+    #[schema(minimum = 1, maximum = 65535)]
     pub increment_s: u16,
     /// Free seconds.
     #[serde(default)]
@@ -146,15 +146,16 @@ pub struct Deck {
 #[serde(deny_unknown_fields)]
 pub struct DeckNew {
     /// The short name, unique.
-    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z._-]+$")]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z_-][0-9A-Za-z._-]*$")]
     pub code: String,
     /// What people call it; the code when absent.
+    #[schema(max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     pub name: Option<String>,
     /// ISO 4217; default `USD`.
     #[schema(pattern = "^[A-Z]{3}$")]
     pub currency: Option<String>,
     /// Decimals of a price, 0 to 9; default 6.
-    #[schema(maximum = 255)]
+    #[schema(maximum = 9)]
     pub decimals: Option<u8>,
     /// Milliseconds to seconds; default up.
     #[serde(default)]
@@ -181,16 +182,17 @@ pub struct DeckNew {
 }
 
 /// Changes of a deck; absent fields stay.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeckPatch {
     /// The short name.
-    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z._-]+$")]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z_-][0-9A-Za-z._-]*$")]
     pub code: Option<String>,
     /// What people call it.
+    #[schema(max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     pub name: Option<String>,
     /// Decimals of a price, 0 to 9.
-    #[schema(maximum = 255)]
+    #[schema(maximum = 9)]
     pub decimals: Option<u8>,
     /// Milliseconds to seconds.
     pub rounding: Option<Rounding>,
@@ -255,7 +257,7 @@ async fn update(
     State(app): State<App>,
     Key(id): Key<DeckRef>,
     headers: HeaderMap,
-    Body(patch): Body<DeckPatch>,
+    Patch(patch): Patch<DeckPatch>,
 ) -> Answered<Tagged<Deck>> {
     object::update(&app, &caller, id.0, &headers, |draft| patch.patch(draft)).await
 }

@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::{May, rights};
-use crate::extract::{Body, Key, Query};
+use crate::extract::{Body, Key, Patch, Query};
 use crate::names::Names;
 use crate::object::{self, Shown, Tagged, set};
 use crate::page::{List, Page};
@@ -64,7 +64,7 @@ pub struct EgressTrunk {
 #[serde(deny_unknown_fields)]
 pub struct EgressTrunkNew {
     /// The short name, unique.
-    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z._-]+$")]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z_-][0-9A-Za-z._-]*$")]
     pub code: String,
     /// Whose it is.
     pub carrier: CarrierRef,
@@ -74,10 +74,11 @@ pub struct EgressTrunkNew {
     pub address: String,
     /// Digits removed from the front of the called number.
     #[serde(default)]
-    #[schema(maximum = 255)]
+    #[schema(maximum = 39)]
     pub strip_digits: u8,
     /// Put in front of the called number.
     #[serde(default)]
+    #[schema(max_length = 15, pattern = "^[0-9A-Z*#+]*$")]
     pub add_prefix: String,
     /// What its calls cost us.
     pub buy_deck: DeckRef,
@@ -105,20 +106,21 @@ pub struct EgressTrunkNew {
 }
 
 /// Changes of an egress trunk; absent fields stay.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EgressTrunkPatch {
     /// The short name.
-    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z._-]+$")]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z_-][0-9A-Za-z._-]*$")]
     pub code: Option<String>,
     /// The account that is credited.
     pub account: Option<AccountRef>,
     /// Where INVITEs are sent.
     pub address: Option<String>,
     /// Digits removed from the front of the called number.
-    #[schema(maximum = 255)]
+    #[schema(maximum = 39)]
     pub strip_digits: Option<u8>,
     /// Put in front of the called number.
+    #[schema(max_length = 15, pattern = "^[0-9A-Z*#+]*$")]
     pub add_prefix: Option<String>,
     /// What its calls cost us.
     pub buy_deck: Option<DeckRef>,
@@ -189,7 +191,7 @@ async fn update(
     State(app): State<App>,
     Key(id): Key<EgressTrunkRef>,
     headers: HeaderMap,
-    Body(patch): Body<EgressTrunkPatch>,
+    Patch(patch): Patch<EgressTrunkPatch>,
 ) -> Answered<Tagged<EgressTrunk>> {
     object::update(&app, &caller, id.0, &headers, |draft| patch.patch(draft)).await
 }

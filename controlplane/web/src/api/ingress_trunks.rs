@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::{May, rights};
-use crate::extract::{Body, Key, Query};
+use crate::extract::{Body, Key, Patch, Query};
 use crate::names::Names;
 use crate::object::{self, Shown, Tagged, set};
 use crate::page::{List, Page};
@@ -31,6 +31,15 @@ pub struct Source {
     /// The source port that is required; absent takes any.
     #[schema(maximum = 65535)]
     pub port: Option<u16>,
+}
+
+/// A source whose calls another trunk gets.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct TakenSource {
+    /// The source, as this trunk has it.
+    pub source: Source,
+    /// The older trunk that has it too.
+    pub by: Named<IngressTrunkRef>,
 }
 
 /// A plan and a sell deck instead of the trunk's own.
@@ -83,6 +92,8 @@ pub struct IngressTrunk {
     pub account: Named<AccountRef>,
     /// Where its calls may come from.
     pub sources: Vec<Source>,
+    /// Those of them that it gets no call from: an older trunk has the same one with the same tech prefix and transport.
+    pub taken: Vec<TakenSource>,
     /// Digits in front of the called number, removed before routing; empty for none.
     pub tech_prefix: String,
     /// Which egress trunks may serve it.
@@ -114,16 +125,18 @@ pub struct IngressTrunk {
 #[serde(deny_unknown_fields)]
 pub struct IngressTrunkNew {
     /// The short name, unique.
-    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z._-]+$")]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z_-][0-9A-Za-z._-]*$")]
     pub code: String,
     /// Whose it is.
     pub carrier: CarrierRef,
     /// The account that pays.
     pub account: AccountRef,
     /// Where its calls may come from.
+    #[schema(max_items = 256)]
     pub sources: Vec<Source>,
     /// Digits in front of the called number; default none.
     #[serde(default)]
+    #[schema(max_length = 15, pattern = "^[0-9A-Z*#+]*$")]
     pub tech_prefix: String,
     /// Which egress trunks may serve it.
     pub plan: PlanRef,
@@ -155,17 +168,19 @@ pub struct IngressTrunkNew {
 }
 
 /// Changes of an ingress trunk; absent fields stay.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IngressTrunkPatch {
     /// The short name.
-    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z._-]+$")]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z_-][0-9A-Za-z._-]*$")]
     pub code: Option<String>,
     /// The account that pays.
     pub account: Option<AccountRef>,
     /// Where its calls may come from; replaces all.
+    #[schema(max_items = 256)]
     pub sources: Option<Vec<Source>>,
     /// Digits in front of the called number.
+    #[schema(max_length = 15, pattern = "^[0-9A-Z*#+]*$")]
     pub tech_prefix: Option<String>,
     /// Which egress trunks may serve it.
     pub plan: Option<PlanRef>,
@@ -241,7 +256,7 @@ async fn update(
     State(app): State<App>,
     Key(id): Key<IngressTrunkRef>,
     headers: HeaderMap,
-    Body(patch): Body<IngressTrunkPatch>,
+    Patch(patch): Patch<IngressTrunkPatch>,
 ) -> Answered<Tagged<IngressTrunk>> {
     // Whose calls come from where is looked at only when that changes: two trunks that met before can each be changed otherwise.
     let moves =
@@ -274,7 +289,9 @@ fn is_alone(draft: &IngressTrunkDraft, id: Option<u32>, others: &[Stored<Ingress
         other.tech_prefix == draft.tech_prefix && other.policy.transport == draft.policy.transport
     };
     for other in others.iter().filter(|other| draft.active && Some(other.id) != id && alike(other)) {
-        if let Some(place) = draft.sources.iter().position(|source| other.sources.contains(source)) {
+        let has =
+            |source: &snapshot::Source| other.sources.iter().any(|own| store::compared(own) == store::compared(source));
+        if let Some(place) = draft.sources.iter().position(has) {
             let why = format!(
                 "trunk {} has this source with the same tech prefix and transport: the older of the two gets all calls",
                 other.code
@@ -295,6 +312,7 @@ impl Shown for IngressTrunk {
             carrier: names.carrier(stored.carrier.0),
             account: names.account(stored.account.0),
             sources: stored.sources.iter().map(Source::show).collect(),
+            taken: names.taken(stored.id).iter().map(|(source, by)| TakenSource::show(source, *by, names)).collect(),
             tech_prefix: stored.tech_prefix.clone(),
             plan: names.plan(stored.plan.0),
             sell_deck: names.deck(stored.sell_deck.0),
@@ -312,6 +330,12 @@ impl Shown for IngressTrunk {
 
     fn key(id: u32) -> String {
         IngressTrunkRef(id).to_string()
+    }
+}
+
+impl TakenSource {
+    fn show(source: &snapshot::Source, by: u32, names: &Names) -> TakenSource {
+        TakenSource { source: Source::show(source), by: names.ingress_trunk(by) }
     }
 }
 

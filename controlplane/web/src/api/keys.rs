@@ -41,6 +41,7 @@ pub struct ApiKey {
 #[serde(deny_unknown_fields)]
 pub struct ApiKeyNew {
     /// What it is for, unique.
+    #[schema(min_length = 1, max_length = 64)]
     pub name: String,
     /// What it may do; no more than its maker may.
     #[schema(min_items = 1)]

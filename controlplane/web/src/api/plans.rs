@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::{May, rights};
-use crate::extract::{Body, Key, Query};
+use crate::extract::{Body, Key, Patch, Query};
 use crate::names::Names;
 use crate::object::{self, Shown, Tagged, set};
 use crate::page::{List, Page};
@@ -55,7 +55,7 @@ pub struct PlanRoute {
 }
 
 /// One route of a plan to be made or changed. It leads either to a trunk or to a group.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlanRouteNew {
     /// The trunk.
@@ -64,6 +64,7 @@ pub struct PlanRouteNew {
     pub trunk_group: Option<TrunkGroupRef>,
     /// Higher first.
     #[serde(default)]
+    #[schema(minimum = -32768, maximum = 32767)]
     pub priority: i16,
     /// Lower first.
     #[serde(default)]
@@ -71,7 +72,7 @@ pub struct PlanRouteNew {
     pub weight: u16,
     /// Share in per cent, 0 to 100.
     #[serde(default)]
-    #[schema(maximum = 255)]
+    #[schema(maximum = 100)]
     pub percent: u8,
     /// When the route may be tried, and what follows from it.
     #[serde(default)]
@@ -110,7 +111,7 @@ pub struct Plan {
 #[serde(deny_unknown_fields)]
 pub struct PlanNew {
     /// The short name, unique.
-    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z._-]+$")]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z_-][0-9A-Za-z._-]*$")]
     pub code: String,
     /// The order of routes; default least cost.
     #[serde(default)]
@@ -119,7 +120,7 @@ pub struct PlanNew {
     #[serde(default)]
     pub margin_min: Amount,
     /// Routes tried for one call at most; 1 to 16, default 4.
-    #[schema(maximum = 255)]
+    #[schema(minimum = 1, maximum = 16)]
     pub attempts_max: Option<u8>,
     /// Whole seconds from INVITE to answer over all attempts; 0 for the default.
     #[serde(default)]
@@ -139,18 +140,18 @@ pub struct PlanNew {
 }
 
 /// Changes of a plan; absent fields stay.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlanPatch {
     /// The short name.
-    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z._-]+$")]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z_-][0-9A-Za-z._-]*$")]
     pub code: Option<String>,
     /// The order of routes.
     pub order: Option<Order>,
     /// Sell minus buy price of a minute must be at least this.
     pub margin_min: Option<Amount>,
     /// Routes tried for one call at most; 1 to 16.
-    #[schema(maximum = 255)]
+    #[schema(minimum = 1, maximum = 16)]
     pub attempts_max: Option<u8>,
     /// Whole seconds from INVITE to answer over all attempts.
     #[schema(maximum = 65535)]
@@ -210,7 +211,7 @@ async fn update(
     State(app): State<App>,
     Key(id): Key<PlanRef>,
     headers: HeaderMap,
-    Body(patch): Body<PlanPatch>,
+    Patch(patch): Patch<PlanPatch>,
 ) -> Answered<Tagged<Plan>> {
     object::update(&app, &caller, id.0, &headers, |draft| patch.patch(draft)).await
 }

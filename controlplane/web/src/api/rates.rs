@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 
 use crate::auth::{May, rights};
 use crate::desk;
-use crate::extract::{Body, Key, Keys, Query};
+use crate::extract::{Key, Keys, Patch, Query};
 use crate::object::{Tagged, if_match, set};
 use crate::page::{self, List};
 use crate::problem::{Answered, Code, Problem};
@@ -75,10 +75,11 @@ pub struct RateFilter {
 }
 
 /// Changes of a rate; absent fields stay.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RatePatch {
     /// What people call the destination.
+    #[schema(max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     pub destination: Option<String>,
     /// Price of sixty seconds.
     pub per_minute: Option<Amount>,
@@ -92,7 +93,7 @@ pub struct RatePatch {
     #[schema(maximum = 65535)]
     pub minimum_s: Option<u16>,
     /// Length of a billing step; not 0.
-    #[schema(maximum = 65535)]
+    #[schema(minimum = 1, maximum = 65535)]
     pub increment_s: Option<u16>,
     /// Free seconds.
     #[schema(maximum = 65535)]
@@ -169,7 +170,7 @@ async fn update(
     State(app): State<App>,
     Keys(deck, key): Keys<DeckRef, RateRef>,
     headers: HeaderMap,
-    Body(patch): Body<RatePatch>,
+    Patch(patch): Patch<RatePatch>,
 ) -> Answered<Tagged<Rate>> {
     let expected = if_match(&headers)?;
     let seen = app.store.get::<DeckDraft>(deck.0).await?.facts.rates_version;

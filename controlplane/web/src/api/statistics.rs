@@ -19,7 +19,7 @@ use crate::names::{NameBook, Names};
 use crate::page;
 use crate::problem::{Answered, Problem};
 use crate::services::App;
-use crate::value::{CarrierRef, EgressTrunkRef, IngressTrunkRef, Named, Time};
+use crate::value::{CarrierRef, EgressTrunkRef, IngressTrunkRef, Named, Time, dialled};
 
 pub use figures::{Reading, StatisticsFigures, cells_of_place};
 pub use order::StatisticsSort;
@@ -239,7 +239,7 @@ impl StatisticsFilter {
             ingress_trunk: self.ingress_trunk.map(|wanted| wanted.0),
             terminator: self.terminator.map(|wanted| wanted.0),
             egress_trunk: self.egress_trunk.map(|wanted| wanted.0),
-            called: self.called.as_deref().map(|called| called.trim_start_matches('+').to_owned()),
+            called: self.called.as_deref().map(|called| dialled(called).trim_start_matches('+').to_owned()),
             cause: self.cause,
         })
     }

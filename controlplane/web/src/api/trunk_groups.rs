@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::{May, rights};
-use crate::extract::{Body, Key, Query};
+use crate::extract::{Body, Key, Patch, Query};
 use crate::names::Names;
 use crate::object::{self, Shown, Tagged, set};
 use crate::page::{List, Page};
@@ -33,16 +33,17 @@ pub struct GroupMember {
 }
 
 /// One trunk of a group to be made or changed.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupMemberNew {
     /// The trunk.
     pub egress_trunk: EgressTrunkRef,
     /// Higher first.
     #[serde(default)]
+    #[schema(minimum = -32768, maximum = 32767)]
     pub priority: i16,
     /// Its share among members of the same priority, 0 to 1,000; 0 comes after all others, default 1.
-    #[schema(maximum = 65535)]
+    #[schema(maximum = 1000)]
     pub weight: Option<u16>,
     /// Nodes of its site: there it comes before members of other sites, whatever the priority.
     #[serde(default)]
@@ -67,18 +68,18 @@ pub struct TrunkGroup {
 #[serde(deny_unknown_fields)]
 pub struct TrunkGroupNew {
     /// The short name, unique.
-    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z._-]+$")]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z_-][0-9A-Za-z._-]*$")]
     pub code: String,
     /// Its trunks, 1 to 64.
     pub members: Vec<GroupMemberNew>,
 }
 
 /// Changes of a trunk group; absent fields stay.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrunkGroupPatch {
     /// The short name.
-    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z._-]+$")]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[0-9A-Za-z_-][0-9A-Za-z._-]*$")]
     pub code: Option<String>,
     /// Its trunks; replaces all.
     pub members: Option<Vec<GroupMemberNew>>,
@@ -131,7 +132,7 @@ async fn update(
     State(app): State<App>,
     Key(id): Key<TrunkGroupRef>,
     headers: HeaderMap,
-    Body(patch): Body<TrunkGroupPatch>,
+    Patch(patch): Patch<TrunkGroupPatch>,
 ) -> Answered<Tagged<TrunkGroup>> {
     object::update(&app, &caller, id.0, &headers, |draft| patch.patch(draft)).await
 }

@@ -34,7 +34,7 @@ pub struct BulkChange {
     #[schema(maximum = 65535)]
     pub minimum_s: Option<u16>,
     /// Length of a billing step after the minimum.
-    #[schema(maximum = 65535)]
+    #[schema(minimum = 1, maximum = 65535)]
     pub increment_s: Option<u16>,
     /// Calls there are refused, or no longer.
     pub blocked: Option<bool>,

@@ -24,6 +24,38 @@ async fn a_change_needs_the_etag_that_was_read() {
     admin.get(path).await.problem(404, "not_found");
 }
 
+// RFC 7396: null takes a field away.
+#[tokio::test]
+async fn null_is_taken_where_it_means_something_and_refused_elsewhere_as_the_document_says() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    admin.furnish().await;
+    let document = admin.get("/api/openapi.json").await.expect(200);
+    let schemas = &document["components"]["schemas"];
+    let rate = admin.get("/api/v1/decks/dck_1/rates").await.expect(200)["data"][0]["id"].as_str().unwrap().to_owned();
+    let mut refused = 0;
+    for (schema, path) in [
+        ("CarrierPatch", "/api/v1/carriers/car_1".to_owned()),
+        ("AccountPatch", "/api/v1/accounts/acc_1".to_owned()),
+        ("IngressTrunkPatch", "/api/v1/ingress-trunks/itr_1".to_owned()),
+        ("EgressTrunkPatch", "/api/v1/egress-trunks/etr_1".to_owned()),
+        ("PlanPatch", "/api/v1/plans/pln_1".to_owned()),
+        ("DeckPatch", "/api/v1/decks/dck_1".to_owned()),
+        ("RatePatch", format!("/api/v1/decks/dck_1/rates/{rate}")),
+    ] {
+        for (name, field) in schemas[schema]["properties"].as_object().unwrap() {
+            let told = admin.send_if("PATCH", &path, Some("*"), json!({ (name.as_str()): null })).await;
+            if field.to_string().contains("\"null\"") {
+                told.expect(200);
+            } else {
+                assert_eq!(told.problem(422, "invalid")["errors"][0]["pointer"], format!("/{name}"));
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 50, "{refused}");
+}
+
 // RFC 9110 §13.1.1.
 #[tokio::test]
 async fn a_change_may_name_several_etags_or_any() {
@@ -53,6 +85,8 @@ async fn a_flaw_points_at_the_field() {
     let admin = node.log_in().await;
     let cases = [
         ("/api/v1/carriers", json!({ "code": "no spaces please" }), "/code"),
+        ("/api/v1/decks", json!({ "code": ".." }), "/code"),
+        ("/api/v1/decks", json!({ "code": ".hidden" }), "/code"),
         ("/api/v1/carriers", json!({ "code": "acme", "blocked": "yes" }), "/blocked"),
         ("/api/v1/carriers", json!({ "code": "acme", "colour": "red" }), "/colour"),
         ("/api/v1/carriers", json!({ "code": "acme", "policy": { "tags": ["a"] } }), "/policy/tags"),
@@ -151,6 +185,9 @@ async fn a_second_trunk_that_would_never_get_a_call_is_refused() {
     let path = "/api/v1/ingress-trunks";
     let flaw = admin.send("POST", path, second(json!({}))).await.problem(422, "invalid");
     assert_eq!(flaw["errors"][0]["pointer"], "/sources/1/network");
+    let written_otherwise = json!({ "sources": [{ "network": "10.20.30.40/8", "port": 5070 }] });
+    let flaw = admin.send("POST", path, second(written_otherwise)).await.problem(422, "invalid");
+    assert_eq!(flaw["errors"][0]["pointer"], "/sources/0/network");
     let apart = json!({ "sources": [{ "network": "127.0.1.1", "port": 5080 }] });
     for (place, change) in [apart, json!({ "tech_prefix": "98" }), json!({ "active": false })].into_iter().enumerate() {
         let mut trunk = second(change);
@@ -158,6 +195,11 @@ async fn a_second_trunk_that_would_never_get_a_call_is_refused() {
         admin.make(path, trunk).await;
     }
     let last = format!("{path}/itr_4");
+    let taken =
+        json!([{ "source": { "network": "127.0.1.1", "port": null }, "by": { "id": "itr_1", "code": first["code"] } }]);
+    assert_eq!(admin.get(&last).await.expect(200)["taken"], taken);
+    let all = admin.get(path).await.expect(200);
+    assert_eq!((&all["data"][0]["taken"], &all["data"][1]["taken"]), (&json!([]), &json!([])));
     admin.send_if("PATCH", &last, Some("*"), json!({ "active": true })).await.problem(422, "invalid");
     admin.send_if("PATCH", &last, Some("*"), json!({ "capacity": 7 })).await.expect(200);
     let moved = json!({ "active": true, "sources": [{ "network": "192.0.2.9" }] });

@@ -1,3 +1,5 @@
+use std::io::Write;
+
 use rust_xlsxwriter::{ExcelDateTime, Format, Workbook};
 use serde_json::{Value, json};
 
@@ -144,6 +146,38 @@ async fn a_workbook_with_rates_and_codes_on_two_sheets_is_joined() {
     let change = &changes["data"][0];
     assert_eq!((change["new_per_minute"].as_str(), change["row"].as_u64()), (Some("0.30"), Some(4)));
     assert_eq!(change["effective_from"], "2030-03-04T00:00:00.000000Z");
+}
+
+// What lies between the cells of a sheet has no size; what is packed has one.
+#[tokio::test]
+async fn a_workbook_takes_room_by_its_cells_and_not_by_where_they_stand() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    a_deck(&admin).await;
+    let mut book = Workbook::new();
+    let rates = book.add_worksheet();
+    for (row, cells) in (0..).zip([["prefix", "destination", "rate"], ["44", "UK", "0.02"], ["49", "Germany", "0.03"]])
+    {
+        for (column, cell) in (0..).zip(cells) {
+            rates.write_string(row, column, cell).unwrap();
+        }
+    }
+    rates.write_string(1_048_575, 16_383, "left behind").unwrap();
+    let path = "/api/v1/decks/dck_1/imports?name=oria.xlsx";
+    let made = admin.upload_bytes(path, &book.save_to_buffer().unwrap()).await.expect(201);
+    assert_eq!(
+        (made["review"]["rows"].as_u64(), made["review"]["problem_count"].as_u64()),
+        (Some(2), Some(0)),
+        "{made}"
+    );
+    let mut bomb = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    bomb.start_file("xl/sharedStrings.xml", zip::write::SimpleFileOptions::default()).unwrap();
+    for _ in 0..48 {
+        bomb.write_all(&vec![b' '; 1 << 20]).unwrap();
+    }
+    let made = admin.upload_bytes(path, bomb.finish().unwrap().get_ref()).await.expect(201);
+    let told = made["review"]["unreadable"].as_str().unwrap_or_default();
+    assert!(told.starts_with("the workbook unpacks to more than 3"), "{made}");
 }
 
 #[tokio::test]

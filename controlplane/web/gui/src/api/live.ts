@@ -45,16 +45,31 @@ async function remember(): Promise<void> {
   take(overview.figures);
 }
 
-/** Keeps the stream open while somebody is logged in; the browser reconnects by itself. */
-export function useStream(): void {
+/** How long a stream that was refused rests, in milliseconds. */
+const REST_MS = 3_000;
+
+/** Opens the stream. A browser connects again by itself when a connection breaks, but not when it was refused: a proxy may be without its server for a moment, and a login may have ended. */
+function open(): () => void {
+  const source = new EventSource('/api/v1/events');
+  source.addEventListener('overview', (event: MessageEvent<string>) => take(JSON.parse(event.data) as Figures));
+  let close = () => source.close();
+  source.addEventListener('error', () => {
+    if (source.readyState !== EventSource.CLOSED) return;
+    // Whoever is logged out hears it by this question.
+    body(api.GET('/api/v1/me')).catch(() => undefined);
+    const timer = window.setTimeout(() => (close = open()), REST_MS);
+    close = () => window.clearTimeout(timer);
+  });
+  return () => close();
+}
+
+/** Keeps the stream open while somebody is logged in: `login` is another one after each login. */
+export function useStream(login: number): void {
   useEffect(() => {
     // Without the past the charts start empty, and the stream says the rest.
     remember().catch(() => undefined);
-    const source = new EventSource('/api/v1/events');
-    const onFigures = (event: MessageEvent<string>) => take(JSON.parse(event.data) as Figures);
-    source.addEventListener('overview', onFigures);
-    return () => source.close();
-  }, []);
+    return open();
+  }, [login]);
 }
 
 /** The figures as they stand, told once a second. */

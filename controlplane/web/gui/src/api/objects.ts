@@ -10,43 +10,64 @@ export type Deck = Schemas['Deck'];
 export type Plan = Schemas['Plan'];
 export type TrunkGroup = Schemas['TrunkGroup'];
 
-const whole = { params: { query: { limit: 1000 } } };
+/** Objects of one kind that a page holds at most. */
+const OBJECTS_MAX = 20_000;
+
+interface Part<T> {
+  data: T[];
+  next_cursor?: string | null;
+}
+
+/** All parts of a list. */
+async function whole<T>(part: (query: { limit: number; cursor?: string }) => Promise<Part<T>>): Promise<T[]> {
+  const rows: T[] = [];
+  let cursor: string | undefined;
+  do {
+    const { data, next_cursor } = await part({ limit: 1000, cursor });
+    rows.push(...data);
+    cursor = next_cursor ?? undefined;
+  } while (cursor !== undefined && rows.length < OBJECTS_MAX);
+  return rows;
+}
 
 type Rows<T> = UseQueryResult<T[]>;
 
-/** All carriers, up to 1,000. */
+/** Balances move: they are asked for every five seconds, less often where there are very many. */
+const BALANCES_MS = 5_000;
+
+/** All carriers. */
 export function useCarriers(): Rows<Carrier> {
-  return useQuery({ queryKey: ['carriers'], queryFn: async () => (await body(api.GET('/api/v1/carriers', whole))).data });
+  return useQuery({ queryKey: ['carriers'], queryFn: () => whole((query) => body(api.GET('/api/v1/carriers', { params: { query } }))) });
 }
 
-/** All accounts, up to 1,000. Balances move: they are asked for every five seconds. */
+/** All accounts. */
 export function useAccounts(): Rows<Account> {
-  return useQuery({ queryKey: ['accounts'], queryFn: async () => (await body(api.GET('/api/v1/accounts', whole))).data, refetchInterval: 5_000 });
+  return useQuery({ queryKey: ['accounts'], queryFn: () => whole((query) => body(api.GET('/api/v1/accounts', { params: { query } }))), refetchInterval: ({ state }) => BALANCES_MS * Math.ceil(((state.data?.length ?? 0) + 1) / 1000) });
 }
 
-/** All ingress trunks, up to 1,000. */
+/** All ingress trunks. */
 export function useIngressTrunks(): Rows<IngressTrunk> {
-  return useQuery({ queryKey: ['ingress-trunks'], queryFn: async () => (await body(api.GET('/api/v1/ingress-trunks', whole))).data });
+  return useQuery({ queryKey: ['ingress-trunks'], queryFn: () => whole((query) => body(api.GET('/api/v1/ingress-trunks', { params: { query } }))) });
 }
 
-/** All egress trunks, up to 1,000. */
+/** All egress trunks. */
 export function useEgressTrunks(): Rows<EgressTrunk> {
-  return useQuery({ queryKey: ['egress-trunks'], queryFn: async () => (await body(api.GET('/api/v1/egress-trunks', whole))).data });
+  return useQuery({ queryKey: ['egress-trunks'], queryFn: () => whole((query) => body(api.GET('/api/v1/egress-trunks', { params: { query } }))) });
 }
 
-/** All decks, up to 1,000. */
+/** All decks. */
 export function useDecks(): Rows<Deck> {
-  return useQuery({ queryKey: ['decks'], queryFn: async () => (await body(api.GET('/api/v1/decks', whole))).data });
+  return useQuery({ queryKey: ['decks'], queryFn: () => whole((query) => body(api.GET('/api/v1/decks', { params: { query } }))) });
 }
 
-/** All plans, up to 1,000. */
+/** All plans. */
 export function usePlans(): Rows<Plan> {
-  return useQuery({ queryKey: ['plans'], queryFn: async () => (await body(api.GET('/api/v1/plans', whole))).data });
+  return useQuery({ queryKey: ['plans'], queryFn: () => whole((query) => body(api.GET('/api/v1/plans', { params: { query } }))) });
 }
 
-/** All trunk groups, up to 1,000. */
+/** All trunk groups. */
 export function useTrunkGroups(): Rows<TrunkGroup> {
-  return useQuery({ queryKey: ['trunk-groups'], queryFn: async () => (await body(api.GET('/api/v1/trunk-groups', whole))).data });
+  return useQuery({ queryKey: ['trunk-groups'], queryFn: () => whole((query) => body(api.GET('/api/v1/trunk-groups', { params: { query } }))) });
 }
 
 /** Rows as choices of a form: id and code. */

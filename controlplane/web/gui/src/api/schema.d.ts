@@ -2010,22 +2010,22 @@ export interface components {
         /** @description Changes of an account; absent fields stay. */
         AccountPatch: {
             /** @description The short name. */
-            code?: string | null;
+            code?: string;
             credit_limit?: null | components["schemas"]["Amount"];
             day_cap?: null | components["schemas"]["Amount"];
-            kind?: null | components["schemas"]["AccountKind"];
+            kind?: components["schemas"]["AccountKind"];
             month_cap?: null | components["schemas"]["Amount"];
             /** @description What we owe the carrier counts as its money. */
-            netted?: boolean | null;
+            netted?: boolean;
             notice_high?: null | components["schemas"]["Amount"];
             notice_low?: null | components["schemas"]["Amount"];
             /** @description Addresses of electronic mail with commas between; empty for none. */
-            notice_mail?: string | null;
+            notice_mail?: string;
             /** @description Where notices are posted to as JSON; empty for nowhere. */
-            notice_url?: string | null;
+            notice_url?: string;
             owed_limit?: null | components["schemas"]["Amount"];
             /** @description The zone in which its days and months begin; empty for UTC. */
-            zone?: string | null;
+            zone?: string;
         };
         /**
          * @description `acc_` and a number.
@@ -2810,7 +2810,7 @@ export interface components {
              * @description Concurrent calls in both directions at most; 0 for no limit.
              */
             capacity?: number;
-            /** @description The short name, unique: 1 to 64 of `[0-9A-Za-z._-]`. */
+            /** @description The short name, unique: 1 to 64 of `[0-9A-Za-z._-]`, the first no point. */
             code: string;
             /**
              * Format: int64
@@ -3341,26 +3341,26 @@ export interface components {
         /** @description Changes of a deck; absent fields stay. */
         DeckPatch: {
             /** @description Rates of one United States jurisdiction count. */
-            by_jurisdiction?: boolean | null;
+            by_jurisdiction?: boolean;
             /** @description Looked up by the location routing number of a call that has one. */
-            by_lrn?: boolean | null;
-            calendar?: null | components["schemas"]["Calendar"];
+            by_lrn?: boolean;
+            calendar?: components["schemas"]["Calendar"];
             /** @description The short name. */
-            code?: string | null;
+            code?: string;
             /**
              * Format: int32
              * @description Decimals of a price, 0 to 9.
              */
-            decimals?: number | null;
+            decimals?: number;
             derived?: null | components["schemas"]["Derived"];
             /** @description What people call it. */
-            name?: string | null;
-            rounding?: null | components["schemas"]["Rounding"];
+            name?: string;
+            rounding?: components["schemas"]["Rounding"];
             /** @description Billing steps count from the call's beginning. */
-            steps_from_zero?: boolean | null;
-            tax_percent?: null | components["schemas"]["Percent"];
+            steps_from_zero?: boolean;
+            tax_percent?: components["schemas"]["Percent"];
             /** @description The zone of its clock as IANA names it. */
-            zone?: string | null;
+            zone?: string;
         };
         /**
          * @description `dck_` and a number.
@@ -3615,43 +3615,43 @@ export interface components {
         };
         /** @description Changes of an egress trunk; absent fields stay. */
         EgressTrunkPatch: {
-            account?: null | components["schemas"]["AccountRef"];
+            account?: components["schemas"]["AccountRef"];
             /** @description Takes calls. */
-            active?: boolean | null;
+            active?: boolean;
             /** @description Put in front of the called number. */
-            add_prefix?: string | null;
+            add_prefix?: string;
             /** @description Where INVITEs are sent. */
-            address?: string | null;
-            buy_deck?: null | components["schemas"]["DeckRef"];
+            address?: string;
+            buy_deck?: components["schemas"]["DeckRef"];
             /**
              * Format: int64
              * @description Concurrent calls at most.
              */
-            capacity?: number | null;
+            capacity?: number;
             /** @description The short name. */
-            code?: string | null;
+            code?: string;
             /**
              * Format: int64
              * @description New calls a second at most.
              */
-            cps?: number | null;
+            cps?: number;
             override_deck?: null | components["schemas"]["DeckRef"];
-            policy?: null | components["schemas"]["Policy"];
+            policy?: components["schemas"]["Policy"];
             /**
              * Format: int32
              * @description Whole seconds to the first 18x or 200.
              */
-            progress_timeout_s?: number | null;
+            progress_timeout_s?: number;
             /**
              * Format: int32
              * @description Whole seconds from the first 18x to the answer.
              */
-            ring_timeout_s?: number | null;
+            ring_timeout_s?: number;
             /**
              * Format: int32
              * @description Digits removed from the front of the called number.
              */
-            strip_digits?: number | null;
+            strip_digits?: number;
         };
         /**
          * @description `etr_` and a number.
@@ -4112,6 +4112,8 @@ export interface components {
             sell_deck: components["schemas"]["Named_DeckRef"];
             /** @description Where its calls may come from. */
             sources: components["schemas"]["Source"][];
+            /** @description Those of them that it gets no call from: an older trunk has the same one with the same tech prefix and transport. */
+            taken: components["schemas"]["TakenSource"][];
             /** @description Digits in front of the called number, removed before routing; empty for none. */
             tech_prefix: string;
             /** @description When it was last changed. */
@@ -4165,40 +4167,40 @@ export interface components {
         };
         /** @description Changes of an ingress trunk; absent fields stay. */
         IngressTrunkPatch: {
-            account?: null | components["schemas"]["AccountRef"];
+            account?: components["schemas"]["AccountRef"];
             /** @description Takes calls. */
-            active?: boolean | null;
+            active?: boolean;
             /**
              * Format: int64
              * @description Concurrent calls at most.
              */
-            capacity?: number | null;
+            capacity?: number;
             /** @description The short name. */
-            code?: string | null;
+            code?: string;
             /**
              * Format: int64
              * @description New calls a second at most.
              */
-            cps?: number | null;
+            cps?: number;
             /**
              * Format: int64
              * @description Whole seconds after which an answered call is released.
              */
-            max_duration_s?: number | null;
+            max_duration_s?: number;
             /**
              * Format: int32
              * @description Whole seconds without RTP after which a call is released.
              */
-            media_timeout_s?: number | null;
+            media_timeout_s?: number;
             override_deck?: null | components["schemas"]["DeckRef"];
-            plan?: null | components["schemas"]["PlanRef"];
-            policy?: null | components["schemas"]["Policy"];
-            sell_deck?: null | components["schemas"]["DeckRef"];
+            plan?: components["schemas"]["PlanRef"];
+            policy?: components["schemas"]["Policy"];
+            sell_deck?: components["schemas"]["DeckRef"];
             /** @description Where its calls may come from; replaces all. */
-            sources?: components["schemas"]["Source"][] | null;
+            sources?: components["schemas"]["Source"][];
             /** @description Digits in front of the called number. */
-            tech_prefix?: string | null;
-            ways?: null | components["schemas"]["Ways"];
+            tech_prefix?: string;
+            ways?: components["schemas"]["Ways"];
         };
         /**
          * @description `itr_` and a number.
@@ -5003,6 +5005,8 @@ export interface components {
                 sell_deck: components["schemas"]["Named_DeckRef"];
                 /** @description Where its calls may come from. */
                 sources: components["schemas"]["Source"][];
+                /** @description Those of them that it gets no call from: an older trunk has the same one with the same tech prefix and transport. */
+                taken: components["schemas"]["TakenSource"][];
                 /** @description Digits in front of the called number, removed before routing; empty for none. */
                 tech_prefix: string;
                 /** @description When it was last changed. */
@@ -6119,21 +6123,21 @@ export interface components {
              * Format: int32
              * @description Routes tried for one call at most; 1 to 16.
              */
-            attempts_max?: number | null;
+            attempts_max?: number;
             /** @description The short name. */
-            code?: string | null;
+            code?: string;
             failover?: null | components["schemas"]["PlanRef"];
-            margin_min?: null | components["schemas"]["Amount"];
-            order?: null | components["schemas"]["Order"];
-            policy?: null | components["schemas"]["Policy"];
+            margin_min?: components["schemas"]["Amount"];
+            order?: components["schemas"]["Order"];
+            policy?: components["schemas"]["Policy"];
             /** @description The routes; replaces all. */
-            routes?: components["schemas"]["PlanRouteNew"][] | null;
-            rules?: null | components["schemas"]["PlanRules"];
+            routes?: components["schemas"]["PlanRouteNew"][];
+            rules?: components["schemas"]["PlanRules"];
             /**
              * Format: int32
              * @description Whole seconds from INVITE to answer over all attempts.
              */
-            setup_timeout_s?: number | null;
+            setup_timeout_s?: number;
         };
         /**
          * @description `pln_` and a number.
@@ -6690,28 +6694,28 @@ export interface components {
         /** @description Changes of a rate; absent fields stay. */
         RatePatch: {
             /** @description Calls there are refused. */
-            blocked?: boolean | null;
-            connection_fee?: null | components["schemas"]["Amount"];
+            blocked?: boolean;
+            connection_fee?: components["schemas"]["Amount"];
             /** @description What people call the destination. */
-            destination?: string | null;
+            destination?: string;
             effective_till?: null | components["schemas"]["Time"];
             first_per_minute?: null | components["schemas"]["Amount"];
             /**
              * Format: int32
              * @description Free seconds.
              */
-            free_s?: number | null;
+            free_s?: number;
             /**
              * Format: int32
              * @description Length of a billing step; not 0.
              */
-            increment_s?: number | null;
+            increment_s?: number;
             /**
              * Format: int32
              * @description Seconds billed at least.
              */
-            minimum_s?: number | null;
-            per_minute?: null | components["schemas"]["Amount"];
+            minimum_s?: number;
+            per_minute?: components["schemas"]["Amount"];
         };
         /**
          * @description `rat_`, the prefix, `_` and the microseconds from which it is valid; `_`, hours, `.` and jurisdiction for a rate of those.
@@ -7749,6 +7753,13 @@ export interface components {
          * @enum {string}
          */
         Take: "max" | "min";
+        /** @description A source whose calls another trunk gets. */
+        TakenSource: {
+            /** @description The older trunk that has it too. */
+            by: components["schemas"]["Named_IngressTrunkRef"];
+            /** @description The source, as this trunk has it. */
+            source: components["schemas"]["Source"];
+        };
         /** @description How sheets are read, and what needs a second look. Everything has a default; a template keeps what was said once. */
         Terms: {
             /**
@@ -7885,9 +7896,9 @@ export interface components {
         /** @description Changes of a trunk group; absent fields stay. */
         TrunkGroupPatch: {
             /** @description The short name. */
-            code?: string | null;
+            code?: string;
             /** @description Its trunks; replaces all. */
-            members?: components["schemas"]["GroupMemberNew"][] | null;
+            members?: components["schemas"]["GroupMemberNew"][];
         };
         /**
          * @description `grp_` and a number.

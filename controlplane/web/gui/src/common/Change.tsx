@@ -46,7 +46,7 @@ export function ChangeDialog<T>({ title, fields, read, start, send, name, side, 
 }
 
 /** A form for a thing to be made. */
-export function NewDialog({ title, fields, start, send, side, onClose }: { title: string; fields: Field[]; start: Values; send: (values: Values) => Promise<unknown>; side?: Side; onClose: () => void }) {
+export function NewDialog({ title, fields, start, verb = 'Create', send, side, onClose }: { title: string; fields: Field[]; start: Values; verb?: string; send: (values: Values) => Promise<unknown>; side?: Side; onClose: () => void }) {
   const queries = useQueryClient();
   return (
     <FormDialog
@@ -54,7 +54,7 @@ export function NewDialog({ title, fields, start, send, side, onClose }: { title
       fields={fields}
       start={start}
       side={side}
-      verb="Create"
+      verb={verb}
       onClose={onClose}
       onSend={async (values) => {
         await send(values);

@@ -1,5 +1,5 @@
 /** Small pieces of text that every screen uses: a figure with its definition, a time, money, a state. */
-import type { ReactNode } from 'react';
+import { memo, type ReactNode } from 'react';
 import { Box, Chip, Tooltip, Typography } from '@mui/material';
 import { definitions, type Figure } from './definitions';
 import { when, zoneName, type Part, type Zone } from './format';
@@ -50,9 +50,9 @@ export function When({ at, part = 'full' }: { at: string | null | undefined; par
 type Tone = 'success' | 'warning' | 'error' | 'info' | 'default';
 
 /** One word about how something is, in colour and in text. */
-export function State({ tone, children }: { tone: Tone; children: ReactNode }) {
+export const State = memo(function State({ tone, children }: { tone: Tone; children: ReactNode }) {
   return <Chip size="small" variant="outlined" color={tone} label={children} sx={{ height: 19, fontSize: '0.7rem', fontWeight: 560, '& .MuiChip-label': { px: 0.75 } }} />;
-}
+});
 
 /** A headline figure. `stale` greys it and says how old it is. */
 export function Kpi({ figure, name, value, unit, note, stale }: { figure: Figure; name: string; value: string; unit?: string; note?: ReactNode; stale?: string }) {

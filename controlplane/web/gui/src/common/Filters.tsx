@@ -1,6 +1,7 @@
 /** Filter fields above a table. Each writes itself into the URL. */
-import { useEffect, useState } from 'react';
-import { Chip, MenuItem, TextField } from '@mui/material';
+import { useEffect, useMemo, useState } from 'react';
+import { Chip, TextField } from '@mui/material';
+import { OneOf, type Choice } from './OneOf';
 import { useFilters } from './url';
 
 /** How long typing must rest before the URL changes, in milliseconds. */
@@ -21,17 +22,12 @@ export function TextFilter({ name, label, width = 150 }: { name: string; label: 
 }
 
 /** One of some values, or any. */
-export function ChoiceFilter({ name, label, choices, width = 150 }: { name: string; label: string; choices: { value: string; text: string }[]; width?: number }) {
+export function ChoiceFilter({ name, label, choices, width = 150 }: { name: string; label: string; choices: Choice[]; width?: number }) {
   const [query, set] = useFilters();
   const value = query.get(name) ?? '';
   const known = value === '' || choices.some((choice) => choice.value === value);
-  return (
-    <TextField select label={label} value={value} onChange={(event) => set({ [name]: event.target.value, cursor: '' })} sx={{ width: { xs: 'calc(50% - 4px)', sm: width } }}>
-      <MenuItem value="">any</MenuItem>
-      {!known && <MenuItem value={value}>{value}</MenuItem>}
-      {choices.map((choice) => <MenuItem key={choice.value} value={choice.value}>{choice.text}</MenuItem>)}
-    </TextField>
-  );
+  const all = useMemo(() => [{ value: '', text: 'any' }, ...(known ? [] : [{ value, text: value }]), ...choices], [known, value, choices]);
+  return <OneOf label={label} value={value} choices={all} onPick={(chosen) => set({ [name]: chosen, cursor: '' })} sx={{ width: { xs: 'calc(50% - 4px)', sm: width } }} />;
 }
 
 /** Ready-made filters: a chip sets all its keys, and leaves them again. */

@@ -1,7 +1,9 @@
 /** Forms from a list of fields. What the API refuses is shown beside the field that it names. */
 import { lazy, Suspense, useState, type FormEvent } from 'react';
-import { Box, Button, Checkbox, Dialog, DialogActions, DialogContent, DialogTitle, FormControlLabel, FormHelperText, MenuItem, Tab, Tabs, TextField, useMediaQuery } from '@mui/material';
+import { Box, Button, Checkbox, Dialog, DialogActions, DialogContent, DialogTitle, FormControlLabel, FormHelperText, Tab, Tabs, TextField, useMediaQuery } from '@mui/material';
 import { Refused } from '../api/http';
+import { useLeave } from './Leave';
+import { OneOf, type Choice } from './OneOf';
 import { Trouble, Waiting } from './Panel';
 import type { Policy, Side } from './policy/schema';
 import { cleaned } from './policy/values';
@@ -15,7 +17,7 @@ export interface Field {
   kind: 'text' | 'number' | 'password' | 'choice' | 'tick' | 'lines';
   help?: string;
   /** Choices: value and what is shown. */
-  choices?: { value: string; text: string }[];
+  choices?: Choice[];
   /** May be left empty: then its value is null. */
   optional?: boolean;
   /** Takes the whole row. */
@@ -37,7 +39,8 @@ interface Props {
   onSend: (values: Values) => Promise<unknown>;
 }
 
-type Texts = Record<string, string | boolean>;
+/** What stands in a form's fields as it is typed. */
+export type Texts = Record<string, string | boolean>;
 
 function toTexts(fields: Field[], start: Values): Texts {
   return Object.fromEntries(
@@ -59,9 +62,25 @@ export function toValues(fields: Field[], texts: Texts): Values {
       const plain = text.trim();
       if (kind === 'lines') return [name, plain.split(/[\n,]+/).map((line) => line.trim()).filter((line) => line !== '')];
       if (plain === '' && optional) return [name, null];
-      return [name, kind === 'number' ? Number(plain) : plain];
+      return [name, kind === 'number' ? Number(plain.replace('−', '-')) : plain];
     }),
   );
+}
+
+/** Numbers that are none: the API would hear nothing of them, as of what was left as it is. */
+export function unreadable(fields: Field[], texts: Texts): { pointer: string; detail: string }[] {
+  const wrong = ({ name, kind, optional }: Field) => {
+    const text = String(texts[name] ?? '').trim();
+    return kind === 'number' && !/^[-−]?\d{1,15}$/.test(text) && !(optional && text === '');
+  };
+  return fields.filter(wrong).map(({ name }) => ({ pointer: `/${name}`, detail: 'a whole number is wanted' }));
+}
+
+/** Numbers are read before anything is sent. */
+class Unreadable extends Refused {
+  constructor(errors: { pointer: string; detail: string }[]) {
+    super(422, { title: 'Not sent', detail: 'a whole number is wanted', errors: errors.map(({ pointer, detail }) => ({ pointer, message: detail })) });
+  }
 }
 
 /** The refusal's sentence for a field, by its JSON pointer. */
@@ -89,27 +108,19 @@ function One({ field, value, wrong, focus, onChange }: OneProps) {
     );
   }
   const many = field.kind === 'lines';
+  const shown = { sx: span, fullWidth: true, autoFocus: focus, name: field.name, label: field.label, required: !field.optional && !many, error: wrong !== undefined, helperText: wrong ?? field.help };
+  if (field.choices) return <OneOf {...shown} value={String(value)} choices={field.choices} onPick={onChange} />;
   return (
     <TextField
-      sx={span}
-      fullWidth
-      autoFocus={focus}
-      name={field.name}
-      label={field.label}
-      select={field.kind === 'choice'}
+      {...shown}
       type={field.kind === 'password' ? 'password' : 'text'}
       multiline={many}
       minRows={many ? 2 : undefined}
       maxRows={many ? 8 : undefined}
       value={value}
-      required={!field.optional && !many}
-      error={wrong !== undefined}
-      helperText={wrong ?? field.help}
       onChange={(event) => onChange(event.target.value)}
       slotProps={{ htmlInput: { inputMode: field.kind === 'number' ? 'numeric' : undefined, autoComplete: field.kind === 'password' ? 'new-password' : 'off' } }}
-    >
-      {field.choices?.map((choice) => <MenuItem key={choice.value} value={choice.value}>{choice.text}</MenuItem>)}
-    </TextField>
+    />
   );
 }
 
@@ -120,13 +131,18 @@ export function FormDialog({ title, fields, start, verb, side, onClose, onSend }
   const narrow = useMediaQuery('(max-width:599px)');
   const [policy, setPolicy] = useState<unknown>(start['policy'] ?? {});
   const [tab, setTab] = useState<'object' | 'policy'>('object');
-  const [texts, setTexts] = useState<Texts>(() => toTexts(fields, start));
+  const [first] = useState<Texts>(() => toTexts(fields, start));
+  const [texts, setTexts] = useState<Texts>(first);
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
+  const said = (of: unknown) => JSON.stringify(cleaned(of) ?? {});
+  const leave = useLeave(JSON.stringify(texts) !== JSON.stringify(first) || said(policy) !== said(start['policy']));
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     setBusy(true);
     try {
+      const flaws = unreadable(fields, texts);
+      if (flaws.length > 0) throw new Unreadable(flaws);
       const values = toValues(fields, texts);
       await onSend(side ? { ...values, policy: (cleaned(policy) ?? {}) as Policy } : values);
       onClose();
@@ -137,7 +153,8 @@ export function FormDialog({ title, fields, start, verb, side, onClose, onSend }
     }
   };
   return (
-    <Dialog open onClose={onClose} maxWidth={side ? 'md' : 'sm'} fullWidth fullScreen={narrow && side !== undefined}>
+    <>
+    <Dialog open onClose={() => leave.ask(onClose)} maxWidth={side ? 'md' : 'sm'} fullWidth fullScreen={narrow && side !== undefined}>
       <Box component="form" onSubmit={submit} noValidate sx={{ display: 'contents' }}>
         <DialogTitle variant="h1">{title}</DialogTitle>
         {side && <Tabs value={tab} onChange={(_, next: 'object' | 'policy') => setTab(next)} sx={{ px: { xs: 2, sm: 3 }, minHeight: 36, borderBottom: 1, borderColor: 'divider' }}><Tab value="object" label="Basics" sx={{ minHeight: 36 }} /><Tab value="policy" label={side === 'carrier' ? 'Captures, recordings' : 'Signalling'} sx={{ minHeight: 36 }} /></Tabs>}
@@ -156,6 +173,8 @@ export function FormDialog({ title, fields, start, verb, side, onClose, onSend }
         </DialogActions>
       </Box>
     </Dialog>
+    {leave.question}
+    </>
   );
 }
 

@@ -55,7 +55,8 @@ export function Grid<R extends GridValidRowModel>({ name, columns, onOpen, empty
       onColumnVisibilityModelChange={(model) => wide && remember(`columns.${name}`, JSON.stringify(model))}
       rowHeight={29}
       columnHeaderHeight={32}
-      hideFooter
+      hideFooter={(rest.rows?.length ?? 0) <= PAGE_ROWS}
+      pageSizeOptions={[PAGE_ROWS]}
       // Where the browser draws scrollbars over the page, the last row would lie under ours.
       scrollbarSize={10}
       disableRowSelectionOnClick

@@ -14,8 +14,10 @@ export function guess(text: string): Guess[] {
   if (/^[0-9a-f]{32}$/i.test(t)) return [{ as: 'one call', href: `/cdrs/${q.toLowerCase()}` }];
   const object = /^(car|acc|itr|etr|dck|pln)_\d+$/.exec(t);
   if (object) return [{ as: 'an object’s id', href: screenOf(object[1] ?? '', q) }];
-  if (/^\+?\d{3,}$/.test(t)) {
-    const digits = t.replace(/^\+/, '');
+  // As people copy it: +44 (20) 7123-4567. An address is none.
+  const plain = /^\d{1,3}(\.\d{1,3}){3}$/.test(t) ? '' : t.replace(/[\s().-]/g, '');
+  if (/^\+?\d{3,}$/.test(plain)) {
+    const digits = plain.replace(/^\+/, '');
     return [
       { as: 'CDRs to this number or prefix', href: `/cdrs?called=${digits}` },
       { as: 'CDRs from this number or prefix', href: `/cdrs?calling=${digits}` },

@@ -49,3 +49,14 @@ export function timeWindow(query: URLSearchParams, now: number): TimeWindow {
   const seconds = name in WINDOWS ? WINDOWS[name as WindowName] : WINDOWS['1h'];
   return { from: new Date(now - seconds * 1000).toISOString(), till: new Date(now).toISOString() };
 }
+
+/** A figure in the URL. What is none goes to the API too, which says so: without it, everything would be shown. */
+export function figureIn(query: URLSearchParams, key: string): number | undefined {
+  const text = query.get(key) ?? '';
+  return text === '' ? undefined : /^\d+$/.test(text) ? Number(text) : Number.NaN;
+}
+
+/** A number as people copy it, `+44 (20) 7123 4567`, without what only helps to read it. */
+export function numberIn(query: URLSearchParams, key: string): string | undefined {
+  return query.get(key)?.replace(/[\s()]/g, '') || undefined;
+}

@@ -4,6 +4,7 @@ import { Autocomplete, Box, InputAdornment, TextField } from '@mui/material';
 import Search from '@mui/icons-material/SearchOutlined';
 import { useLocation } from 'wouter';
 import { guess } from '../common/guess';
+import { leaveBy } from '../common/Leave';
 
 /** The search box of the top bar; `/` puts the cursor into it. */
 export function SearchBox({ inputRef }: { inputRef: Ref<HTMLInputElement> }) {
@@ -12,7 +13,7 @@ export function SearchBox({ inputRef }: { inputRef: Ref<HTMLInputElement> }) {
   const leave = (href: string) => {
     setText('');
     if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
-    go(href);
+    leaveBy(() => go(href));
   };
   return (
     <Autocomplete

@@ -128,12 +128,12 @@ function Account({ user, onLogout }: { user: string; onLogout: () => void }) {
 }
 
 /** The frame. */
-export function Shell({ user, onLogout, children }: { user: string; onLogout: () => void; children: ReactNode }) {
+export function Shell({ user, login, onLogout, children }: { user: string; login: number; onLogout: () => void; children: ReactNode }) {
   const [, go] = useLocation();
   const [help, setHelp] = useState(false);
   const [drawer, setDrawer] = useState(false);
   const search = useRef<HTMLInputElement>(null);
-  useStream();
+  useStream(login);
   useKeys({ go, search: useCallback(() => search.current?.focus(), []), help: useCallback(() => setHelp(true), []) });
   return (
     <Box sx={{ display: 'flex', minHeight: '100vh' }}>

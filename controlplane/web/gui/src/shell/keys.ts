@@ -1,5 +1,6 @@
 /** Keys that work on every screen. `g` and then a letter goes to a screen. */
 import { useEffect } from 'react';
+import { leaveBy } from '../common/Leave';
 
 /** Screens by the letter after `g`. */
 export const GO: Record<string, { href: string; name: string }> = {
@@ -37,7 +38,7 @@ export function useKeys({ go, search, help }: Handlers): void {
       if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
       const place = performance.now() - gAt < SECOND_KEY_MS_MAX ? GO[event.key] : undefined;
       gAt = 0;
-      if (place) go(place.href);
+      if (place) leaveBy(() => go(place.href));
       else if (event.key === 'g') gAt = performance.now();
       else if (event.key === '/') search();
       else if (event.key === '?') help();

@@ -5,8 +5,10 @@ import { Fragment, useState } from 'react';
 import { Link } from 'wouter';
 import { api, body, type Schemas } from '../../api/http';
 import { State, When } from '../../common/Fact';
-import { decimal, NONE, signOf } from '../../common/format';
+import { TextFilter } from '../../common/Filters';
+import { count, decimal, NONE, signOf } from '../../common/format';
 import { Empty, Head, Panel, Trouble, Waiting } from '../../common/Panel';
+import { useFilters } from '../../common/url';
 import { Secret } from './Secret';
 import { May } from '../../common/May';
 
@@ -95,7 +97,7 @@ function Notices() {
             {rows.map((notice) => (
               <Fragment key={notice.id}>
               <TableRow hover onClick={() => setOpen(open === notice.id ? null : notice.id)} sx={{ cursor: 'pointer' }} title="Every try to tell it">
-                <TableCell><When at={notice.raised_at} /></TableCell>
+                <TableCell><Button size="small" aria-expanded={open === notice.id} aria-label="Every try to tell it" sx={{ minWidth: 0, mr: 0.5 }}>{open === notice.id ? '▾' : '▸'}</Button><When at={notice.raised_at} /></TableCell>
                 <TableCell>{notice.account.code}</TableCell>
                 <TableCell>{WORDS[notice.kind] ?? notice.kind}</TableCell>
                 <TableCell align="right">{decimal(notice.value)}</TableCell>
@@ -113,18 +115,28 @@ function Notices() {
   );
 }
 
+/** Accounts that are drawn at most: a table of thousands would stand still. */
+const ROWS_MAX = 200;
+
 /** The screen. */
 export default function Balances() {
+  const [query] = useFilters();
   const balances = useQuery({ queryKey: ['balances'], queryFn: () => body(api.GET('/api/v1/balances')), refetchInterval: 5_000 });
   if (balances.error) return <Trouble error={balances.error} retry={() => void balances.refetch()} />;
   if (!balances.data) return <Waiting />;
-  const rows = balances.data.data;
+  const all = balances.data.data;
+  const q = (query.get('q') ?? '').toLowerCase();
+  const fitting = all.filter(({ account }) => `${account.code} ${account.carrier.code}`.toLowerCase().includes(q));
+  const rows = fitting.slice(0, ROWS_MAX);
   return (
     <>
       <Head title="Balances" note="payments less charges; payments are booked on the carrier’s page" />
+      <Box sx={{ mb: 1.5 }}><TextFilter name="q" label="Account, carrier" width={200} /></Box>
       <Box sx={{ display: 'grid', gap: 1.5 }}>
-        <Panel title="Accounts" flush>
-          {rows.length === 0 && <Empty title="No account">An account belongs to a carrier: make the carrier first, then its account.</Empty>}
+        <Panel title="Accounts" note={rows.length < fitting.length && `the first ${ROWS_MAX} of ${count(fitting.length)}`} flush>
+          {rows.length === 0 && (all.length === 0
+            ? <Empty title="No account">An account belongs to a carrier: make the carrier first, then its account.</Empty>
+            : <Empty title="No account fits">Neither an account’s code nor its carrier’s contains “{q}”.</Empty>)}
           {rows.length > 0 && (
             <Box sx={{ overflowX: 'auto' }}>
               <Table size="small" sx={TABLE}>

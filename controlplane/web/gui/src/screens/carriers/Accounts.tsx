@@ -103,7 +103,7 @@ export function Accounts({ carrier }: { carrier: Carrier }) {
           send={(values, etag) => body(api.PATCH('/api/v1/accounts/{id}', { params: { path: { id: doing.account.id }, header: { 'if-match': etag } }, body: accountBody(values) as Schemas['AccountPatch'] }))} />
       )}
       {doing?.what === 'pay' && (
-        <NewDialog title={`Payment to ${doing.account.code} (${doing.account.currency})`} fields={PAYMENT_FIELDS} start={{ kind: 'payment' }} onClose={close}
+        <NewDialog verb="Book" title={`Payment to ${doing.account.code} (${doing.account.currency})`} fields={PAYMENT_FIELDS} start={{ kind: 'payment' }} onClose={close}
           send={(values) => body(api.POST('/api/v1/accounts/{id}/payments', { params: { path: { id: doing.account.id } }, body: { ...values, note: values['note'] ?? '' } as unknown as Schemas['PaymentNew'] }))} />
       )}
     </Panel>

@@ -4,7 +4,7 @@ import { Box, Button } from '@mui/material';
 import Add from '@mui/icons-material/AddOutlined';
 import { useLocation } from 'wouter';
 import { api, body, type Schemas } from '../../api/http';
-import { useAccounts, useCarriers, useEgressTrunks, useIngressTrunks, type Carrier } from '../../api/objects';
+import { useAccounts, useCarriers, useEgressTrunks, useIngressTrunks, type Account, type Carrier, type EgressTrunk, type IngressTrunk } from '../../api/objects';
 import { NewDialog } from '../../common/Change';
 import { State } from '../../common/Fact';
 import { TextFilter } from '../../common/Filters';
@@ -32,20 +32,34 @@ const COLUMNS: Column<Row>[] = [
   { field: 'balances', headerName: 'Balance', minWidth: 130, flex: 1, ...figures, valueGetter: (_, row) => row.balances.join(' · ') || NONE },
 ];
 
+function rowOf(carrier: Carrier, accounts: Account[], ingress: IngressTrunk[], egress: EgressTrunk[]): Row {
+  const words = [carrier.id, carrier.code, carrier.name, ...accounts.flatMap((a) => [a.id, a.code]), ...ingress.flatMap((t) => [t.id, t.code, ...t.sources.map((s) => s.network)]), ...egress.flatMap((t) => [t.id, t.code, t.address])];
+  return {
+    ...carrier,
+    ingress: ingress.map((trunk) => trunk.code),
+    egress: egress.map((trunk) => trunk.code),
+    balances: accounts.map((account) => `${decimal(account.balance)} ${account.currency}`),
+    text: words.join(' ').toLowerCase(),
+  };
+}
+
+/** Rows by their carrier: with thousands of both, nobody looks through all of them for each. */
+function byCarrier<T extends { carrier: { id: string } }>(rows: T[] | undefined): (carrier: string) => T[] {
+  const found = new Map<string, T[]>();
+  for (const row of rows ?? []) {
+    const same = found.get(row.carrier.id);
+    if (same) same.push(row);
+    else found.set(row.carrier.id, [row]);
+  }
+  return (carrier) => found.get(carrier) ?? [];
+}
+
 function useRows(): { rows: Row[]; error: unknown; waiting: boolean } {
   const [carriers, accounts, ingress, egress] = [useCarriers(), useAccounts(), useIngressTrunks(), useEgressTrunks()];
-  const rows = useMemo(() => (carriers.data ?? []).map((carrier) => {
-    const mine = <T extends { carrier: { id: string } }>(all: T[] | undefined) => (all ?? []).filter((row) => row.carrier.id === carrier.id);
-    const [accs, itrs, etrs] = [mine(accounts.data), mine(ingress.data), mine(egress.data)];
-    const words = [carrier.id, carrier.code, carrier.name, ...accs.flatMap((a) => [a.id, a.code]), ...itrs.flatMap((t) => [t.id, t.code, ...t.sources.map((s) => s.network)]), ...etrs.flatMap((t) => [t.id, t.code, t.address])];
-    return {
-      ...carrier,
-      ingress: itrs.map((trunk) => trunk.code),
-      egress: etrs.map((trunk) => trunk.code),
-      balances: accs.map((account) => `${decimal(account.balance)} ${account.currency}`),
-      text: words.join(' ').toLowerCase(),
-    };
-  }), [carriers.data, accounts.data, ingress.data, egress.data]);
+  const rows = useMemo(() => {
+    const [accountsOf, ingressOf, egressOf] = [byCarrier(accounts.data), byCarrier(ingress.data), byCarrier(egress.data)];
+    return (carriers.data ?? []).map((carrier) => rowOf(carrier, accountsOf(carrier.id), ingressOf(carrier.id), egressOf(carrier.id)));
+  }, [carriers.data, accounts.data, ingress.data, egress.data]);
   return { rows, error: carriers.error ?? accounts.error ?? ingress.error ?? egress.error, waiting: carriers.isPending };
 }
 

@@ -1,6 +1,6 @@
 /** A carrier's trunks: how calls come in, and how they go out. */
 import { useState } from 'react';
-import { Button, Table, TableBody, TableCell, TableHead, TableRow, Tooltip } from '@mui/material';
+import { Alert, Button, Table, TableBody, TableCell, TableHead, TableRow, Tooltip } from '@mui/material';
 import Add from '@mui/icons-material/AddOutlined';
 import { useQueryClient } from '@tanstack/react-query';
 import { Link } from 'wouter';
@@ -51,6 +51,16 @@ function Switch({ trunk, say, send, onClose }: { trunk: { code: string; active: 
   );
 }
 
+/** Trunks of which another one gets the calls: of those with one source, tech prefix and transport the oldest has them. */
+function Taken({ trunks }: { trunks: IngressTrunk[] }) {
+  return trunks.filter((trunk) => trunk.taken.length > 0).map((trunk) => (
+    <Alert key={trunk.id} severity="warning" variant="outlined" data-taken={trunk.code} sx={{ m: 1 }}>
+      <b>{trunk.code} gets no call {trunk.taken.length < trunk.sources.length && 'from some of its sources'}.</b>{' '}
+      {trunk.taken.map(({ source, by }) => `${lineOf(source)} is a source of ${by.code}`).join(', ')}, with the same tech prefix and transport: the older trunk has the calls.
+    </Alert>
+  ));
+}
+
 /** The ingress trunks. */
 export function IngressTrunks({ carrier }: { carrier: Carrier }) {
   const trunks = useIngressTrunks();
@@ -64,6 +74,7 @@ export function IngressTrunks({ carrier }: { carrier: Carrier }) {
   return (
     <Panel title="Ingress trunks" note="how its calls come in" flush tools={<May to="write"><Button startIcon={<Add />} disabled={choices.accounts.length === 0} onClick={() => setDoing({ what: 'new' })}>New ingress trunk</Button></May>}>
       <Trouble error={trunks.error} />
+      <Taken trunks={rows} />
       {trunks.data && rows.length === 0 && <Empty title="It sends us no calls">{choices.accounts.length === 0 ? 'Make an account first.' : 'Make an ingress trunk with the addresses that its INVITEs come from.'}</Empty>}
       {rows.length > 0 && (
         <Table size="small" sx={TABLE}>

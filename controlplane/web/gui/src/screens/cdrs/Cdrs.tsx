@@ -13,7 +13,7 @@ import { definitions } from '../../common/definitions';
 import { figures, Grid, PAGE_ROWS, type Column } from '../../common/Grid';
 import { Empty, Head, Panel, Trouble } from '../../common/Panel';
 import { useZone } from '../../common/place';
-import { timeWindow, useFilters, WINDOWS } from '../../common/url';
+import { figureIn, numberIn, timeWindow, useFilters, WINDOWS } from '../../common/url';
 import { classOf } from '../rates/calendar';
 import { foundBy } from './told';
 
@@ -69,12 +69,11 @@ function columns(zone: string, attempts: boolean, states: boolean, records: bool
 /** What the API is asked, from the URL. */
 export function filterOf(query: URLSearchParams) {
   const text = (key: string) => query.get(key) ?? undefined;
-  const number = (key: string) => (/^\d+$/.test(query.get(key) ?? '') ? Number(query.get(key)) : undefined);
   const answered = query.get('answered');
   return {
     kind: query.get('kind') === 'attempt' ? ('attempt' as const) : undefined,
-    calling: text('calling'), called: text('called'), exact: query.get('exact') === 'true' ? true : undefined, digits: text('digits'), originator: text('originator'), terminator: text('terminator'),
-    ingress_trunk: text('ingress_trunk'), egress_trunk: text('egress_trunk'), cause: number('cause'), sip_status: number('sip_status'),
+    calling: numberIn(query, 'calling'), called: numberIn(query, 'called'), exact: query.get('exact') === 'true' ? true : undefined, digits: query.get('digits')?.replace(/[\s().+-]/g, '') || undefined, originator: text('originator'), terminator: text('terminator'),
+    ingress_trunk: text('ingress_trunk'), egress_trunk: text('egress_trunk'), cause: figureIn(query, 'cause'), sip_status: figureIn(query, 'sip_status'),
     answered: answered === 'true' ? true : answered === 'false' ? false : undefined, sip_call_id: text('sip_call_id'),
     cursor: text('cursor'),
   };

@@ -14,6 +14,10 @@ export interface Login {
   hasPassword: boolean;
   /** Asks again who is logged in. */
   again: () => Promise<void>;
+  /** The login has ended by itself, while its user was at work. */
+  ended: boolean;
+  /** How often somebody logged in. */
+  times: number;
   /** Why the last try failed. */
   error: unknown;
   /** User and password were right, and a code is wanted beside them. */
@@ -53,14 +57,22 @@ export function useLogin(): Login {
   const [me, setMe] = useState<Me | null | undefined>(undefined);
   const [error, setError] = useState<unknown>(null);
   const [wantsCode, setWantsCode] = useState(false);
+  const [ended, setEnded] = useState(false);
+  const [times, setTimes] = useState(0);
 
   const accept = useCallback((next: Me | null) => {
     setCsrf(next?.csrf_token ?? '');
     setMe(next);
+    setEnded(false);
+    if (next) setTimes((before) => before + 1);
   }, []);
 
   useEffect(() => {
-    whenLoggedOut(() => accept(null));
+    // What is on the screen stays where it is: something may be typed into it.
+    whenLoggedOut(() => {
+      setMe((before) => before ?? null);
+      setEnded(true);
+    });
     first ??= start();
     first.then(accept, (reason: unknown) => {
       setError(reason);
@@ -73,8 +85,12 @@ export function useLogin(): Login {
   const enter = async (user: string, password: string, code: string) => {
     setError(null);
     try {
-      accept(await body(api.POST('/api/v1/sessions', { body: { user, password, code: code === '' ? null : code } })));
+      const next = await body(api.POST('/api/v1/sessions', { body: { user, password, code: code === '' ? null : code } }));
+      if (next.name !== me?.name) queries.clear();
       setWantsCode(false);
+      accept(next);
+      // A form holds what it read.
+      await queries.invalidateQueries({ predicate: (query) => query.queryKey[0] !== 'change' });
       return true;
     } catch (reason) {
       const wanted = isCodeWanted(reason);
@@ -94,5 +110,5 @@ export function useLogin(): Login {
 
   const state = me === undefined ? 'asking' : me === null ? 'out' : 'in';
   const mustProve = me?.must_have_second_factor ?? false;
-  return { state, user: me?.name ?? '', mustProve, hasPassword: me?.has_password ?? false, again, error, wantsCode, enter, leave };
+  return { state, user: me?.name ?? '', mustProve, hasPassword: me?.has_password ?? false, again, ended, times, error, wantsCode, enter, leave };
 }

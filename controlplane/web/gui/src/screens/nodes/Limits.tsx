@@ -91,7 +91,7 @@ export function Limits() {
       {limits.data && rows.length === 0 && <Empty title="Nothing is limited, and no call is up">Limits stand on trunks, on carriers and on the whole switch.</Empty>}
       {rows.length > 0 && <Rows rows={rows} />}
       {open && own.data && (
-        <NewDialog title="Limits of the switch" fields={SWITCH_FIELDS} start={{ ...own.data }} onClose={() => setOpen(false)}
+        <NewDialog title="Limits of the switch" verb="Save" fields={SWITCH_FIELDS} start={{ ...own.data }} onClose={() => setOpen(false)}
           send={(values) => body(api.PUT('/api/v1/limits/switch', { body: values as Schemas['SwitchLimits'] }))} />
       )}
     </Panel>

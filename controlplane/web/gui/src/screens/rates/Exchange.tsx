@@ -4,6 +4,7 @@ import { Button, Table, TableBody, TableCell, TableHead, TableRow } from '@mui/m
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { api, body, type Schemas } from '../../api/http';
 import { NewDialog } from '../../common/Change';
+import { Confirm } from '../../common/Form';
 import { When } from '../../common/Fact';
 import type { Field } from '../../common/Form';
 import { Panel, Trouble } from '../../common/Panel';
@@ -21,35 +22,35 @@ export function Exchange() {
   const queries = useQueryClient();
   const rates = useQuery({ queryKey: ['exchange-rates'], queryFn: () => body(api.GET('/api/v1/exchange-rates')) });
   const [doing, setDoing] = useState<'rate' | 'base' | null>(null);
-  const [error, setError] = useState<unknown>(null);
+  const [gone, setGone] = useState<Schemas['ExchangeRate'] | null>(null);
   const base = rates.data?.base_currency ?? '';
   const remove = async (id: string) => {
-    setError(null);
-    try {
-      await api.DELETE('/api/v1/exchange-rates/{id}', { params: { path: { id } } });
-      await queries.invalidateQueries({ queryKey: ['exchange-rates'] });
-    } catch (reason) {
-      setError(reason);
-    }
+    await body(api.DELETE('/api/v1/exchange-rates/{id}', { params: { path: { id } } }));
+    await queries.invalidateQueries({ queryKey: ['exchange-rates'] });
   };
   return (
     <Panel title="Exchange rates" note={`values in ${base}; they join decks and accounts of different currencies, and each call keeps the one that it was quoted with`} sx={{ mt: 2 }}
       tools={<><May to="rates:write"><Button onClick={() => setDoing('base')}>Base currency</Button></May><May to="rates:write"><Button variant="outlined" onClick={() => setDoing('rate')}>New exchange rate</Button></May></>}>
-      <Trouble error={rates.error ?? error} retry={() => void rates.refetch()} />
+      <Trouble error={rates.error} retry={() => void rates.refetch()} />
       <Table size="small" data-exchange-rates>
         <TableHead><TableRow><TableCell>Currency</TableCell><TableCell align="right">Worth in {base}</TableCell><TableCell>From</TableCell><TableCell /></TableRow></TableHead>
         <TableBody>
           {rates.data?.data.map((rate) => (
             <TableRow key={rate.id}>
               <TableCell><b>{rate.currency}</b></TableCell><TableCell align="right">{rate.value}</TableCell><TableCell><When at={rate.effective_from} part="minute" /></TableCell>
-              <TableCell align="right"><May to="rates:write"><Button onClick={() => void remove(rate.id)}>Remove</Button></May></TableCell>
+              <TableCell align="right"><May to="rates:write"><Button onClick={() => setGone(rate)}>Remove</Button></May></TableCell>
             </TableRow>
           ))}
           {rates.data?.data.length === 0 && <TableRow><TableCell colSpan={4}>None: every account and its decks count in one currency.</TableCell></TableRow>}
         </TableBody>
       </Table>
-      {doing === 'rate' && <NewDialog title="New exchange rate" fields={FIELDS} start={{}} onClose={() => setDoing(null)} send={(values) => body(api.PUT('/api/v1/exchange-rates', { body: values as unknown as Schemas['ExchangeRatePut'] }))} />}
-      {doing === 'base' && <NewDialog title="Base currency" fields={BASE_FIELDS} start={{ currency: base }} onClose={() => setDoing(null)} send={(values) => body(api.PUT('/api/v1/base-currency', { body: values as unknown as Schemas['BaseCurrency'] }))} />}
+      {gone && (
+        <Confirm title={`Remove what ${gone.currency} is worth?`} verb="Remove" onClose={() => setGone(null)} onSend={() => remove(gone.id)}>
+          {gone.value} {base} from <When at={gone.effective_from} part="minute" />. New calls are priced by the one before it from the next snapshot on, within a second; calls that need one and have none are refused.
+        </Confirm>
+      )}
+      {doing === 'rate' && <NewDialog title="New exchange rate" verb="Save" fields={FIELDS} start={{}} onClose={() => setDoing(null)} send={(values) => body(api.PUT('/api/v1/exchange-rates', { body: values as unknown as Schemas['ExchangeRatePut'] }))} />}
+      {doing === 'base' && <NewDialog title="Base currency" verb="Save" fields={BASE_FIELDS} start={{ currency: base }} onClose={() => setDoing(null)} send={(values) => body(api.PUT('/api/v1/base-currency', { body: values as unknown as Schemas['BaseCurrency'] }))} />}
     </Panel>
   );
 }

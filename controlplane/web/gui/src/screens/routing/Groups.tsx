@@ -6,6 +6,8 @@ import Delete from '@mui/icons-material/DeleteOutlineOutlined';
 import { useQueryClient } from '@tanstack/react-query';
 import { api, body, tagged, type Schemas } from '../../api/http';
 import { useEgressTrunks, useTrunkGroups, type TrunkGroup } from '../../api/objects';
+import { Confirm } from '../../common/Form';
+import { useLeave } from '../../common/Leave';
 import { Empty, Panel, Trouble } from '../../common/Panel';
 import { Figure } from './Figure';
 import { May } from '../../common/May';
@@ -55,6 +57,8 @@ function Edit({ group, etag, onClose }: { group?: TrunkGroup; etag?: string; onC
   const [code, setCode] = useState(group?.code ?? '');
   const [members, setMembers] = useState<Member[]>(group?.members ?? []);
   const [error, setError] = useState<unknown>(null);
+  const [deleting, setDeleting] = useState(false);
+  const leave = useLeave(code !== (group?.code ?? '') || JSON.stringify(members) !== JSON.stringify(group?.members ?? []));
   const attempt = async (send: () => Promise<unknown>) => {
     try {
       await send();
@@ -68,7 +72,8 @@ function Edit({ group, etag, onClose }: { group?: TrunkGroup; etag?: string; onC
   const wanted = { code, members: members.map((member) => ({ ...member, egress_trunk: member.egress_trunk.id })) };
   const save = () => (group ? body(api.PATCH('/api/v1/trunk-groups/{id}', { params, body: wanted })) : body(api.POST('/api/v1/trunk-groups', { body: wanted })));
   return (
-    <Dialog open onClose={onClose} maxWidth="md" fullWidth>
+    <>
+    <Dialog open onClose={() => leave.ask(onClose)} maxWidth="md" fullWidth>
       <DialogTitle variant="h1">{group ? `Edit ${group.code}` : 'New trunk group'}</DialogTitle>
       <DialogContent>
         <Trouble error={error} />
@@ -77,11 +82,18 @@ function Edit({ group, etag, onClose }: { group?: TrunkGroup; etag?: string; onC
         <Typography variant="caption" component="p" sx={{ color: 'text.secondary', mt: 1.5 }}>{HELP}</Typography>
       </DialogContent>
       <DialogActions sx={{ px: 3, pb: 2 }}>
-        {group && <Button color="error" sx={{ mr: 'auto' }} onClick={() => void attempt(() => body(api.DELETE('/api/v1/trunk-groups/{id}', { params })))}>Delete</Button>}
+        {group && <Button color="error" sx={{ mr: 'auto' }} onClick={() => setDeleting(true)}>Delete</Button>}
         <Button onClick={onClose}>Cancel</Button>
         <Button variant="contained" onClick={() => void attempt(save)}>{group ? 'Save' : 'Create'}</Button>
       </DialogActions>
     </Dialog>
+    {leave.question}
+    {deleting && (
+      <Confirm title={`Delete ${code}?`} verb="Delete" onClose={() => setDeleting(false)} onSend={() => attempt(() => body(api.DELETE('/api/v1/trunk-groups/{id}', { params })))}>
+        A group that a routing plan uses cannot be deleted.
+      </Confirm>
+    )}
+    </>
   );
 }
 

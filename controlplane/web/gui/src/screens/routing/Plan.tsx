@@ -8,6 +8,7 @@ import { api, body, tagged, type Schemas } from '../../api/http';
 import { useEgressTrunks, usePlans, useTrunkGroups, type Plan as PlanRow } from '../../api/objects';
 import { ChangeDialog } from '../../common/Change';
 import { Confirm } from '../../common/Form';
+import { useLeave } from '../../common/Leave';
 import { Fact, Facts, State, When } from '../../common/Fact';
 import { decimal } from '../../common/format';
 import { Empty, Head, Panel, Trouble, Waiting } from '../../common/Panel';
@@ -16,19 +17,28 @@ import { ORDERS, planFields } from './fields';
 import { Figure } from './Figure';
 import { Rules, told } from './Rules';
 import { Standings } from './Standings';
-import { May } from '../../common/May';
+import { May, useMay } from '../../common/May';
 
 type Route = PlanRow['routes'][number];
 type RouteNew = Schemas['PlanRouteNew'];
 
 const strip = ({ egress_trunk, trunk_group, ...route }: Route): RouteNew => ({ ...route, egress_trunk: egress_trunk?.id ?? null, trunk_group: trunk_group?.id ?? null });
+const alike = (one: Route[], other: Route[]) => JSON.stringify(one) === JSON.stringify(other);
 const target = (route: Route) => route.egress_trunk ?? route.trunk_group ?? { id: '', code: '' };
 
 function Routes({ plan, etag, onSaved }: { plan: PlanRow; etag: string; onSaved: () => void }) {
   const trunks = useEgressTrunks();
+  // What was read when the first route was touched. A plan whose routes are others meanwhile is somebody else's change: the API says so.
+  const [base, setBase] = useState({ routes: plan.routes, etag });
   const [routes, setRoutes] = useState(plan.routes);
   const [error, setError] = useState<unknown>(null);
-  const changed = JSON.stringify(routes) !== JSON.stringify(plan.routes);
+  const changed = !alike(routes, base.routes);
+  if (etag !== base.etag && (!changed || alike(plan.routes, base.routes))) {
+    setBase({ routes: plan.routes, etag });
+    if (!changed) setRoutes(plan.routes);
+  }
+  const leave = useLeave(changed);
+  const may = useMay()('write');
   const groups = useTrunkGroups();
   const [conditions, setConditions] = useState<number | null>(null);
   const there = (id: string) => routes.some((route) => target(route).id === id);
@@ -38,7 +48,8 @@ function Routes({ plan, etag, onSaved }: { plan: PlanRow; etag: string; onSaved:
   const edit = (index: number, change: Partial<Route>) => setRoutes(routes.map((route, at) => (at === index ? { ...route, ...change } : route)));
   const save = async () => {
     try {
-      await body(api.PATCH('/api/v1/plans/{id}', { params: { path: { id: plan.id }, header: { 'if-match': etag } }, body: { routes: routes.map(strip) } }));
+      await body(api.PATCH('/api/v1/plans/{id}', { params: { path: { id: plan.id }, header: { 'if-match': base.etag } }, body: { routes: routes.map(strip) } }));
+      setBase({ routes, etag: base.etag });
       setError(null);
       onSaved();
     } catch (reason) {
@@ -46,7 +57,7 @@ function Routes({ plan, etag, onSaved }: { plan: PlanRow; etag: string; onSaved:
     }
   };
   return (
-    <Panel title="Routes" flush tools={changed && <><Button onClick={() => setRoutes(plan.routes)}>Discard</Button><Button variant="contained" onClick={() => void save()}>Save routes</Button></>}>
+    <Panel title="Routes" flush tools={changed && <><Button onClick={() => { setRoutes(plan.routes); setBase({ routes: plan.routes, etag }); setError(null); }}>Discard</Button><Button variant="contained" onClick={() => void save()}>Save routes</Button></>}>
       {error !== null && <Box sx={{ p: 1.5, pb: 0 }}><Trouble error={error} /></Box>}
       <Table size="small" sx={{ '& td, & th': { whiteSpace: 'nowrap' } }}>
         <TableHead><TableRow><TableCell>Trunk or group</TableCell><TableCell>Carrier</TableCell><TableCell align="right">Priority</TableCell><TableCell align="right">Weight</TableCell><TableCell align="right">Share %</TableCell><TableCell>Conditions</TableCell><TableCell /></TableRow></TableHead>
@@ -59,18 +70,18 @@ function Routes({ plan, etag, onSaved }: { plan: PlanRow; etag: string; onSaved:
               <TableRow key={target(route).id} hover data-route={target(route).code}>
                 <TableCell>{target(route).code}{off && <> <State tone="default">off</State></>}</TableCell>
                 <TableCell>{trunk ? <Link href={`/carriers/${trunk.carrier.id}`}>{trunk.carrier.code}</Link> : `group of ${members ?? 0}`}</TableCell>
-                <TableCell align="right"><Figure label="Priority" value={route.priority} onChange={(priority) => edit(index, { priority })} /></TableCell>
-                <TableCell align="right"><Figure label="Weight" value={route.weight} onChange={(weight) => edit(index, { weight })} /></TableCell>
-                <TableCell align="right"><Figure label="Share" value={route.percent} onChange={(percent) => edit(index, { percent })} /></TableCell>
+                <TableCell align="right"><Figure disabled={!may} label="Priority" value={route.priority} onChange={(priority) => edit(index, { priority })} /></TableCell>
+                <TableCell align="right"><Figure disabled={!may} label="Weight" value={route.weight} onChange={(weight) => edit(index, { weight })} /></TableCell>
+                <TableCell align="right"><Figure disabled={!may} label="Share" value={route.percent} onChange={(percent) => edit(index, { percent })} /></TableCell>
                 <TableCell><Tooltip title="When this route may be tried, and what follows from it"><Button onClick={() => setConditions(index)}>{told(route.rules)}</Button></Tooltip></TableCell>
-                <TableCell align="right"><Tooltip title="Take this route out"><IconButton aria-label="Take this route out" onClick={() => setRoutes(routes.filter((_, at) => at !== index))}><Delete sx={{ fontSize: 17 }} /></IconButton></Tooltip></TableCell>
+                <TableCell align="right">{may && <Tooltip title="Take this route out"><IconButton aria-label="Take this route out" onClick={() => setRoutes(routes.filter((_, at) => at !== index))}><Delete sx={{ fontSize: 17 }} /></IconButton></Tooltip>}</TableCell>
               </TableRow>
             );
           })}
         </TableBody>
       </Table>
       {routes.length === 0 && <Empty title="No route">Calls on this plan are refused with cause 310 until it has a route.</Empty>}
-      {others.length + otherGroups.length > 0 && (
+      {may && others.length + otherGroups.length > 0 && (
         <Box sx={{ p: 1.25 }}>
           <TextField select label="Add a trunk or group" value="" sx={{ width: 220 }} slotProps={{ select: { native: true }, inputLabel: { shrink: true } }}
             onChange={(event) => {
@@ -88,6 +99,7 @@ function Routes({ plan, etag, onSaved }: { plan: PlanRow; etag: string; onSaved:
       {conditions !== null && opened && (
         <Rules title={`Conditions of ${target(opened).code}`} shape="RouteRules" value={opened.rules} error={error} verb="Keep" onClose={() => setConditions(null)} onSend={(rules) => edit(conditions, { rules })} />
       )}
+      {leave.question}
     </Panel>
   );
 }
@@ -124,7 +136,7 @@ export default function Plan({ id }: { id: string }) {
             <Fact name="Changed"><When at={value.updated_at} part="minute" /></Fact>
           </Facts>
         </Panel>
-        <Routes key={etag} plan={value} etag={etag} onSaved={() => void queries.invalidateQueries()} />
+        <Routes plan={value} etag={etag} onSaved={() => void queries.invalidateQueries()} />
         <Standings trunks={value.routes.flatMap((route) => (route.egress_trunk ? [route.egress_trunk.id] : []))} plan={id} />
       </Box>
       {doing === 'change' && (

@@ -1,6 +1,8 @@
 /** The form of a plan's or a route's rules, made from the API's description of them. */
 import { useMemo, useState } from 'react';
 import { Box, Button, Dialog, DialogActions, DialogContent, DialogTitle } from '@mui/material';
+import { useLeave } from '../../common/Leave';
+import { May } from '../../common/May';
 import { Trouble } from '../../common/Panel';
 import { ruleSettings } from '../../common/policy/schema';
 import { GRID, Input } from '../../common/policy/Settings';
@@ -28,6 +30,8 @@ export function Rules({ title, shape, value, error, verb, onClose, onSend }: Pro
   const [rules, setRules] = useState<unknown>(value);
   const [refused, setRefused] = useState<unknown>(error);
   const wrong = useMemo(() => refusals(refused), [refused]);
+  const said = (of: unknown) => JSON.stringify(cleaned(of) ?? {});
+  const leave = useLeave(said(rules) !== said(value));
   const send = async () => {
     try {
       await onSend((cleaned(rules) ?? {}) as object);
@@ -37,7 +41,8 @@ export function Rules({ title, shape, value, error, verb, onClose, onSend }: Pro
     }
   };
   return (
-    <Dialog open onClose={onClose} maxWidth="md" fullWidth>
+    <>
+    <Dialog open onClose={() => leave.ask(onClose)} maxWidth="md" fullWidth>
       <DialogTitle variant="h1">{title}</DialogTitle>
       <DialogContent data-rules={shape}>
         <Trouble error={refused ?? null} />
@@ -49,8 +54,10 @@ export function Rules({ title, shape, value, error, verb, onClose, onSend }: Pro
       </DialogContent>
       <DialogActions sx={{ px: 3, pb: 2 }}>
         <Button onClick={onClose}>Cancel</Button>
-        <Button variant="contained" onClick={() => void send()}>{verb}</Button>
+        <May to="write"><Button variant="contained" onClick={() => void send()}>{verb}</Button></May>
       </DialogActions>
     </Dialog>
+    {leave.question}
+    </>
   );
 }

@@ -2,6 +2,7 @@
 import { useMemo, useState } from 'react';
 import { Box, Button, Link as Anchor, MenuItem, TextField, ToggleButton, ToggleButtonGroup, Tooltip, Typography } from '@mui/material';
 import Refresh from '@mui/icons-material/RefreshOutlined';
+import type { GridRowHeightParams } from '@mui/x-data-grid';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { Link } from 'wouter';
 import { api, body } from '../../api/http';
@@ -30,7 +31,7 @@ type Amounts = 'revenue' | 'cost' | 'margin';
 /** Shares as the CSV file has them: rounded once. */
 const share = (value: number | null | undefined) => percent(value, 2);
 
-/** Amounts of all currencies under each other's sign: `12.40 USD + 3.00 EUR`. */
+/** Amounts of all currencies: `12.40 USD + 3.00 EUR`. */
 function money(sums: Sum[], write: (sum: Sum) => string): string {
   return sums.length === 0 ? NONE : sums.map((sum) => `${write(sum)} ${sum.currency}`).join(' + ');
 }
@@ -38,10 +39,19 @@ function money(sums: Sum[], write: (sum: Sum) => string): string {
 /** Revenue less cost is margin as they stand on the page: two decimals where that holds, else more. */
 const places = (sum: Sum) => placesThatAddUp(sum.revenue, sum.cost, sum.margin);
 
-/** Amounts, with all decimals of the CSV file when the pointer rests on them. */
+/** Amounts, a line each, with all decimals of the CSV file when the pointer rests on them. */
 function Money({ sums, of }: { sums: Sum[]; of: Amounts }) {
-  const below = of === 'margin' && sums.some((sum) => signOf(sum.margin) < 0);
-  return <Box component="span" title={money(sums, (sum) => decimal(sum[of]))} sx={{ color: below ? 'error.main' : undefined }}>{money(sums, (sum) => rounded(sum[of], places(sum)))}</Box>;
+  const line = (sum: Sum) => <Box key={sum.currency} sx={{ color: of === 'margin' && signOf(sum.margin) < 0 ? 'error.main' : undefined }}>{rounded(sum[of], places(sum))} {sum.currency}</Box>;
+  return <Box title={money(sums, (sum) => decimal(sum[of]))} sx={{ lineHeight: `${LINE_PX}px`, py: sums.length > 1 ? '5px' : 0, alignSelf: 'center', width: '100%' }}>{sums.length === 0 ? NONE : sums.map(line)}</Box>;
+}
+
+/** The height of one currency's amount in a row of several. */
+const LINE_PX = 18;
+
+/** A row is as high as it has currencies. */
+function heightOf({ model }: GridRowHeightParams): number | null {
+  const lines = (model as Row).figures.money.length;
+  return lines > 1 ? lines * LINE_PX + 11 : null;
 }
 
 function named(row: Row, key: 'originator' | 'ingress_trunk' | 'terminator' | 'egress_trunk'): string {
@@ -72,6 +82,9 @@ function headOf(word: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
+/** Room for `12,345,678.90 USD`. */
+const MONEY_WIDTH_MIN = 124;
+
 function columns(by: string[], shown: Shown): Column<Row>[] {
   const { attempts } = shown;
   const of = (row: Row) => reading(row.figures, attempts);
@@ -83,17 +96,17 @@ function columns(by: string[], shown: Shown): Column<Row>[] {
     { field: 'count', headerName: attempts ? 'Attempts' : 'Calls', description: attempts ? definitions.statisticsAttempts : definitions.statisticsCalls, width: 84, ...figures, renderCell: ({ row }) => <Leads row={row} shown={shown} answered={false} value={of(row).count} /> },
     { field: 'answered', headerName: 'Answered', description: attempts ? definitions.answeredAttempts : definitions.answeredCalls, width: 84, ...figures, renderCell: ({ row }) => <Leads row={row} shown={shown} answered value={of(row).answered} /> },
     { field: 'asr', headerName: 'ASR', description: attempts ? definitions.asrAttempt : definitions.asr, width: 76, ...figures, valueGetter: (_, row) => share(of(row).asr_percent) },
-    { field: 'asr_other', headerName: attempts ? 'per call' : 'per try', description: attempts ? definitions.asr : definitions.asrAttempt, width: 76, ...figures, narrow: false, valueGetter: (_, row) => share(reading(row.figures, !attempts).asr_percent) },
     { field: 'ner', headerName: 'NER', description: definitions.ner, width: 76, ...figures, valueGetter: (_, row) => share(of(row).ner_percent) },
     { field: 'acd', headerName: 'ACD', description: definitions.acd, width: 68, ...figures, valueGetter: (_, row) => span(of(row).acd_ms) },
-    { field: 'pdd', headerName: 'PDD', description: attempts ? definitions.pddAttempt : definitions.pdd, width: 68, ...figures, narrow: false, valueGetter: (_, row) => span(of(row).pdd_ms) },
     { field: 'minutes', headerName: 'Minutes', description: definitions.minutes, width: 84, ...figures, valueGetter: (_, row) => minutes(row.figures.talked_ms) },
+    { field: 'revenue', headerName: 'Revenue', description: definitions.revenue, minWidth: MONEY_WIDTH_MIN, flex: 0.8, ...figures, renderCell: ({ row }) => <Money sums={row.figures.money} of="revenue" /> },
+    { field: 'cost', headerName: 'Cost', description: definitions.cost, minWidth: MONEY_WIDTH_MIN, flex: 0.8, ...figures, narrow: false, renderCell: ({ row }) => <Money sums={row.figures.money} of="cost" /> },
+    { field: 'margin', headerName: 'Margin', description: definitions.margin, minWidth: MONEY_WIDTH_MIN, flex: 0.8, ...figures, renderCell: ({ row }) => <Money sums={row.figures.money} of="margin" /> },
+    { field: 'asr_other', headerName: attempts ? 'per call' : 'per try', description: attempts ? definitions.asr : definitions.asrAttempt, width: 76, ...figures, narrow: false, valueGetter: (_, row) => share(reading(row.figures, !attempts).asr_percent) },
+    { field: 'pdd', headerName: 'PDD', description: attempts ? definitions.pddAttempt : definitions.pdd, width: 68, ...figures, narrow: false, valueGetter: (_, row) => span(of(row).pdd_ms) },
     { field: 'billed', headerName: 'Billed s', description: definitions.billed, width: 76, ...figures, narrow: false, valueGetter: (_, row) => count(row.figures.sell_billed_s) },
     { field: 'loss', headerName: 'Loss', description: definitions.statisticsLoss, width: 66, ...figures, narrow: false, valueGetter: (_, row) => share(row.figures.egress_loss_percent) },
     { field: 'mos', headerName: 'MOS', description: definitions.mos, width: 50, ...figures, narrow: false, valueGetter: (_, row) => fixed(row.figures.egress_mos, 2) },
-    { field: 'revenue', headerName: 'Revenue', description: definitions.revenue, minWidth: 96, flex: 0.8, ...figures, renderCell: ({ row }) => <Money sums={row.figures.money} of="revenue" /> },
-    { field: 'cost', headerName: 'Cost', description: definitions.cost, minWidth: 96, flex: 0.8, ...figures, narrow: false, renderCell: ({ row }) => <Money sums={row.figures.money} of="cost" /> },
-    { field: 'margin', headerName: 'Margin', description: definitions.margin, minWidth: 96, flex: 0.8, ...figures, renderCell: ({ row }) => <Money sums={row.figures.money} of="margin" /> },
   ];
 }
 
@@ -172,7 +185,9 @@ export default function Statistics() {
   const zone = useZone();
   const { from, till } = useMemo(() => windowOf(query, now), [query, now]);
   const attempts = query.get('reading') === 'attempt';
-  const ask = { ...askOf(query), from, till, zone: zone === 'utc' ? undefined : zoneName(zone) };
+  // Sums are kept by half hours: days of Kathmandu, 5:45 ahead of UTC, cannot be made of them.
+  const days = zone === 'utc' || new Date(from).getTimezoneOffset() % 30 !== 0 ? 'utc' : zone;
+  const ask = { ...askOf(query), from, till, zone: days === 'utc' ? undefined : zoneName(days) };
   const told = useQuery({
     queryKey: ['statistics', ask],
     queryFn: () => body(api.GET('/api/v1/statistics', { params: { query: { ...ask, limit: PAGE_ROWS } } })),
@@ -201,6 +216,7 @@ export default function Statistics() {
           above={360}
           rows={rows}
           getRowId={idOf}
+          getRowHeight={heightOf}
           columns={columns(by, { attempts, query, window })}
           loading={told.isPending && !told.error}
           empty={!told.error && <Empty title="No call of this window fits">A call is summed within seconds of its end, under the half hour in which it began. Choose a longer window or fewer filters; calls from before sums were kept come in by a job (System → Jobs).</Empty>}
@@ -208,7 +224,7 @@ export default function Statistics() {
       </Panel>
       <Box sx={{ display: 'flex', alignItems: 'center', gap: 1, mt: 1 }}>
         <Typography variant="caption" component="p" sx={{ color: 'text.secondary', m: 0, flex: 1 }}>
-          {count(rows.length)} groups{told.data?.next_cursor ? '; there are more' : ''}. Days begin at midnight {zoneName(zone)}.
+          {count(rows.length)} groups{told.data?.next_cursor ? '; there are more' : ''}. Days begin at midnight {zoneName(days)}.
         </Typography>
         {query.get('cursor') && <Button onClick={() => set({ cursor: '', from: '', till: '' }, true)}>« first</Button>}
         <Button variant="outlined" disabled={!told.data?.next_cursor} onClick={() => set({ cursor: told.data?.next_cursor ?? '', from, till }, true)}>more →</Button>

@@ -1,6 +1,6 @@
 /** What the page of statistics asks, from its address; and the CDRs behind one of its groups. */
 import type { Schemas } from '../../api/http';
-import { timeWindow, type TimeWindow } from '../../common/url';
+import { figureIn, numberIn, timeWindow, type TimeWindow } from '../../common/url';
 
 export type Row = Schemas['StatisticsRow'];
 export type Figures = Schemas['StatisticsFigures'];
@@ -55,7 +55,7 @@ export function askOf(query: URLSearchParams) {
   return {
     by: by === '' ? undefined : by, sort, ascending: query.get('ascending') === 'true' ? true : undefined, currency: text('currency'),
     originator: text('originator'), ingress_trunk: text('ingress_trunk'), terminator: text('terminator'), egress_trunk: text('egress_trunk'),
-    called: text('called'), cause: /^\d+$/.test(query.get('cause') ?? '') ? Number(query.get('cause')) : undefined, cursor: text('cursor'),
+    called: numberIn(query, 'called'), cause: figureIn(query, 'cause'), cursor: text('cursor'),
   };
 }
 

@@ -57,11 +57,10 @@ function Keep() {
     <>
       <Button disabled={!may('admin')} onClick={() => setOpen(true)}>{days == null ? 'CDRs are kept for good' : `CDRs are kept ${count(days)} days`}</Button>
       {open && (
-        <FormDialog title="How long CDRs are kept" verb="Save" start={{ cdr_days: days == null ? '' : String(days) }} onClose={() => setOpen(false)}
-          fields={[{ name: 'cdr_days', label: 'Days', kind: 'text', wide: true, help: 'CDRs that started longer ago are removed within the hour, whole days at a time. Empty: never. Balances and sums are not touched.' }]}
+        <FormDialog title="How long CDRs are kept" verb="Save" start={{ cdr_days: days ?? null }} onClose={() => setOpen(false)}
+          fields={[{ name: 'cdr_days', label: 'Days', kind: 'number', optional: true, wide: true, help: 'CDRs that started longer ago are removed within the hour, whole days at a time. Empty: never. Balances and sums are not touched.' }]}
           onSend={async (values) => {
-            const text = String(values['cdr_days'] ?? '').trim();
-            await body(api.PUT('/api/v1/retention', { body: { cdr_days: text === '' ? null : Number(text) } }));
+            await body(api.PUT('/api/v1/retention', { body: values as Schemas['Retention'] }));
             await queries.invalidateQueries({ queryKey: ['retention'] });
           }} />
       )}

@@ -8,7 +8,7 @@ use live::EtcdArguments;
 
 use super::Finding;
 use super::node::value;
-use crate::cli::alarms::Level;
+use crate::alarms::Level;
 
 /// How long one member of etcd may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -40,6 +40,21 @@ pub struct Behaviours {
     pub ping: bool,
 }
 
+/// Files that are written besides, and which of them go on where they exist.
+#[derive(Clone, Debug, Default)]
+pub struct More {
+    /// `-trace_shortmsg`.
+    pub short: bool,
+    /// `-shortmessage_file`.
+    pub short_file: Option<String>,
+    /// `-trace_counts`.
+    pub counts: bool,
+    /// `-trace_error_codes`.
+    pub codes: bool,
+    /// Files that are appended to where they exist: error, message, shortmessage, log, screen.
+    pub kept: Vec<String>,
+}
+
 /// What a run is asked to do. Spans are in milliseconds.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -159,16 +174,8 @@ pub struct Options {
     pub trace_msg: bool,
     /// `-message_file`.
     pub message_file: Option<String>,
-    /// `-trace_shortmsg`.
-    pub trace_short: bool,
-    /// `-shortmessage_file`.
-    pub short_file: Option<String>,
-    /// `-trace_counts`.
-    pub trace_counts: bool,
-    /// `-trace_error_codes`.
-    pub trace_codes: bool,
-    /// Files that are appended to where they exist: error, message, shortmessage, log, screen.
-    pub kept: Vec<String>,
+    /// What is written down besides.
+    pub more: More,
     /// The first number that `[dynamic_id]` gives, its step, and the last number.
     pub dynamic: (u64, u64, u64),
     /// `-trace_logs`.
@@ -250,11 +257,7 @@ impl Default for Options {
             error_file: None,
             trace_msg: false,
             message_file: None,
-            trace_short: false,
-            short_file: None,
-            trace_counts: false,
-            trace_codes: false,
-            kept: Vec::new(),
+            more: More::default(),
             dynamic: (10_000, 4, 12_000),
             trace_logs: false,
             log_file: None,
@@ -502,10 +505,10 @@ impl Options {
             "-error_file" => self.error_file = Some(words.text()?),
             "-trace_msg" => self.trace_msg = true,
             "-message_file" => self.message_file = Some(words.text()?),
-            "-trace_shortmsg" => self.trace_short = true,
-            "-shortmessage_file" => self.short_file = Some(words.text()?),
-            "-trace_counts" => self.trace_counts = true,
-            "-trace_error_codes" => self.trace_codes = true,
+            "-trace_shortmsg" => self.more.short = true,
+            "-shortmessage_file" => self.more.short_file = Some(words.text()?),
+            "-trace_counts" => self.more.counts = true,
+            "-trace_error_codes" => self.more.codes = true,
             "-trace_logs" => self.trace_logs = true,
             "-log_file" => self.log_file = Some(words.text()?),
             "-trace_screen" => self.trace_screen = true,
@@ -517,7 +520,7 @@ impl Options {
             | "-screen_overwrite" => {
                 let file = words.option.trim_start_matches('-').trim_end_matches("_overwrite").to_owned();
                 if !words.truth()? {
-                    self.kept.push(file);
+                    self.more.kept.push(file);
                 }
             }
             _ => return Ok(false),

@@ -53,13 +53,13 @@ impl Output {
         let rows = options.trace_stat.then(|| options.stat_file.clone().unwrap_or_else(|| usual(".csv")));
         let screen = options.trace_screen || options.screen_file.is_some();
         let screen = screen.then(|| options.screen_file.clone().unwrap_or_else(|| usual("screen.log")));
-        let keeps = options.kept.iter().any(|kept| kept == "screen");
+        let keeps = options.more.kept.iter().any(|kept| kept == "screen");
         let open = |name: String, keeps: bool| {
             opened(&name, keeps).map_err(|error| io::Error::new(error.kind(), format!("{name}: {error}")))
         };
         let create = |name: String| open(name, false).map(BufWriter::new);
-        let counts = options.trace_counts.then(|| usual("counts.csv")).map(create).transpose()?;
-        let codes = options.trace_codes.then(|| usual("error_codes.csv")).map(create).transpose()?;
+        let counts = options.more.counts.then(|| usual("counts.csv")).map(create).transpose()?;
+        let codes = options.more.codes.then(|| usual("error_codes.csv")).map(create).transpose()?;
         let rows = rows.map(create).transpose()?;
         let now = Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH);
         let terminal = !options.background && io::stdout().is_terminal();

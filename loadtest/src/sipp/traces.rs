@@ -36,7 +36,7 @@ impl Trace {
 
     /// As `-…_overwrite` says of this kind of file.
     fn kept(mut self, options: &Options, kind: &str) -> Trace {
-        self.keeps = options.kept.iter().any(|kept| kept == kind);
+        self.keeps = options.more.kept.iter().any(|kept| kept == kind);
         self
     }
 
@@ -79,7 +79,7 @@ impl Traces {
         Traces {
             messages: Trace::new(options.trace_msg, options.message_file.as_ref(), usual("messages.log"))
                 .kept(options, "message"),
-            short: Trace::new(options.trace_short, options.short_file.as_ref(), usual("shortmessages.log"))
+            short: Trace::new(options.more.short, options.more.short_file.as_ref(), usual("shortmessages.log"))
                 .kept(options, "shortmessage"),
             errors: Trace::new(options.trace_err, options.error_file.as_ref(), usual("errors.log"))
                 .kept(options, "error"),

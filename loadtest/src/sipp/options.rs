@@ -51,6 +51,10 @@ pub struct More {
     pub counts: bool,
     /// `-trace_error_codes`.
     pub codes: bool,
+    /// `-trace_screen`.
+    pub screen: bool,
+    /// `-screen_file`.
+    pub screen_file: Option<String>,
     /// Files that are appended to where they exist: error, message, shortmessage, log, screen.
     pub kept: Vec<String>,
 }
@@ -182,10 +186,6 @@ pub struct Options {
     pub trace_logs: bool,
     /// `-log_file`.
     pub log_file: Option<String>,
-    /// `-trace_screen`.
-    pub trace_screen: bool,
-    /// `-screen_file`.
-    pub screen_file: Option<String>,
     /// `-cp`.
     pub control_port: Option<u16>,
     /// `-ci`; without it, our address.
@@ -261,8 +261,6 @@ impl Default for Options {
             dynamic: (10_000, 4, 12_000),
             trace_logs: false,
             log_file: None,
-            trace_screen: false,
-            screen_file: None,
             control_port: None,
             control_ip: None,
             sleep_ms: 0,
@@ -511,8 +509,8 @@ impl Options {
             "-trace_error_codes" => self.more.codes = true,
             "-trace_logs" => self.trace_logs = true,
             "-log_file" => self.log_file = Some(words.text()?),
-            "-trace_screen" => self.trace_screen = true,
-            "-screen_file" => self.screen_file = Some(words.text()?),
+            "-trace_screen" => self.more.screen = true,
+            "-screen_file" => self.more.screen_file = Some(words.text()?),
             "-error_overwrite"
             | "-message_overwrite"
             | "-shortmessage_overwrite"

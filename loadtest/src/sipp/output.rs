@@ -51,8 +51,8 @@ impl Output {
         let options = &world.options;
         let usual = |end: &str| format!("{stem}_{}_{end}", std::process::id());
         let rows = options.trace_stat.then(|| options.stat_file.clone().unwrap_or_else(|| usual(".csv")));
-        let screen = options.trace_screen || options.screen_file.is_some();
-        let screen = screen.then(|| options.screen_file.clone().unwrap_or_else(|| usual("screen.log")));
+        let screen = options.more.screen || options.more.screen_file.is_some();
+        let screen = screen.then(|| options.more.screen_file.clone().unwrap_or_else(|| usual("screen.log")));
         let keeps = options.more.kept.iter().any(|kept| kept == "screen");
         let open = |name: String, keeps: bool| {
             opened(&name, keeps).map_err(|error| io::Error::new(error.kind(), format!("{name}: {error}")))

@@ -43,6 +43,7 @@ use std::sync::atomic::AtomicU64;
 use std::thread::JoinHandle;
 
 use anyhow::{Context, ensure};
+use cdr::horizon::Horizon;
 use clap::Parser;
 use tokio::sync::mpsc;
 use units::{NodeId, ShardId};
@@ -248,17 +249,28 @@ impl Plan {
         let tape = Tape::new(settings, places, &folder.path, taped)?;
         control.tape.clone_from(&tape.figures);
         control.inherit(carried.closing);
-        let spool = Spool {
-            sources,
-            bell: bell.clone(),
-            figures: figures.clone(),
-            data: folder.path.clone(),
-            place: carried.place,
-            horizon: carried.horizon,
-            sync: settings.journal_sync,
-            limits: Limits::default(),
-        };
+        let spool = spool_of(settings, folder, sources, (&bell, &figures), (carried.place, carried.horizon));
         Ok(Plan { threads, spool, tape, control, reports, figures, bell })
+    }
+}
+
+/// Who keeps what the shards hand over, and where it goes on.
+fn spool_of(
+    settings: &Settings,
+    folder: &Folder,
+    sources: Vec<Source>,
+    (bell, figures): (&Arc<SpoolBell>, &Arc<Figures>),
+    (place, horizon): (segments::Place, Horizon),
+) -> Spool {
+    Spool {
+        sources,
+        bell: bell.clone(),
+        figures: figures.clone(),
+        data: folder.path.clone(),
+        place,
+        horizon,
+        sync: settings.journal_sync,
+        limits: Limits::default(),
     }
 }
 

@@ -2,17 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use utoipa::openapi::schema::{Object, SchemaType, Type};
+use utoipa::openapi::schema::{SchemaType, Type};
 use utoipa::openapi::{OpenApi, RefOr, Schema};
 
 /// Says of each change that a field is null only where it may be null in the object itself: elsewhere null is refused.
 pub(crate) fn say(document: &mut OpenApi) {
     let Some(components) = &mut document.components else { return };
-    let may: BTreeMap<String, BTreeSet<String>> = components
-        .schemas
-        .iter()
-        .filter_map(|(name, schema)| Some((format!("{name}Patch"), nullable(object(schema)?))))
-        .collect();
+    let may: BTreeMap<String, BTreeSet<String>> =
+        components.schemas.iter().map(|(name, schema)| (format!("{name}Patch"), nullable(schema))).collect();
     for (name, schema) in &mut components.schemas {
         let (Some(may), RefOr::T(Schema::Object(patch))) = (may.get(name), schema) else { continue };
         for (_, field) in patch.properties.iter_mut().filter(|(field, _)| !may.contains(*field)) {
@@ -21,13 +18,15 @@ pub(crate) fn say(document: &mut OpenApi) {
     }
 }
 
-fn object(schema: &RefOr<Schema>) -> Option<&Object> {
-    if let RefOr::T(Schema::Object(object)) = schema { Some(object) } else { None }
-}
-
 /// The names of fields that may be null.
-fn nullable(object: &Object) -> BTreeSet<String> {
-    object.properties.iter().filter(|(_, field)| is_null(field)).map(|(name, _)| name.clone()).collect()
+fn nullable(schema: &RefOr<Schema>) -> BTreeSet<String> {
+    match schema {
+        RefOr::T(Schema::Object(object)) => {
+            object.properties.iter().filter(|(_, field)| is_null(field)).map(|(name, _)| name.clone()).collect()
+        }
+        RefOr::T(Schema::AllOf(all)) => all.items.iter().flat_map(nullable).collect(),
+        _ => BTreeSet::new(),
+    }
 }
 
 fn is_null(schema: &RefOr<Schema>) -> bool {

@@ -2855,52 +2855,52 @@ export interface components {
         /** @description Changes of a carrier; absent fields stay. */
         CarrierPatch: {
             /** @description Neither sends nor takes calls. */
-            blocked?: boolean | null;
+            blocked?: boolean;
             /**
              * Format: int64
              * @description Concurrent calls in both directions at most; 0 for no limit.
              */
-            capacity?: number | null;
+            capacity?: number;
             /** @description The short name. */
-            code?: string | null;
+            code?: string;
             /**
              * Format: int64
              * @description Concurrent calls that it takes at most; 0 for no limit.
              */
-            egress_capacity?: number | null;
+            egress_capacity?: number;
             /**
              * Format: int64
              * @description New calls a second that it takes at most; 0 for no limit.
              */
-            egress_cps?: number | null;
+            egress_cps?: number;
             /**
              * Format: int32
              * @description Length of that window in seconds, 1 to 60; 0 for 1.
              */
-            egress_cps_window_s?: number | null;
+            egress_cps_window_s?: number;
             /**
              * Format: int64
              * @description Concurrent calls that it sends at most; 0 for no limit.
              */
-            ingress_capacity?: number | null;
+            ingress_capacity?: number;
             /**
              * Format: int64
              * @description New calls a second that it sends at most; 0 for no limit.
              */
-            ingress_cps?: number | null;
+            ingress_cps?: number;
             /**
              * Format: int32
              * @description Length of that window in seconds, 1 to 60; 0 for 1.
              */
-            ingress_cps_window_s?: number | null;
+            ingress_cps_window_s?: number;
             /** @description The full name. */
-            name?: string | null;
+            name?: string;
             /**
              * Format: int64
              * @description Concurrent calls that it takes of any one originator at most; 0 for no limit.
              */
-            originator_capacity?: number | null;
-            policy?: null | components["schemas"]["Policy"];
+            originator_capacity?: number;
+            policy?: components["schemas"]["Policy"];
         };
         /**
          * @description `car_` and a number.

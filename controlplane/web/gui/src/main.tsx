@@ -6,6 +6,7 @@ import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import '@fontsource-variable/inter/wght.css';
 import { App } from './app';
 import { Refused } from './api/http';
+import { hearStepsBack } from './common/Leave';
 import { theme } from './theme';
 
 const queries = new QueryClient({
@@ -22,6 +23,7 @@ const queries = new QueryClient({
 const root = document.getElementById('root');
 if (!root) throw new Error('index.html has no element "root"');
 
+hearStepsBack();
 createRoot(root).render(
   <StrictMode>
     <ThemeProvider theme={theme} defaultMode="system">

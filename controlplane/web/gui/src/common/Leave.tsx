@@ -7,6 +7,14 @@ type Act = () => void;
 /** Those who hold something typed, the innermost last. */
 const holders: ((leave: Act) => void)[] = [];
 
+/** Those who keep the page where it is when the browser goes back or on, the innermost last. */
+const keepers: ((event: PopStateEvent) => void)[] = [];
+
+/** Once, before the first drawing: a window tells its listeners in the order in which they came, and the router listens from then on. */
+export function hearStepsBack(): void {
+  window.addEventListener('popstate', (event) => keepers.at(-1)?.(event));
+}
+
 /** Leaves at once, or after the question where something was typed. */
 export function leaveBy(leave: Act): void {
   const innermost = holders.at(-1);
@@ -53,12 +61,12 @@ export function useLeave(typed: boolean): Leave {
     };
     holders.push(hold);
     window.addEventListener('beforeunload', keepTab);
-    window.addEventListener('popstate', keepPage, true);
+    keepers.push(keepPage);
     document.addEventListener('click', keepFromLink, true);
     return () => {
       holders.splice(holders.indexOf(hold), 1);
       window.removeEventListener('beforeunload', keepTab);
-      window.removeEventListener('popstate', keepPage, true);
+      keepers.splice(keepers.indexOf(keepPage), 1);
       document.removeEventListener('click', keepFromLink, true);
     };
   }, [held, hold]);

@@ -181,7 +181,7 @@ hour: ## the journal of an hour without the database handed back to both databas
 
 .PHONY: test-browser
 test-browser: ci-programs ## the pages in a real browser against a running switch
-	TANDEM_BIN_DIR=$(TARGET)/ci setup/browser
+	$(IN_MEMORY) TANDEM_BIN_DIR=$(TARGET)/ci setup/browser
 
 # Coverage for libFuzzer on the stable compiler; a folder of its own, since everything is built with it.
 FUZZ_FLAGS := --cfg fuzzing -Cdebug-assertions -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

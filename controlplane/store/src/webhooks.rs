@@ -191,9 +191,11 @@ impl Store {
             }
             let mut tx = self.write().await?;
             let till = WallTime::from_micros(now().micros().saturating_add(TAKEN_US));
-            let sql = "UPDATE deliveries SET due=? WHERE event=? AND webhook=? AND due=?";
             // Another control plane may have been quicker.
-            if tx.run(sql, args![till, event.as_str(), webhook, due]).await?.rows == 1 {
+            let found = locked(&mut tx, &event, webhook).await?;
+            if found.map(|row| row.opt_int("due")).transpose()?.flatten() == Some(due.micros()) {
+                let sql = "UPDATE deliveries SET due=? WHERE event=? AND webhook=?";
+                tx.run(sql, args![till, event.as_str(), webhook]).await?;
                 taken.extend(whole(&mut tx, &event, webhook).await?);
                 tx.commit().await?;
             }
@@ -211,8 +213,7 @@ impl Store {
     ) -> Result<()> {
         let (event, webhook) = (due.event.id.as_str(), due.webhook.id);
         let mut tx = self.write().await?;
-        let sql = format!("SELECT * FROM deliveries WHERE event=? AND webhook=?{}", tx.dialect().for_update());
-        let Some(row) = tx.row(sql, args![event, webhook]).await? else { return Ok(()) };
+        let Some(row) = locked(&mut tx, event, webhook).await? else { return Ok(()) };
         let tries = match (row.int("tries")?, problem) {
             (over @ ..0, _) => over,
             (_, None) => DONE,
@@ -263,8 +264,7 @@ impl Store {
     /// Tells it again, as if it had happened this moment; its id stays.
     pub async fn replay_delivery(&self, id: u32, event: &str) -> Result<()> {
         let mut tx = self.write().await?;
-        let sql = "SELECT event FROM deliveries WHERE event=? AND webhook=?";
-        if tx.row(sql, args![event, id]).await?.is_none() {
+        if locked(&mut tx, event, id).await?.is_none() {
             return Err(StoreError::missing("delivery of", event));
         }
         let sql = "UPDATE deliveries SET tries=0,due=?,problem='' WHERE event=? AND webhook=?";
@@ -314,6 +314,13 @@ async fn write(tx: &mut Tx, event: &Event, told: &[u32]) -> Result<()> {
         tx.run(sql, args![id.as_str(), *webhook, *at, now()]).await?;
     }
     Ok(())
+}
+
+/// A delivery that this transaction will change. Everybody who changes one has it by its key first: who came to it by its time met
+/// who came by its key, each with what the other waited for.
+async fn locked(tx: &mut Tx, event: &str, webhook: u32) -> Result<Option<Row>> {
+    let sql = format!("SELECT * FROM deliveries WHERE event=? AND webhook=?{}", tx.dialect().for_update());
+    tx.row(sql, args![event, webhook]).await
 }
 
 async fn one(tx: &mut Tx, id: u32) -> Result<Webhook> {

@@ -27,12 +27,14 @@ pub struct AddressSettings {
     pub hold_down_ms: u64,
     /// A free address waits so long for each better place that is not known to work.
     pub stagger_ms: u64,
+    /// A node that is gone is told of as one that works for so long at most.
+    pub told_ms: u64,
 }
 
 impl AddressSettings {
-    /// The usual times: take-over after 10 s, back after 60 s, and a second's grace a place.
+    /// The usual times: take-over after 10 s, back after 60 s, a second's grace a place, and a keeper's word that is over after eight.
     pub const fn new(me: NodeId, rank: u16) -> AddressSettings {
-        AddressSettings { me, rank, takeover_ms: 10_000, hold_down_ms: 60_000, stagger_ms: 1_000 }
+        AddressSettings { me, rank, takeover_ms: 10_000, hold_down_ms: 60_000, stagger_ms: 1_000, told_ms: 8_000 }
     }
 }
 
@@ -180,9 +182,13 @@ impl AddressKeeper {
             return Some(Write::Drop);
         }
         let hold_down = if is(Broken::PassedToFlapping) { 0 } else { self.settings.hold_down_ms };
-        // Who lost the address a moment ago may still be told of as one that works: its time begins when the address came here.
-        let works_since = |better: &Better| better.since.max(self.came);
-        if let Some(better) = self.better.filter(|better| now.millis_since(works_since(better)) >= hold_down) {
+        // Who lost the address a moment ago may still be told of as one that works: its time begins when the address came here, and it is
+        // over only when nobody would be told of it any more if it were gone.
+        let due = |better: &Better| {
+            let stale = better.since <= self.came && now.millis_since(self.came) < self.settings.told_ms;
+            !stale && now.millis_since(better.since.max(self.came)) >= hold_down
+        };
+        if let Some(better) = self.better.filter(due) {
             self.phase = Phase::Leaving { until, to: better.node };
             return None;
         }

@@ -46,13 +46,29 @@ fn who_took_the_address_from_a_dead_node_keeps_it() {
     assert_eq!(free.ask, None, "home might come back at once");
     let seized = keeper.turn(at(6_000), true, false, Some((home, 1))).ask.unwrap();
     keeper.on_answer(at(6_010), Outcome::Written(held.lapsed().write(seized).unwrap()));
-    for ms in [6_020, 7_000, 8_000] {
+    // What home wrote last may be told until 14,000, longer than the hold-down; a word that goes on later is one of the living.
+    let mut version = 6;
+    for ms in (6_100..14_000).step_by(100) {
         let turn = keeper.turn(at(ms), true, true, Some((home, 1)));
         assert!(turn.up.is_some(), "home is not known to work again at {ms}");
         if let Some(ask) = turn.ask {
             assert_eq!(ask.write, Write::Renew);
-            keeper.on_answer(at(ms), Outcome::Unknown);
+            version += 1;
+            keeper.on_answer(at(ms), Outcome::Written(Book { version, ..held.lapsed().write(seized).unwrap() }));
         }
     }
-    assert_eq!(keeper.turn(at(8_100), true, true, Some((home, 1))).up, None, "it goes home after the hold-down");
+    assert_eq!(keeper.turn(at(14_100), true, true, Some((home, 1))).up, None, "it goes home after the hold-down");
+}
+
+/// What is told of a node that was away in between is no old word.
+#[test]
+fn an_address_goes_home_after_the_hold_down_when_home_was_away() {
+    let (home, other) = (NodeId(1), NodeId(2));
+    let settings = AddressSettings { takeover_ms: 3_000, hold_down_ms: 500, ..AddressSettings::new(other, 1) };
+    let (mut keeper, at) = (AddressKeeper::new(settings), |ms: u64| Instant::from_micros(ms * 1_000));
+    let seized = keeper.turn(at(1_000), true, false, None).ask.unwrap();
+    keeper.on_answer(at(1_010), Outcome::Written(Book::default().write(seized).unwrap()));
+    assert!(keeper.turn(at(1_100), true, true, Some((home, 2))).up.is_some(), "home was just seen for the first time");
+    assert!(keeper.turn(at(1_500), true, true, Some((home, 2))).up.is_some(), "and works for 400 ms");
+    assert_eq!(keeper.turn(at(1_600), true, true, Some((home, 2))).up, None, "the hold-down is over");
 }

@@ -16,7 +16,7 @@ const LIVES_S: u64 = 5;
 /// Below it stands on which host a number's keeper runs.
 const HOSTS: &str = "/tandem/host/";
 /// Somebody else's word is over by then if he is gone, and its end known.
-const GONE_MAX: Duration = Duration::from_secs(LIVES_S + 3);
+pub const GONE_MAX: Duration = Duration::from_secs(LIVES_S + 3);
 /// Between two looks whether he is.
 const LOOK: Duration = Duration::from_millis(250);
 

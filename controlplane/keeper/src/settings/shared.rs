@@ -88,6 +88,7 @@ impl SharedAddress {
             takeover_ms: self.takeover_s * 1_000,
             hold_down_ms: self.hold_down_s * 1_000,
             stagger_ms: STAGGER_MS,
+            told_ms: crate::status::GONE_MAX.as_millis() as u64,
             ..usual
         }
     }

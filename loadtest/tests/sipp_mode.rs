@@ -17,6 +17,13 @@ const OURS: &str = env!("CARGO_BIN_EXE_tandem-loadtest");
 
 /// On a machine with other work to do, half a second is no sign of loss.
 const PATIENT: (&str, &str) = ("retrans=\"500\"", "retrans=\"2000\"");
+/// A caller is more patient than its callee: that one repeats its 200 first. An INVITE that comes again to who has answered it makes SIPp's `uas`,
+/// and ours, ring again, and to SIPp's `uac` a ring after the answer is an error.
+const MORE_PATIENT: (&str, &str) = ("retrans=\"500\"", "retrans=\"20000\"");
+/// Who has ended remembers the call for longer than a caller takes to ask again.
+const LONG_MEMORY: (&str, &str) = ("milliseconds=\"4000\"", "milliseconds=\"300000\"");
+/// SIPp's buffers are of 64 kB, fifty calls' messages: who is not looked at for a tenth of a second loses some.
+const BUFFERS: [&str; 2] = ["-buff_size", "4194304"];
 
 /// Calls go to the first field of a file.
 const FIELD: (&str, &str) = ("INVITE sip:[service]", "INVITE sip:[field0]");
@@ -151,14 +158,14 @@ fn what_is_unknown_is_refused_with_its_line_and_column() {
 fn two_thousand_calls_of_ours_are_taken_by_sipp_and_its_columns_are_ours() {
     let folder = tempfile::tempdir().unwrap();
     let at = free_port();
-    let uas = sipps(folder.path(), "uas", &[PATIENT]);
+    let uas = sipps(folder.path(), "uas", &[PATIENT, LONG_MEMORY]);
     let sipp = ["-sf", &uas, "-p", &at.to_string(), "-trace_stat", "-stf", "theirs.csv"];
-    let _callee = start("sipp", folder.path(), &sipp);
+    let _callee = start("sipp", folder.path(), &[&sipp[..], &BUFFERS].concat());
     listens(at, false);
-    let file = sipps(folder.path(), "uac", &[PATIENT]);
+    let file = sipps(folder.path(), "uac", &[MORE_PATIENT]);
     let to = format!("127.0.0.1:{at}");
     let words = ["-sf", &file, &to, "-m", "2000", "-r", "500", "-d", "20", "-trace_err", "-error_file", "errors"];
-    succeeds(OURS, folder.path(), &[&words[..], &["-trace_stat", "-stf", "ours.csv", "-timeout", "60"]].concat());
+    succeeds(OURS, folder.path(), &[&words[..], &["-trace_stat", "-stf", "ours.csv", "-timeout", "300"]].concat());
     let row = last_row(&folder.path().join("ours.csv"));
     for (column, wanted) in
         [("SuccessfulCall(C)", "2000"), ("FailedCall(C)", "0"), ("CurrentCall", "0"), ("OutgoingCall(C)", "2000")]
@@ -176,12 +183,14 @@ fn two_thousand_calls_of_ours_are_taken_by_sipp_and_its_columns_are_ours() {
 fn two_thousand_calls_of_sipps_are_taken_by_ours() {
     let folder = tempfile::tempdir().unwrap();
     let at = free_port();
-    let (uas, uac) = (sipps(folder.path(), "uas", &[PATIENT]), sipps(folder.path(), "uac", &[PATIENT]));
+    let uas = sipps(folder.path(), "uas", &[PATIENT, LONG_MEMORY]);
+    let uac = sipps(folder.path(), "uac", &[MORE_PATIENT]);
     let ours = ["-sf", &uas, "-p", &at.to_string(), "-trace_stat", "-stf", "ours.csv", "-fd", "1"];
     let mut callee = start(OURS, folder.path(), &ours);
     listens(at, false);
-    let words = ["-sf", &uac, &format!("127.0.0.1:{at}"), "-m", "2000", "-r", "500", "-d", "20", "-timeout", "60"];
-    succeeds("sipp", folder.path(), &words);
+    let words = ["-sf", &uac, &format!("127.0.0.1:{at}"), "-m", "2000", "-r", "500", "-d", "20", "-timeout", "300"];
+    let told = ["-trace_err", "-error_file", "errors"];
+    succeeds("sipp", folder.path(), &[&words[..], &BUFFERS, &told].concat());
     // What only lingers, in case its last answer was lost, has gone well.
     assert!(Command::new("kill").args(["-TERM", &callee.0.id().to_string()]).status().unwrap().success());
     let status = callee.0.wait().unwrap();
@@ -581,4 +590,87 @@ fn what_is_over_is_over_as_it_is_for_sipp() {
         let ended = callee.0.wait().unwrap().code();
         assert_eq!((ended, counted("waits.csv")), (Some(1), ("0".into(), "1".into())), "{program}");
     }
+}
+
+/// A step that says this request.
+fn asks(method: &str, cseq: u32, attributes: &str) -> String {
+    format!(
+        "<send {attributes}><![CDATA[\n\n{method} sip:x@[remote_ip]:[remote_port] SIP/2.0\n\
+         Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\nFrom: <sip:a@b>;tag=[call_number]\nTo: <sip:x@y>[peer_tag_param]\n\
+         Call-ID: [call_id]\nCSeq: {cseq} {method}\nContact: <sip:a@[local_ip]:[local_port]>\nMax-Forwards: 70\nContent-Length: 0\n\n]]></send>\n"
+    )
+}
+
+/// A step that says 200 to the request that came last.
+fn agrees(tag: &str) -> String {
+    format!(
+        "<send><![CDATA[\n\nSIP/2.0 200 OK\n[last_Via:]\n[last_From:]\n[last_To:]{tag}\n[last_Call-ID:]\n[last_CSeq:]\n\
+         Contact: <sip:x@[local_ip]:[local_port]>\nContent-Length: 0\n\n]]></send>\n"
+    )
+}
+
+/// Both sides of calls in which one INFO is said three times to the letter, with the CSeq that it had.
+fn write_stubborn_calls(folder: &Path) {
+    let (again, patient) = ("<label id=\"1\"/>", "retrans=\"20000\"");
+    let count = "<nop><action><add assign_to=\"n\" value=\"1\"/>\
+                 <test assign_to=\"more\" variable=\"n\" compare=\"less_than\" value=\"3\"/></action></nop><nop next=\"1\" test=\"more\"/>";
+    let [invite, ack] = [asks("INVITE", 1, patient), asks("ACK", 1, "")];
+    let [info, bye] = [asks("INFO", 2, patient), asks("BYE", 3, patient)];
+    let fine = "<recv response=\"200\"/>";
+    let [tagged, plain] = [agrees(";tag=t"), agrees("")];
+    let calls = format!("{invite}{fine}{ack}{again}{info}{fine}{count}{bye}{fine}");
+    let [comes, acked, digit, over] =
+        ["INVITE", "ACK", "INFO", "BYE"].map(|method| format!("<recv request=\"{method}\"/>"));
+    let takes = format!("{comes}{tagged}{acked}{digit}{plain}{over}{plain}");
+    for (name, steps) in [("stubborn", calls), ("calm", takes)] {
+        let text = format!("<?xml version=\"1.0\"?>\n<scenario name=\"{name}\">\n{steps}</scenario>\n");
+        std::fs::write(folder.join(format!("{name}.xml")), text).unwrap();
+    }
+}
+
+#[test]
+fn a_request_that_is_said_again_to_the_letter_is_answered_and_the_call_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    write_stubborn_calls(folder.path());
+    for callee in [OURS, "sipp"] {
+        let at = free_port();
+        let mut taker = start(callee, folder.path(), &["-sf", "calm.xml", "-p", &at.to_string(), "-m", "4"]);
+        listens(at, false);
+        let to = format!("127.0.0.1:{at}");
+        let words = ["-sf", "stubborn.xml", &to, "-m", "4", "-timeout", "120", "-trace_stat", "-stf", "rows.csv"];
+        succeeds(OURS, folder.path(), &[&words[..], &["-trace_err", "-error_file", "errors"]].concat());
+        assert!(taker.0.wait().unwrap().success(), "{callee}");
+        assert_eq!(last_row(&folder.path().join("rows.csv"))["Retransmissions(C)"], "0", "{callee}");
+    }
+}
+
+/// Two programs that each take the other's repeat for a reason to repeat would never end.
+#[test]
+fn a_request_that_is_said_without_end_is_not_answered_without_end() {
+    let folder = tempfile::tempdir().unwrap();
+    write_stubborn_calls(folder.path());
+    let at = free_port();
+    let _callee = start(OURS, folder.path(), &["-sf", "calm.xml", "-p", &at.to_string()]);
+    listens(at, false);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(180))).unwrap();
+    let say = |method: &str, cseq: u32| {
+        let text = format!(
+            "{method} sip:x@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK{method}\r\nFrom: <sip:a@b>;tag=1\r\n\
+             To: <sip:x@y>;tag=t\r\nCall-ID: endless\r\nCSeq: {cseq} {method}\r\nContent-Length: 0\r\n\r\n"
+        );
+        socket.send_to(text.as_bytes(), ("127.0.0.1", at)).unwrap();
+    };
+    let hear = || {
+        let mut bytes = [0; 2_000];
+        let length = socket.recv(&mut bytes).unwrap();
+        String::from_utf8(bytes[..length].to_vec()).unwrap()
+    };
+    say("INVITE", 1);
+    assert!(hear().contains("1 INVITE"));
+    say("ACK", 1);
+    (0..200).for_each(|_| say("INFO", 2));
+    say("BYE", 3);
+    let answers = std::iter::repeat_with(hear).take_while(|answer| !answer.contains("3 BYE")).count();
+    assert_eq!(answers, 1 + 64);
 }

@@ -23,6 +23,9 @@ pub use media::Sounding;
 
 /// Steps that a call takes before others have their turn: a scenario may go in circles.
 const STEPS_A_TURN: usize = 1_000;
+/// How often one message that is heard again is answered again. A request is said eleven times at most by timers (RFC 3261 §17.1.2.2); who
+/// says the same many times more takes our answer for a reason to, and the two would go on for ever.
+const REPEATS_MAX: u32 = 64;
 
 /// How a call is told from another.
 #[derive(Clone, Debug)]
@@ -61,6 +64,8 @@ struct Answered {
     recv: usize,
     send: usize,
     text: String,
+    /// How often it was sent again.
+    times: u32,
 }
 
 /// A call.
@@ -295,7 +300,7 @@ impl Call {
             (self.established, self.ack_pending) = (true, false);
         }
         if let Some((heard, recv)) = self.last.take() {
-            self.answered = Some(Answered { heard, recv, send: self.step, text: text.clone() });
+            self.answered = Some(Answered { heard, recv, send: self.step, text: text.clone(), times: 0 });
         }
         self.sent = text;
         let repeats = world.options.transport.datagrams() && !world.options.no_retrans;

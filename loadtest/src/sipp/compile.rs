@@ -250,12 +250,18 @@ impl<'a> Compiler<'a> {
 
     fn scope(&mut self, mut element: Element, scope: Scope) {
         let mut attributes = Attributes::of(&mut element);
-        for name in attributes.text("variables").unwrap_or_default().split(',').map(str::trim) {
-            if !name.is_empty() {
-                let id = variable(&mut self.out.scenario, name);
-                if scope != Scope::Call {
-                    self.out.scenario.variables[id].scope = scope;
-                }
+        let named = attributes.take("variables");
+        let names = named.iter().flat_map(|named| named.value.split(',')).map(str::trim);
+        for name in names.filter(|name| !name.is_empty()) {
+            let known = self.out.scenario.variables.iter().any(|variable| variable.name == name);
+            // SIPp reads from top to bottom, and ends here.
+            if scope == Scope::Call && !known {
+                self.fault(element.at, format!("no variable is called '{name}' above: <Reference> follows its use"));
+                continue;
+            }
+            let id = variable(&mut self.out.scenario, name);
+            if scope != Scope::Call {
+                self.out.scenario.variables[id].scope = scope;
             }
         }
         self.nothing_left(attributes);

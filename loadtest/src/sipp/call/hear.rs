@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use rand::Rng;
 
-use super::Call;
+use super::{Call, REPEATS_MAX};
 use crate::sipp::heard;
 use crate::sipp::scenario::{Expected, Expecting, Kind, Optional, Pause};
 use crate::sipp::statistics::Count;
@@ -22,7 +22,7 @@ impl Call {
             (self.birth.way, self.birth.peer) = (way, from);
         }
         let print = heard::fingerprint(&text);
-        if world.options.transport.datagrams() && !world.options.no_retrans && self.heard_again(print, world) {
+        if world.options.transport.datagrams() && !world.options.no_retrans && self.heard_again(print, &text, world) {
             return;
         }
         let status = heard::status(&text);
@@ -37,15 +37,22 @@ impl Call {
         }
     }
 
-    /// What was heard and answered already is answered again.
-    fn heard_again(&mut self, print: u64, world: &mut World) -> bool {
-        if let Some(answered) = self.answered.as_ref().filter(|answered| answered.heard == print) {
-            world.statistics.steps[answered.recv].again += 1;
-            world.statistics.steps[answered.send].again += 1;
-            world.statistics.count(Count::Retransmissions);
-            let text = answered.text.clone();
-            self.put(&text, world);
-            return true;
+    /// What was heard and answered already is answered again; true if that is all that follows.
+    fn heard_again(&mut self, print: u64, text: &str, world: &mut World) -> bool {
+        if let Some(mut answered) = self.answered.take_if(|answered| answered.heard == print) {
+            // A scenario that says a request again to the letter gets the same response again, which is the answer and no repeat of one.
+            let fresh = heard::status(text).is_some() && is_answered_by(&answered.text, text);
+            if !fresh {
+                world.statistics.steps[answered.recv].again += 1;
+                if answered.times < REPEATS_MAX {
+                    answered.times += 1;
+                    world.statistics.steps[answered.send].again += 1;
+                    world.statistics.count(Count::Retransmissions);
+                    self.put(&answered.text, world);
+                }
+            }
+            self.answered = Some(answered);
+            return !fresh;
         }
         if let Some((_, step)) = self.last.filter(|(last, _)| *last == print) {
             world.statistics.steps[step].again += 1;
@@ -253,4 +260,10 @@ impl Call {
         self.say(with, world);
         self.heard = heard;
     }
+}
+
+/// Whether this is a request to which that response belongs (RFC 3261 §17.1.3).
+fn is_answered_by(asked: &str, response: &str) -> bool {
+    let (number, method) = heard::cseq(response);
+    heard::method(asked) == method && heard::cseq(asked).0 == number && heard::branch(asked) == heard::branch(response)
 }

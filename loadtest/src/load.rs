@@ -94,9 +94,9 @@ pub struct Load {
     #[arg(long, default_value_t = 0)]
     calls_max: u64,
     /// How long a thread that is busy (5,000 datagrams a second) gathers what comes and what is due before it looks at it: each costs less then,
-    /// and what it says leaves up to that much later; when something came it knows from the kernel. 0s for never, 1ms for what SIPp does
-    /// (Linux 6.12).
-    #[arg(long, default_value = "100us", value_parser = draw::span, value_name = "SPAN")]
+    /// and what it says leaves up to that much later; when something came it knows from the kernel. Calls leave when they are due all the same as
+    /// long as a thread has fewer than one to place in that time (2,000 a second). 0s for never, 1ms for what SIPp does (Linux 6.12).
+    #[arg(long, default_value = "500us", value_parser = draw::span, value_name = "SPAN")]
     gather: Duration,
     /// How long the calls' end is waited for.
     #[arg(long, default_value = "15s", value_parser = draw::span)]

@@ -247,7 +247,7 @@ fn without_password(word: &str) -> String {
 /// How exact its latencies are.
 pub fn exactness(summary: &Summary) -> &'static str {
     if summary.counts.gathered > 0 {
-        "each latency is exact to a thousandth, as the kernel noted when datagrams came; but a generator this busy gathers (--gather, 0.1 ms \
+        "each latency is exact to a thousandth, as the kernel noted when datagrams came; but a generator this busy gathers (--gather, 0.5 ms \
          unless told), and what it says in answer leaves up to that much later than from a quiet one"
     } else {
         "each latency is exact to a thousandth, as the kernel noted when datagrams came"

@@ -344,10 +344,18 @@ impl Wire {
     }
 
     /// Sends what was said, then waits until something is heard, at most until this moment on the run's clock; a busy worker no shorter than it
-    /// gathers. What the clock showed last is now.
-    pub fn wait(&mut self, until: u64) -> io::Result<()> {
+    /// gathers, though not past the moment that it was told to be on time for. What the clock showed last is now.
+    ///
+    /// It gathers from one look at its sockets to the next: what it does in between is part of that.
+    pub fn wait(&mut self, until: u64, on_time: u64) -> io::Result<()> {
         let now = self.now;
-        let window = if self.rush.is_on(now) { self.gather } else { Duration::ZERO };
+        let window = if self.rush.is_on(now) {
+            let done = now.saturating_sub(self.arrivals.taken);
+            let left = (self.gather.as_nanos() as u64).saturating_sub(done);
+            Duration::from_nanos(left.min(on_time.saturating_sub(now)))
+        } else {
+            Duration::ZERO
+        };
         if window.is_zero() || !self.ring.take() {
             let left = Duration::from_nanos(until.saturating_sub(now)).max(window);
             self.ring.wait_gathering(if self.thawed.is_empty() { left } else { Duration::ZERO }, window)?;

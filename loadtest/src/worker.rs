@@ -24,6 +24,8 @@ use sim::message;
 const NAP: u64 = 20 * MS;
 /// Calls placed before what came is heard: a burst must not fill what the kernel can send at once.
 const BATCH: usize = 256;
+/// So many calls are looked ahead at.
+const RARE: u64 = 16;
 /// Steps of one call without any time between them that are done in one turn.
 const STEPS: usize = 4;
 
@@ -197,7 +199,13 @@ impl Worker {
             if give_up.is_some_and(|at| now > at || idle) {
                 break;
             }
-            self.wire.wait(self.next_moment(now, give_up.is_none()))?;
+            let placing = give_up.is_none();
+            self.wire.wait(self.next_moment(now, placing), self.punctual(placing))?;
+            // What came has its moment from the kernel; what is to leave has none but this.
+            if placing {
+                let now = self.wire.tick();
+                self.place_due(now);
+            }
             self.hear();
         }
         self.linger()?;
@@ -212,7 +220,7 @@ impl Worker {
     fn linger(&mut self) -> io::Result<()> {
         let until = self.wire.tick() + SECOND / 2;
         while self.wire.tick() < until {
-            self.wire.wait(self.wire.now + NAP)?;
+            self.wire.wait(self.wire.now + NAP, u64::MAX)?;
             self.hear();
             self.fire_due();
         }
@@ -279,6 +287,15 @@ impl Worker {
         }
     }
 
+    /// The moment of the next call of the plan, where being woken for each costs little: gathering does not delay those.
+    fn punctual(&self, placing: bool) -> u64 {
+        let due = &self.run.plan.due;
+        match due.get(self.next).filter(|_| placing && are_rare(due, (self.next, self.step), self.run.gather)) {
+            Some(next) => self.segment.clock(*next),
+            None => u64::MAX,
+        }
+    }
+
     fn hear(&mut self) {
         while let Some(Heard { whose, from, length }) = self.wire.hear(&mut self.buffer) {
             let bytes = &self.buffer[..length];
@@ -309,6 +326,12 @@ impl Worker {
     }
 }
 
+/// Whether the calls from this one on, every so many of the plan, are as rare as turns that gather.
+fn are_rare(due: &[u64], (next, step): (usize, usize), gather: Duration) -> bool {
+    let far = due.get(next + RARE as usize * step);
+    far.is_none_or(|far| far - due[next] >= RARE * gather.as_nanos() as u64)
+}
+
 /// One run of the tests at a time, since one of them counts allocations.
 #[cfg(test)]
 pub static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
@@ -335,6 +358,17 @@ mod tests {
         let target = free.to_string();
         let words = ["load", "--target", &target, "--terminator", &who, "--media", "0%", "--talk", "10ms"];
         Program::parse_from(words.iter().chain(more)).load
+    }
+
+    #[test]
+    fn calls_that_are_rare_are_waited_for_to_the_moment() {
+        let due = |cps: u64| (0..100).map(|nth| nth * SECOND / cps).collect::<Vec<_>>();
+        let gather = Duration::from_micros(500);
+        for (cps, next, step, rare) in
+            [(2_000, 0, 1, true), (4_000, 0, 1, false), (4_000, 1, 2, true), (4_000, 90, 1, true), (8_000, 1, 2, false)]
+        {
+            assert_eq!(are_rare(&due(cps), (next, step), gather), rare, "{cps} by {step} from {next}");
+        }
     }
 
     #[test]
@@ -371,14 +405,14 @@ mod tests {
         // The kernel begins to stamp a moment after it was first asked to; until then it says when it was looked at.
         for _ in 0..10_000 {
             let soon = wire.tick() + 1_000;
-            wire.wait(soon).expect("nothing came");
+            wire.wait(soon, u64::MAX).expect("nothing came");
             let before = wire.clock.now();
             peer.send_to(b"x", wire.address(socket)).expect("it is sent");
             let there = wire.clock.now();
             while wire.tick() < there + 2 * MS {
                 std::hint::spin_loop();
             }
-            wire.wait(there + 20 * MS).expect("something came");
+            wire.wait(there + 20 * MS, u64::MAX).expect("something came");
             assert!(wire.hear(&mut buffer).is_some(), "what was sent on this machine is there");
             if (before..there + MS).contains(&(wire.now + MS / 2)) {
                 return;

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::load::{Load, Outcome, Pace, Progress};
 use crate::pacer::Reins;
 use crate::plan::Plan;
+use crate::profile;
 use crate::tally::Told;
 
 pub use agent::{Arguments, run};
@@ -129,8 +130,13 @@ impl CrewArguments {
         if self.agents.is_empty() {
             return Ok(None);
         }
-        let token = token(self.token_file.as_deref().context("--agents needs --token-file")?)?;
-        let words = unspoken(std::env::args().skip(1));
+        let waiting = self.agents.iter().any(|place| matches!(place, Place::At(_)));
+        let token = match &self.token_file {
+            Some(path) => token(path)?,
+            None if waiting => bail!("--agents ADDRESS:PORT needs --token-file"),
+            None => format!("{:032x}", rand::random::<u128>()),
+        };
+        let words = unspoken(profile::words().into_iter().skip(1));
         let whole = Prepare { words, seed, part: Part::WHOLE, cps: pace.cps, span: pace.span, lines };
         Crew::gather(&self.agents, &token, &whole).map(Some)
     }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -36,6 +37,10 @@ const PLANNED_MAX: usize = 99_999_999;
 /// Who plays, and how the calls are: the same whatever their rate.
 #[derive(Args, Clone, Debug)]
 pub struct Load {
+    /// Options from a TOML file: each key is one of these options without its dashes, [[originator]] and [[terminator]] are tables of theirs.
+    /// What the command line says itself counts instead; a key that is no option is refused with its line.
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
     /// Where INVITEs go.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub target: SocketAddr,

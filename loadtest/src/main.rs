@@ -34,6 +34,7 @@ mod observe;
 mod overload;
 mod pacer;
 mod plan;
+mod profile;
 mod quality;
 mod reconcile;
 mod report;
@@ -49,7 +50,7 @@ mod worker;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 #[cfg(not(test))]
 #[global_allocator]
@@ -107,7 +108,14 @@ fn main() -> ExitCode {
     if std::path::Path::new(&name).file_name().is_some_and(|name| name == "sipp") {
         return sipp::run(&words.collect::<Vec<_>>());
     }
-    match Program::parse().verb {
+    let words = match profile::read(&Program::command()) {
+        Ok(words) => words,
+        Err(flaw) => {
+            eprintln!("tandem-loadtest: {flaw}");
+            return ExitCode::from(2);
+        }
+    };
+    match Program::parse_from(words).verb {
         Verb::Sipp { words } => sipp::run(&words),
         Verb::Lint(arguments) => sipp::lint::run(&arguments),
         Verb::Run(arguments) => or_failed(run::run(&arguments)),

@@ -10,6 +10,7 @@ use crate::clock::MS;
 use crate::ladder::{Samples, Way};
 use crate::observe::Moved;
 use crate::plan::Plan;
+use crate::profile;
 use crate::quality::{Media, Quality};
 use crate::reconcile::Reconciled;
 use crate::tally::{Codes, Counts, Latencies};
@@ -209,9 +210,9 @@ pub fn invalid(counts: &Counts, latencies: &Latencies, late_max: Duration) -> Ve
     found
 }
 
-/// How this program was called, without the API key and without passwords of originators and terminators.
+/// How this program was called, with what its profile said, without the API key and without passwords of originators and terminators.
 pub fn command() -> Vec<String> {
-    let mut words: Vec<String> = std::env::args().map(|word| without_password(&word)).collect();
+    let mut words: Vec<String> = profile::words().iter().map(|word| without_password(word)).collect();
     for at in 0..words.len() {
         if words[at].starts_with("--key=") {
             words[at] = "--key=…".into();
@@ -237,10 +238,11 @@ fn quoted(word: &str) -> String {
 
 /// The word with a point for the password in `auth=user:password`.
 fn without_password(word: &str) -> String {
-    let hidden = |part: &str| match part.strip_prefix("auth=").and_then(|auth| auth.split_once(':')) {
-        Some((user, _)) => format!("auth={user}:…"),
-        None => part.to_owned(),
-    };
+    let hidden =
+        |part: &str| match part.split_once("auth=").and_then(|(before, auth)| Some((before, auth.split_once(':')?))) {
+            Some((before, (user, _))) if before.is_empty() || before.ends_with('=') => format!("{before}auth={user}:…"),
+            _ => part.to_owned(),
+        };
     word.split(',').map(hidden).collect::<Vec<_>>().join(",")
 }
 
@@ -426,6 +428,7 @@ mod tests {
             "--originator=from=127.0.1.1,auth=joe:…"
         );
         assert_eq!(without_password("auth=joe:a,weight=3"), "auth=joe:…,weight=3");
+        assert_eq!(without_password("--originator=auth=joe:a,weight=3"), "--originator=auth=joe:…,weight=3");
         assert_eq!(without_password("answer.p99<50ms,refused<1%"), "answer.p99<50ms,refused<1%");
     }
 

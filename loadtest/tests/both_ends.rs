@@ -498,6 +498,33 @@ fn everything_about_a_run_stands_in_one_folder_and_two_folders_are_compared() {
 }
 
 #[test]
+fn a_profile_is_played_and_the_summary_says_all_of_its_words() {
+    let (at, folder) = (free_address(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("load.toml");
+    let text = format!(
+        "cps = 20\nfor = \"500ms\"\nmedia = \"none\"\ntalk = \"10ms\"\nlate-max = \"1s\"\n\n[[terminator]]\nat = \"{at}\"\nring = \"1ms\"\n\
+         answer = \"1ms\"\n\n[[originator]]\nname = \"acme\"\nauth = \"joe:secret\"\n"
+    );
+    std::fs::write(&path, &text).unwrap();
+    let profile = path.to_str().unwrap();
+    let (output, summary) = run(&at, &["--profile", profile, "--arrivals", "constant"]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(summary["planned"], 10);
+    let command = summary["command"].to_string();
+    assert!(
+        command.contains("--for=500ms") && command.contains("auth=joe:…") && !command.contains("secret"),
+        "{command}"
+    );
+    std::fs::write(&path, text + "colour = \"red\"\n").unwrap();
+    let (output, _) = run(&at, &["--profile", profile]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && said.contains("load.toml:15: an originator has no 'colour'"), "{said}");
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/profiles/wholesale.toml");
+    let (output, summary) = run(&at, &["--profile", shipped, "--for", "300ms", "--terminator", &format!("at={at}")]);
+    assert!(output.status.success() && summary["command"].to_string().contains("--called=44207:3"), "{output:?}");
+}
+
+#[test]
 fn a_public_target_is_refused_and_nonsense_is_a_misuse() {
     let code = |arguments: &[&str]| Command::new(PROGRAM).args(arguments).output().unwrap().status.code();
     assert_eq!(code(&["run", "--target", "192.0.2.1:5060"]), Some(2));

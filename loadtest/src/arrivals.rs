@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::clock::SECOND;
 use crate::draw::{chance, exponential, span};
+use crate::packed;
 use crate::sipp::sound;
 
 /// How calls arrive. They never wait for earlier ones: the load is open.
@@ -125,7 +126,9 @@ const COLUMNS: [&str; 8] = ["planned_us", "sent_us", "started_at", "started", "s
 
 /// Moments of a file, counted from its earliest: those of a capture's calls, or of a list.
 fn traced(path: &Path, end: f64) -> Result<Vec<f64>, String> {
-    let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let told = |error: std::io::Error| format!("{}: {error}", path.display());
+    let bytes = std::fs::read(path).map_err(told)?;
+    let bytes = if packed::is(&bytes) { packed::unpacked(&bytes).map_err(told)? } else { bytes };
     let mut moments = match sound::beginnings(&bytes) {
         Some(found) => found.map_err(|flaw| format!("{}: {flaw}", path.display()))?,
         None => listed(path, &String::from_utf8(bytes).map_err(|_| format!("{} is no text", path.display()))?)?,

@@ -1,14 +1,16 @@
 //! One line a call from what its ends tell: the caller's end when it is complete, the callee's what it heard, agents what their terminators saw.
+//! Plain, or packed (zstd) in a file whose name ends in `.zst`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result};
 
+use crate::packed;
 use crate::quality::Heard;
 use crate::tally::{CallLine, Seen, Told};
 
@@ -16,9 +18,12 @@ use crate::tally::{CallLine, Seen, Told};
 pub type Writer = JoinHandle<Result<Vec<CallLine>>>;
 
 /// Where calls are written, and whether they are kept too. Of calls that several agents play, nothing is complete before the end.
-pub fn writer(path: Option<&Path>, keep: bool, agents: bool) -> Result<(Sender<Told>, Writer)> {
-    let create = |path: &Path| File::create(path).with_context(|| format!("cannot create {}", path.display()));
-    let out = path.map(create).transpose()?.map(BufWriter::new);
+pub fn writer(paths: &[PathBuf], keep: bool, agents: bool) -> Result<(Sender<Told>, Writer)> {
+    let create = |path: &PathBuf| -> Result<Box<dyn Write + Send>> {
+        let file = File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
+        Ok(if packed::is_meant(path) { Box::new(packed::Writer::new(file)) } else { Box::new(BufWriter::new(file)) })
+    };
+    let out = paths.iter().map(create).collect::<Result<Vec<_>>>()?;
     let (lines, source) = channel();
     let writer = thread::spawn(move || {
         let mut book = Book { out, keep, agents, ..Book::default() };
@@ -31,7 +36,7 @@ pub fn writer(path: Option<&Path>, keep: bool, agents: bool) -> Result<(Sender<T
 /// Lines that wait for their callee's end, and what waits for its line.
 #[derive(Default)]
 struct Book {
-    out: Option<BufWriter<File>>,
+    out: Vec<Box<dyn Write + Send>>,
     keep: bool,
     agents: bool,
     kept: Vec<CallLine>,
@@ -82,14 +87,15 @@ impl Book {
             }
             self.put(*line)?;
         }
-        self.out.as_mut().map_or(Ok(()), Write::flush).context("cannot write the calls")?;
+        self.out.iter_mut().try_for_each(|out| out.flush()).context("cannot write the calls")?;
         Ok(self.kept)
     }
 
     fn put(&mut self, line: CallLine) -> Result<()> {
-        if let Some(out) = &mut self.out {
-            serde_json::to_writer(&mut *out, &line)?;
-            out.write_all(b"\n")?;
+        if !self.out.is_empty() {
+            let mut text = serde_json::to_vec(&line)?;
+            text.push(b'\n');
+            self.out.iter_mut().try_for_each(|out| out.write_all(&text)).context("cannot write the calls")?;
         }
         self.kept.extend(self.keep.then_some(line));
         Ok(())
@@ -110,7 +116,7 @@ mod tests {
     }
 
     fn written(agents: bool, told: Vec<Told>) -> Vec<CallLine> {
-        let (lines, writer) = writer(None, true, agents).expect("a writer");
+        let (lines, writer) = writer(&[], true, agents).expect("a writer");
         told.into_iter().for_each(|told| lines.send(told).expect("it listens"));
         drop(lines);
         writer.join().expect("it ends").expect("lines")

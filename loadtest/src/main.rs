@@ -33,6 +33,7 @@ mod numbered;
 mod observe;
 mod overload;
 mod pacer;
+mod packed;
 mod plan;
 mod profile;
 mod quality;

@@ -21,9 +21,10 @@ use crate::load::{Load, Outcome, Pace, Progress};
 use crate::metrics::Metrics;
 use crate::observe::{Mark, Observer, Seen, Source};
 use crate::pacer::Reins;
-use crate::reconcile::{self, Api};
+use crate::reconcile::{self, Api, Balances, Slack};
 use crate::report::{self, Line, Summary};
 use crate::screen::Screen;
+use crate::tally::CallLine;
 use crate::told;
 use crate::{hlog, junit, lines, metrics};
 
@@ -117,14 +118,15 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             return Ok(ExitCode::from(2));
         }
     };
-    let wanted = arguments.calls_out.is_some() || arguments.reconcile.is_some();
+    let paths = arguments.line_files();
+    let wanted = !paths.is_empty() || arguments.reconcile.is_some();
     let crew = arguments.crew.gather(&arguments.pace(), plan.seed, wanted)?;
     let books = arguments.reconcile.as_deref().zip(arguments.key.as_deref()).map(|(url, key)| Api::new(url, key));
     let before = books.as_ref().map(Api::balances).transpose().context("cannot read the switch's accounts")?;
-    let writer = || lines::writer(arguments.calls_out.as_deref(), books.is_some(), crew.is_some());
+    arguments.out.as_deref().map_or(Ok(()), writable)?;
+    let writer = || lines::writer(&paths, books.is_some(), crew.is_some());
     let writer = wanted.then(writer).transpose()?;
     let (lines, writer) = writer.unzip();
-    arguments.out.as_deref().map_or(Ok(()), writable)?;
     if let Some(path) = &arguments.summary {
         File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
     }
@@ -172,10 +174,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
         outcome.summary.reconciled = Some(found);
     }
-    if let Some(folder) = &arguments.out {
-        keep(folder, &outcome, &timeline, &Around { seen, marks: arguments.mark.clone() }, began)?;
-    }
-    publish(arguments, &outcome.summary)
+    Ok(())
 }
 
 /// A folder that could not be written to is better told before the run than after it.

@@ -386,6 +386,8 @@ pub struct CallLine {
     pub planned_us: Option<u64>,
     /// When its INVITE was sent.
     pub sent_us: Option<u64>,
+    /// The first 100.
+    pub trying_us: Option<u64>,
     /// The first 18x.
     pub ringing_us: Option<u64>,
     /// The 200.
@@ -414,8 +416,8 @@ pub struct CallLine {
 impl CallLine {
     /// Tells all of its moments so many microseconds earlier: it was written by a clock that is ahead.
     pub fn set_back(&mut self, us: i64) {
-        let CallLine { planned_us, sent_us, ringing_us, answered_us, ended_us, .. } = self;
-        for moment in [planned_us, sent_us, ringing_us, answered_us, ended_us].into_iter().flatten() {
+        let CallLine { planned_us, sent_us, trying_us, ringing_us, answered_us, ended_us, .. } = self;
+        for moment in [planned_us, sent_us, trying_us, ringing_us, answered_us, ended_us].into_iter().flatten() {
             *moment = moment.saturating_add_signed(-us);
         }
     }

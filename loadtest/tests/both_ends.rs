@@ -25,11 +25,20 @@ fn run(target: &str, more: &[&str]) -> (Output, Value) {
     (output.clone(), serde_json::from_str(last).unwrap_or(Value::Null))
 }
 
+/// The lines of a file, which may be packed.
+fn told(path: &str) -> String {
+    if !path.ends_with(".zst") {
+        return std::fs::read_to_string(path).unwrap();
+    }
+    let output = Command::new("zstd").args(["-dc", path]).output().expect("zstd is installed");
+    String::from_utf8(output.stdout).unwrap()
+}
+
 #[test]
 fn every_call_is_answered_released_by_both_sides_and_heard_by_both_ends() {
     let at = free_address();
     let folder = tempfile::tempdir().unwrap();
-    let calls = folder.path().join("calls.ndjson");
+    let calls = folder.path().join("calls.ndjson.zst");
     let who = format!("name=self,at={at},ring=10ms,answer=uniform:20ms-60ms");
     let calls_out = calls.to_str().unwrap();
     let (output, summary) = run(
@@ -65,9 +74,13 @@ fn every_call_is_answered_released_by_both_sides_and_heard_by_both_ends() {
     assert!(counts["rtp_received"].as_u64().unwrap() > placed * 50, "{summary}");
     assert_eq!(summary["latencies"]["transit"]["count"].as_u64().unwrap(), placed);
     assert_eq!(summary["latencies"]["transit_back"]["count"], counts["answered"]);
-    let lines: Vec<Value> =
-        std::fs::read_to_string(calls).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> = told(calls_out).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len() as u64, placed);
+    for line in &lines {
+        let stages = ["planned_us", "sent_us", "trying_us", "ringing_us", "answered_us", "ended_us"];
+        let told: Vec<u64> = stages.iter().filter_map(|stage| line[stage].as_u64()).collect();
+        assert!(told.is_sorted() && (told.len() == 6 || line["ended_by"] == "cancelled"), "{line}");
+    }
     for side in ["caller", "callee"] {
         assert!(lines.iter().any(|line| line["ended_by"] == side), "nobody was released by the {side}");
     }
@@ -334,7 +347,8 @@ fn a_late_generator_is_told_from_a_slow_switch_by_its_own_lateness() {
 fn a_run_is_placed_again_at_the_moments_that_its_own_lines_name() {
     let at = free_address();
     let folder = tempfile::tempdir().unwrap();
-    let [first, second] = ["first", "second"].map(|name| folder.path().join(name).to_str().unwrap().to_owned());
+    let [first, second] =
+        ["first.ndjson.zst", "second"].map(|name| folder.path().join(name).to_str().unwrap().to_owned());
     let who = format!("at={at},ring=5ms,answer=5ms");
     let usual = ["--media", "0%", "--talk", "50ms", "--terminator", &who];
     let (output, once) = run(&at, &[&usual[..], &["--cps", "60", "--for", "1s", "--calls-out", &first]].concat());

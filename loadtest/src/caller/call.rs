@@ -63,7 +63,7 @@ pub struct Caller {
     planned: Planned,
     due: u64,
     sent: u64,
-    trying: bool,
+    trying: u64,
     ringing: u64,
     answered: u64,
     released: u64,
@@ -82,7 +82,7 @@ impl Caller {
         self.state = State::Inviting { heard: false };
         (self.place, self.socket, self.due, self.wait) = (place, socket, due, T1);
         (self.cseq, self.dialled) = (1, 0);
-        (self.sent, self.ringing, self.answered, self.released, self.trying) = (0, 0, 0, 0, false);
+        (self.sent, self.trying, self.ringing, self.answered, self.released) = (0, 0, 0, 0, 0);
         self.dues = Dues::default();
         self.routes.clear();
         self.ladder = Some(wire.ladders.take());
@@ -217,8 +217,8 @@ impl Caller {
             wire.arm(&mut self.dues, who, Kind::Resend, 0);
             wire.arm(&mut self.dues, who, Kind::GiveUp, now + PATIENCE);
         }
-        if message.status == 100 && !self.trying {
-            self.trying = true;
+        if message.status == 100 && self.trying == 0 {
+            self.trying = now;
             wire.latencies.trying.saturating_record(now.saturating_sub(self.sent));
             wire.latencies.trying_planned.saturating_record(now.saturating_sub(self.due));
         }
@@ -515,7 +515,7 @@ impl Caller {
 
     /// What it had heard of the other side.
     fn heard(&self) -> Word {
-        match (self.answered > 0, self.ringing > 0, self.trying) {
+        match (self.answered > 0, self.ringing > 0, self.trying > 0) {
             (true, ..) => "answer",
             (_, true, _) => "ringing",
             (.., true) => "trying",
@@ -542,6 +542,7 @@ impl Caller {
             called: self.planned.called.clone(),
             planned_us: wire.clock.wall_us(self.due),
             sent_us: wire.clock.wall_us(self.sent),
+            trying_us: wire.clock.wall_us(self.trying),
             ringing_us: wire.clock.wall_us(self.ringing),
             answered_us: wire.clock.wall_us(self.answered),
             ended_us: wire.clock.wall_us(self.released),

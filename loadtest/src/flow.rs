@@ -7,9 +7,10 @@ use mill::{Hears, Speaks, Voice};
 use uring::SocketId;
 
 use crate::clock::{MS, SECOND};
+use crate::codec::{PACKET_BYTES_MAX, Packets};
 use crate::dtmf::{self, By, Dialled, EVENT_BYTES, Tick};
 use crate::quality::{Heard, POOR};
-use crate::stamp::{self, PACKET_BYTES, PACKET_NS, Stamp, Stream};
+use crate::stamp::{self, Stamp, Stream};
 use crate::tally::Counters;
 use crate::wire::{Dues, Kind, Who, Wire};
 
@@ -32,7 +33,8 @@ pub struct Flow {
     began: u64,
     /// Share of its packets that it does not send.
     unspoken: f64,
-    /// Times of 20 ms in which something was sent, and RTP packets of any kind.
+    packets_like: Packets,
+    /// Times of a packet in which something was sent, and RTP packets of any kind.
     ticks: u32,
     packets: u32,
     /// The tick in which the plan's digits begin.
@@ -64,6 +66,7 @@ impl Flow {
             address,
             peer,
             stream,
+            packets_like: wire.plan.packets,
             place,
             who,
             began: 0,
@@ -122,14 +125,15 @@ impl Flow {
 
     /// Dials the plan's digits so long from now.
     pub fn dial_after(&mut self, after: Duration) {
-        self.dials_from = Some(self.ticks + (after.as_nanos() as u64 / PACKET_NS) as u32);
+        self.dials_from = Some(self.ticks + (after.as_nanos() as u64 / self.packets_like.ns()) as u32);
     }
 
     /// Sends the packets that are due.
     pub fn tick(&mut self, wire: &mut Wire, dues: &mut Dues, now: u64) {
-        let mut due = self.began + u64::from(self.ticks) * PACKET_NS;
+        let each = self.packets_like.ns();
+        let mut due = self.began + u64::from(self.ticks) * each;
         // After a stall of ours at most five packets catch up; a real phone would not burst either.
-        if now > due + 5 * PACKET_NS {
+        if now > due + 5 * each {
             self.began += now - due;
             due = now;
         }
@@ -140,19 +144,20 @@ impl Flow {
                 event => self.dial(wire, event),
             }
             self.ticks += 1;
-            due += PACKET_NS;
+            due += each;
         }
         wire.board.note_rtp_sent(self.place, self.who.is_caller(), self.stream.sent);
         wire.arm(dues, self.who, Kind::Packet, due);
     }
 
     fn speak(&mut self, wire: &mut Wire) {
-        let mut packet = [0; PACKET_BYTES];
+        let (mut packet, like) = ([0; PACKET_BYTES_MAX], self.packets_like);
+        let packet = &mut packet[..like.bytes()];
         let sequence = self.stream.sent;
         let (place, by_caller, agent, source) = (self.place, self.who.is_caller(), wire.agent, self.source());
         let stamp = Stamp { place, by_caller, source, agent, sequence, sent: wire.clock.now() };
-        stamp::write(&mut packet, stamp, (self.packets as u16, self.ticks.wrapping_mul(160)));
-        if !self.keeps(sequence) && self.send(wire, &packet) {
+        stamp::write(packet, like, stamp, (self.packets as u16, self.ticks.wrapping_mul(like.units())));
+        if !self.keeps(sequence) && self.send(wire, packet) {
             Counters::one(&wire.counters().rtp_sent);
         }
         self.stream.sent += 1;
@@ -167,7 +172,7 @@ impl Flow {
     fn dial(&mut self, wire: &mut Wire, tick: Tick) {
         let Tick::Event { event, nth, times } = tick else { return };
         let (mut packet, source) = ([0; EVENT_BYTES], stamp::source(self.place, self.who.is_caller()));
-        let begun = (self.ticks - nth).wrapping_mul(160);
+        let begun = (self.ticks - nth).wrapping_mul(self.packets_like.units());
         for _ in 0..times {
             dtmf::write(&mut packet, (event, nth), self.packets as u16, begun, source);
             self.send(wire, &packet);
@@ -190,7 +195,8 @@ impl Flow {
         if let Some(event) = dtmf::read(bytes, stamp::source(self.place, !self.who.is_caller())) {
             return wire.note_dialled(&mut self.dialled, event);
         }
-        let (stamp, now, before) = (stamp::read(bytes), wire.now, self.stream.received);
+        let (now, before) = (wire.now, self.stream.received);
+        let stamp = stamp::read(bytes, self.packets_like, self.stream.expected(), now);
         if !self.stream.hear(stamp, (self.place, !self.who.is_caller()), (now, wire.agent)) {
             return Counters::one(&wire.counters().rtp_misrouted);
         }
@@ -221,7 +227,8 @@ impl Flow {
             (Way::Kernel(_), None) => {}
         }
         let (caller, long) = (self.who.is_caller(), self.began > 0 && ended > self.began + SECOND);
-        let heard = self.stream.heard(self.place, caller, wire.board.rtp_sent(self.place, !caller));
+        let spoken = wire.board.rtp_sent(self.place, !caller);
+        let heard = self.stream.heard(self.packets_like, self.place, caller, spoken);
         let heard = Heard { sent: self.packets, ..heard };
         if !long && heard.received == 0 {
             return None;

@@ -18,6 +18,7 @@ use crate::agents::{Part, Takings};
 use crate::arrivals::{Arrivals, schedule};
 use crate::cast::{self, Destinations, Originator, Terminator};
 use crate::clock::{MS, SECOND};
+use crate::codec::{self, Codec, Packets};
 use crate::draw::{self, Spread};
 use crate::dtmf::{By, Dtmf};
 use crate::heat::{self, Heat, STEPS};
@@ -72,6 +73,12 @@ pub struct Load {
     /// Share of calls with RTP both ways: none, sample:5% or 5%, full.
     #[arg(long, default_value = "5%", value_parser = draw::media_share)]
     media: f64,
+    /// Whose packets media has the sizes and the payload type of. Payloads say whose they are; nothing is encoded.
+    #[arg(long, value_enum, default_value_t = Codec::G711)]
+    codec: Codec,
+    /// Milliseconds of media in a packet: 10, 20 or 30.
+    #[arg(long, default_value = "20", value_parser = codec::ptime, value_name = "MS")]
+    ptime: u8,
     #[command(flatten)]
     media_by: MediaArguments,
     /// Digits that callers dial in answered calls, and when after the answer: 1234#@2s.
@@ -180,8 +187,21 @@ pub struct Progress {
 impl Load {
     /// Why this load may not be played, if it may not.
     pub fn refusal(&self) -> Option<String> {
-        let away = !self.target.ip().is_loopback() && !self.allow_target;
-        away.then(|| format!("{} is not on this machine: say --allow-target if you may load it", self.target))
+        let unusual = self.packets() != codec::USUAL;
+        let dials = self.dtmf.is_some() && self.dtmf_by == By::Rfc4733;
+        if !self.target.ip().is_loopback() && !self.allow_target {
+            return Some(format!("{} is not on this machine: say --allow-target if you may load it", self.target));
+        }
+        if self.media_by.is_by_kernel() && unusual {
+            return Some("--media-by kernel makes packets of G.711 with 20 ms alone".into());
+        }
+        (dials && self.ptime != codec::USUAL.ms)
+            .then(|| "telephone events go by 20 ms: --ptime 20, or --dtmf-by info".into())
+    }
+
+    /// What packets of media are like.
+    pub fn packets(&self) -> Packets {
+        Packets { codec: self.codec, ms: self.ptime }
     }
 
     /// Whether service levels are asked for.
@@ -227,6 +247,7 @@ impl Load {
             talk: self.talk,
             caller_releases: self.caller_releases,
             media: self.media,
+            packets: self.packets(),
             dtmf: self.dtmf.clone().map(|dtmf| Dtmf { by: self.dtmf_by, ..dtmf }),
             cancel: self.cancel,
             cancel_after: self.cancel_after,

@@ -14,6 +14,7 @@ mod callee;
 mod caller;
 mod cast;
 mod clock;
+mod codec;
 mod compare;
 mod digest;
 mod draw;

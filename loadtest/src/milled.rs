@@ -36,6 +36,11 @@ pub struct MediaArguments {
 }
 
 impl MediaArguments {
+    /// Whether it is the kernel.
+    pub fn is_by_kernel(&self) -> bool {
+        self.media_by == By::Kernel
+    }
+
     /// Starts the mill if it is wished.
     pub fn start(&self, clock: Clock, board: &Arc<Board>) -> Result<Option<Mill>> {
         let (By::Kernel, Some(interface)) = (self.media_by, &self.media_interface) else { return Ok(None) };

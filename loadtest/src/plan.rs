@@ -5,6 +5,7 @@ use std::time::Duration;
 use rand::Rng;
 
 use crate::cast::{Destinations, Originator, PLACE_DIGITS, Terminator};
+use crate::codec::Packets;
 use crate::draw::{Spread, chance};
 use crate::dtmf::Dtmf;
 
@@ -31,6 +32,8 @@ pub struct Plan {
     pub caller_releases: f64,
     /// Share of calls with media.
     pub media: f64,
+    /// What its packets are like.
+    pub packets: Packets,
     /// What callers dial in answered calls.
     pub dtmf: Option<Dtmf>,
     /// Share of callers who give up before the answer.

@@ -8,16 +8,13 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::MS;
+use crate::codec::Packets;
 use crate::tally::empty;
 
 /// How much later than the fastest packet of its stream a packet may come and still be played: the buffer of a usual phone.
 pub const BUFFER_NS: u64 = 60 * MS;
-/// Milliseconds until a packet of 20 ms is full.
-const FRAME_MS: f64 = 20.0;
 /// G.107 §7.7: R with all parameters at their defaults.
 const R_MAX: f64 = 93.2;
-/// G.113 appendix I: G.711 that hides its losses.
-const ROBUSTNESS: f64 = 25.1;
 /// G.107 annex B: below this "many users" are "dissatisfied" (R of 70).
 pub const POOR: f64 = 3.6;
 /// Ends that are told one by one.
@@ -57,7 +54,7 @@ pub struct Heard {
 
 impl Heard {
     /// Judges it, with a listener whose buffer holds 60 ms.
-    pub fn judged(self) -> Heard {
+    pub fn judged(self, packets: Packets) -> Heard {
         let expected = f64::from(self.received) + f64::from(self.lost);
         let missed = f64::from(self.lost) + f64::from(self.unplayable);
         if self.received == 0 {
@@ -66,8 +63,8 @@ impl Heard {
         let loss = (missed / expected).min(1.0);
         // G.107 §7.5: mean length of the runs over that of random loss, and never less than 1.
         let burst = (missed / f64::from(self.loss_runs.max(1)) * (1.0 - loss)).max(1.0);
-        let delay_ms = FRAME_MS + self.transit_ms.unwrap_or(0.0).max(0.0) + BUFFER_NS as f64 / MS as f64;
-        Heard { mos: mos(delay_ms, 100.0 * loss, burst), ..self }
+        let delay_ms = packets.full_ms() + self.transit_ms.unwrap_or(0.0).max(0.0) + BUFFER_NS as f64 / MS as f64;
+        Heard { mos: mos(packets.impairment(), delay_ms, 100.0 * loss, burst), ..self }
     }
 
     fn worse_first(&self, other: &Heard) -> Ordering {
@@ -81,10 +78,11 @@ impl Heard {
     }
 }
 
-/// Mean opinion score of G.711 from the delay from mouth to ear in milliseconds, the loss in per cent, and how loss bunches.
-fn mos(delay_ms: f64, loss: f64, burst: f64) -> f64 {
-    // G.107 equation 7-29 with Ie = 0.
-    let equipment = 95.0 * loss / (loss / burst + ROBUSTNESS);
+/// Mean opinion score from the codec's impairment and robustness, the delay from mouth to ear in milliseconds, the loss in per cent, and how loss
+/// bunches.
+fn mos((costs, robust): (f64, f64), delay_ms: f64, loss: f64, burst: f64) -> f64 {
+    // G.107 equation 7-29.
+    let equipment = costs + (95.0 - costs) * loss / (loss / burst + robust);
     let r = (R_MAX - delayed(delay_ms) - equipment).clamp(0.0, 100.0);
     // G.107 equation B-4.
     (1.0 + 0.035 * r + r * (r - 60.0) * (100.0 - r) * 7e-6).clamp(1.0, 4.5)
@@ -195,18 +193,25 @@ pub struct Media {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::{Codec, USUAL};
+
+    const PLAIN: (f64, f64) = (0.0, 25.1);
 
     #[test]
     fn scores_are_those_of_the_recommendation() {
         // G.107 annex B, R to MOS: 93.2 is 4.41, 80 is 4.02, 50 is 2.58; delays by the curve of G.107's figure.
-        assert!((mos(80.0, 0.0, 1.0) - 4.41).abs() < 0.005);
+        assert!((mos(PLAIN, 80.0, 0.0, 1.0) - 4.41).abs() < 0.005);
         for (r, score) in [(80.0, 4.02), (70.0, 3.60), (60.0, 3.10), (50.0, 2.58)] {
-            let loss = ROBUSTNESS * (R_MAX - r) / (95.0 - (R_MAX - r));
-            assert!((mos(80.0, loss, 1.0) - score).abs() < 0.006, "{r}");
+            let loss = PLAIN.1 * (R_MAX - r) / (95.0 - (R_MAX - r));
+            assert!((mos(PLAIN, 80.0, loss, 1.0) - score).abs() < 0.006, "{r}");
         }
         assert!((delayed(200.0) - 3.0).abs() < 0.2 && (delayed(400.0) - 24.3).abs() < 0.5, "{}", delayed(400.0));
+        // G.729A: R of 82.2 is 4.11.
+        let perfect = Heard { received: 100, ..Heard::default() };
+        let judged = |codec| perfect.clone().judged(Packets { codec, ..USUAL }).mos;
+        assert!((judged(Codec::G711) - 4.41).abs() < 0.005 && (judged(Codec::G729) - 4.11).abs() < 0.01);
         // Loss in runs is heard more than the same loss alone.
-        assert!(mos(80.0, 5.0, 3.0) < mos(80.0, 5.0, 1.0) - 0.01);
+        assert!(mos(PLAIN, 80.0, 5.0, 3.0) < mos(PLAIN, 80.0, 5.0, 1.0) - 0.01);
     }
 
     #[test]
@@ -215,7 +220,7 @@ mod tests {
         for place in 0..200 {
             let heard =
                 Heard { place, received: 1_000 - 5 * place, lost: 5 * place, loss_runs: 5 * place, ..Heard::default() };
-            all[place as usize % 2].keep(&heard.judged());
+            all[place as usize % 2].keep(&heard.judged(USUAL));
         }
         let [mut one, other] = all;
         one.merge(&other);

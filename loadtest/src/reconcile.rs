@@ -12,7 +12,6 @@ use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::stamp::TAIL;
 use crate::tally::CallLine;
 use money::{Price, nanos, text};
 
@@ -150,8 +149,17 @@ impl Api {
     }
 }
 
+/// What is no disagreement.
+#[derive(Clone, Copy, Debug)]
+pub struct Slack {
+    /// How far a duration may lie from the caller's own.
+    pub duration: Duration,
+    /// Packets that were on their way when a call ended.
+    pub packets: u32,
+}
+
 /// Compares until everything agrees, or as long as this.
-pub fn settle(api: &Api, before: &Balances, lines: &[CallLine], slack: Duration, wait: Duration) -> Result<Reconciled> {
+pub fn settle(api: &Api, before: &Balances, lines: &[CallLine], slack: Slack, wait: Duration) -> Result<Reconciled> {
     let planned = || lines.iter().filter_map(|line| line.planned_us);
     let (from, till) = (planned().min().unwrap_or(0), lines.iter().filter_map(|line| line.ended_us).max().unwrap_or(0));
     let until = Instant::now() + wait;
@@ -165,7 +173,7 @@ pub fn settle(api: &Api, before: &Balances, lines: &[CallLine], slack: Duration,
     }
 }
 
-fn compare(lines: &[CallLine], cdrs: &[Cdr], before: &Balances, after: &Balances, slack: Duration) -> Reconciled {
+fn compare(lines: &[CallLine], cdrs: &[Cdr], before: &Balances, after: &Balances, slack: Slack) -> Reconciled {
     let mut told = Reconciled::default();
     let mut by_call: HashMap<&str, Vec<&Cdr>> = HashMap::new();
     for cdr in cdrs {
@@ -203,7 +211,7 @@ fn compare(lines: &[CallLine], cdrs: &[Cdr], before: &Balances, after: &Balances
     told
 }
 
-fn call(line: &CallLine, found: &[&Cdr], slack: Duration, told: &mut Reconciled) {
+fn call(line: &CallLine, found: &[&Cdr], slack: Slack, told: &mut Reconciled) {
     let id = &line.call_id;
     let cdr = match found {
         // A call that nobody answered in any way may have reached the switch or not.
@@ -221,11 +229,11 @@ fn call(line: &CallLine, found: &[&Cdr], slack: Duration, told: &mut Reconciled)
         wrong(told, format!("call {id}: answered for one side of the books only"));
     }
     let off = Duration::from_millis(line.duration_ms.abs_diff(cdr.duration_ms));
-    if line.answered_us.is_some() && off > slack {
+    if line.answered_us.is_some() && off > slack.duration {
         let (ours, theirs) = (line.duration_ms, cdr.duration_ms);
         wrong(told, format!("call {id}: {ours} ms for its caller, {theirs} ms in its CDR"));
     }
-    media(line, cdr, told);
+    media(line, cdr, slack.packets, told);
     // Where others take the calls, nothing is known of attempts.
     if line.attempts > cdr.attempts {
         let (ours, theirs) = (line.attempts, cdr.attempts);
@@ -234,7 +242,7 @@ fn call(line: &CallLine, found: &[&Cdr], slack: Duration, told: &mut Reconciled)
 }
 
 /// What each end sent, and what the other one heard of it, against what the CDR says was relayed and never came.
-fn media(line: &CallLine, cdr: &Cdr, told: &mut Reconciled) {
+fn media(line: &CallLine, cdr: &Cdr, tail: u32, told: &mut Reconciled) {
     // Of a call that several terminators were offered, only one has told its part.
     let (Some(caller), Some(callee), 1) = (&line.caller_heard, &line.callee_heard, line.attempts) else { return };
     let directions = [("caller", caller, callee, cdr.ingress_media), ("callee", callee, caller, cdr.egress_media)];
@@ -246,7 +254,7 @@ fn media(line: &CallLine, cdr: &Cdr, told: &mut Reconciled) {
         books.kernel_packets += said.kernel_packets;
         books.lost += said.lost;
         // What is under way when a call ends belongs to neither.
-        if known > sent || known + u64::from(TAIL) < sent || said.packets < received {
+        if known > sent || known + u64::from(tail) < sent || said.packets < received {
             let (id, Media { packets, lost, .. }) = (&line.call_id, said);
             let heard = format!("its {name} sent {sent} packets, of which {received} were heard");
             wrong(told, format!("call {id}: {heard}; its CDR says {packets} relayed, {lost} lost"));
@@ -298,7 +306,7 @@ mod tests {
 
     fn wrongs(lines: &[CallLine], cdrs: &[Cdr], settled: &str) -> Reconciled {
         let after = Balances::from([("acme".into(), (nanos(settled).expect("an amount"), 0))]);
-        compare(lines, cdrs, &Balances::new(), &after, Duration::from_millis(200))
+        compare(lines, cdrs, &Balances::new(), &after, Slack { duration: Duration::from_millis(200), packets: 10 })
     }
 
     #[test]

@@ -167,8 +167,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let lines = writer.map(|writer| writer.join().map_err(|_| anyhow::anyhow!("the writer of calls panicked"))?);
     let lines = lines.transpose()?.unwrap_or_default();
     // What an agent took with it cannot be compared.
-    if let (Some(books), Some(before), true) = (&books, &before, outcome.whole) {
-        let found = reconcile::settle(books, before, &lines, arguments.reconcile_slack, arguments.reconcile_wait)?;
+    if outcome.whole {
+        let packets = arguments.load.packets().tail();
+        let slack = Slack { duration: arguments.reconcile_slack, packets };
+        let found = reconcile::settle(books, before, lines, slack, arguments.reconcile_wait)?;
         if found.wrong > 0 {
             outcome.summary.faults.push(format!("{} disagreements with the switch's books", found.wrong));
         }

@@ -1,15 +1,17 @@
 //! RTP packets that know whose they are: a relay that loses, repeats, reorders or mixes them up is found out.
 
 use crate::clock::MS;
+use crate::codec::{HEADER_BYTES, Packets};
 use crate::quality::{BUFFER_NS, Heard};
 
-/// Bytes of a packet: RTP header and 20 ms of G.711.
-pub const PACKET_BYTES: usize = 172;
-/// Between two packets.
-pub const PACKET_NS: u64 = 20 * MS;
-/// Packets at the end of a call that may be on their way when it ends: 200 ms.
-pub const TAIL: u32 = 10;
 const MAGIC: [u8; 4] = *b"TdmL";
+/// Bytes of a packet that has room for all of a stamp. In a smaller one stand the low bits of what the receiver knows the others of: of the
+/// sequence, of the moment in microseconds, and of the numbers of source and agent, of which there may be sixteen.
+const ROOMY_BYTES: usize = HEADER_BYTES + 26;
+/// The high four bits of a small stamp's first word; the others are the SSRC, which a place of eight digits leaves free.
+const SMALL_MAGIC: u32 = 0xD;
+/// Microseconds after which a small stamp's moment begins anew.
+const AGAIN_US: i64 = 1 << 24;
 
 /// What a received packet says of itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,28 +36,53 @@ pub fn source(place: u32, by_caller: bool) -> u32 {
 }
 
 /// Writes one packet with these sequence number and timestamp of RTP.
-pub fn write(packet: &mut [u8; PACKET_BYTES], stamp: Stamp, (sequence, timestamp): (u16, u32)) {
+pub fn write(packet: &mut [u8], packets: Packets, stamp: Stamp, (sequence, timestamp): (u16, u32)) {
+    let Stamp { place, by_caller, source: from, agent, sent, .. } = stamp;
     packet.fill(0xD5);
     packet[0] = 0x80;
-    packet[1] = if stamp.sequence == 0 { 0x88 } else { 8 };
+    packet[1] = packets.payload_type() | if stamp.sequence == 0 { 0x80 } else { 0 };
     packet[2..4].copy_from_slice(&sequence.to_be_bytes());
     packet[4..8].copy_from_slice(&timestamp.to_be_bytes());
-    packet[8..12].copy_from_slice(&source(stamp.place, stamp.by_caller).to_be_bytes());
+    packet[8..12].copy_from_slice(&source(place, by_caller).to_be_bytes());
+    if packet.len() < ROOMY_BYTES {
+        packet[12..16].copy_from_slice(&(SMALL_MAGIC << 28 | source(place, by_caller)).to_be_bytes());
+        packet[16..18].copy_from_slice(&(stamp.sequence as u16).to_be_bytes());
+        packet[18..21].copy_from_slice(&((sent / 1_000) as u32).to_be_bytes()[1..]);
+        packet[21] = (from as u8) << 4 | (agent & 15);
+        return;
+    }
     packet[12..16].copy_from_slice(&MAGIC);
-    packet[16..20].copy_from_slice(&stamp.place.to_be_bytes());
-    packet[20] = u8::from(stamp.by_caller);
+    packet[16..20].copy_from_slice(&place.to_be_bytes());
+    packet[20] = u8::from(by_caller);
     packet[21..25].copy_from_slice(&stamp.sequence.to_be_bytes());
-    packet[25..33].copy_from_slice(&stamp.sent.to_be_bytes());
-    packet[33..37].copy_from_slice(&stamp.source.to_be_bytes());
-    packet[37] = stamp.agent;
+    packet[25..33].copy_from_slice(&sent.to_be_bytes());
+    packet[33..37].copy_from_slice(&from.to_be_bytes());
+    packet[37] = agent;
 }
 
-/// Reads one packet; `None` if it is not of this program.
-pub fn read(packet: &[u8]) -> Option<Stamp> {
-    if packet.len() != PACKET_BYTES || packet[12..16] != MAGIC {
+/// Reads one packet that came now; `None` if it is not of this program. The sequence that is expected and how long the packet before it took,
+/// in nanoseconds, tell what a small one leaves out.
+pub fn read(packet: &[u8], packets: Packets, (next, took): (u32, i64), now: u64) -> Option<Stamp> {
+    if packet.len() != packets.bytes() {
         return None;
     }
     let word = |at: usize| u32::from_be_bytes([packet[at], packet[at + 1], packet[at + 2], packet[at + 3]]);
+    if packet.len() < ROOMY_BYTES {
+        let (name, about) = (word(12), packet[21]);
+        let ahead = u16::from_be_bytes([packet[16], packet[17]]).wrapping_sub(next as u16) as i16;
+        let sequence = u32::try_from(i64::from(next) + i64::from(ahead)).ok()?;
+        let (now_us, took_us) = ((now / 1_000) as i64, took / 1_000);
+        let way_us = now_us - i64::from(word(17) & 0x00FF_FFFF);
+        // The one of all that it may have been that is closest to the one before.
+        let longer_us = (way_us - took_us + AGAIN_US / 2).rem_euclid(AGAIN_US) - AGAIN_US / 2;
+        let sent = (now as i64 - (took_us + longer_us) * 1_000) as u64;
+        let (place, by_caller) = ((name & 0x0FFF_FFFF) >> 1, name & 1 == 1);
+        let stamp = Stamp { place, by_caller, source: u32::from(about >> 4), agent: about & 15, sequence, sent };
+        return (name >> 28 == SMALL_MAGIC).then_some(stamp);
+    }
+    if packet[12..16] != MAGIC {
+        return None;
+    }
     let sent = (u64::from(word(25)) << 32) | u64::from(word(29));
     Some(Stamp {
         place: word(16),
@@ -108,6 +135,11 @@ impl Stream {
     /// Nothing sent or heard yet. The other end has sent so many packets before this one listened.
     pub fn new(skipped: u32) -> Stream {
         Stream { skipped, next: skipped, came: u64::MAX, ..Stream::default() }
+    }
+
+    /// The sequence that is expected, and how long the last packet took, in nanoseconds.
+    pub fn expected(&self) -> (u32, i64) {
+        (self.next, self.transit.before)
     }
 
     /// Counts a packet that comes now at this agent; true if it belongs to this end of this call.
@@ -195,9 +227,9 @@ impl Stream {
     }
 
     /// What was heard, when the other end is known to have sent so many packets; 0 where that is not known.
-    pub fn heard(&self, place: u32, caller: bool, sent: u32) -> Heard {
+    pub fn heard(&self, packets: Packets, place: u32, caller: bool, sent: u32) -> Heard {
         // What is under way when a call ends is not delivered by everybody, and that is nobody's loss.
-        let ended = sent.saturating_sub(TAIL);
+        let ended = sent.saturating_sub(packets.tail());
         let silent = ended.saturating_sub(self.next);
         let expected = self.expected_before + self.next.max(ended).saturating_sub(self.skipped);
         let Transit { sum, count, foreign, .. } = self.transit;
@@ -217,7 +249,7 @@ impl Stream {
             transit_ms: known.then(|| sum as f64 / f64::from(count) / MS as f64),
             mos: 0.0,
         }
-        .judged()
+        .judged(packets)
     }
 }
 
@@ -226,6 +258,11 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::codec::{Codec, USUAL};
+
+    /// Bytes of a usual packet, which the kernel writes too.
+    const PACKET_BYTES: usize = 172;
+    const PACKET_NS: u64 = 20 * MS;
 
     fn stamp(sequence: u32) -> Stamp {
         Stamp { place: 9, by_caller: true, sequence, sent: u64::from(sequence) * PACKET_NS, ..Stamp::default() }
@@ -238,15 +275,15 @@ mod tests {
             let now = u64::from(*sequence) * PACKET_NS + way_ms * MS;
             assert!(stream.hear(Some(stamp(*sequence)), (9, true), (now, 0)));
         }
-        stream.heard(9, false, sent)
+        stream.heard(USUAL, 9, false, sent)
     }
 
     #[test]
     fn a_packet_of_another_call_is_found_out() {
         let (mut packet, mut stream) = ([0; PACKET_BYTES], Stream::new(0));
         let mut hear = |stamp: Stamp, bytes: usize| {
-            write(&mut packet, stamp, (0, 0));
-            stream.hear(read(&packet[..bytes]), (9, true), (1, 0))
+            write(&mut packet, USUAL, stamp, (0, 0));
+            stream.hear(read(&packet[..bytes], USUAL, (0, 0), 1), (9, true), (1, 0))
         };
         assert!(hear(stamp(0), PACKET_BYTES));
         assert!(!hear(Stamp { place: 8, ..stamp(1) }, PACKET_BYTES));
@@ -254,8 +291,34 @@ mod tests {
         assert!(!hear(stamp(1), 40));
         assert_eq!((stream.received, stream.misrouted), (1, 3));
         let whole = Stamp { place: 7, by_caller: true, source: 3, agent: 2, sequence: 70_000, sent: 1 << 40 };
-        write(&mut packet, whole, (9, 9));
-        assert_eq!(read(&packet), Some(whole));
+        write(&mut packet, USUAL, whole, (9, 9));
+        assert_eq!(read(&packet, USUAL, (0, 0), 1), Some(whole));
+    }
+
+    #[test]
+    fn a_packet_of_every_size_says_whose_it_is_and_when_it_left() {
+        for (codec, ms) in
+            [(Codec::G711, 10), (Codec::G711, 30), (Codec::G729, 10), (Codec::G729, 20), (Codec::G729, 30)]
+        {
+            let packets = Packets { codec, ms };
+            let mut packet = vec![0; packets.bytes()];
+            // The sequence and the moment begin anew under way; the other clock is a day ahead, or ours.
+            for (sequence, now, took) in
+                [(0, 5 * MS, 3 * MS as i64), (65_537, 40_000_000_000, -86_400_000_000_000), (70_000, 17_000_000_000, 0)]
+            {
+                let sent = (now as i64 - took) as u64 / 1_000 * 1_000;
+                let whole = Stamp { place: 99_999_999, by_caller: true, source: 3, agent: 2, sequence, sent };
+                write(&mut packet, packets, whole, (9, 9));
+                assert_eq!((packet[1] & 127, packet.len()), (packets.payload_type(), packets.bytes()));
+                // One packet was lost, and the one before took a second longer.
+                let before = (sequence.saturating_sub(1), took + 1_000_000_000);
+                let read = read(&packet, packets, before, now).expect("it is ours");
+                assert!(read.sent.abs_diff(sent) <= 1_000, "{codec:?} {ms}: {} for {sent}", read.sent);
+                assert_eq!(Stamp { sent, ..read }, whole, "{codec:?} {ms}");
+            }
+            packet[12] = 0;
+            assert_eq!(read(&packet, packets, (0, 0), 1), None);
+        }
     }
 
     #[test]
@@ -295,10 +358,11 @@ mod tests {
         let speaks = mill::Speaks { place: 7, by_caller: true, source: 0, ssrc: source(7, true) };
         let made = rehearsal.speak(&speaks, (there, here), 3).expect("the kernel speaks");
         for (nth, frame) in (0..).zip(&made) {
-            let stamp = read(&frame[42..]).expect("a packet of this program");
+            let stamp = read(&frame[42..], USUAL, (0, 0), 1).expect("a packet of this program");
             let mut packet = [0; PACKET_BYTES];
             write(
                 &mut packet,
+                USUAL,
                 Stamp { place: 7, by_caller: true, sequence: nth, sent: stamp.sent, ..stamp },
                 (nth as u16, nth * 160),
             );
@@ -306,7 +370,7 @@ mod tests {
         }
         let packet = |place: u32, by_caller: bool, source: u32, sequence: u32| {
             let (mut frame, mut packet) = (made[0], [0; PACKET_BYTES]);
-            write(&mut packet, Stamp { place, by_caller, source, agent: 0, sequence, sent: 1 }, (0, 0));
+            write(&mut packet, USUAL, Stamp { place, by_caller, source, agent: 0, sequence, sent: 1 }, (0, 0));
             frame[42..].copy_from_slice(&packet);
             frame
         };
@@ -323,7 +387,7 @@ mod tests {
             let (told, left) = rehearsal.hear(here, &hears, frames).expect("the kernel hears");
             let (mut ours, mut kernels) = (Stream::new(2), Stream::new(2));
             for frame in frames {
-                ours.hear(read(&frame[42..]), (7, true), (1, 0));
+                ours.hear(read(&frame[42..], USUAL, (0, 0), 1), (7, true), (1, 0));
             }
             kernels.take_over(&told);
             let timeless = |stream: &Stream| Heard {
@@ -331,7 +395,7 @@ mod tests {
                 transit_ms: None,
                 mos: 0.0,
                 unplayable: 0,
-                ..stream.heard(7, false, 12)
+                ..stream.heard(USUAL, 7, false, 12)
             };
             assert_eq!((timeless(&kernels), left), (timeless(&ours), 0));
         }
@@ -349,11 +413,11 @@ mod tests {
                 assert!(stream.hear(Some(Stamp { source, ..stamp(sequence) }), (9, true), (1, 0)));
             }
         }
-        let told = stream.heard(9, true, 200);
+        let told = stream.heard(USUAL, 9, true, 200);
         assert_eq!((told.received, told.lost, told.duplicate), (230, 0, 0));
         // The second terminator hears the caller from the middle on.
         let mut later = Stream::new(40);
         (41..100).for_each(|sequence| assert!(later.hear(Some(stamp(sequence)), (9, true), (1, 0))));
-        assert_eq!(later.heard(9, false, 100).lost, 1);
+        assert_eq!(later.heard(USUAL, 9, false, 100).lost, 1);
     }
 }

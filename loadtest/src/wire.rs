@@ -19,7 +19,6 @@ use crate::plan::Plan;
 use crate::quality::Quality;
 use crate::tally::{Board, Counters, Latencies, Told};
 use crate::timers::Timers;
-use sim::message;
 
 /// RFC 3261 §17.1.1.1: the round-trip estimate that retransmission starts from.
 pub const T1: u64 = 500 * MS;
@@ -298,7 +297,7 @@ impl Wire {
 
     fn describe_at(&self, body: &mut String, media: SocketAddr) {
         let events = self.plan.dtmf.as_ref().is_some_and(|dtmf| dtmf.by == By::Rfc4733);
-        message::write_sdp_with(body, media, events.then_some(dtmf::PAYLOAD_TYPE));
+        self.plan.packets.describe(body, media, events.then_some(dtmf::PAYLOAD_TYPE));
     }
 
     /// Counts a call's final status; 0 for none.

@@ -125,6 +125,40 @@ fn what_each_end_heard_is_judged_and_the_worst_are_named() {
 }
 
 #[test]
+fn packets_of_every_codec_and_time_are_told_apart_by_both_ends() {
+    let usual = ["--cps", "2.5", "--for", "2s", "--arrivals", "burst:2s", "--talk", "1200ms", "--media", "full"];
+    let play = |codec: &str, ptime: &str| {
+        let at = free_address();
+        let who = format!("at={at},ring=0ms,answer=5ms");
+        run(&at, &[&usual[..], &["--codec", codec, "--ptime", ptime, "--terminator", &who]].concat())
+    };
+    std::thread::scope(|scope| {
+        for (codec, ptime, mos) in
+            [("g711", "10", 4.41), ("g711", "30", 4.41), ("g729", "10", 4.11), ("g729", "20", 4.11)]
+        {
+            let play = &play;
+            scope.spawn(move || {
+                let (output, summary) = play(codec, ptime);
+                assert!(output.status.success(), "{output:?}");
+                let count = |name: &str| summary["counts"][name].as_u64().unwrap();
+                // Five calls of 1.2 s, two ends each; who stood still for a while has left some out, or let them come too late.
+                let most = 10 * 1_200 / ptime.parse::<u64>().unwrap();
+                let sent = count("rtp_sent");
+                assert!(sent > most / 4 && sent < most * 3 / 2, "{codec} {ptime}: {sent} of {most}");
+                assert_eq!((count("rtp_ends"), count("rtp_misrouted"), count("rtp_lost")), (10, 0, 0), "{summary}");
+                let heard = summary["media"]["worst"][9]["mos"].as_f64().unwrap();
+                assert!(heard > mos - 1.5 && heard < mos + 0.01, "{codec} {ptime}: {heard}");
+            });
+        }
+    });
+    let at = free_address();
+    let refused = |words: &[&str]| run(&at, words).0.status.code();
+    assert_eq!(refused(&["--ptime", "25"]), Some(2));
+    assert_eq!(refused(&["--ptime", "10", "--dtmf", "1"]), Some(2));
+    assert_eq!(refused(&["--codec", "g729", "--media-by", "kernel", "--media-interface", "lo"]), Some(2));
+}
+
+#[test]
 fn digits_that_callers_dial_are_heard_by_callees_both_ways() {
     let at = free_address();
     let who = format!("at={at},ring=0ms,answer=5ms");

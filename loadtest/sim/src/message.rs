@@ -231,11 +231,26 @@ pub fn sdp(media: SocketAddr) -> String {
 
 /// Writes the same into memory that is there already.
 pub fn write_sdp(out: &mut String, media: SocketAddr) {
-    write_sdp_with(out, media, None);
+    write_sdp_with(out, media, &G711, None);
 }
 
-/// The same with telephone events (RFC 4733) under this payload type.
-pub fn write_sdp_with(out: &mut String, media: SocketAddr, events: Option<u8>) {
+/// What a description offers.
+#[derive(Clone, Copy, Debug)]
+pub struct Offer<'a> {
+    /// Payload types.
+    pub formats: &'a str,
+    /// What is said of them, each line with its end.
+    pub lines: &'a str,
+    /// Milliseconds in a packet.
+    pub ptime: u8,
+}
+
+/// Both kinds of G.711 in packets of 20 ms.
+pub const G711: Offer<'static> =
+    Offer { formats: "8 0", lines: "a=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\n", ptime: 20 };
+
+/// Writes a description of this, with telephone events (RFC 4733) under this payload type.
+pub fn write_sdp_with(out: &mut String, media: SocketAddr, offer: &Offer<'_>, events: Option<u8>) {
     out.clear();
     let (ip, port) = (media.ip(), media.port());
     let family = if media.is_ipv4() { "IP4" } else { "IP6" };
@@ -247,12 +262,14 @@ pub fn write_sdp_with(out: &mut String, media: SocketAddr, events: Option<u8>) {
     put_ip(out, ip);
     out.push_str("\r\nt=0 0\r\nm=audio ");
     put_number(out, port.into());
-    out.push_str(" RTP/AVP 8 0");
+    put(out, &[" RTP/AVP ", offer.formats]);
     if let Some(events) = events {
         // Writing to a text cannot fail.
         let _ = write!(out, " {events}\r\na=rtpmap:{events} telephone-event/8000\r\na=fmtp:{events} 0-15");
     }
-    out.push_str("\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\na=ptime:20\r\na=sendrecv\r\n");
+    put(out, &["\r\n", offer.lines, "a=ptime:"]);
+    put_number(out, offer.ptime.into());
+    out.push_str("\r\na=sendrecv\r\n");
 }
 
 /// What every request of ours has.

@@ -49,7 +49,10 @@ pub fn page(outcome: &Outcome, timeline: &[Progress], around: &Around) -> String
         failures(&mut out, &outcome.samples.calls);
     }
     books(&mut out, summary);
-    let _ = write!(out, "<h2>How to repeat it</h2><p>{}, seed {}</p>", escaped(&summary.machine), summary.seed);
+    let Summary { machine, version, revision, seed, .. } = summary;
+    let machine = escaped(machine);
+    let _ =
+        write!(out, "<h2>How to repeat it</h2><p>{machine}, seed {seed}, tandem-loadtest {version} ({revision})</p>");
     let _ = write!(
         out,
         "<p>{}</p>",

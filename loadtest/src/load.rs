@@ -340,6 +340,7 @@ impl Load {
         let summary = Summary {
             schema: report::SCHEMA,
             version: env!("CARGO_PKG_VERSION"),
+            revision: env!("TANDEM_REVISION"),
             command: report::command(),
             seed: plan.seed,
             machine: machine(),

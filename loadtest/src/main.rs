@@ -62,9 +62,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[global_allocator]
 static ALLOCATOR: &stats_alloc::StatsAlloc<std::alloc::System> = &stats_alloc::INSTRUMENTED_SYSTEM;
 
+/// The version, and the commit that it was built of.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("TANDEM_REVISION"), ")");
+
 /// Load generator with both ends of every call.
 #[derive(Parser)]
-#[command(name = "tandem-loadtest", version)]
+#[command(name = "tandem-loadtest", version = VERSION)]
 struct Program {
     #[command(subcommand)]
     verb: Verb,

@@ -59,7 +59,7 @@ pub struct Percentiles {
 }
 
 /// Layout of `summary.json`; grows with each change that a reader could notice.
-pub const SCHEMA: u32 = 7;
+pub const SCHEMA: u32 = 8;
 
 /// `summary.json`.
 #[derive(Debug, Serialize)]
@@ -68,6 +68,8 @@ pub struct Summary {
     pub schema: u32,
     /// The program's version.
     pub version: &'static str,
+    /// The commit that it was built of.
+    pub revision: &'static str,
     /// How it was called.
     pub command: Vec<String>,
     /// The seed that repeats the plan.

@@ -519,10 +519,30 @@ fn everything_about_a_run_stands_in_one_folder_and_two_folders_are_compared() {
         assert!(page.contains(part), "{part}");
     }
     assert!(!page.contains("http://") && !page.contains("<script"), "the page needs something else");
+    let revision = serde_json::from_str::<Value>(&read("after/summary.json")).unwrap()["revision"].clone();
+    let revision = revision.as_str().unwrap();
+    let named = revision.len() == 12 && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
+    assert!((named || revision == "unknown") && page.contains(&format!("({revision})")), "{revision}");
+    let lines = told(&place("after/calls.ndjson.zst")).lines().count() as u64;
+    // Both ends of ten calls: what the caller heard last is the refusal, and it acknowledged it.
+    let tshark = |filter: &str| {
+        let words = ["-r", &place("after/failures.pcapng"), "-Y", filter, "-T", "fields", "-e", "frame.comment"];
+        let output = Command::new("tshark").args(words).output().expect("tshark is installed");
+        String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    for end in ["callers", "callees"] {
+        for message in ["sip.Method == INVITE", "sip.Status-Code == 486", "sip.Method == ACK"] {
+            let told = tshark(&format!("frame.interface_name == {end} && {message}"));
+            assert!(
+                told.len() == 10 && told.iter().all(|told| told.ends_with(": 486, refused")),
+                "{end} {message}: {told:?}"
+            );
+        }
+    }
     let cases = read("after/junit.xml");
     assert!(cases.contains("failures=\"1\"") && cases.contains("answer p50"), "{cases}");
     assert!(read("before/junit.xml").contains("failures=\"0\""));
-    assert_eq!(serde_json::from_str::<Value>(&read("before/summary.json")).unwrap()["schema"], 7);
+    assert_eq!(serde_json::from_str::<Value>(&read("before/summary.json")).unwrap()["schema"], 8);
     let failures = serde_json::from_str::<Value>(&read("after/summary.json")).unwrap()["failures"].clone();
     let failed = failures.as_array().unwrap().iter().map(|row| row["calls"].as_u64().unwrap()).sum::<u64>();
     assert!(failed > 0 && page.contains("What failed, and where"), "{failures}");

@@ -29,7 +29,7 @@ pub use controller::Crew;
 pub use takings::Takings;
 
 /// Grows with each change of what is said here.
-const PROTOCOL: u32 = 4;
+const PROTOCOL: u32 = 5;
 /// Bytes that a token has at least.
 const TOKEN_MIN: usize = 16;
 

@@ -55,22 +55,23 @@ impl Callees {
             return;
         };
         let who = Who::Callee(count);
+        call.hear(wire, from, message);
         match (message.status, message.method) {
             (0, "INVITE") => call.on_invite(wire, from, message),
             (0, "ACK") => call.on_ack(wire, who),
             (0, "CANCEL") => {
                 call.on_cancel(wire, who);
-                reply(wire, socket, from, message, 200);
+                call.reply(wire, from, message);
             }
             (0, "INFO") => {
                 call.on_info(wire, message);
-                reply(wire, socket, from, message, 200);
+                call.reply(wire, from, message);
             }
             (0, "BYE") => {
                 call.end(wire, who);
-                reply(wire, socket, from, message, 200);
+                call.reply(wire, from, message);
             }
-            (0, _) => reply(wire, socket, from, message, 200),
+            (0, _) => call.reply(wire, from, message),
             (200.., "BYE") => call.end(wire, who),
             (200.., "INVITE") => call.on_changed(wire, who, message),
             _ => {}
@@ -142,6 +143,7 @@ impl Callees {
             } else if kind == Kind::GiveUp && call.state == State::Ended {
                 let mut call = self.calls.remove(&count).expect("looked up above");
                 call.settle(wire, now);
+                call.develop(wire);
                 self.names.remove(&call.name);
                 return self.spare.push(call);
             } else {
@@ -164,6 +166,7 @@ impl Callees {
         let left = self.calls.values().filter(|call| call.state != State::Ended).count();
         for (_, mut call) in self.calls.drain() {
             call.settle(wire, wire.clock.now());
+            call.develop(wire);
         }
         left as u64
     }

@@ -83,6 +83,11 @@ impl Callers {
         }
     }
 
+    /// Nobody waits for the calls that are still there any more.
+    pub fn mark(&self, wire: &Wire) {
+        self.calls.values().filter(|call| call.state != State::Ended).for_each(|call| call.mark(wire));
+    }
+
     /// Counts what is still there as abandoned.
     pub fn abandon(&mut self, wire: &mut Wire) {
         for (place, call) in self.calls.iter_mut().filter(|(_, call)| call.state != State::Ended) {

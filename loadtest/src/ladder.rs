@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::film::End;
+
 /// Messages of one call that are kept; later ones are not.
 const STEPS_MAX: usize = 14;
 /// Calls told of each final status.
@@ -117,6 +119,8 @@ pub struct Samples {
     pub calls: Vec<Sample>,
     /// All of them, counted.
     pub ways: Vec<(Way, u64)>,
+    /// Both ends of the first few, word for word.
+    pub ends: Vec<End>,
 }
 
 impl Samples {
@@ -141,6 +145,14 @@ impl Samples {
             }
         }
         other.ways.into_iter().for_each(|(way, calls)| self.note(way, calls));
+        self.ends.extend(other.ends);
+    }
+
+    /// Tells all of its moments so many microseconds earlier: they were noted by a clock that is ahead.
+    pub fn set_back(&mut self, us: i64) {
+        for datagram in self.ends.iter_mut().flat_map(|end| &mut end.datagrams) {
+            datagram.at_ns = datagram.at_ns.saturating_add_signed(-us * 1_000);
+        }
     }
 }
 

@@ -120,6 +120,9 @@ pub struct Load {
     /// are taken for ringing, failed and rtp_lost.
     #[arg(long, default_value = "", value_parser = Levels::read)]
     slo: Levels,
+    /// Calls that are told word for word if they fail.
+    #[arg(skip)]
+    films: u32,
 }
 
 /// Service levels as an argument.
@@ -219,6 +222,11 @@ impl Load {
         Load { seed: Some(seed), ..self.clone() }
     }
 
+    /// The same load, which tells so many calls word for word if they fail.
+    pub fn filmed(self, calls: u32) -> Load {
+        Load { films: calls, ..self }
+    }
+
     /// Decides everything that will happen.
     pub fn plan(&self, pace: &Pace) -> Result<Plan, String> {
         if pace.cps <= 0.0 || !pace.cps.is_finite() {
@@ -276,7 +284,8 @@ impl Load {
         reins: &Reins,
         watch: &mut dyn FnMut(Option<&Progress>),
     ) -> Result<Takings> {
-        let board = Arc::new(Board::new(plan.due.len(), plan.media > 0.0, usize::from(self.threads)));
+        let board = Board::new(plan.due.len(), plan.media > 0.0, usize::from(self.threads));
+        let board = Arc::new(board.filmed(self.films));
         let mill = self.media_by.start(reins.clock, &board)?;
         let run = Run {
             part,

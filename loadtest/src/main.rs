@@ -19,6 +19,7 @@ mod compare;
 mod digest;
 mod draw;
 mod dtmf;
+mod film;
 mod find;
 mod flow;
 mod heat;

@@ -16,6 +16,7 @@ use clap::Args;
 use crate::agents::CrewArguments;
 use crate::arrivals::Arrivals;
 use crate::draw;
+use crate::film;
 use crate::html::{self, Around};
 use crate::load::{Load, Outcome, Pace, Progress};
 use crate::metrics::Metrics;
@@ -57,11 +58,15 @@ pub struct Arguments {
     /// Writes the summary as JSON.
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
-    /// Writes everything into this folder: summary.json, report.html (one page that needs nothing else), junit.xml, and a .hlog of each
-    /// latency. Two such folders can be compared.
+    /// Writes everything into this folder: summary.json, report.html (one page that needs nothing else), junit.xml, a .hlog of each latency,
+    /// calls.ndjson.zst (a line of JSON for each call), and failures.pcapng. Two such folders can be compared.
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
-    /// Writes a line of JSON for each call.
+    /// Of so many calls that fail, the first ones, --out keeps what both ends said and heard, as failures.pcapng.
+    #[arg(long, value_name = "CALLS", default_value_t = 10)]
+    pcap_calls: u32,
+    /// Writes a line of JSON for each call: when it was due, sent, heard of, ringing, answered and over, and what became of it. Packed (zstd) if
+    /// the name ends in .zst.
     #[arg(long, value_name = "FILE")]
     calls_out: Option<PathBuf>,
     /// Tells Prometheus how it goes, at this address: http://ADDRESS:PORT/metrics.
@@ -98,6 +103,17 @@ impl Arguments {
         (&self.load, self.arrivals.clone())
     }
 
+    /// Calls that are told word for word if they fail.
+    pub fn films(&self) -> u32 {
+        self.out.as_ref().map_or(0, |_| self.pcap_calls)
+    }
+
+    /// The files that calls are written to one by one.
+    fn line_files(&self) -> Vec<PathBuf> {
+        let kept = self.out.as_ref().map(|folder| folder.join("calls.ndjson.zst"));
+        self.calls_out.iter().cloned().chain(kept).collect()
+    }
+
     fn pace(&self) -> Pace {
         let usual = match self.arrivals {
             Arrivals::Trace(_) => Duration::MAX,
@@ -110,7 +126,7 @@ impl Arguments {
 /// Runs it. Exit codes: 0 fine, 1 a fault, 2 misused, 3 a service level not met or the run invalid.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     // The seed is drawn once, for agents too.
-    let load = arguments.load.seeded(arguments.load.drawn_seed());
+    let load = arguments.load.seeded(arguments.load.drawn_seed()).filmed(arguments.films());
     let plan = match load.refusal().map_or_else(|| load.plan(&arguments.pace()), Err) {
         Ok(plan) => plan,
         Err(flaw) => {
@@ -166,6 +182,22 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     // The writer ends when the last sender is gone.
     let lines = writer.map(|writer| writer.join().map_err(|_| anyhow::anyhow!("the writer of calls panicked"))?);
     let lines = lines.transpose()?.unwrap_or_default();
+    if let (Some(books), Some(before)) = (&books, &before) {
+        settle(arguments, (books, before), &lines, &mut outcome)?;
+    }
+    if let Some(folder) = &arguments.out {
+        keep(folder, &outcome, &timeline, &Around { seen, marks: arguments.mark.clone() }, began)?;
+    }
+    publish(arguments, &outcome.summary)
+}
+
+/// Compares what both ends saw with the switch's books.
+fn settle(
+    arguments: &Arguments,
+    (books, before): (&Api, &Balances),
+    lines: &[CallLine],
+    outcome: &mut Outcome,
+) -> Result<()> {
     // What an agent took with it cannot be compared.
     if outcome.whole {
         let packets = arguments.load.packets().tail();
@@ -188,13 +220,14 @@ fn writable(folder: &Path) -> Result<()> {
 
 /// Writes all that a run left behind.
 fn keep(folder: &Path, outcome: &Outcome, timeline: &[Progress], around: &Around, began: SystemTime) -> Result<()> {
-    let put = |name: &str, text: String| {
+    let put = |name: &str, bytes: Vec<u8>| {
         let path = folder.join(name);
-        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+        std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
     };
-    put("summary.json", serde_json::to_string_pretty(&outcome.summary).context("cannot write the summary")?)?;
-    put("junit.xml", junit::written(&outcome.summary))?;
-    put("report.html", html::page(outcome, timeline, around))?;
+    put("summary.json", serde_json::to_vec_pretty(&outcome.summary).context("cannot write the summary")?)?;
+    put("junit.xml", junit::written(&outcome.summary).into_bytes())?;
+    put("report.html", html::page(outcome, timeline, around).into_bytes())?;
+    put("failures.pcapng", film::capture(&outcome.samples.ends))?;
     hlog::write(folder, &outcome.latencies, began, Duration::from_secs_f64(outcome.summary.placing_s))
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Rel
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
+use crate::film::Reel;
 use crate::heat::STEPS;
 use crate::ladder::{self, Word};
 use crate::quality::Heard;
@@ -167,6 +168,8 @@ pub struct Board {
     pub codes: Box<[[AtomicU64; CODES]]>,
     /// Counters by worker.
     pub counters: Box<[Counters]>,
+    /// Calls that are told word for word if they fail.
+    pub reel: Reel,
     /// Calls of either end that have not ended.
     pub active: AtomicU64,
     /// Of these, those of callers.
@@ -192,6 +195,7 @@ impl Board {
             ringing: (0..workers).map(|_| Ringing::default()).collect(),
             codes: (0..workers).map(|_| [const { AtomicU64::new(0) }; CODES]).collect(),
             counters: (0..workers).map(|_| Counters::default()).collect(),
+            reel: Reel::default(),
             active: AtomicU64::new(0),
             calls: AtomicU64::new(0),
             sent: (0..planned).map(|_| AtomicU64::new(0)).collect(),
@@ -202,6 +206,11 @@ impl Board {
             spoken: (0..with_media).map(|_| [AtomicU32::new(0), AtomicU32::new(0)]).collect(),
             ears: (0..with_media).map(|_| AtomicU8::new(0)).collect(),
         }
+    }
+
+    /// The same, with so many calls told word for word if they fail.
+    pub fn filmed(self, calls: u32) -> Board {
+        Board { reel: Reel::new(calls), ..self }
     }
 
     /// Final responses so far.

@@ -146,6 +146,8 @@ pub struct Wire {
     pub samples: Samples,
     /// What the calls in progress said and heard.
     pub ladders: Ladders,
+    /// What calls say is kept word for word.
+    pub films: bool,
     /// What ends of calls heard.
     pub quality: Quality,
     /// Which of the agents of a run on several machines this is.
@@ -235,7 +237,7 @@ impl Wire {
         number: usize,
     ) -> io::Result<Wire> {
         let settings = Settings { stream_buffers: 1, ..Settings::fitting() };
-        let heat = Heat::new(plan.span.as_nanos() as u64);
+        let (heat, films) = (Heat::new(plan.span.as_nanos() as u64), board.reel.is_on());
         Ok(Wire {
             clock,
             now: 0,
@@ -246,6 +248,7 @@ impl Wire {
             transit: heat,
             samples: Samples::default(),
             ladders: Ladders::default(),
+            films,
             quality: Quality::default(),
             agent: 0,
             base: 0,

@@ -208,6 +208,7 @@ impl Worker {
             }
             self.hear();
         }
+        self.callers.mark(&self.wire);
         self.linger()?;
         let callees_left = self.callees.abandon(&mut self.wire);
         self.callers.abandon(&mut self.wire);

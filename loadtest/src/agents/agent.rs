@@ -107,7 +107,8 @@ fn play(arguments: &Arguments, line: &mut Line, whole: Prepare) -> Result<Taking
         Verb::FindMax(find) => find.load(),
         Verb::Overload(overload) => overload.load(),
     };
-    let (load, pace) = (load.seeded(seed), load::Pace { arrivals, cps, span });
+    let films = if let Verb::Run(run) = &words.verb { run.films() } else { 0 };
+    let (load, pace) = (load.seeded(seed).filmed(films), load::Pace { arrivals, cps, span });
     if !load.target.ip().is_loopback() && !arguments.allow_target {
         bail!("{} is not on this machine: the agent was not started with --allow-target", load.target);
     }

@@ -160,7 +160,10 @@ impl Crew {
                     drop(lines.map(|lines| lines.send(told)));
                 }
             }
-            Ok(Report::Done(takings)) => agent.takings = Some(takings),
+            Ok(Report::Done(mut takings)) => {
+                takings.samples.set_back(agent.ahead_us);
+                agent.takings = Some(takings);
+            }
             Ok(Report::Refused(why)) => self.lose(index, &anyhow!(why)),
             Ok(Report::Ready(_) | Report::Clock(_)) => self.lose(index, &anyhow!("it spoke out of its turn")),
             // After its end an agent has nothing more to say.

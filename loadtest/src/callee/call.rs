@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Came;
 use crate::clock::{MS, SECOND};
 use crate::dtmf::{self, Dialled, Event};
+use crate::film::{End, Film};
 use crate::flow::Flow;
 use crate::numbered::{hex, put};
 use crate::plan::Outcome;
@@ -52,6 +53,7 @@ pub struct Callee {
     place: Option<u32>,
     outcome: Outcome,
     invite: String,
+    film: Film,
     /// What responses repeat of it.
     echo: String,
     branch: String,
@@ -81,6 +83,8 @@ impl Callee {
         self.place = place.map(|place| place as u32);
         self.state = State::Alerting { rings: false };
         self.outcome = outcome;
+        self.film.begin();
+        self.hear(wire, peer, asked);
         self.invite = wire.text();
         self.invite.push_str(asked.text);
         self.branch.clear();
@@ -107,16 +111,52 @@ impl Callee {
             Outcome::Ring(ring) | Outcome::Answer { ring, .. } => {
                 if delay.is_zero() && wire.plan.terminators[terminator].trying {
                     message::response(&mut self.last, asked, 100, "", wire.name(socket), "");
-                    self.send(wire, &self.last);
+                    self.send_last(wire);
                 }
                 wire.arm(&mut self.dues, who, Kind::Act, now + nanos(delay + ring));
             }
         }
     }
 
-    fn send(&self, wire: &mut Wire, bytes: &str) {
+    fn send(&mut self, wire: &mut Wire, text: &str) {
         if let Some(peer) = self.peer {
-            wire.send(self.socket, peer, bytes.as_bytes());
+            self.say(wire, peer, text);
+        }
+    }
+
+    fn send_last(&mut self, wire: &mut Wire) {
+        let last = std::mem::take(&mut self.last);
+        self.send(wire, &last);
+        self.last = last;
+    }
+
+    fn say(&mut self, wire: &mut Wire, to: SocketAddr, text: &str) {
+        if wire.films {
+            self.film.note(wire.clock.now(), true, to, text);
+        }
+        wire.send(self.socket, to, text.as_bytes());
+    }
+
+    /// Keeps a message that came, if that is wished.
+    pub fn hear(&mut self, wire: &Wire, from: SocketAddr, message: &Message<'_>) {
+        if wire.films {
+            self.film.note(wire.now, false, from, message.text);
+        }
+    }
+
+    /// Responds to another request than an INVITE.
+    pub fn reply(&mut self, wire: &mut Wire, from: SocketAddr, asked: &Message<'_>) {
+        let mut bytes = wire.text();
+        message::response(&mut bytes, asked, 200, "none", wire.name(self.socket), "");
+        self.say(wire, from, &bytes);
+        wire.spare(bytes);
+    }
+
+    /// Tells what it said and heard, if its call is one of those that are told so. Nothing more will come.
+    pub fn develop(&self, wire: &mut Wire) {
+        if let Some(place) = self.place.filter(|place| wire.board.reel.has(*place)) {
+            let datagrams = self.film.developed(&wire.clock, wire.address(self.socket));
+            wire.samples.ends.push(End { place, told: None, datagrams });
         }
     }
 
@@ -132,7 +172,7 @@ impl Callee {
         }
         message::response_by(&mut self.last, &self.echo, (status, &more), wire.name(self.socket), body);
         wire.spare(more);
-        self.send(wire, &self.last);
+        self.send_last(wire);
     }
 
     /// The INVITE again, or another one within the call.
@@ -140,14 +180,14 @@ impl Callee {
         if message::branch_of(asked.vias[0]) == self.branch {
             // Silence means silence, to repeats too.
             if !self.last.is_empty() && self.cseq == 0 {
-                self.send(wire, &self.last);
+                self.send_last(wire);
             }
             return;
         }
         let (mut body, mut bytes) = (wire.text(), wire.text());
         wire.describe(&mut body, self.socket, self.media_address());
         message::response(&mut bytes, asked, 200, &self.tag, wire.name(self.socket), &body);
-        wire.send(self.socket, from, bytes.as_bytes());
+        self.say(wire, from, &bytes);
         wire.spare(body);
         wire.spare(bytes);
     }
@@ -382,7 +422,7 @@ impl Callee {
     }
 
     fn again(&mut self, wire: &mut Wire, who: Who) {
-        self.send(wire, &self.last);
+        self.send_last(wire);
         Counters::one(&wire.counters().resent);
         self.wait = (self.wait * 2).min(T2);
         let due = wire.now + self.wait;

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::{PLACE_DIGITS, over};
 use crate::clock::{MS, SECOND};
 use crate::dtmf::{self, By};
+use crate::film::{End, Film};
 use crate::flow::Flow;
 use crate::ladder::{self, Sample, Step, Way, Word};
 use crate::numbered::{hex, put};
@@ -60,6 +61,7 @@ pub struct Caller {
     wait: u64,
     /// While it is in progress.
     ladder: Option<u32>,
+    film: Film,
     planned: Planned,
     due: u64,
     sent: u64,
@@ -86,6 +88,7 @@ impl Caller {
         self.dues = Dues::default();
         self.routes.clear();
         self.ladder = Some(wire.ladders.take());
+        self.film.begin();
         self.name(wire, seed);
     }
 
@@ -168,6 +171,9 @@ impl Caller {
     /// A response, or a request of the other side.
     pub fn on_message(&mut self, wire: &mut Wire, who: Who, from: SocketAddr, message: &Message<'_>, stopping: bool) {
         self.note(wire, false, message.status, ladder::method(message.method));
+        if wire.films {
+            self.film.note(wire.now, false, from, message.text);
+        }
         match (message.status, message.method) {
             (0, "ACK") => {}
             (0, _) => self.on_request(wire, who, from, message),
@@ -325,12 +331,24 @@ impl Caller {
         talks.map_or(7_200 * SECOND, |talks| talks.as_nanos() as u64) + RELEASE_GRACE
     }
 
+    fn say(&mut self, wire: &mut Wire, text: &str) {
+        let to = wire.target;
+        self.say_to(wire, to, text);
+    }
+
+    fn say_to(&mut self, wire: &mut Wire, to: SocketAddr, text: &str) {
+        if wire.films {
+            self.film.note(wire.clock.now(), true, to, text);
+        }
+        wire.send(self.socket, to, text.as_bytes());
+    }
+
     fn ack(&mut self, wire: &mut Wire) {
         self.note(wire, true, 0, "ACK");
         let (mut branch, mut bytes) = (wire.text(), wire.text());
         put(&mut branch, &[&self.branch, "a"]);
         message::request(&mut bytes, &self.ask("ACK", wire.name(self.socket), &branch, self.cseq, ""));
-        wire.send(self.socket, wire.target, bytes.as_bytes());
+        self.say(wire, &bytes);
         wire.spare(branch);
         wire.spare(bytes);
     }
@@ -361,7 +379,7 @@ impl Caller {
         // RFC 3261 §17.1.1.3: the ACK of a refusal has the INVITE's branch and URI, and the response's To.
         let ask = Request { to: message.to, ..self.ask("ACK", wire.name(self.socket), branch, message.cseq, "") };
         message::request(&mut bytes, &ask);
-        wire.send(self.socket, wire.target, bytes.as_bytes());
+        self.say(wire, &bytes);
         wire.spare(bytes);
     }
 
@@ -372,7 +390,7 @@ impl Caller {
         }
         self.note(wire, true, 200, ladder::method(asked.method));
         message::response(&mut bytes, asked, 200, "", wire.name(self.socket), &body);
-        wire.send(self.socket, from, bytes.as_bytes());
+        self.say_to(wire, from, &bytes);
         wire.spare(body);
         wire.spare(bytes);
         if asked.method == "BYE" && self.state == State::Talking {
@@ -427,7 +445,7 @@ impl Caller {
     fn insist(&mut self, wire: &mut Wire, who: Who, method: &'static str, bytes: String) {
         let now = wire.now;
         self.note(wire, true, 0, method);
-        wire.send(self.socket, wire.target, bytes.as_bytes());
+        self.say(wire, &bytes);
         wire.spare(std::mem::replace(&mut self.resend, bytes));
         self.wait = T1;
         wire.arm(&mut self.dues, who, Kind::Resend, now + T1);
@@ -436,7 +454,9 @@ impl Caller {
 
     fn again(&mut self, wire: &mut Wire, who: Who) {
         self.note(wire, true, 0, ladder::method(self.resend.split(' ').next().unwrap_or("")));
-        wire.send(self.socket, wire.target, self.resend.as_bytes());
+        let resend = std::mem::take(&mut self.resend);
+        self.say(wire, &resend);
+        self.resend = resend;
         Counters::one(&wire.counters().resent);
         // RFC 3261 §17.1.1.2: INVITE doubles without bound; §17.1.2.2: others up to T2.
         let most = if matches!(self.state, State::Inviting { .. }) { GIVE_UP } else { T2 };
@@ -506,11 +526,20 @@ impl Caller {
             let steps = ladder.map_or_else(Vec::new, |ladder| wire.ladders.of(ladder).steps().to_vec());
             wire.samples.calls.push(Sample { code, ended_by, call_id, called, attempts, steps });
         }
+        if failed && wire.board.reel.wants(self.place) {
+            let datagrams = self.film.developed(&wire.clock, wire.address(self.socket));
+            wire.samples.ends.push(End { place: self.place, told: Some(format!("{code}, {ended_by}")), datagrams });
+        }
         ladder.into_iter().for_each(|ladder| wire.ladders.give_back(ladder));
         self.ended = (code, ended_by);
         if self.flow.is_none() {
             self.report(wire, None);
         }
+    }
+
+    /// It will not end well: its callee is to be told of too, wherever that is.
+    pub fn mark(&self, wire: &Wire) {
+        wire.board.reel.wants(self.place);
     }
 
     /// What it had heard of the other side.

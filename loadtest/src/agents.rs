@@ -7,10 +7,10 @@
 mod agent;
 mod controller;
 mod line;
+mod ssh;
 mod takings;
 mod tunnel;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ use crate::tally::Told;
 
 pub use agent::{Arguments, run};
 pub use controller::Crew;
+use ssh::Place;
 pub use takings::Takings;
 
 /// Grows with each change of what is said here.
@@ -110,16 +111,11 @@ enum Report {
 #[derive(Args, Clone, Debug)]
 pub struct CrewArguments {
     /// Lets these agents (`tandem-loadtest agent`) play it instead of this process, each its share of the calls. Terminators are theirs in turn,
-    /// or as agent=N says; what the switch adds is measured where both ends of a call are at one agent.
-    #[arg(
-        long,
-        value_delimiter = ',',
-        value_name = "ADDRESS:PORT,…",
-        requires = "token_file",
-        conflicts_with = "media_interface"
-    )]
-    agents: Vec<SocketAddr>,
-    /// The file with the token that agents ask for.
+    /// or as agent=N says; what the switch adds is measured where both ends of a call are at one agent. ssh:HOST starts one there that ends with
+    /// the run, ssh:HOST=ADDRESS one whose originators' calls come from that address.
+    #[arg(long, value_delimiter = ',', value_name = "ADDRESS:PORT|ssh:HOST,…", conflicts_with = "media_interface")]
+    agents: Vec<Place>,
+    /// The file with the token that agents ask for; those that are started need none.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 }

@@ -164,3 +164,34 @@ fn what_agents_played_is_compared_with_the_books_and_the_highest_rate_is_found_w
     let found: Value = serde_json::from_str(&std::fs::read_to_string(&found).unwrap()).unwrap();
     assert_eq!((&found["best_cps"], &found["soaked"]), (&Value::from(40.0), &Value::Bool(true)), "{found}");
 }
+
+/// A program called `ssh` that runs here what it is to run there, and writes down where that would be.
+fn fake_ssh(folder: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let text = format!("#!/bin/sh\necho \"$1 $2 $3\" >> {}/hosts\nshift 4\nexec {PROGRAM} \"$@\"\n", folder.display());
+    let path = folder.join("ssh");
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn agents_are_started_by_ssh_for_a_run_and_end_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    fake_ssh(folder.path());
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+    let target = free();
+    let who = format!("at={target},ring=1ms,answer=2ms");
+    let mut command = Command::new(PROGRAM);
+    command.args(["run", "--target", &target, "--terminator", &who, "--live-json", "--late-max", "10s"]);
+    command.args(["--cps", "40", "--for", "1s", "--arrivals", "constant", "--talk", "100ms", "--media", "none"]);
+    let output = command.args(["--agents", "ssh:one,ssh:joe@two=127.0.7.9"]).env("PATH", path).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let summary: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!((output.status.code(), &summary["counts"]["completed"]), (Some(0), &40.into()), "{summary}");
+    let agents = summary["agents"].to_string();
+    assert!(agents.contains("ssh:one (") && agents.contains("ssh:joe@two ("), "{agents}");
+    let mut hosts: Vec<String> =
+        std::fs::read_to_string(folder.path().join("hosts")).unwrap().lines().map(str::to_owned).collect();
+    hosts.sort();
+    assert_eq!(hosts, ["-o BatchMode=yes joe@two", "-o BatchMode=yes one"]);
+}

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 
 use super::line::{Line, Role};
-use super::{Order, Prepare, Report, Takings};
+use super::{Order, Prepare, Report, Takings, ssh};
 use crate::pacer::Reins;
 use crate::tally::Told;
 use crate::{find, load, overload, run};
@@ -29,11 +29,14 @@ const CALLS: usize = 1_000;
 #[derive(clap::Args, Debug)]
 pub struct Arguments {
     /// Where controllers come.
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    listen: SocketAddr,
+    #[arg(long, value_name = "ADDRESS:PORT", required_unless_present = "stdio")]
+    listen: Option<SocketAddr>,
     /// The file with the token that controller and agents have in common, at least 16 bytes.
-    #[arg(long, value_name = "FILE")]
-    token_file: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "stdio")]
+    token_file: Option<PathBuf>,
+    /// Speaks with one controller over standard input, whose first line is the token, and standard output: how --agents ssh:HOST starts it.
+    #[arg(long, conflicts_with_all = ["listen", "token_file"])]
+    stdio: bool,
     /// The address that originators' calls come from on this machine, whatever the controller says.
     #[arg(long, value_name = "ADDRESS")]
     from: Option<IpAddr>,
@@ -60,9 +63,9 @@ enum Verb {
 
 /// Runs it until the program is ended.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let token = super::token(&arguments.token_file)?;
-    let listener =
-        TcpListener::bind(arguments.listen).with_context(|| format!("cannot listen on {}", arguments.listen))?;
+    let (Some(listen), Some(token)) = (arguments.listen, &arguments.token_file) else { return obey_one(arguments) };
+    let token = super::token(token)?;
+    let listener = TcpListener::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
     say(format_args!("agent listens on {}", listener.local_addr().context("no address")?));
     for stream in listener.incoming() {
         let Ok(stream) = stream else { continue };
@@ -73,6 +76,20 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// One run for the controller that started this program, over its standard input and output.
+fn obey_one(arguments: &Arguments) -> Result<ExitCode> {
+    let mut token = String::new();
+    std::io::stdin().read_line(&mut token).context("no token came")?;
+    let (pipes, line) = ssh::pair().context("no line on this machine")?;
+    let end = line.try_clone().context("no line on this machine")?;
+    let all_said = ssh::join(pipes, std::io::stdin(), std::io::stdout()).context("no line on this machine")?;
+    let served = serve(arguments, token.trim(), line);
+    // Others may still wait for what the controller says; it hears the rest of what was said to it all the same.
+    let _ = end.shutdown(Shutdown::Both);
+    let _ = all_said.join();
+    served.map(|_| ExitCode::SUCCESS)
 }
 
 /// Says it to whoever still listens.

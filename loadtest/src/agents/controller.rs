@@ -1,6 +1,5 @@
 //! The controller: it hands the plan to its agents, lets them begin together, watches them, and adds up what they bring home.
 
-use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -9,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::line::{Line, Role};
+use super::ssh::{self, Place, Started};
 use super::{Order, Part, Prepare, Report, Takings};
 use crate::clock::Clock;
 use crate::load::{Load, Outcome, Progress, p99_ms};
@@ -25,8 +25,10 @@ const AHEAD: Duration = Duration::from_millis(200);
 
 /// One agent as the controller sees it.
 struct Agent {
-    at: SocketAddr,
+    at: Place,
     line: Line,
+    /// What was started for it ends after the line.
+    _started: Option<Started>,
     machine: String,
     /// How far its clock is ahead of ours, and how far that may be wrong, in microseconds.
     ahead_us: i64,
@@ -58,14 +60,14 @@ pub struct Crew {
 
 impl Crew {
     /// Connects to every agent and hands it its part of the plan.
-    pub(super) fn gather(addresses: &[SocketAddr], token: &str, whole: &Prepare) -> Result<Crew> {
-        let count = u8::try_from(addresses.len()).context("at most 255 agents")?;
+    pub(super) fn gather(places: &[Place], token: &str, whole: &Prepare) -> Result<Crew> {
+        let count = u8::try_from(places.len()).context("at most 255 agents")?;
         let (tell, heard) = channel();
         let mut agents = Vec::new();
-        for (index, at) in addresses.iter().enumerate() {
+        for (index, at) in places.iter().enumerate() {
             let part = Part { agent: index as u8, agents: count };
             let whole = Prepare { part, ..whole.clone() };
-            agents.push(prepare(*at, token, whole).with_context(|| format!("agent {at}"))?);
+            agents.push(prepare(at, token, whole).with_context(|| format!("agent {at}"))?);
         }
         let mut crew = Crew { agents, heard, lost: Vec::new(), began: Instant::now(), before: Progress::default() };
         for agent in &mut crew.agents {
@@ -225,14 +227,16 @@ impl Crew {
     }
 }
 
-fn prepare(at: SocketAddr, token: &str, whole: Prepare) -> Result<Agent> {
-    let stream = TcpStream::connect_timeout(&at, Duration::from_secs(5)).context("it is not there")?;
+fn prepare(at: &Place, token: &str, whole: Prepare) -> Result<Agent> {
+    let allow_target = whole.words.iter().any(|word| word == "--allow-target");
+    let (stream, started) = ssh::reach(at, token, allow_target)?;
     let mut line = Line::open(stream, token, Role::Controller)?;
     line.patience(Some(PREPARING))?;
     line.say(&Order::Prepare(Box::new(whole)))?;
     Ok(Agent {
-        at,
+        at: at.clone(),
         line,
+        _started: started,
         machine: String::new(),
         ahead_us: 0,
         unsure_us: 0,
@@ -268,7 +272,7 @@ fn listen(mut line: Line, index: usize, tell: &Sender<(usize, Result<Report>)>) 
 
 #[cfg(test)]
 mod tests {
-    use std::net::{TcpListener, UdpSocket};
+    use std::net::{SocketAddr, TcpListener, UdpSocket};
     use std::sync::PoisonError;
 
     use clap::Parser;
@@ -314,7 +318,7 @@ mod tests {
         let plan = load.plan(&pace).expect("a plan");
         let words = [&words[..], &["--arrivals", "constant"]].concat().into_iter().map(String::from).collect();
         let whole = Prepare { words, seed: plan.seed, part: Part::WHOLE, cps: 20.0, span: pace.span, lines: false };
-        let crew = Crew::gather(&[agent(), agent()], TOKEN, &whole).expect("two agents");
+        let crew = Crew::gather(&[agent(), agent()].map(Place::At), TOKEN, &whole).expect("two agents");
         // Both go by this machine's clock, and that is found to be so.
         for Agent { ahead_us, unsure_us, .. } in &crew.agents {
             assert!(ahead_us.unsigned_abs() <= unsure_us + 1_000, "{ahead_us} give or take {unsure_us}");

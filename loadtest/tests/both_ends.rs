@@ -393,7 +393,7 @@ fn a_run_is_placed_again_at_the_moments_that_its_own_lines_name() {
     assert!(output.status.success(), "{again}");
     assert_eq!(once["planned"], again["planned"]);
     let gaps = |path: &str| {
-        let text = std::fs::read_to_string(path).unwrap();
+        let text = told(path);
         let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         let mut moments: Vec<u64> = lines.map(|line| line["planned_us"].as_u64().unwrap()).collect();
         moments.sort_unstable();

@@ -438,20 +438,22 @@ impl Relay {
                 return Err(Dropped::Told);
             }
         }
-        if packet == Packet::Rtcp {
-            self.echo(now, usize::from(pair), bytes);
-        }
-        let stream = self.streams[usize::from(pair)].as_mut().ok_or(Dropped::Closed)?;
         let said = match packet {
             Packet::Rtp(header) if stream.stays.has(Stay::Digits) => stream.digits.replace(&header, bytes),
             Packet::Rtp(_) | Packet::Rtcp | Packet::Opaque => None,
         };
         let silent = stream.hushed || (stream.mute && matches!(packet, Packet::Rtp(_)));
-        let joined = stream.joined.filter(|_| !silent).ok_or(Dropped::Nowhere)?;
+        let (joined, recorded) = (stream.joined, stream.stays.has(Stay::Record));
+        if packet == Packet::Rtcp {
+            self.echo(now, usize::from(pair), bytes);
+        }
+        let joined = joined.filter(|_| !silent).ok_or(Dropped::Nowhere)?;
         let half = self.streams[usize::from(joined)].as_ref().ok_or(Dropped::Nowhere)?;
         let to = if is_rtcp_port { half.rtcp.peer() } else { half.rtp.peer() }.ok_or(Dropped::Nowhere)?;
         let seals = half.crypt.as_ref().is_some_and(|crypt| crypt.seals()).then_some(joined);
-        if let Packet::Rtp(header) = packet {
+        if let Packet::Rtp(header) = packet
+            && recorded
+        {
             self.record(pair, &header, bytes);
         }
         if self.kernel {
@@ -460,10 +462,10 @@ impl Relay {
         Ok(Way { port: self.port_low + 2 * joined + u16::from(is_rtcp_port), to, said, seals })
     }
 
-    /// Keeps what is passed on, where it is recorded.
+    /// Keeps what is passed on of a call that is recorded.
+    #[cold]
     fn record(&mut self, pair: u16, header: &Header, bytes: &[u8]) {
-        let stream = self.streams[usize::from(pair)].as_mut().filter(|stream| stream.stays.has(Stay::Record));
-        if let Some(stream) = stream {
+        if let Some(stream) = self.streams[usize::from(pair)].as_mut() {
             self.said.keep(self.port_low + 2 * pair, header, stream.format(header.payload_type), bytes);
         }
     }

@@ -167,6 +167,10 @@ pub enum Stage {
     Answer,
 }
 
+/// Vectors that are kept for messages at most, and how large each may be.
+const SPARE_MAX: usize = 64;
+const SPARE_BYTES_MAX: usize = 4_096;
+
 /// The effects of a step and the bytes that they point into.
 #[derive(Debug, Default)]
 pub struct Effects {
@@ -176,6 +180,8 @@ pub struct Effects {
     pub bytes: Vec<u8>,
     /// Memory for what legs tell their call within a step; empty between two.
     pub(crate) events: Events,
+    /// Memory that messages were kept in, for those that come.
+    spare: Vec<Vec<u8>>,
 }
 
 impl Effects {
@@ -183,5 +189,18 @@ impl Effects {
     pub fn clear(&mut self) {
         self.list.clear();
         self.bytes.clear();
+    }
+
+    /// Memory to keep a message in.
+    pub(crate) fn lend(&mut self) -> Vec<u8> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// Memory that nobody needs any more.
+    pub(crate) fn take_back(&mut self, mut bytes: Vec<u8>) {
+        if (1..=SPARE_BYTES_MAX).contains(&bytes.capacity()) && self.spare.len() < SPARE_MAX {
+            bytes.clear();
+            self.spare.push(bytes);
+        }
     }
 }

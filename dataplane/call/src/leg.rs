@@ -150,11 +150,12 @@ pub struct InviteIn {
 }
 
 impl InviteIn {
-    fn new(invite: &Message<'_>, source: Hop) -> InviteIn {
+    /// One that was received now, to be kept in this memory.
+    fn new(invite: &Message<'_>, source: Hop, bytes: Vec<u8>) -> InviteIn {
         let requires_reliable = names_tag(invite, Name::Require, reliable::TAG);
         InviteIn {
             machine: InviteServer::new(source.is_reliable()),
-            request: Stored::of(invite),
+            request: stored(invite, bytes),
             source,
             last: Vec::new(),
             asked: Asked::by(invite),
@@ -380,7 +381,7 @@ impl Leg {
         let tag = desk.random.tag();
         let mut leg = Leg::new(Dialog::received(invite, &tag), source, desk);
         leg.heed_allow(invite);
-        leg.invite_in = Some(InviteIn::new(invite, source));
+        leg.invite_in = Some(InviteIn::new(invite, source, desk.out.lend()));
         leg
     }
 
@@ -435,7 +436,8 @@ impl Leg {
     pub fn describe(&mut self, sdp: &[u8]) {
         if sdp != self.last_sdp {
             self.sdp_version += 1;
-            self.last_sdp = sdp.to_vec();
+            self.last_sdp.clear();
+            self.last_sdp.extend_from_slice(sdp);
         }
     }
 
@@ -486,11 +488,17 @@ impl Leg {
     }
 
     /// Drops transactions that are over.
-    pub fn sweep(&mut self) {
+    pub fn sweep(&mut self, out: &mut Effects) {
         self.invite_in.take_if(|invite| invite.machine.is_over());
         self.invite_out.take_if(|invite| invite.machine.is_over());
         self.past_invites.retain(|past| !past.machine.is_over());
-        self.requests_in.retain(|request| !request.machine.is_over());
+        self.requests_in.retain_mut(|request| {
+            let over = request.machine.is_over();
+            if over {
+                out.take_back(core::mem::take(&mut request.last));
+            }
+            !over
+        });
         self.requests_out.retain(|request| !request.machine.is_over());
     }
 
@@ -514,9 +522,7 @@ impl Leg {
     /// True if the peer may speak from this address: it was called there or called from there, or says that it is reached there. A proxy
     /// that does not ask to stay on the way leaves a dialog to its ends (RFC 3261 §12.2, §16.6).
     pub fn is_heard_from(&self, ip: IpAddr) -> bool {
-        self.peer.remote.ip() == ip
-            || self.dialog.names(ip)
-            || self.early.iter().any(|early| sip::dialog::names(&early.target, &early.routes, ip))
+        self.peer.remote.ip() == ip || self.dialog.peer.is_at(ip) || self.early.iter().any(|early| early.peer.is_at(ip))
     }
 
     /// Where the peer's next request is sent.
@@ -541,8 +547,15 @@ impl Leg {
 
     /// True once the INVITE that made the dialog was answered, and no other one waits.
     pub fn is_confirmed(&self) -> bool {
-        !self.dialog.remote_tag.is_empty() && self.invite_in.as_ref().is_none_or(|invite| !invite.machine.is_pending())
+        self.dialog.stands() && self.invite_in.as_ref().is_none_or(|invite| !invite.machine.is_pending())
     }
+}
+
+/// A request that is kept in this memory.
+fn stored(request: &Message<'_>, bytes: Vec<u8>) -> Stored {
+    let mut stored = Stored::with(bytes);
+    stored.fill(request);
+    stored
 }
 
 /// True for an address that means something in its own network only (RFC 1918, 6598, 3927, 4193; loopback).
@@ -561,6 +574,11 @@ impl Desk<'_> {
     pub fn send(&mut self, leg: u8, to: Hop, message: &[u8]) {
         let start = self.out.bytes.len();
         self.out.bytes.extend_from_slice(message);
-        self.out.list.push(Effect::Send { leg, to, bytes: start..start + message.len() });
+        self.send_from(leg, to, start);
+    }
+
+    /// Orders that what stands in the store from here on be sent.
+    pub fn send_from(&mut self, leg: u8, to: Hop, start: usize) {
+        self.out.list.push(Effect::Send { leg, to, bytes: start..self.out.bytes.len() });
     }
 }

@@ -8,7 +8,7 @@ use call::leg::send::reply_hop;
 use call::{Call, Opening};
 use cdr::Stages;
 use rating::Arrival;
-use sip::dialog::Dialog;
+use sip::dialog::{Dialog, Told};
 use sip::peek::Peek;
 use sip::print::reason_phrase;
 use sip::{Address, Hop, Message, Method, Name, Printer, Transport, Uri, parse};
@@ -118,7 +118,7 @@ impl Shard {
             return;
         }
         let Some(entry) = self.table.get(at) else { return };
-        let local_tag = entry.call.dialog(leg).map(|dialog| dialog.local_tag.as_slice()).unwrap_or(b"");
+        let local_tag = entry.call.dialog(leg).map(|dialog| dialog.local_tag()).unwrap_or(b"");
         let refusal = match request.to().tag() {
             Some(tag) if tag != local_tag => Some(481),
             Some(_) => vet::method_objection(request.method()).or_else(|| vet::objection(request, from.transport)),
@@ -153,7 +153,7 @@ impl Shard {
         let tag = peer_tag.unwrap_or(b"");
         match self.own_leg(call_id) {
             // With our own tag as the peer's, it is our own request that came round: a dialog of its own (RFC 3261 §16.3).
-            Some((at, leg, dialog)) if tag.is_empty() || dialog.local_tag != tag => Some((at, leg)),
+            Some((at, leg, dialog)) if tag.is_empty() || dialog.local_tag() != tag => Some((at, leg)),
             _ => self.table.find_foreign(call_id, tag),
         }
     }
@@ -268,8 +268,8 @@ impl Shard {
     fn came_round(&mut self, invite: &Message<'_>) -> bool {
         let Some((_, _, dialog)) = self.own_leg(invite.call_id()) else { return false };
         let number = |text: &[u8]| number_of(Uri::parse(text).ok());
-        let same_called = number(invite.request_uri().unwrap_or(b"")) == number(&dialog.remote_uri);
-        let loops = same_called && number(invite.from().uri_text) == number(&dialog.local_uri);
+        let same_called = number(invite.request_uri().unwrap_or(b"")) == number(dialog.told(Told::RemoteUri));
+        let loops = same_called && number(invite.from().uri_text) == number(dialog.told(Told::LocalUri));
         self.counters.loops += u64::from(loops);
         loops
     }

@@ -50,7 +50,27 @@ pub struct Entry {
     pub filed: Option<Instant>,
     /// Its place among the waiting calls of its pair of numbers.
     pub seat: Option<Seat>,
-    keys: Vec<u64>,
+    keys: Keys,
+}
+
+/// What a call is found by: its first two legs', and those of further attempts.
+#[derive(Debug, Default)]
+struct Keys {
+    first: [Option<u64>; 2],
+    more: Vec<u64>,
+}
+
+impl Keys {
+    fn push(&mut self, key: u64) {
+        match self.first.iter_mut().find(|place| place.is_none()) {
+            Some(place) => *place = Some(key),
+            None => self.more.push(key),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &u64> {
+        self.first.iter().flatten().chain(&self.more)
+    }
 }
 
 impl Entry {
@@ -109,7 +129,7 @@ impl Table {
             ladder_at: None,
             filed: None,
             seat: None,
-            keys: Vec::new(),
+            keys: Keys::default(),
         });
         self.used += 1;
         CallRef { slot, generation: place.generation }
@@ -134,7 +154,7 @@ impl Table {
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(at.slot);
         self.used -= 1;
-        for key in &entry.keys {
+        for key in entry.keys.iter() {
             self.keys.remove(key);
         }
         Some(entry)
@@ -143,7 +163,7 @@ impl Table {
     /// From now on messages with the Call-ID that we minted for this leg find it. False if another call has it.
     pub fn register_minted(&mut self, at: CallRef, leg: u8) -> bool {
         let dialog = self.get(at).and_then(|entry| entry.call.dialog(leg));
-        let Some(key) = dialog.map(|dialog| fold(self.seed, &dialog.call_id)) else { return false };
+        let Some(key) = dialog.map(|dialog| fold(self.seed, dialog.call_id())) else { return false };
         self.register(key, at, leg)
     }
 
@@ -151,7 +171,7 @@ impl Table {
     /// choose alike. False if another call has both.
     pub fn register_foreign(&mut self, at: CallRef, leg: u8) -> bool {
         let dialog = self.get(at).and_then(|entry| entry.call.dialog(leg));
-        let Some(key) = dialog.map(|dialog| self.foreign_key(&dialog.call_id, &dialog.remote_tag)) else {
+        let Some(key) = dialog.map(|dialog| self.foreign_key(dialog.call_id(), dialog.peer.tag())) else {
             return false;
         };
         self.register(key, at, leg)
@@ -174,14 +194,14 @@ impl Table {
     /// The leg that we minted this Call-ID for.
     pub fn find_minted(&self, call_id: &[u8]) -> Option<(CallRef, u8)> {
         let (at, leg) = self.keys.get(&fold(self.seed, call_id)).copied()?;
-        (self.get(at)?.call.dialog(leg)?.call_id == call_id).then_some((at, leg))
+        (self.get(at)?.call.dialog(leg)?.call_id() == call_id).then_some((at, leg))
     }
 
     /// The leg whose peer chose this Call-ID and this tag.
     pub fn find_foreign(&self, call_id: &[u8], tag: &[u8]) -> Option<(CallRef, u8)> {
         let (at, leg) = self.keys.get(&self.foreign_key(call_id, tag)).copied()?;
         let dialog = self.get(at)?.call.dialog(leg)?;
-        (dialog.call_id == call_id && dialog.remote_tag == tag).then_some((at, leg))
+        (dialog.call_id() == call_id && dialog.peer.tag() == tag).then_some((at, leg))
     }
 
     /// All calls, in order of slot.

@@ -170,7 +170,7 @@ impl Entry {
     fn report(&self, at: WallTime, out: &mut Effects) {
         for (party, (leg, quality)) in self.call.measured().into_iter().enumerate() {
             let Some(peer) = self.call.peer(leg).filter(|_| quality.packets > 0) else { continue };
-            let dialog = self.call.dialog(leg).map_or(&b""[..], |dialog| &dialog.call_id);
+            let dialog = self.call.dialog(leg).map_or(&b""[..], |dialog| dialog.call_id());
             // The names and units are those of reports that Homer takes: moments in seconds, jitter in milliseconds.
             let text = format!(
                 "{{\"CORRELATION_ID\":\"{}\",\"RTP_SIP_CALL_ID\":\"{}\",\"TYPE\":\"HANGUP\",\"PARTY\":{party},\"DIR\":{party},\

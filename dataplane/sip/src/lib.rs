@@ -34,6 +34,6 @@ pub use message::{CSeq, Message, Start};
 pub use method::Method;
 pub use name::Name;
 pub use print::Printer;
-pub use stored::Stored;
+pub use stored::{Marks, Stored};
 pub use uri::{Number, Scheme, Uri};
 pub use via::Via;

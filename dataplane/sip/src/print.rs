@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::ops::Range;
 
 use crate::hop::Transport;
 use crate::lex;
@@ -53,6 +54,8 @@ impl Label for &str {
 #[must_use = "a message without its empty line is none: call finish"]
 pub struct Printer<'o> {
     out: &'o mut Vec<u8>,
+    /// Where the value of the last header begins.
+    value_at: usize,
 }
 
 impl<'o> Printer<'o> {
@@ -62,7 +65,7 @@ impl<'o> Printer<'o> {
         out.push(b' ');
         clean(out, uri);
         out.extend_from_slice(b" SIP/2.0\r\n");
-        Printer { out }
+        Printer::lines(out)
     }
 
     /// Begins a response. Status is 100..=699.
@@ -73,7 +76,7 @@ impl<'o> Printer<'o> {
         out.push(b' ');
         clean(out, reason.as_bytes());
         out.extend_from_slice(b"\r\n");
-        Printer { out }
+        Printer::lines(out)
     }
 
     /// Begins the response to a request: Via, From, To, Call-ID, CSeq as RFC 3261 §8.2.6 wants them, and Record-Route
@@ -102,7 +105,12 @@ impl<'o> Printer<'o> {
 
     /// Begins header lines that belong to no message yet: [`Printer::append`] puts them into one.
     pub fn lines(out: &'o mut Vec<u8>) -> Printer<'o> {
-        Printer { out }
+        Printer { out, value_at: 0 }
+    }
+
+    /// Where the value of the last header stands.
+    pub(crate) fn value(&self) -> Range<usize> {
+        self.value_at..self.out.len() - b"\r\n".len()
     }
 
     /// Header lines that [`Printer::lines`] wrote.
@@ -203,6 +211,7 @@ impl<'o> Printer<'o> {
         assert!(name.is_token(), "a header is named by a token");
         self.out.extend_from_slice(name.label().as_bytes());
         self.out.extend_from_slice(b": ");
+        self.value_at = self.out.len();
     }
 
     /// A header of the request that must come back as it was, but for its folds (RFC 3261 §8.2.6.2).

@@ -5,8 +5,10 @@
 
 use alloc::vec::Vec;
 use core::net::SocketAddr;
+use core::ops::Range;
 
 use crate::address::Address;
+use crate::dialog::ROUTES_MAX;
 use crate::flaw::Flaw;
 use crate::hop::Hop;
 use crate::lex;
@@ -20,14 +22,23 @@ use crate::via::Via;
 /// How many elements of Via below the top, Record-Route and Route are remembered together. A request with more is read again
 /// when they are needed.
 const ELEMENTS_MAX: usize = 12;
+/// The longest branch that needs no memory of its own once a request is shortened: what has been remembered of it has as much room.
+const BRANCH_BYTES_MAX: usize = 48;
 
+const _: () = assert!(BRANCH_BYTES_MAX <= size_of::<[Span; ELEMENTS_MAX]>());
 const _: () = assert!(MESSAGE_BYTES_MAX <= u16::MAX as usize, "spans have 16 bits");
 
 /// A part of the bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Span {
+pub(crate) struct Span {
     at: u16,
     end: u16,
+}
+
+impl From<Range<usize>> for Span {
+    fn from(range: Range<usize>) -> Span {
+        Span { at: range.start as u16, end: range.end as u16 }
+    }
 }
 
 impl Span {
@@ -46,33 +57,47 @@ impl Span {
 pub struct Stored {
     bytes: Vec<u8>,
     head: Head,
-    /// Those of Via below the top, of Record-Route and of Route, in this order.
-    elements: [Span; ELEMENTS_MAX],
+    beside: Beside,
     /// How many of each there are.
     counts: [u8; 3],
     /// There are more than can be remembered.
     overflows: bool,
 }
 
+/// What is remembered beside what stands once.
+#[derive(Clone, Copy, Debug)]
+enum Beside {
+    /// Where the elements of Via below the top, of Record-Route and of Route stand, in this order.
+    Elements([Span; ELEMENTS_MAX]),
+    /// The branch of a request whose bytes were given back: all that is left of it.
+    Branch([u8; BRANCH_BYTES_MAX]),
+}
+
+impl Default for Beside {
+    fn default() -> Beside {
+        Beside::Elements([Span::default(); ELEMENTS_MAX])
+    }
+}
+
 /// What stands once in every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Head {
-    method: Method,
-    uri: Span,
-    via: Span,
-    branch: Span,
-    sent_by: Span,
-    sent_by_port: Option<u16>,
-    asks_rport: bool,
-    has_received: bool,
-    from: Span,
-    to: Span,
-    to_tagged: bool,
-    call_id: Span,
-    cseq: Span,
-    timestamp: Span,
-    number: u32,
-    max_forwards: Option<u8>,
+pub(crate) struct Head {
+    pub method: Method,
+    pub uri: Span,
+    pub via: Span,
+    pub branch: Span,
+    pub sent_by: Span,
+    pub sent_by_port: Option<u16>,
+    pub asks_rport: bool,
+    pub has_received: bool,
+    pub from: Span,
+    pub to: Span,
+    pub to_tagged: bool,
+    pub call_id: Span,
+    pub cseq: Span,
+    pub timestamp: Span,
+    pub number: u32,
+    pub max_forwards: Option<u8>,
 }
 
 impl Default for Head {
@@ -96,6 +121,24 @@ impl Default for Head {
             number: 0,
             max_forwards: None,
         }
+    }
+}
+
+/// Where everything stands in a request of ours: whoever printed it knows, and nobody has to read it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Marks {
+    pub(crate) head: Head,
+    routes: [Span; ELEMENTS_MAX],
+    count: u8,
+}
+
+const _: () = assert!(ROUTES_MAX < ELEMENTS_MAX, "one more may stand behind them");
+
+impl Marks {
+    /// One more Route.
+    pub(crate) fn route(&mut self, value: Range<usize>) {
+        self.routes[usize::from(self.count)] = value.into();
+        self.count += 1;
     }
 }
 
@@ -131,6 +174,18 @@ impl Stored {
         Ok(stored)
     }
 
+    /// Takes over a request that [`crate::dialog::Dialog::request_marked`] began at the beginning of these bytes. What was printed behind that
+    /// says nothing of its transaction.
+    #[must_use]
+    pub fn marked(bytes: Vec<u8>, marks: &Marks) -> Stored {
+        let counts = [0, 0, marks.count];
+        debug_assert_eq!(
+            Stored::parsed(bytes.clone()).map(|parsed| (parsed.head, parsed.counts)),
+            Ok((marks.head, counts))
+        );
+        Stored { bytes, head: marks.head, beside: Beside::Elements(marks.routes), counts, overflows: false }
+    }
+
     fn parsed(mut bytes: Vec<u8>) -> Result<Stored, Flaw> {
         let mut stored = Stored::default();
         let request = parse::message(&bytes)?;
@@ -149,13 +204,21 @@ impl Stored {
         self.bytes.extend_from_slice(request.text());
     }
 
-    /// Gives back all memory but that of the branch, the method and the number: what comes again is known by them, and there is nothing
-    /// more to answer, to repeat or to take back.
-    pub fn shorten(&mut self) {
-        let bytes = self.branch().to_vec();
-        let branch = Span { at: 0, end: bytes.len() as u16 };
+    /// Keeps nothing but the branch, the method and the number: what comes again is known by them, and there is nothing more to answer, to
+    /// repeat or to take back. Returns the vector, to be used again.
+    pub fn shorten(&mut self) -> Vec<u8> {
+        let (branch, mut room) = (self.branch(), [0; BRANCH_BYTES_MAX]);
+        let (bytes, beside) = match room.get_mut(..branch.len()) {
+            Some(part) => {
+                part.copy_from_slice(branch);
+                (Vec::new(), Beside::Branch(room))
+            }
+            None => (branch.to_vec(), Beside::default()),
+        };
+        let branch = Span { at: 0, end: branch.len() as u16 };
         let Head { method, number, .. } = self.head;
-        *self = Stored { bytes, head: Head { branch, method, number, ..Head::default() }, ..Stored::default() };
+        let head = Head { branch, method, number, ..Head::default() };
+        core::mem::replace(self, Stored { bytes, head, beside, ..Stored::default() }).bytes
     }
 
     /// The vector, to be used again.
@@ -167,7 +230,10 @@ impl Stored {
     /// The whole request as it came or went.
     #[must_use]
     pub fn text(&self) -> &[u8] {
-        &self.bytes
+        match &self.beside {
+            Beside::Elements(_) => &self.bytes,
+            Beside::Branch(room) => &room[..usize::from(self.head.branch.end)],
+        }
     }
 
     /// The method of CSeq, which is the request's.
@@ -179,7 +245,7 @@ impl Stored {
     /// The method as written.
     #[must_use]
     pub fn method_text(&self) -> &[u8] {
-        &self.bytes[..memchr::memchr(b' ', &self.bytes).unwrap_or(0)]
+        &self.text()[..memchr::memchr(b' ', self.text()).unwrap_or(0)]
     }
 
     /// The number of CSeq.
@@ -295,11 +361,15 @@ impl Stored {
     fn elements(&self, kind: usize) -> impl Iterator<Item = &[u8]> {
         let before: usize = self.counts[..kind].iter().map(|count| usize::from(*count)).sum();
         let count = if self.overflows { 0 } else { usize::from(self.counts[kind]) };
-        self.elements[before..][..count].iter().map(|span| self.part(*span))
+        let elements = match &self.beside {
+            Beside::Elements(elements) => &elements[before..][..count],
+            Beside::Branch(_) => &[],
+        };
+        elements.iter().map(|span| self.part(*span))
     }
 
     fn part(&self, span: Span) -> &[u8] {
-        &self.bytes[usize::from(span.at)..usize::from(span.end)]
+        &self.text()[usize::from(span.at)..usize::from(span.end)]
     }
 
     /// Remembers where everything stands in a request that was just printed: every header has its full name, one space behind its colon
@@ -309,6 +379,7 @@ impl Stored {
         let (method_text, uri) = (start.next()?, start.next()?);
         let mut head = Head { uri: Span::of(text, uri), ..Head::default() };
         let (mut at, mut count) = (start.next()?.len() + method_text.len() + uri.len() + 4, 0);
+        let mut elements = [Span::default(); ELEMENTS_MAX];
         loop {
             let (begin, end) = (at, parse::line_end(text, at).ok()?);
             let line = &text[begin..end];
@@ -344,7 +415,7 @@ impl Stored {
                 }
                 Name::MaxForwards => head.max_forwards = Some(lex::number(value, 255)? as u8),
                 Name::Route if memchr::memchr(b',', value).is_none() => {
-                    *self.elements.get_mut(count)? = span;
+                    *elements.get_mut(count)? = span;
                     count += 1;
                 }
                 Name::Route | Name::RecordRoute | Name::Timestamp => return None,
@@ -352,7 +423,7 @@ impl Stored {
             }
         }
         let whole = [head.via, head.from, head.to, head.call_id, head.cseq].iter().all(|span| span.end > 0);
-        (self.head, self.counts) = (head, [0, 0, count as u8]);
+        (self.head, self.counts, self.beside) = (head, [0, 0, count as u8], Beside::Elements(elements));
         whole.then_some(())
     }
 
@@ -380,13 +451,15 @@ impl Stored {
             number: cseq.number,
             max_forwards: request.max_forwards(),
         };
-        let mut slots = self.elements.iter_mut();
+        let mut elements = [Span::default(); ELEMENTS_MAX];
+        let mut slots = elements.iter_mut();
         let mut keep = |part: &[u8]| slots.next().map(|slot| *slot = Span::of(text, part)).is_some();
         let vias = count(request.vias().skip(1), &mut keep);
         let record_routes = count(request.record_routes(), &mut keep);
         let routes = count(request.routes(), &mut keep);
         self.overflows = vias.is_none() || record_routes.is_none() || routes.is_none();
         self.counts = [vias, record_routes, routes].map(Option::unwrap_or_default);
+        self.beside = Beside::Elements(elements);
     }
 }
 

@@ -87,10 +87,12 @@ fn answers_acks_and_cancels_are_the_same_bytes() {
 
 #[test]
 fn a_request_that_was_shortened_is_known_when_it_comes_again() {
-    for text in cases() {
+    let long = request(&format!("Via: SIP/2.0/UDP h;branch=z9hG4bK{}\r\n", "7".repeat(60)), "", "<sip:b>");
+    for text in cases().into_iter().chain([long]) {
         let message = parse::message(text.as_bytes()).expect("a good request");
         let mut stored = Stored::of(&message);
-        stored.shorten();
+        let (place, left) = (stored.text().as_ptr(), stored.shorten());
+        assert_eq!(left.as_ptr(), place, "its memory is for others");
         assert!(stored.is_branch_of(&message));
         assert_eq!((stored.number(), stored.method()), (message.cseq().number, message.method()));
         assert_eq!(stored.text(), message.via().branch, "nothing else is kept");

@@ -1,6 +1,6 @@
 //! Session descriptions on their way across the bridge: our addresses and ports in them, and only the codecs that both trunks allow.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use media::{FORMATS_MAX, Format, Sound, Voice};
@@ -74,7 +74,10 @@ impl Call {
         }
         let meant = meant.filter(|_| carried.is_none());
         self.tell_formats(ctx, (from, to), agreed.as_ref(), meant);
-        self.codec = agreed.map_or_else(String::new, |media| codec_name(&media));
+        self.codec.clear();
+        if let Some(media) = &agreed {
+            name_codec(media, &mut self.codec);
+        }
         Ok(Body { kind: body.kind.clone(), bytes })
     }
 
@@ -134,13 +137,15 @@ fn leaves_formats(filter: &Filter<'_>) -> bool {
     Filter { rtcp_mux: true, ..*filter } == Filter::NONE
 }
 
-/// What a record calls the codec of a section: as in its `a=rtpmap`, or `t38` where images are sent.
-fn codec_name(media: &sdp::Media<'_>) -> String {
-    let format = media.formats().next().unwrap_or(b"");
+/// Appends what a record calls the codec of a section: as in its `a=rtpmap`, or `t38` where images are sent.
+fn name_codec(media: &sdp::Media<'_>, out: &mut String) {
     match media.codec() {
-        Some(codec) => codec.as_str().to_string(),
-        None if !media.is_rtp() => core::str::from_utf8(format).unwrap_or("").to_string(),
-        None => String::new(),
+        Some(codec) => out.push_str(codec.as_str()),
+        None if !media.is_rtp() => {
+            let format = media.formats().next().unwrap_or(b"");
+            out.push_str(core::str::from_utf8(format).unwrap_or(""));
+        }
+        None => {}
     }
 }
 

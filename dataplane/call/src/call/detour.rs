@@ -11,7 +11,7 @@ use snapshot::Policy;
 use units::{Money, Number};
 
 use crate::bridge::{Body, Event, Events};
-use crate::call::outbound::uri;
+use crate::call::outbound::write_uri;
 use crate::call::{Call, Context};
 use crate::limits::REPEATS_MAX;
 use crate::release::Release;
@@ -157,9 +157,8 @@ impl Call {
             Some(number) => number,
             None => self.numbers_by(ctx, candidate.plan).ok()?.1,
         };
-        let mut host = Vec::new();
-        write_socket_addr(&mut host, hop.remote);
-        let mut target = uri(user.as_bytes(), &host);
+        let mut target = Vec::new();
+        write_uri(&mut target, user.as_bytes(), b"", |out| write_socket_addr(out, hop.remote));
         match secure {
             // RFC 3261 §26.2.2: a secure address stays one, and says no transport.
             true => target.insert(b"sip".len(), b's'),
@@ -167,7 +166,7 @@ impl Call {
         }
         let leg = &mut self.legs[usize::from(index)];
         // Their early dialogs are over with the INVITE that made them.
-        leg.early.iter_mut().for_each(|early| early.tag.clear());
+        leg.early.iter_mut().for_each(|early| early.peer.set_tag(b""));
         if !leg.repeat_invite(&mut ctx.desk, index, hop, &target, b"") {
             return None;
         }

@@ -155,8 +155,12 @@ impl Call {
             self.unjournaled = 1;
             self.on_journaled(ctx);
         }
+        // What remains for half a minute knows what comes again; the rest serves calls that begin.
         self.offer = Body::default();
         self.routes = Vec::new();
         self.decision = Vec::new();
+        for leg in &mut self.legs {
+            (leg.last_sdp, leg.invite_lines) = (Vec::new(), Vec::new());
+        }
     }
 }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use rating::Rules;
-use sip::dialog::Dialog;
+use sip::dialog::{Dialog, Peer, Told};
 use sip::print::write_socket_addr;
 use sip::{Address, Hop, Message, Name, Printer, parse};
 use snapshot::policy::{IdentityHeader, Pass, RESERVED, RewriteField};
@@ -20,6 +20,9 @@ const DISPLAY_BYTES_MAX: usize = 128;
 const CROSSING_MAX: usize = 8;
 /// RFC 8496.
 const CHARGE_INFO: &[u8] = b"P-Charge-Info";
+/// Room for what the peer is told, and for where it is: two numbers and addresses, tags, a Call-ID; a host's name needs more.
+const TOLD_BYTES: usize = 160;
+const TARGET_BYTES: usize = 96;
 /// Who calls when nobody may know (RFC 3323 §4.1.1.3).
 const ANONYMOUS: &str = "sip:anonymous@anonymous.invalid";
 
@@ -76,7 +79,8 @@ impl Call {
         let identity = self.caller.identity.filter(|_| trusted);
         let writer = Writer {
             rules,
-            caller: Caller { identity, ..self.caller.clone() },
+            caller: &self.caller,
+            identity,
             calling: rules.rewrite_number(RewriteField::Calling, *calling)?,
             lrn: self.opening.admission.lrn,
             own: ctx.desk.switch.listener(hop).address,
@@ -100,7 +104,9 @@ impl Call {
 
 struct Writer<'a> {
     rules: &'a Rules,
-    caller: Caller,
+    caller: &'a Caller,
+    /// Whom the originator calls itself, if it is believed.
+    identity: Option<Number>,
     calling: Number,
     lrn: Number,
     own: SocketAddr,
@@ -119,28 +125,28 @@ impl Writer<'_> {
 
     /// Our own Call-ID, tag and URIs.
     fn dialog(&self, ctx: &mut Context<'_>, hop: Hop, number: &Number) -> Result<Dialog, Cause> {
-        let policy = &self.rules.policy;
-        let mut host = Vec::with_capacity(policy.host.len().max(48));
-        if policy.host.is_empty() {
-            write_socket_addr(&mut host, hop.remote);
-        } else {
-            host.extend_from_slice(policy.host.as_bytes());
-        }
+        let named = self.rules.policy.host.as_bytes();
+        let host = |out: &mut Vec<u8>| match named {
+            [] => write_socket_addr(out, hop.remote),
+            named => out.extend_from_slice(named),
+        };
         let user = |field| self.rules.rewrite_number(field, *number);
         let (request_user, to_user) = (user(RewriteField::RequestUri)?, user(RewriteField::To)?);
-        let mut target = uri_with(request_user.as_bytes(), &self.ported(), &host);
+        // Its Contact, which takes the place of the target, is hardly longer, and comes with a tag.
+        let mut target = Vec::with_capacity(TARGET_BYTES + named.len());
+        write_uri(&mut target, request_user.as_bytes(), &self.ported(), host);
         target.extend_from_slice(hop.transport.uri_param());
-        let call_id = [&*ctx.desk.random.token(b""), &ctx.desk.switch.shard_mark].concat();
-        let (local_uri, local_display) = self.from();
-        Ok(Dialog {
-            call_id,
-            local_tag: ctx.desk.random.tag().to_vec(),
-            local_uri,
-            local_display,
-            target,
-            remote_uri: uri(to_user.as_bytes(), &host),
-            ..Dialog::default()
-        })
+        let (call_id, tag) = (ctx.desk.random.token(b""), ctx.desk.random.tag());
+        let mut dialog = Dialog::ours(TOLD_BYTES + self.caller.display.len() + named.len());
+        dialog.write(Told::CallId, |out| {
+            out.extend_from_slice(&call_id);
+            out.extend_from_slice(&ctx.desk.switch.shard_mark);
+        });
+        dialog.write(Told::LocalTag, |out| out.extend_from_slice(&tag));
+        self.from(&mut dialog);
+        dialog.write(Told::RemoteUri, |out| write_uri(out, to_user.as_bytes(), b"", host));
+        dialog.peer = Peer::at(target);
+        Ok(dialog)
     }
 
     /// What the Request-URI says besides the number of a destination that came dipped (RFC 4694 §4), if the trunk wants it.
@@ -152,14 +158,18 @@ impl Writer<'_> {
     }
 
     /// From: URI, and display name with its quotes.
-    fn from(&self) -> (Vec<u8>, Vec<u8>) {
-        if self.hides() {
-            return (ANONYMOUS.into(), b"\"Anonymous\"".to_vec());
-        }
-        if self.calling.as_bytes().is_empty() {
-            return (self.uri_of(b"anonymous"), Vec::new());
-        }
-        (self.uri_of(self.calling.as_bytes()), quoted(&self.display()))
+    fn from(&self, dialog: &mut Dialog) {
+        let (hides, calling) = (self.hides(), self.calling.as_bytes());
+        dialog.write(Told::LocalUri, |out| match calling {
+            _ if hides => out.extend_from_slice(ANONYMOUS.as_bytes()),
+            [] => self.write_uri_of(out, b"anonymous"),
+            calling => self.write_uri_of(out, calling),
+        });
+        dialog.write(Told::LocalDisplay, |out| match calling {
+            _ if hides => out.extend_from_slice(b"\"Anonymous\""),
+            [] => {}
+            _ => quote(&self.display(), out),
+        });
     }
 
     fn display(&self) -> Cow<'_, str> {
@@ -171,14 +181,18 @@ impl Writer<'_> {
     }
 
     fn uri_of(&self, user: &[u8]) -> Vec<u8> {
-        let mut host = Vec::with_capacity(48);
-        write_socket_addr(&mut host, self.own);
-        uri(user, &host)
+        let mut uri = Vec::with_capacity(user.len() + 64);
+        self.write_uri_of(&mut uri, user);
+        uri
+    }
+
+    fn write_uri_of(&self, out: &mut Vec<u8>, user: &[u8]) {
+        write_uri(out, user, b"", |out| write_socket_addr(out, self.own));
     }
 
     /// P-Asserted-Identity and its relatives, and Privacy (RFC 3325 §9).
     fn identity(&self, out: &mut Vec<u8>) -> Result<(), Cause> {
-        let number = self.caller.identity.unwrap_or(self.calling);
+        let number = self.identity.unwrap_or(self.calling);
         let number = self.rules.rewrite_number(RewriteField::Identity, number)?;
         let send = self.rules.policy.identity.send;
         if self.hides() || number.as_bytes().is_empty() || send == IdentityHeader::None {
@@ -265,25 +279,18 @@ impl Writer<'_> {
     }
 }
 
-/// `sip:user@host`, with whatever a user part cannot hold escaped (RFC 3261 §25.1).
-pub(super) fn uri(user: &[u8], host: &[u8]) -> Vec<u8> {
-    uri_with(user, b"", host)
-}
-
-/// The same with parameters of the user part, which are written as they are.
-fn uri_with(user: &[u8], params: &[u8], host: &[u8]) -> Vec<u8> {
-    let mut uri = Vec::with_capacity(8 + user.len() + params.len() + host.len());
-    uri.extend_from_slice(b"sip:");
+/// Appends `sip:user@host`, with whatever a user part cannot hold escaped (RFC 3261 §25.1); its parameters are written as they are.
+pub(super) fn write_uri(out: &mut Vec<u8>, user: &[u8], params: &[u8], host: impl FnOnce(&mut Vec<u8>)) {
+    out.extend_from_slice(b"sip:");
     for byte in user {
         match byte {
-            b'#' => uri.extend_from_slice(b"%23"),
-            byte => uri.push(*byte),
+            b'#' => out.extend_from_slice(b"%23"),
+            byte => out.push(*byte),
         }
     }
-    uri.extend_from_slice(params);
-    uri.push(b'@');
-    uri.extend_from_slice(host);
-    uri
+    out.extend_from_slice(params);
+    out.push(b'@');
+    host(out);
 }
 
 /// The number in a name and address.
@@ -306,11 +313,11 @@ fn plain(display: &[u8]) -> String {
     String::from_utf8(bytes).ok().filter(|text| !text.chars().any(char::is_control)).unwrap_or_default()
 }
 
-fn quoted(display: &str) -> Vec<u8> {
+/// Appends a display name between quotes, if there is one.
+fn quote(display: &str, out: &mut Vec<u8>) {
     if display.is_empty() {
-        return Vec::new();
+        return;
     }
-    let mut out = Vec::with_capacity(display.len() + 2);
     out.push(b'"');
     for byte in display.bytes() {
         if matches!(byte, b'"' | b'\\') {
@@ -319,7 +326,6 @@ fn quoted(display: &str) -> Vec<u8> {
         out.push(byte);
     }
     out.push(b'"');
-    out
 }
 
 fn is_token(text: &[u8]) -> bool {

@@ -10,7 +10,7 @@ use cdr::GrantPart;
 use units::mutant::{self, Mutant};
 use units::{AccountId, Cause, Money, Terms};
 
-use crate::call::setup::used_of;
+use crate::call::setup::{add, used_of};
 use crate::call::{Call, Context, State};
 use crate::effect::Effect;
 use crate::limits::{BOOK_TIMEOUT_MS, SLICE_MS};
@@ -84,7 +84,7 @@ impl Call {
         self.owed.asking = false;
         match (&self.state, answer) {
             (State::Owing { .. }, Ok(parts)) => {
-                self.owed.parts.extend(parts);
+                add(&mut self.owed.parts, parts);
                 if let Some(candidate) = self.egress_taken {
                     self.attempt(ctx, candidate);
                 }
@@ -92,7 +92,7 @@ impl Call {
             (State::Owing { .. }, Err(cause)) => self.skip(ctx, cause),
             (State::Up(_), answer) => {
                 if let Ok(parts) = answer {
-                    self.owed.parts.extend(parts);
+                    add(&mut self.owed.parts, parts);
                     self.on_extended(ctx);
                 }
             }

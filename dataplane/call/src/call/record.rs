@@ -18,7 +18,7 @@ impl Call {
     fn call_ids(&self, attempt: Option<&Attempt>) -> [Cow<'_, str>; 2] {
         let id = |leg: u8| {
             let leg = self.legs.get(usize::from(leg));
-            leg.map_or(Cow::Borrowed(""), |leg| String::from_utf8_lossy(&leg.dialog.call_id))
+            leg.map_or(Cow::Borrowed(""), |leg| String::from_utf8_lossy(leg.dialog.call_id()))
         };
         [id(0), attempt.map_or(Cow::Borrowed(""), |attempt| id(attempt.leg))]
     }
@@ -149,10 +149,13 @@ impl Call {
     /// A grown reserve.
     pub(super) fn write_paid(&mut self, ctx: &mut Context<'_>) {
         let (call, paid_ms) = (self.opening.id, self.paid_ms);
-        let (reserved, owed_reserved) = (self.reserved.clone(), self.owed.parts.clone());
+        let (reserved, owed_reserved) = (take(&mut self.reserved), take(&mut self.owed.parts));
         let record = Record::Paid { call, reserved, owed_reserved, paid_ms };
         self.unjournaled += 1;
         append(ctx, |out| record.encode(out), true);
+        if let Record::Paid { reserved, owed_reserved, .. } = record {
+            (self.reserved, self.owed.parts) = (reserved, owed_reserved);
+        }
     }
 
     /// The record of the present attempt, once.

@@ -134,12 +134,12 @@ impl Call {
         self.reserving = false;
         match (&self.state, reserved) {
             (State::Reserving { .. }, Ok(parts)) => {
-                self.reserved.extend(parts);
+                add(&mut self.reserved, parts);
                 self.route(ctx);
             }
             (State::Reserving { .. }, Err(cause)) => self.fail(ctx, Release::by_switch(cause)),
             (State::Up(_), Ok(parts)) => {
-                self.reserved.extend(parts);
+                add(&mut self.reserved, parts);
                 self.on_extended(ctx);
             }
             (_, Ok(parts)) => {
@@ -413,6 +413,20 @@ fn open_pair(ctx: &mut Context<'_>, now: units::Instant, ipv6: bool) -> Option<m
     let open = |port| Effect::OpenPort { port, ipv6 };
     ctx.desk.out.list.extend([open(pair.rtp_port), open(pair.rtp_port + 1)]);
     Some(pair)
+}
+
+/// Adds what was reserved to what was before. What comes of the same grant as the last of that is one part with it: a long call has few.
+pub(super) fn add(reserved: &mut Vec<GrantPart>, parts: Vec<GrantPart>) {
+    if reserved.is_empty() {
+        *reserved = parts;
+        return;
+    }
+    for part in parts {
+        match reserved.last_mut().filter(|last| last.grant == part.grant) {
+            Some(last) => last.amount += part.amount,
+            None => reserved.push(part),
+        }
+    }
 }
 
 /// Takes a price from reserved parts in order; the rest of each stays free.

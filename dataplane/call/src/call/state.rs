@@ -9,7 +9,7 @@ use cdr::{Cdr, GrantPart, Record, Stages, Start};
 use media::Pair;
 use rating::{Admission, Candidate, Verdict};
 use sdp::Direction;
-use sip::dialog::Dialog;
+use sip::dialog::{Dialog, Peer, Told};
 use sip::{Hop, Transport};
 use snapshot::policy::{Refresher, SessionTimer, TimerMode};
 use units::{Clock, Instant, Money};
@@ -256,20 +256,20 @@ fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 fn put_leg(out: &mut Vec<u8>, leg: &Leg) {
-    let dialog = &leg.dialog;
+    let (dialog, peer) = (&leg.dialog, &leg.dialog.peer);
     for text in [
-        &dialog.call_id,
-        &dialog.local_tag,
-        &dialog.remote_tag,
-        &dialog.local_uri,
-        &dialog.local_display,
-        &dialog.remote_uri,
-        &dialog.target,
+        dialog.call_id(),
+        dialog.local_tag(),
+        peer.tag(),
+        dialog.told(Told::LocalUri),
+        dialog.told(Told::LocalDisplay),
+        dialog.told(Told::RemoteUri),
+        peer.target(),
     ] {
         put_bytes(out, text);
     }
-    put(out, dialog.routes.len() as u64);
-    dialog.routes.iter().for_each(|route| put_bytes(out, route));
+    put(out, peer.routes.len() as u64);
+    peer.routes.iter().for_each(|route| put_bytes(out, route));
     put(out, u64::from(dialog.local_cseq));
     put(out, dialog.remote_cseq.map_or(u64::MAX, u64::from));
     put(out, u64::from(leg.peer.transport as u8));
@@ -319,21 +319,31 @@ fn take_bytes<'a>(input: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(head)
 }
 
+/// The texts of a dialog.
+fn take_dialog(input: &mut &[u8]) -> Option<Dialog> {
+    let mut text = || take_bytes(input);
+    let (call_id, local_tag, tag) = (text()?, text()?, text()?);
+    let (local_uri, local_display, remote_uri) = (text()?, text()?, text()?);
+    let told = [
+        (Told::CallId, call_id),
+        (Told::LocalTag, local_tag),
+        (Told::LocalUri, local_uri),
+        (Told::LocalDisplay, local_display),
+        (Told::RemoteUri, remote_uri),
+    ];
+    let mut dialog = Dialog::ours(told.iter().map(|(_, text)| text.len()).sum());
+    for (what, text) in told {
+        dialog.write(what, |out| out.extend_from_slice(text));
+    }
+    dialog.peer = Peer::of(tag, text()?);
+    Some(dialog)
+}
+
 fn take_leg(input: &mut &[u8]) -> Option<LegState> {
-    let mut text = || take_bytes(input).map(<[u8]>::to_vec);
-    let mut dialog = Dialog {
-        call_id: text()?,
-        local_tag: text()?,
-        remote_tag: text()?,
-        local_uri: text()?,
-        local_display: text()?,
-        remote_uri: text()?,
-        target: text()?,
-        ..Dialog::default()
-    };
+    let mut dialog = take_dialog(input)?;
     let routes = usize::try_from(take(input)?).ok().filter(|count| *count <= sip::dialog::ROUTES_MAX)?;
     for _ in 0..routes {
-        dialog.routes.push(take_bytes(input)?.to_vec());
+        dialog.peer.routes.push(take_bytes(input)?.to_vec());
     }
     dialog.local_cseq = u32::try_from(take(input)?).ok()?;
     dialog.remote_cseq = match take(input)? {

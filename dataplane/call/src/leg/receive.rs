@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use sip::effect::{Effect, Effects};
 use sip::multipart::Disposition;
 use sip::server::Server;
-use sip::{Hop, Message, Method, Name, Stored};
+use sip::{Hop, Message, Method, Name};
 use snapshot::policy::Reliable;
 use units::{Cause, Instant};
 
@@ -13,7 +13,7 @@ use crate::bridge::{Body, Event, Events};
 use crate::effect::{Count, Effect as Order};
 use crate::leg::refusal::{Refusal, refuse};
 use crate::leg::reliable::{Owed, names_tag};
-use crate::leg::{Desk, InviteIn, InviteOut, Leg, Offering, RequestIn, StandsFor};
+use crate::leg::{Desk, InviteIn, InviteOut, Leg, Offering, RequestIn, StandsFor, stored};
 use crate::limits::{BODY_BYTES_MAX, REPEATS_MAX, REQUESTS_KEPT_MAX, REQUESTS_PER_LEG_MAX};
 use crate::release::{Release, Why};
 
@@ -47,12 +47,12 @@ impl Leg {
             return self.resend_invite_answer(desk, index, &orders);
         }
         if let Some(refusal) = self.reoffer_refusal(desk, request) {
-            return refusal.send(desk, index, request, source, &self.dialog.local_tag);
+            return refusal.send(desk, index, request, source, self.dialog.local_tag());
         }
         self.dialog.remote_cseq = Some(number);
         self.dialog.refresh(request);
         self.heed_allow(request);
-        self.invite_in = Some(InviteIn::new(request, source));
+        self.invite_in = Some(InviteIn::new(request, source, desk.out.lend()));
         self.answer_invite(desk, index, 100, &Body::default(), None);
         events.push(Event::Offer { body: body_of(request) });
     }
@@ -94,8 +94,8 @@ impl Leg {
         invite.machine.on_ack(desk.clock.now, &mut orders);
         if orders.contains(&Effect::Acknowledged) {
             // Neither is needed any more.
-            invite.last = Vec::new();
-            invite.request.shorten();
+            desk.out.take_back(core::mem::take(&mut invite.last));
+            desk.out.take_back(invite.request.shorten());
         }
         if accepted && orders.contains(&Effect::Acknowledged) {
             events.push(Event::Acked { body: body_of(request) });
@@ -115,7 +115,7 @@ impl Leg {
         // RFC 3261 §9.2: a CANCEL that matches nothing meets 481; after a final answer it has no effect but its own 200.
         let status = if pending.is_some() { 200 } else { 481 };
         let cancels = pending.is_some_and(|invite| invite.machine.is_pending());
-        refuse(desk, index, request, source, status, &self.dialog.local_tag);
+        refuse(desk, index, request, source, status, self.dialog.local_tag());
         if cancels {
             let status = reason(request, b"SIP").filter(|status| (100..700).contains(status));
             events.push(Event::Cancelled { why: Why { status, cause: q850(request) } });
@@ -141,7 +141,7 @@ impl Leg {
             false => self.other_refusal(desk, request),
         };
         if let Some(refusal) = refusal {
-            return refusal.send(desk, index, request, source, &self.dialog.local_tag);
+            return refusal.send(desk, index, request, source, self.dialog.local_tag());
         }
         let body = body_of(request);
         let event = match request.method() {
@@ -149,7 +149,7 @@ impl Leg {
             Method::Prack => match self.on_prack(request, number, body) {
                 Some(pracked) => Some(pracked),
                 // RFC 3262 §3: it names no response of ours that waits.
-                None => return refuse(desk, index, request, source, 481, &self.dialog.local_tag),
+                None => return refuse(desk, index, request, source, 481, self.dialog.local_tag()),
             },
             Method::Update if !body.is_sdp() => None,
             _ => Some(Event::Request { method: request.cseq().method_text.to_vec(), number, body }),
@@ -157,9 +157,9 @@ impl Leg {
         self.left |= request.method() == Method::Bye;
         self.gone |= self.left;
         let machine = Server::new(desk.clock.now, source.is_reliable());
-        let bytes = Stored::of(request);
+        let kept = stored(request, desk.out.lend());
         self.forget_answered();
-        self.requests_in.push(RequestIn { machine, request: bytes, source, number, last: Vec::new() });
+        self.requests_in.push(RequestIn { machine, request: kept, source, number, last: Vec::new() });
         if request.method() == Method::Update {
             self.refresh_target(request);
             self.heed_allow(request);
@@ -262,7 +262,7 @@ impl Leg {
             super::send::send_refusal_ack(desk, index, past, response);
             return;
         }
-        let ours = response.to().tag() == Some(self.dialog.remote_tag.as_slice()) && !past.ack.is_empty();
+        let ours = response.to().tag() == Some(self.dialog.peer.tag()) && !past.ack.is_empty();
         if orders.contains(&Effect::Accepted) && ours {
             let (to, ack) = (past.to, past.ack.clone());
             let to = self.next_hop(to);
@@ -388,7 +388,7 @@ impl Leg {
             } else {
                 Event::OfferAccepted { body, stands_for }
             });
-        } else if tag == self.dialog.remote_tag.as_slice() {
+        } else if tag == self.dialog.peer.tag() {
             if !invite.ack.is_empty() {
                 let (to, ack) = (invite.to, invite.ack.clone());
                 let to = self.next_hop(to);
@@ -436,7 +436,7 @@ impl Leg {
             return;
         }
         if request.request.method() == Method::Bye {
-            request.request.shorten();
+            desk.out.take_back(request.request.shorten());
         }
         if update && status < 300 {
             self.refresh_target(response);
@@ -454,7 +454,7 @@ impl Leg {
             Some(number) => {
                 events.push(Event::Response { number, status, body: body_of(response) });
                 // RFC 3261 §12.2.1.2: the peer has lost the dialog.
-                if matches!(status, 408 | 481) && !self.dialog.remote_tag.is_empty() {
+                if matches!(status, 408 | 481) && self.dialog.stands() {
                     events.push(Event::Lost);
                 }
             }
@@ -492,7 +492,7 @@ impl Leg {
                 body: Body::default(),
             }));
         }
-        self.sweep();
+        self.sweep(desk.out);
     }
 
     /// Time went on: repeats what was not answered, gives up what never will be.
@@ -506,7 +506,7 @@ impl Leg {
         for at in 0..self.requests_out.len() {
             self.request_out_on_time(desk, index, at, events);
         }
-        self.sweep();
+        self.sweep(desk.out);
     }
 
     fn request_out_on_time(&mut self, desk: &mut Desk<'_>, index: u8, at: usize, events: &mut Events) {
@@ -523,7 +523,7 @@ impl Leg {
         match request.passes_on {
             Some(number) => {
                 events.push(Event::Response { number, status: 408, body: Body::default() });
-                if !self.dialog.remote_tag.is_empty() {
+                if self.dialog.stands() {
                     events.push(Event::Lost);
                 }
             }

@@ -251,7 +251,8 @@ impl Leg {
     ) {
         let longer = status == 422 && refusal.is_some_and(|refusal| self.obey_interval(refusal));
         let (now, fraction) = (desk.clock.now, desk.random.bits() % 200);
-        let owns_call_id = self.dialog.call_id.ends_with(&desk.switch.shard_mark) && !desk.switch.shard_mark.is_empty();
+        let owns_call_id =
+            self.dialog.call_id().ends_with(&desk.switch.shard_mark) && !desk.switch.shard_mark.is_empty();
         // RFC 4028 §10.
         if matches!(status, 408 | 481) {
             return events.push(Event::Lost);

@@ -202,7 +202,7 @@ impl Leg {
     /// Acknowledges a reliable response; with a body it answers an offer, or makes one. `passes_on` is the number of the PRACK on
     /// the other leg that waits for the answer.
     pub fn send_prack(&mut self, desk: &mut Desk<'_>, owed: Owed, body: &Body, passes_on: Option<u32>) {
-        let early = if self.dialog.remote_tag.is_empty() { owed.early } else { usize::MAX };
+        let early = if self.dialog.stands() { usize::MAX } else { owed.early };
         if let Some(invite) = self.invite_out.as_mut().filter(|invite| !invite.offered && body.is_sdp()) {
             invite.settled = true;
         }

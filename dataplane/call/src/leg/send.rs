@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 use sip::client::Client;
 use sip::invite_client::InviteClient;
 use sip::print::reason_phrase;
-use sip::{Hop, Message, Method, Name, Printer, Stored, Transport, parse};
+use sip::{Hop, Marks, Message, Method, Name, Printer, Stored, Transport, parse};
 use units::Cause;
 
 use crate::bridge::Body;
@@ -37,23 +37,24 @@ impl Leg {
 
     /// The same with a header line that proves who we are, if it is not empty.
     pub(super) fn send_invite_with(&mut self, desk: &mut Desk<'_>, index: u8, body: &Body, hops: u8, proof: &[u8]) {
-        let initial = self.dialog.remote_tag.is_empty();
+        let initial = !self.dialog.stands();
         self.dialog.local_cseq += 1;
         let branch = desk.random.token(BRANCH_HEAD);
         let mut to = if initial { self.peer } else { self.next_hop(self.peer) };
-        let mut request = self.print_invite(desk.switch.sent_by(to), &branch, body, (hops, proof));
+        let room = desk.out.lend();
+        let (mut request, mut marks) = self.print_invite(desk.switch.sent_by(to), &branch, body, (hops, proof), room);
         // RFC 3261 §18.1.1: what may not fit into a datagram goes over TCP, if the trunk takes both.
         if let Some(stream) = self.when_large.filter(|_| initial && request.len() > DATAGRAM_BYTES_MAX) {
             self.as_datagram = Some(to);
             self.peer = stream;
             to = stream;
-            request = self.print_invite(desk.switch.sent_by(to), &branch, body, (hops, proof));
+            (request, marks) = self.print_invite(desk.switch.sent_by(to), &branch, body, (hops, proof), request);
         }
         desk.send(index, to, &request);
         self.remember_answered();
         self.invite_out = Some(InviteOut {
             machine: InviteClient::new(desk.clock.now, to.is_reliable()),
-            request: printed(request),
+            request: Stored::marked(request, &marks),
             to,
             proof: proof.to_vec(),
             repeats: 0,
@@ -81,25 +82,29 @@ impl Leg {
         }
     }
 
+    /// An INVITE in this memory, and where everything stands in it.
     fn print_invite(
         &self,
         own: (Transport, SocketAddr),
         branch: &[u8],
         body: &Body,
         (hops, proof): (u8, &[u8]),
-    ) -> Vec<u8> {
-        let mut request = Vec::with_capacity(1_024);
-        let mut printer = self.dialog.request(&mut request, b"INVITE", self.dialog.local_cseq, branch, own, hops);
-        printer.contact(self.scheme(own.0, &self.dialog.target), own.0, own.1);
-        printer.line("Allow", &[ALLOW]);
-        let initial = self.dialog.remote_tag.is_empty();
+        mut request: Vec<u8>,
+    ) -> (Vec<u8>, Marks) {
+        request.clear();
+        request.reserve(1_024);
+        let number = self.dialog.local_cseq;
+        let (mut printer, marks) = self.dialog.request_marked(&mut request, b"INVITE", number, branch, own, hops);
+        printer.contact(self.scheme(own.0, self.dialog.peer.target()), own.0, own.1);
+        printer.line(Name::Allow, &[ALLOW]);
+        let initial = !self.dialog.stands();
         self.write_extensions(&mut printer, initial);
         if initial {
             printer.append(&self.invite_lines);
         }
         printer.append(proof);
         finish(printer, body);
-        request
+        (request, marks)
     }
 
     /// Answers the peer's INVITE. A 2xx or 18x carries `body`; a refusal carries the cause in a Reason header.
@@ -122,14 +127,17 @@ impl Leg {
         let agreed = if accepted { self.agree_timer(desk.clock.now, invite.asked) } else { None };
         let request = &invite.request;
         let mut last = core::mem::take(&mut invite.last);
+        if last.capacity() == 0 {
+            last = desk.out.lend();
+        }
         last.clear();
         last.reserve(1_024);
-        let tag: &[u8] = if status == 100 { b"" } else { &self.dialog.local_tag };
+        let tag: &[u8] = if status == 100 { b"" } else { self.dialog.local_tag() };
         let mut printer = request.reply(&mut last, status, reason_phrase(status), tag, invite.source.remote);
         if (101..300).contains(&status) {
             let own = desk.switch.sent_by(invite.source);
             printer.contact(self.scheme(own.0, request.request_uri()), own.0, own.1);
-            printer.line("Allow", &[ALLOW]);
+            printer.line(Name::Allow, &[ALLOW]);
         }
         if (200..300).contains(&status) {
             self.write_supported(&mut printer, self.offers_reliable());
@@ -160,7 +168,7 @@ impl Leg {
         let Some(invite) = self.invite_in.as_mut().filter(|invite| invite.machine.is_pending()) else { return };
         let Ok(request) = parse::message(invite.request.text()) else { return };
         let start = desk.out.bytes.len();
-        refusal.send(desk, index, &request, invite.source, &self.dialog.local_tag);
+        refusal.send(desk, index, &request, invite.source, self.dialog.local_tag());
         invite.last = desk.out.bytes[start..].to_vec();
         invite.machine.on_final_sent(desk.clock.now, refusal.status());
     }
@@ -175,11 +183,12 @@ impl Leg {
         let agreed = confirmed.and_then(|request| self.agree_timer(desk.clock.now, Asked::by(&request)));
         let scheme = self.scheme(self.requests_in[at].source.transport, request.request_uri());
         let waiting = &mut self.requests_in[at];
-        let mut last = Vec::with_capacity(512);
-        let tag = &self.dialog.local_tag;
+        let mut last = desk.out.lend();
+        last.reserve(512);
+        let tag = self.dialog.local_tag();
         let mut printer = request.reply(&mut last, status, reason_phrase(status), tag, waiting.source.remote);
         if status == 405 || updated {
-            printer.line("Allow", &[ALLOW]);
+            printer.line(Name::Allow, &[ALLOW]);
         }
         if updated {
             let own = desk.switch.sent_by(waiting.source);
@@ -194,7 +203,7 @@ impl Leg {
         waiting.machine.on_final_sent(desk.clock.now);
         waiting.request = request;
         if waiting.request.method() == Method::Bye {
-            waiting.request.shorten();
+            desk.out.take_back(waiting.request.shorten());
         }
         // RFC 3311 §5.2: what answers an UPDATE takes the place of what an earlier reliable response said.
         let (described, version) = ((200..300).contains(&status) && body.is_sdp(), self.sdp_version);
@@ -215,7 +224,7 @@ impl Leg {
         passes_on: Option<u32>,
         cause: Option<Cause>,
     ) {
-        let early = if self.dialog.remote_tag.is_empty() { self.early_at } else { usize::MAX };
+        let early = if self.dialog.stands() { usize::MAX } else { self.early_at };
         self.swap_early(early);
         self.send_request_with(desk, index, method, body, passes_on, |printer| {
             if let Some(cause) = cause {
@@ -237,20 +246,22 @@ impl Leg {
         self.dialog.local_cseq += 1;
         let number = self.dialog.local_cseq;
         let branch = desk.random.token(BRANCH_HEAD);
-        let mut request = Vec::with_capacity(512);
+        let mut request = desk.out.lend();
+        request.reserve(512);
         let to = self.next_hop(self.peer);
         let own = desk.switch.sent_by(to);
-        let mut printer = self.dialog.request(&mut request, method, number, &branch, own, HOPS);
+        let (mut printer, marks) = self.dialog.request_marked(&mut request, method, number, &branch, own, HOPS);
         if method == b"UPDATE" {
             printer.contact(self.scheme(own.0, b""), own.0, own.1);
-            printer.line("Allow", &[ALLOW]);
+            printer.line(Name::Allow, &[ALLOW]);
             self.write_extensions(&mut printer, false);
         }
         add(&mut printer);
         finish(printer, body);
         desk.send(index, to, &request);
         let machine = Client::new(desk.clock.now, to.is_reliable());
-        self.requests_out.push(RequestOut { machine, request: printed(request), to, number, passes_on, proven: false });
+        let request = Stored::marked(request, &marks);
+        self.requests_out.push(RequestOut { machine, request, to, number, passes_on, proven: false });
     }
 
     /// Sends a refused request of this number anew with a header line that proves who we are (RFC 3261 §22.2). False if there is
@@ -263,9 +274,9 @@ impl Leg {
         let (passes_on, to, text) = (past.passes_on, past.to, past.request.text().to_vec());
         let Ok(refused) = parse::message(&text) else { return false };
         // Before the answer it goes to the branch of a fork that refused it.
-        let unanswered = self.dialog.remote_tag.is_empty();
+        let unanswered = !self.dialog.stands();
         let (tag, mut all) = (refused.to().tag().filter(|_| unanswered), self.early.iter());
-        let early = tag.and_then(|tag| all.position(|early| early.tag == tag)).unwrap_or(usize::MAX);
+        let early = tag.and_then(|tag| all.position(|early| early.peer.tag() == tag)).unwrap_or(usize::MAX);
         self.swap_early(early);
         self.dialog.local_cseq += 1;
         let number = self.dialog.local_cseq;
@@ -322,16 +333,15 @@ impl Leg {
         let to = self.next_hop(invite.to);
         let Some(invite) = &mut self.invite_out else { return };
         let branch = desk.random.token(BRANCH_HEAD);
-        let mut ack = Vec::with_capacity(512);
         // RFC 3261 §13.2.2.4: the ACK of a 2xx has the INVITE's number and credentials, and a branch of its own.
-        let number = invite.request.number();
-        let mut printer = self.dialog.request(&mut ack, b"ACK", number, &branch, desk.switch.sent_by(to), HOPS);
+        let (number, own, start) = (invite.request.number(), desk.switch.sent_by(to), desk.out.bytes.len());
+        let mut printer = self.dialog.request(&mut desk.out.bytes, b"ACK", number, &branch, own, HOPS);
         printer.append(&invite.proof);
         finish(printer, body);
-        desk.send(index, to, &ack);
-        invite.ack = ack;
+        invite.ack = desk.out.bytes[start..].to_vec();
+        desk.send_from(index, to, start);
         if invite.machine.is_accepted() {
-            invite.request.shorten();
+            desk.out.take_back(invite.request.shorten());
         }
     }
 
@@ -348,7 +358,7 @@ impl Leg {
         let repeats = past.repeats + 1;
         self.past_invites.push(past);
         self.peer = hop;
-        self.dialog.target = target.to_vec();
+        self.dialog.peer.set_target(target);
         self.send_invite_with(desk, index, &body, hops, proof);
         if let Some(invite) = &mut self.invite_out {
             invite.repeats = repeats;
@@ -440,7 +450,7 @@ fn printed(request: Vec<u8>) -> Stored {
 fn write_reason(printer: &mut Printer<'_>, cause: Cause) {
     let mut digits = [0; 5];
     let text = decimal(q850_of_cause(cause), &mut digits);
-    printer.line("Reason", &[b"Q.850;cause=", text, b";text=\"", cause.text().as_bytes(), b"\""]);
+    printer.line(Name::Reason, &[b"Q.850;cause=", text, b";text=\"", cause.text().as_bytes(), b"\""]);
 }
 
 impl Why {
@@ -450,7 +460,10 @@ impl Why {
         if let Some(status) = self.status {
             // RFC 3326 §3.1: phones that rang in vain because of it do not call that a missed call.
             let text = if status == 200 { "Call completed elsewhere" } else { reason_phrase(status) };
-            printer.line("Reason", &[b"SIP;cause=", decimal(status, &mut digits), b";text=\"", text.as_bytes(), b"\""]);
+            printer.line(
+                Name::Reason,
+                &[b"SIP;cause=", decimal(status, &mut digits), b";text=\"", text.as_bytes(), b"\""],
+            );
         }
         if let Some(cause) = self.cause {
             write_reason(printer, cause);

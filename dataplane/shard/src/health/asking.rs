@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use call::ways::Places;
 use panel::wire::TrunkFigures;
 use sip::client::Client;
-use sip::dialog::Dialog;
+use sip::dialog::{Dialog, Peer, Told};
 use sip::effect::{Effect as Order, Effects as Orders};
 use sip::print::write_uri;
 use sip::{Hop, Message};
@@ -127,14 +127,13 @@ impl Shard {
         let mut call_id = self.random.token(b"").to_vec();
         call_id.extend_from_slice(&steer::mark(self.config.shard));
         let branch = self.random.token(b"z9hG4bK").to_vec();
-        let dialog = Dialog {
-            call_id: call_id.clone(),
-            local_tag: self.random.tag().to_vec(),
-            local_uri: local.clone(),
-            remote_uri: remote,
-            target,
-            ..Dialog::default()
-        };
+        let tag = self.random.tag();
+        let mut dialog = Dialog::ours(call_id.len() + tag.len() + local.len() + remote.len());
+        dialog.peer = Peer::at(target);
+        let (ours, theirs) = ((Told::LocalUri, &local[..]), (Told::RemoteUri, &remote[..]));
+        for (what, text) in [(Told::CallId, &call_id[..]), (Told::LocalTag, &tag[..]), ours, theirs] {
+            dialog.write(what, |out| out.extend_from_slice(text));
+        }
         let mut request = Vec::with_capacity(512);
         let mut printer = dialog.request(&mut request, b"OPTIONS", 1, &branch, own, HOPS);
         printer.line("Contact", &[b"<", &local, own.0.uri_param(), b">"]);

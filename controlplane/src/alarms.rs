@@ -1,6 +1,6 @@
 //! What the data plane's figures say that somebody should look at, and what to do about it.
 
-use panel::wire::{Figures, MEDIA_ALARM_PERCENT};
+use panel::wire::{Figures, JOURNAL_FULL_PERCENT, MEDIA_ALARM_PERCENT};
 use serde::Serialize;
 
 /// From this share of the journal's file system on an operator is told, in per cent.
@@ -117,13 +117,14 @@ pub fn states(figures: &Figures) -> Vec<Alarm> {
             "make room on its disk",
         ));
     } else if figures.journal_disk_percent >= DISK_ALARM_PERCENT {
-        let what = format!("the journal's disk is {} % full", figures.journal_disk_percent);
-        found.push(Alarm::new(
-            "journal_disk",
-            Level::Warn,
-            what,
-            "make room: recordings, captures, other programs' files",
-        ));
+        // Two names, since an alarm that stands says what was so when it was raised.
+        let percent = figures.journal_disk_percent;
+        let (name, level, then) = match percent >= JOURNAL_FULL_PERCENT {
+            true => ("journal_full", Level::Fail, "new calls are refused".to_owned()),
+            false => ("journal_disk", Level::Warn, format!("from {JOURNAL_FULL_PERCENT} % on new calls are refused")),
+        };
+        let what = format!("the journal's disk is {percent} % full: {then}");
+        found.push(Alarm::new(name, level, what, "make room: recordings, captures, other programs' files"));
     }
     if figures.draining {
         let what = "the node is drained: new calls are refused";
@@ -172,6 +173,11 @@ mod tests {
         };
         let told = with(&|figures| figures.journal_failing = true);
         assert_eq!(told, [(Level::Fail, "the journal cannot be written: new calls are refused".to_owned())]);
+        let told = with(&|figures| figures.journal_disk_percent = 94);
+        let what = "the journal's disk is 94 % full: from 95 % on new calls are refused";
+        assert_eq!(told, [(Level::Warn, what.to_owned())]);
+        let told = with(&|figures| figures.journal_disk_percent = 95);
+        assert_eq!(told, [(Level::Fail, "the journal's disk is 95 % full: new calls are refused".to_owned())]);
         let told = with(&|figures| figures.shards[1].revision = 6);
         assert_eq!(told, [(Level::Warn, "shards [1] do not decide from revision 7".to_owned())]);
         let told = with(&|figures| figures.counters.push(("sip_overload".into(), 3)));

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use panel::wire::{Answer, Ask, Frame, MediaSocketsFigures};
+use panel::wire::{Answer, Ask, Frame, JOURNAL_FULL_PERCENT, MediaSocketsFigures};
 use rtrb::Producer;
 use shard::Loaded;
 use shard::registrar::Change;
@@ -46,8 +46,6 @@ const NOBODY: u64 = u64::MAX;
 const SIGHUP: i32 = 1;
 /// How often wants are repeated, disks looked at and lost questions given up.
 const TICK: Duration = Duration::from_secs(1);
-/// From this share of the disk on, no new calls are taken.
-const DISK_FULL_PERCENT: u8 = 95;
 
 /// The way to one shard.
 pub struct Seat {
@@ -473,7 +471,7 @@ impl Control {
     /// Has new calls refused while the journal's disk is full or fails.
     fn look_at_disk(&mut self) {
         let (percent, failing) = (self.spool.disk_percent(), self.spool.failing());
-        let full = percent >= DISK_FULL_PERCENT || failing;
+        let full = percent >= JOURNAL_FULL_PERCENT || failing;
         if full == self.hub.disk_full || !self.tell_all(|| Order::DiskFull(full)) {
             return;
         }

@@ -169,6 +169,7 @@ fn figures(app: &Inner, before: Option<&Heard>) -> Figures {
         figures.age_ms = Some(u64::try_from(heard.at.elapsed().as_millis()).unwrap_or(u64::MAX));
         figures.revision = from.revision;
         figures.draining = from.draining;
+        figures.refuses = from.refuses();
         figures.calls = from.shards.iter().map(|shard| shard.calls).sum();
         figures.answered = from.shards.iter().map(|shard| shard.answered).sum();
         figures.journal_disk_percent = from.journal_disk_percent;

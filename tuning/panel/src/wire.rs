@@ -3,6 +3,7 @@
 //! Whoever connects may ask. The control plane says `Hello` with role `controller`; only to it does the data plane send its wants
 //! (grants of money). Money travels as nano-units, ids as printed by `units`.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -292,8 +293,25 @@ pub struct SharingFigures {
 pub const PORTS_PER_CALL: u64 = 4;
 /// From this share of the possible calls with media on an operator is told, in per cent.
 pub const MEDIA_ALARM_PERCENT: u64 = 80;
+/// From this share of the journal's disk on, no new calls are taken, in per cent.
+pub const JOURNAL_FULL_PERCENT: u8 = 95;
 
 impl Figures {
+    /// Why new calls are refused at this moment, in words; `None` while they are taken.
+    pub fn refuses(&self) -> Option<String> {
+        if self.revision == 0 {
+            Some("no snapshot is in force".into())
+        } else if self.journal_failing {
+            Some("the journal cannot be written".into())
+        } else if self.journal_disk_percent >= JOURNAL_FULL_PERCENT {
+            Some(format!("the journal's disk is {} % full", self.journal_disk_percent))
+        } else if self.draining {
+            Some("the node is drained".into())
+        } else {
+            None
+        }
+    }
+
     /// What a counter counts; empty from a data plane that does not say.
     pub fn meaning(&self, counter: &str) -> &str {
         self.meanings.iter().find(|(name, _)| name == counter).map_or("", |(_, meaning)| meaning)

@@ -123,7 +123,7 @@ export function sums(calls: number, money: [string, string, string]): S['Sums'] 
 
 export function figures(now: number): S['Figures'] {
   const wave = Math.sin(now / 20_000);
-  return { at: at(now), data_plane_up: true, age_ms: 212, revision: 1881, draining: false, calls: Math.round(612 + 40 * wave), answered: Math.round(420 + 30 * wave), cps: Number((20 + 4 * wave + Math.sin(now / 1_300) * 2).toFixed(1)), answers_per_second: 9.4, backlog_records: 3, journal_disk_percent: 12, window_s: 900, sums: { ...sums(18_204, ['482.104221', '421.880017', '60.224204']), asr_percent: 46.2 + 3 * wave }, sums_at: at(now) };
+  return { at: at(now), data_plane_up: true, age_ms: 212, revision: 1881, draining: false, refuses: null, calls: Math.round(612 + 40 * wave), answered: Math.round(420 + 30 * wave), cps: Number((20 + 4 * wave + Math.sin(now / 1_300) * 2).toFixed(1)), answers_per_second: 9.4, backlog_records: 3, journal_disk_percent: 12, window_s: 900, sums: { ...sums(18_204, ['482.104221', '421.880017', '60.224204']), asr_percent: 46.2 + 3 * wave }, sums_at: at(now) };
 }
 
 /** A moment as the API writes it. */

@@ -97,6 +97,8 @@ function answer(method: string, path: string, query: URLSearchParams): Answer {
   if (path === 'api-keys') return list([{ id: 'key_1', name: 'billing export', scopes: ['cdr:read'], created_at: data.moment(now), expires_at: data.moment(now + 9 * 86_400_000), last_used_at: data.moment(now), networks: ['192.0.2.7', '2001:db8::/32'] }]);
   if (path === 'webhooks') return list([{ id: 'whk_1', name: 'noc', url: 'https://noc.example.net/tandem', events: ['alarm.*', 'account.low'], active: true, stopped: '', created_at: data.moment(now) }]);
   if (noun === 'webhooks' && inner === 'deliveries') return list([{ event: 'alarm:1:journal_disk:1', kind: 'alarm.raised', at: data.moment(now), data: { node: 1, name: 'journal_disk', level: 'warn', what: 'the journal’s disk is 83 % full' }, state: 'waiting', due_at: data.moment(now + 20_000), problem: 'the POST was answered with 503' }]);
+  if (path === 'invoices') return list([{ id: 'inv_7', account: { id: 'acc_1', code: 'acme-usd' }, currency: 'USD', from: '2026-10-01T00:00:00.000000Z', till: '2026-11-01T00:00:00.000000Z', zone: '', issued_by: '', addressed_to: 'Acme Ltd', note: '', calls: 18_204, billed_s: 1_529_136, net: '482.104221', tax: '91.599802', total: '573.704023', made_at: data.moment(now), made_by: 'user:anna', voided_at: null }]);
+  if (path === 'alarms') return list([]);
   if (path === 'revisions') return list([1881, 1880, 1879].map((revision) => ({ revision, built_at: data.moment(now - (1881 - revision) * 900_000), bytes: 24_104_221, in_force: revision === 1881 })));
   if (inner === 'imports') return method === 'POST' ? [201, sheet(true)] : list([sheet(true), sheet(false)]);
   if (noun === 'imports') return inner === 'changes' ? list(changes(), 'more') : [200, sheet(true)];

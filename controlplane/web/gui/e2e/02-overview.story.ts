@@ -1,4 +1,4 @@
-import { figure, open, press, search, until, type Story } from './story.ts';
+import { ask, claim, figure, open, press, search, until, type Story } from './story.ts';
 
 export const stories: Story[] = [
   {
@@ -13,6 +13,26 @@ export const stories: Story[] = [
       });
       await until('no call is in progress on the overview', async () => Number((await figure(node.page, 'calls')).replace(/\D/g, '')) > 0);
       await node.page.locator('canvas').first().waitFor();
+    },
+  },
+  {
+    name: 'an operator reads on the overview that new calls are refused, why, and what to do',
+    async tell(node) {
+      const { page } = node;
+      const raised = { id: 'alarm:1:journal_full:1', node: 1, name: 'journal_full', level: 'fail', what: 'the journal\'s disk is 96 % full: new calls are refused', mend: 'make room: recordings', raised_at: '2026-01-01T00:00:00.000000Z', cleared_at: null };
+      const minor = { ...raised, id: 'alarm:1:etcd_silent:2', name: 'etcd_silent', level: 'warn', what: 'etcd is silent', mend: 'see tandem cluster status', raised_at: '2026-01-02T00:00:00.000000Z' };
+      const asked = (url: URL) => url.pathname === '/api/v1/alarms';
+      await page.route(asked, (route) => route.fulfill({ json: { data: [minor, raised], next_cursor: null, as_of: raised.raised_at } }));
+      const figures = { ...(await ask<{ figures: object }>(node, '/api/v1/overview')).figures, refuses: 'the journal\'s disk is 96 % full' };
+      const streamed = (url: URL) => url.pathname === '/api/v1/events';
+      await page.route(streamed, (route) => route.fulfill({ contentType: 'text/event-stream', body: `event: overview\ndata: ${JSON.stringify(figures)}\n\n` }));
+      await open(node, '/');
+      await page.locator('[data-refuses]').getByText('New calls are refused: the journal\'s disk is 96 % full.').waitFor();
+      const told = page.locator('[data-alarms]');
+      await told.getByText('What to do: make room: recordings.').waitFor();
+      claim((await told.innerText()).indexOf('96 %') < (await told.innerText()).indexOf('etcd'), 'the worst is not the first');
+      await page.unroute(asked);
+      await page.unroute(streamed);
     },
   },
   {

@@ -46,7 +46,7 @@ async function tell(page: Page, file: string, story: Story): Promise<boolean> {
     const shown = await page.locator('body').innerText().catch(() => 'nothing');
     // Without the colours that the driver puts in.
     const reason = (error instanceof Error ? error.message : String(error)).replace(/\u001b\[\d+m/g, '');
-    console.log(`FAIL  ${story.name}\n${indented(reason, 12)}\n      at ${page.url()}, picture: ${picture}; the page shows:\n${indented(shown, 25)}`);
+    console.log(`FAIL  ${story.name}\n${indented(reason, 12)}\n      at ${page.url()}, picture: ${picture}; the page shows:\n${indented(shown, 40)}`);
     return false;
   }
 }

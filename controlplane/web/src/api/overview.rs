@@ -79,8 +79,11 @@ pub struct Figures {
     pub age_ms: Option<u64>,
     /// The snapshot in force; 0 for none.
     pub revision: u64,
-    /// New calls are refused.
+    /// The node is drained: new calls are refused.
     pub draining: bool,
+    /// Why new calls are refused, in words, whatever the reason; absent while they are taken.
+    #[schema(example = "the journal's disk is 96 % full")]
+    pub refuses: Option<String>,
     /// Running calls.
     pub calls: u32,
     /// Of these, answered.

@@ -12,6 +12,7 @@ import { useZone } from '../../common/place';
 import { useFilters } from '../../common/url';
 import { useStale } from '../../shell/LiveDot';
 import type { Line } from '../../common/Series';
+import { Alarms } from './Alarms';
 
 const Series = lazy(() => import('../../common/Series').then((module) => ({ default: module.Series })));
 
@@ -43,7 +44,7 @@ function Headline({ figures, stale }: { figures: Figures; stale?: string }) {
       <Kpi figure="cost" name="Cost" value={rounded(money?.cost)} unit={unit} note={others} stale={stale} />
       <Kpi figure="margin" name="Margin" value={rounded(money?.margin)} unit={unit} note={share === null ? NONE : `${percent(share)} of revenue`} stale={stale} />
       <Kpi figure="backlog" name="Backlog" value={count(figures.backlog_records)} unit="records" note={`journal disk ${figures.journal_disk_percent} % full`} stale={stale} />
-      <Kpi figure="revision" name="Revision" value={count(figures.revision)} note={figures.draining ? 'draining: new calls refused' : 'in force'} stale={stale} />
+      <Kpi figure="revision" name="Revision" value={count(figures.revision)} note={figures.draining ? 'draining: new calls refused' : figures.refuses ? 'new calls refused' : 'in force'} stale={stale} />
       <Kpi figure="node" name="Data plane" value={figures.data_plane_up ? 'up' : 'away'} note={figures.data_plane_up ? `answered ${span(figures.age_ms)} ago` : `silent for ${span(figures.age_ms)}`} stale={stale} />
     </Paper>
   );
@@ -120,6 +121,8 @@ export default function Overview() {
       </Head>
       {!figures && carriers.error && <Trouble error={carriers.error} retry={() => void carriers.refetch()} />}
       {away && !stale && <Alert severity="warning" variant="outlined" sx={{ mb: 1.5 }}>The {away}. It goes on routing from revision {figures?.revision}; the figures below are the last known.</Alert>}
+      {figures?.refuses && !away && <Alert severity="error" variant="outlined" sx={{ mb: 1.5 }} data-refuses><b>New calls are refused: {figures.refuses}.</b> Running calls go on.</Alert>}
+      <Alarms />
       {figures ? <Headline figures={figures} stale={stale ?? away} /> : <Skeleton variant="rounded" height={150} sx={{ mb: 1.5 }} />}
       <Charts seconds={seconds} />
       <Box sx={{ display: 'grid', gridTemplateColumns: { xs: 'minmax(0, 1fr)', lg: 'repeat(2, minmax(0, 1fr))' }, gap: 1.5 }}>

@@ -77,13 +77,19 @@ pub async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes,
 
 fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(flawed)?;
-    reader.end().map_err(|flaw| Problem::new(Code::Malformed, flaw.to_string()))?;
-    // Where there is a list it may stand for an object, which only a second look tells.
-    if bytes.contains(&b'[') {
+    let read = serde_path_to_error::deserialize(&mut reader);
+    let again = match &read {
+        // Where there is a list it may stand for an object, which only a second look tells.
+        Ok(_) => bytes.contains(&b'['),
+        // 46.0 is a whole number (JSON Schema 2020-12, Core §6.3), which serde alone would refuse.
+        Err(flaw) => flaw.inner().to_string().contains("floating point `"),
+    };
+    if again {
         let again = serde_json::from_slice(bytes).map_err(|flaw| Problem::new(Code::Malformed, flaw.to_string()))?;
         return serde_path_to_error::deserialize(Strict(again)).map_err(flawed);
     }
+    let value = read.map_err(flawed)?;
+    reader.end().map_err(|flaw| Problem::new(Code::Malformed, flaw.to_string()))?;
     Ok(value)
 }
 

@@ -1,6 +1,6 @@
 //! The pages of the operator's console, built into the program.
 
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
@@ -25,7 +25,9 @@ pub(crate) async fn page(method: Method, uri: Uri, headers: HeaderMap) -> Respon
         return Problem::not_found(format!("path /{path}")).into_response();
     }
     if method != Method::GET && method != Method::HEAD {
-        return crate::router::wrong_method().await.into_response();
+        let mut refused = crate::router::wrong_method().await.into_response();
+        refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return refused;
     }
     if let Some(file) = Pages::get(path) {
         return whole(path, &file, &headers);

@@ -100,13 +100,7 @@ fn tags(text: &str) -> Vec<String> {
 /// A page of objects.
 pub(crate) async fn list<T: Shown>(app: &App, page: &Page, carrier: Option<u32>) -> Answered<Json<List<T>>> {
     let limit = page::limit(page.limit)?;
-    let after = match &page.cursor {
-        None => 0,
-        Some(cursor) => {
-            let inside = page::inside_of(cursor)?;
-            u32::from_be_bytes(inside.try_into().map_err(|_| page::foreign_cursor())?)
-        }
-    };
+    let after = page::id_of(page.cursor.as_deref())?;
     let rows = app.store.list::<T::Draft>(store::Page { after, limit, carrier }).await?;
     let names = app.names.read(&app.store).await?;
     let full = rows.len() == limit as usize;

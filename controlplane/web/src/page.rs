@@ -71,6 +71,12 @@ pub fn inside_of(cursor: &str) -> Answered<Vec<u8>> {
         .collect()
 }
 
+/// The number behind which the next part begins, of a list in order of numbers; 0 for the first part.
+pub fn id_of(cursor: Option<&str>) -> Answered<u32> {
+    let Some(cursor) = cursor else { return Ok(0) };
+    inside_of(cursor)?.try_into().map(u32::from_be_bytes).map_err(|_| foreign_cursor())
+}
+
 /// A cursor that no list returned.
 pub fn foreign_cursor() -> Problem {
     Problem::invalid("?cursor", "this is not a cursor that this list returned")

@@ -169,6 +169,11 @@ impl IntoResponse for Problem {
         let mut response = (status, axum::Json(details)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        // RFC 9110 §15.5.2: a 401 names a way in. Browsers ask nobody for a bearer's key by themselves.
+        if status == StatusCode::UNAUTHORIZED {
+            let way = HeaderValue::from_static("Bearer realm=\"tandem\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, way);
+        }
         let retry_after_s = match self.code {
             Code::TooMany => Some("60"),
             Code::DatabaseAway => Some("10"),

@@ -99,6 +99,8 @@ refs! {
     ImportRef(u32) "imp";
     /// An audit entry's id in JSON: `aud_12`.
     AuditRef(i64) "aud";
+    /// An invoice's id in JSON: `inv_12`.
+    InvoiceRef(u32) "inv";
     /// A webhook's id in JSON: `whk_12`.
     WebhookRef(u32) "whk";
     /// A job's id in JSON: `job_12`.
@@ -298,7 +300,7 @@ as_text!(
     Amount,
     ObjectBuilder::new()
         .description(Some("A decimal; the currency stands beside it."))
-        .pattern(Some(r"^-?[0-9]*(\.[0-9]{1,9})?$"))
+        .pattern(Some(r"^-?(([0-9]{1,9}|[1-8][0-9]{9}|9[01][0-9]{8}|92[0-2][0-9]{7})(\.[0-9]{0,9})?|\.[0-9]{1,9})$"))
         .examples(["0.0124"])
 );
 
@@ -331,7 +333,7 @@ as_text!(
     Percent,
     ObjectBuilder::new()
         .description(Some("Per cents, as a decimal."))
-        .pattern(Some(r"^-?[0-9]*(\.[0-9]{1,4})?$"))
+        .pattern(Some(r"^-?([0-9]{1,5}(\.[0-9]{0,4})?|\.[0-9]{1,4})$"))
         .examples(["20"])
 );
 

@@ -21,7 +21,8 @@ use crate::value::Time;
 pub struct AlarmsAsk {
     /// Only those that stand.
     pub standing: Option<bool>,
-    /// Rows at most, 1 to 1,000; default 100.
+    /// Rows at most, 1 to 1,000; default 200.
+    #[param(minimum = 1, maximum = 1000, default = 200)]
     pub limit: Option<u32>,
 }
 

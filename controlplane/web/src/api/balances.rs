@@ -4,28 +4,18 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use store::AccountDraft;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::accounts::Account;
 use crate::auth::{May, rights};
+use crate::extract::Query;
 use crate::object::Shown;
+use crate::page::{self, List};
 use crate::problem::Answered;
 use crate::services::App;
-use crate::value::{Amount, Time};
-
-/// Accounts at most.
-const ACCOUNTS_MAX: usize = 1_000;
-
-/// All balances.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct Balances {
-    /// In order of account, 1,000 at most.
-    pub data: Vec<Spent>,
-    /// When this was read.
-    pub as_of: Time,
-}
+use crate::value::Amount;
 
 /// An account and what its calls cost lately.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -42,19 +32,38 @@ pub struct Spent {
     pub may_owe: Option<Amount>,
 }
 
+/// Which balances.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct BalancesAsk {
+    /// Rows at most, 1 to 1,000; default 1,000.
+    #[param(minimum = 1, maximum = 1000, default = 1000)]
+    pub limit: Option<u32>,
+    /// `next_cursor` of the part before.
+    pub cursor: Option<String>,
+}
+
 /// The path of balances.
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list))
 }
 
-/// Lists all balances with what calls cost lately.
-#[utoipa::path(get, path = "/api/v1/balances", tag = "accounts",
-    responses((status = 200, description = "All of them.", body = Balances)))]
-async fn list(_caller: May<rights::Read>, State(app): State<App>) -> Answered<Json<Balances>> {
+/// Lists balances with what calls cost lately, in order of account.
+#[utoipa::path(get, path = "/api/v1/balances", tag = "accounts", params(BalancesAsk),
+    responses((status = 200, description = "A part of the list.", body = List<Spent>)))]
+async fn list(
+    _caller: May<rights::Read>,
+    State(app): State<App>,
+    Query(ask): Query<BalancesAsk>,
+) -> Answered<Json<List<Spent>>> {
+    let limit = page::limit(Some(ask.limit.unwrap_or(page::LIMIT_MAX)))?;
+    let after = page::id_of(ask.cursor.as_deref())?;
     let names = app.names.read(&app.store).await?;
-    let mut accounts = app.store.all::<AccountDraft>().await?;
-    accounts.truncate(ACCOUNTS_MAX);
+    let accounts = app.store.list::<AccountDraft>(store::Page { after, limit, carrier: None }).await?;
     let spending = app.store.spending(&accounts).await?;
+    let full = accounts.len() == limit as usize;
+    let next = accounts.last().filter(|_| full).map(|last| page::cursor_of(&last.id.to_be_bytes()));
     let data = accounts.iter().zip(spending).map(|(account, spending)| Spent {
         account: Account::show(account, &names),
         spent_today: Amount(spending.day),
@@ -62,6 +71,5 @@ async fn list(_caller: May<rights::Read>, State(app): State<App>) -> Answered<Js
         runway_s: spending.runway_s,
         may_owe: spending.may_owe.map(Amount),
     });
-    let data = data.collect();
-    Ok(Json(Balances { data, as_of: Time::now() }))
+    Ok(Json(List::part(data.collect(), next)))
 }

@@ -24,7 +24,8 @@ use crate::value::{AccountRef, Amount, Named, Time};
 pub struct NoticesAsk {
     /// Only those of this account.
     pub account: Option<AccountRef>,
-    /// Rows at most, 1 to 1,000; default 100.
+    /// Rows at most, 1 to 1,000; default 200.
+    #[param(minimum = 1, maximum = 1000, default = 200)]
     pub limit: Option<u32>,
     /// Where the part before ended.
     pub cursor: Option<String>,

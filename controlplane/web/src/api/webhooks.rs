@@ -121,7 +121,8 @@ pub struct DeliveryTries {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct DeliveriesAsk {
-    /// Rows at most, 1 to 1,000; default 100.
+    /// Rows at most, 1 to 1,000; default 200.
+    #[param(minimum = 1, maximum = 1000, default = 200)]
     pub limit: Option<u32>,
     /// Where the part before ended.
     pub cursor: Option<String>,

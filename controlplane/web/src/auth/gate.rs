@@ -113,7 +113,9 @@ async fn known(app: &App, headers: &HeaderMap, method: &Method, from: Option<IpA
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+    // RFC 9110 §11.1: the word has no case.
+    let (scheme, secret) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("Bearer").then(|| secret.trim_start())
 }
 
 fn cookie(headers: &HeaderMap) -> Option<&str> {

@@ -69,7 +69,12 @@ async fn pages_come_with_the_headers_that_keep_browsers_out_of_trouble() {
     }
     node.send("GET", "/assets/no-such.js", &[], b"").await.problem(404, "not_found");
     node.send("GET", "/../../etc/passwd", &[], b"").await;
-    node.send("POST", "/calls", &[], b"").await.problem(405, "method_not_allowed");
+    let refused = node.send("POST", "/calls", &[], b"").await;
+    refused.problem(405, "method_not_allowed");
+    assert_eq!(refused.header("allow"), "GET, HEAD");
+    let refused = node.send("POST", "/healthz", &[], b"").await;
+    refused.problem(405, "method_not_allowed");
+    assert_eq!(refused.header("allow").to_lowercase().replace(' ', ""), "get,head");
 }
 
 #[tokio::test]

@@ -14,6 +14,8 @@ async fn an_api_key_is_shown_once_has_scopes_and_can_be_taken_back() {
     assert!(!listed.text().contains(&secret[7..]));
     let key = [("authorization", secret.as_str()), ("content-type", "application/json")];
     node.send("GET", "/api/v1/carriers", &key, b"").await.expect(200);
+    let other_case = secret.replace("Bearer ", "bEARER  ");
+    node.send("GET", "/api/v1/carriers", &[("authorization", &other_case)], b"").await.expect(200);
     // A key needs no CSRF token, for no browser sends it by itself; it still needs the scope.
     node.send("POST", "/api/v1/carriers", &key, b"{\"code\":\"acme\"}").await.problem(403, "not_allowed");
     node.send("GET", "/api/v1/audit", &key, b"").await.problem(403, "not_allowed");

@@ -3,6 +3,42 @@ use serde_json::{Value, json};
 use crate::node::Node;
 
 #[tokio::test]
+async fn a_number_with_nothing_behind_its_point_is_a_whole_one() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    let limits = |capacity: Value| json!({ "capacity": capacity, "cps": 7, "cps_window_s": 1 });
+    let send = async |capacity| admin.send("PUT", "/api/v1/limits/switch", limits(capacity)).await;
+    assert_eq!(send(json!(46.0)).await.expect(200)["capacity"], 46);
+    for wrong in [json!(46.5), json!(-1.0), json!(4_294_967_296.0), json!(1e300), json!("46")] {
+        let flaw = send(wrong).await.problem(422, "invalid");
+        assert_eq!(flaw["errors"][0]["pointer"], "/capacity");
+    }
+    admin.make("/api/v1/carriers", json!({ "code": "acme" })).await;
+    let body = b"{\"code\":\"p\",\"attempts_max\":3.0,\"routes\":[]}";
+    let headers =
+        [("cookie", admin.cookie.as_str()), ("x-csrf-token", &admin.csrf), ("content-type", "application/json")];
+    let made = node.send("POST", "/api/v1/plans", &headers, body).await.expect(201);
+    assert_eq!(made["attempts_max"], 3, "beside a list too");
+}
+
+#[tokio::test]
+async fn balances_come_in_parts() {
+    let node = Node::start().await;
+    let admin = node.log_in().await;
+    admin.furnish().await;
+    let first = admin.get("/api/v1/balances?limit=2").await.expect(200);
+    let next = format!("/api/v1/balances?limit=2&cursor={}", first["next_cursor"].as_str().unwrap());
+    let last = admin.get(&next).await.expect(200);
+    let codes = |told: &Value| {
+        let rows = told["data"].as_array().unwrap().iter();
+        rows.map(|row| row["account"]["code"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!((codes(&first), codes(&last)), (vec!["acme".into(), "blux".into()], vec!["oria".to_owned()]));
+    assert!(last["next_cursor"].is_null());
+    admin.get("/api/v1/balances?limit=0").await.problem(422, "invalid");
+}
+
+#[tokio::test]
 async fn a_change_needs_the_etag_that_was_read() {
     let node = Node::start().await;
     let admin = node.log_in().await;

@@ -47,9 +47,13 @@ export const api = openapi<paths>({ credentials: 'same-origin' });
 /** Proves to the API that its own page sent a change; it came with the login. */
 let csrf = '';
 
-/** Sets what proves it. */
+/** Counts logins: a refusal of what was asked before the present one says nothing of it. */
+let logins = 0;
+
+/** Sets what proves it, at each login. */
 export function setCsrf(token: string): void {
   csrf = token;
+  logins += 1;
 }
 
 api.use({
@@ -65,18 +69,24 @@ interface Answer<T> {
   response: Response;
 }
 
+/** A refusal of what was asked during this login. */
+function refusal(status: number, error: unknown, during: number): Refused {
+  if (status === 401 && during === logins) onLoggedOut();
+  return new Refused(status, error);
+}
+
 /** The answer's body, or the refusal as an exception. */
 export async function body<T>(asked: Promise<Answer<T>>): Promise<T> {
+  const during = logins;
   const { data, error, response } = await asked;
   if (response.ok) return data as T;
-  if (response.status === 401) onLoggedOut();
-  throw new Refused(response.status, error);
+  throw refusal(response.status, error, during);
 }
 
 /** The answer's body and its ETag, which a change of the object must carry. */
 export async function tagged<T>(asked: Promise<Answer<T>>): Promise<{ value: T; etag: string }> {
+  const during = logins;
   const { data, error, response } = await asked;
   if (response.ok) return { value: data as T, etag: response.headers.get('etag') ?? '' };
-  if (response.status === 401) onLoggedOut();
-  throw new Refused(response.status, error);
+  throw refusal(response.status, error, during);
 }

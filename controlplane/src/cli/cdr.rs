@@ -18,6 +18,9 @@ use super::{ListForm, Misused, Place, call_id, moment, route};
 pub enum Verb {
     /// Finds records of a window, newest first.
     Search(Box<Search>),
+    /// Compares a carrier's list of calls with the records of a window: who has a call that the other has not, and where talk time or price
+    /// differ. Exit code 3: something differs.
+    Compare(Box<super::compare::Arguments>),
     /// Writes the capture of a call to a file or to standard output, for tshark, tcpdump or Wireshark. The audit says who opened it.
     Pcap {
         /// Its 32 hexadecimal digits.
@@ -92,6 +95,7 @@ pub struct Search {
 pub async fn run(verb: Verb) -> Result<ExitCode> {
     let search = match verb {
         Verb::Search(search) => search,
+        Verb::Compare(ask) => return super::compare::run(*ask).await,
         Verb::Pcap { call, out, place } => {
             return super::files::get(Kind::Capture, &call, out.as_deref(), &place).await;
         }

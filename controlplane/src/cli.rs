@@ -9,12 +9,14 @@ mod balancer;
 mod calls;
 mod cdr;
 mod changing;
+mod compare;
 mod db;
 mod deck;
 mod doctor;
 mod external;
 mod files;
 mod host;
+mod invoices;
 mod jobs;
 mod journal;
 mod keys;
@@ -97,6 +99,9 @@ enum Noun {
     /// Call detail records.
     #[command(subcommand, alias = "cdrs")]
     Cdr(cdr::Verb),
+    /// Invoices: what an account's calls of a month cost, by destination and price.
+    #[command(subcommand, alias = "invoice")]
+    Invoices(invoices::Verb),
     /// The journal between data plane and database.
     #[command(subcommand)]
     Journal(journal::Verb),
@@ -382,6 +387,7 @@ async fn once(mut cli: Cli) -> ExitCode {
         Noun::Deck(verb) => deck::run(verb).await,
         Noun::Files { place, form, watch } => files::run(&place, form, watch),
         Noun::Limits(arguments) => limits::run(arguments).await,
+        Noun::Invoices(verb) => invoices::run(verb).await,
         Noun::Jobs(verb) => jobs::run(verb).await,
         Noun::Keys(verb) => keys::run(verb).await,
         Noun::Node(verb) => node::run(verb).await,

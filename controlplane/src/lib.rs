@@ -43,6 +43,7 @@ pub mod alarms;
 pub mod apply;
 pub mod cli;
 pub mod collect;
+pub mod compare;
 pub mod demo;
 pub mod fence;
 pub mod files;

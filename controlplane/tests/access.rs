@@ -1,13 +1,15 @@
-//! Who comes in, as somebody on the machine settles it: `tandem keys` and `tandem users`; and who is told.
+//! What somebody on the machine settles: who comes in (`tandem keys`, `tandem users`), who is told, and what carriers are told of their calls
+//! (`tandem invoices`, `tandem cdr compare`).
 #![allow(clippy::unwrap_used, reason = "in a story a surprise ends the test")]
 
 use std::process::{Command, Output};
 
-use serde_json::Value;
-use store::{StandingAlarm, Store, UserDraft, WebhookDraft};
+use cdr::{Cdr, Priced};
+use serde_json::{Value, json};
+use store::{AccountDraft, AccountKind, Batch, CarrierDraft, Cursor, StandingAlarm, Store, UserDraft, WebhookDraft};
 use tandem_controlplane::folder::Folder;
 use tempfile::TempDir;
-use units::NodeId;
+use units::{AccountId, CallId, CarrierId, Currency, Money, NodeId, Number, ShardId, Terms, WallTime};
 use web::auth::hash;
 
 struct Switch {
@@ -123,4 +125,91 @@ async fn alarms_and_what_webhooks_are_to_be_told_are_seen_on_the_machine() {
     assert_eq!(switch.json(&["alarms"]), serde_json::json!([]));
     assert!(switch.json(&["alarms", "--all"])[0]["cleared_at"].is_string());
     assert!(switch.said(&["webhooks", "list"]).contains("https://noc.example.net/"));
+}
+
+/// Two calls of 2023-10-01, a minute each, for 0.0124 and 0.02.
+async fn with_calls() -> Switch {
+    let switch = Switch::new().await;
+    let mut edit = switch.store.edit().await.unwrap();
+    let carrier = CarrierDraft { code: "acme".into(), name: "Acme Ltd".into(), ..CarrierDraft::default() };
+    let carrier = edit.create(&carrier).await.unwrap().id;
+    let account = AccountDraft {
+        code: "acme-usd".into(),
+        carrier: CarrierId(carrier),
+        currency: Currency::USD,
+        kind: AccountKind::Postpaid,
+        credit_limit: None,
+        caps: store::Caps::default(),
+        netted: false,
+        owed_limit: None,
+        thresholds: store::Thresholds::default(),
+    };
+    let account = edit.create(&account).await.unwrap().id;
+    edit.commit().await.unwrap();
+    let call = |sequence: u64, called: &[u8], nanos: i64| Cdr {
+        call: CallId { node: NodeId(1), boot: 1, shard: ShardId(0), sequence },
+        originator: CarrierId(carrier),
+        originator_account: AccountId(account),
+        called_routed: Number::parse(called).unwrap(),
+        started: WallTime::from_micros(1_696_118_400_000_000 + sequence as i64 * 60_000_000),
+        answered_ms: Some(5_000),
+        duration_ms: 60_000,
+        sell: Some(Priced {
+            terms: Terms { prefix_digits: 2, ..Terms::default() },
+            billed_s: 60,
+            price: Money::from_nanos(nanos),
+            ..Priced::default()
+        }),
+        ..Cdr::default()
+    };
+    let cdrs = [call(1, b"442071234567", 12_400_000), call(2, b"493012345", 20_000_000)];
+    let cursor = Cursor { boot: 1, segment: 1, offset: 1 };
+    let batch = Batch { node: NodeId(1), kind: "journal", folder: "test", cdrs: &cdrs, traces: &[], cursor };
+    switch.store.insert_cdrs(batch).await.unwrap();
+    switch
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_month_is_invoiced_and_taken_home() {
+    let switch = with_calls().await;
+    let made = switch.said(&["invoices", "make", "acme-usd", "--month", "2023-10"]);
+    assert_eq!(made.trim(), "invoice 1: 2 calls, 2 lines, 0.0324 USD");
+    let again = switch.refused(&["invoices", "make", "acme-usd", "--month", "2023-10"]);
+    assert_eq!(again.0, Some(5), "{}", again.1);
+    assert_eq!(switch.refused(&["invoices", "make", "acme-usd", "--month", "soon"]).0, Some(2));
+    assert!(switch.said(&["invoices", "get", "1"]).contains("Acme Ltd"));
+    assert!(switch.tandem(&["invoices", "get", "1", "--format", "pdf"]).stdout.starts_with(b"%PDF-1.4"));
+    assert_eq!(switch.said(&["invoices", "get", "1", "--format", "csv"]).lines().count(), 3);
+    assert_eq!(switch.said(&["invoices", "void", "1"]).trim(), "invoice 1 is void");
+    let listed = switch.json(&["invoices", "list", "--account", "acme-usd"]);
+    assert_eq!((&listed[0]["total"], &listed[0]["voided_at"].is_string()), (&json!("0.0324"), &true));
+    assert_eq!(switch.refused(&["invoices", "get", "9"]).0, Some(4));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_carriers_list_is_compared_with_the_records() {
+    let switch = with_calls().await;
+    let list = switch.folder.path().join("october.csv");
+    let path = list.to_str().unwrap();
+    let window = ["--from", "2023-10-01", "--till", "2023-11-01"];
+    let compare =
+        |more: &[&'static str]| [&["cdr", "compare", path, "--originator", "acme"][..], &window, more].concat();
+    let same = "destination,calldate,billsec,price\n442071234567,2023-10-01T00:01:03Z,60,0.0124\n\
+                493012345,2023-10-01 00:02:00,60,0.02\n";
+    std::fs::write(&list, same).unwrap();
+    assert_eq!(switch.json(&compare(&[])), json!([]));
+    let other = same.replace("493012345", "4930999").replace(",60,0.0124", ",60,0.0129");
+    std::fs::write(&list, other).unwrap();
+    let found = switch.tandem(&[&compare(&[])[..], &["-o", "json"]].concat());
+    assert_eq!(found.status.code(), Some(3));
+    let told: Value = serde_json::from_slice(&found.stdout).unwrap();
+    let kinds: Vec<&Value> = told.as_array().unwrap().iter().map(|row| &row["what"]).collect();
+    assert_eq!(kinds, ["price", "only_ours", "only_theirs"]);
+    assert_eq!(
+        String::from_utf8_lossy(&found.stderr).trim(),
+        "theirs: 2 calls, 120 s, 0.0329; ours: 2 calls, 120 s, 0.0324; both have 1"
+    );
+    std::fs::write(&list, "destination,billsec\n").unwrap();
+    let (code, why) = switch.refused(&compare(&[]));
+    assert!(code == Some(2) && why.contains("no column start"), "{why}");
 }

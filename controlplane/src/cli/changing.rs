@@ -1,8 +1,8 @@
 //! Which words change something: those must not choose among nodes. A further verb has to say what it does, or it does not compile.
 
 use super::{
-    Noun, Place, accounts, calls, db, deck, jobs, journal, keys, node, recordings, revision, search, stats, users,
-    webhooks,
+    Noun, Place, accounts, calls, db, deck, invoices, jobs, journal, keys, node, recordings, revision, search, stats,
+    users, webhooks,
 };
 
 impl Noun {
@@ -19,6 +19,10 @@ impl Noun {
                 db::Verb::Backup(_) | db::Verb::Verify(_) => None,
             },
             Noun::Deck(verb) => deck(verb),
+            Noun::Invoices(verb) => match verb {
+                invoices::Verb::Make { place, .. } | invoices::Verb::Void { place, .. } => Some(place),
+                invoices::Verb::List { .. } | invoices::Verb::Get { .. } => None,
+            },
             Noun::Jobs(verb) => match verb {
                 jobs::Verb::Cancel(act) | jobs::Verb::Retry(act) => Some(&mut act.place),
                 jobs::Verb::List(_) | jobs::Verb::Show(_) => None,
@@ -152,6 +156,8 @@ mod tests {
             ("revision restore 7", true),
             ("revision list", false),
             ("webhooks replay noc e", true),
+            ("invoices make acme --month 2026-10", true),
+            ("invoices get 7 --format pdf", false),
             ("users list", false),
             ("users second-factor-off anna", true),
         ];

@@ -310,7 +310,14 @@ async fn pay(tx: &mut Tx, account: u32, amount: Money, reference: &str, note: &s
     book(tx, Booking::Payment, account, amount, reference, note).await
 }
 
-async fn book(tx: &mut Tx, kind: Booking, account: u32, amount: Money, reference: &str, note: &str) -> Result<Payment> {
+pub(crate) async fn book(
+    tx: &mut Tx,
+    kind: Booking,
+    account: u32,
+    amount: Money,
+    reference: &str,
+    note: &str,
+) -> Result<Payment> {
     check_reference(reference)?;
     if amount == Money::ZERO {
         return Err(StoreError::invalid("amount", "must not be 0"));
@@ -515,6 +522,7 @@ pub(crate) async fn has_history(tx: &mut Tx, account: u32) -> Result<bool> {
 
 pub(crate) async fn drop_account(tx: &mut Tx, account: u32) -> Result<()> {
     tx.run("DELETE FROM notice_secrets WHERE account=?", args![account]).await?;
+    tx.run("DELETE FROM account_fees WHERE account=?", args![account]).await?;
     tx.run("DELETE FROM ledger_debts WHERE account=?", args![account]).await?;
     tx.run("DELETE FROM ledger_accounts WHERE account=?", args![account]).await?;
     Ok(())

@@ -21,6 +21,7 @@ pub mod export;
 pub mod files;
 pub mod imports;
 pub mod ingress_trunks;
+pub mod invoices;
 pub mod jobs;
 mod kept;
 pub mod keys;

@@ -13,6 +13,7 @@ mod connections;
 pub mod desk;
 pub mod extract;
 mod gui;
+pub mod invoice;
 mod live;
 mod metrics;
 mod names;

@@ -68,6 +68,7 @@ fn paths() -> (OpenApiRouter<App>, OpenApiRouter<App>) {
         .merge(api::exchange_rates::routes())
         .merge(api::files::routes())
         .merge(api::imports::routes())
+        .merge(api::invoices::routes())
         .merge(api::revisions::routes())
         .merge(api::export::routes())
         .merge(api::check::routes())

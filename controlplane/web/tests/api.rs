@@ -12,6 +12,8 @@ mod document;
 mod guards;
 #[path = "api/imports.rs"]
 mod imports;
+#[path = "api/invoices.rs"]
+mod invoices;
 #[path = "api/jobs.rs"]
 mod jobs;
 #[path = "api/keys.rs"]

@@ -1,4 +1,4 @@
-import { open, type Story } from './story.ts';
+import { claim, open, type Story } from './story.ts';
 
 export const stories: Story[] = [
   {
@@ -34,6 +34,31 @@ export const stories: Story[] = [
       await form.locator('[name=typed]').fill('node 9 is off');
       await form.getByRole('button', { name: 'Write off' }).click();
       await page.locator('[data-written-off="9"]').getByText('It held nothing').waitFor();
+    },
+  },
+  {
+    name: 'a month is invoiced once, and the invoice is taken home as a file',
+    async tell(node) {
+      const { page } = node;
+      const make = async () => {
+        await page.getByRole('button', { name: 'New invoice' }).click();
+        const form = page.getByRole('dialog');
+        // The demo had no calls then.
+        await form.locator('[name=month]').fill('2020-02');
+        await form.locator('[name=addressed_to]').fill('Acme, Inc.\nParis');
+        await form.getByRole('button', { name: 'Make' }).click();
+        return form;
+      };
+      await open(node, '/balances');
+      await (await make()).waitFor({ state: 'detached' });
+      await page.getByRole('cell', { name: 'Acme, Inc.', exact: true }).waitFor();
+      await (await make()).getByText('it has a part of that time').first().waitFor();
+      await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click();
+      const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Invoice 1 as PDF' }).click()]);
+      claim(file.suggestedFilename() === 'invoice-1.pdf', `it is called ${file.suggestedFilename()}`);
+      await page.getByRole('button', { name: 'Declare invoice 1 void' }).click();
+      await page.getByRole('dialog').getByRole('button', { name: 'Void' }).click();
+      await page.getByRole('cell', { name: 'void', exact: true }).waitFor();
     },
   },
 ];

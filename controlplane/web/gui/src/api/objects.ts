@@ -19,7 +19,7 @@ interface Part<T> {
 }
 
 /** All parts of a list. */
-async function whole<T>(part: (query: { limit: number; cursor?: string }) => Promise<Part<T>>): Promise<T[]> {
+export async function whole<T>(part: (query: { limit: number; cursor?: string }) => Promise<Part<T>>): Promise<T[]> {
   const rows: T[] = [];
   let cursor: string | undefined;
   do {

@@ -75,6 +75,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/accounts/{id}/fees": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells what an account is charged for a month besides its calls. */
+        get: operations["get_accounts_id_fees"];
+        /**
+         * Sets what an account is charged for a month besides its calls. It is booked as a correction when the invoice of a month is made, and back
+         *     when that is declared void.
+         */
+        put: operations["put_accounts_id_fees"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/accounts/{id}/notice-secret": {
         parameters: {
             query?: never;
@@ -222,7 +243,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists all balances with what calls cost lately. */
+        /** Lists balances with what calls cost lately, in order of account. */
         get: operations["get_balances"];
         put?: never;
         post?: never;
@@ -951,6 +972,96 @@ export interface paths {
         head?: never;
         /** Changes an ingress trunk. */
         patch: operations["patch_ingress_trunks_id"];
+        trace?: never;
+    };
+    "/api/v1/invoice-issuer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells who issues invoices. */
+        get: operations["get_invoice_issuer"];
+        /** Sets who issues invoices from now on. */
+        put: operations["put_invoice_issuer"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invoices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists invoices, the newest first. */
+        get: operations["get_invoices"];
+        put?: never;
+        /**
+         * Makes the invoice of a period that is over. A call belongs to the period in which it began, and is invoiced once: one whose record came
+         *     after the invoice of its period was made stands on the account's next one. A period of which a part was invoiced is refused with 409.
+         */
+        post: operations["post_invoices"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invoices/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells an invoice with its lines. */
+        get: operations["get_invoices_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invoices/{id}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Gives an invoice as a file: a page to print, a PDF, or CSV. */
+        get: operations["get_invoices_id_file"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invoices/{id}/void": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Declares an invoice void: it stays in the list, and its calls may be invoiced again. Only the newest of an account can be. */
+        post: operations["post_invoices_id_void"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/jobs": {
@@ -1977,6 +2088,17 @@ export interface components {
              */
             zone: string;
         };
+        /** @description What an account is charged for a month besides its calls. Amounts are before tax, in the account's currency. */
+        AccountFees: {
+            /** @description What the fee is called on invoices; `Monthly fee` when absent. */
+            fee_text?: string | null;
+            /** @description Charged for each month that is invoiced; 0 for nothing. */
+            monthly_fee: components["schemas"]["Amount"];
+            /** @description The calls of a month cost so much at least; 0 for nothing. */
+            monthly_minimum: components["schemas"]["Amount"];
+            /** @description Tax on both, 0 to 100. */
+            tax_percent: components["schemas"]["Percent"];
+        };
         /**
          * @description Whether calls may be made on credit.
          * @enum {string}
@@ -2403,13 +2525,6 @@ export interface components {
             owed: components["schemas"]["Amount"];
             /** @description Charged for ended calls. */
             settled: components["schemas"]["Amount"];
-        };
-        /** @description All balances. */
-        Balances: {
-            /** @description When this was read. */
-            as_of: components["schemas"]["Time"];
-            /** @description In order of account, 1,000 at most. */
-            data: components["schemas"]["Spent"][];
         };
         /** @description The base currency. */
         BaseCurrency: {
@@ -3770,13 +3885,18 @@ export interface components {
             cps: number;
             /** @description The data plane answered within the last two seconds. When it did not, its figures are the last known. */
             data_plane_up: boolean;
-            /** @description New calls are refused. */
+            /** @description The node is drained: new calls are refused. */
             draining: boolean;
             /**
              * Format: int64
              * @description Share of the journal's file system in use, per cent.
              */
             journal_disk_percent: number;
+            /**
+             * @description Why new calls are refused, in words, whatever the reason; absent while they are taken.
+             * @example the journal's disk is 96 % full
+             */
+            refuses?: string | null;
             /**
              * Format: int64
              * @description The snapshot in force; 0 for none.
@@ -4207,6 +4327,127 @@ export interface components {
          * @example itr_12
          */
         IngressTrunkRef: string;
+        /** @description An invoice. It never changes, but that it may be declared void. */
+        Invoice: {
+            /** @description Whose calls. */
+            account: components["schemas"]["Named_AccountRef"];
+            /** @description Whom it is for. */
+            addressed_to: string;
+            /**
+             * Format: int64
+             * @description Seconds that were billed.
+             */
+            billed_s: number;
+            /**
+             * Format: int64
+             * @description Calls that cost something.
+             */
+            calls: number;
+            /**
+             * @description ISO 4217.
+             * @example EUR
+             */
+            currency: string;
+            /** @description Calls that began from this moment on, */
+            from: components["schemas"]["Time"];
+            /** @description Its number behind `inv_`: 1, 2, 3 and so on, none left out. */
+            id: components["schemas"]["InvoiceRef"];
+            /** @description Who issues it. */
+            issued_by: string;
+            /** @description When it was made. */
+            made_at: components["schemas"]["Time"];
+            /** @description Who made it. */
+            made_by: string;
+            /** @description What they cost before tax. */
+            net: components["schemas"]["Amount"];
+            /** @description What else stands on it. */
+            note: string;
+            /** @description Tax. */
+            tax: components["schemas"]["Amount"];
+            /** @description and before this one. */
+            till: components["schemas"]["Time"];
+            /** @description What is to be paid. */
+            total: components["schemas"]["Amount"];
+            voided_at?: null | components["schemas"]["Time"];
+            /** @description In which dates are written on it. */
+            zone: string;
+        };
+        /** @description Who issues invoices. */
+        InvoiceIssuer: {
+            /** @description Name, address, tax number, bank: as it stands on invoices, with line feeds. Invoices that were made keep what stood then. */
+            text: string;
+        };
+        /**
+         * @description What a line is about.
+         * @enum {string}
+         */
+        InvoiceItem: "calls" | "late" | "fee";
+        /** @description Calls of one destination at one price, or a fee. */
+        InvoiceLine: {
+            /**
+             * Format: int64
+             * @description Seconds that were billed.
+             */
+            billed_s: number;
+            /**
+             * Format: int64
+             * @description Calls.
+             */
+            calls: number;
+            /** @description What each call cost besides, in `rate_currency`. */
+            connection_fee: components["schemas"]["Amount"];
+            /** @description What the destination was called when the invoice was made; of a fee its text. */
+            destination: string;
+            /** @description What it is about. */
+            kind: components["schemas"]["InvoiceItem"];
+            /** @description What they cost before tax, in the account's currency. */
+            net: components["schemas"]["Amount"];
+            /** @description The price of a minute before tax, in `rate_currency`. */
+            per_minute: components["schemas"]["Amount"];
+            /** @description By which beginning of the number they were rated. */
+            prefix: string;
+            /** @description What the rate counts in. */
+            rate_currency: string;
+            /** @description Tax. */
+            tax: components["schemas"]["Amount"];
+            /** @description Tax on it. */
+            tax_percent: components["schemas"]["Percent"];
+            /** @description Both. */
+            total: components["schemas"]["Amount"];
+        };
+        /** @description What is to be invoiced: a month, or `from` and `till`. */
+        InvoiceNew: {
+            /** @description Whose calls. */
+            account: components["schemas"]["AccountRef"];
+            /** @description Name and address of whom it is for, with line feeds; the carrier's name when absent. */
+            addressed_to?: string | null;
+            from?: null | components["schemas"]["Time"];
+            /**
+             * @description A month of the zone; it must be over. The account's fees of a month stand on such an invoice alone.
+             * @example 2026-10
+             */
+            month?: string | null;
+            /** @description What else stands on it, such as when it is to be paid. */
+            note?: string | null;
+            till?: null | components["schemas"]["Time"];
+            /**
+             * @description In which months begin and dates are written, as IANA names it; the account's own when absent.
+             * @example Europe/Paris
+             */
+            zone?: string | null;
+        };
+        /**
+         * @description `inv_` and a number.
+         * @example inv_12
+         */
+        InvoiceRef: string;
+        /** @description An invoice with what stands on it. */
+        InvoiceWhole: {
+            /** @description The invoice. */
+            invoice: components["schemas"]["Invoice"];
+            /** @description Its lines, in order of destination; those of periods before last. */
+            lines: components["schemas"]["InvoiceLine"][];
+        };
         /** @description A job as it stands. */
         Job: {
             /** @description Who asked. */
@@ -5018,6 +5259,58 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description A part of a list. */
+        List_Invoice: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /** @description Whose calls. */
+                account: components["schemas"]["Named_AccountRef"];
+                /** @description Whom it is for. */
+                addressed_to: string;
+                /**
+                 * Format: int64
+                 * @description Seconds that were billed.
+                 */
+                billed_s: number;
+                /**
+                 * Format: int64
+                 * @description Calls that cost something.
+                 */
+                calls: number;
+                /**
+                 * @description ISO 4217.
+                 * @example EUR
+                 */
+                currency: string;
+                /** @description Calls that began from this moment on, */
+                from: components["schemas"]["Time"];
+                /** @description Its number behind `inv_`: 1, 2, 3 and so on, none left out. */
+                id: components["schemas"]["InvoiceRef"];
+                /** @description Who issues it. */
+                issued_by: string;
+                /** @description When it was made. */
+                made_at: components["schemas"]["Time"];
+                /** @description Who made it. */
+                made_by: string;
+                /** @description What they cost before tax. */
+                net: components["schemas"]["Amount"];
+                /** @description What else stands on it. */
+                note: string;
+                /** @description Tax. */
+                tax: components["schemas"]["Amount"];
+                /** @description and before this one. */
+                till: components["schemas"]["Time"];
+                /** @description What is to be paid. */
+                total: components["schemas"]["Amount"];
+                voided_at?: null | components["schemas"]["Time"];
+                /** @description In which dates are written on it. */
+                zone: string;
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
         List_Job: {
             /** @description When this was read. */
             as_of: components["schemas"]["Time"];
@@ -5391,6 +5684,28 @@ export interface components {
                  * @description Records that wait, of all nodes.
                  */
                 waiting: number;
+            }[];
+            /** @description Where the next part starts; absent at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description A part of a list. */
+        List_Spent: {
+            /** @description When this was read. */
+            as_of: components["schemas"]["Time"];
+            /** @description The rows. */
+            data: {
+                /** @description The account. */
+                account: components["schemas"]["Account"];
+                may_owe?: null | components["schemas"]["Amount"];
+                /**
+                 * Format: int64
+                 * @description Seconds until what is available is spent at the pace of yesterday and today; absent if it does not run out.
+                 */
+                runway_s?: number | null;
+                /** @description What calls cost in this month of its zone. */
+                spent_this_month: components["schemas"]["Amount"];
+                /** @description What calls cost in this day of its zone. */
+                spent_today: components["schemas"]["Amount"];
             }[];
             /** @description Where the next part starts; absent at the end. */
             next_cursor?: string | null;
@@ -8345,6 +8660,72 @@ export interface operations {
             };
         };
     };
+    get_accounts_id_fees: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["AccountRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As they stand. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountFees"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_accounts_id_fees: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["AccountRef"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccountFees"];
+            };
+        };
+        responses: {
+            /** @description As they stand. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountFees"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     post_accounts_id_notice_secret: {
         parameters: {
             query?: never;
@@ -8422,7 +8803,7 @@ export interface operations {
             query?: {
                 /** @description Only those that stand. */
                 standing?: boolean;
-                /** @description Rows at most, 1 to 1,000; default 100. */
+                /** @description Rows at most, 1 to 1,000; default 200. */
                 limit?: number;
             };
             header?: never;
@@ -8654,20 +9035,25 @@ export interface operations {
     };
     get_balances: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Rows at most, 1 to 1,000; default 1,000. */
+                limit?: number;
+                /** @description `next_cursor` of the part before. */
+                cursor?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description All of them. */
+            /** @description A part of the list. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Balances"];
+                    "application/json": components["schemas"]["List_Spent"];
                 };
             };
             /** @description What is wrong. */
@@ -10714,6 +11100,241 @@ export interface operations {
             };
         };
     };
+    get_invoice_issuer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it stands on invoices. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvoiceIssuer"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_invoice_issuer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InvoiceIssuer"];
+            };
+        };
+        responses: {
+            /** @description As it stands on invoices from now on. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvoiceIssuer"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_invoices: {
+        parameters: {
+            query?: {
+                /** @description Only of this account. */
+                account?: components["schemas"]["AccountRef"];
+                /** @description Rows at most, 1 to 1,000; default 200. */
+                limit?: number;
+                /** @description `next_cursor` of the part before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A part of the list. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_Invoice"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_invoices: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InvoiceNew"];
+            };
+        };
+        responses: {
+            /** @description The invoice. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvoiceWhole"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_invoices_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["InvoiceRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The invoice. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvoiceWhole"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_invoices_id_file: {
+        parameters: {
+            query?: {
+                /** @description How the file is written; default `html`. */
+                format?: "html" | "pdf" | "csv";
+            };
+            header?: never;
+            path: {
+                id: components["schemas"]["InvoiceRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                    "application/pdf": string;
+                    "text/csv": string;
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_invoices_id_void: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repetition of the same request with the same key within a day is not done again; it hears the first answer, with the header `idempotency-replayed`. 409 while the first is under way, 422 if the key came with another request. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                id: components["schemas"]["InvoiceRef"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The invoice. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invoice"];
+                };
+            };
+            /** @description What is wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_jobs: {
         parameters: {
             query?: {
@@ -11416,7 +12037,7 @@ export interface operations {
             query?: {
                 /** @description Only those of this account. */
                 account?: components["schemas"]["AccountRef"];
-                /** @description Rows at most, 1 to 1,000; default 100. */
+                /** @description Rows at most, 1 to 1,000; default 200. */
                 limit?: number;
                 /** @description Where the part before ended. */
                 cursor?: string;
@@ -12793,7 +13414,7 @@ export interface operations {
     get_webhooks_id_deliveries: {
         parameters: {
             query?: {
-                /** @description Rows at most, 1 to 1,000; default 100. */
+                /** @description Rows at most, 1 to 1,000; default 200. */
                 limit?: number;
                 /** @description Where the part before ended. */
                 cursor?: string;

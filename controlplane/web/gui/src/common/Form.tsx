@@ -14,7 +14,7 @@ const Signalling = lazy(() => import('./policy/Signalling'));
 export interface Field {
   name: string;
   label: string;
-  kind: 'text' | 'number' | 'password' | 'choice' | 'tick' | 'lines';
+  kind: 'text' | 'number' | 'password' | 'choice' | 'tick' | 'lines' | 'long';
   help?: string;
   /** Choices: value and what is shown. */
   choices?: Choice[];
@@ -24,7 +24,7 @@ export interface Field {
   wide?: boolean;
 }
 
-/** What stands in the fields. Numbers are numbers, money and names are strings, `lines` are arrays. */
+/** What stands in the fields. Numbers are numbers, money, names and `long` texts are strings, `lines` are arrays. */
 export type Values = Record<string, string | number | boolean | string[] | Policy | null>;
 
 interface Props {
@@ -98,7 +98,8 @@ interface OneProps {
 }
 
 function One({ field, value, wrong, focus, onChange }: OneProps) {
-  const span = field.wide || field.kind === 'lines' ? { gridColumn: '1 / -1' } : {};
+  const many = field.kind === 'lines' || field.kind === 'long';
+  const span = field.wide || many ? { gridColumn: '1 / -1' } : {};
   if (field.kind === 'tick') {
     return (
       <Box sx={span}>
@@ -107,8 +108,7 @@ function One({ field, value, wrong, focus, onChange }: OneProps) {
       </Box>
     );
   }
-  const many = field.kind === 'lines';
-  const shown = { sx: span, fullWidth: true, autoFocus: focus, name: field.name, label: field.label, required: !field.optional && !many, error: wrong !== undefined, helperText: wrong ?? field.help };
+  const shown = { sx: span, fullWidth: true, autoFocus: focus, name: field.name, label: field.label, required: !field.optional && field.kind !== 'lines', error: wrong !== undefined, helperText: wrong ?? field.help };
   if (field.choices) return <OneOf {...shown} value={String(value)} choices={field.choices} onPick={onChange} />;
   return (
     <TextField

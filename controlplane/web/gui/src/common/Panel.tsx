@@ -16,8 +16,8 @@ export function Head({ title, note, children }: { title: ReactNode; note?: React
   }, [title]);
   return (
     <Box sx={{ display: 'flex', flexWrap: 'wrap', alignItems: 'center', gap: 1, mb: 1.5, minHeight: 32 }}>
-      <Typography variant="h1" component="h1" ref={heading}>{title}</Typography>
-      {note !== undefined && <Typography variant="body2" component="div" sx={{ color: 'text.secondary' }}>{note}</Typography>}
+      <Typography variant="h1" component="h1" ref={heading} sx={{ minWidth: 0, overflowWrap: 'anywhere' }}>{title}</Typography>
+      {note !== undefined && <Typography variant="body2" component="div" sx={{ color: 'text.secondary', minWidth: 0, overflowWrap: 'anywhere' }}>{note}</Typography>}
       <Box sx={{ flex: 1 }} />
       {children}
     </Box>

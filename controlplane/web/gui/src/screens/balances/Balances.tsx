@@ -4,11 +4,13 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Fragment, useState } from 'react';
 import { Link } from 'wouter';
 import { api, body, type Schemas } from '../../api/http';
+import { whole } from '../../api/objects';
 import { State, When } from '../../common/Fact';
 import { TextFilter } from '../../common/Filters';
 import { count, decimal, NONE, signOf } from '../../common/format';
 import { Empty, Head, Panel, Trouble, Waiting } from '../../common/Panel';
 import { useFilters } from '../../common/url';
+import { Invoices } from './Invoices';
 import { Secret } from './Secret';
 import { May } from '../../common/May';
 
@@ -121,10 +123,10 @@ const ROWS_MAX = 200;
 /** The screen. */
 export default function Balances() {
   const [query] = useFilters();
-  const balances = useQuery({ queryKey: ['balances'], queryFn: () => body(api.GET('/api/v1/balances')), refetchInterval: 5_000 });
+  const balances = useQuery({ queryKey: ['balances'], queryFn: () => whole((query) => body(api.GET('/api/v1/balances', { params: { query } }))), refetchInterval: ({ state }) => 5_000 * Math.ceil(((state.data?.length ?? 0) + 1) / 1000) });
   if (balances.error) return <Trouble error={balances.error} retry={() => void balances.refetch()} />;
   if (!balances.data) return <Waiting />;
-  const all = balances.data.data;
+  const all = balances.data;
   const q = (query.get('q') ?? '').toLowerCase();
   const fitting = all.filter(({ account }) => `${account.code} ${account.carrier.code}`.toLowerCase().includes(q));
   const rows = fitting.slice(0, ROWS_MAX);
@@ -161,6 +163,7 @@ export default function Balances() {
             </Box>
           )}
         </Panel>
+        <Invoices />
         <Notices />
       </Box>
     </>

@@ -28,7 +28,7 @@ export default function Carrier({ id }: { id: string }) {
   const { value, etag } = carrier.data;
   return (
     <>
-      <Head title={value.code} note={<>{value.name !== value.code && `${value.name} `}<State tone={value.blocked ? 'error' : 'success'}>{value.blocked ? 'blocked' : 'open'}</State> <Policied policy={value.policy} /></>}>
+      <Head title={value.code} note={<>{value.name !== value.code && <><bdi>{value.name}</bdi> </>}<State tone={value.blocked ? 'error' : 'success'}>{value.blocked ? 'blocked' : 'open'}</State> <Policied policy={value.policy} /></>}>
         <Button component={Link} href={`/calls?originator=${id}`}>Calls in</Button>
         <Button component={Link} href={`/calls?terminator=${id}`}>Calls out</Button>
         <Button component={Link} href={`/cdrs?originator=${id}`}>CDRs in</Button>

@@ -91,17 +91,18 @@ function columns(by: string[], shown: Shown): Column<Row>[] {
   const told = by.map((word): Column<Row> => ({
     field: word, headerName: headOf(word), flex: 1, minWidth: 96, sortable: false, valueGetter: (_, row) => place(row, word),
   }));
+  // Money first: on a narrow screen the table is pulled sideways for the rest.
   return [
     ...told,
     { field: 'count', headerName: attempts ? 'Attempts' : 'Calls', description: attempts ? definitions.statisticsAttempts : definitions.statisticsCalls, width: 84, ...figures, renderCell: ({ row }) => <Leads row={row} shown={shown} answered={false} value={of(row).count} /> },
     { field: 'answered', headerName: 'Answered', description: attempts ? definitions.answeredAttempts : definitions.answeredCalls, width: 84, ...figures, renderCell: ({ row }) => <Leads row={row} shown={shown} answered value={of(row).answered} /> },
-    { field: 'asr', headerName: 'ASR', description: attempts ? definitions.asrAttempt : definitions.asr, width: 76, ...figures, valueGetter: (_, row) => share(of(row).asr_percent) },
-    { field: 'ner', headerName: 'NER', description: definitions.ner, width: 76, ...figures, valueGetter: (_, row) => share(of(row).ner_percent) },
-    { field: 'acd', headerName: 'ACD', description: definitions.acd, width: 68, ...figures, valueGetter: (_, row) => span(of(row).acd_ms) },
     { field: 'minutes', headerName: 'Minutes', description: definitions.minutes, width: 84, ...figures, valueGetter: (_, row) => minutes(row.figures.talked_ms) },
     { field: 'revenue', headerName: 'Revenue', description: definitions.revenue, minWidth: MONEY_WIDTH_MIN, flex: 0.8, ...figures, renderCell: ({ row }) => <Money sums={row.figures.money} of="revenue" /> },
     { field: 'cost', headerName: 'Cost', description: definitions.cost, minWidth: MONEY_WIDTH_MIN, flex: 0.8, ...figures, narrow: false, renderCell: ({ row }) => <Money sums={row.figures.money} of="cost" /> },
     { field: 'margin', headerName: 'Margin', description: definitions.margin, minWidth: MONEY_WIDTH_MIN, flex: 0.8, ...figures, renderCell: ({ row }) => <Money sums={row.figures.money} of="margin" /> },
+    { field: 'asr', headerName: 'ASR', description: attempts ? definitions.asrAttempt : definitions.asr, width: 76, ...figures, valueGetter: (_, row) => share(of(row).asr_percent) },
+    { field: 'ner', headerName: 'NER', description: definitions.ner, width: 76, ...figures, valueGetter: (_, row) => share(of(row).ner_percent) },
+    { field: 'acd', headerName: 'ACD', description: definitions.acd, width: 68, ...figures, valueGetter: (_, row) => span(of(row).acd_ms) },
     { field: 'asr_other', headerName: attempts ? 'per call' : 'per try', description: attempts ? definitions.asr : definitions.asrAttempt, width: 76, ...figures, narrow: false, valueGetter: (_, row) => share(reading(row.figures, !attempts).asr_percent) },
     { field: 'pdd', headerName: 'PDD', description: attempts ? definitions.pddAttempt : definitions.pdd, width: 68, ...figures, narrow: false, valueGetter: (_, row) => span(of(row).pdd_ms) },
     { field: 'billed', headerName: 'Billed s', description: definitions.billed, width: 76, ...figures, narrow: false, valueGetter: (_, row) => count(row.figures.sell_billed_s) },

@@ -560,6 +560,7 @@ const ASKS: &str = "<?xml version=\"1.0\"?>\n<scenario name=\"asks\">\n<send ret
 
 #[test]
 fn what_is_over_is_over_as_it_is_for_sipp() {
+    let mut warned = Vec::new();
     for program in ["sipp", OURS] {
         let folder = tempfile::tempdir().unwrap();
         let written = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
@@ -589,7 +590,9 @@ fn what_is_over_is_over_as_it_is_for_sipp() {
         succeeds(OURS, folder.path(), &["-sf", "asks.xml", &format!("127.0.0.1:{at}"), "-m", "1"]);
         let ended = callee.0.wait().unwrap().code();
         assert_eq!((ended, counted("waits.csv")), (Some(1), ("0".into(), "1".into())), "{program}");
+        warned.push(last_row(&folder.path().join("waits.csv"))["Warnings(C)"].clone());
     }
+    assert!(warned[0] == warned[1] && warned[0] != "0", "{warned:?}");
 }
 
 /// A step that says this request.

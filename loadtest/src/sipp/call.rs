@@ -267,14 +267,14 @@ impl Call {
         world.statistics.steps[self.step].timeouts += 1;
         let what = format!("Call-Id: {}, receive timeout on message {} (line {})", self.birth.id, self.step, step.line);
         if let Some(label) = expecting.on_timeout {
-            world.traces.error(&format!("{what}, jumping to step {label}"));
+            world.warn(&format!("{what}, jumping to step {label}"));
             // For SIPp a call that gives up at its end has failed.
             if label == scenario.steps.len() {
                 return self.abort(world, Count::TimeoutOnRecv);
             }
             return self.go(label);
         }
-        world.traces.error(&format!("{what} without label to jump to (ontimeout attribute): aborting call"));
+        world.warn(&format!("{what} without label to jump to (ontimeout attribute): aborting call"));
         self.abort(world, Count::TimeoutOnRecv);
     }
 
@@ -334,7 +334,7 @@ impl Call {
                 return self.go(label);
             }
             let title = self.sent.lines().next().unwrap_or_default().to_owned();
-            world.traces.error(&format!("Call-Id: {}: nobody answered '{title}'", self.birth.id));
+            world.warn(&format!("Call-Id: {}: nobody answered '{title}'", self.birth.id));
             return self.abort(world, Count::MaxRetrans);
         }
         let text = std::mem::take(&mut self.sent);

@@ -378,15 +378,14 @@ impl Engine {
             return self.with(slot, |call, world| call.hear(way, from, text, world));
         }
         if self.dead.contains_key(&id) {
-            return self.world.statistics.count(Count::DeadCall);
+            self.world.statistics.count(Count::DeadCall);
+            let first = text.lines().next().unwrap_or_default();
+            return self.world.warn(&format!("Dead call {id}, received '{first}'"));
         }
         if self.world.scenario.calls() || self.world.quit != Quit::No {
             self.world.statistics.count(Count::OutOfCall);
             let first = text.lines().next().unwrap_or_default();
-            return self
-                .world
-                .traces
-                .error(&format!("Discarding message which can't be mapped to a known call: {first}"));
+            return self.world.warn(&format!("Discarding message which can't be mapped to a known call: {first}"));
         }
         let number = self.world.statistics.created() + 1;
         let birth = Birth {

@@ -144,6 +144,12 @@ impl World {
         self.quit = self.quit.max(how);
     }
 
+    /// Something is told that a call meets and the run survives; as with SIPp, it is counted too.
+    pub fn warn(&mut self, text: &str) {
+        self.statistics.count(Count::Warnings);
+        self.traces.error(text);
+    }
+
     /// `-timeout`: as with SIPp, what is under way ends by itself, but for `-timeout_error`.
     pub fn time_is_over(&mut self) {
         if !self.options.timeout_error {

@@ -226,9 +226,9 @@ impl Call {
         let expected = self.expected();
         let id = &self.birth.id;
         if !behaviours.abort {
-            return world.traces.error(&format!("Continuing call {id} on '{first}' while expecting {expected}"));
+            return world.warn(&format!("Continuing call {id} on '{first}' while expecting {expected}"));
         }
-        world.traces.error(&format!(
+        world.warn(&format!(
             "Aborting call on unexpected message for Call-Id '{id}': while expecting {expected} (index {}), received '{first}'",
             self.step
         ));

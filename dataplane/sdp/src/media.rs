@@ -85,6 +85,7 @@ pub struct Media<'a> {
     /// `a=ptime` in milliseconds, fractions cut off; 0 when absent.
     pub ptime_ms: u16,
     is_rtp: bool,
+    names_keys: bool,
     /// The section's lines after the `m=` line.
     pub(crate) text: &'a [u8],
 }
@@ -108,6 +109,7 @@ pub(crate) struct Record {
     direction: Direction,
     rtcp_mux: bool,
     is_rtp: bool,
+    names_keys: bool,
 }
 
 /// A part of a description.
@@ -179,6 +181,10 @@ impl Record {
                 self.rtcp_mux = true;
                 Ok(())
             }
+            [b'c', b'r', b'y', b'p', b't', b'o', b':', ..] => {
+                self.names_keys = true;
+                Ok(())
+            }
             [b'p', b't', b'i', b'm', b'e', b':', value @ ..] => {
                 self.ptime_ms = ptime(value)?;
                 Ok(())
@@ -216,6 +222,7 @@ impl Record {
             rtcp_mux: self.rtcp_mux,
             ptime_ms: self.ptime_ms,
             is_rtp: self.is_rtp,
+            names_keys: self.names_keys,
             text: self.lines.of(text),
         }
     }
@@ -256,6 +263,12 @@ impl<'a> Media<'a> {
             _ if self.is_rtp => CarriedBy::Rtp,
             _ => CarriedBy::Datagrams,
         }
+    }
+
+    /// Does it name keys (RFC 4568), well-formed or not?
+    #[must_use]
+    pub fn names_keys(&self) -> bool {
+        self.names_keys
     }
 
     /// The keys that it names (RFC 4568), in order.

@@ -176,7 +176,8 @@ impl Dialog {
     pub fn received(invite: &Message<'_>, local_tag: &[u8]) -> Dialog {
         let (from, to) = (invite.from(), invite.to());
         // Peers of RFC 2543 name no place; of one that is none nothing is printed.
-        let target = invite.target().or(Some(from.uri_text).filter(|uri| uri::is_addressable(uri))).unwrap_or(NOWHERE);
+        let unnamed = || Some(from.uri_text).filter(|uri| uri::is_addressable(uri)).unwrap_or(NOWHERE);
+        let target = invite.target().unwrap_or_else(unnamed);
         let mut peer = Peer::of(from.tag().unwrap_or(b""), target);
         peer.routes.extend(invite.record_routes().take(ROUTES_MAX).map(<[u8]>::to_vec));
         let told = Texts::of([invite.call_id(), local_tag, to.uri_text, b"", from.uri_text]);

@@ -188,7 +188,11 @@ impl<'a> Iterator for Elements<'a> {
 
     fn next(&mut self) -> Option<&'a [u8]> {
         while !self.rest.is_empty() {
-            let end = find_bare(self.rest, b',').unwrap_or(self.rest.len());
+            // Most have no comma: only one makes it necessary to look where the quotes are.
+            let end = match memchr::memchr(b',', self.rest) {
+                Some(_) => find_bare(self.rest, b',').unwrap_or(self.rest.len()),
+                None => self.rest.len(),
+            };
             let element = trim(&self.rest[..end]);
             self.rest = self.rest.get(end + 1..).unwrap_or(&[]);
             if !element.is_empty() {

@@ -73,11 +73,11 @@ impl Call {
             self.part_rtcp(ctx, to);
         }
         let meant = meant.filter(|_| carried.is_none());
-        self.tell_formats(ctx, (from, to), agreed.as_ref(), meant);
         self.codec.clear();
         if let Some(media) = &agreed {
-            name_codec(media, &mut self.codec);
+            name_codec(media, meant.as_ref(), &mut self.codec);
         }
+        self.tell_formats(ctx, (from, to), agreed.as_ref(), meant);
         Ok(Body { kind: body.kind.clone(), bytes })
     }
 
@@ -138,8 +138,10 @@ fn leaves_formats(filter: &Filter<'_>) -> bool {
 }
 
 /// Appends what a record calls the codec of a section: as in its `a=rtpmap`, or `t38` where images are sent.
-fn name_codec(media: &sdp::Media<'_>, out: &mut String) {
-    match media.codec() {
+fn name_codec(media: &sdp::Media<'_>, meant: Option<&sdp::Maps<'_>>, out: &mut String) {
+    let first = media.payload_types().next();
+    let codec = first.and_then(|first| meant.map_or_else(|| media.rtpmap(first), |maps| maps.get(first)));
+    match codec {
         Some(codec) => out.push_str(codec.as_str()),
         None if !media.is_rtp() => {
             let format = media.formats().next().unwrap_or(b"");

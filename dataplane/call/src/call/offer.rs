@@ -202,7 +202,7 @@ impl Call {
         let maps = section.maps();
         leg.media.events = events_of(&section, &maps);
         leg.media.carries = match section.carried_by() {
-            sdp::CarriedBy::Rtp if section.cryptos().next().is_none() => Carries::Rtp,
+            sdp::CarriedBy::Rtp if !section.names_keys() => Carries::Rtp,
             sdp::CarriedBy::Rtp | sdp::CarriedBy::Srtp => Carries::Srtp,
             sdp::CarriedBy::DtlsSrtp => Carries::RtpAndDtls,
             sdp::CarriedBy::Datagrams => Carries::Datagrams,

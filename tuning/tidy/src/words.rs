@@ -195,6 +195,7 @@ pub const ALLOWED: &[Allowed] = &[
     allowed("config", "loadtest/sim", "", "what a shard is started with, not what it decides from"),
     allowed("config", "", "cfg", "Rust's conditional compilation"),
     allowed("config", "benches/caller.rs", "", "what a shard is started with, not what it decides from"),
+    allowed("config", "benches/tests", "", "what a shard is started with, not what it decides from"),
     allowed("config", "fuzz", "", "what a shard is started with, not what it decides from"),
     allowed("config", "benches/whole_call.rs", "", "what a shard is started with, not what it decides from"),
     allowed("config", "dataplane/shard", "", "what a shard is started with, not what it decides from"),

@@ -83,6 +83,18 @@ impl Account {
             _ => Cause::ORIGINATOR_BALANCE,
         }
     }
+
+    /// Why what may be lent is not enough for a call to begin: nothing is left, or what leaves the least.
+    pub fn shortage(&self) -> Cause {
+        let left = self.left().filter(|left| left.is_positive());
+        match left {
+            Some(left) if self.limited && !self.keeps && left == self.available => Cause::BALANCE_TOO_LOW,
+            Some(left) if self.limited && left == self.available => Cause::MINIMUM_KEPT,
+            Some(left) if Some(left) == self.day => Cause::DAY_CAP,
+            Some(_) => Cause::MONTH_CAP,
+            None => self.objection(),
+        }
+    }
 }
 
 /// A node that was written off.

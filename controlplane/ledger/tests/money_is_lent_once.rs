@@ -185,6 +185,23 @@ fn a_refusal_says_what_stands_against_it() {
     }
 }
 
+#[test]
+fn what_is_left_and_not_enough_is_told_by_what_leaves_the_least() {
+    let open = Account { limited: true, available: nanos(50), ..Account::default() };
+    let cases = [
+        (open, Cause::BALANCE_TOO_LOW),
+        (Account { keeps: true, ..open }, Cause::MINIMUM_KEPT),
+        (Account { day: Some(nanos(49)), month: Some(nanos(60)), ..open }, Cause::DAY_CAP),
+        (Account { day: Some(nanos(51)), month: Some(nanos(9)), ..open }, Cause::MONTH_CAP),
+        (Account { limited: false, available: nanos(-9), day: Some(nanos(1)), ..open }, Cause::DAY_CAP),
+        (Account { available: nanos(0), ..open }, Cause::ORIGINATOR_BALANCE),
+        (Account { available: nanos(-1), day: Some(nanos(9)), ..open }, Cause::ORIGINATOR_BALANCE),
+    ];
+    for (funds, cause) in cases {
+        assert_eq!(funds.shortage(), cause, "{funds:?}");
+    }
+}
+
 /// A barred node is lent nothing, however often it starts; one that was admitted again, only from its next start on.
 #[test]
 fn a_node_that_was_written_off_is_lent_nothing_until_it_is_admitted_and_starts() {

@@ -153,7 +153,7 @@ impl Store {
         let Some(row) = tx.row(sql, args![number]).await? else { return Ok(None) };
         let stands = balance(&row)?;
         let funds = funds(&mut tx, purse, &stands).await?;
-        let objection = if purse.is_owed() { Cause::TERMINATOR_BALANCE } else { funds.objection() };
+        let objection = if purse.is_owed() { Cause::TERMINATOR_BALANCE } else { funds.shortage() };
         Ok(Some(Purse { left: funds.left(), held: stands.held, objection }))
     }
 

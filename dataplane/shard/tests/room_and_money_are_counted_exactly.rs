@@ -175,6 +175,18 @@ fn who_is_refused_hears_what_the_ledger_says_against_it() {
 }
 
 #[test]
+fn money_that_is_too_little_for_a_call_is_told_from_none() {
+    let mut book = book();
+    reserve(&mut book, 0, 100, 60);
+    assert_eq!(parts(&grant(&mut book, 5, 0, 50)), None, "it is not enough: the ledger is asked for more");
+    assert_eq!(parts(&grant(&mut book, 6, 1, 0)), Some(Err(Cause::BALANCE_TOO_LOW)));
+    assert_eq!(parts(&reserve(&mut book, 7, 100, 60)), Some(Err(Cause::BALANCE_TOO_LOW)), "without asking again");
+    let cheaper = parts(&reserve(&mut book, 8, 100, 50)).expect("answered").expect("enough for this one");
+    assert_eq!(sum(&cheaper), 50);
+    assert_eq!(parts(&reserve(&mut book, 9, 100, 60)), Some(Err(Cause::ORIGINATOR_BALANCE)), "calls hold all of it");
+}
+
+#[test]
 fn a_silent_ledger_delays_nobody_for_more_than_a_second() {
     let mut book = book();
     reserve(&mut book, 0, 100, 10);

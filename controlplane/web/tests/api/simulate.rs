@@ -215,8 +215,16 @@ async fn limits_and_money_of_this_moment_are_told_beside_the_decision() {
     assert_eq!((&told["candidates"][1]["hurdles"], &told["limits_unknown"]), (&json!([]), &json!(null)));
     assert_eq!(told["candidates"][0]["place"], 1, "the decision itself does not depend on it");
 
-    let paid = json!({ "amount": "5", "note": "" });
-    admin.send("POST", "/api/v1/accounts/acc_1/payments", paid).await.expect(200);
+    let pay = async |amount: &str| {
+        let paid = json!({ "amount": amount, "note": "" });
+        admin.send("POST", "/api/v1/accounts/acc_1/payments", paid).await.expect(200);
+    };
+    pay("0.0005").await;
+    let told = admin.send("POST", PATH, ask.clone()).await.expect(200);
+    let money =
+        "balance too low for a call: a call needs 0.001033 to begin, 0.0005 may still be lent, and nodes hold 0.00";
+    assert_eq!(told["hurdles"][1], full(320, money));
+    pay("5").await;
     let owed = json!({ "owed_limit": "0.0001" });
     admin.send_if("PATCH", "/api/v1/accounts/acc_2", Some("*"), owed).await.expect(200);
     *node.link.rooms.lock().unwrap() = vec![room("ingress_trunk", 1)];

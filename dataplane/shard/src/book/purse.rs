@@ -128,6 +128,7 @@ impl Purse {
         }
         let late = self.asked.is_some_and(|(_, at)| now.millis_since(at) >= LEDGER_TIMEOUT_MS);
         if let Some(cause) = self.refusal(now).or(late.then_some(Cause::TEMPORARY)) {
+            let cause = self.told(cause);
             out.push(Order::Tell(from, Entry::Reserved { call, account: self.account, reserved: Err(cause) }));
             return false;
         }
@@ -138,6 +139,12 @@ impl Purse {
     /// Why the ledger refused a moment ago.
     fn refusal(&self, now: Instant) -> Option<Cause> {
         self.refused.filter(|(until, _)| now < *until).map(|(_, cause)| cause)
+    }
+
+    /// What a call hears for which there is no money: of an account that is not empty, that it is too little.
+    fn told(&self, cause: Cause) -> Cause {
+        let has_some = self.free().is_positive();
+        if has_some && cause == Cause::ORIGINATOR_BALANCE { Cause::BALANCE_TOO_LOW } else { cause }
     }
 
     fn free(&self) -> Money {
@@ -235,7 +242,7 @@ impl Purse {
     }
 
     fn refuse_waiting(&mut self, cause: Cause, out: &mut Vec<Order>) {
-        let account = self.account;
+        let (account, cause) = (self.account, self.told(cause));
         for waiting in self.waiting.drain(..) {
             out.push(Order::Tell(waiting.from, Entry::Reserved { call: waiting.call, account, reserved: Err(cause) }));
         }

@@ -36,7 +36,7 @@ export const KINDS = [{ value: 'prepaid', text: 'prepaid' }, { value: 'postpaid'
 export const ACCOUNT_FIELDS: Field[] = [
   { name: 'code', label: 'Code', kind: 'text' },
   { name: 'kind', label: 'Kind', kind: 'choice', choices: KINDS },
-  { name: 'credit_limit', label: 'Credit limit', kind: 'text', optional: true, help: 'How far the balance may fall below zero; below 0, so much must stay. Empty: prepaid not at all, postpaid without limit. Calls beyond it are refused with cause 306, or 425 where something must stay' },
+  { name: 'credit_limit', label: 'Credit limit', kind: 'text', optional: true, help: 'How far the balance may fall below zero; below 0, so much must stay. Empty: prepaid not at all, postpaid without limit. Calls beyond it are refused with cause 306, 320 where too little is left for a call to begin, or 425 where something must stay' },
   { name: 'netted', label: 'One balance for both directions', kind: 'tick', help: 'What we owe the carrier counts as its money' },
   { name: 'owed_limit', label: 'Most that we may owe', kind: 'text', optional: true, help: 'For calls that it takes, less what we paid; 0 if it is paid in advance. With one balance for both directions it bounds that balance. Beyond it the carrier is skipped with cause 323. Empty for no limit' },
   { name: 'day_cap', label: 'Spending cap of a day', kind: 'text', optional: true, help: 'What its calls may cost from midnight to midnight; more is refused with cause 423, beyond the month\'s cap with 424. Empty for no cap' },

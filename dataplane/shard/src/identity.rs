@@ -9,7 +9,7 @@ use rating::{Admission, Arrival};
 use sip::auth::nonce::Key;
 use sip::auth::{Algorithm, Challenge};
 use sip::effect::GIVE_UP_MS;
-use sip::print::reason_phrase;
+use sip::print::{reason_phrase, shortened};
 use sip::{Hop, Message, Method, Name, Printer};
 use units::{Cause, Clock, IngressTrunkId, NodeId, ShardId};
 
@@ -27,7 +27,9 @@ const ECHO_BYTES_MAX: usize = 12;
 /// What is asked for, by how often the address was asked in vain. The best is on top first (RFC 8760 §2.3); many programs read the topmost
 /// challenge only, so the other one is next; and some give up wherever they find one that they do not know, so it is left out at last.
 const OFFERED: [&[Algorithm]; LADDER_MAX as usize + 1] =
-    [&[Algorithm::Sha256, Algorithm::Md5], &[Algorithm::Md5, Algorithm::Sha256], &[Algorithm::Md5]];
+    [&[Algorithm::Sha256, Algorithm::Md5], &[Algorithm::Md5, Algorithm::Sha256], MD5];
+/// What every program knows.
+const MD5: &[Algorithm] = &[Algorithm::Md5];
 
 /// What a shard knows of names.
 #[derive(Debug)]
@@ -135,8 +137,8 @@ impl Shard {
     }
 
     /// Asks for a proof, strongest hash first unless that was in vain, as long as the question is hardly longer than what
-    /// came. MD5 alone is asked for otherwise, and nothing of a stranger if even that is too long: then the request's
-    /// repetition (RFC 3261 §17.1.2.2: timer E) is asked, since both together are long enough.
+    /// came. MD5 alone is asked for otherwise, in the fewest bytes if need be, and nothing of a stranger if even that is too
+    /// long: then the request's repetition (RFC 3261 §17.1.2.2: timer E) is asked, since both together are long enough.
     pub(crate) fn ask(
         &mut self,
         clock: Clock,
@@ -152,15 +154,19 @@ impl Shard {
         let bytes_max = (request.text().len() + unanswered) * ECHO_BYTES_MAX / 10;
         let proven = self.identity.proofs.is_proven(clock.now, source);
         self.counters.proofs_asked += 1;
-        for algorithms in [OFFERED[usize::from(step)], &[Algorithm::Md5]] {
+        for (algorithms, short) in [(OFFERED[usize::from(step)], false), (MD5, false), (MD5, true)] {
             let start = out.bytes.len();
             self.answer(from, request, question.status, out, |printer| {
                 for algorithm in algorithms {
                     let mut value = alloc::vec::Vec::with_capacity(128);
-                    Challenge::write(&mut value, question.realm, &nonce, *algorithm, question.stale);
+                    let named = (!short).then_some(*algorithm);
+                    Challenge::write(&mut value, question.realm, &nonce, named, question.stale);
                     printer.line(header, &[&value]);
                 }
             });
+            if short {
+                self.shorten_last(from, request, start, out);
+            }
             // Whoever has a connection has shown that its address is its own.
             let shown = from.transport.is_reliable();
             if shown || out.bytes.len() - start <= bytes_max || (proven && algorithms.len() == 1) {
@@ -173,6 +179,15 @@ impl Shard {
         }
         self.identity.proofs.note_question(clock.now, source, Some(request.text().len()));
         self.counters.proofs_silenced += 1;
+    }
+
+    /// Says what was just answered in the fewest bytes.
+    fn shorten_last(&mut self, from: Hop, request: &Message<'_>, start: usize, out: &mut Effects) {
+        let short = shortened(&out.bytes[start..]);
+        out.list.pop();
+        out.bytes.truncate(start);
+        out.bytes.extend_from_slice(&short);
+        self.emit(reply_hop(request, from), start..out.bytes.len(), out);
     }
 
     /// Answers a request without keeping anything; says which bytes that are.

@@ -3,8 +3,10 @@
 macro_rules! names {
     (@) => { false };
     (@ once) => { true };
+    (@ short) => { None };
+    (@ short $compact:literal) => { Some($compact) };
     ($($variant:ident $text:literal $([$compact:literal])? $($once:ident)?,)*) => {
-        /// A header's name. Spelling and case do not matter on the wire (RFC 3261 §7.3.1); we print the long form.
+        /// A header's name. Spelling and case do not matter on the wire (RFC 3261 §7.3.1); we print the long form, but where each byte counts.
         #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
         #[repr(u8)]
         pub enum Name {
@@ -29,6 +31,14 @@ macro_rules! names {
                 match self {
                     $(Name::$variant => names!(@ $($once)?),)*
                     Name::Other => false,
+                }
+            }
+
+            /// The compact form, of those that have one.
+            pub(crate) const fn compact(self) -> Option<&'static str> {
+                match self {
+                    $(Name::$variant => names!(@ short $($compact)?),)*
+                    Name::Other => None,
                 }
             }
         }

@@ -15,9 +15,11 @@ use crate::via::Via;
 
 mod reason;
 mod refusal;
+mod short;
 
 pub use reason::reason_phrase;
 pub use refusal::{REFUSAL_BYTES_MAX, refusal, turn_away};
+pub use short::shortened;
 
 /// How a header is named when it is printed: a [`Name`] or the text of a header that `Name` does not know.
 pub trait Label {

@@ -155,10 +155,14 @@ fn what_one_side_signs_the_other_side_believes_and_nothing_else() {
 fn a_name_with_quotes_in_it_goes_and_comes_whole() {
     let secret = Secret::from_password("o\"ne\\", "r\"s", "p");
     let mut text = Vec::new();
-    Challenge::write(&mut text, secret.realm, b"n", Algorithm::Sha256, true);
+    Challenge::write(&mut text, secret.realm, b"n", Some(Algorithm::Sha256), true);
     assert_eq!(text, br#"Digest realm="r\"s", nonce="n", algorithm=SHA-256, qop="auth", stale=true"#);
     let challenge = Challenge::parse(&text).unwrap();
     assert!(challenge.realm.is(b"r\"s") && challenge.stale && challenge.protection == Protection::Auth);
+    let mut unnamed = Vec::new();
+    Challenge::write(&mut unnamed, secret.realm, b"n", None, false);
+    assert_eq!(unnamed, br#"Digest realm="r\"s", nonce="n", qop="auth""#);
+    assert_eq!(Challenge::parse(&unnamed).unwrap().algorithm, Algorithm::Md5);
     let mut value = Vec::new();
     let request = Request { method: b"REGISTER", uri: b"sip:r", cnonce: b"abcdefgh", count: 0x1F, body: b"" };
     answer(&mut value, &challenge, &secret, &request);

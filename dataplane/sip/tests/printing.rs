@@ -33,6 +33,22 @@ fn a_reply_carries_what_was_seen_and_not_what_was_claimed() {
 }
 
 #[test]
+fn a_message_in_short_names_is_the_same_message() {
+    let long = reply(180, "192.0.2.9:4444") + "To: the body's\r\n";
+    let short = String::from_utf8(print::shortened(long.as_bytes())).expect("text");
+    let expected = "SIP/2.0 180 Ringing\r\n\
+        v: SIP/2.0/UDP 10.0.0.1:5070;branch=z9hG4bKtop;received=192.0.2.9;rport=4444\r\n\
+        v: SIP/2.0/TCP p;branch=z9hG4bKlow\r\nv: SIP/2.0/UDP q;branch=z9hG4bKlast\r\n\
+        Record-Route: <sip:r1;lr>\r\nRecord-Route: <sip:r2;lr>\r\n\
+        f: \"Ana\" <sip:ana@example.com>;tag=1\r\nt: <sip:bo@example.net>;tag=mine\r\ni: c1\r\nCSeq: 7 INVITE\r\n\
+        l: 0\r\n\r\nTo: the body's\r\n";
+    assert_eq!(short, expected);
+    for text in ["", "no line", "INVITE sip:a@b SIP/2.0\r\n"] {
+        assert_eq!(print::shortened(text.as_bytes()), text.as_bytes());
+    }
+}
+
+#[test]
 fn record_route_comes_back_only_where_a_dialog_can_begin() {
     for (status, expected) in [(100, 0), (180, 2), (200, 2), (299, 2), (302, 0), (486, 0)] {
         assert_eq!(reply(status, "192.0.2.9:4444").matches("Record-Route").count(), expected, "{status}");

@@ -5,7 +5,7 @@ use shard::recent::Recent;
 use sip::auth::nonce::LIFE_MS;
 use units::Instant;
 
-use crate::world::{AWAY, HOME, Phone, World, model, status};
+use crate::world::{AWAY, HOME, Phone, REALM, World, model, status};
 
 const LINES: &str = "Contact: <sip:x@10.0.0.2>\r\n";
 
@@ -185,6 +185,28 @@ fn a_small_packet_from_nobody_draws_no_large_one() {
     assert!(drawn.len() > 10, "{drawn:?}");
     let bytes: usize = drawn.iter().sum();
     assert!(bytes * 10 <= 60 * small.len() * 12, "{bytes} for sixty times {}", small.len());
+}
+
+/// What a phone sends at least that wants to be called.
+#[test]
+fn a_phone_that_says_no_more_than_it_must_is_asked_at_once_and_registers() {
+    let mut world = World::new(1, &model());
+    let register = |number: u32, lines: &str| {
+        format!(
+            "REGISTER sip:{REALM} SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.7:5062;branch=z9hG4bK-1-{number};rport\r\n\
+             From: <sip:alice@{REALM}>;tag=1\r\nTo: <sip:alice@{REALM}>\r\nCall-ID: 1@198.51.100.7\r\n\
+             CSeq: {number} REGISTER\r\nContact: <sip:alice@198.51.100.7:5062>\r\nMax-Forwards: 70\r\n\
+             Expires: 3600\r\n{lines}Content-Length: 0\r\n\r\n"
+        )
+    };
+    let request = register(1, "");
+    let refusal = world.ask(HOME, &request);
+    assert_eq!(status(&refusal), 401);
+    assert!(refusal.len() * 10 <= request.len() * 12, "{} bytes for {}", refusal.len(), request.len());
+    assert!(asked_for(&refusal).is_empty() && refusal.contains("\r\nv: "), "in the fewest bytes: {refusal}");
+    let alice = Phone::new("alice", "wonderland");
+    let request = register(2, &alice.register_proof(&refusal, 1));
+    assert_eq!(status(&world.ask(HOME, &request)), 200);
 }
 
 #[test]

@@ -74,14 +74,18 @@ impl<'a> Challenge<'a> {
         })
     }
 
-    /// Appends the value of one header that challenges with `auth`. A realm is any text without control characters.
-    pub fn write(out: &mut Vec<u8>, realm: &str, nonce: &[u8], algorithm: Algorithm, stale: bool) {
+    /// Appends the value of one header that challenges with `auth`. A realm is any text without control characters. Without an algorithm it
+    /// asks for MD5 (RFC 7616 §3.3).
+    pub fn write(out: &mut Vec<u8>, realm: &str, nonce: &[u8], algorithm: Option<Algorithm>, stale: bool) {
         out.extend_from_slice(b"Digest realm=");
         quote(out, realm.bytes());
         out.extend_from_slice(b", nonce=\"");
         out.extend_from_slice(nonce);
-        out.extend_from_slice(b"\", algorithm=");
-        out.extend_from_slice(algorithm.as_str().as_bytes());
+        out.push(b'"');
+        if let Some(algorithm) = algorithm {
+            out.extend_from_slice(b", algorithm=");
+            out.extend_from_slice(algorithm.as_str().as_bytes());
+        }
         out.extend_from_slice(b", qop=\"auth\"");
         if stale {
             out.extend_from_slice(b", stale=true");

@@ -240,9 +240,12 @@ impl Shard {
         if self.guard.stranger() == Stranger::Silent {
             return;
         }
+        // A switch without a way in is being set up. Who calls it now may be known in a moment, or try the next node.
+        let ways_in = self.loaded.as_ref().is_some_and(|loaded| loaded.view().ingress_trunks().next().is_some());
+        let status = if ways_in || request.method() != Method::Invite { 403 } else { 503 };
         let (tag, to) = (self.guard.tag(request.call_id(), request.via().branch), reply_hop(request, from));
         let start = out.bytes.len();
-        Printer::reply(&mut out.bytes, request, 403, "Forbidden", &tag, from.remote).finish_empty();
+        Printer::reply(&mut out.bytes, request, status, reason_phrase(status), &tag, from.remote).finish_empty();
         // Whoever forges a source gains nothing by us: 1.2 bytes for one at most.
         if (out.bytes.len() - start) * 10 > request.text().len() * 12 {
             return out.bytes.truncate(start);

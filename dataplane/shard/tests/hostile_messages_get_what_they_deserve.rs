@@ -2,9 +2,13 @@
 
 mod world;
 
+use std::sync::Arc;
+
+use shard::Loaded;
 use shard::guard::{REFUSED_MAX, Reason, Settings, Stranger};
+use snapshot::Model;
 use units::Cause;
-use world::{ORIGINATOR, SDP, STRANGER, TERMINATOR, World, find, header, invite, reply, request, status};
+use world::{ORIGINATOR, SDP, STRANGER, TERMINATOR, World, find, header, invite, network, reply, request, status};
 
 /// The final answer to a message of the originator's that is an INVITE with something changed.
 fn answer(world: &mut World, datagram: &str) -> (u16, String) {
@@ -117,6 +121,20 @@ fn nobody_is_a_stranger_before_the_first_snapshot() {
     world.load_first();
     let sent = world.hear(ORIGINATOR, invite("one").as_bytes());
     assert!(find(&sent, TERMINATOR, "INVITE ").is_some(), "the repeat finds its trunk: {sent:?}");
+}
+
+#[test]
+fn a_switch_without_a_way_in_forbids_nobody() {
+    let mut world = World::early();
+    world.load(Loaded::new(Arc::new(network::image(&Model::default()))).expect("a sound snapshot"));
+    assert_eq!(answer(&mut world, &invite("one")).0, 503, "it is being set up");
+    assert_eq!(answer(&mut world, &method("OPTIONS")).0, 403);
+    assert_eq!(world.shard.refused().count(), 2, "operators see who tries");
+    world.load_first();
+    let sent = world.hear(ORIGINATOR, invite("two").as_bytes());
+    assert!(find(&sent, TERMINATOR, "INVITE ").is_some(), "{sent:?}");
+    let sent = world.hear(STRANGER, invite("three").as_bytes());
+    assert_eq!(status(&sent[0].1), Some(403), "from now on strangers are told");
 }
 
 #[test]

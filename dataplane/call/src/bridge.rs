@@ -3,8 +3,6 @@
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
-use units::Cause;
-
 use crate::leg::StandsFor;
 use crate::leg::reliable::Owed;
 use crate::release::{Release, Why};
@@ -101,8 +99,8 @@ pub enum Event {
     AckMissing,
     /// The peer says goodbye; the request waits for its answer.
     Bye {
-        /// Why, by its Reason header (RFC 3326); normal release if it does not say.
-        cause: Cause,
+        /// Why, by its Reason header (RFC 3326).
+        why: Why,
     },
     /// The peer offers a change by re-INVITE.
     Offer {

@@ -301,7 +301,7 @@ impl Call {
     fn on_ingress_event(&mut self, ctx: &mut Context<'_>, event: Event) {
         match event {
             Event::Cancelled { why } if !self.is_up() => self.on_cancelled(ctx, why),
-            Event::Bye { cause } => self.on_bye(ctx, 0, cause),
+            Event::Bye { why } => self.on_bye(ctx, 0, why),
             Event::Pracked { number, body, owed } => self.on_pracked(ctx, number, body, owed),
             Event::PrackMissing => self.on_prack_missing(ctx),
             Event::Acked { body } => self.on_acked(ctx, 0, body),
@@ -319,7 +319,7 @@ impl Call {
             Event::Answered { body, described } => self.on_answered(ctx, body, described),
             Event::Refused(release) => self.on_refused(ctx, release),
             Event::Detour { release, response } => self.on_detour(ctx, release, &response),
-            Event::Bye { cause } => self.on_bye(ctx, self.current, cause),
+            Event::Bye { why } => self.on_bye(ctx, self.current, why),
             Event::Acked { body } => self.on_acked(ctx, self.current, body),
             Event::AckMissing => self.end(ctx, Release::by_switch(Cause::ACK_MISSING)),
             Event::Cancelled { .. } => self.on_offer_cancelled(ctx, self.current),

@@ -351,6 +351,8 @@ pub struct Leg {
     pub left: bool,
     /// A BYE waits for the ACK of our answer.
     pub bye_wanted: Option<Cause>,
+    /// The SIP status that the other side's BYE gave as its reason: ours repeats it.
+    pub bye_status: Option<u16>,
     /// What its trunk's policy allows.
     pub ways: Ways,
     /// Early dialogs of our first INVITE; none once it was answered.
@@ -411,6 +413,7 @@ impl Leg {
             gone: false,
             left: false,
             bye_wanted: None,
+            bye_status: None,
             ways: Ways::default(),
             early: Vec::new(),
             early_at: 0,

@@ -52,13 +52,21 @@ impl Release {
     }
 }
 
-/// What a peer says of why it takes an INVITE back (RFC 3326 §2): nothing, or a value of either protocol.
+/// What a peer says of why it takes an INVITE back or ends a call (RFC 3326 §2): nothing, or a value of either protocol.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Why {
     /// A SIP status: 200 where the call was answered elsewhere.
     pub status: Option<u16>,
     /// A cause of Q.850.
     pub cause: Option<Cause>,
+}
+
+impl Why {
+    /// Why a call ended: as said in Q.850's terms, else what a SIP failure means in them; normal release if it does not say.
+    pub fn end(self) -> Cause {
+        let failure = self.status.filter(|status| *status >= 400);
+        self.cause.or(failure.map(cause_of_status)).unwrap_or(Cause::NORMAL)
+    }
 }
 
 /// The Q.850 cause of a SIP status (RFC 3398 §8.2.6.1, RFC 4497 for what it leaves out).

@@ -400,15 +400,32 @@ fn a_caller_says_why_it_cancels_and_the_terminator_hears_it() {
 }
 
 #[test]
-fn the_reason_of_a_bye_reaches_the_other_side_and_the_record() {
-    let mut stage = Stage::new();
-    let mut call = stage.talking_call();
-    let bye = stage::request("BYE", stage.last(0), 2);
-    let bye = bye
-        .replace("Content-Length", "Reason: SIP;cause=200\r\nReason: Q.850;cause=38;text=\"down\"\r\nContent-Length");
-    stage.hear(&mut call, 0, &bye, CALLER);
-    assert!(line(stage.last(1), "Reason").starts_with("Reason: Q.850;cause=38;"), "{}", stage.last(1));
-    assert_eq!(stage.cdrs().last().map(|cdr| cdr.cause), Some(Cause::NETWORK_DOWN));
+fn the_reasons_of_a_bye_reach_the_other_side_and_the_record() {
+    const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
+    for (said, heard, cause) in [
+        ("X: y", vec!["Q.850;cause=16;"], Cause::NORMAL),
+        ("Reason: Q.850;cause=38;text=\"down\"", vec!["Q.850;cause=38;"], Cause::NETWORK_DOWN),
+        ("Reason: SIP;cause=200, Q.850;cause=38", vec!["Q.850;cause=38;", ELSEWHERE], Cause::NETWORK_DOWN),
+        ("Reason: SIP;cause=200\r\nReason: FOO;cause=1", vec!["Q.850;cause=16;", ELSEWHERE], Cause::NORMAL),
+        ("Reason: SIP;cause=503", vec!["Q.850;cause=34;", "SIP;cause=503;text=\"Service Un"], Cause::NO_CIRCUIT),
+        ("Reason: SIP;cause=99, Q.850;cause=0", vec!["Q.850;cause=16;"], Cause::NORMAL),
+    ] {
+        for leg in [0, 1] {
+            let mut stage = Stage::new();
+            let mut call = stage.talking_call();
+            let bye = match leg {
+                0 => stage::request("BYE", stage.last(0), 2),
+                leg => stage::request_of_terminator("BYE", stage.first(leg), 2),
+            };
+            let bye = stage::with_lines(&bye, &format!("{said}\r\n"));
+            stage.hear(&mut call, leg, &bye, if leg == 0 { CALLER } else { TERMINATOR });
+            let told = stage.last_of(1 - leg, "BYE ");
+            let seen: Vec<_> = told.lines().filter_map(|line| line.strip_prefix("Reason: ")).collect();
+            assert_eq!(seen.len(), heard.len(), "{said}: {seen:?}");
+            assert!(seen.iter().zip(&heard).all(|(seen, heard)| seen.starts_with(heard)), "{said}: {seen:?}");
+            assert_eq!(stage.cdrs().last().map(|cdr| cdr.cause), Some(cause), "{said}");
+        }
+    }
 }
 
 #[test]

@@ -37,19 +37,21 @@ impl Call {
         }
     }
 
-    /// One side said goodbye.
-    pub(super) fn on_bye(&mut self, ctx: &mut Context<'_>, leg: u8, cause: Cause) {
-        let by = if leg == 0 { Party::Ingress } else { Party::Egress };
+    /// One side said goodbye; the other one hears why.
+    pub(super) fn on_bye(&mut self, ctx: &mut Context<'_>, leg: u8, why: Why) {
+        let (by, other) = if leg == 0 { (Party::Ingress, self.current) } else { (Party::Egress, 0) };
+        let cause = why.end();
         match (leg, &self.state) {
             (_, State::Up(_)) | (1.., State::Answering { .. }) => {}
             // RFC 3261 §15: a caller may leave an early dialog by BYE, which is a CANCEL in all but name (§15.1.2: 487).
-            (0, _) => return self.on_cancelled(ctx, Why { cause: Some(cause), status: None }),
+            (0, _) => return self.on_cancelled(ctx, Why { cause: Some(cause), ..why }),
             // A terminator may not say BYE before its answer; whoever does has given the attempt up.
             (leg, _) => {
                 crate::call::answer_byes(&mut self.legs[usize::from(leg)], ctx, leg);
                 return self.give_up_attempt(ctx, Release::refused(480, None));
             }
         }
+        self.legs[usize::from(other)].bye_status = why.status;
         self.end(ctx, Release { by, cause, status: 200 });
     }
 

@@ -117,8 +117,7 @@ impl Leg {
         let cancels = pending.is_some_and(|invite| invite.machine.is_pending());
         refuse(desk, index, request, source, status, self.dialog.local_tag());
         if cancels {
-            let status = reason(request, b"SIP").filter(|status| (100..700).contains(status));
-            events.push(Event::Cancelled { why: Why { status, cause: q850(request) } });
+            events.push(Event::Cancelled { why: why(request) });
         }
     }
 
@@ -145,7 +144,7 @@ impl Leg {
         }
         let body = body_of(request);
         let event = match request.method() {
-            Method::Bye => Some(Event::Bye { cause: q850(request).unwrap_or(Cause::NORMAL) }),
+            Method::Bye => Some(Event::Bye { why: why(request) }),
             Method::Prack => match self.on_prack(request, number, body) {
                 Some(pracked) => Some(pracked),
                 // RFC 3262 §3: it names no response of ours that waits.
@@ -623,6 +622,12 @@ pub fn body_of(message: &Message<'_>) -> Body {
         },
         _ => Body::default(),
     }
+}
+
+/// What a request's Reason headers say.
+fn why(request: &Message<'_>) -> Why {
+    let status = reason(request, b"SIP").filter(|status| (100..700).contains(status));
+    Why { status, cause: q850(request) }
 }
 
 /// The Q.850 cause of a Reason header.

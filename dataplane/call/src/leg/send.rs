@@ -226,9 +226,11 @@ impl Leg {
     ) {
         let early = if self.dialog.stands() { usize::MAX } else { self.early_at };
         self.swap_early(early);
+        let status = self.bye_status;
         self.send_request_with(desk, index, method, body, passes_on, |printer| {
             if let Some(cause) = cause {
                 write_reason(printer, cause);
+                write_status(printer, status);
             }
         });
         self.swap_early(early);
@@ -285,7 +287,7 @@ impl Leg {
         let mut request = Vec::with_capacity(text.len() + line.len() + 64);
         let mut printer = self.dialog.request(&mut request, method, number, &branch, desk.switch.sent_by(to), HOPS);
         for name in REPEATED {
-            if let Some(value) = refused.header(name) {
+            for value in refused.headers(name) {
                 printer.line(name, &[value]);
             }
         }
@@ -453,18 +455,19 @@ fn write_reason(printer: &mut Printer<'_>, cause: Cause) {
     printer.line(Name::Reason, &[b"Q.850;cause=", text, b";text=\"", cause.text().as_bytes(), b"\""]);
 }
 
+/// RFC 3326: why, by a SIP status.
+fn write_status(printer: &mut Printer<'_>, status: Option<u16>) {
+    let Some(status) = status else { return };
+    let mut digits = [0; 5];
+    // RFC 3326 §3.1: phones that rang in vain because of it do not call that a missed call.
+    let text = if status == 200 { "Call completed elsewhere" } else { reason_phrase(status) };
+    printer.line(Name::Reason, &[b"SIP;cause=", decimal(status, &mut digits), b";text=\"", text.as_bytes(), b"\""]);
+}
+
 impl Why {
     /// A CANCEL's Reason: its values, in our words.
     fn write(self, printer: &mut Printer<'_>) {
-        let mut digits = [0; 5];
-        if let Some(status) = self.status {
-            // RFC 3326 §3.1: phones that rang in vain because of it do not call that a missed call.
-            let text = if status == 200 { "Call completed elsewhere" } else { reason_phrase(status) };
-            printer.line(
-                Name::Reason,
-                &[b"SIP;cause=", decimal(status, &mut digits), b";text=\"", text.as_bytes(), b"\""],
-            );
-        }
+        write_status(printer, self.status);
         if let Some(cause) = self.cause {
             write_reason(printer, cause);
         }

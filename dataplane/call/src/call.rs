@@ -337,7 +337,7 @@ impl Call {
             // Accepted after the end, and with an offer of its own perhaps: acknowledged like any other.
             Event::Answered { .. } | Event::OfferAccepted { .. } => {
                 if leg.invite_out.as_ref().is_some_and(InviteOut::awaits_our_ack) {
-                    leg.send_ack(&mut ctx.desk, index, &Body::default());
+                    leg.send_last_ack(&mut ctx.desk, index);
                 }
                 leg.send_bye(&mut ctx.desk, index, Cause::NORMAL);
             }

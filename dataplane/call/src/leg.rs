@@ -189,6 +189,8 @@ pub struct InviteOut {
     pub proof: Vec<u8>,
     /// The ACK of its 2xx, once sent.
     pub ack: Vec<u8>,
+    /// The offer in its 2xx, until it is acknowledged.
+    pub asks: Vec<u8>,
     /// A CANCEL waits for the first 1xx.
     pub cancel_wanted: bool,
     /// What a CANCEL says of why.

@@ -69,9 +69,32 @@ fn an_originator_that_does_not_answer_the_terminators_offer_is_released() {
         let ack = if answer.is_empty() { ack } else { with_sdp(&ack, answer) };
         stage.hear(&mut call, 0, &ack, CALLER);
         assert_eq!((stage.count(1, "ACK "), stage.count(1, "BYE "), stage.count(0, "BYE ")), (1, 1, 1));
+        assert!(stage.last_of(1, "ACK ").contains("m=audio 0 RTP/AVP 8\r\n"), "its offer is answered, and declined");
         let told: Vec<_> = stage.cdrs().iter().map(|cdr| (cdr.cause, cdr.released_by)).collect();
         assert_eq!(told, [(cause, Party::Ingress); 2]);
     }
+}
+
+/// RFC 3261 §9.1 and §13.2.2.4: the answer was on its way when the caller gave up, and it offers media.
+#[test]
+fn an_offer_that_crosses_a_cancel_is_declined_and_released() {
+    let mut stage = Stage::new();
+    let mut call = stage.begin_with(&without_sdp(&invite()));
+    let trying = reply(stage.first(1), 100, None);
+    stage.hear(&mut call, 1, &trying, TERMINATOR);
+    let cancel = without_sdp(&invite()).replace("INVITE sip:", "CANCEL sip:").replace("1 INVITE", "1 CANCEL");
+    stage.hear(&mut call, 0, &cancel, CALLER);
+    assert_eq!(stage.count(1, "CANCEL "), 1);
+    let two = "m=audio 4000 RTP/AVP 8 0\r\nm=video 4002 RTP/AVP 31\r\n";
+    let offer = reply(stage.first(1), 200, Some(&OFFER.replace("m=audio 4000 RTP/AVP 8\r\n", two)));
+    for _ in 0..2 {
+        stage.hear(&mut call, 1, &offer, TERMINATOR);
+        let ack = stage.last_of(1, "ACK ");
+        assert!(ack.ends_with("m=audio 0 RTP/AVP 8 0\r\nm=video 0 RTP/AVP 31\r\n"), "{ack}");
+    }
+    assert_eq!((stage.count(1, "ACK "), stage.count(1, "BYE ")), (2, 1));
+    stage.wait(&mut call, 70_000);
+    assert!(call.is_done());
 }
 
 #[test]

@@ -20,4 +20,4 @@ pub use filter::{Filter, Order};
 pub use flaw::Flaw;
 pub use media::{CarriedBy, Direction, Maps, Media};
 pub use parse::{FORMATS_MAX, MEDIA_MAX, Session, parse};
-pub use rewrite::{Crypt, Events, Rewrite, fitted, rewrite, rewrite_filtered, rewrite_parsed};
+pub use rewrite::{Crypt, Events, Rewrite, declined, fitted, rewrite, rewrite_filtered, rewrite_parsed};

@@ -149,6 +149,18 @@ pub fn fitted(answer: &Session<'_>, offer: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
+/// An answer that takes none of an offer's media (RFC 3264 §6): who acknowledges an offer only to end the call owes one all the same
+/// (RFC 3261 §13.2.2.4). `session` is its number and version. `None` for what offers nothing.
+#[must_use]
+pub fn declined(offer: &[u8], address: IpAddr, session: (u64, u64)) -> Option<Vec<u8>> {
+    let family = if address.is_ipv4() { "IP4" } else { "IP6" };
+    let (number, version) = session;
+    let head = alloc::format!(
+        "v=0\r\no=- {number} {version} IN {family} {address}\r\ns=-\r\nc=IN {family} {address}\r\nt=0 0\r\n"
+    );
+    fitted(&parse::parse(head.as_bytes()).ok()?, offer)
+}
+
 /// What is to be done with the lines of one section.
 struct Section {
     verdict: Verdict,

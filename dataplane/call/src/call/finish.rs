@@ -130,7 +130,7 @@ impl Call {
     fn say_goodbye(&mut self, ctx: &mut Context<'_>, index: u8, cause: Cause) {
         let leg = &mut self.legs[usize::from(index)];
         if leg.invite_out.as_ref().is_some_and(InviteOut::awaits_our_ack) {
-            leg.send_ack(&mut ctx.desk, index, &Body::default());
+            leg.send_last_ack(&mut ctx.desk, index);
         }
         leg.close_dialog(&mut ctx.desk, index);
         leg.send_bye(&mut ctx.desk, index, cause);

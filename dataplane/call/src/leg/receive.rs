@@ -381,6 +381,8 @@ impl Leg {
             self.heed_timer(desk.clock.now, response);
             if at_once {
                 self.send_ack(desk, index, &Body::default());
+            } else if let Some(invite) = &mut self.invite_out {
+                invite.asks.clone_from(&body.bytes);
             }
             events.push(if initial {
                 Event::Answered { body, described }
@@ -404,14 +406,17 @@ impl Leg {
         let mut other = self.clone();
         other.dialog.learn(response);
         other.gone = false;
-        let ack = core::mem::take(&mut invite.ack);
+        let (ack, asks) = (core::mem::take(&mut invite.ack), core::mem::take(&mut invite.asks));
+        if !invite.offered && !invite.settled {
+            invite.asks.clone_from(&body_of(response).bytes);
+        }
         other.invite_out = Some(invite);
-        other.send_ack(desk, index, &Body::default());
+        other.send_last_ack(desk, index);
         other.send_bye(desk, index, Cause::NORMAL);
         self.dialog.local_cseq = other.dialog.local_cseq;
         self.requests_out = other.requests_out;
         self.invite_out = other.invite_out.map(|mut invite| {
-            invite.ack = ack;
+            (invite.ack, invite.asks) = (ack, asks);
             invite
         });
     }

@@ -59,6 +59,7 @@ impl Leg {
             proof: proof.to_vec(),
             repeats: 0,
             ack: Vec::new(),
+            asks: Vec::new(),
             cancel_wanted: false,
             cancelled_for: Why::default(),
             cancelled: false,
@@ -340,11 +341,19 @@ impl Leg {
         let mut printer = self.dialog.request(&mut desk.out.bytes, b"ACK", number, &branch, own, HOPS);
         printer.append(&invite.proof);
         finish(printer, body);
-        invite.ack = desk.out.bytes[start..].to_vec();
+        (invite.ack, invite.asks) = (desk.out.bytes[start..].to_vec(), Vec::new());
         desk.send_from(index, to, start);
         if invite.machine.is_accepted() {
             desk.out.take_back(invite.request.shorten());
         }
+    }
+
+    /// Acknowledges the 2xx of an INVITE whose call is over. An offer in it is declined (RFC 3261 §13.2.2.4).
+    pub fn send_last_ack(&mut self, desk: &mut Desk<'_>, index: u8) {
+        let Some(invite) = &self.invite_out else { return };
+        let own = desk.switch.media_address(self.media_ipv6).unwrap_or(desk.switch.sent_by(invite.to).1.ip());
+        let answer = sdp::declined(&invite.asks, own, (self.sdp_session, self.sdp_version + 1));
+        self.send_ack(desk, index, &answer.map_or_else(Body::default, Body::sdp));
     }
 
     /// Sends our first INVITE anew after its refusal: to `target` by `hop`, with a header line that proves who we are, if it is not empty

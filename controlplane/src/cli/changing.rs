@@ -19,10 +19,7 @@ impl Noun {
                 db::Verb::Backup(_) | db::Verb::Verify(_) => None,
             },
             Noun::Deck(verb) => deck(verb),
-            Noun::Invoices(verb) => match verb {
-                invoices::Verb::Make { place, .. } | invoices::Verb::Void { place, .. } => Some(place),
-                invoices::Verb::List { .. } | invoices::Verb::Get { .. } => None,
-            },
+            Noun::Invoices(verb) => invoices(verb),
             Noun::Jobs(verb) => match verb {
                 jobs::Verb::Cancel(act) | jobs::Verb::Retry(act) => Some(&mut act.place),
                 jobs::Verb::List(_) | jobs::Verb::Show(_) => None,
@@ -100,6 +97,13 @@ fn calls(verb: &mut calls::Verb) -> Option<&mut Place> {
             Some(place)
         }
         calls::Verb::List { .. } | calls::Verb::Show { .. } => None,
+    }
+}
+
+fn invoices(verb: &mut invoices::Verb) -> Option<&mut Place> {
+    match verb {
+        invoices::Verb::Make { place, .. } | invoices::Verb::Void { place, .. } => Some(place),
+        invoices::Verb::List { .. } | invoices::Verb::Get { .. } => None,
     }
 }
 

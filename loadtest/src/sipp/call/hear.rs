@@ -40,11 +40,14 @@ impl Call {
     /// What was heard and answered already is answered again; true if that is all that follows.
     fn heard_again(&mut self, print: u64, text: &str, world: &mut World) -> bool {
         if let Some(mut answered) = self.answered.take_if(|answered| answered.heard == print) {
-            // A scenario that says a request again to the letter gets the same response again, which is the answer and no repeat of one.
-            let fresh = heard::status(text).is_some() && is_answered_by(&answered.text, text);
+            // A scenario that says a request again to the letter gets the same response again: the answer where one is waited for, and in no
+            // case a reason to say the request once more.
+            let status = heard::status(text);
+            let belongs = status.is_some() && is_answered_by(&answered.text, text);
+            let fresh = belongs && self.find(text, status).is_some_and(|step| step >= self.step);
             if !fresh {
                 world.statistics.steps[answered.recv].again += 1;
-                if answered.times < REPEATS_MAX {
+                if !belongs && answered.times < REPEATS_MAX {
                     answered.times += 1;
                     world.statistics.steps[answered.send].again += 1;
                     world.statistics.count(Count::Retransmissions);

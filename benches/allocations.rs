@@ -142,7 +142,7 @@ fn packets() -> u64 {
             room[4..8].copy_from_slice(&(160 * u32::from(number)).to_be_bytes());
             number += 1;
             let sealed = crypt.then(|| peer.seal(&mut room, PACKET_BYTES).expect("there is room for the tag"));
-            let verdict = relay.on_room(now, from.rtp_port, near, &mut room, sealed.unwrap_or(PACKET_BYTES));
+            let verdict = relay.on_room(now, now, from.rtp_port, near, &mut room, sealed.unwrap_or(PACKET_BYTES));
             assert!(!matches!(verdict, Verdict::Drop(_)), "the packet goes on");
         });
     }

@@ -75,7 +75,7 @@ fn speak(world: &mut World, sides: &[(u16, SocketAddr)]) {
             room[2..4].copy_from_slice(&number.to_be_bytes());
             room[4..8].copy_from_slice(&(160 * u32::from(number)).to_be_bytes());
             let clock = world.clock();
-            let passed = world.shard.on_media(clock, *port, *peer, &mut room, 172);
+            let passed = world.shard.on_media(clock, clock.now, *port, *peer, &mut room, 172);
             assert!(passed.is_some(), "a packet of the peer's is passed on");
         }
     }
@@ -83,7 +83,7 @@ fn speak(world: &mut World, sides: &[(u16, SocketAddr)]) {
         // A receiver's report without a block (RFC 3550 §6.4.2).
         room[..8].copy_from_slice(&[0x80, 201, 0, 1, 0, 0, 0, 7]);
         let (clock, from) = (world.clock(), SocketAddr::new(peer.ip(), peer.port() + 1));
-        let passed = world.shard.on_media(clock, port + 1, from, &mut room, 8);
+        let passed = world.shard.on_media(clock, clock.now, port + 1, from, &mut room, 8);
         assert!(passed.is_some(), "a report of the peer's is passed on");
     }
 }

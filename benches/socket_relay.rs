@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use fastpath::Steer;
 use media::{Relay, Verdict};
@@ -45,7 +45,7 @@ struct Uring {
 /// A relay on `ports` RTP ports of an address; what comes to one leaves from its pair for the peer.
 pub fn relay(own: IpAddr, peer: SocketAddr, ports: u16, sockets: Sockets) -> (Vec<SocketAddr>, Box<dyn Turn>) {
     let doorbell = Doorbell::new().expect("an event descriptor");
-    let ring = Ring::new(&Settings::fitting(), doorbell).expect("an io_uring");
+    let ring = Ring::new(&Settings::fitting(), doorbell).expect("an io_uring").with_arrivals();
     let relay = Relay::new(PORT_LOW, PORT_LOW + 2 * ports - 1, 1);
     let (socket_of, started) = (vec![None; 2 * usize::from(ports)], Instant::now());
     let mut uring = Uring { ring, relay, socket_of, port_of: Vec::new(), raw: None, started };
@@ -74,6 +74,7 @@ impl Uring {
     fn open(&mut self, addresses: &[SocketAddr], peer: Option<SocketAddr>) {
         for address in addresses {
             let socket = UdpSocket::bind(*address, &OPTIONS).expect("a media port");
+            socket.stamp().expect("the kernel stamps");
             if let Some(peer) = peer {
                 let twin = socket.as_fd().try_clone_to_owned().expect("a descriptor");
                 std::net::UdpSocket::from(twin).connect(peer).expect("a socket can be connected");
@@ -89,6 +90,7 @@ impl Uring {
         let steer = Steer::load([Some(own), None]).expect("the kernel takes the program");
         let mut steering = steer.steering(0).expect("its tables");
         let socket = UdpSocket::steered(own, &STEERED).expect("a socket");
+        socket.stamp().expect("the kernel stamps");
         steering.take(&socket, false).expect("the table takes a socket");
         self.ring.add(&socket, Class::Steered).expect("a place in the ring");
         for address in addresses {
@@ -103,12 +105,15 @@ impl Uring {
 impl Turn for Uring {
     fn turn(&mut self, progress: &Progress) {
         self.ring.wait(Duration::from_millis(100)).expect("the ring waits");
-        let now = units::Instant::from_micros(self.started.elapsed().as_micros() as u64);
+        let now = self.started.elapsed().as_micros() as u64;
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock that was set");
         let mut relayed = 0;
         while let Some(event) = self.ring.event() {
             let Event::Datagram(packet) = event else { continue };
             let port = if self.raw.is_some() { packet.port } else { self.port_of[packet.socket.place()] };
-            let Verdict::Forward { port, to } = self.relay.on_packet(now, port, packet.from, self.ring.bytes(&packet))
+            let waited = self.ring.arrival(&packet).and_then(|stamp| wall.checked_sub(stamp)).unwrap_or_default();
+            let came = units::Instant::from_micros(now.saturating_sub(waited.as_micros() as u64));
+            let Verdict::Forward { port, to } = self.relay.on_packet(came, port, packet.from, self.ring.bytes(&packet))
             else {
                 self.ring.release(packet);
                 continue;

@@ -63,7 +63,7 @@ impl CoreThread {
     }
 
     fn pump(self) -> anyhow::Result<()> {
-        let mut ring = Ring::new(&uring::Settings::fitting(), self.bell)?;
+        let mut ring = Ring::new(&uring::Settings::fitting(), self.bell)?.with_arrivals();
         let config = self.config;
         let (number, keep) = (config.shard.0, self.keep);
         let steering = self.steered.steering(number)?;

@@ -118,13 +118,14 @@ impl Pump {
         };
         self.media_heard += 1;
         let started = self.media_heard.is_multiple_of(TIMED).then(clocks::ticks);
+        let came = self.ring.arrival(&packet).map_or(clock, |stamp| clocks::at(clock, stamp));
         let taping = self.shard.is_taping();
         if taping {
-            self.shard.tape_heard(clock, (port, packet.from), self.ring.bytes(&packet), &mut self.out);
+            self.shard.tape_heard(came, (port, packet.from), self.ring.bytes(&packet), &mut self.out);
         }
         let (from, (room, length)) = (packet.from, self.ring.room_of(&mut packet));
-        let forward = self.shard.on_media(clock, port, from, room, length);
-        self.shard.record_said(clock, &mut self.out);
+        let forward = self.shard.on_media(clock, came.now, port, from, room, length);
+        self.shard.record_said(came, &mut self.out);
         if let Some(forward) = forward.as_ref().filter(|_| taping) {
             self.shard.tape_said(clock, forward, room, &mut self.out);
         }

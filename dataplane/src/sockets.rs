@@ -7,7 +7,7 @@ use fastpath::Steering;
 use panel::wire::MEDIA_ALARM_PERCENT;
 use shard::{Flow, Transport};
 use uring::socket::{Options, UdpSocket};
-use uring::{Class, Listener, Outlet, Packet, RawSocket, Ring, SocketId};
+use uring::{Class, Listener, Outlet, Packet, RawSocket, Ring, SocketId, Stamping};
 
 use crate::listen::{LISTENERS_MAX, Listen};
 use crate::settings::PortRange;
@@ -109,6 +109,8 @@ pub struct Sockets {
     ports: PortRange,
     by_port: Vec<Option<Way>>,
     shared: Option<Shared>,
+    /// Media is stamped by the kernel when it comes; where that cannot be, it comes when it is read.
+    _stamping: Option<Stamping>,
     roles: Vec<Role>,
     warned: bool,
     /// Media ports that are open, and how many there can be.
@@ -134,6 +136,7 @@ impl Sockets {
             media,
             ports,
             shared: None,
+            _stamping: Stamping::begin().ok(),
             by_port: vec![None; usize::from(ports.high) + 1 - usize::from(ports.low)],
             roles: Vec::new(),
             warned: false,
@@ -156,6 +159,7 @@ impl Sockets {
         for (address, outlet) in self.media.into_iter().zip(&mut outlets) {
             let Some(address) = address else { continue };
             let socket = UdpSocket::steered(address, &STEERED)?;
+            let _ = socket.stamp();
             steering.take(&socket, address.is_ipv6())?;
             let id = ring.add(&socket, Class::Steered)?;
             self.note(id, Role::Steered);
@@ -208,6 +212,7 @@ impl Sockets {
             return Ok(Way::Steered { ipv6: address.is_ipv6() });
         }
         let socket = UdpSocket::bind(address, &MEDIA)?;
+        let _ = socket.stamp();
         let id = ring.add(&socket, Class::Media)?;
         self.check(&socket, &MEDIA, "net.core.rmem_max and net.core.wmem_max limit the media sockets' buffers");
         self.note(id, Role::Media(address.port()));

@@ -124,6 +124,31 @@ fn an_operator_captures_a_running_call_with_its_beginning() {
 }
 
 #[test]
+fn jitter_is_the_network_s_however_long_packets_wait_for_us() {
+    const PACKETS: u16 = 10;
+    let (data, switch) = (TempDir::new().unwrap(), switch(6));
+    let mut talk = Talk::new(switch);
+    talk.publish(data.path(), "", "");
+    let mut plane = start(data.path(), switch, &[]);
+    talk.begin(&mut plane, "7");
+    let deadline = Instant::now() + PATIENCE;
+    // The kernel begins to stamp a moment after it was asked to; what it said before is forgotten in time (RFC 3550 A.8).
+    loop {
+        plane.stand_still(true);
+        let longest_us = talk.speak_on_time(PACKETS);
+        plane.stand_still(false);
+        talk.hear_voice(&mut plane, PACKETS);
+        let Answer::Calls(rows) = plane.ask(Ask::Calls { limit: 1 }) else { panic!("calls are told") };
+        // A packet is stamped while its sender hands it over; the clock of G.711 ticks every 125 us. What waited differs by 20,000.
+        let jitter_us = rows[0].ingress_media.jitter_us;
+        if jitter_us <= longest_us + 300 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{jitter_us} us, where the network had at most {longest_us}");
+    }
+}
+
+#[test]
 fn headers_alone_say_how_long_a_packet_was_and_nothing_of_its_voice() {
     let (data, switch) = (TempDir::new().unwrap(), switch(3));
     let mut talk = Talk::new(switch);

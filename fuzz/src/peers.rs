@@ -170,7 +170,7 @@ impl World {
                 let length = packet.len();
                 packet.resize(length + 20, 0);
                 self.turn(|shard, clock, _| {
-                    shard.on_media(clock, port, from, &mut packet, length);
+                    shard.on_media(clock, clock.now, port, from, &mut packet, length);
                 });
             }
             _ => match (script.below(3), self.last.clone()) {

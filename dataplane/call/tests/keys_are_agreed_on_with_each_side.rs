@@ -78,7 +78,7 @@ fn sealed(context: &mut Context, packet: &[u8]) -> Vec<u8> {
 fn hear(stage: &mut Stage, port: u16, from: &str, bytes: &[u8]) -> Result<Vec<u8>, Dropped> {
     let mut room = [bytes, &[0; SEAL_BYTES_MAX]].concat();
     let now = stage.clock().now;
-    match stage.relay.on_room(now, port, from.parse().unwrap(), &mut room, bytes.len()) {
+    match stage.relay.on_room(now, now, port, from.parse().unwrap(), &mut room, bytes.len()) {
         Verdict::Changed { length, .. } => Ok(room[..length].to_vec()),
         Verdict::Forward { .. } => Ok(bytes.to_vec()),
         Verdict::Say { .. } => panic!("nobody pressed a digit"),

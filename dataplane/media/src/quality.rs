@@ -106,13 +106,13 @@ impl Tally {
         self.strangers = self.strangers.saturating_add(1);
     }
 
-    pub(crate) fn packet(&mut self, now: Instant, header: &Header, format: Format, bytes: usize) {
+    pub(crate) fn packet(&mut self, came: Instant, header: &Header, format: Format, bytes: usize) {
         self.packets += 1;
         self.bytes += bytes as u64;
         if self.packets == 1 {
-            self.first = Some(now);
+            self.first = Some(came);
         }
-        self.last = Some(now);
+        self.last = Some(came);
         if format.voice != Voice::Mute {
             self.voice = format.voice;
         }
@@ -127,7 +127,7 @@ impl Tally {
             Place::Anew => self.restart(header),
         }
         if format.voice != Voice::Mute && format.clock_hz > 0 {
-            self.jitter(now, header, u64::from(format.clock_hz));
+            self.jitter(came, header, u64::from(format.clock_hz));
         }
     }
 
@@ -137,10 +137,10 @@ impl Tally {
     }
 
     /// A packet of a stream that the kernel relays came here: its place in the row is known when the kernel's counts are.
-    pub(crate) fn stray(&mut self, now: Instant, bytes: usize) {
+    pub(crate) fn stray(&mut self, came: Instant, bytes: usize) {
         self.packets += 1;
         self.bytes += bytes as u64;
-        self.last = Some(now);
+        self.last = Some(came);
     }
 
     /// What the kernel relayed joins what came here before and meanwhile.
@@ -220,9 +220,9 @@ impl Tally {
     }
 
     /// RFC 3550 §6.4.1 and A.8: J += (|D| - J) / 16.
-    fn jitter(&mut self, now: Instant, header: &Header, hertz: u64) {
+    fn jitter(&mut self, came: Instant, header: &Header, hertz: u64) {
         let Some(run) = &mut self.run else { return };
-        let arrival = (now.micros().wrapping_mul(hertz) / 1_000_000) as u32;
+        let arrival = (came.micros().wrapping_mul(hertz) / 1_000_000) as u32;
         let ticks = arrival.wrapping_sub(header.timestamp);
         let payload_type = header.payload_type;
         let before = run.transit.replace(Transit { payload_type, ticks });

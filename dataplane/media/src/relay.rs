@@ -331,7 +331,7 @@ impl Relay {
     /// A datagram of these bytes came to one of our ports. Two look-ups, no allocation. It goes nowhere if a key stands on its way:
     /// that needs [`Relay::on_room`].
     pub fn on_packet(&mut self, now: Instant, port: u16, from: SocketAddr, bytes: &[u8]) -> Verdict {
-        match self.pass(now, port, from, bytes, false) {
+        match self.pass(now, now, port, from, bytes, false) {
             Ok(Way { port, to, said: None, seals: None, .. }) => Verdict::Forward { port, to },
             Ok(Way { port, to, said: Some(bytes), seals: None, .. }) => Verdict::Say { port, to, bytes },
             Ok(Way { seals: Some(_), .. }) => self.drop(Dropped::Nowhere),
@@ -339,14 +339,22 @@ impl Relay {
         }
     }
 
-    /// A datagram of `length` bytes came to one of our ports, at the beginning of a room in which it may grow by
-    /// [`crate::srtp::SEAL_BYTES_MAX`]. No allocation after a source's first packet.
-    pub fn on_room(&mut self, now: Instant, port: u16, from: SocketAddr, room: &mut [u8], length: usize) -> Verdict {
+    /// A datagram of `length` bytes came to one of our ports at this moment, which may be some time ago. It stands at the beginning of
+    /// a room in which it may grow by [`crate::srtp::SEAL_BYTES_MAX`]. No allocation after a source's first packet.
+    pub fn on_room(
+        &mut self,
+        now: Instant,
+        came: Instant,
+        port: u16,
+        from: SocketAddr,
+        room: &mut [u8],
+        length: usize,
+    ) -> Verdict {
         let opened = match self.unlock(port, from, &mut room[..length]) {
             Ok(opened) => opened,
             Err(why) => return self.drop(why),
         };
-        let way = match self.pass(now, port, from, &room[..opened], true) {
+        let way = match self.pass(now, came, port, from, &room[..opened], true) {
             Ok(way) => way,
             Err(why) => return self.drop(why),
         };
@@ -405,7 +413,15 @@ impl Relay {
         Ok(crypt.ok_or(Dropped::Nowhere)?.seal(room, length)?)
     }
 
-    fn pass(&mut self, now: Instant, port: u16, from: SocketAddr, bytes: &[u8], opened: bool) -> Result<Way, Dropped> {
+    fn pass(
+        &mut self,
+        now: Instant,
+        came: Instant,
+        port: u16,
+        from: SocketAddr,
+        bytes: &[u8],
+        opened: bool,
+    ) -> Result<Way, Dropped> {
         let (pair, is_rtcp_port) = (port.wrapping_sub(self.port_low) / 2, port % 2 == 1);
         let stream = self.streams.get_mut(usize::from(pair)).and_then(Option::as_mut).ok_or(Dropped::Closed)?;
         if !opened && stream.crypt.as_ref().is_some_and(|crypt| crypt.opens()) {
@@ -432,7 +448,7 @@ impl Relay {
             if !stream.takes(header.payload_type) {
                 return Err(Dropped::Undescribed);
             }
-            stream.measure(now, &header, bytes.len());
+            stream.measure(came, &header, bytes.len());
             if stream.stays.has(Stay::Digits) && stream.digits.keeps(&header) {
                 self.keep(pair, &header, bytes);
                 return Err(Dropped::Told);
@@ -445,7 +461,7 @@ impl Relay {
         let silent = stream.hushed || (stream.mute && matches!(packet, Packet::Rtp(_)));
         let (joined, recorded) = (stream.joined, stream.stays.has(Stay::Record));
         if packet == Packet::Rtcp {
-            self.echo(now, usize::from(pair), bytes);
+            self.echo((now, came), usize::from(pair), bytes);
         }
         let joined = joined.filter(|_| !silent).ok_or(Dropped::Nowhere)?;
         let half = self.streams[usize::from(joined)].as_ref().ok_or(Dropped::Nowhere)?;
@@ -522,9 +538,9 @@ impl Relay {
 
     /// A report of one peer goes on to the other.
     #[cold]
-    fn echo(&mut self, now: Instant, pair: usize, bytes: &[u8]) {
+    fn echo(&mut self, (now, came): (Instant, Instant), pair: usize, bytes: &[u8]) {
         let Some(stream) = &mut self.streams[pair] else { return };
-        stream.echo.heard(now, bytes);
+        stream.echo.heard(came, bytes);
         let joined = stream.joined;
         if let Some(half) = joined.and_then(|pair| self.streams[usize::from(pair)].as_mut()) {
             half.echo.told(now, bytes);

@@ -117,12 +117,12 @@ impl Stream {
     }
 
     /// One RTP packet of the peer.
-    pub(crate) fn measure(&mut self, now: Instant, header: &Header, bytes: usize) {
+    pub(crate) fn measure(&mut self, came: Instant, header: &Header, bytes: usize) {
         if self.path == Path::Socket {
             let format = self.format(header.payload_type);
-            self.tally.packet(now, header, format, bytes);
+            self.tally.packet(came, header, format, bytes);
         } else {
-            self.tally.stray(now, bytes);
+            self.tally.stray(came, bytes);
             self.below.stray(header.sequence);
         }
     }

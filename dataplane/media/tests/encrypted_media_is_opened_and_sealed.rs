@@ -68,7 +68,8 @@ impl Call {
     /// What leaves, and from which port, when these bytes come.
     fn hear(&mut self, port: u16, from: &str, bytes: &[u8]) -> Result<(u16, Vec<u8>), Dropped> {
         let mut room = [bytes, &[0; SEAL_BYTES_MAX]].concat();
-        match self.relay.on_room(Instant::from_micros(1), port, from.parse().unwrap(), &mut room, bytes.len()) {
+        let now = Instant::from_micros(1);
+        match self.relay.on_room(now, now, port, from.parse().unwrap(), &mut room, bytes.len()) {
             Verdict::Forward { port, .. } => Ok((port, bytes.to_vec())),
             Verdict::Changed { port, length, .. } => Ok((port, room[..length].to_vec())),
             Verdict::Say { port, bytes, .. } => Ok((port, bytes.to_vec())),

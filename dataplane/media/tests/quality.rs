@@ -249,6 +249,29 @@ fn reports_that_come_back_tell_the_round_trip_of_each_side() {
 }
 
 #[test]
+fn jitter_and_round_trips_are_the_network_s_however_late_we_look() {
+    let (mut relay, [(one, near), (other, far)]) = joined();
+    let mut hear = |(came, now): (u64, u64), port: u16, from: SocketAddr, bytes: &[u8]| {
+        let (mut room, at) = ([0; 192], |ms: u64| Instant::from_micros(ms * 1_000));
+        room[..bytes.len()].copy_from_slice(bytes);
+        relay.on_room(at(now), at(came), port, from, &mut room, bytes.len());
+        (relay.quality(one.id), relay.quality(other.id).rtt_us)
+    };
+    for number in 0..100u8 {
+        let mut packet = [0; 172];
+        (packet[0], packet[1], packet[3]) = (0x80, 8, number);
+        packet[4..8].copy_from_slice(&(160 * u32::from(number)).to_be_bytes());
+        let came = 7 + 20 * u64::from(number);
+        let (quality, _) = hear((came, came.next_multiple_of(100)), one.rtp_port, near, &packet);
+        assert_eq!((quality.jitter_us, quality.first), (0, Some(Instant::from_micros(7_000))));
+    }
+    // It waited for us for 100 ms, was 80 ms on its way there and back, and waited for us again.
+    hear((3_000, 3_100), one.rtp_port + 1, near, &report(Some(0x1111_2222_3333_4444), None));
+    let (_, rtt_us) = hear((3_180, 3_300), other.rtp_port + 1, far, &report(None, Some((0x2222_3333, 0))));
+    assert_eq!(rtt_us, 80_000);
+}
+
+#[test]
 fn delay_costs_score_by_both_round_trips() {
     let (mut relay, [(one, near), (other, far)]) = joined();
     for (pair, from, ms) in [(one, near, 0), (other, far, 10)] {

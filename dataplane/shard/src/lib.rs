@@ -333,17 +333,18 @@ impl Shard {
         }
     }
 
-    /// A datagram of `length` bytes came to an open media port. It stands at the beginning of a room that has
-    /// [`media::srtp::SEAL_BYTES_MAX`] bytes more, so that it can be encrypted there. Allocates nothing.
+    /// A datagram of `length` bytes came to an open media port at this moment, which may be some time ago. It stands at the beginning
+    /// of a room that has [`media::srtp::SEAL_BYTES_MAX`] bytes more, so that it can be encrypted there. Allocates nothing.
     pub fn on_media(
         &mut self,
         clock: Clock,
+        came: Instant,
         port: u16,
         from: SocketAddr,
         room: &mut [u8],
         length: usize,
     ) -> Option<Forward> {
-        let forward = match self.relay.on_room(clock.now, port, from, room, length) {
+        let forward = match self.relay.on_room(clock.now, came, port, from, room, length) {
             Verdict::Forward { port, to } => Forward { port, to, length, instead: None },
             Verdict::Changed { port, to, length } => Forward { port, to, length, instead: None },
             Verdict::Say { port, to, bytes } => Forward { port, to, length, instead: Some(bytes) },

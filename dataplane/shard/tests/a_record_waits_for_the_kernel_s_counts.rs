@@ -37,7 +37,7 @@ fn below() -> (World, String) {
     let peers: [SocketAddr; 2] = ["192.0.2.60:4000", "192.0.2.1:7000"].map(|at| at.parse().unwrap());
     for (port, peer) in [port(&answer), port(&passed)].into_iter().zip(peers) {
         let clock = world.clock();
-        world.shard.on_media(clock, port, peer, &mut packet, 172).expect("it is passed on");
+        world.shard.on_media(clock, clock.now, port, peer, &mut packet, 172).expect("it is passed on");
     }
     world.pass(1);
     assert!(matches!(world.changes[..], [Change::Join { .. }, Change::Join { .. }]), "{:?}", world.changes);

@@ -52,7 +52,7 @@ impl Call {
     fn hear(&mut self, side: usize, from: SocketAddr, bytes: &[u8]) -> Option<(u16, SocketAddr)> {
         let clock = self.world.clock();
         let mut room = bytes.to_vec();
-        let forward = self.world.shard.on_media(clock, self.ports[side], from, &mut room, bytes.len())?;
+        let forward = self.world.shard.on_media(clock, clock.now, self.ports[side], from, &mut room, bytes.len())?;
         assert_eq!((&room[..], forward.length), (bytes, bytes.len()));
         Some((forward.port, forward.to))
     }
@@ -102,7 +102,7 @@ fn strangers_neither_inject_nor_listen() {
         assert!(
             call.world
                 .shard
-                .on_media(clock, port, "203.0.113.66:4000".parse().unwrap(), &mut packet(0, 9), 172)
+                .on_media(clock, clock.now, port, "203.0.113.66:4000".parse().unwrap(), &mut packet(0, 9), 172)
                 .is_none()
         );
     }

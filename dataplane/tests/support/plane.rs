@@ -52,6 +52,14 @@ impl Plane {
         plane
     }
 
+    /// Lets it stand still, or go on.
+    #[allow(dead_code, reason = "not every test stops it")]
+    pub fn stand_still(&self, still: bool) {
+        let signal = if still { "-STOP" } else { "-CONT" };
+        let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+
     fn say(&mut self, frame: &Frame) {
         let line = serde_json::to_string(frame).unwrap() + "\n";
         self.lines.get_mut().write_all(line.as_bytes()).unwrap();

@@ -29,6 +29,7 @@ pub struct Talk {
     /// All that went over the sockets, in order.
     pub log: Vec<Datagram>,
     number: u16,
+    born: Instant,
 }
 
 const SIP: [usize; 2] = [0, 1];
@@ -76,6 +77,7 @@ impl Talk {
             more: "",
             log: Vec::new(),
             number: 0,
+            born: Instant::now(),
         }
     }
 
@@ -214,6 +216,31 @@ impl Talk {
                 self.send(MEDIA[side], self.ports[side], &said);
                 self.hear(plane, MEDIA[1 - side], |heard| heard == said, "a packet, as it was said,");
             }
+        }
+    }
+
+    /// The originator says so many packets of A-law, one every 20 ms by its clock, whether they are heard or not. How long the kernel took
+    /// for one at most, in microseconds.
+    #[allow(dead_code, reason = "not every test cares for times")]
+    pub fn speak_on_time(&mut self, packets: u16) -> u32 {
+        let (begun, mut longest) = (Instant::now(), 0);
+        for number in 1..=packets {
+            self.number += 1;
+            let mut said = packet(self.number, 8, 0, &[0x55; 160]);
+            let before = self.born.elapsed().as_micros() as u64;
+            said[4..8].copy_from_slice(&((before * 8 / 1_000) as u32).to_be_bytes());
+            self.send(MEDIA[0], self.ports[0], &said);
+            longest = longest.max(self.born.elapsed().as_micros() as u64 - before);
+            std::thread::sleep((begun + Duration::from_millis(20 * u64::from(number))) - Instant::now());
+        }
+        longest as u32
+    }
+
+    /// The terminator hears so many packets.
+    #[allow(dead_code, reason = "not every test cares for times")]
+    pub fn hear_voice(&mut self, plane: &mut Plane, packets: u16) {
+        for _ in 0..packets {
+            self.hear(plane, MEDIA[1], |_| true, "a packet");
         }
     }
 

@@ -24,6 +24,6 @@ pub mod sum;
 pub use doorbell::Doorbell;
 pub use features::features;
 pub use ring::{Event, Outlet, Packet, Ring, Settings, Tally};
-pub use socket::{Listener, RawSocket, UdpSocket};
+pub use socket::{Listener, RawSocket, Stamping, UdpSocket};
 pub use sockets::{Class, SocketId};
 pub use streams::QUEUE_BYTES_MAX;

@@ -90,6 +90,8 @@ pub struct Packet {
     buffer: u16,
     start: u16,
     length: u16,
+    /// The kernel wrote down when it came.
+    stamped: bool,
 }
 
 /// What happened.
@@ -122,6 +124,8 @@ pub enum Event {
 }
 
 const NAME_BYTES: u32 = address::BYTES_MAX as u32;
+/// Where control messages begin in a receive buffer: behind the kernel's header (`io_uring_recvmsg_out`) and the room for an address.
+const CONTROL_AT: usize = 16 + address::BYTES_MAX;
 /// Orders and completions that wait at most; each place is used once before any is used again, so that more of them cost more of the
 /// processor's cache. What does not fit is handed over before, or kept by the kernel.
 const SUBMISSIONS: u32 = 1_024;
@@ -232,7 +236,8 @@ impl Ring {
 
     /// Leaves room in receive buffers for when each datagram came ([`UdpSocket::stamp`]); before the first socket is added.
     pub fn with_arrivals(mut self) -> Ring {
-        self.shape.msg_controllen = stamp::BYTES;
+        self.shape.msg_controllen += stamp::BYTES;
+        self.steered_shape.msg_controllen += stamp::BYTES;
         self
     }
 
@@ -397,10 +402,8 @@ impl Ring {
 
     /// When the kernel received the datagram, since 1970; none if its socket does not stamp, or the ring has no room for it.
     pub fn arrival(&self, packet: &Packet) -> Option<Duration> {
-        let whole = usize::from(packet.start) + usize::from(packet.length);
-        let bytes = self.buffers[usize::from(packet.class)].bytes(packet.buffer, 0, whole);
-        let out = RecvMsgOut::parse(bytes, self.shape_of(packet.socket.slot)).ok()?;
-        stamp::read(out.control_data())
+        let buffers = &self.buffers[usize::from(packet.class)];
+        if packet.stamped { stamp::read(buffers.bytes(packet.buffer, CONTROL_AT, stamp::BYTES)) } else { None }
     }
 
     /// The datagram's memory, which may be changed, with what is free behind it; and the datagram's length.
@@ -481,10 +484,12 @@ impl Ring {
         }
         let from = address::read(out.name_data())?;
         let steered = self.sockets.kind(slot) == Kind::Datagrams(Class::Steered);
-        let port = if steered { forward::port(out.control_data()) } else { 0 };
+        let (stamped, control) = stamp::split(out.control_data());
+        let port = if steered { forward::port(control) } else { 0 };
         let start = (bytes.len() - out.payload_data().len()) as u16;
         let length = out.payload_data().len() as u16;
-        Some(Packet { socket: self.sockets.id(slot), from, port, class: class as u8, buffer, start, length })
+        let socket = self.sockets.id(slot);
+        Some(Packet { socket, from, port, class: class as u8, buffer, start, length, stamped })
     }
 
     /// How a receive buffer of this socket is laid out.

@@ -111,6 +111,20 @@ impl AsFd for UdpSocket {
     }
 }
 
+/// While it lives, the kernel stamps whatever it receives, for sockets that ask for it ([`UdpSocket::stamp`]). With the first socket that asks
+/// it patches its own code, and back with the last that goes: not with every call.
+#[derive(Debug)]
+pub struct Stamping(#[expect(dead_code, reason = "it is there to be there")] Socket);
+
+impl Stamping {
+    /// Begins.
+    pub fn begin() -> io::Result<Stamping> {
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+        set(&socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)?;
+        Ok(Stamping(socket))
+    }
+}
+
 /// A socket that takes datagrams with their IP headers (raw(7)); it takes the right `CAP_NET_RAW`, and hears nothing.
 #[derive(Debug)]
 pub struct RawSocket(Socket);

@@ -189,10 +189,19 @@ fn a_datagram_says_when_it_came_however_late_it_is_looked_at() {
     let mut ring = ring(&SMALL).with_arrivals();
     let (peer, deadline) = (peer(), Instant::now() + PATIENCE);
     let clock = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    for class in [Class::Signal, Class::Media] {
-        let socket = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), &OPTIONS).unwrap();
+    let plain = || UdpSocket::bind("127.0.0.1:0".parse().unwrap(), &OPTIONS).unwrap();
+    let steered = |address: &str| UdpSocket::steered(address.parse().unwrap(), &OPTIONS).unwrap();
+    let peer6 = Peer::bind("[::1]:0").unwrap();
+    for (socket, class) in [
+        (plain(), Class::Signal),
+        (plain(), Class::Media),
+        (steered("127.0.0.1"), Class::Steered),
+        (steered("::1"), Class::Steered),
+    ] {
         socket.stamp().unwrap();
         ring.add(&socket, class).unwrap();
+        let peer = if socket.address().is_ipv6() { &peer6 } else { &peer };
+        let port = if class == Class::Steered { socket.address().port() } else { 0 };
         // The kernel begins to stamp a moment after it was asked to; until then it says when the datagram was read.
         loop {
             assert!(Instant::now() < deadline, "no datagram was stamped when it came");
@@ -202,7 +211,7 @@ fn a_datagram_says_when_it_came_however_late_it_is_looked_at() {
             let mut came = None;
             let note = |ring: &mut Ring, event: Event| {
                 let Event::Datagram(packet) = event else { return };
-                assert_eq!((ring.bytes(&packet), packet.port), (&[5; 172][..], 0));
+                assert_eq!((ring.bytes(&packet), packet.port), (&[5; 172][..], port));
                 came = ring.arrival(&packet);
                 ring.release(packet);
             };

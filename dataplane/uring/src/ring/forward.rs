@@ -16,7 +16,7 @@ use crate::sockets::{Class, Kind, SocketId};
 pub(super) const PORT_BYTES: usize = CONTROL_HEAD + address::BYTES_MAX.next_multiple_of(8);
 const CONTROL_HEAD: usize = size_of::<libc::cmsghdr>();
 
-/// The port that a datagram came to, from its only control message; 0 if it has none.
+/// The port that a datagram came to, from the control message that says so; 0 if there is none.
 pub(super) fn port(control: &[u8]) -> u16 {
     control.get(CONTROL_HEAD..).and_then(address::read).map_or(0, |to| to.port())
 }

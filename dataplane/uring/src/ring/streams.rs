@@ -188,7 +188,8 @@ impl Ring {
             if done.result > 0 && open && !finishing {
                 let from = self.streams.get(slot).expect("an open stream is in the table").peer;
                 let (class, length) = (STREAM_BUFFERS as u8, done.result as u16);
-                return Some(Packet { socket: self.sockets.id(slot), from, port: 0, class, buffer, start: 0, length });
+                let socket = self.sockets.id(slot);
+                return Some(Packet { socket, from, port: 0, class, buffer, start: 0, length, stamped: false });
             }
             self.buffers[STREAM_BUFFERS].put(buffer);
             None

@@ -57,7 +57,15 @@ impl Latch {
     }
 
     /// A valid packet came from here.
+    #[inline]
     pub(crate) fn hear(&mut self, from: SocketAddr) -> Speaker {
+        match *self {
+            Latch::Locked { named } if from == named => Speaker::Known,
+            Latch::Deaf | Latch::Armed { .. } | Latch::Borrowed { .. } | Latch::Locked { .. } => self.weigh(from),
+        }
+    }
+
+    fn weigh(&mut self, from: SocketAddr) -> Speaker {
         match *self {
             Latch::Deaf => Speaker::Stranger,
             Latch::Locked { named } => known(from == named),

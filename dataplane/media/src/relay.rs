@@ -444,22 +444,23 @@ impl Relay {
             }
         }
         stream.heard = Some(now);
+        let mut said = None;
         if let Packet::Rtp(header) = packet {
             if !stream.takes(header.payload_type) {
                 return Err(Dropped::Undescribed);
             }
             stream.measure(came, &header, bytes.len());
-            if stream.stays.has(Stay::Digits) && stream.digits.keeps(&header) {
-                self.keep(pair, &header, bytes);
-                return Err(Dropped::Told);
+            if stream.stays.has(Stay::Digits) {
+                if stream.digits.keeps(&header) {
+                    self.keep(pair, &header, bytes);
+                    return Err(Dropped::Told);
+                }
+                said = stream.digits.replace(&header, bytes);
             }
         }
-        let said = match packet {
-            Packet::Rtp(header) if stream.stays.has(Stay::Digits) => stream.digits.replace(&header, bytes),
-            Packet::Rtp(_) | Packet::Rtcp | Packet::Opaque => None,
-        };
         let silent = stream.hushed || (stream.mute && matches!(packet, Packet::Rtp(_)));
-        let (joined, recorded) = (stream.joined, stream.stays.has(Stay::Record));
+        let (joined, recorded, unsettled) =
+            (stream.joined, stream.stays.has(Stay::Record), stream.moved || stream.review);
         if packet == Packet::Rtcp {
             self.echo((now, came), usize::from(pair), bytes);
         }
@@ -472,7 +473,7 @@ impl Relay {
         {
             self.record(pair, &header, bytes);
         }
-        if self.kernel {
+        if self.kernel && unsettled {
             self.follow(pair);
         }
         Ok(Way { port: self.port_low + 2 * joined + u16::from(is_rtcp_port), to, said, seals })

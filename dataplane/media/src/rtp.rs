@@ -26,6 +26,7 @@ const HEADER_BYTES: usize = 12;
 
 /// Reads what came to an RTP port. RFC 5761 §4: second bytes 192 to 223 are RTCP that shares the port. RFC 5764 §5.1.2: first
 /// bytes 20 to 63 are DTLS. UDPTL (T.38 §9.1) begins with a sequence number of two bytes, so that any bytes may be it.
+#[inline]
 pub(crate) fn read(carries: Carries, bytes: &[u8]) -> Option<Packet> {
     match (carries, bytes.first()?) {
         (Carries::Datagrams, _) => return (bytes.len() > 2).then_some(Packet::Opaque),
@@ -60,6 +61,7 @@ fn read_dtls_13(bytes: &[u8]) -> Option<Packet> {
     (length <= sealed).then_some(Packet::Opaque)
 }
 
+#[inline]
 fn read_rtp(bytes: &[u8]) -> Option<Packet> {
     if bytes.len() < HEADER_BYTES || bytes[0] >> 6 != 2 {
         return None;

@@ -128,11 +128,17 @@ impl Stream {
     }
 
     /// What a payload type means.
+    #[inline]
     pub(crate) fn format(&mut self, payload_type: u8) -> Format {
         match self.format {
             Some(format) if format.payload_type == payload_type => format,
-            Some(_) | None => *self.format.insert(self.formats.find(payload_type)),
+            Some(_) | None => self.look_up(payload_type),
         }
+    }
+
+    #[inline(never)]
+    fn look_up(&mut self, payload_type: u8) -> Format {
+        *self.format.insert(self.formats.find(payload_type))
     }
 
     /// What payload types mean from now on.

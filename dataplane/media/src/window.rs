@@ -42,7 +42,18 @@ impl Window {
     }
 
     /// The highest number rises by this much, and has come.
+    #[inline]
     pub(crate) fn advance(&mut self, by: u32) {
+        // While nothing is lost: the next number, and the one that leaves has come.
+        if by == 1 && self.filled == WIDTH && self.came >> (WIDTH - 1) == 1 {
+            self.losses.came = self.losses.came.saturating_add(1);
+            self.came = self.came << 1 | 1;
+        } else {
+            self.leap(by);
+        }
+    }
+
+    fn leap(&mut self, by: u32) {
         if by < WIDTH {
             self.leave(by);
             self.came = self.came << by | 1;

@@ -135,8 +135,14 @@ impl World<'_> {
         let ours = node.is_some();
         if let Some((node, shard)) = node.and_then(|node| node.shard_of_port(to).map(|shard| (node, shard))) {
             let clock = node.clock(self.now);
-            let forward =
-                node.shards[usize::from(shard.0)].on_media(clock, clock.now, to.port(), from, &mut bytes, node::PACKET_BYTES);
+            let forward = node.shards[usize::from(shard.0)].on_media(
+                clock,
+                clock.now,
+                to.port(),
+                from,
+                &mut bytes,
+                node::PACKET_BYTES,
+            );
             if let Some(forward) = forward {
                 let from = SocketAddr::new(to.ip(), forward.port);
                 self.at(self.now + 100, Event::Media { from, to: forward.to, bytes });

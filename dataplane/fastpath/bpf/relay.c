@@ -1,8 +1,8 @@
 // Relays RTP between two peers inside the kernel, for flows that user space has joined. One object with two programs,
 // for XDP and for tc, that share their tables.
 //
-// A packet is taken only if it comes to a joined port from the one peer that was latched there, is RTP version 2 and no RTCP, and
-// has a payload type that was described.
+// A packet is taken only if it comes to a joined port from the one peer that was latched there, is RTP version 2 and no RTCP, has
+// a payload type that was described, and a header that ends within it.
 // Everything else goes up unchanged, where the socket relay judges it. Nothing is ever dropped here.
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -196,6 +196,21 @@ static inline_always void hear(struct heard *heard, const struct rtp *rtp, __u32
     heard->timestamp = timestamp;
 }
 
+// Whether a header with contributing sources or an extension (RFC 3550 §5.1, §5.3.1) ends within so many bytes. Without either it does.
+static inline_always int whole(const struct rtp *rtp, void *end, __u32 bytes) {
+    __u8 first = rtp->first;
+    if (!(first & 0x1f))
+        return 1;
+    __u32 header = sizeof(*rtp) + 4 * (first & 15);
+    if (first & 0x10) {
+        const __u16 *words = (const void *)rtp + header + 2;
+        if ((const void *)(words + 1) > end)
+            return 0;
+        header += 4 + 4 * be16(*words);
+    }
+    return header <= bytes;
+}
+
 // Whether the packet is to be relayed; then `found` says how.
 static inline_always int find(void *data, void *end, struct found *found) {
     struct ethhdr *eth = data;
@@ -257,7 +272,7 @@ static inline_always int find(void *data, void *end, struct found *found) {
         return 0;
     }
     __u32 type = rtp->second & 127;
-    if (!(flow->types[type >> 5] >> (type & 31) & 1)) {
+    if (!(flow->types[type >> 5] >> (type & 31) & 1) || !whole(rtp, end, length - sizeof(*udp))) {
         count(NOT_RTP);
         return 0;
     }

@@ -114,12 +114,29 @@ fn everything_else_goes_up() {
             undescribed[1] = payload_type;
             expect_up(&peer, &undescribed);
         }
+        // Contributing sources and an extension that end behind the packet, and such that end within it.
+        let with = |first: u8, words: u8| {
+            let mut packet = rtp(3, 7);
+            packet[0] = first;
+            packet[12 + 4 * usize::from(first & 15)..][..4].copy_from_slice(&[0xbe, 0xde, 0, words]);
+            packet
+        };
+        for (first, words, bytes) in [(0x8f, 0, 71), (0x90, 0, 15), (0x90, 40, 172), (0x92, 38, 172)] {
+            expect_up(&peer, &with(first, words)[..bytes]);
+        }
         let heard = handles.flows.part(PORT_LOW).expect("parted");
         assert_eq!(heard.packets, 0, "nobody of the call was heard");
+        join(&mut handles, ends);
+        let hearing = world.peer(ends[3]);
+        for (first, words, bytes) in [(0x8f, 0, 72), (0x90, 0, 16), (0x90, 39, 172), (0x92, 37, 172)] {
+            peer.send_to(&with(first, words)[..bytes], at(ends[0])).expect("sent");
+            assert_eq!(next(&hearing).0, with(first, words)[..bytes], "{mode:?}");
+        }
+        handles.flows.part(PORT_LOW).expect("parted");
         expect_up(&peer, &rtp(2, 7));
         let counts = path.counts().expect("counts");
         let of = |what| counts.get(what).expect("a count");
-        assert_eq!((of(Count::Stranger), of(Count::NotRtp), of(Count::NotJoined)), (1, 9, 1));
+        assert_eq!((of(Count::Stranger), of(Count::NotRtp), of(Count::NotJoined)), (1, 13, 1));
     }
 }
 
